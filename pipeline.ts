@@ -1,0 +1,70 @@
+/** The Apache CloudStack system VM template. What a value may be, and its default, is in `src/config/pipeline.ts`. */
+
+import { apt_upgrade } from './provisioners/apt_upgrade.ts'
+import { authorized_keys } from './provisioners/authorized_keys.ts'
+import { build_time } from './provisioners/build_time.ts'
+import { cleanup } from './provisioners/cleanup.ts'
+import { configure_acpid } from './provisioners/configure_acpid.ts'
+import { configure_conntrack } from './provisioners/configure_conntrack.ts'
+import { configure_grub } from './provisioners/configure_grub.ts'
+import { configure_locale } from './provisioners/configure_locale.ts'
+import { configure_login } from './provisioners/configure_login.ts'
+import { configure_networking } from './provisioners/configure_networking.ts'
+import { configure_persistent_config } from './provisioners/configure_persistent_config.ts'
+import { configure_systemvm_services } from './provisioners/configure_systemvm_services.ts'
+import { install_systemvm_packages } from './provisioners/install_systemvm_packages.ts'
+import { zerodisk } from './provisioners/zerodisk.ts'
+import { definePipeline } from './src/config/pipeline.ts'
+
+export default definePipeline({
+  name: 'systemvmtemplate',
+  release: '4.22.0',
+  date: '2026-11-01',
+
+  variants: [
+    { suite: 'trixie', arch: 'x86_64' },
+    { suite: 'bookworm', arch: 'x86_64', label: 'bookworm' },
+  ],
+
+  disk: {
+    sizeMiB: 5040,
+    partitions: [
+      { mount: '/boot', filesystem: 'ext2', sizeMiB: 400, primary: true, bootable: true },
+      { filesystem: 'swap', sizeMiB: 512 },
+      { mount: '/', filesystem: 'ext4', grow: true },
+    ],
+  },
+
+  hostname: 'systemvm',
+  domain: 'cloudstack.org',
+  locale: 'en_US.UTF-8',
+  timezone: 'Etc/UTC',
+  keyboard: 'us',
+  account: { name: 'cloud', fullName: 'Cloud Stack', groups: ['audio', 'cdrom', 'video'] },
+
+  mirror: {
+    debian: 'http://deb.debian.org/debian',
+    security: 'http://deb.debian.org/debian-security',
+  },
+  installer: 'bootstrap',
+  kernelPackage: 'linux-image-amd64',
+
+  stages: [
+    build_time(),
+    apt_upgrade(),
+    configure_grub(),
+    configure_locale(),
+    configure_login(),
+    configure_networking(),
+    configure_acpid(),
+    install_systemvm_packages(),
+    configure_conntrack(),
+    configure_systemvm_services(),
+    authorized_keys(),
+    configure_persistent_config(),
+    cleanup(),
+    zerodisk(),
+  ],
+
+  targets: ['kvm'],
+})

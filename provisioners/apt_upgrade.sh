@@ -1,0 +1,50 @@
+#!/bin/sh
+# apt_upgrade.sh: signed package sources, every package at its newest, and no blocks reserved for root.
+# uses: SUITE, MIRROR, SECURITY_MIRROR, COMPONENTS, KEYRING, BACKPORTS (yes|no), SNAPSHOT (yes|no)    leaves: /etc/apt/sources.list.d/debian.sources
+set -eu
+: "${SUITE:?}" "${MIRROR:?}" "${SECURITY_MIRROR:?}" "${COMPONENTS:?}" "${KEYRING:?}" "${BACKPORTS:?}" "${SNAPSHOT:?}"
+
+suites="$SUITE $SUITE-updates"
+[ "$BACKPORTS" = no ] || suites="$suites $SUITE-backports"
+# A snapshot's Release file has expired by design; its signature still counts.
+expiry=
+[ "$SNAPSHOT" = no ] || expiry='Check-Valid-Until: no'
+
+# ${expiry:+…} starts a line only if there is something to write: an empty one would end the stanza.
+cat >/etc/apt/sources.list.d/debian.sources <<END
+Types: deb
+URIs: $MIRROR
+Suites: $suites
+Components: $COMPONENTS
+Signed-By: $KEYRING${expiry:+
+$expiry}
+
+Types: deb
+URIs: $SECURITY_MIRROR
+Suites: $SUITE-security
+Components: $COMPONENTS
+Signed-By: $KEYRING${expiry:+
+$expiry}
+END
+chmod 0644 /etc/apt/sources.list.d/debian.sources
+
+# The installer's own sources name the same mirrors again, or its CD.
+for file in /etc/apt/sources.list /etc/apt/sources.list.d/*; do
+  [ "$file" = /etc/apt/sources.list.d/debian.sources ] || rm -f "$file"
+done
+
+echo "apt_upgrade: $suites and $SUITE-security"
+# A source that cannot be reached is an error: by default apt warns, and upgrades to what it saw last time.
+# Translated descriptions would be the larger half of what is fetched and indexed.
+apt-get -q -o APT::Update::Error-Mode=any -o Acquire::Languages=none update
+apt-get -qy --no-install-recommends --autoremove --purge \
+  -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold full-upgrade
+
+# Nothing but root writes here, so a reserve would only shrink the disk.
+for partition in $(findmnt --real --noheadings --list --nofsroot --output SOURCE --types ext2,ext3,ext4); do
+  echo "apt_upgrade: no reserved blocks on $partition"
+  tune2fs -m 0 "$partition" >/dev/null
+done
+
+broken=$(dpkg --audit)
+[ -z "$broken" ] || { echo "apt_upgrade: $broken" >&2; exit 1; }

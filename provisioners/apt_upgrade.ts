@@ -1,0 +1,28 @@
+import { defineStage, z } from '../src/config/stage.ts'
+
+export const apt_upgrade = defineStage({
+  name: 'apt_upgrade',
+  summary: 'signed package sources, every package at its newest, and no blocks reserved for root',
+  from: import.meta.url,
+  settings: {
+    /**
+     * Adds the suite's backports. Nothing is upgraded to them by itself: apt ranks them below the suite.
+     * @default false
+     */
+    backports: z.boolean().default(false),
+  },
+  packages: () => ['debian-archive-keyring', 'e2fsprogs'],
+  environment: (settings, image) => ({
+    SUITE: image.suite,
+    MIRROR: image.mirror.debian,
+    SECURITY_MIRROR: image.mirror.security,
+    COMPONENTS: image.mirror.components.join(' '),
+    KEYRING: image.mirror.keyring,
+    BACKPORTS: settings.backports ? 'yes' : 'no',
+    SNAPSHOT: image.mirror.snapshot === undefined ? 'no' : 'yes',
+  }),
+  leaves: () => ['/etc/apt/sources.list.d/debian.sources'],
+  network: true,
+  // Most of it is unpacking: a point release upgraded in an emulated guest takes a good half hour.
+  timeoutSeconds: 5400,
+})

@@ -1,0 +1,14 @@
+import { defineStage } from '../src/config/stage.ts'
+
+export const build_time = defineStage({
+  name: 'build_time',
+  summary: 'the record of what this image is: product, release, variant, and the date of its sources',
+  from: import.meta.url,
+  environment: (_settings, image) => ({
+    PRODUCT: image.name,
+    RELEASE: image.release,
+    VARIANT: image.variant,
+  }),
+  leaves: () => ['/etc/systemvm-build'],
+  timeoutSeconds: 120,
+})

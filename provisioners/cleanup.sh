@@ -1,0 +1,67 @@
+#!/bin/sh
+# cleanup.sh: nothing left of the build: no keys, identities, logs, caches or documentation.
+# uses: LANGUAGE_KEPT    leaves: an empty /etc/machine-id, the folders of /var/log and /usr/share/man
+set -eu
+: "${LANGUAGE_KEPT:?}"
+
+# What an installer brings along. Busybox stays: it is the initramfs's rescue shell.
+# dpkg-query fails when one of them is unknown, which is what we hope for.
+needless=$(dpkg-query --show --showformat='${Package} ${db:Status-Status}\n' \
+  dictionaries-common discover discover-data installation-report krb5-locales laptop-detect nano os-prober \
+  popularity-contest sharutils task-english task-ssh-server tasksel tasksel-data unattended-upgrades \
+  util-linux-locales wamerican 2>/dev/null) || :
+needless=$(echo "$needless" | awk '$2 == "installed" { print $1 }')
+if [ -n "$needless" ]; then
+  # shellcheck disable=SC2086 # a list of words
+  apt-get -qy --autoremove purge $needless
+fi
+
+echo 'cleanup: identities and secrets'
+# Stopping the services first, because they write again when the guest powers off.
+if [ -d /run/systemd/system ]; then
+  systemctl stop systemd-random-seed.service
+  journalctl --relinquish-var
+fi
+rm -f /etc/ssh/ssh_host_* /etc/ssl/private/ssl-cert-snakeoil.key /etc/ssl/certs/ssl-cert-snakeoil.pem
+rm -f /var/lib/systemd/random-seed /var/lib/systemd/credential.secret
+rm -rf /var/lib/dhcp/* /var/lib/dhcpcd/* /var/lib/cloud/* /etc/udev/rules.d/70-persistent-net.rules
+find /etc/ssl/certs -maxdepth 1 -xtype l -delete
+# Empty, neither absent nor "uninitialized": that would be a first boot to systemd, which then enables every service that
+# a preset does not disable. A transient id may lie over the file.
+umount /etc/machine-id 2>/dev/null || :
+: >/etc/machine-id
+chmod 0444 /etc/machine-id
+[ -L /var/lib/dbus/machine-id ] || rm -f /var/lib/dbus/machine-id
+
+echo 'cleanup: logs, histories and caches'
+# Services expect their folders, with the owners that their packages gave them. No service makes wtmp, btmp and lastlog.
+find /var/log -xdev -type f ! -name wtmp ! -name btmp ! -name lastlog -delete
+find /var/log -xdev -type f -exec truncate --size=0 {} +
+rm -rf /var/log/journal/* /var/log/installer
+for home in /root /home/*; do
+  rm -rf "$home"/.bash_history "$home"/.lesshst "$home"/.viminfo "$home"/.wget-hsts "$home"/.rnd "$home"/.cache \
+    "$home"/.ssh/known_hosts* "$home"/cloud_scripts* "$home"/*.iso
+done
+find /tmp /var/tmp -xdev -mindepth 1 -delete
+rm -rf /var/lib/apt/lists/* /var/cache/apt/* /var/cache/ldconfig/* /var/backups/* /var/lib/systemd/timers/* \
+  /var/lib/systemd/timesync/* /var/lib/wtmpdb/*
+rm -f /var/cache/debconf/*-old /var/lib/dpkg/*-old /var/lib/ucf/*.old /var/lib/logrotate/status /etc/.pwd.lock
+rm -f /etc/passwd- /etc/group- /etc/shadow- /etc/gshadow- /etc/subuid- /etc/subgid-
+rm -f /var/www/html/index.html /usr/share/cloud/cloud-scripts.tar
+
+echo 'cleanup: documentation and languages'
+rm -rf /usr/share/doc /usr/share/info /usr/share/lintian
+# The folders stay: without man1, upgrading Java fails at its alternatives. Time zones stay too: 2 MB, and logs need them.
+find /usr/share/man ! -type d -delete
+find /usr/share/locale -mindepth 1 -maxdepth 1 -type d \
+  ! -name "$LANGUAGE_KEPT" ! -name "${LANGUAGE_KEPT}_*" ! -name "${LANGUAGE_KEPT}@*" -exec rm -rf {} +
+
+# Last, because it kept packages from starting their services.
+rm -f /usr/sbin/policy-rc.d
+
+left=$(find /etc/ssh /etc/ssl/private /root /home /var/lib/apt/lists /var/cache/apt -xdev -type f \
+  \( -name 'ssh_host_*' -o -name '*.key' -o -name 'id_*' -o -name '*_Packages*' -o -name '*.deb' \))
+[ -z "$left" ] || { echo "cleanup: left over: $left" >&2; exit 1; }
+broken=$(dpkg --audit)
+[ -z "$broken" ] || { echo "cleanup: $broken" >&2; exit 1; }
+[ -f /etc/machine-id ] && [ ! -s /etc/machine-id ]

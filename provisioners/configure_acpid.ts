@@ -1,0 +1,10 @@
+import { defineStage } from '../src/config/stage.ts'
+
+export const configure_acpid = defineStage({
+  name: 'configure_acpid',
+  summary: 'a power button that powers the system VM off',
+  from: import.meta.url,
+  packages: () => ['acpid'],
+  leaves: () => ['/etc/acpi/events/power', '/usr/local/sbin/power.sh'],
+  timeoutSeconds: 300,
+})

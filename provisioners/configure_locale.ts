@@ -1,0 +1,11 @@
+import { defineStage } from '../src/config/stage.ts'
+
+export const configure_locale = defineStage({
+  name: 'configure_locale',
+  summary: 'the one locale of the image, generated and made the default',
+  from: import.meta.url,
+  packages: () => ['locales'],
+  environment: (_settings, image) => ({ SYSTEM_LOCALE: image.locale }),
+  leaves: () => ['/etc/default/locale', '/etc/locale.gen', '/usr/lib/locale/locale-archive'],
+  timeoutSeconds: 600,
+})

@@ -1,0 +1,46 @@
+#!/bin/sh
+# configure_login.sh: an administrative account with six commands, and no password that anyone knows.
+# uses: ROOT_PASSWORD_HASH, ACCOUNT, ACCOUNT_FULL_NAME, ACCOUNT_GROUPS (by commas)    leaves: /etc/sudoers.d/systemvm, /home/$ACCOUNT/.ssh
+set -eu
+: "${ROOT_PASSWORD_HASH:?}" "${ACCOUNT:?}" "${ACCOUNT_FULL_NAME:?}" "${ACCOUNT_GROUPS:?}"
+
+# usermod would also stamp an unchanged password with today's date.
+set_password_hash() {
+  entry=$(getent shadow "$1")
+  entry=${entry#*:}
+  [ "${entry%%:*}" = "$2" ] || usermod --password "$2" "$1"
+}
+
+for group in $(echo "$ACCOUNT_GROUPS" | tr , ' '); do
+  getent group "$group" >/dev/null || groupadd --system "$group"
+done
+if ! getent passwd "$ACCOUNT" >/dev/null; then
+  useradd --create-home --user-group --shell /bin/bash "$ACCOUNT"
+fi
+usermod --comment "$ACCOUNT_FULL_NAME" --append --groups "$ACCOUNT_GROUPS" "$ACCOUNT"
+set_password_hash "$ACCOUNT" '*'
+set_password_hash root "$ROOT_PASSWORD_HASH"
+install -d -m 0700 -o "$ACCOUNT" -g "$ACCOUNT" "/home/$ACCOUNT/.ssh"
+echo "configure_login: $ACCOUNT in $ACCOUNT_GROUPS"
+
+# The commands are CloudStack's. Checked before they are in force: with a broken file here, sudo works for nobody.
+draft=$(mktemp)
+trap 'rm -f "$draft"' EXIT
+cat >"$draft" <<END
+Cmnd_Alias SYSTEMVM = /bin/chmod, /bin/cp, /bin/mkdir, /bin/mount, /bin/umount, /sbin/halt
+%admin ALL=(root) NOPASSWD: SYSTEMVM
+$ACCOUNT ALL=(root) NOPASSWD: SYSTEMVM
+END
+visudo --quiet --check --file="$draft"
+install -m 0440 "$draft" /etc/sudoers.d/systemvm
+
+# Gettys come by themselves: systemd-getty-generator starts one on each console of the kernel (ttyS0) and on hvc0 where
+# there is one. An enabled serial-getty@hvc0 would hold up every boot without such a device for 90 seconds.
+rm -f /etc/systemd/system/getty.target.wants/serial-getty@*.service
+
+visudo --quiet --check
+sudo --list --other-user="$ACCOUNT" >/dev/null
+[ -e /lib/systemd/system-generators/systemd-getty-generator ]
+# The names of the accounts whose password is neither locked nor the one that was asked for.
+open=$(awk -F: -v hash="$ROOT_PASSWORD_HASH" '$2 !~ /^[!*]/ && !($1 == "root" && $2 == hash) { print $1 }' /etc/shadow)
+[ -z "$open" ] || { echo "configure_login: a password opens $open" >&2; exit 1; }

@@ -1,0 +1,84 @@
+#!/bin/sh
+# configure_networking.sh: interfaces called eth0, eth1, …, a host name, no baked-in resolver, and SSH host keys made at first boot.
+# uses: SYSTEM_HOSTNAME, SYSTEM_DOMAIN, NAMESERVERS (by spaces, or none)    leaves: /etc/network/interfaces, /etc/systemd/network/99-default.link, /etc/hostname, /etc/hosts, /etc/resolv.conf, /etc/systemd/system/ssh-host-keys.service
+set -eu
+: "${SYSTEM_HOSTNAME:?}" "${SYSTEM_DOMAIN:?}" "${NAMESERVERS:?}"
+
+# The kernel argument net.ifnames=0 says the same, but a hypervisor may boot the kernel with its own arguments.
+ln -sfn /dev/null /etc/systemd/network/99-default.link
+
+# Hotplug, so that boot does not wait for a DHCP server that is not there. CloudStack's first boot rewrites this file.
+cat >/etc/network/interfaces <<'END'
+source /etc/network/interfaces.d/*
+
+auto lo
+iface lo inet loopback
+
+allow-hotplug eth0
+iface eth0 inet dhcp
+END
+
+# Debian's own, but without made-up addresses where no DHCP server answers: on KVM, 169.254.0.0/16 is CloudStack's
+# control network. There is no folder for drop-ins. bookworm's dhclient makes up none.
+if [ -e /etc/dhcpcd.conf ]; then
+  cat >/etc/dhcpcd.conf <<'END'
+duid
+persistent
+vendorclassid
+option domain_name_servers, domain_name, domain_search
+option classless_static_routes
+option interface_mtu
+option ntp_servers
+require dhcp_server_identifier
+slaac private
+noipv4ll
+END
+fi
+
+echo "$SYSTEM_HOSTNAME" >/etc/hostname
+# On a second line, so that 127.0.0.1 still reads as localhost, and the name does not depend on an interface.
+cat >/etc/hosts <<END
+127.0.0.1	localhost
+127.0.0.1	$SYSTEM_HOSTNAME.$SYSTEM_DOMAIN $SYSTEM_HOSTNAME
+::1	localhost ip6-localhost ip6-loopback
+ff02::1	ip6-allnodes
+ff02::2	ip6-allrouters
+END
+
+# A file and no link, because CloudStack writes it in place.
+[ ! -L /etc/resolv.conf ] || rm /etc/resolv.conf
+if [ "$NAMESERVERS" = none ]; then
+  echo '# Written by DHCP or by CloudStack.' >/etc/resolv.conf
+else
+  # shellcheck disable=SC2086 # one line per word
+  printf 'nameserver %s\n' $NAMESERVERS >/etc/resolv.conf
+fi
+chmod 0644 /etc/resolv.conf
+echo "configure_networking: $SYSTEM_HOSTNAME, name servers: $NAMESERVERS"
+
+# Keys in the image would be the same in every VM. Debian's sshd-keygen.service (trixie) acts on a first boot only, which
+# the empty /etc/machine-id of an image is not. Whatever starts sshd pulls this in; ssh-keygen -A makes missing keys only.
+cat >/etc/systemd/system/ssh-host-keys.service <<'END'
+[Unit]
+Description=SSH host keys of this machine
+RequiresMountsFor=/etc/ssh
+After=systemd-remount-fs.service
+Before=ssh.service ssh.socket
+
+[Service]
+Type=oneshot
+RemainAfterExit=yes
+ExecStart=/usr/bin/ssh-keygen -A
+
+[Install]
+WantedBy=ssh.service ssh.socket
+END
+systemctl --quiet --no-reload enable ssh-host-keys.service
+rm -f /etc/ssh/ssh_host_*
+
+# systemd 256 and newer would also offer sshd to the hypervisor, on a vsock. The one door is sshd's own port.
+mkdir -p /etc/systemd/system-generators
+ln -sfn /dev/null /etc/systemd/system-generators/systemd-ssh-generator
+
+[ -L /etc/systemd/system/ssh.service.wants/ssh-host-keys.service ]
+ifquery --list --allow=hotplug >/dev/null

@@ -1,0 +1,36 @@
+import { defineStage, z } from '../src/config/stage.ts'
+
+export const configure_networking = defineStage({
+  name: 'configure_networking',
+  summary:
+    'interfaces called eth0, eth1, …, a host name, no baked-in resolver, and SSH host keys made at first boot',
+  from: import.meta.url,
+  settings: {
+    /**
+     * Resolvers for as long as neither DHCP nor CloudStack has set others. Public ones would be asked by every VM that
+     * starts on a private network.
+     * @default none
+     */
+    nameservers: z.array(z.union([z.ipv4(), z.ipv6()])).default([]),
+  },
+  packages: (_settings, image) => [
+    'ifupdown',
+    'iproute2',
+    'openssh-server',
+    // Debian's own choice in each suite: what cloud-init depends on.
+    image.suite === 'bookworm' ? 'isc-dhcp-client' : 'dhcpcd-base',
+  ],
+  environment: (settings, image) => ({
+    SYSTEM_HOSTNAME: image.hostname,
+    SYSTEM_DOMAIN: image.domain,
+    NAMESERVERS: settings.nameservers.join(' ') || 'none',
+  }),
+  leaves: () => [
+    '/etc/hostname',
+    '/etc/hosts',
+    '/etc/network/interfaces',
+    '/etc/systemd/network/99-default.link',
+    '/etc/systemd/system/ssh-host-keys.service',
+  ],
+  timeoutSeconds: 300,
+})

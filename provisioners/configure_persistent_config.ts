@@ -1,0 +1,9 @@
+import { defineStage } from '../src/config/stage.ts'
+
+export const configure_persistent_config = defineStage({
+  name: 'configure_persistent_config',
+  summary: 'the folder where a virtual router keeps its configuration',
+  from: import.meta.url,
+  leaves: () => ['/etc/cloudstack/.keep'],
+  timeoutSeconds: 120,
+})

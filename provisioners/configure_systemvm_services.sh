@@ -1,0 +1,67 @@
+#!/bin/sh
+# configure_systemvm_services.sh: CloudStack's files over the system, their signature, and only those services at boot that no role decides on.
+# uses: RELEASE, SIGNATURE (md5|sha512), STAGE_FILES, SOURCE_DATE_EPOCH    leaves: /usr/share/cloud/cloud-scripts.tgz, /var/cache/cloud/cloud-scripts-signature, /etc/cloudstack-release, the payload
+set -eu
+: "${RELEASE:?}" "${SIGNATURE:?}" "${STAGE_FILES:?}" "${SOURCE_DATE_EPOCH:?}"
+
+mkdir -p /opt/cloud/bin /opt/tftpboot /usr/local/cloud /usr/share/cloud /var/cache/cloud /var/lib/haproxy \
+  /var/www/html /etc/cloudstack
+
+# Modes too are set, since those of a checkout follow its owner's umask.
+archive=/usr/share/cloud/cloud-scripts.tar
+tar --create --file="$archive" --directory="$STAGE_FILES/payload" --format=gnu --sort=name --owner=0 --group=0 \
+  --numeric-owner --mode=u=rwX,go=rX --mtime="@$SOURCE_DATE_EPOCH" .
+gzip -9 --no-name --force "$archive"
+archive=/usr/share/cloud/cloud-scripts.tgz
+mv /usr/share/cloud/cloud-scripts.tar.gz "$archive"
+hash=$("${SIGNATURE}sum" "$archive")
+echo "${hash%% *}" >/var/cache/cloud/cloud-scripts-signature
+
+echo "configure_systemvm_services: the payload, ${hash%% *}"
+# From the archive that is signed. Folders that are there already keep their owners and modes.
+tar --extract --file="$archive" --directory=/ --no-overwrite-dir
+
+date=$(date --utc --date="@$SOURCE_DATE_EPOCH" '+%a %b %e %H:%M:%S UTC %Y')
+echo "Cloudstack Release $RELEASE $date" >/etc/cloudstack-release
+# agetty itself reads Debian's name and version, so that no upgrade makes the banner a lie.
+cat >/etc/issue <<END
+Apache CloudStack $RELEASE system VM on \\S{PRETTY_NAME}, \\n \\l
+
+END
+
+a2enmod --quiet ssl rewrite auth_basic auth_digest
+a2enconf --quiet systemvm-tls
+a2ensite --quiet default-ssl
+for site in 000-default default-ssl; do
+  site=/etc/apache2/sites-available/$site.conf
+  [ -e "$site.orig" ] || cp "$site" "$site.orig"
+done
+
+# The preset says which services wait for a role; this suite may not have them all. One call, each costs a second or more
+# under emulation.
+disabled=
+while read -r verb unit; do
+  if [ "$verb" = disable ] && { [ -e "/lib/systemd/system/$unit" ] || [ -e "/etc/init.d/${unit%.service}" ]; }; then
+    disabled="$disabled $unit"
+  fi
+done </etc/systemd/system-preset/20-systemvm.preset
+echo "configure_systemvm_services: not at boot:$disabled"
+# shellcheck disable=SC2086 # a list of words
+systemctl --quiet --no-reload disable $disabled
+systemctl --quiet --no-reload enable ssh.service systemvm-certificate.service
+
+for unit in $disabled; do
+  for link in /etc/systemd/system/*.wants/"$unit" /etc/rc2.d/S??"${unit%.service}"; do
+    [ ! -L "$link" ] || { echo "configure_systemvm_services: still enabled: $link" >&2; exit 1; }
+  done
+done
+# Its default site needs the certificate, which a second run after cleanup does not have.
+[ ! -e /etc/ssl/private/ssl-cert-snakeoil.key ] || apache2ctl -t
+# sshd tests its configuration only with a host key, and this machine has none yet.
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+ssh-keygen -q -t ed25519 -N '' -f "$scratch/key"
+mkdir -p /run/sshd
+/usr/sbin/sshd -T -h "$scratch/key" >"$scratch/sshd"
+grep -qx 'port 3922' "$scratch/sshd"
+grep -qx 'passwordauthentication no' "$scratch/sshd"

@@ -1,0 +1,31 @@
+import { defineStage, z } from '../src/config/stage.ts'
+
+export const configure_systemvm_services = defineStage({
+  name: 'configure_systemvm_services',
+  summary:
+    "CloudStack's files over the system, their signature, and only those services at boot that no role decides on",
+  from: import.meta.url,
+  settings: {
+    /**
+     * Hash of CloudStack's files that the management server compares: `md5` up to 4.21, `sha512` from 4.22.
+     * @default 'sha512'
+     */
+    signature: z.enum(['md5', 'sha512']).default('sha512'),
+  },
+  packages: () => ['apache2', 'openssh-server', 'ssl-cert'],
+  files: () => ({ payload: './payload' }),
+  environment: (settings, image) => ({ RELEASE: image.release, SIGNATURE: settings.signature }),
+  leaves: () => [
+    '/etc/cloudstack-release',
+    '/etc/cloud/cloud-init.disabled',
+    '/etc/issue',
+    '/etc/profile.d/cloud.sh',
+    '/etc/ssh/sshd_config.d/systemvm.conf',
+    '/etc/sysctl.d/zz-systemvm.conf',
+    '/etc/systemd/system-preset/20-systemvm.preset',
+    '/opt/cloud/bin',
+    '/usr/share/cloud/cloud-scripts.tgz',
+    '/var/cache/cloud/cloud-scripts-signature',
+  ],
+  timeoutSeconds: 900,
+})

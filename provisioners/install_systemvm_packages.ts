@@ -1,0 +1,16 @@
+import { defineStage } from '../src/config/stage.ts'
+import { systemvmPackages } from './systemvm_packages.ts'
+
+export const install_systemvm_packages = defineStage({
+  name: 'install_systemvm_packages',
+  summary: 'every package of the system VM, configured as if answered by hand',
+  from: import.meta.url,
+  packages: (_settings, image) => systemvmPackages(image.suite, image.debianArch),
+  environment: (_settings, image) => ({
+    PACKAGES: systemvmPackages(image.suite, image.debianArch).join(' '),
+  }),
+  leaves: () => ['/etc/default/sysstat', '/usr/bin/java', '/usr/bin/dhcp_release', '/usr/bin/growpart'],
+  network: true,
+  // Ample for installing all of them in an emulated guest, should the base have come without.
+  timeoutSeconds: 7200,
+})

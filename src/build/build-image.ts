@@ -1,0 +1,310 @@
+/** Builds one image: from the plan to the report. */
+
+import { copyFile, mkdir, rm } from 'node:fs/promises'
+import { availableParallelism, totalmem } from 'node:os'
+import { join, relative } from 'node:path'
+import type { ResolvedImage } from '../config/resolve.ts'
+import { exitCodes, PipelineError } from '../errors.ts'
+import { areExported, exportImages } from '../export/export-images.ts'
+import { type Accelerator, type AcceleratorChoice, chooseAccelerator } from '../host/accelerator.ts'
+import { takeLock } from '../host/lock.ts'
+import { killMarked } from '../host/process.ts'
+import { bootstrap } from '../install/bootstrap.ts'
+import { type Plan, planImage } from '../plan/plan.ts'
+import { type Estimates, lookAhead, readEstimates } from '../report/estimates.ts'
+import type { BuildEvent, Emit } from '../report/events.ts'
+import { type ImageResult, type Report, reportVersion, type StageResult } from '../report/report.ts'
+import { type Layer, openStore, type Store, writeDurably } from '../store/store.ts'
+import { placeRun, type RunPlace } from './place.ts'
+import { type HostTools, requireMirror, requireSpace, requireTools, requireWritable } from './preflight.ts'
+import { describeFailure, resultOfLayer, runStages } from './run-stages.ts'
+
+export interface BuildRequest {
+  readonly image: ResolvedImage
+  readonly outFolder: string
+  /** Use no layer of the store; those made are stored all the same. */
+  readonly ignoreStore?: boolean | undefined
+  readonly forceAccelerator?: Accelerator | undefined
+  /** The command as the user gave it, for the report. */
+  readonly command: readonly string[]
+  readonly emit: Emit
+  readonly signal: AbortSignal
+}
+
+/** What a run has found out so far. The report is made of it at the end, however it ends. */
+interface Run {
+  readonly request: BuildRequest
+  readonly place: RunPlace
+  readonly store: Store
+  readonly tools: HostTools
+  readonly estimates: Estimates
+  readonly plan: Plan
+  readonly startedAt: Date
+  readonly emit: Emit
+  readonly timings: { name: string; seconds: number }[]
+  accelerator: AcceleratorChoice | undefined
+  stages: readonly StageResult[]
+  images: readonly ImageResult[]
+  failure: PipelineError | undefined
+}
+
+/**
+ * Builds an image. From the moment the run has a folder the report is written whatever happens, there and as
+ * `out/report.json`; its `run.status` says how it went.
+ * @throws PipelineError when something is not fit before the run has begun
+ */
+export async function buildImage(request: BuildRequest): Promise<Report> {
+  const startedAt = new Date()
+  const place = placeRun(request.outFolder, request.image.variant, startedAt)
+  const tools = await requireTools(request.image.arch)
+  await requireWritable(request.outFolder)
+  await requireSpace(request.outFolder)
+  const lock = await takeLock(request.outFolder, place.id)
+  try {
+    const store = openStore(join(request.outFolder, 'store'))
+    await clearLeftovers(lock.abandonedRun, store)
+    const plan = await planOnSoundLayers(request, store)
+    await requireMirror(plan, request.signal)
+    await mkdir(place.folder, { recursive: true })
+    const run = await beginRun({ request, place, store, tools, plan, startedAt })
+    try {
+      const base = await installBase(run)
+      const final = await buildStages(run, base)
+      await exportTargets(run, final)
+    } catch (error) {
+      run.failure = asFailure(error, request.signal)
+    }
+    return await finishRun(run)
+  } finally {
+    await lock.release()
+  }
+}
+
+/** Ends what a killed run left running, and removes the disks that it did not finish. */
+async function clearLeftovers(abandonedRun: string | undefined, store: Store): Promise<void> {
+  if (abandonedRun !== undefined) await killMarked(abandonedRun)
+  await store.sweep()
+}
+
+/** Plans, and plans again without any layer that is not what its record says. */
+async function planOnSoundLayers(
+  { image, ignoreStore, outFolder, emit }: BuildRequest,
+  store: Store,
+): Promise<Plan> {
+  for (;;) {
+    const plan = await planImage(image, store, { ignoreStore })
+    const cached = [plan.base, ...plan.stages].flatMap((layer) => layer.cached ?? [])
+    const isDone = plan.stages.every((stage) => stage.cached) && plan.base.cached !== undefined
+    if (isDone && (await areExported(image, cached.at(-1) as Layer, outFolder))) return plan
+    const damaged = await findDamaged(cached, store)
+    if (damaged === undefined) return plan
+    emit({
+      kind: 'note',
+      text: `the layer of ${damaged.name} is damaged (${damaged.key.slice(0, 12)}…): it is made again`,
+    })
+    await store.remove(damaged.key)
+  }
+}
+
+async function findDamaged(layers: readonly Layer[], store: Store): Promise<Layer | undefined> {
+  for (const layer of layers) if (!(await store.verify(layer))) return layer
+  return undefined
+}
+
+type Beginning = Pick<Run, 'request' | 'place' | 'store' | 'tools' | 'plan' | 'startedAt'>
+
+async function beginRun(beginning: Beginning): Promise<Run> {
+  const { request, place, store, plan } = beginning
+  const estimates = await readEstimates(place.outFolder, await store.list())
+  const timings: Run['timings'] = []
+  const emit = (event: BuildEvent): void => {
+    if (event.kind === 'part-finished') timings.push({ name: event.name, seconds: event.seconds })
+    request.emit(event)
+  }
+  emit({ kind: 'run-started', runId: place.id, variant: plan.image.variant, ...lookAhead(plan, estimates) })
+  return {
+    ...beginning,
+    estimates,
+    emit,
+    timings,
+    accelerator: undefined,
+    stages: plan.stages.map(notRun),
+    images: [],
+    failure: undefined,
+  }
+}
+
+function notRun({ name, key, cached }: Plan['stages'][number]): StageResult {
+  if (cached !== undefined) return resultOfLayer(cached, 'cached')
+  return {
+    name,
+    status: 'skipped',
+    build_time: 0,
+    key,
+    log: null,
+    exitStatus: null,
+    artifacts: [],
+    packages: { added: [], removed: [], upgraded: [] },
+    bytesWritten: 0,
+    layer: null,
+  }
+}
+
+/** Makes layer 0, unless the store has it. */
+async function installBase(run: Run): Promise<Layer> {
+  const { plan, store, place, emit, request } = run
+  const { base } = plan
+  if (base.cached !== undefined) return base.cached
+  emit({ kind: 'part-started', name: 'base', estimateSeconds: run.estimates.of('base') })
+  const started = performance.now()
+  const log = join(place.folder, 'base.log')
+  await store.remove(base.key)
+  const packages = await bootstrap({
+    image: plan.image,
+    layout: plan.layout,
+    disk: store.disk(base.key),
+    packageCache: join(place.outFolder, 'cache', 'packages'),
+    log,
+    runId: place.id,
+    onProgress: (text) => emit({ kind: 'part-progress', name: 'base', text }),
+    signal: request.signal,
+  })
+  const seconds = Math.round(performance.now() - started) / 1000
+  const layer = await store.commit({
+    key: base.key,
+    name: base.name,
+    parent: null,
+    parts: base.parts,
+    createdAt: new Date().toISOString(),
+    buildTimeSeconds: seconds,
+    log: relative(place.outFolder, log),
+    artifacts: [],
+    packages,
+    bytesWritten: 0,
+    tools: run.tools.versions,
+  })
+  emit({ kind: 'part-finished', name: 'base', seconds, text: `${packages.added.length} packages` })
+  return layer
+}
+
+/** Runs the stages that the store has no layer for, and returns the last layer. */
+async function buildStages(run: Run, base: Layer): Promise<Layer> {
+  const { plan, store, place, emit, request } = run
+  const cached = plan.stages.filter((stage) => stage.cached !== undefined)
+  const stages = plan.stages.slice(cached.length)
+  for (const stage of run.stages.slice(0, cached.length)) emit({ kind: 'stage-finished', stage })
+  const below = [base, ...cached.flatMap((stage) => stage.cached ?? [])]
+  const parent = below.at(-1) as Layer
+  if (stages.length === 0) return parent
+  const { results, failure } = await runStages({
+    plan,
+    stages,
+    parent,
+    installed: packagesOf(below),
+    store,
+    place,
+    acceleration: async (kernel) => {
+      const choice = await chooseAccelerator({
+        arch: plan.image.arch,
+        kernels: [kernel],
+        cacheDir: join(place.outFolder, 'cache'),
+        force: request.forceAccelerator,
+        signal: request.signal,
+      })
+      run.accelerator = choice
+      if (choice.accelerator === 'tcg') emit({ kind: 'note', text: `without KVM: ${choice.reason}` })
+      return choice
+    },
+    packer: run.tools.packer,
+    tools: run.tools.versions,
+    estimate: run.estimates.of,
+    emit,
+    signal: request.signal,
+  })
+  run.stages = [...run.stages.slice(0, cached.length), ...results]
+  if (failure !== undefined) throw failure
+  const last = await store.find((stages.at(-1) as Plan['stages'][number]).key)
+  if (last === undefined) throw new Error('the last stage ran, and its layer is not in the store')
+  return last
+}
+
+/** The packages of a stack of layers, lowest first. */
+function packagesOf(layers: readonly Layer[]): Map<string, string> {
+  const packages = new Map<string, string>()
+  for (const { packages: change } of layers) {
+    for (const { name } of change.removed) packages.delete(name)
+    for (const { name, version } of change.added) packages.set(name, version)
+    for (const { name, to } of change.upgraded) packages.set(name, to)
+  }
+  return packages
+}
+
+async function exportTargets(run: Run, layer: Layer): Promise<void> {
+  const { plan, store, place, emit, request, estimates } = run
+  run.images = await exportImages({
+    image: plan.image,
+    layer,
+    store,
+    outFolder: place.outFolder,
+    estimate: estimates.of,
+    emit,
+    signal: request.signal,
+  })
+}
+
+function asFailure(error: unknown, signal: AbortSignal): PipelineError {
+  if (error instanceof PipelineError) return error
+  if (signal.aborted) {
+    return new PipelineError({
+      code: 'interrupted',
+      message: 'the build was interrupted',
+      hint: 'run it again: it goes on after the last finished stage.',
+      exitCode: exitCodes.interrupted,
+      cause: error,
+    })
+  }
+  throw error
+}
+
+async function finishRun(run: Run): Promise<Report> {
+  const { request, place, plan, startedAt, failure } = run
+  const finishedAt = new Date()
+  const interrupted = failure?.exitCode === exitCodes.interrupted
+  const report: Report = {
+    version: reportVersion,
+    run: {
+      id: place.id,
+      status: failure === undefined ? 'succeeded' : interrupted ? 'interrupted' : 'failed',
+      startedAt: startedAt.toISOString(),
+      finishedAt: finishedAt.toISOString(),
+      durationSeconds: (finishedAt.getTime() - startedAt.getTime()) / 1000,
+      command: [...request.command],
+      ...(failure === undefined ? {} : { failure: describeFailure(failure) }),
+    },
+    host: {
+      accelerator: run.accelerator?.accelerator ?? null,
+      acceleratorReason: run.accelerator?.reason ?? null,
+      cpus: availableParallelism(),
+      memoryMiB: Math.round(totalmem() / 1024 ** 2),
+      tools: run.tools.versions,
+    },
+    image: {
+      name: plan.image.name,
+      release: plan.image.release,
+      variant: plan.image.variant,
+      suite: plan.image.suite,
+      arch: plan.image.arch,
+      installer: plan.image.installer,
+      virtualSizeBytes: plan.layout.sizeBytes,
+    },
+    timings: run.timings,
+    stages: [...run.stages],
+    images: [...run.images],
+  }
+  const path = join(place.folder, 'report.json')
+  await writeDurably(path, `${JSON.stringify(report, null, 2)}\n`)
+  await rm(join(place.outFolder, 'report.json'), { force: true })
+  await copyFile(path, join(place.outFolder, 'report.json'))
+  run.emit({ kind: 'run-finished', report })
+  return report
+}

@@ -1,0 +1,130 @@
+/**
+ * The build kit: everything of ours that a guest needs while it is built, handed over in the initramfs and living
+ * in /run. No key, unit or file of the build is ever on the disk that becomes a layer, so any layer can be booted
+ * for building, and none has to be cleaned of us.
+ */
+
+import { mkdir, readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { execa } from 'execa'
+import type { ResolvedStage } from '../config/resolve.ts'
+import { type CpioEntry, renderCpio } from './cpio.ts'
+
+/** Name of the unit that opens the guest to the build. */
+export const buildUnit = 'systemvm-build.service'
+
+/** What the unit prints on the console when the guest can take its first stage. */
+export const readyLine = 'systemvm-build: ready'
+
+export interface BuildKit {
+  /** Private key for the guest's root, made for this run. */
+  readonly privateKey: string
+  /** Initrd of the layer with the kit appended. */
+  readonly initrd: string
+}
+
+const source = (name: string) => readFile(new URL(`./kit/${name}`, import.meta.url))
+
+/**
+ * Makes a kit in `folder` for the stages that will run.
+ * @param initrd the initrd of the layer that will be booted
+ */
+export async function makeBuildKit(
+  folder: string,
+  initrd: string,
+  stages: readonly ResolvedStage[],
+  sourceDateEpoch: number,
+): Promise<BuildKit> {
+  await mkdir(folder, { recursive: true, mode: 0o700 })
+  const privateKey = join(folder, 'key')
+  const hostKey = join(folder, 'host_key')
+  await Promise.all([makeKey(privateKey), makeKey(hostKey)])
+  const inRun = new Map<string, Uint8Array>([
+    [`systemd/system/${buildUnit}`, await source('systemvm-build.service')],
+    ['systemd/journald.conf.d/systemvm-build.conf', Buffer.from('[Journal]\nStorage=volatile\n')],
+    ['systemvm-build/sshd_config', await source('sshd_config')],
+    ['systemvm-build/network.sh', await source('network.sh')],
+    ['systemvm-build/stage.sh', await source('stage.sh')],
+    ['systemvm-build/host_key', await readFile(hostKey)],
+    ['systemvm-build/authorized_keys', await readFile(`${privateKey}.pub`)],
+    ['systemvm-build/resolv.conf', Buffer.from('nameserver 10.0.2.3\n')],
+  ])
+  for (const stage of stages) {
+    const at = `systemvm-build/stages/${stage.name}`
+    inRun.set(`${at}/environment`, Buffer.from(renderEnvironment(stage, sourceDateEpoch)))
+    inRun.set(`${at}/leaves`, Buffer.from(stage.leaves.map((path) => `${path}\n`).join('')))
+    if (stage.network) inRun.set(`${at}/network`, Buffer.alloc(0))
+    const files = await packFiles(stage)
+    if (files !== undefined) inRun.set(`${at}/files.tar`, files)
+  }
+  const manifest = [...inRun.keys()].map((path) => `${path}\n`).join('')
+  const entries: CpioEntry[] = [
+    // initramfs-tools reads the order of a folder's scripts from this file, and skips a folder without it.
+    file('scripts/local-bottom/ORDER', '/scripts/local-bottom/systemvm-build "$@"\n'),
+    { ...file('scripts/local-bottom/systemvm-build', await source('hook.sh')), mode: 0o755 },
+    file('systemvm-build/manifest', manifest),
+    ...[...inRun].map(([path, content]) => file(`systemvm-build/run/${path}`, content)),
+  ]
+  const combined = join(folder, 'initrd')
+  const original = await readFile(initrd)
+  const gap = Buffer.alloc((512 - (original.length % 512)) % 512)
+  await writeFile(combined, Buffer.concat([original, gap, renderCpio(entries)]), { mode: 0o600 })
+  return { privateKey, initrd: combined }
+}
+
+function file(path: string, content: string | Uint8Array): CpioEntry {
+  return { path, mode: 0o600, content: Buffer.from(content) }
+}
+
+/**
+ * A stage's whole environment, as shell. It goes by the kit and not through Packer, whose templating would read
+ * braces in a value, and whose log would keep a secret.
+ */
+export function renderEnvironment(stage: ResolvedStage, sourceDateEpoch: number): string {
+  const variables = {
+    PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
+    HOME: '/root',
+    LC_ALL: 'C.UTF-8',
+    DEBIAN_FRONTEND: 'noninteractive',
+    SOURCE_DATE_EPOCH: `${sourceDateEpoch}`,
+    ...(Object.keys(stage.files).length === 0
+      ? {}
+      : { STAGE_FILES: `/run/systemvm-build/stages/${stage.name}/files` }),
+    ...stage.environment,
+  }
+  const quoted = Object.entries(variables).map(
+    ([name, value]) => `${name}='${value.replaceAll("'", `'\\''`)}'\n`,
+  )
+  return `${quoted.join('')}export ${Object.keys(variables).join(' ')}\n`
+}
+
+async function makeKey(path: string): Promise<void> {
+  await execa('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-C', 'systemvm-build', '-f', path], {
+    timeout: 30_000,
+  })
+}
+
+/** A stage's folders as one tar, owned by root, with the modes that Git keeps. */
+async function packFiles(stage: ResolvedStage): Promise<Uint8Array | undefined> {
+  const folders = Object.entries(stage.files)
+  if (folders.length === 0) return undefined
+  const fixed = [
+    '--sort=name',
+    '--owner=0',
+    '--group=0',
+    '--numeric-owner',
+    '--mtime=@0',
+    '--mode=u+rw,go+r,go-w,a+X',
+  ]
+  const renames = folders.map(([name, path]) => `--transform=s,^${path.slice(1)},${name},`)
+  const { stdout } = await execa(
+    'tar',
+    ['-c', ...fixed, ...renames, '-C', '/', ...folders.map(([, path]) => path.slice(1))],
+    {
+      encoding: 'buffer',
+      timeout: 60_000,
+      env: { LC_ALL: 'C' },
+    },
+  )
+  return stdout
+}

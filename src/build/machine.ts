@@ -1,0 +1,89 @@
+/** The virtual machine that stages run in, as arguments of QEMU. */
+
+/** How a guest is executed on this host. */
+export interface Acceleration {
+  readonly accelerator: 'kvm' | 'tcg'
+  /** Value of QEMU's `-cpu`. */
+  readonly cpu: string
+}
+
+export interface BuildMachine extends Acceleration {
+  readonly cpus: number
+  readonly memoryMiB: number
+  /** The qcow2 that takes the writes. */
+  readonly disk: string
+  readonly kernel: string
+  readonly initrd: string
+  readonly kernelArguments: readonly string[]
+  /** File that the serial console is written to. */
+  readonly serialLog: string
+  /** Path of the QMP socket. */
+  readonly qmpSocket: string
+}
+
+/** Node name of the disk, by which QMP addresses it. */
+export const diskDevice = 'disk0'
+
+/** Pairs of option and value, in the form that Packer's `qemuargs` takes; they replace Packer's own of that name. */
+export function machineArguments(machine: BuildMachine): readonly (readonly string[])[] {
+  // Nothing in a run survives a power cut of the host but sealed layers, which are flushed when they are sealed.
+  const cache = 'cache=unsafe,discard=unmap,detect-zeroes=unmap'
+  return [
+    ['-nodefaults'],
+    ['-no-reboot'],
+    ['-machine', `type=pc,accel=${machine.accelerator}`],
+    ['-cpu', machine.cpu],
+    ['-smp', `${machine.cpus}`],
+    ['-m', `${machine.memoryMiB}M`],
+    ['-drive', `if=none,id=${diskDevice},file=${escapeValue(machine.disk)},format=qcow2,${cache}`],
+    ['-device', `virtio-blk-pci,drive=${diskDevice}`],
+    // Packer fills in the port that it has found free, and holds.
+    ['-netdev', 'user,id=net0,hostfwd=tcp:127.0.0.1:{{ .SSHHostPort }}-:22'],
+    ['-device', 'virtio-net-pci,netdev=net0,romfile='],
+    ['-device', 'virtio-rng-pci'],
+    ['-chardev', `file,id=serial0,path=${escapeValue(machine.serialLog)}`],
+    ['-serial', 'chardev:serial0'],
+    ['-qmp', `unix:${escapeValue(machine.qmpSocket)},server=on,wait=off`],
+    ['-kernel', machine.kernel],
+    ['-initrd', machine.initrd],
+    ['-append', machine.kernelArguments.join(' ')],
+    ['-display', 'none'],
+  ]
+}
+
+/** QEMU splits option values at commas; a doubled one stands for itself. */
+function escapeValue(value: string): string {
+  return value.replaceAll(',', ',,')
+}
+
+/**
+ * Kernel arguments of a guest that is being built: a small target, our own unit, and none of what a first boot
+ * would write to the disk (its random seed, its machine id).
+ * @param rootUuid UUID of the root filesystem
+ */
+export function buildKernelArguments(rootUuid: string, unit: string): readonly string[] {
+  const masked = [
+    'systemd-random-seed.service',
+    'systemd-machine-id-commit.service',
+    'systemd-timesyncd.service',
+    'apparmor.service',
+    'console-setup.service',
+    'keyboard-setup.service',
+  ]
+  return [
+    `root=UUID=${rootUuid}`,
+    // Mounted read-only first, or systemd would write the machine id that it makes up into /etc.
+    'ro',
+    'console=ttyS0,115200n8',
+    'net.ifnames=0',
+    'biosdevname=0',
+    'systemd.unit=basic.target',
+    `systemd.wants=${unit}`,
+    ...masked.map((name) => `systemd.mask=${name}`),
+    'apparmor=0',
+    // The guest runs our own scripts and nobody else's: no reason to pay for mitigations.
+    'mitigations=off',
+    'loglevel=4',
+    'panic=-1',
+  ]
+}

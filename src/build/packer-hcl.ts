@@ -1,0 +1,60 @@
+/** The Packer template of one run: a machine, and one provisioner for each stage that runs. */
+
+import type { ResolvedStage } from '../config/resolve.ts'
+import { renderTemplate } from '../render/template.ts'
+
+/**
+ * Packer's two ways of speaking: 1.6, where the QEMU builder is built in, and 1.7 or newer, where it is a plugin that
+ * the template has to name.
+ */
+export type PackerDialect = '1.6' | '1.7'
+
+/** Versions of the QEMU plugin that this template was written for. */
+const pluginVersion = '>= 1.1.0'
+
+export interface PackerView {
+  readonly variant: string
+  readonly dialect: PackerDialect
+  readonly dummyDisk: string
+  /** sha256 of the dummy disk. */
+  readonly dummyDigest: string
+  readonly outputFolder: string
+  readonly machineName: string
+  readonly accelerator: string
+  readonly machineArguments: readonly (readonly string[])[]
+  readonly privateKey: string
+  readonly bootTimeoutSeconds: number
+  readonly stages: readonly ResolvedStage[]
+  /** Command of the host that seals a stage's layer and returns when that is done. */
+  readonly checkpointCommand: (stage: string) => string
+}
+
+/** Renders `build.pkr.hcl`. The last stage has no checkpoint: its layer is sealed after the guest has shut down. */
+export function renderPackerTemplate(view: PackerView): Promise<string> {
+  const last = view.stages.at(-1)
+  return renderTemplate(
+    'build.pkr.hcl.hbs',
+    {
+      ...view,
+      pluginVersion: view.dialect === '1.6' ? false : pluginVersion,
+      bootTimeout: `${view.bootTimeoutSeconds}s`,
+      stages: view.stages.map((stage) => ({
+        summary: `${stage.name}: ${stage.summary}`,
+        script: stage.script,
+        executeCommand: `sh /run/systemvm-build/stage.sh ${stage.name} {{ .Path }}`,
+        timeout: `${stage.timeoutSeconds}s`,
+        checkpoint: stage === last ? false : view.checkpointCommand(stage.name),
+      })),
+    },
+    { hcl: hclString, comment: oneLine },
+  )
+}
+
+/** A text as an HCL string literal. */
+export function hclString(value: unknown): string {
+  return JSON.stringify(String(value)).replaceAll(/[$%](?=\{)/g, (sign) => sign + sign)
+}
+
+function oneLine(value: unknown): string {
+  return String(value).replaceAll(/\s+/g, ' ')
+}

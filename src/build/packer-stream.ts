@@ -1,0 +1,74 @@
+/** What Packer and the guest say, as events. Packer's `-machine-readable` lines carry the guest's output within. */
+
+/** One line of Packer's output, in the words of its user interface. */
+export interface PackerLine {
+  readonly kind: 'say' | 'message' | 'error'
+  readonly text: string
+}
+
+/** What a stage says of itself on its output. */
+export type StageLine =
+  | { readonly kind: 'begin'; readonly name: string }
+  | { readonly kind: 'end'; readonly name: string; readonly exitStatus: number }
+  | {
+      readonly kind: 'artifact'
+      readonly type: 'file' | 'link' | 'folder'
+      readonly mode: string
+      readonly sizeBytes: number
+      readonly sha256: string
+      readonly path: string
+    }
+  | { readonly kind: 'missing'; readonly path: string }
+  | { readonly kind: 'package'; readonly name: string; readonly version: string }
+  | { readonly kind: 'packages-end' }
+  | { readonly kind: 'output'; readonly text: string }
+
+/** Parses one machine-readable line; undefined for what is not for people. */
+export function parsePackerLine(line: string): readonly PackerLine[] {
+  const match = /^\d+,([^,]*),([^,]*),(.*)$/.exec(line)
+  if (match === null || match[2] !== 'ui') return []
+  const [, kind, data] = /^(say|message|error),(.*)$/.exec(match[3] as string) ?? []
+  if (kind === undefined || data === undefined) return []
+  const text = data.replaceAll('%!(PACKER_COMMA)', ',').replaceAll('\\r', '\r').replaceAll('\\n', '\n')
+  return text
+    .split('\n')
+    .map((part) => ({ kind: kind as PackerLine['kind'], text: withoutPrefix(part.replace(/\r$/, '')) }))
+}
+
+/** Packer indents a guest's lines and puts the builder's name before them. */
+function withoutPrefix(text: string): string {
+  return text.replace(/^(==>|\s{3,4}) qemu\.systemvm: ?/, '')
+}
+
+/** Parses one line of a stage's output. */
+export function parseStageLine(text: string): StageLine {
+  const [marker, kind, ...words] = text.split(' ')
+  if (marker === '@stage') {
+    const rest = words.join(' ')
+    switch (kind) {
+      case 'begin':
+        return { kind, name: rest }
+      case 'end':
+        return { kind, name: words[0] ?? '', exitStatus: Number(words[1]) }
+      case 'missing':
+        return { kind, path: rest }
+      case 'packages-end':
+        return { kind }
+      case 'package':
+        return { kind, name: words[0] ?? '', version: words[1] ?? '' }
+      case 'artifact': {
+        const [type, mode, size, sha256, ...path] = words
+        if (type !== 'file' && type !== 'link' && type !== 'folder') break
+        return {
+          kind,
+          type,
+          mode: mode ?? '',
+          sizeBytes: Number(size),
+          sha256: sha256 ?? '',
+          path: path.join(' '),
+        }
+      }
+    }
+  }
+  return { kind: 'output', text }
+}

@@ -1,0 +1,83 @@
+/** What has to hold before a build touches anything. */
+
+import { access, constants, mkdir, statfs } from 'node:fs/promises'
+import { exitCodes, PipelineError } from '../errors.ts'
+import { findTools, isAtLeast, type ToolFault } from '../host/tools.ts'
+import { verifyRelease } from '../install/release.ts'
+import type { Plan } from '../plan/plan.ts'
+import type { PackerDialect } from './packer-hcl.ts'
+
+/** Room that a build wants where `out/` lies: the base, the layers above it, and the image. */
+export const neededBytes = 8 * 1024 ** 3
+
+export interface HostTools {
+  /** Versions by name. */
+  readonly versions: Readonly<Record<string, string>>
+  readonly packer: PackerDialect
+}
+
+/** Finds the host's tools. @throws PipelineError `tools` naming every one that is missing or too old */
+export async function requireTools(arch: 'x86_64' | 'aarch64'): Promise<HostTools> {
+  const { found, faults } = await findTools({ arch })
+  if (faults.length > 0) throw toolsMissing(faults)
+  const versions = Object.fromEntries(found.map(({ tool, version }) => [tool.name, version ?? 'unknown']))
+  return { versions, packer: isAtLeast(versions.packer ?? '0', '1.7') ? '1.7' : '1.6' }
+}
+
+function toolsMissing(faults: readonly ToolFault[]): PipelineError {
+  const lines = faults.map(
+    ({ tool, found, needed, package: name }) =>
+      `  ${tool.name}: ${found}, needed ${needed} (package ${name})`,
+  )
+  return new PipelineError({
+    code: 'tools',
+    message: ['this host lacks tools:', ...lines].join('\n'),
+    hint: 'install them with: npm run setup',
+    exitCode: exitCodes.hostNotFit,
+    details: { tools: faults.map(({ tool }) => tool.name) },
+  })
+}
+
+/** @throws PipelineError `out-read-only` */
+export async function requireWritable(folder: string): Promise<void> {
+  try {
+    await mkdir(folder, { recursive: true })
+    await access(folder, constants.W_OK)
+  } catch (cause) {
+    throw new PipelineError({
+      code: 'out-read-only',
+      message: `cannot write in the output folder ${folder}: ${(cause as NodeJS.ErrnoException).code}`,
+      hint: 'make it writable for you, or give another one with --out.',
+      exitCode: exitCodes.hostNotFit,
+      cause,
+    })
+  }
+}
+
+/** @throws PipelineError `no-space` with what is free and what is needed */
+export async function requireSpace(folder: string, bytes = neededBytes): Promise<void> {
+  const { bavail, bsize } = await statfs(folder)
+  const free = bavail * bsize
+  if (free >= bytes) return
+  const gib = (count: number) => `${(count / 1024 ** 3).toFixed(1)} GiB`
+  throw new PipelineError({
+    code: 'no-space',
+    message: `not enough disk space for ${folder}: ${gib(free)} are free, a build needs ${gib(bytes)}`,
+    hint: 'make room, remove old runs and layers with: npm run image -- clean, or give another folder with --out.',
+    exitCode: exitCodes.hostNotFit,
+    details: { freeBytes: free, neededBytes: bytes },
+  })
+}
+
+/** Proves every package source that the plan will use, before anything is downloaded from it. */
+export async function requireMirror(plan: Plan, signal: AbortSignal): Promise<void> {
+  const usesMirror = !plan.base.cached || plan.stages.some((stage) => !stage.cached && stage.stage.network)
+  if (!usesMirror) return
+  const { mirror, suite, debianArch } = plan.image
+  const shared = { ...mirror, arch: debianArch }
+  await Promise.all([
+    verifyRelease({ ...shared, url: mirror.debian, suite }, { signal }),
+    verifyRelease({ ...shared, url: mirror.debian, suite: `${suite}-updates` }, { signal }),
+    verifyRelease({ ...shared, url: mirror.security, suite: `${suite}-security` }, { signal }),
+  ])
+}

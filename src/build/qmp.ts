@@ -1,0 +1,67 @@
+/** QEMU's machine protocol over its unix socket. */
+
+import { EventEmitter, once } from 'node:events'
+import { connect, type Socket } from 'node:net'
+import { createInterface } from 'node:readline'
+import { setTimeout as sleep } from 'node:timers/promises'
+
+interface Answer {
+  readonly return?: unknown
+  readonly error?: { readonly class: string; readonly desc: string }
+  readonly event?: string
+  readonly data?: unknown
+  readonly QMP?: unknown
+}
+
+/** A connection to one QEMU. Emits `event` (name, data) and `close`. */
+export interface Qmp {
+  readonly execute: (command: string, argumentsObject?: object) => Promise<unknown>
+  readonly events: EventEmitter
+  readonly close: () => void
+}
+
+/** Connects as soon as the socket is there; gives up when `signal` is aborted. */
+export async function connectQmp(path: string, signal: AbortSignal): Promise<Qmp> {
+  const socket = await connectWhenThere(path, signal)
+  const events = new EventEmitter()
+  const waiting: { resolve: (value: unknown) => void; reject: (error: Error) => void; command: string }[] = []
+  const greeted = once(events, 'greeting', { signal })
+  createInterface({ input: socket }).on('line', (line) => {
+    const answer = JSON.parse(line) as Answer
+    if (answer.QMP !== undefined) events.emit('greeting')
+    else if (answer.event !== undefined) events.emit('event', answer.event, answer.data)
+    else {
+      const call = waiting.shift()
+      if (answer.error === undefined) call?.resolve(answer.return)
+      else call?.reject(new Error(`QEMU refused ${call.command}: ${answer.error.desc}`))
+    }
+  })
+  socket.on('error', () => socket.destroy())
+  socket.on('close', () => {
+    for (const call of waiting.splice(0)) call.reject(new Error(`QEMU ended during ${call.command}`))
+    events.emit('close')
+  })
+  const execute = (command: string, argumentsObject: object = {}): Promise<unknown> =>
+    new Promise((resolve, reject) => {
+      if (socket.destroyed) return reject(new Error(`QEMU ended before ${command}`))
+      waiting.push({ resolve, reject, command })
+      socket.write(`${JSON.stringify({ execute: command, arguments: argumentsObject })}\n`)
+    })
+  await greeted
+  await execute('qmp_capabilities')
+  return { execute, events, close: () => socket.destroy() }
+}
+
+async function connectWhenThere(path: string, signal: AbortSignal): Promise<Socket> {
+  for (;;) {
+    signal.throwIfAborted()
+    const socket = connect(path)
+    try {
+      await once(socket, 'connect')
+      return socket
+    } catch {
+      socket.destroy()
+      await sleep(50, undefined, { signal })
+    }
+  }
+}

@@ -1,0 +1,80 @@
+/** `build`: makes images. */
+
+import { type Command, Option } from 'commander'
+import { buildImage } from '../build/build-image.ts'
+import { exitCodes } from '../errors.ts'
+import type { Accelerator } from '../host/accelerator.ts'
+import type { Emit } from '../report/events.ts'
+import type { Report } from '../report/report.ts'
+import { createTerminalReporter } from '../report/terminal.ts'
+import { addPipelineOptions, choosePipeline, type PipelineOptions } from './options.ts'
+import type { Terminal } from './terminal.ts'
+
+interface BuildOptions extends PipelineOptions {
+  readonly cache: boolean
+  readonly accelerator?: Accelerator
+  readonly json?: boolean
+}
+
+export function buildCommand(
+  program: Command,
+  terminal: Terminal,
+  choose: (action: () => Promise<number>) => void,
+): void {
+  addPipelineOptions(
+    program.command('build').description('build the image, from the first stage that changed'),
+  )
+    .option('--no-cache', 'use no stored layer; those made are stored')
+    .addOption(new Option('--accelerator <name>', 'instead of finding out').choices(['kvm', 'tcg']))
+    .option('--json', 'print events as JSON lines on stdout')
+    .action((options: BuildOptions) => choose(() => build(options, terminal)))
+}
+
+async function build(options: BuildOptions, terminal: Terminal): Promise<number> {
+  const { images, outFolder } = await choosePipeline(options)
+  const stopping = new AbortController()
+  const stop = () => stopping.abort(new Error('interrupted'))
+  process.once('SIGINT', stop)
+  process.once('SIGTERM', stop)
+  const reporter = createReporter(options, terminal)
+  try {
+    for (const image of images) {
+      const report = await buildImage({
+        image,
+        outFolder,
+        ignoreStore: !options.cache,
+        forceAccelerator: options.accelerator,
+        command: ['systemvm-image', ...process.argv.slice(2)],
+        emit: reporter.emit,
+        signal: stopping.signal,
+      })
+      if (report.run.status !== 'succeeded') return exitCodeOf(report)
+      if (!options.json) for (const { path } of report.images) terminal.out(`${outFolder}/${path}\n`)
+    }
+    return exitCodes.ok
+  } finally {
+    reporter.close()
+    process.off('SIGINT', stop)
+    process.off('SIGTERM', stop)
+  }
+}
+
+function createReporter(
+  options: BuildOptions,
+  terminal: Terminal,
+): { readonly emit: Emit; readonly close: () => void } {
+  if (options.json) {
+    return { emit: (event) => terminal.out(`${JSON.stringify(event)}\n`), close: () => undefined }
+  }
+  return createTerminalReporter({
+    write: terminal.error,
+    isLive: terminal.isLive,
+    columns: terminal.columns(),
+    colors: terminal.colors,
+    nowMs: () => performance.now(),
+  })
+}
+
+function exitCodeOf({ run }: Report): number {
+  return run.status === 'interrupted' ? exitCodes.interrupted : exitCodes.buildFailed
+}

@@ -1,0 +1,48 @@
+/** Options that several verbs share. */
+
+import { resolve as resolvePath } from 'node:path'
+import type { Command } from 'commander'
+import { chooseImages, defaultPipeline, loadPipeline } from '../config/load.ts'
+import { type Overrides, parseAssignment, readOverrides } from '../config/overrides.ts'
+import type { ResolvedImage } from '../config/resolve.ts'
+
+export interface PipelineOptions {
+  readonly pipeline: string
+  readonly config: readonly string[]
+  readonly set: readonly string[]
+  readonly variant: readonly string[]
+  readonly all?: boolean
+  readonly out: string
+}
+
+const collect = (value: string, before: readonly string[]) => [...before, value]
+
+/** Adds the options that say which pipeline, with which values, and where. */
+export function addPipelineOptions(command: Command): Command {
+  return command
+    .option('--pipeline <file>', 'pipeline to use', defaultPipeline)
+    .option(
+      '--config <file>',
+      'YAML file with values that win over the pipeline; may be repeated',
+      collect,
+      [],
+    )
+    .option('--set <path=value>', 'one such value, e.g. --set machine.cpus=4; may be repeated', collect, [])
+    .option('--variant <name>', 'image to work on, e.g. bookworm-x86_64; may be repeated', collect, [])
+    .option('--all', 'work on every variant of the pipeline')
+    .option('--out <folder>', 'folder that everything is written to', 'out')
+}
+
+export interface Chosen {
+  readonly images: readonly ResolvedImage[]
+  readonly outFolder: string
+}
+
+/** Loads the pipeline that the options name. */
+export async function choosePipeline(options: PipelineOptions): Promise<Chosen> {
+  const files = await Promise.all(options.config.map(readOverrides))
+  const overrides: Overrides[] = [...files, ...options.set.map(parseAssignment)]
+  const pipeline = await loadPipeline(options.pipeline, overrides)
+  const images = chooseImages(pipeline, options.variant, options.all ?? false)
+  return { images, outFolder: resolvePath(options.out) }
+}

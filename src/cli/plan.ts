@@ -1,0 +1,71 @@
+/** `plan`: what a build would do, and why. Touches nothing. */
+
+import { join } from 'node:path'
+import type { Command } from 'commander'
+import { exitCodes } from '../errors.ts'
+import { areExported } from '../export/export-images.ts'
+import { type Plan, planImage } from '../plan/plan.ts'
+import { lookAhead, readEstimates } from '../report/estimates.ts'
+import { formatSeconds, formatTable } from '../report/format.ts'
+import { type Layer, openStore } from '../store/store.ts'
+import { addPipelineOptions, choosePipeline, type PipelineOptions } from './options.ts'
+import type { Terminal } from './terminal.ts'
+
+interface PlanCommandOptions extends PipelineOptions {
+  readonly json?: boolean
+}
+
+export function planCommand(
+  program: Command,
+  terminal: Terminal,
+  choose: (action: () => Promise<number>) => void,
+): void {
+  addPipelineOptions(
+    program.command('plan').description('show what a build would do, and why; touches nothing'),
+  )
+    .option('--json', 'print the plan as JSON')
+    .action((options: PlanCommandOptions) => choose(() => plan(options, terminal)))
+}
+
+async function plan(options: PlanCommandOptions, terminal: Terminal): Promise<number> {
+  const { images, outFolder } = await choosePipeline(options)
+  const store = openStore(join(outFolder, 'store'))
+  const shown = []
+  for (const image of images) {
+    const planned = await planImage(image, store)
+    const estimates = await readEstimates(outFolder, await store.list())
+    const last = planned.stages.at(-1)?.cached ?? planned.base.cached
+    const isDone = planned.stages.every(({ cached }) => cached) && planned.base.cached !== undefined
+    const isExported = isDone && (await areExported(image, last as Layer, outFolder))
+    const { estimateSeconds } = lookAhead(planned, estimates)
+    const rows = describeLayers(planned)
+    shown.push({
+      variant: image.variant,
+      layers: rows,
+      images: isExported ? 'there' : 'to make',
+      estimateSeconds,
+    })
+  }
+  if (options.json) {
+    terminal.out(`${JSON.stringify(shown, null, 2)}\n`)
+    return exitCodes.ok
+  }
+  for (const { variant, layers, images: files, estimateSeconds } of shown) {
+    const rows = layers.map(({ name, action, key, reason }) => [name, action, key.slice(0, 12), reason ?? ''])
+    terminal.out(
+      `${terminal.colors.bold(variant)}\n${formatTable([['layer', 'action', 'key', 'why'], ...rows])}\n`,
+    )
+    const time = estimateSeconds === undefined ? 'time unknown' : `about ${formatSeconds(estimateSeconds)}`
+    terminal.out(`images: ${files}; ${time}\n`)
+  }
+  return exitCodes.ok
+}
+
+function describeLayers({ base, stages }: Plan) {
+  return [base, ...stages].map(({ name, key, cached, reason }) => ({
+    name,
+    key,
+    action: cached === undefined ? ('run' as const) : ('cached' as const),
+    reason,
+  }))
+}

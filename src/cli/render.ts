@@ -1,0 +1,39 @@
+/** `render`: the Packer template and the preseed of a variant, as files to look at. */
+
+import { mkdir, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { type Command, Option } from 'commander'
+import type { PackerDialect } from '../build/packer-hcl.ts'
+import { exitCodes } from '../errors.ts'
+import { renderFiles } from '../render/render-files.ts'
+import { addPipelineOptions, choosePipeline, type PipelineOptions } from './options.ts'
+import type { Terminal } from './terminal.ts'
+
+interface RenderOptions extends PipelineOptions {
+  readonly dialect: PackerDialect
+}
+
+export function renderCommand(
+  program: Command,
+  terminal: Terminal,
+  choose: (action: () => Promise<number>) => void,
+): void {
+  addPipelineOptions(
+    program.command('render').description('write the Packer template and the preseed of a variant'),
+  )
+    .addOption(new Option('--dialect <version>', 'of Packer').choices(['1.6', '1.7']).default('1.7'))
+    .action((options: RenderOptions) => choose(() => render(options, terminal)))
+}
+
+async function render(options: RenderOptions, terminal: Terminal): Promise<number> {
+  const { images, outFolder } = await choosePipeline(options)
+  for (const image of images) {
+    const folder = join(outFolder, 'render', image.variant)
+    await mkdir(folder, { recursive: true })
+    for (const [name, content] of Object.entries(await renderFiles(image, options.dialect))) {
+      await writeFile(join(folder, name), content)
+      terminal.out(`${join(folder, name)}\n`)
+    }
+  }
+  return exitCodes.ok
+}

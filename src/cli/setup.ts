@@ -1,0 +1,33 @@
+/** `setup`: installs the Debian or Ubuntu packages that a build needs. */
+
+import type { Command } from 'commander'
+import { exitCodes } from '../errors.ts'
+import { installHostPackages, missingHostPackages } from '../host/packages.ts'
+import type { Terminal } from './terminal.ts'
+
+interface SetupOptions {
+  readonly yes?: boolean
+  readonly tests: boolean
+}
+
+export function setupCommand(
+  program: Command,
+  terminal: Terminal,
+  choose: (action: () => Promise<number>) => void,
+): void {
+  program
+    .command('setup')
+    .description('install the host packages that are missing; does nothing when none is')
+    .option('--yes', 'do not ask')
+    .option('--no-tests', 'leave out what only the tests need')
+    .action((options: SetupOptions) => choose(() => setup(options, terminal)))
+}
+
+async function setup(options: SetupOptions, terminal: Terminal): Promise<number> {
+  const missing = await missingHostPackages({ forTests: options.tests })
+  await installHostPackages(missing, {
+    yes: options.yes ?? false,
+    onOutput: (line) => terminal.error(`${line}\n`),
+  })
+  return exitCodes.ok
+}

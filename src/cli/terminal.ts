@@ -1,0 +1,28 @@
+/** The terminal as verbs see it: results go out, everything else goes to the side. */
+
+import picocolors from 'picocolors'
+import type { Colors } from '../report/format.ts'
+
+export interface Terminal {
+  /** Writes a result to stdout. */
+  readonly out: (text: string) => void
+  /** Writes anything else to stderr. */
+  readonly error: (text: string) => void
+  readonly colors: Colors
+  /** Whether a line on stderr may be drawn over. */
+  readonly isLive: boolean
+  readonly columns: () => number
+}
+
+/** NO_COLOR and CI are respected; colours and live lines are for a terminal alone. */
+export function createTerminal({ stdout, stderr, env }: NodeJS.Process): Terminal {
+  const isTerminal = stderr.isTTY === true && env.TERM !== 'dumb'
+  const isLive = isTerminal && (env.CI ?? '') === ''
+  return {
+    out: (text) => void stdout.write(text),
+    error: (text) => void stderr.write(text),
+    colors: picocolors.createColors(isTerminal && (env.NO_COLOR ?? '') === ''),
+    isLive,
+    columns: () => stderr.columns ?? 100,
+  }
+}

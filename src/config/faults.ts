@@ -1,0 +1,51 @@
+/** Faults of a configuration: gathered, so that a person sees all of them at once. */
+
+import { exitCodes, PipelineError } from '../errors.ts'
+
+/** One thing wrong with a configuration. */
+export interface Fault {
+  /** Path into the configuration, e.g. `disk.partitions[1].sizeMiB`. */
+  readonly path: string
+  /** The rule that does not hold. */
+  readonly rule: string
+  /** The value found, as a person would write it; absent when there is none. */
+  readonly found?: string | undefined
+  /** File or option that the value came from. */
+  readonly source?: string | undefined
+}
+
+export function formatPath(path: readonly PropertyKey[]): string {
+  let text = ''
+  for (const part of path) {
+    if (typeof part === 'number') text += `[${part}]`
+    else text += text === '' ? String(part) : `.${String(part)}`
+  }
+  return text === '' ? '(top level)' : text
+}
+
+/** A value in one short line, for an error text. */
+export function formatFound(value: unknown): string | undefined {
+  if (value === undefined) return undefined
+  const text = typeof value === 'string' ? JSON.stringify(value) : (JSON.stringify(value) ?? String(value))
+  return text.length > 120 ? `${text.slice(0, 117)}…` : text
+}
+
+export function formatFault(fault: Fault): string {
+  const found = fault.found === undefined ? '' : `, found ${fault.found}`
+  const source = fault.source === undefined ? '' : ` (${fault.source})`
+  return `${fault.path}: ${fault.rule}${found}${source}`
+}
+
+/** All faults of a configuration as one error. */
+export function configurationError(faults: readonly Fault[], hint?: string): PipelineError {
+  const count = faults.length === 1 ? '1 fault' : `${faults.length} faults`
+  return new PipelineError({
+    code: 'configuration',
+    message: [`the configuration has ${count}:`, ...faults.map((fault) => `  ${formatFault(fault)}`)].join(
+      '\n',
+    ),
+    hint: hint ?? 'mend these and run the command again; nothing was touched.',
+    exitCode: exitCodes.badInput,
+    details: { faults },
+  })
+}

@@ -1,0 +1,88 @@
+/** What is decided about one image before any stage runs: the facts that stages, templates and installers share. */
+
+/** Debian release the image is made of. */
+export type Suite = 'bookworm' | 'trixie'
+
+/** Machine the image is for, by its kernel name. `aarch64` has its room here; no variant uses it yet. */
+export type Arch = 'x86_64' | 'aarch64'
+
+/** The same machine in Debian's words. */
+export type DebianArch = 'amd64' | 'arm64'
+
+/** Hypervisors that an image file can be made for. The other three of CloudStack's join here with their exporters. */
+export const targets = ['kvm'] as const
+
+/** A hypervisor that an image file is made for. */
+export type Target = (typeof targets)[number]
+
+/** One partition, in disk order. Exactly one has `grow`, and it is the last. */
+export interface Partition {
+  /** Mount point; absent for swap. */
+  readonly mount?: string | undefined
+  readonly filesystem: 'ext2' | 'ext4' | 'swap'
+  /** MiB; absent for the one that takes the rest of the disk. */
+  readonly sizeMiB?: number | undefined
+  /** Takes the rest of the disk, and grows with it at first boot. */
+  readonly grow: boolean
+  /** Primary partition; the others are logical ones, numbered from 5. */
+  readonly primary: boolean
+  readonly bootable: boolean
+  /** Share of blocks that only root may use, in percent. */
+  readonly reservedPercent: number
+}
+
+/** The disk every layer and every image of a variant has. */
+export interface Disk {
+  /** Multiple of 126: exact in cylinders and in 2 MiB blocks, so that no hypervisor's format rounds it. */
+  readonly sizeMiB: number
+  readonly partitions: readonly Partition[]
+}
+
+/** Where packages come from. URLs have no trailing slash. */
+export interface Mirror {
+  readonly debian: string
+  readonly security: string
+  readonly components: readonly string[]
+  /** The guest's keyring file, which is also the installer's. */
+  readonly keyring: string
+  /** Instant of a snapshot archive (`20261101T000000Z`), when the URLs name one; switches off expiry checks. */
+  readonly snapshot?: string | undefined
+}
+
+/** The administrative account that the seed has always had beside root. */
+export interface Account {
+  readonly name: string
+  readonly fullName: string
+  readonly groups: readonly string[]
+}
+
+/** The facts of one image. Stages see exactly this. */
+export interface ImageFacts {
+  /** `systemvmtemplate` */
+  readonly name: string
+  /** CloudStack release, e.g. `4.22.0.0`. */
+  readonly release: string
+  /** The date that everything stamped by this build carries: seconds since 1970, UTC. */
+  readonly sourceDateEpoch: number
+  /** `trixie-x86_64` */
+  readonly variant: string
+  readonly suite: Suite
+  /** Debian's version number of the suite, e.g. `13`. */
+  readonly debianVersion: number
+  readonly arch: Arch
+  readonly debianArch: DebianArch
+  readonly hostname: string
+  readonly domain: string
+  /** e.g. `en_US.UTF-8` */
+  readonly locale: string
+  /** e.g. `Etc/UTC` */
+  readonly timezone: string
+  /** Console keyboard, e.g. `us`. */
+  readonly keyboard: string
+  readonly mirror: Mirror
+  readonly account: Account
+  /** Debian package of the kernel, e.g. `linux-image-amd64`. */
+  readonly kernelPackage: string
+  readonly disk: Disk
+  readonly targets: readonly Target[]
+}

@@ -1,0 +1,70 @@
+/** Reads a `pipeline.ts` and resolves it with the overrides of one run. */
+
+import { access } from 'node:fs/promises'
+import { resolve as resolvePath } from 'node:path'
+import { fileURLToPath, pathToFileURL } from 'node:url'
+import { exitCodes, PipelineError } from '../errors.ts'
+import { isRecord, type Overrides } from './overrides.ts'
+import type { Pipeline } from './pipeline.ts'
+import { type ResolvedImage, type ResolvedPipeline, resolvePipeline } from './resolve.ts'
+
+/** The pipeline of this project: the system VM template. */
+export const defaultPipeline = fileURLToPath(new URL('../../pipeline.ts', import.meta.url))
+
+/** Loads the default export of a pipeline file and decides it. */
+export async function loadPipeline(file: string, overrides: readonly Overrides[]): Promise<ResolvedPipeline> {
+  const path = resolvePath(file)
+  await access(path).catch((cause) => {
+    throw badPipeline(
+      `there is no pipeline file ${path}`,
+      'give --pipeline the path of a pipeline.ts.',
+      cause,
+    )
+  })
+  let loaded: { readonly default?: unknown }
+  try {
+    loaded = (await import(pathToFileURL(path).href)) as { readonly default?: unknown }
+  } catch (cause) {
+    const hint = 'npm run typecheck shows where it does not compile.'
+    throw badPipeline(`${path} could not be loaded: ${(cause as Error).message}`, hint, cause)
+  }
+  const pipeline = loaded.default
+  if (!isRecord(pipeline) || !Array.isArray(pipeline.stages)) {
+    throw badPipeline(
+      `${path} has no pipeline as its default export`,
+      'end it with: export default definePipeline({…})',
+    )
+  }
+  return resolvePipeline(pipeline as unknown as Pipeline, overrides, process.env)
+}
+
+/** The images that a command is for: the named ones, or the default. */
+export function chooseImages(
+  { images }: ResolvedPipeline,
+  names: readonly string[],
+  all: boolean,
+): readonly ResolvedImage[] {
+  if (all) return images
+  if (names.length === 0) return images.slice(0, 1)
+  return names.map((name) => {
+    const image = images.find(({ variant }) => variant === name)
+    if (image !== undefined) return image
+    const known = images.map(({ variant }) => variant).join(', ')
+    throw new PipelineError({
+      code: 'unknown-variant',
+      message: `there is no variant ${JSON.stringify(name)}`,
+      hint: `this pipeline has ${known}`,
+      exitCode: exitCodes.badInput,
+    })
+  })
+}
+
+function badPipeline(message: string, hint: string, cause?: unknown): PipelineError {
+  return new PipelineError({
+    code: 'pipeline-unreadable',
+    message,
+    hint,
+    exitCode: exitCodes.badInput,
+    cause,
+  })
+}

@@ -1,0 +1,97 @@
+/** Values for one run that win over `pipeline.ts`: a YAML file and `--set path=value`. */
+
+import { readFile } from 'node:fs/promises'
+import { parse, parseDocument } from 'yaml'
+import { exitCodes, PipelineError } from '../errors.ts'
+
+export interface Overrides {
+  /** Where the values come from, for error texts: a file name or an option. */
+  readonly source: string
+  readonly values: Readonly<Record<string, unknown>>
+}
+
+export function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+/** Reads a YAML file of overrides. */
+export async function readOverrides(file: string): Promise<Overrides> {
+  let text: string
+  try {
+    text = await readFile(file, 'utf8')
+  } catch (cause) {
+    throw new PipelineError({
+      code: 'overrides-unreadable',
+      message: `cannot read the configuration file ${file}: ${(cause as NodeJS.ErrnoException).code ?? cause}`,
+      hint: 'give --config the path of a YAML file.',
+      exitCode: exitCodes.badInput,
+      cause,
+    })
+  }
+  const document = parseDocument(text, { uniqueKeys: true })
+  const [error] = document.errors
+  if (error !== undefined) {
+    throw new PipelineError({
+      code: 'overrides-syntax',
+      message: `${file} is not valid YAML: ${error.message}`,
+      exitCode: exitCodes.badInput,
+    })
+  }
+  const values: unknown = document.toJS() ?? {}
+  if (!isRecord(values)) {
+    throw new PipelineError({
+      code: 'overrides-syntax',
+      message: `${file} must hold keys and values at its top level, like the fields of pipeline.ts`,
+      exitCode: exitCodes.badInput,
+    })
+  }
+  return { source: file, values }
+}
+
+/** Parses `--set mirror.debian=http://…`; the value is YAML, so numbers, lists and booleans can be given. */
+export function parseAssignment(assignment: string): Overrides {
+  const match = /^([A-Za-z_][\w.-]*)=([\s\S]*)$/.exec(assignment)
+  const path = match?.[1]?.split('.') ?? []
+  if (match?.[2] === undefined || path.some((part) => part === '')) {
+    throw new PipelineError({
+      code: 'assignment-syntax',
+      message: `--set wants path=value, found ${JSON.stringify(assignment)}`,
+      hint: 'for example --set disk.sizeMiB=10080, or --set stages.apt_upgrade.backports=true',
+      exitCode: exitCodes.badInput,
+    })
+  }
+  let value: unknown
+  try {
+    value = parse(match[2])
+  } catch (cause) {
+    throw new PipelineError({
+      code: 'assignment-syntax',
+      message: `the value of --set ${match[1]} is not valid YAML: ${(cause as Error).message}`,
+      exitCode: exitCodes.badInput,
+      cause,
+    })
+  }
+  const values = path.reduceRight<unknown>((inner, part) => ({ [part]: inner }), value)
+  return { source: `--set ${match[1]}`, values: values as Record<string, unknown> }
+}
+
+/** Lays overrides over a value: objects key by key, everything else as a whole. */
+export function mergeOver(base: unknown, over: unknown): unknown {
+  if (!isRecord(base) || !isRecord(over)) return over
+  const merged: Record<string, unknown> = { ...base }
+  for (const [key, value] of Object.entries(over)) merged[key] = mergeOver(base[key], value)
+  return merged
+}
+
+/** The override that set the value at `path`, or the closest value above or below it. */
+export function sourceOf(overrides: readonly Overrides[], path: readonly PropertyKey[]): string | undefined {
+  return overrides.findLast((override) => {
+    let value: unknown = override.values
+    for (const part of path) {
+      if (!isRecord(value)) return true
+      if (!(part in value)) return false
+      value = value[String(part)]
+    }
+    return true
+  })?.source
+}

@@ -1,0 +1,151 @@
+/** The product as one typed value: what a person writes in `pipeline.ts`, and the rules it must keep. */
+
+import { z } from 'zod'
+import { targets } from './image.ts'
+import type { StageUse } from './stage.ts'
+
+const url = z
+  .string()
+  .regex(/^https?:\/\/[^\s/]+(\/[^\s]*)?$/, 'must be an http(s) URL without spaces')
+  .transform((text) => text.replace(/\/+$/, ''))
+
+const hostLabel = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/
+const dnsName = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*$/
+const unixName = /^[a-z_][a-z0-9_-]{0,31}$/
+
+function isTimeZone(name: string): boolean {
+  try {
+    new Intl.DateTimeFormat('en', { timeZone: name })
+    return /^[A-Za-z0-9_+\-/]+$/.test(name)
+  } catch {
+    return false
+  }
+}
+
+const partition = z.strictObject({
+  /** Mount point; leave out for swap. */
+  mount: z
+    .string()
+    .regex(/^\/[a-z0-9/_-]*$/, 'must be an absolute path in lower case')
+    .optional(),
+  filesystem: z.enum(['ext2', 'ext4', 'swap']),
+  /** MiB; leave out for the one that takes the rest. */
+  sizeMiB: z.int().min(8, 'must be at least 8 MiB').optional(),
+  /** Takes the rest of the disk and grows with it. Only the last one may. @default false */
+  grow: z.boolean().default(false),
+  /** Primary partition; the others become logical ones, numbered from 5. @default false */
+  primary: z.boolean().default(false),
+  bootable: z.boolean().default(false),
+  /** Share of blocks reserved for root, in percent. @default 0 */
+  reservedPercent: z.number().min(0).max(50).default(0),
+})
+
+const mirror = z.strictObject({
+  /** Debian's archive. @default http://deb.debian.org/debian */
+  debian: url.default('http://deb.debian.org/debian'),
+  /** The security archive. @default http://deb.debian.org/debian-security */
+  security: url.default('http://deb.debian.org/debian-security'),
+  components: z
+    .array(z.string().regex(/^[a-z-]+$/))
+    .min(1)
+    .default(['main']),
+  /** Keyring that signs both, on the host and in the guest. */
+  keyring: z.string().startsWith('/').default('/usr/share/keyrings/debian-archive-keyring.gpg'),
+  /** Instant of a snapshot archive, when the URLs above name one: switches off expiry checks. */
+  snapshot: z
+    .string()
+    .regex(/^\d{8}T\d{6}Z$/, 'must look like 20261101T000000Z')
+    .optional(),
+})
+
+/** The rules of everything in a pipeline but its stages, whose settings each stage checks itself. */
+export const pipelineFields = z.strictObject({
+  /** First part of every image's file name. */
+  name: z.string().regex(/^[a-z][a-z0-9-]*$/, 'must be lower case letters, digits and dashes'),
+  /** CloudStack release that the template is for, e.g. `4.22.0`. */
+  release: z.string().regex(/^\d+(\.\d+){1,3}(-[A-Za-z0-9.]+)?$/, 'must look like 4.22.0'),
+  /** Date stamped into everything that is built (`2026-11-01`); SOURCE_DATE_EPOCH wins over it. */
+  date: z.iso.date('must be a date like 2026-11-01'),
+  /** Images of this product, the default first. */
+  variants: z
+    .array(
+      z.strictObject({
+        suite: z.enum(['bookworm', 'trixie']),
+        arch: z.enum(['x86_64']),
+        /** Goes into the file name, to tell apart images of one architecture. */
+        label: z
+          .string()
+          .regex(/^[a-z0-9]+$/, 'must be lower case letters and digits')
+          .optional(),
+      }),
+    )
+    .min(1, 'must name at least one variant'),
+  disk: z.strictObject({ sizeMiB: z.int().positive(), partitions: z.array(partition).min(1) }),
+  hostname: z.string().regex(hostLabel, 'must be one DNS label in lower case'),
+  domain: z.string().regex(dnsName, 'must be a DNS name in lower case'),
+  locale: z
+    .string()
+    .regex(/^[a-z]{2,3}_[A-Z]{2}\.UTF-8$/, 'must be a UTF-8 locale like en_US.UTF-8')
+    .default('en_US.UTF-8'),
+  timezone: z.string().refine(isTimeZone, 'must be a time zone of the tz database').default('Etc/UTC'),
+  /** Console keyboard layout. */
+  keyboard: z
+    .string()
+    .regex(/^[a-z]{2,8}$/, 'must be a keyboard layout like us')
+    .default('us'),
+  mirror: mirror.prefault({}),
+  /** The administrative account beside root. Neither has a password. */
+  account: z.strictObject({
+    name: z.string().regex(unixName, 'must be a user name'),
+    fullName: z
+      .string()
+      .regex(/^[^:,\n]*$/, 'must have no colon, comma or newline')
+      .default(''),
+    groups: z.array(z.string().regex(unixName, 'must be a group name')).default([]),
+  }),
+  /** How layer 0 comes to be. */
+  installer: z.enum(['bootstrap']).default('bootstrap'),
+  /** Debian package of the kernel. The default boots on all four hypervisors. */
+  kernelPackage: z
+    .string()
+    .regex(/^linux-image-[a-z0-9.+-]+$/, 'must be a linux-image package')
+    .default('linux-image-amd64'),
+  /** The machine that stages run in; no part of the result. */
+  machine: z
+    .strictObject({
+      memoryMiB: z.int().min(256, 'must be at least 256 MiB').default(2048),
+      cpus: z.int().min(1).max(64).default(2),
+      /** The build stops when the guest is not ready for its first stage by then. */
+      bootTimeoutSeconds: z.int().min(10).default(600),
+    })
+    .prefault({}),
+  /** Hypervisors to make a file for. */
+  targets: z.array(z.enum(targets)).min(1, 'must name at least one target'),
+  /** How the qcow2 for KVM is written. */
+  qcow2: z
+    .strictObject({
+      /** `0.10` is read by every QEMU; `1.1` by those since 2013. */
+      compat: z.enum(['0.10', '1.1']).default('1.1'),
+      /** zstd is faster and smaller, and unreadable on hosts with a QEMU before 5.1 or built without it. */
+      compression: z.enum(['zlib', 'zstd']).default('zlib'),
+    })
+    .prefault({})
+    .refine((value) => !(value.compat === '0.10' && value.compression === 'zstd'), {
+      error: 'zstd needs compat 1.1',
+      path: ['compression'],
+    }),
+})
+
+/** A pipeline as a person writes it. */
+export type Pipeline = z.input<typeof pipelineFields> & {
+  /** What runs in the guest, in order. */
+  readonly stages: readonly StageUse[]
+}
+
+/** The same with every default decided, stages left aside. */
+export type PipelineFields = z.output<typeof pipelineFields>
+
+/** Types `pipeline.ts`; does nothing else. */
+export function definePipeline(pipeline: Pipeline): Pipeline {
+  return pipeline
+}

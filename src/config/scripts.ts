@@ -1,0 +1,49 @@
+/** Checks the host files that stages bring along, before anything is touched. */
+
+import { readFile, stat } from 'node:fs/promises'
+import { execa } from 'execa'
+import type { Fault } from './faults.ts'
+import type { ResolvedImage } from './resolve.ts'
+
+/** Faults of all stages' scripts and folders: missing, empty, or not shell. */
+export async function checkScripts(images: readonly ResolvedImage[]): Promise<Fault[]> {
+  const stages = images.flatMap((image) => image.stages)
+  const scripts = new Map(stages.map((stage) => [stage.script, stage.name]))
+  const folders = new Map(
+    stages.flatMap((stage) =>
+      Object.entries(stage.files).map(
+        ([name, path]) => [path, `stages.${stage.name}.files.${name}`] as const,
+      ),
+    ),
+  )
+  const faults = await Promise.all([
+    ...[...scripts].map(([path, name]) => scriptFault(path, `stages.${name}.script`)),
+    ...[...folders].map(([path, at]) => folderFault(path, at)),
+  ])
+  return faults.flat()
+}
+
+async function scriptFault(path: string, at: string): Promise<Fault[]> {
+  let text: string
+  try {
+    text = await readFile(path, 'utf8')
+  } catch (error) {
+    const missing = (error as NodeJS.ErrnoException).code === 'ENOENT'
+    return [{ path: at, rule: missing ? 'the script does not exist' : 'cannot be read', found: path }]
+  }
+  if (text.trim() === '') return [{ path: at, rule: 'the script is empty', found: path }]
+  const parsed = await execa('sh', ['-n', path], { reject: false, timeout: 10_000 })
+  if (parsed.exitCode === 0) return []
+  return [
+    {
+      path: at,
+      rule: `is not valid shell (${parsed.stderr.replaceAll(`${path}: `, '').trim()})`,
+      found: path,
+    },
+  ]
+}
+
+async function folderFault(path: string, at: string): Promise<Fault[]> {
+  const found = await stat(path).catch(() => undefined)
+  return found?.isDirectory() ? [] : [{ path: at, rule: 'must be a folder', found: path }]
+}

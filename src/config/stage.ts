@@ -1,0 +1,66 @@
+/** A stage: one provisioner script with typed settings. What `provisioners/<name>.ts` declares and `pipeline.ts` uses. */
+
+import { z } from 'zod'
+import type { ImageFacts } from './image.ts'
+
+/** The settings a stage's author declared, as a person writes them in `pipeline.ts` (defaults left out). */
+export type SettingsInput<Shape extends z.ZodRawShape> = z.input<z.ZodObject<Shape>>
+
+/** The same settings with every default decided. */
+export type Settings<Shape extends z.ZodRawShape> = z.output<z.ZodObject<Shape>>
+
+/** What a stage declares about itself. Everything but `name` and `summary` may depend on the image it is part of. */
+export interface StageSpec<Shape extends z.ZodRawShape> {
+  /** Also the script's file name: `<name>.sh` beside the module that declares the stage. */
+  readonly name: string
+  /** What the stage leaves behind, in one line. */
+  readonly summary: string
+  /** `import.meta.url` of the declaring module; the script and `files` are found beside it. */
+  readonly from: string
+  /** Zod shape of the settings. Unknown settings are a fault. */
+  readonly settings?: Shape
+  /** The script's whole environment: it gets these variables and no others of ours. */
+  readonly environment?: (settings: Settings<Shape>, image: ImageFacts) => Readonly<Record<string, string>>
+  /** Debian packages the script needs, installed natively with the base; the script may rely on them. */
+  readonly packages?: (settings: Settings<Shape>, image: ImageFacts) => readonly string[]
+  /** Absolute guest paths (files, links or folders) that exist when the script has succeeded; each is checksummed. */
+  readonly leaves?: (settings: Settings<Shape>, image: ImageFacts) => readonly string[]
+  /**
+   * Host folders delivered into the guest, by name: `{ payload: './payload' }` is unpacked, owned by root with its
+   * modes, at `$STAGE_FILES/payload`. Paths are relative to the declaring module.
+   */
+  readonly files?: (settings: Settings<Shape>, image: ImageFacts) => Readonly<Record<string, string>>
+  /** Whether the script uses the network. Only such a stage has a name resolver. @default false */
+  readonly network?: boolean
+  /** The stage fails when it runs longer. @default 900 */
+  readonly timeoutSeconds?: number
+  /** Whether the stage is part of this image at all. @default always */
+  readonly when?: (settings: Settings<Shape>, image: ImageFacts) => boolean
+}
+
+/** A stage as a pipeline uses it: its declaration and the settings chosen there, not yet checked. */
+export interface StageUse {
+  readonly name: string
+  readonly spec: StageSpec<z.ZodRawShape>
+  readonly settings: Readonly<Record<string, unknown>>
+}
+
+/** What `defineStage` returns: call it in `pipeline.ts` with the settings that differ from their defaults. */
+export interface StageDefinition<Shape extends z.ZodRawShape> {
+  (settings?: SettingsInput<Shape>): StageUse
+  readonly spec: StageSpec<Shape>
+}
+
+/** Declares a stage. The result is a function, so that a misspelt stage or setting in `pipeline.ts` does not compile. */
+export function defineStage<const Shape extends z.ZodRawShape = Record<never, never>>(
+  spec: StageSpec<Shape>,
+): StageDefinition<Shape> {
+  const use = (settings?: SettingsInput<Shape>): StageUse => ({
+    name: spec.name,
+    spec: spec as unknown as StageSpec<z.ZodRawShape>,
+    settings: (settings ?? {}) as Record<string, unknown>,
+  })
+  return Object.assign(use, { spec })
+}
+
+export { z }

@@ -1,0 +1,44 @@
+/** How the product fails for a reason outside itself. Anything else that is thrown is a bug and shows its stack. */
+
+/** What the exit status of the program means. */
+export const exitCodes = {
+  ok: 0,
+  /** A stage, an installation or an export failed. */
+  buildFailed: 1,
+  /** Bad configuration or usage: nothing was touched. */
+  badInput: 2,
+  /** The host, the mirror or the disk is not fit: nothing was built. */
+  hostNotFit: 3,
+  verificationFailed: 4,
+  interrupted: 130,
+} as const
+
+export interface ErrorFields {
+  readonly code: string
+  /** What happened, where, and the value found, in the user's nouns. */
+  readonly message: string
+  /** What to do next. */
+  readonly hint?: string | undefined
+  /** @default exitCodes.buildFailed */
+  readonly exitCode?: number
+  /** Facts for machines; they end up in the report. */
+  readonly details?: Readonly<Record<string, unknown>>
+  readonly cause?: unknown
+}
+
+/** An expected failure. `code` is stable; `message` and `hint` are for people. */
+export class PipelineError extends Error {
+  readonly code: string
+  readonly hint: string | undefined
+  readonly exitCode: number
+  readonly details: Readonly<Record<string, unknown>>
+
+  constructor(fields: ErrorFields) {
+    super(fields.message, fields.cause === undefined ? undefined : { cause: fields.cause })
+    this.name = 'PipelineError'
+    this.code = fields.code
+    this.hint = fields.hint
+    this.exitCode = fields.exitCode ?? exitCodes.buildFailed
+    this.details = fields.details ?? {}
+  }
+}

@@ -1,0 +1,105 @@
+/** Long-running programs of others, each in a process group of its own, none of which outlives us. */
+
+import { execFile, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { readdir, readFile } from 'node:fs/promises'
+import { createInterface } from 'node:readline'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { promisify } from 'node:util'
+
+/** Environment variable by which a process is known to belong to a run, even when all its parents are gone. */
+export const runMarker = 'SYSTEMVM_IMAGE_RUN'
+
+export interface ProcessResult {
+  readonly exitCode: number | null
+  readonly signal: NodeJS.Signals | null
+}
+
+export interface ProcessGroup {
+  readonly pid: number
+  /** Resolves when the program has ended and its output is read. */
+  readonly ended: Promise<ProcessResult>
+  /** Asks the group to end, and kills what is left of it after `graceMs`. Resolves when nothing of it runs. */
+  readonly stop: (graceMs: number) => Promise<void>
+}
+
+/** Starts a program at the head of its own group. `setpriv` has it told when we die without a word. */
+export function startGroup(
+  command: string,
+  commandArguments: readonly string[],
+  options: {
+    readonly cwd?: string
+    readonly env?: Readonly<Record<string, string>>
+    readonly onLine: (line: string, from: 'stdout' | 'stderr') => void
+  },
+): ProcessGroup {
+  const child = spawn('setpriv', ['--pdeathsig', 'TERM', '--', command, ...commandArguments], {
+    cwd: options.cwd,
+    env: { ...process.env, ...options.env },
+    detached: true,
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+  const lines = (['stdout', 'stderr'] as const).map((from) => {
+    const reader = createInterface({ input: child[from] })
+    reader.on('line', (line) => options.onLine(line, from))
+    return once(reader, 'close')
+  })
+  const ended = (async (): Promise<ProcessResult> => {
+    const [exitCode, signal] = (await once(child, 'exit')) as [number | null, NodeJS.Signals | null]
+    // A grandchild may hold the pipes open; it is not worth waiting for.
+    await Promise.race([Promise.all(lines), sleep(2000, undefined, { ref: false })])
+    return { exitCode, signal }
+  })()
+  ended.catch(() => undefined)
+  const pid = child.pid ?? 0
+  return { pid, ended, stop: (graceMs) => stopGroup(pid, graceMs) }
+}
+
+async function stopGroup(pid: number, graceMs: number): Promise<void> {
+  if (pid === 0 || !signalGroup(pid, 'SIGTERM')) return
+  for (const deadline = Date.now() + graceMs; Date.now() < deadline; ) {
+    if (!signalGroup(pid, 0)) return
+    await sleep(50)
+  }
+  signalGroup(pid, 'SIGKILL')
+  for (let tries = 0; tries < 100 && signalGroup(pid, 0); tries += 1) await sleep(20)
+}
+
+function signalGroup(pid: number, signal: NodeJS.Signals | 0): boolean {
+  try {
+    process.kill(-pid, signal)
+    return true
+  } catch {
+    return false
+  }
+}
+
+/** Kills every process that carries the mark of a run. Returns how many there were. */
+export async function killMarked(runId: string): Promise<number> {
+  const mark = `${runMarker}=${runId}`
+  const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name) && Number(name) !== process.pid)
+  const marked: number[] = []
+  await Promise.all(
+    pids.map(async (pid) => {
+      const environment = await readFile(`/proc/${pid}/environ`, 'utf8').catch(() => '')
+      if (environment.split('\0').includes(mark)) marked.push(Number(pid))
+    }),
+  )
+  for (const pid of marked) {
+    try {
+      process.kill(pid, 'SIGKILL')
+    } catch {
+      // It ended by itself meanwhile.
+    }
+  }
+  return marked.length
+}
+
+/** When a process started, in clock ticks since boot; with its id that names a process for good. */
+export async function startTime(pid: number): Promise<string | undefined> {
+  const text = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => undefined)
+  // The second field is the name in parentheses and may hold anything.
+  return text?.slice(text.lastIndexOf(')') + 2).split(' ')[19]
+}
+
+export const runFile = promisify(execFile)

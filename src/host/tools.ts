@@ -1,0 +1,183 @@
+/** The programs this product calls: where they are, how old they may be, and which Debian package has them. */
+
+import { access, constants, stat } from 'node:fs/promises'
+import { delimiter, join } from 'node:path'
+import { execa } from 'execa'
+import type { Arch } from '../config/image.ts'
+
+/** Who cannot do without a tool: `rootless` is every build that root does not run; `optional` has no fault. */
+export type ToolNeed = 'build' | 'rootless' | 'tests' | 'optional'
+
+/** One program of the table. */
+export interface Tool {
+  readonly name: string
+  readonly need: ToolNeed
+  /** Package of Debian and of Ubuntu, where it has the same name. */
+  readonly package: string
+  /** Arguments that make it say its version; absent for a program that has no such option. */
+  readonly versionArguments?: readonly string[]
+  /** Oldest version that will do. Absent where every supported Debian has one that does. */
+  readonly minimum?: string
+}
+
+/** The table, for images of one architecture. */
+export function hostTools(arch: Arch = 'x86_64'): readonly Tool[] {
+  return [
+    // Debian 12's. From 1.7 on the QEMU plugin is declared in the template, which knows both.
+    { name: 'packer', need: 'build', package: 'packer', versionArguments: ['version'], minimum: '1.6' },
+    {
+      name: `qemu-system-${arch}`,
+      need: 'build',
+      package: arch === 'x86_64' ? 'qemu-system-x86' : 'qemu-system-arm',
+      versionArguments: ['--version'],
+      minimum: '5.2',
+    },
+    {
+      name: 'qemu-img',
+      need: 'build',
+      package: 'qemu-utils',
+      versionArguments: ['--version'],
+      minimum: '5.2',
+    },
+    // Debian 12's, the oldest that this product was built with.
+    {
+      name: 'mmdebstrap',
+      need: 'build',
+      package: 'mmdebstrap',
+      versionArguments: ['--version'],
+      minimum: '1.3',
+    },
+    // For `-d`, which fills a filesystem from a folder without mounting anything.
+    { name: 'mke2fs', need: 'build', package: 'e2fsprogs', versionArguments: ['-V'], minimum: '1.45' },
+    { name: 'debugfs', need: 'build', package: 'e2fsprogs', versionArguments: ['-V'], minimum: '1.45' },
+    { name: 'sfdisk', need: 'build', package: 'fdisk', versionArguments: ['--version'] },
+    { name: 'mkswap', need: 'build', package: 'util-linux', versionArguments: ['--version'] },
+    { name: 'gpgv', need: 'build', package: 'gpgv', versionArguments: ['--version'] },
+    { name: 'tar', need: 'build', package: 'tar', versionArguments: ['--version'] },
+    { name: 'zstd', need: 'build', package: 'zstd', versionArguments: ['--version'] },
+    { name: 'ssh-keygen', need: 'build', package: 'openssh-client' },
+    { name: 'newuidmap', need: 'rootless', package: 'uidmap' },
+    { name: 'git', need: 'optional', package: 'git', versionArguments: ['--version'] },
+    { name: 'gpg', need: 'tests', package: 'gnupg', versionArguments: ['--version'] },
+    { name: 'shellcheck', need: 'tests', package: 'shellcheck', versionArguments: ['--version'] },
+    { name: 'debconf-set-selections', need: 'tests', package: 'debconf' },
+  ]
+}
+
+/** A tool as this host has it. */
+export interface FoundTool {
+  readonly tool: Tool
+  readonly path: string
+  /** Undefined for a program that does not say. */
+  readonly version: string | undefined
+}
+
+/** A tool that this host lacks, or has in a version that will not do. */
+export interface ToolFault {
+  readonly tool: Tool
+  /** What is there instead, in words: `nothing`, `1.5.1 at /usr/bin/packer`, … */
+  readonly found: string
+  /** What has to be there, in words. */
+  readonly needed: string
+  readonly package: string
+}
+
+export interface ToolReport {
+  readonly found: readonly FoundTool[]
+  readonly faults: readonly ToolFault[]
+}
+
+/** Which tools are looked for, and where. */
+export interface ToolSearch {
+  readonly arch?: Arch | undefined
+  /** @default everyone's needs but the tests', and `rootless` unless root asks */
+  readonly needs?: readonly ToolNeed[] | undefined
+  /** List of folders as in `PATH`. @default the environment's */
+  readonly path?: string | undefined
+}
+
+/** Looks for every tool at once. A fault is an answer: nothing is thrown. */
+export async function findTools(search: ToolSearch = {}): Promise<ToolReport> {
+  const rootless = process.getuid?.() !== 0
+  const needs = search.needs ?? ['build', 'optional', ...(rootless ? (['rootless'] as const) : [])]
+  const folders = searchFolders(search.path ?? process.env.PATH ?? '')
+  const tools = hostTools(search.arch).filter((tool) => needs.includes(tool.need))
+  const results = await Promise.all(tools.map((tool) => examine(tool, folders)))
+  return {
+    found: results.flatMap((result) => ('path' in result ? [result] : [])),
+    faults: results.flatMap((result) => ('needed' in result ? [result] : [])),
+  }
+}
+
+/** Path of a program that may be run, or undefined. Looks where root's programs are too, which users' PATH leaves out. */
+export async function findProgram(name: string, path = process.env.PATH ?? ''): Promise<string | undefined> {
+  return findIn(name, searchFolders(path))
+}
+
+/** Compares dotted numbers. Anything else in a version (`+ds`, `-rc1`) does not count. */
+export function isAtLeast(version: string, minimum: string): boolean {
+  const found = version.split('.').map(Number)
+  const needed = minimum.split('.').map(Number)
+  for (const [index, part] of needed.entries()) {
+    const difference = (found[index] ?? 0) - part
+    if (difference !== 0) return difference > 0
+  }
+  return true
+}
+
+// --- internal ---
+
+const administratorFolders = ['/usr/local/sbin', '/usr/sbin', '/sbin']
+
+function searchFolders(path: string): readonly string[] {
+  return [...new Set([...path.split(delimiter).filter(Boolean), ...administratorFolders])]
+}
+
+async function findIn(name: string, folders: readonly string[]): Promise<string | undefined> {
+  for (const folder of folders) {
+    const path = join(folder, name)
+    const isProgram = await access(path, constants.X_OK)
+      .then(async () => (await stat(path)).isFile())
+      .catch(() => false)
+    if (isProgram) return path
+  }
+  return undefined
+}
+
+async function examine(tool: Tool, folders: readonly string[]): Promise<FoundTool | ToolFault> {
+  const needed = tool.minimum === undefined ? tool.name : `${tool.name} ${tool.minimum} or newer`
+  const fault = (found: string): ToolFault => ({ tool, found, needed, package: tool.package })
+  const path = await findIn(tool.name, folders)
+  if (path === undefined) return fault('nothing')
+  if (tool.versionArguments === undefined) return { tool, path, version: undefined }
+  const version = await readVersion(path, tool.versionArguments)
+  if (version === undefined) return fault(`${path}, which does not say its version`)
+  if (tool.minimum !== undefined && !isAtLeast(version, tool.minimum)) return fault(`${version} at ${path}`)
+  return { tool, path, version }
+}
+
+/** Programs do not change while they are examined; one that was replaced has another time. */
+const versions = new Map<string, Promise<string | undefined>>()
+
+async function readVersion(path: string, arguments_: readonly string[]): Promise<string | undefined> {
+  const modified = await stat(path).then(
+    (found) => found.mtimeMs,
+    () => 0,
+  )
+  const key = `${path} ${modified}`
+  const known = versions.get(key) ?? askVersion(path, arguments_)
+  versions.set(key, known)
+  return known
+}
+
+async function askVersion(path: string, arguments_: readonly string[]): Promise<string | undefined> {
+  const result = await execa(path, arguments_, {
+    reject: false,
+    all: true,
+    stdin: 'ignore',
+    timeout: 10_000,
+    // Packer would ask its makers for a newer version, and wait for them.
+    env: { LC_ALL: 'C', CHECKPOINT_DISABLE: '1' },
+  })
+  return /\d+(\.\d+)+/.exec(result.all ?? '')?.[0]
+}

@@ -1,0 +1,37 @@
+/** Layer 0: what an installer is asked for, whichever it is. */
+
+import type { ImageFacts } from '../config/image.ts'
+import type { ResolvedImage } from '../config/resolve.ts'
+
+/** What the build itself needs of a guest, beside the kernel: a way in, and a system that boots. */
+const provisioningPackages = [
+  'debian-archive-keyring',
+  'initramfs-tools',
+  'iproute2',
+  'openssh-server',
+  'systemd-sysv',
+  'tzdata',
+  'udev',
+  'zstd',
+] as const
+
+/** All packages of layer 0: the kernel, what provisioning needs, and every stage's, so that none is installed slowly. */
+export function basePackages(image: ResolvedImage): readonly string[] {
+  const fromStages = image.stages.flatMap((stage) => stage.packages)
+  return [...new Set([image.kernelPackage, ...provisioningPackages, ...fromStages])].sort()
+}
+
+/** The package sources of the image as apt's deb822 text. */
+export function renderSources({ mirror, suite }: Pick<ImageFacts, 'mirror' | 'suite'>): string {
+  const stanza = (uri: string, suites: string) =>
+    [
+      'Types: deb',
+      `URIs: ${uri}`,
+      `Suites: ${suites}`,
+      `Components: ${mirror.components.join(' ')}`,
+      `Signed-By: ${mirror.keyring}`,
+      ...(mirror.snapshot === undefined ? [] : ['Check-Valid-Until: no']),
+      '',
+    ].join('\n')
+  return `${stanza(mirror.debian, `${suite} ${suite}-updates`)}\n${stanza(mirror.security, `${suite}-security`)}`
+}

@@ -1,0 +1,180 @@
+/**
+ * The installer `bootstrap`: mmdebstrap in a user namespace, then a file system filled per partition. It needs no root
+ * and nothing but .deb files, so any mirror will do, and it installs at native speed what an emulated guest would
+ * take ten times as long for.
+ */
+
+import { appendFile, chmod, copyFile, mkdir, mkdtemp, readFile, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { ResolvedImage } from '../config/resolve.ts'
+import { PipelineError } from '../errors.ts'
+import { runFile, runMarker, startGroup } from '../host/process.ts'
+import type { PackageChange } from '../report/report.ts'
+import { basePackages, renderSources } from './base.ts'
+import { type Layout, renderFstab, renderSfdisk, sectorBytes } from './layout.ts'
+
+export interface BootstrapRequest {
+  readonly image: ResolvedImage
+  readonly layout: Layout
+  /** qcow2 file to make. */
+  readonly disk: string
+  /** Folder that keeps downloaded packages between runs. */
+  readonly packageCache: string
+  readonly log: string
+  readonly runId: string
+  readonly onProgress: (text: string) => void
+  readonly signal: AbortSignal
+}
+
+const asset = (name: string) => new URL(`./bootstrap/${name}`, import.meta.url)
+
+/** Scripts whose content decides what the base is; part of its key. */
+export const bootstrapScripts = ['customize.sh', 'make-disk.sh'].map(asset)
+
+/**
+ * dpkg leaves these out from the first package on: the image ships none of them, and half of all files are among
+ * them. The man page folders stay, since packages register alternatives in them.
+ */
+const excludes = [
+  'path-exclude=/usr/share/doc/*',
+  'path-exclude=/usr/share/info/*',
+  'path-exclude=/usr/share/lintian/*',
+  'path-exclude=/usr/share/man/*/*',
+]
+
+/** Makes layer 0. */
+export async function bootstrap(request: BootstrapRequest): Promise<PackageChange> {
+  const { signal } = request
+  // The namespace's root is another user: it can't go through a home folder that is closed to others.
+  const work = await mkdtemp(join(process.env.TMPDIR ?? '/var/tmp', 'systemvm-image-'))
+  try {
+    await chmod(work, 0o711)
+    const shared = join(work, 'shared')
+    await mkdir(shared)
+    await chmod(shared, 0o777)
+    for (const script of bootstrapScripts)
+      await copyFile(script, join(work, script.pathname.split('/').at(-1) ?? ''))
+    const raw = join(shared, 'disk.raw')
+    await runMmdebstrap(request, work, raw)
+    signal.throwIfAborted()
+    request.onProgress('writing the disk')
+    await runFile('qemu-img', ['convert', '-f', 'raw', '-O', 'qcow2', raw, request.disk], { signal })
+    const packages = parsePackages(await readFile(`${raw}.packages`, 'utf8'))
+    return { added: packages, removed: [], upgraded: [] }
+  } finally {
+    await removeTree(work)
+  }
+}
+
+async function runMmdebstrap(request: BootstrapRequest, work: string, raw: string): Promise<void> {
+  const { image, packageCache, log, runId, signal } = request
+  await mkdir(packageCache, { recursive: true })
+  const hook = (name: string) => `ROOT="$1" sh ${join(work, name)}`
+  const mmdebstrap = startGroup(
+    'mmdebstrap',
+    [
+      '--mode=unshare',
+      '--variant=apt',
+      `--architectures=${image.debianArch}`,
+      `--keyring=${image.mirror.keyring}`,
+      `--include=${basePackages(image).join(',')}`,
+      // The lists stay, so that the guest's own update need only ask what is new.
+      '--skip=cleanup/apt/lists,download/empty,essential/unlink',
+      `--setup-hook=mkdir -p "$1/etc/dpkg/dpkg.cfg.d" && printf '%s\\n' ${excludes.map((line) => `'${line}'`).join(' ')} >"$1/etc/dpkg/dpkg.cfg.d/systemvm"`,
+      '--setup-hook=mkdir -p "$1/var/cache/apt/archives"',
+      `--setup-hook=sync-in ${quoteForHook(packageCache)} /var/cache/apt/archives`,
+      `--customize-hook=sync-out /var/cache/apt/archives ${quoteForHook(packageCache)}`,
+      `--customize-hook=${'rm -rf "$1"/var/cache/apt/archives/*.deb'}`,
+      `--customize-hook=${hook('customize.sh')}`,
+      `--customize-hook=${hook('make-disk.sh')}`,
+      image.suite,
+      '/dev/null',
+      ...sourceLines(image),
+    ],
+    {
+      env: { ...hookEnvironment(request, raw), TMPDIR: work, LC_ALL: 'C.UTF-8', [runMarker]: runId },
+      onLine: (line) => {
+        void appendFile(log, `${line}\n`)
+        const step = /^I: (.*)$/.exec(line)?.[1]
+        if (step !== undefined && !/hook|tempdir|^skipping/.test(step)) request.onProgress(step)
+      },
+    },
+  )
+  const abort = () => void mmdebstrap.stop(5000)
+  signal.addEventListener('abort', abort, { once: true })
+  const result = await mmdebstrap.ended
+  signal.removeEventListener('abort', abort)
+  signal.throwIfAborted()
+  if (result.exitCode !== 0) {
+    const lastLines = (await readFile(log, 'utf8').catch(() => '')).trimEnd().split('\n').slice(-20)
+    throw new PipelineError({
+      code: 'bootstrap-failed',
+      message: `the installer bootstrap failed: mmdebstrap ended with ${result.exitCode ?? result.signal}`,
+      hint: `the last lines below say why; the whole log is ${log}`,
+      details: { lastLines, log },
+    })
+  }
+}
+
+function hookEnvironment({ image, layout }: BootstrapRequest, raw: string): Record<string, string> {
+  const partitions = [...layout.partitions].sort((a, b) => (b.mount ?? '').length - (a.mount ?? '').length)
+  return {
+    FSTAB: renderFstab(layout),
+    HOSTNAME_SHORT: image.hostname,
+    DOMAIN: image.domain,
+    TIMEZONE: image.timezone,
+    KEYBOARD: image.keyboard,
+    ACCOUNT_NAME: image.account.name,
+    ACCOUNT_FULL_NAME: image.account.fullName,
+    ACCOUNT_GROUPS: image.account.groups.join(' '),
+    SOURCES: renderSources(image),
+    DISK: raw,
+    DISK_BYTES: `${layout.sizeBytes}`,
+    SFDISK_INPUT: renderSfdisk(layout),
+    PARTITIONS: partitions
+      .map(({ startSector, sectors, filesystem, uuid, reservedPercent, mount }) =>
+        [
+          startSector * sectorBytes,
+          sectors * sectorBytes,
+          filesystem,
+          uuid,
+          reservedPercent,
+          mount ?? '-',
+        ].join(' '),
+      )
+      .join('\n'),
+  }
+}
+
+/** The sources as one-line entries, which mmdebstrap takes as arguments. */
+function sourceLines({ mirror, suite }: ResolvedImage): string[] {
+  const options = mirror.snapshot === undefined ? '' : '[check-valid-until=no] '
+  const components = mirror.components.join(' ')
+  return [
+    `deb ${options}${mirror.debian} ${suite} ${components}`,
+    `deb ${options}${mirror.debian} ${suite}-updates ${components}`,
+    `deb ${options}${mirror.security} ${suite}-security ${components}`,
+  ]
+}
+
+/** mmdebstrap splits its own hooks like a shell does. */
+function quoteForHook(path: string): string {
+  return `'${path.replaceAll("'", "'\\''")}'`
+}
+
+/** Parses `dpkg-query`'s lines of name, version and status. */
+export function parsePackages(text: string): { readonly name: string; readonly version: string }[] {
+  return text
+    .split('\n')
+    .map((line) => line.split(' '))
+    .filter(([, , status]) => status?.startsWith('i'))
+    .map(([name = '', version = '']) => ({ name, version }))
+}
+
+/** Removes a tree whose files may belong to the namespace's users. */
+async function removeTree(folder: string): Promise<void> {
+  await rm(folder, { recursive: true, force: true }).catch(() =>
+    runFile('mmdebstrap', ['--unshare-helper', 'rm', '-rf', folder]).catch(() => undefined),
+  )
+  await rm(folder, { recursive: true, force: true }).catch(() => undefined)
+}

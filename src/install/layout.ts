@@ -1,0 +1,86 @@
+/** Where each partition lies on an MBR disk. */
+
+import type { Disk, Partition } from '../config/image.ts'
+import { uuidFrom } from '../store/digest.ts'
+
+export const sectorBytes = 512
+
+/** Partitions start at whole MiB; a logical one gives up the MiB before it for its own record. */
+const alignmentSectors = 2048
+
+/** A partition with its place on the disk, in sectors of 512 bytes. */
+export interface PlacedPartition extends Partition {
+  /** As in `/dev/vda<number>`. */
+  readonly number: number
+  readonly startSector: number
+  readonly sectors: number
+  /** UUID of the filesystem or swap area. */
+  readonly uuid: string
+}
+
+export interface Layout {
+  readonly sizeBytes: number
+  /** MBR disk signature, 8 hex digits. */
+  readonly diskId: string
+  /** The extended partition, where there are logical ones. */
+  readonly extended:
+    | { readonly number: number; readonly startSector: number; readonly sectors: number }
+    | undefined
+  readonly partitions: readonly PlacedPartition[]
+}
+
+/** Places a disk's partitions. UUIDs and the disk's signature follow from `identity` alone. */
+export function placePartitions(disk: Disk, identity: string): Layout {
+  const diskSectors = (disk.sizeMiB * 1024 * 1024) / sectorBytes
+  const partitions: PlacedPartition[] = []
+  let extended: Layout['extended']
+  let next = alignmentSectors
+  let number = 1
+  for (const partition of disk.partitions) {
+    if (!partition.primary && extended === undefined) {
+      extended = { number, startSector: next, sectors: diskSectors - next }
+      number = 5
+    }
+    if (!partition.primary) next += alignmentSectors
+    const sectors =
+      partition.sizeMiB === undefined ? diskSectors - next : (partition.sizeMiB * 1024 * 1024) / sectorBytes
+    const uuid = uuidFrom(`${identity} partition ${number}`)
+    partitions.push({ ...partition, number, startSector: next, sectors, uuid })
+    next += sectors
+    number += 1
+  }
+  const diskId = uuidFrom(`${identity} disk`).slice(0, 8)
+  return { sizeBytes: disk.sizeMiB * 1024 * 1024, diskId, extended, partitions }
+}
+
+/** The layout as input for sfdisk. */
+export function renderSfdisk(layout: Layout): string {
+  const lines = ['label: dos', `label-id: 0x${layout.diskId}`, 'unit: sectors', '']
+  const line = (number: number, start: number, size: number, type: string, bootable: boolean) =>
+    lines.push(`${number} : start=${start}, size=${size}, type=${type}${bootable ? ', bootable' : ''}`)
+  const { extended } = layout
+  for (const partition of layout.partitions) {
+    if (extended !== undefined && partition.number === 5) {
+      line(extended.number, extended.startSector, extended.sectors, '5', false)
+    }
+    const type = partition.filesystem === 'swap' ? '82' : '83'
+    line(partition.number, partition.startSector, partition.sectors, type, partition.bootable)
+  }
+  return `${lines.join('\n')}\n`
+}
+
+/** The layout as `/etc/fstab`. */
+export function renderFstab(layout: Layout): string {
+  const rows = layout.partitions.map((partition) => {
+    if (partition.filesystem === 'swap') return ['none', partition, 'sw', '0 0'] as const
+    const options = partition.mount === '/' ? 'errors=remount-ro' : 'defaults'
+    return [partition.mount ?? '', partition, options, partition.mount === '/' ? '0 1' : '0 2'] as const
+  })
+  // The root comes first, so that what is mounted below it finds it mounted.
+  const sorted = rows.sort(([a], [b]) => (a === 'none' ? 1 : b === 'none' ? -1 : a.length - b.length))
+  const lines = sorted.map(
+    ([mount, { uuid, filesystem }, options, pass]) =>
+      `UUID=${uuid} ${mount} ${filesystem} ${options} ${pass}`,
+  )
+  return `${['# <file system> <mount point> <type> <options> <dump> <pass>', ...lines].join('\n')}\n`
+}

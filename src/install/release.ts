@@ -1,0 +1,453 @@
+/** A Debian mirror, proved before it is used: its Release file's signature, age, suite and content. */
+
+import { createHash } from 'node:crypto'
+import { access, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
+import { promisify } from 'node:util'
+import { gunzip } from 'node:zlib'
+import { execa } from 'execa'
+import { Agent, type Dispatcher, EnvHttpProxyAgent, fetch, type Response } from 'undici'
+import type { DebianArch } from '../config/image.ts'
+import { exitCodes, PipelineError } from '../errors.ts'
+
+/** What a mirror is expected to serve. */
+export interface ReleaseRequest {
+  /** Mirror without a trailing slash, e.g. `http://deb.debian.org/debian`. */
+  readonly url: string
+  /** Folder below `dists/`; the signed file must name it as its codename or its suite. */
+  readonly suite: string
+  /** Binary (not armoured) keyring on this host. */
+  readonly keyring: string
+  readonly components: readonly string[]
+  readonly arch: DebianArch
+  /** Instant of a snapshot archive: an expired Release file is then what was asked for. */
+  readonly snapshot?: string | undefined
+}
+
+/** A file that a Release file vouches for. */
+export interface ReleaseFile {
+  readonly sha256: string
+  readonly size: number
+}
+
+/** What a mirror serves, as its signers say. */
+export interface VerifiedRelease {
+  readonly codename: string
+  readonly suite: string
+  /** When the archive was published. */
+  readonly date: Date
+  /** Fingerprints of the primary keys whose signatures are good; never empty. */
+  readonly signers: readonly string[]
+  /** By path below `dists/<suite>/`. */
+  readonly files: ReadonlyMap<string, ReleaseFile>
+}
+
+export interface VerifyOptions {
+  readonly signal?: AbortSignal | undefined
+  /** Instant that counts as now. @default the host's clock */
+  readonly now?: Date | undefined
+}
+
+/**
+ * Fetches `dists/<suite>/InRelease` and proves it.
+ * @throws PipelineError with a code that begins with `mirror-` or `keyring-`
+ */
+export async function verifyRelease(
+  request: ReleaseRequest,
+  options: VerifyOptions = {},
+): Promise<VerifiedRelease> {
+  await access(request.keyring).catch((cause) => {
+    throw keyringMissing(request.keyring, cause)
+  })
+  const response = await get(`${request.url}/dists/${request.suite}/InRelease`, 'GET', options.signal)
+  if (response.status !== 200) throw releaseStatus(request, response.status)
+  const { payload, signers } = await verifySignature(response.body, request, options.signal)
+  const fields = parseFields(payload)
+  checkSuite(request, fields)
+  const date = checkAge(request, fields, options.now ?? new Date())
+  const files = parseFiles(fields.get('SHA256') ?? '')
+  checkContent(request, fields, files)
+  return {
+    codename: fields.get('Codename') ?? request.suite,
+    suite: fields.get('Suite') ?? request.suite,
+    date,
+    signers,
+    files,
+  }
+}
+
+/** Whether debian-installer could fetch its own packages from a mirror. */
+export interface UdebProbe {
+  readonly hasUdebs: boolean
+  /** Names of probed udebs that the mirror does not serve; empty where `hasUdebs`. */
+  readonly missing: readonly string[]
+  /** Why, in one line. */
+  readonly reason: string
+}
+
+/**
+ * The installer's own packages that every installation of ours fetches. All of them are asked for: a mirror may list
+ * udebs in a signed index, serve some of them and answer 404 for the rest.
+ */
+const neededUdebs: readonly string[] = [
+  'apt-setup-udeb',
+  'base-installer',
+  'bootstrap-base',
+  'clock-setup',
+  'finish-install',
+  'grub-installer',
+  'libc6-udeb',
+  'partman-auto',
+  'partman-base',
+  'partman-basicfilesystems',
+  'partman-ext3',
+  'partman-partitioning',
+  'pkgsel',
+  'user-setup-udeb',
+]
+
+/**
+ * Asks a proven mirror for the udebs themselves. An index without them is an answer; only a mirror that cannot be
+ * reached, or an index that is not what was signed, is an error.
+ */
+export async function probeUdebs(
+  request: ReleaseRequest,
+  release: VerifiedRelease,
+  options: VerifyOptions = {},
+): Promise<UdebProbe> {
+  const path = `main/debian-installer/binary-${request.arch}/Packages.gz`
+  const listed = release.files.get(path)
+  if (listed === undefined) {
+    return { hasUdebs: false, missing: neededUdebs, reason: 'the mirror has no index of udebs' }
+  }
+  const url = `${request.url}/dists/${request.suite}/${path}`
+  const response = await get(url, 'GET', options.signal)
+  if (response.status !== 200) {
+    const reason = `the index of udebs answers HTTP ${response.status}`
+    return { hasUdebs: false, missing: neededUdebs, reason }
+  }
+  const digest = createHash('sha256').update(response.body).digest('hex')
+  if (response.body.length !== listed.size || digest !== listed.sha256) {
+    throw new PipelineError({
+      code: 'mirror-index-corrupt',
+      message: `${url} is not the file that ${request.suite}'s Release file vouches for: ${response.body.length} bytes, sha256 ${digest}; expected ${listed.size} bytes, sha256 ${listed.sha256}`,
+      hint: 'the mirror may be in the middle of an update: try again in some minutes, or use another mirror.',
+      exitCode: exitCodes.hostNotFit,
+      details: { url, expected: listed, found: { size: response.body.length, sha256: digest } },
+    })
+  }
+  const index = (await promisify(gunzip)(response.body)).toString('utf8')
+  const fileNames = new Map(
+    index.split('\n\n').map((stanza) => {
+      const fields = parseFields(stanza)
+      return [fields.get('Package'), fields.get('Filename')]
+    }),
+  )
+  const answers = await Promise.all(
+    neededUdebs.map(async (name) => {
+      const file = fileNames.get(name)
+      if (file === undefined) return name
+      const { status } = await get(`${request.url}/${file}`, 'HEAD', options.signal)
+      return status === 200 ? undefined : name
+    }),
+  )
+  const missing = answers.filter((name) => name !== undefined)
+  const served = neededUdebs.length - missing.length
+  const reason =
+    missing.length === 0
+      ? `all ${served} udebs asked for are served`
+      : `${missing.length} of ${neededUdebs.length} udebs asked for are not served: ${missing.join(', ')}`
+  return { hasUdebs: missing.length === 0, missing, reason }
+}
+
+// --- the network ---
+
+interface Answer {
+  readonly status: number
+  readonly body: Buffer
+}
+
+const connectTimeoutMs = 10_000
+/** For a whole answer. The largest asked for, an index of udebs, has about 70 kB. */
+const answerTimeoutMs = 60_000
+const retryDelayMs = 500
+
+/** Faults of a network that pass by themselves: a connection that is reset, and a name server that is too busy. */
+const transientFaults = new Set(['ECONNRESET', 'UND_ERR_SOCKET', 'EAI_AGAIN'])
+
+let dispatcher: Dispatcher | undefined
+
+/** The proxy of the environment, where it names one, as apt and mmdebstrap would use it. */
+function environmentDispatcher(): Dispatcher {
+  const names = ['http_proxy', 'HTTP_PROXY', 'https_proxy', 'HTTPS_PROXY']
+  const direct = { connect: { timeout: connectTimeoutMs }, connections: 4 }
+  // Caching proxies for packages know plain requests for http URLs, and mostly refuse to tunnel them.
+  const proxied = { ...direct, proxyTunnel: false }
+  return names.some((name) => process.env[name]) ? new EnvHttpProxyAgent(proxied) : new Agent(direct)
+}
+
+async function get(url: string, method: 'GET' | 'HEAD', signal: AbortSignal | undefined): Promise<Answer> {
+  dispatcher ??= environmentDispatcher()
+  for (let attempt = 1; ; attempt++) {
+    const timeout = AbortSignal.timeout(answerTimeoutMs)
+    try {
+      const response: Response = await fetch(url, {
+        method,
+        dispatcher,
+        signal: signal === undefined ? timeout : AbortSignal.any([signal, timeout]),
+      })
+      return { status: response.status, body: Buffer.from(await response.arrayBuffer()) }
+    } catch (cause) {
+      if (signal?.aborted) throw signal.reason
+      if (attempt === 1 && transientFaults.has(faultCode(cause))) await delay(retryDelayMs)
+      else throw unreachable(url, cause)
+    }
+  }
+}
+
+/** undici says "fetch failed" and keeps what happened in the cause; a host with two addresses has one more level. */
+function rootCause(error: unknown): unknown {
+  if (error instanceof AggregateError && error.errors.length > 0) return rootCause(error.errors[0])
+  return error instanceof Error && error.cause instanceof Error ? rootCause(error.cause) : error
+}
+
+function faultCode(error: unknown): string {
+  const root = rootCause(error)
+  return root instanceof Error && 'code' in root ? String(root.code) : ''
+}
+
+function unreachable(url: string, cause: unknown): PipelineError {
+  const root = rootCause(cause)
+  const why = root instanceof Error ? root.message : String(root)
+  const proxy = process.env.http_proxy ?? process.env.HTTP_PROXY
+  return new PipelineError({
+    code: 'mirror-unreachable',
+    message: `cannot reach ${new URL(url).host} for ${url}: ${why}${proxy ? ` (http_proxy is ${withoutPassword(proxy)})` : ''}`,
+    hint: 'check the network, http_proxy and the mirror in pipeline.ts.',
+    exitCode: exitCodes.hostNotFit,
+    details: { url, fault: faultCode(cause) },
+    cause,
+  })
+}
+
+function withoutPassword(url: string): string {
+  return url.replace(/\/\/[^/@]*@/, '//')
+}
+
+function releaseStatus(request: ReleaseRequest, status: number): PipelineError {
+  const lacks = status === 404
+  return new PipelineError({
+    code: lacks ? 'mirror-lacks-suite' : 'mirror-http-status',
+    message: lacks
+      ? `${request.url} has no suite ${request.suite} (HTTP 404 for its InRelease)`
+      : `${request.url} answers HTTP ${status} for the InRelease of ${request.suite}`,
+    hint: lacks
+      ? 'check the suite and the path of the mirror; releases that are no longer supported move to archive.debian.org.'
+      : 'try again later, or use another mirror.',
+    exitCode: exitCodes.hostNotFit,
+    details: { url: request.url, suite: request.suite, status },
+  })
+}
+
+// --- the signature ---
+
+interface SignedText {
+  readonly payload: string
+  readonly signers: readonly string[]
+}
+
+/**
+ * Only what gpgv writes out is what was signed: text before or after the signed part is not in it. One good signature
+ * is enough and a bad one too many. Signatures by keys that this host does not have are common, as Debian signs a
+ * release with the keys of two of them.
+ */
+async function verifySignature(
+  bytes: Buffer,
+  request: ReleaseRequest,
+  signal: AbortSignal | undefined,
+): Promise<SignedText> {
+  const folder = await mkdtemp(join(tmpdir(), 'release-'))
+  try {
+    const signed = join(folder, 'InRelease')
+    const payload = join(folder, 'payload')
+    await writeFile(signed, bytes)
+    const arguments_ = ['--homedir', folder, '--status-fd', '1', '--keyring', request.keyring]
+    const result = await execa('gpgv', [...arguments_, '--output', payload, signed], {
+      reject: false,
+      timeout: 30_000,
+      env: { LC_ALL: 'C' },
+      ...(signal === undefined ? {} : { cancelSignal: signal }),
+    })
+    if (result.exitCode === undefined) throw gpgvFailed(result)
+    const signers = judgeSignatures(result.stdout, result.stderr, request)
+    return { payload: await readFile(payload, 'utf8'), signers }
+  } finally {
+    await rm(folder, { recursive: true, force: true })
+  }
+}
+
+/** Reads gpgv's status lines, a stable interface (`[GNUPG:] KEYWORD …`), rather than its words or its exit status. */
+function judgeSignatures(status: string, words: string, request: ReleaseRequest): readonly string[] {
+  const lines = status
+    .split('\n')
+    .filter((line) => line.startsWith('[GNUPG:] '))
+    .map((line) => line.slice('[GNUPG:] '.length).split(' '))
+  const all = (keyword: string) => lines.filter(([first]) => first === keyword)
+  const said = words.replaceAll('gpgv: ', '').trim()
+  if (all('BADSIG').length > 0 || all('ERROR').length > 0 || all('PLAINTEXT').length > 1) {
+    throw badSignature(request, said)
+  }
+  const signers: string[] = []
+  let good = false
+  for (const words of lines) {
+    // VALIDSIG also follows signatures by keys that have expired or were revoked; only GOODSIG tells them apart.
+    if (words[0] === 'NEWSIG') good = false
+    if (words[0] === 'GOODSIG') good = true
+    const primaryKey = words[10] ?? words[1]
+    if (words[0] === 'VALIDSIG' && good && primaryKey !== undefined) signers.push(primaryKey)
+  }
+  if (signers.length > 0) return signers
+  const unknown = all('NO_PUBKEY').flatMap((words) => words[1] ?? [])
+  if (unknown.length > 0) throw unknownSigner(request, unknown)
+  if (all('NEWSIG').length > 0) throw badSignature(request, said)
+  throw new PipelineError({
+    code: 'mirror-unsigned',
+    message: `the InRelease of ${request.suite} at ${request.url} is not signed: ${said || 'no signature found'}`,
+    hint: 'a proxy or a captive portal may have answered in place of the mirror; otherwise use another mirror.',
+    exitCode: exitCodes.hostNotFit,
+    details: { url: request.url, suite: request.suite },
+  })
+}
+
+function badSignature(request: ReleaseRequest, said: string): PipelineError {
+  return new PipelineError({
+    code: 'mirror-bad-signature',
+    message: `the InRelease of ${request.suite} at ${request.url} has no good signature. gpgv says:\n${said}`,
+    hint: 'the file was changed or cut short on its way: try another network or mirror. Do not go on without a signature.',
+    exitCode: exitCodes.hostNotFit,
+    details: { url: request.url, suite: request.suite, gpgv: said },
+  })
+}
+
+function unknownSigner(request: ReleaseRequest, keys: readonly string[]): PipelineError {
+  return new PipelineError({
+    code: 'mirror-unknown-signer',
+    message: `the InRelease of ${request.suite} at ${request.url} is signed by ${keys.join(' and ')}, not in ${request.keyring}`,
+    hint: 'install a newer debian-archive-keyring (apt-get install debian-archive-keyring); a mirror with keys of its own needs mirror.keyring.',
+    exitCode: exitCodes.hostNotFit,
+    details: { url: request.url, suite: request.suite, keys, keyring: request.keyring },
+  })
+}
+
+function keyringMissing(keyring: string, cause: unknown): PipelineError {
+  return new PipelineError({
+    code: 'keyring-missing',
+    message: `the keyring ${keyring} cannot be read`,
+    hint: 'apt-get install debian-archive-keyring, or name another file in mirror.keyring.',
+    exitCode: exitCodes.hostNotFit,
+    details: { keyring },
+    cause,
+  })
+}
+
+function gpgvFailed(cause: { readonly shortMessage?: string | undefined }): PipelineError {
+  return new PipelineError({
+    code: 'gpgv-failed',
+    message: `gpgv did not run: ${cause.shortMessage ?? 'unknown reason'}`,
+    hint: 'apt-get install gpgv',
+    exitCode: exitCodes.hostNotFit,
+    cause,
+  })
+}
+
+// --- the content ---
+
+/** Fields of one stanza; the lines of a multi-line value are joined by newlines. */
+function parseFields(text: string): ReadonlyMap<string, string> {
+  const fields = new Map<string, string>()
+  let name: string | undefined
+  for (const line of text.split('\n')) {
+    const start = /^([^\s:]+):\s*(.*)$/.exec(line)
+    if (start?.[1] !== undefined) {
+      name = start[1]
+      fields.set(name, start[2] ?? '')
+    } else if (name !== undefined && /^\s/.test(line)) {
+      fields.set(name, `${fields.get(name)}\n${line.trim()}`)
+    }
+  }
+  return fields
+}
+
+function parseFiles(text: string): ReadonlyMap<string, ReleaseFile> {
+  const files = new Map<string, ReleaseFile>()
+  for (const line of text.split('\n')) {
+    const [sha256, size, path] = line.trim().split(/\s+/)
+    if (path !== undefined && sha256 !== undefined) files.set(path, { sha256, size: Number(size) })
+  }
+  return files
+}
+
+function checkSuite(request: ReleaseRequest, fields: ReadonlyMap<string, string>): void {
+  const names = [fields.get('Codename'), fields.get('Suite')]
+  if (names.includes(request.suite)) return
+  throw new PipelineError({
+    code: 'mirror-suite-mismatch',
+    message: `${request.url} serves ${names.filter(Boolean).join(' / ')} under the name ${request.suite}`,
+    hint: 'the mirror is broken or its path is wrong; use another mirror.',
+    exitCode: exitCodes.hostNotFit,
+    details: { url: request.url, suite: request.suite, codename: names[0], suiteName: names[1] },
+  })
+}
+
+function checkAge(request: ReleaseRequest, fields: ReadonlyMap<string, string>, now: Date): Date {
+  const date = new Date(fields.get('Date') ?? '')
+  const until = fields.get('Valid-Until')
+  if (Number.isNaN(date.getTime())) {
+    throw badSignature(
+      request,
+      `the signed file has no date that can be read: ${fields.get('Date') ?? 'none'}`,
+    )
+  }
+  if (until === undefined || request.snapshot !== undefined || new Date(until) >= now) return date
+  throw new PipelineError({
+    code: 'mirror-expired',
+    message: `the Release file of ${request.suite} at ${request.url} was valid until ${until}; it is ${now.toUTCString()}`,
+    hint: "the mirror is no longer updated, or this host's clock is wrong; a snapshot archive needs mirror.snapshot.",
+    exitCode: exitCodes.hostNotFit,
+    details: { url: request.url, suite: request.suite, validUntil: until },
+  })
+}
+
+function checkContent(
+  request: ReleaseRequest,
+  fields: ReadonlyMap<string, string>,
+  files: ReadonlyMap<string, ReleaseFile>,
+): void {
+  const offered = (field: string) => (fields.get(field) ?? '').split(/\s+/).filter(Boolean)
+  const lacks = (code: string, what: string, has: readonly string[]): PipelineError =>
+    new PipelineError({
+      code,
+      message: `${request.suite} at ${request.url} has no ${what}; it has ${has.join(', ') || 'none'}`,
+      hint: 'check the architecture and mirror.components, or use another mirror.',
+      exitCode: exitCodes.hostNotFit,
+      details: { url: request.url, suite: request.suite, offered: has },
+    })
+  const architectures = offered('Architectures')
+  if (!architectures.includes(request.arch)) {
+    throw lacks('mirror-architecture-missing', `architecture ${request.arch}`, architectures)
+  }
+  const components = offered('Components')
+  for (const component of request.components) {
+    // The security archive calls its components `updates/main` and so on, and files them under `main`.
+    if (!components.some((name) => name === component || name.endsWith(`/${component}`))) {
+      throw lacks('mirror-component-missing', `component ${component}`, components)
+    }
+    const index = `${component}/binary-${request.arch}/Packages`
+    const variants = ['', '.xz', '.gz'].map((ending) => index + ending)
+    if (!variants.some((path) => /^[0-9a-f]{64}$/.test(files.get(path)?.sha256 ?? ''))) {
+      throw lacks('mirror-index-missing', `index ${index} with a SHA256`, [`${files.size} files with one`])
+    }
+  }
+}

@@ -1,0 +1,147 @@
+/** What a build would do: for each layer whether it is in the store, and if not, why. */
+
+import { readFile } from 'node:fs/promises'
+import type { ResolvedImage, ResolvedStage } from '../config/resolve.ts'
+import { basePackages } from '../install/base.ts'
+import { bootstrapScripts } from '../install/bootstrap.ts'
+import { type Layout, placePartitions } from '../install/layout.ts'
+import { canonicalJson, type Json, listTree, sha256 } from '../store/digest.ts'
+import type { Layer, Store } from '../store/store.ts'
+
+/** Raised when a change of the engine makes earlier layers wrong. */
+const layerFormat = 1
+
+/** A layer that the image needs, whether it exists or not. */
+export interface PlannedLayer {
+  readonly name: string
+  readonly key: string
+  readonly parts: Readonly<Record<string, Json>>
+  readonly parent: string | null
+  /** The layer of the store that will be used. */
+  readonly cached: Layer | undefined
+  /** Why it has to be made; absent when it is cached. */
+  readonly reason: string | undefined
+}
+
+export interface PlannedStage extends PlannedLayer {
+  readonly stage: ResolvedStage
+}
+
+export interface Plan {
+  readonly image: ResolvedImage
+  readonly layout: Layout
+  readonly base: PlannedLayer
+  readonly stages: readonly PlannedStage[]
+}
+
+/** Which layers of the store a plan may use. */
+export interface PlanOptions {
+  /** Use none at all. */
+  readonly ignoreStore?: boolean | undefined
+}
+
+/** Plans one image. Reads the host's scripts and the store's records, and changes nothing. */
+export async function planImage(
+  image: ResolvedImage,
+  store: Store,
+  options: PlanOptions = {},
+): Promise<Plan> {
+  const layers = options.ignoreStore ? [] : await store.list()
+  const baseParts = await partsOfBase(image)
+  const baseKey = keyOf(baseParts)
+  const base = planLayer('base', baseKey, baseParts, null, layers, true)
+  const stages: PlannedStage[] = []
+  let parent: PlannedLayer = base
+  for (const stage of image.stages) {
+    const parts = await partsOfStage(stage, image, parent.key)
+    // A layer is only of use on top of all those below it.
+    const planned = planLayer(
+      stage.name,
+      keyOf(parts),
+      parts,
+      parent.key,
+      layers,
+      parent.cached !== undefined,
+    )
+    stages.push({ ...planned, stage })
+    parent = planned
+  }
+  return { image, layout: placePartitions(image.disk, baseKey), base, stages }
+}
+
+function keyOf(parts: Readonly<Record<string, Json>>): string {
+  return sha256(canonicalJson(parts))
+}
+
+async function partsOfBase(image: ResolvedImage): Promise<Record<string, Json>> {
+  const { suite, arch, disk, hostname, domain, timezone, keyboard, mirror, account } = image
+  const scripts = await Promise.all(bootstrapScripts.map(async (url) => sha256(await readFile(url))))
+  const facts = { suite, arch, disk, hostname, domain, timezone, keyboard, mirror, account }
+  return {
+    format: layerFormat,
+    installer: image.installer,
+    packages: basePackages(image),
+    scripts,
+    // A passage through JSON leaves out what is undefined.
+    ...(JSON.parse(JSON.stringify(facts)) as Record<string, Json>),
+  }
+}
+
+async function partsOfStage(
+  stage: ResolvedStage,
+  image: ResolvedImage,
+  parent: string,
+): Promise<Record<string, Json>> {
+  const files = await Promise.all(
+    Object.entries(stage.files).map(async ([name, folder]) => [name, await listTree(folder)] as const),
+  )
+  return {
+    format: layerFormat,
+    name: stage.name,
+    script: sha256(await readFile(stage.script)),
+    environment: stage.environment,
+    sourceDateEpoch: image.sourceDateEpoch,
+    files: Object.fromEntries(files),
+    leaves: stage.leaves,
+    network: stage.network,
+    parent,
+  }
+}
+
+function planLayer(
+  name: string,
+  key: string,
+  parts: Readonly<Record<string, Json>>,
+  parent: string | null,
+  layers: readonly Layer[],
+  parentCached: boolean,
+): PlannedLayer {
+  const cached = parentCached ? layers.find((layer) => layer.key === key) : undefined
+  const reason = cached === undefined ? explainMiss(name, parts, layers) : undefined
+  return { name, key, parts, parent, cached, reason }
+}
+
+/** Compares with the newest layer of that name which has most in common, and names the first part that differs. */
+function explainMiss(name: string, parts: Readonly<Record<string, Json>>, layers: readonly Layer[]): string {
+  const candidates = layers
+    .filter((layer) => layer.name === name && sameVariant(layer, parts))
+    .map((layer) => ({ layer, changed: changedParts(layer.parts, parts) }))
+    .sort((a, b) => a.changed.length - b.changed.length || (a.layer.createdAt < b.layer.createdAt ? 1 : -1))
+  const [closest] = candidates
+  if (closest === undefined) return 'never built'
+  const own = closest.changed.filter((part) => part !== 'parent')
+  if (own.length > 0) return `${own.join(', ')} changed`
+  return closest.changed.length > 0 ? 'a layer below changed' : 'a layer below has to be made'
+}
+
+function sameVariant(layer: Layer, parts: Readonly<Record<string, Json>>): boolean {
+  return layer.parts.suite === parts.suite && layer.parts.arch === parts.arch
+}
+
+function changedParts(
+  before: Readonly<Record<string, Json>>,
+  after: Readonly<Record<string, Json>>,
+): readonly string[] {
+  const names = [...new Set([...Object.keys(before), ...Object.keys(after)])]
+  return names.filter((name) => canonicalJson(before[name] ?? null) !== canonicalJson(after[name] ?? null))
+}

@@ -1,0 +1,56 @@
+/** How long things will take, going by how long they took. */
+
+import { readdir, readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { Plan } from '../plan/plan.ts'
+import type { Layer } from '../store/store.ts'
+import type { Ahead } from './events.ts'
+import type { Report } from './report.ts'
+
+export interface Estimates {
+  /** Seconds of a stage or a part by its name, where something is known. */
+  readonly of: (name: string) => number | undefined
+}
+
+/** Reads the newest reports below `out/runs` and the layers' own records. */
+export async function readEstimates(outFolder: string, layers: readonly Layer[]): Promise<Estimates> {
+  const known = new Map<string, number>()
+  const newestLast = [...layers].sort((a, b) => (a.createdAt < b.createdAt ? -1 : 1))
+  for (const layer of newestLast) known.set(layer.name, layer.buildTimeSeconds)
+  const folder = join(outFolder, 'runs')
+  const runs = (await readdir(folder).catch(() => [])).sort().slice(-5)
+  for (const run of runs) {
+    const report = await readReport(join(folder, run, 'report.json'))
+    for (const { name, seconds } of report?.timings ?? []) known.set(name, seconds)
+  }
+  return { of: (name) => known.get(name) }
+}
+
+async function readReport(path: string): Promise<Report | undefined> {
+  try {
+    return JSON.parse(await readFile(path, 'utf8')) as Report
+  } catch {
+    return undefined
+  }
+}
+
+/** What lies ahead of a run, with the sum of what is known; undefined when something long is not. */
+export function lookAhead(
+  plan: Plan,
+  estimates: Estimates,
+): { readonly ahead: readonly Ahead[]; readonly estimateSeconds: number | undefined } {
+  const ahead = [plan.base, ...plan.stages].map(({ name, cached }) => ({
+    name,
+    cached: cached !== undefined,
+    estimateSeconds: estimates.of(name),
+  }))
+  const toRun = ahead.filter(({ cached }) => !cached)
+  const parts = toRun.some(({ name }) => name !== 'base') ? ['boot', 'shutdown'] : []
+  const exports = plan.image.targets.map((target) => `export ${target}`)
+  const seconds = [
+    ...toRun.map(({ estimateSeconds }) => estimateSeconds),
+    ...(toRun.length > 0 ? [...parts, ...exports].map(estimates.of) : []),
+  ]
+  const isKnown = seconds.every((value) => value !== undefined)
+  return { ahead, estimateSeconds: isKnown ? seconds.reduce((sum, value) => sum + value, 0) : undefined }
+}

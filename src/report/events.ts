@@ -1,0 +1,39 @@
+/** What a run tells while it goes on. The engine emits these and prints nothing; reporters do. */
+
+import type { ImageResult, Report, StageResult } from './report.ts'
+
+/** One stage as it is planned, for a reporter that wants to show what is ahead. */
+export interface Ahead {
+  readonly name: string
+  /** Whether a layer of the store will be used. */
+  readonly cached: boolean
+  /** Seconds that it took the last time, as far as known. */
+  readonly estimateSeconds: number | undefined
+}
+
+export type BuildEvent =
+  | {
+      readonly kind: 'run-started'
+      readonly runId: string
+      readonly variant: string
+      readonly ahead: readonly Ahead[]
+      /** Seconds the whole run will take, as far as known. */
+      readonly estimateSeconds: number | undefined
+    }
+  /** A part of the run that is no stage: the installation, the boot, an export. */
+  | { readonly kind: 'part-started'; readonly name: string; readonly estimateSeconds: number | undefined }
+  | { readonly kind: 'part-progress'; readonly name: string; readonly text: string }
+  | {
+      readonly kind: 'part-finished'
+      readonly name: string
+      readonly seconds: number
+      readonly text?: string
+    }
+  | { readonly kind: 'stage-started'; readonly name: string; readonly estimateSeconds: number | undefined }
+  | { readonly kind: 'stage-output'; readonly name: string; readonly text: string }
+  | { readonly kind: 'stage-finished'; readonly stage: StageResult }
+  | { readonly kind: 'image-finished'; readonly image: ImageResult; readonly cached: boolean }
+  | { readonly kind: 'note'; readonly text: string }
+  | { readonly kind: 'run-finished'; readonly report: Report }
+
+export type Emit = (event: BuildEvent) => void

@@ -1,0 +1,109 @@
+/** The report of one run: what `out/report.json` holds, as a schema that is also published. */
+
+import { z } from 'zod'
+
+export const reportVersion = 1
+
+const artifact = z.strictObject({
+  path: z.string().describe('absolute path in the guest'),
+  type: z.enum(['file', 'link', 'folder']),
+  sha256: z
+    .string()
+    .regex(/^[0-9a-f]{64}$/)
+    .describe(
+      'of the bytes; of a link: of its target; of a folder: of its sorted listing with content digests',
+    ),
+  sizeBytes: z.int().min(0),
+  mode: z.string().regex(/^[0-7]{3,4}$/),
+})
+
+const packageVersion = z.strictObject({ name: z.string(), version: z.string() })
+
+const packageChange = z.strictObject({
+  added: z.array(packageVersion),
+  removed: z.array(packageVersion),
+  upgraded: z.array(z.strictObject({ name: z.string(), from: z.string(), to: z.string() })),
+})
+
+const failure = z.strictObject({
+  code: z.string(),
+  message: z.string(),
+  hint: z.string().optional(),
+  lastLines: z.array(z.string()).optional().describe('what the stage printed last'),
+})
+
+const stage = z.strictObject({
+  name: z.string(),
+  status: z.enum(['ran', 'cached', 'failed', 'skipped']),
+  build_time: z.number().min(0).describe('seconds on the host; of a cached stage, of the run that made it'),
+  key: z.string().describe('content key of the layer'),
+  log: z.string().nullable().describe('relative to out/'),
+  exitStatus: z.int().nullable(),
+  artifacts: z.array(artifact),
+  packages: packageChange,
+  bytesWritten: z.int().min(0),
+  layer: z.strictObject({ sha256: z.string(), sizeBytes: z.int() }).nullable(),
+  failure: failure.optional(),
+})
+
+const image = z.strictObject({
+  target: z.string(),
+  format: z.string(),
+  path: z.string().describe('relative to out/'),
+  sizeBytes: z.int(),
+  virtualSizeBytes: z.int(),
+  sha256: z.string(),
+  sha512: z.string(),
+  build_time: z.number(),
+  madeFrom: z.string().describe('key of the layer'),
+})
+
+export const reportSchema = z.strictObject({
+  version: z.literal(reportVersion),
+  run: z.strictObject({
+    id: z.string(),
+    status: z.enum(['succeeded', 'failed', 'interrupted']),
+    startedAt: z.iso.datetime(),
+    finishedAt: z.iso.datetime(),
+    durationSeconds: z.number(),
+    command: z.array(z.string()),
+    failure: failure.optional(),
+  }),
+  host: z.strictObject({
+    accelerator: z.string().nullable().describe('kvm or tcg; null when no guest was started'),
+    acceleratorReason: z.string().nullable(),
+    cpus: z.int(),
+    memoryMiB: z.int(),
+    tools: z.record(z.string(), z.string()),
+  }),
+  image: z.strictObject({
+    name: z.string(),
+    release: z.string(),
+    variant: z.string(),
+    suite: z.string(),
+    arch: z.string(),
+    installer: z.string(),
+    virtualSizeBytes: z.int(),
+  }),
+  timings: z
+    .array(z.strictObject({ name: z.string(), seconds: z.number() }))
+    .describe('parts of the run that are no stage, such as the boot of the guest'),
+  stages: z.array(stage),
+  images: z.array(image),
+})
+
+export type Report = z.output<typeof reportSchema>
+export type StageResult = z.output<typeof stage>
+export type StageArtifact = z.output<typeof artifact>
+export type PackageChange = z.output<typeof packageChange>
+export type ImageResult = z.output<typeof image>
+export type Failure = z.output<typeof failure>
+
+/** The published JSON Schema of a report. */
+export function reportJsonSchema(): object {
+  return {
+    $id: 'urn:systemvm-image:report:1',
+    title: 'systemvm-image report',
+    ...z.toJSONSchema(reportSchema),
+  }
+}

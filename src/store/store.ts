@@ -1,0 +1,128 @@
+/** The store: every layer that a build has sealed, as `<key>.qcow2` with `<key>.json` beside it. */
+
+import { mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { PackageChange, StageArtifact } from '../report/report.ts'
+import { type Json, sha256File } from './digest.ts'
+
+/** The disk as one stage (or the installer) left it, and how that came to be. */
+export interface Layer {
+  readonly key: string
+  /** `base`, or the stage's name. */
+  readonly name: string
+  /** Key of the layer below; null for the base. */
+  readonly parent: string | null
+  /** What the key is the digest of, part by part. */
+  readonly parts: Readonly<Record<string, Json>>
+  /** Digest and size of the qcow2 file. */
+  readonly sha256: string
+  readonly sizeBytes: number
+  /** ISO 8601. */
+  readonly createdAt: string
+  /** How long it took to make, in seconds. */
+  readonly buildTimeSeconds: number
+  /** Path of the log, relative to `out/`. */
+  readonly log: string
+  readonly artifacts: readonly StageArtifact[]
+  readonly packages: PackageChange
+  /** Bytes the guest wrote to the disk. */
+  readonly bytesWritten: number
+  /** Versions of the host's tools. */
+  readonly tools: Readonly<Record<string, string>>
+}
+
+export interface Store {
+  readonly folder: string
+  /** Path of a layer's disk, whether it exists or not. */
+  readonly disk: (key: string) => string
+  /** A layer that is there as a whole, or undefined. Does not read the disk's content. */
+  readonly find: (key: string) => Promise<Layer | undefined>
+  /** All layers that are there as a whole. */
+  readonly list: () => Promise<readonly Layer[]>
+  /** Compares a layer's disk with its digest; false when it was damaged. */
+  readonly verify: (layer: Layer) => Promise<boolean>
+  /** Records a disk that lies at `disk(key)` as a layer. After this returns it survives a power cut. */
+  readonly commit: (layer: Omit<Layer, 'sha256' | 'sizeBytes'>) => Promise<Layer>
+  /** Removes a layer and every layer above it. */
+  readonly remove: (key: string) => Promise<void>
+  /** Removes disks without a record: what killed builds left. */
+  readonly sweep: () => Promise<readonly string[]>
+}
+
+/** Opens the store in `folder`, which need not exist yet. */
+export function openStore(folder: string): Store {
+  const disk = (key: string) => join(folder, `${key}.qcow2`)
+  const record = (key: string) => join(folder, `${key}.json`)
+
+  const find = async (key: string): Promise<Layer | undefined> => {
+    try {
+      const layer = JSON.parse(await readFile(record(key), 'utf8')) as Layer
+      const found = await stat(disk(key))
+      return found.size === layer.sizeBytes ? layer : undefined
+    } catch {
+      return undefined
+    }
+  }
+
+  const list = async (): Promise<readonly Layer[]> => {
+    const names = await readdir(folder).catch(() => [])
+    const keys = names.flatMap((name) => /^([0-9a-f]{64})\.json$/.exec(name)?.[1] ?? [])
+    return (await Promise.all(keys.map(find))).filter((layer) => layer !== undefined)
+  }
+
+  const remove = async (key: string): Promise<void> => {
+    for (const layer of await list()) if (layer.parent === key) await remove(layer.key)
+    // The record goes first: a disk without a record is garbage, a record without a disk would be a lie.
+    await rm(record(key), { force: true })
+    await rm(disk(key), { force: true })
+  }
+
+  return {
+    folder,
+    disk,
+    find,
+    list,
+    remove,
+    verify: async (layer) => (await sha256File(disk(layer.key)).catch(() => '')) === layer.sha256,
+    commit: async (fields) => {
+      await flush(disk(fields.key))
+      const { size } = await stat(disk(fields.key))
+      const layer: Layer = { ...fields, sha256: await sha256File(disk(fields.key)), sizeBytes: size }
+      await writeDurably(record(layer.key), `${JSON.stringify(layer, null, 2)}\n`)
+      return layer
+    },
+    sweep: async () => {
+      await mkdir(folder, { recursive: true })
+      const names = new Set(await readdir(folder))
+      const garbage = [...names].filter((name) => {
+        const key = /^([0-9a-f]{64})\.qcow2$/.exec(name)?.[1]
+        return key === undefined ? /\.(tmp|qcow2)$/.test(name) : !names.has(`${key}.json`)
+      })
+      await Promise.all(garbage.map((name) => rm(join(folder, name), { force: true })))
+      return garbage
+    },
+  }
+}
+
+/** Writes a file so that a reader, or a reboot, sees all of it or nothing. */
+export async function writeDurably(path: string, text: string): Promise<void> {
+  const temporary = `${path}.tmp`
+  const file = await open(temporary, 'w')
+  try {
+    await file.writeFile(text)
+    await file.sync()
+  } finally {
+    await file.close()
+  }
+  await rename(temporary, path)
+  await flush(join(path, '..'))
+}
+
+async function flush(path: string): Promise<void> {
+  const file = await open(path, 'r')
+  try {
+    await file.sync()
+  } finally {
+    await file.close()
+  }
+}

@@ -1,0 +1,177 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { createServer, type Server } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { type DoctorInput, type DoctorReport, diagnose, renderDoctor } from '../../src/host/doctor.ts'
+
+let folder: string
+let input: DoctorInput
+
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'doctor-'))
+  input = {
+    images: [],
+    outDir: join(folder, 'out', 'not', 'yet'),
+    neededBytes: 1,
+    neededMemoryMiB: 1,
+    kernels: [],
+    cacheDir: join(folder, 'cache'),
+    forceAccelerator: 'tcg',
+  }
+})
+
+afterEach(() => rmSync(folder, { recursive: true, force: true }))
+
+const find = (report: DoctorReport, id: string) => report.checks.find((check) => check.id === id)
+
+describe('the doctor', () => {
+  it('looks at the host even where nothing is to be built', async () => {
+    const report = await diagnose(input)
+    for (const id of ['system', 'node', 'out-writable', 'disk-space', 'memory']) {
+      expect(find(report, id)).toMatchObject({ status: 'ok' })
+    }
+    expect(find(report, 'disk-space')?.found).toContain(`free in ${folder}`)
+  })
+
+  it('finds too little space, with both numbers', async () => {
+    const report = await diagnose({ ...input, neededBytes: 2 ** 60 })
+    const { status, found } = find(report, 'disk-space') ?? {}
+    expect(status).toBe('fault')
+    expect(found).toMatch(/\d\.\d GiB free in .*, 1073741824\.0 GiB needed/)
+    expect(report.isFit).toBe(false)
+  })
+
+  it('warns of too little memory, which is no fault', async () => {
+    const report = await diagnose({ ...input, neededMemoryMiB: 2 ** 40 })
+    expect(find(report, 'memory')).toMatchObject({ status: 'warning' })
+  })
+
+  it('takes the accelerator that a person chose', async () => {
+    const image = { suite: 'trixie', arch: 'x86_64', debianArch: 'amd64' } as const
+    const mirror = { debian: 'http://127.0.0.1:9/d', security: 'http://127.0.0.1:9/s', components: ['main'] }
+    const images = [{ ...image, mirror: { ...mirror, keyring: join(folder, 'none.gpg') } }]
+    const report = await diagnose({ ...input, images })
+    expect(find(report, 'accelerator:x86_64')).toMatchObject({
+      status: 'ok',
+      found: expect.stringContaining('chosen by hand'),
+    })
+  })
+
+  it('stops with its caller', async () => {
+    const reason = new Error('interrupted')
+    await expect(diagnose({ ...input, signal: AbortSignal.abort(reason) })).rejects.toBe(reason)
+  })
+})
+
+describe('the mirrors', () => {
+  let server: Server
+  let asked: string[]
+  let images: DoctorInput['images']
+
+  beforeEach(async () => {
+    asked = []
+    server = createServer((incoming, answer) => {
+      asked.push(incoming.url ?? '')
+      answer.statusCode = 404
+      answer.end()
+    })
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+    const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+    const keyring = join(folder, 'archive.gpg')
+    writeFileSync(keyring, '')
+    const mirror = { debian: `${url}/debian`, security: `${url}/security`, components: ['main'], keyring }
+    const image = { arch: 'x86_64', debianArch: 'amd64', mirror } as const
+    images = [
+      { ...image, suite: 'trixie' },
+      { ...image, suite: 'bookworm' },
+      { ...image, suite: 'trixie' },
+    ]
+  })
+
+  afterEach(() => {
+    server.closeAllConnections()
+    server.close()
+  })
+
+  it('are asked once for each suite that is built, and every fault is gathered', async () => {
+    const report = await diagnose({ ...input, images })
+    expect([...asked].sort()).toEqual([
+      '/debian/dists/bookworm/InRelease',
+      '/debian/dists/trixie/InRelease',
+      '/security/dists/bookworm-security/InRelease',
+      '/security/dists/trixie-security/InRelease',
+    ])
+    const faults = report.checks.filter((check) => check.id.startsWith('mirror:'))
+    expect(faults).toHaveLength(4)
+    for (const check of faults) {
+      expect(check).toMatchObject({ status: 'fault', found: expect.stringContaining('has no suite') })
+      expect(check.advice).toBeTruthy()
+    }
+    expect(report.isFit).toBe(false)
+    expect(find(report, 'node')).toMatchObject({ status: 'ok' })
+  })
+
+  it('are not asked without their keyring, which is a fault of its own', async () => {
+    const bare = images.map((image) => ({
+      ...image,
+      mirror: { ...image.mirror, keyring: join(folder, 'none.gpg') },
+    }))
+    const report = await diagnose({ ...input, images: bare })
+    expect(asked).toEqual([])
+    const keyrings = report.checks.filter((check) => check.title === 'keyring')
+    expect(keyrings).toMatchObject([{ status: 'fault', found: expect.stringContaining('none.gpg') }])
+  })
+})
+
+describe('the report', () => {
+  const report: DoctorReport = {
+    isFit: false,
+    checks: [
+      { id: 'node', title: 'Node.js', status: 'ok', found: '20.1.0' },
+      {
+        id: 'memory',
+        title: 'memory',
+        status: 'warning',
+        found: '900 MiB available',
+        advice: 'end programs.',
+      },
+      {
+        id: 'disk-space',
+        title: 'disk space',
+        status: 'fault',
+        found: 'none free\nanywhere',
+        advice: 'free some.',
+      },
+    ],
+  }
+
+  it('is aligned text with a mark on each line and advice below', () => {
+    expect(renderDoctor(report, { color: false })).toBe(
+      [
+        '✔ Node.js     20.1.0',
+        '! memory      900 MiB available',
+        '              → end programs.',
+        '✖ disk space  none free',
+        '              anywhere',
+        '              → free some.',
+        '',
+        'not fit to build: 1 fault, 1 warning',
+        '',
+      ].join('\n'),
+    )
+  })
+
+  it('is the same text in colour', () => {
+    const colored = renderDoctor(report, { color: true })
+    expect(colored).toContain('\u001b[31m✖\u001b[0m disk space')
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: the escape sequences are what is taken out
+    expect(colored.replaceAll(/\u001b\[\d+m/g, '')).toBe(renderDoctor(report, { color: false }))
+  })
+
+  it('says what is fit', () => {
+    const fit = { checks: report.checks.slice(0, 2), isFit: true }
+    expect(renderDoctor(fit, { color: false })).toContain('fit to build: 0 faults, 1 warning')
+  })
+})
