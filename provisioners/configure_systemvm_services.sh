@@ -37,24 +37,33 @@ for site in 000-default default-ssl; do
   [ -e "$site.orig" ] || cp "$site" "$site.orig"
 done
 
-# The preset says which services wait for a role; this suite may not have them all. One call, each costs a second or more
-# under emulation.
-disabled=
+# The preset says which services wait for a role; this suite may not have them all. Of preset, unlike of disable, systemd
+# does not run update-rc.d for each, which costs seconds under emulation and changes nothing where there is a unit.
+units=
 while read -r verb unit; do
-  if [ "$verb" = disable ] && { [ -e "/lib/systemd/system/$unit" ] || [ -e "/etc/init.d/${unit%.service}" ]; }; then
-    disabled="$disabled $unit"
-  fi
+  case $verb in
+    enable) units="$units $unit" ;;
+    disable)
+      if [ -e "/usr/lib/systemd/system/$unit" ]; then
+        units="$units $unit"
+      elif [ -e "/etc/init.d/${unit%.service}" ]; then
+        update-rc.d "${unit%.service}" disable
+      fi
+      ;;
+  esac
 done </etc/systemd/system-preset/20-systemvm.preset
-echo "configure_systemvm_services: not at boot:$disabled"
+echo "configure_systemvm_services: preset$units"
 # shellcheck disable=SC2086 # a list of words
-systemctl --quiet --no-reload disable $disabled
-systemctl --quiet --no-reload enable ssh.service systemvm-certificate.service
+systemctl --quiet --no-reload preset $units
 
-for unit in $disabled; do
-  for link in /etc/systemd/system/*.wants/"$unit" /etc/rc2.d/S??"${unit%.service}"; do
-    [ ! -L "$link" ] || { echo "configure_systemvm_services: still enabled: $link" >&2; exit 1; }
+while read -r verb unit; do
+  for link in /etc/systemd/system/*.wants/"$unit"; do
+    if [ "$verb" = disable ] && [ -L "$link" ]; then
+      echo "configure_systemvm_services: still enabled: $link" >&2
+      exit 1
+    fi
   done
-done
+done </etc/systemd/system-preset/20-systemvm.preset
 # Its default site needs the certificate, which a second run after cleanup does not have.
 [ ! -e /etc/ssl/private/ssl-cert-snakeoil.key ] || apache2ctl -t
 # sshd tests its configuration only with a host key, and this machine has none yet.

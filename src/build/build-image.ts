@@ -15,9 +15,11 @@ import { type Estimates, lookAhead, readEstimates } from '../report/estimates.ts
 import type { BuildEvent, Emit } from '../report/events.ts'
 import { type ImageResult, type Report, reportVersion, type StageResult } from '../report/report.ts'
 import { type Layer, openStore, type Store, writeDurably } from '../store/store.ts'
+import { describeFailure, interrupted } from './failures.ts'
 import { placeRun, type RunPlace } from './place.ts'
 import { type HostTools, requireMirror, requireSpace, requireTools, requireWritable } from './preflight.ts'
-import { describeFailure, resultOfLayer, runStages } from './run-stages.ts'
+import { runStages } from './run-stages.ts'
+import { resultOfLayer, resultOfSkipped } from './stage-results.ts'
 
 export interface BuildRequest {
   readonly image: ResolvedImage
@@ -128,25 +130,11 @@ async function beginRun(beginning: Beginning): Promise<Run> {
     emit,
     timings,
     accelerator: undefined,
-    stages: plan.stages.map(notRun),
+    stages: plan.stages.map((stage) =>
+      stage.cached === undefined ? resultOfSkipped(stage) : resultOfLayer(stage.cached, 'cached'),
+    ),
     images: [],
     failure: undefined,
-  }
-}
-
-function notRun({ name, key, cached }: Plan['stages'][number]): StageResult {
-  if (cached !== undefined) return resultOfLayer(cached, 'cached')
-  return {
-    name,
-    status: 'skipped',
-    build_time: 0,
-    key,
-    log: null,
-    exitStatus: null,
-    artifacts: [],
-    packages: { added: [], removed: [], upgraded: [] },
-    bytesWritten: 0,
-    layer: null,
   }
 }
 
@@ -254,15 +242,7 @@ async function exportTargets(run: Run, layer: Layer): Promise<void> {
 
 function asFailure(error: unknown, signal: AbortSignal): PipelineError {
   if (error instanceof PipelineError) return error
-  if (signal.aborted) {
-    return new PipelineError({
-      code: 'interrupted',
-      message: 'the build was interrupted',
-      hint: 'run it again: it goes on after the last finished stage.',
-      exitCode: exitCodes.interrupted,
-      cause: error,
-    })
-  }
+  if (signal.aborted) return interrupted()
   throw error
 }
 

@@ -69,6 +69,8 @@ export function buildKernelArguments(rootUuid: string, unit: string): readonly s
     'apparmor.service',
     'console-setup.service',
     'keyboard-setup.service',
+    // No timer may fire while a stage runs, apt's own update least of all.
+    'timers.target',
   ]
   return [
     `root=UUID=${rootUuid}`,

@@ -30,7 +30,7 @@ export interface PackerView {
 }
 
 /** Renders `build.pkr.hcl`. The last stage has no checkpoint: its layer is sealed after the guest has shut down. */
-export function renderPackerTemplate(view: PackerView): Promise<string> {
+export function renderPackerTemplate(view: PackerView): string {
   const last = view.stages.at(-1)
   return renderTemplate(
     'build.pkr.hcl.hbs',
@@ -50,9 +50,12 @@ export function renderPackerTemplate(view: PackerView): Promise<string> {
   )
 }
 
-/** A text as an HCL string literal. */
+/** A text as an HCL string literal: JSON's, without its two escapes that HCL lacks, and without interpolation. */
 export function hclString(value: unknown): string {
-  return JSON.stringify(String(value)).replaceAll(/[$%](?=\{)/g, (sign) => sign + sign)
+  const lacking: Readonly<Record<string, string>> = { '\\b': '\\u0008', '\\f': '\\u000c' }
+  return JSON.stringify(String(value))
+    .replaceAll(/\\./g, (pair) => lacking[pair] ?? pair)
+    .replaceAll(/[$%](?=\{)/g, (sign) => sign + sign)
 }
 
 function oneLine(value: unknown): string {

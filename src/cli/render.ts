@@ -30,7 +30,7 @@ async function render(options: RenderOptions, terminal: Terminal): Promise<numbe
   for (const image of images) {
     const folder = join(outFolder, 'render', image.variant)
     await mkdir(folder, { recursive: true })
-    for (const [name, content] of Object.entries(await renderFiles(image, options.dialect))) {
+    for (const [name, content] of Object.entries(renderFiles(image, options.dialect))) {
       await writeFile(join(folder, name), content)
       terminal.out(`${join(folder, name)}\n`)
     }

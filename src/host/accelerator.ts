@@ -1,12 +1,12 @@
 /** Whether this host really runs a guest with KVM, found out by booting a Linux kernel. */
 
-import { createHash } from 'node:crypto'
 import { access, constants, mkdir, readdir, readFile, rename, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { execa } from 'execa'
 import { z } from 'zod'
 import type { Arch } from '../config/image.ts'
 import { exitCodes, PipelineError } from '../errors.ts'
+import { sha256, sha256File } from '../store/digest.ts'
 import { findProgram } from './tools.ts'
 
 export type Accelerator = 'kvm' | 'tcg'
@@ -191,12 +191,12 @@ async function bootKernel(
     const last = lastLine(text)
     return tcg(
       arch,
-      `KVM hangs: ${kernel} said nothing of itself within ${bootLimitMs / 1000} s${last === '' ? '' : `, last "${last}"`}; usual under nested virtualization, where only another host helps`,
+      `KVM hangs: a Linux kernel said nothing of itself within ${bootLimitMs / 1000} s${last === '' ? '' : `, last "${last}"`}; usual under nested virtualization, where only another host helps`,
       true,
     )
   }
   const said = lastLine(result.stderr) || lastLine(text) || result.shortMessage || 'no reason given'
-  return tcg(arch, `KVM does not boot ${kernel}: ${said}`, true)
+  return tcg(arch, `KVM does not boot a Linux kernel: ${said}`, true)
 }
 
 function lastLine(text: string): string {
@@ -220,19 +220,12 @@ const storedChoice = z.strictObject({
   proven: z.boolean(),
 })
 
-/** The answer holds for one boot of the host, one QEMU and one kernel. Files count by size and time: a digest costs more. */
+/** The answer holds for one boot of the host, one QEMU and one kernel, which is copied anew for every run. */
 async function identity(qemu: string, kernel: string, bootIdPath: string): Promise<string> {
-  const facts = await Promise.all(
-    [qemu, kernel].map(async (path) => {
-      const { size, mtimeMs } = await stat(path)
-      return `${path} ${size} ${mtimeMs}`
-    }),
-  )
+  const { size, mtimeMs } = await stat(qemu)
   const bootId = await readFile(bootIdPath, 'utf8').catch(() => '')
-  return createHash('sha256')
-    .update([bootId.trim(), ...facts].join('\n'))
-    .digest('hex')
-    .slice(0, 16)
+  const facts = [bootId.trim(), `${qemu} ${size} ${mtimeMs}`, await sha256File(kernel)]
+  return sha256(facts.join('\n')).slice(0, 16)
 }
 
 async function readChoice(path: string): Promise<AcceleratorChoice | undefined> {

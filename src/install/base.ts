@@ -15,6 +15,17 @@ const provisioningPackages = [
   'zstd',
 ] as const
 
+/**
+ * dpkg leaves these out from the first package on: the image ships none of them, and half of all files are among them.
+ * The man page folders stay, since packages register alternatives in them.
+ */
+export const dpkgExcludes = [
+  'path-exclude=/usr/share/doc/*',
+  'path-exclude=/usr/share/info/*',
+  'path-exclude=/usr/share/lintian/*',
+  'path-exclude=/usr/share/man/*/*',
+] as const
+
 /** All packages of layer 0: the kernel, what provisioning needs, and every stage's, so that none is installed slowly. */
 export function basePackages(image: ResolvedImage): readonly string[] {
   const fromStages = image.stages.flatMap((stage) => stage.packages)

@@ -10,7 +10,7 @@ import type { ResolvedImage } from '../config/resolve.ts'
 import { PipelineError } from '../errors.ts'
 import { runFile, runMarker, startGroup } from '../host/process.ts'
 import type { PackageChange } from '../report/report.ts'
-import { basePackages, renderSources } from './base.ts'
+import { basePackages, dpkgExcludes, renderSources } from './base.ts'
 import { type Layout, renderFstab, renderSfdisk, sectorBytes } from './layout.ts'
 
 export interface BootstrapRequest {
@@ -30,17 +30,6 @@ const asset = (name: string) => new URL(`./bootstrap/${name}`, import.meta.url)
 
 /** Scripts whose content decides what the base is; part of its key. */
 export const bootstrapScripts = ['customize.sh', 'make-disk.sh'].map(asset)
-
-/**
- * dpkg leaves these out from the first package on: the image ships none of them, and half of all files are among
- * them. The man page folders stay, since packages register alternatives in them.
- */
-const excludes = [
-  'path-exclude=/usr/share/doc/*',
-  'path-exclude=/usr/share/info/*',
-  'path-exclude=/usr/share/lintian/*',
-  'path-exclude=/usr/share/man/*/*',
-]
 
 /** Makes layer 0. */
 export async function bootstrap(request: BootstrapRequest): Promise<PackageChange> {
@@ -80,7 +69,7 @@ async function runMmdebstrap(request: BootstrapRequest, work: string, raw: strin
       `--include=${basePackages(image).join(',')}`,
       // The lists stay, so that the guest's own update need only ask what is new.
       '--skip=cleanup/apt/lists,download/empty,essential/unlink',
-      `--setup-hook=mkdir -p "$1/etc/dpkg/dpkg.cfg.d" && printf '%s\\n' ${excludes.map((line) => `'${line}'`).join(' ')} >"$1/etc/dpkg/dpkg.cfg.d/systemvm"`,
+      `--setup-hook=mkdir -p "$1/etc/dpkg/dpkg.cfg.d" && printf '%s\\n' ${dpkgExcludes.map((line) => `'${line}'`).join(' ')} >"$1/etc/dpkg/dpkg.cfg.d/systemvm"`,
       '--setup-hook=mkdir -p "$1/var/cache/apt/archives"',
       `--setup-hook=sync-in ${quoteForHook(packageCache)} /var/cache/apt/archives`,
       `--customize-hook=sync-out /var/cache/apt/archives ${quoteForHook(packageCache)}`,

@@ -1,10 +1,9 @@
 /** The definition of an image as answers for debian-installer: its preseed and its kernel arguments. */
 
-import { readFileSync } from 'node:fs'
-import Handlebars from 'handlebars'
 import type { Disk, ImageFacts, Partition } from '../config/image.ts'
 import { exitCodes, PipelineError } from '../errors.ts'
-import { renderSources } from './base.ts'
+import { renderTemplate } from '../render/template.ts'
+import { dpkgExcludes, renderSources } from './base.ts'
 
 /** Everything the template reads. Each text is one line of debconf's language, checked when it is rendered. */
 export interface PreseedView {
@@ -72,7 +71,11 @@ export function preseedView(image: ImageFacts, packages: readonly string[]): Pre
  * @throws PipelineError `preseed-value` for a value that debconf would read as something else
  */
 export function renderPreseed(view: PreseedView): string {
-  return template(view)
+  return renderTemplate('preseed.cfg.hbs', view, {
+    value: checkValue,
+    continued: (found) => continued(checkList(found)),
+    filled: (found) => continued(fill(checkList(found))),
+  })
 }
 
 /** How the installer reaches the host that it is run from. */
@@ -163,7 +166,6 @@ function partitionWords(partition: Partition): readonly string[] {
     ...place,
     `method{ format } format{ } use_filesystem{ } filesystem{ ${filesystem} }`,
     `mountpoint{ ${mount} }`,
-    ...(mount === '/' ? ['options/discard{ discard }'] : []),
     `reserved_for_root{ ${reservedPercent} }`,
   ]
 }
@@ -178,14 +180,6 @@ function diskFault(message: string): PipelineError {
 }
 
 // --- the end of the installation ---
-
-/** What dpkg leaves out: nobody reads documentation there. Its folders stay where packages register man pages. */
-const dpkgExcludes = [
-  'path-exclude=/usr/share/doc/*',
-  'path-exclude=/usr/share/info/*',
-  'path-exclude=/usr/share/lintian/*',
-  'path-exclude=/usr/share/man/*/*',
-]
 
 /**
  * Makes the target what the bootstrap installer leaves. The installer runs it as one line by `sh -c`, and nothing in it
@@ -233,24 +227,6 @@ function quote(word: string): string {
 }
 
 // --- the template ---
-
-const handlebars = Handlebars.create()
-handlebars.registerHelper({
-  value: (found: unknown) => checkValue(found),
-  continued: (found: unknown) => continued(checkList(found)),
-  filled: (found: unknown) => continued(fill(checkList(found))),
-})
-
-const template = handlebars.compile<PreseedView>(
-  readFileSync(new URL('../../templates/preseed.cfg.hbs', import.meta.url), 'utf8'),
-  // Handlebars escapes for HTML unless told not to, and knows a missing value only outside of helpers.
-  {
-    noEscape: true,
-    strict: true,
-    knownHelpersOnly: true,
-    knownHelpers: { value: true, continued: true, filled: true },
-  },
-)
 
 /** One value over several lines. They are indented, or one that begins with `#` would be lost as a comment. */
 function continued(lines: readonly string[]): string {

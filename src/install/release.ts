@@ -128,16 +128,7 @@ export async function probeUdebs(
     const reason = `the index of udebs answers HTTP ${response.status}`
     return { hasUdebs: false, missing: neededUdebs, reason }
   }
-  const digest = createHash('sha256').update(response.body).digest('hex')
-  if (response.body.length !== listed.size || digest !== listed.sha256) {
-    throw new PipelineError({
-      code: 'mirror-index-corrupt',
-      message: `${url} is not the file that ${request.suite}'s Release file vouches for: ${response.body.length} bytes, sha256 ${digest}; expected ${listed.size} bytes, sha256 ${listed.sha256}`,
-      hint: 'the mirror may be in the middle of an update: try again in some minutes, or use another mirror.',
-      exitCode: exitCodes.hostNotFit,
-      details: { url, expected: listed, found: { size: response.body.length, sha256: digest } },
-    })
-  }
+  checkListed(url, response.body, listed)
   const index = (await promisify(gunzip)(response.body)).toString('utf8')
   const fileNames = new Map(
     index.split('\n\n').map((stanza) => {
@@ -162,6 +153,41 @@ export async function probeUdebs(
   return { hasUdebs: missing.length === 0, missing, reason }
 }
 
+/**
+ * Fetches a file of which a proven release, or an index that one lists, has said what it is.
+ * @throws PipelineError with a code that begins with `mirror-`
+ */
+export async function fetchListed(
+  url: string,
+  listed: ReleaseFile,
+  options: Pick<VerifyOptions, 'signal'> = {},
+): Promise<Buffer> {
+  const { status, body } = await get(url, 'GET', options.signal, downloadTimeoutMs)
+  if (status !== 200) {
+    throw new PipelineError({
+      code: 'mirror-http-status',
+      message: `${new URL(url).host} answers HTTP ${status} for ${url}`,
+      hint: 'try again later, or use another mirror.',
+      exitCode: exitCodes.hostNotFit,
+      details: { url, status },
+    })
+  }
+  checkListed(url, body, listed)
+  return body
+}
+
+function checkListed(url: string, body: Buffer, listed: ReleaseFile): void {
+  const found: ReleaseFile = { sha256: createHash('sha256').update(body).digest('hex'), size: body.length }
+  if (found.size === listed.size && found.sha256 === listed.sha256) return
+  throw new PipelineError({
+    code: 'mirror-file-corrupt',
+    message: `${url} is not the file that the mirror's signed lists vouch for: ${found.size} bytes, sha256 ${found.sha256}; expected ${listed.size} bytes, sha256 ${listed.sha256}`,
+    hint: 'the mirror may be in the middle of an update: try again in some minutes, or use another mirror.',
+    exitCode: exitCodes.hostNotFit,
+    details: { url, expected: listed, found },
+  })
+}
+
 // --- the network ---
 
 interface Answer {
@@ -170,8 +196,10 @@ interface Answer {
 }
 
 const connectTimeoutMs = 10_000
-/** For a whole answer. The largest asked for, an index of udebs, has about 70 kB. */
+/** For a whole answer. The largest asked for while a mirror is proved, an index of udebs, has about 70 kB. */
 const answerTimeoutMs = 60_000
+/** For a whole file of some MB. */
+const downloadTimeoutMs = 15 * 60_000
 const retryDelayMs = 500
 
 /** Faults of a network that pass by themselves: a connection that is reset, and a name server that is too busy. */
@@ -188,10 +216,15 @@ function environmentDispatcher(): Dispatcher {
   return names.some((name) => process.env[name]) ? new EnvHttpProxyAgent(proxied) : new Agent(direct)
 }
 
-async function get(url: string, method: 'GET' | 'HEAD', signal: AbortSignal | undefined): Promise<Answer> {
+async function get(
+  url: string,
+  method: 'GET' | 'HEAD',
+  signal: AbortSignal | undefined,
+  timeoutMs = answerTimeoutMs,
+): Promise<Answer> {
   dispatcher ??= environmentDispatcher()
   for (let attempt = 1; ; attempt++) {
-    const timeout = AbortSignal.timeout(answerTimeoutMs)
+    const timeout = AbortSignal.timeout(timeoutMs)
     try {
       const response: Response = await fetch(url, {
         method,
@@ -364,8 +397,8 @@ function gpgvFailed(cause: { readonly shortMessage?: string | undefined }): Pipe
 
 // --- the content ---
 
-/** Fields of one stanza; the lines of a multi-line value are joined by newlines. */
-function parseFields(text: string): ReadonlyMap<string, string> {
+/** Fields of one stanza of a Release file or an index; the lines of a multi-line value are joined by newlines. */
+export function parseFields(text: string): ReadonlyMap<string, string> {
   const fields = new Map<string, string>()
   let name: string | undefined
   for (const line of text.split('\n')) {

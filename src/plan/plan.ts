@@ -49,20 +49,15 @@ export async function planImage(
   const layers = options.ignoreStore ? [] : await store.list()
   const baseParts = await partsOfBase(image)
   const baseKey = keyOf(baseParts)
-  const base = planLayer('base', baseKey, baseParts, null, layers, true)
+  // Layers of another variant say nothing about why this one's have to be made.
+  const known = layers.filter((layer) => isOfVariant(layer, baseParts, layers))
+  const base = planLayer('base', baseKey, baseParts, null, known, true)
   const stages: PlannedStage[] = []
   let parent: PlannedLayer = base
   for (const stage of image.stages) {
     const parts = await partsOfStage(stage, image, parent.key)
     // A layer is only of use on top of all those below it.
-    const planned = planLayer(
-      stage.name,
-      keyOf(parts),
-      parts,
-      parent.key,
-      layers,
-      parent.cached !== undefined,
-    )
+    const planned = planLayer(stage.name, keyOf(parts), parts, parent.key, known, parent.cached !== undefined)
     stages.push({ ...planned, stage })
     parent = planned
   }
@@ -124,7 +119,7 @@ function planLayer(
 /** Compares with the newest layer of that name which has most in common, and names the first part that differs. */
 function explainMiss(name: string, parts: Readonly<Record<string, Json>>, layers: readonly Layer[]): string {
   const candidates = layers
-    .filter((layer) => layer.name === name && sameVariant(layer, parts))
+    .filter((layer) => layer.name === name)
     .map((layer) => ({ layer, changed: changedParts(layer.parts, parts) }))
     .sort((a, b) => a.changed.length - b.changed.length || (a.layer.createdAt < b.layer.createdAt ? 1 : -1))
   const [closest] = candidates
@@ -134,8 +129,13 @@ function explainMiss(name: string, parts: Readonly<Record<string, Json>>, layers
   return closest.changed.length > 0 ? 'a layer below changed' : 'a layer below has to be made'
 }
 
-function sameVariant(layer: Layer, parts: Readonly<Record<string, Json>>): boolean {
-  return layer.parts.suite === parts.suite && layer.parts.arch === parts.arch
+/** Whether a layer stands on a base of the same suite and architecture. */
+function isOfVariant(layer: Layer, base: Readonly<Record<string, Json>>, layers: readonly Layer[]): boolean {
+  const below = layers.find(({ key }) => key === layer.parent)
+  if (below !== undefined) return isOfVariant(below, base, layers)
+  // A base says so itself; what a damaged layer carried may be of any variant.
+  if (layer.parent !== null) return true
+  return layer.parts.suite === base.suite && layer.parts.arch === base.arch
 }
 
 function changedParts(

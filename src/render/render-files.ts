@@ -12,11 +12,8 @@ import { preseedView, renderPreseed } from '../install/preseed.ts'
 const project = fileURLToPath(new URL('../../', import.meta.url))
 
 /** Renders `build.pkr.hcl` and `preseed.cfg`. Paths are relative to the project's folder; `run/` stands for the run's. */
-export async function renderFiles(
-  image: ResolvedImage,
-  dialect: PackerDialect,
-): Promise<Readonly<Record<string, string>>> {
-  const template = await renderPackerTemplate({
+export function renderFiles(image: ResolvedImage, dialect: PackerDialect): Readonly<Record<string, string>> {
+  const template = renderPackerTemplate({
     variant: image.variant,
     dialect,
     dummyDisk: 'run/dummy.qcow2',

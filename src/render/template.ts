@@ -1,6 +1,6 @@
-/** Handlebars as our templates use it: no HTML escaping, and a value that is missing is an error, never an empty text. */
+/** Handlebars as our templates use it: no HTML escaping, and a missing value is an error, never an empty text. */
 
-import { readFile } from 'node:fs/promises'
+import { readFileSync } from 'node:fs'
 import Handlebars from 'handlebars'
 
 const folder = new URL('../../templates/', import.meta.url)
@@ -12,16 +12,14 @@ type Helpers = Readonly<Record<string, (value: unknown) => string>>
  * @param helpers functions that write a value in the language of the file; they get `undefined` for a missing value
  * @throws Error naming the template, when it uses a value that the view lacks
  */
-export async function renderTemplate(name: string, view: object, helpers: Helpers): Promise<string> {
-  const source = await readFile(new URL(name, folder), 'utf8')
+export function renderTemplate(name: string, view: object, helpers: Helpers): string {
+  const source = readFileSync(new URL(name, folder), 'utf8')
   const handlebars = Handlebars.create()
   for (const [helper, write] of Object.entries(helpers)) {
     // Handlebars passes its own options last; `strict` does not look at a helper's arguments.
     handlebars.registerHelper(helper, (...values: unknown[]) => {
-      if (values.length !== 2 || values[0] === undefined || values[0] === null) {
-        throw new Error(`templates/${name}: {{${helper} …}} got no value`)
-      }
-      return write(values[0])
+      if (values.length !== 2) throw new Error(`templates/${name}: {{${helper} …}} takes one value`)
+      return write(required(values[0], `templates/${name}: {{${helper} …}} is given a value that is missing`))
     })
   }
   const render = handlebars.compile(source, {
@@ -33,7 +31,13 @@ export async function renderTemplate(name: string, view: object, helpers: Helper
   try {
     return render(view)
   } catch (cause) {
-    const message = (cause as Error).message
-    throw new Error(message.startsWith('templates/') ? message : `templates/${name}: ${message}`, { cause })
+    // What a helper says of a value it says best itself; Handlebars does not name the file.
+    if (!(cause instanceof Error) || !cause.message.includes('not defined in')) throw cause
+    throw new Error(`templates/${name}: ${cause.message}`, { cause })
   }
+}
+
+function required(value: unknown, message: string): unknown {
+  if (value === undefined || value === null) throw new Error(message)
+  return value
 }

@@ -17,5 +17,7 @@ ip link set lo up
 ip link set eth0 up
 ip address replace 10.0.2.15/24 dev eth0
 ip route replace default via 10.0.2.2
+# apt resolves names as a user of its own.
+chmod 0644 /run/systemvm-build/resolv.conf
 cp /var/lib/dpkg/status /run/systemvm-build/dpkg-status
 echo 'systemvm-build: ready'

@@ -1,0 +1,130 @@
+/** The ways in which running stages fails, each said once. */
+
+import { exitCodes, PipelineError } from '../errors.ts'
+import type { Failure } from '../report/report.ts'
+import { brokenPromise, type StageOutcome } from './stage-recorder.ts'
+
+/** What the guest's console said last, and where all of it is. */
+export interface ConsoleTail {
+  readonly lines: readonly string[]
+  readonly log: string
+}
+
+const shownLines = 20
+
+/** An error as the report has it. */
+export function describeFailure(error: PipelineError, lastLines?: readonly string[]): Failure {
+  const lines = lastLines ?? (error.details.lastLines as readonly string[] | undefined)
+  return {
+    code: error.code,
+    message: error.message,
+    ...(error.hint === undefined ? {} : { hint: error.hint }),
+    ...(lines === undefined ? {} : { lastLines: lines.slice(-shownLines) }),
+  }
+}
+
+export function stageFailed(outcome: StageOutcome, script: string, log: string): PipelineError {
+  const { name, exitStatus, missing, lastLines } = outcome
+  const broken = exitStatus === brokenPromise && missing.length > 0
+  return new PipelineError({
+    code: broken ? 'promise-broken' : 'stage-failed',
+    message: broken
+      ? `stage ${name} broke a promise: it left no ${missing.join(', ')}`
+      : `stage ${name} failed with exit status ${exitStatus}`,
+    hint: broken
+      ? `mend ${script}, or what its declaration says in leaves; its log is ${log}`
+      : `its last lines are below, all of them in ${log}`,
+    details: { stage: name, exitStatus, missing, lastLines: lastLines.slice(-shownLines), log },
+  })
+}
+
+export function stageTimedOut(name: string, limitSeconds: number, log: string): PipelineError {
+  return new PipelineError({
+    code: 'stage-timeout',
+    message: `stage ${name} ran longer than its ${limitSeconds} s`,
+    hint: `raise timeoutSeconds in its declaration if it needs more; its log is ${log}`,
+    details: { stage: name, limitSeconds, log },
+  })
+}
+
+export function sealFailed(name: string, cause: unknown): PipelineError {
+  return new PipelineError({
+    code: 'seal-failed',
+    message: `the layer of stage ${name} could not be sealed: ${(cause as Error).message}`,
+    hint: 'check the disk that holds out/ for space and errors.',
+    cause,
+  })
+}
+
+export function guestPanicked({ lines, log }: ConsoleTail): PipelineError {
+  return new PipelineError({
+    code: 'guest-panicked',
+    message: 'the kernel of the guest panicked',
+    hint: `the console's last lines are below, all of it is in ${log}`,
+    details: { lastLines: lines.slice(-shownLines), log },
+  })
+}
+
+export function guestSilent(seconds: number, { lines, log }: ConsoleTail): PipelineError {
+  return new PipelineError({
+    code: 'guest-silent',
+    message: `the guest hangs while booting: its console has been silent for ${seconds} s`,
+    hint: `the console's last lines are below, all of it is in ${log}`,
+    details: { lastLines: lines.slice(-shownLines), log },
+  })
+}
+
+export function bootTimedOut(seconds: number, isReady: boolean, { lines, log }: ConsoleTail): PipelineError {
+  return new PipelineError({
+    code: 'boot-timeout',
+    message: isReady
+      ? `the guest is up, but Packer did not get in by SSH within ${seconds} s`
+      : `the guest was not ready within ${seconds} s`,
+    hint: `raise machine.bootTimeoutSeconds for a slow host; all of the console is in ${log}`,
+    details: { lastLines: lines.slice(-shownLines), log },
+  })
+}
+
+export function diskFailed(isFull: boolean, folder: string): PipelineError {
+  return new PipelineError({
+    code: isFull ? 'disk-full' : 'disk-error',
+    message: isFull
+      ? `the disk that holds ${folder} is full: the guest could not write`
+      : `the guest's disk in ${folder} could not be read or written`,
+    hint: 'make room and run the build again: it goes on after the last finished stage.',
+  })
+}
+
+export function packerFailed(
+  stage: string | undefined,
+  ended: { readonly exitCode: number | null; readonly signal: string | null },
+  errors: readonly string[],
+  log: string,
+): PipelineError {
+  const how = ended.signal === null ? `exit status ${ended.exitCode}` : `signal ${ended.signal}`
+  const during = stage === undefined ? 'before a stage had begun' : `during stage ${stage}`
+  return new PipelineError({
+    code: 'packer-died',
+    message: `Packer ended with ${how} ${during}${errors[0] === undefined ? '' : `: ${errors[0]}`}`,
+    hint: `Packer's own log is ${log}`,
+    details: { stage, lastLines: errors.slice(-shownLines), log },
+  })
+}
+
+export function guestVanished(stage: string | undefined, { lines, log }: ConsoleTail): PipelineError {
+  return new PipelineError({
+    code: 'guest-vanished',
+    message: `the guest powered off or QEMU ended ${stage === undefined ? 'while booting' : `during stage ${stage}`}`,
+    hint: `the console's last lines are below, all of it is in ${log}`,
+    details: { stage, lastLines: lines.slice(-shownLines), log },
+  })
+}
+
+export function interrupted(): PipelineError {
+  return new PipelineError({
+    code: 'interrupted',
+    message: 'the build was interrupted',
+    hint: 'run it again: it goes on after the last finished stage.',
+    exitCode: exitCodes.interrupted,
+  })
+}

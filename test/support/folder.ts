@@ -1,0 +1,16 @@
+/** Folders that a test may write to. */
+
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach } from 'vitest'
+
+/** A fresh folder for each test of a file. Call it once, at the top; the result says where the folder is now. */
+export function useFolder(): (...names: string[]) => string {
+  let folder = ''
+  beforeEach(() => {
+    folder = mkdtempSync(join(tmpdir(), 'test-'))
+  })
+  afterEach(() => rmSync(folder, { recursive: true, force: true }))
+  return (...names) => join(folder, ...names)
+}

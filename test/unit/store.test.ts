@@ -1,0 +1,177 @@
+import { execFileSync } from 'node:child_process'
+import {
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs'
+import { describe, expect, it } from 'vitest'
+import { sha256 } from '../../src/store/digest.ts'
+import { type Layer, openStore, type Store, writeDurably } from '../../src/store/store.ts'
+import { useFolder } from '../support/folder.ts'
+import { describeWith } from '../support/tools.ts'
+
+const path = useFolder()
+const keyOf = (name: string) => sha256(name)
+
+/** Commits a layer whose disk holds its own name. */
+async function commit(store: Store, name: string, parent: string | null): Promise<Layer> {
+  mkdirSync(store.folder, { recursive: true })
+  writeFileSync(store.disk(keyOf(name)), `disk of ${name}`)
+  return store.commit({
+    key: keyOf(name),
+    name,
+    parent: parent === null ? null : keyOf(parent),
+    parts: { name },
+    createdAt: '2026-01-02T03:04:05.000Z',
+    buildTimeSeconds: 1.5,
+    log: `runs/x/${name}.log`,
+    artifacts: [],
+    packages: { added: [], removed: [], upgraded: [] },
+    bytesWritten: 0,
+    tools: {},
+  })
+}
+
+async function names(store: Store): Promise<readonly string[]> {
+  return (await store.list()).map(({ name }) => name).sort()
+}
+
+/** base ← a ← b ← c, and base ← other. */
+async function fill(store: Store): Promise<void> {
+  await commit(store, 'base', null)
+  await commit(store, 'a', 'base')
+  await commit(store, 'b', 'a')
+  await commit(store, 'c', 'b')
+  await commit(store, 'other', 'base')
+}
+
+describe('a store', () => {
+  it('that does not exist yet is empty, and asking does not make it', async () => {
+    const store = openStore(path('store'))
+    expect(await store.list()).toEqual([])
+    expect(await store.find(keyOf('a'))).toBeUndefined()
+    expect(readdirSync(path())).toEqual([])
+  })
+
+  it('gives back what was committed, with the size and digest of its disk', async () => {
+    const store = openStore(path('store'))
+    const layer = await commit(store, 'a', 'base')
+    expect(layer).toMatchObject({ sha256: sha256('disk of a'), sizeBytes: 9, parent: keyOf('base') })
+    // As another process sees it.
+    expect(await openStore(path('store')).find(layer.key)).toEqual(layer)
+    expect(readdirSync(path('store')).sort()).toEqual([`${layer.key}.json`, `${layer.key}.qcow2`])
+  })
+
+  it('has no layer for a disk that was never committed', async () => {
+    const store = openStore(path('store'))
+    await expect(commit(openStore(path('store')), 'a', null)).resolves.toBeDefined()
+    writeFileSync(store.disk(keyOf('half')), 'half written')
+    expect(await store.find(keyOf('half'))).toBeUndefined()
+    expect(await names(store)).toEqual(['a'])
+  })
+
+  it('refuses to commit a disk that is not there, and records nothing', async () => {
+    const store = openStore(path('store'))
+    await commit(store, 'a', null)
+    const lost = store.commit({ ...(await commit(store, 'b', 'a')), key: keyOf('lost') })
+    await expect(lost).rejects.toThrow('ENOENT')
+    expect(await names(store)).toEqual(['a', 'b'])
+  })
+})
+
+describe('a damaged layer', () => {
+  it('with a flipped byte is found, but not verified', async () => {
+    const store = openStore(path('store'))
+    const layer = await commit(store, 'a', null)
+    expect(await store.verify(layer)).toBe(true)
+    writeFileSync(store.disk(layer.key), 'disk of b')
+    expect(await store.find(layer.key)).toEqual(layer)
+    expect(await store.verify(layer)).toBe(false)
+  })
+
+  it('whose disk is gone is not verified', async () => {
+    const store = openStore(path('store'))
+    const layer = await commit(store, 'a', null)
+    rmSync(store.disk(layer.key))
+    expect(await store.verify(layer)).toBe(false)
+  })
+
+  it.each([
+    ['a truncated disk', (store: Store, key: string) => truncateSync(store.disk(key), 4)],
+    ['no disk', (store: Store, key: string) => rmSync(store.disk(key))],
+    ['no record', (store: Store, key: string) => rmSync(`${store.folder}/${key}.json`)],
+    [
+      'half a record',
+      (store: Store, key: string) => writeFileSync(`${store.folder}/${key}.json`, '{"key": "'),
+    ],
+  ])('with %s is no layer', async (_case, damage) => {
+    const store = openStore(path('store'))
+    await fill(store)
+    damage(store, keyOf('a'))
+    expect(await store.find(keyOf('a'))).toBeUndefined()
+    expect(await names(store)).toEqual(['b', 'base', 'c', 'other'])
+  })
+})
+
+describe('removal', () => {
+  it('takes every layer above along, and leaves the others', async () => {
+    const store = openStore(path('store'))
+    await fill(store)
+    await store.remove(keyOf('a'))
+    expect(await names(store)).toEqual(['base', 'other'])
+    expect(readdirSync(path('store'))).toHaveLength(4)
+  })
+
+  it('of a layer that is not there does nothing', async () => {
+    const store = openStore(path('store'))
+    await fill(store)
+    await store.remove(keyOf('unknown'))
+    expect(await names(store)).toHaveLength(5)
+  })
+})
+
+describe('sweeping', () => {
+  it('removes what killed builds left, names it, and touches no layer and no file of others', async () => {
+    const store = openStore(path('store'))
+    await fill(store)
+    writeFileSync(store.disk(keyOf('half')), 'half written')
+    writeFileSync(path('store', `${keyOf('half')}.json.tmp`), '{')
+    writeFileSync(path('store', 'README'), 'mine')
+    const swept = await store.sweep()
+    expect([...swept].sort()).toEqual([`${keyOf('half')}.json.tmp`, `${keyOf('half')}.qcow2`].sort())
+    expect(await names(store)).toHaveLength(5)
+    expect(readFileSync(path('store', 'README'), 'utf8')).toBe('mine')
+    expect(readdirSync(path('store'))).toHaveLength(11)
+  })
+})
+
+describe('a durable write', () => {
+  it('replaces a file as a whole and leaves nothing beside it', async () => {
+    writeFileSync(path('file'), 'a longer text than the new one')
+    await writeDurably(path('file'), 'new\n')
+    expect(readFileSync(path('file'), 'utf8')).toBe('new\n')
+    expect(readdirSync(path())).toEqual(['file'])
+  })
+})
+
+describeWith(['qemu-img', 'qemu-io'], 'layers on top of each other', () => {
+  const qemu = (program: string, ...options: string[]) =>
+    execFileSync(program, options, { encoding: 'utf8', cwd: path('store') })
+
+  it('still find each other when the store has been moved', async () => {
+    const store = openStore(path('store'))
+    mkdirSync(store.folder)
+    const [low, high] = [keyOf('low'), keyOf('high')]
+    qemu('qemu-img', 'create', '-q', '-f', 'qcow2', store.disk(low), '1M')
+    qemu('qemu-io', '-c', 'write -P 0x41 0 64k', store.disk(low))
+    qemu('qemu-img', 'create', '-q', '-f', 'qcow2', '-b', `${low}.qcow2`, '-F', 'qcow2', store.disk(high))
+    renameSync(path('store'), path('moved'))
+    mkdirSync(path('store'))
+    const moved = openStore(path('moved'))
+    expect(qemu('qemu-io', '-r', '-c', 'read -P 0x41 0 64k', moved.disk(high))).toContain('read 65536/65536')
+  })
+})

@@ -1,0 +1,24 @@
+/** Three projects: `unit` in seconds, `golden` on rendered files, `e2e` with real guests, one after the other. */
+
+import { defineConfig } from 'vitest/config'
+
+export default defineConfig({
+  test: {
+    projects: [
+      {
+        test: { name: 'unit', include: ['test/unit/**/*.test.ts'], testTimeout: 20_000, hookTimeout: 20_000 },
+      },
+      { test: { name: 'golden', include: ['test/golden/**/*.test.ts'], testTimeout: 60_000 } },
+      {
+        test: {
+          name: 'e2e',
+          include: ['test/e2e/**/*.test.ts'],
+          testTimeout: 3_600_000,
+          hookTimeout: 3_600_000,
+          // Guests are emulated where there is no KVM: two of them at once would each take twice as long.
+          poolOptions: { forks: { singleFork: true } },
+        },
+      },
+    ],
+  },
+})
