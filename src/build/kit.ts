@@ -116,7 +116,11 @@ async function packFiles(stage: ResolvedStage): Promise<Uint8Array | undefined> 
     '--mtime=@0',
     '--mode=u+rw,go+r,go-w,a+X',
   ]
-  const renames = folders.map(([name, path]) => `--transform=s,^${path.slice(1)},${name},`)
+  // The whole name of a folder, as it is spelt, and not the targets of links.
+  const renames = folders.map(([name, path]) => {
+    const pattern = path.slice(1).replaceAll(/[.[\]*^$\\,]/g, '\\$&')
+    return `--transform=s,^${pattern}\\(/\\|$\\),${name}\\1,S`
+  })
   const { stdout } = await execa(
     'tar',
     ['-c', ...fixed, ...renames, '-C', '/', ...folders.map(([, path]) => path.slice(1))],

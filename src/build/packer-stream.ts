@@ -19,7 +19,13 @@ export type StageLine =
       readonly path: string
     }
   | { readonly kind: 'missing'; readonly path: string }
-  | { readonly kind: 'package'; readonly name: string; readonly version: string }
+  | {
+      readonly kind: 'package'
+      readonly name: string
+      readonly version: string
+      /** False for what dpkg still lists though it was removed. */
+      readonly isInstalled: boolean
+    }
   | { readonly kind: 'packages-end' }
   | { readonly kind: 'output'; readonly text: string }
 
@@ -55,7 +61,13 @@ export function parseStageLine(text: string): StageLine {
       case 'packages-end':
         return { kind }
       case 'package':
-        return { kind, name: words[0] ?? '', version: words[1] ?? '' }
+        // The second letter of dpkg's status: `n` and `c` have no files but perhaps configuration.
+        return {
+          kind,
+          name: words[0] ?? '',
+          version: words[1] ?? '',
+          isInstalled: /^.[^nc]/.test(words[2] ?? ''),
+        }
       case 'artifact': {
         const [type, mode, size, sha256, ...path] = words
         if (type !== 'file' && type !== 'link' && type !== 'folder') break

@@ -25,9 +25,13 @@ export async function connectQmp(path: string, signal: AbortSignal): Promise<Qmp
   const socket = await connectWhenThere(path, signal)
   const events = new EventEmitter()
   const waiting: { resolve: (value: unknown) => void; reject: (error: Error) => void; command: string }[] = []
-  const greeted = once(events, 'greeting', { signal })
+  const ended = once(events, 'close', { signal }).then(() => {
+    throw new Error('QEMU ended before its greeting')
+  })
+  const greeted = Promise.race([once(events, 'greeting', { signal }), ended])
   createInterface({ input: socket }).on('line', (line) => {
-    const answer = JSON.parse(line) as Answer
+    const answer = parseAnswer(line)
+    if (answer === undefined) return
     if (answer.QMP !== undefined) events.emit('greeting')
     else if (answer.event !== undefined) events.emit('event', answer.event, answer.data)
     else {
@@ -47,9 +51,23 @@ export async function connectQmp(path: string, signal: AbortSignal): Promise<Qmp
       waiting.push({ resolve, reject, command })
       socket.write(`${JSON.stringify({ execute: command, arguments: argumentsObject })}\n`)
     })
-  await greeted
-  await execute('qmp_capabilities')
+  try {
+    await greeted
+    await execute('qmp_capabilities')
+  } catch (error) {
+    socket.destroy()
+    throw error
+  }
   return { execute, events, close: () => socket.destroy() }
+}
+
+/** One line of QEMU's; undefined for one that its end has cut off. */
+function parseAnswer(line: string): Answer | undefined {
+  try {
+    return JSON.parse(line) as Answer
+  } catch {
+    return undefined
+  }
 }
 
 async function connectWhenThere(path: string, signal: AbortSignal): Promise<Socket> {

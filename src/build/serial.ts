@@ -1,12 +1,14 @@
 /** The guest's serial console, read as it is written, and what its lines mean for a build. */
 
 import { open } from 'node:fs/promises'
+import { StringDecoder } from 'node:string_decoder'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { stripVTControlCharacters } from 'node:util'
 import { PipelineError } from '../errors.ts'
 
 const pollMs = 250
 
-/** Follows a growing file line by line until `signal` is aborted. */
+/** Follows a growing file line by line, without colours, until `signal` is aborted. */
 export async function followLines(
   path: string,
   signal: AbortSignal,
@@ -14,6 +16,8 @@ export async function followLines(
 ): Promise<void> {
   let position = 0
   let rest = ''
+  // A letter of several bytes may be cut in two as well as a line.
+  const decoder = new StringDecoder('utf8')
   const buffer = Buffer.alloc(64 * 1024)
   while (!signal.aborted) {
     const file = await open(path, 'r').catch(() => undefined)
@@ -22,9 +26,9 @@ export async function followLines(
         const { bytesRead } = await file.read(buffer, 0, buffer.length, position)
         if (bytesRead === 0) break
         position += bytesRead
-        const lines = (rest + buffer.toString('latin1', 0, bytesRead)).split('\n')
+        const lines = (rest + decoder.write(buffer.subarray(0, bytesRead))).split('\n')
         rest = lines.pop() ?? ''
-        for (const line of lines) onLine(line.replace(/\r$/, ''))
+        for (const line of lines) onLine(stripVTControlCharacters(line).replace(/\r+$/, ''))
       }
       await file.close()
     }
@@ -59,7 +63,9 @@ const signs: readonly { readonly pattern: RegExp; readonly code: string; readonl
 ]
 
 /** The failure that a console line is the sign of, if it is one. */
-export function readSign(line: string, recent: readonly string[], log: string): PipelineError | undefined {
+export function readSign(text: string, recent: readonly string[], log: string): PipelineError | undefined {
+  // systemd colours the names of its units.
+  const line = stripVTControlCharacters(text)
   const sign = signs.find(({ pattern }) => pattern.test(line))
   if (sign === undefined) return undefined
   return new PipelineError({

@@ -69,7 +69,7 @@ export function createStageRecorder(installed: Map<string, string>, nowMs: () =>
         current.missing.push(line.path)
         return undefined
       case 'package':
-        current.listing.set(line.name, line.version)
+        if (line.isInstalled) current.listing.set(line.name, line.version)
         return undefined
       case 'packages-end':
         current.packages = comparePackages(installed, current.listing)

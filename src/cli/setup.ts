@@ -2,7 +2,7 @@
 
 import type { Command } from 'commander'
 import { exitCodes } from '../errors.ts'
-import { installHostPackages, missingHostPackages } from '../host/packages.ts'
+import { setUpHost } from '../host/packages.ts'
 import type { Terminal } from './terminal.ts'
 
 interface SetupOptions {
@@ -24,10 +24,9 @@ export function setupCommand(
 }
 
 async function setup(options: SetupOptions, terminal: Terminal): Promise<number> {
-  const missing = await missingHostPackages({ forTests: options.tests })
-  await installHostPackages(missing, {
-    yes: options.yes ?? false,
-    onOutput: (line) => terminal.error(`${line}\n`),
-  })
+  await setUpHost(
+    { forTests: options.tests },
+    { yes: options.yes ?? false, onOutput: (line) => terminal.error(`${line}\n`) },
+  )
   return exitCodes.ok
 }

@@ -4,7 +4,8 @@ import { access, constants } from 'node:fs/promises'
 import { execa } from 'execa'
 import type { Arch } from '../config/image.ts'
 import { exitCodes, PipelineError } from '../errors.ts'
-import { findProgram, findTools } from './tools.ts'
+import { defaultPackerSource, type PackerSource, withPackerPackage } from './packer-package.ts'
+import { findProgram, findTools, type ToolFault } from './tools.ts'
 
 /** Debian's keys, by which every download of packages is judged. Ubuntu has the package under the same name. */
 export const debianKeyring = {
@@ -24,6 +25,29 @@ export interface PackageSearch {
 
 /** Packages that have the tools which are missing or too old here, sorted. */
 export async function missingHostPackages(search: PackageSearch = {}): Promise<readonly string[]> {
+  const { faults, keyrings } = await examineHost(search)
+  return [...new Set([...faults.map((fault) => fault.package), ...keyrings])].sort()
+}
+
+/**
+ * Installs what is missing, then looks again: a package may be there and its program still be too old.
+ * @throws PipelineError `setup-*`, and what a mirror is refused for
+ */
+export async function setUpHost(search: PackageSearch, options: InstallOptions): Promise<void> {
+  const names = await missingHostPackages(search)
+  await installHostPackages(names, options)
+  const { faults, keyrings } = await examineHost(search)
+  if (faults.length > 0 || keyrings.length > 0) throw stillMissing(faults, keyrings)
+  if (names.length > 0) options.onOutput('every program is there now')
+}
+
+interface HostExamination {
+  readonly faults: readonly ToolFault[]
+  /** Packages of keys that are missing. */
+  readonly keyrings: readonly string[]
+}
+
+async function examineHost(search: PackageSearch): Promise<HostExamination> {
   const { faults } = await findTools({
     arch: search.arch,
     path: search.path,
@@ -34,8 +58,7 @@ export async function missingHostPackages(search: PackageSearch = {}): Promise<r
     () => true,
     () => false,
   )
-  const names = [...faults.map((fault) => fault.package), ...(hasKeyring ? [] : [debianKeyring.package])]
-  return [...new Set(names)].sort()
+  return { faults, keyrings: hasKeyring ? [] : [debianKeyring.package] }
 }
 
 export interface InstallOptions {
@@ -45,6 +68,8 @@ export interface InstallOptions {
   readonly onOutput: (line: string) => void
   /** List of folders to find apt-get and sudo in. @default the environment's `PATH` */
   readonly path?: string | undefined
+  /** Where Packer comes from when this release has no package of it. @default Debian 12, from Debian's own mirror */
+  readonly packer?: PackerSource | undefined
   /** @default whether root asks */
   readonly asRoot?: boolean | undefined
   readonly signal?: AbortSignal | undefined
@@ -52,8 +77,8 @@ export interface InstallOptions {
 
 /**
  * Installs packages by apt, through sudo where root does not ask. Nothing to install is no call of apt.
- * Packages that this release does not have are named when all others are installed.
- * @throws PipelineError `setup-*`
+ * Packages that this release does not have are named when all others are installed; Packer is then taken from another.
+ * @throws PipelineError `setup-*`, and what a mirror is refused for
  */
 export async function installHostPackages(names: readonly string[], options: InstallOptions): Promise<void> {
   if (names.length === 0) {
@@ -71,8 +96,18 @@ export async function installHostPackages(names: readonly string[], options: Ins
   await run('update')
   const unknown = await unknownPackages(names, options)
   const known = names.filter((name) => !unknown.includes(name))
-  if (known.length > 0) await run('install', '-y', '--no-install-recommends', ...known)
-  if (unknown.length > 0) throw notInRelease(unknown)
+  const install = (...which: string[]) => run('install', '-y', '--no-install-recommends', ...which)
+  if (known.length > 0) await install(...known)
+  const packer = options.packer ?? defaultPackerSource(debianKeyring.path)
+  const hasSource = unknown.includes('packer') && packer !== undefined
+  if (hasSource) {
+    options.onOutput(
+      `this release has no packer: installing ${packer.suite}'s from ${packer.mirror}, proved by Debian's signature`,
+    )
+    await withPackerPackage(packer, install, options.signal)
+  }
+  const nowhere = unknown.filter((name) => !(hasSource && name === 'packer'))
+  if (nowhere.length > 0) throw notInRelease(nowhere)
 }
 
 async function requireProgram(name: string, path: string | undefined, fault: PipelineError): Promise<string> {
@@ -122,21 +157,27 @@ async function unknownPackages(
 
 // --- faults ---
 
-/** Where to get what a release of Debian or Ubuntu does not have. */
-const elsewhere: Readonly<Record<string, string>> = {
-  packer:
-    'Debian has packer up to release 12; later ones get it from https://developer.hashicorp.com/packer/install',
-}
-
 function notInRelease(names: readonly string[]): PipelineError {
   return new PipelineError({
     code: 'setup-package-unknown',
     message: `this release has no package ${names.join(', ')}; all others are installed`,
-    hint:
-      names.flatMap((name) => elsewhere[name] ?? []).join('; ') ||
-      'check /etc/apt/sources.list: on Ubuntu, universe has to be enabled.',
+    hint: 'check /etc/apt/sources.list and /etc/apt/sources.list.d: on Ubuntu, universe has to be enabled.',
     exitCode: exitCodes.hostNotFit,
     details: { names },
+  })
+}
+
+function stillMissing(faults: readonly ToolFault[], keyrings: readonly string[]): PipelineError {
+  const lines = [
+    ...faults.map(({ found, needed, package: name }) => `  ${needed} (package ${name}); found ${found}`),
+    ...keyrings.map((name) => `  ${debianKeyring.path} (package ${name})`),
+  ]
+  return new PipelineError({
+    code: 'setup-incomplete',
+    message: ['apt has done its work, but this host still lacks', ...lines].join('\n'),
+    hint: 'this release may be too old (Debian 12 and Ubuntu 24.04 are not), or another program of that name comes first in PATH.',
+    exitCode: exitCodes.hostNotFit,
+    details: { tools: faults.map(({ tool }) => tool.name), keyrings },
   })
 }
 

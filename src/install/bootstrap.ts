@@ -112,6 +112,7 @@ function hookEnvironment({ image, layout }: BootstrapRequest, raw: string): Reco
     HOSTNAME_SHORT: image.hostname,
     DOMAIN: image.domain,
     TIMEZONE: image.timezone,
+    LOCALE: image.locale,
     KEYBOARD: image.keyboard,
     ACCOUNT_NAME: image.account.name,
     ACCOUNT_FULL_NAME: image.account.fullName,

@@ -69,9 +69,9 @@ function keyOf(parts: Readonly<Record<string, Json>>): string {
 }
 
 async function partsOfBase(image: ResolvedImage): Promise<Record<string, Json>> {
-  const { suite, arch, disk, hostname, domain, timezone, keyboard, mirror, account } = image
+  const { suite, arch, disk, hostname, domain, timezone, locale, keyboard, mirror, account } = image
   const scripts = await Promise.all(bootstrapScripts.map(async (url) => sha256(await readFile(url))))
-  const facts = { suite, arch, disk, hostname, domain, timezone, keyboard, mirror, account }
+  const facts = { suite, arch, disk, hostname, domain, timezone, locale, keyboard, mirror, account }
   return {
     format: layerFormat,
     installer: image.installer,

@@ -154,12 +154,15 @@ export function renderSummary(report: Report, colors: Colors): string {
   const { run, timings, stages, images } = report
   const total = run.durationSeconds
   const share = (seconds: number) => `${Math.round((100 * seconds) / Math.max(total, 0.001))} %`
-  const spent = [
-    ...timings.map(({ name, seconds }) => [name, 'ran', seconds, 0] as const),
-    ...stages.map(
-      (stage) => [stage.name, stage.status, stage.build_time, stage.layer?.sizeBytes ?? 0] as const,
-    ),
+  const parts = timings.map(({ name, seconds }) => [name, 'ran', seconds, 0] as const)
+  const [before, after] = [
+    parts.filter(([name]) => isBeforeStages(name)),
+    parts.filter(([name]) => !isBeforeStages(name)),
   ]
+  const ofStages = stages.map(
+    (stage) => [stage.name, stage.status, stage.build_time, stage.layer?.sizeBytes ?? 0] as const,
+  )
+  const spent = [...before, ...ofStages, ...after]
   const rows = spent.map(([name, status, seconds, size]) => [
     name,
     status,
@@ -177,6 +180,10 @@ export function renderSummary(report: Report, colors: Colors): string {
   ])
   const [result, ...details] = describeResult(report, colors)
   return `${[table, '', ...files, ...(files.length > 0 ? [''] : []), result, ...details].join('\n')}\n`
+}
+
+function isBeforeStages(part: string): boolean {
+  return part === 'base' || part === 'boot'
 }
 
 function describeResult({ run, image }: Report, colors: Colors): string[] {

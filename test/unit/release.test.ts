@@ -324,7 +324,7 @@ describe.skipIf(missing.length > 0)(`a mirror (skipped where gpg or gpgv is miss
       const flipped = Buffer.from(index)
       flipped[flipped.length - 9] = (flipped[flipped.length - 9] ?? 0) ^ 1
       serve(`/debian/dists/trixie/${udebIndex}`, flipped)
-      await expect(probe({ [udebIndex]: index })).rejects.toMatchObject({ code: 'mirror-index-corrupt' })
+      await expect(probe({ [udebIndex]: index })).rejects.toMatchObject({ code: 'mirror-file-corrupt' })
     })
   })
 })

@@ -1,9 +1,9 @@
 #!/bin/sh
 # customize.sh: makes a fresh Debian tree a machine of ours: names, accounts, file systems to mount, and no identity.
-# uses: ROOT (the tree), FSTAB, HOSTNAME_SHORT, DOMAIN, TIMEZONE, KEYBOARD, ACCOUNT_NAME, ACCOUNT_FULL_NAME, ACCOUNT_GROUPS, SOURCES
+# uses: ROOT (the tree), FSTAB, HOSTNAME_SHORT, DOMAIN, TIMEZONE, LOCALE, KEYBOARD, ACCOUNT_NAME, ACCOUNT_FULL_NAME, ACCOUNT_GROUPS, SOURCES
 # leaves: /etc/fstab, /etc/hostname, /etc/hosts, /etc/localtime, the account, /usr/sbin/policy-rc.d, an empty /etc/machine-id
 set -eu
-: "${ROOT:?}" "${FSTAB:?}" "${HOSTNAME_SHORT:?}" "${DOMAIN:?}" "${TIMEZONE:?}" "${KEYBOARD:?}" "${ACCOUNT_NAME:?}" "${SOURCES:?}"
+: "${ROOT:?}" "${FSTAB:?}" "${HOSTNAME_SHORT:?}" "${DOMAIN:?}" "${TIMEZONE:?}" "${LOCALE:?}" "${KEYBOARD:?}" "${ACCOUNT_NAME:?}" "${SOURCES:?}"
 
 printf '%s' "$FSTAB" >"$ROOT/etc/fstab"
 printf '%s\n' "$HOSTNAME_SHORT" >"$ROOT/etc/hostname"
@@ -21,9 +21,17 @@ printf '%s\n' "$TIMEZONE" >"$ROOT/etc/timezone"
 printf 'XKBMODEL="pc105"\nXKBLAYOUT="%s"\nXKBVARIANT=""\nXKBOPTIONS=""\nBACKSPACE="guess"\n' "$KEYBOARD" \
   >"$ROOT/etc/default/keyboard"
 
+if [ -x "$ROOT/usr/sbin/locale-gen" ]; then
+  printf '%s UTF-8\n' "$LOCALE" >"$ROOT/etc/locale.gen"
+  chroot "$ROOT" locale-gen >/dev/null
+fi
+
 # One file of sources, under the name that Debian's own installer uses.
 rm -f "$ROOT/etc/apt/sources.list" "$ROOT"/etc/apt/sources.list.d/*
 printf '%s' "$SOURCES" >"$ROOT/etc/apt/sources.list.d/debian.sources"
+
+# Made here in a second, and kept by the guest's apt as long as the mirror serves nothing newer; there it takes ten.
+chroot "$ROOT" apt-cache gencaches >/dev/null
 
 # Neither account has a password: * and ! match none.
 chroot "$ROOT" usermod --password '*' root

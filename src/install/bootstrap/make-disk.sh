@@ -14,6 +14,8 @@ printf '%s' "$SFDISK_INPUT" | sfdisk --quiet --no-reread --no-tell-kernel "$DISK
 # /proc and /sys are mounted inside the tree; a bind mount that is not recursive shows what lies below them.
 view=$(mktemp -d)
 mount --bind "$ROOT" "$view"
+# What mmdebstrap and packages left in there would stay for ever, out of sight, where /tmp is a tmpfs.
+mount -t tmpfs -o mode=1777 none "$view/tmp"
 
 while read -r start bytes filesystem uuid reserved mount; do
   case $filesystem in

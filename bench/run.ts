@@ -1,0 +1,98 @@
+/**
+ * How long the main jobs take on this host, part by part: `npm run bench`, or `npm run bench -- cold` for one of them.
+ * Works in a folder of its own, and starts from the packages that earlier builds have downloaded.
+ */
+
+import { cp, mkdir, mkdtemp, readFile, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { execa } from 'execa'
+import { formatSeconds, formatTable } from '../src/report/format.ts'
+import type { Report } from '../src/report/report.ts'
+
+const project = fileURLToPath(new URL('..', import.meta.url))
+const program = join(project, 'bin', 'systemvm-image.js')
+
+interface Measurement {
+  readonly job: string
+  readonly seconds: number
+  /** What the time went into, where a report tells. */
+  readonly parts: readonly (readonly [string, number])[]
+}
+
+const out = await mkdtemp(join(process.env.TMPDIR ?? tmpdir(), 'systemvm-bench-'))
+const wanted = process.argv.slice(2)
+const has = (job: string) => wanted.length === 0 || wanted.includes(job)
+
+async function run(...words: string[]): Promise<number> {
+  const started = performance.now()
+  await execa(process.execPath, [program, ...words, '--out', out], {
+    stdio: ['ignore', 'ignore', 'inherit'],
+    cwd: project,
+  })
+  return (performance.now() - started) / 1000
+}
+
+async function build(job: string, ...words: string[]): Promise<Measurement> {
+  const seconds = await run('build', ...words)
+  const report = JSON.parse(await readFile(join(out, 'report.json'), 'utf8')) as Report
+  const stages = report.stages.filter(({ status }) => status === 'ran')
+  const parts = [
+    ...report.timings.map(({ name, seconds: spent }) => [name, spent] as const),
+    ...stages.map(({ name, build_time }) => [name, build_time] as const),
+  ]
+  return { job, seconds, parts }
+}
+
+async function median(job: string, count: number, once: () => Promise<number>): Promise<Measurement> {
+  const all: number[] = []
+  for (let index = 0; index < count; index += 1) all.push(await once())
+  return { job, seconds: all.sort((a, b) => a - b)[Math.floor(count / 2)] ?? 0, parts: [] }
+}
+
+const measurements: Measurement[] = []
+try {
+  const packages = join(project, 'out', 'cache', 'packages')
+  await mkdir(join(out, 'cache'), { recursive: true })
+  await cp(packages, join(out, 'cache', 'packages'), { recursive: true }).catch(() => {
+    console.error('no packages are downloaded yet: the cold build below downloads them')
+  })
+  const cold = await build('cold build, packages downloaded')
+  if (has('cold')) measurements.push(cold)
+  if (has('no-op'))
+    measurements.push(await median('build, nothing changed (median of 5)', 5, () => run('build')))
+  if (has('plan')) measurements.push(await median('plan (median of 5)', 5, () => run('plan')))
+  if (has('late')) {
+    const key = join(out, 'key')
+    await execa('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-f', key])
+    const line = (await readFile(`${key}.pub`, 'utf8')).trim()
+    measurements.push(
+      await build(
+        'build, one of the last stages changed',
+        '--set',
+        `stages.authorized_keys.keys=["${line}"]`,
+      ),
+    )
+  }
+} finally {
+  await rm(out, { recursive: true, force: true })
+}
+
+console.log(
+  formatTable(
+    measurements.map(({ job, seconds }) => [job, formatSeconds(seconds)]),
+    [false, true],
+  ),
+)
+for (const { job, seconds, parts } of measurements.filter(({ parts }) => parts.length > 0)) {
+  const known = parts.reduce((sum, [, spent]) => sum + spent, 0)
+  const rows = [...parts, ['everything else', seconds - known] as const]
+  console.log(`\n${job}:`)
+  console.log(
+    formatTable(
+      rows.map(([name, spent]) => [`  ${name}`, formatSeconds(spent)]),
+      [false, true],
+    ),
+  )
+}

@@ -1,0 +1,209 @@
+/** The engine with real Packer and real QEMU, on a pipeline that is small enough for a host without KVM. */
+
+import { createHash } from 'node:crypto'
+import { access, mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { execa } from 'execa'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import type { Report } from '../../src/report/report.ts'
+import { readReport, systemvmImage, tinyPipeline } from './program.ts'
+
+const sha256 = (text: string) => createHash('sha256').update(text).digest('hex')
+const stageOf = (report: Report, name: string) => report.stages.find((stage) => stage.name === name)
+
+let outFolder: string
+const build = (...extra: string[]) =>
+  systemvmImage(['build', '--pipeline', tinyPipeline, '--out', outFolder, ...extra])
+
+beforeAll(async () => {
+  outFolder = await mkdtemp(join(tmpdir(), 'systemvm-e2e-'))
+})
+
+afterAll(async () => {
+  expect(await processesOf(outFolder), 'left running').toEqual([])
+  await rm(outFolder, { recursive: true, force: true })
+})
+
+/** Command lines of every process that has to do with a folder. */
+async function processesOf(folder: string): Promise<string[]> {
+  const found: string[] = []
+  for (const pid of (await readdir('/proc')).filter((name) => /^\d+$/.test(name))) {
+    const line = (await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '')).replaceAll('\0', ' ')
+    if (line.includes(folder) && Number(pid) !== process.pid) found.push(line)
+  }
+  return found
+}
+
+describe('a build from nothing', () => {
+  let report: Report
+
+  beforeAll(async () => {
+    const result = await build()
+    expect(result.exitCode, result.stderr).toBe(0)
+    expect(result.stdout.trim()).toBe(join(outFolder, 'images', 'tiny-1.0-x86_64-kvm.qcow2'))
+    report = await readReport(outFolder)
+  })
+
+  it('runs every stage and says how long each took', () => {
+    expect(report.run.status).toBe('succeeded')
+    expect(report.stages.map(({ name, status }) => [name, status])).toEqual([
+      ['greet', 'ran'],
+      ['unpack', 'ran'],
+      ['misbehave', 'ran'],
+    ])
+    for (const stage of report.stages) {
+      expect(stage.build_time, stage.name).toBeGreaterThan(0)
+      expect(stage.build_time, stage.name).toBeLessThan(report.run.durationSeconds)
+      expect(stage.layer?.sha256, stage.name).toMatch(/^[0-9a-f]{64}$/)
+    }
+  })
+
+  it("checksums in the guest what each stage promised, with the script's environment as it was written", () => {
+    const greeting = 'it\'s "quoted" ${dollar} {{braces}} 100%{percent}\n'
+    expect(stageOf(report, 'greet')?.artifacts).toEqual([
+      {
+        path: '/etc/greeting',
+        type: 'file',
+        mode: '644',
+        sizeBytes: greeting.length,
+        sha256: sha256(greeting),
+      },
+    ])
+    const script = stageOf(report, 'unpack')?.artifacts.find(({ path }) => path === '/opt/tree/run.sh')
+    expect(script?.mode).toBe('755')
+    const link = stageOf(report, 'unpack')?.artifacts.find(({ path }) => path === '/opt/link')
+    expect(link).toMatchObject({ type: 'link', sha256: sha256('tree/run.sh') })
+  })
+
+  it('says which packages a stage changed', () => {
+    expect(stageOf(report, 'unpack')?.packages.removed.map(({ name }) => name)).toEqual(['nano'])
+    expect(stageOf(report, 'greet')?.packages).toEqual({ added: [], removed: [], upgraded: [] })
+  })
+
+  it('keeps a log for each stage', async () => {
+    const log = await readFile(join(outFolder, stageOf(report, 'unpack')?.log ?? ''), 'utf8')
+    expect(log).toContain('ran from the tree')
+    expect(log).not.toContain('@stage')
+  })
+
+  it('leaves a sound image with sums that hold', async () => {
+    const [image] = report.images
+    await execa('qemu-img', ['check', join(outFolder, image?.path ?? '')])
+    for (const algorithm of ['sha256', 'sha512']) {
+      await execa(`${algorithm}sum`, ['--check', `${algorithm}sum.txt`], { cwd: join(outFolder, 'images') })
+    }
+  })
+
+  it('writes no key of the build to any log', async () => {
+    const run = join(outFolder, 'runs', report.run.id)
+    for (const name of await readdir(run)) {
+      const text = await readFile(join(run, name), 'utf8').catch(() => '')
+      expect(text, name).not.toContain('PRIVATE KEY')
+    }
+  })
+
+  it('does nothing the second time, and says so with the times of the first', async () => {
+    const again = await build()
+    expect(again.exitCode, again.stderr).toBe(0)
+    const cached = await readReport(outFolder)
+    expect(cached.stages.map(({ status }) => status)).toEqual(['cached', 'cached', 'cached'])
+    expect(cached.stages.map(({ build_time }) => build_time)).toEqual(
+      report.stages.map(({ build_time }) => build_time),
+    )
+    expect(cached.stages.map(({ artifacts }) => artifacts)).toEqual(
+      report.stages.map(({ artifacts }) => artifacts),
+    )
+    expect(cached.images).toEqual(report.images)
+    expect(cached.host.accelerator, 'no guest was started').toBeNull()
+  })
+})
+
+describe('a stage that goes wrong', () => {
+  const failing = async (how: string) => {
+    const result = await build('--set', `stages.misbehave.how=${how}`)
+    expect(result.exitCode, result.stderr).toBe(1)
+    const report = await readReport(outFolder)
+    expect(report.run.status).toBe('failed')
+    // It went on after the last stage that is still good.
+    expect(stageOf(report, 'unpack')?.status).toBe('cached')
+    expect(stageOf(report, 'misbehave')?.status).toBe('failed')
+    expect(await processesOf(outFolder)).toEqual([])
+    return { result, report }
+  }
+
+  it('is named with its exit status and its last lines', async () => {
+    const { result, report } = await failing('exit')
+    expect(stageOf(report, 'misbehave')?.exitStatus).toBe(7)
+    expect(result.stderr).toContain('stage misbehave failed with exit status 7')
+    expect(result.stderr).toContain('this is the last line before it fails')
+  })
+
+  it('is named when it breaks a promise', async () => {
+    const { result, report } = await failing('promise')
+    expect(report.run.failure?.code).toBe('promise-broken')
+    expect(result.stderr).toContain('stage misbehave broke a promise: it left no /etc/never-made')
+  })
+
+  it('is stopped when it overruns its time', async () => {
+    const { report } = await failing('hang')
+    expect(report.run.failure?.code).toBe('stage-timeout')
+    expect(stageOf(report, 'misbehave')?.build_time).toBeLessThan(35)
+  })
+
+  it('is told from a guest that panics, within seconds', async () => {
+    const { result, report } = await failing('panic')
+    expect(report.run.failure?.code).toBe('guest-panicked')
+    expect(stageOf(report, 'misbehave')?.build_time).toBeLessThan(12)
+    expect(result.stderr).toContain('Kernel panic - not syncing')
+  })
+
+  it('is told from a guest that vanishes, within seconds', async () => {
+    const { report } = await failing('power-off')
+    expect(report.run.failure?.code).toBe('guest-vanished')
+    expect(stageOf(report, 'misbehave')?.build_time).toBeLessThan(12)
+  })
+})
+
+describe('a build that is ended from outside', () => {
+  const startAndWaitForPacker = async () => {
+    const running = build('--set', 'stages.misbehave.how=exit')
+    for (let tries = 0; tries < 300; tries += 1) {
+      const qemu = (await processesOf(outFolder)).some((line) => line.startsWith('/usr/bin/qemu-system'))
+      if (qemu) return { running }
+      await sleep(100)
+    }
+    throw new Error('QEMU did not start')
+  }
+
+  it('stops cleanly on SIGINT and leaves nothing running', async () => {
+    const { running } = await startAndWaitForPacker()
+    running.kill('SIGINT')
+    const result = await running
+    expect(result.exitCode, result.stderr).toBe(130)
+    expect((await readReport(outFolder)).run.status).toBe('interrupted')
+    expect(await processesOf(outFolder)).toEqual([])
+  })
+
+  it('says so within seconds when Packer is killed', async () => {
+    const { running } = await startAndWaitForPacker()
+    const killed = performance.now()
+    await execa('pkill', ['-KILL', '-f', `^packer build .*${outFolder}`])
+    const result = await running
+    expect(result.exitCode, result.stderr).toBe(1)
+    expect((performance.now() - killed) / 1000).toBeLessThan(10)
+    expect((await readReport(outFolder)).run.failure?.code).toBe('packer-died')
+    expect(await processesOf(outFolder)).toEqual([])
+  })
+
+  it('leaves nothing that the next build trips over when it is killed itself', async () => {
+    const { running } = await startAndWaitForPacker()
+    running.kill('SIGKILL')
+    await running
+    const result = await build()
+    expect(result.exitCode, result.stderr).toBe(0)
+    expect(await processesOf(outFolder)).toEqual([])
+    await access(join(outFolder, 'images', 'tiny-1.0-x86_64-kvm.qcow2'))
+  })
+})

@@ -1,0 +1,57 @@
+import { execFileSync, spawnSync } from 'node:child_process'
+import { readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { describe, expect, it } from 'vitest'
+import { writeChecksums } from '../../src/export/checksums.ts'
+import { hashFile } from '../../src/store/digest.ts'
+import { useFolder } from '../support/folder.ts'
+
+const path = useFolder()
+
+async function add(name: string, content: string): Promise<void> {
+  writeFileSync(path(name), content)
+  const { sha256 = '', sha512 = '' } = await hashFile(path(name), ['sha256', 'sha512'])
+  await writeChecksums(path(), name, { sha256, sha512 })
+}
+
+const names = () =>
+  readFileSync(path('sha256sum.txt'), 'utf8')
+    .trimEnd()
+    .split('\n')
+    .map((line) => line.split('  ')[1])
+
+describe('checksum files', () => {
+  it('are what sha256sum and sha512sum check', async () => {
+    await add('b-kvm.qcow2', 'b')
+    await add('a-kvm.qcow2', 'a')
+    for (const algorithm of ['sha256', 'sha512']) {
+      const checked = execFileSync(`${algorithm}sum`, ['--check', '--strict', `${algorithm}sum.txt`], {
+        cwd: path(),
+        encoding: 'utf8',
+        env: { ...process.env, LC_ALL: 'C' },
+      })
+      expect(checked).toBe('a-kvm.qcow2: OK\nb-kvm.qcow2: OK\n')
+    }
+  })
+
+  it('find a file that was changed afterwards', async () => {
+    await add('a-kvm.qcow2', 'a')
+    writeFileSync(path('a-kvm.qcow2'), 'A')
+    const { status } = spawnSync('sha256sum', ['--check', '--status', 'sha256sum.txt'], { cwd: path() })
+    expect(status).toBe(1)
+  })
+
+  it('have one line for a file that is made again, with its new sum', async () => {
+    await add('a-kvm.qcow2', 'old')
+    await add('a-kvm.qcow2', 'new')
+    expect(names()).toEqual(['a-kvm.qcow2'])
+    execFileSync('sha256sum', ['--check', '--status', 'sha256sum.txt'], { cwd: path() })
+  })
+
+  it('drop files that are not there any more', async () => {
+    await add('a-kvm.qcow2', 'a')
+    await add('b-kvm.qcow2', 'b')
+    rmSync(path('a-kvm.qcow2'))
+    await add('b-kvm.qcow2', 'b')
+    expect(names()).toEqual(['b-kvm.qcow2'])
+  })
+})
