@@ -7,12 +7,15 @@ import { cp, mkdir, mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { execa } from 'execa'
+import { $ as shell } from 'zx'
 import { formatSeconds, formatTable } from '../src/report/format.ts'
 import type { Report } from '../src/report/report.ts'
 
 const project = fileURLToPath(new URL('..', import.meta.url))
 const program = join(project, 'bin', 'systemvm-image.js')
+
+// What the program shows while it works goes to the terminal, its results nowhere.
+const $ = shell({ quiet: true, cwd: project, stdio: ['ignore', 'ignore', 'inherit'] })
 
 interface Measurement {
   readonly job: string
@@ -27,10 +30,7 @@ const has = (job: string) => wanted.length === 0 || wanted.includes(job)
 
 async function run(...words: string[]): Promise<number> {
   const started = performance.now()
-  await execa(process.execPath, [program, ...words, '--out', out], {
-    stdio: ['ignore', 'ignore', 'inherit'],
-    cwd: project,
-  })
+  await $`${process.execPath} ${program} ${words} --out ${out}`
   return (performance.now() - started) / 1000
 }
 
@@ -65,7 +65,7 @@ try {
   if (has('plan')) measurements.push(await median('plan (median of 5)', 5, () => run('plan')))
   if (has('late')) {
     const key = join(out, 'key')
-    await execa('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-f', key])
+    await $`ssh-keygen -q -t ed25519 -N ${''} -f ${key}`
     const line = (await readFile(`${key}.pub`, 'utf8')).trim()
     measurements.push(
       await build(

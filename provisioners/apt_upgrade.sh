@@ -11,8 +11,7 @@ expiry=
 [ "$SNAPSHOT" = no ] || expiry='Check-Valid-Until: no'
 
 # ${expiry:+…} starts a line only if there is something to write: an empty one would end the stanza.
-cat >/etc/apt/sources.list.d/debian.sources <<END
-Types: deb
+sources="Types: deb
 URIs: $MIRROR
 Suites: $suites
 Components: $COMPONENTS
@@ -24,19 +23,34 @@ URIs: $SECURITY_MIRROR
 Suites: $SUITE-security
 Components: $COMPONENTS
 Signed-By: $KEYRING${expiry:+
-$expiry}
-END
-chmod 0644 /etc/apt/sources.list.d/debian.sources
+$expiry}"
+# apt builds its cache anew when this file is newer, so it is written only where it differs.
+file=/etc/apt/sources.list.d/debian.sources
+[ -e "$file" ] && [ "$(cat "$file")" = "$sources" ] || printf '%s\n' "$sources" >"$file"
+chmod 0644 "$file"
 
 # The installer's own sources name the same mirrors again, or its CD.
 for file in /etc/apt/sources.list /etc/apt/sources.list.d/*; do
   [ "$file" = /etc/apt/sources.list.d/debian.sources ] || rm -f "$file"
 done
 
-echo "apt_upgrade: $suites and $SUITE-security"
+# Whether the installer, or a run just before this one, has fetched the indexes of all suites within the hour.
+fresh() {
+  for suite in $suites "$SUITE-security"; do
+    set -- /var/lib/apt/lists/*_dists_"$suite"_InRelease
+    [ -s "$1" ] || return 1
+  done
+  [ -n "$(find /var/lib/apt/lists/lock -mmin -60)" ]
+}
+
 # A source that cannot be reached is an error: by default apt warns, and upgrades to what it saw last time.
 # Translated descriptions would be the larger half of what is fetched and indexed.
-apt-get -q -o APT::Update::Error-Mode=any -o Acquire::Languages=none update
+if fresh; then
+  echo "apt_upgrade: the indexes of $suites and $SUITE-security are fresh"
+else
+  echo "apt_upgrade: fetching the indexes of $suites and $SUITE-security"
+  apt-get -q -o APT::Update::Error-Mode=any -o Acquire::Languages=none update
+fi
 apt-get -qy --no-install-recommends --autoremove --purge \
   -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold full-upgrade
 

@@ -3,7 +3,7 @@
 import { copyFile, mkdir, rm } from 'node:fs/promises'
 import { availableParallelism, totalmem } from 'node:os'
 import { join, relative } from 'node:path'
-import type { ResolvedImage } from '../config/resolve.ts'
+import type { ResolvedImage } from '../config/resolved.ts'
 import { exitCodes, PipelineError } from '../errors.ts'
 import { areExported, exportImages } from '../export/export-images.ts'
 import { type Accelerator, type AcceleratorChoice, chooseAccelerator } from '../host/accelerator.ts'
@@ -15,7 +15,7 @@ import { type Estimates, lookAhead, readEstimates } from '../report/estimates.ts
 import type { BuildEvent, Emit } from '../report/events.ts'
 import { type ImageResult, type Report, reportVersion, type StageResult } from '../report/report.ts'
 import { type Layer, openStore, type Store, writeDurably } from '../store/store.ts'
-import { describeFailure, interrupted } from './failures.ts'
+import { describeFailure, diskFailed, interrupted } from './failures.ts'
 import { placeRun, type RunPlace } from './place.ts'
 import { type HostTools, requireMirror, requireSpace, requireTools, requireWritable } from './preflight.ts'
 import { runStages } from './run-stages.ts'
@@ -32,6 +32,9 @@ export interface BuildRequest {
   readonly emit: Emit
   readonly signal: AbortSignal
 }
+
+/** Kernel of the last guest, below `out/cache`: what `doctor` proves the accelerator with. */
+export const probeKernel = 'kernel'
 
 /** What a run has found out so far. The report is made of it at the end, however it ends. */
 interface Run {
@@ -74,9 +77,12 @@ export async function buildImage(request: BuildRequest): Promise<Report> {
       const final = await buildStages(run, base)
       await exportTargets(run, final)
     } catch (error) {
-      run.failure = asFailure(error, request.signal)
+      run.failure = asFailure(error, request)
     }
-    return await finishRun(run)
+    const report = await finishRun(run)
+    // A bug is in the report like any failure, and is then shown with its stack.
+    if (run.failure?.code === 'unexpected') throw run.failure.cause
+    return report
   } finally {
     await lock.release()
   }
@@ -200,6 +206,8 @@ async function buildStages(run: Run, base: Layer): Promise<Layer> {
         signal: request.signal,
       })
       run.accelerator = choice
+      // For `doctor`, which has no layer to take a kernel from.
+      await copyFile(kernel, join(place.outFolder, 'cache', probeKernel))
       if (choice.accelerator === 'tcg') emit({ kind: 'note', text: `without KVM: ${choice.reason}` })
       return choice
     },
@@ -240,10 +248,12 @@ async function exportTargets(run: Run, layer: Layer): Promise<void> {
   })
 }
 
-function asFailure(error: unknown, signal: AbortSignal): PipelineError {
+function asFailure(error: unknown, { signal, outFolder }: BuildRequest): PipelineError {
   if (error instanceof PipelineError) return error
   if (signal.aborted) return interrupted()
-  throw error
+  const message = error instanceof Error ? error.message : String(error)
+  if (/ENOSPC|No space left on device/.test(message)) return diskFailed(true, outFolder)
+  return new PipelineError({ code: 'unexpected', message, cause: error })
 }
 
 async function finishRun(run: Run): Promise<Report> {

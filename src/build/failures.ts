@@ -65,10 +65,12 @@ export function guestPanicked({ lines, log }: ConsoleTail): PipelineError {
   })
 }
 
-export function guestSilent(seconds: number, { lines, log }: ConsoleTail): PipelineError {
+export function guestSilent(isReady: boolean, seconds: number, { lines, log }: ConsoleTail): PipelineError {
   return new PipelineError({
     code: 'guest-silent',
-    message: `the guest hangs while booting: its console has been silent for ${seconds} s`,
+    message: isReady
+      ? `the guest is up, but Packer has not got in by SSH for ${seconds} s`
+      : `the guest hangs while booting: its console has been silent for ${seconds} s`,
     hint: `the console's last lines are below, all of it is in ${log}`,
     details: { lastLines: lines.slice(-shownLines), log },
   })
@@ -108,6 +110,15 @@ export function packerFailed(
     message: `Packer ended with ${how} ${during}${errors[0] === undefined ? '' : `: ${errors[0]}`}`,
     hint: `Packer's own log is ${log}`,
     details: { stage, lastLines: errors.slice(-shownLines), log },
+  })
+}
+
+export function packerSilent(after: string, seconds: number, log: string): PipelineError {
+  return new PipelineError({
+    code: 'packer-silent',
+    message: `nothing happened for ${seconds} s after ${after}`,
+    hint: `Packer or the guest hangs; Packer's own log is ${log}`,
+    details: { log },
   })
 }
 

@@ -65,7 +65,7 @@ export function watchGuest(options: WatchOptions): GuestWatch {
   const clock = setInterval(() => {
     if (isBooted) return
     const nowMs = performance.now()
-    if (!isReady && nowMs - lastLineMs > silenceSeconds * 1000) onFailure(guestSilent(silenceSeconds, tail))
+    if (nowMs - lastLineMs > silenceSeconds * 1000) onFailure(guestSilent(isReady, silenceSeconds, tail))
     else if (nowMs - startedMs > bootTimeoutSeconds * 1000) {
       onFailure(bootTimedOut(bootTimeoutSeconds, isReady, tail))
     }

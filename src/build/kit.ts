@@ -7,7 +7,7 @@
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { execa } from 'execa'
-import type { ResolvedStage } from '../config/resolve.ts'
+import type { ResolvedStage } from '../config/resolved.ts'
 import { type CpioEntry, renderCpio } from './cpio.ts'
 
 /** Name of the unit that opens the guest to the build. */

@@ -1,6 +1,6 @@
 /** The Packer template of one run: a machine, and one provisioner for each stage that runs. */
 
-import type { ResolvedStage } from '../config/resolve.ts'
+import type { ResolvedStage } from '../config/resolved.ts'
 import { renderTemplate } from '../render/template.ts'
 
 /**

@@ -8,7 +8,7 @@ import type { PlannedStage } from '../plan/plan.ts'
 import type { Emit } from '../report/events.ts'
 import type { StageResult } from '../report/report.ts'
 import { startCheckpointServer } from './checkpoint-server.ts'
-import { interrupted, packerFailed, stageFailed, stageTimedOut } from './failures.ts'
+import { interrupted, packerFailed, packerSilent, stageFailed, stageTimedOut } from './failures.ts'
 import { watchGuest } from './guest-watch.ts'
 import { parsePackerLine } from './packer-stream.ts'
 import { createSealer } from './sealer.ts'
@@ -31,6 +31,9 @@ export interface StagesOutcome {
   /** Why not all of them ran. */
   readonly failure: PipelineError | undefined
 }
+
+/** How long Packer may take from one stage to the next, or to shut the guest down. */
+const gapSeconds = 180
 
 /** How long Packer gets to end its guest before both are killed. */
 const stopGraceMs = 8_000
@@ -95,6 +98,7 @@ async function runOnBench(request: StagesRequest, bench: Workbench): Promise<Sta
   const onStage = (event: RecorderEvent): void => {
     if (event.kind === 'begin') {
       const { name } = event
+      clearTimeout(stageTimer)
       watch.booted()
       watch.running(name)
       boot.finish(guest.acceleration.accelerator)
@@ -112,6 +116,10 @@ async function runOnBench(request: StagesRequest, bench: Workbench): Promise<Sta
         return fail(stageFailed(outcome, stageOf(outcome.name).stage.script, logOf(outcome.name)))
       }
       sealer.ended(outcome)
+      stageTimer = setTimeout(
+        () => fail(packerSilent(`stage ${outcome.name}`, gapSeconds, packerDebugLog)),
+        gapSeconds * 1000,
+      )
       if (!isLast(outcome.name)) return
       watch.running(outcome.name, true)
       shutdown = startPart(request, 'shutdown')

@@ -2,6 +2,7 @@
 
 import { join } from 'node:path'
 import type { Command } from 'commander'
+import { probeKernel } from '../build/build-image.ts'
 import { neededBytes } from '../build/preflight.ts'
 import { exitCodes } from '../errors.ts'
 import { diagnose, renderDoctor } from '../host/doctor.ts'
@@ -30,7 +31,7 @@ async function doctor(options: DoctorOptions, terminal: Terminal): Promise<numbe
     outDir: outFolder,
     neededBytes,
     neededMemoryMiB: Math.max(...memories) + 512,
-    kernels: [],
+    kernels: [join(outFolder, 'cache', probeKernel)],
     cacheDir: join(outFolder, 'cache'),
   })
   const { colors } = terminal

@@ -44,7 +44,7 @@ export async function main(commandArguments: readonly string[]): Promise<number>
     program.parse(commandArguments, { from: 'user' })
     return action === undefined ? exitCodes.ok : await action()
   } catch (error) {
-    return explain(error, terminal)
+    return explain(error, terminal, commandArguments.includes('--json'))
   }
 }
 
@@ -52,11 +52,13 @@ function describeExitCodes(): string {
   return '0 done, 1 build failed, 2 bad configuration or usage, 3 host not fit, 4 verification failed, 130 interrupted'
 }
 
-function explain(error: unknown, terminal: Terminal): number {
+function explain(error: unknown, terminal: Terminal, isJson: boolean): number {
   // Commander has printed its own message already; asking for help is no mistake.
   if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.ok : exitCodes.badInput
   const { colors } = terminal
   if (error instanceof PipelineError) {
+    const { code, message, hint, details } = error
+    if (isJson) terminal.out(`${JSON.stringify({ kind: 'error', code, message, hint, details })}\n`)
     terminal.error(`${colors.red('✖')} ${error.message}\n`)
     if (error.hint !== undefined) terminal.error(`  ${error.hint}\n`)
     const { lastLines } = error.details

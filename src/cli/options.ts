@@ -4,7 +4,7 @@ import { resolve as resolvePath } from 'node:path'
 import type { Command } from 'commander'
 import { chooseImages, defaultPipeline, loadPipeline } from '../config/load.ts'
 import { type Overrides, parseAssignment, readOverrides } from '../config/overrides.ts'
-import type { ResolvedImage } from '../config/resolve.ts'
+import type { ResolvedImage } from '../config/resolved.ts'
 
 export interface PipelineOptions {
   readonly pipeline: string

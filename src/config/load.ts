@@ -6,7 +6,8 @@ import { fileURLToPath, pathToFileURL } from 'node:url'
 import { exitCodes, PipelineError } from '../errors.ts'
 import { isRecord, type Overrides } from './overrides.ts'
 import type { Pipeline } from './pipeline.ts'
-import { type ResolvedImage, type ResolvedPipeline, resolvePipeline } from './resolve.ts'
+import { resolvePipeline } from './resolve.ts'
+import type { ResolvedImage, ResolvedPipeline } from './resolved.ts'
 
 /** The pipeline of this project: the system VM template. */
 export const defaultPipeline = fileURLToPath(new URL('../../pipeline.ts', import.meta.url))

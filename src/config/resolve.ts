@@ -2,55 +2,19 @@
 
 import { dirname, resolve as resolvePath } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import type { z } from 'zod'
-import { z as zod } from 'zod'
-import { configurationError, type Fault, formatFound, formatPath } from './faults.ts'
-import type { Disk, ImageFacts, Partition } from './image.ts'
-import { isRecord, mergeOver, type Overrides, sourceOf } from './overrides.ts'
+import { z } from 'zod'
+import { diskFaults } from './disk-rules.ts'
+import { configurationError, type Fault, formatFound } from './faults.ts'
+import type { Disk, ImageFacts } from './image.ts'
+import { issuesToFaults } from './issues.ts'
+import { isRecord, mergeOver, type Overrides } from './overrides.ts'
 import { type Pipeline, type PipelineFields, pipelineFields } from './pipeline.ts'
+import type { ResolvedImage, ResolvedPipeline, ResolvedStage } from './resolved.ts'
 import { checkScripts } from './scripts.ts'
 import type { StageUse } from './stage.ts'
 
-/** One stage of one image, with everything decided. */
-export interface ResolvedStage {
-  readonly name: string
-  readonly summary: string
-  /** Absolute path of the script on the host. */
-  readonly script: string
-  readonly settings: Readonly<Record<string, unknown>>
-  readonly environment: Readonly<Record<string, string>>
-  readonly packages: readonly string[]
-  readonly leaves: readonly string[]
-  /** Absolute host folders by the name they have under `$STAGE_FILES`. */
-  readonly files: Readonly<Record<string, string>>
-  readonly network: boolean
-  readonly timeoutSeconds: number
-}
-
-/** One image with everything decided: the only configuration that code past `resolve` sees. */
-export interface ResolvedImage extends ImageFacts {
-  readonly installer: PipelineFields['installer']
-  readonly machine: PipelineFields['machine']
-  readonly qcow2: PipelineFields['qcow2']
-  readonly stages: readonly ResolvedStage[]
-  /** File name of an image without `-<target>.<extension>`. */
-  readonly fileName: string
-}
-
-/** All images of a pipeline, the default first. */
-export interface ResolvedPipeline {
-  readonly name: string
-  readonly images: readonly ResolvedImage[]
-}
-
 const debianVersions = { bookworm: 12, trixie: 13 } as const
 const debianArchs = { x86_64: 'amd64', aarch64: 'arm64' } as const
-
-/** MiB kept free for the partition table, the boot loader and each logical partition's own record. */
-const alignmentMiB = 1
-
-/** A virtual size that is a multiple of this is exact in CHS geometry and in 2 MiB blocks alike. */
-export const diskUnitMiB = 126
 
 /**
  * Decides a pipeline.
@@ -74,8 +38,10 @@ export async function resolvePipeline(
   faults.push(...duplicates(usedStages))
 
   const images: ResolvedImage[] = []
+  // Rules between values are checked as far as the values themselves are good.
+  const disk = pipelineFields.shape.disk.safeParse(isRecord(merged) ? merged.disk : undefined)
+  if (disk.success) faults.push(...diskFaults(disk.data, overrides))
   if (parsed.success) {
-    faults.push(...diskFaults(parsed.data, overrides))
     for (const variant of parsed.data.variants) {
       images.push(resolveImage(parsed.data, variant, usedStages, epoch, overrides, faults))
     }
@@ -155,7 +121,7 @@ function parseSettings(
   overrides: readonly Overrides[],
   faults: Fault[],
 ): Record<string, never> | undefined {
-  const parsed = zod.strictObject(use.spec.settings ?? {}).safeParse(use.settings)
+  const parsed = z.strictObject(use.spec.settings ?? {}).safeParse(use.settings)
   if (parsed.success) return parsed.data as Record<string, never>
   faults.push(...issuesToFaults(parsed.error.issues, use.settings, ['stages', use.name], overrides))
   return undefined
@@ -218,69 +184,6 @@ function duplicates(uses: readonly StageUse[]): Fault[] {
   return twice.map((name) => ({ path: 'stages', rule: `stage ${name} stands there twice` }))
 }
 
-function diskFaults({ disk }: PipelineFields, overrides: readonly Overrides[]): Fault[] {
-  const faults: Fault[] = []
-  const fault = (path: PropertyKey[], rule: string, found?: unknown) =>
-    faults.push({
-      path: formatPath(path),
-      rule,
-      found: formatFound(found),
-      source: sourceOf(overrides, path),
-    })
-  const { sizeMiB, partitions } = disk
-  if (sizeMiB % diskUnitMiB !== 0) {
-    const below = Math.floor(sizeMiB / diskUnitMiB) * diskUnitMiB
-    const near = below === 0 ? `${diskUnitMiB}` : `${below} or ${below + diskUnitMiB}`
-    const rule = `must be a multiple of ${diskUnitMiB} MiB, or some hypervisor's format would round it: try ${near}`
-    fault(['disk', 'sizeMiB'], rule, sizeMiB)
-  }
-  partitions.forEach((partition, index) => {
-    const at = ['disk', 'partitions', index]
-    const isLast = index === partitions.length - 1
-    if (partition.grow !== isLast) {
-      fault([...at, 'grow'], isLast ? 'the last partition must grow' : 'only the last partition may grow')
-    }
-    if (partition.grow === (partition.sizeMiB !== undefined)) {
-      const rule = partition.grow ? 'must be absent where grow is set' : 'must be given'
-      fault([...at, 'sizeMiB'], rule, partition.sizeMiB)
-    }
-    if ((partition.filesystem === 'swap') !== (partition.mount === undefined)) {
-      fault([...at, 'mount'], 'must be given for a filesystem, and only for one', partition.mount)
-    }
-    if (partition.primary && partitions.slice(0, index).some((before) => !before.primary)) {
-      fault([...at, 'primary'], 'primary partitions must come before logical ones')
-    }
-  })
-  const primaries = partitions.filter((partition) => partition.primary).length
-  if (primaries > (primaries === partitions.length ? 4 : 3)) {
-    fault(
-      ['disk', 'partitions'],
-      'at most 4 primary partitions, one of them given up for logical ones',
-      primaries,
-    )
-  }
-  if (!partitions.some((partition) => partition.mount === '/')) {
-    fault(['disk', 'partitions'], 'one partition must be mounted at /')
-  }
-  const mounts = partitions.flatMap((partition) => partition.mount ?? [])
-  for (const mount of new Set(mounts.filter((mount, index) => mounts.indexOf(mount) !== index))) {
-    fault(['disk', 'partitions'], `${mount} is mounted twice`)
-  }
-  const needed = requiredMiB(partitions as readonly Partition[])
-  if (sizeMiB < needed) {
-    const rule = `too small for its partitions, which need ${needed} MiB with at least ${minimumRootMiB} for the last`
-    fault(['disk', 'sizeMiB'], rule, sizeMiB)
-  }
-  return faults
-}
-
-const minimumRootMiB = 256
-
-function requiredMiB(partitions: readonly Partition[]): number {
-  const fixed = partitions.reduce((sum, partition) => sum + (partition.sizeMiB ?? minimumRootMiB), 0)
-  return fixed + alignmentMiB * (partitions.length + 1)
-}
-
 function nameFaults(images: readonly ResolvedImage[]): Fault[] {
   const names = images.map((image) => image.fileName)
   return names.flatMap((name, index) =>
@@ -293,34 +196,6 @@ function nameFaults(images: readonly ResolvedImage[]): Fault[] {
           },
         ],
   )
-}
-
-function issuesToFaults(
-  issues: readonly z.core.$ZodIssue[],
-  input: unknown,
-  prefix: readonly PropertyKey[],
-  overrides: readonly Overrides[],
-): Fault[] {
-  return issues.flatMap((issue) => {
-    const paths =
-      issue.code === 'unrecognized_keys' ? issue.keys.map((key) => [...issue.path, key]) : [issue.path]
-    return paths.map((path) => {
-      const full = [...prefix, ...path]
-      return {
-        path: formatPath(full),
-        rule: issue.code === 'unrecognized_keys' ? 'is not known here' : issue.message,
-        found: formatFound(valueAt(input, path)),
-        source: sourceOf(overrides, full),
-      }
-    })
-  })
-}
-
-function valueAt(input: unknown, path: readonly PropertyKey[]): unknown {
-  let value = input
-  for (const part of path)
-    value = isRecord(value) || Array.isArray(value) ? Reflect.get(value, part) : undefined
-  return value
 }
 
 function unique(faults: readonly Fault[]): Fault[] {

@@ -3,7 +3,7 @@
 import { readFile, stat } from 'node:fs/promises'
 import { execa } from 'execa'
 import type { Fault } from './faults.ts'
-import type { ResolvedImage } from './resolve.ts'
+import type { ResolvedImage } from './resolved.ts'
 
 /** Faults of all stages' scripts and folders: missing, empty, or not shell. */
 export async function checkScripts(images: readonly ResolvedImage[]): Promise<Fault[]> {

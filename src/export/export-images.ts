@@ -3,7 +3,7 @@
 import { mkdir, readFile, stat } from 'node:fs/promises'
 import { join, relative } from 'node:path'
 import type { Target } from '../config/image.ts'
-import type { ResolvedImage } from '../config/resolve.ts'
+import type { ResolvedImage } from '../config/resolved.ts'
 import type { Emit } from '../report/events.ts'
 import type { ImageResult } from '../report/report.ts'
 import { canonicalJson, sha256 } from '../store/digest.ts'

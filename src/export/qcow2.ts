@@ -2,7 +2,7 @@
 
 import { rename, rm, stat } from 'node:fs/promises'
 import { execa } from 'execa'
-import type { ResolvedImage } from '../config/resolve.ts'
+import type { ResolvedImage } from '../config/resolved.ts'
 import { PipelineError } from '../errors.ts'
 import { hashFile } from '../store/digest.ts'
 

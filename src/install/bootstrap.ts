@@ -6,7 +6,7 @@
 
 import { appendFile, chmod, copyFile, mkdir, mkdtemp, readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { ResolvedImage } from '../config/resolve.ts'
+import type { ResolvedImage } from '../config/resolved.ts'
 import { PipelineError } from '../errors.ts'
 import { runFile, runMarker, startGroup } from '../host/process.ts'
 import type { PackageChange } from '../report/report.ts'

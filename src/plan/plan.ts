@@ -1,7 +1,7 @@
 /** What a build would do: for each layer whether it is in the store, and if not, why. */
 
 import { readFile } from 'node:fs/promises'
-import type { ResolvedImage, ResolvedStage } from '../config/resolve.ts'
+import type { ResolvedImage, ResolvedStage } from '../config/resolved.ts'
 import { basePackages } from '../install/base.ts'
 import { bootstrapScripts } from '../install/bootstrap.ts'
 import { type Layout, placePartitions } from '../install/layout.ts'

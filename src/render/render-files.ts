@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url'
 import { buildUnit } from '../build/kit.ts'
 import { buildKernelArguments, machineArguments } from '../build/machine.ts'
 import { type PackerDialect, renderPackerTemplate } from '../build/packer-hcl.ts'
-import type { ResolvedImage } from '../config/resolve.ts'
+import type { ResolvedImage } from '../config/resolved.ts'
 import { basePackages } from '../install/base.ts'
 import { preseedView, renderPreseed } from '../install/preseed.ts'
 

@@ -5,11 +5,12 @@ import { access, mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { execa } from 'execa'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { $ as shell } from 'zx'
 import type { Report } from '../../src/report/report.ts'
 import { readReport, systemvmImage, tinyPipeline } from './program.ts'
 
+const $ = shell({ quiet: true, timeout: '2m' })
 const sha256 = (text: string) => createHash('sha256').update(text).digest('hex')
 const stageOf = (report: Report, name: string) => report.stages.find((stage) => stage.name === name)
 
@@ -90,9 +91,9 @@ describe('a build from nothing', () => {
 
   it('leaves a sound image with sums that hold', async () => {
     const [image] = report.images
-    await execa('qemu-img', ['check', join(outFolder, image?.path ?? '')])
+    await $`qemu-img check ${join(outFolder, image?.path ?? '')}`
     for (const algorithm of ['sha256', 'sha512']) {
-      await execa(`${algorithm}sum`, ['--check', `${algorithm}sum.txt`], { cwd: join(outFolder, 'images') })
+      await $({ cwd: join(outFolder, 'images') })`${algorithm}sum --check ${algorithm}sum.txt`
     }
   })
 
@@ -189,7 +190,7 @@ describe('a build that is ended from outside', () => {
   it('says so within seconds when Packer is killed', async () => {
     const { running } = await startAndWaitForPacker()
     const killed = performance.now()
-    await execa('pkill', ['-KILL', '-f', `^packer build .*${outFolder}`])
+    await $`pkill -KILL -f ${`^packer build .*${outFolder}`}`
     const result = await running
     expect(result.exitCode, result.stderr).toBe(1)
     expect((performance.now() - killed) / 1000).toBeLessThan(10)

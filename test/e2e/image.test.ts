@@ -2,14 +2,16 @@
 
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { execa } from 'execa'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { $ as shell } from 'zx'
 import { defaultPipeline, loadPipeline } from '../../src/config/load.ts'
-import type { ResolvedImage } from '../../src/config/resolve.ts'
+import type { ResolvedImage } from '../../src/config/resolved.ts'
 import type { Report } from '../../src/report/report.ts'
 import { type DiskFiles, openRoot } from './disk.ts'
 import { bootImage, type Guest } from './guest.ts'
 import { readReport, systemvmImage } from './program.ts'
+
+const $ = shell({ quiet: true, nothrow: true, timeout: '2m' })
 
 // The user's own output folder, so that an image that was just built is not built again.
 const outFolder = fileURLToPath(new URL('../../out', import.meta.url))
@@ -70,8 +72,8 @@ describe('the file, unbooted', () => {
   afterAll(() => root.close())
 
   it('is a sound qcow2 of the size that all hypervisors take exactly', async () => {
-    await execa('qemu-img', ['check', file])
-    const { stdout } = await execa('qemu-img', ['info', '--output=json', file])
+    expect((await $`qemu-img check ${file}`).exitCode).toBe(0)
+    const { stdout } = await $`qemu-img info --output=json ${file}`
     expect(JSON.parse(stdout)['virtual-size']).toBe(5040 * 1024 * 1024)
   })
 
@@ -142,15 +144,9 @@ describe('the image, booted through its own GRUB', () => {
       'BatchMode=yes',
       'ConnectTimeout=60',
     ]
-    const ssh = await execa(
-      'ssh',
-      [
-        '-v',
-        ...options.flatMap((option) => ['-o', option]),
-        ...['-o', 'PreferredAuthentications=none', '-p', `${guest.sshPort}`, 'root@127.0.0.1', 'true'],
-      ],
-      { reject: false, timeout: 120_000 },
-    )
+    const flags = options.flatMap((option) => ['-o', option])
+    const ssh =
+      await $`ssh -v ${flags} -o PreferredAuthentications=none -p ${guest.sshPort} root@127.0.0.1 true`
     expect(ssh.exitCode).toBe(255)
     expect(ssh.stderr).toMatch(/Authentications that can continue: publickey\s*$/m)
     expect(ssh.stderr).toContain('Permission denied (publickey)')

@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process'
 import { existsSync, mkdirSync, readdirSync, readFileSync, truncateSync, writeFileSync } from 'node:fs'
 import { expect, it } from 'vitest'
-import type { ResolvedImage } from '../../src/config/resolve.ts'
+import type { ResolvedImage } from '../../src/config/resolved.ts'
 import { PipelineError } from '../../src/errors.ts'
 import { areExported, type ExportRequest, exportImages } from '../../src/export/export-images.ts'
 import { exportQcow2 } from '../../src/export/qcow2.ts'

@@ -1,6 +1,7 @@
 import { chmodSync, mkdirSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
-import { type ResolvedImage, resolvePipeline } from '../../src/config/resolve.ts'
+import { resolvePipeline } from '../../src/config/resolve.ts'
+import type { ResolvedImage } from '../../src/config/resolved.ts'
 import { type Plan, type PlannedLayer, planImage } from '../../src/plan/plan.ts'
 import { openStore, type Store } from '../../src/store/store.ts'
 import { useFolder } from '../support/folder.ts'

@@ -1,0 +1,38 @@
+/** What zod finds wrong, in this program's words. */
+
+import type { z } from 'zod'
+import { type Fault, formatFound, formatPath } from './faults.ts'
+import { isRecord, type Overrides, sourceOf } from './overrides.ts'
+
+/**
+ * Faults from zod's issues.
+ * @param input the value that was checked, to show what was found
+ * @param prefix where that value stands in the configuration
+ */
+export function issuesToFaults(
+  issues: readonly z.core.$ZodIssue[],
+  input: unknown,
+  prefix: readonly PropertyKey[],
+  overrides: readonly Overrides[],
+): Fault[] {
+  return issues.flatMap((issue) => {
+    const paths =
+      issue.code === 'unrecognized_keys' ? issue.keys.map((key) => [...issue.path, key]) : [issue.path]
+    return paths.map((path) => {
+      const full = [...prefix, ...path]
+      return {
+        path: formatPath(full),
+        rule: issue.code === 'unrecognized_keys' ? 'is not known here' : issue.message,
+        found: formatFound(valueAt(input, path)),
+        source: sourceOf(overrides, full),
+      }
+    })
+  })
+}
+
+function valueAt(input: unknown, path: readonly PropertyKey[]): unknown {
+  let value = input
+  for (const part of path)
+    value = isRecord(value) || Array.isArray(value) ? Reflect.get(value, part) : undefined
+  return value
+}

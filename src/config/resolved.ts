@@ -1,0 +1,36 @@
+/** The configuration after `resolve`: nothing in it is optional, and nothing of it has to be asked again. */
+
+import type { ImageFacts } from './image.ts'
+import type { PipelineFields } from './pipeline.ts'
+
+/** One stage of one image, with everything decided. */
+export interface ResolvedStage {
+  readonly name: string
+  readonly summary: string
+  /** Absolute path of the script on the host. */
+  readonly script: string
+  readonly settings: Readonly<Record<string, unknown>>
+  readonly environment: Readonly<Record<string, string>>
+  readonly packages: readonly string[]
+  readonly leaves: readonly string[]
+  /** Absolute host folders by the name they have under `$STAGE_FILES`. */
+  readonly files: Readonly<Record<string, string>>
+  readonly network: boolean
+  readonly timeoutSeconds: number
+}
+
+/** One image with everything decided: the only configuration that code past `resolve` sees. */
+export interface ResolvedImage extends ImageFacts {
+  readonly installer: PipelineFields['installer']
+  readonly machine: PipelineFields['machine']
+  readonly qcow2: PipelineFields['qcow2']
+  readonly stages: readonly ResolvedStage[]
+  /** File name of an image without `-<target>.<extension>`. */
+  readonly fileName: string
+}
+
+/** All images of a pipeline, the default first. */
+export interface ResolvedPipeline {
+  readonly name: string
+  readonly images: readonly ResolvedImage[]
+}
