@@ -16,7 +16,8 @@ const unixName = /^[a-z_][a-z0-9_-]{0,31}$/
 function isTimeZone(name: string): boolean {
   try {
     new Intl.DateTimeFormat('en', { timeZone: name })
-    return /^[A-Za-z0-9_+\-/]+$/.test(name)
+    // Intl takes offsets and any case, and the guest has a file for each zone.
+    return /^[A-Z][\w+-]*(\/[A-Z][\w+-]*)*$/.test(name)
   } catch {
     return false
   }

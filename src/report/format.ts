@@ -7,7 +7,8 @@ export type Colors = ReturnType<typeof picocolors.createColors>
 
 /** `4.2s`, `3m 07s`, `1h 02m`. */
 export function formatSeconds(seconds: number): string {
-  if (seconds < 60) return `${seconds.toFixed(1)}s`
+  // 59.96 would be written as 60.0.
+  if (seconds < 59.95) return `${seconds.toFixed(1)}s`
   const whole = Math.round(seconds)
   const [hours, minutes, rest] = [Math.floor(whole / 3600), Math.floor((whole % 3600) / 60), whole % 60]
   const two = (value: number) => String(value).padStart(2, '0')
@@ -19,7 +20,8 @@ export function formatBytes(bytes: number): string {
   const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB']
   let value = bytes
   let unit = 0
-  for (; value >= 1024 && unit < units.length - 1; unit += 1) value /= 1024
+  const limit = () => (unit === 0 ? 1024 : 1023.95)
+  for (; value >= limit() && unit < units.length - 1; unit += 1) value /= 1024
   return `${unit === 0 ? value : value.toFixed(1)} ${units[unit]}`
 }
 

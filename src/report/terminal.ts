@@ -1,5 +1,6 @@
 /** Shows a run to a person: one line for each stage, a live line for the one that runs, and a table at the end. */
 
+import { stripVTControlCharacters } from 'node:util'
 import type { BuildEvent, Emit } from './events.ts'
 import { type Colors, formatBytes, formatSeconds, formatTable } from './format.ts'
 import type { Report, StageResult } from './report.ts'
@@ -68,7 +69,7 @@ export function createTerminalReporter(options: TerminalOptions): {
         return start(event.name, event.estimateSeconds)
       case 'part-progress':
       case 'stage-output':
-        if (running?.name === event.name) running.detail = event.text
+        if (running?.name === event.name) running.detail = oneLine(event.text)
         return drawLive()
       case 'part-finished':
         stop()
@@ -137,6 +138,11 @@ function describeChanges({ packages, layer, artifacts }: StageResult): string {
   return [...shown, layer === null ? '' : formatBytes(layer.sizeBytes)]
     .filter((text) => text !== '')
     .join(', ')
+}
+
+/** A guest may print anything, also what moves the cursor. */
+function oneLine(text: string): string {
+  return stripVTControlCharacters(text).replaceAll(/\p{Cc}+/gu, ' ')
 }
 
 function formatEstimate(seconds: number | undefined): string {

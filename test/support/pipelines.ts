@@ -4,7 +4,8 @@ import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { definePipeline, type Pipeline } from '../../src/config/pipeline.ts'
-import { type ResolvedImage, resolvePipeline } from '../../src/config/resolved.ts'
+import { resolvePipeline } from '../../src/config/resolve.ts'
+import type { ResolvedImage } from '../../src/config/resolved.ts'
 import { defineStage, z } from '../../src/config/stage.ts'
 
 /** Fields of a pipeline in which nothing is wrong. */
