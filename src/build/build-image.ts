@@ -10,7 +10,7 @@ import { type Accelerator, type AcceleratorChoice, chooseAccelerator } from '../
 import { takeLock } from '../host/lock.ts'
 import { killMarked } from '../host/process.ts'
 import { bootstrap } from '../install/bootstrap.ts'
-import { type Plan, planImage } from '../plan/plan.ts'
+import { type Plan, type PlanOptions, planImage } from '../plan/plan.ts'
 import { type Estimates, lookAhead, readEstimates } from '../report/estimates.ts'
 import type { BuildEvent, Emit } from '../report/events.ts'
 import { type ImageResult, type Report, reportVersion, type StageResult } from '../report/report.ts'
@@ -24,8 +24,8 @@ import { resultOfLayer, resultOfSkipped } from './stage-results.ts'
 export interface BuildRequest {
   readonly image: ResolvedImage
   readonly outFolder: string
-  /** Use no layer of the store; those made are stored all the same. */
-  readonly ignoreStore?: boolean | undefined
+  /** Which layers of the store to use, and how far to go. */
+  readonly planning: PlanOptions
   readonly forceAccelerator?: Accelerator | undefined
   /** The command as the user gave it, for the report. */
   readonly command: readonly string[]
@@ -75,7 +75,7 @@ export async function buildImage(request: BuildRequest): Promise<Report> {
     try {
       const base = await installBase(run)
       const final = await buildStages(run, base)
-      await exportTargets(run, final)
+      if (request.planning.until === undefined) await exportTargets(run, final)
     } catch (error) {
       run.failure = asFailure(error, request)
     }
@@ -96,11 +96,11 @@ async function clearLeftovers(abandonedRun: string | undefined, store: Store): P
 
 /** Plans, and plans again without any layer that is not what its record says. */
 async function planOnSoundLayers(
-  { image, ignoreStore, outFolder, emit }: BuildRequest,
+  { image, planning, outFolder, emit }: BuildRequest,
   store: Store,
 ): Promise<Plan> {
   for (;;) {
-    const plan = await planImage(image, store, { ignoreStore })
+    const plan = await planImage(image, store, planning)
     const cached = [plan.base, ...plan.stages].flatMap((layer) => layer.cached ?? [])
     const isDone = plan.stages.every((stage) => stage.cached) && plan.base.cached !== undefined
     if (isDone && (await areExported(image, cached.at(-1) as Layer, outFolder))) return plan

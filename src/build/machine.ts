@@ -48,6 +48,8 @@ export function machineArguments(machine: BuildMachine): readonly (readonly stri
     ['-initrd', machine.initrd],
     ['-append', machine.kernelArguments.join(' ')],
     ['-display', 'none'],
+    // Packer's own is a server on the loopback address, without a password.
+    ['-vnc', 'none'],
   ]
 }
 

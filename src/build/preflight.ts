@@ -26,8 +26,7 @@ export async function requireTools(arch: 'x86_64' | 'aarch64'): Promise<HostTool
 
 function toolsMissing(faults: readonly ToolFault[]): PipelineError {
   const lines = faults.map(
-    ({ tool, found, needed, package: name }) =>
-      `  ${tool.name}: ${found}, needed ${needed} (package ${name})`,
+    ({ tool, found, needed, remedy }) => `  ${tool.name}: ${found}, needed ${needed} (${remedy})`,
   )
   return new PipelineError({
     code: 'tools',

@@ -8,6 +8,7 @@ import type { Plan, PlannedStage } from '../plan/plan.ts'
 import { sha256File } from '../store/digest.ts'
 import type { Layer, Store } from '../store/store.ts'
 import { readBootFiles } from './boot-files.ts'
+import { freezeInputs } from './freeze.ts'
 import { buildUnit, makeBuildKit } from './kit.ts'
 import { type Acceleration, buildKernelArguments, machineArguments } from './machine.ts'
 import { type PackerDialect, renderPackerTemplate } from './packer-hcl.ts'
@@ -56,9 +57,9 @@ export interface PreparedGuest {
 export async function prepareGuest(request: GuestRequest, bench: Workbench): Promise<PreparedGuest> {
   const { plan, stages, parent, store, place } = request
   const { image, layout } = plan
+  const resolved = await freezeInputs(stages, join(place.folder, 'inputs'), store)
   const bootFiles = await readBootFiles(store.disk(parent.key), layout, join(bench.folder, 'boot'))
   const acceleration = await request.acceleration(bootFiles.kernel)
-  const resolved = stages.map(({ stage }) => stage)
   const kit = await makeBuildKit(join(bench.folder, 'kit'), bootFiles.initrd, resolved, image.sourceDateEpoch)
   await createOverlays(store, stages, layout.sizeBytes)
   const dummyDisk = join(bench.folder, 'dummy.qcow2')

@@ -12,6 +12,8 @@ import type { Terminal } from './terminal.ts'
 
 interface BuildOptions extends PipelineOptions {
   readonly cache: boolean
+  readonly from?: string
+  readonly until?: string
   readonly accelerator?: Accelerator
   readonly json?: boolean
 }
@@ -24,6 +26,8 @@ export function buildCommand(
   addPipelineOptions(
     program.command('build').description('build the image, from the first stage that changed'),
   )
+    .option('--from <stage>', 'make this stage and all after it again')
+    .option('--until <stage>', 'stop after this stage; exports nothing')
     .option('--no-cache', 'use no stored layer; those made are stored')
     .addOption(new Option('--accelerator <name>', 'instead of finding out').choices(['kvm', 'tcg']))
     .option('--json', 'print events as JSON lines on stdout')
@@ -42,7 +46,7 @@ async function build(options: BuildOptions, terminal: Terminal): Promise<number>
       const report = await buildImage({
         image,
         outFolder,
-        ignoreStore: !options.cache,
+        planning: { ignoreStore: !options.cache, from: options.from, until: options.until },
         forceAccelerator: options.accelerator,
         command: ['systemvm-image', ...process.argv.slice(2)],
         emit: reporter.emit,

@@ -8,6 +8,7 @@ import { doctorCommand } from './doctor.ts'
 import { planCommand } from './plan.ts'
 import { renderCommand } from './render.ts'
 import { setupCommand } from './setup.ts'
+import { storeCommand } from './store.ts'
 import { createTerminal, type Terminal } from './terminal.ts'
 
 /** A verb of the program. `run` returns the exit code. */
@@ -35,11 +36,14 @@ export async function main(commandArguments: readonly string[]): Promise<number>
     buildCommand,
     doctorCommand,
     setupCommand,
+    storeCommand,
     cleanCommand,
   ]) {
     define(program, terminal, choose)
   }
-  for (const command of program.commands) command.copyInheritedSettings(program)
+  for (const command of [...program.commands, ...program.commands.flatMap(({ commands }) => commands)]) {
+    command.copyInheritedSettings(program)
+  }
   try {
     program.parse(commandArguments, { from: 'user' })
     return action === undefined ? exitCodes.ok : await action()

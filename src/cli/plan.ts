@@ -4,7 +4,8 @@ import { join } from 'node:path'
 import type { Command } from 'commander'
 import { exitCodes } from '../errors.ts'
 import { areExported } from '../export/export-images.ts'
-import { type Plan, planImage } from '../plan/plan.ts'
+import { type PlannedLayer, planImage } from '../plan/plan.ts'
+import { explainLayer } from '../plan/why.ts'
 import { lookAhead, readEstimates } from '../report/estimates.ts'
 import { formatSeconds, formatTable } from '../report/format.ts'
 import { type Layer, openStore } from '../store/store.ts'
@@ -13,6 +14,7 @@ import type { Terminal } from './terminal.ts'
 
 interface PlanCommandOptions extends PipelineOptions {
   readonly json?: boolean
+  readonly why?: boolean
 }
 
 export function planCommand(
@@ -23,6 +25,7 @@ export function planCommand(
   addPipelineOptions(
     program.command('plan').description('show what a build would do, and why; touches nothing'),
   )
+    .option('--why', 'show what differs from the stored layers, old and new')
     .option('--json', 'print the plan as JSON')
     .action((options: PlanCommandOptions) => choose(() => plan(options, terminal)))
 }
@@ -38,7 +41,12 @@ async function plan(options: PlanCommandOptions, terminal: Terminal): Promise<nu
     const isDone = planned.stages.every(({ cached }) => cached) && planned.base.cached !== undefined
     const isExported = isDone && (await areExported(image, last as Layer, outFolder))
     const { estimateSeconds } = lookAhead(planned, estimates)
-    const rows = describeLayers(planned)
+    const rows = await Promise.all(
+      [planned.base, ...planned.stages].map(async (layer) => ({
+        ...describeLayer(layer),
+        ...(options.why ? { differences: await explainLayer(layer, store) } : {}),
+      })),
+    )
     shown.push({
       variant: image.variant,
       layers: rows,
@@ -55,17 +63,19 @@ async function plan(options: PlanCommandOptions, terminal: Terminal): Promise<nu
     terminal.out(
       `${terminal.colors.bold(variant)}\n${formatTable([['layer', 'action', 'key', 'why'], ...rows])}\n`,
     )
+    for (const { name, differences = [] } of layers) {
+      for (const { part, lines } of differences) {
+        terminal.out(
+          `\n${terminal.colors.bold(`${name}: ${part}`)}\n${lines.map((line) => `  ${line}\n`).join('')}`,
+        )
+      }
+    }
     const time = estimateSeconds === undefined ? 'time unknown' : `about ${formatSeconds(estimateSeconds)}`
     terminal.out(`images: ${files}; ${time}\n`)
   }
   return exitCodes.ok
 }
 
-function describeLayers({ base, stages }: Plan) {
-  return [base, ...stages].map(({ name, key, cached, reason }) => ({
-    name,
-    key,
-    action: cached === undefined ? ('run' as const) : ('cached' as const),
-    reason,
-  }))
+function describeLayer({ name, key, cached, reason }: PlannedLayer) {
+  return { name, key, action: cached === undefined ? ('run' as const) : ('cached' as const), reason }
 }

@@ -145,7 +145,10 @@ async function checkTools(arch: Arch): Promise<readonly DoctorCheck[]> {
     return {
       id: `tool:${lack.tool.name}`,
       title: 'tools',
-      ...say(`${lack.needed} is needed, found ${lack.found}`, `npm run setup installs ${lack.package}.`),
+      ...say(
+        `${lack.needed} is needed, found ${lack.found}`,
+        lack.package === undefined ? lack.remedy : `npm run setup installs ${lack.package}.`,
+      ),
     }
   })
   return [...summary, ...lacking]

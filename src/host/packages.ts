@@ -26,7 +26,7 @@ export interface PackageSearch {
 /** Packages that have the tools which are missing or too old here, sorted. */
 export async function missingHostPackages(search: PackageSearch = {}): Promise<readonly string[]> {
   const { faults, keyrings } = await examineHost(search)
-  return [...new Set([...faults.map((fault) => fault.package), ...keyrings])].sort()
+  return [...new Set([...faults.flatMap((fault) => fault.package ?? []), ...keyrings])].sort()
 }
 
 /**
@@ -169,13 +169,17 @@ function notInRelease(names: readonly string[]): PipelineError {
 
 function stillMissing(faults: readonly ToolFault[], keyrings: readonly string[]): PipelineError {
   const lines = [
-    ...faults.map(({ found, needed, package: name }) => `  ${needed} (package ${name}); found ${found}`),
+    ...faults.map(({ found, needed, remedy }) => `  ${needed} (${remedy}); found ${found}`),
     ...keyrings.map((name) => `  ${debianKeyring.path} (package ${name})`),
   ]
+  const remedies = faults.flatMap((fault) => (fault.package === undefined ? [fault.remedy] : []))
+  const isPackaged = remedies.length < lines.length
   return new PipelineError({
     code: 'setup-incomplete',
-    message: ['apt has done its work, but this host still lacks', ...lines].join('\n'),
-    hint: 'this release may be too old (Debian 12 and Ubuntu 24.04 are not), or another program of that name comes first in PATH.',
+    message: ['with every package installed, this host still lacks', ...lines].join('\n'),
+    hint: isPackaged
+      ? 'this release may be too old (Debian 12 and Ubuntu 24.04 are not), or another program of that name comes first in PATH.'
+      : `run: ${remedies.join('; ')}`,
     exitCode: exitCodes.hostNotFit,
     details: { tools: faults.map(({ tool }) => tool.name), keyrings },
   })

@@ -18,13 +18,36 @@ export interface Tool {
   readonly versionArguments?: readonly string[]
   /** Oldest version that will do. Absent where every supported Debian has one that does. */
   readonly minimum?: string
+  readonly plugin?: Plugin
+}
+
+/** What a program needs beside itself from some version on. */
+export interface Plugin {
+  readonly since: string
+  /** What the program's list of plugins has in it. */
+  readonly name: string
+  readonly listArguments: readonly string[]
+  /** Command that installs it. */
+  readonly remedy: string
 }
 
 /** The table, for images of one architecture. */
 export function hostTools(arch: Arch = 'x86_64'): readonly Tool[] {
   return [
-    // Debian 12's. From 1.7 on the QEMU plugin is declared in the template, which knows both.
-    { name: 'packer', need: 'build', package: 'packer', versionArguments: ['version'], minimum: '1.6' },
+    // Debian 12's has the QEMU builder in it; from 1.7 on it is a plugin, which the template declares.
+    {
+      name: 'packer',
+      need: 'build',
+      package: 'packer',
+      versionArguments: ['version'],
+      minimum: '1.6',
+      plugin: {
+        since: '1.7',
+        name: 'packer-plugin-qemu',
+        listArguments: ['plugins', 'installed'],
+        remedy: 'packer plugins install github.com/hashicorp/qemu',
+      },
+    },
     {
       name: `qemu-system-${arch}`,
       need: 'build',
@@ -81,7 +104,10 @@ export interface ToolFault {
   readonly found: string
   /** What has to be there, in words. */
   readonly needed: string
-  readonly package: string
+  /** Package that has it; undefined where none does. */
+  readonly package: string | undefined
+  /** What to install, or the command that does: `package zstd`, … */
+  readonly remedy: string
 }
 
 export interface ToolReport {
@@ -148,14 +174,36 @@ async function findIn(name: string, folders: readonly string[]): Promise<string 
 
 async function examine(tool: Tool, folders: readonly string[]): Promise<FoundTool | ToolFault> {
   const needed = tool.minimum === undefined ? tool.name : `${tool.name} ${tool.minimum} or newer`
-  const fault = (found: string): ToolFault => ({ tool, found, needed, package: tool.package })
+  const fault = (found: string): ToolFault => ({
+    tool,
+    found,
+    needed,
+    package: tool.package,
+    remedy: `package ${tool.package}`,
+  })
   const path = await findIn(tool.name, folders)
   if (path === undefined) return fault('nothing')
   if (tool.versionArguments === undefined) return { tool, path, version: undefined }
   const version = await readVersion(path, tool.versionArguments)
   if (version === undefined) return fault(`${path}, which does not say its version`)
   if (tool.minimum !== undefined && !isAtLeast(version, tool.minimum)) return fault(`${version} at ${path}`)
+  const { plugin } = tool
+  if (plugin !== undefined && isAtLeast(version, plugin.since) && (await lacksPlugin(path, plugin))) {
+    return {
+      tool,
+      found: `${version} at ${path} without it`,
+      needed: plugin.name,
+      package: undefined,
+      remedy: plugin.remedy,
+    }
+  }
   return { tool, path, version }
+}
+
+/** A program that cannot list its plugins is given the benefit of the doubt. */
+async function lacksPlugin(path: string, { name, listArguments }: Plugin): Promise<boolean> {
+  const result = await ask(path, listArguments)
+  return !result.failed && !result.stdout.includes(name)
 }
 
 /** Programs do not change while they are examined; one that was replaced has another time. */
@@ -173,7 +221,12 @@ async function readVersion(path: string, arguments_: readonly string[]): Promise
 }
 
 async function askVersion(path: string, arguments_: readonly string[]): Promise<string | undefined> {
-  const result = await execa(path, arguments_, {
+  const result = await ask(path, arguments_)
+  return /\d+(\.\d+)+/.exec(result.all)?.[0]
+}
+
+function ask(path: string, arguments_: readonly string[]) {
+  return execa(path, arguments_, {
     reject: false,
     all: true,
     stdin: 'ignore',
@@ -181,5 +234,4 @@ async function askVersion(path: string, arguments_: readonly string[]): Promise<
     // Packer would ask its makers for a newer version, and wait for them.
     env: { LC_ALL: 'C', CHECKPOINT_DISABLE: '1' },
   })
-  return /\d+(\.\d+)+/.exec(result.all ?? '')?.[0]
 }

@@ -2,6 +2,7 @@
 
 import { readFile } from 'node:fs/promises'
 import type { ResolvedImage, ResolvedStage } from '../config/resolved.ts'
+import { exitCodes, PipelineError } from '../errors.ts'
 import { basePackages } from '../install/base.ts'
 import { bootstrapScripts } from '../install/bootstrap.ts'
 import { type Layout, placePartitions } from '../install/layout.ts'
@@ -21,6 +22,8 @@ export interface PlannedLayer {
   readonly cached: Layer | undefined
   /** Why it has to be made; absent when it is cached. */
   readonly reason: string | undefined
+  /** The layer of the store that it has most in common with; absent when it is cached, or was never built. */
+  readonly closest: Layer | undefined
 }
 
 export interface PlannedStage extends PlannedLayer {
@@ -38,6 +41,10 @@ export interface Plan {
 export interface PlanOptions {
   /** Use none at all. */
   readonly ignoreStore?: boolean | undefined
+  /** Make this stage and all after it again. */
+  readonly from?: string | undefined
+  /** Leave out the stages after this one. */
+  readonly until?: string | undefined
 }
 
 /** Plans one image. Reads the host's scripts and the store's records, and changes nothing. */
@@ -46,22 +53,38 @@ export async function planImage(
   store: Store,
   options: PlanOptions = {},
 ): Promise<Plan> {
-  const layers = options.ignoreStore ? [] : await store.list()
+  const layers = await store.list()
   const baseParts = await partsOfBase(image)
   const baseKey = keyOf(baseParts)
   // Layers of another variant say nothing about why this one's have to be made.
   const known = layers.filter((layer) => isOfVariant(layer, baseParts, layers))
-  const base = planLayer('base', baseKey, baseParts, null, known, true)
+  const base = planLayer('base', baseKey, baseParts, null, known, !options.ignoreStore)
   const stages: PlannedStage[] = []
   let parent: PlannedLayer = base
-  for (const stage of image.stages) {
+  for (const stage of chooseStages(image, options)) {
     const parts = await partsOfStage(stage, image, parent.key)
     // A layer is only of use on top of all those below it.
-    const planned = planLayer(stage.name, keyOf(parts), parts, parent.key, known, parent.cached !== undefined)
+    const mayUse = parent.cached !== undefined && stage.name !== options.from
+    const planned = planLayer(stage.name, keyOf(parts), parts, parent.key, known, mayUse)
     stages.push({ ...planned, stage })
     parent = planned
   }
   return { image, layout: placePartitions(image.disk, baseKey), base, stages }
+}
+
+/** The image's stages up to the last that is wanted. @throws PipelineError `unknown-stage` */
+function chooseStages({ stages }: ResolvedImage, { from, until }: PlanOptions): readonly ResolvedStage[] {
+  for (const name of [from, until]) {
+    if (name !== undefined && !stages.some((stage) => stage.name === name)) {
+      throw new PipelineError({
+        code: 'unknown-stage',
+        message: `there is no stage ${JSON.stringify(name)}`,
+        hint: `this image has ${stages.map((stage) => stage.name).join(', ')}`,
+        exitCode: exitCodes.badInput,
+      })
+    }
+  }
+  return until === undefined ? stages : stages.slice(0, stages.findIndex(({ name }) => name === until) + 1)
 }
 
 function keyOf(parts: Readonly<Record<string, Json>>): string {
@@ -109,24 +132,34 @@ function planLayer(
   parts: Readonly<Record<string, Json>>,
   parent: string | null,
   layers: readonly Layer[],
-  parentCached: boolean,
+  mayUse: boolean,
 ): PlannedLayer {
-  const cached = parentCached ? layers.find((layer) => layer.key === key) : undefined
-  const reason = cached === undefined ? explainMiss(name, parts, layers) : undefined
-  return { name, key, parts, parent, cached, reason }
+  const same = layers.find((layer) => layer.key === key)
+  const planned = { name, key, parts, parent }
+  if (same !== undefined && mayUse) return { ...planned, cached: same, reason: undefined, closest: undefined }
+  const closest = same ?? findClosest(name, parts, layers)
+  return { ...planned, cached: undefined, reason: explainMiss(parts, closest), closest }
 }
 
-/** Compares with the newest layer of that name which has most in common, and names the first part that differs. */
-function explainMiss(name: string, parts: Readonly<Record<string, Json>>, layers: readonly Layer[]): string {
+/** The newest layer of that name which has most in common. */
+function findClosest(
+  name: string,
+  parts: Readonly<Record<string, Json>>,
+  layers: readonly Layer[],
+): Layer | undefined {
   const candidates = layers
     .filter((layer) => layer.name === name)
-    .map((layer) => ({ layer, changed: changedParts(layer.parts, parts) }))
-    .sort((a, b) => a.changed.length - b.changed.length || (a.layer.createdAt < b.layer.createdAt ? 1 : -1))
-  const [closest] = candidates
+    .map((layer) => ({ layer, count: changedParts(layer.parts, parts).length }))
+    .sort((a, b) => a.count - b.count || (a.layer.createdAt < b.layer.createdAt ? 1 : -1))
+  return candidates[0]?.layer
+}
+
+function explainMiss(parts: Readonly<Record<string, Json>>, closest: Layer | undefined): string {
   if (closest === undefined) return 'never built'
-  const own = closest.changed.filter((part) => part !== 'parent')
+  const changed = changedParts(closest.parts, parts)
+  const own = changed.filter((part) => part !== 'parent')
   if (own.length > 0) return `${own.join(', ')} changed`
-  return closest.changed.length > 0 ? 'a layer below changed' : 'a layer below has to be made'
+  return changed.length > 0 ? 'a layer below changed' : 'to be made again, as asked or with a layer below'
 }
 
 /** Whether a layer stands on a base of the same suite and architecture. */
@@ -138,7 +171,8 @@ function isOfVariant(layer: Layer, base: Readonly<Record<string, Json>>, layers:
   return layer.parts.suite === base.suite && layer.parts.arch === base.arch
 }
 
-function changedParts(
+/** Names of the parts that differ between two keys. */
+export function changedParts(
   before: Readonly<Record<string, Json>>,
   after: Readonly<Record<string, Json>>,
 ): readonly string[] {

@@ -1,9 +1,9 @@
 /** The store: every layer that a build has sealed, as `<key>.qcow2` with `<key>.json` beside it. */
 
 import { mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import type { PackageChange, StageArtifact } from '../report/report.ts'
-import { type Json, sha256File } from './digest.ts'
+import { type Json, sha256, sha256File } from './digest.ts'
 
 /** The disk as one stage (or the installer) left it, and how that came to be. */
 export interface Layer {
@@ -45,6 +45,9 @@ export interface Store {
   readonly commit: (layer: Omit<Layer, 'sha256' | 'sizeBytes'>) => Promise<Layer>
   /** Removes a layer and every layer above it. */
   readonly remove: (key: string) => Promise<void>
+  /** Keeps a text that a key was made from, under its sha256, to show later what changed. */
+  readonly keepSource: (bytes: Uint8Array) => Promise<void>
+  readonly readSource: (digest: string) => Promise<string | undefined>
   /** Removes disks without a record: what killed builds left. */
   readonly sweep: () => Promise<readonly string[]>
 }
@@ -53,6 +56,7 @@ export interface Store {
 export function openStore(folder: string): Store {
   const disk = (key: string) => join(folder, `${key}.qcow2`)
   const record = (key: string) => join(folder, `${key}.json`)
+  const source = (digest: string) => join(folder, 'sources', digest)
 
   const find = async (key: string): Promise<Layer | undefined> => {
     try {
@@ -91,6 +95,12 @@ export function openStore(folder: string): Store {
       await writeDurably(record(layer.key), `${JSON.stringify(layer, null, 2)}\n`)
       return layer
     },
+    keepSource: async (bytes) => {
+      const path = source(sha256(bytes))
+      await mkdir(dirname(path), { recursive: true })
+      if (!(await stat(path).catch(() => undefined))) await writeDurably(path, bytes)
+    },
+    readSource: (digest) => readFile(source(digest), 'utf8').catch(() => undefined),
     sweep: async () => {
       await mkdir(folder, { recursive: true })
       const names = new Set(await readdir(folder))
@@ -105,11 +115,11 @@ export function openStore(folder: string): Store {
 }
 
 /** Writes a file so that a reader, or a reboot, sees all of it or nothing. */
-export async function writeDurably(path: string, text: string): Promise<void> {
+export async function writeDurably(path: string, content: string | Uint8Array): Promise<void> {
   const temporary = `${path}.tmp`
   const file = await open(temporary, 'w')
   try {
-    await file.writeFile(text)
+    await file.writeFile(content)
     await file.sync()
   } finally {
     await file.close()

@@ -170,7 +170,7 @@ it('setting up ends when every program is there', async () => {
   fake(
     'apt-get',
     `[ "$1" = update ] || for path in ${programs.join(' ')}; do
-      printf '#!/bin/sh\\necho 99.0\\n' >"$path"; chmod 755 "$path"
+      printf '#!/bin/sh\\necho 99.0 packer-plugin-qemu\\n' >"$path"; chmod 755 "$path"
     done`,
   )
   await setUpHost({ path: inFolder('bin'), keyring: inFolder('calls') }, optionsFor())

@@ -38,8 +38,8 @@ async function packer(): Promise<{ version?: string | undefined; found?: string 
 describe('a tool', () => {
   it.each([
     ['Packer', 'echo "Packer v1.6.6"', '1.6.6'],
-    ['a newer Packer that warns first', 'echo "Packer v1.11.2"; echo "out of date" >&2', '1.11.2'],
-    ['a version said on stderr', 'echo "1.9" >&2', '1.9'],
+    ['a Packer that warns', 'echo "Packer v1.6.7"; echo "out of date" >&2', '1.6.7'],
+    ['a version said on stderr', 'echo "1.6.8" >&2', '1.6.8'],
   ])('says its version: %s', async (_case, body, version) => {
     fake('packer', body)
     expect((await packer()).version).toBe(version)
@@ -77,9 +77,30 @@ describe('a tool', () => {
     await packer()
     await packer()
     expect(calls()).toHaveLength(1)
-    writeFileSync(path, '#!/bin/sh\necho "Packer v1.7.0"\n')
+    writeFileSync(path, '#!/bin/sh\necho "Packer v1.6.7"\n')
     utimesSync(path, new Date(), new Date(Date.now() + 5_000))
-    expect((await packer()).version).toBe('1.7.0')
+    expect((await packer()).version).toBe('1.6.7')
+  })
+
+  it.each([
+    ['has it', `echo "/root/.config/packer/plugins/github.com/hashicorp/qemu/packer-plugin-qemu_v1.1.0"`],
+    ['cannot list them', 'echo "Usage: packer" >&2; exit 127'],
+  ])('is taken with its plugin where it %s', async (_case, list) => {
+    fake('packer', `if [ "$1" = version ]; then echo "Packer v1.11.2"; else ${list}; fi`)
+    expect((await packer()).version).toBe('1.11.2')
+    expect(calls()).toEqual(['packer version', 'packer plugins installed'])
+  })
+
+  it('is a fault without the plugin that it needs, with the command that installs it and no package', async () => {
+    fake('packer', 'if [ "$1" = version ]; then echo "Packer v1.11.2"; else echo other; fi')
+    const { faults } = await findTools({ path: folder, needs: ['build'] })
+    expect(faults.find(({ tool }) => tool.name === 'packer')).toMatchObject({
+      found: `1.11.2 at ${folder}/packer without it`,
+      needed: 'packer-plugin-qemu',
+      package: undefined,
+      remedy: 'packer plugins install github.com/hashicorp/qemu',
+    })
+    expect(await missingHostPackages({ path: folder })).not.toContain('packer')
   })
 
   it('is looked for where root has its programs too', async () => {

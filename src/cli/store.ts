@@ -1,0 +1,153 @@
+/** `store`: looks after the layers that builds have left. */
+
+import { join } from 'node:path'
+import { type Command, InvalidArgumentError } from 'commander'
+import { exitCodes } from '../errors.ts'
+import { takeLock } from '../host/lock.ts'
+import { planImage } from '../plan/plan.ts'
+import { formatAge, formatBytes, formatTable } from '../report/format.ts'
+import { choosePrunable, growTrees, type LayerTree } from '../store/prune.ts'
+import { type Layer, openStore, type Store } from '../store/store.ts'
+import { addPipelineOptions, choosePipeline, type PipelineOptions } from './options.ts'
+import type { Terminal } from './terminal.ts'
+
+type Choose = (action: () => Promise<number>) => void
+
+interface ListOptions extends PipelineOptions {
+  readonly json?: boolean
+}
+
+interface PruneOptions extends PipelineOptions {
+  readonly unusedFor: number
+  readonly maxSize?: number
+  readonly dryRun?: boolean
+}
+
+export function storeCommand(program: Command, terminal: Terminal, choose: Choose): void {
+  const store = program.command('store').description('list, check and remove layers').helpCommand(false)
+  addPipelineOptions(
+    store.command('ls').description('show the layers as a tree: size, age, and what uses them'),
+  )
+    .option('--json', 'print the layers as JSON')
+    .action((options: ListOptions) => choose(() => list(options, terminal)))
+  addPipelineOptions(store.command('verify').description('compare every layer with its digest')).action(
+    (options: PipelineOptions) => choose(() => verify(options, terminal)),
+  )
+  addPipelineOptions(store.command('prune').description('remove layers that no variant uses'))
+    .option('--unused-for <time>', 'only those made longer ago, e.g. 12h or 7d', parseDuration, 0)
+    .option('--max-size <size>', 'then the oldest, until no more than this is left, e.g. 20GiB', parseSize)
+    .option('--dry-run', 'only say what would be removed')
+    .action((options: PruneOptions) => choose(() => prune(options, terminal)))
+}
+
+interface OpenedStore {
+  readonly store: Store
+  readonly layers: readonly Layer[]
+  /** Variants that use a layer, by its key. */
+  readonly users: ReadonlyMap<string, readonly string[]>
+  readonly outFolder: string
+}
+
+async function open(options: PipelineOptions): Promise<OpenedStore> {
+  const { images, outFolder } = await choosePipeline({ ...options, all: options.variant.length === 0 })
+  const store = openStore(join(outFolder, 'store'))
+  const users = new Map<string, string[]>()
+  for (const image of images) {
+    const plan = await planImage(image, store)
+    for (const { key } of [plan.base, ...plan.stages])
+      users.set(key, [...(users.get(key) ?? []), image.variant])
+  }
+  return { store, layers: await store.list(), users, outFolder }
+}
+
+async function list(options: ListOptions, terminal: Terminal): Promise<number> {
+  const { layers, users } = await open(options)
+  if (options.json) {
+    const rows = layers.map((layer) => ({ ...layer, usedBy: users.get(layer.key) ?? [] }))
+    terminal.out(`${JSON.stringify(rows, null, 2)}\n`)
+    return exitCodes.ok
+  }
+  const rows = growTrees(layers).flatMap((tree) => describe(tree, users, 0))
+  const total = layers.reduce((sum, layer) => sum + layer.sizeBytes, 0)
+  const table = formatTable([['layer', 'size', 'age', 'key', 'used by'], ...rows], [false, true, true])
+  terminal.out(`${table}\n${layers.length} layers, ${formatBytes(total)}\n`)
+  return exitCodes.ok
+}
+
+/** A row for each layer. A chain is not indented: only where several stand on one does a tree show. */
+function describe({ layer, above }: LayerTree, users: OpenedStore['users'], depth: number): string[][] {
+  const { name, sizeBytes, createdAt, key } = layer
+  const age = formatAge((Date.now() - Date.parse(createdAt)) / 1000)
+  const row = [
+    `${'  '.repeat(depth)}${name}`,
+    formatBytes(sizeBytes),
+    age,
+    key.slice(0, 12),
+    (users.get(key) ?? []).join(' '),
+  ]
+  return [row, ...above.flatMap((tree) => describe(tree, users, above.length > 1 ? depth + 1 : depth))]
+}
+
+async function verify(options: PipelineOptions, terminal: Terminal): Promise<number> {
+  const { store, layers } = await open(options)
+  const keys = new Set(layers.map(({ key }) => key))
+  let broken = 0
+  for (const layer of layers) {
+    const isOrphan = layer.parent !== null && !keys.has(layer.parent)
+    const fault = isOrphan
+      ? 'the layer below it is missing'
+      : (await store.verify(layer))
+        ? undefined
+        : 'damaged'
+    if (fault === undefined) continue
+    broken += 1
+    terminal.out(`${layer.name} ${layer.key}: ${fault}\n`)
+  }
+  terminal.error(
+    `${layers.length} layers, ${broken === 0 ? 'all sound' : `${broken} broken: a build makes them again`}\n`,
+  )
+  return broken === 0 ? exitCodes.ok : exitCodes.verificationFailed
+}
+
+async function prune(options: PruneOptions, terminal: Terminal): Promise<number> {
+  const { store, layers, users, outFolder } = await open(options)
+  const unusedBefore = Date.now() - options.unusedFor
+  const chosen = choosePrunable(layers, {
+    used: new Set(users.keys()),
+    unusedBefore,
+    maxBytes: options.maxSize,
+  })
+  const total = chosen.reduce((sum, layer) => sum + layer.sizeBytes, 0)
+  if (!options.dryRun && chosen.length > 0) {
+    const lock = await takeLock(outFolder, 'prune')
+    try {
+      for (const { key } of chosen) await store.remove(key)
+    } finally {
+      await lock.release()
+    }
+  }
+  for (const { name, key, sizeBytes } of chosen) terminal.out(`${name} ${key} ${formatBytes(sizeBytes)}\n`)
+  const verb = options.dryRun ? 'would be removed' : 'removed'
+  terminal.error(`${chosen.length} layers, ${formatBytes(total)}, ${verb}\n`)
+  return exitCodes.ok
+}
+
+/** Milliseconds of `90m`, `12h` or `7d`. */
+function parseDuration(text: string): number {
+  const units: Readonly<Record<string, number>> = { m: 60_000, h: 3_600_000, d: 86_400_000 }
+  const [, count, unit = ''] = /^(\d+)([mhd])$/.exec(text) ?? []
+  const unitMs = units[unit]
+  if (count === undefined || unitMs === undefined)
+    throw new InvalidArgumentError('It looks like 90m, 12h or 7d.')
+  return Number(count) * unitMs
+}
+
+/** Bytes of `500MiB` or `20GiB`. */
+function parseSize(text: string): number {
+  const units: Readonly<Record<string, number>> = { MiB: 1024 ** 2, GiB: 1024 ** 3, TiB: 1024 ** 4 }
+  const [, count, unit = ''] = /^(\d+(?:\.\d+)?)(MiB|GiB|TiB)$/.exec(text) ?? []
+  const unitBytes = units[unit]
+  if (count === undefined || unitBytes === undefined)
+    throw new InvalidArgumentError('It looks like 500MiB or 20GiB.')
+  return Math.floor(Number(count) * unitBytes)
+}
