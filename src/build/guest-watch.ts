@@ -18,6 +18,8 @@ export interface WatchOptions {
   readonly qmpSocket: string
   readonly storeFolder: string
   readonly bootTimeoutSeconds: number
+  /** Called when the guest can be used. */
+  readonly onReady?: () => void
   /** Called at the first sign, and perhaps again at later ones. */
   readonly onFailure: (error: PipelineError) => void
 }
@@ -29,8 +31,18 @@ export interface GuestWatch {
   readonly booted: () => void
   /** Says what runs, for error texts; `shutdown` makes the guest's end an expected one. */
   readonly running: (stage: string | undefined, isShutdown?: boolean) => void
+  /** Why Packer lost its guest, if the guest itself ended the machine. */
+  readonly explainEnd: () => PipelineError | undefined
   /** Waits a moment for the console's last words, then stops watching. */
   readonly close: () => Promise<void>
+}
+
+/** What we read of the data of QMP's events. */
+interface EventData {
+  /** Of BLOCK_IO_ERROR: the host's disk is full. */
+  readonly nospace?: boolean
+  /** Of SHUTDOWN: the guest asked for it. */
+  readonly guest?: boolean
 }
 
 /** A kernel that decompresses or a slow disk may be silent for a while; nothing healthy is for this long. */
@@ -49,6 +61,7 @@ export function watchGuest(options: WatchOptions): GuestWatch {
   let isReady = false
   let isBooted = false
   let isEnding = false
+  let hasEnded = false
   let stage: string | undefined
   let qmp: Qmp | undefined
 
@@ -57,7 +70,10 @@ export function watchGuest(options: WatchOptions): GuestWatch {
     if (line.trim() === '') return
     tail.lines.push(line)
     if (tail.lines.length > keptLines) tail.lines.shift()
-    if (line.includes(readyLine)) isReady = true
+    if (!isReady && line.includes(readyLine)) {
+      isReady = true
+      options.onReady?.()
+    }
     const sign = readSign(line, tail.lines, serialLog)
     if (sign !== undefined) onFailure(sign)
   })
@@ -74,7 +90,8 @@ export function watchGuest(options: WatchOptions): GuestWatch {
   const connecting = connectQmp(qmpSocket, watching.signal).then(
     (connection) => {
       qmp = connection
-      connection.events.on('event', (name: string, data: { readonly nospace?: boolean } | undefined) => {
+      connection.events.on('event', (name: string, data: EventData | undefined) => {
+        if (name === 'SHUTDOWN' && data?.guest === true && !isEnding) hasEnded = true
         if (name === 'GUEST_PANICKED') onFailure(guestPanicked(tail))
         if (name === 'BLOCK_IO_ERROR') onFailure(diskFailed(data?.nospace === true, storeFolder))
       })
@@ -97,6 +114,7 @@ export function watchGuest(options: WatchOptions): GuestWatch {
       stage = name
       isEnding = isShutdown
     },
+    explainEnd: () => (hasEnded ? guestVanished(stage, tail) : undefined),
     close: async () => {
       await new Promise((resolve) => setTimeout(resolve, lastWordsMs))
       clearInterval(clock)

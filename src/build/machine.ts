@@ -21,6 +21,9 @@ export interface BuildMachine extends Acceleration {
   readonly qmpSocket: string
 }
 
+/** Where the host's port for SSH stands in the arguments: Packer's own word for it. */
+export const sshPortPlaceholder = '{{ .SSHHostPort }}'
+
 /** Node name of the disk, by which QMP addresses it. */
 export const diskDevice = 'disk0'
 
@@ -38,7 +41,7 @@ export function machineArguments(machine: BuildMachine): readonly (readonly stri
     ['-drive', `if=none,id=${diskDevice},file=${escapeValue(machine.disk)},format=qcow2,${cache}`],
     ['-device', `virtio-blk-pci,drive=${diskDevice}`],
     // Packer fills in the port that it has found free, and holds.
-    ['-netdev', 'user,id=net0,hostfwd=tcp:127.0.0.1:{{ .SSHHostPort }}-:22'],
+    ['-netdev', `user,id=net0,hostfwd=tcp:127.0.0.1:${sshPortPlaceholder}-:22`],
     ['-device', 'virtio-net-pci,netdev=net0,romfile='],
     ['-device', 'virtio-rng-pci'],
     ['-chardev', `file,id=serial0,path=${escapeValue(machine.serialLog)}`],

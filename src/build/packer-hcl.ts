@@ -42,7 +42,8 @@ export function renderPackerTemplate(view: PackerView): string {
         summary: `${stage.name}: ${stage.summary}`,
         script: stage.script,
         executeCommand: `sh /run/systemvm-build/stage.sh ${stage.name} {{ .Path }}`,
-        timeout: `${stage.timeoutSeconds}s`,
+        // The build itself ends a stage in time, and says so; this is for when it can't.
+        timeout: `${stage.timeoutSeconds + 60}s`,
         checkpoint: stage === last ? false : view.checkpointCommand(stage.name),
       })),
     },

@@ -1,6 +1,7 @@
 /** What has to hold before a build touches anything. */
 
 import { access, constants, mkdir, statfs } from 'node:fs/promises'
+import { dirname } from 'node:path'
 import { exitCodes, PipelineError } from '../errors.ts'
 import { findTools, isAtLeast, type ToolFault } from '../host/tools.ts'
 import { verifyRelease } from '../install/release.ts'
@@ -40,7 +41,7 @@ function toolsMissing(faults: readonly ToolFault[]): PipelineError {
 /** @throws PipelineError `out-read-only` */
 export async function requireWritable(folder: string): Promise<void> {
   try {
-    await mkdir(folder, { recursive: true })
+    await makeFolder(folder)
     await access(folder, constants.W_OK)
   } catch (cause) {
     throw new PipelineError({
@@ -50,6 +51,19 @@ export async function requireWritable(folder: string): Promise<void> {
       exitCode: exitCodes.hostNotFit,
       cause,
     })
+  }
+}
+
+/** Like a recursive mkdir, which in Node never returns where a file system answers ENOENT, as /proc does. */
+async function makeFolder(path: string): Promise<void> {
+  try {
+    await mkdir(path)
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException
+    if (code === 'EEXIST') return
+    if (code !== 'ENOENT') throw error
+    await makeFolder(dirname(path))
+    await mkdir(path)
   }
 }
 

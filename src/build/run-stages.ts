@@ -155,7 +155,9 @@ async function runOnBench(request: StagesRequest, bench: Workbench): Promise<Sta
     await stopping
     await watch.close()
     const running = recorder.running()
-    if (ended.exitCode !== 0) failure ??= packerFailed(running, ended, packerErrors, packerDebugLog)
+    if (ended.exitCode !== 0) {
+      failure ??= watch.explainEnd() ?? packerFailed(running, ended, packerErrors, packerDebugLog)
+    }
     if (failure === undefined) {
       shutdown?.finish()
       await sealer.final()

@@ -1,7 +1,9 @@
 /** `build`: makes images. */
 
+import { relative } from 'node:path'
 import { type Command, Option } from 'commander'
 import { buildImage } from '../build/build-image.ts'
+import { interrupted } from '../build/failures.ts'
 import { exitCodes } from '../errors.ts'
 import type { Accelerator } from '../host/accelerator.ts'
 import type { Emit } from '../report/events.ts'
@@ -37,10 +39,10 @@ export function buildCommand(
 async function build(options: BuildOptions, terminal: Terminal): Promise<number> {
   const { images, outFolder } = await choosePipeline(options)
   const stopping = new AbortController()
-  const stop = () => stopping.abort(new Error('interrupted'))
+  const stop = () => stopping.abort(interrupted())
   process.once('SIGINT', stop)
   process.once('SIGTERM', stop)
-  const reporter = createReporter(options, terminal)
+  const reporter = createReporter(options, terminal, relative(process.cwd(), outFolder) || '.')
   try {
     for (const image of images) {
       const report = await buildImage({
@@ -66,12 +68,14 @@ async function build(options: BuildOptions, terminal: Terminal): Promise<number>
 function createReporter(
   options: BuildOptions,
   terminal: Terminal,
+  outFolder: string,
 ): { readonly emit: Emit; readonly close: () => void } {
   if (options.json) {
     return { emit: (event) => terminal.out(`${JSON.stringify(event)}\n`), close: () => undefined }
   }
   return createTerminalReporter({
     write: terminal.error,
+    outFolder,
     isLive: terminal.isLive,
     columns: terminal.columns(),
     colors: terminal.colors,

@@ -8,6 +8,7 @@ import { doctorCommand } from './doctor.ts'
 import { planCommand } from './plan.ts'
 import { renderCommand } from './render.ts'
 import { setupCommand } from './setup.ts'
+import { shellCommand } from './shell.ts'
 import { storeCommand } from './store.ts'
 import { createTerminal, type Terminal } from './terminal.ts'
 
@@ -36,6 +37,7 @@ export async function main(commandArguments: readonly string[]): Promise<number>
     buildCommand,
     doctorCommand,
     setupCommand,
+    shellCommand,
     storeCommand,
     cleanCommand,
   ]) {

@@ -26,7 +26,8 @@ export async function loadPipeline(file: string, overrides: readonly Overrides[]
   try {
     loaded = (await import(pathToFileURL(path).href)) as { readonly default?: unknown }
   } catch (cause) {
-    const hint = 'npm run typecheck shows where it does not compile.'
+    const hint =
+      'npm run typecheck shows where it does not compile; outside of this project, name it pipeline.mts.'
     throw badPipeline(`${path} could not be loaded: ${(cause as Error).message}`, hint, cause)
   }
   const pipeline = loaded.default

@@ -10,6 +10,8 @@ export interface TerminalOptions {
   /** Whether the cursor may be moved. Without it every line stays, and nothing is written twice. */
   readonly isLive: boolean
   readonly columns: number
+  /** Output folder as a person would write it; the report's paths are relative to it. */
+  readonly outFolder: string
   readonly colors: Colors
   readonly nowMs: () => number
 }
@@ -78,7 +80,7 @@ export function createTerminalReporter(options: TerminalOptions): {
         )
       case 'stage-finished':
         if (running?.name === event.stage.name) stop()
-        return print(formatStage(event.stage, colors))
+        return print(formatStage(event.stage, options.outFolder, colors))
       case 'image-finished': {
         const { path, sizeBytes } = event.image
         const time = event.cached ? 'cached' : formatSeconds(event.image.build_time)
@@ -90,7 +92,7 @@ export function createTerminalReporter(options: TerminalOptions): {
         return print(`${colors.yellow('!')} ${event.text}`)
       case 'run-finished':
         stop()
-        return write(`\n${renderSummary(event.report, colors)}`)
+        return write(`\n${renderSummary(event.report, options.outFolder, colors)}`)
     }
   }
   return {
@@ -108,7 +110,7 @@ function formatDone(mark: string, name: string, time: string, text: string): str
   return `${mark} ${name.padEnd(nameWidth)} ${time.padStart(8)}  ${text}`.trimEnd()
 }
 
-function formatStage(stage: StageResult, colors: Colors): string {
+function formatStage(stage: StageResult, outFolder: string, colors: Colors): string {
   const time = formatSeconds(stage.build_time)
   switch (stage.status) {
     case 'ran':
@@ -120,7 +122,7 @@ function formatStage(stage: StageResult, colors: Colors): string {
         colors.red('✖'),
         stage.name,
         time,
-        `exit ${stage.exitStatus ?? '-'}  out/${stage.log}`,
+        `exit ${stage.exitStatus ?? '-'}  ${outFolder}/${stage.log}`,
       )
     case 'skipped':
       return formatDone(colors.dim('·'), stage.name, 'skipped', '')
@@ -156,7 +158,7 @@ function formatRunning({ name, startedMs, estimateSeconds, detail }: Running, no
 }
 
 /** The table at the end: what every stage cost, what was made, and what went wrong. */
-export function renderSummary(report: Report, colors: Colors): string {
+export function renderSummary(report: Report, outFolder: string, colors: Colors): string {
   const { run, timings, stages, images } = report
   const total = run.durationSeconds
   const share = (seconds: number) => `${Math.round((100 * seconds) / Math.max(total, 0.001))} %`
@@ -181,10 +183,10 @@ export function renderSummary(report: Report, colors: Colors): string {
     [false, false, true, true, true],
   )
   const files = images.flatMap(({ path, sizeBytes, sha256 }) => [
-    `out/${path}  ${formatBytes(sizeBytes)}`,
+    `${outFolder}/${path}  ${formatBytes(sizeBytes)}`,
     colors.dim(`  sha256 ${sha256}`),
   ])
-  const [result, ...details] = describeResult(report, colors)
+  const [result, ...details] = describeResult(report, outFolder, colors)
   return `${[table, '', ...files, ...(files.length > 0 ? [''] : []), result, ...details].join('\n')}\n`
 }
 
@@ -192,11 +194,11 @@ function isBeforeStages(part: string): boolean {
   return part === 'base' || part === 'boot'
 }
 
-function describeResult({ run, image }: Report, colors: Colors): string[] {
+function describeResult({ run, image }: Report, outFolder: string, colors: Colors): string[] {
   const time = formatSeconds(run.durationSeconds)
   const { failure } = run
   if (failure === undefined) return [colors.green(`✔ ${image.name} ${image.variant} is built in ${time}`)]
   const lines = (failure.lastLines ?? []).map((line) => colors.dim(`  │ ${line}`))
   const hint = failure.hint === undefined ? [] : [`  ${failure.hint}`]
-  return [colors.red(`✖ ${failure.message}`), ...hint, ...lines, '  the report is out/report.json']
+  return [colors.red(`✖ ${failure.message}`), ...hint, ...lines, `  the report is ${outFolder}/report.json`]
 }

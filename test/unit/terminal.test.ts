@@ -58,6 +58,7 @@ function report({ isLive = false, color = false, columns = 100 } = {}) {
     write: (text) => written.push(text),
     isLive,
     columns,
+    outFolder: 'out',
     colors: picocolors.createColors(color),
     nowMs: () => now,
   })

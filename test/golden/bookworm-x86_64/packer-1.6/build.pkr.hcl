@@ -55,7 +55,7 @@ build {
     execute_command = "sh /run/systemvm-build/stage.sh build_time {{ .Path }}"
     remote_folder   = "/run/systemvm-build"
     skip_clean      = true
-    timeout         = "120s"
+    timeout         = "180s"
   }
 
   provisioner "shell-local" {
@@ -68,7 +68,7 @@ build {
     execute_command = "sh /run/systemvm-build/stage.sh apt_upgrade {{ .Path }}"
     remote_folder   = "/run/systemvm-build"
     skip_clean      = true
-    timeout         = "5400s"
+    timeout         = "5460s"
   }
 
   provisioner "shell-local" {
@@ -81,7 +81,7 @@ build {
     execute_command = "sh /run/systemvm-build/stage.sh configure_grub {{ .Path }}"
     remote_folder   = "/run/systemvm-build"
     skip_clean      = true
-    timeout         = "2400s"
+    timeout         = "2460s"
   }
 
   provisioner "shell-local" {
@@ -94,7 +94,7 @@ build {
     execute_command = "sh /run/systemvm-build/stage.sh configure_locale {{ .Path }}"
     remote_folder   = "/run/systemvm-build"
     skip_clean      = true
-    timeout         = "600s"
+    timeout         = "660s"
   }
 
   provisioner "shell-local" {
@@ -107,7 +107,7 @@ build {
     execute_command = "sh /run/systemvm-build/stage.sh configure_login {{ .Path }}"
     remote_folder   = "/run/systemvm-build"
     skip_clean      = true
-    timeout         = "300s"
+    timeout         = "360s"
   }
 
   provisioner "shell-local" {
@@ -120,7 +120,7 @@ build {
     execute_command = "sh /run/systemvm-build/stage.sh configure_networking {{ .Path }}"
     remote_folder   = "/run/systemvm-build"
     skip_clean      = true
-    timeout         = "300s"
+    timeout         = "360s"
   }
 
   provisioner "shell-local" {
@@ -133,7 +133,7 @@ build {
     execute_command = "sh /run/systemvm-build/stage.sh configure_acpid {{ .Path }}"
     remote_folder   = "/run/systemvm-build"
     skip_clean      = true
-    timeout         = "300s"
+    timeout         = "360s"
   }
 
   provisioner "shell-local" {
@@ -146,7 +146,7 @@ build {
     execute_command = "sh /run/systemvm-build/stage.sh install_systemvm_packages {{ .Path }}"
     remote_folder   = "/run/systemvm-build"
     skip_clean      = true
-    timeout         = "7200s"
+    timeout         = "7260s"
   }
 
   provisioner "shell-local" {
@@ -159,7 +159,7 @@ build {
     execute_command = "sh /run/systemvm-build/stage.sh configure_conntrack {{ .Path }}"
     remote_folder   = "/run/systemvm-build"
     skip_clean      = true
-    timeout         = "300s"
+    timeout         = "360s"
   }
 
   provisioner "shell-local" {
@@ -172,7 +172,7 @@ build {
     execute_command = "sh /run/systemvm-build/stage.sh configure_systemvm_services {{ .Path }}"
     remote_folder   = "/run/systemvm-build"
     skip_clean      = true
-    timeout         = "900s"
+    timeout         = "960s"
   }
 
   provisioner "shell-local" {
@@ -185,7 +185,7 @@ build {
     execute_command = "sh /run/systemvm-build/stage.sh authorized_keys {{ .Path }}"
     remote_folder   = "/run/systemvm-build"
     skip_clean      = true
-    timeout         = "120s"
+    timeout         = "180s"
   }
 
   provisioner "shell-local" {
@@ -198,7 +198,7 @@ build {
     execute_command = "sh /run/systemvm-build/stage.sh configure_persistent_config {{ .Path }}"
     remote_folder   = "/run/systemvm-build"
     skip_clean      = true
-    timeout         = "120s"
+    timeout         = "180s"
   }
 
   provisioner "shell-local" {
@@ -211,7 +211,7 @@ build {
     execute_command = "sh /run/systemvm-build/stage.sh cleanup {{ .Path }}"
     remote_folder   = "/run/systemvm-build"
     skip_clean      = true
-    timeout         = "1800s"
+    timeout         = "1860s"
   }
 
   provisioner "shell-local" {
@@ -224,6 +224,6 @@ build {
     execute_command = "sh /run/systemvm-build/stage.sh zerodisk {{ .Path }}"
     remote_folder   = "/run/systemvm-build"
     skip_clean      = true
-    timeout         = "900s"
+    timeout         = "960s"
   }
 }

@@ -64,7 +64,7 @@ build {
     execute_command = "sh /run/systemvm-build/stage.sh build_time {{ .Path }}"
     remote_folder   = "/run/systemvm-build"
     skip_clean      = true
-    timeout         = "120s"
+    timeout         = "180s"
   }
 
   provisioner "shell-local" {
@@ -77,7 +77,7 @@ build {
     execute_command = "sh /run/systemvm-build/stage.sh apt_upgrade {{ .Path }}"
     remote_folder   = "/run/systemvm-build"
     skip_clean      = true
-    timeout         = "5400s"
+    timeout         = "5460s"
   }
 
   provisioner "shell-local" {
@@ -90,7 +90,7 @@ build {
     execute_command = "sh /run/systemvm-build/stage.sh configure_grub {{ .Path }}"
     remote_folder   = "/run/systemvm-build"
     skip_clean      = true
-    timeout         = "2400s"
+    timeout         = "2460s"
   }
 
   provisioner "shell-local" {
@@ -103,7 +103,7 @@ build {
     execute_command = "sh /run/systemvm-build/stage.sh configure_locale {{ .Path }}"
     remote_folder   = "/run/systemvm-build"
     skip_clean      = true
-    timeout         = "600s"
+    timeout         = "660s"
   }
 
   provisioner "shell-local" {
@@ -116,7 +116,7 @@ build {
     execute_command = "sh /run/systemvm-build/stage.sh configure_login {{ .Path }}"
     remote_folder   = "/run/systemvm-build"
     skip_clean      = true
-    timeout         = "300s"
+    timeout         = "360s"
   }
 
   provisioner "shell-local" {
@@ -129,7 +129,7 @@ build {
     execute_command = "sh /run/systemvm-build/stage.sh configure_networking {{ .Path }}"
     remote_folder   = "/run/systemvm-build"
     skip_clean      = true
-    timeout         = "300s"
+    timeout         = "360s"
   }
 
   provisioner "shell-local" {
@@ -142,7 +142,7 @@ build {
     execute_command = "sh /run/systemvm-build/stage.sh configure_acpid {{ .Path }}"
     remote_folder   = "/run/systemvm-build"
     skip_clean      = true
-    timeout         = "300s"
+    timeout         = "360s"
   }
 
   provisioner "shell-local" {
@@ -155,7 +155,7 @@ build {
     execute_command = "sh /run/systemvm-build/stage.sh install_systemvm_packages {{ .Path }}"
     remote_folder   = "/run/systemvm-build"
     skip_clean      = true
-    timeout         = "7200s"
+    timeout         = "7260s"
   }
 
   provisioner "shell-local" {
@@ -168,7 +168,7 @@ build {
     execute_command = "sh /run/systemvm-build/stage.sh configure_conntrack {{ .Path }}"
     remote_folder   = "/run/systemvm-build"
     skip_clean      = true
-    timeout         = "300s"
+    timeout         = "360s"
   }
 
   provisioner "shell-local" {
@@ -181,7 +181,7 @@ build {
     execute_command = "sh /run/systemvm-build/stage.sh configure_systemvm_services {{ .Path }}"
     remote_folder   = "/run/systemvm-build"
     skip_clean      = true
-    timeout         = "900s"
+    timeout         = "960s"
   }
 
   provisioner "shell-local" {
@@ -194,7 +194,7 @@ build {
     execute_command = "sh /run/systemvm-build/stage.sh authorized_keys {{ .Path }}"
     remote_folder   = "/run/systemvm-build"
     skip_clean      = true
-    timeout         = "120s"
+    timeout         = "180s"
   }
 
   provisioner "shell-local" {
@@ -207,7 +207,7 @@ build {
     execute_command = "sh /run/systemvm-build/stage.sh configure_persistent_config {{ .Path }}"
     remote_folder   = "/run/systemvm-build"
     skip_clean      = true
-    timeout         = "120s"
+    timeout         = "180s"
   }
 
   provisioner "shell-local" {
@@ -220,7 +220,7 @@ build {
     execute_command = "sh /run/systemvm-build/stage.sh cleanup {{ .Path }}"
     remote_folder   = "/run/systemvm-build"
     skip_clean      = true
-    timeout         = "1800s"
+    timeout         = "1860s"
   }
 
   provisioner "shell-local" {
@@ -233,6 +233,6 @@ build {
     execute_command = "sh /run/systemvm-build/stage.sh zerodisk {{ .Path }}"
     remote_folder   = "/run/systemvm-build"
     skip_clean      = true
-    timeout         = "900s"
+    timeout         = "960s"
   }
 }

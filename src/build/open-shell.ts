@@ -1,0 +1,136 @@
+/** Boots a throw-away copy of a layer, without Packer, and runs a shell or a command in it. */
+
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { connect, createServer } from 'node:net'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { execa } from 'execa'
+import type { ResolvedImage } from '../config/resolved.ts'
+import { startGroup } from '../host/process.ts'
+import type { Layout } from '../install/layout.ts'
+import { readBootFiles } from './boot-files.ts'
+import { type GuestWatch, watchGuest } from './guest-watch.ts'
+import { buildUnit, makeBuildKit } from './kit.ts'
+import { type Acceleration, buildKernelArguments, machineArguments, sshPortPlaceholder } from './machine.ts'
+import { createWorkbench, type Workbench } from './workbench.ts'
+
+export interface ShellRequest {
+  readonly image: ResolvedImage
+  readonly layout: Layout
+  /** qcow2 of the layer; nothing is written to it. */
+  readonly disk: string
+  /** Command to run instead of a login shell. */
+  readonly command: readonly string[]
+  readonly acceleration: (kernel: string) => Promise<Acceleration>
+  /** Called when the guest is up. */
+  readonly onReady: () => void
+  readonly signal: AbortSignal
+}
+
+/**
+ * Returns the exit status of the shell or the command.
+ * @throws PipelineError when the guest does not come up, with the console's last lines
+ */
+export async function openShell(request: ShellRequest): Promise<number> {
+  const bench = await createWorkbench()
+  try {
+    return await runShell(request, bench)
+  } finally {
+    await bench.remove()
+  }
+}
+
+async function runShell(request: ShellRequest, bench: Workbench): Promise<number> {
+  const { image, layout } = request
+  const bootFiles = await readBootFiles(request.disk, layout, join(bench.folder, 'boot'))
+  const acceleration = await request.acceleration(bootFiles.kernel)
+  const kit = await makeBuildKit(join(bench.folder, 'kit'), bootFiles.initrd, [], image.sourceDateEpoch)
+  const disk = join(bench.folder, 'disk.qcow2')
+  await execa('qemu-img', ['create', '-q', '-f', 'qcow2', '-b', request.disk, '-F', 'qcow2', disk])
+  const serialLog = join(bench.folder, 'serial.log')
+  const rootUuid = layout.partitions.find(({ mount }) => mount === '/')?.uuid ?? ''
+  const qemuArguments = machineArguments({
+    ...acceleration,
+    ...image.machine,
+    disk,
+    kernel: bootFiles.kernel,
+    initrd: kit.initrd,
+    kernelArguments: buildKernelArguments(rootUuid, buildUnit),
+    serialLog,
+    qmpSocket: bench.qmpSocket,
+  })
+  const port = await findFreePort()
+  const words = qemuArguments.flat().map((word) => word.replaceAll(sshPortPlaceholder, `${port}`))
+  const qemu = startGroup('qemu-system-x86_64', words, { onLine: () => undefined })
+  let watch: GuestWatch | undefined
+  try {
+    await new Promise<void>((resolve, reject) => {
+      request.signal.addEventListener('abort', () => reject(request.signal.reason), { once: true })
+      watch = watchGuest({
+        serialLog,
+        qmpSocket: bench.qmpSocket,
+        storeFolder: bench.folder,
+        bootTimeoutSeconds: image.machine.bootTimeoutSeconds,
+        onReady: resolve,
+        onFailure: reject,
+      })
+    })
+    watch?.booted()
+    watch?.running(undefined, true)
+    await waitForBanner(port, request.signal)
+    request.onReady()
+    return await runSsh(kit.privateKey, port, request.command)
+  } finally {
+    // What the guest wrote is thrown away: there is nothing to shut down for.
+    await qemu.stop(0)
+    await watch?.close()
+  }
+}
+
+/** The unit says that it is ready a moment before its sshd listens; until then a connection is accepted and dropped. */
+async function waitForBanner(port: number, signal: AbortSignal): Promise<void> {
+  for (;;) {
+    signal.throwIfAborted()
+    const socket = connect(port, '127.0.0.1')
+    const greeting = await Promise.race([
+      once(socket, 'data').then(([bytes]) => String(bytes)),
+      once(socket, 'close').then(() => ''),
+    ]).catch(() => '')
+    socket.destroy()
+    if (greeting.startsWith('SSH-')) return
+    await sleep(200)
+  }
+}
+
+/** The terminal is SSH's while it runs. */
+async function runSsh(key: string, port: number, command: readonly string[]): Promise<number> {
+  const options = {
+    BatchMode: 'yes',
+    // A key made for this guest minutes ago, on the loopback interface.
+    StrictHostKeyChecking: 'no',
+    UserKnownHostsFile: '/dev/null',
+    LogLevel: 'ERROR',
+    IdentitiesOnly: 'yes',
+  }
+  const words = Object.entries(options).flatMap(([name, value]) => ['-o', `${name}=${value}`])
+  const terminal = command.length === 0 ? ['-t'] : []
+  const ssh = spawn(
+    'ssh',
+    [...words, ...terminal, '-i', key, '-p', `${port}`, 'root@127.0.0.1', '--', ...command],
+    {
+      stdio: 'inherit',
+    },
+  )
+  const [exitCode] = (await once(ssh, 'exit')) as [number | null]
+  return exitCode ?? 1
+}
+
+async function findFreePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const address = server.address()
+  server.close()
+  await once(server, 'close')
+  return typeof address === 'object' && address !== null ? address.port : 0
+}

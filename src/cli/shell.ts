@@ -1,0 +1,80 @@
+/** `shell`: a root shell in a throw-away copy of the disk as a stage left it. */
+
+import { join, resolve as resolvePath } from 'node:path'
+import type { Command } from 'commander'
+import { probeKernel } from '../build/build-image.ts'
+import { openShell } from '../build/open-shell.ts'
+import { requireTools } from '../build/preflight.ts'
+import type { ResolvedImage } from '../config/resolved.ts'
+import { exitCodes, PipelineError } from '../errors.ts'
+import { chooseAccelerator } from '../host/accelerator.ts'
+import { planImage } from '../plan/plan.ts'
+import { openStore } from '../store/store.ts'
+import { addPipelineOptions, choosePipeline, type PipelineOptions } from './options.ts'
+import type { Terminal } from './terminal.ts'
+
+export function shellCommand(
+  program: Command,
+  terminal: Terminal,
+  choose: (action: () => Promise<number>) => void,
+): void {
+  const command = program
+    .command('shell')
+    .description('boot a throw-away copy of the disk as a stage left it, and open a root shell in it')
+    .argument('<stage>', 'name of a stage, or base')
+    .argument('[command...]', 'run this instead of a shell; put -- before it')
+  addPipelineOptions(command).action((stage: string, words: readonly string[], options: PipelineOptions) =>
+    choose(() => shell(stage, words, options, terminal)),
+  )
+}
+
+async function shell(
+  stage: string,
+  command: readonly string[],
+  options: PipelineOptions,
+  terminal: Terminal,
+): Promise<number> {
+  const { images, outFolder } = await choosePipeline(options)
+  const image = images[0] as ResolvedImage
+  await requireTools(image.arch)
+  const store = openStore(join(outFolder, 'store'))
+  const plan = await planImage(image, store)
+  const layers = [plan.base, ...plan.stages]
+  const planned = layers.find(({ name }) => name === stage)
+  if (planned?.cached === undefined) {
+    const there = layers.filter(({ cached }) => cached !== undefined).map(({ name }) => name)
+    throw new PipelineError({
+      code: 'no-layer',
+      message:
+        planned === undefined
+          ? `there is no stage ${JSON.stringify(stage)}`
+          : `stage ${stage} has no layer yet`,
+      hint: there.length === 0 ? 'build the image first.' : `there are layers of ${there.join(', ')}`,
+      exitCode: exitCodes.badInput,
+    })
+  }
+  terminal.error(`booting a copy of ${stage} of ${image.variant}; what is done in it is thrown away\n`)
+  const interrupt = new AbortController()
+  const stop = () =>
+    interrupt.abort(new PipelineError({ code: 'interrupted', message: 'interrupted', exitCode: 130 }))
+  process.once('SIGINT', stop)
+  try {
+    return await openShell({
+      image,
+      layout: plan.layout,
+      // The copy's header names its backing file, which must not depend on the folder we are in.
+      disk: resolvePath(store.disk(planned.key)),
+      command,
+      acceleration: (kernel) =>
+        chooseAccelerator({
+          arch: image.arch,
+          kernels: [kernel, join(outFolder, 'cache', probeKernel)],
+          cacheDir: join(outFolder, 'cache'),
+        }),
+      onReady: () => terminal.error('ready\n'),
+      signal: interrupt.signal,
+    })
+  } finally {
+    process.off('SIGINT', stop)
+  }
+}

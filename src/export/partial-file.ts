@@ -1,0 +1,41 @@
+/** Files that get their name only when they are whole. */
+
+import { rename, rm } from 'node:fs/promises'
+import { PipelineError } from '../errors.ts'
+
+/**
+ * Has a file written under another name beside it, and moves it into place when that went well. When it did not, the
+ * file that was there stays as it was.
+ */
+export async function writeWhole<Result>(
+  file: string,
+  signal: AbortSignal,
+  write: (partial: string) => Promise<Result>,
+): Promise<Result> {
+  const partial = `${file}.partial`
+  try {
+    signal.throwIfAborted()
+    const result = await write(partial)
+    await rename(partial, file)
+    return result
+  } catch (cause) {
+    signal.throwIfAborted()
+    if (cause instanceof PipelineError) throw cause
+    throw exportFailed(file, cause)
+  } finally {
+    await rm(partial, { force: true })
+  }
+}
+
+/** The error of an export that failed for what a system call or a program said. */
+export function exportFailed(file: string, cause: unknown): PipelineError {
+  const found = cause as { code?: string; shortMessage?: string; stderr?: string; message: string }
+  const said = found.stderr?.trim() || (found.shortMessage ?? found.message)
+  const isFull = found.code === 'ENOSPC' || said.includes('No space left on device')
+  return new PipelineError({
+    code: 'export-failed',
+    message: `the image ${file} could not be made: ${isFull ? 'its disk is full' : said}`,
+    hint: 'check the disk that holds out/ for space; the layers are kept, so the next run only exports.',
+    cause,
+  })
+}

@@ -1,0 +1,329 @@
+/**
+ * Finds out whether a VHD keeps the rules by which XenServer's `vhd-util check` judges one, and a few that other readers
+ * need; that program is not to be had on Debian.
+ */
+
+import { type FileHandle, open } from 'node:fs/promises'
+import {
+  batmapFields,
+  batmapVersion,
+  checksum,
+  cookies,
+  creators,
+  diskTypes,
+  epochSeconds,
+  features,
+  footerFields,
+  formatVersion,
+  geometryBytes,
+  geometryOf,
+  headerBytes,
+  headerFields,
+  noBlock,
+  noOffset,
+  packGeometry,
+  padToSector,
+  sectorBytes,
+  unpackGeometry,
+} from './vhd-format.ts'
+
+/** How much later than now a file may say it was made: hosts' clocks differ. */
+const clockSlackSeconds = 1800
+
+/** What each rule asks for. */
+export const vhdRules = {
+  'file-size': 'a VHD is at least one sector long, and made of whole sectors',
+  'footer-cookie': 'the last sector is a footer and begins with "conectix"',
+  'footer-checksum': "the footer's checksum is that of its bytes",
+  'footer-features': 'of the features the reserved one is set, and none but it and "temporary"',
+  'footer-version': 'the format has version 1.0',
+  'footer-data-offset': 'the footer leads to a header within the file, or to none when the disk is fixed',
+  'footer-timestamp': 'the file was not made later than half an hour from now',
+  'footer-creator': "the creator's version is not newer than the newest one of XenServer's tools",
+  'footer-sizes': 'the original size is the current one',
+  'footer-geometry': 'the geometry is not larger than the one of the size',
+  'footer-geometry-exact': 'cylinders, heads and sectors make up the size exactly',
+  'footer-type': 'the disk is fixed or dynamic',
+  'footer-uuid': 'the disk has a UUID',
+  'footer-saved': 'the saved state is 0 or 1',
+  'footer-hidden': 'the hidden state is 0 or 1',
+  'footer-reserved': 'the rest of the footer is zeros',
+  'footer-copy': 'the first sector of a dynamic disk is the same as the last one',
+  'fixed-size': 'the file of a fixed disk is the disk and its footer, and nothing else',
+  'header-cookie': 'the header begins with "cxsparse"',
+  'header-checksum': "the header's checksum is that of its bytes",
+  'header-version': 'the header has version 1.0',
+  'header-data-offset': 'nothing follows the header',
+  'header-table-offset':
+    'the table of blocks lies on a sector, behind the header, and ends before the footer',
+  'header-table-entries': 'the table of blocks has an entry for each block of the size',
+  'header-block-size': 'the size of a block is a power of two, of one sector or more',
+  'header-reserved': 'the reserved parts of the header are zeros',
+  'header-parent': 'a dynamic disk has no parent: its name, UUID, time and locators are zeros',
+  'block-behind-headers': 'no block begins in front of the end of the headers',
+  'block-inside-file': 'no block reaches into the footer',
+  'block-overlap': 'no two blocks share a sector',
+  'block-alignment': 'the data of each block begin on a page of 4 KiB',
+  'block-bitmap': 'every sector of a block that is there counts as there',
+  'batmap-cookie': 'the map of full blocks begins with "tdbatmap"',
+  'batmap-version': 'the map of full blocks has version 1.2 at most',
+  'batmap-checksum': "the map's checksum is that of its bytes",
+  'batmap-size': 'the map of full blocks has a bit for each entry of the table',
+  'batmap-offset': 'the map of full blocks lies on a sector, and ends before the footer',
+  'batmap-bits': 'the map calls no block full that is not there',
+} as const satisfies Record<string, string>
+
+export type VhdRule = keyof typeof vhdRules
+
+/** The rules that a file breaks, each with what it was found to be; none when it is sound. Only metadata is read. */
+export async function checkVhd(file: string): Promise<readonly string[]> {
+  const handle = await open(file, 'r')
+  try {
+    const faults: string[] = []
+    const fault = (rule: VhdRule, found: string) => faults.push(`${rule}: ${vhdRules[rule]}, but ${found}`)
+    await checkFile(handle, fault)
+    return faults
+  } finally {
+    await handle.close()
+  }
+}
+
+type Fault = (rule: VhdRule, found: string) => void
+
+async function checkFile(handle: FileHandle, fault: Fault): Promise<void> {
+  const { size } = await handle.stat()
+  if (size < sectorBytes || size % sectorBytes !== 0) return fault('file-size', `it has ${size} bytes`)
+  const end = size - sectorBytes
+  const footer = await readAt(handle, end, sectorBytes)
+  if (!checkFooter(footer, end, fault)) return
+  const type = footer.readUInt32BE(footerFields.type)
+  if (type === diskTypes.fixed) {
+    const disk = readSize(footer, footerFields.currentSize)
+    if (disk !== end) fault('fixed-size', `${end} bytes lie in front of the footer of a disk of ${disk}`)
+  } else if (type === diskTypes.dynamic) {
+    const copy = await readAt(handle, 0, sectorBytes)
+    if (!copy.equals(footer)) fault('footer-copy', 'they differ')
+    await checkDynamic(handle, footer, end, fault)
+  }
+}
+
+/** Whether it is a footer that leads to something, so that this can be looked at. */
+function checkFooter(footer: Buffer, end: number, fault: Fault): boolean {
+  const at = footerFields
+  const number = (offset: number) => footer.readUInt32BE(offset)
+  const cookie = footer.toString('latin1', at.cookie, at.cookie + 8)
+  if (cookie !== cookies.footer) fault('footer-cookie', `it is ${JSON.stringify(cookie)}`)
+  const sum = checksum(footer, at.checksum)
+  if (number(at.checksum) !== sum) fault('footer-checksum', `${hex(number(at.checksum))} is not ${hex(sum)}`)
+  if (cookie !== cookies.footer || number(at.checksum) !== sum) return false
+
+  const set = number(at.features)
+  const isReserved = (set & features.reserved) !== 0
+  if (!isReserved || (set & ~(features.reserved | features.temporary)) !== 0)
+    fault('footer-features', `they are ${hex(set)}`)
+  if (number(at.version) !== formatVersion) fault('footer-version', `it is ${hex(number(at.version))}`)
+
+  const type = number(at.type)
+  if (type !== diskTypes.fixed && type !== diskTypes.dynamic) fault('footer-type', `it is ${type}`)
+  const next = footer.readBigUInt64BE(at.dataOffset)
+  const isInside =
+    next >= sectorBytes && next % BigInt(sectorBytes) === 0n && next + BigInt(headerBytes) <= end
+  const isRight = { [diskTypes.dynamic]: isInside, [diskTypes.fixed]: next === noOffset }[type] ?? true
+  if (!isRight) fault('footer-data-offset', `it is 0x${next.toString(16)}`)
+
+  const made = number(at.timestamp) + epochSeconds
+  if (made > Date.now() / 1000 + clockSlackSeconds) {
+    fault('footer-timestamp', `it is ${new Date(made * 1000).toISOString()}`)
+  }
+  const version = number(at.creatorVersion)
+  if (isXen(footer) && version > creators.xen.version) fault('footer-creator', `it is ${hex(version)}`)
+
+  const [original, size] = [readSize(footer, at.originalSize), readSize(footer, at.currentSize)]
+  if (original !== size) fault('footer-sizes', `they are ${original} and ${size}`)
+  const geometry = number(at.geometry)
+  const { cylinders, heads, sectorsPerTrack } = unpackGeometry(geometry)
+  const found = `it is ${cylinders}/${heads}/${sectorsPerTrack} for ${size} bytes`
+  if (geometry > packGeometry(geometryOf(size))) fault('footer-geometry', found)
+  else if (geometryBytes(unpackGeometry(geometry)) !== size) fault('footer-geometry-exact', found)
+
+  if (isZero(footer.subarray(at.uuid, at.uuid + 16))) fault('footer-uuid', 'it is zero')
+  for (const state of ['saved', 'hidden'] as const) {
+    const value = footer[at[state]] ?? 0
+    if (value > 1) fault(`footer-${state}`, `it is ${value}`)
+  }
+  if (!isZero(footer.subarray(at.reserved))) fault('footer-reserved', 'they are not')
+  return isRight
+}
+
+async function checkDynamic(handle: FileHandle, footer: Buffer, end: number, fault: Fault): Promise<void> {
+  const at = headerFields
+  const headerPlace = readSize(footer, footerFields.dataOffset)
+  const header = await readAt(handle, headerPlace, headerBytes)
+  const number = (offset: number) => header.readUInt32BE(offset)
+  const cookie = header.toString('latin1', at.cookie, at.cookie + 8)
+  if (cookie !== cookies.header) fault('header-cookie', `it is ${JSON.stringify(cookie)}`)
+  const sum = checksum(header, at.checksum)
+  if (number(at.checksum) !== sum) fault('header-checksum', `${hex(number(at.checksum))} is not ${hex(sum)}`)
+  if (cookie !== cookies.header || number(at.checksum) !== sum) return
+
+  if (number(at.version) !== formatVersion) fault('header-version', `it is ${hex(number(at.version))}`)
+  const next = header.readBigUInt64BE(at.dataOffset)
+  if (next !== noOffset) fault('header-data-offset', `there is 0x${next.toString(16)}`)
+  if (number(at.reserved) !== 0 || !isZero(header.subarray(at.moreReserved))) {
+    fault('header-reserved', 'they are not')
+  }
+  const parent = [
+    header.subarray(at.parentUuid, at.reserved),
+    header.subarray(at.parentName, at.moreReserved),
+  ]
+  if (!parent.every(isZero)) fault('header-parent', 'they are not')
+
+  const blockSize = number(at.blockBytes)
+  const isPower = blockSize >= sectorBytes && (blockSize & (blockSize - 1)) === 0
+  if (!isPower) fault('header-block-size', `it is ${blockSize}`)
+  const [table, entries] = [readSize(header, at.tableOffset), number(at.tableEntries)]
+  const tableEnd = table + padToSector(entries * 4)
+  const isPlaced = table >= headerPlace + headerBytes && table % sectorBytes === 0 && tableEnd <= end
+  if (!isPlaced) fault('header-table-offset', `it is at ${table} with ${entries} entries`)
+  if (!isPower || !isPlaced) return
+  const needed = Math.ceil(readSize(footer, footerFields.currentSize) / blockSize)
+  if (entries < needed) fault('header-table-entries', `it has ${entries} for ${needed} blocks`)
+
+  const blocks = await readTable(handle, table, entries)
+  const headersEnd = hasBatmap(footer)
+    ? await checkBatmap(handle, { place: tableEnd, end, entries, blocks }, fault)
+    : tableEnd
+  await checkBlocks(handle, blocks, { blockSize, headersEnd, end }, fault)
+}
+
+interface Block {
+  readonly index: number
+  readonly start: number
+}
+
+async function readTable(handle: FileHandle, offset: number, entries: number): Promise<readonly Block[]> {
+  const table = await readAt(handle, offset, entries * 4)
+  const blocks: Block[] = []
+  for (let index = 0; index < entries; index += 1) {
+    const sector = table.readUInt32BE(index * 4)
+    if (sector !== noBlock) blocks.push({ index, start: sector * sectorBytes })
+  }
+  return blocks
+}
+
+interface Room {
+  readonly blockSize: number
+  readonly headersEnd: number
+  readonly end: number
+}
+
+async function checkBlocks(
+  handle: FileHandle,
+  blocks: readonly Block[],
+  room: Room,
+  fault: Fault,
+): Promise<void> {
+  const bitmapSize = padToSector(room.blockSize / sectorBytes / 8)
+  // Bits beyond the last sector of a small block mean nothing.
+  const bits = room.blockSize / sectorBytes
+  let last: Block | undefined
+  for (const block of [...blocks].sort((a, b) => a.start - b.start)) {
+    const { index, start } = block
+    const stop = start + bitmapSize + room.blockSize
+    const found = `block ${index} is at ${start}`
+    if (start < room.headersEnd) fault('block-behind-headers', `${found} and they end at ${room.headersEnd}`)
+    if (stop > room.end) fault('block-inside-file', `${found} and that is at ${room.end}`)
+    else if (start >= room.headersEnd && !isFull(await readAt(handle, start, bitmapSize), bits)) {
+      fault('block-bitmap', `the bitmap of block ${index} has gaps`)
+    }
+    if ((start + bitmapSize) % 4096 !== 0) fault('block-alignment', found)
+    if (last !== undefined && start < last.start + bitmapSize + room.blockSize) {
+      fault('block-overlap', `${found} and block ${last.index} at ${last.start}`)
+    }
+    last = block
+  }
+}
+
+interface BatmapRoom {
+  readonly place: number
+  readonly end: number
+  readonly entries: number
+  readonly blocks: readonly Block[]
+}
+
+/** Returns where the headers end. */
+async function checkBatmap(
+  handle: FileHandle,
+  { place, end, entries, blocks }: BatmapRoom,
+  fault: Fault,
+): Promise<number> {
+  const at = batmapFields
+  if (place + sectorBytes > end) {
+    fault('batmap-offset', 'there is no room for it')
+    return place
+  }
+  const header = await readAt(handle, place, sectorBytes)
+  const cookie = header.toString('latin1', at.cookie, at.cookie + 8)
+  if (cookie !== cookies.batmap) {
+    fault('batmap-cookie', `it is ${JSON.stringify(cookie)}`)
+    return place
+  }
+  const version = header.readUInt32BE(at.version)
+  if (version > batmapVersion) fault('batmap-version', `it is ${hex(version)}`)
+  const offset = readSize(header, at.offset)
+  const bytes = header.readUInt32BE(at.sectors) * sectorBytes
+  if (offset < place + sectorBytes || offset % sectorBytes !== 0 || offset + bytes > end) {
+    fault('batmap-offset', `it is at ${offset} with ${bytes} bytes`)
+    return place + sectorBytes
+  }
+  const map = await readAt(handle, offset, bytes)
+  const sum = checksum(map)
+  const written = header.readUInt32BE(at.checksum)
+  if (written !== sum) fault('batmap-checksum', `${hex(written)} is not ${hex(sum)}`)
+  if (bytes * 8 < entries) fault('batmap-size', `it has ${bytes} bytes for ${entries} entries`)
+  const present = new Set(blocks.map(({ index }) => index))
+  const absent = [...Array(entries).keys()].filter((index) => hasBit(map, index) && !present.has(index))
+  if (absent.length > 0) fault('batmap-bits', `it does so of ${absent.slice(0, 5).join(', ')}`)
+  return offset + bytes
+}
+
+function isXen(footer: Buffer): boolean {
+  return (
+    footer.toString('latin1', footerFields.creatorApplication, footerFields.creatorApplication + 3) === 'tap'
+  )
+}
+
+function hasBatmap(footer: Buffer): boolean {
+  return isXen(footer) && footer.readUInt32BE(footerFields.creatorVersion) >= 0x0001_0002
+}
+
+function isFull(bitmap: Buffer, bits: number): boolean {
+  for (let bit = 0; bit < bits; bit += 1) if (!hasBit(bitmap, bit)) return false
+  return true
+}
+
+function hasBit(bitmap: Buffer, bit: number): boolean {
+  return ((bitmap[bit >> 3] ?? 0) & (0x80 >> (bit & 7))) !== 0
+}
+
+function isZero(bytes: Buffer): boolean {
+  return bytes.every((byte) => byte === 0)
+}
+
+function readSize(bytes: Buffer, offset: number): number {
+  return Number(bytes.readBigUInt64BE(offset))
+}
+
+function hex(value: number): string {
+  return `0x${value.toString(16).padStart(8, '0')}`
+}
+
+async function readAt(handle: FileHandle, position: number, length: number): Promise<Buffer> {
+  const buffer = Buffer.alloc(length)
+  for (let done = 0; done < length; ) {
+    const { bytesRead } = await handle.read(buffer, done, length - done, position + done)
+    if (bytesRead === 0) throw new Error(`the file ends at ${position + done}`)
+    done += bytesRead
+  }
+  return buffer
+}

@@ -1,0 +1,222 @@
+/** The files for XenServer and Hyper-V: VHDs, written here because no tool of today's writes what XenServer's do. */
+
+import { type FileHandle, open } from 'node:fs/promises'
+import { execa } from 'execa'
+import { PipelineError } from '../errors.ts'
+import { uuidFrom } from '../store/digest.ts'
+import { writeWhole } from './partial-file.ts'
+import { type RawDisk, readDataBlocks } from './raw-disk.ts'
+import { checkVhd } from './vhd-check.ts'
+import {
+  bitmapBytes,
+  blockBytes,
+  type Creator,
+  creators,
+  emptyTable,
+  encodeBatmap,
+  encodeFooter,
+  encodeHeader,
+  epochSeconds,
+  geometryBytes,
+  geometryOf,
+  nextBlockOffset,
+  padToSector,
+  type Subformat,
+  sectorBytes,
+  tableOffset,
+} from './vhd-format.ts'
+
+export interface VhdOptions {
+  /** The disk's UUID follows from it: the same for the same content. */
+  readonly uuidSeed: string
+  /** When the file says it was made: seconds since 1970. Readers refuse one that lies in the future. */
+  readonly timestampSeconds: number
+}
+
+export interface HypervVhdOptions extends VhdOptions {
+  /**
+   * `dynamic` holds only blocks with data. `fixed` is the disk itself with a footer behind it, as Azure wants it; its
+   * zeros take no space here either.
+   *
+   * @default 'dynamic'
+   */
+  readonly subformat?: Subformat
+}
+
+/** Told how much of the disk has been read, from 0 to 1. */
+export type OnProgress = (fraction: number) => void
+
+/**
+ * Writes a dynamic VHD as XenServer's own tools do, which is what makes them able to grow it: theirs is the creator, and
+ * behind the table of blocks there is their map of full blocks.
+ */
+export async function writeXenVhd(
+  disk: RawDisk,
+  file: string,
+  options: VhdOptions,
+  onProgress: OnProgress,
+  signal: AbortSignal,
+): Promise<void> {
+  const plan: VhdPlan = { disk, creator: creators.xen, subformat: 'dynamic', hasBatmap: true }
+  await writeVhd(plan, file, options, onProgress, signal)
+}
+
+/** Writes a VHD for Hyper-V. */
+export async function writeHypervVhd(
+  disk: RawDisk,
+  file: string,
+  options: HypervVhdOptions,
+  onProgress: OnProgress,
+  signal: AbortSignal,
+): Promise<void> {
+  const { subformat = 'dynamic' } = options
+  await writeVhd(
+    { disk, creator: creators.hyperv, subformat, hasBatmap: false },
+    file,
+    options,
+    onProgress,
+    signal,
+  )
+}
+
+/** Reads a VHD back: it must keep the rules of its format, and hold what the disk holds in qemu's eyes, too. */
+export async function verifyVhd(disk: RawDisk, file: string, signal: AbortSignal): Promise<void> {
+  const faults = await checkVhd(file)
+  if (faults.length > 0) throw unsound(file, faults.join('; '))
+  const compared = await execa('qemu-img', ['compare', '-f', 'raw', '-F', 'vpc', disk.path, file], {
+    cancelSignal: signal,
+    timeout: 3_600_000,
+    reject: false,
+  })
+  signal.throwIfAborted()
+  if (compared.failed) throw unsound(file, compared.stderr || compared.stdout || compared.shortMessage || '')
+}
+
+/** What sets one kind of VHD apart from another. */
+interface VhdPlan {
+  readonly disk: RawDisk
+  readonly creator: Creator
+  readonly subformat: Subformat
+  readonly hasBatmap: boolean
+}
+
+async function writeVhd(
+  plan: VhdPlan,
+  file: string,
+  { uuidSeed, timestampSeconds }: VhdOptions,
+  onProgress: OnProgress,
+  signal: AbortSignal,
+): Promise<void> {
+  const { disk, creator, subformat } = plan
+  requireExactSize(disk.sizeBytes, file)
+  requirePast(timestampSeconds, file)
+  const footer = encodeFooter({
+    subformat,
+    creator,
+    sizeBytes: disk.sizeBytes,
+    // A date before 2000 has no number here.
+    timestampSeconds: Math.max(0, timestampSeconds - epochSeconds),
+    uuid: uuidFrom(`vhd ${creator.application} ${subformat} ${uuidSeed}`),
+  })
+  await writeWhole(file, signal, async (partial) => {
+    const target = await open(partial, 'w')
+    try {
+      const write = subformat === 'fixed' ? writeFixed : writeDynamic
+      await write(plan, target, footer, (index) => {
+        signal.throwIfAborted()
+        onProgress(((index + 1) * blockBytes) / disk.sizeBytes)
+      })
+    } finally {
+      await target.close()
+    }
+  })
+  onProgress(1)
+}
+
+/** The blocks one behind the other, and only then what is in front of them and leads to them. */
+async function writeDynamic(
+  { disk, hasBatmap }: VhdPlan,
+  target: FileHandle,
+  footer: Buffer,
+  onBlock: (index: number) => void,
+): Promise<void> {
+  const entries = disk.sizeBytes / blockBytes
+  const table = emptyTable(entries)
+  const map = Buffer.alloc(padToSector(Math.ceil(entries / 8)))
+  const batmapOffset = tableOffset + table.length
+  const allSectors = Buffer.alloc(bitmapBytes, 0xff)
+  let end = batmapOffset + (hasBatmap ? sectorBytes + map.length : 0)
+  for await (const { index, data } of readDataBlocks(disk, blockBytes)) {
+    const offset = nextBlockOffset(end)
+    await writeFully(target, [allSectors, data], offset)
+    table.writeUInt32BE(offset / sectorBytes, index * 4)
+    map[index >> 3] = (map[index >> 3] ?? 0) | (0x80 >> (index & 7))
+    end = offset + bitmapBytes + blockBytes
+    onBlock(index)
+  }
+  await writeFully(target, [footer], end)
+  const front = [footer, encodeHeader(entries), table]
+  if (hasBatmap) front.push(encodeBatmap(map, batmapOffset))
+  await writeFully(target, front, 0)
+}
+
+async function writeFixed(
+  { disk }: VhdPlan,
+  target: FileHandle,
+  footer: Buffer,
+  onBlock: (index: number) => void,
+): Promise<void> {
+  for await (const { index, data } of readDataBlocks(disk, blockBytes)) {
+    await writeFully(target, [data], index * blockBytes)
+    onBlock(index)
+  }
+  await writeFully(target, [footer], disk.sizeBytes)
+}
+
+async function writeFully(target: FileHandle, buffers: readonly Buffer[], position: number): Promise<void> {
+  let place = position
+  const { bytesWritten } = await target.writev([...buffers], place)
+  let done = bytesWritten
+  // A disk that is about to be full takes a part, and only then says so.
+  for (const buffer of buffers) {
+    while (done < buffer.length) {
+      const written = await target.write(buffer, done, buffer.length - done, place + done)
+      done += written.bytesWritten
+    }
+    done -= buffer.length
+    place += buffer.length
+  }
+}
+
+/** A size that the geometry or the blocks can't express is one that some reader rounds. */
+function requireExactSize(sizeBytes: number, file: string): void {
+  const expressed = geometryBytes(geometryOf(sizeBytes))
+  if (expressed === sizeBytes && sizeBytes % blockBytes === 0) return
+  const reason =
+    expressed === sizeBytes
+      ? 'is not made of whole blocks of 2 MiB'
+      : `would be ${expressed} bytes to a hypervisor that counts in cylinders`
+  throw new PipelineError({
+    code: 'export-failed',
+    message: `the image ${file} could not be made: as a VHD, the disk of ${sizeBytes} bytes ${reason}`,
+    hint: 'give the disk a size that is a multiple of 126 MiB, between 252 and 32130 MiB.',
+  })
+}
+
+function requirePast(timestampSeconds: number, file: string): void {
+  if (timestampSeconds <= Date.now() / 1000) return
+  const date = new Date(timestampSeconds * 1000).toISOString()
+  throw new PipelineError({
+    code: 'export-failed',
+    message: `the image ${file} could not be made: its date, ${date}, lies in the future, and XenServer refuses such a VHD`,
+    hint: 'give the pipeline a date of today or before, or set the clock of this host right.',
+  })
+}
+
+function unsound(file: string, reason: string): PipelineError {
+  return new PipelineError({
+    code: 'export-failed',
+    message: `the VHD ${file} is not what it should be: ${reason.trim()}`,
+    hint: 'this should not happen: please report it with these words; the layers are kept.',
+  })
+}
