@@ -3,9 +3,9 @@
 import { cp, lstat, mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { ResolvedStage } from '../config/resolved.ts'
+import { canonicalJson, type Json, listTree, sha256 } from '../digest.ts'
 import { exitCodes, PipelineError } from '../errors.ts'
 import type { PlannedStage } from '../plan/plan.ts'
-import { canonicalJson, type Json, listTree, sha256 } from '../store/digest.ts'
 import type { Store } from '../store/store.ts'
 
 /**

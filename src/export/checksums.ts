@@ -2,7 +2,8 @@
 
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { writeDurably } from '../store/store.ts'
+
+import { writeDurably } from '../host/files.ts'
 
 /** Adds a file's sums to those of its folder, and drops lines of files that are not there any more. */
 export async function writeChecksums(

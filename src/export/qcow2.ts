@@ -3,8 +3,8 @@
 import { rename, rm, stat } from 'node:fs/promises'
 import { execa } from 'execa'
 import type { ResolvedImage } from '../config/resolved.ts'
+import { hashFile } from '../digest.ts'
 import { PipelineError } from '../errors.ts'
-import { hashFile } from '../store/digest.ts'
 
 export interface ExportedFile {
   readonly sizeBytes: number

@@ -2,8 +2,8 @@
 
 import { type FileHandle, open } from 'node:fs/promises'
 import { execa } from 'execa'
+import { uuidFrom } from '../digest.ts'
 import { PipelineError } from '../errors.ts'
-import { uuidFrom } from '../store/digest.ts'
 import { writeWhole } from './partial-file.ts'
 import { type RawDisk, readDataBlocks } from './raw-disk.ts'
 import { checkVhd } from './vhd-check.ts'

@@ -3,7 +3,7 @@
  * with a table behind each 512 of them, directory, footer, end of stream. Numbers are little-endian.
  */
 
-import { sha256 } from '../store/digest.ts'
+import { sha256 } from '../digest.ts'
 
 export const sectorBytes = 512
 /** A grain is what is compressed on its own. */

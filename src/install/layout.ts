@@ -1,7 +1,7 @@
 /** Where each partition lies on an MBR disk. */
 
 import type { Disk, Partition } from '../config/image.ts'
-import { uuidFrom } from '../store/digest.ts'
+import { uuidFrom } from '../digest.ts'
 
 export const sectorBytes = 512
 

@@ -2,11 +2,11 @@
 
 import { readFile } from 'node:fs/promises'
 import type { ResolvedImage, ResolvedStage } from '../config/resolved.ts'
+import { canonicalJson, type Json, listTree, sha256 } from '../digest.ts'
 import { exitCodes, PipelineError } from '../errors.ts'
 import { basePackages } from '../install/base.ts'
 import { bootstrapScripts } from '../install/bootstrap.ts'
 import { type Layout, placePartitions } from '../install/layout.ts'
-import { canonicalJson, type Json, listTree, sha256 } from '../store/digest.ts'
 import type { Layer, Store } from '../store/store.ts'
 
 /** Raised when a change of the engine makes earlier layers wrong. */
@@ -58,14 +58,22 @@ export async function planImage(
   const baseKey = keyOf(baseParts)
   // Layers of another variant say nothing about why this one's have to be made.
   const known = layers.filter((layer) => isOfVariant(layer, baseParts, layers))
-  const base = planLayer('base', baseKey, baseParts, null, known, !options.ignoreStore)
+  const base = planLayer(
+    'base',
+    baseKey,
+    baseParts,
+    null,
+    known,
+    options.ignoreStore ? 'asked for' : undefined,
+  )
   const stages: PlannedStage[] = []
   let parent: PlannedLayer = base
   for (const stage of chooseStages(image, options)) {
     const parts = await partsOfStage(stage, image, parent.key)
     // A layer is only of use on top of all those below it.
-    const mayUse = parent.cached !== undefined && stage.name !== options.from
-    const planned = planLayer(stage.name, keyOf(parts), parts, parent.key, known, mayUse)
+    const below = parent.cached === undefined ? 'a layer below has to be made' : undefined
+    const obstacle = stage.name === options.from ? 'asked for' : below
+    const planned = planLayer(stage.name, keyOf(parts), parts, parent.key, known, obstacle)
     stages.push({ ...planned, stage })
     parent = planned
   }
@@ -132,13 +140,16 @@ function planLayer(
   parts: Readonly<Record<string, Json>>,
   parent: string | null,
   layers: readonly Layer[],
-  mayUse: boolean,
+  obstacle: string | undefined,
 ): PlannedLayer {
   const same = layers.find((layer) => layer.key === key)
   const planned = { name, key, parts, parent }
-  if (same !== undefined && mayUse) return { ...planned, cached: same, reason: undefined, closest: undefined }
+  if (same !== undefined && obstacle === undefined) {
+    return { ...planned, cached: same, reason: undefined, closest: undefined }
+  }
   const closest = same ?? findClosest(name, parts, layers)
-  return { ...planned, cached: undefined, reason: explainMiss(parts, closest), closest }
+  const reason = same === undefined ? explainMiss(parts, closest) : obstacle
+  return { ...planned, cached: undefined, reason, closest }
 }
 
 /** The newest layer of that name which has most in common. */
@@ -156,10 +167,8 @@ function findClosest(
 
 function explainMiss(parts: Readonly<Record<string, Json>>, closest: Layer | undefined): string {
   if (closest === undefined) return 'never built'
-  const changed = changedParts(closest.parts, parts)
-  const own = changed.filter((part) => part !== 'parent')
-  if (own.length > 0) return `${own.join(', ')} changed`
-  return changed.length > 0 ? 'a layer below changed' : 'to be made again, as asked or with a layer below'
+  const own = changedParts(closest.parts, parts).filter((part) => part !== 'parent')
+  return own.length > 0 ? `${own.join(', ')} changed` : 'a layer below changed'
 }
 
 /** Whether a layer stands on a base of the same suite and architecture. */

@@ -3,7 +3,7 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { createTwoFilesPatch } from 'diff'
-import { canonicalJson, type Json } from '../store/digest.ts'
+import { canonicalJson, type Json } from '../digest.ts'
 import type { Store } from '../store/store.ts'
 import { changedParts, type PlannedLayer, type PlannedStage } from './plan.ts'
 

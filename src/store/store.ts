@@ -1,9 +1,10 @@
 /** The store: every layer that a build has sealed, as `<key>.qcow2` with `<key>.json` beside it. */
 
-import { mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises'
+import { mkdir, readdir, readFile, rm, stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
+import { type Json, sha256, sha256File } from '../digest.ts'
+import { flush, writeDurably } from '../host/files.ts'
 import type { PackageChange, StageArtifact } from '../report/report.ts'
-import { type Json, sha256, sha256File } from './digest.ts'
 
 /** The disk as one stage (or the installer) left it, and how that came to be. */
 export interface Layer {
@@ -111,28 +112,5 @@ export function openStore(folder: string): Store {
       await Promise.all(garbage.map((name) => rm(join(folder, name), { force: true })))
       return garbage
     },
-  }
-}
-
-/** Writes a file so that a reader, or a reboot, sees all of it or nothing. */
-export async function writeDurably(path: string, content: string | Uint8Array): Promise<void> {
-  const temporary = `${path}.tmp`
-  const file = await open(temporary, 'w')
-  try {
-    await file.writeFile(content)
-    await file.sync()
-  } finally {
-    await file.close()
-  }
-  await rename(temporary, path)
-  await flush(join(path, '..'))
-}
-
-async function flush(path: string): Promise<void> {
-  const file = await open(path, 'r')
-  try {
-    await file.sync()
-  } finally {
-    await file.close()
   }
 }

@@ -1,8 +1,8 @@
 import { execFileSync, spawnSync } from 'node:child_process'
 import { readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
+import { hashFile } from '../../src/digest.ts'
 import { writeChecksums } from '../../src/export/checksums.ts'
-import { hashFile } from '../../src/store/digest.ts'
 import { useFolder } from '../support/folder.ts'
 
 const path = useFolder()

@@ -16,8 +16,9 @@ import { type AddressInfo, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { afterAll, describe, expect, it } from 'vitest'
+import { afterAll, describe, expect, it, vi } from 'vitest'
 import { neededBytes } from '../../src/build/preflight.ts'
+import { main } from '../../src/cli/main.ts'
 import { takeLock } from '../../src/host/lock.ts'
 import { findProgram, findTools, hostTools } from '../../src/host/tools.ts'
 
@@ -58,7 +59,29 @@ function place() {
     start(process.execPath, [program, ...words], { cwd: folder, ...options })
   const run = (...words: string[]) => begin(words).ended
   const build = (...words: string[]) => run('build', '--pipeline', tiny, ...words)
-  return { path, begin, run, build, snapshot: () => snapshotOf(folder) }
+  return { path, begin, run, build, call: callFrom(folder), snapshot: () => snapshotOf(folder) }
+}
+
+/** The same without a process of its own, which costs a second: for tests that run one after the other. */
+function callFrom(folder: string) {
+  return async (...words: string[]): Promise<Ended> => {
+    const text = { stdout: '', stderr: '' }
+    const before = process.cwd()
+    const spies = (['stdout', 'stderr'] as const).map((to) =>
+      vi.spyOn(process[to], 'write').mockImplementation((chunk) => {
+        text[to] += chunk.toString()
+        return true
+      }),
+    )
+    process.chdir(folder)
+    try {
+      const exitCode = await main(words)
+      return { exitCode, ...text }
+    } finally {
+      process.chdir(before)
+      for (const spy of spies) spy.mockRestore()
+    }
+  }
 }
 
 /** Everything below a folder, with sizes and dates: what has to stay as it is. */
@@ -76,40 +99,56 @@ const pages = [...verbs.filter((verb) => verb !== 'store'), 'store ls', 'store v
 
 describe.concurrent('help', () => {
   it('lists the verbs and the exit codes, and is no mistake', async () => {
-    const { run } = place()
-    const { exitCode, stdout, stderr } = await run('--help')
+    const { exitCode, stdout, stderr } = await place().run('--help')
     expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: '' })
     for (const verb of verbs) expect(stdout).toMatch(new RegExp(`^ {2}${verb}\\b`, 'm'))
     expect(stdout).toMatch(/0 done, 1 build failed, 2 bad configuration or usage, 3 host not fit/)
   })
 
-  it.each(pages)('of %s says what it does and describes every option', async (verb) => {
-    const { run } = place()
-    const { exitCode, stdout, stderr } = await run(...verb.split(' '), '--help')
+  it('is what one gets without a verb, on stderr', async () => {
+    const { exitCode, stdout, stderr } = await place().run()
+    expect({ exitCode, stdout }).toEqual({ exitCode: 2, stdout: '' })
+    expect(stderr).toContain('Usage: systemvm-image')
+  })
+})
+
+describe('help of a verb', () => {
+  it.each(pages)('%s: says what it does and describes every option', async (verb) => {
+    const { exitCode, stdout, stderr } = await place().call(...verb.split(' '), '--help')
     expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: '' })
     expect(stdout).toMatch(new RegExp(`^Usage: systemvm-image ${verb} \\[options\\].*\\n\\n\\S`))
     const options = stdout.split('\n').filter((line) => /^ {2}-/.test(line))
     expect(options.length).toBeGreaterThan(1)
     for (const option of options) expect(option).toMatch(/^ {2}-\S+(, --\S+)?( <[^>]+>)? +\S/)
   })
-
-  it('is what one gets without a verb, on stderr', async () => {
-    const { run } = place()
-    const { exitCode, stdout, stderr } = await run()
-    expect({ exitCode, stdout }).toEqual({ exitCode: 2, stdout: '' })
-    expect(stderr).toContain('Usage: systemvm-image')
-  })
 })
 
-describe.concurrent('a mistake is exit status 2, says what is wrong, and writes nothing', () => {
-  const files = {
-    'package.json': '{"type": "module"}',
-    'no-yaml.yaml': 'a: [1\n',
-    'no-pipeline.ts': 'export const x = 1\n',
-    'throws.ts': "throw new Error('by intent')\n",
-    'no-typescript.ts': 'export default {{{\n',
-  }
+/** Files for mistakes to be made with. */
+const bad = {
+  'package.json': '{"type": "module"}',
+  'no-yaml.yaml': 'a: [1\n',
+  'no-pipeline.ts': 'export const x = 1\n',
+  'throws.ts': "throw new Error('by intent')\n",
+  'no-typescript.ts': 'export default {{{\n',
+}
 
+/** Makes a mistake and expects to be told. */
+async function expectRefusal(
+  how: 'run' | 'call',
+  words: readonly string[],
+  said: readonly string[],
+): Promise<void> {
+  const made = place()
+  for (const [name, content] of Object.entries(bad)) writeFileSync(made.path(name), content)
+  const before = made.snapshot()
+  const { exitCode, stdout, stderr } = await made[how](...words)
+  expect({ exitCode, stdout }).toEqual({ exitCode: 2, stdout: '' })
+  for (const text of said) expect(stderr).toContain(text)
+  expect(stderr).not.toMatch(/^\s+at /m)
+  expect(made.snapshot()).toEqual(before)
+}
+
+describe.concurrent('a mistake is exit status 2, says what is wrong, and writes nothing', () => {
   it.each([
     ['an unknown verb', ['biuld'], ["unknown command 'biuld'", 'Did you mean build?']],
     [
@@ -117,6 +156,36 @@ describe.concurrent('a mistake is exit status 2, says what is wrong, and writes 
       ['build', '--accellerator', 'kvm'],
       ["unknown option '--accellerator'", 'Did you mean --accelerator?'],
     ],
+    [
+      'a bad value',
+      ['build', '--set', 'disk.sizeMiB=5000'],
+      [
+        'disk.sizeMiB: must be a multiple of 126 MiB',
+        'found 5000 (--set disk.sizeMiB)',
+        'nothing was touched',
+      ],
+    ],
+    ['a missing pipeline', ['plan', '--pipeline', 'none.ts'], ['there is no pipeline file', 'none.ts']],
+    [
+      'a module that is no pipeline',
+      ['plan', '--pipeline', 'no-pipeline.ts'],
+      ['no-pipeline.ts has no pipeline as its default export'],
+    ],
+    [
+      'a pipeline that throws',
+      ['plan', '--pipeline', 'throws.ts'],
+      ['throws.ts could not be loaded: by intent'],
+    ],
+    [
+      'a pipeline that is no TypeScript',
+      ['plan', '--pipeline', 'no-typescript.ts'],
+      ['no-typescript.ts could not be loaded'],
+    ],
+  ])('%s', (_case, words, said) => expectRefusal('run', words, said))
+})
+
+describe('so is', () => {
+  it.each([
     ['an unknown accelerator', ['build', '--accelerator', 'xen'], ['kvm, tcg']],
     ['a word too much', ['build', 'bookworm'], ['too many arguments']],
     [
@@ -135,15 +204,6 @@ describe.concurrent('a mistake is exit status 2, says what is wrong, and writes 
       ['stages.apt_upgrade.backport: is not known here, found true'],
     ],
     [
-      'a bad value',
-      ['build', '--set', 'disk.sizeMiB=5000'],
-      [
-        'disk.sizeMiB: must be a multiple of 126 MiB',
-        'found 5000 (--set disk.sizeMiB)',
-        'nothing was touched',
-      ],
-    ],
-    [
       'an assignment that is none',
       ['plan', '--set', 'hostname'],
       ['--set wants path=value, found "hostname"'],
@@ -158,32 +218,7 @@ describe.concurrent('a mistake is exit status 2, says what is wrong, and writes 
       ['plan', '--config', 'no-yaml.yaml'],
       ['no-yaml.yaml is not valid YAML'],
     ],
-    ['a missing pipeline', ['plan', '--pipeline', 'none.ts'], ['there is no pipeline file', 'none.ts']],
-    [
-      'a module that is no pipeline',
-      ['plan', '--pipeline', 'no-pipeline.ts'],
-      ['no-pipeline.ts has no pipeline as its default export'],
-    ],
-    [
-      'a pipeline that throws',
-      ['plan', '--pipeline', 'throws.ts'],
-      ['throws.ts could not be loaded: by intent'],
-    ],
-    [
-      'a pipeline that is no TypeScript',
-      ['plan', '--pipeline', 'no-typescript.ts'],
-      ['no-typescript.ts could not be loaded'],
-    ],
-  ])('%s', async (_case, words, said) => {
-    const { path, run, snapshot } = place()
-    for (const [name, content] of Object.entries(files)) writeFileSync(path(name), content)
-    const before = snapshot()
-    const { exitCode, stdout, stderr } = await run(...words)
-    expect({ exitCode, stdout }).toEqual({ exitCode: 2, stdout: '' })
-    for (const text of said) expect(stderr).toContain(text)
-    expect(stderr).not.toMatch(/^\s+at /m)
-    expect(snapshot()).toEqual(before)
-  })
+  ])('%s', (_case, words, said) => expectRefusal('call', words, said))
 })
 
 describe.concurrent('plan', () => {
@@ -222,11 +257,13 @@ describe.concurrent('plan', () => {
     ])
     for (const { key } of image?.layers ?? []) expect(key).toMatch(/^[0-9a-f]{64}$/)
   })
+})
 
+describe('a plan', () => {
   it('shows every variant for --all, and the ones that were asked for', async () => {
-    const { run } = place()
+    const { call } = place()
     const variantsOf = async (...words: string[]) =>
-      (JSON.parse((await run('plan', '--json', ...words)).stdout) as { variant: string }[]).map(
+      (JSON.parse((await call('plan', '--json', ...words)).stdout) as { variant: string }[]).map(
         ({ variant }) => variant,
       )
     expect(await variantsOf('--all')).toEqual(['trixie-x86_64', 'bookworm-x86_64'])
@@ -234,10 +271,10 @@ describe.concurrent('plan', () => {
   })
 
   it('takes values from files and --set', async () => {
-    const { path, run } = place()
+    const { path, call } = place()
     writeFileSync(path('values.yaml'), 'stages:\n  greet: {greeting: from a file}\n')
     const keyOf = async (...words: string[]) => {
-      const { stdout } = await run('plan', '--pipeline', tiny, '--json', ...words)
+      const { stdout } = await call('plan', '--pipeline', tiny, '--json', ...words)
       const [image] = JSON.parse(stdout) as { layers: { name: string; key: string }[] }[]
       return image?.layers.map(({ key }) => key)
     }
@@ -252,7 +289,7 @@ describe.concurrent('plan', () => {
   })
 })
 
-describe.concurrent('clean', () => {
+describe('clean', () => {
   /** A place where builds have been. */
   const used = () => {
     const made = place()
@@ -267,8 +304,8 @@ describe.concurrent('clean', () => {
   }
 
   it('keeps images and downloads, and names what it removes', async () => {
-    const { path, run, left } = used()
-    const { exitCode, stdout } = await run('clean')
+    const { path, call, left } = used()
+    const { exitCode, stdout } = await call('clean')
     expect(exitCode).toBe(0)
     expect(stdout.trimEnd().split('\n')).toEqual(
       ['store', 'runs', 'report.json'].map((name) => path('out', name)),
@@ -277,31 +314,31 @@ describe.concurrent('clean', () => {
   })
 
   it('with --all leaves only what is not ours', async () => {
-    const { run, left } = used()
-    expect((await run('clean', '--all')).exitCode).toBe(0)
+    const { call, left } = used()
+    expect((await call('clean', '--all')).exitCode).toBe(0)
     expect(left()).toEqual(['README.md'])
   })
 
   it('with --dry-run names it and removes nothing', async () => {
-    const { path, run, snapshot } = used()
+    const { path, call, snapshot } = used()
     const before = snapshot()
-    const { stdout } = await run('clean', '--dry-run')
+    const { stdout } = await call('clean', '--dry-run')
     expect(stdout).toContain(path('out', 'store'))
     expect(snapshot()).toEqual(before)
   })
 
   it('of nothing makes nothing', async () => {
-    const { path, run } = place()
-    const { exitCode, stdout, stderr } = await run('clean', '--out', 'none')
+    const { path, call } = place()
+    const { exitCode, stdout, stderr } = await call('clean', '--out', 'none')
     expect({ exitCode, stdout }).toEqual({ exitCode: 0, stdout: '' })
     expect(stderr).toContain(`nothing to remove in ${path('none')}`)
     expect(existsSync(path('none'))).toBe(false)
   })
 
   it('is refused while a build runs', async () => {
-    const { path, run } = used()
+    const { path, call } = used()
     const lock = await takeLock(path('out'), 'a-build')
-    const { exitCode, stderr } = await run('clean')
+    const { exitCode, stderr } = await call('clean')
     await lock.release()
     expect(exitCode).toBe(3)
     expect(stderr).toContain(`process ${process.pid}, run a-build`)

@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process'
 import { chmodSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
-import { canonicalJson, hashFile, listTree, sha256, sha256File, uuidFrom } from '../../src/store/digest.ts'
+import { canonicalJson, hashFile, listTree, sha256, sha256File, uuidFrom } from '../../src/digest.ts'
 import { useFolder } from '../support/folder.ts'
 
 const path = useFolder()

@@ -1,7 +1,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
+import { lookAhead, readEstimates } from '../../src/plan/estimates.ts'
 import { type Plan, planImage } from '../../src/plan/plan.ts'
-import { lookAhead, readEstimates } from '../../src/report/estimates.ts'
 import { type Layer, openStore } from '../../src/store/store.ts'
 import { useFolder } from '../support/folder.ts'
 import { sampleImage } from '../support/pipelines.ts'

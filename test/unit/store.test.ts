@@ -9,8 +9,9 @@ import {
   writeFileSync,
 } from 'node:fs'
 import { describe, expect, it } from 'vitest'
-import { sha256 } from '../../src/store/digest.ts'
-import { type Layer, openStore, type Store, writeDurably } from '../../src/store/store.ts'
+import { sha256 } from '../../src/digest.ts'
+import { writeDurably } from '../../src/host/files.ts'
+import { type Layer, openStore, type Store } from '../../src/store/store.ts'
 import { useFolder } from '../support/folder.ts'
 import { describeWith } from '../support/tools.ts'
 

@@ -2,10 +2,10 @@
 
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { Plan } from '../plan/plan.ts'
+import type { Ahead } from '../report/events.ts'
+import type { Report } from '../report/report.ts'
 import type { Layer } from '../store/store.ts'
-import type { Ahead } from './events.ts'
-import type { Report } from './report.ts'
+import type { Plan } from './plan.ts'
 
 export interface Estimates {
   /** Seconds of a stage or a part by its name, where something is known. */

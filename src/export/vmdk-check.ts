@@ -1,0 +1,294 @@
+/** Whether a file is a streamOptimized VMDK to the last byte: every marker walked, every grain unpacked. */
+
+import { type FileHandle, open } from 'node:fs/promises'
+import { type InputType, inflate, type ZlibOptions } from 'node:zlib'
+import {
+  cylindersOf,
+  descriptorSectors,
+  directoryAtEnd,
+  directoryLength,
+  encodeEntries,
+  encodeHeader,
+  geometry,
+  grainBytes,
+  grainMarkerBytes,
+  grainSectors,
+  type HeaderField,
+  headerFields,
+  markers,
+  overheadSectors,
+  readHeaderField,
+  sectorBytes,
+  tableEntries,
+  toSectors,
+} from './vmdk-format.ts'
+
+/** What a VMDK has to keep. */
+export type VmdkRule =
+  | `header-${HeaderField}`
+  | 'header-rest'
+  | 'descriptor-text'
+  | 'descriptor-type'
+  | 'descriptor-content-id'
+  | 'descriptor-extent'
+  | 'descriptor-adapter'
+  | 'descriptor-geometry'
+  | 'descriptor-hardware'
+  | 'whole-sectors'
+  | 'not-truncated'
+  | 'marker-kind'
+  | 'marker-order'
+  | 'marker-rest'
+  | 'grain-place'
+  | 'grain-order'
+  | 'grain-size'
+  | 'grain-padding'
+  | 'grain-data'
+  | 'table-missing'
+  | 'table-entries'
+  | 'directory-entries'
+  | 'footer-header'
+  | 'end-of-stream'
+
+/** A rule that a file breaks, the first one found. */
+export class VmdkFault extends Error {
+  readonly rule: VmdkRule
+
+  constructor(rule: VmdkRule, message: string) {
+    super(`${rule}: ${message}`)
+    this.name = 'VmdkFault'
+    this.rule = rule
+  }
+}
+
+/** Where in a file a VMDK stands; an OVA has one inside. */
+export interface FilePart {
+  readonly offset: number
+  readonly length: number
+}
+
+export interface VmdkFacts {
+  readonly capacityBytes: number
+  readonly grains: number
+}
+
+/**
+ * Reads a VMDK from end to end.
+ *
+ * @throws VmdkFault for the first rule that it breaks
+ */
+export async function checkVmdk(path: string, part?: FilePart): Promise<VmdkFacts> {
+  const file = await open(path, 'r')
+  try {
+    const whole = part ?? { offset: 0, length: (await file.stat()).size }
+    require(whole.length % sectorBytes === 0, 'whole-sectors', `${whole.length} bytes`)
+    return await walk(readSectors(file, whole))
+  } finally {
+    await file.close()
+  }
+}
+
+interface SectorReader {
+  /** The sector that is read next. */
+  readonly position: () => number
+  readonly isAtEnd: () => boolean
+  readonly take: (sectors: number) => Promise<Buffer>
+}
+
+function readSectors(file: FileHandle, { offset, length }: FilePart): SectorReader {
+  let window = Buffer.alloc(0)
+  let used = 0
+  let fetched = 0
+  return {
+    position: () => (fetched - window.length + used) / sectorBytes,
+    isAtEnd: () => fetched - window.length + used === length,
+    take: async (sectors) => {
+      const bytes = sectors * sectorBytes
+      if (window.length - used < bytes) {
+        const more = Buffer.alloc(Math.min(Math.max(bytes, 1 << 20), length - fetched))
+        const { bytesRead } = await file.read(more, 0, more.length, offset + fetched)
+        window = Buffer.concat([window.subarray(used), more.subarray(0, bytesRead)])
+        used = 0
+        fetched += bytesRead
+      }
+      const found = window.length - used
+      require(found >= bytes, 'not-truncated', `${bytes} bytes are wanted where ${found} are left`)
+      used += bytes
+      return window.subarray(used - bytes, used)
+    },
+  }
+}
+
+async function walk(reader: SectorReader): Promise<VmdkFacts> {
+  const header = Buffer.from(await reader.take(1))
+  const capacity = checkHeader(header)
+  checkDescriptor(await reader.take(descriptorSectors), capacity)
+  require(isZero(
+    await reader.take(overheadSectors - 1 - descriptorSectors),
+  ), 'header-overhead', 'is not empty')
+
+  const directory = new Uint32Array(directoryLength(capacity))
+  const unpacking: Promise<void>[] = []
+  let table = { index: -1, entries: new Uint32Array(tableEntries) }
+  let grains = 0
+  let lastGrain = -1
+  /** Where the directory lies, once it has been seen. */
+  let directorySector: number | undefined
+  let hasFooter = false
+  for (;;) {
+    const sector = reader.position()
+    const marker = Buffer.from(await reader.take(1))
+    const value = marker.readBigUInt64LE(0)
+    const size = marker.readUInt32LE(8)
+    if (size !== 0) {
+      require(directorySector ===
+        undefined, 'marker-order', `a grain in sector ${sector}, behind the directory`)
+      const isPlace = value % BigInt(grainSectors) === 0n && value < BigInt(capacity)
+      require(isPlace, 'grain-place', `the grain in sector ${sector} is for sector ${value} of ${capacity}`)
+      const grain = Number(value) / grainSectors
+      require(grain > lastGrain, 'grain-order', `grain ${grain} comes behind ${lastGrain}`)
+      const isSize = size <= 2 * grainBytes
+      require(isSize, 'grain-size', `grain ${grain} has ${size} bytes for ${grainBytes}`)
+      const index = Math.floor(grain / tableEntries)
+      if (table.index === -1) table = { index, entries: new Uint32Array(tableEntries) }
+      require(table.index === index, 'table-missing', `none before grain ${grain} for those before it`)
+      table.entries[grain % tableEntries] = sector
+      const rest = await reader.take(toSectors(grainMarkerBytes + size) - 1)
+      const stored = Buffer.concat([marker.subarray(grainMarkerBytes), rest])
+      require(isZero(stored.subarray(size)), 'grain-padding', `that of grain ${grain} is not zeros`)
+      unpacking.push(unpackGrain(grain, stored.subarray(0, size)))
+      if (unpacking.length >= unpackedAtOnce) await unpacking.shift()
+      lastGrain = grain
+      grains += 1
+      continue
+    }
+    const kind = marker.readUInt32LE(12)
+    require(isZero(marker.subarray(16)), 'marker-rest', `that of the marker in sector ${sector} is not zeros`)
+    if (kind === markers.grainTable) {
+      require(directorySector ===
+        undefined, 'marker-order', `a table in sector ${sector}, behind the directory`)
+      require(table.index !== -1, 'table-entries', `the table in sector ${sector} has no grain before it`)
+      await checkEntries('table-entries', table.entries, value, reader)
+      directory[table.index] = sector + 1
+      table = { index: -1, entries: new Uint32Array(tableEntries) }
+    } else if (kind === markers.grainDirectory) {
+      require(directorySector === undefined, 'marker-order', `a second directory in sector ${sector}`)
+      require(table.index ===
+        -1, 'table-missing', `none for the grains from ${table.index * tableEntries} on`)
+      await checkEntries('directory-entries', directory, value, reader)
+      directorySector = sector + 1
+    } else if (kind === markers.footer) {
+      require(directorySector !== undefined && !hasFooter, 'marker-order', `a footer in sector ${sector}`)
+      const footer = encodeHeader(capacity, BigInt(directorySector as number))
+      const isFooter = value === 1n && footer.equals(await reader.take(1))
+      require(isFooter, 'footer-header', 'it is not the header with the place of the directory')
+      hasFooter = true
+    } else if (kind === markers.endOfStream) {
+      require(hasFooter, 'marker-order', `the stream ends in sector ${sector}, without a footer`)
+      require(value === 0n && reader.isAtEnd(), 'end-of-stream', 'something follows the sector that ends it')
+      break
+    } else {
+      throw new VmdkFault('marker-kind', `${kind} in sector ${sector} is none`)
+    }
+  }
+  await Promise.all(unpacking)
+  return { capacityBytes: capacity * sectorBytes, grains }
+}
+
+/** Returns the capacity in sectors. */
+function checkHeader(header: Buffer): number {
+  for (const [name, { value }] of Object.entries(headerFields)) {
+    const found = readHeaderField(header, name as HeaderField)
+    if (value === undefined || found === value) continue
+    throw new VmdkFault(
+      `header-${name as HeaderField}`,
+      `is 0x${found.toString(16)}, not 0x${value.toString(16)}`,
+    )
+  }
+  const directory = readHeaderField(header, 'directory')
+  require(directory === directoryAtEnd, 'header-directory', `is ${directory}, not at the end`)
+  const capacity = readHeaderField(header, 'capacity')
+  const isCapacity = capacity > 0n && capacity % BigInt(grainSectors) === 0n && capacity < 2n ** 43n
+  require(isCapacity, 'header-capacity', `${capacity} sectors are not a number of whole grains`)
+  require(header.equals(encodeHeader(Number(capacity))), 'header-rest', 'is not zeros')
+  return Number(capacity)
+}
+
+function checkDescriptor(descriptor: Buffer, capacity: number): void {
+  const end = descriptor.indexOf(0)
+  require(end > 0 &&
+    isZero(descriptor.subarray(end)), 'descriptor-text', 'is not one text with zeros behind it')
+  const text = descriptor.toString('utf8', 0, end)
+  const has = (rule: VmdkRule, pattern: RegExp) => {
+    const match = pattern.exec(text)
+    require(match !== null, rule, `nothing in the descriptor is like ${pattern.source}`)
+    return match as RegExpExecArray
+  }
+  has('descriptor-type', /^createType="streamOptimized"$/m)
+  has('descriptor-content-id', /^parentCID=ffffffff$/m)
+  const [, short = ''] = has('descriptor-content-id', /^CID=([0-9a-f]{8})$/m)
+  has('descriptor-content-id', new RegExp(`^ddb\\.longContentID = "[0-9a-f]{24}${short}"$`, 'm'))
+  has('descriptor-extent', new RegExp(`^RW ${capacity} SPARSE "[^"\\n]+"$`, 'm'))
+  has('descriptor-adapter', /^ddb\.adapterType = "lsilogic"$/m)
+  has('descriptor-geometry', new RegExp(`^ddb\\.geometry\\.cylinders = "${cylindersOf(capacity)}"$`, 'm'))
+  has('descriptor-geometry', new RegExp(`^ddb\\.geometry\\.heads = "${geometry.heads}"$`, 'm'))
+  has('descriptor-geometry', new RegExp(`^ddb\\.geometry\\.sectors = "${geometry.sectors}"$`, 'm'))
+  has('descriptor-hardware', /^ddb\.virtualHWVersion = "\d+"$/m)
+}
+
+async function checkEntries(
+  rule: 'table-entries' | 'directory-entries',
+  entries: Uint32Array,
+  sectors: bigint,
+  reader: SectorReader,
+): Promise<void> {
+  const wanted = encodeEntries(entries)
+  const before = reader.position()
+  require(sectors === BigInt(toSectors(wanted.length)), rule, `${sectors} sectors of them from ${before} on`)
+  const found = await reader.take(toSectors(wanted.length))
+  require(found.equals(wanted), rule, `those from sector ${before} on do not name where the data is`)
+}
+
+/** Grains being unpacked at once: enough to keep every core busy while the file is read. */
+const unpackedAtOnce = 16
+
+function unpackGrain(grain: number, stored: Buffer): Promise<void> {
+  const unpacked = inflateWithInfo(stored, {
+    maxOutputLength: grainBytes,
+    chunkSize: grainBytes,
+    info: true,
+  }).then(
+    ({ buffer, engine }) => {
+      const isWhole = buffer.length === grainBytes && engine.bytesWritten === stored.length
+      require(isWhole, 'grain-data', `grain ${grain} unpacks to ${buffer.length} bytes`)
+    },
+    (cause: Error) => {
+      throw new VmdkFault('grain-data', `grain ${grain} cannot be unpacked: ${cause.message}`)
+    },
+  )
+  // Whoever waits for it hears of the fault; nobody does once an earlier one is found.
+  unpacked.catch(() => undefined)
+  return unpacked
+}
+
+interface InflatedInfo {
+  readonly buffer: Buffer
+  readonly engine: { readonly bytesWritten: number }
+}
+
+function inflateWithInfo(data: InputType, options: ZlibOptions): Promise<InflatedInfo> {
+  return new Promise((resolve, reject) => {
+    // With `info` the result is more than the types say.
+    inflate(data, options, (error, result) =>
+      error === null ? resolve(result as unknown as InflatedInfo) : reject(error),
+    )
+  })
+}
+
+function isZero(buffer: Buffer): boolean {
+  return buffer.every((byte) => byte === 0)
+}
+
+function require(condition: boolean, rule: VmdkRule, message: string): void {
+  if (!condition) throw new VmdkFault(rule, message)
+}
