@@ -66,5 +66,5 @@ export default definePipeline({
     zerodisk(),
   ],
 
-  targets: ['kvm'],
+  targets: ['kvm', 'xenserver', 'hyperv', 'vmware', 'raw'],
 })

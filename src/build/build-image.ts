@@ -241,7 +241,7 @@ async function exportTargets(run: Run, layer: Layer): Promise<void> {
   run.images = await exportImages({
     image: plan.image,
     layer,
-    store,
+    layerDisk: store.disk(layer.key),
     outFolder: place.outFolder,
     estimate: estimates.of,
     emit,

@@ -1,5 +1,6 @@
 /** `build`: makes images. */
 
+import { setMaxListeners } from 'node:events'
 import { relative } from 'node:path'
 import { type Command, Option } from 'commander'
 import { buildImage } from '../build/build-image.ts'
@@ -39,6 +40,8 @@ export function buildCommand(
 async function build(options: BuildOptions, terminal: Terminal): Promise<number> {
   const { images, outFolder } = await choosePipeline(options)
   const stopping = new AbortController()
+  // Every program that runs at a time listens to it: exports alone are a dozen.
+  setMaxListeners(0, stopping.signal)
   const stop = () => stopping.abort(interrupted())
   process.once('SIGINT', stop)
   process.once('SIGTERM', stop)

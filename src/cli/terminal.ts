@@ -1,5 +1,6 @@
 /** The terminal as verbs see it: results go out, everything else goes to the side. */
 
+import { stripVTControlCharacters } from 'node:util'
 import picocolors from 'picocolors'
 import type { Colors } from '../report/format.ts'
 
@@ -19,7 +20,8 @@ export function createTerminal({ stdout, stderr, env }: NodeJS.Process): Termina
   const isTerminal = stderr.isTTY === true && env.TERM !== 'dumb'
   const isLive = isTerminal && (env.CI ?? '') === ''
   return {
-    out: (text) => void stdout.write(text),
+    // Colours are decided by stderr; a result that goes into a file or a pipe has none all the same.
+    out: (text) => void stdout.write(stdout.isTTY === true ? text : stripVTControlCharacters(text)),
     error: (text) => void stderr.write(text),
     colors: picocolors.createColors(isTerminal && (env.NO_COLOR ?? '') === ''),
     isLive,

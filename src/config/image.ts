@@ -9,10 +9,10 @@ export type Arch = 'x86_64' | 'aarch64'
 /** The same machine in Debian's words. */
 export type DebianArch = 'amd64' | 'arm64'
 
-/** Hypervisors that an image file can be made for. The other three of CloudStack's join here with their exporters. */
-export const targets = ['kvm'] as const
+/** What an image file can be made for: CloudStack's hypervisors, and `raw` for Oracle VM and everybody else. */
+export const targets = ['kvm', 'xenserver', 'hyperv', 'vmware', 'raw'] as const
 
-/** A hypervisor that an image file is made for. */
+/** One of them. */
 export type Target = (typeof targets)[number]
 
 /** One partition, in disk order. Exactly one has `grow`, and it is the last. */

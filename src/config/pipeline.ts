@@ -3,6 +3,7 @@
 import { z } from 'zod'
 import { targets } from './image.ts'
 import type { StageUse } from './stage.ts'
+import { vmwareFields } from './vmware.ts'
 
 const url = z
   .string()
@@ -122,19 +123,32 @@ export const pipelineFields = z.strictObject({
     .prefault({}),
   /** Hypervisors to make a file for. */
   targets: z.array(z.enum(targets)).min(1, 'must name at least one target'),
-  /** How the qcow2 for KVM is written. */
-  qcow2: z
+  /** Where the images will be served from, without the file name: for CloudStack's registration. */
+  downloadUrl: url.optional(),
+  /** How each target's file is written. */
+  formats: z
     .strictObject({
-      /** `0.10` is read by every QEMU; `1.1` by those since 2013. */
-      compat: z.enum(['0.10', '1.1']).default('1.1'),
-      /** zstd is faster and smaller, and unreadable on hosts with a QEMU before 5.1 or built without it. */
-      compression: z.enum(['zlib', 'zstd']).default('zlib'),
+      kvm: z
+        .strictObject({
+          /** `0.10` is read by every QEMU; `1.1` by those since 2013. */
+          compat: z.enum(['0.10', '1.1']).default('1.1'),
+          /** zstd is faster and smaller, and unreadable on hosts with a QEMU before 5.1 or built without it. */
+          compression: z.enum(['zlib', 'zstd']).default('zlib'),
+        })
+        .prefault({})
+        .refine((value) => !(value.compat === '0.10' && value.compression === 'zstd'), {
+          error: 'zstd needs compat 1.1',
+          path: ['compression'],
+        }),
+      hyperv: z
+        .strictObject({
+          /** `fixed` is what Azure wants: the disk itself with a footer behind it. */
+          subformat: z.enum(['dynamic', 'fixed']).default('dynamic'),
+        })
+        .prefault({}),
+      vmware: vmwareFields.prefault({}),
     })
-    .prefault({})
-    .refine((value) => !(value.compat === '0.10' && value.compression === 'zstd'), {
-      error: 'zstd needs compat 1.1',
-      path: ['compression'],
-    }),
+    .prefault({}),
 })
 
 /** A pipeline as a person writes it. */

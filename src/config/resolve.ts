@@ -7,11 +7,12 @@ import { diskFaults } from './disk-rules.ts'
 import { configurationError, type Fault, formatFound } from './faults.ts'
 import type { Disk, ImageFacts } from './image.ts'
 import { issuesToFaults } from './issues.ts'
-import { isRecord, mergeOver, type Overrides } from './overrides.ts'
+import { isRecord, mergeOver, type Overrides, sourceOf } from './overrides.ts'
 import { type Pipeline, type PipelineFields, pipelineFields } from './pipeline.ts'
 import type { ResolvedImage, ResolvedPipeline, ResolvedStage } from './resolved.ts'
 import { checkScripts } from './scripts.ts'
 import type { StageUse } from './stage.ts'
+import { vmwareFaults } from './vmware.ts'
 
 const debianVersions = { bookworm: 12, trixie: 13 } as const
 const debianArchs = { x86_64: 'amd64', aarch64: 'arm64' } as const
@@ -45,7 +46,7 @@ export async function resolvePipeline(
     for (const variant of parsed.data.variants) {
       images.push(resolveImage(parsed.data, variant, usedStages, epoch, overrides, faults))
     }
-    faults.push(...nameFaults(images))
+    faults.push(...targetFaults(parsed.data, overrides), ...nameFaults(images))
     faults.push(...(await checkScripts(images)))
   } else {
     // Settings can be checked without the image; what depends on both waits for the next run.
@@ -84,7 +85,9 @@ function resolveImage(
     ...facts,
     installer: fields.installer,
     machine: fields.machine,
-    qcow2: fields.qcow2,
+    formats: fields.formats,
+    label: variant.label,
+    downloadUrl: fields.downloadUrl,
     stages,
     fileName: `${fields.name}-${fields.release}${label}-${variant.arch}`,
   }
@@ -182,6 +185,23 @@ function duplicates(uses: readonly StageUse[]): Fault[] {
   const names = uses.map((use) => use.name)
   const twice = names.filter((name, index) => names.indexOf(name) !== index)
   return twice.map((name) => ({ path: 'stages', rule: `stage ${name} stands there twice` }))
+}
+
+/** Rules of targets with the rest of the configuration. */
+function targetFaults(fields: PipelineFields, overrides: readonly Overrides[]): Fault[] {
+  if (!fields.targets.includes('vmware')) return []
+  const { disk, formats, kernelPackage } = fields
+  const faults = vmwareFaults(formats.vmware, disk.partitions, overrides, ['formats', 'vmware'])
+  if (kernelPackage.includes('-cloud-')) {
+    const rule = "lacks the disk controller and the network card of CloudStack's system VMs on VMware"
+    faults.push({
+      path: 'kernelPackage',
+      rule: `${rule}: use linux-image-amd64, or leave vmware out of targets`,
+      found: formatFound(kernelPackage),
+      source: sourceOf(overrides, ['kernelPackage']),
+    })
+  }
+  return faults
 }
 
 function nameFaults(images: readonly ResolvedImage[]): Fault[] {

@@ -23,7 +23,10 @@ export interface ResolvedStage {
 export interface ResolvedImage extends ImageFacts {
   readonly installer: PipelineFields['installer']
   readonly machine: PipelineFields['machine']
-  readonly qcow2: PipelineFields['qcow2']
+  readonly formats: PipelineFields['formats']
+  /** Tells apart images of one architecture. */
+  readonly label: string | undefined
+  readonly downloadUrl: string | undefined
   readonly stages: readonly ResolvedStage[]
   /** File name of an image without `-<target>.<extension>`. */
   readonly fileName: string

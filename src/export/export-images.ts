@@ -1,6 +1,6 @@
-/** Makes an image file for each target, or finds that it is there already. */
+/** Makes a file for every target of an image, side by side, or finds that it is there already. */
 
-import { mkdir, readFile, stat } from 'node:fs/promises'
+import { mkdir, readFile, rm, stat } from 'node:fs/promises'
 import { join, relative } from 'node:path'
 import type { Target } from '../config/image.ts'
 import type { ResolvedImage } from '../config/resolved.ts'
@@ -8,34 +8,48 @@ import { canonicalJson, sha256 } from '../digest.ts'
 import { writeDurably } from '../host/files.ts'
 import type { Emit } from '../report/events.ts'
 import type { ImageResult } from '../report/report.ts'
-import type { Layer, Store } from '../store/store.ts'
-import { writeChecksums } from './checksums.ts'
-import { exportQcow2 } from './qcow2.ts'
+import type { Layer } from '../store/store.ts'
+import { type Checksums, computeChecksums, writeChecksums } from './checksums.ts'
+import { exporters } from './exporters.ts'
+import { writeMetadata } from './metadata.ts'
+import { flattenLayer, type RawDisk } from './raw-disk.ts'
 
 export interface ExportRequest {
   readonly image: ResolvedImage
   readonly layer: Layer
-  readonly store: Store
+  /** qcow2 of the layer. */
+  readonly layerDisk: string
   readonly outFolder: string
   readonly estimate: (name: string) => number | undefined
   readonly emit: Emit
   readonly signal: AbortSignal
 }
 
-const formats = { kvm: { format: 'qcow2', extension: 'qcow2' } } as const satisfies Record<
-  Target,
-  { format: string; extension: string }
->
-
 /** Name of a target's file. */
 export function imageFileName(image: ResolvedImage, target: Target): string {
-  return `${image.fileName}-${target}.${formats[target].extension}`
+  return `${image.fileName}-${exporters[target].suffix(image)}`
 }
 
-/** Exports the final layer for every target of the image. */
+/**
+ * Exports the final layer for every target of the image. What is finished stays when another target fails.
+ * @throws the first failure, when all others have ended
+ */
 export async function exportImages(request: ExportRequest): Promise<readonly ImageResult[]> {
-  const results: ImageResult[] = []
-  for (const target of request.image.targets) results.push(await exportImage(request, target))
+  const { image, layer, outFolder, emit } = request
+  const known = new Map<Target, ImageResult>()
+  for (const target of image.targets) {
+    const record = await readRecord(image, layer, outFolder, target)
+    if (record === undefined) continue
+    known.set(target, record.image)
+    emit({ kind: 'image-finished', image: record.image, cached: true })
+  }
+  const missing = image.targets.filter((target) => !known.has(target))
+  if (missing.length > 0) {
+    const made = await exportMissing(request, missing)
+    for (const result of made) known.set(result.target as Target, result)
+  }
+  const results = image.targets.flatMap((target) => known.get(target) ?? [])
+  if (missing.length > 0) await writeMetadata(join(outFolder, 'images'), image, results)
   return results
 }
 
@@ -45,37 +59,85 @@ export async function areExported(image: ResolvedImage, layer: Layer, outFolder:
   return known.every((record) => record !== undefined)
 }
 
-async function exportImage(request: ExportRequest, target: Target): Promise<ImageResult> {
-  const { image, layer, store, outFolder, emit, signal } = request
-  const { folder, name, file, record } = placeImage(image, outFolder, target)
-  const key = exportKey(image, layer, target)
-  const known = await readRecord(image, layer, outFolder, target)
-  if (known !== undefined) {
-    emit({ kind: 'image-finished', image: known.image, cached: true })
-    return known.image
-  }
+async function exportMissing(
+  request: ExportRequest,
+  targets: readonly Target[],
+): Promise<readonly ImageResult[]> {
+  const { outFolder, layerDisk, emit, estimate, signal } = request
+  const folder = join(outFolder, 'images')
   await mkdir(folder, { recursive: true })
+  const flat = join(folder, '.disk.raw')
+  try {
+    emit({ kind: 'part-started', name: 'flatten', estimateSeconds: estimate('flatten') })
+    const started = performance.now()
+    const disk = await flattenLayer(layerDisk, flat, signal)
+    emit({ kind: 'part-finished', name: 'flatten', seconds: secondsSince(started) })
+    // All targets write to the same lists of sums: one at a time.
+    let lists: Promise<unknown> = Promise.resolve()
+    const list = (file: string, sums: Checksums): Promise<void> => {
+      const written = lists.then(() => writeChecksums(file, sums))
+      lists = written.catch(() => undefined)
+      return written
+    }
+    const outcomes = await Promise.allSettled(
+      targets.map((target) => exportImage(request, disk, target, list)),
+    )
+    const failed = outcomes.find((outcome) => outcome.status === 'rejected')
+    if (failed !== undefined) throw failed.reason
+    return outcomes.flatMap((outcome) => (outcome.status === 'fulfilled' ? [outcome.value] : []))
+  } finally {
+    await rm(flat, { force: true })
+  }
+}
+
+async function exportImage(
+  request: ExportRequest,
+  disk: RawDisk,
+  target: Target,
+  list: (file: string, sums: Checksums) => Promise<void>,
+): Promise<ImageResult> {
+  const { image, layer, outFolder, emit, signal } = request
+  const { file, record } = placeImage(image, outFolder, target)
   const part = `export ${target}`
   const started = performance.now()
   emit({ kind: 'part-started', name: part, estimateSeconds: request.estimate(part) })
-  const progress = (percent: number) =>
-    emit({ kind: 'part-progress', name: part, text: `${Math.round(percent)} %` })
-  const exported = await exportQcow2(store.disk(layer.key), file, image.qcow2, progress, signal)
-  await writeChecksums(folder, name, exported)
-  const seconds = Math.round(performance.now() - started) / 1000
+  let shown = ''
+  const onProgress = (fraction: number) => {
+    const text = `${Math.floor(fraction * 100)} %`
+    if (text !== shown) emit({ kind: 'part-progress', name: part, text })
+    shown = text
+  }
+  await rm(record, { force: true })
+  await exporters[target].write({ disk, image, layer, onProgress, signal }, file)
+  emit({ kind: 'part-progress', name: part, text: 'checksums' })
+  const sums = await computeChecksums(file, signal)
+  await list(file, sums)
+  const { size, blocks } = await stat(file)
+  const seconds = secondsSince(started)
   emit({ kind: 'part-finished', name: part, seconds })
   const result: ImageResult = {
     target,
-    format: formats[target].format,
+    format: exporters[target].format,
     path: relative(outFolder, file),
-    virtualSizeBytes: image.disk.sizeMiB * 1024 * 1024,
-    ...exported,
+    sizeBytes: size,
+    allocatedBytes: blocks * 512,
+    virtualSizeBytes: disk.sizeBytes,
+    ...sums,
     build_time: seconds,
     madeFrom: layer.key,
   }
-  await writeDurably(record, `${JSON.stringify({ key, stamp: await stampOf(file), image: result })}\n`)
+  const entry: ExportRecord = {
+    key: exportKey(image, layer, target),
+    stamp: await stampOf(file),
+    image: result,
+  }
+  await writeDurably(record, `${JSON.stringify(entry)}\n`)
   emit({ kind: 'image-finished', image: result, cached: false })
   return result
+}
+
+function secondsSince(startedMs: number): number {
+  return Math.round(performance.now() - startedMs) / 1000
 }
 
 interface ExportRecord {
@@ -87,11 +149,11 @@ interface ExportRecord {
 function placeImage(image: ResolvedImage, outFolder: string, target: Target) {
   const folder = join(outFolder, 'images')
   const name = imageFileName(image, target)
-  return { folder, name, file: join(folder, name), record: join(folder, `.${name}.json`) }
+  return { file: join(folder, name), record: join(folder, `.${name}.json`) }
 }
 
 function exportKey(image: ResolvedImage, layer: Layer, target: Target): string {
-  return sha256(canonicalJson({ layer: layer.sha256, target, options: image.qcow2 }))
+  return sha256(canonicalJson({ layer: layer.sha256, target, settings: exporters[target].settings(image) }))
 }
 
 /** The record of an earlier export, if it is of this layer and still describes the file. */

@@ -81,7 +81,7 @@ export async function checkVmdk(path: string, part?: FilePart): Promise<VmdkFact
   const file = await open(path, 'r')
   try {
     const whole = part ?? { offset: 0, length: (await file.stat()).size }
-    require(whole.length % sectorBytes === 0, 'whole-sectors', `${whole.length} bytes`)
+    demand(whole.length % sectorBytes === 0, 'whole-sectors', `${whole.length} bytes`)
     return await walk(readSectors(file, whole))
   } finally {
     await file.close()
@@ -112,7 +112,7 @@ function readSectors(file: FileHandle, { offset, length }: FilePart): SectorRead
         fetched += bytesRead
       }
       const found = window.length - used
-      require(found >= bytes, 'not-truncated', `${bytes} bytes are wanted where ${found} are left`)
+      demand(found >= bytes, 'not-truncated', `${bytes} bytes are wanted where ${found} are left`)
       used += bytes
       return window.subarray(used - bytes, used)
     },
@@ -123,9 +123,11 @@ async function walk(reader: SectorReader): Promise<VmdkFacts> {
   const header = Buffer.from(await reader.take(1))
   const capacity = checkHeader(header)
   checkDescriptor(await reader.take(descriptorSectors), capacity)
-  require(isZero(
-    await reader.take(overheadSectors - 1 - descriptorSectors),
-  ), 'header-overhead', 'is not empty')
+  demand(
+    isZero(await reader.take(overheadSectors - 1 - descriptorSectors)),
+    'header-overhead',
+    'is not empty',
+  )
 
   const directory = new Uint32Array(directoryLength(capacity))
   const unpacking: Promise<void>[] = []
@@ -141,21 +143,24 @@ async function walk(reader: SectorReader): Promise<VmdkFacts> {
     const value = marker.readBigUInt64LE(0)
     const size = marker.readUInt32LE(8)
     if (size !== 0) {
-      require(directorySector ===
-        undefined, 'marker-order', `a grain in sector ${sector}, behind the directory`)
+      demand(
+        directorySector === undefined,
+        'marker-order',
+        `a grain in sector ${sector}, behind the directory`,
+      )
       const isPlace = value % BigInt(grainSectors) === 0n && value < BigInt(capacity)
-      require(isPlace, 'grain-place', `the grain in sector ${sector} is for sector ${value} of ${capacity}`)
+      demand(isPlace, 'grain-place', `the grain in sector ${sector} is for sector ${value} of ${capacity}`)
       const grain = Number(value) / grainSectors
-      require(grain > lastGrain, 'grain-order', `grain ${grain} comes behind ${lastGrain}`)
+      demand(grain > lastGrain, 'grain-order', `grain ${grain} comes behind ${lastGrain}`)
       const isSize = size <= 2 * grainBytes
-      require(isSize, 'grain-size', `grain ${grain} has ${size} bytes for ${grainBytes}`)
+      demand(isSize, 'grain-size', `grain ${grain} has ${size} bytes for ${grainBytes}`)
       const index = Math.floor(grain / tableEntries)
       if (table.index === -1) table = { index, entries: new Uint32Array(tableEntries) }
-      require(table.index === index, 'table-missing', `none before grain ${grain} for those before it`)
+      demand(table.index === index, 'table-missing', `none before grain ${grain} for those before it`)
       table.entries[grain % tableEntries] = sector
       const rest = await reader.take(toSectors(grainMarkerBytes + size) - 1)
       const stored = Buffer.concat([marker.subarray(grainMarkerBytes), rest])
-      require(isZero(stored.subarray(size)), 'grain-padding', `that of grain ${grain} is not zeros`)
+      demand(isZero(stored.subarray(size)), 'grain-padding', `that of grain ${grain} is not zeros`)
       unpacking.push(unpackGrain(grain, stored.subarray(0, size)))
       if (unpacking.length >= unpackedAtOnce) await unpacking.shift()
       lastGrain = grain
@@ -163,29 +168,31 @@ async function walk(reader: SectorReader): Promise<VmdkFacts> {
       continue
     }
     const kind = marker.readUInt32LE(12)
-    require(isZero(marker.subarray(16)), 'marker-rest', `that of the marker in sector ${sector} is not zeros`)
+    demand(isZero(marker.subarray(16)), 'marker-rest', `that of the marker in sector ${sector} is not zeros`)
     if (kind === markers.grainTable) {
-      require(directorySector ===
-        undefined, 'marker-order', `a table in sector ${sector}, behind the directory`)
-      require(table.index !== -1, 'table-entries', `the table in sector ${sector} has no grain before it`)
+      demand(
+        directorySector === undefined,
+        'marker-order',
+        `a table in sector ${sector}, behind the directory`,
+      )
+      demand(table.index !== -1, 'table-entries', `the table in sector ${sector} has no grain before it`)
       await checkEntries('table-entries', table.entries, value, reader)
       directory[table.index] = sector + 1
       table = { index: -1, entries: new Uint32Array(tableEntries) }
     } else if (kind === markers.grainDirectory) {
-      require(directorySector === undefined, 'marker-order', `a second directory in sector ${sector}`)
-      require(table.index ===
-        -1, 'table-missing', `none for the grains from ${table.index * tableEntries} on`)
+      demand(directorySector === undefined, 'marker-order', `a second directory in sector ${sector}`)
+      demand(table.index === -1, 'table-missing', `none for the grains from ${table.index * tableEntries} on`)
       await checkEntries('directory-entries', directory, value, reader)
       directorySector = sector + 1
     } else if (kind === markers.footer) {
-      require(directorySector !== undefined && !hasFooter, 'marker-order', `a footer in sector ${sector}`)
+      demand(directorySector !== undefined && !hasFooter, 'marker-order', `a footer in sector ${sector}`)
       const footer = encodeHeader(capacity, BigInt(directorySector as number))
       const isFooter = value === 1n && footer.equals(await reader.take(1))
-      require(isFooter, 'footer-header', 'it is not the header with the place of the directory')
+      demand(isFooter, 'footer-header', 'it is not the header with the place of the directory')
       hasFooter = true
     } else if (kind === markers.endOfStream) {
-      require(hasFooter, 'marker-order', `the stream ends in sector ${sector}, without a footer`)
-      require(value === 0n && reader.isAtEnd(), 'end-of-stream', 'something follows the sector that ends it')
+      demand(hasFooter, 'marker-order', `the stream ends in sector ${sector}, without a footer`)
+      demand(value === 0n && reader.isAtEnd(), 'end-of-stream', 'something follows the sector that ends it')
       break
     } else {
       throw new VmdkFault('marker-kind', `${kind} in sector ${sector} is none`)
@@ -206,22 +213,25 @@ function checkHeader(header: Buffer): number {
     )
   }
   const directory = readHeaderField(header, 'directory')
-  require(directory === directoryAtEnd, 'header-directory', `is ${directory}, not at the end`)
+  demand(directory === directoryAtEnd, 'header-directory', `is ${directory}, not at the end`)
   const capacity = readHeaderField(header, 'capacity')
   const isCapacity = capacity > 0n && capacity % BigInt(grainSectors) === 0n && capacity < 2n ** 43n
-  require(isCapacity, 'header-capacity', `${capacity} sectors are not a number of whole grains`)
-  require(header.equals(encodeHeader(Number(capacity))), 'header-rest', 'is not zeros')
+  demand(isCapacity, 'header-capacity', `${capacity} sectors are not a number of whole grains`)
+  demand(header.equals(encodeHeader(Number(capacity))), 'header-rest', 'is not zeros')
   return Number(capacity)
 }
 
 function checkDescriptor(descriptor: Buffer, capacity: number): void {
   const end = descriptor.indexOf(0)
-  require(end > 0 &&
-    isZero(descriptor.subarray(end)), 'descriptor-text', 'is not one text with zeros behind it')
+  demand(
+    end > 0 && isZero(descriptor.subarray(end)),
+    'descriptor-text',
+    'is not one text with zeros behind it',
+  )
   const text = descriptor.toString('utf8', 0, end)
   const has = (rule: VmdkRule, pattern: RegExp) => {
     const match = pattern.exec(text)
-    require(match !== null, rule, `nothing in the descriptor is like ${pattern.source}`)
+    demand(match !== null, rule, `nothing in the descriptor is like ${pattern.source}`)
     return match as RegExpExecArray
   }
   has('descriptor-type', /^createType="streamOptimized"$/m)
@@ -244,9 +254,9 @@ async function checkEntries(
 ): Promise<void> {
   const wanted = encodeEntries(entries)
   const before = reader.position()
-  require(sectors === BigInt(toSectors(wanted.length)), rule, `${sectors} sectors of them from ${before} on`)
+  demand(sectors === BigInt(toSectors(wanted.length)), rule, `${sectors} sectors of them from ${before} on`)
   const found = await reader.take(toSectors(wanted.length))
-  require(found.equals(wanted), rule, `those from sector ${before} on do not name where the data is`)
+  demand(found.equals(wanted), rule, `those from sector ${before} on do not name where the data is`)
 }
 
 /** Grains being unpacked at once: enough to keep every core busy while the file is read. */
@@ -260,7 +270,7 @@ function unpackGrain(grain: number, stored: Buffer): Promise<void> {
   }).then(
     ({ buffer, engine }) => {
       const isWhole = buffer.length === grainBytes && engine.bytesWritten === stored.length
-      require(isWhole, 'grain-data', `grain ${grain} unpacks to ${buffer.length} bytes`)
+      demand(isWhole, 'grain-data', `grain ${grain} unpacks to ${buffer.length} bytes`)
     },
     (cause: Error) => {
       throw new VmdkFault('grain-data', `grain ${grain} cannot be unpacked: ${cause.message}`)
@@ -289,6 +299,6 @@ function isZero(buffer: Buffer): boolean {
   return buffer.every((byte) => byte === 0)
 }
 
-function require(condition: boolean, rule: VmdkRule, message: string): void {
+function demand(condition: boolean, rule: VmdkRule, message: string): void {
   if (!condition) throw new VmdkFault(rule, message)
 }

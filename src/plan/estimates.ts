@@ -46,11 +46,17 @@ export function lookAhead(
   }))
   const toRun = ahead.filter(({ cached }) => !cached)
   const parts = toRun.some(({ name }) => name !== 'base') ? ['boot', 'shutdown'] : []
-  const exports = plan.image.targets.map((target) => `export ${target}`)
-  const seconds = [
-    ...toRun.map(({ estimateSeconds }) => estimateSeconds),
-    ...(toRun.length > 0 ? [...parts, ...exports].map(estimates.of) : []),
-  ]
-  const isKnown = seconds.every((value) => value !== undefined)
-  return { ahead, estimateSeconds: isKnown ? seconds.reduce((sum, value) => sum + value, 0) : undefined }
+  const sequence = [...toRun.map(({ estimateSeconds }) => estimateSeconds), ...parts.map(estimates.of)]
+  // Exports run side by side: the slowest decides.
+  const exports = toRun.length > 0 ? plan.image.targets.map((target) => estimates.of(`export ${target}`)) : []
+  const total = sum(sequence)
+  const slowest = exports.every((value) => value !== undefined) ? Math.max(0, ...exports) : undefined
+  return { ahead, estimateSeconds: sum([total, slowest]) }
+}
+
+function sum(values: readonly (number | undefined)[]): number | undefined {
+  return values.reduce<number | undefined>(
+    (total, value) => (total === undefined || value === undefined ? undefined : total + value),
+    0,
+  )
 }

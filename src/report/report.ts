@@ -51,7 +51,11 @@ const image = z.strictObject({
   format: z.string(),
   path: z.string().describe('relative to out/'),
   sizeBytes: z.int(),
+  allocatedBytes: z
+    .int()
+    .describe('what it takes on the disk of out/; less than its size where it is sparse'),
   virtualSizeBytes: z.int(),
+  md5: z.string(),
   sha256: z.string(),
   sha512: z.string(),
   build_time: z.number(),

@@ -29,14 +29,15 @@ export function createTerminalReporter(options: TerminalOptions): {
   readonly close: () => void
 } {
   const { write, isLive, colors, nowMs } = options
-  let running: Running | undefined
+  // Exports run side by side; everything else one after the other.
+  const running = new Map<string, Running>()
 
   const clearLive = () => {
-    if (isLive && running !== undefined) write('\r\u001b[K')
+    if (isLive && running.size > 0) write('\r\u001b[K')
   }
   const drawLive = () => {
-    if (!isLive || running === undefined) return
-    const line = formatRunning(running, nowMs())
+    if (!isLive || running.size === 0) return
+    const line = formatRunning([...running.values()], nowMs())
     write(`\r\u001b[K${colors.cyan('●')} ${line.slice(0, Math.max(20, options.columns - 4))}`)
   }
   const print = (line: string) => {
@@ -45,13 +46,22 @@ export function createTerminalReporter(options: TerminalOptions): {
     drawLive()
   }
   const start = (name: string, estimateSeconds: number | undefined) => {
-    running = { name, startedMs: nowMs(), estimateSeconds, detail: '' }
+    running.set(name, { name, startedMs: nowMs(), estimateSeconds, detail: '' })
     if (!isLive) write(`● ${name}${formatEstimate(estimateSeconds)}\n`)
     drawLive()
   }
-  const stop = () => {
+  const progress = (name: string, detail: string) => {
+    const part = running.get(name)
+    if (part !== undefined) part.detail = detail
+    drawLive()
+  }
+  const stop = (name: string) => {
     clearLive()
-    running = undefined
+    running.delete(name)
+  }
+  const stopAll = () => {
+    clearLive()
+    running.clear()
   }
   const timer = isLive ? setInterval(drawLive, 500) : undefined
   timer?.unref()
@@ -71,15 +81,14 @@ export function createTerminalReporter(options: TerminalOptions): {
         return start(event.name, event.estimateSeconds)
       case 'part-progress':
       case 'stage-output':
-        if (running?.name === event.name) running.detail = oneLine(event.text)
-        return drawLive()
+        return progress(event.name, oneLine(event.text))
       case 'part-finished':
-        stop()
+        stop(event.name)
         return print(
           formatDone(colors.green('✔'), event.name, formatSeconds(event.seconds), event.text ?? ''),
         )
       case 'stage-finished':
-        if (running?.name === event.stage.name) stop()
+        stop(event.stage.name)
         return print(formatStage(event.stage, options.outFolder, colors))
       case 'image-finished': {
         const { path, sizeBytes } = event.image
@@ -91,7 +100,7 @@ export function createTerminalReporter(options: TerminalOptions): {
       case 'note':
         return print(`${colors.yellow('!')} ${event.text}`)
       case 'run-finished':
-        stop()
+        stopAll()
         return write(`\n${renderSummary(event.report, options.outFolder, colors)}`)
     }
   }
@@ -99,7 +108,7 @@ export function createTerminalReporter(options: TerminalOptions): {
     emit,
     close: () => {
       clearInterval(timer)
-      stop()
+      stopAll()
     },
   }
 }
@@ -151,8 +160,13 @@ function formatEstimate(seconds: number | undefined): string {
   return seconds === undefined ? '' : ` (about ${formatSeconds(seconds)})`
 }
 
-function formatRunning({ name, startedMs, estimateSeconds, detail }: Running, nowMs: number): string {
-  const elapsed = formatSeconds((nowMs - startedMs) / 1000)
+function formatRunning(parts: readonly Running[], nowMs: number): string {
+  const [first] = parts as readonly [Running]
+  const elapsed = formatSeconds((nowMs - first.startedMs) / 1000)
+  if (parts.length > 1) {
+    return `${elapsed.padStart(8)}  ${parts.map(({ name, detail }) => `${name} ${detail}`.trim()).join('   ')}`
+  }
+  const { name, estimateSeconds, detail } = first
   const of = estimateSeconds === undefined ? '' : ` of about ${formatSeconds(estimateSeconds)}`
   return `${name.padEnd(nameWidth)} ${elapsed.padStart(8)}${of}  ${detail}`.trimEnd()
 }

@@ -1,16 +1,14 @@
 import { execFileSync, spawnSync } from 'node:child_process'
 import { readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
-import { hashFile } from '../../src/digest.ts'
-import { writeChecksums } from '../../src/export/checksums.ts'
+import { computeChecksums, writeChecksums } from '../../src/export/checksums.ts'
 import { useFolder } from '../support/folder.ts'
 
 const path = useFolder()
 
 async function add(name: string, content: string): Promise<void> {
   writeFileSync(path(name), content)
-  const { sha256 = '', sha512 = '' } = await hashFile(path(name), ['sha256', 'sha512'])
-  await writeChecksums(path(), name, { sha256, sha512 })
+  await writeChecksums(path(name), await computeChecksums(path(name), new AbortController().signal))
 }
 
 const names = () =>
@@ -20,10 +18,10 @@ const names = () =>
     .map((line) => line.split('  ')[1])
 
 describe('checksum files', () => {
-  it('are what sha256sum and sha512sum check', async () => {
+  it('are what md5sum, sha256sum and sha512sum check', async () => {
     await add('b-kvm.qcow2', 'b')
     await add('a-kvm.qcow2', 'a')
-    for (const algorithm of ['sha256', 'sha512']) {
+    for (const algorithm of ['md5', 'sha256', 'sha512']) {
       const checked = execFileSync(`${algorithm}sum`, ['--check', '--strict', `${algorithm}sum.txt`], {
         cwd: path(),
         encoding: 'utf8',

@@ -205,7 +205,7 @@ describe('a change makes what it concerns and all after it, and nothing before',
     await build(await planImage(image, store()), store())
     const same = await sampleImage(path(), {
       machine: { cpus: 4, memoryMiB: 4096, bootTimeoutSeconds: 900 },
-      qcow2: { compression: 'zstd' },
+      formats: { kvm: { compression: 'zstd' } },
       release: '2.0',
     })
     const stages = same.stages.map((stage) => ({ ...stage, timeoutSeconds: 5 }))

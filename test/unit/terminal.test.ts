@@ -222,4 +222,16 @@ describe('colours and live lines', () => {
     expect(found.colors.isColorSupported).toBe(hasColors)
     expect(found.isLive).toBe(isLive)
   })
+
+  it('do not get into a result that goes into a file', () => {
+    const results: string[] = []
+    const { out, colors } = createTerminal({
+      env: {},
+      stdout: { isTTY: false, write: (text: string) => results.push(text) },
+      stderr: { isTTY: true, write: () => true },
+    } as unknown as NodeJS.Process)
+    expect(colors.isColorSupported).toBe(true)
+    out(`${colors.bold('trixie-x86_64')}\n`)
+    expect(results.join('')).toBe('trixie-x86_64\n')
+  })
 })

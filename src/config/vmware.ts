@@ -1,0 +1,116 @@
+/** The virtual machine that an OVA describes, and what VMware's hosts keep to. */
+
+import { z } from 'zod'
+import { type Fault, formatFound, formatPath } from './faults.ts'
+import type { Partition } from './image.ts'
+import { type Overrides, sourceOf } from './overrides.ts'
+
+/** Newest virtual hardware of each ESXi, oldest first. An ESXi runs its own and every older one. */
+const hardwareOfEsxi = {
+  '5.5': 10,
+  '6.0': 11,
+  '6.5': 13,
+  '6.7': 14,
+  '6.7u2': 15,
+  '7.0': 17,
+  '7.0u1': 18,
+  '7.0u2': 19,
+  '8.0': 20,
+  '8.0u2': 21,
+  '9.0': 22,
+} as const
+
+type Esxi = keyof typeof hardwareOfEsxi
+
+const esxis = Object.keys(hardwareOfEsxi) as readonly Esxi[]
+
+/** VMware's names of guests that a Debian system VM can be: the number DMTF gives them, and the ESXi that has them first. */
+const guests = {
+  otherLinux64Guest: { cimType: 101, since: '5.5' },
+  other26xLinux64Guest: { cimType: 101, since: '5.5' },
+  other3xLinux64Guest: { cimType: 101, since: '5.5' },
+  other4xLinux64Guest: { cimType: 101, since: '6.7' },
+  other5xLinux64Guest: { cimType: 101, since: '7.0u1' },
+  other6xLinux64Guest: { cimType: 101, since: '8.0' },
+  other7xLinux64Guest: { cimType: 101, since: '9.0' },
+  debian10_64Guest: { cimType: 96, since: '6.5' },
+  debian11_64Guest: { cimType: 96, since: '7.0' },
+  debian12_64Guest: { cimType: 96, since: '8.0' },
+  debian13_64Guest: { cimType: 96, since: '9.0' },
+} as const satisfies Record<string, { cimType: number; since: Esxi }>
+
+type Guest = keyof typeof guests
+
+const oneOf = (what: string, values: readonly string[]) => ({
+  error: `must be ${what}: ${values.join(', ')}`,
+})
+
+/** The rules of each setting. What they have to do with each other, {@link vmwareFaults} knows. */
+export const vmwareFields = z.strictObject({
+  /** Version of the virtual hardware (`vmx-13`). Lower runs on more hosts, and ESXi 6.5 is the first with 13. */
+  hardwareVersion: z.int().default(13),
+  /** The oldest host that has to take the image. Nothing of it ends up in the file. */
+  minimumEsxi: z.enum(esxis as [Esxi, ...Esxi[]], oneOf('a release of ESXi', esxis)).default('6.5'),
+  /** VMware's identifier of the guest. The default is CloudStack's; a host that does not know one refuses the image. */
+  guestOs: z
+    .enum(
+      Object.keys(guests) as [Guest, ...Guest[]],
+      oneOf("VMware's name of a 64-bit Linux", Object.keys(guests)),
+    )
+    .default('otherLinux64Guest'),
+  /** What the disk hangs on. */
+  diskController: z.enum(['lsilogic', 'lsilogicsas', 'pvscsi']).default('lsilogic'),
+  memoryMiB: z
+    .int()
+    .min(128, 'must be at least 128 MiB')
+    .multipleOf(4, 'must be a multiple of 4 MiB')
+    .default(256),
+  cpus: z.int().min(1).max(64).default(1),
+  /** Network card. CloudStack gives its system VMs their own and wants none here. */
+  nic: z.enum(['none', 'e1000', 'vmxnet3']).default('none'),
+  firmware: z.enum(['bios', 'efi']).default('bios'),
+})
+
+/** A virtual machine on VMware with everything decided. */
+export type VmwareSettings = z.output<typeof vmwareFields>
+
+/** DMTF's number of a guest. */
+export function cimTypeOf(guest: VmwareSettings['guestOs']): number {
+  return guests[guest].cimType
+}
+
+/**
+ * Every rule that settings break together.
+ *
+ * @param path where they stand in the configuration
+ */
+export function vmwareFaults(
+  settings: VmwareSettings,
+  partitions: readonly Pick<Partition, 'mount'>[],
+  overrides: readonly Overrides[],
+  path: readonly PropertyKey[] = ['vmware'],
+): Fault[] {
+  const faults: Fault[] = []
+  const fault = (key: keyof VmwareSettings, rule: string) => {
+    const at = [...path, key]
+    const found = formatFound(settings[key])
+    faults.push({ path: formatPath(at), rule, found, source: sourceOf(overrides, at) })
+  }
+  const { hardwareVersion, minimumEsxi, guestOs, firmware } = settings
+  const versions = Object.values(hardwareOfEsxi)
+  if (!versions.some((version) => version === hardwareVersion)) {
+    fault('hardwareVersion', `must be one that an ESXi has: ${versions.join(', ')}`)
+  } else if (hardwareVersion > hardwareOfEsxi[minimumEsxi]) {
+    const newest = `the newest that ESXi ${minimumEsxi} runs is ${hardwareOfEsxi[minimumEsxi]}`
+    fault('hardwareVersion', `${newest}: lower it or raise ${formatPath([...path, 'minimumEsxi'])}`)
+  }
+  const { since } = guests[guestOs]
+  if (esxis.indexOf(since) > esxis.indexOf(minimumEsxi)) {
+    const known = `is not known before ESXi ${since}`
+    fault('guestOs', `${known}: choose an older one or raise ${formatPath([...path, 'minimumEsxi'])}`)
+  }
+  if (firmware === 'efi' && !partitions.some(({ mount }) => mount === '/boot/efi')) {
+    fault('firmware', 'must be bios for a disk that has no partition at /boot/efi')
+  }
+  return faults
+}
