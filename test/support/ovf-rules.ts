@@ -1,6 +1,6 @@
 /** Readers of an OVF other than its writer: DMTF's rules for the envelope (DSP0243 and DSP8023, 1.1), and CloudStack's. */
 
-import { DOMParser } from '@xmldom/xmldom'
+import { type Document, DOMParser, type Element } from '@xmldom/xmldom'
 
 const envelope = 'http://schemas.dmtf.org/ovf/envelope/1'
 const cim = 'http://schemas.dmtf.org/wbem/wscim/1/cim-schema/2'
@@ -10,11 +10,10 @@ const spaces = {
 }
 
 function parse(xml: string): Document {
-  const complain = (message: string) => {
+  const onError = (_level: string, message: string) => {
     throw new Error(message)
   }
-  const errorHandler = { warning: complain, error: complain, fatalError: complain }
-  return new DOMParser({ errorHandler }).parseFromString(xml, 'text/xml') as unknown as Document
+  return new DOMParser({ onError }).parseFromString(xml, 'text/xml')
 }
 
 function childrenOf(element: Element): Element[] {
