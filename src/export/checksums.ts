@@ -1,8 +1,9 @@
 /** Sums of image files, and `md5sum.txt`, `sha256sum.txt`, `sha512sum.txt` in GNU format beside them. */
 
+import { once } from 'node:events'
 import { readdir, readFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'
-import { execa } from 'execa'
+import { Worker } from 'node:worker_threads'
 import { writeDurably } from '../host/files.ts'
 
 /** Those that CloudStack's registration and its users ask for. */
@@ -10,16 +11,17 @@ export const algorithms = ['md5', 'sha256', 'sha512'] as const
 
 export type Checksums = Readonly<Record<(typeof algorithms)[number], string>>
 
-/** Reads a file once per sum, by coreutils' own programs: they run beside each other, and beside us. */
+/** Reads a file once. In a thread, with Node's own digests: coreutils' take three times as long for sha256. */
 export async function computeChecksums(file: string, signal: AbortSignal): Promise<Checksums> {
-  const sums = await Promise.all(
-    algorithms.map(async (algorithm) => {
-      // From stdin, or a backslash in the name would change the form of the line.
-      const { stdout } = await execa(`${algorithm}sum`, { inputFile: file, cancelSignal: signal })
-      return [algorithm, stdout.split(' ')[0] ?? ''] as const
-    }),
-  )
-  return Object.fromEntries(sums) as Checksums
+  const worker = new Worker(new URL('./hash-worker.js', import.meta.url), {
+    workerData: { file, algorithms },
+  })
+  try {
+    const [sums] = (await once(worker, 'message', { signal })) as [Checksums]
+    return sums
+  } finally {
+    await worker.terminate()
+  }
 }
 
 /** Adds a file's sums to those of its folder, and drops lines of files that are not there any more. */

@@ -13,7 +13,8 @@ export async function exportRaw(
 ): Promise<void> {
   await writeWhole(file, signal, async (partial) => {
     await execa('cp', ['--sparse=always', '--reflink=auto', disk.path, partial], { cancelSignal: signal })
-    await execa('cmp', ['--silent', disk.path, partial], { cancelSignal: signal })
+    const compare = ['compare', '-q', '-f', 'raw', '-F', 'raw', disk.path, partial]
+    await execa('qemu-img', compare, { cancelSignal: signal })
   })
   onProgress(1)
 }

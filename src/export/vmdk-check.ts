@@ -119,87 +119,122 @@ function readSectors(file: FileHandle, { offset, length }: FilePart): SectorRead
   }
 }
 
+/** What has been seen of a file so far. */
+interface Walk {
+  readonly reader: SectorReader
+  /** In sectors. */
+  readonly capacity: number
+  /** Where the tables seen so far lie. */
+  readonly directory: Uint32Array
+  /** Where the grains lie that have been seen since the last table. */
+  table: { readonly index: number; readonly entries: Uint32Array } | undefined
+  grains: number
+  lastGrain: number
+  directorySector: number | undefined
+  hasFooter: boolean
+  readonly unpacking: Promise<void>[]
+}
+
+/** A sector that says what comes behind it. */
+interface Marker {
+  readonly sector: number
+  readonly bytes: Buffer
+  readonly value: bigint
+}
+
 async function walk(reader: SectorReader): Promise<VmdkFacts> {
-  const header = Buffer.from(await reader.take(1))
-  const capacity = checkHeader(header)
+  const capacity = checkHeader(await reader.take(1))
   checkDescriptor(await reader.take(descriptorSectors), capacity)
   demand(
     isZero(await reader.take(overheadSectors - 1 - descriptorSectors)),
     'header-overhead',
     'is not empty',
   )
-
-  const directory = new Uint32Array(directoryLength(capacity))
-  const unpacking: Promise<void>[] = []
-  let table = { index: -1, entries: new Uint32Array(tableEntries) }
-  let grains = 0
-  let lastGrain = -1
-  /** Where the directory lies, once it has been seen. */
-  let directorySector: number | undefined
-  let hasFooter = false
-  for (;;) {
+  const seen: Walk = {
+    reader,
+    capacity,
+    directory: new Uint32Array(directoryLength(capacity)),
+    table: undefined,
+    grains: 0,
+    lastGrain: -1,
+    directorySector: undefined,
+    hasFooter: false,
+    unpacking: [],
+  }
+  for (let hasEnded = false; !hasEnded; ) {
     const sector = reader.position()
-    const marker = Buffer.from(await reader.take(1))
-    const value = marker.readBigUInt64LE(0)
-    const size = marker.readUInt32LE(8)
-    if (size !== 0) {
-      demand(
-        directorySector === undefined,
-        'marker-order',
-        `a grain in sector ${sector}, behind the directory`,
-      )
-      const isPlace = value % BigInt(grainSectors) === 0n && value < BigInt(capacity)
-      demand(isPlace, 'grain-place', `the grain in sector ${sector} is for sector ${value} of ${capacity}`)
-      const grain = Number(value) / grainSectors
-      demand(grain > lastGrain, 'grain-order', `grain ${grain} comes behind ${lastGrain}`)
-      const isSize = size <= 2 * grainBytes
-      demand(isSize, 'grain-size', `grain ${grain} has ${size} bytes for ${grainBytes}`)
-      const index = Math.floor(grain / tableEntries)
-      if (table.index === -1) table = { index, entries: new Uint32Array(tableEntries) }
-      demand(table.index === index, 'table-missing', `none before grain ${grain} for those before it`)
-      table.entries[grain % tableEntries] = sector
-      const rest = await reader.take(toSectors(grainMarkerBytes + size) - 1)
-      const stored = Buffer.concat([marker.subarray(grainMarkerBytes), rest])
-      demand(isZero(stored.subarray(size)), 'grain-padding', `that of grain ${grain} is not zeros`)
-      unpacking.push(unpackGrain(grain, stored.subarray(0, size)))
-      if (unpacking.length >= unpackedAtOnce) await unpacking.shift()
-      lastGrain = grain
-      grains += 1
-      continue
-    }
-    const kind = marker.readUInt32LE(12)
-    demand(isZero(marker.subarray(16)), 'marker-rest', `that of the marker in sector ${sector} is not zeros`)
-    if (kind === markers.grainTable) {
-      demand(
-        directorySector === undefined,
-        'marker-order',
-        `a table in sector ${sector}, behind the directory`,
-      )
-      demand(table.index !== -1, 'table-entries', `the table in sector ${sector} has no grain before it`)
+    const bytes = Buffer.from(await reader.take(1))
+    const marker: Marker = { sector, bytes, value: bytes.readBigUInt64LE(0) }
+    const size = bytes.readUInt32LE(8)
+    if (size > 0) await passGrain(seen, marker, size)
+    else hasEnded = await passMarker(seen, marker)
+  }
+  await Promise.all(seen.unpacking)
+  return { capacityBytes: capacity * sectorBytes, grains: seen.grains }
+}
+
+async function passGrain(seen: Walk, { sector, bytes, value }: Marker, size: number): Promise<void> {
+  demand(
+    seen.directorySector === undefined,
+    'marker-order',
+    `a grain in sector ${sector}, behind the directory`,
+  )
+  const isPlace = value % BigInt(grainSectors) === 0n && value < BigInt(seen.capacity)
+  demand(isPlace, 'grain-place', `the grain in sector ${sector} is for sector ${value} of ${seen.capacity}`)
+  const grain = Number(value) / grainSectors
+  demand(grain > seen.lastGrain, 'grain-order', `grain ${grain} comes behind ${seen.lastGrain}`)
+  demand(size <= 2 * grainBytes, 'grain-size', `grain ${grain} has ${size} bytes for ${grainBytes}`)
+  const index = Math.floor(grain / tableEntries)
+  seen.table ??= { index, entries: new Uint32Array(tableEntries) }
+  demand(seen.table.index === index, 'table-missing', `none before grain ${grain} for those before it`)
+  const rest = await seen.reader.take(toSectors(grainMarkerBytes + size) - 1)
+  const stored = Buffer.concat([bytes.subarray(grainMarkerBytes), rest])
+  demand(isZero(stored.subarray(size)), 'grain-padding', `that of grain ${grain} is not zeros`)
+  seen.unpacking.push(unpackGrain(grain, stored.subarray(0, size)))
+  if (seen.unpacking.length >= unpackedAtOnce) await seen.unpacking.shift()
+  seen.table.entries[grain % tableEntries] = sector
+  seen.lastGrain = grain
+  seen.grains += 1
+}
+
+/** Returns whether it was the marker that ends the stream. */
+async function passMarker(seen: Walk, { sector, bytes, value }: Marker): Promise<boolean> {
+  const { reader, table } = seen
+  const kind = bytes.readUInt32LE(12)
+  demand(isZero(bytes.subarray(16)), 'marker-rest', `that of the marker in sector ${sector} is not zeros`)
+  switch (kind) {
+    case markers.grainTable:
+      demand(seen.directorySector === undefined, 'marker-order', `a table in sector ${sector}, too late`)
+      if (table === undefined)
+        throw new VmdkFault('table-entries', `the one in sector ${sector} has no grains`)
       await checkEntries('table-entries', table.entries, value, reader)
-      directory[table.index] = sector + 1
-      table = { index: -1, entries: new Uint32Array(tableEntries) }
-    } else if (kind === markers.grainDirectory) {
-      demand(directorySector === undefined, 'marker-order', `a second directory in sector ${sector}`)
-      demand(table.index === -1, 'table-missing', `none for the grains from ${table.index * tableEntries} on`)
-      await checkEntries('directory-entries', directory, value, reader)
-      directorySector = sector + 1
-    } else if (kind === markers.footer) {
-      demand(directorySector !== undefined && !hasFooter, 'marker-order', `a footer in sector ${sector}`)
-      const footer = encodeHeader(capacity, BigInt(directorySector as number))
+      seen.directory[table.index] = sector + 1
+      seen.table = undefined
+      return false
+    case markers.grainDirectory:
+      demand(seen.directorySector === undefined, 'marker-order', `a second directory in sector ${sector}`)
+      demand(table === undefined, 'table-missing', 'none for the last grains')
+      await checkEntries('directory-entries', seen.directory, value, reader)
+      seen.directorySector = sector + 1
+      return false
+    case markers.footer: {
+      const { directorySector } = seen
+      if (directorySector === undefined || seen.hasFooter) {
+        throw new VmdkFault('marker-order', `a footer in sector ${sector}`)
+      }
+      const footer = encodeHeader(seen.capacity, BigInt(directorySector))
       const isFooter = value === 1n && footer.equals(await reader.take(1))
       demand(isFooter, 'footer-header', 'it is not the header with the place of the directory')
-      hasFooter = true
-    } else if (kind === markers.endOfStream) {
-      demand(hasFooter, 'marker-order', `the stream ends in sector ${sector}, without a footer`)
-      demand(value === 0n && reader.isAtEnd(), 'end-of-stream', 'something follows the sector that ends it')
-      break
-    } else {
-      throw new VmdkFault('marker-kind', `${kind} in sector ${sector} is none`)
+      seen.hasFooter = true
+      return false
     }
+    case markers.endOfStream:
+      demand(seen.hasFooter, 'marker-order', `the stream ends in sector ${sector}, without a footer`)
+      demand(value === 0n && reader.isAtEnd(), 'end-of-stream', 'something follows the sector that ends it')
+      return true
+    default:
+      throw new VmdkFault('marker-kind', `${kind} in sector ${sector} is none`)
   }
-  await Promise.all(unpacking)
-  return { capacityBytes: capacity * sectorBytes, grains }
 }
 
 /** Returns the capacity in sectors. */

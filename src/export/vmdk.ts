@@ -55,9 +55,6 @@ export async function writeStreamOptimizedVmdk(
   signal: AbortSignal,
   concurrency = defaultConcurrency,
 ): Promise<WrittenVmdk> {
-  if (disk.sizeBytes === 0 || disk.sizeBytes % grainBytes !== 0) {
-    throw new Error(`a disk of ${disk.sizeBytes} bytes is not one of whole grains`)
-  }
   const expected = disk.extents.reduce((sum, { length }) => sum + Math.ceil(length / grainBytes), 0)
   const hash = createHash('sha256')
   let sizeBytes = 0
@@ -88,6 +85,9 @@ async function* vmdkChunks(
   concurrency: number,
   onGrain: () => void,
 ): AsyncGenerator<Buffer> {
+  if (disk.sizeBytes === 0 || disk.sizeBytes % grainBytes !== 0) {
+    throw new Error(`a disk of ${disk.sizeBytes} bytes is not one of whole grains`)
+  }
   const capacity = disk.sizeBytes / sectorBytes
   const head = Buffer.alloc(overheadSectors * sectorBytes)
   encodeHeader(capacity).copy(head)

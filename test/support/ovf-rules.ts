@@ -1,6 +1,6 @@
 /** Readers of an OVF other than its writer: DMTF's rules for the envelope (DSP0243 and DSP8023, 1.1), and CloudStack's. */
 
-import { type Document, DOMParser, type Element } from '@xmldom/xmldom'
+import { DOMParser, type Document, type Element } from '@xmldom/xmldom'
 
 const envelope = 'http://schemas.dmtf.org/ovf/envelope/1'
 const cim = 'http://schemas.dmtf.org/wbem/wscim/1/cim-schema/2'
@@ -31,7 +31,7 @@ export function ovfFaults(xml: string): string[] {
   const need = (element: Element, ...names: string[]) => {
     for (const name of names) demand(attribute(element, name) !== '', `${element.tagName} needs ovf:${name}`)
   }
-  const root = parse(xml).documentElement
+  const root = parse(xml).documentElement as Element
   demand(root.localName === 'Envelope' && root.namespaceURI === envelope, 'the root is an Envelope of OVF 1')
   const all = Array.from(root.getElementsByTagName('*'))
   for (const element of all) {
@@ -148,9 +148,7 @@ export function readAsCloudStack(xml: string): CloudStackReading {
     (units[disk.getAttribute('ovf:capacityAllocationUnits') ?? ''] ?? 1)
   const items = elements('Item')
   const value = (item: Element | undefined, name: string) =>
-    item === undefined
-      ? ''
-      : textOf(item.getElementsByTagName(`rasd:${name}`)[0] ?? item.ownerDocument.createElement('x'))
+    item?.getElementsByTagName(`rasd:${name}`)[0]?.textContent ?? ''
   const disks = elements('Disk')
   return {
     virtualSizeBytes: disks.reduce((sum, disk) => sum + sizeOf(disk), 0),

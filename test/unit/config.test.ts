@@ -58,7 +58,7 @@ describe('a pipeline that is decided', () => {
         keyring: '/usr/share/keyrings/debian-archive-keyring.gpg',
       },
       machine: { memoryMiB: 2048, cpus: 2, bootTimeoutSeconds: 600 },
-      qcow2: { compat: '1.1', compression: 'zlib' },
+      formats: { kvm: { compat: '1.1', compression: 'zlib' } },
       account: { name: 'tester', fullName: '', groups: [] },
       variant: 'trixie-x86_64',
       debianVersion: 13,
@@ -210,7 +210,11 @@ describe('faults', () => {
     ['account', { account: { name: 'Root' } }, 'account.name'],
     ['colon in a full name', { account: { name: 'x', fullName: 'a:b' } }, 'account.fullName'],
     ['kernel', { kernelPackage: 'vmlinuz; rm -rf /' }, 'kernelPackage'],
-    ['zstd for old QEMU', { qcow2: { compat: '0.10', compression: 'zstd' } }, 'qcow2.compression'],
+    [
+      'zstd for old QEMU',
+      { formats: { kvm: { compat: '0.10', compression: 'zstd' } } },
+      'formats.kvm.compression',
+    ],
   ])('%s', async (_case, over, where) => {
     expect((await faultsOf(resolvePipeline(sample(over)))).map((fault) => fault.path)).toEqual([where])
   })

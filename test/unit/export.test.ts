@@ -1,10 +1,11 @@
 import { execFileSync } from 'node:child_process'
-import { existsSync, mkdirSync, readdirSync, readFileSync, truncateSync } from 'node:fs'
-import { expect, it } from 'vitest'
+import { existsSync, mkdirSync, readdirSync, readFileSync, truncateSync, writeFileSync } from 'node:fs'
+import { describe, expect, it } from 'vitest'
 import type { ResolvedImage } from '../../src/config/resolved.ts'
 import { sha256, sha256File } from '../../src/digest.ts'
 import { PipelineError } from '../../src/errors.ts'
 import { areExported, type ExportRequest, exportImages } from '../../src/export/export-images.ts'
+import { writeWhole } from '../../src/export/partial-file.ts'
 import { exportQcow2 } from '../../src/export/qcow2.ts'
 import { flattenLayer, type RawDisk } from '../../src/export/raw-disk.ts'
 import type { BuildEvent } from '../../src/report/events.ts'
@@ -39,6 +40,55 @@ interface Info {
 }
 
 const info = (file: string) => JSON.parse(qemu('qemu-img', 'info', '--output=json', file)) as Info
+
+describe('a file that is written as a whole', () => {
+  /** Writes half of it, and then what happens. */
+  const half = (then: () => void) => async (partial: string) => {
+    writeFileSync(partial, 'half')
+    then()
+  }
+  const left = () => readdirSync(path()).map((name) => `${name}: ${readFileSync(path(name), 'utf8')}`)
+
+  it('has its name only when it is whole', async () => {
+    await writeWhole(path('image'), never, async (partial) => {
+      writeFileSync(partial, 'whole')
+      expect(existsSync(path('image'))).toBe(false)
+    })
+    expect(left()).toEqual(['image: whole'])
+  })
+
+  it.each([
+    ['ENOSPC: no space left on device, write', 'ENOSPC', 'its disk is full'],
+    ['Command failed with exit code 1', undefined, 'Command failed with exit code 1'],
+  ])('leaves what was there when it fails: %s', async (message, code, said) => {
+    writeFileSync(path('image'), 'before')
+    const write = half(() => {
+      throw Object.assign(new Error(message), { code })
+    })
+    await expect(writeWhole(path('image'), never, write)).rejects.toMatchObject({
+      code: 'export-failed',
+      message: `the image ${path('image')} could not be made: ${said}`,
+    })
+    expect(left()).toEqual(['image: before'])
+  })
+
+  it('leaves nothing when it is interrupted, and that is no failure of the export', async () => {
+    const stopping = new AbortController()
+    const interrupted = new Error('interrupted')
+    const write = half(() => {
+      stopping.abort(interrupted)
+      throw new Error('Command was killed')
+    })
+    await expect(writeWhole(path('image'), stopping.signal, write)).rejects.toBe(interrupted)
+    expect(left()).toEqual([])
+  })
+
+  it('takes the place of what a killed run left of it', async () => {
+    writeFileSync(path('image.partial'), 'a long rest of another run')
+    await writeWhole(path('image'), never, async (partial) => writeFileSync(partial, 'whole'))
+    expect(left()).toEqual(['image: whole'])
+  })
+})
 
 describeWith(['qemu-img', 'qemu-io'], 'an export', () => {
   const flatten = (layer: string) => flattenLayer(layer, path('store', 'flat.raw'), never)

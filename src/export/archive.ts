@@ -1,0 +1,245 @@
+/**
+ * Compressed files as CloudStack takes them: `.bz2`, and `.zip` with one entry.
+ *
+ * lbzip2 and pigz do the work, on every processor: their bytes depend neither on how many there are, nor, unlike those of
+ * Node's zlib, on the release of Node. lbzip2's file is one stream, as bzip2's is; Java's readers see only the first one
+ * of the many that pbzip2 writes. pigz writes a deflated stream that goes into a zip file made here, because its own
+ * has the present time in it.
+ */
+
+import { type FileHandle, open } from 'node:fs/promises'
+import { Transform } from 'node:stream'
+import { execa } from 'execa'
+import { writeWhole } from './partial-file.ts'
+
+/** Told how much of the source has been read, from 0 to 1. */
+export type OnProgress = (fraction: number) => void
+
+/** Compresses a file into `file`, which then is read back. */
+export async function writeBzip2(
+  source: string,
+  file: string,
+  onProgress: OnProgress,
+  signal: AbortSignal,
+): Promise<void> {
+  await writeWhole(file, signal, async (partial) => {
+    await compress(['lbzip2', '-9'], source, partial, 0, onProgress, signal)
+    await execa('lbzip2', ['--test', partial], { cancelSignal: signal, timeout: 3_600_000 })
+  })
+}
+
+export interface ZipOptions {
+  readonly entryName: string
+  /** The entry's date: seconds since 1970. A zip file knows no year before 1980. */
+  readonly timestampSeconds: number
+}
+
+/** Compresses a file into the one entry of the zip file `file`. */
+export async function writeZip(
+  source: string,
+  file: string,
+  { entryName, timestampSeconds }: ZipOptions,
+  onProgress: OnProgress,
+  signal: AbortSignal,
+): Promise<void> {
+  await writeWhole(file, signal, async (partial) => {
+    const name = Buffer.from(entryName)
+    // Level 9 takes four times as long for half a percent.
+    const start = localHeaderBytes + name.length - gzipHeaderBytes
+    const { read, written } = await compress(
+      ['pigz', '-6', '--no-name'],
+      source,
+      partial,
+      start,
+      onProgress,
+      signal,
+    )
+    const target = await open(partial, 'r+')
+    try {
+      const gzip = await readGzip(target, start, written)
+      const end = start + written - gzipTrailerBytes
+      const entry: ZipEntry = {
+        name,
+        timestampSeconds,
+        crc: gzip.crc,
+        compressedBytes: written - gzipHeaderBytes - gzipTrailerBytes,
+        sizeBytes: read,
+      }
+      if (gzip.sizeBytes !== read % 2 ** 32) throw new Error('pigz did not take all of its input')
+      await target.truncate(end)
+      const directory = encodeDirectoryEntry(entry)
+      await writeAt(target, Buffer.concat([directory, encodeEnd(directory.length, end)]), end)
+      // In place of pigz's header, too.
+      await writeAt(target, encodeLocalHeader(entry), 0)
+    } finally {
+      await target.close()
+    }
+  })
+}
+
+/** Runs a file through a program that compresses, into `target` from `start` on. Returns how much went in and out. */
+async function compress(
+  [program, ...commandArguments]: readonly [string, ...string[]],
+  source: string,
+  target: string,
+  start: number,
+  onProgress: OnProgress,
+  signal: AbortSignal,
+): Promise<{ readonly read: number; readonly written: number }> {
+  const from = await open(source, 'r')
+  const { size } = await from.stat()
+  let read = 0
+  const meter = new Transform({
+    transform(chunk: Buffer, _encoding, done) {
+      read += chunk.length
+      onProgress(size === 0 ? 1 : Math.min(1, read / size))
+      done(null, chunk)
+    },
+  })
+  const input = from
+    .createReadStream({ highWaterMark: 1 << 20 })
+    .once('error', (error) => meter.destroy(error))
+  const into = await open(target, 'w')
+  let written = 0
+  try {
+    const child = execa(program, commandArguments, {
+      input: input.pipe(meter),
+      encoding: 'buffer',
+      buffer: { stdout: false },
+      cancelSignal: signal,
+      timeout: 3_600_000,
+    })
+    // A program that cannot even be started is seen below.
+    child.catch(() => undefined)
+    for await (const chunk of child.iterable()) {
+      await writeAt(into, chunk, start + written)
+      written += chunk.length
+    }
+    await child
+    return { read, written }
+  } finally {
+    input.destroy()
+    await into.close()
+  }
+}
+
+async function writeAt(target: FileHandle, bytes: Uint8Array, position: number): Promise<void> {
+  for (let done = 0; done < bytes.length; ) {
+    const { bytesWritten } = await target.write(bytes, done, bytes.length - done, position + done)
+    done += bytesWritten
+  }
+}
+
+/** Before and behind the deflated stream of a gzip file that has no name in it. */
+const gzipHeaderBytes = 10
+const gzipTrailerBytes = 8
+
+async function readGzip(
+  file: FileHandle,
+  start: number,
+  length: number,
+): Promise<{ readonly crc: number; readonly sizeBytes: number }> {
+  const header = Buffer.alloc(gzipHeaderBytes)
+  const trailer = Buffer.alloc(gzipTrailerBytes)
+  await file.read(header, 0, header.length, start)
+  await file.read(trailer, 0, trailer.length, start + length - trailer.length)
+  // The method is deflate, and no flag says that there is more to the header.
+  if (header.readUInt32BE(0) !== 0x1f8b_0800) throw new Error('pigz did not write a plain gzip file')
+  return { crc: trailer.readUInt32LE(0), sizeBytes: trailer.readUInt32LE(4) }
+}
+
+interface ZipEntry {
+  readonly name: Buffer
+  readonly timestampSeconds: number
+  readonly crc: number
+  readonly compressedBytes: number
+  readonly sizeBytes: number
+}
+
+/** In the fields of 32 bits: look in the extra field of 64 bits. */
+const inExtra = 0xffff_ffff
+
+/** With an extra field for sizes of 64 bits, whether they need it or not, so that its length is known beforehand. */
+const localHeaderBytes = 30 + 20
+
+function encodeLocalHeader(entry: ZipEntry): Buffer {
+  const fixed = Buffer.alloc(30)
+  fixed.writeUInt32LE(0x0403_4b50, 0)
+  encodeCommon(entry).copy(fixed, 4)
+  fixed.writeUInt16LE(20, 28)
+  return Buffer.concat([fixed, entry.name, encodeExtra(entry)])
+}
+
+function encodeDirectoryEntry(entry: ZipEntry): Buffer {
+  const fixed = Buffer.alloc(46)
+  fixed.writeUInt32LE(0x0201_4b50, 0)
+  // Made on Unix, so that the mode below counts.
+  fixed.writeUInt16LE(0x0300 | versionNeeded, 4)
+  encodeCommon(entry).copy(fixed, 6)
+  fixed.writeUInt16LE(20, 30)
+  fixed.writeUInt32LE((0o100_644 << 16) >>> 0, 38)
+  return Buffer.concat([fixed, entry.name, encodeExtra(entry)])
+}
+
+/** 4.5: the first with sizes of 64 bits. */
+const versionNeeded = 45
+
+/** What the two kinds of headers have in common, from the version on to the length of the name. */
+function encodeCommon({ name, timestampSeconds, crc }: ZipEntry): Buffer {
+  const common = Buffer.alloc(24)
+  const { date, time } = dosTime(timestampSeconds)
+  common.writeUInt16LE(versionNeeded, 0)
+  // The name is in UTF-8.
+  common.writeUInt16LE(0x0800, 2)
+  // Deflated.
+  common.writeUInt16LE(8, 4)
+  common.writeUInt16LE(time, 6)
+  common.writeUInt16LE(date, 8)
+  common.writeUInt32LE(crc, 10)
+  common.writeUInt32LE(inExtra, 14)
+  common.writeUInt32LE(inExtra, 18)
+  common.writeUInt16LE(name.length, 22)
+  return common
+}
+
+function encodeExtra({ sizeBytes, compressedBytes }: ZipEntry): Buffer {
+  const extra = Buffer.alloc(20)
+  extra.writeUInt16LE(0x0001, 0)
+  extra.writeUInt16LE(16, 2)
+  extra.writeBigUInt64LE(BigInt(sizeBytes), 4)
+  extra.writeBigUInt64LE(BigInt(compressedBytes), 12)
+  return extra
+}
+
+/** The end of the zip file, in 64 bits and again in 32. */
+function encodeEnd(directoryBytes: number, directoryOffset: number): Buffer {
+  const end64 = Buffer.alloc(56)
+  end64.writeUInt32LE(0x0606_4b50, 0)
+  end64.writeBigUInt64LE(BigInt(end64.length - 12), 4)
+  end64.writeUInt16LE(0x0300 | versionNeeded, 12)
+  end64.writeUInt16LE(versionNeeded, 14)
+  end64.writeBigUInt64LE(1n, 24)
+  end64.writeBigUInt64LE(1n, 32)
+  end64.writeBigUInt64LE(BigInt(directoryBytes), 40)
+  end64.writeBigUInt64LE(BigInt(directoryOffset), 48)
+  const locator = Buffer.alloc(20)
+  locator.writeUInt32LE(0x0706_4b50, 0)
+  locator.writeBigUInt64LE(BigInt(directoryOffset + directoryBytes), 8)
+  locator.writeUInt32LE(1, 16)
+  const end = Buffer.alloc(22)
+  end.writeUInt32LE(0x0605_4b50, 0)
+  end.writeUInt16LE(1, 8)
+  end.writeUInt16LE(1, 10)
+  end.writeUInt32LE(directoryBytes, 12)
+  end.writeUInt32LE(Math.min(directoryOffset, inExtra), 16)
+  return Buffer.concat([end64, locator, end])
+}
+
+/** Two seconds are the smallest that these can tell, and the zone is the reader's: here it is UTC. */
+function dosTime(timestampSeconds: number): { readonly date: number; readonly time: number } {
+  const at = new Date(Math.max(timestampSeconds, Date.UTC(1980, 0) / 1000) * 1000)
+  return {
+    date: ((at.getUTCFullYear() - 1980) << 9) | ((at.getUTCMonth() + 1) << 5) | at.getUTCDate(),
+    time: (at.getUTCHours() << 11) | (at.getUTCMinutes() << 5) | (at.getUTCSeconds() >> 1),
+  }
+}
