@@ -72,6 +72,7 @@ export async function buildImage(request: BuildRequest): Promise<Report> {
     const plan = await planOnSoundLayers(request, store)
     await requireMirror(plan, request.signal)
     await mkdir(place.folder, { recursive: true })
+    await mkdir(store.folder, { recursive: true })
     const run = await beginRun({ request, place, store, tools, plan, startedAt })
     try {
       const base = await installBase(run)

@@ -10,7 +10,7 @@ import type { Accelerator } from '../host/accelerator.ts'
 import type { Emit } from '../report/events.ts'
 import type { Report } from '../report/report.ts'
 import { createTerminalReporter } from '../report/terminal.ts'
-import { addPipelineOptions, choosePipeline, type PipelineOptions } from './options.ts'
+import { addPipelineOptions, type Choose, choosePipeline, type PipelineOptions } from './options.ts'
 import type { Terminal } from './terminal.ts'
 
 interface BuildOptions extends PipelineOptions {
@@ -21,11 +21,7 @@ interface BuildOptions extends PipelineOptions {
   readonly json?: boolean
 }
 
-export function buildCommand(
-  program: Command,
-  terminal: Terminal,
-  choose: (action: () => Promise<number>) => void,
-): void {
+export function buildCommand(program: Command, terminal: Terminal, choose: Choose): void {
   addPipelineOptions(
     program.command('build').description('build the image, from the first stage that changed'),
   )

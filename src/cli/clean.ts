@@ -5,6 +5,7 @@ import { join, resolve as resolvePath } from 'node:path'
 import type { Command } from 'commander'
 import { exitCodes } from '../errors.ts'
 import { takeLock } from '../host/lock.ts'
+import type { Choose } from './options.ts'
 import type { Terminal } from './terminal.ts'
 
 interface CleanOptions {
@@ -13,11 +14,7 @@ interface CleanOptions {
   readonly dryRun?: boolean
 }
 
-export function cleanCommand(
-  program: Command,
-  terminal: Terminal,
-  choose: (action: () => Promise<number>) => void,
-): void {
+export function cleanCommand(program: Command, terminal: Terminal, choose: Choose): void {
   program
     .command('clean')
     .description('remove layers, runs and reports; images and downloaded packages stay')

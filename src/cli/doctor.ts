@@ -6,18 +6,14 @@ import { probeKernel } from '../build/build-image.ts'
 import { neededBytes } from '../build/preflight.ts'
 import { exitCodes } from '../errors.ts'
 import { diagnose, renderDoctor } from '../host/doctor.ts'
-import { addPipelineOptions, choosePipeline, type PipelineOptions } from './options.ts'
+import { addPipelineOptions, type Choose, choosePipeline, type PipelineOptions } from './options.ts'
 import type { Terminal } from './terminal.ts'
 
 interface DoctorOptions extends PipelineOptions {
   readonly json?: boolean
 }
 
-export function doctorCommand(
-  program: Command,
-  terminal: Terminal,
-  choose: (action: () => Promise<number>) => void,
-): void {
+export function doctorCommand(program: Command, terminal: Terminal, choose: Choose): void {
   addPipelineOptions(program.command('doctor').description('check whether this host can build'))
     .option('--json', 'print the checks as JSON')
     .action((options: DoctorOptions) => choose(() => doctor(options, terminal)))

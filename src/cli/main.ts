@@ -5,17 +5,14 @@ import { exitCodes, PipelineError } from '../errors.ts'
 import { buildCommand } from './build.ts'
 import { cleanCommand } from './clean.ts'
 import { doctorCommand } from './doctor.ts'
+import { exportCommand } from './export.ts'
+import type { Choose } from './options.ts'
 import { planCommand } from './plan.ts'
 import { renderCommand } from './render.ts'
 import { setupCommand } from './setup.ts'
 import { shellCommand } from './shell.ts'
 import { storeCommand } from './store.ts'
 import { createTerminal, type Terminal } from './terminal.ts'
-
-/** A verb of the program. `run` returns the exit code. */
-export interface Verb {
-  readonly define: (program: Command, run: (action: () => Promise<number>) => void) => Command
-}
 
 /** Runs the program and returns its exit code. */
 export async function main(commandArguments: readonly string[]): Promise<number> {
@@ -28,7 +25,7 @@ export async function main(commandArguments: readonly string[]): Promise<number>
     .exitOverride()
     .configureOutput({ writeErr: terminal.error, writeOut: terminal.out })
     .addHelpText('after', `\nExit codes: ${describeExitCodes()}`)
-  const choose = (chosen: () => Promise<number>) => {
+  const choose: Choose = (chosen) => {
     action = chosen
   }
   for (const define of [
@@ -37,6 +34,7 @@ export async function main(commandArguments: readonly string[]): Promise<number>
     buildCommand,
     doctorCommand,
     setupCommand,
+    exportCommand,
     shellCommand,
     storeCommand,
     cleanCommand,

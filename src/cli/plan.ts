@@ -9,7 +9,7 @@ import { type PlannedLayer, planImage } from '../plan/plan.ts'
 import { explainLayer } from '../plan/why.ts'
 import { formatSeconds, formatTable } from '../report/format.ts'
 import { type Layer, openStore } from '../store/store.ts'
-import { addPipelineOptions, choosePipeline, type PipelineOptions } from './options.ts'
+import { addPipelineOptions, type Choose, choosePipeline, type PipelineOptions } from './options.ts'
 import type { Terminal } from './terminal.ts'
 
 interface PlanCommandOptions extends PipelineOptions {
@@ -17,11 +17,7 @@ interface PlanCommandOptions extends PipelineOptions {
   readonly why?: boolean
 }
 
-export function planCommand(
-  program: Command,
-  terminal: Terminal,
-  choose: (action: () => Promise<number>) => void,
-): void {
+export function planCommand(program: Command, terminal: Terminal, choose: Choose): void {
   addPipelineOptions(
     program.command('plan').description('show what a build would do, and why; touches nothing'),
   )

@@ -6,18 +6,14 @@ import { type Command, Option } from 'commander'
 import type { PackerDialect } from '../build/packer-hcl.ts'
 import { exitCodes } from '../errors.ts'
 import { renderFiles } from '../render/render-files.ts'
-import { addPipelineOptions, choosePipeline, type PipelineOptions } from './options.ts'
+import { addPipelineOptions, type Choose, choosePipeline, type PipelineOptions } from './options.ts'
 import type { Terminal } from './terminal.ts'
 
 interface RenderOptions extends PipelineOptions {
   readonly dialect: PackerDialect
 }
 
-export function renderCommand(
-  program: Command,
-  terminal: Terminal,
-  choose: (action: () => Promise<number>) => void,
-): void {
+export function renderCommand(program: Command, terminal: Terminal, choose: Choose): void {
   addPipelineOptions(
     program.command('render').description('write the Packer template and the preseed of a variant'),
   )

@@ -3,6 +3,7 @@
 import type { Command } from 'commander'
 import { exitCodes } from '../errors.ts'
 import { setUpHost } from '../host/packages.ts'
+import type { Choose } from './options.ts'
 import type { Terminal } from './terminal.ts'
 
 interface SetupOptions {
@@ -10,11 +11,7 @@ interface SetupOptions {
   readonly tests: boolean
 }
 
-export function setupCommand(
-  program: Command,
-  terminal: Terminal,
-  choose: (action: () => Promise<number>) => void,
-): void {
+export function setupCommand(program: Command, terminal: Terminal, choose: Choose): void {
   program
     .command('setup')
     .description('install the host packages that are missing; does nothing when none is')

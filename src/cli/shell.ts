@@ -10,14 +10,10 @@ import { exitCodes, PipelineError } from '../errors.ts'
 import { chooseAccelerator } from '../host/accelerator.ts'
 import { planImage } from '../plan/plan.ts'
 import { openStore } from '../store/store.ts'
-import { addPipelineOptions, choosePipeline, type PipelineOptions } from './options.ts'
+import { addPipelineOptions, type Choose, choosePipeline, type PipelineOptions } from './options.ts'
 import type { Terminal } from './terminal.ts'
 
-export function shellCommand(
-  program: Command,
-  terminal: Terminal,
-  choose: (action: () => Promise<number>) => void,
-): void {
+export function shellCommand(program: Command, terminal: Terminal, choose: Choose): void {
   const command = program
     .command('shell')
     .description('boot a throw-away copy of the disk as a stage left it, and open a root shell in it')

@@ -8,10 +8,8 @@ import { planImage } from '../plan/plan.ts'
 import { formatAge, formatBytes, formatTable } from '../report/format.ts'
 import { choosePrunable, growTrees, type LayerTree } from '../store/prune.ts'
 import { type Layer, openStore, type Store } from '../store/store.ts'
-import { addPipelineOptions, choosePipeline, type PipelineOptions } from './options.ts'
+import { addPipelineOptions, type Choose, choosePipeline, type PipelineOptions } from './options.ts'
 import type { Terminal } from './terminal.ts'
-
-type Choose = (action: () => Promise<number>) => void
 
 interface ListOptions extends PipelineOptions {
   readonly json?: boolean

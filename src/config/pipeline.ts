@@ -28,7 +28,7 @@ const partition = z.strictObject({
   /** Mount point; leave out for swap. */
   mount: z
     .string()
-    .regex(/^\/[a-z0-9/_-]*$/, 'must be an absolute path in lower case')
+    .regex(/^\/$|^(\/[a-z0-9_-]+)+$/, 'must be an absolute path in lower case')
     .optional(),
   filesystem: z.enum(['ext2', 'ext4', 'swap']),
   /** MiB; leave out for the one that takes the rest. */

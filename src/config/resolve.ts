@@ -36,7 +36,7 @@ export async function resolvePipeline(
   if (!parsed.success) faults.push(...issuesToFaults(parsed.error.issues, merged, [], overrides))
   const usedStages = overrideStages(uses, overrides, faults)
   const epoch = resolveEpoch(parsed.data?.date, environment.SOURCE_DATE_EPOCH, faults)
-  faults.push(...duplicates(usedStages))
+  faults.push(...nameOfStageFaults(usedStages))
 
   const images: ResolvedImage[] = []
   // Rules between values are checked as far as the values themselves are good.
@@ -181,10 +181,26 @@ function resolveEpoch(
   return date === undefined ? 0 : Date.parse(`${date}T00:00:00Z`) / 1000
 }
 
-function duplicates(uses: readonly StageUse[]): Fault[] {
+/** Names that the report gives to parts of a run that are no stage. */
+const partNames = ['base', 'boot', 'shutdown', 'flatten']
+
+function nameOfStageFaults(uses: readonly StageUse[]): Fault[] {
   const names = uses.map((use) => use.name)
+  const unfit = names.filter((name) => !/^[a-z][a-z0-9_]*$/.test(name))
+  const taken = names.filter((name) => partNames.includes(name))
   const twice = names.filter((name, index) => names.indexOf(name) !== index)
-  return twice.map((name) => ({ path: 'stages', rule: `stage ${name} stands there twice` }))
+  return [
+    ...twice.map((name) => ({ path: 'stages', rule: `stage ${name} stands there twice` })),
+    ...unfit.map((name) => ({
+      path: 'stages',
+      rule: 'a stage is named in lower case letters, digits and underscores',
+      found: formatFound(name),
+    })),
+    ...taken.map((name) => ({
+      path: 'stages',
+      rule: `${name} is a part of every run and no name for a stage`,
+    })),
+  ]
 }
 
 /** Rules of targets with the rest of the configuration. */

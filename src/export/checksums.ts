@@ -37,6 +37,15 @@ export async function writeChecksums(file: string, sums: Checksums): Promise<voi
   }
 }
 
+/** Whether the folder's lists have a file's sums. */
+export async function hasChecksums(file: string, sums: Checksums): Promise<boolean> {
+  for (const algorithm of algorithms) {
+    const list = await readFile(join(file, '..', `${algorithm}sum.txt`), 'utf8').catch(() => '')
+    if (parseSums(list).get(basename(file)) !== sums[algorithm]) return false
+  }
+  return true
+}
+
 function parseSums(text: string): Map<string, string> {
   return new Map(
     text.split('\n').flatMap((line) => {

@@ -9,10 +9,10 @@ import { writeDurably } from '../host/files.ts'
 import type { Emit } from '../report/events.ts'
 import type { ImageResult } from '../report/report.ts'
 import type { Layer } from '../store/store.ts'
-import { type Checksums, computeChecksums, writeChecksums } from './checksums.ts'
+import { type Checksums, computeChecksums, hasChecksums, writeChecksums } from './checksums.ts'
 import { exporters } from './exporters.ts'
 import { writeMetadata } from './metadata.ts'
-import { flattenLayer, type RawDisk } from './raw-disk.ts'
+import { flattenDisk, type RawDisk } from './raw-disk.ts'
 
 export interface ExportRequest {
   readonly image: ResolvedImage
@@ -27,7 +27,7 @@ export interface ExportRequest {
 
 /** Name of a target's file. */
 export function imageFileName(image: ResolvedImage, target: Target): string {
-  return `${image.fileName}-${exporters[target].suffix(image)}`
+  return `${image.fileName}-${exporters[target].suffix}`
 }
 
 /**
@@ -70,7 +70,7 @@ async function exportMissing(
   try {
     emit({ kind: 'part-started', name: 'flatten', estimateSeconds: estimate('flatten') })
     const started = performance.now()
-    const disk = await flattenLayer(layerDisk, flat, signal)
+    const disk = await flattenDisk(layerDisk, 'qcow2', flat, signal)
     emit({ kind: 'part-finished', name: 'flatten', seconds: secondsSince(started) })
     // All targets write to the same lists of sums: one at a time.
     let lists: Promise<unknown> = Promise.resolve()
@@ -108,7 +108,7 @@ async function exportImage(
     shown = text
   }
   await rm(record, { force: true })
-  await exporters[target].write({ disk, image, layer, onProgress, signal }, file)
+  await exporters[target].write({ ...image, disk, key: layer.sha256, onProgress, signal }, file)
   emit({ kind: 'part-progress', name: part, text: 'checksums' })
   const sums = await computeChecksums(file, signal)
   await list(file, sums)
@@ -167,7 +167,7 @@ async function readRecord(
   try {
     const record = JSON.parse(await readFile(path, 'utf8')) as ExportRecord
     const isSame = record.key === exportKey(image, layer, target) && record.stamp === (await stampOf(file))
-    return isSame ? record : undefined
+    return isSame && (await hasChecksums(file, record.image)) ? record : undefined
   } catch {
     return undefined
   }

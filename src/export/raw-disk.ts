@@ -24,9 +24,14 @@ export interface DataBlock {
   readonly data: Buffer
 }
 
-/** Flattens a layer's disk with all below it into `path`. */
-export async function flattenLayer(layer: string, path: string, signal: AbortSignal): Promise<RawDisk> {
-  await execa('qemu-img', ['convert', '-f', 'qcow2', '-O', 'raw', layer, path], {
+/** Flattens a disk, with all that it stands on, into the raw file `path`. */
+export async function flattenDisk(
+  source: string,
+  format: string,
+  path: string,
+  signal: AbortSignal,
+): Promise<RawDisk> {
+  await execa('qemu-img', ['convert', '-f', format, '-O', 'raw', source, path], {
     cancelSignal: signal,
     timeout: 3_600_000,
   })

@@ -1,6 +1,6 @@
 /** One build at a time in one `out/`: a file that names the process which holds it. */
 
-import { link, mkdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { link, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { exitCodes, PipelineError } from '../errors.ts'
 import { startTime } from './process.ts'
@@ -34,18 +34,43 @@ export async function takeLock(folder: string, runId: string): Promise<Lock> {
       try {
         // A link appears with its content, and only one process can make it.
         await link(own, path)
-        return { abandonedRun, release: () => rm(path, { force: true }) }
+        return { abandonedRun, release: () => releaseOwn(path, holder) }
       } catch (error) {
         if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
       }
       const other = await readHolder(path)
       if (other !== undefined && (await isAlive(other))) throw locked(folder, other)
-      abandonedRun = other?.runId
-      await rm(path, { force: true })
+      if (await removeStale(path, other, `${own}.stale`)) abandonedRun = other?.runId ?? abandonedRun
     }
   } finally {
     await rm(own, { force: true })
   }
+}
+
+/**
+ * Removes the lock of a holder that is dead. Another process may do the same and take the lock between our look and our
+ * hand, so what is taken away is looked at again, and put back if it is not what was meant.
+ */
+async function removeStale(path: string, stale: Holder | undefined, aside: string): Promise<boolean> {
+  try {
+    await rename(path, aside)
+  } catch {
+    // Somebody else was faster.
+    return false
+  }
+  try {
+    const taken = await readHolder(aside)
+    const isMeant = JSON.stringify(taken) === JSON.stringify(stale)
+    if (!isMeant) await link(aside, path).catch(() => undefined)
+    return isMeant
+  } finally {
+    await rm(aside, { force: true })
+  }
+}
+
+async function releaseOwn(path: string, own: Holder): Promise<void> {
+  const holder = await readHolder(path)
+  if (holder?.pid === own.pid && holder.runId === own.runId) await rm(path, { force: true })
 }
 
 async function readHolder(path: string): Promise<Holder | undefined> {

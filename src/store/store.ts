@@ -103,8 +103,7 @@ export function openStore(folder: string): Store {
     },
     readSource: (digest) => readFile(source(digest), 'utf8').catch(() => undefined),
     sweep: async () => {
-      await mkdir(folder, { recursive: true })
-      const names = new Set(await readdir(folder))
+      const names = new Set(await readdir(folder).catch(() => []))
       const garbage = [...names].filter((name) => {
         const key = /^([0-9a-f]{64})\.qcow2$/.exec(name)?.[1]
         return key === undefined ? /\.(tmp|qcow2)$/.test(name) : !names.has(`${key}.json`)

@@ -7,7 +7,7 @@ import { PipelineError } from '../../src/errors.ts'
 import { areExported, type ExportRequest, exportImages } from '../../src/export/export-images.ts'
 import { writeWhole } from '../../src/export/partial-file.ts'
 import { exportQcow2 } from '../../src/export/qcow2.ts'
-import { flattenLayer, type RawDisk } from '../../src/export/raw-disk.ts'
+import { flattenDisk, type RawDisk } from '../../src/export/raw-disk.ts'
 import type { BuildEvent } from '../../src/report/events.ts'
 import type { Layer } from '../../src/store/store.ts'
 import { useFolder } from '../support/folder.ts'
@@ -91,7 +91,7 @@ describe('a file that is written as a whole', () => {
 })
 
 describeWith(['qemu-img', 'qemu-io'], 'an export', () => {
-  const flatten = (layer: string) => flattenLayer(layer, path('store', 'flat.raw'), never)
+  const flatten = (layer: string) => flattenDisk(layer, 'qcow2', path('store', 'flat.raw'), never)
   const exportTo = async (options = defaults, progress: (fraction: number) => void = () => undefined) => {
     const disk = await flatten(makeLayers(path('store'), 'low', 'high'))
     await exportQcow2(disk, path('image.qcow2'), options, progress, never)
