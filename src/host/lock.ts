@@ -54,9 +54,10 @@ export async function takeLock(folder: string, runId: string): Promise<Lock> {
 async function removeStale(path: string, stale: Holder | undefined, aside: string): Promise<boolean> {
   try {
     await rename(path, aside)
-  } catch {
+  } catch (cause) {
     // Somebody else was faster.
-    return false
+    if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return false
+    throw stuck(path, cause)
   }
   try {
     const taken = await readHolder(aside)
@@ -84,6 +85,16 @@ async function readHolder(path: string): Promise<Holder | undefined> {
 async function isAlive({ pid, startTime: started }: Holder): Promise<boolean> {
   const found = await startTime(pid)
   return found !== undefined && found === started
+}
+
+function stuck(path: string, cause: unknown): PipelineError {
+  return new PipelineError({
+    code: 'out-read-only',
+    message: `cannot take over the lock ${path} of a build that is gone: ${(cause as NodeJS.ErrnoException).code}`,
+    hint: 'make the folder writable for you, or remove that file.',
+    exitCode: exitCodes.hostNotFit,
+    cause,
+  })
 }
 
 function locked(folder: string, { pid, runId }: Holder): PipelineError {
