@@ -18,7 +18,14 @@ import { type ImageResult, type Report, reportVersion, type StageResult } from '
 import { type Layer, openStore, type Store } from '../store/store.ts'
 import { describeFailure, diskFailed, interrupted } from './failures.ts'
 import { placeRun, type RunPlace } from './place.ts'
-import { type HostTools, requireMirror, requireSpace, requireTools, requireWritable } from './preflight.ts'
+import {
+  type HostTools,
+  requireArchivers,
+  requireMirror,
+  requireSpace,
+  requireTools,
+  requireWritable,
+} from './preflight.ts'
 import { runStages } from './run-stages.ts'
 import { resultOfLayer, resultOfSkipped } from './stage-results.ts'
 
@@ -63,6 +70,7 @@ export async function buildImage(request: BuildRequest): Promise<Report> {
   const startedAt = new Date()
   const place = placeRun(request.outFolder, request.image.variant, startedAt)
   const tools = await requireTools(request.image.arch)
+  await requireArchivers(request.image)
   await requireWritable(request.outFolder)
   await requireSpace(request.outFolder)
   const lock = await takeLock(request.outFolder, place.id)

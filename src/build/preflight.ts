@@ -2,8 +2,9 @@
 
 import { access, constants, mkdir, statfs } from 'node:fs/promises'
 import { dirname } from 'node:path'
+import type { ResolvedImage } from '../config/resolved.ts'
 import { exitCodes, PipelineError } from '../errors.ts'
-import { findTools, isAtLeast, type ToolFault } from '../host/tools.ts'
+import { findProgram, findTools, isAtLeast, type ToolFault } from '../host/tools.ts'
 import { verifyRelease } from '../install/release.ts'
 import type { Plan } from '../plan/plan.ts'
 import type { PackerDialect } from './packer-hcl.ts'
@@ -36,6 +37,28 @@ function toolsMissing(faults: readonly ToolFault[]): PipelineError {
     exitCode: exitCodes.hostNotFit,
     details: { tools: faults.map(({ tool }) => tool.name) },
   })
+}
+
+/** Programs that pack images, wanted only where `formats` asks for an archive. @throws PipelineError `tools` */
+export async function requireArchivers({ targets, formats }: ResolvedImage): Promise<void> {
+  const programs = { none: undefined, bz2: 'lbzip2', zip: 'pigz' } as const
+  const { kvm, xenserver, hyperv, raw } = formats
+  const archives = {
+    kvm: kvm.archive,
+    xenserver: xenserver.archive,
+    hyperv: hyperv.archive,
+    raw: raw.archive,
+  }
+  for (const target of targets) {
+    const program = target === 'vmware' ? undefined : programs[archives[target]]
+    if (program === undefined || (await findProgram(program)) !== undefined) continue
+    throw new PipelineError({
+      code: 'tools',
+      message: `formats.${target}.archive needs the program ${program}, and this host has none (package ${program})`,
+      hint: 'install it with: npm run setup, or set the archive to none.',
+      exitCode: exitCodes.hostNotFit,
+    })
+  }
 }
 
 /** @throws PipelineError `out-read-only` */

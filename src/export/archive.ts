@@ -104,14 +104,13 @@ async function compress(
   try {
     const child = execa(program, commandArguments, {
       input: input.pipe(meter),
-      encoding: 'buffer',
       buffer: { stdout: false },
       cancelSignal: signal,
       timeout: 3_600_000,
     })
     // A program that cannot even be started is seen below.
     child.catch(() => undefined)
-    for await (const chunk of child.iterable()) {
+    for await (const chunk of child.iterable({ binary: true })) {
       await writeAt(into, chunk, start + written)
       written += chunk.length
     }

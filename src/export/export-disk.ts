@@ -39,7 +39,7 @@ export async function exportDisk(request: DiskExport): Promise<readonly string[]
         emit({ kind: 'part-started', name, estimateSeconds: undefined })
         const onProgress = (fraction: number) =>
           emit({ kind: 'part-progress', name, text: `${Math.floor(fraction * 100)} %` })
-        const file = join(folder, `${request.fileName}-${exporters[target].suffix}`)
+        const file = join(folder, `${request.fileName}-${exporters[target].suffix(request)}`)
         await exporters[target].write({ ...request, disk, key, onProgress, signal }, file)
         emit({ kind: 'part-finished', name, seconds: (performance.now() - begun) / 1000 })
         return file

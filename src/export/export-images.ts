@@ -27,7 +27,7 @@ export interface ExportRequest {
 
 /** Name of a target's file. */
 export function imageFileName(image: ResolvedImage, target: Target): string {
-  return `${image.fileName}-${exporters[target].suffix}`
+  return `${image.fileName}-${exporters[target].suffix(image)}`
 }
 
 /**

@@ -1,13 +1,17 @@
 /** How each target's file is made. */
 
+import { rm } from 'node:fs/promises'
+import { basename, dirname, join } from 'node:path'
 import type { Target } from '../config/image.ts'
 import type { PipelineFields } from '../config/pipeline.ts'
 import type { Json } from '../digest.ts'
+import { writeBzip2, writeZip } from './archive.ts'
 import { exportOva } from './ova.ts'
 import { exportQcow2 } from './qcow2.ts'
 import { exportRaw } from './raw.ts'
 import type { RawDisk } from './raw-disk.ts'
-import { verifyVhd, writeHypervVhd, writeXenVhd } from './vhd.ts'
+import { writeHypervVhd, writeXenVhd } from './vhd.ts'
+import { writeVhdx } from './vhdx.ts'
 
 /** What files are made from, and what they are called. */
 export interface ExportSource {
@@ -30,7 +34,7 @@ export interface ExportJob extends ExportSource {
 export interface Exporter {
   readonly format: string
   /** CloudStack's end of the file's name. */
-  readonly suffix: string
+  readonly suffix: (source: ExportSource) => string
   /** What the file depends on beside the disk. */
   readonly settings: (source: ExportSource) => Json
   readonly write: (job: ExportJob, file: string) => Promise<void>
@@ -38,7 +42,7 @@ export interface Exporter {
 
 const kvm: Exporter = {
   format: 'qcow2',
-  suffix: 'kvm.qcow2',
+  suffix: () => 'kvm.qcow2',
   settings: ({ formats }) => formats.kvm,
   write: ({ disk, formats, onProgress, signal }, file) =>
     exportQcow2(disk, file, formats.kvm, onProgress, signal),
@@ -46,28 +50,27 @@ const kvm: Exporter = {
 
 const xenserver: Exporter = {
   format: 'vhd',
-  suffix: 'xen.vhd',
-  settings: ({ sourceDateEpoch }) => ({ sourceDateEpoch }),
-  write: async ({ disk, key, sourceDateEpoch, onProgress, signal }, file) => {
-    await writeXenVhd(disk, file, { uuidSeed: key, timestampSeconds: sourceDateEpoch }, onProgress, signal)
-    await verifyVhd(disk, file, signal)
-  },
+  suffix: () => 'xen.vhd',
+  settings: ({ formats, sourceDateEpoch }) => ({ ...formats.xenserver, sourceDateEpoch }),
+  write: ({ disk, key, sourceDateEpoch, onProgress, signal }, file) =>
+    writeXenVhd(disk, file, { uuidSeed: key, timestampSeconds: sourceDateEpoch }, onProgress, signal),
 }
 
 const hyperv: Exporter = {
   format: 'vhd',
-  suffix: 'hyperv.vhd',
+  suffix: ({ formats }) => `hyperv.${formats.hyperv.container}`,
   settings: ({ formats, sourceDateEpoch }) => ({ ...formats.hyperv, sourceDateEpoch }),
-  write: async ({ disk, key, formats, sourceDateEpoch, onProgress, signal }, file) => {
-    const options = { ...formats.hyperv, uuidSeed: key, timestampSeconds: sourceDateEpoch }
-    await writeHypervVhd(disk, file, options, onProgress, signal)
-    await verifyVhd(disk, file, signal)
+  write: ({ disk, key, formats, sourceDateEpoch, onProgress, signal }, file) => {
+    const { container, subformat } = formats.hyperv
+    if (container === 'vhdx') return writeVhdx(disk, file, { uuidSeed: key }, onProgress, signal)
+    const options = { subformat, uuidSeed: key, timestampSeconds: sourceDateEpoch }
+    return writeHypervVhd(disk, file, options, onProgress, signal)
   },
 }
 
 const vmware: Exporter = {
   format: 'ova',
-  suffix: 'vmware.ova',
+  suffix: () => 'vmware.ova',
   settings: ({ formats, sourceDateEpoch, fileName }) => ({ ...formats.vmware, sourceDateEpoch, fileName }),
   write: ({ disk, key, fileName, formats, sourceDateEpoch, onProgress, signal }, file) =>
     exportOva(
@@ -81,9 +84,43 @@ const vmware: Exporter = {
 
 const raw: Exporter = {
   format: 'raw',
-  suffix: 'ovm.raw',
-  settings: () => ({}),
+  suffix: () => 'ovm.raw',
+  settings: ({ formats }) => formats.raw,
   write: ({ disk, onProgress, signal }, file) => exportRaw(disk, file, onProgress, signal),
 }
 
-export const exporters: Readonly<Record<Target, Exporter>> = { kvm, xenserver, hyperv, vmware, raw }
+type Archive = 'none' | 'bz2' | 'zip'
+
+/** The same file, packed once more where the configuration asks for it. */
+function packed(exporter: Exporter, archiveOf: (formats: PipelineFields['formats']) => Archive): Exporter {
+  return {
+    ...exporter,
+    suffix: (source) => {
+      const archive = archiveOf(source.formats)
+      return `${exporter.suffix(source)}${archive === 'none' ? '' : `.${archive}`}`
+    },
+    write: async (job, file) => {
+      const archive = archiveOf(job.formats)
+      if (archive === 'none') return exporter.write(job, file)
+      const plain = join(dirname(file), `.${basename(file, `.${archive}`)}`)
+      const { onProgress, signal, sourceDateEpoch } = job
+      try {
+        await exporter.write({ ...job, onProgress: (fraction) => onProgress(fraction / 2) }, plain)
+        const packing = (fraction: number) => onProgress(0.5 + fraction / 2)
+        if (archive === 'bz2') return await writeBzip2(plain, file, packing, signal)
+        const entry = { entryName: basename(file, '.zip'), timestampSeconds: sourceDateEpoch }
+        await writeZip(plain, file, entry, packing, signal)
+      } finally {
+        await rm(plain, { force: true })
+      }
+    },
+  }
+}
+
+export const exporters: Readonly<Record<Target, Exporter>> = {
+  kvm: packed(kvm, ({ kvm: { archive } }) => archive),
+  xenserver: packed(xenserver, ({ xenserver: { archive } }) => archive),
+  hyperv: packed(hyperv, ({ hyperv: { archive } }) => archive),
+  vmware,
+  raw: packed(raw, ({ raw: { archive } }) => archive),
+}

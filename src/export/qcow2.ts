@@ -9,7 +9,7 @@ import type { RawDisk } from './raw-disk.ts'
 export async function exportQcow2(
   disk: RawDisk,
   file: string,
-  options: ResolvedImage['formats']['kvm'],
+  options: Pick<ResolvedImage['formats']['kvm'], 'compat' | 'compression'>,
   onProgress: (fraction: number) => void,
   signal: AbortSignal,
 ): Promise<void> {

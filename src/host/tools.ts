@@ -82,6 +82,11 @@ export function hostTools(arch: Arch = 'x86_64'): readonly Tool[] {
     { name: 'ssh-keygen', need: 'build', package: 'openssh-client' },
     { name: 'newuidmap', need: 'rootless', package: 'uidmap' },
     { name: 'git', need: 'optional', package: 'git', versionArguments: ['--version'] },
+    // Only where `formats` asks for an archive; the build looks for them then.
+    { name: 'lbzip2', need: 'tests', package: 'lbzip2', versionArguments: ['--version'] },
+    { name: 'pigz', need: 'tests', package: 'pigz', versionArguments: ['--version'] },
+    { name: 'bzip2', need: 'tests', package: 'bzip2' },
+    { name: 'unzip', need: 'tests', package: 'unzip' },
     { name: 'cpio', need: 'tests', package: 'cpio', versionArguments: ['--version'] },
     { name: 'gpg', need: 'tests', package: 'gnupg', versionArguments: ['--version'] },
     { name: 'shellcheck', need: 'tests', package: 'shellcheck', versionArguments: ['--version'] },

@@ -15,7 +15,7 @@ import { sampleImage } from '../support/pipelines.ts'
 import { describeWith } from '../support/tools.ts'
 
 const path = useFolder()
-const defaults: ResolvedImage['formats']['kvm'] = { compat: '1.1', compression: 'zlib' }
+const defaults = { compat: '1.1', compression: 'zlib' } as const
 const never = new AbortController().signal
 
 const qemu = (program: string, ...options: string[]) => execFileSync(program, options, { encoding: 'utf8' })
@@ -92,7 +92,10 @@ describe('a file that is written as a whole', () => {
 
 describeWith(['qemu-img', 'qemu-io'], 'an export', () => {
   const flatten = (layer: string) => flattenDisk(layer, 'qcow2', path('store', 'flat.raw'), never)
-  const exportTo = async (options = defaults, progress: (fraction: number) => void = () => undefined) => {
+  const exportTo = async (
+    options: Pick<ResolvedImage['formats']['kvm'], 'compat' | 'compression'> = defaults,
+    progress: (fraction: number) => void = () => undefined,
+  ) => {
     const disk = await flatten(makeLayers(path('store'), 'low', 'high'))
     await exportQcow2(disk, path('image.qcow2'), options, progress, never)
   }
@@ -227,7 +230,7 @@ describeWith(['qemu-img', 'qemu-io'], 'the images of a run', () => {
           ...request.image,
           formats: {
             ...request.image.formats,
-            kvm: { compat: '1.1' as const, compression: 'zstd' as const },
+            kvm: { ...request.image.formats.kvm, compression: 'zstd' as const },
           },
         },
       }),
