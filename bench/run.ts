@@ -3,7 +3,7 @@
  * Works in a folder of its own, and starts from the packages that earlier builds have downloaded.
  */
 
-import { cp, mkdir, mkdtemp, readFile, rm } from 'node:fs/promises'
+import { cp, mkdir, mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -51,6 +51,34 @@ async function median(job: string, count: number, once: () => Promise<number>): 
   return { job, seconds: all.sort((a, b) => a - b)[Math.floor(count / 2)] ?? 0, parts: [] }
 }
 
+/** All files of the image at once, against what the slowest single conversion takes, one after the other. */
+async function measureExports(): Promise<Measurement[]> {
+  const source = join(
+    out,
+    'images',
+    (await readdir(join(out, 'images'))).find((name) => name.endsWith('.raw')) ?? '',
+  )
+  const time = async (job: string, once: () => Promise<unknown>): Promise<Measurement> => {
+    const started = performance.now()
+    await once()
+    return { job, seconds: (performance.now() - started) / 1000, parts: [] }
+  }
+  const target = join(out, 'export')
+  const convert = (format: string, ...words: string[]) =>
+    $`qemu-img convert -f raw -O ${format} ${words} ${source} ${join(out, 'converted')}`
+  return [
+    await time('qemu-img convert -c -O qcow2', () => convert('qcow2', '-c')),
+    await time('qemu-img convert -O vpc', () => convert('vpc')),
+    await time('qemu-img convert -O vmdk, streamOptimized', () =>
+      convert('vmdk', '-o', 'subformat=streamOptimized'),
+    ),
+    await time(
+      'export to all targets, compared and with sums',
+      () => $`${process.execPath} ${program} export --from ${source} --out ${target}`,
+    ),
+  ]
+}
+
 const measurements: Measurement[] = []
 try {
   const packages = join(project, 'out', 'cache', 'packages')
@@ -63,6 +91,7 @@ try {
   if (has('no-op'))
     measurements.push(await median('build, nothing changed (median of 5)', 5, () => run('build')))
   if (has('plan')) measurements.push(await median('plan (median of 5)', 5, () => run('plan')))
+  if (has('exports')) measurements.push(...(await measureExports()))
   if (has('late')) {
     const key = join(out, 'key')
     await $`ssh-keygen -q -t ed25519 -N ${''} -f ${key}`

@@ -9,7 +9,7 @@ import { verifyRelease } from '../install/release.ts'
 import type { Plan } from '../plan/plan.ts'
 import type { PackerDialect } from './packer-hcl.ts'
 
-/** Room that a build wants where `out/` lies: the base, the layers above it, and the image. */
+/** Room that a build wants where `out/` lies: the base, the layers above it, the flattened disk, and five images. */
 export const neededBytes = 8 * 1024 ** 3
 
 export interface HostTools {
@@ -90,10 +90,21 @@ async function makeFolder(path: string): Promise<void> {
   }
 }
 
+/** Free bytes on the disk of a folder, which need not exist yet. */
+export async function freeBytes(folder: string): Promise<number> {
+  try {
+    const { bavail, bsize } = await statfs(folder)
+    return bavail * bsize
+  } catch (error) {
+    const above = dirname(folder)
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT' || above === folder) throw error
+    return freeBytes(above)
+  }
+}
+
 /** @throws PipelineError `no-space` with what is free and what is needed */
 export async function requireSpace(folder: string, bytes = neededBytes): Promise<void> {
-  const { bavail, bsize } = await statfs(folder)
-  const free = bavail * bsize
+  const free = await freeBytes(folder)
   if (free >= bytes) return
   const gib = (count: number) => `${(count / 1024 ** 3).toFixed(1)} GiB`
   throw new PipelineError({

@@ -2,12 +2,13 @@
 
 import { join } from 'node:path'
 import type { Command } from 'commander'
+import { freeBytes, neededBytes } from '../build/preflight.ts'
 import { exitCodes } from '../errors.ts'
 import { areExported } from '../export/export-images.ts'
 import { lookAhead, readEstimates } from '../plan/estimates.ts'
 import { type PlannedLayer, planImage } from '../plan/plan.ts'
 import { explainLayer } from '../plan/why.ts'
-import { formatSeconds, formatTable } from '../report/format.ts'
+import { formatBytes, formatSeconds, formatTable } from '../report/format.ts'
 import { type Layer, openStore } from '../store/store.ts'
 import { addPipelineOptions, type Choose, choosePipeline, type PipelineOptions } from './options.ts'
 import type { Terminal } from './terminal.ts'
@@ -69,6 +70,8 @@ async function plan(options: PlanCommandOptions, terminal: Terminal): Promise<nu
     const time = estimateSeconds === undefined ? 'time unknown' : `about ${formatSeconds(estimateSeconds)}`
     terminal.out(`images: ${files}; ${time}\n`)
   }
+  const room = `${formatBytes(neededBytes)} have to be free where it lies, ${formatBytes(await freeBytes(outFolder))} are`
+  terminal.out(`output: ${outFolder}; ${room}\n`)
   return exitCodes.ok
 }
 
