@@ -229,14 +229,15 @@ describe.concurrent('plan', () => {
     const lines = stdout.trimEnd().split('\n')
     expect(lines[0]).toBe('trixie-x86_64')
     expect(lines[1]).toMatch(/^layer +action +key +why$/)
-    const rows = lines.slice(2, -1).map((line) => line.split(/ {2,}/))
+    const rows = lines.slice(2, -2).map((line) => line.split(/ {2,}/))
     expect(rows.map(([name]) => name)).toEqual(['base', 'greet', 'unpack', 'misbehave'])
     for (const [, action, key, why] of rows) {
       expect(action).toBe('run')
       expect(key).toMatch(/^[0-9a-f]{12}$/)
       expect(why).toBe('never built')
     }
-    expect(lines.at(-1)).toBe('images: to make; time unknown')
+    expect(lines.at(-2)).toBe('images: to make; time unknown')
+    expect(lines.at(-1)).toMatch(/^output: .*; 8\.0 GiB have to be free where it lies, .* are$/)
     expect(snapshot()).toEqual([])
   })
 

@@ -1,0 +1,127 @@
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { describe, expect, it } from 'vitest'
+import { freezeInputs } from '../../src/build/freeze.ts'
+import { PipelineError } from '../../src/errors.ts'
+import { type PlannedLayer, planImage } from '../../src/plan/plan.ts'
+import { explainLayer } from '../../src/plan/why.ts'
+import { openStore } from '../../src/store/store.ts'
+import { useFolder } from '../support/folder.ts'
+import { sampleImage } from '../support/pipelines.ts'
+
+const path = useFolder()
+const store = () => openStore(path('store'))
+
+async function seal({ key, name, parent, parts }: PlannedLayer): Promise<void> {
+  writeFileSync(store().disk(key), key)
+  await store().commit({
+    key,
+    name,
+    parent,
+    parts,
+    createdAt: '2026-01-02T03:04:05.000Z',
+    buildTimeSeconds: 1,
+    log: '',
+    artifacts: [],
+    packages: { added: [], removed: [], upgraded: [] },
+    bytesWritten: 0,
+    tools: {},
+  })
+}
+
+/** The sample image with every layer sealed, and its inputs kept as a build keeps them. */
+async function built() {
+  const image = await sampleImage(path())
+  const plan = await planImage(image, store())
+  mkdirSync(path('store'), { recursive: true })
+  const frozen = await freezeInputs(plan.stages, path('inputs'), store())
+  for (const layer of [plan.base, ...plan.stages]) await seal(layer)
+  return { image, plan, frozen }
+}
+
+/** What a change explains of each layer, as text, by layer and part. */
+async function explain(change: () => void, over = {}): Promise<Record<string, string>> {
+  await built()
+  // The sample writes its scripts and files anew, so they are changed after it.
+  const image = await sampleImage(path(), over)
+  change()
+  const plan = await planImage(image, store())
+  const texts: Record<string, string> = {}
+  for (const layer of [plan.base, ...plan.stages]) {
+    for (const { part, lines } of await explainLayer(layer, store())) {
+      texts[`${layer.name} ${part}`] = lines.join('\n')
+    }
+  }
+  return texts
+}
+
+describe('why a layer has to be made', () => {
+  it('of a script is shown as a difference of texts', async () => {
+    const texts = await explain(() => writeFileSync(path('second.sh'), 'echo other\n'))
+    expect(Object.keys(texts)).toEqual(['second script'])
+    expect(texts['second script']).toContain('-echo second')
+    expect(texts['second script']).toContain('+echo other')
+  })
+
+  it('of a file of the payload names the file, and shows the difference', async () => {
+    const texts = await explain(() => {
+      writeFileSync(path('payload', 'etc', 'motd'), 'goodbye\n')
+      writeFileSync(path('payload', 'etc', 'new'), 'new\n')
+    })
+    expect(Object.keys(texts)).toEqual(['second files'])
+    expect(texts['second files']).toMatch(/payload\/etc\/motd[\s\S]*-hello\n\+goodbye/)
+    expect(texts['second files']).toContain('added payload/etc/new')
+  })
+
+  it('of a value shows the old and the new one', async () => {
+    const texts = await explain(() => undefined, { hostname: 'other' })
+    expect(texts['base hostname']).toBe('sample → other')
+  })
+
+  it('is nothing for layers that are there', async () => {
+    expect(await explain(() => undefined)).toEqual({})
+  })
+})
+
+describe('stages by name', () => {
+  it('are made again from the one that is asked for', async () => {
+    const { image } = await built()
+    const plan = await planImage(image, store(), { from: 'second' })
+    expect(plan.stages.map(({ name, reason }) => [name, reason])).toEqual([
+      ['first', undefined],
+      ['second', 'asked for'],
+      ['third', 'a layer below has to be made'],
+    ])
+  })
+
+  it('are left out after the last that is wanted', async () => {
+    const { image } = await built()
+    const plan = await planImage(image, store(), { until: 'second' })
+    expect(plan.stages.map(({ name }) => name)).toEqual(['first', 'second'])
+  })
+
+  it.each(['from', 'until'])('are known by name: --%s', async (option) => {
+    const image = await sampleImage(path())
+    const failure = await planImage(image, store(), { [option]: 'secnd' }).catch((error: unknown) => error)
+    expect(failure).toBeInstanceOf(PipelineError)
+    expect((failure as PipelineError).message).toContain('"secnd"')
+    expect((failure as PipelineError).hint).toContain('first, second, third')
+  })
+})
+
+describe('inputs of a run', () => {
+  it('are copies: an edit afterwards changes nothing of them', async () => {
+    const { frozen } = await built()
+    writeFileSync(path('first.sh'), 'echo edited\n')
+    rmSync(path('payload'), { recursive: true })
+    expect(readFileSync(frozen[0]?.script ?? '', 'utf8')).toBe('echo first\n')
+    expect(readFileSync(`${frozen[1]?.files.payload}/etc/motd`, 'utf8')).toBe('hello\n')
+  })
+
+  it('are refused when they are not what was planned', async () => {
+    const plan = await planImage(await sampleImage(path()), store())
+    writeFileSync(path('third.sh'), 'echo edited\n')
+    const failure = await freezeInputs(plan.stages, path('inputs'), store()).catch((error: unknown) => error)
+    expect(failure).toMatchObject({ code: 'changed-meanwhile' })
+    expect((failure as PipelineError).message).toContain('third.sh')
+  })
+})
