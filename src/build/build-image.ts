@@ -1,11 +1,11 @@
 /** Builds one image: from the plan to the report. */
 
-import { copyFile, mkdir, rm } from 'node:fs/promises'
+import { copyFile, mkdir } from 'node:fs/promises'
 import { availableParallelism, totalmem } from 'node:os'
 import { join, relative } from 'node:path'
 import type { ResolvedImage } from '../config/resolved.ts'
 import { exitCodes, PipelineError } from '../errors.ts'
-import { areExported, exportImages } from '../export/export-images.ts'
+import { exportImages, isFinished } from '../export/export-images.ts'
 import { type Accelerator, type AcceleratorChoice, chooseAccelerator } from '../host/accelerator.ts'
 import { writeDurably } from '../host/files.ts'
 import { takeLock } from '../host/lock.ts'
@@ -17,11 +17,12 @@ import type { BuildEvent, Emit } from '../report/events.ts'
 import { type ImageResult, type Report, reportVersion, type StageResult } from '../report/report.ts'
 import { type Layer, openStore, type Store } from '../store/store.ts'
 import { describeFailure, diskFailed, interrupted } from './failures.ts'
-import { placeRun, type RunPlace } from './place.ts'
+import { markOutput, noteFolder, placeRun, type RunPlace, removeNotedFolders } from './place.ts'
 import {
   type HostTools,
   requireArchivers,
   requireMirror,
+  requirePlainPaths,
   requireSpace,
   requireTools,
   requireWritable,
@@ -70,17 +71,20 @@ export async function buildImage(request: BuildRequest): Promise<Report> {
   const startedAt = new Date()
   const place = placeRun(request.outFolder, request.image.variant, startedAt)
   const tools = await requireTools(request.image.arch)
+  requirePlainPaths(request.outFolder, ...request.image.stages.map(({ script }) => script))
   await requireArchivers(request.image)
   await requireWritable(request.outFolder)
   await requireSpace(request.outFolder)
   const lock = await takeLock(request.outFolder, place.id)
   try {
     const store = openStore(join(request.outFolder, 'store'))
-    await clearLeftovers(lock.abandonedRun, store)
+    await clearLeftovers(lock.abandonedRun, request.outFolder, store)
     const plan = await planOnSoundLayers(request, store)
     await requireMirror(plan, request.signal)
-    await mkdir(place.folder, { recursive: true })
-    await mkdir(store.folder, { recursive: true })
+    await requireWritable(place.folder)
+    await markOutput(request.outFolder)
+    // Records hold the settings of stages, which are nobody else's business.
+    await mkdir(store.folder, { recursive: true, mode: 0o700 })
     const run = await beginRun({ request, place, store, tools, plan, startedAt })
     try {
       const base = await installBase(run)
@@ -98,9 +102,16 @@ export async function buildImage(request: BuildRequest): Promise<Report> {
   }
 }
 
-/** Ends what a killed run left running, and removes the disks that it did not finish. */
-async function clearLeftovers(abandonedRun: string | undefined, store: Store): Promise<void> {
-  if (abandonedRun !== undefined) await killMarked(abandonedRun)
+/** Ends what a killed run left running, and removes what it left lying about. */
+async function clearLeftovers(
+  abandonedRun: string | undefined,
+  outFolder: string,
+  store: Store,
+): Promise<void> {
+  if (abandonedRun !== undefined) {
+    await killMarked(abandonedRun)
+    await removeNotedFolders(join(outFolder, 'runs', abandonedRun))
+  }
   await store.sweep()
 }
 
@@ -112,8 +123,7 @@ async function planOnSoundLayers(
   for (;;) {
     const plan = await planImage(image, store, planning)
     const cached = [plan.base, ...plan.stages].flatMap((layer) => layer.cached ?? [])
-    const isDone = plan.stages.every((stage) => stage.cached) && plan.base.cached !== undefined
-    if (isDone && (await areExported(image, cached.at(-1) as Layer, outFolder))) return plan
+    if (await isFinished(plan, outFolder)) return plan
     const damaged = await findDamaged(cached, store)
     if (damaged === undefined) return plan
     emit({
@@ -139,7 +149,8 @@ async function beginRun(beginning: Beginning): Promise<Run> {
     if (event.kind === 'part-finished') timings.push({ name: event.name, seconds: event.seconds })
     request.emit(event)
   }
-  emit({ kind: 'run-started', runId: place.id, variant: plan.image.variant, ...lookAhead(plan, estimates) })
+  const ahead = lookAhead(plan, estimates, await isFinished(plan, place.outFolder))
+  emit({ kind: 'run-started', runId: place.id, variant: plan.image.variant, ...ahead })
   return {
     ...beginning,
     estimates,
@@ -171,6 +182,7 @@ async function installBase(run: Run): Promise<Layer> {
     log,
     runId: place.id,
     onProgress: (text) => emit({ kind: 'part-progress', name: 'base', text }),
+    onFolder: (path) => noteFolder(place.folder, path),
     signal: request.signal,
   })
   const seconds = Math.round(performance.now() - started) / 1000
@@ -302,9 +314,9 @@ async function finishRun(run: Run): Promise<Report> {
     images: [...run.images],
   }
   const path = join(place.folder, 'report.json')
-  await writeDurably(path, `${JSON.stringify(report, null, 2)}\n`)
-  await rm(join(place.outFolder, 'report.json'), { force: true })
-  await copyFile(path, join(place.outFolder, 'report.json'))
+  const text = `${JSON.stringify(report, null, 2)}\n`
+  await writeDurably(path, text)
+  await writeDurably(join(place.outFolder, 'report.json'), text)
   run.emit({ kind: 'run-finished', report })
   return report
 }

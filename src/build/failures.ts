@@ -105,9 +105,11 @@ export function packerFailed(
 ): PipelineError {
   const how = ended.signal === null ? `exit status ${ended.exitCode}` : `signal ${ended.signal}`
   const during = stage === undefined ? 'before a stage had begun' : `during stage ${stage}`
+  // Packer lists what it found behind stars, below lines that only say that there was something.
+  const [reason] = [...errors.filter((line) => line.startsWith('* ')), ...errors]
   return new PipelineError({
     code: 'packer-died',
-    message: `Packer ended with ${how} ${during}${errors[0] === undefined ? '' : `: ${errors[0]}`}`,
+    message: `Packer ended with ${how} ${during}${reason === undefined ? '' : `: ${reason}`}`,
     hint: `Packer's own log is ${log}`,
     details: { stage, lastLines: errors.slice(-shownLines), log },
   })

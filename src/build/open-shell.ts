@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { execa } from 'execa'
 import type { ResolvedImage } from '../config/resolved.ts'
+import { PipelineError } from '../errors.ts'
 import { startGroup } from '../host/process.ts'
 import type { Layout } from '../install/layout.ts'
 import { readBootFiles } from './boot-files.ts'
@@ -62,11 +63,13 @@ async function runShell(request: ShellRequest, bench: Workbench): Promise<number
   })
   const port = await findFreePort()
   const words = qemuArguments.flat().map((word) => word.replaceAll(sshPortPlaceholder, `${port}`))
-  const qemu = startGroup('qemu-system-x86_64', words, { onLine: () => undefined })
+  const said: string[] = []
+  const qemu = startGroup('qemu-system-x86_64', words, { onLine: (line) => said.push(line) })
   let watch: GuestWatch | undefined
   try {
     await new Promise<void>((resolve, reject) => {
       request.signal.addEventListener('abort', () => reject(request.signal.reason), { once: true })
+      void qemu.ended.then(({ exitCode, signal }) => reject(qemuEnded(exitCode ?? signal, said)))
       watch = watchGuest({
         serialLog,
         qmpSocket: bench.qmpSocket,
@@ -88,9 +91,18 @@ async function runShell(request: ShellRequest, bench: Workbench): Promise<number
   }
 }
 
+function qemuEnded(how: number | string | null, said: readonly string[]): PipelineError {
+  return new PipelineError({
+    code: 'qemu-ended',
+    message: `QEMU ended with ${how} before the guest was up`,
+    hint: 'what it said is below.',
+    details: { lastLines: said.slice(-20) },
+  })
+}
+
 /** The unit says that it is ready a moment before its sshd listens; until then a connection is accepted and dropped. */
 async function waitForBanner(port: number, signal: AbortSignal): Promise<void> {
-  for (;;) {
+  for (let tries = 0; tries < 150; tries += 1) {
     signal.throwIfAborted()
     const socket = connect(port, '127.0.0.1')
     const greeting = await Promise.race([
@@ -101,6 +113,11 @@ async function waitForBanner(port: number, signal: AbortSignal): Promise<void> {
     if (greeting.startsWith('SSH-')) return
     await sleep(200)
   }
+  throw new PipelineError({
+    code: 'guest-no-access',
+    message: 'the guest is up, but its SSH server has not answered for 30 s',
+    hint: 'build the layer below again with --from.',
+  })
 }
 
 /** The terminal is SSH's while it runs. */

@@ -1,6 +1,7 @@
 /** Where a run keeps its files, and what it is called. */
 
-import { join } from 'node:path'
+import { appendFile, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { basename, join } from 'node:path'
 
 export interface RunPlace {
   readonly id: string
@@ -15,4 +16,35 @@ export function placeRun(outFolder: string, variant: string, startedAt: Date): R
   const stamp = startedAt.toISOString().replaceAll(/[-:]|\.\d+/g, '')
   const id = `${stamp}-${variant}-${process.pid}`
   return { id, folder: join(outFolder, 'runs', id), outFolder }
+}
+
+/** Says in a folder that it is ours, for whoever is asked to remove things from it. */
+export async function markOutput(outFolder: string): Promise<void> {
+  await writeFile(
+    join(outFolder, outputMark),
+    'Written to by systemvm-image; see `systemvm-image clean --help`.\n',
+  )
+}
+
+const outputMark = '.systemvm-image'
+
+/** Whether a folder was ever built in. */
+export async function isOutput(outFolder: string): Promise<boolean> {
+  return (await stat(join(outFolder, outputMark)).catch(() => undefined)) !== undefined
+}
+
+/** How the folders begin that a run makes outside of `out/`. */
+export const temporaryPrefix = 'systemvm-image-'
+
+/** Notes a folder outside of `out/`, so that the next run can remove it if this one is killed. */
+export async function noteFolder(runFolder: string, path: string): Promise<void> {
+  await appendFile(join(runFolder, 'folders'), `${path}\n`)
+}
+
+/** Removes the folders that a killed run had noted. */
+export async function removeNotedFolders(runFolder: string): Promise<void> {
+  const noted = (await readFile(join(runFolder, 'folders'), 'utf8').catch(() => '')).split('\n')
+  for (const path of noted.filter((line) => basename(line).startsWith(temporaryPrefix))) {
+    await rm(path, { recursive: true, force: true }).catch(() => undefined)
+  }
 }

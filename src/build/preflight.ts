@@ -1,9 +1,10 @@
 /** What has to hold before a build touches anything. */
 
-import { access, constants, mkdir, statfs } from 'node:fs/promises'
+import { access, constants, readdir, statfs } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import type { ResolvedImage } from '../config/resolved.ts'
 import { exitCodes, PipelineError } from '../errors.ts'
+import { makeFolder } from '../host/files.ts'
 import { findProgram, findTools, isAtLeast, type ToolFault } from '../host/tools.ts'
 import { verifyRelease } from '../install/release.ts'
 import type { Plan } from '../plan/plan.ts'
@@ -39,6 +40,18 @@ function toolsMissing(faults: readonly ToolFault[]): PipelineError {
   })
 }
 
+/** Packer reads braces in a path as its own templating. @throws PipelineError `path-braces` */
+export function requirePlainPaths(...paths: readonly string[]): void {
+  const path = paths.find((candidate) => candidate.includes('{{'))
+  if (path === undefined) return
+  throw new PipelineError({
+    code: 'path-braces',
+    message: `the path ${path} has {{ in it, which Packer takes for a template`,
+    hint: 'use a folder without it.',
+    exitCode: exitCodes.badInput,
+  })
+}
+
 /** Programs that pack images, wanted only where `formats` asks for an archive. @throws PipelineError `tools` */
 export async function requireArchivers({ targets, formats }: ResolvedImage): Promise<void> {
   const programs = { none: undefined, bz2: 'lbzip2', zip: 'pigz' } as const
@@ -61,10 +74,12 @@ export async function requireArchivers({ targets, formats }: ResolvedImage): Pro
   }
 }
 
-/** @throws PipelineError `out-read-only` */
+/** @throws PipelineError `out-read-only` when it cannot be written, or is no folder */
 export async function requireWritable(folder: string): Promise<void> {
   try {
     await makeFolder(folder)
+    // Opening it finds out what is no folder, too.
+    await readdir(folder)
     await access(folder, constants.W_OK)
   } catch (cause) {
     throw new PipelineError({
@@ -74,19 +89,6 @@ export async function requireWritable(folder: string): Promise<void> {
       exitCode: exitCodes.hostNotFit,
       cause,
     })
-  }
-}
-
-/** Like a recursive mkdir, which in Node never returns where a file system answers ENOENT, as /proc does. */
-async function makeFolder(path: string): Promise<void> {
-  try {
-    await mkdir(path)
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException
-    if (code === 'EEXIST') return
-    if (code !== 'ENOENT') throw error
-    await makeFolder(dirname(path))
-    await mkdir(path)
   }
 }
 

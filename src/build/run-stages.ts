@@ -11,6 +11,7 @@ import { startCheckpointServer } from './checkpoint-server.ts'
 import { interrupted, packerFailed, packerSilent, stageFailed, stageTimedOut } from './failures.ts'
 import { watchGuest } from './guest-watch.ts'
 import { parsePackerLine } from './packer-stream.ts'
+import { noteFolder } from './place.ts'
 import { createSealer } from './sealer.ts'
 import { createStageRecorder, type RecorderEvent, type StageOutcome } from './stage-recorder.ts'
 import { resultOfFailed, resultOfSkipped } from './stage-results.ts'
@@ -42,6 +43,7 @@ const stopGraceMs = 8_000
 export async function runStages(request: StagesRequest): Promise<StagesOutcome> {
   const bench = await createWorkbench()
   try {
+    await noteFolder(request.place.folder, bench.folder)
     return await runOnBench(request, bench)
   } finally {
     await bench.remove()

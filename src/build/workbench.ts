@@ -12,7 +12,7 @@ import { freezeInputs } from './freeze.ts'
 import { buildUnit, makeBuildKit } from './kit.ts'
 import { type Acceleration, buildKernelArguments, machineArguments } from './machine.ts'
 import { type PackerDialect, renderPackerTemplate } from './packer-hcl.ts'
-import type { RunPlace } from './place.ts'
+import { type RunPlace, temporaryPrefix } from './place.ts'
 import { createOverlays } from './sealer.ts'
 
 /** A short-lived folder of one run: sockets, keys, and what Packer wants to have for itself. */
@@ -25,7 +25,9 @@ export interface Workbench {
 
 /** Makes the folder, outside of `out/`: a socket's path must fit into 108 bytes, however deep a clone lies. */
 export async function createWorkbench(): Promise<Workbench> {
-  const folder = await mkdtemp(join(tmpdir(), 'systemvm-image-'))
+  // 108 bytes, less the longest name below, and the six characters that mkdtemp adds.
+  const parent = tmpdir().length > 60 ? '/tmp' : tmpdir()
+  const folder = await mkdtemp(join(parent, temporaryPrefix))
   return {
     folder,
     qmpSocket: join(folder, 'qmp'),

@@ -1,15 +1,14 @@
 /** `build`: makes images. */
 
-import { setMaxListeners } from 'node:events'
 import { relative } from 'node:path'
 import { type Command, Option } from 'commander'
 import { buildImage } from '../build/build-image.ts'
-import { interrupted } from '../build/failures.ts'
 import { exitCodes } from '../errors.ts'
 import type { Accelerator } from '../host/accelerator.ts'
 import type { Emit } from '../report/events.ts'
 import type { Report } from '../report/report.ts'
 import { createTerminalReporter } from '../report/terminal.ts'
+import { untilInterrupted } from './interrupt.ts'
 import { addPipelineOptions, type Choose, choosePipeline, type PipelineOptions } from './options.ts'
 import type { Terminal } from './terminal.ts'
 
@@ -35,33 +34,35 @@ export function buildCommand(program: Command, terminal: Terminal, choose: Choos
 
 async function build(options: BuildOptions, terminal: Terminal): Promise<number> {
   const { images, outFolder } = await choosePipeline(options)
-  const stopping = new AbortController()
-  // Every program that runs at a time listens to it: exports alone are a dozen.
-  setMaxListeners(0, stopping.signal)
-  const stop = () => stopping.abort(interrupted())
-  process.once('SIGINT', stop)
-  process.once('SIGTERM', stop)
   const reporter = createReporter(options, terminal, relative(process.cwd(), outFolder) || '.')
   try {
-    for (const image of images) {
-      const report = await buildImage({
-        image,
-        outFolder,
-        planning: { ignoreStore: !options.cache, from: options.from, until: options.until },
-        forceAccelerator: options.accelerator,
-        command: ['systemvm-image', ...process.argv.slice(2)],
-        emit: reporter.emit,
-        signal: stopping.signal,
-      })
-      if (report.run.status !== 'succeeded') return exitCodeOf(report)
-      if (!options.json) for (const { path } of report.images) terminal.out(`${outFolder}/${path}\n`)
-    }
-    return exitCodes.ok
+    return await untilInterrupted(async (signal) => {
+      for (const image of images) {
+        const report = await buildImage({
+          image,
+          outFolder,
+          planning: { ignoreStore: !options.cache, from: options.from, until: options.until },
+          forceAccelerator: options.accelerator,
+          command: ['systemvm-image', ...withoutValues(process.argv.slice(2))],
+          emit: reporter.emit,
+          signal,
+        })
+        if (report.run.status !== 'succeeded') return exitCodeOf(report)
+        if (!options.json) for (const { path } of report.images) terminal.out(`${outFolder}/${path}\n`)
+      }
+      return exitCodes.ok
+    })
   } finally {
     reporter.close()
-    process.off('SIGINT', stop)
-    process.off('SIGTERM', stop)
   }
+}
+
+/** The command line for the report: a value may be a secret, its name is not. */
+function withoutValues(words: readonly string[]): readonly string[] {
+  return words.map((word, index) => {
+    const isAssignment = words[index - 1] === '--set' || word.startsWith('--set=')
+    return isAssignment ? word.replace(/^((?:--set=)?[\w.-]+=)[\s\S]*$/, '$1…') : word
+  })
 }
 
 function createReporter(

@@ -3,7 +3,9 @@
 import { rm, stat } from 'node:fs/promises'
 import { join, resolve as resolvePath } from 'node:path'
 import type { Command } from 'commander'
-import { exitCodes } from '../errors.ts'
+import { isOutput } from '../build/place.ts'
+import { requireWritable } from '../build/preflight.ts'
+import { exitCodes, PipelineError } from '../errors.ts'
 import { takeLock } from '../host/lock.ts'
 import type { Choose } from './options.ts'
 import type { Terminal } from './terminal.ts'
@@ -26,7 +28,7 @@ export function cleanCommand(program: Command, terminal: Terminal, choose: Choos
 
 async function clean(options: CleanOptions, terminal: Terminal): Promise<number> {
   const outFolder = resolvePath(options.out)
-  const names = ['store', 'runs', 'report.json', ...(options.all ? ['images', 'release', 'cache'] : [])]
+  const names = ['store', 'runs', 'report.json', ...(options.all ? ['images', 'render', 'cache'] : [])]
   const present: string[] = []
   for (const name of names) {
     if (await stat(join(outFolder, name)).catch(() => undefined)) present.push(name)
@@ -39,6 +41,8 @@ async function clean(options: CleanOptions, terminal: Terminal): Promise<number>
     for (const name of present) terminal.out(`${join(outFolder, name)}\n`)
     return exitCodes.ok
   }
+  if (!(await isOutput(outFolder))) throw notOurs(outFolder)
+  await requireWritable(outFolder)
   const lock = await takeLock(outFolder, 'clean')
   try {
     for (const name of present) {
@@ -49,4 +53,13 @@ async function clean(options: CleanOptions, terminal: Terminal): Promise<number>
     await lock.release()
   }
   return exitCodes.ok
+}
+
+function notOurs(outFolder: string): PipelineError {
+  return new PipelineError({
+    code: 'not-output',
+    message: `${outFolder} is no folder that was built in: nothing is removed from it`,
+    hint: 'give --out the output folder of a build.',
+    exitCode: exitCodes.badInput,
+  })
 }

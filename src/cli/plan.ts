@@ -4,12 +4,12 @@ import { join } from 'node:path'
 import type { Command } from 'commander'
 import { freeBytes, neededBytes } from '../build/preflight.ts'
 import { exitCodes } from '../errors.ts'
-import { areExported } from '../export/export-images.ts'
+import { isFinished } from '../export/export-images.ts'
 import { lookAhead, readEstimates } from '../plan/estimates.ts'
 import { type PlannedLayer, planImage } from '../plan/plan.ts'
 import { explainLayer } from '../plan/why.ts'
 import { formatBytes, formatSeconds, formatTable } from '../report/format.ts'
-import { type Layer, openStore } from '../store/store.ts'
+import { openStore } from '../store/store.ts'
 import { addPipelineOptions, type Choose, choosePipeline, type PipelineOptions } from './options.ts'
 import type { Terminal } from './terminal.ts'
 
@@ -34,10 +34,8 @@ async function plan(options: PlanCommandOptions, terminal: Terminal): Promise<nu
   for (const image of images) {
     const planned = await planImage(image, store)
     const estimates = await readEstimates(outFolder, await store.list())
-    const last = planned.stages.at(-1)?.cached ?? planned.base.cached
-    const isDone = planned.stages.every(({ cached }) => cached) && planned.base.cached !== undefined
-    const isExported = isDone && (await areExported(image, last as Layer, outFolder))
-    const { estimateSeconds } = lookAhead(planned, estimates)
+    const isExported = await isFinished(planned, outFolder)
+    const { estimateSeconds } = lookAhead(planned, estimates, isExported)
     const rows = await Promise.all(
       [planned.base, ...planned.stages].map(async (layer) => ({
         ...describeLayer(layer),

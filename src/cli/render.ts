@@ -1,9 +1,10 @@
 /** `render`: the Packer template and the preseed of a variant, as files to look at. */
 
-import { mkdir, writeFile } from 'node:fs/promises'
+import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type Command, Option } from 'commander'
 import type { PackerDialect } from '../build/packer-hcl.ts'
+import { requireWritable } from '../build/preflight.ts'
 import { exitCodes } from '../errors.ts'
 import { renderFiles } from '../render/render-files.ts'
 import { addPipelineOptions, type Choose, choosePipeline, type PipelineOptions } from './options.ts'
@@ -25,7 +26,7 @@ async function render(options: RenderOptions, terminal: Terminal): Promise<numbe
   const { images, outFolder } = await choosePipeline(options)
   for (const image of images) {
     const folder = join(outFolder, 'render', image.variant)
-    await mkdir(folder, { recursive: true })
+    await requireWritable(folder)
     for (const [name, content] of Object.entries(renderFiles(image, options.dialect))) {
       await writeFile(join(folder, name), content)
       terminal.out(`${join(folder, name)}\n`)

@@ -10,6 +10,7 @@ import { exitCodes, PipelineError } from '../errors.ts'
 import { chooseAccelerator } from '../host/accelerator.ts'
 import { planImage } from '../plan/plan.ts'
 import { openStore } from '../store/store.ts'
+import { untilInterrupted } from './interrupt.ts'
 import { addPipelineOptions, type Choose, choosePipeline, type PipelineOptions } from './options.ts'
 import type { Terminal } from './terminal.ts'
 
@@ -50,12 +51,8 @@ async function shell(
     })
   }
   terminal.error(`booting a copy of ${stage} of ${image.variant}; what is done in it is thrown away\n`)
-  const interrupt = new AbortController()
-  const stop = () =>
-    interrupt.abort(new PipelineError({ code: 'interrupted', message: 'interrupted', exitCode: 130 }))
-  process.once('SIGINT', stop)
-  try {
-    return await openShell({
+  return untilInterrupted((signal) =>
+    openShell({
       image,
       layout: plan.layout,
       // The copy's header names its backing file, which must not depend on the folder we are in.
@@ -68,9 +65,7 @@ async function shell(
           cacheDir: join(outFolder, 'cache'),
         }),
       onReady: () => terminal.error('ready\n'),
-      signal: interrupt.signal,
-    })
-  } finally {
-    process.off('SIGINT', stop)
-  }
+      signal,
+    }),
+  )
 }

@@ -88,23 +88,11 @@ function describe({ layer, above }: LayerTree, users: OpenedStore['users'], dept
 
 async function verify(options: PipelineOptions, terminal: Terminal): Promise<number> {
   const { store, layers } = await open(options)
-  const keys = new Set(layers.map(({ key }) => key))
-  let broken = 0
-  for (const layer of layers) {
-    const isOrphan = layer.parent !== null && !keys.has(layer.parent)
-    const fault = isOrphan
-      ? 'the layer below it is missing'
-      : (await store.verify(layer))
-        ? undefined
-        : 'damaged'
-    if (fault === undefined) continue
-    broken += 1
-    terminal.out(`${layer.name} ${layer.key}: ${fault}\n`)
-  }
-  terminal.error(
-    `${layers.length} layers, ${broken === 0 ? 'all sound' : `${broken} broken: a build makes them again`}\n`,
-  )
-  return broken === 0 ? exitCodes.ok : exitCodes.verificationFailed
+  const faults = await store.inspect()
+  for (const { name, key, fault } of faults) terminal.out(`${name ?? 'a layer'} ${key}: ${fault}\n`)
+  const count = faults.length === 0 ? 'all sound' : `${faults.length} broken: a build makes them again`
+  terminal.error(`${layers.length} layers, ${count}\n`)
+  return faults.length === 0 ? exitCodes.ok : exitCodes.verificationFailed
 }
 
 async function prune(options: PruneOptions, terminal: Terminal): Promise<number> {

@@ -6,6 +6,7 @@ import type { Target } from '../config/image.ts'
 import type { ResolvedImage } from '../config/resolved.ts'
 import { canonicalJson, sha256 } from '../digest.ts'
 import { writeDurably } from '../host/files.ts'
+import type { Plan } from '../plan/plan.ts'
 import type { Emit } from '../report/events.ts'
 import type { ImageResult } from '../report/report.ts'
 import type { Layer } from '../store/store.ts'
@@ -49,8 +50,16 @@ export async function exportImages(request: ExportRequest): Promise<readonly Ima
     for (const result of made) known.set(result.target as Target, result)
   }
   const results = image.targets.flatMap((target) => known.get(target) ?? [])
-  if (missing.length > 0) await writeMetadata(join(outFolder, 'images'), image, results)
+  // Also where no file was made: what it says of them may have changed.
+  await writeMetadata(join(outFolder, 'images'), image, results)
   return results
+}
+
+/** Whether nothing of a plan is left to do: every layer is cached, and every target's file is there. */
+export async function isFinished(plan: Plan, outFolder: string): Promise<boolean> {
+  const layers = [plan.base, ...plan.stages].map(({ cached }) => cached)
+  const last = layers.at(-1)
+  return last !== undefined && !layers.includes(undefined) && areExported(plan.image, last, outFolder)
 }
 
 /** Whether every target's file is there and was made from this layer. */

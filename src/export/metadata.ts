@@ -23,24 +23,29 @@ export async function writeMetadata(
   results: readonly ImageResult[],
 ): Promise<void> {
   const path = join(folder, 'metadata.ini')
-  const sections = parseSections(await readFile(path, 'utf8').catch(() => ''))
+  const before = await readFile(path, 'utf8').catch(() => '')
+  const sections = parseSections(before)
   for (const result of results) sections.set(sectionName(image, result), renderSection(image, result))
   const texts = [...sections]
     .sort(([a], [b]) => (a < b ? -1 : 1))
     .map(([name, lines]) => `[${name}]\n${lines}`)
-  await writeDurably(path, `[default]\nversion = ${image.release}\n\n${texts.join('\n')}`)
+  const text = `[default]\nversion = ${image.release}\n\n${texts.join('\n')}`
+  if (text !== before) await writeDurably(path, text)
 }
 
 function sectionName(image: ResolvedImage, { target }: ImageResult): string {
-  const label = image.label === undefined ? '' : `-${image.label}`
-  return `${registrations[target as Target].hypervisor}-${image.arch}${label}`
+  return `${registrations[target as Target].hypervisor}-${image.arch}${labelOf(image)}`
+}
+
+function labelOf({ label }: ResolvedImage): string {
+  return label === undefined ? '' : `-${label}`
 }
 
 function renderSection(image: ResolvedImage, { target, path, sha512 }: ImageResult): string {
   const { hypervisor, guestOs } = registrations[target as Target]
   const file = basename(path)
   const values = {
-    templatename: `systemvm-${hypervisor}-${image.release}-${image.arch}`,
+    templatename: `systemvm-${hypervisor}-${image.release}-${image.arch}${labelOf(image)}`,
     checksum: sha512,
     downloadurl: image.downloadUrl === undefined ? '' : `${image.downloadUrl}/${file}`,
     filename: file,

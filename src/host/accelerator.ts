@@ -1,12 +1,13 @@
 /** Whether this host really runs a guest with KVM, found out by booting a Linux kernel. */
 
-import { access, constants, mkdir, readdir, readFile, rename, stat, writeFile } from 'node:fs/promises'
+import { access, constants, readdir, readFile, rename, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { execa } from 'execa'
 import { z } from 'zod'
 import type { Arch } from '../config/image.ts'
 import { sha256, sha256File } from '../digest.ts'
 import { exitCodes, PipelineError } from '../errors.ts'
+import { makeFolder } from './files.ts'
 import { findProgram } from './tools.ts'
 
 export type Accelerator = 'kvm' | 'tcg'
@@ -238,7 +239,7 @@ async function readChoice(path: string): Promise<AcceleratorChoice | undefined> 
 }
 
 async function writeChoice(path: string, choice: AcceleratorChoice): Promise<void> {
-  await mkdir(join(path, '..'), { recursive: true })
+  await makeFolder(join(path, '..'))
   const partial = `${path}.${process.pid}`
   await writeFile(partial, `${JSON.stringify(choice)}\n`)
   await rename(partial, path)

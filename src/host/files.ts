@@ -1,11 +1,13 @@
 /** Files that are there as a whole or not at all. */
 
-import { open, rename } from 'node:fs/promises'
+import { randomBytes } from 'node:crypto'
+import { mkdir, open, rename } from 'node:fs/promises'
 import { dirname } from 'node:path'
 
 /** Writes a file so that a reader, or a reboot, sees all of it or nothing. */
 export async function writeDurably(path: string, content: string | Uint8Array): Promise<void> {
-  const temporary = `${path}.tmp`
+  // Two writers of the same file must not share it.
+  const temporary = `${path}.${process.pid}-${randomBytes(4).toString('hex')}.tmp`
   const file = await open(temporary, 'w')
   try {
     await file.writeFile(content)
@@ -24,5 +26,18 @@ export async function flush(path: string): Promise<void> {
     await file.sync()
   } finally {
     await file.close()
+  }
+}
+
+/** Like a recursive mkdir, which in Node never returns where a file system answers ENOENT, as /proc does. */
+export async function makeFolder(path: string): Promise<void> {
+  try {
+    await mkdir(path)
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException
+    if (code === 'EEXIST') return
+    if (code !== 'ENOENT') throw error
+    await makeFolder(dirname(path))
+    await mkdir(path)
   }
 }

@@ -1,8 +1,9 @@
 /** One build at a time in one `out/`: a file that names the process which holds it. */
 
-import { link, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { link, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { exitCodes, PipelineError } from '../errors.ts'
+import { makeFolder } from './files.ts'
 import { startTime } from './process.ts'
 
 interface Holder {
@@ -23,7 +24,7 @@ export interface Lock {
  * @throws PipelineError `locked` with the holder's pid
  */
 export async function takeLock(folder: string, runId: string): Promise<Lock> {
-  await mkdir(folder, { recursive: true })
+  await makeFolder(folder)
   const path = join(folder, 'lock')
   const own = `${path}.${process.pid}`
   const holder: Holder = { pid: process.pid, startTime: await startTime(process.pid), runId }
@@ -65,7 +66,7 @@ async function removeStale(path: string, stale: Holder | undefined, aside: strin
     if (!isMeant) await link(aside, path).catch(() => undefined)
     return isMeant
   } finally {
-    await rm(aside, { force: true })
+    await rm(aside, { recursive: true, force: true })
   }
 }
 
@@ -76,7 +77,8 @@ async function releaseOwn(path: string, own: Holder): Promise<void> {
 
 async function readHolder(path: string): Promise<Holder | undefined> {
   try {
-    return JSON.parse(await readFile(path, 'utf8')) as Holder
+    const holder = JSON.parse(await readFile(path, 'utf8')) as Holder | null
+    return typeof holder?.pid === 'number' ? holder : undefined
   } catch {
     return undefined
   }

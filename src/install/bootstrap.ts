@@ -4,7 +4,7 @@
  * take ten times as long for.
  */
 
-import { appendFile, chmod, copyFile, mkdir, mkdtemp, readFile, rm } from 'node:fs/promises'
+import { appendFile, chmod, copyFile, lstat, mkdir, mkdtemp, readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { ResolvedImage } from '../config/resolved.ts'
 import { PipelineError } from '../errors.ts'
@@ -23,6 +23,8 @@ export interface BootstrapRequest {
   readonly log: string
   readonly runId: string
   readonly onProgress: (text: string) => void
+  /** Told of the folder that everything is made in, before anything is. */
+  readonly onFolder: (path: string) => Promise<void>
   readonly signal: AbortSignal
 }
 
@@ -35,16 +37,22 @@ export const bootstrapScripts = ['customize.sh', 'make-disk.sh'].map(asset)
 export async function bootstrap(request: BootstrapRequest): Promise<PackageChange> {
   const { signal } = request
   // The namespace's root is another user: it can't go through a home folder that is closed to others.
-  const work = await mkdtemp(join(process.env.TMPDIR ?? '/var/tmp', 'systemvm-image-'))
+  const work = await mkdtemp(join(process.env.TMPDIR || '/var/tmp', 'systemvm-image-'))
   try {
+    await request.onFolder(work)
     await chmod(work, 0o711)
-    const shared = join(work, 'shared')
-    await mkdir(shared)
+    // Open to the namespace's root and so to everybody: what protects it is a name that nobody can list or see in argv.
+    const shared = await mkdtemp(join(work, 'shared-'))
     await chmod(shared, 0o777)
     for (const script of bootstrapScripts)
       await copyFile(script, join(work, script.pathname.split('/').at(-1) ?? ''))
     const raw = join(shared, 'disk.raw')
     await runMmdebstrap(request, work, raw)
+    await chmod(shared, 0o700)
+    for (const file of [raw, `${raw}.packages`]) {
+      if (!(await lstat(file)).isFile())
+        throw new Error(`${file} is not the file that mmdebstrap's hook made`)
+    }
     signal.throwIfAborted()
     request.onProgress('writing the disk')
     await runFile('qemu-img', ['convert', '-f', 'raw', '-O', 'qcow2', raw, request.disk], { signal })
@@ -58,7 +66,7 @@ export async function bootstrap(request: BootstrapRequest): Promise<PackageChang
 async function runMmdebstrap(request: BootstrapRequest, work: string, raw: string): Promise<void> {
   const { image, packageCache, log, runId, signal } = request
   await mkdir(packageCache, { recursive: true })
-  const hook = (name: string) => `ROOT="$1" sh ${join(work, name)}`
+  const hook = (name: string) => `ROOT="$1" sh ${quoteForHook(join(work, name))}`
   const mmdebstrap = startGroup(
     'mmdebstrap',
     [

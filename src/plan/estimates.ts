@@ -34,10 +34,14 @@ async function readReport(path: string): Promise<Report | undefined> {
   }
 }
 
-/** What lies ahead of a run, with the sum of what is known; undefined when something long is not. */
+/**
+ * What lies ahead of a run, with the sum of what is known; undefined when something long is not.
+ * @param isExported whether the images of the last layer are there
+ */
 export function lookAhead(
   plan: Plan,
   estimates: Estimates,
+  isExported: boolean,
 ): { readonly ahead: readonly Ahead[]; readonly estimateSeconds: number | undefined } {
   const ahead = [plan.base, ...plan.stages].map(({ name, cached }) => ({
     name,
@@ -48,7 +52,10 @@ export function lookAhead(
   const parts = toRun.some(({ name }) => name !== 'base') ? ['boot', 'shutdown'] : []
   const sequence = [...toRun.map(({ estimateSeconds }) => estimateSeconds), ...parts.map(estimates.of)]
   // Exports run side by side: the slowest decides.
-  const exports = toRun.length > 0 ? plan.image.targets.map((target) => estimates.of(`export ${target}`)) : []
+  const exports =
+    toRun.length > 0 || !isExported
+      ? plan.image.targets.map((target) => estimates.of(`export ${target}`))
+      : []
   const total = sum(sequence)
   const slowest = exports.every((value) => value !== undefined) ? Math.max(0, ...exports) : undefined
   return { ahead, estimateSeconds: sum([total, slowest]) }

@@ -92,7 +92,17 @@ function chooseStages({ stages }: ResolvedImage, { from, until }: PlanOptions): 
       })
     }
   }
-  return until === undefined ? stages : stages.slice(0, stages.findIndex(({ name }) => name === until) + 1)
+  const chosen =
+    until === undefined ? stages : stages.slice(0, stages.findIndex(({ name }) => name === until) + 1)
+  if (from !== undefined && !chosen.some((stage) => stage.name === from)) {
+    throw new PipelineError({
+      code: 'stages-empty',
+      message: `stage ${from} comes after ${until}: from the one until the other there is nothing`,
+      hint: 'give --until a stage that comes after the one of --from.',
+      exitCode: exitCodes.badInput,
+    })
+  }
+  return chosen
 }
 
 function keyOf(parts: Readonly<Record<string, Json>>): string {

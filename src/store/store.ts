@@ -2,6 +2,7 @@
 
 import { mkdir, readdir, readFile, rm, stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
+import { z } from 'zod'
 import { type Json, sha256, sha256File } from '../digest.ts'
 import { flush, writeDurably } from '../host/files.ts'
 import type { PackageChange, StageArtifact } from '../report/report.ts'
@@ -32,6 +33,34 @@ export interface Layer {
   readonly tools: Readonly<Record<string, string>>
 }
 
+/** One thing wrong in a store. */
+export interface StoreFault {
+  readonly key: string
+  /** The layer's name, where its record can be read. */
+  readonly name: string | undefined
+  readonly fault: string
+}
+
+const digest = z.string().regex(/^[0-9a-f]{64}$/)
+
+/** What has to be right in a record for a plan to be made of it; the rest is for people. */
+const recordSchema = z.looseObject({
+  key: digest,
+  name: z.string(),
+  parent: digest.nullable(),
+  parts: z.record(z.string(), z.unknown()),
+  sha256: digest,
+  sizeBytes: z.int(),
+  createdAt: z.string(),
+  buildTimeSeconds: z.number(),
+  artifacts: z.array(z.unknown()),
+  packages: z.object({
+    added: z.array(z.unknown()),
+    removed: z.array(z.unknown()),
+    upgraded: z.array(z.unknown()),
+  }),
+})
+
 export interface Store {
   readonly folder: string
   /** Path of a layer's disk, whether it exists or not. */
@@ -42,6 +71,8 @@ export interface Store {
   readonly list: () => Promise<readonly Layer[]>
   /** Compares a layer's disk with its digest; false when it was damaged. */
   readonly verify: (layer: Layer) => Promise<boolean>
+  /** Everything that is wrong with any record or disk, as `find` and `list` do not even show it. Reads every disk. */
+  readonly inspect: () => Promise<readonly StoreFault[]>
   /** Records a disk that lies at `disk(key)` as a layer. After this returns it survives a power cut. */
   readonly commit: (layer: Omit<Layer, 'sha256' | 'sizeBytes'>) => Promise<Layer>
   /** Removes a layer and every layer above it. */
@@ -49,7 +80,7 @@ export interface Store {
   /** Keeps a text that a key was made from, under its sha256, to show later what changed. */
   readonly keepSource: (bytes: Uint8Array) => Promise<void>
   readonly readSource: (digest: string) => Promise<string | undefined>
-  /** Removes disks without a record: what killed builds left. */
+  /** Removes what is of no use: disks without a record, and records whose disk is gone or cut short. */
   readonly sweep: () => Promise<readonly string[]>
 }
 
@@ -59,21 +90,47 @@ export function openStore(folder: string): Store {
   const record = (key: string) => join(folder, `${key}.json`)
   const source = (digest: string) => join(folder, 'sources', digest)
 
-  const find = async (key: string): Promise<Layer | undefined> => {
+  const readRecord = async (key: string): Promise<Layer | undefined> => {
     try {
-      const layer = JSON.parse(await readFile(record(key), 'utf8')) as Layer
-      const found = await stat(disk(key))
-      return found.size === layer.sizeBytes ? layer : undefined
+      const layer: unknown = JSON.parse(await readFile(record(key), 'utf8'))
+      const { success, data } = recordSchema.safeParse(layer)
+      const isSound = success && data.key === key && data.parent !== key
+      return isSound ? (layer as Layer) : undefined
     } catch {
       return undefined
     }
   }
 
-  const list = async (): Promise<readonly Layer[]> => {
-    const names = await readdir(folder).catch(() => [])
-    const keys = names.flatMap((name) => /^([0-9a-f]{64})\.json$/.exec(name)?.[1] ?? [])
-    return (await Promise.all(keys.map(find))).filter((layer) => layer !== undefined)
+  const find = async (key: string): Promise<Layer | undefined> => {
+    const layer = await readRecord(key)
+    const found = await stat(disk(key)).catch(() => undefined)
+    return layer !== undefined && found?.size === layer.sizeBytes ? layer : undefined
   }
+
+  const recordedKeys = async (): Promise<readonly string[]> => {
+    const names = await readdir(folder).catch(() => [])
+    return names.flatMap((name) => /^([0-9a-f]{64})\.json$/.exec(name)?.[1] ?? [])
+  }
+
+  const verify = async (layer: Layer): Promise<boolean> =>
+    (await sha256File(disk(layer.key)).catch(() => '')) === layer.sha256
+
+  const faultOf = async (key: string): Promise<StoreFault | undefined> => {
+    const layer = await readRecord(key)
+    const fault = (text: string) => ({ key, name: layer?.name, fault: text })
+    if (layer === undefined) return fault('its record cannot be read')
+    const found = await stat(disk(key)).catch(() => undefined)
+    if (found === undefined) return fault('its disk is missing')
+    if (found.size !== layer.sizeBytes)
+      return fault(`its disk has ${found.size} bytes instead of ${layer.sizeBytes}`)
+    if (layer.parent !== null && (await find(layer.parent)) === undefined) {
+      return fault('the layer below it is missing or damaged')
+    }
+    return (await verify(layer)) ? undefined : fault('its disk is not what its digest says')
+  }
+
+  const list = async (): Promise<readonly Layer[]> =>
+    (await Promise.all((await recordedKeys()).map(find))).filter((layer) => layer !== undefined)
 
   const remove = async (key: string): Promise<void> => {
     for (const layer of await list()) if (layer.parent === key) await remove(layer.key)
@@ -88,7 +145,15 @@ export function openStore(folder: string): Store {
     find,
     list,
     remove,
-    verify: async (layer) => (await sha256File(disk(layer.key)).catch(() => '')) === layer.sha256,
+    verify,
+    inspect: async () => {
+      const faults: StoreFault[] = []
+      for (const key of await recordedKeys()) {
+        const fault = await faultOf(key)
+        if (fault !== undefined) faults.push(fault)
+      }
+      return faults
+    },
     commit: async (fields) => {
       await flush(disk(fields.key))
       const { size } = await stat(disk(fields.key))
@@ -103,6 +168,7 @@ export function openStore(folder: string): Store {
     },
     readSource: (digest) => readFile(source(digest), 'utf8').catch(() => undefined),
     sweep: async () => {
+      for (const key of await recordedKeys()) if ((await find(key)) === undefined) await remove(key)
       const names = new Set(await readdir(folder).catch(() => []))
       const garbage = [...names].filter((name) => {
         const key = /^([0-9a-f]{64})\.qcow2$/.exec(name)?.[1]

@@ -1,4 +1,5 @@
 import { type SpawnOptions, spawn, spawnSync } from 'node:child_process'
+import { createHash } from 'node:crypto'
 import { once } from 'node:events'
 import {
   existsSync,
@@ -301,6 +302,7 @@ describe('clean', () => {
     }
     writeFileSync(path('out', 'report.json'), '{}')
     writeFileSync(path('out', 'README.md'), 'mine')
+    writeFileSync(path('out', '.systemvm-image'), 'ours')
     return { ...made, left: () => readdirSync(path('out')).sort() }
   }
 
@@ -311,13 +313,13 @@ describe('clean', () => {
     expect(stdout.trimEnd().split('\n')).toEqual(
       ['store', 'runs', 'report.json'].map((name) => path('out', name)),
     )
-    expect(left()).toEqual(['README.md', 'cache', 'images'])
+    expect(left()).toEqual(['.systemvm-image', 'README.md', 'cache', 'images'])
   })
 
   it('with --all leaves only what is not ours', async () => {
     const { call, left } = used()
     expect((await call('clean', '--all')).exitCode).toBe(0)
-    expect(left()).toEqual(['README.md'])
+    expect(left()).toEqual(['.systemvm-image', 'README.md'])
   })
 
   it('with --dry-run names it and removes nothing', async () => {
@@ -336,6 +338,16 @@ describe('clean', () => {
     expect(existsSync(path('none'))).toBe(false)
   })
 
+  it('removes nothing from a folder that was never built in', async () => {
+    const { path, call, snapshot } = used()
+    rmSync(path('out', '.systemvm-image'))
+    const before = snapshot()
+    const { exitCode, stderr } = await call('clean', '--all')
+    expect(exitCode).toBe(2)
+    expect(stderr).toContain(`${path('out')} is no folder that was built in`)
+    expect(snapshot()).toEqual(before)
+  })
+
   it('is refused while a build runs', async () => {
     const { path, call } = used()
     const lock = await takeLock(path('out'), 'a-build')
@@ -344,6 +356,72 @@ describe('clean', () => {
     expect(exitCode).toBe(3)
     expect(stderr).toContain(`process ${process.pid}, run a-build`)
     expect(existsSync(path('out', 'store', 'file'))).toBe(true)
+  })
+})
+
+describe('store', () => {
+  const key = (letter: string) => letter.repeat(64)
+
+  /** A store with one layer, whose disk is what `disk` says. */
+  const withLayer = (disk: string | undefined) => {
+    const made = place()
+    const { path } = made
+    mkdirSync(path('out', 'store'), { recursive: true })
+    const sum = createHash('sha256').update('disk').digest('hex')
+    const packages = { added: [], removed: [], upgraded: [] }
+    const layer = {
+      ...{ key: key('a'), name: 'base', parent: null, parts: {}, sha256: sum, sizeBytes: 4, packages },
+      ...{
+        createdAt: '2026-01-01T00:00:00Z',
+        buildTimeSeconds: 1,
+        log: '',
+        artifacts: [],
+        bytesWritten: 0,
+        tools: {},
+      },
+    }
+    writeFileSync(path('out', 'store', `${key('a')}.json`), JSON.stringify(layer))
+    if (disk !== undefined) writeFileSync(path('out', 'store', `${key('a')}.qcow2`), disk)
+    return made
+  }
+
+  it.each([
+    ['sound', 'disk', 0, ''],
+    ['flipped', 'dosk', 4, 'its disk is not what its digest says'],
+    ['cut short', 'd', 4, 'its disk has 1 bytes instead of 4'],
+    ['missing', undefined, 4, 'its disk is missing'],
+  ])('verify finds a disk that is %s', async (_case, disk, exitCode, fault) => {
+    const { call } = withLayer(disk)
+    const ended = await call('store', 'verify', '--pipeline', tiny)
+    expect(ended.exitCode).toBe(exitCode)
+    expect(ended.stdout).toBe(fault === '' ? '' : `base ${key('a')}: ${fault}\n`)
+  })
+
+  it('prune removes what no variant uses, and says what', async () => {
+    const { path, call } = withLayer('disk')
+    const dry = await call('store', 'prune', '--pipeline', tiny, '--dry-run')
+    expect(dry.stdout).toContain(`base ${key('a')}`)
+    expect(existsSync(path('out', 'store', `${key('a')}.qcow2`))).toBe(true)
+    expect((await call('store', 'prune', '--pipeline', tiny)).exitCode).toBe(0)
+    expect(readdirSync(path('out', 'store'))).toEqual([])
+  })
+
+  it.each([
+    ['--unused-for', '7 days', '90m, 12h or 7d'],
+    ['--max-size', '20GB', '500MiB or 20GiB'],
+  ])('prune says what %s looks like', async (option, value, rule) => {
+    const { call } = place()
+    const { exitCode, stderr } = await call('store', 'prune', option, value)
+    expect(exitCode).toBe(2)
+    expect(stderr).toContain(rule)
+  })
+
+  it('a shell of a stage that has no layer says which have', async () => {
+    const { call } = place()
+    const { exitCode, stderr } = await call('shell', 'greet', '--pipeline', tiny)
+    expect(exitCode).toBe(2)
+    expect(stderr).toContain('stage greet has no layer yet')
+    expect(stderr).toContain('build the image first')
   })
 })
 

@@ -61,7 +61,7 @@ describe('what lies ahead', () => {
   }
 
   it('is everything the first time, boot and export with it', async () => {
-    const { ahead, estimateSeconds } = lookAhead(await planWith([]), estimates(all))
+    const { ahead, estimateSeconds } = lookAhead(await planWith([]), estimates(all), false)
     expect(estimateSeconds).toBe(162)
     expect(ahead.map(({ name, cached }) => [name, cached])).toEqual([
       ['base', false],
@@ -72,18 +72,18 @@ describe('what lies ahead', () => {
   })
 
   it('leaves out what is cached', async () => {
-    const { ahead, estimateSeconds } = lookAhead(await planWith(['base', 'first']), estimates(all))
+    const { ahead, estimateSeconds } = lookAhead(await planWith(['base', 'first']), estimates(all), false)
     expect(estimateSeconds).toBe(2 + 4 + 30 + 5 + 20)
     expect(ahead.filter(({ cached }) => cached).map(({ name }) => name)).toEqual(['base', 'first'])
   })
 
   it('is nothing when all of it is there', async () => {
     const cached = ['base', 'first', 'second', 'third']
-    expect(lookAhead(await planWith(cached), estimates({})).estimateSeconds).toBe(0)
+    expect(lookAhead(await planWith(cached), estimates({}), true).estimateSeconds).toBe(0)
   })
 
   it.each(Object.keys(all))('is unknown as long as %s is', async (name) => {
     const { [name as keyof typeof all]: _, ...known } = all
-    expect(lookAhead(await planWith([]), estimates(known)).estimateSeconds).toBeUndefined()
+    expect(lookAhead(await planWith([]), estimates(known), false).estimateSeconds).toBeUndefined()
   })
 })

@@ -8,6 +8,10 @@ set -eu
 : "${ROOT:?}" "${DISK:?}" "${DISK_BYTES:?}" "${SFDISK_INPUT:?}" "${PARTITIONS:?}"
 PATH=$PATH:/usr/sbin:/sbin
 
+# The folder's name is what keeps others out of it: no program gets it as an argument, which everybody could read.
+cd "${DISK%/*}"
+DISK=${DISK##*/}
+
 truncate -s "$DISK_BYTES" "$DISK"
 printf '%s' "$SFDISK_INPUT" | sfdisk --quiet --no-reread --no-tell-kernel "$DISK"
 
