@@ -1,25 +1,22 @@
 /** Builds one image: from the plan to the report. */
 
 import { copyFile, mkdir } from 'node:fs/promises'
-import { availableParallelism, totalmem } from 'node:os'
 import { join, relative } from 'node:path'
-import type { ResolvedImage } from '../config/resolved.ts'
-import { exitCodes, PipelineError } from '../errors.ts'
+import { PipelineError } from '../errors.ts'
 import { exportImages, isFinished } from '../export/export-images.ts'
-import { type Accelerator, type AcceleratorChoice, chooseAccelerator } from '../host/accelerator.ts'
+import { chooseAccelerator } from '../host/accelerator.ts'
 import { writeDurably } from '../host/files.ts'
 import { takeLock } from '../host/lock.ts'
 import { killMarked } from '../host/process.ts'
 import { bootstrap } from '../install/bootstrap.ts'
-import { type Estimates, lookAhead, readEstimates } from '../plan/estimates.ts'
-import { type Plan, type PlanOptions, planImage } from '../plan/plan.ts'
-import type { BuildEvent, Emit } from '../report/events.ts'
-import { type ImageResult, type Report, reportVersion, type StageResult } from '../report/report.ts'
+import { lookAhead, readEstimates } from '../plan/estimates.ts'
+import { type Plan, planImage } from '../plan/plan.ts'
+import type { BuildEvent } from '../report/events.ts'
+import type { Report } from '../report/report.ts'
 import { type Layer, openStore, type Store } from '../store/store.ts'
-import { describeFailure, diskFailed, interrupted } from './failures.ts'
-import { markOutput, noteFolder, placeRun, type RunPlace, removeNotedFolders } from './place.ts'
+import { diskFailed, interrupted } from './failures.ts'
+import { markOutput, noteFolder, placeRun, removeNotedFolders } from './place.ts'
 import {
-  type HostTools,
   requireArchivers,
   requireMirror,
   requirePlainPaths,
@@ -27,40 +24,12 @@ import {
   requireTools,
   requireWritable,
 } from './preflight.ts'
+import { type BuildRequest, describeRun, type Run } from './run.ts'
 import { runStages } from './run-stages.ts'
 import { resultOfLayer, resultOfSkipped } from './stage-results.ts'
 
-export interface BuildRequest {
-  readonly image: ResolvedImage
-  readonly outFolder: string
-  /** Which layers of the store to use, and how far to go. */
-  readonly planning: PlanOptions
-  readonly forceAccelerator?: Accelerator | undefined
-  /** The command as the user gave it, for the report. */
-  readonly command: readonly string[]
-  readonly emit: Emit
-  readonly signal: AbortSignal
-}
-
 /** Kernel of the last guest, below `out/cache`: what `doctor` proves the accelerator with. */
 export const probeKernel = 'kernel'
-
-/** What a run has found out so far. The report is made of it at the end, however it ends. */
-interface Run {
-  readonly request: BuildRequest
-  readonly place: RunPlace
-  readonly store: Store
-  readonly tools: HostTools
-  readonly estimates: Estimates
-  readonly plan: Plan
-  readonly startedAt: Date
-  readonly emit: Emit
-  readonly timings: { name: string; seconds: number }[]
-  accelerator: AcceleratorChoice | undefined
-  stages: readonly StageResult[]
-  images: readonly ImageResult[]
-  failure: PipelineError | undefined
-}
 
 /**
  * Builds an image. From the moment the run has a folder the report is written whatever happens, there and as
@@ -279,40 +248,8 @@ function asFailure(error: unknown, { signal, outFolder }: BuildRequest): Pipelin
 }
 
 async function finishRun(run: Run): Promise<Report> {
-  const { request, place, plan, startedAt, failure } = run
-  const finishedAt = new Date()
-  const interrupted = failure?.exitCode === exitCodes.interrupted
-  const report: Report = {
-    version: reportVersion,
-    run: {
-      id: place.id,
-      status: failure === undefined ? 'succeeded' : interrupted ? 'interrupted' : 'failed',
-      startedAt: startedAt.toISOString(),
-      finishedAt: finishedAt.toISOString(),
-      durationSeconds: (finishedAt.getTime() - startedAt.getTime()) / 1000,
-      command: [...request.command],
-      ...(failure === undefined ? {} : { failure: describeFailure(failure) }),
-    },
-    host: {
-      accelerator: run.accelerator?.accelerator ?? null,
-      acceleratorReason: run.accelerator?.reason ?? null,
-      cpus: availableParallelism(),
-      memoryMiB: Math.round(totalmem() / 1024 ** 2),
-      tools: run.tools.versions,
-    },
-    image: {
-      name: plan.image.name,
-      release: plan.image.release,
-      variant: plan.image.variant,
-      suite: plan.image.suite,
-      arch: plan.image.arch,
-      installer: plan.image.installer,
-      virtualSizeBytes: plan.layout.sizeBytes,
-    },
-    timings: run.timings,
-    stages: [...run.stages],
-    images: [...run.images],
-  }
+  const { place } = run
+  const report = describeRun(run)
   const path = join(place.folder, 'report.json')
   const text = `${JSON.stringify(report, null, 2)}\n`
   await writeDurably(path, text)

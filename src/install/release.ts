@@ -4,13 +4,10 @@ import { createHash } from 'node:crypto'
 import { access, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { setTimeout as delay } from 'node:timers/promises'
-import { promisify } from 'node:util'
-import { gunzip } from 'node:zlib'
 import { execa } from 'execa'
-import { Agent, type Dispatcher, EnvHttpProxyAgent, fetch, type Response } from 'undici'
 import type { DebianArch } from '../config/image.ts'
 import { exitCodes, PipelineError } from '../errors.ts'
+import { downloadTimeoutMs, get } from './fetch.ts'
 
 /** What a mirror is expected to serve. */
 export interface ReleaseRequest {
@@ -78,81 +75,6 @@ export async function verifyRelease(
   }
 }
 
-/** Whether debian-installer could fetch its own packages from a mirror. */
-export interface UdebProbe {
-  readonly hasUdebs: boolean
-  /** Names of probed udebs that the mirror does not serve; empty where `hasUdebs`. */
-  readonly missing: readonly string[]
-  /** Why, in one line. */
-  readonly reason: string
-}
-
-/**
- * The installer's own packages that every installation of ours fetches. All of them are asked for: a mirror may list
- * udebs in a signed index, serve some of them and answer 404 for the rest.
- */
-const neededUdebs: readonly string[] = [
-  'apt-setup-udeb',
-  'base-installer',
-  'bootstrap-base',
-  'clock-setup',
-  'finish-install',
-  'grub-installer',
-  'libc6-udeb',
-  'partman-auto',
-  'partman-base',
-  'partman-basicfilesystems',
-  'partman-ext3',
-  'partman-partitioning',
-  'pkgsel',
-  'user-setup-udeb',
-]
-
-/**
- * Asks a proven mirror for the udebs themselves. An index without them is an answer; only a mirror that cannot be
- * reached, or an index that is not what was signed, is an error.
- */
-export async function probeUdebs(
-  request: ReleaseRequest,
-  release: VerifiedRelease,
-  options: VerifyOptions = {},
-): Promise<UdebProbe> {
-  const path = `main/debian-installer/binary-${request.arch}/Packages.gz`
-  const listed = release.files.get(path)
-  if (listed === undefined) {
-    return { hasUdebs: false, missing: neededUdebs, reason: 'the mirror has no index of udebs' }
-  }
-  const url = `${request.url}/dists/${request.suite}/${path}`
-  const response = await get(url, 'GET', options.signal)
-  if (response.status !== 200) {
-    const reason = `the index of udebs answers HTTP ${response.status}`
-    return { hasUdebs: false, missing: neededUdebs, reason }
-  }
-  checkListed(url, response.body, listed)
-  const index = (await promisify(gunzip)(response.body)).toString('utf8')
-  const fileNames = new Map(
-    index.split('\n\n').map((stanza) => {
-      const fields = parseFields(stanza)
-      return [fields.get('Package'), fields.get('Filename')]
-    }),
-  )
-  const answers = await Promise.all(
-    neededUdebs.map(async (name) => {
-      const file = fileNames.get(name)
-      if (file === undefined) return name
-      const { status } = await get(`${request.url}/${file}`, 'HEAD', options.signal)
-      return status === 200 ? undefined : name
-    }),
-  )
-  const missing = answers.filter((name) => name !== undefined)
-  const served = neededUdebs.length - missing.length
-  const reason =
-    missing.length === 0
-      ? `all ${served} udebs asked for are served`
-      : `${missing.length} of ${neededUdebs.length} udebs asked for are not served: ${missing.join(', ')}`
-  return { hasUdebs: missing.length === 0, missing, reason }
-}
-
 /**
  * Fetches a file of which a proven release, or an index that one lists, has said what it is.
  * @throws PipelineError with a code that begins with `mirror-`
@@ -176,7 +98,8 @@ export async function fetchListed(
   return body
 }
 
-function checkListed(url: string, body: Buffer, listed: ReleaseFile): void {
+/** @throws PipelineError `mirror-file-corrupt` when a body is not what a signed list says */
+export function checkListed(url: string, body: Buffer, listed: ReleaseFile): void {
   const found: ReleaseFile = { sha256: createHash('sha256').update(body).digest('hex'), size: body.length }
   if (found.size === listed.size && found.sha256 === listed.sha256) return
   throw new PipelineError({
@@ -186,87 +109,6 @@ function checkListed(url: string, body: Buffer, listed: ReleaseFile): void {
     exitCode: exitCodes.hostNotFit,
     details: { url, expected: listed, found },
   })
-}
-
-// --- the network ---
-
-interface Answer {
-  readonly status: number
-  readonly body: Buffer
-}
-
-const connectTimeoutMs = 10_000
-/** For a whole answer. The largest asked for while a mirror is proved, an index of udebs, has about 70 kB. */
-const answerTimeoutMs = 60_000
-/** For a whole file of some MB. */
-const downloadTimeoutMs = 15 * 60_000
-const retryDelayMs = 500
-
-/** Faults of a network that pass by themselves: a connection that is reset, and a name server that is too busy. */
-const transientFaults = new Set(['ECONNRESET', 'UND_ERR_SOCKET', 'EAI_AGAIN'])
-
-let dispatcher: Dispatcher | undefined
-
-/** The proxy of the environment, where it names one, as apt and mmdebstrap would use it. */
-function environmentDispatcher(): Dispatcher {
-  const names = ['http_proxy', 'HTTP_PROXY', 'https_proxy', 'HTTPS_PROXY']
-  const direct = { connect: { timeout: connectTimeoutMs }, connections: 4 }
-  // Caching proxies for packages know plain requests for http URLs, and mostly refuse to tunnel them.
-  const proxied = { ...direct, proxyTunnel: false }
-  return names.some((name) => process.env[name]) ? new EnvHttpProxyAgent(proxied) : new Agent(direct)
-}
-
-async function get(
-  url: string,
-  method: 'GET' | 'HEAD',
-  signal: AbortSignal | undefined,
-  timeoutMs = answerTimeoutMs,
-): Promise<Answer> {
-  dispatcher ??= environmentDispatcher()
-  for (let attempt = 1; ; attempt++) {
-    const timeout = AbortSignal.timeout(timeoutMs)
-    try {
-      const response: Response = await fetch(url, {
-        method,
-        dispatcher,
-        signal: signal === undefined ? timeout : AbortSignal.any([signal, timeout]),
-      })
-      return { status: response.status, body: Buffer.from(await response.arrayBuffer()) }
-    } catch (cause) {
-      if (signal?.aborted) throw signal.reason
-      if (attempt === 1 && transientFaults.has(faultCode(cause))) await delay(retryDelayMs)
-      else throw unreachable(url, cause)
-    }
-  }
-}
-
-/** undici says "fetch failed" and keeps what happened in the cause; a host with two addresses has one more level. */
-function rootCause(error: unknown): unknown {
-  if (error instanceof AggregateError && error.errors.length > 0) return rootCause(error.errors[0])
-  return error instanceof Error && error.cause instanceof Error ? rootCause(error.cause) : error
-}
-
-function faultCode(error: unknown): string {
-  const root = rootCause(error)
-  return root instanceof Error && 'code' in root ? String(root.code) : ''
-}
-
-function unreachable(url: string, cause: unknown): PipelineError {
-  const root = rootCause(cause)
-  const why = root instanceof Error ? root.message : String(root)
-  const proxy = process.env.http_proxy ?? process.env.HTTP_PROXY
-  return new PipelineError({
-    code: 'mirror-unreachable',
-    message: `cannot reach ${new URL(url).host} for ${url}: ${why}${proxy ? ` (http_proxy is ${withoutPassword(proxy)})` : ''}`,
-    hint: 'check the network, http_proxy and the mirror in pipeline.ts.',
-    exitCode: exitCodes.hostNotFit,
-    details: { url, fault: faultCode(cause) },
-    cause,
-  })
-}
-
-function withoutPassword(url: string): string {
-  return url.replace(/\/\/[^/@]*@/, '//')
 }
 
 function releaseStatus(request: ReleaseRequest, status: number): PipelineError {

@@ -8,7 +8,8 @@ import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
 import { PipelineError } from '../../src/errors.ts'
-import { probeUdebs, type ReleaseRequest, verifyRelease } from '../../src/install/release.ts'
+import { type ReleaseRequest, verifyRelease } from '../../src/install/release.ts'
+import { probeUdebs } from '../../src/install/udebs.ts'
 
 const missing = ['gpg', 'gpgv'].filter((name) => spawnSync(name, ['--version']).error !== undefined)
 if (missing.length > 0 && process.env.CI === 'true') throw new Error(`CI lacks ${missing.join(' and ')}`)

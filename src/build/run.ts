@@ -1,0 +1,81 @@
+/** One run: what was asked for, what has been found out so far, and what the report says of it. */
+
+import { availableParallelism, totalmem } from 'node:os'
+import type { ResolvedImage } from '../config/resolved.ts'
+import { exitCodes, type PipelineError } from '../errors.ts'
+import type { Accelerator, AcceleratorChoice } from '../host/accelerator.ts'
+import type { Estimates } from '../plan/estimates.ts'
+import type { Plan, PlanOptions } from '../plan/plan.ts'
+import type { Emit } from '../report/events.ts'
+import { type ImageResult, type Report, reportVersion, type StageResult } from '../report/report.ts'
+import type { Store } from '../store/store.ts'
+import { describeFailure } from './failures.ts'
+import type { RunPlace } from './place.ts'
+import type { HostTools } from './preflight.ts'
+
+export interface BuildRequest {
+  readonly image: ResolvedImage
+  readonly outFolder: string
+  /** Which layers of the store to use, and how far to go. */
+  readonly planning: PlanOptions
+  readonly forceAccelerator?: Accelerator | undefined
+  /** The command as the user gave it, for the report. */
+  readonly command: readonly string[]
+  readonly emit: Emit
+  readonly signal: AbortSignal
+}
+
+/** What a run has found out so far. The report is made of it at the end, however it ends. */
+export interface Run {
+  readonly request: BuildRequest
+  readonly place: RunPlace
+  readonly store: Store
+  readonly tools: HostTools
+  readonly estimates: Estimates
+  readonly plan: Plan
+  readonly startedAt: Date
+  readonly emit: Emit
+  readonly timings: { name: string; seconds: number }[]
+  accelerator: AcceleratorChoice | undefined
+  stages: readonly StageResult[]
+  images: readonly ImageResult[]
+  failure: PipelineError | undefined
+}
+
+/** The report of a run as far as it came. */
+export function describeRun(run: Run): Report {
+  const { request, place, plan, startedAt, failure } = run
+  const finishedAt = new Date()
+  const interrupted = failure?.exitCode === exitCodes.interrupted
+  return {
+    version: reportVersion,
+    run: {
+      id: place.id,
+      status: failure === undefined ? 'succeeded' : interrupted ? 'interrupted' : 'failed',
+      startedAt: startedAt.toISOString(),
+      finishedAt: finishedAt.toISOString(),
+      durationSeconds: (finishedAt.getTime() - startedAt.getTime()) / 1000,
+      command: [...request.command],
+      ...(failure === undefined ? {} : { failure: describeFailure(failure) }),
+    },
+    host: {
+      accelerator: run.accelerator?.accelerator ?? null,
+      acceleratorReason: run.accelerator?.reason ?? null,
+      cpus: availableParallelism(),
+      memoryMiB: Math.round(totalmem() / 1024 ** 2),
+      tools: run.tools.versions,
+    },
+    image: {
+      name: plan.image.name,
+      release: plan.image.release,
+      variant: plan.image.variant,
+      suite: plan.image.suite,
+      arch: plan.image.arch,
+      installer: plan.image.installer,
+      virtualSizeBytes: plan.layout.sizeBytes,
+    },
+    timings: run.timings,
+    stages: [...run.stages],
+    images: [...run.images],
+  }
+}

@@ -1,0 +1,89 @@
+/** HTTP as a mirror is asked by it: bounded in time, through the environment's proxy, tried again for named faults alone. */
+
+import { setTimeout as delay } from 'node:timers/promises'
+import { Agent, type Dispatcher, EnvHttpProxyAgent, fetch, type Response } from 'undici'
+import { exitCodes, PipelineError } from '../errors.ts'
+
+/** A whole answer of a server. */
+export interface Answer {
+  readonly status: number
+  readonly body: Buffer
+}
+
+const connectTimeoutMs = 10_000
+/** For a whole answer. The largest asked for while a mirror is proved, an index of udebs, has about 70 kB. */
+const answerTimeoutMs = 60_000
+/** For a whole file of some MB. */
+export const downloadTimeoutMs = 15 * 60_000
+const retryDelayMs = 500
+
+/** Faults of a network that pass by themselves: a connection that is reset, and a name server that is too busy. */
+const transientFaults = new Set(['ECONNRESET', 'UND_ERR_SOCKET', 'EAI_AGAIN'])
+
+let dispatcher: Dispatcher | undefined
+
+/** The proxy of the environment, where it names one, as apt and mmdebstrap would use it. */
+function environmentDispatcher(): Dispatcher {
+  const names = ['http_proxy', 'HTTP_PROXY', 'https_proxy', 'HTTPS_PROXY']
+  const direct = { connect: { timeout: connectTimeoutMs }, connections: 4 }
+  // Caching proxies for packages know plain requests for http URLs, and mostly refuse to tunnel them.
+  const proxied = { ...direct, proxyTunnel: false }
+  return names.some((name) => process.env[name]) ? new EnvHttpProxyAgent(proxied) : new Agent(direct)
+}
+
+/**
+ * Asks a server by HTTP, through the proxy of the environment. A named fault that passes by itself is tried once more.
+ * @throws PipelineError `mirror-unreachable`
+ */
+export async function get(
+  url: string,
+  method: 'GET' | 'HEAD',
+  signal: AbortSignal | undefined,
+  timeoutMs = answerTimeoutMs,
+): Promise<Answer> {
+  dispatcher ??= environmentDispatcher()
+  for (let attempt = 1; ; attempt++) {
+    const timeout = AbortSignal.timeout(timeoutMs)
+    try {
+      const response: Response = await fetch(url, {
+        method,
+        dispatcher,
+        signal: signal === undefined ? timeout : AbortSignal.any([signal, timeout]),
+      })
+      return { status: response.status, body: Buffer.from(await response.arrayBuffer()) }
+    } catch (cause) {
+      if (signal?.aborted) throw signal.reason
+      if (attempt === 1 && transientFaults.has(faultCode(cause))) await delay(retryDelayMs)
+      else throw unreachable(url, cause)
+    }
+  }
+}
+
+/** undici says "fetch failed" and keeps what happened in the cause; a host with two addresses has one more level. */
+function rootCause(error: unknown): unknown {
+  if (error instanceof AggregateError && error.errors.length > 0) return rootCause(error.errors[0])
+  return error instanceof Error && error.cause instanceof Error ? rootCause(error.cause) : error
+}
+
+function faultCode(error: unknown): string {
+  const root = rootCause(error)
+  return root instanceof Error && 'code' in root ? String(root.code) : ''
+}
+
+function unreachable(url: string, cause: unknown): PipelineError {
+  const root = rootCause(cause)
+  const why = root instanceof Error ? root.message : String(root)
+  const proxy = process.env.http_proxy ?? process.env.HTTP_PROXY
+  return new PipelineError({
+    code: 'mirror-unreachable',
+    message: `cannot reach ${new URL(url).host} for ${url}: ${why}${proxy ? ` (http_proxy is ${withoutPassword(proxy)})` : ''}`,
+    hint: 'check the network, http_proxy and the mirror in pipeline.ts.',
+    exitCode: exitCodes.hostNotFit,
+    details: { url, fault: faultCode(cause) },
+    cause,
+  })
+}
+
+function withoutPassword(url: string): string {
+  return url.replace(/\/\/[^/@]*@/, '//')
+}
