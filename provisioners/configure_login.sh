@@ -2,7 +2,7 @@
 # configure_login.sh: an administrative account with six commands, and no password that anyone knows.
 # uses: ROOT_PASSWORD_HASH, ACCOUNT, ACCOUNT_FULL_NAME, ACCOUNT_GROUPS (by commas)    leaves: /etc/sudoers.d/systemvm, /home/$ACCOUNT/.ssh
 set -eu
-: "${ROOT_PASSWORD_HASH:?}" "${ACCOUNT:?}" "${ACCOUNT_FULL_NAME:?}" "${ACCOUNT_GROUPS:?}"
+: "${ROOT_PASSWORD_HASH:?}" "${ACCOUNT:?}" "${ACCOUNT_FULL_NAME?}" "${ACCOUNT_GROUPS:?}"
 
 # usermod would also stamp an unchanged password with today's date.
 set_password_hash() {

@@ -53,7 +53,10 @@ export function requirePlainPaths(...paths: readonly string[]): void {
 }
 
 /** Programs that pack images, wanted only where `formats` asks for an archive. @throws PipelineError `tools` */
-export async function requireArchivers({ targets, formats }: ResolvedImage): Promise<void> {
+export async function requireArchivers({
+  targets,
+  formats,
+}: Pick<ResolvedImage, 'targets' | 'formats'>): Promise<void> {
   const programs = { none: undefined, bz2: 'lbzip2', zip: 'pigz' } as const
   const { kvm, xenserver, hyperv, raw } = formats
   const archives = {

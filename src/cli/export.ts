@@ -1,17 +1,19 @@
 /** `export`: files for hypervisors from any disk image, with no pipeline behind it. */
 
-import { setMaxListeners } from 'node:events'
 import { basename, extname, relative, resolve as resolvePath } from 'node:path'
 import { type Command, InvalidArgumentError } from 'commander'
 import { z } from 'zod'
+import { requireArchivers } from '../build/preflight.ts'
 import { configurationError } from '../config/faults.ts'
 import { type Target, targets } from '../config/image.ts'
 import { issuesToFaults } from '../config/issues.ts'
 import { mergeOver, type Overrides, parseAssignment } from '../config/overrides.ts'
 import { pipelineFields } from '../config/pipeline.ts'
+import { vmwareFaults } from '../config/vmware.ts'
 import { exitCodes } from '../errors.ts'
 import { exportDisk } from '../export/export-disk.ts'
 import { createTerminalReporter } from '../report/terminal.ts'
+import { untilInterrupted } from './interrupt.ts'
 import { type Choose, collect } from './options.ts'
 import type { Terminal } from './terminal.ts'
 
@@ -24,8 +26,17 @@ interface ExportOptions {
   readonly out: string
 }
 
-/** What of a pipeline has a say in an export. */
+/** What of a pipeline has a say in an export, and the name of the files. */
 const exportFields = z.strictObject({
+  name: z
+    .string()
+    // Lists of sums have a line for each name, and a folder's listing leaves out what begins with a dot.
+    .regex(
+      /^[^./\p{Cc}][^/\p{Cc}]*$/u,
+      'must be a file name: not empty, without slashes and control characters, and not beginning with a dot',
+    )
+    // A name in an OVA's tar has 100 bytes, and there it gets an ending.
+    .refine((name) => Buffer.byteLength(name) <= 80, 'must be at most 80 characters (bytes)'),
   formats: pipelineFields.shape.formats,
   date: pipelineFields.shape.date,
 })
@@ -49,16 +60,8 @@ export function exportCommand(program: Command, terminal: Terminal, choose: Choo
 }
 
 async function run(options: ExportOptions, terminal: Terminal): Promise<number> {
-  const overrides: Overrides[] = options.set.map(parseAssignment)
-  const written = overrides.reduce<unknown>((value, over) => mergeOver(value, over.values), {
-    date: options.date,
-  })
-  const parsed = exportFields.safeParse(written)
-  if (!parsed.success) throw configurationError(issuesToFaults(parsed.error.issues, written, [], overrides))
-  const stopping = new AbortController()
-  setMaxListeners(0, stopping.signal)
-  const stop = () => stopping.abort(new Error('interrupted'))
-  process.once('SIGINT', stop)
+  const { name, date, formats } = decide(options)
+  await requireArchivers({ targets: options.targets, formats })
   const folder = resolvePath(options.out)
   const reporter = createTerminalReporter({
     write: terminal.error,
@@ -69,25 +72,44 @@ async function run(options: ExportOptions, terminal: Terminal): Promise<number> 
     nowMs: () => performance.now(),
   })
   try {
-    const files = await exportDisk({
-      disk: resolvePath(options.from),
-      fileName: options.name ?? basename(options.from, extname(options.from)),
-      targets: options.targets,
-      formats: parsed.data.formats,
-      sourceDateEpoch: Date.parse(`${parsed.data.date}T00:00:00Z`) / 1000,
-      folder,
-      emit: reporter.emit,
-      signal: stopping.signal,
-    })
+    const files = await untilInterrupted((signal) =>
+      exportDisk({
+        disk: resolvePath(options.from),
+        fileName: name,
+        targets: options.targets,
+        formats,
+        sourceDateEpoch: Date.parse(`${date}T00:00:00Z`) / 1000,
+        folder,
+        emit: reporter.emit,
+        signal,
+      }),
+    )
     for (const file of files) terminal.out(`${file}\n`)
     return exitCodes.ok
-  } catch (error) {
-    if (stopping.signal.aborted) return exitCodes.interrupted
-    throw error
   } finally {
     reporter.close()
-    process.off('SIGINT', stop)
   }
+}
+
+/** @throws PipelineError `configuration` with every fault of the options */
+function decide({ from, name, date, set, targets }: ExportOptions): z.output<typeof exportFields> {
+  const overrides: readonly Overrides[] = [
+    name === undefined
+      ? { source: '--from; give another with --name', values: { name: basename(from, extname(from)) } }
+      : { source: '--name', values: { name } },
+    { source: '--date', values: { date } },
+    ...set.map(parseAssignment),
+  ]
+  const written = overrides.reduce<unknown>((value, over) => mergeOver(value, over.values), {})
+  const parsed = exportFields.safeParse(written)
+  if (!parsed.success) throw configurationError(issuesToFaults(parsed.error.issues, written, [], overrides))
+  const { vmware } = parsed.data.formats
+  // Nobody knows what is on the disk.
+  const faults = targets.includes('vmware')
+    ? vmwareFaults(vmware, undefined, overrides, ['formats', 'vmware'])
+    : []
+  if (faults.length > 0) throw configurationError(faults)
+  return parsed.data
 }
 
 function parseTargets(text: string): readonly Target[] {

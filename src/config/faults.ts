@@ -26,8 +26,21 @@ export function formatPath(path: readonly PropertyKey[]): string {
 /** A value in one short line, for an error text. */
 export function formatFound(value: unknown): string | undefined {
   if (value === undefined) return undefined
-  const text = typeof value === 'string' ? JSON.stringify(value) : (JSON.stringify(value) ?? String(value))
+  const text = typeof value === 'number' ? String(value) : toJson(value)
   return text.length > 120 ? `${text.slice(0, 117)}…` : text
+}
+
+function toJson(value: unknown): string {
+  // JSON has no word for these, and would say null or fail.
+  const spell = (_key: string, inner: unknown) =>
+    typeof inner === 'bigint' || (typeof inner === 'number' && !Number.isFinite(inner))
+      ? String(inner)
+      : inner
+  try {
+    return JSON.stringify(value, spell) ?? String(value)
+  } catch {
+    return 'a value that holds itself'
+  }
 }
 
 export function formatFault(fault: Fault): string {

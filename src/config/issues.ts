@@ -20,14 +20,20 @@ export function issuesToFaults(
       issue.code === 'unrecognized_keys' ? issue.keys.map((key) => [...issue.path, key]) : [issue.path]
     return paths.map((path) => {
       const full = [...prefix, ...path]
+      const found = formatFound(valueAt(input, path))
       return {
         path: formatPath(full),
-        rule: issue.code === 'unrecognized_keys' ? 'is not known here' : issue.message,
-        found: formatFound(valueAt(input, path)),
+        rule: issue.code === 'unrecognized_keys' ? 'is not known here' : ruleOf(issue.message, found),
+        found,
         source: sourceOf(overrides, full),
       }
     })
   })
+}
+
+/** What zod received is what is shown as found, in better words. */
+function ruleOf(message: string, found: string | undefined): string {
+  return found === undefined ? message : message.replace(/, received \w+$/, '')
 }
 
 function valueAt(input: unknown, path: readonly PropertyKey[]): unknown {

@@ -28,16 +28,23 @@ export async function readOverrides(file: string): Promise<Overrides> {
       cause,
     })
   }
-  const document = parseDocument(text, { uniqueKeys: true })
-  const [error] = document.errors
-  if (error !== undefined) {
+  let values: unknown
+  try {
+    const document = parseDocument(text, { uniqueKeys: true })
+    const [error] = document.errors
+    if (error !== undefined) throw error
+    // Aliases are only followed here: one may lead nowhere, or to more than fits any memory.
+    values = document.toJS() ?? {}
+    refuseCycles(values)
+  } catch (cause) {
     throw new PipelineError({
       code: 'overrides-syntax',
-      message: `${file} is not valid YAML: ${error.message}`,
+      message: `${file} is not valid YAML: ${(cause as Error).message}`,
+      hint: 'mend the file, or leave it out of --config; nothing was touched.',
       exitCode: exitCodes.badInput,
+      cause,
     })
   }
-  const values: unknown = document.toJS() ?? {}
   if (!isRecord(values)) {
     throw new PipelineError({
       code: 'overrides-syntax',
@@ -63,10 +70,12 @@ export function parseAssignment(assignment: string): Overrides {
   let value: unknown
   try {
     value = parse(match[2])
+    refuseCycles(value)
   } catch (cause) {
     throw new PipelineError({
       code: 'assignment-syntax',
       message: `the value of --set ${match[1]} is not valid YAML: ${(cause as Error).message}`,
+      hint: "put quotes around a text that holds any of YAML's own characters, such as * & ! [ {.",
       exitCode: exitCodes.badInput,
       cause,
     })
@@ -75,12 +84,31 @@ export function parseAssignment(assignment: string): Overrides {
   return { source: `--set ${match[1]}`, values: values as Record<string, unknown> }
 }
 
+/** YAML can say that a value holds itself. No setting does, and whatever walks through one would never end. */
+function refuseCycles(value: unknown, above: readonly unknown[] = []): void {
+  if (typeof value !== 'object' || value === null) return
+  if (above.includes(value)) throw new Error('an alias (*) stands inside of the value that it repeats')
+  for (const inner of Object.values(value)) refuseCycles(inner, [...above, value])
+}
+
 /** Lays overrides over a value: objects key by key, everything else as a whole. */
 export function mergeOver(base: unknown, over: unknown): unknown {
   if (!isRecord(base) || !isRecord(over)) return over
   const merged: Record<string, unknown> = { ...base }
-  for (const [key, value] of Object.entries(over)) merged[key] = mergeOver(base[key], value)
+  for (const [key, value] of Object.entries(over)) {
+    // An assignment to `__proto__` would be no key, and nobody would be told that it is unknown.
+    Object.defineProperty(merged, key, {
+      value: mergeOver(ownValue(base, key), value),
+      enumerable: true,
+      writable: true,
+      configurable: true,
+    })
+  }
   return merged
+}
+
+function ownValue(record: Readonly<Record<string, unknown>>, key: string): unknown {
+  return Object.hasOwn(record, key) ? record[key] : undefined
 }
 
 /** The override that set the value at `path`, or the closest value above or below it. */
@@ -89,7 +117,7 @@ export function sourceOf(overrides: readonly Overrides[], path: readonly Propert
     let value: unknown = override.values
     for (const part of path) {
       if (!isRecord(value)) return true
-      if (!(part in value)) return false
+      if (!Object.hasOwn(value, part)) return false
       value = value[String(part)]
     }
     return true

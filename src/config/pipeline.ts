@@ -1,18 +1,51 @@
 /** The product as one typed value: what a person writes in `pipeline.ts`, and the rules it must keep. */
 
 import { z } from 'zod'
+import { maximumDiskMiB } from './disk-rules.ts'
 import { targets } from './image.ts'
 import type { StageUse } from './stage.ts'
 import { vmwareFields } from './vmware.ts'
 
 const url = z
   .string()
-  .regex(/^https?:\/\/[^\s/]+(\/[^\s]*)?$/, 'must be an http(s) URL without spaces')
+  .regex(
+    /^https?:\/\/[^\s\p{Cc}"'/]+(\/[^\s\p{Cc}"']*)?$/u,
+    'must be an http(s) URL without spaces, quotes and control characters',
+  )
+  // It ends up in the image, in reports and in logs.
+  .regex(
+    /^(?!https?:\/\/[^/?#]*@)/,
+    "must have no user and password: put credentials in apt's auth.conf, where they are for a mirror",
+  )
   .transform((text) => text.replace(/\/+$/, ''))
 
 const hostLabel = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/
 const dnsName = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*$/
 const unixName = /^[a-z_][a-z0-9_-]{0,31}$/
+
+/** Users and groups that Debian has from the start; useradd would fail at them, or take what is theirs. */
+const systemNames = new Set(
+  `root daemon bin sys sync games man lp mail news uucp proxy www-data backup list irc gnats nobody _apt
+  systemd-network systemd-resolve systemd-timesync systemd-journal messagebus sshd polkitd uuidd tcpdump
+  adm tty disk kmem dialout fax voice cdrom floppy tape sudo audio dip operator src shadow utmp video sasl
+  plugdev staff users nogroup input sgx kvm render crontab netdev utempter`.split(/\s+/),
+)
+
+/** The last second of a file in an OVA, whose tar has 11 octal digits for it. */
+export const maximumEpoch = 8 ** 11 - 1
+
+/** The first day of a file in a zip archive. */
+const firstDay = '1980-01-01'
+
+function isDateOfFiles(date: string): boolean {
+  const epoch = Date.parse(`${date}T00:00:00Z`) / 1000
+  // What is no date at all has been found out already.
+  return !(date < firstDay || epoch > maximumEpoch)
+}
+
+function isWithoutDuplicates(values: readonly unknown[]): boolean {
+  return new Set(values).size === values.length
+}
 
 function isTimeZone(name: string): boolean {
   try {
@@ -23,6 +56,10 @@ function isTimeZone(name: string): boolean {
     return false
   }
 }
+
+/** A name in a tar has 100 bytes, for `<name>-<release>-<label>-<arch>-disk1.vmdk`. */
+const fitsTar = (length: number) =>
+  `must have at most ${length} characters, or a file in an OVA has no room for it`
 
 const partition = z.strictObject({
   /** Mount point; leave out for swap. */
@@ -52,7 +89,10 @@ const mirror = z.strictObject({
     .min(1)
     .default(['main']),
   /** Keyring that signs both, on the host and in the guest. */
-  keyring: z.string().startsWith('/').default('/usr/share/keyrings/debian-archive-keyring.gpg'),
+  keyring: z
+    .string()
+    .regex(/^\/[^\s\p{Cc}]+$/u, 'must be an absolute path without spaces and control characters')
+    .default('/usr/share/keyrings/debian-archive-keyring.gpg'),
   /** Instant of a snapshot archive, when the URLs above name one: switches off expiry checks. */
   snapshot: z
     .string()
@@ -63,11 +103,19 @@ const mirror = z.strictObject({
 /** The rules of everything in a pipeline but its stages, whose settings each stage checks itself. */
 export const pipelineFields = z.strictObject({
   /** First part of every image's file name. */
-  name: z.string().regex(/^[a-z][a-z0-9-]*$/, 'must be lower case letters, digits and dashes'),
+  name: z
+    .string()
+    .regex(/^[a-z][a-z0-9-]*$/, 'must be lower case letters, digits and dashes')
+    .max(40, fitsTar(40)),
   /** CloudStack release that the template is for, e.g. `4.22.0`. */
-  release: z.string().regex(/^\d+(\.\d+){1,3}(-[A-Za-z0-9.]+)?$/, 'must look like 4.22.0'),
+  release: z
+    .string()
+    .regex(/^\d+(\.\d+){1,3}(-[A-Za-z0-9.]+)?$/, 'must look like 4.22.0')
+    .max(30, fitsTar(30)),
   /** Date stamped into everything that is built (`2026-11-01`); SOURCE_DATE_EPOCH wins over it. */
-  date: z.iso.date('must be a date like 2026-11-01'),
+  date: z.iso
+    .date('must be a date like 2026-11-01')
+    .refine(isDateOfFiles, `must be from ${firstDay}, a zip file's first day, to 2242-03-16, an OVA's last`),
   /** Images of this product, the default first. */
   variants: z
     .array(
@@ -78,11 +126,21 @@ export const pipelineFields = z.strictObject({
         label: z
           .string()
           .regex(/^[a-z0-9]+$/, 'must be lower case letters and digits')
+          .max(9, fitsTar(9))
           .optional(),
       }),
     )
     .min(1, 'must name at least one variant'),
-  disk: z.strictObject({ sizeMiB: z.int().positive(), partitions: z.array(partition).min(1) }),
+  disk: z.strictObject({
+    sizeMiB: z
+      .int()
+      .positive()
+      .max(
+        maximumDiskMiB,
+        `must be at most ${maximumDiskMiB} MiB, the most that a DOS partition table can hold`,
+      ),
+    partitions: z.array(partition).min(1),
+  }),
   hostname: z.string().regex(hostLabel, 'must be one DNS label in lower case'),
   domain: z.string().regex(dnsName, 'must be a DNS name in lower case'),
   locale: z
@@ -97,14 +155,25 @@ export const pipelineFields = z.strictObject({
     .default('us'),
   mirror: mirror.prefault({}),
   /** The administrative account beside root. Neither has a password. */
-  account: z.strictObject({
-    name: z.string().regex(unixName, 'must be a user name'),
-    fullName: z
-      .string()
-      .regex(/^[^:,\n]*$/, 'must have no colon, comma or newline')
-      .default(''),
-    groups: z.array(z.string().regex(unixName, 'must be a group name')).default([]),
-  }),
+  account: z
+    .strictObject({
+      name: z
+        .string()
+        .regex(unixName, 'must be a user name')
+        .refine((name) => !systemNames.has(name), 'must be no user or group that Debian has from the start'),
+      fullName: z
+        .string()
+        .regex(/^[^:,\p{Cc}]*$/u, 'must have no colon, comma or control character')
+        .default(''),
+      groups: z
+        .array(z.string().regex(unixName, 'must be a group name'))
+        .refine(isWithoutDuplicates, 'must name each group once')
+        .default([]),
+    })
+    .refine(({ name, groups }) => !groups.includes(name), {
+      error: "must not name the account's own group, which it is in anyway",
+      path: ['groups'],
+    }),
   /** How layer 0 comes to be. */
   installer: z.enum(['bootstrap']).default('bootstrap'),
   /** Debian package of the kernel. The default boots on all four hypervisors. */
@@ -115,14 +184,21 @@ export const pipelineFields = z.strictObject({
   /** The machine that stages run in; no part of the result. */
   machine: z
     .strictObject({
-      memoryMiB: z.int().min(256, 'must be at least 256 MiB').default(2048),
+      memoryMiB: z
+        .int()
+        .min(256, 'must be at least 256 MiB')
+        .max(1024 ** 2, 'must be at most 1048576 MiB, which is 1 TiB')
+        .default(2048),
       cpus: z.int().min(1).max(64).default(2),
       /** The build stops when the guest is not ready for its first stage by then. */
       bootTimeoutSeconds: z.int().min(10).default(600),
     })
     .prefault({}),
   /** Hypervisors to make a file for. */
-  targets: z.array(z.enum(targets)).min(1, 'must name at least one target'),
+  targets: z
+    .array(z.enum(targets))
+    .min(1, 'must name at least one target')
+    .refine(isWithoutDuplicates, 'must name each target once'),
   /** Where the images will be served from, without the file name: for CloudStack's registration. */
   downloadUrl: url.optional(),
   /** How each target's file is written. */

@@ -4,11 +4,11 @@ import { dirname, resolve as resolvePath } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { z } from 'zod'
 import { diskFaults } from './disk-rules.ts'
-import { configurationError, type Fault, formatFound } from './faults.ts'
+import { configurationError, type Fault, formatFound, formatPath } from './faults.ts'
 import type { Disk, ImageFacts } from './image.ts'
 import { issuesToFaults } from './issues.ts'
 import { isRecord, mergeOver, type Overrides, sourceOf } from './overrides.ts'
-import { type Pipeline, type PipelineFields, pipelineFields } from './pipeline.ts'
+import { maximumEpoch, type Pipeline, type PipelineFields, pipelineFields } from './pipeline.ts'
 import type { ResolvedImage, ResolvedPipeline, ResolvedStage } from './resolved.ts'
 import { checkScripts } from './scripts.ts'
 import type { StageUse } from './stage.ts'
@@ -46,7 +46,7 @@ export async function resolvePipeline(
     for (const variant of parsed.data.variants) {
       images.push(resolveImage(parsed.data, variant, usedStages, epoch, overrides, faults))
     }
-    faults.push(...targetFaults(parsed.data, overrides), ...nameFaults(images))
+    faults.push(...targetFaults(parsed.data, epoch, overrides), ...nameFaults(images))
     faults.push(...(await checkScripts(images)))
   } else {
     // Settings can be checked without the image; what depends on both waits for the next run.
@@ -169,8 +169,11 @@ function resolveEpoch(
   faults: Fault[],
 ): number {
   if (fromEnvironment !== undefined && fromEnvironment !== '') {
-    if (/^\d{1,11}$/.test(fromEnvironment)) return Number(fromEnvironment)
-    const rule = 'must be whole seconds since 1970'
+    const isWhole = /^\d+$/.test(fromEnvironment)
+    if (isWhole && Number(fromEnvironment) <= maximumEpoch) return Number(fromEnvironment)
+    const rule = isWhole
+      ? `must be at most ${maximumEpoch}, the last second of a file in an OVA`
+      : 'must be whole seconds since 1970'
     faults.push({
       path: 'SOURCE_DATE_EPOCH',
       rule,
@@ -203,19 +206,43 @@ function nameOfStageFaults(uses: readonly StageUse[]): Fault[] {
   ]
 }
 
+/** The largest disk that a VHD says in cylinders without rounding. */
+const largestVhdMiB = 32_130
+
 /** Rules of targets with the rest of the configuration. */
-function targetFaults(fields: PipelineFields, overrides: readonly Overrides[]): Fault[] {
-  if (!fields.targets.includes('vmware')) return []
-  const { disk, formats, kernelPackage } = fields
-  const faults = vmwareFaults(formats.vmware, disk.partitions, overrides, ['formats', 'vmware'])
-  if (kernelPackage.includes('-cloud-')) {
-    const rule = "lacks the disk controller and the network card of CloudStack's system VMs on VMware"
+function targetFaults(
+  fields: PipelineFields,
+  sourceDateEpoch: number,
+  overrides: readonly Overrides[],
+): Fault[] {
+  const { disk, formats, kernelPackage, targets } = fields
+  const faults: Fault[] = []
+  const fault = (path: PropertyKey[], rule: string, found: unknown) =>
     faults.push({
-      path: 'kernelPackage',
-      rule: `${rule}: use linux-image-amd64, or leave vmware out of targets`,
-      found: formatFound(kernelPackage),
-      source: sourceOf(overrides, ['kernelPackage']),
+      path: formatPath(path),
+      rule,
+      found: formatFound(found),
+      source: sourceOf(overrides, path),
     })
+  if (targets.includes('vmware')) {
+    faults.push(...vmwareFaults(formats.vmware, disk.partitions, overrides, ['formats', 'vmware']))
+    if (kernelPackage.includes('-cloud-')) {
+      const rule = "lacks the disk controller and the network card of CloudStack's system VMs on VMware"
+      fault(
+        ['kernelPackage'],
+        `${rule}: use linux-image-amd64, or leave vmware out of targets`,
+        kernelPackage,
+      )
+    }
+  }
+  if (targets.includes('xenserver') || targets.includes('hyperv')) {
+    if (disk.sizeMiB > largestVhdMiB) {
+      const rule = `is more than the ${largestVhdMiB} MiB of a VHD: leave xenserver and hyperv out of targets`
+      fault(['disk', 'sizeMiB'], rule, disk.sizeMiB)
+    }
+    if (sourceDateEpoch > Date.now() / 1000) {
+      fault(['date'], 'lies in the future, and XenServer refuses such a VHD', fields.date)
+    }
   }
   return faults
 }

@@ -82,11 +82,12 @@ export function cimTypeOf(guest: VmwareSettings['guestOs']): number {
 /**
  * Every rule that settings break together.
  *
+ * @param partitions undefined where nobody knows them; the firmware is then taken on trust
  * @param path where they stand in the configuration
  */
 export function vmwareFaults(
   settings: VmwareSettings,
-  partitions: readonly Pick<Partition, 'mount'>[],
+  partitions: readonly Pick<Partition, 'mount'>[] | undefined,
   overrides: readonly Overrides[],
   path: readonly PropertyKey[] = ['vmware'],
 ): Fault[] {
@@ -109,7 +110,7 @@ export function vmwareFaults(
     const known = `is not known before ESXi ${since}`
     fault('guestOs', `${known}: choose an older one or raise ${formatPath([...path, 'minimumEsxi'])}`)
   }
-  if (firmware === 'efi' && !partitions.some(({ mount }) => mount === '/boot/efi')) {
+  if (firmware === 'efi' && partitions?.some(({ mount }) => mount === '/boot/efi') === false) {
     fault('firmware', 'must be bios for a disk that has no partition at /boot/efi')
   }
   return faults

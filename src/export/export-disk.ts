@@ -1,15 +1,20 @@
 /** Exports any disk, made by whomever, without a pipeline and without a store. */
 
-import { mkdir, rm } from 'node:fs/promises'
+import { createHash } from 'node:crypto'
+import { createReadStream } from 'node:fs'
+import { rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { execa } from 'execa'
+import { requireWritable } from '../build/preflight.ts'
 import type { Target } from '../config/image.ts'
-import { sha256File } from '../digest.ts'
 import { exitCodes, PipelineError } from '../errors.ts'
 import type { Emit } from '../report/events.ts'
 import { computeChecksums, writeChecksums } from './checksums.ts'
-import { type ExportSource, exporters } from './exporters.ts'
+import { type ExportJob, type ExportSource, exporters } from './exporters.ts'
+import { exportFailed } from './partial-file.ts'
 import { flattenDisk } from './raw-disk.ts'
+import { blockBytes, geometryBytes, geometryOf } from './vhd-format.ts'
+import { grainBytes } from './vmdk-format.ts'
 
 export interface DiskExport extends ExportSource {
   /** Disk image of any format that qemu-img reads. */
@@ -21,47 +26,198 @@ export interface DiskExport extends ExportSource {
   readonly signal: AbortSignal
 }
 
-/** Returns the paths of the files. @throws PipelineError `disk-unreadable`, `export-failed` */
+/**
+ * Returns the paths of the files. What is finished stays, with its sums, when another target fails.
+ * @throws PipelineError `disk-unreadable`, `disk-size`, `disk-in-the-way`, `out-read-only`, `export-failed`
+ */
 export async function exportDisk(request: DiskExport): Promise<readonly string[]> {
   const { disk: source, folder, targets, emit, signal } = request
-  const format = await detectFormat(source)
-  await mkdir(folder, { recursive: true })
+  const { format, sizeBytes } = await inspectDisk(source, signal)
+  requireSize(request, sizeBytes)
+  await requireWritable(folder)
   const flat = join(folder, `.${request.fileName}.raw`)
+  const fileOf = (target: Target) => join(folder, `${request.fileName}-${exporters[target].suffix(request)}`)
+  for (const file of [flat, ...targets.map(fileOf)]) await requireOther(source, file)
   try {
     const started = performance.now()
     emit({ kind: 'part-started', name: 'flatten', estimateSeconds: undefined })
-    const [disk, key] = await Promise.all([flattenDisk(source, format, flat, signal), sha256File(source)])
+    // Both have to have ended before the flat file is removed, or qemu-img would make it anew.
+    const [flattened, hashed] = await Promise.allSettled([
+      flattenDisk(source, format, flat, signal),
+      hashDisk(source, signal),
+    ])
+    if (flattened.status === 'rejected') throw flattened.reason
+    if (hashed.status === 'rejected') throw hashed.reason
     emit({ kind: 'part-finished', name: 'flatten', seconds: (performance.now() - started) / 1000 })
+    // All targets write to the same lists of sums: one at a time.
+    let lists: Promise<unknown> = Promise.resolve()
+    const list: List = (file, sums) => {
+      const written = lists.then(() => writeChecksums(file, sums))
+      lists = written.catch(() => undefined)
+      return written
+    }
+    const job = { disk: flattened.value, key: hashed.value }
     const outcomes = await Promise.allSettled(
-      targets.map(async (target) => {
-        const name = `export ${target}`
-        const begun = performance.now()
-        emit({ kind: 'part-started', name, estimateSeconds: undefined })
-        const onProgress = (fraction: number) =>
-          emit({ kind: 'part-progress', name, text: `${Math.floor(fraction * 100)} %` })
-        const file = join(folder, `${request.fileName}-${exporters[target].suffix(request)}`)
-        await exporters[target].write({ ...request, disk, key, onProgress, signal }, file)
-        emit({ kind: 'part-finished', name, seconds: (performance.now() - begun) / 1000 })
-        return file
-      }),
+      targets.map((target) => exportTarget(request, job, target, fileOf(target), list)),
     )
+    signal.throwIfAborted()
     const failed = outcomes.find((outcome) => outcome.status === 'rejected')
     if (failed !== undefined) throw failed.reason
-    const files = outcomes.flatMap((outcome) => (outcome.status === 'fulfilled' ? [outcome.value] : []))
-    for (const file of files) await writeChecksums(file, await computeChecksums(file, signal))
-    return files
+    return targets.map(fileOf)
   } finally {
     await rm(flat, { force: true })
   }
 }
 
-async function detectFormat(path: string): Promise<string> {
-  const result = await execa('qemu-img', ['info', '--output=json', path], { reject: false, timeout: 60_000 })
-  if (result.exitCode === 0) return (JSON.parse(result.stdout) as { readonly format: string }).format
-  throw new PipelineError({
+type List = (...[file, sums]: Parameters<typeof writeChecksums>) => Promise<void>
+
+async function exportTarget(
+  request: DiskExport,
+  job: Pick<ExportJob, 'disk' | 'key'>,
+  target: Target,
+  file: string,
+  list: List,
+): Promise<void> {
+  const { emit, signal } = request
+  const name = `export ${target}`
+  const begun = performance.now()
+  emit({ kind: 'part-started', name, estimateSeconds: undefined })
+  const onProgress = (fraction: number) =>
+    emit({ kind: 'part-progress', name, text: `${Math.floor(fraction * 100)} %` })
+  await exporters[target].write({ ...request, ...job, onProgress, signal }, file)
+  emit({ kind: 'part-progress', name, text: 'checksums' })
+  try {
+    await list(file, await computeChecksums(file, signal))
+  } catch (cause) {
+    signal.throwIfAborted()
+    throw exportFailed(`list of sums with ${file}`, cause)
+  }
+  emit({ kind: 'part-finished', name, seconds: (performance.now() - begun) / 1000 })
+}
+
+interface Inspected {
+  readonly format: string
+  readonly sizeBytes: number
+}
+
+interface ImageInfo {
+  readonly filename: string
+  readonly format: string
+  readonly 'virtual-size': number
+}
+
+/** Finds out what a disk is, and that it and all it stands on is whole. */
+async function inspectDisk(path: string, signal: AbortSignal): Promise<Inspected> {
+  const words = ['info', '--backing-chain', '--output=json', path]
+  const info = await execa('qemu-img', words, { reject: false, timeout: 60_000, cancelSignal: signal })
+  signal.throwIfAborted()
+  if (info.exitCode !== 0) {
+    const said = info.stderr?.trim() || (info.shortMessage ?? 'qemu-img failed')
+    throw unreadable(`cannot read the disk ${path}: ${said}`)
+  }
+  const chain = JSON.parse(info.stdout) as readonly ImageInfo[]
+  for (const image of chain) await requireSound(image, signal)
+  const [top] = chain
+  if (top === undefined || top['virtual-size'] === 0) throw unreadable(`the disk ${path} has no bytes`)
+  return { format: top.format, sizeBytes: top['virtual-size'] }
+}
+
+/** What `qemu-img check` says with its exit status, where there is nothing to be afraid of. */
+const soundStatus = { noErrors: 0, leakedSpaceOnly: 3, formatHasNoCheck: 63 } as const
+
+/** qemu-img converts a file that is cut short without a word, with zeros for all that is not there. */
+async function requireSound({ filename, format }: ImageInfo, signal: AbortSignal): Promise<void> {
+  const check = await execa('qemu-img', ['check', '-f', format, filename], {
+    reject: false,
+    timeout: 3_600_000,
+    cancelSignal: signal,
+  })
+  signal.throwIfAborted()
+  if (Object.values(soundStatus).some((status) => status === check.exitCode)) return
+  const summary = /^\d+ errors were found.*$/m.exec(check.stdout)?.[0]
+  const said = summary ?? (check.stderr.trim().split('\n')[0] || check.shortMessage)
+  throw unreadable(`the disk ${filename} is damaged or cut short: qemu-img check says: ${said}`)
+}
+
+function unreadable(message: string): PipelineError {
+  return new PipelineError({
     code: 'disk-unreadable',
-    message: `cannot read the disk ${path}: ${result.stderr.trim()}`,
-    hint: 'give --from the path of a disk image that qemu-img reads.',
+    message,
+    hint: 'give --from the path of a whole disk image that qemu-img reads, with its backing files where it looks for them.',
     exitCode: exitCodes.badInput,
+  })
+}
+
+/** What identifiers in the files follow from. */
+async function hashDisk(path: string, signal: AbortSignal): Promise<string> {
+  const hash = createHash('sha256')
+  try {
+    for await (const chunk of createReadStream(path, { highWaterMark: 1 << 20 })) {
+      signal.throwIfAborted()
+      hash.update(chunk)
+    }
+  } catch (cause) {
+    signal.throwIfAborted()
+    throw unreadable(`cannot read the disk ${path}: ${(cause as Error).message}`)
+  }
+  return hash.digest('hex')
+}
+
+/** Refuses to write a file over the disk that it is made of. */
+async function requireOther(source: string, file: string): Promise<void> {
+  const [from, to] = await Promise.all([stat(source), stat(file).catch(() => undefined)])
+  if (to === undefined || to.ino !== from.ino || to.dev !== from.dev) return
+  throw new PipelineError({
+    code: 'disk-in-the-way',
+    message: `${file} would be written over the disk that it is made of, ${source}`,
+    hint: 'give another --name, or another folder with --out.',
+    exitCode: exitCodes.badInput,
+  })
+}
+
+type Choice = Pick<DiskExport, 'targets' | 'formats'>
+
+const mibBytes = 1024 ** 2
+
+/** The largest disk that a VHD's cylinders, heads and sectors count. */
+const maximumVhdBytes = geometryBytes({ cylinders: 65_535, heads: 16, sectorsPerTrack: 255 })
+
+function isVhd(target: Target, { formats }: Pick<Choice, 'formats'>): boolean {
+  return target === 'xenserver' || (target === 'hyperv' && formats.hyperv.container === 'vhd')
+}
+
+/** Whether a target's file can say the size exactly, so that no reader rounds it. */
+function holds(target: Target, choice: Choice, sizeBytes: number): boolean {
+  if (isVhd(target, choice)) {
+    return sizeBytes % blockBytes === 0 && geometryBytes(geometryOf(sizeBytes)) === sizeBytes
+  }
+  return target !== 'vmware' || sizeBytes % grainBytes === 0
+}
+
+/** The nearest sizes below and above that every target holds, in MiB. */
+export function nearestSizesMiB(choice: Choice, sizeBytes: number): readonly number[] {
+  const fits = (size: number) => choice.targets.every((target) => holds(target, choice, size))
+  const limit = choice.targets.some((target) => isVhd(target, choice))
+    ? maximumVhdBytes
+    : sizeBytes + blockBytes
+  const start = Math.floor(Math.min(sizeBytes, limit) / blockBytes) * blockBytes
+  let below = start
+  while (below > 0 && !fits(below)) below -= blockBytes
+  let above = start + blockBytes
+  while (above <= limit && !fits(above)) above += blockBytes
+  return [below, above].filter((size) => size > 0 && size <= limit).map((size) => size / mibBytes)
+}
+
+function requireSize(request: DiskExport, sizeBytes: number): void {
+  const { disk, targets } = request
+  const unfit = targets.filter((target) => !holds(target, request, sizeBytes))
+  if (unfit.length === 0) return
+  const sizes = nearestSizesMiB(request, sizeBytes).map((size) => `${size} MiB`)
+  throw new PipelineError({
+    code: 'disk-size',
+    message: `the disk ${disk} has ${sizeBytes} bytes (${Number((sizeBytes / mibBytes).toFixed(3))} MiB), a size that the files for ${unfit.join(' and ')} cannot express`,
+    hint: `the next sizes that fit are ${sizes.join(' and ')}: resize a copy of the disk (qemu-img resize), or choose other targets with --targets.`,
+    exitCode: exitCodes.badInput,
+    details: { sizeBytes, targets: unfit },
   })
 }

@@ -21,21 +21,25 @@ export async function writeWhole<Result>(
   } catch (cause) {
     signal.throwIfAborted()
     if (cause instanceof PipelineError) throw cause
-    throw exportFailed(file, cause)
+    throw exportFailed(`image ${file}`, cause)
   } finally {
     await rm(partial, { force: true })
   }
 }
 
-/** The error of an export that failed for what a system call or a program said. */
-export function exportFailed(file: string, cause: unknown): PipelineError {
+/**
+ * The error of an export that failed for what a system call or a program said.
+ * @param what kind of file and its path
+ */
+export function exportFailed(what: string, cause: unknown): PipelineError {
   const found = cause as { code?: string; shortMessage?: string; stderr?: string; message: string }
   const said = found.stderr?.trim() || (found.shortMessage ?? found.message)
   const isFull = found.code === 'ENOSPC' || said.includes('No space left on device')
   return new PipelineError({
     code: 'export-failed',
-    message: `the image ${file} could not be made: ${isFull ? 'its disk is full' : said}`,
-    hint: 'check the disk that holds out/ for space; the layers are kept, so the next run only exports.',
+    message: `the ${what} could not be made: ${isFull ? 'its disk is full' : said}`,
+    // True of a build, whose layers are kept, and of the export of any disk.
+    hint: `${isFull ? 'make room there' : 'mend that'} and run the command again; what was finished before is kept.`,
     cause,
   })
 }

@@ -2,6 +2,7 @@
 
 import { open } from 'node:fs/promises'
 import { execa } from 'execa'
+import { exportFailed } from './partial-file.ts'
 
 /** A stretch of the disk that may hold something else than zeros, in bytes. */
 export interface Extent {
@@ -24,18 +25,26 @@ export interface DataBlock {
   readonly data: Buffer
 }
 
-/** Flattens a disk, with all that it stands on, into the raw file `path`. */
+/**
+ * Flattens a disk, with all that it stands on, into the raw file `path`.
+ * @throws PipelineError `export-failed`; what is left of the file then is the caller's to remove
+ */
 export async function flattenDisk(
   source: string,
   format: string,
   path: string,
   signal: AbortSignal,
 ): Promise<RawDisk> {
-  await execa('qemu-img', ['convert', '-f', format, '-O', 'raw', source, path], {
-    cancelSignal: signal,
-    timeout: 3_600_000,
-  })
-  return openRawDisk(path)
+  try {
+    await execa('qemu-img', ['convert', '-f', format, '-O', 'raw', source, path], {
+      cancelSignal: signal,
+      timeout: 3_600_000,
+    })
+    return await openRawDisk(path)
+  } catch (cause) {
+    signal.throwIfAborted()
+    throw exportFailed(`flat copy ${path} of the disk ${source}`, cause)
+  }
 }
 
 interface MapEntry {

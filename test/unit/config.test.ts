@@ -142,6 +142,16 @@ describe('the date', () => {
     expect(images[0]?.sourceDateEpoch).toBe(1767312000)
   })
 
+  it('may be as late as a tar can say, and no later', async () => {
+    const { images } = await resolvePipeline(sample(), [], { SOURCE_DATE_EPOCH: '8589934591' })
+    expect(images[0]?.sourceDateEpoch).toBe(8_589_934_591)
+    for (const late of ['8589934592', '99999999999', '9'.repeat(30)]) {
+      const [fault] = await faultsOf(resolvePipeline(sample(), [], { SOURCE_DATE_EPOCH: late }))
+      expect(fault).toMatchObject({ path: 'SOURCE_DATE_EPOCH', source: 'environment' })
+      expect(fault?.rule).toContain('at most 8589934591')
+    }
+  })
+
   it.each(['tomorrow', '-1', '1.5', '1e9', ' 1'])('is a fault for SOURCE_DATE_EPOCH=%j', async (value) => {
     expect(await faultsOf(resolvePipeline(sample(), [], { SOURCE_DATE_EPOCH: value }))).toEqual([
       {
@@ -209,6 +219,44 @@ describe('faults', () => {
     ['mirror with a space', { mirror: { debian: 'http://deb.example.org/a b' } }, 'mirror.debian'],
     ['account', { account: { name: 'Root' } }, 'account.name'],
     ['colon in a full name', { account: { name: 'x', fullName: 'a:b' } }, 'account.fullName'],
+    ['a NUL in a full name', { account: { name: 'x', fullName: 'a\0b' } }, 'account.fullName'],
+    ['an escape in a full name', { account: { name: 'x', fullName: 'a\u001b[31mb' } }, 'account.fullName'],
+    ['root as the account', { account: { name: 'root' } }, 'account.name'],
+    ['a daemon as the account', { account: { name: 'www-data' } }, 'account.name'],
+    ['a group of Debian as the account', { account: { name: 'audio' } }, 'account.name'],
+    ["the account's own group", { account: { name: 'x', groups: ['audio', 'x'] } }, 'account.groups'],
+    ['a group named twice', { account: { name: 'x', groups: ['audio', 'audio'] } }, 'account.groups'],
+    ['a relative keyring', { mirror: { keyring: 'keys.gpg' } }, 'mirror.keyring'],
+    ['a keyring with a space', { mirror: { keyring: '/a b.gpg' } }, 'mirror.keyring'],
+    ['a keyring with a NUL', { mirror: { keyring: '/a\0b.gpg' } }, 'mirror.keyring'],
+    [
+      'a mirror with a password',
+      { mirror: { debian: 'http://me:secret@deb.example.org/' } },
+      'mirror.debian',
+    ],
+    ['a mirror with a user', { mirror: { security: 'https://me@deb.example.org' } }, 'mirror.security'],
+    ['a mirror with a quote', { mirror: { debian: 'http://deb.example.org/"x' } }, 'mirror.debian'],
+    [
+      'a mirror with a control character',
+      { mirror: { debian: 'http://deb.example.org/\u0001' } },
+      'mirror.debian',
+    ],
+    ['a target named twice', { targets: ['kvm', 'raw', 'kvm'] }, 'targets'],
+    [
+      'a disk that no partition table holds',
+      { disk: { ...sound.disk, sizeMiB: 126 * 16645 } },
+      'disk.sizeMiB',
+    ],
+    ['more memory than there is', { machine: { memoryMiB: 2 ** 20 + 1 } }, 'machine.memoryMiB'],
+    ['a name too long for a tar', { name: 'n'.repeat(41) }, 'name'],
+    ['a release too long for one', { release: `1.0-${'r'.repeat(27)}` }, 'release'],
+    [
+      'a label too long for one',
+      { variants: [{ suite: 'trixie', arch: 'x86_64', label: 'l'.repeat(10) }] },
+      'variants[0].label',
+    ],
+    ['a day before any zip file', { date: '1979-12-31' }, 'date'],
+    ['a day after any tar', { date: '2242-03-17' }, 'date'],
     ['kernel', { kernelPackage: 'vmlinuz; rm -rf /' }, 'kernelPackage'],
     [
       'zstd for old QEMU',
@@ -217,6 +265,54 @@ describe('faults', () => {
     ],
   ])('%s', async (_case, over, where) => {
     expect((await faultsOf(resolvePipeline(sample(over)))).map((fault) => fault.path)).toEqual([where])
+  })
+
+  it('are none for what is just within the limits', async () => {
+    const [image] = await resolved({
+      name: 'n'.repeat(40),
+      release: `1.0-${'r'.repeat(26)}`,
+      date: '2242-03-16',
+      variants: [{ suite: 'trixie', arch: 'x86_64', label: 'l'.repeat(9) }],
+      disk: { ...sound.disk, sizeMiB: 126 * 16644 },
+      machine: { memoryMiB: 2 ** 20 },
+      mirror: { debian: 'http://deb.example.org/a@b' },
+      account: { name: 'x', fullName: 'Ünï Cödé', groups: ['audio', 'admin'] },
+    })
+    // What an OVA holds beside it is the longest name of all.
+    expect(Buffer.byteLength(`${image?.fileName}-disk1.vmdk`)).toBeLessThanOrEqual(100)
+    expect(image?.sourceDateEpoch).toBeLessThan(8 ** 11)
+    expect((await resolved({ date: '1980-01-01' }))[0]?.sourceDateEpoch).toBe(315_532_800)
+  })
+
+  it('say what to do with the password of a mirror', async () => {
+    const [fault] = await faultsOf(
+      resolvePipeline(sample({ mirror: { debian: 'http://a:b@c.example.org' } })),
+    )
+    expect(fault?.rule).toContain("put credentials in apt's auth.conf")
+  })
+
+  it.each([
+    [null, 'expected int', 'null'],
+    [Number.NaN, 'expected int', 'NaN'],
+    [Number.POSITIVE_INFINITY, 'expected int', 'Infinity'],
+    ['2', 'expected int', '"2"'],
+    [[1, Number.NaN], 'expected int', '[1,"NaN"]'],
+  ])('show %j once, as it is', async (cpus, _rule, found) => {
+    const error = await failure(resolvePipeline(sample({ machine: { cpus } })))
+    expect(error.message).toMatch(/expected (int|number)(?!.*received)/)
+    expect(error.message).toContain(`, found ${found}`)
+  })
+
+  it('of a value that is missing say so', async () => {
+    const [fault] = await faultsOf(resolvePipeline(sample({ hostname: undefined })))
+    expect(fault?.rule).toContain('received undefined')
+  })
+
+  it('show values that JSON has no words for', async () => {
+    const cyclic: Record<string, unknown> = {}
+    cyclic.itself = cyclic
+    const faults = await faultsOf(resolvePipeline(sample({ machine: { cpus: cyclic, memoryMiB: 1n } })))
+    expect(faults.map(({ found }) => found).sort()).toEqual(['"1"', 'a value that holds itself'])
   })
 
   it('of a stage that stands there twice names it', async () => {
@@ -372,6 +468,26 @@ describe('overrides', () => {
     ])
   })
 
+  it.each([
+    ['__proto__: {polluted: 1}\n', '__proto__'],
+    ['machine:\n  __proto__: {cpus: 4}\n', 'machine.__proto__'],
+    ['account:\n  __proto__: x\n', 'account.__proto__'],
+    ['stages:\n  first: {__proto__: {count: 2}}\n', 'stages.first.__proto__'],
+    ['stages: {__proto__: {count: 2}}\n', 'stages.__proto__'],
+    ['constructor: 1\n', 'constructor'],
+    ['machine: {toString: {x: 1}}\n', 'machine.toString'],
+  ])('of a key that every object has, %j, are unknown like any other', async (text, where) => {
+    const faults = await faultsOf(
+      resolvePipeline(sample(), [await yaml(text), parseAssignment('keyboard=de')]),
+    )
+    expect(faults.map((fault) => [fault.path, fault.source])).toEqual([[where, path('values.yaml')]])
+  })
+
+  it.each(['__proto__.x=1', 'machine.__proto__.cpus=4'])('of --set %s, too', async (assignment) => {
+    const [fault] = await faultsOf(resolvePipeline(sample(), [parseAssignment(assignment)]))
+    expect(fault).toMatchObject({ rule: 'is not known here', source: `--set ${assignment.split('=')[0]}` })
+  })
+
   it('do not change the pipeline that they are laid over', () => {
     const base = { a: { b: 1, c: 2 } }
     expect(mergeOver(base, { a: { b: 3 } })).toEqual({ a: { b: 3, c: 2 } })
@@ -388,6 +504,17 @@ describe('a file of overrides', () => {
     ['no YAML', 'a: [1,\n', 'not valid YAML'],
     ['one key twice', 'hostname: a\nhostname: b\n', 'not valid YAML'],
     ['a list', '- a\n', 'must hold keys and values'],
+    ['an alias that leads nowhere', 'machine: *nope\n', 'Unresolved alias'],
+    [
+      'aliases of aliases of aliases',
+      [
+        'a: &a [x, x, x, x, x, x, x, x, x, x]',
+        ...['ab', 'bc', 'cd', 'de'].map(([from, to]) => `${to}: &${to} [${`*${from}, `.repeat(10)}]`),
+        '',
+      ].join('\n'),
+      'not valid YAML',
+    ],
+    ['a value that holds itself', 'a: &a {b: *a}\n', 'inside of the value that it repeats'],
   ])('with %s is refused by its name', async (_case, text, message) => {
     const error = await failure(yaml(text))
     expect(error.message).toContain(message)
@@ -420,6 +547,12 @@ describe('--set', () => {
   it.each(['hostname', '=x', 'a..b=1', '.a=1', 'a.=1', 'a b=1'])('refuses %j and shows how', (assignment) => {
     expect(() => parseAssignment(assignment)).toThrow(
       `--set wants path=value, found ${JSON.stringify(assignment)}`,
+    )
+  })
+
+  it('refuses a value that holds itself', () => {
+    expect(() => parseAssignment('machine.cpus=&a [*a]')).toThrow(
+      'the value of --set machine.cpus is not valid YAML: an alias (*) stands inside of the value that it repeats',
     )
   })
 

@@ -58,9 +58,9 @@ describe('a file that is written as a whole', () => {
   })
 
   it.each([
-    ['ENOSPC: no space left on device, write', 'ENOSPC', 'its disk is full'],
-    ['Command failed with exit code 1', undefined, 'Command failed with exit code 1'],
-  ])('leaves what was there when it fails: %s', async (message, code, said) => {
+    ['ENOSPC: no space left on device, write', 'ENOSPC', 'its disk is full', /^make room there and run/],
+    ['Command failed with exit code 1', undefined, 'Command failed with exit code 1', /^mend that and run/],
+  ])('leaves what was there when it fails: %s', async (message, code, said, hint) => {
     writeFileSync(path('image'), 'before')
     const write = half(() => {
       throw Object.assign(new Error(message), { code })
@@ -68,6 +68,7 @@ describe('a file that is written as a whole', () => {
     await expect(writeWhole(path('image'), never, write)).rejects.toMatchObject({
       code: 'export-failed',
       message: `the image ${path('image')} could not be made: ${said}`,
+      hint: expect.stringMatching(hint),
     })
     expect(left()).toEqual(['image: before'])
   })

@@ -66,10 +66,15 @@ function imageOf(suite: Suite, machine: Pick<ImageFacts, 'arch' | 'debianArch'>)
   }
 }
 
-const images = (['bookworm', 'trixie'] as const).flatMap((suite) => [
-  imageOf(suite, { arch: 'x86_64', debianArch: 'amd64' }),
-  imageOf(suite, { arch: 'aarch64', debianArch: 'arm64' }),
-])
+const images = (['bookworm', 'trixie'] as const).flatMap((suite) => {
+  const amd64 = imageOf(suite, { arch: 'x86_64', debianArch: 'amd64' })
+  return [
+    amd64,
+    imageOf(suite, { arch: 'aarch64', debianArch: 'arm64' }),
+    // What may be empty.
+    { ...amd64, account: { name: 'cloud', fullName: '', groups: [] } },
+  ]
+})
 
 /** The settings as the pipeline would resolve them: defaults filled in, unknown ones refused. */
 function settingsOf(stage: StageUse) {
@@ -136,7 +141,9 @@ describe('declarations', () => {
   it.each(stages.map((stage) => [stage.name, stage] as const))(
     '%s gives what its script demands',
     (_name, stage) => {
-      const demanded = [...scriptOf(stage).matchAll(/"\$\{([A-Z_]+):\?\}"/g)].map((match) => match[1])
+      const matches = [...scriptOf(stage).matchAll(/"\$\{([A-Z_]+)(:?)\?\}"/g)]
+      const demanded = matches.map((match) => match[1])
+      const filled = matches.filter((match) => match[2] === ':').map((match) => match[1])
       for (const image of images) {
         const environment = stage.spec.environment?.(settingsOf(stage), image) ?? {}
         expect(Object.keys(environment).sort()).toEqual(
@@ -144,7 +151,7 @@ describe('declarations', () => {
         )
         for (const name of demanded) expect(scriptOf(stage).split('\n')[2]).toContain(name)
         // `:?` refuses an empty value too.
-        expect(Object.entries(environment).filter(([, value]) => value === '')).toEqual([])
+        expect(filled.filter((name) => environment[name ?? ''] === '')).toEqual([])
       }
     },
   )

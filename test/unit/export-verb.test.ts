@@ -1,0 +1,236 @@
+import { execFileSync, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs'
+import { delimiter } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
+import { afterEach, describe, expect, it, vi } from 'vitest'
+import { main } from '../../src/cli/main.ts'
+import { nearestSizesMiB } from '../../src/export/export-disk.ts'
+import { geometryBytes, geometryOf } from '../../src/export/vhd-format.ts'
+import { useFolder } from '../support/folder.ts'
+import { sampleImage } from '../support/pipelines.ts'
+import { describeWith } from '../support/tools.ts'
+
+const program = fileURLToPath(new URL('../../bin/systemvm-image.js', import.meta.url))
+const path = useFolder()
+afterEach(() => vi.unstubAllEnvs())
+
+const qemu = (command: string, ...words: string[]) => execFileSync(command, words, { stdio: 'pipe' })
+
+/** A qcow2 with some data, of a size that every target holds unless told otherwise. */
+function makeDisk(size = '252M', name = 'disk.qcow2'): string {
+  qemu('qemu-img', 'create', '-q', '-f', 'qcow2', path(name), size)
+  if (size !== '0') qemu('qemu-io', '-c', 'write -q -P 0x41 0 512k', path(name))
+  return path(name)
+}
+
+/** Runs the verb in this process. */
+async function exportFrom(disk: string, ...words: string[]) {
+  const text = { stdout: '', stderr: '' }
+  const spies = (['stdout', 'stderr'] as const).map((to) =>
+    vi.spyOn(process[to], 'write').mockImplementation((chunk) => {
+      text[to] += chunk.toString()
+      return true
+    }),
+  )
+  try {
+    const exitCode = await main(['export', '--from', disk, '--out', path('out'), ...words])
+    return { exitCode, ...text }
+  } finally {
+    for (const spy of spies) spy.mockRestore()
+  }
+}
+
+/** A program that is found before the real one. `$real` in its script is the real one. */
+function fake(name: string, script: string): void {
+  mkdirSync(path('bin'), { recursive: true })
+  const real = execFileSync('sh', ['-c', `command -v ${name} || echo false`], { encoding: 'utf8' }).trim()
+  writeFileSync(path('bin', name), `#!/bin/sh\nreal=${real}\n${script}\n`)
+  chmodSync(path('bin', name), 0o755)
+  vi.stubEnv('PATH', `${path('bin')}${delimiter}${process.env.PATH}`)
+}
+
+const left = () => (existsSync(path('out')) ? readdirSync(path('out')).sort() : [])
+
+async function expectRefusal(ended: ReturnType<typeof exportFrom>, exitCode: number, ...said: string[]) {
+  const found = await ended
+  for (const text of said) expect(found.stderr).toContain(text)
+  expect(found.stderr).not.toMatch(/^\s+at |this is a bug/m)
+  expect(found.exitCode).toBe(exitCode)
+  return found
+}
+
+describe('options of an export', () => {
+  it.each([
+    ['an empty name', ['--name', ''], 'name: must be a file name', '(--name)'],
+    ['a name with a slash', ['--name', 'a/b'], 'name: must be a file name', 'found "a/b" (--name)'],
+    ['a name that begins with a dot', ['--name', '.a'], 'name: must be a file name', '(--name)'],
+    ['a name with a line break', ['--name', 'a\nb'], 'name: must be a file name', '(--name)'],
+    ['a long name', ['--name', 'n'.repeat(81)], 'name: must be at most 80', '(--name)'],
+    ['a name of long characters', ['--name', 'ü'.repeat(41)], 'name: must be at most 80', '(--name)'],
+    ['a date that is none', ['--date', 'today'], 'date: must be a date like 2026-11-01', '(--date)'],
+    ['a date before zip files', ['--date', '1979-12-31'], 'date: must be from 1980-01-01', '(--date)'],
+    ['a date after tars', ['--date', '2242-03-17'], 'date: must be from 1980-01-01', '(--date)'],
+    [
+      'a hardware version that no ESXi has',
+      ['--set', 'formats.vmware.hardwareVersion=99'],
+      'formats.vmware.hardwareVersion: must be one that an ESXi has',
+      'found 99 (--set formats.vmware.hardwareVersion)',
+    ],
+  ])('that give %s are refused', async (_case, words, ...said) => {
+    await expectRefusal(exportFrom(path('none.raw'), ...words), 2, ...said)
+    expect(left()).toEqual([])
+  })
+
+  it('that lead to a bad name of the disk say how to give another one', async () => {
+    await expectRefusal(exportFrom(path('.hidden.raw')), 2, 'found ".hidden"', 'give another with --name')
+  })
+})
+
+describeWith(['qemu-img', 'qemu-io'], 'an export of any disk', () => {
+  it('takes rules of VMware for what they are: of VMware alone, and with EFI on trust', async () => {
+    const disk = makeDisk()
+    const old = ['--set', 'formats.vmware.hardwareVersion=99']
+    expect((await exportFrom(disk, '--targets', 'kvm', ...old)).exitCode).toBe(0)
+    const efi = ['--set', 'formats.vmware.firmware=efi']
+    expect((await exportFrom(disk, '--targets', 'vmware', ...efi)).exitCode).toBe(0)
+  })
+
+  it('refuses a disk that is cut short, and writes nothing', async () => {
+    const disk = makeDisk()
+    truncateSync(disk, 300)
+    await expectRefusal(exportFrom(disk), 2, disk, 'damaged or cut short', 'errors were found')
+    expect(left()).toEqual([])
+  })
+
+  it('refuses one that stands on a disk that is cut short', async () => {
+    const base = makeDisk('252M', 'base.qcow2')
+    qemu('qemu-img', 'create', '-q', '-f', 'qcow2', '-b', base, '-F', 'qcow2', path('disk.qcow2'))
+    truncateSync(base, 300)
+    await expectRefusal(exportFrom(path('disk.qcow2')), 2, base, 'damaged or cut short')
+  })
+
+  it('refuses one that stands on nothing', async () => {
+    const base = makeDisk('252M', 'base.qcow2')
+    qemu('qemu-img', 'create', '-q', '-f', 'qcow2', '-b', base, '-F', 'qcow2', path('disk.qcow2'))
+    rmSync(base)
+    await expectRefusal(exportFrom(path('disk.qcow2')), 2, 'cannot read the disk', base)
+    expect(left()).toEqual([])
+  })
+
+  it('takes formats that qemu-img has no check for', async () => {
+    qemu('qemu-img', 'create', '-q', '-f', 'raw', path('disk.raw'), '1M')
+    expect((await exportFrom(path('disk.raw'), '--targets', 'kvm')).exitCode).toBe(0)
+  })
+
+  it('refuses a disk without bytes', async () => {
+    await expectRefusal(exportFrom(makeDisk('0')), 2, 'has no bytes')
+  })
+
+  it('says before it begins which sizes the files can express', async () => {
+    const disk = makeDisk('500M')
+    const { stderr } = await expectRefusal(exportFrom(disk), 2, '524288000 bytes (500 MiB)', '--targets')
+    expect(stderr).toContain('the files for xenserver and hyperv cannot')
+    const sizes = [...stderr.matchAll(/(\d+) MiB(?= and|:)/g)].map((match) => Number(match[1]))
+    expect(sizes).toHaveLength(2)
+    expect(left()).toEqual([])
+    for (const size of sizes) {
+      const fitting = makeDisk(`${size}M`, `${size}.qcow2`)
+      expect((await exportFrom(fitting, '--targets', 'xenserver,hyperv')).exitCode).toBe(0)
+    }
+    expect((await exportFrom(disk, '--targets', 'kvm,raw')).exitCode).toBe(0)
+  })
+
+  it('is told that the folder is none, or none to write in', async () => {
+    const disk = makeDisk()
+    writeFileSync(path('out'), 'mine')
+    await expectRefusal(exportFrom(disk), 3, `cannot write in the output folder ${path('out')}`, '--out')
+    expect(readFileSync(path('out'), 'utf8')).toBe('mine')
+  })
+
+  it('does not write over the disk that it is made of', async () => {
+    makeDisk()
+    mkdirSync(path('out'))
+    qemu('qemu-img', 'convert', '-O', 'raw', path('disk.qcow2'), path('out', '.x.raw'))
+    const before = readFileSync(path('out', '.x.raw'))
+    const words = ['--name', 'x', '--targets', 'kvm']
+    await expectRefusal(exportFrom(path('out', '.x.raw'), ...words), 2, 'would be written over the disk')
+    expect(readFileSync(path('out', '.x.raw')).equals(before)).toBe(true)
+  })
+
+  it('that finds no room for the flat copy says so, and leaves nothing', async () => {
+    const disk = makeDisk()
+    const full = 'for last; do :; done; : >"$last"; echo "qemu-img: No space left on device" >&2; exit 1'
+    fake('qemu-img', `case $1 in convert) ${full} ;; esac\nexec "$real" "$@"`)
+    await expectRefusal(exportFrom(disk), 1, 'its disk is full', 'make room there')
+    expect(left()).toEqual([])
+  })
+
+  it('leaves what is finished, with its sums, when another target fails', async () => {
+    const disk = makeDisk()
+    fake('lbzip2', 'echo "lbzip2: out of luck" >&2; exit 1')
+    const words = ['--targets', 'kvm,raw', '--set', 'formats.raw.archive=bz2']
+    await expectRefusal(
+      exportFrom(disk, ...words),
+      1,
+      'disk-ovm.raw.bz2 could not be made: lbzip2: out of luck',
+    )
+    expect(left()).toEqual(['disk-kvm.qcow2', 'md5sum.txt', 'sha256sum.txt', 'sha512sum.txt'])
+    execFileSync('sha256sum', ['--check', '--strict', '--status', 'sha256sum.txt'], { cwd: path('out') })
+  })
+
+  it.each(['SIGINT', 'SIGTERM'] as const)('that gets %s ends with 130 and leaves nothing', async (name) => {
+    const disk = makeDisk()
+    const wait = 'for last; do :; done; : >"$last"; exec sleep 30'
+    fake('qemu-img', `case $1 in convert) ${wait} ;; esac\nexec "$real" "$@"`)
+    const words = [program, 'export', '--from', disk, '--out', path('out')]
+    const child = spawn(process.execPath, words, { stdio: 'pipe', timeout: 25_000 })
+    let stderr = ''
+    child.stderr.on('data', (chunk) => {
+      stderr += chunk
+    })
+    const ended = once(child, 'close')
+    while (left().length === 0 && child.exitCode === null) await sleep(20)
+    expect(left()).toEqual(['.disk.raw'])
+    child.kill(name)
+    expect(await ended).toEqual([130, null])
+    expect(stderr).not.toContain('this is a bug')
+    expect(left()).toEqual([])
+  })
+})
+
+describe('the sizes that fit', () => {
+  const mib = 1024 ** 2
+  const sizes = async (sizeBytes: number, ...targets: ('xenserver' | 'vmware' | 'kvm')[]) => {
+    const { formats } = await sampleImage(path())
+    return nearestSizesMiB({ targets, formats }, sizeBytes)
+  }
+
+  it('are one below and one above, each exact', async () => {
+    for (const size of [500 * mib, 5000 * mib, 40_000 * mib + 512]) {
+      const [below = 0, above = 0, ...more] = await sizes(size, 'xenserver', 'kvm')
+      expect(more).toEqual([])
+      expect(below * mib).toBeLessThan(size)
+      expect(above * mib).toBeGreaterThan(size)
+      for (const near of [below, above]) expect(geometryBytes(geometryOf(near * mib))).toBe(near * mib)
+    }
+  })
+
+  it('are one for a disk that is too large for any', async () => {
+    expect(await sizes(2 ** 50, 'xenserver')).toHaveLength(1)
+  })
+
+  it('are those of whole grains for an OVA', async () => {
+    expect(await sizes(5 * mib + 512, 'vmware')).toEqual([4, 6])
+  })
+})
