@@ -119,7 +119,7 @@ export function createSealer(options: SealerOptions): Sealer {
       const outcome = await outcomeOf(name)
       try {
         await measure(name)
-        await require(qmp()).execute('blockdev-snapshot-sync', {
+        await connected(qmp()).execute('blockdev-snapshot-sync', {
           device: diskDevice,
           'snapshot-file': store.disk(next.key),
           format: 'qcow2',
@@ -139,7 +139,7 @@ export function createSealer(options: SealerOptions): Sealer {
   }
 }
 
-function require(qmp: Qmp | undefined): Qmp {
+function connected(qmp: Qmp | undefined): Qmp {
   if (qmp === undefined) throw new Error('QEMU does not answer')
   return qmp
 }

@@ -1,6 +1,6 @@
 #!/bin/sh
 # stage.sh: runs one stage's script, then says what it left, as lines that begin with @stage.
-# uses: the stage's name and script, and what the host wrote to /run/systemvm-build/stages/<name>    leaves: nothing
+# uses: the stage's name and script, and what the host wrote to /run/systemvm-build/stages/<name>    leaves: the files it unpacked, and dpkg-status, in /run
 set -u
 
 kit=/run/systemvm-build
