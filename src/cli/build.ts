@@ -1,16 +1,14 @@
 /** `build`: makes images. */
 
-import { relative } from 'node:path'
 import { type Command, Option } from 'commander'
 import { buildImage } from '../build/build-image.ts'
 import { exitCodes } from '../errors.ts'
 import type { Accelerator } from '../host/accelerator.ts'
 import type { Emit } from '../report/events.ts'
 import type { Report } from '../report/report.ts'
-import { createTerminalReporter } from '../report/terminal.ts'
 import { untilInterrupted } from './interrupt.ts'
 import { addPipelineOptions, type Choose, choosePipeline, type PipelineOptions } from './options.ts'
-import type { Terminal } from './terminal.ts'
+import { reportTo, type Terminal } from './terminal.ts'
 
 interface BuildOptions extends PipelineOptions {
   readonly cache: boolean
@@ -34,7 +32,7 @@ export function buildCommand(program: Command, terminal: Terminal, choose: Choos
 
 async function build(options: BuildOptions, terminal: Terminal): Promise<number> {
   const { images, outFolder } = await choosePipeline(options)
-  const reporter = createReporter(options, terminal, relative(process.cwd(), outFolder) || '.')
+  const reporter = createReporter(options, terminal, outFolder)
   try {
     return await untilInterrupted(async (signal) => {
       for (const image of images) {
@@ -73,14 +71,7 @@ function createReporter(
   if (options.json) {
     return { emit: (event) => terminal.out(`${JSON.stringify(event)}\n`), close: () => undefined }
   }
-  return createTerminalReporter({
-    write: terminal.error,
-    outFolder,
-    isLive: terminal.isLive,
-    columns: terminal.columns(),
-    colors: terminal.colors,
-    nowMs: () => performance.now(),
-  })
+  return reportTo(terminal, outFolder)
 }
 
 function exitCodeOf({ run }: Report): number {

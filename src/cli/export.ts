@@ -1,6 +1,6 @@
 /** `export`: files for hypervisors from any disk image, with no pipeline behind it. */
 
-import { basename, extname, relative, resolve as resolvePath } from 'node:path'
+import { basename, extname, resolve as resolvePath } from 'node:path'
 import { type Command, InvalidArgumentError } from 'commander'
 import { z } from 'zod'
 import { requireArchivers } from '../build/preflight.ts'
@@ -12,10 +12,9 @@ import { pipelineFields } from '../config/pipeline.ts'
 import { vmwareFaults } from '../config/vmware.ts'
 import { exitCodes } from '../errors.ts'
 import { exportDisk } from '../export/export-disk.ts'
-import { createTerminalReporter } from '../report/terminal.ts'
 import { untilInterrupted } from './interrupt.ts'
 import { type Choose, collect } from './options.ts'
-import type { Terminal } from './terminal.ts'
+import { reportTo, type Terminal } from './terminal.ts'
 
 interface ExportOptions {
   readonly from: string
@@ -63,14 +62,7 @@ async function run(options: ExportOptions, terminal: Terminal): Promise<number> 
   const { name, date, formats } = decide(options)
   await requireArchivers({ targets: options.targets, formats })
   const folder = resolvePath(options.out)
-  const reporter = createTerminalReporter({
-    write: terminal.error,
-    outFolder: relative(process.cwd(), folder) || '.',
-    isLive: terminal.isLive,
-    columns: terminal.columns(),
-    colors: terminal.colors,
-    nowMs: () => performance.now(),
-  })
+  const reporter = reportTo(terminal, folder)
   try {
     const files = await untilInterrupted((signal) =>
       exportDisk({

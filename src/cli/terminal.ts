@@ -1,8 +1,10 @@
 /** The terminal as verbs see it: results go out, everything else goes to the side. */
 
+import { relative } from 'node:path'
 import { stripVTControlCharacters } from 'node:util'
 import picocolors from 'picocolors'
 import type { Colors } from '../report/format.ts'
+import { createTerminalReporter } from '../report/terminal.ts'
 
 export interface Terminal {
   /** Writes a result to stdout. */
@@ -27,4 +29,16 @@ export function createTerminal({ stdout, stderr, env }: NodeJS.Process): Termina
     isLive,
     columns: () => stderr.columns ?? 100,
   }
+}
+
+/** A reporter of what goes on, on this terminal. */
+export function reportTo(terminal: Terminal, outFolder: string): ReturnType<typeof createTerminalReporter> {
+  return createTerminalReporter({
+    write: terminal.error,
+    outFolder: relative(process.cwd(), outFolder) || '.',
+    isLive: terminal.isLive,
+    columns: terminal.columns(),
+    colors: terminal.colors,
+    nowMs: () => performance.now(),
+  })
 }

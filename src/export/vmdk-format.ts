@@ -11,7 +11,6 @@ export const grainSectors = 128
 export const grainBytes = grainSectors * sectorBytes
 /** Grains of one grain table. */
 export const tableEntries = 512
-export const tableBytes = tableEntries * 4
 /** Sectors before the first marker: the header, and room for the descriptor. */
 export const overheadSectors = 128
 export const descriptorSectors = 20

@@ -2,9 +2,10 @@ import { chmodSync, mkdirSync, rmSync, truncateSync, writeFileSync } from 'node:
 import { describe, expect, it } from 'vitest'
 import { resolvePipeline } from '../../src/config/resolve.ts'
 import type { ResolvedImage } from '../../src/config/resolved.ts'
-import { type Plan, type PlannedLayer, planImage } from '../../src/plan/plan.ts'
+import { type Plan, planImage } from '../../src/plan/plan.ts'
 import { openStore, type Store } from '../../src/store/store.ts'
 import { useFolder } from '../support/folder.ts'
+import { seal } from '../support/layers.ts'
 import { sampleImage, sound, threeStages } from '../support/pipelines.ts'
 
 const path = useFolder()
@@ -14,23 +15,6 @@ const store = () => openStore(path('store'))
 async function build(plan: Plan, into: Store): Promise<void> {
   mkdirSync(into.folder, { recursive: true })
   for (const layer of [plan.base, ...plan.stages]) await seal(layer, into)
-}
-
-async function seal({ key, name, parent, parts }: PlannedLayer, into: Store): Promise<void> {
-  writeFileSync(into.disk(key), key)
-  await into.commit({
-    key,
-    name,
-    parent,
-    parts,
-    createdAt: '2026-01-02T03:04:05.000Z',
-    buildTimeSeconds: 1,
-    log: '',
-    artifacts: [],
-    packages: { added: [], removed: [], upgraded: [] },
-    bytesWritten: 0,
-    tools: {},
-  })
 }
 
 /** What would be made, and why: `{second: 'script changed', third: 'a layer below changed'}`. */

@@ -2,31 +2,15 @@ import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
 import { freezeInputs } from '../../src/build/freeze.ts'
 import { PipelineError } from '../../src/errors.ts'
-import { type PlannedLayer, planImage } from '../../src/plan/plan.ts'
+import { planImage } from '../../src/plan/plan.ts'
 import { explainLayer } from '../../src/plan/why.ts'
 import { openStore } from '../../src/store/store.ts'
 import { useFolder } from '../support/folder.ts'
+import { seal } from '../support/layers.ts'
 import { sampleImage } from '../support/pipelines.ts'
 
 const path = useFolder()
 const store = () => openStore(path('store'))
-
-async function seal({ key, name, parent, parts }: PlannedLayer): Promise<void> {
-  writeFileSync(store().disk(key), key)
-  await store().commit({
-    key,
-    name,
-    parent,
-    parts,
-    createdAt: '2026-01-02T03:04:05.000Z',
-    buildTimeSeconds: 1,
-    log: '',
-    artifacts: [],
-    packages: { added: [], removed: [], upgraded: [] },
-    bytesWritten: 0,
-    tools: {},
-  })
-}
 
 /** The sample image with every layer sealed, and its inputs kept as a build keeps them. */
 async function built() {
@@ -34,7 +18,7 @@ async function built() {
   const plan = await planImage(image, store())
   mkdirSync(path('store'), { recursive: true })
   const frozen = await freezeInputs(plan.stages, path('inputs'), store())
-  for (const layer of [plan.base, ...plan.stages]) await seal(layer)
+  for (const layer of [plan.base, ...plan.stages]) await seal(layer, store())
   return { image, plan, frozen }
 }
 

@@ -1,0 +1,23 @@
+/** Layers as a build leaves them, without building. */
+
+import { writeFileSync } from 'node:fs'
+import type { PlannedLayer } from '../../src/plan/plan.ts'
+import type { Store } from '../../src/store/store.ts'
+
+/** Puts a planned layer into a store, with its own key as its disk. */
+export async function seal({ key, name, parent, parts }: PlannedLayer, store: Store): Promise<void> {
+  writeFileSync(store.disk(key), key)
+  await store.commit({
+    key,
+    name,
+    parent,
+    parts,
+    createdAt: '2026-01-02T03:04:05.000Z',
+    buildTimeSeconds: 1,
+    log: '',
+    artifacts: [],
+    packages: { added: [], removed: [], upgraded: [] },
+    bytesWritten: 0,
+    tools: {},
+  })
+}
