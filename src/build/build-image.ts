@@ -13,6 +13,7 @@ import { lookAhead, readEstimates } from '../plan/estimates.ts'
 import { type Plan, planImage } from '../plan/plan.ts'
 import type { BuildEvent } from '../report/events.ts'
 import type { Report } from '../report/report.ts'
+import { openStates } from '../store/states.ts'
 import { type Layer, openStore, type Store } from '../store/store.ts'
 import { diskFailed, interrupted } from './failures.ts'
 import { markOutput, noteFolder, placeRun, removeNotedFolders } from './place.ts'
@@ -202,7 +203,9 @@ async function buildStages(run: Run, base: Layer): Promise<Layer> {
       if (choice.accelerator === 'tcg') emit({ kind: 'note', text: `without KVM: ${choice.reason}` })
       return choice
     },
+    states: openStates(join(store.folder, 'states')),
     packer: run.tools.packer,
+    qemuVersion: run.tools.versions[`qemu-system-${plan.image.arch}`] ?? '',
     tools: run.tools.versions,
     estimate: run.estimates.of,
     emit,

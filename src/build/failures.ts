@@ -56,6 +56,17 @@ export function sealFailed(name: string, cause: unknown): PipelineError {
   })
 }
 
+export const stateNotWokenCode = 'state-not-woken'
+
+export function stateNotWoken(cause: unknown): PipelineError {
+  const why = cause instanceof Error ? cause.message : String(cause)
+  return new PipelineError({
+    code: stateNotWokenCode,
+    message: `a saved state did not wake and is dropped, the guest is booted: ${why}`,
+    cause,
+  })
+}
+
 export function guestPanicked({ lines, log }: ConsoleTail): PipelineError {
   return new PipelineError({
     code: 'guest-panicked',

@@ -27,6 +27,8 @@ export interface WatchOptions {
 export interface GuestWatch {
   /** The connection to QEMU, once there is one. */
   readonly qmp: () => Qmp | undefined
+  /** Waits for that connection. */
+  readonly connected: () => Promise<Qmp>
   /** Says that the first stage has begun: from now on silence is no sign. */
   readonly booted: () => void
   /** Says what runs, for error texts; `shutdown` makes the guest's end an expected one. */
@@ -107,6 +109,11 @@ export function watchGuest(options: WatchOptions): GuestWatch {
 
   return {
     qmp: () => qmp,
+    connected: async () => {
+      await connecting
+      if (qmp === undefined) throw new Error('QEMU does not answer')
+      return qmp
+    },
     booted: () => {
       isBooted = true
     },

@@ -4,8 +4,9 @@
  * for building, and none has to be cleaned of us.
  */
 
+import { randomBytes } from 'node:crypto'
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { execa } from 'execa'
 import type { ResolvedStage } from '../config/resolved.ts'
 import { type CpioEntry, renderCpio } from './cpio.ts'
@@ -16,11 +17,16 @@ export const buildUnit = 'systemvm-build.service'
 /** What the unit prints on the console when the guest can take its first stage. */
 export const readyLine = 'systemvm-build: ready'
 
+/** Name of the virtio port over which the host asks the guest to hold still. */
+export const channelPort = 'org.systemvm-image.build'
+
 export interface BuildKit {
   /** Private key for the guest's root, made for this run. */
   readonly privateKey: string
   /** Initrd of the layer with the kit appended. */
   readonly initrd: string
+  /** Tar of what differs from run to run, for a guest that wakes with an earlier run's kit. */
+  readonly renewal: Uint8Array
 }
 
 const source = (name: string) => readFile(new URL(`./kit/${name}`, import.meta.url))
@@ -39,24 +45,22 @@ export async function makeBuildKit(
   const privateKey = join(folder, 'key')
   const hostKey = join(folder, 'host_key')
   await Promise.all([makeKey(privateKey), makeKey(hostKey)])
-  const inRun = new Map<string, Uint8Array>([
-    [`systemd/system/${buildUnit}`, await source('systemvm-build.service')],
-    ['systemd/journald.conf.d/systemvm-build.conf', Buffer.from('[Journal]\nStorage=volatile\n')],
-    ['systemvm-build/sshd_config', await source('sshd_config')],
-    ['systemvm-build/network.sh', await source('network.sh')],
-    ['systemvm-build/stage.sh', await source('stage.sh')],
-    ['systemvm-build/host_key', await readFile(hostKey)],
+  const ofRun = new Map<string, Uint8Array>([
     ['systemvm-build/authorized_keys', await readFile(`${privateKey}.pub`)],
-    ['systemvm-build/resolv.conf', Buffer.from('nameserver 10.0.2.3\n')],
   ])
   for (const stage of stages) {
     const at = `systemvm-build/stages/${stage.name}`
-    inRun.set(`${at}/environment`, Buffer.from(renderEnvironment(stage, sourceDateEpoch)))
-    inRun.set(`${at}/leaves`, Buffer.from(stage.leaves.map((path) => `${path}\n`).join('')))
-    if (stage.network) inRun.set(`${at}/network`, Buffer.alloc(0))
+    ofRun.set(`${at}/environment`, Buffer.from(renderEnvironment(stage, sourceDateEpoch)))
+    ofRun.set(`${at}/leaves`, Buffer.from(stage.leaves.map((path) => `${path}\n`).join('')))
+    if (stage.network) ofRun.set(`${at}/network`, Buffer.alloc(0))
     const files = await packFiles(stage)
-    if (files !== undefined) inRun.set(`${at}/files.tar`, files)
+    if (files !== undefined) ofRun.set(`${at}/files.tar`, files)
   }
+  const inRun = new Map<string, Uint8Array>([
+    ...(await readFixedFiles()),
+    ['systemvm-build/host_key', await readFile(hostKey)],
+    ...ofRun,
+  ])
   const manifest = [...inRun.keys()].map((path) => `${path}\n`).join('')
   const entries: CpioEntry[] = [
     // initramfs-tools reads the order of a folder's scripts from this file, and skips a folder without it.
@@ -69,7 +73,35 @@ export async function makeBuildKit(
   const original = await readFile(initrd)
   const gap = Buffer.alloc((512 - (original.length % 512)) % 512)
   await writeFile(combined, Buffer.concat([original, gap, renderCpio(entries)]), { mode: 0o600 })
-  return { privateKey, initrd: combined }
+  const renewal = await packRenewal(join(folder, 'renewal'), ofRun)
+  return { privateKey, initrd: combined, renewal }
+}
+
+/** What every guest has of us, by path below /run: the same in every run of this version. */
+export async function readFixedFiles(): Promise<ReadonlyMap<string, Uint8Array>> {
+  return new Map<string, Uint8Array>([
+    [`systemd/system/${buildUnit}`, await source('systemvm-build.service')],
+    ['systemd/system/systemvm-build-channel.service', await source('systemvm-build-channel.service')],
+    ['systemd/journald.conf.d/systemvm-build.conf', Buffer.from('[Journal]\nStorage=volatile\n')],
+    ['systemvm-build/sshd_config', await source('sshd_config')],
+    ['systemvm-build/network.sh', await source('network.sh')],
+    ['systemvm-build/channel.sh', await source('channel.sh')],
+    ['systemvm-build/stage.sh', await source('stage.sh')],
+    ['systemvm-build/resolv.conf', Buffer.from('nameserver 10.0.2.3\n')],
+  ])
+}
+
+/** With a seed, since guests that wake from one memory would all draw the same random numbers. */
+async function packRenewal(folder: string, files: ReadonlyMap<string, Uint8Array>): Promise<Uint8Array> {
+  for (const [path, content] of [...files, ['systemvm-build/seed', randomBytes(512)] as const]) {
+    await mkdir(join(folder, dirname(path)), { recursive: true, mode: 0o700 })
+    await writeFile(join(folder, path), content, { mode: 0o600 })
+  }
+  const { stdout } = await execa('tar', ['-c', '--owner=0', '--group=0', '-C', folder, 'systemvm-build'], {
+    encoding: 'buffer',
+    timeout: 60_000,
+  })
+  return stdout
 }
 
 function file(path: string, content: string | Uint8Array): CpioEntry {

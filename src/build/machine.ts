@@ -1,5 +1,7 @@
 /** The virtual machine that stages run in, as arguments of QEMU. */
 
+import { channelPort } from './kit.ts'
+
 /** How a guest is executed on this host. */
 export interface Acceleration {
   readonly accelerator: 'kvm' | 'tcg'
@@ -19,6 +21,10 @@ export interface BuildMachine extends Acceleration {
   readonly serialLog: string
   /** Path of the QMP socket. */
   readonly qmpSocket: string
+  /** Path of the socket that leads to the guest's end of the build channel. */
+  readonly channelSocket: string
+  /** Whether to wait for a state to wake from, instead of booting. */
+  readonly isAsleep?: boolean
 }
 
 /** Where the host's port for SSH stands in the arguments: Packer's own word for it. */
@@ -44,6 +50,11 @@ export function machineArguments(machine: BuildMachine): readonly (readonly stri
     ['-netdev', `user,id=net0,hostfwd=tcp:127.0.0.1:${sshPortPlaceholder}-:22`],
     ['-device', 'virtio-net-pci,netdev=net0,romfile='],
     ['-device', 'virtio-rng-pci'],
+    // Memory that the guest has freed goes back to the host, and is no part of a saved state.
+    ['-device', 'virtio-balloon-pci,free-page-reporting=on'],
+    ['-device', 'virtio-serial-pci'],
+    ['-chardev', `socket,id=channel0,path=${escapeValue(machine.channelSocket)},server=on,wait=off`],
+    ['-device', `virtserialport,chardev=channel0,name=${channelPort}`],
     ['-chardev', `file,id=serial0,path=${escapeValue(machine.serialLog)}`],
     ['-serial', 'chardev:serial0'],
     ['-qmp', `unix:${escapeValue(machine.qmpSocket)},server=on,wait=off`],
@@ -53,6 +64,7 @@ export function machineArguments(machine: BuildMachine): readonly (readonly stri
     ['-display', 'none'],
     // Packer's own is a server on the loopback address, without a password.
     ['-vnc', 'none'],
+    ...(machine.isAsleep ? [['-incoming', 'defer']] : []),
   ]
 }
 

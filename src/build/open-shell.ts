@@ -60,6 +60,7 @@ async function runShell(request: ShellRequest, bench: Workbench): Promise<number
     kernelArguments: buildKernelArguments(rootUuid, buildUnit),
     serialLog,
     qmpSocket: bench.qmpSocket,
+    channelSocket: bench.channelSocket,
   })
   const port = await findFreePort()
   const words = qemuArguments.flat().map((word) => word.replaceAll(sshPortPlaceholder, `${port}`))

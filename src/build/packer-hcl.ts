@@ -25,9 +25,12 @@ export interface PackerView {
   readonly privateKey: string
   readonly bootTimeoutSeconds: number
   readonly stages: readonly ResolvedStage[]
-  /** Command of the host that seals a stage's layer and returns when that is done. */
+  /** Command of the host that seals a stage's layer and returns when that is done; `opening` comes before the first. */
   readonly checkpointCommand: (stage: string) => string
 }
+
+/** What the checkpoint command is called with before the first stage; no stage can have this name. */
+export const opening = '@opening'
 
 /** Renders `build.pkr.hcl`. The last stage has no checkpoint: its layer is sealed after the guest has shut down. */
 export function renderPackerTemplate(view: PackerView): string {
@@ -38,6 +41,7 @@ export function renderPackerTemplate(view: PackerView): string {
       ...view,
       pluginVersion: view.dialect === '1.6' ? false : pluginVersion,
       bootTimeout: `${view.bootTimeoutSeconds}s`,
+      opening: view.checkpointCommand(opening),
       stages: view.stages.map((stage) => ({
         summary: `${stage.name}: ${stage.summary}`,
         script: stage.script,

@@ -1,9 +1,8 @@
 /** QEMU's machine protocol over its unix socket. */
 
 import { EventEmitter, once } from 'node:events'
-import { connect, type Socket } from 'node:net'
 import { createInterface } from 'node:readline'
-import { setTimeout as sleep } from 'node:timers/promises'
+import { connectWhenThere } from '../host/unix-socket.ts'
 
 interface Answer {
   readonly return?: unknown
@@ -67,19 +66,5 @@ function parseAnswer(line: string): Answer | undefined {
     return JSON.parse(line) as Answer
   } catch {
     return undefined
-  }
-}
-
-async function connectWhenThere(path: string, signal: AbortSignal): Promise<Socket> {
-  for (;;) {
-    signal.throwIfAborted()
-    const socket = connect(path)
-    try {
-      await once(socket, 'connect')
-      return socket
-    } catch {
-      socket.destroy()
-      await sleep(50, undefined, { signal })
-    }
   }
 }

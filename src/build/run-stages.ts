@@ -7,17 +7,30 @@ import { runMarker, startGroup } from '../host/process.ts'
 import type { PlannedStage } from '../plan/plan.ts'
 import type { Emit } from '../report/events.ts'
 import type { StageResult } from '../report/report.ts'
+import type { SavedState } from '../store/states.ts'
+import { connectChannel } from './channel.ts'
 import { startCheckpointServer } from './checkpoint-server.ts'
-import { interrupted, packerFailed, packerSilent, stageFailed, stageTimedOut } from './failures.ts'
+import {
+  interrupted,
+  packerFailed,
+  packerSilent,
+  stageFailed,
+  stageTimedOut,
+  stateNotWoken,
+  stateNotWokenCode,
+} from './failures.ts'
+import { loadState } from './guest-state.ts'
 import { watchGuest } from './guest-watch.ts'
+import { opening } from './packer-hcl.ts'
 import { parsePackerLine } from './packer-stream.ts'
 import { noteFolder } from './place.ts'
 import { createSealer } from './sealer.ts'
+import { createSleeper } from './sleeper.ts'
 import { createStageRecorder, type RecorderEvent, type StageOutcome } from './stage-recorder.ts'
 import { resultOfFailed, resultOfSkipped } from './stage-results.ts'
 import { createWorkbench, type GuestRequest, prepareGuest, type Workbench } from './workbench.ts'
 
-export interface StagesRequest extends Omit<GuestRequest, 'checkpointCommand' | 'serialLog'> {
+export interface StagesRequest extends Omit<GuestRequest, 'checkpointCommand' | 'serialLog' | 'mayWake'> {
   /** Packages of the parent layer by name. */
   readonly installed: ReadonlyMap<string, string>
   readonly tools: Readonly<Record<string, string>>
@@ -39,19 +52,33 @@ const gapSeconds = 180
 /** How long Packer gets to end its guest before both are killed. */
 const stopGraceMs = 8_000
 
+/** How long a guest may take to wake: one that does not is booted. */
+const wakeSeconds = 30
+
 /** Runs the stages of a request. A failure of the guest or of a stage is part of the outcome, not thrown. */
 export async function runStages(request: StagesRequest): Promise<StagesOutcome> {
+  const outcome = await runOnce(request, true)
+  if (outcome.failure?.code !== stateNotWokenCode) return outcome
+  request.emit({ kind: 'note', text: outcome.failure.message })
+  return runOnce(request, false)
+}
+
+async function runOnce(request: StagesRequest, mayWake: boolean): Promise<StagesOutcome> {
   const bench = await createWorkbench()
   try {
     await noteFolder(request.place.folder, bench.folder)
-    return await runOnBench(request, bench)
+    return await runOnBench(request, mayWake, bench)
   } finally {
     await bench.remove()
   }
 }
 
-async function runOnBench(request: StagesRequest, bench: Workbench): Promise<StagesOutcome> {
-  const { plan, stages, place, emit, signal } = request
+async function runOnBench(
+  request: StagesRequest,
+  mayWake: boolean,
+  bench: Workbench,
+): Promise<StagesOutcome> {
+  const { plan, stages, place, states, emit, signal } = request
   const serialLog = join(place.folder, 'serial.log')
   const packerLog = join(place.folder, 'packer.log')
   const packerDebugLog = join(place.folder, 'packer-debug.log')
@@ -69,12 +96,28 @@ async function runOnBench(request: StagesRequest, bench: Workbench): Promise<Sta
   }
   let failure: PipelineError | undefined
   let stopping: Promise<void> | undefined
+  let isWaking = false
   const fail = (error: PipelineError): void => {
-    failure ??= error
+    // Whatever goes wrong with a guest that has not woken is the fault of its state.
+    failure ??= isWaking && error.code !== 'interrupted' ? stateNotWoken(error) : error
     stopping ??= packer?.stop(stopGraceMs)
   }
 
-  const boot = startPart(request, 'boot')
+  const server = await startCheckpointServer(bench.checkpointSocket, (name) => {
+    if (name !== opening) return sealer.checkpoint(name)
+    sleeper.began(boot.name, boot.seconds())
+    return sealer.opening()
+  })
+  const guest = await prepareGuest(
+    { ...request, mayWake, checkpointCommand: server.command, serialLog },
+    bench,
+  ).catch((error) => {
+    server.close()
+    throw error
+  })
+  const { state } = guest
+  isWaking = state !== undefined
+  const boot = startPart(request, isWaking ? 'wake' : 'boot')
   const watch = watchGuest({
     serialLog,
     qmpSocket: bench.qmpSocket,
@@ -82,19 +125,32 @@ async function runOnBench(request: StagesRequest, bench: Workbench): Promise<Sta
     bootTimeoutSeconds: plan.image.machine.bootTimeoutSeconds,
     onFailure: fail,
   })
+  const ending = new AbortController()
+  const channel = connectChannel(bench.channelSocket, ending.signal)
+  channel.catch(() => undefined)
+  const sleeper = createSleeper({
+    ...request,
+    states,
+    maximumBytes: plan.image.machine.savedStatesMiB * 1024 ** 2,
+    stages: plan.stages.map(({ name }) => name),
+    keyOf: guest.keyOfState,
+    qmp: watch.connected,
+    onNote: (text) => emit({ kind: 'note', text }),
+  })
   const sealer = createSealer({
     ...request,
     qmp: watch.qmp,
+    channel: () => channel,
+    sleeper,
     logOf: (name) => relative(place.outFolder, logOf(name)),
     onSealed: finish,
     onFailure: fail,
   })
-  const server = await startCheckpointServer(bench.checkpointSocket, sealer.checkpoint)
   const recorder = createStageRecorder(new Map(request.installed), () => performance.now())
   const packerErrors: string[] = []
   let failed: StageOutcome | undefined
   let stageTimer: NodeJS.Timeout | undefined
-  let shutdown: Part | undefined
+  let shutdown: Part<'shutdown'> | undefined
   let packer: ReturnType<typeof startGroup> | undefined
 
   const onStage = (event: RecorderEvent): void => {
@@ -130,7 +186,18 @@ async function runOnBench(request: StagesRequest, bench: Workbench): Promise<Sta
   }
 
   const interrupt = () => fail(interrupted())
-  const guest = await prepareGuest({ ...request, checkpointCommand: server.command, serialLog }, bench)
+  const wake = async (found: SavedState): Promise<void> => {
+    const limit = setTimeout(() => fail(stateNotWoken(`not within ${wakeSeconds} s`)), wakeSeconds * 1000)
+    try {
+      await loadState(await watch.connected(), states.memory(found.key))
+      await (await channel).wake(guest.renewal)
+      isWaking = false
+    } catch (error) {
+      fail(stateNotWoken(error))
+    } finally {
+      clearTimeout(limit)
+    }
+  }
   try {
     signal.throwIfAborted()
     signal.addEventListener('abort', interrupt, { once: true })
@@ -153,12 +220,13 @@ async function runOnBench(request: StagesRequest, bench: Workbench): Promise<Sta
         }
       },
     })
+    if (state !== undefined) void wake(state)
     const ended = await packer.ended
     await stopping
     await watch.close()
     const running = recorder.running()
     if (ended.exitCode !== 0) {
-      failure ??= watch.explainEnd() ?? packerFailed(running, ended, packerErrors, packerDebugLog)
+      fail(watch.explainEnd() ?? packerFailed(running, ended, packerErrors, packerDebugLog))
     }
     if (failure === undefined) {
       shutdown?.finish()
@@ -169,8 +237,11 @@ async function runOnBench(request: StagesRequest, bench: Workbench): Promise<Sta
     signal.removeEventListener('abort', interrupt)
     await packer?.stop(stopGraceMs)
     await watch.close()
+    ending.abort()
     server.close()
     await sealer.settled()
+    // A state that does not wake once will not wake at all.
+    if (isWaking && state !== undefined && !signal.aborted) await states.remove(state.key)
   }
 
   const broken = failed ?? recorder.interrupt(-1)
@@ -182,21 +253,26 @@ async function runOnBench(request: StagesRequest, bench: Workbench): Promise<Sta
   return { results: stages.map((stage) => results.get(stage.name) ?? resultOfSkipped(stage)), failure }
 }
 
-interface Part {
+interface Part<Name extends string> {
+  readonly name: Name
+  /** Since it began. */
+  readonly seconds: () => number
   readonly finish: (text?: string) => void
 }
 
 /** Announces a part of the run that is no stage; only the first `finish` counts. */
-function startPart({ emit, estimate }: StagesRequest, name: string): Part {
+function startPart<Name extends string>({ emit, estimate }: StagesRequest, name: Name): Part<Name> {
   const started = performance.now()
   let isFinished = false
+  const sinceStart = () => Math.round(performance.now() - started) / 1000
   emit({ kind: 'part-started', name, estimateSeconds: estimate(name) })
   return {
+    name,
+    seconds: sinceStart,
     finish: (text) => {
       if (isFinished) return
       isFinished = true
-      const seconds = Math.round(performance.now() - started) / 1000
-      emit({ kind: 'part-finished', name, seconds, ...(text === undefined ? {} : { text }) })
+      emit({ kind: 'part-finished', name, seconds: sinceStart(), ...(text === undefined ? {} : { text }) })
     },
   }
 }

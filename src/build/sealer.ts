@@ -6,9 +6,11 @@ import type { PipelineError } from '../errors.ts'
 import type { PlannedLayer, PlannedStage } from '../plan/plan.ts'
 import type { StageResult } from '../report/report.ts'
 import type { Layer, Store } from '../store/store.ts'
+import type { Channel } from './channel.ts'
 import { sealFailed } from './failures.ts'
 import { diskDevice } from './machine.ts'
 import type { Qmp } from './qmp.ts'
+import type { Sleeper } from './sleeper.ts'
 import type { StageOutcome } from './stage-recorder.ts'
 import { resultOfLayer } from './stage-results.ts'
 
@@ -18,6 +20,10 @@ export interface SealerOptions {
   readonly store: Store
   readonly tools: Readonly<Record<string, string>>
   readonly qmp: () => Qmp | undefined
+  readonly channel: () => Promise<Channel>
+  readonly sleeper: Sleeper
+  /** Layer that the first stage starts from. */
+  readonly parent: Layer
   /** Path of a stage's log relative to `out/`. */
   readonly logOf: (stage: string) => string
   readonly onSealed: (result: StageResult) => void
@@ -25,6 +31,8 @@ export interface SealerOptions {
 }
 
 export interface Sealer {
+  /** Keeps the state of a guest that has booted, before its first stage. */
+  readonly opening: () => Promise<void>
   /** Takes what a stage's output told. The checkpoint of that stage waits for it. */
   readonly ended: (outcome: StageOutcome) => void
   /** Seals a stage's disk while the guest runs, and has it write to the next one's. */
@@ -58,7 +66,7 @@ async function createOverlay(store: Store, stage: PlannedLayer, sizeBytes: numbe
 }
 
 export function createSealer(options: SealerOptions): Sealer {
-  const { stages, store, qmp, logOf, onSealed, onFailure } = options
+  const { stages, store, qmp, sleeper, logOf, onSealed, onFailure } = options
   const outcomes = new Map<string, StageOutcome>()
   const waiting = new Map<string, (outcome: StageOutcome) => void>()
   const bytesWritten = new Map<string, number>()
@@ -82,7 +90,9 @@ export function createSealer(options: SealerOptions): Sealer {
     // One after the other: a layer must not be there before the one that it stands on.
     commits = commits.then(async () => {
       try {
-        onSealed(resultOfLayer(await store.commit(describe(stage, outcome)), 'ran'))
+        const layer = await store.commit(describe(stage, outcome))
+        onSealed(resultOfLayer(layer, 'ran'))
+        await keepState(layer)
       } catch (cause) {
         onFailure(sealFailed(stage.name, cause))
         throw cause
@@ -107,7 +117,18 @@ export function createSealer(options: SealerOptions): Sealer {
 
   const last = stages.at(-1) as PlannedStage
 
+  const keepState = async (layer: Layer): Promise<void> => sleeper.commit(layer, await store.list())
+
   return {
+    opening: async () => {
+      if (!sleeper.isWorthIt(undefined)) return
+      const [first] = stages as readonly [PlannedStage]
+      const channel = await options.channel()
+      await channel.sleep()
+      await sleeper.save(options.parent.key, store.disk(first.key))
+      await channel.wake()
+      commits = commits.then(() => keepState(options.parent))
+    },
     ended: (outcome) => {
       outcomes.set(outcome.name, outcome)
       waiting.get(outcome.name)?.(outcome)
@@ -117,7 +138,10 @@ export function createSealer(options: SealerOptions): Sealer {
       const [stage, next] = [stages[index], stages[index + 1]]
       if (stage === undefined || next === undefined) throw new Error(`${name} has no checkpoint`)
       const outcome = await outcomeOf(name)
+      const isNap = sleeper.isWorthIt(name)
       try {
+        const channel = await options.channel()
+        await (isNap ? channel.sleep() : channel.freeze())
         await measure(name)
         await connected(qmp()).execute('blockdev-snapshot-sync', {
           device: diskDevice,
@@ -125,6 +149,8 @@ export function createSealer(options: SealerOptions): Sealer {
           format: 'qcow2',
           mode: 'existing',
         })
+        if (isNap) await sleeper.save(stage.key)
+        await (isNap ? channel.wake() : channel.thaw())
       } catch (cause) {
         onFailure(sealFailed(name, cause))
         throw cause

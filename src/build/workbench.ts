@@ -6,9 +6,11 @@ import { join } from 'node:path'
 import { execa } from 'execa'
 import { sha256File } from '../digest.ts'
 import type { Plan, PlannedStage } from '../plan/plan.ts'
+import type { SavedState, States } from '../store/states.ts'
 import type { Layer, Store } from '../store/store.ts'
 import { readBootFiles } from './boot-files.ts'
 import { freezeInputs } from './freeze.ts'
+import { keyOfState } from './guest-state.ts'
 import { buildUnit, makeBuildKit } from './kit.ts'
 import { type Acceleration, buildKernelArguments, machineArguments } from './machine.ts'
 import { type PackerDialect, renderPackerTemplate } from './packer-hcl.ts'
@@ -19,6 +21,7 @@ import { createOverlays } from './sealer.ts'
 export interface Workbench {
   readonly folder: string
   readonly qmpSocket: string
+  readonly channelSocket: string
   readonly checkpointSocket: string
   readonly remove: () => Promise<void>
 }
@@ -31,6 +34,7 @@ export async function createWorkbench(): Promise<Workbench> {
   return {
     folder,
     qmpSocket: join(folder, 'qmp'),
+    channelSocket: join(folder, 'channel'),
     checkpointSocket: join(folder, 'checkpoint'),
     remove: () => rm(folder, { recursive: true, force: true }),
   }
@@ -44,6 +48,10 @@ export interface GuestRequest {
   readonly store: Store
   readonly place: RunPlace
   readonly acceleration: (kernel: string) => Promise<Acceleration>
+  readonly states: States
+  /** Whether the guest may wake from a saved state. */
+  readonly mayWake: boolean
+  readonly qemuVersion: string
   readonly packer: PackerDialect
   readonly checkpointCommand: (stage: string) => string
   readonly serialLog: string
@@ -53,6 +61,12 @@ export interface PreparedGuest {
   /** Path of the rendered template. */
   readonly template: string
   readonly acceleration: Acceleration
+  /** The state that the guest wakes from; without one it boots. */
+  readonly state: SavedState | undefined
+  /** What a guest that wakes has to be given. */
+  readonly renewal: Uint8Array
+  /** Key of the state of this machine on a layer. */
+  readonly keyOfState: (layer: string) => Promise<string>
 }
 
 /** Prepares the guest: after this `packer build` has all it needs. */
@@ -63,7 +77,14 @@ export async function prepareGuest(request: GuestRequest, bench: Workbench): Pro
   const bootFiles = await readBootFiles(store.disk(parent.key), layout, join(bench.folder, 'boot'))
   const acceleration = await request.acceleration(bootFiles.kernel)
   const kit = await makeBuildKit(join(bench.folder, 'kit'), bootFiles.initrd, resolved, image.sourceDateEpoch)
+  const [first] = stages as readonly [PlannedStage]
+  const machine = { ...acceleration, ...image.machine, qemuVersion: request.qemuVersion }
+  const stateKey = (layer: string) => keyOfState(machine, layer)
+  const state = request.mayWake
+    ? await findSound(request.states, await stateKey(parent.key), parent)
+    : undefined
   await createOverlays(store, stages, layout.sizeBytes)
+  if (state !== undefined) await request.states.use(state, store.disk(first.key))
   const dummyDisk = join(bench.folder, 'dummy.qcow2')
   await execa('qemu-img', ['create', '-q', '-f', 'qcow2', dummyDisk, '1M'], { timeout: 30_000 })
   const rootUuid = layout.partitions.find(({ mount }) => mount === '/')?.uuid ?? ''
@@ -79,12 +100,14 @@ export async function prepareGuest(request: GuestRequest, bench: Workbench): Pro
     machineArguments: machineArguments({
       ...acceleration,
       ...image.machine,
-      disk: store.disk((stages[0] as PlannedStage).key),
+      disk: store.disk(first.key),
       kernel: bootFiles.kernel,
       initrd: kit.initrd,
       kernelArguments: buildKernelArguments(rootUuid, buildUnit),
       serialLog: request.serialLog,
       qmpSocket: bench.qmpSocket,
+      channelSocket: bench.channelSocket,
+      isAsleep: state !== undefined,
     }),
     privateKey: kit.privateKey,
     bootTimeoutSeconds: image.machine.bootTimeoutSeconds,
@@ -93,5 +116,13 @@ export async function prepareGuest(request: GuestRequest, bench: Workbench): Pro
   })
   await mkdir(join(place.folder, 'stages'), { recursive: true })
   await writeFile(template, text)
-  return { template, acceleration }
+  return { template, acceleration, state, renewal: kit.renewal, keyOfState: stateKey }
+}
+
+/** A state that is not what its record says is of no use to anybody. */
+async function findSound(states: States, key: string, layer: Layer): Promise<SavedState | undefined> {
+  const state = await states.find(key, layer)
+  if (state === undefined || (await states.verify(state))) return state
+  await states.remove(key)
+  return undefined
 }

@@ -31,6 +31,7 @@ export function renderFiles(image: ResolvedImage, dialect: PackerDialect): Reado
       kernelArguments: buildKernelArguments('00000000-0000-4000-8000-000000000000', buildUnit),
       serialLog: 'run/serial.log',
       qmpSocket: 'run/qmp',
+      channelSocket: 'run/channel',
     }),
     privateKey: 'run/key',
     bootTimeoutSeconds: image.machine.bootTimeoutSeconds,

@@ -205,7 +205,7 @@ export function renderSummary(report: Report, outFolder: string, colors: Colors)
 }
 
 function isBeforeStages(part: string): boolean {
-  return part === 'base' || part === 'boot'
+  return ['base', 'boot', 'wake'].includes(part)
 }
 
 function describeResult({ run, image }: Report, outFolder: string, colors: Colors): string[] {

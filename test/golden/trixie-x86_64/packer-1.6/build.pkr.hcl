@@ -25,6 +25,10 @@ source "qemu" "systemvm" {
     ["-netdev", "user,id=net0,hostfwd=tcp:127.0.0.1:{{ .SSHHostPort }}-:22"],
     ["-device", "virtio-net-pci,netdev=net0,romfile="],
     ["-device", "virtio-rng-pci"],
+    ["-device", "virtio-balloon-pci,free-page-reporting=on"],
+    ["-device", "virtio-serial-pci"],
+    ["-chardev", "socket,id=channel0,path=run/channel,server=on,wait=off"],
+    ["-device", "virtserialport,chardev=channel0,name=org.systemvm-image.build"],
     ["-chardev", "file,id=serial0,path=run/serial.log"],
     ["-serial", "chardev:serial0"],
     ["-qmp", "unix:run/qmp,server=on,wait=off"],
@@ -48,6 +52,11 @@ source "qemu" "systemvm" {
 
 build {
   sources = ["source.qemu.systemvm"]
+
+  # The guest is up.
+  provisioner "shell-local" {
+    inline = ["node checkpoint-client.js run/checkpoint @opening"]
+  }
 
   # build_time: the record of what this image is: product, release, variant, and the date of its sources
   provisioner "shell" {

@@ -1,0 +1,138 @@
+/**
+ * Saved states: the memory of a running guest, asleep on exactly the disk that a layer is. A guest that wakes is there
+ * in seconds. They are a cache of boots: each can go at any time, and nothing is built from one that is not whole.
+ */
+
+import { copyFile, mkdir, readdir, readFile, rm, stat, utimes } from 'node:fs/promises'
+import { join } from 'node:path'
+import { z } from 'zod'
+import { sha256File } from '../digest.ts'
+import { writeDurably } from '../host/files.ts'
+import type { Layer } from './store.ts'
+
+const digest = z.string().regex(/^[0-9a-f]{64}$/)
+
+const stateSchema = z.object({
+  /** Digest of all that the state belongs to. */
+  key: digest,
+  /** Key and digest of the layer below the guest's disk. */
+  layer: digest,
+  layerSha256: digest,
+  /** Digest of the memory, and of what the guest had written above the layer, if it had. */
+  sha256: digest,
+  changesSha256: digest.nullable(),
+  sizeBytes: z.int(),
+  /** ISO 8601. */
+  createdAt: z.string(),
+})
+
+export type SavedState = Readonly<z.infer<typeof stateSchema>>
+
+export interface States {
+  /** Path of a state's memory, as `zstd` packs QEMU's migration stream. */
+  readonly memory: (key: string) => string
+  /** Path of the qcow2 with what the guest had written above the layer. */
+  readonly changes: (key: string) => string
+  /** A state that belongs to a layer as it is now. Does not read the memory. */
+  readonly find: (key: string, layer: Layer) => Promise<SavedState | undefined>
+  readonly list: () => Promise<readonly SavedState[]>
+  /** Whether the files are what the record says. */
+  readonly verify: (state: SavedState) => Promise<boolean>
+  /** Makes room for the files of a state, which no record speaks of until `commit`. */
+  readonly prepare: (key: string) => Promise<void>
+  /** Records the files that lie at `memory(key)` and, perhaps, `changes(key)`. A power cut may spoil them: `verify` tells. */
+  readonly commit: (key: string, layer: Layer) => Promise<SavedState>
+  /** Puts what the guest had written above the layer at `path`, and notes that the state was of use. */
+  readonly use: (state: SavedState, path: string) => Promise<void>
+  readonly remove: (key: string) => Promise<void>
+  /** Removes states of layers that are gone, then those that were of no use for longest, down to a size. */
+  readonly prune: (layers: readonly Layer[], maximumBytes: number) => Promise<void>
+}
+
+/** Opens the states in `folder`, which need not exist yet. */
+export function openStates(folder: string): States {
+  const memory = (key: string) => join(folder, `${key}.zst`)
+  const changes = (key: string) => join(folder, `${key}.qcow2`)
+  const record = (key: string) => join(folder, `${key}.json`)
+
+  const read = async (key: string): Promise<SavedState | undefined> => {
+    try {
+      const { success, data } = stateSchema.safeParse(JSON.parse(await readFile(record(key), 'utf8')))
+      return success && data.key === key ? data : undefined
+    } catch {
+      return undefined
+    }
+  }
+
+  const remove = async (key: string): Promise<void> => {
+    for (const path of [record(key), memory(key), changes(key)]) await rm(path, { force: true })
+  }
+
+  const keys = async (): Promise<readonly string[]> => {
+    const names = await readdir(folder).catch(() => [])
+    return [...new Set(names.flatMap((name) => /^([0-9a-f]{64})\.(json|zst|qcow2)$/.exec(name)?.[1] ?? []))]
+  }
+
+  return {
+    memory,
+    changes,
+    remove,
+    find: async (key, layer) => {
+      const state = await read(key)
+      return state?.layer === layer.key && state.layerSha256 === layer.sha256 ? state : undefined
+    },
+    list: async () => (await Promise.all((await keys()).map(read))).filter((state) => state !== undefined),
+    verify: async ({ key, sha256, changesSha256 }) =>
+      (await digestOf(memory(key))) === sha256 && (await digestOf(changes(key))) === changesSha256,
+    prepare: async (key) => {
+      // Memory holds whatever the guest had in it.
+      await mkdir(folder, { recursive: true, mode: 0o700 })
+      await remove(key)
+    },
+    commit: async (key, layer) => {
+      const changesSha256 = await digestOf(changes(key))
+      const sizes = await Promise.all([memory(key), changes(key)].map(sizeOf))
+      const state: SavedState = {
+        key,
+        layer: layer.key,
+        layerSha256: layer.sha256,
+        sha256: await sha256File(memory(key)),
+        changesSha256,
+        sizeBytes: sizes.reduce((sum, size) => sum + size, 0),
+        createdAt: new Date().toISOString(),
+      }
+      await writeDurably(record(key), `${JSON.stringify(state, null, 2)}\n`)
+      return state
+    },
+    use: async ({ key, changesSha256 }, path) => {
+      if (changesSha256 !== null) await copyFile(changes(key), path)
+      const now = new Date()
+      await utimes(record(key), now, now)
+    },
+    prune: async (layers, maximumBytes) => {
+      const kept: { readonly key: string; readonly sizeBytes: number; readonly usedMs: number }[] = []
+      for (const key of await keys()) {
+        const state = await read(key)
+        const isOfUse = layers.some(
+          (layer) => layer.key === state?.layer && layer.sha256 === state.layerSha256,
+        )
+        if (state === undefined || !isOfUse) await remove(key)
+        else kept.push({ key, sizeBytes: state.sizeBytes, usedMs: (await stat(record(key))).mtimeMs })
+      }
+      kept.sort((a, b) => b.usedMs - a.usedMs)
+      let room = maximumBytes
+      for (const { key, sizeBytes } of kept) {
+        room -= sizeBytes
+        if (room < 0) await remove(key)
+      }
+    },
+  }
+}
+
+async function digestOf(path: string): Promise<string | null> {
+  return (await sizeOf(path)) === 0 ? null : sha256File(path)
+}
+
+async function sizeOf(path: string): Promise<number> {
+  return (await stat(path).catch(() => undefined))?.size ?? 0
+}
