@@ -6,6 +6,7 @@ import { z } from 'zod'
 import { type Json, sha256, sha256File } from '../digest.ts'
 import { flush, writeDurably } from '../host/files.ts'
 import type { PackageChange, StageArtifact } from '../report/report.ts'
+import { openKnownDigests } from './known-digests.ts'
 
 /** The disk as one stage (or the installer) left it, and how that came to be. */
 export interface Layer {
@@ -69,7 +70,7 @@ export interface Store {
   readonly find: (key: string) => Promise<Layer | undefined>
   /** All layers that are there as a whole. */
   readonly list: () => Promise<readonly Layer[]>
-  /** Compares a layer's disk with its digest; false when it was damaged. */
+  /** Compares a layer's disk with its digest; false when it was damaged. A disk that nobody touched is not read again. */
   readonly verify: (layer: Layer) => Promise<boolean>
   /** Everything that is wrong with any record or disk, as `find` and `list` do not even show it. Reads every disk. */
   readonly inspect: () => Promise<readonly StoreFault[]>
@@ -112,8 +113,7 @@ export function openStore(folder: string): Store {
     return names.flatMap((name) => /^([0-9a-f]{64})\.json$/.exec(name)?.[1] ?? [])
   }
 
-  const verify = async (layer: Layer): Promise<boolean> =>
-    (await sha256File(disk(layer.key)).catch(() => '')) === layer.sha256
+  const known = openKnownDigests(join(folder, 'digests.json'))
 
   const faultOf = async (key: string): Promise<StoreFault | undefined> => {
     const layer = await readRecord(key)
@@ -126,7 +126,9 @@ export function openStore(folder: string): Store {
     if (layer.parent !== null && (await find(layer.parent)) === undefined) {
       return fault('the layer below it is missing or damaged')
     }
-    return (await verify(layer)) ? undefined : fault('its disk is not what its digest says')
+    return (await sha256File(disk(key))) === layer.sha256
+      ? undefined
+      : fault('its disk is not what its digest says')
   }
 
   const list = async (): Promise<readonly Layer[]> =>
@@ -145,7 +147,7 @@ export function openStore(folder: string): Store {
     find,
     list,
     remove,
-    verify,
+    verify: async (layer) => (await known.of(disk(layer.key)).catch(() => '')) === layer.sha256,
     inspect: async () => {
       const faults: StoreFault[] = []
       for (const key of await recordedKeys()) {
@@ -158,6 +160,7 @@ export function openStore(folder: string): Store {
       await flush(disk(fields.key))
       const { size } = await stat(disk(fields.key))
       const layer: Layer = { ...fields, sha256: await sha256File(disk(fields.key)), sizeBytes: size }
+      await known.learn(disk(layer.key), layer.sha256)
       await writeDurably(record(layer.key), `${JSON.stringify(layer, null, 2)}\n`)
       return layer
     },
@@ -175,6 +178,7 @@ export function openStore(folder: string): Store {
         return key === undefined ? /\.(tmp|qcow2)$/.test(name) : !names.has(`${key}.json`)
       })
       await Promise.all(garbage.map((name) => rm(join(folder, name), { force: true })))
+      await known.keepOnly(new Set(await readdir(folder).catch(() => [])))
       return garbage
     },
   }

@@ -50,6 +50,9 @@ async function fill(store: Store): Promise<void> {
   await commit(store, 'other', 'base')
 }
 
+/** What lies in the store, but for the list of digests that spares reading. */
+const filesOfStore = () => readdirSync(path('store')).filter((name) => name !== 'digests.json')
+
 describe('a store', () => {
   it('that does not exist yet is empty, and asking does not make it', async () => {
     const store = openStore(path('store'))
@@ -64,7 +67,7 @@ describe('a store', () => {
     expect(layer).toMatchObject({ sha256: sha256('disk of a'), sizeBytes: 9, parent: keyOf('base') })
     // As another process sees it.
     expect(await openStore(path('store')).find(layer.key)).toEqual(layer)
-    expect(readdirSync(path('store')).sort()).toEqual([`${layer.key}.json`, `${layer.key}.qcow2`])
+    expect(filesOfStore().sort()).toEqual([`${layer.key}.json`, `${layer.key}.qcow2`])
   })
 
   it('has no layer for a disk that was never committed', async () => {
@@ -124,7 +127,7 @@ describe('removal', () => {
     await fill(store)
     await store.remove(keyOf('a'))
     expect(await names(store)).toEqual(['base', 'other'])
-    expect(readdirSync(path('store'))).toHaveLength(4)
+    expect(filesOfStore()).toHaveLength(4)
   })
 
   it('of a layer that is not there does nothing', async () => {
@@ -146,7 +149,7 @@ describe('sweeping', () => {
     expect([...swept].sort()).toEqual([`${keyOf('half')}.json.tmp`, `${keyOf('half')}.qcow2`].sort())
     expect(await names(store)).toHaveLength(5)
     expect(readFileSync(path('store', 'README'), 'utf8')).toBe('mine')
-    expect(readdirSync(path('store'))).toHaveLength(11)
+    expect(filesOfStore()).toHaveLength(11)
   })
 })
 
