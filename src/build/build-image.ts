@@ -208,6 +208,7 @@ async function buildStages(run: Run, base: Layer): Promise<Layer> {
     qemuVersion: run.tools.versions[`qemu-system-${plan.image.arch}`] ?? '',
     tools: run.tools.versions,
     estimate: run.estimates.of,
+    decide: request.decide,
     emit,
     signal: request.signal,
   })

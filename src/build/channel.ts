@@ -12,17 +12,22 @@ export interface Channel {
   readonly sleep: () => Promise<void>
   /** Ends a sleep, with the host's time. `renewal` is the part of a kit that an earlier run's guest lacks. */
   readonly wake: (renewal?: Uint8Array) => Promise<void>
-  readonly close: () => void
+  /** Lets a stage that has failed and is held be as good as one that has not. */
+  readonly release: () => Promise<void>
 }
 
 /** A guest that takes longer than this for one request hangs. Emulated ones take a second to drop their caches. */
 const answerSeconds = 60
 
-/** Connects as soon as the socket is there. The guest's end may come up later: what is asked waits for it. */
+/**
+ * Connects as soon as the socket is there, until `signal` is aborted. The guest's end may come up later: what is asked
+ * waits for it.
+ */
 export async function connectChannel(path: string, signal: AbortSignal): Promise<Channel> {
   const socket = await connectWhenThere(path, signal)
   const answers = createInterface({ input: socket })
   socket.on('error', () => socket.destroy())
+  signal.addEventListener('abort', () => socket.destroy(), { once: true })
   const ask = async (line: string, more: Uint8Array = Buffer.alloc(0)): Promise<void> => {
     const [request] = line.split(' ')
     const limit = AbortSignal.any([signal, AbortSignal.timeout(answerSeconds * 1000)])
@@ -38,6 +43,6 @@ export async function connectChannel(path: string, signal: AbortSignal): Promise
     thaw: () => ask('thaw'),
     sleep: () => ask('sleep'),
     wake: (renewal = Buffer.alloc(0)) => ask(`wake ${Date.now() / 1000} ${renewal.length}`, renewal),
-    close: () => socket.destroy(),
+    release: () => ask('release'),
   }
 }

@@ -38,6 +38,14 @@ export function stageFailed(outcome: StageOutcome, script: string, log: string):
   })
 }
 
+export function wentOn(failed: readonly string[]): PipelineError {
+  return new PipelineError({
+    code: 'went-on',
+    message: `the stages after ${failed.join(', ')} ran on what it had left, and nothing of them is kept`,
+    hint: 'mend the stage and build again: it goes on after the last layer.',
+  })
+}
+
 export function stageTimedOut(name: string, limitSeconds: number, log: string): PipelineError {
   return new PipelineError({
     code: 'stage-timeout',

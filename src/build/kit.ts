@@ -34,12 +34,14 @@ const source = (name: string) => readFile(new URL(`./kit/${name}`, import.meta.u
 /**
  * Makes a kit in `folder` for the stages that will run.
  * @param initrd the initrd of the layer that will be booted
+ * @param holdsFailures whether a stage that fails waits for somebody's decision
  */
 export async function makeBuildKit(
   folder: string,
   initrd: string,
   stages: readonly ResolvedStage[],
   sourceDateEpoch: number,
+  holdsFailures = false,
 ): Promise<BuildKit> {
   await mkdir(folder, { recursive: true, mode: 0o700 })
   const privateKey = join(folder, 'key')
@@ -48,6 +50,7 @@ export async function makeBuildKit(
   const ofRun = new Map<string, Uint8Array>([
     ['systemvm-build/authorized_keys', await readFile(`${privateKey}.pub`)],
   ])
+  if (holdsFailures) ofRun.set('systemvm-build/hold', Buffer.alloc(0))
   for (const stage of stages) {
     const at = `systemvm-build/stages/${stage.name}`
     ofRun.set(`${at}/environment`, Buffer.from(renderEnvironment(stage, sourceDateEpoch)))

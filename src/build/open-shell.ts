@@ -1,8 +1,7 @@
 /** Boots a throw-away copy of a layer, without Packer, and runs a shell or a command in it. */
 
-import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { connect, createServer } from 'node:net'
+import { connect } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { execa } from 'execa'
@@ -14,6 +13,7 @@ import { readBootFiles } from './boot-files.ts'
 import { type GuestWatch, watchGuest } from './guest-watch.ts'
 import { buildUnit, makeBuildKit } from './kit.ts'
 import { type Acceleration, buildKernelArguments, machineArguments, sshPortPlaceholder } from './machine.ts'
+import { findFreePort, runSsh } from './ssh.ts'
 import { createWorkbench, type Workbench } from './workbench.ts'
 
 export interface ShellRequest {
@@ -119,36 +119,4 @@ async function waitForBanner(port: number, signal: AbortSignal): Promise<void> {
     message: 'the guest is up, but its SSH server has not answered for 30 s',
     hint: 'build the layer below again with --from.',
   })
-}
-
-/** The terminal is SSH's while it runs. */
-async function runSsh(key: string, port: number, command: readonly string[]): Promise<number> {
-  const options = {
-    BatchMode: 'yes',
-    // A key made for this guest minutes ago, on the loopback interface.
-    StrictHostKeyChecking: 'no',
-    UserKnownHostsFile: '/dev/null',
-    LogLevel: 'ERROR',
-    IdentitiesOnly: 'yes',
-  }
-  const words = Object.entries(options).flatMap(([name, value]) => ['-o', `${name}=${value}`])
-  const terminal = command.length === 0 ? ['-t'] : []
-  const ssh = spawn(
-    'ssh',
-    [...words, ...terminal, '-i', key, '-p', `${port}`, 'root@127.0.0.1', '--', ...command],
-    {
-      stdio: 'inherit',
-    },
-  )
-  const [exitCode] = (await once(ssh, 'exit')) as [number | null]
-  return exitCode ?? 1
-}
-
-async function findFreePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const address = server.address()
-  server.close()
-  await once(server, 'close')
-  return typeof address === 'object' && address !== null ? address.port : 0
 }

@@ -25,6 +25,8 @@ export interface PackerView {
   readonly privateKey: string
   readonly bootTimeoutSeconds: number
   readonly stages: readonly ResolvedStage[]
+  /** Whether a stage may wait for a person. */
+  readonly isPatient?: boolean
   /** Command of the host that seals a stage's layer and returns when that is done; `opening` comes before the first. */
   readonly checkpointCommand: (stage: string) => string
 }
@@ -47,7 +49,7 @@ export function renderPackerTemplate(view: PackerView): string {
         script: stage.script,
         executeCommand: `sh /run/systemvm-build/stage.sh ${stage.name} {{ .Path }}`,
         // The build itself ends a stage in time, and says so; this is for when it can't.
-        timeout: `${stage.timeoutSeconds + 60}s`,
+        timeout: view.isPatient ? '24h' : `${stage.timeoutSeconds + 60}s`,
         checkpoint: stage === last ? false : view.checkpointCommand(stage.name),
       })),
     },

@@ -18,23 +18,28 @@ import {
   stageTimedOut,
   stateNotWoken,
   stateNotWokenCode,
+  wentOn,
 } from './failures.ts'
 import { loadState } from './guest-state.ts'
 import { watchGuest } from './guest-watch.ts'
+import { type Decide, openSecondWay } from './hold.ts'
 import { opening } from './packer-hcl.ts'
 import { parsePackerLine } from './packer-stream.ts'
 import { noteFolder } from './place.ts'
 import { createSealer } from './sealer.ts'
 import { createSleeper } from './sleeper.ts'
 import { createStageRecorder, type RecorderEvent, type StageOutcome } from './stage-recorder.ts'
-import { resultOfFailed, resultOfSkipped } from './stage-results.ts'
+import { resultOfFailed, resultOfSkipped, resultOfUnkept } from './stage-results.ts'
 import { createWorkbench, type GuestRequest, prepareGuest, type Workbench } from './workbench.ts'
 
-export interface StagesRequest extends Omit<GuestRequest, 'checkpointCommand' | 'serialLog' | 'mayWake'> {
+export interface StagesRequest
+  extends Omit<GuestRequest, 'checkpointCommand' | 'serialLog' | 'mayWake' | 'holdsFailures'> {
   /** Packages of the parent layer by name. */
   readonly installed: ReadonlyMap<string, string>
   readonly tools: Readonly<Record<string, string>>
   readonly estimate: (name: string) => number | undefined
+  /** What to do when a stage has failed; without it the run stops. */
+  readonly decide: Decide | undefined
   readonly emit: Emit
   readonly signal: AbortSignal
 }
@@ -86,6 +91,7 @@ async function runOnBench(
     const number = plan.stages.findIndex((stage) => stage.name === name) + 1
     return join(place.folder, 'stages', `${String(number).padStart(2, '0')}-${name}.log`)
   }
+  const logFor = (name: string): string => relative(place.outFolder, logOf(name))
   const stageOf = (name: string) => stages.find((stage) => stage.name === name) as PlannedStage
   const isLast = (name: string) => name === stages.at(-1)?.name
 
@@ -98,18 +104,25 @@ async function runOnBench(
   let stopping: Promise<void> | undefined
   let isWaking = false
   const fail = (error: PipelineError): void => {
-    // Whatever goes wrong with a guest that has not woken is the fault of its state.
-    failure ??= isWaking && error.code !== 'interrupted' ? stateNotWoken(error) : error
+    // Whatever goes wrong with a guest that has not woken is the fault of its state, unless somebody ended the build.
+    const isOfGuest = error.code !== 'interrupted' && error.code !== 'packer-died'
+    failure ??= isWaking && isOfGuest ? stateNotWoken(error) : error
     stopping ??= packer?.stop(stopGraceMs)
   }
 
   const server = await startCheckpointServer(bench.checkpointSocket, (name) => {
-    if (name !== opening) return sealer.checkpoint(name)
+    if (name !== opening) return goneOnFrom.length > 0 ? Promise.resolve() : sealer.checkpoint(name)
     sleeper.began(boot.name, boot.seconds())
     return sealer.opening()
   })
   const guest = await prepareGuest(
-    { ...request, mayWake, checkpointCommand: server.command, serialLog },
+    {
+      ...request,
+      mayWake,
+      holdsFailures: request.decide !== undefined,
+      checkpointCommand: server.command,
+      serialLog,
+    },
     bench,
   ).catch((error) => {
     server.close()
@@ -142,13 +155,13 @@ async function runOnBench(
     qmp: watch.qmp,
     channel: () => channel,
     sleeper,
-    logOf: (name) => relative(place.outFolder, logOf(name)),
+    logOf: logFor,
     onSealed: finish,
     onFailure: fail,
   })
   const recorder = createStageRecorder(new Map(request.installed), () => performance.now())
   const packerErrors: string[] = []
-  let failed: StageOutcome | undefined
+  const goneOnFrom: string[] = []
   let stageTimer: NodeJS.Timeout | undefined
   let shutdown: Part<'shutdown'> | undefined
   let packer: ReturnType<typeof startGroup> | undefined
@@ -169,11 +182,9 @@ async function runOnBench(
     } else {
       const { outcome } = event
       clearTimeout(stageTimer)
-      if (outcome.exitStatus !== 0) {
-        failed = outcome
-        return fail(stageFailed(outcome, stageOf(outcome.name).stage.script, logOf(outcome.name)))
-      }
-      sealer.ended(outcome)
+      if (outcome.exitStatus !== 0) return void onStageFailed(outcome)
+      if (goneOnFrom.length > 0) finish(resultOfUnkept(stageOf(outcome.name), outcome, logFor(outcome.name)))
+      else sealer.ended(outcome)
       stageTimer = setTimeout(
         () => fail(packerSilent(`stage ${outcome.name}`, gapSeconds, packerDebugLog)),
         gapSeconds * 1000,
@@ -182,6 +193,24 @@ async function runOnBench(
       watch.running(outcome.name, true)
       shutdown = startPart(request, 'shutdown')
       void sealer.beforeShutdown()
+    }
+  }
+
+  const onStageFailed = async (outcome: StageOutcome): Promise<void> => {
+    const { name } = outcome
+    const error = stageFailed(outcome, stageOf(name).stage.script, logOf(name))
+    finish(resultOfFailed(stageOf(name), outcome, error, logFor(name)))
+    if (request.decide === undefined) return fail(error)
+    try {
+      const port = await openSecondWay(await watch.connected())
+      const held = { name, failure: error, port, privateKey: guest.privateKey }
+      if ((await request.decide(held, signal)) !== 'go on') return fail(error)
+      goneOnFrom.push(name)
+      await (await channel).release()
+    } catch (cause) {
+      if (signal.aborted) return fail(interrupted())
+      emit({ kind: 'note', text: `the guest can't be looked into: ${(cause as Error).message}` })
+      fail(error)
     }
   }
 
@@ -228,6 +257,7 @@ async function runOnBench(
     if (ended.exitCode !== 0) {
       fail(watch.explainEnd() ?? packerFailed(running, ended, packerErrors, packerDebugLog))
     }
+    if (goneOnFrom.length > 0) fail(wentOn(goneOnFrom))
     if (failure === undefined) {
       shutdown?.finish()
       await sealer.final()
@@ -244,11 +274,9 @@ async function runOnBench(
     if (isWaking && state !== undefined && !signal.aborted) await states.remove(state.key)
   }
 
-  const broken = failed ?? recorder.interrupt(-1)
+  const broken = recorder.interrupt(-1)
   if (broken !== undefined && failure !== undefined) {
-    finish(
-      resultOfFailed(stageOf(broken.name), broken, failure, relative(place.outFolder, logOf(broken.name))),
-    )
+    finish(resultOfFailed(stageOf(broken.name), broken, failure, logFor(broken.name)))
   }
   return { results: stages.map((stage) => results.get(stage.name) ?? resultOfSkipped(stage)), failure }
 }

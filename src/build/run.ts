@@ -10,6 +10,7 @@ import type { Emit } from '../report/events.ts'
 import { type ImageResult, type Report, reportVersion, type StageResult } from '../report/report.ts'
 import type { Store } from '../store/store.ts'
 import { describeFailure } from './failures.ts'
+import type { Decide } from './hold.ts'
 import type { RunPlace } from './place.ts'
 import type { HostTools } from './preflight.ts'
 
@@ -19,6 +20,8 @@ export interface BuildRequest {
   /** Which layers of the store to use, and how far to go. */
   readonly planning: PlanOptions
   readonly forceAccelerator?: Accelerator | undefined
+  /** What to do when a stage has failed; without it the run stops. */
+  readonly decide?: Decide | undefined
   /** The command as the user gave it, for the report. */
   readonly command: readonly string[]
   readonly emit: Emit

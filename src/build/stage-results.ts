@@ -39,6 +39,20 @@ export function resultOfSkipped({ name, key }: Pick<PlannedStage, 'name' | 'key'
   }
 }
 
+/** A stage that ran well on what a failed one had left, and whose own result is not kept. */
+export function resultOfUnkept(stage: PlannedStage, outcome: StageOutcome, log: string): StageResult {
+  const { buildTimeSeconds, exitStatus, artifacts, packages } = outcome
+  return {
+    ...resultOfSkipped(stage),
+    status: 'ran',
+    build_time: buildTimeSeconds,
+    log,
+    exitStatus,
+    artifacts: [...artifacts],
+    packages,
+  }
+}
+
 /** A stage that began and left no layer. */
 export function resultOfFailed(
   stage: PlannedStage,

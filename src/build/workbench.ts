@@ -52,6 +52,8 @@ export interface GuestRequest {
   /** Whether the guest may wake from a saved state. */
   readonly mayWake: boolean
   readonly qemuVersion: string
+  /** Whether a stage that fails waits for somebody's decision. */
+  readonly holdsFailures: boolean
   readonly packer: PackerDialect
   readonly checkpointCommand: (stage: string) => string
   readonly serialLog: string
@@ -63,6 +65,8 @@ export interface PreparedGuest {
   readonly acceleration: Acceleration
   /** The state that the guest wakes from; without one it boots. */
   readonly state: SavedState | undefined
+  /** Opens the guest to root. */
+  readonly privateKey: string
   /** What a guest that wakes has to be given. */
   readonly renewal: Uint8Array
   /** Key of the state of this machine on a layer. */
@@ -76,7 +80,13 @@ export async function prepareGuest(request: GuestRequest, bench: Workbench): Pro
   const resolved = await freezeInputs(stages, join(place.folder, 'inputs'), store)
   const bootFiles = await readBootFiles(store.disk(parent.key), layout, join(bench.folder, 'boot'))
   const acceleration = await request.acceleration(bootFiles.kernel)
-  const kit = await makeBuildKit(join(bench.folder, 'kit'), bootFiles.initrd, resolved, image.sourceDateEpoch)
+  const kit = await makeBuildKit(
+    join(bench.folder, 'kit'),
+    bootFiles.initrd,
+    resolved,
+    image.sourceDateEpoch,
+    request.holdsFailures,
+  )
   const [first] = stages as readonly [PlannedStage]
   const machine = { ...acceleration, ...image.machine, qemuVersion: request.qemuVersion }
   const stateKey = (layer: string) => keyOfState(machine, layer)
@@ -112,11 +122,19 @@ export async function prepareGuest(request: GuestRequest, bench: Workbench): Pro
     privateKey: kit.privateKey,
     bootTimeoutSeconds: image.machine.bootTimeoutSeconds,
     stages: resolved,
+    isPatient: request.holdsFailures,
     checkpointCommand: request.checkpointCommand,
   })
   await mkdir(join(place.folder, 'stages'), { recursive: true })
   await writeFile(template, text)
-  return { template, acceleration, state, renewal: kit.renewal, keyOfState: stateKey }
+  return {
+    template,
+    acceleration,
+    state,
+    privateKey: kit.privateKey,
+    renewal: kit.renewal,
+    keyOfState: stateKey,
+  }
 }
 
 /** A state that is not what its record says is of no use to anybody. */

@@ -2,11 +2,14 @@
 
 import { type Command, Option } from 'commander'
 import { buildImage } from '../build/build-image.ts'
+import type { Decide, Decision } from '../build/hold.ts'
+import type { BuildRequest } from '../build/run.ts'
 import { exitCodes } from '../errors.ts'
 import type { Accelerator } from '../host/accelerator.ts'
 import type { Emit } from '../report/events.ts'
 import type { Report } from '../report/report.ts'
 import { untilInterrupted } from './interrupt.ts'
+import { askPerson } from './on-failure.ts'
 import { addPipelineOptions, type Choose, choosePipeline, type PipelineOptions } from './options.ts'
 import { reportTo, type Terminal } from './terminal.ts'
 
@@ -14,6 +17,7 @@ interface BuildOptions extends PipelineOptions {
   readonly cache: boolean
   readonly from?: string
   readonly until?: string
+  readonly onFailure: 'stop' | 'shell'
   readonly accelerator?: Accelerator
   readonly json?: boolean
 }
@@ -25,6 +29,11 @@ export function buildCommand(program: Command, terminal: Terminal, choose: Choos
     .option('--from <stage>', 'make this stage and all after it again')
     .option('--until <stage>', 'stop after this stage; exports nothing')
     .option('--no-cache', 'use no stored layer; those made are stored')
+    .addOption(
+      new Option('--on-failure <what>', 'when a stage fails: end, or open a shell in the guest and then ask')
+        .choices(['stop', 'shell'])
+        .default('stop'),
+    )
     .addOption(new Option('--accelerator <name>', 'instead of finding out').choices(['kvm', 'tcg']))
     .option('--json', 'print events as JSON lines on stdout')
     .action((options: BuildOptions) => choose(() => build(options, terminal)))
@@ -32,19 +41,15 @@ export function buildCommand(program: Command, terminal: Terminal, choose: Choos
 
 async function build(options: BuildOptions, terminal: Terminal): Promise<number> {
   const { images, outFolder } = await choosePipeline(options)
+  const ask = options.onFailure === 'shell' ? askPerson(terminal, process) : undefined
   const reporter = createReporter(options, terminal, outFolder)
+  const command = ['systemvm-image', ...withoutValues(process.argv.slice(2))]
+  const common = { outFolder, forceAccelerator: options.accelerator, command, emit: reporter.emit }
+  const planning = { ignoreStore: !options.cache, from: options.from, until: options.until }
   try {
     return await untilInterrupted(async (signal) => {
       for (const image of images) {
-        const report = await buildImage({
-          image,
-          outFolder,
-          planning: { ignoreStore: !options.cache, from: options.from, until: options.until },
-          forceAccelerator: options.accelerator,
-          command: ['systemvm-image', ...withoutValues(process.argv.slice(2))],
-          emit: reporter.emit,
-          signal,
-        })
+        const report = await buildUntilDecided({ ...common, image, planning, signal }, ask)
         if (report.run.status !== 'succeeded') return exitCodeOf(report)
         if (!options.json) for (const { path } of report.images) terminal.out(`${outFolder}/${path}\n`)
       }
@@ -53,6 +58,16 @@ async function build(options: BuildOptions, terminal: Terminal): Promise<number>
   } finally {
     reporter.close()
   }
+}
+
+/** Builds, and builds again for as long as somebody wants a stage that failed to be tried again. */
+async function buildUntilDecided(request: BuildRequest, ask: Decide | undefined): Promise<Report> {
+  let decision: Decision | undefined
+  const decide = ask && (async (...held: Parameters<Decide>) => (decision = await ask(...held)))
+  const report = await buildImage({ ...request, decide })
+  // What was asked to be made again has been made by now, up to the stage that failed.
+  const planning = { until: request.planning.until }
+  return decision === 'retry' ? buildUntilDecided({ ...request, planning }, ask) : report
 }
 
 /** The command line for the report: a value may be a secret, its name is not. */

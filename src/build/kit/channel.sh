@@ -34,7 +34,7 @@ wake_up() {
   date --utc --set="@$1" >/dev/null
   thaw
   if [ "$2" -gt 0 ]; then
-    rm -rf $kit/stages
+    rm -rf $kit/stages $kit/hold
     head -c "$2" <&3 | tar --extract --directory=/run --no-same-owner
     cat $kit/seed >/dev/urandom
     rm $kit/seed
@@ -66,6 +66,7 @@ while :; do
     thaw) thaw ;;
     sleep) fall_asleep ;;
     wake) wake_up "$first" "$second" ;;
+    release) : >$kit/released ;;
     *) exit 1 ;;
   esac
   printf 'done %s\n' "$request" >&3
