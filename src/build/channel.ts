@@ -25,7 +25,7 @@ const answerSeconds = 60
  */
 export async function connectChannel(path: string, signal: AbortSignal): Promise<Channel> {
   const socket = await connectWhenThere(path, signal)
-  const answers = createInterface({ input: socket })
+  const answers = createInterface({ input: socket }).on('error', () => socket.destroy())
   socket.on('error', () => socket.destroy())
   signal.addEventListener('abort', () => socket.destroy(), { once: true })
   const ask = async (line: string, more: Uint8Array = Buffer.alloc(0)): Promise<void> => {

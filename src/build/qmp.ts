@@ -28,7 +28,9 @@ export async function connectQmp(path: string, signal: AbortSignal): Promise<Qmp
     throw new Error('QEMU ended before its greeting')
   })
   const greeted = Promise.race([once(events, 'greeting', { signal }), ended])
-  createInterface({ input: socket }).on('line', (line) => {
+  // It repeats the socket's errors, which a QEMU that is killed causes.
+  const lines = createInterface({ input: socket }).on('error', () => socket.destroy())
+  lines.on('line', (line) => {
     const answer = parseAnswer(line)
     if (answer === undefined) return
     if (answer.QMP !== undefined) events.emit('greeting')

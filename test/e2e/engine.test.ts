@@ -1,12 +1,13 @@
 /** The engine with real Packer and real QEMU, on a pipeline that is small enough for a host without KVM. */
 
 import { createHash } from 'node:crypto'
-import { access, mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
+import { access, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { $ as shell } from 'zx'
+import { sha256File } from '../../src/digest.ts'
 import type { Report } from '../../src/report/report.ts'
 import { readReport, systemvmImage, tinyPipeline } from './program.ts'
 
@@ -164,6 +165,51 @@ describe('a stage that goes wrong', () => {
     const { report } = await failing('power-off')
     expect(report.run.failure?.code).toBe('guest-vanished')
     expect(stageOf(report, 'misbehave')?.build_time).toBeLessThan(12)
+  })
+})
+
+describe('a saved state', () => {
+  const statesFolder = () => join(outFolder, 'store', 'states')
+  const namesOf = async (extension: string) =>
+    (await readdir(statesFolder())).filter((name) => name.endsWith(extension))
+
+  it('is what the next build goes on from, without booting', async () => {
+    const result = await build('--set', 'stages.misbehave.how=exit')
+    expect(result.exitCode, result.stderr).toBe(1)
+    const { timings, stages } = await readReport(outFolder)
+    expect(timings.map(({ name }) => name)).toContain('wake')
+    expect(timings.map(({ name }) => name)).not.toContain('boot')
+    expect(stages.at(-1)).toMatchObject({ name: 'misbehave', status: 'failed', exitStatus: 7 })
+  })
+
+  it('gives the guest the time of the host, and files of this run', async () => {
+    const result = await build('--from', 'misbehave', '--until', 'misbehave')
+    expect(result.exitCode, result.stderr).toBe(0)
+    const report = await readReport(outFolder)
+    expect(report.timings.map(({ name }) => name)).toContain('wake')
+    const clock = await systemvmImage(
+      ['shell', '--pipeline', tinyPipeline, '--out', outFolder, 'misbehave', '--', 'stat -c %Z /etc/clock'],
+      300,
+    )
+    expect(Math.abs(Number(clock.stdout) - Date.parse(report.run.finishedAt) / 1000)).toBeLessThan(60)
+  })
+
+  it('that does not wake costs a line and a boot, and is gone', async () => {
+    const damaged = await namesOf('.zst')
+    for (const name of damaged) {
+      // What QEMU can't read, in a record that says it is right.
+      const memory = join(statesFolder(), name)
+      await $`head -c 100000 /dev/zero | zstd -q -f -o ${memory}`
+      const record = memory.replace('.zst', '.json')
+      const fields = JSON.parse(await readFile(record, 'utf8')) as object
+      await writeFile(record, JSON.stringify({ ...fields, sha256: await sha256File(memory) }))
+    }
+    const result = await build('--set', 'stages.misbehave.how=exit')
+    expect(result.exitCode, result.stderr).toBe(1)
+    expect(result.stderr).toContain('a saved state did not wake and is dropped, the guest is booted')
+    const { timings, run } = await readReport(outFolder)
+    expect(run.failure?.code).toBe('stage-failed')
+    expect(timings.map(({ name }) => name)).toContain('boot')
   })
 })
 
