@@ -10,6 +10,7 @@ import { fileURLToPath } from 'node:url'
 import { $ as shell } from 'zx'
 import { formatSeconds, formatTable } from '../src/report/format.ts'
 import type { Report } from '../src/report/report.ts'
+import { changes, withoutLayers } from './changes.ts'
 
 const project = fileURLToPath(new URL('..', import.meta.url))
 const program = join(project, 'bin', 'systemvm-image.js')
@@ -92,17 +93,8 @@ try {
     measurements.push(await median('build, nothing changed (median of 5)', 5, () => run('build')))
   if (has('plan')) measurements.push(await median('plan (median of 5)', 5, () => run('plan')))
   if (has('exports')) measurements.push(...(await measureExports()))
-  if (has('late')) {
-    const key = join(out, 'key')
-    await $`ssh-keygen -q -t ed25519 -N ${''} -f ${key}`
-    const line = (await readFile(`${key}.pub`, 'utf8')).trim()
-    measurements.push(
-      await build(
-        'build, one of the last stages changed',
-        '--set',
-        `stages.authorized_keys.keys=["${line}"]`,
-      ),
-    )
+  if (has('changes')) {
+    for (const { job, words } of [...changes, withoutLayers]) measurements.push(await build(job, ...words))
   }
 } finally {
   await rm(out, { recursive: true, force: true })
