@@ -70,6 +70,7 @@ export function createSealer(options: SealerOptions): Sealer {
   const outcomes = new Map<string, StageOutcome>()
   const waiting = new Map<string, (outcome: StageOutcome) => void>()
   const bytesWritten = new Map<string, number>()
+  const heldSeconds = new Map<string, number>()
   let writtenBefore = 0
   let commits: Promise<unknown> = Promise.resolve()
 
@@ -112,6 +113,7 @@ export function createSealer(options: SealerOptions): Sealer {
     artifacts: outcome.artifacts,
     packages: outcome.packages,
     bytesWritten: bytesWritten.get(stage.name) ?? 0,
+    heldSeconds: heldSeconds.get(stage.name) ?? 0,
     tools: options.tools,
   })
 
@@ -139,6 +141,7 @@ export function createSealer(options: SealerOptions): Sealer {
       if (stage === undefined || next === undefined) throw new Error(`${name} has no checkpoint`)
       const outcome = await outcomeOf(name)
       const isNap = sleeper.isWorthIt(name)
+      const heldMs = performance.now()
       try {
         const channel = await options.channel()
         await (isNap ? channel.sleep() : channel.freeze())
@@ -151,6 +154,7 @@ export function createSealer(options: SealerOptions): Sealer {
         })
         if (isNap) await sleeper.save(stage.key)
         await (isNap ? channel.wake() : channel.thaw())
+        heldSeconds.set(name, Math.round(performance.now() - heldMs) / 1000)
       } catch (cause) {
         onFailure(sealFailed(name, cause))
         throw cause

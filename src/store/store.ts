@@ -30,6 +30,8 @@ export interface Layer {
   readonly packages: PackageChange
   /** Bytes the guest wrote to the disk. */
   readonly bytesWritten: number
+  /** How long the guest was held for the checkpoint, and for keeping its state if that was done. */
+  readonly heldSeconds?: number
   /** Versions of the host's tools. */
   readonly tools: Readonly<Record<string, string>>
 }
