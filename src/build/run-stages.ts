@@ -8,10 +8,18 @@ import type { PlannedStage } from '../plan/plan.ts'
 import type { Emit } from '../report/events.ts'
 import type { StageResult } from '../report/report.ts'
 import { startCheckpointServer } from './checkpoint-server.ts'
-import { interrupted, packerFailed, packerSilent, stageFailed, stageTimedOut } from './failures.ts'
+import {
+  diskFailed,
+  interrupted,
+  isNoSpace,
+  packerFailed,
+  packerSilent,
+  stageFailed,
+  stageTimedOut,
+} from './failures.ts'
 import { watchGuest } from './guest-watch.ts'
+import { noteFolder } from './leftovers.ts'
 import { parsePackerLine } from './packer-stream.ts'
-import { noteFolder } from './place.ts'
 import { createSealer } from './sealer.ts'
 import { createStageRecorder, type RecorderEvent, type StageOutcome } from './stage-recorder.ts'
 import { resultOfFailed, resultOfSkipped } from './stage-results.ts'
@@ -41,9 +49,8 @@ const stopGraceMs = 8_000
 
 /** Runs the stages of a request. A failure of the guest or of a stage is part of the outcome, not thrown. */
 export async function runStages(request: StagesRequest): Promise<StagesOutcome> {
-  const bench = await createWorkbench()
+  const bench = await createWorkbench((folder) => noteFolder(request.place.folder, folder))
   try {
-    await noteFolder(request.place.folder, bench.folder)
     return await runOnBench(request, bench)
   } finally {
     await bench.remove()
@@ -72,6 +79,15 @@ async function runOnBench(request: StagesRequest, bench: Workbench): Promise<Sta
   const fail = (error: PipelineError): void => {
     failure ??= error
     stopping ??= packer?.stop(stopGraceMs)
+  }
+
+  /** Writes to a log, which is on a disk that may be full. */
+  const log = (path: string, text: string): void => {
+    try {
+      appendFileSync(path, `${text}\n`)
+    } catch (cause) {
+      fail(diskFailed(isNoSpace(cause), place.folder, cause))
+    }
   }
 
   const boot = startPart(request, 'boot')
@@ -108,7 +124,7 @@ async function runOnBench(request: StagesRequest, bench: Workbench): Promise<Sta
       const limit = stageOf(name).stage.timeoutSeconds
       stageTimer = setTimeout(() => fail(stageTimedOut(name, limit, logOf(name))), limit * 1000)
     } else if (event.kind === 'output') {
-      appendFileSync(logOf(event.name), `${event.text}\n`)
+      log(logOf(event.name), event.text)
       emit({ kind: 'stage-output', name: event.name, text: event.text })
     } else {
       const { outcome } = event
@@ -130,7 +146,13 @@ async function runOnBench(request: StagesRequest, bench: Workbench): Promise<Sta
   }
 
   const interrupt = () => fail(interrupted())
-  const guest = await prepareGuest({ ...request, checkpointCommand: server.command, serialLog }, bench)
+  const guest = await prepareGuest({ ...request, checkpointCommand: server.command, serialLog }, bench).catch(
+    async (error) => {
+      server.close()
+      await watch.close()
+      throw error
+    },
+  )
   try {
     signal.throwIfAborted()
     signal.addEventListener('abort', interrupt, { once: true })
@@ -146,7 +168,7 @@ async function runOnBench(request: StagesRequest, bench: Workbench): Promise<Sta
       },
       onLine: (line) => {
         for (const { kind, text } of parsePackerLine(line)) {
-          appendFileSync(packerLog, `${text}\n`)
+          log(packerLog, text)
           if (kind === 'error' && text.trim() !== '') packerErrors.push(text.trim())
           const event = recorder.take(text)
           if (event !== undefined) onStage(event)
@@ -160,6 +182,7 @@ async function runOnBench(request: StagesRequest, bench: Workbench): Promise<Sta
     if (ended.exitCode !== 0) {
       failure ??= watch.explainEnd() ?? packerFailed(running, ended, packerErrors, packerDebugLog)
     }
+    failure ??= watch.explainLoss()
     if (failure === undefined) {
       shutdown?.finish()
       await sealer.final()

@@ -84,7 +84,7 @@ export function createSealer(options: SealerOptions): Sealer {
       try {
         onSealed(resultOfLayer(await store.commit(describe(stage, outcome)), 'ran'))
       } catch (cause) {
-        onFailure(sealFailed(stage.name, cause))
+        onFailure(sealFailed(stage.name, cause, store.folder))
         throw cause
       }
     })
@@ -126,7 +126,7 @@ export function createSealer(options: SealerOptions): Sealer {
           mode: 'existing',
         })
       } catch (cause) {
-        onFailure(sealFailed(name, cause))
+        onFailure(sealFailed(name, cause, store.folder))
         throw cause
       }
       commit(stage, outcome)

@@ -9,8 +9,9 @@ import type { Report } from '../report/report.ts'
 import { untilInterrupted } from './interrupt.ts'
 import { addPipelineOptions, type Choose, choosePipeline, type PipelineOptions } from './options.ts'
 import { reportTo, type Terminal } from './terminal.ts'
+import { addWaitOption, type WaitOptions } from './wait.ts'
 
-interface BuildOptions extends PipelineOptions {
+interface BuildOptions extends PipelineOptions, WaitOptions {
   readonly cache: boolean
   readonly from?: string
   readonly until?: string
@@ -19,8 +20,10 @@ interface BuildOptions extends PipelineOptions {
 }
 
 export function buildCommand(program: Command, terminal: Terminal, choose: Choose): void {
-  addPipelineOptions(
-    program.command('build').description('build the image, from the first stage that changed'),
+  addWaitOption(
+    addPipelineOptions(
+      program.command('build').description('build the image, from the first stage that changed'),
+    ),
   )
     .option('--from <stage>', 'make this stage and all after it again')
     .option('--until <stage>', 'stop after this stage; exports nothing')
@@ -31,7 +34,10 @@ export function buildCommand(program: Command, terminal: Terminal, choose: Choos
 }
 
 async function build(options: BuildOptions, terminal: Terminal): Promise<number> {
-  const { images, outFolder } = await choosePipeline(options)
+  const { pipeline, images, outFolder } = await choosePipeline(options)
+  const { maximumStoreBytes } = pipeline
+  const bound =
+    maximumStoreBytes === undefined ? undefined : { maximumBytes: maximumStoreBytes, images: pipeline.images }
   const reporter = createReporter(options, terminal, outFolder)
   try {
     return await untilInterrupted(async (signal) => {
@@ -41,6 +47,8 @@ async function build(options: BuildOptions, terminal: Terminal): Promise<number>
           outFolder,
           planning: { ignoreStore: !options.cache, from: options.from, until: options.until },
           forceAccelerator: options.accelerator,
+          wait: options.wait,
+          bound,
           command: ['systemvm-image', ...withoutValues(process.argv.slice(2))],
           emit: reporter.emit,
           signal,
