@@ -1,6 +1,6 @@
 /** Builds one image: from the plan to the report. */
 
-import { copyFile, mkdir } from 'node:fs/promises'
+import { mkdir, readFile } from 'node:fs/promises'
 import { join, relative } from 'node:path'
 import { PipelineError } from '../errors.ts'
 import { exportImages, isFinished } from '../export/export-images.ts'
@@ -200,7 +200,7 @@ async function buildStages(run: Run, base: Layer): Promise<Layer> {
       })
       run.accelerator = choice
       // For `doctor`, which has no layer to take a kernel from.
-      await copyFile(kernel, join(place.outFolder, 'cache', probeKernel))
+      await writeDurably(join(place.outFolder, 'cache', probeKernel), await readFile(kernel))
       if (choice.accelerator === 'tcg') emit({ kind: 'note', text: `without KVM: ${choice.reason}` })
       return choice
     },

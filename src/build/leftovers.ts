@@ -45,8 +45,10 @@ export async function clearLeftovers(outFolder: string, store: Store): Promise<r
   for (const name of await namesIn(images)) {
     if (halfMade.test(name)) await rm(join(images, name), { force: true })
   }
-  for (const name of await namesIn(outFolder)) {
-    if (name.endsWith('.tmp')) await rm(join(outFolder, name), { force: true })
+  for (const folder of [outFolder, join(outFolder, 'cache')]) {
+    for (const name of await namesIn(folder)) {
+      if (name.endsWith('.tmp')) await rm(join(folder, name), { force: true })
+    }
   }
   return store.sweep()
 }
