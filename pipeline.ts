@@ -48,6 +48,7 @@ export default definePipeline({
   },
   installer: 'bootstrap',
   kernelPackage: 'linux-image-amd64',
+  store: { maximumGiB: 20 },
 
   stages: [
     build_time(),

@@ -1,4 +1,7 @@
-/** Three projects: `unit` in seconds, `golden` on rendered files, `e2e` with real guests, one after the other. */
+/**
+ * `unit` in seconds, `golden` on rendered files, `e2e` with real guests, one after the other; and `survive`, which takes too
+ * long for every day: it is only there when it is asked for.
+ */
 
 import { defineConfig } from 'vitest/config'
 
@@ -36,6 +39,20 @@ export default defineConfig({
           poolOptions: { forks: { singleFork: true } },
         },
       },
+      ...(process.env.SURVIVE === undefined
+        ? []
+        : [
+            {
+              test: {
+                name: 'survive',
+                include: ['test/survive/**/*.test.ts'],
+                testTimeout: 3_600_000,
+                hookTimeout: 3_600_000,
+                sequence: { groupOrder: 3 },
+                poolOptions: { forks: { singleFork: true } },
+              },
+            },
+          ]),
     ],
   },
 })

@@ -1,33 +1,40 @@
 /** Builds one image: from the plan to the report. */
 
-import { copyFile, mkdir } from 'node:fs/promises'
+import { mkdir, readFile } from 'node:fs/promises'
 import { join, relative } from 'node:path'
 import { PipelineError } from '../errors.ts'
 import { exportImages, isFinished } from '../export/export-images.ts'
 import { chooseAccelerator } from '../host/accelerator.ts'
 import { writeDurably } from '../host/files.ts'
-import { takeLock } from '../host/lock.ts'
-import { killMarked } from '../host/process.ts'
+import { describeHolder, type Holder, takeLock, type Waiting } from '../host/lock.ts'
+import { markChildren } from '../host/process.ts'
 import { bootstrap } from '../install/bootstrap.ts'
 import { lookAhead, readEstimates } from '../plan/estimates.ts'
-import { type Plan, planImage } from '../plan/plan.ts'
+import type { Plan } from '../plan/plan.ts'
+import { expectRoom } from '../plan/room.ts'
 import type { BuildEvent } from '../report/events.ts'
+import { formatBytes } from '../report/format.ts'
 import type { Report } from '../report/report.ts'
+import { sizeOf } from '../store/prune.ts'
 import { openStates } from '../store/states.ts'
-import { type Layer, openStore, type Store } from '../store/store.ts'
-import { diskFailed, interrupted } from './failures.ts'
-import { markOutput, noteFolder, placeRun, removeNotedFolders } from './place.ts'
+import { type Layer, openStore, type StoreFault } from '../store/store.ts'
+import { diskFailed, interrupted, isNoSpace } from './failures.ts'
+import { clearLeftovers, noteBeginning, noteEnd, noteFolder } from './leftovers.ts'
+import { markOutput, placeRun, type RunPlace } from './place.ts'
 import {
+  type HostTools,
   requireArchivers,
   requireMirror,
   requirePlainPaths,
-  requireSpace,
+  requireRoom,
   requireTools,
   requireWritable,
 } from './preflight.ts'
 import { type BuildRequest, describeRun, type Run } from './run.ts'
 import { runStages } from './run-stages.ts'
+import { planOnSoundLayers } from './sound-layers.ts'
 import { resultOfLayer, resultOfSkipped } from './stage-results.ts'
+import { keepBound } from './store-bound.ts'
 
 /** Kernel of the last guest, below `out/cache`: what `doctor` proves the accelerator with. */
 export const probeKernel = 'kernel'
@@ -38,91 +45,86 @@ export const probeKernel = 'kernel'
  * @throws PipelineError when something is not fit before the run has begun
  */
 export async function buildImage(request: BuildRequest): Promise<Report> {
-  const startedAt = new Date()
-  const place = placeRun(request.outFolder, request.image.variant, startedAt)
+  const place = placeRun(request.outFolder, request.image.variant, new Date())
   const tools = await requireTools(request.image.arch)
   requirePlainPaths(request.outFolder, ...request.image.stages.map(({ script }) => script))
   await requireArchivers(request.image)
   await requireWritable(request.outFolder)
-  await requireSpace(request.outFolder)
-  const lock = await takeLock(request.outFolder, place.id)
+  const lock = await takeLock(request.outFolder, place.id, request.wait ? waitingOf(request) : undefined)
   try {
-    const store = openStore(join(request.outFolder, 'store'))
-    await clearLeftovers(lock.abandonedRun, request.outFolder, store)
-    const plan = await planOnSoundLayers(request, store)
-    await requireMirror(plan, request.signal)
-    await requireWritable(place.folder)
-    await markOutput(request.outFolder)
-    // Records hold the settings of stages, which are nobody else's business.
-    await mkdir(store.folder, { recursive: true, mode: 0o700 })
-    const run = await beginRun({ request, place, store, tools, plan, startedAt })
-    try {
-      const base = await installBase(run)
-      const final = await buildStages(run, base)
-      if (request.planning.until === undefined) await exportTargets(run, final)
-    } catch (error) {
-      run.failure = asFailure(error, request)
-    }
-    const report = await finishRun(run)
-    // A bug is in the report like any failure, and is then shown with its stack.
-    if (run.failure?.code === 'unexpected') throw run.failure.cause
-    return report
+    return await buildAlone(request, place, tools)
   } finally {
     await lock.release()
   }
 }
 
-/** Ends what a killed run left running, and removes what it left lying about. */
-async function clearLeftovers(
-  abandonedRun: string | undefined,
-  outFolder: string,
-  store: Store,
-): Promise<void> {
-  if (abandonedRun !== undefined) {
-    await killMarked(abandonedRun)
-    await removeNotedFolders(join(outFolder, 'runs', abandonedRun))
+/** Builds where nobody else does. */
+async function buildAlone(request: BuildRequest, place: RunPlace, tools: HostTools): Promise<Report> {
+  const run = await beginRun(request, place, tools)
+  try {
+    const base = await installBase(run)
+    const final = await buildStages(run, base)
+    if (request.planning.until === undefined) await exportTargets(run, final)
+    await boundStore(run)
+  } catch (error) {
+    run.failure = asFailure(error, request)
+    // What is half made would only take room until the next run, which sweeps as well.
+    await run.store.sweep().catch(() => undefined)
   }
-  await store.sweep()
+  const report = await finishRun(run)
+  await noteEnd(place.folder)
+  // A bug is in the report like any failure, and is then shown with its stack.
+  if (run.failure?.code === 'unexpected') throw run.failure.cause
+  return report
 }
 
-/** Plans, and plans again without any layer that is not what its record says. */
-async function planOnSoundLayers(
-  { image, planning, outFolder, emit }: BuildRequest,
-  store: Store,
-): Promise<Plan> {
-  for (;;) {
-    const plan = await planImage(image, store, planning)
-    const cached = [plan.base, ...plan.stages].flatMap((layer) => layer.cached ?? [])
-    if (await isFinished(plan, outFolder)) return plan
-    const damaged = await findDamaged(cached, store)
-    if (damaged === undefined) return plan
-    emit({
-      kind: 'note',
-      text: `the layer of ${damaged.name} is damaged (${damaged.key.slice(0, 12)}…): it is made again`,
-    })
-    await store.remove(damaged.key)
-  }
+function waitingOf({ outFolder, emit, signal }: BuildRequest): Waiting {
+  const text = (holder: Holder) =>
+    `another build works in ${outFolder}: waiting for ${describeHolder(holder)}`
+  return { onWait: (holder) => emit({ kind: 'note', text: text(holder) }), signal }
 }
 
-async function findDamaged(layers: readonly Layer[], store: Store): Promise<Layer | undefined> {
-  for (const layer of layers) if (!(await store.verify(layer))) return layer
-  return undefined
+function describeDamage({ name = 'a stage', key, fault }: StoreFault): string {
+  return `the layer of ${name} is damaged (${key.slice(0, 12)}…): ${fault}; it is made again`
 }
 
-type Beginning = Pick<Run, 'request' | 'place' | 'store' | 'tools' | 'plan' | 'startedAt'>
-
-async function beginRun(beginning: Beginning): Promise<Run> {
-  const { request, place, store, plan } = beginning
-  const estimates = await readEstimates(place.outFolder, await store.list())
+/** Clears up, plans, and finds out whether the plan can be carried out; then the run has a folder. */
+async function beginRun(request: BuildRequest, place: RunPlace, tools: HostTools): Promise<Run> {
+  const [startedAt, startedMs] = [new Date(), performance.now()]
+  const { outFolder } = request
+  const store = openStore(join(outFolder, 'store'))
+  const onDamaged = (fault: StoreFault) => request.emit({ kind: 'note', text: describeDamage(fault) })
+  for (const fault of await clearLeftovers(outFolder, store)) onDamaged(fault)
+  const plan = await planOnSoundLayers({ ...request, onDamaged }, store)
+  const isExported = await isFinished(plan, outFolder)
+  const hasImages = !isExported && request.planning.until === undefined
+  const layers = await store.list()
+  const room = await expectRoom(plan, outFolder, layers, hasImages)
+  const warning = requireRoom(outFolder, room)
+  if (warning !== undefined) request.emit({ kind: 'note', text: warning })
+  await requireMirror(plan, request.signal)
+  await requireWritable(place.folder)
+  await markOutput(outFolder)
+  markChildren(place.id)
+  await noteBeginning(place.folder)
+  // Records hold the settings of stages, which are nobody else's business.
+  await mkdir(store.folder, { recursive: true, mode: 0o700 })
+  const estimates = await readEstimates(outFolder, layers)
   const timings: Run['timings'] = []
   const emit = (event: BuildEvent): void => {
     if (event.kind === 'part-finished') timings.push({ name: event.name, seconds: event.seconds })
     request.emit(event)
   }
-  const ahead = lookAhead(plan, estimates, await isFinished(plan, place.outFolder))
-  emit({ kind: 'run-started', runId: place.id, variant: plan.image.variant, ...ahead })
+  const ahead = lookAhead(plan, estimates, isExported)
+  emit({ kind: 'run-started', runId: place.id, variant: plan.image.variant, ...ahead, room })
   return {
-    ...beginning,
+    request,
+    place,
+    store,
+    tools,
+    plan,
+    startedAt,
+    elapsedSeconds: () => Math.round(performance.now() - startedMs) / 1000,
     estimates,
     emit,
     timings,
@@ -199,7 +201,7 @@ async function buildStages(run: Run, base: Layer): Promise<Layer> {
       })
       run.accelerator = choice
       // For `doctor`, which has no layer to take a kernel from.
-      await copyFile(kernel, join(place.outFolder, 'cache', probeKernel))
+      await writeDurably(join(place.outFolder, 'cache', probeKernel), await readFile(kernel))
       if (choice.accelerator === 'tcg') emit({ kind: 'note', text: `without KVM: ${choice.reason}` })
       return choice
     },
@@ -243,21 +245,40 @@ async function exportTargets(run: Run, layer: Layer): Promise<void> {
   })
 }
 
+/** Removes what is of no use, if the store is larger than it may be. */
+async function boundStore({ request, store, plan, emit }: Run): Promise<void> {
+  const { bound } = request
+  if (bound === undefined) return
+  const { removed, leftBytes } = await keepBound(store, bound, plan)
+  const most = `store.maximumGiB, which is ${formatBytes(bound.maximumBytes)}`
+  if (removed.length > 0) {
+    const text = `${removed.length} unused layers, ${formatBytes(sizeOf(removed))}, removed from the store to keep to ${most}`
+    emit({ kind: 'note', text })
+  }
+  if (leftBytes > bound.maximumBytes) {
+    emit({ kind: 'note', text: `the layers in use take ${formatBytes(leftBytes)}, more than ${most}` })
+  }
+}
+
 function asFailure(error: unknown, { signal, outFolder }: BuildRequest): PipelineError {
   if (error instanceof PipelineError) return error
   if (signal.aborted) return interrupted()
+  if (isNoSpace(error)) return diskFailed(true, outFolder, error)
   const message = error instanceof Error ? error.message : String(error)
-  if (/ENOSPC|No space left on device/.test(message)) return diskFailed(true, outFolder)
   return new PipelineError({ code: 'unexpected', message, cause: error })
 }
 
 async function finishRun(run: Run): Promise<Report> {
-  const { place } = run
+  const { place, request } = run
+  try {
+    const text = `${JSON.stringify(describeRun(run), null, 2)}\n`
+    await writeDurably(join(place.folder, 'report.json'), text)
+    await writeDurably(join(place.outFolder, 'report.json'), text)
+  } catch (error) {
+    // Its place may be full: what went wrong before is then told all the same.
+    run.failure ??= asFailure(error, request)
+  }
   const report = describeRun(run)
-  const path = join(place.folder, 'report.json')
-  const text = `${JSON.stringify(report, null, 2)}\n`
-  await writeDurably(path, text)
-  await writeDurably(join(place.outFolder, 'report.json'), text)
   run.emit({ kind: 'run-finished', report })
   return report
 }

@@ -55,7 +55,8 @@ export function stageTimedOut(name: string, limitSeconds: number, log: string): 
   })
 }
 
-export function sealFailed(name: string, cause: unknown): PipelineError {
+export function sealFailed(name: string, cause: unknown, folder: string): PipelineError {
+  if (isNoSpace(cause)) return diskFailed(true, folder, cause)
   return new PipelineError({
     code: 'seal-failed',
     message: `the layer of stage ${name} could not be sealed: ${(cause as Error).message}`,
@@ -106,13 +107,19 @@ export function bootTimedOut(seconds: number, isReady: boolean, { lines, log }: 
   })
 }
 
-export function diskFailed(isFull: boolean, folder: string): PipelineError {
+/** Whether an error is a system call's or a program's word for a full disk. */
+export function isNoSpace(cause: unknown): boolean {
+  return cause instanceof Error && /ENOSPC|No space left on device/i.test(cause.message)
+}
+
+export function diskFailed(isFull: boolean, folder: string, cause?: unknown): PipelineError {
   return new PipelineError({
     code: isFull ? 'disk-full' : 'disk-error',
     message: isFull
-      ? `the disk that holds ${folder} is full: the guest could not write`
+      ? `the disk that holds ${folder} is full`
       : `the guest's disk in ${folder} could not be read or written`,
-    hint: 'make room and run the build again: it goes on after the last finished stage.',
+    hint: `${isFull ? 'make room there' : 'look after that disk'} and run the build again: it goes on after the last finished stage.`,
+    cause,
   })
 }
 
@@ -149,6 +156,15 @@ export function guestVanished(stage: string | undefined, { lines, log }: Console
     message: `the guest powered off or QEMU ended ${stage === undefined ? 'while booting' : `during stage ${stage}`}`,
     hint: `the console's last lines are below, all of it is in ${log}`,
     details: { stage, lastLines: lines.slice(-shownLines), log },
+  })
+}
+
+export function guestLost({ lines, log }: ConsoleTail): PipelineError {
+  return new PipelineError({
+    code: 'guest-vanished',
+    message: 'QEMU ended while the guest was shutting down: what the last stage left is not all on the disk',
+    hint: `run the build again: it goes on after the last finished stage; all of the console is in ${log}`,
+    details: { lastLines: lines.slice(-shownLines), log },
   })
 }
 

@@ -5,6 +5,7 @@ import {
   bootTimedOut,
   type ConsoleTail,
   diskFailed,
+  guestLost,
   guestPanicked,
   guestSilent,
   guestVanished,
@@ -35,6 +36,11 @@ export interface GuestWatch {
   readonly running: (stage: string | undefined, isShutdown?: boolean) => void
   /** Why Packer lost its guest, if the guest itself ended the machine. */
   readonly explainEnd: () => PipelineError | undefined
+  /**
+   * Why a guest that was to shut down has not: its QEMU ended before the guest had powered it off, and what the guest
+   * had still to write is lost. Packer takes the one for the other.
+   */
+  readonly explainLoss: () => PipelineError | undefined
   /** Waits a moment for the console's last words, then stops watching. */
   readonly close: () => Promise<void>
 }
@@ -64,6 +70,7 @@ export function watchGuest(options: WatchOptions): GuestWatch {
   let isBooted = false
   let isEnding = false
   let hasEnded = false
+  let isPoweredOff = false
   let stage: string | undefined
   let qmp: Qmp | undefined
 
@@ -93,7 +100,10 @@ export function watchGuest(options: WatchOptions): GuestWatch {
     (connection) => {
       qmp = connection
       connection.events.on('event', (name: string, data: EventData | undefined) => {
-        if (name === 'SHUTDOWN' && data?.guest === true && !isEnding) hasEnded = true
+        if (name === 'SHUTDOWN' && data?.guest === true) {
+          if (isEnding) isPoweredOff = true
+          else hasEnded = true
+        }
         if (name === 'GUEST_PANICKED') onFailure(guestPanicked(tail))
         if (name === 'BLOCK_IO_ERROR') onFailure(diskFailed(data?.nospace === true, storeFolder))
       })
@@ -122,6 +132,7 @@ export function watchGuest(options: WatchOptions): GuestWatch {
       isEnding = isShutdown
     },
     explainEnd: () => (hasEnded ? guestVanished(stage, tail) : undefined),
+    explainLoss: () => (isPoweredOff ? undefined : guestLost(tail)),
     close: async () => {
       await new Promise((resolve) => setTimeout(resolve, lastWordsMs))
       clearInterval(clock)

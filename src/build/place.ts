@@ -1,7 +1,7 @@
 /** Where a run keeps its files, and what it is called. */
 
-import { appendFile, readFile, rm, stat, writeFile } from 'node:fs/promises'
-import { basename, join } from 'node:path'
+import { stat, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 
 export interface RunPlace {
   readonly id: string
@@ -35,16 +35,3 @@ export async function isOutput(outFolder: string): Promise<boolean> {
 
 /** How the folders begin that a run makes outside of `out/`. */
 export const temporaryPrefix = 'systemvm-image-'
-
-/** Notes a folder outside of `out/`, so that the next run can remove it if this one is killed. */
-export async function noteFolder(runFolder: string, path: string): Promise<void> {
-  await appendFile(join(runFolder, 'folders'), `${path}\n`)
-}
-
-/** Removes the folders that a killed run had noted. */
-export async function removeNotedFolders(runFolder: string): Promise<void> {
-  const noted = (await readFile(join(runFolder, 'folders'), 'utf8').catch(() => '')).split('\n')
-  for (const path of noted.filter((line) => basename(line).startsWith(temporaryPrefix))) {
-    await rm(path, { recursive: true, force: true }).catch(() => undefined)
-  }
-}

@@ -1,17 +1,16 @@
 /** What has to hold before a build touches anything. */
 
-import { access, constants, readdir, statfs } from 'node:fs/promises'
-import { dirname } from 'node:path'
+import { access, constants, readdir } from 'node:fs/promises'
+import { archiveOf } from '../config/archives.ts'
 import type { ResolvedImage } from '../config/resolved.ts'
 import { exitCodes, PipelineError } from '../errors.ts'
 import { makeFolder } from '../host/files.ts'
 import { findProgram, findTools, isAtLeast, type ToolFault } from '../host/tools.ts'
 import { verifyRelease } from '../install/release.ts'
 import type { Plan } from '../plan/plan.ts'
+import type { Room } from '../plan/room.ts'
+import { formatBytes } from '../report/format.ts'
 import type { PackerDialect } from './packer-hcl.ts'
-
-/** Room that a build wants where `out/` lies: the base, the layers above it, the flattened disk, and five images. */
-export const neededBytes = 8 * 1024 ** 3
 
 export interface HostTools {
   /** Versions by name. */
@@ -58,15 +57,8 @@ export async function requireArchivers({
   formats,
 }: Pick<ResolvedImage, 'targets' | 'formats'>): Promise<void> {
   const programs = { none: undefined, bz2: 'lbzip2', zip: 'pigz' } as const
-  const { kvm, xenserver, hyperv, raw } = formats
-  const archives = {
-    kvm: kvm.archive,
-    xenserver: xenserver.archive,
-    hyperv: hyperv.archive,
-    raw: raw.archive,
-  }
   for (const target of targets) {
-    const program = target === 'vmware' ? undefined : programs[archives[target]]
+    const program = programs[archiveOf(target, formats)]
     if (program === undefined || (await findProgram(program)) !== undefined) continue
     throw new PipelineError({
       code: 'tools',
@@ -95,29 +87,31 @@ export async function requireWritable(folder: string): Promise<void> {
   }
 }
 
-/** Free bytes on the disk of a folder, which need not exist yet. */
-export async function freeBytes(folder: string): Promise<number> {
-  try {
-    const { bavail, bsize } = await statfs(folder)
-    return bavail * bsize
-  } catch (error) {
-    const above = dirname(folder)
-    if ((error as NodeJS.ErrnoException).code !== 'ENOENT' || above === folder) throw error
-    return freeBytes(above)
-  }
+/** Room is short below this many times what a build is expected to take: no two builds take quite the same. */
+const comfort = 1.25
+
+/** What is to be said of a disk that is too small for a build, or only just large enough. */
+export function describeShortness(folder: string, room: Room): string | undefined {
+  const { peakBytes, isKnown, freeBytes } = room
+  if (freeBytes >= peakBytes * (isKnown ? comfort : 1)) return undefined
+  const needs = `${isKnown ? 'this build needs about' : 'a build needs'} ${formatBytes(peakBytes)}`
+  const what = freeBytes < peakBytes ? 'not enough disk space' : 'little disk space'
+  return `${what} for ${folder}: ${formatBytes(freeBytes)} are free, ${needs}`
 }
 
-/** @throws PipelineError `no-space` with what is free and what is needed */
-export async function requireSpace(folder: string, bytes = neededBytes): Promise<void> {
-  const free = await freeBytes(folder)
-  if (free >= bytes) return
-  const gib = (count: number) => `${(count / 1024 ** 3).toFixed(1)} GiB`
+/**
+ * Returns a warning where the room is only just enough.
+ * @throws PipelineError `no-space` with what is free and what is needed
+ */
+export function requireRoom(folder: string, room: Room): string | undefined {
+  const shortness = describeShortness(folder, room)
+  if (shortness === undefined || room.freeBytes >= room.peakBytes) return shortness
   throw new PipelineError({
     code: 'no-space',
-    message: `not enough disk space for ${folder}: ${gib(free)} are free, a build needs ${gib(bytes)}`,
-    hint: 'make room, remove old runs and layers with: npm run image -- clean, or give another folder with --out.',
+    message: shortness,
+    hint: 'make room, remove layers with: npm run image -- store prune, or give another folder with --out.',
     exitCode: exitCodes.hostNotFit,
-    details: { freeBytes: free, neededBytes: bytes },
+    details: { freeBytes: room.freeBytes, neededBytes: room.peakBytes },
   })
 }
 

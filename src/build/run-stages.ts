@@ -11,7 +11,9 @@ import type { SavedState } from '../store/states.ts'
 import { connectChannel } from './channel.ts'
 import { startCheckpointServer } from './checkpoint-server.ts'
 import {
+  diskFailed,
   interrupted,
+  isNoSpace,
   packerFailed,
   packerSilent,
   stageFailed,
@@ -23,9 +25,9 @@ import {
 import { loadState } from './guest-state.ts'
 import { watchGuest } from './guest-watch.ts'
 import { type Decide, openSecondWay } from './hold.ts'
+import { noteFolder } from './leftovers.ts'
 import { opening } from './packer-hcl.ts'
 import { parsePackerLine } from './packer-stream.ts'
-import { noteFolder } from './place.ts'
 import { createSealer } from './sealer.ts'
 import { createSleeper } from './sleeper.ts'
 import { createStageRecorder, type RecorderEvent, type StageOutcome } from './stage-recorder.ts'
@@ -69,9 +71,8 @@ export async function runStages(request: StagesRequest): Promise<StagesOutcome> 
 }
 
 async function runOnce(request: StagesRequest, mayWake: boolean): Promise<StagesOutcome> {
-  const bench = await createWorkbench()
+  const bench = await createWorkbench((folder) => noteFolder(request.place.folder, folder))
   try {
-    await noteFolder(request.place.folder, bench.folder)
     return await runOnBench(request, mayWake, bench)
   } finally {
     await bench.remove()
@@ -108,6 +109,15 @@ async function runOnBench(
     const isOfGuest = error.code !== 'interrupted' && error.code !== 'packer-died'
     failure ??= isWaking && isOfGuest ? stateNotWoken(error) : error
     stopping ??= packer?.stop(stopGraceMs)
+  }
+
+  /** Writes to a log, which is on a disk that may be full. */
+  const log = (path: string, text: string): void => {
+    try {
+      appendFileSync(path, `${text}\n`)
+    } catch (cause) {
+      fail(diskFailed(isNoSpace(cause), place.folder, cause))
+    }
   }
 
   const server = await startCheckpointServer(bench.checkpointSocket, (name) => {
@@ -177,7 +187,7 @@ async function runOnBench(
       const limit = stageOf(name).stage.timeoutSeconds
       stageTimer = setTimeout(() => fail(stageTimedOut(name, limit, logOf(name))), limit * 1000)
     } else if (event.kind === 'output') {
-      appendFileSync(logOf(event.name), `${event.text}\n`)
+      log(logOf(event.name), event.text)
       emit({ kind: 'stage-output', name: event.name, text: event.text })
     } else {
       const { outcome } = event
@@ -242,7 +252,7 @@ async function runOnBench(
       },
       onLine: (line) => {
         for (const { kind, text } of parsePackerLine(line)) {
-          appendFileSync(packerLog, `${text}\n`)
+          log(packerLog, text)
           if (kind === 'error' && text.trim() !== '') packerErrors.push(text.trim())
           const event = recorder.take(text)
           if (event !== undefined) onStage(event)
@@ -258,6 +268,7 @@ async function runOnBench(
       fail(watch.explainEnd() ?? packerFailed(running, ended, packerErrors, packerDebugLog))
     }
     if (goneOnFrom.length > 0) fail(wentOn(goneOnFrom))
+    failure ??= watch.explainLoss()
     if (failure === undefined) {
       shutdown?.finish()
       await sealer.final()

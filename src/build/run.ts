@@ -13,6 +13,7 @@ import { describeFailure } from './failures.ts'
 import type { Decide } from './hold.ts'
 import type { RunPlace } from './place.ts'
 import type { HostTools } from './preflight.ts'
+import type { StoreBound } from './store-bound.ts'
 
 export interface BuildRequest {
   readonly image: ResolvedImage
@@ -22,6 +23,10 @@ export interface BuildRequest {
   readonly forceAccelerator?: Accelerator | undefined
   /** What to do when a stage has failed; without it the run stops. */
   readonly decide?: Decide | undefined
+  /** Wait for another build in the same folder, instead of being refused. */
+  readonly wait?: boolean | undefined
+  /** How much of the store stays when the build has ended; without it, all. */
+  readonly bound?: StoreBound | undefined
   /** The command as the user gave it, for the report. */
   readonly command: readonly string[]
   readonly emit: Emit
@@ -37,6 +42,8 @@ export interface Run {
   readonly estimates: Estimates
   readonly plan: Plan
   readonly startedAt: Date
+  /** Time since then by a clock that nobody sets. */
+  readonly elapsedSeconds: () => number
   readonly emit: Emit
   readonly timings: { name: string; seconds: number }[]
   accelerator: AcceleratorChoice | undefined
@@ -48,7 +55,9 @@ export interface Run {
 /** The report of a run as far as it came. */
 export function describeRun(run: Run): Report {
   const { request, place, plan, startedAt, failure } = run
-  const finishedAt = new Date()
+  const durationSeconds = run.elapsedSeconds()
+  // Not the host's clock, which may have been set meanwhile.
+  const finishedAt = new Date(startedAt.getTime() + durationSeconds * 1000)
   const interrupted = failure?.exitCode === exitCodes.interrupted
   return {
     version: reportVersion,
@@ -57,7 +66,7 @@ export function describeRun(run: Run): Report {
       status: failure === undefined ? 'succeeded' : interrupted ? 'interrupted' : 'failed',
       startedAt: startedAt.toISOString(),
       finishedAt: finishedAt.toISOString(),
-      durationSeconds: (finishedAt.getTime() - startedAt.getTime()) / 1000,
+      durationSeconds,
       command: [...request.command],
       ...(failure === undefined ? {} : { failure: describeFailure(failure) }),
     },

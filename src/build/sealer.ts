@@ -95,7 +95,7 @@ export function createSealer(options: SealerOptions): Sealer {
         onSealed(resultOfLayer(layer, 'ran'))
         await keepState(layer)
       } catch (cause) {
-        onFailure(sealFailed(stage.name, cause))
+        onFailure(sealFailed(stage.name, cause, store.folder))
         throw cause
       }
     })
@@ -156,7 +156,7 @@ export function createSealer(options: SealerOptions): Sealer {
         await (isNap ? channel.wake() : channel.thaw())
         heldSeconds.set(name, Math.round(performance.now() - heldMs) / 1000)
       } catch (cause) {
-        onFailure(sealFailed(name, cause))
+        onFailure(sealFailed(name, cause, store.folder))
         throw cause
       }
       commit(stage, outcome)

@@ -1,6 +1,7 @@
 /** Everything that a guest is booted from for its stages: its kernel, the kit, the disks, and Packer's template. */
 
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { randomBytes } from 'node:crypto'
+import { mkdir, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { execa } from 'execa'
@@ -26,11 +27,16 @@ export interface Workbench {
   readonly remove: () => Promise<void>
 }
 
-/** Makes the folder, outside of `out/`: a socket's path must fit into 108 bytes, however deep a clone lies. */
-export async function createWorkbench(): Promise<Workbench> {
-  // 108 bytes, less the longest name below, and the six characters that mkdtemp adds.
-  const parent = tmpdir().length > 60 ? '/tmp' : tmpdir()
-  const folder = await mkdtemp(join(parent, temporaryPrefix))
+/**
+ * Makes the folder, outside of `out/`: a socket's path must fit into 108 bytes, however deep a clone lies.
+ * @param note told of the folder before it is there
+ */
+export async function createWorkbench(note?: (folder: string) => Promise<void>): Promise<Workbench> {
+  // 108 bytes, less the longest name below, and those of this name.
+  const parent = tmpdir().length > 50 ? '/tmp' : tmpdir()
+  const folder = join(parent, `${temporaryPrefix}${randomBytes(6).toString('hex')}`)
+  await note?.(folder)
+  await mkdir(folder, { mode: 0o700 })
   return {
     folder,
     qmpSocket: join(folder, 'qmp'),

@@ -12,8 +12,9 @@ import { untilInterrupted } from './interrupt.ts'
 import { askPerson } from './on-failure.ts'
 import { addPipelineOptions, type Choose, choosePipeline, type PipelineOptions } from './options.ts'
 import { reportTo, type Terminal } from './terminal.ts'
+import { addWaitOption, type WaitOptions } from './wait.ts'
 
-interface BuildOptions extends PipelineOptions {
+interface BuildOptions extends PipelineOptions, WaitOptions {
   readonly cache: boolean
   readonly from?: string
   readonly until?: string
@@ -23,8 +24,10 @@ interface BuildOptions extends PipelineOptions {
 }
 
 export function buildCommand(program: Command, terminal: Terminal, choose: Choose): void {
-  addPipelineOptions(
-    program.command('build').description('build the image, from the first stage that changed'),
+  addWaitOption(
+    addPipelineOptions(
+      program.command('build').description('build the image, from the first stage that changed'),
+    ),
   )
     .option('--from <stage>', 'make this stage and all after it again')
     .option('--until <stage>', 'stop after this stage; exports nothing')
@@ -40,11 +43,21 @@ export function buildCommand(program: Command, terminal: Terminal, choose: Choos
 }
 
 async function build(options: BuildOptions, terminal: Terminal): Promise<number> {
-  const { images, outFolder } = await choosePipeline(options)
+  const { pipeline, images, outFolder } = await choosePipeline(options)
+  const { maximumStoreBytes } = pipeline
+  const bound =
+    maximumStoreBytes === undefined ? undefined : { maximumBytes: maximumStoreBytes, images: pipeline.images }
   const ask = options.onFailure === 'shell' ? askPerson(terminal, process) : undefined
   const reporter = createReporter(options, terminal, outFolder)
   const command = ['systemvm-image', ...withoutValues(process.argv.slice(2))]
-  const common = { outFolder, forceAccelerator: options.accelerator, command, emit: reporter.emit }
+  const common = {
+    outFolder,
+    forceAccelerator: options.accelerator,
+    wait: options.wait,
+    bound,
+    command,
+    emit: reporter.emit,
+  }
   const planning = { ignoreStore: !options.cache, from: options.from, until: options.until }
   try {
     return await untilInterrupted(async (signal) => {

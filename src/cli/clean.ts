@@ -3,23 +3,27 @@
 import { rm, stat } from 'node:fs/promises'
 import { join, resolve as resolvePath } from 'node:path'
 import type { Command } from 'commander'
+import { clearLeftovers } from '../build/leftovers.ts'
 import { isOutput } from '../build/place.ts'
 import { requireWritable } from '../build/preflight.ts'
 import { exitCodes, PipelineError } from '../errors.ts'
-import { takeLock } from '../host/lock.ts'
+import { openStore } from '../store/store.ts'
 import type { Choose } from './options.ts'
 import type { Terminal } from './terminal.ts'
+import { addWaitOption, takeFolder, type WaitOptions } from './wait.ts'
 
-interface CleanOptions {
+interface CleanOptions extends WaitOptions {
   readonly out: string
   readonly all?: boolean
   readonly dryRun?: boolean
 }
 
 export function cleanCommand(program: Command, terminal: Terminal, choose: Choose): void {
-  program
-    .command('clean')
-    .description('remove layers, runs and reports; images and downloaded packages stay')
+  addWaitOption(
+    program
+      .command('clean')
+      .description('remove layers, runs and reports; images and downloaded packages stay'),
+  )
     .option('--out <folder>', 'folder to clean', 'out')
     .option('--all', 'remove images and downloaded packages as well')
     .option('--dry-run', 'only say what would be removed')
@@ -43,8 +47,10 @@ async function clean(options: CleanOptions, terminal: Terminal): Promise<number>
   }
   if (!(await isOutput(outFolder))) throw notOurs(outFolder)
   await requireWritable(outFolder)
-  const lock = await takeLock(outFolder, 'clean')
+  const lock = await takeFolder(outFolder, 'clean', options, terminal)
   try {
+    // Only a run's folder says what a killed run has left outside of it.
+    await clearLeftovers(outFolder, openStore(join(outFolder, 'store')))
     for (const name of present) {
       await rm(join(outFolder, name), { recursive: true, force: true })
       terminal.out(`${join(outFolder, name)}\n`)

@@ -3,9 +3,9 @@
 import { join } from 'node:path'
 import type { Command } from 'commander'
 import { probeKernel } from '../build/build-image.ts'
-import { neededBytes } from '../build/preflight.ts'
 import { exitCodes } from '../errors.ts'
 import { diagnose, renderDoctor } from '../host/doctor.ts'
+import { neededBytes } from '../plan/room.ts'
 import { addPipelineOptions, type Choose, choosePipeline, type PipelineOptions } from './options.ts'
 import type { Terminal } from './terminal.ts'
 

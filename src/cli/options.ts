@@ -4,7 +4,7 @@ import { resolve as resolvePath } from 'node:path'
 import type { Command } from 'commander'
 import { chooseImages, defaultPipeline, loadPipeline } from '../config/load.ts'
 import { type Overrides, parseAssignment, readOverrides } from '../config/overrides.ts'
-import type { ResolvedImage } from '../config/resolved.ts'
+import type { ResolvedImage, ResolvedPipeline } from '../config/resolved.ts'
 
 export interface PipelineOptions {
   readonly pipeline: string
@@ -38,6 +38,7 @@ export function addPipelineOptions(command: Command): Command {
 }
 
 export interface Chosen {
+  readonly pipeline: ResolvedPipeline
   readonly images: readonly ResolvedImage[]
   readonly outFolder: string
 }
@@ -48,5 +49,5 @@ export async function choosePipeline(options: PipelineOptions): Promise<Chosen> 
   const overrides: Overrides[] = [...files, ...options.set.map(parseAssignment)]
   const pipeline = await loadPipeline(options.pipeline, overrides)
   const images = chooseImages(pipeline, options.variant, options.all ?? false)
-  return { images, outFolder: resolvePath(options.out) }
+  return { pipeline, images, outFolder: resolvePath(options.out) }
 }

@@ -2,14 +2,18 @@
 
 import { join } from 'node:path'
 import type { Command } from 'commander'
-import { freeBytes, neededBytes } from '../build/preflight.ts'
+import { describeShortness } from '../build/preflight.ts'
+import { keysInUse } from '../build/store-bound.ts'
+import type { ResolvedPipeline } from '../config/resolved.ts'
 import { exitCodes } from '../errors.ts'
 import { isFinished } from '../export/export-images.ts'
 import { lookAhead, readEstimates } from '../plan/estimates.ts'
 import { type PlannedLayer, planImage } from '../plan/plan.ts'
+import { expectRoom, type Room } from '../plan/room.ts'
 import { explainLayer } from '../plan/why.ts'
 import { formatBytes, formatSeconds, formatTable } from '../report/format.ts'
-import { openStore } from '../store/store.ts'
+import { sizeOf } from '../store/prune.ts'
+import { openStore, type Store } from '../store/store.ts'
 import { addPipelineOptions, type Choose, choosePipeline, type PipelineOptions } from './options.ts'
 import type { Terminal } from './terminal.ts'
 
@@ -28,12 +32,13 @@ export function planCommand(program: Command, terminal: Terminal, choose: Choose
 }
 
 async function plan(options: PlanCommandOptions, terminal: Terminal): Promise<number> {
-  const { images, outFolder } = await choosePipeline(options)
+  const { pipeline, images, outFolder } = await choosePipeline(options)
   const store = openStore(join(outFolder, 'store'))
   const shown = []
   for (const image of images) {
     const planned = await planImage(image, store)
-    const estimates = await readEstimates(outFolder, await store.list())
+    const layers = await store.list()
+    const estimates = await readEstimates(outFolder, layers)
     const isExported = await isFinished(planned, outFolder)
     const { estimateSeconds } = lookAhead(planned, estimates, isExported)
     const rows = await Promise.all(
@@ -47,13 +52,21 @@ async function plan(options: PlanCommandOptions, terminal: Terminal): Promise<nu
       layers: rows,
       images: isExported ? 'there' : 'to make',
       estimateSeconds,
+      room: await expectRoom(planned, outFolder, layers, !isExported),
     })
   }
+  const stored = await outlook(pipeline, store, shown)
   if (options.json) {
-    terminal.out(`${JSON.stringify(shown, null, 2)}\n`)
+    terminal.out(
+      `${JSON.stringify(
+        shown.map((image) => ({ ...image, store: stored })),
+        null,
+        2,
+      )}\n`,
+    )
     return exitCodes.ok
   }
-  for (const { variant, layers, images: files, estimateSeconds } of shown) {
+  for (const { variant, layers, images: files, estimateSeconds, room } of shown) {
     const rows = layers.map(({ name, action, key, reason }) => [name, action, key.slice(0, 12), reason ?? ''])
     terminal.out(
       `${terminal.colors.bold(variant)}\n${formatTable([['layer', 'action', 'key', 'why'], ...rows])}\n`,
@@ -67,10 +80,59 @@ async function plan(options: PlanCommandOptions, terminal: Terminal): Promise<nu
     }
     const time = estimateSeconds === undefined ? 'time unknown' : `about ${formatSeconds(estimateSeconds)}`
     terminal.out(`images: ${files}; ${time}\n`)
+    if (room.peakBytes > 0) terminal.out(`room: ${describeRoom(room)}\n`)
+    const shortness = describeShortness(outFolder, room)
+    if (shortness !== undefined) terminal.error(`${terminal.colors.yellow('!')} ${shortness}\n`)
   }
-  const room = `${formatBytes(neededBytes)} have to be free where it lies, ${formatBytes(await freeBytes(outFolder))} are`
-  terminal.out(`output: ${outFolder}; ${room}\n`)
+  const { bytes, maximumBytes, neededBytes } = stored
+  const most = maximumBytes === null ? '' : ` of at most ${formatBytes(maximumBytes)}`
+  const free = formatBytes(shown[0]?.room.freeBytes ?? 0)
+  terminal.out(
+    `output: ${outFolder}; ${free} are free where it lies, layers take ${formatBytes(bytes)}${most}\n`,
+  )
+  if (maximumBytes !== null && neededBytes > maximumBytes) {
+    const text = `the layers in use will take ${formatBytes(neededBytes)}, more than store.maximumGiB, which is ${formatBytes(maximumBytes)}`
+    terminal.error(`${terminal.colors.yellow('!')} ${text}\n`)
+  }
   return exitCodes.ok
+}
+
+/** What the store holds against what it may: `neededBytes` is what cannot be pruned when the plans are carried out. */
+async function outlook(
+  { images, maximumStoreBytes }: ResolvedPipeline,
+  store: Store,
+  shown: readonly { readonly room: Room }[],
+) {
+  const used = await keysInUse(images, store)
+  const layers = await store.list()
+  const toMake = shown.flatMap(({ room }) => room.layers.map(({ bytes }) => bytes ?? 0))
+  return {
+    bytes: sizeOf(layers),
+    maximumBytes: maximumStoreBytes ?? null,
+    neededBytes: toMake.reduce(
+      (sum, bytes) => sum + bytes,
+      sizeOf(layers.filter(({ key }) => used.has(key))),
+    ),
+  }
+}
+
+/** `about 1.2 GiB: layers 0.2 GiB, kvm 430.0 MiB, a flat disk 1.0 GiB while images are made`, or what is assumed. */
+function describeRoom({ layers, images, flatBytes, workBytes, peakBytes, isKnown }: Room): string {
+  const size = (bytes: number | undefined) => (bytes === undefined ? 'unknown' : formatBytes(bytes))
+  const ofLayers = layers.map(({ bytes }) => bytes)
+  const isSummed = ofLayers.every((bytes) => bytes !== undefined)
+  const parts = [
+    ...(layers.length === 0
+      ? []
+      : [
+          `layers ${size(isSummed ? ofLayers.reduce<number>((sum, bytes) => sum + (bytes ?? 0), 0) : undefined)}`,
+        ]),
+    ...images.map(({ name, bytes }) => `${name} ${size(bytes)}`),
+    ...(images.length === 0 ? [] : [`a flat disk ${size(flatBytes)} while images are made`]),
+    ...(workBytes === undefined ? [] : [`${size(workBytes)} while layer 0 is made`]),
+  ]
+  const total = isKnown ? `about ${formatBytes(peakBytes)}` : `${formatBytes(peakBytes)} have to be free`
+  return `${total}: ${parts.join(', ')}`
 }
 
 function describeLayer({ name, key, cached, reason }: PlannedLayer) {

@@ -1,21 +1,21 @@
 /** `store`: looks after the layers that builds have left. */
 
-import { join } from 'node:path'
+import { join, resolve as resolvePath } from 'node:path'
 import { type Command, InvalidArgumentError } from 'commander'
 import { exitCodes } from '../errors.ts'
-import { takeLock } from '../host/lock.ts'
 import { planImage } from '../plan/plan.ts'
 import { formatAge, formatBytes, formatTable } from '../report/format.ts'
-import { choosePrunable, growTrees, type LayerTree } from '../store/prune.ts'
+import { choosePrunable, growTrees, type LayerTree, sizeOf } from '../store/prune.ts'
 import { type Layer, openStore, type Store } from '../store/store.ts'
 import { addPipelineOptions, type Choose, choosePipeline, type PipelineOptions } from './options.ts'
 import type { Terminal } from './terminal.ts'
+import { addWaitOption, takeFolder, type WaitOptions } from './wait.ts'
 
 interface ListOptions extends PipelineOptions {
   readonly json?: boolean
 }
 
-interface PruneOptions extends PipelineOptions {
+interface PruneOptions extends PipelineOptions, WaitOptions {
   readonly unusedFor: number
   readonly maxSize?: number
   readonly dryRun?: boolean
@@ -31,7 +31,7 @@ export function storeCommand(program: Command, terminal: Terminal, choose: Choos
   addPipelineOptions(store.command('verify').description('compare every layer with its digest')).action(
     (options: PipelineOptions) => choose(() => verify(options, terminal)),
   )
-  addPipelineOptions(store.command('prune').description('remove layers that no variant uses'))
+  addWaitOption(addPipelineOptions(store.command('prune').description('remove layers that no variant uses')))
     .option('--unused-for <time>', 'only those made longer ago, e.g. 12h or 7d', parseDuration, 0)
     .option('--max-size <size>', 'then the oldest, until no more than this is left, e.g. 20GiB', parseSize)
     .option('--dry-run', 'only say what would be removed')
@@ -43,7 +43,6 @@ interface OpenedStore {
   readonly layers: readonly Layer[]
   /** Variants that use a layer, by its key. */
   readonly users: ReadonlyMap<string, readonly string[]>
-  readonly outFolder: string
 }
 
 async function open(options: PipelineOptions): Promise<OpenedStore> {
@@ -55,7 +54,7 @@ async function open(options: PipelineOptions): Promise<OpenedStore> {
     for (const { key } of [plan.base, ...plan.stages])
       users.set(key, [...(users.get(key) ?? []), image.variant])
   }
-  return { store, layers: await store.list(), users, outFolder }
+  return { store, layers: await store.list(), users }
 }
 
 async function list(options: ListOptions, terminal: Terminal): Promise<number> {
@@ -66,9 +65,8 @@ async function list(options: ListOptions, terminal: Terminal): Promise<number> {
     return exitCodes.ok
   }
   const rows = growTrees(layers).flatMap((tree) => describe(tree, users, 0))
-  const total = layers.reduce((sum, layer) => sum + layer.sizeBytes, 0)
   const table = formatTable([['layer', 'size', 'age', 'key', 'used by'], ...rows], [false, true, true])
-  terminal.out(`${table}\n${layers.length} layers, ${formatBytes(total)}\n`)
+  terminal.out(`${table}\n${layers.length} layers, ${formatBytes(sizeOf(layers))}\n`)
   return exitCodes.ok
 }
 
@@ -96,26 +94,33 @@ async function verify(options: PipelineOptions, terminal: Terminal): Promise<num
 }
 
 async function prune(options: PruneOptions, terminal: Terminal): Promise<number> {
-  const { store, layers, users, outFolder } = await open(options)
-  const unusedBefore = Date.now() - options.unusedFor
-  const chosen = choosePrunable(layers, {
-    used: new Set(users.keys()),
-    unusedBefore,
-    maxBytes: options.maxSize,
-  })
-  const total = chosen.reduce((sum, layer) => sum + layer.sizeBytes, 0)
-  if (!options.dryRun && chosen.length > 0) {
-    const lock = await takeLock(outFolder, 'prune')
-    try {
-      for (const { key } of chosen) await store.remove(key)
-    } finally {
-      await lock.release()
-    }
-  }
+  const found = (await chooseLayers(options)).chosen
+  const isLook = options.dryRun || found.length === 0
+  const chosen = isLook ? found : await removeChosen(options, terminal)
   for (const { name, key, sizeBytes } of chosen) terminal.out(`${name} ${key} ${formatBytes(sizeBytes)}\n`)
   const verb = options.dryRun ? 'would be removed' : 'removed'
-  terminal.error(`${chosen.length} layers, ${formatBytes(total)}, ${verb}\n`)
+  terminal.error(`${chosen.length} layers, ${formatBytes(sizeOf(chosen))}, ${verb}\n`)
   return exitCodes.ok
+}
+
+async function chooseLayers(
+  options: PruneOptions,
+): Promise<{ readonly store: Store; readonly chosen: readonly Layer[] }> {
+  const { store, layers, users } = await open(options)
+  const rules = { unusedForMs: options.unusedFor, maxBytes: options.maxSize, nowMs: Date.now() }
+  return { store, chosen: choosePrunable(layers, { used: new Set(users.keys()), ...rules }) }
+}
+
+async function removeChosen(options: PruneOptions, terminal: Terminal): Promise<readonly Layer[]> {
+  const lock = await takeFolder(resolvePath(options.out), 'prune', options, terminal)
+  try {
+    // Once more: whoever had the folder until now has changed the store.
+    const { store, chosen } = await chooseLayers(options)
+    for (const { key } of chosen) await store.remove(key)
+    return chosen
+  } finally {
+    await lock.release()
+  }
 }
 
 /** Milliseconds of `90m`, `12h` or `7d`. */

@@ -196,6 +196,16 @@ export const pipelineFields = z.strictObject({
       savedStatesMiB: z.int().min(0).default(2048),
     })
     .prefault({}),
+  /** The layers that are kept in `out/store`; no part of the result. */
+  store: z
+    .strictObject({
+      /**
+       * After a build the oldest layers that no variant uses go, until no more than this is left. Without it all of them
+       * stay.
+       */
+      maximumGiB: z.number().positive('must be more than 0').optional(),
+    })
+    .prefault({}),
   /** Hypervisors to make a file for. */
   targets: z
     .array(z.enum(targets))

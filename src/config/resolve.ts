@@ -53,7 +53,9 @@ export async function resolvePipeline(
     for (const use of usedStages) parseSettings(use, overrides, faults)
   }
   if (faults.length > 0) throw configurationError(unique(faults))
-  return { name: parsed.data?.name ?? '', images }
+  const maximumGiB = parsed.data?.store.maximumGiB
+  const maximumStoreBytes = maximumGiB === undefined ? undefined : Math.floor(maximumGiB * 1024 ** 3)
+  return { name: parsed.data?.name ?? '', maximumStoreBytes, images }
 }
 
 function resolveImage(
@@ -64,7 +66,7 @@ function resolveImage(
   overrides: readonly Overrides[],
   faults: Fault[],
 ): ResolvedImage {
-  const { variants: _variants, date: _date, disk, ...shared } = fields
+  const { variants: _variants, date: _date, store: _store, disk, ...shared } = fields
   const facts: ImageFacts = {
     ...shared,
     sourceDateEpoch,

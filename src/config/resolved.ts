@@ -35,5 +35,7 @@ export interface ResolvedImage extends ImageFacts {
 /** All images of a pipeline, the default first. */
 export interface ResolvedPipeline {
   readonly name: string
+  /** The most that layers may take when a build has ended, those in use aside. */
+  readonly maximumStoreBytes: number | undefined
   readonly images: readonly ResolvedImage[]
 }

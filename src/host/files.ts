@@ -1,21 +1,26 @@
 /** Files that are there as a whole or not at all. */
 
 import { randomBytes } from 'node:crypto'
-import { mkdir, open, rename } from 'node:fs/promises'
+import { mkdir, open, rename, rm, statfs } from 'node:fs/promises'
 import { dirname } from 'node:path'
 
 /** Writes a file so that a reader, or a reboot, sees all of it or nothing. */
 export async function writeDurably(path: string, content: string | Uint8Array): Promise<void> {
   // Two writers of the same file must not share it.
   const temporary = `${path}.${process.pid}-${randomBytes(4).toString('hex')}.tmp`
-  const file = await open(temporary, 'w')
   try {
-    await file.writeFile(content)
-    await file.sync()
-  } finally {
-    await file.close()
+    const file = await open(temporary, 'w')
+    try {
+      await file.writeFile(content)
+      await file.sync()
+    } finally {
+      await file.close()
+    }
+    await rename(temporary, path)
+  } catch (error) {
+    await rm(temporary, { force: true })
+    throw error
   }
-  await rename(temporary, path)
   await flush(dirname(path))
 }
 
@@ -39,5 +44,17 @@ export async function makeFolder(path: string): Promise<void> {
     if (code !== 'ENOENT') throw error
     await makeFolder(dirname(path))
     await mkdir(path)
+  }
+}
+
+/** Free bytes on the disk of a folder, which need not exist yet. */
+export async function freeBytes(folder: string): Promise<number> {
+  try {
+    const { bavail, bsize } = await statfs(folder)
+    return bavail * bsize
+  } catch (error) {
+    const above = dirname(folder)
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT' || above === folder) throw error
+    return freeBytes(above)
   }
 }

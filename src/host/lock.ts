@@ -1,50 +1,85 @@
 /** One build at a time in one `out/`: a file that names the process which holds it. */
 
-import { link, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { randomBytes } from 'node:crypto'
+import { link, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { exitCodes, PipelineError } from '../errors.ts'
 import { makeFolder } from './files.ts'
 import { startTime } from './process.ts'
 
-interface Holder {
+/** Who holds a lock. */
+export interface Holder {
   readonly pid: number
   /** Start time of the process, since a pid alone may name another one by now. */
   readonly startTime: string | undefined
+  /** Which boot of the host `startTime` counts from. */
+  readonly bootId?: string | undefined
   readonly runId: string
+  /** When it took the lock, in ISO 8601. For people alone: a clock can be set. */
+  readonly since?: string | undefined
 }
 
 export interface Lock {
   readonly release: () => Promise<void>
-  /** Run that held the lock and died, if there was one: what it left is the new holder's to clear away. */
-  readonly abandonedRun: string | undefined
 }
 
+/** How to wait for a lock that another process holds. */
+export interface Waiting {
+  /** Told of each holder that is waited for. */
+  readonly onWait: (holder: Holder) => void
+  readonly signal: AbortSignal
+}
+
+/** Looking costs a microsecond, and whoever waits wants to go on at once. */
+const pollMs = 200
+
 /**
- * Takes the lock of a folder.
+ * Takes the lock of a folder. That of a process which is dead is taken over.
+ * @param waiting without it a lock that is held is refused
  * @throws PipelineError `locked` with the holder's pid
  */
-export async function takeLock(folder: string, runId: string): Promise<Lock> {
-  await makeFolder(folder)
+export async function takeLock(folder: string, runId: string, waiting?: Waiting): Promise<Lock> {
   const path = join(folder, 'lock')
-  const own = `${path}.${process.pid}`
-  const holder: Holder = { pid: process.pid, startTime: await startTime(process.pid), runId }
-  await writeFile(own, JSON.stringify(holder))
-  let abandonedRun: string | undefined
+  // One process may want it twice at a time, and be refused.
+  const own = `${path}.${process.pid}.${randomBytes(4).toString('hex')}`
+  const holder = await describeSelf(runId)
   try {
-    for (;;) {
-      try {
-        // A link appears with its content, and only one process can make it.
-        await link(own, path)
-        return { abandonedRun, release: () => releaseOwn(path, holder) }
-      } catch (error) {
-        if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
-      }
+    while (!(await tryLink(own, path, { ...holder, since: new Date().toISOString() }))) {
       const other = await readHolder(path)
-      if (other !== undefined && (await isAlive(other))) throw locked(folder, other)
-      if (await removeStale(path, other, `${own}.stale`)) abandonedRun = other?.runId ?? abandonedRun
+      if (other === undefined || !(await isAlive(other))) await removeStale(path, other, `${own}.stale`)
+      else if (waiting === undefined) throw locked(folder, other)
+      else await waitFor(other, path, waiting)
     }
   } finally {
     await rm(own, { force: true })
+  }
+  await removeAsides(folder)
+  return { release: () => releaseOwn(path, holder) }
+}
+
+/** Waits until a holder has released the lock, or is dead. */
+async function waitFor(other: Holder, path: string, { onWait, signal }: Waiting): Promise<void> {
+  onWait(other)
+  do await sleep(pollMs, undefined, { signal })
+  while (isSame(await readHolder(path), other) && (await isAlive(other)))
+}
+
+async function describeSelf(runId: string): Promise<Holder> {
+  const { pid } = process
+  return { pid, startTime: await startTime(pid), bootId: await readBootId(), runId }
+}
+
+/** A link appears with its content, and only one process can make it. */
+async function tryLink(own: string, path: string, holder: Holder): Promise<boolean> {
+  try {
+    await makeFolder(join(path, '..'))
+    await writeFile(own, JSON.stringify(holder))
+    await link(own, path)
+    return true
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code === 'EEXIST') return false
+    throw cannotLock(path, cause)
   }
 }
 
@@ -52,27 +87,37 @@ export async function takeLock(folder: string, runId: string): Promise<Lock> {
  * Removes the lock of a holder that is dead. Another process may do the same and take the lock between our look and our
  * hand, so what is taken away is looked at again, and put back if it is not what was meant.
  */
-async function removeStale(path: string, stale: Holder | undefined, aside: string): Promise<boolean> {
+async function removeStale(path: string, stale: Holder | undefined, aside: string): Promise<void> {
   try {
     await rename(path, aside)
   } catch (cause) {
     // Somebody else was faster.
-    if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return false
+    if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return
     throw stuck(path, cause)
   }
   try {
     const taken = await readHolder(aside)
-    const isMeant = JSON.stringify(taken) === JSON.stringify(stale)
-    if (!isMeant) await link(aside, path).catch(() => undefined)
-    return isMeant
+    if (JSON.stringify(taken) !== JSON.stringify(stale)) await link(aside, path).catch(() => undefined)
   } finally {
     await rm(aside, { recursive: true, force: true })
   }
 }
 
+/** Removes what takers had beside the lock that were killed while they took it. */
+async function removeAsides(folder: string): Promise<void> {
+  for (const name of await readdir(folder)) {
+    const pid = /^lock\.(\d+)\./.exec(name)?.[1]
+    if (pid === undefined || (await startTime(Number(pid))) !== undefined) continue
+    await rm(join(folder, name), { recursive: true, force: true })
+  }
+}
+
 async function releaseOwn(path: string, own: Holder): Promise<void> {
-  const holder = await readHolder(path)
-  if (holder?.pid === own.pid && holder.runId === own.runId) await rm(path, { force: true })
+  if (isSame(await readHolder(path), own)) await rm(path, { force: true })
+}
+
+function isSame(one: Holder | undefined, other: Holder | undefined): boolean {
+  return one?.pid === other?.pid && one?.startTime === other?.startTime && one?.runId === other?.runId
 }
 
 async function readHolder(path: string): Promise<Holder | undefined> {
@@ -84,9 +129,37 @@ async function readHolder(path: string): Promise<Holder | undefined> {
   }
 }
 
-async function isAlive({ pid, startTime: started }: Holder): Promise<boolean> {
+async function isAlive({ pid, startTime: started, bootId }: Holder): Promise<boolean> {
+  if (bootId !== undefined && bootId !== (await readBootId())) return false
   const found = await startTime(pid)
   return found !== undefined && found === started
+}
+
+async function readBootId(): Promise<string | undefined> {
+  const text = await readFile('/proc/sys/kernel/random/boot_id', 'utf8').catch(() => undefined)
+  return text?.trim()
+}
+
+/** Who holds a lock, as a person is told: `process 12, run x, since 2026-01-02T03:04:05Z`. */
+export function describeHolder({ pid, runId, since }: Holder): string {
+  const time = since === undefined ? '' : `, since ${since.replace(/\.\d+/, '')}`
+  return `process ${pid}, run ${runId}${time}`
+}
+
+function cannotLock(path: string, cause: unknown): PipelineError {
+  const { code } = cause as NodeJS.ErrnoException
+  const isFull = code === 'ENOSPC'
+  return new PipelineError({
+    code: isFull ? 'no-space' : 'out-read-only',
+    message: isFull
+      ? `the disk that holds ${path} is full: not even the lock can be written`
+      : `cannot write the lock ${path}: ${code}`,
+    hint: isFull
+      ? 'make room and run the command again; finished layers are kept.'
+      : 'make its folder writable for you, or give another one with --out.',
+    exitCode: exitCodes.hostNotFit,
+    cause,
+  })
 }
 
 function stuck(path: string, cause: unknown): PipelineError {
@@ -99,12 +172,12 @@ function stuck(path: string, cause: unknown): PipelineError {
   })
 }
 
-function locked(folder: string, { pid, runId }: Holder): PipelineError {
+function locked(folder: string, holder: Holder): PipelineError {
   return new PipelineError({
     code: 'locked',
-    message: `another build works in ${folder}: process ${pid}, run ${runId}`,
-    hint: 'wait until it has ended, or give this one another folder with --out.',
+    message: `another build works in ${folder}: ${describeHolder(holder)}`,
+    hint: 'wait until it has ended, which --wait does, or give this one another folder with --out.',
     exitCode: exitCodes.hostNotFit,
-    details: { pid, runId },
+    details: { pid: holder.pid, runId: holder.runId, since: holder.since },
   })
 }

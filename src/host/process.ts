@@ -57,7 +57,7 @@ export function startGroup(
 
 async function stopGroup(pid: number, graceMs: number): Promise<void> {
   if (pid === 0 || !signalGroup(pid, 'SIGTERM')) return
-  for (const deadline = Date.now() + graceMs; Date.now() < deadline; ) {
+  for (const deadlineMs = performance.now() + graceMs; performance.now() < deadlineMs; ) {
     if (!signalGroup(pid, 0)) return
     await sleep(50)
   }
@@ -74,8 +74,33 @@ function signalGroup(pid: number, signal: NodeJS.Signals | 0): boolean {
   }
 }
 
-/** Kills every process that carries the mark of a run. Returns how many there were. */
+/** Has every process that is started from now on, however indirectly, carry the mark of a run. */
+export function markChildren(runId: string): void {
+  process.env[runMarker] = runId
+}
+
+/** Kills every process that carries the mark of a run, and waits until none is left. Returns how many there were. */
 export async function killMarked(runId: string): Promise<number> {
+  const killed = new Set<number>()
+  // One may have started another between the look and the kill; one that cannot be killed must not keep us for ever.
+  for (let tries = 0; tries < 100; tries += 1) {
+    const marked = await findMarked(runId)
+    if (marked.length === 0) break
+    for (const pid of marked) {
+      killed.add(pid)
+      try {
+        process.kill(pid, 'SIGKILL')
+      } catch {
+        // It ended by itself meanwhile.
+      }
+    }
+    await sleep(50)
+  }
+  return killed.size
+}
+
+/** Ids of the processes that carry the mark of a run, ourselves left out. One that has ended has none any more. */
+export async function findMarked(runId: string): Promise<readonly number[]> {
   const mark = `${runMarker}=${runId}`
   const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name) && Number(name) !== process.pid)
   const marked: number[] = []
@@ -85,21 +110,18 @@ export async function killMarked(runId: string): Promise<number> {
       if (environment.split('\0').includes(mark)) marked.push(Number(pid))
     }),
   )
-  for (const pid of marked) {
-    try {
-      process.kill(pid, 'SIGKILL')
-    } catch {
-      // It ended by itself meanwhile.
-    }
-  }
-  return marked.length
+  return marked
 }
 
-/** When a process started, in clock ticks since boot; with its id that names a process for good. */
+/**
+ * When a process started, in clock ticks since boot; with its id that names a process for good. Undefined for one that has
+ * ended, also when nobody has asked for its exit status yet.
+ */
 export async function startTime(pid: number): Promise<string | undefined> {
   const text = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => undefined)
   // The second field is the name in parentheses and may hold anything.
-  return text?.slice(text.lastIndexOf(')') + 2).split(' ')[19]
+  const fields = text?.slice(text.lastIndexOf(')') + 2).split(' ')
+  return fields?.[0] === 'Z' || fields?.[0] === 'X' ? undefined : fields?.[19]
 }
 
 export const runFile = promisify(execFile)

@@ -4,10 +4,12 @@
  * take ten times as long for.
  */
 
+import { randomBytes } from 'node:crypto'
 import { appendFile, chmod, copyFile, lstat, mkdir, mkdtemp, readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { ResolvedImage } from '../config/resolved.ts'
 import { PipelineError } from '../errors.ts'
+import { freeBytes } from '../host/files.ts'
 import { runFile, runMarker, startGroup } from '../host/process.ts'
 import type { PackageChange } from '../report/report.ts'
 import { basePackages, dpkgExcludes, renderSources } from './base.ts'
@@ -33,13 +35,18 @@ const asset = (name: string) => new URL(`./bootstrap/${name}`, import.meta.url)
 /** Scripts whose content decides what the base is; part of its key. */
 export const bootstrapScripts = ['customize.sh', 'make-disk.sh'].map(asset)
 
+/** Where layer 0 is made. The namespace's root is another user: it can't go through a home folder that is closed to others. */
+export function workFolder(): string {
+  return process.env.TMPDIR || '/var/tmp'
+}
+
 /** Makes layer 0. */
 export async function bootstrap(request: BootstrapRequest): Promise<PackageChange> {
   const { signal } = request
-  // The namespace's root is another user: it can't go through a home folder that is closed to others.
-  const work = await mkdtemp(join(process.env.TMPDIR || '/var/tmp', 'systemvm-image-'))
+  const work = join(workFolder(), `systemvm-image-${randomBytes(6).toString('hex')}`)
+  await request.onFolder(work)
   try {
-    await request.onFolder(work)
+    await mkdir(work)
     await chmod(work, 0o711)
     // Open to the namespace's root and so to everybody: what protects it is a name that nobody can list or see in argv.
     const shared = await mkdtemp(join(work, 'shared-'))
@@ -67,6 +74,8 @@ async function runMmdebstrap(request: BootstrapRequest, work: string, raw: strin
   const { image, packageCache, log, runId, signal } = request
   await mkdir(packageCache, { recursive: true })
   const hook = (name: string) => `ROOT="$1" sh ${quoteForHook(join(work, name))}`
+  // The log is on a disk that may be full.
+  const lastLines: string[] = []
   const mmdebstrap = startGroup(
     'mmdebstrap',
     [
@@ -91,7 +100,9 @@ async function runMmdebstrap(request: BootstrapRequest, work: string, raw: strin
     {
       env: { ...hookEnvironment(request, raw), TMPDIR: work, LC_ALL: 'C.UTF-8', [runMarker]: runId },
       onLine: (line) => {
-        void appendFile(log, `${line}\n`)
+        lastLines.push(line)
+        if (lastLines.length > keptLines) lastLines.shift()
+        appendFile(log, `${line}\n`).catch(() => undefined)
         const step = /^I: (.*)$/.exec(line)?.[1]
         if (step !== undefined && !/hook|tempdir|^skipping/.test(step)) request.onProgress(step)
       },
@@ -103,14 +114,37 @@ async function runMmdebstrap(request: BootstrapRequest, work: string, raw: strin
   signal.removeEventListener('abort', abort)
   signal.throwIfAborted()
   if (result.exitCode !== 0) {
-    const lastLines = (await readFile(log, 'utf8').catch(() => '')).trimEnd().split('\n').slice(-20)
+    const details = { lastLines: lastLines.slice(-20), log }
+    if (lastLines.some((line) => noSpace.test(line))) throw await bootstrapFull(packageCache, details)
     throw new PipelineError({
       code: 'bootstrap-failed',
       message: `the installer bootstrap failed: mmdebstrap ended with ${result.exitCode ?? result.signal}`,
       hint: `the last lines below say why; the whole log is ${log}`,
-      details: { lastLines, log },
+      details,
     })
   }
+}
+
+/** mmdebstrap says much while it clears up. */
+const keptLines = 200
+
+/** How dpkg, tar and apt say that a disk is full. */
+const noSpace = /No space left on device|enough free space/
+
+/** What mmdebstrap had in the work folder is gone by now; what it had in the cache is not. */
+async function bootstrapFull(
+  packageCache: string,
+  details: Readonly<Record<string, unknown>>,
+): Promise<PipelineError> {
+  const isCacheFull = (await freeBytes(packageCache)) < 16 * 1024 ** 2
+  const folder = isCacheFull ? packageCache : workFolder()
+  const elsewhere = isCacheFull ? '' : ', or name a folder on another disk with TMPDIR'
+  return new PipelineError({
+    code: 'disk-full',
+    message: `the disk that holds ${folder} is full: layer 0 could not be made`,
+    hint: `make room there${elsewhere}, and run the build again: downloaded packages are kept.`,
+    details,
+  })
 }
 
 function hookEnvironment({ image, layout }: BootstrapRequest, raw: string): Record<string, string> {
@@ -170,7 +204,7 @@ export function parsePackages(text: string): { readonly name: string; readonly v
 }
 
 /** Removes a tree whose files may belong to the namespace's users. */
-async function removeTree(folder: string): Promise<void> {
+export async function removeTree(folder: string): Promise<void> {
   await rm(folder, { recursive: true, force: true }).catch(() =>
     runFile('mmdebstrap', ['--unshare-helper', 'rm', '-rf', folder]).catch(() => undefined),
   )

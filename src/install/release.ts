@@ -1,9 +1,7 @@
 /** A Debian mirror, proved before it is used: its Release file's signature, age, suite and content. */
 
 import { createHash } from 'node:crypto'
-import { access, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { access } from 'node:fs/promises'
 import { execa } from 'execa'
 import type { DebianArch } from '../config/image.ts'
 import { exitCodes, PipelineError } from '../errors.ts'
@@ -143,24 +141,29 @@ async function verifySignature(
   request: ReleaseRequest,
   signal: AbortSignal | undefined,
 ): Promise<SignedText> {
-  const folder = await mkdtemp(join(tmpdir(), 'release-'))
-  try {
-    const signed = join(folder, 'InRelease')
-    const payload = join(folder, 'payload')
-    await writeFile(signed, bytes)
-    const arguments_ = ['--homedir', folder, '--status-fd', '1', '--keyring', request.keyring]
-    const result = await execa('gpgv', [...arguments_, '--output', payload, signed], {
-      reject: false,
-      timeout: 30_000,
-      env: { LC_ALL: 'C' },
-      ...(signal === undefined ? {} : { cancelSignal: signal }),
-    })
-    if (result.exitCode === undefined) throw gpgvFailed(result)
-    const signers = judgeSignatures(result.stdout, result.stderr, request)
-    return { payload: await readFile(payload, 'utf8'), signers }
-  } finally {
-    await rm(folder, { recursive: true, force: true })
-  }
+  // By pipes: a run that is killed meanwhile leaves no file behind.
+  const words = [
+    '--homedir',
+    '/nonexistent',
+    '--status-fd',
+    '3',
+    '--keyring',
+    request.keyring,
+    '--output',
+    '-',
+  ]
+  const result = await execa('gpgv', words, {
+    reject: false,
+    timeout: 30_000,
+    env: { LC_ALL: 'C' },
+    input: bytes,
+    stdio: ['pipe', 'pipe', 'pipe', 'pipe'],
+    stripFinalNewline: false,
+    ...(signal === undefined ? {} : { cancelSignal: signal }),
+  })
+  if (result.exitCode === undefined) throw gpgvFailed(result)
+  const signers = judgeSignatures(result.stdio[3], result.stderr, request)
+  return { payload: result.stdout, signers }
 }
 
 /** Reads gpgv's status lines, a stable interface (`[GNUPG:] KEYWORD …`), rather than its words or its exit status. */

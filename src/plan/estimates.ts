@@ -17,13 +17,18 @@ export async function readEstimates(outFolder: string, layers: readonly Layer[])
   const known = new Map<string, number>()
   const newestLast = [...layers].sort((a, b) => (a.createdAt < b.createdAt ? -1 : 1))
   for (const layer of newestLast) known.set(layer.name, layer.buildTimeSeconds)
-  const folder = join(outFolder, 'runs')
-  const runs = (await readdir(folder).catch(() => [])).sort().slice(-5)
-  for (const run of runs) {
-    const report = await readReport(join(folder, run, 'report.json'))
-    for (const { name, seconds } of report?.timings ?? []) known.set(name, seconds)
+  for (const { timings } of await readReports(outFolder)) {
+    for (const { name, seconds } of timings ?? []) known.set(name, seconds)
   }
   return { of: (name) => known.get(name) }
+}
+
+/** The newest reports below `out/runs`, oldest first. Those of an older program may lack any part. */
+export async function readReports(outFolder: string): Promise<readonly Partial<Report>[]> {
+  const folder = join(outFolder, 'runs')
+  const runs = (await readdir(folder).catch(() => [])).sort().slice(-5)
+  const reports = await Promise.all(runs.map((run) => readReport(join(folder, run, 'report.json'))))
+  return reports.filter((report) => report !== undefined)
 }
 
 async function readReport(path: string): Promise<Report | undefined> {

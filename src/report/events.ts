@@ -2,6 +2,15 @@
 
 import type { ImageResult, Report, StageResult } from './report.ts'
 
+/** What a run will take of the disk that `out/` lies on, as far as known, in bytes. */
+export interface RoomAhead {
+  /** The most at a time. */
+  readonly peakBytes: number
+  /** Whether everything that will be made was made before. */
+  readonly isKnown: boolean
+  readonly freeBytes: number
+}
+
 /** One stage as it is planned, for a reporter that wants to show what is ahead. */
 export interface Ahead {
   readonly name: string
@@ -19,6 +28,7 @@ export type BuildEvent =
       readonly ahead: readonly Ahead[]
       /** Seconds the whole run will take, as far as known. */
       readonly estimateSeconds: number | undefined
+      readonly room: RoomAhead
     }
   /** A part of the run that is no stage: the installation, the boot, an export. */
   | { readonly kind: 'part-started'; readonly name: string; readonly estimateSeconds: number | undefined }

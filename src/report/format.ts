@@ -15,9 +15,9 @@ export function formatSeconds(seconds: number): string {
   return hours > 0 ? `${hours}h ${two(minutes)}m` : `${minutes}m ${two(rest)}s`
 }
 
-/** How long ago, in one unit: `40s`, `12m`, `5h`, `3d`. */
+/** How long ago, in one unit: `40s`, `12m`, `5h`, `3d`. What a wrong clock has dated later is new. */
 export function formatAge(seconds: number): string {
-  if (seconds < 60) return `${Math.round(seconds)}s`
+  if (seconds < 60) return `${Math.max(0, Math.round(seconds))}s`
   if (seconds < 3600) return `${Math.round(seconds / 60)}m`
   return seconds < 86_400 ? `${Math.round(seconds / 3600)}h` : `${Math.round(seconds / 86_400)}d`
 }

@@ -71,9 +71,10 @@ export function createTerminalReporter(options: TerminalOptions): {
       case 'run-started': {
         const cached = event.ahead.filter((layer) => layer.cached).length
         const total = event.ahead.length
-        const expected =
-          event.estimateSeconds === undefined ? '' : `, about ${formatSeconds(event.estimateSeconds)}`
-        print(`${colors.bold(event.variant)} ${total - cached} of ${total} layers to make${expected}`)
+        const { estimateSeconds, room } = event
+        const time = estimateSeconds === undefined ? '' : `, about ${formatSeconds(estimateSeconds)}`
+        const size = room.isKnown && room.peakBytes > 0 ? `, about ${formatBytes(room.peakBytes)}` : ''
+        print(`${colors.bold(event.variant)} ${total - cached} of ${total} layers to make${time}${size}`)
         return
       }
       case 'part-started':

@@ -5,15 +5,19 @@ import type { Layer } from './store.ts'
 export interface PruneRules {
   /** Keys of the layers that today's pipeline uses. */
   readonly used: ReadonlySet<string>
-  /** Remove layers that are not used and were made before this instant, in milliseconds since 1970. */
-  readonly unusedBefore?: number | undefined
+  /** Remove layers that are not used and are at least this old. */
+  readonly unusedForMs?: number | undefined
   /** Then remove the oldest, used ones last, until the rest is no larger. */
   readonly maxBytes?: number | undefined
+  /** Never remove a used one. @default false */
+  readonly spareUsed?: boolean
+  /** Milliseconds since 1970. A layer that was made later, by a clock that was wrong, is new. */
+  readonly nowMs: number
 }
 
 /** Chooses layers to remove, those on top before those below. */
 export function choosePrunable(layers: readonly Layer[], rules: PruneRules): readonly Layer[] {
-  const { used, unusedBefore, maxBytes } = rules
+  const { used, unusedForMs, maxBytes, spareUsed = false, nowMs } = rules
   const left = new Map(layers.map((layer) => [layer.key, layer]))
   const chosen: Layer[] = []
   const isTop = (layer: Layer) => ![...left.values()].some(({ parent }) => parent === layer.key)
@@ -21,22 +25,27 @@ export function choosePrunable(layers: readonly Layer[], rules: PruneRules): rea
     left.delete(layer.key)
     chosen.push(layer)
   }
-  const age = (layer: Layer) => Date.parse(layer.createdAt)
+  const ageMs = (layer: Layer) => Math.max(0, nowMs - Date.parse(layer.createdAt))
 
   const isOld = (layer: Layer) =>
-    unusedBefore !== undefined && !used.has(layer.key) && age(layer) < unusedBefore
+    unusedForMs !== undefined && !used.has(layer.key) && ageMs(layer) >= unusedForMs
   for (;;) {
     const next = [...left.values()].find((layer) => isOld(layer) && isTop(layer))
     if (next === undefined) break
     take(next)
   }
-  const size = () => [...left.values()].reduce((sum, layer) => sum + layer.sizeBytes, 0)
-  while (maxBytes !== undefined && left.size > 0 && size() > maxBytes) {
-    const tops = [...left.values()].filter(isTop)
-    tops.sort((a, b) => Number(used.has(a.key)) - Number(used.has(b.key)) || age(a) - age(b))
-    take(tops[0] as Layer)
+  while (maxBytes !== undefined && left.size > 0 && sizeOf([...left.values()]) > maxBytes) {
+    const tops = [...left.values()].filter((layer) => isTop(layer) && !(spareUsed && used.has(layer.key)))
+    tops.sort((a, b) => Number(used.has(a.key)) - Number(used.has(b.key)) || ageMs(b) - ageMs(a))
+    if (tops[0] === undefined) break
+    take(tops[0])
   }
   return chosen
+}
+
+/** Bytes of layers together. */
+export function sizeOf(layers: readonly Layer[]): number {
+  return layers.reduce((total, { sizeBytes }) => total + sizeBytes, 0)
 }
 
 /** A layer with what stands on it. */

@@ -3,7 +3,7 @@
 import { mkdir, readdir, readFile, rm, stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { z } from 'zod'
-import { type Json, sha256, sha256File } from '../digest.ts'
+import { canonicalJson, type Json, sha256, sha256File } from '../digest.ts'
 import { flush, writeDurably } from '../host/files.ts'
 import type { PackageChange, StageArtifact } from '../report/report.ts'
 import { openKnownDigests } from './known-digests.ts'
@@ -83,8 +83,16 @@ export interface Store {
   /** Keeps a text that a key was made from, under its sha256, to show later what changed. */
   readonly keepSource: (bytes: Uint8Array) => Promise<void>
   readonly readSource: (digest: string) => Promise<string | undefined>
-  /** Removes what is of no use: disks without a record, and records whose disk is gone or cut short. */
-  readonly sweep: () => Promise<readonly string[]>
+  /**
+   * Removes what is of no use: disks without a record, records whose disk is gone or cut short, and layers whose parent is.
+   * Returns the layers among them, and reads no disk.
+   */
+  readonly sweep: () => Promise<readonly StoreFault[]>
+}
+
+/** Whether a record's key, and the parent that it names, follow from its parts. */
+function isOfItsParts({ key, parent, parts }: Layer): boolean {
+  return sha256(canonicalJson(parts)) === key && (parts.parent ?? null) === parent
 }
 
 /** Opens the store in `folder`, which need not exist yet. */
@@ -97,8 +105,17 @@ export function openStore(folder: string): Store {
     try {
       const layer: unknown = JSON.parse(await readFile(record(key), 'utf8'))
       const { success, data } = recordSchema.safeParse(layer)
-      const isSound = success && data.key === key && data.parent !== key
-      return isSound ? (layer as Layer) : undefined
+      return success && data.key === key && isOfItsParts(layer as Layer) ? (layer as Layer) : undefined
+    } catch {
+      return undefined
+    }
+  }
+
+  /** For messages: the name that a record has, whatever else is wrong with it. */
+  const readName = async (key: string): Promise<string | undefined> => {
+    try {
+      const { name } = JSON.parse(await readFile(record(key), 'utf8')) as { readonly name?: unknown }
+      return typeof name === 'string' ? name : undefined
     } catch {
       return undefined
     }
@@ -117,10 +134,16 @@ export function openStore(folder: string): Store {
 
   const known = openKnownDigests(join(folder, 'digests.json'))
 
+  /** What is wrong with a layer, as far as that shows without reading its disk. */
   const faultOf = async (key: string): Promise<StoreFault | undefined> => {
     const layer = await readRecord(key)
-    const fault = (text: string) => ({ key, name: layer?.name, fault: text })
-    if (layer === undefined) return fault('its record cannot be read')
+    const name = layer?.name ?? (await readName(key))
+    const fault = (text: string) => ({ key, name, fault: text })
+    if (layer === undefined) {
+      return fault(
+        name === undefined ? 'its record cannot be read' : 'its record is not what its key was made from',
+      )
+    }
     const found = await stat(disk(key)).catch(() => undefined)
     if (found === undefined) return fault('its disk is missing')
     if (found.size !== layer.sizeBytes)
@@ -128,9 +151,14 @@ export function openStore(folder: string): Store {
     if (layer.parent !== null && (await find(layer.parent)) === undefined) {
       return fault('the layer below it is missing or damaged')
     }
-    return (await sha256File(disk(key))) === layer.sha256
-      ? undefined
-      : fault('its disk is not what its digest says')
+    return undefined
+  }
+
+  const deepFaultOf = async (key: string): Promise<StoreFault | undefined> => {
+    const fault = await faultOf(key)
+    const layer = fault === undefined ? await find(key) : undefined
+    if (layer === undefined || (await sha256File(disk(key))) === layer.sha256) return fault
+    return { key, name: layer.name, fault: 'its disk is not what its digest says' }
   }
 
   const list = async (): Promise<readonly Layer[]> =>
@@ -153,7 +181,7 @@ export function openStore(folder: string): Store {
     inspect: async () => {
       const faults: StoreFault[] = []
       for (const key of await recordedKeys()) {
-        const fault = await faultOf(key)
+        const fault = await deepFaultOf(key)
         if (fault !== undefined) faults.push(fault)
       }
       return faults
@@ -173,15 +201,21 @@ export function openStore(folder: string): Store {
     },
     readSource: (digest) => readFile(source(digest), 'utf8').catch(() => undefined),
     sweep: async () => {
-      for (const key of await recordedKeys()) if ((await find(key)) === undefined) await remove(key)
+      const faults = (await Promise.all((await recordedKeys()).map(faultOf))).filter(
+        (fault) => fault !== undefined,
+      )
+      // What stands on a layer that is removed goes with it.
+      for (const { key } of faults) await remove(key)
       const names = new Set(await readdir(folder).catch(() => []))
       const garbage = [...names].filter((name) => {
         const key = /^([0-9a-f]{64})\.qcow2$/.exec(name)?.[1]
         return key === undefined ? /\.(tmp|qcow2)$/.test(name) : !names.has(`${key}.json`)
       })
-      await Promise.all(garbage.map((name) => rm(join(folder, name), { force: true })))
+      const sources = await readdir(join(folder, 'sources')).catch(() => [])
+      const halfKept = sources.filter((name) => name.endsWith('.tmp')).map((name) => join('sources', name))
+      await Promise.all([...garbage, ...halfKept].map((name) => rm(join(folder, name), { force: true })))
       await known.keepOnly(new Set(await readdir(folder).catch(() => [])))
-      return garbage
+      return faults
     },
   }
 }

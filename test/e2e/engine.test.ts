@@ -1,7 +1,7 @@
 /** The engine with real Packer and real QEMU, on a pipeline that is small enough for a host without KVM. */
 
 import { createHash } from 'node:crypto'
-import { access, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { access, mkdtemp, open, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -252,5 +252,37 @@ describe('a build that is ended from outside', () => {
     expect(result.exitCode, result.stderr).toBe(0)
     expect(await processesOf(outFolder)).toEqual([])
     await access(join(outFolder, 'images', 'tiny-1.0-x86_64-kvm.qcow2'))
+  })
+})
+
+describe('an output folder that was moved', () => {
+  it('is gone on with, and a damaged layer in it is named and made again, with those above it', async () => {
+    const moved = `${outFolder}-moved`
+    await rename(outFolder, moved)
+    outFolder = moved
+    const same = await build()
+    expect(same.exitCode, same.stderr).toBe(0)
+    const before = await readReport(outFolder)
+    expect(before.host.accelerator, 'no guest was started').toBeNull()
+
+    const { key = '' } = stageOf(before, 'unpack') ?? {}
+    const disk = await open(join(outFolder, 'store', `${key}.qcow2`), 'r+')
+    const { size } = await disk.stat()
+    const { buffer } = await disk.read(Buffer.alloc(1), 0, 1, size - 1)
+    await disk.write(Buffer.of((buffer[0] ?? 0) ^ 1), 0, 1, size - 1)
+    await disk.close()
+    await rm(join(outFolder, 'images'), { recursive: true })
+    const verified = await systemvmImage(['store', 'verify', '--pipeline', tinyPipeline, '--out', outFolder])
+    expect(verified.exitCode).toBe(4)
+    expect(verified.stdout).toContain(`unpack ${key}: its disk is not what its digest says`)
+
+    const mended = await build()
+    expect(mended.exitCode, mended.stderr).toBe(0)
+    expect(mended.stderr).toContain('the layer of unpack is damaged')
+    const after = await readReport(outFolder)
+    expect(after.stages.map(({ status }) => status)).toEqual(['cached', 'ran', 'ran'])
+    expect(after.stages.map(({ artifacts }) => artifacts)).toEqual(
+      before.stages.map(({ artifacts }) => artifacts),
+    )
   })
 })

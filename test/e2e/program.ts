@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url'
 import { execa } from 'execa'
 import { type Report, reportSchema } from '../../src/report/report.ts'
 
-const program = fileURLToPath(new URL('../../bin/systemvm-image.js', import.meta.url))
+export const program = fileURLToPath(new URL('../../bin/systemvm-image.js', import.meta.url))
 export const tinyPipeline = fileURLToPath(new URL('../fixtures/tiny/pipeline.ts', import.meta.url))
 
 /** Starts the program with a bound on its time; a non-zero exit is a result, not an error. */

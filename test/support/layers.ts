@@ -2,12 +2,17 @@
 
 import { writeFileSync } from 'node:fs'
 import type { PlannedLayer } from '../../src/plan/plan.ts'
-import type { Store } from '../../src/store/store.ts'
+import type { Layer, Store } from '../../src/store/store.ts'
 
 /** Puts a planned layer into a store, with its own key as its disk. */
-export async function seal({ key, name, parent, parts }: PlannedLayer, store: Store): Promise<void> {
-  writeFileSync(store.disk(key), key)
-  await store.commit({
+export async function seal(planned: PlannedLayer, store: Store): Promise<Layer> {
+  writeFileSync(store.disk(planned.key), planned.key)
+  return record(planned, store)
+}
+
+/** Records a disk that is there as a planned layer. */
+export async function record({ key, name, parent, parts }: PlannedLayer, store: Store): Promise<Layer> {
+  return store.commit({
     key,
     name,
     parent,

@@ -18,10 +18,11 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, describe, expect, it, vi } from 'vitest'
-import { neededBytes } from '../../src/build/preflight.ts'
+import { markOutput } from '../../src/build/place.ts'
 import { main } from '../../src/cli/main.ts'
 import { takeLock } from '../../src/host/lock.ts'
 import { findProgram, findTools, hostTools } from '../../src/host/tools.ts'
+import { neededBytes } from '../../src/plan/room.ts'
 
 const program = fileURLToPath(new URL('../../bin/systemvm-image.js', import.meta.url))
 const tiny = fileURLToPath(new URL('../fixtures/tiny/pipeline.ts', import.meta.url))
@@ -230,15 +231,18 @@ describe.concurrent('plan', () => {
     const lines = stdout.trimEnd().split('\n')
     expect(lines[0]).toBe('trixie-x86_64')
     expect(lines[1]).toMatch(/^layer +action +key +why$/)
-    const rows = lines.slice(2, -2).map((line) => line.split(/ {2,}/))
+    const rows = lines.slice(2, -3).map((line) => line.split(/ {2,}/))
     expect(rows.map(([name]) => name)).toEqual(['base', 'greet', 'unpack', 'misbehave'])
     for (const [, action, key, why] of rows) {
       expect(action).toBe('run')
       expect(key).toMatch(/^[0-9a-f]{12}$/)
       expect(why).toBe('never built')
     }
-    expect(lines.at(-2)).toBe('images: to make; time unknown')
-    expect(lines.at(-1)).toMatch(/^output: .*; 8\.0 GiB have to be free where it lies, .* are$/)
+    expect(lines.at(-3)).toBe('images: to make; time unknown')
+    expect(lines.at(-2)).toBe(
+      'room: 8.0 GiB have to be free: layers unknown, kvm unknown, a flat disk unknown while images are made',
+    )
+    expect(lines.at(-1)).toMatch(/^output: .*; [\d.]+ [GT]iB are free where it lies, layers take 0 B$/)
     expect(snapshot()).toEqual([])
   })
 
@@ -360,7 +364,8 @@ describe('clean', () => {
 })
 
 describe('store', () => {
-  const key = (letter: string) => letter.repeat(64)
+  const parts = { name: 'a layer' }
+  const key = createHash('sha256').update(JSON.stringify(parts)).digest('hex')
 
   /** A store with one layer, whose disk is what `disk` says. */
   const withLayer = (disk: string | undefined) => {
@@ -370,7 +375,7 @@ describe('store', () => {
     const sum = createHash('sha256').update('disk').digest('hex')
     const packages = { added: [], removed: [], upgraded: [] }
     const layer = {
-      ...{ key: key('a'), name: 'base', parent: null, parts: {}, sha256: sum, sizeBytes: 4, packages },
+      ...{ key, name: 'base', parent: null, parts, sha256: sum, sizeBytes: 4, packages },
       ...{
         createdAt: '2026-01-01T00:00:00Z',
         buildTimeSeconds: 1,
@@ -380,8 +385,8 @@ describe('store', () => {
         tools: {},
       },
     }
-    writeFileSync(path('out', 'store', `${key('a')}.json`), JSON.stringify(layer))
-    if (disk !== undefined) writeFileSync(path('out', 'store', `${key('a')}.qcow2`), disk)
+    writeFileSync(path('out', 'store', `${key}.json`), JSON.stringify(layer))
+    if (disk !== undefined) writeFileSync(path('out', 'store', `${key}.qcow2`), disk)
     return made
   }
 
@@ -394,14 +399,14 @@ describe('store', () => {
     const { call } = withLayer(disk)
     const ended = await call('store', 'verify', '--pipeline', tiny)
     expect(ended.exitCode).toBe(exitCode)
-    expect(ended.stdout).toBe(fault === '' ? '' : `base ${key('a')}: ${fault}\n`)
+    expect(ended.stdout).toBe(fault === '' ? '' : `base ${key}: ${fault}\n`)
   })
 
   it('prune removes what no variant uses, and says what', async () => {
     const { path, call } = withLayer('disk')
     const dry = await call('store', 'prune', '--pipeline', tiny, '--dry-run')
-    expect(dry.stdout).toContain(`base ${key('a')}`)
-    expect(existsSync(path('out', 'store', `${key('a')}.qcow2`))).toBe(true)
+    expect(dry.stdout).toContain(`base ${key}`)
+    expect(existsSync(path('out', 'store', `${key}.qcow2`))).toBe(true)
     expect((await call('store', 'prune', '--pipeline', tiny)).exitCode).toBe(0)
     expect(readdirSync(path('out', 'store'))).toEqual([])
   })
@@ -506,7 +511,7 @@ describe.skipIf(!isFit)(`a build that cannot begin is exit status 3${reason}`, {
     const { exitCode, stdout, stderr } = await buildOnTmpfs(path('out'), 'size=512m')
     expect({ exitCode, stdout }).toEqual({ exitCode: 3, stdout: '' })
     expect(stderr).toContain(
-      `not enough disk space for ${path('out')}: 0.5 GiB are free, a build needs 8.0 GiB`,
+      `not enough disk space for ${path('out')}: 512.0 MiB are free, a build needs 8.0 GiB`,
     )
     expect(stderr).toContain('--out')
   })
@@ -542,6 +547,52 @@ describe.skipIf(!isFit || !hasSpace)(
       expect({ exitCode, stdout }).toEqual({ exitCode: 3, stdout: '' })
       expect(stderr).toContain(`another build works in ${path('out')}: process ${process.pid}, run the-first`)
       expect(readFileSync(path('out', 'lock'), 'utf8')).toBe(before)
+      await lock.release()
+    })
+
+    /** Waits until a program has said a text. */
+    const said = (stream: NodeJS.ReadableStream | null | undefined, text: string) =>
+      new Promise<void>((resolve, reject) => {
+        let all = ''
+        stream?.on('data', (chunk: Buffer) => {
+          all += String(chunk)
+          if (all.includes(text)) resolve()
+        })
+        stream?.on('close', () => reject(new Error(`it never said ${text}, but ${all}`)))
+      })
+
+    it('beside another waits for it with --wait, says for whom, and goes on when it is free', async () => {
+      const { path, begin } = place()
+      const lock = await takeLock(path('out'), 'the-first')
+      const { child, ended } = begin([
+        ...['build', '--pipeline', tiny, '--wait'],
+        ...mirrorAt(await closedPort()),
+      ])
+      await said(child.stderr, `waiting for process ${process.pid}, run the-first, since 2`)
+      await lock.release()
+      const { exitCode, stderr } = await ended
+      expect(exitCode).toBe(3)
+      expect(stderr).toContain('cannot reach 127.0.0.1')
+      expect(existsSync(path('out', 'lock'))).toBe(false)
+    })
+
+    it.each([
+      ['build', '--pipeline', tiny, '--wait'],
+      ['clean', '--wait'],
+    ])('%s that waits ends by Ctrl-C, and leaves the lock to its holder', async (...words) => {
+      const { path, begin } = place()
+      mkdirSync(path('out', 'store'), { recursive: true })
+      await markOutput(path('out'))
+      const lock = await takeLock(path('out'), 'the-first')
+      const before = readFileSync(path('out', 'lock'), 'utf8')
+      const { child, ended } = begin(words)
+      await said(child.stderr, 'waiting for process')
+      child.kill('SIGINT')
+      const { exitCode, stderr } = await ended
+      expect(exitCode).toBe(130)
+      expect(stderr).not.toContain('bug')
+      expect(readFileSync(path('out', 'lock'), 'utf8')).toBe(before)
+      expect(readdirSync(path('out')).filter((name) => name.startsWith('lock'))).toEqual(['lock'])
       await lock.release()
     })
 

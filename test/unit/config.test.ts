@@ -248,6 +248,7 @@ describe('faults', () => {
       'disk.sizeMiB',
     ],
     ['more memory than there is', { machine: { memoryMiB: 2 ** 20 + 1 } }, 'machine.memoryMiB'],
+    ['a store that holds nothing', { store: { maximumGiB: 0 } }, 'store.maximumGiB'],
     ['a name too long for a tar', { name: 'n'.repeat(41) }, 'name'],
     ['a release too long for one', { release: `1.0-${'r'.repeat(27)}` }, 'release'],
     [
@@ -265,6 +266,12 @@ describe('faults', () => {
     ],
   ])('%s', async (_case, over, where) => {
     expect((await faultsOf(resolvePipeline(sample(over)))).map((fault) => fault.path)).toEqual([where])
+  })
+
+  it('are none for a store that may take as much as it wants, or half a GiB', async () => {
+    expect((await resolvePipeline(sample())).maximumStoreBytes).toBeUndefined()
+    const bounded = await resolvePipeline(sample({ store: { maximumGiB: 0.5 } }))
+    expect(bounded.maximumStoreBytes).toBe(512 * 1024 ** 2)
   })
 
   it('are none for what is just within the limits', async () => {

@@ -1,9 +1,10 @@
 import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { afterEach, describe, expect, it } from 'vitest'
 import { exitCodes, PipelineError } from '../../src/errors.ts'
-import { takeLock } from '../../src/host/lock.ts'
+import { describeHolder, takeLock } from '../../src/host/lock.ts'
 import { startTime } from '../../src/host/process.ts'
 import { useFolder } from '../support/folder.ts'
 
@@ -55,18 +56,15 @@ describe('a lock', () => {
 
   it('is free after it was released, and leaves no file', async () => {
     const lock = await takeLock(path(), 'one')
-    expect(lock.abandonedRun).toBeUndefined()
     await lock.release()
     expect(readdirSync(path())).toEqual([])
     const next = await takeLock(path(), 'two')
-    expect(next.abandonedRun).toBeUndefined()
     await next.release()
   })
 
-  it('of a process that died is taken over, and its run named', async () => {
+  it('of a process that died is taken over', async () => {
     await lockOf(deadPid(), '12345')
     const lock = await takeLock(path(), 'mine')
-    expect(lock.abandonedRun).toBe('run-of-another')
     expect(JSON.parse(readFileSync(path('lock'), 'utf8'))).toMatchObject({ pid: process.pid, runId: 'mine' })
     await lock.release()
   })
@@ -75,15 +73,121 @@ describe('a lock', () => {
     const pid = await bystander()
     await lockOf(pid, '1')
     const lock = await takeLock(path(), 'mine')
-    expect(lock.abandonedRun).toBe('run-of-another')
+    expect(readFileSync(path('lock'), 'utf8')).toContain('mine')
     await lock.release()
   })
 
   it.each(['', '{"pid": 1'])('that says %j is of nobody', async (content) => {
     writeFileSync(path('lock'), content)
     const lock = await takeLock(path(), 'mine')
-    expect(lock.abandonedRun).toBeUndefined()
     await lock.release()
     expect(existsSync(path('lock'))).toBe(false)
+  })
+})
+
+/** Takes the lock when it is free; says who was waited for. */
+function takeWhenFree(runId: string, signal = AbortSignal.timeout(20_000)) {
+  const waitedFor: string[] = []
+  const taken = takeLock(path(), runId, {
+    onWait: (holder) => waitedFor.push(describeHolder(holder)),
+    signal,
+  })
+  taken.catch(() => undefined)
+  return { taken, waitedFor }
+}
+
+describe('waiting for a lock', () => {
+  it('says once for whom, and since when, and goes on when that one has released it', async () => {
+    const first = await takeLock(path(), 'one')
+    const { taken, waitedFor } = takeWhenFree('two')
+    await expect.poll(() => waitedFor).toHaveLength(1)
+    expect(waitedFor[0]).toMatch(
+      new RegExp(`^process ${process.pid}, run one, since \\d{4}-\\d\\d-\\d\\dT\\d\\d:\\d\\d:\\d\\dZ$`),
+    )
+    // Longer than it takes to look again.
+    await sleep(500)
+    expect(waitedFor).toHaveLength(1)
+    const released = performance.now()
+    await first.release()
+    const second = await taken
+    expect(performance.now() - released).toBeLessThan(1000)
+    expect(readFileSync(path('lock'), 'utf8')).toContain('two')
+    await second.release()
+    expect(readdirSync(path())).toEqual([])
+  })
+
+  it('goes on when the holder is killed', async () => {
+    const pid = await bystander()
+    await lockOf(pid, await startTime(pid))
+    const { taken, waitedFor } = takeWhenFree('mine')
+    await expect.poll(() => waitedFor).toEqual([`process ${pid}, run run-of-another`])
+    const killed = performance.now()
+    process.kill(pid, 'SIGKILL')
+    const lock = await taken
+    expect(performance.now() - killed).toBeLessThan(1000)
+    await lock.release()
+  })
+
+  it('is done by one after the other, each told of each that was before', async () => {
+    const first = await takeLock(path(), 'one')
+    const [second, third] = [takeWhenFree('two'), takeWhenFree('three')]
+    await expect.poll(() => [...second.waitedFor, ...third.waitedFor]).toHaveLength(2)
+    await first.release()
+    const [winner, loser] = await Promise.race([
+      second.taken.then((lock) => [lock, third] as const),
+      third.taken.then((lock) => [lock, second] as const),
+    ])
+    await expect.poll(() => loser.waitedFor).toHaveLength(2)
+    await winner.release()
+    await (await loser.taken).release()
+  })
+
+  it('ends when it is interrupted, leaves the lock to its holder, and nothing beside it', async () => {
+    const first = await takeLock(path(), 'one')
+    const stopping = new AbortController()
+    const { taken, waitedFor } = takeWhenFree('two', stopping.signal)
+    await expect.poll(() => waitedFor).toHaveLength(1)
+    stopping.abort()
+    await expect(taken).rejects.toThrow('abort')
+    expect(readdirSync(path())).toEqual(['lock'])
+    expect(readFileSync(path('lock'), 'utf8')).toContain('one')
+    await first.release()
+  })
+})
+
+describe('a lock that outlives its process', () => {
+  it('is stale as soon as the process has ended, also when nobody has asked for its exit status', async () => {
+    // A shell that never waits for the process it has started.
+    const parent = spawn('sh', ['-c', 'sleep 60 & echo $!; exec sleep 60'], {
+      stdio: ['ignore', 'pipe', 'ignore'],
+    })
+    children.push(parent)
+    const [line] = (await once(parent.stdout, 'data')) as [Buffer]
+    const pid = Number(line)
+    await lockOf(pid, await startTime(pid))
+    await expect(takeLock(path(), 'mine')).rejects.toThrow(`process ${pid}`)
+    process.kill(pid, 'SIGKILL')
+    const { taken } = takeWhenFree('mine')
+    await (await taken).release()
+  })
+
+  it('is stale after a reboot, whatever has its id now', async () => {
+    const pid = await bystander()
+    const holder = {
+      pid,
+      startTime: await startTime(pid),
+      bootId: 'of another boot',
+      runId: 'run-of-another',
+    }
+    writeFileSync(path('lock'), JSON.stringify(holder))
+    await (await takeLock(path(), 'mine')).release()
+  })
+
+  it('takes along what other takers had beside it when they were killed', async () => {
+    const [dead, alive] = [deadPid(), await bystander()]
+    for (const name of [`lock.${dead}.01`, `lock.${dead}.01.stale`, `lock.${alive}.02`])
+      writeFileSync(path(name), '')
+    await (await takeLock(path(), 'mine')).release()
+    expect(readdirSync(path())).toEqual([`lock.${alive}.02`])
   })
 })

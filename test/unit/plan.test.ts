@@ -184,12 +184,13 @@ describe('a change makes what it concerns and all after it, and nothing before',
     expect(misses(plan)).toEqual({ third: 'a layer below changed', second: 'a layer below changed' })
   })
 
-  it('what a layer does not depend on makes nothing: time limits, the machine, the qcow2 options', async () => {
+  it('what a layer does not depend on makes nothing: time limits, the machine, the qcow2 options, the store', async () => {
     const image = await sampleImage(path())
     await build(await planImage(image, store()), store())
     const same = await sampleImage(path(), {
       machine: { cpus: 4, memoryMiB: 4096, bootTimeoutSeconds: 900 },
       formats: { kvm: { compression: 'zstd' } },
+      store: { maximumGiB: 1 },
       release: '2.0',
     })
     const stages = same.stages.map((stage) => ({ ...stage, timeoutSeconds: 5 }))

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { Ajv2020, type ValidateFunction } from 'ajv/dist/2020.js'
 import { describe, expect, it } from 'vitest'
-import { formatBytes, formatSeconds, formatTable } from '../../src/report/format.ts'
+import { formatAge, formatBytes, formatSeconds, formatTable } from '../../src/report/format.ts'
 import { type Report, reportJsonSchema, reportSchema } from '../../src/report/report.ts'
 
 const published = new URL('../../schema/report.schema.json', import.meta.url)
@@ -83,6 +83,17 @@ describe('numbers for people', () => {
     [5 * 1024 ** 4, '5.0 TiB'],
   ])('%d bytes', (bytes, text) => {
     expect(formatBytes(bytes)).toBe(text)
+  })
+
+  it.each([
+    [0, '0s'],
+    [59, '59s'],
+    [90 * 60, '2h'],
+    [86_400 * 3, '3d'],
+    // What was dated by a clock that was ahead.
+    [-86_400 * 365, '0s'],
+  ])('%d seconds ago', (seconds, text) => {
+    expect(formatAge(seconds)).toBe(text)
   })
 
   it('stand in columns, and no line ends in spaces', () => {

@@ -9,24 +9,34 @@ import {
   writeFileSync,
 } from 'node:fs'
 import { describe, expect, it } from 'vitest'
-import { sha256 } from '../../src/digest.ts'
+import { canonicalJson, sha256 } from '../../src/digest.ts'
 import { writeDurably } from '../../src/host/files.ts'
 import { type Layer, openStore, type Store } from '../../src/store/store.ts'
 import { useFolder } from '../support/folder.ts'
 import { describeWith } from '../support/tools.ts'
 
 const path = useFolder()
-const keyOf = (name: string) => sha256(name)
+
+/** base ← a ← b ← c, and base ← other. */
+const below: Readonly<Record<string, string>> = { a: 'base', b: 'a', c: 'b', other: 'base' }
+const keyOf = (name: string): string => sha256(canonicalJson(partsOf(name)))
+
+/** What a layer's key is made from: its name, and the layer below. */
+function partsOf(name: string): Record<string, string> {
+  const parent = below[name]
+  return parent === undefined ? { name } : { name, parent: keyOf(parent) }
+}
 
 /** Commits a layer whose disk holds its own name. */
-async function commit(store: Store, name: string, parent: string | null): Promise<Layer> {
+async function commit(store: Store, name: string): Promise<Layer> {
   mkdirSync(store.folder, { recursive: true })
   writeFileSync(store.disk(keyOf(name)), `disk of ${name}`)
+  const parts = partsOf(name)
   return store.commit({
     key: keyOf(name),
     name,
-    parent: parent === null ? null : keyOf(parent),
-    parts: { name },
+    parent: parts.parent ?? null,
+    parts,
     createdAt: '2026-01-02T03:04:05.000Z',
     buildTimeSeconds: 1.5,
     log: `runs/x/${name}.log`,
@@ -41,13 +51,13 @@ async function names(store: Store): Promise<readonly string[]> {
   return (await store.list()).map(({ name }) => name).sort()
 }
 
-/** base ← a ← b ← c, and base ← other. */
+/** Commits all layers of the two chains. */
 async function fill(store: Store): Promise<void> {
-  await commit(store, 'base', null)
-  await commit(store, 'a', 'base')
-  await commit(store, 'b', 'a')
-  await commit(store, 'c', 'b')
-  await commit(store, 'other', 'base')
+  await commit(store, 'base')
+  await commit(store, 'a')
+  await commit(store, 'b')
+  await commit(store, 'c')
+  await commit(store, 'other')
 }
 
 /** What lies in the store, but for the list of digests that spares reading. */
@@ -63,7 +73,7 @@ describe('a store', () => {
 
   it('gives back what was committed, with the size and digest of its disk', async () => {
     const store = openStore(path('store'))
-    const layer = await commit(store, 'a', 'base')
+    const layer = await commit(store, 'a')
     expect(layer).toMatchObject({ sha256: sha256('disk of a'), sizeBytes: 9, parent: keyOf('base') })
     // As another process sees it.
     expect(await openStore(path('store')).find(layer.key)).toEqual(layer)
@@ -72,7 +82,7 @@ describe('a store', () => {
 
   it('has no layer for a disk that was never committed', async () => {
     const store = openStore(path('store'))
-    await expect(commit(openStore(path('store')), 'a', null)).resolves.toBeDefined()
+    await expect(commit(openStore(path('store')), 'a')).resolves.toBeDefined()
     writeFileSync(store.disk(keyOf('half')), 'half written')
     expect(await store.find(keyOf('half'))).toBeUndefined()
     expect(await names(store)).toEqual(['a'])
@@ -80,8 +90,8 @@ describe('a store', () => {
 
   it('refuses to commit a disk that is not there, and records nothing', async () => {
     const store = openStore(path('store'))
-    await commit(store, 'a', null)
-    const lost = store.commit({ ...(await commit(store, 'b', 'a')), key: keyOf('lost') })
+    await commit(store, 'a')
+    const lost = store.commit({ ...(await commit(store, 'b')), key: keyOf('lost') })
     await expect(lost).rejects.toThrow('ENOENT')
     expect(await names(store)).toEqual(['a', 'b'])
   })
@@ -90,7 +100,7 @@ describe('a store', () => {
 describe('a damaged layer', () => {
   it('with a flipped byte is found, but not verified', async () => {
     const store = openStore(path('store'))
-    const layer = await commit(store, 'a', null)
+    const layer = await commit(store, 'a')
     expect(await store.verify(layer)).toBe(true)
     writeFileSync(store.disk(layer.key), 'disk of b')
     expect(await store.find(layer.key)).toEqual(layer)
@@ -99,7 +109,7 @@ describe('a damaged layer', () => {
 
   it('whose disk is gone is not verified', async () => {
     const store = openStore(path('store'))
-    const layer = await commit(store, 'a', null)
+    const layer = await commit(store, 'a')
     rmSync(store.disk(layer.key))
     expect(await store.verify(layer)).toBe(false)
   })
@@ -138,18 +148,60 @@ describe('removal', () => {
   })
 })
 
-describe('sweeping', () => {
-  it('removes what killed builds left, names it, and touches no layer and no file of others', async () => {
+/** Rewrites a field of a layer's record. */
+function forge(store: Store, name: string, change: object): void {
+  const file = `${store.folder}/${keyOf(name)}.json`
+  writeFileSync(file, JSON.stringify({ ...JSON.parse(readFileSync(file, 'utf8')), ...change }))
+}
+
+describe('a record', () => {
+  it.each([
+    ['the parent', { parent: sha256('another') }],
+    ['no parent', { parent: null }],
+    ['the parts', { parts: { name: 'b', parent: sha256('another') } }],
+  ])('in which %s was changed is not used, and is named', async (_case, change) => {
     const store = openStore(path('store'))
     await fill(store)
+    forge(store, 'b', change)
+    expect(await store.find(keyOf('b'))).toBeUndefined()
+    const faults = (await store.inspect()).map(({ name, fault }) => `${name}: ${fault}`)
+    expect(faults.sort()).toEqual([
+      'b: its record is not what its key was made from',
+      'c: the layer below it is missing or damaged',
+    ])
+    expect((await store.sweep()).map(({ name }) => name).sort()).toEqual(['b', 'c'])
+    expect(await names(store)).toEqual(['a', 'base', 'other'])
+  })
+})
+
+describe('sweeping', () => {
+  it('removes what killed builds left, and touches no layer and no file of others', async () => {
+    const store = openStore(path('store'))
+    await fill(store)
+    await store.keepSource(Buffer.from('a script'))
     writeFileSync(store.disk(keyOf('half')), 'half written')
     writeFileSync(path('store', `${keyOf('half')}.json.tmp`), '{')
+    writeFileSync(path('store', 'sources', 'half.tmp'), 'a scr')
     writeFileSync(path('store', 'README'), 'mine')
-    const swept = await store.sweep()
-    expect([...swept].sort()).toEqual([`${keyOf('half')}.json.tmp`, `${keyOf('half')}.qcow2`].sort())
+    expect(await store.sweep()).toEqual([])
     expect(await names(store)).toHaveLength(5)
     expect(readFileSync(path('store', 'README'), 'utf8')).toBe('mine')
-    expect(filesOfStore()).toHaveLength(11)
+    expect(filesOfStore()).toHaveLength(12)
+    expect(readdirSync(path('store', 'sources'))).toEqual([sha256('a script')])
+  })
+
+  it('removes layers whose disk or parent is gone, and names them', async () => {
+    const store = openStore(path('store'))
+    await fill(store)
+    truncateSync(store.disk(keyOf('c')), 4)
+    rmSync(store.disk(keyOf('other')))
+    const named = (await store.sweep()).map(({ name, fault }) => `${name}: ${fault}`)
+    expect(named.sort()).toEqual(['c: its disk has 4 bytes instead of 9', 'other: its disk is missing'])
+    rmSync(store.disk(keyOf('a')))
+    rmSync(path('store', `${keyOf('a')}.json`))
+    expect((await store.sweep()).map(({ name }) => name)).toEqual(['b'])
+    expect(await names(store)).toEqual(['base'])
+    expect(await store.inspect()).toEqual([])
   })
 })
 
@@ -159,6 +211,12 @@ describe('a durable write', () => {
     await writeDurably(path('file'), 'new\n')
     expect(readFileSync(path('file'), 'utf8')).toBe('new\n')
     expect(readdirSync(path())).toEqual(['file'])
+  })
+
+  it('that fails leaves what was there, and nothing beside it', async () => {
+    mkdirSync(path('folder'))
+    await expect(writeDurably(path('folder'), 'a text')).rejects.toThrow('EISDIR')
+    expect(readdirSync(path())).toEqual(['folder'])
   })
 })
 

@@ -33,6 +33,7 @@ const events: readonly BuildEvent[] = [
       { name: 'unpack', cached: false, estimateSeconds: 20 },
     ],
     estimateSeconds: 61,
+    room: { peakBytes: 2 * 1024 ** 3, isKnown: true, freeBytes: 3 * 1024 ** 3 },
   },
   { kind: 'stage-finished', stage: { ...greet, name: 'earlier', status: 'cached' } },
   { kind: 'part-started', name: 'boot', estimateSeconds: 40 },
@@ -89,7 +90,7 @@ describe('without a terminal', () => {
     const { emit, text } = report()
     for (const event of events) emit(event)
     const lines = text().trimEnd().split('\n')
-    expect(lines[0]).toBe('trixie-x86_64 2 of 3 layers to make, about 1m 01s')
+    expect(lines[0]).toBe('trixie-x86_64 2 of 3 layers to make, about 1m 01s, about 2.0 GiB')
     expect(lines[1]).toMatch(/^● earlier +cached {2}a2bb0b1a2229$/)
     expect(lines[2]).toBe('● boot (about 40.0s)')
     expect(lines[3]).toBe('! without KVM: /dev/kvm is not there')

@@ -1,0 +1,61 @@
+/** What killed runs have left: known by what each run notes while it is under way, and cleared away by the next. */
+
+import { appendFile, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { basename, join } from 'node:path'
+import { killMarked } from '../host/process.ts'
+import { removeTree } from '../install/bootstrap.ts'
+import type { Store, StoreFault } from '../store/store.ts'
+import { temporaryPrefix } from './place.ts'
+
+/** In a run's folder as long as it is under way: a list of the folders that it has made outside of `out/`. */
+const noteName = 'unfinished'
+
+/** Says that a run begins: from now on whoever finds the note without the run has to clear up after it. */
+export async function noteBeginning(runFolder: string): Promise<void> {
+  await writeFile(join(runFolder, noteName), '')
+}
+
+/** Notes a folder outside of `out/` that the run is about to make. */
+export async function noteFolder(runFolder: string, path: string): Promise<void> {
+  await appendFile(join(runFolder, noteName), `${path}\n`)
+}
+
+/** Says that a run has ended by itself, and has left nothing. */
+export async function noteEnd(runFolder: string): Promise<void> {
+  await rm(join(runFolder, noteName), { force: true })
+}
+
+/**
+ * Ends what killed runs have left running, and removes what they left lying about. The lock has to be held.
+ * Returns the layers that were there and could not be used.
+ */
+export async function clearLeftovers(outFolder: string, store: Store): Promise<readonly StoreFault[]> {
+  const runs = join(outFolder, 'runs')
+  for (const run of await namesIn(runs)) {
+    const noted = await readFile(join(runs, run, noteName), 'utf8').catch(() => undefined)
+    if (noted === undefined) continue
+    await killMarked(run)
+    for (const path of noted.split('\n')) {
+      if (basename(path).startsWith(temporaryPrefix)) await removeTree(path)
+    }
+    // Last, so that a run which is killed while it clears up leaves the rest of it to the next.
+    await noteEnd(join(runs, run))
+  }
+  const images = join(outFolder, 'images')
+  for (const name of await namesIn(images)) {
+    if (halfMade.test(name)) await rm(join(images, name), { force: true })
+  }
+  for (const folder of [outFolder, join(outFolder, 'cache')]) {
+    for (const name of await namesIn(folder)) {
+      if (name.endsWith('.tmp')) await rm(join(folder, name), { force: true })
+    }
+  }
+  return store.sweep()
+}
+
+/** Image files that are being written, the flat disk that they are made from, and those that are still to be packed. */
+const halfMade = /\.(partial|tmp)$|^\..+\.(raw|vhd|vhdx|qcow2)$/
+
+async function namesIn(folder: string): Promise<readonly string[]> {
+  return readdir(folder).catch(() => [])
+}

@@ -1,0 +1,42 @@
+/** How large the store may be: what is of no use goes, oldest first, and never what a variant uses. */
+
+import type { ResolvedImage } from '../config/resolved.ts'
+import { type Plan, planImage } from '../plan/plan.ts'
+import { choosePrunable, sizeOf } from '../store/prune.ts'
+import type { Layer, Store } from '../store/store.ts'
+
+export interface StoreBound {
+  readonly maximumBytes: number
+  /** Every image of the pipeline, those that are not built as well. */
+  readonly images: readonly ResolvedImage[]
+}
+
+/** Keys of all layers that images use, whether they are there or not. */
+export async function keysInUse(
+  images: readonly ResolvedImage[],
+  store: Store,
+): Promise<ReadonlySet<string>> {
+  const plans = await Promise.all(images.map((image) => planImage(image, store)))
+  return new Set(plans.flatMap(keysOf))
+}
+
+function keysOf({ base, stages }: Plan): readonly string[] {
+  return [base, ...stages].map(({ key }) => key)
+}
+
+/**
+ * Removes layers until the bound is kept, as far as it can be.
+ * @param plan what was built: its layers stay, whatever was edited meanwhile
+ */
+export async function keepBound(
+  store: Store,
+  { maximumBytes, images }: StoreBound,
+  plan: Plan,
+): Promise<{ readonly removed: readonly Layer[]; readonly leftBytes: number }> {
+  const used = new Set([...(await keysInUse(images, store)), ...keysOf(plan)])
+  const layers = await store.list()
+  const nowMs = Date.now()
+  const removed = choosePrunable(layers, { used, maxBytes: maximumBytes, spareUsed: true, nowMs })
+  for (const { key } of removed) await store.remove(key)
+  return { removed, leftBytes: sizeOf(layers) - sizeOf(removed) }
+}

@@ -1,0 +1,71 @@
+import { EventEmitter } from 'node:events'
+import { mkdirSync } from 'node:fs'
+import { describe, expect, it } from 'vitest'
+import type { Qmp } from '../../src/build/qmp.ts'
+import { createSealer } from '../../src/build/sealer.ts'
+import type { StageOutcome } from '../../src/build/stage-recorder.ts'
+import type { PipelineError } from '../../src/errors.ts'
+import { planImage } from '../../src/plan/plan.ts'
+import { type Layer, openStore, type Store } from '../../src/store/store.ts'
+import { useFolder } from '../support/folder.ts'
+import { sampleImage } from '../support/pipelines.ts'
+
+const path = useFolder()
+
+function outcomeOf(name: string): StageOutcome {
+  const packages = { added: [], removed: [], upgraded: [] }
+  return { name, exitStatus: 0, buildTimeSeconds: 1, artifacts: [], missing: [], packages, lastLines: [] }
+}
+
+const still = async () => undefined
+
+/** Has the first stage sealed with a QEMU and a store that do as they are told; returns what failed. */
+async function seal(execute: Qmp['execute'], commit: Store['commit']): Promise<readonly PipelineError[]> {
+  const { stages } = await planImage(await sampleImage(path()), openStore(path('store')))
+  mkdirSync(path('store'), { recursive: true })
+  const failures: PipelineError[] = []
+  const sealer = createSealer({
+    stages,
+    store: { ...openStore(path('store')), commit },
+    tools: {},
+    qmp: () => ({ execute, events: new EventEmitter(), close: () => undefined }),
+    channel: async () => ({ freeze: still, thaw: still, sleep: still, wake: still, release: still }),
+    sleeper: { began: () => undefined, isWorthIt: () => false, save: still, commit: still },
+    parent: {} as Layer,
+    logOf: (name) => `${name}.log`,
+    onSealed: () => undefined,
+    onFailure: (error) => failures.push(error),
+  })
+  sealer.ended(outcomeOf('first'))
+  await sealer.checkpoint('first').catch(() => undefined)
+  await sealer.settled()
+  return failures
+}
+
+const answer = async () => []
+const refuse = (text: string) => async () => {
+  throw new Error(text)
+}
+
+describe('a layer that cannot be sealed', () => {
+  it.each([
+    ['recorded', answer, refuse('ENOSPC: no space left on device, write')],
+    ['laid down', refuse('QEMU refused blockdev-snapshot-sync: No space left on device'), answer],
+  ])(
+    'for want of space when it is %s is a full disk, by the name of its folder',
+    async (_case, qemu, store) => {
+      const [failure] = await seal(qemu, store as unknown as Store['commit'])
+      expect(failure).toMatchObject({
+        code: 'disk-full',
+        message: `the disk that holds ${path('store')} is full`,
+      })
+      expect(failure?.hint).toContain('make room there and run the build again')
+    },
+  )
+
+  it('for another reason is told with it', async () => {
+    const [failure] = await seal(refuse('QEMU ended during query-blockstats'), answer as never)
+    expect(failure).toMatchObject({ code: 'seal-failed' })
+    expect(failure?.message).toContain('QEMU ended during query-blockstats')
+  })
+})
