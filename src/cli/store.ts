@@ -6,6 +6,7 @@ import { exitCodes } from '../errors.ts'
 import { planImage } from '../plan/plan.ts'
 import { formatAge, formatBytes, formatTable } from '../report/format.ts'
 import { choosePrunable, growTrees, type LayerTree, sizeOf } from '../store/prune.ts'
+import { openStates, type SavedState, type States } from '../store/states.ts'
 import { type Layer, openStore, type Store } from '../store/store.ts'
 import { addPipelineOptions, type Choose, choosePipeline, type PipelineOptions } from './options.ts'
 import type { Terminal } from './terminal.ts'
@@ -40,6 +41,7 @@ export function storeCommand(program: Command, terminal: Terminal, choose: Choos
 
 interface OpenedStore {
   readonly store: Store
+  readonly states: States
   readonly layers: readonly Layer[]
   /** Variants that use a layer, by its key. */
   readonly users: ReadonlyMap<string, readonly string[]>
@@ -54,34 +56,59 @@ async function open(options: PipelineOptions): Promise<OpenedStore> {
     for (const { key } of [plan.base, ...plan.stages])
       users.set(key, [...(users.get(key) ?? []), image.variant])
   }
-  return { store, layers: await store.list(), users }
+  return { store, states: openStates(join(store.folder, 'states')), layers: await store.list(), users }
 }
 
 async function list(options: ListOptions, terminal: Terminal): Promise<number> {
-  const { layers, users } = await open(options)
+  const { layers, users, states } = await open(options)
+  const saved = await states.list()
+  const statesOf = ({ key }: Layer) => saved.filter(({ layer }) => layer === key)
   if (options.json) {
-    const rows = layers.map((layer) => ({ ...layer, usedBy: users.get(layer.key) ?? [] }))
+    const rows = layers.map((layer) => ({
+      ...layer,
+      usedBy: users.get(layer.key) ?? [],
+      states: statesOf(layer),
+    }))
     terminal.out(`${JSON.stringify(rows, null, 2)}\n`)
     return exitCodes.ok
   }
-  const rows = growTrees(layers).flatMap((tree) => describe(tree, users, 0))
-  const table = formatTable([['layer', 'size', 'age', 'key', 'used by'], ...rows], [false, true, true])
-  terminal.out(`${table}\n${layers.length} layers, ${formatBytes(sizeOf(layers))}\n`)
+  const rows = growTrees(layers).flatMap((tree) => describe(tree, users, statesOf))
+  const head = ['layer', 'size', 'state', 'age', 'key', 'used by']
+  const counts = [`${layers.length} layers, ${formatBytes(sizeOf(layers))}`]
+  if (saved.length > 0) counts.push(`${saved.length} states, ${formatBytes(sizeOf(saved))}`)
+  terminal.out(`${formatTable([head, ...rows], [false, true, true, true])}\n${counts.join('; ')}\n`)
   return exitCodes.ok
 }
 
-/** A row for each layer. A chain is not indented: only where several stand on one does a tree show. */
-function describe({ layer, above }: LayerTree, users: OpenedStore['users'], depth: number): string[][] {
+/**
+ * A row for each layer. A chain is not indented: only where several stand on one does a tree show.
+ * @param first what the layer's own line begins with
+ * @param rest what the lines of those above it begin with
+ */
+function describe(
+  { layer, above }: LayerTree,
+  users: OpenedStore['users'],
+  statesOf: (layer: Layer) => readonly SavedState[],
+  first = '',
+  rest = '',
+): string[][] {
   const { name, sizeBytes, createdAt, key } = layer
+  const stateBytes = sizeOf(statesOf(layer))
   const age = formatAge((Date.now() - Date.parse(createdAt)) / 1000)
   const row = [
-    `${'  '.repeat(depth)}${name}`,
+    `${first}${name}`,
     formatBytes(sizeBytes),
+    stateBytes === 0 ? '' : formatBytes(stateBytes),
     age,
     key.slice(0, 12),
     (users.get(key) ?? []).join(' '),
   ]
-  return [row, ...above.flatMap((tree) => describe(tree, users, above.length > 1 ? depth + 1 : depth))]
+  const rows = above.map((tree, index) => {
+    if (above.length === 1) return describe(tree, users, statesOf, rest, rest)
+    const [branch, trunk] = index === above.length - 1 ? ['└─ ', '   '] : ['├─ ', '│  ']
+    return describe(tree, users, statesOf, rest + branch, rest + trunk)
+  })
+  return [row, ...rows.flat()]
 }
 
 async function verify(options: PipelineOptions, terminal: Terminal): Promise<number> {
@@ -105,18 +132,19 @@ async function prune(options: PruneOptions, terminal: Terminal): Promise<number>
 
 async function chooseLayers(
   options: PruneOptions,
-): Promise<{ readonly store: Store; readonly chosen: readonly Layer[] }> {
-  const { store, layers, users } = await open(options)
+): Promise<Pick<OpenedStore, 'store' | 'states'> & { readonly chosen: readonly Layer[] }> {
+  const { store, states, layers, users } = await open(options)
   const rules = { unusedForMs: options.unusedFor, maxBytes: options.maxSize, nowMs: Date.now() }
-  return { store, chosen: choosePrunable(layers, { used: new Set(users.keys()), ...rules }) }
+  return { store, states, chosen: choosePrunable(layers, { used: new Set(users.keys()), ...rules }) }
 }
 
 async function removeChosen(options: PruneOptions, terminal: Terminal): Promise<readonly Layer[]> {
   const lock = await takeFolder(resolvePath(options.out), 'prune', options, terminal)
   try {
     // Once more: whoever had the folder until now has changed the store.
-    const { store, chosen } = await chooseLayers(options)
+    const { store, states, chosen } = await chooseLayers(options)
     for (const { key } of chosen) await store.remove(key)
+    await states.prune(await store.list())
     return chosen
   } finally {
     await lock.release()

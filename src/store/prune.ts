@@ -44,8 +44,8 @@ export function choosePrunable(layers: readonly Layer[], rules: PruneRules): rea
 }
 
 /** Bytes of layers together. */
-export function sizeOf(layers: readonly Layer[]): number {
-  return layers.reduce((total, { sizeBytes }) => total + sizeBytes, 0)
+export function sizeOf(files: readonly { readonly sizeBytes: number }[]): number {
+  return files.reduce((total, { sizeBytes }) => total + sizeBytes, 0)
 }
 
 /** A layer with what stands on it. */

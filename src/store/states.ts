@@ -45,8 +45,8 @@ export interface States {
   /** Puts what the guest had written above the layer at `path`, and notes that the state was of use. */
   readonly use: (state: SavedState, path: string) => Promise<void>
   readonly remove: (key: string) => Promise<void>
-  /** Removes states of layers that are gone, then those that were of no use for longest, down to a size. */
-  readonly prune: (layers: readonly Layer[], maximumBytes: number) => Promise<void>
+  /** Removes states of layers that are gone, then those that were of no use for longest, down to a size if one is given. */
+  readonly prune: (layers: readonly Layer[], maximumBytes?: number) => Promise<void>
 }
 
 /** Opens the states in `folder`, which need not exist yet. */
@@ -109,7 +109,7 @@ export function openStates(folder: string): States {
       const now = new Date()
       await utimes(record(key), now, now)
     },
-    prune: async (layers, maximumBytes) => {
+    prune: async (layers, maximumBytes = Number.POSITIVE_INFINITY) => {
       const kept: { readonly key: string; readonly sizeBytes: number; readonly usedMs: number }[] = []
       for (const key of await keys()) {
         const state = await read(key)
