@@ -5,18 +5,14 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { replayJournal, streamContent } from './debugfs.ts'
 import { readContents, readSuperblock, readTree, type Superblock } from './filesystem.ts'
-import { type Mount, namesPartition, parseFstab } from './fstab.ts'
-import { inspectImageFile, unreadableDisk } from './image-file.ts'
-import type { Inode } from './inodes.ts'
+import type { Mount } from './fstab.ts'
+import { inspectImageFile } from './image-file.ts'
+import { type Copy, type DiskFile, findMountPoint, findRoot, listFiles, type Place } from './mounting.ts'
 import { copyPartition, type PartitionEntry, readPartitions } from './partitions.ts'
 import { followPath } from './paths.ts'
+import { requireInspectionTools } from './tools.ts'
 
-/** One file of a disk, by its absolute path in the booted system. */
-export interface DiskFile extends Inode {
-  readonly path: string
-  /** Number of the partition that it lies in; inodes are numbered in each. */
-  readonly partition: number
-}
+export type { DiskFile } from './mounting.ts'
 
 export interface DiskPartition extends PartitionEntry {
   /** Where the booted system has it; undefined where its fstab does not say. */
@@ -61,15 +57,19 @@ export interface OpenDiskOptions {
 /**
  * Opens a disk image. Its ext filesystems are copied, and what their journals hold is written to the copies, as it would
  * be when they are mounted: a disk that was copied while a guest ran has that too.
- * @throws PipelineError `disk-unreadable`
+ * @throws PipelineError `disk-unreadable`, `no-space`, `tools`
  */
 export async function openDisk(file: string, options: OpenDiskOptions): Promise<DiskFiles> {
   const { signal } = options
+  await requireInspectionTools()
   const image = await inspectImageFile(file, options.format, signal)
   const folder = await mkdtemp(join(options.workFolder, 'disk-'))
   try {
     const { kind, partitions } = await readPartitions(image, join(folder, 'table'), signal)
-    const copies = await Promise.all(partitions.map((entry) => copyFilesystem(image, entry, folder, signal)))
+    // All have to have ended before the folder may be removed.
+    const copying = partitions.map((entry) => copyFilesystem(image, entry, folder, signal))
+    await Promise.allSettled(copying)
+    const copies = await Promise.all(copying)
     const { root, mounts } = await findRoot(file, copies, signal)
     const places = copies.map((copy) => ({ ...copy, mountPoint: findMountPoint(copy, root, mounts) }))
     const list = once(() => listFiles(places))
@@ -105,20 +105,6 @@ export async function openDisk(file: string, options: OpenDiskOptions): Promise<
 
 // --- internal ---
 
-/** A partition, and a copy of its filesystem where that can be read. */
-interface Copy {
-  readonly entry: PartitionEntry
-  /** Path of the copy. */
-  readonly file: string
-  readonly superblock: Superblock | undefined
-  /** The tree, read once. */
-  readonly tree: () => Promise<ReadonlyMap<string, Inode>>
-}
-
-interface Place extends Copy {
-  readonly mountPoint: string | undefined
-}
-
 async function copyFilesystem(
   image: Parameters<typeof copyPartition>[0],
   entry: PartitionEntry,
@@ -145,58 +131,6 @@ function once<Result>(ask: () => Promise<Result>): () => Promise<Result> {
     answer ??= ask()
     return answer
   }
-}
-
-/** The filesystem whose fstab says that it is the root; else the only one that has an /etc. */
-async function findRoot(
-  file: string,
-  copies: readonly Copy[],
-  signal: AbortSignal,
-): Promise<{ readonly root: Copy; readonly mounts: readonly Mount[] }> {
-  const candidates: { root: Copy; mounts: readonly Mount[] }[] = []
-  for (const root of copies) {
-    if (root.superblock === undefined) continue
-    const tree = await root.tree()
-    const fstab = tree.get('/etc/fstab')
-    const inodes = fstab?.type === 'file' ? [fstab] : []
-    const contents = await readContents(root.file, inodes, signal)
-    const mounts = parseFstab([...contents.values()].join(''))
-    const own = mounts.find(({ path }) => path === '/')
-    if (own !== undefined && namesPartition(own.source, root.entry)) return { root, mounts }
-    if (tree.has('/etc')) candidates.push({ root, mounts })
-  }
-  const [only, other] = candidates
-  if (only !== undefined && other === undefined) return only
-  const found = copies.map(({ entry }) => `${entry.number} ${entry.filesystem ?? entry.type}`).join(', ')
-  throw unreadableDisk(
-    `the disk ${file} has ${only === undefined ? 'no' : 'more than one'} root filesystem that can be read: its partitions are ${found || 'none'}`,
-  )
-}
-
-function findMountPoint(copy: Copy, root: Copy, mounts: readonly Mount[]): string | undefined {
-  if (copy === root) return '/'
-  const mount = mounts.find(({ source, path }) => path.startsWith('/') && namesPartition(source, copy.entry))
-  return mount?.path === '/' ? undefined : mount?.path
-}
-
-/** All trees as one, each in the place of the folder that it is mounted on. */
-async function listFiles(places: readonly Place[]): Promise<ReadonlyMap<string, DiskFile>> {
-  const files = new Map<string, DiskFile>()
-  const mounted = places.flatMap((place) =>
-    place.mountPoint === undefined ? [] : [{ ...place, mountPoint: place.mountPoint }],
-  )
-  const sorted = mounted.sort((a, b) => a.mountPoint.length - b.mountPoint.length)
-  for (const { entry, superblock, tree, mountPoint } of sorted) {
-    const below = mountPoint === '/' ? '' : mountPoint
-    for (const path of [...files.keys()]) if (path.startsWith(`${below}/`)) files.delete(path)
-    // What lies in another kind of filesystem is not known; what it hides is not there either way.
-    if (superblock === undefined) continue
-    for (const [path, inode] of await tree()) {
-      const absolute = path === '/' ? mountPoint : below + path
-      files.set(absolute, { ...inode, path: absolute, partition: entry.number })
-    }
-  }
-  return files
 }
 
 /** Regular files among paths, with the filesystem that each lies in. */

@@ -1,15 +1,32 @@
 /** A disk image as a file of the host: its format, its size, and whether all of it is there. */
 
-import { extname } from 'node:path'
+import { extname, resolve as resolvePath } from 'node:path'
 import { execa } from 'execa'
 import { exitCodes, PipelineError } from '../errors.ts'
+import { findDisksInOva } from './ova.ts'
 
 export interface ImageFile {
   readonly path: string
-  /** As qemu-img names it: `qcow2`, `vpc`, … */
+  /** As qemu-img names it: `qcow2`, `vpc`, …; `ova` for the disk in an OVA. */
   readonly format: string
   /** Size of the disk in it. */
   readonly sizeBytes: number
+  /** The disk as QEMU's block layer opens it. */
+  readonly node: BlockNode
+}
+
+/** A node of QEMU's block layer: a driver, and what it reads. */
+export interface BlockNode {
+  readonly driver: string
+  readonly offset?: number
+  readonly size?: number
+  readonly filename?: string
+  readonly file?: BlockNode
+}
+
+/** How qemu-img is told of a node. */
+export function nodeName(node: BlockNode): string {
+  return `json:${JSON.stringify(node)}`
 }
 
 interface ImageInfo {
@@ -28,19 +45,23 @@ export async function inspectImageFile(
   format: string | undefined,
   signal: AbortSignal,
 ): Promise<ImageFile> {
-  const forced = format === undefined ? [] : ['-f', format]
-  const words = ['info', ...forced, '--backing-chain', '--output=json', path]
+  // qemu-img takes a name with a colon in it for something else than a file, unless it begins with a slash.
+  const file: BlockNode = { driver: 'file', filename: resolvePath(path) }
+  const forced = format === 'ova' ? await diskOfOva(path, file) : format && { driver: format, file }
+  const name = forced ? nodeName(forced) : resolvePath(path)
+  const words = ['info', '--backing-chain', '--output=json', name]
   const info = await execa('qemu-img', words, { reject: false, timeout: 60_000, cancelSignal: signal })
   signal.throwIfAborted()
   if (info.exitCode !== 0) {
     const said = info.stderr?.trim() || (info.shortMessage ?? 'qemu-img failed')
     throw unreadableDisk(`cannot read the disk ${path}: ${said}`)
   }
-  const chain = JSON.parse(info.stdout) as readonly ImageInfo[]
-  for (const image of chain) await requireSound(image, signal)
-  const [top] = chain
+  const [top, ...below] = JSON.parse(info.stdout) as readonly ImageInfo[]
   if (top === undefined || top['virtual-size'] === 0) throw unreadableDisk(`the disk ${path} has no bytes`)
-  return { path, format: top.format, sizeBytes: top['virtual-size'] }
+  const node = forced || { driver: top.format, file }
+  await requireSound(path, [nodeName(node)], signal)
+  for (const { filename, format } of below) await requireSound(filename, ['-f', format, filename], signal)
+  return { path, format: format ?? top.format, sizeBytes: top['virtual-size'], node }
 }
 
 const formatsByEnding: Readonly<Record<string, string>> = {
@@ -49,6 +70,7 @@ const formatsByEnding: Readonly<Record<string, string>> = {
   '.vhd': 'vpc',
   '.vhdx': 'vhdx',
   '.vmdk': 'vmdk',
+  '.ova': 'ova',
 }
 
 /**
@@ -63,8 +85,8 @@ export function formatByEnding(path: string): string | undefined {
 const soundStatus = { noErrors: 0, leakedSpaceOnly: 3, formatHasNoCheck: 63 } as const
 
 /** qemu-img converts a file that is cut short without a word, with zeros for all that is not there. */
-async function requireSound({ filename, format }: ImageInfo, signal: AbortSignal): Promise<void> {
-  const check = await execa('qemu-img', ['check', '-f', format, filename], {
+async function requireSound(path: string, words: readonly string[], signal: AbortSignal): Promise<void> {
+  const check = await execa('qemu-img', ['check', ...words], {
     reject: false,
     timeout: 3_600_000,
     cancelSignal: signal,
@@ -73,7 +95,20 @@ async function requireSound({ filename, format }: ImageInfo, signal: AbortSignal
   if (Object.values(soundStatus).some((status) => status === check.exitCode)) return
   const summary = /^\d+ errors were found.*$/m.exec(check.stdout)?.[0]
   const said = summary ?? (check.stderr.trim().split('\n')[0] || check.shortMessage)
-  throw unreadableDisk(`the disk ${filename} is damaged or cut short: qemu-img check says: ${said}`)
+  throw unreadableDisk(`the disk ${path} is damaged or cut short: qemu-img check says: ${said}`)
+}
+
+async function diskOfOva(path: string, file: BlockNode): Promise<BlockNode> {
+  const disks = await findDisksInOva(path).catch((cause) => {
+    throw unreadableDisk(`cannot read the disk ${path}: ${(cause as Error).message}`, cause)
+  })
+  const [disk] = disks ?? []
+  if (disk === undefined || disks?.length !== 1) {
+    throw unreadableDisk(
+      disks === undefined ? `${path} is no OVA` : `${path} has ${disks.length} disks in it instead of one`,
+    )
+  }
+  return { driver: 'vmdk', file: { driver: 'raw', ...disk, file } }
 }
 
 /** The error of a disk that is not what can be read. */

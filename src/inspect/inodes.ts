@@ -1,5 +1,6 @@
 /** What debugfs says of inodes, and of the names in folders. */
 
+import { readAttributes } from './attributes.ts'
 import { type Answers, askDebugfs } from './debugfs.ts'
 import { unreadableDisk } from './image-file.ts'
 import { decodeName } from './names.ts'
@@ -90,48 +91,6 @@ export async function readInodes(
     ...inode,
     attributes: values.get(inode.inode) ?? new Map(),
   }))
-}
-
-interface AttributeRequest {
-  readonly inode: number
-  readonly name: string
-  readonly sizeBytes: number
-}
-
-/** Values of attributes, by inode and name. `stat` shows only those below 40 bytes, and not all of them exactly. */
-async function readAttributes(
-  filesystem: string,
-  requests: readonly AttributeRequest[],
-  signal: AbortSignal,
-): Promise<ReadonlyMap<number, ReadonlyMap<string, Buffer>>> {
-  const wordOf = ({ inode, name }: AttributeRequest) => `ea_get -x <${inode}> "${name}"`
-  for (const { inode, name } of requests) {
-    // debugfs escapes other characters when it writes a name, and does not take the escapes back.
-    if (/^[ !#-[\]-~]+$/.test(name)) continue
-    throw unreadableDisk(
-      `debugfs cannot be asked for the attribute ${JSON.stringify(name)} of inode ${inode}`,
-    )
-  }
-  const wanted = requests.filter(({ sizeBytes }) => sizeBytes > 0)
-  const answers = await askDebugfs(filesystem, wanted.map(wordOf), signal)
-  const values = new Map<string, Buffer>()
-  for (const request of wanted) {
-    answers.begin(wordOf(request))
-    const [, size, hex = ''] = answers.take(/.* \((\d+)\) = ((?:[0-9a-f]{2} )+)\n\n?/y) ?? []
-    const value = Buffer.from(hex.replaceAll(' ', ''), 'hex')
-    // An ACL is longer here than the inode says: it has the form that getxattr(2) gives it.
-    if (value.length !== Number(size)) {
-      throw unreadableDisk(`the attribute ${request.name} of inode ${request.inode} cannot be read`)
-    }
-    values.set(wordOf(request), value)
-  }
-  answers.end()
-  const found = new Map<number, Map<string, Buffer>>()
-  for (const request of requests) {
-    const ofInode = found.get(request.inode) ?? new Map<string, Buffer>()
-    found.set(request.inode, ofInode.set(request.name, values.get(wordOf(request)) ?? Buffer.alloc(0)))
-  }
-  return found
 }
 
 const types: Readonly<Record<string, FileType>> = {

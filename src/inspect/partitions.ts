@@ -1,9 +1,10 @@
 /** The partitions of a disk image, each with what lies in it, without reading more of the disk than its table. */
 
-import { mkdir, open, readFile, truncate, writeFile } from 'node:fs/promises'
+import { mkdir, truncate, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { execa } from 'execa'
 import { sectorBytes } from '../install/layout.ts'
+import { copyBytes, extractBytes } from './image-bytes.ts'
 import { type ImageFile, unreadableDisk } from './image-file.ts'
 
 /** A place of a disk, and what is in it. */
@@ -74,7 +75,7 @@ export async function copyPartition(
   file: string,
   signal: AbortSignal,
 ): Promise<void> {
-  await convert(image, startSector * sectorBytes, sectors * sectorBytes, file, signal)
+  await extractBytes(image, startSector * sectorBytes, sectors * sectorBytes, file, signal)
 }
 
 // --- internal ---
@@ -168,6 +169,9 @@ async function copyLogicalTables(
 
 const nothing = { filesystem: undefined, uuid: undefined, label: undefined }
 
+/** blkid's exit status for something, for nothing, and for more than one thing at a time. */
+const blkidStatus = [0, 2, 8] as const
+
 /** What a partition's first bytes say that it is. */
 async function probe(
   image: ImageFile,
@@ -177,7 +181,7 @@ async function probe(
 ): Promise<Pick<PartitionEntry, 'filesystem' | 'uuid' | 'label'>> {
   const file = join(folder, 'start')
   const length = Math.min(probedBytes, size * sectorBytes)
-  await convert(image, start * sectorBytes, length, file, signal)
+  await extractBytes(image, start * sectorBytes, length, file, signal)
   await truncate(file, size * sectorBytes)
   const found = await execa('blkid', ['-p', '-o', 'export', file], {
     reject: false,
@@ -186,62 +190,10 @@ async function probe(
     env: environment,
   })
   signal.throwIfAborted()
+  if (!blkidStatus.some((status) => status === found.exitCode)) {
+    throw unreadableDisk(`blkid failed: ${found.stderr || found.shortMessage}`, found)
+  }
   const field = (name: string) =>
     new RegExp(`^${name}=(.*)$`, 'm').exec(found.stdout)?.[1]?.replace(/\\(.)/g, '$1')
   return { filesystem: field('TYPE'), uuid: field('UUID'), label: field('LABEL') }
-}
-
-/** Copies a stretch of the image to the same place of a file, and returns it. */
-async function copyBytes(
-  image: ImageFile,
-  offset: number,
-  length: number,
-  disk: string,
-  signal: AbortSignal,
-): Promise<Buffer> {
-  const bytes = await readBytes(image, offset, Math.min(length, image.sizeBytes - offset), disk, signal)
-  const file = await open(disk, 'r+')
-  try {
-    await file.write(bytes, 0, bytes.length, offset)
-  } finally {
-    await file.close()
-  }
-  return bytes
-}
-
-async function readBytes(
-  image: ImageFile,
-  offset: number,
-  length: number,
-  disk: string,
-  signal: AbortSignal,
-): Promise<Buffer> {
-  const part = `${disk}-part`
-  await convert(image, offset, length, part, signal)
-  return readFile(part)
-}
-
-async function convert(
-  { path, format }: ImageFile,
-  offset: number,
-  size: number,
-  file: string,
-  signal: AbortSignal,
-): Promise<void> {
-  const view = {
-    driver: 'raw',
-    offset,
-    size,
-    file: { driver: format, file: { driver: 'file', filename: path } },
-  }
-  const result = await execa('qemu-img', ['convert', '-O', 'raw', `json:${JSON.stringify(view)}`, file], {
-    reject: false,
-    timeout: 3_600_000,
-    cancelSignal: signal,
-  })
-  signal.throwIfAborted()
-  if (result.failed) {
-    const said = result.stderr.trim() || result.shortMessage
-    throw unreadableDisk(`the disk ${path} cannot be copied to ${file}: ${said}`, result)
-  }
 }

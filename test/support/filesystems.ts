@@ -1,7 +1,20 @@
 /** Small disks with filesystems on them, made by the tools that make real ones, and without root. */
 
 import { execFileSync, spawnSync } from 'node:child_process'
-import { closeSync, openSync, readFileSync, truncateSync, writeFileSync, writeSync } from 'node:fs'
+import {
+  chmodSync,
+  closeSync,
+  lutimesSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  truncateSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs'
+import { dirname, join } from 'node:path'
 import { pathOfTools } from './tools.ts'
 
 const env = { ...process.env, PATH: pathOfTools, LC_ALL: 'C', E2FSPROGS_FAKE_TIME: '1700000000' }
@@ -16,6 +29,26 @@ export interface TestFilesystem {
   readonly label?: string
   /** Further words for mke2fs. */
   readonly words?: readonly string[]
+}
+
+/** What a tree has in it: a text is a file, an array a link, and null a folder. */
+export type Tree = Readonly<Record<string, string | Uint8Array | readonly [target: string] | null>>
+
+/** Writes a tree in place of what is there; every file has the same time and may be read by everyone. */
+export function makeTree(folder: string, tree: Tree): string {
+  rmSync(folder, { recursive: true, force: true })
+  mkdirSync(folder, { recursive: true })
+  for (const [name, content] of Object.entries(tree)) {
+    const path = join(folder, name)
+    mkdirSync(content === null ? path : dirname(path), { recursive: true })
+    if (content === null) continue
+    if (content instanceof Uint8Array || typeof content === 'string') {
+      writeFileSync(path, content)
+      chmodSync(path, 0o644)
+    } else symlinkSync(content[0], path)
+    lutimesSync(path, 1_700_000_000, 1_700_000_000)
+  }
+  return folder
 }
 
 /** Makes a filesystem in a file. */

@@ -4,9 +4,13 @@ import { writeFileSync } from 'node:fs'
 import type { PlannedLayer } from '../../src/plan/plan.ts'
 import type { Store } from '../../src/store/store.ts'
 
-/** Puts a planned layer into a store, with its own key as its disk. */
-export async function seal({ key, name, parent, parts }: PlannedLayer, store: Store): Promise<void> {
-  writeFileSync(store.disk(key), key)
+/** Puts a planned layer into a store, with its own key in place of a disk unless there is one. */
+export async function seal(
+  { key, name, parent, parts }: PlannedLayer,
+  store: Store,
+  disk: string | Uint8Array = key,
+): Promise<void> {
+  writeFileSync(store.disk(key), disk)
   await store.commit({
     key,
     name,

@@ -8,7 +8,7 @@ import {
   truncateSync,
   writeFileSync,
 } from 'node:fs'
-import { expect, it } from 'vitest'
+import { afterEach, expect, it, vi } from 'vitest'
 import { sha256 } from '../../src/digest.ts'
 import { type DiskFiles, openDisk } from '../../src/inspect/disk-files.ts'
 import { changeFilesystem, makeDisk, makeFilesystem } from '../support/filesystems.ts'
@@ -16,6 +16,7 @@ import { useFolder } from '../support/folder.ts'
 import { describeWith } from '../support/tools.ts'
 
 const path = useFolder()
+afterEach(() => vi.unstubAllEnvs())
 const rootUuid = '6f1e9a3c-0d5b-4c27-8a4e-3b0f6c1d2e4f'
 const bootUuid = '2b7d5e10-93c4-4f6a-b1e8-7a9c0d3f5e21'
 
@@ -253,6 +254,49 @@ size=16384, uuid=1C5E4D0A-7B1F-4E6C-9A3D-0F2B8E7C6D51, name=system
     await inDisk(path('top.qcow2'), undefined, async (disk) => {
       expect(disk).toMatchObject({ format: 'qcow2', table: 'none' })
       expect([...(await disk.list()).keys()].sort()).toEqual(['/', '/etc', '/etc/fstab', '/lost+found'])
+    })
+  })
+
+  it('are those of the disk in an OVA', async () => {
+    makeTree('root', 'LABEL=root / ext4 defaults 0 1\n')
+    makeFilesystem(path('disk.raw'), { type: 'ext4', sizeMiB: 8, from: path('root'), label: 'root' })
+    const words = ['-f', 'raw', '-O', 'vmdk', '-o', 'subformat=streamOptimized']
+    execFileSync('qemu-img', ['convert', ...words, path('disk.raw'), path('disk.vmdk')])
+    writeFileSync(path('disk.ovf'), '<Envelope/>')
+    const pack = (name: string, ...members: readonly string[]) =>
+      execFileSync('tar', ['--format=ustar', '-C', path(), '-cf', path(name), ...members])
+    pack('one.ova', 'disk.ovf', 'disk.vmdk')
+    pack('two.ova', 'disk.vmdk', 'disk.ovf', 'disk.vmdk')
+    await inDisk(path('one.ova'), 'ova', async (disk) => {
+      expect(disk.format).toBe('ova')
+      expect((await disk.read('/etc/fstab'))?.toString()).toContain('LABEL=root')
+    })
+    const never = async () => undefined
+    await expect(inDisk(path('two.ova'), 'ova', never)).rejects.toThrow('2 disks in it instead of one')
+    await expect(inDisk(path('disk.vmdk'), 'ova', never)).rejects.toThrow('is no OVA')
+    truncateSync(path('one.ova'), 40_000)
+    await expect(inDisk(path('one.ova'), 'ova', never)).rejects.toMatchObject({ code: 'disk-unreadable' })
+  })
+
+  it('cannot be read without the tools for it, which are named', async () => {
+    vi.stubEnv('PATH', path())
+    await expect(inDisk(path('disk.raw'), 'raw', async () => undefined)).rejects.toMatchObject({
+      code: 'tools',
+      message: 'this host lacks qemu-img',
+    })
+  })
+
+  it('cannot be copied to where there is no room, which is said', async () => {
+    makeDisk(path('disk.raw'), 8, 'label: dos\nstart=2048, size=4096, type=83\n', {})
+    const real = execFileSync('sh', ['-c', 'command -v qemu-img'], { encoding: 'utf8' }).trim()
+    const script = `#!/bin/sh\n[ "$1" = convert ] || exec ${real} "$@"\necho "qemu-img: error while writing: No space left on device" >&2\nexit 1\n`
+    mkdirSync(path('bin'))
+    writeFileSync(path('bin', 'qemu-img'), script)
+    chmodSync(path('bin', 'qemu-img'), 0o755)
+    vi.stubEnv('PATH', `${path('bin')}:${process.env.PATH}`)
+    await expect(inDisk(path('disk.raw'), 'raw', async () => undefined)).rejects.toMatchObject({
+      code: 'no-space',
+      hint: expect.stringContaining('TMPDIR'),
     })
   })
 
