@@ -33,13 +33,24 @@ export function renderUnread({ unread }: DiskDifference): Section | undefined {
 
 function describePartition(partition: DiskPartition | undefined): string {
   if (partition === undefined) return 'none'
-  const { filesystem, type, startSector, sectors, uuid, label, mountPoint, isBootable, superblock } =
-    partition
+  const {
+    filesystem,
+    type,
+    startSector,
+    sectors,
+    uuid,
+    partitionUuid,
+    label,
+    mountPoint,
+    isBootable,
+    superblock,
+  } = partition
   const reserved = superblock?.reservedBlocks ?? 0
   const words = [
     filesystem ?? `type ${type}`,
     `${formatBytes(sectors * sectorBytes)} at sector ${startSector}`,
     uuid === undefined ? '' : `UUID ${uuid}`,
+    partitionUuid === undefined ? '' : `PARTUUID ${partitionUuid}`,
     label === undefined ? '' : `label ${showName(label)}`,
     mountPoint === undefined ? '' : `on ${showName(mountPoint)}`,
     isBootable ? 'bootable' : '',

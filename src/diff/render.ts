@@ -38,12 +38,12 @@ function renderPackages({ packages }: DiskDifference, options: RenderOptions): S
   const numbers = tally({ added: added.length, removed: removed.length, upgraded: upgraded.length })
   if (numbers === '') return undefined
   const { green, red } = options.colors
-  const lines = [
-    ...added.map(({ name, version }) => green(showName(`+ ${name} ${version}`))),
-    ...removed.map(({ name, version }) => red(showName(`- ${name} ${version}`))),
-    ...upgraded.map(({ name, from, to }) => showName(`~ ${name} ${from} → ${to}`)),
+  const lists = [
+    added.map(({ name, version }) => green(showName(`+ ${name} ${version}`))),
+    removed.map(({ name, version }) => red(showName(`- ${name} ${version}`))),
+    upgraded.map(({ name, from, to }) => showName(`~ ${name} ${from} → ${to}`)),
   ]
-  return { title: `Packages: ${numbers}`, lines: cut(lines, limits.rows, options) }
+  return { title: `Packages: ${numbers}`, lines: lists.flatMap((list) => cut(list, limits.rows, options)) }
 }
 
 /** Whatever differs beside the content, by name, anywhere on the disk. */
