@@ -5,6 +5,7 @@ import { exitCodes, PipelineError } from '../errors.ts'
 import { buildCommand } from './build.ts'
 import { cleanCommand } from './clean.ts'
 import { completionCommand } from './completion.ts'
+import { diffCommand } from './diff.ts'
 import { doctorCommand } from './doctor.ts'
 import { exportCommand } from './export.ts'
 import type { Choose } from './options.ts'
@@ -37,6 +38,7 @@ export async function main(commandArguments: readonly string[]): Promise<number>
     setupCommand,
     exportCommand,
     shellCommand,
+    diffCommand,
     storeCommand,
     cleanCommand,
     completionCommand,
