@@ -4,6 +4,7 @@ import { Command, CommanderError } from 'commander'
 import { exitCodes, PipelineError } from '../errors.ts'
 import { buildCommand } from './build.ts'
 import { cleanCommand } from './clean.ts'
+import { diffCommand } from './diff.ts'
 import { doctorCommand } from './doctor.ts'
 import { exportCommand } from './export.ts'
 import type { Choose } from './options.ts'
@@ -36,6 +37,7 @@ export async function main(commandArguments: readonly string[]): Promise<number>
     setupCommand,
     exportCommand,
     shellCommand,
+    diffCommand,
     storeCommand,
     cleanCommand,
   ]) {

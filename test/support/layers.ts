@@ -4,9 +4,13 @@ import { writeFileSync } from 'node:fs'
 import type { PlannedLayer } from '../../src/plan/plan.ts'
 import type { Layer, Store } from '../../src/store/store.ts'
 
-/** Puts a planned layer into a store, with its own key as its disk. */
-export async function seal(planned: PlannedLayer, store: Store): Promise<Layer> {
-  writeFileSync(store.disk(planned.key), planned.key)
+/** Puts a planned layer into a store, with its own key in place of a disk unless there is one. */
+export async function seal(
+  planned: PlannedLayer,
+  store: Store,
+  disk: string | Uint8Array = planned.key,
+): Promise<Layer> {
+  writeFileSync(store.disk(planned.key), disk)
   return record(planned, store)
 }
 

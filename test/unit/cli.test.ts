@@ -96,7 +96,7 @@ function snapshotOf(folder: string): readonly string[] {
   })
 }
 
-const verbs = ['plan', 'render', 'build', 'doctor', 'setup', 'shell', 'store', 'clean']
+const verbs = ['plan', 'render', 'build', 'doctor', 'setup', 'shell', 'diff', 'store', 'clean']
 const pages = [...verbs.filter((verb) => verb !== 'store'), 'store ls', 'store verify', 'store prune']
 
 describe.concurrent('help', () => {

@@ -1,0 +1,93 @@
+/** `diff`: what a stage changed, or what any two disks do not have in common. */
+
+import { join, resolve as resolvePath } from 'node:path'
+import { type Command, InvalidArgumentError } from 'commander'
+import { isEqual } from '../diff/compare.ts'
+import { reportToJson } from '../diff/json.ts'
+import { renderDiff } from '../diff/render.ts'
+import { reportDifference } from '../diff/report.ts'
+import { type DiskSource, findSources } from '../diff/sources.ts'
+import { exitCodes } from '../errors.ts'
+import { type DiskFiles, openDisk } from '../inspect/disk-files.ts'
+import { findWorkFolder } from '../inspect/work-folder.ts'
+import { planImage } from '../plan/plan.ts'
+import { openStore } from '../store/store.ts'
+import { untilInterrupted } from './interrupt.ts'
+import { addPipelineOptions, type Choose, choosePipeline, type PipelineOptions } from './options.ts'
+import type { Terminal } from './terminal.ts'
+
+interface DiffOptions extends PipelineOptions {
+  readonly path: readonly string[]
+  readonly full?: boolean
+  readonly json?: boolean
+  readonly exitCode?: boolean
+}
+
+/** What `--exit-code` makes of a difference, as git does. */
+const different = 1
+
+export function diffCommand(program: Command, terminal: Terminal, choose: Choose): void {
+  const command = program
+    .command('diff')
+    .description('show what a stage changed, or how two disks differ; boots nothing')
+    .argument('<disk>', 'a stage, the key of a layer or its beginning, or a disk image')
+    .argument('[other]', 'what it became; without it, the disk is a stage, compared with the layer below')
+  addPipelineOptions(command)
+    .option('--path <folder>', 'only what is there, with all contents; may be repeated', collectPath, [])
+    .option('--full', 'leave nothing out')
+    .option('--json', 'print the difference as JSON')
+    .option('--exit-code', 'exit with 1 when there is a difference')
+    .action((disk: string, other: string | undefined, options: DiffOptions) =>
+      choose(() => diff(other === undefined ? [disk] : [disk, other], options, terminal)),
+    )
+}
+
+async function diff(words: readonly string[], options: DiffOptions, terminal: Terminal): Promise<number> {
+  const store = openStore(join(resolvePath(options.out), 'store'))
+  const sources = await findSources(words, {
+    store,
+    plan: async () => {
+      const { images } = await choosePipeline(options)
+      return planImage(images[0] as (typeof images)[number], store)
+    },
+  })
+  const [before, after] = sources
+  const title = `${before.name} → ${after.name}`
+  if (!options.json) terminal.error(`comparing ${title}\n`)
+  return untilInterrupted((signal) =>
+    withDisks(sources, signal, async (disks) => {
+      const report = await reportDifference(...disks, options.path)
+      const { colors } = terminal
+      terminal.out(
+        options.json
+          ? `${JSON.stringify(reportToJson(report, sources), null, 2)}\n`
+          : renderDiff(report, { colors, isFull: options.full ?? false }),
+      )
+      return options.exitCode && !isEqual(report.difference) ? different : exitCodes.ok
+    }),
+  )
+}
+
+/** Opens both disks at a time, and closes what was opened whatever happens. */
+async function withDisks<Result>(
+  sources: readonly [DiskSource, DiskSource],
+  signal: AbortSignal,
+  action: (disks: readonly [DiskFiles, DiskFiles]) => Promise<Result>,
+): Promise<Result> {
+  const workFolder = await findWorkFolder()
+  const opening = sources.map(({ file, format }) => openDisk(file, { format, workFolder, signal }))
+  const opened = await Promise.allSettled(opening)
+  try {
+    const failed = opened.find((outcome) => outcome.status === 'rejected')
+    if (failed !== undefined) throw failed.reason
+    const [before, after] = await Promise.all(opening)
+    return await action([before as DiskFiles, after as DiskFiles])
+  } finally {
+    for (const outcome of opened) if (outcome.status === 'fulfilled') await outcome.value.close()
+  }
+}
+
+function collectPath(path: string, before: readonly string[]): readonly string[] {
+  if (!path.startsWith('/')) throw new InvalidArgumentError('It begins with a slash.')
+  return [...before, path === '/' ? path : path.replace(/\/+$/, '')]
+}

@@ -1,0 +1,148 @@
+/** What two disks do not have in common: files by all that they are, packages, partitions. */
+
+import { comparePackages } from '../build/stage-recorder.ts'
+import type { DiskFile, DiskFiles, DiskPartition } from '../inspect/disk-files.ts'
+import { readPackages } from '../inspect/packages.ts'
+import type { PackageChange } from '../report/report.ts'
+
+/** A way in which a file differs. When its type does, nothing else is compared. */
+export type FileAspect = 'type' | 'mode' | 'owner' | 'attributes' | 'target' | 'device' | 'content'
+
+export interface ChangedFile {
+  readonly path: string
+  readonly before: DiskFile
+  readonly after: DiskFile
+  readonly aspects: readonly FileAspect[]
+  /** sha256 before and after, where the content differs. */
+  readonly digests: readonly [before: string, after: string] | undefined
+}
+
+/** A partition that is not the same on both; undefined where there is none. */
+export interface ChangedPartition {
+  readonly number: number
+  readonly before: DiskPartition | undefined
+  readonly after: DiskPartition | undefined
+}
+
+/**
+ * All differences but times, inode numbers and where on the disk something lies. Files are sorted by path.
+ */
+export interface DiskDifference {
+  readonly added: readonly DiskFile[]
+  readonly removed: readonly DiskFile[]
+  readonly changed: readonly ChangedFile[]
+  readonly packages: PackageChange
+  readonly partitions: readonly ChangedPartition[]
+  /** Filesystems of either disk whose files are in none of the lists: not an ext one, or not in the disk's fstab. */
+  readonly unread: readonly UnreadFilesystem[]
+}
+
+/** A filesystem that nothing can be said of. */
+export interface UnreadFilesystem {
+  readonly number: number
+  readonly filesystem: string
+  readonly mountPoint: string | undefined
+}
+
+/** Compares two disks. Every regular file that both have is read, on both: nothing is taken for equal unseen. */
+export async function compareDisks(before: DiskFiles, after: DiskFiles): Promise<DiskDifference> {
+  const [old, now] = await Promise.all([before.list(), after.list()])
+  const common = [...old.values()].filter(({ path }) => now.has(path)).map(({ path }) => path)
+  const files = common.filter((path) => old.get(path)?.type === 'file' && now.get(path)?.type === 'file')
+  const [oldDigests, newDigests] = await Promise.all([before.digests(files), after.digests(files)])
+  const changed = common.flatMap((path): readonly ChangedFile[] => {
+    const [one, other] = [old.get(path) as DiskFile, now.get(path) as DiskFile]
+    const digests = [oldDigests.get(path) ?? '', newDigests.get(path) ?? ''] as const
+    const isContent = digests[0] !== digests[1]
+    const aspects = [...compareFiles(one, other), ...(isContent ? (['content'] as const) : [])]
+    if (aspects.length === 0) return []
+    return [{ path, before: one, after: other, aspects, digests: isContent ? digests : undefined }]
+  })
+  const [oldPackages, newPackages] = await Promise.all([readVersions(before), readVersions(after)])
+  return {
+    added: [...now.values()].filter(({ path }) => !old.has(path)).sort(byPath),
+    removed: [...old.values()].filter(({ path }) => !now.has(path)).sort(byPath),
+    changed: changed.sort(byPath),
+    packages: comparePackages(oldPackages, newPackages),
+    partitions: comparePartitions(before.partitions, after.partitions),
+    unread: findUnread([...before.partitions, ...after.partitions]),
+  }
+}
+
+/** Whether nothing differs that was read. */
+export function isEqual({ added, removed, changed, packages, partitions }: DiskDifference): boolean {
+  const lists = [added, removed, changed, packages.added, packages.removed, packages.upgraded, partitions]
+  return lists.every(({ length }) => length === 0)
+}
+
+/** The files of a difference at and below some paths; packages and partitions, which are of the whole disk, are left out. */
+export function narrow(difference: DiskDifference, paths: readonly string[]): DiskDifference {
+  const isInside = ({ path }: { readonly path: string }) =>
+    paths.some((prefix) => path === prefix || path.startsWith(prefix === '/' ? prefix : `${prefix}/`))
+  return {
+    added: difference.added.filter(isInside),
+    removed: difference.removed.filter(isInside),
+    changed: difference.changed.filter(isInside),
+    packages: { added: [], removed: [], upgraded: [] },
+    partitions: [],
+    unread: difference.unread,
+  }
+}
+
+// --- internal ---
+
+function byPath(a: { readonly path: string }, b: { readonly path: string }): number {
+  return a.path < b.path ? -1 : 1
+}
+
+function compareFiles(before: DiskFile, after: DiskFile): readonly FileAspect[] {
+  if (before.type !== after.type) return ['type']
+  const differs: Readonly<Record<Exclude<FileAspect, 'type' | 'content'>, boolean>> = {
+    mode: before.mode !== after.mode,
+    owner: before.uid !== after.uid || before.gid !== after.gid,
+    attributes: !haveSameAttributes(before, after),
+    target: before.target !== after.target,
+    device: before.device !== after.device,
+  }
+  return (Object.keys(differs) as (keyof typeof differs)[]).filter((aspect) => differs[aspect])
+}
+
+function haveSameAttributes(before: DiskFile, after: DiskFile): boolean {
+  const [old, now] = [before.attributes, after.attributes]
+  return old.size === now.size && [...old].every(([name, value]) => now.get(name)?.equals(value) ?? false)
+}
+
+async function readVersions(disk: DiskFiles): Promise<ReadonlyMap<string, string>> {
+  return new Map([...(await readPackages(disk))].map(([name, { version }]) => [name, version]))
+}
+
+function comparePartitions(
+  before: readonly DiskPartition[],
+  after: readonly DiskPartition[],
+): readonly ChangedPartition[] {
+  const numbers = new Set([...before, ...after].map(({ number }) => number))
+  return [...numbers]
+    .sort((a, b) => a - b)
+    .flatMap((number) => {
+      const [old, now] = [before, after].map((list) => list.find((partition) => partition.number === number))
+      const isSame = JSON.stringify(identity(old)) === JSON.stringify(identity(now))
+      return isSame ? [] : [{ number, before: old, after: now }]
+    })
+}
+
+function findUnread(partitions: readonly DiskPartition[]): readonly UnreadFilesystem[] {
+  const found = partitions.flatMap(({ number, filesystem, mountPoint, superblock }) => {
+    const isRead = superblock !== undefined && mountPoint !== undefined
+    return isRead || filesystem === undefined || filesystem === 'swap'
+      ? []
+      : [{ number, filesystem, mountPoint }]
+  })
+  return [...new Map(found.map((unread) => [JSON.stringify(unread), unread])).values()]
+}
+
+/** What is decided when a partition is made; how full it is follows from its files. */
+function identity(partition: DiskPartition | undefined): unknown {
+  if (partition === undefined) return undefined
+  const { superblock, ...entry } = partition
+  return { ...entry, blocks: superblock?.blocks, reservedBlocks: superblock?.reservedBlocks }
+}

@@ -1,0 +1,66 @@
+/** How much lies in each folder of a disk, and where it grew. */
+
+import type { DiskFile } from '../inspect/disk-files.ts'
+
+/** A folder whose size differs. */
+export interface Growth {
+  readonly path: string
+  readonly beforeBytes: number
+  readonly afterBytes: number
+}
+
+/**
+ * Bytes in and below each folder, as `du --apparent-size` counts them: a file with several names once, where its first
+ * name is.
+ */
+export function measureFolders(files: ReadonlyMap<string, DiskFile>): ReadonlyMap<string, number> {
+  const sizes = new Map<string, number>()
+  const counted = new Set<string>()
+  for (const { path, type, inode, partition, sizeBytes, links } of files.values()) {
+    if (type === 'folder') sizes.set(path, sizes.get(path) ?? 0)
+    if (type !== 'file') continue
+    const identity = `${partition} ${inode}`
+    if (links > 1 && counted.has(identity)) continue
+    counted.add(identity)
+    for (let folder = parentOf(path); ; folder = parentOf(folder)) {
+      sizes.set(folder, (sizes.get(folder) ?? 0) + sizeBytes)
+      if (folder === '/') break
+    }
+  }
+  return sizes
+}
+
+/** A folder is left out when one of those in it accounts for nearly all of its growth. */
+const nearlyAll = 0.9
+
+/** The folders below `root` that grew or shrank most; `root` itself is not among them. */
+export function findGrowth(
+  before: ReadonlyMap<string, number>,
+  after: ReadonlyMap<string, number>,
+  root: string,
+): readonly Growth[] {
+  const inside = root === '/' ? '/' : `${root}/`
+  const growth = new Map<string, number>()
+  for (const path of new Set([...before.keys(), ...after.keys()])) {
+    const bytes = (after.get(path) ?? 0) - (before.get(path) ?? 0)
+    if (path !== root && path.startsWith(inside) && bytes !== 0) growth.set(path, bytes)
+  }
+  const explained = new Set<string>()
+  for (const [path, bytes] of growth) {
+    const parent = parentOf(path)
+    const whole = growth.get(parent) ?? 0
+    if (Math.sign(whole) === Math.sign(bytes) && Math.abs(bytes) >= nearlyAll * Math.abs(whole)) {
+      explained.add(parent)
+    }
+  }
+  return [...growth]
+    .filter(([path]) => !explained.has(path))
+    .sort(([a, x], [b, y]) => Math.abs(y) - Math.abs(x) || (a < b ? -1 : 1))
+    .map(([path]) => ({ path, beforeBytes: before.get(path) ?? 0, afterBytes: after.get(path) ?? 0 }))
+}
+
+// --- internal ---
+
+function parentOf(path: string): string {
+  return path.slice(0, path.lastIndexOf('/')) || '/'
+}

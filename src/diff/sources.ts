@@ -1,0 +1,99 @@
+/** The two disks that somebody means by the names of stages, the keys of layers, and files. */
+
+import { stat } from 'node:fs/promises'
+import { resolve as resolvePath } from 'node:path'
+import { exitCodes, PipelineError } from '../errors.ts'
+import { formatByEnding } from '../inspect/image-file.ts'
+import type { Plan } from '../plan/plan.ts'
+import type { Layer, Store } from '../store/store.ts'
+
+/** A disk to be compared. */
+export interface DiskSource {
+  /** For people: a stage with its layer's key, or a path. */
+  readonly name: string
+  readonly file: string
+  /** Undefined for a file whose name does not say: qemu-img judges by the content. */
+  readonly format: string | undefined
+}
+
+/** Where names are looked up. */
+export interface SourceLookup {
+  /** The plan of the image whose stages are meant; only asked for where a word may be a stage. */
+  readonly plan: () => Promise<Plan>
+  readonly store: Store
+}
+
+/**
+ * Finds the disks that one or two words name: one is a layer and what it stands on.
+ * @throws PipelineError `no-layer`, `no-disk`
+ */
+export async function findSources(
+  words: readonly string[],
+  lookup: SourceLookup,
+): Promise<readonly [before: DiskSource, after: DiskSource]> {
+  const [first = '', second] = words
+  if (second !== undefined) return [await findSource(first, lookup), await findSource(second, lookup)]
+  const layer = await findLayer(first, lookup)
+  if (layer === undefined) {
+    await findFile(first)
+    throw unknownDisk(`${first} is compared with nothing`, 'give two disk images, or one stage.')
+  }
+  if (layer.parent === null) {
+    throw unknownDisk(`${layer.name} stands on no layer`, 'give what it is to be compared with as well.')
+  }
+  const below = await lookup.store.find(layer.parent)
+  if (below === undefined)
+    throw unknownDisk(`the layer below ${layer.name} is gone`, 'build the image again.')
+  return [sourceOf(below, lookup.store), sourceOf(layer, lookup.store)]
+}
+
+// --- internal ---
+
+async function findSource(word: string, lookup: SourceLookup): Promise<DiskSource> {
+  const layer = await findLayer(word, lookup)
+  return layer === undefined ? findFile(word) : sourceOf(layer, lookup.store)
+}
+
+function sourceOf({ key, name }: Layer, store: Store): DiskSource {
+  return { name: `${name} ${key.slice(0, 12)}`, file: resolvePath(store.disk(key)), format: 'qcow2' }
+}
+
+/** The layer of a stage or of a key; undefined for what can only be a file. */
+async function findLayer(word: string, { plan, store }: SourceLookup): Promise<Layer | undefined> {
+  if (/[./]/.test(word)) return undefined
+  const { base, stages } = await plan()
+  const layers = [base, ...stages]
+  const planned = layers.find(({ name }) => name === word)
+  if (planned?.cached !== undefined) return planned.cached
+  const stored = /^[0-9a-f]{4,64}$/.test(word) ? await store.list() : []
+  const found = stored.filter(({ key }) => key.startsWith(word))
+  if (found[0] !== undefined && found.length === 1) return found[0]
+  if (found.length > 1) {
+    throw unknownDisk(`the keys of ${found.length} layers begin with ${word}`, 'give more of the key.')
+  }
+  if (planned === undefined && (await isFile(word))) return undefined
+  const there = layers.filter(({ cached }) => cached !== undefined).map(({ name }) => name)
+  throw new PipelineError({
+    code: 'no-layer',
+    message:
+      planned === undefined
+        ? `there is no stage, layer or file ${JSON.stringify(word)}`
+        : `stage ${word} has no layer yet`,
+    hint: there.length === 0 ? 'build the image first.' : `there are layers of ${there.join(', ')}`,
+    exitCode: exitCodes.badInput,
+  })
+}
+
+async function findFile(word: string): Promise<DiskSource> {
+  if (!(await isFile(word))) throw unknownDisk(`there is no disk image ${word}`, 'give the path of a file.')
+  return { name: word, file: resolvePath(word), format: formatByEnding(word) }
+}
+
+async function isFile(path: string): Promise<boolean> {
+  const found = await stat(path).catch(() => undefined)
+  return found?.isFile() ?? false
+}
+
+function unknownDisk(message: string, hint: string): PipelineError {
+  return new PipelineError({ code: 'no-disk', message, hint, exitCode: exitCodes.badInput })
+}

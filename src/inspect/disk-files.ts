@@ -1,0 +1,168 @@
+/** The files of a disk image, read without booting it, without mounting it, and without root. */
+
+import { createHash, type Hash } from 'node:crypto'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { replayJournal, streamContent } from './debugfs.ts'
+import { readContents, readSuperblock, readTree, type Superblock } from './filesystem.ts'
+import type { Mount } from './fstab.ts'
+import { inspectImageFile } from './image-file.ts'
+import { type Copy, type DiskFile, findMountPoint, findRoot, listFiles, type Place } from './mounting.ts'
+import { copyPartition, type PartitionEntry, readPartitions } from './partitions.ts'
+import { followPath } from './paths.ts'
+import { requireInspectionTools } from './tools.ts'
+
+export type { DiskFile } from './mounting.ts'
+
+export interface DiskPartition extends PartitionEntry {
+  /** Where the booted system has it; undefined where its fstab does not say. */
+  readonly mountPoint: string | undefined
+  /** Of an ext filesystem; undefined for all others, whose files are not read. */
+  readonly superblock: Superblock | undefined
+}
+
+export interface DiskFiles {
+  readonly path: string
+  /** As qemu-img names it. */
+  readonly format: string
+  readonly sizeBytes: number
+  /** Kind of the partition table: `dos`, `gpt`, or `none`. */
+  readonly table: string
+  readonly partitions: readonly DiskPartition[]
+  /** The lines of the disk's /etc/fstab. */
+  readonly mounts: readonly Mount[]
+  /** Every file by its path, a folder before what is in it. What a mounted filesystem hides is left out. */
+  readonly list: () => Promise<ReadonlyMap<string, DiskFile>>
+  /** Content of a regular file; undefined where there is none. Without `follow`, no part of the path may be a link. */
+  readonly read: (path: string, options?: { readonly follow?: boolean }) => Promise<Buffer | undefined>
+  /** Contents of those paths that are regular files; follows no links. Far quicker than one after the other. */
+  readonly readMany: (paths: Iterable<string>) => Promise<ReadonlyMap<string, Buffer>>
+  /** sha256 of the contents of those paths that are regular files, in hex; holds no file in memory. */
+  readonly digests: (paths: Iterable<string>) => Promise<ReadonlyMap<string, string>>
+  /** Removes what was copied for reading. */
+  readonly close: () => Promise<void>
+}
+
+export interface OpenDiskOptions {
+  /**
+   * Format of the image file, as qemu-img names it. Without it qemu-img judges by the content, which is for whoever wrote
+   * the disk to decide: give it for a disk of others, as `formatByEnding` does.
+   */
+  readonly format?: string | undefined
+  /** An existing folder with room for the disk's data, in which a folder is made and removed by `close`. */
+  readonly workFolder: string
+  readonly signal: AbortSignal
+}
+
+/**
+ * Opens a disk image. Its ext filesystems are copied, and what their journals hold is written to the copies, as it would
+ * be when they are mounted: a disk that was copied while a guest ran has that too.
+ * @throws PipelineError `disk-unreadable`, `no-space`, `tools`
+ */
+export async function openDisk(file: string, options: OpenDiskOptions): Promise<DiskFiles> {
+  const { signal } = options
+  await requireInspectionTools()
+  const image = await inspectImageFile(file, options.format, signal)
+  const folder = await mkdtemp(join(options.workFolder, 'disk-'))
+  try {
+    const { kind, partitions } = await readPartitions(image, join(folder, 'table'), signal)
+    // All have to have ended before the folder may be removed.
+    const copying = partitions.map((entry) => copyFilesystem(image, entry, folder, signal))
+    await Promise.allSettled(copying)
+    const copies = await Promise.all(copying)
+    const { root, mounts } = await findRoot(file, copies, signal)
+    const places = copies.map((copy) => ({ ...copy, mountPoint: findMountPoint(copy, root, mounts) }))
+    const list = once(() => listFiles(places))
+    const readMany = async (paths: Iterable<string>) => {
+      const found = new Map<string, Buffer>()
+      for (const [copy, files] of await chooseFiles(list, places, paths)) {
+        const contents = await readContents(copy.file, files, signal)
+        for (const { path, inode } of files) found.set(path, contents.get(inode) as Buffer)
+      }
+      return found
+    }
+    return {
+      path: file,
+      format: image.format,
+      sizeBytes: image.sizeBytes,
+      table: kind,
+      partitions: places.map(({ entry, mountPoint, superblock }) => ({ ...entry, mountPoint, superblock })),
+      mounts,
+      list,
+      readMany,
+      read: async (path, { follow = false } = {}) => {
+        const real = follow ? followPath(await list(), path) : path
+        return real === undefined ? undefined : (await readMany([real])).get(real)
+      },
+      digests: async (paths) => digestFiles(await chooseFiles(list, places, paths), signal),
+      close: () => rm(folder, { recursive: true, force: true }),
+    }
+  } catch (error) {
+    await rm(folder, { recursive: true, force: true })
+    throw error
+  }
+}
+
+// --- internal ---
+
+async function copyFilesystem(
+  image: Parameters<typeof copyPartition>[0],
+  entry: PartitionEntry,
+  folder: string,
+  signal: AbortSignal,
+): Promise<Copy> {
+  const file = join(folder, `partition-${entry.number}`)
+  if (!/^ext[234]$/.test(entry.filesystem ?? '')) {
+    return { entry, file, superblock: undefined, tree: async () => new Map() }
+  }
+  await copyPartition(image, entry, file, signal)
+  let superblock = await readSuperblock(file, signal)
+  if (superblock.features.includes('needs_recovery')) {
+    await replayJournal(file, signal)
+    superblock = await readSuperblock(file, signal)
+  }
+  return { entry, file, superblock, tree: once(() => readTree(file, signal)) }
+}
+
+/** The same answer for everyone who asks. */
+function once<Result>(ask: () => Promise<Result>): () => Promise<Result> {
+  let answer: Promise<Result> | undefined
+  return () => {
+    answer ??= ask()
+    return answer
+  }
+}
+
+/** Regular files among paths, with the filesystem that each lies in. */
+async function chooseFiles(
+  list: DiskFiles['list'],
+  places: readonly Place[],
+  paths: Iterable<string>,
+): Promise<ReadonlyMap<Place, readonly DiskFile[]>> {
+  const all = await list()
+  const chosen = new Map<Place, DiskFile[]>()
+  for (const path of new Set(paths)) {
+    const file = all.get(path)
+    const place = places.find(({ entry }) => entry.number === file?.partition)
+    if (file?.type !== 'file' || place === undefined) continue
+    const files = chosen.get(place) ?? []
+    chosen.set(place, files)
+    files.push(file)
+  }
+  return chosen
+}
+
+async function digestFiles(
+  chosen: ReadonlyMap<Place, readonly DiskFile[]>,
+  signal: AbortSignal,
+): Promise<ReadonlyMap<string, string>> {
+  const found = new Map<string, string>()
+  for (const [{ file: filesystem }, files] of chosen) {
+    const unique = [...new Map(files.map((file) => [file.inode, file])).values()]
+    const hashes = new Map<number, Hash>(unique.map(({ inode }) => [inode, createHash('sha256')]))
+    await streamContent(filesystem, unique, ({ inode }, bytes) => hashes.get(inode)?.update(bytes), signal)
+    const digests = new Map([...hashes].map(([inode, hash]) => [inode, hash.digest('hex')]))
+    for (const { path, inode } of files) found.set(path, digests.get(inode) ?? '')
+  }
+  return found
+}

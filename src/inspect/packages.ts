@@ -1,0 +1,56 @@
+/** The packages of a disk, as its dpkg has them. */
+
+import { parseFields } from '../install/release.ts'
+import type { DiskFiles } from './disk-files.ts'
+
+/** A package whose files are there. */
+export interface Package {
+  /** With `:<architecture>` where that is not the disk's own. */
+  readonly name: string
+  readonly version: string
+  readonly architecture: string
+  /** Third word of dpkg's status: `installed`, or where an installation came to a halt. */
+  readonly status: string
+  readonly source: { readonly name: string; readonly version: string }
+}
+
+/** Packages by name; empty where there is no dpkg. */
+export async function readPackages(disk: DiskFiles): Promise<ReadonlyMap<string, Package>> {
+  const content = await disk.read('/var/lib/dpkg/status', { follow: true })
+  return parsePackages(content?.toString() ?? '')
+}
+
+/** Parses dpkg's `status` file. A package of which only configuration is left is none. */
+export function parsePackages(text: string): ReadonlyMap<string, Package> {
+  const packages = text.split(/\n{2,}/).flatMap((paragraph) => parsePackage(paragraph) ?? [])
+  // dpkg itself is never foreign.
+  const native = packages.find(({ name }) => name === 'dpkg')?.architecture
+  const isForeign = (architecture: string) =>
+    native !== undefined && architecture !== native && architecture !== 'all'
+  return new Map(
+    packages.map((found) => {
+      const name = isForeign(found.architecture) ? `${found.name}:${found.architecture}` : found.name
+      return [name, { ...found, name }]
+    }),
+  )
+}
+
+// --- internal ---
+
+function parsePackage(paragraph: string): Package | undefined {
+  const fields = parseFields(paragraph)
+  const [name, version] = [fields.get('Package'), fields.get('Version')]
+  const status = fields.get('Status')?.split(' ')[2] ?? ''
+  if (name === undefined || version === undefined) return undefined
+  if (status === 'config-files' || status === 'not-installed') return undefined
+  // `Source: name (version)`, each only where it is not the package's own.
+  const [, sourceName = name, sourceVersion = version] =
+    /^(\S+)(?: \((.+)\))?$/.exec(fields.get('Source') ?? '') ?? []
+  return {
+    name,
+    version,
+    architecture: fields.get('Architecture') ?? '',
+    status,
+    source: { name: sourceName, version: sourceVersion },
+  }
+}
