@@ -144,8 +144,9 @@ async function expectClean(outFolder: string): Promise<void> {
   // tsx keeps what it has compiled.
   const temporary = await readdir(temporaryOf(outFolder))
   expect(temporary.filter((name) => !name.startsWith('tsx-'))).toEqual([])
+  // apt has a lock of its own among the packages.
   const names = await readdir(outFolder, { recursive: true })
-  expect(names.filter((name) => /(^|\/)lock|\.tmp$|\.partial$|\.disk\.raw$/.test(name))).toEqual([])
+  expect(names.filter((name) => /^lock|\.tmp$|\.partial$|\.disk\.raw$/.test(name))).toEqual([])
 }
 
 /** One kill, and what comes of it. Returns false when there was nothing left to kill. */
@@ -200,7 +201,8 @@ it(
       await complete(outFolder)
       await expectSound(outFolder)
       await expectClean(outFolder)
-      await expectSameContent(join(reference, 'images', imageName), join(outFolder, 'images', imageName))
+      const [expected, found] = [reference, outFolder].map((folder) => join(folder, 'images', imageName))
+      await expectSameContent(expected ?? '', found ?? '', root)
       table.push(['', `${series}`, '', '', '', '', 'complete, same content', '', ''])
       await rm(outFolder, { recursive: true })
       await rm(temporaryOf(outFolder), { recursive: true })

@@ -38,5 +38,5 @@ it('holds the same files, with the same owners, modes and attributes, and the sa
   const last = await build(resumed)
   expect(last.stages.map(({ status }) => status)).toEqual(['cached', 'cached', 'cached'])
   expect(last.stages.map(({ packages }) => packages)).toEqual(whole.stages.map(({ packages }) => packages))
-  await expectSameContent(join(inOneGo, 'images', imageName), join(resumed, 'images', imageName))
+  await expectSameContent(join(inOneGo, 'images', imageName), join(resumed, 'images', imageName), root)
 })

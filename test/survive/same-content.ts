@@ -1,22 +1,31 @@
-/** Whether two images hold the same files. */
+/** Whether two images of the tiny pipeline hold the same: files with all that they are, packages, partitions. */
 
 import { expect } from 'vitest'
-import { openRoot } from '../e2e/disk.ts'
-import tiny from '../fixtures/tiny/pipeline.ts'
+import { compareDisks } from '../../src/diff/compare.ts'
+import { openDisk } from '../../src/inspect/disk-files.ts'
 
-/** Files that the tiny pipeline makes. */
-const made = ['/etc/greeting', '/opt/tree/run.sh', '/etc/hostname', '/var/lib/dpkg/status']
+/** Paths that differ between any two builds, and why. */
+const differing: readonly { readonly path: RegExp; readonly why: string }[] = []
 
-export async function expectSameContent(one: string, other: string): Promise<void> {
-  const [first, second] = await Promise.all(
-    [one, other].map(async (image) => {
-      const root = await openRoot(image, tiny.disk as Parameters<typeof openRoot>[1])
-      try {
-        return await Promise.all([...made.map((path) => root.read(path)), root.list('/opt')])
-      } finally {
-        await root.close()
-      }
-    }),
-  )
-  expect(second).toEqual(first)
+/** @param workFolder an existing folder for copies of what is on the disks */
+export async function expectSameContent(one: string, other: string, workFolder: string): Promise<void> {
+  const options = { format: 'qcow2', workFolder, signal: AbortSignal.timeout(600_000) }
+  const before = await openDisk(one, options)
+  const after = await openDisk(other, options)
+  try {
+    const { added, removed, changed, packages, partitions, unread } = await compareDisks(before, after)
+    const isExplained = ({ path }: { readonly path: string }) =>
+      differing.some((known) => known.path.test(path))
+    const differences = [
+      ...added.map(({ path }) => ({ path, what: 'added' })),
+      ...removed.map(({ path }) => ({ path, what: 'removed' })),
+      ...changed.map(({ path, aspects }) => ({ path, what: aspects.join(', ') })),
+    ]
+    expect(differences.filter((difference) => !isExplained(difference))).toEqual([])
+    expect(packages).toEqual({ added: [], removed: [], upgraded: [] })
+    expect({ partitions, unread }).toEqual({ partitions: [], unread: [] })
+  } finally {
+    await before.close()
+    await after.close()
+  }
 }
