@@ -152,14 +152,18 @@ class OtherHypervisors(HandoverTest):
 
         pool = '/var/lib/hyperv/.kvp_pool_0'
         self.machine.put(pool, record('cloudstack-vm-userdata', 'template=domP type=secstorage'))
-        both = record('cloudstack-vm-userdata', 'template=domP type=secstorage') + record('more', 'name=s-1-VM')
+        both = record('cloudstack-vm-userdata', 'template=domP type=secstorage') + record(
+            'more', 'name=s-1-VM'
+        )
         self.machine.events = {1003.0: lambda: self.machine.put(pool, both)}
         self.assertEqual(self.take('hyperv'), ('key-value pool', TEXT, ''))
         self.assertAlmostEqual(self.machine.now, 1008, delta=0.3)
         self.assertEqual(self.machine.read(pool), '')
 
     def test_dmi_string(self):
-        self.machine.put('/sys/firmware/dmi/tables/DMI', b'\x0b\x05innotek\0cmdline:' + TEXT.encode() + b'\0\0')
+        self.machine.put(
+            '/sys/firmware/dmi/tables/DMI', b'\x0b\x05innotek\0cmdline:' + TEXT.encode() + b'\0\0'
+        )
         self.assertEqual(self.take('virtualbox', limit_seconds=0), ('DMI', TEXT, ''))
 
     def test_a_mounted_file_wins_everywhere(self):

@@ -1,8 +1,8 @@
 """Which hypervisor, from what each of them is known to show, and which agent follows."""
 
 from support import MachineTest
-from systemvm.hypervisor import AGENT_PORT, AGENTS, detect, from_words, start_agent
 from systemvm.handover import SOURCES
+from systemvm.hypervisor import AGENT_PORT, AGENTS, detect, from_words, start_agent
 from systemvm.machine import Result
 
 

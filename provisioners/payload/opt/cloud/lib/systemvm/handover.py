@@ -6,7 +6,8 @@ import fcntl
 import os
 import re
 import signal
-from typing import NamedTuple, Optional, Sequence
+from collections.abc import Sequence
+from typing import NamedTuple
 
 from .machine import Machine
 
@@ -34,13 +35,13 @@ class Source:
     def __init__(self, machine: Machine) -> None:
         self.machine = machine
 
-    def poll(self) -> Optional[Handover]:
+    def poll(self) -> Handover | None:
         raise NotImplementedError
 
     def close(self) -> None:
         """Gives back what the source holds."""
 
-    def found(self, text: str, public_key: str = '') -> Optional[Handover]:
+    def found(self, text: str, public_key: str = '') -> Handover | None:
         text = text.replace('\0', '').strip()
         return Handover(self.name, text, public_key.strip()) if '=' in text else None
 
@@ -125,7 +126,7 @@ class VirtioPort(Source):
                     return handover
         return None
 
-    def listen(self, name: str) -> Optional[Handover]:
+    def listen(self, name: str) -> Handover | None:
         try:
             if name not in self.ports:
                 # QEMU keeps what the host sends until somebody here opens the port.
@@ -209,7 +210,7 @@ class KeyValuePool(Source):
                 return self.settle(path, content)
         return None
 
-    def settle(self, path: str, content: bytes) -> Optional[Handover]:
+    def settle(self, path: str, content: bytes) -> Handover | None:
         now = self.machine.monotonic()
         if content != self.seen:
             self.seen, self.since = content, now
@@ -259,7 +260,7 @@ def sources_of(machine: Machine, family: str, taken: str) -> list[Source]:
     return [AgentFile(machine, taken) if kind is AgentFile else kind(machine) for kind in kinds]
 
 
-def await_handover(machine: Machine, sources: Sequence[Source], limit_seconds: float) -> Optional[Handover]:
+def await_handover(machine: Machine, sources: Sequence[Source], limit_seconds: float) -> Handover | None:
     """Asks all sources in turn until the first has something, for so long at most. Each is asked once in any case."""
     end = machine.monotonic() + limit_seconds
     due = [0.0] * len(sources)

@@ -73,4 +73,6 @@ def is_running(machine: Machine, unit: str) -> bool:
 
 
 def has_unit(machine: Machine, unit: str) -> bool:
-    return any(machine.exists(f'{folder}/{unit}') for folder in ('/etc/systemd/system', '/usr/lib/systemd/system'))
+    return any(
+        machine.exists(f'{folder}/{unit}') for folder in ('/etc/systemd/system', '/usr/lib/systemd/system')
+    )

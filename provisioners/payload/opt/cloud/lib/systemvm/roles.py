@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, Optional
+from typing import NamedTuple
 
 from .arguments import Arguments
 
@@ -10,7 +10,7 @@ from .arguments import Arguments
 class Role(NamedTuple):
     name: str
     # Interfaces that are configured at boot; CloudStack configures others when it attaches them.
-    interfaces: Optional[tuple[str, ...]]
+    interfaces: tuple[str, ...] | None
     # Interface that the default route goes through.
     gateway: str
     # Interface whose address belongs to the host name.
