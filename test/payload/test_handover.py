@@ -5,8 +5,8 @@ import pathlib
 import threading
 
 from support import KEY, MachineTest
-from systemvm import handover
 from systemvm.handover import CMDLINE, PORTS, await_handover, identify, sources_of
+from systemvm.hypervisor import AGENTS
 from systemvm.machine import Result
 
 TEXT = 'template=domP type=secstorage name=s-1-VM'
@@ -170,8 +170,14 @@ class OtherHypervisors(HandoverTest):
         self.machine.put('/mnt/cmdline', 'type=router name=chosen')
         self.machine.put('/sys/firmware/qemu_fw_cfg/by_name/opt/cloudstack/cmdline/raw', TEXT)
         self.machine.answers['vmtoolsd'] = Result(0, TEXT)
-        for family in handover.SOURCES:
+        for family in AGENTS:
             self.assertEqual(self.take(family).source, '/mnt/cmdline', family)
+
+    def test_a_qemu_that_calls_itself_something_else_is_heard(self):
+        self.machine.answers['vmtoolsd'] = Result(1, '')
+        for family in AGENTS:
+            self.machine.put(CMDLINE, TEXT)
+            self.assertEqual(self.take(family, limit_seconds=0).source, 'guest agent', family)
 
     def test_endless_input_has_a_limit(self):
         pipe = self.port('s-1-VM.vport', '1p1')

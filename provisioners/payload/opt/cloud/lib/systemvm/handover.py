@@ -243,20 +243,22 @@ class DmiString(Source):
         return None
 
 
-SOURCES = {
-    'kvm': (FirmwareConfig, AgentFile, VirtioPort, KernelCommandLine),
+# The ways of each hypervisor. A family without any here has those below alone.
+SOURCES: dict[str, tuple[type[Source], ...]] = {
     'xen-pv': (KernelCommandLine, XenStore),
-    'xen-hvm': (XenStore, KernelCommandLine),
-    'vmware': (MachineId, KernelCommandLine),
-    'hyperv': (KeyValuePool, KernelCommandLine),
-    'virtualbox': (DmiString, KernelCommandLine),
-    'unknown': (KernelCommandLine,),
+    'xen-hvm': (XenStore,),
+    'vmware': (MachineId,),
+    'hyperv': (KeyValuePool,),
+    'virtualbox': (DmiString,),
 }
+
+# Asked everywhere, as it takes no process: a QEMU may call itself by any name.
+SOURCES_OF_ALL = (FirmwareConfig, AgentFile, VirtioPort, KernelCommandLine)
 
 
 def sources_of(machine: Machine, family: str, taken: str) -> list[Source]:
     """The ways that this hypervisor has, the winning one first."""
-    kinds = (MountedFile, *SOURCES[family])
+    kinds: dict[type[Source], None] = dict.fromkeys((MountedFile, *SOURCES.get(family, ()), *SOURCES_OF_ALL))
     return [AgentFile(machine, taken) if kind is AgentFile else kind(machine) for kind in kinds]
 
 
