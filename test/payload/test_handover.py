@@ -5,8 +5,9 @@ import pathlib
 import threading
 
 from support import KEY, MachineTest
-from systemvm.handover import CMDLINE, PORTS, await_handover, identify, sources_of
+from systemvm.handover import await_handover, sources_of
 from systemvm.hypervisor import AGENTS
+from systemvm.kvm import CMDLINE, PORTS, identify
 from systemvm.machine import Result
 
 TEXT = 'template=domP type=secstorage name=s-1-VM'

@@ -53,7 +53,7 @@ class Table(RolesTest):
             (f'type=dhcpsrvr {ROUTER}', ['apache2', 'cloud-passwd-srvr', 'dnsmasq']),
             (f'type=elbvm {ROUTER}', ['haproxy']),
             (f'type=ilbvm {ROUTER}', ['haproxy']),
-            (f'type=novelty {ROUTER}', []),
+            (f'type=novelty {ROUTER} redundant_router=1', []),
         ):
             with self.subTest(text=text):
                 self.configure(text)

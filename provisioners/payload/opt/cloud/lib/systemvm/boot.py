@@ -10,7 +10,8 @@ from typing import TypeVar
 
 from . import hypervisor
 from .arguments import Arguments, load, parse, save
-from .handover import CMDLINE, await_handover, identify, sources_of
+from .handover import await_handover, sources_of
+from .kvm import CMDLINE, identify
 from .machine import Machine
 from .roles import control_interface, role_of
 
