@@ -57,7 +57,7 @@ export function machineArguments(machine: BuildMachine): readonly (readonly stri
 }
 
 /** QEMU splits option values at commas; a doubled one stands for itself. */
-function escapeValue(value: string): string {
+export function escapeValue(value: string): string {
   return value.replaceAll(',', ',,')
 }
 

@@ -2,12 +2,13 @@
 
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { connect, createServer } from 'node:net'
+import { connect } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { execa } from 'execa'
 import type { ResolvedImage } from '../config/resolved.ts'
 import { PipelineError } from '../errors.ts'
+import { findFreePort } from '../host/ports.ts'
 import { startGroup } from '../host/process.ts'
 import type { Layout } from '../install/layout.ts'
 import { readBootFiles } from './boot-files.ts'
@@ -141,13 +142,4 @@ async function runSsh(key: string, port: number, command: readonly string[]): Pr
   )
   const [exitCode] = (await once(ssh, 'exit')) as [number | null]
   return exitCode ?? 1
-}
-
-async function findFreePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const address = server.address()
-  server.close()
-  await once(server, 'close')
-  return typeof address === 'object' && address !== null ? address.port : 0
 }
