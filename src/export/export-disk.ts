@@ -4,10 +4,10 @@ import { createHash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
 import { rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import { execa } from 'execa'
 import { requireWritable } from '../build/preflight.ts'
 import type { Target } from '../config/image.ts'
 import { exitCodes, PipelineError } from '../errors.ts'
+import { inspectImageFile, unreadableDisk } from '../inspect/image-file.ts'
 import type { Emit } from '../report/events.ts'
 import { computeChecksums, writeChecksums } from './checksums.ts'
 import { type ExportJob, type ExportSource, exporters } from './exporters.ts'
@@ -32,7 +32,7 @@ export interface DiskExport extends ExportSource {
  */
 export async function exportDisk(request: DiskExport): Promise<readonly string[]> {
   const { disk: source, folder, targets, emit, signal } = request
-  const { format, sizeBytes } = await inspectDisk(source, signal)
+  const { format, sizeBytes } = await inspectImageFile(source, undefined, signal)
   requireSize(request, sizeBytes)
   await requireWritable(folder)
   const flat = join(folder, `.${request.fileName}.raw`)
@@ -95,59 +95,6 @@ async function exportTarget(
   emit({ kind: 'part-finished', name, seconds: (performance.now() - begun) / 1000 })
 }
 
-interface Inspected {
-  readonly format: string
-  readonly sizeBytes: number
-}
-
-interface ImageInfo {
-  readonly filename: string
-  readonly format: string
-  readonly 'virtual-size': number
-}
-
-/** Finds out what a disk is, and that it and all it stands on is whole. */
-async function inspectDisk(path: string, signal: AbortSignal): Promise<Inspected> {
-  const words = ['info', '--backing-chain', '--output=json', path]
-  const info = await execa('qemu-img', words, { reject: false, timeout: 60_000, cancelSignal: signal })
-  signal.throwIfAborted()
-  if (info.exitCode !== 0) {
-    const said = info.stderr?.trim() || (info.shortMessage ?? 'qemu-img failed')
-    throw unreadable(`cannot read the disk ${path}: ${said}`)
-  }
-  const chain = JSON.parse(info.stdout) as readonly ImageInfo[]
-  for (const image of chain) await requireSound(image, signal)
-  const [top] = chain
-  if (top === undefined || top['virtual-size'] === 0) throw unreadable(`the disk ${path} has no bytes`)
-  return { format: top.format, sizeBytes: top['virtual-size'] }
-}
-
-/** What `qemu-img check` says with its exit status, where there is nothing to be afraid of. */
-const soundStatus = { noErrors: 0, leakedSpaceOnly: 3, formatHasNoCheck: 63 } as const
-
-/** qemu-img converts a file that is cut short without a word, with zeros for all that is not there. */
-async function requireSound({ filename, format }: ImageInfo, signal: AbortSignal): Promise<void> {
-  const check = await execa('qemu-img', ['check', '-f', format, filename], {
-    reject: false,
-    timeout: 3_600_000,
-    cancelSignal: signal,
-  })
-  signal.throwIfAborted()
-  if (Object.values(soundStatus).some((status) => status === check.exitCode)) return
-  const summary = /^\d+ errors were found.*$/m.exec(check.stdout)?.[0]
-  const said = summary ?? (check.stderr.trim().split('\n')[0] || check.shortMessage)
-  throw unreadable(`the disk ${filename} is damaged or cut short: qemu-img check says: ${said}`)
-}
-
-function unreadable(message: string): PipelineError {
-  return new PipelineError({
-    code: 'disk-unreadable',
-    message,
-    hint: 'give --from the path of a whole disk image that qemu-img reads, with its backing files where it looks for them.',
-    exitCode: exitCodes.badInput,
-  })
-}
-
 /** What identifiers in the files follow from. */
 async function hashDisk(path: string, signal: AbortSignal): Promise<string> {
   const hash = createHash('sha256')
@@ -158,7 +105,7 @@ async function hashDisk(path: string, signal: AbortSignal): Promise<string> {
     }
   } catch (cause) {
     signal.throwIfAborted()
-    throw unreadable(`cannot read the disk ${path}: ${(cause as Error).message}`)
+    throw unreadableDisk(`cannot read the disk ${path}: ${(cause as Error).message}`)
   }
   return hash.digest('hex')
 }

@@ -1,0 +1,197 @@
+/**
+ * Many requests to debugfs by one process. Files are asked for by their inode, so no name, whatever its bytes, is ever
+ * part of a request; answers are cut where their own length says, so no content can be taken for the next answer.
+ */
+
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { execa } from 'execa'
+import { unreadableDisk } from './image-file.ts'
+
+/** Answers as they came, one after the other, each below the line that debugfs begins it with. */
+export interface Answers {
+  /** One byte is one character. */
+  readonly text: string
+  /** Moves behind the first line of the answer to a request, which has to be next. */
+  readonly begin: (request: string) => void
+  /** Matches a sticky expression at the place reached, and moves behind it. */
+  readonly take: (pattern: RegExp) => RegExpExecArray | undefined
+  /** Takes so many bytes. */
+  readonly takeBytes: (count: number) => string
+  /** Fails when something is left that nobody has taken. */
+  readonly end: () => void
+}
+
+/**
+ * Asks, and waits for all answers.
+ * @throws PipelineError `disk-unreadable` when debugfs complains of anything
+ */
+export async function askDebugfs(
+  filesystem: string,
+  requests: readonly string[],
+  signal: AbortSignal,
+): Promise<Answers> {
+  if (requests.length === 0) return readAnswers(filesystem, '')
+  const { stdout } = await runDebugfs(filesystem, requests, signal)
+  return readAnswers(filesystem, Buffer.from(stdout).toString('latin1'))
+}
+
+/** Writes what the journal has to the filesystem, as the kernel would when it mounts it. */
+export async function replayJournal(filesystem: string, signal: AbortSignal): Promise<void> {
+  await runDebugfs(filesystem, ['journal_run'], signal, ['-w'])
+}
+
+export interface ContentRequest {
+  readonly inode: number
+  /** As the inode has it. */
+  readonly sizeBytes: number
+}
+
+/**
+ * Reads files, in the order of the requests, without holding more than a chunk of them.
+ * @param onChunk gets the next bytes of a file; the bytes are only valid until it returns
+ */
+export async function streamContent(
+  filesystem: string,
+  requests: readonly ContentRequest[],
+  onChunk: (request: ContentRequest, bytes: Buffer) => void,
+  signal: AbortSignal,
+): Promise<void> {
+  // debugfs writes up to 60 bytes for an empty file whose data lies in its inode.
+  const wanted = requests.filter(({ sizeBytes }) => sizeBytes > 0)
+  if (wanted.length === 0) return
+  const child = spawn('debugfs', ['-f', '-', filesystem], { env: debugfsEnvironment(), signal })
+  const ended = once(child, 'close')
+  // An early end is told by `ended`; the pipe would tell it once more.
+  child.stdin.on('error', () => undefined)
+  child.stdin.end(wanted.map(({ inode }) => `cat <${inode}>\n`).join(''))
+  let complaints = ''
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    complaints += text
+  })
+  const reader = cutContent(wanted, onChunk)
+  let fault: unknown
+  try {
+    for await (const chunk of child.stdout) reader.push(chunk as Buffer)
+    reader.end()
+  } catch (error) {
+    fault = error
+    child.kill()
+  }
+  await ended.catch((error) => {
+    fault ??= error
+  })
+  signal.throwIfAborted()
+  requireQuiet(filesystem, complaints)
+  if (fault !== undefined) throw fault
+}
+
+// --- internal ---
+
+function debugfsEnvironment(): NodeJS.ProcessEnv {
+  const PATH = `${process.env.PATH ?? ''}:/usr/sbin:/sbin`
+  return { ...process.env, PATH, LC_ALL: 'C', DEBUGFS_PAGER: '__none__' }
+}
+
+async function runDebugfs(
+  filesystem: string,
+  requests: readonly string[],
+  signal: AbortSignal,
+  flags: readonly string[] = [],
+) {
+  const result = await execa('debugfs', [...flags, '-f', '-', filesystem], {
+    reject: false,
+    input: `${requests.join('\n')}\n`,
+    encoding: 'buffer',
+    stripFinalNewline: false,
+    maxBuffer: 1 << 30,
+    timeout: 600_000,
+    cancelSignal: signal,
+    env: debugfsEnvironment(),
+    extendEnv: false,
+  })
+  signal.throwIfAborted()
+  if (result.failed) throw unreadableDisk(`debugfs failed: ${result.shortMessage}`, result)
+  requireQuiet(filesystem, Buffer.from(result.stderr).toString())
+  return result
+}
+
+/** debugfs ends with 0 whatever happened; all that it says beside its version is a complaint. */
+function requireQuiet(filesystem: string, said: string): void {
+  const complaint = said.split('\n').find((line) => line !== '' && !/^debugfs \d/.test(line))
+  if (complaint !== undefined) {
+    throw unreadableDisk(`the filesystem ${filesystem} cannot be read: debugfs says: ${complaint}`)
+  }
+}
+
+function readAnswers(filesystem: string, text: string): Answers {
+  let place = 0
+  const fail = (expected: string) => {
+    throw unreadableDisk(
+      `the filesystem ${filesystem} cannot be read: debugfs has not said ${expected} but ${JSON.stringify(text.slice(place, place + 80))}`,
+    )
+  }
+  return {
+    text,
+    begin: (request) => {
+      const line = `debugfs: ${request}\n`
+      if (!text.startsWith(line, place)) fail(JSON.stringify(line))
+      place += line.length
+    },
+    take: (pattern) => {
+      pattern.lastIndex = place
+      const found = pattern.exec(text) ?? undefined
+      if (found !== undefined) place = pattern.lastIndex
+      return found
+    },
+    takeBytes: (count) => {
+      if (place + count > text.length) fail(`${count} bytes`)
+      place += count
+      return text.slice(place - count, place)
+    },
+    end: () => {
+      if (place !== text.length) fail('nothing more')
+    },
+  }
+}
+
+/** Cuts what debugfs writes into files, by the sizes that they have. */
+function cutContent(
+  requests: readonly ContentRequest[],
+  onChunk: (request: ContentRequest, bytes: Buffer) => void,
+) {
+  let index = 0
+  let header = Buffer.alloc(0)
+  let missing = 0
+  const isHeaderOf = (request: ContentRequest) => Buffer.from(`debugfs: cat <${request.inode}>\n`)
+  const wrong = (request: ContentRequest | undefined) =>
+    unreadableDisk(`the content of inode ${request?.inode} does not have the size that the inode says`)
+  return {
+    push: (chunk: Buffer) => {
+      let rest = chunk
+      while (rest.length > 0) {
+        const request = requests[index]
+        if (request === undefined) throw wrong(requests.at(-1))
+        if (missing === 0) {
+          const expected = isHeaderOf(request)
+          const needed = expected.length - header.length
+          header = Buffer.concat([header, rest.subarray(0, needed)])
+          rest = rest.subarray(needed)
+          if (!expected.subarray(0, header.length).equals(header)) throw wrong(requests[index - 1] ?? request)
+          if (header.length < expected.length) return
+          header = Buffer.alloc(0)
+          missing = request.sizeBytes
+          continue
+        }
+        const part = rest.subarray(0, missing)
+        onChunk(request, part)
+        missing -= part.length
+        rest = rest.subarray(part.length)
+        if (missing === 0) index += 1
+      }
+    },
+    end: () => {
+      if (index < requests.length) throw wrong(requests[index])
+    },
+  }
+}

@@ -1,0 +1,234 @@
+/** The files of a disk image, read without booting it, without mounting it, and without root. */
+
+import { createHash, type Hash } from 'node:crypto'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { replayJournal, streamContent } from './debugfs.ts'
+import { readContents, readSuperblock, readTree, type Superblock } from './filesystem.ts'
+import { type Mount, namesPartition, parseFstab } from './fstab.ts'
+import { inspectImageFile, unreadableDisk } from './image-file.ts'
+import type { Inode } from './inodes.ts'
+import { copyPartition, type PartitionEntry, readPartitions } from './partitions.ts'
+import { followPath } from './paths.ts'
+
+/** One file of a disk, by its absolute path in the booted system. */
+export interface DiskFile extends Inode {
+  readonly path: string
+  /** Number of the partition that it lies in; inodes are numbered in each. */
+  readonly partition: number
+}
+
+export interface DiskPartition extends PartitionEntry {
+  /** Where the booted system has it; undefined where its fstab does not say. */
+  readonly mountPoint: string | undefined
+  /** Of an ext filesystem; undefined for all others, whose files are not read. */
+  readonly superblock: Superblock | undefined
+}
+
+export interface DiskFiles {
+  readonly path: string
+  /** As qemu-img names it. */
+  readonly format: string
+  readonly sizeBytes: number
+  /** Kind of the partition table: `dos`, `gpt`, or `none`. */
+  readonly table: string
+  readonly partitions: readonly DiskPartition[]
+  /** The lines of the disk's /etc/fstab. */
+  readonly mounts: readonly Mount[]
+  /** Every file by its path, a folder before what is in it. What a mounted filesystem hides is left out. */
+  readonly list: () => Promise<ReadonlyMap<string, DiskFile>>
+  /** Content of a regular file; undefined where there is none. Without `follow`, no part of the path may be a link. */
+  readonly read: (path: string, options?: { readonly follow?: boolean }) => Promise<Buffer | undefined>
+  /** Contents of those paths that are regular files; follows no links. Far quicker than one after the other. */
+  readonly readMany: (paths: Iterable<string>) => Promise<ReadonlyMap<string, Buffer>>
+  /** sha256 of the contents of those paths that are regular files, in hex; holds no file in memory. */
+  readonly digests: (paths: Iterable<string>) => Promise<ReadonlyMap<string, string>>
+  /** Removes what was copied for reading. */
+  readonly close: () => Promise<void>
+}
+
+export interface OpenDiskOptions {
+  /**
+   * Format of the image file, as qemu-img names it. Without it qemu-img judges by the content, which is for whoever wrote
+   * the disk to decide: give it for a disk of others, as `formatByEnding` does.
+   */
+  readonly format?: string | undefined
+  /** An existing folder with room for the disk's data, in which a folder is made and removed by `close`. */
+  readonly workFolder: string
+  readonly signal: AbortSignal
+}
+
+/**
+ * Opens a disk image. Its ext filesystems are copied, and what their journals hold is written to the copies, as it would
+ * be when they are mounted: a disk that was copied while a guest ran has that too.
+ * @throws PipelineError `disk-unreadable`
+ */
+export async function openDisk(file: string, options: OpenDiskOptions): Promise<DiskFiles> {
+  const { signal } = options
+  const image = await inspectImageFile(file, options.format, signal)
+  const folder = await mkdtemp(join(options.workFolder, 'disk-'))
+  try {
+    const { kind, partitions } = await readPartitions(image, join(folder, 'table'), signal)
+    const copies = await Promise.all(partitions.map((entry) => copyFilesystem(image, entry, folder, signal)))
+    const { root, mounts } = await findRoot(file, copies, signal)
+    const places = copies.map((copy) => ({ ...copy, mountPoint: findMountPoint(copy, root, mounts) }))
+    const list = once(() => listFiles(places))
+    const readMany = async (paths: Iterable<string>) => {
+      const found = new Map<string, Buffer>()
+      for (const [copy, files] of await chooseFiles(list, places, paths)) {
+        const contents = await readContents(copy.file, files, signal)
+        for (const { path, inode } of files) found.set(path, contents.get(inode) as Buffer)
+      }
+      return found
+    }
+    return {
+      path: file,
+      format: image.format,
+      sizeBytes: image.sizeBytes,
+      table: kind,
+      partitions: places.map(({ entry, mountPoint, superblock }) => ({ ...entry, mountPoint, superblock })),
+      mounts,
+      list,
+      readMany,
+      read: async (path, { follow = false } = {}) => {
+        const real = follow ? followPath(await list(), path) : path
+        return real === undefined ? undefined : (await readMany([real])).get(real)
+      },
+      digests: async (paths) => digestFiles(await chooseFiles(list, places, paths), signal),
+      close: () => rm(folder, { recursive: true, force: true }),
+    }
+  } catch (error) {
+    await rm(folder, { recursive: true, force: true })
+    throw error
+  }
+}
+
+// --- internal ---
+
+/** A partition, and a copy of its filesystem where that can be read. */
+interface Copy {
+  readonly entry: PartitionEntry
+  /** Path of the copy. */
+  readonly file: string
+  readonly superblock: Superblock | undefined
+  /** The tree, read once. */
+  readonly tree: () => Promise<ReadonlyMap<string, Inode>>
+}
+
+interface Place extends Copy {
+  readonly mountPoint: string | undefined
+}
+
+async function copyFilesystem(
+  image: Parameters<typeof copyPartition>[0],
+  entry: PartitionEntry,
+  folder: string,
+  signal: AbortSignal,
+): Promise<Copy> {
+  const file = join(folder, `partition-${entry.number}`)
+  if (!/^ext[234]$/.test(entry.filesystem ?? '')) {
+    return { entry, file, superblock: undefined, tree: async () => new Map() }
+  }
+  await copyPartition(image, entry, file, signal)
+  let superblock = await readSuperblock(file, signal)
+  if (superblock.features.includes('needs_recovery')) {
+    await replayJournal(file, signal)
+    superblock = await readSuperblock(file, signal)
+  }
+  return { entry, file, superblock, tree: once(() => readTree(file, signal)) }
+}
+
+/** The same answer for everyone who asks. */
+function once<Result>(ask: () => Promise<Result>): () => Promise<Result> {
+  let answer: Promise<Result> | undefined
+  return () => {
+    answer ??= ask()
+    return answer
+  }
+}
+
+/** The filesystem whose fstab says that it is the root; else the only one that has an /etc. */
+async function findRoot(
+  file: string,
+  copies: readonly Copy[],
+  signal: AbortSignal,
+): Promise<{ readonly root: Copy; readonly mounts: readonly Mount[] }> {
+  const candidates: { root: Copy; mounts: readonly Mount[] }[] = []
+  for (const root of copies) {
+    if (root.superblock === undefined) continue
+    const tree = await root.tree()
+    const fstab = tree.get('/etc/fstab')
+    const inodes = fstab?.type === 'file' ? [fstab] : []
+    const contents = await readContents(root.file, inodes, signal)
+    const mounts = parseFstab([...contents.values()].join(''))
+    const own = mounts.find(({ path }) => path === '/')
+    if (own !== undefined && namesPartition(own.source, root.entry)) return { root, mounts }
+    if (tree.has('/etc')) candidates.push({ root, mounts })
+  }
+  const [only, other] = candidates
+  if (only !== undefined && other === undefined) return only
+  const found = copies.map(({ entry }) => `${entry.number} ${entry.filesystem ?? entry.type}`).join(', ')
+  throw unreadableDisk(
+    `the disk ${file} has ${only === undefined ? 'no' : 'more than one'} root filesystem that can be read: its partitions are ${found || 'none'}`,
+  )
+}
+
+function findMountPoint(copy: Copy, root: Copy, mounts: readonly Mount[]): string | undefined {
+  if (copy === root) return '/'
+  const mount = mounts.find(({ source, path }) => path.startsWith('/') && namesPartition(source, copy.entry))
+  return mount?.path === '/' ? undefined : mount?.path
+}
+
+/** All trees as one, each in the place of the folder that it is mounted on. */
+async function listFiles(places: readonly Place[]): Promise<ReadonlyMap<string, DiskFile>> {
+  const files = new Map<string, DiskFile>()
+  const mounted = places.flatMap((place) =>
+    place.mountPoint === undefined ? [] : [{ ...place, mountPoint: place.mountPoint }],
+  )
+  const sorted = mounted.sort((a, b) => a.mountPoint.length - b.mountPoint.length)
+  for (const { entry, superblock, tree, mountPoint } of sorted) {
+    const below = mountPoint === '/' ? '' : mountPoint
+    for (const path of [...files.keys()]) if (path.startsWith(`${below}/`)) files.delete(path)
+    // What lies in another kind of filesystem is not known; what it hides is not there either way.
+    if (superblock === undefined) continue
+    for (const [path, inode] of await tree()) {
+      const absolute = path === '/' ? mountPoint : below + path
+      files.set(absolute, { ...inode, path: absolute, partition: entry.number })
+    }
+  }
+  return files
+}
+
+/** Regular files among paths, with the filesystem that each lies in. */
+async function chooseFiles(
+  list: DiskFiles['list'],
+  places: readonly Place[],
+  paths: Iterable<string>,
+): Promise<ReadonlyMap<Place, readonly DiskFile[]>> {
+  const all = await list()
+  const chosen = new Map<Place, DiskFile[]>()
+  for (const path of new Set(paths)) {
+    const file = all.get(path)
+    const place = places.find(({ entry }) => entry.number === file?.partition)
+    if (file?.type !== 'file' || place === undefined) continue
+    const files = chosen.get(place) ?? []
+    chosen.set(place, files)
+    files.push(file)
+  }
+  return chosen
+}
+
+async function digestFiles(
+  chosen: ReadonlyMap<Place, readonly DiskFile[]>,
+  signal: AbortSignal,
+): Promise<ReadonlyMap<string, string>> {
+  const found = new Map<string, string>()
+  for (const [{ file: filesystem }, files] of chosen) {
+    const unique = [...new Map(files.map((file) => [file.inode, file])).values()]
+    const hashes = new Map<number, Hash>(unique.map(({ inode }) => [inode, createHash('sha256')]))
+    await streamContent(filesystem, unique, ({ inode }, bytes) => hashes.get(inode)?.update(bytes), signal)
+    const digests = new Map([...hashes].map(([inode, hash]) => [inode, hash.digest('hex')]))
+    for (const { path, inode } of files) found.set(path, digests.get(inode) ?? '')
+  }
+  return found
+}

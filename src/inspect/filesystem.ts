@@ -1,0 +1,106 @@
+/** One ext2, ext3 or ext4 filesystem in a file of the host: its tree, its contents, its superblock. */
+
+import { askDebugfs, type ContentRequest, streamContent } from './debugfs.ts'
+import { unreadableDisk } from './image-file.ts'
+import { type FolderEntry, type Inode, readFolders, readInodes } from './inodes.ts'
+import { decodeName } from './names.ts'
+
+/** What a superblock says. */
+export interface Superblock {
+  readonly features: readonly string[]
+  /** `clean`, or what is wrong. */
+  readonly state: string
+  readonly blockBytes: number
+  readonly blocks: number
+  /** Blocks that only root may use. */
+  readonly reservedBlocks: number
+  readonly freeBlocks: number
+  readonly inodes: number
+  readonly freeInodes: number
+}
+
+const rootInode = 2
+
+/** Reads the superblock of the filesystem in a file. */
+export async function readSuperblock(filesystem: string, signal: AbortSignal): Promise<Superblock> {
+  const { text } = await askDebugfs(filesystem, ['show_super_stats -h'], signal)
+  const field = (name: string) => new RegExp(`^${name}:[ \\t]*(.*)$`, 'm').exec(text)?.[1] ?? ''
+  return {
+    features: field('Filesystem features').split(' ').filter(Boolean),
+    state: field('Filesystem state'),
+    blockBytes: Number(field('Block size')),
+    blocks: Number(field('Block count')),
+    reservedBlocks: Number(field('Reserved block count')),
+    freeBlocks: Number(field('Free blocks')),
+    inodes: Number(field('Inode count')),
+    freeInodes: Number(field('Free inodes')),
+  }
+}
+
+/** Every file, by its path from this filesystem's root, which is `/`; a folder comes before what is in it. */
+export async function readTree(filesystem: string, signal: AbortSignal): Promise<ReadonlyMap<string, Inode>> {
+  const numbers = await walk(filesystem, signal)
+  const unique = [...new Set(numbers.values())]
+  const inodes = new Map<number, Inode>()
+  for (const inode of await readInodes(filesystem, unique, signal)) inodes.set(inode.inode, inode)
+  const targets = await readTargets(filesystem, [...inodes.values()], signal)
+  const tree = new Map<string, Inode>()
+  for (const [path, number] of numbers) {
+    const inode = inodes.get(number) as Inode
+    tree.set(path, inode.type === 'link' ? { ...inode, target: inode.target ?? targets.get(number) } : inode)
+  }
+  return tree
+}
+
+/** Contents of files, by inode. Meant for files that fit into memory. */
+export async function readContents(
+  filesystem: string,
+  requests: readonly ContentRequest[],
+  signal: AbortSignal,
+): Promise<ReadonlyMap<number, Buffer>> {
+  const parts = new Map<number, Buffer[]>(requests.map(({ inode }) => [inode, []]))
+  const unique = [...new Map(requests.map((request) => [request.inode, request])).values()]
+  const keep = ({ inode }: ContentRequest, bytes: Buffer) => void parts.get(inode)?.push(Buffer.from(bytes))
+  await streamContent(filesystem, unique, keep, signal)
+  return new Map([...parts].map(([inode, chunks]) => [inode, Buffer.concat(chunks)]))
+}
+
+// --- internal ---
+
+/** Inodes by path, level by level: as many calls as the tree is deep. */
+async function walk(filesystem: string, signal: AbortSignal): Promise<ReadonlyMap<string, number>> {
+  const numbers = new Map<string, number>([['/', rootInode]])
+  const seen = new Set([rootInode])
+  let level: readonly (readonly [string, number])[] = [['', rootInode]]
+  while (level.length > 0) {
+    const folders = await readFolders(
+      filesystem,
+      level.map(([, inode]) => inode),
+      signal,
+    )
+    const next: [string, number][] = []
+    for (const [index, [folder]] of level.entries()) {
+      for (const { inode, name, isFolder } of folders[index] as readonly FolderEntry[]) {
+        const path = `${folder}/${name}`
+        numbers.set(path, inode)
+        if (!isFolder) continue
+        if (seen.has(inode)) throw unreadableDisk(`the folder ${path} is in the disk's tree twice`)
+        seen.add(inode)
+        next.push([path, inode])
+      }
+    }
+    level = next
+  }
+  return numbers
+}
+
+/** Targets of links that are too long for an inode. */
+async function readTargets(
+  filesystem: string,
+  inodes: readonly Inode[],
+  signal: AbortSignal,
+): Promise<ReadonlyMap<number, string>> {
+  const long = inodes.filter(({ type, target }) => type === 'link' && target === undefined)
+  const contents = await readContents(filesystem, long, signal)
+  return new Map([...contents].map(([inode, bytes]) => [inode, decodeName(bytes)]))
+}

@@ -1,0 +1,216 @@
+/** What debugfs says of inodes, and of the names in folders. */
+
+import { type Answers, askDebugfs } from './debugfs.ts'
+import { unreadableDisk } from './image-file.ts'
+import { decodeName } from './names.ts'
+
+export type FileType = 'file' | 'folder' | 'link' | 'character' | 'block' | 'pipe' | 'socket'
+
+/** A file as it is, without its names. */
+export interface Inode {
+  readonly type: FileType
+  /** Permissions with the set-user-id, set-group-id and sticky bits. */
+  readonly mode: number
+  readonly uid: number
+  readonly gid: number
+  readonly sizeBytes: number
+  /** Seconds since 1970. */
+  readonly modifiedAt: number
+  readonly inode: number
+  /** How many names it has. */
+  readonly links: number
+  /** Where a link points to. */
+  readonly target: string | undefined
+  /** `major:minor` of a device. */
+  readonly device: string | undefined
+  /** Extended attributes, capabilities and ACLs among them. */
+  readonly attributes: ReadonlyMap<string, Buffer>
+}
+
+/** A name in a folder. */
+export interface FolderEntry {
+  readonly inode: number
+  readonly isFolder: boolean
+  readonly name: string
+}
+
+/** Reads folders, in the order given; `.` and `..` are left out. */
+export async function readFolders(
+  filesystem: string,
+  inodes: readonly number[],
+  signal: AbortSignal,
+): Promise<readonly (readonly FolderEntry[])[]> {
+  const requests = inodes.map((inode) => `ls -p <${inode}>`)
+  const answers = await askDebugfs(filesystem, requests, signal)
+  const folders = requests.map((request) => {
+    answers.begin(request)
+    const entries: FolderEntry[] = []
+    let isWhole = false
+    for (let line = answers.take(entryLine); line !== undefined; line = answers.take(entryLine)) {
+      const [, inode, mode = '', name = ''] = line
+      // What was removed has the inode 0.
+      if (name === '.') isWhole = true
+      if (inode === '0' || name === '.' || name === '..') continue
+      const isFolder = mode.startsWith('04')
+      entries.push({ inode: Number(inode), isFolder, name: decodeName(Buffer.from(name, 'latin1')) })
+    }
+    answers.take(/\n/y)
+    // debugfs shows a folder whose block list is damaged as one with nothing in it, not even itself.
+    if (!isWhole) throw unreadableDisk(`the filesystem ${filesystem} has a damaged folder: ${request}`)
+    return entries
+  })
+  answers.end()
+  return folders
+}
+
+/** `/inode/mode/uid/gid/name/size/`. A name has no slash in it, so this cannot end too early. */
+const entryLine = /\/(\d+)\/(\d{6})\/-?\d+\/-?\d+\/([^/]*)\/\d*\/\n/y
+
+/** Reads inodes. The target of a link is there where the inode holds it; `undefined` where a block does. */
+export async function readInodes(
+  filesystem: string,
+  inodes: readonly number[],
+  signal: AbortSignal,
+): Promise<readonly Inode[]> {
+  const requests = inodes.map((inode) => `stat <${inode}>`)
+  const answers = await askDebugfs(filesystem, requests, signal)
+  const found = requests.map((request, index) => {
+    answers.begin(request)
+    return readInode(answers, inodes[index] as number)
+  })
+  answers.end()
+  const values = await readAttributes(
+    filesystem,
+    found.flatMap(({ inode, attributeSizes }) =>
+      [...attributeSizes].map(([name, sizeBytes]) => ({ inode, name, sizeBytes })),
+    ),
+    signal,
+  )
+  return found.map(({ attributeSizes, ...inode }) => ({
+    ...inode,
+    attributes: values.get(inode.inode) ?? new Map(),
+  }))
+}
+
+interface AttributeRequest {
+  readonly inode: number
+  readonly name: string
+  readonly sizeBytes: number
+}
+
+/** Values of attributes, by inode and name. `stat` shows only those below 40 bytes, and not all of them exactly. */
+async function readAttributes(
+  filesystem: string,
+  requests: readonly AttributeRequest[],
+  signal: AbortSignal,
+): Promise<ReadonlyMap<number, ReadonlyMap<string, Buffer>>> {
+  const wordOf = ({ inode, name }: AttributeRequest) => `ea_get -x <${inode}> "${name}"`
+  for (const { inode, name } of requests) {
+    // debugfs escapes other characters when it writes a name, and does not take the escapes back.
+    if (/^[ !#-[\]-~]+$/.test(name)) continue
+    throw unreadableDisk(
+      `debugfs cannot be asked for the attribute ${JSON.stringify(name)} of inode ${inode}`,
+    )
+  }
+  const wanted = requests.filter(({ sizeBytes }) => sizeBytes > 0)
+  const answers = await askDebugfs(filesystem, wanted.map(wordOf), signal)
+  const values = new Map<string, Buffer>()
+  for (const request of wanted) {
+    answers.begin(wordOf(request))
+    const [, size, hex = ''] = answers.take(/.* \((\d+)\) = ((?:[0-9a-f]{2} )+)\n\n?/y) ?? []
+    const value = Buffer.from(hex.replaceAll(' ', ''), 'hex')
+    // An ACL is longer here than the inode says: it has the form that getxattr(2) gives it.
+    if (value.length !== Number(size)) {
+      throw unreadableDisk(`the attribute ${request.name} of inode ${request.inode} cannot be read`)
+    }
+    values.set(wordOf(request), value)
+  }
+  answers.end()
+  const found = new Map<number, Map<string, Buffer>>()
+  for (const request of requests) {
+    const ofInode = found.get(request.inode) ?? new Map<string, Buffer>()
+    found.set(request.inode, ofInode.set(request.name, values.get(wordOf(request)) ?? Buffer.alloc(0)))
+  }
+  return found
+}
+
+const types: Readonly<Record<string, FileType>> = {
+  regular: 'file',
+  directory: 'folder',
+  symlink: 'link',
+  'character special': 'character',
+  'block special': 'block',
+  FIFO: 'pipe',
+  socket: 'socket',
+}
+
+const firstLines =
+  /Inode: \d+ +Type: ([a-zA-Z ]+?) +Mode: +(\d+) +Flags: .*\nGeneration: .*\nUser: +(-?\d+) +Group: +(-?\d+) .*?Size: (\d+)\n(?:File ACL: .*\n)Links: (\d+) .*\n/y
+const modifiedLine = /mtime: 0x([0-9a-f]{8})(?::([0-9a-f]{8}))? .*\n/y
+const attributeLine = / {2}(\S.*?) \((\d+)\)(?: = .*)?\n/y
+const deviceLine = /.*Device major\/minor number: (\d+):(\d+) .*\n/y
+const targetStart = /Fast link dest: "/y
+/** Any line but the first one of the next answer. */
+const otherLine = /(?!debugfs: stat <).*\n/y
+
+interface FoundInode extends Omit<Inode, 'attributes'> {
+  readonly attributeSizes: ReadonlyMap<string, number>
+}
+
+function readInode(answers: Answers, inode: number): FoundInode {
+  const first = answers.take(firstLines)
+  if (first === undefined) throw unreadableDisk(`debugfs does not say what inode ${inode} is`)
+  const [, typeName = '', mode = '', uid, gid, size, links] = first
+  const type = types[typeName]
+  if (type === undefined) throw unreadableDisk(`inode ${inode} is a ${typeName}`)
+  const attributeSizes = new Map<string, number>()
+  let modifiedAt = 0
+  let device: string | undefined
+  let target: string | undefined
+  for (;;) {
+    answers.take(/ +(?=[acm]time: )/y)
+    const modified = answers.take(modifiedLine)
+    if (modified !== undefined) {
+      modifiedAt = readTime(modified[1] ?? '', modified[2] ?? '0')
+      continue
+    }
+    const attribute = answers.take(attributeLine)
+    if (attribute !== undefined) {
+      const [, name = '', size] = attribute
+      // Where a small file's data lies in the inode it takes the form of an attribute.
+      if (name !== 'system.data') attributeSizes.set(name, Number(size))
+      continue
+    }
+    const numbers = answers.take(deviceLine)
+    if (numbers !== undefined) {
+      device = `${Number(numbers[1])}:${Number(numbers[2])}`
+      continue
+    }
+    if (answers.take(targetStart) !== undefined) {
+      target = decodeName(Buffer.from(answers.takeBytes(Number(size)), 'latin1'))
+      answers.take(/"\n/y)
+      continue
+    }
+    if (answers.take(otherLine) === undefined) break
+  }
+  return {
+    type,
+    mode: Number.parseInt(mode, 8),
+    // Numbers above 2³¹ are written as negative ones.
+    uid: Number(uid) >>> 0,
+    gid: Number(gid) >>> 0,
+    sizeBytes: Number(size),
+    modifiedAt,
+    inode,
+    links: Number(links),
+    target,
+    device,
+    attributeSizes,
+  }
+}
+
+/** Two bits of the second word carry a time beyond 2038. */
+function readTime(seconds: string, extra: string): number {
+  const epoch = Number.parseInt(extra, 16) & 3
+  return (Number.parseInt(seconds, 16) | 0) + epoch * 2 ** 32
+}

@@ -1,0 +1,62 @@
+/** Small disks with filesystems on them, made by the tools that make real ones, and without root. */
+
+import { execFileSync, spawnSync } from 'node:child_process'
+import { closeSync, openSync, readFileSync, truncateSync, writeFileSync, writeSync } from 'node:fs'
+import { pathOfTools } from './tools.ts'
+
+const env = { ...process.env, PATH: pathOfTools, LC_ALL: 'C', E2FSPROGS_FAKE_TIME: '1700000000' }
+const mibBytes = 1024 * 1024
+
+export interface TestFilesystem {
+  readonly type: 'ext2' | 'ext3' | 'ext4'
+  readonly sizeMiB: number
+  /** Folder whose content it gets. */
+  readonly from?: string
+  readonly uuid?: string
+  readonly label?: string
+  /** Further words for mke2fs. */
+  readonly words?: readonly string[]
+}
+
+/** Makes a filesystem in a file. */
+export function makeFilesystem(file: string, filesystem: TestFilesystem): void {
+  const { type, sizeMiB, from, uuid, label, words = [] } = filesystem
+  const options = [
+    ...(from === undefined ? [] : ['-d', from]),
+    ...(uuid === undefined ? [] : ['-U', uuid]),
+    ...(label === undefined ? [] : ['-L', label]),
+  ]
+  execFileSync('mke2fs', ['-q', '-F', '-t', type, '-I', '256', ...options, ...words, file, `${sizeMiB}M`], {
+    env,
+    stdio: ['ignore', 'ignore', 'pipe'],
+  })
+}
+
+/** Changes a filesystem by requests to debugfs, which may make what takes root elsewhere. */
+export function changeFilesystem(file: string, requests: readonly string[]): void {
+  const { stderr } = spawnSync('debugfs', ['-w', '-f', '-', file], {
+    env,
+    input: `${requests.join('\n')}\n`,
+    encoding: 'utf8',
+  })
+  const complaints = stderr.split('\n').filter((line) => line !== '' && !/^debugfs \d/.test(line))
+  if (complaints.length > 0) throw new Error(complaints.join('\n'))
+}
+
+/** Makes a disk with a table written as sfdisk reads it, and files put in places of it, by their first sectors. */
+export function makeDisk(
+  file: string,
+  sizeMiB: number,
+  table: string,
+  content: Readonly<Record<number, string>>,
+): void {
+  writeFileSync(file, '')
+  truncateSync(file, sizeMiB * mibBytes)
+  execFileSync('sfdisk', ['--quiet', file], { env, input: table, stdio: ['pipe', 'ignore', 'pipe'] })
+  const disk = openSync(file, 'r+')
+  for (const [sector, path] of Object.entries(content)) {
+    const bytes = readFileSync(path)
+    writeSync(disk, bytes, 0, bytes.length, Number(sector) * 512)
+  }
+  closeSync(disk)
+}
