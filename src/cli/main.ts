@@ -13,6 +13,7 @@ import { setupCommand } from './setup.ts'
 import { shellCommand } from './shell.ts'
 import { storeCommand } from './store.ts'
 import { createTerminal, type Terminal } from './terminal.ts'
+import { verifyCommand } from './verify.ts'
 
 /** Runs the program and returns its exit code. */
 export async function main(commandArguments: readonly string[]): Promise<number> {
@@ -38,6 +39,7 @@ export async function main(commandArguments: readonly string[]): Promise<number>
     shellCommand,
     storeCommand,
     cleanCommand,
+    verifyCommand,
   ]) {
     define(program, terminal, choose)
   }

@@ -67,9 +67,7 @@ async function readEnds(file: string): Promise<{ head: Buffer; tail: Buffer; siz
 
 async function locateInTar(file: string, sizeBytes: number): Promise<DiskSource> {
   const members = await readTar(file, sizeBytes)
-  const disk = members.find(({ name }) => name.endsWith('.vmdk'))
-  if (disk === undefined) throw unreadable(file, 'it is a tar without a .vmdk in it')
-  const { offset, sizeBytes: size } = disk
+  const { offset, sizeBytes: size } = diskMember({ file, members })
   const inside: BlockNode = { driver: 'raw', offset, size, file: { driver: 'file', filename: file } }
   return { file, format: 'ova', node: { driver: 'vmdk', file: inside }, members }
 }
@@ -92,6 +90,13 @@ async function readTar(file: string, sizeBytes: number): Promise<readonly TarMem
   } finally {
     await handle.close()
   }
+}
+
+/** The disk inside an OVA. */
+export function diskMember({ file, members }: Pick<DiskSource, 'file' | 'members'>): TarMember {
+  const disk = members.find(({ name }) => name.endsWith('.vmdk'))
+  if (disk === undefined) throw unreadable(file, 'it is a tar without a .vmdk in it')
+  return disk
 }
 
 /** The text of a small file inside an OVA. */

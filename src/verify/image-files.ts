@@ -34,6 +34,8 @@ export interface ImageFiles {
   readonly stat: (path: string) => Promise<FileEntry | undefined>
   /** A file's bytes, through links; undefined where there is none. */
   readonly read: (path: string) => Promise<Buffer | undefined>
+  /** The bytes of those paths that are regular files; no links are followed. Far quicker than one after the other. */
+  readonly readAll: (paths: readonly string[]) => Promise<ReadonlyMap<string, Buffer>>
   readonly close: () => Promise<void>
 }
 

@@ -205,10 +205,10 @@ const packages: ContentCheck = {
   does: 'looks for programs in /usr/bin, /usr/sbin and /usr/libexec that no Debian package has brought',
   run: async ({ files }) => {
     const lists = (await namesIn(files, '/var/lib/dpkg/info')).filter((name) => name.endsWith('.list'))
-    const texts = await Promise.all(lists.map((name) => readText(files, `/var/lib/dpkg/info/${name}`)))
+    const texts = await files.readAll(lists.map((name) => `/var/lib/dpkg/info/${name}`))
     // Packages from before the merge of /bin into /usr/bin list their files in the old place.
     const owned = new Set(
-      texts.flatMap((text) => (text ?? '').split('\n').map((path) => path.replace(/^\/(s?bin)\//, '/usr/$1/'))),
+      [...texts.values()].flatMap((text) => text.toString().split('\n').map((path) => path.replace(/^\/(s?bin)\//, '/usr/$1/'))),
     )
     const diverted = (await readText(files, '/var/lib/dpkg/diversions')) ?? ''
     for (const path of diverted.split('\n')) owned.add(path.replace(/^\/(s?bin)\//, '/usr/$1/'))
