@@ -14,7 +14,7 @@ import { type Plan, planImage } from '../plan/plan.ts'
 import type { BuildEvent } from '../report/events.ts'
 import type { Report } from '../report/report.ts'
 import { type Layer, openStore, type Store } from '../store/store.ts'
-import { diskFailed, interrupted } from './failures.ts'
+import { diskFailed, interrupted, verificationFailed } from './failures.ts'
 import { markOutput, noteFolder, placeRun, removeNotedFolders } from './place.ts'
 import {
   requireArchivers,
@@ -58,7 +58,10 @@ export async function buildImage(request: BuildRequest): Promise<Report> {
     try {
       const base = await installBase(run)
       const final = await buildStages(run, base)
-      if (request.planning.until === undefined) await exportTargets(run, final)
+      if (request.planning.until === undefined) {
+        await exportTargets(run, final)
+        await verifyTargets(run)
+      }
     } catch (error) {
       run.failure = asFailure(error, request)
     }
@@ -130,6 +133,7 @@ async function beginRun(beginning: Beginning): Promise<Run> {
       stage.cached === undefined ? resultOfSkipped(stage) : resultOfLayer(stage.cached, 'cached'),
     ),
     images: [],
+    verdicts: undefined,
     failure: undefined,
   }
 }
@@ -237,6 +241,13 @@ async function exportTargets(run: Run, layer: Layer): Promise<void> {
     emit,
     signal: request.signal,
   })
+}
+
+/** @throws PipelineError `verification-failed` */
+async function verifyTargets(run: Run): Promise<void> {
+  run.verdicts = await run.request.verify?.(run.images, run)
+  const failed = run.verdicts?.verifications.filter(({ status }) => status === 'failed') ?? []
+  if (failed.length > 0) throw verificationFailed(failed)
 }
 
 function asFailure(error: unknown, { signal, outFolder }: BuildRequest): PipelineError {

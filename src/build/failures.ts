@@ -2,6 +2,7 @@
 
 import { exitCodes, PipelineError } from '../errors.ts'
 import type { Failure } from '../report/report.ts'
+import type { ImageVerification } from '../report/verification.ts'
 import { brokenPromise, type StageOutcome } from './stage-recorder.ts'
 
 /** What the guest's console said last, and where all of it is. */
@@ -130,6 +131,20 @@ export function guestVanished(stage: string | undefined, { lines, log }: Console
     message: `the guest powered off or QEMU ended ${stage === undefined ? 'while booting' : `during stage ${stage}`}`,
     hint: `the console's last lines are below, all of it is in ${log}`,
     details: { stage, lastLines: lines.slice(-shownLines), log },
+  })
+}
+
+/** Of images that are whole, and are not what CloudStack relies on. */
+export function verificationFailed(images: readonly ImageVerification[]): PipelineError {
+  const failures = images.map(({ path, checks }) => {
+    const ids = new Set(checks.filter(({ status }) => status === 'failed').map(({ id }) => id))
+    return `${path}: ${[...ids].join(', ')}`
+  })
+  return new PipelineError({
+    code: 'verification-failed',
+    message: `${failures.length === 1 ? 'an image does' : 'images do'} not keep what CloudStack relies on: ${failures.join('; ')}`,
+    hint: 'what was observed stands above; docs/verify.md says what each check is for, and how one is waived.',
+    exitCode: exitCodes.verificationFailed,
   })
 }
 

@@ -1,11 +1,18 @@
 /** `build`: makes images. */
 
+import { join } from 'node:path'
 import { type Command, Option } from 'commander'
-import { buildImage } from '../build/build-image.ts'
+import { buildImage, probeKernel } from '../build/build-image.ts'
+import type { Verify } from '../build/run.ts'
+import type { ResolvedImage } from '../config/resolved.ts'
 import { exitCodes } from '../errors.ts'
 import type { Accelerator } from '../host/accelerator.ts'
+import { writeDurably } from '../host/files.ts'
 import type { Emit } from '../report/events.ts'
 import type { Report } from '../report/report.ts'
+import { renderJunit } from '../verify/junit.ts'
+import { candidatesOf, expectationsOf, verifyImages } from '../verify/verify-images.ts'
+import { unusedWaivers } from '../verify/waivers.ts'
 import { untilInterrupted } from './interrupt.ts'
 import { addPipelineOptions, type Choose, choosePipeline, type PipelineOptions } from './options.ts'
 import { reportTo, type Terminal } from './terminal.ts'
@@ -15,6 +22,7 @@ interface BuildOptions extends PipelineOptions {
   readonly from?: string
   readonly until?: string
   readonly accelerator?: Accelerator
+  readonly verify: boolean
   readonly json?: boolean
 }
 
@@ -25,6 +33,7 @@ export function buildCommand(program: Command, terminal: Terminal, choose: Choos
     .option('--from <stage>', 'make this stage and all after it again')
     .option('--until <stage>', 'stop after this stage; exports nothing')
     .option('--no-cache', 'use no stored layer; those made are stored')
+    .option('--no-verify', 'leave the finished images unbooted')
     .addOption(new Option('--accelerator <name>', 'instead of finding out').choices(['kvm', 'tcg']))
     .option('--json', 'print events as JSON lines on stdout')
     .action((options: BuildOptions) => choose(() => build(options, terminal)))
@@ -42,6 +51,7 @@ async function build(options: BuildOptions, terminal: Terminal): Promise<number>
           planning: { ignoreStore: !options.cache, from: options.from, until: options.until },
           forceAccelerator: options.accelerator,
           command: ['systemvm-image', ...withoutValues(process.argv.slice(2))],
+          verify: options.verify ? verifyBuilt(image, options, signal) : undefined,
           emit: reporter.emit,
           signal,
         })
@@ -52,6 +62,30 @@ async function build(options: BuildOptions, terminal: Terminal): Promise<number>
     })
   } finally {
     reporter.close()
+  }
+}
+
+/** Verifies what a run has made. What was verified before is not verified again. */
+function verifyBuilt(image: ResolvedImage, options: BuildOptions, signal: AbortSignal): Verify {
+  return async (images, { place, emit, estimates }) => {
+    const verifications = await verifyImages({
+      candidates: candidatesOf(images, place.outFolder),
+      expected: expectationsOf(image),
+      waivers: image.waivers,
+      machine: image.verification,
+      outFolder: place.outFolder,
+      runFolder: place.folder,
+      useVerdicts: true,
+      kernels: [join(place.outFolder, 'cache', probeKernel)],
+      forceAccelerator: options.accelerator,
+      estimate: estimates.of,
+      emit,
+      signal,
+    })
+    await writeDurably(join(place.folder, 'junit.xml'), renderJunit(verifications))
+    const unused = unusedWaivers(verifications, image.waivers)
+    for (const id of unused) emit({ kind: 'note', text: `the waiver of ${id} is of no use any more` })
+    return { verifications, unusedWaivers: unused }
   }
 }
 
@@ -75,5 +109,6 @@ function createReporter(
 }
 
 function exitCodeOf({ run }: Report): number {
-  return run.status === 'interrupted' ? exitCodes.interrupted : exitCodes.buildFailed
+  if (run.status === 'interrupted') return exitCodes.interrupted
+  return run.failure?.code === 'verification-failed' ? exitCodes.verificationFailed : exitCodes.buildFailed
 }

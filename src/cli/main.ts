@@ -9,6 +9,7 @@ import { exportCommand } from './export.ts'
 import type { Choose } from './options.ts'
 import { planCommand } from './plan.ts'
 import { renderCommand } from './render.ts'
+import { runCommand } from './run.ts'
 import { setupCommand } from './setup.ts'
 import { shellCommand } from './shell.ts'
 import { storeCommand } from './store.ts'
@@ -40,6 +41,7 @@ export async function main(commandArguments: readonly string[]): Promise<number>
     storeCommand,
     cleanCommand,
     verifyCommand,
+    runCommand,
   ]) {
     define(program, terminal, choose)
   }

@@ -18,7 +18,13 @@ import type { ImageVerification, Verification } from '../report/verification.ts'
 import { renderJunit } from '../verify/junit.ts'
 import { unchecked } from '../verify/registry.ts'
 import { type SceneName, sceneSpecs } from '../verify/scenes.ts'
-import { type Candidate, expectationsOf, foreignExpectations, verifyImages } from '../verify/verify-images.ts'
+import {
+  type Candidate,
+  candidatesOf,
+  expectationsOf,
+  foreignExpectations,
+  verifyImages,
+} from '../verify/verify-images.ts'
 import { unusedWaivers } from '../verify/waivers.ts'
 import { untilInterrupted } from './interrupt.ts'
 import { addPipelineOptions, type Choose, choosePipeline, type PipelineOptions } from './options.ts'
@@ -37,14 +43,23 @@ export function verifyCommand(program: Command, terminal: Terminal, choose: Choo
     program
       .command('verify')
       .description('boot image files and hold them against what CloudStack relies on')
-      .argument('[file...]', 'image files that no pipeline here has built; without any, those of the last build'),
+      .argument(
+        '[file...]',
+        'image files that no pipeline here has built; without any, those of the last build',
+      ),
   )
-    .addOption(new Option('--target <name>', 'what the files are for, if their names do not say').choices([...targets]))
+    .addOption(
+      new Option('--target <name>', 'what the files are for, if their names do not say').choices([
+        ...targets,
+      ]),
+    )
     .option('--scenes <list>', 'only these boots, or none', parseScenes)
     .option('--again', 'verify also what was verified before')
     .addOption(new Option('--accelerator <name>', 'instead of finding out').choices(['kvm', 'tcg']))
     .option('--json', 'print events as JSON lines on stdout')
-    .action((files: readonly string[], options: VerifyOptions) => choose(() => verify(files, options, terminal)))
+    .action((files: readonly string[], options: VerifyOptions) =>
+      choose(() => verify(files, options, terminal)),
+    )
 }
 
 async function verify(files: readonly string[], options: VerifyOptions, terminal: Terminal): Promise<number> {
@@ -69,7 +84,9 @@ async function verify(files: readonly string[], options: VerifyOptions, terminal
       for (const image of asked) {
         const place = placeRun(outFolder, image?.variant ?? 'foreign', new Date())
         const candidates =
-          image === undefined ? await foreignCandidates(files, options.target) : await builtCandidates(image, outFolder)
+          image === undefined
+            ? await foreignCandidates(files, options.target)
+            : await builtCandidates(image, outFolder)
         await mkdir(place.folder, { recursive: true })
         const startedAt = new Date()
         const verifications = await verifyImages({
@@ -82,7 +99,8 @@ async function verify(files: readonly string[], options: VerifyOptions, terminal
         })
         const waivers = image?.waivers ?? []
         const unused = unusedWaivers(verifications, waivers)
-        for (const id of unused) reporter.emit({ kind: 'note', text: `the waiver of ${id} is of no use any more` })
+        for (const id of unused)
+          reporter.emit({ kind: 'note', text: `the waiver of ${id} is of no use any more` })
         const document: Verification = {
           version: 1,
           startedAt: startedAt.toISOString(),
@@ -94,7 +112,8 @@ async function verify(files: readonly string[], options: VerifyOptions, terminal
         await writeDurably(join(place.folder, 'verification.json'), `${JSON.stringify(document, null, 2)}\n`)
         await writeDurably(join(place.folder, 'junit.xml'), renderJunit(verifications))
         if (image !== undefined) await addToReport(outFolder, verifications, unused)
-        if (!options.json) terminal.out(`${join(place.folder, 'verification.json')}\n${join(place.folder, 'junit.xml')}\n`)
+        if (!options.json)
+          terminal.out(`${join(place.folder, 'verification.json')}\n${join(place.folder, 'junit.xml')}\n`)
         if (verifications.some(({ status }) => status === 'failed')) isFine = false
       }
       return isFine ? exitCodes.ok : exitCodes.verificationFailed
@@ -115,12 +134,7 @@ async function builtCandidates(image: ResolvedImage, outFolder: string): Promise
       exitCode: exitCodes.badInput,
     })
   }
-  return report.images.map(({ path, target, sha256, madeFrom }) => ({
-    file: join(outFolder, path),
-    target: target as Target,
-    sha256,
-    madeFrom,
-  }))
+  return candidatesOf(report.images, outFolder)
 }
 
 async function foreignCandidates(

@@ -29,7 +29,10 @@ export const contract = {
     title: 'MBR with /boot first, swap as 5 and the root as 6, last',
     why: 'only the last partition can take over the room of a larger disk',
   },
-  A5: { title: 'no block is reserved for root', why: 'only root writes there: a reserve only shrinks the disk' },
+  A5: {
+    title: 'no block is reserved for root',
+    why: 'only root writes there: a reserve only shrinks the disk',
+  },
   A6: {
     title: 'GRUB does not wait, and the kernel gets the consoles and the interface names',
     why: 'without net.ifnames=0 nothing finds eth0, and without consoles nobody sees why',
@@ -84,7 +87,10 @@ export const contract = {
     title: 'Java 17 or newer, and a key store that opens',
     why: "CloudStack's agent runs on it and adds certificates to it",
   },
-  B7: { title: 'every program that roles call is there and runs', why: 'a missing one fails a role much later' },
+  B7: {
+    title: 'every program that roles call is there and runs',
+    why: 'a missing one fails a role much later',
+  },
   B8: { title: 'dhcp_release is there', why: 'without it routers keep leases of machines that are gone' },
   B9: { title: 'python is Python 3, with flask and netaddr', why: "the router's programs are written in it" },
   B10: {
@@ -102,7 +108,10 @@ export const contract = {
     title: 'the guest agent answers before there is any data',
     why: 'the host hands everything over through it, and waits without end',
   },
-  C2: { title: 'the guest agent keeps in step', why: 'the host begins with a sync, and takes no other answer' },
+  C2: {
+    title: 'the guest agent keeps in step',
+    why: 'the host begins with a sync, and takes no other answer',
+  },
   C3: {
     title: 'the guest takes what the host writes to /var/cache/cloud/cmdline, and notices it',
     why: 'it is all that a system VM ever learns of itself',
@@ -135,7 +144,10 @@ export const contract = {
     why: 'the console is for who operates the cloud',
   },
   C13: { title: "the kernel's settings are in force", why: 'forwarding, ARP and tables are sized by them' },
-  C14: { title: 'the root takes over the room of a larger disk', why: 'routers stop working when it is full' },
+  C14: {
+    title: 'the root takes over the room of a larger disk',
+    why: 'routers stop working when it is full',
+  },
   C15: {
     title: '/var/log/cloud.log tells of the first boot',
     why: 'it is what people read when a system VM does not start',
@@ -158,7 +170,10 @@ export const contract = {
     why: 'it must not be reached from guest and public networks',
   },
   D8: { title: 'each role has its firewall', why: 'a missing one leaves the role open or unreachable' },
-  D9: { title: 'the firewall lets 3922 in on the right interface', why: 'or the management server is locked out' },
+  D9: {
+    title: 'the firewall lets 3922 in on the right interface',
+    why: 'or the management server is locked out',
+  },
   D10: { title: 'logs are rotated and bounded', why: 'a full disk stops the router' },
   E0: {
     title: 'Xen with Viridian extensions is taken for Xen',
@@ -169,28 +184,58 @@ export const contract = {
     title: 'the OVA describes the machine that CloudStack wants',
     why: 'vSphere refuses or changes what it does not know',
   },
-  E3: { title: 'the Hyper-V file is a sound VHD, and its daemons wait for Hyper-V', why: 'Hyper-V refuses others' },
-  E4: { title: "the XenServer file is a dynamic VHD that XenServer's tools take", why: 'they refuse or cannot grow others' },
+  E3: {
+    title: 'the Hyper-V file is a sound VHD, and its daemons wait for Hyper-V',
+    why: 'Hyper-V refuses others',
+  },
+  E4: {
+    title: "the XenServer file is a dynamic VHD that XenServer's tools take",
+    why: 'they refuse or cannot grow others',
+  },
   E5: { title: 'VirtualBox hands its data over in DMI strings', why: 'developers test with it' },
   F1: { title: 'SSH host keys are made at first boot, not baked in', why: 'all machines would share them' },
-  F2: { title: 'the machine id is empty in the image and made at first boot', why: 'all machines would share it' },
-  F3: { title: 'no well-known password lets root in', why: 'the traditional one is printed in the documentation' },
+  F2: {
+    title: 'the machine id is empty in the image and made at first boot',
+    why: 'all machines would share it',
+  },
+  F3: {
+    title: 'no well-known password lets root in',
+    why: 'the traditional one is printed in the documentation',
+  },
   F4: { title: 'the account has no usable password and no key', why: 'it may run commands as root' },
-  F5: { title: 'every program belongs to a signed package', why: 'unsigned downloads are where foreign code comes in' },
+  F5: {
+    title: 'every program belongs to a signed package',
+    why: 'unsigned downloads are where foreign code comes in',
+  },
   F6: { title: 'nobody may log in as root with a key of the image', why: "a developer's key once shipped" },
   F7: {
     title: 'certificates are there, and apache speaks TLS 1.2 and newer only',
     why: 'downloads fail without the one, and scanners without the other',
   },
-  G1: { title: 'no unit fails, and the system comes up whole', why: 'a failed unit is a defect nobody has looked at' },
-  G2: { title: 'the initramfs has the disk drivers of every hypervisor', why: 'they cannot all be emulated here' },
+  G1: {
+    title: 'no unit fails, and the system comes up whole',
+    why: 'a failed unit is a defect nobody has looked at',
+  },
+  G2: {
+    title: 'the initramfs has the disk drivers of every hypervisor',
+    why: 'they cannot all be emulated here',
+  },
   G3: { title: "the OVA's manifest holds", why: 'vSphere compares it while it imports' },
   G4: { title: 'the guest agent freezes and thaws file systems', why: 'snapshots with memory depend on it' },
   G5: { title: 'the guest agent tells the addresses of interfaces', why: 'the host shows them' },
   G6: { title: 'the guest agent shuts the machine down', why: 'hosts ask the agent first' },
-  G7: { title: 'kernel modules named for boot exist', why: 'a missing one is a failed unit on every machine' },
-  G8: { title: 'what is handed over is data, never a command', why: "tenants' values reach the command line" },
-  G9: { title: 'no name server is baked in', why: "names of a closed network would go to somebody else's servers" },
+  G7: {
+    title: 'kernel modules named for boot exist',
+    why: 'a missing one is a failed unit on every machine',
+  },
+  G8: {
+    title: 'what is handed over is data, never a command',
+    why: "tenants' values reach the command line",
+  },
+  G9: {
+    title: 'no name server is baked in',
+    why: "names of a closed network would go to somebody else's servers",
+  },
 } as const satisfies Readonly<Record<string, Assertion>>
 
 export type AssertionId = keyof typeof contract

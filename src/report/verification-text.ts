@@ -18,7 +18,10 @@ export function renderVerification(verification: ImageVerification, colors: Colo
   )
   const figures = scenes.flatMap((scene) => renderFigures(scene, colors))
   const read = verification.contentOf
-  const note = read === undefined ? [] : [colors.dim(`  what is on the disk was read in ${read}, whose disk is the same`)]
+  const note =
+    read === undefined
+      ? []
+      : [colors.dim(`  what is on the disk was read in ${read}, whose disk is the same`)]
   return `${[`${mark} ${path}  ${countOf(checks)}  ${time}`, ...groups.flat(), ...note, ...figures].join('\n')}\n`
 }
 
@@ -45,13 +48,16 @@ function countOf(checks: readonly CheckResult[]): string {
 }
 
 function renderFigures(scene: SceneResult, colors: Colors): string[] {
-  const { name, model, seconds, loginSeconds, agentSeconds, readySeconds, startup, trouble, lastLines } = scene
+  const { name, model, seconds, loginSeconds, agentSeconds, readySeconds, startup, trouble, lastLines } =
+    scene
   const times = [
     ['login', loginSeconds],
     ['agent', agentSeconds],
     ['ready', readySeconds],
   ] as const
-  const known = times.flatMap(([what, value]) => (value === undefined ? [] : [`${what} ${formatSeconds(value)}`]))
+  const known = times.flatMap(([what, value]) =>
+    value === undefined ? [] : [`${what} ${formatSeconds(value)}`],
+  )
   const picture = scene.screenshot === undefined ? [] : [`      the screen: ${scene.screenshot}`]
   return [
     colors.dim(`  ${name.padEnd(16)} ${formatSeconds(seconds).padStart(7)} on ${model}; ${known.join(', ')}`),

@@ -6,7 +6,10 @@ import { execa } from 'execa'
  * The first of the passwords that a crypt(3) hash is of. Perl has the crypt of the C library, which on Debian knows
  * yescrypt; it is part of every Debian.
  */
-export async function matchesPassword(hash: string, passwords: readonly string[]): Promise<string | undefined> {
+export async function matchesPassword(
+  hash: string,
+  passwords: readonly string[],
+): Promise<string | undefined> {
   if (/^[!*]/.test(hash)) return undefined
   if (hash === '') return passwords.includes('') ? '' : undefined
   const tries = passwords.filter((password) => password !== '')

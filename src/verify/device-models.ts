@@ -112,8 +112,8 @@ export interface GuestMachine {
   readonly networks: readonly GuestNetwork[]
   /** In the order that the guest numbers them. */
   readonly ports: readonly GuestPort[]
-  /** `file,path=…` or `stdio`. */
-  readonly serial: string
+  /** File of the serial console, or the terminal that this program runs in. */
+  readonly serial: { readonly file: string } | 'terminal'
   /** File of the virtio console, where the model has one. */
   readonly virtioConsoleLog: string
   readonly qmpSocket: string
@@ -152,7 +152,7 @@ export function guestArguments(machine: GuestMachine): readonly string[] {
     ...['-blockdev', JSON.stringify({ 'node-name': 'disk0', ...machine.disk })],
     ...devices(model.disk),
     ...machine.networks.flatMap((network, index) => networkArguments(network, index, model)),
-    ...['-chardev', `${machine.serial},id=serial0`, '-serial', 'chardev:serial0'],
+    ...serialArguments(machine.serial),
     ...devices(['virtio-serial-pci,id=serialbus']),
     ...machine.ports.flatMap(({ name, socket }, index) => [
       '-chardev',
@@ -170,6 +170,15 @@ export function guestArguments(machine: GuestMachine): readonly string[] {
     ...['-qmp', `unix:${escapeValue(machine.qmpSocket)},server=on,wait=off`],
     ...(machine.incoming === undefined ? [] : ['-incoming', `exec:cat ${quote(machine.incoming)}`]),
   ]
+}
+
+function serialArguments(serial: GuestMachine['serial']): readonly string[] {
+  if (serial !== 'terminal') {
+    return ['-chardev', `file,id=serial0,path=${escapeValue(serial.file)}`, '-serial', 'chardev:serial0']
+  }
+  // Control-C is for the guest; Control-A X ends QEMU.
+  const chardev = 'stdio,id=serial0,mux=on,signal=off'
+  return ['-chardev', chardev, '-serial', 'chardev:serial0', '-mon', 'chardev=serial0']
 }
 
 function makerArguments({ maker }: DeviceModel): readonly string[] {

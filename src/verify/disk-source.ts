@@ -4,6 +4,7 @@ import { createHash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
 import { open } from 'node:fs/promises'
 import { pipeline } from 'node:stream/promises'
+import { execa } from 'execa'
 import { exitCodes, PipelineError } from '../errors.ts'
 import type { BlockNode } from './device-models.ts'
 
@@ -90,6 +91,12 @@ async function readTar(file: string, sizeBytes: number): Promise<readonly TarMem
   } finally {
     await handle.close()
   }
+}
+
+/** Size of the disk that a guest sees. */
+export async function virtualSizeOf({ node }: DiskSource): Promise<number> {
+  const { stdout } = await execa('qemu-img', ['info', '--output=json', `json:${JSON.stringify(node)}`])
+  return (JSON.parse(stdout) as { readonly 'virtual-size': number })['virtual-size']
 }
 
 /** The disk inside an OVA. */

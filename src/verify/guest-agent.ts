@@ -88,7 +88,9 @@ export async function connectAgent(path: string, signal: AbortSignal): Promise<G
         }
       })
       socket.write(bytes)
-      const late = sleep(limitSeconds * 1000, undefined, { signal: AbortSignal.any([waiting.signal, signal]) })
+      const late = sleep(limitSeconds * 1000, undefined, {
+        signal: AbortSignal.any([waiting.signal, signal]),
+      })
       const answer = await Promise.race([answered, late])
       if (answer === undefined) {
         isInStep = false
@@ -136,7 +138,8 @@ export async function connectAgent(path: string, signal: AbortSignal): Promise<G
     for (let pauseMs = 50; ; pauseMs = Math.min(500, pauseMs * 1.5)) {
       const status = (await call('guest-exec-status', { pid: started.pid })) as ExecStatus
       if (status.exited) return readResult(status)
-      if (Date.now() > deadline) throw new Error(`the guest has not ended within ${limitSeconds} s: ${command}`)
+      if (Date.now() > deadline)
+        throw new Error(`the guest has not ended within ${limitSeconds} s: ${command}`)
       await sleep(pauseMs, undefined, { signal })
     }
   }

@@ -87,7 +87,7 @@ export async function startGuest(options: GuestOptions): Promise<Guest> {
     ...options.acceleration,
     disk,
     ports: options.ports.map((name, index) => ({ name, socket: path(`port${index}`) })),
-    serial: `file,path=${path('serial.log')}`,
+    serial: { file: path('serial.log') },
     virtioConsoleLog: path('hvc0.log'),
     qmpSocket: path('qmp'),
     firmwareStrings: options.firmwareStrings ?? [],
@@ -125,7 +125,8 @@ export async function startGuest(options: GuestOptions): Promise<Guest> {
   const requireAlive = async (): Promise<void> => {
     signal.throwIfAborted()
     const text = await consoleText()
-    if (/Kernel panic - not syncing/.test(text)) throw guestFailed('guest-panicked', 'the kernel panicked', text)
+    if (/Kernel panic - not syncing/.test(text))
+      throw guestFailed('guest-panicked', 'the kernel panicked', text)
     if (!isRunning) throw guestFailed('guest-ended', 'the guest powered off or QEMU ended', text)
   }
 
@@ -196,7 +197,11 @@ export async function startGuest(options: GuestOptions): Promise<Guest> {
   }
 }
 
-async function makeOverlay(file: string, { backing, diskBytes }: GuestOptions): Promise<BlockNode> {
+/** A disk that takes the writes of a guest, over one that takes none. */
+export async function makeOverlay(
+  file: string,
+  { backing, diskBytes }: Pick<GuestOptions, 'backing' | 'diskBytes'>,
+): Promise<BlockNode> {
   await execa('qemu-img', ['create', '-q', '-f', 'qcow2', file, `${diskBytes}`])
   return {
     driver: 'qcow2',

@@ -10,15 +10,18 @@ export interface HandedAddress {
   readonly network: Pick<GuestNetwork, 'network' | 'host'>
 }
 
-export type RoleName =
-  | 'secstorage'
-  | 'consoleproxy'
-  | 'router'
-  | 'redundant-router'
-  | 'vpcrouter'
-  | 'dhcpsrvr'
-  | 'elbvm'
-  | 'ilbvm'
+export const roleNames = [
+  'secstorage',
+  'consoleproxy',
+  'router',
+  'redundant-router',
+  'vpcrouter',
+  'dhcpsrvr',
+  'elbvm',
+  'ilbvm',
+] as const
+
+export type RoleName = (typeof roleNames)[number]
 
 export interface HandOver {
   readonly role: RoleName
@@ -116,7 +119,13 @@ const shapes: Readonly<Record<RoleName, RoleShape>> = {
     addresses: [{ ...guestNetwork, address: '10.1.1.2' }, control, publicNetwork],
     control: 1,
     hasGateway: false,
-    words: { ...routerWords, redundant_router: '1', redundant_state: 'BACKUP', router_pr: '100', advert_int: '1' },
+    words: {
+      ...routerWords,
+      redundant_router: '1',
+      redundant_state: 'BACKUP',
+      router_pr: '100',
+      advert_int: '1',
+    },
   },
   vpcrouter: {
     type: 'vpcrouter',
@@ -160,8 +169,17 @@ const traps = {
   probe4: `'"|touch\${IFS}${trapFile}&`,
 }
 
-/** Decides what is handed over to a machine of a role. `publicKey` is one line of OpenSSH's. */
-export function makeHandOver(role: RoleName, publicKey: string): HandOver {
+/**
+ * Decides what is handed over to a machine of a role.
+ *
+ * @param publicKey one line of OpenSSH's
+ * @param more words that are added, or replace those of the role
+ */
+export function makeHandOver(
+  role: RoleName,
+  publicKey: string,
+  more: Readonly<Record<string, string>> = traps,
+): HandOver {
   const shape = shapes[role]
   const name = `${role.slice(0, 1)}-42-VM`
   const rootPassword = 'a-Password-of-42'
@@ -192,7 +210,7 @@ export function makeHandOver(role: RoleName, publicKey: string): HandOver {
     disable_rp_filter: 'true',
     vmpassword: rootPassword,
     authorized_key: Buffer.from(publicKey).toString('base64'),
-    ...traps,
+    ...more,
   }
   return {
     role,
@@ -220,7 +238,10 @@ export function renderPortLines(handOver: HandOver, publicKey: string): string {
 }
 
 /** The machine's networks, with a port of the host that leads to SSH. A card without an address has an empty one. */
-export function networksOf({ addresses, control: index }: HandOver, sshPort: number): readonly GuestNetwork[] {
+export function networksOf(
+  { addresses, control: index }: HandOver,
+  sshPort: number,
+): readonly GuestNetwork[] {
   return cards.map((position) => {
     const { network, address } = addresses[position] ?? {}
     const forward = { hostPort: sshPort, guestAddress: address ?? '', guestPort: 3922 }

@@ -61,7 +61,10 @@ function escapeXml(text: string): string {
   return (
     text
       // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what is left out
-      .replaceAll(/[\u0000-\u0008\u000b\u000c\u000e-\u001f\ufffe\uffff]|[\ud800-\udfff](?![\udc00-\udfff])/g, '\ufffd')
+      .replaceAll(
+        /[\u0000-\u0008\u000b\u000c\u000e-\u001f\ufffe\uffff]|[\ud800-\udfff](?![\udc00-\udfff])/g,
+        '?',
+      )
       .replaceAll(/[&<>"]/g, (character) => entities[character] ?? '')
       .replaceAll('\n', '&#10;')
   )

@@ -31,13 +31,17 @@ export const checks: readonly Check[] = [
 export const unchecked: readonly { readonly id: AssertionId; readonly reason: string }[] = [
   {
     id: 'E0',
-    reason: 'it takes a Xen host with Viridian extensions; QEMU has Xen guests from 8.0 on, on KVM alone, and none with both',
+    reason:
+      'it takes a Xen host with Viridian extensions; QEMU has Xen guests from 8.0 on, on KVM alone, and none with both',
   },
 ]
 
 /** Parts of assertions that their checks do not reach. */
 export const unreached: readonly { readonly id: AssertionId; readonly reason: string }[] = [
-  { id: 'E1', reason: 'a boot by Xen itself, PV or HVM, takes a Xen host: only the program it needs is looked for' },
+  {
+    id: 'E1',
+    reason: 'a boot by Xen itself, PV or HVM, takes a Xen host: only the program it needs is looked for',
+  },
   { id: 'E2', reason: 'machine.id is given by VMware alone; the OVF is read, not imported by vSphere' },
   { id: 'E3', reason: "Hyper-V's key-value pool is filled by Hyper-V alone" },
   { id: 'E4', reason: "XenServer's rules are checked, and no XenServer is asked" },

@@ -22,7 +22,14 @@ import {
   renderPortLines,
 } from './hand-over.ts'
 import { sceneChecksOf } from './registry.ts'
-import { modelOf, type Scene, type SceneName, type SceneRecord, type SceneSpec, sceneSpecs } from './scenes.ts'
+import {
+  modelOf,
+  type Scene,
+  type SceneName,
+  type SceneRecord,
+  type SceneSpec,
+  sceneSpecs,
+} from './scenes.ts'
 import { runSsh, type SshKey } from './ssh.ts'
 
 export interface SceneRequest {
@@ -59,7 +66,7 @@ export interface SceneOutcome {
 }
 
 /** The port of old, under the name that CloudStack's hosts gave it. */
-const oldPort = 's-42-VM.vport'
+export const oldPort = 's-42-VM.vport'
 
 /** How much longer than the contract's a time limit is where every instruction is emulated. */
 const patience = { kvm: 1, tcg: 6 } as const
@@ -249,7 +256,10 @@ async function waitUntilReady(guest: Guest, limit: Scene['limit']): Promise<void
 async function analyseStartup({ guest, name, limit }: Scene): Promise<Partial<SceneResult>> {
   if (name !== 'secstorage' && name !== 'boot' && name !== 'virtualbox') return {}
   try {
-    const { stdout } = await guest.run('systemd-analyze time; systemd-analyze blame --no-pager | head -n 10', limit(30))
+    const { stdout } = await guest.run(
+      'systemd-analyze time; systemd-analyze blame --no-pager | head -n 10',
+      limit(30),
+    )
     const [startup, ...rest] = stdout.split('\n')
     const slowest = rest.flatMap((line) => {
       const match = /^\s*([\d.]+(?:min [\d.]+)?m?s)\s+(\S+)$/.exec(line)

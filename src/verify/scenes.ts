@@ -31,7 +31,12 @@ export interface SceneSpec {
 
 export const sceneSpecs = {
   boot: { summary: 'booted, and handed nothing', way: 'none' },
-  secstorage: { summary: 'a storage VM, by the guest agent', way: 'agent', role: 'secstorage', isBranch: true },
+  secstorage: {
+    summary: 'a storage VM, by the guest agent',
+    way: 'agent',
+    role: 'secstorage',
+    isBranch: true,
+  },
   port: {
     summary: 'a console proxy, by a virtio port that is numbered before the agent’s, on virtio SCSI',
     way: 'port',
@@ -48,8 +53,18 @@ export const sceneSpecs = {
   },
   vpcrouter: { summary: 'a VPC router, by the guest agent', way: 'agent', role: 'vpcrouter', isBranch: true },
   dhcpsrvr: { summary: 'a DHCP server, by the guest agent', way: 'agent', role: 'dhcpsrvr', isBranch: true },
-  elbvm: { summary: 'an elastic load balancer, by the guest agent', way: 'agent', role: 'elbvm', isBranch: true },
-  ilbvm: { summary: 'an internal load balancer, by the guest agent', way: 'agent', role: 'ilbvm', isBranch: true },
+  elbvm: {
+    summary: 'an elastic load balancer, by the guest agent',
+    way: 'agent',
+    role: 'elbvm',
+    isBranch: true,
+  },
+  ilbvm: {
+    summary: 'an internal load balancer, by the guest agent',
+    way: 'agent',
+    role: 'ilbvm',
+    isBranch: true,
+  },
   'no-data': { summary: 'handed nothing until the guest stops waiting', way: 'none', isBranch: true },
   virtualbox: { summary: 'a console proxy, by DMI strings', way: 'firmware', role: 'consoleproxy' },
 } as const satisfies Readonly<Record<string, SceneSpec>>

@@ -34,7 +34,10 @@ export interface SshOptions {
 }
 
 /** Runs a command as root on 127.0.0.1. A failure is a result, not an error. */
-export async function runSsh(command: string, { port, key, limitSeconds, signal }: SshOptions): Promise<SshResult> {
+export async function runSsh(
+  command: string,
+  { port, key, limitSeconds, signal }: SshOptions,
+): Promise<SshResult> {
   const options = {
     BatchMode: 'yes',
     // Of a guest that was made a minute ago, on the loopback interface.

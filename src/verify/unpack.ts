@@ -17,7 +17,13 @@ const unpackers: readonly { readonly magic: string; readonly programs: readonly 
       ['bzip2', '-dc'],
     ],
   },
-  { magic: '\u001f\u008b', programs: [['pigz', '-dc'], ['gzip', '-dc']] },
+  {
+    magic: '\u001f\u008b',
+    programs: [
+      ['pigz', '-dc'],
+      ['gzip', '-dc'],
+    ],
+  },
   { magic: 'PK\u0003\u0004', programs: [['unzip', '-p']] },
 ]
 

@@ -2,13 +2,12 @@
 
 import { copyFile, mkdir } from 'node:fs/promises'
 import { extname, join, relative } from 'node:path'
-import { execa } from 'execa'
 import { createWorkbench } from '../build/workbench.ts'
 import type { Target } from '../config/image.ts'
 import type { AcceleratorChoice } from '../host/accelerator.ts'
 import type { CheckResult, ImageVerification, SceneResult } from '../report/verification.ts'
 import type { Check, Expected, Finding } from './check.ts'
-import { type DiskSource, locateDisk } from './disk-source.ts'
+import { type DiskSource, locateDisk, virtualSizeOf } from './disk-source.ts'
 import type { GuestOptions } from './guest.ts'
 import { openImageFiles } from './open-image-files.ts'
 import { allContentChecks, fileChecksOf } from './registry.ts'
@@ -91,7 +90,8 @@ async function checkFile(
   onCheck: (result: CheckResult) => void,
 ): Promise<void> {
   const subject = { source, packedAs: file, target, expected, signal }
-  for (const check of fileChecksOf(target)) onCheck(await ask(check, 'file', () => check.run(subject), signal))
+  for (const check of fileChecksOf(target))
+    onCheck(await ask(check, 'file', () => check.run(subject), signal))
 }
 
 async function checkContent(
@@ -155,7 +155,11 @@ async function runScenes(
     request.onScene(name)
     const spec: SceneSpec = sceneSpecs[name]
     if (spec.isBranch === true && trunk === undefined) trunk = await makeTrunk(shared).catch(noTrunk(signal))
-    const { scene, screenshot } = await runScene({ ...shared, name, trunk: spec.isBranch === true ? trunk : undefined })
+    const { scene, screenshot } = await runScene({
+      ...shared,
+      name,
+      trunk: spec.isBranch === true ? trunk : undefined,
+    })
     results.push({ ...scene, ...(await keepPicture(request, name, screenshot)) })
   }
   return results
@@ -179,9 +183,4 @@ async function keepPicture(
   const kept = join(runFolder, `screen-${target}-${scene}${extname(picture)}`)
   await copyFile(picture, kept)
   return { screenshot: pathFor(kept, outFolder) }
-}
-
-async function virtualSizeOf({ node }: DiskSource): Promise<number> {
-  const { stdout } = await execa('qemu-img', ['info', '--output=json', `json:${JSON.stringify(node)}`])
-  return (JSON.parse(stdout) as { readonly 'virtual-size': number })['virtual-size']
 }

@@ -8,6 +8,7 @@ import type { ResolvedImage } from '../config/resolved.ts'
 import type { Json } from '../digest.ts'
 import { type Accelerator, chooseAccelerator } from '../host/accelerator.ts'
 import type { Emit } from '../report/events.ts'
+import type { ImageResult } from '../report/report.ts'
 import type { ImageVerification } from '../report/verification.ts'
 import type { Expected } from './check.ts'
 import type { SceneName } from './scenes.ts'
@@ -39,8 +40,20 @@ export interface VerifyRequest {
   /** Linux kernels to prove KVM with, best first. */
   readonly kernels: readonly string[]
   readonly forceAccelerator?: Accelerator | undefined
+  /** Seconds that a part took the last time. @default nobody knows */
+  readonly estimate?: (name: string) => number | undefined
   readonly emit: Emit
   readonly signal: AbortSignal
+}
+
+/** The files that a run has made or found. */
+export function candidatesOf(images: readonly ImageResult[], outFolder: string): readonly Candidate[] {
+  return images.map(({ path, target, sha256, madeFrom }) => ({
+    file: join(outFolder, path),
+    target: target as Target,
+    sha256,
+    madeFrom,
+  }))
 }
 
 /** What a pipeline promises of its image. */
@@ -72,9 +85,7 @@ export async function verifyImages(request: VerifyRequest): Promise<readonly Ima
   const results: (ImageVerification | undefined)[] = candidates.map(() => undefined)
   const verifyOne = async (index: number): Promise<void> => {
     const candidate = candidates[index] as Candidate
-    const first = candidates.find(
-      ({ madeFrom }) => madeFrom !== undefined && madeFrom === candidate.madeFrom,
-    )
+    const first = candidates.find(({ madeFrom }) => madeFrom !== undefined && madeFrom === candidate.madeFrom)
     const contentOf = first === undefined || first === candidate ? undefined : first.file
     const questions = await digestQuestions({
       expected: request.expected as unknown as Json,
@@ -91,11 +102,10 @@ export async function verifyImages(request: VerifyRequest): Promise<readonly Ima
       return
     }
     const part = `verify ${candidate.target}`
-    emit({ kind: 'part-started', name: part, estimateSeconds: undefined })
+    emit({ kind: 'part-started', name: part, estimateSeconds: request.estimate?.(part) })
     let scene = ''
     let asked = 0
-    const progress = () =>
-      emit({ kind: 'part-progress', name: part, text: `${scene}, ${asked} checks` })
+    const progress = () => emit({ kind: 'part-progress', name: part, text: `${scene}, ${asked} checks` })
     const verification = await verifyImage({
       ...candidate,
       expected: request.expected,

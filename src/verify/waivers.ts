@@ -4,10 +4,7 @@ import type { Waiver } from '../config/pipeline.ts'
 import type { ImageVerification } from '../report/verification.ts'
 
 /** The same verification, with the failures of waived checks told as such. */
-export function applyWaivers(
-  verification: ImageVerification,
-  waivers: readonly Waiver[],
-): ImageVerification {
+export function applyWaivers(verification: ImageVerification, waivers: readonly Waiver[]): ImageVerification {
   const checks = verification.checks.map((check) => {
     const waiver = waivers.find((candidate) => candidate.check === check.id)
     if (waiver === undefined || check.status !== 'failed') return check

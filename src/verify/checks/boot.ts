@@ -1,7 +1,7 @@
 /** Checks of a guest that came up: what it says of itself, and who may get in. */
 
 import { failed, judge, passed, type SceneCheck } from '../check.ts'
-import { deviceModels, type DeviceModel } from '../device-models.ts'
+import { type DeviceModel, deviceModels } from '../device-models.ts'
 import type { Scene, SceneName } from '../scenes.ts'
 
 /** Scenes that end in a machine that is up; one for each file. */
@@ -20,7 +20,8 @@ const login: SceneCheck = {
     if (seconds === undefined) return failed(record.trouble ?? 'no login prompt')
     const { hasVirtioConsole = false }: DeviceModel = deviceModels[model]
     const faults = seconds > limit(60) ? [`it took ${seconds.toFixed(0)} s`] : []
-    if (hasVirtioConsole && !/ login:/.test(await guest.virtioConsole())) faults.push('no login prompt on hvc0')
+    if (hasVirtioConsole && !/ login:/.test(await guest.virtioConsole()))
+      faults.push('no login prompt on hvc0')
     const where = hasVirtioConsole ? 'ttyS0 and hvc0' : 'ttyS0'
     return judge(faults, `${where} in ${seconds.toFixed(0)} s with ${deviceModels[model].summary}`)
   },
@@ -35,7 +36,10 @@ const interfaces: SceneCheck = {
   run: async ({ guest }) => {
     const names = await linesOf(guest, 'for i in /sys/class/net/*/device; do basename "${i%/device}"; done')
     const wanted = guest.options.networks.map((_, index) => `eth${index}`)
-    return judge(names.sort().join() === wanted.join() ? [] : [`${names.join(' ')}, not ${wanted.join(' ')}`], names.join(' '))
+    return judge(
+      names.sort().join() === wanted.join() ? [] : [`${names.join(' ')}, not ${wanted.join(' ')}`],
+      names.join(' '),
+    )
   },
 }
 
@@ -60,11 +64,13 @@ const sshd: SceneCheck = {
     const listening = await linesOf(guest, "ss -Hltn | awk '{ print $4 }'")
     const ports = listening.map((address) => address.split(':').at(-1))
     const settings = await linesOf(guest, '/usr/sbin/sshd -T')
-    const valueOf = (name: string) => settings.find((line) => line.startsWith(`${name} `))?.slice(name.length + 1)
+    const valueOf = (name: string) =>
+      settings.find((line) => line.startsWith(`${name} `))?.slice(name.length + 1)
     const faults = Object.entries(sshdSettings).flatMap(([name, value]) =>
       valueOf(name) === value ? [] : [`${name} is ${valueOf(name) ?? 'missing'}, not ${value}`],
     )
-    if (!/^1000(:|$)/.test(valueOf('maxstartups') ?? '')) faults.push(`maxstartups is ${valueOf('maxstartups')}`)
+    if (!/^1000(:|$)/.test(valueOf('maxstartups') ?? ''))
+      faults.push(`maxstartups is ${valueOf('maxstartups')}`)
     if (!(valueOf('pubkeyacceptedalgorithms') ?? '').split(',').includes('ssh-rsa'))
       faults.push('keys that sign as ssh-rsa are refused')
     if (!ports.includes('3922')) faults.push('nobody listens on 3922')
@@ -147,7 +153,15 @@ const programCalls = [
   'vmtoolsd --version',
 ]
 /** Programs that have no way to say their version without more. */
-const programsThere = ['resize2fs', 'xl2tpd', 'xenstore-read', 'arping', 'genisoimage', 'mount.nfs', 'logrotate']
+const programsThere = [
+  'resize2fs',
+  'xl2tpd',
+  'xenstore-read',
+  'arping',
+  'genisoimage',
+  'mount.nfs',
+  'logrotate',
+]
 
 const programs: SceneCheck = {
   id: 'B7',
@@ -163,7 +177,10 @@ const programs: SceneCheck = {
     const kvp = await linesOf(guest, 'ls /usr/sbin/hv_kvp_daemon')
     if (kvp.length === 0) broken.push('hv_kvp_daemon')
     const count = programCalls.length + programsThere.length + 1
-    return judge(broken.map((call) => `${call} fails`), `${count} programs`)
+    return judge(
+      broken.map((call) => `${call} fails`),
+      `${count} programs`,
+    )
   },
 }
 
@@ -188,7 +205,8 @@ const python: SceneCheck = {
   run: async ({ guest }) => {
     const script = 'import sys, flask, netaddr; print(sys.version_info.major, sys.version.split()[0])'
     const { exitCode, stdout, stderr } = await guest.run(`python -c '${script}'`, 300)
-    const faults = exitCode === 0 && stdout.startsWith('3 ') ? [] : [stderr.trim().split('\n').at(-1) ?? 'no python']
+    const faults =
+      exitCode === 0 && stdout.startsWith('3 ') ? [] : [stderr.trim().split('\n').at(-1) ?? 'no python']
     return judge(faults, `Python ${stdout.split(' ').at(1)?.trim()}`)
   },
 }
@@ -196,7 +214,17 @@ const python: SceneCheck = {
 const firstBoot = ['cloud-preinit', 'cloud-early-config', 'cloud-postinit']
 /** Of roles and of other hypervisors; what a suite does not have is not enabled. */
 const waiting = [
-  ...['apache2', 'conntrackd', 'dnsmasq', 'haproxy', 'keepalived', 'radvd', 'frr', 'strongswan-starter', 'xl2tpd'],
+  ...[
+    'apache2',
+    'conntrackd',
+    'dnsmasq',
+    'haproxy',
+    'keepalived',
+    'radvd',
+    'frr',
+    'strongswan-starter',
+    'xl2tpd',
+  ],
   ...['nfs-server', 'open-vm-tools', 'xe-daemon', 'containerd', 'cloud-init', 'cloud'],
 ]
 
@@ -208,7 +236,10 @@ const units: SceneCheck = {
   does: 'asks systemd what is enabled, before any role is known, and what runs',
   run: async ({ guest }) => {
     const list = async (names: readonly string[], verb: string) =>
-      linesOf(guest, `for u in ${names.join(' ')}; do printf '%s %s\\n' $u "$(systemctl ${verb} $u.service 2>/dev/null)"; done`)
+      linesOf(
+        guest,
+        `for u in ${names.join(' ')}; do printf '%s %s\\n' $u "$(systemctl ${verb} $u.service 2>/dev/null)"; done`,
+      )
     const enabled = (await list(firstBoot, 'is-enabled')).filter((line) => !line.endsWith(' enabled'))
     const early = (await list(waiting, 'is-enabled')).filter((line) => line.endsWith(' enabled'))
     const running = (await list(waiting, 'is-active')).filter((line) => line.endsWith(' active'))
@@ -256,8 +287,13 @@ const freshKeys: SceneCheck = {
   scenes: everyFile,
   does: 'looks for host keys that are younger than the boot',
   run: async ({ guest }) => {
-    const keys = await linesOf(guest, 'find /etc/ssh -name "ssh_host_*_key" -newer /proc/1/stat -o -name "ssh_host_*_key" -mmin -60')
-    return keys.length === 0 ? failed('there are none') : passed(keys.map((path) => path.split('/').at(-1)).join(' '))
+    const keys = await linesOf(
+      guest,
+      'find /etc/ssh -name "ssh_host_*_key" -newer /proc/1/stat -o -name "ssh_host_*_key" -mmin -60',
+    )
+    return keys.length === 0
+      ? failed('there are none')
+      : passed(keys.map((path) => path.split('/').at(-1)).join(' '))
   },
 }
 
@@ -286,14 +322,24 @@ const whole: SceneCheck = {
       "systemctl list-units --state=failed --no-legend --plain | awk '{ print $1 }'",
     )
     const faults = await Promise.all(
-      failedUnits.map(async (unit) => `${unit}: ${(await linesOf(guest, `journalctl -b -o cat -n 3 -u ${unit}`)).join(' / ')}`),
+      failedUnits.map(
+        async (unit) =>
+          `${unit}: ${(await linesOf(guest, `journalctl -b -o cat -n 3 -u ${unit}`)).join(' / ')}`,
+      ),
     )
-    return judge(state === 'running' && faults.length === 0 ? [] : [`the system is ${state}`, ...faults], state)
+    return judge(
+      state === 'running' && faults.length === 0 ? [] : [`the system is ${state}`, ...faults],
+      state,
+    )
   },
 }
 
 /** What a command prints, by lines. Of its exit status nothing is said. */
-export async function linesOf(guest: Scene['guest'], command: string, limitSeconds?: number): Promise<string[]> {
+export async function linesOf(
+  guest: Scene['guest'],
+  command: string,
+  limitSeconds?: number,
+): Promise<string[]> {
   const { stdout } = await guest.run(command, limitSeconds)
   return stdout.split('\n').filter((line) => line.trim() !== '')
 }

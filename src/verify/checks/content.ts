@@ -13,11 +13,9 @@ const layout: ContentCheck = {
     const { partitions, partitionTable } = files
     const faults = partitionTable === 'dos' ? [] : [`the table is ${partitionTable}`]
     const found = partitions.map((partition) => `${partition.number}: ${describe(partition)}`)
-    const wanted = expected.partitions?.map(({ mount, filesystem }) => `${filesystem} ${mount ?? 'swap'}`) ?? [
-      'ext2 /boot',
-      'swap swap',
-      'ext4 /',
-    ]
+    const wanted = expected.partitions?.map(
+      ({ mount, filesystem }) => `${filesystem} ${mount ?? 'swap'}`,
+    ) ?? ['ext2 /boot', 'swap swap', 'ext4 /']
     const seen = partitions.map(({ filesystem, mount }) => `${filesystem} ${mount ?? 'swap'}`)
     if (seen.join() !== wanted.join()) faults.push(`expected ${wanted.join(', ')}`)
     const last = partitions.toSorted((a, b) => a.startSector - b.startSector).at(-1)
@@ -25,7 +23,9 @@ const layout: ContentCheck = {
     // CloudStack's first boot grows the partitions 2, which is the extended one, and 6.
     if (expected.partitions === undefined && last?.number !== 6) faults.push(`the root is ${last?.number}`)
     if (partitions.find(({ bootable }) => bootable)?.mount !== '/boot') faults.push('/boot is not bootable')
-    return faults.length === 0 ? passed(found.join(', ')) : failed(`${faults.join('; ')}; found ${found.join(', ')}`)
+    return faults.length === 0
+      ? passed(found.join(', '))
+      : failed(`${faults.join('; ')}; found ${found.join(', ')}`)
   },
 }
 
@@ -42,11 +42,19 @@ const reserved: ContentCheck = {
     const counted = files.partitions.filter(({ reservedBlocks }) => reservedBlocks !== undefined)
     const text = counted.map(({ mount, reservedBlocks }) => `${mount}: ${reservedBlocks}`).join(', ')
     if (counted.length === 0) return failed('there is no ext file system')
-    return counted.some(({ reservedBlocks }) => reservedBlocks !== 0) ? failed(`${text} blocks`) : passed(text)
+    return counted.some(({ reservedBlocks }) => reservedBlocks !== 0)
+      ? failed(`${text} blocks`)
+      : passed(text)
   },
 }
 
-const kernelArguments = ['net.ifnames=0', 'biosdevname=0', 'console=tty0', 'console=ttyS0,115200n8', 'console=hvc0']
+const kernelArguments = [
+  'net.ifnames=0',
+  'biosdevname=0',
+  'console=tty0',
+  'console=ttyS0,115200n8',
+  'console=hvc0',
+]
 
 const grub: ContentCheck = {
   id: 'A6',
@@ -119,7 +127,12 @@ const foldersExist: ContentCheck = {
   },
 }
 
-const programs = ['/root/clearUsageRules.sh', '/root/reconfigLB.sh', '/root/monitorServices.py', '/etc/profile.d/cloud.sh']
+const programs = [
+  '/root/clearUsageRules.sh',
+  '/root/reconfigLB.sh',
+  '/root/monitorServices.py',
+  '/etc/profile.d/cloud.sh',
+]
 
 const programsRun: ContentCheck = {
   id: 'A11',
@@ -128,9 +141,7 @@ const programsRun: ContentCheck = {
   does: 'reads the modes of /opt/cloud/bin/* and of what the management server calls elsewhere',
   run: async ({ files }) => {
     const inFolder = await files.list('/opt/cloud/bin')
-    const named = await Promise.all(
-      programs.map(async (path) => ({ path, entry: await files.stat(path) })),
-    )
+    const named = await Promise.all(programs.map(async (path) => ({ path, entry: await files.stat(path) })))
     const all = [...inFolder.map((entry) => ({ path: `/opt/cloud/bin/${entry.name}`, entry })), ...named]
     const faults = all.flatMap(({ path, entry }) => {
       // What the management server copies onto the machine later brings its own mode.
@@ -165,11 +176,15 @@ const modules: ContentCheck = {
     const faults: string[] = []
     for (const kernel of kernels) {
       const lists = await Promise.all(
-        ['modules.dep', 'modules.builtin'].map((name) => readText(files, `/usr/lib/modules/${kernel}/${name}`)),
+        ['modules.dep', 'modules.builtin'].map((name) =>
+          readText(files, `/usr/lib/modules/${kernel}/${name}`),
+        ),
       )
       const have = new Set(
         lists.flatMap((text) =>
-          [...(text ?? '').matchAll(/([^/\s]+)\.ko(?:\.\w+)?(?=:|$)/gm)].map(([, name]) => plainName(name ?? '')),
+          [...(text ?? '').matchAll(/([^/\s]+)\.ko(?:\.\w+)?(?=:|$)/gm)].map(([, name]) =>
+            plainName(name ?? ''),
+          ),
         ),
       )
       for (const name of named) if (!have.has(plainName(name))) faults.push(`${kernel} has no ${name}`)

@@ -59,7 +59,9 @@ const packing: FileCheck = {
   at: 'file',
   does: 'reads the ending of its name',
   run: async ({ source, packedAs }) => {
-    const faults = /\.(xz|zst|lzma|7z)$/.test(packedAs) ? [`${basename(packedAs)} is an archive of no known kind`] : []
+    const faults = /\.(xz|zst|lzma|7z)$/.test(packedAs)
+      ? [`${basename(packedAs)} is an archive of no known kind`]
+      : []
     return judge(faults, packedAs === source.file ? `plain ${source.format}` : basename(packedAs))
   },
 }
@@ -77,7 +79,9 @@ const sums: FileCheck = {
         return [algorithm, list] as const
       }),
     )
-    const lists = found.flatMap(([algorithm, list]) => (list === undefined ? [] : [[algorithm, list] as const]))
+    const lists = found.flatMap(([algorithm, list]) =>
+      list === undefined ? [] : [[algorithm, list] as const],
+    )
     if (lists.length === 0) return skipped('there are no lists of sums beside the file')
     const computed = await computeChecksums(packedAs, signal)
     const faults = lists.flatMap(([algorithm, list]) =>

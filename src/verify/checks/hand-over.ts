@@ -17,10 +17,16 @@ const ports: SceneCheck = {
   scenes: ways,
   does: "reads the links in /dev/virtio-ports: in one scene the agent's port is numbered first, in another second",
   run: async ({ guest }) => {
-    const found = await linesOf(guest, 'cd /dev/virtio-ports && for p in *; do echo "$p $(readlink "$p")"; done')
+    const found = await linesOf(
+      guest,
+      'cd /dev/virtio-ports && for p in *; do echo "$p $(readlink "$p")"; done',
+    )
     const wanted = guest.options.ports.map((name, index) => `${name} ../vport${busOf(found)}p${index + 1}`)
     const missing = wanted.filter((line) => !found.includes(line))
-    return judge(missing.length === 0 ? [] : [`${found.join(', ') || 'none'}, expected ${wanted.join(', ')}`], found.join(', '))
+    return judge(
+      missing.length === 0 ? [] : [`${found.join(', ') || 'none'}, expected ${wanted.join(', ')}`],
+      found.join(', '),
+    )
   },
 }
 
@@ -48,7 +54,10 @@ const sync: SceneCheck = {
   scenes: byAgent,
   does: 'sends guest-sync with 1234567890',
   run: async ({ record }) =>
-    judge(record.syncAnswer === 1234567890 ? [] : [`it answered ${JSON.stringify(record.syncAnswer)}`], '1234567890'),
+    judge(
+      record.syncAnswer === 1234567890 ? [] : [`it answered ${JSON.stringify(record.syncAnswer)}`],
+      '1234567890',
+    ),
 }
 
 const written: SceneCheck = {
@@ -60,33 +69,31 @@ const written: SceneCheck = {
   run: async ({ guest, handOver }) => {
     if (handOver === undefined) return skipped('nothing was handed over')
     const { stdout } = await guest.run('cat /var/cache/cloud/cmdline')
-    const faults = asWords(stdout) === asWords(renderCommandLine(handOver)) ? [] : [`the file has ${stdout.slice(0, 200)}`]
+    const faults =
+      asWords(stdout) === asWords(renderCommandLine(handOver)) ? [] : [`the file has ${stdout.slice(0, 200)}`]
     const notices = await linesOf(guest, "grep -h 'arguments from' /var/log/cloud.log")
     return judge(faults, notices.at(-1) ?? 'as written')
   },
 }
 
-const asWords = (text: string) => text.trim().split(/[\s%]+/).join(' ')
+const asWords = (text: string) =>
+  text
+    .trim()
+    .split(/[\s%]+/)
+    .join(' ')
 
 const ready: SceneCheck = {
   id: 'C4',
   group: 'hand-over',
   at: 'scene',
-  scenes: [
-    ...ways,
-    'virtualbox',
-    'router',
-    'redundant-router',
-    'vpcrouter',
-    'dhcpsrvr',
-    'elbvm',
-    'ilbvm',
-  ],
+  scenes: [...ways, 'virtualbox', 'router', 'redundant-router', 'vpcrouter', 'dhcpsrvr', 'elbvm', 'ilbvm'],
   does: 'waits for /var/cache/cloud/boot_up_done',
   run: async ({ guest, record, limit }) => {
     if (record.readySeconds === undefined) {
       const log = await linesOf(guest, 'tail -n 5 /var/log/cloud.log').catch(() => [])
-      return failed(`not within ${limit(240)} s; ${record.trouble ?? ''} ${log.join(' / ') || 'there is no log'}`)
+      return failed(
+        `not within ${limit(240)} s; ${record.trouble ?? ''} ${log.join(' / ') || 'there is no log'}`,
+      )
     }
     return passed(`${record.readySeconds.toFixed(1)} s after the hand-over`)
   },
@@ -101,7 +108,8 @@ const record: SceneCheck = {
   run: async ({ guest, handOver }) => {
     const { stdout } = await guest.run('cat /var/cache/cloud/cmd_line.json')
     const found = parseRecord(stdout)
-    if (found === undefined) return failed(stdout === '' ? 'there is none' : `it is no such JSON: ${stdout.slice(0, 200)}`)
+    if (found === undefined)
+      return failed(stdout === '' ? 'there is none' : `it is no such JSON: ${stdout.slice(0, 200)}`)
     const wanted = Object.entries(handOver?.words ?? {})
     const faults = wanted.flatMap(([key, value]) =>
       found[key] === value ? [] : [`${key} is ${JSON.stringify(found[key])}, not ${JSON.stringify(value)}`],
@@ -112,7 +120,10 @@ const record: SceneCheck = {
 
 function parseRecord(text: string): Readonly<Record<string, unknown>> | undefined {
   try {
-    const { type, cmd_line } = JSON.parse(text) as { type?: unknown; cmd_line?: Readonly<Record<string, unknown>> }
+    const { type, cmd_line } = JSON.parse(text) as {
+      type?: unknown
+      cmd_line?: Readonly<Record<string, unknown>>
+    }
     return type === 'cmdline' ? cmd_line : undefined
   } catch {
     return undefined
@@ -128,7 +139,12 @@ const name: SceneCheck = {
   run: async ({ guest, handOver }) => {
     const found = await linesOf(guest, 'cat /etc/hostname; uname -n')
     const wanted = handOver?.name
-    return judge(found.length === 2 && found.every((line) => line === wanted) ? [] : [`${found.join(', ')}, not ${wanted}`], found.join(', '))
+    return judge(
+      found.length === 2 && found.every((line) => line === wanted)
+        ? []
+        : [`${found.join(', ')}, not ${wanted}`],
+      found.join(', '),
+    )
   },
 }
 
@@ -139,11 +155,16 @@ const addresses: SceneCheck = {
   scenes: [...ways, 'virtualbox', 'router', 'dhcpsrvr', 'vpcrouter'],
   does: 'lists addresses and the default route',
   run: async ({ guest, handOver }) => {
-    const found = await linesOf(guest, "ip -4 -o address show scope global; ip -4 -o address show scope link | grep -v ' lo '")
+    const found = await linesOf(
+      guest,
+      "ip -4 -o address show scope global; ip -4 -o address show scope link | grep -v ' lo '",
+    )
     const has = found.map((line) => line.split(/\s+/))
     const faults = (handOver?.addresses ?? []).flatMap(({ address, prefixLength }, index) => {
       const own = has.filter(([, device]) => device === `eth${index}`).map((fields) => fields[3])
-      return own.includes(`${address}/${prefixLength}`) ? [] : [`eth${index} has ${own.join(' ') || 'no address'}, not ${address}/${prefixLength}`]
+      return own.includes(`${address}/${prefixLength}`)
+        ? []
+        : [`eth${index} has ${own.join(' ') || 'no address'}, not ${address}/${prefixLength}`]
     })
     const routes = await linesOf(guest, 'ip -4 route show default')
     const { gateway } = handOver ?? {}
@@ -186,9 +207,14 @@ const nameServers: SceneCheck = {
   scenes: ways,
   does: 'reads /etc/resolv.conf',
   run: async ({ guest, handOver }) => {
-    const found = (await linesOf(guest, 'cat /etc/resolv.conf')).flatMap((line) => /^nameserver (\S+)/.exec(line)?.[1] ?? [])
+    const found = (await linesOf(guest, 'cat /etc/resolv.conf')).flatMap(
+      (line) => /^nameserver (\S+)/.exec(line)?.[1] ?? [],
+    )
     const wanted = handOver?.nameServers ?? []
-    return judge(found.join() === wanted.join() ? [] : [`${found.join(' ') || 'none'}, not ${wanted.join(' ')}`], found.join(' '))
+    return judge(
+      found.join() === wanted.join() ? [] : [`${found.join(' ') || 'none'}, not ${wanted.join(' ')}`],
+      found.join(' '),
+    )
   },
 }
 
@@ -201,7 +227,8 @@ const key: SceneCheck = {
   run: async ({ guest, ssh }) => {
     const { exitCode, stdout, stderr } = await ssh('id -un', { withKey: true })
     const [mode = 'missing'] = await linesOf(guest, 'stat -c %a /root/.ssh/authorized_keys')
-    const faults = exitCode === 0 && stdout.trim() === 'root' ? [] : [`SSH: ${stderr.trim().split('\n').at(-1)}`]
+    const faults =
+      exitCode === 0 && stdout.trim() === 'root' ? [] : [`SSH: ${stderr.trim().split('\n').at(-1)}`]
     if (!/^[0-7]00$/.test(mode)) faults.push(`authorized_keys has the mode ${mode}`)
     return judge(faults, `in as root, mode ${mode}`)
   },
@@ -217,7 +244,9 @@ const routes: SceneCheck = {
     const targets = [managementNetwork.split('/')[0] as string, '10.200.0.1', '172.20.0.1', '192.168.200.1']
     const found = await linesOf(guest, targets.map((to) => `ip -4 route get ${to} | head -n 1`).join('\n'))
     const faults = targets.flatMap((to, index) =>
-      found[index]?.includes(`via ${localGateway} dev eth1`) ? [] : [`${found[index]?.trim() ?? `no way to ${to}`}`],
+      found[index]?.includes(`via ${localGateway} dev eth1`)
+        ? []
+        : [`${found[index]?.trim() ?? `no way to ${to}`}`],
     )
     return judge(faults, `${targets.length} by ${localGateway}`)
   },
@@ -238,7 +267,10 @@ const passwords: SceneCheck = {
       const tried = await guest.run(`${script} ${expected.account} ${known}`)
       if (tried.stdout === 'yes') faults.push(`the password of ${expected.account} is ${known}`)
     }
-    return judge(faults, `root as handed over; ${expected.account} ${/^[!*]/.test(account) ? 'has none' : 'has a random one'}`)
+    return judge(
+      faults,
+      `root as handed over; ${expected.account} ${/^[!*]/.test(account) ? 'has none' : 'has a random one'}`,
+    )
   },
 }
 
@@ -310,7 +342,9 @@ const log: SceneCheck = {
   run: async ({ guest }) => {
     const { stdout } = await guest.run('cat /var/log/cloud.log')
     const wanted = ['Executing cloud-early-config', 'Finished setting up systemvm']
-    const missing = wanted.filter((line) => !stdout.includes(line)).map((line) => `no ${JSON.stringify(line)}`)
+    const missing = wanted
+      .filter((line) => !stdout.includes(line))
+      .map((line) => `no ${JSON.stringify(line)}`)
     return judge(missing, `${stdout.trim().split('\n').length} lines`)
   },
 }
@@ -323,7 +357,10 @@ const noData: SceneCheck = {
   does: 'hands nothing over, waits until the guest has given up, and asks whether it came up all the same',
   run: async ({ guest, limit }) => {
     const [state = 'unknown'] = await linesOf(guest, 'systemctl is-system-running --wait', limit(150))
-    const told = await linesOf(guest, "grep -hiE 'no boot arguments|no (data|cmdline)|fail' /var/log/cloud.log")
+    const told = await linesOf(
+      guest,
+      "grep -hiE 'no boot arguments|no (data|cmdline)|fail' /var/log/cloud.log",
+    )
     const faults = /^(running|degraded)$/.test(state) ? [] : [`the system is ${state}`]
     if (told.length === 0) faults.push('the log says nothing of it')
     return judge(faults, `${state}; ${told.at(-1) ?? ''}`)
@@ -341,7 +378,10 @@ const freeze: SceneCheck = {
     const frozen = await agent.call('guest-fsfreeze-freeze', undefined, limit(30))
     const state = await agent.call('guest-fsfreeze-status')
     const thawed = await agent.call('guest-fsfreeze-thaw', undefined, limit(30))
-    const faults = state === 'frozen' && Number(frozen) > 0 && frozen === thawed ? [] : [`${frozen} frozen, ${state}, ${thawed} thawed`]
+    const faults =
+      state === 'frozen' && Number(frozen) > 0 && frozen === thawed
+        ? []
+        : [`${frozen} frozen, ${state}, ${thawed} thawed`]
     return judge(faults, `${frozen} file systems`)
   },
 }
@@ -356,7 +396,10 @@ const agentAddresses: SceneCheck = {
     const agent = await guest.waitForAgent(limit(30))
     const found = JSON.stringify(await agent.call('guest-network-get-interfaces'))
     const missing = (handOver?.addresses ?? []).filter(({ address }) => !found.includes(`"${address}"`))
-    return judge(missing.map(({ address }) => `no ${address}`), `${handOver?.addresses.length} addresses`)
+    return judge(
+      missing.map(({ address }) => `no ${address}`),
+      `${handOver?.addresses.length} addresses`,
+    )
   },
 }
 

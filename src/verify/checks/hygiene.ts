@@ -37,10 +37,19 @@ const secrets: ContentCheck = {
         if (privateKey.test((await readText(files, path)) ?? '')) faults.push(`the private key ${path}`)
       }
     }
-    for (const path of ['/root/.bash_history', '/usr/sbin/policy-rc.d', '/var/log/installer', '/var/lib/systemd/random-seed'])
+    for (const path of [
+      '/root/.bash_history',
+      '/usr/sbin/policy-rc.d',
+      '/var/log/installer',
+      '/var/lib/systemd/random-seed',
+    ])
       if ((await files.stat(path)) !== undefined) faults.push(path)
     for (const folder of ['/tmp', '/var/tmp'])
-      faults.push(...(await namesIn(files, folder)).filter((name) => name !== 'lost+found').map((name) => `${folder}/${name}`))
+      faults.push(
+        ...(await namesIn(files, folder))
+          .filter((name) => name !== 'lost+found')
+          .map((name) => `${folder}/${name}`),
+      )
     const lists = await namesIn(files, '/var/lib/apt/lists')
     if (lists.some((name) => name.includes('_dists_'))) faults.push('package lists in /var/lib/apt/lists')
     const debs = await namesIn(files, '/var/cache/apt/archives')
@@ -98,10 +107,15 @@ const sudo: ContentCheck = {
     })
     const faults = free.flatMap(({ who, commands }) =>
       commands
-        .filter((command) => !allowedCommands.has(command.split('/').at(-1) ?? '') || !command.startsWith('/'))
+        .filter(
+          (command) => !allowedCommands.has(command.split('/').at(-1) ?? '') || !command.startsWith('/'),
+        )
         .map((command) => `${who} may run ${command}`),
     )
-    return judge(faults, free.map(({ who, commands }) => `${who}: ${commands.join(' ')}`).join('; ') || 'nobody')
+    return judge(
+      faults,
+      free.map(({ who, commands }) => `${who}: ${commands.join(' ')}`).join('; ') || 'nobody',
+    )
   },
 }
 
@@ -113,7 +127,9 @@ const cloudInit: ContentCheck = {
   at: 'content',
   does: 'looks for /etc/cloud/cloud-init.disabled',
   run: async ({ files }) =>
-    (await files.stat('/etc/cloud/cloud-init.disabled')) === undefined ? failed('there is none') : passed('there'),
+    (await files.stat('/etc/cloud/cloud-init.disabled')) === undefined
+      ? failed('there is none')
+      : passed('there'),
 }
 
 const hostKeys: ContentCheck = {
@@ -149,7 +165,9 @@ const rootPassword: ContentCheck = {
   run: async ({ files }) => {
     const hash = (await readFields(files, '/etc/shadow')).get('root')?.[1] ?? ''
     const known = await matchesPassword(hash, knownPasswords)
-    return known === undefined ? passed(describeHash(hash)) : failed(`the password is ${JSON.stringify(known)}`)
+    return known === undefined
+      ? passed(describeHash(hash))
+      : failed(`the password is ${JSON.stringify(known)}`)
   },
 }
 
@@ -208,7 +226,12 @@ const packages: ContentCheck = {
     const texts = await files.readAll(lists.map((name) => `/var/lib/dpkg/info/${name}`))
     // Packages from before the merge of /bin into /usr/bin list their files in the old place.
     const owned = new Set(
-      [...texts.values()].flatMap((text) => text.toString().split('\n').map((path) => path.replace(/^\/(s?bin)\//, '/usr/$1/'))),
+      [...texts.values()].flatMap((text) =>
+        text
+          .toString()
+          .split('\n')
+          .map((path) => path.replace(/^\/(s?bin)\//, '/usr/$1/')),
+      ),
     )
     const diverted = (await readText(files, '/var/lib/dpkg/diversions')) ?? ''
     for (const path of diverted.split('\n')) owned.add(path.replace(/^\/(s?bin)\//, '/usr/$1/'))

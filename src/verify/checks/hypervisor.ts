@@ -3,7 +3,17 @@
 import { failed, judge, passed, type SceneCheck } from '../check.ts'
 import { linesOf } from './boot.ts'
 
-const drivers = ['virtio_blk', 'virtio_scsi', 'xen_blkfront', 'hv_storvsc', 'vmw_pvscsi', 'mptspi', 'ahci', 'ata_piix', 'sd_mod']
+const drivers = [
+  'virtio_blk',
+  'virtio_scsi',
+  'xen_blkfront',
+  'hv_storvsc',
+  'vmw_pvscsi',
+  'mptspi',
+  'ahci',
+  'ata_piix',
+  'sd_mod',
+]
 
 const initramfs: SceneCheck = {
   id: 'G2',
@@ -14,10 +24,15 @@ const initramfs: SceneCheck = {
   run: async ({ guest }) => {
     const script = 'k=$(uname -r); lsinitramfs /boot/initrd.img-$k; cat /lib/modules/$k/modules.builtin'
     const names = new Set(
-      (await linesOf(guest, script, 600)).map((path) => (path.split('/').at(-1) ?? '').replace(/\.ko.*$/, '').replaceAll('-', '_')),
+      (await linesOf(guest, script, 600)).map((path) =>
+        (path.split('/').at(-1) ?? '').replace(/\.ko.*$/, '').replaceAll('-', '_'),
+      ),
     )
     const missing = drivers.filter((driver) => !names.has(driver))
-    return judge(missing.map((driver) => `no ${driver}`), drivers.join(' '))
+    return judge(
+      missing.map((driver) => `no ${driver}`),
+      drivers.join(' '),
+    )
   },
 }
 
@@ -29,7 +44,9 @@ const dmi: SceneCheck = {
   does: 'hands over in a DMI string of the kind that VirtualBox passes on, and looks for the record of it',
   run: async ({ guest, handOver }) => {
     const { stdout } = await guest.run('cat /var/cache/cloud/cmd_line.json')
-    return stdout.includes(`"${handOver?.name}"`) ? passed(`${handOver?.name}`) : failed('nothing of it was taken')
+    return stdout.includes(`"${handOver?.name}"`)
+      ? passed(`${handOver?.name}`)
+      : failed('nothing of it was taken')
   },
 }
 
@@ -44,7 +61,10 @@ const hypervDaemons: SceneCheck = {
       guest,
       'for u in hv-kvp-daemon hv-vss-daemon hv-fcopy-daemon open-vm-tools vgauth xe-daemon; do systemctl -q is-active $u && echo $u; done',
     )
-    return judge(running.map((unit) => `${unit} runs on KVM`), 'none runs')
+    return judge(
+      running.map((unit) => `${unit} runs on KVM`),
+      'none runs',
+    )
   },
 }
 
@@ -56,7 +76,10 @@ const tls: SceneCheck = {
   does: 'reads the certificates, and offers apache each version of TLS',
   run: async ({ guest }) => {
     const faults: string[] = []
-    const [certificates = '0'] = await linesOf(guest, 'grep -c "BEGIN CERTIFICATE" /etc/ssl/certs/ca-certificates.crt')
+    const [certificates = '0'] = await linesOf(
+      guest,
+      'grep -c "BEGIN CERTIFICATE" /etc/ssl/certs/ca-certificates.crt',
+    )
     if (Number(certificates) < 50) faults.push(`${certificates} certificates`)
     // Security level 0, or our own side would refuse the old versions.
     const taken = await linesOf(
@@ -66,7 +89,9 @@ const tls: SceneCheck = {
            grep -q 'BEGIN CERTIFICATE' && echo $v
        done`,
     )
-    faults.push(...taken.filter((version) => /^tls1(_1)?$/.test(version)).map((version) => `apache takes ${version}`))
+    faults.push(
+      ...taken.filter((version) => /^tls1(_1)?$/.test(version)).map((version) => `apache takes ${version}`),
+    )
     if (!taken.includes('tls1_2')) faults.push('apache does not take tls1_2')
     return judge(faults, `${certificates} certificates, ${taken.join(' and ')}`)
   },

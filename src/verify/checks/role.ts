@@ -74,11 +74,14 @@ const storage: SceneCheck = {
   group: 'role',
   at: 'scene',
   scenes: ['secstorage'],
-  does: "asks systemd for services, and apache for its modules, and looks for cors.conf",
+  does: 'asks systemd for services, and apache for its modules, and looks for cors.conf',
   run: async (scene) => {
     const role: RoleServices = { running: ['apache2'], optional: ['cloud'] }
     const faults = await serviceFaults(scene, role)
-    const { stdout } = await scene.guest.run('apache2ctl -M; ls /etc/apache2/cors.conf; ls /etc/logrotate.d/cloud', 120)
+    const { stdout } = await scene.guest.run(
+      'apache2ctl -M; ls /etc/apache2/cors.conf; ls /etc/logrotate.d/cloud',
+      120,
+    )
     for (const module of ['proxy_module', 'proxy_http_module', 'headers_module'])
       if (!stdout.includes(` ${module} `)) faults.push(`apache has no ${module}`)
     if (!stdout.includes('/etc/apache2/cors.conf')) faults.push('no /etc/apache2/cors.conf')
@@ -97,7 +100,11 @@ const router: SceneCheck = {
     const role: RoleServices = { running: ['dnsmasq', 'haproxy', 'apache2'], optional: ['cloud-passwd-srvr'] }
     const faults = await serviceFaults(scene, role)
     const lines = await linesOf(scene.guest, 'cat /etc/dnsmasq.conf /etc/dnsmasq.d/*.conf')
-    for (const pattern of [/^dhcp-range=.*10\.1\.1\./, /^dhcp-option=(6|option:dns-server),/, /^dhcp-option=(3|option:router),10\.1\.1\.1$/])
+    for (const pattern of [
+      /^dhcp-range=.*10\.1\.1\./,
+      /^dhcp-option=(6|option:dns-server),/,
+      /^dhcp-option=(3|option:router),10\.1\.1\.1$/,
+    ])
       if (!lines.some((line) => pattern.test(line))) faults.push(`dnsmasq has no line ${pattern.source}`)
     if ((await linesOf(scene.guest, 'ls /etc/dhcpopts.txt')).length === 0) faults.push('no /etc/dhcpopts.txt')
     return judge(faults, describe(role))
@@ -117,7 +124,9 @@ const redundant: SceneCheck = {
       optional: ['cloud-passwd-srvr'],
     }
     const faults = await serviceFaults(scene, role)
-    faults.push(...(await linesOf(scene.guest, 'ip -4 route show default')).map((line) => `there is a ${line}`))
+    faults.push(
+      ...(await linesOf(scene.guest, 'ip -4 route show default')).map((line) => `there is a ${line}`),
+    )
     return judge(faults, `${describe(role)}, no default route`)
   },
 }
@@ -129,7 +138,7 @@ const vpc: SceneCheck = {
   scenes: ['vpcrouter'],
   does: 'lists the interfaces that have an address',
   run: async ({ guest }) => {
-    const found = await linesOf(guest, "ip -4 -o address show | awk '$2 != \"lo\" { print $2 }'")
+    const found = await linesOf(guest, 'ip -4 -o address show | awk \'$2 != "lo" { print $2 }\'')
     return judge(found.join() === 'eth0' ? [] : [`${found.join(' ') || 'none'} have addresses`], 'eth0')
   },
 }
@@ -149,7 +158,16 @@ const otherRoles: SceneCheck = {
   },
 }
 
-const inRoles: readonly SceneName[] = ['secstorage', 'port', 'router', 'redundant-router', 'vpcrouter', 'dhcpsrvr', 'elbvm', 'ilbvm']
+const inRoles: readonly SceneName[] = [
+  'secstorage',
+  'port',
+  'router',
+  'redundant-router',
+  'vpcrouter',
+  'dhcpsrvr',
+  'elbvm',
+  'ilbvm',
+]
 
 const listening: SceneCheck = {
   id: 'D7',
@@ -158,9 +176,12 @@ const listening: SceneCheck = {
   scenes: inRoles,
   does: 'lists the addresses that sshd listens on',
   run: async ({ guest, handOver }) => {
-    const found = await linesOf(guest, "ss -Hltnp | awk '/\"sshd\"/ { print $4 }'")
+    const found = await linesOf(guest, 'ss -Hltnp | awk \'/"sshd"/ { print $4 }\'')
     const wanted = `${handOver?.addresses[handOver.control]?.address}:3922`
-    return judge(found.join() === wanted ? [] : [`${found.join(' ') || 'nowhere'}, not ${wanted} alone`], wanted)
+    return judge(
+      found.join() === wanted ? [] : [`${found.join(' ') || 'nowhere'}, not ${wanted} alone`],
+      wanted,
+    )
   },
 }
 
@@ -176,7 +197,10 @@ const firewallFiles: ContentCheck = {
   run: async ({ files }) => {
     const found = await namesIn(files, '/etc/iptables')
     const missing = [...firewalls, 'rt_tables_init'].filter((name) => !found.includes(name))
-    return judge(missing.map((name) => `no /etc/iptables/${name}`), `${firewalls.length} roles`)
+    return judge(
+      missing.map((name) => `no /etc/iptables/${name}`),
+      `${firewalls.length} roles`,
+    )
   },
 }
 
@@ -190,7 +214,9 @@ const sshRule: SceneCheck = {
     const rules = await linesOf(guest, 'iptables -S INPUT')
     const doors = rules.filter((rule) => /--dport 3922\b/.test(rule) && /-j ACCEPT$/.test(rule))
     const wanted = `eth${handOver?.control}`
-    const faults = doors.some((rule) => rule.includes(`-i ${wanted} `)) ? [] : [`no rule lets 3922 in on ${wanted}`]
+    const faults = doors.some((rule) => rule.includes(`-i ${wanted} `))
+      ? []
+      : [`no rule lets 3922 in on ${wanted}`]
     for (const rule of doors) {
       const on = / -i (\S+)/.exec(rule)?.[1]
       if (on !== wanted) faults.push(`3922 is open on ${on ?? 'every interface'}`)
