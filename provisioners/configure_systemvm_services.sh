@@ -4,10 +4,17 @@
 set -eu
 : "${RELEASE:?}" "${SIGNATURE:?}" "${STAGE_FILES:?}" "${SOURCE_DATE_EPOCH:?}"
 
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+
+# What holds for every payload comes first, so that the payload has the last word.
+tar --create --file="$scratch/system.tar" --directory="$STAGE_FILES/system" --owner=0 --group=0 --mode=u=rwX,go=rX .
+tar --extract --file="$scratch/system.tar" --directory=/ --no-overwrite-dir
+
 mkdir -p /opt/cloud/bin /opt/tftpboot /usr/local/cloud /usr/share/cloud /var/cache/cloud /var/lib/haproxy \
   /var/www/html /etc/cloudstack
 
-# Modes too are set, since those of a checkout follow its owner's umask.
+# Modes too are set, since those of a checkout follow its owner's umask; whether a file can be run is kept.
 archive=/usr/share/cloud/cloud-scripts.tar
 tar --create --file="$archive" --directory="$STAGE_FILES/payload" --format=gnu --sort=name --owner=0 --group=0 \
   --numeric-owner --mode=u=rwX,go=rX --mtime="@$SOURCE_DATE_EPOCH" .
@@ -21,6 +28,16 @@ echo "configure_systemvm_services: the payload, ${hash%% *}"
 # From the archive that is signed. Folders that are there already keep their owners and modes.
 tar --extract --file="$archive" --directory=/ --no-overwrite-dir
 
+# Whoever packed another payload may have lost this on the way.
+for program in /opt/cloud/bin/* /opt/cloud/bin/setup/* /root/*.sh /root/*.py; do
+  [ ! -f "$program" ] || chmod +x "$program"
+done
+# Compiled here, because the first boot of each machine would do it otherwise. Checked by content: whoever replaces a
+# source need not know of this.
+if [ -d /opt/cloud/lib ]; then
+  python3 -m compileall -q --invalidation-mode checked-hash /opt/cloud/lib
+fi
+
 date=$(date --utc --date="@$SOURCE_DATE_EPOCH" '+%a %b %e %H:%M:%S UTC %Y')
 echo "Cloudstack Release $RELEASE $date" >/etc/cloudstack-release
 # agetty itself reads Debian's name and version, so that no upgrade makes the banner a lie.
@@ -31,26 +48,22 @@ END
 
 a2enmod --quiet ssl rewrite auth_basic auth_digest
 a2enconf --quiet systemvm-tls
+[ ! -e /etc/apache2/conf-available/systemvm-uploads.conf ] || a2enconf --quiet systemvm-uploads
 a2ensite --quiet default-ssl
 for site in 000-default default-ssl; do
   site=/etc/apache2/sites-available/$site.conf
   [ -e "$site.orig" ] || cp "$site" "$site.orig"
 done
 
-# The preset says which services wait for a role; this suite may not have them all. Of preset, unlike of disable, systemd
+# The preset says which services wait for a role; this suite and this payload may not have them all. Of preset, unlike of disable, systemd
 # does not run update-rc.d for each, which costs seconds under emulation and changes nothing where there is a unit.
 units=
 while read -r verb unit; do
-  case $verb in
-    enable) units="$units $unit" ;;
-    disable)
-      if [ -e "/usr/lib/systemd/system/$unit" ]; then
-        units="$units $unit"
-      elif [ -e "/etc/init.d/${unit%.service}" ]; then
-        update-rc.d "${unit%.service}" disable
-      fi
-      ;;
-  esac
+  if [ -e "/etc/systemd/system/$unit" ] || [ -e "/usr/lib/systemd/system/$unit" ]; then
+    case $verb in enable | disable) units="$units $unit" ;; esac
+  elif [ "$verb" = disable ] && [ -e "/etc/init.d/${unit%.service}" ]; then
+    update-rc.d "${unit%.service}" disable
+  fi
 done </etc/systemd/system-preset/20-systemvm.preset
 echo "configure_systemvm_services: preset$units"
 # shellcheck disable=SC2086 # a list of words
@@ -67,8 +80,6 @@ done </etc/systemd/system-preset/20-systemvm.preset
 # Its default site needs the certificate, which a second run after cleanup does not have.
 [ ! -e /etc/ssl/private/ssl-cert-snakeoil.key ] || apache2ctl -t
 # sshd tests its configuration only with a host key, and this machine has none yet.
-scratch=$(mktemp -d)
-trap 'rm -rf "$scratch"' EXIT
 ssh-keygen -q -t ed25519 -N '' -f "$scratch/key"
 mkdir -p /run/sshd
 /usr/sbin/sshd -T -h "$scratch/key" >"$scratch/sshd"

@@ -12,8 +12,8 @@ export const configure_systemvm_services = defineStage({
      */
     signature: z.enum(['md5', 'sha512']).default('sha512'),
   },
-  packages: () => ['apache2', 'openssh-server', 'ssl-cert'],
-  files: () => ({ payload: './payload' }),
+  packages: () => ['apache2', 'openssh-server', 'python3', 'ssl-cert'],
+  files: () => ({ system: './system', payload: './payload' }),
   environment: (settings, image) => ({ RELEASE: image.release, SIGNATURE: settings.signature }),
   leaves: () => [
     '/etc/cloudstack-release',

@@ -92,6 +92,14 @@ export function hostTools(arch: Arch = 'x86_64'): readonly Tool[] {
     { name: 'gpg', need: 'tests', package: 'gnupg', versionArguments: ['--version'] },
     { name: 'shellcheck', need: 'tests', package: 'shellcheck', versionArguments: ['--version'] },
     { name: 'debconf-set-selections', need: 'tests', package: 'debconf' },
+    // Debian 12's, the oldest that the payload runs on.
+    {
+      name: 'python3',
+      need: 'tests',
+      package: 'python3',
+      versionArguments: ['--version'],
+      minimum: '3.11',
+    },
   ]
 }
 

@@ -1,0 +1,142 @@
+"""The boot arguments: `name=value` words that CloudStack hands over. Nothing in them is ever evaluated."""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+import re
+from typing import Callable, NamedTuple, Optional, Union
+
+from .machine import Machine
+
+RECORD = '/var/cache/cloud/cmd_line.json'
+
+Address = Union[ipaddress.IPv4Address, ipaddress.IPv6Address]
+Network = Union[ipaddress.IPv4Network, ipaddress.IPv6Network]
+
+NAME = re.compile(r'[A-Za-z0-9_.-]{1,64}')
+LABEL = re.compile(r'(?!-)[A-Za-z0-9-]{1,63}(?<!-)')
+
+
+def parse(text: str) -> dict[str, str]:
+    """Reads the words of a hand-over. Of a name given twice the last value counts; words without `=` are none of ours.
+
+    A text without a space has its words apart by `%`, as the hypervisors want it that cannot carry spaces.
+    """
+    text = text.strip()
+    words = text.split() if re.search(r'\s', text) else text.split('%')
+    values = {}
+    for word in words:
+        name, equals, value = word.partition('=')
+        if equals and NAME.fullmatch(name):
+            values[name] = value
+    return values
+
+
+def is_host_name(text: str) -> bool:
+    """Whether a text is a host's or a domain's name, which is all that may reach files that programs read."""
+    return len(text) <= 253 and all(LABEL.fullmatch(label) for label in text.split('.'))
+
+
+class Arguments(NamedTuple):
+    """The values by name, and readers that say what they did not take."""
+
+    values: dict[str, str]
+    complain: Callable[[str], None]
+
+    def text(self, name: str) -> str:
+        return self.values.get(name, '')
+
+    def flag(self, name: str) -> bool:
+        return self.text(name).lower() in ('true', '1', 'yes')
+
+    def number(self, name: str, lowest: int, highest: int) -> Optional[int]:
+        text = self.text(name)
+        if text == '':
+            return None
+        # Not isdigit, which takes digits of every script.
+        if re.fullmatch(r'[0-9]{1,9}', text) and lowest <= int(text) <= highest:
+            return int(text)
+        return self._refuse(name, f'no number from {lowest} to {highest}')
+
+    def address(self, name: str) -> Optional[Address]:
+        """An address of either kind. `0.0.0.0` is CloudStack's way to say none."""
+        text = self.text(name)
+        if text in ('', '0.0.0.0', '::'):
+            return None
+        return self._try(name, text, to_address, 'no address')
+
+    def interface(self, address: str, mask: str) -> Union[ipaddress.IPv4Interface, ipaddress.IPv6Interface, None]:
+        """An address with its network, from two arguments: the mask as a mask or as a length."""
+        host = self.address(address)
+        if host is None:
+            return None
+        # A mask that is missing or wrong would otherwise be read as that of the host alone.
+        return self._try(mask, f'{host}/{self.text(mask) or "none"}', ipaddress.ip_interface, 'no mask')
+
+    def networks(self, name: str) -> list[Network]:
+        """A list of networks by commas; those that are none are left out."""
+        found = (self._try(name, word, to_network, 'no network') for word in self._list(name))
+        return [network for network in found if network is not None]
+
+    def host_name(self, name: str) -> str:
+        text = self.text(name)
+        if text == '' or is_host_name(text):
+            return text
+        return self._refuse(name, 'no host name') or ''
+
+    def host_names(self, name: str) -> list[str]:
+        """A list of names or addresses by commas; those that are neither are left out."""
+        words = self._list(name)
+        good = [word for word in words if is_host_name(word) or is_address(word)]
+        if good != words:
+            self._refuse(name, 'no host name in one place or more')
+        return good
+
+    def _list(self, name: str) -> list[str]:
+        return [word for word in re.split(r'[,|;]', self.text(name)) if word]
+
+    def _try(self, name, text, read, fault):
+        try:
+            return read(text)
+        except ValueError:
+            return self._refuse(name, fault)
+
+    def _refuse(self, name: str, fault: str) -> None:
+        # Which value it was is in the record; what is not understood may be a secret in the wrong place.
+        self.complain(f'ignoring the argument {name}: {fault}')
+
+
+def to_address(text: str) -> Address:
+    # An IPv6 address may end in %scope, which is any text whatever.
+    if '%' in text:
+        raise ValueError('an address with a scope')
+    return ipaddress.ip_address(text)
+
+
+def to_network(text: str) -> Network:
+    to_address(text.partition('/')[0])
+    return ipaddress.ip_network(text, strict=False)
+
+
+def is_address(text: str) -> bool:
+    try:
+        to_address(text)
+    except ValueError:
+        return False
+    return True
+
+
+def save(machine: Machine, values: dict[str, str]) -> None:
+    """Keeps the arguments for CloudStack's programs and for later boots. They may hold a password."""
+    record = {'type': 'cmdline', 'cmd_line': values}
+    machine.write(RECORD, json.dumps(record, indent=2) + '\n', mode=0o600)
+
+
+def load(machine: Machine) -> dict[str, str]:
+    """The arguments that were kept; none where there are none."""
+    try:
+        values = json.loads(machine.read(RECORD))['cmd_line']
+    except (ValueError, KeyError, TypeError):
+        return {}
+    return {str(name): str(value) for name, value in values.items()} if isinstance(values, dict) else {}

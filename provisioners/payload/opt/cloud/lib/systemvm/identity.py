@@ -1,0 +1,112 @@
+"""Who this machine is and who may come in: the host name, the key, the passwords, and where sshd listens."""
+
+from __future__ import annotations
+
+import binascii
+import os
+import re
+import socket
+import struct
+from typing import Optional
+
+from .arguments import Address, Arguments
+from .machine import Machine
+from .network import HEADER, Interface, address_of, render_hosts
+from .roles import Role
+
+KEYS = '/root/.ssh/authorized_keys'
+LISTEN = '/etc/ssh/sshd_config.d/listen.conf'
+KEY_LINE = re.compile(r'(ssh-|ecdsa-|sk-)[a-z0-9@.-]+ [A-Za-z0-9+/]+={0,2}( [\x20-\x7e]*)?')
+
+
+def configure_name(machine: Machine, arguments: Arguments, role: Role, interfaces: list[Interface]) -> None:
+    name = arguments.host_name('name')
+    # The kernel has no room for more.
+    if name == '' or len(name) > 64:
+        return
+    machine.log(f'host name {name}')
+    machine.write('/etc/hostname', f'{name}\n')
+    machine.write(
+        '/etc/hosts', render_hosts(name, arguments.host_name('domain'), address_of(interfaces, role.own))
+    )
+    if machine.root == '/':
+        socket.sethostname(name)
+
+
+def read_key(text: str) -> Optional[str]:
+    """A public key as a line of authorized_keys, or nothing. Options before it, or a second line, are refused.
+
+    The second word's base64 repeats the first, before the key's numbers.
+    """
+    text = text.strip()
+    if not KEY_LINE.fullmatch(text):
+        return None
+    kind, blob = text.split(' ')[:2]
+    try:
+        content = binascii.a2b_base64(blob)
+    except binascii.Error:
+        return None
+    strings = split_strings(content)
+    return text if strings[:1] == [kind.encode()] and len(strings) >= 2 else None
+
+
+def split_strings(content: bytes) -> list[bytes]:
+    """The strings of a key, each with its length in four bytes before it; none where one is cut short."""
+    strings = []
+    while content:
+        if len(content) < 4:
+            return []
+        (length,) = struct.unpack('>I', content[:4])
+        if len(content) < 4 + length:
+            return []
+        strings.append(content[4 : 4 + length])
+        content = content[4 + length :]
+    return strings
+
+
+def configure_key(machine: Machine, arguments: Arguments, public_key: str) -> None:
+    """Lets in the management server's key, and from then on no other."""
+    given = {'pubkey': public_key, 'authorized_key': decode(arguments.text('authorized_key'))}
+    keys = {name: read_key(text) for name, text in given.items() if text}
+    for name, key in keys.items():
+        machine.log(f'{name}: the key of root' if key else f'ignoring {name}: no public key')
+    lines = list(dict.fromkeys(key for key in keys.values() if key))
+    if lines:
+        machine.write(KEYS, '\n'.join(lines) + '\n', mode=0o600)
+        os.chmod(os.path.dirname(machine.path(KEYS)), 0o700)
+
+
+def decode(text: str) -> str:
+    """What a base64 text holds. A text that is none is handed back, to be refused as a key."""
+    try:
+        return binascii.a2b_base64(text, strict_mode=True).decode() if text else ''
+    except (binascii.Error, UnicodeDecodeError):
+        return text
+
+
+def configure_passwords(machine: Machine, arguments: Arguments) -> None:
+    """Root's password where CloudStack gives one, for its consoles, and one for `cloud` that nobody ever knows."""
+    lines = []
+    fields = [line.split(':') for line in machine.read('/etc/shadow').splitlines()]
+    # Once is enough: a later boot finds a hash there.
+    if any(field[0] == 'cloud' and field[1][:1] in ('', '!', '*') for field in fields):
+        lines.append(f'cloud:{os.urandom(24).hex()}')
+    password = arguments.text('vmpassword')
+    if password:
+        lines.append(f'root:{password}')
+    if lines:
+        machine.log(f'passwords of {" and ".join(line.partition(":")[0] for line in lines)}')
+        code, output = machine.run('chpasswd', text='\n'.join(lines) + '\n')
+        if code != 0:
+            # Its messages name the account and the line, never the password.
+            raise RuntimeError(f'chpasswd: {output}')
+
+
+def configure_sshd(machine: Machine, interfaces: list[Interface], control: str) -> None:
+    """Binds sshd to the address of the control interface. One that is not known beforehand leaves it on all of them."""
+    address: Optional[Address] = address_of(interfaces, control)
+    if address is None:
+        machine.remove(LISTEN)
+        return
+    machine.log(f'sshd on {address}, which is {control}')
+    machine.write(LISTEN, f'{HEADER}ListenAddress {address}\n')

@@ -1,0 +1,121 @@
+"""The machine as the rest of this package sees it: files below a root, programs, a clock and a log.
+
+Everything that the package does to the world goes through here, so a test gives it another root, clock and programs.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from typing import NamedTuple
+
+LOG = '/var/log/cloud.log'
+
+
+class Result(NamedTuple):
+    """How a program ended. `code` is 127 for one that is not there, 124 for one that took too long."""
+
+    code: int
+    output: str
+
+
+class Machine:
+    def __init__(self, root: str = '/') -> None:
+        self.root = root
+        # Names of the steps that did not work.
+        self.failures: list[str] = []
+
+    def path(self, path: str) -> str:
+        """Where a path of the guest really is."""
+        return os.path.join(self.root, path.lstrip('/'))
+
+    def monotonic(self) -> float:
+        return time.monotonic()
+
+    def sleep(self, seconds: float) -> None:
+        time.sleep(seconds)
+
+    def log(self, line: str) -> None:
+        """One line for people, in the journal and in the log file. Never a password or a key."""
+        line = ''.join(character if character.isprintable() else ' ' for character in line)
+        print(line, flush=True)
+        try:
+            with open(self.path(LOG), 'a', encoding='utf-8') as file:
+                file.write(f'{time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())} {line}\n')
+        except OSError as error:
+            print(f'{LOG}: {error}', file=sys.stderr)
+
+    def run(self, *words: str, text: str = '', timeout_seconds: float = 120) -> Result:
+        """Runs a program with `text` as its input. No shell ever sees the words."""
+        try:
+            ended = subprocess.run(
+                words,
+                input=text.encode(),
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                timeout=timeout_seconds,
+                check=False,
+            )
+        except FileNotFoundError:
+            return Result(127, f'{words[0]} is not there')
+        except subprocess.TimeoutExpired:
+            return Result(124, f'{words[0]} took longer than {timeout_seconds:g} s')
+        return Result(ended.returncode, ended.stdout.decode(errors='replace').strip())
+
+    def must_run(self, *words: str, text: str = '') -> str:
+        code, output = self.run(*words, text=text)
+        if code != 0:
+            raise RuntimeError(f'{" ".join(words)} ended with {code}: {output}')
+        return output
+
+    def exists(self, path: str) -> bool:
+        return os.path.lexists(self.path(path))
+
+    def names(self, folder: str) -> list[str]:
+        """Names in a folder, sorted; none where there is no such folder."""
+        try:
+            return sorted(os.listdir(self.path(folder)))
+        except OSError:
+            return []
+
+    def read_bytes(self, path: str, limit_bytes: int = 1 << 20) -> bytes:
+        """A file's bytes; none where it cannot be read."""
+        try:
+            with open(self.path(path), 'rb') as file:
+                return file.read(limit_bytes)
+        except OSError:
+            return b''
+
+    def read(self, path: str) -> str:
+        return self.read_bytes(path).decode(errors='replace')
+
+    def write(self, path: str, text: str, mode: int = 0o644) -> bool:
+        """Leaves a file of exactly this text, as a whole or not at all. Says whether anything changed."""
+        real = self.path(path)
+        content = text.encode()
+        if os.path.isfile(real) and not os.path.islink(real) and self.read_bytes(path) == content:
+            os.chmod(real, mode)
+            return False
+        os.makedirs(os.path.dirname(real), exist_ok=True)
+        draft = f'{real}.new'
+        # Nobody else may read it meanwhile, whatever its mode will be.
+        with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), 'wb') as file:
+            os.fchmod(file.fileno(), mode)
+            file.write(content)
+        os.rename(draft, real)
+        return True
+
+    def remove(self, path: str) -> None:
+        if self.exists(path):
+            os.unlink(self.path(path))
+
+    def link(self, path: str, target: str) -> None:
+        """Leaves a symbolic link."""
+        real = self.path(path)
+        if os.path.islink(real) and os.readlink(real) == target:
+            return
+        self.remove(path)
+        os.makedirs(os.path.dirname(real), exist_ok=True)
+        os.symlink(target, real)

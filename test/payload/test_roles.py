@@ -1,0 +1,293 @@
+"""Every role from its arguments to the files that it leaves, by the phase that writes them."""
+
+import json
+
+from support import ADDRESSES, KEY, MachineTest
+from systemvm.arguments import parse, save
+from systemvm.boot import STATE, early_config
+from systemvm.links import plan_names
+from systemvm.roles import MANAGED_UNITS, ROLES
+
+ROUTER = (
+    'name=r-4-VM eth0ip=10.1.1.1 eth0mask=255.255.255.0 domain=cs2cloud.internal dhcprange=10.1.1.1 '
+    'eth1ip=169.254.0.193 eth1mask=255.255.0.0 eth2ip=203.0.113.15 eth2mask=255.255.255.0 gateway=203.0.113.1 '
+    'dns1=198.51.100.1 dns2=198.51.100.2'
+)
+SYSTEM = f'name=v-1-VM {ADDRESSES} mgmtcidr=172.31.0.0/24 localgw=192.168.1.1 internaldns1=192.168.1.3 dns1=198.51.100.1'
+
+INTERFACES = '/etc/network/interfaces'
+LISTEN = '/etc/ssh/sshd_config.d/listen.conf'
+RULES = '/etc/iptables/rules.v4'
+
+
+class RolesTest(MachineTest):
+    def configure(self, text, family='kvm', public_key=''):
+        self.machine.put(STATE, json.dumps({'hypervisor': family, 'publicKey': public_key}))
+        save(self.machine, parse(text))
+        early_config(self.machine)
+        self.assertEqual(self.machine.failures, [], self.machine.lines)
+
+    def preset(self):
+        lines = self.machine.read('/etc/systemd/system-preset/10-systemvm-role.preset').splitlines()
+        words = (line.split() for line in lines if not line.startswith('#'))
+        return {unit: verb for verb, unit in words}
+
+    def enabled(self):
+        return sorted(unit.partition('.')[0] for unit, verb in self.preset().items() if verb == 'enable')
+
+    def kernel(self, name):
+        return self.machine.read(f'/proc/sys/net/ipv4/{name}').strip()
+
+
+class Table(RolesTest):
+    def test_units_of_each_role_and_of_no_other(self):
+        for text, units in (
+            (f'type=consoleproxy {SYSTEM}', ['cloud']),
+            (f'type=secstorage {SYSTEM}', ['apache2', 'cloud', 'nfs-client', 'rpcbind', 'rpcbind']),
+            (f'type=router {ROUTER}', ['apache2', 'cloud-passwd-srvr', 'dnsmasq', 'haproxy']),
+            (
+                f'type=router {ROUTER} redundant_router=1',
+                ['apache2', 'cloud-passwd-srvr', 'conntrackd', 'haproxy', 'keepalived'],
+            ),
+            (f'type=vpcrouter {ROUTER}', ['dnsmasq', 'haproxy']),
+            (f'type=dhcpsrvr {ROUTER}', ['apache2', 'cloud-passwd-srvr', 'dnsmasq']),
+            (f'type=elbvm {ROUTER}', ['haproxy']),
+            (f'type=ilbvm {ROUTER}', ['haproxy']),
+            (f'type=novelty {ROUTER}', []),
+        ):
+            with self.subTest(text=text):
+                self.configure(text)
+                self.assertEqual(self.enabled(), units)
+                # Every other role's unit is named too, so that a machine which changes its role lets go of them.
+                self.assertEqual(sorted(self.preset()), sorted(MANAGED_UNITS))
+
+    def test_sshd_listens_where_cloudstack_comes_from(self):
+        for text, family, address in (
+            (f'type=consoleproxy {SYSTEM}', 'kvm', '169.254.0.193'),
+            (f'type=secstorage {SYSTEM}', 'xen-hvm', '169.254.0.193'),
+            (f'type=secstorage {SYSTEM}', 'vmware', '192.168.1.15'),
+            (f'type=consoleproxy {SYSTEM}', 'hyperv', '192.168.1.15'),
+            (f'type=router {ROUTER}', 'kvm', '169.254.0.193'),
+            (f'type=vpcrouter {ROUTER}', 'kvm', '10.1.1.1'),
+            (f'type=dhcpsrvr {ROUTER}', 'kvm', '169.254.0.193'),
+            (f'type=ilbvm {ROUTER} sshonguest=true', 'kvm', '10.1.1.1'),
+        ):
+            with self.subTest(text=text, family=family):
+                self.configure(text, family)
+                lines = self.machine.read(LISTEN).splitlines()
+                self.assertEqual(lines[1:], [f'ListenAddress {address}'])
+
+    def test_the_packet_filter_lets_ssh_in_there_alone(self):
+        for name, role in ROLES.items():
+            with self.subTest(name=name):
+                self.configure(f'type={name} {ROUTER if role.control != "eth0" else SYSTEM}')
+                rules = self.machine.read(RULES)
+                ssh = [line for line in rules.splitlines() if '--dport 3922 ' in line]
+                self.assertEqual(len(ssh), 1)
+                self.assertIn(f'-i {role.control} ', ssh[0])
+                self.assertIn(':INPUT DROP', rules)
+                # What is loaded was tested first, and is what is kept.
+                runs = [run for run in self.machine.runs if run.startswith('iptables-restore')]
+                self.assertEqual(runs[-2:], ['iptables-restore --test', 'iptables-restore'])
+                self.assertEqual(self.machine.texts['iptables-restore'], rules)
+        self.configure(f'type=secstorage {SYSTEM}', 'vmware')
+        self.assertIn('-i eth1 -p tcp -m tcp --dport 3922 ', self.machine.read(RULES))
+
+    def test_forwarding_is_for_routers(self):
+        for name, role in ROLES.items():
+            self.configure(f'type={name} {ROUTER}')
+            self.assertEqual(self.kernel('ip_forward'), '1' if role.forwards else '0', name)
+
+    def test_reverse_path_filter(self):
+        self.configure(f'type=router {ROUTER}')
+        self.assertEqual(self.kernel('conf/eth2/rp_filter'), '1')
+        self.configure(f'type=router {ROUTER} disable_rp_filter=true')
+        for name in ('all', 'default', 'eth0', 'eth2'):
+            self.assertEqual(self.kernel(f'conf/{name}/rp_filter'), '0', name)
+
+
+class StorageAndConsole(RolesTest):
+    def test_interfaces_and_routes(self):
+        self.configure(f'type=secstorage {SYSTEM} mtu=1450')
+        text = self.machine.read(INTERFACES)
+        self.assertIn('\nauto lo eth0 eth1 eth2\n', text)
+        control, management, public = text.split('\niface eth')[1:]
+        self.assertIn('  address 169.254.0.193/16\n  mtu 1450\n', control)
+        self.assertNotIn('gateway', control)
+        # The public address is not a private one, so all private networks are behind the local gateway.
+        for network in ('10.0.0.0/8', '172.16.0.0/12', '172.31.0.0/24', '192.168.0.0/16'):
+            self.assertIn(f'  up ip route replace {network} via 192.168.1.1 dev eth1 || :\n', management)
+        self.assertIn('  gateway 203.0.113.1\n', public)
+
+    def test_private_routes_are_left_out_behind_a_private_public_network(self):
+        text = f'type=consoleproxy {SYSTEM}'.replace('203.0.113', '10.9.9')
+        self.configure(text)
+        self.assertIn('172.31.0.0/24 via', self.machine.read(INTERFACES))
+        self.assertNotIn('10.0.0.0/8', self.machine.read(INTERFACES))
+
+    def test_an_attached_network_gets_no_route(self):
+        self.configure(f'type=consoleproxy {SYSTEM} mgmtcidr=192.168.1.0/24')
+        self.assertNotIn('192.168.1.0/24 via', self.machine.read(INTERFACES))
+
+    def test_names(self):
+        self.configure(f'type=secstorage {SYSTEM}')
+        self.assertEqual(self.machine.read('/etc/hostname'), 'v-1-VM\n')
+        self.assertIn('203.0.113.15\tv-1-VM\n', self.machine.read('/etc/hosts'))
+        servers = [line for line in self.machine.read('/etc/resolv.conf').splitlines() if 'nameserver' in line]
+        self.assertEqual(servers, ['nameserver 192.168.1.3', 'nameserver 198.51.100.1'])
+
+    def test_uploads_are_the_storage_vms_alone(self):
+        self.machine.put('/etc/logrotate.d/cloud')
+        self.configure(f'type=secstorage {SYSTEM}')
+        self.assertIn('ProxyPass /upload/ http://127.0.0.1:8210', self.machine.read('/etc/apache2/cors.conf'))
+        for module in ('headers.load', 'proxy.load', 'proxy_http.load'):
+            self.assertTrue(self.machine.exists(f'/etc/apache2/mods-enabled/{module}'), module)
+        self.assertFalse(self.machine.exists('/etc/logrotate.d/cloud'))
+        self.configure(f'type=consoleproxy {SYSTEM}')
+        self.assertFalse(self.machine.exists('/etc/apache2/cors.conf'))
+
+    def test_time_servers(self):
+        self.configure(f'type=secstorage {SYSTEM} ntpserverlist=10.0.0.1,ntp.example.org,$(reboot)')
+        text = self.machine.read('/etc/systemd/timesyncd.conf.d/cloudstack.conf')
+        self.assertIn('\nNTP=10.0.0.1 ntp.example.org\n', text)
+
+    def test_a_second_boot_changes_nothing(self):
+        text = f'type=secstorage {SYSTEM} authorized_key=x'
+        self.configure(text)
+        self.machine.runs.clear()
+        self.machine.put('/etc/shadow', 'root:*:20000::::::\ncloud:$y$hash:20000::::::\n')
+        self.configure(text)
+        # The packet filter is the kernel's and new at every boot.
+        self.assertEqual(self.machine.runs, ['iptables-restore --test', 'iptables-restore'])
+
+
+class Routers(RolesTest):
+    def test_dnsmasq_serves_the_guests(self):
+        self.configure(f'type=router {ROUTER}')
+        lines = self.machine.read('/etc/dnsmasq.conf').splitlines()
+        for line in (
+            'interface=eth0',
+            'dhcp-range=10.1.1.1,static,255.255.255.0',
+            'dhcp-option=option:router,10.1.1.1',
+            'dhcp-option=6,10.1.1.1,198.51.100.1,198.51.100.2',
+            'domain=cs2cloud.internal',
+        ):
+            self.assertIn(line, lines)
+        self.assertFalse(any('@' in line for line in lines))
+        self.assertEqual(self.machine.read('/etc/dhcpopts.txt'), '')
+
+    def test_leases_that_cloudstack_wrote_stay(self):
+        self.machine.put('/etc/dhcphosts.txt', 'kept\n')
+        self.configure(f'type=router {ROUTER}')
+        self.assertEqual(self.machine.read('/etc/dhcphosts.txt'), 'kept\n')
+
+    def test_a_redundant_pair_has_no_default_route_and_public_side_yet(self):
+        self.configure(f'type=router {ROUTER} redundant_router=1')
+        text = self.machine.read(INTERFACES)
+        self.assertIn('\nauto lo eth0 eth1\n', text)
+        self.assertIn('iface eth2 inet static', text)
+        self.assertNotIn('gateway', text)
+
+    def test_a_vpc_router_has_its_first_interface_only(self):
+        self.configure(f'type=vpcrouter {ROUTER}')
+        self.assertIn('\nauto lo eth0\n', self.machine.read(INTERFACES))
+        self.assertNotIn('eth1', self.machine.read(INTERFACES))
+
+    def test_a_dhcp_server_names_another_machine_as_router(self):
+        self.configure(f'type=dhcpsrvr {ROUTER}'.replace('gateway=203.0.113.1', 'gateway=10.1.1.254'))
+        self.assertIn('  gateway 10.1.1.254\n', self.machine.read(INTERFACES))
+        self.assertIn('dhcp-option=option:router,10.1.1.254\n', self.machine.read('/etc/dnsmasq.conf'))
+
+    def test_ipv6(self):
+        self.configure(
+            f'type=router {ROUTER} eth2ip6=2001:db8::15 eth2ip6prelen=64 ip6gateway=2001:db8::1 ip6dns1=2001:db8::53'
+        )
+        stanza = self.machine.read(INTERFACES).split('iface eth2 inet6 static\n')[1]
+        self.assertIn('  address 2001:db8::15/64\n  gateway 2001:db8::1\n', stanza)
+        self.assertIn('pre-up echo 0 >/proc/sys/net/ipv6/conf/eth2/disable_ipv6', stanza)
+        self.assertTrue(self.machine.read('/etc/resolv.conf').endswith('nameserver 2001:db8::53\n'))
+        self.assertIn('ip6tables-restore', self.machine.runs)
+
+    def test_external_names_alone(self):
+        self.configure(f'type=router {ROUTER} internaldns1=192.168.1.3 useextdns=true')
+        self.assertNotIn('192.168.1.3', self.machine.read('/etc/resolv.conf'))
+
+    def test_dhcp_instead_of_addresses(self):
+        self.configure('type=router name=r-4-VM bootproto=dhcp')
+        self.assertIn('iface eth0 inet dhcp', self.machine.read(INTERFACES))
+
+
+class Cards(RolesTest):
+    def test_rules_bind_cards_in_order(self):
+        self.configure(f'type=router {ROUTER} nic_macs=02:00:00:00:00:03|02:00:00:00:00:01|02:00:00:00:00:02')
+        rules = self.machine.read('/etc/udev/rules.d/70-persistent-net.rules').splitlines()[1:]
+        for index, mac in enumerate(('03', '01', '02')):
+            self.assertIn(f'ATTR{{address}}=="02:00:00:00:00:{mac}", NAME="eth{index}"', rules[index])
+        self.assertIn('eth0 becomes eth1', self.machine.lines)
+
+    def test_a_list_with_something_else_in_it_is_refused(self):
+        for macs in ('02:00:00:00:00:01|x', '02:00:00:00:00:01|02:00:00:00:00:01', '02:00:00:00:00:01",RUN+="x'):
+            self.configure(f'type=router {ROUTER} nic_macs={macs}')
+            self.assertFalse(self.machine.exists('/etc/udev/rules.d/70-persistent-net.rules'), macs)
+
+    def test_names_that_are_planned(self):
+        self.assertEqual(plan_names({'eth0': 'a', 'eth1': 'b'}, ['a', 'b']), {})
+        self.assertEqual(plan_names({'eth0': 'a', 'eth1': 'b'}, ['b', 'a']), {'eth0': 'eth1', 'eth1': 'eth0'})
+        # A card that nobody listed makes room.
+        self.assertEqual(plan_names({'eth0': 'a', 'eth1': 'b'}, ['b']), {'eth1': 'eth0', 'eth0': 'eth1'})
+        self.assertEqual(plan_names({'eth0': 'a'}, ['missing', 'a']), {'eth0': 'eth1'})
+
+
+class Hostile(RolesTest):
+    VALUES = ('$(reboot)', '`reboot`', '"; reboot', "'; reboot", 'a|b&&c', '../../etc/passwd', '@guest@', 'x' * 5000)
+    NAMES = (
+        'name domain type dns1 internaldns1 ip6dns1 gateway ip6gateway localgw mgmtcidr eth0ip eth0mask eth2ip6 '
+        'eth2ip6prelen mtu nic_macs ntpserverlist dnssearchorder dhcprange guestgw authorized_key bootproto '
+        'redundant_router sshonguest useextdns'
+    ).split()
+
+    def test_no_value_gets_into_a_file_that_a_program_reads(self):
+        for value in self.VALUES:
+            for name in self.NAMES:
+                self.configure(f'type=router {ROUTER} {name}={value}')
+                written = [
+                    self.machine.read(path)
+                    for path in (
+                        INTERFACES,
+                        LISTEN,
+                        RULES,
+                        '/etc/hosts',
+                        '/etc/hostname',
+                        '/etc/resolv.conf',
+                        '/etc/dnsmasq.conf',
+                        '/etc/systemd/timesyncd.conf.d/cloudstack.conf',
+                        '/etc/udev/rules.d/70-persistent-net.rules',
+                        '/root/.ssh/authorized_keys',
+                    )
+                ]
+                for text in written:
+                    self.assertFalse(any(word in text for word in value.split()[:1]), f'{name}={value}')
+
+    def test_secrets_are_in_no_log(self):
+        self.configure(f'type=secstorage {SYSTEM} vmpassword=hunter2:%$x authorized_key=hunter3')
+        self.assertEqual(self.machine.texts['chpasswd'].splitlines()[-1], 'root:hunter2:%$x')
+        self.assertNotIn('hunter', '\n'.join(self.machine.lines + self.machine.runs))
+
+
+class Keys(RolesTest):
+    PATH = '/root/.ssh/authorized_keys'
+
+    def test_a_key_in_the_arguments_and_one_beside_them(self):
+        import binascii
+
+        encoded = binascii.b2a_base64(f'{KEY}\n'.encode(), newline=False).decode()
+        self.configure(f'type=secstorage {SYSTEM} authorized_key={encoded}', public_key=KEY)
+        self.assertEqual(self.machine.read(self.PATH), f'{KEY}\n')
+        self.assertEqual(self.mode(self.PATH), 0o600)
+        self.assertEqual(self.mode('/root/.ssh'), 0o700)
+
+    def test_what_is_no_key_leaves_the_old_ones(self):
+        self.machine.put(self.PATH, 'old\n')
+        for key in ('nonsense', f'command="x" {KEY}', f'{KEY}\n{KEY}', KEY.replace('ed25519', 'rsa'), KEY[:40]):
+            self.configure(f'type=secstorage {SYSTEM}', public_key=key)
+            self.assertEqual(self.machine.read(self.PATH), 'old\n', key)
