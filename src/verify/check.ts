@@ -70,6 +70,14 @@ export interface ContentCheck extends CheckFields {
 export interface SceneCheck extends CheckFields {
   readonly at: 'scene'
   readonly scenes: readonly SceneName[]
+  /**
+   * What has to have come about for its answer to mean anything. `nothing`: it judges what was seen on the way. `taken`:
+   * the guest has what was handed over. Without it a check is skipped, since another one tells of that.
+   * @default 'agent', which is how it looks into the guest
+   */
+  readonly needs?: 'nothing' | 'agent' | 'taken'
+  /** Whether the guest is off afterwards: it is the scene's last question. */
+  readonly endsGuest?: boolean
   readonly run: (scene: Scene) => Promise<Finding>
 }
 

@@ -54,8 +54,11 @@ export interface Guest {
   readonly virtioConsole: () => Promise<string>
   /** Waits for a text on the serial console. @throws PipelineError `guest-silent`, `guest-panicked`, `guest-ended` */
   readonly waitForConsole: (pattern: RegExp, limitSeconds: number) => Promise<void>
-  /** Waits until the guest agent answers. @throws the same, or `agent-silent` */
-  readonly waitForAgent: (limitSeconds: number) => Promise<GuestAgent>
+  /**
+   * Waits until the guest agent answers, and no longer than `graceSeconds` after a login prompt.
+   * @throws the same, or `agent-silent`
+   */
+  readonly waitForAgent: (limitSeconds: number, graceSeconds: number) => Promise<GuestAgent>
   /** Runs a shell command by the guest agent. */
   readonly run: (command: string, limitSeconds?: number) => Promise<CommandResult>
   /** Writes to a virtio-serial port, by its name. */
@@ -117,7 +120,7 @@ export async function startGuest(options: GuestOptions): Promise<Guest> {
   }
 
   const readLog = async (name: string) =>
-    stripVTControlCharacters(await readFile(path(name), 'latin1').catch(() => '')).replaceAll('\r', '')
+    stripVTControlCharacters(await readFile(path(name), 'utf8').catch(() => '')).replaceAll('\r', '')
   const consoleText = () => readLog('serial.log')
   const seconds = () => (performance.now() - started) / 1000
 
@@ -140,17 +143,22 @@ export async function startGuest(options: GuestOptions): Promise<Guest> {
     throw guestFailed('guest-silent', what, await consoleText())
   }
 
-  const waitForAgent = async (limitSeconds: number): Promise<GuestAgent> => {
+  const waitForAgent = async (limitSeconds: number, graceSeconds: number): Promise<GuestAgent> => {
     agent ??= await connectAgent(path(`port${options.ports.indexOf(agentPort)}`), signal)
-    for (const end = Date.now() + limitSeconds * 1000; Date.now() < end; ) {
+    const started = Date.now()
+    let upSince: number | undefined
+    for (const end = started + limitSeconds * 1000; Date.now() < end; ) {
       await requireAlive()
       const answered = await agent.sync(2).then(
         () => true,
         () => false,
       )
       if (answered) return agent
+      // A guest that asks for a name has started all that it starts by itself.
+      if (/ login:/.test(await consoleText())) upSince ??= Date.now()
+      if (upSince !== undefined && Date.now() - upSince > graceSeconds * 1000) break
     }
-    const what = `the guest agent has not answered within ${limitSeconds} s`
+    const what = `the guest agent has not answered within ${Math.round((Date.now() - started) / 1000)} s`
     throw guestFailed('agent-silent', what, await consoleText())
   }
 

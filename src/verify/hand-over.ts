@@ -92,7 +92,6 @@ const routerWords = {
   guestbrd: '10.1.1.255',
   guestcidrsize: '24',
   dnssearchorder: 'guests.example.org',
-  useextdns: 'true',
 }
 const managed = { mgmtcidr: managementNetwork, localgw: localGateway }
 

@@ -58,14 +58,16 @@ const entities: Readonly<Record<string, string>> = { '&': '&amp;', '<': '&lt;', 
 
 /** A guest may say anything, also what XML cannot hold. */
 function escapeXml(text: string): string {
-  return (
-    text
-      // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what is left out
-      .replaceAll(
-        /[\u0000-\u0008\u000b\u000c\u000e-\u001f\ufffe\uffff]|[\ud800-\udfff](?![\udc00-\udfff])/g,
-        '?',
-      )
-      .replaceAll(/[&<>"]/g, (character) => entities[character] ?? '')
-      .replaceAll('\n', '&#10;')
-  )
+  return [...text]
+    .map((character) => (isForXml(character.codePointAt(0) ?? 0) ? character : '?'))
+    .join('')
+    .replaceAll(/[&<>"]/g, (character) => entities[character] ?? '')
+    .replaceAll('\n', '&#10;')
+}
+
+/** Control characters, halves of surrogate pairs and two that are no characters have no place in XML. */
+function isForXml(code: number): boolean {
+  const isControl = code < 0x20 && code !== 0x09 && code !== 0x0a && code !== 0x0d
+  const isHalf = code >= 0xd800 && code <= 0xdfff
+  return !isControl && !isHalf && code !== 0xfffe && code !== 0xffff
 }

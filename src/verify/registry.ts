@@ -3,10 +3,10 @@
 import type { AssertionId } from '../config/contract.ts'
 import type { Target } from '../config/image.ts'
 import type { Check, ContentCheck, FileCheck, SceneCheck } from './check.ts'
-import { bootChecks, endingBootChecks } from './checks/boot.ts'
+import { bootChecks } from './checks/boot.ts'
 import { contentChecks } from './checks/content.ts'
 import { fileChecks } from './checks/file.ts'
-import { endingHandOverChecks, handOverChecks } from './checks/hand-over.ts'
+import { handOverChecks } from './checks/hand-over.ts'
 import { hygieneChecks } from './checks/hygiene.ts'
 import { hypervisorChecks } from './checks/hypervisor.ts'
 import { roleContentChecks, roleSceneChecks } from './checks/role.ts'
@@ -22,9 +22,6 @@ export const checks: readonly Check[] = [
   ...handOverChecks,
   ...hypervisorChecks,
   ...roleSceneChecks,
-  // The guest is off when one of these has been asked.
-  ...endingBootChecks,
-  ...endingHandOverChecks,
 ]
 
 /** Assertions without any check, and why. */
@@ -58,6 +55,10 @@ export function allContentChecks(): readonly ContentCheck[] {
   return checks.filter((check): check is ContentCheck => check.at === 'content')
 }
 
+/** In the order to ask them. */
 export function sceneChecksOf(scene: SceneName): readonly SceneCheck[] {
-  return checks.filter((check): check is SceneCheck => check.at === 'scene' && check.scenes.includes(scene))
+  const own = checks.filter(
+    (check): check is SceneCheck => check.at === 'scene' && check.scenes.includes(scene),
+  )
+  return own.sort((a, b) => Number(a.endsGuest ?? false) - Number(b.endsGuest ?? false))
 }

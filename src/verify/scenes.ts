@@ -4,6 +4,7 @@
  * agent had answered.
  */
 
+import type { AssertionId } from '../config/contract.ts'
 import type { Target } from '../config/image.ts'
 import type { VmwareSettings } from '../config/vmware.ts'
 import type { AcceleratorChoice } from '../host/accelerator.ts'
@@ -122,8 +123,10 @@ export interface SceneRecord {
   readySeconds?: number
   /** What the agent has answered to CloudStack's own sync. */
   syncAnswer?: unknown
-  /** Why the scene could not be brought about; checks may still look at what there is. */
-  trouble?: string
+  /** Whether what was handed over has been taken. */
+  wasTaken?: boolean
+  /** Why the scene could not be brought about, and the assertion that this is against. */
+  trouble?: { readonly id: AssertionId; readonly text: string }
 }
 
 /** A guest that is where its scene wants it, and what is known of it. */

@@ -1,6 +1,6 @@
 /** Holds one image file against the contract: the file, what is on the disk, and guests booted from it. */
 
-import { copyFile, mkdir } from 'node:fs/promises'
+import { copyFile, mkdir, rm } from 'node:fs/promises'
 import { extname, join, relative } from 'node:path'
 import { createWorkbench } from '../build/workbench.ts'
 import type { Target } from '../config/image.ts'
@@ -101,7 +101,9 @@ async function checkContent(
   onCheck: (result: CheckResult) => void,
 ): Promise<void> {
   onScene('content')
-  const files = await openImageFiles(source, folder, signal)
+  const workFolder = join(folder, 'content')
+  await mkdir(workFolder)
+  const files = await openImageFiles(source, workFolder, signal)
   try {
     const subject = { files, expected }
     for (const check of allContentChecks()) {
@@ -109,6 +111,7 @@ async function checkContent(
     }
   } finally {
     await files.close()
+    await rm(workFolder, { recursive: true, force: true })
   }
 }
 
@@ -154,7 +157,7 @@ async function runScenes(
   for (const name of names) {
     request.onScene(name)
     const spec: SceneSpec = sceneSpecs[name]
-    if (spec.isBranch === true && trunk === undefined) trunk = await makeTrunk(shared).catch(noTrunk(signal))
+    if (spec.isBranch === true) trunk ??= await makeTrunk(shared)
     const { scene, screenshot } = await runScene({
       ...shared,
       name,
@@ -163,14 +166,6 @@ async function runScenes(
     results.push({ ...scene, ...(await keepPicture(request, name, screenshot)) })
   }
   return results
-}
-
-/** A boot that failed fails again in the first of its scenes, which then says how. */
-function noTrunk(signal: AbortSignal) {
-  return () => {
-    signal.throwIfAborted()
-    return undefined
-  }
 }
 
 async function keepPicture(

@@ -18,7 +18,7 @@ const layout: ContentCheck = {
     ) ?? ['ext2 /boot', 'swap swap', 'ext4 /']
     const seen = partitions.map(({ filesystem, mount }) => `${filesystem} ${mount ?? 'swap'}`)
     if (seen.join() !== wanted.join()) faults.push(`expected ${wanted.join(', ')}`)
-    const last = partitions.toSorted((a, b) => a.startSector - b.startSector).at(-1)
+    const last = [...partitions].sort((a, b) => a.startSector - b.startSector).at(-1)
     if (last?.mount !== '/') faults.push(`the last partition is ${last?.mount ?? 'not mounted'}`)
     // CloudStack's first boot grows the partitions 2, which is the extended one, and 6.
     if (expected.partitions === undefined && last?.number !== 6) faults.push(`the root is ${last?.number}`)

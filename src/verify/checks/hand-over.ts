@@ -37,11 +37,12 @@ const agentAnswers: SceneCheck = {
   id: 'C1',
   group: 'hand-over',
   at: 'scene',
-  scenes: byAgent,
+  scenes: ways,
+  needs: 'nothing',
   does: 'asks the agent again and again from power-on, as the host does',
   run: async ({ record, limit }) => {
     const { agentSeconds } = record
-    if (agentSeconds === undefined) return failed(record.trouble ?? 'it never answered')
+    if (agentSeconds === undefined) return failed(record.trouble?.text ?? 'it never answered')
     const text = `after ${agentSeconds.toFixed(0)} s`
     return agentSeconds > limit(60) ? failed(text) : passed(text)
   },
@@ -52,6 +53,7 @@ const sync: SceneCheck = {
   group: 'hand-over',
   at: 'scene',
   scenes: byAgent,
+  needs: 'nothing',
   does: 'sends guest-sync with 1234567890',
   run: async ({ record }) =>
     judge(
@@ -92,7 +94,7 @@ const ready: SceneCheck = {
     if (record.readySeconds === undefined) {
       const log = await linesOf(guest, 'tail -n 5 /var/log/cloud.log').catch(() => [])
       return failed(
-        `not within ${limit(240)} s; ${record.trouble ?? ''} ${log.join(' / ') || 'there is no log'}`,
+        `not within ${limit(240)} s; ${record.trouble?.text ?? ''} ${log.join(' / ') || 'there is no log'}`,
       )
     }
     return passed(`${record.readySeconds.toFixed(1)} s after the hand-over`)
@@ -104,6 +106,7 @@ const record: SceneCheck = {
   group: 'hand-over',
   at: 'scene',
   scenes: [...ways, 'virtualbox'],
+  needs: 'taken',
   does: 'reads /var/cache/cloud/cmd_line.json and compares every key',
   run: async ({ guest, handOver }) => {
     const { stdout } = await guest.run('cat /var/cache/cloud/cmd_line.json')
@@ -135,6 +138,7 @@ const name: SceneCheck = {
   group: 'hand-over',
   at: 'scene',
   scenes: ways,
+  needs: 'taken',
   does: "reads /etc/hostname and asks for the kernel's name",
   run: async ({ guest, handOver }) => {
     const found = await linesOf(guest, 'cat /etc/hostname; uname -n')
@@ -153,6 +157,7 @@ const addresses: SceneCheck = {
   group: 'hand-over',
   at: 'scene',
   scenes: [...ways, 'virtualbox', 'router', 'dhcpsrvr', 'vpcrouter'],
+  needs: 'taken',
   does: 'lists addresses and the default route',
   run: async ({ guest, handOver }) => {
     const found = await linesOf(
@@ -182,6 +187,7 @@ const interfacesFile: SceneCheck = {
   group: 'hand-over',
   at: 'scene',
   scenes: byAgent,
+  needs: 'taken',
   does: 'reads /etc/network/interfaces and the rules that bind names to MAC addresses',
   run: async ({ guest, handOver }) => {
     const { stdout } = await guest.run('cat /etc/network/interfaces')
@@ -205,6 +211,7 @@ const nameServers: SceneCheck = {
   group: 'hand-over',
   at: 'scene',
   scenes: ways,
+  needs: 'taken',
   does: 'reads /etc/resolv.conf',
   run: async ({ guest, handOver }) => {
     const found = (await linesOf(guest, 'cat /etc/resolv.conf')).flatMap(
@@ -223,6 +230,7 @@ const key: SceneCheck = {
   group: 'hand-over',
   at: 'scene',
   scenes: [...ways, 'router', 'vpcrouter', 'virtualbox'],
+  needs: 'taken',
   does: "logs in on 3922 of the control address with the key that was handed over, and reads the file's mode",
   run: async ({ guest, ssh }) => {
     const { exitCode, stdout, stderr } = await ssh('id -un', { withKey: true })
@@ -239,6 +247,7 @@ const routes: SceneCheck = {
   group: 'hand-over',
   at: 'scene',
   scenes: ways,
+  needs: 'taken',
   does: 'asks the kernel for the way to the management network and to the three private ranges',
   run: async ({ guest }) => {
     const targets = [managementNetwork.split('/')[0] as string, '10.200.0.1', '172.20.0.1', '192.168.200.1']
@@ -257,6 +266,7 @@ const passwords: SceneCheck = {
   group: 'hand-over',
   at: 'scene',
   scenes: byAgent,
+  needs: 'taken',
   does: "tries the password that was handed over on root's hash, and reads the account's",
   run: async ({ guest, handOver, expected }) => {
     const script = `perl -e '($n, $p) = @ARGV; $h = (getpwnam $n)[1]; print crypt($p, $h) eq $h ? "yes" : "no"'`
@@ -300,6 +310,7 @@ const kernel: SceneCheck = {
   group: 'hand-over',
   at: 'scene',
   scenes: ['secstorage', 'router'],
+  needs: 'taken',
   does: 'reads each setting from the running kernel',
   run: async ({ guest, name: scene }) => {
     // The storage VM is no router.
@@ -374,7 +385,7 @@ const freeze: SceneCheck = {
   scenes: byAgent,
   does: 'freezes the file systems, asks for their state, and thaws them',
   run: async ({ guest, limit }) => {
-    const agent = await guest.waitForAgent(limit(30))
+    const agent = await guest.waitForAgent(limit(30), limit(30))
     const frozen = await agent.call('guest-fsfreeze-freeze', undefined, limit(30))
     const state = await agent.call('guest-fsfreeze-status')
     const thawed = await agent.call('guest-fsfreeze-thaw', undefined, limit(30))
@@ -391,9 +402,10 @@ const agentAddresses: SceneCheck = {
   group: 'hand-over',
   at: 'scene',
   scenes: byAgent,
+  needs: 'taken',
   does: 'asks for guest-network-get-interfaces',
   run: async ({ guest, handOver, limit }) => {
-    const agent = await guest.waitForAgent(limit(30))
+    const agent = await guest.waitForAgent(limit(30), limit(30))
     const found = JSON.stringify(await agent.call('guest-network-get-interfaces'))
     const missing = (handOver?.addresses ?? []).filter(({ address }) => !found.includes(`"${address}"`))
     return judge(
@@ -420,9 +432,10 @@ const shutdown: SceneCheck = {
   group: 'hand-over',
   at: 'scene',
   scenes: byAgent,
+  endsGuest: true,
   does: 'asks the agent to power off, and waits for the machine to go off',
   run: async ({ guest, limit }) => {
-    const agent = await guest.waitForAgent(limit(30))
+    const agent = await guest.waitForAgent(limit(30), limit(30))
     const started = performance.now()
     // It answers nothing when it succeeds.
     agent.call('guest-shutdown', { mode: 'powerdown' }, limit(60)).catch(() => undefined)
@@ -452,7 +465,5 @@ export const handOverChecks: readonly SceneCheck[] = [
   freeze,
   agentAddresses,
   traps,
+  shutdown,
 ]
-
-/** Those that end the guest: the last question of a scene. */
-export const endingHandOverChecks: readonly SceneCheck[] = [shutdown]

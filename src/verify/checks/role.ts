@@ -21,10 +21,8 @@ type RoleUnit = (typeof roleUnits)[number]
 interface RoleServices {
   /** Run after first boot. */
   readonly running: readonly RoleUnit[]
-  /** Enabled, and may wait for what CloudStack brings later: its agent, or the configuration of a pair. */
+  /** Enabled, and may wait for what CloudStack brings later: its agent, or a configuration with something to serve. */
   readonly enabled?: readonly RoleUnit[]
-  /** May be there or not. */
-  readonly optional?: readonly RoleUnit[]
 }
 
 /** Faults of a machine's services. */
@@ -41,10 +39,9 @@ async function serviceFaults({ guest }: Scene, role: RoleServices): Promise<stri
       return [unit, { isEnabled: words.includes('enabled'), isActive: words.at(-1) === 'active' }] as const
     }),
   )
-  const { running, enabled = [], optional = [] } = role
+  const { running, enabled = [] } = role
   return roleUnits.flatMap((unit) => {
     const { isEnabled = false, isActive = false } = states.get(unit) ?? {}
-    if (optional.includes(unit)) return []
     if (running.includes(unit)) {
       return [...(isActive ? [] : [`${unit} does not run`]), ...(isEnabled ? [] : [`${unit} is not enabled`])]
     }
@@ -61,11 +58,11 @@ const consoleProxy: SceneCheck = {
   group: 'role',
   at: 'scene',
   scenes: ['port'],
+  needs: 'taken',
   does: "asks systemd for the role's services and all others'",
   run: async (scene) => {
-    // CloudStack's agent comes later, by SSH.
-    const role: RoleServices = { running: [], enabled: [], optional: ['cloud'] }
-    return judge(await serviceFaults(scene, role), 'no service of another role')
+    const role: RoleServices = { running: [], enabled: ['cloud'] }
+    return judge(await serviceFaults(scene, role), describe(role))
   },
 }
 
@@ -74,9 +71,10 @@ const storage: SceneCheck = {
   group: 'role',
   at: 'scene',
   scenes: ['secstorage'],
+  needs: 'taken',
   does: 'asks systemd for services, and apache for its modules, and looks for cors.conf',
   run: async (scene) => {
-    const role: RoleServices = { running: ['apache2'], optional: ['cloud'] }
+    const role: RoleServices = { running: ['apache2'], enabled: ['cloud'] }
     const faults = await serviceFaults(scene, role)
     const { stdout } = await scene.guest.run(
       'apache2ctl -M; ls /etc/apache2/cors.conf; ls /etc/logrotate.d/cloud',
@@ -95,9 +93,10 @@ const router: SceneCheck = {
   group: 'role',
   at: 'scene',
   scenes: ['router'],
+  needs: 'taken',
   does: 'asks systemd for services, and reads what dnsmasq was told',
   run: async (scene) => {
-    const role: RoleServices = { running: ['dnsmasq', 'haproxy', 'apache2'], optional: ['cloud-passwd-srvr'] }
+    const role: RoleServices = { running: ['dnsmasq', 'apache2'], enabled: ['haproxy', 'cloud-passwd-srvr'] }
     const faults = await serviceFaults(scene, role)
     const lines = await linesOf(scene.guest, 'cat /etc/dnsmasq.conf /etc/dnsmasq.d/*.conf')
     for (const pattern of [
@@ -116,12 +115,12 @@ const redundant: SceneCheck = {
   group: 'role',
   at: 'scene',
   scenes: ['redundant-router'],
+  needs: 'taken',
   does: 'asks systemd for services, and for a default route that must not be there',
   run: async (scene) => {
     const role: RoleServices = {
-      running: ['haproxy', 'apache2'],
-      enabled: ['keepalived', 'conntrackd'],
-      optional: ['cloud-passwd-srvr'],
+      running: ['apache2'],
+      enabled: ['haproxy', 'keepalived', 'conntrackd', 'cloud-passwd-srvr'],
     }
     const faults = await serviceFaults(scene, role)
     faults.push(
@@ -136,6 +135,7 @@ const vpc: SceneCheck = {
   group: 'role',
   at: 'scene',
   scenes: ['vpcrouter'],
+  needs: 'taken',
   does: 'lists the interfaces that have an address',
   run: async ({ guest }) => {
     const found = await linesOf(guest, 'ip -4 -o address show | awk \'$2 != "lo" { print $2 }\'')
@@ -148,12 +148,13 @@ const otherRoles: SceneCheck = {
   group: 'role',
   at: 'scene',
   scenes: ['dhcpsrvr', 'elbvm', 'ilbvm'],
+  needs: 'taken',
   does: 'asks systemd for services',
   run: async (scene) => {
     const role: RoleServices =
       scene.name === 'dhcpsrvr'
-        ? { running: ['dnsmasq', 'apache2'], optional: ['cloud-passwd-srvr'] }
-        : { running: ['haproxy'] }
+        ? { running: ['dnsmasq', 'apache2'], enabled: ['cloud-passwd-srvr'] }
+        : { running: [], enabled: ['haproxy'] }
     return judge(await serviceFaults(scene, role), describe(role))
   },
 }
@@ -174,12 +175,14 @@ const listening: SceneCheck = {
   group: 'role',
   at: 'scene',
   scenes: inRoles,
+  needs: 'taken',
   does: 'lists the addresses that sshd listens on',
   run: async ({ guest, handOver }) => {
     const found = await linesOf(guest, 'ss -Hltnp | awk \'/"sshd"/ { print $4 }\'')
-    const wanted = `${handOver?.addresses[handOver.control]?.address}:3922`
+    const hosts = found.map((address) => address.replace(/:\d+$/, ''))
+    const wanted = handOver?.addresses[handOver.control]?.address ?? ''
     return judge(
-      found.join() === wanted ? [] : [`${found.join(' ') || 'nowhere'}, not ${wanted} alone`],
+      hosts.join() === wanted ? [] : [`${found.join(' ') || 'nowhere'}, not ${wanted} alone`],
       wanted,
     )
   },
@@ -209,6 +212,7 @@ const sshRule: SceneCheck = {
   group: 'role',
   at: 'scene',
   scenes: inRoles,
+  needs: 'taken',
   does: 'lists the rules of iptables in force',
   run: async ({ guest, handOver }) => {
     const rules = await linesOf(guest, 'iptables -S INPUT')
