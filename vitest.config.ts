@@ -1,4 +1,4 @@
-/** Three projects: `unit` in seconds, `golden` on rendered files, `e2e` with real guests, one after the other. */
+/** `unit` in seconds, `golden` on rendered files, `e2e` with real guests, one after the other; and `breakages` by itself. */
 
 import { defineConfig } from 'vitest/config'
 
@@ -29,11 +29,22 @@ export default defineConfig({
         test: {
           name: 'e2e',
           include: ['test/e2e/**/*.test.ts'],
+          exclude: ['test/e2e/breakages.test.ts'],
           testTimeout: 3_600_000,
           hookTimeout: 3_600_000,
           sequence: { groupOrder: 2 },
           // Guests are emulated where there is no KVM: two of them at once would each take twice as long.
           poolOptions: { forks: { singleFork: true } },
+        },
+      },
+      {
+        // Not part of `npm test`: it breaks a finished image in two dozen ways.
+        test: {
+          name: 'breakages',
+          include: ['test/e2e/breakages.test.ts'],
+          testTimeout: 1_800_000,
+          hookTimeout: 3_600_000,
+          sequence: { groupOrder: 3 },
         },
       },
     ],

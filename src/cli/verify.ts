@@ -125,6 +125,14 @@ async function verify(files: readonly string[], options: VerifyOptions, terminal
 
 /** The files of the last build of a variant. */
 async function builtCandidates(image: ResolvedImage, outFolder: string): Promise<readonly Candidate[]> {
+  if (image.verification.contract === 'none') {
+    throw new PipelineError({
+      code: 'no-contract',
+      message: 'this pipeline does not say what its images are to be held against',
+      hint: "set verification.contract to 'cloudstack', or name the files to verify.",
+      exitCode: exitCodes.badInput,
+    })
+  }
   const report = await readReport(outFolder)
   if (report === undefined || report.image.variant !== image.variant || report.images.length === 0) {
     throw new PipelineError({

@@ -195,9 +195,11 @@ export const pipelineFields = z.strictObject({
       bootTimeoutSeconds: z.int().min(10).default(600),
     })
     .prefault({}),
-  /** The machines that finished images are booted in to verify them. */
+  /** What finished images are held against, and the machines that they are booted in for it. */
   verification: z
     .strictObject({
+      /** Only a system VM keeps CloudStack's. */
+      contract: z.enum(['none', 'cloudstack']).default('none'),
       /** Of each guest. System VMs of CloudStack have 256 to 1024 MiB. */
       memoryMiB: z.int().min(256, 'must be at least 256 MiB').max(65_536).default(512),
       cpus: z.int().min(1).max(64).default(2),

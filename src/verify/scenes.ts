@@ -45,6 +45,12 @@ export const sceneSpecs = {
     model: 'virtio-scsi',
     isPortFirst: true,
   },
+  'port-second': {
+    summary: 'a console proxy, by a virtio port that is numbered behind the agent’s',
+    way: 'port',
+    role: 'consoleproxy',
+    isBranch: true,
+  },
   router: { summary: 'a router, by the guest agent', way: 'agent', role: 'router', isBranch: true },
   'redundant-router': {
     summary: 'a redundant router, by the guest agent',
@@ -76,6 +82,7 @@ export type SceneName = keyof typeof sceneSpecs
 export const scenesOfTarget: Readonly<Record<Target, readonly SceneName[]>> = {
   kvm: [
     'secstorage',
+    'port-second',
     'router',
     'redundant-router',
     'vpcrouter',

@@ -8,6 +8,8 @@ import { linesOf } from './boot.ts'
 
 /** Scenes with a full hand-over, one for each way. */
 const ways: readonly SceneName[] = ['secstorage', 'port']
+/** The same, and the port of old in its other place. */
+const everyOrder: readonly SceneName[] = [...ways, 'port-second']
 const byAgent: readonly SceneName[] = ['secstorage']
 
 const ports: SceneCheck = {
@@ -66,7 +68,7 @@ const written: SceneCheck = {
   id: 'C3',
   group: 'hand-over',
   at: 'scene',
-  scenes: ways,
+  scenes: everyOrder,
   does: 'reads /var/cache/cloud/cmdline, and looks in the log for when it was noticed',
   run: async ({ guest, handOver }) => {
     if (handOver === undefined) return skipped('nothing was handed over')
@@ -88,7 +90,16 @@ const ready: SceneCheck = {
   id: 'C4',
   group: 'hand-over',
   at: 'scene',
-  scenes: [...ways, 'virtualbox', 'router', 'redundant-router', 'vpcrouter', 'dhcpsrvr', 'elbvm', 'ilbvm'],
+  scenes: [
+    ...everyOrder,
+    'virtualbox',
+    'router',
+    'redundant-router',
+    'vpcrouter',
+    'dhcpsrvr',
+    'elbvm',
+    'ilbvm',
+  ],
   does: 'waits for /var/cache/cloud/boot_up_done',
   run: async ({ guest, record, limit }) => {
     if (record.readySeconds === undefined) {
@@ -105,7 +116,7 @@ const record: SceneCheck = {
   id: 'C5',
   group: 'hand-over',
   at: 'scene',
-  scenes: [...ways, 'virtualbox'],
+  scenes: [...everyOrder, 'virtualbox'],
   needs: 'taken',
   does: 'reads /var/cache/cloud/cmd_line.json and compares every key',
   run: async ({ guest, handOver }) => {
