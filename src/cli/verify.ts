@@ -1,30 +1,23 @@
 /** `verify`: boots image files and holds them against CloudStack's contract. */
 
-import { mkdir, readFile } from 'node:fs/promises'
-import { basename, join, resolve as resolvePath } from 'node:path'
+import { mkdir } from 'node:fs/promises'
+import { join } from 'node:path'
 import { type Command, InvalidArgumentError, Option } from 'commander'
 import { probeKernel } from '../build/build-image.ts'
 import { placeRun } from '../build/place.ts'
 import { requireTools } from '../build/preflight.ts'
 import { type Target, targets } from '../config/image.ts'
 import type { ResolvedImage } from '../config/resolved.ts'
-import { hashFile } from '../digest.ts'
-import { exitCodes, PipelineError } from '../errors.ts'
+import { exitCodes } from '../errors.ts'
 import type { Accelerator } from '../host/accelerator.ts'
 import { writeDurably } from '../host/files.ts'
 import type { Emit } from '../report/events.ts'
-import { type Report, reportSchema } from '../report/report.ts'
 import type { ImageVerification, Verification } from '../report/verification.ts'
+import { builtCandidates, foreignCandidates, readReport } from '../verify/candidates.ts'
 import { renderJunit } from '../verify/junit.ts'
 import { unchecked } from '../verify/registry.ts'
 import { type SceneName, sceneSpecs } from '../verify/scenes.ts'
-import {
-  type Candidate,
-  candidatesOf,
-  expectationsOf,
-  foreignExpectations,
-  verifyImages,
-} from '../verify/verify-images.ts'
+import { expectationsOf, foreignExpectations, verifyImages } from '../verify/verify-images.ts'
 import { unusedWaivers } from '../verify/waivers.ts'
 import { untilInterrupted } from './interrupt.ts'
 import { addPipelineOptions, type Choose, choosePipeline, type PipelineOptions } from './options.ts'
@@ -123,71 +116,6 @@ async function verify(files: readonly string[], options: VerifyOptions, terminal
   }
 }
 
-/** The files of the last build of a variant. */
-async function builtCandidates(image: ResolvedImage, outFolder: string): Promise<readonly Candidate[]> {
-  if (image.verification.contract === 'none') {
-    throw new PipelineError({
-      code: 'no-contract',
-      message: 'this pipeline does not say what its images are to be held against',
-      hint: "set verification.contract to 'cloudstack', or name the files to verify.",
-      exitCode: exitCodes.badInput,
-    })
-  }
-  const report = await readReport(outFolder)
-  if (report === undefined || report.image.variant !== image.variant || report.images.length === 0) {
-    throw new PipelineError({
-      code: 'no-image',
-      message: `the last build in ${outFolder} has left no image of ${image.variant}`,
-      hint: 'build the image first, or name the files to verify.',
-      exitCode: exitCodes.badInput,
-    })
-  }
-  return candidatesOf(report.images, outFolder)
-}
-
-async function foreignCandidates(
-  files: readonly string[],
-  target: Target | undefined,
-): Promise<readonly Candidate[]> {
-  return Promise.all(
-    files.map(async (name) => {
-      const file = resolvePath(name)
-      const chosen = target ?? targetByName(file)
-      const { sha256 } = await hashFile(file).catch((cause: unknown) => {
-        throw new PipelineError({
-          code: 'image-unreadable',
-          message: `cannot read the image ${file}: ${(cause as NodeJS.ErrnoException).code}`,
-          hint: 'give the path of an image file.',
-          exitCode: exitCodes.badInput,
-          cause,
-        })
-      })
-      return { file, target: chosen, sha256: sha256 as string, madeFrom: undefined }
-    }),
-  )
-}
-
-/** CloudStack's names of files say what they are for; an ending says it nearly always. */
-const namePatterns: readonly (readonly [RegExp, Target])[] = [
-  [/-xen\.|xenserver/, 'xenserver'],
-  [/-hyperv\.|\.vhdx/, 'hyperv'],
-  [/-vmware\.|\.ova|\.vmdk/, 'vmware'],
-  [/-ovm\.|\.raw|\.img/, 'raw'],
-  [/-kvm\.|\.qcow2/, 'kvm'],
-  [/\.vhd/, 'hyperv'],
-]
-
-function targetByName(file: string): Target {
-  const found = namePatterns.find(([pattern]) => pattern.test(basename(file).toLowerCase()))
-  if (found !== undefined) return found[1]
-  throw new PipelineError({
-    code: 'unknown-target',
-    message: `the name of ${file} does not say what it is for`,
-    hint: `say it with --target, one of ${targets.join(', ')}.`,
-    exitCode: exitCodes.badInput,
-  })
-}
-
 /** Puts what was found out beside what was built, where the report is of the same files. */
 async function addToReport(
   outFolder: string,
@@ -199,13 +127,6 @@ async function addToReport(
   if (report === undefined || !isSame) return
   const text = `${JSON.stringify({ ...report, verifications, unusedWaivers: unused }, null, 2)}\n`
   await writeDurably(join(outFolder, 'report.json'), text)
-}
-
-async function readReport(outFolder: string): Promise<Report | undefined> {
-  const text = await readFile(join(outFolder, 'report.json'), 'utf8').catch(() => undefined)
-  if (text === undefined) return undefined
-  const parsed = reportSchema.safeParse(JSON.parse(text))
-  return parsed.success ? parsed.data : undefined
 }
 
 function parseScenes(text: string): readonly SceneName[] {

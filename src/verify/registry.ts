@@ -3,12 +3,14 @@
 import type { AssertionId } from '../config/contract.ts'
 import type { Target } from '../config/image.ts'
 import type { Check, ContentCheck, FileCheck, SceneCheck } from './check.ts'
+import { agentChecks } from './checks/agent.ts'
 import { bootChecks } from './checks/boot.ts'
 import { contentChecks } from './checks/content.ts'
 import { fileChecks } from './checks/file.ts'
 import { handOverChecks } from './checks/hand-over.ts'
 import { hygieneChecks } from './checks/hygiene.ts'
 import { hypervisorChecks } from './checks/hypervisor.ts'
+import { networkChecks } from './checks/network.ts'
 import { roleContentChecks, roleSceneChecks } from './checks/role.ts'
 import type { SceneName } from './scenes.ts'
 
@@ -19,7 +21,9 @@ export const checks: readonly Check[] = [
   ...hygieneChecks,
   ...roleContentChecks,
   ...bootChecks,
+  ...agentChecks,
   ...handOverChecks,
+  ...networkChecks,
   ...hypervisorChecks,
   ...roleSceneChecks,
 ]

@@ -2,28 +2,18 @@
 
 import { availableParallelism, freemem } from 'node:os'
 import { join } from 'node:path'
-import type { Target } from '../config/image.ts'
 import type { PipelineFields, Waiver } from '../config/pipeline.ts'
 import type { ResolvedImage } from '../config/resolved.ts'
 import type { Json } from '../digest.ts'
 import { type Accelerator, chooseAccelerator } from '../host/accelerator.ts'
 import type { Emit } from '../report/events.ts'
-import type { ImageResult } from '../report/report.ts'
 import type { ImageVerification } from '../report/verification.ts'
+import type { Candidate } from './candidates.ts'
 import type { Expected } from './check.ts'
 import type { SceneName } from './scenes.ts'
 import { digestQuestions, readVerdict, writeVerdict } from './verdicts.ts'
 import { pathFor, verifyImage } from './verify-image.ts'
 import { applyWaivers } from './waivers.ts'
-
-/** A file to verify. */
-export interface Candidate {
-  readonly file: string
-  readonly target: Target
-  readonly sha256: string
-  /** What the disk was made from; files of the same are read once. Undefined where nobody knows. */
-  readonly madeFrom: string | undefined
-}
 
 export interface VerifyRequest {
   readonly candidates: readonly Candidate[]
@@ -44,16 +34,6 @@ export interface VerifyRequest {
   readonly estimate?: (name: string) => number | undefined
   readonly emit: Emit
   readonly signal: AbortSignal
-}
-
-/** The files that a run has made or found. */
-export function candidatesOf(images: readonly ImageResult[], outFolder: string): readonly Candidate[] {
-  return images.map(({ path, target, sha256, madeFrom }) => ({
-    file: join(outFolder, path),
-    target: target as Target,
-    sha256,
-    madeFrom,
-  }))
 }
 
 /** What a pipeline promises of its image. */

@@ -1,8 +1,7 @@
 /** Checks of how a machine learns what it is, and of what it makes of it. */
 
 import { failed, judge, passed, type SceneCheck, skipped } from '../check.ts'
-import { macOf } from '../device-models.ts'
-import { localGateway, managementNetwork, renderCommandLine, trapFile } from '../hand-over.ts'
+import { renderCommandLine, trapFile } from '../hand-over.ts'
 import type { SceneName } from '../scenes.ts'
 import { linesOf } from './boot.ts'
 
@@ -34,35 +33,6 @@ const ports: SceneCheck = {
 
 /** Number of the bus, which depends on what else is there. */
 const busOf = (lines: readonly string[]) => /vport(\d+)p/.exec(lines.join())?.[1] ?? '?'
-
-const agentAnswers: SceneCheck = {
-  id: 'C1',
-  group: 'hand-over',
-  at: 'scene',
-  scenes: ways,
-  needs: 'nothing',
-  does: 'asks the agent again and again from power-on, as the host does',
-  run: async ({ record, limit }) => {
-    const { agentSeconds } = record
-    if (agentSeconds === undefined) return failed(record.trouble?.text ?? 'it never answered')
-    const text = `after ${agentSeconds.toFixed(0)} s`
-    return agentSeconds > limit(60) ? failed(text) : passed(text)
-  },
-}
-
-const sync: SceneCheck = {
-  id: 'C2',
-  group: 'hand-over',
-  at: 'scene',
-  scenes: byAgent,
-  needs: 'nothing',
-  does: 'sends guest-sync with 1234567890',
-  run: async ({ record }) =>
-    judge(
-      record.syncAnswer === 1234567890 ? [] : [`it answered ${JSON.stringify(record.syncAnswer)}`],
-      '1234567890',
-    ),
-}
 
 const written: SceneCheck = {
   id: 'C3',
@@ -160,115 +130,6 @@ const name: SceneCheck = {
         : [`${found.join(', ')}, not ${wanted}`],
       found.join(', '),
     )
-  },
-}
-
-const addresses: SceneCheck = {
-  id: 'C7',
-  group: 'hand-over',
-  at: 'scene',
-  scenes: [...ways, 'virtualbox', 'router', 'dhcpsrvr', 'vpcrouter'],
-  needs: 'taken',
-  does: 'lists addresses and the default route',
-  run: async ({ guest, handOver }) => {
-    const found = await linesOf(
-      guest,
-      "ip -4 -o address show scope global; ip -4 -o address show scope link | grep -v ' lo '",
-    )
-    const has = found.map((line) => line.split(/\s+/))
-    const faults = (handOver?.addresses ?? []).flatMap(({ address, prefixLength }, index) => {
-      const own = has.filter(([, device]) => device === `eth${index}`).map((fields) => fields[3])
-      return own.includes(`${address}/${prefixLength}`)
-        ? []
-        : [`eth${index} has ${own.join(' ') || 'no address'}, not ${address}/${prefixLength}`]
-    })
-    const routes = await linesOf(guest, 'ip -4 route show default')
-    const { gateway } = handOver ?? {}
-    const wanted = gateway === undefined ? '' : `default via ${gateway.address} dev ${gateway.interface}`
-    const route = routes.map((line) => line.trim()).join(', ')
-    if (gateway === undefined ? route !== '' : !(routes.length === 1 && route.startsWith(wanted)))
-      faults.push(`${route || 'no default route'}, expected ${wanted || 'none'}`)
-    const own = has.map((fields) => `${fields[1]} ${fields[3]}`).join(', ')
-    return judge(faults, `${own}; ${route || 'no default route'}`)
-  },
-}
-
-const interfacesFile: SceneCheck = {
-  id: 'C8',
-  group: 'hand-over',
-  at: 'scene',
-  scenes: byAgent,
-  needs: 'taken',
-  does: 'reads /etc/network/interfaces and the rules that bind names to MAC addresses',
-  run: async ({ guest, handOver }) => {
-    const { stdout } = await guest.run('cat /etc/network/interfaces')
-    const rules = (await guest.run('cat /etc/udev/rules.d/70-persistent-net.rules')).stdout.toLowerCase()
-    const count = handOver?.addresses.length ?? 0
-    const names = ['lo', ...Array.from({ length: count }, (_, index) => `eth${index}`)]
-    const automatic = [...stdout.matchAll(/^auto (.*)$/gm)].flatMap(([, text = '']) => text.split(/\s+/))
-    const faults = names.filter((each) => !automatic.includes(each)).map((each) => `${each} is not automatic`)
-    handOver?.addresses.forEach(({ address }, index) => {
-      const stanza = stdout.split(/^iface /m).find((text) => text.startsWith(`eth${index} inet static`))
-      if (!stanza?.includes(address)) faults.push(`no static stanza of eth${index}`)
-      const rule = rules.split('\n').find((line) => line.includes(macOf(index)))
-      if (!rule?.includes(`eth${index}`)) faults.push(`no rule binds ${macOf(index)} to eth${index}`)
-    })
-    return judge(faults, `auto ${automatic.join(' ')}`)
-  },
-}
-
-const nameServers: SceneCheck = {
-  id: 'C9',
-  group: 'hand-over',
-  at: 'scene',
-  scenes: ways,
-  needs: 'taken',
-  does: 'reads /etc/resolv.conf',
-  run: async ({ guest, handOver }) => {
-    const found = (await linesOf(guest, 'cat /etc/resolv.conf')).flatMap(
-      (line) => /^nameserver (\S+)/.exec(line)?.[1] ?? [],
-    )
-    const wanted = handOver?.nameServers ?? []
-    return judge(
-      found.join() === wanted.join() ? [] : [`${found.join(' ') || 'none'}, not ${wanted.join(' ')}`],
-      found.join(' '),
-    )
-  },
-}
-
-const key: SceneCheck = {
-  id: 'C10',
-  group: 'hand-over',
-  at: 'scene',
-  scenes: [...ways, 'router', 'vpcrouter', 'virtualbox'],
-  needs: 'taken',
-  does: "logs in on 3922 of the control address with the key that was handed over, and reads the file's mode",
-  run: async ({ guest, ssh }) => {
-    const { exitCode, stdout, stderr } = await ssh('id -un', { withKey: true })
-    const [mode = 'missing'] = await linesOf(guest, 'stat -c %a /root/.ssh/authorized_keys')
-    const faults =
-      exitCode === 0 && stdout.trim() === 'root' ? [] : [`SSH: ${stderr.trim().split('\n').at(-1)}`]
-    if (!/^[0-7]00$/.test(mode)) faults.push(`authorized_keys has the mode ${mode}`)
-    return judge(faults, `in as root, mode ${mode}`)
-  },
-}
-
-const routes: SceneCheck = {
-  id: 'C11',
-  group: 'hand-over',
-  at: 'scene',
-  scenes: ways,
-  needs: 'taken',
-  does: 'asks the kernel for the way to the management network and to the three private ranges',
-  run: async ({ guest }) => {
-    const targets = [managementNetwork.split('/')[0] as string, '10.200.0.1', '172.20.0.1', '192.168.200.1']
-    const found = await linesOf(guest, targets.map((to) => `ip -4 route get ${to} | head -n 1`).join('\n'))
-    const faults = targets.flatMap((to, index) =>
-      found[index]?.includes(`via ${localGateway} dev eth1`)
-        ? []
-        : [`${found[index]?.trim() ?? `no way to ${to}`}`],
-    )
-    return judge(faults, `${targets.length} by ${localGateway}`)
   },
 }
 
@@ -389,43 +250,6 @@ const noData: SceneCheck = {
   },
 }
 
-const freeze: SceneCheck = {
-  id: 'G4',
-  group: 'hand-over',
-  at: 'scene',
-  scenes: byAgent,
-  does: 'freezes the file systems, asks for their state, and thaws them',
-  run: async ({ guest, limit }) => {
-    const agent = await guest.waitForAgent(limit(30), limit(30))
-    const frozen = await agent.call('guest-fsfreeze-freeze', undefined, limit(30))
-    const state = await agent.call('guest-fsfreeze-status')
-    const thawed = await agent.call('guest-fsfreeze-thaw', undefined, limit(30))
-    const faults =
-      state === 'frozen' && Number(frozen) > 0 && frozen === thawed
-        ? []
-        : [`${frozen} frozen, ${state}, ${thawed} thawed`]
-    return judge(faults, `${frozen} file systems`)
-  },
-}
-
-const agentAddresses: SceneCheck = {
-  id: 'G5',
-  group: 'hand-over',
-  at: 'scene',
-  scenes: byAgent,
-  needs: 'taken',
-  does: 'asks for guest-network-get-interfaces',
-  run: async ({ guest, handOver, limit }) => {
-    const agent = await guest.waitForAgent(limit(30), limit(30))
-    const found = JSON.stringify(await agent.call('guest-network-get-interfaces'))
-    const missing = (handOver?.addresses ?? []).filter(({ address }) => !found.includes(`"${address}"`))
-    return judge(
-      missing.map(({ address }) => `no ${address}`),
-      `${handOver?.addresses.length} addresses`,
-    )
-  },
-}
-
 const traps: SceneCheck = {
   id: 'G8',
   group: 'hand-over',
@@ -438,43 +262,16 @@ const traps: SceneCheck = {
   },
 }
 
-const shutdown: SceneCheck = {
-  id: 'G6',
-  group: 'hand-over',
-  at: 'scene',
-  scenes: byAgent,
-  endsGuest: true,
-  does: 'asks the agent to power off, and waits for the machine to go off',
-  run: async ({ guest, limit }) => {
-    const agent = await guest.waitForAgent(limit(30), limit(30))
-    const started = performance.now()
-    // It answers nothing when it succeeds.
-    agent.call('guest-shutdown', { mode: 'powerdown' }, limit(60)).catch(() => undefined)
-    if (!(await guest.hasEnded(limit(60)))) return failed(`still on after ${limit(60)} s`)
-    return passed(`off after ${((performance.now() - started) / 1000).toFixed(0)} s`)
-  },
-}
-
 export const handOverChecks: readonly SceneCheck[] = [
   ports,
-  agentAnswers,
-  sync,
   written,
   ready,
   record,
   name,
-  addresses,
-  interfacesFile,
-  nameServers,
-  key,
-  routes,
   passwords,
   kernel,
   growth,
   log,
   noData,
-  freeze,
-  agentAddresses,
   traps,
-  shutdown,
 ]
