@@ -68,4 +68,5 @@ export default definePipeline({
   ],
 
   targets: ['kvm', 'xenserver', 'hyperv', 'vmware', 'raw'],
+  verification: { contract: 'cloudstack' },
 })

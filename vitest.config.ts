@@ -1,6 +1,6 @@
 /**
- * `unit` in seconds, `golden` on rendered files, `e2e` with real guests, one after the other; and `survive`, which takes too
- * long for every day: it is only there when it is asked for.
+ * `unit` in seconds, `golden` on rendered files, `e2e` with real guests, one after the other. `survive` and `breakages` take
+ * too long for every day: `npm test` leaves them out, and each has a script of its own.
  */
 
 import { defineConfig } from 'vitest/config'
@@ -32,6 +32,7 @@ export default defineConfig({
         test: {
           name: 'e2e',
           include: ['test/e2e/**/*.test.ts'],
+          exclude: ['test/e2e/breakages.test.ts'],
           testTimeout: 3_600_000,
           hookTimeout: 3_600_000,
           sequence: { groupOrder: 2 },
@@ -39,20 +40,27 @@ export default defineConfig({
           poolOptions: { forks: { singleFork: true } },
         },
       },
-      ...(process.env.SURVIVE === undefined
-        ? []
-        : [
-            {
-              test: {
-                name: 'survive',
-                include: ['test/survive/**/*.test.ts'],
-                testTimeout: 3_600_000,
-                hookTimeout: 3_600_000,
-                sequence: { groupOrder: 3 },
-                poolOptions: { forks: { singleFork: true } },
-              },
-            },
-          ]),
+      {
+        // Kills builds for half an hour.
+        test: {
+          name: 'survive',
+          include: ['test/survive/**/*.test.ts'],
+          testTimeout: 3_600_000,
+          hookTimeout: 3_600_000,
+          sequence: { groupOrder: 3 },
+          poolOptions: { forks: { singleFork: true } },
+        },
+      },
+      {
+        // Breaks a finished image in two dozen ways.
+        test: {
+          name: 'breakages',
+          include: ['test/e2e/breakages.test.ts'],
+          testTimeout: 1_800_000,
+          hookTimeout: 3_600_000,
+          sequence: { groupOrder: 4 },
+        },
+      },
     ],
   },
 })

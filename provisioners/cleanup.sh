@@ -48,6 +48,8 @@ rm -rf /var/lib/apt/lists/* /var/cache/apt/* /var/cache/ldconfig/* /var/backups/
 rm -f /var/cache/debconf/*-old /var/lib/dpkg/*-old /var/lib/ucf/*.old /var/lib/logrotate/status /etc/.pwd.lock
 rm -f /etc/passwd- /etc/group- /etc/shadow- /etc/gshadow- /etc/subuid- /etc/subgid-
 rm -f /var/www/html/index.html /usr/share/cloud/cloud-scripts.tar
+# A second start-stop-daemon: mmdebstrap has put the first aside while packages were installed.
+rm -f /usr/sbin/start-stop-daemon.REAL
 
 echo 'cleanup: documentation and languages'
 rm -rf /usr/share/doc /usr/share/info /usr/share/lintian

@@ -18,7 +18,7 @@ import type { Report } from '../report/report.ts'
 import { sizeOf } from '../store/prune.ts'
 import { openStates } from '../store/states.ts'
 import { type Layer, openStore, type StoreFault } from '../store/store.ts'
-import { diskFailed, interrupted, isNoSpace } from './failures.ts'
+import { diskFailed, interrupted, isNoSpace, verificationFailed } from './failures.ts'
 import { clearLeftovers, noteBeginning, noteEnd, noteFolder } from './leftovers.ts'
 import { markOutput, placeRun, type RunPlace } from './place.ts'
 import {
@@ -64,7 +64,10 @@ async function buildAlone(request: BuildRequest, place: RunPlace, tools: HostToo
   try {
     const base = await installBase(run)
     const final = await buildStages(run, base)
-    if (request.planning.until === undefined) await exportTargets(run, final)
+    if (request.planning.until === undefined) {
+      await exportTargets(run, final)
+      await verifyTargets(run)
+    }
     await boundStore(run)
   } catch (error) {
     run.failure = asFailure(error, request)
@@ -133,6 +136,7 @@ async function beginRun(request: BuildRequest, place: RunPlace, tools: HostTools
       stage.cached === undefined ? resultOfSkipped(stage) : resultOfLayer(stage.cached, 'cached'),
     ),
     images: [],
+    verdicts: undefined,
     failure: undefined,
   }
 }
@@ -258,6 +262,13 @@ async function boundStore({ request, store, plan, emit }: Run): Promise<void> {
   if (leftBytes > bound.maximumBytes) {
     emit({ kind: 'note', text: `the layers in use take ${formatBytes(leftBytes)}, more than ${most}` })
   }
+}
+
+/** @throws PipelineError `verification-failed` */
+async function verifyTargets(run: Run): Promise<void> {
+  run.verdicts = await run.request.verify?.(run.images, run)
+  const failed = run.verdicts?.verifications.filter(({ status }) => status === 'failed') ?? []
+  if (failed.length > 0) throw verificationFailed(failed)
 }
 
 function asFailure(error: unknown, { signal, outFolder }: BuildRequest): PipelineError {

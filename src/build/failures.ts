@@ -2,6 +2,7 @@
 
 import { exitCodes, PipelineError } from '../errors.ts'
 import type { Failure } from '../report/report.ts'
+import type { ImageVerification } from '../report/verification.ts'
 import { brokenPromise, type StageOutcome } from './stage-recorder.ts'
 
 /** What the guest's console said last, and where all of it is. */
@@ -165,6 +166,20 @@ export function guestLost({ lines, log }: ConsoleTail): PipelineError {
     message: 'QEMU ended while the guest was shutting down: what the last stage left is not all on the disk',
     hint: `run the build again: it goes on after the last finished stage; all of the console is in ${log}`,
     details: { lastLines: lines.slice(-shownLines), log },
+  })
+}
+
+/** Of images that are whole, and are not what CloudStack relies on. */
+export function verificationFailed(images: readonly ImageVerification[]): PipelineError {
+  const failures = images.map(({ path, checks }) => {
+    const ids = new Set(checks.filter(({ status }) => status === 'failed').map(({ id }) => id))
+    return `${path}: ${[...ids].join(', ')}`
+  })
+  return new PipelineError({
+    code: 'verification-failed',
+    message: `${failures.length === 1 ? 'an image does' : 'images do'} not keep what CloudStack relies on: ${failures.join('; ')}`,
+    hint: 'what was observed stands above; docs/verify.md says what each check is for, and how one is waived.',
+    exitCode: exitCodes.verificationFailed,
   })
 }
 

@@ -1,8 +1,8 @@
 /** Holds a guest in which a stage has failed, for a person to look into it. */
 
 import type { PipelineError } from '../errors.ts'
+import { findFreePort } from '../host/ports.ts'
 import type { Qmp } from './qmp.ts'
-import { findFreePort } from './ssh.ts'
 
 /** A stage that has failed, in a guest that is still there. */
 export interface HeldStage {

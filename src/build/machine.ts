@@ -69,7 +69,7 @@ export function machineArguments(machine: BuildMachine): readonly (readonly stri
 }
 
 /** QEMU splits option values at commas; a doubled one stands for itself. */
-function escapeValue(value: string): string {
+export function escapeValue(value: string): string {
   return value.replaceAll(',', ',,')
 }
 
@@ -86,6 +86,8 @@ export function buildKernelArguments(rootUuid: string, unit: string): readonly s
     'apparmor.service',
     'console-setup.service',
     'keyboard-setup.service',
+    // Of a guest that is resumed after its network was configured: DHCP would write its answer into the image.
+    'ifup@eth0.service',
     // No timer may fire while a stage runs, apt's own update least of all.
     'timers.target',
   ]

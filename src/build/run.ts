@@ -8,6 +8,7 @@ import type { Estimates } from '../plan/estimates.ts'
 import type { Plan, PlanOptions } from '../plan/plan.ts'
 import type { Emit } from '../report/events.ts'
 import { type ImageResult, type Report, reportVersion, type StageResult } from '../report/report.ts'
+import type { ImageVerification } from '../report/verification.ts'
 import type { Store } from '../store/store.ts'
 import { describeFailure } from './failures.ts'
 import type { Decide } from './hold.ts'
@@ -29,9 +30,23 @@ export interface BuildRequest {
   readonly bound?: StoreBound | undefined
   /** The command as the user gave it, for the report. */
   readonly command: readonly string[]
+  /** Boots finished images and holds them against the contract. Absent: nothing is verified. */
+  readonly verify?: Verify | undefined
   readonly emit: Emit
   readonly signal: AbortSignal
 }
+
+/** What finished images were found to be. */
+export interface Verdicts {
+  readonly verifications: readonly ImageVerification[]
+  /** Checks that the configuration waives, and that did not fail. */
+  readonly unusedWaivers: readonly string[]
+}
+
+export type Verify = (
+  images: readonly ImageResult[],
+  context: Pick<Run, 'place' | 'emit' | 'estimates'>,
+) => Promise<Verdicts>
 
 /** What a run has found out so far. The report is made of it at the end, however it ends. */
 export interface Run {
@@ -49,6 +64,7 @@ export interface Run {
   accelerator: AcceleratorChoice | undefined
   stages: readonly StageResult[]
   images: readonly ImageResult[]
+  verdicts: Verdicts | undefined
   failure: PipelineError | undefined
 }
 
@@ -89,5 +105,11 @@ export function describeRun(run: Run): Report {
     timings: run.timings,
     stages: [...run.stages],
     images: [...run.images],
+    ...(run.verdicts === undefined
+      ? {}
+      : {
+          verifications: [...run.verdicts.verifications],
+          unusedWaivers: [...run.verdicts.unusedWaivers],
+        }),
   }
 }

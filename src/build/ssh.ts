@@ -2,7 +2,6 @@
 
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { createServer } from 'node:net'
 
 /** Runs a shell or a command as the guest's root, with the terminal. Returns its exit status. */
 export async function runSsh(key: string, port: number, command: readonly string[]): Promise<number> {
@@ -23,14 +22,4 @@ export async function runSsh(key: string, port: number, command: readonly string
   )
   const [exitCode] = (await once(ssh, 'exit')) as [number | null]
   return exitCode ?? 1
-}
-
-/** A port of the loopback interface that nobody listens on at the moment. */
-export async function findFreePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const address = server.address()
-  server.close()
-  await once(server, 'close')
-  return typeof address === 'object' && address !== null ? address.port : 0
 }

@@ -1,13 +1,20 @@
 /** `build`: makes images. */
 
+import { join } from 'node:path'
 import { type Command, Option } from 'commander'
-import { buildImage } from '../build/build-image.ts'
+import { buildImage, probeKernel } from '../build/build-image.ts'
 import type { Decide, Decision } from '../build/hold.ts'
-import type { BuildRequest } from '../build/run.ts'
+import type { BuildRequest, Verify } from '../build/run.ts'
+import type { ResolvedImage } from '../config/resolved.ts'
 import { exitCodes } from '../errors.ts'
 import type { Accelerator } from '../host/accelerator.ts'
+import { writeDurably } from '../host/files.ts'
 import type { Emit } from '../report/events.ts'
 import type { Report } from '../report/report.ts'
+import { candidatesOf } from '../verify/candidates.ts'
+import { renderJunit } from '../verify/junit.ts'
+import { expectationsOf, verifyImages } from '../verify/verify-images.ts'
+import { unusedWaivers } from '../verify/waivers.ts'
 import { untilInterrupted } from './interrupt.ts'
 import { askPerson } from './on-failure.ts'
 import { addPipelineOptions, type Choose, choosePipeline, type PipelineOptions } from './options.ts'
@@ -20,6 +27,7 @@ interface BuildOptions extends PipelineOptions, WaitOptions {
   readonly until?: string
   readonly onFailure: 'stop' | 'shell'
   readonly accelerator?: Accelerator
+  readonly verify: boolean
   readonly json?: boolean
 }
 
@@ -37,6 +45,7 @@ export function buildCommand(program: Command, terminal: Terminal, choose: Choos
         .choices(['stop', 'shell'])
         .default('stop'),
     )
+    .option('--no-verify', 'leave the finished images unbooted')
     .addOption(new Option('--accelerator <name>', 'instead of finding out').choices(['kvm', 'tcg']))
     .option('--json', 'print events as JSON lines on stdout')
     .action((options: BuildOptions) => choose(() => build(options, terminal)))
@@ -62,7 +71,8 @@ async function build(options: BuildOptions, terminal: Terminal): Promise<number>
   try {
     return await untilInterrupted(async (signal) => {
       for (const image of images) {
-        const report = await buildUntilDecided({ ...common, image, planning, signal }, ask)
+        const verify = options.verify ? verifyBuilt(image, options, signal) : undefined
+        const report = await buildUntilDecided({ ...common, image, planning, verify, signal }, ask)
         if (report.run.status !== 'succeeded') return exitCodeOf(report)
         if (!options.json) for (const { path } of report.images) terminal.out(`${outFolder}/${path}\n`)
       }
@@ -81,6 +91,31 @@ async function buildUntilDecided(request: BuildRequest, ask: Decide | undefined)
   // What was asked to be made again has been made by now, up to the stage that failed.
   const planning = { until: request.planning.until }
   return decision === 'retry' ? buildUntilDecided({ ...request, planning }, ask) : report
+}
+
+/** Verifies what a run has made. What was verified before is not verified again. */
+function verifyBuilt(image: ResolvedImage, options: BuildOptions, signal: AbortSignal): Verify | undefined {
+  if (image.verification.contract === 'none') return undefined
+  return async (images, { place, emit, estimates }) => {
+    const verifications = await verifyImages({
+      candidates: candidatesOf(images, place.outFolder),
+      expected: expectationsOf(image),
+      waivers: image.waivers,
+      machine: image.verification,
+      outFolder: place.outFolder,
+      runFolder: place.folder,
+      useVerdicts: true,
+      kernels: [join(place.outFolder, 'cache', probeKernel)],
+      forceAccelerator: options.accelerator,
+      estimate: estimates.of,
+      emit,
+      signal,
+    })
+    await writeDurably(join(place.folder, 'junit.xml'), renderJunit(verifications))
+    const unused = unusedWaivers(verifications, image.waivers)
+    for (const id of unused) emit({ kind: 'note', text: `the waiver of ${id} is of no use any more` })
+    return { verifications, unusedWaivers: unused }
+  }
 }
 
 /** The command line for the report: a value may be a secret, its name is not. */
@@ -103,5 +138,6 @@ function createReporter(
 }
 
 function exitCodeOf({ run }: Report): number {
-  return run.status === 'interrupted' ? exitCodes.interrupted : exitCodes.buildFailed
+  if (run.status === 'interrupted') return exitCodes.interrupted
+  return run.failure?.code === 'verification-failed' ? exitCodes.verificationFailed : exitCodes.buildFailed
 }

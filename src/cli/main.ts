@@ -11,10 +11,12 @@ import { exportCommand } from './export.ts'
 import type { Choose } from './options.ts'
 import { planCommand } from './plan.ts'
 import { renderCommand } from './render.ts'
+import { runCommand } from './run.ts'
 import { setupCommand } from './setup.ts'
 import { shellCommand } from './shell.ts'
 import { storeCommand } from './store.ts'
 import { createTerminal, type Terminal } from './terminal.ts'
+import { verifyCommand } from './verify.ts'
 
 /** Runs the program and returns its exit code. */
 export async function main(commandArguments: readonly string[]): Promise<number> {
@@ -41,6 +43,8 @@ export async function main(commandArguments: readonly string[]): Promise<number>
     diffCommand,
     storeCommand,
     cleanCommand,
+    verifyCommand,
+    runCommand,
     completionCommand,
   ]) {
     define(program, terminal, choose)

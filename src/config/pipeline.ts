@@ -1,6 +1,7 @@
 /** The product as one typed value: what a person writes in `pipeline.ts`, and the rules it must keep. */
 
 import { z } from 'zod'
+import { type AssertionId, assertionIds } from './contract.ts'
 import { maximumDiskMiB } from './disk-rules.ts'
 import { targets } from './image.ts'
 import type { StageUse } from './stage.ts'
@@ -206,6 +207,28 @@ export const pipelineFields = z.strictObject({
       maximumGiB: z.number().positive('must be more than 0').optional(),
     })
     .prefault({}),
+  /** What finished images are held against, and the machines that they are booted in for it. */
+  verification: z
+    .strictObject({
+      /** Only a system VM keeps CloudStack's. */
+      contract: z.enum(['none', 'cloudstack']).default('none'),
+      /** Of each guest. System VMs of CloudStack have 256 to 1024 MiB. */
+      memoryMiB: z.int().min(256, 'must be at least 256 MiB').max(65_536).default(512),
+      cpus: z.int().min(1).max(64).default(2),
+    })
+    .prefault({}),
+  /** Checks that may fail, each with the reason why that is right for this image. */
+  waivers: z
+    .array(
+      z.strictObject({
+        check: z.enum(assertionIds as [AssertionId, ...AssertionId[]], {
+          error: 'must be the id of a check, as docs/verify.md lists them',
+        }),
+        reason: z.string().min(10, 'must say why, in ten characters or more'),
+      }),
+    )
+    .refine((waivers) => isWithoutDuplicates(waivers.map(({ check }) => check)), 'must name each check once')
+    .default([]),
   /** Hypervisors to make a file for. */
   targets: z
     .array(z.enum(targets))
@@ -254,6 +277,9 @@ export type Pipeline = z.input<typeof pipelineFields> & {
 
 /** The same with every default decided, stages left aside. */
 export type PipelineFields = z.output<typeof pipelineFields>
+
+/** A failure that is right for an image. */
+export type Waiver = PipelineFields['waivers'][number]
 
 /** Types `pipeline.ts`; does nothing else. */
 export function definePipeline(pipeline: Pipeline): Pipeline {

@@ -89,6 +89,8 @@ function resolveImage(
     installer: fields.installer,
     machine: fields.machine,
     formats: fields.formats,
+    verification: fields.verification,
+    waivers: fields.waivers,
     label: variant.label,
     downloadUrl: fields.downloadUrl,
     stages,

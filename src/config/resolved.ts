@@ -28,6 +28,8 @@ export interface ResolvedImage extends ImageFacts {
   readonly installer: PipelineFields['installer']
   readonly machine: PipelineFields['machine']
   readonly formats: PipelineFields['formats']
+  readonly verification: PipelineFields['verification']
+  readonly waivers: PipelineFields['waivers']
   /** Tells apart images of one architecture. */
   readonly label: string | undefined
   readonly downloadUrl: string | undefined

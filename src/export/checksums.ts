@@ -46,7 +46,8 @@ export async function hasChecksums(file: string, sums: Checksums): Promise<boole
   return true
 }
 
-function parseSums(text: string): Map<string, string> {
+/** Sums by file name, as `sha256sum` and its like list them. */
+export function parseSums(text: string): Map<string, string> {
   return new Map(
     text.split('\n').flatMap((line) => {
       const match = /^([0-9a-f]+) [ *](.+)$/.exec(line)

@@ -81,6 +81,9 @@ export function hostTools(arch: Arch = 'x86_64'): readonly Tool[] {
     { name: 'tar', need: 'build', package: 'tar', versionArguments: ['--version'] },
     { name: 'zstd', need: 'build', package: 'zstd', versionArguments: ['--version'] },
     { name: 'ssh-keygen', need: 'build', package: 'openssh-client' },
+    { name: 'ssh', need: 'build', package: 'openssh-client' },
+    // For the crypt of the C library, by which `verify` tries known passwords.
+    { name: 'perl', need: 'build', package: 'perl-base' },
     { name: 'newuidmap', need: 'rootless', package: 'uidmap' },
     { name: 'git', need: 'optional', package: 'git', versionArguments: ['--version'] },
     // Only where `formats` asks for an archive; the build looks for them then.

@@ -1,6 +1,7 @@
 /** The report of one run: what `out/report.json` holds, as a schema that is also published. */
 
 import { z } from 'zod'
+import { imageVerification } from './verification.ts'
 
 export const reportVersion = 1
 
@@ -94,6 +95,14 @@ export const reportSchema = z.strictObject({
     .describe('parts of the run that are no stage, such as the boot of the guest'),
   stages: z.array(stage),
   images: z.array(image),
+  verifications: z
+    .array(imageVerification)
+    .optional()
+    .describe('of image files, by the checks of docs/verify.md; absent where nothing was verified'),
+  unusedWaivers: z
+    .array(z.string())
+    .optional()
+    .describe('checks that the configuration waives, and that did not fail'),
 })
 
 export type Report = z.output<typeof reportSchema>

@@ -4,6 +4,7 @@ import { stripVTControlCharacters } from 'node:util'
 import type { BuildEvent, Emit } from './events.ts'
 import { type Colors, formatBytes, formatSeconds, formatTable } from './format.ts'
 import type { Report, StageResult } from './report.ts'
+import { renderVerification } from './verification-text.ts'
 
 export interface TerminalOptions {
   readonly write: (text: string) => void
@@ -98,6 +99,8 @@ export function createTerminalReporter(options: TerminalOptions): {
           formatDone(colors.green('✔'), event.image.target, time, `${path} ${formatBytes(sizeBytes)}`),
         )
       }
+      case 'image-verified':
+        return print(renderVerification(event.verification, colors).trimEnd())
       case 'note':
         return print(`${colors.yellow('!')} ${event.text}`)
       case 'run-finished':

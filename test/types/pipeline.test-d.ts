@@ -54,6 +54,14 @@ definePipeline({ ...sound, machine: { memoryMib: 512 }, stages: [] })
 // @ts-expect-error a number as text
 definePipeline({ ...sound, disk: { sizeMiB: '1260', partitions: [] }, stages: [] })
 
+definePipeline({ ...sound, waivers: [{ check: 'F7', reason: 'old browsers' }], stages: [] })
+
+// @ts-expect-error a check that is none of the contract's
+definePipeline({ ...sound, waivers: [{ check: 'F77', reason: 'old browsers' }], stages: [] })
+
+// @ts-expect-error a waiver without its reason
+definePipeline({ ...sound, waivers: [{ check: 'F7' }], stages: [] })
+
 // @ts-expect-error no stages
 definePipeline({ ...sound })
 

@@ -1,0 +1,107 @@
+/** `run`: boots an image file on the terminal, as a system VM of a role. */
+
+import { mkdir } from 'node:fs/promises'
+import { join, resolve as resolvePath } from 'node:path'
+import { type Command, InvalidArgumentError, Option } from 'commander'
+import { probeKernel } from '../build/build-image.ts'
+import { requireTools } from '../build/preflight.ts'
+import { createWorkbench } from '../build/workbench.ts'
+import { type Accelerator, chooseAccelerator } from '../host/accelerator.ts'
+import { type DeviceModelName, deviceModels } from '../verify/device-models.ts'
+import { locateDisk, virtualSizeOf } from '../verify/disk-source.ts'
+import { type RoleName, roleNames } from '../verify/hand-over.ts'
+import { runGuest } from '../verify/run-guest.ts'
+import { unpackArchive } from '../verify/unpack.ts'
+import { untilInterrupted } from './interrupt.ts'
+import { type Choose, collect } from './options.ts'
+import type { Terminal } from './terminal.ts'
+
+interface RunOptions {
+  readonly type?: RoleName
+  readonly word: readonly string[]
+  readonly model: DeviceModelName
+  readonly memory: number
+  readonly cpus: number
+  readonly grow: number
+  readonly folder?: string
+  readonly accelerator?: Accelerator
+  readonly out: string
+}
+
+export function runCommand(program: Command, terminal: Terminal, choose: Choose): void {
+  program
+    .command('run')
+    .description('boot an image file on this terminal, as CloudStack would; what it writes is thrown away')
+    .argument('<file>', 'qcow2, VHD, VHDX, VMDK, OVA or raw, or one of them as bz2, gz or zip')
+    .addOption(
+      new Option('--type <role>', 'what it is told to be; without it, nothing').choices([...roleNames]),
+    )
+    .option('--word <key=value>', 'hand this over too, or instead; may be repeated', collect, [])
+    .addOption(new Option('--model <name>', 'devices').choices(Object.keys(deviceModels)).default('virtio'))
+    .option('--memory <MiB>', 'memory', parseCount, 512)
+    .option('--cpus <count>', 'processors', parseCount, 2)
+    .option('--grow <MiB>', 'enlarge the disk by so much', parseCount, 0)
+    .option(
+      '--folder <path>',
+      'where its disk, key and sockets go, and stay; without it, a folder that is removed',
+    )
+    .addOption(new Option('--accelerator <name>', 'instead of finding out').choices(['kvm', 'tcg']))
+    .option('--out <folder>', 'folder of builds, which remembers whether KVM works', 'out')
+    .action((file: string, options: RunOptions) => choose(() => run(file, options, terminal)))
+}
+
+async function run(file: string, options: RunOptions, terminal: Terminal): Promise<number> {
+  await requireTools('x86_64')
+  const bench = await createWorkbench()
+  const folder = options.folder === undefined ? bench.folder : resolvePath(options.folder)
+  await mkdir(folder, { recursive: true })
+  const say = (text: string) => terminal.error(`${text}\n`)
+  try {
+    return await untilInterrupted(async (signal) => {
+      const source = await locateDisk(await unpackArchive(resolvePath(file), bench.folder, signal))
+      const acceleration = await chooseAccelerator({
+        arch: 'x86_64',
+        kernels: [join(resolvePath(options.out), 'cache', probeKernel)],
+        cacheDir: join(resolvePath(options.out), 'cache'),
+        force: options.accelerator,
+        signal,
+      })
+      return runGuest({
+        source,
+        diskBytes: (await virtualSizeOf(source)) + options.grow * 1024 ** 2,
+        model: options.model,
+        acceleration,
+        cpus: options.cpus,
+        memoryMiB: options.memory,
+        role: options.type,
+        words: Object.fromEntries(options.word.map(parseWord)),
+        folder,
+        onStart: ({ ssh, agentSocket, portSocket, qmpSocket }) => {
+          say(`${source.file} on ${deviceModels[options.model].summary}; ${acceleration.reason}`)
+          say(`  log in:       ssh ${ssh.join(' ')}`)
+          say(`  guest agent:  ${agentSocket}`)
+          say(`  .vport:       ${portSocket}`)
+          say(`  QMP:          ${qmpSocket}`)
+          say('  Control-A X ends it, Control-A H says what else there is.')
+        },
+        onHandOver: (text) => say(`\r\n[${text}]\r`),
+        signal,
+      })
+    })
+  } finally {
+    await bench.remove()
+  }
+}
+
+function parseCount(text: string): number {
+  if (!/^\d{1,7}$/.test(text)) throw new InvalidArgumentError('it must be a whole number.')
+  return Number(text)
+}
+
+function parseWord(text: string): readonly [string, string] {
+  const [, key, value] = /^([\w.-]+)=(\S*)$/.exec(text) ?? []
+  if (key === undefined || value === undefined) {
+    throw new InvalidArgumentError(`--word ${text} must look like key=value, without spaces.`)
+  }
+  return [key, value]
+}

@@ -1,0 +1,140 @@
+/** `verify`: boots image files and holds them against CloudStack's contract. */
+
+import { mkdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { type Command, InvalidArgumentError, Option } from 'commander'
+import { probeKernel } from '../build/build-image.ts'
+import { placeRun } from '../build/place.ts'
+import { requireTools } from '../build/preflight.ts'
+import { type Target, targets } from '../config/image.ts'
+import type { ResolvedImage } from '../config/resolved.ts'
+import { exitCodes } from '../errors.ts'
+import type { Accelerator } from '../host/accelerator.ts'
+import { writeDurably } from '../host/files.ts'
+import type { Emit } from '../report/events.ts'
+import type { ImageVerification, Verification } from '../report/verification.ts'
+import { builtCandidates, foreignCandidates, readReport } from '../verify/candidates.ts'
+import { renderJunit } from '../verify/junit.ts'
+import { unchecked } from '../verify/registry.ts'
+import { type SceneName, sceneSpecs } from '../verify/scenes.ts'
+import { expectationsOf, foreignExpectations, verifyImages } from '../verify/verify-images.ts'
+import { unusedWaivers } from '../verify/waivers.ts'
+import { untilInterrupted } from './interrupt.ts'
+import { addPipelineOptions, type Choose, choosePipeline, type PipelineOptions } from './options.ts'
+import { reportTo, type Terminal } from './terminal.ts'
+
+interface VerifyOptions extends PipelineOptions {
+  readonly target?: Target
+  readonly scenes?: readonly SceneName[]
+  readonly again?: boolean
+  readonly accelerator?: Accelerator
+  readonly json?: boolean
+}
+
+export function verifyCommand(program: Command, terminal: Terminal, choose: Choose): void {
+  addPipelineOptions(
+    program
+      .command('verify')
+      .description('boot image files and hold them against what CloudStack relies on')
+      .argument(
+        '[file...]',
+        'image files that no pipeline here has built; without any, those of the last build',
+      ),
+  )
+    .addOption(
+      new Option('--target <name>', 'what the files are for, if their names do not say').choices([
+        ...targets,
+      ]),
+    )
+    .option('--scenes <list>', 'only these boots, or none', parseScenes)
+    .option('--again', 'verify also what was verified before')
+    .addOption(new Option('--accelerator <name>', 'instead of finding out').choices(['kvm', 'tcg']))
+    .option('--json', 'print events as JSON lines on stdout')
+    .action((files: readonly string[], options: VerifyOptions) =>
+      choose(() => verify(files, options, terminal)),
+    )
+}
+
+async function verify(files: readonly string[], options: VerifyOptions, terminal: Terminal): Promise<number> {
+  await requireTools('x86_64')
+  const { images, outFolder } = await choosePipeline(options)
+  const reporter = options.json
+    ? { emit: ((event) => terminal.out(`${JSON.stringify(event)}\n`)) as Emit, close: () => undefined }
+    : reportTo(terminal, outFolder)
+  try {
+    return await untilInterrupted(async (signal) => {
+      const common = {
+        outFolder,
+        kernels: [join(outFolder, 'cache', probeKernel)],
+        useVerdicts: options.again !== true,
+        scenes: options.scenes,
+        forceAccelerator: options.accelerator,
+        emit: reporter.emit,
+        signal,
+      }
+      let isFine = true
+      const asked = files.length > 0 ? [undefined] : images
+      for (const image of asked) {
+        const place = placeRun(outFolder, image?.variant ?? 'foreign', new Date())
+        const candidates =
+          image === undefined
+            ? await foreignCandidates(files, options.target)
+            : await builtCandidates(image, outFolder)
+        await mkdir(place.folder, { recursive: true })
+        const startedAt = new Date()
+        const verifications = await verifyImages({
+          ...common,
+          candidates,
+          expected: image === undefined ? foreignExpectations : expectationsOf(image),
+          waivers: (image ?? (images[0] as ResolvedImage)).waivers,
+          machine: (image ?? (images[0] as ResolvedImage)).verification,
+          runFolder: place.folder,
+        })
+        const waivers = image?.waivers ?? []
+        const unused = unusedWaivers(verifications, waivers)
+        for (const id of unused)
+          reporter.emit({ kind: 'note', text: `the waiver of ${id} is of no use any more` })
+        const document: Verification = {
+          version: 1,
+          startedAt: startedAt.toISOString(),
+          durationSeconds: (Date.now() - startedAt.getTime()) / 1000,
+          images: [...verifications],
+          unusedWaivers: [...unused],
+          unchecked: [...unchecked],
+        }
+        await writeDurably(join(place.folder, 'verification.json'), `${JSON.stringify(document, null, 2)}\n`)
+        await writeDurably(join(place.folder, 'junit.xml'), renderJunit(verifications))
+        if (image !== undefined) await addToReport(outFolder, verifications, unused)
+        if (!options.json)
+          terminal.out(`${join(place.folder, 'verification.json')}\n${join(place.folder, 'junit.xml')}\n`)
+        if (verifications.some(({ status }) => status === 'failed')) isFine = false
+      }
+      return isFine ? exitCodes.ok : exitCodes.verificationFailed
+    })
+  } finally {
+    reporter.close()
+  }
+}
+
+/** Puts what was found out beside what was built, where the report is of the same files. */
+async function addToReport(
+  outFolder: string,
+  verifications: readonly ImageVerification[],
+  unused: readonly string[],
+): Promise<void> {
+  const report = await readReport(outFolder)
+  const isSame = verifications.every(({ sha256 }) => report?.images.some((image) => image.sha256 === sha256))
+  if (report === undefined || !isSame) return
+  const text = `${JSON.stringify({ ...report, verifications, unusedWaivers: unused }, null, 2)}\n`
+  await writeDurably(join(outFolder, 'report.json'), text)
+}
+
+function parseScenes(text: string): readonly SceneName[] {
+  if (text === 'none') return []
+  const names = text.split(',').map((name) => name.trim())
+  const unknown = names.find((name) => !(name in sceneSpecs))
+  if (unknown !== undefined) {
+    throw new InvalidArgumentError(`${unknown} is none of ${Object.keys(sceneSpecs).join(', ')}, none.`)
+  }
+  return names as SceneName[]
+}

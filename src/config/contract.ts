@@ -1,0 +1,243 @@
+/** What CloudStack relies on in a system VM template, as numbered assertions. `src/verify/` holds images against them. */
+
+/** One assertion. */
+export interface Assertion {
+  /** What holds, in one line. */
+  readonly title: string
+  /** What goes wrong where it does not. */
+  readonly why: string
+}
+
+/**
+ * A: the file. B: first boot. C: how a KVM host hands over what the machine is to be. D: the roles. E: other hypervisors.
+ * F: security and hygiene. G: what we hold ourselves to beyond CloudStack.
+ */
+export const contract = {
+  A1: {
+    title: 'the KVM file is a compressed qcow2 of the right size that every host reads',
+    why: 'an unknown feature bit makes a host refuse the template',
+  },
+  A2: {
+    title: 'the file is plain, or packed as CloudStack unpacks it: bz2, gz or zip',
+    why: 'the storage VM knows no other archive; xz was refused',
+  },
+  A3: {
+    title: 'the lists of sums match the file',
+    why: 'registration compares sha512, and a wrong sum blocks the template',
+  },
+  A4: {
+    title: 'MBR with /boot first, swap as 5 and the root as 6, last',
+    why: 'only the last partition can take over the room of a larger disk',
+  },
+  A5: {
+    title: 'no block is reserved for root',
+    why: 'only root writes there: a reserve only shrinks the disk',
+  },
+  A6: {
+    title: 'GRUB does not wait, and the kernel gets the consoles and the interface names',
+    why: 'without net.ifnames=0 nothing finds eth0, and without consoles nobody sees why',
+  },
+  A7: {
+    title: 'no leases, no interface rules and no documentation',
+    why: "an old rule gives the first interface away to the build machine's card",
+  },
+  A8: {
+    title: '/etc/cloudstack-release says the release',
+    why: 'the management server reads it and refuses an older one',
+  },
+  A9: {
+    title: 'the signature is that of the packed scripts',
+    why: 'a wrong one makes the management server patch every machine again',
+  },
+  A10: {
+    title: "CloudStack's folders exist",
+    why: 'its scripts write into them and do not make them',
+  },
+  A11: {
+    title: "CloudStack's programs are executable",
+    why: 'the management server calls them by path over SSH',
+  },
+  A12: {
+    title: 'no secret and nothing of the build is left',
+    why: 'every machine made of the image would share it with the world',
+  },
+  A13: {
+    title: 'the account exists, is an admin, and has no known password',
+    why: 'the password of the build is published',
+  },
+  A14: {
+    title: 'sudo without a password is for six commands only',
+    why: "the build's NOPASSWD: ALL would make the account root",
+  },
+  B1: {
+    title: 'boots to a login on its consoles in time',
+    why: 'a template that does not boot here boots nowhere',
+  },
+  B2: { title: 'interfaces are called eth0, eth1, …', why: 'all of CloudStack addresses them so' },
+  B3: {
+    title: 'sshd listens on 3922, to keys alone, with the settings of the management server',
+    why: 'it opens many sessions at once, and may sign the SHA-1 way',
+  },
+  B4: { title: 'SSH without the right key is refused', why: 'a template is public' },
+  B5: {
+    title: 'the machine knows its hypervisor',
+    why: 'first boot takes its way by it, and gives up where there is none',
+  },
+  B6: {
+    title: 'Java 17 or newer, and a key store that opens',
+    why: "CloudStack's agent runs on it and adds certificates to it",
+  },
+  B7: {
+    title: 'every program that roles call is there and runs',
+    why: 'a missing one fails a role much later',
+  },
+  B8: { title: 'dhcp_release is there', why: 'without it routers keep leases of machines that are gone' },
+  B9: { title: 'python is Python 3, with flask and netaddr', why: "the router's programs are written in it" },
+  B10: {
+    title: 'first boot is enabled, and services of roles and of other hypervisors are not',
+    why: 'a router that serves DHCP before it knows its network answers for others',
+  },
+  B11: { title: 'cloud-init is disabled', why: 'it would wait for data that never comes' },
+  B12: { title: 'the power button powers off', why: 'a graceful stop would take until its time limit' },
+  B13: { title: 'nothing upgrades by itself', why: 'a system VM is replaced, and must not change meanwhile' },
+  C0: {
+    title: 'virtio ports are found by name, in either order',
+    why: 'their numbers depend on what else is attached',
+  },
+  C1: {
+    title: 'the guest agent answers before there is any data',
+    why: 'the host hands everything over through it, and waits without end',
+  },
+  C2: {
+    title: 'the guest agent keeps in step',
+    why: 'the host begins with a sync, and takes no other answer',
+  },
+  C3: {
+    title: 'the guest takes what the host writes to /var/cache/cloud/cmdline, and notices it',
+    why: 'it is all that a system VM ever learns of itself',
+  },
+  C4: {
+    title: 'first boot ends with /var/cache/cloud/boot_up_done in time',
+    why: 'the management server waits for it for 240 seconds',
+  },
+  C5: { title: 'cmd_line.json has all that was handed over', why: "the router's programs read it there" },
+  C6: { title: 'the machine has the name it was given', why: 'logs and the agent go by it' },
+  C7: {
+    title: 'every interface has its address, and the default route its gateway',
+    why: 'the machine is reached by nothing else',
+  },
+  C8: {
+    title: '/etc/network/interfaces has the addresses, and MAC addresses bind names',
+    why: 'the machine must come back the same after a restart',
+  },
+  C9: { title: 'name servers stand in their order', why: 'the internal ones must be asked first' },
+  C10: {
+    title: 'the key that was handed over opens SSH on 3922',
+    why: 'the management server does everything else by SSH',
+  },
+  C11: {
+    title: 'management and private networks are routed by the local gateway',
+    why: 'they would leave by the public interface',
+  },
+  C12: {
+    title: 'root has the password that was handed over, and the account has none that is known',
+    why: 'the console is for who operates the cloud',
+  },
+  C13: { title: "the kernel's settings are in force", why: 'forwarding, ARP and tables are sized by them' },
+  C14: {
+    title: 'the root takes over the room of a larger disk',
+    why: 'routers stop working when it is full',
+  },
+  C15: {
+    title: '/var/log/cloud.log tells of the first boot',
+    why: 'it is what people read when a system VM does not start',
+  },
+  C16: {
+    title: 'boot goes on when nothing is handed over',
+    why: 'a machine that waits without end cannot be looked into',
+  },
+  D1: { title: 'a console proxy has its own services alone', why: 'each other one is an open door' },
+  D2: { title: 'a storage VM serves by apache with its modules', why: 'uploads and downloads go through it' },
+  D3: { title: 'a router serves DHCP, DNS and load balancing', why: 'it is what guests need first' },
+  D4: {
+    title: 'a redundant router fails over, and serves nothing before it is master',
+    why: 'two DHCP servers answer the same guests',
+  },
+  D5: { title: 'a VPC router comes up with eth0 alone', why: 'the management server adds each tier later' },
+  D6: { title: 'DHCP servers and load balancers have their services', why: 'they share the image' },
+  D7: {
+    title: "sshd listens on the role's control address alone",
+    why: 'it must not be reached from guest and public networks',
+  },
+  D8: { title: 'each role has its firewall', why: 'a missing one leaves the role open or unreachable' },
+  D9: {
+    title: 'the firewall lets 3922 in on the right interface',
+    why: 'or the management server is locked out',
+  },
+  D10: { title: 'logs are rotated and bounded', why: 'a full disk stops the router' },
+  E0: {
+    title: 'Xen with Viridian extensions is taken for Xen',
+    why: 'it says Hyper-V first',
+  },
+  E1: { title: 'Xen finds its data: xenstore-read is there', why: 'without it first boot ends on Xen' },
+  E2: {
+    title: 'the OVA describes the machine that CloudStack wants',
+    why: 'vSphere refuses or changes what it does not know',
+  },
+  E3: {
+    title: 'the Hyper-V file is a sound VHD, and its daemons wait for Hyper-V',
+    why: 'Hyper-V refuses others',
+  },
+  E4: {
+    title: "the XenServer file is a dynamic VHD that XenServer's tools take",
+    why: 'they refuse or cannot grow others',
+  },
+  E5: { title: 'VirtualBox hands its data over in DMI strings', why: 'developers test with it' },
+  F1: { title: 'SSH host keys are made at first boot, not baked in', why: 'all machines would share them' },
+  F2: {
+    title: 'the machine id is empty in the image and made at first boot',
+    why: 'all machines would share it',
+  },
+  F3: {
+    title: 'no well-known password lets root in',
+    why: 'the traditional one is printed in the documentation',
+  },
+  F4: { title: 'the account has no usable password and no key', why: 'it may run commands as root' },
+  F5: {
+    title: 'every program belongs to a signed package',
+    why: 'unsigned downloads are where foreign code comes in',
+  },
+  F6: { title: 'nobody may log in as root with a key of the image', why: "a developer's key once shipped" },
+  F7: {
+    title: 'certificates are there, and apache speaks TLS 1.2 and newer only',
+    why: 'downloads fail without the one, and scanners without the other',
+  },
+  G1: {
+    title: 'no unit fails, and the system comes up whole',
+    why: 'a failed unit is a defect nobody has looked at',
+  },
+  G2: {
+    title: 'the initramfs has the disk drivers of every hypervisor',
+    why: 'they cannot all be emulated here',
+  },
+  G3: { title: "the OVA's manifest holds", why: 'vSphere compares it while it imports' },
+  G4: { title: 'the guest agent freezes and thaws file systems', why: 'snapshots with memory depend on it' },
+  G5: { title: 'the guest agent tells the addresses of interfaces', why: 'the host shows them' },
+  G6: { title: 'the guest agent shuts the machine down', why: 'hosts ask the agent first' },
+  G7: {
+    title: 'kernel modules named for boot exist',
+    why: 'a missing one is a failed unit on every machine',
+  },
+  G8: {
+    title: 'what is handed over is data, never a command',
+    why: "tenants' values reach the command line",
+  },
+  G9: {
+    title: 'no name server is baked in',
+    why: "names of a closed network would go to somebody else's servers",
+  },
+} as const satisfies Readonly<Record<string, Assertion>>
+
+export type AssertionId = keyof typeof contract
+
+export const assertionIds = Object.keys(contract) as readonly AssertionId[]

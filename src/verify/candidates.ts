@@ -1,0 +1,105 @@
+/** Which files to verify: those of the last build, or any others. */
+
+import { readFile } from 'node:fs/promises'
+import { basename, join, resolve as resolvePath } from 'node:path'
+import { type Target, targets } from '../config/image.ts'
+import type { ResolvedImage } from '../config/resolved.ts'
+import { hashFile } from '../digest.ts'
+import { exitCodes, PipelineError } from '../errors.ts'
+import { type ImageResult, type Report, reportSchema } from '../report/report.ts'
+
+/** A file to verify. */
+export interface Candidate {
+  readonly file: string
+  readonly target: Target
+  readonly sha256: string
+  /** What the disk was made from; files of the same are read once. Undefined where nobody knows. */
+  readonly madeFrom: string | undefined
+}
+
+/** The files that a run has made or found. */
+export function candidatesOf(images: readonly ImageResult[], outFolder: string): readonly Candidate[] {
+  return images.map(({ path, target, sha256, madeFrom }) => ({
+    file: join(outFolder, path),
+    target: target as Target,
+    sha256,
+    madeFrom,
+  }))
+}
+
+/** The files of the last build of a variant. @throws PipelineError `no-contract`, `no-image` */
+export async function builtCandidates(
+  image: ResolvedImage,
+  outFolder: string,
+): Promise<readonly Candidate[]> {
+  if (image.verification.contract === 'none') {
+    throw new PipelineError({
+      code: 'no-contract',
+      message: 'this pipeline does not say what its images are to be held against',
+      hint: "set verification.contract to 'cloudstack', or name the files to verify.",
+      exitCode: exitCodes.badInput,
+    })
+  }
+  const report = await readReport(outFolder)
+  if (report === undefined || report.image.variant !== image.variant || report.images.length === 0) {
+    throw new PipelineError({
+      code: 'no-image',
+      message: `the last build in ${outFolder} has left no image of ${image.variant}`,
+      hint: 'build the image first, or name the files to verify.',
+      exitCode: exitCodes.badInput,
+    })
+  }
+  return candidatesOf(report.images, outFolder)
+}
+
+/** @throws PipelineError `image-unreadable`, `unknown-target` */
+export async function foreignCandidates(
+  files: readonly string[],
+  target: Target | undefined,
+): Promise<readonly Candidate[]> {
+  return Promise.all(
+    files.map(async (name) => {
+      const file = resolvePath(name)
+      const chosen = target ?? targetByName(file)
+      const { sha256 } = await hashFile(file).catch((cause: unknown) => {
+        throw new PipelineError({
+          code: 'image-unreadable',
+          message: `cannot read the image ${file}: ${(cause as NodeJS.ErrnoException).code}`,
+          hint: 'give the path of an image file.',
+          exitCode: exitCodes.badInput,
+          cause,
+        })
+      })
+      return { file, target: chosen, sha256: sha256 as string, madeFrom: undefined }
+    }),
+  )
+}
+
+/** CloudStack's names of files say what they are for; an ending says it nearly always. */
+const namePatterns: readonly (readonly [RegExp, Target])[] = [
+  [/-xen\.|xenserver/, 'xenserver'],
+  [/-hyperv\.|\.vhdx/, 'hyperv'],
+  [/-vmware\.|\.ova|\.vmdk/, 'vmware'],
+  [/-ovm\.|\.raw|\.img/, 'raw'],
+  [/-kvm\.|\.qcow2/, 'kvm'],
+  [/\.vhd/, 'hyperv'],
+]
+
+function targetByName(file: string): Target {
+  const found = namePatterns.find(([pattern]) => pattern.test(basename(file).toLowerCase()))
+  if (found !== undefined) return found[1]
+  throw new PipelineError({
+    code: 'unknown-target',
+    message: `the name of ${file} does not say what it is for`,
+    hint: `say it with --target, one of ${targets.join(', ')}.`,
+    exitCode: exitCodes.badInput,
+  })
+}
+
+/** The report of the last build; undefined where there is none that can be read. */
+export async function readReport(outFolder: string): Promise<Report | undefined> {
+  const text = await readFile(join(outFolder, 'report.json'), 'utf8').catch(() => undefined)
+  if (text === undefined) return undefined
+  const parsed = reportSchema.safeParse(JSON.parse(text))
+  return parsed.success ? parsed.data : undefined
+}

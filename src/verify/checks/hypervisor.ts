@@ -1,0 +1,100 @@
+/** Checks that stand in for what hypervisors do that cannot be had here, and for what apache tells the world. */
+
+import { failed, judge, passed, type SceneCheck } from '../check.ts'
+import { linesOf } from './boot.ts'
+
+const drivers = [
+  'virtio_blk',
+  'virtio_scsi',
+  'xen_blkfront',
+  'hv_storvsc',
+  'vmw_pvscsi',
+  'mptspi',
+  'ahci',
+  'ata_piix',
+  'sd_mod',
+]
+
+const initramfs: SceneCheck = {
+  id: 'G2',
+  group: 'boot',
+  at: 'scene',
+  scenes: ['secstorage'],
+  does: "lists the running kernel's initramfs",
+  run: async ({ guest }) => {
+    const script = 'k=$(uname -r); lsinitramfs /boot/initrd.img-$k; cat /lib/modules/$k/modules.builtin'
+    const names = new Set(
+      (await linesOf(guest, script, 600)).map((path) =>
+        (path.split('/').at(-1) ?? '').replace(/\.ko.*$/, '').replaceAll('-', '_'),
+      ),
+    )
+    const missing = drivers.filter((driver) => !names.has(driver))
+    return judge(
+      missing.map((driver) => `no ${driver}`),
+      drivers.join(' '),
+    )
+  },
+}
+
+const dmi: SceneCheck = {
+  id: 'E5',
+  group: 'hand-over',
+  at: 'scene',
+  scenes: ['virtualbox'],
+  does: 'hands over in a DMI string of the kind that VirtualBox passes on, and looks for the record of it',
+  run: async ({ guest, handOver }) => {
+    const { stdout } = await guest.run('cat /var/cache/cloud/cmd_line.json')
+    return stdout.includes(`"${handOver?.name}"`)
+      ? passed(`${handOver?.name}`)
+      : failed('nothing of it was taken')
+  },
+}
+
+const hypervDaemons: SceneCheck = {
+  id: 'E3',
+  group: 'boot',
+  at: 'scene',
+  scenes: ['secstorage'],
+  does: "asks systemd whether Hyper-V's daemons or VMware's tools run on KVM",
+  run: async ({ guest }) => {
+    const running = await linesOf(
+      guest,
+      'for u in hv-kvp-daemon hv-vss-daemon hv-fcopy-daemon open-vm-tools vgauth xe-daemon; do systemctl -q is-active $u && echo $u; done',
+    )
+    return judge(
+      running.map((unit) => `${unit} runs on KVM`),
+      'none runs',
+    )
+  },
+}
+
+const tls: SceneCheck = {
+  id: 'F7',
+  group: 'boot',
+  at: 'scene',
+  scenes: ['secstorage'],
+  does: 'reads the certificates, and offers apache each version of TLS',
+  run: async ({ guest }) => {
+    const faults: string[] = []
+    const [certificates = '0'] = await linesOf(
+      guest,
+      'grep -c "BEGIN CERTIFICATE" /etc/ssl/certs/ca-certificates.crt',
+    )
+    if (Number(certificates) < 50) faults.push(`${certificates} certificates`)
+    // Security level 0, or our own side would refuse the old versions.
+    const taken = await linesOf(
+      guest,
+      `for v in tls1 tls1_1 tls1_2 tls1_3; do
+         openssl s_client -connect 127.0.0.1:443 -$v -cipher ALL:@SECLEVEL=0 </dev/null 2>/dev/null |
+           grep -q 'BEGIN CERTIFICATE' && echo $v
+       done`,
+    )
+    faults.push(
+      ...taken.filter((version) => /^tls1(_1)?$/.test(version)).map((version) => `apache takes ${version}`),
+    )
+    if (!taken.includes('tls1_2')) faults.push('apache does not take tls1_2')
+    return judge(faults, `${certificates} certificates, ${taken.join(' and ')}`)
+  },
+}
+
+export const hypervisorChecks: readonly SceneCheck[] = [initramfs, dmi, hypervDaemons, tls]

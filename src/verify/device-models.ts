@@ -1,0 +1,211 @@
+/** Machines like those of each hypervisor, as far as QEMU has their devices: what a file is booted in to be verified. */
+
+import { escapeValue } from '../build/machine.ts'
+import type { Accelerator } from '../host/accelerator.ts'
+
+/** Devices that a hypervisor gives its guests, or their nearest relatives. */
+export interface DeviceModel {
+  /** What it is, for reports. */
+  readonly summary: string
+  /** Adapter and disk, on the block node `disk0`. */
+  readonly disk: readonly string[]
+  /** Network cards by the order of interfaces; the last one goes on for all others. */
+  readonly nics: readonly string[]
+  /** What the machine says of its maker. Absent: QEMU. */
+  readonly maker?: { readonly manufacturer: string; readonly product: string }
+  /** Features of the CPU by which a guest knows its hypervisor. */
+  readonly cpuFeatures: Readonly<Record<Accelerator, readonly string[]>>
+  /** Answers of `virt-what` that are right here. */
+  readonly virtWhat: readonly string[]
+  /** Whether a second console of virtio's is attached, which the guest calls hvc0. */
+  readonly hasVirtioConsole?: boolean
+}
+
+const plain = { kvm: [], tcg: [] } as const
+/** With the signature of QEMU's own CPUs hidden, a guest goes by the machine's maker. */
+const hidden = { kvm: ['kvm=off'], tcg: ['tcg-cpuid=off'] } as const
+
+export const deviceModels = {
+  virtio: {
+    summary: 'virtio disk and network, as on KVM',
+    disk: ['virtio-blk-pci,drive=disk0,bootindex=0'],
+    nics: ['virtio-net-pci'],
+    cpuFeatures: plain,
+    virtWhat: ['kvm', 'qemu'],
+  },
+  'virtio-scsi': {
+    summary: 'virtio SCSI disk, network and console, as KVM may have them',
+    disk: ['virtio-scsi-pci,id=scsi0', 'scsi-hd,bus=scsi0.0,drive=disk0,bootindex=0'],
+    nics: ['virtio-net-pci'],
+    cpuFeatures: plain,
+    virtWhat: ['kvm', 'qemu'],
+    hasVirtioConsole: true,
+  },
+  'hyper-v': {
+    summary: 'IDE disk and tulip network, as on Hyper-V before its own drivers are loaded',
+    disk: ['ide-hd,bus=ide.0,drive=disk0,bootindex=0'],
+    nics: ['tulip'],
+    maker: { manufacturer: 'Microsoft Corporation', product: 'Virtual Machine' },
+    cpuFeatures: { kvm: ['hv-relaxed', 'hv-vapic', 'hv-time', 'hv-spinlocks=0x1fff'], tcg: hidden.tcg },
+    virtWhat: ['hyperv', 'virtualpc'],
+  },
+  xen: {
+    summary: 'IDE disk and RTL8139 network, as Xen emulates them before its own drivers are loaded',
+    disk: ['ide-hd,bus=ide.0,drive=disk0,bootindex=0'],
+    nics: ['rtl8139'],
+    cpuFeatures: plain,
+    virtWhat: ['kvm', 'qemu'],
+  },
+  'vmware-lsilogic': {
+    summary: "LSI SAS 1068 disk, lsilogic's relative that QEMU has; e1000 and vmxnet3 network",
+    // Without a name of its own the driver of Linux does not attach the disk.
+    disk: ['mptsas1068,id=scsi0', 'scsi-hd,bus=scsi0.0,drive=disk0,wwn=0x5000c50015ea71ac,bootindex=0'],
+    nics: ['e1000', 'vmxnet3'],
+    maker: { manufacturer: 'VMware, Inc.', product: 'VMware Virtual Platform' },
+    cpuFeatures: hidden,
+    virtWhat: ['vmware'],
+  },
+  'vmware-pvscsi': {
+    summary: 'pvscsi disk, vmxnet3 and e1000 network, as on VMware',
+    disk: ['pvscsi,id=scsi0', 'scsi-hd,bus=scsi0.0,drive=disk0,bootindex=0'],
+    nics: ['vmxnet3', 'e1000'],
+    maker: { manufacturer: 'VMware, Inc.', product: 'VMware Virtual Platform' },
+    cpuFeatures: hidden,
+    virtWhat: ['vmware'],
+  },
+  virtualbox: {
+    summary: 'AHCI disk and e1000 network, as on VirtualBox',
+    disk: ['ich9-ahci,id=ahci0', 'ide-hd,bus=ahci0.0,drive=disk0,bootindex=0'],
+    nics: ['e1000'],
+    maker: { manufacturer: 'innotek GmbH', product: 'VirtualBox' },
+    cpuFeatures: hidden,
+    virtWhat: ['virtualbox'],
+  },
+} as const satisfies Readonly<Record<string, DeviceModel>>
+
+export type DeviceModelName = keyof typeof deviceModels
+
+/** A network of the guest's, as QEMU's user mode has it: no way out, and in only where a port is forwarded. */
+export interface GuestNetwork {
+  /** e.g. `192.168.5.0/24` */
+  readonly network: string
+  /** Address of the host in it. */
+  readonly host: string
+  /** Port of 127.0.0.1 that leads to one of the guest's. */
+  readonly forward?: { readonly hostPort: number; readonly guestAddress?: string; readonly guestPort: number }
+}
+
+/** A virtio-serial port of the guest's: its name there, and the socket on the host. */
+export interface GuestPort {
+  readonly name: string
+  readonly socket: string
+}
+
+export interface GuestMachine {
+  readonly model: DeviceModel
+  readonly accelerator: Accelerator
+  readonly cpu: string
+  readonly cpus: number
+  readonly memoryMiB: number
+  /** Block node of the disk that takes the writes. */
+  readonly disk: BlockNode
+  readonly networks: readonly GuestNetwork[]
+  /** In the order that the guest numbers them. */
+  readonly ports: readonly GuestPort[]
+  /** File of the serial console, or the terminal that this program runs in. */
+  readonly serial: { readonly file: string } | 'terminal'
+  /** File of the virtio console, where the model has one. */
+  readonly virtioConsoleLog: string
+  readonly qmpSocket: string
+  /** Strings that the firmware's tables carry for whoever asks. */
+  readonly firmwareStrings: readonly string[]
+  /** File with the running state to wake up in. */
+  readonly incoming?: string | undefined
+}
+
+/** A node of QEMU's graph of block devices. */
+export interface BlockNode {
+  readonly driver: string
+  readonly [option: string]: BlockValue
+}
+
+type BlockValue = string | number | boolean | { readonly [option: string]: BlockValue }
+
+/** Hardware address of an interface, by its number. */
+export function macOf(index: number): string {
+  return `52:54:00:5e:00:${(index + 1).toString(16).padStart(2, '0')}`
+}
+
+/** QEMU's arguments. */
+export function guestArguments(machine: GuestMachine): readonly string[] {
+  const { model, accelerator } = machine
+  const devices = (list: readonly string[]) => list.flatMap((device) => ['-device', device])
+  return [
+    ...['-nodefaults', '-no-user-config', '-no-reboot', '-display', 'none'],
+    ...['-machine', `pc,accel=${accelerator}`],
+    ...['-cpu', [machine.cpu, ...model.cpuFeatures[accelerator]].join(',')],
+    ...['-smp', `${machine.cpus}`, '-m', `${machine.memoryMiB}M`],
+    ...makerArguments(model),
+    ...machine.firmwareStrings.flatMap((text) => ['-smbios', `type=11,value=${escapeValue(text)}`]),
+    // For a picture of the screen where a boot fails.
+    ...devices(['VGA']),
+    ...['-blockdev', JSON.stringify({ 'node-name': 'disk0', ...machine.disk })],
+    ...devices(model.disk),
+    ...machine.networks.flatMap((network, index) => networkArguments(network, index, model)),
+    ...serialArguments(machine.serial),
+    ...devices(['virtio-serial-pci,id=serialbus']),
+    ...machine.ports.flatMap(({ name, socket }, index) => [
+      '-chardev',
+      `socket,id=port${index},path=${escapeValue(socket)},server=on,wait=off`,
+      '-device',
+      `virtserialport,bus=serialbus.0,nr=${index + 1},chardev=port${index},name=${name}`,
+    ]),
+    ...(model.hasVirtioConsole === true
+      ? [
+          '-chardev',
+          `file,id=hvc0,path=${escapeValue(machine.virtioConsoleLog)}`,
+          ...devices(['virtio-serial-pci,id=consolebus', 'virtconsole,bus=consolebus.0,chardev=hvc0']),
+        ]
+      : []),
+    ...['-qmp', `unix:${escapeValue(machine.qmpSocket)},server=on,wait=off`],
+    ...(machine.incoming === undefined ? [] : ['-incoming', `exec:cat ${quote(machine.incoming)}`]),
+  ]
+}
+
+function serialArguments(serial: GuestMachine['serial']): readonly string[] {
+  if (serial !== 'terminal') {
+    return ['-chardev', `file,id=serial0,path=${escapeValue(serial.file)}`, '-serial', 'chardev:serial0']
+  }
+  // Control-C is for the guest; Control-A X ends QEMU.
+  const chardev = 'stdio,id=serial0,mux=on,signal=off'
+  return ['-chardev', chardev, '-serial', 'chardev:serial0', '-mon', 'chardev=serial0']
+}
+
+function makerArguments({ maker }: DeviceModel): readonly string[] {
+  if (maker === undefined) return []
+  const { manufacturer, product } = maker
+  return ['-smbios', `type=1,manufacturer=${escapeValue(manufacturer)},product=${escapeValue(product)}`]
+}
+
+function networkArguments(
+  { network, host, forward }: GuestNetwork,
+  index: number,
+  { nics }: DeviceModel,
+): readonly string[] {
+  const nic = nics[Math.min(index, nics.length - 1)] as string
+  const forwarding =
+    forward === undefined
+      ? ''
+      : `,hostfwd=tcp:127.0.0.1:${forward.hostPort}-${forward.guestAddress ?? ''}:${forward.guestPort}`
+  return [
+    '-netdev',
+    `user,id=net${index},restrict=on,ipv6=off,net=${network},host=${host}${forwarding}`,
+    '-device',
+    `${nic},netdev=net${index},mac=${macOf(index)},romfile=`,
+  ]
+}
+
+/** One word of a shell's. */
+function quote(word: string): string {
+  return `'${word.replaceAll("'", "'\\''")}'`
+}

@@ -1,0 +1,80 @@
+/** Opens the file systems of an image for checks. */
+
+import { createReadStream, createWriteStream } from 'node:fs'
+import { join } from 'node:path'
+import { pipeline } from 'node:stream/promises'
+import { type DiskFile, openDisk } from '../inspect/disk-files.ts'
+import { followPath } from '../inspect/paths.ts'
+import { type DiskFormat, type DiskSource, diskMember } from './disk-source.ts'
+import type { FileEntry, ImageFiles } from './image-files.ts'
+
+const driverOf: Readonly<Record<DiskFormat, string>> = {
+  qcow2: 'qcow2',
+  vhd: 'vpc',
+  vhdx: 'vhdx',
+  vmdk: 'vmdk',
+  ova: 'vmdk',
+  raw: 'raw',
+}
+
+/** DOS's types of partitions that only hold others. */
+const extendedTypes = new Set(['5', 'f', '05', '0f', '85'])
+
+/** @param workFolder an existing folder with room for the disk's data, and for the disk of an OVA */
+export async function openImageFiles(
+  source: DiskSource,
+  workFolder: string,
+  signal: AbortSignal,
+): Promise<ImageFiles> {
+  const file = source.format === 'ova' ? await unpackDisk(source, workFolder, signal) : source.file
+  const disk = await openDisk(file, { format: driverOf[source.format], workFolder, signal })
+  const tree = await disk.list()
+  const folders = groupByFolder(tree)
+  // On Debian /bin, /sbin and /lib are links.
+  const real = (path: string) => followPath(tree, path)
+  return {
+    partitionTable: disk.table,
+    partitions: disk.partitions
+      .filter(({ type }) => disk.table !== 'dos' || !extendedTypes.has(type))
+      .map(({ number, filesystem, isBootable, startSector, sectors, mountPoint, superblock }) => ({
+        number,
+        filesystem,
+        bootable: isBootable,
+        startSector,
+        sectors,
+        reservedBlocks: superblock?.reservedBlocks,
+        mount: mountPoint,
+      })),
+    list: async (folder) => folders.get(real(folder) ?? '') ?? [],
+    stat: async (path) => {
+      const parent = real(path.slice(0, path.lastIndexOf('/')) || '/')
+      return folders.get(parent ?? '')?.find(({ name }) => name === path.slice(path.lastIndexOf('/') + 1))
+    },
+    read: (path) => disk.read(path, { follow: true }),
+    readAll: (paths) => disk.readMany(paths),
+    close: disk.close,
+  }
+}
+
+function groupByFolder(tree: ReadonlyMap<string, DiskFile>): ReadonlyMap<string, readonly FileEntry[]> {
+  const folders = new Map<string, FileEntry[]>()
+  for (const [path, { type, mode, sizeBytes, target }] of tree) {
+    if (path === '/') continue
+    const cut = path.lastIndexOf('/')
+    const folder = path.slice(0, cut) || '/'
+    const entries = folders.get(folder) ?? []
+    const kind = type === 'file' || type === 'folder' || type === 'link' ? type : 'other'
+    entries.push({ name: path.slice(cut + 1), type: kind, mode, sizeBytes, target })
+    folders.set(folder, entries)
+  }
+  return folders
+}
+
+/** qemu-img cannot be told where in a file the disk lies. */
+async function unpackDisk(source: DiskSource, workFolder: string, signal: AbortSignal): Promise<string> {
+  const member = diskMember(source)
+  const file = join(workFolder, 'disk.vmdk')
+  const part = { start: member.offset, end: member.offset + member.sizeBytes - 1, highWaterMark: 1 << 20 }
+  await pipeline(createReadStream(source.file, part), createWriteStream(file), { signal })
+  return file
+}

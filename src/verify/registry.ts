@@ -1,0 +1,68 @@
+/** Every check, and what no check can be asked of here. */
+
+import type { AssertionId } from '../config/contract.ts'
+import type { Target } from '../config/image.ts'
+import type { Check, ContentCheck, FileCheck, SceneCheck } from './check.ts'
+import { agentChecks } from './checks/agent.ts'
+import { bootChecks } from './checks/boot.ts'
+import { contentChecks } from './checks/content.ts'
+import { fileChecks } from './checks/file.ts'
+import { handOverChecks } from './checks/hand-over.ts'
+import { hygieneChecks } from './checks/hygiene.ts'
+import { hypervisorChecks } from './checks/hypervisor.ts'
+import { networkChecks } from './checks/network.ts'
+import { roleContentChecks, roleSceneChecks } from './checks/role.ts'
+import type { SceneName } from './scenes.ts'
+
+/** An assertion may have several checks: of the file, and of a guest. */
+export const checks: readonly Check[] = [
+  ...fileChecks,
+  ...contentChecks,
+  ...hygieneChecks,
+  ...roleContentChecks,
+  ...bootChecks,
+  ...agentChecks,
+  ...handOverChecks,
+  ...networkChecks,
+  ...hypervisorChecks,
+  ...roleSceneChecks,
+]
+
+/** Assertions without any check, and why. */
+export const unchecked: readonly { readonly id: AssertionId; readonly reason: string }[] = [
+  {
+    id: 'E0',
+    reason:
+      'it takes a Xen host with Viridian extensions; QEMU has Xen guests from 8.0 on, on KVM alone, and none with both',
+  },
+]
+
+/** Parts of assertions that their checks do not reach. */
+export const unreached: readonly { readonly id: AssertionId; readonly reason: string }[] = [
+  {
+    id: 'E1',
+    reason: 'a boot by Xen itself, PV or HVM, takes a Xen host: only the program it needs is looked for',
+  },
+  { id: 'E2', reason: 'machine.id is given by VMware alone; the OVF is read, not imported by vSphere' },
+  { id: 'E3', reason: "Hyper-V's key-value pool is filled by Hyper-V alone" },
+  { id: 'E4', reason: "XenServer's rules are checked, and no XenServer is asked" },
+]
+
+export function fileChecksOf(target: Target | undefined): readonly FileCheck[] {
+  return checks.filter((check): check is FileCheck => {
+    if (check.at !== 'file') return false
+    return check.targets === undefined || (target !== undefined && check.targets.includes(target))
+  })
+}
+
+export function allContentChecks(): readonly ContentCheck[] {
+  return checks.filter((check): check is ContentCheck => check.at === 'content')
+}
+
+/** In the order to ask them. */
+export function sceneChecksOf(scene: SceneName): readonly SceneCheck[] {
+  const own = checks.filter(
+    (check): check is SceneCheck => check.at === 'scene' && check.scenes.includes(scene),
+  )
+  return own.sort((a, b) => Number(a.endsGuest ?? false) - Number(b.endsGuest ?? false))
+}

@@ -1,0 +1,118 @@
+/** Boots an image for a person to look into: the console is theirs, and what the guest writes is thrown away. */
+
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { AcceleratorChoice } from '../host/accelerator.ts'
+import { findFreePort } from '../host/ports.ts'
+import { type DeviceModelName, deviceModels, guestArguments } from './device-models.ts'
+import type { DiskSource } from './disk-source.ts'
+import { agentPort, makeOverlay } from './guest.ts'
+import { connectAgent } from './guest-agent.ts'
+import { makeHandOver, networksOf, plainNetworks, type RoleName, renderCommandLine } from './hand-over.ts'
+import { oldPort } from './run-scene.ts'
+import { makeSshKey } from './ssh.ts'
+
+export interface RunRequest {
+  readonly source: DiskSource
+  readonly diskBytes: number
+  readonly model: DeviceModelName
+  readonly acceleration: AcceleratorChoice
+  readonly cpus: number
+  readonly memoryMiB: number
+  /** What the machine is told to be. Absent: it is told nothing. */
+  readonly role?: RoleName | undefined
+  /** Words that are handed over beside those of the role. */
+  readonly words: Readonly<Record<string, string>>
+  /** Existing folder for the disk, the key and the sockets. */
+  readonly folder: string
+  /** Told how to reach the guest, before it starts. */
+  readonly onStart: (ways: GuestWays) => void
+  /** Told when the guest has been handed its words, or that it cannot be. */
+  readonly onHandOver: (text: string) => void
+  readonly signal: AbortSignal
+}
+
+/** How to reach a guest. */
+export interface GuestWays {
+  /** Arguments of `ssh`. */
+  readonly ssh: readonly string[]
+  readonly agentSocket: string
+  readonly portSocket: string
+  readonly qmpSocket: string
+}
+
+/** Returns QEMU's exit status when the guest is off. */
+export async function runGuest(request: RunRequest): Promise<number> {
+  const { folder, source, signal, role } = request
+  const path = (name: string) => join(folder, name)
+  const key = await makeSshKey(folder)
+  const sshPort = await findFreePort()
+  const handOver = role === undefined ? undefined : makeHandOver(role, key.publicKey, request.words)
+  const disk = await makeOverlay(path('disk.qcow2'), { backing: source.node, diskBytes: request.diskBytes })
+  const [agentSocket, portSocket, qmpSocket] = [path('agent'), path('vport'), path('qmp')]
+  const words = guestArguments({
+    ...request.acceleration,
+    model: deviceModels[request.model],
+    cpus: request.cpus,
+    memoryMiB: request.memoryMiB,
+    disk,
+    networks: handOver === undefined ? plainNetworks(sshPort) : networksOf(handOver, sshPort),
+    ports: [
+      { name: agentPort, socket: agentSocket },
+      { name: oldPort, socket: portSocket },
+    ],
+    serial: 'terminal',
+    virtioConsoleLog: path('hvc0.log'),
+    qmpSocket,
+    firmwareStrings: [],
+  })
+  const ssh = ['-p', `${sshPort}`, '-i', key.file, '-o', 'StrictHostKeyChecking=no', 'root@127.0.0.1']
+  request.onStart({ ssh, agentSocket, portSocket, qmpSocket })
+  // The terminal is QEMU's, in this process group, while it runs.
+  const qemu = spawn('qemu-system-x86_64', words, { stdio: 'inherit' })
+  const over = new AbortController()
+  const stop = () => void qemu.kill('SIGTERM')
+  signal.addEventListener('abort', stop, { once: true })
+  try {
+    if (handOver !== undefined) {
+      handOverByAgent(agentSocket, renderCommandLine(handOver), AbortSignal.any([signal, over.signal])).then(
+        () => request.onHandOver(`handed over: ${handOver.name}, ${handOver.type}`),
+        (error: unknown) => {
+          if (!over.signal.aborted)
+            request.onHandOver(`nothing could be handed over: ${(error as Error).message}`)
+        },
+      )
+    }
+    const [exitCode] = (await once(qemu, 'exit')) as [number | null]
+    signal.throwIfAborted()
+    return exitCode ?? 1
+  } finally {
+    over.abort()
+    signal.removeEventListener('abort', stop)
+  }
+}
+
+/** Waits for the guest agent as long as the guest runs, and writes the file that the guest waits for. */
+async function handOverByAgent(socket: string, text: string, signal: AbortSignal): Promise<void> {
+  for (;;) {
+    const agent = await connectAgent(socket, signal).catch(() => undefined)
+    signal.throwIfAborted()
+    if (agent !== undefined) {
+      try {
+        for (;;) {
+          const answered = await agent.sync(2).then(
+            () => true,
+            () => false,
+          )
+          signal.throwIfAborted()
+          if (answered) return await agent.writeFile('/var/cache/cloud/cmdline', text)
+        }
+      } finally {
+        agent.close()
+      }
+    }
+    await sleep(200, undefined, { signal })
+  }
+}

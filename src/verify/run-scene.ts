@@ -1,0 +1,361 @@
+/** Brings a scene about, and asks its checks. Whatever happens is a result; only an interruption is thrown. */
+
+import { mkdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { contract } from '../config/contract.ts'
+import type { Target } from '../config/image.ts'
+import { exitCodes, PipelineError } from '../errors.ts'
+import type { AcceleratorChoice } from '../host/accelerator.ts'
+import { findFreePort } from '../host/ports.ts'
+import type { CheckResult, SceneResult } from '../report/verification.ts'
+import type { Check, Expected, Finding, SceneCheck } from './check.ts'
+import { deviceModels } from './device-models.ts'
+import type { DiskSource } from './disk-source.ts'
+import { agentPort, type Guest, type GuestOptions, type SavedGuest, startGuest } from './guest.ts'
+import {
+  type HandOver,
+  makeHandOver,
+  networksOf,
+  plainNetworks,
+  renderCommandLine,
+  renderPortLines,
+} from './hand-over.ts'
+import { sceneChecksOf } from './registry.ts'
+import {
+  modelOf,
+  type Scene,
+  type SceneName,
+  type SceneRecord,
+  type SceneSpec,
+  sceneSpecs,
+} from './scenes.ts'
+import { runSsh, type SshKey } from './ssh.ts'
+
+export interface SceneRequest {
+  readonly name: SceneName
+  readonly target: Target
+  readonly source: DiskSource
+  readonly expected: Expected
+  readonly acceleration: AcceleratorChoice
+  readonly machine: Pick<GuestOptions, 'cpus' | 'memoryMiB'>
+  /** Folder of this image's scenes; short, for the sake of sockets. */
+  readonly folder: string
+  readonly key: SshKey
+  /** The disk's size, and the one that it is enlarged to in scenes that look at that. */
+  readonly diskBytes: number
+  readonly grownToBytes: number
+  /** The boot that this scene goes on from. */
+  readonly trunk?: Trunk | undefined
+  /** Told of every result as it comes. */
+  readonly onCheck: (result: CheckResult) => void
+  readonly signal: AbortSignal
+}
+
+/** A boot that several scenes go on from. Without a saved guest it has failed, and so have they. */
+export interface Trunk {
+  readonly saved: SavedGuest | undefined
+  readonly record: SceneRecord
+  readonly lastLines: readonly string[]
+  readonly screenshot: string | undefined
+}
+
+export interface SceneOutcome {
+  readonly scene: SceneResult
+  readonly checks: readonly CheckResult[]
+  /** Path of a picture of the screen. */
+  readonly screenshot: string | undefined
+}
+
+/** The port of old, under the name that CloudStack's hosts gave it. */
+export const oldPort = 's-42-VM.vport'
+
+const shownLines = 20
+
+/** How much longer than the contract's a time limit is where every instruction is emulated. */
+const patience = { kvm: 1, tcg: 6 } as const
+
+/** Boots the file until the guest agent has answered, and stops it there. */
+export async function makeTrunk(request: Omit<SceneRequest, 'name' | 'trunk'>): Promise<Trunk> {
+  const limit = limitOf(request)
+  const record: SceneRecord = {}
+  let guest: Guest | undefined
+  try {
+    guest = await bootFor({ ...request, name: 'secstorage' }, 'trunk', undefined, 0)
+    const agent = await guest.waitForAgent(limit(60) + 60, limit(10))
+    record.agentSeconds = guest.seconds()
+    record.syncAnswer = await agent.call('guest-sync', { id: 1234567890 })
+    if (/ login:/.test(await guest.console())) record.loginSeconds = guest.seconds()
+    return { saved: await guest.save(), record, lastLines: [], screenshot: undefined }
+  } catch (error) {
+    request.signal.throwIfAborted()
+    if (/ login:/.test((await guest?.console()) ?? '')) record.loginSeconds = guest?.seconds() ?? 0
+    record.trouble = troubleOf(error)
+    const screenshot = await guest?.screenshot().catch(() => undefined)
+    return { saved: undefined, record, lastLines: linesOf(error), screenshot }
+  } finally {
+    await guest?.close()
+  }
+}
+
+/** @throws only when it is interrupted: all else is a result */
+export async function runScene(request: SceneRequest): Promise<SceneOutcome> {
+  const { name, key, trunk, signal } = request
+  const spec: SceneSpec = sceneSpecs[name]
+  const started = performance.now()
+  const model = modelOf(name, request.target, request.expected.formats?.vmware.diskController)
+  const handOver = spec.role === undefined ? undefined : makeHandOver(spec.role, key.publicKey)
+  const record: SceneRecord = { ...trunk?.record }
+  const checks: CheckResult[] = []
+  const report = (check: Check, finding: Finding, seconds = 0): void => {
+    const result = resultOf(check, name, finding, seconds)
+    checks.push(result)
+    request.onCheck(result)
+  }
+  const outcome = (evidence: Evidence, more: Partial<SceneResult> = {}): SceneOutcome => ({
+    scene: {
+      name,
+      summary: spec.summary,
+      model,
+      seconds: roundSeconds((performance.now() - started) / 1000),
+      ...rounded(record),
+      ...more,
+      ...(evidence.lastLines.length === 0 ? {} : { lastLines: [...evidence.lastLines] }),
+    },
+    checks,
+    screenshot: evidence.screenshot,
+  })
+  if (trunk !== undefined && trunk.saved === undefined) {
+    for (const check of sceneChecksOf(name)) report(check, withoutGuest(check, name, record))
+    return outcome(trunk)
+  }
+  const sshPort = await findFreePort()
+  let guest: Guest
+  try {
+    guest = await bootFor(request, name, handOver, sshPort)
+  } catch (error) {
+    signal.throwIfAborted()
+    record.trouble = troubleOf(error)
+    for (const check of sceneChecksOf(name)) report(check, withoutGuest(check, name, record))
+    return outcome({ lastLines: linesOf(error), screenshot: undefined })
+  }
+  try {
+    const scene: Scene = {
+      name,
+      guest,
+      model,
+      acceleration: request.acceleration,
+      expected: request.expected,
+      handOver,
+      record,
+      grownToBytes: spec.isBranch === true ? request.grownToBytes : undefined,
+      limit: limitOf(request),
+      ssh: (command, { withKey }) =>
+        runSsh(command, {
+          port: sshPort,
+          key: withKey ? key.file : undefined,
+          limitSeconds: limitOf(request)(20),
+          signal,
+        }),
+    }
+    await bringAbout(scene, spec, request).catch((error: unknown) => {
+      signal.throwIfAborted()
+      record.trouble = troubleOf(error)
+    })
+    const analysis = await analyseStartup(scene)
+    let evidence: Evidence | undefined
+    for (const check of sceneChecksOf(name)) {
+      // A guest that is off has no screen, and a console full of its shutdown.
+      if (check.endsGuest === true) evidence = await lookAt(scene, checks)
+      const asked = performance.now()
+      const finding = await askScene(check, scene, signal)
+      report(check, finding, (performance.now() - asked) / 1000)
+    }
+    return outcome(evidence ?? (await lookAt(scene, checks)), analysis)
+  } finally {
+    await guest.close()
+  }
+}
+
+/** Asks a check, if there is what its answer depends on. */
+async function askScene(check: SceneCheck, scene: Scene, signal: AbortSignal): Promise<Finding> {
+  const { record } = scene
+  const { needs = 'agent' } = check
+  if (needs !== 'nothing' && record.trouble !== undefined && record.trouble.id !== 'C4') {
+    return withoutGuest(check, scene.name, record)
+  }
+  if (needs === 'taken' && record.wasTaken !== true) {
+    return { status: 'skipped', observed: 'what was handed over was not taken, of which C3 tells' }
+  }
+  return check.run(scene).catch((error: unknown): Finding => {
+    signal.throwIfAborted()
+    return { status: 'failed', observed: messageOf(error) }
+  })
+}
+
+/** What a check finds where there is no guest to look into: one of them fails, and the others point to it. */
+function withoutGuest(check: SceneCheck, name: SceneName, { trouble, loginSeconds }: SceneRecord): Finding {
+  const { id: best, text } = trouble ?? { id: 'B1' as const, text: 'the guest did not boot' }
+  // Not every scene asks the one that says it best.
+  const asked = sceneChecksOf(name).map((other) => other.id)
+  const id = ([best, 'G1', 'C4'] as const).find((candidate) => asked.includes(candidate))
+  if (check.id === id) return { status: 'failed', observed: text }
+  if (check.id === 'B1' && loginSeconds !== undefined) {
+    return { status: 'passed', observed: `ttyS0 in ${loginSeconds.toFixed(0)} s` }
+  }
+  return { status: 'skipped', observed: `nothing can be seen of it, of which ${id} tells: ${text}` }
+}
+
+/** One check's result as the report has it. */
+export function resultOf(check: Check, at: string, finding: Finding, seconds: number): CheckResult {
+  return {
+    id: check.id,
+    title: contract[check.id].title,
+    group: check.group,
+    at,
+    ...finding,
+    seconds: roundSeconds(seconds),
+  }
+}
+
+// --- internal ---
+
+function limitOf({ acceleration }: Pick<SceneRequest, 'acceleration'>): (seconds: number) => number {
+  return (seconds) => seconds * patience[acceleration.accelerator]
+}
+
+async function bootFor(
+  request: SceneRequest,
+  folderName: string,
+  handOver: HandOver | undefined,
+  sshPort: number,
+): Promise<Guest> {
+  const { name, target, trunk } = request
+  const spec: SceneSpec = sceneSpecs[name]
+  const folder = join(request.folder, folderName)
+  await mkdir(folder, { recursive: true })
+  const isOnKvm = target === 'kvm'
+  const ports = spec.isPortFirst === true ? [oldPort, agentPort] : [agentPort, ...(isOnKvm ? [oldPort] : [])]
+  const isTold = handOver !== undefined && spec.way === 'firmware'
+  return startGuest({
+    ...request.machine,
+    folder,
+    backing: trunk?.saved?.disk ?? request.source.node,
+    diskBytes: spec.isBranch === true ? request.grownToBytes : request.diskBytes,
+    model: deviceModels[modelOf(name, target, request.expected.formats?.vmware.diskController)],
+    acceleration: request.acceleration,
+    networks: handOver === undefined ? plainNetworks(sshPort) : networksOf(handOver, sshPort),
+    ports,
+    firmwareStrings: isTold ? [`cmdline:${renderCommandLine(handOver)}`] : [],
+    incoming: trunk?.saved,
+    signal: request.signal,
+  })
+}
+
+/** Hands over what the scene wants to, and waits until the guest is where it should be. */
+async function bringAbout(scene: Scene, spec: SceneSpec, request: SceneRequest): Promise<void> {
+  const { guest, handOver, record, limit } = scene
+  const sinceBoot = (request.trunk?.record.agentSeconds ?? 0) * (request.trunk === undefined ? 0 : 1)
+  const login = async (): Promise<void> => {
+    if (record.loginSeconds !== undefined) return
+    await guest.waitForConsole(/ login:/, limit(60) + 60)
+    record.loginSeconds = sinceBoot + guest.seconds()
+  }
+  if (handOver !== undefined && spec.way === 'port') {
+    // As early as CloudStack's hosts did: nobody in the guest has opened the port yet.
+    await guest.send(oldPort, renderPortLines(handOver, request.key.publicKey))
+  }
+  if (spec.way === 'none' && request.trunk === undefined) await login()
+  const agent = await guest.waitForAgent(limit(60) + 60, limit(10))
+  record.agentSeconds ??= guest.seconds()
+  if (handOver !== undefined) {
+    const from = spec.way === 'agent' ? guest.seconds() : 0
+    if (spec.way === 'agent') await agent.writeFile('/var/cache/cloud/cmdline', renderCommandLine(handOver))
+    await waitUntilReady(guest, limit)
+    record.readySeconds = guest.seconds() - from
+    const { stdout } = await guest.run('cat /var/cache/cloud/cmd_line.json')
+    record.wasTaken = stdout.includes(`"${handOver.name}"`)
+  } else {
+    await guest.run('systemctl is-system-running --wait', limit(180))
+  }
+  await login()
+}
+
+/** @throws PipelineError `not-ready` when first boot is over and has not said so */
+async function waitUntilReady(guest: Guest, limit: Scene['limit']): Promise<void> {
+  const script = 'test -e /var/cache/cloud/boot_up_done && echo ready; systemctl is-system-running'
+  let upSince: number | undefined
+  for (const end = guest.seconds() + limit(240); guest.seconds() < end; ) {
+    const { stdout } = await guest.run(script)
+    if (stdout.startsWith('ready')) return
+    const isUp = /^(running|degraded|maintenance)$/m.test(stdout)
+    upSince = isUp ? (upSince ?? guest.seconds()) : undefined
+    // Everything that boot starts has started: nobody is left who could write the file.
+    if (upSince !== undefined && guest.seconds() - upSince > limit(5)) {
+      throw notReady(`the system is ${stdout.trim()}, and there is no /var/cache/cloud/boot_up_done`)
+    }
+    await sleep(1000, undefined, { signal: guest.options.signal })
+  }
+  throw notReady(`no /var/cache/cloud/boot_up_done within ${limit(240)} s`)
+}
+
+function notReady(message: string): PipelineError {
+  return new PipelineError({ code: 'not-ready', message, exitCode: exitCodes.verificationFailed })
+}
+
+interface Evidence {
+  readonly lastLines: readonly string[]
+  readonly screenshot: string | undefined
+}
+
+/** What a person wants to see of a boot that went wrong: the console's last lines, and the screen. */
+async function lookAt({ guest, record }: Scene, checks: readonly CheckResult[]): Promise<Evidence> {
+  const isFine = record.trouble === undefined && checks.every(({ status }) => status !== 'failed')
+  if (isFine) return { lastLines: [], screenshot: undefined }
+  const lastLines = (await guest.console()).trimEnd().split('\n').slice(-shownLines)
+  return { lastLines, screenshot: await guest.screenshot().catch(() => undefined) }
+}
+
+/** Where the guest's boot time went. Only worth its time in scenes that are the only one of a file, or the first. */
+async function analyseStartup({ guest, name, limit }: Scene): Promise<Partial<SceneResult>> {
+  if (name !== 'secstorage' && name !== 'boot' && name !== 'virtualbox') return {}
+  try {
+    const { stdout } = await guest.run(
+      'systemd-analyze time; systemd-analyze blame --no-pager | head -n 10',
+      limit(30),
+    )
+    const [startup, ...rest] = stdout.split('\n')
+    const slowest = rest.flatMap((line) => {
+      const match = /^\s*([\d.]+(?:min [\d.]+)?m?s)\s+(\S+)$/.exec(line)
+      return match === null ? [] : [{ unit: match[2] ?? '', time: match[1] ?? '' }]
+    })
+    return startup?.startsWith('Startup finished') ? { startup: startup.trim(), slowest } : {}
+  } catch {
+    return {}
+  }
+}
+
+function rounded({ agentSeconds, loginSeconds, readySeconds, trouble }: SceneRecord): Partial<SceneResult> {
+  return {
+    ...(agentSeconds === undefined ? {} : { agentSeconds: roundSeconds(agentSeconds) }),
+    ...(loginSeconds === undefined ? {} : { loginSeconds: roundSeconds(loginSeconds) }),
+    ...(readySeconds === undefined ? {} : { readySeconds: roundSeconds(readySeconds) }),
+    ...(trouble === undefined ? {} : { trouble: trouble.text }),
+  }
+}
+
+const roundSeconds = (seconds: number) => Math.round(seconds * 100) / 100
+
+/** What a boot failed with, and the assertion that this is against. */
+function troubleOf(error: unknown): NonNullable<SceneRecord['trouble']> {
+  const code = error instanceof PipelineError ? error.code : undefined
+  const id = code === 'agent-silent' ? 'C1' : code === 'not-ready' ? 'C4' : 'B1'
+  return { id, text: messageOf(error) }
+}
+
+const messageOf = (error: unknown) => (error instanceof Error ? error.message : String(error))
+
+function linesOf(error: unknown): readonly string[] {
+  const lines = error instanceof PipelineError ? error.details.lastLines : undefined
+  return Array.isArray(lines) ? lines.map(String) : []
+}

@@ -1,0 +1,154 @@
+/**
+ * The scenes that guests are looked at in: how a file is booted, and what is handed over to it. Without KVM a boot takes
+ * minutes, so as many checks as can share one; and the scenes of roles go on from one boot that was stopped when the
+ * agent had answered.
+ */
+
+import type { AssertionId } from '../config/contract.ts'
+import type { Target } from '../config/image.ts'
+import type { VmwareSettings } from '../config/vmware.ts'
+import type { AcceleratorChoice } from '../host/accelerator.ts'
+import type { Expected } from './check.ts'
+import type { DeviceModelName } from './device-models.ts'
+import type { Guest } from './guest.ts'
+import type { HandOver, RoleName } from './hand-over.ts'
+import type { SshResult } from './ssh.ts'
+
+/** How data reach the guest. */
+export type HandOverWay = 'agent' | 'port' | 'firmware' | 'none'
+
+export interface SceneSpec {
+  /** What happens, in one line. */
+  readonly summary: string
+  readonly way: HandOverWay
+  readonly role?: RoleName
+  /** Whether it goes on from the boot that scenes share. */
+  readonly isBranch?: boolean
+  /** Overrides the target's device model. */
+  readonly model?: DeviceModelName
+  /** Whether the port of old is numbered before the agent's. */
+  readonly isPortFirst?: boolean
+}
+
+export const sceneSpecs = {
+  boot: { summary: 'booted, and handed nothing', way: 'none' },
+  secstorage: {
+    summary: 'a storage VM, by the guest agent',
+    way: 'agent',
+    role: 'secstorage',
+    isBranch: true,
+  },
+  port: {
+    summary: 'a console proxy, by a virtio port that is numbered before the agent’s, on virtio SCSI',
+    way: 'port',
+    role: 'consoleproxy',
+    model: 'virtio-scsi',
+    isPortFirst: true,
+  },
+  'port-second': {
+    summary: 'a console proxy, by a virtio port that is numbered behind the agent’s',
+    way: 'port',
+    role: 'consoleproxy',
+    isBranch: true,
+  },
+  router: { summary: 'a router, by the guest agent', way: 'agent', role: 'router', isBranch: true },
+  'redundant-router': {
+    summary: 'a redundant router, by the guest agent',
+    way: 'agent',
+    role: 'redundant-router',
+    isBranch: true,
+  },
+  vpcrouter: { summary: 'a VPC router, by the guest agent', way: 'agent', role: 'vpcrouter', isBranch: true },
+  dhcpsrvr: { summary: 'a DHCP server, by the guest agent', way: 'agent', role: 'dhcpsrvr', isBranch: true },
+  elbvm: {
+    summary: 'an elastic load balancer, by the guest agent',
+    way: 'agent',
+    role: 'elbvm',
+    isBranch: true,
+  },
+  ilbvm: {
+    summary: 'an internal load balancer, by the guest agent',
+    way: 'agent',
+    role: 'ilbvm',
+    isBranch: true,
+  },
+  'no-data': { summary: 'handed nothing until the guest stops waiting', way: 'none', isBranch: true },
+  virtualbox: { summary: 'a console proxy, by DMI strings', way: 'firmware', role: 'consoleproxy' },
+} as const satisfies Readonly<Record<string, SceneSpec>>
+
+export type SceneName = keyof typeof sceneSpecs
+
+/** The scenes of each target's file. Only the file for KVM is asked about every role: all others have the same disk. */
+export const scenesOfTarget: Readonly<Record<Target, readonly SceneName[]>> = {
+  kvm: [
+    'secstorage',
+    'port-second',
+    'router',
+    'redundant-router',
+    'vpcrouter',
+    'dhcpsrvr',
+    'elbvm',
+    'ilbvm',
+    'no-data',
+    'port',
+  ],
+  xenserver: ['boot'],
+  hyperv: ['boot'],
+  vmware: ['boot'],
+  raw: ['virtualbox'],
+}
+
+/** The device model that a scene of a target runs in. */
+export function modelOf(
+  scene: SceneName,
+  target: Target,
+  controller: VmwareSettings['diskController'] | undefined,
+): DeviceModelName {
+  const spec: SceneSpec = sceneSpecs[scene]
+  if (spec.model !== undefined) return spec.model
+  switch (target) {
+    case 'kvm':
+      return 'virtio'
+    case 'xenserver':
+      return 'xen'
+    case 'hyperv':
+      return 'hyper-v'
+    case 'vmware':
+      return controller === 'pvscsi' ? 'vmware-pvscsi' : 'vmware-lsilogic'
+    case 'raw':
+      return 'virtualbox'
+  }
+}
+
+/** What was seen on the way to a scene, before any check was asked. All in seconds of the host. */
+export interface SceneRecord {
+  /** From power-on to the agent's first answer. */
+  agentSeconds?: number
+  /** From power-on to a login prompt on the serial console. */
+  loginSeconds?: number
+  /** From the hand-over to `boot_up_done`. */
+  readySeconds?: number
+  /** What the agent has answered to CloudStack's own sync. */
+  syncAnswer?: unknown
+  /** Whether what was handed over has been taken. */
+  wasTaken?: boolean
+  /** Why the scene could not be brought about, and the assertion that this is against. */
+  trouble?: { readonly id: AssertionId; readonly text: string }
+}
+
+/** A guest that is where its scene wants it, and what is known of it. */
+export interface Scene {
+  readonly name: SceneName
+  readonly guest: Guest
+  readonly model: DeviceModelName
+  readonly acceleration: Pick<AcceleratorChoice, 'accelerator'>
+  readonly expected: Expected
+  readonly handOver: HandOver | undefined
+  readonly record: SceneRecord
+  /** Size that the disk was enlarged to; undefined where it was not. */
+  readonly grownToBytes: number | undefined
+  /** Time limit of the contract on this host, which is patient where a guest is emulated. */
+  readonly limit: (seconds: number) => number
+  /** Logs in by SSH as root: with the key that was handed over, or with none. */
+  readonly ssh: (command: string, options: { readonly withKey: boolean }) => Promise<SshResult>
+}

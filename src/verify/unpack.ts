@@ -1,0 +1,70 @@
+/** Archives that images come in. */
+
+import { createWriteStream } from 'node:fs'
+import { open } from 'node:fs/promises'
+import { basename, extname, join } from 'node:path'
+import { pipeline } from 'node:stream/promises'
+import { execa } from 'execa'
+import { exitCodes, PipelineError } from '../errors.ts'
+import { findProgram } from '../host/tools.ts'
+
+/** Programs that write what is in an archive to their standard output, best first, by what the archive begins with. */
+const unpackers: readonly { readonly magic: string; readonly programs: readonly (readonly string[])[] }[] = [
+  {
+    magic: 'BZh',
+    programs: [
+      ['lbzip2', '-dc'],
+      ['bzip2', '-dc'],
+    ],
+  },
+  {
+    magic: '\u001f\u008b',
+    programs: [
+      ['pigz', '-dc'],
+      ['gzip', '-dc'],
+    ],
+  },
+  { magic: 'PK\u0003\u0004', programs: [['unzip', '-p']] },
+]
+
+/**
+ * The file itself, or where it was unpacked to.
+ * @throws PipelineError `tools` when there is no program for it
+ */
+export async function unpackArchive(file: string, folder: string, signal: AbortSignal): Promise<string> {
+  const head = await readHead(file)
+  const kind = unpackers.find(({ magic }) => head.startsWith(magic))
+  if (kind === undefined) return file
+  for (const [program = '', ...words] of kind.programs) {
+    if ((await findProgram(program)) === undefined) continue
+    const unpacked = join(folder, basename(file, extname(file)))
+    const child = execa(program, [...words, file], { cancelSignal: signal, buffer: false, stdin: 'ignore' })
+    await Promise.all([pipeline(child.stdout, createWriteStream(unpacked), { signal }), child])
+    return unpacked
+  }
+  const names = kind.programs.map(([name]) => name).join(' or ')
+  throw new PipelineError({
+    code: 'tools',
+    message: `${file} is an archive, and this host has no ${names} to unpack it`,
+    hint: 'install it with: npm run setup',
+    exitCode: exitCodes.hostNotFit,
+  })
+}
+
+async function readHead(file: string): Promise<string> {
+  const handle = await open(file, 'r').catch((cause: unknown) => {
+    throw new PipelineError({
+      code: 'image-unreadable',
+      message: `cannot read the image ${file}: ${(cause as NodeJS.ErrnoException).code}`,
+      hint: 'give the path of an image file.',
+      exitCode: exitCodes.badInput,
+      cause,
+    })
+  })
+  try {
+    const { buffer, bytesRead } = await handle.read(Buffer.alloc(4), 0, 4, 0)
+    return buffer.toString('latin1', 0, bytesRead)
+  } finally {
+    await handle.close()
+  }
+}

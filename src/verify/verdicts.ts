@@ -1,0 +1,50 @@
+/** Verdicts that are kept: the same bytes, asked the same questions, need not be asked again. */
+
+import { mkdir, readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { z } from 'zod'
+import { canonicalJson, type Json, listTree, sha256 } from '../digest.ts'
+import { writeDurably } from '../host/files.ts'
+import { type ImageVerification, imageVerification } from '../report/verification.ts'
+
+const verdict = z.strictObject({ questions: z.string(), verification: imageVerification })
+
+/** A digest of everything that a verdict depends on beside the file: the program that asks, and what it expects. */
+export async function digestQuestions(facts: Json): Promise<string> {
+  const program = await listTree(fileURLToPath(new URL('.', import.meta.url)))
+  const contract = await listTree(fileURLToPath(new URL('../config', import.meta.url)))
+  return sha256(canonicalJson({ program, contract, facts }))
+}
+
+/** The kept verdict on a file of that content and that target, if it answers these questions. */
+export async function readVerdict(
+  outFolder: string,
+  image: Pick<ImageVerification, 'sha256' | 'target'>,
+  questions: string,
+): Promise<ImageVerification | undefined> {
+  try {
+    const text = await readFile(verdictPath(outFolder, image), 'utf8')
+    const kept = verdict.parse(JSON.parse(text))
+    return kept.questions === questions ? { ...kept.verification, cached: true } : undefined
+  } catch {
+    // Not there, or of another version of this program: the file is verified again.
+    return undefined
+  }
+}
+
+export async function writeVerdict(
+  outFolder: string,
+  verification: ImageVerification,
+  questions: string,
+): Promise<void> {
+  await mkdir(join(outFolder, 'verdicts'), { recursive: true })
+  await writeDurably(
+    verdictPath(outFolder, verification),
+    `${JSON.stringify({ questions, verification }, null, 2)}\n`,
+  )
+}
+
+function verdictPath(outFolder: string, image: Pick<ImageVerification, 'sha256' | 'target'>): string {
+  return join(outFolder, 'verdicts', `${image.sha256}-${image.target}.json`)
+}

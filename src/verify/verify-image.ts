@@ -1,0 +1,181 @@
+/** Holds one image file against the contract: the file, what is on the disk, and guests booted from it. */
+
+import { copyFile, mkdir, rm } from 'node:fs/promises'
+import { extname, join, relative } from 'node:path'
+import { createWorkbench } from '../build/workbench.ts'
+import type { Target } from '../config/image.ts'
+import type { AcceleratorChoice } from '../host/accelerator.ts'
+import type { CheckResult, ImageVerification, SceneResult } from '../report/verification.ts'
+import type { Check, Expected, Finding } from './check.ts'
+import { type DiskSource, locateDisk, virtualSizeOf } from './disk-source.ts'
+import type { GuestOptions } from './guest.ts'
+import { openImageFiles } from './open-image-files.ts'
+import { allContentChecks, fileChecksOf } from './registry.ts'
+import { makeTrunk, resultOf, runScene, type SceneRequest, type Trunk } from './run-scene.ts'
+import { type SceneName, type SceneSpec, sceneSpecs, scenesOfTarget } from './scenes.ts'
+import { makeSshKey } from './ssh.ts'
+import { unpackArchive } from './unpack.ts'
+
+export interface ImageRequest {
+  /** Path of the file that ships. */
+  readonly file: string
+  readonly target: Target
+  readonly sha256: string
+  readonly expected: Expected
+  /** File whose disk is proved to be the same, and is read for both. Absent: this one is read. */
+  readonly contentOf?: string | undefined
+  readonly acceleration: AcceleratorChoice
+  readonly machine: Pick<GuestOptions, 'cpus' | 'memoryMiB'>
+  /** Scenes to leave out. @default all of the target */
+  readonly scenes?: readonly SceneName[] | undefined
+  /** Folder for pictures of screens. */
+  readonly runFolder: string
+  readonly outFolder: string
+  readonly onCheck: (result: CheckResult) => void
+  readonly onScene: (name: string) => void
+  readonly signal: AbortSignal
+}
+
+/** What a disk is enlarged by in scenes that look at that. Its root then has half as much again. */
+const growthBytes = 2 * 1024 ** 3
+
+/** @throws PipelineError `image-unreadable`; anything that a check finds is a result */
+export async function verifyImage(request: ImageRequest): Promise<ImageVerification> {
+  const started = performance.now()
+  const { file, target, signal } = request
+  const bench = await createWorkbench()
+  const checks: CheckResult[] = []
+  const onCheck = (result: CheckResult) => {
+    checks.push(result)
+    request.onCheck(result)
+  }
+  try {
+    const unpacked = await unpackArchive(file, bench.folder, signal)
+    const source = await locateDisk(unpacked)
+    // Computing sums takes longest, and asks nothing of the guests.
+    const asFile = checkFile(request, source, onCheck)
+    asFile.catch(() => undefined)
+    if (request.contentOf === undefined) await checkContent(request, source, bench.folder, onCheck)
+    const scenes = await runScenes(request, source, bench.folder, onCheck)
+    await asFile
+    const isFine = checks.every(({ status }) => status !== 'failed')
+    const { contentOf } = request
+    return {
+      path: pathFor(file, request.outFolder),
+      target,
+      format: source.format,
+      sha256: request.sha256,
+      status: isFine ? 'passed' : 'failed',
+      cached: false,
+      seconds: Math.round(performance.now() - started) / 1000,
+      accelerator: request.acceleration.accelerator,
+      ...(contentOf === undefined ? {} : { contentOf: pathFor(contentOf, request.outFolder) }),
+      scenes: [...scenes],
+      checks,
+    }
+  } finally {
+    await bench.remove()
+  }
+}
+
+/** A path as reports have it. */
+export function pathFor(file: string, outFolder: string): string {
+  const inside = relative(outFolder, file)
+  return inside.startsWith('..') ? file : inside
+}
+
+async function checkFile(
+  { file, target, expected, signal }: ImageRequest,
+  source: DiskSource,
+  onCheck: (result: CheckResult) => void,
+): Promise<void> {
+  const subject = { source, packedAs: file, target, expected, signal }
+  for (const check of fileChecksOf(target))
+    onCheck(await ask(check, 'file', () => check.run(subject), signal))
+}
+
+async function checkContent(
+  { expected, signal, onScene }: ImageRequest,
+  source: DiskSource,
+  folder: string,
+  onCheck: (result: CheckResult) => void,
+): Promise<void> {
+  onScene('content')
+  const workFolder = join(folder, 'content')
+  await mkdir(workFolder)
+  const files = await openImageFiles(source, workFolder, signal)
+  try {
+    const subject = { files, expected }
+    for (const check of allContentChecks()) {
+      onCheck(await ask(check, 'content', () => check.run(subject), signal))
+    }
+  } finally {
+    await files.close()
+    await rm(workFolder, { recursive: true, force: true })
+  }
+}
+
+async function ask(
+  check: Check,
+  at: string,
+  run: () => Promise<Finding>,
+  signal: AbortSignal,
+): Promise<CheckResult> {
+  const started = performance.now()
+  const finding = await run().catch((error: unknown): Finding => {
+    signal.throwIfAborted()
+    return { status: 'failed', observed: error instanceof Error ? error.message : String(error) }
+  })
+  return resultOf(check, at, finding, (performance.now() - started) / 1000)
+}
+
+async function runScenes(
+  request: ImageRequest,
+  source: DiskSource,
+  folder: string,
+  onCheck: (result: CheckResult) => void,
+): Promise<readonly SceneResult[]> {
+  const { target, expected, acceleration, machine, signal } = request
+  const names = request.scenes ?? scenesOfTarget[target]
+  if (names.length === 0) return []
+  const diskBytes = await virtualSizeOf(source)
+  const shared: Omit<SceneRequest, 'name'> = {
+    target,
+    source,
+    expected,
+    acceleration,
+    machine,
+    folder,
+    key: await makeSshKey(folder),
+    diskBytes,
+    grownToBytes: diskBytes + growthBytes,
+    onCheck,
+    signal,
+  }
+  let trunk: Trunk | undefined
+  const results: SceneResult[] = []
+  for (const name of names) {
+    request.onScene(name)
+    const spec: SceneSpec = sceneSpecs[name]
+    if (spec.isBranch === true) trunk ??= await makeTrunk(shared)
+    const { scene, screenshot } = await runScene({
+      ...shared,
+      name,
+      trunk: spec.isBranch === true ? trunk : undefined,
+    })
+    results.push({ ...scene, ...(await keepPicture(request, name, screenshot)) })
+  }
+  return results
+}
+
+async function keepPicture(
+  { target, runFolder, outFolder }: ImageRequest,
+  scene: string,
+  picture: string | undefined,
+): Promise<Partial<SceneResult>> {
+  if (picture === undefined) return {}
+  await mkdir(runFolder, { recursive: true })
+  const kept = join(runFolder, `screen-${target}-${scene}${extname(picture)}`)
+  await copyFile(picture, kept)
+  return { screenshot: pathFor(kept, outFolder) }
+}

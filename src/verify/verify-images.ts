@@ -1,0 +1,144 @@
+/** Verifies image files, as many at a time as this host bears. */
+
+import { availableParallelism, freemem } from 'node:os'
+import { join } from 'node:path'
+import type { PipelineFields, Waiver } from '../config/pipeline.ts'
+import type { ResolvedImage } from '../config/resolved.ts'
+import type { Json } from '../digest.ts'
+import { type Accelerator, chooseAccelerator } from '../host/accelerator.ts'
+import type { Emit } from '../report/events.ts'
+import type { ImageVerification } from '../report/verification.ts'
+import type { Candidate } from './candidates.ts'
+import type { Expected } from './check.ts'
+import type { SceneName } from './scenes.ts'
+import { digestQuestions, readVerdict, writeVerdict } from './verdicts.ts'
+import { pathFor, verifyImage } from './verify-image.ts'
+import { applyWaivers } from './waivers.ts'
+
+export interface VerifyRequest {
+  readonly candidates: readonly Candidate[]
+  readonly expected: Expected
+  readonly waivers: readonly Waiver[]
+  readonly machine: PipelineFields['verification']
+  readonly outFolder: string
+  /** Folder for what a failure leaves to look at. */
+  readonly runFolder: string
+  /** Whether verdicts of earlier runs count. */
+  readonly useVerdicts: boolean
+  /** @default all of each target */
+  readonly scenes?: readonly SceneName[] | undefined
+  /** Linux kernels to prove KVM with, best first. */
+  readonly kernels: readonly string[]
+  readonly forceAccelerator?: Accelerator | undefined
+  /** Seconds that a part took the last time. @default nobody knows */
+  readonly estimate?: (name: string) => number | undefined
+  readonly emit: Emit
+  readonly signal: AbortSignal
+}
+
+/** What a pipeline promises of its image. */
+export function expectationsOf(image: ResolvedImage): Expected {
+  return {
+    account: image.account.name,
+    release: image.release,
+    hostname: image.hostname,
+    diskBytes: image.disk.sizeMiB * 1024 ** 2,
+    partitions: image.disk.partitions,
+    formats: image.formats,
+  }
+}
+
+/** Of an image that somebody else has built, only CloudStack's customs are known. */
+export const foreignExpectations: Expected = { account: 'cloud' }
+
+export async function verifyImages(request: VerifyRequest): Promise<readonly ImageVerification[]> {
+  const { candidates, outFolder, emit, signal } = request
+  const acceleration = await chooseAccelerator({
+    arch: 'x86_64',
+    kernels: request.kernels,
+    cacheDir: join(outFolder, 'cache'),
+    force: request.forceAccelerator,
+    signal,
+  })
+  if (acceleration.accelerator === 'tcg') emit({ kind: 'note', text: `without KVM: ${acceleration.reason}` })
+  const { cpus, memoryMiB } = request.machine
+  const results: (ImageVerification | undefined)[] = candidates.map(() => undefined)
+  const verifyOne = async (index: number): Promise<void> => {
+    const candidate = candidates[index] as Candidate
+    const first = candidates.find(({ madeFrom }) => madeFrom !== undefined && madeFrom === candidate.madeFrom)
+    const contentOf = first === undefined || first === candidate ? undefined : first.file
+    const questions = await digestQuestions({
+      expected: request.expected as unknown as Json,
+      scenes: [...(request.scenes ?? ['all'])],
+      accelerator: acceleration.accelerator,
+      machine: { cpus, memoryMiB },
+      hasContent: contentOf === undefined,
+    })
+    const kept = request.useVerdicts ? await readVerdict(outFolder, candidate, questions) : undefined
+    const judged = kept === undefined ? undefined : applyWaivers(kept, request.waivers)
+    if (judged?.status === 'passed') {
+      results[index] = { ...judged, path: pathFor(candidate.file, outFolder) }
+      emit({ kind: 'image-verified', verification: results[index] as ImageVerification })
+      return
+    }
+    const part = `verify ${candidate.target}`
+    emit({ kind: 'part-started', name: part, estimateSeconds: request.estimate?.(part) })
+    let scene = ''
+    let asked = 0
+    const progress = () => emit({ kind: 'part-progress', name: part, text: `${scene}, ${asked} checks` })
+    const verification = await verifyImage({
+      ...candidate,
+      expected: request.expected,
+      contentOf,
+      acceleration,
+      machine: { cpus, memoryMiB },
+      scenes: request.scenes,
+      runFolder: request.runFolder,
+      outFolder,
+      onCheck: () => {
+        asked += 1
+        progress()
+      },
+      onScene: (name) => {
+        scene = name
+        progress()
+      },
+      signal,
+    })
+    await writeVerdict(outFolder, verification, questions)
+    emit({ kind: 'part-finished', name: part, seconds: verification.seconds })
+    results[index] = applyWaivers(verification, request.waivers)
+    emit({ kind: 'image-verified', verification: results[index] as ImageVerification })
+  }
+  await inPool(candidates.length, parallelism(acceleration.accelerator, request.machine), verifyOne)
+  return results.flatMap((result) => result ?? [])
+}
+
+/** How many guests at a time: all of their processors are busy where they are emulated, and few of them otherwise. */
+export function parallelism(
+  accelerator: Accelerator,
+  { cpus, memoryMiB }: Pick<PipelineFields['verification'], 'cpus' | 'memoryMiB'>,
+  host = { cores: availableParallelism(), freeMiB: freemem() / 1024 ** 2 },
+): number {
+  const byCores = accelerator === 'kvm' ? host.cores : Math.floor(host.cores / cpus)
+  // QEMU itself takes its share.
+  const byMemory = Math.floor((host.freeMiB * 0.75) / (memoryMiB + 256))
+  return Math.max(1, Math.min(byCores, byMemory))
+}
+
+/** Runs jobs by number, so many at a time. The first failure is thrown when all that had begun have ended. */
+async function inPool(count: number, width: number, job: (index: number) => Promise<void>): Promise<void> {
+  let next = 0
+  let failure: { readonly error: unknown } | undefined
+  const worker = async (): Promise<void> => {
+    while (next < count && failure === undefined) {
+      const index = next
+      next += 1
+      await job(index).catch((error: unknown) => {
+        failure ??= { error }
+      })
+    }
+  }
+  await Promise.all(Array.from({ length: Math.min(width, count) }, worker))
+  if (failure !== undefined) throw failure.error
+}

@@ -1,0 +1,172 @@
+import { createHash } from 'node:crypto'
+import { describe, expect, it } from 'vitest'
+import type { PartitionFacts } from '../../src/verify/image-files.ts'
+import { allContentChecks } from '../../src/verify/registry.ts'
+import { type FakeFile, fakeImageFiles } from '../support/image-files.ts'
+
+const partition = (over: Partial<PartitionFacts>): PartitionFacts => ({
+  number: 1,
+  filesystem: 'ext4',
+  bootable: false,
+  startSector: 2048,
+  sectors: 2048,
+  reservedBlocks: 0,
+  mount: undefined,
+  ...over,
+})
+
+const partitions = [
+  partition({ number: 1, filesystem: 'ext2', bootable: true, mount: '/boot' }),
+  partition({ number: 5, filesystem: 'swap', startSector: 6000, reservedBlocks: undefined }),
+  partition({ number: 6, startSector: 9000, mount: '/' }),
+]
+
+const archive = 'packed scripts'
+const kernelLine = 'console=hvc0 console=tty0 console=ttyS0,115200n8 net.ifnames=0 biosdevname=0'
+const grub = (seconds: number, words = kernelLine) =>
+  `if x ; then\n  set timeout=30\nelse\n  set timeout=${seconds}\nfi\n### END /etc/grub.d/00_header ###\n\tlinux /vmlinuz-6 root=UUID=1 ro ${words}\n`
+
+/** Nothing of what any check asks is missing or wrong here. */
+const sound: Readonly<Record<string, FakeFile>> = {
+  '/boot/grub/grub.cfg': grub(0),
+  '/etc/cloudstack-release': 'Cloudstack Release 4.22.0 Sun Nov  1 00:00:00 UTC 2026\n',
+  '/usr/share/cloud/cloud-scripts.tgz': archive,
+  '/var/cache/cloud/cloud-scripts-signature': `${createHash('sha512').update(archive).digest('hex')}\n`,
+  '/opt/cloud/bin/get_template_version.sh': { text: '#!/bin/sh', mode: 0o755 },
+  '/usr/local/cloud': 'folder',
+  '/var/www/html': 'folder',
+  '/etc/cloudstack': 'folder',
+  '/var/lib/haproxy': 'folder',
+  '/opt/tftpboot': 'folder',
+  '/etc/profile.d/cloud.sh': { text: 'PATH', mode: 0o755 },
+  '/usr/bin/xenstore-read': { text: 'elf', mode: 0o755 },
+  '/usr/lib/modules/6.12/modules.dep': 'kernel/net/nf_conntrack-ftp.ko.xz: kernel/net/nf_conntrack.ko.xz\n',
+  '/usr/lib/modules/6.12/modules.builtin': 'kernel/fs/ext4/ext4.ko\n',
+  '/etc/modules-load.d/a.conf': '# comment\nnf_conntrack_ftp\next4\n',
+  '/etc/passwd': 'root:x:0:0::/root:/bin/bash\ncloud:x:1000:1000::/home/cloud:/bin/bash\n',
+  '/etc/group': 'admin:x:100:cloud\n',
+  '/etc/shadow': 'root:*:1::\ncloud:*:1::\n',
+  '/etc/sudoers': 'root ALL=(ALL:ALL) ALL\n%sudo ALL=(ALL:ALL) ALL\n@includedir /etc/sudoers.d\n',
+  '/etc/sudoers.d/systemvm':
+    'Cmnd_Alias SYSTEMVM = /bin/chmod, /bin/cp, \\\n /sbin/halt\n%admin ALL=(root) NOPASSWD: SYSTEMVM\n',
+  '/etc/cloud/cloud-init.disabled': '',
+  '/etc/machine-id': '',
+  '/etc/resolv.conf': '# Written by DHCP.\n',
+  '/var/lib/dpkg/info/a.list': '/.\n/bin/cp\n/usr/bin\n/usr/bin/xenstore-read\n',
+  '/usr/bin/cp': { text: 'elf', mode: 0o755 },
+  '/usr/bin/editor': { link: '/etc/alternatives/editor' },
+  ...Object.fromEntries(
+    ['consoleproxy', 'secstorage', 'router', 'vpcrouter', 'dhcpsrvr', 'elbvm', 'ilbvm'].map((role) => [
+      `/etc/iptables/iptables-${role}`,
+      '*filter',
+    ]),
+  ),
+  '/etc/iptables/rt_tables_init': '',
+}
+
+interface Change {
+  readonly files?: Readonly<Record<string, FakeFile | undefined>>
+  readonly partitions?: readonly PartitionFacts[]
+  readonly partitionTable?: string
+}
+
+/** Ids of the checks that fail on the sound image with something changed. */
+async function failures(change: Change = {}): Promise<string[]> {
+  const files = Object.entries({ ...sound, ...change.files }).filter(([, file]) => file !== undefined)
+  const image = { partitions, ...change, files: Object.fromEntries(files) as Record<string, FakeFile> }
+  const subject = { files: fakeImageFiles(image), expected: { account: 'cloud', release: '4.22.0' } }
+  const found = await Promise.all(
+    allContentChecks().map(async (check) => [check.id, await check.run(subject)] as const),
+  )
+  return found.filter(([, { status }]) => status === 'failed').map(([id]) => id)
+}
+
+const without = (path: string): Change => ({ files: { [path]: undefined } })
+const file = (path: string, content: FakeFile): Change => ({ files: { [path]: content } })
+/** SHA-512 of "password", and of something that nobody knows. */
+const ofPassword =
+  '$6$salt$IxDD3jeSOb5eB1CX5LBsqZFVkJdido3OUILO5Ifz5iwMuTS4XMS130MTSuDDl3aCI6WouIL9AjRbLCelDCy.g.'
+const ofNobodyKnows =
+  '$6$salt$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA'
+
+describe('what is on a disk', () => {
+  it('is found sound where it is', async () => {
+    expect(await failures()).toEqual([])
+  })
+
+  it.each<[string, Change, string[]]>([
+    ['a GPT', { partitionTable: 'gpt' }, ['A4']],
+    [
+      'swap behind the root',
+      {
+        partitions: [
+          partitions[0],
+          partitions[2],
+          { ...partitions[1], startSector: 12000 },
+        ] as PartitionFacts[],
+      },
+      ['A4'],
+    ],
+    [
+      '/boot without its flag',
+      { partitions: partitions.map((one) => ({ ...one, bootable: false })) },
+      ['A4'],
+    ],
+    [
+      'reserved blocks',
+      { partitions: partitions.map((one) => (one.mount === '/' ? { ...one, reservedBlocks: 5 } : one)) },
+      ['A5'],
+    ],
+    ['a boot menu that waits', file('/boot/grub/grub.cfg', grub(5)), ['A6']],
+    [
+      'interface names of systemd',
+      file('/boot/grub/grub.cfg', grub(0, kernelLine.replace('net.ifnames=0', ''))),
+      ['A6'],
+    ],
+    ['no serial console', file('/boot/grub/grub.cfg', grub(0, kernelLine.replace('ttyS0', 'ttyS1'))), ['A6']],
+    ['no boot menu at all', without('/boot/grub/grub.cfg'), ['A6']],
+    ['documentation', file('/usr/share/doc/bash/README', ''), ['A7']],
+    ['a lease', file('/var/lib/dhcp/dhclient.leases', ''), ['A7']],
+    ['interface rules', file('/etc/udev/rules.d/70-persistent-net.rules', ''), ['A7']],
+    ['another release', file('/etc/cloudstack-release', 'Cloudstack Release 4.21.0 x'), ['A8']],
+    ['a release in other words', file('/etc/cloudstack-release', 'CloudStack 4.22.0'), ['A8']],
+    ['other scripts than were signed', file('/usr/share/cloud/cloud-scripts.tgz', 'x'), ['A9']],
+    ['no signature', file('/var/cache/cloud/cloud-scripts-signature', ''), ['A9']],
+    ['a folder that is missing', without('/opt/tftpboot'), ['A10']],
+    ['a program that is not executable', file('/opt/cloud/bin/get_template_version.sh', 'x'), ['A11']],
+    ['a private key', file('/root/.ssh/id_rsa', '-----BEGIN OPENSSH PRIVATE KEY-----'), ['A12']],
+    ['a history', file('/root/.bash_history', 'ls'), ['A12']],
+    ['package lists', file('/var/lib/apt/lists/deb_dists_trixie_InRelease', ''), ['A12']],
+    ['something in /tmp', file('/tmp/x', ''), ['A12']],
+    ['an account that is no admin', file('/etc/group', 'admin:x:100:\n'), ['A13']],
+    [
+      'all commands without a password',
+      file('/etc/sudoers.d/cloud', 'cloud ALL=(ALL) NOPASSWD: ALL\n'),
+      ['A14'],
+    ],
+    ['cloud-init', without('/etc/cloud/cloud-init.disabled'), ['B11']],
+    ['no xenstore-read', { files: { '/usr/bin/xenstore-read': undefined } }, ['E1']],
+    ['a host key', file('/etc/ssh/ssh_host_rsa_key', 'x'), ['F1']],
+    ['a machine id', file('/etc/machine-id', `${'0a'.repeat(16)}\n`), ['F2']],
+    ['the traditional password', file('/etc/shadow', `root:${ofPassword}:1::\ncloud:*:1::\n`), ['F3']],
+    ['an empty password', file('/etc/shadow', 'root::1::\ncloud:*:1::\n'), ['F3']],
+    ['a password of the account', file('/etc/shadow', `root:*:1::\ncloud:${ofNobodyKnows}:1::\n`), ['F4']],
+    ['a key of the account', file('/home/cloud/.ssh/authorized_keys', 'ssh-rsa AAAA me'), ['F4']],
+    ['a program that no package has brought', file('/usr/bin/vhd-util', 'elf'), ['F5']],
+    [
+      "a developer's key",
+      file('/root/.ssh/authorized_keys', '# none\nssh-rsa AAAA dev@example.org\n'),
+      ['F6'],
+    ],
+    ['a module that is not there', file('/etc/modules-load.d/b.conf', 'nf_conntrack_ipv4\n'), ['G7']],
+    ['a name server', file('/etc/resolv.conf', 'nameserver 8.8.8.8\n'), ['G9']],
+    ['no firewall of a role', without('/etc/iptables/iptables-elbvm'), ['D8']],
+  ])('fails by one check with %s', async (_case, change, ids) => {
+    expect(await failures(change)).toEqual(ids)
+  })
+
+  it('may have a key file without a key, and a comment in authorized_keys', async () => {
+    const files = { '/root/.ssh/authorized_keys': '# by CloudStack\n\n', '/root/.ssh/id_rsa': '' }
+    expect(await failures({ files })).toEqual([])
+  })
+})

@@ -1,0 +1,65 @@
+/** What scenes say of a boot that did not come about: nothing here boots. */
+
+import { describe, expect, it } from 'vitest'
+import type { CheckResult } from '../../src/report/verification.ts'
+import { runScene, type SceneRequest, type Trunk } from '../../src/verify/run-scene.ts'
+import type { SceneName } from '../../src/verify/scenes.ts'
+
+const request = (name: SceneName, trunk: Trunk): SceneRequest => ({
+  name,
+  target: 'kvm',
+  source: { file: '/missing', format: 'qcow2', node: { driver: 'qcow2' }, members: [] },
+  expected: { account: 'cloud' },
+  acceleration: { accelerator: 'tcg', cpu: 'Haswell-v4', reason: 'chosen', proven: false },
+  machine: { cpus: 1, memoryMiB: 256 },
+  folder: '/missing',
+  key: { file: '/missing', publicKey: 'ssh-rsa AAAA' },
+  diskBytes: 1,
+  grownToBytes: 2,
+  trunk,
+  onCheck: () => undefined,
+  signal: new AbortController().signal,
+})
+
+const failedTrunk = (record: Trunk['record']): Trunk => ({
+  saved: undefined,
+  record,
+  lastLines: ['systemvm login:'],
+  screenshot: '/tmp/screen.png',
+})
+
+const withStatus = (checks: readonly CheckResult[], status: CheckResult['status']) =>
+  checks.filter((check) => check.status === status).map(({ id }) => id)
+
+describe('a boot in which the agent never answered', () => {
+  const trunk = failedTrunk({ loginSeconds: 40, trouble: { id: 'C1', text: 'not within 360 s' } })
+
+  it('fails by one check, and the others point to it', async () => {
+    const { checks, scene, screenshot } = await runScene(request('secstorage', trunk))
+    expect(withStatus(checks, 'failed')).toEqual(['C1'])
+    expect(withStatus(checks, 'passed')).toEqual(['B1'])
+    expect(checks.length).toBeGreaterThan(30)
+    for (const { observed } of checks.filter(({ status }) => status === 'skipped'))
+      expect(observed).toContain('of which C1 tells: not within 360 s')
+    expect(scene).toMatchObject({
+      trouble: 'not within 360 s',
+      lastLines: ['systemvm login:'],
+      loginSeconds: 40,
+    })
+    expect(screenshot).toBe('/tmp/screen.png')
+  })
+
+  it('is no success of a scene that does not ask for the agent', async () => {
+    const { checks } = await runScene(request('router', trunk))
+    expect(withStatus(checks, 'failed')).toEqual(['C4'])
+    const { checks: unattended } = await runScene(request('no-data', trunk))
+    expect(withStatus(unattended, 'failed')).toEqual(['G1'])
+  })
+})
+
+it('a boot that panicked fails by its login', async () => {
+  const trunk = failedTrunk({ trouble: { id: 'B1', text: 'the kernel panicked' } })
+  const { checks } = await runScene(request('secstorage', trunk))
+  expect(withStatus(checks, 'failed')).toEqual(['B1'])
+  expect(withStatus(checks, 'passed')).toEqual([])
+})
