@@ -2,8 +2,8 @@
 
 import { sha256 } from '../digest.ts'
 
-/** Files with one hash of a password a line, in the second field. */
-const passwordFile = /^\/etc\/g?shadow-?$|^\/etc\/security\/opasswd$/
+/** Files with a hash of a password in the second field of a line, or a letter that stands for one elsewhere. */
+const passwordFile = /^\/etc\/(?:g?shadow|passwd|group)-?$|^\/etc\/security\/opasswd$/
 
 /** Files that are secrets as a whole, whatever is in them. */
 const secretFile =

@@ -23,12 +23,19 @@ export async function readEstimates(outFolder: string, layers: readonly Layer[])
   return { of: (name) => known.get(name) }
 }
 
-/** The newest reports below `out/runs`, oldest first. Those of an older program may lack any part. */
+/** So many that a day of failed runs does not hide what the last good one took. */
+const readCount = 20
+
+/** The newest reports below `out/runs`, oldest first. A killed run has none; one of an older program may lack any part. */
 export async function readReports(outFolder: string): Promise<readonly Partial<Report>[]> {
   const folder = join(outFolder, 'runs')
-  const runs = (await readdir(folder).catch(() => [])).sort().slice(-5)
-  const reports = await Promise.all(runs.map((run) => readReport(join(folder, run, 'report.json'))))
-  return reports.filter((report) => report !== undefined)
+  const reports: Partial<Report>[] = []
+  for (const run of (await readdir(folder).catch(() => [])).sort().reverse()) {
+    const report = await readReport(join(folder, run, 'report.json'))
+    if (report !== undefined) reports.unshift(report)
+    if (reports.length === readCount) break
+  }
+  return reports
 }
 
 async function readReport(path: string): Promise<Report | undefined> {

@@ -38,6 +38,13 @@ describe('an estimate', () => {
     expect([of('boot'), of('export kvm')]).toEqual([40, 9])
   })
 
+  it('is not lost by runs that were killed or failed since', async () => {
+    report('20260101T000000Z-a', [{ name: 'export kvm', seconds: 9 }])
+    for (let day = 10; day < 30; day += 1) mkdirSync(path('runs', `202601${day}T000000Z-a`))
+    for (let day = 10; day < 28; day += 1) report(`202602${day}T000000Z-a`, [])
+    expect((await readEstimates(path(), [])).of('export kvm')).toBe(9)
+  })
+
   it('does without runs, and without reports that cannot be read', async () => {
     expect((await readEstimates(path('none'), [])).of('boot')).toBeUndefined()
     mkdirSync(path('runs', '20260102T000000Z-b'), { recursive: true })

@@ -12,7 +12,7 @@ describe('secrets of a disk', () => {
     const masked = maskSecrets('/etc/shadow', text)
     for (const secret of [hash, other, 'aaJ5vOZWz0D1M']) expect(masked).not.toContain(secret.slice(4, 12))
     expect(masked).toMatch(/^root:<secret [0-9a-f]{8}>:19000::::::\ncloud:!<secret [0-9a-f]{8}>:1:/)
-    for (const path of ['/etc/shadow-', '/etc/gshadow', '/etc/gshadow-']) {
+    for (const path of ['/etc/shadow-', '/etc/gshadow', '/etc/gshadow-', '/etc/passwd']) {
       expect(maskSecrets(path, text)).toBe(masked)
     }
   })
