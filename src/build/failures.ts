@@ -72,7 +72,7 @@ export function stateNotWoken(cause: unknown): PipelineError {
   const why = cause instanceof Error ? cause.message : String(cause)
   return new PipelineError({
     code: stateNotWokenCode,
-    message: `a saved state did not wake and is dropped, the guest is booted: ${why}`,
+    message: `a saved state of the guest did not wake and is dropped (${why})`,
     cause,
   })
 }

@@ -64,13 +64,18 @@ const wakeSeconds = 30
 
 /** Runs the stages of a request. A failure of the guest or of a stage is part of the outcome, not thrown. */
 export async function runStages(request: StagesRequest): Promise<StagesOutcome> {
-  const outcome = await runOnce(request, true)
-  if (outcome.failure?.code !== stateNotWokenCode) return outcome
-  request.emit({ kind: 'note', text: outcome.failure.message })
+  const first = await runOnce(request, true)
+  if (!first.isWorthAnotherBoot) return first
+  request.emit({ kind: 'note', text: `${first.failure?.message}; it is booted again` })
   return runOnce(request, false)
 }
 
-async function runOnce(request: StagesRequest, mayWake: boolean): Promise<StagesOutcome> {
+interface AttemptOutcome extends StagesOutcome {
+  /** Whether nothing was lost yet, and a guest that boots may do better. */
+  readonly isWorthAnotherBoot: boolean
+}
+
+async function runOnce(request: StagesRequest, mayWake: boolean): Promise<AttemptOutcome> {
   const bench = await createWorkbench((folder) => noteFolder(request.place.folder, folder))
   try {
     return await runOnBench(request, mayWake, bench)
@@ -83,7 +88,7 @@ async function runOnBench(
   request: StagesRequest,
   mayWake: boolean,
   bench: Workbench,
-): Promise<StagesOutcome> {
+): Promise<AttemptOutcome> {
   const { plan, stages, place, states, emit, signal } = request
   const serialLog = join(place.folder, 'serial.log')
   const packerLog = join(place.folder, 'packer.log')
@@ -104,6 +109,7 @@ async function runOnBench(
   let failure: PipelineError | undefined
   let stopping: Promise<void> | undefined
   let isWaking = false
+  let hasBegun = false
   const fail = (error: PipelineError): void => {
     // Whatever goes wrong with a guest that has not woken is the fault of its state, unless somebody ended the build.
     const isOfGuest = error.code !== 'interrupted' && error.code !== 'packer-died'
@@ -179,6 +185,7 @@ async function runOnBench(
   const onStage = (event: RecorderEvent): void => {
     if (event.kind === 'begin') {
       const { name } = event
+      hasBegun = true
       clearTimeout(stageTimer)
       watch.booted()
       watch.running(name)
@@ -289,7 +296,13 @@ async function runOnBench(
   if (broken !== undefined && failure !== undefined) {
     finish(resultOfFailed(stageOf(broken.name), broken, failure, logFor(broken.name)))
   }
-  return { results: stages.map((stage) => results.get(stage.name) ?? resultOfSkipped(stage)), failure }
+  // QEMU's emulated processors trip over a kernel that patches itself, about once in a hundred boots.
+  const isEmulatedPanic = failure?.code === 'guest-panicked' && guest.acceleration.accelerator === 'tcg'
+  return {
+    results: stages.map((stage) => results.get(stage.name) ?? resultOfSkipped(stage)),
+    failure,
+    isWorthAnotherBoot: failure?.code === stateNotWokenCode || (isEmulatedPanic && !hasBegun),
+  }
 }
 
 interface Part<Name extends string> {
