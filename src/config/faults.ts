@@ -23,6 +23,11 @@ export function formatPath(path: readonly PropertyKey[]): string {
   return text === '' ? '(top level)' : text
 }
 
+/** A text whose URLs have lost their user and password: what is found wrong ends up in logs and reports. */
+export function withoutCredentials(text: string): string {
+  return text.replace(/\/\/[^/?#]*@/g, '//…@')
+}
+
 /** A value in one short line, for an error text. */
 export function formatFound(value: unknown): string | undefined {
   if (value === undefined) return undefined
@@ -32,10 +37,11 @@ export function formatFound(value: unknown): string | undefined {
 
 function toJson(value: unknown): string {
   // JSON has no word for these, and would say null or fail.
-  const spell = (_key: string, inner: unknown) =>
-    typeof inner === 'bigint' || (typeof inner === 'number' && !Number.isFinite(inner))
-      ? String(inner)
-      : inner
+  const spell = (_key: string, inner: unknown) => {
+    if (typeof inner === 'string') return withoutCredentials(inner)
+    const isUnknown = typeof inner === 'bigint' || (typeof inner === 'number' && !Number.isFinite(inner))
+    return isUnknown ? String(inner) : inner
+  }
   try {
     return JSON.stringify(value, spell) ?? String(value)
   } catch {

@@ -3,6 +3,7 @@
 import { readFile } from 'node:fs/promises'
 import { parse, parseDocument } from 'yaml'
 import { exitCodes, PipelineError } from '../errors.ts'
+import { formatFound, withoutCredentials } from './faults.ts'
 
 export interface Overrides {
   /** Where the values come from, for error texts: a file name or an option. */
@@ -39,7 +40,7 @@ export async function readOverrides(file: string): Promise<Overrides> {
   } catch (cause) {
     throw new PipelineError({
       code: 'overrides-syntax',
-      message: `${file} is not valid YAML: ${(cause as Error).message}`,
+      message: `${file} is not valid YAML: ${withoutCredentials((cause as Error).message)}`,
       hint: 'mend the file, or leave it out of --config; nothing was touched.',
       exitCode: exitCodes.badInput,
       cause,
@@ -62,7 +63,7 @@ export function parseAssignment(assignment: string): Overrides {
   if (match?.[2] === undefined || path.some((part) => part === '')) {
     throw new PipelineError({
       code: 'assignment-syntax',
-      message: `--set wants path=value, found ${JSON.stringify(assignment)}`,
+      message: `--set wants path=value, found ${formatFound(assignment)}`,
       hint: 'for example --set disk.sizeMiB=10080, or --set stages.apt_upgrade.backports=true',
       exitCode: exitCodes.badInput,
     })
@@ -74,7 +75,7 @@ export function parseAssignment(assignment: string): Overrides {
   } catch (cause) {
     throw new PipelineError({
       code: 'assignment-syntax',
-      message: `the value of --set ${match[1]} is not valid YAML: ${(cause as Error).message}`,
+      message: `the value of --set ${match[1]} is not valid YAML: ${withoutCredentials((cause as Error).message)}`,
       hint: "put quotes around a text that holds any of YAML's own characters, such as * & ! [ {.",
       exitCode: exitCodes.badInput,
       cause,

@@ -1,26 +1,76 @@
 /** Sums of image files, and `md5sum.txt`, `sha256sum.txt`, `sha512sum.txt` in GNU format beside them. */
 
 import { once } from 'node:events'
-import { readdir, readFile } from 'node:fs/promises'
+import { readdir, readFile, stat } from 'node:fs/promises'
+import { availableParallelism } from 'node:os'
 import { basename, join } from 'node:path'
 import { Worker } from 'node:worker_threads'
 import { writeDurably } from '../host/files.ts'
+import { openRawDisk, type RawDisk } from './raw-disk.ts'
 
 /** Those that CloudStack's registration and its users ask for. */
 export const algorithms = ['md5', 'sha256', 'sha512'] as const
 
-export type Checksums = Readonly<Record<(typeof algorithms)[number], string>>
+export type Checksums = Readonly<Record<Algorithm, string>>
 
-/** Reads a file once. In a thread, with Node's own digests: coreutils' take three times as long for sha256. */
-export async function computeChecksums(file: string, signal: AbortSignal): Promise<Checksums> {
+type Algorithm = (typeof algorithms)[number]
+
+/**
+ * Sums of a file, in threads, with Node's own digests: coreutils' take three times as long for sha256. Zeros count as
+ * well, but holes need not be read; and since those make a file long, each sum of it then has a thread of its own.
+ */
+export async function computeChecksums<Wanted extends Algorithm = Algorithm>(
+  path: string,
+  signal: AbortSignal,
+  wanted: readonly Wanted[] = algorithms as readonly Algorithm[] as readonly Wanted[],
+): Promise<Readonly<Record<Wanted, string>>> {
+  const { size, blocks } = await stat(path)
+  const hasHoles = blocks * 512 < size
+  const extents = hasHoles ? (await openRawDisk(path)).extents : [{ start: 0, length: size }]
+  const file = { path, sizeBytes: size, extents }
+  const stopping = new AbortController()
+  const either = AbortSignal.any([signal, stopping.signal])
+  const groups = hasHoles ? wanted.map((algorithm) => [algorithm]) : [wanted]
+  try {
+    const sums = await Promise.all(groups.map((group) => turns(() => hashInThread(file, group, either))))
+    return Object.assign({}, ...sums)
+  } finally {
+    stopping.abort()
+  }
+}
+
+async function hashInThread(
+  file: RawDisk,
+  wanted: readonly Algorithm[],
+  signal: AbortSignal,
+): Promise<Readonly<Record<string, string>>> {
   const worker = new Worker(new URL('./hash-worker.js', import.meta.url), {
-    workerData: { file, algorithms },
+    workerData: { ...file, algorithms: wanted },
   })
   try {
-    const [sums] = (await once(worker, 'message', { signal })) as [Checksums]
+    const [sums] = (await once(worker, 'message', { signal })) as [Record<string, string>]
     return sums
   } finally {
     await worker.terminate()
+  }
+}
+
+/** More threads than processors would only take memory. Those that wait get their turn in order. */
+const turns = limit(availableParallelism())
+
+function limit(atOnce: number): <Result>(run: () => Promise<Result>) => Promise<Result> {
+  const waiting: (() => void)[] = []
+  let free = atOnce
+  return async (run) => {
+    if (free > 0) free -= 1
+    else await new Promise<void>((resolve) => waiting.push(resolve))
+    try {
+      return await run()
+    } finally {
+      const next = waiting.shift()
+      if (next === undefined) free += 1
+      else next()
+    }
   }
 }
 

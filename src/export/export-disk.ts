@@ -1,20 +1,17 @@
 /** Exports any disk, made by whomever, without a pipeline and without a store. */
 
-import { createHash } from 'node:crypto'
-import { createReadStream } from 'node:fs'
-import { rm, stat } from 'node:fs/promises'
+import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { requireWritable } from '../build/preflight.ts'
 import type { Target } from '../config/image.ts'
 import { exitCodes, PipelineError } from '../errors.ts'
 import { inspectImageFile, unreadableDisk } from '../inspect/image-file.ts'
 import type { Emit } from '../report/events.ts'
-import { computeChecksums, writeChecksums } from './checksums.ts'
-import { type ExportJob, type ExportSource, exporters } from './exporters.ts'
-import { exportFailed } from './partial-file.ts'
-import { flattenDisk } from './raw-disk.ts'
+import { computeChecksums } from './checksums.ts'
+import { type ExportSource, exporters } from './exporters.ts'
+import { grainBytes } from './grains.ts'
+import { exportSideBySide } from './side-by-side.ts'
 import { blockBytes, geometryBytes, geometryOf } from './vhd-format.ts'
-import { grainBytes } from './vmdk-format.ts'
 
 export interface DiskExport extends ExportSource {
   /** Disk image of any format that qemu-img reads. */
@@ -31,83 +28,32 @@ export interface DiskExport extends ExportSource {
  * @throws PipelineError `disk-unreadable`, `disk-size`, `disk-in-the-way`, `out-read-only`, `export-failed`
  */
 export async function exportDisk(request: DiskExport): Promise<readonly string[]> {
-  const { disk: source, folder, targets, emit, signal } = request
+  const { disk: source, folder, targets, signal } = request
   const { format, sizeBytes } = await inspectImageFile(source, undefined, signal)
   requireSize(request, sizeBytes)
   await requireWritable(folder)
   const flat = join(folder, `.${request.fileName}.raw`)
   const fileOf = (target: Target) => join(folder, `${request.fileName}-${exporters[target].suffix(request)}`)
   for (const file of [flat, ...targets.map(fileOf)]) await requireOther(source, file)
-  try {
-    const started = performance.now()
-    emit({ kind: 'part-started', name: 'flatten', estimateSeconds: undefined })
-    // Both have to have ended before the flat file is removed, or qemu-img would make it anew.
-    const [flattened, hashed] = await Promise.allSettled([
-      flattenDisk(source, format, flat, signal),
-      hashDisk(source, signal),
-    ])
-    if (flattened.status === 'rejected') throw flattened.reason
-    if (hashed.status === 'rejected') throw hashed.reason
-    emit({ kind: 'part-finished', name: 'flatten', seconds: (performance.now() - started) / 1000 })
-    // All targets write to the same lists of sums: one at a time.
-    let lists: Promise<unknown> = Promise.resolve()
-    const list: List = (file, sums) => {
-      const written = lists.then(() => writeChecksums(file, sums))
-      lists = written.catch(() => undefined)
-      return written
-    }
-    const job = { disk: flattened.value, key: hashed.value }
-    const outcomes = await Promise.allSettled(
-      targets.map((target) => exportTarget(request, job, target, fileOf(target), list)),
-    )
-    signal.throwIfAborted()
-    const failed = outcomes.find((outcome) => outcome.status === 'rejected')
-    if (failed !== undefined) throw failed.reason
-    return targets.map(fileOf)
-  } finally {
-    await rm(flat, { force: true })
-  }
-}
-
-type List = (...[file, sums]: Parameters<typeof writeChecksums>) => Promise<void>
-
-async function exportTarget(
-  request: DiskExport,
-  job: Pick<ExportJob, 'disk' | 'key'>,
-  target: Target,
-  file: string,
-  list: List,
-): Promise<void> {
-  const { emit, signal } = request
-  const name = `export ${target}`
-  const begun = performance.now()
-  emit({ kind: 'part-started', name, estimateSeconds: undefined })
-  const onProgress = (fraction: number) =>
-    emit({ kind: 'part-progress', name, text: `${Math.floor(fraction * 100)} %` })
-  await exporters[target].write({ ...request, ...job, onProgress, signal }, file)
-  emit({ kind: 'part-progress', name, text: 'checksums' })
-  try {
-    await list(file, await computeChecksums(file, signal))
-  } catch (cause) {
-    signal.throwIfAborted()
-    throw exportFailed(`list of sums with ${file}`, cause)
-  }
-  emit({ kind: 'part-finished', name, seconds: (performance.now() - begun) / 1000 })
+  return exportSideBySide({
+    ...request,
+    format,
+    flat,
+    findKey: () => hashDisk(source, signal),
+    fileOf,
+    onFile: async ({ path }) => path,
+  })
 }
 
 /** What identifiers in the files follow from. */
 async function hashDisk(path: string, signal: AbortSignal): Promise<string> {
-  const hash = createHash('sha256')
   try {
-    for await (const chunk of createReadStream(path, { highWaterMark: 1 << 20 })) {
-      signal.throwIfAborted()
-      hash.update(chunk)
-    }
+    const { sha256 } = await computeChecksums(path, signal, ['sha256'])
+    return sha256
   } catch (cause) {
     signal.throwIfAborted()
     throw unreadableDisk(`cannot read the disk ${path}: ${(cause as Error).message}`)
   }
-  return hash.digest('hex')
 }
 
 /** Refuses to write a file over the disk that it is made of. */

@@ -10,10 +10,10 @@ import type { Plan } from '../plan/plan.ts'
 import type { Emit } from '../report/events.ts'
 import type { ImageResult } from '../report/report.ts'
 import type { Layer } from '../store/store.ts'
-import { type Checksums, computeChecksums, hasChecksums, writeChecksums } from './checksums.ts'
+import { hasChecksums } from './checksums.ts'
 import { exporters } from './exporters.ts'
 import { writeMetadata } from './metadata.ts'
-import { flattenDisk, type RawDisk } from './raw-disk.ts'
+import { exportSideBySide, type MadeFile } from './side-by-side.ts'
 
 export interface ExportRequest {
   readonly image: ResolvedImage
@@ -46,8 +46,7 @@ export async function exportImages(request: ExportRequest): Promise<readonly Ima
   }
   const missing = image.targets.filter((target) => !known.has(target))
   if (missing.length > 0) {
-    const made = await exportMissing(request, missing)
-    for (const result of made) known.set(result.target as Target, result)
+    for (const result of await exportMissing(request, missing)) known.set(result.target as Target, result)
   }
   const results = image.targets.flatMap((target) => known.get(target) ?? [])
   // Also where no file was made: what it says of them may have changed.
@@ -72,81 +71,51 @@ async function exportMissing(
   request: ExportRequest,
   targets: readonly Target[],
 ): Promise<readonly ImageResult[]> {
-  const { outFolder, layerDisk, emit, estimate, signal } = request
+  const { image, layer, layerDisk, outFolder, emit, estimate, signal } = request
   const folder = join(outFolder, 'images')
   await mkdir(folder, { recursive: true })
-  const flat = join(folder, '.disk.raw')
-  try {
-    emit({ kind: 'part-started', name: 'flatten', estimateSeconds: estimate('flatten') })
-    const started = performance.now()
-    const disk = await flattenDisk(layerDisk, 'qcow2', flat, signal)
-    emit({ kind: 'part-finished', name: 'flatten', seconds: secondsSince(started) })
-    // All targets write to the same lists of sums: one at a time.
-    let lists: Promise<unknown> = Promise.resolve()
-    const list = (file: string, sums: Checksums): Promise<void> => {
-      const written = lists.then(() => writeChecksums(file, sums))
-      lists = written.catch(() => undefined)
-      return written
-    }
-    const outcomes = await Promise.allSettled(
-      targets.map((target) => exportImage(request, disk, target, list)),
-    )
-    const failed = outcomes.find((outcome) => outcome.status === 'rejected')
-    if (failed !== undefined) throw failed.reason
-    return outcomes.flatMap((outcome) => (outcome.status === 'fulfilled' ? [outcome.value] : []))
-  } finally {
-    await rm(flat, { force: true })
-  }
+  return exportSideBySide({
+    ...image,
+    disk: layerDisk,
+    format: 'qcow2',
+    flat: join(folder, '.disk.raw'),
+    findKey: async () => layer.sha256,
+    targets,
+    fileOf: (target) => placeImage(image, outFolder, target).file,
+    // What it says would no longer be true.
+    onBegin: (target) => rm(placeImage(image, outFolder, target).record, { force: true }),
+    onFile: (file) => recordImage(request, file),
+    estimate,
+    emit,
+    signal,
+  })
 }
 
-async function exportImage(
-  request: ExportRequest,
-  disk: RawDisk,
-  target: Target,
-  list: (file: string, sums: Checksums) => Promise<void>,
+/** Keeps what is known of a file, so that it is not made twice. */
+async function recordImage(
+  { image, layer, outFolder, emit }: ExportRequest,
+  { target, path, sums, virtualSizeBytes, seconds }: MadeFile,
 ): Promise<ImageResult> {
-  const { image, layer, outFolder, emit, signal } = request
-  const { file, record } = placeImage(image, outFolder, target)
-  const part = `export ${target}`
-  const started = performance.now()
-  emit({ kind: 'part-started', name: part, estimateSeconds: request.estimate(part) })
-  let shown = ''
-  const onProgress = (fraction: number) => {
-    const text = `${Math.floor(fraction * 100)} %`
-    if (text !== shown) emit({ kind: 'part-progress', name: part, text })
-    shown = text
-  }
-  await rm(record, { force: true })
-  await exporters[target].write({ ...image, disk, key: layer.sha256, onProgress, signal }, file)
-  emit({ kind: 'part-progress', name: part, text: 'checksums' })
-  const sums = await computeChecksums(file, signal)
-  await list(file, sums)
-  const { size, blocks } = await stat(file)
-  const seconds = secondsSince(started)
-  emit({ kind: 'part-finished', name: part, seconds })
+  const { size, blocks } = await stat(path)
   const result: ImageResult = {
     target,
     format: exporters[target].format,
-    path: relative(outFolder, file),
+    path: relative(outFolder, path),
     sizeBytes: size,
     allocatedBytes: blocks * 512,
-    virtualSizeBytes: disk.sizeBytes,
+    virtualSizeBytes,
     ...sums,
     build_time: seconds,
     madeFrom: layer.key,
   }
   const entry: ExportRecord = {
     key: exportKey(image, layer, target),
-    stamp: await stampOf(file),
+    stamp: await stampOf(path),
     image: result,
   }
-  await writeDurably(record, `${JSON.stringify(entry)}\n`)
+  await writeDurably(placeImage(image, outFolder, target).record, `${JSON.stringify(entry)}\n`)
   emit({ kind: 'image-finished', image: result, cached: false })
   return result
-}
-
-function secondsSince(startedMs: number): number {
-  return Math.round(performance.now() - startedMs) / 1000
 }
 
 interface ExportRecord {

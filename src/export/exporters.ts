@@ -6,6 +6,7 @@ import type { Target } from '../config/image.ts'
 import type { PipelineFields } from '../config/pipeline.ts'
 import type { Json } from '../digest.ts'
 import { writeBzip2, writeZip } from './archive.ts'
+import type { Grain } from './grains.ts'
 import { exportOva } from './ova.ts'
 import { exportQcow2 } from './qcow2.ts'
 import { exportRaw } from './raw.ts'
@@ -25,6 +26,8 @@ export interface ExportJob extends ExportSource {
   readonly disk: RawDisk
   /** What identifiers in the files follow from: the same for the same content. */
   readonly key: string
+  /** Compressed once for all targets that take them; read once by each. */
+  readonly grains: AsyncIterable<Grain> | undefined
   /** Told how much is done, from 0 to 1. */
   readonly onProgress: (fraction: number) => void
   readonly signal: AbortSignal
@@ -37,6 +40,8 @@ export interface Exporter {
   readonly suffix: (source: ExportSource) => string
   /** What the file depends on beside the disk. */
   readonly settings: (source: ExportSource) => Json
+  /** Whether it stores compressed grains, which others may read beside it. */
+  readonly takesGrains: (source: Pick<ExportSource, 'formats'>) => boolean
   readonly write: (job: ExportJob, file: string) => Promise<void>
 }
 
@@ -44,14 +49,16 @@ const kvm: Exporter = {
   format: 'qcow2',
   suffix: () => 'kvm.qcow2',
   settings: ({ formats }) => formats.kvm,
-  write: ({ disk, formats, onProgress, signal }, file) =>
-    exportQcow2(disk, file, formats.kvm, onProgress, signal),
+  takesGrains: ({ formats }) => formats.kvm.compression === 'zlib',
+  write: ({ disk, formats, onProgress, signal, grains }, file) =>
+    exportQcow2(disk, file, formats.kvm, onProgress, signal, grains),
 }
 
 const xenserver: Exporter = {
   format: 'vhd',
   suffix: () => 'xen.vhd',
   settings: ({ formats, sourceDateEpoch }) => ({ ...formats.xenserver, sourceDateEpoch }),
+  takesGrains: () => false,
   write: ({ disk, key, sourceDateEpoch, onProgress, signal }, file) =>
     writeXenVhd(disk, file, { uuidSeed: key, timestampSeconds: sourceDateEpoch }, onProgress, signal),
 }
@@ -60,6 +67,7 @@ const hyperv: Exporter = {
   format: 'vhd',
   suffix: ({ formats }) => `hyperv.${formats.hyperv.container}`,
   settings: ({ formats, sourceDateEpoch }) => ({ ...formats.hyperv, sourceDateEpoch }),
+  takesGrains: () => false,
   write: ({ disk, key, formats, sourceDateEpoch, onProgress, signal }, file) => {
     const { container, subformat } = formats.hyperv
     if (container === 'vhdx') return writeVhdx(disk, file, { uuidSeed: key }, onProgress, signal)
@@ -72,13 +80,15 @@ const vmware: Exporter = {
   format: 'ova',
   suffix: () => 'vmware.ova',
   settings: ({ formats, sourceDateEpoch, fileName }) => ({ ...formats.vmware, sourceDateEpoch, fileName }),
-  write: ({ disk, key, fileName, formats, sourceDateEpoch, onProgress, signal }, file) =>
+  takesGrains: () => true,
+  write: ({ disk, key, fileName, formats, sourceDateEpoch, onProgress, signal, grains }, file) =>
     exportOva(
       disk,
       file,
       { name: fileName, settings: formats.vmware, sourceDateEpoch, key },
       onProgress,
       signal,
+      grains,
     ),
 }
 
@@ -86,6 +96,7 @@ const raw: Exporter = {
   format: 'raw',
   suffix: () => 'ovm.raw',
   settings: ({ formats }) => formats.raw,
+  takesGrains: () => false,
   write: ({ disk, onProgress, signal }, file) => exportRaw(disk, file, onProgress, signal),
 }
 

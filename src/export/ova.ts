@@ -6,6 +6,7 @@ import { execa } from 'execa'
 import type { VmwareSettings } from '../config/vmware.ts'
 import { sha256 } from '../digest.ts'
 import { PipelineError } from '../errors.ts'
+import type { Grain } from './grains.ts'
 import { type OvfView, renderOvf } from './ovf.ts'
 import { writeWhole } from './partial-file.ts'
 import type { RawDisk } from './raw-disk.ts'
@@ -26,6 +27,8 @@ export interface OvaOptions {
  * Writes `file`, and moves it into place only when its VMDK keeps every rule and qemu-img reads the same from it as from
  * `disk`. Needs room for the one file only: what stands before the disk in the tar has a size that is known before the
  * disk is written, and is filled in afterwards.
+ *
+ * @param grains those of the disk, where they are compressed for another file, too
  */
 export async function exportOva(
   disk: RawDisk,
@@ -33,6 +36,7 @@ export async function exportOva(
   options: OvaOptions,
   onProgress: (fraction: number) => void,
   signal: AbortSignal,
+  grains?: AsyncIterable<Grain>,
 ): Promise<void> {
   const plan = planPackage(disk, options)
   await writeWhole(file, signal, async (partial) => {
@@ -42,11 +46,13 @@ export async function exportOva(
       { key: options.key, name: plan.diskFile, hardwareVersion: options.settings.hardwareVersion },
       (fraction) => onProgress(fraction * writingShare),
       signal,
+      grains,
     )
     if (written.sizeBytes > maximumBytes) throw tooLarge(file, written.sizeBytes)
     await writeAround(partial, plan, written)
     const part = { offset: plan.diskOffset, length: written.sizeBytes }
-    await checkVmdk(partial, part)
+    // qemu-img unpacks the grains below.
+    await checkVmdk(partial, { part, unpacks: false })
     onProgress((1 + writingShare) / 2)
     await execa('qemu-img', ['compare', '-q', '-f', 'raw', disk.path, vmdkInside(partial, part)], {
       cancelSignal: signal,

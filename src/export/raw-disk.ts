@@ -21,7 +21,7 @@ export interface RawDisk {
 export interface DataBlock {
   /** Position on the disk, in blocks. */
   readonly index: number
-  /** As long as a block, also at the end of the disk. Only valid until the next block is asked for. */
+  /** As long as a block, also at the end of the disk. Valid only for a while. */
   readonly data: Buffer
 }
 
@@ -69,20 +69,40 @@ export async function openRawDisk(path: string): Promise<RawDisk> {
   }
 }
 
-/** Reads every block that is not all zeros, in ascending order, holding one block in memory. */
-export async function* readDataBlocks(disk: RawDisk, blockBytes: number): AsyncGenerator<DataBlock> {
-  const file = await open(disk.path, 'r')
-  const buffer = Buffer.alloc(blockBytes)
+/** What is read at a time, in blocks that are smaller. */
+const stretchBytes = 1 << 20
+
+/**
+ * Reads every block that is not all zeros, in ascending order, into the same few megabytes of memory.
+ *
+ * @param kept how many blocks stay valid beside the one that was asked for last
+ */
+export async function* readDataBlocks(
+  disk: RawDisk,
+  blockBytes: number,
+  kept = 1,
+): AsyncGenerator<DataBlock> {
   const zeros = Buffer.alloc(blockBytes)
+  const atOnce = Math.max(1, Math.floor(stretchBytes / blockBytes))
+  // Written round and round. What does not fit behind the last stretch leaves less than one unused.
+  const memory = Buffer.allocUnsafeSlow((kept + 2 * atOnce) * blockBytes)
+  let free = 0
+  const file = await open(disk.path, 'r')
   try {
     let next = 0
     for (const { start, length } of disk.extents) {
       const end = Math.ceil((start + length) / blockBytes)
-      for (let index = Math.max(next, Math.floor(start / blockBytes)); index < end; index += 1) {
-        next = index + 1
-        buffer.fill(0)
-        await readFully(file, buffer, index * blockBytes)
-        if (!buffer.equals(zeros)) yield { index, data: buffer }
+      for (let first = Math.max(next, Math.floor(start / blockBytes)); first < end; first = next) {
+        next = Math.min(end, first + atOnce)
+        const bytes = (next - first) * blockBytes
+        if (free + bytes > memory.length) free = 0
+        const stretch = memory.subarray(free, free + bytes)
+        free += bytes
+        await readFully(file, stretch, first * blockBytes)
+        for (let index = first; index < next; index += 1) {
+          const data = stretch.subarray((index - first) * blockBytes, (index - first + 1) * blockBytes)
+          if (!data.equals(zeros)) yield { index, data }
+        }
       }
     }
   } finally {
@@ -90,14 +110,15 @@ export async function* readDataBlocks(disk: RawDisk, blockBytes: number): AsyncG
   }
 }
 
+/** Behind the end of the file there are zeros. */
 async function readFully(
   file: Awaited<ReturnType<typeof open>>,
   buffer: Buffer,
   position: number,
 ): Promise<void> {
-  for (let done = 0; done < buffer.length; ) {
-    const { bytesRead } = await file.read(buffer, done, buffer.length - done, position + done)
-    if (bytesRead === 0) return
-    done += bytesRead
+  let done = 0
+  for (let bytesRead = -1; bytesRead !== 0 && done < buffer.length; done += bytesRead) {
+    bytesRead = (await file.read(buffer, done, buffer.length - done, position + done)).bytesRead
   }
+  buffer.fill(0, done)
 }

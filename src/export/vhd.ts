@@ -155,16 +155,16 @@ async function writeDynamic(
   const map = Buffer.alloc(padToSector(Math.ceil(entries / 8)))
   const batmapOffset = tableOffset + table.length
   // In front of each block's data, every sector counts as there.
-  const block = Buffer.alloc(bitmapBytes + blockBytes, 0xff)
+  const bitmap = Buffer.alloc(bitmapBytes, 0xff)
   let end = batmapOffset + (hasBatmap ? sectorBytes + map.length : 0)
-  await writeBehind(readDataBlocks(disk, blockBytes), ({ index, data }) => {
+  await writeBehind(readDataBlocks(disk, blockBytes), async ({ index, data }) => {
     const offset = nextBlockOffset(end)
     table.writeUInt32BE(offset / sectorBytes, index * 4)
     map[index >> 3] = (map[index >> 3] ?? 0) | (0x80 >> (index & 7))
-    end = offset + block.length
+    end = offset + bitmapBytes + blockBytes
     onBlock(index)
-    data.copy(block, bitmapBytes)
-    return writeFully(target, block, offset)
+    await writeFully(target, bitmap, offset)
+    await writeFully(target, data, offset + bitmapBytes)
   })
   await writeFully(target, footer, end)
   const front = [footer, encodeHeader(entries), table]
@@ -179,11 +179,9 @@ async function writeFixed(
   footer: Buffer,
   onBlock: (index: number) => void,
 ): Promise<void> {
-  const block = Buffer.alloc(blockBytes)
   await writeBehind(readDataBlocks(disk, blockBytes), ({ index, data }) => {
     onBlock(index)
-    data.copy(block)
-    return writeFully(target, block, index * blockBytes)
+    return writeFully(target, data, index * blockBytes)
   })
   await writeFully(target, footer, disk.sizeBytes)
 }

@@ -2,6 +2,7 @@
 
 import { type FileHandle, open } from 'node:fs/promises'
 import { type InputType, inflate, type ZlibOptions } from 'node:zlib'
+import { grainBytes } from './grains.ts'
 import {
   cylindersOf,
   descriptorSectors,
@@ -10,7 +11,6 @@ import {
   encodeEntries,
   encodeHeader,
   geometry,
-  grainBytes,
   grainMarkerBytes,
   grainSectors,
   type HeaderField,
@@ -67,6 +67,17 @@ export interface FilePart {
   readonly length: number
 }
 
+export interface CheckOptions {
+  /** @default the whole file */
+  readonly part?: FilePart
+  /**
+   * Whether grains are unpacked, which is most of the work. It can be left to a reader that compares them.
+   *
+   * @default true
+   */
+  readonly unpacks?: boolean
+}
+
 export interface VmdkFacts {
   readonly capacityBytes: number
   readonly grains: number
@@ -77,12 +88,15 @@ export interface VmdkFacts {
  *
  * @throws VmdkFault for the first rule that it breaks
  */
-export async function checkVmdk(path: string, part?: FilePart): Promise<VmdkFacts> {
+export async function checkVmdk(
+  path: string,
+  { part, unpacks = true }: CheckOptions = {},
+): Promise<VmdkFacts> {
   const file = await open(path, 'r')
   try {
     const whole = part ?? { offset: 0, length: (await file.stat()).size }
     demand(whole.length % sectorBytes === 0, 'whole-sectors', `${whole.length} bytes`)
-    return await walk(readSectors(file, whole))
+    return await walk(readSectors(file, whole), unpacks)
   } finally {
     await file.close()
   }
@@ -132,6 +146,7 @@ interface Walk {
   lastGrain: number
   directorySector: number | undefined
   hasFooter: boolean
+  readonly unpacks: boolean
   readonly unpacking: Promise<void>[]
 }
 
@@ -142,7 +157,7 @@ interface Marker {
   readonly value: bigint
 }
 
-async function walk(reader: SectorReader): Promise<VmdkFacts> {
+async function walk(reader: SectorReader, unpacks: boolean): Promise<VmdkFacts> {
   const capacity = checkHeader(await reader.take(1))
   checkDescriptor(await reader.take(descriptorSectors), capacity)
   demand(
@@ -159,6 +174,7 @@ async function walk(reader: SectorReader): Promise<VmdkFacts> {
     lastGrain: -1,
     directorySector: undefined,
     hasFooter: false,
+    unpacks,
     unpacking: [],
   }
   for (let hasEnded = false; !hasEnded; ) {
@@ -190,7 +206,7 @@ async function passGrain(seen: Walk, { sector, bytes, value }: Marker, size: num
   const rest = await seen.reader.take(toSectors(grainMarkerBytes + size) - 1)
   const stored = Buffer.concat([bytes.subarray(grainMarkerBytes), rest])
   demand(isZero(stored.subarray(size)), 'grain-padding', `that of grain ${grain} is not zeros`)
-  seen.unpacking.push(unpackGrain(grain, stored.subarray(0, size)))
+  if (seen.unpacks) seen.unpacking.push(unpackGrain(grain, stored.subarray(0, size)))
   if (seen.unpacking.length >= unpackedAtOnce) await seen.unpacking.shift()
   seen.table.entries[grain % tableEntries] = sector
   seen.lastGrain = grain

@@ -4,11 +4,10 @@
  */
 
 import { sha256 } from '../digest.ts'
+import { grainBytes } from './grains.ts'
 
 export const sectorBytes = 512
-/** A grain is what is compressed on its own. */
-export const grainSectors = 128
-export const grainBytes = grainSectors * sectorBytes
+export const grainSectors = grainBytes / sectorBytes
 /** Grains of one grain table. */
 export const tableEntries = 512
 /** Sectors before the first marker: the header, and room for the descriptor. */
@@ -79,13 +78,12 @@ export function encodeMarker(kind: number, sectors: number): Buffer {
   return marker
 }
 
-/** A grain's marker and its data, up to a whole sector. */
-export function encodeGrain(firstSector: number, data: Buffer): Buffer {
-  const grain = Buffer.alloc(toSectors(grainMarkerBytes + data.length) * sectorBytes)
-  grain.writeBigUInt64LE(BigInt(firstSector), 0)
-  grain.writeUInt32LE(data.length, 8)
-  data.copy(grain, grainMarkerBytes)
-  return grain
+/** What stands before a grain's data of so many bytes. */
+export function encodeGrainMarker(firstSector: number, length: number): Buffer {
+  const marker = Buffer.alloc(grainMarkerBytes)
+  marker.writeBigUInt64LE(BigInt(firstSector), 0)
+  marker.writeUInt32LE(length, 8)
+  return marker
 }
 
 export function encodeEntries(entries: readonly number[] | Uint32Array): Buffer {

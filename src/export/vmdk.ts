@@ -1,18 +1,18 @@
-/** The disk inside the OVA: a streamOptimized VMDK, compressed on several cores and the same every time. */
+/** The disk inside the OVA: a streamOptimized VMDK, the same every time. */
 
 import { createHash } from 'node:crypto'
 import type { Writable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
-import { promisify } from 'node:util'
-import { deflate } from 'node:zlib'
-import { type DataBlock, type RawDisk, readDataBlocks } from './raw-disk.ts'
+import { gather } from './gather.ts'
+import { compressGrains, countGrains, type Grain, grainBytes } from './grains.ts'
+import type { RawDisk } from './raw-disk.ts'
 import {
   directoryLength,
   encodeEntries,
-  encodeGrain,
+  encodeGrainMarker,
   encodeHeader,
   encodeMarker,
-  grainBytes,
+  grainMarkerBytes,
   grainSectors,
   markers,
   overheadSectors,
@@ -32,20 +32,11 @@ export interface WrittenVmdk {
 }
 
 /**
- * Of a system VM's disk, level 1 takes 0.65 of this one's time for 5 % more bytes, and 9 takes 2.5 times as long for
- * 0.3 % fewer.
- */
-const compressionLevel = 6
-
-/** Grains in compression at once. Node has four threads for them; the others wait in memory, at 0.4 MiB each. */
-const defaultConcurrency = 16
-
-/**
  * Writes a disk as a VMDK, in one pass and without seeking.
  *
  * @param disk has a size of whole grains, of 64 KiB
  * @param onProgress told how much is written, from 0 to 1
- * @param concurrency of no influence on what is written
+ * @param grains those of the disk, where they are compressed for another file, too
  */
 export async function writeStreamOptimizedVmdk(
   disk: RawDisk,
@@ -53,21 +44,21 @@ export async function writeStreamOptimizedVmdk(
   options: VmdkOptions,
   onProgress: (fraction: number) => void,
   signal: AbortSignal,
-  concurrency = defaultConcurrency,
+  grains: AsyncIterable<Grain> = compressGrains(disk),
 ): Promise<WrittenVmdk> {
-  const expected = disk.extents.reduce((sum, { length }) => sum + Math.ceil(length / grainBytes), 0)
+  const expected = countGrains(disk)
   const hash = createHash('sha256')
   let sizeBytes = 0
-  let grains = 0
+  let written = 0
   let told = -1
   const count = () => {
-    grains += 1
-    const percent = Math.floor((grains / expected) * 100)
+    written += 1
+    const percent = Math.floor((written / expected) * 100)
     if (percent > told && percent < 100) onProgress(percent / 100)
     told = Math.max(told, percent)
   }
   const chunks = async function* () {
-    for await (const chunk of vmdkChunks(disk, options, concurrency, count)) {
+    for await (const chunk of gather(vmdkChunks(disk, options, grains, count))) {
       hash.update(chunk)
       sizeBytes += chunk.length
       yield chunk
@@ -75,14 +66,23 @@ export async function writeStreamOptimizedVmdk(
   }
   await pipeline(chunks, output, { signal })
   onProgress(1)
-  return { sizeBytes, sha256: hash.digest('hex'), populatedBytes: grains * grainBytes }
+  return { sizeBytes, sha256: hash.digest('hex'), populatedBytes: written * grainBytes }
 }
 
-/** The file from its first sector to its last, each chunk of whole sectors. */
+/**
+ * In front of what is deflated: that it is, at the usual level, with a window of 32 KiB. A smaller one would say the truth,
+ * but this is the header that importers know.
+ */
+const zlibHeader = Buffer.from([0x78, 0x9c])
+
+/** Fills a grain's last sector. */
+const zeros = Buffer.alloc(sectorBytes)
+
+/** The file from its first sector to its last. */
 async function* vmdkChunks(
   disk: RawDisk,
   options: VmdkOptions,
-  concurrency: number,
+  grains: AsyncIterable<Grain>,
   onGrain: () => void,
 ): AsyncGenerator<Buffer> {
   if (disk.sizeBytes === 0 || disk.sizeBytes % grainBytes !== 0) {
@@ -103,19 +103,24 @@ async function* vmdkChunks(
     position += chunk.length / sectorBytes
     return chunk
   }
-  for await (const { index, data } of compressInOrder(readDataBlocks(disk, grainBytes), concurrency)) {
+  for await (const { index, deflated, adler } of grains) {
     const tableIndex = Math.floor(index / tableEntries)
     if (tableIndex !== table.index) {
       // A table without a grain is left out, and so is its place in the directory.
       if (!table.isEmpty) yield takeTable()
       table = { index: tableIndex, entries: new Uint32Array(tableEntries), isEmpty: true }
     }
-    const grain = encodeGrain(index * grainSectors, data)
+    const length = zlibHeader.length + deflated.length + adler.length
+    const sectors = toSectors(grainMarkerBytes + length)
     table.entries[index % tableEntries] = position
     table.isEmpty = false
-    position += grain.length / sectorBytes
+    position += sectors
     onGrain()
-    yield grain
+    yield encodeGrainMarker(index * grainSectors, length)
+    yield zlibHeader
+    yield deflated
+    yield adler
+    yield zeros.subarray(0, sectors * sectorBytes - grainMarkerBytes - length)
   }
   if (!table.isEmpty) yield takeTable()
 
@@ -130,26 +135,3 @@ function markedEntries(kind: number, entries: Uint32Array): Buffer {
   const data = encodeEntries(entries)
   return Buffer.concat([encodeMarker(kind, toSectors(data.length)), data])
 }
-
-/** Compresses several blocks at once, and gives them back in the order they came. */
-async function* compressInOrder(
-  blocks: AsyncIterable<DataBlock>,
-  concurrency: number,
-): AsyncGenerator<DataBlock> {
-  const pending: Promise<DataBlock>[] = []
-  for await (const { index, data } of blocks) {
-    const compressed = compress(index, Buffer.from(data))
-    // Whoever waits for it hears of the failure; nobody does once an earlier one has failed.
-    compressed.catch(() => undefined)
-    pending.push(compressed)
-    if (pending.length >= concurrency) yield await (pending.shift() as Promise<DataBlock>)
-  }
-  for (const compressed of pending) yield await compressed
-}
-
-async function compress(index: number, data: Buffer): Promise<DataBlock> {
-  // In one go: even what does not get smaller fits into a chunk of this size.
-  return { index, data: await deflateBuffer(data, { level: compressionLevel, chunkSize: grainBytes + 1024 }) }
-}
-
-const deflateBuffer = promisify<Buffer, { level: number; chunkSize: number }, Buffer>(deflate)

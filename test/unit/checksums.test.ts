@@ -2,6 +2,7 @@ import { execFileSync, spawnSync } from 'node:child_process'
 import { readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
 import { computeChecksums, writeChecksums } from '../../src/export/checksums.ts'
+import { makeRawDisk } from '../support/disks.ts'
 import { useFolder } from '../support/folder.ts'
 
 const path = useFolder()
@@ -29,6 +30,24 @@ describe('checksum files', () => {
       })
       expect(checked).toBe('a-kvm.qcow2: OK\nb-kvm.qcow2: OK\n')
     }
+  })
+
+  it('count the zeros of holes, too', async () => {
+    const bytes = 5 * 2 ** 20 + 1
+    for (const [name, places] of [
+      ['within', { 100000: Buffer.alloc(70_000, 'a'), 3000000: Buffer.alloc(10, 'b') }],
+      ['at-ends', { 0: Buffer.alloc(10, 'a'), [bytes - 10]: Buffer.alloc(10, 'b') }],
+      ['only', {}],
+    ] as const) {
+      makeRawDisk(path(name), bytes, places)
+      await writeChecksums(path(name), await computeChecksums(path(name), new AbortController().signal))
+    }
+    for (const algorithm of ['md5', 'sha256', 'sha512']) {
+      execFileSync(`${algorithm}sum`, ['--check', '--strict', '--status', `${algorithm}sum.txt`], {
+        cwd: path(),
+      })
+    }
+    expect(names()).toEqual(['at-ends', 'only', 'within'])
   })
 
   it('find a file that was changed afterwards', async () => {

@@ -1,7 +1,7 @@
 import { chmodSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { pathToFileURL } from 'node:url'
 import { describe, expect, it } from 'vitest'
-import type { Fault } from '../../src/config/faults.ts'
+import { type Fault, formatFound } from '../../src/config/faults.ts'
 import { chooseImages, loadPipeline } from '../../src/config/load.ts'
 import { mergeOver, type Overrides, parseAssignment, readOverrides } from '../../src/config/overrides.ts'
 import { definePipeline, type Pipeline } from '../../src/config/pipeline.ts'
@@ -297,7 +297,27 @@ describe('faults', () => {
       resolvePipeline(sample({ mirror: { debian: 'http://a:b@c.example.org' } })),
     )
     expect(fault?.rule).toContain("put credentials in apt's auth.conf")
+    expect(fault?.found).toBe('"http://…@c.example.org"')
   })
+
+  it.each([
+    ['http://name:se@cret@host/x', '"http://…@host/x"'],
+    ['http://name:se"cr et@host', '"http://…@host"'],
+    [{ debian: 'https://token@host', security: 'http://host/a@b' }, /^\{"debian":"https:\/\/…@host"/],
+    ['http://host/a@b', '"http://host/a@b"'],
+  ])('never show a password that is found: %j', (value, shown) => {
+    if (typeof shown === 'string') expect(formatFound(value)).toBe(shown)
+    else expect(formatFound(value)).toMatch(shown)
+    expect(formatFound(value)).not.toMatch(/cret|token/)
+  })
+
+  it.each(['http://name:secret@host', 'mirror.debian=[http://name:secret@host'])(
+    'never show it where --set %s is refused',
+    (assignment) => {
+      expect(() => parseAssignment(assignment)).toThrow(/--set/)
+      expect(() => parseAssignment(assignment)).not.toThrow(/secret/)
+    },
+  )
 
   it.each([
     [null, 'expected int', 'null'],

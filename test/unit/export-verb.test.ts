@@ -7,6 +7,7 @@ import {
   readdirSync,
   readFileSync,
   rmSync,
+  symlinkSync,
   truncateSync,
   writeFileSync,
 } from 'node:fs'
@@ -187,6 +188,39 @@ describeWith(['qemu-img', 'qemu-io'], 'an export of any disk', () => {
     )
     expect(left()).toEqual(['disk-kvm.qcow2', 'md5sum.txt', 'sha256sum.txt', 'sha512sum.txt'])
     execFileSync('sha256sum', ['--check', '--strict', '--status', 'sha256sum.txt'], { cwd: path('out') })
+  })
+
+  it('makes the same bytes of each file, whichever others are made beside it', async () => {
+    const disk = makeDisk()
+    const sums = async (targets: string) => {
+      rmSync(path('out'), { recursive: true, force: true })
+      expect((await exportFrom(disk, '--targets', targets)).exitCode).toBe(0)
+      const lines = readFileSync(path('out', 'sha256sum.txt'), 'utf8').trimEnd().split('\n')
+      return Object.fromEntries(lines.map((line) => line.split('  ').reverse() as [string, string]))
+    }
+    const alone = { ...(await sums('kvm')), ...(await sums('vmware')), ...(await sums('raw')) }
+    expect(Object.keys(alone)).toHaveLength(3)
+    expect(await sums('vmware,raw,kvm,xenserver,hyperv')).toMatchObject(alone)
+  })
+
+  it.each([
+    ['kvm', 'disk-kvm.qcow2', 'disk-vmware.ova'],
+    ['vmware', 'disk-vmware.ova', 'disk-kvm.qcow2'],
+  ])('leaves the other file of the same grains when %s fails', async (_target, failing, other) => {
+    const disk = makeDisk()
+    mkdirSync(path('out'))
+    symlinkSync('/dev/full', path('out', `${failing}.partial`))
+    const targets = ['--targets', 'kvm,vmware']
+    await expectRefusal(exportFrom(disk, ...targets), 1, `${failing} could not be made: its disk is full`)
+    expect(left()).toEqual([other, 'md5sum.txt', 'sha256sum.txt', 'sha512sum.txt'])
+  })
+
+  it('that cannot list its sums says so', async () => {
+    const disk = makeDisk()
+    mkdirSync(path('out', 'md5sum.txt'), { recursive: true })
+    const words = ['--targets', 'kvm']
+    const said = `the list of sums with ${path('out', 'disk-kvm.qcow2')} could not be made`
+    await expectRefusal(exportFrom(disk, ...words), 1, said, 'mend that and run the command again')
   })
 
   it.each(['SIGINT', 'SIGTERM'] as const)('that gets %s ends with 130 and leaves nothing', async (name) => {

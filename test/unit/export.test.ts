@@ -208,6 +208,27 @@ describeWith(['qemu-img', 'qemu-io'], 'the images of a run', () => {
     execFileSync('sha256sum', ['--check', '--status', 'sha256sum.txt'], { cwd: path('out', 'images') })
   })
 
+  it('tell how far they are, and that their sums are taken', async () => {
+    const { request, events } = await prepare()
+    await exportImages(request)
+    const told = events.flatMap((event) =>
+      event.kind === 'part-progress' && event.name === 'export kvm' ? [event.text] : [],
+    )
+    expect(told.at(-1)).toBe('checksums')
+    expect(told.at(-2)).toBe('100 %')
+    expect(told.length).toBe(new Set(told).size)
+    expect(told.length).toBeGreaterThan(3)
+  })
+
+  it('whose sums cannot be listed are no bug of the program', async () => {
+    const { request } = await prepare()
+    mkdirSync(path('out', 'images', 'sha256sum.txt'), { recursive: true })
+    await expect(exportImages(request)).rejects.toMatchObject({
+      code: 'export-failed',
+      message: expect.stringContaining(`the list of sums with ${path('out', 'images', name)}`),
+    })
+  })
+
   it('are not made twice', async () => {
     const { request, image, layer, events } = await prepare()
     expect(await areExported(image, layer, path('out'))).toBe(false)

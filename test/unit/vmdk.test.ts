@@ -3,6 +3,7 @@ import { createWriteStream, mkdirSync, readFileSync, statSync, writeFileSync } f
 import { dirname } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { sha256 } from '../../src/digest.ts'
+import { compressGrains } from '../../src/export/grains.ts'
 import type { RawDisk } from '../../src/export/raw-disk.ts'
 import { writeStreamOptimizedVmdk } from '../../src/export/vmdk.ts'
 import { checkVmdk, VmdkFault, type VmdkRule } from '../../src/export/vmdk-check.ts'
@@ -40,12 +41,13 @@ async function write(
   disk: RawDisk,
   name = 'disk.vmdk',
   over: Partial<VmdkOptions> = {},
-  concurrency?: number,
   onProgress: (fraction: number) => void = () => undefined,
   signal = never,
+  concurrency?: number,
 ) {
   const output = createWriteStream(path(name))
-  return writeStreamOptimizedVmdk(disk, output, { ...options, ...over }, onProgress, signal, concurrency)
+  const grains = compressGrains(disk, concurrency)
+  return writeStreamOptimizedVmdk(disk, output, { ...options, ...over }, onProgress, signal, grains)
 }
 
 /** Where things are in a file, found from its end: `[grain, sector]` by table, and the sectors of what leads there. */
@@ -106,8 +108,8 @@ describe('a VMDK', () => {
   })
 
   it('is the same, byte for byte, whenever, wherever and with however many cores it is made', async () => {
-    const first = await write(sampleDisk(), 'disk.vmdk', {}, 1)
-    const second = await write(sampleDisk('other/copy.raw'), 'other/copy.vmdk', {}, 64)
+    const first = await write(sampleDisk(), 'disk.vmdk', {}, undefined, never, 1)
+    const second = await write(sampleDisk('other/copy.raw'), 'other/copy.vmdk', {}, undefined, never, 64)
     expect(second).toEqual(first)
     expect(readFileSync(path('other', 'copy.vmdk')).equals(readFileSync(path('disk.vmdk')))).toBe(true)
   })
@@ -147,14 +149,14 @@ describe('a VMDK', () => {
 
   it('tells how far it is, up to all of it', async () => {
     const told: number[] = []
-    await write(sampleDisk(), 'disk.vmdk', {}, 1, (fraction) => told.push(fraction))
+    await write(sampleDisk(), 'disk.vmdk', {}, (fraction) => told.push(fraction))
     expect(told.at(-1)).toBe(1)
     expect([...new Set(told)].sort((a, b) => a - b)).toEqual(told)
   })
 
   it('is given up when it is interrupted', async () => {
     const aborted = new AbortController()
-    const writing = write(sampleDisk(), 'disk.vmdk', {}, 1, () => aborted.abort(), aborted.signal)
+    const writing = write(sampleDisk(), 'disk.vmdk', {}, () => aborted.abort(), aborted.signal)
     await expect(writing).rejects.toMatchObject({ name: 'AbortError' })
   })
 

@@ -1,0 +1,143 @@
+/** The heart of every export: one flattened disk, a file of it for each target, all at once, each with its sums. */
+
+import { rm } from 'node:fs/promises'
+import type { Target } from '../config/image.ts'
+import type { Emit } from '../report/events.ts'
+import { type Checksums, computeChecksums, writeChecksums } from './checksums.ts'
+import { type ExportJob, type ExportSource, exporters } from './exporters.ts'
+import { compressGrains, type Grain } from './grains.ts'
+import { exportFailed } from './partial-file.ts'
+import { flattenDisk, type RawDisk } from './raw-disk.ts'
+import { type Branch, tee } from './tee.ts'
+
+export interface SideBySide<Result> extends ExportSource {
+  /** Disk image that qemu-img reads, and its format. It may stand on others. */
+  readonly disk: string
+  readonly format: string
+  /** Where the flattened disk lies meanwhile. */
+  readonly flat: string
+  /** Finds out what identifiers in the files follow from. */
+  readonly findKey: () => Promise<string>
+  readonly targets: readonly Target[]
+  readonly fileOf: (target: Target) => string
+  /** Told of a target before anything is written for it. */
+  readonly onBegin?: (target: Target) => Promise<void>
+  /** Told of each file that is whole and listed with its sums. */
+  readonly onFile: (file: MadeFile) => Promise<Result>
+  readonly estimate?: (name: string) => number | undefined
+  readonly emit: Emit
+  readonly signal: AbortSignal
+}
+
+export interface MadeFile {
+  readonly target: Target
+  readonly path: string
+  readonly sums: Checksums
+  readonly virtualSizeBytes: number
+  readonly seconds: number
+}
+
+/**
+ * Returns what `onFile` made of each file, in the order of the targets. What is finished stays when another target fails.
+ *
+ * @throws the first failure, when all others have ended; the reason of an interruption before that
+ */
+export async function exportSideBySide<Result>(job: SideBySide<Result>): Promise<readonly Result[]> {
+  const { flat, targets, signal } = job
+  try {
+    const { disk, key } = await prepare(job)
+    const list = oneAtATime()
+    const readers = targets.filter((target) => exporters[target].takesGrains(job))
+    const branches = tee(compressGrains(disk), readers.length)
+    const outcomes = await Promise.allSettled(
+      targets.map((target) =>
+        exportTarget(job, { disk, key, grains: branches[readers.indexOf(target)] }, target, list),
+      ),
+    )
+    signal.throwIfAborted()
+    const failed = outcomes.find((outcome) => outcome.status === 'rejected')
+    if (failed !== undefined) throw failed.reason
+    return outcomes.flatMap((outcome) => (outcome.status === 'fulfilled' ? [outcome.value] : []))
+  } finally {
+    await rm(flat, { force: true })
+  }
+}
+
+async function prepare<Result>(
+  job: SideBySide<Result>,
+): Promise<{ readonly disk: RawDisk; readonly key: string }> {
+  const { emit, estimate, signal } = job
+  const started = performance.now()
+  emit({ kind: 'part-started', name: 'flatten', estimateSeconds: estimate?.('flatten') })
+  // Both have to have ended before the flat file is removed, or qemu-img would make it anew.
+  const [flattened, found] = await Promise.allSettled([
+    flattenDisk(job.disk, job.format, job.flat, signal),
+    job.findKey(),
+  ])
+  if (flattened.status === 'rejected') throw flattened.reason
+  if (found.status === 'rejected') throw found.reason
+  emit({ kind: 'part-finished', name: 'flatten', seconds: secondsSince(started) })
+  return { disk: flattened.value, key: found.value }
+}
+
+type Shared = Pick<ExportJob, 'disk' | 'key'> & { readonly grains: Branch<Grain> | undefined }
+
+async function exportTarget<Result>(
+  job: SideBySide<Result>,
+  { disk, key, grains }: Shared,
+  target: Target,
+  list: ReturnType<typeof oneAtATime>,
+): Promise<Result> {
+  const { emit, signal } = job
+  const path = job.fileOf(target)
+  const name = `export ${target}`
+  const started = performance.now()
+  emit({ kind: 'part-started', name, estimateSeconds: job.estimate?.(name) })
+  let shown = ''
+  const onProgress = (fraction: number) => {
+    const text = `${Math.floor(fraction * 100)} %`
+    if (text !== shown) emit({ kind: 'part-progress', name, text })
+    shown = text
+  }
+  try {
+    await job.onBegin?.(target)
+    await exporters[target].write({ ...job, disk, key, grains, onProgress, signal }, path)
+  } finally {
+    // The other reader must not wait for one that has failed.
+    grains?.close()
+  }
+  emit({ kind: 'part-progress', name, text: 'checksums' })
+  const sums = await listSums(path, list, signal)
+  const seconds = secondsSince(started)
+  emit({ kind: 'part-finished', name, seconds })
+  return job.onFile({ target, path, sums, virtualSizeBytes: disk.sizeBytes, seconds })
+}
+
+async function listSums(
+  path: string,
+  list: ReturnType<typeof oneAtATime>,
+  signal: AbortSignal,
+): Promise<Checksums> {
+  try {
+    const sums = await computeChecksums(path, signal)
+    await list(() => writeChecksums(path, sums))
+    return sums
+  } catch (cause) {
+    signal.throwIfAborted()
+    throw exportFailed(`list of sums with ${path}`, cause)
+  }
+}
+
+/** All targets write to the same lists of sums. */
+function oneAtATime(): (write: () => Promise<void>) => Promise<void> {
+  let last: Promise<unknown> = Promise.resolve()
+  return (write) => {
+    const written = last.then(write)
+    last = written.catch(() => undefined)
+    return written
+  }
+}
+
+function secondsSince(startedMs: number): number {
+  return Math.round(performance.now() - startedMs) / 1000
+}
