@@ -4,6 +4,7 @@ import { stat } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { archiveOf } from '../config/archives.ts'
 import type { Target } from '../config/image.ts'
+import { estimateRoom } from '../export/room.ts'
 import { freeBytes } from '../host/files.ts'
 import { workFolder } from '../install/bootstrap.ts'
 import type { RoomAhead } from '../report/events.ts'
@@ -97,11 +98,15 @@ function flatSize(
 
 function imageSize(
   target: Target,
-  { image }: Plan,
+  { image, layout }: Plan,
   flat: number | undefined,
   reports: readonly Partial<Report>[],
 ): number | undefined {
   const last = lastImage(target, reports)?.allocatedBytes
+  if (last === undefined) {
+    const disk = flat === undefined ? undefined : { sizeBytes: layout.sizeBytes, dataBytes: flat }
+    return disk && estimateRoom([target], image.formats, disk).targets[target]
+  }
   // What is packed is written as it is first.
   return archiveOf(target, image.formats) === 'none' ? last : sum([last, flat])
 }
