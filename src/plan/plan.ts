@@ -10,7 +10,7 @@ import { type Layout, placePartitions } from '../install/layout.ts'
 import type { Layer, Store } from '../store/store.ts'
 
 /** Raised when a change of the engine makes earlier layers wrong. */
-const layerFormat = 1
+const layerFormat = 2
 
 /** A layer that the image needs, whether it exists or not. */
 export interface PlannedLayer {
