@@ -7,7 +7,10 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { $ as shell } from 'zx'
+import { loadPipeline } from '../../src/config/load.ts'
+import type { ResolvedImage } from '../../src/config/resolved.ts'
 import { sha256File } from '../../src/digest.ts'
+import { type PlacedPartition, placePartitions, sectorBytes } from '../../src/install/layout.ts'
 import type { Report } from '../../src/report/report.ts'
 import { readReport, systemvmImage, tinyPipeline } from './program.ts'
 
@@ -95,6 +98,21 @@ describe('a build from nothing', () => {
     await $`qemu-img check ${join(outFolder, image?.path ?? '')}`
     for (const algorithm of ['sha256', 'sha512']) {
       await $({ cwd: join(outFolder, 'images') })`${algorithm}sum --check ${algorithm}sum.txt`
+    }
+  })
+
+  it('seals what a guest had written out: no journal is left to be replayed', async () => {
+    const { images } = await loadPipeline(tinyPipeline, [])
+    const { partitions } = placePartitions((images[0] as ResolvedImage).disk, '')
+    const root = partitions.find(({ mount }) => mount === '/') as PlacedPartition
+    for (const { name, key } of report.stages) {
+      const raw = join(outFolder, 'layer.raw')
+      await $`qemu-img convert -O raw ${join(outFolder, 'store', `${key}.qcow2`)} ${raw}`
+      const filesystem = `${raw}?offset=${root.startSector * sectorBytes}`
+      const { stdout } = await $`PATH=$PATH:/usr/sbin debugfs -R ${'show_super_stats -h'} ${filesystem}`
+      await rm(raw)
+      expect(stdout, name).toMatch(/Filesystem features:.* has_journal /)
+      expect(stdout, name).not.toContain('needs_recovery')
     }
   })
 
