@@ -4,6 +4,7 @@ import { appendFile, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { killMarked } from '../host/process.ts'
 import { removeTree } from '../install/bootstrap.ts'
+import { openStates } from '../store/states.ts'
 import type { Store, StoreFault } from '../store/store.ts'
 import { temporaryPrefix } from './place.ts'
 
@@ -50,7 +51,9 @@ export async function clearLeftovers(outFolder: string, store: Store): Promise<r
       if (name.endsWith('.tmp')) await rm(join(folder, name), { force: true })
     }
   }
-  return store.sweep()
+  const faults = await store.sweep()
+  await openStates(join(store.folder, 'states')).prune(await store.list())
+  return faults
 }
 
 /** Image files that are being written, the flat disk that they are made from, and those that are still to be packed. */

@@ -11,6 +11,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { execa } from 'execa'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { type Estimates, readEstimates } from '../../src/plan/estimates.ts'
+import type { BuildEvent } from '../../src/report/events.ts'
 import { formatTable } from '../../src/report/format.ts'
 import { openStore } from '../../src/store/store.ts'
 import { readReport, systemvmImage } from '../e2e/program.ts'
@@ -47,6 +48,7 @@ afterAll(async () => {
 
 /** From the program's start to its first event. */
 const startSeconds = 1.5
+const wakeSeconds = 4
 
 /** A temporary folder of one series' own, so that what is left in it shows. Short, or sockets would lie elsewhere. */
 function temporaryOf(outFolder: string): string {
@@ -105,14 +107,19 @@ async function findVictim(build: WatchedBuild, victim: Victim): Promise<{ name: 
 
 /** Kills at a moment. False when the build had ended before. */
 async function kill(build: WatchedBuild, moment: Moment, row: string[]): Promise<boolean> {
+  // A guest that was left asleep by an earlier kill is woken where another would boot.
+  const names = moment.phase === 'boot' ? ['boot', 'wake'] : [moment.phase]
+  let begun: BuildEvent | undefined
   if (moment.phase !== 'start') {
-    const begun = await build.event(
+    begun = await build.event(
       (event) =>
-        (event.kind === 'part-started' || event.kind === 'stage-started') && event.name === moment.phase,
+        (event.kind === 'part-started' || event.kind === 'stage-started') && names.includes(event.name),
     )
     if (begun === undefined) return false
   }
-  const seconds = moment.share * (usually.of(moment.phase) ?? startSeconds)
+  const isWaking = begun?.kind === 'part-started' && begun.name === 'wake'
+  const usual = isWaking ? wakeSeconds : (usually.of(moment.phase) ?? startSeconds)
+  const seconds = moment.share * usual
   await Promise.race([sleep(seconds * 1000), build.ended])
   if (build.child.exitCode !== null) return false
   const { name, pid } = await findVictim(build, moment.victim)
