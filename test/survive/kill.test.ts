@@ -18,7 +18,7 @@ import { readReport, systemvmImage } from '../e2e/program.ts'
 import { allPhases, chance, drawMoment, type Moment, type Victim } from './moments.ts'
 import { expectSameContent } from './same-content.ts'
 import { seedPackages } from './seed-packages.ts'
-import { imageName, linkBase, linkCache, wordsFor } from './tiny-folders.ts'
+import { complete, imageName, linkBase, linkCache, ofGuest, wordsFor } from './tiny-folders.ts'
 import { processesOfRun, type WatchedBuild, watchBuild } from './watched-build.ts'
 
 const trials = Number(process.env.SURVIVE_TRIALS ?? 30)
@@ -36,7 +36,7 @@ beforeAll(async () => {
   root = await mkdtemp(join(tmpdir(), 'survive-'))
   reference = process.env.SURVIVE_REFERENCE ?? join(root, 'reference')
   if (process.env.SURVIVE_REFERENCE === undefined) await seedPackages(reference)
-  await complete(reference)
+  await finish(reference)
   usually = await readEstimates(reference, await openStore(join(reference, 'store')).list())
 })
 
@@ -60,18 +60,13 @@ async function start(outFolder: string): Promise<WatchedBuild> {
   return watchBuild(wordsFor(outFolder), { TMPDIR: temporaryOf(outFolder) })
 }
 
-/** Builds until it is done. An emulated QEMU crashes now and then by itself, which is told and no fault of ours. */
-async function complete(outFolder: string): Promise<void> {
-  for (let tries = 0; ; tries += 1) {
-    const build = await start(outFolder)
-    const { exitCode, stderr } = await build.ended
-    if (exitCode === 0) return
-    const report = await readReport(outFolder)
-    const code = report.run.failure?.code
-    table.push(['', '', 'nothing', '', '', '', `by itself: ${code}`, '', ''])
-    expect(code, stderr).toMatch(/^guest-(vanished|panicked|silent)$/)
-    expect(tries, 'failed by itself, again and again').toBeLessThan(3)
-  }
+/** Builds until it is done. */
+async function finish(outFolder: string): Promise<void> {
+  await mkdir(temporaryOf(outFolder), { recursive: true })
+  await complete(outFolder, {
+    environment: { TMPDIR: temporaryOf(outFolder) },
+    onRetry: (code) => table.push(['', '', 'nothing', '', '', '', `by itself: ${code}`, '', '']),
+  })
 }
 
 /** Phases that a build would still come to. */
@@ -173,7 +168,7 @@ async function trial(outFolder: string, series: number): Promise<boolean> {
   if (!isKilled) {
     if (exitCode === 0) return false
     const code = (await readReport(outFolder)).run.failure?.code ?? ''
-    expect(code, stderr).toMatch(/^guest-/)
+    expect(code, stderr).toMatch(ofGuest)
     table.push([...row, 'nothing', moment.phase, '', '', `by itself: ${code}`, '', recovered])
     return true
   }
@@ -205,7 +200,7 @@ it(
       for (let count = 0; count < kills && done < trials; count += 1) {
         if (!(await trial(outFolder, series))) break
       }
-      await complete(outFolder)
+      await finish(outFolder)
       await expectSound(outFolder)
       await expectClean(outFolder)
       const [expected, found] = [reference, outFolder].map((folder) => join(folder, 'images', imageName))

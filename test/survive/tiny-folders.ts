@@ -3,12 +3,42 @@
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { execa } from 'execa'
+import { expect } from 'vitest'
+import type { Report } from '../../src/report/report.ts'
 import { openStore } from '../../src/store/store.ts'
-import { tinyPipeline } from '../e2e/program.ts'
+import { readReport, tinyPipeline } from '../e2e/program.ts'
+import { watchBuild } from './watched-build.ts'
 
 export const imageName = 'tiny-1.0-x86_64-kvm.qcow2'
 
 export const wordsFor = (outFolder: string) => ['--pipeline', tinyPipeline, '--out', outFolder]
+
+export interface CompleteOptions {
+  readonly words?: readonly string[]
+  readonly environment?: Readonly<Record<string, string>>
+  /** Told of a guest that has failed by itself. */
+  readonly onRetry?: (code: string) => void
+}
+
+/**
+ * Builds until it is done. Under load an emulated guest panics now and then, or its QEMU crashes, with nobody's doing: that
+ * is told, no fault of the build's, and what it is there to survive.
+ */
+export async function complete(outFolder: string, options: CompleteOptions = {}): Promise<Report> {
+  for (let tries = 1; ; tries += 1) {
+    const build = watchBuild([...wordsFor(outFolder), ...(options.words ?? [])], options.environment)
+    const { exitCode, stderr } = await build.ended
+    const report = await readReport(outFolder)
+    if (exitCode === 0) return report
+    const code = report.run.failure?.code ?? ''
+    expect(code, `${stderr} ${report.run.failure?.message}`).toMatch(ofGuest)
+    expect(tries, 'failed by itself, again and again').toBeLessThan(4)
+    options.onRetry?.(code)
+  }
+}
+
+/** Codes of failures that an emulated guest comes to by itself. */
+export const ofGuest = /^guest-(vanished|panicked|silent)$/
 
 /** Makes an output folder with the downloads of another, and what was found out about the host. */
 export async function linkCache(reference: string, outFolder: string): Promise<void> {
