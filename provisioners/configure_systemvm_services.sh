@@ -11,8 +11,10 @@ trap 'rm -rf "$scratch"' EXIT
 tar --create --file="$scratch/system.tar" --directory="$STAGE_FILES/system" --owner=0 --group=0 --mode=u=rwX,go=rX .
 tar --extract --file="$scratch/system.tar" --directory=/ --no-overwrite-dir
 
-mkdir -p /opt/cloud/bin /opt/tftpboot /usr/local/cloud /usr/share/cloud /var/cache/cloud /var/lib/haproxy \
+mkdir -p /opt/cloud/bin /opt/tftpboot /usr/local/cloud /usr/share/cloud /var/lib/haproxy \
   /var/www/html /etc/cloudstack
+# The boot arguments come to lie there, with passwords in them.
+install -d -m 0700 /var/cache/cloud
 
 # Modes too are set, since those of a checkout follow its owner's umask; whether a file can be run is kept.
 archive=/usr/share/cloud/cloud-scripts.tar

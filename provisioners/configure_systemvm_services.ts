@@ -11,9 +11,16 @@ export const configure_systemvm_services = defineStage({
      * @default 'sha512'
      */
     signature: z.enum(['md5', 'sha512']).default('sha512'),
+    /**
+     * What runs in the guest, as a tree to lay over its root: a folder, a tarball, or the URL of one that ends in
+     * `#sha256=` and its sum. For CloudStack's own, give its folder `systemvm/debian`.
+     * @default this project's own first boot
+     */
+    payload: z.string().min(1).default('./payload'),
   },
   packages: () => ['apache2', 'openssh-server', 'python3', 'ssl-cert'],
-  files: () => ({ system: './system', payload: './payload' }),
+  files: (settings) => ({ system: './system', payload: settings.payload }),
+  filesTop: { payload: ['boot', 'etc', 'home', 'lib', 'opt', 'root', 'srv', 'usr', 'var'] },
   environment: (settings, image) => ({ RELEASE: image.release, SIGNATURE: settings.signature }),
   leaves: () => [
     '/etc/cloudstack-release',

@@ -1,15 +1,18 @@
 /** Options that several verbs share. */
 
-import { resolve as resolvePath } from 'node:path'
+import { join, resolve as resolvePath } from 'node:path'
 import type { Command } from 'commander'
+import { isUrl } from '../config/file-source.ts'
 import { chooseImages, defaultPipeline, loadPipeline } from '../config/load.ts'
 import { type Overrides, parseAssignment, readOverrides } from '../config/overrides.ts'
 import type { ResolvedImage } from '../config/resolved.ts'
+import { bringFiles } from '../plan/bring-files.ts'
 
 export interface PipelineOptions {
   readonly pipeline: string
   readonly config: readonly string[]
   readonly set: readonly string[]
+  readonly payload?: string
   readonly variant: readonly string[]
   readonly all?: boolean
   readonly out: string
@@ -32,6 +35,10 @@ export function addPipelineOptions(command: Command): Command {
       [],
     )
     .option('--set <path=value>', 'one such value, e.g. --set machine.cpus=4; may be repeated', collect, [])
+    .option(
+      '--payload <source>',
+      "folder, tarball or URL#sha256=… of CloudStack's files, instead of this project's own",
+    )
     .option('--variant <name>', 'image to work on, e.g. bookworm-x86_64; may be repeated', collect, [])
     .option('--all', 'work on every variant of the pipeline')
     .option('--out <folder>', 'folder that everything is written to', 'out')
@@ -45,8 +52,19 @@ export interface Chosen {
 /** Loads the pipeline that the options name. */
 export async function choosePipeline(options: PipelineOptions): Promise<Chosen> {
   const files = await Promise.all(options.config.map(readOverrides))
-  const overrides: Overrides[] = [...files, ...options.set.map(parseAssignment)]
+  const overrides: Overrides[] = [
+    ...files,
+    ...options.set.map(parseAssignment),
+    ...(options.payload === undefined ? [] : [overridePayload(options.payload)]),
+  ]
   const pipeline = await loadPipeline(options.pipeline, overrides)
-  const images = chooseImages(pipeline, options.variant, options.all ?? false)
-  return { images, outFolder: resolvePath(options.out) }
+  const chosen = chooseImages(pipeline, options.variant, options.all ?? false)
+  const outFolder = resolvePath(options.out)
+  return { images: await bringFiles(chosen, join(outFolder, 'cache')), outFolder }
+}
+
+/** A path is meant from where the command was given, as of any other option. */
+function overridePayload(text: string): Overrides {
+  const payload = isUrl(text) ? text : resolvePath(text)
+  return { source: '--payload', values: { stages: { configure_systemvm_services: { payload } } } }
 }

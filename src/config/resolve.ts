@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url'
 import { z } from 'zod'
 import { diskFaults } from './disk-rules.ts'
 import { configurationError, type Fault, formatFound, formatPath } from './faults.ts'
+import { isUrl } from './file-source.ts'
 import type { Disk, ImageFacts } from './image.ts'
 import { issuesToFaults } from './issues.ts'
 import { isRecord, mergeOver, type Overrides, sourceOf } from './overrides.ts'
@@ -115,7 +116,10 @@ function resolveStage(
     environment: spec.environment?.(settings, facts) ?? {},
     packages: spec.packages?.(settings, facts) ?? [],
     leaves: spec.leaves?.(settings, facts) ?? [],
-    files: Object.fromEntries(files.map(([name, path]) => [name, resolvePath(folder, path)])),
+    files: Object.fromEntries(
+      files.map(([name, path]) => [name, isUrl(path) ? path : resolvePath(folder, path)]),
+    ),
+    filesTop: spec.filesTop ?? {},
     network: spec.network ?? false,
     timeoutSeconds: spec.timeoutSeconds ?? 900,
   }

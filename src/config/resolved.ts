@@ -13,8 +13,12 @@ export interface ResolvedStage {
   readonly environment: Readonly<Record<string, string>>
   readonly packages: readonly string[]
   readonly leaves: readonly string[]
-  /** Absolute host folders by the name they have under `$STAGE_FILES`. */
+  /**
+   * Host folders by the name they have under `$STAGE_FILES`: absolute paths. Until `bringFiles`, also tarballs and URLs.
+   */
   readonly files: Readonly<Record<string, string>>
+  /** Names that are allowed at the top of one of these folders, where only some are. */
+  readonly filesTop: Readonly<Record<string, readonly string[]>>
   readonly network: boolean
   readonly timeoutSeconds: number
 }

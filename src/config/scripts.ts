@@ -3,13 +3,14 @@
 import { readFile, stat } from 'node:fs/promises'
 import { execa } from 'execa'
 import type { Fault } from './faults.ts'
+import { faultOfSource, parseFileSource } from './file-source.ts'
 import type { ResolvedImage } from './resolved.ts'
 
-/** Faults of all stages' scripts and folders: missing, empty, or not shell. */
+/** Faults of all stages' scripts and files: missing, empty, not shell, or without the sum that a download needs. */
 export async function checkScripts(images: readonly ResolvedImage[]): Promise<Fault[]> {
   const stages = images.flatMap((image) => image.stages)
   const scripts = new Map(stages.map((stage) => [stage.script, stage.name]))
-  const folders = new Map(
+  const sources = new Map(
     stages.flatMap((stage) =>
       Object.entries(stage.files).map(
         ([name, path]) => [path, `stages.${stage.name}.files.${name}`] as const,
@@ -18,7 +19,7 @@ export async function checkScripts(images: readonly ResolvedImage[]): Promise<Fa
   )
   const faults = await Promise.all([
     ...[...scripts].map(([path, name]) => scriptFault(path, `stages.${name}.script`)),
-    ...[...folders].map(([path, at]) => folderFault(path, at)),
+    ...[...sources].map(([text, at]) => sourceFault(text, at)),
   ])
   return faults.flat()
 }
@@ -43,7 +44,14 @@ async function scriptFault(path: string, at: string): Promise<Fault[]> {
   ]
 }
 
-async function folderFault(path: string, at: string): Promise<Fault[]> {
-  const found = await stat(path).catch(() => undefined)
-  return found?.isDirectory() ? [] : [{ path: at, rule: 'must be a folder', found: path }]
+async function sourceFault(text: string, at: string): Promise<Fault[]> {
+  const source = parseFileSource(text)
+  const rule = faultOfSource(source)
+  if (rule !== undefined) return [{ path: at, rule, found: text }]
+  if (source.isUrl) return []
+  const found = await stat(source.location).catch(() => undefined)
+  if (found?.isDirectory() && source.sha256 !== undefined)
+    return [{ path: at, rule: 'is a folder, which has no sum', found: text }]
+  if (found?.isDirectory() || found?.isFile()) return []
+  return [{ path: at, rule: 'must be a folder or a tarball that exists', found: text }]
 }

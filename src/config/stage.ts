@@ -27,9 +27,12 @@ export interface StageSpec<Shape extends z.ZodRawShape> {
   readonly leaves?: (settings: Settings<Shape>, image: ImageFacts) => readonly string[]
   /**
    * Host folders delivered into the guest, by name: `{ payload: './payload' }` is unpacked, owned by root with its
-   * modes, at `$STAGE_FILES/payload`. Paths are relative to the declaring module.
+   * modes, at `$STAGE_FILES/payload`. Paths are relative to the declaring module. Instead of a folder it may be a tarball,
+   * or the URL of one that ends in `#sha256=` and its sum.
    */
   readonly files?: (settings: Settings<Shape>, image: ImageFacts) => Readonly<Record<string, string>>
+  /** Names that may be at the top of one of `files`, so that a folder too high or too low is found before it is built in. */
+  readonly filesTop?: Readonly<Record<string, readonly string[]>>
   /** Whether the script uses the network. Only such a stage has a name resolver. @default false */
   readonly network?: boolean
   /** The stage fails when it runs longer. @default 900 */

@@ -47,7 +47,14 @@ class Read(MachineTest):
         self.assertEqual(self.machine.lines, [])
 
     def test_what_is_no_address_is_refused_without_being_shown(self):
-        for value in ('10.0.0.256', '10.0.0.1\n', '10.0.0.1;reboot', '$(reboot)', '010.0.0.1', 'fe80::1%eth0;x'):
+        for value in (
+            '10.0.0.256',
+            '10.0.0.1\n',
+            '10.0.0.1;reboot',
+            '$(reboot)',
+            '010.0.0.1',
+            'fe80::1%eth0;x',
+        ):
             self.machine.lines.clear()
             self.assertIsNone(self.arguments(dns1=value).address('dns1'), value)
             self.assertEqual(self.machine.lines, ['ignoring the argument dns1: no address'])

@@ -7,7 +7,7 @@ from support import ADDRESSES, MachineTest
 from systemvm import boot
 from systemvm.arguments import RECORD
 from systemvm.disk import Growth, plan_growth
-from systemvm.handover import CMDLINE
+from systemvm.kvm import CMDLINE
 from systemvm.machine import Result
 
 TEXT = f'type=consoleproxy name=v-1-VM {ADDRESSES}'

@@ -5,8 +5,9 @@ import pathlib
 import threading
 
 from support import KEY, MachineTest
-from systemvm import handover
-from systemvm.handover import CMDLINE, PORTS, await_handover, identify, sources_of
+from systemvm.handover import await_handover, sources_of
+from systemvm.hypervisor import AGENTS
+from systemvm.kvm import CMDLINE, PORTS, identify
 from systemvm.machine import Result
 
 TEXT = 'template=domP type=secstorage name=s-1-VM'
@@ -152,22 +153,32 @@ class OtherHypervisors(HandoverTest):
 
         pool = '/var/lib/hyperv/.kvp_pool_0'
         self.machine.put(pool, record('cloudstack-vm-userdata', 'template=domP type=secstorage'))
-        both = record('cloudstack-vm-userdata', 'template=domP type=secstorage') + record('more', 'name=s-1-VM')
+        both = record('cloudstack-vm-userdata', 'template=domP type=secstorage') + record(
+            'more', 'name=s-1-VM'
+        )
         self.machine.events = {1003.0: lambda: self.machine.put(pool, both)}
         self.assertEqual(self.take('hyperv'), ('key-value pool', TEXT, ''))
         self.assertAlmostEqual(self.machine.now, 1008, delta=0.3)
         self.assertEqual(self.machine.read(pool), '')
 
     def test_dmi_string(self):
-        self.machine.put('/sys/firmware/dmi/tables/DMI', b'\x0b\x05innotek\0cmdline:' + TEXT.encode() + b'\0\0')
+        self.machine.put(
+            '/sys/firmware/dmi/tables/DMI', b'\x0b\x05innotek\0cmdline:' + TEXT.encode() + b'\0\0'
+        )
         self.assertEqual(self.take('virtualbox', limit_seconds=0), ('DMI', TEXT, ''))
 
     def test_a_mounted_file_wins_everywhere(self):
         self.machine.put('/mnt/cmdline', 'type=router name=chosen')
         self.machine.put('/sys/firmware/qemu_fw_cfg/by_name/opt/cloudstack/cmdline/raw', TEXT)
         self.machine.answers['vmtoolsd'] = Result(0, TEXT)
-        for family in handover.SOURCES:
+        for family in AGENTS:
             self.assertEqual(self.take(family).source, '/mnt/cmdline', family)
+
+    def test_a_qemu_that_calls_itself_something_else_is_heard(self):
+        self.machine.answers['vmtoolsd'] = Result(1, '')
+        for family in AGENTS:
+            self.machine.put(CMDLINE, TEXT)
+            self.assertEqual(self.take(family, limit_seconds=0).source, 'guest agent', family)
 
     def test_endless_input_has_a_limit(self):
         pipe = self.port('s-1-VM.vport', '1p1')

@@ -1,8 +1,8 @@
 """Which hypervisor, from what each of them is known to show, and which agent follows."""
 
 from support import MachineTest
-from systemvm.hypervisor import AGENT_PORT, AGENTS, detect, from_words, start_agent
 from systemvm.handover import SOURCES
+from systemvm.hypervisor import AGENTS, detect, from_words, start_agent
 from systemvm.machine import Result
 
 
@@ -49,8 +49,8 @@ class Detect(MachineTest):
         self.machine.answers = {}
         self.assertEqual(detect(self.machine), 'unknown')
 
-    def test_every_family_has_sources_and_agents(self):
-        self.assertEqual(set(AGENTS), set(SOURCES))
+    def test_sources_are_of_families_that_there_are(self):
+        self.assertLess(set(SOURCES), set(AGENTS))
 
 
 class StartAgent(MachineTest):
@@ -61,6 +61,8 @@ class StartAgent(MachineTest):
 
     def test_exactly_that_family(self):
         self.assertEqual(self.started('vmware'), ['systemctl start --no-block open-vm-tools.service'])
+        for name in ('kvp', 'vss'):
+            self.machine.put(f'/dev/vmbus/hv_{name}')
         self.assertEqual(
             self.started('hyperv'), ['systemctl start --no-block hv-kvp-daemon.service hv-vss-daemon.service']
         )
@@ -70,9 +72,10 @@ class StartAgent(MachineTest):
         self.assertEqual(self.started('xen-hvm'), ['systemctl start --no-block xe-daemon.service'])
         self.assertEqual(self.started('unknown'), [])
 
-    def test_kvm_starts_its_agent_with_its_device_and_once(self):
+    def test_an_agent_is_started_with_its_device_and_once(self):
+        self.assertEqual(self.started('hyperv'), [])
         self.assertEqual(self.started('kvm'), [])
-        self.machine.put(AGENT_PORT)
+        self.machine.put('/dev/virtio-ports/org.qemu.guest_agent.0')
         self.assertEqual(self.started('kvm'), ['systemctl start --no-block qemu-guest-agent.service'])
         self.machine.put('/sys/fs/cgroup/system.slice/qemu-guest-agent.service/cgroup.procs')
         self.assertEqual(self.started('kvm'), [])

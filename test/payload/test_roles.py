@@ -53,7 +53,7 @@ class Table(RolesTest):
             (f'type=dhcpsrvr {ROUTER}', ['apache2', 'cloud-passwd-srvr', 'dnsmasq']),
             (f'type=elbvm {ROUTER}', ['haproxy']),
             (f'type=ilbvm {ROUTER}', ['haproxy']),
-            (f'type=novelty {ROUTER}', []),
+            (f'type=novelty {ROUTER} redundant_router=1', []),
         ):
             with self.subTest(text=text):
                 self.configure(text)
@@ -133,7 +133,9 @@ class StorageAndConsole(RolesTest):
         self.configure(f'type=secstorage {SYSTEM}')
         self.assertEqual(self.machine.read('/etc/hostname'), 'v-1-VM\n')
         self.assertIn('203.0.113.15\tv-1-VM\n', self.machine.read('/etc/hosts'))
-        servers = [line for line in self.machine.read('/etc/resolv.conf').splitlines() if 'nameserver' in line]
+        servers = [
+            line for line in self.machine.read('/etc/resolv.conf').splitlines() if 'nameserver' in line
+        ]
         self.assertEqual(servers, ['nameserver 192.168.1.3', 'nameserver 198.51.100.1'])
 
     def test_uploads_are_the_storage_vms_alone(self):
@@ -226,7 +228,11 @@ class Cards(RolesTest):
         self.assertIn('eth0 becomes eth1', self.machine.lines)
 
     def test_a_list_with_something_else_in_it_is_refused(self):
-        for macs in ('02:00:00:00:00:01|x', '02:00:00:00:00:01|02:00:00:00:00:01', '02:00:00:00:00:01",RUN+="x'):
+        for macs in (
+            '02:00:00:00:00:01|x',
+            '02:00:00:00:00:01|02:00:00:00:00:01',
+            '02:00:00:00:00:01",RUN+="x',
+        ):
             self.configure(f'type=router {ROUTER} nic_macs={macs}')
             self.assertFalse(self.machine.exists('/etc/udev/rules.d/70-persistent-net.rules'), macs)
 
@@ -239,12 +245,49 @@ class Cards(RolesTest):
 
 
 class Hostile(RolesTest):
-    VALUES = ('$(reboot)', '`reboot`', '"; reboot', "'; reboot", 'a|b&&c', '../../etc/passwd', '@guest@', 'x' * 5000)
+    VALUES = (
+        '$(reboot)',
+        '`reboot`',
+        '"; reboot',
+        "'; reboot",
+        'a|b&&c',
+        '../../etc/passwd',
+        '@guest@',
+        'x' * 5000,
+    )
     NAMES = (
-        'name domain type dns1 internaldns1 ip6dns1 gateway ip6gateway localgw mgmtcidr eth0ip eth0mask eth2ip6 '
-        'eth2ip6prelen mtu nic_macs ntpserverlist dnssearchorder dhcprange guestgw authorized_key bootproto '
-        'redundant_router sshonguest useextdns'
-    ).split()
+        *(
+            'name',
+            'domain',
+            'type',
+            'dns1',
+            'internaldns1',
+            'ip6dns1',
+            'gateway',
+            'ip6gateway',
+            'localgw',
+            'mgmtcidr',
+        ),
+        *(
+            'eth0ip',
+            'eth0mask',
+            'eth2ip6',
+            'eth2ip6prelen',
+            'mtu',
+            'nic_macs',
+            'ntpserverlist',
+            'dnssearchorder',
+        ),
+        *(
+            'dhcprange',
+            'guestgw',
+            'authorized_key',
+            'bootproto',
+            'redundant_router',
+            'sshonguest',
+            'useextdns',
+        ),
+    )
 
     def test_no_value_gets_into_a_file_that_a_program_reads(self):
         for value in self.VALUES:
@@ -288,6 +331,12 @@ class Keys(RolesTest):
 
     def test_what_is_no_key_leaves_the_old_ones(self):
         self.machine.put(self.PATH, 'old\n')
-        for key in ('nonsense', f'command="x" {KEY}', f'{KEY}\n{KEY}', KEY.replace('ed25519', 'rsa'), KEY[:40]):
+        for key in (
+            'nonsense',
+            f'command="x" {KEY}',
+            f'{KEY}\n{KEY}',
+            KEY.replace('ed25519', 'rsa'),
+            KEY[:40],
+        ):
             self.configure(f'type=secstorage {SYSTEM}', public_key=key)
             self.assertEqual(self.machine.read(self.PATH), 'old\n', key)

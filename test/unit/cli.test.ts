@@ -289,6 +289,24 @@ describe('a plan', () => {
     expect(file?.[0]).toBe(plain?.[0])
     expect(file?.[1]).not.toBe(plain?.[1])
   })
+
+  it('takes another payload, from a path as it is meant where the command is given', async () => {
+    const { path, call } = place()
+    mkdirSync(path('payload', 'etc'), { recursive: true })
+    writeFileSync(path('payload', 'etc', 'motd'), 'hello\n')
+    const keysOf = async (...words: string[]) => {
+      const [image] = JSON.parse((await call('plan', '--json', ...words)).stdout) as {
+        layers: { name: string; key: string }[]
+      }[]
+      return Object.fromEntries(image?.layers.map(({ name, key }) => [name, key]) ?? [])
+    }
+    const [plain, other] = [await keysOf(), await keysOf('--payload', 'payload')]
+    expect(other.configure_conntrack).toBe(plain.configure_conntrack)
+    expect(other.configure_systemvm_services).not.toBe(plain.configure_systemvm_services)
+    const refused = await call('plan', '--payload', 'https://example.org/payload.tgz')
+    expect(refused.exitCode).toBe(2)
+    expect(refused.stderr).toContain('must end in #sha256= and the sum of the tarball')
+  })
 })
 
 describe('clean', () => {

@@ -86,6 +86,7 @@ describe('a pipeline that is decided', () => {
       packages: ['nano'],
       leaves: ['/etc/word'],
       files: { payload: path('payload') },
+      filesTop: {},
       network: false,
       timeoutSeconds: 900,
     })
@@ -603,7 +604,7 @@ describe("a stage's script", () => {
     sampleWithoutScripts = () => pipeline
     expect((await faults()).map((fault) => [fault.path, fault.rule])).toEqual([
       ['stages.first.script', 'cannot be read'],
-      ['stages.second.files.payload', 'must be a folder'],
+      ['stages.second.files.payload', 'must be a folder or a tarball that exists'],
     ])
   })
 

@@ -1,10 +1,12 @@
 /** The payload's programs, by their own tests: `test/payload/test_*.py`, which know nothing of this program. */
 
 import { execFile } from 'node:child_process'
-import { readdirSync, readFileSync, statSync } from 'node:fs'
+import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { dirname } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
-import { expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
+import { useFolder } from '../support/folder.ts'
 import { describeWith } from '../support/tools.ts'
 
 const run = promisify(execFile)
@@ -36,6 +38,45 @@ describeWith(['python3'], 'the programs of the payload', () => {
       code: 2,
       stderr: 'usage: systemvm-boot preinit|early-config|postinit\n',
     })
+  })
+})
+
+describe('get_template_version.sh', () => {
+  const path = useFolder()
+  const ask = (waitSeconds: number) =>
+    run('sh', [`${payload}/opt/cloud/bin/get_template_version.sh`], {
+      env: { ...env, SYSTEMVM_ROOT: path(), WAIT_SECONDS: `${waitSeconds}` },
+    })
+  const lay = (...files: readonly (readonly [string, string])[]) => {
+    for (const [name, text] of files) {
+      mkdirSync(path(dirname(name)), { recursive: true })
+      writeFileSync(path(name), text)
+    }
+  }
+  const release = ['etc/cloudstack-release', 'Cloudstack Release 4.22.0 Sun Nov  1 2026\n'] as const
+  const signature = ['var/cache/cloud/cloud-scripts-signature', '0123abcd\n'] as const
+  const done = ['var/cache/cloud/boot_up_done', ''] as const
+
+  it('prints the release and the signature of a machine that is up', async () => {
+    lay(release, signature, done)
+    expect((await ask(0)).stdout).toBe('Cloudstack Release 4.22.0 Sun Nov  1 2026&0123abcd\n')
+  })
+
+  it('waits for the machine to be up', async () => {
+    lay(release, signature)
+    const asked = ask(20)
+    lay(done)
+    expect((await asked).stdout).toContain('&0123abcd')
+  })
+
+  it('fails when the machine does not come up', async () => {
+    lay(release, signature)
+    await expect(ask(0)).rejects.toMatchObject({ code: 1, stdout: '' })
+  })
+
+  it('fails without a signature', async () => {
+    lay(release, [signature[0], ''], done)
+    await expect(ask(0)).rejects.toMatchObject({ code: 1, stdout: '' })
   })
 })
 

@@ -5,14 +5,15 @@ from __future__ import annotations
 import ipaddress
 import json
 import re
-from typing import Callable, NamedTuple, Optional, Union
+from collections.abc import Callable
+from typing import NamedTuple
 
 from .machine import Machine
 
 RECORD = '/var/cache/cloud/cmd_line.json'
 
-Address = Union[ipaddress.IPv4Address, ipaddress.IPv6Address]
-Network = Union[ipaddress.IPv4Network, ipaddress.IPv6Network]
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 NAME = re.compile(r'[A-Za-z0-9_.-]{1,64}')
 LABEL = re.compile(r'(?!-)[A-Za-z0-9-]{1,63}(?<!-)')
@@ -50,7 +51,7 @@ class Arguments(NamedTuple):
     def flag(self, name: str) -> bool:
         return self.text(name).lower() in ('true', '1', 'yes')
 
-    def number(self, name: str, lowest: int, highest: int) -> Optional[int]:
+    def number(self, name: str, lowest: int, highest: int) -> int | None:
         text = self.text(name)
         if text == '':
             return None
@@ -59,14 +60,14 @@ class Arguments(NamedTuple):
             return int(text)
         return self._refuse(name, f'no number from {lowest} to {highest}')
 
-    def address(self, name: str) -> Optional[Address]:
+    def address(self, name: str) -> Address | None:
         """An address of either kind. `0.0.0.0` is CloudStack's way to say none."""
         text = self.text(name)
         if text in ('', '0.0.0.0', '::'):
             return None
         return self._try(name, text, to_address, 'no address')
 
-    def interface(self, address: str, mask: str) -> Union[ipaddress.IPv4Interface, ipaddress.IPv6Interface, None]:
+    def interface(self, address: str, mask: str) -> ipaddress.IPv4Interface | ipaddress.IPv6Interface | None:
         """An address with its network, from two arguments: the mask as a mask or as a length."""
         host = self.address(address)
         if host is None:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import os
 import sys
-from typing import Callable
+from collections.abc import Callable
+from typing import TypeVar
 
 from . import hypervisor
 from .arguments import Arguments, load, parse, save
-from .handover import CMDLINE, await_handover, identify, sources_of
+from .handover import await_handover, sources_of
+from .kvm import CMDLINE, identify
 from .machine import Machine
 from .roles import control_interface, role_of
 
@@ -22,6 +24,8 @@ FIRST_WAIT_SECONDS = 60
 LATER_WAIT_SECONDS = 10
 # Their sources have from the start whatever they will ever have.
 WITHOUT_WAIT = ('virtualbox', 'unknown')
+
+Result = TypeVar('Result')
 
 
 def preinit(machine: Machine) -> None:
@@ -51,7 +55,9 @@ def preinit(machine: Machine) -> None:
         save(machine, values)
         public_key = handover.public_key
     elif known:
-        machine.log(f'nothing new was handed over within {limit} s: going on with what an earlier boot was told')
+        machine.log(
+            f'nothing new was handed over within {limit} s: going on with what an earlier boot was told'
+        )
     else:
         machine.log(f'no boot arguments within {limit} s: the machine gets the default role')
     state = {
@@ -121,7 +127,7 @@ def read_state(machine: Machine) -> dict[str, str]:
     return state if isinstance(state, dict) else {}
 
 
-def attempt(machine: Machine, name: str, step: Callable[[], object]) -> object:
+def attempt(machine: Machine, name: str, step: Callable[[], Result]) -> Result | None:
     """Takes one step. One that fails is told and counted, but the others are still taken: SSH may yet come up."""
     try:
         return step()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import NamedTuple, Optional
+from typing import NamedTuple
 
 from .machine import Machine
 
@@ -20,7 +20,7 @@ class Growth(NamedTuple):
     root: str
 
 
-def plan_growth(machine: Machine) -> Optional[Growth]:
+def plan_growth(machine: Machine) -> Growth | None:
     """What there is to grow, read from the kernel without any process; nothing where the disk is used to its end."""
     device = root_device(machine)
     if device is None:
@@ -34,7 +34,10 @@ def plan_growth(machine: Machine) -> Optional[Growth]:
     for name in os.listdir(os.path.dirname(folder)):
         sibling = os.path.join(os.path.dirname(folder), name)
         if (sibling_number := read_number(f'{sibling}/partition')) is not None:
-            siblings[sibling_number] = (read_number(f'{sibling}/start') or 0, read_number(f'{sibling}/size') or 0)
+            siblings[sibling_number] = (
+                read_number(f'{sibling}/start') or 0,
+                read_number(f'{sibling}/size') or 0,
+            )
     start, size = siblings[number]
     if any(other > start for other, _ in siblings.values()):
         return None
@@ -42,11 +45,15 @@ def plan_growth(machine: Machine) -> Optional[Growth]:
     if room * SECTOR_BYTES < WORTHWHILE_BYTES:
         return None
     # The kernel shows an extended partition as its first two sectors; a logical one, from 5 on, grows inside of it.
-    extended = tuple(one for one, (_, sectors) in siblings.items() if one <= 4 and sectors <= 2) if number >= 5 else ()
+    extended = (
+        tuple(one for one, (_, sectors) in siblings.items() if one <= 4 and sectors <= 2)
+        if number >= 5
+        else ()
+    )
     return Growth(f'/dev/{disk}', (*extended, number), f'/dev/{root}')
 
 
-def root_device(machine: Machine) -> Optional[str]:
+def root_device(machine: Machine) -> str | None:
     """Number of the device that the root filesystem is on, as `major:minor`."""
     for line in machine.read('/proc/self/mountinfo').splitlines():
         fields = line.split()
@@ -55,7 +62,7 @@ def root_device(machine: Machine) -> Optional[str]:
     return None
 
 
-def read_number(path: str) -> Optional[int]:
+def read_number(path: str) -> int | None:
     try:
         with open(path, encoding='ascii') as file:
             return int(file.read())

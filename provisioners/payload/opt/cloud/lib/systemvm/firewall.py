@@ -6,7 +6,7 @@ import re
 
 from .machine import Machine
 from .network import Interface
-from .roles import Role
+from .roles import ROLES, Role
 
 FOLDER = '/etc/iptables'
 
@@ -21,13 +21,13 @@ def render_rules(template: str, control: str) -> str:
 
 
 def configure_firewall(machine: Machine, role: Role, interfaces: list[Interface], control: str) -> None:
-    if role.filter == '':
+    if role.name not in ROLES:
         return
-    template = machine.read(f'{FOLDER}/iptables-{role.filter}')
+    template = machine.read(f'{FOLDER}/iptables-{role.name}')
     if template == '':
-        raise RuntimeError(f'{FOLDER}/iptables-{role.filter} is not there')
+        raise RuntimeError(f'{FOLDER}/iptables-{role.name} is not there')
     load(machine, 'iptables-restore', RULES, render_rules(template, control))
-    machine.log(f'packet filter of {role.filter}, SSH through {control}')
+    machine.log(f'packet filter of {role.name}, SSH through {control}')
     # Without IPv6 there is nothing to filter, and each process costs.
     if any(one.ipv6 is not None for one in interfaces):
         load(machine, 'ip6tables-restore', RULES6, machine.read(f'{FOLDER}/ip6tables-systemvm'))

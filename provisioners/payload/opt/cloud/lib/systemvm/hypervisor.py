@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from .machine import Machine
 
 UNKNOWN = 'unknown'
@@ -18,19 +20,28 @@ FAMILIES = {
     'virtualbox': 'virtualbox',
 }
 
+
+class Agent(NamedTuple):
+    """A guest agent's unit, and the device that it is bound to. Started without it, it would keep the boot waiting."""
+
+    unit: str
+    device: str = ''
+
+
 # Started on that family alone; no other boot has them. A suite that lacks one of the units does without.
 AGENTS = {
-    'kvm': ('qemu-guest-agent.service',),
-    'vmware': ('open-vm-tools.service',),
-    'hyperv': ('hv-kvp-daemon.service', 'hv-vss-daemon.service', 'hv-fcopy-daemon.service'),
-    'xen-pv': ('xe-daemon.service',),
-    'xen-hvm': ('xe-daemon.service',),
+    'kvm': (Agent('qemu-guest-agent.service', '/dev/virtio-ports/org.qemu.guest_agent.0'),),
+    'vmware': (Agent('open-vm-tools.service'),),
+    'hyperv': (
+        Agent('hv-kvp-daemon.service', '/dev/vmbus/hv_kvp'),
+        Agent('hv-vss-daemon.service', '/dev/vmbus/hv_vss'),
+        Agent('hv-fcopy-daemon.service', '/dev/vmbus/hv_fcopy'),
+    ),
+    'xen-pv': (Agent('xe-daemon.service'),),
+    'xen-hvm': (Agent('xe-daemon.service'),),
     'virtualbox': (),
     UNKNOWN: (),
 }
-
-# Without its device this unit would keep the boot waiting for it; with it, it starts even later.
-AGENT_PORT = '/dev/virtio-ports/org.qemu.guest_agent.0'
 
 
 def detect(machine: Machine) -> str:
@@ -56,10 +67,7 @@ def from_words(words: list[str]) -> str:
 
 
 def start_agent(machine: Machine, family: str) -> None:
-    # What udev has started already, as it does where the agent's device is, has its control group.
-    units = [unit for unit in AGENTS[family] if has_unit(machine, unit) and not is_running(machine, unit)]
-    if family == 'kvm' and not machine.exists(AGENT_PORT):
-        units = []
+    units = [agent.unit for agent in AGENTS[family] if is_wanted(machine, agent)]
     if not units:
         return
     machine.log(f'starting {" ".join(units)}')
@@ -68,9 +76,17 @@ def start_agent(machine: Machine, family: str) -> None:
         machine.log(f'{" ".join(units)}: {output}')
 
 
+def is_wanted(machine: Machine, agent: Agent) -> bool:
+    has_device = agent.device == '' or machine.exists(agent.device)
+    # What udev has started already, as it does where the device is, has its control group.
+    return has_device and has_unit(machine, agent.unit) and not is_running(machine, agent.unit)
+
+
 def is_running(machine: Machine, unit: str) -> bool:
     return machine.exists(f'/sys/fs/cgroup/system.slice/{unit}')
 
 
 def has_unit(machine: Machine, unit: str) -> bool:
-    return any(machine.exists(f'{folder}/{unit}') for folder in ('/etc/systemd/system', '/usr/lib/systemd/system'))
+    return any(
+        machine.exists(f'{folder}/{unit}') for folder in ('/etc/systemd/system', '/usr/lib/systemd/system')
+    )

@@ -7,7 +7,6 @@ import os
 import re
 import socket
 import struct
-from typing import Optional
 
 from .arguments import Address, Arguments
 from .machine import Machine
@@ -33,7 +32,7 @@ def configure_name(machine: Machine, arguments: Arguments, role: Role, interface
         socket.sethostname(name)
 
 
-def read_key(text: str) -> Optional[str]:
+def read_key(text: str) -> str | None:
     """A public key as a line of authorized_keys, or nothing. Options before it, or a second line, are refused.
 
     The second word's base64 repeats the first, before the key's numbers.
@@ -104,7 +103,7 @@ def configure_passwords(machine: Machine, arguments: Arguments) -> None:
 
 def configure_sshd(machine: Machine, interfaces: list[Interface], control: str) -> None:
     """Binds sshd to the address of the control interface. One that is not known beforehand leaves it on all of them."""
-    address: Optional[Address] = address_of(interfaces, control)
+    address: Address | None = address_of(interfaces, control)
     if address is None:
         machine.remove(LISTEN)
         return

@@ -13,7 +13,11 @@ SETTINGS = '/etc/sysctl.d/zzz-systemvm-role.conf'
 def plan_settings(machine: Machine, arguments: Arguments, role: Role) -> dict[str, str]:
     # Of an interface's value and that of `all` the larger counts.
     reverse_path = '0' if arguments.flag('disable_rp_filter') else '1'
-    interfaces = ['all', 'default', *(name for name in machine.names('/sys/class/net') if name.startswith('eth'))]
+    interfaces = [
+        'all',
+        'default',
+        *(name for name in machine.names('/sys/class/net') if name.startswith('eth')),
+    ]
     return {
         'net/ipv4/ip_forward': '1' if role.forwards else '0',
         **{f'net/ipv4/conf/{name}/rp_filter': reverse_path for name in interfaces},

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from typing import NamedTuple, Optional
+from typing import NamedTuple
 
 from .arguments import Address, Arguments, Network
 from .machine import Machine
@@ -25,21 +25,23 @@ class Route(NamedTuple):
 
 class Interface(NamedTuple):
     name: str
-    ipv4: Optional[ipaddress.IPv4Interface]
-    ipv6: Optional[ipaddress.IPv6Interface]
+    ipv4: ipaddress.IPv4Interface | None
+    ipv6: ipaddress.IPv6Interface | None
     # Asks a DHCP server instead.
     is_dynamic: bool
     # Whether boot brings it up.
     is_automatic: bool
-    mtu: Optional[int]
-    gateway: Optional[Address]
-    gateway6: Optional[Address]
+    mtu: int | None
+    gateway: Address | None
+    gateway6: Address | None
     routes: tuple[Route, ...] = ()
 
 
 def plan_interfaces(arguments: Arguments, role: Role) -> list[Interface]:
     """The interfaces that the arguments describe, in order. None means that the machine keeps what it has."""
-    numbers = {int(match[1]) for name in arguments.values if (match := re.fullmatch(r'eth([0-9]{1,2})ip6?', name))}
+    numbers = {
+        int(match[1]) for name in arguments.values if (match := re.fullmatch(r'eth([0-9]{1,2})ip6?', name))
+    }
     is_dynamic = arguments.text('bootproto') == 'dhcp'
     if is_dynamic:
         numbers.add(0)
@@ -71,7 +73,7 @@ def plan_interfaces(arguments: Arguments, role: Role) -> list[Interface]:
     return add_routes(found, arguments)
 
 
-def of_version(address: Optional[Address], version: int) -> Optional[Address]:
+def of_version(address: Address | None, version: int) -> Address | None:
     return address if address is not None and address.version == version else None
 
 
@@ -80,12 +82,12 @@ def add_routes(interfaces: list[Interface], arguments: Arguments) -> list[Interf
     gateway = of_version(arguments.address('localgw'), 4)
     if gateway is None:
         return interfaces
-    networks = [network for network in arguments.networks('mgmtcidr') if network.version == 4]
+    networks: list[Network] = [network for network in arguments.networks('mgmtcidr') if network.version == 4]
     public = next((one.ipv4 for one in interfaces if one.name == 'eth2' and one.ipv4 is not None), None)
     # Behind a private public network these routes would hide the other half of it.
-    if arguments.text('type') in ('consoleproxy', 'secstorage') and public is not None:
-        if not any(public.ip in private for private in PRIVATE):
-            networks.extend(PRIVATE)
+    is_system = arguments.text('type') in ('consoleproxy', 'secstorage')
+    if is_system and public is not None and not any(public.ip in private for private in PRIVATE):
+        networks.extend(PRIVATE)
     for index, interface in enumerate(interfaces):
         if interface.ipv4 is None or gateway not in interface.ipv4.network:
             continue
@@ -118,7 +120,7 @@ def render_interfaces(interfaces: list[Interface]) -> str:
     return HEADER + 'source /etc/network/interfaces.d/*\n\n' + '\n\n'.join(stanzas) + '\n'
 
 
-def stanza(title: str, options: dict, lines: Optional[list[str]] = None) -> str:
+def stanza(title: str, options: dict, lines: list[str] | None = None) -> str:
     rows = [f'{name} {value}' for name, value in options.items() if value is not None]
     return '\n'.join([title, *(f'  {row}' for row in rows + (lines or []))])
 
@@ -138,7 +140,7 @@ def render_resolver(arguments: Arguments) -> str:
     return HEADER + '\n'.join([*search, *(f'nameserver {server}' for server in found)]) + '\n'
 
 
-def render_hosts(name: str, domain: str, address: Optional[Address]) -> str:
+def render_hosts(name: str, domain: str, address: Address | None) -> str:
     """The text of /etc/hosts. A name without an address of its own still resolves."""
     names = f'{name}.{domain} {name}' if domain else name
     lines = [
@@ -163,7 +165,7 @@ def configure_network(machine: Machine, arguments: Arguments, role: Role) -> lis
     return interfaces
 
 
-def address_of(interfaces: list[Interface], name: str) -> Optional[Address]:
+def address_of(interfaces: list[Interface], name: str) -> Address | None:
     one = next((one for one in interfaces if one.name == name), None)
     if one is None:
         return None

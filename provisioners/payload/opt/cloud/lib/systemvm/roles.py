@@ -2,91 +2,68 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, Optional
+from typing import NamedTuple
 
 from .arguments import Arguments
+
+PASSWORDS = 'cloud-passwd-srvr.service'
 
 
 class Role(NamedTuple):
     name: str
-    # Interfaces that are configured at boot; CloudStack configures others when it attaches them.
-    interfaces: Optional[tuple[str, ...]]
-    # Interface that the default route goes through.
-    gateway: str
-    # Interface whose address belongs to the host name.
-    own: str
-    # Interface that CloudStack logs in through, on KVM and Xen; and on VMware and Hyper-V.
-    control: str
-    control_elsewhere: str
-    # Units that are enabled and started; all other rows' units are disabled.
+    # Enabled and started; all units of other rows are disabled.
     units: tuple[str, ...]
+    # The interface that the default route goes through.
+    gateway: str = 'eth0'
+    # The interface whose address belongs to the host name.
+    own: str = 'eth0'
+    # The interface that CloudStack logs in through, and the one on VMware and Hyper-V; empty for any.
+    control: str = 'eth1'
+    control_elsewhere: str = 'eth1'
+    # The only interfaces that are configured at boot, where CloudStack attaches the others later.
+    interfaces: tuple[str, ...] | None = None
     forwards: bool = False
     # Serves addresses and names to its network.
     serves_dhcp: bool = False
     # Takes uploads of images by HTTP.
     takes_uploads: bool = False
-    # What the packet filter is, below /etc/iptables; nothing for the role of a machine that was told nothing.
-    filter: str = ''
 
-
-PASSWORDS = 'cloud-passwd-srvr.service'
 
 ROLES = {
     role.name: role
     for role in (
-        Role('consoleproxy', None, 'eth2', 'eth2', 'eth0', 'eth1', ('cloud.service',), filter='consoleproxy'),
+        Role('consoleproxy', ('cloud.service',), gateway='eth2', own='eth2', control='eth0'),
         Role(
             'secstorage',
-            None,
-            'eth2',
-            'eth2',
-            'eth0',
-            'eth1',
             ('cloud.service', 'apache2.service', 'rpcbind.socket', 'rpcbind.service', 'nfs-client.target'),
+            gateway='eth2',
+            own='eth2',
+            control='eth0',
             takes_uploads=True,
-            filter='secstorage',
         ),
         Role(
             'router',
-            None,
-            'eth2',
-            'eth0',
-            'eth1',
-            'eth1',
             ('dnsmasq.service', 'haproxy.service', 'apache2.service', PASSWORDS),
+            gateway='eth2',
             forwards=True,
             serves_dhcp=True,
-            filter='router',
         ),
         Role(
             'vpcrouter',
-            ('eth0',),
-            'eth0',
-            'eth0',
-            'eth0',
-            'eth0',
             ('dnsmasq.service', 'haproxy.service'),
+            control='eth0',
+            control_elsewhere='eth0',
+            interfaces=('eth0',),
             forwards=True,
-            filter='vpcrouter',
         ),
-        Role(
-            'dhcpsrvr',
-            None,
-            'eth0',
-            'eth0',
-            'eth1',
-            'eth1',
-            ('dnsmasq.service', 'apache2.service', PASSWORDS),
-            serves_dhcp=True,
-            filter='dhcpsrvr',
-        ),
-        Role('elbvm', None, 'eth0', 'eth0', 'eth1', 'eth1', ('haproxy.service',), filter='elbvm'),
-        Role('ilbvm', None, 'eth0', 'eth0', 'eth1', 'eth1', ('haproxy.service',), filter='ilbvm'),
+        Role('dhcpsrvr', ('dnsmasq.service', 'apache2.service', PASSWORDS), serves_dhcp=True),
+        Role('elbvm', ('haproxy.service',)),
+        Role('ilbvm', ('haproxy.service',)),
     )
 }
 
 # Nothing was handed over, or a type that this image does not know: a machine to log in to.
-DEFAULT = Role('default', None, 'eth0', 'eth0', '', '', (), forwards=True)
+DEFAULT = Role('default', (), control='', control_elsewhere='', forwards=True)
 
 # The two halves of a redundant pair find out between them who serves; CloudStack brings their configuration.
 REDUNDANT_UNITS = ('keepalived.service', 'conntrackd.service')
@@ -99,7 +76,7 @@ def role_of(arguments: Arguments) -> Role:
     role = ROLES.get(name, DEFAULT)
     if role is DEFAULT and name:
         arguments.complain('the argument type names no role of this image; it gets the default role')
-    if role.forwards and is_redundant(arguments):
+    if role.forwards and role is not DEFAULT and is_redundant(arguments):
         units = tuple(unit for unit in role.units if unit != 'dnsmasq.service')
         return role._replace(units=units + REDUNDANT_UNITS)
     return role
