@@ -86,12 +86,15 @@ const refused: SceneCheck = {
   at: 'scene',
   scenes: everyFile,
   does: 'asks sshd from outside what it takes, without a key',
-  run: async ({ ssh }) => {
+  run: async ({ guest, ssh }) => {
     const { exitCode, stderr } = await ssh('true', { withKey: false })
     const offered = /Authentications that can continue: (.*)/.exec(stderr)?.[1]?.trim()
     if (exitCode === 0) return failed('it let us in')
-    // That somebody listens, B3 asks.
-    if (offered === undefined) return skipped(`nobody answers: ${stderr.trim().split('\n').at(-1)}`)
+    if (offered === undefined) {
+      // That somebody listens, B3 asks.
+      const own = await linesOf(guest, 'ip -4 -br address; ip -4 route')
+      return skipped(`nobody answers: ${stderr.trim().split('\n').at(-1)}; ${own.join(', ')}`)
+    }
     return judge(offered === 'publickey' ? [] : [`it takes ${offered}`], `it takes ${offered}`)
   },
 }
