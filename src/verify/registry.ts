@@ -41,7 +41,8 @@ export const unchecked: readonly { readonly id: AssertionId; readonly reason: st
 export const unreached: readonly { readonly id: AssertionId; readonly reason: string }[] = [
   {
     id: 'E1',
-    reason: 'a boot by Xen itself, PV or HVM, takes a Xen host: only the program it needs is looked for',
+    reason:
+      'a boot by Xen itself, PV or HVM, takes a Xen host, or a QEMU from 8.0 on with KVM: the program it needs is looked for',
   },
   { id: 'E2', reason: 'machine.id is given by VMware alone; the OVF is read, not imported by vSphere' },
   { id: 'E3', reason: "Hyper-V's key-value pool is filled by Hyper-V alone" },

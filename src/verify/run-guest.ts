@@ -6,12 +6,12 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { AcceleratorChoice } from '../host/accelerator.ts'
 import { findFreePort } from '../host/ports.ts'
+import { oldPort } from './bring-about.ts'
 import { type DeviceModelName, deviceModels, guestArguments } from './device-models.ts'
 import type { DiskSource } from './disk-source.ts'
 import { agentPort, makeOverlay } from './guest.ts'
 import { connectAgent } from './guest-agent.ts'
 import { makeHandOver, networksOf, plainNetworks, type RoleName, renderCommandLine } from './hand-over.ts'
-import { oldPort } from './run-scene.ts'
 import { makeSshKey } from './ssh.ts'
 
 export interface RunRequest {

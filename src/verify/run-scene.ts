@@ -2,25 +2,18 @@
 
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { contract } from '../config/contract.ts'
 import type { Target } from '../config/image.ts'
-import { exitCodes, PipelineError } from '../errors.ts'
+import { PipelineError } from '../errors.ts'
 import type { AcceleratorChoice } from '../host/accelerator.ts'
 import { findFreePort } from '../host/ports.ts'
 import type { CheckResult, SceneResult } from '../report/verification.ts'
+import { analyseStartup, bringAbout, oldPort } from './bring-about.ts'
 import type { Check, Expected, Finding, SceneCheck } from './check.ts'
 import { deviceModels } from './device-models.ts'
 import type { DiskSource } from './disk-source.ts'
 import { agentPort, type Guest, type GuestOptions, type SavedGuest, startGuest } from './guest.ts'
-import {
-  type HandOver,
-  makeHandOver,
-  networksOf,
-  plainNetworks,
-  renderCommandLine,
-  renderPortLines,
-} from './hand-over.ts'
+import { type HandOver, makeHandOver, networksOf, plainNetworks, renderCommandLine } from './hand-over.ts'
 import { sceneChecksOf } from './registry.ts'
 import {
   modelOf,
@@ -66,9 +59,6 @@ export interface SceneOutcome {
   /** Path of a picture of the screen. */
   readonly screenshot: string | undefined
 }
-
-/** The port of old, under the name that CloudStack's hosts gave it. */
-export const oldPort = 's-42-VM.vport'
 
 const shownLines = 20
 
@@ -252,57 +242,6 @@ async function bootFor(
   })
 }
 
-/** Hands over what the scene wants to, and waits until the guest is where it should be. */
-async function bringAbout(scene: Scene, spec: SceneSpec, request: SceneRequest): Promise<void> {
-  const { guest, handOver, record, limit } = scene
-  const sinceBoot = (request.trunk?.record.agentSeconds ?? 0) * (request.trunk === undefined ? 0 : 1)
-  const login = async (): Promise<void> => {
-    if (record.loginSeconds !== undefined) return
-    await guest.waitForConsole(/ login:/, limit(60) + 60)
-    record.loginSeconds = sinceBoot + guest.seconds()
-  }
-  if (handOver !== undefined && spec.way === 'port') {
-    // As early as CloudStack's hosts did: nobody in the guest has opened the port yet.
-    await guest.send(oldPort, renderPortLines(handOver, request.key.publicKey))
-  }
-  if (spec.way === 'none' && request.trunk === undefined) await login()
-  const agent = await guest.waitForAgent(limit(60) + 60, limit(10))
-  record.agentSeconds ??= guest.seconds()
-  if (handOver !== undefined) {
-    const from = spec.way === 'agent' ? guest.seconds() : 0
-    if (spec.way === 'agent') await agent.writeFile('/var/cache/cloud/cmdline', renderCommandLine(handOver))
-    await waitUntilReady(guest, limit)
-    record.readySeconds = guest.seconds() - from
-    const { stdout } = await guest.run('cat /var/cache/cloud/cmd_line.json')
-    record.wasTaken = stdout.includes(`"${handOver.name}"`)
-  } else {
-    await guest.run('systemctl is-system-running --wait', limit(180))
-  }
-  await login()
-}
-
-/** @throws PipelineError `not-ready` when first boot is over and has not said so */
-async function waitUntilReady(guest: Guest, limit: Scene['limit']): Promise<void> {
-  const script = 'test -e /var/cache/cloud/boot_up_done && echo ready; systemctl is-system-running'
-  let upSince: number | undefined
-  for (const end = guest.seconds() + limit(240); guest.seconds() < end; ) {
-    const { stdout } = await guest.run(script)
-    if (stdout.startsWith('ready')) return
-    const isUp = /^(running|degraded|maintenance)$/m.test(stdout)
-    upSince = isUp ? (upSince ?? guest.seconds()) : undefined
-    // Everything that boot starts has started: nobody is left who could write the file.
-    if (upSince !== undefined && guest.seconds() - upSince > limit(5)) {
-      throw notReady(`the system is ${stdout.trim()}, and there is no /var/cache/cloud/boot_up_done`)
-    }
-    await sleep(1000, undefined, { signal: guest.options.signal })
-  }
-  throw notReady(`no /var/cache/cloud/boot_up_done within ${limit(240)} s`)
-}
-
-function notReady(message: string): PipelineError {
-  return new PipelineError({ code: 'not-ready', message, exitCode: exitCodes.verificationFailed })
-}
-
 interface Evidence {
   readonly lastLines: readonly string[]
   readonly screenshot: string | undefined
@@ -314,25 +253,6 @@ async function lookAt({ guest, record }: Scene, checks: readonly CheckResult[]):
   if (isFine) return { lastLines: [], screenshot: undefined }
   const lastLines = (await guest.console()).trimEnd().split('\n').slice(-shownLines)
   return { lastLines, screenshot: await guest.screenshot().catch(() => undefined) }
-}
-
-/** Where the guest's boot time went. Only worth its time in scenes that are the only one of a file, or the first. */
-async function analyseStartup({ guest, name, limit }: Scene): Promise<Partial<SceneResult>> {
-  if (name !== 'secstorage' && name !== 'boot' && name !== 'virtualbox') return {}
-  try {
-    const { stdout } = await guest.run(
-      'systemd-analyze time; systemd-analyze blame --no-pager | head -n 10',
-      limit(30),
-    )
-    const [startup, ...rest] = stdout.split('\n')
-    const slowest = rest.flatMap((line) => {
-      const match = /^\s*([\d.]+(?:min [\d.]+)?m?s)\s+(\S+)$/.exec(line)
-      return match === null ? [] : [{ unit: match[2] ?? '', time: match[1] ?? '' }]
-    })
-    return startup?.startsWith('Startup finished') ? { startup: startup.trim(), slowest } : {}
-  } catch {
-    return {}
-  }
 }
 
 function rounded({ agentSeconds, loginSeconds, readySeconds, trouble }: SceneRecord): Partial<SceneResult> {

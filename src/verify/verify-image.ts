@@ -26,7 +26,7 @@ export interface ImageRequest {
   readonly contentOf?: string | undefined
   readonly acceleration: AcceleratorChoice
   readonly machine: Pick<GuestOptions, 'cpus' | 'memoryMiB'>
-  /** Scenes to leave out. @default all of the target */
+  /** Of the target's scenes, only these. @default all */
   readonly scenes?: readonly SceneName[] | undefined
   /** Folder for pictures of screens. */
   readonly runFolder: string
@@ -136,7 +136,8 @@ async function runScenes(
   onCheck: (result: CheckResult) => void,
 ): Promise<readonly SceneResult[]> {
   const { target, expected, acceleration, machine, signal } = request
-  const names = request.scenes ?? scenesOfTarget[target]
+  const { scenes: wanted } = request
+  const names = scenesOfTarget[target].filter((name) => wanted === undefined || wanted.includes(name))
   if (names.length === 0) return []
   const diskBytes = await virtualSizeOf(source)
   const shared: Omit<SceneRequest, 'name'> = {

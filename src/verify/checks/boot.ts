@@ -86,12 +86,15 @@ const refused: SceneCheck = {
   at: 'scene',
   scenes: everyFile,
   does: 'asks sshd from outside what it takes, without a key',
-  run: async ({ ssh }) => {
+  run: async ({ guest, ssh }) => {
     const { exitCode, stderr } = await ssh('true', { withKey: false })
     const offered = /Authentications that can continue: (.*)/.exec(stderr)?.[1]?.trim()
     if (exitCode === 0) return failed('it let us in')
-    // That somebody listens, B3 asks.
-    if (offered === undefined) return skipped(`nobody answers: ${stderr.trim().split('\n').at(-1)}`)
+    if (offered === undefined) {
+      // That somebody listens, B3 asks.
+      const own = await linesOf(guest, 'ip -4 -br address; ip -4 route')
+      return skipped(`nobody answers: ${stderr.trim().split('\n').at(-1)}; ${own.join(', ')}`)
+    }
     return judge(offered === 'publickey' ? [] : [`it takes ${offered}`], `it takes ${offered}`)
   },
 }
@@ -172,17 +175,17 @@ const programs: SceneCheck = {
   scenes: once,
   does: 'runs each program so that it says its version, or looks for it where it cannot',
   run: async ({ guest }) => {
-    const calls = programCalls.map((call) => `timeout 60 ${call} >/dev/null 2>&1 || echo "${call}"`)
-    const looks = programsThere.map((name) => `command -v ${name} >/dev/null || echo "${name}"`)
+    // Some end with 1 when they have said their version. 124 and more is no answer: a time limit, no such program, a crash.
+    const calls = programCalls.map(
+      (call) => `timeout 60 ${call} >/dev/null 2>&1; s=$?; [ $s -lt 124 ] || echo "${call} ends with $s"`,
+    )
+    const looks = programsThere.map((name) => `command -v ${name} >/dev/null || echo "${name} is not there"`)
     const broken = await linesOf(guest, [...calls, ...looks].join('\n'), 600)
     // Debian calls it by its unit's name.
     const kvp = await linesOf(guest, 'ls /usr/sbin/hv_kvp_daemon')
-    if (kvp.length === 0) broken.push('hv_kvp_daemon')
+    if (kvp.length === 0) broken.push('hv_kvp_daemon is not there')
     const count = programCalls.length + programsThere.length + 1
-    return judge(
-      broken.map((call) => `${call} fails`),
-      `${count} programs`,
-    )
+    return judge(broken, `${count} programs`)
   },
 }
 

@@ -20,6 +20,8 @@ def plan_settings(machine: Machine, arguments: Arguments, role: Role) -> dict[st
     ]
     return {
         'net/ipv4/ip_forward': '1' if role.forwards else '0',
+        # Setting that one, the kernel takes these for what suits a host again: behind it.
+        **{f'net/ipv4/conf/{name}/accept_redirects': '0' for name in ('all', 'default')},
         **{f'net/ipv4/conf/{name}/rp_filter': reverse_path for name in interfaces},
     }
 
