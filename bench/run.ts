@@ -11,6 +11,7 @@ import { $ as shell } from 'zx'
 import { formatSeconds, formatTable } from '../src/report/format.ts'
 import type { Report } from '../src/report/report.ts'
 import { changes, withoutLayers } from './changes.ts'
+import { readHolds, timePlanning } from './store-jobs.ts'
 
 const project = fileURLToPath(new URL('..', import.meta.url))
 const program = join(project, 'bin', 'systemvm-image.js')
@@ -44,6 +45,10 @@ async function build(job: string, ...words: string[]): Promise<Measurement> {
     ...stages.map(({ name, build_time }) => [name, build_time] as const),
   ]
   return { job, seconds, parts }
+}
+
+function formatShort(seconds: number): string {
+  return seconds < 1 ? `${Math.round(seconds * 1000)} ms` : formatSeconds(seconds)
 }
 
 async function median(job: string, count: number, once: () => Promise<number>): Promise<Measurement> {
@@ -87,14 +92,30 @@ try {
   await cp(packages, join(out, 'cache', 'packages'), { recursive: true }).catch(() => {
     console.error('no packages are downloaded yet: the cold build below downloads them')
   })
-  const cold = await build('cold build, packages downloaded')
+  // What it takes to verify images is a job of its own.
+  const cold = await build('cold build, packages downloaded', '--no-verify')
   if (has('cold')) measurements.push(cold)
   if (has('no-op'))
-    measurements.push(await median('build, nothing changed (median of 5)', 5, () => run('build')))
+    measurements.push(
+      await median('build, nothing changed (median of 5)', 5, () => run('build', '--no-verify')),
+    )
   if (has('plan')) measurements.push(await median('plan (median of 5)', 5, () => run('plan')))
   if (has('exports')) measurements.push(...(await measureExports()))
   if (has('changes')) {
     for (const { job, words } of [...changes, withoutLayers]) measurements.push(await build(job, ...words))
+    const holds = await readHolds(out)
+    measurements.push({ job: 'guest held to seal a layer (median)', seconds: holds.median, parts: [] })
+    measurements.push({ job: 'guest held to seal a layer (most)', seconds: holds.most, parts: [] })
+  }
+  if (has('planning')) {
+    const seconds = await timePlanning(out)
+    measurements.push({ job: 'planning alone, with every layer made sure of', seconds, parts: [] })
+  }
+  if (has('verify')) {
+    const started = performance.now()
+    await $`${process.execPath} ${program} verify --again --out ${out}`
+    const seconds = (performance.now() - started) / 1000
+    measurements.push({ job: 'verification of all files, every scene', seconds, parts: [] })
   }
 } finally {
   await rm(out, { recursive: true, force: true })
@@ -102,7 +123,7 @@ try {
 
 console.log(
   formatTable(
-    measurements.map(({ job, seconds }) => [job, formatSeconds(seconds)]),
+    measurements.map(({ job, seconds }) => [job, formatShort(seconds)]),
     [false, true],
   ),
 )
