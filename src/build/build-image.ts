@@ -88,7 +88,7 @@ function waitingOf({ outFolder, emit, signal }: BuildRequest): Waiting {
 }
 
 function describeDamage({ name = 'a stage', key, fault }: StoreFault): string {
-  return `the layer of ${name} is damaged (${key.slice(0, 12)}…): ${fault}; it is made again`
+  return `the layer of ${name} is damaged (${key.slice(0, 12)}…): ${fault}; it is removed, and made again when it is needed`
 }
 
 /** Clears up, plans, and finds out whether the plan can be carried out; then the run has a folder. */
