@@ -142,10 +142,10 @@ async function broken<Result>(changes: readonly Change[], look: () => Promise<Re
   try {
     return await look()
   } finally {
-    // The superblock is not among what is undone.
-    if (changes.some((change) => 'reservedBlocks' in change))
-      await debugfs(on, ['set_super_value r_blocks_count 0'], `${undo}-2`)
-    await execa('e2undo', ['-o', `${on.offset}`, undo, disk], { env })
+    const isOfSuperblock = changes.some((change) => 'reservedBlocks' in change)
+    // What is undone are blocks; the superblock is none of them.
+    if (isOfSuperblock) await debugfs(on, ['set_super_value r_blocks_count 0'], `${undo}-2`)
+    else await execa('e2undo', ['-o', `${on.offset}`, undo, disk], { env })
   }
 }
 
