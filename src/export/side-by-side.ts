@@ -68,6 +68,8 @@ async function prepare<Result>(
 ): Promise<{ readonly disk: RawDisk; readonly key: string }> {
   const { emit, estimate, signal } = job
   const started = performance.now()
+  // What a killed run left of it may be a finished raw file, too, under its other name.
+  await rm(job.flat, { force: true })
   emit({ kind: 'part-started', name: 'flatten', estimateSeconds: estimate?.('flatten') })
   // Both have to have ended before the flat file is removed, or qemu-img would make it anew.
   const [flattened, found] = await Promise.allSettled([
