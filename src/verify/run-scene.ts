@@ -54,6 +54,8 @@ export interface Trunk {
 }
 
 export interface SceneOutcome {
+  /** Whether the kernel panicked before anything could be asked of it. */
+  readonly hasPanicked: boolean
   readonly scene: SceneResult
   readonly checks: readonly CheckResult[]
   /** Path of a picture of the screen. */
@@ -103,6 +105,7 @@ export async function runScene(request: SceneRequest): Promise<SceneOutcome> {
     request.onCheck(result)
   }
   const outcome = (evidence: Evidence, more: Partial<SceneResult> = {}): SceneOutcome => ({
+    hasPanicked: hasPanicked(record),
     scene: {
       name,
       summary: spec.summary,
@@ -270,7 +273,12 @@ const roundSeconds = (seconds: number) => Math.round(seconds * 100) / 100
 function troubleOf(error: unknown): NonNullable<SceneRecord['trouble']> {
   const code = error instanceof PipelineError ? error.code : undefined
   const id = code === 'agent-silent' ? 'C1' : code === 'not-ready' ? 'C4' : 'B1'
-  return { id, text: messageOf(error) }
+  return { id, text: messageOf(error), isPanic: code === 'guest-panicked' }
+}
+
+/** Whether the kernel panicked before anything could be asked of it. */
+export function hasPanicked({ trouble, agentSeconds }: SceneRecord): boolean {
+  return trouble?.isPanic === true && agentSeconds === undefined
 }
 
 const messageOf = (error: unknown) => (error instanceof Error ? error.message : String(error))

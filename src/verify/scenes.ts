@@ -133,7 +133,7 @@ export interface SceneRecord {
   /** Whether what was handed over has been taken. */
   wasTaken?: boolean
   /** Why the scene could not be brought about, and the assertion that this is against. */
-  trouble?: { readonly id: AssertionId; readonly text: string }
+  trouble?: { readonly id: AssertionId; readonly text: string; readonly isPanic?: boolean }
 }
 
 /** A guest that is where its scene wants it, and what is known of it. */

@@ -11,7 +11,7 @@ import { type DiskSource, locateDisk, virtualSizeOf } from './disk-source.ts'
 import type { GuestOptions } from './guest.ts'
 import { openImageFiles } from './open-image-files.ts'
 import { allContentChecks, fileChecksOf } from './registry.ts'
-import { makeTrunk, resultOf, runScene, type SceneRequest, type Trunk } from './run-scene.ts'
+import { hasPanicked, makeTrunk, resultOf, runScene, type SceneRequest, type Trunk } from './run-scene.ts'
 import { type SceneName, type SceneSpec, sceneSpecs, scenesOfTarget } from './scenes.ts'
 import { makeSshKey } from './ssh.ts'
 import { unpackArchive } from './unpack.ts'
@@ -56,7 +56,7 @@ export async function verifyImage(request: ImageRequest): Promise<ImageVerificat
     const asFile = checkFile(request, source, onCheck)
     asFile.catch(() => undefined)
     if (request.contentOf === undefined) await checkContent(request, source, bench.folder, onCheck)
-    const scenes = await runScenes(request, source, bench.folder, onCheck)
+    const scenes = await runScenes(request, source, bench.folder, (results) => checks.push(...results))
     await asFile
     const isFine = checks.every(({ status }) => status !== 'failed')
     const { contentOf } = request
@@ -133,9 +133,9 @@ async function runScenes(
   request: ImageRequest,
   source: DiskSource,
   folder: string,
-  onCheck: (result: CheckResult) => void,
+  onResults: (results: readonly CheckResult[]) => void,
 ): Promise<readonly SceneResult[]> {
-  const { target, expected, acceleration, machine, signal } = request
+  const { target, expected, acceleration, machine, onCheck, signal } = request
   const { scenes: wanted } = request
   const names = scenesOfTarget[target].filter((name) => wanted === undefined || wanted.includes(name))
   if (names.length === 0) return []
@@ -153,20 +153,36 @@ async function runScenes(
     onCheck,
     signal,
   }
+  const isEmulated = acceleration.accelerator === 'tcg'
   let trunk: Trunk | undefined
   const results: SceneResult[] = []
   for (const name of names) {
     request.onScene(name)
     const spec: SceneSpec = sceneSpecs[name]
-    if (spec.isBranch === true) trunk ??= await makeTrunk(shared)
-    const { scene, screenshot } = await runScene({
-      ...shared,
-      name,
-      trunk: spec.isBranch === true ? trunk : undefined,
-    })
+    if (spec.isBranch === true) {
+      trunk ??= await steadily(
+        () => makeTrunk(shared),
+        ({ record }) => isEmulated && hasPanicked(record),
+      )
+    }
+    const branch = spec.isBranch === true ? trunk : undefined
+    const { scene, checks, screenshot } = await steadily(
+      () => runScene({ ...shared, name, trunk: branch }),
+      (outcome) => isEmulated && outcome.hasPanicked && branch === undefined,
+    )
+    onResults(checks)
     results.push({ ...scene, ...(await keepPicture(request, name, screenshot)) })
   }
   return results
+}
+
+/** QEMU's emulated processors trip over a kernel that patches itself, about once in a hundred boots: once is no sign. */
+async function steadily<Outcome>(
+  boot: () => Promise<Outcome>,
+  hasPanicked: (outcome: Outcome) => boolean,
+): Promise<Outcome> {
+  const first = await boot()
+  return hasPanicked(first) ? boot() : first
 }
 
 async function keepPicture(

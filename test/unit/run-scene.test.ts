@@ -57,9 +57,13 @@ describe('a boot in which the agent never answered', () => {
   })
 })
 
-it('a boot that panicked fails by its login', async () => {
-  const trunk = failedTrunk({ trouble: { id: 'B1', text: 'the kernel panicked' } })
-  const { checks } = await runScene(request('secstorage', trunk))
+it('a boot that panicked fails by its login, and is told from a guest that panics later', async () => {
+  const trouble = { id: 'B1', text: 'the kernel panicked', isPanic: true } as const
+  const trunk = failedTrunk({ trouble })
+  const { checks, hasPanicked } = await runScene(request('secstorage', trunk))
+  expect(hasPanicked).toBe(true)
+  const later = await runScene(request('secstorage', failedTrunk({ agentSeconds: 30, trouble })))
+  expect(later.hasPanicked).toBe(false)
   expect(withStatus(checks, 'failed')).toEqual(['B1'])
   expect(withStatus(checks, 'passed')).toEqual([])
 })
