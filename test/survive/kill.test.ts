@@ -31,6 +31,12 @@ let usually: Estimates
 const table: string[][] = []
 let done = 0
 
+/** A row of the table, which is also shown at once: all of them take an hour. */
+function tell(row: string[]): void {
+  table.push(row)
+  console.log(row.join('  '))
+}
+
 beforeAll(async () => {
   console.log(`survive: ${trials} trials, SURVIVE_SEED=${seed}`)
   root = await mkdtemp(join(tmpdir(), 'survive-'))
@@ -65,7 +71,7 @@ async function finish(outFolder: string): Promise<void> {
   await mkdir(temporaryOf(outFolder), { recursive: true })
   await complete(outFolder, {
     environment: { TMPDIR: temporaryOf(outFolder) },
-    onRetry: (code) => table.push(['', '', 'nothing', '', '', '', `by itself: ${code}`, '', '']),
+    onRetry: (code) => tell(['', '', 'nothing', '', '', '', `by itself: ${code}`, '', '']),
   })
 }
 
@@ -169,17 +175,17 @@ async function trial(outFolder: string, series: number): Promise<boolean> {
     if (exitCode === 0) return false
     const code = (await readReport(outFolder)).run.failure?.code ?? ''
     expect(code, stderr).toMatch(ofGuest)
-    table.push([...row, 'nothing', moment.phase, '', '', `by itself: ${code}`, '', recovered])
+    tell([...row, 'nothing', moment.phase, '', '', `by itself: ${code}`, '', recovered])
     return true
   }
   done += 1
   const left = runId === undefined ? 0 : (await processesOfRun(runId)).size
   if (signal === 'SIGKILL') {
-    table.push([...row, 'killed', `${left}`, recovered])
+    tell([...row, 'killed', `${left}`, recovered])
   } else {
     // Its report says what became of it, and nothing of it is left.
     const { run } = await readReport(outFolder)
-    table.push([...row, run.failure?.code ?? run.status, `${left}`, recovered])
+    tell([...row, run.failure?.code ?? run.status, `${left}`, recovered])
     expect(exitCode, stderr).toBe(run.status === 'succeeded' ? 0 : 1)
     expect(run.failure?.code).not.toBe('unexpected')
     await expectClean(outFolder)
@@ -205,7 +211,7 @@ it(
       await expectClean(outFolder)
       const [expected, found] = [reference, outFolder].map((folder) => join(folder, 'images', imageName))
       await expectSameContent(expected ?? '', found ?? '', root)
-      table.push(['', `${series}`, '', '', '', '', 'complete, same content', '', ''])
+      tell(['', `${series}`, '', '', '', '', 'complete, same content', '', ''])
       await rm(outFolder, { recursive: true })
       await rm(temporaryOf(outFolder), { recursive: true })
     }
