@@ -104,7 +104,8 @@ async function verify(files: readonly string[], options: VerifyOptions, terminal
         }
         await writeDurably(join(place.folder, 'verification.json'), `${JSON.stringify(document, null, 2)}\n`)
         await writeDurably(join(place.folder, 'junit.xml'), renderJunit(verifications))
-        if (image !== undefined) await addToReport(outFolder, verifications, unused)
+        if (image !== undefined && options.scenes === undefined)
+          await addToReport(outFolder, verifications, unused)
         if (!options.json)
           terminal.out(`${join(place.folder, 'verification.json')}\n${join(place.folder, 'junit.xml')}\n`)
         if (verifications.some(({ status }) => status === 'failed')) isFine = false

@@ -69,12 +69,14 @@ export async function verifyImages(request: VerifyRequest): Promise<readonly Ima
     const contentOf = first === undefined || first === candidate ? undefined : first.file
     const questions = await digestQuestions({
       expected: request.expected as unknown as Json,
-      scenes: [...(request.scenes ?? ['all'])],
       accelerator: acceleration.accelerator,
       machine: { cpus, memoryMiB },
       hasContent: contentOf === undefined,
     })
-    const kept = request.useVerdicts ? await readVerdict(outFolder, candidate, questions) : undefined
+    // A part of the scenes is no verdict.
+    const isWhole = request.scenes === undefined
+    const kept =
+      request.useVerdicts && isWhole ? await readVerdict(outFolder, candidate, questions) : undefined
     const judged = kept === undefined ? undefined : applyWaivers(kept, request.waivers)
     if (judged?.status === 'passed') {
       results[index] = { ...judged, path: pathFor(candidate.file, outFolder) }
@@ -105,7 +107,7 @@ export async function verifyImages(request: VerifyRequest): Promise<readonly Ima
       },
       signal,
     })
-    await writeVerdict(outFolder, verification, questions)
+    if (isWhole) await writeVerdict(outFolder, verification, questions)
     emit({ kind: 'part-finished', name: part, seconds: verification.seconds })
     results[index] = applyWaivers(verification, request.waivers)
     emit({ kind: 'image-verified', verification: results[index] as ImageVerification })

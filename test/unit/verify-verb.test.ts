@@ -1,7 +1,7 @@
 /** `verify` on small disks that are made here, with nothing booted: what it reads, what it says, how it ends. */
 
 import { execFileSync } from 'node:child_process'
-import { cpSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, it, vi } from 'vitest'
 import { main } from '../../src/cli/main.ts'
@@ -122,9 +122,6 @@ describeWith(programs, 'the verb', () => {
     expect(image?.checks.find(({ id }) => id === 'A3')).toMatchObject({ status: 'skipped', at: 'file' })
     expect(unchecked.map(({ id }) => id)).toContain('E0')
     expect(readFileSync(junit, 'utf8')).toContain('<failure message="there is no /boot/grub/grub.cfg"/>')
-    // Nothing of a failed verification is taken for an answer the next time.
-    expect(await verify(makeSample())).toBe(4)
-    expect(text.stderr).not.toContain('verified before')
   })
 
   it('compares the sums that lie beside a file', async () => {
@@ -161,6 +158,7 @@ describeWith(programs, 'the verb', () => {
     await verify('--target', 'raw', path('image-kvm.raw'))
     const [run = ''] = readdirSync(path('out', 'runs'))
     expect(readdirSync(path('out', 'runs', run)).sort()).toEqual(['junit.xml', 'verification.json'])
-    expect(readdirSync(join(path('out'), 'verdicts'))).toHaveLength(1)
+    // What was left out may fail.
+    expect(existsSync(join(path('out'), 'verdicts'))).toBe(false)
   })
 })
