@@ -1,7 +1,7 @@
 /** What a run tells while it goes on. The engine emits these and prints nothing; reporters do. */
 
 import type { ImageResult, Report, StageResult } from './report.ts'
-import type { ImageVerification } from './verification.ts'
+import type { CheckResult, ImageVerification } from './verification.ts'
 
 /** What a run will take of the disk that `out/` lies on, as far as known, in bytes. */
 export interface RoomAhead {
@@ -44,6 +44,8 @@ export type BuildEvent =
   | { readonly kind: 'stage-output'; readonly name: string; readonly text: string }
   | { readonly kind: 'stage-finished'; readonly stage: StageResult }
   | { readonly kind: 'image-finished'; readonly image: ImageResult; readonly cached: boolean }
+  /** One check of an image that is being verified; waivers are not applied yet. */
+  | { readonly kind: 'check-finished'; readonly target: string; readonly check: CheckResult }
   | { readonly kind: 'image-verified'; readonly verification: ImageVerification }
   | { readonly kind: 'note'; readonly text: string }
   | { readonly kind: 'run-finished'; readonly report: Report }

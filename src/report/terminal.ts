@@ -99,6 +99,9 @@ export function createTerminalReporter(options: TerminalOptions): {
           formatDone(colors.green('✔'), event.image.target, time, `${path} ${formatBytes(sizeBytes)}`),
         )
       }
+      // All of an image's are shown when it is through.
+      case 'check-finished':
+        return
       case 'image-verified':
         return print(renderVerification(event.verification, colors).trimEnd())
       case 'note':

@@ -97,8 +97,9 @@ export async function verifyImages(request: VerifyRequest): Promise<readonly Ima
       scenes: request.scenes,
       runFolder: request.runFolder,
       outFolder,
-      onCheck: () => {
+      onCheck: (check) => {
         asked += 1
+        emit({ kind: 'check-finished', target: candidate.target, check })
         progress()
       },
       onScene: (name) => {

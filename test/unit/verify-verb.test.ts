@@ -137,7 +137,9 @@ describeWith(programs, 'the verb', () => {
       .trim()
       .split('\n')
       .map((line) => JSON.parse(line) as { kind: string })
-    expect(events.map(({ kind }) => kind)).toContain('image-verified')
+    const kinds = events.map(({ kind }) => kind)
+    expect(kinds).toContain('image-verified')
+    expect(kinds.filter((kind) => kind === 'check-finished').length).toBeGreaterThan(20)
   })
 
   it.each([
