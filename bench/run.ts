@@ -1,15 +1,19 @@
 /**
  * How long the main jobs take on this host, part by part: `npm run bench`, or `npm run bench -- cold` for one of them.
- * Works in a folder of its own, and starts from the packages that earlier builds have downloaded.
+ * `npm run bench -- exports --disk FILE` measures the exports of a disk that is there, without a build before, and with
+ * `--incumbent` also CloudStack's sequence. Works in a folder of its own, and starts from the packages that earlier builds
+ * have downloaded.
  */
 
 import { cp, mkdir, mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { parseArgs } from 'node:util'
 import { $ as shell } from 'zx'
 import { formatSeconds, formatTable } from '../src/report/format.ts'
 import type { Report } from '../src/report/report.ts'
+import { measureExports } from './exports.ts'
 
 const project = fileURLToPath(new URL('..', import.meta.url))
 const program = join(project, 'bin', 'systemvm-image.js')
@@ -25,7 +29,14 @@ interface Measurement {
 }
 
 const out = await mkdtemp(join(process.env.TMPDIR ?? tmpdir(), 'systemvm-bench-'))
-const wanted = process.argv.slice(2)
+const { positionals: wanted, values: given } = parseArgs({
+  allowPositionals: true,
+  options: {
+    disk: { type: 'string' },
+    rounds: { type: 'string', default: '3' },
+    incumbent: { type: 'boolean', default: false },
+  },
+})
 const has = (job: string) => wanted.length === 0 || wanted.includes(job)
 
 async function run(...words: string[]): Promise<number> {
@@ -51,36 +62,24 @@ async function median(job: string, count: number, once: () => Promise<number>): 
   return { job, seconds: all.sort((a, b) => a - b)[Math.floor(count / 2)] ?? 0, parts: [] }
 }
 
-/** All files of the image at once, against what the slowest single conversion takes, one after the other. */
-async function measureExports(): Promise<Measurement[]> {
-  const source = join(
-    out,
-    'images',
-    (await readdir(join(out, 'images'))).find((name) => name.endsWith('.raw')) ?? '',
-  )
-  const time = async (job: string, once: () => Promise<unknown>): Promise<Measurement> => {
-    const started = performance.now()
-    await once()
-    return { job, seconds: (performance.now() - started) / 1000, parts: [] }
-  }
-  const target = join(out, 'export')
-  const convert = (format: string, ...words: string[]) =>
-    $`qemu-img convert -f raw -O ${format} ${words} ${source} ${join(out, 'converted')}`
-  return [
-    await time('qemu-img convert -c -O qcow2', () => convert('qcow2', '-c')),
-    await time('qemu-img convert -O vpc', () => convert('vpc')),
-    await time('qemu-img convert -O vmdk, streamOptimized', () =>
-      convert('vmdk', '-o', 'subformat=streamOptimized'),
-    ),
-    await time(
-      'export to all targets, compared and with sums',
-      () => $`${process.execPath} ${program} export --from ${source} --out ${target}`,
-    ),
-  ]
+/** The disk that was given, or that of the build. */
+async function findDisk(): Promise<string> {
+  if (given.disk !== undefined) return given.disk
+  const names = await readdir(join(out, 'images'))
+  return join(out, 'images', names.find((name) => name.endsWith('.raw')) ?? '')
 }
 
 const measurements: Measurement[] = []
+let exports: string | undefined
 try {
+  if (given.disk === undefined) await measureBuilds()
+  const how = { rounds: Number(given.rounds), hasIncumbent: given.incumbent }
+  if (has('exports')) exports = await measureExports(program, await findDisk(), out, how)
+} finally {
+  await rm(out, { recursive: true, force: true })
+}
+
+async function measureBuilds(): Promise<void> {
   const packages = join(project, 'out', 'cache', 'packages')
   await mkdir(join(out, 'cache'), { recursive: true })
   await cp(packages, join(out, 'cache', 'packages'), { recursive: true }).catch(() => {
@@ -91,7 +90,6 @@ try {
   if (has('no-op'))
     measurements.push(await median('build, nothing changed (median of 5)', 5, () => run('build')))
   if (has('plan')) measurements.push(await median('plan (median of 5)', 5, () => run('plan')))
-  if (has('exports')) measurements.push(...(await measureExports()))
   if (has('late')) {
     const key = join(out, 'key')
     await $`ssh-keygen -q -t ed25519 -N ${''} -f ${key}`
@@ -104,10 +102,10 @@ try {
       ),
     )
   }
-} finally {
-  await rm(out, { recursive: true, force: true })
 }
 
+if (exports !== undefined) console.log(exports)
+if (measurements.length > 0) console.log()
 console.log(
   formatTable(
     measurements.map(({ job, seconds }) => [job, formatSeconds(seconds)]),
