@@ -174,13 +174,16 @@ const programs: SceneCheck = {
   at: 'scene',
   scenes: once,
   does: 'runs each program so that it says its version, or looks for it where it cannot',
-  run: async ({ guest }) => {
+  run: async ({ guest, acceleration }) => {
     // Some end with 1 when they have said their version. 124 and more is no answer: a time limit, no such program, a crash.
     const calls = programCalls.map(
       (call) => `timeout 60 ${call} >/dev/null 2>&1; s=$?; [ $s -lt 124 ] || echo "${call} ends with $s"`,
     )
     const looks = programsThere.map((name) => `command -v ${name} >/dev/null || echo "${name} is not there"`)
-    const broken = await linesOf(guest, [...calls, ...looks].join('\n'), 600)
+    const said = await linesOf(guest, [...calls, ...looks].join('\n'), 600)
+    // An emulated processor goes without cmpxchg16b, which QEMU gets wrong: what is built for it ends with SIGILL there.
+    const isEmulated = acceleration.accelerator === 'tcg'
+    const broken = said.filter((line) => !(isEmulated && line.endsWith(' ends with 132')))
     // Debian calls it by its unit's name.
     const kvp = await linesOf(guest, 'ls /usr/sbin/hv_kvp_daemon')
     if (kvp.length === 0) broken.push('hv_kvp_daemon is not there')
