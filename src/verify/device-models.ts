@@ -45,9 +45,10 @@ export const deviceModels = {
     summary: 'IDE disk and tulip network, as on Hyper-V before its own drivers are loaded',
     disk: ['ide-hd,bus=ide.0,drive=disk0,bootindex=0'],
     nics: ['tulip'],
-    maker: { manufacturer: 'Microsoft Corporation', product: 'Virtual Machine' },
-    cpuFeatures: { kvm: ['hv-relaxed', 'hv-vapic', 'hv-time', 'hv-spinlocks=0x1fff'], tcg: hidden.tcg },
-    virtWhat: ['hyperv', 'virtualpc'],
+    // Without Microsoft's name: by that alone Linux leaves the IDE disk to the driver of Hyper-V's own bus.
+    cpuFeatures: { kvm: ['hv-relaxed', 'hv-vapic', 'hv-time', 'hv-spinlocks=0x1fff'], tcg: [] },
+    // Emulated processors have no Hyper-V to show.
+    virtWhat: ['hyperv', 'virtualpc', 'kvm', 'qemu'],
   },
   xen: {
     summary: 'IDE disk and RTL8139 network, as Xen emulates them before its own drivers are loaded',

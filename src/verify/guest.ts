@@ -52,7 +52,7 @@ export interface Guest {
   readonly console: () => Promise<string>
   /** The same of the virtio console, where there is one. */
   readonly virtioConsole: () => Promise<string>
-  /** Waits for a text on the serial console. @throws PipelineError `guest-silent`, `guest-panicked`, `guest-ended` */
+  /** Waits for a text on the serial console. @throws PipelineError `guest-silent`, `guest-stuck`, `guest-panicked`, `guest-ended` */
   readonly waitForConsole: (pattern: RegExp, limitSeconds: number) => Promise<void>
   /**
    * Waits until the guest agent answers, and no longer than `graceSeconds` after a login prompt.
@@ -77,6 +77,9 @@ export interface Guest {
 const pollMs = 250
 const qmpLimitMs = 30_000
 const shownLines = 20
+
+/** After one of these lines nothing comes any more: the guest waits for somebody at its console. */
+const stuckSigns = /^.*(ALERT!.*does not exist|You are in (emergency|rescue) mode|Give root password for).*$/m
 
 /** @throws PipelineError `qemu-ended` with what it said */
 export async function startGuest(options: GuestOptions): Promise<Guest> {
@@ -130,6 +133,8 @@ export async function startGuest(options: GuestOptions): Promise<Guest> {
     const text = await consoleText()
     if (/Kernel panic - not syncing/.test(text))
       throw guestFailed('guest-panicked', 'the kernel panicked', text)
+    const stuck = stuckSigns.exec(text)?.[0]
+    if (stuck !== undefined) throw guestFailed('guest-stuck', `the boot is stuck: ${stuck.trim()}`, text)
     if (!isRunning) throw guestFailed('guest-ended', 'the guest powered off or QEMU ended', text)
   }
 
