@@ -131,7 +131,8 @@ function placeImage(image: ResolvedImage, outFolder: string, target: Target) {
 }
 
 function exportKey(image: ResolvedImage, layer: Layer, target: Target): string {
-  return sha256(canonicalJson({ layer: layer.sha256, target, settings: exporters[target].settings(image) }))
+  const { revision, settings } = exporters[target]
+  return sha256(canonicalJson({ layer: layer.sha256, target, revision, settings: settings(image) }))
 }
 
 /** The record of an earlier export, if it is of this layer and still describes the file. */

@@ -4,10 +4,12 @@ import { rm } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import type { Target } from '../config/image.ts'
 import type { PipelineFields } from '../config/pipeline.ts'
-import type { Json } from '../digest.ts'
+import { type Json, sha256 } from '../digest.ts'
+import { readTemplate } from '../render/template.ts'
 import { writeBzip2, writeZip } from './archive.ts'
 import type { Grain } from './grains.ts'
 import { exportOva } from './ova.ts'
+import { ovfTemplate } from './ovf.ts'
 import { exportQcow2 } from './qcow2.ts'
 import { exportRaw } from './raw.ts'
 import type { RawDisk } from './raw-disk.ts'
@@ -36,6 +38,8 @@ export interface ExportJob extends ExportSource {
 /** One target's file. `write` leaves it whole, checked and compared with the disk, or not at all. */
 export interface Exporter {
   readonly format: string
+  /** Raised whenever the writer makes other bytes of the same disk: files of before it are then made anew. */
+  readonly revision: number
   /** CloudStack's end of the file's name. */
   readonly suffix: (source: ExportSource) => string
   /** What the file depends on beside the disk. */
@@ -47,6 +51,7 @@ export interface Exporter {
 
 const kvm: Exporter = {
   format: 'qcow2',
+  revision: 1,
   suffix: () => 'kvm.qcow2',
   settings: ({ formats }) => formats.kvm,
   takesGrains: ({ formats }) => formats.kvm.compression === 'zlib',
@@ -56,6 +61,7 @@ const kvm: Exporter = {
 
 const xenserver: Exporter = {
   format: 'vhd',
+  revision: 1,
   suffix: () => 'xen.vhd',
   settings: ({ formats, sourceDateEpoch }) => ({ ...formats.xenserver, sourceDateEpoch }),
   takesGrains: () => false,
@@ -65,6 +71,7 @@ const xenserver: Exporter = {
 
 const hyperv: Exporter = {
   format: 'vhd',
+  revision: 1,
   suffix: ({ formats }) => `hyperv.${formats.hyperv.container}`,
   settings: ({ formats, sourceDateEpoch }) => ({ ...formats.hyperv, sourceDateEpoch }),
   takesGrains: () => false,
@@ -78,8 +85,14 @@ const hyperv: Exporter = {
 
 const vmware: Exporter = {
   format: 'ova',
+  revision: 1,
   suffix: () => 'vmware.ova',
-  settings: ({ formats, sourceDateEpoch, fileName }) => ({ ...formats.vmware, sourceDateEpoch, fileName }),
+  settings: ({ formats, sourceDateEpoch, fileName }) => ({
+    ...formats.vmware,
+    sourceDateEpoch,
+    fileName,
+    envelope: sha256(readTemplate(ovfTemplate)),
+  }),
   takesGrains: () => true,
   write: ({ disk, key, fileName, formats, sourceDateEpoch, onProgress, signal, grains }, file) =>
     exportOva(
@@ -94,6 +107,7 @@ const vmware: Exporter = {
 
 const raw: Exporter = {
   format: 'raw',
+  revision: 1,
   suffix: () => 'ovm.raw',
   settings: ({ formats }) => formats.raw,
   takesGrains: () => false,

@@ -30,6 +30,9 @@ const nicTypes = {
   vmxnet3: 'VmxNet3',
 } as const satisfies Record<VmwareSettings['nic'], string>
 
+/** Below `templates/`. */
+export const ovfTemplate = 'appliance.ovf.hbs'
+
 /** An envelope of OVF 1.1. */
 export function renderOvf({ settings, ...facts }: OvfView): string {
   const view = {
@@ -45,7 +48,7 @@ export function renderOvf({ settings, ...facts }: OvfView): string {
     network: 'VM Network',
     firmware: settings.firmware,
   }
-  return renderTemplate('appliance.ovf.hbs', view, { xml: escapeXml })
+  return renderTemplate(ovfTemplate, view, { xml: escapeXml })
 }
 
 const entities: Readonly<Record<string, string>> = {

@@ -7,13 +7,18 @@ const folder = new URL('../../templates/', import.meta.url)
 
 type Helpers = Readonly<Record<string, (value: unknown) => string>>
 
+/** The text of `templates/<name>`, not rendered. */
+export function readTemplate(name: string): string {
+  return readFileSync(new URL(name, folder), 'utf8')
+}
+
 /**
  * Renders `templates/<name>` with a view.
  * @param helpers functions that write a value in the language of the file; they get `undefined` for a missing value
  * @throws Error naming the template, when it uses a value that the view lacks
  */
 export function renderTemplate(name: string, view: object, helpers: Helpers): string {
-  const source = readFileSync(new URL(name, folder), 'utf8')
+  const source = readTemplate(name)
   const handlebars = Handlebars.create()
   for (const [helper, write] of Object.entries(helpers)) {
     // Handlebars passes its own options last; `strict` does not look at a helper's arguments.

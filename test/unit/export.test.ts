@@ -1,10 +1,11 @@
 import { execFileSync } from 'node:child_process'
 import { existsSync, mkdirSync, readdirSync, readFileSync, truncateSync, writeFileSync } from 'node:fs'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, onTestFinished } from 'vitest'
 import type { ResolvedImage } from '../../src/config/resolved.ts'
 import { sha256, sha256File } from '../../src/digest.ts'
 import { PipelineError } from '../../src/errors.ts'
 import { areExported, type ExportRequest, exportImages } from '../../src/export/export-images.ts'
+import { exporters } from '../../src/export/exporters.ts'
 import { writeWhole } from '../../src/export/partial-file.ts'
 import { exportQcow2 } from '../../src/export/qcow2.ts'
 import { flattenDisk, type RawDisk } from '../../src/export/raw-disk.ts'
@@ -256,6 +257,15 @@ describeWith(['qemu-img', 'qemu-io'], 'the images of a run', () => {
           },
         },
       }),
+    ],
+    [
+      'a writer that makes other bytes',
+      (request: ExportRequest) => {
+        const { kvm } = exporters
+        Object.assign(exporters, { kvm: { ...kvm, revision: kvm.revision + 1 } })
+        onTestFinished(() => void Object.assign(exporters, { kvm }))
+        return request
+      },
     ],
     [
       'a file that was changed',
