@@ -1,8 +1,7 @@
 import { execFileSync, spawn, spawnSync } from 'node:child_process'
-import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { createInterface } from 'node:readline'
-import { expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { vmwareFields } from '../../src/config/vmware.ts'
 import { sha256File } from '../../src/digest.ts'
 import { exportOva } from '../../src/export/ova.ts'
@@ -33,7 +32,7 @@ const govmomi = { govc: hasProgram('govc'), vcsim: hasProgram('vcsim') }
 
 describeJudge('govc and vcsim', govmomi, () => {
   const importing = async (file: string) => {
-    const vcsim = spawn('vcsim', ['-l', '127.0.0.1:0'], { stdio: ['ignore', 'pipe', 'ignore'] })
+    const vcsim = spawn('vcsim', { stdio: ['pipe', 'pipe', 'ignore'] })
     try {
       let url = ''
       for await (const line of createInterface({ input: vcsim.stdout })) {
@@ -77,25 +76,15 @@ describeJudge('govc and vcsim', govmomi, () => {
   })
 })
 
-/** The OVA of the last build, or the one that `JUDGED_OVA` names. */
-function findOva(): string | undefined {
-  const folder = join('out', 'images')
-  const built = existsSync(folder) ? readdirSync(folder).find((name) => name.endsWith('.ova')) : undefined
-  return process.env.JUDGED_OVA ?? (built === undefined ? undefined : join(folder, built))
-}
+const ova = process.env.JUDGED_OVA
 
-const ova = findOva()
-
-describeJudge(
-  'virt-v2v',
-  { 'virt-v2v': hasProgram('virt-v2v'), 'OVA of a build, or JUDGED_OVA names one': ova !== undefined },
-  () => {
-    it('takes the virtual machine out of an OVA, and finds its system bootable', () => {
-      const words = ['-i', 'ova', ova as string, '-o', 'null']
-      const env = { ...process.env, LIBGUESTFS_BACKEND: 'direct' }
-      const { status, stdout, stderr } = spawnSync('virt-v2v', words, { env, encoding: 'utf8' })
-      expect({ status, stderr }).toEqual({ status: 0, stderr: '' })
-      expect(stdout).toContain('Finishing off')
-    })
-  },
-)
+// It starts a guest of its own, and looks for a system: five minutes without KVM, for an OVA that somebody names.
+describe.skipIf(ova === undefined)('virt-v2v (JUDGED_OVA names the OVA of a system)', () => {
+  it('takes the virtual machine out of an OVA, and finds its system bootable', () => {
+    const words = ['-i', 'ova', ova as string, '-o', 'null']
+    const env = { ...process.env, LIBGUESTFS_BACKEND: 'direct' }
+    const { status, stdout, stderr } = spawnSync('virt-v2v', words, { env, encoding: 'utf8' })
+    expect({ status, stderr }).toEqual({ status: 0, stderr: '' })
+    expect(stdout).toContain('Finishing off')
+  })
+})
