@@ -1,5 +1,6 @@
 /** Checks of a guest that came up: what it says of itself, and who may get in. */
 
+import { setTimeout as sleep } from 'node:timers/promises'
 import { failed, judge, passed, type SceneCheck, skipped } from '../check.ts'
 import { type DeviceModel, deviceModels } from '../device-models.ts'
 import type { Scene, SceneName } from '../scenes.ts'
@@ -21,11 +22,21 @@ const login: SceneCheck = {
     if (seconds === undefined) return failed(record.trouble?.text ?? 'no login prompt')
     const { hasVirtioConsole = false }: DeviceModel = deviceModels[model]
     const faults = seconds > limit(60) ? [`it took ${seconds.toFixed(0)} s`] : []
-    if (hasVirtioConsole && !/ login:/.test(await guest.virtioConsole()))
+    if (hasVirtioConsole && !(await asksOnVirtioConsole(guest, limit(10))))
       faults.push('no login prompt on hvc0')
     const where = hasVirtioConsole ? 'ttyS0 and hvc0' : 'ttyS0'
     return judge(faults, `${where} in ${seconds.toFixed(0)} s with ${deviceModels[model].summary}`)
   },
+}
+
+/** Each console has a getty of its own, and neither waits for the other. */
+async function asksOnVirtioConsole(guest: Scene['guest'], withinSeconds: number): Promise<boolean> {
+  const deadline = performance.now() + withinSeconds * 1000
+  for (;;) {
+    if (/ login:/.test(await guest.virtioConsole())) return true
+    if (performance.now() > deadline) return false
+    await sleep(500)
+  }
 }
 
 const interfaces: SceneCheck = {
