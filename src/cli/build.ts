@@ -27,7 +27,7 @@ interface BuildOptions extends PipelineOptions, WaitOptions {
   readonly until?: string
   readonly onFailure: 'stop' | 'shell'
   readonly accelerator?: Accelerator
-  readonly verify?: boolean
+  readonly verify: boolean
   readonly json?: boolean
 }
 
@@ -45,8 +45,7 @@ export function buildCommand(program: Command, terminal: Terminal, choose: Choos
         .choices(['stop', 'shell'])
         .default('stop'),
     )
-    .option('--verify', 'boot the finished images and hold them against what CloudStack relies on')
-    .option('--no-verify', 'leave the finished images unbooted; the default')
+    .option('--no-verify', 'do not boot the finished images and hold them against what CloudStack relies on')
     .addOption(new Option('--accelerator <name>', 'instead of finding out').choices(['kvm', 'tcg']))
     .option('--json', 'print events as JSON lines on stdout')
     .action((options: BuildOptions) => choose(() => build(options, terminal)))

@@ -17,11 +17,15 @@ export interface DeviceModel {
   readonly cpuFeatures: Readonly<Record<Accelerator, readonly string[]>>
   /** Answers of `virt-what` that are right here. */
   readonly virtWhat: readonly string[]
+  /** Units that fail in it, and what QEMU lacks that they need. */
+  readonly failingUnits?: Readonly<Record<string, string>>
   /** Whether a second console of virtio's is attached, which the guest calls hvc0. */
   readonly hasVirtioConsole?: boolean
 }
 
 const plain = { kvm: [], tcg: [] } as const
+/** Its first look is at the name in leaf 0x40000000 of the processor, which QEMU gives to KVM's guests only. */
+const withoutVmtools = { 'open-vm-tools.service': 'QEMU has no processor that names VMware' } as const
 /** With the signature of QEMU's own CPUs hidden, a guest goes by the machine's maker. */
 const hidden = { kvm: ['kvm=off'], tcg: ['tcg-cpuid=off'] } as const
 
@@ -65,6 +69,7 @@ export const deviceModels = {
     maker: { manufacturer: 'VMware, Inc.', product: 'VMware Virtual Platform' },
     cpuFeatures: hidden,
     virtWhat: ['vmware'],
+    failingUnits: withoutVmtools,
   },
   'vmware-pvscsi': {
     summary: 'pvscsi disk, vmxnet3 and e1000 network, as on VMware',
@@ -73,6 +78,7 @@ export const deviceModels = {
     maker: { manufacturer: 'VMware, Inc.', product: 'VMware Virtual Platform' },
     cpuFeatures: hidden,
     virtWhat: ['vmware'],
+    failingUnits: withoutVmtools,
   },
   virtualbox: {
     summary: 'AHCI disk and e1000 network, as on VirtualBox',

@@ -335,22 +335,25 @@ const whole: SceneCheck = {
   at: 'scene',
   scenes: [...everyFile, 'port', 'no-data'],
   does: 'waits until systemd has come up, and lists failed units with their last words',
-  run: async ({ guest, limit }) => {
+  run: async ({ guest, model, limit }) => {
     const [state = ''] = await linesOf(guest, 'systemctl is-system-running --wait', limit(120))
+    const { failingUnits = {} }: DeviceModel = deviceModels[model]
     const failedUnits = await linesOf(
       guest,
       "systemctl list-units --state=failed --no-legend --plain | awk '{ print $1 }'",
     )
+    const explained = failedUnits.filter((unit) => unit in failingUnits)
     const faults = await Promise.all(
-      failedUnits.map(
-        async (unit) =>
-          `${unit}: ${(await linesOf(guest, `journalctl -b -o cat -n 3 -u ${unit}`)).join(' / ')}`,
-      ),
+      failedUnits
+        .filter((unit) => !explained.includes(unit))
+        .map(
+          async (unit) =>
+            `${unit}: ${(await linesOf(guest, `journalctl -b -o cat -n 3 -u ${unit}`)).join(' / ')}`,
+        ),
     )
-    return judge(
-      state === 'running' && faults.length === 0 ? [] : [`the system is ${state}`, ...faults],
-      state,
-    )
+    const isUp = state === (explained.length === 0 ? 'running' : 'degraded') && faults.length === 0
+    const reasons = explained.map((unit) => `${unit} fails here, as ${failingUnits[unit]}`)
+    return judge(isUp ? [] : [`the system is ${state}`, ...faults], [state, ...reasons].join('; '))
   },
 }
 
