@@ -9,8 +9,8 @@ export interface DeviceModel {
   readonly summary: string
   /** Adapter and disk, on the block node `disk0`. */
   readonly disk: readonly string[]
-  /** Network cards by the order of interfaces; the last one goes on for all others. */
-  readonly nics: readonly string[]
+  /** Network card. All are of one kind, as CloudStack attaches them: drivers name interfaces in the order of their loading. */
+  readonly nic: string
   /** What the machine says of its maker. Absent: QEMU. */
   readonly maker?: { readonly manufacturer: string; readonly product: string }
   /** Features of the CPU by which a guest knows its hypervisor. */
@@ -33,14 +33,14 @@ export const deviceModels = {
   virtio: {
     summary: 'virtio disk and network, as on KVM',
     disk: ['virtio-blk-pci,drive=disk0,bootindex=0'],
-    nics: ['virtio-net-pci'],
+    nic: 'virtio-net-pci',
     cpuFeatures: plain,
     virtWhat: ['kvm', 'qemu'],
   },
   'virtio-scsi': {
     summary: 'virtio SCSI disk, network and console, as KVM may have them',
     disk: ['virtio-scsi-pci,id=scsi0', 'scsi-hd,bus=scsi0.0,drive=disk0,bootindex=0'],
-    nics: ['virtio-net-pci'],
+    nic: 'virtio-net-pci',
     cpuFeatures: plain,
     virtWhat: ['kvm', 'qemu'],
     hasVirtioConsole: true,
@@ -48,7 +48,7 @@ export const deviceModels = {
   'hyper-v': {
     summary: 'IDE disk and tulip network, as on Hyper-V before its own drivers are loaded',
     disk: ['ide-hd,bus=ide.0,drive=disk0,bootindex=0'],
-    nics: ['tulip'],
+    nic: 'tulip',
     // Without Microsoft's name: by that alone Linux leaves the IDE disk to the driver of Hyper-V's own bus.
     cpuFeatures: { kvm: ['hv-relaxed', 'hv-vapic', 'hv-time', 'hv-spinlocks=0x1fff'], tcg: [] },
     // Emulated processors have no Hyper-V to show.
@@ -57,24 +57,24 @@ export const deviceModels = {
   xen: {
     summary: 'IDE disk and RTL8139 network, as Xen emulates them before its own drivers are loaded',
     disk: ['ide-hd,bus=ide.0,drive=disk0,bootindex=0'],
-    nics: ['rtl8139'],
+    nic: 'rtl8139',
     cpuFeatures: plain,
     virtWhat: ['kvm', 'qemu'],
   },
   'vmware-lsilogic': {
-    summary: "LSI SAS 1068 disk, lsilogic's relative that QEMU has; e1000 and vmxnet3 network",
+    summary: "LSI SAS 1068 disk, lsilogic's relative that QEMU has; e1000 network, as on VMware",
     // Without a name of its own the driver of Linux does not attach the disk.
     disk: ['mptsas1068,id=scsi0', 'scsi-hd,bus=scsi0.0,drive=disk0,wwn=0x5000c50015ea71ac,bootindex=0'],
-    nics: ['e1000', 'vmxnet3'],
+    nic: 'e1000',
     maker: { manufacturer: 'VMware, Inc.', product: 'VMware Virtual Platform' },
     cpuFeatures: hidden,
     virtWhat: ['vmware'],
     failingUnits: withoutVmtools,
   },
   'vmware-pvscsi': {
-    summary: 'pvscsi disk, vmxnet3 and e1000 network, as on VMware',
+    summary: 'pvscsi disk, vmxnet3 network, as on VMware',
     disk: ['pvscsi,id=scsi0', 'scsi-hd,bus=scsi0.0,drive=disk0,bootindex=0'],
-    nics: ['vmxnet3', 'e1000'],
+    nic: 'vmxnet3',
     maker: { manufacturer: 'VMware, Inc.', product: 'VMware Virtual Platform' },
     cpuFeatures: hidden,
     virtWhat: ['vmware'],
@@ -83,7 +83,7 @@ export const deviceModels = {
   virtualbox: {
     summary: 'AHCI disk and e1000 network, as on VirtualBox',
     disk: ['ich9-ahci,id=ahci0', 'ide-hd,bus=ahci0.0,drive=disk0,bootindex=0'],
-    nics: ['e1000'],
+    nic: 'e1000',
     maker: { manufacturer: 'innotek GmbH', product: 'VirtualBox' },
     cpuFeatures: hidden,
     virtWhat: ['virtualbox'],
@@ -197,9 +197,8 @@ function makerArguments({ maker }: DeviceModel): readonly string[] {
 function networkArguments(
   { network, host, forward }: GuestNetwork,
   index: number,
-  { nics }: DeviceModel,
+  { nic }: DeviceModel,
 ): readonly string[] {
-  const nic = nics[Math.min(index, nics.length - 1)] as string
   const forwarding =
     forward === undefined
       ? ''
