@@ -1,18 +1,12 @@
 /** What a disk has to keep, so that every hypervisor's format holds it exactly and every installer can make it. */
 
 import { type Fault, formatFound, formatPath } from './faults.ts'
-import type { Partition } from './image.ts'
+import { diskUnitMiB, type Partition } from './image.ts'
 import { type Overrides, sourceOf } from './overrides.ts'
 import type { PipelineFields } from './pipeline.ts'
 
 /** MiB kept free for the partition table, the boot loader and each logical partition's own record. */
 const alignmentMiB = 1
-
-/** A virtual size that is a multiple of this is exact in CHS geometry and in 2 MiB blocks alike. */
-export const diskUnitMiB = 126
-
-/** The largest such size that a partition table of DOS's kind can describe: it counts sectors in 32 bits. */
-export const maximumDiskMiB = Math.floor((2 * 1024 ** 2 - 1) / diskUnitMiB) * diskUnitMiB
 
 const minimumRootMiB = 256
 

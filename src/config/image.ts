@@ -86,3 +86,9 @@ export interface ImageFacts {
   readonly disk: Disk
   readonly targets: readonly Target[]
 }
+
+/** A virtual size that is a multiple of this is exact in CHS geometry and in 2 MiB blocks alike. */
+export const diskUnitMiB = 126
+
+/** The largest such size that a partition table of DOS's kind can describe: it counts sectors in 32 bits. */
+export const maximumDiskMiB = Math.floor((2 * 1024 ** 2 - 1) / diskUnitMiB) * diskUnitMiB

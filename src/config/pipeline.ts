@@ -2,8 +2,7 @@
 
 import { z } from 'zod'
 import { type AssertionId, assertionIds } from './contract.ts'
-import { maximumDiskMiB } from './disk-rules.ts'
-import { targets } from './image.ts'
+import { maximumDiskMiB, targets } from './image.ts'
 import type { StageUse } from './stage.ts'
 import { vmwareFields } from './vmware.ts'
 

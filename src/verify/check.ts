@@ -1,9 +1,9 @@
 /** What a check is: one question to a file, to what is in it, or to a guest that was booted from it. */
 
 import type { AssertionId } from '../config/contract.ts'
-import type { Partition, Target } from '../config/image.ts'
-import type { PipelineFields } from '../config/pipeline.ts'
+import type { Target } from '../config/image.ts'
 import type { DiskSource } from './disk-source.ts'
+import type { Expected } from './expected.ts'
 import type { ImageFiles } from './image-files.ts'
 import type { Scene, SceneName } from './scenes.ts'
 
@@ -17,16 +17,6 @@ export interface Finding {
   readonly status: 'passed' | 'failed' | 'skipped'
   /** What was seen, for whoever has to mend it. */
   readonly observed: string
-}
-
-/** What the pipeline has promised of an image. Of a foreign one nothing is known but CloudStack's customs. */
-export interface Expected {
-  readonly account: string
-  readonly release?: string
-  readonly hostname?: string
-  readonly diskBytes?: number
-  readonly partitions?: readonly Partition[]
-  readonly formats?: PipelineFields['formats']
 }
 
 /** A file as it lies there. */

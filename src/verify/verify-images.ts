@@ -3,13 +3,12 @@
 import { availableParallelism, freemem } from 'node:os'
 import { join } from 'node:path'
 import type { PipelineFields, Waiver } from '../config/pipeline.ts'
-import type { ResolvedImage } from '../config/resolved.ts'
 import type { Json } from '../digest.ts'
 import { type Accelerator, chooseAccelerator } from '../host/accelerator.ts'
 import type { Emit } from '../report/events.ts'
 import type { ImageVerification } from '../report/verification.ts'
 import type { Candidate } from './candidates.ts'
-import type { Expected } from './check.ts'
+import type { Expected } from './expected.ts'
 import type { SceneName } from './scenes.ts'
 import { digestQuestions, readVerdict, writeVerdict } from './verdicts.ts'
 import { pathFor, verifyImage } from './verify-image.ts'
@@ -35,21 +34,6 @@ export interface VerifyRequest {
   readonly emit: Emit
   readonly signal: AbortSignal
 }
-
-/** What a pipeline promises of its image. */
-export function expectationsOf(image: ResolvedImage): Expected {
-  return {
-    account: image.account.name,
-    release: image.release,
-    hostname: image.hostname,
-    diskBytes: image.disk.sizeMiB * 1024 ** 2,
-    partitions: image.disk.partitions,
-    formats: image.formats,
-  }
-}
-
-/** Of an image that somebody else has built, only CloudStack's customs are known. */
-export const foreignExpectations: Expected = { account: 'cloud' }
 
 export async function verifyImages(request: VerifyRequest): Promise<readonly ImageVerification[]> {
   const { candidates, outFolder, emit, signal } = request

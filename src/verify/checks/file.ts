@@ -6,8 +6,9 @@ import { execa } from 'execa'
 import { cimTypeOf } from '../../config/vmware.ts'
 import { algorithms, computeChecksums, parseSums } from '../../export/checksums.ts'
 import { checkVhd } from '../../export/vhd-check.ts'
-import { type Expected, type FileCheck, judge, skipped } from '../check.ts'
+import { type FileCheck, judge, skipped } from '../check.ts'
 import { hashMember, readMember } from '../disk-source.ts'
+import type { Expected } from '../expected.ts'
 
 const mebibyte = 1024 ** 2
 
