@@ -2,6 +2,7 @@
 
 import { appendFile, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'
+import { isBeingWritten } from '../host/files.ts'
 import { killMarked } from '../host/process.ts'
 import { removeTree } from '../install/bootstrap.ts'
 import { openStates } from '../store/states.ts'
@@ -46,13 +47,15 @@ export async function clearLeftovers(outFolder: string, store: Store): Promise<r
   for (const name of await namesIn(images)) {
     if (halfMade.test(name)) await rm(join(images, name), { force: true })
   }
-  for (const folder of [outFolder, join(outFolder, 'cache')]) {
+  // Here others write without the lock, as `verify` does.
+  const states = join(store.folder, 'states')
+  for (const folder of [outFolder, join(outFolder, 'cache'), join(outFolder, 'verdicts'), states]) {
     for (const name of await namesIn(folder)) {
-      if (name.endsWith('.tmp')) await rm(join(folder, name), { force: true })
+      if (name.endsWith('.tmp') && !isBeingWritten(name)) await rm(join(folder, name), { force: true })
     }
   }
   const faults = await store.sweep()
-  await openStates(join(store.folder, 'states')).prune(await store.list())
+  await openStates(states).prune(await store.list())
   return faults
 }
 

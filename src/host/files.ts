@@ -24,6 +24,19 @@ export async function writeDurably(path: string, content: string | Uint8Array): 
   await flush(dirname(path))
 }
 
+/** Whether the process that writes under such a name, as `writeDurably` does, is still there. */
+export function isBeingWritten(name: string): boolean {
+  const pid = /\.(\d+)-[0-9a-f]{8}\.tmp$/.exec(name)?.[1]
+  if (pid === undefined) return false
+  try {
+    process.kill(Number(pid), 0)
+    return true
+  } catch (error) {
+    // Somebody else's is there as well.
+    return (error as NodeJS.ErrnoException).code === 'EPERM'
+  }
+}
+
 /** Waits until a file or folder is on the disk. */
 export async function flush(path: string): Promise<void> {
   const file = await open(path, 'r')

@@ -63,6 +63,18 @@ it('removes image files that are half made, and keeps the finished ones and what
   expect(readdirSync(path())).toEqual(['images'])
 })
 
+it('removes what killed programs have half written, and nothing that is being written', async () => {
+  // No process has a number above 2^22.
+  const [dead, alive] = [`${2 ** 22 + 1}-0badcafe.tmp`, `${process.pid}-0badcafe.tmp`]
+  const folders = ['cache', 'verdicts', join('store', 'states')]
+  for (const folder of folders) {
+    mkdirSync(path(folder), { recursive: true })
+    for (const end of [dead, alive]) writeFileSync(path(folder, `some.json.${end}`), '')
+  }
+  await clear()
+  for (const folder of folders) expect(readdirSync(path(folder)), folder).toEqual([`some.json.${alive}`])
+})
+
 it('names layers that cannot be used', async () => {
   mkdirSync(path('store'))
   writeFileSync(path('store', `${'a'.repeat(64)}.json`), '{"name": "greet"')
