@@ -8,6 +8,7 @@ import { completionCommand } from './completion.ts'
 import { diffCommand } from './diff.ts'
 import { doctorCommand } from './doctor.ts'
 import { exportCommand } from './export.ts'
+import { matrixCommand } from './matrix.ts'
 import type { Choose } from './options.ts'
 import { planCommand } from './plan.ts'
 import { renderCommand } from './render.ts'
@@ -45,6 +46,7 @@ export async function main(commandArguments: readonly string[]): Promise<number>
     cleanCommand,
     verifyCommand,
     runCommand,
+    matrixCommand,
     completionCommand,
   ]) {
     define(program, terminal, choose)
