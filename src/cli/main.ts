@@ -8,6 +8,7 @@ import { completionCommand } from './completion.ts'
 import { diffCommand } from './diff.ts'
 import { doctorCommand } from './doctor.ts'
 import { exportCommand } from './export.ts'
+import { lockCommand } from './lock.ts'
 import { matrixCommand } from './matrix.ts'
 import type { Choose } from './options.ts'
 import { planCommand } from './plan.ts'
@@ -47,6 +48,7 @@ export async function main(commandArguments: readonly string[]): Promise<number>
     verifyCommand,
     runCommand,
     matrixCommand,
+    lockCommand,
     completionCommand,
   ]) {
     define(program, terminal, choose)
