@@ -18,9 +18,10 @@ import { expectRoom } from '../plan/room.ts'
 import type { BuildEvent } from '../report/events.ts'
 import { formatBytes } from '../report/format.ts'
 import type { Report } from '../report/report.ts'
+import { layersUpTo } from '../store/chain.ts'
 import { sizeOf } from '../store/prune.ts'
 import { openStates } from '../store/states.ts'
-import { type Layer, openStore, type Store, type StoreFault } from '../store/store.ts'
+import { type Layer, openStore, type StoreFault } from '../store/store.ts'
 import { diskFailed, interrupted, isNoSpace, verificationFailed } from './failures.ts'
 import { clearLeftovers, noteBeginning, noteEnd, noteFolder } from './leftovers.ts'
 import { markOutput, placeRun, type RunPlace } from './place.ts'
@@ -264,12 +265,6 @@ async function recordInputs(run: Run, final: Layer): Promise<void> {
   if (locked === undefined && plan.image.mirror.snapshot === undefined) {
     emit({ kind: 'note', text: 'not pinned: the packages are those that the mirror has served' })
   }
-}
-
-/** A layer and all below it, lowest first. */
-async function layersUpTo(layer: Layer, store: Store): Promise<readonly Layer[]> {
-  const below = layer.parent === null ? undefined : await store.find(layer.parent)
-  return below === undefined ? [layer] : [...(await layersUpTo(below, store)), layer]
 }
 
 async function exportTargets(run: Run, layer: Layer): Promise<void> {

@@ -12,6 +12,7 @@ import { lockCommand } from './lock.ts'
 import { matrixCommand } from './matrix.ts'
 import type { Choose } from './options.ts'
 import { planCommand } from './plan.ts'
+import { releaseCommand } from './release.ts'
 import { renderCommand } from './render.ts'
 import { runCommand } from './run.ts'
 import { setupCommand } from './setup.ts'
@@ -49,6 +50,7 @@ export async function main(commandArguments: readonly string[]): Promise<number>
     runCommand,
     matrixCommand,
     lockCommand,
+    releaseCommand,
     completionCommand,
   ]) {
     define(program, terminal, choose)
