@@ -91,6 +91,9 @@ async function collectVariant(
   const files = await Promise.all(
     wanted.map((target) => collectFile(target, { report, folder, image, signal: request.signal, say })),
   )
+  // The verdict on files alone says little of a system.
+  const boots = files.reduce((sum, file) => sum + (file?.verification?.scenes.length ?? 0), 0)
+  if (boots === 0 && image.verification.contract !== 'none') say('unverified', 'none of its files was booted')
   const inputs = await findInputs(report, folder, image, request.signal).catch(() => undefined)
   if (inputs === undefined) say('unrecorded', 'what it was made from is not recorded')
   return { image, report, files: files.flatMap((file) => file ?? []), inputs }
