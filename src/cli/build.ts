@@ -63,7 +63,7 @@ async function build(options: BuildOptions, terminal: Terminal): Promise<number>
     maximumStoreBytes === undefined ? undefined : { maximumBytes: maximumStoreBytes, images: pipeline.images }
   const ask = options.onFailure === 'shell' ? askPerson(terminal, process) : undefined
   const reporter = createReporter(options, terminal, outFolder)
-  const source = await describeSource(dirname(resolvePath(options.pipeline)))
+  const source = await describeSource(dirname(resolvePath(options.pipeline)), outFolder)
   const locked = options.locked === undefined ? undefined : await readLock(lockPath(options))
   const command = ['systemvm-image', ...withoutValues(process.argv.slice(2))]
   const common = {

@@ -18,6 +18,7 @@ import { runCommand } from './run.ts'
 import { setupCommand } from './setup.ts'
 import { shellCommand } from './shell.ts'
 import { storeCommand } from './store.ts'
+import { summaryCommand } from './summary.ts'
 import { createTerminal, type Terminal } from './terminal.ts'
 import { verifyCommand } from './verify.ts'
 
@@ -51,6 +52,7 @@ export async function main(commandArguments: readonly string[]): Promise<number>
     matrixCommand,
     lockCommand,
     releaseCommand,
+    summaryCommand,
     completionCommand,
   ]) {
     define(program, terminal, choose)

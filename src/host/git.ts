@@ -15,11 +15,19 @@ export interface Source {
   readonly repository?: string
 }
 
-/** The checkout that a folder lies in; undefined where there is none, or no Git. */
-export async function describeSource(folder: string): Promise<Source | undefined> {
+/**
+ * The checkout that a folder lies in; undefined where there is none, or no Git.
+ * @param output folder whose content is no source, wherever it lies
+ */
+export async function describeSource(folder: string, output: string): Promise<Source | undefined> {
+  const top = (await git(folder, 'rev-parse', '--show-toplevel'))?.trim()
+  if (top === undefined) return undefined
+  const inside = relative(await realpath(top), await realpath(output).catch(() => output))
+  const isInside = inside !== '' && !inside.startsWith('..')
+  const paths = ['--', '.', ...(isInside ? [`:(exclude,literal)${inside}`] : [])]
   const [commit, status, remote] = await Promise.all([
     git(folder, 'rev-parse', 'HEAD'),
-    git(folder, 'status', '--porcelain=v1', '-z', '--no-renames'),
+    git(top, 'status', '--porcelain=v1', '-z', '--no-renames', '--untracked-files=all', ...paths),
     git(folder, 'remote', 'get-url', 'origin'),
   ])
   if (commit === undefined || status === undefined) return undefined

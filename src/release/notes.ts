@@ -1,6 +1,7 @@
 /** `RELEASE_NOTES.md`: what is in a release, what has changed, and what anybody may check. */
 
 import { formatBytes, formatSeconds } from '../report/format.ts'
+import { describeDelta, table } from '../report/markdown.ts'
 import { compareReleases, type VariantChanges } from './changes.ts'
 import { type ReleaseImage, type ReleaseRecord, type ReleaseVariant, releaseFiles } from './record.ts'
 
@@ -115,20 +116,6 @@ function describeChanges({
   ]
 }
 
-/** `, 1.2 MiB more`; nothing where it is the same. */
-export function describeDelta(before: number | undefined, after: number): string {
-  if (before === undefined) return ', new'
-  if (before === after) return ''
-  return `, ${formatBytes(Math.abs(after - before))} ${after > before ? 'more' : 'less'}`
-}
-
 function secondsOr(seconds: number | undefined): string {
   return seconds === undefined ? 'none' : formatSeconds(seconds)
-}
-
-/** A table of Markdown. A bar in a cell would end it. */
-export function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
-  const line = (cells: readonly string[]) =>
-    `| ${cells.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |`
-  return [line(head), line(head.map(() => '---')), ...rows.map(line)].join('\n')
 }
