@@ -5,18 +5,20 @@
 
 import { defineConfig } from 'vitest/config'
 
-/** GitHub's own packages name their files without an ending, which only a bundler finds. */
+/**
+ * GitHub's own packages name their files without an ending, which only a bundler finds; and their source maps name files
+ * that they do not have, which is no concern of whoever reads test results.
+ */
 const inline = [/@actions\//]
 
 export default defineConfig({
-  // Packages whose source maps name files that they do not have are no concern of whoever reads test results.
-  logLevel: 'error',
   test: {
     // Most tests wait for programs: more of them than cores keep both busy.
     maxWorkers: 4,
     minWorkers: 1,
     projects: [
       {
+        logLevel: 'error',
         test: {
           name: 'unit',
           include: ['test/unit/**/*.test.ts'],
@@ -59,6 +61,7 @@ export default defineConfig({
       },
       {
         // Runs the steps of the workflows, each job in a fresh clone, with a build in it.
+        logLevel: 'error',
         test: {
           name: 'workflows',
           include: ['test/workflows/**/*.test.ts'],
