@@ -6,11 +6,9 @@ import { type Command, Option } from 'commander'
 import { type Target, targets } from '../config/image.ts'
 import type { ResolvedImage } from '../config/resolved.ts'
 import { exitCodes, PipelineError } from '../errors.ts'
-import { makeRelease, tooLargeForGitHub } from '../release/make-release.ts'
 import { type ExceptionKind, exceptionKinds, readRecord, releaseFiles } from '../release/record.ts'
 import { describeBuilder } from '../release/statement.ts'
 import { requireTag } from '../release/tag.ts'
-import { verifyRelease } from '../release/verify-release.ts'
 import { untilInterrupted } from './interrupt.ts'
 import { addPipelineOptions, type Choose, choosePipeline, collect, type PipelineOptions } from './options.ts'
 import type { Terminal } from './terminal.ts'
@@ -84,6 +82,8 @@ async function make(options: ReleaseOptions, terminal: Terminal): Promise<number
   const before = options.since === undefined ? undefined : await readRecord(options.since)
   const folder = options.to === undefined ? join(outFolder, 'release') : resolvePath(options.to)
   const chosen = new Set(images.map(({ variant }) => variant))
+  // What writes a bill of materials takes a quarter of a second to load, which no other verb has to wait for.
+  const { makeRelease, tooLargeForGitHub } = await import('../release/make-release.ts')
   const record = await untilInterrupted((signal) =>
     makeRelease({
       images,
@@ -111,6 +111,7 @@ async function make(options: ReleaseOptions, terminal: Terminal): Promise<number
 
 async function verify(folder: string, options: VerifyOptions, terminal: Terminal): Promise<number> {
   await requireRelease(folder)
+  const { verifyRelease } = await import('../release/verify-release.ts')
   const { files, record, faults } = await untilInterrupted((signal) =>
     verifyRelease(resolvePath(folder), signal, (text) => terminal.error(`${text}\n`)),
   )

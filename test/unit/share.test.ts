@@ -6,12 +6,15 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSy
 import { type AddressInfo, createServer, type Server } from 'node:net'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { main } from '../../src/cli/main.ts'
+import { loadPipeline } from '../../src/config/load.ts'
 import type { ResolvedImage } from '../../src/config/resolved.ts'
 import { type Plan, planImage } from '../../src/plan/plan.ts'
 import { packLayer } from '../../src/store/artifact.ts'
 import { openRegistry } from '../../src/store/registry.ts'
 import { pullLayers, pushLayers } from '../../src/store/share.ts'
 import { type Layer, openStore, type Store } from '../../src/store/store.ts'
+import { tinyPipeline } from '../support/built.ts'
 import { useFolder } from '../support/folder.ts'
 import { record } from '../support/layers.ts'
 import { sampleImage } from '../support/pipelines.ts'
@@ -252,5 +255,35 @@ describeWith(['skopeo', 'docker-registry', 'qemu-img', 'zstd'], 'a registry', ()
     ])
     await forge(await record(base, here), base.key)
     expect((await pull()).fault).toContain('its disk stands on another file than it should')
+  })
+
+  it('is shared with by the verbs: what does not come is no failure, what is not brought is one', async () => {
+    const text = { stdout: '', stderr: '' }
+    for (const to of ['stdout', 'stderr'] as const)
+      vi.spyOn(process[to], 'write').mockImplementation((chunk) => {
+        text[to] += chunk.toString()
+        return true
+      })
+    const { images } = await loadPipeline(tinyPipeline, [])
+    image = images[0] as ResolvedImage
+    const out = openStore(path('out', 'store'))
+    mkdirSync(out.folder, { recursive: true })
+    await fill(out)
+    const verb = (...words: string[]) =>
+      main(['store', ...words, '--pipeline', tinyPipeline, '--out', path('out')])
+    try {
+      expect(await verb('push', `${registry.host}/a/b`)).toBe(0)
+      expect(text.stderr).toMatch(/^4 layers, .* pushed$/m)
+      await out.remove((await out.list()).find(({ name }) => name === 'unpack')?.key ?? '')
+      expect(await verb('pull', `${registry.host}/a/b`, '--json')).toBe(0)
+      expect(text.stderr).toMatch(/^2 layers, .* pulled$/m)
+      const host = `127.0.0.1:${await findPort()}`
+      expect(await verb('push', `${host}/a/b`)).toBe(3)
+      expect(await verb('pull', `${host}/a/b`)).toBe(0)
+      expect(await verb('pull', 'https://user:planted@ghcr.io/a/b')).toBe(2)
+      expect(text.stdout + text.stderr).not.toContain('planted')
+    } finally {
+      vi.restoreAllMocks()
+    }
   })
 })
