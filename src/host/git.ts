@@ -11,7 +11,7 @@ export interface Source {
   readonly commit: string
   /** Paths that are changed or not known to Git, relative to the top; ignored ones are left out. */
   readonly changed: readonly string[]
-  /** Where it is published, without a user and password; absent where there is no remote `origin`. */
+  /** Where it is published, without a user and password; absent where `origin` is no address of a network. */
   readonly repository?: string
 }
 
@@ -35,8 +35,15 @@ export async function describeSource(folder: string, output: string): Promise<So
     .split('\0')
     .filter(Boolean)
     .map((line) => line.slice(3))
-  const repository = remote?.trim().replace(/^(https?:\/\/)[^/@]*@/, '$1')
-  return { commit: commit.trim(), changed, ...(repository ? { repository } : {}) }
+  const repository = publicUrl(remote?.trim() ?? '')
+  return { commit: commit.trim(), changed, ...(repository === undefined ? {} : { repository }) }
+}
+
+/** A remote without who logs in there; none where it is a folder of this host, which is nobody else's business. */
+function publicUrl(remote: string): string | undefined {
+  const [, host, path] = /^[\w.-]+@([\w.-]+):(.+)$/.exec(remote) ?? []
+  if (host !== undefined && path !== undefined) return `ssh://${host}/${path}`
+  return /^(https?|ssh|git):\/\//.test(remote) ? remote.replace(/^(\w+:\/\/)[^/@]*@/, '$1') : undefined
 }
 
 /** Where a checkout is, and where in it a file is; undefined outside of one. */

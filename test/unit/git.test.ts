@@ -36,9 +36,13 @@ describeWith(['git', 'tar'], 'the checkout of a pipeline', () => {
     expect([...((await describeNow())?.changed ?? [])].sort()).toEqual(['deep/pipeline.ts', 'new file'])
   })
 
-  it('says where it is published without who may write there', async () => {
-    git('remote', 'add', 'origin', 'https://someone:planted-secret@example.org/image.git')
-    expect((await describeNow())?.repository).toBe('https://example.org/image.git')
+  it.each([
+    ['https://someone:planted-secret@example.org/image.git', 'https://example.org/image.git'],
+    ['git@example.org:someone/image.git', 'ssh://example.org/someone/image.git'],
+    ['/home/someone/image', undefined],
+  ])('published at %s, says so without who logs in there', async (remote, expected) => {
+    git('remote', 'add', 'origin', remote)
+    expect((await describeNow())?.repository).toBe(expected)
   })
 
   it('is none outside of a repository', async () => {
