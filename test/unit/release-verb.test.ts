@@ -142,6 +142,13 @@ describeWith(programs, 'a release', () => {
       'tiny-1.0-x86_64-kvm.qcow2 was not verified as it is now',
     ],
     [
+      'was never booted',
+      'unverified',
+      {},
+      ['--set', 'verification.contract=cloudstack'],
+      'none of its files was booted',
+    ],
+    [
       'is of a dirty checkout',
       'dirty',
       report({ source: { commit: 'c', changed: ['pipeline.ts'] } }),
@@ -193,6 +200,24 @@ describeWith(programs, 'a release', () => {
     expect(text.stderr).toContain(
       'unverified: trixie-x86_64: images/tiny-1.0-x86_64-ovm.raw was not verified as it is now',
     )
+  })
+
+  it('takes what other machines have built, the newest of each variant', async () => {
+    const run = {
+      status: 'succeeded' as const,
+      startedAt: '2026-01-02T00:00:00.000Z',
+      finishedAt: '2026-01-02T00:01:00.000Z',
+      durationSeconds: 60,
+      command: [],
+    }
+    const older = { ...run, id: '20260102T000000Z-trixie-x86_64-1' }
+    const newer = { ...run, id: '20260103T000000Z-trixie-x86_64-1', startedAt: '2026-01-03T00:00:00.000Z' }
+    await makeBuilt(path('one'), { over: { run: newer } })
+    await makeBuilt(path('two'), { over: { run: older }, packages: { dpkg: '1.0' } })
+    expect(await release('--from', path('one'), '--from', path('two')), text.stderr).toBe(0)
+    const { variants } = JSON.parse(read('release.json')) as ReleaseRecord
+    expect(variants.map(({ run }) => run.id)).toEqual([newer.id])
+    expect(Object.keys(variants[0]?.packages ?? {})).toHaveLength(3)
   })
 
   it('leaves out a target when it is told to, and says so', async () => {
