@@ -32,7 +32,9 @@ export async function verifyRelease(
   const blame = (file: string, fault: string) => {
     if (!faults.has(file)) faults.set(file, fault)
   }
-  const names = (await readdir(folder)).sort()
+  const entries = await readdir(folder, { withFileTypes: true })
+  for (const entry of entries) if (!entry.isFile()) blame(entry.name, 'it is no file')
+  const names = entries.flatMap((entry) => (entry.isFile() ? [entry.name] : [])).sort()
   onStep(`sums of ${names.length} files`)
   const sums = new Map<string, Checksums>()
   await Promise.all(

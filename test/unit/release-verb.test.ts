@@ -312,8 +312,10 @@ describeWith(programs, 'release verify', () => {
   it('names a file that is no part of it', async () => {
     copy()
     writeFileSync(path('release', 'more.txt'), 'more')
+    mkdirSync(path('release', 'folder'))
     expect(await verify(path('release'))).toBe(4)
     expect(text.stdout).toContain('more.txt: it is no part of this release')
+    expect(text.stdout).toContain('folder: it is no file')
   })
 
   it('finds a bill of materials that is not of the image, whatever sums it has been given', async () => {
