@@ -122,6 +122,19 @@ describe('what build.yml compares with', () => {
   })
 })
 
+describe('images', () => {
+  const built = stepsOf('build.yml').find(({ uses }) => uses === './')?.with?.verify
+  const called = workflow('release.yml').jobs.build?.with?.verify
+  it.each([
+    ['are verified on a push, which has no inputs', built, {}, 'true'],
+    ['are verified unless the caller says that they are not', built, { verify: 'false' }, 'false'],
+    ['are verified for a release', called, {}, 'true'],
+    ['are not for one that may be unverified', called, { allow: 'dirty unverified' }, 'false'],
+  ])('%s', (_case, expression, inputs, expected) => {
+    expect(fill(expression, { inputs })).toBe(expected)
+  })
+})
+
 describe('an expression', () => {
   it.each([
     ["inputs.a || 'b'", 'b'],

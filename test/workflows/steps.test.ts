@@ -119,7 +119,7 @@ describeWith(['docker-registry', 'skopeo', 'packer', 'mmdebstrap', 'git'], 'the 
     it('pulls the layers, and has nothing left to run', async () => {
       const result = await run('second', {
         file: 'build.yml',
-        inputs: { pipeline, only: 'trixie-*', verify: false },
+        inputs: { pipeline, only: 'trixie-*', verify: 'false' },
       })
       expect(outputOf(result, 'Pull layers')).toMatch(/4 layers, .* pulled/)
       expect(outputOf(result, 'Build')).toMatch(/● misbehave +cached/)
@@ -128,7 +128,7 @@ describeWith(['docker-registry', 'skopeo', 'packer', 'mmdebstrap', 'git'], 'the 
     it('ends well where a filter leaves nothing', async () => {
       const result = await run('third', {
         file: 'build.yml',
-        inputs: { pipeline, only: 'noble-*', verify: false },
+        inputs: { pipeline, only: 'noble-*', verify: 'false' },
       })
       expect(ranOf(result)).not.toContain('Build')
       expect(result.outputs.matrix).toEqual({ matrix: '{"include":[]}', any: 'false' })
