@@ -1,11 +1,12 @@
 /** The workflows as texts: by GitHub's own schema, by actionlint where it is there, and by what this house asks of them. */
 
 import { spawnSync } from 'node:child_process'
-import { readdirSync, readFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { NoOperationTraceWriter, parseWorkflow } from '@actions/workflow-parser'
 import { describe, expect, it } from 'vitest'
+import { useFolder } from '../support/folder.ts'
 import {
   type Action,
   evaluate,
@@ -102,6 +103,43 @@ describe('action.yml', () => {
   it('is given no input that it does not have', () => {
     for (const { with: given = {} } of stepsOf('build.yml').filter(({ uses }) => uses === './'))
       for (const name of Object.keys(given)) expect(Object.keys(action.inputs)).toContain(name)
+  })
+})
+
+describe('the build of the action', () => {
+  const path = useFolder()
+  const { run = '' } = action.runs.steps.find(({ name }) => name === 'Build') as Step
+
+  /** With a program that says something and fails, so many times. */
+  function build(said: string, failures: number) {
+    mkdirSync(path('bin'))
+    const program = `echo call >>'${path('calls')}'
+[ "$(wc -l <'${path('calls')}')" -gt ${failures} ] || { echo '${said}' >&2; exit 3; }`
+    for (const [name, script] of Object.entries({ node: program, sleep: 'exit 0' }))
+      writeFileSync(path('bin', name), `#!/bin/sh\n${script}\n`, { mode: 0o755 })
+    writeFileSync(path('systemvm-image.options'), '--variant\ntrixie-x86_64\n')
+    const env = {
+      PATH: `${path('bin')}:${process.env.PATH}`,
+      RUNNER_TEMP: path(),
+      GITHUB_ACTION_PATH: '/action',
+      LOCKED: 'false',
+    }
+    const { status } = spawnSync('bash', ['-eo', 'pipefail', '-c', run], { env, encoding: 'utf8' })
+    return { status, calls: readFileSync(path('calls'), 'utf8').split('\n').length - 1 }
+  }
+
+  it.each([
+    ['runs once where it goes well', '', 0, { status: 0, calls: 1 }],
+    [
+      'is tried again where a mirror cannot be reached',
+      '✖ cannot reach deb.debian.org for …',
+      1,
+      { status: 0, calls: 2 },
+    ],
+    ['is tried no more than once again', '✖ cannot reach deb.debian.org for …', 5, { status: 3, calls: 2 }],
+    ['is not tried again for anything else', '✖ stage cleanup failed', 1, { status: 1, calls: 1 }],
+  ])('%s', (_case, said, failures, expected) => {
+    expect(build(said, failures)).toEqual(expected)
   })
 })
 
