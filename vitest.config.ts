@@ -1,9 +1,15 @@
 /**
- * `unit` in seconds, `golden` on rendered files, `e2e` with real guests, one after the other. `survive` and `breakages` take
- * too long for every day: `npm test` leaves them out, and each has a script of its own.
+ * `unit` in seconds, `golden` on rendered files, `e2e` with real guests, one after the other. `survive`, `breakages` and
+ * `workflows` take too long for every day: `npm test` leaves them out, and each has a script of its own.
  */
 
 import { defineConfig } from 'vitest/config'
+
+/**
+ * GitHub's own packages name their files without an ending, which only a bundler finds; and their source maps name files
+ * that they do not have, which is no concern of whoever reads test results.
+ */
+const inline = [/@actions\//]
 
 export default defineConfig({
   test: {
@@ -12,12 +18,14 @@ export default defineConfig({
     minWorkers: 1,
     projects: [
       {
+        logLevel: 'error',
         test: {
           name: 'unit',
           include: ['test/unit/**/*.test.ts'],
           testTimeout: 60_000,
           hookTimeout: 60_000,
           sequence: { groupOrder: 0 },
+          server: { deps: { inline } },
         },
       },
       {
@@ -49,6 +57,18 @@ export default defineConfig({
           hookTimeout: 3_600_000,
           sequence: { groupOrder: 3 },
           poolOptions: { forks: { singleFork: true } },
+        },
+      },
+      {
+        // Runs the steps of the workflows, each job in a fresh clone, with a build in it.
+        logLevel: 'error',
+        test: {
+          name: 'workflows',
+          include: ['test/workflows/**/*.test.ts'],
+          testTimeout: 3_600_000,
+          hookTimeout: 3_600_000,
+          sequence: { groupOrder: 5 },
+          server: { deps: { inline } },
         },
       },
       {

@@ -1,7 +1,8 @@
 /**
  * How long the main jobs take on this host, part by part: `npm run bench`, or `npm run bench -- cold` for one of them.
  * `npm run bench -- exports --disk FILE` measures the exports of a disk that is there, without a build before, and with
- * `--incumbent` also CloudStack's sequence. Works in a folder of its own, and starts from the packages that earlier builds
+ * `--incumbent` also CloudStack's sequence; `npm run bench -- share --layers OUT` measures a registry with the layers of a
+ * build that is there. Works in a folder of its own, and starts from the packages that earlier builds
  * have downloaded.
  */
 
@@ -15,6 +16,7 @@ import { formatSeconds, formatTable } from '../src/report/format.ts'
 import type { Report } from '../src/report/report.ts'
 import { changes, withoutLayers } from './changes.ts'
 import { measureExports } from './exports.ts'
+import { measureSharing } from './share.ts'
 import { readHolds, timePlanning } from './store-jobs.ts'
 
 const project = fileURLToPath(new URL('..', import.meta.url))
@@ -35,6 +37,7 @@ const { positionals: wanted, values: given } = parseArgs({
   allowPositionals: true,
   options: {
     disk: { type: 'string' },
+    layers: { type: 'string' },
     rounds: { type: 'string', default: '3' },
     incumbent: { type: 'boolean', default: false },
   },
@@ -77,10 +80,13 @@ async function findDisk(): Promise<string> {
 
 const measurements: Measurement[] = []
 let exports: string | undefined
+let sharing: string | undefined
 try {
-  if (given.disk === undefined) await measureBuilds()
+  if (given.disk === undefined && given.layers === undefined) await measureBuilds()
   const how = { rounds: Number(given.rounds), hasIncumbent: given.incumbent }
-  if (has('exports')) exports = await measureExports(program, await findDisk(), out, how)
+  if (has('share')) sharing = await measureSharing(program, given.layers ?? out, Number(given.rounds))
+  if (has('exports') && given.layers === undefined)
+    exports = await measureExports(program, await findDisk(), out, how)
 } finally {
   await rm(out, { recursive: true, force: true })
 }
@@ -117,7 +123,7 @@ async function measureBuilds(): Promise<void> {
   }
 }
 
-if (exports !== undefined) console.log(exports)
+for (const text of [exports, sharing]) if (text !== undefined) console.log(text)
 if (measurements.length > 0) console.log()
 console.log(
   formatTable(

@@ -8,6 +8,9 @@ import { chooseAccelerator } from '../host/accelerator.ts'
 import { writeDurably } from '../host/files.ts'
 import { describeHolder, type Holder, takeLock, type Waiting } from '../host/lock.ts'
 import { markChildren } from '../host/process.ts'
+import { gatherInputs, isOfLayers } from '../inputs/gather.ts'
+import { readInputs } from '../inputs/inputs.ts'
+import { requireLocked, requireSameInputs } from '../inputs/lock.ts'
 import { bootstrap } from '../install/bootstrap.ts'
 import { lookAhead, readEstimates } from '../plan/estimates.ts'
 import type { Plan } from '../plan/plan.ts'
@@ -15,6 +18,7 @@ import { expectRoom } from '../plan/room.ts'
 import type { BuildEvent } from '../report/events.ts'
 import { formatBytes } from '../report/format.ts'
 import type { Report } from '../report/report.ts'
+import { layersUpTo } from '../store/chain.ts'
 import { sizeOf } from '../store/prune.ts'
 import { openStates } from '../store/states.ts'
 import { type Layer, openStore, type StoreFault } from '../store/store.ts'
@@ -65,6 +69,7 @@ async function buildAlone(request: BuildRequest, place: RunPlace, tools: HostToo
     const base = await installBase(run)
     const final = await buildStages(run, base)
     if (request.planning.until === undefined) {
+      await recordInputs(run, final)
       await exportTargets(run, final)
       await verifyTargets(run)
     }
@@ -106,6 +111,7 @@ async function beginRun(request: BuildRequest, place: RunPlace, tools: HostTools
   const warning = requireRoom(outFolder, room)
   if (warning !== undefined) request.emit({ kind: 'note', text: warning })
   await requireMirror(plan, request.signal)
+  if (request.locked !== undefined) await requireLocked(plan, request.locked, tools.versions, request.signal)
   await requireWritable(place.folder)
   await markOutput(outFolder)
   markChildren(place.id)
@@ -234,6 +240,31 @@ function packagesOf(layers: readonly Layer[]): Map<string, string> {
     for (const { name, to } of change.upgraded) packages.set(name, to)
   }
   return packages
+}
+
+/** Keeps what the image is made from beside it. @throws PipelineError `lock-mismatch` where that is not what is locked */
+async function recordInputs(run: Run, final: Layer): Promise<void> {
+  const { plan, store, place, emit, request } = run
+  const { locked, signal } = request
+  const outFolder = place.outFolder
+  const layers = await layersUpTo(final, store)
+  const known = await readInputs(outFolder, final.key)
+  const isKnown = known !== undefined && isOfLayers(known, layers)
+  if (!isKnown) emit({ kind: 'part-started', name: 'inputs', estimateSeconds: run.estimates.of('inputs') })
+  const started = performance.now()
+  try {
+    const inputs = await gatherInputs({ image: plan.image, layers, store, outFolder, signal })
+    if (locked !== undefined) requireSameInputs(inputs, locked)
+  } catch (error) {
+    // An image of which this cannot be told is an image all the same, unless it has been promised.
+    if (locked !== undefined || signal.aborted) throw error
+    emit({ kind: 'note', text: `what the image is made from is not recorded: ${(error as Error).message}` })
+  }
+  const seconds = Math.round(performance.now() - started) / 1000
+  if (!isKnown) emit({ kind: 'part-finished', name: 'inputs', seconds })
+  if (locked === undefined && plan.image.mirror.snapshot === undefined) {
+    emit({ kind: 'note', text: 'not pinned: the packages are those that the mirror has served' })
+  }
 }
 
 async function exportTargets(run: Run, layer: Layer): Promise<void> {

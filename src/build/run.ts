@@ -4,6 +4,8 @@ import { availableParallelism, totalmem } from 'node:os'
 import type { ResolvedImage } from '../config/resolved.ts'
 import { exitCodes, type PipelineError } from '../errors.ts'
 import type { Accelerator, AcceleratorChoice } from '../host/accelerator.ts'
+import type { Source } from '../host/git.ts'
+import type { Locked } from '../inputs/lock.ts'
 import type { Estimates } from '../plan/estimates.ts'
 import type { Plan, PlanOptions } from '../plan/plan.ts'
 import type { Emit } from '../report/events.ts'
@@ -30,6 +32,10 @@ export interface BuildRequest {
   readonly bound?: StoreBound | undefined
   /** The command as the user gave it, for the report. */
   readonly command: readonly string[]
+  /** The checkout that the pipeline lies in. */
+  readonly source?: Source | undefined
+  /** What the build is held against; without it, what the mirror serves is what is taken. */
+  readonly locked?: Locked | undefined
   /** Boots finished images and holds them against the contract. Absent: nothing is verified. */
   readonly verify?: Verify | undefined
   readonly emit: Emit
@@ -93,6 +99,11 @@ export function describeRun(run: Run): Report {
       memoryMiB: Math.round(totalmem() / 1024 ** 2),
       tools: run.tools.versions,
     },
+    ...(request.source === undefined ? {} : { source: describeCheckout(request.source) }),
+    pinned: {
+      snapshot: plan.image.mirror.snapshot ?? null,
+      lock: request.locked?.sha256 ?? null,
+    },
     image: {
       name: plan.image.name,
       release: plan.image.release,
@@ -112,4 +123,8 @@ export function describeRun(run: Run): Report {
           unusedWaivers: [...run.verdicts.unusedWaivers],
         }),
   }
+}
+
+function describeCheckout({ changed, ...source }: Source): NonNullable<Report['source']> {
+  return { ...source, changed: [...changed] }
 }

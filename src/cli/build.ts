@@ -1,6 +1,6 @@
 /** `build`: makes images. */
 
-import { join } from 'node:path'
+import { dirname, join, resolve as resolvePath } from 'node:path'
 import { type Command, Option } from 'commander'
 import { buildImage, probeKernel } from '../build/build-image.ts'
 import type { Decide, Decision } from '../build/hold.ts'
@@ -9,6 +9,8 @@ import type { ResolvedImage } from '../config/resolved.ts'
 import { exitCodes } from '../errors.ts'
 import type { Accelerator } from '../host/accelerator.ts'
 import { writeDurably } from '../host/files.ts'
+import { describeSource } from '../host/git.ts'
+import { lockFile, lockPath, readLock } from '../inputs/lock.ts'
 import type { Emit } from '../report/events.ts'
 import type { Report } from '../report/report.ts'
 import { candidatesOf } from '../verify/candidates.ts'
@@ -29,6 +31,7 @@ interface BuildOptions extends PipelineOptions, WaitOptions {
   readonly onFailure: 'stop' | 'shell'
   readonly accelerator?: Accelerator
   readonly verify: boolean
+  readonly locked?: boolean
   readonly json?: boolean
 }
 
@@ -47,6 +50,7 @@ export function buildCommand(program: Command, terminal: Terminal, choose: Choos
         .default('stop'),
     )
     .option('--no-verify', 'do not boot the finished images and hold them against what CloudStack relies on')
+    .option('--locked', `fail where anything is not as in ${lockFile} beside the pipeline`)
     .addOption(new Option('--accelerator <name>', 'instead of finding out').choices(['kvm', 'tcg']))
     .option('--json', 'print events as JSON lines on stdout')
     .action((options: BuildOptions) => choose(() => build(options, terminal)))
@@ -59,6 +63,8 @@ async function build(options: BuildOptions, terminal: Terminal): Promise<number>
     maximumStoreBytes === undefined ? undefined : { maximumBytes: maximumStoreBytes, images: pipeline.images }
   const ask = options.onFailure === 'shell' ? askPerson(terminal, process) : undefined
   const reporter = createReporter(options, terminal, outFolder)
+  const source = await describeSource(dirname(resolvePath(options.pipeline)), outFolder)
+  const locked = options.locked === undefined ? undefined : await readLock(lockPath(options))
   const command = ['systemvm-image', ...withoutValues(process.argv.slice(2))]
   const common = {
     outFolder,
@@ -66,6 +72,8 @@ async function build(options: BuildOptions, terminal: Terminal): Promise<number>
     wait: options.wait,
     bound,
     command,
+    source,
+    locked,
     emit: reporter.emit,
   }
   const planning = { ignoreStore: !options.cache, from: options.from, until: options.until }

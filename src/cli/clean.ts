@@ -32,7 +32,12 @@ export function cleanCommand(program: Command, terminal: Terminal, choose: Choos
 
 async function clean(options: CleanOptions, terminal: Terminal): Promise<number> {
   const outFolder = resolvePath(options.out)
-  const names = ['store', 'runs', 'report.json', ...(options.all ? ['images', 'render', 'cache'] : [])]
+  const names = [
+    'store',
+    'runs',
+    'report.json',
+    ...(options.all ? ['images', 'inputs', 'release', 'render', 'cache'] : []),
+  ]
   const present: string[] = []
   for (const name of names) {
     if (await stat(join(outFolder, name)).catch(() => undefined)) present.push(name)

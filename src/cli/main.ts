@@ -8,13 +8,17 @@ import { completionCommand } from './completion.ts'
 import { diffCommand } from './diff.ts'
 import { doctorCommand } from './doctor.ts'
 import { exportCommand } from './export.ts'
+import { lockCommand } from './lock.ts'
+import { matrixCommand } from './matrix.ts'
 import type { Choose } from './options.ts'
 import { planCommand } from './plan.ts'
+import { releaseCommand } from './release.ts'
 import { renderCommand } from './render.ts'
 import { runCommand } from './run.ts'
 import { setupCommand } from './setup.ts'
 import { shellCommand } from './shell.ts'
 import { storeCommand } from './store.ts'
+import { summaryCommand } from './summary.ts'
 import { createTerminal, type Terminal } from './terminal.ts'
 import { verifyCommand } from './verify.ts'
 
@@ -45,6 +49,10 @@ export async function main(commandArguments: readonly string[]): Promise<number>
     cleanCommand,
     verifyCommand,
     runCommand,
+    matrixCommand,
+    lockCommand,
+    releaseCommand,
+    summaryCommand,
     completionCommand,
   ]) {
     define(program, terminal, choose)

@@ -8,6 +8,7 @@ import type { ResolvedPipeline } from '../config/resolved.ts'
 import { exitCodes } from '../errors.ts'
 import { isFinished } from '../export/export-images.ts'
 import { lookAhead, readEstimates } from '../plan/estimates.ts'
+import { digestExports } from '../plan/matrix.ts'
 import { type PlannedLayer, planImage } from '../plan/plan.ts'
 import { expectRoom, type Room } from '../plan/room.ts'
 import { explainLayer } from '../plan/why.ts'
@@ -51,6 +52,7 @@ async function plan(options: PlanCommandOptions, terminal: Terminal): Promise<nu
       variant: image.variant,
       layers: rows,
       images: isExported ? 'there' : 'to make',
+      exports: digestExports(image),
       estimateSeconds,
       room: await expectRoom(planned, outFolder, layers, !isExported),
     })

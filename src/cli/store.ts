@@ -9,6 +9,7 @@ import { choosePrunable, growTrees, type LayerTree, sizeOf } from '../store/prun
 import { openStates, type SavedState, type States } from '../store/states.ts'
 import { type Layer, openStore, type Store } from '../store/store.ts'
 import { addPipelineOptions, type Choose, choosePipeline, type PipelineOptions } from './options.ts'
+import { addShareVerbs } from './share.ts'
 import type { Terminal } from './terminal.ts'
 import { addWaitOption, takeFolder, type WaitOptions } from './wait.ts'
 
@@ -23,7 +24,10 @@ interface PruneOptions extends PipelineOptions, WaitOptions {
 }
 
 export function storeCommand(program: Command, terminal: Terminal, choose: Choose): void {
-  const store = program.command('store').description('list, check and remove layers').helpCommand(false)
+  const store = program
+    .command('store')
+    .description('list, check, remove and share layers')
+    .helpCommand(false)
   addPipelineOptions(
     store.command('ls').description('show the layers as a tree: size, age, and what uses them'),
   )
@@ -37,6 +41,7 @@ export function storeCommand(program: Command, terminal: Terminal, choose: Choos
     .option('--max-size <size>', 'then the oldest, until no more than this is left, e.g. 20GiB', parseSize)
     .option('--dry-run', 'only say what would be removed')
     .action((options: PruneOptions) => choose(() => prune(options, terminal)))
+  addShareVerbs(store, terminal, choose)
 }
 
 interface OpenedStore {

@@ -193,7 +193,7 @@ function resolveEpoch(
 }
 
 /** Names that the report gives to parts of a run that are no stage. */
-const partNames = ['base', 'boot', 'shutdown', 'flatten']
+const partNames = ['base', 'boot', 'shutdown', 'inputs', 'flatten']
 
 function nameOfStageFaults(uses: readonly StageUse[]): Fault[] {
   const names = uses.map((use) => use.name)

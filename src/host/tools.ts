@@ -85,6 +85,8 @@ export function hostTools(arch: Arch = 'x86_64'): readonly Tool[] {
     // For the crypt of the C library, by which `verify` tries known passwords.
     { name: 'perl', need: 'build', package: 'perl-base' },
     { name: 'newuidmap', need: 'rootless', package: 'uidmap' },
+    // For `store push` and `store pull` alone, which say so themselves.
+    { name: 'skopeo', need: 'tests', package: 'skopeo', versionArguments: ['--version'] },
     { name: 'git', need: 'optional', package: 'git', versionArguments: ['--version'] },
     // Only where `formats` asks for an archive; the build looks for them then.
     { name: 'lbzip2', need: 'tests', package: 'lbzip2', versionArguments: ['--version'] },

@@ -37,6 +37,8 @@ export interface VerifiedRelease {
   readonly signers: readonly string[]
   /** By path below `dists/<suite>/`. */
   readonly files: ReadonlyMap<string, ReleaseFile>
+  /** Of the signed file itself. */
+  readonly sha256: string
 }
 
 export interface VerifyOptions {
@@ -58,7 +60,19 @@ export async function verifyRelease(
   })
   const response = await get(`${request.url}/dists/${request.suite}/InRelease`, 'GET', options.signal)
   if (response.status !== 200) throw releaseStatus(request, response.status)
-  const { payload, signers } = await verifySignature(response.body, request, options.signal)
+  return proveRelease(response.body, request, options)
+}
+
+/**
+ * Proves an `InRelease` file that somebody has fetched.
+ * @throws PipelineError like `verifyRelease`
+ */
+export async function proveRelease(
+  bytes: Buffer,
+  request: ReleaseRequest,
+  options: VerifyOptions = {},
+): Promise<VerifiedRelease> {
+  const { payload, signers } = await verifySignature(bytes, request, options.signal)
   const fields = parseFields(payload)
   checkSuite(request, fields)
   const date = checkAge(request, fields, options.now ?? new Date())
@@ -70,6 +84,7 @@ export async function verifyRelease(
     date,
     signers,
     files,
+    sha256: createHash('sha256').update(bytes).digest('hex'),
   }
 }
 

@@ -81,6 +81,21 @@ export const reportSchema = z.strictObject({
     memoryMiB: z.int(),
     tools: z.record(z.string(), z.string()),
   }),
+  source: z
+    .strictObject({
+      commit: z.string(),
+      changed: z.array(z.string()).describe('paths that were not as committed; empty of a clean checkout'),
+      repository: z.string().optional().describe('the remote origin, without a user and password'),
+    })
+    .optional()
+    .describe('of the checkout that the pipeline lies in; absent where it lies in none'),
+  pinned: z
+    .strictObject({
+      snapshot: z.string().nullable().describe('instant of the snapshot archive that packages come from'),
+      lock: z.string().nullable().describe('sha256 of the lock file that the build was held against'),
+    })
+    .optional()
+    .describe('what makes another machine get the same packages; with neither, nothing does'),
   image: z.strictObject({
     name: z.string(),
     release: z.string(),

@@ -78,6 +78,8 @@ export interface Store {
   readonly inspect: () => Promise<readonly StoreFault[]>
   /** Records a disk that lies at `disk(key)` as a layer. After this returns it survives a power cut. */
   readonly commit: (layer: Omit<Layer, 'sha256' | 'sizeBytes'>) => Promise<Layer>
+  /** The same of a disk whose digest and size somebody has found to be those of the layer. */
+  readonly adopt: (layer: Layer) => Promise<Layer>
   /** Removes a layer and every layer above it. */
   readonly remove: (key: string) => Promise<void>
   /** Keeps a text that a key was made from, under its sha256, to show later what changed. */
@@ -171,12 +173,20 @@ export function openStore(folder: string): Store {
     await rm(disk(key), { force: true })
   }
 
+  const adopt = async (layer: Layer): Promise<Layer> => {
+    await flush(disk(layer.key))
+    await known.learn(disk(layer.key), layer.sha256)
+    await writeDurably(record(layer.key), `${JSON.stringify(layer, null, 2)}\n`)
+    return layer
+  }
+
   return {
     folder,
     disk,
     find,
     list,
     remove,
+    adopt,
     verify: async (layer) => (await known.of(disk(layer.key)).catch(() => '')) === layer.sha256,
     inspect: async () => {
       const faults: StoreFault[] = []
@@ -189,10 +199,7 @@ export function openStore(folder: string): Store {
     commit: async (fields) => {
       await flush(disk(fields.key))
       const { size } = await stat(disk(fields.key))
-      const layer: Layer = { ...fields, sha256: await sha256File(disk(fields.key)), sizeBytes: size }
-      await known.learn(disk(layer.key), layer.sha256)
-      await writeDurably(record(layer.key), `${JSON.stringify(layer, null, 2)}\n`)
-      return layer
+      return adopt({ ...fields, sha256: await sha256File(disk(fields.key)), sizeBytes: size })
     },
     keepSource: async (bytes) => {
       const path = source(sha256(bytes))

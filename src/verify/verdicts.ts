@@ -45,6 +45,21 @@ export async function writeVerdict(
   )
 }
 
-function verdictPath(outFolder: string, image: Pick<ImageVerification, 'sha256' | 'target'>): string {
+/** The kept verdict on a file of that content and that target, whichever program has asked; undefined where there is none. */
+export async function findVerdict(
+  outFolder: string,
+  image: { readonly sha256: string; readonly target: string },
+): Promise<ImageVerification | undefined> {
+  try {
+    return verdict.parse(JSON.parse(await readFile(verdictPath(outFolder, image), 'utf8'))).verification
+  } catch {
+    return undefined
+  }
+}
+
+function verdictPath(
+  outFolder: string,
+  image: { readonly sha256: string; readonly target: string | null },
+): string {
   return join(outFolder, 'verdicts', `${image.sha256}-${image.target}.json`)
 }

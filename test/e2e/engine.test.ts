@@ -1,7 +1,7 @@
 /** The engine with real Packer and real QEMU, on a pipeline that is small enough for a host without KVM. */
 
 import { createHash } from 'node:crypto'
-import { access, mkdtemp, open, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { access, mkdir, mkdtemp, open, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -10,6 +10,7 @@ import { $ as shell } from 'zx'
 import { loadPipeline } from '../../src/config/load.ts'
 import type { ResolvedImage } from '../../src/config/resolved.ts'
 import { sha256File } from '../../src/digest.ts'
+import { readInputs } from '../../src/inputs/inputs.ts'
 import { type PlacedPartition, placePartitions, sectorBytes } from '../../src/install/layout.ts'
 import type { Report } from '../../src/report/report.ts'
 import { readReport, systemvmImage, tinyPipeline } from './program.ts'
@@ -114,6 +115,38 @@ describe('a build from nothing', () => {
       expect(stdout, name).toMatch(/Filesystem features:.* has_journal /)
       expect(stdout, name).not.toContain('needs_recovery')
     }
+  })
+
+  it('records what the image was made from, as its own apt had it signed', async () => {
+    const [image] = report.images
+    const inputs = await readInputs(outFolder, image?.madeFrom ?? '')
+    expect(inputs?.archives.map(({ suite }) => suite)).toEqual([
+      'trixie',
+      'trixie-updates',
+      'trixie-security',
+    ])
+    for (const { suite, signers } of inputs?.archives ?? []) expect(signers.length, suite).toBeGreaterThan(0)
+    expect(inputs?.packages.length).toBeGreaterThan(100)
+    expect(inputs?.packages.filter(({ sha256 }) => sha256 === null)).toEqual([])
+    expect(inputs?.packages.map(({ name }) => name)).not.toContain('nano')
+    expect(inputs?.layers.map(({ name }) => name)).toEqual(['base', 'greet', 'unpack', 'misbehave'])
+    expect(report.pinned).toEqual({ snapshot: null, lock: null })
+  })
+
+  it('can be locked, and held to the lock', async () => {
+    const words = ['--pipeline', join(outFolder, 'locked', 'pipeline.mts'), '--out', outFolder]
+    // The lock lies beside the pipeline, and this one is nobody's to keep.
+    await mkdir(join(outFolder, 'locked'))
+    await writeFile(join(outFolder, 'locked', 'pipeline.mts'), `export { default } from '${tinyPipeline}'\n`)
+    expect((await systemvmImage(['lock', 'update', ...words])).exitCode).toBe(0)
+    const same = await systemvmImage(['build', '--locked', ...words])
+    expect(same.exitCode, same.stderr).toBe(0)
+    expect((await readReport(outFolder)).pinned?.lock).toMatch(/^[0-9a-f]{64}$/)
+    const lock = join(outFolder, 'locked', 'pipeline.lock.yaml')
+    await writeFile(lock, (await readFile(lock, 'utf8')).replace(/(adduser:[\s\S]*?version: )\S+/, '$1"0"'))
+    const other = await systemvmImage(['build', '--locked', ...words])
+    expect(other.exitCode).toBe(1)
+    expect(other.stderr).toContain('package adduser: 0 → ')
   })
 
   it('writes no key of the build to any log', async () => {

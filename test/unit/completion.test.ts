@@ -30,7 +30,7 @@ describeWith(['bash'], 'completion in bash', () => {
     expect(await offeredByBash('st')).toEqual(['store'])
     expect(await offeredByBash('')).toEqual(expect.arrayContaining(['build', 'plan', 'shell']))
     expect(await offeredByBash('_')).toEqual([''])
-    expect(await offeredByBash('store', 'p')).toEqual(['prune'])
+    expect(await offeredByBash('store', 'pr')).toEqual(['prune'])
   })
 
   it('knows the stages where a stage may stand', async () => {

@@ -66,7 +66,7 @@ it('removes image files that are half made, and keeps the finished ones and what
 it('removes what killed programs have half written, and nothing that is being written', async () => {
   // No process has a number above 2^22.
   const [dead, alive] = [`${2 ** 22 + 1}-0badcafe.tmp`, `${process.pid}-0badcafe.tmp`]
-  const folders = ['cache', 'verdicts', join('store', 'states')]
+  const folders = ['cache', 'inputs', 'verdicts', join('store', 'states')]
   for (const folder of folders) {
     mkdirSync(path(folder), { recursive: true })
     for (const end of [dead, alive]) writeFileSync(path(folder, `some.json.${end}`), '')

@@ -1,0 +1,134 @@
+/** `release`: makes the folder of a release of what was built, and checks one. */
+
+import { readdir } from 'node:fs/promises'
+import { join, resolve as resolvePath } from 'node:path'
+import { type Command, Option } from 'commander'
+import { type Target, targets } from '../config/image.ts'
+import type { ResolvedImage } from '../config/resolved.ts'
+import { exitCodes, PipelineError } from '../errors.ts'
+import { type ExceptionKind, exceptionKinds, readRecord, releaseFiles } from '../release/record.ts'
+import { describeBuilder } from '../release/statement.ts'
+import { requireTag } from '../release/tag.ts'
+import { untilInterrupted } from './interrupt.ts'
+import { addPipelineOptions, type Choose, choosePipeline, collect, type PipelineOptions } from './options.ts'
+import type { Terminal } from './terminal.ts'
+
+interface ReleaseOptions extends PipelineOptions {
+  readonly from: readonly string[]
+  readonly to?: string
+  readonly tag?: string
+  readonly since?: string
+  readonly allow: readonly ExceptionKind[]
+  readonly leaveOut: readonly Target[]
+  readonly json?: boolean
+}
+
+interface VerifyOptions {
+  readonly json?: boolean
+}
+
+export function releaseCommand(program: Command, terminal: Terminal, choose: Choose): void {
+  const release = addPipelineOptions(
+    program
+      .command('release')
+      .description('make a release of the images: files, sums, bills of materials, provenance, notes'),
+  )
+    .helpCommand(false)
+    .option('--from <folder>', 'output folder of a build, instead of --out; may be repeated', collect, [])
+    .option('--to <folder>', 'folder to make; by default release in --out')
+    .option('--tag <tag>', 'the tag that it is made for, which has to be of the pipeline’s release')
+    .option('--since <release>', 'folder of an earlier release, or its release.json, to tell changes since')
+    .addOption(
+      new Option('--allow <what>', 'release images of which this is so, and say it there; may be repeated')
+        .choices(exceptionKinds)
+        .argParser(parseChoice(exceptionKinds))
+        .default([]),
+    )
+    .addOption(
+      new Option('--leave-out <target>', 'a target that the release is to be without; may be repeated')
+        .choices(targets)
+        .argParser(parseChoice(targets))
+        .default([]),
+    )
+    .option('--json', 'print the record of the release as JSON')
+    .action((options: ReleaseOptions) => choose(() => make(options, terminal)))
+  release
+    .command('verify')
+    .description('hold a release against its sums, its statement and its images; needs no network')
+    .argument('<folder>', 'folder of the release')
+    .option('--json', 'print what is wrong as JSON')
+    .action((folder: string, _options: VerifyOptions, command: Command) =>
+      choose(() => verify(folder, command.optsWithGlobals(), terminal)),
+    )
+}
+
+/** Gathers values that are among some; commander's own check is lost with a parser. */
+function parseChoice<Value extends string>(values: readonly Value[]) {
+  return (text: string, before: readonly Value[] = []): readonly Value[] => {
+    const value = values.find((candidate) => candidate === text)
+    if (value !== undefined) return [...before, value]
+    throw new PipelineError({
+      code: 'usage',
+      message: `${JSON.stringify(text)} is none of ${values.join(', ')}`,
+      exitCode: exitCodes.badInput,
+    })
+  }
+}
+
+async function make(options: ReleaseOptions, terminal: Terminal): Promise<number> {
+  const isNamed = options.variant.length > 0
+  const { pipeline, images, outFolder } = await choosePipeline({ ...options, all: !isNamed })
+  if (options.tag !== undefined) requireTag(options.tag, images[0] as ResolvedImage)
+  const before = options.since === undefined ? undefined : await readRecord(options.since)
+  const folder = options.to === undefined ? join(outFolder, 'release') : resolvePath(options.to)
+  const chosen = new Set(images.map(({ variant }) => variant))
+  // What writes a bill of materials takes a quarter of a second to load, which no other verb has to wait for.
+  const { makeRelease, tooLargeForGitHub } = await import('../release/make-release.ts')
+  const record = await untilInterrupted((signal) =>
+    makeRelease({
+      images,
+      otherVariants: pipeline.images.map(({ variant }) => variant).filter((name) => !chosen.has(name)),
+      folders: options.from.length === 0 ? [outFolder] : options.from.map((from) => resolvePath(from)),
+      folder,
+      leftOut: options.leaveOut,
+      allowed: options.allow,
+      tag: options.tag,
+      before,
+      builder: describeBuilder(process.env),
+      onStep: (text) => terminal.error(`${text}\n`),
+      signal,
+    }),
+  )
+  for (const { kind, text } of record.exceptions)
+    terminal.error(`${terminal.colors.yellow('!')} ${kind}: ${text}\n`)
+  for (const name of await tooLargeForGitHub(folder))
+    terminal.error(
+      `${terminal.colors.yellow('!')} ${name} is too large for a release of GitHub, which takes 2 GiB\n`,
+    )
+  terminal.out(options.json ? `${JSON.stringify(record, null, 2)}\n` : `${folder}\n`)
+  return exitCodes.ok
+}
+
+async function verify(folder: string, options: VerifyOptions, terminal: Terminal): Promise<number> {
+  await requireRelease(folder)
+  const { verifyRelease } = await import('../release/verify-release.ts')
+  const { files, record, faults } = await untilInterrupted((signal) =>
+    verifyRelease(resolvePath(folder), signal, (text) => terminal.error(`${text}\n`)),
+  )
+  const exceptions = record?.exceptions ?? []
+  if (options.json) terminal.out(`${JSON.stringify({ files, exceptions, faults }, null, 2)}\n`)
+  else for (const { file, fault } of faults) terminal.out(`${file}: ${fault}\n`)
+  for (const { kind, text } of exceptions) terminal.error(`${terminal.colors.yellow('!')} ${kind}: ${text}\n`)
+  const { colors } = terminal
+  const count = `${files} files`
+  if (faults.length === 0) terminal.error(`${colors.green('✔')} ${count}, all as they were released\n`)
+  else terminal.error(`${colors.red('✖')} ${faults.length} of ${count} are not what was released\n`)
+  return faults.length === 0 ? exitCodes.ok : exitCodes.verificationFailed
+}
+
+/** A folder that has nothing of a release in it is a mistake of whoever named it, not a broken release. */
+async function requireRelease(folder: string): Promise<void> {
+  const names: readonly string[] = await readdir(folder).catch(() => [])
+  if (!names.some((name) => name === releaseFiles.record || name === releaseFiles.statement))
+    await readRecord(folder)
+}

@@ -1,0 +1,68 @@
+/** What an image was made from, as it is kept beside the images: for the lock, the SBOM and the provenance. */
+
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { z } from 'zod'
+
+const sha256 = z.string().regex(/^[0-9a-f]{64}$/)
+
+const archive = z.strictObject({
+  suite: z.string().describe('as the sources name it, e.g. trixie-security'),
+  url: z.string().describe('of the archive, without a trailing slash'),
+  codename: z.string(),
+  date: z.iso.datetime().describe('when the archive was published'),
+  sha256: sha256.describe('of the signed InRelease'),
+  signers: z.array(z.string()).describe('fingerprints of the primary keys whose signatures are good'),
+})
+
+const inputPackage = z.strictObject({
+  name: z.string(),
+  version: z.string(),
+  architecture: z.string(),
+  sha256: sha256.nullable().describe('of the .deb, by a signed index; null where no index lists it'),
+  file: z.string().nullable().describe('path of the .deb below the archive'),
+  licenses: z.array(z.string()).describe('short names of its copyright file; empty where that is not known'),
+})
+
+const inputLayer = z.strictObject({
+  name: z.string(),
+  key: sha256,
+  sha256: sha256.describe('of the qcow2 that the layer is'),
+  script: sha256.nullable().describe('of the bytes of the stage’s script; null of the base'),
+  files: z
+    .record(z.string(), sha256)
+    .describe('by the name of a folder that the stage was given: digest of its tree'),
+  scripts: z.array(sha256).describe('of the base: those that its installer runs'),
+  tools: z.record(z.string(), z.string()).describe('versions on the host that made the layer'),
+})
+
+export const inputsSchema = z.strictObject({
+  version: z.literal(1),
+  variant: z.string(),
+  installer: z.string(),
+  snapshot: z.string().nullable().describe('instant of a snapshot archive; null where the mirror moves on'),
+  archives: z.array(archive),
+  packages: z.array(inputPackage),
+  layers: z.array(inputLayer).describe('lowest first'),
+  templates: z.record(z.string(), z.string()).describe('by path: mode and digest'),
+})
+
+/** Everything that one image was made from. */
+export type Inputs = Readonly<z.output<typeof inputsSchema>>
+export type InputArchive = z.output<typeof archive>
+export type InputPackage = z.output<typeof inputPackage>
+export type InputLayer = z.output<typeof inputLayer>
+
+/** Where the inputs of the images are kept that were made from a layer. */
+export function placeInputs(outFolder: string, layerKey: string): string {
+  return join(outFolder, 'inputs', `${layerKey}.json`)
+}
+
+/** The inputs of the images of a layer; undefined where an older program, or nobody, has written them. */
+export async function readInputs(outFolder: string, layerKey: string): Promise<Inputs | undefined> {
+  try {
+    return inputsSchema.parse(JSON.parse(await readFile(placeInputs(outFolder, layerKey), 'utf8')))
+  } catch {
+    return undefined
+  }
+}

@@ -1,0 +1,96 @@
+/** Which variants a revision of the repository would have built otherwise. */
+
+import { access, symlink } from 'node:fs/promises'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { execa } from 'execa'
+import { z } from 'zod'
+import { exitCodes, PipelineError } from '../errors.ts'
+import { findCheckout, writeTree } from '../host/git.ts'
+
+/** What a variant is built to: the keys of all its layers, and what its files depend on beside them. */
+export interface Identity {
+  readonly variant: string
+  readonly layers: readonly { readonly key: string }[]
+  readonly exports: Readonly<Record<string, string>>
+}
+
+/** The part of `plan --json` that says what would be built; `exports` is absent where an older program made it. */
+const planSchema = z.array(
+  z.object({
+    variant: z.string(),
+    layers: z.array(z.object({ key: z.string() })),
+    exports: z.record(z.string(), z.string()).optional(),
+  }),
+)
+
+export type EarlierPlan = z.output<typeof planSchema>
+
+export interface EarlierRequest {
+  /** Pipeline as it is now. */
+  readonly pipeline: string
+  readonly revision: string
+  /** Options that both plans are made with, as words of a command line. */
+  readonly options: readonly string[]
+  /** Empty folder for the revision's files. */
+  readonly workFolder: string
+  readonly signal: AbortSignal
+}
+
+/** What a push names as the commit before a branch that it has made. */
+const noCommit = /^0+$/
+
+/**
+ * The plan of a revision, made by that revision's own program: keys depend on the program as well. Undefined, with the
+ * reason, where there is no such plan to be had; then everything counts as changed.
+ * @throws PipelineError `no-checkout`, `unknown-revision`
+ */
+export async function planEarlier(
+  request: EarlierRequest,
+): Promise<{ readonly plan: EarlierPlan } | { readonly reason: string }> {
+  const { pipeline, revision, workFolder, options, signal } = request
+  if (noCommit.test(revision)) return { reason: 'there was no commit before' }
+  const checkout = await findCheckout(pipeline)
+  if (checkout === undefined) {
+    throw new PipelineError({
+      code: 'no-checkout',
+      message: `${pipeline} is in no Git checkout: what has changed since ${revision} cannot be told`,
+      hint: 'leave out --changed-since, or clone the repository.',
+      exitCode: exitCodes.badInput,
+    })
+  }
+  const tree = join(workFolder, 'tree')
+  await writeTree(checkout.top, revision, tree)
+  await symlink(join(checkout.top, 'node_modules'), join(tree, 'node_modules')).catch(() => undefined)
+  // A pipeline in a repository of its own is built by this program, then as now.
+  const own = join(tree, 'bin', 'systemvm-image.js')
+  const program = await access(own).then(
+    () => own,
+    () => fileURLToPath(new URL('../../bin/systemvm-image.js', import.meta.url)),
+  )
+  const words = ['plan', '--all', '--json', '--pipeline', join(tree, checkout.path)]
+  const result = await execa(
+    process.execPath,
+    [program, ...words, '--out', join(workFolder, 'out'), ...options],
+    {
+      reject: false,
+      timeout: 300_000,
+      cancelSignal: signal,
+    },
+  )
+  signal.throwIfAborted()
+  const parsed = planSchema.safeParse(result.exitCode === 0 ? JSON.parse(result.stdout) : undefined)
+  if (parsed.success) return { plan: parsed.data }
+  const said =
+    (result.stderr ?? '').trim().split('\n')[0] || result.shortMessage || 'its plan is of another form'
+  return { reason: `the program of ${revision} makes no plan: ${said}` }
+}
+
+/** Whether a variant would have come out otherwise. */
+export function hasChanged({ variant, layers, exports }: Identity, earlier: EarlierPlan): boolean {
+  const before = earlier.find((candidate) => candidate.variant === variant)
+  if (before?.exports === undefined) return true
+  const keys = (list: readonly { readonly key: string }[]) => list.map(({ key }) => key).join(' ')
+  if (keys(before.layers) !== keys(layers)) return true
+  return Object.entries(exports).some(([target, digest]) => before.exports?.[target] !== digest)
+}

@@ -1,0 +1,58 @@
+/** The variants of a pipeline as jobs that can run side by side on machines of their own. */
+
+import type { Arch, Target } from '../config/image.ts'
+import type { ResolvedImage } from '../config/resolved.ts'
+import { canonicalJson, sha256 } from '../digest.ts'
+import { exporters } from '../export/exporters.ts'
+
+/** One job of a matrix, as GitHub hands it to the steps. */
+export interface MatrixJob {
+  readonly variant: string
+  readonly suite: string
+  readonly arch: Arch
+  readonly installer: string
+  /** Label of the machine that it runs on. */
+  readonly runner: string
+  readonly targets: readonly Target[]
+}
+
+export interface Matrix {
+  readonly include: readonly MatrixJob[]
+}
+
+/** GitHub's own machines of each architecture. Only those of x86_64 have KVM. */
+export const defaultRunners: Readonly<Record<Arch, string>> = {
+  x86_64: 'ubuntu-24.04',
+  aarch64: 'ubuntu-24.04-arm',
+}
+
+export function matrixOf(
+  images: readonly ResolvedImage[],
+  runners: Readonly<Partial<Record<Arch, string>>> = {},
+): Matrix {
+  return {
+    include: images.map(({ variant, suite, arch, installer, targets }) => ({
+      variant,
+      suite,
+      arch,
+      installer,
+      runner: runners[arch] ?? defaultRunners[arch],
+      targets,
+    })),
+  }
+}
+
+/** Whether a variant's name is among names in which `*` stands for anything. */
+export function isChosen(variant: string, patterns: readonly string[]): boolean {
+  return patterns.some((pattern) => {
+    const literal = pattern.split('*').map((part) => part.replaceAll(/[.+?^${}()|[\]\\]/g, '\\$&'))
+    return new RegExp(`^${literal.join('.*')}$`).test(variant)
+  })
+}
+
+/** By target, a digest of what its file depends on beside the disk. */
+export function digestExports(image: ResolvedImage): Readonly<Record<string, string>> {
+  const digest = (target: Target) =>
+    sha256(canonicalJson({ name: image.fileName, settings: exporters[target].settings(image) }))
+  return Object.fromEntries(image.targets.map((target) => [target, digest(target)]))
+}

@@ -1,0 +1,221 @@
+/** Finds the images of a release where builds have left them, and everything that keeps them from being one. */
+
+import { readdir, readFile, stat } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { Target } from '../config/image.ts'
+import type { ResolvedImage } from '../config/resolved.ts'
+import { type Checksums, computeChecksums } from '../export/checksums.ts'
+import { gatherInputs } from '../inputs/gather.ts'
+import { type Inputs, readInputs } from '../inputs/inputs.ts'
+import { planImage } from '../plan/plan.ts'
+import { type ImageResult, type Report, reportSchema } from '../report/report.ts'
+import type { ImageVerification } from '../report/verification.ts'
+import { layersUpTo } from '../store/chain.ts'
+import { openStore } from '../store/store.ts'
+import { findVerdict } from '../verify/verdicts.ts'
+import { applyWaivers } from '../verify/waivers.ts'
+import type { ReleaseException } from './record.ts'
+
+export interface CollectRequest {
+  readonly images: readonly ResolvedImage[]
+  /** Output folders of builds, on this machine or brought from others. */
+  readonly folders: readonly string[]
+  /** Targets that the release is to be without. */
+  readonly leftOut: readonly Target[]
+  readonly signal: AbortSignal
+}
+
+/** One file as it is now. */
+export interface CollectedFile {
+  /** Path on this host. */
+  readonly file: string
+  readonly result: ImageResult
+  readonly verification: ImageVerification | undefined
+}
+
+/** What a build has left of one variant. */
+export interface CollectedVariant {
+  readonly image: ResolvedImage
+  readonly report: Report
+  readonly files: readonly CollectedFile[]
+  /** Undefined where an older program has built. */
+  readonly inputs: Inputs | undefined
+}
+
+export interface Collected {
+  readonly variants: readonly CollectedVariant[]
+  /** Everything that is not as it should be; empty of images that are fit. */
+  readonly exceptions: readonly ReleaseException[]
+}
+
+/** Collects the newest images of each variant. Reads every file once. */
+export async function collectImages(request: CollectRequest): Promise<Collected> {
+  const exceptions: ReleaseException[] = []
+  const variants: CollectedVariant[] = []
+  for (const image of request.images) {
+    const found = await collectVariant(image, request, exceptions)
+    if (found !== undefined) variants.push(found)
+  }
+  const commits = new Set(variants.map(({ report }) => report.source?.commit ?? ''))
+  if (commits.size > 1) {
+    exceptions.push({
+      kind: 'mixed',
+      text: `the variants are of ${commits.size} commits: ${[...commits].join(', ')}`,
+    })
+  }
+  return { variants, exceptions }
+}
+
+// --- internal ---
+
+async function collectVariant(
+  image: ResolvedImage,
+  request: CollectRequest,
+  exceptions: ReleaseException[],
+): Promise<CollectedVariant | undefined> {
+  const { variant } = image
+  const say = (kind: ReleaseException['kind'], text: string) =>
+    exceptions.push({ kind, text: `${variant}: ${text}` })
+  const built = await findReport(variant, request.folders)
+  if (built === undefined) {
+    say('partial', 'no build has left images of it')
+    return undefined
+  }
+  const { report, folder } = built
+  judgeRun(report, image, say)
+  await judgePlan(report, image, say)
+  const wanted = image.targets.filter((target) => !request.leftOut.includes(target))
+  for (const target of image.targets) {
+    if (!wanted.includes(target)) say('partial', `left out, as asked: ${target}`)
+  }
+  const files = await Promise.all(
+    wanted.map((target) => collectFile(target, { report, folder, image, signal: request.signal, say })),
+  )
+  // The verdict on files alone says little of a system.
+  const boots = files.reduce((sum, file) => sum + (file?.verification?.scenes.length ?? 0), 0)
+  if (boots === 0 && image.verification.contract !== 'none') say('unverified', 'none of its files was booted')
+  const inputs = await findInputs(report, folder, image, request.signal).catch(() => undefined)
+  if (inputs === undefined) say('unrecorded', 'what it was made from is not recorded')
+  return { image, report, files: files.flatMap((file) => file ?? []), inputs }
+}
+
+type Say = (kind: ReleaseException['kind'], text: string) => void
+
+/** The newest run that has left images of a variant, by when it began. */
+async function findReport(
+  variant: string,
+  folders: readonly string[],
+): Promise<{ readonly report: Report; readonly folder: string } | undefined> {
+  const found: { readonly report: Report; readonly folder: string }[] = []
+  for (const folder of folders) {
+    const runs = await readdir(join(folder, 'runs')).catch(() => [])
+    for (const run of runs) {
+      if (!run.includes(`-${variant}-`)) continue
+      const report = await readReport(join(folder, 'runs', run, 'report.json'))
+      if (report?.image.variant === variant && report.images.length > 0) found.push({ report, folder })
+    }
+  }
+  return found.sort((a, b) => (a.report.run.startedAt < b.report.run.startedAt ? -1 : 1)).at(-1)
+}
+
+async function readReport(path: string): Promise<Report | undefined> {
+  try {
+    return reportSchema.parse(JSON.parse(await readFile(path, 'utf8')))
+  } catch {
+    return undefined
+  }
+}
+
+function judgeRun({ run, source, image: built }: Report, image: ResolvedImage, say: Say): void {
+  if (built.release !== image.release) {
+    say('mixed', `built as release ${built.release}, where the pipeline makes ${image.release}`)
+  }
+  // A build that did not verify well says so as its failure.
+  const isUnverified = run.failure?.code === 'verification-failed'
+  if (run.status !== 'succeeded') {
+    say(isUnverified ? 'unverified' : 'partial', `run ${run.id} ${run.status}: ${run.failure?.message ?? ''}`)
+  }
+  if (source === undefined) say('dirty', 'nobody knows which commit it was built from')
+  else if (source.changed.length > 0) {
+    const more = source.changed.length > 5 ? ', …' : ''
+    say('dirty', `built with changes that are not committed: ${source.changed.slice(0, 5).join(', ')}${more}`)
+  }
+}
+
+/** The pipeline and the program of a release are those that made its images. */
+async function judgePlan({ stages, images }: Report, image: ResolvedImage, say: Say): Promise<void> {
+  const plan = await planImage(image, openStore('/nonexistent'))
+  const last = plan.stages.at(-1) ?? plan.base
+  const keys = new Set(images.map(({ madeFrom }) => madeFrom))
+  if (keys.size > 1) say('mixed', `its files are made from ${keys.size} layers`)
+  const [key] = keys
+  const built = stages.at(-1)
+  if (built !== undefined && key !== undefined && built.key !== key) {
+    say('mixed', `its files are not made from the last stage of the run that has left them`)
+  }
+  if (key !== last.key)
+    say('mixed', 'built by another pipeline or program than this: the keys of its layers differ')
+}
+
+interface FileRequest {
+  readonly report: Report
+  readonly folder: string
+  readonly image: ResolvedImage
+  readonly signal: AbortSignal
+  readonly say: Say
+}
+
+async function collectFile(target: Target, request: FileRequest): Promise<CollectedFile | undefined> {
+  const { report, folder, image, signal, say } = request
+  const result = report.images.find((candidate) => candidate.target === target)
+  const file = join(folder, result?.path ?? '')
+  const found = await stat(file).catch(() => undefined)
+  if (result === undefined || found === undefined) {
+    say('partial', `there is no file for ${target}`)
+    return undefined
+  }
+  const { sha256 } = await computeChecksums(file, signal, ['sha256'])
+  const isSame = sha256 === result.sha256
+  if (!isSame) say('mixed', `${result.path} is not the file that the run has made`)
+  // The other sums follow: the run has taken all three of the same bytes.
+  const sums: Checksums = isSame ? result : await computeChecksums(file, signal)
+  const { md5, sha512 } = sums
+  const now = { ...result, sizeBytes: found.size, md5, sha256, sha512 }
+  const verification = await findVerification(now, report, folder, image)
+  if (verification === undefined) say('unverified', `${result.path} was not verified as it is now`)
+  else if (verification.status !== 'passed')
+    say('unverified', `${result.path} has not passed its verification`)
+  return { file, result: now, verification }
+}
+
+/** What was found out about exactly these bytes. */
+async function findVerification(
+  { sha256, target }: ImageResult,
+  { verifications }: Report,
+  folder: string,
+  image: ResolvedImage,
+): Promise<ImageVerification | undefined> {
+  const told = verifications?.find((one) => one.sha256 === sha256 && one.target === target)
+  const found = (await findVerdict(folder, { sha256, target })) ?? told
+  return found && applyWaivers(found, image.waivers)
+}
+
+/** What was recorded when it was built, or what the layers say where they still are. */
+async function findInputs(
+  { images, stages }: Report,
+  outFolder: string,
+  image: ResolvedImage,
+  signal: AbortSignal,
+): Promise<Inputs | undefined> {
+  const key = images[0]?.madeFrom ?? ''
+  const known = await readInputs(outFolder, key)
+  const isOfRun = stages.every(({ name, layer }) =>
+    known?.layers.some((one) => one.name === name && one.sha256 === layer?.sha256),
+  )
+  if (known !== undefined && isOfRun) return known
+  const store = openStore(join(outFolder, 'store'))
+  const last = await store.find(key)
+  if (last === undefined) return undefined
+  const layers = await layersUpTo(last, store)
+  return layers[0]?.parent === null ? gatherInputs({ image, layers, store, outFolder, signal }) : undefined
+}

@@ -1,0 +1,270 @@
+/** Makes the folder of a release: the files, and everything by which others may trust them. */
+
+import {
+  constants,
+  copyFile,
+  link,
+  mkdir,
+  readdir,
+  readFile,
+  rename,
+  rm,
+  stat,
+  writeFile,
+} from 'node:fs/promises'
+import { basename, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { exitCodes, PipelineError } from '../errors.ts'
+import { algorithms, type Checksums, computeChecksums } from '../export/checksums.ts'
+import { writeMetadata } from '../export/metadata.ts'
+import type { Package } from '../inspect/packages.ts'
+import {
+  type Collected,
+  type CollectedFile,
+  type CollectedVariant,
+  type CollectRequest,
+  collectImages,
+} from './collect.ts'
+import { renderNotes } from './notes.ts'
+import { chooseReadable, readImagePackages } from './read-image.ts'
+import { type ExceptionKind, type ReleaseRecord, type ReleaseVariant, releaseFiles } from './record.ts'
+import { faultOfSbom, renderSbom } from './sbom.ts'
+import { type Builder, renderStatement } from './statement.ts'
+import { renderSums } from './sums.ts'
+
+export interface ReleaseMakeRequest extends CollectRequest {
+  /** Variants of the pipeline that were not chosen. */
+  readonly otherVariants: readonly string[]
+  /** Folder to make. One that is a release already is replaced when the new one is whole. */
+  readonly folder: string
+  /** What may be wrong with the images. */
+  readonly allowed: readonly ExceptionKind[]
+  readonly tag: string | undefined
+  /** The release that the notes tell changes since. */
+  readonly before: ReleaseRecord | undefined
+  readonly builder: Builder
+  /** Told what is done. */
+  readonly onStep: (text: string) => void
+}
+
+/**
+ * Makes a release.
+ * @throws PipelineError `release-refused` with everything that is not as it should be, `not-a-release`, `sbom-invalid`
+ */
+export async function makeRelease(request: ReleaseMakeRequest): Promise<ReleaseRecord> {
+  await requireOwnFolder(request.folder)
+  request.onStep('reading the images')
+  const found = await collectImages(request)
+  const collected = withChoice(found, request)
+  requireFit(collected, request)
+  const partial = `${request.folder}.partial`
+  await rm(partial, { recursive: true, force: true })
+  await mkdir(partial, { recursive: true })
+  try {
+    const record = await fillFolder(partial, collected, request)
+    await rm(request.folder, { recursive: true, force: true })
+    await rename(partial, request.folder)
+    return record
+  } finally {
+    await rm(partial, { recursive: true, force: true })
+  }
+}
+
+// --- internal ---
+
+/** What was chosen not to be in it is said like what is missing. */
+function withChoice({ variants, exceptions }: Collected, request: ReleaseMakeRequest): Collected {
+  const missing = request.otherVariants.map((variant) => ({
+    kind: 'partial' as const,
+    text: `${variant}: left out, as asked`,
+  }))
+  return { variants, exceptions: [...exceptions, ...missing] }
+}
+
+/** A choice that somebody has made on the command line needs no second word. */
+const isChoice = (text: string) => text.includes('left out, as asked')
+
+function requireFit({ variants, exceptions }: Collected, { allowed }: ReleaseMakeRequest): void {
+  const faults = exceptions.filter(({ kind, text }) => !allowed.includes(kind) && !isChoice(text))
+  if (faults.length === 0 && variants.some(({ files }) => files.length > 0)) return
+  const lines = faults.map(({ kind, text }) => `  ${kind}: ${text}`)
+  const kinds = [...new Set(faults.map(({ kind }) => kind))]
+  throw new PipelineError({
+    code: 'release-refused',
+    message: [
+      'these images are not fit to be released:',
+      ...(lines.length > 0 ? lines : ['  there are none']),
+    ].join('\n'),
+    hint: `mend that, or have it said in the release with: ${kinds.map((kind) => `--allow ${kind}`).join(' ')}`,
+    exitCode: exitCodes.verificationFailed,
+    details: { faults },
+  })
+}
+
+/** @throws PipelineError `not-a-release` where something else lies there */
+async function requireOwnFolder(folder: string): Promise<void> {
+  const names: readonly string[] = await readdir(folder).catch(() => [])
+  if (names.length === 0 || names.includes(releaseFiles.record)) return
+  throw new PipelineError({
+    code: 'not-a-release',
+    message: `${folder} is there and is no release: nothing in it is replaced`,
+    hint: 'give another folder with --to, or empty it.',
+    exitCode: exitCodes.badInput,
+  })
+}
+
+async function fillFolder(
+  folder: string,
+  { variants, exceptions }: Collected,
+  request: ReleaseMakeRequest,
+): Promise<ReleaseRecord> {
+  const { signal, onStep } = request
+  const described: ReleaseVariant[] = []
+  for (const variant of variants) {
+    onStep(`${variant.image.variant}: files and packages`)
+    for (const { file } of variant.files) await bring(file, join(folder, basename(file)))
+    described.push(await describeVariant(folder, variant, signal))
+    await writeMetadata(
+      folder,
+      variant.image,
+      variant.files.map(({ result }) => result),
+    )
+  }
+  const [first] = variants as [CollectedVariant]
+  const record: ReleaseRecord = {
+    version: 1,
+    name: first.image.name,
+    release: first.image.release,
+    tag: request.tag ?? null,
+    exceptions: [...exceptions],
+    source: sourceOf(first),
+    variants: described,
+  }
+  await writeFile(join(folder, releaseFiles.record), `${JSON.stringify(record, null, 1)}\n`)
+  await writeFile(join(folder, releaseFiles.notes), renderNotes(record, request.before))
+  onStep('statement and sums')
+  await seal(folder, record, variants, request)
+  return record
+}
+
+/** A second name for the file where that is possible; exports replace files and never write into them. */
+async function bring(file: string, to: string): Promise<void> {
+  await link(file, to).catch(() => copyFile(file, to, constants.COPYFILE_FICLONE))
+}
+
+async function describeVariant(
+  folder: string,
+  { image, report, files, inputs }: CollectedVariant,
+  signal: AbortSignal,
+): Promise<ReleaseVariant> {
+  const readable = chooseReadable(files.map(({ file, result }) => ({ file, target: result.target })))
+  const packages = readable === undefined ? [] : await readImagePackages(readable.file, signal)
+  const sbom = `${image.fileName}.cdx.json`
+  const subject = {
+    ...image,
+    files: files.map(({ file, result }) => ({ file: basename(file), sha256: result.sha256 })),
+  }
+  const text = renderSbom(subject, packages, inputs?.packages ?? [])
+  const fault = await faultOfSbom(text)
+  if (fault !== undefined) throw new Error(`the bill of materials is not CycloneDX: ${fault}`)
+  await writeFile(join(folder, sbom), text)
+  const { id, startedAt, finishedAt, durationSeconds } = report.run
+  return {
+    variant: image.variant,
+    suite: image.suite,
+    arch: image.arch,
+    installer: report.image.installer,
+    sbom,
+    kernel: kernelsAmong(packages),
+    run: { id, startedAt, finishedAt, durationSeconds, accelerator: report.host.accelerator },
+    snapshot: report.pinned?.snapshot ?? null,
+    lock: report.pinned?.lock ?? null,
+    files: files.map(describeFile),
+    packages: Object.fromEntries(packages.map(({ name, version }) => [name, version])),
+    stages: report.stages.map(({ name, status, build_time, layer }) => ({
+      name,
+      status,
+      build_time,
+      layerBytes: layer?.sizeBytes ?? 0,
+    })),
+  }
+}
+
+/** The packages that have a kernel in them, not those that only depend on one. */
+function kernelsAmong(packages: readonly Package[]): string[] {
+  return packages
+    .filter(({ name }) => /^linux-image-\d/.test(name))
+    .map(({ name, version }) => `${name} ${version}`)
+}
+
+function describeFile({ file, result, verification }: CollectedFile): ReleaseVariant['files'][number] {
+  const { target, format, sizeBytes, virtualSizeBytes, md5, sha256, sha512, madeFrom } = result
+  const count = (status: string) =>
+    verification?.checks.filter((check) => check.status === status).length ?? 0
+  return {
+    target,
+    format,
+    file: basename(file),
+    sizeBytes,
+    virtualSizeBytes,
+    md5,
+    sha256,
+    sha512,
+    madeFrom,
+    verification:
+      verification === undefined
+        ? null
+        : {
+            status: verification.status,
+            accelerator: verification.accelerator,
+            scenes: verification.scenes.length,
+            passed: count('passed'),
+            waived: count('waived'),
+            skipped: count('skipped'),
+            failed: count('failed'),
+          },
+  }
+}
+
+function sourceOf({ report }: CollectedVariant): ReleaseRecord['source'] {
+  return report.source ?? null
+}
+
+/** Writes the statement about all files, then the lists of sums of all files, the statement among them. */
+async function seal(
+  folder: string,
+  record: ReleaseRecord,
+  variants: readonly CollectedVariant[],
+  { builder, signal }: ReleaseMakeRequest,
+): Promise<void> {
+  const known = new Map<string, Checksums>(
+    record.variants.flatMap(({ files }) => files.map((file) => [file.file, file] as const)),
+  )
+  const sumsOf = async (name: string) =>
+    known.get(name) ?? (await computeChecksums(join(folder, name), signal))
+  const names = (await readdir(folder)).sort()
+  const sums = new Map<string, Checksums>()
+  for (const name of names) sums.set(name, await sumsOf(name))
+  const inputs = new Map(
+    variants.flatMap(({ image, inputs }) => (inputs === undefined ? [] : [[image.variant, inputs] as const])),
+  )
+  const subjects = names.map((name) => ({ name, ...(sums.get(name) as Checksums) }))
+  const text = renderStatement({ record, subjects, inputs, builder, program: await programVersion() })
+  await writeFile(join(folder, releaseFiles.statement), text)
+  sums.set(releaseFiles.statement, await sumsOf(releaseFiles.statement))
+  for (const algorithm of algorithms) {
+    await writeFile(join(folder, releaseFiles.sums[algorithm]), renderSums(sums, algorithm))
+  }
+}
+
+async function programVersion(): Promise<string> {
+  const path = fileURLToPath(new URL('../../package.json', import.meta.url))
+  return (JSON.parse(await readFile(path, 'utf8')) as { version: string }).version
+}
+
+/** Names of files that GitHub takes none of as a part of a release, which ends at 2 GiB. */
+export async function tooLargeForGitHub(folder: string): Promise<readonly string[]> {
+  const names = await readdir(folder)
+  const sizes = await Promise.all(names.map(async (name) => (await stat(join(folder, name))).size))
+  return names.filter((_, index) => (sizes[index] as number) >= 2 * 1024 ** 3)
+}

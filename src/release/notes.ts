@@ -1,0 +1,121 @@
+/** `RELEASE_NOTES.md`: what is in a release, what has changed, and what anybody may check. */
+
+import { formatBytes, formatSeconds } from '../report/format.ts'
+import { describeDelta, table } from '../report/markdown.ts'
+import { compareReleases, type VariantChanges } from './changes.ts'
+import { type ReleaseImage, type ReleaseRecord, type ReleaseVariant, releaseFiles } from './record.ts'
+
+/** @param before the release that changes are told since; without it none are */
+export function renderNotes(record: ReleaseRecord, before: ReleaseRecord | undefined): string {
+  const changes = before === undefined ? [] : compareReleases(before, record)
+  const sections = [
+    `# ${record.name} ${record.release}`,
+    ...exceptionsIn(record),
+    ...sourceOf(record),
+    ...record.variants.flatMap(describeVariant),
+    ...(before === undefined ? [] : [`## Since ${before.release}`, ...changes.flatMap(describeChanges)]),
+    '## To check it',
+    `\`systemvm-image release verify FOLDER\` compares every file here with \`${releaseFiles.statement}\` and with the sums, and the bills of materials with the images; it needs no network. \`sha512sum --check ${releaseFiles.sums.sha512}\` compares the sums alone.`,
+  ]
+  return `${sections.join('\n\n')}\n`
+}
+
+// --- internal ---
+
+function exceptionsIn({ exceptions }: ReleaseRecord): readonly string[] {
+  if (exceptions.length === 0) return []
+  const lines = exceptions.map(({ kind, text }) => `> - ${kind}: ${text}`)
+  return [['> **This release was made in spite of what follows.**', '>', ...lines].join('\n')]
+}
+
+function sourceOf({ source, tag }: ReleaseRecord): readonly string[] {
+  if (source === null) return []
+  const where = source.repository === undefined ? '' : ` of ${source.repository}`
+  return [`Built from commit \`${source.commit}\`${where}${tag === null ? '' : `, tag \`${tag}\``}.`]
+}
+
+function describeVariant(variant: ReleaseVariant): readonly string[] {
+  const { snapshot, lock, packages, kernel, run, sbom } = variant
+  const pins = [
+    snapshot === null ? undefined : `the snapshot ${snapshot}`,
+    lock === null ? undefined : 'a lock',
+  ].filter((pin) => pin !== undefined)
+  const facts = [
+    `${Object.keys(packages).length} packages, listed in \`${sbom}\``,
+    `kernel: ${kernel.join(', ') || 'none'}`,
+    pins.length === 0 ? 'not pinned: packages as the mirror had them' : `pinned by ${pins.join(' and ')}`,
+    `run ${run.id}, ${formatSeconds(run.durationSeconds)}${run.accelerator === null ? '' : `, ${run.accelerator}`}`,
+  ]
+  return [
+    `## ${variant.variant}`,
+    table(
+      ['for', 'file', 'size', 'checks', 'sha256'],
+      variant.files.map((file) => [
+        file.target,
+        `\`${file.file}\``,
+        formatBytes(file.sizeBytes),
+        describeChecks(file),
+        `\`${file.sha256}\``,
+      ]),
+    ),
+    facts.map((fact) => `- ${fact}`).join('\n'),
+  ]
+}
+
+function describeChecks({ verification }: ReleaseImage): string {
+  if (verification === null) return '**not verified**'
+  const { passed, failed, waived, skipped, scenes, accelerator } = verification
+  const parts = [
+    `${passed} passed`,
+    failed > 0 ? `**${failed} failed**` : '',
+    waived > 0 ? `${waived} waived` : '',
+    skipped > 0 ? `${skipped} skipped` : '',
+    `${scenes} boots (${accelerator})`,
+  ]
+  return parts.filter(Boolean).join(', ')
+}
+
+function describeChanges({
+  variant,
+  isNew,
+  packages,
+  kernel,
+  sizes,
+  stages,
+}: VariantChanges): readonly string[] {
+  if (isNew) return [`### ${variant}`, 'Was not in that release.']
+  const lines = [
+    kernel.before.join() === kernel.after.join()
+      ? `- kernel: the same, ${kernel.after.join(', ') || 'none'}`
+      : `- kernel: ${kernel.before.join(', ') || 'none'} → ${kernel.after.join(', ') || 'none'}`,
+    ...sizes.map(
+      ({ target, before, after }) => `- ${target}: ${formatBytes(after)}${describeDelta(before, after)}`,
+    ),
+  ]
+  const moved = stages.filter(({ before, after }) => before !== after)
+  return [
+    `### ${variant}`,
+    lines.join('\n'),
+    packages.length === 0 ? 'No package has changed.' : `${packages.length} packages have changed:`,
+    ...(packages.length === 0
+      ? []
+      : [
+          table(
+            ['package', 'before', 'now'],
+            packages.map(({ name, before, after }) => [name, before ?? '', after ?? 'removed']),
+          ),
+        ]),
+    ...(moved.length === 0
+      ? []
+      : [
+          table(
+            ['stage', 'before', 'now'],
+            moved.map(({ name, before, after }) => [name, secondsOr(before), secondsOr(after)]),
+          ),
+        ]),
+  ]
+}
+
+function secondsOr(seconds: number | undefined): string {
+  return seconds === undefined ? 'none' : formatSeconds(seconds)
+}

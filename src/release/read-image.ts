@@ -1,0 +1,35 @@
+/** The packages that an image file has, by its own dpkg. */
+
+import { mkdtemp, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { openDisk } from '../inspect/disk-files.ts'
+import { formatByEnding } from '../inspect/image-file.ts'
+import { type Package, readPackages } from '../inspect/packages.ts'
+import { findWorkFolder } from '../inspect/work-folder.ts'
+import { unpackArchive } from '../verify/unpack.ts'
+
+/** The file of a variant that is read quickest: they all have the same disk. */
+export function chooseReadable<File extends { readonly target: string }>(
+  files: readonly File[],
+): File | undefined {
+  const order = ['kvm', 'raw', 'xenserver', 'hyperv', 'vmware']
+  return [...files].sort((a, b) => order.indexOf(a.target) - order.indexOf(b.target))[0]
+}
+
+/** Packages in the order of names. Nothing is booted. @throws PipelineError `disk-unreadable`, `no-space`, `tools` */
+export async function readImagePackages(file: string, signal: AbortSignal): Promise<readonly Package[]> {
+  const workFolder = await mkdtemp(join(await findWorkFolder(), 'systemvm-image-'))
+  try {
+    const isPlain = formatByEnding(file) !== undefined
+    const plain = isPlain ? file : await unpackArchive(file, workFolder, signal)
+    const disk = await openDisk(plain, { format: formatByEnding(plain), workFolder, signal })
+    try {
+      const packages = await readPackages(disk)
+      return [...packages.values()].sort((a, b) => (a.name < b.name ? -1 : 1))
+    } finally {
+      await disk.close()
+    }
+  } finally {
+    await rm(workFolder, { recursive: true, force: true })
+  }
+}

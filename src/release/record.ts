@@ -1,0 +1,111 @@
+/** `release.json`: what a release is, for programs, and for the next release to be compared with. */
+
+import { readFile, stat } from 'node:fs/promises'
+import { join, resolve as resolvePath } from 'node:path'
+import { z } from 'zod'
+import { exitCodes, PipelineError } from '../errors.ts'
+
+/** What may be wrong with the images of a release when somebody says that it may. */
+export const exceptionKinds = ['unverified', 'dirty', 'partial', 'mixed', 'unrecorded'] as const
+
+export type ExceptionKind = (typeof exceptionKinds)[number]
+
+/** Names of the files that every release has. */
+export const releaseFiles = {
+  record: 'release.json',
+  statement: 'provenance.intoto.json',
+  notes: 'RELEASE_NOTES.md',
+  metadata: 'metadata.ini',
+  sums: { md5: 'md5sum.txt', sha256: 'sha256sum.txt', sha512: 'sha512sum.txt' },
+} as const
+
+const exception = z.strictObject({
+  kind: z.enum(exceptionKinds),
+  text: z.string().describe('what is so, of which variant or file'),
+})
+
+const verification = z.strictObject({
+  status: z.enum(['passed', 'failed']),
+  accelerator: z.string(),
+  scenes: z.int().describe('boots'),
+  passed: z.int(),
+  waived: z.int(),
+  skipped: z.int(),
+  failed: z.int(),
+})
+
+const file = z.strictObject({
+  target: z.string(),
+  format: z.string(),
+  file: z.string(),
+  sizeBytes: z.int(),
+  virtualSizeBytes: z.int(),
+  md5: z.string(),
+  sha256: z.string(),
+  sha512: z.string(),
+  madeFrom: z.string().describe('key of the layer'),
+  verification: verification.nullable().describe('null where nobody has verified these bytes'),
+})
+
+const variant = z.strictObject({
+  variant: z.string(),
+  suite: z.string(),
+  arch: z.string(),
+  installer: z.string(),
+  sbom: z.string().describe('name of the file'),
+  kernel: z.array(z.string()).describe('name and version of each kernel package'),
+  run: z.strictObject({
+    id: z.string(),
+    startedAt: z.string(),
+    finishedAt: z.string(),
+    durationSeconds: z.number(),
+    accelerator: z.string().nullable(),
+  }),
+  snapshot: z.string().nullable(),
+  lock: z.string().nullable().describe('sha256 of the lock file that the build was held against'),
+  files: z.array(file),
+  packages: z.record(z.string(), z.string()).describe('versions by name, of dpkg in the image'),
+  stages: z.array(
+    z.strictObject({ name: z.string(), build_time: z.number(), layerBytes: z.int(), status: z.string() }),
+  ),
+})
+
+export const recordSchema = z.strictObject({
+  version: z.literal(1),
+  name: z.string(),
+  release: z.string(),
+  tag: z.string().nullable(),
+  exceptions: z.array(exception).describe('why this is not a release like others; empty of one that is'),
+  source: z
+    .strictObject({ commit: z.string(), changed: z.array(z.string()), repository: z.string().optional() })
+    .nullable(),
+  variants: z.array(variant),
+})
+
+export type ReleaseRecord = Readonly<z.output<typeof recordSchema>>
+export type ReleaseVariant = Readonly<z.output<typeof variant>>
+export type ReleaseImage = Readonly<z.output<typeof file>>
+export type ReleaseException = Readonly<z.output<typeof exception>>
+
+/**
+ * The record of a release.
+ * @param place its folder, or the record itself
+ * @throws PipelineError `no-release`
+ */
+export async function readRecord(place: string): Promise<ReleaseRecord> {
+  const path = resolvePath(place)
+  const isFolder = (await stat(path).catch(() => undefined))?.isDirectory() ?? false
+  const name = isFolder ? join(path, releaseFiles.record) : path
+  try {
+    return recordSchema.parse(JSON.parse(await readFile(name, 'utf8')))
+  } catch (cause) {
+    const why = (cause as NodeJS.ErrnoException).code ?? 'it is of another form'
+    throw new PipelineError({
+      code: 'no-release',
+      message: `cannot read the record of a release ${name}: ${why}`,
+      hint: `give the folder of a release, or its ${releaseFiles.record}.`,
+      exitCode: exitCodes.badInput,
+      cause,
+    })
+  }
+}

@@ -1,0 +1,118 @@
+/** The packages of an image as a CycloneDX bill of materials. */
+
+import { Enums, Factories, Models, Serialize, Spec, Validation } from '@cyclonedx/cyclonedx-library'
+import { PackageURL } from 'packageurl-js'
+import { uuidFrom } from '../digest.ts'
+import type { InputPackage } from '../inputs/inputs.ts'
+import type { Package } from '../inspect/packages.ts'
+
+/** What a bill of materials is of. */
+export interface SbomSubject {
+  /** Name of the image's files without target and ending. */
+  readonly fileName: string
+  readonly release: string
+  readonly suite: string
+  readonly debianVersion: number
+  /** Seconds since 1970, UTC. */
+  readonly sourceDateEpoch: number
+  readonly files: readonly { readonly file: string; readonly sha256: string }[]
+}
+
+/** Package URL of a Debian package. */
+export function purlOf(
+  { name, version, architecture }: Pick<Package, 'name' | 'version' | 'architecture'>,
+  suite: string,
+): string {
+  const bare = name.split(':')[0] as string
+  const qualifiers = { arch: architecture, distro: suite }
+  return new PackageURL('deb', 'debian', bare, version, qualifiers, undefined).toString()
+}
+
+/**
+ * The text of the bill: the same for the same image, on any machine.
+ * @param packages of dpkg in the image
+ * @param inputs what is known of them from signed indexes and copyright files
+ */
+export function renderSbom(
+  subject: SbomSubject,
+  packages: readonly Package[],
+  inputs: readonly InputPackage[],
+): string {
+  const known = new Map(inputs.map((input) => [`${input.name} ${input.version}`, input]))
+  const bom = new Models.Bom({
+    serialNumber: `urn:uuid:${uuidFrom(subject.files.map(({ sha256 }) => sha256).join())}`,
+    metadata: new Models.Metadata({
+      timestamp: new Date(subject.sourceDateEpoch * 1000),
+      component: describeImage(subject),
+    }),
+    components: new Models.ComponentRepository(
+      packages.map((one) => describePackage(one, known.get(`${one.name} ${one.version}`), subject.suite)),
+    ),
+  })
+  return `${serializer().serialize(bom, { sortLists: true, space: 1 })}\n`
+}
+
+/** What is wrong with a bill by CycloneDX's own schema; undefined where nothing is. */
+export async function faultOfSbom(text: string): Promise<string | undefined> {
+  const found = await new Validation.JsonStrictValidator(Spec.Version.v1dot6).validate(text)
+  return found === null ? undefined : JSON.stringify(found)
+}
+
+/** A package as a bill has it. */
+export interface SbomPackage {
+  readonly name: string
+  readonly version: string
+  readonly purl: string
+}
+
+/** The packages of a bill that is sound. */
+export function readSbom(text: string): readonly SbomPackage[] {
+  const { components = [] } = JSON.parse(text) as { readonly components?: readonly SbomPackage[] }
+  return components.map(({ name, version, purl }) => ({ name, version, purl }))
+}
+
+// --- internal ---
+
+function serializer(): Serialize.JsonSerializer {
+  return new Serialize.JsonSerializer(new Serialize.JSON.Normalize.Factory(Spec.Spec1dot6))
+}
+
+function describeImage({ fileName, release, debianVersion, files }: SbomSubject): Models.Component {
+  return new Models.Component(Enums.ComponentType.OperatingSystem, fileName, {
+    bomRef: fileName,
+    version: release,
+    properties: new Models.PropertyRepository([
+      new Models.Property('systemvm-image:debian', `${debianVersion}`),
+      ...files.map(
+        ({ file, sha256 }) => new Models.Property(`systemvm-image:file:${file}`, `sha256 ${sha256}`),
+      ),
+    ]),
+  })
+}
+
+const licenseFactory = new Factories.LicenseFactory()
+
+function describePackage(one: Package, input: InputPackage | undefined, suite: string): Models.Component {
+  const { name, version, source } = one
+  const purl = PackageURL.fromString(purlOf(one, suite))
+  const component = new Models.Component(Enums.ComponentType.Library, name, {
+    bomRef: purl.toString(),
+    version,
+    purl,
+    properties: new Models.PropertyRepository([
+      new Models.Property('systemvm-image:architecture', one.architecture),
+      new Models.Property('systemvm-image:source', `${source.name} ${source.version}`),
+    ]),
+  })
+  if (input?.sha256 != null) {
+    component.hashes.set(Enums.HashAlgorithm['SHA-256'], input.sha256)
+    component.properties.add(new Models.Property('systemvm-image:hashes', 'of the .deb, by its signed index'))
+  }
+  for (const license of input?.licenses ?? []) {
+    // Never as an expression: of those there may be only one, and each of these is of some of the files.
+    const described = licenseFactory.makeDisjunctive(license)
+    described.acknowledgement = Enums.LicenseAcknowledgement.Declared
+    component.licenses.add(described)
+  }
+  return component
+}

@@ -1,0 +1,183 @@
+/** The in-toto statement of a release: which files it is about, and a SLSA provenance of how they came to be. */
+
+import { z } from 'zod'
+import type { Inputs } from '../inputs/inputs.ts'
+import type { ReleaseRecord } from './record.ts'
+import { purlOf } from './sbom.ts'
+
+const digestSet = z.record(z.string(), z.string())
+
+const dependency = z.strictObject({
+  name: z.string().optional(),
+  uri: z.string().optional(),
+  digest: digestSet.optional(),
+  annotations: z.record(z.string(), z.unknown()).optional(),
+})
+
+/** A statement of the kind that is written here. */
+export const statementSchema = z.strictObject({
+  _type: z.literal('https://in-toto.io/Statement/v1'),
+  subject: z.array(z.strictObject({ name: z.string(), digest: digestSet })).min(1),
+  predicateType: z.literal('https://slsa.dev/provenance/v1'),
+  predicate: z.strictObject({
+    buildDefinition: z.strictObject({
+      buildType: z.string(),
+      externalParameters: z.record(z.string(), z.unknown()),
+      internalParameters: z.record(z.string(), z.unknown()),
+      resolvedDependencies: z.array(dependency),
+    }),
+    runDetails: z.strictObject({
+      builder: z.strictObject({ id: z.string(), version: z.record(z.string(), z.string()) }),
+      metadata: z.strictObject({ invocationId: z.string(), startedOn: z.string(), finishedOn: z.string() }),
+    }),
+  }),
+})
+
+export type Statement = Readonly<z.output<typeof statementSchema>>
+export type Dependency = z.output<typeof dependency>
+
+/** Who built: by names of GitHub's environment alone, none of which is a secret. */
+export interface Builder {
+  readonly id: string
+  readonly invocationId: string | undefined
+}
+
+/** The workflow of GitHub that runs this, or a machine of which nothing is told. */
+export function describeBuilder(environment: Readonly<Record<string, string | undefined>>): Builder {
+  const { GITHUB_SERVER_URL: server, GITHUB_REPOSITORY: repository } = environment
+  const { GITHUB_WORKFLOW_REF: workflow, GITHUB_RUN_ID: run, GITHUB_RUN_ATTEMPT: attempt } = environment
+  if (!server || !repository || !workflow || !run) {
+    return { id: 'urn:systemvm-image:builder:local', invocationId: undefined }
+  }
+  return {
+    id: `${server}/${workflow}`,
+    invocationId: `${server}/${repository}/actions/runs/${run}/attempts/${attempt ?? '1'}`,
+  }
+}
+
+export interface StatementRequest {
+  readonly record: ReleaseRecord
+  /** Every file of the release but the lists of sums and the statement. */
+  readonly subjects: readonly { readonly name: string; readonly sha256: string; readonly sha512: string }[]
+  /** By variant, where they are known. */
+  readonly inputs: ReadonlyMap<string, Inputs>
+  readonly builder: Builder
+  /** Version of this program. */
+  readonly program: string
+}
+
+export function renderStatement({ record, subjects, inputs, builder, program }: StatementRequest): string {
+  const runs = record.variants.map(({ run }) => run)
+  const tools: Record<string, string> = Object.assign(
+    {},
+    ...[...inputs.values()].flatMap(({ layers }) => layers.map((layer) => layer.tools)),
+  )
+  const statement: Statement = {
+    _type: 'https://in-toto.io/Statement/v1',
+    subject: subjects.map(({ name, sha256, sha512 }) => ({ name, digest: { sha256, sha512 } })),
+    predicateType: 'https://slsa.dev/provenance/v1',
+    predicate: {
+      buildDefinition: {
+        buildType: 'urn:systemvm-image:build:1',
+        externalParameters: {
+          name: record.name,
+          release: record.release,
+          tag: record.tag,
+          variants: record.variants.map(({ variant, installer, snapshot, lock, files }) => ({
+            variant,
+            installer,
+            snapshot,
+            lock,
+            targets: files.map(({ target }) => target),
+          })),
+        },
+        internalParameters: { exceptions: record.exceptions, runs: runs.map(({ id }) => id) },
+        resolvedDependencies: dependenciesOf(record, inputs),
+      },
+      runDetails: {
+        builder: { id: builder.id, version: { 'systemvm-image': program, ...tools } },
+        metadata: {
+          invocationId: builder.invocationId ?? runs.map(({ id }) => id).join(' '),
+          startedOn: runs.map(({ startedAt }) => startedAt).sort()[0] ?? '',
+          finishedOn:
+            runs
+              .map(({ finishedAt }) => finishedAt)
+              .sort()
+              .at(-1) ?? '',
+        },
+      },
+    },
+  }
+  return `${JSON.stringify(statement, null, 1)}\n`
+}
+
+// --- internal ---
+
+function dependenciesOf(record: ReleaseRecord, inputs: ReadonlyMap<string, Inputs>): Dependency[] {
+  const all = [...inputs.values()].flatMap((one) => {
+    const suite = record.variants.find(({ variant }) => variant === one.variant)?.suite ?? ''
+    return [
+      ...archivesIn(one),
+      ...packagesIn(one, suite),
+      ...scriptsIn(one),
+      ...templatesIn(one),
+      ...toolsIn(one),
+    ]
+  })
+  const { source } = record
+  const checkout: Dependency[] =
+    source === null
+      ? []
+      : [
+          {
+            name: 'source',
+            ...(source.repository === undefined ? {} : { uri: `git+${source.repository}` }),
+            digest: { gitCommit: source.commit },
+            ...(source.changed.length === 0 ? {} : { annotations: { changed: source.changed } }),
+          },
+        ]
+  // Variants share most of them.
+  return [...new Map([...checkout, ...all].map((one) => [JSON.stringify(one), one])).values()]
+}
+
+function archivesIn({ archives }: Inputs): readonly Dependency[] {
+  return archives.map(({ suite, url, sha256, date, signers, codename }) => ({
+    name: `archive ${suite}`,
+    uri: `${url}/dists/${suite}/InRelease`,
+    digest: { sha256 },
+    annotations: { codename, date, signers },
+  }))
+}
+
+function packagesIn({ packages }: Inputs, suite: string): readonly Dependency[] {
+  return packages.map((one) => ({
+    name: `package ${one.name}`,
+    uri: purlOf(one, suite),
+    ...(one.sha256 === null ? {} : { digest: { sha256: one.sha256 } }),
+    ...(one.file === null ? {} : { annotations: { file: one.file } }),
+  }))
+}
+
+function scriptsIn({ layers }: Inputs): readonly Dependency[] {
+  return layers.flatMap(({ name, script, scripts, files }) => [
+    ...(script === null ? [] : [{ name: `script ${name}`, digest: { sha256: script } }]),
+    ...scripts.map((sha256) => ({ name: `script of ${name}`, digest: { sha256 } })),
+    ...Object.entries(files).map(([folder, sha256]) => ({
+      name: `files ${name}/${folder}`,
+      digest: { sha256 },
+      annotations: { of: 'the sorted list of paths, modes and digests, as JSON' },
+    })),
+  ])
+}
+
+function templatesIn({ templates }: Inputs): readonly Dependency[] {
+  return Object.entries(templates).map(([path, text]) => ({
+    name: `template ${path}`,
+    digest: { sha256: text.split(' ')[1] ?? '' },
+  }))
+}
+
+function toolsIn({ layers }: Inputs): readonly Dependency[] {
+  const versions = layers.flatMap(({ tools }) => Object.entries(tools))
+  return versions.map(([name, version]) => ({ name: `tool ${name}`, uri: `pkg:generic/${name}@${version}` }))
+}

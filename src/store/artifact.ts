@@ -1,0 +1,199 @@
+/**
+ * A layer as an OCI artifact: its record is the config, its disk packed by zstd the one blob. It lies in a folder as
+ * skopeo's `dir` has it: blobs by their digests, and `manifest.json`.
+ */
+
+import { type ChildProcessByStdio, spawn } from 'node:child_process'
+import { createHash } from 'node:crypto'
+import { createWriteStream } from 'node:fs'
+import { mkdir, open, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { Readable } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
+import { z } from 'zod'
+import { canonicalJson, type Json, sha256, sha256File } from '../digest.ts'
+import type { Layer, Store } from './store.ts'
+
+const types = {
+  manifest: 'application/vnd.oci.image.manifest.v1+json',
+  record: 'application/vnd.systemvm-image.layer.config.v1+json',
+  disk: 'application/vnd.systemvm-image.layer.v1.qcow2+zstd',
+} as const
+
+const descriptor = (mediaType: string) =>
+  z.object({
+    mediaType: z.literal(mediaType),
+    digest: z.string().regex(/^sha256:[0-9a-f]{64}$/),
+    size: z.int(),
+  })
+
+const manifestSchema = z.object({
+  schemaVersion: z.literal(2),
+  config: descriptor(types.record),
+  layers: z.tuple([descriptor(types.disk)]),
+})
+
+/** A layer that came from elsewhere and is not what it says. Nothing of it is kept. */
+export class WrongLayer extends Error {}
+
+/** Lays a layer out in a folder, which is made. */
+export async function packLayer(
+  layer: Layer,
+  store: Store,
+  folder: string,
+  signal: AbortSignal,
+): Promise<void> {
+  await mkdir(folder, { recursive: true })
+  const record = Buffer.from(JSON.stringify(layer))
+  const packed = join(folder, 'packed')
+  const zstd = spawn('zstd', ['-q', '-T0', '-3', '-c', store.disk(layer.key)], {
+    stdio: ['ignore', 'pipe', 'ignore'],
+    signal,
+  })
+  const disk = await writeHashed(zstd, packed, Number.POSITIVE_INFINITY, signal)
+  await rename(packed, join(folder, disk.digest))
+  await writeFile(join(folder, sha256(record)), record)
+  const manifest = {
+    schemaVersion: 2,
+    mediaType: types.manifest,
+    config: { mediaType: types.record, digest: `sha256:${sha256(record)}`, size: record.length },
+    layers: [{ mediaType: types.disk, digest: `sha256:${disk.digest}`, size: disk.bytes }],
+  }
+  await writeFile(join(folder, 'manifest.json'), JSON.stringify(manifest))
+  await writeFile(join(folder, 'version'), 'Directory Transport Version: 1.1\n')
+}
+
+/**
+ * Takes a layer from a folder into a store whose layers it stands on.
+ * @param key the layer that was asked for
+ * @throws WrongLayer when it is another, or not whole
+ */
+export async function unpackLayer(
+  folder: string,
+  key: string,
+  store: Store,
+  signal: AbortSignal,
+): Promise<Layer> {
+  const { record, disk } = await readManifest(folder)
+  const layer = parseRecord(await readFile(record), key)
+  if (layer.parent !== null && (await store.find(layer.parent)) === undefined)
+    throw new WrongLayer('it stands on a layer that is not here')
+  await mkdir(store.folder, { recursive: true, mode: 0o700 })
+  // The store sweeps away what is left of this when it is cut short.
+  const partial = `${store.disk(key)}.tmp`
+  try {
+    const zstd = spawn('zstd', ['-q', '-d', '-c', disk], { stdio: ['ignore', 'pipe', 'ignore'], signal })
+    const written = await writeHashed(zstd, partial, layer.sizeBytes, signal)
+    if (written.digest !== layer.sha256) throw new WrongLayer('its disk is not what its digest says')
+    await requireBacking(partial, layer)
+    await rename(partial, store.disk(key))
+  } finally {
+    await rm(partial, { force: true })
+  }
+  return store.adopt(layer)
+}
+
+// --- internal ---
+
+/** Paths of the two blobs of an artifact. The record is compared with its digest here, the disk when it is unpacked. */
+async function readManifest(folder: string): Promise<{ readonly record: string; readonly disk: string }> {
+  const parsed = manifestSchema.safeParse(
+    await readFile(join(folder, 'manifest.json'), 'utf8')
+      .then(JSON.parse)
+      .catch(() => undefined),
+  )
+  if (!parsed.success) throw new WrongLayer('it is no layer')
+  const [disk] = parsed.data.layers
+  const paths = [parsed.data.config, disk].map(({ digest }) => digest.replace('sha256:', ''))
+  for (const [index, { size }] of [parsed.data.config, disk].entries()) {
+    const path = join(folder, paths[index] as string)
+    const found = await stat(path).catch(() => undefined)
+    if (found?.size !== size) throw new WrongLayer('a blob of it is cut short')
+  }
+  const [record, blob] = paths.map((name) => join(folder, name)) as [string, string]
+  if ((await sha256File(record)) !== paths[0]) throw new WrongLayer('its record is not what its digest says')
+  return { record, disk: blob }
+}
+
+const identity = z.looseObject({
+  key: z.string(),
+  parent: z.string().nullable(),
+  parts: z.record(z.string(), z.unknown()),
+  sha256: z.string().regex(/^[0-9a-f]{64}$/),
+  sizeBytes: z.int().min(0),
+})
+
+/** A record whose key follows from its parts, and is the one that was asked for. */
+function parseRecord(bytes: Buffer, key: string): Layer {
+  const parsed = identity.safeParse(parseJson(bytes))
+  if (!parsed.success) throw new WrongLayer('its record is of another form')
+  const { parts, parent } = parsed.data
+  const isRight =
+    sha256(canonicalJson(parts as Readonly<Record<string, Json>>)) === key &&
+    parsed.data.key === key &&
+    (parts.parent ?? null) === parent
+  if (!isRight) throw new WrongLayer('it is another layer than was asked for')
+  return parsed.data as unknown as Layer
+}
+
+function parseJson(bytes: Buffer): unknown {
+  try {
+    return JSON.parse(bytes.toString())
+  } catch {
+    return undefined
+  }
+}
+
+/** Bit of a qcow2 header: the data lies in another file. */
+const externalDataFile = 4
+
+/** A disk that reads any file of the host would put it into the image. @throws WrongLayer */
+async function requireBacking(path: string, { parent }: Layer): Promise<void> {
+  const file = await open(path, 'r')
+  try {
+    const header = Buffer.alloc(80)
+    await file.read(header, 0, header.length, 0)
+    const [at, length] = [Number(header.readBigUInt64BE(8)), header.readUInt32BE(16)]
+    const name = Buffer.alloc(Math.min(length, 1024))
+    if (at > 0) await file.read(name, 0, name.length, at)
+    const expected = parent === null ? '' : `${parent}.qcow2`
+    const isQcow2 = header.toString('latin1', 0, 4) === 'QFI\xfb'
+    const isAlone = header.readUInt32BE(4) < 3 || (header.readUInt32BE(76) & externalDataFile) === 0
+    const backing = at === 0 ? '' : name.toString()
+    if (!isQcow2 || !isAlone || backing !== expected)
+      throw new WrongLayer('its disk stands on another file than it should')
+  } finally {
+    await file.close()
+  }
+}
+
+/** Writes what a program prints, as far as it may be long, and says what it was. */
+async function writeHashed(
+  program: ChildProcessByStdio<null, Readable, null>,
+  path: string,
+  maximumBytes: number,
+  signal: AbortSignal,
+): Promise<{ readonly digest: string; readonly bytes: number }> {
+  const hash = createHash('sha256')
+  let bytes = 0
+  const ended = new Promise<number | null>((resolve, reject) => {
+    program.once('close', resolve)
+    program.once('error', reject)
+  })
+  ended.catch(() => undefined)
+  await pipeline(
+    program.stdout,
+    async function* (chunks: AsyncIterable<Buffer>) {
+      for await (const chunk of chunks) {
+        hash.update(chunk)
+        bytes += chunk.length
+        if (bytes > maximumBytes) throw new WrongLayer('its disk is longer than its record says')
+        yield chunk
+      }
+    },
+    createWriteStream(path, { highWaterMark: 1 << 20 }),
+    { signal },
+  )
+  if ((await ended) !== 0) throw new WrongLayer('its blob cannot be unpacked')
+  return { digest: hash.digest('hex'), bytes }
+}

@@ -1,0 +1,91 @@
+/** An OCI registry as a place for layers, asked by skopeo, which knows registries, their tokens and everybody's logins. */
+
+import { execa } from 'execa'
+import { exitCodes, PipelineError } from '../errors.ts'
+
+/** A repository of a registry. */
+export interface Registry {
+  /** `registry.example:5000/some/path` */
+  readonly reference: string
+  /** Tags of the repository; none where it is not there yet. @throws RegistryFault */
+  readonly list: (signal: AbortSignal) => Promise<readonly string[]>
+  /** Puts an artifact, laid out in a folder as skopeo's `dir` has it, under a tag. @throws RegistryFault */
+  readonly push: (folder: string, tag: string, signal: AbortSignal) => Promise<void>
+  /** The other way round. @throws RegistryFault */
+  readonly pull: (tag: string, folder: string, signal: AbortSignal) => Promise<void>
+}
+
+/** A registry that is down, slow, or does not want us: what it said, in one line. */
+export class RegistryFault extends Error {}
+
+const repository =
+  /^(?<host>[a-z0-9]([a-z0-9.-]*[a-z0-9])?|\[[0-9a-f:]+\])(?<port>:\d+)?(\/[a-z0-9]+([._-]+[a-z0-9]+)*)+$/
+
+/**
+ * @param reference as a person gives it, without a tag
+ * @throws PipelineError `bad-reference`
+ */
+export function openRegistry(reference: string): Registry {
+  const { host } = repository.exec(reference)?.groups ?? {}
+  if (host === undefined) throw badReference(reference)
+  // Nobody has a certificate for a loopback address.
+  const isLoopback = /^(localhost|127\.\d+\.\d+\.\d+|\[::1\])$/.test(host)
+  const remote = (tag: string) => `docker://${reference}:${tag}`
+  const tls = (side: '' | 'src-' | 'dest-') => `--${side}tls-verify=${!isLoopback}`
+  return {
+    reference,
+    list: async (signal) => {
+      try {
+        const text = await skopeo(['list-tags', tls(''), `docker://${reference}`], signal)
+        return (JSON.parse(text) as { readonly Tags: readonly string[] | null }).Tags ?? []
+      } catch (error) {
+        const isAbsent = error instanceof RegistryFault && /404|name unknown|not found/i.test(error.message)
+        if (isAbsent) return []
+        throw error
+      }
+    },
+    push: async (folder, tag, signal) => {
+      const words = ['copy', '--quiet', '--preserve-digests', tls('dest-'), `dir:${folder}`, remote(tag)]
+      await skopeo(words, signal)
+    },
+    pull: async (tag, folder, signal) => {
+      await skopeo(['copy', '--quiet', tls('src-'), remote(tag), `dir:${folder}`], signal)
+    },
+  }
+}
+
+// --- internal ---
+
+async function skopeo(words: readonly string[], signal: AbortSignal): Promise<string> {
+  // An artifact that is nobody's image to run has no signature to be asked for.
+  const result = await execa('skopeo', ['--insecure-policy', ...words], {
+    reject: false,
+    stdin: 'ignore',
+    cancelSignal: signal,
+    forceKillAfterDelay: 2000,
+  })
+  if (signal.aborted) throw signal.reason
+  if (result.exitCode === 0) return result.stdout
+  if (result.code === 'ENOENT') {
+    throw new RegistryFault('this host has no skopeo (apt-get install skopeo)')
+  }
+  throw new RegistryFault(lastMessage(result.stderr ?? '') ?? result.shortMessage ?? 'skopeo failed')
+}
+
+/** skopeo says what went wrong in its last line, as `time=… level=fatal msg="…"`. */
+function lastMessage(stderr: string): string | undefined {
+  const line = stderr.trim().split('\n').at(-1) ?? ''
+  const message = /\bmsg="((?:[^"\\]|\\.)*)"/.exec(line)?.[1]
+  return (message === undefined ? line : message.replaceAll(/\\(.)/g, '$1')) || undefined
+}
+
+function badReference(reference: string): PipelineError {
+  const isNamed = /@|\/\//.test(reference)
+  return new PipelineError({
+    code: 'bad-reference',
+    // Somebody may have put a password into it.
+    message: `${isNamed ? 'this' : JSON.stringify(reference)} is no repository of a registry`,
+    hint: 'it looks like ghcr.io/owner/name: in lower case, without a scheme, a login, a tag or a digest; log in with: skopeo login',
+    exitCode: exitCodes.badInput,
+  })
+}

@@ -1,0 +1,140 @@
+/** Layers that go to a registry and come from one. A registry is a cache: without it a build takes longer, and no more. */
+
+import { mkdtemp, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { Plan, PlannedLayer } from '../plan/plan.ts'
+import { packLayer, unpackLayer, WrongLayer } from './artifact.ts'
+import { type Registry, RegistryFault } from './registry.ts'
+import type { Layer, Store } from './store.ts'
+
+export interface ShareRequest {
+  readonly plans: readonly Plan[]
+  readonly store: Store
+  readonly registry: Registry
+  /** Existing folder with room for a packed layer or two. */
+  readonly workFolder: string
+  /** All of it together may take no longer. */
+  readonly timeoutSeconds: number
+  readonly onLayer: (layer: Layer) => void
+  readonly signal: AbortSignal
+}
+
+export interface Shared {
+  readonly layers: readonly Layer[]
+  /** What kept others from following; undefined where nothing did. */
+  readonly fault: string | undefined
+}
+
+/**
+ * Pushes the layers of plans that the registry does not have: the small ones are on their way while the base is packed,
+ * which is most of the work.
+ */
+export async function pushLayers(request: ShareRequest): Promise<Shared> {
+  const { registry, store } = request
+  return withinTime(request, async (work, signal, done) => {
+    const there = new Set(await registry.list(signal))
+    const layers = layersOf(request.plans)
+      .filter(({ key }) => !there.has(key))
+      .sort((a, b) => a.sizeBytes - b.sizeBytes)
+    const pushed = layers.map(() => Promise.resolve())
+    try {
+      for (const [index, layer] of layers.entries()) {
+        if (!(await store.verify(layer))) throw new WrongLayer(`the layer of ${layer.name} is damaged here`)
+        const folder = join(work, layer.key)
+        await packLayer(layer, store, folder, signal)
+        // No more than that many at a time, and no more packed than are on their way.
+        await pushed[index - atOnce]
+        pushed[index] = registry.push(folder, layer.key, signal).then(async () => {
+          await rm(folder, { recursive: true, force: true })
+          done(layer)
+        })
+      }
+    } finally {
+      await Promise.allSettled(pushed)
+    }
+    await Promise.all(pushed)
+  })
+}
+
+/**
+ * Pulls what plans have to make and the registry has, from the lowest up: a layer is of no use without those below. The
+ * next are on their way while one is unpacked.
+ */
+export async function pullLayers(request: ShareRequest): Promise<Shared> {
+  const { registry, store } = request
+  return withinTime(request, async (work, signal, done) => {
+    const there = new Set(await registry.list(signal))
+    const wanted = wantedOf(request.plans, there)
+    const pulled: Promise<void>[] = []
+    const begin = (index: number) => {
+      const { key } = wanted[index] ?? {}
+      if (key === undefined) return
+      pulled[index] = registry.pull(key, join(work, key), signal)
+      pulled[index]?.catch(() => undefined)
+    }
+    try {
+      for (let index = 0; index < atOnce; index += 1) begin(index)
+      for (const [index, { name, key }] of wanted.entries()) {
+        await pulled[index]
+        begin(index + atOnce)
+        const folder = join(work, key)
+        const layer = await unpackLayer(folder, key, store, signal).catch((error: unknown) => {
+          if (!(error instanceof WrongLayer)) throw error
+          throw new WrongLayer(`the layer of ${name} is refused: ${error.message}`)
+        })
+        await rm(folder, { recursive: true, force: true })
+        done(layer)
+      }
+    } finally {
+      await Promise.allSettled(pulled)
+    }
+  })
+}
+
+// --- internal ---
+
+const atOnce = 3
+
+/** The layers of plans that are here, each once. */
+function layersOf(plans: readonly Plan[]): readonly Layer[] {
+  const all = plans.flatMap(({ base, stages }) => [base, ...stages].flatMap(({ cached }) => cached ?? []))
+  return [...new Map(all.map((layer) => [layer.key, layer])).values()]
+}
+
+/** What is not here and is there, each with all that it stands on; those below first. */
+function wantedOf(plans: readonly Plan[], there: ReadonlySet<string>): readonly PlannedLayer[] {
+  const wanted = plans.flatMap(({ base, stages }) => {
+    const missing = [base, ...stages].filter(({ cached }) => cached === undefined)
+    const end = missing.findIndex(({ key }) => !there.has(key))
+    return missing.slice(0, end === -1 ? missing.length : end)
+  })
+  return [...new Map(wanted.map((planned) => [planned.key, planned])).values()]
+}
+
+type Done = (layer: Layer) => void
+
+/** Whatever a registry does is told and no more; what this host does, and an interruption, is thrown. */
+async function withinTime(
+  request: ShareRequest,
+  share: (work: string, signal: AbortSignal, done: Done) => Promise<void>,
+): Promise<Shared> {
+  const { timeoutSeconds, signal, registry, onLayer } = request
+  const layers: Layer[] = []
+  const late = AbortSignal.timeout(timeoutSeconds * 1000)
+  const work = await mkdtemp(join(request.workFolder, 'registry-'))
+  try {
+    await share(work, AbortSignal.any([signal, late]), (layer) => {
+      layers.push(layer)
+      onLayer(layer)
+    })
+    return { layers, fault: undefined }
+  } catch (error) {
+    signal.throwIfAborted()
+    if (late.aborted) return { layers, fault: `${registry.reference} has not done in ${timeoutSeconds} s` }
+    if (error instanceof RegistryFault || error instanceof WrongLayer)
+      return { layers, fault: `${registry.reference}: ${error.message}` }
+    throw error
+  } finally {
+    await rm(work, { recursive: true, force: true })
+  }
+}

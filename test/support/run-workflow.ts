@@ -1,0 +1,286 @@
+/**
+ * Runs the steps of a workflow here: each job in a fresh clone, as on a fresh machine, with the files that GitHub hands to
+ * steps. What has to do with GitHub alone is played; what has to do with this product is done.
+ */
+
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { chmodSync, cpSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { basename, join } from 'node:path'
+import { execa } from 'execa'
+import {
+  type Action,
+  type Contexts,
+  fill,
+  fillText,
+  isWanted,
+  type Job,
+  readYaml,
+  type Step,
+  type Workflow,
+} from './workflow-files.ts'
+
+export interface WorkflowRun {
+  /** Repository that is cloned. */
+  readonly repository: string
+  readonly file: string
+  readonly github: Readonly<Record<string, unknown>>
+  readonly inputs: Readonly<Record<string, unknown>>
+  /** Folder for clones, artifacts and what is played. */
+  readonly folder: string
+  /** Programs in place of GitHub's and of root's, as scripts for sh by name. */
+  readonly played: Readonly<Record<string, string>>
+  /** Steps that are left out, by `<job> <name>`, each because what it does was done elsewhere. */
+  readonly without?: readonly string[]
+  readonly onLine?: (line: string) => void
+}
+
+export interface StepResult {
+  readonly job: string
+  readonly name: string
+  readonly ran: boolean
+  readonly output: string
+}
+
+export interface WorkflowResult {
+  readonly steps: readonly StepResult[]
+  /** What the jobs wrote to their summaries. */
+  readonly summary: string
+  /** By job, the outputs that it hands on. */
+  readonly outputs: Readonly<Record<string, Readonly<Record<string, unknown>>>>
+}
+
+/** Runs the jobs in their order. @throws Error when a step fails, with what it said */
+export async function runWorkflow(run: WorkflowRun): Promise<WorkflowResult> {
+  const workflow = readYaml<Workflow>(join(run.repository, '.github', 'workflows', run.file))
+  const found: Found = { steps: [], summary: '', outputs: {} }
+  for (const [name, job] of Object.entries(workflow.jobs)) {
+    const needs = Object.fromEntries(
+      Object.entries(found.outputs).map(([other, outputs]) => [other, { outputs, result: 'success' }]),
+    )
+    const contexts = { github: run.github, inputs: run.inputs, needs }
+    if (!isWanted(job.if, contexts, 'success')) continue
+    await runJob(name, job, contexts, run, found)
+  }
+  return found
+}
+
+// --- internal ---
+
+interface Found {
+  readonly steps: StepResult[]
+  summary: string
+  readonly outputs: Record<string, Record<string, unknown>>
+}
+
+async function runJob(
+  name: string,
+  job: Job,
+  contexts: Contexts,
+  run: WorkflowRun,
+  found: Found,
+): Promise<void> {
+  if (job.uses !== undefined) {
+    const given = Object.fromEntries(
+      Object.entries(job.with ?? {}).map(([key, value]) => [key, fill(value, contexts)]),
+    )
+    const called = await runWorkflow({ ...run, file: basename(job.uses), inputs: given })
+    found.steps.push(...called.steps)
+    found.summary += called.summary
+    found.outputs[name] = {}
+    return
+  }
+  const matrix = fill(job.strategy?.matrix, contexts) as { include?: readonly unknown[] } | undefined
+  for (const [index, variant] of (matrix?.include ?? [{}]).entries()) {
+    const machine = await startMachine(`${run.file}-${name}-${index}`, run)
+    const all = { ...contexts, matrix: variant, runner: { os: 'Linux', arch: 'X64', temp: machine.temp } }
+    const outputs = await runSteps(job.steps ?? [], { job: name, contexts: all, machine, run, found })
+    found.summary += readFileSync(machine.summary, 'utf8')
+    found.outputs[name] = Object.fromEntries(
+      Object.entries(job.outputs ?? {}).map(([key, value]) => [key, fill(value, { ...all, steps: outputs })]),
+    )
+  }
+}
+
+/** A fresh clone with the folders and files of a runner. */
+interface Machine {
+  readonly workspace: string
+  readonly temp: string
+  readonly summary: string
+  readonly path: string
+}
+
+async function startMachine(name: string, { folder, repository, played }: WorkflowRun): Promise<Machine> {
+  const home = join(folder, name)
+  const [workspace, temp, programs] = ['workspace', 'temp', 'programs'].map((part) => join(home, part)) as [
+    string,
+    string,
+    string,
+  ]
+  for (const path of [temp, programs]) mkdirSync(path, { recursive: true })
+  await execa('git', ['clone', '--quiet', '--no-hardlinks', repository, workspace])
+  for (const [program, script] of Object.entries(played)) {
+    writeFileSync(join(programs, program), `#!/bin/sh\n${script}\n`)
+    chmodSync(join(programs, program), 0o755)
+  }
+  const summary = join(home, 'summary.md')
+  writeFileSync(summary, '')
+  return { workspace, temp, summary, path: `${programs}:${process.env.PATH}` }
+}
+
+interface Place {
+  readonly job: string
+  readonly contexts: Contexts
+  readonly machine: Machine
+  readonly run: WorkflowRun
+  readonly found: Found
+  /** Folder of the action that the steps are of. */
+  readonly action?: string
+}
+
+type StepOutputs = Record<string, { outputs: Record<string, string>; outcome: string }>
+
+/** Runs steps until one fails; those that run always then still do. */
+async function runSteps(steps: readonly Step[], place: Place): Promise<StepOutputs> {
+  const outputs: StepOutputs = {}
+  let failure: Error | undefined
+  for (const [index, step] of steps.entries()) {
+    const contexts = { ...place.contexts, steps: outputs }
+    const name = step.name ?? step.uses ?? `step ${index}`
+    const isLeftOut = place.run.without?.includes(`${place.job} ${name}`) ?? false
+    const wanted = !isLeftOut && isWanted(step.if, contexts, failure === undefined ? 'success' : 'failure')
+    const result = { job: place.job, name, ran: wanted, output: '' }
+    if (!wanted) {
+      place.found.steps.push(result)
+      continue
+    }
+    const { output, outputs: own, failed } = await runStep(step, { ...place, contexts })
+    place.found.steps.push({ ...result, output })
+    if (step.id !== undefined) outputs[step.id] = { outputs: own, outcome: failed ? 'failure' : 'success' }
+    if (failed)
+      failure ??= new Error(`${place.run.file}: ${place.job}: ${name} failed:\n${output.slice(-4000)}`)
+  }
+  if (failure !== undefined) throw failure
+  return outputs
+}
+
+interface Ran {
+  readonly output: string
+  readonly outputs: Record<string, string>
+  readonly failed: boolean
+}
+
+async function runStep(step: Step, place: Place): Promise<Ran> {
+  if (step.run !== undefined) return runScript(step.run, step.env ?? {}, place)
+  const uses = step.uses ?? ''
+  const given = Object.fromEntries(
+    Object.entries(step.with ?? {}).map(([key, value]) => [key, fillText(value, place.contexts)]),
+  )
+  if (uses === './') return runAction(given, place)
+  return playAction(uses.replace(/@.*/, ''), given, place)
+}
+
+/** A composite action of the repository itself. */
+async function runAction(given: Readonly<Record<string, string>>, place: Place): Promise<Ran> {
+  const { inputs, runs } = readYaml<Action>(join(place.machine.workspace, 'action.yml'))
+  const defaults = Object.fromEntries(
+    Object.entries(inputs).map(([key, input]) => [key, `${input.default ?? ''}`]),
+  )
+  const contexts = { ...place.contexts, inputs: { ...defaults, ...given } }
+  try {
+    await runSteps(runs.steps, { ...place, contexts, action: place.machine.workspace })
+    return { output: '', outputs: {}, failed: false }
+  } catch (error) {
+    return { output: (error as Error).message, outputs: {}, failed: true }
+  }
+}
+
+/** Actions of GitHub: those that move files do it, the others have done their work here already. */
+async function playAction(name: string, given: Readonly<Record<string, string>>, place: Place): Promise<Ran> {
+  const { workspace } = place.machine
+  const artifacts = join(place.run.folder, 'artifacts')
+  const fine = { output: '', outputs: {}, failed: false }
+  switch (name) {
+    case 'actions/checkout':
+    case 'actions/setup-node':
+      return fine
+    case 'actions/upload-artifact':
+      // It leaves out hidden files, too.
+      cpSync(join(workspace, given.path ?? ''), join(artifacts, given.name ?? ''), {
+        recursive: true,
+        filter: (path) => !basename(path).startsWith('.'),
+      })
+      return fine
+    case 'actions/download-artifact': {
+      const prefix = (given.pattern ?? '').replace('*', '')
+      for (const one of readdirSync(artifacts).filter((found) => found.startsWith(prefix)))
+        cpSync(join(artifacts, one), join(workspace, given.path ?? '', one), { recursive: true })
+      return fine
+    }
+    case 'actions/attest-build-provenance': {
+      const folder = join(workspace, (given['subject-path'] ?? '').replace(/\*$/, ''))
+      return { ...fine, failed: !existsSync(folder) || readdirSync(folder).length === 0 }
+    }
+    default:
+      return { ...fine, output: `nobody plays ${name}`, failed: true }
+  }
+}
+
+async function runScript(script: string, env: Readonly<Record<string, unknown>>, place: Place): Promise<Ran> {
+  const { machine, contexts, run, action } = place
+  const output = join(machine.temp, 'output')
+  writeFileSync(output, '')
+  const file = join(machine.temp, 'script.sh')
+  writeFileSync(file, script)
+  const filled = Object.entries(env).map(([key, value]) => [key, fillText(value, contexts)] as const)
+  const child = spawn('bash', ['--noprofile', '--norc', '-eo', 'pipefail', file], {
+    cwd: machine.workspace,
+    env: {
+      ...environmentOf(run),
+      PATH: machine.path,
+      GITHUB_OUTPUT: output,
+      GITHUB_STEP_SUMMARY: machine.summary,
+      GITHUB_WORKSPACE: machine.workspace,
+      GITHUB_ACTION_PATH: action ?? '',
+      RUNNER_TEMP: machine.temp,
+      ...Object.fromEntries(filled),
+    },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+  let text = ''
+  for (const from of [child.stdout, child.stderr]) {
+    from.on('data', (chunk: Buffer) => {
+      text += chunk.toString()
+      run.onLine?.(chunk.toString())
+    })
+  }
+  const [exitCode] = (await once(child, 'close')) as [number | null]
+  return { output: text, outputs: parseOutputs(readFileSync(output, 'utf8')), failed: exitCode !== 0 }
+}
+
+/** Of this process's environment only what a machine has; then what GitHub tells. */
+function environmentOf({ github }: WorkflowRun): Record<string, string> {
+  const kept = ['HOME', 'LANG', 'TMPDIR', 'GOPATH'].flatMap((name) => {
+    const value = process.env[name]
+    return value === undefined ? [] : [[name, value] as const]
+  })
+  const npm = Object.entries(process.env).filter(
+    ([name, value]) => /^npm_config_|_proxy$/i.test(name) && value !== undefined,
+  )
+  const told = Object.entries(github).filter(([, value]) => typeof value === 'string')
+  return {
+    CI: 'true',
+    ...Object.fromEntries(npm),
+    ...Object.fromEntries(kept),
+    ...Object.fromEntries(told.map(([name, value]) => [`GITHUB_${name.toUpperCase()}`, value as string])),
+  } as Record<string, string>
+}
+
+function parseOutputs(text: string): Record<string, string> {
+  return Object.fromEntries(
+    text
+      .split('\n')
+      .filter(Boolean)
+      .map((line) => [line.slice(0, line.indexOf('=')), line.slice(line.indexOf('=') + 1)]),
+  )
+}
