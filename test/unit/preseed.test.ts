@@ -358,7 +358,7 @@ describe('a value that debconf would read as something else is refused', () => {
 })
 
 describe('the kernel line', () => {
-  const host = { url: 'http://10.0.2.2:8000/preseed.cfg', syslogPort: 5514 }
+  const host = { address: '10.0.2.2', httpPort: 8000, syslogPort: 5514 }
 
   it('says what a preseed fetched over the network comes too late for', () => {
     const words = installerKernelArguments(trixie, host)

@@ -280,9 +280,10 @@ describe.skipIf(missing.length > 0)(`a mirror (skipped where gpg or gpgv is miss
 
   describe('of udebs', () => {
     const names = [
-      ...['apt-setup-udeb', 'base-installer', 'bootstrap-base', 'clock-setup', 'finish-install'],
-      ...['grub-installer', 'libc6-udeb', 'partman-auto', 'partman-base', 'partman-basicfilesystems'],
-      ...['partman-ext3', 'partman-partitioning', 'pkgsel', 'user-setup-udeb'],
+      ...['apt-setup-udeb', 'base-installer', 'bootstrap-base', 'clock-setup', 'debootstrap-udeb'],
+      ...['e2fsprogs-udeb', 'finish-install', 'grub-installer', 'libparted2-udeb', 'partman-auto'],
+      ...['partman-base', 'partman-basicfilesystems', 'partman-ext3', 'partman-partitioning', 'pkgsel'],
+      ...['user-setup-udeb', 'ext4-modules-6.12.9-amd64-di', 'ext4-modules-6.12.10-amd64-di'],
     ]
     const stanza = (name: string) => `Package: ${name}\nFilename: pool/${name}.udeb\n`
     const index = gzipSync(names.map(stanza).join('\n'))
@@ -315,6 +316,14 @@ describe.skipIf(missing.length > 0)(`a mirror (skipped where gpg or gpgv is miss
       const shorter = gzipSync(names.slice(1).map(stanza).join('\n'))
       serve(`/debian/dists/trixie/${udebIndex}`, shorter)
       expect(await probe({ [udebIndex]: shorter })).toMatchObject({ missing: ['apt-setup-udeb'] })
+    })
+
+    it("has them not without the modules of its newest kernel, which is the netboot images'", async () => {
+      routes.delete('/debian/pool/ext4-modules-6.12.10-amd64-di.udeb')
+      expect((await probe({ [udebIndex]: index })).missing).toEqual(['ext4-modules-6.12.10-amd64-di'])
+      const without = gzipSync(names.slice(0, -2).map(stanza).join('\n'))
+      serve(`/debian/dists/trixie/${udebIndex}`, without)
+      expect((await probe({ [udebIndex]: without })).missing).toEqual(['ext4-modules'])
     })
 
     it('has them not without an index', async () => {
