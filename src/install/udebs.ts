@@ -51,7 +51,7 @@ const neededModules = (arch: string) => new RegExp(`^ext4-modules-.*-${arch}-di$
 
 /** The ways out of a mirror without udebs. */
 export const udebAdvice =
-  'use a mirror that has .udeb files (deb.debian.org does), name a suite that has them in mirror.udebs, boot a netinst medium by debianInstaller.iso, or install with: --installer bootstrap, which needs none.'
+  'use a mirror that serves .udeb files, name a suite that has them in mirror.udebs, boot a netinst medium by debianInstaller.iso, or install with: --installer bootstrap, which needs none.'
 
 /** Whether an image is installed from udebs of its mirror: a medium brings its own. */
 export function needsUdebs(image: Pick<ResolvedImage, 'installer' | 'debianInstaller'>): boolean {
