@@ -6,6 +6,7 @@ import { isUrl } from '../config/file-source.ts'
 import { chooseImages, defaultPipeline, loadPipeline } from '../config/load.ts'
 import { type Overrides, parseAssignment, readOverrides } from '../config/overrides.ts'
 import type { ResolvedImage, ResolvedPipeline } from '../config/resolved.ts'
+import { requireKnownAnswers } from '../install/extra-answers.ts'
 import { bringFiles } from '../plan/bring-files.ts'
 
 export interface PipelineOptions {
@@ -70,6 +71,7 @@ export async function choosePipeline(options: PipelineOptions): Promise<Chosen> 
   ]
   const pipeline = await loadPipeline(options.pipeline, overrides)
   const chosen = chooseImages(pipeline, options.variant, options.all ?? false)
+  requireKnownAnswers(chosen, overrides)
   const outFolder = resolvePath(options.out)
   const images = await bringFiles(pipeline.images, join(outFolder, 'cache'))
   return {

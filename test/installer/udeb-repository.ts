@@ -212,12 +212,28 @@ async function serve(upstream: string, folder: string, keyring: string): Promise
       ours.set(`${path}/${name}`, join(folder, below, name))
     }
   }
+  const server = await serveMirror(upstream, (path) => {
+    // Of a folder that is ours, nothing else is there.
+    return ours.get(path) ?? (path.startsWith(`/debian/dists/${udebSuite}/`) ? 'missing' : 'upstream')
+  })
+  return { ...server, keyring }
+}
+
+/** A mirror that has everything but udebs, as many do, and lists them all the same. */
+export function serveMirrorWithoutUdebs(upstream: string): Promise<Omit<UdebMirror, 'keyring'>> {
+  return serveMirror(upstream, (path) => (path.endsWith('.udeb') ? 'missing' : 'upstream'))
+}
+
+/** @param find the file that is a path's content, or where else it is */
+async function serveMirror(
+  upstream: string,
+  find: (path: string) => string | 'missing' | 'upstream',
+): Promise<Omit<UdebMirror, 'keyring'>> {
   const server = createServer((incoming, answer) => {
     const { pathname } = new URL(incoming.url ?? '/', 'http://any')
-    const file = ours.get(pathname)
-    if (file !== undefined) return void createReadStream(file).pipe(answer)
-    // Of a folder that is ours, nothing else is there.
-    if (pathname.startsWith(`/debian/dists/${udebSuite}/`)) return void answer.writeHead(404).end()
+    const found = find(pathname)
+    if (found === 'missing') return void answer.writeHead(404).end()
+    if (found !== 'upstream') return void createReadStream(found).pipe(answer)
     answer.writeHead(302, { location: `${upstream}${pathname.replace(/^\/debian/, '')}` }).end()
   }).listen(0, '127.0.0.1')
   await new Promise((resolve) => server.once('listening', resolve))
@@ -225,7 +241,6 @@ async function serve(upstream: string, folder: string, keyring: string): Promise
   return {
     url: `http://10.0.2.2:${port}/debian`,
     proxy: `http://127.0.0.1:${port}`,
-    keyring,
     close: () => {
       server.closeAllConnections()
       server.close()

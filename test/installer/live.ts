@@ -1,0 +1,112 @@
+/** Runs the real installer with a preseed of one's own, and tells how it ended. */
+
+import { mkdir, mkdtemp, readFile, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { execa } from 'execa'
+import type { InstallerPhase } from '../../src/build/installer-phases.ts'
+import { requireTools } from '../../src/build/preflight.ts'
+import { installerLogs, runInstaller } from '../../src/build/run-installer.ts'
+import { createWorkbench } from '../../src/build/workbench.ts'
+import { loadPipeline } from '../../src/config/load.ts'
+import type { ResolvedImage } from '../../src/config/resolved.ts'
+import { PipelineError } from '../../src/errors.ts'
+import { chooseAccelerator } from '../../src/host/accelerator.ts'
+import { findMarked } from '../../src/host/process.ts'
+import { basePackages } from '../../src/install/base.ts'
+import { findNetboot, type InstallerMedium } from '../../src/install/netboot.ts'
+import { installerKernelArguments, preseedView, renderPreseed } from '../../src/install/preseed.ts'
+import { tinyPipeline } from '../e2e/program.ts'
+
+/** What was downloaded stays here between runs. */
+const cacheFolder = fileURLToPath(new URL('../../out/cache/netboot', import.meta.url))
+
+/** The small appliance, as it is. */
+export async function tinyImage(): Promise<ResolvedImage> {
+  const { images } = await loadPipeline(tinyPipeline, [])
+  return images[0] as ResolvedImage
+}
+
+/** Netboot files, or why there are none. */
+export async function tryNetboot(image: ResolvedImage): Promise<InstallerMedium | string> {
+  try {
+    const signal = AbortSignal.timeout(1_200_000)
+    return await findNetboot({ image, cacheFolder, onProgress: () => undefined, signal })
+  } catch (error) {
+    if (error instanceof PipelineError) return error.message
+    throw error
+  }
+}
+
+/** The preseed of an image as a build would serve it. */
+export function preseedOf(image: ResolvedImage): string {
+  return renderPreseed(preseedView(image, basePackages(image)))
+}
+
+export interface LiveRun {
+  readonly error: PipelineError
+  readonly phases: readonly InstallerPhase[]
+  readonly durationSeconds: number
+  /** Since the last line of the installer's syslog. */
+  readonly silentSeconds: number
+  readonly syslog: string
+  /** Processes of the run that were still there. */
+  readonly left: number
+}
+
+/** Runs the installer until it fails; it is given up when it does not. */
+export async function runUntilFailure(
+  image: ResolvedImage,
+  medium: InstallerMedium,
+  preseed: string | undefined,
+  limitSeconds: number,
+): Promise<LiveRun> {
+  const folder = await mkdtemp(join(tmpdir(), 'systemvm-installer-'))
+  const place = { id: `test-${process.pid}-${Date.now()}`, folder, outFolder: folder }
+  const bench = await createWorkbench()
+  const started = performance.now()
+  const phases: InstallerPhase[] = []
+  try {
+    const acceleration = await chooseAccelerator({
+      arch: image.arch,
+      kernels: [medium.kernel],
+      cacheDir: join(folder, 'cache'),
+    })
+    const { packer } = await requireTools(image.arch)
+    const disk = join(folder, 'disk.qcow2')
+    await mkdir(folder, { recursive: true })
+    await execa('qemu-img', ['create', '-q', '-f', 'qcow2', disk, `${image.disk.sizeMiB}M`])
+    const error = await runInstaller(
+      {
+        variant: image.variant,
+        name: image.name,
+        machine: image.machine,
+        acceleration,
+        packer,
+        medium,
+        overlay: [],
+        preseed,
+        kernelArguments: (host) => installerKernelArguments(image, host),
+        disk,
+        place,
+        onPhase: (phase) => phases.push(phase),
+        onProgress: () => undefined,
+        signal: AbortSignal.timeout(limitSeconds * 1000),
+      },
+      bench,
+    ).then(
+      () => new Error('the installer went through'),
+      (cause: unknown) => cause,
+    )
+    if (!(error instanceof PipelineError)) throw error
+    const durationSeconds = (performance.now() - started) / 1000
+    const syslog = await readFile(installerLogs(folder).syslog, 'utf8')
+    const lastSeconds = Number(/^ *([\d.]+) [^\n]*\n$/m.exec(`${syslog.trimEnd().split('\n').at(-1)}\n`)?.[1])
+    const left = (await findMarked(place.id)).length
+    return { error, phases, durationSeconds, silentSeconds: durationSeconds - lastSeconds, syslog, left }
+  } finally {
+    await bench.remove()
+    await rm(folder, { recursive: true, force: true })
+  }
+}
