@@ -8,12 +8,12 @@ import { PipelineError } from '../errors.ts'
 import { openDisk } from '../inspect/disk-files.ts'
 import { readPackages } from '../inspect/packages.ts'
 import { findWorkFolder } from '../inspect/work-folder.ts'
-import { basePackages } from '../install/base.ts'
 import { checkPreseed } from '../install/check-preseed.ts'
+import { renderImagePreseed } from '../install/image-preseed.ts'
 import { questionsFile, readLayout, unknownAnswers } from '../install/installed-disk.ts'
 import type { Layout } from '../install/layout.ts'
 import { findNetboot, type InstallerMedium } from '../install/netboot.ts'
-import { installerKernelArguments, preseedView, renderPreseed } from '../install/preseed.ts'
+import { installerKernelArguments } from '../install/preseed.ts'
 import type { PackageChange } from '../report/report.ts'
 import type { CpioEntry } from './cpio.ts'
 import { installerDiskDiffers } from './installer-failures.ts'
@@ -48,7 +48,7 @@ export interface InstalledDebian {
 /** Makes layer 0. @throws PipelineError `installer-*`, `preseed-*`, and what a mirror is refused for */
 export async function installDebian(request: DebianRequest): Promise<InstalledDebian> {
   const { image, place, disk, signal } = request
-  const preseed = renderPreseed(preseedView(image, basePackages(image), image.debianInstaller.extraAnswers))
+  const preseed = renderImagePreseed(image)
   await checkPreseed(preseed, signal)
   const cacheFolder = join(place.outFolder, 'cache', 'netboot')
   const medium = await findNetboot({ image, cacheFolder, onProgress: request.onProgress, signal })

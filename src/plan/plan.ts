@@ -6,8 +6,8 @@ import { canonicalJson, type Json, listTree, sha256 } from '../digest.ts'
 import { exitCodes, PipelineError } from '../errors.ts'
 import { basePackages } from '../install/base.ts'
 import { bootstrapScripts } from '../install/bootstrap.ts'
+import { renderImagePreseed } from '../install/image-preseed.ts'
 import { type Layout, placePartitions } from '../install/layout.ts'
-import { preseedView, renderPreseed } from '../install/preseed.ts'
 import type { Layer, Store } from '../store/store.ts'
 
 /** Raised when a change of the engine makes earlier layers wrong. */
@@ -115,7 +115,7 @@ async function partsOfBase(image: ResolvedImage): Promise<Record<string, Json>> 
   const isBootstrap = image.installer === 'bootstrap'
   const scripts = isBootstrap
     ? await Promise.all(bootstrapScripts.map(async (url) => sha256(await readFile(url))))
-    : [sha256(renderPreseed(preseedView(image, basePackages(image), image.debianInstaller.extraAnswers)))]
+    : [sha256(renderImagePreseed(image))]
   const facts = { suite, arch, disk, hostname, domain, timezone, locale, keyboard, mirror, account }
   return {
     format: layerFormat,

@@ -8,8 +8,8 @@ import { buildUnit } from '../build/kit.ts'
 import { buildKernelArguments, machineArguments } from '../build/machine.ts'
 import { type PackerDialect, renderPackerTemplate } from '../build/packer-hcl.ts'
 import type { ResolvedImage } from '../config/resolved.ts'
-import { basePackages } from '../install/base.ts'
-import { installerKernelArguments, preseedView, renderPreseed } from '../install/preseed.ts'
+import { renderImagePreseed } from '../install/image-preseed.ts'
+import { installerKernelArguments } from '../install/preseed.ts'
 
 const project = fileURLToPath(new URL('../../', import.meta.url))
 
@@ -66,6 +66,6 @@ export function renderFiles(image: ResolvedImage, dialect: PackerDialect): Reado
       qmpSocket: 'run/qmp',
     }),
   })
-  const preseed = renderPreseed(preseedView(image, basePackages(image), image.debianInstaller.extraAnswers))
+  const preseed = renderImagePreseed(image)
   return { 'build.pkr.hcl': template, 'installer.pkr.hcl': installer, 'preseed.cfg': preseed }
 }

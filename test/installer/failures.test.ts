@@ -2,8 +2,9 @@
 
 import { beforeAll, describe, expect, it, type TestContext } from 'vitest'
 import type { ResolvedImage } from '../../src/config/resolved.ts'
+import { renderImagePreseed } from '../../src/install/image-preseed.ts'
 import type { InstallerMedium } from '../../src/install/netboot.ts'
-import { type LiveRun, preseedOf, runUntilFailure, tinyImage, tryNetboot } from './live.ts'
+import { type LiveRun, runUntilFailure, tinyImage, tryNetboot } from './live.ts'
 import { serveMirrorWithoutUdebs } from './udeb-repository.ts'
 
 let image: ResolvedImage
@@ -44,19 +45,19 @@ describe('the real installer', () => {
 
   it('with a locale that nobody speaks', async (context) => {
     const spoken = { ...image, locale: 'qq_QQ.UTF-8' }
-    const run = await runUntilFailure(spoken, requireMedium(context), preseedOf(spoken), 400)
+    const run = await runUntilFailure(spoken, requireMedium(context), renderImagePreseed(spoken), 400)
     expectHalt(run, 'installer-locale-unknown', 'mirror')
   })
 
   it('with a mirror that is down', async (context) => {
     // Nobody listens there.
     const down = { ...image, mirror: { ...image.mirror, debian: 'http://10.0.2.2:1/debian' } }
-    const run = await runUntilFailure(down, requireMedium(context), preseedOf(down), 600)
+    const run = await runUntilFailure(down, requireMedium(context), renderImagePreseed(down), 600)
     expectHalt(run, 'installer-mirror-unusable', 'mirror')
   })
 
   it('with a suite that the mirror does not have', async (context) => {
-    const preseed = preseedOf(image).replace(/(mirror\/suite string).*/, '$1 nosuch')
+    const preseed = renderImagePreseed(image).replace(/(mirror\/suite string).*/, '$1 nosuch')
     const run = await runUntilFailure(image, requireMedium(context), preseed, 600)
     expectHalt(run, 'installer-mirror-lacks-suite', 'mirror')
   })
@@ -65,7 +66,7 @@ describe('the real installer', () => {
     const mirror = await serveMirrorWithoutUdebs(image.mirror.debian)
     try {
       const lacking = { ...image, mirror: { ...image.mirror, debian: mirror.url } }
-      const run = await runUntilFailure(lacking, requireMedium(context), preseedOf(lacking), 600)
+      const run = await runUntilFailure(lacking, requireMedium(context), renderImagePreseed(lacking), 600)
       expectHalt(run, 'installer-udeb-missing', 'components')
       expect(run.error.message).toMatch(/: \S+\.udeb$/)
       expect(run.error.hint).toContain('--installer bootstrap')

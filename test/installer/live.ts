@@ -14,9 +14,8 @@ import type { ResolvedImage } from '../../src/config/resolved.ts'
 import { PipelineError } from '../../src/errors.ts'
 import { chooseAccelerator } from '../../src/host/accelerator.ts'
 import { findMarked } from '../../src/host/process.ts'
-import { basePackages } from '../../src/install/base.ts'
 import { findNetboot, type InstallerMedium } from '../../src/install/netboot.ts'
-import { installerKernelArguments, preseedView, renderPreseed } from '../../src/install/preseed.ts'
+import { installerKernelArguments } from '../../src/install/preseed.ts'
 import { tinyPipeline } from '../e2e/program.ts'
 
 /** What was downloaded stays here between runs. */
@@ -37,11 +36,6 @@ export async function tryNetboot(image: ResolvedImage): Promise<InstallerMedium 
     if (error instanceof PipelineError) return error.message
     throw error
   }
-}
-
-/** The preseed of an image as a build would serve it. */
-export function preseedOf(image: ResolvedImage): string {
-  return renderPreseed(preseedView(image, basePackages(image)))
 }
 
 export interface LiveRun {
