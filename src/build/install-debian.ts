@@ -9,10 +9,11 @@ import { openDisk } from '../inspect/disk-files.ts'
 import { readPackages } from '../inspect/packages.ts'
 import { findWorkFolder } from '../inspect/work-folder.ts'
 import { checkPreseed } from '../install/check-preseed.ts'
+import { findDisc } from '../install/disc.ts'
 import { renderImagePreseed } from '../install/image-preseed.ts'
 import { questionsFile, readLayout, unknownAnswers } from '../install/installed-disk.ts'
 import type { Layout } from '../install/layout.ts'
-import { findNetboot, type InstallerMedium } from '../install/netboot.ts'
+import { findNetboot, type InstallerMedium, type NetbootRequest } from '../install/netboot.ts'
 import { installerKernelArguments } from '../install/preseed.ts'
 import type { PackageChange } from '../report/report.ts'
 import type { CpioEntry } from './cpio.ts'
@@ -51,12 +52,18 @@ export async function installDebian(request: DebianRequest): Promise<InstalledDe
   const preseed = renderImagePreseed(image)
   await checkPreseed(preseed, signal)
   const cacheFolder = join(place.outFolder, 'cache', 'netboot')
-  const medium = await findNetboot({ image, cacheFolder, onProgress: request.onProgress, signal })
+  const medium = await findMedium(image, { cacheFolder, onProgress: request.onProgress, signal })
   request.onProgress(`booting ${medium.source}`)
   const acceleration = await request.acceleration(medium.kernel)
   await runTwice(request, { medium, preseed, acceleration, overlay: await udebKeyring(image) })
   request.onProgress('reading the disk')
   return readInstalled(image, disk, place, request.onNote, signal)
+}
+
+/** A disc, where one is named; netboot files otherwise. */
+function findMedium(image: ResolvedImage, options: Omit<NetbootRequest, 'image'>): Promise<InstallerMedium> {
+  const { iso } = image.debianInstaller
+  return iso === undefined ? findNetboot({ image, ...options }) : findDisc({ iso, image, ...options })
 }
 
 interface Installation {
