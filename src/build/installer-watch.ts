@@ -42,6 +42,9 @@ export interface InstallerWatch {
 /** A question that is answered by the preseed is through within a second. */
 const blockedMs = 5_000
 
+/** No busy host is late by this much to look at the clock, which it does every second. */
+const sleptMs = 10_000
+
 /** So many lines lead from a download that failed, or a package that is unknown, to the question that it ends in. */
 const keptLines = 60
 
@@ -56,6 +59,7 @@ export function watchInstaller(options: InstallerWatchOptions): InstallerWatch {
   const { onPhase, onProgress, nowMs, logs } = options
   let phase: InstallerPhase = installerPhases[0]
   let lastWordMs = nowMs()
+  let lastTickMs = nowMs()
   let hasFailed = false
   /** The question that was put last, and is going to be asked. */
   let question: string | undefined
@@ -119,6 +123,13 @@ export function watchInstaller(options: InstallerWatchOptions): InstallerWatch {
     },
     tick: () => {
       const now = nowMs()
+      // A host that slept, or was stopped, has missed what was said meanwhile, and so had the guest no time to say it.
+      const missedMs = now - lastTickMs
+      lastTickMs = now
+      if (missedMs > sleptMs) {
+        lastWordMs += missedMs
+        if (askedMs !== undefined) askedMs += missedMs
+      }
       if (askedMs !== undefined && now - askedMs > blockedMs && question !== undefined) {
         fail(installerBlocked(question, evidence()))
       } else if (now - lastWordMs > silenceSeconds[phase] * 1000) {

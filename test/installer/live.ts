@@ -59,7 +59,6 @@ export async function runUntilFailure(
   const folder = await mkdtemp(join(tmpdir(), 'systemvm-installer-'))
   const place = { id: `test-${process.pid}-${Date.now()}`, folder, outFolder: folder }
   const bench = await createWorkbench()
-  const started = performance.now()
   const phases: InstallerPhase[] = []
   try {
     const acceleration = await chooseAccelerator({
@@ -71,6 +70,7 @@ export async function runUntilFailure(
     const disk = join(folder, 'disk.qcow2')
     await mkdir(folder, { recursive: true })
     await execa('qemu-img', ['create', '-q', '-f', 'qcow2', disk, `${image.disk.sizeMiB}M`])
+    const started = performance.now()
     const error = await runInstaller(
       {
         variant: image.variant,

@@ -95,9 +95,13 @@ describe('a watch', () => {
         watch.tick()
       }
     }
+    const sleep = (seconds: number) => {
+      now += seconds * 1000
+      watch.tick()
+    }
     const asked = (question: string) =>
       debconf(`--> INPUT critical ${question}`, '<-- 0 question will be asked', '--> GO')
-    return { watch, failures, phases, debconf, menu, pass, asked }
+    return { watch, failures, phases, debconf, menu, pass, sleep, asked }
   }
 
   it.each([
@@ -172,6 +176,16 @@ describe('a watch', () => {
     pass(1600)
     expect(failures.map(({ code }) => code)).toEqual(['installer-stalled'])
     expect(failures[0]?.message).toContain('base system')
+  })
+
+  it('does not count the time that the host has slept', () => {
+    const { failures, sleep, pass, asked } = start()
+    asked('mirror/bad')
+    pass(2)
+    sleep(100_000)
+    expect(failures).toEqual([])
+    pass(5)
+    expect(failures).toHaveLength(1)
   })
 
   it('goes through phases in one direction', () => {
