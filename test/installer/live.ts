@@ -38,6 +38,13 @@ export async function tryNetboot(image: ResolvedImage): Promise<InstallerMedium 
   }
 }
 
+/** Version of a kernel image, as `uname -r` says it: the boot protocol has its address at 0x20e. */
+export async function kernelOf({ kernel }: InstallerMedium): Promise<string> {
+  const image = await readFile(kernel)
+  const start = image.readUInt16LE(0x20e) + 0x200
+  return image.toString('latin1', start, image.indexOf(0, start)).split(' ')[0] ?? ''
+}
+
 export interface LiveRun {
   readonly error: PipelineError
   readonly phases: readonly InstallerPhase[]
