@@ -116,7 +116,8 @@ async function partsOfBase(image: ResolvedImage): Promise<Record<string, Json>> 
   const scripts = isBootstrap
     ? await Promise.all(bootstrapScripts.map(async (url) => sha256(await readFile(url))))
     : [sha256(renderImagePreseed(image))]
-  const facts = { suite, arch, disk, hostname, domain, timezone, locale, keyboard, mirror, account }
+  const { udebs, ...packages } = mirror
+  const facts = { suite, arch, disk, hostname, domain, timezone, locale, keyboard, account }
   return {
     format: layerFormat,
     installer: image.installer,
@@ -126,7 +127,10 @@ async function partsOfBase(image: ResolvedImage): Promise<Record<string, Json>> 
       ? {}
       : { medium: image.debianInstaller.iso.sha256 }),
     // A passage through JSON leaves out what is undefined.
-    ...(JSON.parse(JSON.stringify(facts)) as Record<string, Json>),
+    ...(JSON.parse(JSON.stringify({ ...facts, mirror: isBootstrap ? packages : mirror })) as Record<
+      string,
+      Json
+    >),
   }
 }
 

@@ -379,6 +379,12 @@ describe('the kernel line', () => {
     expect(words.length).toBeLessThan(32)
   })
 
+  it('names the suite of udebs where they have one of their own', () => {
+    const mirror = { ...trixie.mirror, udebs: { suite: 'my-udebs' } }
+    expect(installerKernelArguments({ ...trixie, mirror }, host)).toContain('mirror/udeb/suite=my-udebs')
+    expect(installerKernelArguments(trixie, host).join(' ')).not.toContain('mirror/udeb')
+  })
+
   it('refuses a word that would be two', () => {
     expect(() => installerKernelArguments({ ...trixie, domain: 'apache.org quiet' }, host)).toThrow('space')
   })

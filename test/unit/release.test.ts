@@ -9,7 +9,7 @@ import { gzipSync } from 'node:zlib'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
 import { PipelineError } from '../../src/errors.ts'
 import { type ReleaseRequest, verifyRelease } from '../../src/install/release.ts'
-import { probeUdebs } from '../../src/install/udebs.ts'
+import { probeUdebs, probeUdebsOf } from '../../src/install/udebs.ts'
 
 const missing = ['gpg', 'gpgv'].filter((name) => spawnSync(name, ['--version']).error !== undefined)
 if (missing.length > 0 && process.env.CI === 'true') throw new Error(`CI lacks ${missing.join(' and ')}`)
@@ -316,6 +316,23 @@ describe.skipIf(missing.length > 0)(`a mirror (skipped where gpg or gpgv is miss
       const shorter = gzipSync(names.slice(1).map(stanza).join('\n'))
       serve(`/debian/dists/trixie/${udebIndex}`, shorter)
       expect(await probe({ [udebIndex]: shorter })).toMatchObject({ missing: ['apt-setup-udeb'] })
+    })
+
+    it('has them in a suite of their own, by a key of their own, without any other index', async () => {
+      const text = ['Codename: my-udebs', 'Date: Sat, 12 Sep 2026 07:55:41 UTC', `Architectures: ${arch}`]
+      const sums = ['Components: main', 'SHA256:', ` ${sha256(index)} ${index.length} ${udebIndex}`, '']
+      serve('/debian/dists/my-udebs/InRelease', sign([...text, ...sums].join('\n')))
+      serve(`/debian/dists/my-udebs/${udebIndex}`, index)
+      const mirror = {
+        debian: request.url,
+        security: request.url,
+        components: ['main'],
+        keyring: join(folder, 'none.gpg'),
+        udebs: { suite: 'my-udebs', keyring },
+      }
+      expect(await probeUdebsOf({ suite: 'trixie', debianArch: arch, mirror })).toMatchObject({
+        hasUdebs: true,
+      })
     })
 
     it("has them not without the modules of its newest kernel, which is the netboot images'", async () => {
