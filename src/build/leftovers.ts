@@ -46,9 +46,10 @@ export async function clearLeftovers(outFolder: string, store: Store): Promise<r
   for (const name of await namesIn(images)) {
     if (halfMade.test(name)) await rm(join(images, name), { force: true })
   }
-  for (const folder of [outFolder, join(outFolder, 'cache')]) {
+  const cache = join(outFolder, 'cache')
+  for (const folder of [outFolder, cache, join(cache, 'netboot')]) {
     for (const name of await namesIn(folder)) {
-      if (name.endsWith('.tmp')) await rm(join(folder, name), { force: true })
+      if (name.endsWith('.tmp')) await rm(join(folder, name), { recursive: true, force: true })
     }
   }
   const faults = await store.sweep()

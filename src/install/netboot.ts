@@ -104,7 +104,7 @@ async function fetchImages(
       const { status, body } = await get(`${base}/${path}`, 'GET', signal, downloadTimeoutMs)
       if (status !== 200) return undefined
       if (sha256Of(body) !== sha256) throw corrupt(`${base}/${path}`, sha256, sha256Of(body))
-      await keep(kept, body)
+      await keep(kept, body, request.cacheFolder)
     }
     files.push(kept)
   }
@@ -177,8 +177,9 @@ async function isWhole(path: string, sha256: string): Promise<boolean> {
   return content !== undefined && sha256Of(content) === sha256
 }
 
-async function keep(path: string, content: Uint8Array): Promise<void> {
-  const temporary = `${path}.${randomBytes(4).toString('hex')}.tmp`
+/** What a killed run leaves of it is cleared away by the next. */
+async function keep(path: string, content: Uint8Array, cacheFolder: string): Promise<void> {
+  const temporary = join(cacheFolder, `${randomBytes(4).toString('hex')}.tmp`)
   await mkdir(dirname(path), { recursive: true })
   await writeFile(temporary, content)
   await rename(temporary, path)
