@@ -4,7 +4,7 @@ import { beforeAll, describe, expect, it, type TestContext } from 'vitest'
 import type { ResolvedImage } from '../../src/config/resolved.ts'
 import { renderImagePreseed } from '../../src/install/image-preseed.ts'
 import type { InstallerMedium } from '../../src/install/netboot.ts'
-import { type LiveRun, runUntilFailure, tinyImage, tryNetboot } from './live.ts'
+import { expectHalt, runUntilFailure, tinyImage, tryNetboot } from './live.ts'
 import { serveMirrorWithoutUdebs } from './udeb-repository.ts'
 
 let image: ResolvedImage
@@ -20,16 +20,6 @@ function requireMedium(context: TestContext): InstallerMedium {
   if (typeof medium !== 'string') return medium
   if (process.env.CI === 'true') throw new Error(medium)
   return context.skip(medium)
-}
-
-function expectHalt(run: LiveRun, code: string, lastPhase: string): void {
-  const shown = `${run.error.message}\n${run.syslog.split('\n').slice(-30).join('\n')}`
-  expect(run.error.code, shown).toBe(code)
-  expect(run.phases.at(-1), shown).toBe(lastPhase)
-  // Five until it is one, and three for Packer to end its machine.
-  expect(run.silentSeconds, shown).toBeLessThan(10)
-  expect(run.error.details.lastLines, shown).not.toEqual([])
-  expect(run.left, 'left running').toBe(0)
 }
 
 describe('the real installer', () => {

@@ -9,52 +9,17 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { execa } from 'execa'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import type { ResolvedImage } from '../../src/config/resolved.ts'
-import { probeUdebsOf, udebRequest } from '../../src/install/udebs.ts'
 import { type Report, reportSchema } from '../../src/report/report.ts'
 import { program, tinyPipeline } from '../e2e/program.ts'
-import { kernelOf, tinyImage, tryNetboot } from './live.ts'
-import { serveUdebs, type UdebMirror, udebSuite } from './udeb-repository.ts'
-
-interface Source {
-  readonly settings: readonly string[]
-  readonly environment: Readonly<Record<string, string>>
-  readonly close: () => void
-}
+import { tinyImage } from './live.ts'
+import { findUdebs, type UdebSource } from './udeb-source.ts'
 
 let folder: string
-let image: ResolvedImage
-let source: Source | string
-
-const direct: Source = { settings: [], environment: {}, close: () => undefined }
-
-/** Where udebs come from here, or why there are none. */
-async function findSource(): Promise<Source | string> {
-  const { hasUdebs, reason } = await probeUdebsOf(image)
-  if (hasUdebs) return direct
-  const given = process.env.INSTALLER_UDEBS
-  if (given === undefined || given === '') return `${reason}; INSTALLER_UDEBS says nothing of others`
-  if (given !== 'remake') {
-    const [suite = '', keyring = ''] = given.split('=')
-    return { ...direct, settings: [`mirror.udebs.suite=${suite}`, `mirror.udebs.keyring=${keyring}`] }
-  }
-  const medium = await tryNetboot(image)
-  if (typeof medium === 'string') return medium
-  const kernel = await kernelOf(medium)
-  const mirror: UdebMirror = await serveUdebs(udebRequest(image), join(folder, 'udebs'), kernel)
-  const settings = [
-    `mirror.debian=${mirror.url}`,
-    `mirror.udebs.suite=${udebSuite}`,
-    `mirror.udebs.keyring=${mirror.keyring}`,
-  ]
-  const environment = { http_proxy: mirror.proxy, no_proxy: new URL(image.mirror.debian).host }
-  return { settings, environment, close: mirror.close }
-}
+let source: UdebSource | string
 
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'systemvm-installer-'))
-  image = await tinyImage()
-  source = await findSource()
+  source = await findUdebs(await tinyImage(), folder)
 })
 
 afterAll(async () => {
@@ -64,8 +29,8 @@ afterAll(async () => {
 
 describe('a whole installation', () => {
   const run = (verb: string, installer: string, ...words: readonly string[]) => {
-    const { settings, environment } = source as Source
-    const values = settings.flatMap((setting) => ['--set', setting])
+    const { mirror, environment } = source as UdebSource
+    const values = ['--set', `mirror=${JSON.stringify(mirror)}`]
     const common = ['--pipeline', tinyPipeline, '--out', join(folder, 'out'), '--installer', installer]
     return execa(process.execPath, [program, verb, ...words, ...common, ...values], {
       reject: false,

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { execa } from 'execa'
+import { expect } from 'vitest'
 import type { InstallerPhase } from '../../src/build/installer-phases.ts'
 import { requireTools } from '../../src/build/preflight.ts'
 import { installerLogs, runInstaller } from '../../src/build/run-installer.ts'
@@ -45,6 +46,17 @@ export async function kernelOf({ kernel }: InstallerMedium): Promise<string> {
   return image.toString('latin1', start, image.indexOf(0, start)).split(' ')[0] ?? ''
 }
 
+/** Holds a run against the failure that was provoked. */
+export function expectHalt(run: LiveRun, code: string, lastPhase: InstallerPhase): void {
+  const shown = `${run.error.message}\n${run.syslog.split('\n').slice(-30).join('\n')}`
+  expect(run.error.code, shown).toBe(code)
+  expect(run.phases.at(-1), shown).toBe(lastPhase)
+  // Five until it is one, and three for Packer to end its machine.
+  expect(run.silentSeconds, shown).toBeLessThan(10)
+  expect(run.error.details.lastLines, shown).not.toEqual([])
+  expect(run.left, 'left running').toBe(0)
+}
+
 export interface LiveRun {
   readonly error: PipelineError
   readonly phases: readonly InstallerPhase[]
@@ -63,6 +75,7 @@ export async function runUntilFailure(
   preseed: string | undefined,
   limitSeconds: number,
 ): Promise<LiveRun> {
+  const keyring = image.mirror.udebs?.keyring
   const folder = await mkdtemp(join(tmpdir(), 'systemvm-installer-'))
   const place = { id: `test-${process.pid}-${Date.now()}`, folder, outFolder: folder }
   const bench = await createWorkbench()
@@ -86,7 +99,10 @@ export async function runUntilFailure(
         acceleration,
         packer,
         medium,
-        overlay: [],
+        overlay:
+          keyring === undefined
+            ? []
+            : [{ path: 'usr/share/keyrings/archive.gpg', mode: 0o644, content: await readFile(keyring) }],
         preseed,
         kernelArguments: (host) => installerKernelArguments(image, host),
         disk,
