@@ -59,7 +59,7 @@ export function installerLogs(folder: string) {
 }
 
 /** How long Packer gets to end its machine before both are killed. */
-const stopGraceMs = 3_000
+const stopGraceMs = 1_500
 
 /** The console's last words reach its file after QEMU has gone. */
 const lastWordsMs = 400
