@@ -46,8 +46,17 @@ const neededUdebs: readonly string[] = [
   'user-setup-udeb',
 ]
 
-/** One of the modules of the installer's kernel; the version is in the name, and the newest is the netboot images'. */
-const neededModules = (arch: string) => new RegExp(`^ext4-modules-.*-${arch}-di$`)
+/**
+ * Modules of the installer's kernel: its filesystem, and its disk, since virtio_blk is among those for SCSI. The version is in
+ * the name, and the newest is the netboot images'.
+ */
+const neededModules = ['ext4-modules', 'scsi-modules']
+
+/** The newest package of some modules; the bare name where there is none. */
+function newestModules(names: readonly string[], modules: string, arch: string): string {
+  const ofKind = names.filter((name) => name.startsWith(`${modules}-`) && name.endsWith(`-${arch}-di`))
+  return ofKind.sort((a, b) => a.localeCompare(b, 'en', { numeric: true })).at(-1) ?? modules
+}
 
 /** The ways out of a mirror without udebs. */
 export const udebAdvice =
@@ -113,12 +122,9 @@ export async function probeUdebs(
       return [fields.get('Package'), fields.get('Filename')]
     }),
   )
-  const isModule = neededModules(request.arch)
-  const modules = [...fileNames.keys()].flatMap((name) =>
-    name !== undefined && isModule.test(name) ? [name] : [],
-  )
-  const newest = modules.sort((a, b) => a.localeCompare(b, 'en', { numeric: true })).at(-1)
-  const needed = [...neededUdebs, newest ?? 'ext4-modules']
+  const names = [...fileNames.keys()].filter((name) => name !== undefined)
+  const modules = neededModules.map((kind) => newestModules(names, kind, request.arch))
+  const needed = [...neededUdebs, ...modules]
   const answers = await Promise.all(
     needed.map(async (name) => {
       const file = fileNames.get(name)

@@ -64,6 +64,10 @@ function recipeOf(name: string, kernel: string): Readonly<Record<string, readonl
       ].map((path) => `${modules}/${path}.ko.xz`),
     }
   }
+  // The disk of the machine; the rest of it is for real ones.
+  if (name.startsWith('scsi-modules-')) {
+    return { [`linux-image-${kernel}`]: [`${modules}/drivers/block/virtio_blk.ko.xz`] }
+  }
   // partman-partitioning wants it for disks of Windows.
   return name === 'ntfs-3g-udeb' ? {} : undefined
 }
@@ -120,6 +124,9 @@ function choose(index: string, kernel: string): ReadonlyMap<string, string> {
       add(word.trim().split(' ')[0] ?? '')
   }
   for (const name of [...roots, `ext4-modules-${kernel}-di`]) add(name)
+  // Without what it depends on, which is for other disks.
+  const disks = `scsi-modules-${kernel}-di`
+  chosen.set(disks, (all.get(disks) ?? '').replace(/^Depends:.*\n/m, ''))
   return chosen
 }
 

@@ -283,7 +283,8 @@ describe.skipIf(missing.length > 0)(`a mirror (skipped where gpg or gpgv is miss
       ...['apt-setup-udeb', 'base-installer', 'bootstrap-base', 'clock-setup', 'debootstrap-udeb'],
       ...['e2fsprogs-udeb', 'finish-install', 'grub-installer', 'libparted2-udeb', 'partman-auto'],
       ...['partman-base', 'partman-basicfilesystems', 'partman-ext3', 'partman-partitioning', 'pkgsel'],
-      ...['user-setup-udeb', 'ext4-modules-6.12.9-amd64-di', 'ext4-modules-6.12.10-amd64-di'],
+      ...['user-setup-udeb', 'scsi-modules-6.12.10-amd64-di'],
+      ...['ext4-modules-6.12.9-amd64-di', 'ext4-modules-6.12.10-amd64-di'],
     ]
     const stanza = (name: string) => `Package: ${name}\nFilename: pool/${name}.udeb\n`
     const index = gzipSync(names.map(stanza).join('\n'))
