@@ -41,6 +41,8 @@ describe('a message of a syslog', () => {
 describe('a recorded installation that came to a halt', () => {
   it.each([
     ['preseed-missing', 'installer-preseed-missing', 'preseed/retrieve_error', 'preseed'],
+    ['preseed-syntax', 'installer-preseed-syntax', 'preseed/load_error', 'preseed'],
+    ['no-disk', 'installer-no-disk', 'partman-target/no_root', 'partitioning'],
     ['udeb-missing', 'installer-udeb-missing', 'retriever/net/error', 'components'],
   ])('%s is named within ten seconds', (name, code, question, phase) => {
     const { failure, failedAfterSeconds } = replay(readRecording(name), 30)
