@@ -65,6 +65,14 @@ const halts: readonly Halt[] = [
     hint: 'change keyboard in pipeline.ts.',
   },
   {
+    // The installer says of a mirror that is down what it says of one without the suite; but only that one has no other either.
+    questions: /^mirror\//,
+    sign: /mirror does not have any suite symlinks/,
+    code: 'installer-mirror-unusable',
+    message: () => 'debian-installer cannot use the mirror: it is down, or not to be reached from the guest',
+    hint: 'check mirror.debian; a proxy that this host uses is not known to the installer.',
+  },
+  {
     questions: /^mirror\//,
     sign: /mirror does not support the specified release/,
     code: 'installer-mirror-lacks-suite',

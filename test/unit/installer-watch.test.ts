@@ -42,6 +42,7 @@ describe('a recorded installation that came to a halt', () => {
   it.each([
     ['preseed-missing', 'installer-preseed-missing', 'preseed/retrieve_error', 'preseed'],
     ['preseed-syntax', 'installer-preseed-syntax', 'preseed/load_error', 'preseed'],
+    ['mirror-down', 'installer-mirror-unusable', 'mirror/bad', 'mirror'],
     ['no-disk', 'installer-no-disk', 'partman-target/no_root', 'partitioning'],
     ['udeb-missing', 'installer-udeb-missing', 'retriever/net/error', 'components'],
   ])('%s is named within ten seconds', (name, code, question, phase) => {
@@ -115,6 +116,7 @@ describe('a watch', () => {
       'WARNING **: mirror does not support the specified release (x)',
       'installer-mirror-lacks-suite',
     ],
+    ['mirror/bad', 'INFO: mirror does not have any suite symlinks', 'installer-mirror-unusable'],
     ['mirror/bad', '', 'installer-mirror-unusable'],
     ['retriever/net/error', '', 'installer-download-failed'],
     ['retriever/net/error/2', 'http://mirror/pool/pkgsel_1_all.udeb:', 'installer-udeb-missing'],
