@@ -72,6 +72,17 @@ export default defineConfig({
         },
       },
       {
+        // Debian's own installer: its ways to fail in a quarter of an hour, and an installation in one.
+        test: {
+          name: 'installer',
+          include: ['test/installer/**/*.test.ts'],
+          testTimeout: 7_200_000,
+          hookTimeout: 3_600_000,
+          sequence: { groupOrder: 6 },
+          poolOptions: { forks: { singleFork: true } },
+        },
+      },
+      {
         // Breaks a finished image in two dozen ways.
         test: {
           name: 'breakages',

@@ -4,7 +4,7 @@ import { mkdir, readFile } from 'node:fs/promises'
 import { join, relative } from 'node:path'
 import { PipelineError } from '../errors.ts'
 import { exportImages, isFinished } from '../export/export-images.ts'
-import { chooseAccelerator } from '../host/accelerator.ts'
+import { type AcceleratorChoice, chooseAccelerator } from '../host/accelerator.ts'
 import { writeDurably } from '../host/files.ts'
 import { describeHolder, type Holder, takeLock, type Waiting } from '../host/lock.ts'
 import { markChildren } from '../host/process.ts'
@@ -12,17 +12,20 @@ import { gatherInputs, isOfLayers } from '../inputs/gather.ts'
 import { readInputs } from '../inputs/inputs.ts'
 import { requireLocked, requireSameInputs } from '../inputs/lock.ts'
 import { bootstrap } from '../install/bootstrap.ts'
+import type { Layout } from '../install/layout.ts'
 import { lookAhead, readEstimates } from '../plan/estimates.ts'
 import type { Plan } from '../plan/plan.ts'
 import { expectRoom } from '../plan/room.ts'
 import type { BuildEvent } from '../report/events.ts'
 import { formatBytes } from '../report/format.ts'
-import type { Report } from '../report/report.ts'
+import type { PackageChange, Report } from '../report/report.ts'
 import { layersUpTo } from '../store/chain.ts'
 import { sizeOf } from '../store/prune.ts'
 import { openStates } from '../store/states.ts'
 import { type Layer, openStore, type StoreFault } from '../store/store.ts'
 import { diskFailed, interrupted, isNoSpace, verificationFailed } from './failures.ts'
+import { installDebian } from './install-debian.ts'
+import { startPhases } from './installer-parts.ts'
 import { clearLeftovers, noteBeginning, noteEnd, noteFolder } from './leftovers.ts'
 import { markOutput, placeRun, type RunPlace } from './place.ts'
 import {
@@ -35,6 +38,7 @@ import {
   requireWritable,
 } from './preflight.ts'
 import { type BuildRequest, describeRun, type Run } from './run.ts'
+import { installerLogs } from './run-installer.ts'
 import { runStages } from './run-stages.ts'
 import { planOnSoundLayers } from './sound-layers.ts'
 import { resultOfLayer, resultOfSkipped } from './stage-results.ts'
@@ -149,25 +153,15 @@ async function beginRun(request: BuildRequest, place: RunPlace, tools: HostTools
 
 /** Makes layer 0, unless the store has it. */
 async function installBase(run: Run): Promise<Layer> {
-  const { plan, store, place, emit, request } = run
-  const { base } = plan
+  const { plan, store, place, emit } = run
+  const { base, image } = plan
   if (base.cached !== undefined) return base.cached
   emit({ kind: 'part-started', name: 'base', estimateSeconds: run.estimates.of('base') })
   const started = performance.now()
-  const log = join(place.folder, 'base.log')
   await store.remove(base.key)
-  const packages = await bootstrap({
-    image: plan.image,
-    layout: plan.layout,
-    disk: store.disk(base.key),
-    packageCache: join(place.outFolder, 'cache', 'packages'),
-    log,
-    runId: place.id,
-    onProgress: (text) => emit({ kind: 'part-progress', name: 'base', text }),
-    onFolder: (path) => noteFolder(place.folder, path),
-    signal: request.signal,
-  })
+  const installed = image.installer === 'bootstrap' ? await runBootstrap(run) : await runDebianInstaller(run)
   const seconds = Math.round(performance.now() - started) / 1000
+  const { packages, layout, log } = installed
   const layer = await store.commit({
     key: base.key,
     name: base.name,
@@ -178,11 +172,55 @@ async function installBase(run: Run): Promise<Layer> {
     log: relative(place.outFolder, log),
     artifacts: [],
     packages,
+    ...(layout === undefined ? {} : { layout }),
     bytesWritten: 0,
     tools: run.tools.versions,
   })
   emit({ kind: 'part-finished', name: 'base', seconds, text: `${packages.added.length} packages` })
   return layer
+}
+
+interface Installed {
+  readonly packages: PackageChange
+  /** Absent where the plan has said where partitions lie. */
+  readonly layout?: Layout
+  readonly log: string
+}
+
+async function runBootstrap({ plan, store, place, emit, request }: Run): Promise<Installed> {
+  const log = join(place.folder, 'base.log')
+  const packages = await bootstrap({
+    image: plan.image,
+    layout: plan.layout,
+    disk: store.disk(plan.base.key),
+    packageCache: join(place.outFolder, 'cache', 'packages'),
+    log,
+    runId: place.id,
+    onProgress: (text) => emit({ kind: 'part-progress', name: 'base', text }),
+    onFolder: (path) => noteFolder(place.folder, path),
+    signal: request.signal,
+  })
+  return { packages, log }
+}
+
+/** Each phase of the installer is a part of the run by itself, with its own time. */
+async function runDebianInstaller(run: Run): Promise<Installed> {
+  const { plan, store, place, emit, request } = run
+  const phases = startPhases(run)
+  const installed = await installDebian({
+    image: plan.image,
+    disk: store.disk(plan.base.key),
+    place,
+    packer: run.tools.packer,
+    acceleration: (kernel) => accelerate(run, kernel),
+    onPhase: phases.enter,
+    onProgress: phases.progress,
+    onNote: (text) => emit({ kind: 'note', text }),
+    onFolder: (path) => noteFolder(place.folder, path),
+    signal: request.signal,
+  })
+  phases.finish()
+  return { ...installed, log: installerLogs(place.folder).syslog }
 }
 
 /** Runs the stages that the store has no layer for, and returns the last layer. */
@@ -195,26 +233,13 @@ async function buildStages(run: Run, base: Layer): Promise<Layer> {
   const parent = below.at(-1) as Layer
   if (stages.length === 0) return parent
   const { results, failure } = await runStages({
-    plan,
+    plan: { ...plan, layout: base.layout ?? plan.layout },
     stages,
     parent,
     installed: packagesOf(below),
     store,
     place,
-    acceleration: async (kernel) => {
-      const choice = await chooseAccelerator({
-        arch: plan.image.arch,
-        kernels: [kernel],
-        cacheDir: join(place.outFolder, 'cache'),
-        force: request.forceAccelerator,
-        signal: request.signal,
-      })
-      run.accelerator = choice
-      // For `doctor`, which has no layer to take a kernel from.
-      await writeDurably(join(place.outFolder, 'cache', probeKernel), await readFile(kernel))
-      if (choice.accelerator === 'tcg') emit({ kind: 'note', text: `without KVM: ${choice.reason}` })
-      return choice
-    },
+    acceleration: (kernel) => accelerate(run, kernel),
     states: openStates(join(store.folder, 'states')),
     packer: run.tools.packer,
     qemuVersion: run.tools.versions[`qemu-system-${plan.image.arch}`] ?? '',
@@ -229,6 +254,24 @@ async function buildStages(run: Run, base: Layer): Promise<Layer> {
   const last = await store.find((stages.at(-1) as Plan['stages'][number]).key)
   if (last === undefined) throw new Error('the last stage ran, and its layer is not in the store')
   return last
+}
+
+/** Decides how a guest is executed here, by booting its kernel. */
+async function accelerate(run: Run, kernel: string): Promise<AcceleratorChoice> {
+  const { place, request, emit, plan } = run
+  const choice = await chooseAccelerator({
+    arch: plan.image.arch,
+    kernels: [kernel],
+    cacheDir: join(place.outFolder, 'cache'),
+    force: request.forceAccelerator,
+    signal: request.signal,
+  })
+  const isNews = run.accelerator === undefined
+  run.accelerator = choice
+  // For `doctor`, which has no layer to take a kernel from.
+  await writeDurably(join(place.outFolder, 'cache', probeKernel), await readFile(kernel))
+  if (isNews && choice.accelerator === 'tcg') emit({ kind: 'note', text: `without KVM: ${choice.reason}` })
+  return choice
 }
 
 /** The packages of a stack of layers, lowest first. */

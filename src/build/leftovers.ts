@@ -49,10 +49,15 @@ export async function clearLeftovers(outFolder: string, store: Store): Promise<r
   }
   // Here others write without the lock, as `verify` does.
   const states = join(store.folder, 'states')
-  const folders = [outFolder, ...['cache', 'verdicts', 'inputs'].map((name) => join(outFolder, name)), states]
+  const folders = [
+    outFolder,
+    ...['cache', 'cache/netboot', 'verdicts', 'inputs'].map((name) => join(outFolder, name)),
+    states,
+  ]
   for (const folder of folders) {
     for (const name of await namesIn(folder)) {
-      if (name.endsWith('.tmp') && !isBeingWritten(name)) await rm(join(folder, name), { force: true })
+      if (name.endsWith('.tmp') && !isBeingWritten(name))
+        await rm(join(folder, name), { recursive: true, force: true })
     }
   }
   const faults = await store.sweep()

@@ -10,7 +10,7 @@ import { renderTemplate } from '../render/template.ts'
 export type PackerDialect = '1.6' | '1.7'
 
 /** Versions of the QEMU plugin that this template was written for. */
-const pluginVersion = '>= 1.1.0'
+export const pluginVersion = '>= 1.1.0'
 
 export interface PackerView {
   readonly variant: string

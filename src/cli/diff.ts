@@ -3,14 +3,16 @@
 import { join, resolve as resolvePath } from 'node:path'
 import { type Command, InvalidArgumentError } from 'commander'
 import { isEqual } from '../diff/compare.ts'
+import { type ExpectedDifference, setAsideExpected } from '../diff/installers.ts'
 import { reportToJson } from '../diff/json.ts'
 import { renderDiff } from '../diff/render.ts'
 import { reportDifference } from '../diff/report.ts'
-import { type DiskSource, findSources } from '../diff/sources.ts'
+import { type DiskSource, findSources, installerOf } from '../diff/sources.ts'
 import { exitCodes } from '../errors.ts'
 import { type DiskFiles, openDisk } from '../inspect/disk-files.ts'
 import { findWorkFolder } from '../inspect/work-folder.ts'
 import { planImage } from '../plan/plan.ts'
+import { formatTable } from '../report/format.ts'
 import { openStore } from '../store/store.ts'
 import { untilInterrupted } from './interrupt.ts'
 import { addPipelineOptions, type Choose, choosePipeline, type PipelineOptions } from './options.ts'
@@ -30,7 +32,10 @@ export function diffCommand(program: Command, terminal: Terminal, choose: Choose
   const command = program
     .command('diff')
     .description('show what a stage changed, or how two disks differ; boots nothing')
-    .argument('<disk>', 'a stage, the key of a layer or its beginning, or a disk image')
+    .argument(
+      '<disk>',
+      'a stage, the key of a layer or its beginning, or a disk image; base:INSTALLER is layer 0 by that installer',
+    )
     .argument('[other]', 'what it became; without it, the disk is a stage, compared with the layer below')
   addPipelineOptions(command)
     .option('--path <folder>', 'only what is there, with all contents; may be repeated', collectPath, [])
@@ -46,8 +51,9 @@ async function diff(words: readonly string[], options: DiffOptions, terminal: Te
   const store = openStore(join(resolvePath(options.out), 'store'))
   const sources = await findSources(words, {
     store,
-    plan: async () => {
-      const { images } = await choosePipeline(options)
+    plan: async (installer = options.installer) => {
+      const chosen = installer === undefined ? options : { ...options, installer }
+      const { images } = await choosePipeline(chosen)
       return planImage(images[0] as (typeof images)[number], store)
     },
   })
@@ -56,16 +62,28 @@ async function diff(words: readonly string[], options: DiffOptions, terminal: Te
   if (!options.json) terminal.error(`comparing ${title}\n`)
   return untilInterrupted((signal) =>
     withDisks(sources, signal, async (disks) => {
-      const report = await reportDifference(...disks, options.path)
+      const whole = await reportDifference(...disks, options.path)
+      // Of the same layer by two installers, what is left is what nobody expects.
+      const areInstallers = words.length === 2 && words.every((word) => installerOf(word) !== undefined)
+      const { report, expected } = areInstallers
+        ? await setAsideExpected(whole, disks)
+        : { report: whole, expected: [] }
       const { colors } = terminal
       terminal.out(
         options.json
-          ? `${JSON.stringify(reportToJson(report, sources), null, 2)}\n`
+          ? `${JSON.stringify({ ...reportToJson(report, sources), ...(areInstallers ? { expected } : {}) }, null, 2)}\n`
           : renderDiff(report, { colors, isFull: options.full ?? false }),
       )
+      if (!options.json && areInstallers) terminal.out(`\n${renderExpected(expected, colors)}`)
       return options.exitCode && !isEqual(report.difference) ? different : exitCodes.ok
     }),
   )
+}
+
+function renderExpected(expected: readonly ExpectedDifference[], colors: Terminal['colors']): string {
+  const rows = expected.map(({ name, count, why }) => [name, `${count}`, why])
+  const lines = rows.length === 0 ? 'none' : formatTable(rows, [false, true])
+  return `${colors.bold('Expected of two installers, and left out above')}\n${lines.replaceAll(/^/gm, '  ')}\n`
 }
 
 /** Opens both disks at a time, and closes what was opened whatever happens. */

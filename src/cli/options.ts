@@ -1,11 +1,12 @@
 /** Options that several verbs share. */
 
 import { join, resolve as resolvePath } from 'node:path'
-import type { Command } from 'commander'
+import { type Command, Option } from 'commander'
 import { isUrl } from '../config/file-source.ts'
 import { chooseImages, defaultPipeline, loadPipeline } from '../config/load.ts'
 import { type Overrides, parseAssignment, readOverrides } from '../config/overrides.ts'
 import type { ResolvedImage, ResolvedPipeline } from '../config/resolved.ts'
+import { requireKnownAnswers } from '../install/extra-answers.ts'
 import { bringFiles } from '../plan/bring-files.ts'
 
 export interface PipelineOptions {
@@ -13,6 +14,7 @@ export interface PipelineOptions {
   readonly config: readonly string[]
   readonly set: readonly string[]
   readonly payload?: string
+  readonly installer?: 'bootstrap' | 'debian-installer'
   readonly variant: readonly string[]
   readonly all?: boolean
   readonly out: string
@@ -39,6 +41,12 @@ export function addPipelineOptions(command: Command): Command {
       '--payload <source>',
       "folder, tarball or URL#sha256=… of CloudStack's files, instead of this project's own",
     )
+    .addOption(
+      new Option('--installer <name>', 'how layer 0 is made, instead of what the pipeline says').choices([
+        'bootstrap',
+        'debian-installer',
+      ]),
+    )
     .option('--variant <name>', 'image to work on, e.g. bookworm-x86_64; may be repeated', collect, [])
     .option('--all', 'work on every variant of the pipeline')
     .option('--out <folder>', 'folder that everything is written to', 'out')
@@ -57,9 +65,13 @@ export async function choosePipeline(options: PipelineOptions): Promise<Chosen> 
     ...files,
     ...options.set.map(parseAssignment),
     ...(options.payload === undefined ? [] : [overridePayload(options.payload)]),
+    ...(options.installer === undefined
+      ? []
+      : [{ source: '--installer', values: { installer: options.installer } }]),
   ]
   const pipeline = await loadPipeline(options.pipeline, overrides)
   const chosen = chooseImages(pipeline, options.variant, options.all ?? false)
+  requireKnownAnswers(chosen, overrides)
   const outFolder = resolvePath(options.out)
   const images = await bringFiles(pipeline.images, join(outFolder, 'cache'))
   return {

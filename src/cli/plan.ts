@@ -4,12 +4,13 @@ import { join } from 'node:path'
 import type { Command } from 'commander'
 import { describeShortness } from '../build/preflight.ts'
 import { keysInUse } from '../build/store-bound.ts'
-import type { ResolvedPipeline } from '../config/resolved.ts'
-import { exitCodes } from '../errors.ts'
+import type { ResolvedImage, ResolvedPipeline } from '../config/resolved.ts'
+import { exitCodes, PipelineError } from '../errors.ts'
 import { isFinished } from '../export/export-images.ts'
+import { needsUdebs, probeUdebsOf, udebAdvice } from '../install/udebs.ts'
 import { lookAhead, readEstimates } from '../plan/estimates.ts'
 import { digestExports } from '../plan/matrix.ts'
-import { type PlannedLayer, planImage } from '../plan/plan.ts'
+import { type Plan, type PlannedLayer, planImage } from '../plan/plan.ts'
 import { expectRoom, type Room } from '../plan/room.ts'
 import { explainLayer } from '../plan/why.ts'
 import { formatBytes, formatSeconds, formatTable } from '../report/format.ts'
@@ -50,6 +51,7 @@ async function plan(options: PlanCommandOptions, terminal: Terminal): Promise<nu
     )
     shown.push({
       variant: image.variant,
+      installer: await describeInstaller(image, planned),
       layers: rows,
       images: isExported ? 'there' : 'to make',
       exports: digestExports(image),
@@ -68,7 +70,7 @@ async function plan(options: PlanCommandOptions, terminal: Terminal): Promise<nu
     )
     return exitCodes.ok
   }
-  for (const { variant, layers, images: files, estimateSeconds, room } of shown) {
+  for (const { variant, installer, layers, images: files, estimateSeconds, room } of shown) {
     const rows = layers.map(({ name, action, key, reason }) => [name, action, key.slice(0, 12), reason ?? ''])
     terminal.out(
       `${terminal.colors.bold(variant)}\n${formatTable([['layer', 'action', 'key', 'why'], ...rows])}\n`,
@@ -79,6 +81,12 @@ async function plan(options: PlanCommandOptions, terminal: Terminal): Promise<nu
           `\n${terminal.colors.bold(`${name}: ${part}`)}\n${lines.map((line) => `  ${line}\n`).join('')}`,
         )
       }
+    }
+    if (installer.udebs !== undefined) {
+      const { hasUdebs, reason } = installer.udebs
+      const text = `installer: ${installer.name} ${hasUdebs ? 'can' : 'cannot'} run from ${installer.udebs.mirror}: ${reason}`
+      if (hasUdebs) terminal.out(`${text}\n`)
+      else terminal.error(`${terminal.colors.yellow('!')} ${text}\n  ${udebAdvice}\n`)
     }
     const time = estimateSeconds === undefined ? 'time unknown' : `about ${formatSeconds(estimateSeconds)}`
     terminal.out(`images: ${files}; ${time}\n`)
@@ -97,6 +105,19 @@ async function plan(options: PlanCommandOptions, terminal: Terminal): Promise<nu
     terminal.error(`${terminal.colors.yellow('!')} ${text}\n`)
   }
   return exitCodes.ok
+}
+
+/**
+ * How layer 0 would be made; where that is by debian-installer, also whether the mirror lets it. The only thing that `plan`
+ * asks of the network, since half an hour depends on it.
+ */
+async function describeInstaller(image: ResolvedImage, { base }: Plan) {
+  if (base.cached !== undefined || !needsUdebs(image)) return { name: image.installer }
+  const probe = await probeUdebsOf(image).catch((error: unknown) => {
+    if (!(error instanceof PipelineError)) throw error
+    return { hasUdebs: false, missing: [], reason: error.message }
+  })
+  return { name: image.installer, udebs: { mirror: image.mirror.debian, ...probe } }
 }
 
 /** What the store holds against what it may: `neededBytes` is what cannot be pruned when the plans are carried out. */

@@ -47,6 +47,8 @@ export interface Mirror {
   readonly keyring: string
   /** Instant of a snapshot archive (`20261101T000000Z`), when the URLs name one; switches off expiry checks. */
   readonly snapshot?: string | undefined
+  /** Where debian-installer has its own packages from: another folder below `dists/`, another keyring of this host. */
+  readonly udebs?: { readonly suite?: string | undefined; readonly keyring?: string | undefined } | undefined
 }
 
 /** The administrative account that the seed has always had beside root. */

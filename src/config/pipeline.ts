@@ -2,6 +2,7 @@
 
 import { z } from 'zod'
 import { type AssertionId, assertionIds } from './contract.ts'
+import { debianInstallerFields } from './debian-installer.ts'
 import { maximumDiskMiB, targets } from './image.ts'
 import type { StageUse } from './stage.ts'
 import { vmwareFields } from './vmware.ts'
@@ -79,6 +80,12 @@ const partition = z.strictObject({
   reservedPercent: z.number().min(0).max(50).default(0),
 })
 
+const hostFile = z
+  .string()
+  .regex(/^\/[^\s\p{Cc}]+$/u, 'must be an absolute path without spaces and control characters')
+
+const installer = z.enum(['bootstrap', 'debian-installer'])
+
 const mirror = z.strictObject({
   /** Debian's archive. @default http://deb.debian.org/debian */
   debian: url.default('http://deb.debian.org/debian'),
@@ -89,14 +96,23 @@ const mirror = z.strictObject({
     .min(1)
     .default(['main']),
   /** Keyring that signs both, on the host and in the guest. */
-  keyring: z
-    .string()
-    .regex(/^\/[^\s\p{Cc}]+$/u, 'must be an absolute path without spaces and control characters')
-    .default('/usr/share/keyrings/debian-archive-keyring.gpg'),
+  keyring: hostFile.default('/usr/share/keyrings/debian-archive-keyring.gpg'),
   /** Instant of a snapshot archive, when the URLs above name one: switches off expiry checks. */
   snapshot: z
     .string()
     .regex(/^\d{8}T\d{6}Z$/, 'must look like 20261101T000000Z')
+    .optional(),
+  /** Where debian-installer has its own packages from, when `debian` has none. @default the suite of the variant */
+  udebs: z
+    .strictObject({
+      /** Folder below `dists/` of the same mirror. */
+      suite: z
+        .string()
+        .regex(/^[a-z0-9][a-z0-9.+-]*$/, 'must be the name of a suite')
+        .optional(),
+      /** Binary keyring on the host that signs it. @default mirror.keyring */
+      keyring: hostFile.optional(),
+    })
     .optional(),
 })
 
@@ -128,6 +144,8 @@ export const pipelineFields = z.strictObject({
           .regex(/^[a-z0-9]+$/, 'must be lower case letters and digits')
           .max(9, fitsTar(9))
           .optional(),
+        /** Instead of the pipeline's own; it then stands in the variant's name. */
+        installer: installer.optional(),
       }),
     )
     .min(1, 'must name at least one variant'),
@@ -174,8 +192,10 @@ export const pipelineFields = z.strictObject({
       error: "must not name the account's own group, which it is in anyway",
       path: ['groups'],
     }),
-  /** How layer 0 comes to be. */
-  installer: z.enum(['bootstrap']).default('bootstrap'),
+  /** How layer 0 comes to be: `docs/installers.md` says when to use which. */
+  installer: installer.default('bootstrap'),
+  /** What only debian-installer is told. */
+  debianInstaller: debianInstallerFields.prefault({}),
   /** Debian package of the kernel. The default boots on all four hypervisors. */
   kernelPackage: z
     .string()

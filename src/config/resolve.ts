@@ -71,7 +71,7 @@ function resolveImage(
   const facts: ImageFacts = {
     ...shared,
     sourceDateEpoch,
-    variant: `${variant.suite}-${variant.arch}`,
+    variant: [variant.suite, variant.arch, variant.installer].filter((part) => part !== undefined).join('-'),
     suite: variant.suite,
     debianVersion: debianVersions[variant.suite],
     arch: variant.arch,
@@ -86,7 +86,8 @@ function resolveImage(
   const label = variant.label === undefined ? '' : `-${variant.label}`
   return {
     ...facts,
-    installer: fields.installer,
+    installer: variant.installer ?? fields.installer,
+    debianInstaller: fields.debianInstaller,
     machine: fields.machine,
     formats: fields.formats,
     verification: fields.verification,

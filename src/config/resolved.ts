@@ -26,6 +26,7 @@ export interface ResolvedStage {
 /** One image with everything decided: the only configuration that code past `resolve` sees. */
 export interface ResolvedImage extends ImageFacts {
   readonly installer: PipelineFields['installer']
+  readonly debianInstaller: PipelineFields['debianInstaller']
   readonly machine: PipelineFields['machine']
   readonly formats: PipelineFields['formats']
   readonly verification: PipelineFields['verification']

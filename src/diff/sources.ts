@@ -2,6 +2,7 @@
 
 import { stat } from 'node:fs/promises'
 import { resolve as resolvePath } from 'node:path'
+import type { ResolvedImage } from '../config/resolved.ts'
 import { exitCodes, PipelineError } from '../errors.ts'
 import { formatByEnding } from '../inspect/image-file.ts'
 import type { Plan } from '../plan/plan.ts'
@@ -19,7 +20,7 @@ export interface DiskSource {
 /** Where names are looked up. */
 export interface SourceLookup {
   /** The plan of the image whose stages are meant; only asked for where a word may be a stage. */
-  readonly plan: () => Promise<Plan>
+  readonly plan: (installer?: ResolvedImage['installer']) => Promise<Plan>
   readonly store: Store
 }
 
@@ -61,9 +62,9 @@ function sourceOf({ key, name }: Layer, store: Store): DiskSource {
 /** The layer of a stage or of a key; undefined for what can only be a file. */
 async function findLayer(word: string, { plan, store }: SourceLookup): Promise<Layer | undefined> {
   if (/[./]/.test(word)) return undefined
-  const { base, stages } = await plan()
+  const { base, stages } = await plan(installerOf(word))
   const layers = [base, ...stages]
-  const planned = layers.find(({ name }) => name === word)
+  const planned = layers.find(({ name }) => name === word.replace(ofInstaller, ''))
   if (planned?.cached !== undefined) return planned.cached
   const stored = /^[0-9a-f]{4,64}$/.test(word) ? await store.list() : []
   const found = stored.filter(({ key }) => key.startsWith(word))
@@ -82,6 +83,14 @@ async function findLayer(word: string, { plan, store }: SourceLookup): Promise<L
     hint: there.length === 0 ? 'build the image first.' : `there are layers of ${there.join(', ')}`,
     exitCode: exitCodes.badInput,
   })
+}
+
+/** `base:bootstrap` is layer 0 as that installer makes it, whatever the pipeline says. */
+const ofInstaller = /:(bootstrap|debian-installer)$/
+
+/** The installer that a word names; undefined for the pipeline's own. */
+export function installerOf(word: string): ResolvedImage['installer'] | undefined {
+  return ofInstaller.exec(word)?.[1] as ResolvedImage['installer'] | undefined
 }
 
 async function findFile(word: string): Promise<DiskSource> {

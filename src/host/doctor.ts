@@ -5,9 +5,10 @@ import { release, userInfo } from 'node:os'
 import { dirname, resolve } from 'node:path'
 import { execa } from 'execa'
 import type { Arch, ImageFacts } from '../config/image.ts'
+import type { ResolvedImage } from '../config/resolved.ts'
 import { PipelineError } from '../errors.ts'
-import { type ReleaseRequest, verifyRelease } from '../install/release.ts'
-import { probeUdebs } from '../install/udebs.ts'
+import { type ReleaseRequest, type VerifiedRelease, verifyRelease } from '../install/release.ts'
+import { needsUdebs, probeUdebs, udebAdvice, udebRequest } from '../install/udebs.ts'
 import { type Accelerator, chooseAccelerator } from './accelerator.ts'
 import { debianKeyring } from './packages.ts'
 import { findTools, isAtLeast } from './tools.ts'
@@ -35,7 +36,8 @@ export interface DoctorReport {
 
 export interface DoctorInput {
   /** Images that are to be built: their mirrors, suites and architectures are what is checked. */
-  readonly images: readonly Pick<ImageFacts, 'suite' | 'arch' | 'debianArch' | 'mirror'>[]
+  readonly images: readonly (Pick<ImageFacts, 'suite' | 'arch' | 'debianArch' | 'mirror'> &
+    Partial<Pick<ResolvedImage, 'installer' | 'debianInstaller'>>)[]
   /** Where builds write. Need not exist yet. */
   readonly outDir: string
   /** Free bytes that a build needs there. */
@@ -71,6 +73,13 @@ export async function diagnose(input: DoctorInput): Promise<DoctorReport> {
     ),
     ...mirrorRequests(input.images).map((request) =>
       guarded(`mirror:${request.suite}`, request.suite, () => checkMirror(request, input)),
+    ),
+    ...ownUdebs(input.images).map((image) =>
+      guarded(`udebs:${image.suite}`, 'udebs', async () => {
+        const request = udebRequest(image)
+        const verified = await verifyRelease(request, { signal: input.signal })
+        return findUdebs(request, verified, input)
+      }),
     ),
   ])
   input.signal?.throwIfAborted()
@@ -252,12 +261,43 @@ function mirrorRequests(images: DoctorInput['images']): readonly ReleaseRequest[
   return [...new Map(requests.map((request) => [JSON.stringify(request), request])).values()]
 }
 
-async function checkMirror(request: ReleaseRequest, { signal }: DoctorInput): Promise<Finding> {
+async function checkMirror(request: ReleaseRequest, input: DoctorInput): Promise<readonly DoctorCheck[]> {
+  const { signal } = input
   const verified = await verifyRelease(request, { signal })
   const found = `${request.url}, of ${verified.date.toISOString().slice(0, 10)}, signed by ${plural(verified.signers.length, 'known key')}`
-  if (request.suite.endsWith('-security')) return ok(found)
+  const mirror: DoctorCheck = { id: `mirror:${request.suite}`, title: request.suite, ...ok(found) }
+  if (!input.images.some((image) => isSame(udebRequest(image), request))) return [mirror]
+  const udebs = await findUdebs(request, verified, input)
+  return [mirror, { id: `udebs:${request.suite}`, title: 'udebs', ...udebs }]
+}
+
+/** Images whose udebs come from another place than their packages. */
+function ownUdebs(images: DoctorInput['images']): DoctorInput['images'] {
+  const requests = mirrorRequests(images)
+  const own = images.filter((image) => !requests.some((request) => isSame(udebRequest(image), request)))
+  return [...new Map(own.map((image) => [JSON.stringify(udebRequest(image)), image])).values()]
+}
+
+function isSame(one: ReleaseRequest, other: ReleaseRequest): boolean {
+  return one.url === other.url && one.suite === other.suite && one.keyring === other.keyring
+}
+
+/** A mirror without udebs is only in the way of who wants them. */
+async function findUdebs(
+  request: ReleaseRequest,
+  verified: VerifiedRelease,
+  { images, signal }: DoctorInput,
+): Promise<Finding> {
   const { hasUdebs, reason } = await probeUdebs(request, verified, { signal })
-  return ok(`${found}\ndebian-installer ${hasUdebs ? 'can' : 'cannot'} run from it: ${reason}`)
+  const found = `debian-installer ${hasUdebs ? 'can' : 'cannot'} run from ${request.url}: ${reason}`
+  const isWanted = images.some((image) => isSame(udebRequest(image), request) && wantsUdebs(image))
+  return isWanted && !hasUdebs ? fault(found, udebAdvice) : ok(found)
+}
+
+function wantsUdebs({ installer, debianInstaller }: DoctorInput['images'][number]): boolean {
+  return (
+    installer !== undefined && debianInstaller !== undefined && needsUdebs({ installer, debianInstaller })
+  )
 }
 
 // --- internal ---

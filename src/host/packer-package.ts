@@ -7,7 +7,8 @@ import { promisify } from 'node:util'
 import { gunzip } from 'node:zlib'
 import type { DebianArch } from '../config/image.ts'
 import { exitCodes, PipelineError } from '../errors.ts'
-import { fetchListed, parseFields, type ReleaseFile, verifyRelease } from '../install/release.ts'
+import { findListedPackage } from '../install/listed-package.ts'
+import { fetchListed, verifyRelease } from '../install/release.ts'
 
 /** Where the package comes from. */
 export interface PackerSource {
@@ -41,7 +42,7 @@ export async function withPackerPackage(
   if (index === undefined) throw notThere(source, indexPath)
   const indexUrl = `${source.mirror}/dists/${source.suite}/${indexPath}`
   const text = (await promisify(gunzip)(await fetchListed(indexUrl, index, { signal }))).toString('utf8')
-  const listed = findPackage(text, 'packer')
+  const listed = findListedPackage(text, 'packer')
   if (listed === undefined) throw notThere(source, 'packer')
   const content = await fetchListed(`${source.mirror}/${listed.fileName}`, listed, { signal })
 
@@ -55,19 +56,6 @@ export async function withPackerPackage(
   } finally {
     await rm(folder, { recursive: true, force: true })
   }
-}
-
-interface ListedPackage extends ReleaseFile {
-  /** Path below the mirror. */
-  readonly fileName: string
-}
-
-function findPackage(index: string, name: string): ListedPackage | undefined {
-  const stanza = index.split('\n\n').find((part) => part.trimStart().startsWith(`Package: ${name}\n`))
-  if (stanza === undefined) return undefined
-  const fields = parseFields(stanza)
-  const [fileName, sha256, size] = ['Filename', 'SHA256', 'Size'].map((field) => fields.get(field) ?? '')
-  return fileName && sha256 && size ? { fileName, sha256, size: Number(size) } : undefined
 }
 
 function notThere({ mirror, suite }: PackerSource, what: string): PipelineError {

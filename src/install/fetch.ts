@@ -1,5 +1,9 @@
 /** HTTP as a mirror is asked by it: bounded in time, through the environment's proxy, tried again for named faults alone. */
 
+import { createHash } from 'node:crypto'
+import { createWriteStream } from 'node:fs'
+import { rename, rm } from 'node:fs/promises'
+import { pipeline } from 'node:stream/promises'
 import { setTimeout as delay } from 'node:timers/promises'
 import { Agent, type Dispatcher, EnvHttpProxyAgent, fetch, type Response } from 'undici'
 import { exitCodes, PipelineError } from '../errors.ts'
@@ -57,6 +61,51 @@ export async function get(
       else throw unreachable(url, cause)
     }
   }
+}
+
+/** For a whole disc of some hundred MB. */
+const discTimeoutMs = 2 * 3600_000
+
+/**
+ * Writes what a server has to a file, which is there under its name when all of it is.
+ * @throws PipelineError `mirror-unreachable`, `mirror-http-status`
+ */
+export async function download(
+  url: string,
+  file: string,
+  signal: AbortSignal,
+): Promise<{ readonly sha256: string }> {
+  dispatcher ??= environmentDispatcher()
+  const partial = `${file}.tmp`
+  const hash = createHash('sha256')
+  try {
+    const limit = AbortSignal.any([signal, AbortSignal.timeout(discTimeoutMs)])
+    const { status, body } = await fetch(url, { dispatcher, signal: limit })
+    if (status !== 200 || body === null) throw notServed(url, status)
+    const hashing = async function* (chunks: AsyncIterable<Uint8Array>) {
+      for await (const chunk of chunks) {
+        hash.update(chunk)
+        yield chunk
+      }
+    }
+    await pipeline(body, hashing, createWriteStream(partial), { signal: limit })
+  } catch (cause) {
+    await rm(partial, { force: true })
+    if (signal.aborted) throw signal.reason
+    throw cause instanceof PipelineError ? cause : unreachable(url, cause)
+  }
+  await rename(partial, file)
+  return { sha256: hash.digest('hex') }
+}
+
+function notServed(url: string, status: number): PipelineError {
+  return new PipelineError({
+    code: 'mirror-http-status',
+    message: `${new URL(url).host} answers HTTP ${status} for ${url}`,
+    hint: 'try again later, or use another server.',
+    exitCode: exitCodes.hostNotFit,
+    details: { url, status },
+  })
 }
 
 /** undici says "fetch failed" and keeps what happened in the cause; a host with two addresses has one more level. */

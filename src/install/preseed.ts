@@ -1,5 +1,6 @@
 /** The definition of an image as answers for debian-installer: its preseed and its kernel arguments. */
 
+import type { ExtraAnswer } from '../config/debian-installer.ts'
 import type { Disk, ImageFacts, Partition } from '../config/image.ts'
 import { exitCodes, PipelineError } from '../errors.ts'
 import { renderTemplate } from '../render/template.ts'
@@ -28,13 +29,19 @@ export interface PreseedView {
   readonly packages: readonly string[]
   /** Shell commands run by the installer when the target is complete but still mounted. */
   readonly lateCommand: readonly string[]
+  /** Whole lines: what a site answers beside all this. */
+  readonly extraAnswers: readonly string[]
 }
 
 /**
  * Decides what the preseed says.
  * @throws PipelineError `installer-disk` where the disk cannot be said in partman's language
  */
-export function preseedView(image: ImageFacts, packages: readonly string[]): PreseedView {
+export function preseedView(
+  image: ImageFacts,
+  packages: readonly string[],
+  extraAnswers: readonly ExtraAnswer[] = [],
+): PreseedView {
   const mirror = new URL(image.mirror.debian)
   const has = (component: string) => image.mirror.components.includes(component)
   return {
@@ -63,7 +70,22 @@ export function preseedView(image: ImageFacts, packages: readonly string[]): Pre
     recipe: [`${image.name} ::`, ...recipeEntries(image.disk)],
     packages: [...new Set(packages)].sort(),
     lateCommand: lateCommand(image),
+    extraAnswers: extraAnswers.map(answerLine),
   }
+}
+
+/** An answer as a line of debconf's language. */
+function answerLine(answer: ExtraAnswer): string {
+  const { owner, question, type } = answer
+  const value =
+    answer.type === 'note' ? '' : answer.type === 'multiselect' ? answer.value.join(', ') : `${answer.value}`
+  return [owner, question, type, ...(value === '' ? [] : [value])].join(' ')
+}
+
+/** The questions that a preseed answers. */
+export function answeredQuestions(preseed: string): ReadonlySet<string> {
+  const lines = preseed.replaceAll(/ \\\n\s*/g, ' ').split('\n')
+  return new Set(lines.flatMap((line) => /^[^#\s]\S* (\S+) /.exec(`${line} `)?.[1] ?? []))
 }
 
 /**
@@ -75,14 +97,17 @@ export function renderPreseed(view: PreseedView): string {
     value: checkValue,
     continued: (found) => continued(checkList(found)),
     filled: (found) => continued(fill(checkList(found))),
+    answers: (found) => ownAnswers(found),
   })
 }
 
 /** How the installer reaches the host that it is run from. */
 export interface InstallerHost {
-  /** URL of the rendered preseed, as the guest sees it. */
-  readonly url: string
-  /** UDP port that receives the installer's syslog, on the host that `url` names. */
+  /** The host, as the guest sees it. */
+  readonly address: string
+  /** Port of the server that has the preseed as `/preseed.cfg`, or another program's placeholder for it. */
+  readonly httpPort: number | string
+  /** UDP port that receives the installer's syslog. */
   readonly syslogPort: number
 }
 
@@ -92,19 +117,26 @@ export interface InstallerHost {
  * for ever and says so nowhere else.
  */
 export function installerKernelArguments(image: ImageFacts, host: InstallerHost): string[] {
+  const udebSuite = image.mirror.udebs?.suite
   const words = [
     'auto=true',
     'priority=critical',
-    `url=${host.url}`,
+    `url=http://${host.address}:${host.httpPort}/preseed.cfg`,
     `hostname=${image.hostname}`,
     `domain=${image.domain}`,
     'interface=auto',
-    `log_host=${new URL(host.url).hostname}`,
+    // The installer's own packages from there; debootstrap and apt keep the suite of the preseed.
+    ...(udebSuite === undefined ? [] : [`mirror/udeb/suite=${udebSuite}`]),
+    `log_host=${host.address}`,
     `log_port=${host.syslogPort}`,
     'DEBIAN_FRONTEND=text',
     'DEBCONF_DEBUG=5',
     'TERM=dumb',
     'console=ttyS0',
+    // A kernel that panics ends the machine, instead of waiting for somebody to look at it.
+    'panic=-1',
+    // The guest runs Debian's own installer and nobody else's programs: no reason to pay for mitigations.
+    'mitigations=off',
     // What follows the dashes would be taken over into the installed system's own kernel line: nothing.
     '---',
   ]
@@ -231,6 +263,12 @@ function quote(word: string): string {
 /** One value over several lines. They are indented, or one that begins with `#` would be lost as a comment. */
 function continued(lines: readonly string[]): string {
   return lines.join(' \\\n  ')
+}
+
+/** The lines of a site, which come last, or nothing. */
+function ownAnswers(found: unknown): string {
+  if (Array.isArray(found) && found.length === 0) return ''
+  return `\n\n# This site's own answers\n${checkList(found).join('\n')}`
 }
 
 /** Words in lines of about 100 columns: an emulated installer takes a good part of a second to read each line. */

@@ -2,6 +2,8 @@
 
 import { promisify } from 'node:util'
 import { gunzip } from 'node:zlib'
+import type { ImageFacts } from '../config/image.ts'
+import type { ResolvedImage } from '../config/resolved.ts'
 import { get } from './fetch.ts'
 import {
   checkListed,
@@ -9,6 +11,7 @@ import {
   type ReleaseRequest,
   type VerifiedRelease,
   type VerifyOptions,
+  verifyRelease,
 } from './release.ts'
 
 /** Whether debian-installer could fetch its own packages from a mirror. */
@@ -29,9 +32,11 @@ const neededUdebs: readonly string[] = [
   'base-installer',
   'bootstrap-base',
   'clock-setup',
+  'debootstrap-udeb',
+  'e2fsprogs-udeb',
   'finish-install',
   'grub-installer',
-  'libc6-udeb',
+  'libparted2-udeb',
   'partman-auto',
   'partman-base',
   'partman-basicfilesystems',
@@ -40,6 +45,54 @@ const neededUdebs: readonly string[] = [
   'pkgsel',
   'user-setup-udeb',
 ]
+
+/**
+ * Modules of the installer's kernel: its filesystem, and its disk, since virtio_blk is among those for SCSI. The version is in
+ * the name, and the newest is the netboot images'.
+ */
+const neededModules = ['ext4-modules', 'scsi-modules']
+
+/** The newest package of some modules; the bare name where there is none. */
+function newestModules(names: readonly string[], modules: string, arch: string): string {
+  const ofKind = names.filter((name) => name.startsWith(`${modules}-`) && name.endsWith(`-${arch}-di`))
+  return ofKind.sort((a, b) => a.localeCompare(b, 'en', { numeric: true })).at(-1) ?? modules
+}
+
+/** The ways out of a mirror without udebs. */
+export const udebAdvice =
+  'use a mirror that serves .udeb files, name a suite that has them in mirror.udebs, boot a netinst medium by debianInstaller.iso, or install with: --installer bootstrap, which needs none.'
+
+/** Whether an image is installed from udebs of its mirror: a medium brings its own. */
+export function needsUdebs(image: Pick<ResolvedImage, 'installer' | 'debianInstaller'>): boolean {
+  return image.installer === 'debian-installer' && image.debianInstaller.iso === undefined
+}
+
+/** What an image's installer asks for its own packages: another suite or keyring, where the mirror is told to have one. */
+export function udebRequest(image: Pick<ImageFacts, 'suite' | 'debianArch' | 'mirror'>): ReleaseRequest {
+  const { debian, keyring, snapshot, udebs } = image.mirror
+  const own = udebs?.suite !== undefined
+  return {
+    url: debian,
+    suite: udebs?.suite ?? image.suite,
+    keyring: udebs?.keyring ?? keyring,
+    // A suite of udebs alone has no other index.
+    components: own ? [] : ['main'],
+    arch: image.debianArch,
+    snapshot,
+  }
+}
+
+/**
+ * Whether debian-installer can have its own packages from an image's mirror.
+ * @throws PipelineError with a code that begins with `mirror-` or `keyring-`
+ */
+export async function probeUdebsOf(
+  image: Pick<ImageFacts, 'suite' | 'debianArch' | 'mirror'>,
+  options: VerifyOptions = {},
+): Promise<UdebProbe> {
+  const request = udebRequest(image)
+  return probeUdebs(request, await verifyRelease(request, options), options)
+}
 
 /**
  * Asks a proven mirror for the udebs themselves. An index without them is an answer; only a mirror that cannot be
@@ -69,8 +122,11 @@ export async function probeUdebs(
       return [fields.get('Package'), fields.get('Filename')]
     }),
   )
+  const names = [...fileNames.keys()].filter((name) => name !== undefined)
+  const modules = neededModules.map((kind) => newestModules(names, kind, request.arch))
+  const needed = [...neededUdebs, ...modules]
   const answers = await Promise.all(
-    neededUdebs.map(async (name) => {
+    needed.map(async (name) => {
       const file = fileNames.get(name)
       if (file === undefined) return name
       const { status } = await get(`${request.url}/${file}`, 'HEAD', options.signal)
@@ -78,10 +134,10 @@ export async function probeUdebs(
     }),
   )
   const missing = answers.filter((name) => name !== undefined)
-  const served = neededUdebs.length - missing.length
+  const served = needed.length - missing.length
   const reason =
     missing.length === 0
       ? `all ${served} udebs asked for are served`
-      : `${missing.length} of ${neededUdebs.length} udebs asked for are not served: ${missing.join(', ')}`
+      : `${missing.length} of ${needed.length} udebs asked for are not served: ${missing.join(', ')}`
   return { hasUdebs: missing.length === 0, missing, reason }
 }

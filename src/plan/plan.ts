@@ -6,6 +6,7 @@ import { canonicalJson, type Json, listTree, sha256 } from '../digest.ts'
 import { exitCodes, PipelineError } from '../errors.ts'
 import { basePackages } from '../install/base.ts'
 import { bootstrapScripts } from '../install/bootstrap.ts'
+import { renderImagePreseed } from '../install/image-preseed.ts'
 import { type Layout, placePartitions } from '../install/layout.ts'
 import type { Layer, Store } from '../store/store.ts'
 
@@ -77,7 +78,7 @@ export async function planImage(
     stages.push({ ...planned, stage })
     parent = planned
   }
-  return { image, layout: placePartitions(image.disk, baseKey), base, stages }
+  return { image, layout: base.cached?.layout ?? placePartitions(image.disk, baseKey), base, stages }
 }
 
 /** The image's stages up to the last that is wanted. @throws PipelineError `unknown-stage` */
@@ -111,15 +112,25 @@ function keyOf(parts: Readonly<Record<string, Json>>): string {
 
 async function partsOfBase(image: ResolvedImage): Promise<Record<string, Json>> {
   const { suite, arch, disk, hostname, domain, timezone, locale, keyboard, mirror, account } = image
-  const scripts = await Promise.all(bootstrapScripts.map(async (url) => sha256(await readFile(url))))
-  const facts = { suite, arch, disk, hostname, domain, timezone, locale, keyboard, mirror, account }
+  const isBootstrap = image.installer === 'bootstrap'
+  const scripts = isBootstrap
+    ? await Promise.all(bootstrapScripts.map(async (url) => sha256(await readFile(url))))
+    : [sha256(renderImagePreseed(image))]
+  const { udebs, ...packages } = mirror
+  const facts = { suite, arch, disk, hostname, domain, timezone, locale, keyboard, account }
   return {
     format: layerFormat,
     installer: image.installer,
     packages: basePackages(image),
     scripts,
+    ...(isBootstrap || image.debianInstaller.iso === undefined
+      ? {}
+      : { medium: image.debianInstaller.iso.sha256 }),
     // A passage through JSON leaves out what is undefined.
-    ...(JSON.parse(JSON.stringify(facts)) as Record<string, Json>),
+    ...(JSON.parse(JSON.stringify({ ...facts, mirror: isBootstrap ? packages : mirror })) as Record<
+      string,
+      Json
+    >),
   }
 }
 

@@ -212,7 +212,7 @@ export function renderSummary(report: Report, outFolder: string, colors: Colors)
 }
 
 function isBeforeStages(part: string): boolean {
-  return ['base', 'boot', 'wake'].includes(part)
+  return ['base', 'boot', 'wake'].includes(part) || part.startsWith('base ')
 }
 
 function describeResult({ run, image }: Report, outFolder: string, colors: Colors): string[] {

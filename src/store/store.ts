@@ -5,6 +5,7 @@ import { dirname, join } from 'node:path'
 import { z } from 'zod'
 import { canonicalJson, type Json, sha256, sha256File } from '../digest.ts'
 import { flush, writeDurably } from '../host/files.ts'
+import type { Layout } from '../install/layout.ts'
 import type { PackageChange, StageArtifact } from '../report/report.ts'
 import { openKnownDigests } from './known-digests.ts'
 
@@ -28,6 +29,8 @@ export interface Layer {
   readonly log: string
   readonly artifacts: readonly StageArtifact[]
   readonly packages: PackageChange
+  /** Where the partitions of a base lie; absent where that follows from its key. */
+  readonly layout?: Layout
   /** Bytes the guest wrote to the disk. */
   readonly bytesWritten: number
   /** How long the guest was held for the checkpoint, and for keeping its state if that was done. */

@@ -20,28 +20,37 @@ const here = fileURLToPath(new URL('./', import.meta.url))
 const { images } = await resolvePipeline(pipeline)
 
 const dialects: readonly PackerDialect[] = ['1.6', '1.7']
-const templateFile = (variant: string, dialect: PackerDialect) =>
-  join(here, variant, `packer-${dialect}`, 'build.pkr.hcl')
+const templates = ['build.pkr.hcl', 'installer.pkr.hcl'] as const
+const templateFile = (variant: string, dialect: PackerDialect, name: (typeof templates)[number]) =>
+  join(here, variant, `packer-${dialect}`, name)
+const eachTemplate = dialects.flatMap((dialect) => templates.map((name) => ({ dialect, name })))
 const preseedFile = (variant: string) => join(here, variant, 'preseed.cfg')
 
 describe.each(images)('$variant', (image) => {
   it.for(dialects)('renders what is committed for Packer %s', async (dialect) => {
     const files = renderFiles(image, dialect)
-    expect(Object.keys(files)).toEqual(['build.pkr.hcl', 'preseed.cfg'])
-    await expect(files['build.pkr.hcl']).toMatchFileSnapshot(templateFile(image.variant, dialect))
+    expect(Object.keys(files)).toEqual([...templates, 'preseed.cfg'])
+    for (const name of templates) {
+      await expect(files[name]).toMatchFileSnapshot(templateFile(image.variant, dialect, name))
+    }
     await expect(files['preseed.cfg']).toMatchFileSnapshot(preseedFile(image.variant))
   })
 
-  it.for(dialects)('has a template for Packer %s as packer fmt would write it', async (dialect, context) => {
-    const packer = await requirePacker(context)
-    const outcome = await run(packer.path, ['fmt', '-check', '-diff', templateFile(image.variant, dialect)])
-    expect(outcome).toEqual({ exitCode: 0, stdout: '', stderr: '' })
-  })
+  it.for(eachTemplate)(
+    'has a $name for Packer $dialect as packer fmt would write it',
+    async ({ dialect, name }, context) => {
+      const packer = await requirePacker(context)
+      const file = templateFile(image.variant, dialect, name)
+      const outcome = await run(packer.path, ['fmt', '-check', '-diff', file])
+      expect(outcome).toEqual({ exitCode: 0, stdout: '', stderr: '' })
+    },
+  )
 
-  it('has a template that packer validate accepts', async (context) => {
+  it.for(templates)('has a %s that packer validate accepts', async (name, context) => {
     const packer = await requirePacker(context)
     await packer.requireQemu()
-    const outcome = await packer.validate(await readFile(templateFile(image.variant, packer.dialect), 'utf8'))
+    const text = await readFile(templateFile(image.variant, packer.dialect, name), 'utf8')
+    const outcome = await packer.validate(text)
     expect(outcome, outcome.stdout + outcome.stderr).toMatchObject({ exitCode: 0, stderr: '' })
   })
 
@@ -109,6 +118,7 @@ beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'golden-'))
   await symlink(join(project, 'provisioners'), join(folder, 'provisioners'))
   await mkdir(join(folder, 'run'))
+  await mkdir(join(folder, 'http'))
   await writeFile(join(folder, 'run/dummy.qcow2'), '')
 })
 

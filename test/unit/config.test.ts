@@ -132,6 +132,44 @@ describe('a pipeline that is decided', () => {
   })
 })
 
+describe('the installer', () => {
+  it('of a variant wins over the pipeline, and is in its name', async () => {
+    const variants = [
+      { suite: 'trixie', arch: 'x86_64' },
+      { suite: 'trixie', arch: 'x86_64', label: 'di', installer: 'debian-installer' },
+    ]
+    const images = await resolved({ variants })
+    expect(images.map(({ variant, installer }) => [variant, installer])).toEqual([
+      ['trixie-x86_64', 'bootstrap'],
+      ['trixie-x86_64-debian-installer', 'debian-installer'],
+    ])
+    const all = await resolved({ installer: 'debian-installer' })
+    expect(all[0]).toMatchObject({ variant: 'trixie-x86_64', installer: 'debian-installer' })
+  })
+
+  it('is told where else udebs are, and nothing that would end its kernel line', async () => {
+    const [image] = await resolved({ mirror: { udebs: { suite: 'my-udebs', keyring: '/k.gpg' } } })
+    expect(image?.mirror.udebs).toEqual({ suite: 'my-udebs', keyring: '/k.gpg' })
+    const unfit = resolvePipeline(sample({ mirror: { udebs: { suite: 'a b', keyring: 'k' } } }))
+    expect((await faultsOf(unfit)).map((fault) => fault.path)).toEqual([
+      'mirror.udebs.suite',
+      'mirror.udebs.keyring',
+    ])
+  })
+
+  it('may be a disc, named with its sum', async () => {
+    const iso = {
+      url: 'https://cdimage.debian.org/debian-cd/13.1.0/amd64/iso-cd/a.iso',
+      sha256: 'a'.repeat(64),
+    }
+    expect((await resolved({ debianInstaller: { iso } }))[0]?.debianInstaller.iso).toEqual(iso)
+    const unfit = resolvePipeline(
+      sample({ debianInstaller: { iso: { url: 'http://host/a.img', sha256: 'x' } } }),
+    )
+    expect(await faultsOf(unfit)).toHaveLength(2)
+  })
+})
+
 describe('the date', () => {
   it('is that of SOURCE_DATE_EPOCH where it is set', async () => {
     const { images } = await resolvePipeline(sample(), [], { SOURCE_DATE_EPOCH: '1700000000' })

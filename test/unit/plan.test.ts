@@ -1,5 +1,6 @@
 import { chmodSync, mkdirSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
+import type { Pipeline } from '../../src/config/pipeline.ts'
 import { resolvePipeline } from '../../src/config/resolve.ts'
 import type { ResolvedImage } from '../../src/config/resolved.ts'
 import { type Plan, planImage } from '../../src/plan/plan.ts'
@@ -44,6 +45,29 @@ describe('a plan', () => {
     const image = await sampleImage(path())
     await build(await planImage(image, store()), store())
     expect(misses(await planImage(image, store()))).toEqual({})
+  })
+
+  it('has another base for each installer, by all that the installer is told', async () => {
+    const keyWith = async (over: Partial<Pipeline>) =>
+      (await planImage(await sampleImage(path(), over), store())).base.key
+    const [bootstrap, installer] = [await keyWith({}), await keyWith({ installer: 'debian-installer' })]
+    expect(installer).not.toBe(bootstrap)
+    const debianInstaller: Pipeline['debianInstaller'] = {
+      extraAnswers: [{ question: 'clock-setup/ntp-server', type: 'string', value: 'ntp.example.org' }],
+    }
+    expect(await keyWith({ installer: 'debian-installer', debianInstaller })).not.toBe(installer)
+    // What only the one is told is nothing to the other.
+    expect(await keyWith({ debianInstaller, mirror: { udebs: { suite: 'udebs' } } })).toBe(bootstrap)
+  })
+
+  it('lays stages on the partitions where the installer has put them, not where they were thought to be', async () => {
+    const image = await sampleImage(path(), { installer: 'debian-installer' })
+    const plan = await planImage(image, store())
+    const layout = { ...plan.layout, diskId: '0badcafe' }
+    mkdirSync(store().folder, { recursive: true })
+    const layer = await seal(plan.base, store())
+    await store().commit({ ...layer, layout })
+    expect((await planImage(image, store())).layout.diskId).toBe('0badcafe')
   })
 
   it('has the same keys for settings in another order', async () => {

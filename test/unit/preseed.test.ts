@@ -358,7 +358,7 @@ describe('a value that debconf would read as something else is refused', () => {
 })
 
 describe('the kernel line', () => {
-  const host = { url: 'http://10.0.2.2:8000/preseed.cfg', syslogPort: 5514 }
+  const host = { address: '10.0.2.2', httpPort: 8000, syslogPort: 5514 }
 
   it('says what a preseed fetched over the network comes too late for', () => {
     const words = installerKernelArguments(trixie, host)
@@ -377,6 +377,12 @@ describe('the kernel line', () => {
     expect(words.at(-1)).toBe('---')
     // The kernel panics on more unknown variables than it has room for.
     expect(words.length).toBeLessThan(32)
+  })
+
+  it('names the suite of udebs where they have one of their own', () => {
+    const mirror = { ...trixie.mirror, udebs: { suite: 'my-udebs' } }
+    expect(installerKernelArguments({ ...trixie, mirror }, host)).toContain('mirror/udeb/suite=my-udebs')
+    expect(installerKernelArguments(trixie, host).join(' ')).not.toContain('mirror/udeb')
   })
 
   it('refuses a word that would be two', () => {

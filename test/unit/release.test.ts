@@ -9,7 +9,7 @@ import { gzipSync } from 'node:zlib'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
 import { PipelineError } from '../../src/errors.ts'
 import { type ReleaseRequest, verifyRelease } from '../../src/install/release.ts'
-import { probeUdebs } from '../../src/install/udebs.ts'
+import { probeUdebs, probeUdebsOf } from '../../src/install/udebs.ts'
 
 const missing = ['gpg', 'gpgv'].filter((name) => spawnSync(name, ['--version']).error !== undefined)
 if (missing.length > 0 && process.env.CI === 'true') throw new Error(`CI lacks ${missing.join(' and ')}`)
@@ -280,9 +280,11 @@ describe.skipIf(missing.length > 0)(`a mirror (skipped where gpg or gpgv is miss
 
   describe('of udebs', () => {
     const names = [
-      ...['apt-setup-udeb', 'base-installer', 'bootstrap-base', 'clock-setup', 'finish-install'],
-      ...['grub-installer', 'libc6-udeb', 'partman-auto', 'partman-base', 'partman-basicfilesystems'],
-      ...['partman-ext3', 'partman-partitioning', 'pkgsel', 'user-setup-udeb'],
+      ...['apt-setup-udeb', 'base-installer', 'bootstrap-base', 'clock-setup', 'debootstrap-udeb'],
+      ...['e2fsprogs-udeb', 'finish-install', 'grub-installer', 'libparted2-udeb', 'partman-auto'],
+      ...['partman-base', 'partman-basicfilesystems', 'partman-ext3', 'partman-partitioning', 'pkgsel'],
+      ...['user-setup-udeb', 'scsi-modules-6.12.10-amd64-di'],
+      ...['ext4-modules-6.12.9-amd64-di', 'ext4-modules-6.12.10-amd64-di'],
     ]
     const stanza = (name: string) => `Package: ${name}\nFilename: pool/${name}.udeb\n`
     const index = gzipSync(names.map(stanza).join('\n'))
@@ -315,6 +317,31 @@ describe.skipIf(missing.length > 0)(`a mirror (skipped where gpg or gpgv is miss
       const shorter = gzipSync(names.slice(1).map(stanza).join('\n'))
       serve(`/debian/dists/trixie/${udebIndex}`, shorter)
       expect(await probe({ [udebIndex]: shorter })).toMatchObject({ missing: ['apt-setup-udeb'] })
+    })
+
+    it('has them in a suite of their own, by a key of their own, without any other index', async () => {
+      const text = ['Codename: my-udebs', 'Date: Sat, 12 Sep 2026 07:55:41 UTC', `Architectures: ${arch}`]
+      const sums = ['Components: main', 'SHA256:', ` ${sha256(index)} ${index.length} ${udebIndex}`, '']
+      serve('/debian/dists/my-udebs/InRelease', sign([...text, ...sums].join('\n')))
+      serve(`/debian/dists/my-udebs/${udebIndex}`, index)
+      const mirror = {
+        debian: request.url,
+        security: request.url,
+        components: ['main'],
+        keyring: join(folder, 'none.gpg'),
+        udebs: { suite: 'my-udebs', keyring },
+      }
+      expect(await probeUdebsOf({ suite: 'trixie', debianArch: arch, mirror })).toMatchObject({
+        hasUdebs: true,
+      })
+    })
+
+    it("has them not without the modules of its newest kernel, which is the netboot images'", async () => {
+      routes.delete('/debian/pool/ext4-modules-6.12.10-amd64-di.udeb')
+      expect((await probe({ [udebIndex]: index })).missing).toEqual(['ext4-modules-6.12.10-amd64-di'])
+      const without = gzipSync(names.slice(0, -2).map(stanza).join('\n'))
+      serve(`/debian/dists/trixie/${udebIndex}`, without)
+      expect((await probe({ [udebIndex]: without })).missing).toEqual(['ext4-modules'])
     })
 
     it('has them not without an index', async () => {

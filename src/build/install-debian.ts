@@ -1,0 +1,159 @@
+/** The installer `debian-installer`: Debian's own, in a machine that Packer boots, answered by a preseed. */
+
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { execa } from 'execa'
+import type { ResolvedImage } from '../config/resolved.ts'
+import { PipelineError } from '../errors.ts'
+import { openDisk } from '../inspect/disk-files.ts'
+import { readPackages } from '../inspect/packages.ts'
+import { findWorkFolder } from '../inspect/work-folder.ts'
+import { checkPreseed } from '../install/check-preseed.ts'
+import { findDisc } from '../install/disc.ts'
+import { renderImagePreseed } from '../install/image-preseed.ts'
+import { questionsFile, readLayout, unknownAnswers } from '../install/installed-disk.ts'
+import type { Layout } from '../install/layout.ts'
+import { findNetboot, type InstallerMedium, type NetbootRequest } from '../install/netboot.ts'
+import { installerKernelArguments } from '../install/preseed.ts'
+import type { PackageChange } from '../report/report.ts'
+import type { CpioEntry } from './cpio.ts'
+import { installerDiskDiffers } from './installer-failures.ts'
+import type { InstallerPhase } from './installer-phases.ts'
+import type { Acceleration } from './machine.ts'
+import type { PackerDialect } from './packer-hcl.ts'
+import type { RunPlace } from './place.ts'
+import { installerLogs, runInstaller } from './run-installer.ts'
+import { createWorkbench } from './workbench.ts'
+
+export interface DebianRequest {
+  readonly image: ResolvedImage
+  /** qcow2 file to make. */
+  readonly disk: string
+  readonly place: RunPlace
+  readonly packer: PackerDialect
+  readonly acceleration: (kernel: string) => Promise<Acceleration>
+  readonly onPhase: (phase: InstallerPhase) => void
+  readonly onProgress: (text: string) => void
+  readonly onNote: (text: string) => void
+  /** Told of the folder that sockets and such are made in, before it is. */
+  readonly onFolder: (path: string) => Promise<void>
+  readonly signal: AbortSignal
+}
+
+export interface InstalledDebian {
+  readonly packages: PackageChange
+  /** Where the installer has put the partitions. */
+  readonly layout: Layout
+}
+
+/** Makes layer 0. @throws PipelineError `installer-*`, `preseed-*`, and what a mirror is refused for */
+export async function installDebian(request: DebianRequest): Promise<InstalledDebian> {
+  const { image, place, disk, signal } = request
+  const preseed = renderImagePreseed(image)
+  await checkPreseed(preseed, signal)
+  const cacheFolder = join(place.outFolder, 'cache', 'netboot')
+  const medium = await findMedium(image, { cacheFolder, onProgress: request.onProgress, signal })
+  request.onProgress(`booting ${medium.source}`)
+  const acceleration = await request.acceleration(medium.kernel)
+  await runTwice(request, { medium, preseed, acceleration, overlay: await udebKeyring(image) })
+  request.onProgress('reading the disk')
+  return readInstalled(image, disk, place, request.onNote, signal)
+}
+
+/** A disc, where one is named; netboot files otherwise. */
+function findMedium(image: ResolvedImage, options: Omit<NetbootRequest, 'image'>): Promise<InstallerMedium> {
+  const { iso } = image.debianInstaller
+  return iso === undefined ? findNetboot({ image, ...options }) : findDisc({ iso, image, ...options })
+}
+
+interface Installation {
+  readonly medium: InstallerMedium
+  readonly preseed: string
+  readonly acceleration: Acceleration
+  readonly overlay: readonly CpioEntry[]
+}
+
+/** QEMU's emulated processors trip over a kernel that patches itself while it boots, about once in a hundred times. */
+async function runTwice(request: DebianRequest, installation: Installation): Promise<void> {
+  let phase: InstallerPhase = 'network'
+  const onPhase = (next: InstallerPhase) => {
+    phase = next
+    request.onPhase(next)
+  }
+  try {
+    await runOnce({ ...request, onPhase }, installation)
+  } catch (error) {
+    const isPanic = error instanceof PipelineError && error.code === 'guest-panicked'
+    if (!isPanic || phase !== 'network' || installation.acceleration.accelerator !== 'tcg') throw error
+    request.onNote(`${error.message}; it is booted again`)
+    await runOnce(request, installation)
+  }
+}
+
+async function runOnce(request: DebianRequest, installation: Installation): Promise<void> {
+  const { image, disk, place, signal } = request
+  await execa('qemu-img', ['create', '-q', '-f', 'qcow2', disk, `${image.disk.sizeMiB}M`], {
+    timeout: 30_000,
+  })
+  const bench = await createWorkbench(request.onFolder)
+  try {
+    await runInstaller(
+      {
+        ...installation,
+        variant: image.variant,
+        name: image.name,
+        machine: image.machine,
+        packer: request.packer,
+        kernelArguments: (host) => installerKernelArguments(image, host),
+        disk,
+        place,
+        onPhase: request.onPhase,
+        onProgress: request.onProgress,
+        signal,
+      },
+      bench,
+    )
+  } finally {
+    await bench.remove()
+  }
+}
+
+/** The keyring by which the installer judges its own packages, where they have another than the image's. */
+async function udebKeyring({ mirror }: ResolvedImage): Promise<readonly CpioEntry[]> {
+  const keyring = mirror.udebs?.keyring
+  if (keyring === undefined) return []
+  return [{ path: 'usr/share/keyrings/archive.gpg', mode: 0o644, content: await readFile(keyring) }]
+}
+
+/**
+ * What the installer made, held against what it was asked for. A recipe that it could not use, or a question that it does not
+ * know, it passes over in silence.
+ */
+async function readInstalled(
+  image: ResolvedImage,
+  disk: string,
+  place: RunPlace,
+  onNote: (text: string) => void,
+  signal: AbortSignal,
+): Promise<InstalledDebian> {
+  const files = await openDisk(disk, { format: 'qcow2', workFolder: await findWorkFolder(), signal })
+  try {
+    const { layout, differences } = readLayout(image.disk, files)
+    if (differences.length > 0) throw installerDiskDiffers(differences, installerLogs(place.folder).syslog)
+    const asked = await files.read(questionsFile)
+    const ofPackages = image.debianInstaller.extraAnswers.filter(({ owner }) => owner !== 'd-i')
+    const unknown = unknownAnswers(
+      asked?.toString() ?? '',
+      new Set(ofPackages.map(({ question }) => question)),
+    )
+    if (unknown.length > 0) {
+      onNote(
+        `debian-installer knows no question ${unknown.join(', ')}: what was answered there has no effect`,
+      )
+    }
+    const added = [...(await readPackages(files)).values()].map(({ name, version }) => ({ name, version }))
+    return { packages: { added, removed: [], upgraded: [] }, layout }
+  } finally {
+    await files.close()
+  }
+}

@@ -1,0 +1,77 @@
+/** What debian-installer goes through, and how long it takes. */
+
+/** In their order. */
+export const installerPhases = [
+  'network',
+  'preseed',
+  'mirror',
+  'components',
+  'partitioning',
+  'base system',
+  'packages',
+  'boot loader',
+  'finish',
+] as const
+
+export type InstallerPhase = (typeof installerPhases)[number]
+
+/** The menu item that each phase begins with. Items that are not here belong to the phase that they stand in. */
+const beginnings: Readonly<Record<string, InstallerPhase>> = {
+  'network-preseed': 'preseed',
+  localechooser: 'mirror',
+  'choose-mirror': 'mirror',
+  'load-cdrom': 'components',
+  'download-installer': 'components',
+  'user-setup-udeb': 'partitioning',
+  'clock-setup': 'partitioning',
+  'disk-detect': 'partitioning',
+  'partman-base': 'partitioning',
+  'bootstrap-base': 'base system',
+  'apt-setup-udeb': 'packages',
+  pkgsel: 'packages',
+  'grub-installer': 'boot loader',
+  nobootloader: 'boot loader',
+  'save-logs': 'finish',
+  'finish-install': 'finish',
+}
+
+/** The phase that a menu item begins, as `main-menu` names it; undefined for one that begins none. */
+export function phaseOfItem(item: string): InstallerPhase | undefined {
+  return beginnings[item]
+}
+
+/** Name of a phase among the parts of a run. */
+export function nameOfPhase(phase: InstallerPhase): string {
+  return `base ${phase}`
+}
+
+/**
+ * Seconds that each phase took without KVM, on two cores: what is expected of a host on which nothing was installed yet.
+ */
+export const emulatedSeconds: Readonly<Record<InstallerPhase, number>> = {
+  network: 60,
+  preseed: 40,
+  mirror: 15,
+  components: 90,
+  partitioning: 90,
+  'base system': 980,
+  packages: 230,
+  'boot loader': 160,
+  finish: 150,
+}
+
+/**
+ * Longest that a phase may say nothing at all. An emulated machine makes an initramfs for a quarter of an hour without a
+ * word; before that every minute has its line.
+ */
+export const silenceSeconds: Readonly<Record<InstallerPhase, number>> = {
+  network: 240,
+  preseed: 180,
+  mirror: 240,
+  components: 240,
+  partitioning: 300,
+  'base system': 1500,
+  packages: 1500,
+  'boot loader': 1200,
+  finish: 1500,
+}

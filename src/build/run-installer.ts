@@ -1,0 +1,209 @@
+/** Runs debian-installer on an empty disk: one Packer build of a machine that powers itself off, watched all the while. */
+
+import { appendFileSync } from 'node:fs'
+import { mkdir, readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { execa } from 'execa'
+import { sha256File } from '../digest.ts'
+import type { PipelineError } from '../errors.ts'
+import { runMarker, startGroup } from '../host/process.ts'
+import type { InstallerMedium } from '../install/netboot.ts'
+import type { InstallerHost } from '../install/preseed.ts'
+import { type CpioEntry, renderCpio } from './cpio.ts'
+import { diskFailed, interrupted, isNoSpace, packerFailed } from './failures.ts'
+import { renderInstallerTemplate } from './installer-hcl.ts'
+import { hostAddress, httpPortPlaceholder, installerMachineArguments } from './installer-machine.ts'
+import { type InstallerPhase, installerPhases } from './installer-phases.ts'
+import { watchInstaller } from './installer-watch.ts'
+import type { Acceleration } from './machine.ts'
+import type { PackerDialect } from './packer-hcl.ts'
+import { parsePackerLine } from './packer-stream.ts'
+import type { RunPlace } from './place.ts'
+import { connectQmp } from './qmp.ts'
+import { followLines } from './serial.ts'
+import { receiveSyslog, type SyslogMessage } from './syslog.ts'
+import type { Workbench } from './workbench.ts'
+
+export interface InstallerRequest {
+  readonly variant: string
+  /** Name of the machine. */
+  readonly name: string
+  readonly machine: { readonly cpus: number; readonly memoryMiB: number }
+  readonly acceleration: Acceleration
+  readonly packer: PackerDialect
+  readonly medium: InstallerMedium
+  /** Files that the installer has beside its own, such as another keyring. */
+  readonly overlay: readonly CpioEntry[]
+  /** Text that is served as `/preseed.cfg`; without it there is none. */
+  readonly preseed: string | undefined
+  readonly kernelArguments: (host: InstallerHost) => readonly string[]
+  /** qcow2 to install on. */
+  readonly disk: string
+  /** Where its logs stay. */
+  readonly place: RunPlace
+  readonly onPhase: (phase: InstallerPhase) => void
+  readonly onProgress: (text: string) => void
+  readonly signal: AbortSignal
+}
+
+/** Paths of what an installation leaves in the run's folder. */
+export function installerLogs(folder: string) {
+  return {
+    http: join(folder, 'http'),
+    template: join(folder, 'installer.pkr.hcl'),
+    syslog: join(folder, 'installer-syslog.log'),
+    serial: join(folder, 'installer-serial.log'),
+    packer: join(folder, 'packer-installer.log'),
+    packerDebug: join(folder, 'packer-installer-debug.log'),
+  }
+}
+
+/** How long Packer gets to end its machine before both are killed. */
+const stopGraceMs = 1_500
+
+/** The console's last words reach its file after QEMU has gone. */
+const lastWordsMs = 400
+
+/**
+ * Returns when the installer has powered its machine off at its end.
+ * @throws PipelineError `installer-*`, `guest-panicked`, `packer-died`, `disk-full` or `interrupted`; the machine is gone then
+ */
+export async function runInstaller(request: InstallerRequest, bench: Workbench): Promise<void> {
+  const { place, signal } = request
+  const logs = installerLogs(place.folder)
+  signal.throwIfAborted()
+  const started = performance.now()
+  let failure: PipelineError | undefined
+  let stopping: Promise<void> | undefined
+  let packer: ReturnType<typeof startGroup> | undefined
+  const fail = (error: PipelineError) => {
+    failure ??= error
+    stopping ??= packer?.stop(stopGraceMs)
+  }
+  /** Writes to a log, which is on a disk that may be full. */
+  const log = (path: string, text: string) => {
+    try {
+      appendFileSync(path, `${text}\n`)
+    } catch (cause) {
+      fail(diskFailed(isNoSpace(cause), place.folder, cause))
+    }
+  }
+  const watch = watchInstaller({
+    onPhase: request.onPhase,
+    onProgress: request.onProgress,
+    onFailure: fail,
+    logs: { syslog: logs.syslog, serial: logs.serial },
+    nowMs: () => performance.now(),
+  })
+  request.onPhase(installerPhases[0])
+
+  const syslog = await receiveSyslog((message: SyslogMessage) => {
+    const seconds = ((performance.now() - started) / 1000).toFixed(1).padStart(7)
+    log(logs.syslog, `${seconds} ${message.program}: ${message.text}`)
+    watch.syslog(message)
+  })
+  const watching = new AbortController()
+  const clock = setInterval(watch.tick, 1000)
+  const console = followLines(logs.serial, watching.signal, watch.serial)
+  const interrupt = () => fail(interrupted())
+  signal.addEventListener('abort', interrupt, { once: true })
+  let isPowerOff = false
+  const qmp = connectQmp(bench.qmpSocket, watching.signal).then(
+    ({ events }) => {
+      events.on(
+        'event',
+        (name: string, data: { readonly reason?: string; readonly nospace?: boolean } = {}) => {
+          if (name === 'SHUTDOWN') isPowerOff = data.reason === 'guest-shutdown'
+          if (name === 'BLOCK_IO_ERROR') fail(diskFailed(data.nospace === true, place.outFolder))
+        },
+      )
+    },
+    () => undefined,
+  )
+  const errors: string[] = []
+  try {
+    await prepare(request, bench, syslog.port)
+    if (failure === undefined) {
+      packer = startGroup('packer', ['build', '-color=false', '-machine-readable', logs.template], {
+        cwd: place.folder,
+        env: {
+          [runMarker]: place.id,
+          CHECKPOINT_DISABLE: '1',
+          PACKER_CACHE_DIR: join(bench.folder, 'cache'),
+          PACKER_LOG: '1',
+          PACKER_LOG_PATH: logs.packerDebug,
+          TMPDIR: bench.folder,
+        },
+        onLine: (line) => {
+          for (const { kind, text } of parsePackerLine(line)) {
+            log(logs.packer, text)
+            if (kind === 'error' && text.trim() !== '') errors.push(text.trim())
+          }
+        },
+      })
+      const ended = await packer.ended
+      await stopping
+      await new Promise((resolve) => setTimeout(resolve, lastWordsMs))
+      if (failure === undefined && ended.exitCode !== 0) {
+        fail(packerFailed(undefined, ended, errors, logs.packerDebug))
+      }
+      failure ??= watch.ended(isPowerOff)
+    }
+  } finally {
+    signal.removeEventListener('abort', interrupt)
+    clearInterval(clock)
+    watching.abort()
+    await packer?.stop(stopGraceMs)
+    syslog.close()
+    await Promise.all([console, qmp])
+  }
+  if (failure !== undefined) throw failure
+}
+
+/** Lays out what Packer and the machine are started with. */
+async function prepare(request: InstallerRequest, bench: Workbench, syslogPort: number): Promise<void> {
+  const { medium, place, acceleration, preseed } = request
+  const logs = installerLogs(place.folder)
+  await mkdir(logs.http, { recursive: true })
+  if (preseed !== undefined) await writeFile(join(logs.http, 'preseed.cfg'), preseed)
+  const dummyDisk = join(bench.folder, 'dummy.qcow2')
+  await execa('qemu-img', ['create', '-q', '-f', 'qcow2', dummyDisk, '1M'], { timeout: 30_000 })
+  const initrd = await overlaid(medium.initrd, request.overlay, join(bench.folder, 'initrd'))
+  const kernelArguments = request.kernelArguments({
+    address: hostAddress,
+    httpPort: httpPortPlaceholder,
+    syslogPort,
+  })
+  const text = renderInstallerTemplate({
+    variant: request.variant,
+    dialect: request.packer,
+    dummyDisk,
+    dummyDigest: `sha256:${await sha256File(dummyDisk)}`,
+    outputFolder: join(bench.folder, 'output'),
+    machineName: request.name,
+    httpFolder: logs.http,
+    accelerator: acceleration.accelerator,
+    machineArguments: installerMachineArguments({
+      ...acceleration,
+      ...request.machine,
+      disk: request.disk,
+      kernel: medium.kernel,
+      initrd,
+      kernelArguments,
+      medium: medium.disc,
+      serialLog: logs.serial,
+      qmpSocket: bench.qmpSocket,
+    }),
+  })
+  await writeFile(logs.template, text)
+}
+
+/** An initrd with more files behind its own: the kernel unpacks one archive after the other. */
+async function overlaid(initrd: string, entries: readonly CpioEntry[], to: string): Promise<string> {
+  if (entries.length === 0) return initrd
+  const original = await readFile(initrd)
+  // Archives begin at multiples of four bytes.
+  const gap = Buffer.alloc((4 - (original.length % 4)) % 4)
+  await writeFile(to, Buffer.concat([original, gap, renderCpio(entries)]))
+  return to
+}

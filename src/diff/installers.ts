@@ -1,0 +1,162 @@
+/** What layer 0 of one installer has otherwise than that of the other, and why that is as it should be. */
+
+import type { DiskFiles } from '../inspect/disk-files.ts'
+import type { ChangedPartition, DiskDifference } from './compare.ts'
+import type { DiffReport } from './report.ts'
+
+/** A difference that is expected, and how much of it there was. */
+export interface ExpectedDifference {
+  readonly name: string
+  readonly why: string
+  /** Files, packages and partitions. */
+  readonly count: number
+}
+
+interface Expectation {
+  readonly name: string
+  readonly why: string
+  readonly paths?: RegExp
+  readonly packages?: RegExp
+  readonly partition?: (changed: ChangedPartition) => boolean
+}
+
+/** Whole MiB by which partman is off: it counts in millions of bytes. */
+const roundingSectors = (2 * 1024 * 1024) / 512
+
+/** The whole list. What matches none of it is a difference that somebody has to look at. */
+const expectations: readonly Expectation[] = [
+  {
+    name: 'partitions',
+    why: 'debian-installer makes up UUIDs, and rounds sizes to its own MiB',
+    paths: /^\/etc\/fstab$|^\/etc\/initramfs-tools\/conf\.d\/resume$/,
+    partition: isRounded,
+  },
+  {
+    name: 'boot loader',
+    why: 'debian-installer installs GRUB with the base; with bootstrap a stage does',
+    paths:
+      /^\/boot\/grub(\/|$)|^\/etc\/(default\/grub|grub\.d|kernel)(\/|$)|^\/usr\/(lib|share)\/grub(\/|$)|^\/var\/lib\/(grub|os-prober)(\/|$)/,
+    packages:
+      /^(grub-|os-prober$|dmsetup$|libdevmapper|libefi|libfreetype6$|libpng16|libbrotli1$|libfuse|gettext-base$|mokutil$|shim-)/,
+  },
+  {
+    name: 'initramfs',
+    why: 'each is made on its own, with the UUIDs of its disk',
+    paths: /^\/boot\/initrd\.img|^\/var\/lib\/initramfs-tools(\/|$)/,
+  },
+  {
+    name: "the installer's own",
+    why: 'packages that debian-installer adds for the machine that it runs on, and its log',
+    paths:
+      /^\/var\/log\/installer(\/|$)|^\/etc\/(modprobe\.d|modules|modules-load\.d)(\/|$)|^\/etc\/apt\/apt\.conf(\.d\/00.*)?$|^\/(media|cdrom)(\/|$)/,
+    packages:
+      /^(installation-report|discover|laptop-detect|tasksel|eject|qemu-guest-agent|busybox|console-setup|keyboard-configuration|kbd|locales|libc-l10n|util-linux-locales|debconf-i18n|usbutils|pciutils|hwdata|ca-certificates|apparmor|libtext-|liblocale-)/,
+  },
+  {
+    name: 'network',
+    why: 'debian-installer writes down the network that it was installed from; a stage writes its own',
+    paths: /^\/etc\/(network\/interfaces.*|hosts|resolv\.conf|networks)$|^\/var\/lib\/(dhcp|dhcpcd)(\/|$)/,
+  },
+  {
+    name: 'language',
+    why: 'written in other words; a stage settles it',
+    paths: /^\/etc\/(locale\.gen|locale\.conf|default\/locale|environment|timezone|adjtime|vconsole\.conf)$/,
+  },
+  {
+    name: 'accounts',
+    why: 'the same ones, in another order and with the day on which each was made',
+    paths: /^\/etc\/(passwd|group|shadow|gshadow|subuid|subgid)-?$|^\/etc\/\.pwd\.lock$|^\/(root|home)(\/|$)/,
+  },
+  {
+    name: 'caches, logs and lists',
+    why: 'of what each has installed, and when',
+    paths:
+      /^\/var\/(cache|log|lib|backups|spool|tmp|mail|local|opt)(\/|$)|^\/etc\/ld\.so\.cache$|^\/etc\/(\.updated|apt\/.*|dpkg\/.*|ucf\.conf|machine-id|hostname|shells|debconf\.conf)$|^\/(run|tmp|lost\+found|dev|initrd.*|vmlinuz.*)(\/|$)/,
+  },
+]
+
+/** Takes out of a report what is expected of two installers, and counts it. */
+export async function setAsideExpected(
+  report: DiffReport,
+  disks: readonly DiskFiles[],
+): Promise<{ readonly report: DiffReport; readonly expected: readonly ExpectedDifference[] }> {
+  const counts = new Map<string, number>()
+  const isExpected = (matches: (expectation: Expectation) => boolean): boolean => {
+    const found = expectations.find(matches)
+    if (found !== undefined) counts.set(found.name, (counts.get(found.name) ?? 0) + 1)
+    return found !== undefined
+  }
+  const owned = await ownersOf(report.difference, disks)
+  const isUnexpectedFile = ({ path }: { readonly path: string }) => {
+    const owner = owned.get(path)
+    return !isExpected(
+      ({ paths, packages }) =>
+        (paths?.test(path) ?? false) || (owner !== undefined && (packages?.test(owner) ?? false)),
+    )
+  }
+  const isUnexpectedPackage = ({ name }: { readonly name: string }) =>
+    !isExpected(({ packages }) => packages?.test(name) ?? false)
+  const { difference } = report
+  const { added, removed, changed, packages, partitions } = difference
+  const left: DiskDifference = {
+    ...difference,
+    added: added.filter(isUnexpectedFile),
+    removed: removed.filter(isUnexpectedFile),
+    changed: changed.filter(isUnexpectedFile),
+    packages: {
+      added: packages.added.filter(isUnexpectedPackage),
+      removed: packages.removed.filter(isUnexpectedPackage),
+      upgraded: packages.upgraded,
+    },
+    partitions: partitions.filter(
+      (partition) => !isExpected((expectation) => expectation.partition?.(partition) ?? false),
+    ),
+  }
+  const paths = new Set([...left.added, ...left.removed, ...left.changed].map(({ path }) => path))
+  const contents = new Map([...report.contents].filter(([path]) => paths.has(path)))
+  return {
+    report: { ...report, difference: left, contents },
+    expected: expectations.flatMap(({ name, why }) => {
+      const count = counts.get(name)
+      return count === undefined ? [] : [{ name, why, count }]
+    }),
+  }
+}
+
+function isRounded({ before, after }: ChangedPartition): boolean {
+  if (before === undefined || after === undefined) return false
+  const isNear = (one: number, other: number) => Math.abs(one - other) <= 2 * roundingSectors
+  return (
+    before.type === after.type &&
+    before.filesystem === after.filesystem &&
+    before.isBootable === after.isBootable &&
+    before.mountPoint === after.mountPoint &&
+    isNear(before.startSector, after.startSector) &&
+    isNear(before.sectors, after.sectors)
+  )
+}
+
+/** The package of each path that only one of the disks' packages has, as its dpkg lists it. */
+async function ownersOf(
+  { packages }: DiskDifference,
+  disks: readonly DiskFiles[],
+): Promise<ReadonlyMap<string, string>> {
+  const names = new Set([...packages.added, ...packages.removed].map(({ name }) => name))
+  const owners = new Map<string, string>()
+  for (const disk of disks) {
+    const lists = new Map(
+      [...(await disk.list()).keys()].flatMap((path) => {
+        const name = /^\/var\/lib\/dpkg\/info\/([^/:]+)(?::[^/]+)?\.list$/.exec(path)?.[1]
+        return name !== undefined && names.has(name) ? [[path, name] as const] : []
+      }),
+    )
+    for (const [path, content] of await disk.readMany(lists.keys())) {
+      const name = lists.get(path) ?? ''
+      // Packages still list what they have in folders that are links by now.
+      for (const line of content.toString('utf8').split('\n')) {
+        owners.set(line.replace(/^\/(bin|sbin|lib|lib64)\//, '/usr/$1/'), name)
+      }
+    }
+  }
+  return owners
+}

@@ -1,0 +1,74 @@
+/** Files of a CD image, read without mounting it: just enough of ISO 9660 for a kernel and an initrd. */
+
+import { type FileHandle, open } from 'node:fs/promises'
+
+const blockBytes = 2048
+/** The primary volume descriptor; the sixteen blocks before it are for who boots from the disc. */
+const descriptorBlock = 16
+/** Of the root folder's record within the descriptor. */
+const rootRecordOffset = 156
+
+interface Extent {
+  readonly block: number
+  readonly sizeBytes: number
+  readonly isFolder: boolean
+}
+
+/**
+ * Reads a file of an image. Names are compared without regard to case, since plain ISO 9660 has capitals alone.
+ * @returns undefined where there is none of that name
+ * @throws Error for a file that is no ISO 9660 image
+ */
+export async function readIsoFile(image: string, path: string): Promise<Buffer | undefined> {
+  const file = await open(image, 'r')
+  try {
+    const descriptor = await readAt(file, descriptorBlock * blockBytes, blockBytes)
+    if (descriptor.toString('latin1', 1, 6) !== 'CD001') throw new Error(`${image} is no ISO 9660 image`)
+    let extent: Extent | undefined = parseRecord(descriptor.subarray(rootRecordOffset))
+    for (const name of path.split('/').filter(Boolean)) {
+      if (!extent?.isFolder) return undefined
+      extent = findEntry(await readExtent(file, extent), name)
+    }
+    return extent === undefined || extent.isFolder ? undefined : await readExtent(file, extent)
+  } finally {
+    await file.close()
+  }
+}
+
+function findEntry(folder: Buffer, name: string): Extent | undefined {
+  for (let offset = 0; offset < folder.length; ) {
+    const length = folder[offset] ?? 0
+    // No record crosses a block: a zero says that the next is at the next one's start.
+    if (length === 0) offset = (Math.floor(offset / blockBytes) + 1) * blockBytes
+    else {
+      const record = folder.subarray(offset, offset + length)
+      if (nameOf(record).toLowerCase() === name.toLowerCase()) return parseRecord(record)
+      offset += length
+    }
+  }
+  return undefined
+}
+
+/** `INITRD.GZ;1` is version 1 of `INITRD.GZ`; a name without an extension may end with a dot. */
+function nameOf(record: Buffer): string {
+  const name = record.toString('latin1', 33, 33 + (record[32] ?? 0))
+  return name.replace(/;\d+$/, '').replace(/\.$/, '')
+}
+
+function parseRecord(record: Buffer): Extent {
+  return {
+    block: record.readUInt32LE(2),
+    sizeBytes: record.readUInt32LE(10),
+    isFolder: ((record[25] ?? 0) & 2) !== 0,
+  }
+}
+
+function readExtent(file: FileHandle, { block, sizeBytes }: Extent): Promise<Buffer> {
+  return readAt(file, block * blockBytes, sizeBytes)
+}
+
+async function readAt(file: FileHandle, position: number, length: number): Promise<Buffer> {
+  const { buffer, bytesRead } = await file.read(Buffer.alloc(length), 0, length, position)
+  if (bytesRead !== length) throw new Error('the image is cut short')
+  return buffer
+}

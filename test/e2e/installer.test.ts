@@ -1,0 +1,15 @@
+/** The quickest way in which the real installer comes to a halt; `npm run test:installer` has the others. */
+
+import { expect, it } from 'vitest'
+import { runUntilFailure, tinyImage, tryNetboot } from '../installer/live.ts'
+
+it('an installer that has no preseed is named, ended, and leaves nothing running', async (context) => {
+  const image = await tinyImage()
+  const medium = await tryNetboot(image)
+  if (typeof medium === 'string') return context.skip(medium)
+  const run = await runUntilFailure(image, medium, undefined, 400)
+  expect(run.error.code, run.syslog).toBe('installer-preseed-missing')
+  expect(run.error.details).toMatchObject({ phase: 'preseed', question: 'preseed/retrieve_error' })
+  expect(run.silentSeconds).toBeLessThan(10)
+  expect(run.left, 'left running').toBe(0)
+})

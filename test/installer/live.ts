@@ -1,0 +1,129 @@
+/** Runs the real installer with a preseed of one's own, and tells how it ended. */
+
+import { mkdir, mkdtemp, readFile, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { execa } from 'execa'
+import { expect } from 'vitest'
+import type { InstallerPhase } from '../../src/build/installer-phases.ts'
+import { requireTools } from '../../src/build/preflight.ts'
+import { installerLogs, runInstaller } from '../../src/build/run-installer.ts'
+import { createWorkbench } from '../../src/build/workbench.ts'
+import { loadPipeline } from '../../src/config/load.ts'
+import type { ResolvedImage } from '../../src/config/resolved.ts'
+import { PipelineError } from '../../src/errors.ts'
+import { chooseAccelerator } from '../../src/host/accelerator.ts'
+import { findMarked } from '../../src/host/process.ts'
+import { findNetboot, type InstallerMedium } from '../../src/install/netboot.ts'
+import { installerKernelArguments } from '../../src/install/preseed.ts'
+import { tinyPipeline } from '../e2e/program.ts'
+
+/** What was downloaded stays here between runs. */
+const cacheFolder = fileURLToPath(new URL('../../out/cache/netboot', import.meta.url))
+
+/** The small appliance, as it is. */
+export async function tinyImage(): Promise<ResolvedImage> {
+  const { images } = await loadPipeline(tinyPipeline, [])
+  return images[0] as ResolvedImage
+}
+
+/** Netboot files, or why there are none. */
+export async function tryNetboot(image: ResolvedImage): Promise<InstallerMedium | string> {
+  try {
+    const signal = AbortSignal.timeout(1_200_000)
+    return await findNetboot({ image, cacheFolder, onProgress: () => undefined, signal })
+  } catch (error) {
+    if (error instanceof PipelineError) return error.message
+    throw error
+  }
+}
+
+/** Version of a kernel image, as `uname -r` says it: the boot protocol has its address at 0x20e. */
+export async function kernelOf({ kernel }: InstallerMedium): Promise<string> {
+  const image = await readFile(kernel)
+  const start = image.readUInt16LE(0x20e) + 0x200
+  return image.toString('latin1', start, image.indexOf(0, start)).split(' ')[0] ?? ''
+}
+
+/** Holds a run against the failure that was provoked. */
+export function expectHalt(run: LiveRun, code: string, lastPhase: InstallerPhase): void {
+  const shown = `${run.error.message}\n${run.syslog.split('\n').slice(-30).join('\n')}`
+  expect(run.error.code, shown).toBe(code)
+  expect(run.phases.at(-1), shown).toBe(lastPhase)
+  // Five until it is one, and three for Packer to end its machine.
+  expect(run.silentSeconds, shown).toBeLessThan(10)
+  expect(run.error.details.lastLines, shown).not.toEqual([])
+  expect(run.left, 'left running').toBe(0)
+}
+
+export interface LiveRun {
+  readonly error: PipelineError
+  readonly phases: readonly InstallerPhase[]
+  readonly durationSeconds: number
+  /** Since the last line of the installer's syslog. */
+  readonly silentSeconds: number
+  readonly syslog: string
+  /** Processes of the run that were still there. */
+  readonly left: number
+}
+
+/** Runs the installer until it fails; it is given up when it does not. */
+export async function runUntilFailure(
+  image: ResolvedImage,
+  medium: InstallerMedium,
+  preseed: string | undefined,
+  limitSeconds: number,
+): Promise<LiveRun> {
+  const keyring = image.mirror.udebs?.keyring
+  const folder = await mkdtemp(join(tmpdir(), 'systemvm-installer-'))
+  const place = { id: `test-${process.pid}-${Date.now()}`, folder, outFolder: folder }
+  const bench = await createWorkbench()
+  const phases: InstallerPhase[] = []
+  try {
+    const acceleration = await chooseAccelerator({
+      arch: image.arch,
+      kernels: [medium.kernel],
+      cacheDir: join(folder, 'cache'),
+    })
+    const { packer } = await requireTools(image.arch)
+    const disk = join(folder, 'disk.qcow2')
+    await mkdir(folder, { recursive: true })
+    await execa('qemu-img', ['create', '-q', '-f', 'qcow2', disk, `${image.disk.sizeMiB}M`])
+    const started = performance.now()
+    const error = await runInstaller(
+      {
+        variant: image.variant,
+        name: image.name,
+        machine: image.machine,
+        acceleration,
+        packer,
+        medium,
+        overlay:
+          keyring === undefined
+            ? []
+            : [{ path: 'usr/share/keyrings/archive.gpg', mode: 0o644, content: await readFile(keyring) }],
+        preseed,
+        kernelArguments: (host) => installerKernelArguments(image, host),
+        disk,
+        place,
+        onPhase: (phase) => phases.push(phase),
+        onProgress: () => undefined,
+        signal: AbortSignal.timeout(limitSeconds * 1000),
+      },
+      bench,
+    ).then(
+      () => new Error('the installer went through'),
+      (cause: unknown) => cause,
+    )
+    if (!(error instanceof PipelineError)) throw error
+    const durationSeconds = (performance.now() - started) / 1000
+    const syslog = await readFile(installerLogs(folder).syslog, 'utf8')
+    const lastSeconds = Number(/^ *([\d.]+) [^\n]*\n$/m.exec(`${syslog.trimEnd().split('\n').at(-1)}\n`)?.[1])
+    const left = (await findMarked(place.id)).length
+    return { error, phases, durationSeconds, silentSeconds: durationSeconds - lastSeconds, syslog, left }
+  } finally {
+    await bench.remove()
+    await rm(folder, { recursive: true, force: true })
+  }
+}

@@ -1,0 +1,44 @@
+/** Where the installer's own packages come from on this host: the mirror, or what `INSTALLER_UDEBS` says to do without. */
+
+import { join } from 'node:path'
+import type { ResolvedImage } from '../../src/config/resolved.ts'
+import { probeUdebsOf, udebRequest } from '../../src/install/udebs.ts'
+import { kernelOf, tryNetboot } from './live.ts'
+import { serveUdebs, udebSuite } from './udeb-repository.ts'
+
+export interface UdebSource {
+  /** Values of the configuration that lead there. */
+  readonly mirror: {
+    readonly debian?: string
+    readonly udebs?: { readonly suite: string; readonly keyring: string }
+  }
+  /** Of a program that is to reach it from the host. */
+  readonly environment: Readonly<Record<string, string>>
+  readonly close: () => void
+}
+
+const direct: UdebSource = { mirror: {}, environment: {}, close: () => undefined }
+
+/** Finds it, or says in a line why there is none. `folder` is for what is made. */
+export async function findUdebs(image: ResolvedImage, folder: string): Promise<UdebSource | string> {
+  const { hasUdebs, reason } = await probeUdebsOf(image)
+  if (hasUdebs) return direct
+  const given = process.env.INSTALLER_UDEBS
+  if (given === undefined || given === '') return `${reason}; INSTALLER_UDEBS says nothing of others`
+  if (given !== 'remake') {
+    const [suite = '', keyring = ''] = given.split('=')
+    return { ...direct, mirror: { udebs: { suite, keyring } } }
+  }
+  const medium = await tryNetboot(image)
+  if (typeof medium === 'string') return medium
+  const { url, proxy, keyring, close } = await serveUdebs(
+    udebRequest(image),
+    join(folder, 'udebs'),
+    await kernelOf(medium),
+  )
+  return {
+    mirror: { debian: url, udebs: { suite: udebSuite, keyring } },
+    environment: { http_proxy: proxy, no_proxy: new URL(image.mirror.debian).host },
+    close,
+  }
+}

@@ -1,0 +1,67 @@
+/** Syslogs of the real debian-installer as they arrived, line by line with the second, held before a watch. */
+
+import { readFileSync } from 'node:fs'
+import type { InstallerPhase } from '../../src/build/installer-phases.ts'
+import { watchInstaller } from '../../src/build/installer-watch.ts'
+import { parseSyslog } from '../../src/build/syslog.ts'
+import type { PipelineError } from '../../src/errors.ts'
+
+/** What a watch has made of a recording. */
+export interface Replay {
+  readonly phases: readonly InstallerPhase[]
+  readonly progress: readonly string[]
+  readonly failure: PipelineError | undefined
+  /** Seconds from the last line of the recording until the failure; negative for one before it. */
+  readonly failedAfterSeconds: number | undefined
+}
+
+interface Line {
+  readonly seconds: number
+  readonly datagram: string
+}
+
+export function readRecording(name: string): readonly Line[] {
+  const text = readFileSync(new URL(`../fixtures/installer/${name}.log`, import.meta.url), 'utf8')
+  return text
+    .trimEnd()
+    .split('\n')
+    .map((line) => {
+      const [seconds = '', datagram = ''] = line.split('\t')
+      return { seconds: Number(seconds), datagram }
+    })
+}
+
+/** Replays a recording, and then as much silence, with a look at the clock every second. */
+export function replay(lines: readonly Line[], silentSeconds: number): Replay {
+  let now = 0
+  let failure: PipelineError | undefined
+  let failedAt: number | undefined
+  const phases: InstallerPhase[] = []
+  const progress: string[] = []
+  const watch = watchInstaller({
+    onPhase: (phase) => phases.push(phase),
+    onProgress: (text) => progress.push(text),
+    onFailure: (error) => {
+      failure = error
+      failedAt = now
+    },
+    logs: { syslog: 'installer-syslog.log', serial: 'installer-serial.log' },
+    nowMs: () => now * 1000,
+  })
+  const passUntil = (seconds: number) => {
+    for (; now + 1 <= seconds; now += 1) watch.tick()
+    now = seconds
+  }
+  for (const { seconds, datagram } of lines) {
+    passUntil(seconds)
+    for (const message of parseSyslog(datagram)) watch.syslog(message)
+  }
+  const last = now
+  passUntil(last + silentSeconds)
+  return {
+    phases,
+    progress,
+    failure,
+    failedAfterSeconds: failedAt === undefined ? undefined : failedAt - last,
+  }
+}

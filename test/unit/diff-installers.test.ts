@@ -1,0 +1,111 @@
+import { describe, expect, it } from 'vitest'
+import type { DiskDifference } from '../../src/diff/compare.ts'
+import { setAsideExpected } from '../../src/diff/installers.ts'
+import { installerOf } from '../../src/diff/sources.ts'
+import type { DiskFile, DiskFiles, DiskPartition } from '../../src/inspect/disk-files.ts'
+
+const file = (path: string) => ({ path }) as DiskFile
+const partition = (fields: Partial<DiskPartition>) =>
+  ({
+    number: 5,
+    startSector: 2048,
+    sectors: 1_000_000,
+    type: '82',
+    filesystem: 'swap',
+    isBootable: false,
+    mountPoint: undefined,
+    uuid: 'a',
+    ...fields,
+  }) as DiskPartition
+
+const nothing: DiskDifference = {
+  added: [],
+  removed: [],
+  changed: [],
+  packages: { added: [], removed: [], upgraded: [] },
+  partitions: [],
+  unread: [],
+}
+
+/** A disk whose dpkg lists the files of some packages. */
+function disk(lists: Readonly<Record<string, readonly string[]>>): DiskFiles {
+  const contents = new Map(
+    Object.entries(lists).map(([name, paths]) => [
+      `/var/lib/dpkg/info/${name}.list`,
+      Buffer.from(`${paths.join('\n')}\n`),
+    ]),
+  )
+  return {
+    list: async () => new Map([...contents.keys()].map((path) => [path, file(path)])),
+    readMany: async (paths: Iterable<string>) =>
+      new Map([...paths].map((path) => [path, contents.get(path) as Buffer])),
+  } as unknown as DiskFiles
+}
+
+const setAside = async (difference: Partial<DiskDifference>, disks: readonly DiskFiles[] = []) => {
+  const whole = { ...nothing, ...difference }
+  const sizes = { beforeBytes: 0, afterBytes: 0, folders: [] }
+  const paths = [...whole.added, ...whole.removed, ...whole.changed].map(({ path }) => path)
+  const contents = new Map(paths.map((path) => [path, { kind: 'lines' as const, lines: [] }]))
+  const { report, expected } = await setAsideExpected({ difference: whole, contents, sizes }, disks)
+  return { left: report, expected: expected.map(({ name, count }) => [name, count]) }
+}
+
+describe('what is expected of two installers', () => {
+  it('is left out, and counted by its name', async () => {
+    const { left, expected } = await setAside({
+      added: [file('/var/log/installer/syslog'), file('/boot/grub/grub.cfg'), file('/opt/odd')],
+      removed: [file('/etc/ssh/sshd_config')],
+    })
+    expect(left.difference.added.map(({ path }) => path)).toEqual(['/opt/odd'])
+    expect(left.difference.removed.map(({ path }) => path)).toEqual(['/etc/ssh/sshd_config'])
+    expect([...left.contents.keys()].sort()).toEqual(['/etc/ssh/sshd_config', '/opt/odd'])
+    expect(expected).toEqual([
+      ['boot loader', 1],
+      ["the installer's own", 1],
+    ])
+  })
+
+  it('is a package that the installer adds, with the files that it owns and no others', async () => {
+    const { left, expected } = await setAside(
+      {
+        added: [file('/usr/sbin/laptop-detect'), file('/usr/sbin/odd'), file('/usr/bin/nano')],
+        packages: {
+          added: [
+            { name: 'laptop-detect', version: '1' },
+            { name: 'nano', version: '1' },
+          ],
+          removed: [],
+          upgraded: [{ name: 'laptop-detect', from: '1', to: '2' }],
+        },
+      },
+      [disk({}), disk({ 'laptop-detect': ['/sbin/laptop-detect'], 'nano:amd64': ['/bin/nano'] })],
+    )
+    expect(left.difference.added.map(({ path }) => path)).toEqual(['/usr/sbin/odd', '/usr/bin/nano'])
+    expect(left.difference.packages.added.map(({ name }) => name)).toEqual(['nano'])
+    expect(left.difference.packages.upgraded).toHaveLength(1)
+    expect(expected).toEqual([["the installer's own", 2]])
+  })
+
+  it('is a partition that was rounded or has another UUID, and none that is another', async () => {
+    const before = partition({})
+    const { left, expected } = await setAside({
+      partitions: [
+        { number: 5, before, after: partition({ uuid: 'b', sectors: 1_002_000 }) },
+        { number: 6, before, after: partition({ filesystem: 'ext4' }) },
+        { number: 7, before, after: partition({ sectors: 2_000_000 }) },
+        { number: 8, before, after: undefined },
+      ],
+    })
+    expect(left.difference.partitions.map(({ number }) => number)).toEqual([6, 7, 8])
+    expect(expected).toEqual([['partitions', 1]])
+  })
+})
+
+describe('a word', () => {
+  it('names an installer after a colon', () => {
+    expect(installerOf('base:bootstrap')).toBe('bootstrap')
+    expect(installerOf('base:debian-installer')).toBe('debian-installer')
+    for (const word of ['base', 'base:', 'base:other', 'bootstrap']) expect(installerOf(word)).toBeUndefined()
+  })
+})
