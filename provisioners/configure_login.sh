@@ -1,6 +1,6 @@
 #!/bin/sh
 # configure_login.sh: an administrative account with six commands, and no password that anyone knows.
-# uses: ROOT_PASSWORD_HASH, ACCOUNT, ACCOUNT_FULL_NAME, ACCOUNT_GROUPS (by commas)    leaves: /etc/sudoers.d/systemvm, /home/$ACCOUNT/.ssh
+# uses: ROOT_PASSWORD_HASH, ACCOUNT, ACCOUNT_FULL_NAME, ACCOUNT_GROUPS (by commas)    leaves: /etc/sudoers.d/systemvm, /etc/udev/rules.d/70-hvc0-getty.rules, /home/$ACCOUNT/.ssh
 set -eu
 : "${ROOT_PASSWORD_HASH:?}" "${ACCOUNT:?}" "${ACCOUNT_FULL_NAME?}" "${ACCOUNT_GROUPS:?}"
 
@@ -34,9 +34,12 @@ END
 visudo --quiet --check --file="$draft"
 install -m 0440 "$draft" /etc/sudoers.d/systemvm
 
-# Gettys come by themselves: systemd-getty-generator starts one on each console of the kernel (ttyS0) and on hvc0 where
-# there is one. An enabled serial-getty@hvc0 would hold up every boot without such a device for 90 seconds.
+# systemd-getty-generator starts a getty on each console that the kernel has by then. The driver of hvc0 may come later:
+# its getty comes with the device. Enabled, it would hold up every boot without such a device for 90 seconds.
 rm -f /etc/systemd/system/getty.target.wants/serial-getty@*.service
+cat >/etc/udev/rules.d/70-hvc0-getty.rules <<'END'
+SUBSYSTEM=="tty", KERNEL=="hvc0", TAG+="systemd", ENV{SYSTEMD_WANTS}+="serial-getty@hvc0.service"
+END
 
 visudo --quiet --check
 sudo --list --other-user="$ACCOUNT" >/dev/null

@@ -29,6 +29,10 @@ export const configure_login = defineStage({
     ACCOUNT_FULL_NAME: image.account.fullName,
     ACCOUNT_GROUPS: [...new Set(['admin', ...image.account.groups])].join(','),
   }),
-  leaves: (_settings, image) => ['/etc/sudoers.d/systemvm', `/home/${image.account.name}/.ssh`],
+  leaves: (_settings, image) => [
+    '/etc/sudoers.d/systemvm',
+    '/etc/udev/rules.d/70-hvc0-getty.rules',
+    `/home/${image.account.name}/.ssh`,
+  ],
   timeoutSeconds: 300,
 })

@@ -1,6 +1,6 @@
 #!/bin/sh
 # configure_networking.sh: interfaces called eth0, eth1, …, a host name, no baked-in resolver, and SSH host keys made at first boot.
-# uses: SYSTEM_HOSTNAME, SYSTEM_DOMAIN, NAMESERVERS (by spaces, or none)    leaves: /etc/network/interfaces, /etc/systemd/network/99-default.link, /etc/hostname, /etc/hosts, /etc/resolv.conf, /etc/systemd/system/ssh-host-keys.service
+# uses: SYSTEM_HOSTNAME, SYSTEM_DOMAIN, NAMESERVERS (by spaces, or none)    leaves: /etc/network/interfaces, /etc/systemd/network/99-default.link, /etc/hostname, /etc/hosts, /etc/resolv.conf, /etc/systemd/system/ifup@.service.d/systemvm.conf, /etc/systemd/system/ssh-host-keys.service
 set -eu
 : "${SYSTEM_HOSTNAME:?}" "${SYSTEM_DOMAIN:?}" "${NAMESERVERS:?}"
 
@@ -16,6 +16,15 @@ iface lo inet loopback
 
 allow-hotplug eth0
 iface eth0 inet dhcp
+END
+
+# udev asks for eth0 before first boot has rewritten that file, and gets it afterwards, when eth0 may be no hotplug interface
+# any more. bookworm's unit would fail then, trixie's has nothing to do.
+mkdir -p /etc/systemd/system/ifup@.service.d
+cat >/etc/systemd/system/ifup@.service.d/systemvm.conf <<'END'
+[Service]
+ExecStart=
+ExecStart=/sbin/ifup --allow=hotplug %I
 END
 
 # Debian's own, but without made-up addresses where no DHCP server answers: on KVM, 169.254.0.0/16 is CloudStack's

@@ -30,6 +30,7 @@ export const configure_networking = defineStage({
     '/etc/hosts',
     '/etc/network/interfaces',
     '/etc/systemd/network/99-default.link',
+    '/etc/systemd/system/ifup@.service.d/systemvm.conf',
     '/etc/systemd/system/ssh-host-keys.service',
   ],
   timeoutSeconds: 300,
