@@ -2,8 +2,8 @@
 
 import { relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { renderInstallerTemplate } from '../build/installer-hcl.ts'
-import { hostAddress, httpPortPlaceholder, installerMachineArguments } from '../build/installer-machine.ts'
+import { renderInstallerTemplate } from '../build/installer/hcl.ts'
+import { hostAddress, httpPortPlaceholder, installerMachineArguments } from '../build/installer/machine.ts'
 import { buildUnit } from '../build/kit.ts'
 import { buildKernelArguments, machineArguments } from '../build/machine.ts'
 import { type PackerDialect, renderPackerTemplate } from '../build/packer-hcl.ts'

@@ -1,9 +1,9 @@
 /** Syslogs of the real debian-installer as they arrived, line by line with the second, held before a watch. */
 
 import { readFileSync } from 'node:fs'
-import type { InstallerPhase } from '../../src/build/installer-phases.ts'
-import { watchInstaller } from '../../src/build/installer-watch.ts'
-import { parseSyslog } from '../../src/build/syslog.ts'
+import type { InstallerPhase } from '../../src/build/installer/phases.ts'
+import { parseSyslog } from '../../src/build/installer/syslog.ts'
+import { watchInstaller } from '../../src/build/installer/watch.ts'
 import type { PipelineError } from '../../src/errors.ts'
 
 /** What a watch has made of a recording. */

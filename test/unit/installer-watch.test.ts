@@ -1,8 +1,8 @@
 import { createSocket } from 'node:dgram'
 import { describe, expect, it } from 'vitest'
-import type { InstallerPhase } from '../../src/build/installer-phases.ts'
-import { watchInstaller } from '../../src/build/installer-watch.ts'
-import { parseSyslog, receiveSyslog, type SyslogMessage } from '../../src/build/syslog.ts'
+import type { InstallerPhase } from '../../src/build/installer/phases.ts'
+import { parseSyslog, receiveSyslog, type SyslogMessage } from '../../src/build/installer/syslog.ts'
+import { watchInstaller } from '../../src/build/installer/watch.ts'
 import type { PipelineError } from '../../src/errors.ts'
 import { readRecording, replay } from '../support/recorded-installers.ts'
 

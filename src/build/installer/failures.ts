@@ -1,8 +1,8 @@
 /** The ways in which debian-installer does not get to its end, each said once, with what it said last. */
 
-import { PipelineError } from '../errors.ts'
-import { udebAdvice } from '../install/udebs.ts'
-import type { InstallerPhase } from './installer-phases.ts'
+import { PipelineError } from '../../errors.ts'
+import { udebAdvice } from '../../install/udebs.ts'
+import type { InstallerPhase } from './phases.ts'
 
 /** What the installer had said when it came to a halt. */
 export interface Evidence {

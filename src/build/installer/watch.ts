@@ -4,16 +4,16 @@
  * debconf, and a question that is put and not answered for some seconds is one that nobody will answer.
  */
 
-import type { PipelineError } from '../errors.ts'
+import type { PipelineError } from '../../errors.ts'
+import { readSign } from '../serial.ts'
 import {
   type Evidence,
   installerBlocked,
   installerRecipeSkipped,
   installerStalled,
   installerVanished,
-} from './installer-failures.ts'
-import { type InstallerPhase, installerPhases, phaseOfItem, silenceSeconds } from './installer-phases.ts'
-import { readSign } from './serial.ts'
+} from './failures.ts'
+import { type InstallerPhase, installerPhases, phaseOfItem, silenceSeconds } from './phases.ts'
 import type { SyslogMessage } from './syslog.ts'
 
 export interface InstallerWatchOptions {

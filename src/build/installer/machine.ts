@@ -1,6 +1,6 @@
 /** The virtual machine that debian-installer runs in, as arguments of QEMU. */
 
-import { type Acceleration, diskDevice, escapeValue } from './machine.ts'
+import { type Acceleration, diskDevice, escapeValue } from '../machine.ts'
 
 /** How the guest of QEMU's user network sees the loopback address of its host. */
 export const hostAddress = '10.0.2.2'

@@ -1,7 +1,7 @@
 /** What Packer is told for an installation: a machine that boots the installer, and a server that has its preseed. */
 
-import { renderTemplate } from '../render/template.ts'
-import { hclString, type PackerDialect, pluginVersion } from './packer-hcl.ts'
+import { renderTemplate } from '../../render/template.ts'
+import { hclString, type PackerDialect, pluginVersion } from '../packer-hcl.ts'
 
 export interface InstallerTemplateView {
   readonly variant: string

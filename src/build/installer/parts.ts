@@ -1,7 +1,7 @@
 /** The phases of an installation as parts of a run, each with its time and what is expected of it. */
 
-import { emulatedSeconds, type InstallerPhase, nameOfPhase } from './installer-phases.ts'
-import type { Run } from './run.ts'
+import type { Run } from '../run.ts'
+import { emulatedSeconds, type InstallerPhase, nameOfPhase } from './phases.ts'
 
 export interface PhaseParts {
   /** A phase begins, and the one before it is through. */
