@@ -3,6 +3,7 @@
 import { appendFileSync } from 'node:fs'
 import { join, relative } from 'node:path'
 import type { PipelineError } from '../errors.ts'
+import { bootsOfEmulatedGuest } from '../host/accelerator.ts'
 import { runMarker, startGroup } from '../host/process.ts'
 import type { PlannedStage } from '../plan/plan.ts'
 import type { Emit } from '../report/events.ts'
@@ -64,10 +65,12 @@ const wakeSeconds = 30
 
 /** Runs the stages of a request. A failure of the guest or of a stage is part of the outcome, not thrown. */
 export async function runStages(request: StagesRequest): Promise<StagesOutcome> {
-  const first = await runOnce(request, true)
-  if (!first.isWorthAnotherBoot) return first
-  request.emit({ kind: 'note', text: `${first.failure?.message}; it is booted again` })
-  return runOnce(request, false)
+  let outcome = await runOnce(request, true)
+  for (let boots = 1; outcome.isWorthAnotherBoot && boots < bootsOfEmulatedGuest; boots += 1) {
+    request.emit({ kind: 'note', text: `${outcome.failure?.message}; it is booted again` })
+    outcome = await runOnce(request, false)
+  }
+  return outcome
 }
 
 interface AttemptOutcome extends StagesOutcome {
@@ -296,7 +299,6 @@ async function runOnBench(
   if (broken !== undefined && failure !== undefined) {
     finish(resultOfFailed(stageOf(broken.name), broken, failure, logFor(broken.name)))
   }
-  // QEMU's emulated processors trip over a kernel that patches itself, about once in a hundred boots.
   const isEmulatedPanic = failure?.code === 'guest-panicked' && guest.acceleration.accelerator === 'tcg'
   return {
     results: stages.map((stage) => results.get(stage.name) ?? resultOfSkipped(stage)),

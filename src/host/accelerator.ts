@@ -13,6 +13,12 @@ import { findProgram } from './tools.ts'
 export type Accelerator = 'kvm' | 'tcg'
 
 /** How QEMU is to run guests here. */
+/**
+ * How often an emulated guest may boot before a panic counts. QEMU's processors trip over a kernel that patches itself while
+ * another of them runs it (`Oops: int3`): about once in a hundred boots, on some hosts twice in a row.
+ */
+export const bootsOfEmulatedGuest = 3
+
 export interface AcceleratorChoice {
   readonly accelerator: Accelerator
   /** For QEMU's `-cpu`. */

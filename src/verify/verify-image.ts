@@ -4,7 +4,7 @@ import { copyFile, mkdir, rm } from 'node:fs/promises'
 import { extname, join, relative } from 'node:path'
 import { createWorkbench } from '../build/workbench.ts'
 import type { Target } from '../config/image.ts'
-import type { AcceleratorChoice } from '../host/accelerator.ts'
+import { type AcceleratorChoice, bootsOfEmulatedGuest } from '../host/accelerator.ts'
 import type { CheckResult, ImageVerification, SceneResult } from '../report/verification.ts'
 import type { Check, Finding } from './check.ts'
 import { type DiskSource, locateDisk, virtualSizeOf } from './disk-source.ts'
@@ -177,13 +177,14 @@ async function runScenes(
   return results
 }
 
-/** QEMU's emulated processors trip over a kernel that patches itself, about once in a hundred boots: once is no sign. */
+/** An emulated guest that panics is booted again: that is no sign of what is wrong with the image. */
 async function steadily<Outcome>(
   boot: () => Promise<Outcome>,
   hasPanicked: (outcome: Outcome) => boolean,
 ): Promise<Outcome> {
-  const first = await boot()
-  return hasPanicked(first) ? boot() : first
+  let outcome = await boot()
+  for (let boots = 1; hasPanicked(outcome) && boots < bootsOfEmulatedGuest; boots += 1) outcome = await boot()
+  return outcome
 }
 
 async function keepPicture(
