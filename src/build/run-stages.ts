@@ -65,7 +65,7 @@ const wakeSeconds = 30
 
 /** Runs the stages of a request. A failure of the guest or of a stage is part of the outcome, not thrown. */
 export async function runStages(request: StagesRequest): Promise<StagesOutcome> {
-  let outcome = await runOnce(request, true)
+  let outcome = await runOnce(request, request.plan.image.machine.savedStatesMiB > 0)
   for (let boots = 1; outcome.isWorthAnotherBoot && boots < bootsOfEmulatedGuest; boots += 1) {
     request.emit({ kind: 'note', text: `${outcome.failure?.message}; it is booted again` })
     outcome = await runOnce(request, false)

@@ -212,7 +212,7 @@ export const pipelineFields = z.strictObject({
       cpus: z.int().min(1).max(64).default(2),
       /** The build stops when the guest is not ready for its first stage by then. */
       bootTimeoutSeconds: z.int().min(10).default(600),
-      /** Room in the store for states of running guests, from which a build goes on without booting; 0 keeps none. */
+      /** Room in the store for states of running guests, from which a build goes on without booting; 0: every build boots. */
       savedStatesMiB: z.int().min(0).default(2048),
     })
     .prefault({}),

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { execa } from 'execa'
 import type { ResolvedImage } from '../../config/resolved.ts'
 import { PipelineError } from '../../errors.ts'
+import { bootsOfEmulatedGuest } from '../../host/accelerator.ts'
 import { openDisk } from '../../inspect/disk-files.ts'
 import { readPackages } from '../../inspect/packages.ts'
 import { findWorkFolder } from '../../inspect/work-folder.ts'
@@ -55,7 +56,7 @@ export async function installDebian(request: DebianRequest): Promise<InstalledDe
   const medium = await findMedium(image, { cacheFolder, onProgress: request.onProgress, signal })
   request.onProgress(`booting ${medium.source}`)
   const acceleration = await request.acceleration(medium.kernel)
-  await runTwice(request, { medium, preseed, acceleration, overlay: await udebKeyring(image) })
+  await runSteadily(request, { medium, preseed, acceleration, overlay: await udebKeyring(image) })
   request.onProgress('reading the disk')
   return readInstalled(image, disk, place, request.onNote, signal)
 }
@@ -73,8 +74,8 @@ interface Installation {
   readonly overlay: readonly CpioEntry[]
 }
 
-/** QEMU's emulated processors trip over a kernel that patches itself while it boots, about once in a hundred times. */
-async function runTwice(request: DebianRequest, installation: Installation): Promise<void> {
+/** Boots again where an emulated processor, and not the installer, has panicked. */
+async function runSteadily(request: DebianRequest, installation: Installation, boots = 1): Promise<void> {
   let phase: InstallerPhase = 'network'
   const onPhase = (next: InstallerPhase) => {
     phase = next
@@ -84,9 +85,10 @@ async function runTwice(request: DebianRequest, installation: Installation): Pro
     await runOnce({ ...request, onPhase }, installation)
   } catch (error) {
     const isPanic = error instanceof PipelineError && error.code === 'guest-panicked'
-    if (!isPanic || phase !== 'network' || installation.acceleration.accelerator !== 'tcg') throw error
+    const isEmulated = installation.acceleration.accelerator === 'tcg'
+    if (!isPanic || phase !== 'network' || !isEmulated || boots === bootsOfEmulatedGuest) throw error
     request.onNote(`${error.message}; it is booted again`)
-    await runOnce(request, installation)
+    await runSteadily(request, installation, boots + 1)
   }
 }
 
