@@ -1,33 +1,26 @@
 /** Builds one image: from the plan to the report. */
 
-import { mkdir, readFile } from 'node:fs/promises'
-import { join, relative } from 'node:path'
+import { mkdir } from 'node:fs/promises'
+import { join } from 'node:path'
 import { PipelineError } from '../errors.ts'
 import { exportImages, isFinished } from '../export/export-images.ts'
-import { type AcceleratorChoice, chooseAccelerator } from '../host/accelerator.ts'
 import { writeDurably } from '../host/files.ts'
 import { describeHolder, type Holder, takeLock, type Waiting } from '../host/lock.ts'
 import { markChildren } from '../host/process.ts'
-import { gatherInputs, isOfLayers } from '../inputs/gather.ts'
-import { readInputs } from '../inputs/inputs.ts'
-import { requireLocked, requireSameInputs } from '../inputs/lock.ts'
-import { bootstrap } from '../install/bootstrap.ts'
-import type { Layout } from '../install/layout.ts'
+import { requireLocked } from '../inputs/lock.ts'
 import { lookAhead, readEstimates } from '../plan/estimates.ts'
 import type { Plan } from '../plan/plan.ts'
 import { expectRoom } from '../plan/room.ts'
 import type { BuildEvent } from '../report/events.ts'
 import { formatBytes } from '../report/format.ts'
-import type { PackageChange, Report } from '../report/report.ts'
-import { layersUpTo } from '../store/chain.ts'
+import type { Report } from '../report/report.ts'
 import { sizeOf } from '../store/prune.ts'
 import { openStates } from '../store/states.ts'
 import { type Layer, openStore, type StoreFault } from '../store/store.ts'
+import { accelerate } from './accelerate.ts'
 import { diskFailed, interrupted, isNoSpace, verificationFailed } from './failures.ts'
-import { installDebian } from './installer/install-debian.ts'
-import { startPhases } from './installer/parts.ts'
-import { installerLogs } from './installer/run.ts'
-import { clearLeftovers, noteBeginning, noteEnd, noteFolder } from './leftovers.ts'
+import { installBase } from './install-base.ts'
+import { clearLeftovers, noteBeginning, noteEnd } from './leftovers.ts'
 import { markOutput, placeRun, type RunPlace } from './place.ts'
 import {
   type HostTools,
@@ -38,14 +31,12 @@ import {
   requireTools,
   requireWritable,
 } from './preflight.ts'
+import { recordInputs } from './record-inputs.ts'
 import { type BuildRequest, describeRun, type Run } from './run.ts'
 import { runStages } from './run-stages.ts'
 import { planOnSoundLayers } from './sound-layers.ts'
 import { resultOfLayer, resultOfSkipped } from './stage-results.ts'
 import { keepBound } from './store-bound.ts'
-
-/** Kernel of the last guest, below `out/cache`: what `doctor` proves the accelerator with. */
-export const probeKernel = 'kernel'
 
 /**
  * Builds an image. From the moment the run has a folder the report is written whatever happens, there and as
@@ -151,78 +142,6 @@ async function beginRun(request: BuildRequest, place: RunPlace, tools: HostTools
   }
 }
 
-/** Makes layer 0, unless the store has it. */
-async function installBase(run: Run): Promise<Layer> {
-  const { plan, store, place, emit } = run
-  const { base, image } = plan
-  if (base.cached !== undefined) return base.cached
-  emit({ kind: 'part-started', name: 'base', estimateSeconds: run.estimates.of('base') })
-  const started = performance.now()
-  await store.remove(base.key)
-  const installed = image.installer === 'bootstrap' ? await runBootstrap(run) : await runDebianInstaller(run)
-  const seconds = Math.round(performance.now() - started) / 1000
-  const { packages, layout, log } = installed
-  const layer = await store.commit({
-    key: base.key,
-    name: base.name,
-    parent: null,
-    parts: base.parts,
-    createdAt: new Date().toISOString(),
-    buildTimeSeconds: seconds,
-    log: relative(place.outFolder, log),
-    artifacts: [],
-    packages,
-    ...(layout === undefined ? {} : { layout }),
-    bytesWritten: 0,
-    tools: run.tools.versions,
-  })
-  emit({ kind: 'part-finished', name: 'base', seconds, text: `${packages.added.length} packages` })
-  return layer
-}
-
-interface Installed {
-  readonly packages: PackageChange
-  /** Absent where the plan has said where partitions lie. */
-  readonly layout?: Layout
-  readonly log: string
-}
-
-async function runBootstrap({ plan, store, place, emit, request }: Run): Promise<Installed> {
-  const log = join(place.folder, 'base.log')
-  const packages = await bootstrap({
-    image: plan.image,
-    layout: plan.layout,
-    disk: store.disk(plan.base.key),
-    packageCache: join(place.outFolder, 'cache', 'packages'),
-    log,
-    runId: place.id,
-    onProgress: (text) => emit({ kind: 'part-progress', name: 'base', text }),
-    onFolder: (path) => noteFolder(place.folder, path),
-    signal: request.signal,
-  })
-  return { packages, log }
-}
-
-/** Each phase of the installer is a part of the run by itself, with its own time. */
-async function runDebianInstaller(run: Run): Promise<Installed> {
-  const { plan, store, place, emit, request } = run
-  const phases = startPhases(run)
-  const installed = await installDebian({
-    image: plan.image,
-    disk: store.disk(plan.base.key),
-    place,
-    packer: run.tools.packer,
-    acceleration: (kernel) => accelerate(run, kernel),
-    onPhase: phases.enter,
-    onProgress: phases.progress,
-    onNote: (text) => emit({ kind: 'note', text }),
-    onFolder: (path) => noteFolder(place.folder, path),
-    signal: request.signal,
-  })
-  phases.finish()
-  return { ...installed, log: installerLogs(place.folder).syslog }
-}
-
 /** Runs the stages that the store has no layer for, and returns the last layer. */
 async function buildStages(run: Run, base: Layer): Promise<Layer> {
   const { plan, store, place, emit, request } = run
@@ -256,24 +175,6 @@ async function buildStages(run: Run, base: Layer): Promise<Layer> {
   return last
 }
 
-/** Decides how a guest is executed here, by booting its kernel. */
-async function accelerate(run: Run, kernel: string): Promise<AcceleratorChoice> {
-  const { place, request, emit, plan } = run
-  const choice = await chooseAccelerator({
-    arch: plan.image.arch,
-    kernels: [kernel],
-    cacheDir: join(place.outFolder, 'cache'),
-    force: request.forceAccelerator,
-    signal: request.signal,
-  })
-  const isNews = run.accelerator === undefined
-  run.accelerator = choice
-  // For `doctor`, which has no layer to take a kernel from.
-  await writeDurably(join(place.outFolder, 'cache', probeKernel), await readFile(kernel))
-  if (isNews && choice.accelerator === 'tcg') emit({ kind: 'note', text: `without KVM: ${choice.reason}` })
-  return choice
-}
-
 /** The packages of a stack of layers, lowest first. */
 function packagesOf(layers: readonly Layer[]): Map<string, string> {
   const packages = new Map<string, string>()
@@ -283,31 +184,6 @@ function packagesOf(layers: readonly Layer[]): Map<string, string> {
     for (const { name, to } of change.upgraded) packages.set(name, to)
   }
   return packages
-}
-
-/** Keeps what the image is made from beside it. @throws PipelineError `lock-mismatch` where that is not what is locked */
-async function recordInputs(run: Run, final: Layer): Promise<void> {
-  const { plan, store, place, emit, request } = run
-  const { locked, signal } = request
-  const outFolder = place.outFolder
-  const layers = await layersUpTo(final, store)
-  const known = await readInputs(outFolder, final.key)
-  const isKnown = known !== undefined && isOfLayers(known, layers)
-  if (!isKnown) emit({ kind: 'part-started', name: 'inputs', estimateSeconds: run.estimates.of('inputs') })
-  const started = performance.now()
-  try {
-    const inputs = await gatherInputs({ image: plan.image, layers, store, outFolder, signal })
-    if (locked !== undefined) requireSameInputs(inputs, locked)
-  } catch (error) {
-    // An image of which this cannot be told is an image all the same, unless it has been promised.
-    if (locked !== undefined || signal.aborted) throw error
-    emit({ kind: 'note', text: `what the image is made from is not recorded: ${(error as Error).message}` })
-  }
-  const seconds = Math.round(performance.now() - started) / 1000
-  if (!isKnown) emit({ kind: 'part-finished', name: 'inputs', seconds })
-  if (locked === undefined && plan.image.mirror.snapshot === undefined) {
-    emit({ kind: 'note', text: 'not pinned: the packages are those that the mirror has served' })
-  }
 }
 
 async function exportTargets(run: Run, layer: Layer): Promise<void> {

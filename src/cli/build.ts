@@ -2,7 +2,8 @@
 
 import { dirname, join, resolve as resolvePath } from 'node:path'
 import { type Command, Option } from 'commander'
-import { buildImage, probeKernel } from '../build/build-image.ts'
+import { probeKernel } from '../build/accelerate.ts'
+import { buildImage } from '../build/build-image.ts'
 import type { Decide, Decision } from '../build/hold.ts'
 import type { BuildRequest, Verify } from '../build/run.ts'
 import type { ResolvedImage } from '../config/resolved.ts'

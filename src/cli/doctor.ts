@@ -2,7 +2,7 @@
 
 import { join } from 'node:path'
 import type { Command } from 'commander'
-import { probeKernel } from '../build/build-image.ts'
+import { probeKernel } from '../build/accelerate.ts'
 import { exitCodes } from '../errors.ts'
 import { diagnose, renderDoctor } from '../host/doctor.ts'
 import { neededBytes } from '../plan/room.ts'

@@ -3,7 +3,7 @@
 import { mkdir } from 'node:fs/promises'
 import { join, resolve as resolvePath } from 'node:path'
 import { type Command, InvalidArgumentError, Option } from 'commander'
-import { probeKernel } from '../build/build-image.ts'
+import { probeKernel } from '../build/accelerate.ts'
 import { requireTools } from '../build/preflight.ts'
 import { createWorkbench } from '../build/workbench.ts'
 import { type Accelerator, chooseAccelerator } from '../host/accelerator.ts'

@@ -2,7 +2,7 @@
 
 import { join, resolve as resolvePath } from 'node:path'
 import type { Command } from 'commander'
-import { probeKernel } from '../build/build-image.ts'
+import { probeKernel } from '../build/accelerate.ts'
 import { openShell } from '../build/open-shell.ts'
 import { requireTools } from '../build/preflight.ts'
 import type { ResolvedImage } from '../config/resolved.ts'

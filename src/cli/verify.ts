@@ -3,7 +3,7 @@
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type Command, InvalidArgumentError, Option } from 'commander'
-import { probeKernel } from '../build/build-image.ts'
+import { probeKernel } from '../build/accelerate.ts'
 import { placeRun } from '../build/place.ts'
 import { requireTools } from '../build/preflight.ts'
 import { type Target, targets } from '../config/image.ts'
