@@ -4,7 +4,7 @@ import { basename, extname, resolve as resolvePath } from 'node:path'
 import { type Command, InvalidArgumentError } from 'commander'
 import { z } from 'zod'
 import { requireArchivers } from '../build/preflight.ts'
-import { configurationError } from '../config/faults.ts'
+import { configurationError, type Fault, formatFound } from '../config/faults.ts'
 import { type Target, targets } from '../config/image.ts'
 import { issuesToFaults } from '../config/issues.ts'
 import { mergeOver, type Overrides, parseAssignment } from '../config/overrides.ts'
@@ -15,8 +15,9 @@ import { exportDisk } from '../export/export-disk.ts'
 import { untilInterrupted } from './interrupt.ts'
 import { type Choose, collect } from './options.ts'
 import { reportTo, type Terminal } from './terminal.ts'
+import { addWaitOption, tellWaiting, type WaitOptions } from './wait.ts'
 
-interface ExportOptions {
+interface ExportOptions extends WaitOptions {
   readonly from: string
   readonly targets: readonly Target[]
   readonly name?: string
@@ -41,7 +42,7 @@ const exportFields = z.strictObject({
 })
 
 export function exportCommand(program: Command, terminal: Terminal, choose: Choose): void {
-  program
+  const command = program
     .command('export')
     .description('make files for hypervisors from any disk image')
     .requiredOption('--from <disk>', 'disk image that qemu-img reads')
@@ -55,7 +56,7 @@ export function exportCommand(program: Command, terminal: Terminal, choose: Choo
       [],
     )
     .option('--out <folder>', 'where the files go', '.')
-    .action((options: ExportOptions) => choose(() => run(options, terminal)))
+  addWaitOption(command, 'export').action((options: ExportOptions) => choose(() => run(options, terminal)))
 }
 
 async function run(options: ExportOptions, terminal: Terminal): Promise<number> {
@@ -72,6 +73,7 @@ async function run(options: ExportOptions, terminal: Terminal): Promise<number> 
         formats,
         sourceDateEpoch: Date.parse(`${date}T00:00:00Z`) / 1000,
         folder,
+        waiting: options.wait ? tellWaiting('export', folder, signal, terminal) : undefined,
         emit: reporter.emit,
         signal,
       }),
@@ -98,10 +100,20 @@ function decide({ from, name, date, set, targets }: ExportOptions): z.output<typ
   const { vmware } = parsed.data.formats
   // Nobody knows what is on the disk.
   const faults = targets.includes('vmware')
-    ? vmwareFaults(vmware, undefined, overrides, ['formats', 'vmware'])
+    ? [
+        ...vmwareFaults(vmware, undefined, overrides, ['formats', 'vmware']),
+        ...vmwareNameFaults(parsed.data.name, overrides),
+      ]
     : []
   if (faults.length > 0) throw configurationError(faults)
   return parsed.data
+}
+
+/** A VMDK's description has the name of its file between double quotes, and no way to have one inside. */
+function vmwareNameFaults(name: string, overrides: readonly Overrides[]): readonly Fault[] {
+  if (!name.includes('"')) return []
+  const rule = 'must be without double quotes for the target vmware'
+  return [{ path: 'name', rule, found: formatFound(name), source: overrides[0]?.source }]
 }
 
 function parseTargets(text: string): readonly Target[] {

@@ -10,7 +10,6 @@
 import { type FileHandle, open } from 'node:fs/promises'
 import { Transform } from 'node:stream'
 import { execa } from 'execa'
-import { writeWhole } from './partial-file.ts'
 
 /** Told how much of the source has been read, from 0 to 1. */
 export type OnProgress = (fraction: number) => void
@@ -22,10 +21,8 @@ export async function writeBzip2(
   onProgress: OnProgress,
   signal: AbortSignal,
 ): Promise<void> {
-  await writeWhole(file, signal, async (partial) => {
-    await compress(['lbzip2', '-9'], source, partial, 0, onProgress, signal)
-    await execa('lbzip2', ['--test', partial], { cancelSignal: signal, timeout: 3_600_000 })
-  })
+  await compress(['lbzip2', '-9'], source, file, 0, onProgress, signal)
+  await execa('lbzip2', ['--test', file], { cancelSignal: signal, timeout: 3_600_000 })
 }
 
 export interface ZipOptions {
@@ -42,39 +39,37 @@ export async function writeZip(
   onProgress: OnProgress,
   signal: AbortSignal,
 ): Promise<void> {
-  await writeWhole(file, signal, async (partial) => {
-    const name = Buffer.from(entryName)
-    // Level 9 takes four times as long for half a percent.
-    const start = localHeaderBytes + name.length - gzipHeaderBytes
-    const { read, written } = await compress(
-      ['pigz', '-6', '--no-name'],
-      source,
-      partial,
-      start,
-      onProgress,
-      signal,
-    )
-    const target = await open(partial, 'r+')
-    try {
-      const gzip = await readGzip(target, start, written)
-      const end = start + written - gzipTrailerBytes
-      const entry: ZipEntry = {
-        name,
-        timestampSeconds,
-        crc: gzip.crc,
-        compressedBytes: written - gzipHeaderBytes - gzipTrailerBytes,
-        sizeBytes: read,
-      }
-      if (gzip.sizeBytes !== read % 2 ** 32) throw new Error('pigz did not take all of its input')
-      await target.truncate(end)
-      const directory = encodeDirectoryEntry(entry)
-      await writeAt(target, Buffer.concat([directory, encodeEnd(directory.length, end)]), end)
-      // In place of pigz's header, too.
-      await writeAt(target, encodeLocalHeader(entry), 0)
-    } finally {
-      await target.close()
+  const name = Buffer.from(entryName)
+  // Level 9 takes four times as long for half a percent.
+  const start = localHeaderBytes + name.length - gzipHeaderBytes
+  const { read, written } = await compress(
+    ['pigz', '-6', '--no-name'],
+    source,
+    file,
+    start,
+    onProgress,
+    signal,
+  )
+  const target = await open(file, 'r+')
+  try {
+    const gzip = await readGzip(target, start, written)
+    const end = start + written - gzipTrailerBytes
+    const entry: ZipEntry = {
+      name,
+      timestampSeconds,
+      crc: gzip.crc,
+      compressedBytes: written - gzipHeaderBytes - gzipTrailerBytes,
+      sizeBytes: read,
     }
-  })
+    if (gzip.sizeBytes !== read % 2 ** 32) throw new Error('pigz did not take all of its input')
+    await target.truncate(end)
+    const directory = encodeDirectoryEntry(entry)
+    await writeAt(target, Buffer.concat([directory, encodeEnd(directory.length, end)]), end)
+    // In place of pigz's header, too.
+    await writeAt(target, encodeLocalHeader(entry), 0)
+  } finally {
+    await target.close()
+  }
 }
 
 /** Runs a file through a program that compresses, into `target` from `start` on. Returns how much went in and out. */

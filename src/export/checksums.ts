@@ -1,6 +1,6 @@
 /** Sums of image files, and `md5sum.txt`, `sha256sum.txt`, `sha512sum.txt` in GNU format beside them. */
 
-import { once } from 'node:events'
+import { on } from 'node:events'
 import { readdir, readFile, stat } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'
 import { basename, join } from 'node:path'
@@ -23,6 +23,7 @@ export async function computeChecksums<Wanted extends Algorithm = Algorithm>(
   path: string,
   signal: AbortSignal,
   wanted: readonly Wanted[] = algorithms as readonly Algorithm[] as readonly Wanted[],
+  onProgress: (fraction: number) => void = () => undefined,
 ): Promise<Readonly<Record<Wanted, string>>> {
   const { size, blocks } = await stat(path)
   const hasHoles = blocks * 512 < size
@@ -31,8 +32,14 @@ export async function computeChecksums<Wanted extends Algorithm = Algorithm>(
   const stopping = new AbortController()
   const either = AbortSignal.any([signal, stopping.signal])
   const groups = hasHoles ? wanted.map((algorithm) => [algorithm]) : [wanted]
+  const done = groups.map(() => 0)
+  const hash = (group: readonly Algorithm[], index: number) =>
+    hashInThread(file, group, either, (bytes) => {
+      done[index] = bytes
+      onProgress(done.reduce((sum, each) => sum + each, 0) / (size * groups.length))
+    })
   try {
-    const sums = await Promise.all(groups.map((group) => turns(() => hashInThread(file, group, either))))
+    const sums = await Promise.all(groups.map((group, index) => turns(() => hash(group, index))))
     return Object.assign({}, ...sums)
   } finally {
     stopping.abort()
@@ -43,17 +50,26 @@ async function hashInThread(
   file: RawDisk,
   wanted: readonly Algorithm[],
   signal: AbortSignal,
+  onBytes: (done: number) => void,
 ): Promise<Readonly<Record<string, string>>> {
   const worker = new Worker(new URL('./hash-worker.js', import.meta.url), {
     workerData: { ...file, algorithms: wanted },
   })
   try {
-    const [sums] = (await once(worker, 'message', { signal })) as [Record<string, string>]
-    return sums
+    for await (const [said] of on(worker, 'message', { signal }) as AsyncIterable<[HashMessage]>) {
+      if (said.sums !== undefined) return said.sums
+      onBytes(said.done)
+    }
+    throw new Error(`the thread that sums ${file.path} has ended without a word`)
   } finally {
     await worker.terminate()
   }
 }
+
+/** What a thread tells: how far it is in the file, in bytes, and at the end its sums. */
+type HashMessage =
+  | { readonly done: number; readonly sums?: undefined }
+  | { readonly sums: Record<string, string> }
 
 /** More threads than processors would only take memory. Those that wait get their turn in order. */
 const turns = limit(availableParallelism())

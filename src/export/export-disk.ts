@@ -1,13 +1,14 @@
 /** Exports any disk, made by whomever, without a pipeline and without a store. */
 
 import { stat } from 'node:fs/promises'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { requireWritable } from '../build/preflight.ts'
 import type { Target } from '../config/image.ts'
 import { exitCodes, PipelineError } from '../errors.ts'
-import { inspectImageFile, unreadableDisk } from '../inspect/image-file.ts'
+import { takeLock, type Waiting } from '../host/lock.ts'
+import { inspectImageFile } from '../inspect/image-file.ts'
 import type { Emit } from '../report/events.ts'
-import { computeChecksums } from './checksums.ts'
+import { digestContent } from './content-digest.ts'
 import { type ExportSource, exporters } from './exporters.ts'
 import { grainBytes } from './grains.ts'
 import { exportSideBySide } from './side-by-side.ts'
@@ -19,40 +20,38 @@ export interface DiskExport extends ExportSource {
   readonly targets: readonly Target[]
   /** Where the files go. */
   readonly folder: string
+  /** Without it, a folder into which another export writes is refused. */
+  readonly waiting?: Waiting | undefined
   readonly emit: Emit
   readonly signal: AbortSignal
 }
 
 /**
  * Returns the paths of the files. What is finished stays, with its sums, when another target fails.
- * @throws PipelineError `disk-unreadable`, `disk-size`, `disk-in-the-way`, `out-read-only`, `export-failed`
+ * @throws PipelineError `disk-unreadable`, `disk-size`, `disk-in-the-way`, `out-read-only`, `locked`, `export-failed`
  */
 export async function exportDisk(request: DiskExport): Promise<readonly string[]> {
   const { disk: source, folder, targets, signal } = request
   const { format, sizeBytes } = await inspectImageFile(source, undefined, signal)
-  requireSize(request, sizeBytes)
+  await requireSize(request, format, sizeBytes)
   await requireWritable(folder)
   const flat = join(folder, `.${request.fileName}.raw`)
   const fileOf = (target: Target) => join(folder, `${request.fileName}-${exporters[target].suffix(request)}`)
   for (const file of [flat, ...targets.map(fileOf)]) await requireOther(source, file)
-  return exportSideBySide({
-    ...request,
-    format,
-    flat,
-    findKey: () => hashDisk(source, signal),
-    fileOf,
-    onFile: async ({ path }) => path,
-  })
-}
-
-/** What identifiers in the files follow from. */
-async function hashDisk(path: string, signal: AbortSignal): Promise<string> {
+  // Whatever their names, all files of a folder are in the same lists of sums.
+  const lock = await takeLock(folder, `export of ${basename(source)}`, request.waiting, 'export')
   try {
-    const { sha256 } = await computeChecksums(path, signal, ['sha256'])
-    return sha256
-  } catch (cause) {
-    signal.throwIfAborted()
-    throw unreadableDisk(`cannot read the disk ${path}: ${(cause as Error).message}`)
+    return await exportSideBySide({
+      ...request,
+      format,
+      flat,
+      // Not of the file, which may be one of several that the disk consists of.
+      findKey: (disk) => digestContent(disk, signal),
+      fileOf,
+      onFile: async ({ path }) => path,
+    })
+  } finally {
+    await lock.release()
   }
 }
 
@@ -101,16 +100,19 @@ export function nearestSizesMiB(choice: Choice, sizeBytes: number): readonly num
   return [below, above].filter((size) => size > 0 && size <= limit).map((size) => size / mibBytes)
 }
 
-function requireSize(request: DiskExport, sizeBytes: number): void {
+async function requireSize(request: DiskExport, format: string, sizeBytes: number): Promise<void> {
   const { disk, targets } = request
   const unfit = targets.filter((target) => !holds(target, request, sizeBytes))
   if (unfit.length === 0) return
   const sizes = nearestSizesMiB(request, sizeBytes).map((size) => `${size} MiB`)
+  const nearest = sizes.length === 1 ? 'nearest size that fits is' : 'next sizes that fit are'
+  // qemu-img counts in sectors, and whoever looks at the file in bytes.
+  const found = format === 'raw' ? (await stat(disk)).size || sizeBytes : sizeBytes
   throw new PipelineError({
     code: 'disk-size',
-    message: `the disk ${disk} has ${sizeBytes} bytes (${Number((sizeBytes / mibBytes).toFixed(3))} MiB), a size that the files for ${unfit.join(' and ')} cannot express`,
-    hint: `the next sizes that fit are ${sizes.join(' and ')}: resize a copy of the disk (qemu-img resize), or choose other targets with --targets.`,
+    message: `the disk ${disk} has ${found} bytes (${Number((found / mibBytes).toFixed(3))} MiB), a size that the files for ${unfit.join(' and ')} cannot express`,
+    hint: `the ${nearest} ${sizes.join(' and ')}: resize a copy of the disk (qemu-img resize), or choose other targets with --targets.`,
     exitCode: exitCodes.badInput,
-    details: { sizeBytes, targets: unfit },
+    details: { sizeBytes: found, targets: unfit },
   })
 }

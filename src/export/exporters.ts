@@ -1,7 +1,7 @@
 /** How each target's file is made. */
 
 import { rm } from 'node:fs/promises'
-import { basename, dirname, join } from 'node:path'
+import { dirname, join } from 'node:path'
 import type { Target } from '../config/image.ts'
 import type { PipelineFields } from '../config/pipeline.ts'
 import { type Json, sha256 } from '../digest.ts'
@@ -35,7 +35,7 @@ export interface ExportJob extends ExportSource {
   readonly signal: AbortSignal
 }
 
-/** One target's file. `write` leaves it whole, checked and compared with the disk, or not at all. */
+/** One target's file. When `write` returns, it is checked and compared with the disk; when it fails, there may be half of it. */
 export interface Exporter {
   readonly format: string
   /** Raised whenever the writer makes other bytes of the same disk: files of before it are then made anew. */
@@ -127,13 +127,14 @@ function packed(exporter: Exporter, archiveOf: (formats: PipelineFields['formats
     write: async (job, file) => {
       const archive = archiveOf(job.formats)
       if (archive === 'none') return exporter.write(job, file)
-      const plain = join(dirname(file), `.${basename(file, `.${archive}`)}`)
       const { onProgress, signal, sourceDateEpoch } = job
+      const plainName = `${job.fileName}-${exporter.suffix(job)}`
+      const plain = join(dirname(file), `.${plainName}`)
       try {
         await exporter.write({ ...job, onProgress: (fraction) => onProgress(fraction / 2) }, plain)
         const packing = (fraction: number) => onProgress(0.5 + fraction / 2)
         if (archive === 'bz2') return await writeBzip2(plain, file, packing, signal)
-        const entry = { entryName: basename(file, '.zip'), timestampSeconds: sourceDateEpoch }
+        const entry = { entryName: plainName, timestampSeconds: sourceDateEpoch }
         await writeZip(plain, file, entry, packing, signal)
       } finally {
         await rm(plain, { force: true })

@@ -12,8 +12,15 @@ const hashes = algorithms.map((algorithm) => [algorithm, createHash(algorithm)])
 const buffer = Buffer.alloc(256 * 1024)
 const zeros = Buffer.alloc(256 * 1024)
 
+/** Told of every so many bytes, for whoever waits for the sums of a long file. */
+const toldBytes = 256 * 1024 * 1024
+let done = 0
+
 function update(bytes) {
   for (const [, hash] of hashes) hash.update(bytes)
+  const before = done
+  done += bytes.length
+  if (Math.floor(done / toldBytes) > Math.floor(before / toldBytes)) parentPort.postMessage({ done })
 }
 
 /** Zeros count as well, but where they are known to be they need not be read. */
@@ -37,4 +44,6 @@ for (const { start, length } of extents) {
 }
 passZeros(sizeBytes - position)
 closeSync(file)
-parentPort.postMessage(Object.fromEntries(hashes.map(([algorithm, hash]) => [algorithm, hash.digest('hex')])))
+parentPort.postMessage({
+  sums: Object.fromEntries(hashes.map(([algorithm, hash]) => [algorithm, hash.digest('hex')])),
+})

@@ -5,10 +5,9 @@ import { open } from 'node:fs/promises'
 import { execa } from 'execa'
 import type { VmwareSettings } from '../config/vmware.ts'
 import { sha256 } from '../digest.ts'
-import { PipelineError } from '../errors.ts'
 import type { Grain } from './grains.ts'
 import { type OvfView, renderOvf } from './ovf.ts'
-import { writeWhole } from './partial-file.ts'
+import { ExportFault } from './partial-file.ts'
 import type { RawDisk } from './raw-disk.ts'
 import { writeStreamOptimizedVmdk } from './vmdk.ts'
 import { checkVmdk } from './vmdk-check.ts'
@@ -24,9 +23,9 @@ export interface OvaOptions {
 }
 
 /**
- * Writes `file`, and moves it into place only when its VMDK keeps every rule and qemu-img reads the same from it as from
- * `disk`. Needs room for the one file only: what stands before the disk in the tar has a size that is known before the
- * disk is written, and is filled in afterwards.
+ * Writes `file`, whose VMDK must then keep every rule, and qemu-img must read the same from it as from `disk`. Needs
+ * room for the one file only: what stands before the disk in the tar has a size that is known before the disk is written,
+ * and is filled in afterwards.
  *
  * @param grains those of the disk, where they are compressed for another file, too
  */
@@ -39,25 +38,23 @@ export async function exportOva(
   grains?: AsyncIterable<Grain>,
 ): Promise<void> {
   const plan = planPackage(disk, options)
-  await writeWhole(file, signal, async (partial) => {
-    const written = await writeStreamOptimizedVmdk(
-      disk,
-      createWriteStream(partial, { start: plan.diskOffset }),
-      { key: options.key, name: plan.diskFile, hardwareVersion: options.settings.hardwareVersion },
-      (fraction) => onProgress(fraction * writingShare),
-      signal,
-      grains,
-    )
-    if (written.sizeBytes > maximumBytes) throw tooLarge(file, written.sizeBytes)
-    await writeAround(partial, plan, written)
-    const part = { offset: plan.diskOffset, length: written.sizeBytes }
-    // qemu-img unpacks the grains below.
-    await checkVmdk(partial, { part, unpacks: false })
-    onProgress((1 + writingShare) / 2)
-    await execa('qemu-img', ['compare', '-q', '-f', 'raw', disk.path, vmdkInside(partial, part)], {
-      cancelSignal: signal,
-      timeout: 3_600_000,
-    })
+  const written = await writeStreamOptimizedVmdk(
+    disk,
+    createWriteStream(file, { start: plan.diskOffset }),
+    { key: options.key, name: plan.diskFile, hardwareVersion: options.settings.hardwareVersion },
+    (fraction) => onProgress(fraction * writingShare),
+    signal,
+    grains,
+  )
+  if (written.sizeBytes > maximumBytes) throw tooLarge(written.sizeBytes)
+  await writeAround(file, plan, written)
+  const part = { offset: plan.diskOffset, length: written.sizeBytes }
+  // qemu-img unpacks the grains below.
+  await checkVmdk(file, { part, unpacks: false })
+  onProgress((1 + writingShare) / 2)
+  await execa('qemu-img', ['compare', '-q', '-f', 'raw', disk.path, vmdkInside(file, part)], {
+    cancelSignal: signal,
+    timeout: 3_600_000,
   })
   onProgress(1)
 }
@@ -173,10 +170,9 @@ function vmdkInside(path: string, { offset, length }: { offset: number; length: 
   return `json:${JSON.stringify({ driver: 'vmdk', file })}`
 }
 
-function tooLarge(file: string, sizeBytes: number): PipelineError {
-  return new PipelineError({
-    code: 'export-failed',
-    message: `the image ${file} could not be made: its disk has ${sizeBytes} bytes when compressed, and a file in an OVA may have ${maximumBytes}`,
-    hint: 'make what is on the disk smaller; VMware takes no larger file in one piece.',
-  })
+function tooLarge(sizeBytes: number): ExportFault {
+  return new ExportFault(
+    `its disk has ${sizeBytes} bytes when compressed, and a file in an OVA may have ${maximumBytes}`,
+    'make what is on the disk smaller; VMware takes no larger file in one piece.',
+  )
 }

@@ -27,6 +27,17 @@ export async function writeWhole<Result>(
   }
 }
 
+/** Why a writer cannot make its file, and what is to be done. Which file it is, whoever has it written says. */
+export class ExportFault extends Error {
+  readonly hint: string
+
+  constructor(message: string, hint: string) {
+    super(message)
+    this.name = 'ExportFault'
+    this.hint = hint
+  }
+}
+
 /**
  * The error of an export that failed for what a system call or a program said.
  * @param what kind of file and its path
@@ -39,7 +50,10 @@ export function exportFailed(what: string, cause: unknown): PipelineError {
     code: 'export-failed',
     message: `the ${what} could not be made: ${isFull ? 'its disk is full' : said}`,
     // True of a build, whose layers are kept, and of the export of any disk.
-    hint: `${isFull ? 'make room there' : 'mend that'} and run the command again; what was finished before is kept.`,
+    hint:
+      cause instanceof ExportFault
+        ? cause.hint
+        : `${isFull ? 'make room there' : 'mend that'} and run the command again; what was finished before is kept.`,
     cause,
   })
 }

@@ -7,7 +7,6 @@ import { execa } from 'execa'
 import type { ResolvedImage } from '../config/resolved.ts'
 import { gather } from './gather.ts'
 import { compressGrains, countGrains, type Grain } from './grains.ts'
-import { writeWhole } from './partial-file.ts'
 import { clusterBytes, encodeHeader } from './qcow2-format.ts'
 import { layOutQcow2, type Places } from './qcow2-layout.ts'
 import type { RawDisk } from './raw-disk.ts'
@@ -28,12 +27,10 @@ export async function exportQcow2(
   grains: AsyncIterable<Grain> = compressGrains(disk),
 ): Promise<void> {
   const writing = (fraction: number) => onProgress(fraction * writingShare)
-  await writeWhole(file, signal, async (partial) => {
-    if (options.compression === 'zlib') await writeZlib(disk, partial, options, grains, writing, signal)
-    else await convert(disk, partial, options, writing, signal)
-    await qemuImg(['check', '-q', '-f', 'qcow2', partial], signal)
-    await qemuImg(['compare', '-q', '-f', 'raw', '-F', 'qcow2', disk.path, partial], signal)
-  })
+  if (options.compression === 'zlib') await writeZlib(disk, file, options, grains, writing, signal)
+  else await convert(disk, file, options, writing, signal)
+  await qemuImg(['check', '-q', '-f', 'qcow2', file], signal)
+  await qemuImg(['compare', '-q', '-f', 'raw', '-F', 'qcow2', disk.path, file], signal)
   onProgress(1)
 }
 

@@ -2,7 +2,6 @@
 
 import { link, rm } from 'node:fs/promises'
 import { execa } from 'execa'
-import { writeWhole } from './partial-file.ts'
 import type { RawDisk } from './raw-disk.ts'
 
 /**
@@ -15,16 +14,14 @@ export async function exportRaw(
   onProgress: (fraction: number) => void,
   signal: AbortSignal,
 ): Promise<void> {
-  await writeWhole(file, signal, async (partial) => {
-    await rm(partial, { force: true })
-    try {
-      await link(disk.path, partial)
-    } catch (cause) {
-      const { code } = cause as NodeJS.ErrnoException
-      if (!withoutLinks.includes(code ?? '')) throw cause
-      await copy(disk, partial, signal)
-    }
-  })
+  await rm(file, { force: true })
+  try {
+    await link(disk.path, file)
+  } catch (cause) {
+    const { code } = cause as NodeJS.ErrnoException
+    if (!withoutLinks.includes(code ?? '')) throw cause
+    await copy(disk, file, signal)
+  }
   onProgress(1)
 }
 

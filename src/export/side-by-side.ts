@@ -3,10 +3,10 @@
 import { rm } from 'node:fs/promises'
 import type { Target } from '../config/image.ts'
 import type { Emit } from '../report/events.ts'
-import { type Checksums, computeChecksums, writeChecksums } from './checksums.ts'
+import { algorithms, type Checksums, computeChecksums, writeChecksums } from './checksums.ts'
 import { type ExportJob, type ExportSource, exporters } from './exporters.ts'
 import { compressGrains, type Grain } from './grains.ts'
-import { exportFailed } from './partial-file.ts'
+import { exportFailed, writeWhole } from './partial-file.ts'
 import { flattenDisk, type RawDisk } from './raw-disk.ts'
 import { type Branch, tee } from './tee.ts'
 
@@ -16,8 +16,8 @@ export interface SideBySide<Result> extends ExportSource {
   readonly format: string
   /** Where the flattened disk lies meanwhile. */
   readonly flat: string
-  /** Finds out what identifiers in the files follow from. */
-  readonly findKey: () => Promise<string>
+  /** Finds out what identifiers in the files follow from; given the flattened disk. */
+  readonly findKey: (disk: RawDisk) => Promise<string>
   readonly targets: readonly Target[]
   readonly fileOf: (target: Target) => string
   /** Told of a target before anything is written for it. */
@@ -71,15 +71,10 @@ async function prepare<Result>(
   // What a killed run left of it may be a finished raw file, too, under its other name.
   await rm(job.flat, { force: true })
   emit({ kind: 'part-started', name: 'flatten', estimateSeconds: estimate?.('flatten') })
-  // Both have to have ended before the flat file is removed, or qemu-img would make it anew.
-  const [flattened, found] = await Promise.allSettled([
-    flattenDisk(job.disk, job.format, job.flat, signal),
-    job.findKey(),
-  ])
-  if (flattened.status === 'rejected') throw flattened.reason
-  if (found.status === 'rejected') throw found.reason
+  const disk = await flattenDisk(job.disk, job.format, job.flat, signal)
+  const key = await job.findKey(disk)
   emit({ kind: 'part-finished', name: 'flatten', seconds: secondsSince(started) })
-  return { disk: flattened.value, key: found.value }
+  return { disk, key }
 }
 
 type Shared = Pick<ExportJob, 'disk' | 'key'> & { readonly grains: Branch<Grain> | undefined }
@@ -96,38 +91,32 @@ async function exportTarget<Result>(
   const started = performance.now()
   emit({ kind: 'part-started', name, estimateSeconds: job.estimate?.(name) })
   let shown = ''
-  const onProgress = (fraction: number) => {
-    const text = `${Math.floor(fraction * 100)} %`
+  const show = (text: string) => {
     if (text !== shown) emit({ kind: 'part-progress', name, text })
     shown = text
   }
-  try {
-    await job.onBegin?.(target)
-    await exporters[target].write({ ...job, disk, key, grains, onProgress, signal }, path)
-  } finally {
-    // The other reader must not wait for one that has failed.
-    grains?.close()
+  const onProgress = (fraction: number) => show(formatPercent(fraction))
+  const write = async (file: string) => {
+    try {
+      await job.onBegin?.(target)
+      await exporters[target].write({ ...job, disk, key, grains, onProgress, signal }, file)
+    } finally {
+      // The other reader must not wait for one that has failed.
+      grains?.close()
+    }
+    show('checksums')
+    return computeChecksums(file, signal, algorithms, (fraction) =>
+      show(`checksums ${formatPercent(fraction)}`),
+    )
   }
-  emit({ kind: 'part-progress', name, text: 'checksums' })
-  const sums = await listSums(path, list, signal)
+  // Summed before it has its name, so that a file with its name is in the lists a moment later, interrupted or not.
+  const sums = await writeWhole(path, signal, write)
+  await list(() => writeChecksums(path, sums)).catch((cause) => {
+    throw exportFailed(`list of sums with ${path}`, cause)
+  })
   const seconds = secondsSince(started)
   emit({ kind: 'part-finished', name, seconds })
   return job.onFile({ target, path, sums, virtualSizeBytes: disk.sizeBytes, seconds })
-}
-
-async function listSums(
-  path: string,
-  list: ReturnType<typeof oneAtATime>,
-  signal: AbortSignal,
-): Promise<Checksums> {
-  try {
-    const sums = await computeChecksums(path, signal)
-    await list(() => writeChecksums(path, sums))
-    return sums
-  } catch (cause) {
-    signal.throwIfAborted()
-    throw exportFailed(`list of sums with ${path}`, cause)
-  }
 }
 
 /** All targets write to the same lists of sums. */
@@ -138,6 +127,10 @@ function oneAtATime(): (write: () => Promise<void>) => Promise<void> {
     last = written.catch(() => undefined)
     return written
   }
+}
+
+function formatPercent(fraction: number): string {
+  return `${Math.floor(fraction * 100)} %`
 }
 
 function secondsSince(startedMs: number): number {

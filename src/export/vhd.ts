@@ -3,8 +3,7 @@
 import { type FileHandle, open } from 'node:fs/promises'
 import { execa } from 'execa'
 import { uuidFrom } from '../digest.ts'
-import { PipelineError } from '../errors.ts'
-import { writeWhole } from './partial-file.ts'
+import { ExportFault } from './partial-file.ts'
 import { type DataBlock, type RawDisk, readDataBlocks } from './raw-disk.ts'
 import { checkVhd } from './vhd-check.ts'
 import {
@@ -48,7 +47,7 @@ export type OnProgress = (fraction: number) => void
 
 /**
  * Writes a dynamic VHD as XenServer's own tools do, which is what makes them able to grow it: theirs is the creator, and
- * behind the table of blocks there is their map of full blocks. It gets its name when it has been verified.
+ * behind the table of blocks there is their map of full blocks. Then it is verified.
  */
 export async function writeXenVhd(
   disk: RawDisk,
@@ -61,7 +60,7 @@ export async function writeXenVhd(
   await writeVhd(plan, file, options, onProgress, signal)
 }
 
-/** Writes a VHD for Hyper-V, which gets its name when it has been verified. */
+/** Writes a VHD for Hyper-V, and verifies it. */
 export async function writeHypervVhd(
   disk: RawDisk,
   file: string,
@@ -81,11 +80,11 @@ export async function writeHypervVhd(
 
 /**
  * Reads a VHD back: it must keep the rules of its format, and hold what the disk holds in qemu's eyes, too. What is
- * written here has been verified before it gets its name.
+ * written here has been verified already.
  */
 export async function verifyVhd(disk: RawDisk, file: string, signal: AbortSignal): Promise<void> {
   const fault = await findFault(disk, file, signal)
-  if (fault !== undefined) throw unsound(file, fault)
+  if (fault !== undefined) throw unsound(fault)
 }
 
 async function findFault(disk: RawDisk, file: string, signal: AbortSignal): Promise<string | undefined> {
@@ -116,8 +115,8 @@ async function writeVhd(
   signal: AbortSignal,
 ): Promise<void> {
   const { disk, creator, subformat } = plan
-  requireExactSize(disk.sizeBytes, file)
-  requirePast(timestampSeconds, file)
+  requireExactSize(disk.sizeBytes)
+  requirePast(timestampSeconds)
   const footer = encodeFooter({
     subformat,
     creator,
@@ -126,20 +125,18 @@ async function writeVhd(
     timestampSeconds: Math.max(0, timestampSeconds - epochSeconds),
     uuid: uuidFrom(`vhd ${creator.application} ${subformat} ${uuidSeed}`),
   })
-  await writeWhole(file, signal, async (partial) => {
-    const target = await open(partial, 'w')
-    try {
-      const write = subformat === 'fixed' ? writeFixed : writeDynamic
-      await write(plan, target, footer, (index) => {
-        signal.throwIfAborted()
-        onProgress(((index + 1) * blockBytes) / disk.sizeBytes)
-      })
-    } finally {
-      await target.close()
-    }
-    const fault = await findFault(disk, partial, signal)
-    if (fault !== undefined) throw unsound(file, fault)
-  })
+  const target = await open(file, 'w')
+  try {
+    const write = subformat === 'fixed' ? writeFixed : writeDynamic
+    await write(plan, target, footer, (index) => {
+      signal.throwIfAborted()
+      onProgress(((index + 1) * blockBytes) / disk.sizeBytes)
+    })
+  } finally {
+    await target.close()
+  }
+  const fault = await findFault(disk, file, signal)
+  if (fault !== undefined) throw unsound(fault)
   onProgress(1)
 }
 
@@ -214,34 +211,31 @@ async function writeFully(target: FileHandle, bytes: Buffer, position: number): 
 }
 
 /** A size that the geometry or the blocks can't express is one that some reader rounds. */
-function requireExactSize(sizeBytes: number, file: string): void {
+function requireExactSize(sizeBytes: number): void {
   const expressed = geometryBytes(geometryOf(sizeBytes))
   if (expressed === sizeBytes && sizeBytes % blockBytes === 0) return
   const reason =
     expressed === sizeBytes
       ? 'is not made of whole blocks of 2 MiB'
       : `would be ${expressed} bytes to a hypervisor that counts in cylinders`
-  throw new PipelineError({
-    code: 'export-failed',
-    message: `the image ${file} could not be made: as a VHD, the disk of ${sizeBytes} bytes ${reason}`,
-    hint: 'give the disk a size that is a multiple of 126 MiB, between 252 and 32130 MiB.',
-  })
+  throw new ExportFault(
+    `as a VHD, the disk of ${sizeBytes} bytes ${reason}`,
+    'give the disk a size that is a multiple of 126 MiB, between 252 and 32130 MiB.',
+  )
 }
 
-function requirePast(timestampSeconds: number, file: string): void {
+function requirePast(timestampSeconds: number): void {
   if (timestampSeconds <= Date.now() / 1000) return
   const date = new Date(timestampSeconds * 1000).toISOString()
-  throw new PipelineError({
-    code: 'export-failed',
-    message: `the image ${file} could not be made: its date, ${date}, lies in the future, and XenServer refuses such a VHD`,
-    hint: 'give the pipeline a date of today or before, or set the clock of this host right.',
-  })
+  throw new ExportFault(
+    `its date, ${date}, lies in the future, and XenServer refuses such a VHD`,
+    'give the pipeline a date of today or before, or set the clock of this host right.',
+  )
 }
 
-function unsound(file: string, reason: string): PipelineError {
-  return new PipelineError({
-    code: 'export-failed',
-    message: `the VHD ${file} is not what it should be: ${reason.trim()}`,
-    hint: 'this should not happen: please report it with these words; the layers are kept.',
-  })
+function unsound(reason: string): ExportFault {
+  return new ExportFault(
+    `it is not what it should be: ${reason.trim()}`,
+    'this should not happen: please report it with these words; the disk it is made of is kept.',
+  )
 }

@@ -3,7 +3,6 @@
 import { type FileHandle, open } from 'node:fs/promises'
 import { execa } from 'execa'
 import { uuidFrom } from '../digest.ts'
-import { writeWhole } from './partial-file.ts'
 import type { RawDisk } from './raw-disk.ts'
 
 export interface VhdxOptions {
@@ -11,7 +10,7 @@ export interface VhdxOptions {
   readonly uuidSeed: string
 }
 
-/** Writes a dynamic VHDX, the same one every time, which gets its name when qemu-img finds it equal to the disk. */
+/** Writes a dynamic VHDX, the same one every time, and has qemu-img compare it with the disk. */
 export async function writeVhdx(
   disk: RawDisk,
   file: string,
@@ -21,29 +20,27 @@ export async function writeVhdx(
 ): Promise<void> {
   const qemuImg = (words: readonly string[]) =>
     execa('qemu-img', words, { cancelSignal: signal, timeout: 3_600_000 })
-  await writeWhole(file, signal, async (partial) => {
-    // Without -W, so that the order of blocks follows from the content alone.
-    const written = qemuImg([
-      'convert',
-      '-p',
-      ...['-f', 'raw', '-O', 'vhdx', '-o', 'subformat=dynamic'],
-      disk.path,
-      partial,
-    ])
-    written.stdout.on('data', (chunk: Buffer) => {
-      const percent = /\((\d+(?:\.\d+)?)\/100%\)\s*$/.exec(chunk.toString())?.[1]
-      if (percent !== undefined) onProgress(Number(percent) / 100)
-    })
-    await written
-    const target = await open(partial, 'r+')
-    try {
-      await replaceRandom(target, uuidSeed)
-    } finally {
-      await target.close()
-    }
-    await qemuImg(['check', '-q', '-f', 'vhdx', partial])
-    await qemuImg(['compare', '-q', '-f', 'raw', '-F', 'vhdx', disk.path, partial])
+  // Without -W, so that the order of blocks follows from the content alone.
+  const written = qemuImg([
+    'convert',
+    '-p',
+    ...['-f', 'raw', '-O', 'vhdx', '-o', 'subformat=dynamic'],
+    disk.path,
+    file,
+  ])
+  written.stdout.on('data', (chunk: Buffer) => {
+    const percent = /\((\d+(?:\.\d+)?)\/100%\)\s*$/.exec(chunk.toString())?.[1]
+    if (percent !== undefined) onProgress(Number(percent) / 100)
   })
+  await written
+  const target = await open(file, 'r+')
+  try {
+    await replaceRandom(target, uuidSeed)
+  } finally {
+    await target.close()
+  }
+  await qemuImg(['check', '-q', '-f', 'vhdx', file])
+  await qemuImg(['compare', '-q', '-f', 'raw', '-F', 'vhdx', disk.path, file])
 }
 
 /** Both headers, of which the one with the higher number counts. */

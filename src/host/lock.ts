@@ -1,8 +1,8 @@
-/** One build at a time in one `out/`: a file that names the process which holds it. */
+/** One build, or one export, at a time in one folder: a file that names the process which holds it. */
 
 import { randomBytes } from 'node:crypto'
 import { link, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { exitCodes, PipelineError } from '../errors.ts'
 import { makeFolder } from './files.ts'
@@ -24,6 +24,12 @@ export interface Lock {
   readonly release: () => Promise<void>
 }
 
+/** What one process at a time does in a folder. */
+export type LockedWork = keyof typeof lockFiles
+
+/** An export's folder is the user's own: there, the file is hidden and says whose it is. */
+const lockFiles = { build: 'lock', export: '.systemvm-image.lock' } as const
+
 /** How to wait for a lock that another process holds. */
 export interface Waiting {
   /** Told of each holder that is waited for. */
@@ -39,8 +45,13 @@ const pollMs = 200
  * @param waiting without it a lock that is held is refused
  * @throws PipelineError `locked` with the holder's pid
  */
-export async function takeLock(folder: string, runId: string, waiting?: Waiting): Promise<Lock> {
-  const path = join(folder, 'lock')
+export async function takeLock(
+  folder: string,
+  runId: string,
+  waiting?: Waiting,
+  work: LockedWork = 'build',
+): Promise<Lock> {
+  const path = join(folder, lockFiles[work])
   // One process may want it twice at a time, and be refused.
   const own = `${path}.${process.pid}.${randomBytes(4).toString('hex')}`
   const holder = await describeSelf(runId)
@@ -48,13 +59,13 @@ export async function takeLock(folder: string, runId: string, waiting?: Waiting)
     while (!(await tryLink(own, path, { ...holder, since: new Date().toISOString() }))) {
       const other = await readHolder(path)
       if (other === undefined || !(await isAlive(other))) await removeStale(path, other, `${own}.stale`)
-      else if (waiting === undefined) throw locked(folder, other)
+      else if (waiting === undefined) throw locked(work, folder, other)
       else await waitFor(other, path, waiting)
     }
   } finally {
     await rm(own, { force: true })
   }
-  await removeAsides(folder)
+  await removeAsides(path)
   return { release: () => releaseOwn(path, holder) }
 }
 
@@ -104,9 +115,11 @@ async function removeStale(path: string, stale: Holder | undefined, aside: strin
 }
 
 /** Removes what takers had beside the lock that were killed while they took it. */
-async function removeAsides(folder: string): Promise<void> {
+async function removeAsides(path: string): Promise<void> {
+  const folder = dirname(path)
   for (const name of await readdir(folder)) {
-    const pid = /^lock\.(\d+)\./.exec(name)?.[1]
+    if (!name.startsWith(`${basename(path)}.`)) continue
+    const pid = /^\.(\d+)\./.exec(name.slice(basename(path).length))?.[1]
     if (pid === undefined || (await startTime(Number(pid))) !== undefined) continue
     await rm(join(folder, name), { recursive: true, force: true })
   }
@@ -155,7 +168,7 @@ function cannotLock(path: string, cause: unknown): PipelineError {
       ? `the disk that holds ${path} is full: not even the lock can be written`
       : `cannot write the lock ${path}: ${code}`,
     hint: isFull
-      ? 'make room and run the command again; finished layers are kept.'
+      ? 'make room and run the command again; what was finished before is kept.'
       : 'make its folder writable for you, or give another one with --out.',
     exitCode: exitCodes.hostNotFit,
     cause,
@@ -172,10 +185,10 @@ function stuck(path: string, cause: unknown): PipelineError {
   })
 }
 
-function locked(folder: string, holder: Holder): PipelineError {
+function locked(work: LockedWork, folder: string, holder: Holder): PipelineError {
   return new PipelineError({
     code: 'locked',
-    message: `another build works in ${folder}: ${describeHolder(holder)}`,
+    message: `another ${work} works in ${folder}: ${describeHolder(holder)}`,
     hint: 'wait until it has ended, which --wait does, or give this one another folder with --out.',
     exitCode: exitCodes.hostNotFit,
     details: { pid: holder.pid, runId: holder.runId, since: holder.since },

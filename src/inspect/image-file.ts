@@ -1,5 +1,6 @@
 /** A disk image as a file of the host: its format, its size, and whether all of it is there. */
 
+import { stat } from 'node:fs/promises'
 import { extname, resolve as resolvePath } from 'node:path'
 import { execa } from 'execa'
 import { exitCodes, PipelineError } from '../errors.ts'
@@ -45,6 +46,7 @@ export async function inspectImageFile(
   format: string | undefined,
   signal: AbortSignal,
 ): Promise<ImageFile> {
+  await requireFile(path)
   // qemu-img takes a name with a colon in it for something else than a file, unless it begins with a slash.
   const file: BlockNode = { driver: 'file', filename: resolvePath(path) }
   const forced = format === 'ova' ? await diskOfOva(path, file) : format && { driver: format, file }
@@ -63,6 +65,24 @@ export async function inspectImageFile(
   for (const { filename, format } of below) await requireSound(filename, ['-f', format, filename], signal)
   return { path, format: format ?? top.format, sizeBytes: top['virtual-size'], node }
 }
+
+/** Of anything else, qemu-img would wait for the first byte, or read for ever. */
+async function requireFile(path: string): Promise<void> {
+  const found = await stat(path).catch((cause: NodeJS.ErrnoException) => {
+    const said = cause.code === 'ENOENT' ? 'there is no such file' : cause.message
+    throw unreadableDisk(`cannot read the disk ${path}: ${said}`, cause)
+  })
+  if (found.isFile() || found.isBlockDevice()) return
+  const kind = kinds.find(([is]) => found[is]())?.[1] ?? 'something else'
+  throw unreadableDisk(`cannot read the disk ${path}: it is ${kind}, and no file`)
+}
+
+const kinds = [
+  ['isDirectory', 'a folder'],
+  ['isFIFO', 'a named pipe'],
+  ['isCharacterDevice', 'a character device'],
+  ['isSocket', 'a socket'],
+] as const
 
 const formatsByEnding: Readonly<Record<string, string>> = {
   '.qcow2': 'qcow2',

@@ -50,6 +50,17 @@ describe('checksum files', () => {
     expect(names()).toEqual(['at-ends', 'only', 'within'])
   })
 
+  it('tell how far they are, up to all of it', async () => {
+    const told: number[] = []
+    const { path: file } = makeRawDisk(path('long'), 2 ** 30, { 0: Buffer.alloc(10, 'a') })
+    await computeChecksums(file, new AbortController().signal, ['md5', 'sha256'], (fraction) =>
+      told.push(fraction),
+    )
+    expect(told.length).toBeGreaterThan(4)
+    expect(told.at(-1)).toBe(1)
+    expect([...told].sort((a, b) => a - b)).toEqual(told)
+  })
+
   it('find a file that was changed afterwards', async () => {
     await add('a-kvm.qcow2', 'a')
     writeFileSync(path('a-kvm.qcow2'), 'A')

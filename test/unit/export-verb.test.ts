@@ -18,6 +18,7 @@ import { afterEach, describe, expect, it, vi } from 'vitest'
 import { main } from '../../src/cli/main.ts'
 import { nearestSizesMiB } from '../../src/export/export-disk.ts'
 import { geometryBytes, geometryOf } from '../../src/export/vhd-format.ts'
+import { takeLock } from '../../src/host/lock.ts'
 import { useFolder } from '../support/folder.ts'
 import { sampleImage } from '../support/pipelines.ts'
 import { describeWith } from '../support/tools.ts'
@@ -93,6 +94,17 @@ describe('options of an export', () => {
     expect(left()).toEqual([])
   })
 
+  it('that give a name no VMDK can have are refused where one is asked for', async () => {
+    const words = ['--name', 'a"b', '--targets', 'kvm,vmware']
+    await expectRefusal(
+      exportFrom(path('none.raw'), ...words),
+      2,
+      'name: must be without double quotes',
+      '(--name)',
+    )
+    expect(left()).toEqual([])
+  })
+
   it('that lead to a bad name of the disk say how to give another one', async () => {
     await expectRefusal(exportFrom(path('.hidden.raw')), 2, 'found ".hidden"', 'give another with --name')
   })
@@ -129,6 +141,40 @@ describeWith(['qemu-img', 'qemu-io'], 'an export of any disk', () => {
     expect(left()).toEqual([])
   })
 
+  it.each([
+    ['a folder', () => mkdirSync(path('disk')), path('disk')],
+    ['a named pipe', () => qemu('mkfifo', path('disk')), path('disk')],
+    ['a character device', () => undefined, '/dev/zero'],
+  ])('refuses %s as a disk, before it waits for its first byte', async (kind, make) => {
+    make()
+    const disk = kind === 'a character device' ? '/dev/zero' : path('disk')
+    await expectRefusal(exportFrom(disk), 2, `cannot read the disk ${disk}: it is ${kind}, and no file`)
+    await expectRefusal(
+      exportFrom(path('none')),
+      2,
+      `cannot read the disk ${path('none')}: there is no such file`,
+    )
+    expect(left()).toEqual([])
+  })
+
+  it('gives disks identifiers by their content, in one file or in several', async () => {
+    const identifierOf = async (disk: string) => {
+      expect((await exportFrom(disk, '--targets', 'xenserver', '--name', 'x')).exitCode).toBe(0)
+      // The footer's UUID.
+      return readFileSync(path('out', 'x-xen.vhd')).subarray(68, 84).toString('hex')
+    }
+    const base = makeDisk('252M', 'base.qcow2')
+    const top = path('top.qcow2')
+    qemu('qemu-img', 'create', '-q', '-f', 'qcow2', '-b', base, '-F', 'qcow2', top)
+    const stacked = await identifierOf(top)
+    qemu('qemu-img', 'convert', '-O', 'raw', top, path('flat.raw'))
+    expect(await identifierOf(path('flat.raw'))).toBe(stacked)
+    qemu('qemu-img', 'convert', '-O', 'raw', '-S', '0', top, path('full.raw'))
+    expect(await identifierOf(path('full.raw'))).toBe(stacked)
+    qemu('qemu-io', '-c', 'write -q -P 0x42 8M 512', base)
+    expect(await identifierOf(top)).not.toBe(stacked)
+  })
+
   it('takes formats that qemu-img has no check for', async () => {
     qemu('qemu-img', 'create', '-q', '-f', 'raw', path('disk.raw'), '1M')
     expect((await exportFrom(path('disk.raw'), '--targets', 'kvm')).exitCode).toBe(0)
@@ -157,6 +203,38 @@ describeWith(['qemu-img', 'qemu-io'], 'an export of any disk', () => {
     writeFileSync(path('out'), 'mine')
     await expectRefusal(exportFrom(disk), 3, `cannot write in the output folder ${path('out')}`, '--out')
     expect(readFileSync(path('out'), 'utf8')).toBe('mine')
+  })
+
+  it('tells the size that the file has, and the one size that is near', async () => {
+    writeFileSync(path('disk.raw'), 'not even a sector')
+    truncateSync(path('disk.raw'), 1_000_001)
+    const words = ['--targets', 'vmware']
+    await expectRefusal(
+      exportFrom(path('disk.raw'), ...words),
+      2,
+      '1000001 bytes',
+      'the nearest size that fits is 2 MiB',
+    )
+  })
+
+  it('has its folder for itself: another is refused, or waits', async () => {
+    const disk = makeDisk()
+    mkdirSync(path('out'))
+    const lock = await takeLock(path('out'), 'export of another', undefined, 'export')
+    const words = ['--targets', 'kvm']
+    await expectRefusal(
+      exportFrom(disk, ...words),
+      3,
+      `another export works in ${path('out')}: process`,
+      '--wait',
+    )
+    expect(left()).toEqual(['.systemvm-image.lock'])
+    const waits = exportFrom(disk, ...words, '--wait')
+    await sleep(500)
+    expect(left()).not.toContain('.disk.raw')
+    await lock.release()
+    expect(await waits).toMatchObject({ exitCode: 0, stderr: expect.stringContaining('waiting for process') })
+    expect(left()).toEqual(['disk-kvm.qcow2', 'md5sum.txt', 'sha256sum.txt', 'sha512sum.txt'])
   })
 
   it('does not write over the disk that it is made of', async () => {
@@ -234,8 +312,8 @@ describeWith(['qemu-img', 'qemu-io'], 'an export of any disk', () => {
       stderr += chunk
     })
     const ended = once(child, 'close')
-    while (left().length === 0 && child.exitCode === null) await sleep(20)
-    expect(left()).toEqual(['.disk.raw'])
+    while (!left().includes('.disk.raw') && child.exitCode === null) await sleep(20)
+    expect(left()).toEqual(['.disk.raw', '.systemvm-image.lock'])
     child.kill(name)
     expect(await ended).toEqual([130, null])
     expect(stderr).not.toContain('this is a bug')

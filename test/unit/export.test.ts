@@ -141,7 +141,9 @@ describeWith(['qemu-img', 'qemu-io'], 'an export', () => {
   })
 
   const failing = async (disk: RawDisk, signal = never) => {
-    const failure = exportQcow2(disk, path('image.qcow2'), defaults, () => undefined, signal)
+    const failure = writeWhole(path('image.qcow2'), signal, (partial) =>
+      exportQcow2(disk, partial, defaults, () => undefined, signal),
+    )
     return (await failure.catch((error: unknown) => error)) as PipelineError
   }
 

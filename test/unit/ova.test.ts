@@ -15,6 +15,7 @@ import { sha256File } from '../../src/digest.ts'
 import { PipelineError } from '../../src/errors.ts'
 import { exportOva, type OvaOptions } from '../../src/export/ova.ts'
 import { renderOvf } from '../../src/export/ovf.ts'
+import { writeWhole } from '../../src/export/partial-file.ts'
 import type { RawDisk } from '../../src/export/raw-disk.ts'
 import { checkVmdk } from '../../src/export/vmdk-check.ts'
 import { makeRawDisk, noise, words } from '../support/disks.ts'
@@ -40,7 +41,7 @@ async function make(
 ) {
   const settings = vmwareFields.parse({})
   const options = { name: 'sample', settings, sourceDateEpoch: date, key: 'key', ...over }
-  await exportOva(disk, path(file), options, onProgress, signal)
+  await writeWhole(path(file), signal, (partial) => exportOva(disk, partial, options, onProgress, signal))
   return readFileSync(path(file))
 }
 

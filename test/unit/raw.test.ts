@@ -17,7 +17,7 @@ describe('a raw file', () => {
     const bytes = readFileSync(disk.path)
     const told: number[] = []
     // What a killed run left.
-    writeFileSync(path('image.raw.partial'), 'a rest')
+    writeFileSync(path('image.raw'), 'a rest')
     await exportRaw(disk, path('image.raw'), (fraction) => told.push(fraction), never)
     expect(statSync(path('image.raw')).ino).toBe(statSync(disk.path).ino)
     rmSync(disk.path)

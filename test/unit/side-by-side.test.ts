@@ -37,16 +37,29 @@ describeWith(['qemu-img'], 'an export to several targets', () => {
     expect(readFileSync(path('raw')).equals(finished)).toBe(true)
   })
 
+  it('that is interrupted while it sums leaves no file that is not in the lists', async () => {
+    const stopping = new AbortController()
+    const job = run(['kvm'], {
+      emit: (event) => {
+        if (event.kind === 'part-progress' && event.text.startsWith('checksums'))
+          stopping.abort(new Error('stopped'))
+      },
+      signal: stopping.signal,
+    })
+    await expect(job).rejects.toThrow('stopped')
+    for (const name of ['kvm', 'kvm.partial', 'flat', 'md5sum.txt'])
+      expect(readdirSync(path())).not.toContain(name)
+  })
+
   it('does not wait for one that fails before it reads anything', async () => {
-    const refused = new Error('refused')
     const made: string[] = []
     const job = run(['kvm', 'vmware'], {
       onBegin: async (target) => {
-        if (target === 'kvm') throw refused
+        if (target === 'kvm') throw new Error('refused')
       },
       onFile: async ({ target }) => made.push(target),
     })
-    await expect(job).rejects.toBe(refused)
+    await expect(job).rejects.toThrow(`the image ${path('kvm')} could not be made: refused`)
     expect(made).toEqual(['vmware'])
     expect(readdirSync(path())).toContain('vmware')
     expect(readdirSync(path())).not.toContain('flat')

@@ -4,6 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { beforeEach, expect, it } from 'vitest'
 import { sha256File } from '../../src/digest.ts'
 import { PipelineError } from '../../src/errors.ts'
+import { writeWhole } from '../../src/export/partial-file.ts'
 import { openRawDisk, type RawDisk } from '../../src/export/raw-disk.ts'
 import { verifyVhd, writeHypervVhd, writeXenVhd } from '../../src/export/vhd.ts'
 import { checkVhd } from '../../src/export/vhd-check.ts'
@@ -46,8 +47,10 @@ async function write(
   signal = never,
 ) {
   const file = path(folder, `${kind}.vhd`)
-  if (kind === 'xen') await writeXenVhd(disk, file, { ...options, ...over }, progress, signal)
-  else await writeHypervVhd(disk, file, { ...options, subformat: kind, ...over }, progress, signal)
+  await writeWhole(file, signal, async (partial) => {
+    if (kind === 'xen') await writeXenVhd(disk, partial, { ...options, ...over }, progress, signal)
+    else await writeHypervVhd(disk, partial, { ...options, subformat: kind, ...over }, progress, signal)
+  })
   return file
 }
 

@@ -2,6 +2,7 @@ import { execFileSync } from 'node:child_process'
 import { mkdirSync, readdirSync, readFileSync } from 'node:fs'
 import { expect, it } from 'vitest'
 import { sha256File } from '../../src/digest.ts'
+import { writeWhole } from '../../src/export/partial-file.ts'
 import { openRawDisk, type RawDisk } from '../../src/export/raw-disk.ts'
 import { crc32c, writeVhdx } from '../../src/export/vhdx.ts'
 import { useFolder } from '../support/folder.ts'
@@ -54,11 +55,14 @@ describeWith(['qemu-img', 'qemu-io'], 'a VHDX', () => {
 
   it('that fails says why, and leaves nothing', async () => {
     const disk = await makeDisk()
-    const gone = writeVhdx({ ...disk, path: path('gone') }, path('a.vhdx'), { uuidSeed: 'x' }, quiet, never)
-    await expect(gone).rejects.toMatchObject({ code: 'export-failed' })
+    const make = (from: RawDisk, signal = never) =>
+      writeWhole(path('a.vhdx'), signal, (partial) =>
+        writeVhdx(from, partial, { uuidSeed: 'x' }, quiet, signal),
+      )
+    await expect(make({ ...disk, path: path('gone') })).rejects.toMatchObject({ code: 'export-failed' })
     const interrupted = new Error('interrupted')
     const aborted = AbortSignal.abort(interrupted)
-    await expect(writeVhdx(disk, path('a.vhdx'), { uuidSeed: 'x' }, quiet, aborted)).rejects.toBe(interrupted)
+    await expect(make(disk, aborted)).rejects.toBe(interrupted)
     expect(readdirSync(path())).toEqual(['disk'])
   })
 

@@ -56,7 +56,7 @@ export async function installDebian(request: DebianRequest): Promise<InstalledDe
   const medium = await findMedium(image, { cacheFolder, onProgress: request.onProgress, signal })
   request.onProgress(`booting ${medium.source}`)
   const acceleration = await request.acceleration(medium.kernel)
-  await runSteadily(request, { medium, preseed, acceleration, overlay: await udebKeyring(image) })
+  await runSteadily(request, { medium, preseed, acceleration, overlay: [await trustedKeys(image)] })
   request.onProgress('reading the disk')
   return readInstalled(image, disk, place, request.onNote, signal)
 }
@@ -120,11 +120,14 @@ async function runOnce(request: DebianRequest, installation: Installation): Prom
   }
 }
 
-/** The keyring by which the installer judges its own packages, where they have another than the image's. */
-async function udebKeyring({ mirror }: ResolvedImage): Promise<readonly CpioEntry[]> {
-  const keyring = mirror.udebs?.keyring
-  if (keyring === undefined) return []
-  return [{ path: 'usr/share/keyrings/archive.gpg', mode: 0o644, content: await readFile(keyring) }]
+/**
+ * The keys that the installer goes by: this host's, as everything else here does. Its own packages may be signed by others
+ * than those that it installs, and it has one file for both.
+ */
+async function trustedKeys({ mirror }: ResolvedImage): Promise<CpioEntry> {
+  const keyrings = new Set([mirror.keyring, mirror.udebs?.keyring ?? mirror.keyring])
+  const content = Buffer.concat(await Promise.all([...keyrings].map((keyring) => readFile(keyring))))
+  return { path: 'usr/share/keyrings/archive.gpg', mode: 0o644, content }
 }
 
 /**

@@ -1,0 +1,16 @@
+/** A digest of what is on a disk, whatever file it came in and whatever a file system keeps of it as holes. */
+
+import { createHash } from 'node:crypto'
+import { type RawDisk, readDataBlocks } from './raw-disk.ts'
+
+const blockBytes = 64 * 1024
+
+/** The SHA-256, in hex, of the disk's size and of each block that is not all zeros, with its number before it. */
+export async function digestContent(disk: RawDisk, signal: AbortSignal): Promise<string> {
+  const hash = createHash('sha256').update(`${disk.sizeBytes}`)
+  for await (const { index, data } of readDataBlocks(disk, blockBytes)) {
+    signal.throwIfAborted()
+    hash.update(` ${index} `).update(data)
+  }
+  return hash.digest('hex')
+}
