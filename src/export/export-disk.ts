@@ -28,11 +28,11 @@ export interface DiskExport extends ExportSource {
 
 /**
  * Returns the paths of the files. What is finished stays, with its sums, when another target fails.
- * @throws PipelineError `disk-unreadable`, `disk-size`, `disk-in-the-way`, `out-read-only`, `locked`, `export-failed`
+ * @throws PipelineError `disk-unreadable`, `disk-size`, `disk-in-the-way`, `disk-changed`, `out-read-only`, `locked`, `export-failed`
  */
 export async function exportDisk(request: DiskExport): Promise<readonly string[]> {
   const { disk: source, folder, targets, signal } = request
-  const { format, sizeBytes } = await inspectImageFile(source, undefined, signal)
+  const { format, sizeBytes, files } = await inspectImageFile(source, undefined, signal)
   await requireSize(request, format, sizeBytes)
   await requireWritable(folder)
   const flat = join(folder, `.${request.fileName}.raw`)
@@ -40,19 +40,41 @@ export async function exportDisk(request: DiskExport): Promise<readonly string[]
   for (const file of [flat, ...targets.map(fileOf)]) await requireOther(source, file)
   // Whatever their names, all files of a folder are in the same lists of sums.
   const lock = await takeLock(folder, `export of ${basename(source)}`, request.waiting, 'export')
+  const before = await stampOf(files)
   try {
     return await exportSideBySide({
       ...request,
       format,
       flat,
-      // Not of the file, which may be one of several that the disk consists of.
-      findKey: (disk) => digestContent(disk, signal),
+      findKey: async (disk) => {
+        if ((await stampOf(files)) !== before) throw changedMeanwhile(source)
+        // Not of the file, which may be one of several that the disk consists of.
+        return digestContent(disk, signal)
+      },
       fileOf,
       onFile: async ({ path }) => path,
     })
   } finally {
     await lock.release()
   }
+}
+
+/** Changes with every write to one of the files. */
+async function stampOf(files: readonly string[]): Promise<string> {
+  const stamps = files.map(async (file) => {
+    const { ino, size, mtimeMs } = await stat(file)
+    return `${ino} ${size} ${mtimeMs}`
+  })
+  return (await Promise.all(stamps)).join('\n')
+}
+
+function changedMeanwhile(disk: string): PipelineError {
+  return new PipelineError({
+    code: 'disk-changed',
+    message: `the disk ${disk}, or one that it stands on, was written to while it was read`,
+    hint: 'shut down whatever uses it, or export a copy.',
+    exitCode: exitCodes.badInput,
+  })
 }
 
 /** Refuses to write a file over the disk that it is made of. */

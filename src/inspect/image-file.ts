@@ -12,6 +12,8 @@ export interface ImageFile {
   readonly format: string
   /** Size of the disk in it. */
   readonly sizeBytes: number
+  /** It, and all files that the disk in it stands on. */
+  readonly files: readonly string[]
   /** The disk as QEMU's block layer opens it. */
   readonly node: BlockNode
 }
@@ -63,7 +65,8 @@ export async function inspectImageFile(
   const node = forced || { driver: top.format, file }
   await requireSound(path, [nodeName(node)], signal)
   for (const { filename, format } of below) await requireSound(filename, ['-f', format, filename], signal)
-  return { path, format: format ?? top.format, sizeBytes: top['virtual-size'], node }
+  const files = [path, ...below.map(({ filename }) => filename)]
+  return { path, format: format ?? top.format, sizeBytes: top['virtual-size'], files, node }
 }
 
 /** Of anything else, qemu-img would wait for the first byte, or read for ever. */

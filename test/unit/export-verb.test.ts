@@ -247,6 +247,15 @@ describeWith(['qemu-img', 'qemu-io'], 'an export of any disk', () => {
     expect(readFileSync(path('out', '.x.raw')).equals(before)).toBe(true)
   })
 
+  it('refuses a disk that is written to while it is read, whichever of its files that is', async () => {
+    const base = makeDisk('252M', 'base.qcow2')
+    qemu('qemu-img', 'create', '-q', '-f', 'qcow2', '-b', base, '-F', 'qcow2', path('disk.qcow2'))
+    fake('qemu-img', `"$real" "$@"; status=$?; case $1 in convert) touch ${base} ;; esac; exit $status`)
+    const said = `the disk ${path('disk.qcow2')}, or one that it stands on, was written to`
+    await expectRefusal(exportFrom(path('disk.qcow2')), 2, said, 'export a copy')
+    expect(left()).toEqual([])
+  })
+
   it('that finds no room for the flat copy says so, and leaves nothing', async () => {
     const disk = makeDisk()
     const full = 'for last; do :; done; : >"$last"; echo "qemu-img: No space left on device" >&2; exit 1'
