@@ -88,7 +88,7 @@ export async function readFixedFiles(): Promise<ReadonlyMap<string, Uint8Array>>
     ['systemd/journald.conf.d/systemvm-build.conf', Buffer.from('[Journal]\nStorage=volatile\n')],
     ['systemvm-build/sshd_config', await source('sshd_config')],
     ['systemvm-build/network.sh', await source('network.sh')],
-    ['systemvm-build/channel.sh', await source('channel.sh')],
+    ['systemvm-build/channel.pl', await source('channel.pl')],
     ['systemvm-build/stage.sh', await source('stage.sh')],
     ['systemvm-build/resolv.conf', Buffer.from('nameserver 10.0.2.3\n')],
   ])

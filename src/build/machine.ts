@@ -1,4 +1,4 @@
-/** The virtual machine that stages run in, as arguments of QEMU. */
+/** The virtual machines that Packer runs, as arguments of QEMU. */
 
 import { channelPort } from './kit.ts'
 
@@ -9,7 +9,8 @@ export interface Acceleration {
   readonly cpu: string
 }
 
-export interface BuildMachine extends Acceleration {
+/** What is the same of every machine that Packer runs here: no screen, a console in a file, one disk. */
+export interface HeadlessMachine extends Acceleration {
   readonly cpus: number
   readonly memoryMiB: number
   /** The qcow2 that takes the writes. */
@@ -21,6 +22,10 @@ export interface BuildMachine extends Acceleration {
   readonly serialLog: string
   /** Path of the QMP socket. */
   readonly qmpSocket: string
+}
+
+/** The machine that stages run in. */
+export interface BuildMachine extends HeadlessMachine {
   /** Path of the socket that leads to the guest's end of the build channel. */
   readonly channelSocket: string
   /** Whether to wait for a state to wake from, instead of booting. */
@@ -34,7 +39,9 @@ export const sshPortPlaceholder = '{{ .SSHHostPort }}'
 export const diskDevice = 'disk0'
 
 /** Pairs of option and value, in the form that Packer's `qemuargs` takes; they replace Packer's own of that name. */
-export function machineArguments(machine: BuildMachine): readonly (readonly string[])[] {
+export type QemuArguments = readonly (readonly string[])[]
+
+export function headlessArguments(machine: HeadlessMachine): QemuArguments {
   // Nothing in a run survives a power cut of the host but sealed layers, which are flushed when they are sealed.
   const cache = 'cache=unsafe,discard=unmap,detect-zeroes=unmap'
   return [
@@ -46,15 +53,8 @@ export function machineArguments(machine: BuildMachine): readonly (readonly stri
     ['-m', `${machine.memoryMiB}M`],
     ['-drive', `if=none,id=${diskDevice},file=${escapeValue(machine.disk)},format=qcow2,${cache}`],
     ['-device', `virtio-blk-pci,drive=${diskDevice}`],
-    // Packer fills in the port that it has found free, and holds.
-    ['-netdev', `user,id=net0,hostfwd=tcp:127.0.0.1:${sshPortPlaceholder}-:22`],
     ['-device', 'virtio-net-pci,netdev=net0,romfile='],
     ['-device', 'virtio-rng-pci'],
-    // Memory that the guest has freed goes back to the host, and is no part of a saved state.
-    ['-device', 'virtio-balloon-pci,free-page-reporting=on'],
-    ['-device', 'virtio-serial-pci'],
-    ['-chardev', `socket,id=channel0,path=${escapeValue(machine.channelSocket)},server=on,wait=off`],
-    ['-device', `virtserialport,chardev=channel0,name=${channelPort}`],
     ['-chardev', `file,id=serial0,path=${escapeValue(machine.serialLog)}`],
     ['-serial', 'chardev:serial0'],
     ['-qmp', `unix:${escapeValue(machine.qmpSocket)},server=on,wait=off`],
@@ -64,6 +64,19 @@ export function machineArguments(machine: BuildMachine): readonly (readonly stri
     ['-display', 'none'],
     // Packer's own is a server on the loopback address, without a password.
     ['-vnc', 'none'],
+  ]
+}
+
+export function machineArguments(machine: BuildMachine): QemuArguments {
+  return [
+    ...headlessArguments(machine),
+    // Packer fills in the port that it has found free, and holds.
+    ['-netdev', `user,id=net0,hostfwd=tcp:127.0.0.1:${sshPortPlaceholder}-:22`],
+    // Memory that the guest has freed goes back to the host, and is no part of a saved state.
+    ['-device', 'virtio-balloon-pci,free-page-reporting=on'],
+    ['-device', 'virtio-serial-pci'],
+    ['-chardev', `socket,id=channel0,path=${escapeValue(machine.channelSocket)},server=on,wait=off`],
+    ['-device', `virtserialport,chardev=channel0,name=${channelPort}`],
     ...(machine.isAsleep ? [['-incoming', 'defer']] : []),
   ]
 }

@@ -2,6 +2,7 @@
 
 import type { ResolvedStage } from '../config/resolved.ts'
 import { renderTemplate } from '../render/template.ts'
+import type { QemuArguments } from './machine.ts'
 
 /**
  * Packer's two ways of speaking: 1.6, where the QEMU builder is built in, and 1.7 or newer, where it is a plugin that
@@ -21,7 +22,7 @@ export interface PackerView {
   readonly outputFolder: string
   readonly machineName: string
   readonly accelerator: string
-  readonly machineArguments: readonly (readonly string[])[]
+  readonly machineArguments: QemuArguments
   readonly privateKey: string
   readonly bootTimeoutSeconds: number
   readonly stages: readonly ResolvedStage[]

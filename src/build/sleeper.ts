@@ -48,8 +48,12 @@ export function createSleeper(options: SleeperOptions): Sleeper {
     if (options.maximumBytes === 0 || !isSlow) return false
     // One that woke has its state already.
     if (stage === undefined) return !isAwoken
-    const isLate = stages.indexOf(stage) + 1 >= Math.floor(stages.length * lateShare)
-    return isLate || (options.estimate(stage) ?? 0) >= longStageSeconds
+    if ((options.estimate(stage) ?? 0) >= longStageSeconds) return true
+    const number = stages.indexOf(stage) + 1
+    if (!isAwoken) return number >= Math.floor(stages.length * lateShare)
+    // What is changed next is mostly what was changed now, or what then fails: one that never ended well may do that.
+    const next = stages[number]
+    return next !== undefined && options.estimate(next) === undefined
   }
 
   const save = async (layer: string, disk?: string): Promise<void> => {

@@ -56,11 +56,15 @@ it('keeps a slow guest as it has booted, and after stages that are long or late'
   expect(worth(sleeper)).toEqual(['two', 'four', 'five', 'six'])
 })
 
-it('knows that a guest that woke is a slow one, whose first state is there already', () => {
+it('keeps less of a guest that woke, whose first state is there already: after long stages, and before unknown ones', () => {
   const { sleeper } = sleeperWith()
   sleeper.began('wake', 2)
   expect(sleeper.isWorthIt(undefined)).toBe(false)
-  expect(worth(sleeper)).toEqual(['two', 'four', 'five', 'six'])
+  expect(worth(sleeper)).toEqual(['two'])
+  const known: Readonly<Record<string, number>> = { one: 1, two: 1, three: 1, six: 1 }
+  const other = sleeperWith({ estimate: (name) => known[name] }).sleeper
+  other.began('wake', 2)
+  expect(worth(other)).toEqual(['three', 'four'])
 })
 
 it('keeps nothing where there is no room for any', () => {

@@ -1,6 +1,7 @@
 /** What Packer is told for an installation: a machine that boots the installer, and a server that has its preseed. */
 
 import { renderTemplate } from '../../render/template.ts'
+import type { QemuArguments } from '../machine.ts'
 import { hclString, type PackerDialect, pluginVersion } from '../packer-hcl.ts'
 
 export interface InstallerTemplateView {
@@ -14,7 +15,7 @@ export interface InstallerTemplateView {
   /** Folder that Packer serves. */
   readonly httpFolder: string
   readonly accelerator: string
-  readonly machineArguments: readonly (readonly string[])[]
+  readonly machineArguments: QemuArguments
 }
 
 /** Renders `installer.pkr.hcl`. */

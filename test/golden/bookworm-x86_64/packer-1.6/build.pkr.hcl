@@ -22,13 +22,8 @@ source "qemu" "systemvm" {
     ["-m", "2048M"],
     ["-drive", "if=none,id=disk0,file=run/disk.qcow2,format=qcow2,cache=unsafe,discard=unmap,detect-zeroes=unmap"],
     ["-device", "virtio-blk-pci,drive=disk0"],
-    ["-netdev", "user,id=net0,hostfwd=tcp:127.0.0.1:{{ .SSHHostPort }}-:22"],
     ["-device", "virtio-net-pci,netdev=net0,romfile="],
     ["-device", "virtio-rng-pci"],
-    ["-device", "virtio-balloon-pci,free-page-reporting=on"],
-    ["-device", "virtio-serial-pci"],
-    ["-chardev", "socket,id=channel0,path=run/channel,server=on,wait=off"],
-    ["-device", "virtserialport,chardev=channel0,name=org.systemvm-image.build"],
     ["-chardev", "file,id=serial0,path=run/serial.log"],
     ["-serial", "chardev:serial0"],
     ["-qmp", "unix:run/qmp,server=on,wait=off"],
@@ -37,6 +32,11 @@ source "qemu" "systemvm" {
     ["-append", "root=UUID=00000000-0000-4000-8000-000000000000 ro console=ttyS0,115200n8 net.ifnames=0 biosdevname=0 systemd.unit=basic.target systemd.wants=systemvm-build.service systemd.mask=systemd-random-seed.service systemd.mask=systemd-machine-id-commit.service systemd.mask=systemd-timesyncd.service systemd.mask=apparmor.service systemd.mask=console-setup.service systemd.mask=keyboard-setup.service systemd.mask=ifup@eth0.service systemd.mask=timers.target apparmor=0 mitigations=off loglevel=4 panic=-1"],
     ["-display", "none"],
     ["-vnc", "none"],
+    ["-netdev", "user,id=net0,hostfwd=tcp:127.0.0.1:{{ .SSHHostPort }}-:22"],
+    ["-device", "virtio-balloon-pci,free-page-reporting=on"],
+    ["-device", "virtio-serial-pci"],
+    ["-chardev", "socket,id=channel0,path=run/channel,server=on,wait=off"],
+    ["-device", "virtserialport,chardev=channel0,name=org.systemvm-image.build"],
   ]
 
   communicator           = "ssh"

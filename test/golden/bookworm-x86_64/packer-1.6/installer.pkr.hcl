@@ -27,7 +27,6 @@ source "qemu" "installer" {
     ["-m", "2048M"],
     ["-drive", "if=none,id=disk0,file=run/disk.qcow2,format=qcow2,cache=unsafe,discard=unmap,detect-zeroes=unmap"],
     ["-device", "virtio-blk-pci,drive=disk0"],
-    ["-netdev", "user,id=net0"],
     ["-device", "virtio-net-pci,netdev=net0,romfile="],
     ["-device", "virtio-rng-pci"],
     ["-chardev", "file,id=serial0,path=run/serial.log"],
@@ -38,6 +37,7 @@ source "qemu" "installer" {
     ["-append", "auto=true priority=critical url=http://10.0.2.2:{{.HTTPPort}}/preseed.cfg hostname=systemvm domain=cloudstack.org interface=auto log_host=10.0.2.2 log_port=5514 DEBIAN_FRONTEND=text DEBCONF_DEBUG=5 TERM=dumb console=ttyS0 panic=-1 mitigations=off ---"],
     ["-display", "none"],
     ["-vnc", "none"],
+    ["-netdev", "user,id=net0"],
   ]
 
   # The installer powers the machine off when it is done. What goes wrong before is noticed from outside.
