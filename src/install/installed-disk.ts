@@ -65,6 +65,9 @@ const unknownTemplate = 'debian-installer/dummy'
 /** Questions of other packages than the installer's, which are handed on to the installed system. */
 const handedOn = /^(tasksel|popularity-contest)\//
 
+/** What the installer reads where it is answered, and never asks. */
+const neverAsked: ReadonlySet<string> = new Set(['mirror/udeb/suite'])
+
 /**
  * Questions that were answered and that nobody has asked: misspelt, or of another release.
  * @param text the installer's `questions.dat`
@@ -75,6 +78,6 @@ export function unknownAnswers(text: string, expected: ReadonlySet<string> = new
     const field = (name: string) => new RegExp(`^${name}: (.*)$`, 'm').exec(stanza)?.[1]
     const name = field('Name')
     if (name === undefined || name === unknownTemplate || field('Template') !== unknownTemplate) return []
-    return handedOn.test(name) || expected.has(name) ? [] : [name]
+    return handedOn.test(name) || neverAsked.has(name) || expected.has(name) ? [] : [name]
   })
 }

@@ -8,13 +8,15 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { execa } from 'execa'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFailed } from 'vitest'
 import { type Report, reportSchema } from '../../src/report/report.ts'
 import { program, tinyPipeline } from '../e2e/program.ts'
 import { tinyImage } from './live.ts'
 import { findUdebs, type UdebSource } from './udeb-source.ts'
 
 let folder: string
+/** What an hour has made stays to be looked at when it is not what it should be. */
+let isKept = false
 let source: UdebSource | string
 
 beforeAll(async () => {
@@ -24,8 +26,15 @@ beforeAll(async () => {
 
 afterAll(async () => {
   if (typeof source !== 'string') source.close()
-  await rm(folder, { recursive: true, force: true })
+  if (isKept) process.stderr.write(`what was made is in ${folder}\n`)
+  else await rm(folder, { recursive: true, force: true })
 })
+
+beforeEach(() =>
+  onTestFailed(() => {
+    isKept = true
+  }),
+)
 
 describe('a whole installation', () => {
   const run = (verb: string, installer: string, ...words: readonly string[]) => {
