@@ -2,6 +2,7 @@
 
 import { appendFile, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'
+import { workFolderName } from '../export/export-images.ts'
 import { isBeingWritten } from '../host/files.ts'
 import { killMarked } from '../host/process.ts'
 import { removeTree } from '../install/bootstrap.ts'
@@ -44,13 +45,12 @@ export async function clearLeftovers(outFolder: string, store: Store): Promise<r
     await noteEnd(join(runs, run))
   }
   const images = join(outFolder, 'images')
-  for (const name of await namesIn(images)) {
-    if (halfMade.test(name)) await rm(join(images, name), { force: true })
-  }
+  await rm(join(images, workFolderName), { recursive: true, force: true })
   // Here others write without the lock, as `verify` does.
   const states = join(store.folder, 'states')
   const folders = [
     outFolder,
+    images,
     ...['cache', 'cache/netboot', 'verdicts', 'inputs'].map((name) => join(outFolder, name)),
     states,
   ]
@@ -64,9 +64,6 @@ export async function clearLeftovers(outFolder: string, store: Store): Promise<r
   await openStates(states).prune(await store.list())
   return faults
 }
-
-/** Image files that are being written, the flat disk that they are made from, and those that are still to be packed. */
-const halfMade = /\.(partial|tmp)$|^\..+\.(raw|vhd|vhdx|qcow2)$/
 
 async function namesIn(folder: string): Promise<readonly string[]> {
   return readdir(folder).catch(() => [])

@@ -30,9 +30,10 @@ interface ExportOptions extends WaitOptions {
 const exportFields = z.strictObject({
   name: z
     .string()
-    // Lists of sums have a line for each name, and a folder's listing leaves out what begins with a dot.
+    // Lists of sums have a line for each name, and a folder's listing leaves out what begins with a dot. No XML has
+    // characters that are none.
     .regex(
-      /^[^./\p{Cc}][^/\p{Cc}]*$/u,
+      /^(?!\.)[^/\p{Cc}\p{Cs}\p{Zl}\p{Zp}\p{NChar}]+$/u,
       'must be a file name: not empty, without slashes and control characters, and not beginning with a dot',
     )
     // A name in an OVA's tar has 100 bytes, and there it gets an ending.
@@ -109,10 +110,13 @@ function decide({ from, name, date, set, targets }: ExportOptions): z.output<typ
   return parsed.data
 }
 
-/** A VMDK's description has the name of its file between double quotes, and no way to have one inside. */
+/**
+ * A VMDK's description has the name of its file between double quotes, and no way to have one inside. An OVF names it by
+ * a URI, where others of these have a meaning, and not all importers give it the same.
+ */
 function vmwareNameFaults(name: string, overrides: readonly Overrides[]): readonly Fault[] {
-  if (!name.includes('"')) return []
-  const rule = 'must be without double quotes for the target vmware'
+  if (!/["%#?]/.test(name)) return []
+  const rule = 'must be without any of " % # ? for the target vmware'
   return [{ path: 'name', rule, found: formatFound(name), source: overrides[0]?.source }]
 }
 

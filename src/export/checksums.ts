@@ -1,9 +1,9 @@
 /** Sums of image files, and `md5sum.txt`, `sha256sum.txt`, `sha512sum.txt` in GNU format beside them. */
 
 import { on } from 'node:events'
-import { readdir, readFile, stat } from 'node:fs/promises'
+import { access, readFile, stat } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'
-import { basename, join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 import { Worker } from 'node:worker_threads'
 import { writeDurably } from '../host/files.ts'
 import { openRawDisk, type RawDisk } from './raw-disk.ts'
@@ -92,32 +92,80 @@ function limit(atOnce: number): <Result>(run: () => Promise<Result>) => Promise<
 
 /** Adds a file's sums to those of its folder, and drops lines of files that are not there any more. */
 export async function writeChecksums(file: string, sums: Checksums): Promise<void> {
-  const folder = join(file, '..')
-  const present = new Set(await readdir(folder))
+  const folder = dirname(file)
   for (const algorithm of algorithms) {
-    const path = join(folder, `${algorithm}sum.txt`)
-    const lines = parseSums(await readFile(path, 'utf8').catch(() => ''))
+    const path = listOf(folder, algorithm)
+    const { sums: lines, others } = readList(await readIfThere(path))
     lines.set(basename(file), sums[algorithm])
-    const kept = [...lines].filter(([name]) => present.has(name)).sort(([a], [b]) => (a < b ? -1 : 1))
-    await writeDurably(path, kept.map(([name, sum]) => `${sum}  ${name}\n`).join(''))
+    for (const name of lines.keys()) if (!(await exists(join(folder, name)))) lines.delete(name)
+    await writeDurably(path, renderList(lines, others))
   }
+}
+
+/** Takes a file's sums out of those of its folder: it is about to be another one. */
+export async function dropChecksums(file: string): Promise<void> {
+  for (const algorithm of algorithms) {
+    const path = listOf(dirname(file), algorithm)
+    const { sums, others } = readList(await readIfThere(path))
+    if (sums.delete(basename(file))) await writeDurably(path, renderList(sums, others))
+  }
+}
+
+/** The lists of sums of a folder, whether they are there or not. */
+export function listsOf(folder: string): readonly string[] {
+  return algorithms.map((algorithm) => listOf(folder, algorithm))
+}
+
+function listOf(folder: string, algorithm: Algorithm): string {
+  return join(folder, `${algorithm}sum.txt`)
+}
+
+async function readIfThere(path: string): Promise<string> {
+  return readFile(path, 'utf8').catch(() => '')
+}
+
+async function exists(path: string): Promise<boolean> {
+  return access(path).then(
+    () => true,
+    () => false,
+  )
+}
+
+/** What is in no form of ours is somebody's own, and stays before the rest. */
+function renderList(sums: ReadonlyMap<string, string>, others: readonly string[]): string {
+  const lines = [...sums].sort(([a], [b]) => (a < b ? -1 : 1)).map(([name, sum]) => `${sum}  ${name}`)
+  return [...others, ...lines].map((line) => `${line}\n`).join('')
+}
+
+interface SumList {
+  readonly sums: Map<string, string>
+  /** Lines that are none of a file. */
+  readonly others: readonly string[]
+}
+
+function readList(text: string): SumList {
+  const sums = new Map<string, string>()
+  const others: string[] = []
+  for (const line of text.split('\n')) {
+    const [, sum, name] = /^([0-9a-f]+) [ *](.+)$/s.exec(line) ?? []
+    if (sum !== undefined && name !== undefined) sums.set(name, sum)
+    else if (line !== '') others.push(line)
+  }
+  return { sums, others }
 }
 
 /** Whether the folder's lists have a file's sums. */
 export async function hasChecksums(file: string, sums: Checksums): Promise<boolean> {
   for (const algorithm of algorithms) {
-    const list = await readFile(join(file, '..', `${algorithm}sum.txt`), 'utf8').catch(() => '')
-    if (parseSums(list).get(basename(file)) !== sums[algorithm]) return false
+    if (
+      parseSums(await readIfThere(listOf(dirname(file), algorithm))).get(basename(file)) !== sums[algorithm]
+    )
+      return false
   }
   return true
 }
 
 /** Sums by file name, as `sha256sum` and its like list them. */
 export function parseSums(text: string): Map<string, string> {
-  return new Map(
-    text.split('\n').flatMap((line) => {
-      const match = /^([0-9a-f]+) [ *](.+)$/.exec(line)
-      return match?.[1] === undefined || match[2] === undefined ? [] : [[match[2], match[1]] as const]
-    }),
-  )
+  return readList(text).sums
 }

@@ -1,13 +1,20 @@
 /** Exports any disk, made by whomever, without a pipeline and without a store. */
 
-import { stat } from 'node:fs/promises'
+import { realpath, stat } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { requireWritable } from '../build/preflight.ts'
 import type { Target } from '../config/image.ts'
 import { exitCodes, PipelineError } from '../errors.ts'
 import { takeLock, type Waiting } from '../host/lock.ts'
-import { inspectImageFile } from '../inspect/image-file.ts'
+import {
+  formatByEnding,
+  type ImageFile,
+  inspectImageFile,
+  nodeName,
+  unreadableDisk,
+} from '../inspect/image-file.ts'
 import type { Emit } from '../report/events.ts'
+import { listsOf } from './checksums.ts'
 import { digestContent } from './content-digest.ts'
 import { type ExportSource, exporters } from './exporters.ts'
 import { grainBytes } from './grains.ts'
@@ -31,25 +38,28 @@ export interface DiskExport extends ExportSource {
  * @throws PipelineError `disk-unreadable`, `disk-size`, `disk-in-the-way`, `disk-changed`, `out-read-only`, `locked`, `export-failed`
  */
 export async function exportDisk(request: DiskExport): Promise<readonly string[]> {
-  const { disk: source, folder, targets, signal } = request
-  const { format, sizeBytes, files } = await inspectImageFile(source, undefined, signal)
-  await requireSize(request, format, sizeBytes)
+  const { disk, folder, targets, signal } = request
+  const source = await inspectSource(disk, signal)
+  const before = await stampOf(source.files)
+  await requireSize(request, source)
   await requireWritable(folder)
-  const flat = join(folder, `.${request.fileName}.raw`)
+  const workFolder = join(folder, '.systemvm-image.unfinished')
   const fileOf = (target: Target) => join(folder, `${request.fileName}-${exporters[target].suffix(request)}`)
-  for (const file of [flat, ...targets.map(fileOf)]) await requireOther(source, file)
+  await requireElsewhere(source.files, [...targets.map(fileOf), ...listsOf(folder)], workFolder)
   // Whatever their names, all files of a folder are in the same lists of sums.
-  const lock = await takeLock(folder, `export of ${basename(source)}`, request.waiting, 'export')
-  const before = await stampOf(files)
+  const lock = await takeLock(folder, `export of ${basename(disk)}`, request.waiting, 'export')
   try {
     return await exportSideBySide({
       ...request,
-      format,
-      flat,
-      findKey: async (disk) => {
-        if ((await stampOf(files)) !== before) throw changedMeanwhile(source)
+      // QEMU has no name for the disk in an OVA.
+      ...(source.format === 'ova'
+        ? { disk: nodeName(source.node), format: undefined }
+        : { disk, format: source.format }),
+      workFolder,
+      findKey: async (flat) => {
+        if ((await stampOf(source.files)) !== before) throw changedMeanwhile(disk)
         // Not of the file, which may be one of several that the disk consists of.
-        return digestContent(disk, signal)
+        return digestContent(flat, signal)
       },
       fileOf,
       onFile: async ({ path }) => path,
@@ -57,6 +67,19 @@ export async function exportDisk(request: DiskExport): Promise<readonly string[]
   } finally {
     await lock.release()
   }
+}
+
+/**
+ * Finds out what the disk is by its name's ending, where that says it: the mark of a VHD of a fixed size is at its end,
+ * and an OVA is a tar of several files. Of a raw disk, whoever writes to it decides what it begins with.
+ */
+async function inspectSource(disk: string, signal: AbortSignal): Promise<ImageFile> {
+  const named = formatByEnding(disk)
+  const source = await inspectImageFile(disk, named, signal)
+  if (named !== 'raw') return source
+  const { format } = await inspectImageFile(disk, undefined, signal)
+  if (format === 'raw') return source
+  throw unreadableDisk(`the disk ${disk} is raw by its name, and begins like a ${format}`)
 }
 
 /** Changes with every write to one of the files. */
@@ -77,13 +100,26 @@ function changedMeanwhile(disk: string): PipelineError {
   })
 }
 
-/** Refuses to write a file over the disk that it is made of. */
-async function requireOther(source: string, file: string): Promise<void> {
-  const [from, to] = await Promise.all([stat(source), stat(file).catch(() => undefined)])
-  if (to === undefined || to.ino !== from.ino || to.dev !== from.dev) return
-  throw new PipelineError({
+/** Refuses to write over a file that the disk consists of, or to take one for rubbish. */
+async function requireElsewhere(
+  sources: readonly string[],
+  files: readonly string[],
+  workFolder: string,
+): Promise<void> {
+  for (const source of sources) {
+    const from = await stat(source)
+    for (const file of files) {
+      const to = await stat(file).catch(() => undefined)
+      if (to?.ino === from.ino && to.dev === from.dev) throw inTheWay(source, file)
+    }
+    if ((await realpath(source)).startsWith(`${workFolder}/`)) throw inTheWay(source, workFolder)
+  }
+}
+
+function inTheWay(source: string, file: string): PipelineError {
+  return new PipelineError({
     code: 'disk-in-the-way',
-    message: `${file} would be written over the disk that it is made of, ${source}`,
+    message: `${file} would be written over ${source}, which the disk is read from`,
     hint: 'give another --name, or another folder with --out.',
     exitCode: exitCodes.badInput,
   })
@@ -122,7 +158,7 @@ export function nearestSizesMiB(choice: Choice, sizeBytes: number): readonly num
   return [below, above].filter((size) => size > 0 && size <= limit).map((size) => size / mibBytes)
 }
 
-async function requireSize(request: DiskExport, format: string, sizeBytes: number): Promise<void> {
+async function requireSize(request: DiskExport, { format, sizeBytes }: ImageFile): Promise<void> {
   const { disk, targets } = request
   const unfit = targets.filter((target) => !holds(target, request, sizeBytes))
   if (unfit.length === 0) return

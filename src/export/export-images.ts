@@ -26,6 +26,9 @@ export interface ExportRequest {
   readonly signal: AbortSignal
 }
 
+/** In the folder of images as long as they are made; what a killed build leaves of it is of no use. */
+export const workFolderName = '.unfinished'
+
 /** Name of a target's file. */
 export function imageFileName(image: ResolvedImage, target: Target): string {
   return `${image.fileName}-${exporters[target].suffix(image)}`
@@ -78,7 +81,7 @@ async function exportMissing(
     ...image,
     disk: layerDisk,
     format: 'qcow2',
-    flat: join(folder, '.disk.raw'),
+    workFolder: join(folder, workFolderName),
     findKey: async () => layer.sha256,
     targets,
     fileOf: (target) => placeImage(image, outFolder, target).file,

@@ -129,7 +129,7 @@ function packed(exporter: Exporter, archiveOf: (formats: PipelineFields['formats
       if (archive === 'none') return exporter.write(job, file)
       const { onProgress, signal, sourceDateEpoch } = job
       const plainName = `${job.fileName}-${exporter.suffix(job)}`
-      const plain = join(dirname(file), `.${plainName}`)
+      const plain = join(dirname(file), plainName)
       try {
         await exporter.write({ ...job, onProgress: (fraction) => onProgress(fraction / 2) }, plain)
         const packing = (fraction: number) => onProgress(0.5 + fraction / 2)

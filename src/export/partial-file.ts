@@ -4,15 +4,16 @@ import { rename, rm } from 'node:fs/promises'
 import { PipelineError } from '../errors.ts'
 
 /**
- * Has a file written under another name beside it, and moves it into place when that went well. When it did not, the
- * file that was there stays as it was.
+ * Has a file written under another name, and moves it into place when that went well. When it did not, the file that was
+ * there stays as it was.
+ * @param partial the other name, on the same file system
  */
 export async function writeWhole<Result>(
   file: string,
+  partial: string,
   signal: AbortSignal,
   write: (partial: string) => Promise<Result>,
 ): Promise<Result> {
-  const partial = `${file}.partial`
   try {
     signal.throwIfAborted()
     const result = await write(partial)

@@ -27,19 +27,24 @@ export interface DataBlock {
 
 /**
  * Flattens a disk, with all that it stands on, into the raw file `path`.
+ * @param format none where `source` is the description of a node of QEMU's block layer
  * @throws PipelineError `export-failed`; what is left of the file then is the caller's to remove
  */
 export async function flattenDisk(
   source: string,
-  format: string,
+  format: string | undefined,
   path: string,
   signal: AbortSignal,
 ): Promise<RawDisk> {
   try {
-    await execa('qemu-img', ['convert', '-f', format, '-O', 'raw', source, path], {
-      cancelSignal: signal,
-      timeout: 3_600_000,
-    })
+    await execa(
+      'qemu-img',
+      ['convert', ...(format === undefined ? [] : ['-f', format]), '-O', 'raw', source, path],
+      {
+        cancelSignal: signal,
+        timeout: 3_600_000,
+      },
+    )
     return await openRawDisk(path)
   } catch (cause) {
     signal.throwIfAborted()

@@ -1,9 +1,10 @@
 /** The heart of every export: one flattened disk, a file of it for each target, all at once, each with its sums. */
 
-import { rm } from 'node:fs/promises'
+import { mkdir, rm } from 'node:fs/promises'
+import { basename, join } from 'node:path'
 import type { Target } from '../config/image.ts'
 import type { Emit } from '../report/events.ts'
-import { algorithms, type Checksums, computeChecksums, writeChecksums } from './checksums.ts'
+import { algorithms, type Checksums, computeChecksums, dropChecksums, writeChecksums } from './checksums.ts'
 import { type ExportJob, type ExportSource, exporters } from './exporters.ts'
 import { compressGrains, type Grain } from './grains.ts'
 import { exportFailed, writeWhole } from './partial-file.ts'
@@ -11,11 +12,11 @@ import { flattenDisk, type RawDisk } from './raw-disk.ts'
 import { type Branch, tee } from './tee.ts'
 
 export interface SideBySide<Result> extends ExportSource {
-  /** Disk image that qemu-img reads, and its format. It may stand on others. */
+  /** Disk image that qemu-img reads, and its format; none where `disk` is the description of a node. It may stand on others. */
   readonly disk: string
-  readonly format: string
-  /** Where the flattened disk lies meanwhile. */
-  readonly flat: string
+  readonly format: string | undefined
+  /** Where everything lies that has no name yet. It is emptied before and removed afterwards, and has to be beside the files. */
+  readonly workFolder: string
   /** Finds out what identifiers in the files follow from; given the flattened disk. */
   readonly findKey: (disk: RawDisk) => Promise<string>
   readonly targets: readonly Target[]
@@ -43,7 +44,7 @@ export interface MadeFile {
  * @throws the first failure, when all others have ended; the reason of an interruption before that
  */
 export async function exportSideBySide<Result>(job: SideBySide<Result>): Promise<readonly Result[]> {
-  const { flat, targets, signal } = job
+  const { workFolder, targets, signal } = job
   try {
     const { disk, key } = await prepare(job)
     const list = oneAtATime()
@@ -59,7 +60,7 @@ export async function exportSideBySide<Result>(job: SideBySide<Result>): Promise
     if (failed !== undefined) throw failed.reason
     return outcomes.flatMap((outcome) => (outcome.status === 'fulfilled' ? [outcome.value] : []))
   } finally {
-    await rm(flat, { force: true })
+    await rm(workFolder, { recursive: true, force: true })
   }
 }
 
@@ -68,10 +69,11 @@ async function prepare<Result>(
 ): Promise<{ readonly disk: RawDisk; readonly key: string }> {
   const { emit, estimate, signal } = job
   const started = performance.now()
-  // What a killed run left of it may be a finished raw file, too, under its other name.
-  await rm(job.flat, { force: true })
+  // What a killed run left in it may be a finished raw file, too, under its other name.
+  await rm(job.workFolder, { recursive: true, force: true })
+  await mkdir(job.workFolder)
   emit({ kind: 'part-started', name: 'flatten', estimateSeconds: estimate?.('flatten') })
-  const disk = await flattenDisk(job.disk, job.format, job.flat, signal)
+  const disk = await flattenDisk(job.disk, job.format, join(job.workFolder, 'disk.raw'), signal)
   const key = await job.findKey(disk)
   emit({ kind: 'part-finished', name: 'flatten', seconds: secondsSince(started) })
   return { disk, key }
@@ -105,18 +107,27 @@ async function exportTarget<Result>(
       grains?.close()
     }
     show('checksums')
-    return computeChecksums(file, signal, algorithms, (fraction) =>
+    const sums = await computeChecksums(file, signal, algorithms, (fraction) =>
       show(`checksums ${formatPercent(fraction)}`),
     )
+    // Whatever happens from here on, no list has a sum that is wrong.
+    await inLists(path, () => list(() => dropChecksums(path)))
+    return sums
   }
   // Summed before it has its name, so that a file with its name is in the lists a moment later, interrupted or not.
-  const sums = await writeWhole(path, signal, write)
-  await list(() => writeChecksums(path, sums)).catch((cause) => {
-    throw exportFailed(`list of sums with ${path}`, cause)
-  })
+  const sums = await writeWhole(path, join(job.workFolder, basename(path)), signal, write)
+  await inLists(path, () => list(() => writeChecksums(path, sums)))
   const seconds = secondsSince(started)
   emit({ kind: 'part-finished', name, seconds })
   return job.onFile({ target, path, sums, virtualSizeBytes: disk.sizeBytes, seconds })
+}
+
+async function inLists(path: string, write: () => Promise<void>): Promise<void> {
+  try {
+    await write()
+  } catch (cause) {
+    throw exportFailed(`list of sums with ${path}`, cause)
+  }
 }
 
 /** All targets write to the same lists of sums. */

@@ -36,6 +36,7 @@ interface ImageInfo {
   readonly filename: string
   readonly format: string
   readonly 'virtual-size': number
+  readonly encrypted?: boolean
 }
 
 /**
@@ -62,6 +63,7 @@ export async function inspectImageFile(
   }
   const [top, ...below] = JSON.parse(info.stdout) as readonly ImageInfo[]
   if (top === undefined || top['virtual-size'] === 0) throw unreadableDisk(`the disk ${path} has no bytes`)
+  if (top.encrypted) throw unreadableDisk(`the disk ${path} is encrypted; export a copy that is not`)
   const node = forced || { driver: top.format, file }
   await requireSound(path, [nodeName(node)], signal)
   for (const { filename, format } of below) await requireSound(filename, ['-f', format, filename], signal)

@@ -297,7 +297,7 @@ describe('by booting', () => {
       {
         edit: '/opt/cloud/lib/systemvm/arguments.py',
         from: /^def parse\(.*\n/m,
-        to: '$&    import os; os.system("for word in " + text + "; do :; done")\n',
+        to: '$&    import os; [os.system("echo " + word) for word in text.split()]\n',
       },
     ]
     const found = await broken(changes, () => sceneFailures(['secstorage']))
@@ -307,7 +307,7 @@ describe('by booting', () => {
   it('a port that is opened by its number is found where the agent is numbered before it', async () => {
     const changes: Change[] = [
       {
-        edit: '/opt/cloud/lib/systemvm/handover.py',
+        edit: '/opt/cloud/lib/systemvm/kvm.py',
         from: "if name.endswith('.vport'):",
         to: "if os.path.realpath(self.machine.path(f'{PORTS}/{name}')).endswith('p1'):",
       },

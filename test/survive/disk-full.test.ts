@@ -91,7 +91,7 @@ describe.skipIf(!canMount)(`on a disk that runs full${reason}`, () => {
     expect(disks?.sort()).toEqual(records?.sort())
     const images = await readdir(join(outFolder, 'images')).catch(() => [])
     expect(images.filter((name) => !/^\w+sum\.txt$|^metadata|^\./.test(name))).toEqual([])
-    expect(images.filter((name) => /\.(partial|tmp|raw)$/.test(name))).toEqual([])
+    expect(images.filter((name) => /\.tmp$|^\.unfinished$/.test(name))).toEqual([])
     const verified = await systemvmImage(['store', 'verify', ...wordsFor()])
     expect(verified.exitCode, verified.stdout).toBe(0)
   }

@@ -1,7 +1,7 @@
 import { execFileSync, spawnSync } from 'node:child_process'
-import { readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
-import { computeChecksums, writeChecksums } from '../../src/export/checksums.ts'
+import { computeChecksums, dropChecksums, writeChecksums } from '../../src/export/checksums.ts'
 import { makeRawDisk } from '../support/disks.ts'
 import { useFolder } from '../support/folder.ts'
 
@@ -59,6 +59,29 @@ describe('checksum files', () => {
     expect(told.length).toBeGreaterThan(4)
     expect(told.at(-1)).toBe(1)
     expect([...told].sort((a, b) => a - b)).toEqual(told)
+  })
+
+  it('leave lines that somebody else has written', async () => {
+    mkdirSync(path('sub'))
+    writeFileSync(path('sub', 'x'), '')
+    const theirs = '# mine\nSHA256 (y) = 00ff\n'
+    writeFileSync(path('sha256sum.txt'), `00ff  sub/x\n00ff  gone\n${theirs}`)
+    await add('a-kvm.qcow2', 'a')
+    const text = readFileSync(path('sha256sum.txt'), 'utf8')
+    expect(text.startsWith(theirs)).toBe(true)
+    expect(
+      text
+        .split('\n')
+        .slice(2, -1)
+        .map((line) => line.split('  ')[1]),
+    ).toEqual(['a-kvm.qcow2', 'sub/x'])
+  })
+
+  it('have no line any more for a file that is about to be another', async () => {
+    await add('a', 'a')
+    await add('b', 'b')
+    await dropChecksums(path('a'))
+    expect(names()).toEqual(['b'])
   })
 
   it('find a file that was changed afterwards', async () => {

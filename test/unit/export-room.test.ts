@@ -24,7 +24,7 @@ describeWith(['qemu-img'], 'the room that an export is said to need', () => {
       formats,
       disk: disk.path,
       format: 'raw',
-      flat: path('flat'),
+      workFolder: path('work'),
       findKey: async () => 'key',
       targets,
       fileOf: (target) => path(target),

@@ -51,7 +51,7 @@ describe('a file that is written as a whole', () => {
   const left = () => readdirSync(path()).map((name) => `${name}: ${readFileSync(path(name), 'utf8')}`)
 
   it('has its name only when it is whole', async () => {
-    await writeWhole(path('image'), never, async (partial) => {
+    await writeWhole(path('image'), `${path('image')}.partial`, never, async (partial) => {
       writeFileSync(partial, 'whole')
       expect(existsSync(path('image'))).toBe(false)
     })
@@ -66,7 +66,7 @@ describe('a file that is written as a whole', () => {
     const write = half(() => {
       throw Object.assign(new Error(message), { code })
     })
-    await expect(writeWhole(path('image'), never, write)).rejects.toMatchObject({
+    await expect(writeWhole(path('image'), `${path('image')}.partial`, never, write)).rejects.toMatchObject({
       code: 'export-failed',
       message: `the image ${path('image')} could not be made: ${said}`,
       hint: expect.stringMatching(hint),
@@ -81,13 +81,17 @@ describe('a file that is written as a whole', () => {
       stopping.abort(interrupted)
       throw new Error('Command was killed')
     })
-    await expect(writeWhole(path('image'), stopping.signal, write)).rejects.toBe(interrupted)
+    await expect(writeWhole(path('image'), `${path('image')}.partial`, stopping.signal, write)).rejects.toBe(
+      interrupted,
+    )
     expect(left()).toEqual([])
   })
 
   it('takes the place of what a killed run left of it', async () => {
     writeFileSync(path('image.partial'), 'a long rest of another run')
-    await writeWhole(path('image'), never, async (partial) => writeFileSync(partial, 'whole'))
+    await writeWhole(path('image'), `${path('image')}.partial`, never, async (partial) =>
+      writeFileSync(partial, 'whole'),
+    )
     expect(left()).toEqual(['image: whole'])
   })
 })
@@ -141,7 +145,7 @@ describeWith(['qemu-img', 'qemu-io'], 'an export', () => {
   })
 
   const failing = async (disk: RawDisk, signal = never) => {
-    const failure = writeWhole(path('image.qcow2'), signal, (partial) =>
+    const failure = writeWhole(path('image.qcow2'), `${path('image.qcow2')}.partial`, signal, (partial) =>
       exportQcow2(disk, partial, defaults, () => undefined, signal),
     )
     return (await failure.catch((error: unknown) => error)) as PipelineError

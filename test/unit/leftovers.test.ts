@@ -54,10 +54,12 @@ it('removes the folders that a killed run had noted, and none of another name', 
 
 it('removes image files that are half made, and keeps the finished ones and what is not ours', async () => {
   mkdirSync(path('images'))
-  const half = ['a-kvm.qcow2.partial', '.disk.raw', '.a-xen.vhd', '.a-xen.vhd.partial', 'md5sum.txt.1-2.tmp']
   const whole = ['.a-kvm.qcow2.json', '.htaccess', 'a-kvm.qcow2', 'md5sum.txt']
-  for (const name of [...half, ...whole]) writeFileSync(path('images', name), '')
-  writeFileSync(path('report.json.1-2.tmp'), '')
+  for (const name of whole) writeFileSync(path('images', name), '')
+  mkdirSync(path('images', '.unfinished'))
+  writeFileSync(path('images', '.unfinished', 'a-kvm.qcow2'), '')
+  writeFileSync(path('images', `md5sum.txt.${2 ** 22 + 1}-2.tmp`), '')
+  writeFileSync(path(`report.json.${2 ** 22 + 1}-2.tmp`), '')
   await clear()
   expect(readdirSync(path('images')).sort()).toEqual(whole.sort())
   expect(readdirSync(path())).toEqual(['images'])

@@ -41,7 +41,9 @@ async function make(
 ) {
   const settings = vmwareFields.parse({})
   const options = { name: 'sample', settings, sourceDateEpoch: date, key: 'key', ...over }
-  await writeWhole(path(file), signal, (partial) => exportOva(disk, partial, options, onProgress, signal))
+  await writeWhole(path(file), `${path(file)}.partial`, signal, (partial) =>
+    exportOva(disk, partial, options, onProgress, signal),
+  )
   return readFileSync(path(file))
 }
 

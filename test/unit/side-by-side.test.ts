@@ -1,4 +1,4 @@
-import { linkSync, readdirSync, readFileSync } from 'node:fs'
+import { linkSync, mkdirSync, readdirSync, readFileSync } from 'node:fs'
 import { expect, it } from 'vitest'
 import type { Target } from '../../src/config/image.ts'
 import { exportSideBySide, type SideBySide } from '../../src/export/side-by-side.ts'
@@ -18,7 +18,7 @@ describeWith(['qemu-img'], 'an export to several targets', () => {
       ...(await sampleImage(path())),
       disk: makeDisk(),
       format: 'raw',
-      flat: path('flat'),
+      workFolder: path('work'),
       findKey: async () => 'key',
       targets,
       fileOf: (target) => path(target),
@@ -31,7 +31,8 @@ describeWith(['qemu-img'], 'an export to several targets', () => {
   it('does not write into a raw file that a killed run has finished', async () => {
     await run(['raw'])
     const finished = readFileSync(path('raw'))
-    linkSync(path('raw'), path('flat'))
+    mkdirSync(path('work'))
+    linkSync(path('raw'), path('work', 'disk.raw'))
     const other = makeRawDisk(path('other'), 2 ** 24, { 0: words('other', 2 ** 20) }).path
     expect(await run(['kvm'], { disk: other })).toEqual(['kvm'])
     expect(readFileSync(path('raw')).equals(finished)).toBe(true)
@@ -47,8 +48,7 @@ describeWith(['qemu-img'], 'an export to several targets', () => {
       signal: stopping.signal,
     })
     await expect(job).rejects.toThrow('stopped')
-    for (const name of ['kvm', 'kvm.partial', 'flat', 'md5sum.txt'])
-      expect(readdirSync(path())).not.toContain(name)
+    for (const name of ['kvm', 'work', 'md5sum.txt']) expect(readdirSync(path())).not.toContain(name)
   })
 
   it('does not wait for one that fails before it reads anything', async () => {
@@ -62,6 +62,6 @@ describeWith(['qemu-img'], 'an export to several targets', () => {
     await expect(job).rejects.toThrow(`the image ${path('kvm')} could not be made: refused`)
     expect(made).toEqual(['vmware'])
     expect(readdirSync(path())).toContain('vmware')
-    expect(readdirSync(path())).not.toContain('flat')
+    expect(readdirSync(path())).not.toContain('work')
   })
 })

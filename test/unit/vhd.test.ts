@@ -47,7 +47,7 @@ async function write(
   signal = never,
 ) {
   const file = path(folder, `${kind}.vhd`)
-  await writeWhole(file, signal, async (partial) => {
+  await writeWhole(file, `${file}.partial`, signal, async (partial) => {
     if (kind === 'xen') await writeXenVhd(disk, partial, { ...options, ...over }, progress, signal)
     else await writeHypervVhd(disk, partial, { ...options, subformat: kind, ...over }, progress, signal)
   })

@@ -56,7 +56,7 @@ describeWith(['qemu-img', 'qemu-io'], 'a VHDX', () => {
   it('that fails says why, and leaves nothing', async () => {
     const disk = await makeDisk()
     const make = (from: RawDisk, signal = never) =>
-      writeWhole(path('a.vhdx'), signal, (partial) =>
+      writeWhole(path('a.vhdx'), `${path('a.vhdx')}.partial`, signal, (partial) =>
         writeVhdx(from, partial, { uuidSeed: 'x' }, quiet, signal),
       )
     await expect(make({ ...disk, path: path('gone') })).rejects.toMatchObject({ code: 'export-failed' })
