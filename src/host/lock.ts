@@ -1,7 +1,8 @@
 /** One build, or one export, at a time in one folder: a file that names the process which holds it. */
 
 import { randomBytes } from 'node:crypto'
-import { link, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { link, readdir, readFile, readlink, rename, rm, stat, utimes, writeFile } from 'node:fs/promises'
+import { hostname } from 'node:os'
 import { basename, dirname, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { exitCodes, PipelineError } from '../errors.ts'
@@ -15,6 +16,9 @@ export interface Holder {
   readonly startTime: string | undefined
   /** Which boot of the host `startTime` counts from. */
   readonly bootId?: string | undefined
+  /** Where `pid` is a number: the kernel's name of the namespace, which is another in each container. */
+  readonly pidSpace?: string | undefined
+  readonly host?: string | undefined
   readonly runId: string
   /** When it took the lock, in ISO 8601. For people alone: a clock can be set. */
   readonly since?: string | undefined
@@ -41,6 +45,13 @@ export interface Waiting {
 const pollMs = 200
 
 /**
+ * A holder touches its lock so often, and is taken for dead when it has not for so long, where nobody can ask for its
+ * process: in another container, or on another host that shares the folder.
+ */
+const beatMs = 10_000
+const silentMs = 60_000
+
+/**
  * Takes the lock of a folder. That of a process which is dead is taken over.
  * @param waiting without it a lock that is held is refused
  * @throws PipelineError `locked` with the holder's pid
@@ -58,7 +69,7 @@ export async function takeLock(
   try {
     while (!(await tryLink(own, path, { ...holder, since: new Date().toISOString() }))) {
       const other = await readHolder(path)
-      if (other === undefined || !(await isAlive(other))) await removeStale(path, other, `${own}.stale`)
+      if (other === undefined || !(await isAlive(other, path))) await removeStale(path, other, `${own}.stale`)
       else if (waiting === undefined) throw locked(work, folder, other)
       else await waitFor(other, path, waiting)
     }
@@ -66,19 +77,32 @@ export async function takeLock(
     await rm(own, { force: true })
   }
   await removeAsides(path)
-  return { release: () => releaseOwn(path, holder) }
+  const beat = setInterval(() => void touch(path), beatMs).unref()
+  return {
+    release: () => {
+      clearInterval(beat)
+      return releaseOwn(path, holder)
+    },
+  }
 }
 
 /** Waits until a holder has released the lock, or is dead. */
 async function waitFor(other: Holder, path: string, { onWait, signal }: Waiting): Promise<void> {
   onWait(other)
   do await sleep(pollMs, undefined, { signal })
-  while (isSame(await readHolder(path), other) && (await isAlive(other)))
+  while (isSame(await readHolder(path), other) && (await isAlive(other, path)))
 }
 
 async function describeSelf(runId: string): Promise<Holder> {
   const { pid } = process
-  return { pid, startTime: await startTime(pid), bootId: await readBootId(), runId }
+  const [started, bootId, pidSpace] = await Promise.all([startTime(pid), readBootId(), readPidSpace()])
+  return { pid, startTime: started, bootId, pidSpace, host: hostname(), runId }
+}
+
+async function touch(path: string): Promise<void> {
+  const now = new Date()
+  // Where somebody has removed it, there is nothing to hold any more.
+  await utimes(path, now, now).catch(() => undefined)
 }
 
 /** A link appears with its content, and only one process can make it. */
@@ -142,10 +166,28 @@ async function readHolder(path: string): Promise<Holder | undefined> {
   }
 }
 
-async function isAlive({ pid, startTime: started, bootId }: Holder): Promise<boolean> {
-  if (bootId !== undefined && bootId !== (await readBootId())) return false
-  const found = await startTime(pid)
-  return found !== undefined && found === started
+async function isAlive(holder: Holder, path: string): Promise<boolean> {
+  if (!(await isHere(holder))) return (await ageMs(path)) < silentMs
+  if (holder.bootId !== undefined && holder.bootId !== (await readBootId())) return false
+  const found = await startTime(holder.pid)
+  return found !== undefined && found === holder.startTime
+}
+
+/** Whether the holder's pid means a process that can be asked for from here. */
+async function isHere({ host, bootId, pidSpace }: Holder): Promise<boolean> {
+  const isSameBoot = bootId === undefined || bootId === (await readBootId())
+  if (isSameBoot) return pidSpace === undefined || pidSpace === (await readPidSpace())
+  return host === undefined || host === hostname()
+}
+
+/** How long ago a lock was touched; one that is gone was never. */
+async function ageMs(path: string): Promise<number> {
+  const found = await stat(path).catch(() => undefined)
+  return found === undefined ? Number.POSITIVE_INFINITY : Date.now() - found.mtimeMs
+}
+
+async function readPidSpace(): Promise<string | undefined> {
+  return readlink('/proc/self/ns/pid').catch(() => undefined)
 }
 
 async function readBootId(): Promise<string | undefined> {
@@ -154,9 +196,10 @@ async function readBootId(): Promise<string | undefined> {
 }
 
 /** Who holds a lock, as a person is told: `process 12, run x, since 2026-01-02T03:04:05Z`. */
-export function describeHolder({ pid, runId, since }: Holder): string {
+export function describeHolder({ pid, host, runId, since }: Holder): string {
   const time = since === undefined ? '' : `, since ${since.replace(/\.\d+/, '')}`
-  return `process ${pid}, run ${runId}${time}`
+  const place = host === undefined || host === hostname() ? '' : ` on ${host}`
+  return `process ${pid}${place}, run ${runId}${time}`
 }
 
 function cannotLock(path: string, cause: unknown): PipelineError {

@@ -1,6 +1,6 @@
 import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, utimesSync, writeFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterEach, describe, expect, it } from 'vitest'
 import { exitCodes, PipelineError } from '../../src/errors.ts'
@@ -181,6 +181,19 @@ describe('a lock that outlives its process', () => {
     }
     writeFileSync(path('lock'), JSON.stringify(holder))
     await (await takeLock(path(), 'mine')).release()
+  })
+
+  it.each([
+    ['another container', { bootId: undefined, pidSpace: 'pid:[1]', host: 'a-container' }],
+    ['another host', { bootId: 'of another host', pidSpace: undefined, host: 'a-host' }],
+  ])('is alive in %s as long as it is touched, whatever has its pid here', async (_case, place) => {
+    const holder = { pid: deadPid(), startTime: '1', runId: 'run-of-another', ...place }
+    writeFileSync(path('lock'), JSON.stringify(holder))
+    await expect(takeLock(path(), 'mine')).rejects.toThrow(`on ${place.host}, run run-of-another`)
+    const long = new Date(Date.now() - 120_000)
+    utimesSync(path('lock'), long, long)
+    await (await takeLock(path(), 'mine')).release()
+    expect(readdirSync(path())).toEqual([])
   })
 
   it('takes along what other takers had beside it when they were killed', async () => {
