@@ -1,6 +1,9 @@
 /** What layer 0 of one installer has otherwise than that of the other, and why that is as it should be. */
 
+import { dirname, resolve } from 'node:path/posix'
 import type { DiskFiles } from '../inspect/disk-files.ts'
+import { type Package, readPackages } from '../inspect/packages.ts'
+import { isExtended } from '../install/installed-disk.ts'
 import type { ChangedPartition, DiskDifference } from './compare.ts'
 import type { DiffReport } from './report.ts'
 
@@ -17,6 +20,9 @@ interface Expectation {
   readonly why: string
   readonly paths?: RegExp
   readonly packages?: RegExp
+  /** Of packages that only one of the disks has, whether this one is expected. */
+  readonly package?: (found: Package) => boolean
+  readonly isOfUpgrades?: boolean
   readonly partition?: (changed: ChangedPartition) => boolean
 }
 
@@ -37,7 +43,7 @@ const expectations: readonly Expectation[] = [
     paths:
       /^\/boot\/grub(\/|$)|^\/etc\/(default\/grub|grub\.d|kernel)(\/|$)|^\/usr\/(lib|share)\/grub(\/|$)|^\/var\/lib\/(grub|os-prober)(\/|$)/,
     packages:
-      /^(grub-|os-prober$|dmsetup$|libdevmapper|libefi|libfreetype6$|libpng16|libbrotli1$|libfuse|gettext-base$|mokutil$|shim-)/,
+      /^(grub\d*-|os-prober$|dmsetup$|libdevmapper|libefi|libfreetype6$|libpng16|libbrotli1$|libfuse|gettext-base$|mokutil$|shim-)/,
   },
   {
     name: 'initramfs',
@@ -48,9 +54,21 @@ const expectations: readonly Expectation[] = [
     name: "the installer's own",
     why: 'packages that debian-installer adds for the machine that it runs on, and its log',
     paths:
-      /^\/var\/log\/installer(\/|$)|^\/etc\/(modprobe\.d|modules|modules-load\.d)(\/|$)|^\/etc\/apt\/apt\.conf(\.d\/00.*)?$|^\/(media|cdrom)(\/|$)/,
+      /^\/var\/log\/installer(\/|$)|^\/etc\/(modprobe\.d|modules|modules-load\.d)(\/|$)|^\/etc\/(kernel-img\.conf|apt\/apt\.conf(\.d\/00.*)?)$|^\/(media|cdrom)(\/|$)/,
     packages:
       /^(installation-report|discover|laptop-detect|tasksel|eject|qemu-guest-agent|busybox|console-setup|keyboard-configuration|kbd|locales|libc-l10n|util-linux-locales|debconf-i18n|usbutils|pciutils|hwdata|ca-certificates|apparmor|libtext-|liblocale-)/,
+  },
+  {
+    name: 'packages of every installation',
+    why: 'debian-installer takes all whose priority is important, and what they need; bootstrap only what is asked for',
+    package: ({ priority }) => priority === 'required' || priority === 'important',
+  },
+  {
+    name: 'updates',
+    why: 'debian-installer takes the suite alone, and the first stage brings the rest; bootstrap takes the newest at once',
+    isOfUpgrades: true,
+    packages: /^linux-(image|headers|modules)-\d/,
+    paths: /^\/(usr\/)?lib\/modules\/[^/]+(\/modules\..*)?$/,
   },
   {
     name: 'network',
@@ -59,8 +77,9 @@ const expectations: readonly Expectation[] = [
   },
   {
     name: 'language',
-    why: 'written in other words; a stage settles it',
-    paths: /^\/etc\/(locale\.gen|locale\.conf|default\/locale|environment|timezone|adjtime|vconsole\.conf)$/,
+    why: 'of the console, too: written in other words; a stage settles it',
+    paths:
+      /^\/etc\/(locale\.gen|locale\.conf|default\/(locale|keyboard|console-setup)|environment|timezone|adjtime|vconsole\.conf|console-setup(\/.*)?)$/,
   },
   {
     name: 'accounts',
@@ -80,24 +99,26 @@ export async function setAsideExpected(
   report: DiffReport,
   disks: readonly DiskFiles[],
 ): Promise<{ readonly report: DiffReport; readonly expected: readonly ExpectedDifference[] }> {
+  const { difference } = report
+  const { added, removed, changed, packages, partitions } = difference
   const counts = new Map<string, number>()
-  const isExpected = (matches: (expectation: Expectation) => boolean): boolean => {
-    const found = expectations.find(matches)
+  const isExpected = (found: Expectation | undefined): boolean => {
     if (found !== undefined) counts.set(found.name, (counts.get(found.name) ?? 0) + 1)
     return found !== undefined
   }
-  const owned = await ownersOf(report.difference, disks)
-  const isUnexpectedFile = ({ path }: { readonly path: string }) => {
-    const owner = owned.get(path)
-    return !isExpected(
-      ({ paths, packages }) =>
-        (paths?.test(path) ?? false) || (owner !== undefined && (packages?.test(owner) ?? false)),
-    )
+  const expectedPackages = await expectPackages(difference, disks)
+  const owners = await ownersOf(difference, disks)
+  const expectFile = ({ path, target }: { readonly path: string; readonly target?: string | undefined }) => {
+    const listed = expectations.find(({ paths }) => paths?.test(path))
+    if (listed !== undefined) return listed
+    // A link that a package's own script has made is of the package that owns what it leads to.
+    const leadsTo = target === undefined ? undefined : resolve(dirname(path), target)
+    const owner = owners.get(path) ?? (leadsTo === undefined ? undefined : owners.get(leadsTo))
+    return owner === undefined ? undefined : expectedPackages.get(owner)
   }
-  const isUnexpectedPackage = ({ name }: { readonly name: string }) =>
-    !isExpected(({ packages }) => packages?.test(name) ?? false)
-  const { difference } = report
-  const { added, removed, changed, packages, partitions } = difference
+  const isUnexpectedFile = (file: { readonly path: string; readonly target?: string | undefined }) =>
+    !isExpected(expectFile(file))
+  const isUnexpectedPackage = ({ name }: { readonly name: string }) => !isExpected(expectedPackages.get(name))
   const left: DiskDifference = {
     ...difference,
     added: added.filter(isUnexpectedFile),
@@ -106,10 +127,10 @@ export async function setAsideExpected(
     packages: {
       added: packages.added.filter(isUnexpectedPackage),
       removed: packages.removed.filter(isUnexpectedPackage),
-      upgraded: packages.upgraded,
+      upgraded: packages.upgraded.filter(isUnexpectedPackage),
     },
     partitions: partitions.filter(
-      (partition) => !isExpected((expectation) => expectation.partition?.(partition) ?? false),
+      (changedOne) => !isExpected(expectations.find(({ partition }) => partition?.(changedOne))),
     ),
   }
   const paths = new Set([...left.added, ...left.removed, ...left.changed].map(({ path }) => path))
@@ -123,11 +144,46 @@ export async function setAsideExpected(
   }
 }
 
+/** Which packages that differ are expected to, each with the first reason that holds. */
+async function expectPackages(
+  { packages }: DiskDifference,
+  disks: readonly DiskFiles[],
+): Promise<ReadonlyMap<string, Expectation>> {
+  const expected = new Map<string, Expectation>()
+  const upgrades = expectations.find(({ isOfUpgrades }) => isOfUpgrades)
+  for (const { name } of upgrades === undefined ? [] : packages.upgraded) {
+    expected.set(name, upgrades as Expectation)
+  }
+  const names = new Set([...packages.added, ...packages.removed].map(({ name }) => name))
+  const known = await Promise.all(disks.map(readPackages))
+  for (const name of names) {
+    const found = known.map((of) => of.get(name)).find((of) => of !== undefined)
+    const reason = expectations.find(
+      (expectation) =>
+        (expectation.packages?.test(name) ?? false) ||
+        (found !== undefined && (expectation.package?.(found) ?? false)),
+    )
+    if (reason !== undefined) expected.set(name, reason)
+  }
+  // What an expected package needs comes with it.
+  const queue = [...expected].filter(([name]) => names.has(name))
+  for (const [name, reason] of queue) {
+    for (const of of known) {
+      for (const needed of of.get(name)?.dependsOn ?? []) {
+        if (!names.has(needed) || expected.has(needed)) continue
+        expected.set(needed, reason)
+        queue.push([needed, reason])
+      }
+    }
+  }
+  return expected
+}
+
 function isRounded({ before, after }: ChangedPartition): boolean {
   if (before === undefined || after === undefined) return false
   const isNear = (one: number, other: number) => Math.abs(one - other) <= 2 * roundingSectors
   return (
-    before.type === after.type &&
+    (before.type === after.type || (isExtended(before.type) && isExtended(after.type))) &&
     before.filesystem === after.filesystem &&
     before.isBootable === after.isBootable &&
     before.mountPoint === after.mountPoint &&
@@ -136,12 +192,14 @@ function isRounded({ before, after }: ChangedPartition): boolean {
   )
 }
 
-/** The package of each path that only one of the disks' packages has, as its dpkg lists it. */
+/** The package of each path of those that differ, as dpkg lists it. */
 async function ownersOf(
   { packages }: DiskDifference,
   disks: readonly DiskFiles[],
 ): Promise<ReadonlyMap<string, string>> {
-  const names = new Set([...packages.added, ...packages.removed].map(({ name }) => name))
+  const names = new Set(
+    [...packages.added, ...packages.removed, ...packages.upgraded].map(({ name }) => name),
+  )
   const owners = new Map<string, string>()
   for (const disk of disks) {
     const lists = new Map(

@@ -12,6 +12,10 @@ export interface Package {
   /** Third word of dpkg's status: `installed`, or where an installation came to a halt. */
   readonly status: string
   readonly source: { readonly name: string; readonly version: string }
+  /** `required` and `important` ones are those that every installation has unless it is told otherwise. */
+  readonly priority: string
+  /** Names of packages that it may need: of alternatives all. */
+  readonly dependsOn: readonly string[]
 }
 
 /** Packages by name; empty where there is no dpkg. */
@@ -52,5 +56,12 @@ function parsePackage(paragraph: string): Package | undefined {
     architecture: fields.get('Architecture') ?? '',
     status,
     source: { name: sourceName, version: sourceVersion },
+    priority: fields.get('Priority') ?? '',
+    dependsOn: ['Pre-Depends', 'Depends'].flatMap((field) => parseDependencies(fields.get(field) ?? '')),
   }
+}
+
+/** `a (>= 1), b | c:any` → a, b, c. */
+function parseDependencies(text: string): readonly string[] {
+  return text.split(/[,|]/).flatMap((word) => /^\s*([a-z0-9][a-z0-9.+-]*)/.exec(word)?.[1] ?? [])
 }

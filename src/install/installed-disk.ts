@@ -32,7 +32,8 @@ export function readLayout(
   return { layout: { sizeBytes: found.sizeBytes, diskId, extended, partitions }, differences }
 }
 
-function isExtended(type: string): boolean {
+/** Whether a partition of an MBR's table is one that holds logical ones, by any of the three types that say so. */
+export function isExtended(type: string): boolean {
   return ['5', 'f', '85'].includes(type)
 }
 

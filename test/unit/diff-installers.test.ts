@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import type { DiskDifference } from '../../src/diff/compare.ts'
+import type { ChangedFile, DiskDifference } from '../../src/diff/compare.ts'
 import { setAsideExpected } from '../../src/diff/installers.ts'
 import { installerOf } from '../../src/diff/sources.ts'
 import type { DiskFile, DiskFiles, DiskPartition } from '../../src/inspect/disk-files.ts'
@@ -28,7 +28,7 @@ const nothing: DiskDifference = {
 }
 
 /** A disk whose dpkg lists the files of some packages. */
-function disk(lists: Readonly<Record<string, readonly string[]>>): DiskFiles {
+function disk(lists: Readonly<Record<string, readonly string[]>>, status = ''): DiskFiles {
   const contents = new Map(
     Object.entries(lists).map(([name, paths]) => [
       `/var/lib/dpkg/info/${name}.list`,
@@ -36,6 +36,7 @@ function disk(lists: Readonly<Record<string, readonly string[]>>): DiskFiles {
     ]),
   )
   return {
+    read: async () => Buffer.from(status),
     list: async () => new Map([...contents.keys()].map((path) => [path, file(path)])),
     readMany: async (paths: Iterable<string>) =>
       new Map([...paths].map((path) => [path, contents.get(path) as Buffer])),
@@ -76,15 +77,59 @@ describe('what is expected of two installers', () => {
             { name: 'nano', version: '1' },
           ],
           removed: [],
-          upgraded: [{ name: 'laptop-detect', from: '1', to: '2' }],
+          upgraded: [],
         },
       },
       [disk({}), disk({ 'laptop-detect': ['/sbin/laptop-detect'], 'nano:amd64': ['/bin/nano'] })],
     )
     expect(left.difference.added.map(({ path }) => path)).toEqual(['/usr/sbin/odd', '/usr/bin/nano'])
     expect(left.difference.packages.added.map(({ name }) => name)).toEqual(['nano'])
-    expect(left.difference.packages.upgraded).toHaveLength(1)
     expect(expected).toEqual([["the installer's own", 2]])
+  })
+
+  it('is what every installation has, with what that needs and the links that lead to it', async () => {
+    const stanza = (name: string, priority: string, depends: string) =>
+      `Package: ${name}\nStatus: install ok installed\nPriority: ${priority}\nVersion: 1\nDepends: ${depends}\n`
+    const status = [
+      stanza('iputils-ping', 'important', 'libidn2-0 (>= 2) | libidn1'),
+      stanza('libidn2-0', 'optional', 'libunistring5'),
+      stanza('libunistring5', 'optional', 'libc6'),
+      stanza('odd', 'optional', 'libc6'),
+    ]
+    const lists = { 'iputils-ping': ['/usr/bin/ping'], odd: ['/usr/bin/odd'] }
+    const names = ['iputils-ping', 'libidn2-0', 'libunistring5', 'odd']
+    const { left, expected } = await setAside(
+      {
+        added: [
+          { ...file('/etc/alternatives/ping'), target: '../../usr/bin/ping' } as DiskFile,
+          { ...file('/etc/alternatives/odd'), target: '/usr/bin/odd' } as DiskFile,
+        ],
+        packages: { added: names.map((name) => ({ name, version: '1' })), removed: [], upgraded: [] },
+      },
+      [disk({}), disk(lists, status.join('\n'))],
+    )
+    expect(left.difference.packages.added.map(({ name }) => name)).toEqual(['odd'])
+    expect(left.difference.added.map(({ path }) => path)).toEqual(['/etc/alternatives/odd'])
+    expect(expected).toEqual([['packages of every installation', 4]])
+  })
+
+  it('is a newer version, with its files, and a kernel that is another package in each', async () => {
+    const { left, expected } = await setAside(
+      {
+        changed: [{ path: '/usr/bin/apt' } as ChangedFile, { path: '/usr/bin/odd' } as ChangedFile],
+        removed: [file('/usr/lib/modules/6.12.1-cloud/modules.dep'), file('/boot/vmlinuz-6.12.1')],
+        packages: {
+          added: [],
+          removed: [{ name: 'linux-image-6.12.1-cloud', version: '1' }],
+          upgraded: [{ name: 'apt', from: '1', to: '2' }],
+        },
+      },
+      [disk({ apt: ['/usr/bin/apt'], 'linux-image-6.12.1-cloud': ['/boot/vmlinuz-6.12.1'] }), disk({})],
+    )
+    expect(left.difference.changed.map(({ path }) => path)).toEqual(['/usr/bin/odd'])
+    expect(left.difference.removed).toEqual([])
+    expect(left.difference.packages).toEqual({ added: [], removed: [], upgraded: [] })
+    expect(expected).toEqual([['updates', 5]])
   })
 
   it('is a partition that was rounded or has another UUID, and none that is another', async () => {
@@ -92,13 +137,14 @@ describe('what is expected of two installers', () => {
     const { left, expected } = await setAside({
       partitions: [
         { number: 5, before, after: partition({ uuid: 'b', sectors: 1_002_000 }) },
+        { number: 2, before: partition({ type: '5' }), after: partition({ type: 'f', startSector: 2046 }) },
         { number: 6, before, after: partition({ filesystem: 'ext4' }) },
         { number: 7, before, after: partition({ sectors: 2_000_000 }) },
         { number: 8, before, after: undefined },
       ],
     })
     expect(left.difference.partitions.map(({ number }) => number)).toEqual([6, 7, 8])
-    expect(expected).toEqual([['partitions', 1]])
+    expect(expected).toEqual([['partitions', 2]])
   })
 })
 

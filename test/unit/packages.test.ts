@@ -29,6 +29,10 @@ Package: libsudo
 Status: hold ok half-configured
 Architecture: all
 Source: sudo (1.9.16p2-3)
+Priority: important
+Pre-Depends: init-system-helpers (>= 1.54~)
+Depends: libc6 (>= 2.38),
+ libapparmor1 | libaudit1:any
 Version: 1:1.9.16p2-3+b1
 
 
@@ -50,10 +54,14 @@ it('the packages of a disk are those whose files are there, with their sources',
     architecture: 'amd64',
     status: 'installed',
     source: { name: 'glibc', version: '2.41-12' },
+    priority: '',
+    dependsOn: [],
   })
   expect(packages.get('libsudo')).toMatchObject({
     status: 'half-configured',
     source: { name: 'sudo', version: '1.9.16p2-3' },
+    priority: 'important',
+    dependsOn: ['init-system-helpers', 'libc6', 'libapparmor1', 'libaudit1'],
   })
 })
 
