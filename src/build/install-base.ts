@@ -22,7 +22,7 @@ export async function installBase(run: Run): Promise<Layer> {
   await store.remove(base.key)
   const installed = image.installer === 'bootstrap' ? await runBootstrap(run) : await runDebianInstaller(run)
   const seconds = Math.round(performance.now() - started) / 1000
-  const { packages, layout, log } = installed
+  const { packages, layout, installerFiles, log } = installed
   const layer = await store.commit({
     key: base.key,
     name: base.name,
@@ -34,6 +34,7 @@ export async function installBase(run: Run): Promise<Layer> {
     artifacts: [],
     packages,
     ...(layout === undefined ? {} : { layout }),
+    ...(installerFiles === undefined ? {} : { installerFiles }),
     bytesWritten: 0,
     tools: run.tools.versions,
   })
@@ -45,6 +46,7 @@ interface Installed {
   readonly packages: PackageChange
   /** Absent where the plan has said where partitions lie. */
   readonly layout?: Layout
+  readonly installerFiles?: Readonly<Record<string, string>>
   readonly log: string
 }
 

@@ -179,7 +179,7 @@ function packagesAfter(layers: readonly Layer[]): ReadonlyMap<string, string> {
   return new Map([...packages].sort(([a], [b]) => (a < b ? -1 : 1)))
 }
 
-function describeLayer({ name, key, sha256: digest, parts, tools }: Layer): InputLayer {
+function describeLayer({ name, key, sha256: digest, parts, installerFiles, tools }: Layer): InputLayer {
   const files = (parts.files ?? {}) as Readonly<Record<string, Json>>
   return {
     name,
@@ -190,6 +190,7 @@ function describeLayer({ name, key, sha256: digest, parts, tools }: Layer): Inpu
       Object.entries(files).map(([folder, tree]) => [folder, sha256(canonicalJson(tree))]),
     ),
     scripts: Array.isArray(parts.scripts) ? (parts.scripts as string[]) : [],
+    installerFiles: { ...installerFiles },
     tools: { ...tools },
   }
 }

@@ -33,6 +33,9 @@ const inputLayer = z.strictObject({
     .record(z.string(), sha256)
     .describe('by the name of a folder that the stage was given: digest of its tree'),
   scripts: z.array(sha256).describe('of the base: those that its installer runs'),
+  installerFiles: z
+    .record(z.string(), sha256)
+    .describe('of the base: what was booted to install it, by name; nothing where that was a tool'),
   tools: z.record(z.string(), z.string()).describe('versions on the host that made the layer'),
 })
 

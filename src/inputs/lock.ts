@@ -95,7 +95,7 @@ export function lockOf(inputs: Inputs): LockedVariant {
     archives: Object.fromEntries(
       inputs.archives.map(({ suite, url, date, sha256 }) => [suite, { url, date, sha256 }]),
     ),
-    files: {},
+    files: Object.assign({}, ...inputs.layers.map(({ installerFiles }) => installerFiles)),
     tools: buildTools(Object.assign({}, ...inputs.layers.map(({ tools }) => tools))),
     packages: Object.fromEntries(
       inputs.packages.map(({ name, version, architecture, sha256 }) => [

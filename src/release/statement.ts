@@ -159,9 +159,13 @@ function packagesIn({ packages }: Inputs, suite: string): readonly Dependency[] 
 }
 
 function scriptsIn({ layers }: Inputs): readonly Dependency[] {
-  return layers.flatMap(({ name, script, scripts, files }) => [
+  return layers.flatMap(({ name, script, scripts, files, installerFiles }) => [
     ...(script === null ? [] : [{ name: `script ${name}`, digest: { sha256: script } }]),
     ...scripts.map((sha256) => ({ name: `script of ${name}`, digest: { sha256 } })),
+    ...Object.entries(installerFiles).map(([file, sha256]) => ({
+      name: `${file} of the installer`,
+      digest: { sha256 },
+    })),
     ...Object.entries(files).map(([folder, sha256]) => ({
       name: `files ${name}/${folder}`,
       digest: { sha256 },

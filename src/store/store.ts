@@ -31,6 +31,8 @@ export interface Layer {
   readonly packages: PackageChange
   /** Where the partitions of a base lie; absent where that follows from its key. */
   readonly layout?: Layout
+  /** Digests of what a base was installed by, by name; absent where that was a tool of the host. */
+  readonly installerFiles?: Readonly<Record<string, string>>
   /** Bytes the guest wrote to the disk. */
   readonly bytesWritten: number
   /** How long the guest was held for the checkpoint, and for keeping its state if that was done. */

@@ -164,6 +164,7 @@ function inputsOf(
         script: null,
         files: {},
         scripts: [digestOf('f')],
+        installerFiles: {},
         tools: { mmdebstrap: '1.3.5' },
       },
       ...stages.map(({ name, key }) => ({
@@ -173,6 +174,7 @@ function inputsOf(
         script: digestOf('1'),
         files: {},
         scripts: [],
+        installerFiles: {},
         tools: { packer: '1.6.6' },
       })),
     ],

@@ -49,6 +49,7 @@ const inputs: Inputs = {
       script: null,
       files: {},
       scripts: [],
+      installerFiles: {},
       tools: { mmdebstrap: '1.3.5', git: '2.39', ssh: 'unknown' },
     },
   ],
@@ -131,6 +132,16 @@ describe('a lock', () => {
         message: `trixie-x86_64 is not what ${path('pipeline.lock.yaml')} has locked:\n  package openssl 3.5.1-1, sha256: ${'b'.repeat(64)} → ${'e'.repeat(64)}`,
       }),
     )
+  })
+
+  it('is broken by another kernel to install with', async () => {
+    const installedBy = (linux: string): Inputs => ({
+      ...inputs,
+      layers: inputs.layers.map((layer) => ({ ...layer, installerFiles: { linux } })),
+    })
+    const locked = await write(installedBy('a'.repeat(64)))
+    expect(() => requireSameInputs(installedBy('a'.repeat(64)), locked)).not.toThrow()
+    expect(() => requireSameInputs(installedBy('b'.repeat(64)), locked)).toThrow(/file linux: a+ → b+/)
   })
 
   it('is broken by other tools before anything is built', async () => {

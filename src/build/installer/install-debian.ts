@@ -4,6 +4,7 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { execa } from 'execa'
 import type { ResolvedImage } from '../../config/resolved.ts'
+import { sha256File } from '../../digest.ts'
 import { PipelineError } from '../../errors.ts'
 import { bootsOfEmulatedGuest } from '../../host/accelerator.ts'
 import { openDisk } from '../../inspect/disk-files.ts'
@@ -45,6 +46,8 @@ export interface InstalledDebian {
   readonly packages: PackageChange
   /** Where the installer has put the partitions. */
   readonly layout: Layout
+  /** SHA-256 of what was booted, by name: `linux`, `initrd.gz`, and `disc` where it came from one. */
+  readonly installerFiles: Readonly<Record<string, string>>
 }
 
 /** Makes layer 0. @throws PipelineError `installer-*`, `preseed-*`, and what a mirror is refused for */
@@ -58,7 +61,16 @@ export async function installDebian(request: DebianRequest): Promise<InstalledDe
   const acceleration = await request.acceleration(medium.kernel)
   await runSteadily(request, { medium, preseed, acceleration, overlay: [await trustedKeys(image)] })
   request.onProgress('reading the disk')
-  return readInstalled(image, disk, place, request.onNote, signal)
+  const installed = await readInstalled(image, disk, place, request.onNote, signal)
+  return { ...installed, installerFiles: await digestMedium(medium) }
+}
+
+async function digestMedium({ kernel, initrd, disc }: InstallerMedium): Promise<Record<string, string>> {
+  return {
+    linux: await sha256File(kernel),
+    'initrd.gz': await sha256File(initrd),
+    ...(disc === undefined ? {} : { disc: await sha256File(disc) }),
+  }
 }
 
 /** A disc, where one is named; netboot files otherwise. */
@@ -140,7 +152,7 @@ async function readInstalled(
   place: RunPlace,
   onNote: (text: string) => void,
   signal: AbortSignal,
-): Promise<InstalledDebian> {
+): Promise<Omit<InstalledDebian, 'installerFiles'>> {
   const files = await openDisk(disk, { format: 'qcow2', workFolder: await findWorkFolder(), signal })
   try {
     const { layout, differences } = readLayout(image.disk, files)
