@@ -4,7 +4,6 @@ import { appendFileSync } from 'node:fs'
 import { join, relative } from 'node:path'
 import type { PipelineError } from '../errors.ts'
 import { bootsOfEmulatedGuest } from '../host/accelerator.ts'
-import { runMarker, startGroup } from '../host/process.ts'
 import type { PlannedStage } from '../plan/plan.ts'
 import type { Emit } from '../report/events.ts'
 import type { StageResult } from '../report/report.ts'
@@ -28,7 +27,8 @@ import { watchGuest } from './guest-watch.ts'
 import { type Decide, openSecondWay } from './hold.ts'
 import { noteFolder } from './leftovers.ts'
 import { opening } from './packer-hcl.ts'
-import { parsePackerLine } from './packer-stream.ts'
+import { type PackerProcess, startPacker } from './packer-process.ts'
+import { type RunPart, startPart } from './run-part.ts'
 import { createSealer } from './sealer.ts'
 import { createSleeper } from './sleeper.ts'
 import { createStageRecorder, type RecorderEvent, type StageOutcome } from './stage-recorder.ts'
@@ -179,11 +179,10 @@ async function runOnBench(
     onFailure: fail,
   })
   const recorder = createStageRecorder(new Map(request.installed), () => performance.now())
-  const packerErrors: string[] = []
   const goneOnFrom: string[] = []
   let stageTimer: NodeJS.Timeout | undefined
-  let shutdown: Part<'shutdown'> | undefined
-  let packer: ReturnType<typeof startGroup> | undefined
+  let shutdown: RunPart<'shutdown'> | undefined
+  let packer: PackerProcess | undefined
 
   const onStage = (event: RecorderEvent): void => {
     if (event.kind === 'begin') {
@@ -250,23 +249,15 @@ async function runOnBench(
   try {
     signal.throwIfAborted()
     signal.addEventListener('abort', interrupt, { once: true })
-    packer = startGroup('packer', ['build', '-color=false', '-machine-readable', guest.template], {
-      cwd: place.folder,
-      env: {
-        [runMarker]: place.id,
-        CHECKPOINT_DISABLE: '1',
-        PACKER_CACHE_DIR: join(bench.folder, 'cache'),
-        PACKER_LOG: '1',
-        PACKER_LOG_PATH: packerDebugLog,
-        TMPDIR: bench.folder,
-      },
-      onLine: (line) => {
-        for (const { kind, text } of parsePackerLine(line)) {
-          log(packerLog, text)
-          if (kind === 'error' && text.trim() !== '') packerErrors.push(text.trim())
-          const event = recorder.take(text)
-          if (event !== undefined) onStage(event)
-        }
+    packer = startPacker({
+      template: guest.template,
+      place,
+      bench,
+      debugLog: packerDebugLog,
+      onLine: ({ text }) => {
+        log(packerLog, text)
+        const event = recorder.take(text)
+        if (event !== undefined) onStage(event)
       },
     })
     if (state !== undefined) void wake(state)
@@ -275,7 +266,7 @@ async function runOnBench(
     await watch.close()
     const running = recorder.running()
     if (ended.exitCode !== 0) {
-      fail(watch.explainEnd() ?? packerFailed(running, ended, packerErrors, packerDebugLog))
+      fail(watch.explainEnd() ?? packerFailed(running, ended, packer.errors, packerDebugLog))
     }
     if (goneOnFrom.length > 0) fail(wentOn(goneOnFrom))
     failure ??= watch.explainLoss()
@@ -304,29 +295,5 @@ async function runOnBench(
     results: stages.map((stage) => results.get(stage.name) ?? resultOfSkipped(stage)),
     failure,
     isWorthAnotherBoot: failure?.code === stateNotWokenCode || (isEmulatedPanic && !hasBegun),
-  }
-}
-
-interface Part<Name extends string> {
-  readonly name: Name
-  /** Since it began. */
-  readonly seconds: () => number
-  readonly finish: (text?: string) => void
-}
-
-/** Announces a part of the run that is no stage; only the first `finish` counts. */
-function startPart<Name extends string>({ emit, estimate }: StagesRequest, name: Name): Part<Name> {
-  const started = performance.now()
-  let isFinished = false
-  const sinceStart = () => Math.round(performance.now() - started) / 1000
-  emit({ kind: 'part-started', name, estimateSeconds: estimate(name) })
-  return {
-    name,
-    seconds: sinceStart,
-    finish: (text) => {
-      if (isFinished) return
-      isFinished = true
-      emit({ kind: 'part-finished', name, seconds: sinceStart(), ...(text === undefined ? {} : { text }) })
-    },
   }
 }

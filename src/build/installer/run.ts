@@ -6,14 +6,13 @@ import { join } from 'node:path'
 import { execa } from 'execa'
 import { sha256File } from '../../digest.ts'
 import type { PipelineError } from '../../errors.ts'
-import { runMarker, startGroup } from '../../host/process.ts'
 import type { InstallerMedium } from '../../install/netboot.ts'
 import type { InstallerHost } from '../../install/preseed.ts'
 import { type CpioEntry, renderCpio } from '../cpio.ts'
 import { diskFailed, interrupted, isNoSpace, packerFailed } from '../failures.ts'
 import type { Acceleration } from '../machine.ts'
 import type { PackerDialect } from '../packer-hcl.ts'
-import { parsePackerLine } from '../packer-stream.ts'
+import { type PackerProcess, startPacker } from '../packer-process.ts'
 import type { RunPlace } from '../place.ts'
 import { connectQmp } from '../qmp.ts'
 import { followLines } from '../serial.ts'
@@ -75,7 +74,7 @@ export async function runInstaller(request: InstallerRequest, bench: Workbench):
   const started = performance.now()
   let failure: PipelineError | undefined
   let stopping: Promise<void> | undefined
-  let packer: ReturnType<typeof startGroup> | undefined
+  let packer: PackerProcess | undefined
   const fail = (error: PipelineError) => {
     failure ??= error
     stopping ??= packer?.stop(stopGraceMs)
@@ -120,32 +119,21 @@ export async function runInstaller(request: InstallerRequest, bench: Workbench):
     },
     () => undefined,
   )
-  const errors: string[] = []
   try {
     await prepare(request, bench, syslog.port)
     if (failure === undefined) {
-      packer = startGroup('packer', ['build', '-color=false', '-machine-readable', logs.template], {
-        cwd: place.folder,
-        env: {
-          [runMarker]: place.id,
-          CHECKPOINT_DISABLE: '1',
-          PACKER_CACHE_DIR: join(bench.folder, 'cache'),
-          PACKER_LOG: '1',
-          PACKER_LOG_PATH: logs.packerDebug,
-          TMPDIR: bench.folder,
-        },
-        onLine: (line) => {
-          for (const { kind, text } of parsePackerLine(line)) {
-            log(logs.packer, text)
-            if (kind === 'error' && text.trim() !== '') errors.push(text.trim())
-          }
-        },
+      packer = startPacker({
+        template: logs.template,
+        place,
+        bench,
+        debugLog: logs.packerDebug,
+        onLine: ({ text }) => log(logs.packer, text),
       })
       const ended = await packer.ended
       await stopping
       await new Promise((resolve) => setTimeout(resolve, lastWordsMs))
       if (failure === undefined && ended.exitCode !== 0) {
-        fail(packerFailed(undefined, ended, errors, logs.packerDebug))
+        fail(packerFailed(undefined, ended, packer.errors, logs.packerDebug))
       }
       failure ??= watch.ended(isPowerOff)
     }
