@@ -54,7 +54,7 @@ const expectations: readonly Expectation[] = [
     name: "the installer's own",
     why: 'packages that debian-installer adds for the machine that it runs on, and its log',
     paths:
-      /^\/var\/log\/installer(\/|$)|^\/etc\/(modprobe\.d|modules|modules-load\.d)(\/|$)|^\/etc\/(kernel-img\.conf|apt\/apt\.conf(\.d\/00.*)?)$|^\/(media|cdrom)(\/|$)/,
+      /^\/var\/log\/installer(\/|$)|^\/etc\/(modprobe\.d|modules|modules-load\.d)(\/|$)|^\/etc\/(kernel-img\.conf|securetty|apt\/apt\.conf(\.d\/00.*)?)$|^\/(media|cdrom)(\/|$)/,
     packages:
       /^(installation-report|discover|laptop-detect|tasksel|eject|qemu-guest-agent|busybox|console-setup|keyboard-configuration|kbd|locales|libc-l10n|util-linux-locales|debconf-i18n|usbutils|pciutils|hwdata|ca-certificates|apparmor|libtext-|liblocale-)/,
   },
@@ -62,6 +62,9 @@ const expectations: readonly Expectation[] = [
     name: 'packages of every installation',
     why: 'debian-installer takes all whose priority is important, and what they need; bootstrap only what is asked for',
     package: ({ priority }) => priority === 'required' || priority === 'important',
+    // By its own word whiptail is optional; the archive says otherwise.
+    packages: /^whiptail$/,
+    paths: /^\/etc\/inputrc$|^\/etc\/systemd\/system\/[^/]+\.wants$/,
   },
   {
     name: 'updates',
@@ -69,6 +72,16 @@ const expectations: readonly Expectation[] = [
     isOfUpgrades: true,
     packages: /^linux-(image|headers|modules)-\d/,
     paths: /^\/(usr\/)?lib\/modules\/[^/]+(\/modules\..*)?$/,
+  },
+  {
+    name: 'documentation',
+    why: 'bootstrap unpacks the essential packages before dpkg is told to leave it out; a stage removes it',
+    paths: /^\/usr\/share\/(doc|info|lintian|man)(\/|$)/,
+  },
+  {
+    name: "bootstrap's own",
+    why: 'what mmdebstrap has put aside while it installs; a stage removes it',
+    paths: /^\/usr\/sbin\/start-stop-daemon\.REAL$/,
   },
   {
     name: 'network',
@@ -79,18 +92,19 @@ const expectations: readonly Expectation[] = [
     name: 'language',
     why: 'of the console, too: written in other words; a stage settles it',
     paths:
-      /^\/etc\/(locale\.gen|locale\.conf|default\/(locale|keyboard|console-setup)|environment|timezone|adjtime|vconsole\.conf|console-setup(\/.*)?)$/,
+      /^\/etc\/(locale\.gen|locale\.conf|default\/(locale|keyboard|console-setup)|environment|timezone|adjtime|vconsole\.conf|console-setup(\/.*)?)$|^\/usr\/lib\/locale\/locale-archive$/,
   },
   {
     name: 'accounts',
-    why: 'the same ones, in another order and with the day on which each was made',
-    paths: /^\/etc\/(passwd|group|shadow|gshadow|subuid|subgid)-?$|^\/etc\/\.pwd\.lock$|^\/(root|home)(\/|$)/,
+    why: 'the same ones, in another order, so with other numbers, and with the day on which each was made',
+    paths:
+      /^\/usr\/bin\/ssh-agent$|^\/etc\/(passwd|group|shadow|gshadow|subuid|subgid)-?$|^\/etc\/\.pwd\.lock$|^\/(root|home)(\/|$)/,
   },
   {
     name: 'caches, logs and lists',
     why: 'of what each has installed, and when',
     paths:
-      /^\/var\/(cache|log|lib|backups|spool|tmp|mail|local|opt)(\/|$)|^\/etc\/ld\.so\.cache$|^\/etc\/(\.updated|apt\/.*|dpkg\/.*|ucf\.conf|machine-id|hostname|shells|debconf\.conf)$|^\/(run|tmp|lost\+found|dev|initrd.*|vmlinuz.*)(\/|$)/,
+      /^\/var\/(cache|log|lib|backups|spool|tmp|mail|local|opt)(\/|$)|^\/etc\/ld\.so\.cache$|^\/var\/\.updated$|^\/etc\/(\.updated|apt\/.*|dpkg\/.*|ucf\.conf|machine-id|hostname|shells|debconf\.conf)$|^\/(run|tmp|lost\+found|dev|initrd.*|vmlinuz.*)(\/|$)/,
   },
 ]
 
@@ -108,16 +122,17 @@ export async function setAsideExpected(
   }
   const expectedPackages = await expectPackages(difference, disks)
   const owners = await ownersOf(difference, disks)
-  const expectFile = ({ path, target }: { readonly path: string; readonly target?: string | undefined }) => {
+  const links = linksOf(difference)
+  const expectFile = (path: string, hops = 0): Expectation | undefined => {
     const listed = expectations.find(({ paths }) => paths?.test(path))
     if (listed !== undefined) return listed
+    const owner = owners.get(path)
+    if (owner !== undefined) return expectedPackages.get(owner)
     // A link that a package's own script has made is of the package that owns what it leads to.
-    const leadsTo = target === undefined ? undefined : resolve(dirname(path), target)
-    const owner = owners.get(path) ?? (leadsTo === undefined ? undefined : owners.get(leadsTo))
-    return owner === undefined ? undefined : expectedPackages.get(owner)
+    const leadsTo = links.get(path)
+    return leadsTo === undefined || hops === maximumHops ? undefined : expectFile(leadsTo, hops + 1)
   }
-  const isUnexpectedFile = (file: { readonly path: string; readonly target?: string | undefined }) =>
-    !isExpected(expectFile(file))
+  const isUnexpectedFile = ({ path }: { readonly path: string }) => !isExpected(expectFile(path))
   const isUnexpectedPackage = ({ name }: { readonly name: string }) => !isExpected(expectedPackages.get(name))
   const left: DiskDifference = {
     ...difference,
@@ -142,6 +157,19 @@ export async function setAsideExpected(
       return count === undefined ? [] : [{ name, why, count }]
     }),
   }
+}
+
+/** As many links as Linux follows: those that lead to each other end nowhere. */
+const maximumHops = 40
+
+/** What the links that differ lead to, as they are now. */
+function linksOf({ added, removed, changed }: DiskDifference): ReadonlyMap<string, string> {
+  const files = [...added, ...removed, ...changed.map(({ after }) => after)]
+  return new Map(
+    files.flatMap(({ path, target }) =>
+      target === undefined ? [] : [[path, resolve(dirname(path), target)] as const],
+    ),
+  )
 }
 
 /** Which packages that differ are expected to, each with the first reason that holds. */

@@ -240,8 +240,13 @@ function lateCommand(image: ImageFacts): readonly string[] {
     'rm -f /target/etc/ssh/ssh_host_*_key /target/etc/ssh/ssh_host_*_key.pub',
     'rm -f /target/var/lib/dbus/machine-id /target/var/lib/systemd/random-seed',
     ': > /target/etc/machine-id',
-    ...writeLines('/target/usr/sbin/policy-rc.d', ['#!/bin/sh', 'exit 101']),
-    'chmod 755 /target/usr/sbin/policy-rc.d',
+    // Every later command in the target takes the installer's own away, and this one with it: the last step writes it.
+    ...writeLines('/tmp/keep-daemons-off', [
+      'echo "#!/bin/sh" >/target/usr/sbin/policy-rc.d',
+      'echo "exit 101" >>/target/usr/sbin/policy-rc.d',
+      'chmod 755 /target/usr/sbin/policy-rc.d',
+    ]),
+    'sed -i "2i . /tmp/keep-daemons-off" /usr/lib/finish-install.d/95umount',
     // The last, because everything above may still have to resolve a name. A link would lead out of the target.
     'rm -f /target/etc/resolv.conf',
     ...writeLines('/target/etc/resolv.conf', ['# Written when the machine learns its name servers.']),

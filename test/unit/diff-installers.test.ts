@@ -116,7 +116,7 @@ describe('what is expected of two installers', () => {
   it('is a newer version, with its files, and a kernel that is another package in each', async () => {
     const { left, expected } = await setAside(
       {
-        changed: [{ path: '/usr/bin/apt' } as ChangedFile, { path: '/usr/bin/odd' } as ChangedFile],
+        changed: ['/usr/bin/apt', '/usr/bin/odd'].map((path) => ({ path, after: file(path) }) as ChangedFile),
         removed: [file('/usr/lib/modules/6.12.1-cloud/modules.dep'), file('/boot/vmlinuz-6.12.1')],
         packages: {
           added: [],

@@ -250,7 +250,12 @@ describe('the last command of the installer', () => {
   /** Runs it on a small target, with the installer's own programs replaced by ones that say how they were called. */
   function finish(image: ImageFacts) {
     const late = answers(renderPreseed(preseedView(image, packages))).get('preseed/late_command') ?? ''
-    const result = spawnSync('sh', ['-c', late.replaceAll('/target', `${folder}/target`)], {
+    const inFolder = (text: string) =>
+      text.replaceAll(
+        /\/target|\/tmp\/keep-daemons-off|\/usr\/lib\/finish-install\.d/g,
+        (path) => folder + path,
+      )
+    const result = spawnSync('sh', ['-c', inFolder(late)], {
       encoding: 'utf8',
       env: { PATH: `${folder}/bin:${process.env.PATH}` },
     })
@@ -268,6 +273,8 @@ describe('the last command of the installer', () => {
       writeFileSync(join(folder, path), text, { mode: 0o755 })
     }
     put('bin/in-target', '#!/bin/sh\necho "$@"\n')
+    put('tmp/.keep')
+    put('usr/lib/finish-install.d/95umount', '#!/bin/sh -e\necho unmounted\n')
     for (const path of [
       ...['etc/initramfs-tools/conf.d/driver-policy', 'etc/apt/apt.conf.d/00InstallRecommends'],
       ...['etc/apt/sources.list', 'etc/apt/sources.list.d/x', 'etc/dpkg/dpkg.cfg.d/x', 'usr/sbin/x'],
@@ -301,6 +308,9 @@ describe('the last command of the installer', () => {
   })
 
   it('keeps daemons from starting', () => {
+    // Not before the last step of all, since every command in the target takes away what keeps them off.
+    expect(has('usr/sbin/policy-rc.d')).toBe(false)
+    expect(spawnSync(join(folder, 'usr/lib/finish-install.d/95umount')).stdout.toString()).toBe('unmounted\n')
     expect(spawnSync(join(folder, 'target/usr/sbin/policy-rc.d')).status).toBe(101)
   })
 
