@@ -34,7 +34,7 @@ const exportFields = z.strictObject({
     // characters that are none.
     .regex(
       /^(?!\.)[^/\p{Cc}\p{Cs}\p{Zl}\p{Zp}\p{NChar}]+$/u,
-      'must be a file name: not empty, without slashes and control characters, and not beginning with a dot',
+      'must be a file name: not empty, without slashes, control characters and others that no XML has, and not beginning with a dot',
     )
     // A name in an OVA's tar has 100 bytes, and there it gets an ending.
     .refine((name) => Buffer.byteLength(name) <= 80, 'must be at most 80 characters (bytes)'),

@@ -55,12 +55,17 @@ async function hashInThread(
   const worker = new Worker(new URL('./hash-worker.js', import.meta.url), {
     workerData: { ...file, algorithms: wanted },
   })
+  const ended = new AbortController()
+  worker.once('exit', (code) =>
+    ended.abort(new Error(`the thread that sums ${file.path} ended with ${code}`)),
+  )
+  const either = AbortSignal.any([signal, ended.signal])
   try {
-    for await (const [said] of on(worker, 'message', { signal }) as AsyncIterable<[HashMessage]>) {
+    for await (const [said] of on(worker, 'message', { signal: either }) as AsyncIterable<[HashMessage]>) {
       if (said.sums !== undefined) return said.sums
       onBytes(said.done)
     }
-    throw new Error(`the thread that sums ${file.path} has ended without a word`)
+    throw either.reason
   } finally {
     await worker.terminate()
   }
@@ -121,7 +126,10 @@ function listOf(folder: string, algorithm: Algorithm): string {
 }
 
 async function readIfThere(path: string): Promise<string> {
-  return readFile(path, 'utf8').catch(() => '')
+  return readFile(path, 'utf8').catch((cause: NodeJS.ErrnoException) => {
+    if (cause.code === 'ENOENT') return ''
+    throw cause
+  })
 }
 
 async function exists(path: string): Promise<boolean> {

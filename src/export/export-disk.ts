@@ -5,6 +5,7 @@ import { basename, join } from 'node:path'
 import { requireWritable } from '../build/preflight.ts'
 import type { Target } from '../config/image.ts'
 import { exitCodes, PipelineError } from '../errors.ts'
+import { stampOf } from '../host/files.ts'
 import { takeLock, type Waiting } from '../host/lock.ts'
 import {
   formatByEnding,
@@ -39,16 +40,18 @@ export interface DiskExport extends ExportSource {
  */
 export async function exportDisk(request: DiskExport): Promise<readonly string[]> {
   const { disk, folder, targets, signal } = request
-  const source = await inspectSource(disk, signal)
-  const before = await stampOf(source.files)
-  await requireSize(request, source)
+  await requireFit(request)
   await requireWritable(folder)
-  const workFolder = join(folder, '.systemvm-image.unfinished')
+  const workFolder = join(await realpath(folder), '.systemvm-image.unfinished')
   const fileOf = (target: Target) => join(folder, `${request.fileName}-${exporters[target].suffix(request)}`)
-  await requireElsewhere(source.files, [...targets.map(fileOf), ...listsOf(folder)], workFolder)
+  const written = [...targets.map(fileOf), ...listsOf(folder)]
   // Whatever their names, all files of a folder are in the same lists of sums.
   const lock = await takeLock(folder, `export of ${basename(disk)}`, request.waiting, 'export')
   try {
+    // What was waited for may have written the disk.
+    const source = await requireFit(request)
+    await requireElsewhere(source.files, written, workFolder)
+    const before = await stampOfAll(source.files)
     return await exportSideBySide({
       ...request,
       // QEMU has no name for the disk in an OVA.
@@ -57,7 +60,7 @@ export async function exportDisk(request: DiskExport): Promise<readonly string[]
         : { disk, format: source.format }),
       workFolder,
       findKey: async (flat) => {
-        if ((await stampOf(source.files)) !== before) throw changedMeanwhile(disk)
+        if ((await stampOfAll(source.files)) !== before) throw changedMeanwhile(disk)
         // Not of the file, which may be one of several that the disk consists of.
         return digestContent(flat, signal)
       },
@@ -67,6 +70,13 @@ export async function exportDisk(request: DiskExport): Promise<readonly string[]
   } finally {
     await lock.release()
   }
+}
+
+/** Finds out what the disk is, and that it can be what is asked for. */
+async function requireFit(request: DiskExport): Promise<ImageFile> {
+  const source = await inspectSource(request.disk, request.signal)
+  await requireSize(request, source)
+  return source
 }
 
 /**
@@ -79,16 +89,16 @@ async function inspectSource(disk: string, signal: AbortSignal): Promise<ImageFi
   if (named !== 'raw') return source
   const { format } = await inspectImageFile(disk, undefined, signal)
   if (format === 'raw') return source
-  throw unreadableDisk(`the disk ${disk} is raw by its name, and begins like a ${format}`)
+  throw unreadableDisk(
+    `the disk ${disk} is raw by its name, and begins like a ${format}`,
+    undefined,
+    `if it is a ${format}, call it one (disk.${format}); if it is not, convert it with qemu-img first.`,
+  )
 }
 
-/** Changes with every write to one of the files. */
-async function stampOf(files: readonly string[]): Promise<string> {
-  const stamps = files.map(async (file) => {
-    const { ino, size, mtimeMs } = await stat(file)
-    return `${ino} ${size} ${mtimeMs}`
-  })
-  return (await Promise.all(stamps)).join('\n')
+/** Of files that are gone, too. */
+async function stampOfAll(files: readonly string[]): Promise<string> {
+  return (await Promise.all(files.map((file) => stampOf(file).catch(() => 'gone')))).join('\n')
 }
 
 function changedMeanwhile(disk: string): PipelineError {

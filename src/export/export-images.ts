@@ -5,7 +5,7 @@ import { join, relative } from 'node:path'
 import type { Target } from '../config/image.ts'
 import type { ResolvedImage } from '../config/resolved.ts'
 import { canonicalJson, sha256 } from '../digest.ts'
-import { writeDurably } from '../host/files.ts'
+import { stampOf, writeDurably } from '../host/files.ts'
 import type { Plan } from '../plan/plan.ts'
 import type { Emit } from '../report/events.ts'
 import type { ImageResult } from '../report/report.ts'
@@ -153,10 +153,4 @@ async function readRecord(
   } catch {
     return undefined
   }
-}
-
-/** Changes whenever a file is written or replaced; costs no reading. */
-async function stampOf(file: string): Promise<string> {
-  const { ino, size, mtimeMs } = await stat(file)
-  return `${ino} ${size} ${mtimeMs}`
 }

@@ -48,7 +48,7 @@ export async function flattenDisk(
     return await openRawDisk(path)
   } catch (cause) {
     signal.throwIfAborted()
-    throw exportFailed(`flat copy ${path} of the disk ${source}`, cause)
+    throw exportFailed(`flat copy ${path} of the disk`, cause)
   }
 }
 

@@ -2,6 +2,7 @@
 
 import { link, rm } from 'node:fs/promises'
 import { execa } from 'execa'
+import { withoutLinks } from '../host/files.ts'
 import type { RawDisk } from './raw-disk.ts'
 
 /**
@@ -24,9 +25,6 @@ export async function exportRaw(
   }
   onProgress(1)
 }
-
-/** What file systems say that have no hard links, or refuse one more. */
-const withoutLinks = ['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EMLINK', 'EXDEV']
 
 async function copy(disk: RawDisk, file: string, signal: AbortSignal): Promise<void> {
   await execa('cp', ['--sparse=always', '--reflink=auto', disk.path, file], { cancelSignal: signal })

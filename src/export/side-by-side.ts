@@ -60,7 +60,8 @@ export async function exportSideBySide<Result>(job: SideBySide<Result>): Promise
     if (failed !== undefined) throw failed.reason
     return outcomes.flatMap((outcome) => (outcome.status === 'fulfilled' ? [outcome.value] : []))
   } finally {
-    await rm(workFolder, { recursive: true, force: true })
+    // What is left of it, the next export removes.
+    await rm(workFolder, { recursive: true, force: true }).catch(() => undefined)
   }
 }
 
@@ -70,13 +71,21 @@ async function prepare<Result>(
   const { emit, estimate, signal } = job
   const started = performance.now()
   // What a killed run left in it may be a finished raw file, too, under its other name.
-  await rm(job.workFolder, { recursive: true, force: true })
-  await mkdir(job.workFolder)
+  await makeEmpty(job.workFolder)
   emit({ kind: 'part-started', name: 'flatten', estimateSeconds: estimate?.('flatten') })
   const disk = await flattenDisk(job.disk, job.format, join(job.workFolder, 'disk.raw'), signal)
   const key = await job.findKey(disk)
   emit({ kind: 'part-finished', name: 'flatten', seconds: secondsSince(started) })
   return { disk, key }
+}
+
+async function makeEmpty(folder: string): Promise<void> {
+  try {
+    await rm(folder, { recursive: true, force: true })
+    await mkdir(folder)
+  } catch (cause) {
+    throw exportFailed(`folder ${folder}`, cause)
+  }
 }
 
 type Shared = Pick<ExportJob, 'disk' | 'key'> & { readonly grains: Branch<Grain> | undefined }

@@ -135,8 +135,7 @@ async function writeVhd(
   } finally {
     await target.close()
   }
-  const fault = await findFault(disk, file, signal)
-  if (fault !== undefined) throw unsound(fault)
+  await verifyVhd(disk, file, signal)
   onProgress(1)
 }
 

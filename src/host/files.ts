@@ -1,7 +1,7 @@
 /** Files that are there as a whole or not at all. */
 
 import { randomBytes } from 'node:crypto'
-import { mkdir, open, rename, rm, statfs } from 'node:fs/promises'
+import { mkdir, open, rename, rm, stat, statfs } from 'node:fs/promises'
 import { dirname } from 'node:path'
 
 /** Writes a file so that a reader, or a reboot, sees all of it or nothing. */
@@ -70,4 +70,13 @@ export async function freeBytes(folder: string): Promise<number> {
     if ((error as NodeJS.ErrnoException).code !== 'ENOENT' || above === folder) throw error
     return freeBytes(above)
   }
+}
+
+/** What file systems say that have no hard links, or refuse one more. */
+export const withoutLinks: readonly string[] = ['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EMLINK', 'EXDEV']
+
+/** Changes whenever a file is written or replaced; costs no reading. Of a device it says nothing. */
+export async function stampOf(file: string): Promise<string> {
+  const { ino, size, mtimeMs } = await stat(file)
+  return `${ino} ${size} ${mtimeMs}`
 }

@@ -6,7 +6,7 @@ import { hostname } from 'node:os'
 import { basename, dirname, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { exitCodes, PipelineError } from '../errors.ts'
-import { makeFolder } from './files.ts'
+import { makeFolder, withoutLinks } from './files.ts'
 import { startTime } from './process.ts'
 
 /** Who holds a lock. */
@@ -45,11 +45,12 @@ export interface Waiting {
 const pollMs = 200
 
 /**
- * A holder touches its lock so often, and is taken for dead when it has not for so long, where nobody can ask for its
- * process: in another container, or on another host that shares the folder.
+ * Where nobody can ask for a holder's process, in another container, on another host that shares the folder, or of another
+ * boot, its beat counts: it touches its lock so often. One that by the clocks has not for long, and then is not seen to
+ * do it for three beats, is dead. Clocks alone may differ, and a host may have slept.
  */
-const beatMs = 10_000
-const silentMs = 60_000
+const beatMs = 2_000
+const silentMs = 30_000
 
 /**
  * Takes the lock of a folder. That of a process which is dead is taken over.
@@ -69,7 +70,9 @@ export async function takeLock(
   try {
     while (!(await tryLink(own, path, { ...holder, since: new Date().toISOString() }))) {
       const other = await readHolder(path)
-      if (other === undefined || !(await isAlive(other, path))) await removeStale(path, other, `${own}.stale`)
+      if (other === undefined && (await ageMs(path)) < pollMs) await sleep(pollMs)
+      else if (other === undefined || !(await isAlive(other, path)))
+        await removeStale(path, other, `${own}.stale`)
       else if (waiting === undefined) throw locked(work, folder, other)
       else await waitFor(other, path, waiting)
     }
@@ -77,7 +80,7 @@ export async function takeLock(
     await rm(own, { force: true })
   }
   await removeAsides(path)
-  const beat = setInterval(() => void touch(path), beatMs).unref()
+  const beat = setInterval(() => void touch(path, holder), beatMs).unref()
   return {
     release: () => {
       clearInterval(beat)
@@ -99,18 +102,22 @@ async function describeSelf(runId: string): Promise<Holder> {
   return { pid, startTime: started, bootId, pidSpace, host: hostname(), runId }
 }
 
-async function touch(path: string): Promise<void> {
+/** Where somebody has removed it, or taken it over, there is nothing to hold any more. */
+async function touch(path: string, own: Holder): Promise<void> {
   const now = new Date()
-  // Where somebody has removed it, there is nothing to hold any more.
-  await utimes(path, now, now).catch(() => undefined)
+  if (isSame(await readHolder(path), own)) await utimes(path, now, now).catch(() => undefined)
 }
 
-/** A link appears with its content, and only one process can make it. */
+/** A link appears with its content, and only one process can make it. Without links, the content comes a moment later. */
 async function tryLink(own: string, path: string, holder: Holder): Promise<boolean> {
   try {
     await makeFolder(join(path, '..'))
-    await writeFile(own, JSON.stringify(holder))
-    await link(own, path)
+    const text = JSON.stringify(holder)
+    await writeFile(own, text)
+    await link(own, path).catch((cause: NodeJS.ErrnoException) => {
+      if (!withoutLinks.includes(cause.code ?? '')) throw cause
+      return writeFile(path, text, { flag: 'wx' })
+    })
     return true
   } catch (cause) {
     if ((cause as NodeJS.ErrnoException).code === 'EEXIST') return false
@@ -145,6 +152,8 @@ async function removeAsides(path: string): Promise<void> {
     if (!name.startsWith(`${basename(path)}.`)) continue
     const pid = /^\.(\d+)\./.exec(name.slice(basename(path).length))?.[1]
     if (pid === undefined || (await startTime(Number(pid))) !== undefined) continue
+    const taker = await readHolder(join(folder, name))
+    if (taker !== undefined && !(await isHere(taker))) continue
     await rm(join(folder, name), { recursive: true, force: true })
   }
 }
@@ -167,23 +176,33 @@ async function readHolder(path: string): Promise<Holder | undefined> {
 }
 
 async function isAlive(holder: Holder, path: string): Promise<boolean> {
-  if (!(await isHere(holder))) return (await ageMs(path)) < silentMs
-  if (holder.bootId !== undefined && holder.bootId !== (await readBootId())) return false
+  if (!(await isHere(holder))) return isBeating(path)
   const found = await startTime(holder.pid)
   return found !== undefined && found === holder.startTime
 }
 
 /** Whether the holder's pid means a process that can be asked for from here. */
-async function isHere({ host, bootId, pidSpace }: Holder): Promise<boolean> {
+async function isHere({ bootId, pidSpace }: Holder): Promise<boolean> {
   const isSameBoot = bootId === undefined || bootId === (await readBootId())
-  if (isSameBoot) return pidSpace === undefined || pidSpace === (await readPidSpace())
-  return host === undefined || host === hostname()
+  return isSameBoot && (pidSpace === undefined || pidSpace === (await readPidSpace()))
 }
 
-/** How long ago a lock was touched; one that is gone was never. */
+async function isBeating(path: string): Promise<boolean> {
+  if ((await ageMs(path)) < silentMs) return true
+  const before = await touchedMs(path)
+  await sleep(3 * beatMs)
+  const now = await touchedMs(path)
+  return now !== undefined && now !== before
+}
+
+/** How far a lock's last touch is from now by our clock, before or behind; of one that is gone, infinitely. */
 async function ageMs(path: string): Promise<number> {
-  const found = await stat(path).catch(() => undefined)
-  return found === undefined ? Number.POSITIVE_INFINITY : Date.now() - found.mtimeMs
+  const touched = await touchedMs(path)
+  return touched === undefined ? Number.POSITIVE_INFINITY : Math.abs(Date.now() - touched)
+}
+
+async function touchedMs(path: string): Promise<number | undefined> {
+  return (await stat(path).catch(() => undefined))?.mtimeMs
 }
 
 async function readPidSpace(): Promise<string | undefined> {

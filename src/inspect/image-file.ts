@@ -1,7 +1,7 @@
 /** A disk image as a file of the host: its format, its size, and whether all of it is there. */
 
 import { stat } from 'node:fs/promises'
-import { extname, resolve as resolvePath } from 'node:path'
+import { dirname, extname, resolve as resolvePath } from 'node:path'
 import { execa } from 'execa'
 import { exitCodes, PipelineError } from '../errors.ts'
 import { findDisksInOva } from './ova.ts'
@@ -12,7 +12,7 @@ export interface ImageFile {
   readonly format: string
   /** Size of the disk in it. */
   readonly sizeBytes: number
-  /** It, and all files that the disk in it stands on. */
+  /** It, and all files of this host that the disk in it consists of or stands on. */
   readonly files: readonly string[]
   /** The disk as QEMU's block layer opens it. */
   readonly node: BlockNode
@@ -37,6 +37,12 @@ interface ImageInfo {
   readonly format: string
   readonly 'virtual-size': number
   readonly encrypted?: boolean
+  readonly 'format-specific'?: {
+    readonly data?: {
+      readonly extents?: readonly { readonly filename: string }[]
+      readonly 'data-file'?: string
+    }
+  }
 }
 
 /**
@@ -67,8 +73,27 @@ export async function inspectImageFile(
   const node = forced || { driver: top.format, file }
   await requireSound(path, [nodeName(node)], signal)
   for (const { filename, format } of below) await requireSound(filename, ['-f', format, filename], signal)
-  const files = [path, ...below.map(({ filename }) => filename)]
+  const files = await findFiles(path, [top, ...below])
   return { path, format: format ?? top.format, sizeBytes: top['virtual-size'], files, node }
+}
+
+/** Those that are there: a part of a disk may also come over a network. */
+async function findFiles(path: string, images: readonly ImageInfo[]): Promise<readonly string[]> {
+  const names = images.flatMap(({ filename, 'format-specific': specific }, index) => {
+    const folder = dirname(index === 0 ? resolvePath(path) : filename)
+    const { extents = [], 'data-file': dataFile } = specific?.data ?? {}
+    const parts = [...extents.map((extent) => extent.filename), ...(dataFile === undefined ? [] : [dataFile])]
+    return [index === 0 ? path : filename, ...parts.map((part) => resolvePath(folder, part))]
+  })
+  const there = await Promise.all(
+    names.map((name) =>
+      stat(name).then(
+        () => true,
+        () => false,
+      ),
+    ),
+  )
+  return [...new Set(names.filter((_, index) => there[index]))]
 }
 
 /** Of anything else, qemu-img would wait for the first byte, or read for ever. */
@@ -137,11 +162,15 @@ async function diskOfOva(path: string, file: BlockNode): Promise<BlockNode> {
 }
 
 /** The error of a disk that is not what can be read. */
-export function unreadableDisk(message: string, cause?: unknown): PipelineError {
+export function unreadableDisk(
+  message: string,
+  cause?: unknown,
+  hint = 'give the path of a whole disk image that qemu-img reads, with its backing files where it looks for them.',
+): PipelineError {
   return new PipelineError({
     code: 'disk-unreadable',
     message,
-    hint: 'give the path of a whole disk image that qemu-img reads, with its backing files where it looks for them.',
+    hint,
     exitCode: exitCodes.badInput,
     cause,
   })

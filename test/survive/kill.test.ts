@@ -154,7 +154,7 @@ async function expectClean(outFolder: string): Promise<void> {
   expect(temporary.filter((name) => !name.startsWith('tsx-'))).toEqual([])
   // apt has a lock of its own among the packages.
   const names = await readdir(outFolder, { recursive: true })
-  expect(names.filter((name) => /^lock|\.tmp$|^\.unfinished$/.test(name))).toEqual([])
+  expect(names.filter((name) => /^lock|\.tmp$|(^|\/)\.unfinished(\/|$)/.test(name))).toEqual([])
 }
 
 /** One kill, and what comes of it. Returns false when there was nothing left to kill. */

@@ -1,6 +1,6 @@
 import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, readdirSync, readFileSync, utimesSync, writeFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, statSync, utimesSync, writeFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterEach, describe, expect, it } from 'vitest'
 import { exitCodes, PipelineError } from '../../src/errors.ts'
@@ -171,29 +171,42 @@ describe('a lock that outlives its process', () => {
     await (await taken).release()
   })
 
-  it('is stale after a reboot, whatever has its id now', async () => {
-    const pid = await bystander()
-    const holder = {
-      pid,
-      startTime: await startTime(pid),
-      bootId: 'of another boot',
-      runId: 'run-of-another',
-    }
-    writeFileSync(path('lock'), JSON.stringify(holder))
-    await (await takeLock(path(), 'mine')).release()
-  })
-
   it.each([
     ['another container', { bootId: undefined, pidSpace: 'pid:[1]', host: 'a-container' }],
     ['another host', { bootId: 'of another host', pidSpace: undefined, host: 'a-host' }],
+    ['another boot', { bootId: 'of another boot', pidSpace: undefined, host: 'a-host' }],
   ])('is alive in %s as long as it is touched, whatever has its pid here', async (_case, place) => {
-    const holder = { pid: deadPid(), startTime: '1', runId: 'run-of-another', ...place }
+    const pid = await bystander()
+    const holder = { pid, startTime: await startTime(pid), runId: 'run-of-another', ...place }
     writeFileSync(path('lock'), JSON.stringify(holder))
     await expect(takeLock(path(), 'mine')).rejects.toThrow(`on ${place.host}, run run-of-another`)
-    const long = new Date(Date.now() - 120_000)
-    utimesSync(path('lock'), long, long)
+    const touch = (ago: number) => {
+      const time = new Date(Date.now() - ago)
+      utimesSync(path('lock'), time, time)
+    }
+    // Its clock is not ours.
+    let ago = 3_600_000
+    touch(ago)
+    const beat = setInterval(() => touch((ago -= 1000)), 1000)
+    await expect(takeLock(path(), 'mine')).rejects.toThrow(`on ${place.host}`)
+    clearInterval(beat)
     await (await takeLock(path(), 'mine')).release()
     expect(readdirSync(path())).toEqual([])
+  })
+
+  it('is touched by its holder as long as it is its own', async () => {
+    const lock = await takeLock(path(), 'mine')
+    const long = new Date(Date.now() - 3_600_000)
+    utimesSync(path('lock'), long, long)
+    await expect
+      .poll(() => Date.now() - statSync(path('lock')).mtimeMs, { timeout: 10_000 })
+      .toBeLessThan(10_000)
+    await lockOf(deadPid(), '1')
+    utimesSync(path('lock'), long, long)
+    await sleep(3000)
+    expect(statSync(path('lock')).mtimeMs).toBeCloseTo(long.getTime(), 0)
+    await lock.release()
+    expect(readdirSync(path())).toEqual(['lock'])
   })
 
   it('takes along what other takers had beside it when they were killed', async () => {

@@ -57,12 +57,13 @@ export async function installDebian(request: DebianRequest): Promise<InstalledDe
   await checkPreseed(preseed, signal)
   const cacheFolder = join(place.outFolder, 'cache', 'netboot')
   const medium = await findMedium(image, { cacheFolder, onProgress: request.onProgress, signal })
+  const installerFiles = await digestMedium(medium)
   request.onProgress(`booting ${medium.source}`)
   const acceleration = await request.acceleration(medium.kernel)
   await runSteadily(request, { medium, preseed, acceleration, overlay: [await trustedKeys(image)] })
   request.onProgress('reading the disk')
   const installed = await readInstalled(image, disk, place, request.onNote, signal)
-  return { ...installed, installerFiles: await digestMedium(medium) }
+  return { ...installed, installerFiles }
 }
 
 async function digestMedium({ kernel, initrd, disc }: InstallerMedium): Promise<Record<string, string>> {

@@ -76,38 +76,49 @@ sub freeze {
     for my $folder (reverse mount_points()) {
         open my $opened, '<', $folder or die "$folder: $!\n";
         if (!ioctl $opened, $FIFREEZE, 0) {
-            my $why = "$!";
-            thaw();
-            die "$folder: $why\n";
+            my $why = "$folder: $!";
+            eval { thaw(); 1 } or $why .= "; $@";
+            die "$why\n";
         }
         unshift @frozen, $opened;
     }
 }
 
 sub thaw {
+    my @failures = ();
     while (my $opened = shift @frozen) {
-        ioctl $opened, $FITHAW, 0 or die "a filesystem stays frozen: $!\n";
+        ioctl $opened, $FITHAW, 0 or push @failures, "$!";
     }
+    die "a filesystem stays frozen: @failures\n" if @failures;
 }
 
 # A sleeper's memory is kept: without what the disk has anyway, and with nobody half logged in when it wakes.
 sub fall_asleep {
-    kill 'STOP', sshd();
-    run('sync');
-    write_file('/proc/sys/vm/drop_caches', 3);
-    freeze();
+    my $sshd = sshd();
+    kill 'STOP', $sshd;
+    eval {
+        run('sync');
+        write_file('/proc/sys/vm/drop_caches', 3);
+        freeze();
+        1;
+    } or do {
+        my $why = $@;
+        kill 'CONT', $sshd;
+        die $why;
+    };
 }
 
 # Its clock stood still, its randomness is that of every other guest that wakes from the same memory, and the files of
 # its stages may be of an earlier run.
 sub wake_up {
     my ($seconds, $bytes) = @_;
+    my $renewal = next_bytes($bytes);
     run('date', '--utc', "--set=\@$seconds");
     thaw();
     if ($bytes > 0) {
         run('rm', '-rf', "$kit/stages", "$kit/hold");
         open my $tar, '|-:raw', 'tar', '--extract', '--directory=/run', '--no-same-owner' or die "tar: $!\n";
-        print $tar next_bytes($bytes);
+        print $tar $renewal;
         close $tar or die "tar ended with $?\n";
         write_file('/dev/urandom', read_file("$kit/seed"));
         unlink "$kit/seed";
@@ -116,7 +127,8 @@ sub wake_up {
 }
 
 sub sshd {
-    return read_file("$kit/sshd.pid") =~ /(\d+)/;
+    my ($pid) = read_file("$kit/sshd.pid") =~ /(\d+)/;
+    return $pid;
 }
 
 sub run {
