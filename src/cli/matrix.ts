@@ -103,7 +103,7 @@ function overridesOf({ config, set, payload }: MatrixOptions): readonly string[]
 
 function parseRunner(text: string, before: Runners): Runners {
   const [, arch, label] = /^([^=]+)=(\S+)$/.exec(text) ?? []
-  if (arch === undefined || label === undefined || !(arch in defaultRunners)) {
+  if (arch === undefined || label === undefined || !Object.hasOwn(defaultRunners, arch)) {
     throw new InvalidArgumentError(`It looks like x86_64=${defaultRunners.x86_64}.`)
   }
   return { ...before, [arch]: label }

@@ -96,8 +96,8 @@ async function findFiles(path: string, images: readonly ImageInfo[]): Promise<re
   return [...new Set(names.filter((_, index) => there[index]))]
 }
 
-/** Of anything else, qemu-img would wait for the first byte, or read for ever. */
-async function requireFile(path: string): Promise<void> {
+/** Of anything else, a reader would wait for the first byte, or read for ever. @throws PipelineError `disk-unreadable` */
+export async function requireFile(path: string): Promise<void> {
   const found = await stat(path).catch((cause: NodeJS.ErrnoException) => {
     const said = cause.code === 'ENOENT' ? 'there is no such file' : cause.message
     throw unreadableDisk(`cannot read the disk ${path}: ${said}`, cause)

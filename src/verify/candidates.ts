@@ -6,6 +6,7 @@ import { type Target, targets } from '../config/image.ts'
 import type { ResolvedImage } from '../config/resolved.ts'
 import { hashFile } from '../digest.ts'
 import { exitCodes, PipelineError } from '../errors.ts'
+import { requireFile } from '../inspect/image-file.ts'
 import { type ImageResult, type Report, reportSchema } from '../report/report.ts'
 
 /** A file to verify. */
@@ -52,7 +53,7 @@ export async function builtCandidates(
   return candidatesOf(report.images, outFolder)
 }
 
-/** @throws PipelineError `image-unreadable`, `unknown-target` */
+/** @throws PipelineError `disk-unreadable`, `image-unreadable`, `unknown-target` */
 export async function foreignCandidates(
   files: readonly string[],
   target: Target | undefined,
@@ -61,6 +62,7 @@ export async function foreignCandidates(
     files.map(async (name) => {
       const file = resolvePath(name)
       const chosen = target ?? targetByName(file)
+      await requireFile(file)
       const { sha256 } = await hashFile(file).catch((cause: unknown) => {
         throw new PipelineError({
           code: 'image-unreadable',
