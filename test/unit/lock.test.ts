@@ -187,7 +187,10 @@ describe('a lock that outlives its process', () => {
     // Its clock is not ours.
     let ago = 3_600_000
     touch(ago)
-    const beat = setInterval(() => touch((ago -= 1000)), 1000)
+    const beat = setInterval(() => {
+      ago -= 1000
+      touch(ago)
+    }, 1000)
     await expect(takeLock(path(), 'mine')).rejects.toThrow(`on ${place.host}`)
     clearInterval(beat)
     await (await takeLock(path(), 'mine')).release()
