@@ -68,7 +68,7 @@ export async function readLock(path: string): Promise<Locked> {
     throw new PipelineError({
       code: 'lock-unreadable',
       message: `the lock ${path} cannot be read: ${why}`,
-      hint: 'take the committed file again, or write it anew with: npm run image -- lock update',
+      hint: 'take the committed file again, or remove it and write it anew with: npm run image -- lock update',
       exitCode: exitCodes.badInput,
       cause,
     })
@@ -77,7 +77,8 @@ export async function readLock(path: string): Promise<Locked> {
 
 function describeIssue({ issues }: z.ZodError): string {
   const [issue] = issues
-  return issue === undefined ? 'it is of another form' : `${issue.path.join('.')}: ${issue.message}`
+  if (issue === undefined) return 'it is of another form'
+  return issue.path.length === 0 ? issue.message : `${issue.path.join('.')}: ${issue.message}`
 }
 
 /** The lock as a text, in the order of names: two of them differ in the lines that matter. */
