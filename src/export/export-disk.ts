@@ -40,7 +40,8 @@ export interface DiskExport extends ExportSource {
  */
 export async function exportDisk(request: DiskExport): Promise<readonly string[]> {
   const { disk, folder, targets, signal } = request
-  await requireFit(request)
+  const first = await requireFit(request)
+  const stamp = await stampOfAll(first.files)
   await requireWritable(folder)
   const workFolder = join(await realpath(folder), '.systemvm-image.unfinished')
   const fileOf = (target: Target) => join(folder, `${request.fileName}-${exporters[target].suffix(request)}`)
@@ -49,7 +50,7 @@ export async function exportDisk(request: DiskExport): Promise<readonly string[]
   const lock = await takeLock(folder, `export of ${basename(disk)}`, request.waiting, 'export')
   try {
     // What was waited for may have written the disk.
-    const source = await requireFit(request)
+    const source = (await stampOfAll(first.files)) === stamp ? first : await requireFit(request)
     await requireElsewhere(source.files, written, workFolder)
     const before = await stampOfAll(source.files)
     return await exportSideBySide({

@@ -6,7 +6,7 @@ import { runUntilFailure, tinyImage, tryNetboot } from '../installer/live.ts'
 it('an installer that has no preseed is named, ended, and leaves nothing running', async (context) => {
   const image = await tinyImage()
   const medium = await tryNetboot(image)
-  if (typeof medium === 'string') return context.skip(medium)
+  if (typeof medium === 'string') return context.skip(`no installer to boot: ${medium}`)
   const run = await runUntilFailure(image, medium, undefined, 400)
   expect(run.error.code, run.syslog).toBe('installer-preseed-missing')
   expect(run.error.details).toMatchObject({ phase: 'preseed', question: 'preseed/retrieve_error' })

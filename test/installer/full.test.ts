@@ -51,7 +51,7 @@ describe('a whole installation', () => {
     reportSchema.parse(JSON.parse(await readFile(join(folder, 'out', 'report.json'), 'utf8')))
 
   it('makes a layer 0 that a stage runs on, with the time of each phase', async (context) => {
-    if (typeof source === 'string') return context.skip(source)
+    if (typeof source === 'string') return context.skip(`no udebs to install with: ${source}`)
     const result = await run('build', 'debian-installer', '--until', 'greet')
     expect(result.exitCode, result.stderr).toBe(0)
     const report = await readReport()
@@ -76,7 +76,7 @@ describe('a whole installation', () => {
   })
 
   it('makes the same as the other installer, but for what is expected', async (context) => {
-    if (typeof source === 'string') return context.skip(source)
+    if (typeof source === 'string') return context.skip(`no udebs to install with: ${source}`)
     const other = await run('build', 'bootstrap', '--until', 'greet')
     expect(other.exitCode, other.stderr).toBe(0)
     const result = await run(
@@ -90,7 +90,7 @@ describe('a whole installation', () => {
   })
 
   it('is not made a second time', async (context) => {
-    if (typeof source === 'string') return context.skip(source)
+    if (typeof source === 'string') return context.skip(`no udebs to install with: ${source}`)
     const result = await run('build', 'debian-installer', '--until', 'greet')
     expect(result.exitCode, result.stderr).toBe(0)
     expect((await readReport()).stages).toMatchObject([{ name: 'greet', status: 'cached' }])

@@ -30,8 +30,8 @@ afterAll(async () => {
 })
 
 function require(context: TestContext): InstallerMedium {
-  if (typeof source === 'string') return context.skip(source)
-  return typeof medium === 'string' ? context.skip(medium) : medium
+  if (typeof source === 'string') return context.skip(`no udebs to install with: ${source}`)
+  return typeof medium === 'string' ? context.skip(`no installer to boot: ${medium}`) : medium
 }
 
 describe('the real installer, with all its packages', () => {
