@@ -10,6 +10,7 @@ import { installDebian } from './installer/install-debian.ts'
 import { startPhases } from './installer/parts.ts'
 import { installerLogs } from './installer/run.ts'
 import { noteFolder } from './leftovers.ts'
+import type { RunPlace } from './place.ts'
 import type { Run } from './run.ts'
 
 /** Makes layer 0, unless the store has it. */
@@ -50,13 +51,18 @@ interface Installed {
   readonly log: string
 }
 
+/** Both installers keep downloaded packages there, by apt's names. */
+function packageCacheOf(place: RunPlace): string {
+  return join(place.outFolder, 'cache', 'packages')
+}
+
 async function runBootstrap({ plan, store, place, emit, request }: Run): Promise<Installed> {
   const log = join(place.folder, 'base.log')
   const packages = await bootstrap({
     image: plan.image,
     layout: plan.layout,
     disk: store.disk(plan.base.key),
-    packageCache: join(place.outFolder, 'cache', 'packages'),
+    packageCache: packageCacheOf(place),
     log,
     runId: place.id,
     onProgress: (text) => emit({ kind: 'part-progress', name: 'base', text }),
@@ -74,6 +80,7 @@ async function runDebianInstaller(run: Run): Promise<Installed> {
     image: plan.image,
     disk: store.disk(plan.base.key),
     place,
+    packageCache: packageCacheOf(place),
     packer: run.tools.packer,
     acceleration: (kernel) => accelerate(run, kernel),
     onPhase: phases.enter,

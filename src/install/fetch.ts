@@ -45,19 +45,43 @@ export async function get(
   signal: AbortSignal | undefined,
   timeoutMs = answerTimeoutMs,
 ): Promise<Answer> {
-  dispatcher ??= environmentDispatcher()
-  for (let attempt = 1; ; attempt++) {
+  return attempt(url, signal, async () => {
     const timeout = AbortSignal.timeout(timeoutMs)
+    const limit = signal === undefined ? timeout : AbortSignal.any([signal, timeout])
+    const response = await ask(url, method, limit)
+    return { status: response.status, body: Buffer.from(await response.arrayBuffer()) }
+  })
+}
+
+/**
+ * As `get`, but its content comes as it arrives, and as it was sent: bytes and length are the server's own.
+ * @throws PipelineError `mirror-unreachable`, where not even an answer begins
+ */
+export async function request(
+  url: string,
+  method: 'GET' | 'HEAD',
+  signal: AbortSignal,
+): Promise<Pick<Response, 'status' | 'headers' | 'body'>> {
+  return attempt(url, signal, () => ask(url, method, signal, { 'accept-encoding': 'identity' }))
+}
+
+function ask(
+  url: string,
+  method: 'GET' | 'HEAD',
+  signal: AbortSignal,
+  headers: Readonly<Record<string, string>> = {},
+): Promise<Response> {
+  dispatcher ??= environmentDispatcher()
+  return fetch(url, { method, headers, dispatcher, signal })
+}
+
+async function attempt<T>(url: string, signal: AbortSignal | undefined, act: () => Promise<T>): Promise<T> {
+  for (let attempts = 1; ; attempts++) {
     try {
-      const response: Response = await fetch(url, {
-        method,
-        dispatcher,
-        signal: signal === undefined ? timeout : AbortSignal.any([signal, timeout]),
-      })
-      return { status: response.status, body: Buffer.from(await response.arrayBuffer()) }
+      return await act()
     } catch (cause) {
       if (signal?.aborted) throw signal.reason
-      if (attempt === 1 && transientFaults.has(faultCode(cause))) await delay(retryDelayMs)
+      if (attempts === 1 && transientFaults.has(faultCode(cause))) await delay(retryDelayMs)
       else throw unreachable(url, cause)
     }
   }

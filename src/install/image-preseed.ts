@@ -3,7 +3,7 @@
 import type { ExtraAnswer } from '../config/debian-installer.ts'
 import type { ResolvedImage } from '../config/resolved.ts'
 import { basePackages } from './base.ts'
-import { preseedView, renderPreseed } from './preseed.ts'
+import { type InstallerHost, preseedView, renderPreseed } from './preseed.ts'
 
 /** An installer that comes from a disc would leave the mirror out, and name the disc in the sources. */
 const answersOfDisc: readonly ExtraAnswer[] = [
@@ -11,9 +11,12 @@ const answersOfDisc: readonly ExtraAnswer[] = [
   { owner: 'd-i', question: 'apt-setup/cdrom/set-first', type: 'boolean', value: false },
 ]
 
-/** @throws PipelineError `installer-disk`, `preseed-value` */
-export function renderImagePreseed(image: ResolvedImage): string {
+/**
+ * The preseed as it is served to an installer, or without a host as one to be used elsewhere, which knows no proxy of ours.
+ * @throws PipelineError `installer-disk`, `preseed-value`
+ */
+export function renderImagePreseed(image: ResolvedImage, host?: InstallerHost): string {
   const { iso, extraAnswers } = image.debianInstaller
   const answers = iso === undefined ? extraAnswers : [...answersOfDisc, ...extraAnswers]
-  return renderPreseed(preseedView(image, basePackages(image), answers))
+  return renderPreseed(preseedView(image, basePackages(image), answers, host))
 }

@@ -64,10 +64,13 @@ export const questionsFile = '/var/log/installer/cdebconf/questions.dat'
 const unknownTemplate = 'debian-installer/dummy'
 
 /** Questions of other packages than the installer's, which are handed on to the installed system. */
-const handedOn = /^(tasksel|popularity-contest)\//
+const handedOn = /^tasksel\//
 
 /** What the installer reads where it is answered, and never asks. */
-const neverAsked: ReadonlySet<string> = new Set(['mirror/udeb/suite'])
+export const neverAsked: ReadonlySet<string> = new Set([
+  'base-installer/debootstrap_variant',
+  'mirror/udeb/suite',
+])
 
 /**
  * Questions that were answered and that nobody has asked: misspelt, or of another release.

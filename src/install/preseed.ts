@@ -3,8 +3,8 @@
 import type { ExtraAnswer } from '../config/debian-installer.ts'
 import type { ImageFacts } from '../config/image.ts'
 import { renderTemplate } from '../render/template.ts'
-import { lateCommand } from './late-command.ts'
 import { recipeEntries } from './partman-recipe.ts'
+import { earlyCommand, lateCommand } from './preseed-commands.ts'
 import { checkValue, unfit } from './preseed-value.ts'
 
 /** Everything the template reads. Each text is one line of debconf's language, checked when it is rendered. */
@@ -16,7 +16,13 @@ export interface PreseedView {
   readonly hostname: string
   readonly domain: string
   readonly timezone: string
-  readonly mirror: { readonly protocol: string; readonly host: string; readonly directory: string }
+  readonly mirror: {
+    readonly protocol: string
+    readonly host: string
+    readonly directory: string
+    /** HTTP proxy between the guest and the mirror. */
+    readonly proxy: string | undefined
+  }
   /** Archive areas beside `main`. */
   readonly components: {
     readonly contrib: boolean
@@ -28,6 +34,8 @@ export interface PreseedView {
   /** partman's expert recipe: its name, then one line per partition. */
   readonly recipe: readonly string[]
   readonly packages: readonly string[]
+  /** Shell commands run by the installer when it has read the preseed. */
+  readonly earlyCommand: readonly string[]
   /** Shell commands run by the installer when the target is complete but still mounted. */
   readonly lateCommand: readonly string[]
   /** Whole lines: what a site answers beside all this. */
@@ -36,12 +44,14 @@ export interface PreseedView {
 
 /**
  * Decides what the preseed says.
+ * @param host where the guest finds its proxy; without it, it goes to the mirror itself
  * @throws PipelineError `installer-disk` where the disk cannot be said in partman's language
  */
 export function preseedView(
   image: ImageFacts,
   packages: readonly string[],
   extraAnswers: readonly ExtraAnswer[] = [],
+  host?: InstallerHost,
 ): PreseedView {
   const mirror = new URL(image.mirror.debian)
   const has = (component: string) => image.mirror.components.includes(component)
@@ -54,9 +64,11 @@ export function preseedView(
     domain: image.domain,
     timezone: image.timezone,
     mirror: {
-      protocol: mirror.protocol.replace(':', ''),
+      // The proxy knows how the mirror itself is reached, and a netboot image need not know https.
+      protocol: host === undefined ? mirror.protocol.replace(':', '') : 'http',
       host: mirror.host,
       directory: mirror.pathname,
+      proxy: host === undefined ? undefined : `http://${host.address}:${host.proxyPort}/`,
     },
     components: {
       contrib: has('contrib'),
@@ -70,6 +82,7 @@ export function preseedView(
     kernelPackage: image.kernelPackage,
     recipe: [`${image.name} ::`, ...recipeEntries(image.disk)],
     packages: [...new Set(packages)].sort(),
+    earlyCommand: earlyCommand(),
     lateCommand: lateCommand(image),
     extraAnswers: extraAnswers.map(answerLine),
   }
@@ -110,6 +123,8 @@ export interface InstallerHost {
   readonly httpPort: number | string
   /** UDP port that receives the installer's syslog. */
   readonly syslogPort: number
+  /** TCP port of the proxy that leads to the mirror. */
+  readonly proxyPort: number
 }
 
 /**
@@ -117,7 +132,10 @@ export interface InstallerHost {
  * comes too late for that; and asks for every debconf question to be logged, because the installer waits at a question
  * for ever and says so nowhere else.
  */
-export function installerKernelArguments(image: ImageFacts, host: InstallerHost): string[] {
+export function installerKernelArguments(
+  image: ImageFacts,
+  host: Omit<InstallerHost, 'proxyPort'>,
+): string[] {
   const udebSuite = image.mirror.udebs?.suite
   const words = [
     'auto=true',

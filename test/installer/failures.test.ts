@@ -2,9 +2,8 @@
 
 import { beforeAll, describe, expect, it, type TestContext } from 'vitest'
 import type { ResolvedImage } from '../../src/config/resolved.ts'
-import { renderImagePreseed } from '../../src/install/image-preseed.ts'
 import type { InstallerMedium } from '../../src/install/netboot.ts'
-import { expectHalt, runUntilFailure, tinyImage, tryNetboot } from './live.ts'
+import { expectHalt, preseedOf, runUntilFailure, tinyImage, tryNetboot } from './live.ts'
 import { serveMirrorWithoutUdebs } from './udeb-repository.ts'
 
 let image: ResolvedImage
@@ -29,25 +28,25 @@ describe('the real installer', () => {
   })
 
   it('with a preseed that is none', async (context) => {
-    const run = await runUntilFailure(image, requireMedium(context), 'd-i\n', 400)
+    const run = await runUntilFailure(image, requireMedium(context), () => 'd-i\n', 400)
     expectHalt(run, 'installer-preseed-syntax', 'preseed')
   })
 
   it('with a locale that nobody speaks', async (context) => {
     const spoken = { ...image, locale: 'qq_QQ.UTF-8' }
-    const run = await runUntilFailure(spoken, requireMedium(context), renderImagePreseed(spoken), 400)
+    const run = await runUntilFailure(spoken, requireMedium(context), preseedOf(spoken), 400)
     expectHalt(run, 'installer-locale-unknown', 'mirror')
   })
 
   it('with a mirror that is down', async (context) => {
     // Nobody listens there.
-    const down = { ...image, mirror: { ...image.mirror, debian: 'http://10.0.2.2:1/debian' } }
-    const run = await runUntilFailure(down, requireMedium(context), renderImagePreseed(down), 600)
+    const down = { ...image, mirror: { ...image.mirror, debian: 'http://127.0.0.1:2/debian' } }
+    const run = await runUntilFailure(down, requireMedium(context), preseedOf(down), 600)
     expectHalt(run, 'installer-mirror-unusable', 'mirror')
   })
 
   it('with a suite that the mirror does not have', async (context) => {
-    const preseed = renderImagePreseed(image).replace(/(mirror\/suite string).*/, '$1 nosuch')
+    const preseed = preseedOf(image, (text) => text.replace(/(mirror\/suite string).*/, '$1 nosuch'))
     const run = await runUntilFailure(image, requireMedium(context), preseed, 600)
     expectHalt(run, 'installer-mirror-lacks-suite', 'mirror')
   })
@@ -56,7 +55,7 @@ describe('the real installer', () => {
     const mirror = await serveMirrorWithoutUdebs(image.mirror.debian)
     try {
       const lacking = { ...image, mirror: { ...image.mirror, debian: mirror.url } }
-      const run = await runUntilFailure(lacking, requireMedium(context), renderImagePreseed(lacking), 600)
+      const run = await runUntilFailure(lacking, requireMedium(context), preseedOf(lacking), 600)
       expectHalt(run, 'installer-udeb-missing', 'components')
       expect(run.error.message).toMatch(/: \S+\.udeb$/)
       expect(run.error.hint).toContain('--installer bootstrap')

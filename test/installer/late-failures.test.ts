@@ -5,9 +5,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it, type TestContext } from 'vitest'
 import type { ResolvedImage } from '../../src/config/resolved.ts'
-import { renderImagePreseed } from '../../src/install/image-preseed.ts'
 import type { InstallerMedium } from '../../src/install/netboot.ts'
-import { expectHalt, runUntilFailure, tinyImage, tryNetboot } from './live.ts'
+import { expectHalt, preseedOf, runUntilFailure, tinyImage, tryNetboot } from './live.ts'
 import { findUdebs, type UdebSource } from './udeb-source.ts'
 
 let folder: string
@@ -36,13 +35,13 @@ function require(context: TestContext): InstallerMedium {
 
 describe('the real installer, with all its packages', () => {
   it('with a disk that is not there', async (context) => {
-    const preseed = renderImagePreseed(image).replace('/dev/vda', '/dev/vdz')
+    const preseed = preseedOf(image, (text) => text.replace('/dev/vda', '/dev/vdz'))
     const run = await runUntilFailure(image, require(context), preseed, 1200)
     expectHalt(run, 'installer-no-disk', 'partitioning')
   })
 
   it('with partitions that do not fit', async (context) => {
-    const preseed = renderImagePreseed(image).replace(/\d+ \d+ -1 ext4/, '9000 9000 -1 ext4')
+    const preseed = preseedOf(image, (text) => text.replace(/\d+ \d+ -1 ext4/, '9000 9000 -1 ext4'))
     const run = await runUntilFailure(image, require(context), preseed, 1200)
     expect(run.error.code, run.syslog).toBe('installer-recipe-skipped')
     expect(run.error.message).toContain('too small for expert recipe')

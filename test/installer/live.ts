@@ -15,8 +15,9 @@ import type { ResolvedImage } from '../../src/config/resolved.ts'
 import { PipelineError } from '../../src/errors.ts'
 import { chooseAccelerator } from '../../src/host/accelerator.ts'
 import { findMarked } from '../../src/host/process.ts'
+import { renderImagePreseed } from '../../src/install/image-preseed.ts'
 import { findNetboot, type InstallerMedium } from '../../src/install/netboot.ts'
-import { installerKernelArguments } from '../../src/install/preseed.ts'
+import { type InstallerHost, installerKernelArguments } from '../../src/install/preseed.ts'
 import { tinyPipeline } from '../e2e/program.ts'
 
 /** What was downloaded stays here between runs. */
@@ -46,6 +47,14 @@ export async function kernelOf({ kernel }: InstallerMedium): Promise<string> {
   return image.toString('latin1', start, image.indexOf(0, start)).split(' ')[0] ?? ''
 }
 
+/** The preseed of an image as the installer is served it, or what is made of it. */
+export function preseedOf(
+  image: ResolvedImage,
+  change: (text: string) => string = (text) => text,
+): (host: InstallerHost) => string {
+  return (host) => change(renderImagePreseed(image, host))
+}
+
 /** Holds a run against the failure that was provoked. */
 export function expectHalt(run: LiveRun, code: string, lastPhase: InstallerPhase): void {
   const shown = `${run.error.message}\n${run.syslog.split('\n').slice(-30).join('\n')}`
@@ -72,7 +81,7 @@ export interface LiveRun {
 export async function runUntilFailure(
   image: ResolvedImage,
   medium: InstallerMedium,
-  preseed: string | undefined,
+  preseed: ((host: InstallerHost) => string) | undefined,
   limitSeconds: number,
 ): Promise<LiveRun> {
   const keyring = image.mirror.udebs?.keyring
@@ -104,6 +113,12 @@ export async function runUntilFailure(
             ? []
             : [{ path: 'usr/share/keyrings/archive.gpg', mode: 0o644, content: await readFile(keyring) }],
         preseed,
+        mirror: {
+          mirror: image.mirror.debian,
+          otherHosts: [],
+          packageIndex: '',
+          packageCache: join(folder, 'packages'),
+        },
         kernelArguments: (host) => installerKernelArguments(image, host),
         disk,
         place,

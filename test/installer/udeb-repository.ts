@@ -73,10 +73,7 @@ function recipeOf(name: string, kernel: string): Readonly<Record<string, readonl
 }
 
 export interface UdebMirror {
-  /** As the guest sees it; the host gets there by `proxy`. */
   readonly url: string
-  /** For `http_proxy` of a program that is given `url`. */
-  readonly proxy: string
   /** Public key of the suite. */
   readonly keyring: string
   readonly close: () => void
@@ -208,7 +205,7 @@ async function sign(folder: string, stanzas: readonly string[], arch: string): P
   return keyring
 }
 
-/** What is not ours, the real mirror has. As a proxy it hands on what is asked of another host. */
+/** What is not ours, the real mirror has. */
 async function serve(upstream: string, folder: string, keyring: string): Promise<UdebMirror> {
   const ours = new Map<string, string>()
   for (const [path, below] of [
@@ -246,8 +243,7 @@ async function serveMirror(
   await new Promise((resolve) => server.once('listening', resolve))
   const { port } = server.address() as AddressInfo
   return {
-    url: `http://10.0.2.2:${port}/debian`,
-    proxy: `http://127.0.0.1:${port}`,
+    url: `http://127.0.0.1:${port}/debian`,
     close: () => {
       server.closeAllConnections()
       server.close()

@@ -12,12 +12,10 @@ export interface UdebSource {
     readonly debian?: string
     readonly udebs?: { readonly suite: string; readonly keyring: string }
   }
-  /** Of a program that is to reach it from the host. */
-  readonly environment: Readonly<Record<string, string>>
   readonly close: () => void
 }
 
-const direct: UdebSource = { mirror: {}, environment: {}, close: () => undefined }
+const direct: UdebSource = { mirror: {}, close: () => undefined }
 
 /** Finds it, or says in a line why there is none. `folder` is for what is made. */
 export async function findUdebs(image: ResolvedImage, folder: string): Promise<UdebSource | string> {
@@ -31,14 +29,13 @@ export async function findUdebs(image: ResolvedImage, folder: string): Promise<U
   }
   const medium = await tryNetboot(image)
   if (typeof medium === 'string') return medium
-  const { url, proxy, keyring, close } = await serveUdebs(
+  const { url, keyring, close } = await serveUdebs(
     udebRequest(image),
     join(folder, 'udebs'),
     await kernelOf(medium),
   )
   return {
     mirror: { debian: url, udebs: { suite: udebSuite, keyring } },
-    environment: { http_proxy: proxy, no_proxy: new URL(image.mirror.debian).host },
     close,
   }
 }

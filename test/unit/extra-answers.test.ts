@@ -7,6 +7,7 @@ import { PipelineError } from '../../src/errors.ts'
 import { checkPreseed } from '../../src/install/check-preseed.ts'
 import { requireKnownAnswers } from '../../src/install/extra-answers.ts'
 import { renderImagePreseed } from '../../src/install/image-preseed.ts'
+import { neverAsked } from '../../src/install/installed-disk.ts'
 import { answeredQuestions } from '../../src/install/preseed.ts'
 import { sampleImage } from '../support/pipelines.ts'
 import { describeWith } from '../support/tools.ts'
@@ -114,7 +115,7 @@ describe('every answer of our own', () => {
     const list = new URL('../../src/install/installer-questions.txt', import.meta.url)
     const known = readFileSync(list, 'utf8').split('\n')
     expect(own.length).toBeGreaterThan(40)
-    expect(own.filter((question) => !known.includes(question))).toEqual([])
+    expect(own.filter((question) => !known.includes(question) && !neverAsked.has(question))).toEqual([])
   })
 })
 

@@ -107,6 +107,23 @@ describe('a watch', () => {
     return { watch, failures, phases, debconf, menu, pass, sleep, asked }
   }
 
+  it('quotes why the mirror was not to be had, whatever the installer makes of it', () => {
+    const { watch, failures, menu, pass, asked } = start()
+    menu('bootstrap-base')
+    watch.mirror('502 for http://mirror/debian/pool/x.deb: cannot reach mirror: connect ECONNREFUSED')
+    asked('base-installer/debootstrap-failed')
+    pass(7)
+    expect(failures).toMatchObject([
+      {
+        code: 'installer-mirror-unusable',
+        message: expect.stringMatching(
+          /without its mirror: .*x\.deb: cannot reach mirror: connect ECONNREFUSED$/,
+        ),
+        details: { phase: 'base system' },
+      },
+    ])
+  })
+
   it.each([
     ['preseed/load_error', '', 'installer-preseed-syntax'],
     ['netcfg/dhcp_failed', '', 'installer-no-network'],

@@ -1,5 +1,14 @@
 import { spawnSync } from 'node:child_process'
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
@@ -170,6 +179,20 @@ describe('the preseed', () => {
     )
   })
 
+  it('leads a guest to the mirror by its host, which alone knows how the mirror is reached', () => {
+    const secure = { ...trixie, mirror: { ...trixie.mirror, debian: 'https://mirror.example.org/debian' } }
+    const host = { address: '10.0.2.2', httpPort: 1, syslogPort: 2, proxyPort: 3128 }
+    const served = answers(renderPreseed(preseedView(secure, packages, [], host)))
+    expect(served.get('mirror/protocol')).toBe('http')
+    expect(served.get('mirror/http/hostname')).toBe('mirror.example.org')
+    expect(served.get('mirror/http/proxy')).toBe('http://10.0.2.2:3128/')
+    // What it installs goes to the mirror itself, and so does an installer that somebody else runs with this preseed.
+    expect(served.get('preseed/late_command')).toContain('URIs: https://mirror.example.org/debian')
+    const rendered = answers(renderPreseed(preseedView(secure, packages)))
+    expect(rendered.get('mirror/protocol')).toBe('https')
+    expect(rendered.get('mirror/https/proxy')).toBe('')
+  })
+
   it('lets nobody log in with a password', () => {
     expect(said.get('passwd/root-login')).toBe('true')
     // Debian 13's installer takes "!" for root as no answer, and asks.
@@ -243,24 +266,42 @@ describe('the preseed', () => {
   )
 })
 
-describe('the last command of the installer', () => {
+describe('the first and the last command of the installer', () => {
   let folder: string
   let calls: string
+  /** Files in the target's /etc while packages are installed. */
+  let duringInstallation: readonly string[]
+  let afterKernel: string
+  const initramfsSettings = '# Default is yes\nupdate_initramfs=yes\n\nbackup_initramfs=no\n'
 
-  /** Runs it on a small target, with the installer's own programs replaced by ones that say how they were called. */
-  function finish(image: ImageFacts) {
-    const late = answers(renderPreseed(preseedView(image, packages))).get('preseed/late_command') ?? ''
-    const inFolder = (text: string) =>
-      text.replaceAll(
-        /\/target|\/tmp\/keep-daemons-off|\/usr\/lib\/finish-install\.d/g,
-        (path) => folder + path,
-      )
-    const result = spawnSync('sh', ['-c', inFolder(late)], {
+  /** Runs one in a small root, with the installer's own programs replaced by ones that say how they were called. */
+  function run(command: string): string {
+    const inFolder = command.replaceAll(
+      /\/tmp\/target|\/target|\/tmp\/keep-daemons-off|\/usr\/lib\/(finish-install|base-installer|pre-pkgsel)\.d/g,
+      (path) => folder + path,
+    )
+    const result = spawnSync('sh', ['-c', inFolder], {
       encoding: 'utf8',
       env: { PATH: `${folder}/bin:${process.env.PATH}` },
     })
     expect(result).toMatchObject({ status: 0, stderr: '' })
-    calls = result.stdout
+    return result.stdout
+  }
+
+  /** The whole course of an installation, as far as the preseed's commands see it. */
+  function install(image: ImageFacts) {
+    const all = answers(renderPreseed(preseedView(image, packages)))
+    run(all.get('preseed/early_command') ?? '')
+    // debootstrap is through: the installer runs what lies in its folder.
+    run('for hook in /usr/lib/base-installer.d/*; do "$hook"; done')
+    // Its kernel comes next, whose scripts run in the target.
+    const script = readFileSync(join(folder, 'target/etc/kernel/postinst.d/zz-initramfs-once'), 'utf8')
+    run(script.replaceAll(' /etc/', ' /target/etc/'))
+    afterKernel = target('etc/initramfs-tools/update-initramfs.conf')
+    duringInstallation = spawnSync('find', [join(folder, 'target/etc'), '-type', 'f', '-printf', '%P\n'], {
+      encoding: 'utf8',
+    }).stdout.split('\n')
+    calls = run(all.get('preseed/late_command') ?? '')
   }
 
   const target = (path: string) => readFileSync(join(folder, 'target', path), 'utf8')
@@ -277,23 +318,39 @@ describe('the last command of the installer', () => {
     put('usr/lib/finish-install.d/95umount', '#!/bin/sh -e\necho unmounted\n')
     for (const path of [
       ...['etc/initramfs-tools/conf.d/driver-policy', 'etc/apt/apt.conf.d/00InstallRecommends'],
-      ...['etc/apt/sources.list', 'etc/apt/sources.list.d/x', 'etc/dpkg/dpkg.cfg.d/x', 'usr/sbin/x'],
+      ...[
+        'etc/apt/sources.list',
+        'etc/apt/sources.list.d/x',
+        'etc/apt/apt.conf',
+        'etc/dpkg/dpkg.cfg.d/x',
+        'usr/sbin/x',
+      ],
       ...['etc/ssh/ssh_host_rsa_key', 'etc/ssh/ssh_host_rsa_key.pub', 'etc/ssh/sshd_config'],
       ...['etc/machine-id', 'usr/share/doc/bash/README', 'usr/share/lintian/x'],
     ]) {
       put(`target/${path}`)
     }
+    for (const name of ['10laptop-detect', '20update-policy', '90popcon']) put(`usr/lib/pre-pkgsel.d/${name}`)
+    put('target/etc/initramfs-tools/update-initramfs.conf', initramfsSettings)
     // As systemd-resolved would leave it: pointing at a file of the installer's.
     put('outside', "the installer's own")
     symlinkSync(join(folder, 'outside'), join(folder, 'target/etc/resolv.conf'))
-    finish(trixie)
+    install(trixie)
   })
 
   afterEach(() => rmSync(folder, { recursive: true, force: true }))
 
-  it('rebuilds the initramfs with every driver', () => {
+  it('makes one initramfs after that of the kernel: with every driver, at the end', () => {
+    expect(afterKernel).toContain('\nupdate_initramfs=no\n')
     expect(has('etc/initramfs-tools/conf.d/driver-policy')).toBe(false)
+    expect(has('etc/kernel/postinst.d/zz-initramfs-once')).toBe(false)
+    // Letter by letter, or dpkg would ask about it at an upgrade.
+    expect(target('etc/initramfs-tools/update-initramfs.conf')).toBe(initramfsSettings)
     expect(calls).toContain('update-initramfs -u -k all')
+  })
+
+  it('adds nothing for the machine that it runs on', () => {
+    expect(readdirSync(join(folder, 'usr/lib/pre-pkgsel.d'))).toEqual(['20update-policy'])
   })
 
   it('leaves nothing by which two machines would be one', () => {
@@ -314,9 +371,16 @@ describe('the last command of the installer', () => {
     expect(spawnSync(join(folder, 'target/usr/sbin/policy-rc.d')).status).toBe(101)
   })
 
+  it('has packages installed without documentation and translations, from the first after debootstrap on', () => {
+    expect(duringInstallation).toEqual(
+      expect.arrayContaining(['dpkg/dpkg.cfg.d/systemvm', 'apt/apt.conf.d/00no-translations']),
+    )
+    expect(has('etc/apt/apt.conf.d/00no-translations')).toBe(false)
+  })
+
   it('leaves the package sources of the bootstrap installer, and dpkg without documentation', () => {
     expect(target('etc/apt/sources.list.d/debian.sources')).toBe(renderSources(trixie))
-    expect(has('etc/apt/sources.list')).toBe(false)
+    expect(has('etc/apt/sources.list') || has('etc/apt/apt.conf')).toBe(false)
     expect(has('etc/apt/apt.conf.d/00InstallRecommends')).toBe(false)
     expect(target('etc/dpkg/dpkg.cfg.d/systemvm')).toContain('path-exclude=/usr/share/doc/*\n')
     expect(has('usr/share/doc/bash')).toBe(false)

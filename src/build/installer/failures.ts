@@ -24,6 +24,9 @@ interface Halt {
   readonly hint: string
 }
 
+/** How a watch quotes that the mirror could not be reached. */
+const mirrorFault = /^mirror: 502 /
+
 /** Most particular first. */
 const halts: readonly Halt[] = [
   {
@@ -65,26 +68,33 @@ const halts: readonly Halt[] = [
     hint: 'change keyboard in pipeline.ts.',
   },
   {
+    questions: /^(mirror|retriever|anna|base-installer|bootstrap-base|debootstrap|apt-setup|pkgsel)\//,
+    sign: mirrorFault,
+    code: 'installer-mirror-unusable',
+    message: ({ lines }) =>
+      `debian-installer cannot go on without its mirror${quoteLast(lines, mirrorFault)}`,
+    hint: 'check the network of this host, http_proxy and mirror.debian, and run the build again: what was downloaded is kept.',
+  },
+  {
     // The installer says of a mirror that is down what it says of one without the suite; but only that one has no other either.
     questions: /^mirror\//,
     sign: /mirror does not have any suite symlinks/,
     code: 'installer-mirror-unusable',
-    message: () => 'debian-installer cannot use the mirror: it is down, or not to be reached from the guest',
-    hint: 'check mirror.debian; a proxy that this host uses is not known to the installer.',
+    message: () => 'debian-installer cannot use the mirror: it is down, or no Debian mirror',
+    hint: 'check mirror.debian; what the mirror answered is below.',
   },
   {
     questions: /^mirror\//,
     sign: /mirror does not support the specified release/,
     code: 'installer-mirror-lacks-suite',
-    message: () =>
-      'debian-installer finds no such suite on the mirror, or the guest cannot reach the mirror as this host does',
+    message: () => 'debian-installer finds no such suite on the mirror',
     hint: 'check mirror.debian and the suite; what the mirror answered is below.',
   },
   {
     questions: /^mirror\//,
     code: 'installer-mirror-unusable',
     message: () => 'debian-installer cannot use the mirror',
-    hint: 'check mirror.debian; a proxy that this host uses is not known to the installer.',
+    hint: 'check mirror.debian; what the mirror answered is below.',
   },
   {
     questions: /^retriever\/|^anna\/|^debian-installer\/main-menu\/item-failure$/,

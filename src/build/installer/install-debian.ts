@@ -15,6 +15,7 @@ import { findDisc } from '../../install/disc.ts'
 import { renderImagePreseed } from '../../install/image-preseed.ts'
 import { questionsFile, readLayout, unknownAnswers } from '../../install/installed-disk.ts'
 import type { Layout } from '../../install/layout.ts'
+import { fetchPackageIndex } from '../../install/listed-package.ts'
 import { findNetboot, type InstallerMedium, type NetbootRequest } from '../../install/netboot.ts'
 import { installerKernelArguments } from '../../install/preseed.ts'
 import type { PackageChange } from '../../report/report.ts'
@@ -25,13 +26,15 @@ import type { RunPlace } from '../place.ts'
 import { createWorkbench } from '../workbench.ts'
 import { installerDiskDiffers } from './failures.ts'
 import type { InstallerPhase } from './phases.ts'
-import { installerLogs, runInstaller } from './run.ts'
+import { type InstallerRequest, installerLogs, runInstaller } from './run.ts'
 
 export interface DebianRequest {
   readonly image: ResolvedImage
   /** qcow2 file to make. */
   readonly disk: string
   readonly place: RunPlace
+  /** Folder that keeps downloaded packages between runs. */
+  readonly packageCache: string
   readonly packer: PackerDialect
   readonly acceleration: (kernel: string) => Promise<Acceleration>
   readonly onPhase: (phase: InstallerPhase) => void
@@ -53,14 +56,15 @@ export interface InstalledDebian {
 /** Makes layer 0. @throws PipelineError `installer-*`, `preseed-*`, and what a mirror is refused for */
 export async function installDebian(request: DebianRequest): Promise<InstalledDebian> {
   const { image, place, disk, signal } = request
-  const preseed = renderImagePreseed(image)
-  await checkPreseed(preseed, signal)
+  await checkPreseed(renderImagePreseed(image), signal)
   const cacheFolder = join(place.outFolder, 'cache', 'netboot')
   const medium = await findMedium(image, { cacheFolder, onProgress: request.onProgress, signal })
   const installerFiles = await digestMedium(medium)
   request.onProgress(`booting ${medium.source}`)
   const acceleration = await request.acceleration(medium.kernel)
-  await runSteadily(request, { medium, preseed, acceleration, overlay: [await trustedKeys(image)] })
+  const overlay = [await trustedKeys(image)]
+  const mirror = await reachMirror(request)
+  await runSteadily(request, { medium, mirror, acceleration, overlay })
   request.onProgress('reading the disk')
   const installed = await readInstalled(image, disk, place, request.onNote, signal)
   return { ...installed, installerFiles }
@@ -82,9 +86,31 @@ function findMedium(image: ResolvedImage, options: Omit<NetbootRequest, 'image'>
 
 interface Installation {
   readonly medium: InstallerMedium
-  readonly preseed: string
+  readonly mirror: InstallerRequest['mirror']
   readonly acceleration: Acceleration
   readonly overlay: readonly CpioEntry[]
+}
+
+/** What the guest is let through to, with the packages that the other installer keeps as well. */
+async function reachMirror({
+  image,
+  packageCache,
+  signal,
+}: DebianRequest): Promise<InstallerRequest['mirror']> {
+  const { mirror, suite, debianArch, debianInstaller } = image
+  const answers = debianInstaller.extraAnswers.map((answer) => ('value' in answer ? `${answer.value}` : ''))
+  return {
+    mirror: mirror.debian,
+    packageCache,
+    packageIndex: await fetchPackageIndex(
+      { ...mirror, url: mirror.debian, suite, arch: debianArch },
+      { signal },
+    ),
+    // A site's own answers may name archives of its own.
+    otherHosts: answers.flatMap((value) =>
+      (value.match(/http:\/\/[^\s,]+/g) ?? []).map((url) => new URL(url).host),
+    ),
+  }
 }
 
 /** Boots again where an emulated processor, and not the installer, has panicked. */
@@ -119,6 +145,7 @@ async function runOnce(request: DebianRequest, installation: Installation): Prom
         name: image.name,
         machine: image.machine,
         packer: request.packer,
+        preseed: (host) => renderImagePreseed(image, host),
         kernelArguments: (host) => installerKernelArguments(image, host),
         disk,
         place,

@@ -19,6 +19,7 @@ import { followLines } from '../serial.ts'
 import type { Workbench } from '../workbench.ts'
 import { renderInstallerTemplate } from './hcl.ts'
 import { hostAddress, httpPortPlaceholder, installerMachineArguments } from './machine.ts'
+import { type MirrorProxyOptions, startMirrorProxy } from './mirror-proxy.ts'
 import { type InstallerPhase, installerPhases } from './phases.ts'
 import { receiveSyslog, type SyslogMessage } from './syslog.ts'
 import { watchInstaller } from './watch.ts'
@@ -34,7 +35,9 @@ export interface InstallerRequest {
   /** Files that the installer has beside its own, such as another keyring. */
   readonly overlay: readonly CpioEntry[]
   /** Text that is served as `/preseed.cfg`; without it there is none. */
-  readonly preseed: string | undefined
+  readonly preseed: ((host: InstallerHost) => string) | undefined
+  /** How its mirror is reached. */
+  readonly mirror: Omit<MirrorProxyOptions, 'workFolder' | 'onAnswer'>
   readonly kernelArguments: (host: InstallerHost) => readonly string[]
   /** qcow2 to install on. */
   readonly disk: string
@@ -52,6 +55,7 @@ export function installerLogs(folder: string) {
     template: join(folder, 'installer.pkr.hcl'),
     syslog: join(folder, 'installer-syslog.log'),
     serial: join(folder, 'installer-serial.log'),
+    mirror: join(folder, 'installer-mirror.log'),
     packer: join(folder, 'packer-installer.log'),
     packerDebug: join(folder, 'packer-installer-debug.log'),
   }
@@ -96,10 +100,18 @@ export async function runInstaller(request: InstallerRequest, bench: Workbench):
   })
   request.onPhase(installerPhases[0])
 
+  const seconds = () => ((performance.now() - started) / 1000).toFixed(1).padStart(7)
   const syslog = await receiveSyslog((message: SyslogMessage) => {
-    const seconds = ((performance.now() - started) / 1000).toFixed(1).padStart(7)
-    log(logs.syslog, `${seconds} ${message.program}: ${message.text}`)
+    log(logs.syslog, `${seconds()} ${message.program}: ${message.text}`)
     watch.syslog(message)
+  })
+  const proxy = await startMirrorProxy({
+    ...request.mirror,
+    workFolder: join(place.folder, 'installer-packages'),
+    onAnswer: ({ status, origin, url, fault }) => {
+      log(logs.mirror, [seconds(), status, origin, url, fault].filter((word) => word !== undefined).join(' '))
+      if (fault !== undefined) watch.mirror(`${status} for ${url}: ${fault}`)
+    },
   })
   const watching = new AbortController()
   const clock = setInterval(watch.tick, 1000)
@@ -120,7 +132,7 @@ export async function runInstaller(request: InstallerRequest, bench: Workbench):
     () => undefined,
   )
   try {
-    await prepare(request, bench, syslog.port)
+    await prepare(request, bench, { syslogPort: syslog.port, proxyPort: proxy.port })
     if (failure === undefined) {
       packer = startPacker({
         template: logs.template,
@@ -143,25 +155,25 @@ export async function runInstaller(request: InstallerRequest, bench: Workbench):
     watching.abort()
     await packer?.stop(stopGraceMs)
     syslog.close()
-    await Promise.all([console, qmp])
+    await Promise.all([console, qmp, proxy.close()])
   }
   if (failure !== undefined) throw failure
 }
 
 /** Lays out what Packer and the machine are started with. */
-async function prepare(request: InstallerRequest, bench: Workbench, syslogPort: number): Promise<void> {
+async function prepare(
+  request: InstallerRequest,
+  bench: Workbench,
+  ports: Pick<InstallerHost, 'syslogPort' | 'proxyPort'>,
+): Promise<void> {
   const { medium, place, acceleration, preseed } = request
   const logs = installerLogs(place.folder)
+  const host: InstallerHost = { address: hostAddress, httpPort: httpPortPlaceholder, ...ports }
   await mkdir(logs.http, { recursive: true })
-  if (preseed !== undefined) await writeFile(join(logs.http, 'preseed.cfg'), preseed)
+  if (preseed !== undefined) await writeFile(join(logs.http, 'preseed.cfg'), preseed(host))
   const dummyDisk = join(bench.folder, 'dummy.qcow2')
   await execa('qemu-img', ['create', '-q', '-f', 'qcow2', dummyDisk, '1M'], { timeout: 30_000 })
   const initrd = await overlaid(medium.initrd, request.overlay, join(bench.folder, 'initrd'))
-  const kernelArguments = request.kernelArguments({
-    address: hostAddress,
-    httpPort: httpPortPlaceholder,
-    syslogPort,
-  })
   const text = renderInstallerTemplate({
     variant: request.variant,
     dialect: request.packer,
@@ -177,7 +189,7 @@ async function prepare(request: InstallerRequest, bench: Workbench, syslogPort: 
       disk: request.disk,
       kernel: medium.kernel,
       initrd,
-      kernelArguments,
+      kernelArguments: request.kernelArguments(host),
       medium: medium.disc,
       serialLog: logs.serial,
       qmpSocket: bench.qmpSocket,

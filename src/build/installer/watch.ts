@@ -32,6 +32,8 @@ export interface InstallerWatchOptions {
 export interface InstallerWatch {
   readonly syslog: (message: SyslogMessage) => void
   readonly serial: (line: string) => void
+  /** What the mirror, or the way there, has refused. */
+  readonly mirror: (line: string) => void
   /** To be called about every second. */
   readonly tick: () => void
   readonly phase: () => InstallerPhase
@@ -121,6 +123,7 @@ export function watchInstaller(options: InstallerWatchOptions): InstallerWatch {
       const sign = /Kernel panic/.test(line) ? readSign(line, consoleLines, logs.serial) : undefined
       if (sign !== undefined) fail(sign)
     },
+    mirror: (line) => keep(lines, `mirror: ${line}`),
     tick: () => {
       const now = nowMs()
       // A host that slept, or was stopped, has missed what was said meanwhile, and so had the guest no time to say it.

@@ -1,8 +1,41 @@
-/** What debian-installer does last, so that the target is what the bootstrap installer leaves. */
+/** What debian-installer does first and last, so that the target is what the bootstrap installer leaves. */
 
 import type { ImageFacts } from '../config/image.ts'
 import { dpkgExcludes, renderSources } from './base.ts'
 import { unfit } from './preseed-value.ts'
+
+/** Files that the target has only while packages are installed. */
+const noTranslations = '/etc/apt/apt.conf.d/00no-translations'
+/** The kernel's package brings an initramfs to boot from; what others would change in it is left for the last one. */
+const initramfsOnce = '/etc/kernel/postinst.d/zz-initramfs-once'
+const initramfsSettings = '/etc/initramfs-tools/update-initramfs.conf'
+
+/**
+ * Lays out what the installer does as soon as debootstrap is through, when it runs what lies in a folder of its own. From
+ * then on dpkg leaves out documentation, and apt the descriptions in other words; and nothing is added for the machine that
+ * it happens to run on, which may be a laptop, or wants to be counted.
+ */
+export function earlyCommand(): readonly string[] {
+  const target = '/tmp/target'
+  const hook = '/usr/lib/base-installer.d/10systemvm'
+  const folders = ['/etc/dpkg/dpkg.cfg.d', '/etc/apt/apt.conf.d', '/etc/kernel/postinst.d']
+  return sequence([
+    'set -e',
+    `mkdir -p ${folders.map((path) => target + path).join(' ')} /usr/lib/base-installer.d`,
+    ...writeLines(`${target}/etc/dpkg/dpkg.cfg.d/systemvm`, dpkgExcludes),
+    ...writeLines(target + noTranslations, ['Acquire::Languages "none";']),
+    ...writeLines(target + initramfsOnce, [
+      '#!/bin/sh',
+      `sed -i s/^update_initramfs=.*/update_initramfs=no/ ${initramfsSettings}`,
+    ]),
+    ...writeLines(hook, [
+      '#!/bin/sh',
+      `cp -a ${target}/. /target/`,
+      'rm -f /usr/lib/pre-pkgsel.d/10laptop-detect /usr/lib/pre-pkgsel.d/90popcon',
+    ]),
+    `chmod 755 ${hook} ${target}${initramfsOnce}`,
+  ])
+}
 
 /**
  * Makes the target what the bootstrap installer leaves. The installer runs it as one line by `sh -c`, and nothing in it
@@ -12,18 +45,19 @@ export function lateCommand(image: ImageFacts): readonly string[] {
   const { name, groups } = image.account
   const account =
     groups.length === 0 ? [] : [`in-target usermod --groups ${quote(groups.join(','))} ${quote(name)}`]
-  const commands = [
+  return sequence([
     'set -e',
-    'rm -f /target/etc/initramfs-tools/conf.d/driver-policy',
+    `rm -f /target/etc/initramfs-tools/conf.d/driver-policy /target${initramfsOnce} /target${noTranslations}`,
+    `sed -i s/^update_initramfs=.*/update_initramfs=yes/ /target${initramfsSettings}`,
     'in-target update-initramfs -u -k all',
     // The bootstrap installer makes the groups that no package has made; this one would leave them out.
     ...groups.map((group) => `in-target groupadd --force --system ${quote(group)}`),
     ...account,
-    ...writeLines('/target/etc/dpkg/dpkg.cfg.d/systemvm', dpkgExcludes),
     'rm -rf /target/usr/share/doc/* /target/usr/share/info/* /target/usr/share/lintian/*',
     'in-target find /usr/share/man -mindepth 2 ! -type d -delete',
     'rm -f /target/etc/apt/apt.conf.d/00InstallRecommends /target/etc/apt/apt.conf.d/00trustcdrom',
-    'rm -f /target/etc/apt/sources.list',
+    // The proxy that the installer was given is there no longer.
+    'rm -f /target/etc/apt/sources.list /target/etc/apt/apt.conf',
     ...writeLines(
       '/target/etc/apt/sources.list.d/debian.sources',
       renderSources(image).trimEnd().split('\n'),
@@ -41,7 +75,11 @@ export function lateCommand(image: ImageFacts): readonly string[] {
     // The last, because everything above may still have to resolve a name. A link would lead out of the target.
     'rm -f /target/etc/resolv.conf',
     ...writeLines('/target/etc/resolv.conf', ['# Written when the machine learns its name servers.']),
-  ]
+  ])
+}
+
+/** One line of commands, as the words that a preseed continues. */
+function sequence(commands: readonly string[]): readonly string[] {
   return commands.map((command, index) => (index === commands.length - 1 ? command : `${command};`))
 }
 
