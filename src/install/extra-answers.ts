@@ -1,6 +1,7 @@
 /** A site's own answers, held against the questions that debian-installer knows: it passes over all others in silence. */
 
 import { readFileSync } from 'node:fs'
+import type { ExtraAnswer } from '../config/debian-installer.ts'
 import { configurationError, type Fault, formatFound, formatPath } from '../config/faults.ts'
 import { type Overrides, sourceOf } from '../config/overrides.ts'
 import type { ResolvedImage } from '../config/resolved.ts'
@@ -41,6 +42,14 @@ export function requireKnownAnswers(
     return [{ path: formatPath(path), rule, found: formatFound(question), source: sourceOf(overrides, path) }]
   })
   if (faults.length > 0) throw configurationError(faults)
+}
+
+/** Hosts of the archives that a site names in its answers, as `name` or `name:port`. */
+export function namedHosts(answers: readonly ExtraAnswer[]): readonly string[] {
+  const urls = answers.flatMap((answer) =>
+    'value' in answer ? (`${answer.value}`.match(/\bhttp:\/\/[^\s,]+/g) ?? []) : [],
+  )
+  return [...new Set(urls.filter((url) => URL.canParse(url)).map((url) => new URL(url).host))]
 }
 
 function faultOf(owner: string, question: string, own: ReadonlySet<string>): string | undefined {

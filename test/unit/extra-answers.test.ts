@@ -5,7 +5,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { Pipeline } from '../../src/config/pipeline.ts'
 import { PipelineError } from '../../src/errors.ts'
 import { checkPreseed } from '../../src/install/check-preseed.ts'
-import { requireKnownAnswers } from '../../src/install/extra-answers.ts'
+import { namedHosts, requireKnownAnswers } from '../../src/install/extra-answers.ts'
 import { renderImagePreseed } from '../../src/install/image-preseed.ts'
 import { neverAsked } from '../../src/install/installed-disk.ts'
 import { answeredQuestions } from '../../src/install/preseed.ts'
@@ -104,6 +104,28 @@ describe("a site's own answers", () => {
     ['a question that is two words', { question: 'a/b c', type: 'string', value: 'x' }],
   ])('are refused with %s', async (_what, answer) => {
     await expect(imageWith([answer] as unknown as Answers)).rejects.toMatchObject({ code: 'configuration' })
+  })
+})
+
+describe('archives of a site', () => {
+  it('are the hosts that its answers name, for the proxy between the guest and them', async () => {
+    const { debianInstaller } = await imageWith([
+      {
+        question: 'apt-setup/local0/repository',
+        type: 'string',
+        value: 'http://repo.example.org:8080/debian trixie main',
+      },
+      {
+        question: 'apt-setup/local1/repository',
+        type: 'string',
+        value: 'http://other.example.org/ trixie main, http://[',
+      },
+      { question: 'apt-setup/local0/key', type: 'string', value: 'http://repo.example.org:8080/key.asc' },
+      { question: 'clock-setup/ntp-server', type: 'string', value: 'ntp.example.org' },
+      { question: 'hw-detect/load_media', type: 'boolean', value: false },
+      { question: 'debian-installer/shell-plugin', type: 'note' },
+    ])
+    expect(namedHosts(debianInstaller.extraAnswers)).toEqual(['repo.example.org:8080', 'other.example.org'])
   })
 })
 

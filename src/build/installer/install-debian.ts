@@ -12,6 +12,7 @@ import { readPackages } from '../../inspect/packages.ts'
 import { findWorkFolder } from '../../inspect/work-folder.ts'
 import { checkPreseed } from '../../install/check-preseed.ts'
 import { findDisc } from '../../install/disc.ts'
+import { namedHosts } from '../../install/extra-answers.ts'
 import { renderImagePreseed } from '../../install/image-preseed.ts'
 import { questionsFile, readLayout, unknownAnswers } from '../../install/installed-disk.ts'
 import type { Layout } from '../../install/layout.ts'
@@ -98,7 +99,6 @@ async function reachMirror({
   signal,
 }: DebianRequest): Promise<InstallerRequest['mirror']> {
   const { mirror, suite, debianArch, debianInstaller } = image
-  const answers = debianInstaller.extraAnswers.map((answer) => ('value' in answer ? `${answer.value}` : ''))
   return {
     mirror: mirror.debian,
     packageCache,
@@ -106,10 +106,7 @@ async function reachMirror({
       { ...mirror, url: mirror.debian, suite, arch: debianArch },
       { signal },
     ),
-    // A site's own answers may name archives of its own.
-    otherHosts: answers.flatMap((value) =>
-      (value.match(/http:\/\/[^\s,]+/g) ?? []).map((url) => new URL(url).host),
-    ),
+    otherHosts: namedHosts(debianInstaller.extraAnswers),
   }
 }
 
