@@ -7,7 +7,7 @@ it('an installer that has no preseed is named, ended, and leaves nothing running
   const image = await tinyImage()
   const medium = await tryNetboot(image)
   if (typeof medium === 'string') return context.skip(`no installer to boot: ${medium}`)
-  const run = await runUntilFailure(image, medium, undefined, 400)
+  const run = await runUntilFailure({ image, medium, limitSeconds: 400 })
   expect(run.error.code, run.syslog).toBe('installer-preseed-missing')
   expect(run.error.details).toMatchObject({ phase: 'preseed', question: 'preseed/retrieve_error' })
   expect(run.silentSeconds).toBeLessThan(10)

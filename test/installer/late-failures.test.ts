@@ -4,9 +4,10 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it, type TestContext } from 'vitest'
+import type { InstallerPhase } from '../../src/build/installer/phases.ts'
 import type { ResolvedImage } from '../../src/config/resolved.ts'
 import type { InstallerMedium } from '../../src/install/netboot.ts'
-import { expectHalt, preseedOf, runUntilFailure, tinyImage, tryNetboot } from './live.ts'
+import { expectHalt, type LiveRun, preseedOf, runUntilFailure, tinyImage, tryNetboot } from './live.ts'
 import { findUdebs, type UdebSource } from './udeb-source.ts'
 
 let folder: string
@@ -33,18 +34,48 @@ function require(context: TestContext): InstallerMedium {
   return typeof medium === 'string' ? context.skip(`no installer to boot: ${medium}`) : medium
 }
 
+/** Runs it on the image, with a preseed that is changed. */
+function runChanged(
+  context: TestContext,
+  change?: (text: string) => string,
+  onPhase?: (phase: InstallerPhase) => void,
+): Promise<LiveRun> {
+  return runUntilFailure({
+    image,
+    medium: require(context),
+    preseed: preseedOf(image, change),
+    limitSeconds: 2400,
+    ...(onPhase === undefined ? {} : { onPhase }),
+  })
+}
+
 describe('the real installer, with all its packages', () => {
   it('with a disk that is not there', async (context) => {
-    const preseed = preseedOf(image, (text) => text.replace('/dev/vda', '/dev/vdz'))
-    const run = await runUntilFailure(image, require(context), preseed, 1200)
+    const run = await runChanged(context, (text) => text.replace('/dev/vda', '/dev/vdz'))
     expectHalt(run, 'installer-no-disk', 'partitioning')
   })
 
   it('with partitions that do not fit', async (context) => {
-    const preseed = preseedOf(image, (text) => text.replace(/\d+ \d+ -1 ext4/, '9000 9000 -1 ext4'))
-    const run = await runUntilFailure(image, require(context), preseed, 1200)
+    const run = await runChanged(context, (text) => text.replace(/\d+ \d+ -1 ext4/, '9000 9000 -1 ext4'))
     expect(run.error.code, run.syslog).toBe('installer-recipe-skipped')
     expect(run.error.message).toContain('too small for expert recipe')
     expect(run.left, 'left running').toBe(0)
+  })
+
+  it('with a package that nobody knows', async (context) => {
+    const run = await runChanged(context, (text) =>
+      text.replace(/(pkgsel\/include string) /, '$1 no-such-package '),
+    )
+    expectHalt(run, 'installer-package-unknown', 'packages')
+    expect(run.error.message).toContain('no-such-package')
+  })
+
+  // The last: there is no mirror any more.
+  it('with a mirror that goes down meanwhile', async (context) => {
+    const run = await runChanged(context, undefined, (phase) => {
+      if (phase === 'base system' && typeof source !== 'string') source.close()
+    })
+    expectHalt(run, 'installer-mirror-unusable', 'base system')
+    expect(run.error.message).toContain('ECONNREFUSED')
   })
 })

@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { execa } from 'execa'
 import { expect } from 'vitest'
+import { trustedKeys } from '../../src/build/installer/install-debian.ts'
 import type { InstallerPhase } from '../../src/build/installer/phases.ts'
 import { installerLogs, runInstaller } from '../../src/build/installer/run.ts'
 import { requireTools } from '../../src/build/preflight.ts'
@@ -77,14 +78,23 @@ export interface LiveRun {
   readonly left: number
 }
 
+export interface LiveRequest {
+  readonly image: ResolvedImage
+  readonly medium: InstallerMedium
+  /** Without it there is none to be fetched. */
+  readonly preseed?: (host: InstallerHost) => string
+  readonly limitSeconds: number
+  readonly onPhase?: (phase: InstallerPhase) => void
+}
+
 /** Runs the installer until it fails; it is given up when it does not. */
-export async function runUntilFailure(
-  image: ResolvedImage,
-  medium: InstallerMedium,
-  preseed: ((host: InstallerHost) => string) | undefined,
-  limitSeconds: number,
-): Promise<LiveRun> {
-  const keyring = image.mirror.udebs?.keyring
+export async function runUntilFailure({
+  image,
+  medium,
+  preseed,
+  limitSeconds,
+  onPhase,
+}: LiveRequest): Promise<LiveRun> {
   const folder = await mkdtemp(join(tmpdir(), 'systemvm-installer-'))
   const place = { id: `test-${process.pid}-${Date.now()}`, folder, outFolder: folder }
   const bench = await createWorkbench()
@@ -108,10 +118,7 @@ export async function runUntilFailure(
         acceleration,
         packer,
         medium,
-        overlay:
-          keyring === undefined
-            ? []
-            : [{ path: 'usr/share/keyrings/archive.gpg', mode: 0o644, content: await readFile(keyring) }],
+        overlay: [await trustedKeys(image)],
         preseed,
         mirror: {
           mirror: image.mirror.debian,
@@ -122,7 +129,10 @@ export async function runUntilFailure(
         kernelArguments: (host) => installerKernelArguments(image, host),
         disk,
         place,
-        onPhase: (phase) => phases.push(phase),
+        onPhase: (phase) => {
+          phases.push(phase)
+          onPhase?.(phase)
+        },
         onProgress: () => undefined,
         signal: AbortSignal.timeout(limitSeconds * 1000),
       },
@@ -133,7 +143,8 @@ export async function runUntilFailure(
     )
     if (!(error instanceof PipelineError)) throw error
     const durationSeconds = (performance.now() - started) / 1000
-    const syslog = await readFile(installerLogs(folder).syslog, 'utf8')
+    // A kernel that panics says nothing there.
+    const syslog = await readFile(installerLogs(folder).syslog, 'utf8').catch(() => '')
     const lastSeconds = Number(/^ *([\d.]+) [^\n]*\n$/m.exec(`${syslog.trimEnd().split('\n').at(-1)}\n`)?.[1])
     const left = (await findMarked(place.id)).length
     return { error, phases, durationSeconds, silentSeconds: durationSeconds - lastSeconds, syslog, left }

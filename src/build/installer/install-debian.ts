@@ -161,7 +161,7 @@ async function runOnce(request: DebianRequest, installation: Installation): Prom
  * The keys that the installer goes by: this host's, as everything else here does. Its own packages may be signed by others
  * than those that it installs, and it has one file for both.
  */
-async function trustedKeys({ mirror }: ResolvedImage): Promise<CpioEntry> {
+export async function trustedKeys({ mirror }: ResolvedImage): Promise<CpioEntry> {
   const keyrings = new Set([mirror.keyring, mirror.udebs?.keyring ?? mirror.keyring])
   const content = Buffer.concat(await Promise.all([...keyrings].map((keyring) => readFile(keyring))))
   return { path: 'usr/share/keyrings/archive.gpg', mode: 0o644, content }
