@@ -11,6 +11,10 @@ import { defineConfig } from 'vitest/config'
  */
 const inline = [/@actions\//]
 
+/** Servers of tests are on this host, also where the environment names a proxy for all others. */
+const { no_proxy: without = process.env.NO_PROXY } = process.env
+const env = { no_proxy: without ? `${without},127.0.0.1` : '127.0.0.1' }
+
 export default defineConfig({
   test: {
     // Most tests wait for programs: more of them than cores keep both busy.
@@ -26,6 +30,7 @@ export default defineConfig({
           hookTimeout: 60_000,
           sequence: { groupOrder: 0 },
           server: { deps: { inline } },
+          env,
         },
       },
       {
@@ -72,13 +77,14 @@ export default defineConfig({
         },
       },
       {
-        // Debian's own installer: its ways to fail in a quarter of an hour, and an installation in one.
+        // Debian's own installer: its ways to fail in three quarters of an hour, and an installation in half of one.
         test: {
           name: 'installer',
           include: ['test/installer/**/*.test.ts'],
           testTimeout: 7_200_000,
           hookTimeout: 3_600_000,
           sequence: { groupOrder: 6 },
+          env,
           poolOptions: { forks: { singleFork: true } },
         },
       },

@@ -5,13 +5,16 @@ import type { ExtraAnswer } from '../config/debian-installer.ts'
 import { configurationError, type Fault, formatFound, formatPath } from '../config/faults.ts'
 import { type Overrides, sourceOf } from '../config/overrides.ts'
 import type { ResolvedImage } from '../config/resolved.ts'
-import { answeredQuestions, preseedView, renderPreseed } from './preseed.ts'
+import { answeredQuestions, type InstallerHost, preseedView, renderPreseed } from './preseed.ts'
 
 /**
  * The questions of Debian 13's installer: of the udebs in its netboot image, and of those that it downloads. Those of Debian
  * 12's are among them, as far as its udebs could be had.
  */
 const questionsFile = new URL('./installer-questions.txt', import.meta.url)
+
+/** A preseed that is served to a guest has other questions for a mirror by https. */
+const anyHost: InstallerHost = { address: '10.0.2.2', httpPort: 0, syslogPort: 0, proxyPort: 0 }
 
 /** Families of questions with a number in their name, of which the installer's own lists name the first or none. */
 const numbered = /^apt-setup\/local\d+\/(repository|comment|source|key)$/
@@ -33,7 +36,11 @@ export function requireKnownAnswers(
 ): void {
   const [image] = images
   if (image === undefined || image.debianInstaller.extraAnswers.length === 0) return
-  const own = answeredQuestions(renderPreseed(preseedView(image, ['debconf'])))
+  const own = new Set(
+    [undefined, anyHost].flatMap((host) => [
+      ...answeredQuestions(renderPreseed(preseedView(image, ['debconf'], [], host))),
+    ]),
+  )
   const { extraAnswers } = image.debianInstaller
   const faults = extraAnswers.flatMap(({ owner, question }, index): readonly Fault[] => {
     const path = ['debianInstaller', 'extraAnswers', index, 'question']

@@ -5,7 +5,14 @@ import { createWriteStream } from 'node:fs'
 import { rename, rm } from 'node:fs/promises'
 import { pipeline } from 'node:stream/promises'
 import { setTimeout as delay } from 'node:timers/promises'
-import { Agent, type Dispatcher, EnvHttpProxyAgent, fetch, type Response } from 'undici'
+import {
+  Agent,
+  type Dispatcher,
+  EnvHttpProxyAgent,
+  fetch,
+  interceptors,
+  request as requestStream,
+} from 'undici'
 import { exitCodes, PipelineError } from '../errors.ts'
 
 /** A whole answer of a server. */
@@ -25,6 +32,8 @@ const retryDelayMs = 500
 const transientFaults = new Set(['ECONNRESET', 'UND_ERR_SOCKET', 'EAI_AGAIN'])
 
 let dispatcher: Dispatcher | undefined
+/** It follows redirections, as fetch does by itself. */
+let streaming: Dispatcher | undefined
 
 /** The proxy of the environment, where it names one, as apt and mmdebstrap would use it. */
 function environmentDispatcher(): Dispatcher {
@@ -48,31 +57,40 @@ export async function get(
   return attempt(url, signal, async () => {
     const timeout = AbortSignal.timeout(timeoutMs)
     const limit = signal === undefined ? timeout : AbortSignal.any([signal, timeout])
-    const response = await ask(url, method, limit)
+    dispatcher ??= environmentDispatcher()
+    const response = await fetch(url, { method, dispatcher, signal: limit })
     return { status: response.status, body: Buffer.from(await response.arrayBuffer()) }
   })
 }
 
+/** An answer whose content comes as it arrives. */
+export interface StreamedAnswer {
+  readonly status: number
+  readonly headers: Readonly<Record<string, string | readonly string[] | undefined>>
+  readonly body: AsyncIterable<Uint8Array>
+}
+
+const mostRedirections = 5
+
 /**
- * As `get`, but its content comes as it arrives, and as it was sent: bytes and length are the server's own.
+ * As `get`, but the content is handed on as the server sent it: its bytes, its length, its encoding.
  * @throws PipelineError `mirror-unreachable`, where not even an answer begins
  */
 export async function request(
   url: string,
-  method: 'GET' | 'HEAD',
-  signal: AbortSignal,
-): Promise<Pick<Response, 'status' | 'headers' | 'body'>> {
-  return attempt(url, signal, () => ask(url, method, signal, { 'accept-encoding': 'identity' }))
-}
-
-function ask(
-  url: string,
-  method: 'GET' | 'HEAD',
-  signal: AbortSignal,
-  headers: Readonly<Record<string, string>> = {},
-): Promise<Response> {
+  options: {
+    readonly method: 'GET' | 'HEAD'
+    readonly headers: Readonly<Record<string, string>>
+    readonly signal: AbortSignal
+  },
+): Promise<StreamedAnswer> {
   dispatcher ??= environmentDispatcher()
-  return fetch(url, { method, headers, dispatcher, signal })
+  streaming ??= dispatcher.compose(interceptors.redirect({ maxRedirections: mostRedirections }))
+  const through = { ...options, dispatcher: streaming }
+  return attempt(url, options.signal, async () => {
+    const { statusCode, headers, body } = await requestStream(url, through)
+    return { status: statusCode, headers, body }
+  })
 }
 
 async function attempt<T>(url: string, signal: AbortSignal | undefined, act: () => Promise<T>): Promise<T> {

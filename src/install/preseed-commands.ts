@@ -5,7 +5,7 @@ import { dpkgExcludes, renderSources } from './base.ts'
 import { unfit } from './preseed-value.ts'
 
 /** Files that the target has only while packages are installed. */
-const noTranslations = '/etc/apt/apt.conf.d/00no-translations'
+const aptSettings = '/etc/apt/apt.conf.d/00while-installing'
 /** The kernel's package brings an initramfs to boot from; what others would change in it is left for the last one. */
 const initramfsOnce = '/etc/kernel/postinst.d/zz-initramfs-once'
 const initramfsSettings = '/etc/initramfs-tools/update-initramfs.conf'
@@ -23,7 +23,11 @@ export function earlyCommand(): readonly string[] {
     'set -e',
     `mkdir -p ${folders.map((path) => target + path).join(' ')} /usr/lib/base-installer.d`,
     ...writeLines(`${target}/etc/dpkg/dpkg.cfg.d/systemvm`, dpkgExcludes),
-    ...writeLines(target + noTranslations, ['Acquire::Languages "none";']),
+    ...writeLines(target + aptSettings, [
+      'Acquire::Languages "none";',
+      // apt would take the installer's proxy for https as well, which makes no tunnels.
+      'Acquire::https::Proxy "DIRECT";',
+    ]),
     ...writeLines(target + initramfsOnce, [
       '#!/bin/sh',
       `sed -i s/^update_initramfs=.*/update_initramfs=no/ ${initramfsSettings}`,
@@ -43,16 +47,15 @@ export function earlyCommand(): readonly string[] {
  */
 export function lateCommand(image: ImageFacts): readonly string[] {
   const { name, groups } = image.account
-  const account =
-    groups.length === 0 ? [] : [`in-target usermod --groups ${quote(groups.join(','))} ${quote(name)}`]
+  const joined = groups.length === 0 ? '' : ` --groups ${quote(groups.join(','))}`
   return sequence([
     'set -e',
-    `rm -f /target/etc/initramfs-tools/conf.d/driver-policy /target${initramfsOnce} /target${noTranslations}`,
+    `rm -f /target/etc/initramfs-tools/conf.d/driver-policy /target${initramfsOnce} /target${aptSettings}`,
     `sed -i s/^update_initramfs=.*/update_initramfs=yes/ /target${initramfsSettings}`,
     'in-target update-initramfs -u -k all',
     // The bootstrap installer makes the groups that no package has made; this one would leave them out.
     ...groups.map((group) => `in-target groupadd --force --system ${quote(group)}`),
-    ...account,
+    `in-target usermod --shell /bin/bash${joined} ${quote(name)}`,
     'rm -rf /target/usr/share/doc/* /target/usr/share/info/* /target/usr/share/lintian/*',
     'in-target find /usr/share/man -mindepth 2 ! -type d -delete',
     'rm -f /target/etc/apt/apt.conf.d/00InstallRecommends /target/etc/apt/apt.conf.d/00trustcdrom',

@@ -123,8 +123,12 @@ export async function runUntilFailure({
         mirror: {
           mirror: image.mirror.debian,
           otherHosts: [],
-          packageIndex: '',
-          packageCache: join(folder, 'packages'),
+          packages: {
+            index: '',
+            folder: join(folder, 'packages'),
+            workFolder: join(folder, 'packages.tmp'),
+            onFault: () => undefined,
+          },
         },
         kernelArguments: (host) => installerKernelArguments(image, host),
         disk,

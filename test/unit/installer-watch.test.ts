@@ -110,7 +110,7 @@ describe('a watch', () => {
   it('quotes why the mirror was not to be had, whatever the installer makes of it', () => {
     const { watch, failures, menu, pass, asked } = start()
     menu('bootstrap-base')
-    watch.mirror('502 for http://mirror/debian/pool/x.deb: cannot reach mirror: connect ECONNREFUSED')
+    watch.mirror('http://mirror/debian/pool/x.deb: cannot reach mirror: connect ECONNREFUSED')
     asked('base-installer/debootstrap-failed')
     pass(7)
     expect(failures).toMatchObject([
@@ -122,6 +122,16 @@ describe('a watch', () => {
         details: { phase: 'base system' },
       },
     ])
+  })
+
+  it('forgets a fault of the mirror that was overcome', () => {
+    const { watch, failures, menu, pass, asked } = start()
+    menu('bootstrap-base')
+    watch.mirror('http://mirror/debian/pool/x.deb: HTTP 503')
+    pass(60)
+    asked('base-installer/debootstrap-failed')
+    pass(7)
+    expect(failures).toMatchObject([{ code: 'installer-base-failed' }])
   })
 
   it.each([

@@ -1,11 +1,18 @@
 import { createHash, randomBytes } from 'node:crypto'
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer, request as httpRequest, type IncomingMessage, type Server } from 'node:http'
-import { type AddressInfo, createServer as createPlainServer, type Server as PlainServer } from 'node:net'
-import { text } from 'node:stream/consumers'
+import {
+  type AddressInfo,
+  connect,
+  createServer as createPlainServer,
+  type Server as PlainServer,
+} from 'node:net'
+import { buffer, text } from 'node:stream/consumers'
+import { gzipSync } from 'node:zlib'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import {
   type MirrorProxy,
+  type MirrorProxyOptions,
   type ProxyAnswer,
   startMirrorProxy,
 } from '../../src/build/installer/mirror-proxy.ts'
@@ -41,16 +48,18 @@ describe("the way of an installer's guest to the mirror", () => {
   let files: Map<string, string>
   let proxy: MirrorProxy
   let answers: ProxyAnswer[]
+  let faults: string[]
 
-  const start = async (
-    changed: { readonly mirror?: string; readonly otherHosts?: readonly string[] } = {},
-  ) => {
+  const start = async (changed: Partial<MirrorProxyOptions> = {}) => {
     proxy = await startMirrorProxy({
       mirror,
       otherHosts: [],
-      packageIndex,
-      packageCache: below('packages'),
-      workFolder: below('work'),
+      packages: {
+        index: packageIndex,
+        folder: below('packages'),
+        workFolder: below('work'),
+        onFault: (text) => faults.push(text),
+      },
       onAnswer: (answer) => answers.push(answer),
       ...changed,
     })
@@ -59,6 +68,7 @@ describe("the way of an installer's guest to the mirror", () => {
   beforeEach(async () => {
     asked = []
     answers = []
+    faults = []
     files = new Map([[`/debian/${path}`, content]])
     upstream = createServer((incoming, response) => {
       asked.push(incoming.url ?? '')
@@ -70,6 +80,17 @@ describe("the way of an installer's guest to the mirror", () => {
     await new Promise((resolve) => upstream.once('listening', resolve))
     mirror = `http://127.0.0.1:${(upstream.address() as AddressInfo).port}/debian`
   })
+
+  /** The mirror takes its time between the two halves of everything. */
+  const slowDown = () => {
+    upstream.removeAllListeners('request')
+    upstream.on('request', (incoming, response) => {
+      asked.push(incoming.url ?? '')
+      response.writeHead(200, { 'content-length': content.length })
+      response.write(content.slice(0, 100_000))
+      setTimeout(() => response.end(content.slice(100_000)), 200)
+    })
+  }
 
   afterEach(async () => {
     await proxy.close()
@@ -157,10 +178,143 @@ describe("the way of an installer's guest to the mirror", () => {
 
   it('hands a package on that it has no room to keep', async () => {
     await start()
-    mkdirSync(below('work', archiveName))
+    mkdirSync(below('work', `1-${archiveName}`))
     expect((await ask(`${mirror}/${path}`)).body).toBe(content)
     await proxy.close()
     expect(existsSync(below('packages', archiveName))).toBe(false)
+    expect(faults).toEqual([expect.stringContaining(`${archiveName} is not kept: EEXIST`)])
+  })
+
+  it('hands a package on where its cache has gone, and says why it is not kept', async () => {
+    await start()
+    rmSync(below('packages'), { recursive: true })
+    expect((await ask(`${mirror}/${path}`)).body).toBe(content)
+    await proxy.close()
+    expect(faults).toEqual([expect.stringContaining('is not kept: ENOENT')])
+  })
+
+  it('keeps a package that two ask for at once, and one that has given up before', async () => {
+    slowDown()
+    await start()
+    const both = [ask(`${mirror}/${path}`), ask(`${mirror}/${path}`)]
+    const givenUp = connect(proxy.port, '127.0.0.1', () =>
+      givenUp.write(`GET ${mirror}/${path} HTTP/1.1\r\nHost: x\r\n\r\n`, () => givenUp.destroy()),
+    )
+    expect((await Promise.all(both)).map(({ body }) => body)).toEqual([content, content])
+    await proxy.close()
+    expect(readFileSync(below('packages', archiveName), 'utf8')).toBe(content)
+    expect(faults).toEqual([])
+  })
+
+  it('answers one request of a connection, since those behind it would not learn that their guest has gone', async () => {
+    slowDown()
+    await start()
+    const guest = connect(proxy.port, '127.0.0.1')
+    const request = `GET ${mirror}/${path} HTTP/1.1\r\nHost: x\r\n\r\n`
+    const begun = new Promise((resolve) => guest.once('data', resolve))
+    guest.write(request.repeat(5))
+    expect(`${await begun}`).toMatch(/^HTTP\/1.1 200 OK\r\n(.*\r\n)*Connection: close\r\n/i)
+    guest.destroy()
+    await proxy.close()
+    expect(asked).toHaveLength(1)
+  })
+
+  it('asks the mirror no longer for what its guest has given up', async () => {
+    const ended = new Promise<void>((resolve) => {
+      upstream.removeAllListeners('request')
+      upstream.on('request', (_, response) => response.once('close', resolve))
+    })
+    const reached = new Promise((resolve) => upstream.once('request', resolve))
+    await start()
+    const guest = connect(proxy.port, '127.0.0.1')
+    guest.write(`GET ${mirror}/${path} HTTP/1.1\r\nHost: x\r\n\r\n`)
+    await reached
+    guest.destroy()
+    await ended
+    expect(answers).toEqual([])
+  })
+
+  it('hands on what the mirror sends as it is, packed or not', async () => {
+    const packed = gzipSync('x'.repeat(100_000))
+    upstream.removeAllListeners('request')
+    upstream.on('request', (incoming, response) => {
+      asked.push(`${incoming.headers['cache-control']} ${incoming.headers['user-agent']}`)
+      const date = 'Mon, 02 Nov 2026 00:00:00 GMT'
+      const headers = { 'content-encoding': 'x-gzip', 'content-length': packed.length, 'last-modified': date }
+      response.writeHead(200, headers).end(packed)
+    })
+    await start()
+    const sent = await new Promise<readonly [IncomingMessage, Buffer]>((resolve, reject) => {
+      const headers = { 'cache-control': 'max-age=0', 'user-agent': 'Debian APT' }
+      const target = `${mirror}/dists/trixie/main/binary-amd64/Packages.gz`
+      httpRequest({ host: '127.0.0.1', port: proxy.port, path: target, headers }, (response) => {
+        buffer(response).then((body) => resolve([response, body]), reject)
+      }).end()
+    })
+    expect(sent[1].equals(packed)).toBe(true)
+    expect(sent[0].headers).toMatchObject({
+      'content-encoding': 'x-gzip',
+      'last-modified': 'Mon, 02 Nov 2026 00:00:00 GMT',
+    })
+    expect(asked).toEqual(['max-age=0 Debian APT'])
+  })
+
+  it('follows where the mirror leads to, and keeps what it gets there', async () => {
+    upstream.removeAllListeners('request')
+    upstream.on('request', (incoming, response) => {
+      if (incoming.url === '/elsewhere') return void response.end(content)
+      response.writeHead(302, { location: '/elsewhere' }).end()
+    })
+    await start()
+    expect((await ask(`${mirror}/${path}`)).body).toBe(content)
+    await proxy.close()
+    expect(readFileSync(below('packages', archiveName), 'utf8')).toBe(content)
+  })
+
+  it('keeps nothing that would lie elsewhere', async () => {
+    const evil = packageIndex.replace('Package: acpid', 'Package: ../acpid')
+    await start({
+      packages: {
+        index: evil,
+        folder: below('packages'),
+        workFolder: below('work'),
+        onFault: () => undefined,
+      },
+    })
+    expect((await ask(`${mirror}/${path}`)).body).toBe(content)
+    await proxy.close()
+    expect(existsSync(below(archiveName)) || existsSync(below('packages', archiveName))).toBe(false)
+  })
+
+  it.each([
+    ['a host in capitals', (url: string) => url.replace('http://', 'HTTP://')],
+    ['a slash too many', (url: string) => url.replace('/pool', '//pool')],
+  ])('finds a package by %s', async (_, change) => {
+    await start()
+    writeFileSync(below('packages', archiveName), content)
+    expect((await ask(change(`${mirror}/${path}`))).body).toBe(content)
+    expect(asked).toEqual([])
+  })
+
+  it('hands a path on that is none', async () => {
+    await start()
+    expect((await ask(`${mirror}/%zz.deb`)).status).toBe(404)
+    expect(answers).toMatchObject([{ status: 404, origin: 'mirror' }])
+  })
+
+  it('keeps no page that says that a package is not there, and tells of a mirror that is at fault', async () => {
+    files.clear()
+    await start()
+    expect((await ask(`${mirror}/${path}`)).status).toBe(404)
+    upstream.removeAllListeners('request')
+    upstream.on('request', (_, response) => response.writeHead(503).end('busy'))
+    expect((await ask(`${mirror}/${path}`)).status).toBe(503)
+    await proxy.close()
+    expect(readdirSync(below('packages'))).toEqual([])
+    expect(answers).toMatchObject([
+      { status: 404, fault: undefined },
+      { status: 503, origin: 'mirror', fault: 'HTTP 503' },
+    ])
   })
 
   it('tells of a mirror that is down, with its fault', async () => {
@@ -225,6 +379,9 @@ describe("the way of an installer's guest to the mirror", () => {
   it.each([
     ['another host', 'GET', 'http://127.0.0.1:2/debian/x', 403],
     ['a URL with a password', 'GET', 'http://a:b@HOST/debian/x', 403],
+    ['a URL with a password alone', 'GET', 'http://:b@HOST/debian/x', 403],
+    ['what lies beside it', 'GET', 'http://HOST/secret', 403],
+    ['what lies above it', 'GET', 'http://HOST/debian/../secret', 403],
     ['itself', 'GET', '/debian/x', 403],
     ['another protocol', 'GET', 'ftp://HOST/debian/x', 403],
     ['an upload', 'PUT', 'http://HOST/debian/x', 405],
@@ -244,13 +401,13 @@ describe("the way of an installer's guest to the mirror", () => {
 
   it('makes no tunnels', async () => {
     await start()
-    const connect = new Promise((resolve, reject) => {
+    const tunnel = new Promise((resolve, reject) => {
       httpRequest({ host: '127.0.0.1', port: proxy.port, path: new URL(mirror).host, method: 'CONNECT' })
         .on('connect', resolve)
         .on('error', reject)
         .end()
     })
-    await expect(connect).rejects.toThrow('socket hang up')
+    await expect(tunnel).rejects.toThrow('socket hang up')
   })
 
   it('goes by https where the mirror does, though the guest does not', async () => {

@@ -9,6 +9,8 @@ export interface Evidence {
   readonly phase: InstallerPhase
   /** Of its syslog, debconf's exchange left out. */
   readonly lines: readonly string[]
+  /** Why the mirror could not be reached, or what is wrong with it, where that was a moment ago. */
+  readonly mirrorFault: string | undefined
   /** Of its console, where the question stands that it waits at. */
   readonly consoleLines: readonly string[]
   readonly logs: { readonly syslog: string; readonly serial: string }
@@ -19,13 +21,12 @@ interface Halt {
   readonly questions: RegExp
   /** Narrows it down by what the syslog says. */
   readonly sign?: RegExp
+  /** Only where the mirror was at fault a moment before. */
+  readonly isOfMirror?: true
   readonly code: string
   readonly message: (evidence: Evidence) => string
   readonly hint: string
 }
-
-/** How a watch quotes that the mirror could not be reached. */
-const mirrorFault = /^mirror: 502 /
 
 /** Most particular first. */
 const halts: readonly Halt[] = [
@@ -69,10 +70,9 @@ const halts: readonly Halt[] = [
   },
   {
     questions: /^(mirror|retriever|anna|base-installer|bootstrap-base|debootstrap|apt-setup|pkgsel)\//,
-    sign: mirrorFault,
+    isOfMirror: true,
     code: 'installer-mirror-unusable',
-    message: ({ lines }) =>
-      `debian-installer cannot go on without its mirror${quoteLast(lines, mirrorFault)}`,
+    message: ({ mirrorFault }) => `debian-installer cannot go on without its mirror: ${mirrorFault}`,
     hint: 'check the network of this host, http_proxy and mirror.debian, and run the build again: what was downloaded is kept.',
   },
   {
@@ -162,7 +162,10 @@ const halts: readonly Halt[] = [
 export function installerBlocked(question: string, evidence: Evidence): PipelineError {
   const said = (sign: RegExp) => evidence.lines.some((line) => sign.test(line))
   const halt = halts.find(
-    ({ questions, sign }) => questions.test(question) && (sign === undefined || said(sign)),
+    ({ questions, sign, isOfMirror }) =>
+      questions.test(question) &&
+      (sign === undefined || said(sign)) &&
+      (isOfMirror === undefined || evidence.mirrorFault !== undefined),
   )
   return installerError({
     code: halt?.code ?? 'installer-question',

@@ -1,7 +1,8 @@
 /** The installer `debian-installer`: Debian's own, in a machine that Packer boots, answered by a preseed. */
 
+import { randomBytes } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { execa } from 'execa'
 import type { ResolvedImage } from '../../config/resolved.ts'
 import { sha256File } from '../../digest.ts'
@@ -93,20 +94,37 @@ interface Installation {
 }
 
 /** What the guest is let through to, with the packages that the other installer keeps as well. */
-async function reachMirror({
-  image,
-  packageCache,
-  signal,
-}: DebianRequest): Promise<InstallerRequest['mirror']> {
-  const { mirror, suite, debianArch, debianInstaller } = image
+async function reachMirror(request: DebianRequest): Promise<InstallerRequest['mirror']> {
+  const { image, packageCache } = request
+  let isNoted = false
   return {
-    mirror: mirror.debian,
-    packageCache,
-    packageIndex: await fetchPackageIndex(
-      { ...mirror, url: mirror.debian, suite, arch: debianArch },
-      { signal },
-    ),
-    otherHosts: namedHosts(debianInstaller.extraAnswers),
+    mirror: image.mirror.debian,
+    otherHosts: namedHosts(image.debianInstaller.extraAnswers),
+    packages: {
+      index: await readPackageIndex(request),
+      folder: packageCache,
+      // What a killed run leaves of it is cleared away by the next.
+      workFolder: join(
+        dirname(packageCache),
+        `installer-packages.${process.pid}-${randomBytes(4).toString('hex')}.tmp`,
+      ),
+      onFault: (text) => {
+        if (!isNoted) request.onNote(text)
+        isNoted = true
+      },
+    },
+  }
+}
+
+/** The installer has its own ways to an index: without this one, packages are fetched and not kept. */
+async function readPackageIndex({ image, onNote, signal }: DebianRequest): Promise<string> {
+  const { mirror, suite, debianArch } = image
+  try {
+    return await fetchPackageIndex({ ...mirror, url: mirror.debian, suite, arch: debianArch }, { signal })
+  } catch (cause) {
+    if (!(cause instanceof PipelineError)) throw cause
+    onNote(`packages are not kept: ${cause.message}`)
+    return ''
   }
 }
 

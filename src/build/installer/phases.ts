@@ -51,13 +51,13 @@ export function nameOfPhase(phase: InstallerPhase): string {
 export const emulatedSeconds: Readonly<Record<InstallerPhase, number>> = {
   network: 60,
   preseed: 40,
-  mirror: 15,
-  components: 90,
-  partitioning: 90,
-  'base system': 980,
-  packages: 230,
-  'boot loader': 160,
-  finish: 150,
+  mirror: 10,
+  components: 65,
+  partitioning: 65,
+  'base system': 510,
+  packages: 110,
+  'boot loader': 120,
+  finish: 110,
 }
 
 /**

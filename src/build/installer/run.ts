@@ -19,7 +19,7 @@ import { followLines } from '../serial.ts'
 import type { Workbench } from '../workbench.ts'
 import { renderInstallerTemplate } from './hcl.ts'
 import { hostAddress, httpPortPlaceholder, installerMachineArguments } from './machine.ts'
-import { type MirrorProxyOptions, startMirrorProxy } from './mirror-proxy.ts'
+import { type MirrorProxy, type MirrorProxyOptions, startMirrorProxy } from './mirror-proxy.ts'
 import { type InstallerPhase, installerPhases } from './phases.ts'
 import { receiveSyslog, type SyslogMessage } from './syslog.ts'
 import { watchInstaller } from './watch.ts'
@@ -37,7 +37,7 @@ export interface InstallerRequest {
   /** Text that is served as `/preseed.cfg`; without it there is none. */
   readonly preseed: ((host: InstallerHost) => string) | undefined
   /** How its mirror is reached. */
-  readonly mirror: Omit<MirrorProxyOptions, 'workFolder' | 'onAnswer'>
+  readonly mirror: Omit<MirrorProxyOptions, 'onAnswer'>
   readonly kernelArguments: (host: InstallerHost) => readonly string[]
   /** qcow2 to install on. */
   readonly disk: string
@@ -79,6 +79,7 @@ export async function runInstaller(request: InstallerRequest, bench: Workbench):
   let failure: PipelineError | undefined
   let stopping: Promise<void> | undefined
   let packer: PackerProcess | undefined
+  let proxy: MirrorProxy | undefined
   const fail = (error: PipelineError) => {
     failure ??= error
     stopping ??= packer?.stop(stopGraceMs)
@@ -105,14 +106,6 @@ export async function runInstaller(request: InstallerRequest, bench: Workbench):
     log(logs.syslog, `${seconds()} ${message.program}: ${message.text}`)
     watch.syslog(message)
   })
-  const proxy = await startMirrorProxy({
-    ...request.mirror,
-    workFolder: join(place.folder, 'installer-packages'),
-    onAnswer: ({ status, origin, url, fault }) => {
-      log(logs.mirror, [seconds(), status, origin, url, fault].filter((word) => word !== undefined).join(' '))
-      if (fault !== undefined) watch.mirror(`${status} for ${url}: ${fault}`)
-    },
-  })
   const watching = new AbortController()
   const clock = setInterval(watch.tick, 1000)
   const console = followLines(logs.serial, watching.signal, watch.serial)
@@ -132,6 +125,16 @@ export async function runInstaller(request: InstallerRequest, bench: Workbench):
     () => undefined,
   )
   try {
+    proxy = await startMirrorProxy({
+      ...request.mirror,
+      onAnswer: ({ status, origin, url, fault }) => {
+        log(
+          logs.mirror,
+          [seconds(), status, origin, url, fault].filter((word) => word !== undefined).join(' '),
+        )
+        if (fault !== undefined && origin === 'mirror') watch.mirror(`${url}: ${fault}`)
+      },
+    })
     await prepare(request, bench, { syslogPort: syslog.port, proxyPort: proxy.port })
     if (failure === undefined) {
       packer = startPacker({
@@ -155,7 +158,7 @@ export async function runInstaller(request: InstallerRequest, bench: Workbench):
     watching.abort()
     await packer?.stop(stopGraceMs)
     syslog.close()
-    await Promise.all([console, qmp, proxy.close()])
+    await Promise.all([console, qmp, proxy?.close()])
   }
   if (failure !== undefined) throw failure
 }

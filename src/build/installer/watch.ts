@@ -33,7 +33,7 @@ export interface InstallerWatch {
   readonly syslog: (message: SyslogMessage) => void
   readonly serial: (line: string) => void
   /** What the mirror, or the way there, has refused. */
-  readonly mirror: (line: string) => void
+  readonly mirror: (fault: string) => void
   /** To be called about every second. */
   readonly tick: () => void
   readonly phase: () => InstallerPhase
@@ -43,6 +43,9 @@ export interface InstallerWatch {
 
 /** A question that is answered by the preseed is through within a second. */
 const blockedMs = 5_000
+
+/** A fault of the mirror that is older has been overcome, and is not why the installer waits. */
+const recentMs = 60_000
 
 /** No busy host is late by this much to look at the clock, which it does every second. */
 const sleptMs = 10_000
@@ -68,10 +71,14 @@ export function watchInstaller(options: InstallerWatchOptions): InstallerWatch {
   /** What was said to debconf, until it replies. */
   let lastCommand = ''
   let askedMs: number | undefined
+  let mirrorFault: { readonly text: string; readonly atMs: number } | undefined
   const lines: string[] = []
   const consoleLines: string[] = []
 
-  const evidence = (): Evidence => ({ phase, lines, consoleLines, logs })
+  const evidence = (): Evidence => {
+    const isRecent = mirrorFault !== undefined && nowMs() - mirrorFault.atMs < recentMs
+    return { phase, lines, consoleLines, logs, mirrorFault: isRecent ? mirrorFault?.text : undefined }
+  }
   const fail = (error: PipelineError) => {
     if (hasFailed) return
     hasFailed = true
@@ -123,7 +130,10 @@ export function watchInstaller(options: InstallerWatchOptions): InstallerWatch {
       const sign = /Kernel panic/.test(line) ? readSign(line, consoleLines, logs.serial) : undefined
       if (sign !== undefined) fail(sign)
     },
-    mirror: (line) => keep(lines, `mirror: ${line}`),
+    mirror: (fault) => {
+      keep(lines, `mirror: ${fault}`)
+      mirrorFault = { text: fault, atMs: nowMs() }
+    },
     tick: () => {
       const now = nowMs()
       // A host that slept, or was stopped, has missed what was said meanwhile, and so had the guest no time to say it.
