@@ -113,7 +113,7 @@ async function beginRun(request: BuildRequest, place: RunPlace, tools: HostTools
   await noteBeginning(place.folder)
   // Records hold the settings of stages, which are nobody else's business.
   await mkdir(store.folder, { recursive: true, mode: 0o700 })
-  const estimates = await readEstimates(outFolder, layers)
+  const estimates = await readEstimates(outFolder, layers, plan.image)
   const timings: Run['timings'] = []
   const emit = (event: BuildEvent): void => {
     if (event.kind === 'part-finished') timings.push({ name: event.name, seconds: event.seconds })

@@ -40,7 +40,7 @@ async function plan(options: PlanCommandOptions, terminal: Terminal): Promise<nu
   for (const image of images) {
     const planned = await planImage(image, store)
     const layers = await store.list()
-    const estimates = await readEstimates(outFolder, layers)
+    const estimates = await readEstimates(outFolder, layers, image)
     const isExported = await isFinished(planned, outFolder)
     const { estimateSeconds } = lookAhead(planned, estimates, isExported)
     const rows = await Promise.all(

@@ -2,6 +2,7 @@
 
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import type { ResolvedImage } from '../config/resolved.ts'
 import type { Ahead } from '../report/events.ts'
 import type { Report } from '../report/report.ts'
 import type { Layer } from '../store/store.ts'
@@ -12,15 +13,31 @@ export interface Estimates {
   readonly of: (name: string) => number | undefined
 }
 
-/** Reads the newest reports below `out/runs` and the layers' own records. */
-export async function readEstimates(outFolder: string, layers: readonly Layer[]): Promise<Estimates> {
+/** Reads the newest reports below `out/runs` and the layers' own records. What one installer takes says nothing of the other. */
+export async function readEstimates(
+  outFolder: string,
+  layers: readonly Layer[],
+  { installer }: Pick<ResolvedImage, 'installer'>,
+): Promise<Estimates> {
   const known = new Map<string, number>()
   const newestLast = [...layers].sort((a, b) => (a.createdAt < b.createdAt ? -1 : 1))
-  for (const layer of newestLast) known.set(layer.name, layer.buildTimeSeconds)
-  for (const { timings } of await readReports(outFolder)) {
-    for (const { name, seconds } of timings ?? []) known.set(name, seconds)
+  for (const layer of newestLast) {
+    if (layer.name !== baseName || installerOf(layer) === installer)
+      known.set(layer.name, layer.buildTimeSeconds)
+  }
+  for (const { image, timings } of await readReports(outFolder)) {
+    for (const { name, seconds } of timings ?? []) {
+      if (name !== baseName || (image?.installer ?? installer) === installer) known.set(name, seconds)
+    }
   }
   return { of: (name) => known.get(name) }
+}
+
+const baseName = 'base'
+
+/** The one that is booted leaves the digests of what it was booted from. */
+function installerOf({ installerFiles }: Layer): ResolvedImage['installer'] {
+  return installerFiles === undefined ? 'bootstrap' : 'debian-installer'
 }
 
 /** So many that a day of failed runs does not hide what the last good one took. */
@@ -61,7 +78,7 @@ export function lookAhead(
     estimateSeconds: estimates.of(name),
   }))
   const toRun = ahead.filter(({ cached }) => !cached)
-  const parts = toRun.some(({ name }) => name !== 'base') ? ['boot', 'shutdown'] : []
+  const parts = toRun.some(({ name }) => name !== baseName) ? ['boot', 'shutdown'] : []
   const sequence = [...toRun.map(({ estimateSeconds }) => estimateSeconds), ...parts.map(estimates.of)]
   // Exports run side by side: the slowest decides.
   const exports =

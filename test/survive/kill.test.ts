@@ -43,7 +43,9 @@ beforeAll(async () => {
   reference = process.env.SURVIVE_REFERENCE ?? join(root, 'reference')
   if (process.env.SURVIVE_REFERENCE === undefined) await seedPackages(reference)
   await finish(reference)
-  usually = await readEstimates(reference, await openStore(join(reference, 'store')).list())
+  usually = await readEstimates(reference, await openStore(join(reference, 'store')).list(), {
+    installer: 'bootstrap',
+  })
 })
 
 afterAll(async () => {

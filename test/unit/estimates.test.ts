@@ -12,9 +12,11 @@ function layer(name: string, buildTimeSeconds: number, createdAt: string): Layer
   return { name, buildTimeSeconds, createdAt } as Layer
 }
 
-function report(run: string, timings: unknown): void {
+const byBootstrap = { installer: 'bootstrap' } as const
+
+function report(run: string, timings: unknown, installer = 'bootstrap'): void {
   mkdirSync(path('runs', run), { recursive: true })
-  writeFileSync(path('runs', run, 'report.json'), JSON.stringify({ timings }))
+  writeFileSync(path('runs', run, 'report.json'), JSON.stringify({ image: { installer }, timings }))
 }
 
 describe('an estimate', () => {
@@ -24,7 +26,7 @@ describe('an estimate', () => {
       layer('greet', 10, '2026-01-01'),
       layer('other', 5, '2025-01-01'),
     ]
-    const { of } = await readEstimates(path(), layers)
+    const { of } = await readEstimates(path(), layers, byBootstrap)
     expect([of('greet'), of('other'), of('unknown')]).toEqual([20, 5, undefined])
   })
 
@@ -34,24 +36,36 @@ describe('an estimate', () => {
       { name: 'export kvm', seconds: 9 },
     ])
     report('20260102T000000Z-a', [{ name: 'boot', seconds: 40 }])
-    const { of } = await readEstimates(path(), [])
+    const { of } = await readEstimates(path(), [], byBootstrap)
     expect([of('boot'), of('export kvm')]).toEqual([40, 9])
+  })
+
+  it('of the base is what the same installer took', async () => {
+    const files = { installerFiles: { linux: 'digest' } }
+    const layers = [layer('base', 60, '2026-01-01'), { ...layer('base', 1080, '2026-02-01'), ...files }]
+    const byDebian = { installer: 'debian-installer' } as const
+    expect((await readEstimates(path(), layers, byBootstrap)).of('base')).toBe(60)
+    expect((await readEstimates(path(), layers, byDebian)).of('base')).toBe(1080)
+    report('20260101T000000Z-a', [{ name: 'base', seconds: 70 }])
+    report('20260102T000000Z-a', [{ name: 'base', seconds: 1100 }], 'debian-installer')
+    expect((await readEstimates(path(), layers, byBootstrap)).of('base')).toBe(70)
+    expect((await readEstimates(path(), layers, byDebian)).of('base')).toBe(1100)
   })
 
   it('is not lost by runs that were killed or failed since', async () => {
     report('20260101T000000Z-a', [{ name: 'export kvm', seconds: 9 }])
     for (let day = 10; day < 30; day += 1) mkdirSync(path('runs', `202601${day}T000000Z-a`))
     for (let day = 10; day < 28; day += 1) report(`202602${day}T000000Z-a`, [])
-    expect((await readEstimates(path(), [])).of('export kvm')).toBe(9)
+    expect((await readEstimates(path(), [], byBootstrap)).of('export kvm')).toBe(9)
   })
 
   it('does without runs, and without reports that cannot be read', async () => {
-    expect((await readEstimates(path('none'), [])).of('boot')).toBeUndefined()
+    expect((await readEstimates(path('none'), [], byBootstrap)).of('boot')).toBeUndefined()
     mkdirSync(path('runs', '20260102T000000Z-b'), { recursive: true })
     writeFileSync(path('runs', '20260102T000000Z-b', 'report.json'), '{"timings": [')
     mkdirSync(path('runs', '20260103T000000Z-c'), { recursive: true })
     report('20260101T000000Z-a', [{ name: 'boot', seconds: 30 }])
-    expect((await readEstimates(path(), [])).of('boot')).toBe(30)
+    expect((await readEstimates(path(), [], byBootstrap)).of('boot')).toBe(30)
   })
 })
 
