@@ -4,7 +4,7 @@ import { dirname, resolve } from 'node:path/posix'
 import type { DiskFiles } from '../inspect/disk-files.ts'
 import { type Package, readPackages } from '../inspect/packages.ts'
 import { isExtended } from '../install/installed-disk.ts'
-import type { ChangedPartition, DiskDifference } from './compare.ts'
+import type { ChangedFile, ChangedPartition, DiskDifference } from './compare.ts'
 import type { DiffReport } from './report.ts'
 
 /** A difference that is expected, and how much of it there was. */
@@ -23,6 +23,8 @@ interface Expectation {
   /** Of packages that only one of the disks has, whether this one is expected. */
   readonly package?: (found: Package) => boolean
   readonly isOfUpgrades?: boolean
+  /** Of files that belong to accounts of the same names. */
+  readonly isOfNumbers?: boolean
   readonly partition?: (changed: ChangedPartition) => boolean
 }
 
@@ -92,10 +94,15 @@ const expectations: readonly Expectation[] = [
       /^\/etc\/(locale\.gen|locale\.conf|default\/(locale|keyboard|console-setup)|environment|timezone|adjtime|vconsole\.conf|console-setup(\/.*)?)$|^\/usr\/lib\/locale\/locale-archive$/,
   },
   {
+    name: 'made on the spot',
+    why: 'a certificate of the machine, the bundle of all in the order of its language, the firewall of the moment',
+    paths: /^\/etc\/(ca-certificates\.conf|ssl\/(certs|private)\/.*|iptables\/rules\.v[46])$/,
+  },
+  {
     name: 'accounts',
     why: 'the same ones, in another order, so with other numbers, and with the day on which each was made',
-    paths:
-      /^\/usr\/bin\/ssh-agent$|^\/etc\/(passwd|group|shadow|gshadow|subuid|subgid)-?$|^\/etc\/\.pwd\.lock$|^\/(root|home)(\/|$)/,
+    isOfNumbers: true,
+    paths: /^\/etc\/(passwd|group|shadow|gshadow|subuid|subgid)-?$|^\/etc\/\.pwd\.lock$|^\/(root|home)(\/|$)/,
   },
   {
     name: 'caches, logs and lists',
@@ -129,13 +136,17 @@ export async function setAsideExpected(
     const leadsTo = links.get(path)
     return leadsTo === undefined || hops === maximumHops ? undefined : expectFile(leadsTo, hops + 1)
   }
+  const isOfSameNames = await compareOwners(disks)
+  const ofNumbers = expectations.find(({ isOfNumbers }) => isOfNumbers)
+  const isUnexpectedChange = (found: ChangedFile) =>
+    !isExpected(expectFile(found.path) ?? (isOfSameNames(found) ? ofNumbers : undefined))
   const isUnexpectedFile = ({ path }: { readonly path: string }) => !isExpected(expectFile(path))
   const isUnexpectedPackage = ({ name }: { readonly name: string }) => !isExpected(expectedPackages.get(name))
   const left: DiskDifference = {
     ...difference,
     added: added.filter(isUnexpectedFile),
     removed: removed.filter(isUnexpectedFile),
-    changed: changed.filter(isUnexpectedFile),
+    changed: changed.filter(isUnexpectedChange),
     packages: {
       added: packages.added.filter(isUnexpectedPackage),
       removed: packages.removed.filter(isUnexpectedPackage),
@@ -202,6 +213,31 @@ async function expectPackages(
     }
   }
   return expected
+}
+
+/** Tells of a changed file whether only the numbers of its owners are others, and their names are not. */
+async function compareOwners(disks: readonly DiskFiles[]): Promise<(changed: ChangedFile) => boolean> {
+  const [before, after] = await Promise.all(
+    [disks[0], disks.at(-1)].map(async (of) => ({
+      users: await readNames(of, '/etc/passwd'),
+      groups: await readNames(of, '/etc/group'),
+    })),
+  )
+  const ownersOn = (names: typeof before, { uid, gid }: ChangedFile['before']) =>
+    `${names?.users.get(uid) ?? uid}:${names?.groups.get(gid) ?? gid}`
+  return ({ aspects, before: old, after: found }) =>
+    aspects.length === 1 && aspects[0] === 'owner' && ownersOn(before, old) === ownersOn(after, found)
+}
+
+/** Names by number, of a file with the fields of /etc/passwd or /etc/group. */
+async function readNames(disk: DiskFiles | undefined, path: string): Promise<ReadonlyMap<number, string>> {
+  const text = (await disk?.read(path))?.toString('utf8') ?? ''
+  return new Map(
+    text.split('\n').flatMap((line) => {
+      const [name = '', , number = ''] = line.split(':')
+      return /^\d+$/.test(number) ? [[Number(number), name] as const] : []
+    }),
+  )
 }
 
 function isRounded({ before, after }: ChangedPartition): boolean {

@@ -28,7 +28,7 @@ const nothing: DiskDifference = {
 }
 
 /** A disk whose dpkg lists the files of some packages. */
-function disk(lists: Readonly<Record<string, readonly string[]>>, status = ''): DiskFiles {
+function disk(lists: Readonly<Record<string, readonly string[]>>, status = '', group = ''): DiskFiles {
   const contents = new Map(
     Object.entries(lists).map(([name, paths]) => [
       `/var/lib/dpkg/info/${name}.list`,
@@ -36,7 +36,8 @@ function disk(lists: Readonly<Record<string, readonly string[]>>, status = ''): 
     ]),
   )
   return {
-    read: async () => Buffer.from(status),
+    read: async (path: string) =>
+      Buffer.from({ '/var/lib/dpkg/status': status, '/etc/group': group }[path] ?? ''),
     list: async () => new Map([...contents.keys()].map((path) => [path, file(path)])),
     readMany: async (paths: Iterable<string>) =>
       new Map([...paths].map((path) => [path, contents.get(path) as Buffer])),
@@ -117,7 +118,9 @@ describe('what is expected of two installers', () => {
   it('is a newer version, with its files, and a kernel that is another package in each', async () => {
     const { left, expected } = await setAside(
       {
-        changed: ['/usr/bin/apt', '/usr/bin/odd'].map((path) => ({ path, after: file(path) }) as ChangedFile),
+        changed: ['/usr/bin/apt', '/usr/bin/odd'].map(
+          (path) => ({ path, after: file(path), aspects: ['content'] }) as unknown as ChangedFile,
+        ),
         removed: [file('/usr/lib/modules/6.12.1-cloud/modules.dep'), file('/boot/vmlinuz-6.12.1')],
         packages: {
           added: [],
@@ -131,6 +134,33 @@ describe('what is expected of two installers', () => {
     expect(left.difference.removed).toEqual([])
     expect(left.difference.packages).toEqual({ added: [], removed: [], upgraded: [] })
     expect(expected).toEqual([['updates', 5]])
+  })
+
+  it('is another number of an owner, and not another owner', async () => {
+    const owned = (path: string, before: number, after: number, aspects = ['owner']) =>
+      ({
+        path,
+        before: { uid: 0, gid: before },
+        after: { uid: 0, gid: after },
+        aspects,
+      }) as unknown as ChangedFile
+    const { left, expected } = await setAside(
+      {
+        changed: [
+          owned('/usr/bin/crontab', 997, 992),
+          owned('/usr/bin/wall', 997, 997),
+          owned('/usr/bin/odd', 5, 6),
+          owned('/usr/bin/open', 997, 992, ['mode', 'owner']),
+        ],
+      },
+      [disk({}, '', 'crontab:x:997:\n'), disk({}, '', 'tty:x:997:\ncrontab:x:992:\n')],
+    )
+    expect(left.difference.changed.map(({ path }) => path)).toEqual([
+      '/usr/bin/wall',
+      '/usr/bin/odd',
+      '/usr/bin/open',
+    ])
+    expect(expected).toEqual([['accounts', 1]])
   })
 
   it('is a partition that was rounded or has another UUID, and none that is another', async () => {
