@@ -108,7 +108,7 @@ const expectations: readonly Expectation[] = [
     name: 'caches, logs and lists',
     why: 'of what each has installed, and when',
     paths:
-      /^\/var\/(cache|log|lib|backups|spool|tmp|mail|local|opt)(\/|$)|^\/etc\/ld\.so\.cache$|^\/var\/\.updated$|^\/etc\/(\.updated|apt\/.*|dpkg\/.*|ucf\.conf|machine-id|hostname|shells|debconf\.conf)$|^\/(run|tmp|lost\+found|dev|initrd.*|vmlinuz.*)(\/|$)/,
+      /^\/var\/(cache|log|lib|backups|spool|tmp|mail|local|opt)(\/|$)|^\/etc\/ld\.so\.cache$|^\/var\/\.updated$|^\/etc\/(\.updated|apt\/.*|dpkg\/.*|ucf\.conf|machine-id|hostname|shells|debconf\.conf)$|^\/(run|lost\+found|dev|initrd.*|vmlinuz.*)(\/|$)/,
   },
 ]
 

@@ -68,6 +68,8 @@ export function lateCommand(image: ImageFacts): readonly string[] {
     'rm -f /target/etc/ssh/ssh_host_*_key /target/etc/ssh/ssh_host_*_key.pub',
     'rm -f /target/var/lib/dbus/machine-id /target/var/lib/systemd/random-seed',
     ': > /target/etc/machine-id',
+    // Where /tmp is a tmpfs, what packages left in there would stay for ever, out of sight.
+    'rm -rf /target/tmp/* /target/tmp/.[!.]*',
     // Every later command in the target takes the installer's own away, and this one with it: the last step writes it.
     ...writeLines('/tmp/keep-daemons-off', [
       'echo "#!/bin/sh" >/target/usr/sbin/policy-rc.d',

@@ -326,6 +326,7 @@ describe('the first and the last command of the installer', () => {
         'usr/sbin/x',
       ],
       ...['etc/ssh/ssh_host_rsa_key', 'etc/ssh/ssh_host_rsa_key.pub', 'etc/ssh/sshd_config'],
+      ...['tmp/hsperfdata_root/1', 'tmp/.hidden'],
       ...['etc/machine-id', 'usr/share/doc/bash/README', 'usr/share/lintian/x'],
     ]) {
       put(`target/${path}`)
@@ -357,6 +358,10 @@ describe('the first and the last command of the installer', () => {
     expect(target('etc/machine-id')).toBe('')
     expect(has('etc/ssh/ssh_host_rsa_key') || has('etc/ssh/ssh_host_rsa_key.pub')).toBe(false)
     expect(has('etc/ssh/sshd_config')).toBe(true)
+  })
+
+  it('leaves nothing in /tmp, where nobody would see it below a tmpfs', () => {
+    expect(readdirSync(join(folder, 'target/tmp'))).toEqual([])
   })
 
   it('leaves no name server, and does not follow a link out of the target', () => {
