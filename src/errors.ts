@@ -42,3 +42,8 @@ export class PipelineError extends Error {
     this.details = fields.details ?? {}
   }
 }
+
+/** What was thrown, in words; anything may be. */
+export function messageOf(thrown: unknown): string {
+  return thrown instanceof Error ? thrown.message : String(thrown)
+}

@@ -2,7 +2,7 @@
 
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
-import { PipelineError } from '../errors.ts'
+import { messageOf, PipelineError } from '../errors.ts'
 import { exportImages, isFinished } from '../export/export-images.ts'
 import { writeDurably } from '../host/files.ts'
 import { describeHolder, type Holder, takeLock, type Waiting } from '../host/lock.ts'
@@ -225,7 +225,7 @@ function asFailure(error: unknown, { signal, outFolder }: BuildRequest): Pipelin
   if (error instanceof PipelineError) return error
   if (signal.aborted) return interrupted()
   if (isNoSpace(error)) return diskFailed(true, outFolder, error)
-  const message = error instanceof Error ? error.message : String(error)
+  const message = messageOf(error)
   return new PipelineError({ code: 'unexpected', message, cause: error })
 }
 

@@ -1,6 +1,6 @@
 /** The ways in which running stages fails, each said once. */
 
-import { exitCodes, PipelineError } from '../errors.ts'
+import { exitCodes, messageOf, PipelineError } from '../errors.ts'
 import type { Failure } from '../report/report.ts'
 import type { ImageVerification } from '../report/verification.ts'
 import { brokenPromise, type StageOutcome } from './stage-recorder.ts'
@@ -69,7 +69,7 @@ export function sealFailed(name: string, cause: unknown, folder: string): Pipeli
 export const stateNotWokenCode = 'state-not-woken'
 
 export function stateNotWoken(cause: unknown): PipelineError {
-  const why = cause instanceof Error ? cause.message : String(cause)
+  const why = messageOf(cause)
   return new PipelineError({
     code: stateNotWokenCode,
     message: `a saved state of the guest did not wake and is dropped (${why})`,

@@ -6,27 +6,14 @@ import { dirname, resolve } from 'node:path'
 import { execa } from 'execa'
 import type { Arch, ImageFacts } from '../config/image.ts'
 import type { ResolvedImage } from '../config/resolved.ts'
-import { PipelineError } from '../errors.ts'
-import { type ReleaseRequest, type VerifiedRelease, verifyRelease } from '../install/release.ts'
-import { needsUdebs, probeUdebs, udebAdvice, udebRequest } from '../install/udebs.ts'
+import { messageOf, PipelineError } from '../errors.ts'
+import { verifyRelease } from '../install/release.ts'
+import { udebRequest } from '../install/udebs.ts'
 import { type Accelerator, chooseAccelerator } from './accelerator.ts'
+import { type CheckStatus, type DoctorCheck, type Finding, fault, ok, plural, warning } from './finding.ts'
+import { checkMirror, findUdebs, mirrorRequests, ownUdebs } from './mirror-checks.ts'
 import { debianKeyring } from './packages.ts'
 import { findTools, isAtLeast } from './tools.ts'
-
-export type CheckStatus = 'ok' | 'warning' | 'fault'
-
-/** One thing that was looked at. */
-export interface DoctorCheck {
-  /** Stable, for machines: `disk-space`, `mirror:trixie`, … */
-  readonly id: string
-  /** A word or two for people. */
-  readonly title: string
-  readonly status: CheckStatus
-  /** What is there, in one line. */
-  readonly found: string
-  /** What to do about it; absent where nothing has to be done. */
-  readonly advice?: string | undefined
-}
 
 export interface DoctorReport {
   readonly checks: readonly DoctorCheck[]
@@ -108,12 +95,6 @@ export function renderDoctor(report: DoctorReport, { color }: { readonly color: 
 
 // --- the checks ---
 
-type Finding = Omit<DoctorCheck, 'id' | 'title'>
-
-const ok = (found: string): Finding => ({ status: 'ok', found })
-const warning = (found: string, advice: string): Finding => ({ status: 'warning', found, advice })
-const fault = (found: string, advice: string): Finding => ({ status: 'fault', found, advice })
-
 async function guarded(
   id: string,
   title: string,
@@ -124,7 +105,7 @@ async function guarded(
     return 'status' in result ? [{ id, title, ...result }] : result
   } catch (error) {
     const advice = error instanceof PipelineError ? error.hint : 'this check itself failed, which is a bug.'
-    const found = error instanceof Error ? error.message : String(error)
+    const found = messageOf(error)
     return [{ id, title, status: 'fault', found, advice }]
   }
 }
@@ -248,58 +229,6 @@ async function checkAccelerator(arch: Arch, input: DoctorInput): Promise<Finding
   return warning(`tcg (${cpu}): ${reason}`, 'guests are emulated: the same images, much later.')
 }
 
-/** Every archive that an image is made from, once. */
-function mirrorRequests(images: DoctorInput['images']): readonly ReleaseRequest[] {
-  const requests = images.flatMap(({ suite, debianArch, mirror }): ReleaseRequest[] => {
-    const { components, keyring, snapshot } = mirror
-    const shared = { components, keyring, snapshot, arch: debianArch }
-    return [
-      { ...shared, url: mirror.debian, suite },
-      { ...shared, url: mirror.security, suite: `${suite}-security` },
-    ]
-  })
-  return [...new Map(requests.map((request) => [JSON.stringify(request), request])).values()]
-}
-
-async function checkMirror(request: ReleaseRequest, input: DoctorInput): Promise<readonly DoctorCheck[]> {
-  const { signal } = input
-  const verified = await verifyRelease(request, { signal })
-  const found = `${request.url}, of ${verified.date.toISOString().slice(0, 10)}, signed by ${plural(verified.signers.length, 'known key')}`
-  const mirror: DoctorCheck = { id: `mirror:${request.suite}`, title: request.suite, ...ok(found) }
-  if (!input.images.some((image) => isSame(udebRequest(image), request))) return [mirror]
-  const udebs = await findUdebs(request, verified, input)
-  return [mirror, { id: `udebs:${request.suite}`, title: 'udebs', ...udebs }]
-}
-
-/** Images whose udebs come from another place than their packages. */
-function ownUdebs(images: DoctorInput['images']): DoctorInput['images'] {
-  const requests = mirrorRequests(images)
-  const own = images.filter((image) => !requests.some((request) => isSame(udebRequest(image), request)))
-  return [...new Map(own.map((image) => [JSON.stringify(udebRequest(image)), image])).values()]
-}
-
-function isSame(one: ReleaseRequest, other: ReleaseRequest): boolean {
-  return one.url === other.url && one.suite === other.suite && one.keyring === other.keyring
-}
-
-/** A mirror without udebs is only in the way of who wants them. */
-async function findUdebs(
-  request: ReleaseRequest,
-  verified: VerifiedRelease,
-  { images, signal }: DoctorInput,
-): Promise<Finding> {
-  const { hasUdebs, reason } = await probeUdebs(request, verified, { signal })
-  const found = `debian-installer ${hasUdebs ? 'can' : 'cannot'} run from ${request.url}: ${reason}`
-  const isWanted = images.some((image) => isSame(udebRequest(image), request) && wantsUdebs(image))
-  return isWanted && !hasUdebs ? fault(found, udebAdvice) : ok(found)
-}
-
-function wantsUdebs({ installer, debianInstaller }: DoctorInput['images'][number]): boolean {
-  return (
-    installer !== undefined && debianInstaller !== undefined && needsUdebs({ installer, debianInstaller })
-  )
-}
-
 // --- internal ---
 
 async function nearestExisting(path: string): Promise<string> {
@@ -317,8 +246,4 @@ function unique<T>(values: readonly T[]): readonly T[] {
 
 function gibibytes(bytes: number): string {
   return `${(bytes / 1024 ** 3).toFixed(1)} GiB`
-}
-
-function plural(count: number, noun: string): string {
-  return `${count} ${noun}${count === 1 ? '' : 's'}`
 }

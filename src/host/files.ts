@@ -4,10 +4,15 @@ import { randomBytes } from 'node:crypto'
 import { mkdir, open, rename, rm, stat, statfs } from 'node:fs/promises'
 import { dirname } from 'node:path'
 
+/** Name of what becomes `path` once it is whole: another writer of the same has another, and `isBeingWritten` knows whose. */
+export function temporaryName(path: string): string {
+  return `${path}.${process.pid}-${randomBytes(4).toString('hex')}.tmp`
+}
+
 /** Writes a file so that a reader, or a reboot, sees all of it or nothing. */
 export async function writeDurably(path: string, content: string | Uint8Array): Promise<void> {
   // Two writers of the same file must not share it.
-  const temporary = `${path}.${process.pid}-${randomBytes(4).toString('hex')}.tmp`
+  const temporary = temporaryName(path)
   try {
     const file = await open(temporary, 'w')
     try {

@@ -13,7 +13,7 @@ import {
   interceptors,
   request as requestStream,
 } from 'undici'
-import { exitCodes, PipelineError } from '../errors.ts'
+import { exitCodes, messageOf, PipelineError } from '../errors.ts'
 
 /** A whole answer of a server. */
 export interface Answer {
@@ -163,7 +163,7 @@ function faultCode(error: unknown): string {
 
 function unreachable(url: string, cause: unknown): PipelineError {
   const root = rootCause(cause)
-  const why = root instanceof Error ? root.message : String(root)
+  const why = messageOf(root)
   const proxy = process.env.http_proxy ?? process.env.HTTP_PROXY
   return new PipelineError({
     code: 'mirror-unreachable',

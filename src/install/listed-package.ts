@@ -7,6 +7,7 @@ import {
   parseFields,
   type ReleaseFile,
   type ReleaseRequest,
+  type VerifiedRelease,
   type VerifyOptions,
   verifyRelease,
 } from './release.ts'
@@ -28,15 +29,23 @@ export async function fetchPackageIndex(
 ): Promise<string> {
   const release = await verifyRelease(request, options)
   const texts = await Promise.all(
-    request.components.map(async (component) => {
-      const path = `${component}/binary-${request.arch}/Packages.gz`
-      const listed = release.files.get(path)
-      if (listed === undefined) return ''
-      const url = `${request.url}/dists/${request.suite}/${path}`
-      return (await promisify(gunzip)(await fetchListed(url, listed, options))).toString('latin1')
-    }),
+    request.components.map((component) => fetchIndex(request, release, component, options)),
   )
-  return texts.map((text) => `\n${text.trim()}\n`).join('\n')
+  return texts.map((text = '') => `\n${text.trim()}\n`).join('\n')
+}
+
+/** Fetches the proved index of one component; undefined where the archive lists none in the form that is read here. */
+export async function fetchIndex(
+  { url, suite, arch }: Pick<ReleaseRequest, 'url' | 'suite' | 'arch'>,
+  release: VerifiedRelease,
+  component: string,
+  options: VerifyOptions = {},
+): Promise<string | undefined> {
+  const path = `${component}/binary-${arch}/Packages.gz`
+  const listed = release.files.get(path)
+  if (listed === undefined) return undefined
+  const packed = await fetchListed(`${url}/dists/${suite}/${path}`, listed, options)
+  return (await promisify(gunzip)(packed)).toString('latin1')
 }
 
 /** Finds a package in the text of an index; undefined where it is not, or not with all that proves it. */

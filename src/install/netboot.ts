@@ -3,13 +3,11 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { access, constants, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import { promisify } from 'node:util'
-import { gunzip } from 'node:zlib'
 import type { ImageFacts } from '../config/image.ts'
 import { exitCodes, PipelineError } from '../errors.ts'
 import { runFile } from '../host/process.ts'
 import { downloadTimeoutMs, get } from './fetch.ts'
-import { findListedPackage } from './listed-package.ts'
+import { fetchIndex, findListedPackage } from './listed-package.ts'
 import { fetchListed, type VerifiedRelease, verifyRelease } from './release.ts'
 
 /** What an installer is booted from. */
@@ -130,11 +128,9 @@ async function fetchPackage(
 ): Promise<InstallerMedium | undefined> {
   const { image, signal, onProgress, cacheFolder } = request
   const { debian } = image.mirror
-  const index = `main/binary-${image.debianArch}/Packages.gz`
-  const listedIndex = release.files.get(index)
-  if (listedIndex === undefined) return undefined
-  const url = `${debian}/dists/${image.suite}/${index}`
-  const text = (await promisify(gunzip)(await fetchListed(url, listedIndex, { signal }))).toString('utf8')
+  const { suite, debianArch: arch } = image
+  const text = await fetchIndex({ url: debian, suite, arch }, release, 'main', { signal })
+  if (text === undefined) return undefined
   const listed = findListedPackage(text, netbootPackage(image))
   if (listed === undefined) return undefined
   const folder = join(cacheFolder, listed.sha256)

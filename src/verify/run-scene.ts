@@ -4,7 +4,7 @@ import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { contract } from '../config/contract.ts'
 import type { Target } from '../config/image.ts'
-import { PipelineError } from '../errors.ts'
+import { messageOf, PipelineError } from '../errors.ts'
 import type { AcceleratorChoice } from '../host/accelerator.ts'
 import { findFreePort } from '../host/ports.ts'
 import type { CheckResult, SceneResult } from '../report/verification.ts'
@@ -281,8 +281,6 @@ function troubleOf(error: unknown): NonNullable<SceneRecord['trouble']> {
 export function hasPanicked({ trouble, agentSeconds }: SceneRecord): boolean {
   return trouble?.isPanic === true && agentSeconds === undefined
 }
-
-const messageOf = (error: unknown) => (error instanceof Error ? error.message : String(error))
 
 function linesOf(error: unknown): readonly string[] {
   const lines = error instanceof PipelineError ? error.details.lastLines : undefined

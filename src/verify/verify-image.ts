@@ -4,6 +4,7 @@ import { copyFile, mkdir, rm } from 'node:fs/promises'
 import { extname, join, relative } from 'node:path'
 import { createWorkbench } from '../build/workbench.ts'
 import type { Target } from '../config/image.ts'
+import { messageOf } from '../errors.ts'
 import { type AcceleratorChoice, bootsOfEmulatedGuest } from '../host/accelerator.ts'
 import type { CheckResult, ImageVerification, SceneResult } from '../report/verification.ts'
 import type { Check, Finding } from './check.ts'
@@ -125,7 +126,7 @@ async function ask(
   const started = performance.now()
   const finding = await run().catch((error: unknown): Finding => {
     signal.throwIfAborted()
-    return { status: 'failed', observed: error instanceof Error ? error.message : String(error) }
+    return { status: 'failed', observed: messageOf(error) }
   })
   return resultOf(check, at, finding, (performance.now() - started) / 1000)
 }

@@ -79,6 +79,7 @@ describe.skipIf(process.arch !== 'x64')('KVM (skipped where the host is not x64)
   })
 
   // Root may write to everything.
+  // Skipped as root, who has every right to the device.
   it.skipIf(process.getuid?.() === 0)(
     'is not tried without the right to its device (skipped as root)',
     async () => {
@@ -163,6 +164,7 @@ const realQemu = await findProgram(`qemu-system-${process.arch === 'arm64' ? 'aa
 if (realQemu === undefined && process.env.CI === 'true') throw new Error('CI lacks QEMU')
 
 // With SYSTEMVM_TEST_KERNEL=/path/to/vmlinuz, or where /boot can be read, a kernel is really booted.
+// Skipped without QEMU: there is nothing to boot a kernel with.
 it.skipIf(realQemu === undefined)(
   'this very host gets an answer with a reason (skipped without QEMU)',
   async () => {

@@ -537,6 +537,7 @@ describe.skipIf(!isFit)(`a build that cannot begin is exit status 3${reason}`, {
 
 const space = hasSpace ? '' : ' (/tmp is too small)'
 
+// Skipped where the host has no tools to build with, or /tmp no room for a disk of its own.
 describe.skipIf(!isFit || !hasSpace)(
   `a build that may not begin${reason}${space}`,
   { concurrent: true },

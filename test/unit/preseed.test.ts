@@ -252,6 +252,7 @@ describe('the preseed', () => {
 
   const found = spawnSync('debconf-set-selections', ['--help']).error === undefined
   if (!found && process.env.CI === 'true') throw new Error('CI lacks debconf-set-selections')
+  // Skipped where debconf, the judge, is not there.
   it.skipIf(!found).each([bookworm, trixie])(
     'is accepted by debconf for $variant (skipped where debconf-set-selections is missing)',
     (image) => {

@@ -123,6 +123,7 @@ describe('scripts', () => {
     execFileSync('sh', ['-n', `${folder}${name}.sh`])
   })
 
+  // Skipped where shellcheck, the judge, is not there; in CI that is a failure.
   it.skipIf(!shellcheck && process.env.CI !== 'true')(
     'satisfy shellcheck (skipped where that is missing, but in CI)',
     () => {

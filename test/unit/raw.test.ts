@@ -26,6 +26,7 @@ describe('a raw file', () => {
   })
 
   const isOther = statSync('/dev/shm', { throwIfNoEntry: false })?.dev !== statSync(tmpdir()).dev
+  // Skipped where /dev/shm is no other disk: there is none to copy to.
   it.skipIf(!isOther)(
     'is a copy with the same holes on another disk (skipped where /dev/shm is none)',
     async () => {

@@ -34,6 +34,7 @@ describe.each(files)('%s', (name) => {
     expect(context.errors.getErrors().map((error: Error) => error.message)).toEqual([])
   })
 
+  // Skipped where actionlint, the judge, is not there.
   it.skipIf(!hasActionlint)(
     'is one by actionlint, its scripts by shellcheck (skipped where that is missing)',
     () => {

@@ -81,20 +81,20 @@ const halts: readonly Halt[] = [
     sign: /mirror does not have any suite symlinks/,
     code: 'installer-mirror-unusable',
     message: () => 'debian-installer cannot use the mirror: it is down, or no Debian mirror',
-    hint: 'check mirror.debian; what the mirror answered is below.',
+    hint: 'check mirror.debian; what it answered is in installer-mirror.log beside the report.',
   },
   {
     questions: /^mirror\//,
     sign: /mirror does not support the specified release/,
     code: 'installer-mirror-lacks-suite',
     message: () => 'debian-installer finds no such suite on the mirror',
-    hint: 'check mirror.debian and the suite; what the mirror answered is below.',
+    hint: 'check mirror.debian and the suite; what it answered is in installer-mirror.log beside the report.',
   },
   {
     questions: /^mirror\//,
     code: 'installer-mirror-unusable',
     message: () => 'debian-installer cannot use the mirror',
-    hint: 'check mirror.debian; what the mirror answered is below.',
+    hint: 'check mirror.debian; what it answered is in installer-mirror.log beside the report.',
   },
   {
     questions: /^retriever\/|^anna\/|^debian-installer\/main-menu\/item-failure$/,

@@ -1,6 +1,5 @@
 /** The installer `debian-installer`: Debian's own, in a machine that Packer boots, answered by a preseed. */
 
-import { randomBytes } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { execa } from 'execa'
@@ -8,6 +7,7 @@ import type { ResolvedImage } from '../../config/resolved.ts'
 import { sha256File } from '../../digest.ts'
 import { PipelineError } from '../../errors.ts'
 import { bootsOfEmulatedGuest } from '../../host/accelerator.ts'
+import { temporaryName } from '../../host/files.ts'
 import { openDisk } from '../../inspect/disk-files.ts'
 import { readPackages } from '../../inspect/packages.ts'
 import { findWorkFolder } from '../../inspect/work-folder.ts'
@@ -104,10 +104,7 @@ async function reachMirror(request: DebianRequest): Promise<InstallerRequest['mi
       index: await readPackageIndex(request),
       folder: packageCache,
       // What a killed run leaves of it is cleared away by the next.
-      workFolder: join(
-        dirname(packageCache),
-        `installer-packages.${process.pid}-${randomBytes(4).toString('hex')}.tmp`,
-      ),
+      workFolder: temporaryName(join(dirname(packageCache), 'installer-packages')),
       onFault: (text) => {
         if (!isNoted) request.onNote(text)
         isNoted = true

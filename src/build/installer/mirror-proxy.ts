@@ -8,7 +8,7 @@ import { createReadStream } from 'node:fs'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { pipeline } from 'node:stream/promises'
-import { PipelineError } from '../../errors.ts'
+import { messageOf } from '../../errors.ts'
 import { request } from '../../install/fetch.ts'
 import { openPackageCache, type PackageCache, type PackageCacheOptions } from './package-cache.ts'
 
@@ -111,7 +111,7 @@ async function answer(
     await pipeline(isKept ? cache.keep(listed, passing) : passing, response, { signal })
   } catch (cause) {
     if (brokenOff === undefined && signal.aborted) response.destroy()
-    else refuse(502, 'mirror', describe(brokenOff ?? cause))
+    else refuse(502, 'mirror', messageOf(brokenOff ?? cause))
   }
 }
 
@@ -175,9 +175,4 @@ function pick(headers: Headers, names: readonly string[]): Record<string, string
       return typeof value === 'string' ? [[name, value]] : []
     }),
   )
-}
-
-function describe(cause: unknown): string {
-  if (cause instanceof PipelineError) return cause.message
-  return cause instanceof Error ? cause.message : String(cause)
 }

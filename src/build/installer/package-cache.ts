@@ -3,6 +3,7 @@
 import { mkdir, open, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { sha256File } from '../../digest.ts'
+import { messageOf } from '../../errors.ts'
 import { findListedFile, type ListedPackage } from '../../install/listed-package.ts'
 
 export interface PackageCacheOptions {
@@ -64,7 +65,7 @@ export async function openPackageCache(options: PackageCacheOptions): Promise<Pa
       // What counts is what lies there, not what went by.
       const isWhole = isThrough && fault === undefined && (await isListed(partial, listed))
       await attempt(isWhole ? rename(partial, pathOf(listed)) : rm(partial, { force: true }))
-      if (fault !== undefined) onFault(`${listed.archiveName} is not kept: ${describe(fault)}`)
+      if (fault !== undefined) onFault(`${listed.archiveName} is not kept: ${messageOf(fault)}`)
     }
   }
 
@@ -77,8 +78,4 @@ export async function openPackageCache(options: PackageCacheOptions): Promise<Pa
     keep,
     close: () => rm(workFolder, { recursive: true, force: true }),
   }
-}
-
-function describe(fault: unknown): string {
-  return fault instanceof Error ? fault.message : String(fault)
 }
