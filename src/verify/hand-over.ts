@@ -209,6 +209,8 @@ export function makeHandOver(
     disable_rp_filter: 'true',
     vmpassword: rootPassword,
     authorized_key: Buffer.from(publicKey).toString('base64'),
+    // Nobody here copies CloudStack's scripts in.
+    scriptswait: '0',
     ...more,
   }
   return {

@@ -10,12 +10,13 @@ from systemvm.disk import Growth, plan_growth
 from systemvm.kvm import CMDLINE
 from systemvm.machine import Result
 
-TEXT = f'type=consoleproxy name=v-1-VM {ADDRESSES}'
+# Nobody copies anything in here: test_patch.py is about that.
+TEXT = f'type=consoleproxy name=v-1-VM {ADDRESSES} scriptswait=0'
 
 
 class Boots(MachineTest):
     def boot(self, *phases):
-        for phase in phases or ('preinit', 'early-config', 'postinit'):
+        for phase in phases or boot.PHASES:
             boot.PHASES[phase](self.machine)
 
     def test_first_boot(self):

@@ -1,10 +1,10 @@
-"""Every role from its arguments to the files that it leaves, by the phase that writes them."""
+"""Every role from its arguments to the files that it leaves, by the phases that write them."""
 
 import json
 
 from support import ADDRESSES, KEY, MachineTest
 from systemvm.arguments import parse, save
-from systemvm.boot import STATE, early_config
+from systemvm.boot import STATE, early_config, postinit
 from systemvm.links import plan_names
 from systemvm.roles import MANAGED_UNITS, ROLES
 
@@ -25,6 +25,7 @@ class RolesTest(MachineTest):
         self.machine.put(STATE, json.dumps({'hypervisor': family, 'publicKey': public_key}))
         save(self.machine, parse(text))
         early_config(self.machine)
+        postinit(self.machine)
         self.assertEqual(self.machine.failures, [], self.machine.lines)
 
     def preset(self):
@@ -160,7 +161,8 @@ class StorageAndConsole(RolesTest):
         self.machine.put('/etc/shadow', 'root:*:20000::::::\ncloud:$y$hash:20000::::::\n')
         self.configure(text)
         # The packet filter is the kernel's and new at every boot.
-        self.assertEqual(self.machine.runs, ['iptables-restore --test', 'iptables-restore'])
+        self.assertEqual(self.machine.runs[:2], ['iptables-restore --test', 'iptables-restore'])
+        self.assertEqual([run.split(' ')[1] for run in self.machine.runs[2:]], ['start'])
 
 
 class Routers(RolesTest):

@@ -36,7 +36,7 @@ describeWith(['python3'], 'the programs of the payload', () => {
     const called = run('python3', ['-BIS', `${payload}/opt/cloud/bin/systemvm-boot`, 'nonsense'], { env })
     await expect(called).rejects.toMatchObject({
       code: 2,
-      stderr: 'usage: systemvm-boot preinit|early-config|postinit\n',
+      stderr: 'usage: systemvm-boot preinit|early-config|patch|postinit\n',
     })
   })
 })

@@ -1,4 +1,4 @@
-"""The three phases of a boot, each a unit: what came, what follows from it, and what then runs."""
+"""The phases of a boot, each a unit: what came, what follows from it, whose scripts take over, and what then runs."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ from .kvm import CMDLINE, identify
 from .machine import Machine
 from .roles import control_interface, role_of
 
+# That this package, and not CloudStack's scripts, has configured the machine at this boot.
+CONFIGURED = '/run/systemvm/configured'
 DONE = '/var/cache/cloud/boot_up_done'
 # How the last hand-over came, for the next phase, the next boot and whoever looks into it.
 STATE = '/var/cache/cloud/handover.json'
@@ -22,8 +24,12 @@ STATE = '/var/cache/cloud/handover.json'
 # A machine that was never told anything waits long; one that was goes on as it is unless something new comes soon.
 FIRST_WAIT_SECONDS = 60
 LATER_WAIT_SECONDS = 10
+EARLIER = 'earlier boot'
 # Their sources have from the start whatever they will ever have.
 WITHOUT_WAIT = ('virtualbox', 'unknown')
+
+# Whose scripts run, in the record: these, or a digest of CloudStack's.
+OWN = 'own'
 
 Result = TypeVar('Result')
 
@@ -31,6 +37,7 @@ Result = TypeVar('Result')
 def preinit(machine: Machine) -> None:
     """Grows the disk, finds out where the machine runs, starts that agent, and takes the arguments."""
     from .disk import grow_root
+    from .patch import AGENT, SCRIPTS
 
     machine.remove(DONE)
     attempt(machine, 'growing the root filesystem', lambda: grow_root(machine))
@@ -54,6 +61,9 @@ def preinit(machine: Machine) -> None:
             machine.write(CMDLINE, handover.text + '\n', mode=0o600)
         save(machine, values)
         public_key = handover.public_key
+        # The host copies them at every start: what is there was meant for a boot that did not end.
+        machine.remove(SCRIPTS)
+        machine.remove(AGENT)
     elif known:
         machine.log(
             f'nothing new was handed over within {limit} s: going on with what an earlier boot was told'
@@ -62,7 +72,7 @@ def preinit(machine: Machine) -> None:
         machine.log(f'no boot arguments within {limit} s: the machine gets the default role')
     state = {
         'hypervisor': family,
-        'source': handover.source if handover else 'earlier boot' if known else 'none',
+        'source': handover.source if handover else EARLIER if known else 'none',
         'taken': identify(machine),
         'publicKey': public_key,
     }
@@ -70,18 +80,16 @@ def preinit(machine: Machine) -> None:
 
 
 def early_config(machine: Machine) -> None:
-    """Writes everything that follows from the arguments, before any network is up."""
+    """Writes what has to be there before any network is up, and the way in."""
     from .clock import configure_clock
     from .firewall import configure_firewall
     from .identity import configure_key, configure_name, configure_passwords, configure_sshd
     from .kernel import configure_kernel
     from .links import configure_links
     from .network import configure_network
-    from .router import configure_dnsmasq
-    from .services import configure_services
-    from .storage import configure_uploads
 
     machine.log('Executing cloud-early-config')
+    machine.write(CONFIGURED, '')
     state = read_state(machine)
     arguments = Arguments(load(machine), machine.log)
     if not arguments.values:
@@ -98,21 +106,60 @@ def early_config(machine: Machine) -> None:
         'sshd': lambda: configure_sshd(machine, interfaces, control),
         'keys': lambda: configure_key(machine, arguments, state.get('publicKey', '')),
         'passwords': lambda: configure_passwords(machine, arguments),
-        'dnsmasq': lambda: configure_dnsmasq(machine, arguments, role, interfaces),
-        'uploads': lambda: configure_uploads(machine, role),
         'time servers': lambda: configure_clock(machine, arguments),
-        'services': lambda: configure_services(machine, role),
     }
     for name, step in steps.items():
         attempt(machine, name, step)
 
 
-def postinit(machine: Machine) -> None:
-    """Starts the role's services, and says that the machine is up."""
-    from .services import start_services
+def patch(machine: Machine) -> None:
+    """Waits for CloudStack's scripts where its host has just handed the arguments over, and lets them take over."""
+    from .network import address_of, plan_interfaces
+    from .patch import WITH_AGENT, await_archive, install, wait_seconds
 
-    role = role_of(Arguments(load(machine), lambda _: None))
-    attempt(machine, 'services', lambda: start_services(machine, role))
+    arguments = Arguments(load(machine), lambda _: None)
+    state = read_state(machine)
+    source = state.get('source', 'none')
+    limit = wait_seconds(arguments) if source not in ('none', EARLIER) else 0
+    if limit == 0:
+        machine.write(STATE, json.dumps({**state, 'scripts': OWN}, indent=2) + '\n', mode=0o600)
+        return
+    machine.log(f'waiting up to {limit} s for the scripts of CloudStack')
+    awaited = await_archive(machine, limit, arguments.text('type') in WITH_AGENT)
+    archive = awaited.archive
+    if archive is not None:
+        role = role_of(arguments)
+        control = control_interface(role, state.get('hypervisor', ''), arguments)
+        address = address_of(plan_interfaces(arguments, role), control)
+        attempt(
+            machine,
+            'scripts of CloudStack',
+            lambda: install(machine, archive, arguments, control, str(address or '')),
+        )
+    elif awaited.refusal:
+        machine.log(f'failed: scripts of CloudStack: {awaited.refusal}')
+        machine.failures.append('scripts of CloudStack')
+    else:
+        machine.log(f'no scripts of CloudStack within {limit} s: the machine goes on with those of its image')
+    state['scripts'] = archive.sha512 if archive is not None and not machine.failures else OWN
+    machine.write(STATE, json.dumps(state, indent=2) + '\n', mode=0o600)
+
+
+def postinit(machine: Machine) -> None:
+    """Configures and starts the role's services, and says that the machine is up."""
+    from .network import plan_interfaces
+    from .router import configure_dnsmasq
+    from .services import configure_services, start_services
+    from .storage import configure_uploads
+
+    arguments = Arguments(load(machine), lambda _: None)
+    role = role_of(arguments)
+    if arguments.values:
+        interfaces = plan_interfaces(arguments, role)
+        attempt(machine, 'dnsmasq', lambda: configure_dnsmasq(machine, arguments, role, interfaces))
+        attempt(machine, 'uploads', lambda: configure_uploads(machine, role))
+        attempt(machine, 'services', lambda: configure_services(machine, role))
+    attempt(machine, 'starting services', lambda: start_services(machine, role))
     if machine.failures:
         return
     machine.write(DONE, '')
@@ -137,7 +184,7 @@ def attempt(machine: Machine, name: str, step: Callable[[], Result]) -> Result |
         return None
 
 
-PHASES = {'preinit': preinit, 'early-config': early_config, 'postinit': postinit}
+PHASES = {'preinit': preinit, 'early-config': early_config, 'patch': patch, 'postinit': postinit}
 
 
 def main(words: list[str]) -> int:

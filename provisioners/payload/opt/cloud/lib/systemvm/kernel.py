@@ -11,10 +11,8 @@ SETTINGS = '/etc/sysctl.d/zzz-systemvm-role.conf'
 
 
 def plan_settings(machine: Machine, arguments: Arguments, role: Role) -> dict[str, str]:
-    # Of an interface's value and that of `all` the larger counts.
     reverse_path = '0' if arguments.flag('disable_rp_filter') else '1'
     interfaces = [
-        'all',
         'default',
         *(name for name in machine.names('/sys/class/net') if name.startswith('eth')),
     ]
@@ -22,6 +20,8 @@ def plan_settings(machine: Machine, arguments: Arguments, role: Role) -> dict[st
         'net/ipv4/ip_forward': '1' if role.forwards else '0',
         # Setting that one, the kernel takes these for what suits a host again: behind it.
         **{f'net/ipv4/conf/{name}/accept_redirects': '0' for name in ('all', 'default')},
+        # Of an interface's value and that of `all` the larger counts.
+        'net/ipv4/conf/all/rp_filter': '0',
         **{f'net/ipv4/conf/{name}/rp_filter': reverse_path for name in interfaces},
     }
 

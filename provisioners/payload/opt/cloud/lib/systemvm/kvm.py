@@ -35,24 +35,25 @@ class AgentFile(Source):
 
     def poll(self):
         identity = identify(self.machine)
-        if identity in ('', self.taken) or self.is_being_written():
+        if identity in ('', self.taken) or is_being_written(self.machine, CMDLINE):
             return None
         return self.found(self.machine.read(CMDLINE))
 
-    def is_being_written(self) -> bool:
-        """Whether the agent has not closed it yet: the kernel grants a read lease only without any writer."""
-        # A writer that comes while we hold the lease makes the kernel send this signal, which would end us.
-        signal.signal(signal.SIGIO, signal.SIG_IGN)
-        try:
-            with open(self.machine.path(CMDLINE), 'rb') as file:
-                fcntl.fcntl(file, fcntl.F_SETLEASE, fcntl.F_RDLCK)
-                fcntl.fcntl(file, fcntl.F_SETLEASE, fcntl.F_UNLCK)
-        except BlockingIOError:
-            return True
-        except OSError:
-            # A filesystem without leases.
-            return False
+
+def is_being_written(machine: Machine, path: str) -> bool:
+    """Whether somebody has a file open to write: the kernel grants a read lease only without any writer."""
+    # A writer that comes while we hold the lease makes the kernel send this signal, which would end us.
+    signal.signal(signal.SIGIO, signal.SIG_IGN)
+    try:
+        with open(machine.path(path), 'rb') as file:
+            fcntl.fcntl(file, fcntl.F_SETLEASE, fcntl.F_RDLCK)
+            fcntl.fcntl(file, fcntl.F_SETLEASE, fcntl.F_UNLCK)
+    except BlockingIOError:
+        return True
+    except OSError:
+        # Not there, or a filesystem without leases.
         return False
+    return False
 
 
 def identify(machine: Machine) -> str:

@@ -6,8 +6,10 @@ Everything that the package does to the world goes through here, so a test gives
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from typing import NamedTuple
 
@@ -49,20 +51,24 @@ class Machine:
 
     def run(self, *words: str, text: str = '', timeout_seconds: float = 120) -> Result:
         """Runs a program with `text` as its input. No shell ever sees the words."""
-        try:
-            ended = subprocess.run(
-                words,
-                input=text.encode(),
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                timeout=timeout_seconds,
-                check=False,
-            )
-        except FileNotFoundError:
-            return Result(127, f'{words[0]} is not there')
-        except subprocess.TimeoutExpired:
-            return Result(124, f'{words[0]} took longer than {timeout_seconds:g} s')
-        return Result(ended.returncode, ended.stdout.decode(errors='replace').strip())
+        # A file, as what the program leaves running would keep a pipe open.
+        with tempfile.TemporaryFile() as output:
+            try:
+                code = subprocess.run(
+                    words,
+                    input=text.encode(),
+                    stdout=output,
+                    stderr=subprocess.STDOUT,
+                    timeout=timeout_seconds,
+                    check=False,
+                ).returncode
+                end = ''
+            except FileNotFoundError:
+                return Result(127, f'{words[0]} is not there')
+            except subprocess.TimeoutExpired:
+                code, end = 124, f'\n{words[0]} took longer than {timeout_seconds:g} s'
+            output.seek(0)
+            return Result(code, (output.read().decode(errors='replace') + end).strip())
 
     def must_run(self, *words: str, text: str = '') -> str:
         code, output = self.run(*words, text=text)
@@ -88,14 +94,19 @@ class Machine:
         except OSError:
             return b''
 
+    def has(self, path: str, content: bytes) -> bool:
+        return self.read_bytes(path, len(content) + 1) == content
+
     def read(self, path: str) -> str:
         return self.read_bytes(path).decode(errors='replace')
 
     def write(self, path: str, text: str, mode: int = 0o644) -> bool:
         """Leaves a file of exactly this text, as a whole or not at all. Says whether anything changed."""
+        return self.write_bytes(path, text.encode(), mode)
+
+    def write_bytes(self, path: str, content: bytes, mode: int = 0o644) -> bool:
         real = self.path(path)
-        content = text.encode()
-        if os.path.isfile(real) and not os.path.islink(real) and self.read_bytes(path) == content:
+        if os.path.isfile(real) and not os.path.islink(real) and self.has(path, content):
             os.chmod(real, mode)
             return False
         os.makedirs(os.path.dirname(real), exist_ok=True)
@@ -110,6 +121,10 @@ class Machine:
     def remove(self, path: str) -> None:
         if self.exists(path):
             os.unlink(self.path(path))
+
+    def remove_tree(self, path: str) -> None:
+        """Removes a folder with all that is in it."""
+        shutil.rmtree(self.path(path), ignore_errors=True)
 
     def link(self, path: str, target: str) -> None:
         """Leaves a symbolic link."""
