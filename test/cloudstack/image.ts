@@ -1,0 +1,26 @@
+/** The image that CloudStack's code judges: of one variant and one payload, built if it was not. */
+
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { expect } from 'vitest'
+import { readReport, systemvmImage } from '../e2e/program.ts'
+import { cloudstackSource } from './tree.ts'
+
+const variant = process.env.SYSTEMVM_TEST_VARIANT ?? 'trixie-x86_64'
+const payload = process.env.SYSTEMVM_TEST_PAYLOAD ?? 'own'
+const outFolder = fileURLToPath(new URL('../../out', import.meta.url))
+
+/** Whether the image has CloudStack's scripts from the start. */
+export const hasTheirPayload = payload === 'cloudstack'
+
+/** Path of the file for KVM. `SYSTEMVM_TEST_PAYLOAD=cloudstack` takes CloudStack's own scripts for a payload. */
+export async function buildImage(): Promise<string> {
+  const theirs = hasTheirPayload ? ['--payload', join(cloudstackSource, 'systemvm/debian')] : []
+  const only = ['--set', 'targets=[kvm]', '--no-verify', '--variant', variant]
+  const built = await systemvmImage(['build', ...only, ...theirs, '--out', outFolder], 3000)
+  expect(built.exitCode, built.stderr).toBe(0)
+  const { images } = await readReport(outFolder)
+  const path = images.find(({ target }) => target === 'kvm')?.path
+  if (path === undefined) throw new Error('the report names no file for KVM')
+  return join(outFolder, path)
+}
