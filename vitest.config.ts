@@ -1,6 +1,6 @@
 /**
- * `unit` in seconds, `golden` on rendered files, `e2e` with real guests, one after the other. `survive`, `breakages` and
- * `workflows` take too long for every day: `npm test` leaves them out, and each has a script of its own.
+ * `unit` in seconds, `golden` on rendered files, `e2e` with real guests, one after the other. `survive`, `breakages`,
+ * `workflows` and `cloudstack` take too long for every day: `npm test` leaves them out, and each has a script of its own.
  */
 
 import { defineConfig } from 'vitest/config'
@@ -84,6 +84,18 @@ export default defineConfig({
           testTimeout: 7_200_000,
           hookTimeout: 3_600_000,
           sequence: { groupOrder: 6 },
+          env,
+          poolOptions: { forks: { singleFork: true } },
+        },
+      },
+      {
+        // Apache CloudStack's own source tree (CLOUDSTACK_SOURCE=DIR) is the judge.
+        test: {
+          name: 'cloudstack',
+          include: ['test/cloudstack/**/*.test.ts'],
+          testTimeout: 7_200_000,
+          hookTimeout: 7_200_000,
+          sequence: { groupOrder: 7 },
           env,
           poolOptions: { forks: { singleFork: true } },
         },
