@@ -5,6 +5,7 @@ import { authorized_keys } from './provisioners/authorized_keys.ts'
 import { build_time } from './provisioners/build_time.ts'
 import { cleanup } from './provisioners/cleanup.ts'
 import { configure_acpid } from './provisioners/configure_acpid.ts'
+import { configure_cloud_init } from './provisioners/configure_cloud_init.ts'
 import { configure_conntrack } from './provisioners/configure_conntrack.ts'
 import { configure_grub } from './provisioners/configure_grub.ts'
 import { configure_locale } from './provisioners/configure_locale.ts'
@@ -59,6 +60,7 @@ export default definePipeline({
     configure_networking(),
     configure_acpid(),
     install_systemvm_packages(),
+    configure_cloud_init(),
     configure_conntrack(),
     configure_systemvm_services(),
     authorized_keys(),

@@ -1,6 +1,6 @@
 #!/bin/sh
 # configure_networking.sh: interfaces called eth0, eth1, …, a host name, no baked-in resolver, and SSH host keys made at first boot.
-# uses: SYSTEM_HOSTNAME, SYSTEM_DOMAIN, NAMESERVERS (by spaces, or none)    leaves: /etc/network/interfaces, /etc/systemd/network/99-default.link, /etc/hostname, /etc/hosts, /etc/resolv.conf, /etc/systemd/system/ifup@.service.d/systemvm.conf, /etc/systemd/system/ssh-host-keys.service
+# uses: SYSTEM_HOSTNAME, SYSTEM_DOMAIN, NAMESERVERS (by spaces, or none)    leaves: /etc/network/interfaces, /etc/iproute2/rt_tables, /etc/systemd/network/99-default.link, /etc/hostname, /etc/hosts, /etc/resolv.conf, /etc/systemd/system/ifup@.service.d/systemvm.conf, /etc/systemd/system/ssh-host-keys.service
 set -eu
 : "${SYSTEM_HOSTNAME:?}" "${SYSTEM_DOMAIN:?}" "${NAMESERVERS:?}"
 
@@ -27,22 +27,8 @@ ExecStart=
 ExecStart=/sbin/ifup --allow=hotplug %I
 END
 
-# Debian's own, but without made-up addresses where no DHCP server answers: on KVM, 169.254.0.0/16 is CloudStack's
-# control network. There is no folder for drop-ins. bookworm's dhclient makes up none.
-if [ -e /etc/dhcpcd.conf ]; then
-  cat >/etc/dhcpcd.conf <<'END'
-duid
-persistent
-vendorclassid
-option domain_name_servers, domain_name, domain_search
-option classless_static_routes
-option interface_mtu
-option ntp_servers
-require dhcp_server_identifier
-slaac private
-noipv4ll
-END
-fi
+# CloudStack's programs add a routing table for each interface. trixie has Debian's own only where it is not to be written.
+[ -e /etc/iproute2/rt_tables ] || install -D -m 0644 /usr/share/iproute2/rt_tables /etc/iproute2/rt_tables
 
 echo "$SYSTEM_HOSTNAME" >/etc/hostname
 # On a second line, so that 127.0.0.1 still reads as localhost, and the name does not depend on an interface.

@@ -13,13 +13,8 @@ export const configure_networking = defineStage({
      */
     nameservers: z.array(z.union([z.ipv4(), z.ipv6()])).default([]),
   },
-  packages: (_settings, image) => [
-    'ifupdown',
-    'iproute2',
-    'openssh-server',
-    // Debian's own choice in each suite: what cloud-init depends on.
-    image.suite === 'bookworm' ? 'isc-dhcp-client' : 'dhcpcd-base',
-  ],
+  // trixie would rather have dhcpcd, but CloudStack's scripts call dhclient, and two clients on one interface are one too many.
+  packages: () => ['ifupdown', 'iproute2', 'isc-dhcp-client', 'openssh-server'],
   environment: (settings, image) => ({
     SYSTEM_HOSTNAME: image.hostname,
     SYSTEM_DOMAIN: image.domain,
@@ -28,6 +23,7 @@ export const configure_networking = defineStage({
   leaves: () => [
     '/etc/hostname',
     '/etc/hosts',
+    '/etc/iproute2/rt_tables',
     '/etc/network/interfaces',
     '/etc/systemd/network/99-default.link',
     '/etc/systemd/system/ifup@.service.d/systemvm.conf',

@@ -11,8 +11,11 @@ trap 'rm -rf "$scratch"' EXIT
 tar --create --file="$scratch/system.tar" --directory="$STAGE_FILES/system" --owner=0 --group=0 --mode=u=rwX,go=rX .
 tar --extract --file="$scratch/system.tar" --directory=/ --no-overwrite-dir
 
-mkdir -p /opt/cloud/bin /opt/tftpboot /usr/local/cloud /usr/share/cloud /var/lib/haproxy \
+mkdir -p /opt/cloud/bin /opt/tftpboot /usr/local/cloud /usr/share/cloud /var/lib/haproxy /var/lib/hyperv \
   /var/www/html /etc/cloudstack
+# Where CloudStack's scripts look for what Hyper-V hands over, and where Debian's daemon lays it.
+mkdir -p /var/opt
+ln -sfn ../lib/hyperv /var/opt/hyperv
 # The boot arguments come to lie there, with passwords in them.
 install -d -m 0700 /var/cache/cloud
 
@@ -31,7 +34,7 @@ echo "configure_systemvm_services: the payload, ${hash%% *}"
 tar --extract --file="$archive" --directory=/ --no-overwrite-dir
 
 # Whoever packed another payload may have lost this on the way.
-for program in /opt/cloud/bin/* /opt/cloud/bin/setup/* /root/*.sh /root/*.py; do
+for program in /opt/cloud/bin/* /opt/cloud/bin/setup/* /root/*.sh /root/*.py /root/health_checks/*.py; do
   [ ! -f "$program" ] || chmod +x "$program"
 done
 # Compiled here, because the first boot of each machine would do it otherwise. Checked by content: whoever replaces a
@@ -49,13 +52,10 @@ Apache CloudStack $RELEASE system VM on \\S{PRETTY_NAME}, \\n \\l
 END
 
 a2enmod --quiet ssl rewrite auth_basic auth_digest
-a2enconf --quiet systemvm-tls
+a2enconf --quiet systemvm-tls systemvm-web
 [ ! -e /etc/apache2/conf-available/systemvm-uploads.conf ] || a2enconf --quiet systemvm-uploads
-a2ensite --quiet default-ssl
-for site in 000-default default-ssl; do
-  site=/etc/apache2/sites-available/$site.conf
-  [ -e "$site.orig" ] || cp "$site" "$site.orig"
-done
+a2dissite --quiet 000-default default-ssl
+a2ensite --quiet vhost-systemvm
 
 # The preset says which services wait for a role; this suite and this payload may not have them all. Of preset, unlike of disable, systemd
 # does not run update-rc.d for each, which costs seconds under emulation and changes nothing where there is a unit.

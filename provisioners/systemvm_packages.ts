@@ -15,7 +15,7 @@ import type { DebianArch, Suite } from '../src/config/image.ts'
  * - `libxenstore4`, `libnetfilter-conntrack3`, `python3-jsonschema`, `ieee-data`, …: dependencies find their own way.
  */
 const everywhere = [
-  // System and shell. CloudStack hands its NTP servers to systemd-timesyncd.
+  // System and shell. CloudStack edits the configuration of ntpsec, which takes the place of systemd-timesyncd.
   'bzip2',
   'ca-certificates',
   'cron',
@@ -28,12 +28,13 @@ const everywhere = [
   'irqbalance',
   'less',
   'logrotate',
+  'lsb-release',
   'lsof',
+  'ntpsec',
   'procps',
   'psmisc',
   'rsyslog',
   'sysstat',
-  'systemd-timesyncd',
   'tmux',
   'unzip',
   'uuid',
@@ -61,8 +62,10 @@ const everywhere = [
   'traceroute',
   'wget',
 
-  // Packet filter and connection tracking.
+  // Packet filter and connection tracking. Kubernetes nodes want the older arptables and ebtables.
+  'arptables',
   'conntrack',
+  'ebtables',
   'ipset',
   'iptables',
   'iptables-persistent',
@@ -111,10 +114,13 @@ const everywhere = [
   'qemu-guest-agent',
 ] as const satisfies readonly string[]
 
-/** The suite's supported Java: CloudStack's agent runs on 11 and newer, and trixie has no 17. */
+/**
+ * The suite's supported Java: CloudStack's agent runs on 11 and newer, and trixie has no 17. Its password server imports
+ * `cgi`, which Python has no more since 3.13.
+ */
 const bySuite = {
   bookworm: ['openjdk-17-jre-headless'],
-  trixie: ['openjdk-21-jre-headless'],
+  trixie: ['openjdk-21-jre-headless', 'python3-legacy-cgi'],
 } as const satisfies Record<Suite, readonly string[]>
 
 /** Guest tools of the hypervisors that CloudStack runs on this machine; on arm64 that is KVM alone. */

@@ -27,7 +27,7 @@ const unixName = /^[a-z_][a-z0-9_-]{0,31}$/
 /** Users and groups that Debian has from the start; useradd would fail at them, or take what is theirs. */
 const systemNames = new Set(
   `root daemon bin sys sync games man lp mail news uucp proxy www-data backup list irc gnats nobody _apt
-  systemd-network systemd-resolve systemd-timesync systemd-journal messagebus sshd polkitd uuidd tcpdump
+  systemd-network systemd-resolve systemd-timesync systemd-journal messagebus sshd polkitd uuidd tcpdump ntpsec
   adm tty disk kmem dialout fax voice cdrom floppy tape sudo audio dip operator src shadow utmp video sasl
   plugdev staff users nogroup input sgx kvm render crontab netdev utempter`.split(/\s+/),
 )

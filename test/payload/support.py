@@ -7,6 +7,7 @@ import sys
 import tempfile
 import unittest
 
+SYSTEM_FILES = pathlib.Path(__file__).parents[2] / 'provisioners/system'
 PAYLOAD = pathlib.Path(__file__).parents[2] / 'provisioners/payload'
 sys.dont_write_bytecode = True
 sys.path.insert(0, str(PAYLOAD / 'opt/cloud/lib'))
@@ -81,6 +82,7 @@ class MachineTest(unittest.TestCase):
         self.addCleanup(shutil.rmtree, root)
         shutil.copytree(PAYLOAD / 'etc', f'{root}/etc')
         self.machine = machine = FakeMachine(root)
+        machine.put('/etc/ntpsec/ntp.conf', (SYSTEM_FILES / 'etc/ntpsec/ntp.conf').read_bytes())
         for unit in UNITS:
             machine.put(f'/usr/lib/systemd/system/{unit}')
         for name in ('all', 'default', 'eth0', 'eth1', 'eth2'):

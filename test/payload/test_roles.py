@@ -18,6 +18,7 @@ SYSTEM = f'name=v-1-VM {ADDRESSES} mgmtcidr=172.31.0.0/24 localgw=192.168.1.1 in
 INTERFACES = '/etc/network/interfaces'
 LISTEN = '/etc/ssh/sshd_config.d/listen.conf'
 RULES = '/etc/iptables/rules.v4'
+TIME = '/etc/ntpsec/ntp.conf'
 
 
 class RolesTest(MachineTest):
@@ -151,8 +152,16 @@ class StorageAndConsole(RolesTest):
 
     def test_time_servers(self):
         self.configure(f'type=secstorage {SYSTEM} ntpserverlist=10.0.0.1,ntp.example.org,$(reboot)')
-        text = self.machine.read('/etc/systemd/timesyncd.conf.d/cloudstack.conf')
-        self.assertIn('\nNTP=10.0.0.1 ntp.example.org\n', text)
+        lines = self.machine.read(TIME).splitlines()
+        self.assertEqual(
+            lines[-3:], ['server 10.0.0.1 iburst', 'server ntp.example.org iburst', '# server']
+        )
+        self.assertIn('systemctl --no-block restart ntp.service', self.machine.runs)
+        # Named no more: asked no more.
+        self.machine.runs.clear()
+        self.configure(f'type=secstorage {SYSTEM}')
+        self.assertNotIn('\nserver ', self.machine.read(TIME))
+        self.assertIn('systemctl --no-block stop ntp.service', self.machine.runs)
 
     def test_a_second_boot_changes_nothing(self):
         text = f'type=secstorage {SYSTEM} authorized_key=x'
@@ -305,7 +314,7 @@ class Hostile(RolesTest):
                         '/etc/hostname',
                         '/etc/resolv.conf',
                         '/etc/dnsmasq.conf',
-                        '/etc/systemd/timesyncd.conf.d/cloudstack.conf',
+                        TIME,
                         '/etc/udev/rules.d/70-persistent-net.rules',
                         '/root/.ssh/authorized_keys',
                     )

@@ -162,6 +162,19 @@ build {
     inline = ["node checkpoint-client.js run/checkpoint install_systemvm_packages"]
   }
 
+  # configure_cloud_init: cloud-init that starts for nobody but CloudStack's scripts, under the names that they use
+  provisioner "shell" {
+    script          = "provisioners/configure_cloud_init.sh"
+    execute_command = "sh /run/systemvm-build/stage.sh configure_cloud_init {{ .Path }}"
+    remote_folder   = "/run/systemvm-build"
+    skip_clean      = true
+    timeout         = "360s"
+  }
+
+  provisioner "shell-local" {
+    inline = ["node checkpoint-client.js run/checkpoint configure_cloud_init"]
+  }
+
   # configure_conntrack: connection tracking helpers loaded at boot, and a conntrackd without a log file
   provisioner "shell" {
     script          = "provisioners/configure_conntrack.sh"

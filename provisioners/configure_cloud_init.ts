@@ -1,0 +1,15 @@
+import { defineStage } from '../src/config/stage.ts'
+
+export const configure_cloud_init = defineStage({
+  name: 'configure_cloud_init',
+  summary: "cloud-init that starts for nobody but CloudStack's scripts, under the names that they use",
+  from: import.meta.url,
+  packages: () => ['cloud-init', 'containerd'],
+  leaves: () => [
+    '/etc/cloud/cloud.cfg.d/cloudstack.cfg',
+    '/etc/systemd/system-generators/cloud-init-generator',
+    '/opt/cni/bin',
+    '/usr/lib/cni',
+  ],
+  timeoutSeconds: 300,
+})
