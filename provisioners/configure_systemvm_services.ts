@@ -18,12 +18,13 @@ export const configure_systemvm_services = defineStage({
      */
     payload: z.string().min(1).default('./payload'),
   },
-  packages: () => ['apache2', 'openssh-server', 'python3', 'ssl-cert'],
+  packages: () => ['apache2', 'nftables', 'openssh-server', 'python3', 'ssl-cert'],
   files: (settings) => ({ system: './system', payload: settings.payload }),
   filesTop: { payload: ['boot', 'etc', 'home', 'lib', 'opt', 'root', 'srv', 'usr', 'var'] },
   environment: (settings, image) => ({ RELEASE: image.release, SIGNATURE: settings.signature }),
   leaves: () => [
     '/etc/cloudstack-release',
+    '/etc/iptables/systemvm-deny.nft',
     '/etc/issue',
     '/etc/ntpsec/ntp.conf',
     '/etc/profile.d/cloud.sh',
@@ -32,6 +33,7 @@ export const configure_systemvm_services = defineStage({
     '/etc/sysctl.d/zz-systemvm.conf',
     '/etc/systemd/system-preset/20-systemvm.preset',
     '/etc/systemd/system/ntp.service',
+    '/etc/systemd/system/systemvm-filter.service',
     '/opt/cloud/bin',
     '/usr/share/cloud/cloud-scripts.tgz',
     '/var/cache/cloud/cloud-scripts-signature',

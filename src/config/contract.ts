@@ -175,6 +175,26 @@ export const contract = {
     why: 'or the management server is locked out',
   },
   D10: { title: 'logs are rotated and bounded', why: 'a full disk stops the router' },
+  D11: {
+    title: 'Kubernetes nodes and shared file systems are left to their user and to cloud-init',
+    why: 'nothing is copied into them: what first boot makes of them is all they get',
+  },
+  D12: {
+    title: 'a type that the image does not know gets no more than control over SSH',
+    why: 'a newer CloudStack may ask for one, and must not get an open router',
+  },
+  D13: {
+    title: 'an IPv6 network is routed, advertised and filtered',
+    why: 'guests would have addresses and no way, or a way and no filter',
+  },
+  D14: {
+    title: "the role's services are named as CloudStack restarts and stops them",
+    why: 'a live patch goes by these names',
+  },
+  D15: {
+    title: 'the filter opens what CloudStack opens at boot, and no more',
+    why: 'two routers that do not hear each other both serve; uploads have to be allowed',
+  },
   E0: {
     title: 'Xen with Viridian extensions is taken for Xen',
     why: 'it says Hyper-V first',
@@ -211,6 +231,14 @@ export const contract = {
   F7: {
     title: 'certificates are there, and apache speaks TLS 1.2 and newer only',
     why: 'downloads fail without the one, and scanners without the other',
+  },
+  F8: {
+    title: 'every boot begins with a filter that lets nothing in, before there is a network',
+    why: 'whatever fails later would leave the machine open',
+  },
+  F9: {
+    title: "where a role's filter does not load, nothing is let in or through but SSH control",
+    why: 'a router without its filter would forward for everybody, and say that it is up',
   },
   G1: {
     title: 'no unit fails, and the system comes up whole',

@@ -32,10 +32,15 @@ export async function bringAbout(
   const agent = await guest.waitForAgent(limit(60) + 60, limit(10))
   record.agentSeconds ??= guest.seconds()
   if (handOver !== undefined) {
+    if (spec.breaks !== undefined) await guest.run(spec.breaks)
     const from = spec.way === 'agent' ? guest.seconds() : 0
     if (spec.way === 'agent') await agent.writeFile('/var/cache/cloud/cmdline', renderCommandLine(handOver))
-    await waitUntilReady(guest, limit)
-    record.readySeconds = guest.seconds() - from
+    if (spec.breaks === undefined) {
+      await waitUntilReady(guest, limit)
+      record.readySeconds = guest.seconds() - from
+    } else {
+      await guest.run('systemctl is-system-running --wait', limit(240))
+    }
     const { stdout } = await guest.run('cat /var/cache/cloud/cmd_line.json')
     record.wasTaken = stdout.includes(`"${handOver.name}"`)
   } else {

@@ -19,6 +19,8 @@ export const roleNames = [
   'dhcpsrvr',
   'elbvm',
   'ilbvm',
+  'cksnode',
+  'sharedfsvm',
 ] as const
 
 export type RoleName = (typeof roleNames)[number]
@@ -35,6 +37,8 @@ export interface HandOver {
   readonly addresses: readonly HandedAddress[]
   /** Interface that the management server logs in by. */
   readonly control: number
+  /** Port that sshd listens on. */
+  readonly sshPort: number
   /** Interface and address of the default route; undefined where there must be none. */
   readonly gateway: { readonly interface: string; readonly address: string } | undefined
   readonly nameServers: readonly string[]
@@ -79,6 +83,8 @@ interface RoleShape {
   readonly addresses: readonly HandedAddress[]
   readonly control: number
   readonly hasGateway: boolean
+  /** @default 3922 */
+  readonly sshPort?: number
   readonly words: Readonly<Record<string, string>>
 }
 
@@ -95,6 +101,15 @@ const routerWords = {
 }
 const managed = { mgmtcidr: managementNetwork, localgw: localGateway }
 
+// A machine of a user on the user's network, whose router is another one.
+const node = {
+  addresses: [{ ...guestNetwork, address: '10.1.1.20' }],
+  control: 0,
+  hasGateway: true,
+  sshPort: 22,
+  words: {},
+} as const
+
 const shapes: Readonly<Record<RoleName, RoleShape>> = {
   secstorage: {
     ...systemVm,
@@ -104,7 +119,7 @@ const shapes: Readonly<Record<RoleName, RoleShape>> = {
   consoleproxy: {
     ...systemVm,
     type: 'consoleproxy',
-    words: { ...managed, premium: 'true', zone: '1', pod: '1', proxy_vm: '2' },
+    words: { ...managed, premium: 'true', zone: '1', pod: '1', proxy_vm: '2', vncport: '8443' },
   },
   router: {
     type: 'router',
@@ -154,14 +169,27 @@ const shapes: Readonly<Record<RoleName, RoleShape>> = {
     hasGateway: true,
     words: { domain: 'guests.example.org' },
   },
+  cksnode: { ...node, type: 'cksnode' },
+  sharedfsvm: { ...node, type: 'sharedfsvm' },
 }
 
 /** Every machine has as many, since scenes go on from one boot. */
 const cards = [0, 1, 2] as const
 
+/** An IPv6 network for guests, and the way out of it. */
+export const ipv6Words = {
+  eth0ip6: 'fd12:3456:789a::1',
+  eth0ip6prelen: '64',
+  eth2ip6: '2001:db8:1::10',
+  eth2ip6prelen: '64',
+  ip6gateway: '2001:db8:1::1',
+  ip6dns1: '2001:db8:1::53',
+  ip6firewall: 'true',
+} as const
+
 /** Values that a shell would act on. Each would leave this file behind. */
 export const trapFile = '/run/handed-over-and-executed'
-const traps = {
+export const traps = {
   probe1: `$(touch\${IFS}${trapFile})`,
   probe2: `\`touch\${IFS}${trapFile}\``,
   probe3: `;touch\${IFS}${trapFile};`,
@@ -220,6 +248,7 @@ export function makeHandOver(
     words,
     addresses: shape.addresses,
     control: shape.control,
+    sshPort: shape.sshPort ?? 3922,
     gateway: shape.hasGateway ? { interface: isThird ? 'eth2' : 'eth0', address: gateway } : undefined,
     nameServers,
     rootPassword,
@@ -240,12 +269,12 @@ export function renderPortLines(handOver: HandOver, publicKey: string): string {
 
 /** The machine's networks, with a port of the host that leads to SSH. A card without an address has an empty one. */
 export function networksOf(
-  { addresses, control: index }: HandOver,
+  { addresses, control: index, sshPort: guestPort }: HandOver,
   sshPort: number,
 ): readonly GuestNetwork[] {
   return cards.map((position) => {
     const { network, address } = addresses[position] ?? {}
-    const forward = { hostPort: sshPort, guestAddress: address ?? '', guestPort: 3922 }
+    const forward = { hostPort: sshPort, guestAddress: address ?? '', guestPort }
     return {
       ...(network ?? { network: `10.250.${position}.0/24`, host: `10.250.${position}.1` }),
       ...(position === index ? { forward } : {}),

@@ -7,10 +7,13 @@ import { agentChecks } from './checks/agent.ts'
 import { bootChecks } from './checks/boot.ts'
 import { contentChecks } from './checks/content.ts'
 import { fileChecks } from './checks/file.ts'
+import { filterContentChecks, filterSceneChecks } from './checks/filter.ts'
 import { handOverChecks } from './checks/hand-over.ts'
 import { hygieneChecks } from './checks/hygiene.ts'
 import { hypervisorChecks } from './checks/hypervisor.ts'
+import { ipv6Checks } from './checks/ipv6.ts'
 import { networkChecks } from './checks/network.ts'
+import { nodeChecks } from './checks/node.ts'
 import { roleContentChecks, roleSceneChecks } from './checks/role.ts'
 import type { SceneName } from './scenes.ts'
 
@@ -20,12 +23,16 @@ export const checks: readonly Check[] = [
   ...contentChecks,
   ...hygieneChecks,
   ...roleContentChecks,
+  ...filterContentChecks,
   ...bootChecks,
   ...agentChecks,
   ...handOverChecks,
   ...networkChecks,
   ...hypervisorChecks,
   ...roleSceneChecks,
+  ...ipv6Checks,
+  ...nodeChecks,
+  ...filterSceneChecks,
 ]
 
 /** Assertions without any check, and why. */

@@ -14,7 +14,14 @@ import { deviceModels } from './device-models.ts'
 import type { DiskSource } from './disk-source.ts'
 import type { Expected } from './expected.ts'
 import { agentPort, type Guest, type GuestOptions, type SavedGuest, startGuest } from './guest.ts'
-import { type HandOver, makeHandOver, networksOf, plainNetworks, renderCommandLine } from './hand-over.ts'
+import {
+  type HandOver,
+  makeHandOver,
+  networksOf,
+  plainNetworks,
+  renderCommandLine,
+  traps,
+} from './hand-over.ts'
 import { sceneChecksOf } from './registry.ts'
 import {
   modelOf,
@@ -97,7 +104,8 @@ export async function runScene(request: SceneRequest): Promise<SceneOutcome> {
   const spec: SceneSpec = sceneSpecs[name]
   const started = performance.now()
   const model = modelOf(name, request.target, request.expected.formats?.vmware.diskController)
-  const handOver = spec.role === undefined ? undefined : makeHandOver(spec.role, key.publicKey)
+  const words = { ...traps, ...spec.words }
+  const handOver = spec.role === undefined ? undefined : makeHandOver(spec.role, key.publicKey, words)
   const record: SceneRecord = { ...trunk?.record }
   const checks: CheckResult[] = []
   const report = (check: Check, finding: Finding, seconds = 0): void => {

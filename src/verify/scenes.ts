@@ -11,7 +11,7 @@ import type { AcceleratorChoice } from '../host/accelerator.ts'
 import type { DeviceModelName } from './device-models.ts'
 import type { Expected } from './expected.ts'
 import type { Guest } from './guest.ts'
-import type { HandOver, RoleName } from './hand-over.ts'
+import { type HandOver, ipv6Words, type RoleName } from './hand-over.ts'
 import type { SshResult } from './ssh.ts'
 
 /** How data reach the guest. */
@@ -22,6 +22,10 @@ export interface SceneSpec {
   readonly summary: string
   readonly way: HandOverWay
   readonly role?: RoleName
+  /** Words that are handed over beside those of the role, or instead. */
+  readonly words?: Readonly<Record<string, string>>
+  /** What is broken in the guest before anything is handed over: a command. Its first boot has to fail of it. */
+  readonly breaks?: string
   /** Whether it goes on from the boot that scenes share. */
   readonly isBranch?: boolean
   /** Overrides the target's device model. */
@@ -51,7 +55,13 @@ export const sceneSpecs = {
     role: 'consoleproxy',
     isBranch: true,
   },
-  router: { summary: 'a router, by the guest agent', way: 'agent', role: 'router', isBranch: true },
+  router: {
+    summary: 'a router with an IPv6 network, by the guest agent',
+    way: 'agent',
+    role: 'router',
+    words: ipv6Words,
+    isBranch: true,
+  },
   'redundant-router': {
     summary: 'a redundant router, by the guest agent',
     way: 'agent',
@@ -72,6 +82,32 @@ export const sceneSpecs = {
     role: 'ilbvm',
     isBranch: true,
   },
+  cksnode: {
+    summary: 'a Kubernetes node, by the guest agent',
+    way: 'agent',
+    role: 'cksnode',
+    isBranch: true,
+  },
+  sharedfsvm: {
+    summary: 'a shared file system, by the guest agent',
+    way: 'agent',
+    role: 'sharedfsvm',
+    isBranch: true,
+  },
+  'unknown-type': {
+    summary: 'a type that no image knows, by the guest agent',
+    way: 'agent',
+    role: 'router',
+    words: { type: 'novelty' },
+    isBranch: true,
+  },
+  'broken-filter': {
+    summary: 'a router whose iptables-restore fails',
+    way: 'agent',
+    role: 'router',
+    breaks: 'ln -sf /bin/false /etc/alternatives/iptables-restore',
+    isBranch: true,
+  },
   'no-data': { summary: 'handed nothing until the guest stops waiting', way: 'none', isBranch: true },
   virtualbox: { summary: 'a console proxy, by DMI strings', way: 'firmware', role: 'consoleproxy' },
 } as const satisfies Readonly<Record<string, SceneSpec>>
@@ -89,6 +125,10 @@ export const scenesOfTarget: Readonly<Record<Target, readonly SceneName[]>> = {
     'dhcpsrvr',
     'elbvm',
     'ilbvm',
+    'cksnode',
+    'sharedfsvm',
+    'unknown-type',
+    'broken-filter',
     'no-data',
     'port',
   ],

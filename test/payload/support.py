@@ -26,7 +26,9 @@ ADDRESSES = (
 UNITS = (
     'apache2.service',
     'conntrackd.service',
+    'containerd.service',
     'dnsmasq.service',
+    'frr.service',
     'haproxy.service',
     'hv-kvp-daemon.service',
     'hv-vss-daemon.service',
@@ -34,6 +36,7 @@ UNITS = (
     'nfs-client.target',
     'open-vm-tools.service',
     'qemu-guest-agent.service',
+    'radvd.service',
     'rpcbind.service',
     'rpcbind.socket',
 )
@@ -90,7 +93,8 @@ class MachineTest(unittest.TestCase):
             if name.startswith('eth'):
                 machine.put(f'/sys/class/net/{name}/address', f'02:00:00:00:00:0{int(name[3]) + 1}\n')
                 machine.put(f'/sys/class/net/{name}/device/vendor')
-        machine.put('/proc/sys/net/ipv4/ip_forward', '1\n')
+        machine.put('/proc/sys/net/ipv4/ip_forward', '0\n')
+        machine.put('/proc/sys/net/ipv6/conf/all/forwarding', '0\n')
         machine.put('/etc/shadow', 'root:*:20000::::::\ncloud:!:20000::::::\n')
         os.makedirs(machine.path('/var/log'))
         os.makedirs(machine.path('/var/cache/cloud'))

@@ -1,6 +1,7 @@
 """Every role from its arguments to the files that it leaves, by the phases that write them."""
 
 import json
+import re
 
 from support import ADDRESSES, KEY, MachineTest
 from systemvm.arguments import parse, save
@@ -13,6 +14,11 @@ ROUTER = (
     'eth1ip=169.254.0.193 eth1mask=255.255.0.0 eth2ip=203.0.113.15 eth2mask=255.255.255.0 gateway=203.0.113.1 '
     'dns1=198.51.100.1 dns2=198.51.100.2'
 )
+ROUTER6 = (
+    'eth0ip6=fd12::1 eth0ip6prelen=64 eth2ip6=2001:db8::15 eth2ip6prelen=64 ip6gateway=2001:db8::1 '
+    'ip6dns1=2001:db8::53 ip6firewall=true'
+)
+NODE = 'name=k-5-VM eth0ip=10.1.1.20 eth0mask=255.255.255.0 gateway=10.1.1.1 dns1=198.51.100.1'
 SYSTEM = f'name=v-1-VM {ADDRESSES} mgmtcidr=172.31.0.0/24 localgw=192.168.1.1 internaldns1=192.168.1.3 dns1=198.51.100.1'
 
 INTERFACES = '/etc/network/interfaces'
@@ -46,15 +52,16 @@ class Table(RolesTest):
         for text, units in (
             (f'type=consoleproxy {SYSTEM}', ['cloud']),
             (f'type=secstorage {SYSTEM}', ['apache2', 'cloud', 'nfs-client', 'rpcbind', 'rpcbind']),
-            (f'type=router {ROUTER}', ['apache2', 'cloud-passwd-srvr', 'dnsmasq', 'haproxy']),
-            (
-                f'type=router {ROUTER} redundant_router=1',
-                ['apache2', 'cloud-passwd-srvr', 'conntrackd', 'haproxy', 'keepalived'],
-            ),
-            (f'type=vpcrouter {ROUTER}', ['dnsmasq', 'haproxy']),
-            (f'type=dhcpsrvr {ROUTER}', ['apache2', 'cloud-passwd-srvr', 'dnsmasq']),
+            (f'type=router {ROUTER}', ['apache2', 'dnsmasq', 'frr', 'haproxy']),
+            (f'type=router {ROUTER} {ROUTER6}', ['apache2', 'dnsmasq', 'frr', 'haproxy', 'radvd']),
+            # Which of a pair serves, CloudStack's programs find out, and start the rest.
+            (f'type=router {ROUTER} redundant_router=1', ['apache2', 'frr', 'haproxy', 'keepalived']),
+            (f'type=vpcrouter {ROUTER}', ['dnsmasq', 'frr', 'haproxy']),
+            (f'type=dhcpsrvr {ROUTER}', ['apache2', 'dnsmasq']),
             (f'type=elbvm {ROUTER}', ['haproxy']),
             (f'type=ilbvm {ROUTER}', ['haproxy']),
+            (f'type=cksnode {NODE}', ['containerd']),
+            (f'type=sharedfsvm {NODE}', []),
             (f'type=novelty {ROUTER} redundant_router=1', []),
         ):
             with self.subTest(text=text):
@@ -81,6 +88,8 @@ class Table(RolesTest):
 
     def test_the_packet_filter_lets_ssh_in_there_alone(self):
         for name, role in ROLES.items():
+            if role.is_node:
+                continue
             with self.subTest(name=name):
                 self.configure(f'type={name} {ROUTER if role.control != "eth0" else SYSTEM}')
                 rules = self.machine.read(RULES)
@@ -102,19 +111,76 @@ class Table(RolesTest):
 
     def test_reverse_path_filter(self):
         self.configure(f'type=router {ROUTER}')
-        self.assertEqual(self.kernel('conf/eth2/rp_filter'), '1')
+        for name, value in {'all': '0', 'default': '1', 'eth0': '1', 'eth2': '1'}.items():
+            self.assertEqual(self.kernel(f'conf/{name}/rp_filter'), value, name)
+        # Its own sides keep it.
         self.configure(f'type=router {ROUTER} disable_rp_filter=true')
+        for name, value in {'all': '0', 'default': '0', 'eth0': '1', 'eth1': '1', 'eth2': '0'}.items():
+            self.assertEqual(self.kernel(f'conf/{name}/rp_filter'), value, name)
+        # CloudStack leaves it off for everybody else.
+        self.configure(f'type=secstorage {SYSTEM}')
         for name in ('all', 'default', 'eth0', 'eth2'):
             self.assertEqual(self.kernel(f'conf/{name}/rp_filter'), '0', name)
+
+    def test_services_by_the_names_that_cloudstack_restarts_and_stops_them_by(self):
+        for text, on, off in (
+            (f'type=consoleproxy {SYSTEM}', 'cloud', 'apache2 dnsmasq haproxy nfs-common portmap'),
+            (f'type=secstorage {SYSTEM}', 'apache2 cloud nfs-common portmap', 'dnsmasq haproxy keepalived'),
+            (f'type=router {ROUTER}', 'apache2 dnsmasq frr haproxy', 'cloud conntrackd keepalived portmap'),
+            (f'type=router {ROUTER} {ROUTER6}', 'apache2 dnsmasq frr haproxy radvd', 'keepalived'),
+            (
+                f'type=router {ROUTER} redundant_router=1',
+                'apache2 frr haproxy keepalived',
+                'cloud conntrackd dnsmasq nfs-common',
+            ),
+            (f'type=vpcrouter {ROUTER}', 'apache2 dnsmasq frr haproxy', 'cloud conntrackd keepalived'),
+            (f'type=dhcpsrvr {ROUTER}', 'apache2 dnsmasq', 'cloud haproxy keepalived'),
+            (f'type=elbvm {ROUTER}', 'haproxy', 'apache2 cloud dnsmasq'),
+            (f'type=ilbvm {ROUTER}', 'haproxy', 'apache2 cloud dnsmasq'),
+        ):
+            with self.subTest(text=text):
+                self.configure(text)
+                enabled = self.machine.read('/var/cache/cloud/enabled_svcs').split()
+                disabled = self.machine.read('/var/cache/cloud/disabled_svcs').split()
+                self.assertEqual(sorted(enabled), on.split())
+                self.assertLessEqual(set(off.split()), set(disabled))
+                self.assertFalse(set(enabled) & set(disabled))
+
+    def test_a_type_that_is_unknown_is_let_in_to_and_no_more(self):
+        self.configure(f'type=novelty {ROUTER}')
+        self.assertEqual(self.kernel('ip_forward'), '0')
+        rules = self.machine.read(RULES)
+        self.assertIn(':INPUT DROP', rules)
+        self.assertIn(':FORWARD DROP', rules)
+        opened = [line for line in rules.splitlines() if '--dport' in line]
+        # DHCP's answers, and control: the link-local network is nobody else's.
+        self.assertEqual(len(opened), 2)
+        self.assertIn('-i eth1 -p tcp -m tcp --dport 3922 ', opened[0])
+        self.assertIn('ListenAddress 169.254.0.193\n', self.machine.read(LISTEN))
+        self.assertIn('\nauto lo eth1\n', self.machine.read(INTERFACES))
+        self.assertNotIn('eth0', self.machine.read(INTERFACES))
+
+    def test_the_control_interface_of_a_type_that_is_unknown(self):
+        for text, control in (
+            (f'type=novelty {SYSTEM}', 'eth0'),
+            # On VMware it is the management network's.
+            (f'type=novelty {SYSTEM} eth0ip=0.0.0.0', 'eth1'),
+            ('type=novelty eth0ip=10.1.1.1 eth0mask=255.255.255.0', 'eth0'),
+        ):
+            with self.subTest(text=text):
+                self.configure(text)
+                self.assertIn(f'-i {control} -p tcp -m tcp --dport 3922 ', self.machine.read(RULES))
 
 
 class StorageAndConsole(RolesTest):
     def test_interfaces_and_routes(self):
-        self.configure(f'type=secstorage {SYSTEM} mtu=1450')
+        self.configure(f'type=secstorage {SYSTEM} mtu=1450 storageip=10.3.0.5 storagenetmask=255.255.255.0')
         text = self.machine.read(INTERFACES)
-        self.assertIn('\nauto lo eth0 eth1 eth2\n', text)
-        control, management, public = text.split('\niface eth')[1:]
-        self.assertIn('  address 169.254.0.193/16\n  mtu 1450\n', control)
+        self.assertIn('\nauto lo eth0 eth1 eth2 eth3\n', text)
+        control, management, public, storage = text.split('\niface eth')[1:]
+        # `mtu` is the storage network's, which nothing else may take for its own.
+        self.assertIn('  address 10.3.0.5/24\n  mtu 1450\n', storage)
+        self.assertEqual(text.count('mtu'), 1)
         self.assertNotIn('gateway', control)
         # The public address is not a private one, so all private networks are behind the local gateway.
         for network in ('10.0.0.0/8', '172.16.0.0/12', '172.31.0.0/24', '192.168.0.0/16'):
@@ -140,10 +206,39 @@ class StorageAndConsole(RolesTest):
         ]
         self.assertEqual(servers, ['nameserver 192.168.1.3', 'nameserver 198.51.100.1'])
 
+    def test_addresses_of_a_dhcp_server_but_for_the_one_that_cloudstack_comes_to(self):
+        unknown = SYSTEM.replace('eth2ip=203.0.113.15', 'eth2ip=0.0.0.0')
+        self.configure(f'type=consoleproxy {unknown} bootproto=dhcp')
+        text = self.machine.read(INTERFACES)
+        self.assertIn('iface eth0 inet static\n  address 169.254.0.193/16', text)
+        self.assertIn('iface eth2 inet dhcp', text)
+        self.assertNotIn('iface eth2 inet static', text)
+
+    def test_the_port_of_the_consoles(self):
+        self.configure(f'type=consoleproxy {SYSTEM}')
+        self.assertEqual(self.machine.read('/root/vncport'), '8080\n')
+        self.configure(f'type=consoleproxy {SYSTEM} vncport=8443')
+        self.assertEqual(self.machine.read('/root/vncport'), '8443\n')
+        rules = self.machine.read(RULES)
+        self.assertIn('-i eth2 -p tcp -m tcp --dport 8443 ', rules)
+        self.assertNotIn('--dport 8080 ', rules)
+        for name in ('eth0', 'eth1'):
+            self.assertIn(f'-i {name} -p tcp -m tcp --dport 8001 ', rules)
+        self.configure(f'type=consoleproxy {SYSTEM} vncport=22;reboot')
+        self.assertEqual(self.machine.read('/root/vncport'), '8080\n')
+
+    def test_a_storage_vm_lets_nobody_in_by_http_before_its_agent_does(self):
+        self.configure(f'type=secstorage {SYSTEM}')
+        ports = re.findall(r'--dport ([0-9]+)', self.machine.read(RULES))
+        self.assertEqual(ports, ['3922'])
+        # Its agent's rules go there.
+        self.assertIn(':HTTP - ', self.machine.read(RULES))
+
     def test_uploads_are_the_storage_vms_alone(self):
         self.machine.put('/etc/logrotate.d/cloud')
         self.configure(f'type=secstorage {SYSTEM}')
-        self.assertIn('ProxyPass /upload/ http://127.0.0.1:8210', self.machine.read('/etc/apache2/cors.conf'))
+        # The agent reads the upload's name from a parameter.
+        self.assertIn('http://127.0.0.1:8210/upload?uuid=$1 [P,L]', self.machine.read('/etc/apache2/cors.conf'))
         for module in ('headers.load', 'proxy.load', 'proxy_http.load'):
             self.assertTrue(self.machine.exists(f'/etc/apache2/mods-enabled/{module}'), module)
         self.assertFalse(self.machine.exists('/etc/logrotate.d/cloud'))
@@ -212,18 +307,121 @@ class Routers(RolesTest):
         self.assertIn('dhcp-option=option:router,10.1.1.254\n', self.machine.read('/etc/dnsmasq.conf'))
 
     def test_ipv6(self):
-        self.configure(
-            f'type=router {ROUTER} eth2ip6=2001:db8::15 eth2ip6prelen=64 ip6gateway=2001:db8::1 ip6dns1=2001:db8::53'
-        )
+        self.configure(f'type=router {ROUTER} {ROUTER6}')
         stanza = self.machine.read(INTERFACES).split('iface eth2 inet6 static\n')[1]
         self.assertIn('  address 2001:db8::15/64\n  gateway 2001:db8::1\n', stanza)
         self.assertIn('pre-up echo 0 >/proc/sys/net/ipv6/conf/eth2/disable_ipv6', stanza)
+        self.assertNotIn('conf/eth1/disable_ipv6', self.machine.read(INTERFACES))
         self.assertTrue(self.machine.read('/etc/resolv.conf').endswith('nameserver 2001:db8::53\n'))
-        self.assertIn('ip6tables-restore', self.machine.runs)
+        self.assertEqual(self.machine.read('/proc/sys/net/ipv6/conf/all/forwarding'), '1\n')
+        rules = self.machine.texts['ip6tables-restore'].splitlines()
+        for rule in (
+            ':FORWARD DROP [0:0]',
+            '-A FORWARD -i eth0 -o eth2 -j ACCEPT',
+            '-A INPUT -i eth0 -p udp -m udp --dport 53 -j ACCEPT',
+            '-A INPUT -i eth0 -p tcp -m tcp --dport 53 -j ACCEPT',
+        ):
+            self.assertIn(rule, rules)
+        # What comes in is let in by CloudStack, or by nobody.
+        self.assertFalse(any(rule.startswith('-A FORWARD -i eth2') for rule in rules))
+        names = self.machine.read('/etc/dnsmasq.conf').splitlines()
+        self.assertIn('dhcp-range=fd12::1,static', names)
+        self.assertIn('dhcp-option=option6:dns-server,[::],[2001:db8::53]', names)
+        self.assertIn('fd12::1\tdata-server\n', self.machine.read('/etc/hosts'))
+        advertised = self.machine.read('/etc/radvd.conf')
+        self.assertIn('interface eth0\n', advertised)
+        self.assertIn('prefix fd12::/64 ', advertised)
+        self.assertIn('RDNSS 2001:db8::53 ', advertised)
+        self.configure(f'type=router {ROUTER}')
+        self.assertFalse(self.machine.exists('/etc/radvd.conf'))
+
+    def test_the_common_ipv6_network_of_a_pair(self):
+        self.configure(f'type=router {ROUTER} redundant_router=1 guestgw6=fd12::1 guestcidr6size=64')
+        self.assertIn('prefix fd12::/64 ', self.machine.read('/etc/radvd.conf'))
+        stanza = self.machine.read(INTERFACES).split('iface eth0 inet static\n')[1].split('\n\n')[0]
+        self.assertIn('pre-up echo 0 >/proc/sys/net/ipv6/conf/eth0/disable_ipv6', stanza)
+        # Whoever of the two serves advertises it, from when it does.
+        self.assertEqual(self.preset()['radvd.service'], 'disable')
 
     def test_external_names_alone(self):
         self.configure(f'type=router {ROUTER} internaldns1=192.168.1.3 useextdns=true')
-        self.assertNotIn('192.168.1.3', self.machine.read('/etc/resolv.conf'))
+        lines = self.machine.read('/etc/dnsmasq.conf').splitlines()
+        self.assertIn('port=0', lines)
+        self.assertIn('dhcp-option=6,198.51.100.1,198.51.100.2', lines)
+        # The router itself goes on to ask CloudStack's own.
+        self.assertIn('nameserver 192.168.1.3\n', self.machine.read('/etc/resolv.conf'))
+
+    def test_what_dnsmasq_asks_in_turn(self):
+        self.configure(f'type=router {ROUTER} internaldns1=192.168.1.3')
+        self.assertEqual(
+            self.machine.read('/etc/dnsmasq-resolv.conf').splitlines()[1:],
+            ['nameserver 192.168.1.3', 'nameserver 198.51.100.1', 'nameserver 198.51.100.2'],
+        )
+        self.assertIn('resolv-file=/etc/dnsmasq-resolv.conf', self.machine.read('/etc/dnsmasq.conf').splitlines())
+
+    def test_packets_as_long_as_each_network_takes_them(self):
+        self.configure(f'type=router {ROUTER} privateMtu=1450 publicMtu=9000 mtu=1300')
+        guest, control, public = self.machine.read(INTERFACES).split('\niface eth')[1:]
+        self.assertIn('  mtu 1450\n', guest)
+        self.assertNotIn('mtu', control)
+        self.assertIn('  mtu 9000\n', public)
+
+    def test_names_and_passwords_for_the_guests_of_the_network_alone(self):
+        self.configure(f'type=router {ROUTER}')
+        rules = self.machine.read(RULES)
+        for port in (53, 80, 443, 8080):
+            lines = [line for line in rules.splitlines() if f'--dport {port} ' in line]
+            self.assertTrue(lines)
+            self.assertTrue(all('-i eth0 -s 10.1.1.0/24 ' in line for line in lines), port)
+        self.assertIn('-A INPUT -i eth0 -p udp -m udp --dport 67 -j ACCEPT', rules)
+        self.assertIn('systemctl start', ' '.join(self.machine.runs))
+        started = next(run for run in self.machine.runs if run.startswith('systemctl start '))
+        self.assertIn(' cloud-password-server@10.1.1.1.service', started)
+
+    def test_the_halves_of_a_pair_hear_each_other(self):
+        for name in ('router', 'vpcrouter', 'dhcpsrvr'):
+            self.configure(f'type={name} {ROUTER}')
+            for group in ('224.0.0.18/32', '225.0.0.50/32'):
+                self.assertIn(f'-A INPUT -d {group} -j ACCEPT\n', self.machine.read(RULES))
+
+    def test_helpers_are_told_what_to_look_at(self):
+        for name in ('router', 'vpcrouter'):
+            self.configure(f'type={name} {ROUTER}')
+            for helper in ('ftp', 'pptp', 'tftp'):
+                self.assertIn(f'-j CT --helper {helper}\n', self.machine.read(RULES))
+
+    def test_public_cards_that_wait_for_cloudstack(self):
+        self.configure(f'type=router {ROUTER} extra_pubnics=2')
+        text = self.machine.read(INTERFACES)
+        self.assertIn('\nauto lo eth0 eth1 eth2\n', text)
+        for name in ('eth3', 'eth4'):
+            self.assertIn(f'iface {name} inet manual\n', text)
+
+    def test_a_router_without_a_public_network_goes_out_by_its_first(self):
+        text = ROUTER.replace('eth2ip=203.0.113.15 eth2mask=255.255.255.0 gateway=203.0.113.1', 'gateway=10.1.1.254')
+        self.configure(f'type=router {text}')
+        guest = self.machine.read(INTERFACES).split('iface eth0 inet static\n')[1]
+        self.assertIn('  gateway 10.1.1.254\n', guest)
+
+    def test_tables_of_a_private_cloud(self):
+        self.configure(f'type=vpcrouter {ROUTER} vpccidr=10.1.0.0/16')
+        self.assertIn('  up ip rule add from 10.1.0.0/16 table static_route || :\n', self.machine.read(INTERFACES))
+        self.assertIn('252\tstatic_route\n251\tstatic_route_back\n', self.machine.read('/etc/iproute2/rt_tables'))
+        # Its way out is a card that comes later.
+        self.assertNotIn('gateway', self.machine.read(INTERFACES))
+        self.assertIn('local=/cs2cloud.internal/\n', self.machine.read('/etc/dnsmasq.conf'))
+
+    def test_how_often_logs_are_rotated(self):
+        path = '/etc/systemd/system/logrotate.timer.d/role.conf'
+        for frequency, line in (
+            ('*:00:00', None),
+            ('daily', 'OnCalendar=daily'),
+            ('*:15:00', 'OnCalendar=*:15:00'),
+            ('hourly', None),
+            ('x\nExecStart=/x', None),
+        ):
+            self.configure(f'type=router {ROUTER} logrotatefrequency={frequency}')
+            self.assertEqual(line in self.machine.read(path).splitlines(), line is not None, frequency)
 
     def test_dhcp_instead_of_addresses(self):
         self.configure('type=router name=r-4-VM bootproto=dhcp')
@@ -297,6 +495,14 @@ class Hostile(RolesTest):
             'redundant_router',
             'sshonguest',
             'useextdns',
+            'vncport',
+            'extra_pubnics',
+            'guestgw6',
+            'eth0ip6',
+            'vpccidr',
+            'storageip',
+            'logrotatefrequency',
+            'userdata',
         ),
     )
 
@@ -315,6 +521,10 @@ class Hostile(RolesTest):
                         '/etc/resolv.conf',
                         '/etc/dnsmasq.conf',
                         TIME,
+                        '/etc/dnsmasq-resolv.conf',
+                        '/etc/radvd.conf',
+                        '/etc/systemd/system/logrotate.timer.d/role.conf',
+                        '/root/vncport',
                         '/etc/udev/rules.d/70-persistent-net.rules',
                         '/root/.ssh/authorized_keys',
                     )

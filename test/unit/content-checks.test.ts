@@ -62,6 +62,20 @@ const sound: Readonly<Record<string, FakeFile>> = {
     ]),
   ),
   '/etc/iptables/rt_tables_init': '',
+  '/etc/iptables/systemvm-deny.nft': ['ip', 'ip6']
+    .map((family) => {
+      const chains = ['input', 'forward'].map(
+        (hook) => `type filter hook ${hook} priority filter; policy drop;`,
+      )
+      return `table ${family} filter\ntable ${family} filter {\n${chains.join('\n')}\n}\n`
+    })
+    .join(''),
+  ...Object.fromEntries(
+    ['multi-user.target.wants', 'networking.service.requires', 'ifup@.service.requires'].map((folder) => [
+      `/etc/systemd/system/${folder}/systemvm-filter.service`,
+      { link: '/etc/systemd/system/systemvm-filter.service' },
+    ]),
+  ),
 }
 
 interface Change {

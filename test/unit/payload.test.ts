@@ -98,6 +98,15 @@ describeWith([], 'the files of the payload', () => {
   it('have rules for every role', () => {
     const rules = files.filter((path) => path.startsWith('etc/iptables/iptables-'))
     const names = rules.map((path) => path.replace('etc/iptables/iptables-', '')).sort()
-    expect(names).toEqual(['consoleproxy', 'dhcpsrvr', 'elbvm', 'ilbvm', 'router', 'secstorage', 'vpcrouter'])
+    expect(names).toEqual([
+      'consoleproxy',
+      'default',
+      'dhcpsrvr',
+      'elbvm',
+      'ilbvm',
+      'router',
+      'secstorage',
+      'vpcrouter',
+    ])
   })
 })

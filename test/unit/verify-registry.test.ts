@@ -6,14 +6,14 @@ import { checkGroups } from '../../src/verify/check.ts'
 import { checks, fileChecksOf, sceneChecksOf, unchecked, unreached } from '../../src/verify/registry.ts'
 import { type SceneName, sceneSpecs, scenesOfTarget } from '../../src/verify/scenes.ts'
 
-/** The contract as it was written down, before anything was built. */
+/** The contract as it is written down, so that no assertion goes or comes by accident. */
 const numbered = {
   A: [1, 14],
   B: [1, 13],
   C: [0, 16],
-  D: [1, 10],
+  D: [1, 15],
   E: [0, 5],
-  F: [1, 7],
+  F: [1, 9],
 } as const
 const written = Object.entries(numbered).flatMap(([letter, [first, last]]) =>
   Array.from({ length: last - first + 1 }, (_, index) => `${letter}${first + index}`),

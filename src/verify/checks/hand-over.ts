@@ -69,6 +69,8 @@ const ready: SceneCheck = {
     'dhcpsrvr',
     'elbvm',
     'ilbvm',
+    'cksnode',
+    'sharedfsvm',
   ],
   does: 'waits for /var/cache/cloud/boot_up_done',
   run: async ({ guest, record, limit }) => {

@@ -9,12 +9,14 @@ import { linesOf } from './boot.ts'
 const roleUnits = [
   'apache2',
   'cloud',
-  'cloud-passwd-srvr',
   'conntrackd',
+  'containerd',
   'dnsmasq',
+  'frr',
   'haproxy',
   'keepalived',
   'nfs-server',
+  'radvd',
 ] as const
 type RoleUnit = (typeof roleUnits)[number]
 
@@ -96,7 +98,7 @@ const router: SceneCheck = {
   needs: 'taken',
   does: 'asks systemd for services, and reads what dnsmasq was told',
   run: async (scene) => {
-    const role: RoleServices = { running: ['dnsmasq', 'apache2'], enabled: ['haproxy', 'cloud-passwd-srvr'] }
+    const role: RoleServices = { running: ['dnsmasq', 'apache2', 'frr', 'radvd'], enabled: ['haproxy'] }
     const faults = await serviceFaults(scene, role)
     const lines = await linesOf(scene.guest, 'cat /etc/dnsmasq.conf /etc/dnsmasq.d/*.conf')
     for (const pattern of [
@@ -106,6 +108,9 @@ const router: SceneCheck = {
     ])
       if (!lines.some((line) => pattern.test(line))) faults.push(`dnsmasq has no line ${pattern.source}`)
     if ((await linesOf(scene.guest, 'ls /etc/dhcpopts.txt')).length === 0) faults.push('no /etc/dhcpopts.txt')
+    // Its program comes with CloudStack's; the unit has to take its name from the address.
+    const password = await linesOf(scene.guest, 'systemctl cat cloud-password-server@10.1.1.1.service')
+    if (!password.some((line) => line.includes('passwd_server_ip.py %I'))) faults.push('no password server')
     return judge(faults, describe(role))
   },
 }
@@ -119,8 +124,8 @@ const redundant: SceneCheck = {
   does: 'asks systemd for services, and for a default route that must not be there',
   run: async (scene) => {
     const role: RoleServices = {
-      running: ['apache2'],
-      enabled: ['haproxy', 'keepalived', 'conntrackd', 'cloud-passwd-srvr'],
+      running: ['apache2', 'frr'],
+      enabled: ['haproxy', 'keepalived'],
     }
     const faults = await serviceFaults(scene, role)
     faults.push(
@@ -152,14 +157,12 @@ const otherRoles: SceneCheck = {
   does: 'asks systemd for services',
   run: async (scene) => {
     const role: RoleServices =
-      scene.name === 'dhcpsrvr'
-        ? { running: ['dnsmasq', 'apache2'], enabled: ['cloud-passwd-srvr'] }
-        : { running: [], enabled: ['haproxy'] }
+      scene.name === 'dhcpsrvr' ? { running: ['dnsmasq', 'apache2'] } : { running: [], enabled: ['haproxy'] }
     return judge(await serviceFaults(scene, role), describe(role))
   },
 }
 
-const inRoles: readonly SceneName[] = [
+export const inRoles: readonly SceneName[] = [
   'secstorage',
   'port',
   'router',
@@ -170,11 +173,13 @@ const inRoles: readonly SceneName[] = [
   'ilbvm',
 ]
 
+const everyRole: readonly SceneName[] = [...inRoles, 'unknown-type']
+
 const listening: SceneCheck = {
   id: 'D7',
   group: 'role',
   at: 'scene',
-  scenes: inRoles,
+  scenes: everyRole,
   needs: 'taken',
   does: 'lists the addresses that sshd listens on',
   run: async ({ guest, handOver }) => {
@@ -211,7 +216,7 @@ const sshRule: SceneCheck = {
   id: 'D9',
   group: 'role',
   at: 'scene',
-  scenes: inRoles,
+  scenes: everyRole,
   needs: 'taken',
   does: 'lists the rules of iptables in force',
   run: async ({ guest, handOver }) => {
@@ -247,6 +252,39 @@ const logs: SceneCheck = {
   },
 }
 
+/** What CloudStack calls the services of each scene's role, sorted. */
+const serviceNames: Partial<Record<SceneName, readonly string[]>> = {
+  port: ['cloud'],
+  secstorage: ['apache2', 'cloud', 'nfs-common', 'portmap'],
+  router: ['apache2', 'dnsmasq', 'frr', 'haproxy', 'radvd'],
+  'redundant-router': ['apache2', 'frr', 'haproxy', 'keepalived'],
+  vpcrouter: ['apache2', 'dnsmasq', 'frr', 'haproxy'],
+  dhcpsrvr: ['apache2', 'dnsmasq'],
+  elbvm: ['haproxy'],
+  ilbvm: ['haproxy'],
+}
+
+const services: SceneCheck = {
+  id: 'D14',
+  group: 'role',
+  at: 'scene',
+  scenes: inRoles,
+  needs: 'taken',
+  does: 'reads the names in /var/cache/cloud/enabled_svcs and disabled_svcs',
+  run: async ({ guest, name }) => {
+    const namesOf = async (file: string) =>
+      (await linesOf(guest, `cat /var/cache/cloud/${file}`)).flatMap((line) => line.split(/\s+/)).sort()
+    const enabled = await namesOf('enabled_svcs')
+    const disabled = await namesOf('disabled_svcs')
+    const wanted = serviceNames[name] ?? []
+    const faults =
+      enabled.join() === wanted.join() ? [] : [`${enabled.join(' ') || 'none'}, not ${wanted.join(' ')}`]
+    if (disabled.length === 0) faults.push('none is disabled')
+    for (const both of disabled.filter((one) => enabled.includes(one))) faults.push(`${both} is both`)
+    return judge(faults, `${enabled.join(' ')}; not ${disabled.join(' ')}`)
+  },
+}
+
 export const roleSceneChecks: readonly SceneCheck[] = [
   consoleProxy,
   storage,
@@ -257,6 +295,7 @@ export const roleSceneChecks: readonly SceneCheck[] = [
   listening,
   sshRule,
   logs,
+  services,
 ]
 
 export const roleContentChecks: readonly ContentCheck[] = [firewallFiles]

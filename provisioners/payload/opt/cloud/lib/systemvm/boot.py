@@ -84,16 +84,16 @@ def early_config(machine: Machine) -> None:
     from .clock import configure_clock
     from .firewall import configure_firewall
     from .identity import configure_key, configure_name, configure_passwords, configure_sshd
-    from .kernel import configure_kernel
+    from .kernel import configure_forwarding, configure_kernel
     from .links import configure_links
     from .network import configure_network
+    from .node import configure_node
+    from .router import configure_tables
 
     machine.log('Executing cloud-early-config')
     machine.write(CONFIGURED, '')
     state = read_state(machine)
     arguments = Arguments(load(machine), machine.log)
-    if not arguments.values:
-        return
     role = role_of(arguments)
     machine.log(f'role: {role.name}')
     control = control_interface(role, state.get('hypervisor', ''), arguments)
@@ -101,12 +101,17 @@ def early_config(machine: Machine) -> None:
     steps: dict[str, Callable[[], object]] = {
         'network cards': lambda: configure_links(machine, arguments),
         'kernel settings': lambda: configure_kernel(machine, arguments, role),
-        'packet filter': lambda: configure_firewall(machine, role, interfaces, control),
+        'packet filter': lambda: configure_firewall(machine, arguments, role, interfaces, control),
+        'forwarding': lambda: configure_forwarding(
+            machine, role, interfaces, is_filtered='packet filter' not in machine.failures
+        ),
+        'routing tables': lambda: configure_tables(machine, role),
         'host name': lambda: configure_name(machine, arguments, role, interfaces),
-        'sshd': lambda: configure_sshd(machine, interfaces, control),
+        'sshd': lambda: configure_sshd(machine, role, interfaces, control),
         'keys': lambda: configure_key(machine, arguments, state.get('publicKey', '')),
         'passwords': lambda: configure_passwords(machine, arguments),
         'time servers': lambda: configure_clock(machine, arguments),
+        'node': lambda: configure_node(machine, role),
     }
     for name, step in steps.items():
         attempt(machine, name, step)
@@ -147,19 +152,29 @@ def patch(machine: Machine) -> None:
 
 def postinit(machine: Machine) -> None:
     """Configures and starts the role's services, and says that the machine is up."""
+    from .advertise import configure_advertising
+    from .console import configure_console
     from .network import plan_interfaces
+    from .node import start_node
+    from .rotation import configure_rotation
     from .router import configure_dnsmasq
     from .services import configure_services, start_services
     from .storage import configure_uploads
+    from .userdata import run_user_data
 
     arguments = Arguments(load(machine), lambda _: None)
     role = role_of(arguments)
     if arguments.values:
         interfaces = plan_interfaces(arguments, role)
         attempt(machine, 'dnsmasq', lambda: configure_dnsmasq(machine, arguments, role, interfaces))
+        attempt(machine, 'IPv6 advertisements', lambda: configure_advertising(machine, arguments, role))
         attempt(machine, 'uploads', lambda: configure_uploads(machine, role))
+        attempt(machine, 'console', lambda: configure_console(machine, arguments, role))
+        attempt(machine, 'rotation of logs', lambda: configure_rotation(machine, arguments))
         attempt(machine, 'services', lambda: configure_services(machine, role))
-    attempt(machine, 'starting services', lambda: start_services(machine, role))
+    attempt(machine, 'starting services', lambda: start_services(machine, role, arguments))
+    attempt(machine, 'node', lambda: start_node(machine, role))
+    attempt(machine, 'user data', lambda: run_user_data(machine, arguments))
     if machine.failures:
         return
     machine.write(DONE, '')

@@ -1,16 +1,23 @@
-"""The packet filter of a role, from a file that iptables-restore reads."""
+"""The packet filter of a role. Before it there is the image's own, which lets nothing in; a role's only ever replaces it."""
 
 from __future__ import annotations
 
+import ipaddress
 import re
 
+from .arguments import Arguments
+from .console import vnc_port
 from .machine import Machine
 from .network import Interface
-from .roles import ROLES, Role
+from .roles import Role
 
 FOLDER = '/etc/iptables'
 
-# netfilter-persistent loads these at boot, before any network; until CloudStack has programmed the machine they hold.
+# Loaded by systemvm-filter.service, before any network.
+DENY = f'{FOLDER}/systemvm-deny.nft'
+OPEN = f'{FOLDER}/systemvm-open.nft'
+
+# What is in force, for people and for CloudStack's programs.
 RULES = f'{FOLDER}/rules.v4'
 RULES6 = f'{FOLDER}/rules.v6'
 
@@ -20,24 +27,68 @@ def render_rules(template: str, control: str) -> str:
     return re.sub(r'-i eth[0-9]+ (?=.*--dport 3922 )', f'-i {control} ', template)
 
 
-def configure_firewall(machine: Machine, role: Role, interfaces: list[Interface], control: str) -> None:
-    if role.name not in ROLES:
+def render_role(
+    template: str, arguments: Arguments, role: Role, interfaces: list[Interface], control: str
+) -> str:
+    rules = render_rules(template, control)
+    if role.name == 'consoleproxy':
+        rules = rules.replace('--dport 8080 ', f'--dport {vnc_port(arguments)} ')
+    guest = next((one.ipv4 for one in interfaces if one.name == 'eth0' and one.ipv4), None)
+    return only_from(rules, guest.network) if role.serves_dhcp and guest is not None else rules
+
+
+def only_from(rules: str, network: ipaddress.IPv4Network) -> str:
+    """Names, user data and passwords for the machines of the network alone. DHCP is asked by who has no address yet."""
+    return re.sub(r'^(-A INPUT -i eth0 )(?=.*--dport (53|80|443|8080) )', rf'\1-s {network} ', rules, flags=re.M)
+
+
+def configure_firewall(
+    machine: Machine, arguments: Arguments, role: Role, interfaces: list[Interface], control: str
+) -> None:
+    if role.is_node:
+        # Its user's programs filter, and expect to be the only ones.
+        machine.must_run('nft', '-f', OPEN)
+        for path in (RULES, RULES6):
+            machine.remove(path)
+        machine.log(f'no packet filter: a {role.name} has its own')
         return
-    template = machine.read(f'{FOLDER}/iptables-{role.name}')
-    if template == '':
-        raise RuntimeError(f'{FOLDER}/iptables-{role.name} is not there')
-    load(machine, 'iptables-restore', RULES, render_rules(template, control))
+    try:
+        load_role(machine, arguments, role, interfaces, control)
+    except (OSError, RuntimeError):
+        shut(machine, control)
+        raise
+
+
+def load_role(
+    machine: Machine, arguments: Arguments, role: Role, interfaces: list[Interface], control: str
+) -> None:
+    rules = render_role(read_template(machine, f'iptables-{role.name}'), arguments, role, interfaces, control)
+    load(machine, 'iptables-restore', RULES, rules)
     machine.log(f'packet filter of {role.name}, SSH through {control}')
-    # Without IPv6 there is nothing to filter, and each process costs.
-    if any(one.ipv6 is not None for one in interfaces):
-        load(machine, 'ip6tables-restore', RULES6, machine.read(f'{FOLDER}/ip6tables-systemvm'))
-    if role.forwards:
-        # The tables' names, for CloudStack's routing by interface.
-        machine.write('/etc/iproute2/rt_tables', machine.read(f'{FOLDER}/rt_tables_init'))
+    # Without IPv6 nothing comes that way, and what the boot began with holds.
+    if any(one.has_ipv6 for one in interfaces):
+        name = 'ip6tables-router' if role.forwards else 'ip6tables-systemvm'
+        load(machine, 'ip6tables-restore', RULES6, read_template(machine, name))
+    else:
+        machine.remove(RULES6)
+
+
+def read_template(machine: Machine, name: str) -> str:
+    template = machine.read(f'{FOLDER}/{name}')
+    if template == '':
+        raise RuntimeError(f'{FOLDER}/{name} is not there')
+    return template
 
 
 def load(machine: Machine, program: str, path: str, rules: str) -> None:
-    """Loads rules as a whole or not at all, and keeps them for netfilter-persistent."""
+    """Loads rules as a whole or not at all, and keeps them."""
     machine.must_run(program, '--test', text=rules)
     machine.must_run(program, text=rules)
     machine.write(path, rules, mode=0o640)
+
+
+def shut(machine: Machine, control: str) -> None:
+    """Goes back to where the boot began, by another program than the one that failed, but for who comes to look why."""
+    machine.log(f'nothing but SSH through {control} is let in')
+    rule = f'add rule ip filter INPUT iifname "{control}" tcp dport 3922 counter accept\n'
+    machine.must_run('nft', '-f', '-', text=f'include "{DENY}"\n{rule}')

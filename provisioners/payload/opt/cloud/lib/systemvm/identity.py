@@ -10,7 +10,7 @@ import struct
 
 from .arguments import Address, Arguments
 from .machine import Machine
-from .network import HEADER, Interface, address_of, render_hosts
+from .network import HEADER, Interface, address_of, addresses_of, render_hosts
 from .roles import Role
 
 KEYS = '/root/.ssh/authorized_keys'
@@ -25,9 +25,9 @@ def configure_name(machine: Machine, arguments: Arguments, role: Role, interface
         return
     machine.log(f'host name {name}')
     machine.write('/etc/hostname', f'{name}\n')
-    machine.write(
-        '/etc/hosts', render_hosts(name, arguments.host_name('domain'), address_of(interfaces, role.own))
-    )
+    own = next((one for name in role.own if (one := address_of(interfaces, name)) is not None), None)
+    served = addresses_of(interfaces, 'eth0') if role.serves_dhcp else []
+    machine.write('/etc/hosts', render_hosts(name, arguments.host_name('domain'), own, served))
     if machine.root == '/':
         socket.sethostname(name)
 
@@ -101,9 +101,9 @@ def configure_passwords(machine: Machine, arguments: Arguments) -> None:
             raise RuntimeError(f'chpasswd: {output}')
 
 
-def configure_sshd(machine: Machine, interfaces: list[Interface], control: str) -> None:
+def configure_sshd(machine: Machine, role: Role, interfaces: list[Interface], control: str) -> None:
     """Binds sshd to the address of the control interface. One that is not known beforehand leaves it on all of them."""
-    address: Address | None = address_of(interfaces, control)
+    address: Address | None = None if role.is_node else address_of(interfaces, control)
     if address is None:
         machine.remove(LISTEN)
         return

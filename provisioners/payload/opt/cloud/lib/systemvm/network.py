@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from .arguments import Address, Arguments, Network
@@ -18,59 +19,97 @@ PRIVATE = tuple(ipaddress.ip_network(text) for text in ('10.0.0.0/8', '172.16.0.
 HEADER = '# Written at boot from what CloudStack handed over.\n'
 
 
+# Tables that CloudStack routes the private cloud's static routes by.
+VPC_TABLES = ('static_route', 'static_route_back')
+
+# What each interface's packets may be long, by the argument that says so. `mtu` is the storage network's alone.
+MTUS = {'eth0': 'privateMtu', 'eth2': 'publicMtu', 'eth3': 'mtu'}
+
+
 class Route(NamedTuple):
     to: Network
     via: Address
 
 
 class Interface(NamedTuple):
+    """One interface. With neither an address nor DHCP it is for CloudStack to configure."""
+
     name: str
-    ipv4: ipaddress.IPv4Interface | None
-    ipv6: ipaddress.IPv6Interface | None
+    ipv4: ipaddress.IPv4Interface | None = None
+    ipv6: ipaddress.IPv6Interface | None = None
     # Asks a DHCP server instead.
-    is_dynamic: bool
+    is_dynamic: bool = False
     # Whether boot brings it up.
-    is_automatic: bool
-    mtu: int | None
-    gateway: Address | None
-    gateway6: Address | None
+    is_automatic: bool = False
+    # Whether IPv6 is for it, though the address comes later.
+    has_ipv6: bool = False
+    mtu: int | None = None
+    gateway: Address | None = None
+    gateway6: Address | None = None
     routes: tuple[Route, ...] = ()
+    # Networks that are routed by CloudStack's own tables.
+    routed: tuple[Network, ...] = ()
 
 
 def plan_interfaces(arguments: Arguments, role: Role) -> list[Interface]:
     """The interfaces that the arguments describe, in order. None means that the machine keeps what it has."""
+    names = [name for name in named_interfaces(arguments) if role.interfaces is None or name in role.interfaces]
+    found = [one for name in names if (one := plan_interface(arguments, role, name)) is not None]
+    if not found and arguments.text('bootproto') == 'dhcp':
+        found = [Interface('eth0', is_dynamic=True, is_automatic=True)]
+    gateway = next((name for name in role.gateway if any(one.name == name for one in found)), None)
+    if not is_redundant(arguments):
+        found = [with_gateway(one, arguments) if one.name == gateway else one for one in found]
+    return add_routes(found, arguments) + plan_spares(arguments, role, len(found))
+
+
+def named_interfaces(arguments: Arguments) -> list[str]:
+    """Names of the interfaces that the arguments have an address for; the storage network's is the fourth card."""
     numbers = {
         int(match[1]) for name in arguments.values if (match := re.fullmatch(r'eth([0-9]{1,2})ip6?', name))
     }
-    is_dynamic = arguments.text('bootproto') == 'dhcp'
-    if is_dynamic:
-        numbers.add(0)
-    found = []
-    for name in (f'eth{number}' for number in sorted(numbers)):
-        if role.interfaces is not None and name not in role.interfaces:
-            continue
-        ipv4 = arguments.interface(f'{name}ip', f'{name}mask')
-        ipv6 = arguments.interface(f'{name}ip6', f'{name}ip6prelen')
-        if (ipv4 is not None and ipv4.version != 4) or (ipv6 is not None and ipv6.version != 6):
-            arguments.complain(f'ignoring {name}: an address of the other kind')
-            continue
-        if ipv4 is None and ipv6 is None and not is_dynamic:
-            continue
-        has_gateway = name == role.gateway and not is_redundant(arguments)
-        found.append(
-            Interface(
-                name,
-                ipv4,
-                ipv6,
-                is_dynamic=is_dynamic and ipv4 is None,
-                # Both halves of a redundant pair have the same public address: only the one that serves may have it up.
-                is_automatic=not (is_redundant(arguments) and name == 'eth2'),
-                mtu=arguments.number('mtu', 576, 65535),
-                gateway=of_version(arguments.address('gateway'), 4) if has_gateway and ipv4 else None,
-                gateway6=of_version(arguments.address('ip6gateway'), 6) if has_gateway and ipv6 else None,
-            )
-        )
-    return add_routes(found, arguments)
+    if arguments.text('storageip'):
+        numbers.add(3)
+    return [f'eth{number}' for number in sorted(numbers)]
+
+
+def plan_interface(arguments: Arguments, role: Role, name: str) -> Interface | None:
+    is_storage = name == 'eth3' and bool(arguments.text('storageip'))
+    words = ('storageip', 'storagenetmask') if is_storage else (f'{name}ip', f'{name}mask')
+    ipv4 = arguments.interface(*words)
+    ipv6 = arguments.interface(f'{name}ip6', f'{name}ip6prelen')
+    if (ipv4 is not None and ipv4.version != 4) or (ipv6 is not None and ipv6.version != 6):
+        arguments.complain(f'ignoring {name}: an address of the other kind')
+        return None
+    # A node asks where nobody has told it; of the others CloudStack always knows the first, which it logs in through.
+    is_dynamic = (arguments.text('bootproto') == 'dhcp' and name != 'eth0') or (role.is_node and ipv4 is None)
+    if ipv4 is None and ipv6 is None and not is_dynamic:
+        return None
+    vpc = arguments.networks('vpccidr') if role.name == 'vpcrouter' else []
+    return Interface(
+        name=name,
+        ipv4=None if is_dynamic else ipv4,
+        ipv6=ipv6,
+        is_dynamic=is_dynamic,
+        # A redundant router's public side is up only on the one of the pair that serves.
+        is_automatic=not (is_redundant(arguments) and name == 'eth2'),
+        has_ipv6=ipv6 is not None or (name == 'eth0' and arguments.address('guestgw6') is not None),
+        mtu=arguments.number(MTUS[name], 576, 65535) if name in MTUS else None,
+        routed=tuple(network for network in vpc if network.version == 4),
+    )
+
+
+def with_gateway(one: Interface, arguments: Arguments) -> Interface:
+    return one._replace(
+        gateway=of_version(arguments.address('gateway'), 4) if one.ipv4 else None,
+        gateway6=of_version(arguments.address('ip6gateway'), 6) if one.ipv6 else None,
+    )
+
+
+def plan_spares(arguments: Arguments, role: Role, first: int) -> list[Interface]:
+    """The public interfaces that Hyper-V attaches beforehand, since it cannot later; CloudStack gives them addresses."""
+    count = arguments.number('extra_pubnics', 0, 16) if role.name == 'router' else None
+    return [Interface(f'eth{number}') for number in range(first, first + (count or 0))]
 
 
 def of_version(address: Address | None, version: int) -> Address | None:
@@ -105,18 +144,24 @@ def render_interfaces(interfaces: list[Interface]) -> str:
     automatic = ' '.join(['lo', *(one.name for one in interfaces if one.is_automatic)])
     stanzas = [f'auto {automatic}', 'iface lo inet loopback']
     for one in interfaces:
+        # The image has IPv6 off until a network has it.
+        with_ipv6 = [f'pre-up echo 0 >/proc/sys/net/ipv6/conf/{one.name}/disable_ipv6'] if one.has_ipv6 else []
         if one.is_dynamic:
             stanzas.append(stanza(f'iface {one.name} inet dhcp', {}))
-        if one.ipv4 is not None:
+        elif one.ipv4 is not None:
             options = {'address': one.ipv4, 'gateway': one.gateway, 'mtu': one.mtu}
             # A route that fails, as one does whose gateway is away, does not take the interface down with it.
             up = [f'up ip route replace {to} via {via} dev {one.name} || :' for to, via in one.routes]
-            stanzas.append(stanza(f'iface {one.name} inet static', options, up))
+            up += [f'up ip rule add from {of} table {table} || :' for of in one.routed for table in VPC_TABLES]
+            stanzas.append(stanza(f'iface {one.name} inet static', options, with_ipv6 + up))
+        elif one.ipv6 is None:
+            stanzas.append(stanza(f'iface {one.name} inet manual', {}))
         if one.ipv6 is not None:
-            options = {'address': one.ipv6, 'gateway': one.gateway6}
-            # The image has IPv6 off until a network has it.
-            up = [f'pre-up echo 0 >/proc/sys/net/ipv6/conf/{one.name}/disable_ipv6']
-            stanzas.append(stanza(f'iface {one.name} inet6 static', options, up))
+            # Nobody else can have an address that CloudStack has given out; and services bind to it at once.
+            options = {'address': one.ipv6, 'gateway': one.gateway6, 'dad-attempts': 0}
+            # A router takes no advertisements, unless it is told to all the same.
+            options['accept_ra'] = 2 if one.name == 'eth2' and one.gateway6 is None else 0
+            stanzas.append(stanza(f'iface {one.name} inet6 static', options, with_ipv6))
     return HEADER + 'source /etc/network/interfaces.d/*\n\n' + '\n\n'.join(stanzas) + '\n'
 
 
@@ -127,11 +172,8 @@ def stanza(title: str, options: dict, lines: list[str] | None = None) -> str:
 
 def render_resolver(arguments: Arguments) -> str:
     """The text of /etc/resolv.conf: the internal servers before the external ones, IPv6 last. Empty without any."""
-    internal = ('internaldns1', 'internaldns2')
-    external = ('dns1', 'dns2', 'ip6dns1', 'ip6dns2')
-    servers = [arguments.address(name) for name in (*internal, *external)]
-    if arguments.flag('useextdns') and any(servers[len(internal) :]):
-        servers = servers[len(internal) :]
+    names = ('internaldns1', 'internaldns2', 'dns1', 'dns2', 'ip6dns1', 'ip6dns2')
+    servers = [arguments.address(name) for name in names]
     found = list(dict.fromkeys(server for server in servers if server is not None))
     if not found:
         return ''
@@ -140,12 +182,16 @@ def render_resolver(arguments: Arguments) -> str:
     return HEADER + '\n'.join([*search, *(f'nameserver {server}' for server in found)]) + '\n'
 
 
-def render_hosts(name: str, domain: str, address: Address | None) -> str:
-    """The text of /etc/hosts. A name without an address of its own still resolves."""
+def render_hosts(name: str, domain: str, address: Address | None, served: Sequence[Address] = ()) -> str:
+    """The text of /etc/hosts. A name without an address of its own still resolves.
+
+    `served` are the addresses by which guests find their user data.
+    """
     names = f'{name}.{domain} {name}' if domain else name
     lines = [
         '127.0.0.1\tlocalhost',
         f'{address or "127.0.1.1"}\t{names}',
+        *(f'{one}\tdata-server' for one in served),
         '::1\tlocalhost ip6-localhost ip6-loopback',
         'ff02::1\tip6-allnodes',
         'ff02::2\tip6-allrouters',
@@ -158,16 +204,27 @@ def configure_network(machine: Machine, arguments: Arguments, role: Role) -> lis
     if interfaces:
         machine.write(INTERFACES, render_interfaces(interfaces))
         for one in interfaces:
-            machine.log(f'{one.name}: {one.ipv4 or one.ipv6 or "DHCP"}, {len(one.routes)} routes')
+            machine.log(f'{one.name}: {describe(one)}, {len(one.routes)} routes')
     resolver = render_resolver(arguments)
     if resolver:
         machine.write('/etc/resolv.conf', resolver)
+        # What dnsmasq asks in turn, and CloudStack's programs write anew.
+        servers = [line for line in resolver.splitlines() if line.startswith('nameserver ')]
+        machine.write('/etc/dnsmasq-resolv.conf', HEADER + '\n'.join(servers) + '\n')
     return interfaces
 
 
+def describe(one: Interface) -> str:
+    if one.is_dynamic:
+        return 'DHCP'
+    return str(one.ipv4 or one.ipv6 or 'for CloudStack to configure')
+
+
+def addresses_of(interfaces: list[Interface], name: str) -> list[Address]:
+    """Addresses that an interface is given, IPv4 first."""
+    found = (address for one in interfaces if one.name == name for address in (one.ipv4, one.ipv6))
+    return [address.ip for address in found if address is not None]
+
+
 def address_of(interfaces: list[Interface], name: str) -> Address | None:
-    one = next((one for one in interfaces if one.name == name), None)
-    if one is None:
-        return None
-    found = one.ipv4 or one.ipv6
-    return found.ip if found is not None else None
+    return next(iter(addresses_of(interfaces, name)), None)

@@ -156,8 +156,9 @@ def adopt_firewall(machine: Machine, kind: str, control: str) -> None:
     template = machine.read(f'{FOLDER}/iptables-{"router" if kind == "dhcpsrvr" else kind}')
     if template:
         machine.write(RULES, render_rules(template, control) if control else template, mode=0o640)
-    # Theirs for IPv6 are tables of nft's, which these would stand before at each boot.
+    # Theirs for IPv6 are tables of nft's, beside which these would go on to drop what those accept.
     machine.remove(RULES6)
+    machine.must_run('nft', '-f', '-', text='table ip6 filter\ndelete table ip6 filter\n')
 
 
 def bind_sshd(machine: Machine, address: str) -> None:

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+from ipaddress import IPv4Address
 from typing import NamedTuple
 
-from .arguments import Arguments
-
-PASSWORDS = 'cloud-passwd-srvr.service'
+from .arguments import Address, Arguments
 
 
 class Role(NamedTuple):
     name: str
     # Enabled and started; all units of other rows are disabled.
     units: tuple[str, ...]
-    # The interface that the default route goes through.
-    gateway: str = 'eth0'
-    # The interface whose address belongs to the host name.
-    own: str = 'eth0'
+    # What CloudStack calls its services: it restarts them by these names when it patches a machine that is up.
+    services: tuple[str, ...] = ()
+    # The interface that the default route goes through: the first of them that has an address.
+    gateway: tuple[str, ...] = ('eth0',)
+    # The interface whose address belongs to the host name, likewise.
+    own: tuple[str, ...] = ('eth0',)
     # The interface that CloudStack logs in through, and the one on VMware and Hyper-V; empty for any.
     control: str = 'eth1'
     control_elsewhere: str = 'eth1'
@@ -27,47 +28,79 @@ class Role(NamedTuple):
     serves_dhcp: bool = False
     # Takes uploads of images by HTTP.
     takes_uploads: bool = False
+    # Has CloudStack's agent.
+    has_agent: bool = False
+    # A machine of a user: CloudStack copies nothing into it, and cloud-init makes of it what it is to be.
+    is_node: bool = False
 
 
 ROLES = {
     role.name: role
     for role in (
-        Role('consoleproxy', ('cloud.service',), gateway='eth2', own='eth2', control='eth0'),
+        Role(
+            'consoleproxy',
+            ('cloud.service',),
+            ('cloud',),
+            gateway=('eth2',),
+            own=('eth2', 'eth1'),
+            control='eth0',
+            has_agent=True,
+        ),
         Role(
             'secstorage',
             ('cloud.service', 'apache2.service', 'rpcbind.socket', 'rpcbind.service', 'nfs-client.target'),
-            gateway='eth2',
-            own='eth2',
+            ('cloud', 'apache2', 'nfs-common', 'portmap'),
+            gateway=('eth2',),
+            own=('eth2', 'eth1'),
             control='eth0',
             takes_uploads=True,
+            has_agent=True,
         ),
         Role(
             'router',
-            ('dnsmasq.service', 'haproxy.service', 'apache2.service', PASSWORDS),
-            gateway='eth2',
+            ('dnsmasq.service', 'haproxy.service', 'apache2.service', 'frr.service'),
+            ('haproxy', 'apache2', 'frr', 'dnsmasq'),
+            gateway=('eth2', 'eth0'),
             forwards=True,
             serves_dhcp=True,
         ),
+        # Its web server has nothing to serve before there is a tier.
         Role(
             'vpcrouter',
-            ('dnsmasq.service', 'haproxy.service'),
+            ('dnsmasq.service', 'haproxy.service', 'frr.service'),
+            ('haproxy', 'apache2', 'frr', 'dnsmasq'),
+            gateway=(),
             control='eth0',
             control_elsewhere='eth0',
             interfaces=('eth0',),
             forwards=True,
         ),
-        Role('dhcpsrvr', ('dnsmasq.service', 'apache2.service', PASSWORDS), serves_dhcp=True),
-        Role('elbvm', ('haproxy.service',)),
-        Role('ilbvm', ('haproxy.service',)),
+        Role('dhcpsrvr', ('dnsmasq.service', 'apache2.service'), ('dnsmasq', 'apache2'), serves_dhcp=True),
+        Role('elbvm', ('haproxy.service',), ('haproxy',), own=('eth2', 'eth0')),
+        Role('ilbvm', ('haproxy.service',), ('haproxy',)),
+        Role('cksnode', ('containerd.service',), control='', control_elsewhere='', forwards=True, is_node=True),
+        Role('sharedfsvm', (), control='', control_elsewhere='', is_node=True),
     )
 }
 
-# Nothing was handed over, or a type that this image does not know: a machine to log in to.
-DEFAULT = Role('default', (), control='', control_elsewhere='', forwards=True)
+# Nothing was handed over, or a type that this image does not know: a machine to log in to, and nothing else.
+DEFAULT = Role('default', ())
 
-# The two halves of a redundant pair find out between them who serves; CloudStack brings their configuration.
-REDUNDANT_UNITS = ('keepalived.service', 'conntrackd.service')
-MANAGED_UNITS = tuple(sorted({unit for role in ROLES.values() for unit in role.units} | set(REDUNDANT_UNITS)))
+# The two halves of a redundant pair find out between them who serves; CloudStack brings their configuration, and starts
+# conntrackd and the services of the half that won.
+REDUNDANT_UNIT = 'keepalived.service'
+# Whoever advertises an IPv6 network has it; not the half of a pair, before it has won.
+ADVERTISING_UNIT = 'radvd.service'
+MANAGED_UNITS = tuple(
+    sorted(
+        {unit for role in ROLES.values() for unit in role.units}
+        | {REDUNDANT_UNIT, ADVERTISING_UNIT, 'conntrackd.service'}
+    )
+)
+SERVICES = tuple(dict.fromkeys(name for role in ROLES.values() for name in role.services)) + (
+    'keepalived',
+    'conntrackd',
+)
 
 
 def role_of(arguments: Arguments) -> Role:
@@ -76,9 +109,16 @@ def role_of(arguments: Arguments) -> Role:
     role = ROLES.get(name, DEFAULT)
     if role is DEFAULT and name:
         arguments.complain('the argument type names no role of this image; it gets the default role')
-    if role.forwards and role is not DEFAULT and is_redundant(arguments):
-        units = tuple(unit for unit in role.units if unit != 'dnsmasq.service')
-        return role._replace(units=units + REDUNDANT_UNITS)
+        return role._replace(interfaces=(likely_control(arguments),))
+    if not role.forwards or role.is_node:
+        return role
+    if is_redundant(arguments):
+        role = role._replace(
+            units=tuple(unit for unit in role.units if unit != 'dnsmasq.service') + (REDUNDANT_UNIT,),
+            services=tuple(name for name in role.services if name != 'dnsmasq') + ('keepalived',),
+        )
+    elif arguments.text('eth0ip6'):
+        role = role._replace(units=(*role.units, ADVERTISING_UNIT), services=(*role.services, 'radvd'))
     return role
 
 
@@ -90,4 +130,22 @@ def control_interface(role: Role, family: str, arguments: Arguments) -> str:
     """Name of the interface that sshd listens on; empty for all of them."""
     if role.name in ('dhcpsrvr', 'elbvm', 'ilbvm'):
         return 'eth0' if arguments.flag('sshonguest') else 'eth1'
+    if role.name == DEFAULT.name:
+        return likely_control(arguments)
     return role.control_elsewhere if family in ('vmware', 'hyperv') else role.control
+
+
+def likely_control(arguments: Arguments) -> str:
+    """The interface that CloudStack would come through to a machine of which nothing else is known.
+
+    KVM and XenServer have a link-local network for it; VMware and Hyper-V the management network, which `localgw` is on.
+    """
+    found = {name: arguments.interface(f'{name}ip', f'{name}mask') for name in ('eth0', 'eth1', 'eth2')}
+    for name, one in found.items():
+        if one is not None and one.ip.is_link_local:
+            return name
+    gateway: Address | None = arguments.address('localgw')
+    for name, one in found.items():
+        if one is not None and isinstance(gateway, IPv4Address) and gateway in one.network:
+            return name
+    return 'eth0'

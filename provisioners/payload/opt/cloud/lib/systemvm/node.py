@@ -1,0 +1,90 @@
+"""Kubernetes nodes and shared file systems: machines of a user, which cloud-init makes of this image.
+
+CloudStack copies nothing into them, and does not log in.
+"""
+
+from __future__ import annotations
+
+import re
+
+from .machine import Machine
+from .roles import Role
+
+KEYS = '/root/.ssh/authorized_keys'
+SHELL = '/root/.bashrc'
+PROGRAMS = 'PATH=$PATH:/opt/bin\n'
+SSHD = ('/etc/ssh/sshd_config', '/etc/ssh/sshd_config.d/systemvm.conf')
+CLOUD_INIT_OFF = '/etc/cloud/cloud-init.disabled'
+POLICY = '/etc/cloud/ds-identify.cfg'
+SOURCES = '/etc/cloud/cloud.cfg.d/cloudstack.cfg'
+# User data leave it behind: the machine is what it was to become.
+SUCCESS = '/home/cloud/success'
+
+STAGES = ('cloud-init.service', 'cloud-config.service', 'cloud-final.service')
+
+
+def configure_node(machine: Machine, role: Role) -> None:
+    """All that comes before the network."""
+    if not role.is_node:
+        return
+    use_legacy_tables(machine)
+    open_ordinary_ssh(machine)
+    # The management server's key is of no use here, and whoever has it has no business here.
+    machine.write(KEYS, '', mode=0o600)
+    if role.name == 'cksnode':
+        machine.must_run('passwd', '--quiet', '--lock', 'root')
+    stop_swapping(machine)
+    if PROGRAMS not in machine.read(SHELL):
+        machine.write(SHELL, machine.read(SHELL) + PROGRAMS)
+    machine.remove('/etc/logrotate.d/cloud')
+    turn_cloud_init_on(machine)
+    machine.log(f'{role.name}: sshd on 22, no swap, cloud-init')
+
+
+def use_legacy_tables(machine: Machine) -> None:
+    """What Kubernetes' network plug-ins write into, on every release that CloudStack can deploy."""
+    for name in ('iptables', 'ip6tables', 'arptables', 'ebtables'):
+        program = f'/usr/sbin/{name}-legacy'
+        if machine.exists(program):
+            machine.must_run('update-alternatives', '--quiet', '--set', name, program)
+
+
+def open_ordinary_ssh(machine: Machine) -> None:
+    for path in SSHD:
+        text = machine.read(path)
+        if text:
+            machine.write(path, re.sub(r'^Port 3922$', 'Port 22', text, flags=re.M))
+
+
+def stop_swapping(machine: Machine) -> None:
+    """The kubelet refuses to run beside swap, whether it is there already or comes late."""
+    table = machine.read('/etc/fstab')
+    without = re.sub(r'^(?!#)(?=\S+\s+\S+\s+swap\s)', '#', table, flags=re.M)
+    if machine.write('/etc/fstab', without):
+        machine.must_run('systemctl', 'daemon-reload')
+    machine.must_run('swapoff', '--all')
+
+
+def turn_cloud_init_on(machine: Machine) -> None:
+    machine.remove(CLOUD_INIT_OFF)
+    machine.write(POLICY, 'policy: enabled\n')
+    # In one line, as CloudStack's own programs edit it.
+    sources = "datasource_list: ['ConfigDrive', 'CloudStack']"
+    text = re.sub(r'^datasource_list: .*$', sources, machine.read(SOURCES), flags=re.M)
+    machine.write(SOURCES, text if sources in text else f'{sources}\n{text}')
+
+
+def start_node(machine: Machine, role: Role) -> None:
+    """All that wants a network: the lease by which cloud-init finds its data, and cloud-init, once in the machine's life."""
+    if not role.is_node:
+        return
+    # Also where the address is known already: what counts is the lease's file, which says who serves this network.
+    code, output = machine.run('dhclient', '-1', 'eth0', timeout_seconds=90)
+    if code != 0:
+        machine.log(f'no lease on eth0: {output.splitlines()[-1] if output else code}')
+    machine.run('dhclient', '-x', 'eth0')
+    if machine.exists(SUCCESS):
+        machine.log(f'{SUCCESS} is there: cloud-init has done its work')
+        machine.run('systemctl', '--quiet', 'disable', '--now', *STAGES)
+        return
+    machine.must_run('systemctl', 'start', '--no-block', *STAGES)
