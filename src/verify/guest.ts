@@ -31,6 +31,8 @@ export interface GuestOptions {
   readonly networks: readonly GuestNetwork[]
   /** Names of virtio-serial ports in their order. */
   readonly ports: readonly string[]
+  /** @default true */
+  readonly hasSerialPort?: boolean
   /** Strings in the firmware's tables. @default none */
   readonly firmwareStrings?: readonly string[]
   /** What `save` has left: the guest goes on from there instead of booting. */
@@ -93,7 +95,7 @@ export async function startGuest(options: GuestOptions): Promise<Guest> {
     ...options.acceleration,
     disk,
     ports: options.ports.map((name, index) => ({ name, socket: path(`port${index}`) })),
-    serial: { file: path('serial.log') },
+    serial: options.hasSerialPort === false ? 'none' : { file: path('serial.log') },
     virtioConsoleLog: path('hvc0.log'),
     qmpSocket: path('qmp'),
     firmwareStrings: options.firmwareStrings ?? [],

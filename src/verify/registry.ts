@@ -8,6 +8,7 @@ import { bootChecks } from './checks/boot.ts'
 import { contentChecks } from './checks/content.ts'
 import { fileChecks } from './checks/file.ts'
 import { handOverChecks } from './checks/hand-over.ts'
+import { hostContentChecks, hostSceneChecks } from './checks/host.ts'
 import { hygieneChecks } from './checks/hygiene.ts'
 import { hypervisorChecks } from './checks/hypervisor.ts'
 import { networkChecks } from './checks/network.ts'
@@ -20,12 +21,14 @@ export const checks: readonly Check[] = [
   ...contentChecks,
   ...hygieneChecks,
   ...roleContentChecks,
+  ...hostContentChecks,
   ...bootChecks,
   ...agentChecks,
   ...handOverChecks,
   ...networkChecks,
   ...hypervisorChecks,
   ...roleSceneChecks,
+  ...hostSceneChecks,
 ]
 
 /** Assertions without any check, and why. */

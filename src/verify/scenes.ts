@@ -17,18 +17,35 @@ import type { SshResult } from './ssh.ts'
 /** How data reach the guest. */
 export type HandOverWay = 'agent' | 'port' | 'firmware' | 'none'
 
+/** What a guest is given. */
+export interface MachineSize {
+  readonly cpus: number
+  readonly memoryMiB: number
+}
+
+/** What guests are given, and those in a router's role. */
+export interface MachineSizes extends MachineSize {
+  readonly routers: MachineSize
+}
+
 export interface SceneSpec {
   /** What happens, in one line. */
   readonly summary: string
   readonly way: HandOverWay
   readonly role?: RoleName
-  /** Whether it goes on from the boot that scenes share. */
+  /** Whether it goes on from the boot that scenes of its size share. */
   readonly isBranch?: boolean
+  /** Whether the machine has a router's size. */
+  readonly isRouter?: boolean
+  /** @default true */
+  readonly hasSerialPort?: boolean
   /** Overrides the target's device model. */
   readonly model?: DeviceModelName
   /** Whether the port of old is numbered before the agent's. */
   readonly isPortFirst?: boolean
 }
+
+const routerBranch = { way: 'agent', isBranch: true, isRouter: true } as const
 
 export const sceneSpecs = {
   boot: { summary: 'booted, and handed nothing', way: 'none' },
@@ -51,26 +68,22 @@ export const sceneSpecs = {
     role: 'consoleproxy',
     isBranch: true,
   },
-  router: { summary: 'a router, by the guest agent', way: 'agent', role: 'router', isBranch: true },
+  router: { summary: 'a router, by the guest agent', ...routerBranch, role: 'router' },
   'redundant-router': {
     summary: 'a redundant router, by the guest agent',
-    way: 'agent',
+    ...routerBranch,
     role: 'redundant-router',
-    isBranch: true,
   },
-  vpcrouter: { summary: 'a VPC router, by the guest agent', way: 'agent', role: 'vpcrouter', isBranch: true },
-  dhcpsrvr: { summary: 'a DHCP server, by the guest agent', way: 'agent', role: 'dhcpsrvr', isBranch: true },
-  elbvm: {
-    summary: 'an elastic load balancer, by the guest agent',
+  vpcrouter: { summary: 'a VPC router, by the guest agent', ...routerBranch, role: 'vpcrouter' },
+  dhcpsrvr: { summary: 'a DHCP server, by the guest agent', ...routerBranch, role: 'dhcpsrvr' },
+  elbvm: { summary: 'an elastic load balancer, by the guest agent', ...routerBranch, role: 'elbvm' },
+  ilbvm: { summary: 'an internal load balancer, by the guest agent', ...routerBranch, role: 'ilbvm' },
+  'no-serial': {
+    summary: 'a router without a serial port, by the guest agent',
     way: 'agent',
-    role: 'elbvm',
-    isBranch: true,
-  },
-  ilbvm: {
-    summary: 'an internal load balancer, by the guest agent',
-    way: 'agent',
-    role: 'ilbvm',
-    isBranch: true,
+    role: 'router',
+    isRouter: true,
+    hasSerialPort: false,
   },
   'no-data': { summary: 'handed nothing until the guest stops waiting', way: 'none', isBranch: true },
   virtualbox: { summary: 'a console proxy, by DMI strings', way: 'firmware', role: 'consoleproxy' },
@@ -91,11 +104,18 @@ export const scenesOfTarget: Readonly<Record<Target, readonly SceneName[]>> = {
     'ilbvm',
     'no-data',
     'port',
+    'no-serial',
   ],
   xenserver: ['boot'],
   hyperv: ['boot'],
   vmware: ['boot'],
   raw: ['virtualbox'],
+}
+
+/** What the machine of a scene is given. */
+export function sizeOf(scene: SceneName, sizes: MachineSizes): MachineSize {
+  const spec: SceneSpec = sceneSpecs[scene]
+  return spec.isRouter === true ? sizes.routers : sizes
 }
 
 /** The device model that a scene of a target runs in. */

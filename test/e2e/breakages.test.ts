@@ -171,7 +171,7 @@ async function sceneFailures(scenes: readonly SceneName[]): Promise<Record<strin
     expected,
     contentOf: 'nothing',
     acceleration,
-    machine: { cpus: 2, memoryMiB: 512 },
+    machine: { cpus: 2, memoryMiB: 512, routers: { cpus: 1, memoryMiB: 256 } },
     scenes,
     runFolder: folder,
     outFolder,

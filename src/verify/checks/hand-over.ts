@@ -69,6 +69,7 @@ const ready: SceneCheck = {
     'dhcpsrvr',
     'elbvm',
     'ilbvm',
+    'no-serial',
   ],
   does: 'waits for /var/cache/cloud/boot_up_done',
   run: async ({ guest, record, limit }) => {
