@@ -48,6 +48,8 @@ export interface SavedGuest {
 
 export interface Guest {
   readonly options: GuestOptions
+  /** What its disk is once it has ended. */
+  readonly disk: BlockNode
   /** Seconds since it was started, or went on. */
   readonly seconds: () => number
   /** What the serial console has said, without colours. */
@@ -190,6 +192,7 @@ export async function startGuest(options: GuestOptions): Promise<Guest> {
   if (options.incoming !== undefined) await goOn(qmp, signal)
   return {
     options,
+    disk,
     seconds,
     console: consoleText,
     virtioConsole: () => readLog('hvc0.log'),
