@@ -1,5 +1,5 @@
 /**
- * `unit` in seconds, `golden` on rendered files, `e2e` with real guests, one after the other. `survive`, `breakages`,
+ * `unit` in seconds, `golden` on rendered files, `e2e` with real guests, one after the other. `survive`, `breakages`, `hosts`,
  * `workflows` and `cloudstack` take too long for every day: `npm test` leaves them out, and each has a script of its own.
  */
 
@@ -97,6 +97,17 @@ export default defineConfig({
           hookTimeout: 7_200_000,
           sequence: { groupOrder: 7 },
           env,
+          poolOptions: { forks: { singleFork: true } },
+        },
+      },
+      {
+        // Boots a finished image on hosts that are slow, or gone all at once.
+        test: {
+          name: 'hosts',
+          include: ['test/hosts/**/*.test.ts'],
+          testTimeout: 3_600_000,
+          hookTimeout: 3_600_000,
+          sequence: { groupOrder: 8 },
           poolOptions: { forks: { singleFork: true } },
         },
       },

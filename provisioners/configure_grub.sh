@@ -17,12 +17,15 @@ missing() {
     }' "$1"
 }
 
-# A module that is built into the kernel needs no file in its initramfs.
+# Prints what the initramfs of kernel $1 lacks: drivers, and the program that checks the root and repairs it. A module that
+# is built into the kernel needs no file.
 missing_from_initramfs() {
   lsinitramfs "/boot/initrd.img-$1" >"$scratch/files"
+  grep -q "/$checker\$" "$scratch/files" || echo "$checker"
   cat "/lib/modules/$1/modules.builtin" >>"$scratch/files"
   missing "$scratch/files" "$DISK_MODULES"
 }
+checker=fsck.$(findmnt --noheadings --output FSTYPE /)
 
 # Also for every kernel that is installed later: the disk may then be on another hypervisor.
 echo 'MODULES=most' >/etc/initramfs-tools/conf.d/systemvm
@@ -32,7 +35,7 @@ for kernel in /boot/vmlinuz-*; do
   lacking=$(missing_from_initramfs "$version")
   if [ -n "$lacking" ]; then
     # An installer took the drivers of its own machine only. A rebuild costs minutes under emulation, hence the look before.
-    echo "configure_grub: initramfs of $version, with the disk drivers of every hypervisor"
+    echo "configure_grub: initramfs of $version, with the disk drivers of every hypervisor and $checker"
     update-initramfs -u -k "$version"
     lacking=$(missing_from_initramfs "$version")
   fi

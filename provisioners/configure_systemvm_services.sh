@@ -11,6 +11,10 @@ trap 'rm -rf "$scratch"' EXIT
 tar --create --file="$scratch/system.tar" --directory="$STAGE_FILES/system" --owner=0 --group=0 --mode=u=rwX,go=rX .
 tar --extract --file="$scratch/system.tar" --directory=/ --no-overwrite-dir
 
+# systemd goes there when something that the fstab asks for cannot be mounted, and stops before SSH: at a shell that nobody
+# can enter, since root has no password yet. Without it the boot goes on with what there is.
+ln -sfn /dev/null /etc/systemd/system/emergency.target
+
 mkdir -p /opt/cloud/bin /opt/tftpboot /usr/local/cloud /usr/share/cloud /var/lib/haproxy /var/lib/hyperv \
   /var/www/html /etc/cloudstack
 # Where CloudStack's scripts look for what Hyper-V hands over, and where Debian's daemon lays it.

@@ -264,6 +264,22 @@ export const contract = {
     title: 'no name server is baked in',
     why: "names of a closed network would go to somebody else's servers",
   },
+  G10: {
+    title: 'swap and /boot never stop a boot, nor does anything else that cannot be mounted',
+    why: 'a loaded host brings a disk up late, and nobody can enter an emergency shell',
+  },
+  G11: {
+    title: 'the root is checked at every boot, and a damaged one repairs itself',
+    why: 'a host that fails leaves damage, and nobody is there to answer questions',
+  },
+  G12: {
+    title: 'a router fits into what it is given, 256 MiB and one processor',
+    why: 'installations that were upgraded ever since give it no more',
+  },
+  G13: {
+    title: 'it comes up without a serial port',
+    why: 'not every hypervisor attaches one',
+  },
 } as const satisfies Readonly<Record<string, Assertion>>
 
 export type AssertionId = keyof typeof contract

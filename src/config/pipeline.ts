@@ -80,6 +80,12 @@ const partition = z.strictObject({
   reservedPercent: z.number().min(0).max(50).default(0),
 })
 
+/** What a guest is given that an image is verified in. */
+const sizeFields = (byDefault: { readonly memoryMiB: number; readonly cpus: number }) => ({
+  memoryMiB: z.int().min(256, 'must be at least 256 MiB').max(65_536).default(byDefault.memoryMiB),
+  cpus: z.int().min(1).max(64).default(byDefault.cpus),
+})
+
 const hostFile = z
   .string()
   .regex(/^\/[^\s\p{Cc}]+$/u, 'must be an absolute path without spaces and control characters')
@@ -232,8 +238,9 @@ export const pipelineFields = z.strictObject({
       /** Only a system VM keeps CloudStack's. */
       contract: z.enum(['none', 'cloudstack']).default('none'),
       /** Of each guest. System VMs of CloudStack have 256 to 1024 MiB. */
-      memoryMiB: z.int().min(256, 'must be at least 256 MiB').max(65_536).default(512),
-      cpus: z.int().min(1).max(64).default(2),
+      ...sizeFields({ memoryMiB: 512, cpus: 2 }),
+      /** Of a guest in a router's role: an installation that was upgraded ever since may give it no more. */
+      routers: z.strictObject(sizeFields({ memoryMiB: 256, cpus: 1 })).prefault({}),
     })
     .prefault({}),
   /** Checks that may fail, each with the reason why that is right for this image. */

@@ -1,6 +1,6 @@
 /** Layer 0: what an installer is asked for, whichever it is. */
 
-import type { ImageFacts } from '../config/image.ts'
+import type { Disk, ImageFacts } from '../config/image.ts'
 import type { ResolvedImage } from '../config/resolved.ts'
 
 /** What the build itself needs of a guest, beside the kernel: a way in, and a system that boots. */
@@ -25,6 +25,19 @@ export const dpkgExcludes = [
   'path-exclude=/usr/share/lintian/*',
   'path-exclude=/usr/share/man/*/*',
 ] as const
+
+/** File of the target's with the settings of its initramfs that have to be there before its first one is made. */
+export const initramfsSettingsFile = '/etc/initramfs-tools/conf.d/systemvm-root'
+
+/**
+ * The initramfs is to have the program that checks the root: which one, it could not find out in a tree that no device
+ * holds. And systemd keeps the `/run` that the initramfs has mounted, by default with a tenth of memory; of 256 MiB that
+ * is hardly more than the 16 MiB without which `systemctl daemon-reload` refuses.
+ */
+export function initramfsSettings({ partitions }: Disk): readonly string[] {
+  const root = partitions.find(({ mount }) => mount === '/')
+  return [`FSTYPE=${root?.filesystem}`, 'RUNSIZE=20%']
+}
 
 /** All packages of layer 0: the kernel, what provisioning needs, and every stage's, so that none is installed slowly. */
 export function basePackages(image: ResolvedImage): readonly string[] {

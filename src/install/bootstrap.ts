@@ -12,7 +12,13 @@ import { PipelineError } from '../errors.ts'
 import { freeBytes } from '../host/files.ts'
 import { runFile, runMarker, startGroup } from '../host/process.ts'
 import type { PackageChange } from '../report/report.ts'
-import { basePackages, dpkgExcludes, renderSources } from './base.ts'
+import {
+  basePackages,
+  dpkgExcludes,
+  initramfsSettings,
+  initramfsSettingsFile,
+  renderSources,
+} from './base.ts'
 import { type Layout, renderFstab, renderSfdisk, sectorBytes } from './layout.ts'
 
 export interface BootstrapRequest {
@@ -33,7 +39,7 @@ export interface BootstrapRequest {
 const asset = (name: string) => new URL(`./bootstrap/${name}`, import.meta.url)
 
 /** Scripts whose content decides what the base is; part of its key. */
-export const bootstrapScripts = ['customize.sh', 'make-disk.sh'].map(asset)
+export const bootstrapScripts = ['prepare.sh', 'customize.sh', 'make-disk.sh'].map(asset)
 
 /** Where layer 0 is made. The namespace's root is another user: it can't go through a home folder that is closed to others. */
 export function workFolder(): string {
@@ -86,7 +92,7 @@ async function runMmdebstrap(request: BootstrapRequest, work: string, raw: strin
       `--include=${basePackages(image).join(',')}`,
       // The lists stay, so that the guest's own update need only ask what is new.
       '--skip=cleanup/apt/lists,download/empty,essential/unlink',
-      `--setup-hook=mkdir -p "$1/etc/dpkg/dpkg.cfg.d" && printf '%s\\n' ${dpkgExcludes.map((line) => `'${line}'`).join(' ')} >"$1/etc/dpkg/dpkg.cfg.d/systemvm"`,
+      `--setup-hook=${hook('prepare.sh')}`,
       '--setup-hook=mkdir -p "$1/var/cache/apt/archives"',
       `--setup-hook=sync-in ${quoteForHook(packageCache)} /var/cache/apt/archives`,
       `--customize-hook=sync-out /var/cache/apt/archives ${quoteForHook(packageCache)}`,
@@ -150,6 +156,9 @@ async function bootstrapFull(
 function hookEnvironment({ image, layout }: BootstrapRequest, raw: string): Record<string, string> {
   const partitions = [...layout.partitions].sort((a, b) => (b.mount ?? '').length - (a.mount ?? '').length)
   return {
+    DPKG_EXCLUDES: dpkgExcludes.join('\n'),
+    INITRAMFS_SETTINGS: initramfsSettings(image.disk).join('\n'),
+    INITRAMFS_SETTINGS_FILE: initramfsSettingsFile,
     FSTAB: renderFstab(layout),
     HOSTNAME_SHORT: image.hostname,
     DOMAIN: image.domain,

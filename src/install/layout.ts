@@ -69,12 +69,24 @@ export function renderSfdisk(layout: Layout): string {
   return `${lines.join('\n')}\n`
 }
 
+/**
+ * How swap and `/boot` stand in an fstab. No boot waits for them: a host under load may take minutes to bring up a disk, and
+ * what runs needs neither. systemd looks out for them meanwhile, longer than its usual 90 seconds, so that they are not lost
+ * for as long as the machine is up.
+ */
+export const optionalMount = 'nofail,x-systemd.device-timeout=5min'
+
+/** Where optional partitions are mounted, as an fstab says it: swap, and `/boot` with what may lie below it. */
+export const optionalMountPoint = '(none|/boot[^ ]*)'
+
 /** The layout as `/etc/fstab`. */
 export function renderFstab(layout: Layout): string {
   const rows = layout.partitions.map((partition) => {
-    if (partition.filesystem === 'swap') return ['none', partition, 'sw', '0 0'] as const
-    const options = partition.mount === '/' ? 'errors=remount-ro' : 'defaults'
-    return [partition.mount ?? '', partition, options, partition.mount === '/' ? '0 1' : '0 2'] as const
+    if (partition.filesystem === 'swap') return ['none', partition, `sw,${optionalMount}`, '0 0'] as const
+    const { mount = '' } = partition
+    if (mount === '/') return [mount, partition, 'errors=remount-ro', '0 1'] as const
+    const isOptional = new RegExp(`^${optionalMountPoint}$`).test(mount)
+    return [mount, partition, isOptional ? `defaults,${optionalMount}` : 'defaults', '0 2'] as const
   })
   // The root comes first, so that what is mounted below it finds it mounted.
   const sorted = rows.sort(([a], [b]) => (a === 'none' ? 1 : b === 'none' ? -1 : a.length - b.length))

@@ -1,24 +1,30 @@
 /** What debian-installer does first and last, so that the target is what the bootstrap installer leaves. */
 
 import type { ImageFacts } from '../config/image.ts'
-import { dpkgExcludes, renderSources } from './base.ts'
+import { dpkgExcludes, initramfsSettings, initramfsSettingsFile, renderSources } from './base.ts'
+import { optionalMount, optionalMountPoint } from './layout.ts'
 import { unfit } from './preseed-value.ts'
 
 /** Files that the target has only while packages are installed. */
 const aptSettings = '/etc/apt/apt.conf.d/00while-installing'
 /** The kernel's package brings an initramfs to boot from; what others would change in it is left for the last one. */
 const initramfsOnce = '/etc/kernel/postinst.d/zz-initramfs-once'
-const initramfsSettings = '/etc/initramfs-tools/update-initramfs.conf'
+const updateSettings = '/etc/initramfs-tools/update-initramfs.conf'
 
 /**
  * Lays out what the installer does as soon as debootstrap is through, when it runs what lies in a folder of its own. From
  * then on dpkg leaves out documentation, and apt the descriptions in other words; and nothing is added for the machine that
  * it happens to run on, which may be a laptop, or wants to be counted.
  */
-export function earlyCommand(): readonly string[] {
+export function earlyCommand({ disk }: Pick<ImageFacts, 'disk'>): readonly string[] {
   const target = '/tmp/target'
   const hook = '/usr/lib/base-installer.d/10systemvm'
-  const folders = ['/etc/dpkg/dpkg.cfg.d', '/etc/apt/apt.conf.d', '/etc/kernel/postinst.d']
+  const folders = [
+    '/etc/dpkg/dpkg.cfg.d',
+    '/etc/apt/apt.conf.d',
+    '/etc/kernel/postinst.d',
+    '/etc/initramfs-tools/conf.d',
+  ]
   return sequence([
     'set -e',
     `mkdir -p ${folders.map((path) => target + path).join(' ')} /usr/lib/base-installer.d`,
@@ -28,9 +34,10 @@ export function earlyCommand(): readonly string[] {
       // apt would take the installer's proxy for https as well, which makes no tunnels.
       'Acquire::https::Proxy "DIRECT";',
     ]),
+    ...writeLines(target + initramfsSettingsFile, initramfsSettings(disk)),
     ...writeLines(target + initramfsOnce, [
       '#!/bin/sh',
-      `sed -i s/^update_initramfs=.*/update_initramfs=no/ ${initramfsSettings}`,
+      `sed -i s/^update_initramfs=.*/update_initramfs=no/ ${updateSettings}`,
     ]),
     ...writeLines(hook, [
       '#!/bin/sh',
@@ -51,8 +58,9 @@ export function lateCommand(image: ImageFacts): readonly string[] {
   return sequence([
     'set -e',
     `rm -f /target/etc/initramfs-tools/conf.d/driver-policy /target${initramfsOnce} /target${aptSettings}`,
-    `sed -i s/^update_initramfs=.*/update_initramfs=yes/ /target${initramfsSettings}`,
+    `sed -i s/^update_initramfs=.*/update_initramfs=yes/ /target${updateSettings}`,
     'in-target update-initramfs -u -k all',
+    `sed -E -i ${quote(`s#^UUID=[^ ]+ +${optionalMountPoint} +[^ ]+ +[^ ]+#&,${optionalMount}#`)} /target/etc/fstab`,
     // The bootstrap installer makes the groups that no package has made; this one would leave them out.
     ...groups.map((group) => `in-target groupadd --force --system ${quote(group)}`),
     `in-target usermod --shell /bin/bash${joined} ${quote(name)}`,

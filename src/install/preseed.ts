@@ -82,7 +82,7 @@ export function preseedView(
     kernelPackage: image.kernelPackage,
     recipe: [`${image.name} ::`, ...recipeEntries(image.disk)],
     packages: [...new Set(packages)].sort(),
-    earlyCommand: earlyCommand(),
+    earlyCommand: earlyCommand(image),
     lateCommand: lateCommand(image),
     extraAnswers: extraAnswers.map(answerLine),
   }

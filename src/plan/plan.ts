@@ -4,10 +4,10 @@ import { readFile } from 'node:fs/promises'
 import type { ResolvedImage, ResolvedStage } from '../config/resolved.ts'
 import { canonicalJson, type Json, listTree, sha256 } from '../digest.ts'
 import { exitCodes, PipelineError } from '../errors.ts'
-import { basePackages } from '../install/base.ts'
+import { basePackages, dpkgExcludes, initramfsSettings } from '../install/base.ts'
 import { bootstrapScripts } from '../install/bootstrap.ts'
 import { renderImagePreseed } from '../install/image-preseed.ts'
-import { type Layout, placePartitions } from '../install/layout.ts'
+import { type Layout, optionalMount, placePartitions } from '../install/layout.ts'
 import type { Layer, Store } from '../store/store.ts'
 
 /** Raised when a change of the engine makes earlier layers wrong. */
@@ -116,6 +116,8 @@ async function partsOfBase(image: ResolvedImage): Promise<Record<string, Json>> 
   const scripts = isBootstrap
     ? await Promise.all(bootstrapScripts.map(async (url) => sha256(await readFile(url))))
     : [sha256(renderImagePreseed(image))]
+  // What the scripts are told, and a preseed has in it.
+  const told = { dpkgExcludes, initramfs: initramfsSettings(disk), optionalMount }
   const { udebs, ...packages } = mirror
   const facts = { suite, arch, disk, hostname, domain, timezone, locale, keyboard, account }
   return {
@@ -123,6 +125,7 @@ async function partsOfBase(image: ResolvedImage): Promise<Record<string, Json>> 
     installer: image.installer,
     packages: basePackages(image),
     scripts,
+    ...(isBootstrap ? { told } : {}),
     ...(isBootstrap || image.debianInstaller.iso === undefined
       ? {}
       : { medium: image.debianInstaller.iso.sha256 }),

@@ -20,7 +20,7 @@ export async function bringAbout(
   const { guest, handOver, record, limit } = scene
   const sinceBoot = (trunk?.record.agentSeconds ?? 0) * (trunk === undefined ? 0 : 1)
   const login = async (): Promise<void> => {
-    if (record.loginSeconds !== undefined) return
+    if (record.loginSeconds !== undefined || spec.hasSerialPort === false) return
     await guest.waitForConsole(/ login:/, limit(60) + 60)
     record.loginSeconds = sinceBoot + guest.seconds()
   }

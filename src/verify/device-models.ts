@@ -119,8 +119,8 @@ export interface GuestMachine {
   readonly networks: readonly GuestNetwork[]
   /** In the order that the guest numbers them. */
   readonly ports: readonly GuestPort[]
-  /** File of the serial console, or the terminal that this program runs in. */
-  readonly serial: { readonly file: string } | 'terminal'
+  /** File of the serial console, the terminal that this program runs in, or a machine without the port. */
+  readonly serial: { readonly file: string } | 'terminal' | 'none'
   /** File of the virtio console, where the model has one. */
   readonly virtioConsoleLog: string
   readonly qmpSocket: string
@@ -180,6 +180,7 @@ export function guestArguments(machine: GuestMachine): readonly string[] {
 }
 
 function serialArguments(serial: GuestMachine['serial']): readonly string[] {
+  if (serial === 'none') return ['-serial', 'none']
   if (serial !== 'terminal') {
     return ['-chardev', `file,id=serial0,path=${escapeValue(serial.file)}`, '-serial', 'chardev:serial0']
   }

@@ -31,6 +31,8 @@ export interface GuestOptions {
   readonly networks: readonly GuestNetwork[]
   /** Names of virtio-serial ports in their order. */
   readonly ports: readonly string[]
+  /** @default true */
+  readonly hasSerialPort?: boolean
   /** Strings in the firmware's tables. @default none */
   readonly firmwareStrings?: readonly string[]
   /** What `save` has left: the guest goes on from there instead of booting. */
@@ -46,6 +48,8 @@ export interface SavedGuest {
 
 export interface Guest {
   readonly options: GuestOptions
+  /** What its disk is once it has ended. */
+  readonly disk: BlockNode
   /** Seconds since it was started, or went on. */
   readonly seconds: () => number
   /** What the serial console has said, without colours. */
@@ -93,7 +97,7 @@ export async function startGuest(options: GuestOptions): Promise<Guest> {
     ...options.acceleration,
     disk,
     ports: options.ports.map((name, index) => ({ name, socket: path(`port${index}`) })),
-    serial: { file: path('serial.log') },
+    serial: options.hasSerialPort === false ? 'none' : { file: path('serial.log') },
     virtioConsoleLog: path('hvc0.log'),
     qmpSocket: path('qmp'),
     firmwareStrings: options.firmwareStrings ?? [],
@@ -188,6 +192,7 @@ export async function startGuest(options: GuestOptions): Promise<Guest> {
   if (options.incoming !== undefined) await goOn(qmp, signal)
   return {
     options,
+    disk,
     seconds,
     console: consoleText,
     virtioConsole: () => readLog('hvc0.log'),

@@ -9,6 +9,7 @@ import { contentChecks } from './checks/content.ts'
 import { fileChecks } from './checks/file.ts'
 import { filterContentChecks, filterSceneChecks } from './checks/filter.ts'
 import { handOverChecks } from './checks/hand-over.ts'
+import { hostContentChecks, hostSceneChecks } from './checks/host.ts'
 import { hygieneChecks } from './checks/hygiene.ts'
 import { hypervisorChecks } from './checks/hypervisor.ts'
 import { ipv6Checks } from './checks/ipv6.ts'
@@ -24,6 +25,7 @@ export const checks: readonly Check[] = [
   ...hygieneChecks,
   ...roleContentChecks,
   ...filterContentChecks,
+  ...hostContentChecks,
   ...bootChecks,
   ...agentChecks,
   ...handOverChecks,
@@ -33,6 +35,7 @@ export const checks: readonly Check[] = [
   ...ipv6Checks,
   ...nodeChecks,
   ...filterSceneChecks,
+  ...hostSceneChecks,
 ]
 
 /** Assertions without any check, and why. */

@@ -13,7 +13,7 @@ import type { Check, Finding, SceneCheck } from './check.ts'
 import { deviceModels } from './device-models.ts'
 import type { DiskSource } from './disk-source.ts'
 import type { Expected } from './expected.ts'
-import { agentPort, type Guest, type GuestOptions, type SavedGuest, startGuest } from './guest.ts'
+import { agentPort, type Guest, type SavedGuest, startGuest } from './guest.ts'
 import {
   type HandOver,
   makeHandOver,
@@ -24,6 +24,7 @@ import {
 } from './hand-over.ts'
 import { sceneChecksOf } from './registry.ts'
 import {
+  type MachineSize,
   modelOf,
   type Scene,
   type SceneName,
@@ -39,7 +40,7 @@ export interface SceneRequest {
   readonly source: DiskSource
   readonly expected: Expected
   readonly acceleration: AcceleratorChoice
-  readonly machine: Pick<GuestOptions, 'cpus' | 'memoryMiB'>
+  readonly machine: MachineSize
   /** Folder of this image's scenes; short, for the sake of sockets. */
   readonly folder: string
   readonly key: SshKey
@@ -75,13 +76,13 @@ const shownLines = 20
 /** How much longer than the contract's a time limit is where every instruction is emulated. */
 const patience = { kvm: 1, tcg: 6 } as const
 
-/** Boots the file until the guest agent has answered, and stops it there. */
-export async function makeTrunk(request: Omit<SceneRequest, 'name' | 'trunk'>): Promise<Trunk> {
+/** Boots the file until the guest agent has answered, and stops it there, for scenes like the one that is named. */
+export async function makeTrunk(request: Omit<SceneRequest, 'trunk'>): Promise<Trunk> {
   const limit = limitOf(request)
   const record: SceneRecord = {}
   let guest: Guest | undefined
   try {
-    guest = await bootFor({ ...request, name: 'secstorage' }, 'trunk', undefined, 0)
+    guest = await bootFor(request, `trunk-${request.name}`, undefined, 0)
     const agent = await guest.waitForAgent(limit(60) + 60, limit(10))
     record.agentSeconds = guest.seconds()
     record.syncAnswer = await agent.call('guest-sync', { id: 1234567890 })
@@ -248,6 +249,7 @@ async function bootFor(
     acceleration: request.acceleration,
     networks: handOver === undefined ? plainNetworks(sshPort) : networksOf(handOver, sshPort),
     ports,
+    hasSerialPort: spec.hasSerialPort ?? true,
     firmwareStrings: isTold ? [`cmdline:${renderCommandLine(handOver)}`] : [],
     incoming: trunk?.saved,
     signal: request.signal,

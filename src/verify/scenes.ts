@@ -17,6 +17,17 @@ import type { SshResult } from './ssh.ts'
 /** How data reach the guest. */
 export type HandOverWay = 'agent' | 'port' | 'firmware' | 'none'
 
+/** What a guest is given. */
+export interface MachineSize {
+  readonly cpus: number
+  readonly memoryMiB: number
+}
+
+/** What guests are given, and those in a router's role. */
+export interface MachineSizes extends MachineSize {
+  readonly routers: MachineSize
+}
+
 export interface SceneSpec {
   /** What happens, in one line. */
   readonly summary: string
@@ -26,13 +37,19 @@ export interface SceneSpec {
   readonly words?: Readonly<Record<string, string>>
   /** What is broken in the guest before anything is handed over: a command. Its first boot has to fail of it. */
   readonly breaks?: string
-  /** Whether it goes on from the boot that scenes share. */
+  /** Whether it goes on from the boot that scenes of its size share. */
   readonly isBranch?: boolean
+  /** Whether the machine has a router's size. */
+  readonly isRouter?: boolean
+  /** @default true */
+  readonly hasSerialPort?: boolean
   /** Overrides the target's device model. */
   readonly model?: DeviceModelName
   /** Whether the port of old is numbered before the agent's. */
   readonly isPortFirst?: boolean
 }
+
+const routerBranch = { way: 'agent', isBranch: true, isRouter: true } as const
 
 export const sceneSpecs = {
   boot: { summary: 'booted, and handed nothing', way: 'none' },
@@ -57,30 +74,25 @@ export const sceneSpecs = {
   },
   router: {
     summary: 'a router with an IPv6 network, by the guest agent',
-    way: 'agent',
+    ...routerBranch,
     role: 'router',
     words: ipv6Words,
-    isBranch: true,
   },
   'redundant-router': {
     summary: 'a redundant router, by the guest agent',
-    way: 'agent',
+    ...routerBranch,
     role: 'redundant-router',
-    isBranch: true,
   },
-  vpcrouter: { summary: 'a VPC router, by the guest agent', way: 'agent', role: 'vpcrouter', isBranch: true },
-  dhcpsrvr: { summary: 'a DHCP server, by the guest agent', way: 'agent', role: 'dhcpsrvr', isBranch: true },
-  elbvm: {
-    summary: 'an elastic load balancer, by the guest agent',
+  vpcrouter: { summary: 'a VPC router, by the guest agent', ...routerBranch, role: 'vpcrouter' },
+  dhcpsrvr: { summary: 'a DHCP server, by the guest agent', ...routerBranch, role: 'dhcpsrvr' },
+  elbvm: { summary: 'an elastic load balancer, by the guest agent', ...routerBranch, role: 'elbvm' },
+  ilbvm: { summary: 'an internal load balancer, by the guest agent', ...routerBranch, role: 'ilbvm' },
+  'no-serial': {
+    summary: 'a router without a serial port, by the guest agent',
     way: 'agent',
-    role: 'elbvm',
-    isBranch: true,
-  },
-  ilbvm: {
-    summary: 'an internal load balancer, by the guest agent',
-    way: 'agent',
-    role: 'ilbvm',
-    isBranch: true,
+    role: 'router',
+    isRouter: true,
+    hasSerialPort: false,
   },
   cksnode: {
     summary: 'a Kubernetes node, by the guest agent',
@@ -96,17 +108,15 @@ export const sceneSpecs = {
   },
   'unknown-type': {
     summary: 'a type that no image knows, by the guest agent',
-    way: 'agent',
+    ...routerBranch,
     role: 'router',
     words: { type: 'novelty' },
-    isBranch: true,
   },
   'broken-filter': {
     summary: 'a router whose iptables-restore fails',
-    way: 'agent',
+    ...routerBranch,
     role: 'router',
     breaks: 'ln -sf /bin/false /etc/alternatives/iptables-restore',
-    isBranch: true,
   },
   'no-data': { summary: 'handed nothing until the guest stops waiting', way: 'none', isBranch: true },
   virtualbox: { summary: 'a console proxy, by DMI strings', way: 'firmware', role: 'consoleproxy' },
@@ -131,11 +141,18 @@ export const scenesOfTarget: Readonly<Record<Target, readonly SceneName[]>> = {
     'broken-filter',
     'no-data',
     'port',
+    'no-serial',
   ],
   xenserver: ['boot'],
   hyperv: ['boot'],
   vmware: ['boot'],
   raw: ['virtualbox'],
+}
+
+/** What the machine of a scene is given. */
+export function sizeOf(scene: SceneName, sizes: MachineSizes): MachineSize {
+  const spec: SceneSpec = sceneSpecs[scene]
+  return spec.isRouter === true ? sizes.routers : sizes
 }
 
 /** The device model that a scene of a target runs in. */

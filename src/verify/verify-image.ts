@@ -10,11 +10,18 @@ import type { CheckResult, ImageVerification, SceneResult } from '../report/veri
 import type { Check, Finding } from './check.ts'
 import { type DiskSource, locateDisk, virtualSizeOf } from './disk-source.ts'
 import type { Expected } from './expected.ts'
-import type { GuestOptions } from './guest.ts'
 import { openImageFiles } from './open-image-files.ts'
 import { allContentChecks, fileChecksOf } from './registry.ts'
 import { hasPanicked, makeTrunk, resultOf, runScene, type SceneRequest, type Trunk } from './run-scene.ts'
-import { type SceneName, type SceneSpec, sceneSpecs, scenesOfTarget } from './scenes.ts'
+import {
+  type MachineSize,
+  type MachineSizes,
+  type SceneName,
+  type SceneSpec,
+  sceneSpecs,
+  scenesOfTarget,
+  sizeOf,
+} from './scenes.ts'
 import { makeSshKey } from './ssh.ts'
 import { unpackArchive } from './unpack.ts'
 
@@ -27,7 +34,7 @@ export interface ImageRequest {
   /** File whose disk is proved to be the same, and is read for both. Absent: this one is read. */
   readonly contentOf?: string | undefined
   readonly acceleration: AcceleratorChoice
-  readonly machine: Pick<GuestOptions, 'cpus' | 'memoryMiB'>
+  readonly machine: MachineSizes
   /** Of the target's scenes, only these. @default all */
   readonly scenes?: readonly SceneName[] | undefined
   /** Folder for pictures of screens. */
@@ -142,12 +149,11 @@ async function runScenes(
   const names = scenesOfTarget[target].filter((name) => wanted === undefined || wanted.includes(name))
   if (names.length === 0) return []
   const diskBytes = await virtualSizeOf(source)
-  const shared: Omit<SceneRequest, 'name'> = {
+  const shared: Omit<SceneRequest, 'name' | 'machine'> = {
     target,
     source,
     expected,
     acceleration,
-    machine,
     folder,
     key: await makeSshKey(folder),
     diskBytes,
@@ -156,21 +162,25 @@ async function runScenes(
     signal,
   }
   const isEmulated = acceleration.accelerator === 'tcg'
-  let trunk: Trunk | undefined
+  const trunks = new Map<MachineSize, Trunk>()
   const results: SceneResult[] = []
   for (const name of names) {
     request.onScene(name)
     const spec: SceneSpec = sceneSpecs[name]
+    const wants = { ...shared, name, machine: sizeOf(name, machine) }
+    let trunk: Trunk | undefined
     if (spec.isBranch === true) {
-      trunk ??= await steadily(
-        () => makeTrunk(shared),
-        ({ record }) => isEmulated && hasPanicked(record),
-      )
+      trunk =
+        trunks.get(wants.machine) ??
+        (await steadily(
+          () => makeTrunk(wants),
+          ({ record }) => isEmulated && hasPanicked(record),
+        ))
+      trunks.set(wants.machine, trunk)
     }
-    const branch = spec.isBranch === true ? trunk : undefined
     const { scene, checks, screenshot } = await steadily(
-      () => runScene({ ...shared, name, trunk: branch }),
-      (outcome) => isEmulated && outcome.hasPanicked && branch === undefined,
+      () => runScene({ ...wants, trunk }),
+      (outcome) => isEmulated && outcome.hasPanicked && trunk === undefined,
     )
     onResults(checks)
     results.push({ ...scene, ...(await keepPicture(request, name, screenshot)) })

@@ -9,7 +9,7 @@ import type { Emit } from '../report/events.ts'
 import type { ImageVerification } from '../report/verification.ts'
 import type { Candidate } from './candidates.ts'
 import type { Expected } from './expected.ts'
-import type { SceneName } from './scenes.ts'
+import type { MachineSize, MachineSizes, SceneName } from './scenes.ts'
 import { digestQuestions, readVerdict, writeVerdict } from './verdicts.ts'
 import { pathFor, verifyImage } from './verify-image.ts'
 import { applyWaivers } from './waivers.ts'
@@ -45,7 +45,8 @@ export async function verifyImages(request: VerifyRequest): Promise<readonly Ima
     signal,
   })
   if (acceleration.accelerator === 'tcg') emit({ kind: 'note', text: `without KVM: ${acceleration.reason}` })
-  const { cpus, memoryMiB } = request.machine
+  const { cpus, memoryMiB, routers } = request.machine
+  const machine = { cpus, memoryMiB, routers }
   const results: (ImageVerification | undefined)[] = candidates.map(() => undefined)
   const verifyOne = async (index: number): Promise<void> => {
     const candidate = candidates[index] as Candidate
@@ -54,7 +55,7 @@ export async function verifyImages(request: VerifyRequest): Promise<readonly Ima
     const questions = await digestQuestions({
       expected: request.expected as unknown as Json,
       accelerator: acceleration.accelerator,
-      machine: { cpus, memoryMiB },
+      machine,
       hasContent: contentOf === undefined,
     })
     // A part of the scenes is no verdict.
@@ -77,7 +78,7 @@ export async function verifyImages(request: VerifyRequest): Promise<readonly Ima
       expected: request.expected,
       contentOf,
       acceleration,
-      machine: { cpus, memoryMiB },
+      machine,
       scenes: request.scenes,
       runFolder: request.runFolder,
       outFolder,
@@ -97,14 +98,19 @@ export async function verifyImages(request: VerifyRequest): Promise<readonly Ima
     results[index] = applyWaivers(verification, request.waivers)
     emit({ kind: 'image-verified', verification: results[index] as ImageVerification })
   }
-  await inPool(candidates.length, parallelism(acceleration.accelerator, request.machine), verifyOne)
+  await inPool(candidates.length, parallelism(acceleration.accelerator, largest(machine)), verifyOne)
   return results.flatMap((result) => result ?? [])
+}
+
+/** What every guest would have if it had the most of any. */
+function largest({ cpus, memoryMiB, routers }: MachineSizes): MachineSize {
+  return { cpus: Math.max(cpus, routers.cpus), memoryMiB: Math.max(memoryMiB, routers.memoryMiB) }
 }
 
 /** How many guests at a time: all of their processors are busy where they are emulated, and few of them otherwise. */
 export function parallelism(
   accelerator: Accelerator,
-  { cpus, memoryMiB }: Pick<PipelineFields['verification'], 'cpus' | 'memoryMiB'>,
+  { cpus, memoryMiB }: MachineSize,
   host = { cores: availableParallelism(), freeMiB: freemem() / 1024 ** 2 },
 ): number {
   const byCores = accelerator === 'kvm' ? host.cores : Math.floor(host.cores / cpus)

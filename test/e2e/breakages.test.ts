@@ -6,7 +6,6 @@
 
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { execa } from 'execa'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { defaultPipeline, loadPipeline } from '../../src/config/load.ts'
@@ -17,17 +16,15 @@ import { openImageFiles } from '../../src/verify/open-image-files.ts'
 import { allContentChecks } from '../../src/verify/registry.ts'
 import type { SceneName } from '../../src/verify/scenes.ts'
 import { verifyImage } from '../../src/verify/verify-image.ts'
+import { copyLastImage, type Offsets, outFolder } from '../support/last-image.ts'
 import { pathOfTools } from '../support/tools.ts'
-import { readReport, systemvmImage } from './program.ts'
 
-const outFolder = fileURLToPath(new URL('../../out', import.meta.url))
 const env = { PATH: pathOfTools, LC_ALL: 'C' }
 const signal = new AbortController().signal
 
 let folder: string
 let disk: string
-/** Bytes that the file systems begin at. */
-let offsets: { readonly root: number; readonly boot: number }
+let offsets: Offsets
 let expected: Expected
 let acceleration: AcceleratorChoice
 
@@ -40,24 +37,11 @@ beforeAll(async () => {
   if (image === undefined) throw new Error('the pipeline has no image')
   expected = expectationsOf(image)
   disk = join(folder, 'disk.raw')
-  await execa('qemu-img', ['convert', '-O', 'raw', await findImage(), disk])
-  const table = await execa('sfdisk', ['--json', disk], { env })
-  const { partitions } = JSON.parse(table.stdout).partitiontable as { partitions: { start: number }[] }
-  const startOf = (index: number) => (partitions.at(index)?.start ?? 0) * 512
-  offsets = { root: startOf(-1), boot: startOf(0) }
+  offsets = await copyLastImage(disk)
   acceleration = await chooseAccelerator({ arch: 'x86_64', kernels: [], cacheDir: join(outFolder, 'cache') })
 })
 
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
-
-async function findImage(): Promise<string> {
-  const named = process.env.SYSTEMVM_TEST_IMAGE
-  if (named !== undefined) return named
-  const built = await systemvmImage(['build', '--no-verify', '--out', outFolder], 3000)
-  expect(built.exitCode, built.stderr).toBe(0)
-  const { images } = await readReport(outFolder)
-  return join(outFolder, images.find(({ target }) => target === 'kvm')?.path ?? '')
-}
 
 /** One change to a file system; `/boot` is one of its own. */
 type Change =
@@ -171,7 +155,7 @@ async function sceneFailures(scenes: readonly SceneName[]): Promise<Record<strin
     expected,
     contentOf: 'nothing',
     acceleration,
-    machine: { cpus: 2, memoryMiB: 512 },
+    machine: { cpus: 2, memoryMiB: 512, routers: { cpus: 1, memoryMiB: 256 } },
     scenes,
     runFolder: folder,
     outFolder,

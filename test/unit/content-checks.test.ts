@@ -22,13 +22,17 @@ const partitions = [
 ]
 
 const archive = 'packed scripts'
-const kernelLine = 'console=hvc0 console=tty0 console=ttyS0,115200n8 net.ifnames=0 biosdevname=0'
+const kernelLine =
+  'console=hvc0 console=tty0 console=ttyS0,115200n8 net.ifnames=0 biosdevname=0 fsck.repair=yes panic=10'
 const grub = (seconds: number, words = kernelLine) =>
   `if x ; then\n  set timeout=30\nelse\n  set timeout=${seconds}\nfi\n### END /etc/grub.d/00_header ###\n\tlinux /vmlinuz-6 root=UUID=1 ro ${words}\n`
 
 /** Nothing of what any check asks is missing or wrong here. */
 const sound: Readonly<Record<string, FakeFile>> = {
   '/boot/grub/grub.cfg': grub(0),
+  '/etc/fstab':
+    'UUID=6 / ext4 errors=remount-ro 0 1\nUUID=1 /boot ext2 defaults,nofail 0 2\nUUID=5 none swap sw,nofail 0 0\n',
+  '/etc/systemd/system/emergency.target': { link: '/dev/null' },
   '/etc/cloudstack-release': 'Cloudstack Release 4.22.0 Sun Nov  1 00:00:00 UTC 2026\n',
   '/usr/share/cloud/cloud-scripts.tgz': archive,
   '/var/cache/cloud/cloud-scripts-signature': `${createHash('sha512').update(archive).digest('hex')}\n`,
@@ -174,6 +178,22 @@ describe('what is on a disk', () => {
     ],
     ['a module that is not there', file('/etc/modules-load.d/b.conf', 'nf_conntrack_ipv4\n'), ['G7']],
     ['a name server', file('/etc/resolv.conf', 'nameserver 8.8.8.8\n'), ['G9']],
+    [
+      'swap that a boot waits for',
+      file('/etc/fstab', 'UUID=6 / ext4 defaults 0 1\nUUID=5 none swap sw 0 0\n'),
+      ['G10'],
+    ],
+    ['an emergency shell', without('/etc/systemd/system/emergency.target'), ['G10']],
+    [
+      'a damaged root that waits for somebody',
+      file('/boot/grub/grub.cfg', grub(0, kernelLine.replace('fsck.repair=yes', ''))),
+      ['G11'],
+    ],
+    [
+      'a shell in the initramfs',
+      file('/boot/grub/grub.cfg', grub(0, kernelLine.replace('panic=10', 'panic=0'))),
+      ['G11'],
+    ],
     ['no firewall of a role', without('/etc/iptables/iptables-elbvm'), ['D8']],
   ])('fails by one check with %s', async (_case, change, ids) => {
     expect(await failures(change)).toEqual(ids)

@@ -75,6 +75,12 @@ describe('the arguments of QEMU', () => {
     expect(valuesOf(words, '-smbios')).toEqual(['type=11,value=cmdline:a=1,,2'])
   })
 
+  it('attach no serial port where there is to be none', () => {
+    const words = guestArguments(machine({ serial: 'none' }))
+    expect(valuesOf(words, '-serial')).toEqual(['none'])
+    expect(words.join(' ')).not.toContain('serial0')
+  })
+
   it('give the terminal to the guest, and a way to end it', () => {
     const words = guestArguments(machine({ serial: 'terminal' }))
     expect(valuesOf(words, '-chardev')[0]).toBe('stdio,id=serial0,mux=on,signal=off')

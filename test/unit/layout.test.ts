@@ -148,7 +148,20 @@ describe('fstab', () => {
       expect(byMount.get(mount ?? 'none')?.[0]).toBe(`UUID=${uuid}`)
     }
     expect(byMount.get('/')?.slice(2)).toEqual(['ext4', 'errors=remount-ro', '0', '1'])
-    expect(byMount.get('/boot')?.slice(2)).toEqual(['ext2', 'defaults', '0', '2'])
-    expect(byMount.get('none')?.slice(2)).toEqual(['swap', 'sw', '0', '0'])
+    expect(byMount.get('/var')?.slice(2)).toEqual(['ext4', 'defaults', '0', '2'])
+  })
+
+  const late = 'nofail,x-systemd.device-timeout=5min'
+
+  it('waits neither for swap nor for /boot, and for all others', () => {
+    const text = renderFstab(placePartitions(disks[4]?.[1] as Disk, 'a'))
+    expect(text).toMatch(new RegExp(`^UUID=\\S+ /boot ext2 defaults,${late} 0 2$`, 'm'))
+    expect(text).toMatch(new RegExp(`^UUID=\\S+ none swap sw,${late} 0 0$`, 'm'))
+    expect(text.match(/nofail/g)).toHaveLength(2)
+  })
+
+  it("has swap in a line that CloudStack's scripts find when they switch it off", () => {
+    // Kubernetes nodes and shared file systems have no swap: a # is put before the lines with this in them.
+    expect(renderFstab(placePartitions(disks[4]?.[1] as Disk, 'a')).match(/ swap /g)).toHaveLength(1)
   })
 })

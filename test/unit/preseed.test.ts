@@ -275,6 +275,16 @@ describe('the first and the last command of the installer', () => {
   let afterKernel: string
   const initramfsSettings = '# Default is yes\nupdate_initramfs=yes\n\nbackup_initramfs=no\n'
 
+  /** As the installer writes it. */
+  const installedFstab = [
+    '# / was on /dev/vda6 during installation',
+    'UUID=5905b6c9 /               ext4    errors=remount-ro 0       1',
+    'UUID=136a2a9e /boot           ext2    defaults        0       2',
+    'UUID=7527beb8 none            swap    sw              0       0',
+    '/dev/sr0        /media/cdrom0   udf,iso9660 user,noauto     0       0',
+    '',
+  ].join('\n')
+
   /** Runs one in a small root, with the installer's own programs replaced by ones that say how they were called. */
   function run(command: string): string {
     const inFolder = command.replaceAll(
@@ -334,6 +344,7 @@ describe('the first and the last command of the installer', () => {
     }
     for (const name of ['10laptop-detect', '20update-policy', '90popcon']) put(`usr/lib/pre-pkgsel.d/${name}`)
     put('target/etc/initramfs-tools/update-initramfs.conf', initramfsSettings)
+    put('target/etc/fstab', installedFstab)
     // As systemd-resolved would leave it: pointing at a file of the installer's.
     put('outside', "the installer's own")
     symlinkSync(join(folder, 'outside'), join(folder, 'target/etc/resolv.conf'))
@@ -341,6 +352,16 @@ describe('the first and the last command of the installer', () => {
   })
 
   afterEach(() => rmSync(folder, { recursive: true, force: true }))
+
+  it('has the initramfs know the type of the root, and how large /run is to be, before the first one is made', () => {
+    expect(target('etc/initramfs-tools/conf.d/systemvm-root')).toBe('FSTYPE=ext4\nRUNSIZE=20%\n')
+  })
+
+  it('waits neither for swap nor for /boot, as the bootstrap installer has it', () => {
+    const late = 'nofail,x-systemd.device-timeout=5min'
+    const wanted = installedFstab.replace('defaults', `defaults,${late}`).replace(' sw ', ` sw,${late} `)
+    expect(target('etc/fstab')).toBe(wanted)
+  })
 
   it('makes one initramfs after that of the kernel: with every driver, at the end', () => {
     expect(afterKernel).toContain('\nupdate_initramfs=no\n')

@@ -224,6 +224,26 @@ describe('apt_upgrade', () => {
   })
 })
 
+describe('configure_grub', () => {
+  const image = imageOf('trixie', { arch: 'x86_64', debianArch: 'amd64' })
+  const words = (stage: StageUse) =>
+    stage.spec.environment?.(settingsOf(stage), image).KERNEL_ARGUMENTS?.split(' ') ?? []
+
+  it('has a damaged root checked and repaired, and no shell that waits for somebody', () => {
+    expect(words(configure_grub())).toEqual(
+      expect.arrayContaining(['fsck.mode=force', 'fsck.repair=yes', 'panic=10']),
+    )
+  })
+
+  it('uses no word with %, which is how Xen hands over words of a system VM', () => {
+    expect(words(configure_grub()).filter((word) => word.includes('%'))).toEqual([])
+  })
+
+  it("lets the pipeline's own words come last, and so win", () => {
+    expect(words(configure_grub({ kernelArguments: ['fsck.mode=auto'] })).at(-1)).toBe('fsck.mode=auto')
+  })
+})
+
 describe('authorized_keys', () => {
   const ed25519 = 'AAAAC3NzaC1lZDI1NTE5AAAAIGXrYzXRJzBmoPWx0lpgpFTpgwDQAR4oS7MRZVhJ9SBk'
 

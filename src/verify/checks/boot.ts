@@ -334,7 +334,7 @@ const whole: SceneCheck = {
   id: 'G1',
   group: 'boot',
   at: 'scene',
-  scenes: [...everyFile, 'port', 'no-data'],
+  scenes: [...everyFile, 'port', 'no-data', 'no-serial'],
   does: 'waits until systemd has come up, and lists failed units with their last words',
   run: async ({ guest, model, limit }) => {
     const [state = ''] = await linesOf(guest, 'systemctl is-system-running --wait', limit(120))

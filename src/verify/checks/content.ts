@@ -56,6 +56,11 @@ const kernelArguments = [
   'console=hvc0',
 ]
 
+/** Arguments of the kernel that boots by default, of a GRUB's configuration. */
+export function defaultKernelWords(config: string): readonly string[] {
+  return /^\s*linux\s+\S+\s+(.*)$/m.exec(config)?.[1]?.split(/\s+/) ?? []
+}
+
 const grub: ContentCheck = {
   id: 'A6',
   group: 'file',
@@ -66,7 +71,7 @@ const grub: ContentCheck = {
     if (config === undefined) return failed('there is no /boot/grub/grub.cfg')
     const menu = config.slice(0, Math.max(0, config.indexOf('### END /etc/grub.d/00_header')) || undefined)
     const timeouts = [...menu.matchAll(/^\s*set timeout=(-?\d+)/gm)].map(([, seconds]) => seconds)
-    const words = /^\s*linux\s+(\S+)\s+(.*)$/m.exec(config)?.[2]?.split(/\s+/) ?? []
+    const words = defaultKernelWords(config)
     const faults = kernelArguments.filter((word) => !words.includes(word)).map((word) => `no ${word}`)
     // A failed boot's time limit is set first, and the usual one last.
     if (timeouts.at(-1) !== '0') faults.push(`the time limit is ${timeouts.at(-1) ?? 'missing'} s`)

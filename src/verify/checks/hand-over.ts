@@ -71,6 +71,7 @@ const ready: SceneCheck = {
     'ilbvm',
     'cksnode',
     'sharedfsvm',
+    'no-serial',
   ],
   does: 'waits for /var/cache/cloud/boot_up_done',
   run: async ({ guest, record, limit }) => {

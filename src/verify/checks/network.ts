@@ -82,7 +82,7 @@ const key: SceneCheck = {
   id: 'C10',
   group: 'hand-over',
   at: 'scene',
-  scenes: ['secstorage', 'port', 'router', 'vpcrouter', 'unknown-type', 'virtualbox'],
+  scenes: ['secstorage', 'port', 'router', 'vpcrouter', 'unknown-type', 'virtualbox', 'no-serial'],
   needs: 'taken',
   does: "logs in on 3922 of the control address with the key that was handed over, and reads the file's mode",
   run: async ({ guest, ssh }) => {

@@ -1,0 +1,191 @@
+/**
+ * Hosts as they are: a disk of which parts come late, damage, what the fstab asks for in vain, and a host that is gone in
+ * the middle of first boot. Every time a router has to come up whose control SSH lets the management server in. Run by
+ * `npm run test:hosts`, on the image of the last build or on the one that SYSTEMVM_TEST_IMAGE names.
+ */
+
+import { mkdirSync, mkdtempSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { execa } from 'execa'
+import { afterAll, beforeAll, expect, it } from 'vitest'
+import { createWorkbench, type Workbench } from '../../src/build/workbench.ts'
+import { chooseAccelerator } from '../../src/host/accelerator.ts'
+import { parseFstab } from '../../src/inspect/fstab.ts'
+import type { BlockNode } from '../../src/verify/device-models.ts'
+import { copyLastImage, type Offsets, outFolder } from '../support/last-image.ts'
+import { pathOfTools } from '../support/tools.ts'
+import { bootRouter, type Host, makeHost, type Router } from './router.ts'
+
+const env = { PATH: pathOfTools, LC_ALL: 'C' }
+
+let bench: Workbench
+let folder: string
+let image: string
+let offsets: Offsets
+let diskBytes: number
+let host: Host
+
+beforeAll(async () => {
+  mkdirSync(outFolder, { recursive: true })
+  folder = mkdtempSync(join(outFolder, 'hosts-'))
+  bench = await createWorkbench()
+  image = join(folder, 'image.raw')
+  offsets = await copyLastImage(image)
+  diskBytes = statSync(image).size
+  const cacheDir = join(outFolder, 'cache')
+  host = await makeHost(bench.folder, await chooseAccelerator({ arch: 'x86_64', kernels: [], cacheDir }))
+})
+
+afterAll(async () => {
+  rmSync(folder, { recursive: true, force: true })
+  await bench.remove()
+})
+
+const raw = (filename: string): BlockNode => ({ driver: 'raw', file: { driver: 'file', filename } })
+
+/** Runs debugfs on the root of a disk. */
+async function debugfs(disk: string, requests: readonly string[]): Promise<string> {
+  const { stdout } = await execa('debugfs', ['-w', '-f', '-', `${disk}?offset=${offsets.root}`], {
+    env,
+    input: `${requests.join('\n')}\n`,
+  })
+  return stdout
+}
+
+async function readFstab(): Promise<string> {
+  const { stdout } = await execa('debugfs', ['-R', 'cat /etc/fstab', `${image}?offset=${offsets.root}`], {
+    env,
+  })
+  return `${stdout}\n`
+}
+
+/** A copy of the image's disk with one change to its root. */
+async function changedDisk(name: string, requests: readonly string[]): Promise<BlockNode> {
+  const disk = join(folder, `${name}.raw`)
+  await execa('cp', ['--sparse=always', '--reflink=auto', image, disk])
+  await debugfs(disk, requests)
+  return raw(disk)
+}
+
+function withFstab(text: string): readonly string[] {
+  const file = join(folder, 'fstab')
+  writeFileSync(file, text)
+  return ['rm /etc/fstab', `write ${file} /etc/fstab`, 'set_inode_field /etc/fstab mode 0100644']
+}
+
+/** Attaches a disk while the machine runs. */
+async function attach({ qmp }: Router, name: string, file: string): Promise<void> {
+  await qmp.execute('blockdev-add', { 'node-name': name, ...raw(file) })
+  await qmp.execute('device_add', { driver: 'virtio-blk-pci', drive: name, id: `device-${name}` })
+}
+
+async function untilPrinted(router: Router, command: string, text: string, seconds: number): Promise<void> {
+  let printed = ''
+  for (
+    const end = router.seconds() + seconds;
+    router.seconds() < end && printed !== text;
+    await sleep(1000)
+  ) {
+    printed = (await router.run(command)).stdout.trim()
+  }
+  expect(printed).toBe(text)
+}
+
+const failedUnits = 'systemctl list-units --state=failed --no-legend --plain'
+
+it('does not wait for swap and /boot, and takes them when they come after two minutes', async () => {
+  const late = { swap: '11111111-2222-4333-8444-555555555555', boot: '66666666-7777-4888-9999-aaaaaaaaaaaa' }
+  const [swapFile, bootFile] = [join(folder, 'swap'), join(folder, 'boot')]
+  for (const file of [swapFile, bootFile]) {
+    writeFileSync(file, '')
+    truncateSync(file, 64 * 1024 ** 2)
+  }
+  await execa('mkswap', ['--uuid', late.swap, swapFile], { env })
+  await execa('mke2fs', ['-q', '-t', 'ext2', '-U', late.boot, bootFile], { env })
+  const fstab = await readFstab()
+  const mounts = parseFstab(fstab)
+  const sourceOf = (is: (mount: (typeof mounts)[number]) => boolean) => mounts.find(is)?.source ?? 'none'
+  const moved = fstab
+    .replace(
+      sourceOf(({ type }) => type === 'swap'),
+      `UUID=${late.swap}`,
+    )
+    .replace(
+      sourceOf(({ path }) => path === '/boot'),
+      `UUID=${late.boot}`,
+    )
+  const router = await bootRouter(host, 'late', await changedDisk('late', withFstab(moved)), diskBytes)
+  try {
+    await router.handOver()
+    await router.becomeReady()
+    expect(await router.ssh('swapon --noheadings; findmnt --noheadings /boot || echo none')).toBe('none')
+    await sleep(Math.max(0, 120 - router.seconds()) * 1000)
+    await attach(router, 'swap', swapFile)
+    await attach(router, 'boot', bootFile)
+    const asked = 'swapon --noheadings --show=UUID; findmnt --noheadings --output UUID /boot'
+    await untilPrinted(router, asked, `${late.swap}\n${late.boot}`, host.limit(20))
+    await untilPrinted(router, 'systemctl is-system-running', 'running', host.limit(20))
+  } finally {
+    await router.close()
+  }
+})
+
+it('repairs a damaged root by itself', async () => {
+  // A folder's inode is gone: its files have no name any more, which e2fsck mends only where it may answer itself.
+  const damaged = await changedDisk('damaged', ['clri /usr/share/zoneinfo/Pacific'])
+  const router = await bootRouter(host, 'damaged', damaged, diskBytes)
+  try {
+    await router.handOver()
+    await router.becomeReady()
+    const log = await router.ssh('cat /run/initramfs/fsck.log')
+    expect(log).toContain('Unattached inode')
+    expect(log).toContain('FILE SYSTEM WAS MODIFIED')
+    expect(await router.ssh('findmnt --noheadings --output OPTIONS /')).toMatch(/^rw,/)
+    expect(await router.ssh(failedUnits)).toBe('')
+  } finally {
+    await router.close()
+  }
+})
+
+it('goes on where the fstab asks for something in vain, and starts again where systemd crashes', async () => {
+  const vain = 'UUID=00000000-1111-4222-8333-444444444444 /srv ext4 x-systemd.device-timeout=5s 0 2\n'
+  const disk = await changedDisk('vain', withFstab((await readFstab()) + vain))
+  const router = await bootRouter(host, 'vain', disk, diskBytes)
+  try {
+    await router.handOver()
+    await router.becomeReady()
+    expect(await router.ssh('systemctl is-active local-fs.target emergency.target || :')).toBe(
+      'inactive\ninactive',
+    )
+    // QEMU ends where the machine starts again.
+    await router.run('kill -SEGV 1').catch(() => undefined)
+    expect(await router.hasEnded(host.limit(30))).toBe(true)
+  } finally {
+    await router.close()
+  }
+})
+
+it('comes up after its host was gone in the middle of first boot, whatever first boot was at', async () => {
+  const first = await bootRouter(host, 'first', raw(image), diskBytes)
+  await first.waitForAgent(host.limit(60) + 60, host.limit(10))
+  const saved = await first.save()
+  for (const unit of ['cloud-preinit', 'cloud-early-config', 'cloud-postinit']) {
+    const killed = await bootRouter(host, `killed-${unit}`, saved, diskBytes)
+    await killed.handOver()
+    const state = `systemctl show --property ActiveState --value ${unit}`
+    const isAtWork = async () => /^(activating|active)$/m.test((await killed.run(state)).stdout)
+    for (const end = killed.seconds() + host.limit(60); !(await isAtWork()); await sleep(100)) {
+      expect(killed.seconds(), `${unit} has not started`).toBeLessThan(end)
+    }
+    await killed.close()
+    const again = await bootRouter(host, `after-${unit}`, killed.disk, diskBytes)
+    try {
+      await again.handOver()
+      await again.becomeReady()
+      expect(await again.ssh(failedUnits), unit).toBe('')
+    } finally {
+      await again.close()
+    }
+  }
+})
