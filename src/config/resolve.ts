@@ -122,6 +122,7 @@ function resolveStage(
     files: Object.fromEntries(
       files.map(([name, path]) => [name, isUrl(path) ? path : resolvePath(folder, path)]),
     ),
+    fileKinds: spec.fileKinds ?? {},
     filesTop: spec.filesTop ?? {},
     network: spec.network ?? false,
     timeoutSeconds: spec.timeoutSeconds ?? 900,

@@ -113,7 +113,11 @@ describe("a stage's files", () => {
   })
 
   it.each([
-    ['a URL without a sum', 'https://example.org/x.tgz', 'must end in #sha256= and the sum of the tarball'],
+    [
+      'a URL without a sum',
+      'https://example.org/x.tgz',
+      'must end in #sha256= or #sha512= and the sum of the tarball',
+    ],
     ['half a sum', 'https://example.org/x.tgz#sha256=12', 'must have 64 hexadecimal digits after #sha256='],
     ['another protocol', `ftp://example.org/x#sha256=${'0'.repeat(64)}`, 'must be a URL of http or https'],
     ['nothing there', '/nowhere/payload.tgz', 'must be a folder or a tarball that exists'],

@@ -18,6 +18,7 @@ const stage: ResolvedStage = {
   packages: [],
   leaves: [],
   files: {},
+  fileKinds: {},
   filesTop: {},
   network: false,
   timeoutSeconds: 900,
