@@ -238,6 +238,11 @@ export const contract = {
   },
 } as const satisfies Readonly<Record<string, Assertion>>
 
+/** What an image may be held against: all of it, or what holds where first boot is CloudStack's own. */
+export const contractNames = ['cloudstack', 'cloudstack-payload'] as const
+
+export type ContractName = (typeof contractNames)[number]
+
 export type AssertionId = keyof typeof contract
 
 export const assertionIds = Object.keys(contract) as readonly AssertionId[]

@@ -1,11 +1,14 @@
 /** What is known beforehand of an image that is to be verified. */
 
+import type { ContractName } from '../config/contract.ts'
 import type { Partition } from '../config/image.ts'
 import type { PipelineFields } from '../config/pipeline.ts'
 import type { ResolvedImage } from '../config/resolved.ts'
 
 /** What the pipeline has promised of an image. Of a foreign one nothing is known but CloudStack's customs. */
 export interface Expected {
+  /** Absent: what is on the disk tells. */
+  readonly contract?: ContractName
   readonly account: string
   readonly release?: string
   readonly hostname?: string
@@ -16,7 +19,9 @@ export interface Expected {
 
 /** What a pipeline promises of its image. */
 export function expectationsOf(image: ResolvedImage): Expected {
+  const { contract } = image.verification
   return {
+    ...(contract === 'none' ? {} : { contract }),
     account: image.account.name,
     release: image.release,
     hostname: image.hostname,

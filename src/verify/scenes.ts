@@ -4,7 +4,7 @@
  * agent had answered.
  */
 
-import type { AssertionId } from '../config/contract.ts'
+import type { AssertionId, ContractName } from '../config/contract.ts'
 import type { Target } from '../config/image.ts'
 import type { VmwareSettings } from '../config/vmware.ts'
 import type { AcceleratorChoice } from '../host/accelerator.ts'
@@ -24,6 +24,8 @@ export interface SceneSpec {
   readonly role?: RoleName
   /** Whether it goes on from the boot that scenes share. */
   readonly isBranch?: boolean
+  /** Which contract it is for. @default each */
+  readonly contracts?: readonly ContractName[]
   /** Overrides the target's device model. */
   readonly model?: DeviceModelName
   /** Whether the port of old is numbered before the agent's. */
@@ -42,6 +44,7 @@ export const sceneSpecs = {
     summary: 'a console proxy, by a virtio port that is numbered before the agent’s, on virtio SCSI',
     way: 'port',
     role: 'consoleproxy',
+    contracts: ['cloudstack'],
     model: 'virtio-scsi',
     isPortFirst: true,
   },
@@ -49,6 +52,14 @@ export const sceneSpecs = {
     summary: 'a console proxy, by a virtio port that is numbered behind the agent’s',
     way: 'port',
     role: 'consoleproxy',
+    contracts: ['cloudstack'],
+    isBranch: true,
+  },
+  consoleproxy: {
+    summary: 'a console proxy, by the guest agent',
+    way: 'agent',
+    role: 'consoleproxy',
+    contracts: ['cloudstack-payload'],
     isBranch: true,
   },
   router: { summary: 'a router, by the guest agent', way: 'agent', role: 'router', isBranch: true },
@@ -83,6 +94,7 @@ export const scenesOfTarget: Readonly<Record<Target, readonly SceneName[]>> = {
   kvm: [
     'secstorage',
     'port-second',
+    'consoleproxy',
     'router',
     'redundant-router',
     'vpcrouter',
@@ -96,6 +108,14 @@ export const scenesOfTarget: Readonly<Record<Target, readonly SceneName[]>> = {
   hyperv: ['boot'],
   vmware: ['boot'],
   raw: ['virtualbox'],
+}
+
+/** Those of a target's scenes that are for a contract. */
+export function scenesFor(target: Target, contract: ContractName): readonly SceneName[] {
+  return scenesOfTarget[target].filter((name) => {
+    const { contracts }: SceneSpec = sceneSpecs[name]
+    return contracts === undefined || contracts.includes(contract)
+  })
 }
 
 /** The device model that a scene of a target runs in. */
@@ -143,6 +163,7 @@ export interface Scene {
   readonly model: DeviceModelName
   readonly acceleration: Pick<AcceleratorChoice, 'accelerator'>
   readonly expected: Expected
+  readonly contract: ContractName
   readonly handOver: HandOver | undefined
   readonly record: SceneRecord
   /** Size that the disk was enlarged to; undefined where it was not. */

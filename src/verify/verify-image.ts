@@ -3,6 +3,7 @@
 import { copyFile, mkdir, rm } from 'node:fs/promises'
 import { extname, join, relative } from 'node:path'
 import { createWorkbench } from '../build/workbench.ts'
+import type { ContractName } from '../config/contract.ts'
 import type { Target } from '../config/image.ts'
 import { messageOf } from '../errors.ts'
 import { type AcceleratorChoice, bootsOfEmulatedGuest } from '../host/accelerator.ts'
@@ -11,10 +12,11 @@ import type { Check, Finding } from './check.ts'
 import { type DiskSource, locateDisk, virtualSizeOf } from './disk-source.ts'
 import type { Expected } from './expected.ts'
 import type { GuestOptions } from './guest.ts'
+import type { ImageFiles } from './image-files.ts'
 import { openImageFiles } from './open-image-files.ts'
-import { allContentChecks, fileChecksOf } from './registry.ts'
+import { contentChecksOf, fileChecksOf } from './registry.ts'
 import { hasPanicked, makeTrunk, resultOf, runScene, type SceneRequest, type Trunk } from './run-scene.ts'
-import { type SceneName, type SceneSpec, sceneSpecs, scenesOfTarget } from './scenes.ts'
+import { type SceneName, type SceneSpec, sceneSpecs, scenesFor } from './scenes.ts'
 import { makeSshKey } from './ssh.ts'
 import { unpackArchive } from './unpack.ts'
 
@@ -57,14 +59,19 @@ export async function verifyImage(request: ImageRequest): Promise<ImageVerificat
     // Computing sums takes longest, and asks nothing of the guests.
     const asFile = checkFile(request, source, onCheck)
     asFile.catch(() => undefined)
-    if (request.contentOf === undefined) await checkContent(request, source, bench.folder, onCheck)
-    const scenes = await runScenes(request, source, bench.folder, (results) => checks.push(...results))
+    const known = request.expected.contract
+    const isRead = request.contentOf === undefined || known === undefined
+    const contract = isRead ? await checkContent(request, source, bench.folder, onCheck) : known
+    const scenes = await runScenes(request, contract, source, bench.folder, (results) =>
+      checks.push(...results),
+    )
     await asFile
     const isFine = checks.every(({ status }) => status !== 'failed')
     const { contentOf } = request
     return {
       path: pathFor(file, request.outFolder),
       target,
+      ...(contract === 'cloudstack' ? {} : { contract }),
       format: source.format,
       sha256: request.sha256,
       status: isFine ? 'passed' : 'failed',
@@ -96,25 +103,34 @@ async function checkFile(
     onCheck(await ask(check, 'file', () => check.run(subject), signal))
 }
 
+/** @returns the contract that it was asked by */
 async function checkContent(
   { expected, signal, onScene }: ImageRequest,
   source: DiskSource,
   folder: string,
   onCheck: (result: CheckResult) => void,
-): Promise<void> {
+): Promise<ContractName> {
   onScene('content')
   const workFolder = join(folder, 'content')
   await mkdir(workFolder)
   const files = await openImageFiles(source, workFolder, signal)
   try {
     const subject = { files, expected }
-    for (const check of allContentChecks()) {
+    const contract = expected.contract ?? (await contractOf(files))
+    for (const check of contentChecksOf(contract)) {
       onCheck(await ask(check, 'content', () => check.run(subject), signal))
     }
+    return contract
   } finally {
     await files.close()
     await rm(workFolder, { recursive: true, force: true })
   }
+}
+
+/** Only where CloudStack's own scripts were laid in has an image this, before it ever ran. */
+async function contractOf(files: ImageFiles): Promise<ContractName> {
+  const bootstrap = await files.stat('/opt/cloud/bin/setup/bootstrap.sh')
+  return bootstrap === undefined ? 'cloudstack' : 'cloudstack-payload'
 }
 
 async function ask(
@@ -133,19 +149,21 @@ async function ask(
 
 async function runScenes(
   request: ImageRequest,
+  contract: ContractName,
   source: DiskSource,
   folder: string,
   onResults: (results: readonly CheckResult[]) => void,
 ): Promise<readonly SceneResult[]> {
   const { target, expected, acceleration, machine, onCheck, signal } = request
   const { scenes: wanted } = request
-  const names = scenesOfTarget[target].filter((name) => wanted === undefined || wanted.includes(name))
+  const names = scenesFor(target, contract).filter((name) => wanted === undefined || wanted.includes(name))
   if (names.length === 0) return []
   const diskBytes = await virtualSizeOf(source)
   const shared: Omit<SceneRequest, 'name'> = {
     target,
     source,
     expected,
+    contract,
     acceleration,
     machine,
     folder,

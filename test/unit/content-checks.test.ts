@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
 import type { PartitionFacts } from '../../src/verify/image-files.ts'
-import { allContentChecks } from '../../src/verify/registry.ts'
+import { contentChecksOf } from '../../src/verify/registry.ts'
 import { type FakeFile, fakeImageFiles } from '../support/image-files.ts'
 
 const partition = (over: Partial<PartitionFacts>): PartitionFacts => ({
@@ -76,7 +76,7 @@ async function failures(change: Change = {}): Promise<string[]> {
   const image = { partitions, ...change, files: Object.fromEntries(files) as Record<string, FakeFile> }
   const subject = { files: fakeImageFiles(image), expected: { account: 'cloud', release: '4.22.0' } }
   const found = await Promise.all(
-    allContentChecks().map(async (check) => [check.id, await check.run(subject)] as const),
+    contentChecksOf('cloudstack').map(async (check) => [check.id, await check.run(subject)] as const),
   )
   return found.filter(([, { status }]) => status === 'failed').map(([id]) => id)
 }
