@@ -204,7 +204,7 @@ export const contract = {
   },
   F4: { title: 'the account has no usable password and no key', why: 'it may run commands as root' },
   F5: {
-    title: 'every program belongs to a signed package',
+    title: 'every program belongs to a signed package, or was named with its sum',
     why: 'unsigned downloads are where foreign code comes in',
   },
   F6: { title: 'nobody may log in as root with a key of the image', why: "a developer's key once shipped" },

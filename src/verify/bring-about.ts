@@ -34,6 +34,7 @@ export async function bringAbout(
   if (handOver !== undefined) {
     const from = spec.way === 'agent' ? guest.seconds() : 0
     if (spec.way === 'agent') await agent.writeFile('/var/cache/cloud/cmdline', renderCommandLine(handOver))
+    if (scene.contract === 'cloudstack-payload') await copyScripts(scene)
     await waitUntilReady(guest, limit)
     record.readySeconds = guest.seconds() - from
     const { stdout } = await guest.run('cat /var/cache/cloud/cmd_line.json')
@@ -44,9 +45,25 @@ export async function bringAbout(
   await login()
 }
 
+const isReady = 'test -e /var/cache/cloud/boot_up_done'
+
+/**
+ * CloudStack's first boot waits for the scripts that its host copies in. It gets those that it has, by the way that the host
+ * takes: over SSH, with the key that was handed over, tried until somebody listens.
+ */
+async function copyScripts({ guest, ssh, limit }: Scene): Promise<void> {
+  const copy = 'cp /usr/share/cloud/cloud-scripts.tgz /var/cache/cloud/'
+  for (const end = guest.seconds() + limit(300); guest.seconds() < end; ) {
+    if ((await ssh(copy, { withKey: true })).exitCode === 0) return
+    // It waits for two minutes, and then goes on without them: of SSH, C10 tells.
+    if ((await guest.run(isReady)).exitCode === 0) return
+    await sleep(5000, undefined, { signal: guest.options.signal })
+  }
+}
+
 /** @throws PipelineError `not-ready` when first boot is over and has not said so */
 async function waitUntilReady(guest: Guest, limit: Scene['limit']): Promise<void> {
-  const script = 'test -e /var/cache/cloud/boot_up_done && echo ready; systemctl is-system-running'
+  const script = `${isReady} && echo ready; systemctl is-system-running`
   let upSince: number | undefined
   for (const end = guest.seconds() + limit(240); guest.seconds() < end; ) {
     const { stdout } = await guest.run(script)

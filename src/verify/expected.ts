@@ -1,6 +1,7 @@
 /** What is known beforehand of an image that is to be verified. */
 
 import type { ContractName } from '../config/contract.ts'
+import { type FileSource, parseFileSource } from '../config/file-source.ts'
 import type { Partition } from '../config/image.ts'
 import type { PipelineFields } from '../config/pipeline.ts'
 import type { ResolvedImage } from '../config/resolved.ts'
@@ -15,6 +16,8 @@ export interface Expected {
   readonly diskBytes?: number
   readonly partitions?: readonly Partition[]
   readonly formats?: PipelineFields['formats']
+  /** Files of no package that stages have laid in as they are, with the sums that were demanded of them. */
+  readonly downloads?: readonly FileSource[]
 }
 
 /** What a pipeline promises of its image. */
@@ -28,6 +31,11 @@ export function expectationsOf(image: ResolvedImage): Expected {
     diskBytes: image.disk.sizeMiB * 1024 ** 2,
     partitions: image.disk.partitions,
     formats: image.formats,
+    downloads: image.stages.flatMap(({ sources, fileKinds }) =>
+      Object.entries(sources).flatMap(([name, text]) =>
+        fileKinds[name] === 'file' ? [parseFileSource(text)] : [],
+      ),
+    ),
   }
 }
 

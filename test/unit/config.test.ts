@@ -86,6 +86,7 @@ describe('a pipeline that is decided', () => {
       packages: ['nano'],
       leaves: ['/etc/word'],
       files: { payload: path('payload') },
+      sources: { payload: path('payload') },
       fileKinds: {},
       filesTop: {},
       network: false,

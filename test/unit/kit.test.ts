@@ -18,6 +18,7 @@ const stage: ResolvedStage = {
   packages: [],
   leaves: [],
   files: {},
+  sources: {},
   fileKinds: {},
   filesTop: {},
   network: false,
