@@ -38,6 +38,8 @@ tar --extract --file="$archive" --directory=/ --no-overwrite-dir --no-same-owner
 for program in /opt/cloud/bin/* /opt/cloud/bin/setup/* /root/*.sh /root/*.py; do
   [ ! -f "$program" ] || chmod +x "$program"
 done
+# CloudStack's own first boot unpacks an agent only after new scripts, and a host of the same release brings the very ones.
+[ ! -e /opt/cloud/bin/setup/bootstrap.sh ] || : >/var/cache/cloud/patch.required
 # Compiled here, because the first boot of each machine would do it otherwise. Checked by content: whoever replaces a
 # source need not know of this.
 if [ -d /opt/cloud/lib ]; then

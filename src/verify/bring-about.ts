@@ -3,6 +3,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { exitCodes, PipelineError } from '../errors.ts'
 import type { SceneResult } from '../report/verification.ts'
+import { copyScripts } from './copy-scripts.ts'
 import type { Guest } from './guest.ts'
 import { renderCommandLine, renderPortLines } from './hand-over.ts'
 import type { SceneRequest } from './run-scene.ts'
@@ -45,25 +46,9 @@ export async function bringAbout(
   await login()
 }
 
-const isReady = 'test -e /var/cache/cloud/boot_up_done'
-
-/**
- * CloudStack's first boot waits for the scripts that its host copies in. It gets those that it has, by the way that the host
- * takes: over SSH, with the key that was handed over, tried until somebody listens.
- */
-async function copyScripts({ guest, ssh, limit }: Scene): Promise<void> {
-  const copy = 'cp /usr/share/cloud/cloud-scripts.tgz /var/cache/cloud/'
-  for (const end = guest.seconds() + limit(300); guest.seconds() < end; ) {
-    if ((await ssh(copy, { withKey: true })).exitCode === 0) return
-    // It waits for two minutes, and then goes on without them: of SSH, C10 tells.
-    if ((await guest.run(isReady)).exitCode === 0) return
-    await sleep(5000, undefined, { signal: guest.options.signal })
-  }
-}
-
 /** @throws PipelineError `not-ready` when first boot is over and has not said so */
 async function waitUntilReady(guest: Guest, limit: Scene['limit']): Promise<void> {
-  const script = `${isReady} && echo ready; systemctl is-system-running`
+  const script = 'test -e /var/cache/cloud/boot_up_done && echo ready; systemctl is-system-running'
   let upSince: number | undefined
   for (const end = guest.seconds() + limit(240); guest.seconds() < end; ) {
     const { stdout } = await guest.run(script)

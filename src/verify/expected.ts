@@ -5,6 +5,7 @@ import { type FileSource, parseFileSource } from '../config/file-source.ts'
 import type { Partition } from '../config/image.ts'
 import type { PipelineFields } from '../config/pipeline.ts'
 import type { ResolvedImage } from '../config/resolved.ts'
+import type { ImageFiles } from './image-files.ts'
 
 /** What the pipeline has promised of an image. Of a foreign one nothing is known but CloudStack's customs. */
 export interface Expected {
@@ -41,3 +42,9 @@ export function expectationsOf(image: ResolvedImage): Expected {
 
 /** Of an image that somebody else has built, only CloudStack's customs are known. */
 export const foreignExpectations: Expected = { account: 'cloud' }
+
+/** What an image of which nothing is said is held against: before it ever ran, only CloudStack's own scripts are in it. */
+export async function contractOf(files: ImageFiles): Promise<ContractName> {
+  const bootstrap = await files.stat('/opt/cloud/bin/setup/bootstrap.sh')
+  return bootstrap === undefined ? 'cloudstack' : 'cloudstack-payload'
+}

@@ -11,6 +11,7 @@ import { handOverChecks } from './checks/hand-over.ts'
 import { hygieneChecks } from './checks/hygiene.ts'
 import { hypervisorChecks } from './checks/hypervisor.ts'
 import { networkChecks } from './checks/network.ts'
+import { patchingChecks } from './checks/patching.ts'
 import { roleContentChecks, roleSceneChecks } from './checks/role.ts'
 import type { SceneName } from './scenes.ts'
 
@@ -26,6 +27,7 @@ export const checks: readonly Check[] = [
   ...networkChecks,
   ...hypervisorChecks,
   ...roleSceneChecks,
+  ...patchingChecks,
 ]
 
 /** Assertions without any check, and why. */

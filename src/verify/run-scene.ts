@@ -98,7 +98,7 @@ export async function runScene(request: SceneRequest): Promise<SceneOutcome> {
   const spec: SceneSpec = sceneSpecs[name]
   const started = performance.now()
   const model = modelOf(name, request.target, request.expected.formats?.vmware.diskController)
-  // CloudStack's own scripts were never made for values that are commands.
+  // Of values that are commands G8 asks, and not of CloudStack's own scripts.
   const more = request.contract === 'cloudstack-payload' ? {} : undefined
   const handOver = spec.role === undefined ? undefined : makeHandOver(spec.role, key.publicKey, more)
   const record: SceneRecord = { ...trunk?.record }

@@ -10,9 +10,8 @@ import { type AcceleratorChoice, bootsOfEmulatedGuest } from '../host/accelerato
 import type { CheckResult, ImageVerification, SceneResult } from '../report/verification.ts'
 import type { Check, Finding } from './check.ts'
 import { type DiskSource, locateDisk, virtualSizeOf } from './disk-source.ts'
-import type { Expected } from './expected.ts'
+import { contractOf, type Expected } from './expected.ts'
 import type { GuestOptions } from './guest.ts'
-import type { ImageFiles } from './image-files.ts'
 import { openImageFiles } from './open-image-files.ts'
 import { contentChecksOf, fileChecksOf } from './registry.ts'
 import { hasPanicked, makeTrunk, resultOf, runScene, type SceneRequest, type Trunk } from './run-scene.ts'
@@ -125,12 +124,6 @@ async function checkContent(
     await files.close()
     await rm(workFolder, { recursive: true, force: true })
   }
-}
-
-/** Only where CloudStack's own scripts were laid in has an image this, before it ever ran. */
-async function contractOf(files: ImageFiles): Promise<ContractName> {
-  const bootstrap = await files.stat('/opt/cloud/bin/setup/bootstrap.sh')
-  return bootstrap === undefined ? 'cloudstack' : 'cloudstack-payload'
 }
 
 async function ask(

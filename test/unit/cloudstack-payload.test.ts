@@ -4,11 +4,18 @@ import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, utimesSync, write
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { configure_systemvm_services } from '../../provisioners/configure_systemvm_services.ts'
+import type { ContractName } from '../../src/config/contract.ts'
 import { resolvePipeline } from '../../src/config/resolve.ts'
+import type { ResolvedImage } from '../../src/config/resolved.ts'
 import { listTree } from '../../src/digest.ts'
 import { bringFiles } from '../../src/plan/bring-files.ts'
+import { chooseContract } from '../../src/plan/choose-contract.ts'
+import { contractOf } from '../../src/verify/expected.ts'
+import { sceneChecksOf } from '../../src/verify/registry.ts'
+import { scenesFor } from '../../src/verify/scenes.ts'
 import { packedFiles, readPackingRules, writeSources } from '../support/cloudstack-sources.ts'
 import { useFolder } from '../support/folder.ts'
+import { fakeImageFiles } from '../support/image-files.ts'
 import { sound } from '../support/pipelines.ts'
 
 const path = useFolder()
@@ -159,5 +166,49 @@ describe('the archive of a package as payload', () => {
     mkdirSync(path('tree', 'proc'))
     execFileSync('tar', ['-czf', path('strange.tgz'), '-C', path('tree'), ...readdirSync(path('tree'))])
     expect(await faultOf(path('strange.tgz'))).toMatch(/^has "proc" at its top/)
+  })
+})
+
+describe('the contract', () => {
+  async function chosenFor(payload: string | undefined, contract: ContractName): Promise<string> {
+    const settings = payload === undefined ? {} : { payload }
+    const { images } = await resolvePipeline({
+      ...sound,
+      verification: { contract },
+      stages: [configure_systemvm_services(settings)],
+    })
+    const [image] = await bringFiles(images, path('cache'))
+    const { verification } = await chooseContract(image as ResolvedImage)
+    return verification.contract
+  }
+
+  it('follows from the payload', async () => {
+    writeSources(path('checkout'))
+    expect(await chosenFor(undefined, 'cloudstack')).toBe('cloudstack')
+    expect(await chosenFor(path('checkout'), 'cloudstack')).toBe('cloudstack-payload')
+    // A tree that was taken from its sources.
+    cpSync(path('checkout', 'systemvm', 'debian'), path('tree'), { recursive: true })
+    rmSync(path('tree', '.project'))
+    expect(await chosenFor(path('tree'), 'cloudstack')).toBe('cloudstack-payload')
+  })
+
+  it('is that which was chosen by hand', async () => {
+    expect(await chosenFor(undefined, 'cloudstack-payload')).toBe('cloudstack-payload')
+  })
+
+  it('of a file that somebody else has built follows from what is on its disk', async () => {
+    const bootstrap = { '/opt/cloud/bin/setup/bootstrap.sh': '#!/bin/sh' }
+    expect(await contractOf(fakeImageFiles({ files: {} }))).toBe('cloudstack')
+    expect(await contractOf(fakeImageFiles({ files: bootstrap }))).toBe('cloudstack-payload')
+  })
+
+  it('asks CloudStack’s own first boot for nothing that only this project’s has', () => {
+    const asked = (name: ContractName) =>
+      scenesFor('kvm', name).flatMap((scene) => sceneChecksOf(scene, name).map(({ id }) => `${id} ${scene}`))
+    expect(scenesFor('kvm', 'cloudstack-payload')).not.toContain('port')
+    expect(asked('cloudstack-payload')).not.toContain('G8 secstorage')
+    expect(asked('cloudstack-payload')).toContain('E6 secstorage')
+    expect(asked('cloudstack-payload')).toContain('D1 consoleproxy')
+    expect(asked('cloudstack')).not.toContain('E6 secstorage')
   })
 })

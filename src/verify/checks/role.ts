@@ -25,6 +25,14 @@ interface RoleServices {
   readonly enabled?: readonly RoleUnit[]
 }
 
+/** CloudStack's own first boot has its password server under another name, and conntrackd once it is told of a pair. */
+const ownUnits: readonly RoleUnit[] = ['cloud-passwd-srvr', 'conntrackd']
+
+function ofContract({ contract }: Scene, { running, enabled = [] }: RoleServices): RoleServices {
+  if (contract === 'cloudstack') return { running, enabled }
+  return { running, enabled: enabled.filter((unit) => !ownUnits.includes(unit)) }
+}
+
 /** Faults of a machine's services. */
 async function serviceFaults({ guest }: Scene, role: RoleServices): Promise<string[]> {
   const lines = await linesOf(
@@ -57,7 +65,7 @@ const consoleProxy: SceneCheck = {
   id: 'D1',
   group: 'role',
   at: 'scene',
-  scenes: ['port'],
+  scenes: ['port', 'consoleproxy'],
   needs: 'taken',
   does: "asks systemd for the role's services and all others'",
   run: async (scene) => {
@@ -96,7 +104,10 @@ const router: SceneCheck = {
   needs: 'taken',
   does: 'asks systemd for services, and reads what dnsmasq was told',
   run: async (scene) => {
-    const role: RoleServices = { running: ['dnsmasq', 'apache2'], enabled: ['haproxy', 'cloud-passwd-srvr'] }
+    const role = ofContract(scene, {
+      running: ['dnsmasq', 'apache2'],
+      enabled: ['haproxy', 'cloud-passwd-srvr'],
+    })
     const faults = await serviceFaults(scene, role)
     const lines = await linesOf(scene.guest, 'cat /etc/dnsmasq.conf /etc/dnsmasq.d/*.conf')
     for (const pattern of [
@@ -118,10 +129,10 @@ const redundant: SceneCheck = {
   needs: 'taken',
   does: 'asks systemd for services, and for a default route that must not be there',
   run: async (scene) => {
-    const role: RoleServices = {
+    const role = ofContract(scene, {
       running: ['apache2'],
       enabled: ['haproxy', 'keepalived', 'conntrackd', 'cloud-passwd-srvr'],
-    }
+    })
     const faults = await serviceFaults(scene, role)
     faults.push(
       ...(await linesOf(scene.guest, 'ip -4 route show default')).map((line) => `there is a ${line}`),
@@ -151,10 +162,12 @@ const otherRoles: SceneCheck = {
   needs: 'taken',
   does: 'asks systemd for services',
   run: async (scene) => {
-    const role: RoleServices =
+    const role = ofContract(
+      scene,
       scene.name === 'dhcpsrvr'
         ? { running: ['dnsmasq', 'apache2'], enabled: ['cloud-passwd-srvr'] }
-        : { running: [], enabled: ['haproxy'] }
+        : { running: [], enabled: ['haproxy'] },
+    )
     return judge(await serviceFaults(scene, role), describe(role))
   },
 }
@@ -162,6 +175,7 @@ const otherRoles: SceneCheck = {
 const inRoles: readonly SceneName[] = [
   'secstorage',
   'port',
+  'consoleproxy',
   'router',
   'redundant-router',
   'vpcrouter',
