@@ -195,7 +195,7 @@ export const contract = {
   E5: { title: 'VirtualBox hands its data over in DMI strings', why: 'developers test with it' },
   E6: {
     title: 'an agent that comes with the very scripts of the image is unpacked',
-    why: 'scripts that are known already are not unpacked again, and the agent must not be left out with them',
+    why: 'scripts that are known are not unpacked again, nor the agent that comes along',
   },
   F1: { title: 'SSH host keys are made at first boot, not baked in', why: 'all machines would share them' },
   F2: {
