@@ -14,6 +14,7 @@ import { configure_networking } from './provisioners/configure_networking.ts'
 import { configure_persistent_config } from './provisioners/configure_persistent_config.ts'
 import { configure_systemvm_services } from './provisioners/configure_systemvm_services.ts'
 import { install_systemvm_packages } from './provisioners/install_systemvm_packages.ts'
+import { install_xen_tools } from './provisioners/install_xen_tools.ts'
 import { zerodisk } from './provisioners/zerodisk.ts'
 import { definePipeline } from './src/config/pipeline.ts'
 
@@ -60,6 +61,8 @@ export default definePipeline({
     configure_networking(),
     configure_acpid(),
     install_systemvm_packages(),
+    // Part of the image once it is told where to have them from.
+    install_xen_tools(),
     configure_cloud_init(),
     configure_conntrack(),
     configure_systemvm_services(),

@@ -23,24 +23,30 @@ ln -sfn ../lib/hyperv /var/opt/hyperv
 # The boot arguments come to lie there, with passwords in them.
 install -d -m 0700 /var/cache/cloud
 
-# Modes too are set, since those of a checkout follow its owner's umask; whether a file can be run is kept.
-archive=/usr/share/cloud/cloud-scripts.tar
-tar --create --file="$archive" --directory="$STAGE_FILES/payload" --format=gnu --sort=name --owner=0 --group=0 \
-  --numeric-owner --mode=u=rwX,go=rX --mtime="@$SOURCE_DATE_EPOCH" .
-gzip -9 --no-name --force "$archive"
 archive=/usr/share/cloud/cloud-scripts.tgz
-mv /usr/share/cloud/cloud-scripts.tar.gz "$archive"
+if [ -e "$STAGE_FILES/payload/cloud-scripts.tgz" ]; then
+  # Whoever has packed it has signed these bytes.
+  install -m 0644 "$STAGE_FILES/payload/cloud-scripts.tgz" "$archive"
+else
+  # Modes too are set, since those of a checkout follow its owner's umask; whether a file can be run is kept.
+  tar --create --file="$scratch/cloud-scripts.tar" --directory="$STAGE_FILES/payload" --format=gnu --sort=name \
+    --owner=0 --group=0 --numeric-owner --mode=u=rwX,go=rX --mtime="@$SOURCE_DATE_EPOCH" .
+  gzip -9 --no-name "$scratch/cloud-scripts.tar"
+  install -m 0644 "$scratch/cloud-scripts.tar.gz" "$archive"
+fi
 hash=$("${SIGNATURE}sum" "$archive")
 echo "${hash%% *}" >/var/cache/cloud/cloud-scripts-signature
 
 echo "configure_systemvm_services: the payload, ${hash%% *}"
 # From the archive that is signed. Folders that are there already keep their owners and modes.
-tar --extract --file="$archive" --directory=/ --no-overwrite-dir
+tar --extract --file="$archive" --directory=/ --no-overwrite-dir --no-same-owner
 
 # Whoever packed another payload may have lost this on the way.
 for program in /opt/cloud/bin/* /opt/cloud/bin/setup/* /root/*.sh /root/*.py /root/health_checks/*.py; do
   [ ! -f "$program" ] || chmod +x "$program"
 done
+# CloudStack's own first boot unpacks an agent only after new scripts, and a host of the same release brings the very ones.
+[ ! -e /opt/cloud/bin/setup/bootstrap.sh ] || : >/var/cache/cloud/patch.required
 # Compiled here, because the first boot of each machine would do it otherwise. Checked by content: whoever replaces a
 # source need not know of this.
 if [ -d /opt/cloud/lib ]; then

@@ -13,13 +13,15 @@ export const configure_systemvm_services = defineStage({
     signature: z.enum(['md5', 'sha512']).default('sha512'),
     /**
      * What runs in the guest, as a tree to lay over its root: a folder, a tarball, or the URL of one that ends in
-     * `#sha256=` and its sum. For CloudStack's own, give its folder `systemvm/debian`.
+     * `#sha256=` or `#sha512=` and its sum. CloudStack's own is found in its sources as a whole, or is the
+     * `cloud-scripts.tgz` of its packages.
      * @default this project's own first boot
      */
     payload: z.string().min(1).default('./payload'),
   },
   packages: () => ['apache2', 'nftables', 'openssh-server', 'python3', 'ssl-cert'],
   files: (settings) => ({ system: './system', payload: settings.payload }),
+  fileKinds: { payload: 'cloudstack' },
   filesTop: { payload: ['boot', 'etc', 'home', 'lib', 'opt', 'root', 'srv', 'usr', 'var'] },
   environment: (settings, image) => ({ RELEASE: image.release, SIGNATURE: settings.signature }),
   leaves: () => [

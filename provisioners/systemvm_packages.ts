@@ -6,6 +6,7 @@ import type { DebianArch, Suite } from '../src/config/image.ts'
  *
  * Not taken, though earlier templates had them:
  * - `vhd-util` (a 32-bit binary, with its i386 libraries) and `xe-guest-utilities`: unsigned downloads, in no Debian suite.
+ *   Who has them somewhere gives them to the stage `install_xen_tools`.
  * - `containerd.io` from Docker: Debian's own `containerd` serves Kubernetes nodes as well.
  * - `grub-legacy`, `apt-transport-https`, `dnsutils`, `ftp`, `telnet`: superseded, or empty transitional packages.
  * - `software-properties-common`, `gnupg`, `gnupg-agent`: they only served to add foreign repositories.

@@ -8,6 +8,7 @@ import { type Overrides, parseAssignment, readOverrides } from '../config/overri
 import type { ResolvedImage, ResolvedPipeline } from '../config/resolved.ts'
 import { requireKnownAnswers } from '../install/extra-answers.ts'
 import { bringFiles } from '../plan/bring-files.ts'
+import { chooseContract } from '../plan/choose-contract.ts'
 
 export interface PipelineOptions {
   readonly pipeline: string
@@ -39,7 +40,7 @@ export function addPipelineOptions(command: Command): Command {
     .option('--set <path=value>', 'one such value, e.g. --set machine.cpus=4; may be repeated', collect, [])
     .option(
       '--payload <source>',
-      "folder, tarball or URL#sha256=… of CloudStack's files, instead of this project's own",
+      "folder, tarball or URL#sha256=… of CloudStack's sources or scripts, instead of this project's own",
     )
     .addOption(
       new Option('--installer <name>', 'how layer 0 is made, instead of what the pipeline says').choices([
@@ -73,7 +74,8 @@ export async function choosePipeline(options: PipelineOptions): Promise<Chosen> 
   const chosen = chooseImages(pipeline, options.variant, options.all ?? false)
   requireKnownAnswers(chosen, overrides)
   const outFolder = resolvePath(options.out)
-  const images = await bringFiles(pipeline.images, join(outFolder, 'cache'))
+  const brought = await bringFiles(pipeline.images, join(outFolder, 'cache'))
+  const images = await Promise.all(brought.map(chooseContract))
   return {
     pipeline: { ...pipeline, images },
     images: images.filter(({ variant }) => chosen.some((image) => image.variant === variant)),

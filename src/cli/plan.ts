@@ -51,6 +51,7 @@ async function plan(options: PlanCommandOptions, terminal: Terminal): Promise<nu
     )
     shown.push({
       variant: image.variant,
+      contract: image.verification.contract,
       installer: await describeInstaller(image, planned),
       layers: rows,
       images: isExported ? 'there' : 'to make',
@@ -70,7 +71,7 @@ async function plan(options: PlanCommandOptions, terminal: Terminal): Promise<nu
     )
     return exitCodes.ok
   }
-  for (const { variant, installer, layers, images: files, estimateSeconds, room } of shown) {
+  for (const { variant, contract, installer, layers, images: files, estimateSeconds, room } of shown) {
     const rows = layers.map(({ name, action, key, reason }) => [name, action, key.slice(0, 12), reason ?? ''])
     terminal.out(
       `${terminal.colors.bold(variant)}\n${formatTable([['layer', 'action', 'key', 'why'], ...rows])}\n`,
@@ -88,6 +89,8 @@ async function plan(options: PlanCommandOptions, terminal: Terminal): Promise<nu
       if (hasUdebs) terminal.out(`${text}\n`)
       else terminal.error(`${terminal.colors.yellow('!')} ${text}\n  ${udebAdvice}\n`)
     }
+    if (contract === 'cloudstack-payload')
+      terminal.out("contract: cloudstack-payload, what holds where first boot is CloudStack's own\n")
     const time = estimateSeconds === undefined ? 'time unknown' : `about ${formatSeconds(estimateSeconds)}`
     terminal.out(`images: ${files}; ${time}\n`)
     if (room.peakBytes > 0) terminal.out(`room: ${describeRoom(room)}\n`)

@@ -9,7 +9,7 @@ export interface Assertion {
 }
 
 /**
- * A: the file. B: first boot. C: how a KVM host hands over what the machine is to be. D: the roles. E: other hypervisors.
+ * A: the file. B: first boot. C: how a KVM host hands over what the machine is to be. D: the roles. E: other hypervisors, and CloudStack's own first boot.
  * F: security and hygiene. G: what we hold ourselves to beyond CloudStack.
  */
 export const contract = {
@@ -213,6 +213,10 @@ export const contract = {
     why: 'they refuse or cannot grow others',
   },
   E5: { title: 'VirtualBox hands its data over in DMI strings', why: 'developers test with it' },
+  E6: {
+    title: 'an agent that comes with the very scripts of the image is unpacked',
+    why: 'scripts that are known are not unpacked again, nor the agent that comes along',
+  },
   F1: { title: 'SSH host keys are made at first boot, not baked in', why: 'all machines would share them' },
   F2: {
     title: 'the machine id is empty in the image and made at first boot',
@@ -224,7 +228,7 @@ export const contract = {
   },
   F4: { title: 'the account has no usable password and no key', why: 'it may run commands as root' },
   F5: {
-    title: 'every program belongs to a signed package',
+    title: 'every program belongs to a signed package, or was named with its sum',
     why: 'unsigned downloads are where foreign code comes in',
   },
   F6: { title: 'nobody may log in as root with a key of the image', why: "a developer's key once shipped" },
@@ -281,6 +285,11 @@ export const contract = {
     why: 'not every hypervisor attaches one',
   },
 } as const satisfies Readonly<Record<string, Assertion>>
+
+/** What an image may be held against: all of it, or what holds where first boot is CloudStack's own. */
+export const contractNames = ['cloudstack', 'cloudstack-payload'] as const
+
+export type ContractName = (typeof contractNames)[number]
 
 export type AssertionId = keyof typeof contract
 

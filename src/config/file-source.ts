@@ -1,34 +1,52 @@
 /** Where a stage's files come from, as a person writes it: a folder, a tarball, or the URL of one with its sum. */
 
+/**
+ * What a source stands for. `tree`: a folder, or a tarball of it. `file`: one file as it is. `cloudstack`: a tree too, or
+ * CloudStack's sources as a whole, or the scripts that its build has packed.
+ */
+export type FileKind = 'tree' | 'file' | 'cloudstack'
+
+/** What a tarball has to be: Apache publishes the one, most others the other. */
+export interface Sum {
+  readonly algorithm: 'sha256' | 'sha512'
+  readonly hex: string
+}
+
 /** A source, read but not looked at. */
 export interface FileSource {
   /** Absolute path, or a URL. */
   readonly location: string
   readonly isUrl: boolean
-  /** What the tarball's sha256 has to be. */
-  readonly sha256: string | undefined
+  /** Of the tarball. */
+  readonly sum: Sum | undefined
 }
 
-const sumSuffix = /#sha256=([0-9a-fA-F]*)$/
+const sumSuffix = /#(sha256|sha512)=([0-9a-fA-F]*)$/
 
 export function isUrl(text: string): boolean {
   return /^[a-z][a-z0-9+.-]*:\/\//i.test(text)
 }
 
 export function parseFileSource(text: string): FileSource {
+  const [, algorithm, hex = ''] = sumSuffix.exec(text) ?? []
   return {
     location: text.replace(sumSuffix, ''),
     isUrl: isUrl(text),
-    sha256: sumSuffix.exec(text)?.[1]?.toLowerCase(),
+    sum:
+      algorithm === undefined
+        ? undefined
+        : { algorithm: algorithm as Sum['algorithm'], hex: hex.toLowerCase() },
   }
 }
 
 /** Says what is wrong with how a source is written, or nothing. */
-export function faultOfSource({ isUrl, location, sha256 }: FileSource): string | undefined {
+export function faultOfSource({ isUrl, location, sum }: FileSource): string | undefined {
   if (isUrl && !/^https?:\/\/[^/]/i.test(location)) return 'must be a URL of http or https'
   // What a server sends today need not be what it sent when somebody looked at it.
-  if (isUrl && sha256 === undefined) return 'must end in #sha256= and the sum of the tarball'
-  if (sha256 !== undefined && !/^[0-9a-f]{64}$/.test(sha256))
-    return 'must have 64 hexadecimal digits after #sha256='
+  if (isUrl && sum === undefined) return 'must end in #sha256= or #sha512= and the sum of the tarball'
+  if (sum === undefined) return undefined
+  const digits = sum.algorithm === 'sha256' ? 64 : 128
+  if (sum.hex.length !== digits || /[^0-9a-f]/.test(sum.hex))
+    return `must have ${digits} hexadecimal digits after #${sum.algorithm}=`
   return undefined
 }

@@ -1,7 +1,7 @@
 /** The product as one typed value: what a person writes in `pipeline.ts`, and the rules it must keep. */
 
 import { z } from 'zod'
-import { type AssertionId, assertionIds } from './contract.ts'
+import { type AssertionId, assertionIds, contractNames } from './contract.ts'
 import { debianInstallerFields } from './debian-installer.ts'
 import { maximumDiskMiB, targets } from './image.ts'
 import type { StageUse } from './stage.ts'
@@ -235,8 +235,11 @@ export const pipelineFields = z.strictObject({
   /** What finished images are held against, and the machines that they are booted in for it. */
   verification: z
     .strictObject({
-      /** Only a system VM keeps CloudStack's. */
-      contract: z.enum(['none', 'cloudstack']).default('none'),
+      /**
+       * Only a system VM keeps CloudStack's. Where the payload is CloudStack's own, `cloudstack` becomes `cloudstack-payload`,
+       * which asks what holds for that; of files that somebody else has built it may be told.
+       */
+      contract: z.enum(['none', ...contractNames]).default('none'),
       /** Of each guest. System VMs of CloudStack have 256 to 1024 MiB. */
       ...sizeFields({ memoryMiB: 512, cpus: 2 }),
       /** Of a guest in a router's role: an installation that was upgraded ever since may give it no more. */

@@ -110,7 +110,12 @@ function resolveStage(
   const { spec } = use
   if (spec.when?.(settings, facts) === false) return undefined
   const folder = dirname(fileURLToPath(spec.from))
-  const files = Object.entries(spec.files?.(settings, facts) ?? {})
+  const files = Object.fromEntries(
+    Object.entries(spec.files?.(settings, facts) ?? {}).map(([name, path]) => [
+      name,
+      isUrl(path) ? path : resolvePath(folder, path),
+    ]),
+  )
   return {
     name: use.name,
     summary: spec.summary,
@@ -119,9 +124,9 @@ function resolveStage(
     environment: spec.environment?.(settings, facts) ?? {},
     packages: spec.packages?.(settings, facts) ?? [],
     leaves: spec.leaves?.(settings, facts) ?? [],
-    files: Object.fromEntries(
-      files.map(([name, path]) => [name, isUrl(path) ? path : resolvePath(folder, path)]),
-    ),
+    files,
+    sources: files,
+    fileKinds: spec.fileKinds ?? {},
     filesTop: spec.filesTop ?? {},
     network: spec.network ?? false,
     timeoutSeconds: spec.timeoutSeconds ?? 900,

@@ -1,5 +1,6 @@
 /** The configuration after `resolve`: nothing in it is optional, and nothing of it has to be asked again. */
 
+import type { FileKind } from './file-source.ts'
 import type { ImageFacts } from './image.ts'
 import type { PipelineFields } from './pipeline.ts'
 
@@ -17,6 +18,10 @@ export interface ResolvedStage {
    * Host folders by the name they have under `$STAGE_FILES`: absolute paths. Until `bringFiles`, also tarballs and URLs.
    */
   readonly files: Readonly<Record<string, string>>
+  /** The same as they were written. */
+  readonly sources: Readonly<Record<string, string>>
+  /** What each of them stands for, where it is no tree. */
+  readonly fileKinds: Readonly<Record<string, FileKind>>
   /** Names that are allowed at the top of one of these folders, where only some are. */
   readonly filesTop: Readonly<Record<string, readonly string[]>>
   readonly network: boolean

@@ -1,6 +1,7 @@
 /** A stage: one provisioner script with typed settings. What `provisioners/<name>.ts` declares and `pipeline.ts` uses. */
 
 import { z } from 'zod'
+import type { FileKind } from './file-source.ts'
 import type { ImageFacts } from './image.ts'
 
 /** The settings a stage's author declared, as a person writes them in `pipeline.ts` (defaults left out). */
@@ -28,9 +29,11 @@ export interface StageSpec<Shape extends z.ZodRawShape> {
   /**
    * Host folders delivered into the guest, by name: `{ payload: './payload' }` is unpacked, owned by root with its
    * modes, at `$STAGE_FILES/payload`. Paths are relative to the declaring module. Instead of a folder it may be a tarball,
-   * or the URL of one that ends in `#sha256=` and its sum.
+   * or the URL of one that ends in `#sha256=` or `#sha512=` and its sum.
    */
   readonly files?: (settings: Settings<Shape>, image: ImageFacts) => Readonly<Record<string, string>>
+  /** What sources stand for, by the names of `files`. @default 'tree' */
+  readonly fileKinds?: Readonly<Record<string, FileKind>>
   /** Names that may be at the top of one of `files`, so that a folder too high or too low is found before it is built in. */
   readonly filesTop?: Readonly<Record<string, readonly string[]>>
   /** Whether the script uses the network. Only such a stage has a name resolver. @default false */

@@ -6,7 +6,7 @@ import type { CheckResult, ImageVerification, SceneResult } from './verification
 
 /** One image: its verdict, its groups, its failures, its figures. */
 export function renderVerification(verification: ImageVerification, colors: Colors): string {
-  const { path, status, cached, seconds, checks, scenes } = verification
+  const { path, status, cached, seconds, checks, scenes, contract } = verification
   const mark = status === 'passed' ? colors.green('✔') : colors.red('✖')
   const time = cached ? 'verified before' : formatSeconds(seconds)
   const groups = [...new Set(checks.map(({ group }) => group))].map((group) =>
@@ -22,7 +22,8 @@ export function renderVerification(verification: ImageVerification, colors: Colo
     read === undefined
       ? []
       : [colors.dim(`  what is on the disk was read in ${read}, whose disk is the same`)]
-  return `${[`${mark} ${path}  ${countOf(checks)}  ${time}`, ...groups.flat(), ...note, ...figures].join('\n')}\n`
+  const profile = contract === undefined ? '' : `  by ${contract}`
+  return `${[`${mark} ${path}  ${countOf(checks)}${profile}  ${time}`, ...groups.flat(), ...note, ...figures].join('\n')}\n`
 }
 
 function renderGroup(group: string, checks: readonly CheckResult[], colors: Colors): string[] {

@@ -1,6 +1,7 @@
 /** What `verify` has found out about image files, as a schema that is part of the report's. */
 
 import { z } from 'zod'
+import { contractNames } from '../config/contract.ts'
 
 const checkResult = z.strictObject({
   id: z.string().describe('of the assertion, e.g. A6'),
@@ -33,6 +34,10 @@ const scene = z.strictObject({
 export const imageVerification = z.strictObject({
   path: z.string().describe('relative to out/, or absolute where it lies elsewhere'),
   target: z.string().nullable().describe('null where nobody knows what it is for'),
+  contract: z
+    .enum(contractNames)
+    .optional()
+    .describe('what it was held against, where that is not cloudstack'),
   format: z.string(),
   sha256: z.string(),
   status: z.enum(['passed', 'failed']),

@@ -3,6 +3,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { exitCodes, PipelineError } from '../errors.ts'
 import type { SceneResult } from '../report/verification.ts'
+import { copyScripts } from './copy-scripts.ts'
 import type { Guest } from './guest.ts'
 import { renderCommandLine, renderPortLines } from './hand-over.ts'
 import type { SceneRequest } from './run-scene.ts'
@@ -35,6 +36,8 @@ export async function bringAbout(
     if (spec.breaks !== undefined) await guest.run(spec.breaks)
     const from = spec.way === 'agent' ? guest.seconds() : 0
     if (spec.way === 'agent') await agent.writeFile('/var/cache/cloud/cmdline', renderCommandLine(handOver))
+    const isPatched = handOver.type !== 'cksnode' && handOver.type !== 'sharedfsvm'
+    if (scene.contract === 'cloudstack-payload' && isPatched) await copyScripts(scene)
     if (spec.breaks === undefined) {
       await waitUntilReady(guest, limit)
       record.readySeconds = guest.seconds() - from

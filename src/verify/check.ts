@@ -1,6 +1,6 @@
 /** What a check is: one question to a file, to what is in it, or to a guest that was booted from it. */
 
-import type { AssertionId } from '../config/contract.ts'
+import type { AssertionId, ContractName } from '../config/contract.ts'
 import type { Target } from '../config/image.ts'
 import type { DiskSource } from './disk-source.ts'
 import type { Expected } from './expected.ts'
@@ -40,6 +40,8 @@ interface CheckFields {
   readonly group: CheckGroup
   /** What it does, in one line. */
   readonly does: string
+  /** Which contract asks it. @default each */
+  readonly contracts?: readonly ContractName[]
 }
 
 /** Asks the file itself. */

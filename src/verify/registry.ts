@@ -1,6 +1,6 @@
 /** Every check, and what no check can be asked of here. */
 
-import type { AssertionId } from '../config/contract.ts'
+import type { AssertionId, ContractName } from '../config/contract.ts'
 import type { Target } from '../config/image.ts'
 import type { Check, ContentCheck, FileCheck, SceneCheck } from './check.ts'
 import { agentChecks } from './checks/agent.ts'
@@ -15,6 +15,7 @@ import { hypervisorChecks } from './checks/hypervisor.ts'
 import { ipv6Checks } from './checks/ipv6.ts'
 import { networkChecks } from './checks/network.ts'
 import { nodeChecks } from './checks/node.ts'
+import { patchingChecks } from './checks/patching.ts'
 import { roleContentChecks, roleSceneChecks } from './checks/role.ts'
 import type { SceneName } from './scenes.ts'
 
@@ -36,6 +37,7 @@ export const checks: readonly Check[] = [
   ...nodeChecks,
   ...filterSceneChecks,
   ...hostSceneChecks,
+  ...patchingChecks,
 ]
 
 /** Assertions without any check, and why. */
@@ -59,6 +61,8 @@ export const unreached: readonly { readonly id: AssertionId; readonly reason: st
   { id: 'E4', reason: "XenServer's rules are checked, and no XenServer is asked" },
 ]
 
+const isAsked = (check: Check, contract: ContractName) => check.contracts?.includes(contract) ?? true
+
 export function fileChecksOf(target: Target | undefined): readonly FileCheck[] {
   return checks.filter((check): check is FileCheck => {
     if (check.at !== 'file') return false
@@ -66,14 +70,15 @@ export function fileChecksOf(target: Target | undefined): readonly FileCheck[] {
   })
 }
 
-export function allContentChecks(): readonly ContentCheck[] {
-  return checks.filter((check): check is ContentCheck => check.at === 'content')
+export function contentChecksOf(contract: ContractName): readonly ContentCheck[] {
+  return checks.filter((check): check is ContentCheck => check.at === 'content' && isAsked(check, contract))
 }
 
 /** In the order to ask them. */
-export function sceneChecksOf(scene: SceneName): readonly SceneCheck[] {
+export function sceneChecksOf(scene: SceneName, contract: ContractName): readonly SceneCheck[] {
   const own = checks.filter(
-    (check): check is SceneCheck => check.at === 'scene' && check.scenes.includes(scene),
+    (check): check is SceneCheck =>
+      check.at === 'scene' && check.scenes.includes(scene) && isAsked(check, contract),
   )
   return own.sort((a, b) => Number(a.endsGuest ?? false) - Number(b.endsGuest ?? false))
 }

@@ -2,7 +2,7 @@
 
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
-import { contract } from '../config/contract.ts'
+import { type ContractName, contract } from '../config/contract.ts'
 import type { Target } from '../config/image.ts'
 import { messageOf, PipelineError } from '../errors.ts'
 import type { AcceleratorChoice } from '../host/accelerator.ts'
@@ -39,6 +39,7 @@ export interface SceneRequest {
   readonly target: Target
   readonly source: DiskSource
   readonly expected: Expected
+  readonly contract: ContractName
   readonly acceleration: AcceleratorChoice
   readonly machine: MachineSize
   /** Folder of this image's scenes; short, for the sake of sockets. */
@@ -105,9 +106,11 @@ export async function runScene(request: SceneRequest): Promise<SceneOutcome> {
   const spec: SceneSpec = sceneSpecs[name]
   const started = performance.now()
   const model = modelOf(name, request.target, request.expected.formats?.vmware.diskController)
-  const words = { ...traps, ...spec.words }
+  // Of values that are commands G8 asks, and not of CloudStack's own scripts.
+  const words = { ...(request.contract === 'cloudstack-payload' ? {} : traps), ...spec.words }
   const handOver = spec.role === undefined ? undefined : makeHandOver(spec.role, key.publicKey, words)
   const record: SceneRecord = { ...trunk?.record }
+  const asked = sceneChecksOf(name, request.contract)
   const checks: CheckResult[] = []
   const report = (check: Check, finding: Finding, seconds = 0): void => {
     const result = resultOf(check, name, finding, seconds)
@@ -129,7 +132,7 @@ export async function runScene(request: SceneRequest): Promise<SceneOutcome> {
     screenshot: evidence.screenshot,
   })
   if (trunk !== undefined && trunk.saved === undefined) {
-    for (const check of sceneChecksOf(name)) report(check, withoutGuest(check, name, record))
+    for (const check of asked) report(check, withoutGuest(check, asked, record))
     return outcome(trunk)
   }
   const sshPort = await findFreePort()
@@ -139,7 +142,7 @@ export async function runScene(request: SceneRequest): Promise<SceneOutcome> {
   } catch (error) {
     signal.throwIfAborted()
     record.trouble = troubleOf(error)
-    for (const check of sceneChecksOf(name)) report(check, withoutGuest(check, name, record))
+    for (const check of asked) report(check, withoutGuest(check, asked, record))
     return outcome({ lastLines: linesOf(error), screenshot: undefined })
   }
   try {
@@ -149,6 +152,7 @@ export async function runScene(request: SceneRequest): Promise<SceneOutcome> {
       model,
       acceleration: request.acceleration,
       expected: request.expected,
+      contract: request.contract,
       handOver,
       record,
       grownToBytes: spec.isBranch === true ? request.grownToBytes : undefined,
@@ -167,12 +171,12 @@ export async function runScene(request: SceneRequest): Promise<SceneOutcome> {
     })
     const analysis = await analyseStartup(scene)
     let evidence: Evidence | undefined
-    for (const check of sceneChecksOf(name)) {
+    for (const check of asked) {
       // A guest that is off has no screen, and a console full of its shutdown.
       if (check.endsGuest === true) evidence = await lookAt(scene, checks)
-      const asked = performance.now()
-      const finding = await askScene(check, scene, signal)
-      report(check, finding, (performance.now() - asked) / 1000)
+      const since = performance.now()
+      const finding = await askScene(check, scene, asked, signal)
+      report(check, finding, (performance.now() - since) / 1000)
     }
     return outcome(evidence ?? (await lookAt(scene, checks)), analysis)
   } finally {
@@ -181,11 +185,16 @@ export async function runScene(request: SceneRequest): Promise<SceneOutcome> {
 }
 
 /** Asks a check, if there is what its answer depends on. */
-async function askScene(check: SceneCheck, scene: Scene, signal: AbortSignal): Promise<Finding> {
+async function askScene(
+  check: SceneCheck,
+  scene: Scene,
+  asked: readonly SceneCheck[],
+  signal: AbortSignal,
+): Promise<Finding> {
   const { record } = scene
   const { needs = 'agent' } = check
   if (needs !== 'nothing' && record.trouble !== undefined && record.trouble.id !== 'C4') {
-    return withoutGuest(check, scene.name, record)
+    return withoutGuest(check, asked, record)
   }
   if (needs === 'taken' && record.wasTaken !== true) {
     return { status: 'skipped', observed: 'what was handed over was not taken, of which C3 tells' }
@@ -197,11 +206,14 @@ async function askScene(check: SceneCheck, scene: Scene, signal: AbortSignal): P
 }
 
 /** What a check finds where there is no guest to look into: one of them fails, and the others point to it. */
-function withoutGuest(check: SceneCheck, name: SceneName, { trouble, loginSeconds }: SceneRecord): Finding {
+function withoutGuest(
+  check: SceneCheck,
+  others: readonly SceneCheck[],
+  { trouble, loginSeconds }: SceneRecord,
+): Finding {
   const { id: best, text } = trouble ?? { id: 'B1' as const, text: 'the guest did not boot' }
   // Not every scene asks the one that says it best.
-  const asked = sceneChecksOf(name).map((other) => other.id)
-  const id = ([best, 'G1', 'C4'] as const).find((candidate) => asked.includes(candidate))
+  const id = ([best, 'G1', 'C4'] as const).find((candidate) => others.some((other) => other.id === candidate))
   if (check.id === id) return { status: 'failed', observed: text }
   if (check.id === 'B1' && loginSeconds !== undefined) {
     return { status: 'passed', observed: `ttyS0 in ${loginSeconds.toFixed(0)} s` }

@@ -4,7 +4,7 @@
  * agent had answered.
  */
 
-import type { AssertionId } from '../config/contract.ts'
+import type { AssertionId, ContractName } from '../config/contract.ts'
 import type { Target } from '../config/image.ts'
 import type { VmwareSettings } from '../config/vmware.ts'
 import type { AcceleratorChoice } from '../host/accelerator.ts'
@@ -43,6 +43,8 @@ export interface SceneSpec {
   readonly isRouter?: boolean
   /** @default true */
   readonly hasSerialPort?: boolean
+  /** Which contract it is for. @default each */
+  readonly contracts?: readonly ContractName[]
   /** Overrides the target's device model. */
   readonly model?: DeviceModelName
   /** Whether the port of old is numbered before the agent's. */
@@ -63,6 +65,7 @@ export const sceneSpecs = {
     summary: 'a console proxy, by a virtio port that is numbered before the agent’s, on virtio SCSI',
     way: 'port',
     role: 'consoleproxy',
+    contracts: ['cloudstack'],
     model: 'virtio-scsi',
     isPortFirst: true,
   },
@@ -70,6 +73,14 @@ export const sceneSpecs = {
     summary: 'a console proxy, by a virtio port that is numbered behind the agent’s',
     way: 'port',
     role: 'consoleproxy',
+    contracts: ['cloudstack'],
+    isBranch: true,
+  },
+  consoleproxy: {
+    summary: 'a console proxy, by the guest agent',
+    way: 'agent',
+    role: 'consoleproxy',
+    contracts: ['cloudstack-payload'],
     isBranch: true,
   },
   router: {
@@ -111,12 +122,14 @@ export const sceneSpecs = {
     ...routerBranch,
     role: 'router',
     words: { type: 'novelty' },
+    contracts: ['cloudstack'],
   },
   'broken-filter': {
     summary: 'a router whose iptables-restore fails',
     ...routerBranch,
     role: 'router',
     breaks: 'ln -sf /bin/false /etc/alternatives/iptables-restore',
+    contracts: ['cloudstack'],
   },
   'no-data': { summary: 'handed nothing until the guest stops waiting', way: 'none', isBranch: true },
   virtualbox: { summary: 'a console proxy, by DMI strings', way: 'firmware', role: 'consoleproxy' },
@@ -129,6 +142,7 @@ export const scenesOfTarget: Readonly<Record<Target, readonly SceneName[]>> = {
   kvm: [
     'secstorage',
     'port-second',
+    'consoleproxy',
     'router',
     'redundant-router',
     'vpcrouter',
@@ -153,6 +167,14 @@ export const scenesOfTarget: Readonly<Record<Target, readonly SceneName[]>> = {
 export function sizeOf(scene: SceneName, sizes: MachineSizes): MachineSize {
   const spec: SceneSpec = sceneSpecs[scene]
   return spec.isRouter === true ? sizes.routers : sizes
+}
+
+/** Those of a target's scenes that are for a contract. */
+export function scenesFor(target: Target, contract: ContractName): readonly SceneName[] {
+  return scenesOfTarget[target].filter((name) => {
+    const { contracts }: SceneSpec = sceneSpecs[name]
+    return contracts === undefined || contracts.includes(contract)
+  })
 }
 
 /** The device model that a scene of a target runs in. */
@@ -200,6 +222,7 @@ export interface Scene {
   readonly model: DeviceModelName
   readonly acceleration: Pick<AcceleratorChoice, 'accelerator'>
   readonly expected: Expected
+  readonly contract: ContractName
   readonly handOver: HandOver | undefined
   readonly record: SceneRecord
   /** Size that the disk was enlarged to; undefined where it was not. */

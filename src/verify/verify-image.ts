@@ -3,15 +3,16 @@
 import { copyFile, mkdir, rm } from 'node:fs/promises'
 import { extname, join, relative } from 'node:path'
 import { createWorkbench } from '../build/workbench.ts'
+import type { ContractName } from '../config/contract.ts'
 import type { Target } from '../config/image.ts'
 import { messageOf } from '../errors.ts'
 import { type AcceleratorChoice, bootsOfEmulatedGuest } from '../host/accelerator.ts'
 import type { CheckResult, ImageVerification, SceneResult } from '../report/verification.ts'
 import type { Check, Finding } from './check.ts'
 import { type DiskSource, locateDisk, virtualSizeOf } from './disk-source.ts'
-import type { Expected } from './expected.ts'
+import { contractOf, type Expected } from './expected.ts'
 import { openImageFiles } from './open-image-files.ts'
-import { allContentChecks, fileChecksOf } from './registry.ts'
+import { contentChecksOf, fileChecksOf } from './registry.ts'
 import { hasPanicked, makeTrunk, resultOf, runScene, type SceneRequest, type Trunk } from './run-scene.ts'
 import {
   type MachineSize,
@@ -19,7 +20,7 @@ import {
   type SceneName,
   type SceneSpec,
   sceneSpecs,
-  scenesOfTarget,
+  scenesFor,
   sizeOf,
 } from './scenes.ts'
 import { makeSshKey } from './ssh.ts'
@@ -64,14 +65,19 @@ export async function verifyImage(request: ImageRequest): Promise<ImageVerificat
     // Computing sums takes longest, and asks nothing of the guests.
     const asFile = checkFile(request, source, onCheck)
     asFile.catch(() => undefined)
-    if (request.contentOf === undefined) await checkContent(request, source, bench.folder, onCheck)
-    const scenes = await runScenes(request, source, bench.folder, (results) => checks.push(...results))
+    const known = request.expected.contract
+    const isRead = request.contentOf === undefined || known === undefined
+    const contract = isRead ? await checkContent(request, source, bench.folder, onCheck) : known
+    const scenes = await runScenes(request, contract, source, bench.folder, (results) =>
+      checks.push(...results),
+    )
     await asFile
     const isFine = checks.every(({ status }) => status !== 'failed')
     const { contentOf } = request
     return {
       path: pathFor(file, request.outFolder),
       target,
+      ...(contract === 'cloudstack' ? {} : { contract }),
       format: source.format,
       sha256: request.sha256,
       status: isFine ? 'passed' : 'failed',
@@ -103,21 +109,24 @@ async function checkFile(
     onCheck(await ask(check, 'file', () => check.run(subject), signal))
 }
 
+/** @returns the contract that it was asked by */
 async function checkContent(
   { expected, signal, onScene }: ImageRequest,
   source: DiskSource,
   folder: string,
   onCheck: (result: CheckResult) => void,
-): Promise<void> {
+): Promise<ContractName> {
   onScene('content')
   const workFolder = join(folder, 'content')
   await mkdir(workFolder)
   const files = await openImageFiles(source, workFolder, signal)
   try {
     const subject = { files, expected }
-    for (const check of allContentChecks()) {
+    const contract = expected.contract ?? (await contractOf(files))
+    for (const check of contentChecksOf(contract)) {
       onCheck(await ask(check, 'content', () => check.run(subject), signal))
     }
+    return contract
   } finally {
     await files.close()
     await rm(workFolder, { recursive: true, force: true })
@@ -140,19 +149,21 @@ async function ask(
 
 async function runScenes(
   request: ImageRequest,
+  contract: ContractName,
   source: DiskSource,
   folder: string,
   onResults: (results: readonly CheckResult[]) => void,
 ): Promise<readonly SceneResult[]> {
   const { target, expected, acceleration, machine, onCheck, signal } = request
   const { scenes: wanted } = request
-  const names = scenesOfTarget[target].filter((name) => wanted === undefined || wanted.includes(name))
+  const names = scenesFor(target, contract).filter((name) => wanted === undefined || wanted.includes(name))
   if (names.length === 0) return []
   const diskBytes = await virtualSizeOf(source)
   const shared: Omit<SceneRequest, 'name' | 'machine'> = {
     target,
     source,
     expected,
+    contract,
     acceleration,
     folder,
     key: await makeSshKey(folder),

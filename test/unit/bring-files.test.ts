@@ -5,6 +5,7 @@ import type { AddressInfo } from 'node:net'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, it } from 'vitest'
 import { configure_systemvm_services } from '../../provisioners/configure_systemvm_services.ts'
+import { install_xen_tools } from '../../provisioners/install_xen_tools.ts'
 import { resolvePipeline } from '../../src/config/resolve.ts'
 import type { ResolvedImage } from '../../src/config/resolved.ts'
 import { listTree, sha256 } from '../../src/digest.ts'
@@ -113,7 +114,11 @@ describe("a stage's files", () => {
   })
 
   it.each([
-    ['a URL without a sum', 'https://example.org/x.tgz', 'must end in #sha256= and the sum of the tarball'],
+    [
+      'a URL without a sum',
+      'https://example.org/x.tgz',
+      'must end in #sha256= or #sha512= and the sum of the tarball',
+    ],
     ['half a sum', 'https://example.org/x.tgz#sha256=12', 'must have 64 hexadecimal digits after #sha256='],
     ['another protocol', `ftp://example.org/x#sha256=${'0'.repeat(64)}`, 'must be a URL of http or https'],
     ['nothing there', '/nowhere/payload.tgz', 'must be a folder or a tarball that exists'],
@@ -127,6 +132,34 @@ describe("a stage's files", () => {
     expect(await faultOf(path('higher'))).toMatch(/^has "debian" at its top, where only boot, etc, /)
     mkdirSync(path('empty'))
     expect(await faultOf(path('empty'))).toBe('is empty')
+  })
+})
+
+describe('one file', () => {
+  async function bringTool(vhdUtil: string) {
+    const { images } = await resolvePipeline({ ...sound, stages: [install_xen_tools({ vhdUtil })] })
+    return bringFiles(images, path('cache'))
+  }
+
+  it('is brought as it is, in a folder of its own', async () => {
+    writeFileSync(path('vhd-util'), 'elf')
+    const [image] = await bringTool(`${path('vhd-util')}#sha256=${sumOf(path('vhd-util'))}`)
+    const folder = image?.stages[0]?.files.vhd_util as string
+    expect(readdirSync(folder)).toEqual(['vhd-util'])
+    expect(readFileSync(`${folder}/vhd-util`, 'utf8')).toBe('elf')
+  })
+
+  it('needs a sum, and has to have it', async () => {
+    writeFileSync(path('vhd-util'), 'elf')
+    const faults = (source: string) => bringTool(source).catch((error) => error.details.faults[0].rule)
+    expect(await faults(path('vhd-util'))).toBe('must end in #sha256= or #sha512= and its sum')
+    const wrong = '0'.repeat(64)
+    expect(await faults(`${path('vhd-util')}#sha256=${wrong}`)).toMatch(/^has another sha256, /)
+  })
+
+  it('that nobody has named leaves its stage out', async () => {
+    const { images } = await resolvePipeline({ ...sound, stages: [install_xen_tools()] })
+    expect(images[0]?.stages).toEqual([])
   })
 })
 

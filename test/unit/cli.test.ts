@@ -309,7 +309,7 @@ describe('a plan', () => {
     expect(other.configure_systemvm_services).not.toBe(plain.configure_systemvm_services)
     const refused = await call('plan', '--payload', 'https://example.org/payload.tgz')
     expect(refused.exitCode).toBe(2)
-    expect(refused.stderr).toContain('must end in #sha256= and the sum of the tarball')
+    expect(refused.stderr).toContain('must end in #sha256= or #sha512= and the sum of the tarball')
   })
 })
 

@@ -87,6 +87,8 @@ describe('a pipeline that is decided', () => {
       packages: ['nano'],
       leaves: ['/etc/word'],
       files: { payload: path('payload') },
+      sources: { payload: path('payload') },
+      fileKinds: {},
       filesTop: {},
       network: false,
       timeoutSeconds: 900,

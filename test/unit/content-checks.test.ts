@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
+import type { Expected } from '../../src/verify/expected.ts'
 import type { PartitionFacts } from '../../src/verify/image-files.ts'
-import { allContentChecks } from '../../src/verify/registry.ts'
+import { contentChecksOf } from '../../src/verify/registry.ts'
 import { type FakeFile, fakeImageFiles } from '../support/image-files.ts'
 
 const partition = (over: Partial<PartitionFacts>): PartitionFacts => ({
@@ -86,15 +87,19 @@ interface Change {
   readonly files?: Readonly<Record<string, FakeFile | undefined>>
   readonly partitions?: readonly PartitionFacts[]
   readonly partitionTable?: string
+  readonly expected?: Partial<Expected>
 }
 
 /** Ids of the checks that fail on the sound image with something changed. */
 async function failures(change: Change = {}): Promise<string[]> {
   const files = Object.entries({ ...sound, ...change.files }).filter(([, file]) => file !== undefined)
   const image = { partitions, ...change, files: Object.fromEntries(files) as Record<string, FakeFile> }
-  const subject = { files: fakeImageFiles(image), expected: { account: 'cloud', release: '4.22.0' } }
+  const subject = {
+    files: fakeImageFiles(image),
+    expected: { account: 'cloud', release: '4.22.0', ...change.expected },
+  }
   const found = await Promise.all(
-    allContentChecks().map(async (check) => [check.id, await check.run(subject)] as const),
+    contentChecksOf('cloudstack').map(async (check) => [check.id, await check.run(subject)] as const),
   )
   return found.filter(([, { status }]) => status === 'failed').map(([id]) => id)
 }
@@ -197,6 +202,14 @@ describe('what is on a disk', () => {
     ['no firewall of a role', without('/etc/iptables/iptables-elbvm'), ['D8']],
   ])('fails by one check with %s', async (_case, change, ids) => {
     expect(await failures(change)).toEqual(ids)
+  })
+
+  it('may have a program of no package that the pipeline has named with its sum', async () => {
+    const sum = { algorithm: 'sha256', hex: createHash('sha256').update('elf').digest('hex') } as const
+    const expected = { downloads: [{ location: 'https://example.org/vhd-util', isUrl: true, sum }] }
+    expect(await failures({ ...file('/usr/bin/vhd-util', 'elf'), expected })).toEqual([])
+    expect(await failures({ ...file('/usr/bin/vhd-util', 'changed'), expected })).toEqual(['F5'])
+    expect(await failures({ ...file('/usr/bin/other', 'other'), expected })).toEqual(['F5'])
   })
 
   it('may have a key file without a key, and a comment in authorized_keys', async () => {

@@ -18,6 +18,8 @@ const stage: ResolvedStage = {
   packages: [],
   leaves: [],
   files: {},
+  sources: {},
+  fileKinds: {},
   filesTop: {},
   network: false,
   timeoutSeconds: 900,

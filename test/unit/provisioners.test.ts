@@ -15,6 +15,7 @@ import { configure_networking } from '../../provisioners/configure_networking.ts
 import { configure_persistent_config } from '../../provisioners/configure_persistent_config.ts'
 import { configure_systemvm_services } from '../../provisioners/configure_systemvm_services.ts'
 import { install_systemvm_packages } from '../../provisioners/install_systemvm_packages.ts'
+import { install_xen_tools } from '../../provisioners/install_xen_tools.ts'
 import { systemvmPackages } from '../../provisioners/systemvm_packages.ts'
 import { zerodisk } from '../../provisioners/zerodisk.ts'
 import type { ImageFacts, Suite } from '../../src/config/image.ts'
@@ -36,6 +37,7 @@ const stages: readonly StageUse[] = [
   configure_persistent_config(),
   configure_systemvm_services(),
   install_systemvm_packages(),
+  install_xen_tools(),
   zerodisk(),
 ]
 

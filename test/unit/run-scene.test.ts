@@ -10,6 +10,7 @@ const request = (name: SceneName, trunk: Trunk): SceneRequest => ({
   target: 'kvm',
   source: { file: '/missing', format: 'qcow2', node: { driver: 'qcow2' }, members: [] },
   expected: { account: 'cloud' },
+  contract: 'cloudstack',
   acceleration: { accelerator: 'tcg', cpu: 'Haswell-v4', reason: 'chosen', proven: false },
   machine: { cpus: 1, memoryMiB: 256 },
   folder: '/missing',

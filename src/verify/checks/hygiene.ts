@@ -1,7 +1,9 @@
 /** Checks of what must not be on the disk, and of who may get in. Read without booting anything. */
 
+import { createHash } from 'node:crypto'
 import { type ContentCheck, failed, judge, passed } from '../check.ts'
 import { matchesPassword } from '../crypt.ts'
+import type { Expected } from '../expected.ts'
 import { type ImageFiles, namesIn, readText } from '../image-files.ts'
 
 const leftovers: ContentCheck = {
@@ -220,8 +222,8 @@ const packages: ContentCheck = {
   id: 'F5',
   group: 'hygiene',
   at: 'content',
-  does: 'looks for programs in /usr/bin, /usr/sbin and /usr/libexec that no Debian package has brought',
-  run: async ({ files }) => {
+  does: 'looks for programs in /usr/bin, /usr/sbin and /usr/libexec that no package has brought, and compares sums of those that were named',
+  run: async ({ files, expected }) => {
     const lists = (await namesIn(files, '/var/lib/dpkg/info')).filter((name) => name.endsWith('.list'))
     const texts = await files.readAll(lists.map((name) => `/var/lib/dpkg/info/${name}`))
     // Packages from before the merge of /bin into /usr/bin list their files in the old place.
@@ -236,6 +238,7 @@ const packages: ContentCheck = {
     const diverted = (await readText(files, '/var/lib/dpkg/diversions')) ?? ''
     for (const path of diverted.split('\n')) owned.add(path.replace(/^\/(s?bin)\//, '/usr/$1/'))
     const foreign: string[] = []
+    const named: string[] = []
     let count = 0
     for (const folder of programFolders) {
       for (const { name, type, target } of await files.list(folder)) {
@@ -243,15 +246,33 @@ const packages: ContentCheck = {
         // Alternatives are links of dpkg's own, and no package lists them.
         if (type === 'folder' || target?.startsWith('/etc/alternatives/')) continue
         count += 1
-        if (!owned.has(path)) foreign.push(path)
+        if (owned.has(path)) continue
+        const source = await sourceOf(files, path, expected)
+        if (source === undefined) foreign.push(path)
+        else named.push(`${path} from ${source}`)
       }
     }
     if (lists.length === 0) return failed('there is no list of packages')
-    return judge(foreign, `${count} programs of ${lists.length} packages`)
+    return judge(foreign, [`${count} programs of ${lists.length} packages`, ...named].join(', '))
   },
 }
 
 // --- internal ---
+
+/** Where the pipeline said to have a program from, if its bytes are those that were meant. */
+async function sourceOf(
+  files: ImageFiles,
+  path: string,
+  { downloads = [] }: Expected,
+): Promise<string | undefined> {
+  const bytes = downloads.length === 0 ? undefined : await files.read(path)
+  return downloads.find(
+    ({ sum }) =>
+      bytes !== undefined &&
+      sum !== undefined &&
+      createHash(sum.algorithm).update(bytes).digest('hex') === sum.hex,
+  )?.location
+}
 
 /** Lines of fields divided by colons, by their first field. */
 async function readFields(files: ImageFiles, path: string): Promise<ReadonlyMap<string, readonly string[]>> {

@@ -50,7 +50,7 @@ const interfacesFile: SceneCheck = {
     const automatic = [...stdout.matchAll(/^auto (.*)$/gm)].flatMap(([, text = '']) => text.split(/\s+/))
     const faults = names.filter((each) => !automatic.includes(each)).map((each) => `${each} is not automatic`)
     handOver?.addresses.forEach(({ address }, index) => {
-      const stanza = stdout.split(/^iface /m).find((text) => text.startsWith(`eth${index} inet static`))
+      const stanza = stdout.split(/^iface\s+/m).find((text) => text.startsWith(`eth${index} inet static`))
       if (!stanza?.includes(address)) faults.push(`no static stanza of eth${index}`)
       const rule = rules.split('\n').find((line) => line.includes(macOf(index)))
       if (!rule?.includes(`eth${index}`)) faults.push(`no rule binds ${macOf(index)} to eth${index}`)

@@ -59,7 +59,7 @@ const consoleProxy: SceneCheck = {
   id: 'D1',
   group: 'role',
   at: 'scene',
-  scenes: ['port'],
+  scenes: ['port', 'consoleproxy'],
   needs: 'taken',
   does: "asks systemd for the role's services and all others'",
   run: async (scene) => {
@@ -165,6 +165,7 @@ const otherRoles: SceneCheck = {
 export const inRoles: readonly SceneName[] = [
   'secstorage',
   'port',
+  'consoleproxy',
   'router',
   'redundant-router',
   'vpcrouter',

@@ -71,7 +71,7 @@ const runners: Readonly<Record<string, (words: readonly string[]) => readonly st
   nohup: (words) => afterOptions(words),
   env: (words) =>
     afterOptions(words).filter(
-      (word, index, all) => !all.slice(0, index + 1).every((one) => /^\w+=/.test(one)),
+      (_, index, all) => !all.slice(0, index + 1).every((one) => /^\w+=/.test(one)),
     ),
   time: (words) => afterOptions(words),
   nice: (words) => afterOptions(words, /^-n$/),

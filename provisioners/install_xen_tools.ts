@@ -1,0 +1,34 @@
+import { parseFileSource } from '../src/config/file-source.ts'
+import { defineStage, z } from '../src/config/stage.ts'
+
+/** No archive vouches for it, so its sum has to. */
+const file = z
+  .string()
+  .refine((text) => parseFileSource(text).sum !== undefined, 'must end in #sha256= or #sha512= and its sum')
+
+export const install_xen_tools = defineStage({
+  name: 'install_xen_tools',
+  summary: "vhd-util and XenServer's guest utilities, which no Debian suite has, as far as they were given",
+  from: import.meta.url,
+  settings: {
+    /**
+     * URL or path, with its sum, of a `vhd-util` that runs on the image's architecture. Storage VMs on XenServer make
+     * templates of snapshots by it.
+     * @default none
+     */
+    vhdUtil: file.optional(),
+    /**
+     * URL or path, with its sum, of a .deb with `xe-daemon`. XenServer shows by it that a machine is up, and its addresses.
+     * @default none
+     */
+    guestUtilities: file.optional(),
+  },
+  when: ({ vhdUtil, guestUtilities }) => vhdUtil !== undefined || guestUtilities !== undefined,
+  files: ({ vhdUtil, guestUtilities }) => ({
+    ...(vhdUtil === undefined ? {} : { vhd_util: vhdUtil }),
+    ...(guestUtilities === undefined ? {} : { guest_utilities: guestUtilities }),
+  }),
+  fileKinds: { vhd_util: 'file', guest_utilities: 'file' },
+  leaves: ({ vhdUtil }) => (vhdUtil === undefined ? [] : ['/usr/bin/vhd-util']),
+  timeoutSeconds: 120,
+})

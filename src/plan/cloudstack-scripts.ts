@@ -1,0 +1,151 @@
+/** CloudStack's scripts for the guest: found in its sources, and packed as its own build packs them. */
+
+import {
+  chmod,
+  copyFile,
+  lstat,
+  mkdir,
+  mkdtemp,
+  open,
+  readdir,
+  realpath,
+  rm,
+  stat,
+  writeFile,
+} from 'node:fs/promises'
+import { dirname, join, sep } from 'node:path'
+import { execa } from 'execa'
+import { canonicalJson, listTree, sha256 } from '../digest.ts'
+import { SourceFault } from './source-fault.ts'
+
+/** Name of the archive, in CloudStack's packages and in the guest. */
+export const archiveName = 'cloud-scripts.tgz'
+
+/** Raised when the same sources come to be packed otherwise: what was packed before is then of no use. */
+export const packingVersion = 1
+
+/** What the build packs. */
+export interface ScriptSources {
+  /** `systemvm/debian`, the tree that is laid over the guest's root. */
+  readonly tree: string
+  /** `scripts/util`, whose `keystore-*` go to `opt/cloud/bin`. */
+  readonly utilities: string
+}
+
+/** Only CloudStack's first boot has the one, and only its build adds the other to it. */
+const bootstrap = 'opt/cloud/bin/setup/bootstrap.sh'
+const keystoreSetup = 'opt/cloud/bin/keystore-setup'
+
+/** Some of what is at the top of CloudStack's sources. */
+const topOfSources = ['agent', 'api', 'engine', 'packaging', 'plugins', 'scripts', 'server', 'systemvm']
+
+/**
+ * Finds what is packed in a checkout of CloudStack, or around its `systemvm/debian`.
+ * @returns nothing for a folder that is neither
+ * @throws SourceFault where it is one, and lacks what is packed
+ */
+export async function findSources(folder: string): Promise<ScriptSources | undefined> {
+  const resolved = await realpath(folder)
+  const isTree = resolved.endsWith(`${sep}systemvm${sep}debian`)
+  const root = isTree ? dirname(dirname(resolved)) : resolved
+  const sources = { tree: join(root, 'systemvm', 'debian'), utilities: join(root, 'scripts', 'util') }
+  if (await isFolder(sources.tree)) {
+    const utilities = await readdir(sources.utilities).catch((): string[] => [])
+    if (utilities.includes('keystore-setup')) return sources
+    if (isTree) return undefined
+    throw new SourceFault(
+      'has systemvm/debian in it, and no scripts/util/keystore-setup, which belongs to it',
+    )
+  }
+  const top = await readdir(resolved)
+  if (topOfSources.filter((name) => top.includes(name)).length < 3) return undefined
+  throw new SourceFault("looks like CloudStack's sources, and has no systemvm/debian in it")
+}
+
+/** The same for the same content. */
+export async function digestSources({ tree, utilities }: ScriptSources): Promise<string> {
+  return sha256(canonicalJson([await listTree(tree), await listTree(utilities)]))
+}
+
+/** Whether a tarball is what CloudStack's build has packed: its bytes are then what is signed. */
+export async function isPackedScripts(tarball: string, unpacked: string): Promise<boolean> {
+  const file = await open(tarball)
+  try {
+    const { buffer } = await file.read(Buffer.alloc(2), 0, 2, 0)
+    // The guest unpacks it by gzip alone.
+    if (buffer.toString('hex') !== '1f8b') return false
+  } finally {
+    await file.close()
+  }
+  return (await isFile(join(unpacked, bootstrap))) && (await isFile(join(unpacked, keystoreSetup)))
+}
+
+/** Whether what a stage brings is CloudStack's own first boot, packed or as a tree. */
+export async function isCloudStacks(folder: string): Promise<boolean> {
+  return (await isFile(join(folder, archiveName))) || (await isFile(join(folder, bootstrap)))
+}
+
+/** Packs sources into `archive`: the same bytes from the same content, whatever a checkout made of times and modes. */
+export async function packScripts(
+  { tree, utilities }: ScriptSources,
+  archive: string,
+  sourceDateEpoch: number,
+): Promise<void> {
+  const staging = await mkdtemp(join(dirname(archive), 'packing-'))
+  try {
+    const programs = join(staging, 'opt', 'cloud', 'bin')
+    await copyAsPacked(tree, staging)
+    await mkdir(programs, { recursive: true })
+    for (const name of await readdir(utilities))
+      if (name.startsWith('keystore-')) await copyEntry(join(utilities, name), join(programs, name), name)
+    const fixed = ['--owner=0', '--group=0', '--numeric-owner', `--mtime=@${sourceDateEpoch}`]
+    const names = (await readdir(staging)).sort()
+    const limits = { timeout: 60_000, env: { LC_ALL: 'C' } }
+    // Named without a leading folder, as everybody who looks into the archive expects.
+    const words = ['--create', '--directory', staging, '--format=gnu', '--sort=name', ...fixed, ...names]
+    const { stdout: tar } = await execa('tar', words, { ...limits, encoding: 'buffer' })
+    const { stdout: packed } = await execa('gzip', ['-9', '--no-name'], {
+      ...limits,
+      input: tar,
+      encoding: 'buffer',
+    })
+    await writeFile(archive, packed)
+  } finally {
+    await rm(staging, { recursive: true, force: true })
+  }
+}
+
+// --- internal ---
+
+/** What CloudStack's build leaves out: a few names of its own, and what ant leaves out of anything. */
+const leftOut =
+  /^(\.classpath|\.project|wscript_build|\.(git|svn|hg|bzr)(attributes|ignore|modules|tags|sub|substate)?|CVS|\.cvsignore|SCCS|vssver\.scm|\.DS_Store)$|~$|^#.*#$|^\.#|^%.*%$|^\._/
+
+async function copyAsPacked(from: string, to: string, path = ''): Promise<void> {
+  await mkdir(to, { recursive: true })
+  await chmod(to, 0o755)
+  for (const name of await readdir(from)) {
+    if (leftOut.test(name)) continue
+    await copyEntry(join(from, name), join(to, name), path === '' ? name : `${path}/${name}`)
+  }
+}
+
+async function copyEntry(from: string, to: string, path: string): Promise<void> {
+  const found = await lstat(from)
+  if (found.isDirectory()) return copyAsPacked(from, to, path)
+  // Of a link in somebody else's tarball, the target may be anywhere on this host.
+  if (!found.isFile())
+    throw new SourceFault(`has ${path} in what is packed, which is neither file nor folder`)
+  await copyFile(from, to)
+  await chmod(to, modeOf(path))
+}
+
+/** Everything can be run but configuration of logs. */
+function modeOf(path: string): number {
+  const names = path.split('/')
+  const isOfLogs = names.at(-1)?.startsWith('log') || names.slice(0, -1).includes('logrotate.d')
+  return isOfLogs ? 0o644 : 0o755
+}
+
+const isFile = async (path: string) => (await stat(path).catch(() => undefined))?.isFile() ?? false
+const isFolder = async (path: string) => (await stat(path).catch(() => undefined))?.isDirectory() ?? false

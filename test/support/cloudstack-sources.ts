@@ -1,0 +1,86 @@
+/** A small tree in the shape of CloudStack's sources, and the rules by which CloudStack's own build packs one. */
+
+import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+
+const files = [
+  'agent/pom.xml',
+  'engine/pom.xml',
+  'server/pom.xml',
+  'scripts/util/ipmi.py',
+  'scripts/util/keystore-cert-import',
+  'scripts/util/keystore-setup',
+  'systemvm/patch-sysvms.sh',
+  'systemvm/debian/.project',
+  'systemvm/debian/etc/logrotate.conf',
+  'systemvm/debian/etc/logrotate.d/haproxy',
+  'systemvm/debian/etc/sysctl.conf',
+  'systemvm/debian/opt/cloud/bin/.gitignore',
+  'systemvm/debian/opt/cloud/bin/login.py',
+  'systemvm/debian/opt/cloud/bin/setup/bootstrap.sh',
+  'systemvm/debian/opt/cloud/bin/vr_cfg.sh~',
+  'systemvm/debian/root/reconfigLB.sh',
+  'systemvm/debian/var/www/html/latest/.htaccess',
+]
+
+/** What of it is in the archive, by path, with its modes. */
+export const packedFiles = {
+  'etc/': '755',
+  'etc/logrotate.conf': '644',
+  'etc/logrotate.d/': '755',
+  'etc/logrotate.d/haproxy': '644',
+  'etc/sysctl.conf': '755',
+  'opt/': '755',
+  'opt/cloud/': '755',
+  'opt/cloud/bin/': '755',
+  'opt/cloud/bin/keystore-cert-import': '755',
+  'opt/cloud/bin/keystore-setup': '755',
+  'opt/cloud/bin/login.py': '644',
+  'opt/cloud/bin/setup/': '755',
+  'opt/cloud/bin/setup/bootstrap.sh': '755',
+  'root/': '755',
+  'root/reconfigLB.sh': '755',
+  'var/': '755',
+  'var/www/': '755',
+  'var/www/html/': '755',
+  'var/www/html/latest/': '755',
+  'var/www/html/latest/.htaccess': '755',
+}
+
+/** Writes the tree, with the modes of somebody's umask. */
+export function writeSources(folder: string, mode = 0o644): void {
+  for (const path of files) {
+    const file = join(folder, path)
+    mkdirSync(dirname(file), { recursive: true })
+    writeFileSync(file, `${path}\n`)
+    chmodSync(file, mode)
+  }
+}
+
+/**
+ * Modes that a `pom.xml` of CloudStack gives to paths in the archive: of its sets of files in their order, the last one
+ * that takes a path decides. Undefined: it is not in the archive.
+ */
+export function readPackingRules(pom: string): (path: string) => string | undefined {
+  const sets = [
+    ...readFileSync(pom, 'utf8').matchAll(/<tarfileset[^>]*filemode="(\d+)"[^>]*>(.*?)<\/tarfileset>/gs),
+  ].map(([, mode = '', body = '']) => {
+    const patterns = (kind: string) =>
+      [...body.matchAll(new RegExp(`<${kind} name="([^"]+)"`, 'g'))].map(([, text = '']) => antPattern(text))
+    return { mode, included: patterns('include'), excluded: patterns('exclude') }
+  })
+  return (path) =>
+    sets.findLast(
+      ({ included, excluded }) =>
+        included.some((pattern) => pattern.test(path)) && !excluded.some((pattern) => pattern.test(path)),
+    )?.mode
+}
+
+/** As ant reads it: a part `**` stands for any number of folders, and `*` in a part for anything in it. */
+function antPattern(text: string): RegExp {
+  const parts = text.split('/').map((part) => {
+    if (part === '**') return '(?:[^/]+/)*'
+    return `${part.replaceAll('.', '\\.').replace(/\*+/g, '[^/]*')}/`
+  })
+  return new RegExp(`^${parts.join('')}$`.replace(/\/\$$/, '$').replace(/\(\?:\[\^\/\]\+\/\)\*\$$/, '.+$'))
+}
