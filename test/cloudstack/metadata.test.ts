@@ -32,6 +32,7 @@ import { describeWith } from '../support/tools.ts'
 import { compileServer, templatesFolder, whyNoServer } from './java-reader.ts'
 
 const source = process.env.CLOUDSTACK_SOURCE ?? ''
+const noSource = 'CLOUDSTACK_SOURCE names no tree'
 const setup = join(source, 'client/bindir/cloud-setup-management.in')
 const registrar = fileURLToPath(new URL('./readers/setup-management.py', import.meta.url))
 const readSource = (path: string) => (source === '' ? '' : readFileSync(join(source, path), 'utf8'))
@@ -91,6 +92,12 @@ async function serve(): Promise<void> {
   mirrorUrl = `http://127.0.0.1:${(mirror.address() as { port: number }).port}/mirror`
 }
 
+/** Setups before that of 4.23 bring no templates. */
+function whyNoSetup(): string | undefined {
+  const text = existsSync(setup) ? readFileSync(setup, 'utf8') : ''
+  return text.includes('--systemvm-templates') ? undefined : `${source} has none that brings templates`
+}
+
 /** The folder of a management server's package, with all files or with the metadata alone. */
 function packageFolder(folder: string, names = readdirSync(repository())): string {
   mkdirSync(folder, { recursive: true })
@@ -102,9 +109,7 @@ const programs = ['qemu-img', 'qemu-io', 'lbzip2', 'pigz']
 const title = 'what a build with formats: cloudstack leaves'
 // Skipped without a tree of CloudStack, which this project does not have.
 const describeSource = (name: string, define: () => void) =>
-  source === ''
-    ? describe.skip(`${name} (CLOUDSTACK_SOURCE names no tree)`, define)
-    : describeWith(programs, name, define)
+  source === '' ? describe.skip(`${name} (${noSource})`, define) : describeWith(programs, name, define)
 
 describeSource(title, () => {
   it('is in the folder of the release, under the names of package builds, with sums', async () => {
@@ -145,10 +150,12 @@ describeSource(title, () => {
 
   it('names guest operating systems that the database has', async () => {
     const names = readFileSync(repository('metadata.ini'), 'utf8').match(/(?<=^guestos = ).*/gm)
+    const upgrades = ['resources/META-INF/db', 'java/com/cloud/upgrade/dao'].map((part) =>
+      join(source, 'engine/schema/src/main', part),
+    )
     for (const name of new Set(names)) {
-      const where = ['-r', '-l', '-F', name, join(source, 'engine/schema/src/main/resources/META-INF/db')]
-      const also = join(source, 'engine/schema/src/main/java')
-      expect((await execa('grep', [...where, also], { reject: false })).stdout, name).not.toBe('')
+      const found = await execa('grep', ['-r', '-l', '-F', name, ...upgrades], { reject: false })
+      expect(found.stdout, name).not.toBe('')
     }
   })
 
@@ -160,26 +167,15 @@ describeSource(title, () => {
   ])('is unpacked by the script that seeds secondary storage: %s', async (end, extension) => {
     cpSync(repository(file(end)), path('template'))
     const script = join(source, 'scripts/storage/secondary/createtmplt.sh')
-    const words = [
-      '-s',
-      '2',
-      '-d',
-      'SystemVM',
-      '-n',
-      `t.${extension}`,
-      '-t',
-      path('seeded'),
-      '-f',
-      path('template'),
-    ]
-    await execa('bash', [script, ...words, '-u'])
+    const words = ['-n', `t.${extension}`, '-t', path('seeded'), '-f', path('template')]
+    await execa('bash', [script, '-s', '2', '-d', 'SystemVM', '-u', ...words])
     const packed = repository(file(end))
     const unpack = end.endsWith('.bz2') ? 'bunzip2 -c' : end.endsWith('.zip') ? 'unzip -p' : 'cat'
     await execa('sh', ['-c', `${unpack} "$1" | cmp - "$2"`, 'sh', packed, path('seeded', `t.${extension}`)])
   })
 })
 
-const noServer = source === '' ? 'CLOUDSTACK_SOURCE names no tree' : whyNoServer(source)
+const noServer = source === '' ? noSource : whyNoServer(source)
 
 // Skipped where the class of the management server cannot be compiled.
 describe.skipIf(noServer !== undefined)(`the management server (${noServer ?? 'its own class'})`, () => {
@@ -227,9 +223,10 @@ describe.skipIf(noServer !== undefined)(`the management server (${noServer ?? 'i
   })
 })
 
-// Skipped where the release's setup brings no templates: 4.23's is the first.
-const hasSetup = existsSync(setup) && readFileSync(setup, 'utf8').includes('--systemvm-templates')
-describe.skipIf(!hasSetup)('cloudstack-setup-management', () => {
+const noSetup = source === '' ? noSource : whyNoSetup()
+
+// Skipped where there is no such setup.
+describe.skipIf(noSetup !== undefined)(`cloudstack-setup-management (${noSetup ?? 'its own'})`, () => {
   const names = { 'kvm-x86_64': 'kvm.qcow2.bz2', xenserver: 'xen.vhd.bz2', vmware: 'vmware.ova' }
   const run = async (...words: string[]) => {
     const folder = path('templates')
