@@ -193,6 +193,10 @@ export const contract = {
     why: 'they refuse or cannot grow others',
   },
   E5: { title: 'VirtualBox hands its data over in DMI strings', why: 'developers test with it' },
+  E6: {
+    title: 'metadata.ini registers the file as the release looks it up',
+    why: 'an upgrade stops at a hypervisor in use whose template it does not find',
+  },
   F1: { title: 'SSH host keys are made at first boot, not baked in', why: 'all machines would share them' },
   F2: {
     title: 'the machine id is empty in the image and made at first boot',

@@ -3,6 +3,7 @@
 import type { Partition } from '../config/image.ts'
 import type { PipelineFields } from '../config/pipeline.ts'
 import type { ResolvedImage } from '../config/resolved.ts'
+import type { Registered } from '../export/registration.ts'
 
 /** What the pipeline has promised of an image. Of a foreign one nothing is known but CloudStack's customs. */
 export interface Expected {
@@ -12,6 +13,8 @@ export interface Expected {
   readonly diskBytes?: number
   readonly partitions?: readonly Partition[]
   readonly formats?: PipelineFields['formats']
+  /** What decides under which names it is registered. */
+  readonly registered?: Registered
 }
 
 /** What a pipeline promises of its image. */
@@ -23,6 +26,11 @@ export function expectationsOf(image: ResolvedImage): Expected {
     diskBytes: image.disk.sizeMiB * 1024 ** 2,
     partitions: image.disk.partitions,
     formats: image.formats,
+    registered: {
+      release: image.release,
+      arch: image.arch,
+      ...(image.label !== undefined && { label: image.label }),
+    },
   }
 }
 

@@ -11,12 +11,14 @@ import { handOverChecks } from './checks/hand-over.ts'
 import { hygieneChecks } from './checks/hygiene.ts'
 import { hypervisorChecks } from './checks/hypervisor.ts'
 import { networkChecks } from './checks/network.ts'
+import { registrationChecks } from './checks/registration.ts'
 import { roleContentChecks, roleSceneChecks } from './checks/role.ts'
 import type { SceneName } from './scenes.ts'
 
 /** An assertion may have several checks: of the file, and of a guest. */
 export const checks: readonly Check[] = [
   ...fileChecks,
+  ...registrationChecks,
   ...contentChecks,
   ...hygieneChecks,
   ...roleContentChecks,

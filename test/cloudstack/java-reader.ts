@@ -25,7 +25,7 @@ const libraries = [
 ] as const
 
 /** Where the class and the file lie that it reads. */
-const ownClass = 'engine/schema/src/main/java/com/cloud/upgrade/SystemVmTemplateRegistration.java'
+export const ownClass = 'engine/schema/src/main/java/com/cloud/upgrade/SystemVmTemplateRegistration.java'
 export const templatesFolder = 'engine/schema/dist/systemvm-templates'
 
 /** What a management server says of a hypervisor and an architecture (`KVM/x86_64`). */
@@ -41,6 +41,7 @@ export interface ServerVerdict {
 
 /** Why the class cannot be compiled here; undefined where it can. */
 export function whyNoServer(source: string): string | undefined {
+  if (source === '') return 'CLOUDSTACK_SOURCE names no folder'
   const missing = [ownClass, 'utils/src/main/java', 'api/src/main/java', 'framework/db/src/main/java'].find(
     (path) => !existsSync(join(source, path)),
   )

@@ -29,13 +29,12 @@ import type { ImageResult } from '../../src/report/report.ts'
 import type { Layer } from '../../src/store/store.ts'
 import { useFolder } from '../support/folder.ts'
 import { describeWith } from '../support/tools.ts'
-import { compileServer, templatesFolder, whyNoServer } from './java-reader.ts'
+import { compileServer, ownClass, templatesFolder, whyNoServer } from './java-reader.ts'
+import { describeWithSource, cloudstackSource as source } from './tree.ts'
 
-const source = process.env.CLOUDSTACK_SOURCE ?? ''
-const noSource = 'CLOUDSTACK_SOURCE names no tree'
 const setup = join(source, 'client/bindir/cloud-setup-management.in')
 const registrar = fileURLToPath(new URL('./readers/setup-management.py', import.meta.url))
-const readSource = (path: string) => (source === '' ? '' : readFileSync(join(source, path), 'utf8'))
+const readSource = (path: string) => readFileSync(join(source, path), 'utf8')
 
 const path = useFolder()
 let made = ''
@@ -106,12 +105,8 @@ function packageFolder(folder: string, names = readdirSync(repository())): strin
 }
 
 const programs = ['qemu-img', 'qemu-io', 'lbzip2', 'pigz']
-const title = 'what a build with formats: cloudstack leaves'
-// Skipped without a tree of CloudStack, which this project does not have.
-const describeSource = (name: string, define: () => void) =>
-  source === '' ? describe.skip(`${name} (${noSource})`, define) : describeWith(programs, name, define)
 
-describeSource(title, () => {
+describeWithSource('what a build with formats: cloudstack leaves', () => describeWith(programs, 'its files', () => {
   it('is in the folder of the release, under the names of package builds, with sums', async () => {
     const names = ['kvm.qcow2.bz2', 'xen.vhd.bz2', 'hyperv.vhd.zip', 'vmware.ova', 'ovm.raw.bz2'].map(file)
     expect(readdirSync(repository())).toEqual(
@@ -175,7 +170,7 @@ describeSource(title, () => {
   })
 })
 
-const noServer = source === '' ? noSource : whyNoServer(source)
+const noServer = whyNoServer(source)
 
 // Skipped where the class of the management server cannot be compiled.
 describe.skipIf(noServer !== undefined)(`the management server (${noServer ?? 'its own class'})`, () => {
@@ -223,7 +218,7 @@ describe.skipIf(noServer !== undefined)(`the management server (${noServer ?? 'i
   })
 })
 
-const noSetup = source === '' ? noSource : whyNoSetup()
+const noSetup = whyNoSetup()
 
 // Skipped where there is no such setup.
 describe.skipIf(noSetup !== undefined)(`cloudstack-setup-management (${noSetup ?? 'its own'})`, () => {

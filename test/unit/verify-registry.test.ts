@@ -12,7 +12,7 @@ const numbered = {
   B: [1, 13],
   C: [0, 16],
   D: [1, 10],
-  E: [0, 5],
+  E: [0, 6],
   F: [1, 7],
 } as const
 const written = Object.entries(numbered).flatMap(([letter, [first, last]]) =>
