@@ -36,7 +36,7 @@ async function clean(options: CleanOptions, terminal: Terminal): Promise<number>
     'store',
     'runs',
     'report.json',
-    ...(options.all ? ['images', 'inputs', 'release', 'render', 'cache'] : []),
+    ...(options.all ? ['images', 'repository', 'inputs', 'release', 'render', 'cache'] : []),
   ]
   const present: string[] = []
   for (const name of names) {

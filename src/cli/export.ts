@@ -9,6 +9,7 @@ import { type Target, targets } from '../config/image.ts'
 import { issuesToFaults } from '../config/issues.ts'
 import { mergeOver, type Overrides, parseAssignment } from '../config/overrides.ts'
 import { pipelineFields } from '../config/pipeline.ts'
+import { expandFormats } from '../config/presets.ts'
 import { vmwareFaults } from '../config/vmware.ts'
 import { exitCodes } from '../errors.ts'
 import { exportDisk } from '../export/export-disk.ts'
@@ -95,7 +96,7 @@ function decide({ from, name, date, set, targets }: ExportOptions): z.output<typ
     { source: '--date', values: { date } },
     ...set.map(parseAssignment),
   ]
-  const written = overrides.reduce<unknown>((value, over) => mergeOver(value, over.values), {})
+  const written = overrides.reduce<unknown>((value, over) => mergeOver(value, withFormats(over.values)), {})
   const parsed = exportFields.safeParse(written)
   if (!parsed.success) throw configurationError(issuesToFaults(parsed.error.issues, written, [], overrides))
   const { vmware } = parsed.data.formats
@@ -109,6 +110,9 @@ function decide({ from, name, date, set, targets }: ExportOptions): z.output<typ
   if (faults.length > 0) throw configurationError(faults)
   return parsed.data
 }
+
+const withFormats = ({ formats, ...values }: Overrides['values']) =>
+  formats === undefined ? values : { ...values, formats: expandFormats(formats) }
 
 /**
  * A VMDK's description has the name of its file between double quotes, and no way to have one inside. An OVF names it by

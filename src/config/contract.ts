@@ -217,6 +217,10 @@ export const contract = {
     title: 'an agent that comes with the very scripts of the image is unpacked',
     why: 'scripts that are known are not unpacked again, nor the agent that comes along',
   },
+  E7: {
+    title: 'metadata.ini registers the file as the release looks it up',
+    why: 'an upgrade stops at a hypervisor in use whose template it does not find',
+  },
   F1: { title: 'SSH host keys are made at first boot, not baked in', why: 'all machines would share them' },
   F2: {
     title: 'the machine id is empty in the image and made at first boot',

@@ -4,6 +4,7 @@ import { z } from 'zod'
 import { type AssertionId, assertionIds, contractNames } from './contract.ts'
 import { debianInstallerFields } from './debian-installer.ts'
 import { maximumDiskMiB, targets } from './image.ts'
+import type { FormatPreset } from './presets.ts'
 import type { StageUse } from './stage.ts'
 import { vmwareFields } from './vmware.ts'
 
@@ -264,8 +265,15 @@ export const pipelineFields = z.strictObject({
     .min(1, 'must name at least one target')
     .refine(isWithoutDuplicates, 'must name each target once'),
   /** Where the images will be served from, without the file name: for CloudStack's registration. */
-  downloadUrl: url.optional(),
-  /** How each target's file is written. */
+  downloadUrl: url
+    .refine(
+      (text) => /^https?:\/\/[\w.:/~-]+$/.test(text),
+      'must be of letters, digits and . _ ~ : / - alone: CloudStack reads it as a pattern',
+    )
+    .optional(),
+  /** Whether the files are also laid out in `out/repository/<major.minor>`, ready to be served. */
+  repository: z.boolean().default(false),
+  /** How each target's file is written. `'cloudstack'` packs them as its package builds want them, and sets `repository`. */
   formats: z
     .strictObject({
       kvm: z
@@ -299,7 +307,8 @@ export const pipelineFields = z.strictObject({
 })
 
 /** A pipeline as a person writes it. */
-export type Pipeline = z.input<typeof pipelineFields> & {
+export type Pipeline = Omit<z.input<typeof pipelineFields>, 'formats'> & {
+  readonly formats?: z.input<typeof pipelineFields>['formats'] | FormatPreset
   /** What runs in the guest, in order. */
   readonly stages: readonly StageUse[]
 }

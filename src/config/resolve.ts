@@ -10,6 +10,8 @@ import type { Disk, ImageFacts } from './image.ts'
 import { issuesToFaults } from './issues.ts'
 import { isRecord, mergeOver, type Overrides, sourceOf } from './overrides.ts'
 import { maximumEpoch, type Pipeline, type PipelineFields, pipelineFields } from './pipeline.ts'
+import { expandPresets } from './presets.ts'
+import { registrationFaults } from './registration-rules.ts'
 import type { ResolvedImage, ResolvedPipeline, ResolvedStage } from './resolved.ts'
 import { checkScripts } from './scripts.ts'
 import type { StageUse } from './stage.ts'
@@ -30,8 +32,8 @@ export async function resolvePipeline(
   const { stages: uses, ...written } = pipeline
   const merged = overrides.reduce<unknown>((value, over) => {
     const { stages: _stages, ...fields } = over.values
-    return mergeOver(value, fields)
-  }, written)
+    return mergeOver(value, expandPresets(fields))
+  }, expandPresets(written))
   const faults: Fault[] = []
   const parsed = pipelineFields.safeParse(merged)
   if (!parsed.success) faults.push(...issuesToFaults(parsed.error.issues, merged, [], overrides))
@@ -48,6 +50,7 @@ export async function resolvePipeline(
       images.push(resolveImage(parsed.data, variant, usedStages, epoch, overrides, faults))
     }
     faults.push(...targetFaults(parsed.data, epoch, overrides), ...nameFaults(images))
+    faults.push(...registrationFaults(parsed.data, overrides))
     faults.push(...(await checkScripts(images)))
   } else {
     // Settings can be checked without the image; what depends on both waits for the next run.
@@ -94,6 +97,7 @@ function resolveImage(
     waivers: fields.waivers,
     label: variant.label,
     downloadUrl: fields.downloadUrl,
+    repository: fields.repository,
     stages,
     fileName: `${fields.name}-${fields.release}${label}-${variant.arch}`,
   }

@@ -39,6 +39,7 @@ export interface ResolvedImage extends ImageFacts {
   /** Tells apart images of one architecture. */
   readonly label: string | undefined
   readonly downloadUrl: string | undefined
+  readonly repository: boolean
   readonly stages: readonly ResolvedStage[]
   /** File name of an image without `-<target>.<extension>`. */
   readonly fileName: string

@@ -13,6 +13,7 @@ import type { Layer } from '../store/store.ts'
 import { hasChecksums } from './checksums.ts'
 import { exporters } from './exporters.ts'
 import { writeMetadata } from './metadata.ts'
+import { writeRepository } from './repository.ts'
 import { exportSideBySide, type MadeFile } from './side-by-side.ts'
 
 export interface ExportRequest {
@@ -54,6 +55,7 @@ export async function exportImages(request: ExportRequest): Promise<readonly Ima
   const results = image.targets.flatMap((target) => known.get(target) ?? [])
   // Also where no file was made: what it says of them may have changed.
   await writeMetadata(join(outFolder, 'images'), image, results)
+  if (image.repository) await writeRepository(outFolder, image, results)
   return results
 }
 

@@ -1,22 +1,18 @@
-/** `metadata.ini`, by which CloudStack's management server registers system VM templates. */
+/** `metadata.ini`, by which CloudStack's management server and its setup find system VM templates. */
 
 import { readFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import type { Target } from '../config/image.ts'
+import { fullVersion, repositoryFolder } from '../config/release.ts'
 import type { ResolvedImage } from '../config/resolved.ts'
 import { writeDurably } from '../host/files.ts'
 import type { ImageResult } from '../report/report.ts'
+import { type Registration, registeredSum, registrationsOf } from './registration.ts'
 
-/** CloudStack's name of each target, and of the operating system that it shows there. */
-const registrations: Readonly<Record<Target, { readonly hypervisor: string; readonly guestOs?: string }>> = {
-  kvm: { hypervisor: 'kvm' },
-  xenserver: { hypervisor: 'xenserver', guestOs: 'Other Linux (64-bit)' },
-  hyperv: { hypervisor: 'hyperv' },
-  vmware: { hypervisor: 'vmware', guestOs: 'Other Linux (64-bit)' },
-  raw: { hypervisor: 'ovm3' },
-}
+/** Resolves nowhere, by RFC 2606: CloudStack's setup ends where a template has no URL, also when its file is there. */
+const nowhere = 'http://systemvm.invalid'
 
-/** Writes a section for each image, and keeps those of other variants that the file has. */
+/** Writes the sections of each image, and keeps those of other variants that the file has. */
 export async function writeMetadata(
   folder: string,
   image: ResolvedImage,
@@ -25,40 +21,50 @@ export async function writeMetadata(
   const path = join(folder, 'metadata.ini')
   const before = await readFile(path, 'utf8').catch(() => '')
   const sections = parseSections(before)
-  for (const result of results) sections.set(sectionName(image, result), renderSection(image, result))
+  for (const result of results) {
+    for (const registration of registrationsOf(image, result.target as Target)) {
+      sections.set(registration.section, renderSection(image, result, registration))
+      if (registration.hiddenBy !== undefined) sections.delete(registration.hiddenBy)
+    }
+  }
   const texts = [...sections]
     .sort(([a], [b]) => (a < b ? -1 : 1))
     .map(([name, lines]) => `[${name}]\n${lines}`)
-  const text = `[default]\nversion = ${image.release}\n\n${texts.join('\n')}`
+  const defaults = render({
+    version: fullVersion(image.release),
+    downloadrepository: placeDownloads(image).repository,
+  })
+  const text = `[default]\n${defaults}\n${texts.join('\n')}`
   if (text !== before) await writeDurably(path, text)
 }
 
-function sectionName(image: ResolvedImage, { target }: ImageResult): string {
-  return `${registrations[target as Target].hypervisor}-${image.arch}${labelOf(image)}`
+/** Where the files will be served from, and the beginning of it that a mirror puts its own address in place of. */
+function placeDownloads({ downloadUrl, release }: ResolvedImage) {
+  const folder = `/${repositoryFolder(release)}`
+  const url = downloadUrl ?? `${nowhere}${folder}`
+  return { url, repository: url.endsWith(folder) ? url.slice(0, -folder.length) : url }
 }
 
-function labelOf({ label }: ResolvedImage): string {
-  return label === undefined ? '' : `-${label}`
-}
-
-function renderSection(image: ResolvedImage, { target, path, sha512 }: ImageResult): string {
-  const { hypervisor, guestOs } = registrations[target as Target]
-  const file = basename(path)
-  const values = {
-    templatename: `systemvm-${hypervisor}-${image.release}-${image.arch}${labelOf(image)}`,
-    checksum: sha512,
-    downloadurl: image.downloadUrl === undefined ? '' : `${image.downloadUrl}/${file}`,
+function renderSection(image: ResolvedImage, result: ImageResult, registration: Registration): string {
+  const file = basename(result.path)
+  return render({
+    templatename: registration.templateName,
+    checksum: registeredSum(image, result),
+    downloadurl: `${placeDownloads(image).url}/${file}`,
     filename: file,
     arch: image.arch,
-    guestos: guestOs ?? `Debian GNU/Linux ${image.debianVersion} (64-bit)`,
-  }
+    guestos: registration.guestOs,
+  })
+}
+
+function render(values: Readonly<Record<string, string>>): string {
   return Object.entries(values)
     .map(([key, value]) => `${key} = ${value}\n`)
     .join('')
 }
 
 /** Sections by name, each as the text of its lines; `default` is written anew every time. */
-function parseSections(text: string): Map<string, string> {
+export function parseSections(text: string): Map<string, string> {
   const sections = new Map<string, string>()
   for (const part of text.split(/^(?=\[)/m)) {
     const [, name, lines] = /^\[([^\]]+)\]\n([\s\S]*)$/.exec(part) ?? []

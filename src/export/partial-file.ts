@@ -1,6 +1,6 @@
 /** Files that get their name only when they are whole. */
 
-import { rename, rm } from 'node:fs/promises'
+import { constants, copyFile, link, rename, rm } from 'node:fs/promises'
 import { PipelineError } from '../errors.ts'
 
 /**
@@ -26,6 +26,11 @@ export async function writeWhole<Result>(
   } finally {
     await rm(partial, { force: true })
   }
+}
+
+/** A second name for the file where that is possible; exports replace files and never write into them. */
+export async function bringFile(file: string, to: string): Promise<void> {
+  await link(file, to).catch(() => copyFile(file, to, constants.COPYFILE_FICLONE))
 }
 
 /** Why a writer cannot make its file, and what is to be done. Which file it is, whoever has it written says. */

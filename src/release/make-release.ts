@@ -1,22 +1,12 @@
 /** Makes the folder of a release: the files, and everything by which others may trust them. */
 
-import {
-  constants,
-  copyFile,
-  link,
-  mkdir,
-  readdir,
-  readFile,
-  rename,
-  rm,
-  stat,
-  writeFile,
-} from 'node:fs/promises'
+import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { exitCodes, PipelineError } from '../errors.ts'
 import { algorithms, type Checksums, computeChecksums } from '../export/checksums.ts'
 import { writeMetadata } from '../export/metadata.ts'
+import { bringFile } from '../export/partial-file.ts'
 import type { Package } from '../inspect/packages.ts'
 import {
   type Collected,
@@ -122,7 +112,7 @@ async function fillFolder(
   const described: ReleaseVariant[] = []
   for (const variant of variants) {
     onStep(`${variant.image.variant}: files and packages`)
-    for (const { file } of variant.files) await bring(file, join(folder, basename(file)))
+    for (const { file } of variant.files) await bringFile(file, join(folder, basename(file)))
     described.push(await describeVariant(folder, variant, signal))
     await writeMetadata(
       folder,
@@ -145,11 +135,6 @@ async function fillFolder(
   onStep('statement and sums')
   await seal(folder, record, variants, request)
   return record
-}
-
-/** A second name for the file where that is possible; exports replace files and never write into them. */
-async function bring(file: string, to: string): Promise<void> {
-  await link(file, to).catch(() => copyFile(file, to, constants.COPYFILE_FICLONE))
 }
 
 async function describeVariant(

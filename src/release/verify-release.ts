@@ -3,6 +3,8 @@
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { algorithms, type Checksums, computeChecksums, parseSums } from '../export/checksums.ts'
+import { parseSections } from '../export/metadata.ts'
+import { registeredSum } from '../export/registration.ts'
 import { chooseReadable, readImagePackages } from './read-image.ts'
 import { type ReleaseRecord, recordSchema, releaseFiles } from './record.ts'
 import { faultOfSbom, purlOf, readSbom } from './sbom.ts'
@@ -159,10 +161,12 @@ function hasFault(disagreeing: readonly ReadonlySet<string>[], index: number): b
 
 async function compareMetadata(folder: string, record: ReleaseRecord, blame: Blame): Promise<void> {
   const text = await readFile(join(folder, releaseFiles.metadata), 'utf8').catch(() => '')
-  for (const { file, sha512 } of record.variants.flatMap(({ files }) => files)) {
-    const section = text.split(/^(?=\[)/m).find((part) => part.includes(`filename = ${file}\n`))
-    if (!section?.includes(`checksum = ${sha512}\n`))
-      blame(releaseFiles.metadata, `it does not register ${file} with its sum`)
+  const sections = [...parseSections(text).values()]
+  for (const sums of record.variants.flatMap(({ files }) => files)) {
+    const own = sections.filter((lines) => lines.includes(`filename = ${sums.file}\n`))
+    const hasSum = own.every((lines) => lines.includes(`checksum = ${registeredSum(record, sums)}\n`))
+    if (own.length === 0 || !hasSum)
+      blame(releaseFiles.metadata, `it does not register ${sums.file} with its sum`)
   }
 }
 

@@ -5,6 +5,7 @@ import { type FileSource, parseFileSource } from '../config/file-source.ts'
 import type { Partition } from '../config/image.ts'
 import type { PipelineFields } from '../config/pipeline.ts'
 import type { ResolvedImage } from '../config/resolved.ts'
+import type { Registered } from '../export/registration.ts'
 import type { ImageFiles } from './image-files.ts'
 
 /** What the pipeline has promised of an image. Of a foreign one nothing is known but CloudStack's customs. */
@@ -19,6 +20,8 @@ export interface Expected {
   readonly formats?: PipelineFields['formats']
   /** Files of no package that stages have laid in as they are, with the sums that were demanded of them. */
   readonly downloads?: readonly FileSource[]
+  /** What decides under which names it is registered. */
+  readonly registered?: Registered
 }
 
 /** What a pipeline promises of its image. */
@@ -37,6 +40,11 @@ export function expectationsOf(image: ResolvedImage): Expected {
         fileKinds[name] === 'file' ? [parseFileSource(text)] : [],
       ),
     ),
+    registered: {
+      release: image.release,
+      arch: image.arch,
+      ...(image.label !== undefined && { label: image.label }),
+    },
   }
 }
 

@@ -16,12 +16,14 @@ import { ipv6Checks } from './checks/ipv6.ts'
 import { networkChecks } from './checks/network.ts'
 import { nodeChecks } from './checks/node.ts'
 import { patchingChecks } from './checks/patching.ts'
+import { registrationChecks } from './checks/registration.ts'
 import { roleContentChecks, roleSceneChecks } from './checks/role.ts'
 import type { SceneName } from './scenes.ts'
 
 /** An assertion may have several checks: of the file, and of a guest. */
 export const checks: readonly Check[] = [
   ...fileChecks,
+  ...registrationChecks,
   ...contentChecks,
   ...hygieneChecks,
   ...roleContentChecks,

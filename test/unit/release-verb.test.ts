@@ -94,7 +94,7 @@ describeWith(programs, 'a release', () => {
         { license: { id: 'MIT', acknowledgement: 'declared' } },
       ],
     })
-    expect(read('metadata.ini')).toContain('[kvm-x86_64]')
+    expect(read('metadata.ini')).toContain('[kvm]')
     const notes = read('RELEASE_NOTES.md')
     expect(notes).toContain(
       '# tiny 1.0\n\nBuilt from commit `0123456789abcdef0123456789abcdef01234567`, tag `v1.0`.',

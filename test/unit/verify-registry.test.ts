@@ -12,7 +12,7 @@ const numbered = {
   B: [1, 13],
   C: [0, 16],
   D: [1, 15],
-  E: [0, 6],
+  E: [0, 7],
   F: [1, 9],
 } as const
 const written = Object.entries(numbered).flatMap(([letter, [first, last]]) =>

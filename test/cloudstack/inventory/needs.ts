@@ -70,9 +70,7 @@ const runners: Readonly<Record<string, (words: readonly string[]) => readonly st
   exec: (words) => afterOptions(words),
   nohup: (words) => afterOptions(words),
   env: (words) =>
-    afterOptions(words).filter(
-      (_, index, all) => !all.slice(0, index + 1).every((one) => /^\w+=/.test(one)),
-    ),
+    afterOptions(words).filter((_, index, all) => !all.slice(0, index + 1).every((one) => /^\w+=/.test(one))),
   time: (words) => afterOptions(words),
   nice: (words) => afterOptions(words, /^-n$/),
   timeout: (words) => afterOptions(words, /^-[ks]$/).slice(1),

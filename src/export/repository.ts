@@ -1,0 +1,29 @@
+/** Image files laid out as CloudStack's servers and their mirrors have them: `<repository>/<major.minor>/<file>`. */
+
+import { mkdir, readdir, rm } from 'node:fs/promises'
+import { basename, join } from 'node:path'
+import { repositoryFolder } from '../config/release.ts'
+import type { ResolvedImage } from '../config/resolved.ts'
+import type { ImageResult } from '../report/report.ts'
+import { writeChecksums } from './checksums.ts'
+import { writeMetadata } from './metadata.ts'
+import { bringFile } from './partial-file.ts'
+
+/** Puts the files of an image into its release's folder, with their sums, in place of those that it had there before. */
+export async function writeRepository(
+  outFolder: string,
+  image: ResolvedImage,
+  results: readonly ImageResult[],
+): Promise<void> {
+  const folder = join(outFolder, 'repository', repositoryFolder(image.release))
+  await mkdir(folder, { recursive: true })
+  const former = (await readdir(folder)).filter((name) => name.startsWith(`${image.fileName}-`))
+  // A package build takes its sums from the list by parts of names: of another form of the same file it would take two.
+  for (const name of former) await rm(join(folder, name))
+  for (const result of results) {
+    const file = join(folder, basename(result.path))
+    await bringFile(join(outFolder, result.path), file)
+    await writeChecksums(file, result)
+  }
+  await writeMetadata(folder, image, results)
+}

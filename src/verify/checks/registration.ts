@@ -1,0 +1,65 @@
+/** The check of `metadata.ini` beside a file: whether a management server would find the file by it, and take it. */
+
+import { readFile } from 'node:fs/promises'
+import { basename, dirname, join } from 'node:path'
+import { algorithms, type Checksums, computeChecksums, parseSums } from '../../export/checksums.ts'
+import { parseSections } from '../../export/metadata.ts'
+import { registeredSum, registrationsOf } from '../../export/registration.ts'
+import { type FileCheck, judge, skipped } from '../check.ts'
+
+const registration: FileCheck = {
+  id: 'E7',
+  group: 'file',
+  at: 'file',
+  does: "looks up metadata.ini beside the file as the release's management server does",
+  run: async ({ packedAs, target, expected, signal }) => {
+    const text = await readFile(join(dirname(packedAs), 'metadata.ini'), 'utf8').catch(() => undefined)
+    if (text === undefined) return skipped('there is no metadata.ini beside the file')
+    const { registered } = expected
+    if (registered === undefined || target === undefined)
+      return skipped('nobody knows for which release the file is, and under which names')
+    const sections = new Map([...parseSections(text)].map(([name, lines]) => [name, parseLines(lines)]))
+    const sum = registeredSum(registered, await sumsOf(packedAs, signal))
+    const names: string[] = []
+    const faults = registrationsOf(registered, target).flatMap(({ section, hiddenBy, guestOs }) => {
+      names.push(section)
+      const found = sections.get(section)
+      if (found === undefined) return [`it has no section ${section}`]
+      const wanted = { filename: basename(packedAs), checksum: sum, guestos: guestOs }
+      return [
+        ...Object.entries(wanted).flatMap(([key, value]) =>
+          found[key] === value
+            ? []
+            : [`${key} of ${section} is ${found[key] ?? 'missing'}, expected ${value}`],
+        ),
+        ...(found.downloadurl ? [] : [`${section} has no downloadurl`]),
+        ...(hiddenBy !== undefined && sections.has(hiddenBy) ? [`${hiddenBy} hides ${section}`] : []),
+      ]
+    })
+    return judge(faults, names.join(', '))
+  },
+}
+
+function parseLines(lines: string): Readonly<Record<string, string>> {
+  return Object.fromEntries(
+    lines.split('\n').flatMap((line) => {
+      const [, key, value] = /^(\w+) = (.*)$/.exec(line) ?? []
+      return key === undefined || value === undefined ? [] : [[key, value]]
+    }),
+  )
+}
+
+/** Those of the lists beside the file, which another check holds against it, or else its own. */
+async function sumsOf(file: string, signal: AbortSignal): Promise<Checksums> {
+  const listed = await Promise.all(
+    algorithms.map(async (algorithm) => {
+      const list = await readFile(join(dirname(file), `${algorithm}sum.txt`), 'utf8').catch(() => '')
+      return [algorithm, parseSums(list).get(basename(file))] as const
+    }),
+  )
+  return listed.every(([, sum]) => sum !== undefined)
+    ? (Object.fromEntries(listed) as Checksums)
+    : computeChecksums(file, signal)
+}
+
+export const registrationChecks: readonly FileCheck[] = [registration]
