@@ -92,6 +92,7 @@ async function serve(): Promise<void> {
 
 /** Setups before that of 4.23 bring no templates. */
 function whyNoSetup(): string | undefined {
+  if (source === '') return 'CLOUDSTACK_SOURCE names no folder'
   const text = existsSync(setup) ? readFileSync(setup, 'utf8') : ''
   return text.includes('--systemvm-templates') ? undefined : `${source} has none that brings templates`
 }
