@@ -12,6 +12,7 @@ import { hygieneChecks } from './checks/hygiene.ts'
 import { hypervisorChecks } from './checks/hypervisor.ts'
 import { networkChecks } from './checks/network.ts'
 import { roleContentChecks, roleSceneChecks } from './checks/role.ts'
+import { scriptBaseChecks } from './checks/script-base.ts'
 import type { SceneName } from './scenes.ts'
 
 /** An assertion may have several checks: of the file, and of a guest. */
@@ -19,6 +20,7 @@ export const checks: readonly Check[] = [
   ...fileChecks,
   ...contentChecks,
   ...hygieneChecks,
+  ...scriptBaseChecks,
   ...roleContentChecks,
   ...bootChecks,
   ...agentChecks,

@@ -7,6 +7,7 @@ import { authorized_keys } from '../../provisioners/authorized_keys.ts'
 import { build_time } from '../../provisioners/build_time.ts'
 import { cleanup } from '../../provisioners/cleanup.ts'
 import { configure_acpid } from '../../provisioners/configure_acpid.ts'
+import { configure_cloud_init } from '../../provisioners/configure_cloud_init.ts'
 import { configure_conntrack } from '../../provisioners/configure_conntrack.ts'
 import { configure_grub } from '../../provisioners/configure_grub.ts'
 import { configure_locale } from '../../provisioners/configure_locale.ts'
@@ -28,6 +29,7 @@ const stages: readonly StageUse[] = [
   build_time(),
   cleanup(),
   configure_acpid(),
+  configure_cloud_init(),
   configure_conntrack(),
   configure_grub(),
   configure_locale(),

@@ -6,10 +6,10 @@ import { checkGroups } from '../../src/verify/check.ts'
 import { checks, fileChecksOf, sceneChecksOf, unchecked, unreached } from '../../src/verify/registry.ts'
 import { type SceneName, sceneSpecs, scenesOfTarget } from '../../src/verify/scenes.ts'
 
-/** The contract as it was written down, before anything was built. */
+/** The contract as it is written down. */
 const numbered = {
-  A: [1, 14],
-  B: [1, 13],
+  A: [1, 18],
+  B: [1, 16],
   C: [0, 16],
   D: [1, 10],
   E: [0, 5],
