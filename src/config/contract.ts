@@ -69,6 +69,22 @@ export const contract = {
     title: 'sudo without a password is for six commands only',
     why: "the build's NOPASSWD: ALL would make the account root",
   },
+  A15: {
+    title: "the files that CloudStack's scripts edit have the lines that they edit",
+    why: 'an edit that finds no such line changes nothing, and no script notices',
+  },
+  A16: {
+    title: 'containerd looks for network plug-ins where Kubernetes nodes unpack them',
+    why: 'they take its default configuration, and no pod gets a network',
+  },
+  A17: {
+    title: "what Hyper-V hands over lies where CloudStack's scripts look",
+    why: "Debian's daemon has a place of its own for it",
+  },
+  A18: {
+    title: 'sites of apache are called vhost…, list no folders and heed .htaccess',
+    why: 'certificates are put into files of that name, and .htaccess keeps one machine from the data of another',
+  },
   B1: {
     title: 'boots to a login on its consoles in time',
     why: 'a template that does not boot here boots nowhere',
@@ -92,14 +108,32 @@ export const contract = {
     why: 'a missing one fails a role much later',
   },
   B8: { title: 'dhcp_release is there', why: 'without it routers keep leases of machines that are gone' },
-  B9: { title: 'python is Python 3, with flask and netaddr', why: "the router's programs are written in it" },
+  B9: {
+    title: 'python is Python 3, with cgi, flask and netaddr',
+    why: "the router's programs are written in it",
+  },
   B10: {
     title: 'first boot is enabled, and services of roles and of other hypervisors are not',
     why: 'a router that serves DHCP before it knows its network answers for others',
   },
-  B11: { title: 'cloud-init is disabled', why: 'it would wait for data that never comes' },
+  B11: {
+    title: 'cloud-init does not start by itself',
+    why: 'it would wait for data that never comes',
+  },
   B12: { title: 'the power button powers off', why: 'a graceful stop would take until its time limit' },
   B13: { title: 'nothing upgrades by itself', why: 'a system VM is replaced, and must not change meanwhile' },
+  B14: {
+    title: 'cloud-init starts by the names of its units that CloudStack uses',
+    why: 'Kubernetes nodes and shared file systems are made by it',
+  },
+  B15: {
+    title: 'a unit called ntp can be enabled',
+    why: 'storage VMs and console proxies would keep the time of their host, or none',
+  },
+  B16: {
+    title: 'dhclient is the DHCP client, and the only one',
+    why: 'scripts call it by name, and two clients on one interface take its addresses from each other',
+  },
   C0: {
     title: 'virtio ports are found by name, in either order',
     why: 'their numbers depend on what else is attached',

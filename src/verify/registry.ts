@@ -18,6 +18,7 @@ import { nodeChecks } from './checks/node.ts'
 import { patchingChecks } from './checks/patching.ts'
 import { registrationChecks } from './checks/registration.ts'
 import { roleContentChecks, roleSceneChecks } from './checks/role.ts'
+import { scriptBaseChecks } from './checks/script-base.ts'
 import type { SceneName } from './scenes.ts'
 
 /** An assertion may have several checks: of the file, and of a guest. */
@@ -26,6 +27,7 @@ export const checks: readonly Check[] = [
   ...registrationChecks,
   ...contentChecks,
   ...hygieneChecks,
+  ...scriptBaseChecks,
   ...roleContentChecks,
   ...filterContentChecks,
   ...hostContentChecks,

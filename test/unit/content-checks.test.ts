@@ -28,6 +28,8 @@ const kernelLine =
 const grub = (seconds: number, words = kernelLine) =>
   `if x ; then\n  set timeout=30\nelse\n  set timeout=${seconds}\nfi\n### END /etc/grub.d/00_header ###\n\tlinux /vmlinuz-6 root=UUID=1 ro ${words}\n`
 
+const disabledByFile = '[Unit]\nConditionPathExists=!/etc/cloud/cloud-init.disabled\n'
+
 /** Nothing of what any check asks is missing or wrong here. */
 const sound: Readonly<Record<string, FakeFile>> = {
   '/boot/grub/grub.cfg': grub(0),
@@ -54,10 +56,27 @@ const sound: Readonly<Record<string, FakeFile>> = {
   '/etc/sudoers': 'root ALL=(ALL:ALL) ALL\n%sudo ALL=(ALL:ALL) ALL\n@includedir /etc/sudoers.d\n',
   '/etc/sudoers.d/systemvm':
     'Cmnd_Alias SYSTEMVM = /bin/chmod, /bin/cp, \\\n /sbin/halt\n%admin ALL=(root) NOPASSWD: SYSTEMVM\n',
-  '/etc/cloud/cloud-init.disabled': '',
+  '/etc/iproute2/rt_tables': '255\tlocal\n254\tmain\n',
+  '/etc/sysctl.conf': 'net.ipv4.conf.all.arp_ignore = 2\n',
+  '/etc/ntpsec/ntp.conf': '# server\n',
+  '/etc/cloud/cloud.cfg.d/cloudstack.cfg': "datasource_list: ['CloudStack']\n",
+  '/var/lib/dpkg/info/containerd.list': '/usr/bin/containerd\n',
+  '/usr/lib/cni': { link: '/opt/cni/bin' },
+  '/var/opt/hyperv': { link: '../lib/hyperv' },
+  '/etc/apache2/apache2.conf':
+    '<Directory /var/www/>\n  Options Indexes FollowSymLinks\n  AllowOverride None\n</Directory>\n',
+  '/etc/apache2/conf-enabled/web.conf':
+    '<Directory /var/www/>\n  Options FollowSymLinks\n  AllowOverride All\n</Directory>\n',
+  '/etc/apache2/sites-enabled/vhost-a.conf': '',
+  '/etc/systemd/system-generators/cloud-init-generator': { link: '/dev/null' },
+  '/usr/lib/systemd/system/cloud-init.service': '[Unit]\n',
+  '/usr/lib/systemd/system/cloud-config.service': disabledByFile,
+  '/usr/lib/systemd/system/cloud-final.service': disabledByFile,
+  '/etc/systemd/system/ntp.service': '[Unit]\n',
+  '/usr/sbin/dhclient': { text: 'elf', mode: 0o755 },
   '/etc/machine-id': '',
   '/etc/resolv.conf': '# Written by DHCP.\n',
-  '/var/lib/dpkg/info/a.list': '/.\n/bin/cp\n/usr/bin\n/usr/bin/xenstore-read\n',
+  '/var/lib/dpkg/info/a.list': '/.\n/bin/cp\n/usr/bin\n/usr/bin/xenstore-read\n/sbin/dhclient\n',
   '/usr/bin/cp': { text: 'elf', mode: 0o755 },
   '/usr/bin/editor': { link: '/etc/alternatives/editor' },
   ...Object.fromEntries(
@@ -106,6 +125,7 @@ async function failures(change: Change = {}): Promise<string[]> {
 
 const without = (path: string): Change => ({ files: { [path]: undefined } })
 const file = (path: string, content: FakeFile): Change => ({ files: { [path]: content } })
+const link = (path: string, target: string): Change => file(path, { link: target })
 /** SHA-512 of "password", and of something that nobody knows. */
 const ofPassword =
   '$6$salt$IxDD3jeSOb5eB1CX5LBsqZFVkJdido3OUILO5Ifz5iwMuTS4XMS130MTSuDDl3aCI6WouIL9AjRbLCelDCy.g.'
@@ -167,7 +187,26 @@ describe('what is on a disk', () => {
       file('/etc/sudoers.d/cloud', 'cloud ALL=(ALL) NOPASSWD: ALL\n'),
       ['A14'],
     ],
-    ['cloud-init', without('/etc/cloud/cloud-init.disabled'), ['B11']],
+    ['no table to add routes to', without('/etc/iproute2/rt_tables'), ['A15']],
+    ['no settings of the kernel to edit', without('/etc/sysctl.conf'), ['A15']],
+    ['no place for time servers', file('/etc/ntpsec/ntp.conf', 'pool a\n'), ['A15']],
+    [
+      'sources of data by lines',
+      file('/etc/cloud/cloud.cfg.d/cloudstack.cfg', 'datasource_list:\n- None\n'),
+      ['A15'],
+    ],
+    ['swap by tabs', file('/etc/fstab', 'UUID=1\tnone\tswap\tsw\t0\t0\n'), ['A15']],
+    ["plug-ins in Debian's folder", without('/usr/lib/cni'), ['A16']],
+    ["Debian's place of Hyper-V alone", without('/var/opt/hyperv'), ['A17']],
+    ['a site of another name', file('/etc/apache2/sites-enabled/000-default.conf', ''), ['A18']],
+    ['a web server as Debian has it', without('/etc/apache2/conf-enabled/web.conf'), ['A18']],
+    ['cloud-init at boot', without('/etc/systemd/system-generators/cloud-init-generator'), ['B11']],
+    ['cloud-init that cannot start', file('/etc/cloud/cloud-init.disabled', ''), ['B14']],
+    ['cloud-init by other names', without('/usr/lib/systemd/system/cloud-init.service'), ['B14']],
+    ['ntp as an alias', link('/etc/systemd/system/ntp.service', '/usr/lib/x.service'), ['B15']],
+    ['no ntp', without('/etc/systemd/system/ntp.service'), ['B15']],
+    ['no dhclient', without('/usr/sbin/dhclient'), ['B16']],
+    ['another DHCP client', link('/usr/sbin/udhcpc', '/etc/alternatives/udhcpc'), ['B16']],
     ['no xenstore-read', { files: { '/usr/bin/xenstore-read': undefined } }, ['E1']],
     ['a host key', file('/etc/ssh/ssh_host_rsa_key', 'x'), ['F1']],
     ['a machine id', file('/etc/machine-id', `${'0a'.repeat(16)}\n`), ['F2']],

@@ -30,6 +30,7 @@ const stages: readonly StageUse[] = [
   build_time(),
   cleanup(),
   configure_acpid(),
+  configure_cloud_init(),
   configure_conntrack(),
   configure_grub(),
   configure_locale(),
@@ -39,7 +40,6 @@ const stages: readonly StageUse[] = [
   configure_systemvm_services(),
   install_systemvm_packages(),
   install_xen_tools(),
-  configure_cloud_init(),
   zerodisk(),
 ]
 

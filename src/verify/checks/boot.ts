@@ -165,6 +165,8 @@ const programCalls = [
   'zip -v',
   'rsync --version',
   'growpart --help',
+  'lsb_release --release',
+  'ntpq --version',
   'virt-what --version',
   'qemu-ga --version',
   'vmtoolsd --version',
@@ -175,6 +177,8 @@ const programsThere = [
   'xl2tpd',
   'xenstore-read',
   'arping',
+  'arptables-legacy',
+  'ebtables-legacy',
   'genisoimage',
   'mount.nfs',
   'logrotate',
@@ -221,9 +225,9 @@ const python: SceneCheck = {
   group: 'boot',
   at: 'scene',
   scenes: once,
-  does: 'imports flask and netaddr with python',
+  does: 'imports cgi, flask and netaddr with python',
   run: async ({ guest }) => {
-    const script = 'import sys, flask, netaddr; print(sys.version_info.major, sys.version.split()[0])'
+    const script = 'import sys, cgi, flask, netaddr; print(sys.version_info.major, sys.version.split()[0])'
     const { exitCode, stdout, stderr } = await guest.run(`python -c '${script}'`, 300)
     const faults =
       exitCode === 0 && stdout.startsWith('3 ') ? [] : [stderr.trim().split('\n').at(-1) ?? 'no python']

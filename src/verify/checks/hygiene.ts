@@ -127,11 +127,14 @@ const cloudInit: ContentCheck = {
   id: 'B11',
   group: 'hygiene',
   at: 'content',
-  does: 'looks for /etc/cloud/cloud-init.disabled',
-  run: async ({ files }) =>
-    (await files.stat('/etc/cloud/cloud-init.disabled')) === undefined
-      ? failed('there is none')
-      : passed('there'),
+  does: 'looks for what keeps the generator from pulling it in: a mask, or /etc/cloud/cloud-init.disabled',
+  run: async ({ files }) => {
+    const generator = await files.stat('/etc/systemd/system-generators/cloud-init-generator')
+    if (generator?.target === '/dev/null') return passed('its generator is masked')
+    return (await files.stat('/etc/cloud/cloud-init.disabled')) === undefined
+      ? failed('its generator is not masked, and there is no /etc/cloud/cloud-init.disabled')
+      : passed('/etc/cloud/cloud-init.disabled')
+  },
 }
 
 const hostKeys: ContentCheck = {

@@ -69,8 +69,7 @@ const runners: Readonly<Record<string, (words: readonly string[]) => readonly st
   sudo: (words) => afterOptions(words, /^-[ugphC]$/),
   exec: (words) => afterOptions(words),
   nohup: (words) => afterOptions(words),
-  env: (words) =>
-    afterOptions(words).filter((_, index, all) => !all.slice(0, index + 1).every((one) => /^\w+=/.test(one))),
+  env: (words) => words.slice(words.findIndex((word) => !/^-|=/.test(word))),
   time: (words) => afterOptions(words),
   nice: (words) => afterOptions(words, /^-n$/),
   timeout: (words) => afterOptions(words, /^-[ks]$/).slice(1),
