@@ -219,6 +219,37 @@ describe('a stage that goes wrong', () => {
   })
 })
 
+describe('tools of XenServer', () => {
+  const withTools = async (program: string) => {
+    const folder = join(outFolder, 'tools')
+    await mkdir(join(folder, 'deb', 'DEBIAN'), { recursive: true })
+    await mkdir(join(folder, 'deb', 'usr', 'sbin'), { recursive: true })
+    const fields = ['Package: xe-guest-utilities', 'Version: 7.20.2-0', 'Architecture: all']
+    const more = ['Maintainer: Nobody <nobody@example.org>', 'Description: stands for the guest utilities']
+    await writeFile(join(folder, 'deb', 'DEBIAN', 'control'), `${[...fields, ...more].join('\n')}\n`)
+    await writeFile(join(folder, 'deb', 'usr', 'sbin', 'xe-daemon'), '#!/bin/sh\n', { mode: 0o755 })
+    await $`dpkg-deb --root-owner-group --build ${join(folder, 'deb')} ${join(folder, 'tools.deb')}`
+    await writeFile(join(folder, 'vhd-util'), program)
+    const setting = async (name: string, file: string) => [
+      '--set',
+      `stages.install_xen_tools.${name}=${join(folder, file)}#sha256=${await sha256File(join(folder, file))}`,
+    ]
+    return build(...(await setting('vhdUtil', 'vhd-util')), ...(await setting('guestUtilities', 'tools.deb')))
+  }
+
+  it('are installed from where somebody said, and only if they run', async () => {
+    const strange = await withTools('#!/nowhere/ld-linux.so.2\n')
+    expect(strange.exitCode, strange.stderr).toBe(1)
+    expect(strange.stderr).toContain('vhd-util ends with 127 here')
+
+    const result = await withTools('#!/bin/sh\nexit 22\n')
+    expect(result.exitCode, result.stderr).toBe(0)
+    const stage = stageOf(await readReport(outFolder), 'install_xen_tools')
+    expect(stage?.artifacts?.map(({ path }) => path)).toEqual(['/usr/bin/vhd-util'])
+    expect(stage?.packages?.added).toEqual([{ name: 'xe-guest-utilities', version: '7.20.2-0' }])
+  })
+})
+
 describe('a saved state', () => {
   const statesFolder = () => join(outFolder, 'store', 'states')
   const namesOf = async (extension: string) =>

@@ -187,7 +187,7 @@ describe('what is on a disk', () => {
       file('/etc/sudoers.d/cloud', 'cloud ALL=(ALL) NOPASSWD: ALL\n'),
       ['A14'],
     ],
-    ['no table to add routes to', without('/etc/iproute2/rt_tables'), ['A15']],
+    ['no table to add routes to', without('/etc/iproute2/rt_tables'), ['A15', 'G10']],
     ['no settings of the kernel to edit', without('/etc/sysctl.conf'), ['A15']],
     ['no place for time servers', file('/etc/ntpsec/ntp.conf', 'pool a\n'), ['A15']],
     [
@@ -195,7 +195,7 @@ describe('what is on a disk', () => {
       file('/etc/cloud/cloud.cfg.d/cloudstack.cfg', 'datasource_list:\n- None\n'),
       ['A15'],
     ],
-    ['swap by tabs', file('/etc/fstab', 'UUID=1\tnone\tswap\tsw\t0\t0\n'), ['A15']],
+    ['swap by tabs', file('/etc/fstab', 'UUID=1\tnone\tswap\tsw,nofail\t0\t0\n'), ['A15']],
     ["plug-ins in Debian's folder", without('/usr/lib/cni'), ['A16']],
     ["Debian's place of Hyper-V alone", without('/var/opt/hyperv'), ['A17']],
     ['a site of another name', file('/etc/apache2/sites-enabled/000-default.conf', ''), ['A18']],

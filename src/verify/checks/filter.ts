@@ -87,6 +87,8 @@ const opened: SceneCheck = {
   group: 'role',
   at: 'scene',
   scenes: inRoles,
+  // What CloudStack's own scripts open is theirs to say. That control is let in, and by its interface alone, D9 asks.
+  contracts: ['cloudstack'],
   needs: 'taken',
   does: 'lists the rules in force that open a port or a multicast group, and those that call helpers',
   run: async ({ guest, handOver, name }) => {

@@ -188,9 +188,16 @@ const kernel: SceneCheck = {
   scenes: ['secstorage', 'router'],
   needs: 'taken',
   does: 'reads each setting from the running kernel',
-  run: async ({ guest, name: scene }) => {
+  run: async ({ guest, name: scene, contract }) => {
     // The storage VM is no router.
-    const wanted = { ...settings, 'net.ipv4.ip_forward': scene === 'router' ? '1' : '0' }
+    const forwarding = scene === 'router' ? '1' : '0'
+    // When forwarding is switched off the kernel takes redirects again, and CloudStack's own scripts switch it off last.
+    const isReset = contract === 'cloudstack-payload' && forwarding === '0'
+    const wanted = Object.fromEntries(
+      Object.entries({ ...settings, 'net.ipv4.ip_forward': forwarding }).filter(
+        ([setting]) => !(isReset && setting === 'net.ipv4.conf.all.accept_redirects'),
+      ),
+    )
     const found = new Map(
       (await linesOf(guest, `sysctl ${Object.keys(wanted).join(' ')}`)).map((line) => {
         const [setting = '', value = ''] = line.split(' = ')

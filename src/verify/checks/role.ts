@@ -256,6 +256,7 @@ const logs: SceneCheck = {
 /** What CloudStack calls the services of each scene's role, sorted. */
 const serviceNames: Partial<Record<SceneName, readonly string[]>> = {
   port: ['cloud'],
+  consoleproxy: ['cloud'],
   secstorage: ['apache2', 'cloud', 'nfs-common', 'portmap'],
   router: ['apache2', 'dnsmasq', 'frr', 'haproxy', 'radvd'],
   'redundant-router': ['apache2', 'frr', 'haproxy', 'keepalived'],
