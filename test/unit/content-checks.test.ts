@@ -187,7 +187,7 @@ describe('what is on a disk', () => {
       file('/etc/sudoers.d/cloud', 'cloud ALL=(ALL) NOPASSWD: ALL\n'),
       ['A14'],
     ],
-    ['no table to add routes to', without('/etc/iproute2/rt_tables'), ['A15', 'G10']],
+    ['no table to add routes to', without('/etc/iproute2/rt_tables'), ['A15']],
     ['no settings of the kernel to edit', without('/etc/sysctl.conf'), ['A15']],
     ['no place for time servers', file('/etc/ntpsec/ntp.conf', 'pool a\n'), ['A15']],
     [
