@@ -92,7 +92,9 @@ class Loading(FilterTest):
             self.machine.texts['nft'].splitlines(),
             [f'include "{DENY}"', 'add rule ip filter INPUT iifname "eth1" tcp dport 3922 counter accept'],
         )
-        self.assertIn('ListenAddress 169.254.0.193\n', self.machine.read('/etc/ssh/sshd_config.d/listen.conf'))
+        self.assertIn(
+            'ListenAddress 169.254.0.193\n', self.machine.read('/etc/ssh/sshd_config.d/listen.conf')
+        )
         self.assertEqual(self.forwarding(), '0')
         self.assertIn('no forwarding without the packet filter', self.machine.lines)
 
@@ -116,9 +118,7 @@ class Loading(FilterTest):
 
         os.unlink(self.machine.path('/etc/iptables/iptables-router'))
         self.configure()
-        self.assertIn(
-            'failed: packet filter: /etc/iptables/iptables-router is not there', self.machine.lines
-        )
+        self.assertIn('failed: packet filter: /etc/iptables/iptables-router is not there', self.machine.lines)
         self.assertEqual(self.loaded(), ['nft -f -'])
 
     def test_the_next_boot_begins_without_forwarding(self):

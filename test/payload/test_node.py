@@ -19,7 +19,9 @@ class Nodes(MachineTest):
         self.machine.put(SSHD, '# Read first.\nPort 3922\nUseDNS no\n')
         self.machine.put(KEYS, f'{KEY}\n')
         self.machine.put('/etc/cloud/cloud-init.disabled')
-        self.machine.put(SOURCES, "datasource_list: ['CloudStack']\ndatasource:\n  CloudStack:\n    max_wait: 120\n")
+        self.machine.put(
+            SOURCES, "datasource_list: ['CloudStack']\ndatasource:\n  CloudStack:\n    max_wait: 120\n"
+        )
         for name in ('iptables', 'ip6tables'):
             self.machine.put(f'/usr/sbin/{name}-legacy')
 
@@ -77,8 +79,9 @@ class Nodes(MachineTest):
         lines = self.machine.read(SOURCES).splitlines()
         self.assertEqual(lines[0], "datasource_list: ['ConfigDrive', 'CloudStack']")
         self.assertIn('    max_wait: 120', lines)
-        lease, start = self.machine.runs.index('dhclient -1 eth0'), self.machine.runs.index(
-            f'systemctl start --no-block {" ".join(STAGES)}'
+        lease, start = (
+            self.machine.runs.index('dhclient -1 eth0'),
+            self.machine.runs.index(f'systemctl start --no-block {" ".join(STAGES)}'),
         )
         self.assertLess(lease, start)
         self.assertIn('dhclient -x eth0', self.machine.runs)

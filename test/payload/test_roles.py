@@ -238,7 +238,9 @@ class StorageAndConsole(RolesTest):
         self.machine.put('/etc/logrotate.d/cloud')
         self.configure(f'type=secstorage {SYSTEM}')
         # The agent reads the upload's name from a parameter.
-        self.assertIn('http://127.0.0.1:8210/upload?uuid=$1 [P,L]', self.machine.read('/etc/apache2/cors.conf'))
+        self.assertIn(
+            'http://127.0.0.1:8210/upload?uuid=$1 [P,L]', self.machine.read('/etc/apache2/cors.conf')
+        )
         for module in ('headers.load', 'proxy.load', 'proxy_http.load'):
             self.assertTrue(self.machine.exists(f'/etc/apache2/mods-enabled/{module}'), module)
         self.assertFalse(self.machine.exists('/etc/logrotate.d/cloud'))
@@ -357,7 +359,9 @@ class Routers(RolesTest):
             self.machine.read('/etc/dnsmasq-resolv.conf').splitlines()[1:],
             ['nameserver 192.168.1.3', 'nameserver 198.51.100.1', 'nameserver 198.51.100.2'],
         )
-        self.assertIn('resolv-file=/etc/dnsmasq-resolv.conf', self.machine.read('/etc/dnsmasq.conf').splitlines())
+        self.assertIn(
+            'resolv-file=/etc/dnsmasq-resolv.conf', self.machine.read('/etc/dnsmasq.conf').splitlines()
+        )
 
     def test_packets_as_long_as_each_network_takes_them(self):
         self.configure(f'type=router {ROUTER} privateMtu=1450 publicMtu=9000 mtu=1300')
@@ -398,15 +402,21 @@ class Routers(RolesTest):
             self.assertIn(f'iface {name} inet manual\n', text)
 
     def test_a_router_without_a_public_network_goes_out_by_its_first(self):
-        text = ROUTER.replace('eth2ip=203.0.113.15 eth2mask=255.255.255.0 gateway=203.0.113.1', 'gateway=10.1.1.254')
+        text = ROUTER.replace(
+            'eth2ip=203.0.113.15 eth2mask=255.255.255.0 gateway=203.0.113.1', 'gateway=10.1.1.254'
+        )
         self.configure(f'type=router {text}')
         guest = self.machine.read(INTERFACES).split('iface eth0 inet static\n')[1]
         self.assertIn('  gateway 10.1.1.254\n', guest)
 
     def test_tables_of_a_private_cloud(self):
         self.configure(f'type=vpcrouter {ROUTER} vpccidr=10.1.0.0/16')
-        self.assertIn('  up ip rule add from 10.1.0.0/16 table static_route || :\n', self.machine.read(INTERFACES))
-        self.assertIn('252\tstatic_route\n251\tstatic_route_back\n', self.machine.read('/etc/iproute2/rt_tables'))
+        self.assertIn(
+            '  up ip rule add from 10.1.0.0/16 table static_route || :\n', self.machine.read(INTERFACES)
+        )
+        self.assertIn(
+            '252\tstatic_route\n251\tstatic_route_back\n', self.machine.read('/etc/iproute2/rt_tables')
+        )
         # Its way out is a card that comes later.
         self.assertNotIn('gateway', self.machine.read(INTERFACES))
         self.assertIn('local=/cs2cloud.internal/\n', self.machine.read('/etc/dnsmasq.conf'))

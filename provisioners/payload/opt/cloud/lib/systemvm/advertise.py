@@ -23,7 +23,9 @@ def guest_network(arguments: Arguments) -> ipaddress.IPv6Interface | None:
 
 def render_radvd(network: ipaddress.IPv6Interface, arguments: Arguments) -> str:
     servers = [of_version(arguments.address(name), 6) for name in ('ip6dns1', 'ip6dns2')]
-    names = ''.join(f'  RDNSS {server} {{ AdvRDNSSLifetime 30; }};\n' for server in servers if server is not None)
+    names = ''.join(
+        f'  RDNSS {server} {{ AdvRDNSSLifetime 30; }};\n' for server in servers if server is not None
+    )
     return f"""{HEADER}interface eth0
 {{
   AdvSendAdvert on;

@@ -1,4 +1,4 @@
-"""The packet filter of a role. Before it there is the image's own, which lets nothing in; a role's only ever replaces it."""
+"""The packet filter of a role, which only ever replaces the image's own, that lets nothing in."""
 
 from __future__ import annotations
 
@@ -39,7 +39,9 @@ def render_role(
 
 def only_from(rules: str, network: ipaddress.IPv4Network) -> str:
     """Names, user data and passwords for the machines of the network alone. DHCP is asked by who has no address yet."""
-    return re.sub(r'^(-A INPUT -i eth0 )(?=.*--dport (53|80|443|8080) )', rf'\1-s {network} ', rules, flags=re.M)
+    return re.sub(
+        r'^(-A INPUT -i eth0 )(?=.*--dport (53|80|443|8080) )', rf'\1-s {network} ', rules, flags=re.M
+    )
 
 
 def configure_firewall(

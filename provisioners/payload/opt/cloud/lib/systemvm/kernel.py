@@ -13,7 +13,7 @@ FORWARDING = '/run/sysctl.d/zzz-systemvm-forwarding.conf'
 
 
 def plan_settings(machine: Machine, arguments: Arguments, role: Role) -> dict[str, str]:
-    """Reverse path filtering, which CloudStack wants of a router alone: on its own sides, and on the public ones unless told."""
+    """Reverse path filtering, which CloudStack wants of a router alone: inside, and on public sides unless told."""
     cards = [name for name in machine.names('/sys/class/net') if name.startswith('eth')]
     public = '1' if role.name == 'router' and not arguments.flag('disable_rp_filter') else '0'
     inside = '1' if role.name == 'router' else '0'

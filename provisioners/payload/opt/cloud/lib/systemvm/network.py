@@ -53,7 +53,9 @@ class Interface(NamedTuple):
 
 def plan_interfaces(arguments: Arguments, role: Role) -> list[Interface]:
     """The interfaces that the arguments describe, in order. None means that the machine keeps what it has."""
-    names = [name for name in named_interfaces(arguments) if role.interfaces is None or name in role.interfaces]
+    names = [
+        name for name in named_interfaces(arguments) if role.interfaces is None or name in role.interfaces
+    ]
     found = [one for name in names if (one := plan_interface(arguments, role, name)) is not None]
     if not found and arguments.text('bootproto') == 'dhcp':
         found = [Interface('eth0', is_dynamic=True, is_automatic=True)]
@@ -81,7 +83,7 @@ def plan_interface(arguments: Arguments, role: Role, name: str) -> Interface | N
     if (ipv4 is not None and ipv4.version != 4) or (ipv6 is not None and ipv6.version != 6):
         arguments.complain(f'ignoring {name}: an address of the other kind')
         return None
-    # A node asks where nobody has told it; of the others CloudStack always knows the first, which it logs in through.
+    # A node asks where nobody has told it; of others CloudStack always knows the first, which it logs in through.
     is_dynamic = (arguments.text('bootproto') == 'dhcp' and name != 'eth0') or (role.is_node and ipv4 is None)
     if ipv4 is None and ipv6 is None and not is_dynamic:
         return None
@@ -107,7 +109,7 @@ def with_gateway(one: Interface, arguments: Arguments) -> Interface:
 
 
 def plan_spares(arguments: Arguments, role: Role, first: int) -> list[Interface]:
-    """The public interfaces that Hyper-V attaches beforehand, since it cannot later; CloudStack gives them addresses."""
+    """The public interfaces that Hyper-V attaches at once, since it cannot later; CloudStack gives them addresses."""
     count = arguments.number('extra_pubnics', 0, 16) if role.name == 'router' else None
     return [Interface(f'eth{number}') for number in range(first, first + (count or 0))]
 
@@ -145,14 +147,18 @@ def render_interfaces(interfaces: list[Interface]) -> str:
     stanzas = [f'auto {automatic}', 'iface lo inet loopback']
     for one in interfaces:
         # The image has IPv6 off until a network has it.
-        with_ipv6 = [f'pre-up echo 0 >/proc/sys/net/ipv6/conf/{one.name}/disable_ipv6'] if one.has_ipv6 else []
+        with_ipv6 = (
+            [f'pre-up echo 0 >/proc/sys/net/ipv6/conf/{one.name}/disable_ipv6'] if one.has_ipv6 else []
+        )
         if one.is_dynamic:
             stanzas.append(stanza(f'iface {one.name} inet dhcp', {}))
         elif one.ipv4 is not None:
             options = {'address': one.ipv4, 'gateway': one.gateway, 'mtu': one.mtu}
             # A route that fails, as one does whose gateway is away, does not take the interface down with it.
             up = [f'up ip route replace {to} via {via} dev {one.name} || :' for to, via in one.routes]
-            up += [f'up ip rule add from {of} table {table} || :' for of in one.routed for table in VPC_TABLES]
+            up += [
+                f'up ip rule add from {of} table {table} || :' for of in one.routed for table in VPC_TABLES
+            ]
             stanzas.append(stanza(f'iface {one.name} inet static', options, with_ipv6 + up))
         elif one.ipv6 is None:
             stanzas.append(stanza(f'iface {one.name} inet manual', {}))

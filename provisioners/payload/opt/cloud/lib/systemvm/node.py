@@ -75,7 +75,7 @@ def turn_cloud_init_on(machine: Machine) -> None:
 
 
 def start_node(machine: Machine, role: Role) -> None:
-    """All that wants a network: the lease by which cloud-init finds its data, and cloud-init, once in the machine's life."""
+    """What wants a network: the lease by which cloud-init finds its data, and cloud-init, once in a machine's life."""
     if not role.is_node:
         return
     # Also where the address is known already: what counts is the lease's file, which says who serves this network.

@@ -78,7 +78,9 @@ ROLES = {
         Role('dhcpsrvr', ('dnsmasq.service', 'apache2.service'), ('dnsmasq', 'apache2'), serves_dhcp=True),
         Role('elbvm', ('haproxy.service',), ('haproxy',), own=('eth2', 'eth0')),
         Role('ilbvm', ('haproxy.service',), ('haproxy',)),
-        Role('cksnode', ('containerd.service',), control='', control_elsewhere='', forwards=True, is_node=True),
+        Role(
+            'cksnode', ('containerd.service',), control='', control_elsewhere='', forwards=True, is_node=True
+        ),
         Role('sharedfsvm', (), control='', control_elsewhere='', is_node=True),
     )
 }
@@ -86,8 +88,8 @@ ROLES = {
 # Nothing was handed over, or a type that this image does not know: a machine to log in to, and nothing else.
 DEFAULT = Role('default', ())
 
-# The two halves of a redundant pair find out between them who serves; CloudStack brings their configuration, and starts
-# conntrackd and the services of the half that won.
+# The two halves of a redundant pair find out between them who serves; CloudStack brings their configuration, starts
+# conntrackd, and the services of the half that won.
 REDUNDANT_UNIT = 'keepalived.service'
 # Whoever advertises an IPv6 network has it; not the half of a pair, before it has won.
 ADVERTISING_UNIT = 'radvd.service'
@@ -138,7 +140,7 @@ def control_interface(role: Role, family: str, arguments: Arguments) -> str:
 def likely_control(arguments: Arguments) -> str:
     """The interface that CloudStack would come through to a machine of which nothing else is known.
 
-    KVM and XenServer have a link-local network for it; VMware and Hyper-V the management network, which `localgw` is on.
+    On KVM and XenServer it is link-local; on VMware and Hyper-V it is the management network's, where `localgw` is.
     """
     found = {name: arguments.interface(f'{name}ip', f'{name}mask') for name in ('eth0', 'eth1', 'eth2')}
     for name, one in found.items():

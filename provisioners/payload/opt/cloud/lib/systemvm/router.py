@@ -34,7 +34,7 @@ def common_address(arguments: Arguments, own: Address) -> Address:
 def render_dnsmasq(
     template: str, arguments: Arguments, role: Role, guest: Interface | None, mtu: int | None
 ) -> str:
-    """The text of /etc/dnsmasq.conf; without a guest network, as a private cloud's router begins, of its names alone."""
+    """The text of /etc/dnsmasq.conf; without a guest network, as a private cloud's router begins, of names alone."""
     domain = arguments.host_name('domain') or DOMAIN
     lines = [f'domain={domain}', f'local=/{domain}/']
     # Somebody else's servers are asked by the guests themselves.
@@ -80,9 +80,7 @@ def lines_of_ipv6(arguments: Arguments, own: Address) -> list[str]:
     ]
 
 
-def name_servers(
-    arguments: Arguments, words: tuple[str, ...], version: int, own: Address | str
-) -> list[str]:
+def name_servers(arguments: Arguments, words: tuple[str, ...], version: int, own: Address | str) -> list[str]:
     """The servers that guests are told: this one first, unless external ones are to be asked alone."""
     external = [str(server) for word in words if (server := of_version(arguments.address(word), version))]
     return external if arguments.flag('useextdns') and external else [str(own), *external]
@@ -103,14 +101,12 @@ def configure_dnsmasq(
         arguments.complain('no DHCP: eth0 has no address')
         return
     mtu = guest.mtu if guest is not None else None
-    machine.write(
-        '/etc/dnsmasq.conf', render_dnsmasq(machine.read(TEMPLATE), arguments, role, guest, mtu)
-    )
+    machine.write('/etc/dnsmasq.conf', render_dnsmasq(machine.read(TEMPLATE), arguments, role, guest, mtu))
     machine.log(f'dnsmasq on {guest.name if guest is not None else "no interface yet"}')
 
 
 def configure_tables(machine: Machine, role: Role) -> None:
-    """The routing tables' names, for CloudStack's routing by interface, and where it keeps the public side's gateways."""
+    """The tables of routes by name, for CloudStack's routing by interface, and where it keeps public gateways."""
     if not role.forwards or role.is_node:
         return
     tables = machine.read('/etc/iptables/rt_tables_init')

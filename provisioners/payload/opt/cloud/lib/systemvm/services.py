@@ -43,6 +43,6 @@ def start_services(machine: Machine, role: Role, arguments: Arguments) -> None:
 
 
 def password_units(role: Role, arguments: Arguments) -> list[str]:
-    """The passwords of the guests, at the address that is their gateway. Which of a pair has it, CloudStack finds out."""
+    """The guests' passwords, at the address that is their gateway. Which of a pair has it, CloudStack finds out."""
     guest = arguments.interface('eth0ip', 'eth0mask') if role.serves_dhcp else None
     return [] if guest is None or is_redundant(arguments) else [f'cloud-password-server@{guest.ip}.service']

@@ -53,7 +53,7 @@ def decode(text: str) -> bytes:
 
 
 def run_user_data(machine: Machine, arguments: Arguments) -> None:
-    """Runs cloud-init on them, stage by stage. What fails there is the operator's, and does not keep the machine from its role."""
+    """Runs cloud-init on them, stage by stage. What fails is the operator's, and keeps no machine from its role."""
     text = arguments.text('userdata')
     if text == '':
         return
