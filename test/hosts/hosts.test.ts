@@ -44,34 +44,29 @@ afterAll(async () => {
 
 const raw = (filename: string): BlockNode => ({ driver: 'raw', file: { driver: 'file', filename } })
 
-/** Runs debugfs on the root of a disk. */
-async function debugfs(disk: string, requests: readonly string[]): Promise<string> {
-  const { stdout } = await execa('debugfs', ['-w', '-f', '-', `${disk}?offset=${offsets.root}`], {
-    env,
-    input: `${requests.join('\n')}\n`,
-  })
-  return stdout
-}
+type FileSystem = keyof Offsets
 
-async function readFstab(): Promise<string> {
-  const { stdout } = await execa('debugfs', ['-R', 'cat /etc/fstab', `${image}?offset=${offsets.root}`], {
-    env,
-  })
+async function read(on: FileSystem, path: string): Promise<string> {
+  const { stdout } = await execa('debugfs', ['-R', `cat ${path}`, `${image}?offset=${offsets[on]}`], { env })
   return `${stdout}\n`
 }
 
-/** A copy of the image's disk with one change to its root. */
-async function changedDisk(name: string, requests: readonly string[]): Promise<BlockNode> {
-  const disk = join(folder, `${name}.raw`)
+/** A copy of the image's disk, with requests to debugfs carried out on one of its file systems. */
+async function changedDisk(on: FileSystem, requests: readonly string[]): Promise<BlockNode> {
+  const disk = join(folder, 'changed.raw')
   await execa('cp', ['--sparse=always', '--reflink=auto', image, disk])
-  await debugfs(disk, requests)
+  await execa('debugfs', ['-w', '-f', '-', `${disk}?offset=${offsets[on]}`], {
+    env,
+    input: `${requests.join('\n')}\n`,
+  })
   return raw(disk)
 }
 
-function withFstab(text: string): readonly string[] {
-  const file = join(folder, 'fstab')
+/** Requests that give a file another text. */
+function writing(path: string, text: string): readonly string[] {
+  const file = join(folder, 'text')
   writeFileSync(file, text)
-  return ['rm /etc/fstab', `write ${file} /etc/fstab`, 'set_inode_field /etc/fstab mode 0100644']
+  return [`rm ${path}`, `write ${file} ${path}`, `set_inode_field ${path} mode 0100644`]
 }
 
 /** Attaches a disk while the machine runs. */
@@ -103,7 +98,7 @@ it('does not wait for swap and /boot, and takes them when they come after two mi
   }
   await execa('mkswap', ['--uuid', late.swap, swapFile], { env })
   await execa('mke2fs', ['-q', '-t', 'ext2', '-U', late.boot, bootFile], { env })
-  const fstab = await readFstab()
+  const fstab = await read('root', '/etc/fstab')
   const mounts = parseFstab(fstab)
   const sourceOf = (is: (mount: (typeof mounts)[number]) => boolean) => mounts.find(is)?.source ?? 'none'
   const moved = fstab
@@ -115,7 +110,12 @@ it('does not wait for swap and /boot, and takes them when they come after two mi
       sourceOf(({ path }) => path === '/boot'),
       `UUID=${late.boot}`,
     )
-  const router = await bootRouter(host, 'late', await changedDisk('late', withFstab(moved)), diskBytes)
+  const router = await bootRouter(
+    host,
+    'late',
+    await changedDisk('root', writing('/etc/fstab', moved)),
+    diskBytes,
+  )
   try {
     await router.handOver()
     await router.becomeReady()
@@ -133,7 +133,7 @@ it('does not wait for swap and /boot, and takes them when they come after two mi
 
 it('repairs a damaged root by itself', async () => {
   // A folder's inode is gone: its files have no name any more, which e2fsck mends only where it may answer itself.
-  const damaged = await changedDisk('damaged', ['clri /usr/share/zoneinfo/Pacific'])
+  const damaged = await changedDisk('root', ['clri /usr/share/zoneinfo/Pacific'])
   const router = await bootRouter(host, 'damaged', damaged, diskBytes)
   try {
     await router.handOver()
@@ -150,7 +150,8 @@ it('repairs a damaged root by itself', async () => {
 
 it('goes on where the fstab asks for something in vain, and starts again where systemd crashes', async () => {
   const vain = 'UUID=00000000-1111-4222-8333-444444444444 /srv ext4 x-systemd.device-timeout=5s 0 2\n'
-  const disk = await changedDisk('vain', withFstab((await readFstab()) + vain))
+  const fstab = (await read('root', '/etc/fstab')) + vain
+  const disk = await changedDisk('root', writing('/etc/fstab', fstab))
   const router = await bootRouter(host, 'vain', disk, diskBytes)
   try {
     await router.handOver()
@@ -161,6 +162,19 @@ it('goes on where the fstab asks for something in vain, and starts again where s
     // QEMU ends where the machine starts again.
     await router.run('kill -SEGV 1').catch(() => undefined)
     expect(await router.hasEnded(host.limit(30))).toBe(true)
+  } finally {
+    await router.close()
+  }
+})
+
+it('starts again where the initramfs finds no root', async () => {
+  const menu = await read('boot', '/grub/grub.cfg')
+  const elsewhere = menu.replace(/root=UUID=\S+/g, 'root=UUID=00000000-1111-4222-8333-444444444444')
+  const disk = await changedDisk('boot', writing('/grub/grub.cfg', elsewhere))
+  const router = await bootRouter(host, 'rootless', disk, diskBytes)
+  try {
+    expect(await router.hasEnded(host.limit(60) + 60), await router.console()).toBe(true)
+    expect(await router.console()).toContain('Rebooting automatically')
   } finally {
     await router.close()
   }
