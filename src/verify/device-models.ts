@@ -92,14 +92,23 @@ export const deviceModels = {
 
 export type DeviceModelName = keyof typeof deviceModels
 
+/** Where a card of the guest's is plugged in. */
+export type GuestNetwork = UserNetwork | TapNetwork
+
 /** A network of the guest's, as QEMU's user mode has it: no way out, and in only where a port is forwarded. */
-export interface GuestNetwork {
+export interface UserNetwork {
   /** e.g. `192.168.5.0/24` */
   readonly network: string
   /** Address of the host in it. */
   readonly host: string
   /** Port of 127.0.0.1 that leads to one of the guest's. */
   readonly forward?: { readonly hostPort: number; readonly guestAddress?: string; readonly guestPort: number }
+}
+
+/** An existing tap device of the host's, in the namespace that QEMU runs in: what is behind it is the host's affair. */
+export interface TapNetwork {
+  readonly tap: string
+  readonly mac: string
 }
 
 /** A virtio-serial port of the guest's: its name there, and the socket on the host. */
@@ -128,6 +137,15 @@ export interface GuestMachine {
   readonly firmwareStrings: readonly string[]
   /** File with the running state to wake up in. */
   readonly incoming?: string | undefined
+  /** Absent: the disk's own boot loader starts the kernel that is on it. */
+  readonly directBoot?: DirectBoot | undefined
+}
+
+/** A kernel that QEMU starts without firmware and boot loader. */
+export interface DirectBoot {
+  readonly kernel: string
+  readonly initrd: string
+  readonly arguments: string
 }
 
 /** A node of QEMU's graph of block devices. */
@@ -153,6 +171,7 @@ export function guestArguments(machine: GuestMachine): readonly string[] {
     ...['-cpu', [machine.cpu, ...model.cpuFeatures[accelerator]].join(',')],
     ...['-smp', `${machine.cpus}`, '-m', `${machine.memoryMiB}M`],
     ...makerArguments(model),
+    ...kernelArguments(machine.directBoot),
     ...machine.firmwareStrings.flatMap((text) => ['-smbios', `type=11,value=${escapeValue(text)}`]),
     // For a picture of the screen where a boot fails.
     ...devices(['VGA']),
@@ -189,27 +208,35 @@ function serialArguments(serial: GuestMachine['serial']): readonly string[] {
   return ['-chardev', chardev, '-serial', 'chardev:serial0', '-mon', 'chardev=serial0']
 }
 
+function kernelArguments(boot: DirectBoot | undefined): readonly string[] {
+  if (boot === undefined) return []
+  return ['-kernel', boot.kernel, '-initrd', boot.initrd, '-append', boot.arguments]
+}
+
 function makerArguments({ maker }: DeviceModel): readonly string[] {
   if (maker === undefined) return []
   const { manufacturer, product } = maker
   return ['-smbios', `type=1,manufacturer=${escapeValue(manufacturer)},product=${escapeValue(product)}`]
 }
 
-function networkArguments(
-  { network, host, forward }: GuestNetwork,
-  index: number,
-  { nic }: DeviceModel,
-): readonly string[] {
+function networkArguments(network: GuestNetwork, index: number, { nic }: DeviceModel): readonly string[] {
+  const mac = 'tap' in network ? network.mac : macOf(index)
+  return [
+    ...['-netdev', 'tap' in network ? tapBackend(network, index) : userBackend(network, index)],
+    ...['-device', `${nic},netdev=net${index},mac=${mac},romfile=`],
+  ]
+}
+
+function tapBackend({ tap }: TapNetwork, index: number): string {
+  return `tap,id=net${index},ifname=${tap},script=no,downscript=no`
+}
+
+function userBackend({ network, host, forward }: UserNetwork, index: number): string {
   const forwarding =
     forward === undefined
       ? ''
       : `,hostfwd=tcp:127.0.0.1:${forward.hostPort}-${forward.guestAddress ?? ''}:${forward.guestPort}`
-  return [
-    '-netdev',
-    `user,id=net${index},restrict=on,ipv6=off,net=${network},host=${host}${forwarding}`,
-    '-device',
-    `${nic},netdev=net${index},mac=${macOf(index)},romfile=`,
-  ]
+  return `user,id=net${index},restrict=on,ipv6=off,net=${network},host=${host}${forwarding}`
 }
 
 /** One word of a shell's. */

@@ -11,7 +11,13 @@ import { connectQmp, type Qmp } from '../build/qmp.ts'
 import { exitCodes, PipelineError } from '../errors.ts'
 import type { AcceleratorChoice } from '../host/accelerator.ts'
 import { startGroup } from '../host/process.ts'
-import { type BlockNode, type DeviceModel, type GuestNetwork, guestArguments } from './device-models.ts'
+import {
+  type BlockNode,
+  type DeviceModel,
+  type DirectBoot,
+  type GuestNetwork,
+  guestArguments,
+} from './device-models.ts'
 import { type CommandResult, connectAgent, type GuestAgent } from './guest-agent.ts'
 
 /** Name of the port that the guest agent serves. */
@@ -29,12 +35,15 @@ export interface GuestOptions {
   readonly cpus: number
   readonly memoryMiB: number
   readonly networks: readonly GuestNetwork[]
+  /** Network namespace that QEMU runs in, which only root may have it do. Absent: ours. */
+  readonly namespace?: string
   /** Names of virtio-serial ports in their order. */
   readonly ports: readonly string[]
   /** @default true */
   readonly hasSerialPort?: boolean
   /** Strings in the firmware's tables. @default none */
   readonly firmwareStrings?: readonly string[]
+  readonly directBoot?: DirectBoot | undefined
   /** What `save` has left: the guest goes on from there instead of booting. */
   readonly incoming?: SavedGuest | undefined
   readonly signal: AbortSignal
@@ -103,7 +112,8 @@ export async function startGuest(options: GuestOptions): Promise<Guest> {
     firmwareStrings: options.firmwareStrings ?? [],
     incoming: options.incoming?.stateFile,
   })
-  const qemu = startGroup('qemu-system-x86_64', words, { onLine: (line) => said.push(line) })
+  const [program, ...before] = inNamespace(options.namespace, 'qemu-system-x86_64')
+  const qemu = startGroup(program, [...before, ...words], { onLine: (line) => said.push(line) })
   let isRunning = true
   void qemu.ended.then(() => {
     isRunning = false
@@ -213,6 +223,11 @@ export async function startGuest(options: GuestOptions): Promise<Guest> {
       await qemu.stop(0)
     },
   }
+}
+
+/** What has a program run in a network namespace. It replaces itself by the program, whose signals are then its own. */
+function inNamespace(name: string | undefined, program: string): readonly [string, ...string[]] {
+  return name === undefined ? [program] : ['ip', 'netns', 'exec', name, program]
 }
 
 /** A disk that takes the writes of a guest, over one that takes none. */

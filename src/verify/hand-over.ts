@@ -1,13 +1,13 @@
 /** What a host hands over to a system VM: the line of words by which it learns what it is, and what must come of it. */
 
-import { type GuestNetwork, macOf } from './device-models.ts'
+import { macOf, type UserNetwork } from './device-models.ts'
 
 /** An interface's part of the hand-over. */
 export interface HandedAddress {
   readonly address: string
   readonly prefixLength: number
   readonly mask: string
-  readonly network: Pick<GuestNetwork, 'network' | 'host'>
+  readonly network: Pick<UserNetwork, 'network' | 'host'>
 }
 
 export const roleNames = [
@@ -271,7 +271,7 @@ export function renderPortLines(handOver: HandOver, publicKey: string): string {
 export function networksOf(
   { addresses, control: index, sshPort: guestPort }: HandOver,
   sshPort: number,
-): readonly GuestNetwork[] {
+): readonly UserNetwork[] {
   return cards.map((position) => {
     const { network, address } = addresses[position] ?? {}
     const forward = { hostPort: sshPort, guestAddress: address ?? '', guestPort }
@@ -283,7 +283,7 @@ export function networksOf(
 }
 
 /** Networks of a machine that is handed nothing: DHCP and no way out. */
-export function plainNetworks(sshPort: number): readonly GuestNetwork[] {
+export function plainNetworks(sshPort: number): readonly UserNetwork[] {
   return cards.map((position) => ({
     network: `10.250.${position}.0/24`,
     host: `10.250.${position}.1`,

@@ -52,6 +52,21 @@ describe('the arguments of QEMU', () => {
     ])
   })
 
+  it('plug a card into a tap of the host, under the address that it is given', () => {
+    const words = guestArguments(machine({ networks: [{ tap: 'tap7', mac: '02:00:00:00:01:01' }] }))
+    expect(valuesOf(words, '-netdev')).toEqual(['tap,id=net0,ifname=tap7,script=no,downscript=no'])
+    expect(valuesOf(words, '-device')).toContain('virtio-net-pci,netdev=net0,mac=02:00:00:00:01:01,romfile=')
+  })
+
+  it('start a kernel without a boot loader where they are told to', () => {
+    expect(guestArguments(machine())).not.toContain('-kernel')
+    const directBoot = { kernel: '/boot/kernel', initrd: '/boot/initrd', arguments: 'root=/dev/vda6 ro' }
+    const words = guestArguments(machine({ directBoot }))
+    expect(valuesOf(words, '-kernel')).toEqual(['/boot/kernel'])
+    expect(valuesOf(words, '-initrd')).toEqual(['/boot/initrd'])
+    expect(valuesOf(words, '-append')).toEqual(['root=/dev/vda6 ro'])
+  })
+
   it('let nobody in but from this host, and nothing out', () => {
     const networks = valuesOf(guestArguments(machine()), '-netdev')
     expect(networks).toHaveLength(3)
