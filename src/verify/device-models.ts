@@ -139,6 +139,8 @@ export interface GuestMachine {
   readonly incoming?: string | undefined
   /** Absent: the disk's own boot loader starts the kernel that is on it. */
   readonly directBoot?: DirectBoot | undefined
+  /** ISO file in a CD drive. */
+  readonly disc?: string | undefined
 }
 
 /** A kernel that QEMU starts without firmware and boot loader. */
@@ -177,6 +179,7 @@ export function guestArguments(machine: GuestMachine): readonly string[] {
     ...devices(['VGA']),
     ...['-blockdev', JSON.stringify({ 'node-name': 'disk0', ...machine.disk })],
     ...devices(model.disk),
+    ...discArguments(machine.disc),
     ...machine.networks.flatMap((network, index) => networkArguments(network, index, model)),
     ...serialArguments(machine.serial),
     ...devices(['virtio-serial-pci,id=serialbus']),
@@ -211,6 +214,17 @@ function serialArguments(serial: GuestMachine['serial']): readonly string[] {
 function kernelArguments(boot: DirectBoot | undefined): readonly string[] {
   if (boot === undefined) return []
   return ['-kernel', boot.kernel, '-initrd', boot.initrd, '-append', boot.arguments]
+}
+
+function discArguments(disc: string | undefined): readonly string[] {
+  if (disc === undefined) return []
+  const node = {
+    'node-name': 'disc0',
+    driver: 'raw',
+    'read-only': true,
+    file: { driver: 'file', filename: disc },
+  }
+  return ['-blockdev', JSON.stringify(node), '-device', 'ide-cd,bus=ide.1,drive=disc0']
 }
 
 function makerArguments({ maker }: DeviceModel): readonly string[] {

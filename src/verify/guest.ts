@@ -44,6 +44,8 @@ export interface GuestOptions {
   /** Strings in the firmware's tables. @default none */
   readonly firmwareStrings?: readonly string[]
   readonly directBoot?: DirectBoot | undefined
+  /** ISO file in a CD drive. @default none */
+  readonly disc?: string | undefined
   /** What `save` has left: the guest goes on from there instead of booting. */
   readonly incoming?: SavedGuest | undefined
   readonly signal: AbortSignal

@@ -26,6 +26,8 @@ export interface SystemVmOptions {
   readonly memoryMiB?: number
   /** The networks of its cards in their order, in place of the role's own with a way in by SSH. */
   readonly networks?: readonly GuestNetwork[]
+  /** ISO file in its CD drive. */
+  readonly disc?: string
   /** Disk of an earlier guest to boot again. */
   readonly again?: SystemVm
 }
@@ -74,6 +76,7 @@ export async function startSystemVm(options: SystemVmOptions): Promise<SystemVm>
     memoryMiB: options.memoryMiB ?? 512,
     networks: options.networks ?? networksOf(handOver, sshPort),
     ports: [agentPort],
+    disc: options.disc,
     signal: never,
   })
   const options_ = { port: sshPort, key: key.file, signal: never }

@@ -5,6 +5,7 @@ import { createHash } from 'node:crypto'
 import { chmodSync, cpSync, existsSync, mkdirSync, readdirSync, readFileSync, statSync } from 'node:fs'
 import { basename, join, relative } from 'node:path'
 import { describe } from 'vitest'
+import { describeWith } from '../support/tools.ts'
 
 /** The three files, in the order that the host copies them. */
 export interface Packed {
@@ -18,9 +19,13 @@ export interface Packed {
 /** Folder with CloudStack's sources; empty where there are none. */
 export const cloudstackSource = process.env.CLOUDSTACK_SOURCE ?? ''
 
-/** `describe` for tests that CloudStack's own code judges. */
-export function describeWithSource(title: string, define: () => void): void {
-  if (cloudstackSource !== '') describe(title, define)
+/** `describe` for tests that CloudStack's own code judges, and that may need programs of the host's. */
+export function describeWithSource(
+  title: string,
+  define: () => void,
+  programs: readonly string[] = [],
+): void {
+  if (cloudstackSource !== '') describeWith(programs, title, define)
   else describe.skip(`${title} (CLOUDSTACK_SOURCE names no folder with the sources of CloudStack)`, define)
 }
 
