@@ -15,9 +15,10 @@ export const hasTheirPayload = payload === 'cloudstack'
 
 /** Path of the file for KVM. `SYSTEMVM_TEST_PAYLOAD=cloudstack` takes CloudStack's own scripts for a payload. */
 export async function buildImage(): Promise<string> {
-  const theirs = hasTheirPayload ? ['--payload', join(cloudstackSource, 'systemvm/debian')] : []
-  const only = ['--set', 'targets=[kvm]', '--no-verify', '--variant', variant]
-  const built = await systemvmImage(['build', ...only, ...theirs, '--out', outFolder], 3000)
+  // Of our own payload all files, as after `npm run build:image`: there is nothing to build again then.
+  const theirs = hasTheirPayload ? ['--payload', cloudstackSource, '--set', 'targets=[kvm]'] : []
+  const words = ['build', '--no-verify', '--wait', '--variant', variant, '--out', outFolder]
+  const built = await systemvmImage([...words, ...theirs], 3000)
   expect(built.exitCode, built.stderr).toBe(0)
   const { images } = await readReport(outFolder)
   const path = images.find(({ target }) => target === 'kvm')?.path
