@@ -187,6 +187,15 @@ class StorageAndConsole(RolesTest):
             self.assertIn(f'  up ip route replace {network} via 192.168.1.1 dev eth1 || :\n', management)
         self.assertIn('  gateway 203.0.113.1\n', public)
 
+    def test_a_switch_of_vmware_hears_of_each_card(self):
+        self.configure(f'type=secstorage {SYSTEM}', 'vmware')
+        control, management, public = self.machine.read(INTERFACES).split('\niface eth')[1:]
+        self.assertNotIn('ping', control)
+        self.assertIn('  up timeout 3 ping -n -c 3 192.168.1.1 >/dev/null 2>&1 &\n', management)
+        self.assertIn('  up timeout 3 ping -n -c 3 203.0.113.1 >/dev/null 2>&1 &\n', public)
+        self.configure(f'type=secstorage {SYSTEM}')
+        self.assertNotIn('ping', self.machine.read(INTERFACES))
+
     def test_private_routes_are_left_out_behind_a_private_public_network(self):
         text = f'type=consoleproxy {SYSTEM}'.replace('203.0.113', '10.9.9')
         self.configure(text)
@@ -250,9 +259,7 @@ class StorageAndConsole(RolesTest):
     def test_time_servers(self):
         self.configure(f'type=secstorage {SYSTEM} ntpserverlist=10.0.0.1,ntp.example.org,$(reboot)')
         lines = self.machine.read(TIME).splitlines()
-        self.assertEqual(
-            lines[-3:], ['server 10.0.0.1 iburst', 'server ntp.example.org iburst', '# server']
-        )
+        self.assertEqual(lines[-3:], ['server 10.0.0.1 iburst', 'server ntp.example.org iburst', '# server'])
         self.assertIn('systemctl --no-block restart ntp.service', self.machine.runs)
         # Named no more: asked no more.
         self.machine.runs.clear()

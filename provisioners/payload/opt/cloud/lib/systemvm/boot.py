@@ -96,8 +96,11 @@ def early_config(machine: Machine) -> None:
     arguments = Arguments(load(machine), machine.log)
     role = role_of(arguments)
     machine.log(f'role: {role.name}')
-    control = control_interface(role, state.get('hypervisor', ''), arguments)
-    interfaces = attempt(machine, 'network', lambda: configure_network(machine, arguments, role)) or []
+    family = state.get('hypervisor', '')
+    control = control_interface(role, family, arguments)
+    interfaces = (
+        attempt(machine, 'network', lambda: configure_network(machine, arguments, role, family)) or []
+    )
     steps: dict[str, Callable[[], object]] = {
         'network cards': lambda: configure_links(machine, arguments),
         'kernel settings': lambda: configure_kernel(machine, arguments, role),

@@ -49,6 +49,8 @@ class Interface(NamedTuple):
     routes: tuple[Route, ...] = ()
     # Networks that are routed by CloudStack's own tables.
     routed: tuple[Network, ...] = ()
+    # Neighbors that are called once it is up.
+    called: tuple[Address, ...] = ()
 
 
 def plan_interfaces(arguments: Arguments, role: Role) -> list[Interface]:
@@ -159,6 +161,7 @@ def render_interfaces(interfaces: list[Interface]) -> str:
             up += [
                 f'up ip rule add from {of} table {table} || :' for of in one.routed for table in VPC_TABLES
             ]
+            up += [f'up timeout 3 ping -n -c 3 {neighbor} >/dev/null 2>&1 &' for neighbor in one.called]
             stanzas.append(stanza(f'iface {one.name} inet static', options, with_ipv6 + up))
         elif one.ipv6 is None:
             stanzas.append(stanza(f'iface {one.name} inet manual', {}))
@@ -205,8 +208,27 @@ def render_hosts(name: str, domain: str, address: Address | None, served: Sequen
     return HEADER + '\n'.join(lines) + '\n'
 
 
-def configure_network(machine: Machine, arguments: Arguments, role: Role) -> list[Interface]:
+def with_calls(interfaces: list[Interface], arguments: Arguments) -> list[Interface]:
+    """Has each interface call its gateways: a switch of VMware learns of a card from what it sends."""
+    local = of_version(arguments.address('localgw'), 4)
+    return [
+        one._replace(
+            called=tuple(
+                address
+                for address in dict.fromkeys((one.gateway, local))
+                if address is not None and one.ipv4 is not None and address in one.ipv4.network
+            )
+        )
+        for one in interfaces
+    ]
+
+
+def configure_network(
+    machine: Machine, arguments: Arguments, role: Role, family: str = ''
+) -> list[Interface]:
     interfaces = plan_interfaces(arguments, role)
+    if family == 'vmware':
+        interfaces = with_calls(interfaces, arguments)
     if interfaces:
         machine.write(INTERFACES, render_interfaces(interfaces))
         for one in interfaces:
