@@ -3,8 +3,15 @@ import { describe, expect, it } from 'vitest'
 import { assertionIds, contract, contractNames } from '../../src/config/contract.ts'
 import { targets } from '../../src/config/image.ts'
 import { checkGroups } from '../../src/verify/check.ts'
+import { roleNames } from '../../src/verify/hand-over.ts'
 import { checks, fileChecksOf, sceneChecksOf, unchecked, unreached } from '../../src/verify/registry.ts'
-import { type SceneName, sceneSpecs, scenesOfTarget } from '../../src/verify/scenes.ts'
+import {
+  type SceneName,
+  type SceneSpec,
+  sceneSpecs,
+  scenesOfTarget,
+  sizeOf,
+} from '../../src/verify/scenes.ts'
 
 /** The contract as it is written down, so that no assertion goes or comes by accident. */
 const numbered = {
@@ -80,5 +87,17 @@ describe('the checks', () => {
   it('ask for ports in both orders', () => {
     const scenes = checks.flatMap((check) => (check.id === 'C0' && check.at === 'scene' ? check.scenes : []))
     expect(scenes.map((scene) => 'isPortFirst' in sceneSpecs[scene]).sort()).toEqual([false, true])
+  })
+})
+
+describe('the machines', () => {
+  it('have the size of a router in every role but those with an agent and those that tenants log in to', () => {
+    const sizes = { cpus: 2, memoryMiB: 512, routers: { cpus: 1, memoryMiB: 256 } }
+    const scenes = Object.entries(sceneSpecs) as [SceneName, SceneSpec][]
+    const small = new Set(
+      scenes.filter(([name]) => sizeOf(name, sizes) === sizes.routers).map(([, spec]) => spec.role),
+    )
+    const larger = ['secstorage', 'consoleproxy', 'cksnode', 'sharedfsvm']
+    expect([...small].sort()).toEqual(roleNames.filter((role) => !larger.includes(role)).sort())
   })
 })
