@@ -7,13 +7,12 @@ import { configure_systemvm_services } from '../../provisioners/configure_system
 import type { ContractName } from '../../src/config/contract.ts'
 import { resolvePipeline } from '../../src/config/resolve.ts'
 import type { ResolvedImage } from '../../src/config/resolved.ts'
-import { listTree } from '../../src/digest.ts'
 import { bringFiles } from '../../src/plan/bring-files.ts'
 import { chooseContract } from '../../src/plan/choose-contract.ts'
 import { contractOf } from '../../src/verify/expected.ts'
 import { sceneChecksOf } from '../../src/verify/registry.ts'
 import { scenesFor } from '../../src/verify/scenes.ts'
-import { packedFiles, readPackingRules, writeSources } from '../support/cloudstack-sources.ts'
+import { packedFiles, writeSources } from '../support/cloudstack-sources.ts'
 import { useFolder } from '../support/folder.ts'
 import { fakeImageFiles } from '../support/image-files.ts'
 import { sound } from '../support/pipelines.ts'
@@ -128,21 +127,6 @@ describe("CloudStack's sources as payload", () => {
     rmSync(path('checkout', 'systemvm', 'debian'), { recursive: true })
     expect(await faultOf(path('checkout'))).toBe(
       "looks like CloudStack's sources, and has no systemvm/debian in it",
-    )
-  })
-
-  it.runIf(process.env.CLOUDSTACK_SOURCE)('are packed by the rules of their own pom.xml', async () => {
-    const source = process.env.CLOUDSTACK_SOURCE as string
-    const modes = modesOf(await archiveOf(source))
-    const modeOf = readPackingRules(join(source, 'systemvm', 'pom.xml'))
-    const own = Object.keys(await listTree(join(source, 'systemvm', 'debian')))
-    const added = readdirSync(join(source, 'scripts', 'util'))
-      .filter((name) => name.startsWith('keystore-'))
-      .map((name) => `opt/cloud/bin/${name}`)
-    const wanted = [...own, ...added].map((name) => [name, modeOf(name)] as const)
-    const packed = Object.entries(modes).filter(([name]) => !name.endsWith('/'))
-    expect(Object.fromEntries(packed)).toEqual(
-      Object.fromEntries(wanted.filter(([, mode]) => mode !== undefined)),
     )
   })
 })
