@@ -24,9 +24,9 @@ export default definePipeline({
   date: '2026-11-01',
 
   variants: [
-    { suite: 'trixie', arch: 'x86_64', label: 'trixie' },
     // The one that CloudStack finds by itself: docs/cloudstack.md says why it is this.
     { suite: 'bookworm', arch: 'x86_64' },
+    { suite: 'trixie', arch: 'x86_64', label: 'trixie' },
   ],
 
   disk: {

@@ -272,7 +272,7 @@ describe('a plan', () => {
       (JSON.parse((await call('plan', '--json', ...words)).stdout) as { variant: string }[]).map(
         ({ variant }) => variant,
       )
-    expect(await variantsOf('--all')).toEqual(['trixie-x86_64', 'bookworm-x86_64'])
+    expect(await variantsOf('--all')).toEqual(['bookworm-x86_64', 'trixie-x86_64'])
     expect(await variantsOf('--variant', 'bookworm-x86_64')).toEqual(['bookworm-x86_64'])
   })
 
