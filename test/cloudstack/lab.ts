@@ -53,7 +53,7 @@ export async function makeLab(): Promise<Lab> {
   await removeAbandoned()
   const servers: ProcessGroup[] = []
   const namespaces: string[] = []
-  const bridges = new Set<string>()
+  const bridges = new Map<string, Promise<void>>()
   let cards = 0
 
   const addNamespace = async (name: string): Promise<LabHost> => {
@@ -76,12 +76,16 @@ export async function makeLab(): Promise<Lab> {
   const control = await addNamespace('control')
   const inControl = (...words: readonly string[]) => ip('-n', control.namespace, ...words)
 
-  const addBridge = async (network: string): Promise<void> => {
-    if (bridges.has(network)) return
-    bridges.add(network)
+  const makeBridge = async (network: string): Promise<void> => {
     // Without a querier of multicast groups a bridge that snoops forgets who listens.
     await inControl('link', 'add', network, 'type', 'bridge', 'mcast_snooping', '0')
     await inControl('link', 'set', network, 'up')
+  }
+  /** Those who ask at the same time wait for the same one. */
+  const addBridge = (network: string): Promise<void> => {
+    const bridge = bridges.get(network) ?? makeBridge(network)
+    bridges.set(network, bridge)
+    return bridge
   }
   await addBridge(controlNetwork)
   await inControl('address', 'add', controlAddress, 'dev', controlNetwork)

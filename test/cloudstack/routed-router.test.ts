@@ -28,7 +28,7 @@ const publicAddress = '203.0.113.10'
 const network = '10.1.1.0/24'
 const [network6, gateway6, publicAddress6] = ['2001:db8:1:1::/64', '2001:db8:1:1::1', '2001:db8:f::10']
 /** What a machine makes of the network and its hardware address. */
-const address6 = '2001:db8:1:1::ff:fe00:165'
+const address6 = '2001:db8:1:1:0:ff:fe00:165'
 const server6 = '2001:db8:99::10'
 
 const wayOut: FirewallRule = {

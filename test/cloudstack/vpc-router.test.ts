@@ -20,6 +20,7 @@ import {
   staticRoute,
 } from './router-files.ts'
 import type { Router } from './router-guest.ts'
+import { waitUntil } from './wait.ts'
 
 const control = '169.254.20.5'
 const domain = 'vpc.cs1cloud.internal'
@@ -114,7 +115,10 @@ describeRouter('the router of a VPC', () => {
     expect(await data.lease()).toMatchObject({ address: machines.data.address, router: otherTier.gateway })
     expect(await resolveFrom(web, tier.gateway, `data.${domain}`)).toEqual([machines.data.address])
     expect(await resolveFrom(data, otherTier.gateway, internet.name)).toEqual([internet.server])
-    expect(await web.fetch(`http://${tier.gateway}/latest/user-data`)).toBe('#cloud-config of web')
+    // Apache is restarted with every tier, and one of them may wait a minute and a half for the one before.
+    await waitUntil('what a machine may know of itself', 180, async () => {
+      return (await web.fetch(`http://${tier.gateway}/latest/user-data`)) === '#cloud-config of web'
+    })
   })
 
   it('lets out and in what the lists of a tier let', async () => {
