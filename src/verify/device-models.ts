@@ -178,7 +178,7 @@ export function guestArguments(machine: GuestMachine): readonly string[] {
     // For a picture of the screen where a boot fails.
     ...devices(['VGA']),
     ...['-blockdev', JSON.stringify({ 'node-name': 'disk0', ...machine.disk })],
-    ...devices(model.disk),
+    ...devices(machine.directBoot === undefined ? model.disk : model.disk.map(withoutBootIndex)),
     ...discArguments(machine.disc),
     ...machine.networks.flatMap((network, index) => networkArguments(network, index, model)),
     ...serialArguments(machine.serial),
@@ -209,6 +209,11 @@ function serialArguments(serial: GuestMachine['serial']): readonly string[] {
   // Control-C is for the guest; Control-A X ends QEMU.
   const chardev = 'stdio,id=serial0,mux=on,signal=off'
   return ['-chardev', chardev, '-serial', 'chardev:serial0', '-mon', 'chardev=serial0']
+}
+
+/** A kernel that QEMU starts takes the first place in the order of what is booted. */
+function withoutBootIndex(device: string): string {
+  return device.replace(/,bootindex=0$/, '')
 }
 
 function kernelArguments(boot: DirectBoot | undefined): readonly string[] {

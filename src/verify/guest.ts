@@ -128,8 +128,13 @@ export async function startGuest(options: GuestOptions): Promise<Guest> {
     const ended = qemu.ended.then(({ exitCode, signal: killer }) => {
       throw qemuEnded(exitCode ?? killer, said)
     })
+    const connected = connectQmp(path('qmp'), limit).catch(async (error: unknown) => {
+      // What QEMU says when it ends tells more than a connection that broke off.
+      if (!limit.aborted) await Promise.race([ended, sleep(1000)])
+      throw error
+    })
     try {
-      return await Promise.race([connectQmp(path('qmp'), limit), ended])
+      return await Promise.race([connected, ended])
     } catch (error) {
       await qemu.stop(0)
       throw error

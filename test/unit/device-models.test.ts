@@ -65,6 +65,7 @@ describe('the arguments of QEMU', () => {
     expect(valuesOf(words, '-kernel')).toEqual(['/boot/kernel'])
     expect(valuesOf(words, '-initrd')).toEqual(['/boot/initrd'])
     expect(valuesOf(words, '-append')).toEqual(['root=/dev/vda6 ro'])
+    expect(words.join(' '), 'QEMU refuses a disk in the place of the kernel').not.toContain('bootindex')
   })
 
   it('let nobody in but from this host, and nothing out', () => {
