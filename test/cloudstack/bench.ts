@@ -28,7 +28,7 @@ export interface Bench {
 }
 
 const outFolder = fileURLToPath(new URL('../../out', import.meta.url))
-const variant = process.env.SYSTEMVM_TEST_VARIANT ?? 'trixie-x86_64'
+const variant = process.env.SYSTEMVM_TEST_VARIANT ?? 'bookworm-x86_64'
 const isRoot = process.getuid?.() === 0
 
 /** What the lab and its hosts are made with. */

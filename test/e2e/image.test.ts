@@ -18,7 +18,7 @@ import { readReport, systemvmImage } from './program.ts'
 
 // The user's own output folder, so that an image that was just built is not built again.
 const outFolder = fileURLToPath(new URL('../../out', import.meta.url))
-const variant = process.env.SYSTEMVM_TEST_VARIANT ?? 'trixie-x86_64'
+const variant = process.env.SYSTEMVM_TEST_VARIANT ?? 'bookworm-x86_64'
 const scenes = process.env.SYSTEMVM_TEST_SCENES ?? 'secstorage'
 let image: ResolvedImage
 let report: Report
