@@ -10,7 +10,7 @@ import { defaultPipeline, loadPipeline } from '../../src/config/load.ts'
 import { chooseAccelerator } from '../../src/host/accelerator.ts'
 import { describeWith } from '../support/tools.ts'
 import { chooseProcessor, type Processor } from './emulated-boot.ts'
-import { buildImage } from './image.ts'
+import { buildImage, variant } from './image.ts'
 import { type Lab, makeLab } from './lab.ts'
 import { type Router, type RouterOptions, startRouter } from './router-guest.ts'
 import { cloudstackSource, describeWithSource, packTree } from './tree.ts'
@@ -28,7 +28,6 @@ export interface Bench {
 }
 
 const outFolder = fileURLToPath(new URL('../../out', import.meta.url))
-const variant = process.env.SYSTEMVM_TEST_VARIANT ?? 'bookworm-x86_64'
 const isRoot = process.getuid?.() === 0
 
 /** What the lab and its hosts are made with. */

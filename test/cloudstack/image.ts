@@ -6,7 +6,8 @@ import { expect } from 'vitest'
 import { readReport, systemvmImage } from '../e2e/program.ts'
 import { cloudstackSource } from './tree.ts'
 
-const variant = process.env.SYSTEMVM_TEST_VARIANT ?? 'bookworm-x86_64'
+/** Variant that is judged. */
+export const variant = process.env.SYSTEMVM_TEST_VARIANT ?? 'bookworm-x86_64'
 const payload = process.env.SYSTEMVM_TEST_PAYLOAD ?? 'own'
 const outFolder = fileURLToPath(new URL('../../out', import.meta.url))
 
