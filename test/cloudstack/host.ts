@@ -68,7 +68,7 @@ export async function startSystemVm(options: SystemVmOptions): Promise<SystemVm>
   const source = await locateDisk(options.image)
   const guest = await startGuest({
     folder,
-    backing: again === undefined ? source.node : diskOf(again),
+    backing: again?.guest.disk ?? source.node,
     diskBytes: await virtualSizeOf(source),
     model: deviceModels.virtio,
     acceleration: await chooseOnce(),
@@ -107,10 +107,6 @@ export async function startSystemVm(options: SystemVmOptions): Promise<SystemVm>
 const scpOptions = ['StrictHostKeyChecking=no', 'UserKnownHostsFile=/dev/null', 'IdentitiesOnly=yes'].flatMap(
   (option) => ['-o', option],
 )
-
-function diskOf({ folder }: SystemVm) {
-  return { driver: 'qcow2', file: { driver: 'file', filename: join(folder, 'disk.qcow2') } }
-}
 
 /** Waits for sshd, as long as the host does: 60 times 5 s. */
 export async function waitForSsh(vm: SystemVm): Promise<void> {
