@@ -229,6 +229,10 @@ export const contract = {
     title: 'the filter opens what CloudStack opens at boot, and no more',
     why: 'two routers that do not hear each other both serve; uploads have to be allowed',
   },
+  D16: {
+    title: 'user data run before the machine says that it is up',
+    why: "they are the operator's additions, which CloudStack hands over from 4.22 on",
+  },
   E0: {
     title: 'Xen with Viridian extensions is taken for Xen',
     why: 'it says Hyper-V first',

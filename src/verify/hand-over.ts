@@ -1,5 +1,6 @@
 /** What a host hands over to a system VM: the line of words by which it learns what it is, and what must come of it. */
 
+import { gzipSync } from 'node:zlib'
 import { macOf, type UserNetwork } from './device-models.ts'
 
 /** An interface's part of the hand-over. */
@@ -186,6 +187,11 @@ export const ipv6Words = {
   ip6dns1: '2001:db8:1::53',
   ip6firewall: 'true',
 } as const
+
+/** User data that leave this file behind. */
+export const userDataFile = '/run/left-by-user-data'
+const userData = `#cloud-config\nruncmd:\n  - [touch, ${userDataFile}]\n`
+export const userDataWords = { userdata: gzipSync(userData).toString('base64') } as const
 
 /** Values that a shell would act on. Each would leave this file behind. */
 export const trapFile = '/run/handed-over-and-executed'

@@ -11,7 +11,7 @@ import type { AcceleratorChoice } from '../host/accelerator.ts'
 import type { DeviceModelName } from './device-models.ts'
 import type { Expected } from './expected.ts'
 import type { Guest } from './guest.ts'
-import { type HandOver, ipv6Words, type RoleName } from './hand-over.ts'
+import { type HandOver, ipv6Words, type RoleName, userDataWords } from './hand-over.ts'
 import type { SshResult } from './ssh.ts'
 
 /** How data reach the guest. */
@@ -95,7 +95,12 @@ export const sceneSpecs = {
     role: 'redundant-router',
   },
   vpcrouter: { summary: 'a VPC router, by the guest agent', ...routerBranch, role: 'vpcrouter' },
-  dhcpsrvr: { summary: 'a DHCP server, by the guest agent', ...routerBranch, role: 'dhcpsrvr' },
+  dhcpsrvr: {
+    summary: 'a DHCP server with user data, by the guest agent',
+    ...routerBranch,
+    role: 'dhcpsrvr',
+    words: userDataWords,
+  },
   elbvm: { summary: 'an elastic load balancer, by the guest agent', ...routerBranch, role: 'elbvm' },
   ilbvm: { summary: 'an internal load balancer, by the guest agent', ...routerBranch, role: 'ilbvm' },
   'no-serial': {

@@ -1,6 +1,7 @@
 /** Checks of what a machine does in its role: its services, its firewall, and where sshd listens. */
 
 import { type ContentCheck, judge, type SceneCheck } from '../check.ts'
+import { userDataFile } from '../hand-over.ts'
 import { namesIn } from '../image-files.ts'
 import type { Scene, SceneName } from '../scenes.ts'
 import { linesOf } from './boot.ts'
@@ -287,6 +288,28 @@ const services: SceneCheck = {
   },
 }
 
+const userData: SceneCheck = {
+  id: 'D16',
+  group: 'role',
+  at: 'scene',
+  scenes: ['dhcpsrvr'],
+  needs: 'taken',
+  does: 'looks for what they leave behind, and for whether it is older than boot_up_done',
+  run: async ({ guest, handOver }) => {
+    const done = '/var/cache/cloud/boot_up_done'
+    const found = await linesOf(
+      guest,
+      `test -e ${userDataFile} && echo left; test ${done} -nt ${userDataFile} && echo before; cat /etc/hostname`,
+    )
+    const faults = found.includes('left') ? [] : ['they have not run']
+    if (!found.includes('before')) faults.push('they have not run before')
+    // The name is CloudStack's, and so is everything else but what they were asked to do.
+    if (found.at(-1) !== handOver?.name) faults.push(`the host name is ${found.at(-1)}`)
+    const told = await linesOf(guest, 'grep -h "user data" /var/log/cloud.log')
+    return judge(faults.length === 0 ? [] : [...faults, ...told], told.at(-1) ?? 'they have run')
+  },
+}
+
 export const roleSceneChecks: readonly SceneCheck[] = [
   consoleProxy,
   storage,
@@ -298,6 +321,7 @@ export const roleSceneChecks: readonly SceneCheck[] = [
   sshRule,
   logs,
   services,
+  userData,
 ]
 
 export const roleContentChecks: readonly ContentCheck[] = [firewallFiles]
