@@ -1,6 +1,6 @@
 /** Makes a folder of one source of a stage's files, in the cache unless it is one already. */
 
-import { copyFile, mkdir, mkdtemp, readdir, rename, rm, stat } from 'node:fs/promises'
+import { copyFile, lstat, mkdir, mkdtemp, readdir, rename, rm, stat } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { type FileKind, parseFileSource, type Sum } from '../config/file-source.ts'
 import { hashFile, sha256File } from '../digest.ts'
@@ -138,7 +138,7 @@ async function unpack(tarball: string, staging: string, form: FileForm): Promise
 async function findSourcesIn(tree: string): Promise<ScriptSources | undefined> {
   const [name, ...others] = await readdir(tree)
   if (name === undefined || others.length > 0) return findSources(tree)
-  return (await stat(join(tree, name))).isDirectory() ? findSources(join(tree, name)) : undefined
+  return (await lstat(join(tree, name))).isDirectory() ? findSources(join(tree, name)) : undefined
 }
 
 async function pack(sources: ScriptSources, staging: string, form: FileForm): Promise<string> {

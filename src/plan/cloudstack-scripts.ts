@@ -13,7 +13,7 @@ import {
   stat,
   writeFile,
 } from 'node:fs/promises'
-import { dirname, join, sep } from 'node:path'
+import { dirname, join, relative, sep } from 'node:path'
 import { execa } from 'execa'
 import { canonicalJson, listTree, sha256 } from '../digest.ts'
 import { SourceFault } from './source-fault.ts'
@@ -51,6 +51,10 @@ export async function findSources(folder: string): Promise<ScriptSources | undef
   const sources = { tree: join(root, 'systemvm', 'debian'), utilities: join(root, 'scripts', 'util') }
   if (await isFolder(sources.tree)) {
     const utilities = await readdir(sources.utilities).catch((): string[] => [])
+    // In somebody else's tarball a link may lead to anywhere on this host.
+    for (const path of [sources.tree, sources.utilities])
+      if ((await realpath(path).catch(() => path)) !== path)
+        throw new SourceFault(`has a link where ${relative(root, path)} should be a folder`)
     if (utilities.includes('keystore-setup')) return sources
     if (isTree) return undefined
     throw new SourceFault(

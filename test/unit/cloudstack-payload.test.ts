@@ -1,6 +1,15 @@
 import { execFileSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs'
+import {
+  cpSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { configure_systemvm_services } from '../../provisioners/configure_systemvm_services.ts'
@@ -128,6 +137,23 @@ describe("CloudStack's sources as payload", () => {
     expect(await faultOf(path('checkout'))).toBe(
       "looks like CloudStack's sources, and has no systemvm/debian in it",
     )
+  })
+})
+
+describe('somebody else’s sources', () => {
+  it.each([
+    ['.', /^has "cloudstack" at its top/],
+    ['systemvm/debian', /^has a link where systemvm\/debian should be a folder$/],
+    ['scripts/util', /^has a link where scripts\/util should be a folder$/],
+    ['systemvm/debian/root', /^has root in what is packed, which is neither file nor folder$/],
+  ])('cannot have this host packed by a link at %s', async (name, rule) => {
+    writeSources(path('release', 'cloudstack'))
+    writeSources(path('elsewhere'))
+    rmSync(path('release', 'cloudstack', name), { recursive: true })
+    symlinkSync(path('elsewhere', name), path('release', 'cloudstack', name))
+    const tarball = path('release.tgz')
+    execFileSync('tar', ['-czf', tarball, '-C', path('release'), 'cloudstack'])
+    expect(await faultOf(tarball)).toMatch(rule)
   })
 })
 
