@@ -147,7 +147,7 @@ describeWith(programs, 'the verb', () => {
     ['a file that is no disk', ['text.qcow2'], 'it is no disk image'],
     ['a file whose name says nothing', ['text'], 'give it with --target|say it with --target'],
     ['a scene that is none', ['--scenes', 'none,dance', 'text.qcow2'], 'is none of'],
-    ['no file where nothing was built', [], 'has left no image of trixie-x86_64'],
+    ['no file where nothing was built', [], 'has left no image of bookworm-x86_64'],
   ])('refuses %s with 2', async (_case, words, said) => {
     for (const name of ['text', 'text.qcow2']) writeFileSync(path(name), 'hello')
     expect(await verify(...words)).toBe(2)
