@@ -23,8 +23,8 @@ function makeRepository(): void {
   for (const name of ['pipeline', 'provisioners/greet', 'provisioners/misbehave', 'provisioners/unpack']) {
     const file = path('repository', `${name}.ts`)
     const own = readFileSync(file, 'utf8')
-      .replace(/'(?:\.\.\/)+src\//g, `'${project}src/`)
-      .replaceAll(/(provisioners\/\w+)\.ts/g, '$1.mts')
+      .replace(/'(?:\.\.\/)+(src|provisioners)\//g, `'${project}$1/`)
+      .replaceAll(/'(\.\/provisioners\/\w+)\.ts/g, "'$1.mts")
       .replace(
         "[{ suite: 'trixie', arch: 'x86_64' }]",
         "['trixie', 'bookworm'].map((suite) => ({ suite, arch: 'x86_64', label: suite }))",
