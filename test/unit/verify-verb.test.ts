@@ -112,7 +112,9 @@ describeWith(programs, 'the verb', () => {
   it('ends with 4 where a check fails, having said what was observed, by group', async () => {
     expect(await verify(makeSample())).toBe(4)
     expect(text.stderr).toMatch(/ {2}hygiene .*failed/)
-    expect(text.stderr).toMatch(/✖ F5 every program belongs to a signed package\n +observed: /)
+    expect(text.stderr).toMatch(
+      /✖ F5 every program belongs to a signed package, or was named with its sum\n +observed: /,
+    )
     expect(text.stderr).toMatch(/✖ A6 .*\n +observed: there is no \/boot\/grub\/grub.cfg/)
     const [document = '', junit = ''] = text.stdout.trim().split('\n')
     const { images, unchecked } = verificationSchema.parse(JSON.parse(readFileSync(document, 'utf8')))
