@@ -23,8 +23,8 @@ function makeRepository(): void {
   for (const name of ['pipeline', 'provisioners/greet', 'provisioners/misbehave', 'provisioners/unpack']) {
     const file = path('repository', `${name}.ts`)
     const own = readFileSync(file, 'utf8')
-      .replace(/'(?:\.\.\/)+src\//g, `'${project}src/`)
-      .replaceAll(/(provisioners\/\w+)\.ts/g, '$1.mts')
+      .replace(/'(?:\.\.\/)+(src|provisioners)\//g, `'${project}$1/`)
+      .replaceAll(/'(\.\/provisioners\/\w+)\.ts/g, "'$1.mts")
       .replace(
         "[{ suite: 'trixie', arch: 'x86_64' }]",
         "['trixie', 'bookworm'].map((suite) => ({ suite, arch: 'x86_64', label: suite }))",
@@ -53,8 +53,8 @@ describe('matrix', () => {
     const { jobs } = await matrix()
     expect(lines).toBe(1)
     expect(jobs[0]).toEqual({
-      variant: 'trixie-x86_64',
-      suite: 'trixie',
+      variant: 'bookworm-x86_64',
+      suite: 'bookworm',
       arch: 'x86_64',
       installer: 'bootstrap',
       runner: 'ubuntu-24.04',
@@ -72,7 +72,7 @@ describe('matrix', () => {
   it('is empty, and no failure, where a filter leaves nothing; and says so', async () => {
     const { exitCode, jobs } = await matrix('--only', 'noble-*')
     expect({ exitCode, jobs }).toEqual({ exitCode: 0, jobs: [] })
-    expect(stderr).toBe('no variant is named noble-*; there are trixie-x86_64, bookworm-x86_64')
+    expect(stderr).toBe('no variant is named noble-*; there are bookworm-x86_64, trixie-x86_64')
   })
 
   it('leaves out what a revision would have built the same', async () => {
