@@ -8,17 +8,10 @@ import { type Bench, describeRouter, openBench } from './bench.ts'
 import { addClient, type Client, fetchFrom, resolveFrom } from './client.ts'
 import { addInternet, ikeProbe, internet, serveWeb } from './internet.ts'
 import type { LabHost } from './lab.ts'
-import {
-  type AclRule,
-  dhcpEntry,
-  forwardingRules,
-  guestNetwork,
-  machineData,
-  networkAcl,
-  publicAddresses,
-  siteToSiteVpn,
-  staticRoute,
-} from './router-files.ts'
+import { dhcpEntry, machineData } from './router-files/machines.ts'
+import { guestNetwork, publicAddresses, staticRoute } from './router-files/networks.ts'
+import { type AclRule, forwardingRules, networkAcl } from './router-files/rules.ts'
+import { siteToSiteVpn } from './router-files/vpn.ts'
 import type { Router } from './router-guest.ts'
 import { waitUntil } from './wait.ts'
 
