@@ -3,7 +3,7 @@
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Lab, LabHost } from './lab.ts'
-import type { Machine } from './router-files.ts'
+import type { Machine } from './router-files/machines.ts'
 
 export interface Client extends LabHost {
   readonly machine: Machine

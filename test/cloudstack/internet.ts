@@ -25,8 +25,9 @@ export async function addInternet(
   return host
 }
 
-/** Program that waits for a BGP speaker, and says which it was. */
+/** Programs that wait for a BGP speaker and say which it was, and that begin an exchange of IKE and say whether it went on. */
 export const bgpListener = beside('bgp-listener.py')
+export const ikeProbe = beside('ike-probe.py')
 
 /** Has a host answer on TCP ports with its name and the address that asked. */
 export function serveWeb(host: LabHost, ...ports: readonly number[]): void {

@@ -5,13 +5,9 @@ import { type Bench, describeRouter, openBench } from './bench.ts'
 import { addClient, type Client, fetchFrom } from './client.ts'
 import { addInternet, internet, serveWeb } from './internet.ts'
 import type { LabHost } from './lab.ts'
-import {
-  dhcpEntry,
-  firewallRules,
-  forwardingRules,
-  machinePassword,
-  publicAddresses,
-} from './router-files.ts'
+import { dhcpEntry, machinePassword } from './router-files/machines.ts'
+import { publicAddresses } from './router-files/networks.ts'
+import { firewallRules, forwardingRules } from './router-files/rules.ts'
 import type { Router } from './router-guest.ts'
 import { waitUntil } from './wait.ts'
 

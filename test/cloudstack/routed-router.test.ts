@@ -5,14 +5,9 @@ import { type Bench, describeRouter, openBench } from './bench.ts'
 import { addClient, type Client, fetchFrom } from './client.ts'
 import { addInternet, bgpListener, internet, serveWeb } from './internet.ts'
 import type { LabHost } from './lab.ts'
-import {
-  bgpPeer,
-  dhcpEntry,
-  type FirewallRule,
-  firewallRules,
-  firewallRulesOfIpv6,
-  publicAddresses,
-} from './router-files.ts'
+import { dhcpEntry } from './router-files/machines.ts'
+import { bgpPeer, publicAddresses } from './router-files/networks.ts'
+import { type FirewallRule, firewallRules, firewallRulesOfIpv6 } from './router-files/rules.ts'
 import type { Router } from './router-guest.ts'
 import { waitUntil } from './wait.ts'
 

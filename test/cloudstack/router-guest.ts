@@ -3,13 +3,14 @@
 import { randomUUID } from 'node:crypto'
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { execa } from 'execa'
 import { deviceModels } from '../../src/verify/device-models.ts'
 import { locateDisk, virtualSizeOf } from '../../src/verify/disk-source.ts'
 import { agentPort, type Guest, startGuest } from '../../src/verify/guest.ts'
-import { makeSshKey, type SshKey } from '../../src/verify/ssh.ts'
+import { makeSshKey } from '../../src/verify/ssh.ts'
 import type { Processor } from './emulated-boot.ts'
 import type { Lab, LabResult } from './lab.ts'
+import type { RouterFile } from './router-files/file.ts'
+import { openSsh, type RouterSsh } from './router-ssh.ts'
 import { waitUntil } from './wait.ts'
 
 /** A card of the router's, in the order of its interfaces. */
@@ -33,12 +34,6 @@ export interface RouterOptions {
   readonly signal: AbortSignal
 }
 
-/** A file that the management server sends, by the name that says what it is about. */
-export interface RouterFile {
-  readonly name: string
-  readonly content: object
-}
-
 export interface Router {
   readonly guest: Guest
   /** Runs a shell command in it over the control network. A failure is a result. */
@@ -56,8 +51,8 @@ export interface Router {
 }
 
 const cacheFolder = '/var/cache/cloud'
-/** A router's scripts start dozens of programs, which takes an emulated processor its time. */
-const scriptLimitSeconds = 300
+/** As long as the management server waits for one of its scripts. */
+const scriptLimitSeconds = 600
 const bootLimitSeconds = 1200
 
 const faultsCommand = [
@@ -69,7 +64,7 @@ const faultsCommand = [
 
 /** Boots it, hands it its words and CloudStack's scripts, and waits until it says that it is up. */
 export async function startRouter(options: RouterOptions): Promise<Router> {
-  const { lab, folder, controlAddress, signal } = options
+  const { lab, folder, signal } = options
   await mkdir(folder, { recursive: true })
   const key = await makeSshKey(folder)
   const source = await locateDisk(options.image)
@@ -88,9 +83,10 @@ export async function startRouter(options: RouterOptions): Promise<Router> {
     ports: [agentPort],
     signal,
   })
-  const router = reach(guest, lab, key, folder, controlAddress)
+  const ssh = openSsh(lab.control, key, folder, options.controlAddress)
+  const router = control(guest, ssh, lab, folder)
   try {
-    const agent = await guest.waitForAgent(bootLimitSeconds, 120)
+    const agent = await guest.waitForAgent(bootLimitSeconds, bootLimitSeconds)
     const words = { ...options.words, authorized_key: Buffer.from(key.publicKey).toString('base64') }
     await agent.writeFile(
       `${cacheFolder}/cmdline`,
@@ -98,16 +94,11 @@ export async function startRouter(options: RouterOptions): Promise<Router> {
         .map(([name, value]) => `${name}=${value}`)
         .join(' '),
     )
-    await waitUntil(
-      'sshd answers',
-      bootLimitSeconds,
-      async () => (await router.run('true', 30)).exitCode === 0,
-    )
-    await router.copy(options.patch, `${cacheFolder}/`)
-    await waitUntil(
-      'the scripts say that the boot is done',
-      bootLimitSeconds,
-      async () => (await router.run(`test -e ${cacheFolder}/boot_up_done`, 30)).exitCode === 0,
+    const succeeds = async (command: string) => (await ssh.run(command, 30)).exitCode === 0
+    await waitUntil('sshd answers', bootLimitSeconds, () => succeeds('true'))
+    await ssh.copy(options.patch, cacheFolder)
+    await waitUntil('the boot is done', bootLimitSeconds, () =>
+      succeeds(`test -e ${cacheFolder}/boot_up_done`),
     )
     return router
   } catch (error) {
@@ -116,56 +107,21 @@ export async function startRouter(options: RouterOptions): Promise<Router> {
   }
 }
 
-function reach(
-  guest: Guest,
-  lab: Lab,
-  key: SshKey,
-  folder: string,
-  address: string,
-): Router & { readonly copy: (files: readonly string[], to: string) => Promise<void> } {
-  const options = {
-    BatchMode: 'yes',
-    StrictHostKeyChecking: 'no',
-    UserKnownHostsFile: '/dev/null',
-    LogLevel: 'ERROR',
-    ConnectTimeout: '20',
-    IdentityFile: key.file,
-    IdentitiesOnly: 'yes',
-    // A handshake takes an emulated processor seconds.
-    ControlMaster: 'auto',
-    ControlPath: join(folder, 'ssh'),
-    ControlPersist: '300',
-  }
-  const words = Object.entries(options).flatMap(([name, value]) => ['-o', `${name}=${value}`])
-  const ssh = async (program: string, more: readonly string[], limitSeconds: number) => {
-    const { exitCode, stdout, stderr } = await execa(
-      'ip',
-      ['netns', 'exec', lab.control.namespace, program, '-F', 'none', ...words, ...more],
-      { reject: false, stdin: 'ignore', timeout: limitSeconds * 1000 },
-    )
-    return { exitCode, stdout, stderr }
-  }
-  const run = (command: string, limitSeconds = 60) =>
-    ssh('ssh', ['-p', '3922', `root@${address}`, command], limitSeconds)
+function control(guest: Guest, ssh: RouterSsh, lab: Lab, folder: string): Router {
   const runScript = async (command: string): Promise<void> => {
-    const { exitCode, stdout, stderr } = await run(command, scriptLimitSeconds)
-    if (exitCode !== 0) throw new Error(`${command} ended with ${exitCode}:\n${stdout}\n${stderr}`)
-  }
-  const copy = async (files: readonly string[], to: string): Promise<void> => {
-    // The protocol of old, which is the one that management servers speak.
-    const copied = await ssh('scp', ['-O', '-p', '-P', '3922', ...files, `root@${address}:${to}`], 120)
-    if (copied.exitCode !== 0)
-      throw new Error(`scp of ${files} ended with ${copied.exitCode}: ${copied.stderr}`)
+    const { exitCode, stdout, stderr } = await ssh.run(command, scriptLimitSeconds)
+    // What fails in the midst of many is told, but does not make the whole fail.
+    if (exitCode === 0 && !stderr.includes('execution failed')) return
+    throw new Error(`${command} ended with ${exitCode}:\n${stdout}\n${stderr}`)
   }
   const send = async (name: string, content: string): Promise<void> => {
     const file = join(folder, name)
     await writeFile(file, content)
-    await copy([file], `${cacheFolder}/`)
+    await ssh.copy([file], cacheFolder)
   }
   return {
     guest,
-    run,
-    copy,
+    run: ssh.run,
     program: async ({ name, content }) => {
       const unique = `${name}.${randomUUID()}`
       await send(unique, JSON.stringify(content))
@@ -185,11 +141,11 @@ function reach(
       await runScript(`until grep -qs ${mac} /sys/class/net/eth*/address; do sleep 1; done`)
     },
     faults: async () => {
-      const { stdout } = await run(faultsCommand)
+      const { stdout } = await ssh.run(faultsCommand)
       return stdout.split('\n').filter((line) => line !== '')
     },
     close: async () => {
-      await ssh('ssh', ['-O', 'exit', `root@${address}`], 5)
+      await ssh.close()
       await guest.close()
     },
   }

@@ -8,18 +8,11 @@ import { type Bench, describeRouter, openBench } from './bench.ts'
 import { addClient, type Client, fetchFrom, resolveFrom } from './client.ts'
 import { addInternet, internet, serveWeb } from './internet.ts'
 import type { LabHost } from './lab.ts'
-import {
-  dhcpEntry,
-  firewallRules,
-  forwardingRules,
-  loadBalancer,
-  machineData,
-  machinePassword,
-  publicAddresses,
-  remoteAccessVpn,
-  staticNat,
-  vpnUser,
-} from './router-files.ts'
+import { loadBalancer } from './router-files/balancer.ts'
+import { dhcpEntry, machineData, machinePassword } from './router-files/machines.ts'
+import { publicAddresses } from './router-files/networks.ts'
+import { firewallRules, forwardingRules, staticNat } from './router-files/rules.ts'
+import { remoteAccessVpn, vpnUser } from './router-files/vpn.ts'
 import type { Router } from './router-guest.ts'
 
 const domain = 'cs1cloud.internal'
