@@ -56,6 +56,11 @@ definePipeline({ ...sound, disk: { sizeMiB: '1260', partitions: [] }, stages: []
 
 definePipeline({ ...sound, waivers: [{ check: 'F7', reason: 'old browsers' }], stages: [] })
 
+definePipeline({ ...sound, formats: 'cloudstack', stages: [] })
+
+// @ts-expect-error a preset that is none of ours
+definePipeline({ ...sound, formats: 'cloudstuck', stages: [] })
+
 // @ts-expect-error a check that is none of the contract's
 definePipeline({ ...sound, waivers: [{ check: 'F77', reason: 'old browsers' }], stages: [] })
 
