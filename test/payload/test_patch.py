@@ -172,7 +172,11 @@ class Patching(MachineTest):
             self.machine.read('/etc/ssh/sshd_config'), 'Port 3922\nListenAddress 169.254.0.194\n'
         )
         # What would stand beside CloudStack's own at later boots.
-        for path in ('/etc/sysctl.d/zzz-systemvm-role.conf', '/etc/iptables/rules.v6'):
+        for path in (
+            '/etc/sysctl.d/zzz-systemvm-role.conf',
+            '/etc/iptables/rules.v6',
+            '/etc/systemd/system/logrotate.timer.d/hourly.conf',
+        ):
             self.assertFalse(self.machine.exists(path), path)
 
     def test_a_storage_vm_waits_for_its_agent_and_keeps_it(self):

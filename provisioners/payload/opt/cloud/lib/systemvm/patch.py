@@ -28,6 +28,7 @@ KEPT = '/usr/share/cloud/cloud-scripts.tgz'
 PROGRAMS = '/usr/local/cloud/systemvm'
 BOOTSTRAP = '/opt/cloud/bin/setup/bootstrap.sh'
 SSHD = '/etc/ssh/sshd_config'
+TIMER = '/etc/systemd/system/logrotate.timer.d'
 
 # From the last of these files on CloudStack boots the machine, so they are written when everything else is done.
 UNITS = frozenset(
@@ -175,6 +176,8 @@ def hand_over(machine: Machine, archive: Archive, kind: str) -> None:
     # What this package would add to the settings of CloudStack's scripts.
     for path in (SETTINGS, PRESET):
         machine.remove(path)
+    # Theirs say in the timer itself how often logs are rotated.
+    machine.remove_tree(TIMER)
     archive.unpack(machine, lambda name: name in UNITS)
     machine.must_run('systemctl', 'daemon-reload')
     machine.remove(AGENT)
