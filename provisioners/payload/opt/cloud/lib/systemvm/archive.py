@@ -14,9 +14,17 @@ from typing import NamedTuple
 from .machine import Machine
 
 # CloudStack's own has a quarter of a MiB, and two unpacked. A machine of 256 MiB has to hold both.
-PACKED_LIMIT_BYTES = 16 << 20
-UNPACKED_LIMIT_BYTES = 64 << 20
-MEMBERS_LIMIT = 10_000
+PACKED_LIMIT_BYTES = 4 << 20
+UNPACKED_LIMIT_BYTES = 16 << 20
+HEADERS_LIMIT = 10_000
+# Longer than any name here, and short of what the filesystem takes with a draft's ending.
+NAME_LIMIT_BYTES = 1024
+PART_LIMIT_BYTES = 200
+
+# Headers about the next one: its name, its link, or both and more. What they say is small, and few follow one another.
+ABOUT = (tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK, tarfile.XHDTYPE, tarfile.XGLTYPE)
+ABOUT_LIMIT_BYTES = 16 << 10
+ABOUT_LIMIT = 4
 
 # Where a file may go. What is not on a disk, as /proc and /run, is not among them.
 TOPS = frozenset(('boot', 'etc', 'home', 'lib', 'opt', 'root', 'srv', 'usr', 'var'))
@@ -31,9 +39,25 @@ class Archive(NamedTuple):
 
     # The digest of the packed file, by which CloudStack knows it.
     sha512: str
-    # The tar file, and its members by their names without `./` or a slash at either end.
+    # The file as it was copied; the tar file in it, and its members by their names without `./` or a slash at either end.
+    packed: bytes
     content: bytes
     members: dict[str, tarfile.TarInfo]
+
+    def check_places(self, machine: Machine) -> None:
+        """What is on the system, or was laid by an earlier copy, may be in the way or lead elsewhere, too."""
+        root = os.path.realpath(machine.root)
+        folders = set()
+        for name, member in self.members.items():
+            real = machine.path(name)
+            folders.add(os.path.dirname(real))
+            is_folder = os.path.isdir(real) and (member.isdir() or not os.path.islink(real))
+            if os.path.lexists(real) and is_folder != member.isdir():
+                raise Refused(f'{name!r} is {"a" if is_folder else "no"} folder on the system')
+        for folder in sorted(folders):
+            top = os.path.relpath(os.path.realpath(folder), root).split('/')[0]
+            if top != '.' and top not in TOPS:
+                raise Refused(f'{os.path.relpath(folder, machine.root)!r} leads to {os.path.realpath(folder)!r}')
 
     def unpack(self, machine: Machine, is_wanted: Callable[[str], bool]) -> int:
         """Lays the members over the system whose name is wanted. Returns how many files that were."""
@@ -60,24 +84,27 @@ def read_archive(packed: bytes) -> Archive:
     if len(packed) > PACKED_LIMIT_BYTES:
         raise Refused(f'it is larger than {PACKED_LIMIT_BYTES >> 20} MiB')
     content = decompress(packed)
+    left = walk(content)
     members: dict[str, tarfile.TarInfo] = {}
     try:
         with tarfile.open(fileobj=io.BytesIO(content), mode='r:') as tar:
             for member in tar:
+                left -= 1
                 name = check(member)
                 if name:
                     members[name] = member
-                if len(members) > MEMBERS_LIMIT:
-                    raise Refused(f'it has more than {MEMBERS_LIMIT} members')
-    except (tarfile.TarError, UnicodeError, ValueError) as error:
+    except (tarfile.TarError, ValueError, OverflowError, RecursionError) as error:
         raise error if isinstance(error, Refused) else Refused(f'it is no sound tar: {error}') from error
+    if left:
+        raise Refused(f'it is no sound tar: {left} members cannot be read')
     if not any(member.isreg() for member in members.values()):
         raise Refused('it has no files')
-    links = {name for name, member in members.items() if member.issym()}
+    others = {name for name, member in members.items() if not member.isdir()}
     for name in members:
-        if through := links.intersection(parents(name)):
-            raise Refused(f'{name!r} would be written through the link {sorted(through)[0]!r}')
-    return Archive(hashlib.sha512(packed).hexdigest(), content, members)
+        if through := others.intersection(parents(name)):
+            kind = 'link' if members[min(through)].issym() else 'file'
+            raise Refused(f'{name!r} would be written through the {kind} {min(through)!r}')
+    return Archive(hashlib.sha512(packed).hexdigest(), packed, content, members)
 
 
 def decompress(packed: bytes) -> bytes:
@@ -97,11 +124,47 @@ def decompress(packed: bytes) -> bytes:
     return content
 
 
+def walk(content: bytes) -> int:
+    """Counts the members by their headers alone, since tarfile trusts these: it goes back where a size is negative,
+    deeper with each header that is about the next, and takes one that it cannot read for the end.
+    """
+    offset = count = about = found = 0
+    while (block := content[offset : offset + tarfile.BLOCKSIZE]) != tarfile.NUL * tarfile.BLOCKSIZE:
+        try:
+            header = tarfile.TarInfo.frombuf(block, 'utf-8', 'surrogateescape')
+        except (tarfile.TarError, ValueError) as error:
+            raise Refused(f'it is no sound tar: {error} at {offset}') from error
+        offset += tarfile.BLOCKSIZE
+        end = offset + header.size
+        if not offset <= end <= len(content):
+            raise Refused(f'it is no sound tar: {header.name!r} is said to have {header.size} bytes')
+        about = about + 1 if header.type in ABOUT else 0
+        if about > ABOUT_LIMIT or (about and header.size > ABOUT_LIMIT_BYTES):
+            raise Refused('it is no sound tar: too much is said about one member')
+        if about and any(word in content[offset:end] for word in (b' size=', b' GNU.sparse.')):
+            raise Refused('it is no sound tar: a size is said in two places')
+        if header.size and not about and not header.isreg():
+            raise Refused(f'{header.name!r} is no file, folder, or symbolic link, and has {header.size} bytes')
+        found += not about
+        count += 1
+        if count > HEADERS_LIMIT:
+            raise Refused(f'it has more than {HEADERS_LIMIT} members')
+        offset = end + -end % tarfile.BLOCKSIZE
+    if content.count(0, offset) != len(content) - offset:
+        raise Refused('it is no sound tar: something follows its end')
+    return found
+
+
 def check(member: tarfile.TarInfo) -> str:
     """The name that a member is written to; empty for the root itself."""
     parts = [part for part in member.name.split('/') if part not in ('', '.')]
     if member.name.startswith('/') or '..' in parts:
         raise Refused(f'{member.name!r} leads out of it')
+    if '\0' in member.name + member.linkname:
+        raise Refused(f'{member.name!r} has a byte that no name has')
+    lengths = [len(part.encode(errors='surrogateescape')) for part in parts]
+    if sum(lengths) + len(lengths) > NAME_LIMIT_BYTES or max(lengths, default=0) > PART_LIMIT_BYTES:
+        raise Refused(f'{member.name[:40]!r}… is too long a name')
     if parts and parts[0] not in TOPS:
         raise Refused(f'{member.name!r} is in none of {", ".join(sorted(TOPS))}')
     if not (member.isreg() or member.isdir() or member.issym()) or member.issparse():

@@ -123,7 +123,7 @@ def early_config(machine: Machine) -> None:
 def patch(machine: Machine) -> None:
     """Waits for CloudStack's scripts where its host has just handed the arguments over, and lets them take over."""
     from .network import address_of, plan_interfaces
-    from .patch import WITH_AGENT, await_archive, install, wait_seconds
+    from .patch import WITH_AGENT, Awaited, await_archive, install, wait_seconds
 
     arguments = Arguments(load(machine), lambda _: None)
     state = read_state(machine)
@@ -133,7 +133,10 @@ def patch(machine: Machine) -> None:
         machine.write(STATE, json.dumps({**state, 'scripts': OWN}, indent=2) + '\n', mode=0o600)
         return
     machine.log(f'waiting up to {limit} s for the scripts of CloudStack')
-    awaited = await_archive(machine, limit, arguments.text('type') in WITH_AGENT)
+    needs_agent = arguments.text('type') in WITH_AGENT
+    awaited = attempt(
+        machine, 'waiting for scripts', lambda: await_archive(machine, limit, needs_agent)
+    ) or Awaited(refusal='nothing could be read')
     archive = awaited.archive
     if archive is not None:
         role = role_of(arguments)

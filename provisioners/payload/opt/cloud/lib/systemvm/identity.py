@@ -14,6 +14,7 @@ from .network import HEADER, Interface, address_of, addresses_of, render_hosts
 from .roles import Role
 
 KEYS = '/root/.ssh/authorized_keys'
+SSHD = '/etc/ssh/sshd_config'
 LISTEN = '/etc/ssh/sshd_config.d/listen.conf'
 KEY_LINE = re.compile(r'(ssh-|ecdsa-|sk-)[a-z0-9@.-]+ [A-Za-z0-9+/]+={0,2}( [\x20-\x7e]*)?')
 
@@ -104,8 +105,20 @@ def configure_passwords(machine: Machine, arguments: Arguments) -> None:
 def configure_sshd(machine: Machine, role: Role, interfaces: list[Interface], control: str) -> None:
     """Binds sshd to the address of the control interface. One that is not known beforehand leaves it on all of them."""
     address: Address | None = None if role.is_node else address_of(interfaces, control)
+    if not re.search(r'^\s*include\s', machine.read(SSHD), re.IGNORECASE | re.MULTILINE):
+        # CloudStack's, laid by a boot that did not end. An address of that boot's would keep sshd from starting.
+        bind_sshd(machine, str(address or ''))
     if address is None:
         machine.remove(LISTEN)
         return
     machine.log(f'sshd on {address}, which is {control}')
     machine.write(LISTEN, f'{HEADER}ListenAddress {address}\n')
+
+
+def bind_sshd(machine: Machine, address: str) -> None:
+    """Puts the control address into CloudStack's sshd_config, which reads no other files. Its scripts edit that line."""
+    lines = machine.read(SSHD).splitlines()
+    if lines:
+        kept = [line for line in lines if not re.match(r'[#\s]*listenaddress\s', line, re.IGNORECASE)]
+        line = f'ListenAddress {address}' if address else '#ListenAddress 0.0.0.0'
+        machine.write(SSHD, '\n'.join([*kept, line]) + '\n')

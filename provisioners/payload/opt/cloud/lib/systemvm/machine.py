@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -54,19 +55,23 @@ class Machine:
         # A file, as what the program leaves running would keep a pipe open.
         with tempfile.TemporaryFile() as output:
             try:
-                code = subprocess.run(
+                process = subprocess.Popen(
                     words,
-                    input=text.encode(),
+                    stdin=subprocess.PIPE,
                     stdout=output,
                     stderr=subprocess.STDOUT,
-                    timeout=timeout_seconds,
-                    check=False,
-                ).returncode
-                end = ''
+                    start_new_session=True,
+                )
             except FileNotFoundError:
                 return Result(127, f'{words[0]} is not there')
-            except subprocess.TimeoutExpired:
-                code, end = 124, f'\n{words[0]} took longer than {timeout_seconds:g} s'
+            with process:
+                try:
+                    process.communicate(text.encode(), timeout_seconds)
+                    code, end = process.returncode, ''
+                except subprocess.TimeoutExpired:
+                    # With what it has started, which would go on beside us.
+                    os.killpg(process.pid, signal.SIGKILL)
+                    code, end = 124, f'\n{words[0]} took longer than {timeout_seconds:g} s'
             output.seek(0)
             return Result(code, (output.read().decode(errors='replace') + end).strip())
 
@@ -110,12 +115,21 @@ class Machine:
             os.chmod(real, mode)
             return False
         os.makedirs(os.path.dirname(real), exist_ok=True)
-        draft = f'{real}.new'
-        # Nobody else may read it meanwhile, whatever its mode will be.
-        with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), 'wb') as file:
-            os.fchmod(file.fileno(), mode)
-            file.write(content)
-        os.rename(draft, real)
+        # A name that nothing else has. What is there is of a boot that was killed, and never followed if it is a link.
+        draft = f'{real}.systemvm-draft'
+        if os.path.lexists(draft):
+            os.unlink(draft)
+        try:
+            # Nobody else may read it meanwhile, whatever its mode will be.
+            with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), 'wb') as file:
+                os.fchmod(file.fileno(), mode)
+                file.write(content)
+            os.rename(draft, real)
+        except OSError:
+            # A full disk gets its room back.
+            if os.path.lexists(draft):
+                os.unlink(draft)
+            raise
         return True
 
     def remove(self, path: str) -> None:

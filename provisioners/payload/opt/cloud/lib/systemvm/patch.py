@@ -6,12 +6,15 @@ With them the machine is CloudStack's: at every later boot its units run, and no
 from __future__ import annotations
 
 import os
+import re
 import zipfile
+import zlib
 from typing import NamedTuple
 
 from .archive import PACKED_LIMIT_BYTES, Archive, Refused, read_archive
 from .arguments import Arguments
 from .firewall import FOLDER, RULES, RULES6, render_rules
+from .identity import bind_sshd
 from .kernel import SETTINGS
 from .kvm import is_being_written
 from .machine import Machine
@@ -27,13 +30,15 @@ REQUIRED = f'{INBOX}/patch.required'
 KEPT = '/usr/share/cloud/cloud-scripts.tgz'
 PROGRAMS = '/usr/local/cloud/systemvm'
 BOOTSTRAP = '/opt/cloud/bin/setup/bootstrap.sh'
-SSHD = '/etc/ssh/sshd_config'
 TIMER = '/etc/systemd/system/logrotate.timer.d'
 
-# From the last of these files on CloudStack boots the machine, so they are written when everything else is done.
-UNITS = frozenset(
-    f'etc/systemd/system/cloud-{phase}.service' for phase in ('preinit', 'early-config', 'postinit')
+# From the last of these files on CloudStack boots the machine, so they are written when everything else is done. In this
+# order: as long as early-config is ours, a machine that was killed between two of them is configured, and patched again.
+UNITS = tuple(
+    f'etc/systemd/system/cloud-{phase}.service' for phase in ('postinit', 'preinit', 'early-config')
 )
+# Theirs answers after four minutes, whether or not the machine is up: not before it is theirs.
+VERSION = 'opt/cloud/bin/get_template_version.sh'
 
 # As long as CloudStack's scripts wait for it themselves.
 WAIT_SECONDS = 120
@@ -49,7 +54,7 @@ NEVER_PATCHED = ('cksnode', 'sharedfsvm')
 # Unpacked, the agent may leave so much of the disk.
 SPARE_BYTES = 256 << 20
 
-SECRETS = ('authorized_key', 'keystore_password', 'privatekey', 'userdata', 'vmpassword')
+SECRETS = ('authorized_key', 'keystore_password', 'privatekey', 'router_password', 'userdata', 'vmpassword')
 
 
 def wait_seconds(arguments: Arguments) -> int:
@@ -85,15 +90,23 @@ def await_archive(machine: Machine, limit_seconds: float, needs_agent: bool) -> 
             seen = found
         elif found[0] and found != refused and not is_anything_written(machine):
             try:
+                archive = read_archive(machine.read_bytes(SCRIPTS, PACKED_LIMIT_BYTES + 1))
+                for name in (BOOTSTRAP.lstrip('/'), *UNITS):
+                    if name not in archive.members or not archive.members[name].isreg():
+                        raise Refused(f'it has no {name}')
+                archive.check_places(machine)
                 if needs_agent:
                     check_agent(machine)
-                return Awaited(read_archive(machine.read_bytes(SCRIPTS, PACKED_LIMIT_BYTES + 1)))
+                # The next copy may have begun meanwhile.
+                if found == [identify(machine, path) for path in (SCRIPTS, AGENT)]:
+                    return Awaited(archive)
             except Refused as error:
                 refused, refusal = found, str(error)
                 machine.log(f'refusing what was copied in: {refusal}; waiting for the next copy')
         is_copying = any(found) and found != refused and now - moved < COPYING_SECONDS
         if now - began >= (LONGEST_WAIT_SECONDS if is_copying or refusal else limit_seconds):
-            return Awaited(refusal=refusal)
+            # Half a copy is not the same as nobody who copies.
+            return Awaited(refusal=refusal or ('the copy did not come to its end' if any(found) else ''))
         machine.sleep(POLL_SECONDS)
 
 
@@ -111,18 +124,29 @@ def is_anything_written(machine: Machine) -> bool:
 
 
 def check_agent(machine: Machine) -> None:
-    """A zip has its table of contents at its end, so one that opens was copied to there."""
+    """Reads all of it: a copy over an older one that stopped has the old one's end, and bootstrap.sh never asks unzip."""
     if not machine.exists(AGENT):
         raise Refused(f'{AGENT} is missing')
     try:
         with zipfile.ZipFile(machine.path(AGENT)) as file:
-            names = file.namelist()
-            size = sum(entry.file_size for entry in file.infolist())
-    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
-        raise Refused(f'{AGENT} is no sound zip: {error}') from error
-    for name in names:
-        if name.startswith('/') or '..' in name.split('/'):
-            raise Refused(f'{AGENT}: {name!r} leads out of it')
+            check_entries(machine, file.infolist())
+            bad = file.testzip()
+    # RuntimeError where it is encrypted.
+    except (zipfile.BadZipFile, OSError, ValueError, RuntimeError, EOFError, zlib.error) as error:
+        raise error if isinstance(error, Refused) else Refused(f'{AGENT} is no sound zip: {error}') from error
+    if bad is not None:
+        raise Refused(f'{AGENT} is no sound zip: {bad!r} is damaged')
+
+
+def check_entries(machine: Machine, entries: list[zipfile.ZipInfo]) -> None:
+    if not entries:
+        raise Refused(f'{AGENT} is empty')
+    for entry in entries:
+        if entry.filename.startswith('/') or '..' in entry.filename.split('/'):
+            raise Refused(f'{AGENT}: {entry.filename!r} leads out of it')
+        if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+            raise Refused(f'{AGENT}: {entry.filename!r} is packed in a way that no agent is')
+    size = sum(entry.file_size for entry in entries)
     status = os.statvfs(machine.path(INBOX))
     room = status.f_bavail * status.f_frsize - SPARE_BYTES
     if size > room:
@@ -134,11 +158,8 @@ def install(machine: Machine, archive: Archive, arguments: Arguments, control: s
 
     `control` is the interface that CloudStack logs in through, and `address` its own; each may be empty.
     """
-    count = archive.unpack(machine, lambda name: name not in UNITS)
+    count = archive.unpack(machine, lambda name: name not in (VERSION, *UNITS))
     machine.log(f'CloudStack scripts {archive.sha512[:16]}…: {count} files')
-    if not machine.exists(BOOTSTRAP):
-        raise RuntimeError(f'the archive has no {BOOTSTRAP}')
-    machine.write(SIGNATURE, f'{archive.sha512}\n')
     machine.write(REQUIRED, '')
     adopt_firewall(machine, arguments.text('type'), control)
     bind_sshd(machine, address)
@@ -162,15 +183,6 @@ def adopt_firewall(machine: Machine, kind: str, control: str) -> None:
     machine.must_run('nft', '-f', '-', text='table ip6 filter\ndelete table ip6 filter\n')
 
 
-def bind_sshd(machine: Machine, address: str) -> None:
-    """Puts the control address into their sshd_config, which reads no other files."""
-    lines = machine.read(SSHD).splitlines()
-    if not address or not lines:
-        return
-    kept = [line for line in lines if line.lstrip('# \t').split(' ')[0].lower() != 'listenaddress']
-    machine.write(SSHD, '\n'.join([*kept, f'ListenAddress {address}']) + '\n')
-
-
 def hand_over(machine: Machine, archive: Archive, kind: str) -> None:
     """Lets CloudStack boot the machine from now on."""
     # What this package would add to the settings of CloudStack's scripts.
@@ -178,19 +190,28 @@ def hand_over(machine: Machine, archive: Archive, kind: str) -> None:
         machine.remove(path)
     # Theirs say in the timer itself how often logs are rotated.
     machine.remove_tree(TIMER)
-    archive.unpack(machine, lambda name: name in UNITS)
-    machine.must_run('systemctl', 'daemon-reload')
-    machine.remove(AGENT)
-    os.replace(machine.path(SCRIPTS), machine.path(KEPT))
+    # What was checked and run, and not what is in the inbox by now. Only now, so that a machine whose bootstrap failed does
+    # not say that it has these scripts.
+    machine.write_bytes(KEPT, archive.packed)
+    machine.write(SIGNATURE, f'{archive.sha512}\n')
+    for path in (SCRIPTS, AGENT):
+        machine.remove(path)
     if kind not in WITH_AGENT:
         machine.remove_tree(PROGRAMS)
+    os.sync()
+    for last in (VERSION, *UNITS):
+        archive.unpack(machine, lambda name, last=last: name == last)
+    machine.must_run('systemctl', 'daemon-reload')
     os.sync()
 
 
 def redact(text: str, arguments: Arguments) -> str:
-    """Their scripts say each command, with what it was told."""
-    for name in SECRETS:
-        value = arguments.text(name)
-        if value:
-            text = text.replace(value, '…')
+    """Their scripts say each command, with what it was told: whole, cut at the `=` that ends base64, or in quotes."""
+    values = [arguments.text(name) for name in SECRETS]
+    forms = {form for value in values for form in (value, value.partition('=')[0], value.replace("'", "'\\''"))}
+    # Between the characters that a shell may write in another way.
+    forms |= {word for value in values for word in re.findall(r'[A-Za-z0-9+/_-]{4,}', value)}
+    # The longest first: one may be a part of another.
+    for form in sorted(forms - {''}, key=len, reverse=True):
+        text = text.replace(form, '…')
     return text
