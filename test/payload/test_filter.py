@@ -22,6 +22,7 @@ STEPS = {
     'packet filter': 'firewall.load_role',
     'forwarding': 'kernel.configure_forwarding',
     'routing tables': 'router.configure_tables',
+    'IPv6 advertisements': 'advertise.configure_advertising',
     'host name': 'identity.configure_name',
     'sshd': 'identity.configure_sshd',
     'keys': 'identity.configure_key',
@@ -31,7 +32,6 @@ STEPS = {
 }
 LATER_STEPS = {
     'dnsmasq': 'router.configure_dnsmasq',
-    'IPv6 advertisements': 'advertise.configure_advertising',
     'uploads': 'storage.configure_uploads',
     'console': 'console.configure_console',
     'rotation of logs': 'rotation.configure_rotation',

@@ -344,6 +344,12 @@ class Routers(RolesTest):
         self.configure(f'type=router {ROUTER}')
         self.assertFalse(self.machine.exists('/etc/radvd.conf'))
 
+    def test_the_network_is_described_before_scripts_of_others_advertise_it(self):
+        self.machine.put(STATE, '{"hypervisor": "kvm"}')
+        save(self.machine, parse(f'type=router {ROUTER} {ROUTER6}'))
+        early_config(self.machine)
+        self.assertIn('prefix fd12::/64 ', self.machine.read('/etc/radvd.conf'))
+
     def test_the_common_ipv6_network_of_a_pair(self):
         self.configure(f'type=router {ROUTER} redundant_router=1 guestgw6=fd12::1 guestcidr6size=64')
         self.assertIn('prefix fd12::/64 ', self.machine.read('/etc/radvd.conf'))

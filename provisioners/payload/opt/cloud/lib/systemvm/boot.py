@@ -81,6 +81,7 @@ def preinit(machine: Machine) -> None:
 
 def early_config(machine: Machine) -> None:
     """Writes what has to be there before any network is up, and the way in."""
+    from .advertise import configure_advertising
     from .clock import configure_clock
     from .firewall import configure_firewall
     from .identity import configure_key, configure_name, configure_passwords, configure_sshd
@@ -109,6 +110,8 @@ def early_config(machine: Machine) -> None:
             machine, role, interfaces, is_filtered='packet filter' not in machine.failures
         ),
         'routing tables': lambda: configure_tables(machine, role),
+        # CloudStack's scripts start radvd, and count on whoever set up the network to have configured it.
+        'IPv6 advertisements': lambda: configure_advertising(machine, arguments, role),
         'host name': lambda: configure_name(machine, arguments, role, interfaces),
         'sshd': lambda: configure_sshd(machine, role, interfaces, control),
         'keys': lambda: configure_key(machine, arguments, state.get('publicKey', '')),
@@ -158,7 +161,6 @@ def patch(machine: Machine) -> None:
 
 def postinit(machine: Machine) -> None:
     """Configures and starts the role's services, and says that the machine is up."""
-    from .advertise import configure_advertising
     from .console import configure_console
     from .network import plan_interfaces
     from .node import start_node
@@ -173,7 +175,6 @@ def postinit(machine: Machine) -> None:
     if arguments.values:
         interfaces = plan_interfaces(arguments, role)
         attempt(machine, 'dnsmasq', lambda: configure_dnsmasq(machine, arguments, role, interfaces))
-        attempt(machine, 'IPv6 advertisements', lambda: configure_advertising(machine, arguments, role))
         attempt(machine, 'uploads', lambda: configure_uploads(machine, role))
         attempt(machine, 'console', lambda: configure_console(machine, arguments, role))
         attempt(machine, 'rotation of logs', lambda: configure_rotation(machine, arguments))
