@@ -70,23 +70,27 @@ export function renderSfdisk(layout: Layout): string {
 }
 
 /**
- * How swap and `/boot` stand in an fstab. No boot waits for them: a host under load may take minutes to bring up a disk, and
- * what runs needs neither. systemd looks out for them meanwhile, longer than its usual 90 seconds, so that they are not lost
- * for as long as the machine is up.
+ * What an fstab says of what no boot may fail for want of, by where it is mounted. A host under load may take minutes to bring
+ * up a disk. Nothing waits for `/boot`, so systemd looks out for it longer than its usual 90 seconds. But all that starts
+ * waits for swap, also where that may be missing: not for long, and a rule of udev's takes it when it comes later.
  */
-export const optionalMount = 'nofail,x-systemd.device-timeout=5min'
+export const optionalMounts = [
+  { where: '/boot[^ ]*', options: 'nofail,x-systemd.device-timeout=5min' },
+  { where: 'none', options: 'nofail,x-systemd.device-timeout=30s' },
+] as const
 
-/** Where optional partitions are mounted, as an fstab says it: swap, and `/boot` with what may lie below it. */
-export const optionalMountPoint = '(none|/boot[^ ]*)'
+function optionsOf(where: string, usual: string): string {
+  const optional = optionalMounts.find((mount) => new RegExp(`^${mount.where}$`).test(where))
+  return optional === undefined ? usual : `${usual},${optional.options}`
+}
 
 /** The layout as `/etc/fstab`. */
 export function renderFstab(layout: Layout): string {
   const rows = layout.partitions.map((partition) => {
-    if (partition.filesystem === 'swap') return ['none', partition, `sw,${optionalMount}`, '0 0'] as const
+    if (partition.filesystem === 'swap') return ['none', partition, optionsOf('none', 'sw'), '0 0'] as const
     const { mount = '' } = partition
     if (mount === '/') return [mount, partition, 'errors=remount-ro', '0 1'] as const
-    const isOptional = new RegExp(`^${optionalMountPoint}$`).test(mount)
-    return [mount, partition, isOptional ? `defaults,${optionalMount}` : 'defaults', '0 2'] as const
+    return [mount, partition, optionsOf(mount, 'defaults'), '0 2'] as const
   })
   // The root comes first, so that what is mounted below it finds it mounted.
   const sorted = rows.sort(([a], [b]) => (a === 'none' ? 1 : b === 'none' ? -1 : a.length - b.length))

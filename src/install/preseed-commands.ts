@@ -2,7 +2,7 @@
 
 import type { ImageFacts } from '../config/image.ts'
 import { dpkgExcludes, initramfsSettings, initramfsSettingsFile, renderSources } from './base.ts'
-import { optionalMount, optionalMountPoint } from './layout.ts'
+import { optionalMounts } from './layout.ts'
 import { unfit } from './preseed-value.ts'
 
 /** Files that the target has only while packages are installed. */
@@ -60,7 +60,10 @@ export function lateCommand(image: ImageFacts): readonly string[] {
     `rm -f /target/etc/initramfs-tools/conf.d/driver-policy /target${initramfsOnce} /target${aptSettings}`,
     `sed -i s/^update_initramfs=.*/update_initramfs=yes/ /target${updateSettings}`,
     'in-target update-initramfs -u -k all',
-    `sed -E -i ${quote(`s#^UUID=[^ ]+ +${optionalMountPoint} +[^ ]+ +[^ ]+#&,${optionalMount}#`)} /target/etc/fstab`,
+    ...optionalMounts.map(
+      ({ where, options }) =>
+        `sed -E -i ${quote(`s#^UUID=[^ ]+ +${where} +[^ ]+ +[^ ]+#&,${options}#`)} /target/etc/fstab`,
+    ),
     // The bootstrap installer makes the groups that no package has made; this one would leave them out.
     ...groups.map((group) => `in-target groupadd --force --system ${quote(group)}`),
     `in-target usermod --shell /bin/bash${joined} ${quote(name)}`,

@@ -7,7 +7,7 @@ import { exitCodes, PipelineError } from '../errors.ts'
 import { basePackages, dpkgExcludes, initramfsSettings } from '../install/base.ts'
 import { bootstrapScripts } from '../install/bootstrap.ts'
 import { renderImagePreseed } from '../install/image-preseed.ts'
-import { type Layout, optionalMount, placePartitions } from '../install/layout.ts'
+import { type Layout, optionalMounts, placePartitions } from '../install/layout.ts'
 import type { Layer, Store } from '../store/store.ts'
 
 /** Raised when a change of the engine makes earlier layers wrong. */
@@ -117,7 +117,7 @@ async function partsOfBase(image: ResolvedImage): Promise<Record<string, Json>> 
     ? await Promise.all(bootstrapScripts.map(async (url) => sha256(await readFile(url))))
     : [sha256(renderImagePreseed(image))]
   // What the scripts are told, and a preseed has in it.
-  const told = { dpkgExcludes, initramfs: initramfsSettings(disk), optionalMount }
+  const told = { dpkgExcludes, initramfs: initramfsSettings(disk), optionalMounts }
   const { udebs, ...packages } = mirror
   const facts = { suite, arch, disk, hostname, domain, timezone, locale, keyboard, account }
   return {

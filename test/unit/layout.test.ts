@@ -151,12 +151,11 @@ describe('fstab', () => {
     expect(byMount.get('/var')?.slice(2)).toEqual(['ext4', 'defaults', '0', '2'])
   })
 
-  const late = 'nofail,x-systemd.device-timeout=5min'
-
-  it('waits neither for swap nor for /boot, and for all others', () => {
+  it('waits not at all for /boot, for swap not long, and for all others', () => {
+    const late = 'nofail,x-systemd.device-timeout='
     const text = renderFstab(placePartitions(disks[4]?.[1] as Disk, 'a'))
-    expect(text).toMatch(new RegExp(`^UUID=\\S+ /boot ext2 defaults,${late} 0 2$`, 'm'))
-    expect(text).toMatch(new RegExp(`^UUID=\\S+ none swap sw,${late} 0 0$`, 'm'))
+    expect(text).toMatch(new RegExp(`^UUID=\\S+ /boot ext2 defaults,${late}5min 0 2$`, 'm'))
+    expect(text).toMatch(new RegExp(`^UUID=\\S+ none swap sw,${late}30s 0 0$`, 'm'))
     expect(text.match(/nofail/g)).toHaveLength(2)
   })
 

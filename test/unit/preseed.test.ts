@@ -357,9 +357,11 @@ describe('the first and the last command of the installer', () => {
     expect(target('etc/initramfs-tools/conf.d/systemvm-root')).toBe('FSTYPE=ext4\nRUNSIZE=20%\n')
   })
 
-  it('waits neither for swap nor for /boot, as the bootstrap installer has it', () => {
-    const late = 'nofail,x-systemd.device-timeout=5min'
-    const wanted = installedFstab.replace('defaults', `defaults,${late}`).replace(' sw ', ` sw,${late} `)
+  it('waits as long for swap and /boot as the bootstrap installer has it do', () => {
+    const late = 'nofail,x-systemd.device-timeout='
+    const wanted = installedFstab
+      .replace('defaults', `defaults,${late}5min`)
+      .replace(' sw ', ` sw,${late}30s `)
     expect(target('etc/fstab')).toBe(wanted)
   })
 
