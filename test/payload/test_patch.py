@@ -243,6 +243,21 @@ class Patching(MachineTest):
         ):
             self.assertFalse(self.machine.exists(path), path)
 
+    def test_the_host_is_told_when_bootstrap_is_done_and_not_before(self):
+        seen = []
+        run = self.machine.run
+
+        def watch(*words, **more):
+            if words[0] == patch.BOOTSTRAP:
+                seen.append(self.machine.exists('/opt/cloud/bin/patched.sh'))
+            return run(*words, **more)
+
+        self.machine.run = watch
+        self.at(1)
+        self.boot(ROUTER, 'preinit', 'early-config', 'patch')
+        self.assertEqual(seen, [False])
+        self.assertTrue(self.machine.exists('/opt/cloud/bin/patched.sh'))
+
     def test_a_storage_vm_waits_for_its_agent_and_keeps_it(self):
         self.at(3, agent=None)
         self.at(20, scripts=None)

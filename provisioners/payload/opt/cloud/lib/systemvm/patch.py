@@ -39,6 +39,10 @@ UNITS = tuple(
 )
 # Theirs answers after four minutes, whether or not the machine is up: not before it is theirs.
 VERSION = 'opt/cloud/bin/get_template_version.sh'
+# Once the host finds it, it asks for certificates: not before bootstrap.sh has unpacked the agent that they are for.
+PATCHED = 'opt/cloud/bin/patched.sh'
+
+LAST = (VERSION, PATCHED, *UNITS)
 
 # As long as CloudStack's scripts wait for it themselves.
 WAIT_SECONDS = 120
@@ -158,7 +162,7 @@ def install(machine: Machine, archive: Archive, arguments: Arguments, control: s
 
     `control` is the interface that CloudStack logs in through, and `address` its own; each may be empty.
     """
-    count = archive.unpack(machine, lambda name: name not in (VERSION, *UNITS))
+    count = archive.unpack(machine, lambda name: name not in LAST)
     machine.log(f'CloudStack scripts {archive.sha512[:16]}…: {count} files')
     machine.write(REQUIRED, '')
     adopt_firewall(machine, arguments.text('type'), control)
@@ -199,7 +203,7 @@ def hand_over(machine: Machine, archive: Archive, kind: str) -> None:
     if kind not in WITH_AGENT:
         machine.remove_tree(PROGRAMS)
     os.sync()
-    for last in (VERSION, *UNITS):
+    for last in LAST:
         archive.unpack(machine, lambda name, last=last: name == last)
     machine.must_run('systemctl', 'daemon-reload')
     os.sync()
