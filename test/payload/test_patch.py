@@ -282,6 +282,12 @@ class Patching(MachineTest):
         self.assertEqual(self.machine.now, began)
         self.assertEqual(self.scripts(), boot.OWN)
 
+    def test_a_wait_that_is_no_number_is_told_and_the_usual_one_taken(self):
+        self.at(1)
+        self.boot(f'{ROUTER} scriptswait=soon', 'preinit', 'early-config', 'patch')
+        self.assertTrue(self.is_taken_over())
+        self.assertIn('ignoring the argument scriptswait: no number from 0 to 420', self.machine.lines)
+
     def test_these_are_never_patched(self):
         for kind in patch.NEVER_PATCHED:
             with self.subTest(kind=kind):

@@ -131,7 +131,9 @@ def patch(machine: Machine) -> None:
     arguments = Arguments(load(machine), lambda _: None)
     state = read_state(machine)
     source = state.get('source', 'none')
-    limit = wait_seconds(arguments) if source not in ('none', EARLIER) else 0
+    # Of all others early_config has complained; this one is read here alone.
+    told = arguments._replace(complain=machine.log)
+    limit = wait_seconds(told) if source not in ('none', EARLIER) else 0
     if limit == 0:
         machine.write(STATE, json.dumps({**state, 'scripts': OWN}, indent=2) + '\n', mode=0o600)
         return
