@@ -81,6 +81,17 @@ echo "configure_systemvm_services: preset$units"
 # shellcheck disable=SC2086 # a list of words
 systemctl --quiet --no-reload preset $units
 
+# For a unit that has a SysV script beside it, `systemctl enable` and `disable` run update-rc.d and a reload besides: seconds
+# each, and CloudStack's first boot does both for dozens of units. Such a script is kept only where a unit names it, and
+# keepalived's, which CloudStack edits.
+for script in /etc/init.d/*; do
+  name=${script##*/}
+  if [ "$name" != keepalived ] && [ -e "/usr/lib/systemd/system/$name.service" ] &&
+    ! grep -rqF "$script" /usr/lib/systemd/system /etc/systemd/system; then
+    rm -f "$script" /etc/rc[0-6S].d/[SK][0-9][0-9]"$name"
+  fi
+done
+
 while read -r verb unit; do
   for link in /etc/systemd/system/*.wants/"$unit"; do
     if [ "$verb" = disable ] && [ -L "$link" ]; then
