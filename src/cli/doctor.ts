@@ -2,9 +2,9 @@
 
 import { join } from 'node:path'
 import type { Command } from 'commander'
-import { probeKernel } from '../build/accelerate.ts'
+import { diagnose, renderDoctor } from '../doctor/doctor.ts'
 import { exitCodes } from '../errors.ts'
-import { diagnose, renderDoctor } from '../host/doctor.ts'
+import { probeKernel } from '../make/accelerate.ts'
 import { neededBytes } from '../plan/room.ts'
 import { addPipelineOptions, type Choose, choosePipeline, type PipelineOptions } from './options.ts'
 import type { Terminal } from './terminal.ts'

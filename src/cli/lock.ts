@@ -6,8 +6,9 @@ import type { Command } from 'commander'
 import type { ResolvedImage } from '../config/resolved.ts'
 import { exitCodes, PipelineError } from '../errors.ts'
 import { writeDurably } from '../host/files.ts'
-import { gatherInputs } from '../inputs/gather.ts'
-import type { Inputs } from '../inputs/inputs.ts'
+import { planImage } from '../plan/plan.ts'
+import { gatherInputs } from '../provenance/gather.ts'
+import type { Inputs } from '../provenance/inputs.ts'
 import {
   compareLocks,
   type Lock,
@@ -17,8 +18,7 @@ import {
   lockPath,
   readLock,
   renderLock,
-} from '../inputs/lock.ts'
-import { planImage } from '../plan/plan.ts'
+} from '../provenance/lock.ts'
 import { openStore } from '../store/store.ts'
 import { untilInterrupted } from './interrupt.ts'
 import { addPipelineOptions, type Choose, choosePipeline, type PipelineOptions } from './options.ts'

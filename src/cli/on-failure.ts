@@ -2,9 +2,9 @@
 
 import { once } from 'node:events'
 import { createInterface } from 'node:readline/promises'
-import type { Decide, Decision } from '../build/hold.ts'
-import { runSsh } from '../build/ssh.ts'
 import { exitCodes, PipelineError } from '../errors.ts'
+import { runSsh } from '../qemu/shell-ssh.ts'
+import type { Decide, Decision } from '../stages/hold.ts'
 import type { Terminal } from './terminal.ts'
 
 const answers: Readonly<Record<string, Decision>> = { r: 'retry', g: 'go on', s: 'stop', '': 'stop' }

@@ -6,7 +6,7 @@ import { isUrl } from '../config/file-source.ts'
 import { chooseImages, defaultPipeline, loadPipeline } from '../config/load.ts'
 import { type Overrides, parseAssignment, readOverrides } from '../config/overrides.ts'
 import type { ResolvedImage, ResolvedPipeline } from '../config/resolved.ts'
-import { requireKnownAnswers } from '../install/extra-answers.ts'
+import { requireKnownAnswers } from '../installers/debian-installer/extra-answers.ts'
 import { bringFiles } from '../plan/bring-files.ts'
 import { chooseContract } from '../plan/choose-contract.ts'
 

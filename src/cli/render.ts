@@ -3,10 +3,10 @@
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type Command, Option } from 'commander'
-import type { PackerDialect } from '../build/packer-hcl.ts'
-import { requireWritable } from '../build/preflight.ts'
 import { exitCodes } from '../errors.ts'
-import { renderFiles } from '../render/render-files.ts'
+import { requireWritable } from '../host/out-folder.ts'
+import { renderFiles } from '../make/render-files.ts'
+import type { PackerDialect } from '../packer/template.ts'
 import { addPipelineOptions, type Choose, choosePipeline, type PipelineOptions } from './options.ts'
 import type { Terminal } from './terminal.ts'
 

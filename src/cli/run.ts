@@ -3,15 +3,15 @@
 import { mkdir } from 'node:fs/promises'
 import { join, resolve as resolvePath } from 'node:path'
 import { type Command, InvalidArgumentError, Option } from 'commander'
-import { probeKernel } from '../build/accelerate.ts'
-import { requireTools } from '../build/preflight.ts'
-import { createWorkbench } from '../build/workbench.ts'
-import { type Accelerator, chooseAccelerator } from '../host/accelerator.ts'
+import { locateDisk, virtualSizeOf } from '../disk/disk-source.ts'
+import { unpackArchive } from '../disk/unpack.ts'
+import { createScratchFolder } from '../host/scratch-folder.ts'
+import { probeKernel } from '../make/accelerate.ts'
+import { requireTools } from '../make/preflight.ts'
+import { type Accelerator, chooseAccelerator } from '../qemu/accelerator.ts'
+import { type RoleName, roleNames } from '../verify/boot-arguments.ts'
 import { type DeviceModelName, deviceModels } from '../verify/device-models.ts'
-import { locateDisk, virtualSizeOf } from '../verify/disk-source.ts'
-import { type RoleName, roleNames } from '../verify/hand-over.ts'
 import { runGuest } from '../verify/run-guest.ts'
-import { unpackArchive } from '../verify/unpack.ts'
 import { untilInterrupted } from './interrupt.ts'
 import { type Choose, collect } from './options.ts'
 import type { Terminal } from './terminal.ts'
@@ -52,13 +52,13 @@ export function runCommand(program: Command, terminal: Terminal, choose: Choose)
 
 async function run(file: string, options: RunOptions, terminal: Terminal): Promise<number> {
   await requireTools('x86_64')
-  const bench = await createWorkbench()
-  const folder = options.folder === undefined ? bench.folder : resolvePath(options.folder)
+  const scratch = await createScratchFolder()
+  const folder = options.folder === undefined ? scratch.folder : resolvePath(options.folder)
   await mkdir(folder, { recursive: true })
   const say = (text: string) => terminal.error(`${text}\n`)
   try {
     return await untilInterrupted(async (signal) => {
-      const source = await locateDisk(await unpackArchive(resolvePath(file), bench.folder, signal))
+      const source = await locateDisk(await unpackArchive(resolvePath(file), scratch.folder, signal))
       const acceleration = await chooseAccelerator({
         arch: 'x86_64',
         kernels: [join(resolvePath(options.out), 'cache', probeKernel)],
@@ -84,12 +84,12 @@ async function run(file: string, options: RunOptions, terminal: Terminal): Promi
           say(`  QMP:          ${qmpSocket}`)
           say('  Control-A X ends it, Control-A H says what else there is.')
         },
-        onHandOver: (text) => say(`\r\n[${text}]\r`),
+        onDelivery: (text) => say(`\r\n[${text}]\r`),
         signal,
       })
     })
   } finally {
-    await bench.remove()
+    await scratch.remove()
   }
 }
 

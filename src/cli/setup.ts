@@ -1,8 +1,8 @@
 /** `setup`: installs the Debian or Ubuntu packages that a build needs. */
 
 import type { Command } from 'commander'
+import { setUpHost } from '../doctor/host-packages.ts'
 import { exitCodes } from '../errors.ts'
-import { setUpHost } from '../host/packages.ts'
 import type { Choose } from './options.ts'
 import type { Terminal } from './terminal.ts'
 

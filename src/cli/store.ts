@@ -110,8 +110,8 @@ function describe(
   ]
   const rows = above.map((tree, index) => {
     if (above.length === 1) return describe(tree, users, statesOf, rest, rest)
-    const [branch, trunk] = index === above.length - 1 ? ['└─ ', '   '] : ['├─ ', '│  ']
-    return describe(tree, users, statesOf, rest + branch, rest + trunk)
+    const [branch, baseBoot] = index === above.length - 1 ? ['└─ ', '   '] : ['├─ ', '│  ']
+    return describe(tree, users, statesOf, rest + branch, rest + baseBoot)
   })
   return [row, ...rows.flat()]
 }

@@ -4,7 +4,7 @@ import { relative } from 'node:path'
 import { stripVTControlCharacters } from 'node:util'
 import picocolors from 'picocolors'
 import type { Colors } from '../report/format.ts'
-import { createTerminalReporter } from '../report/terminal.ts'
+import { createTerminalReporter } from './views/progress.ts'
 
 export interface Terminal {
   /** Writes a result to stdout. */

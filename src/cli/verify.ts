@@ -3,14 +3,14 @@
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type Command, InvalidArgumentError, Option } from 'commander'
-import { probeKernel } from '../build/accelerate.ts'
-import { placeRun } from '../build/place.ts'
-import { requireTools } from '../build/preflight.ts'
 import { type Target, targets } from '../config/image.ts'
 import type { ResolvedImage } from '../config/resolved.ts'
 import { exitCodes } from '../errors.ts'
-import type { Accelerator } from '../host/accelerator.ts'
 import { writeDurably } from '../host/files.ts'
+import { runFolderOf } from '../host/run-folder.ts'
+import { probeKernel } from '../make/accelerate.ts'
+import { requireTools } from '../make/preflight.ts'
+import type { Accelerator } from '../qemu/accelerator.ts'
 import type { Emit } from '../report/events.ts'
 import type { ImageVerification, Verification } from '../report/verification.ts'
 import { builtCandidates, foreignCandidates, readReport } from '../verify/candidates.ts'
@@ -76,7 +76,7 @@ async function verify(files: readonly string[], options: VerifyOptions, terminal
       let isFine = true
       const asked = files.length > 0 ? [undefined] : images
       for (const image of asked) {
-        const place = placeRun(outFolder, image?.variant ?? 'foreign', new Date())
+        const place = runFolderOf(outFolder, image?.variant ?? 'foreign', new Date())
         const candidates =
           image === undefined
             ? await foreignCandidates(files, options.target)

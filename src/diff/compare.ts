@@ -1,9 +1,9 @@
 /** What two disks do not have in common: files by all that they are, packages, partitions. */
 
-import { comparePackages } from '../build/stage-recorder.ts'
-import type { DiskFile, DiskFiles, DiskPartition } from '../inspect/disk-files.ts'
-import { readPackages } from '../inspect/packages.ts'
+import { readPackages } from '../debian/dpkg-status.ts'
+import type { DiskFile, DiskFiles, DiskPartition } from '../disk/disk-files.ts'
 import type { PackageChange } from '../report/report.ts'
+import { comparePackages } from '../stages/recorder.ts'
 
 /** A way in which a file differs. When its type does, nothing else is compared. */
 export type FileAspect = 'type' | 'mode' | 'owner' | 'attributes' | 'target' | 'device' | 'content'

@@ -1,8 +1,8 @@
 /** What differs in the contents of files, line by line where they are texts that may be shown. */
 
 import { createTwoFilesPatch } from 'diff'
-import type { DiskFile, DiskFiles } from '../inspect/disk-files.ts'
-import { showName } from '../inspect/names.ts'
+import type { DiskFile, DiskFiles } from '../disk/disk-files.ts'
+import { showName } from '../disk/names.ts'
 import type { DiskDifference } from './compare.ts'
 import { isSecret, maskSecrets } from './secrets.ts'
 

@@ -1,9 +1,9 @@
 /** What layer 0 of one installer has otherwise than that of the other, and why that is as it should be. */
 
 import { dirname, resolve } from 'node:path/posix'
-import type { DiskFiles } from '../inspect/disk-files.ts'
-import { type Package, readPackages } from '../inspect/packages.ts'
-import { isExtended } from '../install/installed-disk.ts'
+import { type Package, readPackages } from '../debian/dpkg-status.ts'
+import type { DiskFiles } from '../disk/disk-files.ts'
+import { isExtended } from '../installers/debian-installer/installed-disk.ts'
 import type { ChangedFile, ChangedPartition, DiskDifference } from './compare.ts'
 import type { DiffReport } from './report.ts'
 

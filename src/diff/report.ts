@@ -1,8 +1,8 @@
 /** Everything that `diff` has to say of two disks, for people and for machines. */
 
+import type { DiskFile, DiskFiles } from '../disk/disk-files.ts'
+import { followPath } from '../disk/paths.ts'
 import { exitCodes, PipelineError } from '../errors.ts'
-import type { DiskFile, DiskFiles } from '../inspect/disk-files.ts'
-import { followPath } from '../inspect/paths.ts'
 import { compareDisks, type DiskDifference, narrow } from './compare.ts'
 import { type ContentDifference, compareContents, shownFolders } from './contents.ts'
 import { findGrowth, type Growth, measureFolders } from './sizes.ts'

@@ -1,6 +1,6 @@
 /** How much lies in each folder of a disk, and where it grew. */
 
-import type { DiskFile } from '../inspect/disk-files.ts'
+import type { DiskFile } from '../disk/disk-files.ts'
 
 /** A folder whose size differs. */
 export interface Growth {

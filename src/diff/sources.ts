@@ -3,8 +3,8 @@
 import { stat } from 'node:fs/promises'
 import { resolve as resolvePath } from 'node:path'
 import type { ResolvedImage } from '../config/resolved.ts'
+import { formatByEnding } from '../disk/image-file.ts'
 import { exitCodes, PipelineError } from '../errors.ts'
-import { formatByEnding } from '../inspect/image-file.ts'
 import type { Plan } from '../plan/plan.ts'
 import type { Layer, Store } from '../store/store.ts'
 

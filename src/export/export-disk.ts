@@ -2,18 +2,18 @@
 
 import { realpath, stat } from 'node:fs/promises'
 import { basename, join } from 'node:path'
-import { requireWritable } from '../build/preflight.ts'
 import type { Target } from '../config/image.ts'
-import { exitCodes, PipelineError } from '../errors.ts'
-import { stampOf } from '../host/files.ts'
-import { takeLock, type Waiting } from '../host/lock.ts'
 import {
   formatByEnding,
   type ImageFile,
   inspectImageFile,
   nodeName,
   unreadableDisk,
-} from '../inspect/image-file.ts'
+} from '../disk/image-file.ts'
+import { exitCodes, PipelineError } from '../errors.ts'
+import { stampOf } from '../host/files.ts'
+import { takeLock, type Waiting } from '../host/lock.ts'
+import { requireWritable } from '../host/out-folder.ts'
 import type { Emit } from '../report/events.ts'
 import { listsOf } from './checksums.ts'
 import { digestContent } from './content-digest.ts'

@@ -1,7 +1,7 @@
 /** The description of the virtual machine that stands in an OVA beside its disk. */
 
 import { cimTypeOf, type VmwareSettings } from '../config/vmware.ts'
-import { renderTemplate } from '../render/template.ts'
+import { renderTemplate } from '../template.ts'
 
 export interface OvfView {
   /** Of the virtual machine, as an importer proposes it. */

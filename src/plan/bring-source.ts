@@ -5,7 +5,7 @@ import { basename, join } from 'node:path'
 import { type FileKind, parseFileSource, type Sum } from '../config/file-source.ts'
 import { hashFile, sha256File } from '../digest.ts'
 import { writeDurably } from '../host/files.ts'
-import { downloadTimeoutMs, get } from '../install/fetch.ts'
+import { downloadTimeoutMs, get } from '../host/http.ts'
 import {
   archiveName,
   digestSources,

@@ -3,11 +3,11 @@
 import { readFile } from 'node:fs/promises'
 import type { ResolvedImage, ResolvedStage } from '../config/resolved.ts'
 import { canonicalJson, type Json, listTree, sha256 } from '../digest.ts'
+import { type Layout, optionalMounts, placePartitions } from '../disk/layout.ts'
 import { exitCodes, PipelineError } from '../errors.ts'
-import { basePackages, dpkgExcludes, initramfsSettings } from '../install/base.ts'
-import { bootstrapScripts } from '../install/bootstrap.ts'
-import { renderImagePreseed } from '../install/image-preseed.ts'
-import { type Layout, optionalMounts, placePartitions } from '../install/layout.ts'
+import { bootstrapScripts } from '../installers/bootstrap/bootstrap.ts'
+import { renderImagePreseed } from '../installers/debian-installer/image-preseed.ts'
+import { basePackages, dpkgExcludes, initramfsSettings } from '../installers/installer.ts'
 import type { Layer, Store } from '../store/store.ts'
 
 /** Raised when a change of the engine makes earlier layers wrong. */

@@ -3,11 +3,12 @@
 import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import type { Package } from '../debian/dpkg-status.ts'
 import { exitCodes, PipelineError } from '../errors.ts'
 import { algorithms, type Checksums, computeChecksums } from '../export/checksums.ts'
 import { writeMetadata } from '../export/metadata.ts'
 import { bringFile } from '../export/partial-file.ts'
-import type { Package } from '../inspect/packages.ts'
+import { renderSums } from './checksum-lists.ts'
 import {
   type Collected,
   type CollectedFile,
@@ -20,7 +21,6 @@ import { chooseReadable, readImagePackages } from './read-image.ts'
 import { type ExceptionKind, type ReleaseRecord, type ReleaseVariant, releaseFiles } from './record.ts'
 import { faultOfSbom, renderSbom } from './sbom.ts'
 import { type Builder, renderStatement } from './statement.ts'
-import { renderSums } from './sums.ts'
 
 export interface ReleaseMakeRequest extends CollectRequest {
   /** Variants of the pipeline that were not chosen. */

@@ -2,11 +2,11 @@
 
 import { mkdtemp, rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { openDisk } from '../inspect/disk-files.ts'
-import { formatByEnding } from '../inspect/image-file.ts'
-import { type Package, readPackages } from '../inspect/packages.ts'
-import { findWorkFolder } from '../inspect/work-folder.ts'
-import { unpackArchive } from '../verify/unpack.ts'
+import { type Package, readPackages } from '../debian/dpkg-status.ts'
+import { openDisk } from '../disk/disk-files.ts'
+import { formatByEnding } from '../disk/image-file.ts'
+import { unpackArchive } from '../disk/unpack.ts'
+import { findWorkFolder } from '../disk/work-folder.ts'
 
 /** The file of a variant that is read quickest: they all have the same disk. */
 export function chooseReadable<File extends { readonly target: string }>(

@@ -2,9 +2,9 @@
 
 import { Enums, Factories, Models, Serialize, Spec, Validation } from '@cyclonedx/cyclonedx-library'
 import { PackageURL } from 'packageurl-js'
+import type { Package } from '../debian/dpkg-status.ts'
 import { uuidFrom } from '../digest.ts'
-import type { InputPackage } from '../inputs/inputs.ts'
-import type { Package } from '../inspect/packages.ts'
+import type { InputPackage } from '../provenance/inputs.ts'
 
 /** What a bill of materials is of. */
 export interface SbomSubject {

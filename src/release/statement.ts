@@ -1,7 +1,7 @@
 /** The in-toto statement of a release: which files it is about, and a SLSA provenance of how they came to be. */
 
 import { z } from 'zod'
-import type { Inputs } from '../inputs/inputs.ts'
+import type { Inputs } from '../provenance/inputs.ts'
 import type { ReleaseRecord } from './record.ts'
 import { purlOf } from './sbom.ts'
 

@@ -5,11 +5,11 @@ import { join } from 'node:path'
 import { algorithms, type Checksums, computeChecksums, parseSums } from '../export/checksums.ts'
 import { parseSections } from '../export/metadata.ts'
 import { registeredSum } from '../export/registration.ts'
+import { renderSums } from './checksum-lists.ts'
 import { chooseReadable, readImagePackages } from './read-image.ts'
 import { type ReleaseRecord, recordSchema, releaseFiles } from './record.ts'
 import { faultOfSbom, purlOf, readSbom } from './sbom.ts'
 import { type Statement, statementSchema } from './statement.ts'
-import { renderSums } from './sums.ts'
 
 /** One thing wrong with a release. */
 export interface ReleaseFault {

@@ -2,13 +2,25 @@
 
 import { mkdtemp, rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { Plan, PlannedLayer } from '../plan/plan.ts'
 import { packLayer, unpackLayer, WrongLayer } from './artifact.ts'
 import { type Registry, RegistryFault } from './registry.ts'
 import type { Layer, Store } from './store.ts'
 
+/** A layer that somebody wants, and the one that is here already. */
+interface WantedLayer {
+  readonly name: string
+  readonly key: string
+  readonly cached: Layer | undefined
+}
+
+/** The layers of an image, from the lowest up. */
+interface WantedLayers {
+  readonly base: WantedLayer
+  readonly stages: readonly WantedLayer[]
+}
+
 export interface ShareRequest {
-  readonly plans: readonly Plan[]
+  readonly plans: readonly WantedLayers[]
   readonly store: Store
   readonly registry: Registry
   /** Existing folder with room for a packed layer or two. */
@@ -96,13 +108,13 @@ export async function pullLayers(request: ShareRequest): Promise<Shared> {
 const atOnce = 3
 
 /** The layers of plans that are here, each once. */
-function layersOf(plans: readonly Plan[]): readonly Layer[] {
+function layersOf(plans: readonly WantedLayers[]): readonly Layer[] {
   const all = plans.flatMap(({ base, stages }) => [base, ...stages].flatMap(({ cached }) => cached ?? []))
   return [...new Map(all.map((layer) => [layer.key, layer])).values()]
 }
 
 /** What is not here and is there, each with all that it stands on; those below first. */
-function wantedOf(plans: readonly Plan[], there: ReadonlySet<string>): readonly PlannedLayer[] {
+function wantedOf(plans: readonly WantedLayers[], there: ReadonlySet<string>): readonly WantedLayer[] {
   const wanted = plans.flatMap(({ base, stages }) => {
     const missing = [base, ...stages].filter(({ cached }) => cached === undefined)
     const end = missing.findIndex(({ key }) => !there.has(key))

@@ -5,8 +5,8 @@ import { basename, join, resolve as resolvePath } from 'node:path'
 import { type Target, targets } from '../config/image.ts'
 import type { ResolvedImage } from '../config/resolved.ts'
 import { hashFile } from '../digest.ts'
+import { requireFile } from '../disk/image-file.ts'
 import { exitCodes, PipelineError } from '../errors.ts'
-import { requireFile } from '../inspect/image-file.ts'
 import { type ImageResult, type Report, reportSchema } from '../report/report.ts'
 
 /** A file to verify. */

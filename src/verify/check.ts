@@ -2,7 +2,7 @@
 
 import type { AssertionId, ContractName } from '../config/contract.ts'
 import type { Target } from '../config/image.ts'
-import type { DiskSource } from './disk-source.ts'
+import type { DiskSource } from '../disk/disk-source.ts'
 import type { Expected } from './expected.ts'
 import type { ImageFiles } from './image-files.ts'
 import type { Scene, SceneName } from './scenes.ts'

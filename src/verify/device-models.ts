@@ -1,7 +1,8 @@
 /** Machines like those of each hypervisor, as far as QEMU has their devices: what a file is booted in to be verified. */
 
-import { escapeValue } from '../build/machine.ts'
-import type { Accelerator } from '../host/accelerator.ts'
+import type { BlockNode } from '../disk/disk-source.ts'
+import type { Accelerator } from '../qemu/accelerator.ts'
+import { escapeValue } from '../qemu/machine.ts'
 
 /** Devices that a hypervisor gives its guests, or their nearest relatives. */
 export interface DeviceModel {
@@ -149,14 +150,6 @@ export interface DirectBoot {
   readonly initrd: string
   readonly arguments: string
 }
-
-/** A node of QEMU's graph of block devices. */
-export interface BlockNode {
-  readonly driver: string
-  readonly [option: string]: BlockValue
-}
-
-type BlockValue = string | number | boolean | { readonly [option: string]: BlockValue }
 
 /** Hardware address of an interface, by its number. */
 export function macOf(index: number): string {

@@ -7,18 +7,13 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { stripVTControlCharacters } from 'node:util'
 import { execa } from 'execa'
-import { connectQmp, type Qmp } from '../build/qmp.ts'
+import type { BlockNode } from '../disk/disk-source.ts'
 import { exitCodes, PipelineError } from '../errors.ts'
-import type { AcceleratorChoice } from '../host/accelerator.ts'
 import { startGroup } from '../host/process.ts'
-import {
-  type BlockNode,
-  type DeviceModel,
-  type DirectBoot,
-  type GuestNetwork,
-  guestArguments,
-} from './device-models.ts'
-import { type CommandResult, connectAgent, type GuestAgent } from './guest-agent.ts'
+import type { AcceleratorChoice } from '../qemu/accelerator.ts'
+import { type CommandResult, connectAgent, type GuestAgent } from '../qemu/guest-agent.ts'
+import { connectQmp, type Qmp } from '../qemu/qmp.ts'
+import { type DeviceModel, type DirectBoot, type GuestNetwork, guestArguments } from './device-models.ts'
 
 /** Name of the port that the guest agent serves. */
 export const agentPort = 'org.qemu.guest_agent.0'

@@ -3,9 +3,9 @@
 import { createReadStream, createWriteStream } from 'node:fs'
 import { join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
-import { type DiskFile, openDisk } from '../inspect/disk-files.ts'
-import { followPath } from '../inspect/paths.ts'
-import { type DiskFormat, type DiskSource, diskMember } from './disk-source.ts'
+import { type DiskFile, openDisk } from '../disk/disk-files.ts'
+import { type DiskFormat, type DiskSource, diskMember } from '../disk/disk-source.ts'
+import { followPath } from '../disk/paths.ts'
 import type { FileEntry, ImageFiles } from './image-files.ts'
 
 const driverOf: Readonly<Record<DiskFormat, string>> = {

@@ -5,10 +5,10 @@ import type { Target } from '../config/image.ts'
 import type { Check, ContentCheck, FileCheck, SceneCheck } from './check.ts'
 import { agentChecks } from './checks/agent.ts'
 import { bootChecks } from './checks/boot.ts'
+import { bootArgumentChecks } from './checks/boot-arguments.ts'
 import { contentChecks } from './checks/content.ts'
 import { fileChecks } from './checks/file.ts'
 import { filterContentChecks, filterSceneChecks } from './checks/filter.ts'
-import { handOverChecks } from './checks/hand-over.ts'
 import { hostContentChecks, hostSceneChecks } from './checks/host.ts'
 import { hygieneChecks } from './checks/hygiene.ts'
 import { hypervisorChecks } from './checks/hypervisor.ts'
@@ -33,7 +33,7 @@ export const checks: readonly Check[] = [
   ...hostContentChecks,
   ...bootChecks,
   ...agentChecks,
-  ...handOverChecks,
+  ...bootArgumentChecks,
   ...networkChecks,
   ...hypervisorChecks,
   ...roleSceneChecks,

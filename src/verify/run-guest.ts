@@ -4,15 +4,21 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { AcceleratorChoice } from '../host/accelerator.ts'
+import type { DiskSource } from '../disk/disk-source.ts'
 import { findFreePort } from '../host/ports.ts'
-import { oldPort } from './bring-about.ts'
+import type { AcceleratorChoice } from '../qemu/accelerator.ts'
+import { connectAgent } from '../qemu/guest-agent.ts'
+import { makeSshKey } from '../qemu/ssh.ts'
+import {
+  makeBootArguments,
+  networksOf,
+  plainNetworks,
+  type RoleName,
+  renderCommandLine,
+} from './boot-arguments.ts'
 import { type DeviceModelName, deviceModels, guestArguments } from './device-models.ts'
-import type { DiskSource } from './disk-source.ts'
+import { oldPort } from './enter-scene.ts'
 import { agentPort, makeOverlay } from './guest.ts'
-import { connectAgent } from './guest-agent.ts'
-import { makeHandOver, networksOf, plainNetworks, type RoleName, renderCommandLine } from './hand-over.ts'
-import { makeSshKey } from './ssh.ts'
 
 export interface RunRequest {
   readonly source: DiskSource
@@ -30,7 +36,7 @@ export interface RunRequest {
   /** Told how to reach the guest, before it starts. */
   readonly onStart: (ways: GuestWays) => void
   /** Told when the guest has been handed its words, or that it cannot be. */
-  readonly onHandOver: (text: string) => void
+  readonly onDelivery: (text: string) => void
   readonly signal: AbortSignal
 }
 
@@ -49,7 +55,7 @@ export async function runGuest(request: RunRequest): Promise<number> {
   const path = (name: string) => join(folder, name)
   const key = await makeSshKey(folder)
   const sshPort = await findFreePort()
-  const handOver = role === undefined ? undefined : makeHandOver(role, key.publicKey, request.words)
+  const bootArguments = role === undefined ? undefined : makeBootArguments(role, key.publicKey, request.words)
   const disk = await makeOverlay(path('disk.qcow2'), { backing: source.node, diskBytes: request.diskBytes })
   const [agentSocket, portSocket, qmpSocket] = [path('agent'), path('vport'), path('qmp')]
   const words = guestArguments({
@@ -58,7 +64,7 @@ export async function runGuest(request: RunRequest): Promise<number> {
     cpus: request.cpus,
     memoryMiB: request.memoryMiB,
     disk,
-    networks: handOver === undefined ? plainNetworks(sshPort) : networksOf(handOver, sshPort),
+    networks: bootArguments === undefined ? plainNetworks(sshPort) : networksOf(bootArguments, sshPort),
     ports: [
       { name: agentPort, socket: agentSocket },
       { name: oldPort, socket: portSocket },
@@ -76,12 +82,16 @@ export async function runGuest(request: RunRequest): Promise<number> {
   const stop = () => void qemu.kill('SIGTERM')
   signal.addEventListener('abort', stop, { once: true })
   try {
-    if (handOver !== undefined) {
-      handOverByAgent(agentSocket, renderCommandLine(handOver), AbortSignal.any([signal, over.signal])).then(
-        () => request.onHandOver(`handed over: ${handOver.name}, ${handOver.type}`),
+    if (bootArguments !== undefined) {
+      deliverByAgent(
+        agentSocket,
+        renderCommandLine(bootArguments),
+        AbortSignal.any([signal, over.signal]),
+      ).then(
+        () => request.onDelivery(`handed over: ${bootArguments.name}, ${bootArguments.type}`),
         (error: unknown) => {
           if (!over.signal.aborted)
-            request.onHandOver(`nothing could be handed over: ${(error as Error).message}`)
+            request.onDelivery(`nothing could be handed over: ${(error as Error).message}`)
         },
       )
     }
@@ -95,7 +105,7 @@ export async function runGuest(request: RunRequest): Promise<number> {
 }
 
 /** Waits for the guest agent as long as the guest runs, and writes the file that the guest waits for. */
-async function handOverByAgent(socket: string, text: string, signal: AbortSignal): Promise<void> {
+async function deliverByAgent(socket: string, text: string, signal: AbortSignal): Promise<void> {
   for (;;) {
     const agent = await connectAgent(socket, signal).catch(() => undefined)
     signal.throwIfAborted()

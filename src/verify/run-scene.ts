@@ -4,25 +4,27 @@ import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type ContractName, contract } from '../config/contract.ts'
 import type { Target } from '../config/image.ts'
+import type { DiskSource } from '../disk/disk-source.ts'
 import { messageOf, PipelineError } from '../errors.ts'
-import type { AcceleratorChoice } from '../host/accelerator.ts'
 import { findFreePort } from '../host/ports.ts'
+import type { AcceleratorChoice } from '../qemu/accelerator.ts'
+import { runSsh, type SshKey } from '../qemu/ssh.ts'
 import type { CheckResult, SceneResult } from '../report/verification.ts'
-import { analyseStartup, bringAbout, oldPort } from './bring-about.ts'
-import type { Check, Finding, SceneCheck } from './check.ts'
-import { deviceModels } from './device-models.ts'
-import type { DiskSource } from './disk-source.ts'
-import type { Expected } from './expected.ts'
-import { agentPort, type Guest, type SavedGuest, startGuest } from './guest.ts'
 import {
-  type HandOver,
-  makeHandOver,
+  type BootArguments,
+  makeBootArguments,
   networksOf,
   plainNetworks,
   renderCommandLine,
   traps,
-} from './hand-over.ts'
+} from './boot-arguments.ts'
+import type { Check, Finding, SceneCheck } from './check.ts'
+import { deviceModels } from './device-models.ts'
+import { analyseStartup, enterScene, oldPort } from './enter-scene.ts'
+import type { Expected } from './expected.ts'
+import { agentPort, type Guest, startGuest } from './guest.ts'
 import { sceneChecksOf } from './registry.ts'
+import type { BaseBoot } from './scenes.ts'
 import {
   type MachineSize,
   modelOf,
@@ -32,7 +34,6 @@ import {
   type SceneSpec,
   sceneSpecs,
 } from './scenes.ts'
-import { runSsh, type SshKey } from './ssh.ts'
 
 export interface SceneRequest {
   readonly name: SceneName
@@ -49,18 +50,10 @@ export interface SceneRequest {
   readonly diskBytes: number
   readonly grownToBytes: number
   /** The boot that this scene goes on from. */
-  readonly trunk?: Trunk | undefined
+  readonly baseBoot?: BaseBoot | undefined
   /** Told of every result as it comes. */
   readonly onCheck: (result: CheckResult) => void
   readonly signal: AbortSignal
-}
-
-/** A boot that several scenes go on from. Without a saved guest it has failed, and so have they. */
-export interface Trunk {
-  readonly saved: SavedGuest | undefined
-  readonly record: SceneRecord
-  readonly lastLines: readonly string[]
-  readonly screenshot: string | undefined
 }
 
 export interface SceneOutcome {
@@ -78,12 +71,12 @@ const shownLines = 20
 const patience = { kvm: 1, tcg: 6 } as const
 
 /** Boots the file until the guest agent has answered, and stops it there, for scenes like the one that is named. */
-export async function makeTrunk(request: Omit<SceneRequest, 'trunk'>): Promise<Trunk> {
+export async function makeBaseBoot(request: Omit<SceneRequest, 'baseBoot'>): Promise<BaseBoot> {
   const limit = limitOf(request)
   const record: SceneRecord = {}
   let guest: Guest | undefined
   try {
-    guest = await bootFor(request, `trunk-${request.name}`, undefined, 0)
+    guest = await bootFor(request, `baseBoot-${request.name}`, undefined, 0)
     const agent = await guest.waitForAgent(limit(60) + 60, limit(10))
     record.agentSeconds = guest.seconds()
     record.syncAnswer = await agent.call('guest-sync', { id: 1234567890 })
@@ -102,14 +95,15 @@ export async function makeTrunk(request: Omit<SceneRequest, 'trunk'>): Promise<T
 
 /** @throws only when it is interrupted: all else is a result */
 export async function runScene(request: SceneRequest): Promise<SceneOutcome> {
-  const { name, key, trunk, signal } = request
+  const { name, key, baseBoot, signal } = request
   const spec: SceneSpec = sceneSpecs[name]
   const started = performance.now()
   const model = modelOf(name, request.target, request.expected.formats?.vmware.diskController)
   // Of values that are commands G8 asks, and not of CloudStack's own scripts.
   const words = { ...(request.contract === 'cloudstack-payload' ? {} : traps), ...spec.words }
-  const handOver = spec.role === undefined ? undefined : makeHandOver(spec.role, key.publicKey, words)
-  const record: SceneRecord = { ...trunk?.record }
+  const bootArguments =
+    spec.role === undefined ? undefined : makeBootArguments(spec.role, key.publicKey, words)
+  const record: SceneRecord = { ...baseBoot?.record }
   const asked = sceneChecksOf(name, request.contract)
   const checks: CheckResult[] = []
   const report = (check: Check, finding: Finding, seconds = 0): void => {
@@ -131,14 +125,14 @@ export async function runScene(request: SceneRequest): Promise<SceneOutcome> {
     checks,
     screenshot: evidence.screenshot,
   })
-  if (trunk !== undefined && trunk.saved === undefined) {
+  if (baseBoot !== undefined && baseBoot.saved === undefined) {
     for (const check of asked) report(check, withoutGuest(check, asked, record))
-    return outcome(trunk)
+    return outcome(baseBoot)
   }
   const sshPort = await findFreePort()
   let guest: Guest
   try {
-    guest = await bootFor(request, name, handOver, sshPort)
+    guest = await bootFor(request, name, bootArguments, sshPort)
   } catch (error) {
     signal.throwIfAborted()
     record.trouble = troubleOf(error)
@@ -153,7 +147,7 @@ export async function runScene(request: SceneRequest): Promise<SceneOutcome> {
       acceleration: request.acceleration,
       expected: request.expected,
       contract: request.contract,
-      handOver,
+      bootArguments,
       record,
       grownToBytes: spec.isBranch === true ? request.grownToBytes : undefined,
       limit: limitOf(request),
@@ -165,7 +159,7 @@ export async function runScene(request: SceneRequest): Promise<SceneOutcome> {
           signal,
         }),
     }
-    await bringAbout(scene, spec, request).catch((error: unknown) => {
+    await enterScene(scene, spec, request).catch((error: unknown) => {
       signal.throwIfAborted()
       record.trouble = troubleOf(error)
     })
@@ -242,28 +236,28 @@ function limitOf({ acceleration }: Pick<SceneRequest, 'acceleration'>): (seconds
 async function bootFor(
   request: SceneRequest,
   folderName: string,
-  handOver: HandOver | undefined,
+  bootArguments: BootArguments | undefined,
   sshPort: number,
 ): Promise<Guest> {
-  const { name, target, trunk } = request
+  const { name, target, baseBoot } = request
   const spec: SceneSpec = sceneSpecs[name]
   const folder = join(request.folder, folderName)
   await mkdir(folder, { recursive: true })
   const isOnKvm = target === 'kvm'
   const ports = spec.isPortFirst === true ? [oldPort, agentPort] : [agentPort, ...(isOnKvm ? [oldPort] : [])]
-  const isTold = handOver !== undefined && spec.way === 'firmware'
+  const isTold = bootArguments !== undefined && spec.way === 'firmware'
   return startGuest({
     ...request.machine,
     folder,
-    backing: trunk?.saved?.disk ?? request.source.node,
+    backing: baseBoot?.saved?.disk ?? request.source.node,
     diskBytes: spec.isBranch === true ? request.grownToBytes : request.diskBytes,
     model: deviceModels[modelOf(name, target, request.expected.formats?.vmware.diskController)],
     acceleration: request.acceleration,
-    networks: handOver === undefined ? plainNetworks(sshPort) : networksOf(handOver, sshPort),
+    networks: bootArguments === undefined ? plainNetworks(sshPort) : networksOf(bootArguments, sshPort),
     ports,
     hasSerialPort: spec.hasSerialPort ?? true,
-    firmwareStrings: isTold ? [`cmdline:${renderCommandLine(handOver)}`] : [],
-    incoming: trunk?.saved,
+    firmwareStrings: isTold ? [`cmdline:${renderCommandLine(bootArguments)}`] : [],
+    incoming: baseBoot?.saved,
     signal: request.signal,
   })
 }

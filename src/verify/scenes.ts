@@ -7,15 +7,15 @@
 import type { AssertionId, ContractName } from '../config/contract.ts'
 import type { Target } from '../config/image.ts'
 import type { VmwareSettings } from '../config/vmware.ts'
-import type { AcceleratorChoice } from '../host/accelerator.ts'
+import type { AcceleratorChoice } from '../qemu/accelerator.ts'
+import type { SshResult } from '../qemu/ssh.ts'
+import { type BootArguments, ipv6Words, type RoleName, userDataWords } from './boot-arguments.ts'
 import type { DeviceModelName } from './device-models.ts'
 import type { Expected } from './expected.ts'
-import type { Guest } from './guest.ts'
-import { type HandOver, ipv6Words, type RoleName, userDataWords } from './hand-over.ts'
-import type { SshResult } from './ssh.ts'
+import type { Guest, SavedGuest } from './guest.ts'
 
 /** How data reach the guest. */
-export type HandOverWay = 'agent' | 'port' | 'firmware' | 'none'
+export type Delivery = 'agent' | 'port' | 'firmware' | 'none'
 
 /** What a guest is given. */
 export interface MachineSize {
@@ -31,7 +31,7 @@ export interface MachineSizes extends MachineSize {
 export interface SceneSpec {
   /** What happens, in one line. */
   readonly summary: string
-  readonly way: HandOverWay
+  readonly way: Delivery
   readonly role?: RoleName
   /** Words that are handed over beside those of the role, or instead. */
   readonly words?: Readonly<Record<string, string>>
@@ -228,7 +228,7 @@ export interface Scene {
   readonly acceleration: Pick<AcceleratorChoice, 'accelerator'>
   readonly expected: Expected
   readonly contract: ContractName
-  readonly handOver: HandOver | undefined
+  readonly bootArguments: BootArguments | undefined
   readonly record: SceneRecord
   /** Size that the disk was enlarged to; undefined where it was not. */
   readonly grownToBytes: number | undefined
@@ -236,4 +236,12 @@ export interface Scene {
   readonly limit: (seconds: number) => number
   /** Logs in by SSH as root: with the key that was handed over, or with none. */
   readonly ssh: (command: string, options: { readonly withKey: boolean }) => Promise<SshResult>
+}
+
+/** A boot that several scenes go on from. Without a saved guest it has failed, and so have they. */
+export interface BaseBoot {
+  readonly saved: SavedGuest | undefined
+  readonly record: SceneRecord
+  readonly lastLines: readonly string[]
+  readonly screenshot: string | undefined
 }

@@ -10,11 +10,13 @@ import { type ImageVerification, imageVerification } from '../report/verificatio
 
 const verdict = z.strictObject({ questions: z.string(), verification: imageVerification })
 
+/** The rooms of the program that a verdict comes from: the checks, the contract, and those that read disks and run guests. */
+const askingRooms = ['verify', 'config', 'export', 'debian', 'disk', 'qemu'] as const
+
 /** A digest of everything that a verdict depends on beside the file: the program that asks, and what it expects. */
 export async function digestQuestions(facts: Json): Promise<string> {
-  const program = await listTree(fileURLToPath(new URL('.', import.meta.url)))
-  const contract = await listTree(fileURLToPath(new URL('../config', import.meta.url)))
-  return sha256(canonicalJson({ program, contract, facts }))
+  const listings = askingRooms.map((room) => listTree(fileURLToPath(new URL(`../${room}`, import.meta.url))))
+  return sha256(canonicalJson({ program: await Promise.all(listings), facts }))
 }
 
 /** The kept verdict on a file of that content and that target, if it answers these questions. */

@@ -2,19 +2,22 @@
 
 import { copyFile, mkdir, rm } from 'node:fs/promises'
 import { extname, join, relative } from 'node:path'
-import { createWorkbench } from '../build/workbench.ts'
 import type { ContractName } from '../config/contract.ts'
 import type { Target } from '../config/image.ts'
+import { type DiskSource, locateDisk, virtualSizeOf } from '../disk/disk-source.ts'
+import { unpackArchive } from '../disk/unpack.ts'
 import { messageOf } from '../errors.ts'
-import { type AcceleratorChoice, bootsOfEmulatedGuest } from '../host/accelerator.ts'
+import { createScratchFolder } from '../host/scratch-folder.ts'
+import { type AcceleratorChoice, bootsOfEmulatedGuest } from '../qemu/accelerator.ts'
+import { makeSshKey } from '../qemu/ssh.ts'
 import type { CheckResult, ImageVerification, SceneResult } from '../report/verification.ts'
 import type { Check, Finding } from './check.ts'
-import { type DiskSource, locateDisk, virtualSizeOf } from './disk-source.ts'
 import { contractOf, type Expected } from './expected.ts'
 import { openImageFiles } from './open-image-files.ts'
 import { contentChecksOf, fileChecksOf } from './registry.ts'
-import { hasPanicked, makeTrunk, resultOf, runScene, type SceneRequest, type Trunk } from './run-scene.ts'
+import { hasPanicked, makeBaseBoot, resultOf, runScene, type SceneRequest } from './run-scene.ts'
 import {
+  type BaseBoot,
   type MachineSize,
   type MachineSizes,
   type SceneName,
@@ -23,8 +26,6 @@ import {
   scenesFor,
   sizeOf,
 } from './scenes.ts'
-import { makeSshKey } from './ssh.ts'
-import { unpackArchive } from './unpack.ts'
 
 export interface ImageRequest {
   /** Path of the file that ships. */
@@ -53,22 +54,22 @@ const growthBytes = 2 * 1024 ** 3
 export async function verifyImage(request: ImageRequest): Promise<ImageVerification> {
   const started = performance.now()
   const { file, target, signal } = request
-  const bench = await createWorkbench()
+  const scratch = await createScratchFolder()
   const checks: CheckResult[] = []
   const onCheck = (result: CheckResult) => {
     checks.push(result)
     request.onCheck(result)
   }
   try {
-    const unpacked = await unpackArchive(file, bench.folder, signal)
+    const unpacked = await unpackArchive(file, scratch.folder, signal)
     const source = await locateDisk(unpacked)
     // Computing sums takes longest, and asks nothing of the guests.
     const asFile = checkFile(request, source, onCheck)
     asFile.catch(() => undefined)
     const known = request.expected.contract
     const isRead = request.contentOf === undefined || known === undefined
-    const contract = isRead ? await checkContent(request, source, bench.folder, onCheck) : known
-    const scenes = await runScenes(request, contract, source, bench.folder, (results) =>
+    const contract = isRead ? await checkContent(request, source, scratch.folder, onCheck) : known
+    const scenes = await runScenes(request, contract, source, scratch.folder, (results) =>
       checks.push(...results),
     )
     await asFile
@@ -89,7 +90,7 @@ export async function verifyImage(request: ImageRequest): Promise<ImageVerificat
       checks,
     }
   } finally {
-    await bench.remove()
+    await scratch.remove()
   }
 }
 
@@ -173,25 +174,25 @@ async function runScenes(
     signal,
   }
   const isEmulated = acceleration.accelerator === 'tcg'
-  const trunks = new Map<MachineSize, Trunk>()
+  const baseBoots = new Map<MachineSize, BaseBoot>()
   const results: SceneResult[] = []
   for (const name of names) {
     request.onScene(name)
     const spec: SceneSpec = sceneSpecs[name]
     const wants = { ...shared, name, machine: sizeOf(name, machine) }
-    let trunk: Trunk | undefined
+    let baseBoot: BaseBoot | undefined
     if (spec.isBranch === true) {
-      trunk =
-        trunks.get(wants.machine) ??
+      baseBoot =
+        baseBoots.get(wants.machine) ??
         (await steadily(
-          () => makeTrunk(wants),
+          () => makeBaseBoot(wants),
           ({ record }) => isEmulated && hasPanicked(record),
         ))
-      trunks.set(wants.machine, trunk)
+      baseBoots.set(wants.machine, baseBoot)
     }
     const { scene, checks, screenshot } = await steadily(
-      () => runScene({ ...wants, trunk }),
-      (outcome) => isEmulated && outcome.hasPanicked && trunk === undefined,
+      () => runScene({ ...wants, baseBoot }),
+      (outcome) => isEmulated && outcome.hasPanicked && baseBoot === undefined,
     )
     onResults(checks)
     results.push({ ...scene, ...(await keepPicture(request, name, screenshot)) })

@@ -4,10 +4,10 @@
  * kernel is told that it has not.
  */
 
-import { readBootFiles } from '../../src/build/boot-files.ts'
 import type { ResolvedImage } from '../../src/config/resolved.ts'
-import type { AcceleratorChoice } from '../../src/host/accelerator.ts'
-import { placePartitions } from '../../src/install/layout.ts'
+import { readBootFiles } from '../../src/disk/boot-files.ts'
+import { placePartitions } from '../../src/disk/layout.ts'
+import type { AcceleratorChoice } from '../../src/qemu/accelerator.ts'
 import type { GuestOptions } from '../../src/verify/guest.ts'
 
 export type Processor = Pick<GuestOptions, 'acceleration' | 'directBoot'>

@@ -5,13 +5,18 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { execa } from 'execa'
-import { type AcceleratorChoice, chooseAccelerator } from '../../src/host/accelerator.ts'
+import { locateDisk, virtualSizeOf } from '../../src/disk/disk-source.ts'
 import { findFreePort } from '../../src/host/ports.ts'
+import { type AcceleratorChoice, chooseAccelerator } from '../../src/qemu/accelerator.ts'
+import { makeSshKey, runSsh, type SshKey, type SshResult } from '../../src/qemu/ssh.ts'
+import {
+  makeBootArguments,
+  networksOf,
+  type RoleName,
+  renderCommandLine,
+} from '../../src/verify/boot-arguments.ts'
 import { deviceModels, type GuestNetwork } from '../../src/verify/device-models.ts'
-import { locateDisk, virtualSizeOf } from '../../src/verify/disk-source.ts'
 import { agentPort, type Guest, startGuest } from '../../src/verify/guest.ts'
-import { makeHandOver, networksOf, type RoleName, renderCommandLine } from '../../src/verify/hand-over.ts'
-import { makeSshKey, runSsh, type SshKey, type SshResult } from '../../src/verify/ssh.ts'
 import type { Packed } from './tree.ts'
 
 export interface SystemVmOptions {
@@ -63,7 +68,7 @@ export async function startSystemVm(options: SystemVmOptions): Promise<SystemVm>
   const { folder, role, again } = options
   mkdirSync(folder, { recursive: true })
   const key = again?.key ?? (await makeSshKey(folder))
-  const handOver = makeHandOver(role, key.publicKey, { scriptswait: '120', ...options.words })
+  const bootArguments = makeBootArguments(role, key.publicKey, { scriptswait: '120', ...options.words })
   const sshPort = await findFreePort()
   const source = await locateDisk(options.image)
   const guest = await startGuest({
@@ -74,7 +79,7 @@ export async function startSystemVm(options: SystemVmOptions): Promise<SystemVm>
     acceleration: await chooseOnce(),
     cpus: options.cpus ?? 2,
     memoryMiB: options.memoryMiB ?? 512,
-    networks: options.networks ?? networksOf(handOver, sshPort),
+    networks: options.networks ?? networksOf(bootArguments, sshPort),
     ports: [agentPort],
     disc: options.disc,
     signal: never,
@@ -96,7 +101,7 @@ export async function startSystemVm(options: SystemVmOptions): Promise<SystemVm>
   }
   try {
     const agent = await guest.waitForAgent(bootLimitSeconds, bootLimitSeconds)
-    await agent.writeFile('/var/cache/cloud/cmdline', renderCommandLine(handOver))
+    await agent.writeFile('/var/cache/cloud/cmdline', renderCommandLine(bootArguments))
   } catch (error) {
     await guest.close()
     throw error

@@ -2,7 +2,7 @@
 
 import { join } from 'node:path'
 import { execa } from 'execa'
-import type { SshKey } from '../../src/verify/ssh.ts'
+import type { SshKey } from '../../src/qemu/ssh.ts'
 import type { LabHost, LabResult } from './lab.ts'
 
 export interface RouterSsh {

@@ -10,10 +10,10 @@ import { fileURLToPath } from 'node:url'
 import { execa } from 'execa'
 import { afterEach, beforeEach, describe, expect, it, type TestContext } from 'vitest'
 import pipeline from '../../pipeline.ts'
-import type { PackerDialect } from '../../src/build/packer-hcl.ts'
 import { resolvePipeline } from '../../src/config/resolve.ts'
 import { findProgram, isAtLeast } from '../../src/host/tools.ts'
-import { renderFiles } from '../../src/render/render-files.ts'
+import { renderFiles } from '../../src/make/render-files.ts'
+import type { PackerDialect } from '../../src/packer/template.ts'
 
 const project = fileURLToPath(new URL('../../', import.meta.url))
 const here = fileURLToPath(new URL('./', import.meta.url))

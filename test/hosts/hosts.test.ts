@@ -9,17 +9,17 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { execa } from 'execa'
 import { afterAll, beforeAll, expect, it } from 'vitest'
-import { createWorkbench, type Workbench } from '../../src/build/workbench.ts'
-import { chooseAccelerator } from '../../src/host/accelerator.ts'
-import { parseFstab } from '../../src/inspect/fstab.ts'
-import type { BlockNode } from '../../src/verify/device-models.ts'
+import type { BlockNode } from '../../src/disk/disk-source.ts'
+import { parseFstab } from '../../src/disk/fstab.ts'
+import { createScratchFolder, type ScratchFolder } from '../../src/host/scratch-folder.ts'
+import { chooseAccelerator } from '../../src/qemu/accelerator.ts'
 import { copyLastImage, type Offsets, outFolder } from '../support/last-image.ts'
 import { pathOfTools } from '../support/tools.ts'
 import { bootRouter, type Host, makeHost, type Router } from './router.ts'
 
 const env = { PATH: pathOfTools, LC_ALL: 'C' }
 
-let bench: Workbench
+let scratch: ScratchFolder
 let folder: string
 let image: string
 let offsets: Offsets
@@ -29,17 +29,17 @@ let host: Host
 beforeAll(async () => {
   mkdirSync(outFolder, { recursive: true })
   folder = mkdtempSync(join(outFolder, 'hosts-'))
-  bench = await createWorkbench()
+  scratch = await createScratchFolder()
   image = join(folder, 'image.raw')
   offsets = await copyLastImage(image)
   diskBytes = statSync(image).size
   const cacheDir = join(outFolder, 'cache')
-  host = await makeHost(bench.folder, await chooseAccelerator({ arch: 'x86_64', kernels: [], cacheDir }))
+  host = await makeHost(scratch.folder, await chooseAccelerator({ arch: 'x86_64', kernels: [], cacheDir }))
 })
 
 afterAll(async () => {
   rmSync(folder, { recursive: true, force: true })
-  await bench.remove()
+  await scratch.remove()
 })
 
 const raw = (filename: string): BlockNode => ({ driver: 'raw', file: { driver: 'file', filename } })
@@ -117,7 +117,7 @@ it('does not wait for swap and /boot, and takes them when they come after two mi
     diskBytes,
   )
   try {
-    await router.handOver()
+    await router.bootArguments()
     await router.becomeReady()
     expect(await router.ssh('swapon --noheadings; findmnt --noheadings /boot || echo none')).toBe('none')
     await sleep(Math.max(0, 120 - router.seconds()) * 1000)
@@ -136,7 +136,7 @@ it('repairs a damaged root by itself', async () => {
   const damaged = await changedDisk('root', ['clri /usr/share/zoneinfo/Pacific'])
   const router = await bootRouter(host, 'damaged', damaged, diskBytes)
   try {
-    await router.handOver()
+    await router.bootArguments()
     await router.becomeReady()
     const log = await router.ssh('cat /run/initramfs/fsck.log')
     expect(log).toContain('Unattached inode')
@@ -154,7 +154,7 @@ it('goes on where the fstab asks for something in vain, and starts again where s
   const disk = await changedDisk('root', writing('/etc/fstab', fstab))
   const router = await bootRouter(host, 'vain', disk, diskBytes)
   try {
-    await router.handOver()
+    await router.bootArguments()
     await router.becomeReady()
     expect(await router.ssh('systemctl is-active local-fs.target emergency.target || :')).toBe(
       'inactive\ninactive',
@@ -186,7 +186,7 @@ it('comes up after its host was gone in the middle of first boot, whatever first
   const saved = await first.save()
   for (const unit of ['cloud-preinit', 'cloud-early-config', 'cloud-postinit']) {
     const killed = await bootRouter(host, `killed-${unit}`, saved, diskBytes)
-    await killed.handOver()
+    await killed.bootArguments()
     const state = `systemctl show --property ActiveState --value ${unit}`
     const isAtWork = async () => /^(activating|active)$/m.test((await killed.run(state)).stdout)
     for (const end = killed.seconds() + host.limit(60); !(await isAtWork()); await sleep(100)) {
@@ -195,7 +195,7 @@ it('comes up after its host was gone in the middle of first boot, whatever first
     await killed.close()
     const again = await bootRouter(host, `after-${unit}`, killed.disk, diskBytes)
     try {
-      await again.handOver()
+      await again.bootArguments()
       await again.becomeReady()
       expect(await again.ssh(failedUnits), unit).toBe('')
     } finally {

@@ -3,12 +3,13 @@
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { AcceleratorChoice } from '../../src/host/accelerator.ts'
+import type { BlockNode } from '../../src/disk/disk-source.ts'
 import { findFreePort } from '../../src/host/ports.ts'
-import { type BlockNode, deviceModels } from '../../src/verify/device-models.ts'
+import type { AcceleratorChoice } from '../../src/qemu/accelerator.ts'
+import { makeSshKey, runSsh, type SshKey } from '../../src/qemu/ssh.ts'
+import { makeBootArguments, networksOf, renderCommandLine } from '../../src/verify/boot-arguments.ts'
+import { deviceModels } from '../../src/verify/device-models.ts'
 import { agentPort, type Guest, type SavedGuest, startGuest } from '../../src/verify/guest.ts'
-import { makeHandOver, networksOf, renderCommandLine } from '../../src/verify/hand-over.ts'
-import { makeSshKey, runSsh, type SshKey } from '../../src/verify/ssh.ts'
 
 export interface Host {
   /** Short, for the sake of sockets. */
@@ -21,7 +22,7 @@ export interface Host {
 
 export interface Router extends Guest {
   /** Waits for the guest agent, and hands over what a router is told. */
-  readonly handOver: () => Promise<void>
+  readonly bootArguments: () => Promise<void>
   /** Waits until first boot has ended. */
   readonly becomeReady: () => Promise<void>
   /** What a command prints that is run by SSH, as the management server does. */
@@ -43,7 +44,7 @@ export async function bootRouter(
   disk: BlockNode | SavedGuest,
   diskBytes: number,
 ): Promise<Router> {
-  const handed = makeHandOver('router', key.publicKey)
+  const handed = makeBootArguments('router', key.publicKey)
   const port = await findFreePort()
   await mkdir(join(folder, name))
   const saved = 'stateFile' in disk ? (disk as SavedGuest) : undefined
@@ -60,7 +61,7 @@ export async function bootRouter(
     ports: [agentPort],
     signal,
   })
-  const handOver = async () => {
+  const bootArguments = async () => {
     const agent = await guest.waitForAgent(limit(60) + 60, limit(10))
     await agent.writeFile('/var/cache/cloud/cmdline', renderCommandLine(handed))
   }
@@ -80,5 +81,5 @@ export async function bootRouter(
     if (result.exitCode !== 0) throw new Error(result.stderr)
     return result.stdout.trim()
   }
-  return { ...guest, handOver, becomeReady, ssh }
+  return { ...guest, bootArguments, becomeReady, ssh }
 }

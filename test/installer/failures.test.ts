@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it, type TestContext } from 'vitest'
 import type { ResolvedImage } from '../../src/config/resolved.ts'
-import type { InstallerMedium } from '../../src/install/netboot.ts'
+import type { InstallerMedium } from '../../src/installers/debian-installer/netboot.ts'
 import { expectHalt, type LiveRun, preseedOf, runUntilFailure, tinyImage, tryNetboot } from './live.ts'
 import { serveMirrorWithoutUdebs } from './udeb-repository.ts'
 

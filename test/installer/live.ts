@@ -6,19 +6,22 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { execa } from 'execa'
 import { expect } from 'vitest'
-import { trustedKeys } from '../../src/build/installer/install-debian.ts'
-import type { InstallerPhase } from '../../src/build/installer/phases.ts'
-import { installerLogs, runInstaller } from '../../src/build/installer/run.ts'
-import { requireTools } from '../../src/build/preflight.ts'
-import { createWorkbench } from '../../src/build/workbench.ts'
 import { loadPipeline } from '../../src/config/load.ts'
 import type { ResolvedImage } from '../../src/config/resolved.ts'
 import { PipelineError } from '../../src/errors.ts'
-import { chooseAccelerator } from '../../src/host/accelerator.ts'
 import { findMarked } from '../../src/host/process.ts'
-import { renderImagePreseed } from '../../src/install/image-preseed.ts'
-import { findNetboot, type InstallerMedium } from '../../src/install/netboot.ts'
-import { type InstallerHost, installerKernelArguments } from '../../src/install/preseed.ts'
+import { createScratchFolder } from '../../src/host/scratch-folder.ts'
+import { trustedKeys } from '../../src/installers/debian-installer/debian-installer.ts'
+import { renderImagePreseed } from '../../src/installers/debian-installer/image-preseed.ts'
+import { findNetboot, type InstallerMedium } from '../../src/installers/debian-installer/netboot.ts'
+import type { InstallerPhase } from '../../src/installers/debian-installer/phases.ts'
+import {
+  type InstallerHost,
+  installerKernelArguments,
+} from '../../src/installers/debian-installer/preseed.ts'
+import { installerLogs, runInstaller } from '../../src/installers/debian-installer/run.ts'
+import { requireTools } from '../../src/make/preflight.ts'
+import { chooseAccelerator } from '../../src/qemu/accelerator.ts'
 import { tinyPipeline } from '../e2e/program.ts'
 
 /** What was downloaded stays here between runs. */
@@ -97,7 +100,7 @@ export async function runUntilFailure({
 }: LiveRequest): Promise<LiveRun> {
   const folder = await mkdtemp(join(tmpdir(), 'systemvm-installer-'))
   const place = { id: `test-${process.pid}-${Date.now()}`, folder, outFolder: folder }
-  const bench = await createWorkbench()
+  const scratch = await createScratchFolder()
   const phases: InstallerPhase[] = []
   try {
     const acceleration = await chooseAccelerator({
@@ -140,7 +143,7 @@ export async function runUntilFailure({
         onProgress: () => undefined,
         signal: AbortSignal.timeout(limitSeconds * 1000),
       },
-      bench,
+      scratch,
     ).then(
       () => new Error('the installer went through'),
       (cause: unknown) => cause,
@@ -153,7 +156,7 @@ export async function runUntilFailure({
     const left = (await findMarked(place.id)).length
     return { error, phases, durationSeconds, silentSeconds: durationSeconds - lastSeconds, syslog, left }
   } finally {
-    await bench.remove()
+    await scratch.remove()
     await rm(folder, { recursive: true, force: true })
   }
 }

@@ -12,9 +12,9 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { gunzip, gzipSync } from 'node:zlib'
 import { execa } from 'execa'
-import { get } from '../../src/install/fetch.ts'
-import { findListedPackage } from '../../src/install/listed-package.ts'
-import { fetchListed, parseFields, type ReleaseRequest, verifyRelease } from '../../src/install/release.ts'
+import { findListedPackage } from '../../src/debian/packages-index.ts'
+import { fetchListed, parseFields, type ReleaseRequest, verifyRelease } from '../../src/debian/release.ts'
+import { get } from '../../src/host/http.ts'
 
 /** Name of the suite. */
 export const udebSuite = 'udebs'

@@ -1,10 +1,10 @@
 /** Syslogs of the real debian-installer as they arrived, line by line with the second, held before a watch. */
 
 import { readFileSync } from 'node:fs'
-import type { InstallerPhase } from '../../src/build/installer/phases.ts'
-import { parseSyslog } from '../../src/build/installer/syslog.ts'
-import { watchInstaller } from '../../src/build/installer/watch.ts'
 import type { PipelineError } from '../../src/errors.ts'
+import type { InstallerPhase } from '../../src/installers/debian-installer/phases.ts'
+import { parseSyslog } from '../../src/installers/debian-installer/syslog.ts'
+import { watchInstaller } from '../../src/installers/debian-installer/watch.ts'
 
 /** What a watch has made of a recording. */
 export interface Replay {

@@ -2,7 +2,7 @@
 
 import { expect } from 'vitest'
 import { compareDisks } from '../../src/diff/compare.ts'
-import { openDisk } from '../../src/inspect/disk-files.ts'
+import { openDisk } from '../../src/disk/disk-files.ts'
 
 /** Paths whose content may differ between any two builds, and why. Nothing else of them may, and they have to be there. */
 const differing: readonly { readonly path: RegExp; readonly why: string }[] = [

@@ -2,8 +2,8 @@ import { chmodSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, 
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { type AcceleratorInput, chooseAccelerator } from '../../src/host/accelerator.ts'
 import { findProgram } from '../../src/host/tools.ts'
+import { type AcceleratorInput, chooseAccelerator } from '../../src/qemu/accelerator.ts'
 
 let folder: string
 let input: AcceleratorInput

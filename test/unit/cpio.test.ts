@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process'
 import { mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { expect, it } from 'vitest'
-import { type CpioEntry, renderCpio } from '../../src/build/cpio.ts'
+import { type CpioEntry, renderCpio } from '../../src/disk/cpio.ts'
 import { useFolder } from '../support/folder.ts'
 import { describeWith } from '../support/tools.ts'
 

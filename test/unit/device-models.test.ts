@@ -1,20 +1,20 @@
 import { execFileSync } from 'node:child_process'
 import { describe, expect, it } from 'vitest'
 import {
+  makeBootArguments,
+  networksOf,
+  plainNetworks,
+  renderCommandLine,
+  renderPortLines,
+  roleNames,
+} from '../../src/verify/boot-arguments.ts'
+import {
   type DeviceModelName,
   deviceModels,
   type GuestMachine,
   guestArguments,
   macOf,
 } from '../../src/verify/device-models.ts'
-import {
-  makeHandOver,
-  networksOf,
-  plainNetworks,
-  renderCommandLine,
-  renderPortLines,
-  roleNames,
-} from '../../src/verify/hand-over.ts'
 import { describeWith } from '../support/tools.ts'
 
 const names = Object.keys(deviceModels) as DeviceModelName[]
@@ -124,24 +124,24 @@ describe('what is handed over', () => {
   it.each(roleNames)(
     'to a %s has a card for each address, and a way in on the one of its control network',
     (role) => {
-      const handOver = makeHandOver(role, publicKey)
-      const networks = networksOf(handOver, 4000)
+      const bootArguments = makeBootArguments(role, publicKey)
+      const networks = networksOf(bootArguments, 4000)
       expect(networks).toHaveLength(3)
       expect(new Set(networks.map(({ network }) => network)).size).toBe(3)
       const [way, ...others] = networks.filter(({ forward }) => forward !== undefined)
       expect(others).toEqual([])
       expect(way?.forward).toEqual({
         hostPort: 4000,
-        guestAddress: handOver.addresses[handOver.control]?.address,
+        guestAddress: bootArguments.addresses[bootArguments.control]?.address,
         // A machine of a user has sshd where everybody has it.
         guestPort: ['cksnode', 'sharedfsvm'].includes(role) ? 22 : 3922,
       })
-      expect(way).toBe(networks[handOver.control])
+      expect(way).toBe(networks[bootArguments.control])
     },
   )
 
   it('is one line of words, each with its value', () => {
-    const line = renderCommandLine(makeHandOver('secstorage', publicKey))
+    const line = renderCommandLine(makeBootArguments('secstorage', publicKey))
     expect(line).not.toMatch(/\n| {2}/)
     const words = new Map(
       line.split(' ').map((word) => [word.split('=')[0], word.slice(word.indexOf('=') + 1)]),
@@ -152,21 +152,21 @@ describe('what is handed over', () => {
   })
 
   it('by the port of old is two lines, with % for spaces', () => {
-    const handOver = makeHandOver('consoleproxy', publicKey)
-    const lines = renderPortLines(handOver, publicKey).split('\n')
+    const bootArguments = makeBootArguments('consoleproxy', publicKey)
+    const lines = renderPortLines(bootArguments, publicKey).split('\n')
     expect(lines).toHaveLength(3)
     expect(lines[0]).toBe(`pubkey:${publicKey}`)
     expect(lines[1]).toMatch(/^cmdline:template=domP%type=consoleproxy%name=/)
   })
 
   it('holds values that a shell would act on, unless others are given', () => {
-    expect(renderCommandLine(makeHandOver('router', publicKey))).toContain('$(touch')
-    expect(renderCommandLine(makeHandOver('router', publicKey, { name: 'mine' }))).toMatch(/ name=mine /)
-    expect(renderCommandLine(makeHandOver('router', publicKey, {}))).not.toContain('$(')
+    expect(renderCommandLine(makeBootArguments('router', publicKey))).toContain('$(touch')
+    expect(renderCommandLine(makeBootArguments('router', publicKey, { name: 'mine' }))).toMatch(/ name=mine /)
+    expect(renderCommandLine(makeBootArguments('router', publicKey, {}))).not.toContain('$(')
   })
 
   it('to a redundant pair has no default route, and a gateway all the same', () => {
-    const { gateway, words } = makeHandOver('redundant-router', publicKey)
+    const { gateway, words } = makeBootArguments('redundant-router', publicKey)
     expect(gateway).toBeUndefined()
     expect(words.gateway).toBe('203.0.113.1')
   })

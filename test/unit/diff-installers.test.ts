@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import type { ChangedFile, DiskDifference } from '../../src/diff/compare.ts'
 import { setAsideExpected } from '../../src/diff/installers.ts'
 import { installerOf } from '../../src/diff/sources.ts'
-import type { DiskFile, DiskFiles, DiskPartition } from '../../src/inspect/disk-files.ts'
+import type { DiskFile, DiskFiles, DiskPartition } from '../../src/disk/disk-files.ts'
 
 const file = (path: string) => ({ path }) as DiskFile
 const partition = (fields: Partial<DiskPartition>) =>

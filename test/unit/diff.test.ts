@@ -2,10 +2,10 @@ import { execFileSync } from 'node:child_process'
 import { mkdirSync, readdirSync, writeFileSync } from 'node:fs'
 import picocolors from 'picocolors'
 import { expect, it } from 'vitest'
+import { renderDiff } from '../../src/cli/views/diff.ts'
 import { compareDisks, type DiskDifference, isEqual } from '../../src/diff/compare.ts'
-import { renderDiff } from '../../src/diff/render.ts'
 import { type DiffReport, reportDifference } from '../../src/diff/report.ts'
-import { type DiskFiles, openDisk } from '../../src/inspect/disk-files.ts'
+import { type DiskFiles, openDisk } from '../../src/disk/disk-files.ts'
 import {
   changeFilesystem,
   makeFilesystem,

@@ -5,8 +5,8 @@ import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { discKeyring, findDisc, inArchive } from '../../src/install/disc.ts'
-import { readIsoFile } from '../../src/install/iso9660.ts'
+import { discKeyring, findDisc, inArchive } from '../../src/installers/debian-installer/disc.ts'
+import { readIsoFile } from '../../src/installers/debian-installer/iso9660.ts'
 
 const block = 2048
 

@@ -10,7 +10,7 @@ import {
 } from 'node:fs'
 import { afterEach, expect, it, vi } from 'vitest'
 import { sha256 } from '../../src/digest.ts'
-import { type DiskFiles, openDisk } from '../../src/inspect/disk-files.ts'
+import { type DiskFiles, openDisk } from '../../src/disk/disk-files.ts'
 import { changeFilesystem, makeDisk, makeFilesystem } from '../support/filesystems.ts'
 import { useFolder } from '../support/folder.ts'
 import { describeWith } from '../support/tools.ts'

@@ -4,7 +4,8 @@ import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { type DoctorInput, type DoctorReport, diagnose, renderDoctor } from '../../src/host/doctor.ts'
+import { type DoctorReport, diagnose, renderDoctor } from '../../src/doctor/doctor.ts'
+import type { DoctorInput } from '../../src/doctor/finding.ts'
 
 let folder: string
 let input: DoctorInput

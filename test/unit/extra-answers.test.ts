@@ -4,11 +4,11 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { Pipeline } from '../../src/config/pipeline.ts'
 import { PipelineError } from '../../src/errors.ts'
-import { checkPreseed } from '../../src/install/check-preseed.ts'
-import { namedHosts, requireKnownAnswers } from '../../src/install/extra-answers.ts'
-import { renderImagePreseed } from '../../src/install/image-preseed.ts'
-import { neverAsked } from '../../src/install/installed-disk.ts'
-import { answeredQuestions } from '../../src/install/preseed.ts'
+import { checkPreseed } from '../../src/installers/debian-installer/check-preseed.ts'
+import { namedHosts, requireKnownAnswers } from '../../src/installers/debian-installer/extra-answers.ts'
+import { renderImagePreseed } from '../../src/installers/debian-installer/image-preseed.ts'
+import { neverAsked } from '../../src/installers/debian-installer/installed-disk.ts'
+import { answeredQuestions } from '../../src/installers/debian-installer/preseed.ts'
 import { sampleImage } from '../support/pipelines.ts'
 import { describeWith } from '../support/tools.ts'
 
@@ -134,7 +134,7 @@ describe('every answer of our own', () => {
     const image = await imageWith([])
     const preseed = renderImagePreseed(image)
     const own = [...preseed.matchAll(/^d-i (\S+) /gm)].map(([, question]) => question ?? '')
-    const list = new URL('../../src/install/installer-questions.txt', import.meta.url)
+    const list = new URL('../../src/installers/debian-installer/installer-questions.txt', import.meta.url)
     const known = readFileSync(list, 'utf8').split('\n')
     expect(own.length).toBeGreaterThan(40)
     expect(own.filter((question) => !known.includes(question) && !neverAsked.has(question))).toEqual([])

@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { createServer, type Server, type Socket } from 'node:net'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { connectAgent, type GuestAgent } from '../../src/verify/guest-agent.ts'
+import { connectAgent, type GuestAgent } from '../../src/qemu/guest-agent.ts'
 import { useFolder } from '../support/folder.ts'
 
 const path = useFolder()

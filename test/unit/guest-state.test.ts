@@ -1,8 +1,9 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { readFileSync, statSync, writeFileSync } from 'node:fs'
 import { afterEach, expect, it } from 'vitest'
-import { keyOfState, loadState, saveState } from '../../src/build/guest-state.ts'
-import { connectQmp, type Qmp } from '../../src/build/qmp.ts'
+import { connectQmp, type Qmp } from '../../src/qemu/qmp.ts'
+import { loadState, saveState } from '../../src/qemu/suspend.ts'
+import { keyOfState } from '../../src/stages/state-key.ts'
 import { useFolder } from '../support/folder.ts'
 import { describeWith } from '../support/tools.ts'
 

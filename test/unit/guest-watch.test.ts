@@ -3,8 +3,8 @@ import { mkdirSync, writeFileSync } from 'node:fs'
 import { createServer, type Server, type Socket } from 'node:net'
 import { createInterface } from 'node:readline'
 import { afterEach, describe, expect, it } from 'vitest'
-import { type GuestWatch, watchGuest } from '../../src/build/guest-watch.ts'
 import type { PipelineError } from '../../src/errors.ts'
+import { type GuestWatch, watchGuest } from '../../src/stages/guest-watch.ts'
 import { useFolder } from '../support/folder.ts'
 
 const path = useFolder()

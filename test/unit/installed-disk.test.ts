@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import type { Disk } from '../../src/config/image.ts'
-import type { DiskPartition } from '../../src/inspect/disk-files.ts'
-import { readLayout, unknownAnswers } from '../../src/install/installed-disk.ts'
+import type { DiskPartition } from '../../src/disk/disk-files.ts'
+import { readLayout, unknownAnswers } from '../../src/installers/debian-installer/installed-disk.ts'
 
 const rest = { grow: false, primary: false, bootable: false, reservedPercent: 0 }
 const disk: Disk = {

@@ -1,9 +1,13 @@
 import { createSocket } from 'node:dgram'
 import { describe, expect, it } from 'vitest'
-import type { InstallerPhase } from '../../src/build/installer/phases.ts'
-import { parseSyslog, receiveSyslog, type SyslogMessage } from '../../src/build/installer/syslog.ts'
-import { watchInstaller } from '../../src/build/installer/watch.ts'
 import type { PipelineError } from '../../src/errors.ts'
+import type { InstallerPhase } from '../../src/installers/debian-installer/phases.ts'
+import {
+  parseSyslog,
+  receiveSyslog,
+  type SyslogMessage,
+} from '../../src/installers/debian-installer/syslog.ts'
+import { watchInstaller } from '../../src/installers/debian-installer/watch.ts'
 import { readRecording, replay } from '../support/recorded-installers.ts'
 
 describe('a message of a syslog', () => {

@@ -15,7 +15,7 @@ import {
   type MirrorProxyOptions,
   type ProxyAnswer,
   startMirrorProxy,
-} from '../../src/build/installer/mirror-proxy.ts'
+} from '../../src/installers/debian-installer/mirror-proxy.ts'
 import { useFolder } from '../support/folder.ts'
 
 const sha256 = (data: string | Buffer) => createHash('sha256').update(data).digest('hex')

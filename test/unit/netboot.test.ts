@@ -8,7 +8,7 @@ import { dirname, join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import type { Mirror } from '../../src/config/image.ts'
-import { findNetboot, parseSums } from '../../src/install/netboot.ts'
+import { findNetboot, parseSums } from '../../src/installers/debian-installer/netboot.ts'
 
 const sha256 = (data: string | Buffer) => createHash('sha256').update(data).digest('hex')
 

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import { parsePackages } from '../../src/inspect/packages.ts'
+import { parsePackages } from '../../src/debian/dpkg-status.ts'
 
 const status = `Package: dpkg
 Status: install ok installed

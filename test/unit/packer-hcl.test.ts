@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
-import { hclString, renderPackerTemplate } from '../../src/build/packer-hcl.ts'
+import { hclString, renderPackerTemplate } from '../../src/packer/template.ts'
 import { useFolder } from '../support/folder.ts'
 import { sampleImage } from '../support/pipelines.ts'
 import { describeWith } from '../support/tools.ts'

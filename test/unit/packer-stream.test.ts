@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { parsePackerLine, parseStageLine } from '../../src/build/packer-stream.ts'
+import { parsePackerLine, parseStageLine } from '../../src/packer/stream.ts'
 
 /** What Packer 1.6.6 wrote on stdout with `-machine-readable`, line by line. */
 const recorded = `

@@ -2,7 +2,8 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
 import type { ResolvedImage } from '../../src/config/resolved.ts'
 import { sha256 } from '../../src/digest.ts'
-import type { Inputs } from '../../src/inputs/inputs.ts'
+import { planImage } from '../../src/plan/plan.ts'
+import type { Inputs } from '../../src/provenance/inputs.ts'
 import {
   compareLocks,
   type Locked,
@@ -11,8 +12,7 @@ import {
   renderLock,
   requireLocked,
   requireSameInputs,
-} from '../../src/inputs/lock.ts'
-import { planImage } from '../../src/plan/plan.ts'
+} from '../../src/provenance/lock.ts'
 import { openStore } from '../../src/store/store.ts'
 import { useFolder } from '../support/folder.ts'
 import { seal } from '../support/layers.ts'

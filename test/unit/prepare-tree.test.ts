@@ -2,11 +2,11 @@ import { execFileSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { expect, it } from 'vitest'
-import { dpkgExcludes, initramfsSettings, initramfsSettingsFile } from '../../src/install/base.ts'
+import { dpkgExcludes, initramfsSettings, initramfsSettingsFile } from '../../src/installers/installer.ts'
 import { useFolder } from '../support/folder.ts'
 
 const path = useFolder()
-const script = fileURLToPath(new URL('../../src/install/bootstrap/prepare.sh', import.meta.url))
+const script = fileURLToPath(new URL('../../src/installers/bootstrap/prepare.sh', import.meta.url))
 const grow = { grow: false, primary: true, bootable: false, reservedPercent: 0 } as const
 const disk = {
   sizeMiB: 5040,

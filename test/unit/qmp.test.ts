@@ -3,7 +3,7 @@ import { createServer, type Server, type Socket } from 'node:net'
 import { createInterface } from 'node:readline'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { connectQmp } from '../../src/build/qmp.ts'
+import { connectQmp } from '../../src/qemu/qmp.ts'
 import { useFolder } from '../support/folder.ts'
 
 const path = useFolder()

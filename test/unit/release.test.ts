@@ -7,9 +7,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
+import { type ReleaseRequest, verifyRelease } from '../../src/debian/release.ts'
+import { probeUdebs, probeUdebsOf } from '../../src/debian/udebs.ts'
 import { PipelineError } from '../../src/errors.ts'
-import { type ReleaseRequest, verifyRelease } from '../../src/install/release.ts'
-import { probeUdebs, probeUdebsOf } from '../../src/install/udebs.ts'
 
 const missing = ['gpg', 'gpgv'].filter((name) => spawnSync(name, ['--version']).error !== undefined)
 if (missing.length > 0 && process.env.CI === 'true') throw new Error(`CI lacks ${missing.join(' and ')}`)
@@ -268,7 +268,7 @@ describe.skipIf(missing.length > 0)(`a mirror (skipped where gpg or gpgv is miss
     vi.resetModules()
     vi.spyOn(process, 'emitWarning').mockReturnValue()
     try {
-      const fresh = await import('../../src/install/release.ts')
+      const fresh = await import('../../src/debian/release.ts')
       serve('http://mirror.invalid/debian/dists/trixie/InRelease', sign(releaseText()))
       await fresh.verifyRelease({ ...request, url: 'http://mirror.invalid/debian' })
       expect(asked).toEqual(['GET http://mirror.invalid/debian/dists/trixie/InRelease'])

@@ -1,7 +1,7 @@
 import { mkdirSync, truncateSync, writeFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
-import { describeShortness, requireRoom } from '../../src/build/preflight.ts'
 import type { Pipeline } from '../../src/config/pipeline.ts'
+import { describeShortness, requireRoom } from '../../src/make/preflight.ts'
 import { planImage } from '../../src/plan/plan.ts'
 import { expectRoom, neededBytes, type Room } from '../../src/plan/room.ts'
 import { openStore } from '../../src/store/store.ts'

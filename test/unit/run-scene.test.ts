@@ -2,10 +2,10 @@
 
 import { describe, expect, it } from 'vitest'
 import type { CheckResult } from '../../src/report/verification.ts'
-import { runScene, type SceneRequest, type Trunk } from '../../src/verify/run-scene.ts'
-import type { SceneName } from '../../src/verify/scenes.ts'
+import { runScene, type SceneRequest } from '../../src/verify/run-scene.ts'
+import type { BaseBoot, SceneName } from '../../src/verify/scenes.ts'
 
-const request = (name: SceneName, trunk: Trunk): SceneRequest => ({
+const request = (name: SceneName, baseBoot: BaseBoot): SceneRequest => ({
   name,
   target: 'kvm',
   source: { file: '/missing', format: 'qcow2', node: { driver: 'qcow2' }, members: [] },
@@ -17,12 +17,12 @@ const request = (name: SceneName, trunk: Trunk): SceneRequest => ({
   key: { file: '/missing', publicKey: 'ssh-rsa AAAA' },
   diskBytes: 1,
   grownToBytes: 2,
-  trunk,
+  baseBoot,
   onCheck: () => undefined,
   signal: new AbortController().signal,
 })
 
-const failedTrunk = (record: Trunk['record']): Trunk => ({
+const failedBaseBoot = (record: BaseBoot['record']): BaseBoot => ({
   saved: undefined,
   record,
   lastLines: ['systemvm login:'],
@@ -33,10 +33,10 @@ const withStatus = (checks: readonly CheckResult[], status: CheckResult['status'
   checks.filter((check) => check.status === status).map(({ id }) => id)
 
 describe('a boot in which the agent never answered', () => {
-  const trunk = failedTrunk({ loginSeconds: 40, trouble: { id: 'C1', text: 'not within 360 s' } })
+  const baseBoot = failedBaseBoot({ loginSeconds: 40, trouble: { id: 'C1', text: 'not within 360 s' } })
 
   it('fails by one check, and the others point to it', async () => {
-    const { checks, scene, screenshot } = await runScene(request('secstorage', trunk))
+    const { checks, scene, screenshot } = await runScene(request('secstorage', baseBoot))
     expect(withStatus(checks, 'failed')).toEqual(['C1'])
     expect(withStatus(checks, 'passed')).toEqual(['B1'])
     expect(checks.length).toBeGreaterThan(30)
@@ -51,19 +51,19 @@ describe('a boot in which the agent never answered', () => {
   })
 
   it('is no success of a scene that does not ask for the agent', async () => {
-    const { checks } = await runScene(request('router', trunk))
+    const { checks } = await runScene(request('router', baseBoot))
     expect(withStatus(checks, 'failed')).toEqual(['C4'])
-    const { checks: unattended } = await runScene(request('no-data', trunk))
+    const { checks: unattended } = await runScene(request('no-data', baseBoot))
     expect(withStatus(unattended, 'failed')).toEqual(['G1'])
   })
 })
 
 it('a boot that panicked fails by its login, and is told from a guest that panics later', async () => {
   const trouble = { id: 'B1', text: 'the kernel panicked', isPanic: true } as const
-  const trunk = failedTrunk({ trouble })
-  const { checks, hasPanicked } = await runScene(request('secstorage', trunk))
+  const baseBoot = failedBaseBoot({ trouble })
+  const { checks, hasPanicked } = await runScene(request('secstorage', baseBoot))
   expect(hasPanicked).toBe(true)
-  const later = await runScene(request('secstorage', failedTrunk({ agentSeconds: 30, trouble })))
+  const later = await runScene(request('secstorage', failedBaseBoot({ agentSeconds: 30, trouble })))
   expect(later.hasPanicked).toBe(false)
   expect(withStatus(checks, 'failed')).toEqual(['B1'])
   expect(withStatus(checks, 'passed')).toEqual([])

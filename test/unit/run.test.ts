@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest'
-import { placeRun } from '../../src/build/place.ts'
-import { describeRun, type Run } from '../../src/build/run.ts'
+import { runFolderOf } from '../../src/host/run-folder.ts'
+import { describeRun, type Run } from '../../src/make/run.ts'
 import { planImage } from '../../src/plan/plan.ts'
 import { reportSchema } from '../../src/report/report.ts'
 import { openStore } from '../../src/store/store.ts'
@@ -16,7 +16,7 @@ it('takes as long as it took, wherever the clock of the host was set meanwhile',
   const startedAt = new Date(Date.now() + 365 * 86_400_000)
   const run = {
     request: { command: ['systemvm-image', 'build'] },
-    place: placeRun(path(), image.variant, startedAt),
+    place: runFolderOf(path(), image.variant, startedAt),
     tools: { versions: {}, packer: '1.6' },
     plan,
     startedAt,

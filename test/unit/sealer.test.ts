@@ -1,11 +1,11 @@
 import { EventEmitter } from 'node:events'
 import { mkdirSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
-import type { Qmp } from '../../src/build/qmp.ts'
-import { createSealer } from '../../src/build/sealer.ts'
-import type { StageOutcome } from '../../src/build/stage-recorder.ts'
 import type { PipelineError } from '../../src/errors.ts'
 import { planImage } from '../../src/plan/plan.ts'
+import type { Qmp } from '../../src/qemu/qmp.ts'
+import type { StageOutcome } from '../../src/stages/recorder.ts'
+import { createSealer } from '../../src/stages/sealer.ts'
 import { type Layer, openStore, type Store } from '../../src/store/store.ts'
 import { useFolder } from '../support/folder.ts'
 import { sampleImage } from '../support/pipelines.ts'
@@ -30,7 +30,7 @@ async function seal(execute: Qmp['execute'], commit: Store['commit']): Promise<r
     tools: {},
     qmp: () => ({ execute, events: new EventEmitter(), close: () => undefined }),
     channel: async () => ({ freeze: still, thaw: still, sleep: still, wake: still, release: still }),
-    sleeper: { began: () => undefined, isWorthIt: () => false, save: still, commit: still },
+    suspender: { began: () => undefined, isWorthIt: () => false, save: still, commit: still },
     parent: {} as Layer,
     logOf: (name) => `${name}.log`,
     onSealed: () => undefined,

@@ -1,7 +1,7 @@
 import { appendFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect, it } from 'vitest'
-import { followLines, readSign } from '../../src/build/serial.ts'
+import { followLines, readSign } from '../../src/qemu/console.ts'
 import { useFolder } from '../support/folder.ts'
 
 const path = useFolder()

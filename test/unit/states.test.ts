@@ -12,7 +12,7 @@ const layerOf = (name: string, content = name): Layer =>
 const keyOf = (name: string) => sha256(`state of ${name}`)
 const states = () => openStates(path('states'))
 
-/** Saves a state on a layer as a sleeper does. */
+/** Saves a state on a layer as a suspender does. */
 async function save(name: string, memory = 'memory', changes?: string) {
   await states().prepare(keyOf(name))
   writeFileSync(states().memory(keyOf(name)), memory)

@@ -1,7 +1,7 @@
 import { mkdirSync } from 'node:fs'
 import { expect, it } from 'vitest'
-import { keepBound } from '../../src/build/store-bound.ts'
 import type { Pipeline } from '../../src/config/pipeline.ts'
+import { keepBound } from '../../src/make/store-bound.ts'
 import { planImage } from '../../src/plan/plan.ts'
 import { openStore } from '../../src/store/store.ts'
 import { useFolder } from '../support/folder.ts'

@@ -3,9 +3,9 @@ import { stripVTControlCharacters } from 'node:util'
 import picocolors from 'picocolors'
 import { afterEach, describe, expect, it } from 'vitest'
 import { createTerminal } from '../../src/cli/terminal.ts'
+import { createTerminalReporter } from '../../src/cli/views/progress.ts'
 import type { BuildEvent } from '../../src/report/events.ts'
 import type { Report, StageResult } from '../../src/report/report.ts'
-import { createTerminalReporter } from '../../src/report/terminal.ts'
 
 const readReport = (name: string): Report =>
   JSON.parse(readFileSync(new URL(`../fixtures/reports/${name}.json`, import.meta.url), 'utf8')) as Report

@@ -2,7 +2,7 @@ import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, utimesSync, wr
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { installHostPackages, missingHostPackages } from '../../src/host/packages.ts'
+import { installHostPackages, missingHostPackages } from '../../src/doctor/host-packages.ts'
 import { findTools, hostTools, isAtLeast } from '../../src/host/tools.ts'
 
 let folder: string

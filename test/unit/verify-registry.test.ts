@@ -2,8 +2,8 @@ import { readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
 import { assertionIds, contract, contractNames } from '../../src/config/contract.ts'
 import { targets } from '../../src/config/image.ts'
+import { roleNames } from '../../src/verify/boot-arguments.ts'
 import { checkGroups } from '../../src/verify/check.ts'
-import { roleNames } from '../../src/verify/hand-over.ts'
 import { checks, fileChecksOf, sceneChecksOf, unchecked, unreached } from '../../src/verify/registry.ts'
 import {
   type SceneName,

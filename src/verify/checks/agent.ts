@@ -57,13 +57,13 @@ const agentAddresses: SceneCheck = {
   scenes: ['secstorage'],
   needs: 'taken',
   does: 'asks for guest-network-get-interfaces',
-  run: async ({ guest, handOver, limit }) => {
+  run: async ({ guest, bootArguments, limit }) => {
     const agent = await guest.waitForAgent(limit(30), limit(30))
     const found = JSON.stringify(await agent.call('guest-network-get-interfaces'))
-    const missing = (handOver?.addresses ?? []).filter(({ address }) => !found.includes(`"${address}"`))
+    const missing = (bootArguments?.addresses ?? []).filter(({ address }) => !found.includes(`"${address}"`))
     return judge(
       missing.map(({ address }) => `no ${address}`),
-      `${handOver?.addresses.length} addresses`,
+      `${bootArguments?.addresses.length} addresses`,
     )
   },
 }

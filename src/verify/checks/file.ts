@@ -4,10 +4,10 @@ import { readFile } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { execa } from 'execa'
 import { cimTypeOf } from '../../config/vmware.ts'
+import { hashMember, readMember } from '../../disk/disk-source.ts'
 import { algorithms, computeChecksums, parseSums } from '../../export/checksums.ts'
 import { checkVhd } from '../../export/vhd-check.ts'
 import { type FileCheck, judge, skipped } from '../check.ts'
-import { hashMember, readMember } from '../disk-source.ts'
 import type { Expected } from '../expected.ts'
 
 const mebibyte = 1024 ** 2

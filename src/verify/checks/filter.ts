@@ -91,9 +91,9 @@ const opened: SceneCheck = {
   contracts: ['cloudstack'],
   needs: 'taken',
   does: 'lists the rules in force that open a port or a multicast group, and those that call helpers',
-  run: async ({ guest, handOver, name }) => {
+  run: async ({ guest, bootArguments, name }) => {
     const found = (await openingsOf(guest)).map(shortOf).sort()
-    const wanted = [...(openings[name] ?? []), `eth${handOver?.control} tcp 3922`].sort()
+    const wanted = [...(openings[name] ?? []), `eth${bootArguments?.control} tcp 3922`].sort()
     const faults = [
       ...found.filter((one) => !wanted.includes(one)).map((one) => `${one} is open`),
       ...wanted.filter((one) => !found.includes(one)).map((one) => `${one} is not open`),
@@ -113,8 +113,8 @@ const opened: SceneCheck = {
 }
 
 /** Faults of a machine that nobody but control may get into, and nobody through. */
-async function openFaults({ guest, handOver }: Scene): Promise<string[]> {
-  const control = `eth${handOver?.control}`
+async function openFaults({ guest, bootArguments }: Scene): Promise<string[]> {
+  const control = `eth${bootArguments?.control}`
   const rules = await linesOf(guest, 'iptables -S; ip6tables -S')
   const policies = rules.filter((rule) => /^-P (INPUT|FORWARD) DROP$/.test(rule))
   const faults =
@@ -139,7 +139,8 @@ const unknownType: SceneCheck = {
   run: async (scene) => {
     const faults = await openFaults(scene)
     const found = await linesOf(scene.guest, 'ip -4 -o address show | awk \'$2 != "lo" { print $2 }\'')
-    if (found.join() !== `eth${scene.handOver?.control}`) faults.push(`${found.join(' ')} have addresses`)
+    if (found.join() !== `eth${scene.bootArguments?.control}`)
+      faults.push(`${found.join(' ')} have addresses`)
     return judge(faults, `control on ${found.join()}`)
   },
 }

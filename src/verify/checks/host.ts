@@ -1,6 +1,6 @@
 /** Checks of what a machine makes of hosts as they are: slow, short of memory, without a serial port, or gone all at once. */
 
-import { parseFstab } from '../../inspect/fstab.ts'
+import { parseFstab } from '../../disk/fstab.ts'
 import { type ContentCheck, failed, judge, passed, type SceneCheck, skipped } from '../check.ts'
 import { readText } from '../image-files.ts'
 import type { SceneName } from '../scenes.ts'

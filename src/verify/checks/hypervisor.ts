@@ -42,10 +42,10 @@ const dmi: SceneCheck = {
   at: 'scene',
   scenes: ['virtualbox'],
   does: 'hands over in a DMI string of the kind that VirtualBox passes on, and looks for the record of it',
-  run: async ({ guest, handOver }) => {
+  run: async ({ guest, bootArguments }) => {
     const { stdout } = await guest.run('cat /var/cache/cloud/cmd_line.json')
-    return stdout.includes(`"${handOver?.name}"`)
-      ? passed(`${handOver?.name}`)
+    return stdout.includes(`"${bootArguments?.name}"`)
+      ? passed(`${bootArguments?.name}`)
       : failed('nothing of it was taken')
   },
 }

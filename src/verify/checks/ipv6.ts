@@ -1,7 +1,7 @@
 /** Checks of what a router does with an IPv6 network. */
 
+import { ipv6Words } from '../boot-arguments.ts'
 import { judge, type SceneCheck } from '../check.ts'
-import { ipv6Words } from '../hand-over.ts'
 import { linesOf } from './boot.ts'
 
 const network: SceneCheck = {

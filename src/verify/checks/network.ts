@@ -1,8 +1,8 @@
 /** Checks of the network that a machine makes of what was handed over, and of the way in through it. */
 
+import { localGateway, managementNetwork } from '../boot-arguments.ts'
 import { judge, type SceneCheck } from '../check.ts'
 import { macOf } from '../device-models.ts'
-import { localGateway, managementNetwork } from '../hand-over.ts'
 import { linesOf } from './boot.ts'
 
 const addresses: SceneCheck = {
@@ -12,20 +12,20 @@ const addresses: SceneCheck = {
   scenes: ['secstorage', 'port', 'virtualbox', 'router', 'dhcpsrvr', 'vpcrouter'],
   needs: 'taken',
   does: 'lists addresses and the default route',
-  run: async ({ guest, handOver }) => {
+  run: async ({ guest, bootArguments }) => {
     const found = await linesOf(
       guest,
       "ip -4 -o address show scope global; ip -4 -o address show scope link | grep -v ' lo '",
     )
     const has = found.map((line) => line.split(/\s+/))
-    const faults = (handOver?.addresses ?? []).flatMap(({ address, prefixLength }, index) => {
+    const faults = (bootArguments?.addresses ?? []).flatMap(({ address, prefixLength }, index) => {
       const own = has.filter(([, device]) => device === `eth${index}`).map((fields) => fields[3])
       return own.includes(`${address}/${prefixLength}`)
         ? []
         : [`eth${index} has ${own.join(' ') || 'no address'}, not ${address}/${prefixLength}`]
     })
     const routes = await linesOf(guest, 'ip -4 route show default')
-    const { gateway } = handOver ?? {}
+    const { gateway } = bootArguments ?? {}
     const wanted = gateway === undefined ? '' : `default via ${gateway.address} dev ${gateway.interface}`
     const route = routes.map((line) => line.trim()).join(', ')
     if (gateway === undefined ? route !== '' : !(routes.length === 1 && route.startsWith(wanted)))
@@ -42,14 +42,14 @@ const interfacesFile: SceneCheck = {
   scenes: ['secstorage'],
   needs: 'taken',
   does: 'reads /etc/network/interfaces and the rules that bind names to MAC addresses',
-  run: async ({ guest, handOver }) => {
+  run: async ({ guest, bootArguments }) => {
     const { stdout } = await guest.run('cat /etc/network/interfaces')
     const rules = (await guest.run('cat /etc/udev/rules.d/70-persistent-net.rules')).stdout.toLowerCase()
-    const count = handOver?.addresses.length ?? 0
+    const count = bootArguments?.addresses.length ?? 0
     const names = ['lo', ...Array.from({ length: count }, (_, index) => `eth${index}`)]
     const automatic = [...stdout.matchAll(/^auto (.*)$/gm)].flatMap(([, text = '']) => text.split(/\s+/))
     const faults = names.filter((each) => !automatic.includes(each)).map((each) => `${each} is not automatic`)
-    handOver?.addresses.forEach(({ address }, index) => {
+    bootArguments?.addresses.forEach(({ address }, index) => {
       const stanza = stdout.split(/^iface\s+/m).find((text) => text.startsWith(`eth${index} inet static`))
       if (!stanza?.includes(address)) faults.push(`no static stanza of eth${index}`)
       const rule = rules.split('\n').find((line) => line.includes(macOf(index)))
@@ -66,11 +66,11 @@ const nameServers: SceneCheck = {
   scenes: ['secstorage', 'port'],
   needs: 'taken',
   does: 'reads /etc/resolv.conf',
-  run: async ({ guest, handOver }) => {
+  run: async ({ guest, bootArguments }) => {
     const found = (await linesOf(guest, 'cat /etc/resolv.conf')).flatMap(
       (line) => /^nameserver (\S+)/.exec(line)?.[1] ?? [],
     )
-    const wanted = handOver?.nameServers ?? []
+    const wanted = bootArguments?.nameServers ?? []
     return judge(
       found.join() === wanted.join() ? [] : [`${found.join(' ') || 'none'}, not ${wanted.join(' ')}`],
       found.join(' '),

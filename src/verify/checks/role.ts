@@ -1,7 +1,7 @@
 /** Checks of what a machine does in its role: its services, its firewall, and where sshd listens. */
 
+import { userDataFile } from '../boot-arguments.ts'
 import { type ContentCheck, judge, type SceneCheck } from '../check.ts'
-import { userDataFile } from '../hand-over.ts'
 import { namesIn } from '../image-files.ts'
 import type { Scene, SceneName } from '../scenes.ts'
 import { linesOf } from './boot.ts'
@@ -184,10 +184,10 @@ const listening: SceneCheck = {
   scenes: everyRole,
   needs: 'taken',
   does: 'lists the addresses that sshd listens on',
-  run: async ({ guest, handOver }) => {
+  run: async ({ guest, bootArguments }) => {
     const found = await linesOf(guest, 'ss -Hltnp | awk \'/"sshd"/ { print $4 }\'')
     const hosts = found.map((address) => address.replace(/:\d+$/, ''))
-    const wanted = handOver?.addresses[handOver.control]?.address ?? ''
+    const wanted = bootArguments?.addresses[bootArguments.control]?.address ?? ''
     return judge(
       hosts.join() === wanted ? [] : [`${found.join(' ') || 'nowhere'}, not ${wanted} alone`],
       wanted,
@@ -221,10 +221,10 @@ const sshRule: SceneCheck = {
   scenes: everyRole,
   needs: 'taken',
   does: 'lists the rules of iptables in force',
-  run: async ({ guest, handOver }) => {
+  run: async ({ guest, bootArguments }) => {
     const rules = await linesOf(guest, 'iptables -S INPUT')
     const doors = rules.filter((rule) => /--dport 3922\b/.test(rule) && /-j ACCEPT$/.test(rule))
-    const wanted = `eth${handOver?.control}`
+    const wanted = `eth${bootArguments?.control}`
     const faults = doors.some((rule) => rule.includes(`-i ${wanted} `))
       ? []
       : [`no rule lets 3922 in on ${wanted}`]
@@ -295,7 +295,7 @@ const userData: SceneCheck = {
   scenes: ['dhcpsrvr'],
   needs: 'taken',
   does: 'looks for what they leave behind, and for whether it is older than boot_up_done',
-  run: async ({ guest, handOver }) => {
+  run: async ({ guest, bootArguments }) => {
     const done = '/var/cache/cloud/boot_up_done'
     const found = await linesOf(
       guest,
@@ -304,7 +304,7 @@ const userData: SceneCheck = {
     const faults = found.includes('left') ? [] : ['they have not run']
     if (!found.includes('before')) faults.push('they have not run before')
     // The name is CloudStack's, and so is everything else but what they were asked to do.
-    if (found.at(-1) !== handOver?.name) faults.push(`the host name is ${found.at(-1)}`)
+    if (found.at(-1) !== bootArguments?.name) faults.push(`the host name is ${found.at(-1)}`)
     const told = await linesOf(guest, 'grep -h "user data" /var/log/cloud.log')
     return judge(faults.length === 0 ? [] : [...faults, ...told], told.at(-1) ?? 'they have run')
   },

@@ -1,7 +1,7 @@
 /** What an image has of what scripts need, by the files on its disk alone. */
 
-import { type DiskFile, type DiskFiles, openDisk } from '../../../src/inspect/disk-files.ts'
-import { followPath } from '../../../src/inspect/paths.ts'
+import { type DiskFile, type DiskFiles, openDisk } from '../../../src/disk/disk-files.ts'
+import { followPath } from '../../../src/disk/paths.ts'
 import type { Need } from './needs.ts'
 import { readShell } from './shell.ts'
 

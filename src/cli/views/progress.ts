@@ -1,0 +1,225 @@
+/** Shows a run to a person: one line for each stage, a live line for the one that runs, and a table at the end. */
+
+import { stripVTControlCharacters } from 'node:util'
+import type { BuildEvent, Emit } from '../../report/events.ts'
+import { type Colors, formatBytes, formatSeconds, formatTable } from '../../report/format.ts'
+import type { Report, StageResult } from '../../report/report.ts'
+import { renderVerification } from './verification.ts'
+
+export interface TerminalOptions {
+  readonly write: (text: string) => void
+  /** Whether the cursor may be moved. Without it every line stays, and nothing is written twice. */
+  readonly isLive: boolean
+  readonly columns: number
+  /** Output folder as a person would write it; the report's paths are relative to it. */
+  readonly outFolder: string
+  readonly colors: Colors
+  readonly nowMs: () => number
+}
+
+interface Running {
+  readonly name: string
+  readonly startedMs: number
+  readonly estimateSeconds: number | undefined
+  detail: string
+}
+
+/** A reporter for people. Call `close` when no more events will come. */
+export function createTerminalReporter(options: TerminalOptions): {
+  readonly emit: Emit
+  readonly close: () => void
+} {
+  const { write, isLive, colors, nowMs } = options
+  // Exports run side by side; everything else one after the other.
+  const running = new Map<string, Running>()
+
+  const clearLive = () => {
+    if (isLive && running.size > 0) write('\r\u001b[K')
+  }
+  const drawLive = () => {
+    if (!isLive || running.size === 0) return
+    const line = formatRunning([...running.values()], nowMs())
+    write(`\r\u001b[K${colors.cyan('●')} ${line.slice(0, Math.max(20, options.columns - 4))}`)
+  }
+  const print = (line: string) => {
+    clearLive()
+    write(`${line}\n`)
+    drawLive()
+  }
+  const start = (name: string, estimateSeconds: number | undefined) => {
+    running.set(name, { name, startedMs: nowMs(), estimateSeconds, detail: '' })
+    if (!isLive) write(`● ${name}${formatEstimate(estimateSeconds)}\n`)
+    drawLive()
+  }
+  const progress = (name: string, detail: string) => {
+    const part = running.get(name)
+    if (part !== undefined) part.detail = detail
+    drawLive()
+  }
+  const stop = (name: string) => {
+    clearLive()
+    running.delete(name)
+  }
+  const stopAll = () => {
+    clearLive()
+    running.clear()
+  }
+  const timer = isLive ? setInterval(drawLive, 500) : undefined
+  timer?.unref()
+
+  const emit = (event: BuildEvent): void => {
+    switch (event.kind) {
+      case 'run-started': {
+        const cached = event.ahead.filter((layer) => layer.cached).length
+        const total = event.ahead.length
+        const { estimateSeconds, room } = event
+        const time = estimateSeconds === undefined ? '' : `, about ${formatSeconds(estimateSeconds)}`
+        const size = room.isKnown && room.peakBytes > 0 ? `, about ${formatBytes(room.peakBytes)}` : ''
+        print(`${colors.bold(event.variant)} ${total - cached} of ${total} layers to make${time}${size}`)
+        return
+      }
+      case 'part-started':
+      case 'stage-started':
+        return start(event.name, event.estimateSeconds)
+      case 'part-progress':
+      case 'stage-output':
+        return progress(event.name, oneLine(event.text))
+      case 'part-finished':
+        stop(event.name)
+        return print(
+          formatDone(colors.green('✔'), event.name, formatSeconds(event.seconds), event.text ?? ''),
+        )
+      case 'stage-finished':
+        stop(event.stage.name)
+        return print(formatStage(event.stage, options.outFolder, colors))
+      case 'image-finished': {
+        const { path, sizeBytes } = event.image
+        const time = event.cached ? 'cached' : formatSeconds(event.image.build_time)
+        return print(
+          formatDone(colors.green('✔'), event.image.target, time, `${path} ${formatBytes(sizeBytes)}`),
+        )
+      }
+      // All of an image's are shown when it is through.
+      case 'check-finished':
+        return
+      case 'image-verified':
+        return print(renderVerification(event.verification, colors).trimEnd())
+      case 'note':
+        return print(`${colors.yellow('!')} ${event.text}`)
+      case 'run-finished':
+        stopAll()
+        return write(`\n${renderSummary(event.report, options.outFolder, colors)}`)
+    }
+  }
+  return {
+    emit,
+    close: () => {
+      clearInterval(timer)
+      stopAll()
+    },
+  }
+}
+
+const nameWidth = 30
+
+function formatDone(mark: string, name: string, time: string, text: string): string {
+  return `${mark} ${name.padEnd(nameWidth)} ${time.padStart(8)}  ${text}`.trimEnd()
+}
+
+function formatStage(stage: StageResult, outFolder: string, colors: Colors): string {
+  const time = formatSeconds(stage.build_time)
+  switch (stage.status) {
+    case 'ran':
+      return formatDone(colors.green('✔'), stage.name, time, describeChanges(stage))
+    case 'cached':
+      return formatDone(colors.dim('●'), stage.name, 'cached', colors.dim(stage.key.slice(0, 12)))
+    case 'failed':
+      return formatDone(
+        colors.red('✖'),
+        stage.name,
+        time,
+        `exit ${stage.exitStatus ?? '-'}  ${outFolder}/${stage.log}`,
+      )
+    case 'skipped':
+      return formatDone(colors.dim('·'), stage.name, 'skipped', '')
+  }
+}
+
+function describeChanges({ packages, layer, artifacts }: StageResult): string {
+  const counts = [
+    [`${artifacts.length} artifacts`, artifacts.length],
+    [`+${packages.added.length}`, packages.added.length],
+    [`-${packages.removed.length}`, packages.removed.length],
+    [`~${packages.upgraded.length} packages`, packages.upgraded.length],
+  ] as const
+  const shown = counts.flatMap(([text, count]) => (count === 0 ? [] : [text]))
+  return [...shown, layer === null ? '' : formatBytes(layer.sizeBytes)]
+    .filter((text) => text !== '')
+    .join(', ')
+}
+
+/** A guest may print anything, also what moves the cursor. */
+function oneLine(text: string): string {
+  return stripVTControlCharacters(text).replaceAll(/\p{Cc}+/gu, ' ')
+}
+
+function formatEstimate(seconds: number | undefined): string {
+  return seconds === undefined ? '' : ` (about ${formatSeconds(seconds)})`
+}
+
+function formatRunning(parts: readonly Running[], nowMs: number): string {
+  const [first] = parts as readonly [Running]
+  const elapsed = formatSeconds((nowMs - first.startedMs) / 1000)
+  if (parts.length > 1) {
+    return `${elapsed.padStart(8)}  ${parts.map(({ name, detail }) => `${name} ${detail}`.trim()).join('   ')}`
+  }
+  const { name, estimateSeconds, detail } = first
+  const of = estimateSeconds === undefined ? '' : ` of about ${formatSeconds(estimateSeconds)}`
+  return `${name.padEnd(nameWidth)} ${elapsed.padStart(8)}${of}  ${detail}`.trimEnd()
+}
+
+/** The table at the end: what every stage cost, what was made, and what went wrong. */
+export function renderSummary(report: Report, outFolder: string, colors: Colors): string {
+  const { run, timings, stages, images } = report
+  const total = run.durationSeconds
+  const share = (seconds: number) => `${Math.round((100 * seconds) / Math.max(total, 0.001))} %`
+  const parts = timings.map(({ name, seconds }) => [name, 'ran', seconds, 0] as const)
+  const [before, after] = [
+    parts.filter(([name]) => isBeforeStages(name)),
+    parts.filter(([name]) => !isBeforeStages(name)),
+  ]
+  const ofStages = stages.map(
+    (stage) => [stage.name, stage.status, stage.build_time, stage.layer?.sizeBytes ?? 0] as const,
+  )
+  const spent = [...before, ...ofStages, ...after]
+  const rows = spent.map(([name, status, seconds, size]) => [
+    name,
+    status,
+    status === 'skipped' ? '' : formatSeconds(seconds),
+    status === 'ran' ? share(seconds) : '',
+    size === 0 ? '' : formatBytes(size),
+  ])
+  const table = formatTable(
+    [['part', 'status', 'time', 'share', 'layer'], ...rows],
+    [false, false, true, true, true],
+  )
+  const files = images.flatMap(({ path, sizeBytes, sha256 }) => [
+    `${outFolder}/${path}  ${formatBytes(sizeBytes)}`,
+    colors.dim(`  sha256 ${sha256}`),
+  ])
+  const [result, ...details] = describeResult(report, outFolder, colors)
+  return `${[table, '', ...files, ...(files.length > 0 ? [''] : []), result, ...details].join('\n')}\n`
+}
+
+function isBeforeStages(part: string): boolean {
+  return ['base', 'boot', 'wake'].includes(part) || part.startsWith('base ')
+}
+
+function describeResult({ run, image }: Report, outFolder: string, colors: Colors): string[] {
+  const time = formatSeconds(run.durationSeconds)
+  const { failure } = run
+  if (failure === undefined) return [colors.green(`✔ ${image.name} ${image.variant} is built in ${time}`)]
+  const lines = (failure.lastLines ?? []).map((line) => colors.dim(`  │ ${line}`))
+  const hint = failure.hint === undefined ? [] : [`  ${failure.hint}`]
+  return [colors.red(`✖ ${failure.message}`), ...hint, ...lines, `  the report is ${outFolder}/report.json`]
+}

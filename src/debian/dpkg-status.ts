@@ -1,0 +1,67 @@
+/** The packages of a disk, as its dpkg has them. */
+
+import type { DiskFiles } from '../disk/disk-files.ts'
+import { parseFields } from './release.ts'
+
+/** A package whose files are there. */
+export interface Package {
+  /** With `:<architecture>` where that is not the disk's own. */
+  readonly name: string
+  readonly version: string
+  readonly architecture: string
+  /** Third word of dpkg's status: `installed`, or where an installation came to a halt. */
+  readonly status: string
+  readonly source: { readonly name: string; readonly version: string }
+  /** `required` and `important` ones are those that every installation has unless it is told otherwise. */
+  readonly priority: string
+  /** Names of packages that it may need: of alternatives all. */
+  readonly dependsOn: readonly string[]
+}
+
+/** Packages by name; empty where there is no dpkg. */
+export async function readPackages(disk: DiskFiles): Promise<ReadonlyMap<string, Package>> {
+  const content = await disk.read('/var/lib/dpkg/status', { follow: true })
+  return parsePackages(content?.toString() ?? '')
+}
+
+/** Parses dpkg's `status` file. A package of which only configuration is left is none. */
+export function parsePackages(text: string): ReadonlyMap<string, Package> {
+  const packages = text.split(/\n{2,}/).flatMap((paragraph) => parsePackage(paragraph) ?? [])
+  // dpkg itself is never foreign.
+  const native = packages.find(({ name }) => name === 'dpkg')?.architecture
+  const isForeign = (architecture: string) =>
+    native !== undefined && architecture !== native && architecture !== 'all'
+  return new Map(
+    packages.map((found) => {
+      const name = isForeign(found.architecture) ? `${found.name}:${found.architecture}` : found.name
+      return [name, { ...found, name }]
+    }),
+  )
+}
+
+// --- internal ---
+
+function parsePackage(paragraph: string): Package | undefined {
+  const fields = parseFields(paragraph)
+  const [name, version] = [fields.get('Package'), fields.get('Version')]
+  const status = fields.get('Status')?.split(' ')[2] ?? ''
+  if (name === undefined || version === undefined) return undefined
+  if (status === 'config-files' || status === 'not-installed') return undefined
+  // `Source: name (version)`, each only where it is not the package's own.
+  const [, sourceName = name, sourceVersion = version] =
+    /^(\S+)(?: \((.+)\))?$/.exec(fields.get('Source') ?? '') ?? []
+  return {
+    name,
+    version,
+    architecture: fields.get('Architecture') ?? '',
+    status,
+    source: { name: sourceName, version: sourceVersion },
+    priority: fields.get('Priority') ?? '',
+    dependsOn: ['Pre-Depends', 'Depends'].flatMap((field) => parseDependencies(fields.get(field) ?? '')),
+  }
+}
+
+/** `a (>= 1), b | c:any` → a, b, c. */
+function parseDependencies(text: string): readonly string[] {
+  return text.split(/[,|]/).flatMap((word) => /^\s*([a-z0-9][a-z0-9.+-]*)/.exec(word)?.[1] ?? [])
+}

@@ -1,0 +1,119 @@
+/** Who has signed a mirror's Release file, by gpgv and a keyring of this host. */
+
+import { execa } from 'execa'
+import { exitCodes, PipelineError } from '../errors.ts'
+
+/** A Release file, and who is to have signed it. */
+export interface SignedRelease {
+  /** Mirror without a trailing slash, e.g. `http://deb.debian.org/debian`. */
+  readonly url: string
+  /** Folder below `dists/`; the signed file must name it as its codename or its suite. */
+  readonly suite: string
+  /** Binary (not armoured) keyring on this host. */
+  readonly keyring: string
+}
+
+interface SignedText {
+  readonly payload: string
+  readonly signers: readonly string[]
+}
+
+/**
+ * Only what gpgv writes out is what was signed: text before or after the signed part is not in it. One good signature
+ * is enough and a bad one too many. Signatures by keys that this host does not have are common, as Debian signs a
+ * release with the keys of two of them.
+ * @throws PipelineError `mirror-unsigned`, `mirror-bad-signature`, `mirror-unknown-signer`, `gpgv-failed`
+ */
+export async function verifySignature(
+  bytes: Buffer,
+  request: SignedRelease,
+  signal: AbortSignal | undefined,
+): Promise<SignedText> {
+  // By pipes: a run that is killed meanwhile leaves no file behind.
+  const words = [
+    '--homedir',
+    '/nonexistent',
+    '--status-fd',
+    '3',
+    '--keyring',
+    request.keyring,
+    '--output',
+    '-',
+  ]
+  const result = await execa('gpgv', words, {
+    reject: false,
+    timeout: 30_000,
+    env: { LC_ALL: 'C' },
+    input: bytes,
+    stdio: ['pipe', 'pipe', 'pipe', 'pipe'],
+    stripFinalNewline: false,
+    ...(signal === undefined ? {} : { cancelSignal: signal }),
+  })
+  if (result.exitCode === undefined) throw gpgvFailed(result)
+  const signers = judgeSignatures(result.stdio[3], result.stderr, request)
+  return { payload: result.stdout, signers }
+}
+
+/** Reads gpgv's status lines, a stable interface (`[GNUPG:] KEYWORD …`), rather than its words or its exit status. */
+function judgeSignatures(status: string, words: string, request: SignedRelease): readonly string[] {
+  const lines = status
+    .split('\n')
+    .filter((line) => line.startsWith('[GNUPG:] '))
+    .map((line) => line.slice('[GNUPG:] '.length).split(' '))
+  const all = (keyword: string) => lines.filter(([first]) => first === keyword)
+  const said = words.replaceAll('gpgv: ', '').trim()
+  if (all('BADSIG').length > 0 || all('ERROR').length > 0 || all('PLAINTEXT').length > 1) {
+    throw badSignature(request, said)
+  }
+  const signers: string[] = []
+  let good = false
+  for (const words of lines) {
+    // VALIDSIG also follows signatures by keys that have expired or were revoked; only GOODSIG tells them apart.
+    if (words[0] === 'NEWSIG') good = false
+    if (words[0] === 'GOODSIG') good = true
+    const primaryKey = words[10] ?? words[1]
+    if (words[0] === 'VALIDSIG' && good && primaryKey !== undefined) signers.push(primaryKey)
+  }
+  if (signers.length > 0) return signers
+  const unknown = all('NO_PUBKEY').flatMap((words) => words[1] ?? [])
+  if (unknown.length > 0) throw unknownSigner(request, unknown)
+  if (all('NEWSIG').length > 0) throw badSignature(request, said)
+  throw new PipelineError({
+    code: 'mirror-unsigned',
+    message: `the InRelease of ${request.suite} at ${request.url} is not signed: ${said || 'no signature found'}`,
+    hint: 'a proxy or a captive portal may have answered in place of the mirror; otherwise use another mirror.',
+    exitCode: exitCodes.hostNotFit,
+    details: { url: request.url, suite: request.suite },
+  })
+}
+
+/** What was signed is not what is there. */
+export function badSignature(request: SignedRelease, said: string): PipelineError {
+  return new PipelineError({
+    code: 'mirror-bad-signature',
+    message: `the InRelease of ${request.suite} at ${request.url} has no good signature. gpgv says:\n${said}`,
+    hint: 'the file was changed or cut short on its way: try another network or mirror. Do not go on without a signature.',
+    exitCode: exitCodes.hostNotFit,
+    details: { url: request.url, suite: request.suite, gpgv: said },
+  })
+}
+
+function unknownSigner(request: SignedRelease, keys: readonly string[]): PipelineError {
+  return new PipelineError({
+    code: 'mirror-unknown-signer',
+    message: `the InRelease of ${request.suite} at ${request.url} is signed by ${keys.join(' and ')}, not in ${request.keyring}`,
+    hint: 'install a newer debian-archive-keyring (apt-get install debian-archive-keyring); a mirror with keys of its own needs mirror.keyring.',
+    exitCode: exitCodes.hostNotFit,
+    details: { url: request.url, suite: request.suite, keys, keyring: request.keyring },
+  })
+}
+
+function gpgvFailed(cause: { readonly shortMessage?: string | undefined }): PipelineError {
+  return new PipelineError({
+    code: 'gpgv-failed',
+    message: `gpgv did not run: ${cause.shortMessage ?? 'unknown reason'}`,
+    hint: 'apt-get install gpgv',
+    exitCode: exitCodes.hostNotFit,
+    cause,
+  })
+}

@@ -1,0 +1,235 @@
+/** A Debian mirror, proved before it is used: its Release file's signature, age, suite and content. */
+
+import { createHash } from 'node:crypto'
+import { access } from 'node:fs/promises'
+import type { DebianArch } from '../config/image.ts'
+import { exitCodes, PipelineError } from '../errors.ts'
+import { downloadTimeoutMs, get } from '../host/http.ts'
+import { badSignature, type SignedRelease, verifySignature } from './release-signature.ts'
+
+/** What a mirror is expected to serve. */
+export interface ReleaseRequest extends SignedRelease {
+  readonly components: readonly string[]
+  readonly arch: DebianArch
+  /** Instant of a snapshot archive: an expired Release file is then what was asked for. */
+  readonly snapshot?: string | undefined
+}
+
+/** A file that a Release file vouches for. */
+export interface ReleaseFile {
+  readonly sha256: string
+  readonly size: number
+}
+
+/** What a mirror serves, as its signers say. */
+export interface VerifiedRelease {
+  readonly codename: string
+  readonly suite: string
+  /** When the archive was published. */
+  readonly date: Date
+  /** Fingerprints of the primary keys whose signatures are good; never empty. */
+  readonly signers: readonly string[]
+  /** By path below `dists/<suite>/`. */
+  readonly files: ReadonlyMap<string, ReleaseFile>
+  /** Of the signed file itself. */
+  readonly sha256: string
+}
+
+export interface VerifyOptions {
+  readonly signal?: AbortSignal | undefined
+  /** Instant that counts as now. @default the host's clock */
+  readonly now?: Date | undefined
+}
+
+/**
+ * Fetches `dists/<suite>/InRelease` and proves it.
+ * @throws PipelineError with a code that begins with `mirror-` or `keyring-`
+ */
+export async function verifyRelease(
+  request: ReleaseRequest,
+  options: VerifyOptions = {},
+): Promise<VerifiedRelease> {
+  await access(request.keyring).catch((cause) => {
+    throw keyringMissing(request.keyring, cause)
+  })
+  const response = await get(`${request.url}/dists/${request.suite}/InRelease`, 'GET', options.signal)
+  if (response.status !== 200) throw releaseStatus(request, response.status)
+  return proveRelease(response.body, request, options)
+}
+
+/**
+ * Proves an `InRelease` file that somebody has fetched.
+ * @throws PipelineError like `verifyRelease`
+ */
+export async function proveRelease(
+  bytes: Buffer,
+  request: ReleaseRequest,
+  options: VerifyOptions = {},
+): Promise<VerifiedRelease> {
+  const { payload, signers } = await verifySignature(bytes, request, options.signal)
+  const fields = parseFields(payload)
+  checkSuite(request, fields)
+  const date = checkAge(request, fields, options.now ?? new Date())
+  const files = parseFiles(fields.get('SHA256') ?? '')
+  checkContent(request, fields, files)
+  return {
+    codename: fields.get('Codename') ?? request.suite,
+    suite: fields.get('Suite') ?? request.suite,
+    date,
+    signers,
+    files,
+    sha256: createHash('sha256').update(bytes).digest('hex'),
+  }
+}
+
+/**
+ * Fetches a file of which a proven release, or an index that one lists, has said what it is.
+ * @throws PipelineError with a code that begins with `mirror-`
+ */
+export async function fetchListed(
+  url: string,
+  listed: ReleaseFile,
+  options: Pick<VerifyOptions, 'signal'> = {},
+): Promise<Buffer> {
+  const { status, body } = await get(url, 'GET', options.signal, downloadTimeoutMs)
+  if (status !== 200) {
+    throw new PipelineError({
+      code: 'mirror-http-status',
+      message: `${new URL(url).host} answers HTTP ${status} for ${url}`,
+      hint: 'try again later, or use another mirror.',
+      exitCode: exitCodes.hostNotFit,
+      details: { url, status },
+    })
+  }
+  checkListed(url, body, listed)
+  return body
+}
+
+/** @throws PipelineError `mirror-file-corrupt` when a body is not what a signed list says */
+export function checkListed(url: string, body: Buffer, listed: ReleaseFile): void {
+  const found: ReleaseFile = { sha256: createHash('sha256').update(body).digest('hex'), size: body.length }
+  if (found.size === listed.size && found.sha256 === listed.sha256) return
+  throw new PipelineError({
+    code: 'mirror-file-corrupt',
+    message: `${url} is not the file that the mirror's signed lists vouch for: ${found.size} bytes, sha256 ${found.sha256}; expected ${listed.size} bytes, sha256 ${listed.sha256}`,
+    hint: 'the mirror may be in the middle of an update: try again in some minutes, or use another mirror.',
+    exitCode: exitCodes.hostNotFit,
+    details: { url, expected: listed, found },
+  })
+}
+
+function releaseStatus(request: ReleaseRequest, status: number): PipelineError {
+  const lacks = status === 404
+  return new PipelineError({
+    code: lacks ? 'mirror-lacks-suite' : 'mirror-http-status',
+    message: lacks
+      ? `${request.url} has no suite ${request.suite} (HTTP 404 for its InRelease)`
+      : `${request.url} answers HTTP ${status} for the InRelease of ${request.suite}`,
+    hint: lacks
+      ? 'check the suite and the path of the mirror; releases that are no longer supported move to archive.debian.org.'
+      : 'try again later, or use another mirror.',
+    exitCode: exitCodes.hostNotFit,
+    details: { url: request.url, suite: request.suite, status },
+  })
+}
+
+function keyringMissing(keyring: string, cause: unknown): PipelineError {
+  return new PipelineError({
+    code: 'keyring-missing',
+    message: `the keyring ${keyring} cannot be read`,
+    hint: 'apt-get install debian-archive-keyring, or name another file in mirror.keyring.',
+    exitCode: exitCodes.hostNotFit,
+    details: { keyring },
+    cause,
+  })
+}
+
+// --- the content ---
+
+/** Fields of one stanza of a Release file or an index; the lines of a multi-line value are joined by newlines. */
+export function parseFields(text: string): ReadonlyMap<string, string> {
+  const fields = new Map<string, string>()
+  let name: string | undefined
+  for (const line of text.split('\n')) {
+    const start = /^([^\s:]+):\s*(.*)$/.exec(line)
+    if (start?.[1] !== undefined) {
+      name = start[1]
+      fields.set(name, start[2] ?? '')
+    } else if (name !== undefined && /^\s/.test(line)) {
+      fields.set(name, `${fields.get(name)}\n${line.trim()}`)
+    }
+  }
+  return fields
+}
+
+function parseFiles(text: string): ReadonlyMap<string, ReleaseFile> {
+  const files = new Map<string, ReleaseFile>()
+  for (const line of text.split('\n')) {
+    const [sha256, size, path] = line.trim().split(/\s+/)
+    if (path !== undefined && sha256 !== undefined) files.set(path, { sha256, size: Number(size) })
+  }
+  return files
+}
+
+function checkSuite(request: ReleaseRequest, fields: ReadonlyMap<string, string>): void {
+  const names = [fields.get('Codename'), fields.get('Suite')]
+  if (names.includes(request.suite)) return
+  throw new PipelineError({
+    code: 'mirror-suite-mismatch',
+    message: `${request.url} serves ${names.filter(Boolean).join(' / ')} under the name ${request.suite}`,
+    hint: 'the mirror is broken or its path is wrong; use another mirror.',
+    exitCode: exitCodes.hostNotFit,
+    details: { url: request.url, suite: request.suite, codename: names[0], suiteName: names[1] },
+  })
+}
+
+function checkAge(request: ReleaseRequest, fields: ReadonlyMap<string, string>, now: Date): Date {
+  const date = new Date(fields.get('Date') ?? '')
+  const until = fields.get('Valid-Until')
+  if (Number.isNaN(date.getTime())) {
+    throw badSignature(
+      request,
+      `the signed file has no date that can be read: ${fields.get('Date') ?? 'none'}`,
+    )
+  }
+  if (until === undefined || request.snapshot !== undefined || new Date(until) >= now) return date
+  throw new PipelineError({
+    code: 'mirror-expired',
+    message: `the Release file of ${request.suite} at ${request.url} was valid until ${until}; it is ${now.toUTCString()}`,
+    hint: "the mirror is no longer updated, or this host's clock is wrong; a snapshot archive needs mirror.snapshot.",
+    exitCode: exitCodes.hostNotFit,
+    details: { url: request.url, suite: request.suite, validUntil: until },
+  })
+}
+
+function checkContent(
+  request: ReleaseRequest,
+  fields: ReadonlyMap<string, string>,
+  files: ReadonlyMap<string, ReleaseFile>,
+): void {
+  const offered = (field: string) => (fields.get(field) ?? '').split(/\s+/).filter(Boolean)
+  const lacks = (code: string, what: string, has: readonly string[]): PipelineError =>
+    new PipelineError({
+      code,
+      message: `${request.suite} at ${request.url} has no ${what}; it has ${has.join(', ') || 'none'}`,
+      hint: 'check the architecture and mirror.components, or use another mirror.',
+      exitCode: exitCodes.hostNotFit,
+      details: { url: request.url, suite: request.suite, offered: has },
+    })
+  const architectures = offered('Architectures')
+  if (!architectures.includes(request.arch)) {
+    throw lacks('mirror-architecture-missing', `architecture ${request.arch}`, architectures)
+  }
+  const components = offered('Components')
+  for (const component of request.components) {
+    // The security archive calls its components `updates/main` and so on, and files them under `main`.
+    if (!components.some((name) => name === component || name.endsWith(`/${component}`))) {
+      throw lacks('mirror-component-missing', `component ${component}`, components)
+    }
+    const index = `${component}/binary-${request.arch}/Packages`
+    const variants = ['', '.xz', '.gz'].map((ending) => index + ending)
+    if (!variants.some((path) => /^[0-9a-f]{64}$/.test(files.get(path)?.sha256 ?? ''))) {
+      throw lacks('mirror-index-missing', `index ${index} with a SHA256`, [`${files.size} files with one`])
+    }
+  }
+}

@@ -1,0 +1,143 @@
+/** Whether a mirror serves what debian-installer is made of. */
+
+import { promisify } from 'node:util'
+import { gunzip } from 'node:zlib'
+import type { ImageFacts } from '../config/image.ts'
+import type { ResolvedImage } from '../config/resolved.ts'
+import { get } from '../host/http.ts'
+import {
+  checkListed,
+  parseFields,
+  type ReleaseRequest,
+  type VerifiedRelease,
+  type VerifyOptions,
+  verifyRelease,
+} from './release.ts'
+
+/** Whether debian-installer could fetch its own packages from a mirror. */
+export interface UdebProbe {
+  readonly hasUdebs: boolean
+  /** Names of probed udebs that the mirror does not serve; empty where `hasUdebs`. */
+  readonly missing: readonly string[]
+  /** Why, in one line. */
+  readonly reason: string
+}
+
+/**
+ * The installer's own packages that every installation of ours fetches. All of them are asked for: a mirror may list
+ * udebs in a signed index, serve some of them and answer 404 for the rest.
+ */
+const neededUdebs: readonly string[] = [
+  'apt-setup-udeb',
+  'base-installer',
+  'bootstrap-base',
+  'clock-setup',
+  'debootstrap-udeb',
+  'e2fsprogs-udeb',
+  'finish-install',
+  'grub-installer',
+  'libparted2-udeb',
+  'partman-auto',
+  'partman-base',
+  'partman-basicfilesystems',
+  'partman-ext3',
+  'partman-partitioning',
+  'pkgsel',
+  'user-setup-udeb',
+]
+
+/**
+ * Modules of the installer's kernel: its filesystem, and its disk, since virtio_blk is among those for SCSI. The version is in
+ * the name, and the newest is the netboot images'.
+ */
+const neededModules = ['ext4-modules', 'scsi-modules']
+
+/** The newest package of some modules; the bare name where there is none. */
+function newestModules(names: readonly string[], modules: string, arch: string): string {
+  const ofKind = names.filter((name) => name.startsWith(`${modules}-`) && name.endsWith(`-${arch}-di`))
+  return ofKind.sort((a, b) => a.localeCompare(b, 'en', { numeric: true })).at(-1) ?? modules
+}
+
+/** The ways out of a mirror without udebs. */
+export const udebAdvice =
+  'use a mirror that serves .udeb files, name a suite that has them in mirror.udebs, boot a netinst medium by debianInstaller.iso, or install with: --installer bootstrap, which needs none.'
+
+/** Whether an image is installed from udebs of its mirror: a medium brings its own. */
+export function needsUdebs(image: Pick<ResolvedImage, 'installer' | 'debianInstaller'>): boolean {
+  return image.installer === 'debian-installer' && image.debianInstaller.iso === undefined
+}
+
+/** What an image's installer asks for its own packages: another suite or keyring, where the mirror is told to have one. */
+export function udebRequest(image: Pick<ImageFacts, 'suite' | 'debianArch' | 'mirror'>): ReleaseRequest {
+  const { debian, keyring, snapshot, udebs } = image.mirror
+  const own = udebs?.suite !== undefined
+  return {
+    url: debian,
+    suite: udebs?.suite ?? image.suite,
+    keyring: udebs?.keyring ?? keyring,
+    // A suite of udebs alone has no other index.
+    components: own ? [] : ['main'],
+    arch: image.debianArch,
+    snapshot,
+  }
+}
+
+/**
+ * Whether debian-installer can have its own packages from an image's mirror.
+ * @throws PipelineError with a code that begins with `mirror-` or `keyring-`
+ */
+export async function probeUdebsOf(
+  image: Pick<ImageFacts, 'suite' | 'debianArch' | 'mirror'>,
+  options: VerifyOptions = {},
+): Promise<UdebProbe> {
+  const request = udebRequest(image)
+  return probeUdebs(request, await verifyRelease(request, options), options)
+}
+
+/**
+ * Asks a proven mirror for the udebs themselves. An index without them is an answer; only a mirror that cannot be
+ * reached, or an index that is not what was signed, is an error.
+ */
+export async function probeUdebs(
+  request: ReleaseRequest,
+  release: VerifiedRelease,
+  options: VerifyOptions = {},
+): Promise<UdebProbe> {
+  const path = `main/debian-installer/binary-${request.arch}/Packages.gz`
+  const listed = release.files.get(path)
+  if (listed === undefined) {
+    return { hasUdebs: false, missing: neededUdebs, reason: 'the mirror has no index of udebs' }
+  }
+  const url = `${request.url}/dists/${request.suite}/${path}`
+  const response = await get(url, 'GET', options.signal)
+  if (response.status !== 200) {
+    const reason = `the index of udebs answers HTTP ${response.status}`
+    return { hasUdebs: false, missing: neededUdebs, reason }
+  }
+  checkListed(url, response.body, listed)
+  const index = (await promisify(gunzip)(response.body)).toString('utf8')
+  const fileNames = new Map(
+    index.split('\n\n').map((stanza) => {
+      const fields = parseFields(stanza)
+      return [fields.get('Package'), fields.get('Filename')]
+    }),
+  )
+  const names = [...fileNames.keys()].filter((name) => name !== undefined)
+  const modules = neededModules.map((kind) => newestModules(names, kind, request.arch))
+  const needed = [...neededUdebs, ...modules]
+  const answers = await Promise.all(
+    needed.map(async (name) => {
+      const file = fileNames.get(name)
+      if (file === undefined) return name
+      const { status } = await get(`${request.url}/${file}`, 'HEAD', options.signal)
+      return status === 200 ? undefined : name
+    }),
+  )
+  const missing = answers.filter((name) => name !== undefined)
+  const served = needed.length - missing.length
+  const reason =
+    missing.length === 0
+      ? `all ${served} udebs asked for are served`
+      : `${missing.length} of ${needed.length} udebs asked for are not served: ${missing.join(', ')}`
+  return { hasUdebs: missing.length === 0, missing, reason }
+}

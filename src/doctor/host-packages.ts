@@ -1,0 +1,216 @@
+/** What Debian and Ubuntu call the programs that this product needs, and how it has them installed. */
+
+import { access, constants } from 'node:fs/promises'
+import { execa } from 'execa'
+import type { Arch } from '../config/image.ts'
+import { exitCodes, PipelineError } from '../errors.ts'
+import { findProgram, findTools, type ToolFault } from '../host/tools.ts'
+import { defaultPackerSource, type PackerSource, withPackerPackage } from './packer-package.ts'
+
+/** Debian's keys, by which every download of packages is judged. Ubuntu has the package under the same name. */
+export const debianKeyring = {
+  path: '/usr/share/keyrings/debian-archive-keyring.gpg',
+  package: 'debian-archive-keyring',
+} as const
+
+export interface PackageSearch {
+  /** With what only the tests call. @default false */
+  readonly forTests?: boolean | undefined
+  readonly arch?: Arch | undefined
+  /** List of folders as in `PATH`. @default the environment's */
+  readonly path?: string | undefined
+  /** @default debianKeyring.path */
+  readonly keyring?: string | undefined
+}
+
+/** Packages that have the tools which are missing or too old here, sorted. */
+export async function missingHostPackages(search: PackageSearch = {}): Promise<readonly string[]> {
+  const { faults, keyrings } = await examineHost(search)
+  return [...new Set([...faults.flatMap((fault) => fault.package ?? []), ...keyrings])].sort()
+}
+
+/**
+ * Installs what is missing, then looks again: a package may be there and its program still be too old.
+ * @throws PipelineError `setup-*`, and what a mirror is refused for
+ */
+export async function setUpHost(search: PackageSearch, options: InstallOptions): Promise<void> {
+  const names = await missingHostPackages(search)
+  await installHostPackages(names, options)
+  const { faults, keyrings } = await examineHost(search)
+  if (faults.length > 0 || keyrings.length > 0) throw stillMissing(faults, keyrings)
+  if (names.length > 0) options.onOutput('every program is there now')
+}
+
+interface HostExamination {
+  readonly faults: readonly ToolFault[]
+  /** Packages of keys that are missing. */
+  readonly keyrings: readonly string[]
+}
+
+async function examineHost(search: PackageSearch): Promise<HostExamination> {
+  const { faults } = await findTools({
+    arch: search.arch,
+    path: search.path,
+    // Also what only other users need: whoever sets a host up does it for all of them.
+    needs: search.forTests ? ['build', 'rootless', 'tests'] : ['build', 'rootless'],
+  })
+  const hasKeyring = await access(search.keyring ?? debianKeyring.path, constants.R_OK).then(
+    () => true,
+    () => false,
+  )
+  return { faults, keyrings: hasKeyring ? [] : [debianKeyring.package] }
+}
+
+export interface InstallOptions {
+  /** Without it, what would be done is said and refused. */
+  readonly yes: boolean
+  /** One line to be shown: what is done, and what apt says. */
+  readonly onOutput: (line: string) => void
+  /** List of folders to find apt-get and sudo in. @default the environment's `PATH` */
+  readonly path?: string | undefined
+  /** Where Packer comes from when this release has no package of it. @default Debian 12, from Debian's own mirror */
+  readonly packer?: PackerSource | undefined
+  /** @default whether root asks */
+  readonly asRoot?: boolean | undefined
+  readonly signal?: AbortSignal | undefined
+}
+
+/**
+ * Installs packages by apt, through sudo where root does not ask. Nothing to install is no call of apt.
+ * Packages that this release does not have are named when all others are installed; Packer is then taken from another.
+ * @throws PipelineError `setup-*`, and what a mirror is refused for
+ */
+export async function installHostPackages(names: readonly string[], options: InstallOptions): Promise<void> {
+  if (names.length === 0) {
+    options.onOutput('every package is there: nothing to install')
+    return
+  }
+  const asRoot = options.asRoot ?? process.getuid?.() === 0
+  const apt = await requireProgram('apt-get', options.path, noApt(names))
+  const prefix = asRoot ? [] : [await requireProgram('sudo', options.path, noSudo(names))]
+  options.onOutput(`${asRoot ? '' : 'by sudo, '}apt-get installs ${names.join(' ')}`)
+  if (!options.yes) throw notConfirmed(names)
+
+  const run = (...arguments_: string[]) =>
+    runApt([...prefix, 'env', 'DEBIAN_FRONTEND=noninteractive', apt, ...arguments_], options)
+  await run('update')
+  const unknown = await unknownPackages(names, options)
+  const known = names.filter((name) => !unknown.includes(name))
+  const install = (...which: string[]) => run('install', '-y', '--no-install-recommends', ...which)
+  if (known.length > 0) await install(...known)
+  const packer = options.packer ?? defaultPackerSource(debianKeyring.path)
+  const hasSource = unknown.includes('packer') && packer !== undefined
+  if (hasSource) {
+    options.onOutput(
+      `this release has no packer: installing ${packer.suite}'s from ${packer.mirror}, proved by Debian's signature`,
+    )
+    await withPackerPackage(packer, install, options.signal)
+  }
+  const nowhere = unknown.filter((name) => !(hasSource && name === 'packer'))
+  if (nowhere.length > 0) throw notInRelease(nowhere)
+}
+
+async function requireProgram(name: string, path: string | undefined, fault: PipelineError): Promise<string> {
+  const found = await findProgram(name, path)
+  if (found === undefined) throw fault
+  return found
+}
+
+async function runApt(command: readonly string[], { onOutput, signal }: InstallOptions): Promise<void> {
+  const [program, ...arguments_] = command as [string, ...string[]]
+  const child = execa(program, arguments_, {
+    reject: false,
+    all: true,
+    // sudo may ask for a password; it does so on the terminal.
+    stdin: 'inherit',
+    ...(signal === undefined ? {} : { cancelSignal: signal }),
+  })
+  for await (const line of child.iterable({ from: 'all' })) onOutput(String(line))
+  const result = await child
+  if (!result.failed) return
+  throw new PipelineError({
+    code: 'setup-apt-failed',
+    message: `${result.shortMessage}\n${result.all.split('\n').slice(-20).join('\n')}`,
+    hint: `run it by hand to see more: ${result.escapedCommand}`,
+    exitCode: exitCodes.hostNotFit,
+    cause: result,
+  })
+}
+
+/** Names that apt has no installable version of. */
+async function unknownPackages(
+  names: readonly string[],
+  options: InstallOptions,
+): Promise<readonly string[]> {
+  const cache = await findProgram('apt-cache', options.path)
+  if (cache === undefined) return []
+  const result = await execa(cache, ['policy', ...names], {
+    reject: false,
+    env: { LC_ALL: 'C' },
+    ...(options.signal === undefined ? {} : { cancelSignal: options.signal }),
+  })
+  const stanzas = result.stdout.split(/^(?=\S)/m)
+  const hasCandidate = (name: string) =>
+    stanzas.some((stanza) => stanza.startsWith(`${name}:`) && /^\s+Candidate: (?!\(none\))\S/m.test(stanza))
+  return names.filter((name) => !hasCandidate(name))
+}
+
+// --- faults ---
+
+function notInRelease(names: readonly string[]): PipelineError {
+  return new PipelineError({
+    code: 'setup-package-unknown',
+    message: `this release has no package ${names.join(', ')}; all others are installed`,
+    hint: 'check /etc/apt/sources.list and /etc/apt/sources.list.d: on Ubuntu, universe has to be enabled.',
+    exitCode: exitCodes.hostNotFit,
+    details: { names },
+  })
+}
+
+function stillMissing(faults: readonly ToolFault[], keyrings: readonly string[]): PipelineError {
+  const lines = [
+    ...faults.map(({ found, needed, remedy }) => `  ${needed} (${remedy}); found ${found}`),
+    ...keyrings.map((name) => `  ${debianKeyring.path} (package ${name})`),
+  ]
+  const remedies = faults.flatMap((fault) => (fault.package === undefined ? [fault.remedy] : []))
+  const isPackaged = remedies.length < lines.length
+  return new PipelineError({
+    code: 'setup-incomplete',
+    message: ['with every package installed, this host still lacks', ...lines].join('\n'),
+    hint: isPackaged
+      ? 'this release may be too old (Debian 12 and Ubuntu 24.04 are not), or another program of that name comes first in PATH.'
+      : `run: ${remedies.join('; ')}`,
+    exitCode: exitCodes.hostNotFit,
+    details: { tools: faults.map(({ tool }) => tool.name), keyrings },
+  })
+}
+
+function noApt(names: readonly string[]): PipelineError {
+  return new PipelineError({
+    code: 'setup-no-apt',
+    message: 'there is no apt-get here; only Debian and Ubuntu can be set up by this command',
+    hint: `install what these packages of Debian have: ${names.join(' ')}`,
+    exitCode: exitCodes.hostNotFit,
+    details: { names },
+  })
+}
+
+function noSudo(names: readonly string[]): PipelineError {
+  return new PipelineError({
+    code: 'setup-no-sudo',
+    message: 'only root can install packages, and there is no sudo here',
+    hint: `as root: apt-get update && apt-get install -y --no-install-recommends ${names.join(' ')}`,
+    exitCode: exitCodes.hostNotFit,
+    details: { names },
+  })
+}
+
+function notConfirmed(names: readonly string[]): PipelineError {
+  return new PipelineError({
+    code: 'setup-not-confirmed',
+    message: `${names.length === 1 ? '1 package is' : `${names.length} packages are`} missing: ${names.join(' ')}`,
+    hint: 'add --yes to have them installed.',
+    exitCode: exitCodes.hostNotFit,
+    details: { names },
+  })
+}

@@ -1,0 +1,69 @@
+/** Packer for a release of Debian or Ubuntu without one: Debian 12's package, which depends on the C library alone. */
+
+import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { basename, join } from 'node:path'
+import { promisify } from 'node:util'
+import { gunzip } from 'node:zlib'
+import type { DebianArch } from '../config/image.ts'
+import { findListedPackage } from '../debian/packages-index.ts'
+import { fetchListed, verifyRelease } from '../debian/release.ts'
+import { exitCodes, PipelineError } from '../errors.ts'
+
+/** Where the package comes from. */
+export interface PackerSource {
+  /** Mirror without a trailing slash. */
+  readonly mirror: string
+  readonly suite: string
+  /** Keys that the suite has to be signed with. */
+  readonly keyring: string
+  readonly arch: DebianArch
+}
+
+/** The last suite of Debian that has the package, for this host; undefined where it is not built for such a one. */
+export function defaultPackerSource(keyring: string): PackerSource | undefined {
+  const arch = ({ x64: 'amd64', arm64: 'arm64' } as const)[process.arch as string]
+  if (arch === undefined) return undefined
+  return { mirror: 'http://deb.debian.org/debian', suite: 'bookworm', keyring, arch }
+}
+
+/**
+ * Downloads the package, proved by the suite's signature, and hands its path to `install`. The file is gone afterwards.
+ * @throws PipelineError with a code that begins with `mirror-`, `keyring-` or `setup-`
+ */
+export async function withPackerPackage(
+  source: PackerSource,
+  install: (path: string) => Promise<void>,
+  signal?: AbortSignal,
+): Promise<void> {
+  const release = await verifyRelease({ ...source, url: source.mirror, components: ['main'] }, { signal })
+  const indexPath = `main/binary-${source.arch}/Packages.gz`
+  const index = release.files.get(indexPath)
+  if (index === undefined) throw notThere(source, indexPath)
+  const indexUrl = `${source.mirror}/dists/${source.suite}/${indexPath}`
+  const text = (await promisify(gunzip)(await fetchListed(indexUrl, index, { signal }))).toString('utf8')
+  const listed = findListedPackage(text, 'packer')
+  if (listed === undefined) throw notThere(source, 'packer')
+  const content = await fetchListed(`${source.mirror}/${listed.fileName}`, listed, { signal })
+
+  const folder = await mkdtemp(join(tmpdir(), 'systemvm-image-'))
+  try {
+    // apt reads it as a user of its own.
+    await chmod(folder, 0o755)
+    const path = join(folder, basename(listed.fileName))
+    await writeFile(path, content)
+    await install(path)
+  } finally {
+    await rm(folder, { recursive: true, force: true })
+  }
+}
+
+function notThere({ mirror, suite }: PackerSource, what: string): PipelineError {
+  return new PipelineError({
+    code: 'setup-packer-missing',
+    message: `${suite} at ${mirror} has no ${what}`,
+    hint: 'use another mirror, or get Packer from https://developer.hashicorp.com/packer/install',
+    exitCode: exitCodes.hostNotFit,
+    details: { mirror, suite },
+  })
+}

@@ -1,0 +1,28 @@
+/** The ways in which anything fails that runs on a host: its disk is full, or somebody ends it. */
+
+import { exitCodes, PipelineError } from '../errors.ts'
+
+/** Whether an error is a system call's or a program's word for a full disk. */
+export function isNoSpace(cause: unknown): boolean {
+  return cause instanceof Error && /ENOSPC|No space left on device/i.test(cause.message)
+}
+
+export function diskFailed(isFull: boolean, folder: string, cause?: unknown): PipelineError {
+  return new PipelineError({
+    code: isFull ? 'disk-full' : 'disk-error',
+    message: isFull
+      ? `the disk that holds ${folder} is full`
+      : `the guest's disk in ${folder} could not be read or written`,
+    hint: `${isFull ? 'make room there' : 'look after that disk'} and run the build again: it goes on after the last finished stage.`,
+    cause,
+  })
+}
+
+export function interrupted(): PipelineError {
+  return new PipelineError({
+    code: 'interrupted',
+    message: 'the build was interrupted',
+    hint: 'run it again: it goes on after the last finished stage.',
+    exitCode: exitCodes.interrupted,
+  })
+}

@@ -1,0 +1,35 @@
+/** A short-lived folder outside of `out/`. */
+
+import { randomBytes } from 'node:crypto'
+import { mkdir, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { temporaryPrefix } from './run-folder.ts'
+
+/** A short-lived folder of one run: sockets, keys, and what Packer wants to have for itself. */
+export interface ScratchFolder {
+  readonly folder: string
+  readonly qmpSocket: string
+  readonly channelSocket: string
+  readonly checkpointSocket: string
+  readonly remove: () => Promise<void>
+}
+
+/**
+ * Makes the folder, outside of `out/`: a socket's path must fit into 108 bytes, however deep a clone lies.
+ * @param note told of the folder before it is there
+ */
+export async function createScratchFolder(note?: (folder: string) => Promise<void>): Promise<ScratchFolder> {
+  // 108 bytes, less the longest name below, and those of this name.
+  const parent = tmpdir().length > 50 ? '/tmp' : tmpdir()
+  const folder = join(parent, `${temporaryPrefix}${randomBytes(6).toString('hex')}`)
+  await note?.(folder)
+  await mkdir(folder, { mode: 0o700 })
+  return {
+    folder,
+    qmpSocket: join(folder, 'qmp'),
+    channelSocket: join(folder, 'channel'),
+    checkpointSocket: join(folder, 'checkpoint'),
+    remove: () => rm(folder, { recursive: true, force: true }),
+  }
+}

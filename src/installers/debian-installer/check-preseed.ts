@@ -1,0 +1,32 @@
+/** A preseed, judged by debconf itself before anybody waits for an installer to read it. */
+
+import { execa } from 'execa'
+import { exitCodes, PipelineError } from '../../errors.ts'
+import { findProgram } from '../../host/tools.ts'
+
+/**
+ * Has `debconf-set-selections` read a preseed without doing what it says. A host without it lets everything through.
+ * @throws PipelineError `preseed-syntax`
+ */
+export async function checkPreseed(preseed: string, signal?: AbortSignal): Promise<void> {
+  const program = await findProgram('debconf-set-selections')
+  if (program === undefined) return
+  const { exitCode, stdout, stderr } = await execa(program, ['--checkonly'], {
+    input: preseed,
+    reject: false,
+    timeout: 30_000,
+    env: { LC_ALL: 'C' },
+    ...(signal === undefined ? {} : { cancelSignal: signal }),
+  })
+  signal?.throwIfAborted()
+  // It exits with 0 even where it does not know a question's type, and says so on its error output.
+  const said = `${stdout}\n${stderr}`.trim()
+  if (exitCode === 0 && said === '') return
+  throw new PipelineError({
+    code: 'preseed-syntax',
+    message: `debconf-set-selections refuses the preseed: ${said.split('\n')[0] || `exit status ${exitCode}`}`,
+    hint: 'mend debianInstaller.extraAnswers in pipeline.ts, or templates/preseed.cfg.hbs; render writes the file.',
+    exitCode: exitCodes.badInput,
+    details: { lastLines: said.split('\n').slice(-20) },
+  })
+}

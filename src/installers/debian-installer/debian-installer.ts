@@ -1,0 +1,216 @@
+/** The installer `debian-installer`: Debian's own, in a machine that Packer boots, answered by a preseed. */
+
+import { readFile } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import { execa } from 'execa'
+import type { ResolvedImage } from '../../config/resolved.ts'
+import { readPackages } from '../../debian/dpkg-status.ts'
+import { fetchPackageIndex } from '../../debian/packages-index.ts'
+import { sha256File } from '../../digest.ts'
+import type { CpioEntry } from '../../disk/cpio.ts'
+import { openDisk } from '../../disk/disk-files.ts'
+import type { Layout } from '../../disk/layout.ts'
+import { findWorkFolder } from '../../disk/work-folder.ts'
+import { PipelineError } from '../../errors.ts'
+import { temporaryName } from '../../host/files.ts'
+import type { RunFolder } from '../../host/run-folder.ts'
+import { createScratchFolder } from '../../host/scratch-folder.ts'
+import type { PackerDialect } from '../../packer/template.ts'
+import { bootsOfEmulatedGuest } from '../../qemu/accelerator.ts'
+import type { Acceleration } from '../../qemu/machine.ts'
+import type { PackageChange } from '../../report/report.ts'
+import { checkPreseed } from './check-preseed.ts'
+import { findDisc } from './disc.ts'
+import { namedHosts } from './extra-answers.ts'
+import { installerDiskDiffers } from './failures.ts'
+import { renderImagePreseed } from './image-preseed.ts'
+import { questionsFile, readLayout, unknownAnswers } from './installed-disk.ts'
+import { findNetboot, type InstallerMedium, type NetbootRequest } from './netboot.ts'
+import type { InstallerPhase } from './phases.ts'
+import { installerKernelArguments } from './preseed.ts'
+import { type InstallerRequest, installerLogs, runInstaller } from './run.ts'
+
+export interface DebianRequest {
+  readonly image: ResolvedImage
+  /** qcow2 file to make. */
+  readonly disk: string
+  readonly place: RunFolder
+  /** Folder that keeps downloaded packages between runs. */
+  readonly packageCache: string
+  readonly packer: PackerDialect
+  readonly acceleration: (kernel: string) => Promise<Acceleration>
+  readonly onPhase: (phase: InstallerPhase) => void
+  readonly onProgress: (text: string) => void
+  readonly onNote: (text: string) => void
+  /** Told of the folder that sockets and such are made in, before it is. */
+  readonly onFolder: (path: string) => Promise<void>
+  readonly signal: AbortSignal
+}
+
+export interface InstalledDebian {
+  readonly packages: PackageChange
+  /** Where the installer has put the partitions. */
+  readonly layout: Layout
+  /** SHA-256 of what was booted, by name: `linux`, `initrd.gz`, and `disc` where it came from one. */
+  readonly installerFiles: Readonly<Record<string, string>>
+}
+
+/** Makes layer 0. @throws PipelineError `installer-*`, `preseed-*`, and what a mirror is refused for */
+export async function installDebian(request: DebianRequest): Promise<InstalledDebian> {
+  const { image, place, disk, signal } = request
+  await checkPreseed(renderImagePreseed(image), signal)
+  const cacheFolder = join(place.outFolder, 'cache', 'netboot')
+  const medium = await findMedium(image, { cacheFolder, onProgress: request.onProgress, signal })
+  const installerFiles = await digestMedium(medium)
+  request.onProgress(`booting ${medium.source}`)
+  const acceleration = await request.acceleration(medium.kernel)
+  const overlay = [await trustedKeys(image)]
+  const mirror = await reachMirror(request)
+  await runSteadily(request, { medium, mirror, acceleration, overlay })
+  request.onProgress('reading the disk')
+  const installed = await readInstalled(image, disk, place, request.onNote, signal)
+  return { ...installed, installerFiles }
+}
+
+async function digestMedium({ kernel, initrd, disc }: InstallerMedium): Promise<Record<string, string>> {
+  return {
+    linux: await sha256File(kernel),
+    'initrd.gz': await sha256File(initrd),
+    ...(disc === undefined ? {} : { disc: await sha256File(disc) }),
+  }
+}
+
+/** A disc, where one is named; netboot files otherwise. */
+function findMedium(image: ResolvedImage, options: Omit<NetbootRequest, 'image'>): Promise<InstallerMedium> {
+  const { iso } = image.debianInstaller
+  return iso === undefined ? findNetboot({ image, ...options }) : findDisc({ iso, image, ...options })
+}
+
+interface Installation {
+  readonly medium: InstallerMedium
+  readonly mirror: InstallerRequest['mirror']
+  readonly acceleration: Acceleration
+  readonly overlay: readonly CpioEntry[]
+}
+
+/** What the guest is let through to, with the packages that the other installer keeps as well. */
+async function reachMirror(request: DebianRequest): Promise<InstallerRequest['mirror']> {
+  const { image, packageCache } = request
+  let isNoted = false
+  return {
+    mirror: image.mirror.debian,
+    otherHosts: namedHosts(image.debianInstaller.extraAnswers),
+    packages: {
+      index: await readPackageIndex(request),
+      folder: packageCache,
+      // What a killed run leaves of it is cleared away by the next.
+      workFolder: temporaryName(join(dirname(packageCache), 'installer-packages')),
+      onFault: (text) => {
+        if (!isNoted) request.onNote(text)
+        isNoted = true
+      },
+    },
+  }
+}
+
+/** The installer has its own ways to an index: without this one, packages are fetched and not kept. */
+async function readPackageIndex({ image, onNote, signal }: DebianRequest): Promise<string> {
+  const { mirror, suite, debianArch } = image
+  try {
+    return await fetchPackageIndex({ ...mirror, url: mirror.debian, suite, arch: debianArch }, { signal })
+  } catch (cause) {
+    if (!(cause instanceof PipelineError)) throw cause
+    onNote(`packages are not kept: ${cause.message}`)
+    return ''
+  }
+}
+
+/** Boots again where an emulated processor, and not the installer, has panicked. */
+async function runSteadily(request: DebianRequest, installation: Installation, boots = 1): Promise<void> {
+  let phase: InstallerPhase = 'network'
+  const onPhase = (next: InstallerPhase) => {
+    phase = next
+    request.onPhase(next)
+  }
+  try {
+    await runOnce({ ...request, onPhase }, installation)
+  } catch (error) {
+    const isPanic = error instanceof PipelineError && error.code === 'guest-panicked'
+    const isEmulated = installation.acceleration.accelerator === 'tcg'
+    if (!isPanic || phase !== 'network' || !isEmulated || boots === bootsOfEmulatedGuest) throw error
+    request.onNote(`${error.message}; it is booted again`)
+    await runSteadily(request, installation, boots + 1)
+  }
+}
+
+async function runOnce(request: DebianRequest, installation: Installation): Promise<void> {
+  const { image, disk, place, signal } = request
+  await execa('qemu-img', ['create', '-q', '-f', 'qcow2', disk, `${image.disk.sizeMiB}M`], {
+    timeout: 30_000,
+  })
+  const scratch = await createScratchFolder(request.onFolder)
+  try {
+    await runInstaller(
+      {
+        ...installation,
+        variant: image.variant,
+        name: image.name,
+        machine: image.machine,
+        packer: request.packer,
+        preseed: (host) => renderImagePreseed(image, host),
+        kernelArguments: (host) => installerKernelArguments(image, host),
+        disk,
+        place,
+        onPhase: request.onPhase,
+        onProgress: request.onProgress,
+        signal,
+      },
+      scratch,
+    )
+  } finally {
+    await scratch.remove()
+  }
+}
+
+/**
+ * The keys that the installer goes by: this host's, as everything else here does. Its own packages may be signed by others
+ * than those that it installs, and it has one file for both.
+ */
+export async function trustedKeys({ mirror }: ResolvedImage): Promise<CpioEntry> {
+  const keyrings = new Set([mirror.keyring, mirror.udebs?.keyring ?? mirror.keyring])
+  const content = Buffer.concat(await Promise.all([...keyrings].map((keyring) => readFile(keyring))))
+  return { path: 'usr/share/keyrings/archive.gpg', mode: 0o644, content }
+}
+
+/**
+ * What the installer made, held against what it was asked for. A recipe that it could not use, or a question that it does not
+ * know, it passes over in silence.
+ */
+async function readInstalled(
+  image: ResolvedImage,
+  disk: string,
+  place: RunFolder,
+  onNote: (text: string) => void,
+  signal: AbortSignal,
+): Promise<Omit<InstalledDebian, 'installerFiles'>> {
+  const files = await openDisk(disk, { format: 'qcow2', workFolder: await findWorkFolder(), signal })
+  try {
+    const { layout, differences } = readLayout(image.disk, files)
+    if (differences.length > 0) throw installerDiskDiffers(differences, installerLogs(place.folder).syslog)
+    const asked = await files.read(questionsFile)
+    const ofPackages = image.debianInstaller.extraAnswers.filter(({ owner }) => owner !== 'd-i')
+    const unknown = unknownAnswers(
+      asked?.toString() ?? '',
+      new Set(ofPackages.map(({ question }) => question)),
+    )
+    if (unknown.length > 0) {
+      onNote(
+        `debian-installer knows no question ${unknown.join(', ')}: what was answered there has no effect`,
+      )
+    }
+    const added = [...(await readPackages(files)).values()].map(({ name, version }) => ({ name, version }))
+    return { packages: { added, removed: [], upgraded: [] }, layout }
+  } finally {
+    await files.close()
+  }
+}

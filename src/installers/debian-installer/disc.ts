@@ -1,0 +1,142 @@
+/** A Debian netinst disc as the installer's medium: it has a kernel, an initrd and the udebs that belong to them. */
+
+import { access, mkdir, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { execa } from 'execa'
+import type { ImageFacts } from '../../config/image.ts'
+import type { ResolvedImage } from '../../config/resolved.ts'
+import { sha256File } from '../../digest.ts'
+import { exitCodes, PipelineError } from '../../errors.ts'
+import { download, get } from '../../host/http.ts'
+import { readIsoFile } from './iso9660.ts'
+import type { InstallerMedium } from './netboot.ts'
+
+export interface DiscRequest {
+  readonly iso: NonNullable<ResolvedImage['debianInstaller']['iso']>
+  readonly image: Pick<ImageFacts, 'debianArch'>
+  /** Folder that keeps what was downloaded. */
+  readonly cacheFolder: string
+  readonly onProgress: (text: string) => void
+  readonly signal: AbortSignal
+}
+
+/** Debian's keys for discs, from the package `debian-keyring`. */
+export const discKeyring = '/usr/share/keyrings/debian-role-keys.gpg'
+
+/** Where the installer lies on a disc, by Debian's name of the architecture. */
+const folders = { amd64: 'install.amd', arm64: 'install.a64' } as const
+
+/**
+ * Brings the disc and takes its kernel and initrd out of it. The disc is proved by the sum in the configuration; where this
+ * host has Debian's keys for discs, also by the signed list beside it.
+ * @throws PipelineError `disc-*`, `mirror-unreachable`
+ */
+export async function findDisc(request: DiscRequest): Promise<InstallerMedium> {
+  const { iso, cacheFolder, onProgress, signal } = request
+  const folder = join(cacheFolder, iso.sha256)
+  const disc = join(folder, 'disc.iso')
+  await mkdir(folder, { recursive: true })
+  if ((await sha256File(disc).catch(() => undefined)) !== iso.sha256) {
+    onProgress(`downloading ${iso.url}`)
+    const url = await firstThere([iso.url, inArchive(iso.url)], signal)
+    await requireSigned(url, iso.sha256, folder, onProgress, signal)
+    const { sha256 } = await download(url, disc, signal)
+    if (sha256 !== iso.sha256) throw discDiffers(url, iso.sha256, sha256)
+  }
+  const kernel = await extract(disc, request, 'vmlinuz', join(folder, 'linux'))
+  const initrd = await extract(disc, request, 'initrd.gz', join(folder, 'initrd.gz'))
+  return { kernel, initrd, disc, source: iso.url }
+}
+
+/** Where Debian moves the discs of a release when there is a newer one. */
+export function inArchive(url: string): string {
+  return url.replace(/\/debian-cd\/(?=\d)/, '/cdimage/archive/')
+}
+
+async function firstThere(urls: readonly string[], signal: AbortSignal): Promise<string> {
+  for (const url of new Set(urls)) {
+    if ((await get(url, 'HEAD', signal)).status === 200) return url
+  }
+  throw new PipelineError({
+    code: 'disc-missing',
+    message: `there is no disc ${urls[0]}, and none in the archive of older releases`,
+    hint: 'give debianInstaller.iso the URL and the sum of another.',
+    exitCode: exitCodes.hostNotFit,
+    details: { urls },
+  })
+}
+
+/** The list has to name the disc with its sum, and Debian has to have signed it. */
+async function requireSigned(
+  url: string,
+  sha256: string,
+  folder: string,
+  onProgress: (text: string) => void,
+  signal: AbortSignal,
+): Promise<void> {
+  const hasKeys = await access(discKeyring).then(
+    () => true,
+    () => false,
+  )
+  if (!hasKeys) {
+    onProgress(`without ${discKeyring} (package debian-keyring) the disc is proved by its sum alone`)
+    return
+  }
+  const [sums, signature] = await Promise.all(
+    ['SHA256SUMS', 'SHA256SUMS.sign'].map(async (name) => {
+      const { status, body } = await get(new URL(name, url).href, 'GET', signal)
+      if (status !== 200) throw discUnsigned(url, `${name} answers HTTP ${status}`)
+      await writeFile(join(folder, name), body)
+      return body.toString('utf8')
+    }),
+  )
+  const name = new URL(url).pathname.split('/').at(-1)
+  if (sums === undefined || signature === undefined || !sums.split('\n').includes(`${sha256}  ${name}`)) {
+    throw discUnsigned(url, 'its SHA256SUMS does not list it with that sum')
+  }
+  const files = [join(folder, 'SHA256SUMS.sign'), join(folder, 'SHA256SUMS')]
+  const words = ['--homedir', '/nonexistent', '--status-fd', '1', '--keyring', discKeyring, ...files]
+  const { stdout, stderr } = await execa('gpgv', words, {
+    reject: false,
+    timeout: 30_000,
+    env: { LC_ALL: 'C' },
+    cancelSignal: signal,
+  })
+  const isGood = /^\[GNUPG:\] GOODSIG /m.test(stdout) && !/^\[GNUPG:\] (BADSIG|ERROR) /m.test(stdout)
+  if (!isGood) throw discUnsigned(url, stderr.trim())
+}
+
+async function extract(disc: string, { image }: DiscRequest, name: string, to: string): Promise<string> {
+  const path = `${folders[image.debianArch]}/${name}`
+  const content = await readIsoFile(disc, path)
+  if (content === undefined) {
+    throw new PipelineError({
+      code: 'disc-unfit',
+      message: `the disc ${disc} has no /${path}: it is no disc of debian-installer for ${image.debianArch}`,
+      hint: 'give debianInstaller.iso a netinst disc of that architecture.',
+      exitCode: exitCodes.badInput,
+    })
+  }
+  await writeFile(to, content)
+  return to
+}
+
+function discDiffers(url: string, expected: string, found: string): PipelineError {
+  return new PipelineError({
+    code: 'disc-corrupt',
+    message: `the disc ${url} is not what debianInstaller.iso says: sha256 ${found}; expected ${expected}`,
+    hint: 'correct the sum, or try again: a download may have been cut short.',
+    exitCode: exitCodes.hostNotFit,
+    details: { url, expected, found },
+  })
+}
+
+function discUnsigned(url: string, why: string): PipelineError {
+  return new PipelineError({
+    code: 'disc-unsigned',
+    message: `nothing proves that Debian has made the disc ${url}: ${why}`,
+    hint: 'take a disc from https://cdimage.debian.org, with the SHA256SUMS and SHA256SUMS.sign that lie beside it.',
+    exitCode: exitCodes.hostNotFit,
+    details: { url },
+  })
+}

@@ -1,0 +1,257 @@
+/** The ways in which debian-installer does not get to its end, each said once, with what it said last. */
+
+import { udebAdvice } from '../../debian/udebs.ts'
+import { PipelineError } from '../../errors.ts'
+import type { InstallerPhase } from './phases.ts'
+
+/** What the installer had said when it came to a halt. */
+export interface Evidence {
+  readonly phase: InstallerPhase
+  /** Of its syslog, debconf's exchange left out. */
+  readonly lines: readonly string[]
+  /** Why the mirror could not be reached, or what is wrong with it, where that was a moment ago. */
+  readonly mirrorFault: string | undefined
+  /** Of its console, where the question stands that it waits at. */
+  readonly consoleLines: readonly string[]
+  readonly logs: { readonly syslog: string; readonly serial: string }
+}
+
+/** One kind of halt: which questions it is known by, and what is to be said of it. */
+interface Halt {
+  readonly questions: RegExp
+  /** Narrows it down by what the syslog says. */
+  readonly sign?: RegExp
+  /** Only where the mirror was at fault a moment before. */
+  readonly isOfMirror?: true
+  readonly code: string
+  readonly message: (evidence: Evidence) => string
+  readonly hint: string
+}
+
+/** Most particular first. */
+const halts: readonly Halt[] = [
+  {
+    questions: /^preseed\/retrieve_error$/,
+    code: 'installer-preseed-missing',
+    message: () => 'debian-installer could not fetch its preseed',
+    hint: "Packer's HTTP server did not have it: look at packer-installer-debug.log beside the report.",
+  },
+  {
+    questions: /^preseed\/load_error$/,
+    code: 'installer-preseed-syntax',
+    message: () =>
+      'debian-installer could not read its preseed: a line of it is not in the language of debconf',
+    hint: 'check it with: debconf-set-selections --checkonly; it is http/preseed.cfg beside the report.',
+  },
+  {
+    questions: /^preseed\/(early|late)?_?command_failed$/,
+    code: 'installer-command-failed',
+    message: ({ lines }) =>
+      `a command of the preseed failed${quoteLast(lines, /^(in-target|log-output|preseed|finish-install|late|\(process)/)}`,
+    hint: 'the last lines below are what it said; the command is at the end of http/preseed.cfg beside the report.',
+  },
+  {
+    questions: /^netcfg\/|^ethdetect\//,
+    code: 'installer-no-network',
+    message: () => 'debian-installer got no network: no card that it knows, or no answer by DHCP',
+    hint: "the machine's network is QEMU's own: look for its warnings in packer-installer-debug.log.",
+  },
+  {
+    questions: /^localechooser\/|^debian-installer\/(locale|language|country)$/,
+    code: 'installer-locale-unknown',
+    message: () => 'debian-installer does not know the locale that it was given',
+    hint: 'change locale in pipeline.ts: its language and country must be ones that glibc knows together.',
+  },
+  {
+    questions: /^(keyboard-configuration|console-setup|console-keymaps-at)\//,
+    code: 'installer-keyboard-unknown',
+    message: () => 'debian-installer does not know the keyboard that it was given',
+    hint: 'change keyboard in pipeline.ts.',
+  },
+  {
+    questions: /^(mirror|retriever|anna|base-installer|bootstrap-base|debootstrap|apt-setup|pkgsel)\//,
+    isOfMirror: true,
+    code: 'installer-mirror-unusable',
+    message: ({ mirrorFault }) => `debian-installer cannot go on without its mirror: ${mirrorFault}`,
+    hint: 'check the network of this host, http_proxy and mirror.debian, and run the build again: what was downloaded is kept.',
+  },
+  {
+    // The installer says of a mirror that is down what it says of one without the suite; but only that one has no other either.
+    questions: /^mirror\//,
+    sign: /mirror does not have any suite symlinks/,
+    code: 'installer-mirror-unusable',
+    message: () => 'debian-installer cannot use the mirror: it is down, or no Debian mirror',
+    hint: 'check mirror.debian; what it answered is in installer-mirror.log beside the report.',
+  },
+  {
+    questions: /^mirror\//,
+    sign: /mirror does not support the specified release/,
+    code: 'installer-mirror-lacks-suite',
+    message: () => 'debian-installer finds no such suite on the mirror',
+    hint: 'check mirror.debian and the suite; what it answered is in installer-mirror.log beside the report.',
+  },
+  {
+    questions: /^mirror\//,
+    code: 'installer-mirror-unusable',
+    message: () => 'debian-installer cannot use the mirror',
+    hint: 'check mirror.debian; what it answered is in installer-mirror.log beside the report.',
+  },
+  {
+    questions: /^retriever\/|^anna\/|^debian-installer\/main-menu\/item-failure$/,
+    sign: /\.udeb:$|retrieving .*-udeb .*|package retrieval failed/,
+    code: 'installer-udeb-missing',
+    message: ({ lines }) =>
+      `the mirror does not serve one of debian-installer's own packages: ${missingUdeb(lines) ?? 'its name is below'}`,
+    hint: udebAdvice,
+  },
+  {
+    questions: /^anna\/no_kernel_modules$/,
+    code: 'installer-kernel-mismatch',
+    message: () =>
+      "the mirror has no modules for the installer's kernel: the netboot files are older than the mirror",
+    hint: 'upgrade the debian-installer-…-netboot package, or remove it, so that the files come from the mirror.',
+  },
+  {
+    questions: /^retriever\/|^anna\//,
+    code: 'installer-download-failed',
+    message: () => 'debian-installer could not download its own packages',
+    hint: 'what the mirror answered is below; try again later, or use another mirror.',
+  },
+  {
+    questions: /^partman-target\/no_root$|^partman-auto\/(no_free_space|unusable_space|select_disk)/,
+    code: 'installer-no-disk',
+    message: () =>
+      'debian-installer has not partitioned the disk: it has none of that name, or the recipe does not fit',
+    hint: 'check disk in pipeline.ts, and partman-auto/disk in http/preseed.cfg beside the report.',
+  },
+  {
+    questions: /^partman/,
+    code: 'installer-partitioning',
+    message: () => 'debian-installer could not partition the disk',
+    hint: 'check disk in pipeline.ts; what partman said is below.',
+  },
+  {
+    questions: /^(base-installer|bootstrap-base|debootstrap)\//,
+    code: 'installer-base-failed',
+    message: () => 'debian-installer could not install the base system',
+    hint: 'what debootstrap said is below.',
+  },
+  {
+    questions: /^(pkgsel|apt-setup)\/|^debian-installer\/main-menu\/item-failure$/,
+    sign: /Unable to locate package|has no installation candidate|unmet dependencies/,
+    code: 'installer-package-unknown',
+    message: ({ lines }) =>
+      `debian-installer cannot install a package${quoteLast(lines, /Unable to locate package|no installation candidate|unmet dep/)}`,
+    hint: 'check the packages of the stages, and mirror.components.',
+  },
+  {
+    questions: /^grub-installer\//,
+    code: 'installer-boot-loader',
+    message: () => 'debian-installer could not install the boot loader',
+    hint: 'what grub-installer said is below.',
+  },
+  {
+    questions: /^debian-installer\/main-menu\/item-failure$/,
+    code: 'installer-step-failed',
+    message: ({ lines }) => `a step of debian-installer failed${quoteLast(lines, /Menu item|failed|error/i)}`,
+    hint: 'what it said is below.',
+  },
+]
+
+/** The installer waits for an answer that nobody will give. */
+export function installerBlocked(question: string, evidence: Evidence): PipelineError {
+  const said = (sign: RegExp) => evidence.lines.some((line) => sign.test(line))
+  const halt = halts.find(
+    ({ questions, sign, isOfMirror }) =>
+      questions.test(question) &&
+      (sign === undefined || said(sign)) &&
+      (isOfMirror === undefined || evidence.mirrorFault !== undefined),
+  )
+  return installerError({
+    code: halt?.code ?? 'installer-question',
+    message:
+      halt?.message(evidence) ?? `debian-installer waits for an answer to ${question}, which nobody gives`,
+    hint: halt?.hint ?? 'answer it in debianInstaller.extraAnswers of pipeline.ts.',
+    question,
+    evidence,
+  })
+}
+
+export function installerRecipeSkipped(line: string, evidence: Evidence): PipelineError {
+  return installerError({
+    code: 'installer-recipe-skipped',
+    message: `debian-installer partitions the disk as it likes, since the partitions do not fit: ${line}`,
+    hint: 'raise disk.sizeMiB, or make the partitions smaller.',
+    evidence,
+  })
+}
+
+export function installerStalled(seconds: number, evidence: Evidence): PipelineError {
+  return installerError({
+    code: 'installer-stalled',
+    message: `debian-installer has said nothing for ${seconds} s in its phase "${evidence.phase}"`,
+    hint: 'the machine hangs, or the mirror does; the last lines of both its logs are below.',
+    evidence,
+  })
+}
+
+export function installerVanished(isPowerOff: boolean, evidence: Evidence): PipelineError {
+  return installerError({
+    code: 'installer-vanished',
+    message: isPowerOff
+      ? `debian-installer powered the machine off in its phase "${evidence.phase}", before it was through`
+      : `QEMU ended during debian-installer's phase "${evidence.phase}"`,
+    hint: 'the last lines of both its logs are below.',
+    evidence,
+  })
+}
+
+/** After the installation: the disk is not what was asked for. */
+export function installerDiskDiffers(differences: readonly string[], log: string): PipelineError {
+  return new PipelineError({
+    code: 'installer-disk-differs',
+    message: [
+      'debian-installer has made another disk than was asked for:',
+      ...differences.map((line) => `  ${line}`),
+    ].join('\n'),
+    hint: `what partman said is in ${log}`,
+    details: { differences, log },
+  })
+}
+
+// --- internal ---
+
+function installerError(fields: {
+  readonly code: string
+  readonly message: string
+  readonly hint: string
+  readonly question?: string
+  readonly evidence: Evidence
+}): PipelineError {
+  const { evidence, question } = fields
+  const { phase, lines, consoleLines, logs } = evidence
+  // The dialog on the console says it in the installer's own words.
+  const dialog = consoleLines.filter((line) => !/\.\.\. \d+%/.test(line)).slice(-8)
+  const asked = question === undefined ? [] : [`waits at ${question}`]
+  return new PipelineError({
+    code: fields.code,
+    message: fields.message,
+    hint: `${fields.hint} Its logs are ${logs.syslog} and ${logs.serial}`,
+    details: {
+      phase,
+      ...(question === undefined ? {} : { question }),
+      lastLines: [...lines.slice(-10), ...asked, ...dialog],
+      logs,
+    },
+  })
+}
+
+function quoteLast(lines: readonly string[], pattern: RegExp): string {
+  const line = lines.findLast((text) => pattern.test(text))
+  return line === undefined ? '' : `: ${line}`
+}
+
+/** The package that was not there, by the line that wget ends with `ERROR 404`. */
+function missingUdeb(lines: readonly string[]): string | undefined {
+  return lines.findLast((line) => /\.udeb:$/.test(line))?.match(/([^/]+\.udeb):$/)?.[1]
+}

@@ -1,0 +1,178 @@
+/**
+ * The way from the installer's guest to its mirror: an HTTP proxy on the loopback address. It answers with packages that
+ * were downloaded before, keeps those that were not, and goes to the mirror as this host does, by the environment's proxy
+ * and by https where the mirror's address says so. The guest judges what it gets by signatures, as without a proxy.
+ */
+
+import { createReadStream } from 'node:fs'
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { pipeline } from 'node:stream/promises'
+import { messageOf } from '../../errors.ts'
+import { request } from '../../host/http.ts'
+import { openPackageCache, type PackageCache, type PackageCacheOptions } from './package-cache.ts'
+
+export interface MirrorProxyOptions {
+  /** The mirror, e.g. `https://deb.debian.org/debian`. The guest names it by `http`, whatever it is. */
+  readonly mirror: string
+  /** Hosts beside the mirror that a guest may ask, as `name` or `name:port`. */
+  readonly otherHosts: readonly string[]
+  readonly packages: PackageCacheOptions
+  readonly onAnswer: (answer: ProxyAnswer) => void
+}
+
+export interface ProxyAnswer {
+  readonly url: string
+  readonly status: number
+  readonly origin: 'cache' | 'mirror' | 'proxy'
+  /** What is wrong with the mirror, or the way there; a file that it does not have is no fault. */
+  readonly fault?: string | undefined
+}
+
+export interface MirrorProxy {
+  /** TCP port on the loopback address. */
+  readonly port: number
+  /** Ends what is under way, and removes what is not whole. */
+  readonly close: () => Promise<void>
+}
+
+/** Starts it on a port that is free. */
+export async function startMirrorProxy(options: MirrorProxyOptions): Promise<MirrorProxy> {
+  const packages = await openPackageCache(options.packages)
+  const closing = new AbortController()
+  const underWay = new Set<Promise<void>>()
+  const server = createServer((incoming, response) => {
+    const answered = answer({ ...options, cache: packages }, incoming, response, closing.signal)
+    underWay.add(answered)
+    answered.finally(() => underWay.delete(answered))
+  })
+  // apt would ask for ten at once otherwise, and an answer that waits behind another never learns that its guest is gone.
+  server.maxRequestsPerSocket = 1
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject)
+    server.listen(0, '127.0.0.1', resolve)
+  })
+  return {
+    port: (server.address() as AddressInfo).port,
+    close: async () => {
+      closing.abort()
+      server.close()
+      server.closeAllConnections()
+      await Promise.all(underWay)
+      await packages.close()
+    },
+  }
+}
+
+type Way = Pick<MirrorProxyOptions, 'mirror' | 'otherHosts' | 'onAnswer'> & { readonly cache: PackageCache }
+
+/** Answers one request; whatever happens is told to the guest or ends its connection. */
+async function answer(
+  way: Way,
+  incoming: IncomingMessage,
+  response: ServerResponse,
+  closing: AbortSignal,
+): Promise<void> {
+  const { cache, onAnswer } = way
+  const { method, url: asked = '' } = incoming
+  const gone = new AbortController()
+  response.once('close', () => gone.abort())
+  const signal = AbortSignal.any([closing, gone.signal])
+  const refuse = (status: number, origin: ProxyAnswer['origin'], fault: string) => {
+    onAnswer({ url: asked, status, origin, fault })
+    if (response.headersSent) response.destroy()
+    else response.writeHead(status, { 'content-type': 'text/plain' }).end(`${fault}\n`)
+  }
+  if (method !== 'GET' && method !== 'HEAD') return refuse(405, 'proxy', `${method} is not answered here`)
+  const target = findTarget(asked, way)
+  if (target === undefined) return refuse(403, 'proxy', 'only the mirror is reached through here')
+  /** Why the mirror broke off; a guest that hangs up ends it as well, and is nothing to tell of. */
+  let brokenOff: unknown
+  try {
+    const listed = target.path === undefined ? undefined : cache.find(target.path)
+    const kept = listed === undefined ? undefined : await cache.get(listed)
+    if (listed !== undefined && kept !== undefined) {
+      onAnswer({ url: asked, status: 200, origin: 'cache' })
+      response.writeHead(200, { 'content-length': listed.size })
+      if (method === 'HEAD') return void response.end()
+      return await pipeline(createReadStream(kept), response, { signal })
+    }
+    const { status, headers, body } = await request(target.url, {
+      method,
+      headers: pick(incoming.headers, requestHeaders),
+      signal,
+    })
+    onAnswer({ url: asked, status, origin: 'mirror', fault: isFault(status) ? `HTTP ${status}` : undefined })
+    response.writeHead(status, pick(headers, responseHeaders))
+    const passing = watchEnd(body, (cause) => {
+      if (!signal.aborted) brokenOff = cause
+    })
+    const isKept = method === 'GET' && status === 200 && listed !== undefined
+    await pipeline(isKept ? cache.keep(listed, passing) : passing, response, { signal })
+  } catch (cause) {
+    if (brokenOff === undefined && signal.aborted) response.destroy()
+    else refuse(502, 'mirror', messageOf(brokenOff ?? cause))
+  }
+}
+
+async function* watchEnd(body: AsyncIterable<Uint8Array>, onBroken: (cause: unknown) => void) {
+  try {
+    yield* body
+  } catch (cause) {
+    onBroken(cause)
+    throw cause
+  }
+}
+
+interface Target {
+  /** As this host asks for it. */
+  readonly url: string
+  /** Below the mirror; undefined for another host's. */
+  readonly path: string | undefined
+}
+
+/** What the guest asks for; undefined for what it has no business with. */
+function findTarget(asked: string, { mirror, otherHosts }: Way): Target | undefined {
+  const url = URL.canParse(asked) ? new URL(asked) : undefined
+  if (url === undefined || url.protocol !== 'http:' || url.username !== '' || url.password !== '')
+    return undefined
+  const own = new URL(mirror)
+  const root = own.pathname.replace(/\/+$/, '')
+  // An installer puts paths together that have one slash too many.
+  const pathname = url.pathname.replaceAll(/\/{2,}/g, '/')
+  if (url.host === own.host && pathname.startsWith(`${root}/`)) {
+    return {
+      url: `${own.protocol}//${own.host}${pathname}${url.search}`,
+      path: decode(pathname.slice(root.length + 1)),
+    }
+  }
+  return otherHosts.includes(url.host) ? { url: url.href, path: undefined } : undefined
+}
+
+function decode(path: string): string | undefined {
+  try {
+    return decodeURIComponent(path)
+  } catch {
+    return undefined
+  }
+}
+
+/** A server, or a proxy on the way, that is at fault itself. */
+function isFault(status: number): boolean {
+  return status >= 500 || status === 407
+}
+
+/** Whether a copy on the way will do is the guest's to say. */
+const requestHeaders = ['cache-control', 'if-modified-since', 'pragma', 'user-agent']
+const responseHeaders = ['content-encoding', 'content-length', 'content-type', 'etag', 'last-modified']
+
+type Headers = Readonly<Record<string, string | readonly string[] | undefined>>
+
+function pick(headers: Headers, names: readonly string[]): Record<string, string> {
+  return Object.fromEntries(
+    names.flatMap((name) => {
+      const value = headers[name]
+      return typeof value === 'string' ? [[name, value]] : []
+    }),
+  )
+}

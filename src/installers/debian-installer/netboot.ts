@@ -1,0 +1,205 @@
+/** Where debian-installer's kernel and initrd come from. Nothing is booted that was not proved. */
+
+import { createHash, randomBytes } from 'node:crypto'
+import { access, constants, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import type { ImageFacts } from '../../config/image.ts'
+import { fetchIndex, findListedPackage } from '../../debian/packages-index.ts'
+import { fetchListed, type VerifiedRelease, verifyRelease } from '../../debian/release.ts'
+import { exitCodes, PipelineError } from '../../errors.ts'
+import { downloadTimeoutMs, get } from '../../host/http.ts'
+import { runFile } from '../../host/process.ts'
+
+/** What an installer is booted from. */
+export interface InstallerMedium {
+  readonly kernel: string
+  readonly initrd: string
+  /** A medium that has to be in the drive; absent for netboot files. */
+  readonly disc?: string | undefined
+  /** Where they come from, in words. */
+  readonly source: string
+}
+
+export interface NetbootRequest {
+  readonly image: Pick<ImageFacts, 'suite' | 'debianVersion' | 'debianArch' | 'mirror'>
+  /** Folder that keeps what was downloaded. */
+  readonly cacheFolder: string
+  readonly onProgress: (text: string) => void
+  readonly signal: AbortSignal
+  /** Where Debian's packages put netboot files; a test's own folder. */
+  readonly installedFolder?: string | undefined
+}
+
+/** Where the package `debian-installer-<N>-netboot-<arch>` puts its files. */
+const installedImages = '/usr/lib/debian-installer/images'
+
+/**
+ * Finds netboot files: those of the installed package, or else the mirror's own, or else those in the mirror's package.
+ * @throws PipelineError `installer-no-netboot`, and what a mirror is refused for
+ */
+export async function findNetboot(request: NetbootRequest): Promise<InstallerMedium> {
+  const installed = await findInstalled(request)
+  if (installed !== undefined) return installed
+  const { image, signal } = request
+  const { mirror, suite, debianArch } = image
+  const release = await verifyRelease({ ...mirror, url: mirror.debian, suite, arch: debianArch }, { signal })
+  const found = (await fetchImages(request, release)) ?? (await fetchPackage(request, release))
+  if (found === undefined) throw noNetboot(request)
+  return found
+}
+
+/** Name of the package that has a suite's netboot files. */
+export function netbootPackage({ debianVersion, debianArch }: NetbootRequest['image']): string {
+  return `debian-installer-${debianVersion}-netboot-${debianArch}`
+}
+
+// --- the installed package ---
+
+async function findInstalled({
+  image,
+  installedFolder = installedImages,
+}: NetbootRequest): Promise<InstallerMedium | undefined> {
+  const folder = join(installedFolder, belowImages(image))
+  const files = { kernel: join(folder, 'linux'), initrd: join(folder, 'initrd.gz') }
+  const areThere = await Promise.all(
+    Object.values(files).map((path) =>
+      access(path, constants.R_OK).then(
+        () => true,
+        () => false,
+      ),
+    ),
+  )
+  return areThere.every(Boolean) ? { ...files, source: `package ${netbootPackage(image)}` } : undefined
+}
+
+function belowImages({ debianVersion, debianArch }: NetbootRequest['image']): string {
+  return `${debianVersion}/${debianArch}/text/debian-installer/${debianArch}`
+}
+
+// --- the mirror's images ---
+
+/** Undefined where the mirror leaves them out, as many do with everything that is no package. */
+async function fetchImages(
+  request: NetbootRequest,
+  release: VerifiedRelease,
+): Promise<InstallerMedium | undefined> {
+  const { image, signal, onProgress } = request
+  const { debian } = image.mirror
+  const folder = `main/installer-${image.debianArch}/current/images`
+  const listed = release.files.get(`${folder}/SHA256SUMS`)
+  const base = `${debian}/dists/${image.suite}/${folder}`
+  if (listed === undefined || (await get(`${base}/SHA256SUMS`, 'HEAD', signal)).status !== 200)
+    return undefined
+  const sums = parseSums((await fetchListed(`${base}/SHA256SUMS`, listed, { signal })).toString('utf8'))
+  const files: string[] = []
+  for (const name of ['linux', 'initrd.gz']) {
+    const path = `netboot/debian-installer/${image.debianArch}/${name}`
+    const sha256 = sums.get(path)
+    if (sha256 === undefined) return undefined
+    const kept = join(request.cacheFolder, sha256, name)
+    if (!(await isWhole(kept, sha256))) {
+      onProgress(`downloading the installer's ${name}`)
+      const { status, body } = await get(`${base}/${path}`, 'GET', signal, downloadTimeoutMs)
+      if (status !== 200) return undefined
+      if (sha256Of(body) !== sha256) throw corrupt(`${base}/${path}`, sha256, sha256Of(body))
+      await keep(kept, body, request.cacheFolder)
+    }
+    files.push(kept)
+  }
+  const [kernel = '', initrd = ''] = files
+  return { kernel, initrd, source: `${base}/netboot` }
+}
+
+/** Parses lines of a digest and a path, which `sha256sum` begins with `../../install/`. */
+export function parseSums(text: string): ReadonlyMap<string, string> {
+  return new Map(
+    text.split('\n').flatMap((line) => {
+      const [, sha256, path] = /^([0-9a-f]{64})\s+\*?(?:\.\/)?(.+)$/.exec(line) ?? []
+      return sha256 === undefined || path === undefined ? [] : [[path, sha256] as const]
+    }),
+  )
+}
+
+// --- the mirror's package ---
+
+async function fetchPackage(
+  request: NetbootRequest,
+  release: VerifiedRelease,
+): Promise<InstallerMedium | undefined> {
+  const { image, signal, onProgress, cacheFolder } = request
+  const { debian } = image.mirror
+  const { suite, debianArch: arch } = image
+  const text = await fetchIndex({ url: debian, suite, arch }, release, 'main', { signal })
+  if (text === undefined) return undefined
+  const listed = findListedPackage(text, netbootPackage(image))
+  if (listed === undefined) return undefined
+  const folder = join(cacheFolder, listed.sha256)
+  const files = { kernel: join(folder, 'linux'), initrd: join(folder, 'initrd.gz') }
+  const source = `${debian}/${listed.fileName}`
+  // The folder appears as a whole.
+  if (
+    await readFile(files.initrd).then(
+      () => true,
+      () => false,
+    )
+  )
+    return { ...files, source }
+  onProgress(`downloading ${netbootPackage(image)}, ${Math.round(listed.size / 1e6)} MB`)
+  const content = await fetchListed(source, listed, { signal })
+  const work = `${folder}.${randomBytes(4).toString('hex')}.tmp`
+  try {
+    await mkdir(work, { recursive: true })
+    await writeFile(join(work, 'package.deb'), content)
+    onProgress('unpacking it')
+    await runFile('dpkg-deb', ['--extract', join(work, 'package.deb'), join(work, 'tree')], { signal })
+    const tree = join(work, 'tree', installedImages, belowImages(image))
+    await mkdir(join(work, 'files'))
+    for (const name of ['linux', 'initrd.gz']) await rename(join(tree, name), join(work, 'files', name))
+    await rename(join(work, 'files'), folder)
+  } finally {
+    await rm(work, { recursive: true, force: true })
+  }
+  return { ...files, source }
+}
+
+// --- what is kept ---
+
+function sha256Of(bytes: Uint8Array): string {
+  return createHash('sha256').update(bytes).digest('hex')
+}
+
+async function isWhole(path: string, sha256: string): Promise<boolean> {
+  const content = await readFile(path).catch(() => undefined)
+  return content !== undefined && sha256Of(content) === sha256
+}
+
+/** What a killed run leaves of it is cleared away by the next. */
+async function keep(path: string, content: Uint8Array, cacheFolder: string): Promise<void> {
+  const temporary = join(cacheFolder, `${randomBytes(4).toString('hex')}.tmp`)
+  await mkdir(dirname(path), { recursive: true })
+  await writeFile(temporary, content)
+  await rename(temporary, path)
+}
+
+// --- faults ---
+
+function noNetboot({ image }: NetbootRequest): PipelineError {
+  const name = netbootPackage(image)
+  return new PipelineError({
+    code: 'installer-no-netboot',
+    message: `there is no kernel to boot debian-installer with: neither the package ${name} here, nor netboot images or that package on ${image.mirror.debian}`,
+    hint: `apt-get install ${name} where this host's Debian has it, use another mirror, or name a netinst medium in debianInstaller.iso.`,
+    exitCode: exitCodes.hostNotFit,
+    details: { package: name, mirror: image.mirror.debian },
+  })
+}
+
+function corrupt(url: string, expected: string, found: string): PipelineError {
+  return new PipelineError({
+    code: 'mirror-file-corrupt',
+    message: `${url} is not the file that the mirror's signed lists vouch for: sha256 ${found}; expected ${expected}`,
+    hint: 'the mirror may be in the middle of an update: try again in some minutes, or use another mirror.',
+    exitCode: exitCodes.hostNotFit,
+    details: { url, expected, found },
+  })
+}

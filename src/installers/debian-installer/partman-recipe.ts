@@ -1,0 +1,67 @@
+/** The disk of an image in partman's language: a recipe with a line for each partition. */
+
+import type { Disk, Partition } from '../../config/image.ts'
+import { exitCodes, PipelineError } from '../../errors.ts'
+
+const bytesPerMiB = 1024 * 1024
+/** partman counts in these. */
+const bytesPerUnit = 1_000_000
+/** Units left for the partition table, for alignment to whole MiB, and for the record before each logical partition. */
+const slackUnits = 16
+/** Less than this cannot hold the base system while it is being installed. */
+const smallestGrowingUnits = 256
+
+/**
+ * A line per partition: minimum, priority, maximum, filesystem, and what to do with it. A fixed one has the same number
+ * three times. The growing one asks for half of what is left as its minimum, so that the sum stays below the disk's
+ * size whatever partman rounds, and has no maximum.
+ */
+export function recipeEntries(disk: Disk): readonly string[] {
+  const diskUnits = Math.floor((disk.sizeMiB * bytesPerMiB) / bytesPerUnit)
+  const fixedUnits = disk.partitions.reduce((sum, partition) => sum + unitsOf(partition), 0)
+  const rest = diskUnits - slackUnits - fixedUnits
+  if (disk.partitions.filter((partition) => partition.grow).length !== 1 || !disk.partitions.at(-1)?.grow) {
+    throw diskFault('exactly one partition must grow, and it must be the last')
+  }
+  if (rest < smallestGrowingUnits) {
+    throw diskFault(
+      `its partitions leave ${Math.max(rest, 0)} MB of ${diskUnits} MB for the last one, which needs ${smallestGrowingUnits} MB`,
+    )
+  }
+  // partman makes primary partitions first, wherever they stand.
+  const primaries = disk.partitions.map((partition) => partition.primary)
+  if (primaries.lastIndexOf(true) > primaries.indexOf(false) && primaries.includes(false)) {
+    throw diskFault('a primary partition stands after a logical one, and partman would change their order')
+  }
+  return disk.partitions.map((partition) => {
+    const units = unitsOf(partition)
+    const sizes = partition.grow ? `${Math.floor(rest / 2)} ${rest} -1` : `${units} ${units} ${units}`
+    return `${sizes} ${partitionWords(partition).join(' ')} .`
+  })
+}
+
+function unitsOf(partition: Partition): number {
+  return partition.grow ? 0 : Math.ceil(((partition.sizeMiB ?? 0) * bytesPerMiB) / bytesPerUnit)
+}
+
+function partitionWords(partition: Partition): readonly string[] {
+  const { filesystem, mount, primary, bootable, reservedPercent } = partition
+  const place = [...(primary ? ['$primary{ }'] : []), ...(bootable ? ['$bootable{ }'] : [])]
+  if (filesystem === 'swap') return ['linux-swap', ...place, 'method{ swap } format{ }']
+  return [
+    filesystem,
+    ...place,
+    `method{ format } format{ } use_filesystem{ } filesystem{ ${filesystem} }`,
+    `mountpoint{ ${mount} }`,
+    `reserved_for_root{ ${reservedPercent} }`,
+  ]
+}
+
+function diskFault(message: string): PipelineError {
+  return new PipelineError({
+    code: 'installer-disk',
+    message: `debian-installer cannot make this disk: ${message}`,
+    hint: 'change disk in pipeline.ts.',
+    exitCode: exitCodes.badInput,
+  })
+}

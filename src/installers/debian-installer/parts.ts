@@ -1,0 +1,42 @@
+/** The phases of an installation as parts of a run, each with its time and what is expected of it. */
+
+import type { BuildEvent } from '../../report/events.ts'
+import { emulatedSeconds, type InstallerPhase, nameOfPhase } from './phases.ts'
+
+/** What the parts need of a run. */
+export interface Reporting {
+  readonly emit: (event: BuildEvent) => void
+  readonly estimates: { readonly of: (name: string) => number | undefined }
+  readonly accelerator?: { readonly accelerator: 'kvm' | 'tcg' } | undefined
+}
+
+export interface PhaseParts {
+  /** A phase begins, and the one before it is through. */
+  readonly enter: (phase: InstallerPhase) => void
+  readonly progress: (text: string) => void
+  /** The last is through. */
+  readonly finish: () => void
+}
+
+/** Before the first phase, and for all that belongs to none, what is told is told of the base as a whole. */
+export function startPhases(run: Reporting): PhaseParts {
+  const { emit, estimates } = run
+  let current: { readonly name: string; readonly startedMs: number } | undefined
+  const finish = () => {
+    if (current === undefined) return
+    const seconds = Math.round(performance.now() - current.startedMs) / 1000
+    emit({ kind: 'part-finished', name: current.name, seconds })
+    current = undefined
+  }
+  return {
+    enter: (phase) => {
+      finish()
+      const name = nameOfPhase(phase)
+      const expected = run.accelerator?.accelerator === 'tcg' ? emulatedSeconds[phase] : undefined
+      emit({ kind: 'part-started', name, estimateSeconds: estimates.of(name) ?? expected })
+      current = { name, startedMs: performance.now() }
+    },
+    progress: (text) => emit({ kind: 'part-progress', name: current?.name ?? 'base', text }),
+    finish,
+  }
+}

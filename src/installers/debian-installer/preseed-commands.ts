@@ -1,0 +1,109 @@
+/** What debian-installer does first and last, so that the target is what the bootstrap installer leaves. */
+
+import type { ImageFacts } from '../../config/image.ts'
+import { optionalMounts } from '../../disk/layout.ts'
+import { dpkgExcludes, initramfsSettings, initramfsSettingsFile, renderSources } from '../installer.ts'
+import { unfit } from './preseed-value.ts'
+
+/** Files that the target has only while packages are installed. */
+const aptSettings = '/etc/apt/apt.conf.d/00while-installing'
+/** The kernel's package brings an initramfs to boot from; what others would change in it is left for the last one. */
+const initramfsOnce = '/etc/kernel/postinst.d/zz-initramfs-once'
+const updateSettings = '/etc/initramfs-tools/update-initramfs.conf'
+
+/**
+ * Lays out what the installer does as soon as debootstrap is through, when it runs what lies in a folder of its own. From
+ * then on dpkg leaves out documentation, and apt the descriptions in other words; and nothing is added for the machine that
+ * it happens to run on, which may be a laptop, or wants to be counted.
+ */
+export function earlyCommand({ disk }: Pick<ImageFacts, 'disk'>): readonly string[] {
+  const target = '/tmp/target'
+  const hook = '/usr/lib/base-installer.d/10systemvm'
+  const folders = [
+    '/etc/dpkg/dpkg.cfg.d',
+    '/etc/apt/apt.conf.d',
+    '/etc/kernel/postinst.d',
+    '/etc/initramfs-tools/conf.d',
+  ]
+  return sequence([
+    'set -e',
+    `mkdir -p ${folders.map((path) => target + path).join(' ')} /usr/lib/base-installer.d`,
+    ...writeLines(`${target}/etc/dpkg/dpkg.cfg.d/systemvm`, dpkgExcludes),
+    ...writeLines(target + aptSettings, [
+      'Acquire::Languages "none";',
+      // apt would take the installer's proxy for https as well, which makes no tunnels.
+      'Acquire::https::Proxy "DIRECT";',
+    ]),
+    ...writeLines(target + initramfsSettingsFile, initramfsSettings(disk)),
+    ...writeLines(target + initramfsOnce, [
+      '#!/bin/sh',
+      `sed -i s/^update_initramfs=.*/update_initramfs=no/ ${updateSettings}`,
+    ]),
+    ...writeLines(hook, [
+      '#!/bin/sh',
+      `cp -a ${target}/. /target/`,
+      'rm -f /usr/lib/pre-pkgsel.d/10laptop-detect /usr/lib/pre-pkgsel.d/90popcon',
+    ]),
+    `chmod 755 ${hook} ${target}${initramfsOnce}`,
+  ])
+}
+
+/**
+ * Makes the target what the bootstrap installer leaves. The installer runs it as one line by `sh -c`, and nothing in it
+ * may need a backslash, which debconf keeps for itself.
+ */
+export function lateCommand(image: ImageFacts): readonly string[] {
+  const { name, groups } = image.account
+  const joined = groups.length === 0 ? '' : ` --groups ${quote(groups.join(','))}`
+  return sequence([
+    'set -e',
+    `rm -f /target/etc/initramfs-tools/conf.d/driver-policy /target${initramfsOnce} /target${aptSettings}`,
+    `sed -i s/^update_initramfs=.*/update_initramfs=yes/ /target${updateSettings}`,
+    'in-target update-initramfs -u -k all',
+    ...optionalMounts.map(
+      ({ where, options }) =>
+        `sed -E -i ${quote(`s#^UUID=[^ ]+ +${where} +[^ ]+ +[^ ]+#&,${options}#`)} /target/etc/fstab`,
+    ),
+    // The bootstrap installer makes the groups that no package has made; this one would leave them out.
+    ...groups.map((group) => `in-target groupadd --force --system ${quote(group)}`),
+    `in-target usermod --shell /bin/bash${joined} ${quote(name)}`,
+    'rm -rf /target/usr/share/doc/* /target/usr/share/info/* /target/usr/share/lintian/*',
+    'in-target find /usr/share/man -mindepth 2 ! -type d -delete',
+    'rm -f /target/etc/apt/apt.conf.d/00InstallRecommends /target/etc/apt/apt.conf.d/00trustcdrom',
+    // The proxy that the installer was given is there no longer.
+    'rm -f /target/etc/apt/sources.list /target/etc/apt/apt.conf',
+    ...writeLines(
+      '/target/etc/apt/sources.list.d/debian.sources',
+      renderSources(image).trimEnd().split('\n'),
+    ),
+    'rm -f /target/etc/ssh/ssh_host_*_key /target/etc/ssh/ssh_host_*_key.pub',
+    'rm -f /target/var/lib/dbus/machine-id /target/var/lib/systemd/random-seed',
+    ': > /target/etc/machine-id',
+    // Where /tmp is a tmpfs, what packages left in there would stay for ever, out of sight.
+    'rm -rf /target/tmp/* /target/tmp/.[!.]*',
+    // Every later command in the target takes the installer's own away, and this one with it: the last step writes it.
+    ...writeLines('/tmp/keep-daemons-off', [
+      'echo "#!/bin/sh" >/target/usr/sbin/policy-rc.d',
+      'echo "exit 101" >>/target/usr/sbin/policy-rc.d',
+      'chmod 755 /target/usr/sbin/policy-rc.d',
+    ]),
+    'sed -i "2i . /tmp/keep-daemons-off" /usr/lib/finish-install.d/95umount',
+    // The last, because everything above may still have to resolve a name. A link would lead out of the target.
+    'rm -f /target/etc/resolv.conf',
+    ...writeLines('/target/etc/resolv.conf', ['# Written when the machine learns its name servers.']),
+  ])
+}
+
+/** One line of commands, as the words that a preseed continues. */
+function sequence(commands: readonly string[]): readonly string[] {
+  return commands.map((command, index) => (index === commands.length - 1 ? command : `${command};`))
+}
+
+function writeLines(path: string, lines: readonly string[]): readonly string[] {
+  return lines.map((line, index) => `echo ${quote(line)} ${index === 0 ? '>' : '>>'} ${path}`)
+}
+
+function quote(word: string): string {
+  if (word.includes("'")) throw unfit(word, 'has a quote, which the installer would read as its own')
+  return `'${word}'`
+}

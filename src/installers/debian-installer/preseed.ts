@@ -1,0 +1,196 @@
+/** The definition of an image as answers for debian-installer: its preseed and its kernel arguments. */
+
+import type { ExtraAnswer } from '../../config/debian-installer.ts'
+import type { ImageFacts } from '../../config/image.ts'
+import { renderTemplate } from '../../template.ts'
+import { recipeEntries } from './partman-recipe.ts'
+import { earlyCommand, lateCommand } from './preseed-commands.ts'
+import { checkValue, unfit } from './preseed-value.ts'
+
+/** Everything the template reads. Each text is one line of debconf's language, checked when it is rendered. */
+export interface PreseedView {
+  readonly variant: string
+  readonly suite: string
+  readonly locale: string
+  readonly keyboard: string
+  readonly hostname: string
+  readonly domain: string
+  readonly timezone: string
+  readonly mirror: {
+    readonly protocol: string
+    readonly host: string
+    readonly directory: string
+    /** HTTP proxy between the guest and the mirror. */
+    readonly proxy: string | undefined
+  }
+  /** Archive areas beside `main`. */
+  readonly components: {
+    readonly contrib: boolean
+    readonly nonFree: boolean
+    readonly nonFreeFirmware: boolean
+  }
+  readonly account: { readonly name: string; readonly fullName: string }
+  readonly kernelPackage: string
+  /** partman's expert recipe: its name, then one line per partition. */
+  readonly recipe: readonly string[]
+  readonly packages: readonly string[]
+  /** Shell commands run by the installer when it has read the preseed. */
+  readonly earlyCommand: readonly string[]
+  /** Shell commands run by the installer when the target is complete but still mounted. */
+  readonly lateCommand: readonly string[]
+  /** Whole lines: what a site answers beside all this. */
+  readonly extraAnswers: readonly string[]
+}
+
+/**
+ * Decides what the preseed says.
+ * @param host where the guest finds its proxy; without it, it goes to the mirror itself
+ * @throws PipelineError `installer-disk` where the disk cannot be said in partman's language
+ */
+export function preseedView(
+  image: ImageFacts,
+  packages: readonly string[],
+  extraAnswers: readonly ExtraAnswer[] = [],
+  host?: InstallerHost,
+): PreseedView {
+  const mirror = new URL(image.mirror.debian)
+  const has = (component: string) => image.mirror.components.includes(component)
+  return {
+    variant: image.variant,
+    suite: image.suite,
+    locale: image.locale,
+    keyboard: image.keyboard,
+    hostname: image.hostname,
+    domain: image.domain,
+    timezone: image.timezone,
+    mirror: {
+      // The proxy knows how the mirror itself is reached, and a netboot image need not know https.
+      protocol: host === undefined ? mirror.protocol.replace(':', '') : 'http',
+      host: mirror.host,
+      directory: mirror.pathname,
+      proxy: host === undefined ? undefined : `http://${host.address}:${host.proxyPort}/`,
+    },
+    components: {
+      contrib: has('contrib'),
+      nonFree: has('non-free'),
+      nonFreeFirmware: has('non-free-firmware'),
+    },
+    account: {
+      name: image.account.name,
+      fullName: image.account.fullName === '' ? image.account.name : image.account.fullName,
+    },
+    kernelPackage: image.kernelPackage,
+    recipe: [`${image.name} ::`, ...recipeEntries(image.disk)],
+    packages: [...new Set(packages)].sort(),
+    earlyCommand: earlyCommand(image),
+    lateCommand: lateCommand(image),
+    extraAnswers: extraAnswers.map(answerLine),
+  }
+}
+
+/** An answer as a line of debconf's language. */
+function answerLine(answer: ExtraAnswer): string {
+  const { owner, question, type } = answer
+  const value =
+    answer.type === 'note' ? '' : answer.type === 'multiselect' ? answer.value.join(', ') : `${answer.value}`
+  return [owner, question, type, ...(value === '' ? [] : [value])].join(' ')
+}
+
+/** The questions that a preseed answers. */
+export function answeredQuestions(preseed: string): ReadonlySet<string> {
+  const lines = preseed.replaceAll(/ \\\n\s*/g, ' ').split('\n')
+  return new Set(lines.flatMap((line) => /^[^#\s]\S* (\S+) /.exec(`${line} `)?.[1] ?? []))
+}
+
+/**
+ * The preseed file as text.
+ * @throws PipelineError `preseed-value` for a value that debconf would read as something else
+ */
+export function renderPreseed(view: PreseedView): string {
+  return renderTemplate('preseed.cfg.hbs', view, {
+    value: checkValue,
+    continued: (found) => continued(checkList(found)),
+    filled: (found) => continued(fill(checkList(found))),
+    answers: (found) => ownAnswers(found),
+  })
+}
+
+/** How the installer reaches the host that it is run from. */
+export interface InstallerHost {
+  /** The host, as the guest sees it. */
+  readonly address: string
+  /** Port of the server that has the preseed as `/preseed.cfg`, or another program's placeholder for it. */
+  readonly httpPort: number | string
+  /** UDP port that receives the installer's syslog. */
+  readonly syslogPort: number
+  /** TCP port of the proxy that leads to the mirror. */
+  readonly proxyPort: number
+}
+
+/**
+ * What stands on the installer's kernel line. Names the host again, because a preseed that is fetched over the network
+ * comes too late for that; and asks for every debconf question to be logged, because the installer waits at a question
+ * for ever and says so nowhere else.
+ */
+export function installerKernelArguments(
+  image: ImageFacts,
+  host: Omit<InstallerHost, 'proxyPort'>,
+): string[] {
+  const udebSuite = image.mirror.udebs?.suite
+  const words = [
+    'auto=true',
+    'priority=critical',
+    `url=http://${host.address}:${host.httpPort}/preseed.cfg`,
+    `hostname=${image.hostname}`,
+    `domain=${image.domain}`,
+    'interface=auto',
+    // The installer's own packages from there; debootstrap and apt keep the suite of the preseed.
+    ...(udebSuite === undefined ? [] : [`mirror/udeb/suite=${udebSuite}`]),
+    `log_host=${host.address}`,
+    `log_port=${host.syslogPort}`,
+    'DEBIAN_FRONTEND=text',
+    'DEBCONF_DEBUG=5',
+    'TERM=dumb',
+    'console=ttyS0',
+    // A kernel that panics ends the machine, instead of waiting for somebody to look at it.
+    'panic=-1',
+    // The guest runs Debian's own installer and nobody else's programs: no reason to pay for mitigations.
+    'mitigations=off',
+    // What follows the dashes would be taken over into the installed system's own kernel line: nothing.
+    '---',
+  ]
+  for (const word of words) {
+    if (/[\s"]/.test(word)) throw unfit(word, 'has a space or a quote, which ends a kernel argument')
+  }
+  return words
+}
+
+// --- the template ---
+
+/** One value over several lines. They are indented, or one that begins with `#` would be lost as a comment. */
+function continued(lines: readonly string[]): string {
+  return lines.join(' \\\n  ')
+}
+
+/** The lines of a site, which come last, or nothing. */
+function ownAnswers(found: unknown): string {
+  if (Array.isArray(found) && found.length === 0) return ''
+  return `\n\n# This site's own answers\n${checkList(found).join('\n')}`
+}
+
+/** Words in lines of about 100 columns: an emulated installer takes a good part of a second to read each line. */
+function fill(words: readonly string[]): readonly string[] {
+  const lines: string[] = []
+  for (const word of words) {
+    const line = lines.at(-1)
+    if (line === undefined || line.length + word.length > 98) lines.push(word)
+    else lines[lines.length - 1] = `${line} ${word}`
+  }
+  return lines
+}
+
+function checkList(found: unknown): readonly string[] {
+  if (!Array.isArray(found)) throw unfit(found, 'is no list')
+  if (found.length === 0) throw unfit(found, 'is an empty list')
+  return found.map(checkValue)
+}

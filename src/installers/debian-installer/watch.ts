@@ -1,0 +1,168 @@
+/**
+ * What debian-installer says, and what it means. It never fails and never ends: where a question has no answer it waits
+ * for a person at a dialog, for ever. With `DEBCONF_DEBUG=5` its syslog has every word that its parts exchange with
+ * debconf, and a question that is put and not answered for some seconds is one that nobody will answer.
+ */
+
+import type { PipelineError } from '../../errors.ts'
+import { readSign } from '../../qemu/console.ts'
+import {
+  type Evidence,
+  installerBlocked,
+  installerRecipeSkipped,
+  installerStalled,
+  installerVanished,
+} from './failures.ts'
+import { type InstallerPhase, installerPhases, phaseOfItem, silenceSeconds } from './phases.ts'
+import type { SyslogMessage } from './syslog.ts'
+
+export interface InstallerWatchOptions {
+  /** Of each phase; the first begins at once. */
+  readonly onPhase: (phase: InstallerPhase) => void
+  /** What it is doing, in a few words. */
+  readonly onProgress: (text: string) => void
+  /** Called once, at the first sign that the installation will not end well. */
+  readonly onFailure: (error: PipelineError) => void
+  /** Where all of it is, for error texts. */
+  readonly logs: { readonly syslog: string; readonly serial: string }
+  /** Milliseconds of a clock that nobody sets. */
+  readonly nowMs: () => number
+}
+
+export interface InstallerWatch {
+  readonly syslog: (message: SyslogMessage) => void
+  readonly serial: (line: string) => void
+  /** What the mirror, or the way there, has refused. */
+  readonly mirror: (fault: string) => void
+  /** To be called about every second. */
+  readonly tick: () => void
+  readonly phase: () => InstallerPhase
+  /** Says that QEMU has ended. Returns why that is a failure, or undefined where the installer powered the machine off. */
+  readonly ended: (isPowerOff: boolean) => PipelineError | undefined
+}
+
+/** A question that is answered by the preseed is through within a second. */
+const blockedMs = 5_000
+
+/** A fault of the mirror that is older has been overcome, and is not why the installer waits. */
+const recentMs = 60_000
+
+/** No busy host is late by this much to look at the clock, which it does every second. */
+const sleptMs = 10_000
+
+/** So many lines lead from a download that failed, or a package that is unknown, to the question that it ends in. */
+const keptLines = 60
+
+/** debconf's own exchange, which tells what waits; too much of it to quote. */
+const isExchange = ({ program }: SyslogMessage) => program === 'debconf'
+
+/** Lines that look bad on every good run. */
+const harmless =
+  /unknown udeb|depmod: WARNING|ignoring pre-dependency problem|Unknown device|dpkg-divert: warning|setupcon|cached_setup/
+
+export function watchInstaller(options: InstallerWatchOptions): InstallerWatch {
+  const { onPhase, onProgress, nowMs, logs } = options
+  let phase: InstallerPhase = installerPhases[0]
+  let lastWordMs = nowMs()
+  let lastTickMs = nowMs()
+  let hasFailed = false
+  /** The question that was put last, and is going to be asked. */
+  let question: string | undefined
+  /** What was said to debconf, until it replies. */
+  let lastCommand = ''
+  let askedMs: number | undefined
+  let mirrorFault: { readonly text: string; readonly atMs: number } | undefined
+  const lines: string[] = []
+  const consoleLines: string[] = []
+
+  const evidence = (): Evidence => {
+    const isRecent = mirrorFault !== undefined && nowMs() - mirrorFault.atMs < recentMs
+    return { phase, lines, consoleLines, logs, mirrorFault: isRecent ? mirrorFault?.text : undefined }
+  }
+  const fail = (error: PipelineError) => {
+    if (hasFailed) return
+    hasFailed = true
+    options.onFailure(error)
+  }
+  const keep = (list: string[], line: string) => {
+    list.push(line)
+    if (list.length > keptLines) list.shift()
+  }
+
+  const enter = (next: InstallerPhase) => {
+    // A step that failed and is tried again does not lead back.
+    if (installerPhases.indexOf(next) <= installerPhases.indexOf(phase)) return
+    phase = next
+    onPhase(phase)
+  }
+
+  /** One line of debconf's: `--> command`, which its reply `<-- …` follows before the next. */
+  const exchange = (text: string) => {
+    const [, command, words = ''] = /^--> (\S+) ?(.*)$/.exec(text) ?? []
+    const isReply = text.startsWith('<-- ')
+    if (command === undefined && !isReply) return
+    if (lastCommand.startsWith('INPUT ') && text.startsWith('<-- 0')) question = lastCommand.split(' ')[2]
+    // Its reply may be lost on the way, but what comes after it says as much.
+    if (lastCommand === 'GO') question = undefined
+    askedMs = command === 'GO' && question !== undefined ? nowMs() : undefined
+    lastCommand = isReply ? '' : `${command} ${words}`.trim()
+  }
+
+  return {
+    phase: () => phase,
+    syslog: (message) => {
+      lastWordMs = nowMs()
+      if (isExchange(message)) return exchange(message.text)
+      const { program, text } = message
+      if (text.trim() === '' || harmless.test(text)) return
+      keep(lines, program === '' ? text : `${program}: ${text}`)
+      const item = /Menu item '([^']+)' selected/.exec(text)?.[1]
+      const next = program === 'main-menu' && item !== undefined ? phaseOfItem(item) : undefined
+      if (next !== undefined) enter(next)
+      if (/too small for expert recipe/.test(text)) fail(installerRecipeSkipped(text, evidence()))
+      const progress = describeProgress(message)
+      if (progress !== undefined) onProgress(progress)
+    },
+    serial: (line) => {
+      lastWordMs = nowMs()
+      if (line.trim() === '') return
+      keep(consoleLines, line)
+      const sign = /Kernel panic/.test(line) ? readSign(line, consoleLines, logs.serial) : undefined
+      if (sign !== undefined) fail(sign)
+    },
+    mirror: (fault) => {
+      keep(lines, `mirror: ${fault}`)
+      mirrorFault = { text: fault, atMs: nowMs() }
+    },
+    tick: () => {
+      const now = nowMs()
+      // A host that slept, or was stopped, has missed what was said meanwhile, and so had the guest no time to say it.
+      const missedMs = now - lastTickMs
+      lastTickMs = now
+      if (missedMs > sleptMs) {
+        lastWordMs += missedMs
+        if (askedMs !== undefined) askedMs += missedMs
+      }
+      if (askedMs !== undefined && now - askedMs > blockedMs && question !== undefined) {
+        fail(installerBlocked(question, evidence()))
+      } else if (now - lastWordMs > silenceSeconds[phase] * 1000) {
+        fail(installerStalled(silenceSeconds[phase], evidence()))
+      }
+    },
+    ended: (isPowerOff) =>
+      isPowerOff && phase === 'finish' ? undefined : installerVanished(isPowerOff, evidence()),
+  }
+}
+
+/** The lines that say what is going on, in a few words; undefined for all others. */
+function describeProgress({ program, text }: SyslogMessage): string | undefined {
+  const found =
+    /^(?:DEBUG: )?(retrieving \S+)/.exec(text)?.[1] ??
+    (program === 'debootstrap'
+      ? /^(?:Retrieving|Validating|Extracting|Unpacking|Configuring)\b.*/.exec(text)?.[0]
+      : undefined) ??
+    /^((?:Unpacking|Setting up) \S+)/.exec(text)?.[1] ??
+    /^(update-initramfs: \S.*)$/.exec(text)?.[1] ??
+    /Menu item '([^']+)' selected/.exec(text)?.[1]
+  return found?.trim()
+}

@@ -1,0 +1,246 @@
+/** Builds one image: from the plan to the report. */
+
+import { mkdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { messageOf, PipelineError } from '../errors.ts'
+import { diskFailed, interrupted, isNoSpace } from '../host/failures.ts'
+import { writeDurably } from '../host/files.ts'
+import { describeHolder, type Holder, takeLock, type Waiting } from '../host/lock.ts'
+import { markOutput, requireWritable } from '../host/out-folder.ts'
+import { markChildren } from '../host/process.ts'
+import { noteBeginning, noteEnd, type RunFolder, runFolderOf } from '../host/run-folder.ts'
+import { lookAhead, readEstimates } from '../plan/estimates.ts'
+import type { Plan } from '../plan/plan.ts'
+import { expectRoom } from '../plan/room.ts'
+import { requireLocked } from '../provenance/lock.ts'
+import type { BuildEvent } from '../report/events.ts'
+import { formatBytes } from '../report/format.ts'
+import type { Report } from '../report/report.ts'
+import { resultOfLayer, resultOfSkipped } from '../stages/results.ts'
+import { runStages } from '../stages/run-stages.ts'
+import { sizeOf } from '../store/prune.ts'
+import { openStates } from '../store/states.ts'
+import { type Layer, openStore, type StoreFault } from '../store/store.ts'
+import { verificationFailed } from '../verify/failures.ts'
+import { accelerate } from './accelerate.ts'
+import { exportImages, isFinished } from './export-images.ts'
+import { installBase } from './install-base.ts'
+import { clearLeftovers } from './leftovers.ts'
+import {
+  type HostTools,
+  requireArchivers,
+  requireMirror,
+  requirePlainPaths,
+  requireRoom,
+  requireTools,
+} from './preflight.ts'
+import { recordInputs } from './record-inputs.ts'
+import { type BuildRequest, describeRun, type Run } from './run.ts'
+import { planOnSoundLayers } from './sound-layers.ts'
+import { keepBound } from './store-bound.ts'
+
+/**
+ * Builds an image. From the moment the run has a folder the report is written whatever happens, there and as
+ * `out/report.json`; its `run.status` says how it went.
+ * @throws PipelineError when something is not fit before the run has begun
+ */
+export async function buildImage(request: BuildRequest): Promise<Report> {
+  const place = runFolderOf(request.outFolder, request.image.variant, new Date())
+  const tools = await requireTools(request.image.arch)
+  requirePlainPaths(request.outFolder, ...request.image.stages.map(({ script }) => script))
+  await requireArchivers(request.image)
+  await requireWritable(request.outFolder)
+  const lock = await takeLock(request.outFolder, place.id, request.wait ? waitingOf(request) : undefined)
+  try {
+    return await buildAlone(request, place, tools)
+  } finally {
+    await lock.release()
+  }
+}
+
+/** Builds where nobody else does. */
+async function buildAlone(request: BuildRequest, place: RunFolder, tools: HostTools): Promise<Report> {
+  const run = await beginRun(request, place, tools)
+  try {
+    const base = await installBase(run)
+    const final = await buildStages(run, base)
+    if (request.planning.until === undefined) {
+      await recordInputs(run, final)
+      await exportTargets(run, final)
+      await verifyTargets(run)
+    }
+    await boundStore(run)
+  } catch (error) {
+    run.failure = asFailure(error, request)
+    // What is half made would only take room until the next run, which sweeps as well.
+    await run.store.sweep().catch(() => undefined)
+  }
+  const report = await finishRun(run)
+  await noteEnd(place.folder)
+  // A bug is in the report like any failure, and is then shown with its stack.
+  if (run.failure?.code === 'unexpected') throw run.failure.cause
+  return report
+}
+
+function waitingOf({ outFolder, emit, signal }: BuildRequest): Waiting {
+  const text = (holder: Holder) =>
+    `another build works in ${outFolder}: waiting for ${describeHolder(holder)}`
+  return { onWait: (holder) => emit({ kind: 'note', text: text(holder) }), signal }
+}
+
+function describeDamage({ name = 'a stage', key, fault }: StoreFault): string {
+  return `the layer of ${name} is damaged (${key.slice(0, 12)}…): ${fault}; it is removed, and made again when it is needed`
+}
+
+/** Clears up, plans, and finds out whether the plan can be carried out; then the run has a folder. */
+async function beginRun(request: BuildRequest, place: RunFolder, tools: HostTools): Promise<Run> {
+  const [startedAt, startedMs] = [new Date(), performance.now()]
+  const { outFolder } = request
+  const store = openStore(join(outFolder, 'store'))
+  const onDamaged = (fault: StoreFault) => request.emit({ kind: 'note', text: describeDamage(fault) })
+  for (const fault of await clearLeftovers(outFolder, store)) onDamaged(fault)
+  const plan = await planOnSoundLayers({ ...request, onDamaged }, store)
+  const isExported = await isFinished(plan, outFolder)
+  const hasImages = !isExported && request.planning.until === undefined
+  const layers = await store.list()
+  const room = await expectRoom(plan, outFolder, layers, hasImages)
+  const warning = requireRoom(outFolder, room)
+  if (warning !== undefined) request.emit({ kind: 'note', text: warning })
+  await requireMirror(plan, request.signal)
+  if (request.locked !== undefined) await requireLocked(plan, request.locked, tools.versions, request.signal)
+  await requireWritable(place.folder)
+  await markOutput(outFolder)
+  markChildren(place.id)
+  await noteBeginning(place.folder)
+  // Records hold the settings of stages, which are nobody else's business.
+  await mkdir(store.folder, { recursive: true, mode: 0o700 })
+  const estimates = await readEstimates(outFolder, layers, plan.image)
+  const timings: Run['timings'] = []
+  const emit = (event: BuildEvent): void => {
+    if (event.kind === 'part-finished') timings.push({ name: event.name, seconds: event.seconds })
+    request.emit(event)
+  }
+  const ahead = lookAhead(plan, estimates, isExported)
+  emit({ kind: 'run-started', runId: place.id, variant: plan.image.variant, ...ahead, room })
+  return {
+    request,
+    place,
+    store,
+    tools,
+    plan,
+    startedAt,
+    elapsedSeconds: () => Math.round(performance.now() - startedMs) / 1000,
+    estimates,
+    emit,
+    timings,
+    accelerator: undefined,
+    stages: plan.stages.map((stage) =>
+      stage.cached === undefined ? resultOfSkipped(stage) : resultOfLayer(stage.cached, 'cached'),
+    ),
+    images: [],
+    verdicts: undefined,
+    failure: undefined,
+  }
+}
+
+/** Runs the stages that the store has no layer for, and returns the last layer. */
+async function buildStages(run: Run, base: Layer): Promise<Layer> {
+  const { plan, store, place, emit, request } = run
+  const cached = plan.stages.filter((stage) => stage.cached !== undefined)
+  const stages = plan.stages.slice(cached.length)
+  for (const stage of run.stages.slice(0, cached.length)) emit({ kind: 'stage-finished', stage })
+  const below = [base, ...cached.flatMap((stage) => stage.cached ?? [])]
+  const parent = below.at(-1) as Layer
+  if (stages.length === 0) return parent
+  const { results, failure } = await runStages({
+    plan: { ...plan, layout: base.layout ?? plan.layout },
+    stages,
+    parent,
+    installed: packagesOf(below),
+    store,
+    place,
+    acceleration: (kernel) => accelerate(run, kernel),
+    states: openStates(join(store.folder, 'states')),
+    packer: run.tools.packer,
+    qemuVersion: run.tools.versions[`qemu-system-${plan.image.arch}`] ?? '',
+    tools: run.tools.versions,
+    estimate: run.estimates.of,
+    decide: request.decide,
+    emit,
+    signal: request.signal,
+  })
+  run.stages = [...run.stages.slice(0, cached.length), ...results]
+  if (failure !== undefined) throw failure
+  const last = await store.find((stages.at(-1) as Plan['stages'][number]).key)
+  if (last === undefined) throw new Error('the last stage ran, and its layer is not in the store')
+  return last
+}
+
+/** The packages of a stack of layers, lowest first. */
+function packagesOf(layers: readonly Layer[]): Map<string, string> {
+  const packages = new Map<string, string>()
+  for (const { packages: change } of layers) {
+    for (const { name } of change.removed) packages.delete(name)
+    for (const { name, version } of change.added) packages.set(name, version)
+    for (const { name, to } of change.upgraded) packages.set(name, to)
+  }
+  return packages
+}
+
+async function exportTargets(run: Run, layer: Layer): Promise<void> {
+  const { plan, store, place, emit, request, estimates } = run
+  run.images = await exportImages({
+    image: plan.image,
+    layer,
+    layerDisk: store.disk(layer.key),
+    outFolder: place.outFolder,
+    estimate: estimates.of,
+    emit,
+    signal: request.signal,
+  })
+}
+
+/** Removes what is of no use, if the store is larger than it may be. */
+async function boundStore({ request, store, plan, emit }: Run): Promise<void> {
+  const { bound } = request
+  if (bound === undefined) return
+  const { removed, leftBytes } = await keepBound(store, bound, plan)
+  const most = `store.maximumGiB, which is ${formatBytes(bound.maximumBytes)}`
+  if (removed.length > 0) {
+    const text = `${removed.length} unused layers, ${formatBytes(sizeOf(removed))}, removed from the store to keep to ${most}`
+    emit({ kind: 'note', text })
+  }
+  if (leftBytes > bound.maximumBytes) {
+    emit({ kind: 'note', text: `the layers in use take ${formatBytes(leftBytes)}, more than ${most}` })
+  }
+}
+
+/** @throws PipelineError `verification-failed` */
+async function verifyTargets(run: Run): Promise<void> {
+  run.verdicts = await run.request.verify?.(run.images, run)
+  const failed = run.verdicts?.verifications.filter(({ status }) => status === 'failed') ?? []
+  if (failed.length > 0) throw verificationFailed(failed)
+}
+
+function asFailure(error: unknown, { signal, outFolder }: BuildRequest): PipelineError {
+  if (error instanceof PipelineError) return error
+  if (signal.aborted) return interrupted()
+  if (isNoSpace(error)) return diskFailed(true, outFolder, error)
+  const message = messageOf(error)
+  return new PipelineError({ code: 'unexpected', message, cause: error })
+}
+
+async function finishRun(run: Run): Promise<Report> {
+  const { place, request } = run
+  try {
+    const text = `${JSON.stringify(describeRun(run), null, 2)}\n`
+    await writeDurably(join(place.folder, 'report.json'), text)
+    await writeDurably(join(place.outFolder, 'report.json'), text)
+  } catch (error) {
+    // Its place may be full: what went wrong before is then told all the same.
+    run.failure ??= asFailure(error, request)
+  }
+  const report = describeRun(run)
+  run.emit({ kind: 'run-finished', report })
+  return report
+}

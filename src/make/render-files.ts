@@ -1,0 +1,75 @@
+/** The files that a build renders, with stand-ins for what only a run knows. For people to read, and for the tests. */
+
+import { relative } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import type { ResolvedImage } from '../config/resolved.ts'
+import { renderInstallerTemplate } from '../installers/debian-installer/hcl.ts'
+import { renderImagePreseed } from '../installers/debian-installer/image-preseed.ts'
+import {
+  hostAddress,
+  httpPortPlaceholder,
+  installerMachineArguments,
+} from '../installers/debian-installer/machine.ts'
+import { installerKernelArguments } from '../installers/debian-installer/preseed.ts'
+import { type PackerDialect, renderPackerTemplate } from '../packer/template.ts'
+import { buildKernelArguments, machineArguments } from '../qemu/machine.ts'
+import { buildUnit } from '../stages/agent.ts'
+
+const project = fileURLToPath(new URL('../../', import.meta.url))
+
+/** Renders `build.pkr.hcl`, `installer.pkr.hcl` and `preseed.cfg`. Paths are relative to the project's folder; `run/` stands for the run's. */
+export function renderFiles(image: ResolvedImage, dialect: PackerDialect): Readonly<Record<string, string>> {
+  const template = renderPackerTemplate({
+    variant: image.variant,
+    dialect,
+    dummyDisk: 'run/dummy.qcow2',
+    dummyDigest: `sha256:${'0'.repeat(64)}`,
+    outputFolder: 'run/output',
+    machineName: image.name,
+    accelerator: 'kvm',
+    machineArguments: machineArguments({
+      ...image.machine,
+      accelerator: 'kvm',
+      cpu: 'host',
+      disk: 'run/disk.qcow2',
+      kernel: 'run/kernel',
+      initrd: 'run/initrd',
+      kernelArguments: buildKernelArguments('00000000-0000-4000-8000-000000000000', buildUnit),
+      serialLog: 'run/serial.log',
+      qmpSocket: 'run/qmp',
+      channelSocket: 'run/channel',
+    }),
+    privateKey: 'run/key',
+    bootTimeoutSeconds: image.machine.bootTimeoutSeconds,
+    stages: image.stages.map((stage) => ({ ...stage, script: relative(project, stage.script) })),
+    checkpointCommand: (stage) => `node checkpoint-client.js run/checkpoint ${stage}`,
+  })
+  const installer = renderInstallerTemplate({
+    variant: image.variant,
+    dialect,
+    dummyDisk: 'run/dummy.qcow2',
+    dummyDigest: `sha256:${'0'.repeat(64)}`,
+    outputFolder: 'run/output',
+    machineName: image.name,
+    httpFolder: 'http',
+    accelerator: 'kvm',
+    machineArguments: installerMachineArguments({
+      ...image.machine,
+      accelerator: 'kvm',
+      cpu: 'host',
+      disk: 'run/disk.qcow2',
+      kernel: 'run/linux',
+      initrd: 'run/initrd.gz',
+      kernelArguments: installerKernelArguments(image, {
+        address: hostAddress,
+        httpPort: httpPortPlaceholder,
+        syslogPort: 5514,
+      }),
+      medium: undefined,
+      serialLog: 'run/serial.log',
+      qmpSocket: 'run/qmp',
+    }),
+  })
+  const preseed = renderImagePreseed(image)
+  return { 'build.pkr.hcl': template, 'installer.pkr.hcl': installer, 'preseed.cfg': preseed }
+}

@@ -1,0 +1,130 @@
+/** One run: what was asked for, what has been found out so far, and what the report says of it. */
+
+import { availableParallelism, totalmem } from 'node:os'
+import type { ResolvedImage } from '../config/resolved.ts'
+import { exitCodes, type PipelineError } from '../errors.ts'
+import type { Source } from '../host/git.ts'
+import type { RunFolder } from '../host/run-folder.ts'
+import type { Estimates } from '../plan/estimates.ts'
+import type { Plan, PlanOptions } from '../plan/plan.ts'
+import type { Locked } from '../provenance/lock.ts'
+import type { Accelerator, AcceleratorChoice } from '../qemu/accelerator.ts'
+import type { Emit } from '../report/events.ts'
+import { describeFailure } from '../report/failure.ts'
+import { type ImageResult, type Report, reportVersion, type StageResult } from '../report/report.ts'
+import type { ImageVerification } from '../report/verification.ts'
+import type { Decide } from '../stages/hold.ts'
+import type { Store } from '../store/store.ts'
+import type { HostTools } from './preflight.ts'
+import type { StoreBound } from './store-bound.ts'
+
+export interface BuildRequest {
+  readonly image: ResolvedImage
+  readonly outFolder: string
+  /** Which layers of the store to use, and how far to go. */
+  readonly planning: PlanOptions
+  readonly forceAccelerator?: Accelerator | undefined
+  /** What to do when a stage has failed; without it the run stops. */
+  readonly decide?: Decide | undefined
+  /** Wait for another build in the same folder, instead of being refused. */
+  readonly wait?: boolean | undefined
+  /** How much of the store stays when the build has ended; without it, all. */
+  readonly bound?: StoreBound | undefined
+  /** The command as the user gave it, for the report. */
+  readonly command: readonly string[]
+  /** The checkout that the pipeline lies in. */
+  readonly source?: Source | undefined
+  /** What the build is held against; without it, what the mirror serves is what is taken. */
+  readonly locked?: Locked | undefined
+  /** Boots finished images and holds them against the contract. Absent: nothing is verified. */
+  readonly verify?: Verify | undefined
+  readonly emit: Emit
+  readonly signal: AbortSignal
+}
+
+/** What finished images were found to be. */
+export interface Verdicts {
+  readonly verifications: readonly ImageVerification[]
+  /** Checks that the configuration waives, and that did not fail. */
+  readonly unusedWaivers: readonly string[]
+}
+
+export type Verify = (
+  images: readonly ImageResult[],
+  context: Pick<Run, 'place' | 'emit' | 'estimates'>,
+) => Promise<Verdicts>
+
+/** What a run has found out so far. The report is made of it at the end, however it ends. */
+export interface Run {
+  readonly request: BuildRequest
+  readonly place: RunFolder
+  readonly store: Store
+  readonly tools: HostTools
+  readonly estimates: Estimates
+  readonly plan: Plan
+  readonly startedAt: Date
+  /** Time since then by a clock that nobody sets. */
+  readonly elapsedSeconds: () => number
+  readonly emit: Emit
+  readonly timings: { name: string; seconds: number }[]
+  accelerator: AcceleratorChoice | undefined
+  stages: readonly StageResult[]
+  images: readonly ImageResult[]
+  verdicts: Verdicts | undefined
+  failure: PipelineError | undefined
+}
+
+/** The report of a run as far as it came. */
+export function describeRun(run: Run): Report {
+  const { request, place, plan, startedAt, failure } = run
+  const durationSeconds = run.elapsedSeconds()
+  // Not the host's clock, which may have been set meanwhile.
+  const finishedAt = new Date(startedAt.getTime() + durationSeconds * 1000)
+  const interrupted = failure?.exitCode === exitCodes.interrupted
+  return {
+    version: reportVersion,
+    run: {
+      id: place.id,
+      status: failure === undefined ? 'succeeded' : interrupted ? 'interrupted' : 'failed',
+      startedAt: startedAt.toISOString(),
+      finishedAt: finishedAt.toISOString(),
+      durationSeconds,
+      command: [...request.command],
+      ...(failure === undefined ? {} : { failure: describeFailure(failure) }),
+    },
+    host: {
+      accelerator: run.accelerator?.accelerator ?? null,
+      acceleratorReason: run.accelerator?.reason ?? null,
+      cpus: availableParallelism(),
+      memoryMiB: Math.round(totalmem() / 1024 ** 2),
+      tools: run.tools.versions,
+    },
+    ...(request.source === undefined ? {} : { source: describeCheckout(request.source) }),
+    pinned: {
+      snapshot: plan.image.mirror.snapshot ?? null,
+      lock: request.locked?.sha256 ?? null,
+    },
+    image: {
+      name: plan.image.name,
+      release: plan.image.release,
+      variant: plan.image.variant,
+      suite: plan.image.suite,
+      arch: plan.image.arch,
+      installer: plan.image.installer,
+      virtualSizeBytes: plan.layout.sizeBytes,
+    },
+    timings: run.timings,
+    stages: [...run.stages],
+    images: [...run.images],
+    ...(run.verdicts === undefined
+      ? {}
+      : {
+          verifications: [...run.verdicts.verifications],
+          unusedWaivers: [...run.verdicts.unusedWaivers],
+        }),
+  }
+}
+
+function describeCheckout({ changed, ...source }: Source): NonNullable<Report['source']> {
+  return { ...source, changed: [...changed] }
+}

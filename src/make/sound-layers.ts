@@ -1,0 +1,35 @@
+/** A plan of layers that were compared with their digests. */
+
+import type { ResolvedImage } from '../config/resolved.ts'
+import { type Plan, type PlanOptions, planImage } from '../plan/plan.ts'
+import type { Layer, Store, StoreFault } from '../store/store.ts'
+import { isFinished } from './export-images.ts'
+
+export interface SoundPlanRequest {
+  readonly image: ResolvedImage
+  readonly planning: PlanOptions
+  readonly outFolder: string
+  /** Told of each layer that is not what its record says. It is removed, with those above it. */
+  readonly onDamaged: (fault: StoreFault) => void
+}
+
+/** Plans, and plans again without any layer that is not what its record says. */
+export async function planOnSoundLayers(request: SoundPlanRequest, store: Store): Promise<Plan> {
+  const { image, planning, outFolder, onDamaged } = request
+  for (;;) {
+    const plan = await planImage(image, store, planning)
+    // Nothing will be built upon them.
+    if (await isFinished(plan, outFolder)) return plan
+    const damaged = await findDamaged(plan, store)
+    if (damaged === undefined) return plan
+    onDamaged({ key: damaged.key, name: damaged.name, fault: 'its disk is not what its digest says' })
+    await store.remove(damaged.key)
+  }
+}
+
+async function findDamaged({ base, stages }: Plan, store: Store): Promise<Layer | undefined> {
+  for (const { cached } of [base, ...stages]) {
+    if (cached !== undefined && !(await store.verify(cached))) return cached
+  }
+  return undefined
+}

@@ -1,0 +1,44 @@
+/** Packer while it builds: in a process group of its own, with all that it writes in folders of the run. */
+
+import { join } from 'node:path'
+import { type ProcessGroup, runMarker, startGroup } from '../host/process.ts'
+import type { RunFolder } from '../host/run-folder.ts'
+import type { ScratchFolder } from '../host/scratch-folder.ts'
+import { type PackerLine, parsePackerLine } from './stream.ts'
+
+export interface PackerRequest {
+  readonly template: string
+  readonly place: RunFolder
+  readonly scratch: ScratchFolder
+  /** File that Packer says everything in. */
+  readonly debugLog: string
+  /** Told of every line that is for people. */
+  readonly onLine: (line: PackerLine) => void
+}
+
+export interface PackerProcess extends ProcessGroup {
+  /** What it has called an error so far. */
+  readonly errors: readonly string[]
+}
+
+export function startPacker({ template, place, scratch, debugLog, onLine }: PackerRequest): PackerProcess {
+  const errors: string[] = []
+  const group = startGroup('packer', ['build', '-color=false', '-machine-readable', template], {
+    cwd: place.folder,
+    env: {
+      [runMarker]: place.id,
+      CHECKPOINT_DISABLE: '1',
+      PACKER_CACHE_DIR: join(scratch.folder, 'cache'),
+      PACKER_LOG: '1',
+      PACKER_LOG_PATH: debugLog,
+      TMPDIR: scratch.folder,
+    },
+    onLine: (text) => {
+      for (const line of parsePackerLine(text)) {
+        if (line.kind === 'error' && line.text.trim() !== '') errors.push(line.text.trim())
+        onLine(line)
+      }
+    },
+  })
+  return { ...group, errors }
+}

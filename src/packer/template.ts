@@ -1,0 +1,71 @@
+/** The Packer template of one run: a machine, and one provisioner for each stage that runs. */
+
+import type { ResolvedStage } from '../config/resolved.ts'
+import type { QemuArguments } from '../qemu/machine.ts'
+import { renderTemplate } from '../template.ts'
+
+/**
+ * Packer's two ways of speaking: 1.6, where the QEMU builder is built in, and 1.7 or newer, where it is a plugin that
+ * the template has to name.
+ */
+export type PackerDialect = '1.6' | '1.7'
+
+/** Versions of the QEMU plugin that this template was written for. */
+export const pluginVersion = '>= 1.1.0'
+
+export interface PackerView {
+  readonly variant: string
+  readonly dialect: PackerDialect
+  readonly dummyDisk: string
+  /** sha256 of the dummy disk. */
+  readonly dummyDigest: string
+  readonly outputFolder: string
+  readonly machineName: string
+  readonly accelerator: string
+  readonly machineArguments: QemuArguments
+  readonly privateKey: string
+  readonly bootTimeoutSeconds: number
+  readonly stages: readonly ResolvedStage[]
+  /** Whether a stage may wait for a person. */
+  readonly isPatient?: boolean
+  /** Command of the host that seals a stage's layer and returns when that is done; `opening` comes before the first. */
+  readonly checkpointCommand: (stage: string) => string
+}
+
+/** What the checkpoint command is called with before the first stage; no stage can have this name. */
+export const opening = '@opening'
+
+/** Renders `build.pkr.hcl`. The last stage has no checkpoint: its layer is sealed after the guest has shut down. */
+export function renderPackerTemplate(view: PackerView): string {
+  const last = view.stages.at(-1)
+  return renderTemplate(
+    'build.pkr.hcl.hbs',
+    {
+      ...view,
+      pluginVersion: view.dialect === '1.6' ? false : pluginVersion,
+      bootTimeout: `${view.bootTimeoutSeconds}s`,
+      opening: view.checkpointCommand(opening),
+      stages: view.stages.map((stage) => ({
+        summary: `${stage.name}: ${stage.summary}`,
+        script: stage.script,
+        executeCommand: `sh /run/systemvm-build/stage.sh ${stage.name} {{ .Path }}`,
+        // The build itself ends a stage in time, and says so; this is for when it can't.
+        timeout: view.isPatient ? '24h' : `${stage.timeoutSeconds + 60}s`,
+        checkpoint: stage === last ? false : view.checkpointCommand(stage.name),
+      })),
+    },
+    { hcl: hclString, comment: oneLine },
+  )
+}
+
+/** A text as an HCL string literal: JSON's, without its two escapes that HCL lacks, and without interpolation. */
+export function hclString(value: unknown): string {
+  const lacking: Readonly<Record<string, string>> = { '\\b': '\\u0008', '\\f': '\\u000c' }
+  return JSON.stringify(String(value))
+    .replaceAll(/\\./g, (pair) => lacking[pair] ?? pair)
+    .replaceAll(/[$%](?=\{)/g, (sign) => sign + sign)
+}
+
+function oneLine(value: unknown): string {
+  return String(value).replaceAll(/\s+/g, ' ')
+}

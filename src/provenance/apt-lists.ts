@@ -1,0 +1,103 @@
+/** The package lists that a guest's apt has chosen from, read from its disk and proved by their signatures. */
+
+import { parseFields, proveRelease, type ReleaseRequest } from '../debian/release.ts'
+import { sha256 } from '../digest.ts'
+import type { DiskFiles } from '../disk/disk-files.ts'
+import { PipelineError } from '../errors.ts'
+import type { InputArchive } from './inputs.ts'
+
+/** What a signed index says of one version of a package. */
+export interface IndexEntry {
+  readonly name: string
+  readonly version: string
+  readonly architecture: string
+  readonly sha256: string
+  /** Path of the .deb below the archive. */
+  readonly file: string
+}
+
+export interface AptLists {
+  readonly archives: readonly InputArchive[]
+  /** By `name version architecture`. */
+  readonly entries: ReadonlyMap<string, IndexEntry>
+}
+
+/** How an entry is found. */
+export function entryKey({ name, version, architecture }: Omit<IndexEntry, 'sha256' | 'file'>): string {
+  return `${name} ${version} ${architecture}`
+}
+
+const folder = '/var/lib/apt/lists/'
+
+/**
+ * Reads the lists of one disk. Those of an archive that the disk does not have are left out.
+ * @param names the packages that are of interest
+ * @throws PipelineError with a code that begins with `mirror-`, or `apt-list-unproved`
+ */
+export async function readAptLists(
+  disk: DiskFiles,
+  requests: readonly ReleaseRequest[],
+  names: ReadonlySet<string>,
+  signal: AbortSignal,
+): Promise<AptLists> {
+  const archives: InputArchive[] = []
+  const entries = new Map<string, IndexEntry>()
+  for (const request of requests) {
+    const prefix = `${folder}${listName(request.url)}_dists_${request.suite}_`
+    const signed = await disk.read(`${prefix}InRelease`)
+    if (signed === undefined) continue
+    // It was valid when it was used; that is what is to be known here.
+    const release = await proveRelease(signed, request, { signal, now: new Date(0) })
+    const { codename, date, signers } = release
+    archives.push({
+      suite: request.suite,
+      url: request.url,
+      codename,
+      date: date.toISOString(),
+      sha256: release.sha256,
+      signers: [...signers].sort(),
+    })
+    for (const component of request.components) {
+      const path = `${component}/binary-${request.arch}/Packages`
+      const index = await disk.read(`${prefix}${path.replaceAll('/', '_')}`)
+      if (index === undefined) continue
+      if (release.files.get(path)?.sha256 !== sha256(index)) throw unproved(`${prefix}${path}`)
+      for (const entry of parseIndex(index, names)) entries.set(entryKey(entry), entry)
+    }
+  }
+  return { archives, entries }
+}
+
+/** apt names the files of its lists by URL, without the scheme. */
+function listName(url: string): string {
+  return url
+    .replace(/^https?:\/\//, '')
+    .replaceAll('_', '%5f')
+    .replaceAll('/', '_')
+}
+
+/** Entries of those packages alone: an index of Debian has seventy thousand. */
+function* parseIndex(index: Buffer, names: ReadonlySet<string>): Generator<IndexEntry> {
+  for (let start = 0; start < index.length; ) {
+    const found = index.indexOf('\n\n', start)
+    const end = found === -1 ? index.length : found
+    const lineEnd = index.indexOf('\n', start)
+    const name = /^Package: (\S+)/.exec(index.toString('utf8', start, lineEnd === -1 ? end : lineEnd))?.[1]
+    if (name !== undefined && names.has(name)) {
+      const fields = parseFields(index.toString('utf8', start, end))
+      const [version, architecture] = [fields.get('Version'), fields.get('Architecture')]
+      const [digest, file] = [fields.get('SHA256'), fields.get('Filename')]
+      if (version !== undefined && architecture !== undefined && digest !== undefined && file !== undefined)
+        yield { name, version, architecture, sha256: digest, file }
+    }
+    start = end + 2
+  }
+}
+
+function unproved(path: string): PipelineError {
+  return new PipelineError({
+    code: 'apt-list-unproved',
+    message: `the package list ${path} of the guest is not what its signed Release file says`,
+    hint: 'the base was changed after it was made, or its mirror was in the middle of an update: build it again with --no-cache.',
+  })
+}

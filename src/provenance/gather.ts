@@ -1,0 +1,196 @@
+/** Finds out what an image was made from: from the layers of its store, without a network. */
+
+import { mkdir, readdir } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import type { ResolvedImage } from '../config/resolved.ts'
+import { type Package, readPackages } from '../debian/dpkg-status.ts'
+import { parseLicenses } from '../debian/licenses.ts'
+import type { ReleaseRequest } from '../debian/release.ts'
+import { canonicalJson, type Json, listTree, sha256 } from '../digest.ts'
+import { openDisk } from '../disk/disk-files.ts'
+import { findWorkFolder } from '../disk/work-folder.ts'
+import { writeDurably } from '../host/files.ts'
+import type { Layer, Store } from '../store/store.ts'
+import { type AptLists, entryKey, readAptLists } from './apt-lists.ts'
+import { type InputLayer, type InputPackage, type Inputs, placeInputs, readInputs } from './inputs.ts'
+
+export interface GatherRequest {
+  readonly image: ResolvedImage
+  /** The layers of the image, lowest first. */
+  readonly layers: readonly Layer[]
+  readonly store: Store
+  readonly outFolder: string
+  readonly signal: AbortSignal
+}
+
+/** The inputs of an image, from the record that an earlier run has left, or from its layers; then they are recorded. */
+export async function gatherInputs(request: GatherRequest): Promise<Inputs> {
+  const { outFolder, layers } = request
+  const { key } = layers.at(-1) as Layer
+  const known = await readInputs(outFolder, key)
+  // A layer that was made again has the same key, and perhaps other packages.
+  if (known !== undefined && isOfLayers(known, layers)) return known
+  const found = (await recallFound(request)) ?? (await readFromLayers(request))
+  const inputs = await describeInputs(request, found)
+  const path = placeInputs(outFolder, key)
+  await mkdir(dirname(path), { recursive: true })
+  await writeDurably(path, `${JSON.stringify(inputs, null, 1)}\n`)
+  return inputs
+}
+
+/** Where the image's apt takes packages from, as they are proved. */
+export function archivesOf({ mirror, suite, debianArch }: ResolvedImage): readonly ReleaseRequest[] {
+  const shared = { ...mirror, arch: debianArch }
+  return [
+    { ...shared, url: mirror.debian, suite },
+    { ...shared, url: mirror.debian, suite: `${suite}-updates` },
+    { ...shared, url: mirror.security, suite: `${suite}-security` },
+  ]
+}
+
+/** Whether inputs are those of exactly these layers, lowest first. */
+export function isOfLayers(inputs: Inputs, layers: readonly Pick<Layer, 'key' | 'sha256'>[]): boolean {
+  const ids = (list: readonly Pick<Layer, 'key' | 'sha256'>[]) =>
+    list.map(({ key, sha256 }) => `${key} ${sha256}`).join()
+  return ids(inputs.layers) === ids(layers)
+}
+
+// --- internal ---
+
+/**
+ * What another image has found that stands on the same packages: to read it from a disk takes ten seconds, which a change
+ * of a late stage should not cost.
+ */
+async function recallFound({ layers, outFolder }: GatherRequest): Promise<Found | undefined> {
+  const installed = packagesAfter(layers)
+  const names = await readdir(join(outFolder, 'inputs')).catch(() => [])
+  for (const name of names) {
+    const known = await readInputs(outFolder, name.replace(/\.json$/, ''))
+    const isSame = layers
+      .filter(bringsPackages)
+      .every(({ key, sha256 }) => known?.layers.some((one) => one.key === key && one.sha256 === sha256))
+    if (known === undefined || !isSame) continue
+    const packages = new Map(known.packages.map((one) => [`${one.name} ${one.version}`, one]))
+    const isWhole = [...installed].every(([name, version]) => packages.has(`${name} ${version}`))
+    if (isWhole) return { packages, archives: known.archives }
+  }
+  return undefined
+}
+
+async function readFromLayers({ image, layers, store, signal }: GatherRequest): Promise<Found> {
+  const found: Found = { packages: new Map(), archives: [] }
+  for (const layer of layers.filter(bringsPackages)) await readLayer(layer, found, image, store, signal)
+  return found
+}
+
+async function describeInputs({ image, layers }: GatherRequest, found: Found): Promise<Inputs> {
+  return {
+    version: 1,
+    variant: image.variant,
+    installer: image.installer,
+    snapshot: image.mirror.snapshot ?? null,
+    archives: found.archives,
+    packages: [...packagesAfter(layers)].map(
+      ([name, version]) =>
+        found.packages.get(`${name} ${version}`) ?? {
+          name,
+          version,
+          architecture: '',
+          sha256: null,
+          file: null,
+          licenses: [],
+        },
+    ),
+    layers: layers.map(describeLayer),
+    templates: await listTree(fileURLToPath(new URL('../../templates', import.meta.url))),
+  }
+}
+
+interface Found {
+  /** By name and version. */
+  readonly packages: Map<string, InputPackage>
+  archives: Inputs['archives']
+}
+
+/** The base, and every layer that has brought packages from the mirror as it was by then. */
+function bringsPackages({ parent, packages }: Layer): boolean {
+  return parent === null || packages.added.length + packages.upgraded.length > 0
+}
+
+async function readLayer(
+  { key }: Layer,
+  found: Found,
+  image: ResolvedImage,
+  store: Store,
+  signal: AbortSignal,
+): Promise<void> {
+  const workFolder = await findWorkFolder()
+  const disk = await openDisk(store.disk(key), { format: 'qcow2', workFolder, signal })
+  try {
+    const packages = await readPackages(disk)
+    const names = new Set([...packages.values()].map(({ name }) => withoutArchitecture(name)))
+    const lists = await readAptLists(disk, archivesOf(image), names, signal)
+    for (const archive of lists.archives) {
+      if (!found.archives.some(({ sha256 }) => sha256 === archive.sha256)) found.archives.push(archive)
+    }
+    const copyrights = [...packages.values()].map(({ name }) => copyrightOf(name))
+    const texts = await disk.readMany(copyrights)
+    for (const one of packages.values()) {
+      const id = `${one.name} ${one.version}`
+      if (found.packages.has(id)) continue
+      found.packages.set(id, describePackage(one, lists, texts.get(copyrightOf(one.name))))
+    }
+  } finally {
+    await disk.close()
+  }
+}
+
+function describePackage(one: Package, { entries }: AptLists, copyright: Buffer | undefined): InputPackage {
+  const { version, architecture } = one
+  const entry = entries.get(entryKey({ name: withoutArchitecture(one.name), version, architecture }))
+  return {
+    name: one.name,
+    version,
+    architecture,
+    sha256: entry?.sha256 ?? null,
+    file: entry?.file ?? null,
+    licenses: [...parseLicenses(copyright?.toString() ?? '')],
+  }
+}
+
+function copyrightOf(name: string): string {
+  return `/usr/share/doc/${withoutArchitecture(name)}/copyright`
+}
+
+/** dpkg-query says `libc6:amd64` of a package of which several may be installed. */
+function withoutArchitecture(name: string): string {
+  return name.split(':')[0] as string
+}
+
+/** The packages of a stack of layers by name, as each layer has changed them; in the order of names. */
+function packagesAfter(layers: readonly Layer[]): ReadonlyMap<string, string> {
+  const packages = new Map<string, string>()
+  for (const { packages: change } of layers) {
+    for (const { name } of change.removed) packages.delete(withoutArchitecture(name))
+    for (const { name, version } of change.added) packages.set(withoutArchitecture(name), version)
+    for (const { name, to } of change.upgraded) packages.set(withoutArchitecture(name), to)
+  }
+  return new Map([...packages].sort(([a], [b]) => (a < b ? -1 : 1)))
+}
+
+function describeLayer({ name, key, sha256: digest, parts, installerFiles, tools }: Layer): InputLayer {
+  const files = (parts.files ?? {}) as Readonly<Record<string, Json>>
+  return {
+    name,
+    key,
+    sha256: digest,
+    script: typeof parts.script === 'string' ? parts.script : null,
+    files: Object.fromEntries(
+      Object.entries(files).map(([folder, tree]) => [folder, sha256(canonicalJson(tree))]),
+    ),
+    scripts: Array.isArray(parts.scripts) ? (parts.scripts as string[]) : [],
+    installerFiles: { ...installerFiles },
+    tools: { ...tools },
+  }
+}

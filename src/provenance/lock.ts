@@ -1,0 +1,212 @@
+/** `pipeline.lock.yaml`: what a build is to be made from, so that another machine makes it from the same. */
+
+import { readFile } from 'node:fs/promises'
+import { dirname, join, resolve as resolvePath } from 'node:path'
+import { parse, stringify } from 'yaml'
+import { z } from 'zod'
+import { verifyRelease } from '../debian/release.ts'
+import { sha256 } from '../digest.ts'
+import { exitCodes, PipelineError } from '../errors.ts'
+import { hostTools } from '../host/tools.ts'
+import type { Plan } from '../plan/plan.ts'
+import { archivesOf } from './gather.ts'
+import type { Inputs } from './inputs.ts'
+
+/** Name of the file, which lies beside the pipeline. */
+export const lockFile = 'pipeline.lock.yaml'
+
+const digest = z.string().regex(/^[0-9a-f]{64}$/)
+
+const lockedVariant = z.strictObject({
+  installer: z.string(),
+  snapshot: z.string().nullable(),
+  /** By suite. */
+  archives: z.record(z.string(), z.strictObject({ url: z.string(), date: z.iso.datetime(), sha256: digest })),
+  /** What the installer itself is made of, by its name: nothing of `bootstrap`, which is a tool. */
+  files: z.record(z.string(), digest),
+  /** Versions on the host. */
+  tools: z.record(z.string(), z.string()),
+  packages: z.record(
+    z.string(),
+    z.strictObject({ version: z.string(), architecture: z.string(), sha256: digest.nullable() }),
+  ),
+})
+
+const lockSchema = z.strictObject({ version: z.literal(1), variants: z.record(z.string(), lockedVariant) })
+
+export type Lock = Readonly<z.output<typeof lockSchema>>
+export type LockedVariant = Readonly<z.output<typeof lockedVariant>>
+
+/** A lock as it was read. */
+export interface Locked {
+  readonly path: string
+  /** Of the file's bytes. */
+  readonly sha256: string
+  readonly lock: Lock
+}
+
+/** The lock of a pipeline. */
+export function lockPath({ pipeline }: { readonly pipeline: string }): string {
+  return join(dirname(resolvePath(pipeline)), lockFile)
+}
+
+/** @throws PipelineError `lock-missing`, `lock-unreadable` */
+export async function readLock(path: string): Promise<Locked> {
+  const text = await readFile(path, 'utf8').catch((cause: unknown) => {
+    throw new PipelineError({
+      code: 'lock-missing',
+      message: `there is no lock ${path}`,
+      hint: 'build the image, then write it with: npm run image -- lock update',
+      exitCode: exitCodes.badInput,
+      cause,
+    })
+  })
+  try {
+    return { path, sha256: sha256(text), lock: lockSchema.parse(parse(text)) }
+  } catch (cause) {
+    const why = cause instanceof z.ZodError ? describeIssue(cause) : (cause as Error).message.split('\n')[0]
+    throw new PipelineError({
+      code: 'lock-unreadable',
+      message: `the lock ${path} cannot be read: ${why}`,
+      hint: 'take the committed file again, or remove it and write it anew with: npm run image -- lock update',
+      exitCode: exitCodes.badInput,
+      cause,
+    })
+  }
+}
+
+function describeIssue({ issues }: z.ZodError): string {
+  const [issue] = issues
+  if (issue === undefined) return 'it is of another form'
+  return issue.path.length === 0 ? issue.message : `${issue.path.join('.')}: ${issue.message}`
+}
+
+/** The lock as a text, in the order of names: two of them differ in the lines that matter. */
+export function renderLock(lock: Lock): string {
+  const head =
+    '# What a build is made from. Written by `npm run image -- lock update`; `build --locked` holds to it.\n'
+  return `${head}${stringify(lock, { sortMapEntries: true, lineWidth: 0 })}`
+}
+
+/** What is locked of an image that is made from these. */
+export function lockOf(inputs: Inputs): LockedVariant {
+  return {
+    installer: inputs.installer,
+    snapshot: inputs.snapshot,
+    archives: Object.fromEntries(
+      inputs.archives.map(({ suite, url, date, sha256 }) => [suite, { url, date, sha256 }]),
+    ),
+    files: Object.assign({}, ...inputs.layers.map(({ installerFiles }) => installerFiles)),
+    tools: buildTools(Object.assign({}, ...inputs.layers.map(({ tools }) => tools))),
+    packages: Object.fromEntries(
+      inputs.packages.map(({ name, version, architecture, sha256 }) => [
+        name,
+        { version, architecture, sha256 },
+      ]),
+    ),
+  }
+}
+
+/** Those that a build cannot do without, and that say their version: no other leaves a trace in an image. */
+function buildTools(versions: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
+  const names = hostTools().flatMap(({ name, need }) => (need === 'build' ? [name] : []))
+  return Object.fromEntries(
+    Object.entries(versions).filter(([name, version]) => names.includes(name) && version !== 'unknown'),
+  )
+}
+
+/** What differs, as lines for people: `package openssl: 3.5.1-1 → 3.5.4-1`. */
+export function compareLocks(before: LockedVariant | undefined, after: LockedVariant): readonly string[] {
+  const lines: string[] = []
+  const say = (what: string, old: unknown, now: unknown) => {
+    if (old !== now) lines.push(`${what}: ${old ?? 'nothing'} → ${now ?? 'nothing'}`)
+  }
+  say('installer', before?.installer, after.installer)
+  say('snapshot', before?.snapshot ?? undefined, after.snapshot ?? undefined)
+  for (const suite of namesOf(before?.archives, after.archives)) {
+    const [old, now] = [before?.archives[suite], after.archives[suite]]
+    say(`archive ${suite}`, old?.url, now?.url)
+    if (old?.sha256 !== now?.sha256)
+      lines.push(`archive ${suite}: ${old?.date ?? 'nothing'} → ${now?.date ?? 'nothing'}`)
+  }
+  for (const name of namesOf(before?.files, after.files))
+    say(`file ${name}`, before?.files[name], after.files[name])
+  for (const name of namesOf(before?.tools, after.tools))
+    say(`tool ${name}`, before?.tools[name], after.tools[name])
+  for (const name of namesOf(before?.packages, after.packages)) {
+    const [old, now] = [before?.packages[name], after.packages[name]]
+    say(`package ${name}`, old?.version, now?.version)
+    // The same version of another content is what a lock is for.
+    if (old?.version === now?.version)
+      say(`package ${name} ${now?.version}, sha256`, old?.sha256, now?.sha256)
+  }
+  return lines
+}
+
+/**
+ * What can be held against a lock before anything is built: the host's tools, and the mirror where it will be used.
+ * @throws PipelineError `lock-mismatch`, `lock-incomplete`, and what a mirror is refused for
+ */
+export async function requireLocked(
+  { image, base }: Plan,
+  locked: Locked,
+  tools: Readonly<Record<string, string>>,
+  signal: AbortSignal,
+): Promise<void> {
+  const expected = variantOf(locked, image.variant)
+  const releases =
+    base.cached === undefined
+      ? await Promise.all(
+          archivesOf(image).map(async (request) => {
+            const { date, sha256 } = await verifyRelease(request, { signal })
+            return [request.suite, { url: request.url, date: date.toISOString(), sha256 }] as const
+          }),
+        )
+      : undefined
+  const found: LockedVariant = {
+    ...expected,
+    installer: image.installer,
+    snapshot: image.mirror.snapshot ?? null,
+    tools: buildTools(tools),
+    ...(releases === undefined ? {} : { archives: Object.fromEntries(releases) }),
+  }
+  refuse(locked, image.variant, compareLocks(expected, found), exitCodes.hostNotFit)
+}
+
+/** @throws PipelineError `lock-mismatch`, `lock-incomplete` */
+export function requireSameInputs(inputs: Inputs, locked: Locked): void {
+  const differences = compareLocks(variantOf(locked, inputs.variant), lockOf(inputs))
+  refuse(locked, inputs.variant, differences, exitCodes.buildFailed)
+}
+
+// --- internal ---
+
+function namesOf(...maps: readonly (Readonly<Record<string, unknown>> | undefined)[]): readonly string[] {
+  return [...new Set(maps.flatMap((map) => Object.keys(map ?? {})))].sort()
+}
+
+function variantOf({ path, lock }: Locked, variant: string): LockedVariant {
+  const found = lock.variants[variant]
+  if (found !== undefined) return found
+  throw new PipelineError({
+    code: 'lock-incomplete',
+    message: `the lock ${path} has no variant ${variant}`,
+    hint: `build it without --locked, then: npm run image -- lock update --variant ${variant}`,
+    exitCode: exitCodes.badInput,
+  })
+}
+
+const shownDifferences = 20
+
+function refuse({ path }: Locked, variant: string, differences: readonly string[], exitCode: number): void {
+  if (differences.length === 0) return
+  const more = differences.length - shownDifferences
+  const lines = [...differences.slice(0, shownDifferences), ...(more > 0 ? [`and ${more} more`] : [])]
+  throw new PipelineError({
+    code: 'lock-mismatch',
+    message: [`${variant} is not what ${path} has locked:`, ...lines.map((line) => `  ${line}`)].join('\n'),
+    hint: 'if that is what you want, build without --locked, and then: npm run image -- lock update',
+    exitCode,
+    details: { differences: [...differences] },
+  })
+}

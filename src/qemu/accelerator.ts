@@ -1,0 +1,261 @@
+/** Whether this host really runs a guest with KVM, found out by booting a Linux kernel. */
+
+import { access, constants, readdir, readFile, rename, stat, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { execa } from 'execa'
+import { z } from 'zod'
+import type { Arch } from '../config/image.ts'
+import { sha256, sha256File } from '../digest.ts'
+import { exitCodes, PipelineError } from '../errors.ts'
+import { makeFolder } from '../host/files.ts'
+import { findProgram } from '../host/tools.ts'
+
+export type Accelerator = 'kvm' | 'tcg'
+
+/** How QEMU is to run guests here. */
+/**
+ * How often an emulated guest may boot before a panic counts. QEMU's processors trip over a kernel that patches itself while
+ * another of them runs it (`Oops: int3`): about once in a hundred boots, on some hosts twice in a row.
+ */
+export const bootsOfEmulatedGuest = 3
+
+export interface AcceleratorChoice {
+  readonly accelerator: Accelerator
+  /** For QEMU's `-cpu`. */
+  readonly cpu: string
+  /** Why this one, in one line; with TCG it ends in what would bring KVM back, where something would. */
+  readonly reason: string
+  /** Whether a Linux kernel was seen to boot, or not to. False where none could be read, and where the choice was forced. */
+  readonly proven: boolean
+}
+
+export interface AcceleratorInput {
+  readonly arch: Arch
+  /** Linux kernel images to boot, best first; those of this host come after them. May be empty. */
+  readonly kernels: readonly string[]
+  /** Folder that remembers the answer until the host is booted again. */
+  readonly cacheDir: string
+  /** A person's own choice: nothing is tried. */
+  readonly force?: Accelerator | undefined
+  /** List of folders to find QEMU in. @default the environment's `PATH` */
+  readonly path?: string | undefined
+  /** Where the host is described; a test's own folders. */
+  readonly host?: Partial<HostPaths> | undefined
+  readonly signal?: AbortSignal | undefined
+}
+
+/** Paths that the answer depends on. */
+export interface HostPaths {
+  readonly kvm: string
+  readonly boot: string
+  readonly bootId: string
+}
+
+const hostPaths: HostPaths = { kvm: '/dev/kvm', boot: '/boot', bootId: '/proc/sys/kernel/random/boot_id' }
+
+/**
+ * CPU of guests without KVM. QEMU 7.2's emulation of `cmpxchg16b` corrupts flags, and Debian 13's kernel, which uses it
+ * wherever the CPU says it has it, dies of a double fault in its memory allocator. `max` has it too, and moreover stalls
+ * udev for minutes.
+ */
+const emulatedCpus: Readonly<Record<Arch, string>> = { x86_64: 'Haswell-v4,-cx16', aarch64: 'cortex-a72' }
+
+/** Guests of another architecture than the host's are always emulated. */
+const nodeArchs: Readonly<Record<Arch, string>> = { x86_64: 'x64', aarch64: 'arm64' }
+
+/** A kernel says its version within a second where KVM works, and never where it does not. */
+const bootLimitMs = 5_000
+const bootToken = 'Linux version'
+
+/**
+ * Decides between KVM and emulation. `/dev/kvm` being there and writable proves nothing: on some nested hosts a virtual
+ * machine can be made and even runs a boot sector, while every Linux kernel hangs in its decompressor. So a kernel is
+ * booted, for at most 5 s, until it says its version.
+ * @throws PipelineError `qemu-missing`
+ */
+export async function chooseAccelerator(input: AcceleratorInput): Promise<AcceleratorChoice> {
+  const host = { ...hostPaths, ...input.host }
+  if (input.force === 'tcg') return tcg(input.arch, 'chosen by hand', false)
+  if (input.force === 'kvm') return kvm('chosen by hand', false)
+  if (process.arch !== nodeArchs[input.arch]) {
+    return tcg(input.arch, `this host is ${process.arch}, so ${input.arch} is emulated`, true)
+  }
+  const obstacle = await deviceObstacle(host.kvm)
+  if (obstacle !== undefined) return tcg(input.arch, obstacle, true)
+  const program = `qemu-system-${input.arch}`
+  const qemu = await findProgram(program, input.path)
+  if (qemu === undefined) throw qemuMissing(program)
+
+  const kernel = await firstReadable([...input.kernels, ...(await bootKernels(host.boot))])
+  if (kernel === undefined) {
+    const failed = await createMachine(qemu, input)
+    if (failed !== undefined) return tcg(input.arch, `KVM cannot make a virtual machine: ${failed}`, true)
+    return tcg(input.arch, 'KVM is there but unproven: no kernel image to boot can be read yet', false)
+  }
+  const cache = join(input.cacheDir, `accelerator-${await identity(qemu, kernel, host.bootId)}.json`)
+  const known = await readChoice(cache)
+  if (known !== undefined) return known
+  const choice = await bootKernel(qemu, kernel, input)
+  await writeChoice(cache, choice)
+  return choice
+}
+
+// --- the device ---
+
+async function deviceObstacle(device: string): Promise<string | undefined> {
+  const reach = (mode: number) =>
+    access(device, mode).then(
+      () => true,
+      () => false,
+    )
+  if (!(await reach(constants.F_OK))) {
+    return `there is no ${device}: enable virtualization in the firmware, or nested virtualization on the host of this machine`
+  }
+  if (await reach(constants.R_OK | constants.W_OK)) return undefined
+  return `${device} is not writable for this user: run "sudo usermod -aG kvm $USER" and log in again, or give it to everyone by the udev rule KERNEL=="kvm", GROUP="kvm", MODE="0666"`
+}
+
+async function bootKernels(folder: string): Promise<readonly string[]> {
+  const names = await readdir(folder).catch(() => [])
+  // Newest last in the order of names, which is near enough: any will do.
+  return names
+    .filter((name) => name.startsWith('vmlinuz'))
+    .sort()
+    .reverse()
+    .map((name) => join(folder, name))
+}
+
+async function firstReadable(paths: readonly string[]): Promise<string | undefined> {
+  for (const path of paths) {
+    // Ubuntu keeps its kernels readable for root alone.
+    const isReadable = await access(path, constants.R_OK)
+      .then(async () => (await stat(path)).isFile())
+      .catch(() => false)
+    if (isReadable) return path
+  }
+  return undefined
+}
+
+// --- the proof ---
+
+function machineArguments(arch: Arch): readonly string[] {
+  const machine = arch === 'x86_64' ? 'pc' : 'virt'
+  return [
+    '-machine',
+    machine,
+    '-accel',
+    'kvm',
+    '-cpu',
+    'host',
+    '-m',
+    '256',
+    '-nodefaults',
+    '-display',
+    'none',
+  ]
+}
+
+/** A machine that QEMU sets up and leaves at once: what went wrong in one line, or undefined. */
+async function createMachine(qemu: string, { arch, signal }: AcceleratorInput): Promise<string | undefined> {
+  const result = await execa(qemu, [...machineArguments(arch), '-S', '-monitor', 'stdio'], {
+    reject: false,
+    input: 'quit\n',
+    timeout: bootLimitMs,
+    ...(signal === undefined ? {} : { cancelSignal: signal }),
+  })
+  if (signal?.aborted) throw signal.reason
+  return result.failed ? lastLine(result.stderr) || result.shortMessage : undefined
+}
+
+async function bootKernel(
+  qemu: string,
+  kernel: string,
+  { arch, signal }: AcceleratorInput,
+): Promise<AcceleratorChoice> {
+  const port = arch === 'x86_64' ? 'ttyS0' : 'ttyAMA0'
+  const append = `console=${port} earlyprintk=${port} panic=-1`
+  const child = execa(
+    qemu,
+    [...machineArguments(arch), '-no-reboot', '-serial', 'stdio', '-kernel', kernel, '-append', append],
+    {
+      reject: false,
+      stdin: 'ignore',
+      timeout: bootLimitMs,
+      // The guest is hung or past its use: nothing is lost by ending it at once.
+      killSignal: 'SIGKILL',
+      ...(signal === undefined ? {} : { cancelSignal: signal }),
+    },
+  )
+  let text = ''
+  child.stdout.on('data', (chunk: Buffer) => {
+    text += chunk.toString('latin1')
+    if (text.includes(bootToken)) child.kill('SIGKILL')
+  })
+  const result = await child
+  if (signal?.aborted) throw signal.reason
+  if (text.includes(bootToken)) return kvm(`KVM booted ${kernel}`, true)
+  if (result.timedOut) {
+    const last = lastLine(text)
+    return tcg(
+      arch,
+      `KVM hangs: a Linux kernel said nothing of itself within ${bootLimitMs / 1000} s${last === '' ? '' : `, last "${last}"`}; usual under nested virtualization, where only another host helps`,
+      true,
+    )
+  }
+  const said = lastLine(result.stderr) || lastLine(text) || result.shortMessage || 'no reason given'
+  return tcg(arch, `KVM does not boot a Linux kernel: ${said}`, true)
+}
+
+function lastLine(text: string): string {
+  return text.trim().split(/\r?\n/).at(-1)?.trim() ?? ''
+}
+
+function kvm(reason: string, proven: boolean): AcceleratorChoice {
+  return { accelerator: 'kvm', cpu: 'host', reason, proven }
+}
+
+function tcg(arch: Arch, reason: string, proven: boolean): AcceleratorChoice {
+  return { accelerator: 'tcg', cpu: emulatedCpus[arch], reason, proven }
+}
+
+// --- the memory ---
+
+const storedChoice = z.strictObject({
+  accelerator: z.enum(['kvm', 'tcg']),
+  cpu: z.string(),
+  reason: z.string(),
+  proven: z.boolean(),
+})
+
+/** The answer holds for one boot of the host, one QEMU and one kernel, which is copied anew for every run. */
+async function identity(qemu: string, kernel: string, bootIdPath: string): Promise<string> {
+  const { size, mtimeMs } = await stat(qemu)
+  const bootId = await readFile(bootIdPath, 'utf8').catch(() => '')
+  const facts = [bootId.trim(), `${qemu} ${size} ${mtimeMs}`, await sha256File(kernel)]
+  return sha256(facts.join('\n')).slice(0, 16)
+}
+
+async function readChoice(path: string): Promise<AcceleratorChoice | undefined> {
+  try {
+    return storedChoice.parse(JSON.parse(await readFile(path, 'utf8')))
+  } catch {
+    // Not there, or cut short by a crash: either way the kernel is booted again.
+    return undefined
+  }
+}
+
+async function writeChoice(path: string, choice: AcceleratorChoice): Promise<void> {
+  await makeFolder(join(path, '..'))
+  const partial = `${path}.${process.pid}`
+  await writeFile(partial, `${JSON.stringify(choice)}\n`)
+  await rename(partial, path)
+}
+
+function qemuMissing(program: string): PipelineError {
+  return new PipelineError({
+    code: 'qemu-missing',
+    message: `there is no ${program} on this host`,
+    hint: 'run "npm run setup".',
+    exitCode: exitCodes.hostNotFit,
+  })
+}

@@ -1,0 +1,17 @@
+/** Errors as the report has them. */
+
+import type { PipelineError } from '../errors.ts'
+import type { Failure } from './report.ts'
+
+const shownLines = 20
+
+/** An error as the report has it. */
+export function describeFailure(error: PipelineError, lastLines?: readonly string[]): Failure {
+  const lines = lastLines ?? (error.details.lastLines as readonly string[] | undefined)
+  return {
+    code: error.code,
+    message: error.message,
+    ...(error.hint === undefined ? {} : { hint: error.hint }),
+    ...(lines === undefined ? {} : { lastLines: lines.slice(-shownLines) }),
+  }
+}

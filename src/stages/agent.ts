@@ -1,0 +1,166 @@
+/**
+ * The build agent: everything of ours that a guest needs while it is built, handed over in the initramfs and living
+ * in /run. No key, unit or file of the build is ever on the disk that becomes a layer, so any layer can be booted
+ * for building, and none has to be cleaned of us.
+ */
+
+import { randomBytes } from 'node:crypto'
+import { mkdir, readFile, writeFile } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import { execa } from 'execa'
+import type { ResolvedStage } from '../config/resolved.ts'
+import { type CpioEntry, renderCpio } from '../disk/cpio.ts'
+
+/** Name of the unit that opens the guest to the build. */
+export const buildUnit = 'systemvm-build.service'
+
+/** What the unit prints on the console when the guest can take its first stage. */
+export const readyLine = 'systemvm-build: ready'
+
+export interface BuildAgent {
+  /** Private key for the guest's root, made for this run. */
+  readonly privateKey: string
+  /** Initrd of the layer with the agent appended. */
+  readonly initrd: string
+  /** Tar of what differs from run to run, for a guest that wakes with an earlier run's agent. */
+  readonly renewal: Uint8Array
+}
+
+const source = (name: string) => readFile(new URL(`./agent/${name}`, import.meta.url))
+
+/**
+ * Makes an agent in `folder` for the stages that will run.
+ * @param initrd the initrd of the layer that will be booted
+ * @param holdsFailures whether a stage that fails waits for somebody's decision
+ */
+export async function makeBuildAgent(
+  folder: string,
+  initrd: string,
+  stages: readonly ResolvedStage[],
+  sourceDateEpoch: number,
+  holdsFailures = false,
+): Promise<BuildAgent> {
+  await mkdir(folder, { recursive: true, mode: 0o700 })
+  const privateKey = join(folder, 'key')
+  const hostKey = join(folder, 'host_key')
+  await Promise.all([makeKey(privateKey), makeKey(hostKey)])
+  const ofRun = new Map<string, Uint8Array>([
+    ['systemvm-build/authorized_keys', await readFile(`${privateKey}.pub`)],
+  ])
+  if (holdsFailures) ofRun.set('systemvm-build/hold', Buffer.alloc(0))
+  for (const stage of stages) {
+    const at = `systemvm-build/stages/${stage.name}`
+    ofRun.set(`${at}/environment`, Buffer.from(renderEnvironment(stage, sourceDateEpoch)))
+    ofRun.set(`${at}/leaves`, Buffer.from(stage.leaves.map((path) => `${path}\n`).join('')))
+    if (stage.network) ofRun.set(`${at}/network`, Buffer.alloc(0))
+    const files = await packFiles(stage)
+    if (files !== undefined) ofRun.set(`${at}/files.tar`, files)
+  }
+  const inRun = new Map<string, Uint8Array>([
+    ...(await readFixedFiles()),
+    ['systemvm-build/host_key', await readFile(hostKey)],
+    ...ofRun,
+  ])
+  const manifest = [...inRun.keys()].map((path) => `${path}\n`).join('')
+  const entries: CpioEntry[] = [
+    // initramfs-tools reads the order of a folder's scripts from this file, and skips a folder without it.
+    file('scripts/local-bottom/ORDER', '/scripts/local-bottom/systemvm-build "$@"\n'),
+    { ...file('scripts/local-bottom/systemvm-build', await source('hook.sh')), mode: 0o755 },
+    file('systemvm-build/manifest', manifest),
+    ...[...inRun].map(([path, content]) => file(`systemvm-build/run/${path}`, content)),
+  ]
+  const combined = join(folder, 'initrd')
+  const original = await readFile(initrd)
+  const gap = Buffer.alloc((512 - (original.length % 512)) % 512)
+  await writeFile(combined, Buffer.concat([original, gap, renderCpio(entries)]), { mode: 0o600 })
+  const renewal = await packRenewal(join(folder, 'renewal'), ofRun)
+  return { privateKey, initrd: combined, renewal }
+}
+
+/** What every guest has of us, by path below /run: the same in every run of this version. */
+export async function readFixedFiles(): Promise<ReadonlyMap<string, Uint8Array>> {
+  return new Map<string, Uint8Array>([
+    [`systemd/system/${buildUnit}`, await source('systemvm-build.service')],
+    ['systemd/system/systemvm-build-channel.service', await source('systemvm-build-channel.service')],
+    ['systemd/journald.conf.d/systemvm-build.conf', Buffer.from('[Journal]\nStorage=volatile\n')],
+    ['systemvm-build/sshd_config', await source('sshd_config')],
+    ['systemvm-build/network.sh', await source('network.sh')],
+    ['systemvm-build/channel.pl', await source('channel.pl')],
+    ['systemvm-build/stage.sh', await source('stage.sh')],
+    ['systemvm-build/resolv.conf', Buffer.from('nameserver 10.0.2.3\n')],
+  ])
+}
+
+/** With a seed, since guests that wake from one memory would all draw the same random numbers. */
+async function packRenewal(folder: string, files: ReadonlyMap<string, Uint8Array>): Promise<Uint8Array> {
+  for (const [path, content] of [...files, ['systemvm-build/seed', randomBytes(512)] as const]) {
+    await mkdir(join(folder, dirname(path)), { recursive: true, mode: 0o700 })
+    await writeFile(join(folder, path), content, { mode: 0o600 })
+  }
+  const { stdout } = await execa('tar', ['-c', '--owner=0', '--group=0', '-C', folder, 'systemvm-build'], {
+    encoding: 'buffer',
+    timeout: 60_000,
+  })
+  return stdout
+}
+
+function file(path: string, content: string | Uint8Array): CpioEntry {
+  return { path, mode: 0o600, content: Buffer.from(content) }
+}
+
+/**
+ * A stage's whole environment, as shell. It goes with the agent and not through Packer, whose templating would read
+ * braces in a value, and whose log would keep a secret.
+ */
+export function renderEnvironment(stage: ResolvedStage, sourceDateEpoch: number): string {
+  const variables = {
+    PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
+    HOME: '/root',
+    LC_ALL: 'C.UTF-8',
+    DEBIAN_FRONTEND: 'noninteractive',
+    SOURCE_DATE_EPOCH: `${sourceDateEpoch}`,
+    ...(Object.keys(stage.files).length === 0
+      ? {}
+      : { STAGE_FILES: `/run/systemvm-build/stages/${stage.name}/files` }),
+    ...stage.environment,
+  }
+  const quoted = Object.entries(variables).map(
+    ([name, value]) => `${name}='${value.replaceAll("'", `'\\''`)}'\n`,
+  )
+  return `${quoted.join('')}export ${Object.keys(variables).join(' ')}\n`
+}
+
+async function makeKey(path: string): Promise<void> {
+  await execa('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-C', 'systemvm-build', '-f', path], {
+    timeout: 30_000,
+  })
+}
+
+/** A stage's folders as one tar, owned by root, with the modes that Git keeps. */
+async function packFiles(stage: ResolvedStage): Promise<Uint8Array | undefined> {
+  const folders = Object.entries(stage.files)
+  if (folders.length === 0) return undefined
+  const fixed = [
+    '--sort=name',
+    '--owner=0',
+    '--group=0',
+    '--numeric-owner',
+    '--mtime=@0',
+    '--mode=u+rw,go+r,go-w,a+X',
+  ]
+  // The whole name of a folder, as it is spelt, and not the targets of links.
+  const renames = folders.map(([name, path]) => {
+    const pattern = path.slice(1).replaceAll(/[.[\]*^$\\,]/g, '\\$&')
+    return `--transform=s,^${pattern}\\(/\\|$\\),${name}\\1,S`
+  })
+  const { stdout } = await execa(
+    'tar',
+    ['-c', ...fixed, ...renames, '-C', '/', ...folders.map(([, path]) => path.slice(1))],
+    {
+      encoding: 'buffer',
+      timeout: 60_000,
+      env: { LC_ALL: 'C' },
+    },
+  )
+  return stdout
+}

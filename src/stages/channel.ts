@@ -1,0 +1,48 @@
+/** The host's end of the build channel: asks the guest to hold its disk still, to sleep, and to wake. */
+
+import { once } from 'node:events'
+import { createInterface } from 'node:readline'
+import { connectWhenThere } from '../host/unix-socket.ts'
+
+export interface Channel {
+  /** Writes all there is to the disk, and lets nothing more be written. */
+  readonly freeze: () => Promise<void>
+  readonly thaw: () => Promise<void>
+  /** As `freeze`, and lets nobody in, so that the machine's state is worth keeping. */
+  readonly sleep: () => Promise<void>
+  /** Ends a sleep, with the host's time. `renewal` is the part of an agent that an earlier run's guest lacks. */
+  readonly wake: (renewal?: Uint8Array) => Promise<void>
+  /** Lets a stage that has failed and is held be as good as one that has not. */
+  readonly release: () => Promise<void>
+}
+
+/** A guest that takes longer than this for one request hangs. Emulated ones take a second to drop their caches. */
+const answerSeconds = 60
+
+/**
+ * Connects as soon as the socket is there, until `signal` is aborted. The guest's end may come up later: what is asked
+ * waits for it.
+ */
+export async function connectChannel(path: string, signal: AbortSignal): Promise<Channel> {
+  const socket = await connectWhenThere(path, signal)
+  const answers = createInterface({ input: socket }).on('error', () => socket.destroy())
+  socket.on('error', () => socket.destroy())
+  signal.addEventListener('abort', () => socket.destroy(), { once: true })
+  const ask = async (line: string, more: Uint8Array = Buffer.alloc(0)): Promise<void> => {
+    const [request] = line.split(' ')
+    const limit = AbortSignal.any([signal, AbortSignal.timeout(answerSeconds * 1000)])
+    const answered = once(answers, 'line', { signal: limit })
+    socket.write(Buffer.concat([Buffer.from(`${line}\n`), more]))
+    const [answer] = (await answered.catch((cause) => {
+      throw new Error(`the guest has not answered "${request}" within ${answerSeconds} s`, { cause })
+    })) as [string]
+    if (answer !== `done ${request}`) throw new Error(`the guest answered "${request}" with "${answer}"`)
+  }
+  return {
+    freeze: () => ask('freeze'),
+    thaw: () => ask('thaw'),
+    sleep: () => ask('sleep'),
+    wake: (renewal = Buffer.alloc(0)) => ask(`wake ${Date.now() / 1000} ${renewal.length}`, renewal),
+    release: () => ask('release'),
+  }
+}

@@ -1,0 +1,115 @@
+/** The ways in which running stages fails, each said once. */
+
+import { messageOf, PipelineError } from '../errors.ts'
+import { diskFailed, isNoSpace } from '../host/failures.ts'
+import { brokenPromise, type StageOutcome } from './recorder.ts'
+
+/** What the guest's console said last, and where all of it is. */
+export interface ConsoleTail {
+  readonly lines: readonly string[]
+  readonly log: string
+}
+
+const shownLines = 20
+
+export function stageFailed(outcome: StageOutcome, script: string, log: string): PipelineError {
+  const { name, exitStatus, missing, lastLines } = outcome
+  const broken = exitStatus === brokenPromise && missing.length > 0
+  return new PipelineError({
+    code: broken ? 'promise-broken' : 'stage-failed',
+    message: broken
+      ? `stage ${name} broke a promise: it left no ${missing.join(', ')}`
+      : `stage ${name} failed with exit status ${exitStatus}`,
+    hint: broken
+      ? `mend ${script}, or what its declaration says in leaves; its log is ${log}`
+      : `its last lines are below, all of them in ${log}`,
+    details: { stage: name, exitStatus, missing, lastLines: lastLines.slice(-shownLines), log },
+  })
+}
+
+export function wentOn(failed: readonly string[]): PipelineError {
+  return new PipelineError({
+    code: 'went-on',
+    message: `the stages after ${failed.join(', ')} ran on what it had left, and nothing of them is kept`,
+    hint: 'mend the stage and build again: it goes on after the last layer.',
+  })
+}
+
+export function stageTimedOut(name: string, limitSeconds: number, log: string): PipelineError {
+  return new PipelineError({
+    code: 'stage-timeout',
+    message: `stage ${name} ran longer than its ${limitSeconds} s`,
+    hint: `raise timeoutSeconds in its declaration if it needs more; its log is ${log}`,
+    details: { stage: name, limitSeconds, log },
+  })
+}
+
+export function sealFailed(name: string, cause: unknown, folder: string): PipelineError {
+  if (isNoSpace(cause)) return diskFailed(true, folder, cause)
+  return new PipelineError({
+    code: 'seal-failed',
+    message: `the layer of stage ${name} could not be sealed: ${(cause as Error).message}`,
+    hint: 'check the disk that holds out/ for space and errors.',
+    cause,
+  })
+}
+
+export const stateNotWokenCode = 'state-not-woken'
+
+export function stateNotWoken(cause: unknown): PipelineError {
+  const why = messageOf(cause)
+  return new PipelineError({
+    code: stateNotWokenCode,
+    message: `a saved state of the guest did not wake and is dropped (${why})`,
+    cause,
+  })
+}
+
+export function guestPanicked({ lines, log }: ConsoleTail): PipelineError {
+  return new PipelineError({
+    code: 'guest-panicked',
+    message: 'the kernel of the guest panicked',
+    hint: `the console's last lines are below, all of it is in ${log}`,
+    details: { lastLines: lines.slice(-shownLines), log },
+  })
+}
+
+export function guestSilent(isReady: boolean, seconds: number, { lines, log }: ConsoleTail): PipelineError {
+  return new PipelineError({
+    code: 'guest-silent',
+    message: isReady
+      ? `the guest is up, but Packer has not got in by SSH for ${seconds} s`
+      : `the guest hangs while booting: its console has been silent for ${seconds} s`,
+    hint: `the console's last lines are below, all of it is in ${log}`,
+    details: { lastLines: lines.slice(-shownLines), log },
+  })
+}
+
+export function bootTimedOut(seconds: number, isReady: boolean, { lines, log }: ConsoleTail): PipelineError {
+  return new PipelineError({
+    code: 'boot-timeout',
+    message: isReady
+      ? `the guest is up, but Packer did not get in by SSH within ${seconds} s`
+      : `the guest was not ready within ${seconds} s`,
+    hint: `raise machine.bootTimeoutSeconds for a slow host; all of the console is in ${log}`,
+    details: { lastLines: lines.slice(-shownLines), log },
+  })
+}
+
+export function guestVanished(stage: string | undefined, { lines, log }: ConsoleTail): PipelineError {
+  return new PipelineError({
+    code: 'guest-vanished',
+    message: `the guest powered off or QEMU ended ${stage === undefined ? 'while booting' : `during stage ${stage}`}`,
+    hint: `the console's last lines are below, all of it is in ${log}`,
+    details: { stage, lastLines: lines.slice(-shownLines), log },
+  })
+}
+
+export function guestLost({ lines, log }: ConsoleTail): PipelineError {
+  return new PipelineError({
+    code: 'guest-vanished',
+    message: 'QEMU ended while the guest was shutting down: what the last stage left is not all on the disk',
+    hint: `run the build again: it goes on after the last finished stage; all of the console is in ${log}`,
+    details: { lastLines: lines.slice(-shownLines), log },
+  })
+}

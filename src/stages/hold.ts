@@ -1,0 +1,32 @@
+/** Holds a guest in which a stage has failed, for a person to look into it. */
+
+import type { PipelineError } from '../errors.ts'
+import { findFreePort } from '../host/ports.ts'
+import type { Qmp } from '../qemu/qmp.ts'
+
+/** A stage that has failed, in a guest that is still there. */
+export interface HeldStage {
+  readonly name: string
+  readonly failure: PipelineError
+  /** Port on 127.0.0.1 that leads to the guest's SSH, and the key that opens it to root. */
+  readonly port: number
+  readonly privateKey: string
+}
+
+/**
+ * `stop` ends the run. `retry` ends it too: the stage runs again where it began, on the layer below, and not on what
+ * it has left behind. `go on` runs the next stages on that, and keeps none of them.
+ */
+export type Decision = 'retry' | 'go on' | 'stop'
+
+export type Decide = (held: HeldStage, signal: AbortSignal) => Promise<Decision>
+
+/** Opens a second way to the guest's SSH, since only Packer knows the first. Returns its port. */
+export async function openSecondWay(qmp: Qmp): Promise<number> {
+  const port = await findFreePort()
+  const answer = await qmp.execute('human-monitor-command', {
+    'command-line': `hostfwd_add net0 tcp:127.0.0.1:${port}-:22`,
+  })
+  if (answer !== '') throw new Error(`QEMU forwards no port: ${String(answer).trim()}`)
+  return port
+}

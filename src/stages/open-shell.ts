@@ -1,0 +1,133 @@
+/** Boots a throw-away copy of a layer, without Packer, and runs a shell or a command in it. */
+
+import { once } from 'node:events'
+import { connect } from 'node:net'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { execa } from 'execa'
+import type { ResolvedImage } from '../config/resolved.ts'
+import { readBootFiles } from '../disk/boot-files.ts'
+import type { Layout } from '../disk/layout.ts'
+import { PipelineError } from '../errors.ts'
+import { findFreePort } from '../host/ports.ts'
+import { startGroup } from '../host/process.ts'
+import { createScratchFolder, type ScratchFolder } from '../host/scratch-folder.ts'
+import {
+  type Acceleration,
+  buildKernelArguments,
+  machineArguments,
+  sshPortPlaceholder,
+} from '../qemu/machine.ts'
+import { runSsh } from '../qemu/shell-ssh.ts'
+import { buildUnit, makeBuildAgent } from './agent.ts'
+import { type GuestWatch, watchGuest } from './guest-watch.ts'
+
+export interface ShellRequest {
+  readonly image: ResolvedImage
+  readonly layout: Layout
+  /** qcow2 of the layer; nothing is written to it. */
+  readonly disk: string
+  /** Command to run instead of a login shell. */
+  readonly command: readonly string[]
+  readonly acceleration: (kernel: string) => Promise<Acceleration>
+  /** Called when the guest is up. */
+  readonly onReady: () => void
+  readonly signal: AbortSignal
+}
+
+/**
+ * Returns the exit status of the shell or the command.
+ * @throws PipelineError when the guest does not come up, with the console's last lines
+ */
+export async function openShell(request: ShellRequest): Promise<number> {
+  const scratch = await createScratchFolder()
+  try {
+    return await runShell(request, scratch)
+  } finally {
+    await scratch.remove()
+  }
+}
+
+async function runShell(request: ShellRequest, scratch: ScratchFolder): Promise<number> {
+  const { image, layout } = request
+  const bootFiles = await readBootFiles(request.disk, layout, join(scratch.folder, 'boot'))
+  const acceleration = await request.acceleration(bootFiles.kernel)
+  const agent = await makeBuildAgent(
+    join(scratch.folder, 'agent'),
+    bootFiles.initrd,
+    [],
+    image.sourceDateEpoch,
+  )
+  const disk = join(scratch.folder, 'disk.qcow2')
+  await execa('qemu-img', ['create', '-q', '-f', 'qcow2', '-b', request.disk, '-F', 'qcow2', disk])
+  const serialLog = join(scratch.folder, 'serial.log')
+  const rootUuid = layout.partitions.find(({ mount }) => mount === '/')?.uuid ?? ''
+  const qemuArguments = machineArguments({
+    ...acceleration,
+    ...image.machine,
+    disk,
+    kernel: bootFiles.kernel,
+    initrd: agent.initrd,
+    kernelArguments: buildKernelArguments(rootUuid, buildUnit),
+    serialLog,
+    qmpSocket: scratch.qmpSocket,
+    channelSocket: scratch.channelSocket,
+  })
+  const port = await findFreePort()
+  const words = qemuArguments.flat().map((word) => word.replaceAll(sshPortPlaceholder, `${port}`))
+  const said: string[] = []
+  const qemu = startGroup('qemu-system-x86_64', words, { onLine: (line) => said.push(line) })
+  let watch: GuestWatch | undefined
+  try {
+    await new Promise<void>((resolve, reject) => {
+      request.signal.addEventListener('abort', () => reject(request.signal.reason), { once: true })
+      void qemu.ended.then(({ exitCode, signal }) => reject(qemuEnded(exitCode ?? signal, said)))
+      watch = watchGuest({
+        serialLog,
+        qmpSocket: scratch.qmpSocket,
+        storeFolder: scratch.folder,
+        bootTimeoutSeconds: image.machine.bootTimeoutSeconds,
+        onReady: resolve,
+        onFailure: reject,
+      })
+    })
+    watch?.booted()
+    watch?.running(undefined, true)
+    await waitForBanner(port, request.signal)
+    request.onReady()
+    return await runSsh(agent.privateKey, port, request.command)
+  } finally {
+    // What the guest wrote is thrown away: there is nothing to shut down for.
+    await qemu.stop(0)
+    await watch?.close()
+  }
+}
+
+function qemuEnded(how: number | string | null, said: readonly string[]): PipelineError {
+  return new PipelineError({
+    code: 'qemu-ended',
+    message: `QEMU ended with ${how} before the guest was up`,
+    hint: 'what it said is below.',
+    details: { lastLines: said.slice(-20) },
+  })
+}
+
+/** The unit says that it is ready a moment before its sshd listens; until then a connection is accepted and dropped. */
+async function waitForBanner(port: number, signal: AbortSignal): Promise<void> {
+  for (let tries = 0; tries < 150; tries += 1) {
+    signal.throwIfAborted()
+    const socket = connect(port, '127.0.0.1')
+    const greeting = await Promise.race([
+      once(socket, 'data').then(([bytes]) => String(bytes)),
+      once(socket, 'close').then(() => ''),
+    ]).catch(() => '')
+    socket.destroy()
+    if (greeting.startsWith('SSH-')) return
+    await sleep(200)
+  }
+  throw new PipelineError({
+    code: 'guest-no-access',
+    message: 'the guest is up, but its SSH server has not answered for 30 s',
+    hint: 'build the layer below again with --from.',
+  })
+}

@@ -1,0 +1,119 @@
+/** Turns what a guest prints into what its stages did: a state machine over lines, with the clock passed in. */
+
+import { parseStageLine } from '../packer/stream.ts'
+import type { PackageChange, StageArtifact } from '../report/report.ts'
+
+/** What a stage did, as far as its output tells. */
+export interface StageOutcome {
+  readonly name: string
+  readonly exitStatus: number
+  readonly buildTimeSeconds: number
+  readonly artifacts: readonly StageArtifact[]
+  /** Promised paths that are not there. */
+  readonly missing: readonly string[]
+  readonly packages: PackageChange
+  readonly lastLines: readonly string[]
+}
+
+export type RecorderEvent =
+  | { readonly kind: 'begin'; readonly name: string }
+  | { readonly kind: 'output'; readonly name: string; readonly text: string }
+  | { readonly kind: 'end'; readonly outcome: StageOutcome }
+
+/** Exit status by which `stage.sh` says that the script succeeded and broke a promise. */
+export const brokenPromise = 125
+
+export interface StageRecorder {
+  /** Takes one line; returns what it meant, if anything. */
+  readonly take: (line: string) => RecorderEvent | undefined
+  /** Ends the stage that has begun and not ended, if there is one: its outcome up to now, with `exitStatus`. */
+  readonly interrupt: (exitStatus: number) => StageOutcome | undefined
+  /** Name of the stage that has begun and not ended. */
+  readonly running: () => string | undefined
+}
+
+const keptLines = 40
+
+/**
+ * @param installed packages by name before the first stage; the recorder keeps it up to date
+ * @param nowMs a monotonic clock
+ */
+export function createStageRecorder(installed: Map<string, string>, nowMs: () => number): StageRecorder {
+  let current: Draft | undefined
+
+  const close = (draft: Draft, exitStatus: number): StageOutcome => {
+    current = undefined
+    const { name, artifacts, missing, lastLines, packages } = draft
+    const buildTimeSeconds = Math.round(nowMs() - draft.startedMs) / 1000
+    return { name, exitStatus, buildTimeSeconds, artifacts, missing, lastLines, packages }
+  }
+
+  const take = (text: string): RecorderEvent | undefined => {
+    const line = parseStageLine(text)
+    if (line.kind === 'begin') {
+      current = newDraft(line.name, nowMs())
+      return { kind: 'begin', name: line.name }
+    }
+    if (current === undefined) return undefined
+    switch (line.kind) {
+      case 'output':
+        current.lastLines.push(line.text)
+        if (current.lastLines.length > keptLines) current.lastLines.shift()
+        return { kind: 'output', name: current.name, text: line.text }
+      case 'artifact': {
+        const { kind: _kind, ...artifact } = line
+        current.artifacts.push(artifact)
+        return undefined
+      }
+      case 'missing':
+        current.missing.push(line.path)
+        return undefined
+      case 'package':
+        if (line.isInstalled) current.listing.set(line.name, line.version)
+        return undefined
+      case 'packages-end':
+        current.packages = comparePackages(installed, current.listing)
+        installed.clear()
+        for (const [name, version] of current.listing) installed.set(name, version)
+        return undefined
+      case 'end':
+        return { kind: 'end', outcome: close(current, line.exitStatus) }
+    }
+  }
+
+  return {
+    take,
+    interrupt: (exitStatus) => (current === undefined ? undefined : close(current, exitStatus)),
+    running: () => current?.name,
+  }
+}
+
+interface Draft {
+  readonly name: string
+  readonly startedMs: number
+  readonly artifacts: StageArtifact[]
+  readonly missing: string[]
+  readonly lastLines: string[]
+  readonly listing: Map<string, string>
+  packages: PackageChange
+}
+
+function newDraft(name: string, startedMs: number): Draft {
+  const packages = { added: [], removed: [], upgraded: [] }
+  return { name, startedMs, artifacts: [], missing: [], lastLines: [], listing: new Map(), packages }
+}
+
+/** What a stage changed between two listings of packages. */
+export function comparePackages(
+  before: ReadonlyMap<string, string>,
+  after: ReadonlyMap<string, string>,
+): PackageChange {
+  const added = [...after].filter(([name]) => !before.has(name))
+  const removed = [...before].filter(([name]) => !after.has(name))
+  const upgraded = [...after].flatMap(([name, to]) => {
+    const from = before.get(name)
+    return from === undefined || from === to ? [] : [{ name, from, to }]
+  })
+  const named = (list: [string, string][]) => list.map(([name, version]) => ({ name, version }))
+  return { added: named(added), removed: named(removed), upgraded }
+}

@@ -1,0 +1,46 @@
+/** What a saved state of a guest is known by. */
+
+import { readFile } from 'node:fs/promises'
+import { canonicalJson, sha256 } from '../digest.ts'
+import { type Acceleration, buildKernelArguments, machineArguments } from '../qemu/machine.ts'
+import { buildUnit, readFixedFiles } from './agent.ts'
+
+/** What a saved state is bound to, beside the disk: a machine that differs in any of it could not go on. */
+export interface StateMachine extends Acceleration {
+  readonly cpus: number
+  readonly memoryMiB: number
+  readonly qemuVersion: string
+}
+
+/** Raised when states of before could no longer be woken. */
+const stateFormat = 1
+
+/** Key of the state of a machine that stands on a layer. */
+export async function keyOfState(machine: StateMachine, layer: string): Promise<string> {
+  const { qemuVersion, ...definition } = machine
+  const none = {
+    disk: '',
+    kernel: '',
+    initrd: '',
+    kernelArguments: buildKernelArguments('', buildUnit),
+    serialLog: '',
+    qmpSocket: '',
+  }
+  const parts = {
+    format: stateFormat,
+    layer,
+    qemuVersion,
+    machine: machineArguments({ ...definition, ...none, channelSocket: '' }) as string[][],
+    // With `-cpu host` the machine is what the host is.
+    host: machine.accelerator === 'kvm' ? await describeHostCpu() : '',
+    agent: [...(await readFixedFiles())].map(([path, content]) => [path, sha256(content)]),
+  }
+  return sha256(canonicalJson(parts))
+}
+
+async function describeHostCpu(): Promise<string> {
+  const lines = (await readFile('/proc/cpuinfo', 'utf8')).split('\n')
+  return ['vendor_id', 'model name', 'stepping', 'microcode', 'flags']
+    .map((name) => lines.find((line) => line.startsWith(name)) ?? '')
+    .join('\n')
+}

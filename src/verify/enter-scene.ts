@@ -1,0 +1,95 @@
+/** Brings a guest to where its scene wants it: hands over what there is to, and waits until first boot has ended. */
+
+import { setTimeout as sleep } from 'node:timers/promises'
+import { exitCodes, PipelineError } from '../errors.ts'
+import type { SshKey } from '../qemu/ssh.ts'
+import type { SceneResult } from '../report/verification.ts'
+import { renderCommandLine, renderPortLines } from './boot-arguments.ts'
+import { copyScripts } from './copy-scripts.ts'
+import type { Guest } from './guest.ts'
+import type { BaseBoot, Scene, SceneSpec } from './scenes.ts'
+
+/** The port of old, under the name that CloudStack's hosts gave it. */
+export const oldPort = 's-42-VM.vport'
+
+/** Hands over what the scene wants to, and waits until the guest is where it should be. */
+export async function enterScene(
+  scene: Scene,
+  spec: SceneSpec,
+  { baseBoot, key }: { readonly baseBoot?: BaseBoot | undefined; readonly key: SshKey },
+): Promise<void> {
+  const { guest, bootArguments, record, limit } = scene
+  const sinceBoot = (baseBoot?.record.agentSeconds ?? 0) * (baseBoot === undefined ? 0 : 1)
+  const login = async (): Promise<void> => {
+    if (record.loginSeconds !== undefined || spec.hasSerialPort === false) return
+    await guest.waitForConsole(/ login:/, limit(60) + 60)
+    record.loginSeconds = sinceBoot + guest.seconds()
+  }
+  if (bootArguments !== undefined && spec.way === 'port') {
+    // As early as CloudStack's hosts did: nobody in the guest has opened the port yet.
+    await guest.send(oldPort, renderPortLines(bootArguments, key.publicKey))
+  }
+  if (spec.way === 'none' && baseBoot === undefined) await login()
+  const agent = await guest.waitForAgent(limit(60) + 60, limit(10))
+  record.agentSeconds ??= guest.seconds()
+  if (bootArguments !== undefined) {
+    if (spec.breaks !== undefined) await guest.run(spec.breaks)
+    const from = spec.way === 'agent' ? guest.seconds() : 0
+    if (spec.way === 'agent')
+      await agent.writeFile('/var/cache/cloud/cmdline', renderCommandLine(bootArguments))
+    const isPatched = bootArguments.type !== 'cksnode' && bootArguments.type !== 'sharedfsvm'
+    if (scene.contract === 'cloudstack-payload' && isPatched) await copyScripts(scene)
+    if (spec.breaks === undefined) {
+      await waitUntilReady(guest, limit)
+      record.readySeconds = guest.seconds() - from
+    } else {
+      await guest.run('systemctl is-system-running --wait', limit(240))
+    }
+    const { stdout } = await guest.run('cat /var/cache/cloud/cmd_line.json')
+    record.wasTaken = stdout.includes(`"${bootArguments.name}"`)
+  } else {
+    await guest.run('systemctl is-system-running --wait', limit(180))
+  }
+  await login()
+}
+
+/** @throws PipelineError `not-ready` when first boot is over and has not said so */
+async function waitUntilReady(guest: Guest, limit: Scene['limit']): Promise<void> {
+  const script = 'test -e /var/cache/cloud/boot_up_done && echo ready; systemctl is-system-running'
+  let upSince: number | undefined
+  for (const end = guest.seconds() + limit(240); guest.seconds() < end; ) {
+    const { stdout } = await guest.run(script)
+    if (stdout.startsWith('ready')) return
+    const isUp = /^(running|degraded|maintenance)$/m.test(stdout)
+    upSince = isUp ? (upSince ?? guest.seconds()) : undefined
+    // Everything that boot starts has started: nobody is left who could write the file.
+    if (upSince !== undefined && guest.seconds() - upSince > limit(5)) {
+      throw notReady(`the system is ${stdout.trim()}, and there is no /var/cache/cloud/boot_up_done`)
+    }
+    await sleep(1000, undefined, { signal: guest.options.signal })
+  }
+  throw notReady(`no /var/cache/cloud/boot_up_done within ${limit(240)} s`)
+}
+
+function notReady(message: string): PipelineError {
+  return new PipelineError({ code: 'not-ready', message, exitCode: exitCodes.verificationFailed })
+}
+
+/** Where the guest's boot time went. Only worth its time in scenes that are the only one of a file, or the first. */
+export async function analyseStartup({ guest, name, limit }: Scene): Promise<Partial<SceneResult>> {
+  if (name !== 'secstorage' && name !== 'boot' && name !== 'virtualbox') return {}
+  try {
+    const { stdout } = await guest.run(
+      'systemd-analyze time; systemd-analyze blame --no-pager | head -n 10',
+      limit(30),
+    )
+    const [startup, ...rest] = stdout.split('\n')
+    const slowest = rest.flatMap((line) => {
+      const match = /^\s*([\d.]+(?:min [\d.]+)?m?s)\s+(\S+)$/.exec(line)
+      return match === null ? [] : [{ unit: match[2] ?? '', time: match[1] ?? '' }]
+    })
+    return startup?.startsWith('Startup finished') ? { startup: startup.trim(), slowest } : {}
+  } catch {
+    return {}
+  }
+}

@@ -1,0 +1,87 @@
+/** The rooms of `src/`: imports go down the table in CONTRIBUTING.md, and never in a circle. */
+
+import { readdirSync, readFileSync } from 'node:fs'
+import { join, normalize } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { describe, expect, it } from 'vitest'
+
+const project = fileURLToPath(new URL('../../', import.meta.url))
+const read = (path: string) => readFileSync(join(project, path), 'utf8')
+
+interface Import {
+  readonly from: string
+  readonly to: string
+  /** `path:line`, as editors and terminals open it. */
+  readonly at: string
+}
+
+const files = readdirSync(join(project, 'src'), { recursive: true, encoding: 'utf8' })
+  .filter((name) => /\.[jt]s$/.test(name))
+  .map((name) => join('src', name))
+
+const imports: readonly Import[] = files.flatMap((from) =>
+  read(from)
+    .split('\n')
+    .flatMap((line, index) => {
+      const path = /(?:\bfrom |^import |\bimport\()'(\.[^']+)'/.exec(line)?.[1]
+      if (path === undefined) return []
+      return [{ from, to: normalize(join(from, '..', path)), at: `${from}:${index + 1}` }]
+    }),
+)
+
+/** Rooms by rank: the first is the command line. */
+const rooms = [...read('CONTRIBUTING.md').matchAll(/^\| `(src\/[\w-]+(?:\/|\.ts))` /gm)].map(
+  ([, room = '']) => room,
+)
+const rankOf = (path: string) =>
+  rooms.findIndex((room) => path === room || (room.endsWith('/') && path.startsWith(room)))
+
+describe('the rooms of src/', () => {
+  it('finds the imports at all', () => {
+    expect(imports.length).toBeGreaterThan(files.length)
+    expect(imports.find(({ to }) => !files.includes(to))).toBeUndefined()
+  })
+
+  it('has a room in CONTRIBUTING.md for every file, and a file for every room', () => {
+    expect(files.filter((path) => rankOf(path) === -1)).toEqual([])
+    expect(rooms.filter((room) => !files.some((path) => path.startsWith(room)))).toEqual([])
+  })
+
+  it('has no import that runs up', () => {
+    const upward = imports.filter(({ from, to }) => rankOf(to) < rankOf(from))
+    expect(upward.map(({ at, to }) => `${at} imports ${to}, which is above it`)).toEqual([])
+  })
+
+  it('has no circle of files', () => {
+    expect(findCircle(imports)).toBeUndefined()
+  })
+
+  it('knows an upward import and a circle when it sees one', () => {
+    expect(rankOf('src/cli/build.ts')).toBeLessThan(rankOf('src/host/files.ts'))
+    const edge = (from: string, to: string) => ({ from, to, at: from })
+    expect(findCircle([edge('a', 'b'), edge('b', 'c'), edge('c', 'b')])).toBe('b → c → b')
+    expect(findCircle([edge('a', 'b'), edge('a', 'c'), edge('b', 'c')])).toBeUndefined()
+  })
+})
+
+/** The first circle, as a chain of files. */
+function findCircle(edges: readonly Import[]): string | undefined {
+  const next = new Map<string, string[]>()
+  for (const { from, to } of edges) next.set(from, [...(next.get(from) ?? []), to])
+  const done = new Set<string>()
+  const visit = (path: string, trail: readonly string[]): string | undefined => {
+    if (trail.includes(path)) return [...trail.slice(trail.indexOf(path)), path].join(' → ')
+    if (done.has(path)) return undefined
+    for (const to of next.get(path) ?? []) {
+      const circle = visit(to, [...trail, path])
+      if (circle !== undefined) return circle
+    }
+    done.add(path)
+    return undefined
+  }
+  for (const path of next.keys()) {
+    const circle = visit(path, [])
+    if (circle !== undefined) return circle
+  }
+  return undefined
+}
