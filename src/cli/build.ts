@@ -36,12 +36,8 @@ interface BuildOptions extends PipelineOptions, WaitOptions {
   readonly json?: boolean
 }
 
-export function buildCommand(program: Command, terminal: Terminal, choose: Choose): void {
-  addWaitOption(
-    addPipelineOptions(
-      program.command('build').description('build the image, from the first stage that changed'),
-    ),
-  )
+export function buildCommand(command: Command, terminal: Terminal, choose: Choose): void {
+  addWaitOption(addPipelineOptions(command))
     .option('--from <stage>', 'make this stage and all after it again')
     .option('--until <stage>', 'stop after this stage; exports nothing')
     .option('--no-cache', 'use no stored layer; those made are stored')

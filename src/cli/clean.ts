@@ -17,12 +17,8 @@ interface CleanOptions extends WaitOptions {
   readonly dryRun?: boolean
 }
 
-export function cleanCommand(program: Command, terminal: Terminal, choose: Choose): void {
-  addWaitOption(
-    program
-      .command('clean')
-      .description('remove layers, runs and reports; images and downloaded packages stay'),
-  )
+export function cleanCommand(command: Command, terminal: Terminal, choose: Choose): void {
+  addWaitOption(command)
     .option('--out <folder>', 'folder to clean', 'out')
     .option('--all', 'remove images and downloaded packages as well')
     .option('--dry-run', 'only say what would be removed')

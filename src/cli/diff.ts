@@ -28,10 +28,8 @@ interface DiffOptions extends PipelineOptions {
 /** What `--exit-code` makes of a difference, as git does. */
 const different = 1
 
-export function diffCommand(program: Command, terminal: Terminal, choose: Choose): void {
-  const command = program
-    .command('diff')
-    .description('show what a stage changed, or how two disks differ; boots nothing')
+export function diffCommand(command: Command, terminal: Terminal, choose: Choose): void {
+  command
     .argument(
       '<disk>',
       'a stage, the key of a layer or its beginning, or a disk image; base:INSTALLER is layer 0 by that installer',

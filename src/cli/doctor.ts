@@ -13,8 +13,8 @@ interface DoctorOptions extends PipelineOptions {
   readonly json?: boolean
 }
 
-export function doctorCommand(program: Command, terminal: Terminal, choose: Choose): void {
-  addPipelineOptions(program.command('doctor').description('check whether this host can build'))
+export function doctorCommand(command: Command, terminal: Terminal, choose: Choose): void {
+  addPipelineOptions(command)
     .option('--json', 'print the checks as JSON')
     .action((options: DoctorOptions) => choose(() => doctor(options, terminal)))
 }

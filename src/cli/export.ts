@@ -43,10 +43,8 @@ const exportFields = z.strictObject({
   date: pipelineFields.shape.date,
 })
 
-export function exportCommand(program: Command, terminal: Terminal, choose: Choose): void {
-  const command = program
-    .command('export')
-    .description('make files for hypervisors from any disk image')
+export function exportCommand(command: Command, terminal: Terminal, choose: Choose): void {
+  command
     .requiredOption('--from <disk>', 'disk image that qemu-img reads')
     .option('--targets <list>', `some of ${targets.join(',')}`, parseTargets, targets)
     .option('--name <name>', "name of the files; without it, the disk's")

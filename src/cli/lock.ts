@@ -13,7 +13,6 @@ import {
   compareLocks,
   type Lock,
   type LockedVariant,
-  lockFile,
   lockOf,
   lockPath,
   readLock,
@@ -29,13 +28,10 @@ interface UpdateOptions extends PipelineOptions {
   readonly json?: boolean
 }
 
-export function lockCommand(program: Command, terminal: Terminal, choose: Choose): void {
-  const lock = program
-    .command('lock')
-    .description(`record in ${lockFile} what images are made from`)
-    .helpCommand(false)
+export function lockCommand(command: Command, terminal: Terminal, choose: Choose): void {
   addPipelineOptions(
-    lock
+    command
+      .helpCommand(false)
       .command('update')
       .description('lock what the last build was made from, and show what changes; asks no mirror'),
   )

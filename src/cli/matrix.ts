@@ -24,12 +24,8 @@ interface MatrixOptions extends PipelineOptions {
   readonly runner: Runners
 }
 
-export function matrixCommand(program: Command, terminal: Terminal, choose: Choose): void {
-  addPipelineOptions(
-    program
-      .command('matrix')
-      .description('print the variants as a matrix of GitHub Actions; an empty one is no failure'),
-  )
+export function matrixCommand(command: Command, terminal: Terminal, choose: Choose): void {
+  addPipelineOptions(command)
     .option(
       '--only <pattern>',
       'only variants of this name, in which * stands for anything; may be repeated',

@@ -24,10 +24,8 @@ interface PlanCommandOptions extends PipelineOptions {
   readonly why?: boolean
 }
 
-export function planCommand(program: Command, terminal: Terminal, choose: Choose): void {
-  addPipelineOptions(
-    program.command('plan').description('show what a build would do, and why; touches nothing'),
-  )
+export function planCommand(command: Command, terminal: Terminal, choose: Choose): void {
+  addPipelineOptions(command)
     .option('--why', 'show what differs from the stored layers, old and new')
     .option('--json', 'print the plan as JSON')
     .action((options: PlanCommandOptions) => choose(() => plan(options, terminal)))

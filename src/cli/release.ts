@@ -27,12 +27,8 @@ interface VerifyOptions {
   readonly json?: boolean
 }
 
-export function releaseCommand(program: Command, terminal: Terminal, choose: Choose): void {
-  const release = addPipelineOptions(
-    program
-      .command('release')
-      .description('make a release of the images: files, sums, bills of materials, provenance, notes'),
-  )
+export function releaseCommand(command: Command, terminal: Terminal, choose: Choose): void {
+  const release = addPipelineOptions(command)
     .helpCommand(false)
     .option('--from <folder>', 'output folder of a build, instead of --out; may be repeated', collect, [])
     .option('--to <folder>', 'folder to make; by default release in --out')

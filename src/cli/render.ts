@@ -14,10 +14,8 @@ interface RenderOptions extends PipelineOptions {
   readonly dialect: PackerDialect
 }
 
-export function renderCommand(program: Command, terminal: Terminal, choose: Choose): void {
-  addPipelineOptions(
-    program.command('render').description('write the Packer template and the preseed of a variant'),
-  )
+export function renderCommand(command: Command, terminal: Terminal, choose: Choose): void {
+  addPipelineOptions(command)
     .addOption(new Option('--dialect <version>', 'of Packer').choices(['1.6', '1.7']).default('1.7'))
     .action((options: RenderOptions) => choose(() => render(options, terminal)))
 }

@@ -28,10 +28,8 @@ interface RunOptions {
   readonly out: string
 }
 
-export function runCommand(program: Command, terminal: Terminal, choose: Choose): void {
-  program
-    .command('run')
-    .description('boot an image file on this terminal, as CloudStack would; what it writes is thrown away')
+export function runCommand(command: Command, terminal: Terminal, choose: Choose): void {
+  command
     .argument('<file>', 'qcow2, VHD, VHDX, VMDK, OVA or raw, or one of them as bz2, gz or zip')
     .addOption(
       new Option('--type <role>', 'what it is told to be; without it, nothing').choices([...roleNames]),

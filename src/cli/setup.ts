@@ -11,10 +11,8 @@ interface SetupOptions {
   readonly tests: boolean
 }
 
-export function setupCommand(program: Command, terminal: Terminal, choose: Choose): void {
-  program
-    .command('setup')
-    .description('install the host packages that are missing; does nothing when none is')
+export function setupCommand(command: Command, terminal: Terminal, choose: Choose): void {
+  command
     .option('--yes', 'do not ask')
     .option('--no-tests', 'leave out what only the tests need')
     .action((options: SetupOptions) => choose(() => setup(options, terminal)))

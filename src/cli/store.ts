@@ -23,11 +23,8 @@ interface PruneOptions extends PipelineOptions, WaitOptions {
   readonly dryRun?: boolean
 }
 
-export function storeCommand(program: Command, terminal: Terminal, choose: Choose): void {
-  const store = program
-    .command('store')
-    .description('list, check, remove and share layers')
-    .helpCommand(false)
+export function storeCommand(store: Command, terminal: Terminal, choose: Choose): void {
+  store.helpCommand(false)
   addPipelineOptions(
     store.command('ls').description('show the layers as a tree: size, age, and what uses them'),
   )

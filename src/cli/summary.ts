@@ -14,12 +14,8 @@ interface SummaryOptions extends PipelineOptions {
   readonly since?: string
 }
 
-export function summaryCommand(program: Command, terminal: Terminal, choose: Choose): void {
-  addPipelineOptions(
-    program
-      .command('summary')
-      .description('print the last build as Markdown: stages, sizes, checks; for GitHub’s step summary'),
-  )
+export function summaryCommand(command: Command, terminal: Terminal, choose: Choose): void {
+  addPipelineOptions(command)
     .option('--since <release>', 'folder of an earlier release, or its release.json, to compare sizes with')
     .action((options: SummaryOptions) => choose(() => summary(options, terminal)))
 }

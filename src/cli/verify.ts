@@ -32,15 +32,12 @@ interface VerifyOptions extends PipelineOptions {
   readonly json?: boolean
 }
 
-export function verifyCommand(program: Command, terminal: Terminal, choose: Choose): void {
+export function verifyCommand(command: Command, terminal: Terminal, choose: Choose): void {
   addPipelineOptions(
-    program
-      .command('verify')
-      .description('boot image files and hold them against what CloudStack relies on')
-      .argument(
-        '[file...]',
-        'image files that no pipeline here has built; without any, those of the last build',
-      ),
+    command.argument(
+      '[file...]',
+      'image files that no pipeline here has built; without any, those of the last build',
+    ),
   )
     .addOption(
       new Option('--target <name>', 'what the files are for, if their names do not say').choices([
