@@ -21,8 +21,9 @@ import { verifyImages } from '../verify/verify-images.ts'
 import { unusedWaivers } from '../verify/waivers.ts'
 import { untilInterrupted } from './interrupt.ts'
 import { askPerson } from './on-failure.ts'
-import { addPipelineOptions, type Choose, choosePipeline, type PipelineOptions } from './options.ts'
+import { addPipelineOptions, choosePipeline, type PipelineOptions } from './options.ts'
 import { reportTo, type Terminal } from './terminal.ts'
+import type { Choose } from './verb.ts'
 import { addWaitOption, type WaitOptions } from './wait.ts'
 
 interface BuildOptions extends PipelineOptions, WaitOptions {

@@ -7,8 +7,8 @@ import { exitCodes, PipelineError } from '../errors.ts'
 import { isOutput, requireWritable } from '../host/out-folder.ts'
 import { clearLeftovers } from '../make/leftovers.ts'
 import { openStore } from '../store/store.ts'
-import type { Choose } from './options.ts'
 import type { Terminal } from './terminal.ts'
+import type { Choose } from './verb.ts'
 import { addWaitOption, takeFolder, type WaitOptions } from './wait.ts'
 
 interface CleanOptions extends WaitOptions {

@@ -3,9 +3,9 @@
 import { Argument, type Command, type Option } from 'commander'
 import { defaultPipeline, loadPipeline } from '../config/load.ts'
 import { exitCodes } from '../errors.ts'
-import type { Choose } from './options.ts'
 import type { Terminal } from './terminal.ts'
-import { completionCallback } from './verbs.ts'
+import type { Choose } from './verb.ts'
+import { completionCallback } from './verb.ts'
 
 const shells = ['bash', 'zsh', 'fish'] as const
 

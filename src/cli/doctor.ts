@@ -6,8 +6,9 @@ import { diagnose, renderDoctor } from '../doctor/doctor.ts'
 import { exitCodes } from '../errors.ts'
 import { probeKernel } from '../make/accelerate.ts'
 import { neededBytes } from '../plan/room.ts'
-import { addPipelineOptions, type Choose, choosePipeline, type PipelineOptions } from './options.ts'
+import { addPipelineOptions, choosePipeline, type PipelineOptions } from './options.ts'
 import type { Terminal } from './terminal.ts'
+import type { Choose } from './verb.ts'
 
 interface DoctorOptions extends PipelineOptions {
   readonly json?: boolean

@@ -14,8 +14,9 @@ import { exitCodes } from '../errors.ts'
 import { exportDisk } from '../export/export-disk.ts'
 import { requireArchivers } from '../make/preflight.ts'
 import { untilInterrupted } from './interrupt.ts'
-import { type Choose, collect } from './options.ts'
+import { collect } from './options.ts'
 import { reportTo, type Terminal } from './terminal.ts'
+import type { Choose } from './verb.ts'
 import { addWaitOption, tellWaiting, type WaitOptions } from './wait.ts'
 
 interface ExportOptions extends WaitOptions {

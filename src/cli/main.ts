@@ -2,24 +2,36 @@
 
 import { Command, CommanderError } from 'commander'
 import { exitCodes, PipelineError } from '../errors.ts'
-import type { Choose } from './options.ts'
 import { createTerminal, type Terminal } from './terminal.ts'
-import { completionCallback, verbs } from './verbs.ts'
+import type { Choose } from './verb.ts'
+import { completionCallback } from './verb.ts'
+import { verbs } from './verbs.ts'
 
 /** Runs the program and returns its exit code. */
 export async function main(commandArguments: readonly string[]): Promise<number> {
   const terminal = createTerminal(process)
-  let action: (() => Promise<number>) | undefined
-  const choose: Choose = (chosen) => {
-    action = chosen
-  }
-  const program = await createProgram(commandArguments, terminal, choose)
   try {
-    program.parse(commandArguments, { from: 'user' })
+    const action = await parseCommandLine(commandArguments, terminal)
     return action === undefined ? exitCodes.ok : await action()
   } catch (error) {
     return explain(error, terminal, commandArguments.includes('--json'))
   }
+}
+
+/**
+ * What a command line asks for, without doing it; undefined where it only asks for help.
+ * @throws CommanderError what is wrong with it, already printed
+ */
+export async function parseCommandLine(
+  commandArguments: readonly string[],
+  terminal: Terminal,
+): Promise<(() => Promise<number>) | undefined> {
+  let action: (() => Promise<number>) | undefined
+  const program = await createProgram(commandArguments, terminal, (chosen) => {
+    action = chosen
+  })
+  program.parse(commandArguments, { from: 'user' })
+  return action
 }
 
 /** Every verb by name, and the one that is asked for with all that it takes. */

@@ -13,8 +13,9 @@ import { defaultRunners, digestExports, isChosen, matrixOf } from '../plan/matri
 import { planImage } from '../plan/plan.ts'
 import { openStore } from '../store/store.ts'
 import { untilInterrupted } from './interrupt.ts'
-import { addPipelineOptions, type Choose, choosePipeline, type PipelineOptions } from './options.ts'
+import { addPipelineOptions, choosePipeline, type PipelineOptions } from './options.ts'
 import type { Terminal } from './terminal.ts'
+import type { Choose } from './verb.ts'
 
 type Runners = Partial<Record<Arch, string>>
 

@@ -24,9 +24,6 @@ export interface PipelineOptions {
 /** Gathers the values of an option that may be repeated. */
 export const collect = (value: string, before: readonly string[]) => [...before, value]
 
-/** Hands over what a verb will do, once the whole command line is understood. */
-export type Choose = (action: () => Promise<number>) => void
-
 /** Adds the options that say which pipeline, with which values, and where. */
 export function addPipelineOptions(command: Command): Command {
   return command

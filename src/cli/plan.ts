@@ -16,8 +16,9 @@ import { explainLayer } from '../plan/why.ts'
 import { formatBytes, formatSeconds, formatTable } from '../report/format.ts'
 import { sizeOf } from '../store/prune.ts'
 import { openStore, type Store } from '../store/store.ts'
-import { addPipelineOptions, type Choose, choosePipeline, type PipelineOptions } from './options.ts'
+import { addPipelineOptions, choosePipeline, type PipelineOptions } from './options.ts'
 import type { Terminal } from './terminal.ts'
+import type { Choose } from './verb.ts'
 
 interface PlanCommandOptions extends PipelineOptions {
   readonly json?: boolean

@@ -10,8 +10,9 @@ import { type ExceptionKind, exceptionKinds, readRecord, releaseFiles } from '..
 import { describeBuilder } from '../release/statement.ts'
 import { requireTag } from '../release/tag.ts'
 import { untilInterrupted } from './interrupt.ts'
-import { addPipelineOptions, type Choose, choosePipeline, collect, type PipelineOptions } from './options.ts'
+import { addPipelineOptions, choosePipeline, collect, type PipelineOptions } from './options.ts'
 import type { Terminal } from './terminal.ts'
+import type { Choose } from './verb.ts'
 
 interface ReleaseOptions extends PipelineOptions {
   readonly from: readonly string[]

@@ -7,8 +7,9 @@ import { exitCodes } from '../errors.ts'
 import { requireWritable } from '../host/out-folder.ts'
 import { renderFiles } from '../make/render-files.ts'
 import type { PackerDialect } from '../packer/template.ts'
-import { addPipelineOptions, type Choose, choosePipeline, type PipelineOptions } from './options.ts'
+import { addPipelineOptions, choosePipeline, type PipelineOptions } from './options.ts'
 import type { Terminal } from './terminal.ts'
+import type { Choose } from './verb.ts'
 
 interface RenderOptions extends PipelineOptions {
   readonly dialect: PackerDialect

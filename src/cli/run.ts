@@ -13,8 +13,9 @@ import { type RoleName, roleNames } from '../verify/boot-arguments.ts'
 import { type DeviceModelName, deviceModels } from '../verify/device-models.ts'
 import { runGuest } from '../verify/run-guest.ts'
 import { untilInterrupted } from './interrupt.ts'
-import { type Choose, collect } from './options.ts'
+import { collect } from './options.ts'
 import type { Terminal } from './terminal.ts'
+import type { Choose } from './verb.ts'
 
 interface RunOptions {
   readonly type?: RoleName

@@ -3,8 +3,8 @@
 import type { Command } from 'commander'
 import { setUpHost } from '../doctor/host-packages.ts'
 import { exitCodes } from '../errors.ts'
-import type { Choose } from './options.ts'
 import type { Terminal } from './terminal.ts'
+import type { Choose } from './verb.ts'
 
 interface SetupOptions {
   readonly yes?: boolean

@@ -11,8 +11,9 @@ import { chooseAccelerator } from '../qemu/accelerator.ts'
 import { openShell } from '../stages/open-shell.ts'
 import { openStore } from '../store/store.ts'
 import { untilInterrupted } from './interrupt.ts'
-import { addPipelineOptions, type Choose, choosePipeline, type PipelineOptions } from './options.ts'
+import { addPipelineOptions, choosePipeline, type PipelineOptions } from './options.ts'
 import type { Terminal } from './terminal.ts'
+import type { Choose } from './verb.ts'
 
 export function shellCommand(command: Command, terminal: Terminal, choose: Choose): void {
   command

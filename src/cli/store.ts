@@ -8,9 +8,10 @@ import { formatAge, formatBytes, formatTable } from '../report/format.ts'
 import { choosePrunable, growTrees, type LayerTree, sizeOf } from '../store/prune.ts'
 import { openStates, type SavedState, type States } from '../store/states.ts'
 import { type Layer, openStore, type Store } from '../store/store.ts'
-import { addPipelineOptions, type Choose, choosePipeline, type PipelineOptions } from './options.ts'
+import { addPipelineOptions, choosePipeline, type PipelineOptions } from './options.ts'
 import { addShareVerbs } from './share.ts'
 import type { Terminal } from './terminal.ts'
+import type { Choose } from './verb.ts'
 import { addWaitOption, takeFolder, type WaitOptions } from './wait.ts'
 
 interface ListOptions extends PipelineOptions {

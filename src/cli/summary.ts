@@ -7,8 +7,9 @@ import { readRecord } from '../release/record.ts'
 import { renderSummary } from '../release/summary.ts'
 import { type Report, reportSchema } from '../report/report.ts'
 import { findVerdict } from '../verify/verdicts.ts'
-import { addPipelineOptions, type Choose, choosePipeline, type PipelineOptions } from './options.ts'
+import { addPipelineOptions, choosePipeline, type PipelineOptions } from './options.ts'
 import type { Terminal } from './terminal.ts'
+import type { Choose } from './verb.ts'
 
 interface SummaryOptions extends PipelineOptions {
   readonly since?: string

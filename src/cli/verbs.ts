@@ -1,21 +1,6 @@
-/** The verbs: what each is for, and where it is defined. Only the module of the verb that is asked for is loaded. */
+/** The verbs, in the order of `--help`. Only the module of the verb that is asked for is loaded. */
 
-import type { Command } from 'commander'
-import type { Choose } from './options.ts'
-import type { Terminal } from './terminal.ts'
-
-/** Adds a verb's arguments and options to its command. */
-export type DefineVerb = (command: Command, terminal: Terminal, choose: Choose) => void
-
-export interface Verb {
-  readonly name: string
-  /** One line for `--help`. */
-  readonly summary: string
-  readonly load: () => Promise<DefineVerb>
-}
-
-/** The verb that completion scripts call; no list shows it. */
-export const completionCallback = '__complete'
+import type { Verb } from './verb.ts'
 
 export const verbs: readonly Verb[] = [
   {

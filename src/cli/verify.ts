@@ -21,8 +21,9 @@ import { type SceneName, sceneSpecs } from '../verify/scenes.ts'
 import { verifyImages } from '../verify/verify-images.ts'
 import { unusedWaivers } from '../verify/waivers.ts'
 import { untilInterrupted } from './interrupt.ts'
-import { addPipelineOptions, type Choose, choosePipeline, type PipelineOptions } from './options.ts'
+import { addPipelineOptions, choosePipeline, type PipelineOptions } from './options.ts'
 import { reportTo, type Terminal } from './terminal.ts'
+import type { Choose } from './verb.ts'
 
 interface VerifyOptions extends PipelineOptions {
   readonly target?: Target

@@ -4,6 +4,7 @@ import { open } from 'node:fs/promises'
 import { StringDecoder } from 'node:string_decoder'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { stripVTControlCharacters } from 'node:util'
+import type { ErrorCode } from '../error-codes.ts'
 import { PipelineError } from '../errors.ts'
 
 const pollMs = 250
@@ -37,7 +38,7 @@ export async function followLines(
 }
 
 /** Lines after which a guest will never take another stage, most specific first. */
-const signs: readonly { readonly pattern: RegExp; readonly code: string; readonly what: string }[] = [
+const signs: readonly { readonly pattern: RegExp; readonly code: ErrorCode; readonly what: string }[] = [
   { pattern: /Kernel panic - not syncing/, code: 'guest-panicked', what: 'the kernel of the guest panicked' },
   {
     pattern: /ALERT!.*does not exist|Gave up waiting for (root|suspend\/resume)/,

@@ -8,6 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { stripVTControlCharacters } from 'node:util'
 import { execa } from 'execa'
 import type { BlockNode } from '../disk/disk-source.ts'
+import type { ErrorCode } from '../error-codes.ts'
 import { exitCodes, PipelineError } from '../errors.ts'
 import { startGroup } from '../host/process.ts'
 import type { AcceleratorChoice } from '../qemu/accelerator.ts'
@@ -293,7 +294,7 @@ async function takePicture(qmp: Qmp, path: string): Promise<string | undefined> 
   return undefined
 }
 
-function guestFailed(code: string, message: string, consoleText: string): PipelineError {
+function guestFailed(code: ErrorCode, message: string, consoleText: string): PipelineError {
   return new PipelineError({
     code,
     message,
