@@ -6,8 +6,8 @@ import { connect } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { stripVTControlCharacters } from 'node:util'
-import { execa } from 'execa'
-import type { BlockNode } from '../disk/disk-source.ts'
+import type { BlockNode } from '../disk/block-node.ts'
+import { createDisk } from '../disk/qemu-img.ts'
 import { exitCodes, PipelineError } from '../errors.ts'
 import { startGroup } from '../host/process.ts'
 import type { AcceleratorChoice } from '../qemu/accelerator.ts'
@@ -237,7 +237,7 @@ export async function makeOverlay(
   file: string,
   { backing, diskBytes }: Pick<GuestOptions, 'backing' | 'diskBytes'>,
 ): Promise<BlockNode> {
-  await execa('qemu-img', ['create', '-q', '-f', 'qcow2', file, `${diskBytes}`])
+  await createDisk(file, diskBytes)
   return {
     driver: 'qcow2',
     file: { driver: 'file', filename: file },
