@@ -3,13 +3,7 @@
 import { realpath, stat } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import type { Target } from '../config/image.ts'
-import {
-  formatByEnding,
-  type ImageFile,
-  inspectImageFile,
-  nodeName,
-  unreadableDisk,
-} from '../disk/image-file.ts'
+import { formatByEnding, type ImageFile, inspectImageFile, unreadableDisk } from '../disk/image-file.ts'
 import { exitCodes, PipelineError } from '../errors.ts'
 import { stampOf } from '../host/files.ts'
 import { takeLock, type Waiting } from '../host/lock.ts'
@@ -55,10 +49,7 @@ export async function exportDisk(request: DiskExport): Promise<readonly string[]
     const before = await stampOfAll(source.files)
     return await exportSideBySide({
       ...request,
-      // QEMU has no name for the disk in an OVA.
-      ...(source.format === 'ova'
-        ? { disk: nodeName(source.node), format: undefined }
-        : { disk, format: source.format }),
+      disk: source.node,
       workFolder,
       findKey: async (flat) => {
         if ((await stampOfAll(source.files)) !== before) throw changedMeanwhile(disk)

@@ -2,9 +2,10 @@
 
 import { createWriteStream } from 'node:fs'
 import { open } from 'node:fs/promises'
-import { execa } from 'execa'
 import type { VmwareSettings } from '../config/vmware.ts'
 import { sha256 } from '../digest.ts'
+import { fileNode, imageNode, stretchNode } from '../disk/block-node.ts'
+import { compareImages } from '../disk/qemu-img.ts'
 import type { Grain } from './grains.ts'
 import { type OvfView, renderOvf } from './ovf.ts'
 import { ExportFault } from './partial-file.ts'
@@ -52,10 +53,8 @@ export async function exportOva(
   // qemu-img unpacks the grains below.
   await checkVmdk(file, { part, unpacks: false })
   onProgress((1 + writingShare) / 2)
-  await execa('qemu-img', ['compare', '-q', '-f', 'raw', disk.path, vmdkInside(file, part)], {
-    cancelSignal: signal,
-    timeout: 3_600_000,
-  })
+  const inside = stretchNode(fileNode(file), { offset: plan.diskOffset, sizeBytes: written.sizeBytes })
+  await compareImages(imageNode('raw', disk.path), { driver: 'vmdk', file: inside }, signal)
   onProgress(1)
 }
 
@@ -162,12 +161,6 @@ function tarHeader(name: string, sizeBytes: number, modified: number): Buffer {
 
 function toBlocks(bytes: number): number {
   return Math.ceil(bytes / blockBytes) * blockBytes
-}
-
-/** The disk in a package, as qemu-img opens it. */
-function vmdkInside(path: string, { offset, length }: { offset: number; length: number }): string {
-  const file = { driver: 'raw', offset, size: length, file: { driver: 'file', filename: path } }
-  return `json:${JSON.stringify({ driver: 'vmdk', file })}`
 }
 
 function tooLarge(sizeBytes: number): ExportFault {

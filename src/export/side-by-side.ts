@@ -3,6 +3,7 @@
 import { mkdir, rm } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import type { Target } from '../config/image.ts'
+import type { BlockNode } from '../disk/block-node.ts'
 import type { Emit } from '../report/events.ts'
 import { algorithms, type Checksums, computeChecksums, dropChecksums, writeChecksums } from './checksums.ts'
 import { type ExportJob, type ExportSource, exporters } from './exporters.ts'
@@ -12,9 +13,8 @@ import { flattenDisk, type RawDisk } from './raw-disk.ts'
 import { type Branch, tee } from './tee.ts'
 
 export interface SideBySide<Result> extends ExportSource {
-  /** Disk image that qemu-img reads, and its format; none where `disk` is the description of a node. It may stand on others. */
-  readonly disk: string
-  readonly format: string | undefined
+  /** The disk, which may stand on others. */
+  readonly disk: BlockNode
   /** Where everything lies that has no name yet. It is emptied before and removed afterwards, and has to be beside the files. */
   readonly workFolder: string
   /** Finds out what identifiers in the files follow from; given the flattened disk. */
@@ -73,7 +73,7 @@ async function prepare<Result>(
   // What a killed run left in it may be a finished raw file, too, under its other name.
   await makeEmpty(job.workFolder)
   emit({ kind: 'part-started', name: 'flatten', estimateSeconds: estimate?.('flatten') })
-  const disk = await flattenDisk(job.disk, job.format, join(job.workFolder, 'disk.raw'), signal)
+  const disk = await flattenDisk(job.disk, join(job.workFolder, 'disk.raw'), signal)
   const key = await job.findKey(disk)
   emit({ kind: 'part-finished', name: 'flatten', seconds: secondsSince(started) })
   return { disk, key }

@@ -5,6 +5,7 @@ import { join, relative } from 'node:path'
 import type { Target } from '../config/image.ts'
 import type { ResolvedImage } from '../config/resolved.ts'
 import { canonicalJson, sha256 } from '../digest.ts'
+import { imageNode } from '../disk/block-node.ts'
 import { hasChecksums } from '../export/checksums.ts'
 import { exporters } from '../export/exporters.ts'
 import { writeMetadata } from '../export/metadata.ts'
@@ -81,8 +82,7 @@ async function exportMissing(
   await mkdir(folder, { recursive: true })
   return exportSideBySide({
     ...image,
-    disk: layerDisk,
-    format: 'qcow2',
+    disk: imageNode('qcow2', layerDisk),
     workFolder: join(folder, workFolderName),
     findKey: async () => layer.sha256,
     targets,

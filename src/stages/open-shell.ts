@@ -4,10 +4,10 @@ import { once } from 'node:events'
 import { connect } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { execa } from 'execa'
 import type { ResolvedImage } from '../config/resolved.ts'
 import { readBootFiles } from '../disk/boot-files.ts'
 import type { Layout } from '../disk/layout.ts'
+import { createOverlay } from '../disk/qemu-img.ts'
 import { PipelineError } from '../errors.ts'
 import { findFreePort } from '../host/ports.ts'
 import { startGroup } from '../host/process.ts'
@@ -59,7 +59,7 @@ async function runShell(request: ShellRequest, scratch: ScratchFolder): Promise<
     image.sourceDateEpoch,
   )
   const disk = join(scratch.folder, 'disk.qcow2')
-  await execa('qemu-img', ['create', '-q', '-f', 'qcow2', '-b', request.disk, '-F', 'qcow2', disk])
+  await createOverlay({ file: disk, backing: request.disk })
   const serialLog = join(scratch.folder, 'serial.log')
   const rootUuid = layout.partitions.find(({ mount }) => mount === '/')?.uuid ?? ''
   const qemuArguments = machineArguments({

@@ -1,8 +1,8 @@
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { execa } from 'execa'
 import { sha256File } from '../digest.ts'
 import { readBootFiles } from '../disk/boot-files.ts'
+import { createDisk } from '../disk/qemu-img.ts'
 import type { RunFolder } from '../host/run-folder.ts'
 import type { ScratchFolder } from '../host/scratch-folder.ts'
 import { type PackerDialect, renderPackerTemplate } from '../packer/template.ts'
@@ -71,7 +71,7 @@ export async function prepareGuest(request: GuestRequest, scratch: ScratchFolder
   await createOverlays(store, stages, layout.sizeBytes)
   if (state !== undefined) await request.states.use(state, store.disk(first.key))
   const dummyDisk = join(scratch.folder, 'dummy.qcow2')
-  await execa('qemu-img', ['create', '-q', '-f', 'qcow2', dummyDisk, '1M'], { timeout: 30_000 })
+  await createDisk(dummyDisk, 1024 ** 2)
   const rootUuid = layout.partitions.find(({ mount }) => mount === '/')?.uuid ?? ''
   const template = join(place.folder, 'build.pkr.hcl')
   const text = renderPackerTemplate({

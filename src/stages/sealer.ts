@@ -1,7 +1,7 @@
 /** Seals what stages left: a live snapshot between two stages, then, beside the next one, a layer in the store. */
 
 import { relative } from 'node:path'
-import { execa } from 'execa'
+import { createOverlay } from '../disk/qemu-img.ts'
 import type { PipelineError } from '../errors.ts'
 import type { PlannedLayer, PlannedStage } from '../plan/plan.ts'
 import { diskDevice } from '../qemu/machine.ts'
@@ -53,16 +53,15 @@ export async function createOverlays(
 ): Promise<void> {
   for (const stage of stages) {
     await store.remove(stage.key)
-    await createOverlay(store, stage, sizeBytes)
+    await createLayerOverlay(store, stage, sizeBytes)
   }
 }
 
-async function createOverlay(store: Store, stage: PlannedLayer, sizeBytes: number): Promise<void> {
+async function createLayerOverlay(store: Store, stage: PlannedLayer, sizeBytes: number): Promise<void> {
   const disk = store.disk(stage.key)
-  // Relative, so that the store can be moved; unchecked, since what is below may be an empty overlay itself.
+  // Relative, so that the store can be moved.
   const backing = relative(store.folder, store.disk(stage.parent ?? ''))
-  const options = ['-q', '-u', '-f', 'qcow2', '-b', backing, '-F', 'qcow2']
-  await execa('qemu-img', ['create', ...options, disk, `${sizeBytes}`], { timeout: 30_000 })
+  await createOverlay({ file: disk, backing, sizeBytes })
 }
 
 export function createSealer(options: SealerOptions): Sealer {

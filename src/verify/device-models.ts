@@ -1,6 +1,6 @@
 /** Machines like those of each hypervisor, as far as QEMU has their devices: what a file is booted in to be verified. */
 
-import type { BlockNode } from '../disk/disk-source.ts'
+import type { BlockNode } from '../disk/block-node.ts'
 import type { Accelerator } from '../qemu/accelerator.ts'
 import { escapeValue } from '../qemu/machine.ts'
 

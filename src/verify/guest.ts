@@ -7,7 +7,9 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { stripVTControlCharacters } from 'node:util'
 import { execa } from 'execa'
+import type { BlockNode } from '../disk/block-node.ts'
 import type { BlockNode } from '../disk/disk-source.ts'
+import { createDisk } from '../disk/qemu-img.ts'
 import type { ErrorCode } from '../error-codes.ts'
 import { exitCodes, PipelineError } from '../errors.ts'
 import { startGroup } from '../host/process.ts'
@@ -238,7 +240,7 @@ export async function makeOverlay(
   file: string,
   { backing, diskBytes }: Pick<GuestOptions, 'backing' | 'diskBytes'>,
 ): Promise<BlockNode> {
-  await execa('qemu-img', ['create', '-q', '-f', 'qcow2', file, `${diskBytes}`])
+  await createDisk(file, diskBytes)
   return {
     driver: 'qcow2',
     file: { driver: 'file', filename: file },

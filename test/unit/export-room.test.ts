@@ -1,6 +1,7 @@
 import { statSync } from 'node:fs'
 import { expect, it } from 'vitest'
 import { type Target, targets } from '../../src/config/image.ts'
+import { imageNode } from '../../src/disk/block-node.ts'
 import { estimateRoom } from '../../src/export/room.ts'
 import { exportSideBySide } from '../../src/export/side-by-side.ts'
 import { makeRawDisk, noise, words } from '../support/disks.ts'
@@ -22,8 +23,7 @@ describeWith(['qemu-img'], 'the room that an export is said to need', () => {
     await exportSideBySide({
       ...image,
       formats,
-      disk: disk.path,
-      format: 'raw',
+      disk: imageNode('raw', disk.path),
       workFolder: path('work'),
       findKey: async () => 'key',
       targets,

@@ -3,6 +3,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, truncateSync, writeFi
 import { describe, expect, it, onTestFinished } from 'vitest'
 import type { ResolvedImage } from '../../src/config/resolved.ts'
 import { sha256, sha256File } from '../../src/digest.ts'
+import { imageNode } from '../../src/disk/block-node.ts'
 import { PipelineError } from '../../src/errors.ts'
 import { exporters } from '../../src/export/exporters.ts'
 import { writeWhole } from '../../src/export/partial-file.ts'
@@ -97,7 +98,7 @@ describe('a file that is written as a whole', () => {
 })
 
 describeWith(['qemu-img', 'qemu-io'], 'an export', () => {
-  const flatten = (layer: string) => flattenDisk(layer, 'qcow2', path('store', 'flat.raw'), never)
+  const flatten = (layer: string) => flattenDisk(imageNode('qcow2', layer), path('store', 'flat.raw'), never)
   const exportTo = async (
     options: Pick<ResolvedImage['formats']['kvm'], 'compat' | 'compression'> = defaults,
     progress: (fraction: number) => void = () => undefined,

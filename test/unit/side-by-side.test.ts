@@ -1,6 +1,7 @@
 import { linkSync, mkdirSync, readdirSync, readFileSync } from 'node:fs'
 import { expect, it } from 'vitest'
 import type { Target } from '../../src/config/image.ts'
+import { imageNode } from '../../src/disk/block-node.ts'
 import { exportSideBySide, type SideBySide } from '../../src/export/side-by-side.ts'
 import { makeRawDisk, words } from '../support/disks.ts'
 import { useFolder } from '../support/folder.ts'
@@ -16,8 +17,7 @@ describeWith(['qemu-img'], 'an export to several targets', () => {
   const run = async (targets: readonly Target[], over: Partial<SideBySide<unknown>> = {}) =>
     exportSideBySide({
       ...(await sampleImage(path())),
-      disk: makeDisk(),
-      format: 'raw',
+      disk: imageNode('raw', makeDisk()),
       workFolder: path('work'),
       findKey: async () => 'key',
       targets,
@@ -34,7 +34,7 @@ describeWith(['qemu-img'], 'an export to several targets', () => {
     mkdirSync(path('work'))
     linkSync(path('raw'), path('work', 'disk.raw'))
     const other = makeRawDisk(path('other'), 2 ** 24, { 0: words('other', 2 ** 20) }).path
-    expect(await run(['kvm'], { disk: other })).toEqual(['kvm'])
+    expect(await run(['kvm'], { disk: imageNode('raw', other) })).toEqual(['kvm'])
     expect(readFileSync(path('raw')).equals(finished)).toBe(true)
   })
 

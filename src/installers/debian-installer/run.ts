@@ -3,9 +3,9 @@
 import { appendFileSync } from 'node:fs'
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { execa } from 'execa'
 import { sha256File } from '../../digest.ts'
 import { type CpioEntry, renderCpio } from '../../disk/cpio.ts'
+import { createDisk } from '../../disk/qemu-img.ts'
 import type { PipelineError } from '../../errors.ts'
 import { diskFailed, interrupted, isNoSpace } from '../../host/failures.ts'
 import type { RunFolder } from '../../host/run-folder.ts'
@@ -176,7 +176,7 @@ async function prepare(
   await mkdir(logs.http, { recursive: true })
   if (preseed !== undefined) await writeFile(join(logs.http, 'preseed.cfg'), preseed(host))
   const dummyDisk = join(scratch.folder, 'dummy.qcow2')
-  await execa('qemu-img', ['create', '-q', '-f', 'qcow2', dummyDisk, '1M'], { timeout: 30_000 })
+  await createDisk(dummyDisk, 1024 ** 2)
   const initrd = await overlaid(medium.initrd, request.overlay, join(scratch.folder, 'initrd'))
   const text = renderInstallerTemplate({
     variant: request.variant,

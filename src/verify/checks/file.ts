@@ -2,9 +2,9 @@
 
 import { readFile } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
-import { execa } from 'execa'
 import { cimTypeOf } from '../../config/vmware.ts'
 import { hashMember, readMember } from '../../disk/disk-source.ts'
+import { checkImage, readImageInfo } from '../../disk/qemu-img.ts'
 import { algorithms, computeChecksums, parseSums } from '../../export/checksums.ts'
 import { checkVhd } from '../../export/vhd-check.ts'
 import { type FileCheck, judge, skipped } from '../check.ts'
@@ -20,15 +20,12 @@ const qcow2: FileCheck = {
   does: 'reads the header by qemu-img info, and every cluster by qemu-img check',
   run: async ({ source, expected, signal }) => {
     if (source.format !== 'qcow2') return judge([`it is a ${source.format}`], '')
-    const options = { cancelSignal: signal, timeout: 600_000, reject: false } as const
-    const info = await execa('qemu-img', ['info', '--output=json', source.file], options)
-    const facts = JSON.parse(info.stdout) as Qcow2Facts
-    const check = await execa('qemu-img', ['check', '--output=json', source.file], options)
-    const { 'compressed-clusters': compressed = 0 } = JSON.parse(check.stdout || '{}') as Qcow2Check
-    const { compat, 'compression-type': compression = 'zlib' } = facts['format-specific'].data
+    const facts = await readImageInfo(source.node, signal)
+    const { status, said, compressedClusters: compressed } = await checkImage(source.node, signal)
+    const { compat, 'compression-type': compression = 'zlib' } = facts['format-specific']?.data ?? {}
     const { formats, diskBytes } = expected
     const faults = [
-      ...(check.exitCode === 0 ? [] : [`qemu-img check: ${check.stderr.trim() || check.stdout.trim()}`]),
+      ...(status === 'sound' ? [] : [`qemu-img check: ${said}`]),
       ...(facts['backing-filename'] === undefined ? [] : [`it stands on ${facts['backing-filename']}`]),
       ...(compressed > 0 ? [] : ['no cluster is compressed']),
       ...(facts['dirty-flag'] ? ['it was not closed'] : []),
@@ -39,19 +36,6 @@ const qcow2: FileCheck = {
     const size = `${facts['virtual-size'] / mebibyte} MiB`
     return judge(faults, `qcow2 compat ${compat}, ${compression}, ${size}, ${compressed} compressed clusters`)
   },
-}
-
-interface Qcow2Facts {
-  readonly 'virtual-size': number
-  readonly 'dirty-flag': boolean
-  readonly 'backing-filename'?: string
-  readonly 'format-specific': {
-    readonly data: { readonly compat: string; readonly 'compression-type'?: string }
-  }
-}
-
-interface Qcow2Check {
-  readonly 'compressed-clusters'?: number
 }
 
 const packing: FileCheck = {
