@@ -7,6 +7,8 @@ import { chooseImages, defaultPipeline, loadPipeline } from '../config/load.ts'
 import { type Overrides, parseAssignment, readOverrides } from '../config/overrides.ts'
 import type { ResolvedImage, ResolvedPipeline } from '../config/resolved.ts'
 import { requireKnownAnswers } from '../installers/debian-installer/extra-answers.ts'
+import { installers } from '../installers/index.ts'
+import type { InstallerName } from '../installers/installer.ts'
 import { bringFiles } from '../plan/bring-files.ts'
 import { chooseContract } from '../plan/choose-contract.ts'
 
@@ -15,7 +17,7 @@ export interface PipelineOptions {
   readonly config: readonly string[]
   readonly set: readonly string[]
   readonly payload?: string
-  readonly installer?: 'bootstrap' | 'debian-installer'
+  readonly installer?: InstallerName
   readonly variant: readonly string[]
   readonly all?: boolean
   readonly out: string
@@ -40,10 +42,9 @@ export function addPipelineOptions(command: Command): Command {
       "folder, tarball or URL#sha256=… of CloudStack's sources or scripts, instead of this project's own",
     )
     .addOption(
-      new Option('--installer <name>', 'how layer 0 is made, instead of what the pipeline says').choices([
-        'bootstrap',
-        'debian-installer',
-      ]),
+      new Option('--installer <name>', 'how layer 0 is made, instead of what the pipeline says').choices(
+        installers.map(({ name }) => name),
+      ),
     )
     .option('--variant <name>', 'image to work on, e.g. bookworm-x86_64; may be repeated', collect, [])
     .option('--all', 'work on every variant of the pipeline')

@@ -1,9 +1,9 @@
 /** The ways in which debian-installer does not get to its end, each said once, with what it said last. */
 
-import { udebAdvice } from '../../debian/udebs.ts'
 import type { ErrorCode } from '../../error-codes.ts'
 import { PipelineError } from '../../errors.ts'
 import type { InstallerPhase } from './phases.ts'
+import { udebAdvice } from './udebs.ts'
 
 /** What the installer had said when it came to a halt. */
 export interface Evidence {
