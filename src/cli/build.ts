@@ -55,7 +55,7 @@ export function buildCommand(command: Command, terminal: Terminal, choose: Choos
 }
 
 async function build(options: BuildOptions, terminal: Terminal): Promise<number> {
-  const { pipeline, images, outFolder } = await choosePipeline(options)
+  const { pipeline, images, outFolder } = await choosePipeline(options, 'download')
   const { maximumStoreBytes } = pipeline
   const bound =
     maximumStoreBytes === undefined ? undefined : { maximumBytes: maximumStoreBytes, images: pipeline.images }

@@ -10,6 +10,7 @@ import { requireKnownAnswers } from '../installers/debian-installer/extra-answer
 import { installers } from '../installers/index.ts'
 import type { InstallerName } from '../installers/installer.ts'
 import { bringFiles } from '../plan/bring-files.ts'
+import type { Missing } from '../plan/bring-source.ts'
 import { chooseContract } from '../plan/choose-contract.ts'
 
 export interface PipelineOptions {
@@ -57,8 +58,14 @@ export interface Chosen {
   readonly outFolder: string
 }
 
-/** Loads the pipeline that the options name. */
-export async function choosePipeline(options: PipelineOptions): Promise<Chosen> {
+/**
+ * Loads the pipeline that the options name.
+ * @param missing whether files of stages are downloaded that were not before
+ */
+export async function choosePipeline(
+  options: PipelineOptions,
+  missing: Missing = 'leave out',
+): Promise<Chosen> {
   const files = await Promise.all(options.config.map(readOverrides))
   const overrides: Overrides[] = [
     ...files,
@@ -72,7 +79,7 @@ export async function choosePipeline(options: PipelineOptions): Promise<Chosen> 
   const chosen = chooseImages(pipeline, options.variant, options.all ?? false)
   requireKnownAnswers(chosen, overrides)
   const outFolder = resolvePath(options.out)
-  const brought = await bringFiles(pipeline.images, join(outFolder, 'cache'))
+  const brought = await bringFiles(pipeline.images, join(outFolder, 'cache'), missing)
   const images = await Promise.all(brought.map(chooseContract))
   return {
     pipeline: { ...pipeline, images },

@@ -74,7 +74,7 @@ function parseChoice<Value extends string>(values: readonly Value[]) {
 
 async function make(options: ReleaseOptions, terminal: Terminal): Promise<number> {
   const isNamed = options.variant.length > 0
-  const { pipeline, images, outFolder } = await choosePipeline({ ...options, all: !isNamed })
+  const { pipeline, images, outFolder } = await choosePipeline({ ...options, all: !isNamed }, 'download')
   if (options.tag !== undefined) requireTag(options.tag, images[0] as ResolvedImage)
   const before = options.since === undefined ? undefined : await readRecord(options.since)
   const folder = options.to === undefined ? join(outFolder, 'release') : resolvePath(options.to)

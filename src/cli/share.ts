@@ -53,7 +53,10 @@ async function share(
 ): Promise<number> {
   const registry = openRegistry(reference)
   const { done, share: run } = verbs[verb]
-  const { images, outFolder } = await choosePipeline({ ...options, all: options.variant.length === 0 })
+  const { images, outFolder } = await choosePipeline(
+    { ...options, all: options.variant.length === 0 },
+    'download',
+  )
   const workFolder = join(outFolder, 'cache')
   await mkdir(workFolder, { recursive: true })
   const lock = await takeFolder(outFolder, verb, options, terminal)

@@ -56,7 +56,7 @@ export function verifyCommand(command: Command, terminal: Terminal, choose: Choo
 
 async function verify(files: readonly string[], options: VerifyOptions, terminal: Terminal): Promise<number> {
   await requireTools('x86_64')
-  const { images, outFolder } = await choosePipeline(options)
+  const { images, outFolder } = await choosePipeline(options, 'download')
   const reporter = options.json
     ? { emit: ((event) => terminal.out(`${JSON.stringify(event)}\n`)) as Emit, close: () => undefined }
     : reportTo(terminal, outFolder)

@@ -74,7 +74,12 @@ export async function planImage(
     const below = parent.cached === undefined ? 'a layer below has to be made' : undefined
     const obstacle = stage.name === options.from ? 'asked for' : below
     const planned = planLayer(stage.name, keyOf(parts), parts, parent.key, known, obstacle)
-    stages.push({ ...planned, stage })
+    const [absent] = stage.absent ?? []
+    stages.push({
+      ...planned,
+      ...(absent === undefined ? {} : { reason: `${absent} is not downloaded` }),
+      stage,
+    })
     parent = planned
   }
   return { image, layout: base.cached?.layout ?? placePartitions(image.disk, baseKey), base, stages }
@@ -105,6 +110,8 @@ function chooseStages({ stages }: ResolvedImage, { from, until }: PlanOptions): 
   return chosen
 }
 
+const notDownloaded = (name: string) => [name, 'not downloaded'] as const
+
 function keyOf(parts: Readonly<Record<string, Json>>): string {
   return sha256(canonicalJson(parts))
 }
@@ -123,7 +130,8 @@ async function partsOfStage(
     script: sha256(await readFile(stage.script)),
     environment: stage.environment,
     sourceDateEpoch: image.sourceDateEpoch,
-    files: Object.fromEntries(files),
+    // What is not here has no digest: the layer has to be made in any case.
+    files: { ...Object.fromEntries(files), ...Object.fromEntries((stage.absent ?? []).map(notDownloaded)) },
     leaves: stage.leaves,
     network: stage.network,
     parent,
