@@ -70,12 +70,14 @@ export async function choosePipeline(
   const overrides: Overrides[] = [
     ...files,
     ...options.set.map(parseAssignment),
-    ...(options.payload === undefined ? [] : [overridePayload(options.payload)]),
     ...(options.installer === undefined
       ? []
       : [{ source: '--installer', values: { installer: options.installer } }]),
   ]
-  const pipeline = await loadPipeline(options.pipeline, overrides)
+  // A path is meant from where the command was given, as of any other option.
+  const payload =
+    options.payload === undefined || isUrl(options.payload) ? options.payload : resolvePath(options.payload)
+  const pipeline = await loadPipeline(options.pipeline, overrides, payload)
   const chosen = chooseImages(pipeline, options.variant, options.all ?? false)
   requireKnownAnswers(chosen, overrides)
   const outFolder = resolvePath(options.out)
@@ -86,10 +88,4 @@ export async function choosePipeline(
     images: images.filter(({ variant }) => chosen.some((image) => image.variant === variant)),
     outFolder,
   }
-}
-
-/** A path is meant from where the command was given, as of any other option. */
-function overridePayload(text: string): Overrides {
-  const payload = isUrl(text) ? text : resolvePath(text)
-  return { source: '--payload', values: { stages: { configure_systemvm_services: { payload } } } }
 }
