@@ -4,7 +4,7 @@ import { relative } from 'node:path'
 import { execa } from 'execa'
 import type { PipelineError } from '../errors.ts'
 import type { PlannedLayer, PlannedStage } from '../plan/plan.ts'
-import { diskDevice } from '../qemu/machine.ts'
+import { diskId } from '../qemu/machine.ts'
 import type { Qmp } from '../qemu/qmp.ts'
 import type { StageResult } from '../report/report.ts'
 import type { Layer, Store } from '../store/store.ts'
@@ -147,7 +147,7 @@ export function createSealer(options: SealerOptions): Sealer {
         await (isNap ? channel.sleep() : channel.freeze())
         await measure(name)
         await connected(qmp()).execute('blockdev-snapshot-sync', {
-          device: diskDevice,
+          device: diskId,
           'snapshot-file': store.disk(next.key),
           format: 'qcow2',
           mode: 'existing',
@@ -181,5 +181,5 @@ interface BlockStatistics {
 
 async function queryBytesWritten(qmp: Qmp | undefined): Promise<number> {
   const devices = (await qmp?.execute('query-blockstats')) as readonly BlockStatistics[] | undefined
-  return devices?.find(({ device }) => device === diskDevice)?.stats.wr_bytes ?? 0
+  return devices?.find(({ device }) => device === diskId)?.stats.wr_bytes ?? 0
 }
