@@ -2,9 +2,9 @@
 
 import type { PipelineError } from '../errors.ts'
 import { diskFailed } from '../host/failures.ts'
-import { followLines, readSign } from '../qemu/console.ts'
+import { followLines } from '../qemu/console.ts'
+import { hasSign, readSign } from '../qemu/console-signs.ts'
 import { connectQmp, type Qmp } from '../qemu/qmp.ts'
-import { readyLine } from './agent.ts'
 import {
   bootTimedOut,
   type ConsoleTail,
@@ -79,7 +79,7 @@ export function watchGuest(options: WatchOptions): GuestWatch {
     if (line.trim() === '') return
     tail.lines.push(line)
     if (tail.lines.length > keptLines) tail.lines.shift()
-    if (!isReady && line.includes(readyLine)) {
+    if (!isReady && hasSign(line, 'buildReady')) {
       isReady = true
       options.onReady?.()
     }

@@ -7,10 +7,12 @@ import type { RunFolder } from '../host/run-folder.ts'
 import type { ScratchFolder } from '../host/scratch-folder.ts'
 import { type PackerDialect, renderPackerTemplate } from '../packer/template.ts'
 import type { Plan, PlannedStage } from '../plan/plan.ts'
-import { type Acceleration, buildKernelArguments, machineArguments } from '../qemu/machine.ts'
+import { qemuArguments } from '../qemu/arguments.ts'
+import type { Acceleration } from '../qemu/machine.ts'
 import type { SavedState, States } from '../store/states.ts'
 import type { Layer, Store } from '../store/store.ts'
 import { buildUnit, makeBuildAgent } from './agent.ts'
+import { buildKernelArguments, buildMachine } from './build-machine.ts'
 import { freezeInputs } from './freeze.ts'
 import { createOverlays } from './sealer.ts'
 import { keyOfState } from './state-key.ts'
@@ -82,18 +84,20 @@ export async function prepareGuest(request: GuestRequest, scratch: ScratchFolder
     outputFolder: join(scratch.folder, 'output'),
     machineName: image.name,
     accelerator: acceleration.accelerator,
-    machineArguments: machineArguments({
-      ...acceleration,
-      ...image.machine,
-      disk: store.disk(first.key),
-      kernel: bootFiles.kernel,
-      initrd: agent.initrd,
-      kernelArguments: buildKernelArguments(rootUuid, buildUnit),
-      serialLog: request.serialLog,
-      qmpSocket: scratch.qmpSocket,
-      channelSocket: scratch.channelSocket,
-      awaitsState: state !== undefined,
-    }),
+    machineArguments: qemuArguments(
+      buildMachine({
+        ...acceleration,
+        ...image.machine,
+        disk: store.disk(first.key),
+        kernel: bootFiles.kernel,
+        initrd: agent.initrd,
+        kernelArguments: buildKernelArguments(rootUuid, buildUnit),
+        serialLog: request.serialLog,
+        qmpSocket: scratch.qmpSocket,
+        channelSocket: scratch.channelSocket,
+        awaitsState: state !== undefined,
+      }),
+    ),
     privateKey: agent.privateKey,
     bootTimeoutSeconds: image.machine.bootTimeoutSeconds,
     stages: resolved,

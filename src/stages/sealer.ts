@@ -4,7 +4,7 @@ import { relative } from 'node:path'
 import { createOverlay } from '../disk/qemu-img.ts'
 import type { PipelineError } from '../errors.ts'
 import type { PlannedLayer, PlannedStage } from '../plan/plan.ts'
-import { diskDevice } from '../qemu/machine.ts'
+import { diskId } from '../qemu/machine.ts'
 import type { Qmp } from '../qemu/qmp.ts'
 import type { StageResult } from '../report/report.ts'
 import type { Layer, Store } from '../store/store.ts'
@@ -146,7 +146,7 @@ export function createSealer(options: SealerOptions): Sealer {
         await (isNap ? channel.sleep() : channel.freeze())
         await measure(name)
         await connected(qmp()).execute('blockdev-snapshot-sync', {
-          device: diskDevice,
+          device: diskId,
           'snapshot-file': store.disk(next.key),
           format: 'qcow2',
           mode: 'existing',
@@ -180,5 +180,5 @@ interface BlockStatistics {
 
 async function queryBytesWritten(qmp: Qmp | undefined): Promise<number> {
   const devices = (await qmp?.execute('query-blockstats')) as readonly BlockStatistics[] | undefined
-  return devices?.find(({ device }) => device === diskDevice)?.stats.wr_bytes ?? 0
+  return devices?.find(({ device }) => device === diskId)?.stats.wr_bytes ?? 0
 }

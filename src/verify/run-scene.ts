@@ -8,6 +8,8 @@ import type { DiskSource } from '../disk/disk-source.ts'
 import { messageOf, PipelineError } from '../errors.ts'
 import { findFreePort } from '../host/ports.ts'
 import type { AcceleratorChoice } from '../qemu/accelerator.ts'
+import { cleanText } from '../qemu/console.ts'
+import { hasSign } from '../qemu/console-signs.ts'
 import { runSsh, type SshKey } from '../qemu/ssh.ts'
 import type { CheckResult, SceneResult } from '../report/verification.ts'
 import {
@@ -80,11 +82,11 @@ export async function makeBaseBoot(request: Omit<SceneRequest, 'baseBoot'>): Pro
     const agent = await guest.waitForAgent(limit(60) + 60, limit(10))
     record.agentSeconds = guest.seconds()
     record.syncAnswer = await agent.call('guest-sync', { id: 1234567890 })
-    if (/ login:/.test(await guest.console())) record.loginSeconds = guest.seconds()
+    if (hasSign(await guest.console(), 'loginPrompt')) record.loginSeconds = guest.seconds()
     return { saved: await guest.save(), record, lastLines: [], screenshot: undefined }
   } catch (error) {
     request.signal.throwIfAborted()
-    if (/ login:/.test((await guest?.console()) ?? '')) record.loginSeconds = guest?.seconds() ?? 0
+    if (hasSign((await guest?.console()) ?? '', 'loginPrompt')) record.loginSeconds = guest?.seconds() ?? 0
     record.trouble = troubleOf(error)
     const screenshot = await guest?.screenshot().catch(() => undefined)
     return { saved: undefined, record, lastLines: linesOf(error), screenshot }
@@ -223,6 +225,8 @@ export function resultOf(check: Check, at: string, finding: Finding, seconds: nu
     group: check.group,
     at,
     ...finding,
+    // It may quote a file of the image, or a program in it.
+    observed: cleanText(finding.observed),
     seconds: roundSeconds(seconds),
   }
 }

@@ -13,11 +13,12 @@ import type { ScratchFolder } from '../../host/scratch-folder.ts'
 import { packerFailed } from '../../packer/failures.ts'
 import { type PackerProcess, startPacker } from '../../packer/process.ts'
 import type { PackerDialect } from '../../packer/template.ts'
+import { qemuArguments } from '../../qemu/arguments.ts'
 import { followLines } from '../../qemu/console.ts'
 import type { Acceleration } from '../../qemu/machine.ts'
 import { connectQmp } from '../../qemu/qmp.ts'
 import { renderInstallerTemplate } from './hcl.ts'
-import { hostAddress, httpPortPlaceholder, installerMachineArguments } from './machine.ts'
+import { hostAddress, httpPortPlaceholder, installerMachine } from './machine.ts'
 import { type MirrorProxy, type MirrorProxyOptions, startMirrorProxy } from './mirror-proxy.ts'
 import type { InstallerMedium } from './netboot.ts'
 import { type InstallerPhase, installerPhases } from './phases.ts'
@@ -187,17 +188,19 @@ async function prepare(
     machineName: request.name,
     httpFolder: logs.http,
     accelerator: acceleration.accelerator,
-    machineArguments: installerMachineArguments({
-      ...acceleration,
-      ...request.machine,
-      disk: request.disk,
-      kernel: medium.kernel,
-      initrd,
-      kernelArguments: request.kernelArguments(host),
-      medium: medium.disc,
-      serialLog: logs.serial,
-      qmpSocket: scratch.qmpSocket,
-    }),
+    machineArguments: qemuArguments(
+      installerMachine({
+        ...acceleration,
+        ...request.machine,
+        disk: request.disk,
+        kernel: medium.kernel,
+        initrd,
+        kernelArguments: request.kernelArguments(host),
+        medium: medium.disc,
+        serialLog: logs.serial,
+        qmpSocket: scratch.qmpSocket,
+      }),
+    ),
   })
   await writeFile(logs.template, text)
 }
