@@ -1,8 +1,9 @@
 /** The virtual machine that an OVA describes, and what VMware's hosts keep to. */
 
 import { z } from 'zod'
+import type { Partition } from '../disk/layout.ts'
+import type { OvaOptions } from '../formats/ova.ts'
 import { type Fault, formatFound, formatPath } from './faults.ts'
-import type { Partition } from './image.ts'
 import { type Overrides, sourceOf } from './overrides.ts'
 
 /** Newest virtual hardware of each ESXi, oldest first. An ESXi runs its own and every older one. */
@@ -73,6 +74,40 @@ export const vmwareFields = z.strictObject({
 
 /** A virtual machine on VMware with everything decided. */
 export type VmwareSettings = z.output<typeof vmwareFields>
+
+/** In the words of OVF, where VMware gave names of its own to what it does not share with others. */
+const controllerTypes = {
+  lsilogic: 'lsilogic',
+  lsilogicsas: 'lsilogicsas',
+  pvscsi: 'VirtualSCSI',
+} as const satisfies Record<VmwareSettings['diskController'], string>
+
+const nicTypes = {
+  e1000: 'E1000',
+  vmxnet3: 'VmxNet3',
+} as const satisfies Record<Exclude<VmwareSettings['nic'], 'none'>, string>
+
+/** The virtual machine in an OVA. */
+export function ovaOptions(settings: VmwareSettings): Pick<OvaOptions, 'machine' | 'hardwareVersion'> {
+  const { hardwareVersion, guestOs, cpus, memoryMiB, diskController, nic, firmware } = settings
+  return {
+    hardwareVersion,
+    machine: {
+      hardware: `vmx-${String(hardwareVersion).padStart(2, '0')}`,
+      cimType: guests[guestOs].cimType,
+      cpus,
+      memoryMiB,
+      controller: { bus: 'SCSI', resourceType: 6, subType: controllerTypes[diskController] },
+      nic: nic === 'none' ? undefined : { subType: nicTypes[nic], network: 'VM Network' },
+      vendor: {
+        prefix: 'vmw',
+        namespace: 'http://www.vmware.com/schema/ovf',
+        guestAttributes: { osType: guestOs },
+        settings: { firmware },
+      },
+    },
+  }
+}
 
 /** DMTF's number of a guest. */
 export function cimTypeOf(guest: VmwareSettings['guestOs']): number {

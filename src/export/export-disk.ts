@@ -11,6 +11,8 @@ import {
   unreadableDisk,
 } from '../disk/image-file.ts'
 import { exitCodes, PipelineError } from '../errors.ts'
+import { grainBytes } from '../formats/grains.ts'
+import { blockBytes, geometryBytes, geometryOf } from '../formats/vhd-format.ts'
 import { stampOf } from '../host/files.ts'
 import { takeLock, type Waiting } from '../host/lock.ts'
 import { requireWritable } from '../host/out-folder.ts'
@@ -18,9 +20,7 @@ import type { Emit } from '../report/events.ts'
 import { listsOf } from './checksums.ts'
 import { digestContent } from './content-digest.ts'
 import { type ExportSource, exporters } from './exporters.ts'
-import { grainBytes } from './grains.ts'
 import { exportSideBySide } from './side-by-side.ts'
-import { blockBytes, geometryBytes, geometryOf } from './vhd-format.ts'
 
 export interface DiskExport extends ExportSource {
   /** Disk image of any format that qemu-img reads. */

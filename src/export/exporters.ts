@@ -4,17 +4,18 @@ import { rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import type { Target } from '../config/image.ts'
 import type { PipelineFields } from '../config/pipeline.ts'
+import { ovaOptions } from '../config/vmware.ts'
 import { type Json, sha256 } from '../digest.ts'
+import { writeBzip2, writeZip } from '../formats/archive.ts'
+import type { Grain } from '../formats/grains.ts'
+import { exportOva } from '../formats/ova.ts'
+import { ovfTemplate } from '../formats/ovf.ts'
+import { exportQcow2 } from '../formats/qcow2.ts'
+import { exportRaw } from '../formats/raw.ts'
+import type { RawDisk } from '../formats/raw-disk.ts'
+import { writeHypervVhd, writeXenVhd } from '../formats/vhd.ts'
+import { writeVhdx } from '../formats/vhdx.ts'
 import { readTemplate } from '../template.ts'
-import { writeBzip2, writeZip } from './archive.ts'
-import type { Grain } from './grains.ts'
-import { exportOva } from './ova.ts'
-import { ovfTemplate } from './ovf.ts'
-import { exportQcow2 } from './qcow2.ts'
-import { exportRaw } from './raw.ts'
-import type { RawDisk } from './raw-disk.ts'
-import { writeHypervVhd, writeXenVhd } from './vhd.ts'
-import { writeVhdx } from './vhdx.ts'
 
 /** What files are made from, and what they are called. */
 export interface ExportSource {
@@ -98,7 +99,7 @@ const vmware: Exporter = {
     exportOva(
       disk,
       file,
-      { name: fileName, settings: formats.vmware, sourceDateEpoch, key },
+      { name: fileName, ...ovaOptions(formats.vmware), sourceDateEpoch, key },
       onProgress,
       signal,
       grains,

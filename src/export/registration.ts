@@ -1,6 +1,7 @@
 /** How a management server finds its template in `metadata.ini`: names, sums and systems, by release of CloudStack. */
 
-import type { Arch, Target } from '../config/image.ts'
+import type { Arch } from '../arch.ts'
+import type { Target } from '../config/image.ts'
 import { isBefore } from '../config/release.ts'
 import type { Checksums } from './checksums.ts'
 

@@ -3,12 +3,13 @@
 import { mkdir, rm } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import type { Target } from '../config/image.ts'
+import { exportFailed } from '../formats/failures.ts'
+import { compressGrains, type Grain } from '../formats/grains.ts'
+import { flattenDisk, type RawDisk } from '../formats/raw-disk.ts'
 import type { Emit } from '../report/events.ts'
 import { algorithms, type Checksums, computeChecksums, dropChecksums, writeChecksums } from './checksums.ts'
 import { type ExportJob, type ExportSource, exporters } from './exporters.ts'
-import { compressGrains, type Grain } from './grains.ts'
-import { exportFailed, writeWhole } from './partial-file.ts'
-import { flattenDisk, type RawDisk } from './raw-disk.ts'
+import { writeWhole } from './partial-file.ts'
 import { type Branch, tee } from './tee.ts'
 
 export interface SideBySide<Result> extends ExportSource {

@@ -1,7 +1,8 @@
 /** Layer 0: what an installer is asked for, whichever it is. */
 
-import type { Disk, ImageFacts } from '../config/image.ts'
+import type { ImageFacts } from '../config/image.ts'
 import type { ResolvedImage } from '../config/resolved.ts'
+import type { Disk } from '../disk/layout.ts'
 
 /** What the build itself needs of a guest, beside the kernel: a way in, and a system that boots. */
 const provisioningPackages = [

@@ -1,6 +1,7 @@
 /** The variants of a pipeline as jobs that can run side by side on machines of their own. */
 
-import type { Arch, Target } from '../config/image.ts'
+import type { Arch } from '../arch.ts'
+import type { Target } from '../config/image.ts'
 import type { ResolvedImage } from '../config/resolved.ts'
 import { canonicalJson, sha256 } from '../digest.ts'
 import { exporters } from '../export/exporters.ts'

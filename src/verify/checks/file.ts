@@ -6,7 +6,7 @@ import { execa } from 'execa'
 import { cimTypeOf } from '../../config/vmware.ts'
 import { hashMember, readMember } from '../../disk/disk-source.ts'
 import { algorithms, computeChecksums, parseSums } from '../../export/checksums.ts'
-import { checkVhd } from '../../export/vhd-check.ts'
+import { checkVhd } from '../../formats/vhd-check.ts'
 import { type FileCheck, judge, skipped } from '../check.ts'
 import type { Expected } from '../expected.ts'
 

@@ -2,7 +2,7 @@
 
 import { open } from 'node:fs/promises'
 import { execa } from 'execa'
-import { exportFailed } from './partial-file.ts'
+import { exportFailed } from './failures.ts'
 
 /** A stretch of the disk that may hold something else than zeros, in bytes. */
 export interface Extent {

@@ -3,7 +3,7 @@
 import { type FileHandle, open } from 'node:fs/promises'
 import { execa } from 'execa'
 import { uuidFrom } from '../digest.ts'
-import { ExportFault } from './partial-file.ts'
+import { ExportFault } from './failures.ts'
 import { type DataBlock, type RawDisk, readDataBlocks } from './raw-disk.ts'
 import { checkVhd } from './vhd-check.ts'
 import {

@@ -1,17 +1,19 @@
-/** The file for KVM: the disk as one compressed qcow2. */
+/** The disk as one compressed qcow2. */
 
 import { createWriteStream } from 'node:fs'
 import { open } from 'node:fs/promises'
 import { pipeline } from 'node:stream/promises'
 import { execa } from 'execa'
-import type { ResolvedImage } from '../config/resolved.ts'
 import { gather } from './gather.ts'
 import { compressGrains, countGrains, type Grain } from './grains.ts'
 import { clusterBytes, encodeHeader } from './qcow2-format.ts'
 import { layOutQcow2, type Places } from './qcow2-layout.ts'
 import type { RawDisk } from './raw-disk.ts'
 
-export type Qcow2Options = Pick<ResolvedImage['formats']['kvm'], 'compat' | 'compression'>
+export interface Qcow2Options {
+  readonly compat: '0.10' | '1.1'
+  readonly compression: 'zlib' | 'zstd'
+}
 
 /**
  * Writes a qcow2 that qemu-img finds sound and equal to the disk.
