@@ -2,15 +2,10 @@
 
 import type { Arch, DebianArch } from '../arch.ts'
 import type { Disk } from '../disk/layout.ts'
+import type { TargetName } from '../targets/registry.ts'
 
 /** Debian release the image is made of. */
 export type Suite = 'bookworm' | 'trixie'
-
-/** What an image file can be made for: CloudStack's hypervisors, and `raw` for Oracle VM and everybody else. */
-export const targets = ['kvm', 'xenserver', 'hyperv', 'vmware', 'raw'] as const
-
-/** One of them. */
-export type Target = (typeof targets)[number]
 
 /** Where packages come from. URLs have no trailing slash. */
 export interface Mirror {
@@ -60,7 +55,7 @@ export interface ImageFacts {
   /** Debian package of the kernel, e.g. `linux-image-amd64`. */
   readonly kernelPackage: string
   readonly disk: Disk
-  readonly targets: readonly Target[]
+  readonly targets: readonly TargetName[]
 }
 
 /** A virtual size that is a multiple of this is exact in CHS geometry and in 2 MiB blocks alike. */

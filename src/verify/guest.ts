@@ -13,7 +13,8 @@ import { startGroup } from '../host/process.ts'
 import type { AcceleratorChoice } from '../qemu/accelerator.ts'
 import { type CommandResult, connectAgent, type GuestAgent } from '../qemu/guest-agent.ts'
 import { connectQmp, type Qmp } from '../qemu/qmp.ts'
-import { type DeviceModel, type DirectBoot, type GuestNetwork, guestArguments } from './device-models.ts'
+import type { DeviceModel } from '../targets/device-model.ts'
+import { type DirectBoot, type GuestNetwork, guestArguments } from './device-models.ts'
 
 /** Name of the port that the guest agent serves. */
 export const agentPort = 'org.qemu.guest_agent.0'

@@ -9,6 +9,7 @@ import { findFreePort } from '../host/ports.ts'
 import type { AcceleratorChoice } from '../qemu/accelerator.ts'
 import { connectAgent } from '../qemu/guest-agent.ts'
 import { makeSshKey } from '../qemu/ssh.ts'
+import { type DeviceModelName, deviceModels } from '../targets/registry.ts'
 import {
   makeBootArguments,
   networksOf,
@@ -16,7 +17,7 @@ import {
   type RoleName,
   renderCommandLine,
 } from './boot-arguments.ts'
-import { type DeviceModelName, deviceModels, guestArguments } from './device-models.ts'
+import { guestArguments } from './device-models.ts'
 import { oldPort } from './enter-scene.ts'
 import { agentPort, makeOverlay } from './guest.ts'
 

@@ -1,5 +1,6 @@
 import { execFileSync } from 'node:child_process'
 import { describe, expect, it } from 'vitest'
+import { type DeviceModelName, deviceModels } from '../../src/targets/registry.ts'
 import {
   makeBootArguments,
   networksOf,
@@ -8,13 +9,7 @@ import {
   renderPortLines,
   roleNames,
 } from '../../src/verify/boot-arguments.ts'
-import {
-  type DeviceModelName,
-  deviceModels,
-  type GuestMachine,
-  guestArguments,
-  macOf,
-} from '../../src/verify/device-models.ts'
+import { type GuestMachine, guestArguments, macOf } from '../../src/verify/device-models.ts'
 import { describeWith } from '../support/tools.ts'
 
 const names = Object.keys(deviceModels) as DeviceModelName[]

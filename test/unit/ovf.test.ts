@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { ovaOptions, vmwareFields } from '../../src/config/vmware.ts'
 import { type OvfView, renderOvf } from '../../src/formats/ovf.ts'
+import { ovaOptions, vmwareFields } from '../../src/targets/vmware.ts'
 import { ovfFaults, readAsCloudStack } from '../support/ovf-rules.ts'
 
 type Settings = Parameters<typeof vmwareFields.parse>[0]

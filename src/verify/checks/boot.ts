@@ -1,8 +1,9 @@
 /** Checks of a guest that came up: what it says of itself, and who may get in. */
 
 import { setTimeout as sleep } from 'node:timers/promises'
+import type { DeviceModel } from '../../targets/device-model.ts'
+import { deviceModels } from '../../targets/registry.ts'
 import { failed, judge, passed, type SceneCheck, skipped } from '../check.ts'
-import { type DeviceModel, deviceModels } from '../device-models.ts'
 import type { Scene, SceneName } from '../scenes.ts'
 
 /** Scenes that end in a machine that is up; one for each file. */

@@ -1,10 +1,15 @@
-/** The virtual machine that an OVA describes, and what VMware's hosts keep to. */
+/** VMware: an OVA with the disk as a streamOptimized VMDK. */
 
 import { z } from 'zod'
-import type { Partition } from '../disk/layout.ts'
-import type { OvaOptions } from '../formats/ova.ts'
-import { type Fault, formatFound, formatPath } from './faults.ts'
-import { type Overrides, sourceOf } from './overrides.ts'
+import { sha256 } from '../digest.ts'
+import { grainSizes } from '../formats/grains.ts'
+import { exportOva, type OvaOptions } from '../formats/ova.ts'
+import { ovfTemplate } from '../formats/ovf.ts'
+import { factsOf } from '../formats/ovf-facts.ts'
+import { readTemplate } from '../template.ts'
+import { type DeviceModel, hiddenCpu } from './device-model.ts'
+import { inspectOvf, ovaNameRules, soundManifest } from './ova-rules.ts'
+import { type BrokenRule, defineTarget, type Surroundings } from './target.ts'
 
 /** Newest virtual hardware of each ESXi, oldest first. An ESXi runs its own and every older one. */
 const hardwareOfEsxi = {
@@ -46,7 +51,7 @@ const oneOf = (what: string, values: readonly string[]) => ({
   error: `must be ${what}: ${values.join(', ')}`,
 })
 
-/** The rules of each setting. What they have to do with each other, {@link vmwareFaults} knows. */
+/** The rules of each setting. What they have to do with each other, {@link settingRules} knows. */
 export const vmwareFields = z.strictObject({
   /** Version of the virtual hardware (`vmx-13`). Lower runs on more hosts, and ESXi 6.5 is the first with 13. */
   hardwareVersion: z.int().default(13),
@@ -109,44 +114,107 @@ export function ovaOptions(settings: VmwareSettings): Pick<OvaOptions, 'machine'
   }
 }
 
-/** DMTF's number of a guest. */
-export function cimTypeOf(guest: VmwareSettings['guestOs']): number {
-  return guests[guest].cimType
-}
-
-/**
- * Every rule that settings break together.
- *
- * @param partitions undefined where nobody knows them; the firmware is then taken on trust
- * @param path where they stand in the configuration
- */
-export function vmwareFaults(
+/** Every rule that settings break together. Where nobody knows the partitions, the firmware is taken on trust. */
+export function settingRules(
   settings: VmwareSettings,
-  partitions: readonly Pick<Partition, 'mount'>[] | undefined,
-  overrides: readonly Overrides[],
-  path: readonly PropertyKey[] = ['vmware'],
-): Fault[] {
-  const faults: Fault[] = []
-  const fault = (key: keyof VmwareSettings, rule: string) => {
-    const at = [...path, key]
-    const found = formatFound(settings[key])
-    faults.push({ path: formatPath(at), rule, found, source: sourceOf(overrides, at) })
-  }
+  { partitions }: Pick<Surroundings, 'partitions'>,
+): readonly BrokenRule[] {
+  const broken: BrokenRule[] = []
+  const breaks = (key: keyof VmwareSettings, rule: string) =>
+    broken.push({ path: ['formats', 'vmware', key], rule, found: settings[key] })
   const { hardwareVersion, minimumEsxi, guestOs, firmware } = settings
   const versions = Object.values(hardwareOfEsxi)
   if (!versions.some((version) => version === hardwareVersion)) {
-    fault('hardwareVersion', `must be one that an ESXi has: ${versions.join(', ')}`)
+    breaks('hardwareVersion', `must be one that an ESXi has: ${versions.join(', ')}`)
   } else if (hardwareVersion > hardwareOfEsxi[minimumEsxi]) {
     const newest = `the newest that ESXi ${minimumEsxi} runs is ${hardwareOfEsxi[minimumEsxi]}`
-    fault('hardwareVersion', `${newest}: lower it or raise ${formatPath([...path, 'minimumEsxi'])}`)
+    breaks('hardwareVersion', `${newest}: lower it or raise formats.vmware.minimumEsxi`)
   }
   const { since } = guests[guestOs]
   if (esxis.indexOf(since) > esxis.indexOf(minimumEsxi)) {
     const known = `is not known before ESXi ${since}`
-    fault('guestOs', `${known}: choose an older one or raise ${formatPath([...path, 'minimumEsxi'])}`)
+    breaks('guestOs', `${known}: choose an older one or raise formats.vmware.minimumEsxi`)
   }
   if (firmware === 'efi' && partitions?.some(({ mount }) => mount === '/boot/efi') === false) {
-    fault('firmware', 'must be bios for a disk that has no partition at /boot/efi')
+    breaks('firmware', 'must be bios for a disk that has no partition at /boot/efi')
   }
-  return faults
+  return broken
 }
+
+function kernelRules({ kernelPackage = '' }: Surroundings): readonly BrokenRule[] {
+  if (!kernelPackage.includes('-cloud-')) return []
+  const lacks = "lacks the disk controller and the network card of CloudStack's system VMs on VMware"
+  const rule = `${lacks}: use linux-image-amd64, or leave vmware out of targets`
+  return [{ path: ['kernelPackage'], rule, found: kernelPackage }]
+}
+
+const machine = {
+  maker: { manufacturer: 'VMware, Inc.', product: 'VMware Virtual Platform' },
+  cpuFeatures: hiddenCpu,
+  virtWhat: ['vmware'],
+  // Its first look is at the name in leaf 0x40000000 of the processor, which QEMU gives to KVM's guests only.
+  failingUnits: { 'open-vm-tools.service': 'QEMU has no processor that names VMware' },
+} satisfies Partial<DeviceModel>
+
+export const vmware = defineTarget({
+  name: 'vmware',
+  rank: 5,
+
+  settings: vmwareFields.prefault({}),
+  brokenRules: (settings, surroundings) => [
+    ...settingRules(settings, surroundings),
+    ...kernelRules(surroundings),
+    ...ovaNameRules('vmware', surroundings),
+  ],
+
+  format: () => 'ova',
+  suffix: () => 'vmware.ova',
+  names: { part: /-vmware\./, ending: /\.ova|\.vmdk/ },
+  revision: 1,
+  dependsOn: ({ settings, sourceDateEpoch, fileName }) => ({
+    ...settings,
+    sourceDateEpoch,
+    fileName,
+    envelope: sha256(readTemplate(ovfTemplate)),
+  }),
+  takesGrains: () => true,
+  write: ({ disk, key, fileName, settings, sourceDateEpoch, onProgress, signal, grains }, file) => {
+    const options = { name: fileName, ...ovaOptions(settings), sourceDateEpoch, key }
+    return exportOva(disk, file, options, onProgress, signal, grains)
+  },
+  storage: 'compressed',
+  diskSizes: () => grainSizes,
+
+  hypervisors: [{ name: 'vmware', guestOs: 'Other Linux (64-bit)' }],
+
+  deviceModels: {
+    'vmware-lsilogic': {
+      ...machine,
+      summary: "LSI SAS 1068 disk, lsilogic's relative that QEMU has; e1000 network, as on VMware",
+      // Without a name of its own the driver of Linux does not attach the disk.
+      disk: ['mptsas1068,id=scsi0', 'scsi-hd,bus=scsi0.0,drive=disk0,wwn=0x5000c50015ea71ac,bootindex=0'],
+      nic: 'e1000',
+    },
+    'vmware-pvscsi': {
+      ...machine,
+      summary: 'pvscsi disk, vmxnet3 network, as on VMware',
+      disk: ['pvscsi,id=scsi0', 'scsi-hd,bus=scsi0.0,drive=disk0,bootindex=0'],
+      nic: 'vmxnet3',
+    },
+  },
+  deviceModelFor: (settings) => (settings?.diskController === 'pvscsi' ? 'vmware-pvscsi' : 'vmware-lsilogic'),
+  scenes: ['boot'],
+  checks: {
+    E2: {
+      does: 'reads the OVF in the OVA: hardware, guest, firmware, controller, memory, processors, cards',
+      inspect: ({ source, settings }) =>
+        inspectOvf(
+          source,
+          settings === undefined
+            ? { hardware: 'vmx-13', guest: 'otherLinux64Guest', firmware: 'bios' }
+            : factsOf(ovaOptions(settings).machine),
+        ),
+    },
+    G3: soundManifest,
+  },
+})
