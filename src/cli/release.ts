@@ -3,12 +3,12 @@
 import { readdir } from 'node:fs/promises'
 import { join, resolve as resolvePath } from 'node:path'
 import { type Command, Option } from 'commander'
-import { type Target, targets } from '../config/image.ts'
 import type { ResolvedImage } from '../config/resolved.ts'
 import { exitCodes, PipelineError } from '../errors.ts'
 import { type ExceptionKind, exceptionKinds, readRecord, releaseFiles } from '../release/record.ts'
 import { describeBuilder } from '../release/statement.ts'
 import { requireTag } from '../release/tag.ts'
+import { type TargetName, targetNames } from '../targets/registry.ts'
 import { untilInterrupted } from './interrupt.ts'
 import { addPipelineOptions, choosePipeline, collect, type PipelineOptions } from './options.ts'
 import type { Terminal } from './terminal.ts'
@@ -20,7 +20,7 @@ interface ReleaseOptions extends PipelineOptions {
   readonly tag?: string
   readonly since?: string
   readonly allow: readonly ExceptionKind[]
-  readonly leaveOut: readonly Target[]
+  readonly leaveOut: readonly TargetName[]
   readonly json?: boolean
 }
 
@@ -43,8 +43,8 @@ export function releaseCommand(command: Command, terminal: Terminal, choose: Cho
     )
     .addOption(
       new Option('--leave-out <target>', 'a target that the release is to be without; may be repeated')
-        .choices(targets)
-        .argParser(parseChoice(targets))
+        .choices(targetNames)
+        .argParser(parseChoice(targetNames))
         .default([]),
     )
     .option('--json', 'print the record of the release as JSON')

@@ -3,7 +3,6 @@
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type Command, InvalidArgumentError, Option } from 'commander'
-import { type Target, targets } from '../config/image.ts'
 import type { ResolvedImage } from '../config/resolved.ts'
 import { exitCodes } from '../errors.ts'
 import { writeDurably } from '../host/files.ts'
@@ -13,6 +12,7 @@ import { requireTools } from '../make/preflight.ts'
 import type { Accelerator } from '../qemu/machine.ts'
 import type { Emit } from '../report/events.ts'
 import type { ImageVerification, Verification } from '../report/verification.ts'
+import { type TargetName, targetNames } from '../targets/registry.ts'
 import { builtCandidates, foreignCandidates, readReport } from '../verify/candidates.ts'
 import { expectationsOf, foreignExpectations } from '../verify/expected.ts'
 import { renderJunit } from '../verify/junit.ts'
@@ -26,7 +26,7 @@ import { reportTo, type Terminal } from './terminal.ts'
 import type { Choose } from './verb.ts'
 
 interface VerifyOptions extends PipelineOptions {
-  readonly target?: Target
+  readonly target?: TargetName
   readonly scenes?: readonly SceneName[]
   readonly again?: boolean
   readonly accelerator?: Accelerator
@@ -42,7 +42,7 @@ export function verifyCommand(command: Command, terminal: Terminal, choose: Choo
   )
     .addOption(
       new Option('--target <name>', 'what the files are for, if their names do not say').choices([
-        ...targets,
+        ...targetNames,
       ]),
     )
     .option('--scenes <list>', 'only these boots, or none', parseScenes)

@@ -2,7 +2,7 @@
 
 import { createHash } from 'node:crypto'
 import { access } from 'node:fs/promises'
-import type { DebianArch } from '../config/image.ts'
+import type { DebianArch } from '../arch.ts'
 import type { ErrorCode } from '../error-codes.ts'
 import { exitCodes, PipelineError } from '../errors.ts'
 import { downloadTimeoutMs, get } from '../host/http.ts'

@@ -1,8 +1,9 @@
 /** The Debian system that layer 0 is, whichever installer makes it. */
 
-import type { Disk, ImageFacts } from '../config/image.ts'
+import type { ImageFacts } from '../config/image.ts'
 import type { ResolvedImage } from '../config/resolved.ts'
 import type { Json } from '../digest.ts'
+import type { Disk } from '../disk/layout.ts'
 
 /** What the build itself needs of a guest, beside the kernel: a way in, and a system that boots. */
 const provisioningPackages = [

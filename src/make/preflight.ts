@@ -1,6 +1,5 @@
 /** What has to hold before a build touches anything. */
 
-import { archiveOf } from '../config/archives.ts'
 import type { ResolvedImage } from '../config/resolved.ts'
 import { verifyRelease } from '../debian/release.ts'
 import { exitCodes, PipelineError } from '../errors.ts'
@@ -10,6 +9,7 @@ import type { PackerDialect } from '../packer/template.ts'
 import type { Plan } from '../plan/plan.ts'
 import type { Room } from '../plan/room.ts'
 import { formatBytes } from '../report/format.ts'
+import { archiveOf } from '../targets/registry.ts'
 
 export interface HostTools {
   /** Versions by name. */

@@ -3,7 +3,7 @@
 import { access, constants, readdir, readFile, rename, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { z } from 'zod'
-import type { Arch } from '../config/image.ts'
+import type { Arch } from '../arch.ts'
 import { sha256, sha256File } from '../digest.ts'
 import { exitCodes, PipelineError } from '../errors.ts'
 import { makeFolder } from '../host/files.ts'

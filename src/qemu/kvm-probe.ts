@@ -2,7 +2,7 @@
 
 import { setTimeout as sleep } from 'node:timers/promises'
 import { execa } from 'execa'
-import type { Arch } from '../config/image.ts'
+import type { Arch } from '../arch.ts'
 import { qemuArguments } from './arguments.ts'
 import { cleanText } from './console.ts'
 import type { Machine } from './machine.ts'

@@ -2,7 +2,7 @@
 
 import { gzipSync } from 'node:zlib'
 import type { UserNetwork } from '../qemu/machine.ts'
-import { macOf } from './device-models.ts'
+import { macOf } from './guest-machine.ts'
 
 /** An interface's part of the hand-over. */
 export interface HandedAddress {

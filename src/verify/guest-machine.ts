@@ -2,7 +2,7 @@
 
 import type { BlockNode } from '../disk/block-node.ts'
 import type { Accelerator, DirectBoot, GuestNetwork, Machine, SerialPort } from '../qemu/machine.ts'
-import { type DeviceModel, macOf } from './device-models.ts'
+import type { DeviceModel } from '../targets/device-model.ts'
 
 /** A virtio-serial port: its name in the guest, and the socket on the host. */
 export interface GuestPort {
@@ -40,7 +40,7 @@ export function guestMachine(guest: GuestMachine): Machine {
   return {
     type: 'pc',
     accelerator,
-    cpu: [cpu, ...model.cpuFeatures[accelerator]].join(','),
+    cpu: [cpu, ...(model.cpuFeatures?.[accelerator] ?? [])].join(','),
     cpus,
     memoryMiB,
     firmware: { maker: model.maker, strings: guest.firmwareStrings },
@@ -60,4 +60,9 @@ export function guestMachine(guest: GuestMachine): Machine {
     qmpSocket: guest.qmpSocket,
     awaits: awaitsState ? 'state' : undefined,
   }
+}
+
+/** Hardware address of an interface, by its number. */
+export function macOf(index: number): string {
+  return `52:54:00:5e:00:${(index + 1).toString(16).padStart(2, '0')}`
 }

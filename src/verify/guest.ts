@@ -16,7 +16,7 @@ import type { Acceleration, DirectBoot, GuestNetwork } from '../qemu/machine.ts'
 import { startQemu } from '../qemu/process.ts'
 import type { Qmp } from '../qemu/qmp.ts'
 import { loadState, suspend } from '../qemu/suspend.ts'
-import type { DeviceModel } from './device-models.ts'
+import type { DeviceModel } from '../targets/device-model.ts'
 import { guestMachine } from './guest-machine.ts'
 
 /** Name of the port that the guest agent serves. */

@@ -8,6 +8,7 @@ import type { AcceleratorChoice } from '../qemu/accelerator.ts'
 import { connectAgent } from '../qemu/guest-agent.ts'
 import { startQemu } from '../qemu/process.ts'
 import { makeSshKey } from '../qemu/ssh.ts'
+import { type DeviceModelName, deviceModels } from '../targets/registry.ts'
 import {
   makeBootArguments,
   networksOf,
@@ -15,7 +16,6 @@ import {
   type RoleName,
   renderCommandLine,
 } from './boot-arguments.ts'
-import { type DeviceModelName, deviceModels } from './device-models.ts'
 import { oldPort } from './enter-scene.ts'
 import { agentPort, makeOverlay } from './guest.ts'
 import { guestMachine } from './guest-machine.ts'

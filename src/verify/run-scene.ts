@@ -3,7 +3,6 @@
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type ContractName, contract } from '../config/contract.ts'
-import type { Target } from '../config/image.ts'
 import type { DiskSource } from '../disk/disk-source.ts'
 import { messageOf, PipelineError } from '../errors.ts'
 import { findFreePort } from '../host/ports.ts'
@@ -12,6 +11,8 @@ import { cleanText } from '../qemu/console.ts'
 import { hasSign } from '../qemu/console-signs.ts'
 import { runSsh, type SshKey } from '../qemu/ssh.ts'
 import type { CheckResult, SceneResult } from '../report/verification.ts'
+import type { DeviceModel } from '../targets/device-model.ts'
+import { deviceModels, type TargetName } from '../targets/registry.ts'
 import {
   type BootArguments,
   makeBootArguments,
@@ -21,7 +22,6 @@ import {
   traps,
 } from './boot-arguments.ts'
 import type { Check, Finding, SceneCheck } from './check.ts'
-import { deviceModels } from './device-models.ts'
 import { analyseStartup, enterScene, oldPort } from './enter-scene.ts'
 import type { Expected } from './expected.ts'
 import { agentPort, type Guest, startGuest } from './guest.ts'
@@ -39,7 +39,7 @@ import {
 
 export interface SceneRequest {
   readonly name: SceneName
-  readonly target: Target
+  readonly target: TargetName
   readonly source: DiskSource
   readonly expected: Expected
   readonly contract: ContractName
@@ -100,7 +100,7 @@ export async function runScene(request: SceneRequest): Promise<SceneOutcome> {
   const { name, key, baseBoot, signal } = request
   const spec: SceneSpec = sceneSpecs[name]
   const started = performance.now()
-  const model = modelOf(name, request.target, request.expected.formats?.vmware.diskController)
+  const model = modelOf(name, request.target, request.expected.formats)
   // Of values that are commands G8 asks, and not of CloudStack's own scripts.
   const words = { ...(request.contract === 'cloudstack-payload' ? {} : traps), ...spec.words }
   const bootArguments =
@@ -247,15 +247,16 @@ async function bootFor(
   const spec: SceneSpec = sceneSpecs[name]
   const folder = join(request.folder, folderName)
   await mkdir(folder, { recursive: true })
-  const isOnKvm = target === 'kvm'
-  const ports = spec.isPortFirst === true ? [oldPort, agentPort] : [agentPort, ...(isOnKvm ? [oldPort] : [])]
+  const model: DeviceModel = deviceModels[modelOf(name, target, request.expected.formats)]
+  const others = model.hasOldPort === true ? [oldPort] : []
+  const ports = spec.isPortFirst === true ? [...others, agentPort] : [agentPort, ...others]
   const isTold = bootArguments !== undefined && spec.way === 'firmware'
   return startGuest({
     ...request.machine,
     folder,
     backing: baseBoot?.saved?.disk ?? request.source.node,
     diskBytes: spec.isBranch === true ? request.grownToBytes : request.diskBytes,
-    model: deviceModels[modelOf(name, target, request.expected.formats?.vmware.diskController)],
+    model,
     acceleration: request.acceleration,
     networks: bootArguments === undefined ? plainNetworks(sshPort) : networksOf(bootArguments, sshPort),
     ports,

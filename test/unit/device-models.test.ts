@@ -1,6 +1,7 @@
 import { execFileSync } from 'node:child_process'
 import { describe, expect, it } from 'vitest'
 import { qemuArguments } from '../../src/qemu/arguments.ts'
+import { type DeviceModelName, deviceModels } from '../../src/targets/registry.ts'
 import {
   makeBootArguments,
   networksOf,
@@ -9,8 +10,7 @@ import {
   renderPortLines,
   roleNames,
 } from '../../src/verify/boot-arguments.ts'
-import { type DeviceModelName, deviceModels, macOf } from '../../src/verify/device-models.ts'
-import { type GuestMachine, guestMachine } from '../../src/verify/guest-machine.ts'
+import { type GuestMachine, guestMachine, macOf } from '../../src/verify/guest-machine.ts'
 import { describeWith } from '../support/tools.ts'
 
 const names = Object.keys(deviceModels) as DeviceModelName[]

@@ -5,13 +5,13 @@ import type { ResolvedImage } from '../../src/config/resolved.ts'
 import { sha256, sha256File } from '../../src/digest.ts'
 import { imageNode } from '../../src/disk/block-node.ts'
 import { PipelineError } from '../../src/errors.ts'
-import { exporters } from '../../src/export/exporters.ts'
 import { writeWhole } from '../../src/export/partial-file.ts'
-import { exportQcow2 } from '../../src/export/qcow2.ts'
-import { flattenDisk, type RawDisk } from '../../src/export/raw-disk.ts'
+import { exportQcow2 } from '../../src/formats/qcow2.ts'
+import { flattenDisk, type RawDisk } from '../../src/formats/raw-disk.ts'
 import { areExported, type ExportRequest, exportImages } from '../../src/make/export-images.ts'
 import type { BuildEvent } from '../../src/report/events.ts'
 import type { Layer } from '../../src/store/store.ts'
+import { kvm } from '../../src/targets/kvm.ts'
 import { useFolder } from '../support/folder.ts'
 import { sampleImage } from '../support/pipelines.ts'
 import { describeWith } from '../support/tools.ts'
@@ -268,9 +268,9 @@ describeWith(['qemu-img', 'qemu-io'], 'the images of a run', () => {
     [
       'a writer that makes other bytes',
       (request: ExportRequest) => {
-        const { kvm } = exporters
-        Object.assign(exporters, { kvm: { ...kvm, revision: kvm.revision + 1 } })
-        onTestFinished(() => void Object.assign(exporters, { kvm }))
+        const { revision } = kvm
+        Object.assign(kvm, { revision: revision + 1 })
+        onTestFinished(() => void Object.assign(kvm, { revision }))
         return request
       },
     ],

@@ -1,8 +1,8 @@
 import { linkSync, mkdirSync, readdirSync, readFileSync } from 'node:fs'
 import { expect, it } from 'vitest'
-import type { Target } from '../../src/config/image.ts'
 import { imageNode } from '../../src/disk/block-node.ts'
 import { exportSideBySide, type SideBySide } from '../../src/export/side-by-side.ts'
+import type { TargetName } from '../../src/targets/registry.ts'
 import { makeRawDisk, words } from '../support/disks.ts'
 import { useFolder } from '../support/folder.ts'
 import { sampleImage } from '../support/pipelines.ts'
@@ -14,7 +14,7 @@ describeWith(['qemu-img'], 'an export to several targets', () => {
   // More grains than may wait for a reader.
   const makeDisk = () => makeRawDisk(path('disk'), 2 ** 24, { 0: words('many', 2 ** 23) }).path
 
-  const run = async (targets: readonly Target[], over: Partial<SideBySide<unknown>> = {}) =>
+  const run = async (targets: readonly TargetName[], over: Partial<SideBySide<unknown>> = {}) =>
     exportSideBySide({
       ...(await sampleImage(path())),
       disk: imageNode('raw', makeDisk()),

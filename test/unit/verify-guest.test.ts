@@ -2,7 +2,7 @@
 
 import { appendFileSync, mkdirSync, truncateSync, writeFileSync } from 'node:fs'
 import { afterEach, expect, it } from 'vitest'
-import { deviceModels } from '../../src/verify/device-models.ts'
+import { deviceModels } from '../../src/targets/registry.ts'
 import { agentPort, type Guest, type SavedGuest, startGuest } from '../../src/verify/guest.ts'
 import { useFolder } from '../support/folder.ts'
 import { describeWith } from '../support/tools.ts'

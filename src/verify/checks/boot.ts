@@ -2,8 +2,9 @@
 
 import { setTimeout as sleep } from 'node:timers/promises'
 import { hasSign } from '../../qemu/console-signs.ts'
+import type { DeviceModel } from '../../targets/device-model.ts'
+import { deviceModels } from '../../targets/registry.ts'
 import { failed, judge, passed, type SceneCheck, skipped } from '../check.ts'
-import { type DeviceModel, deviceModels } from '../device-models.ts'
 import type { Scene, SceneName } from '../scenes.ts'
 
 /** Scenes that end in a machine that is up; one for each file. */

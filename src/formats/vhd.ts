@@ -5,7 +5,7 @@ import { uuidFrom } from '../digest.ts'
 import { imageNode } from '../disk/block-node.ts'
 import { compareImages } from '../disk/qemu-img.ts'
 import { messageOf } from '../errors.ts'
-import { ExportFault } from './partial-file.ts'
+import { ExportFault } from './failures.ts'
 import { type DataBlock, type RawDisk, readDataBlocks } from './raw-disk.ts'
 import { checkVhd } from './vhd-check.ts'
 import {

@@ -3,7 +3,7 @@
 import { open } from 'node:fs/promises'
 import { type BlockNode, imageNode } from '../disk/block-node.ts'
 import { convertImage, mapImage } from '../disk/qemu-img.ts'
-import { exportFailed } from './partial-file.ts'
+import { exportFailed } from './failures.ts'
 
 /** A stretch of the disk that may hold something else than zeros, in bytes. */
 export interface Extent {

@@ -1,9 +1,8 @@
-/** The file for KVM: the disk as one compressed qcow2. */
+/** The disk as one compressed qcow2. */
 
 import { createWriteStream } from 'node:fs'
 import { open } from 'node:fs/promises'
 import { pipeline } from 'node:stream/promises'
-import type { ResolvedImage } from '../config/resolved.ts'
 import { imageNode } from '../disk/block-node.ts'
 import { compareImages, convertImage, requireSound } from '../disk/qemu-img.ts'
 import { gather } from './gather.ts'
@@ -12,7 +11,10 @@ import { clusterBytes, encodeHeader } from './qcow2-format.ts'
 import { layOutQcow2, type Places } from './qcow2-layout.ts'
 import type { RawDisk } from './raw-disk.ts'
 
-export type Qcow2Options = Pick<ResolvedImage['formats']['kvm'], 'compat' | 'compression'>
+export interface Qcow2Options {
+  readonly compat: '0.10' | '1.1'
+  readonly compression: 'zlib' | 'zstd'
+}
 
 /**
  * Writes a qcow2 that qemu-img finds sound and equal to the disk.
