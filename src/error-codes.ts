@@ -30,7 +30,6 @@ export const errorCodes = [
   'guest-panicked',
   'guest-root-missing',
   'guest-silent',
-  'guest-stuck',
   'guest-vanished',
   'image-unreadable',
   'installer-base-failed',
