@@ -4,7 +4,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type Package, readPackages } from '../debian/dpkg-status.ts'
 import { openDisk } from '../disk/disk-files.ts'
-import { formatByEnding } from '../disk/image-file.ts'
+import { formatByEnding } from '../disk/disk-source.ts'
 import { unpackArchive } from '../disk/unpack.ts'
 import { findWorkFolder } from '../disk/work-folder.ts'
 

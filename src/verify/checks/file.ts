@@ -3,8 +3,8 @@
 import { readFile } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { cimTypeOf } from '../../config/vmware.ts'
-import { hashMember, readMember } from '../../disk/disk-source.ts'
 import { checkImage, readImageInfo } from '../../disk/qemu-img.ts'
+import { hashMember, readMember } from '../../disk/tar.ts'
 import { algorithms, computeChecksums, parseSums } from '../../export/checksums.ts'
 import { checkVhd } from '../../export/vhd-check.ts'
 import { type FileCheck, judge, skipped } from '../check.ts'
@@ -86,7 +86,7 @@ const ova: FileCheck = {
   run: async ({ source, expected }) => {
     const descriptor = source.members.find(({ name }) => name.endsWith('.ovf'))
     if (descriptor === undefined) return judge([`it is a ${source.format} without an .ovf`], '')
-    const facts = readOvf(await readMember(source, descriptor))
+    const facts = readOvf(await readMember(source.file, descriptor))
     const wanted = ovfOf(expected)
     const faults = Object.entries(wanted).flatMap(([name, value]) =>
       differs(name, facts[name as keyof typeof facts], value),
@@ -146,7 +146,7 @@ const manifest: FileCheck = {
   run: async ({ source, signal }) => {
     const member = source.members.find(({ name }) => name.endsWith('.mf'))
     if (member === undefined) return judge([`it is a ${source.format} without a manifest`], '')
-    const lines = [...(await readMember(source, member)).matchAll(/^(SHA\d+)\((.+)\)= ([0-9a-f]+)$/gm)]
+    const lines = [...(await readMember(source.file, member)).matchAll(/^(SHA\d+)\((.+)\)= ([0-9a-f]+)$/gm)]
     const listed = new Set(lines.map(([, , name]) => name))
     const faults = source.members.flatMap(({ name }) =>
       name === member.name || listed.has(name) ? [] : [`${name} is not in the manifest`],
@@ -154,7 +154,10 @@ const manifest: FileCheck = {
     for (const [, algorithm = '', name = '', sum] of lines) {
       const part = source.members.find((candidate) => candidate.name === name)
       if (part === undefined) faults.push(`${name} is not in the OVA`)
-      else faults.push(...differs(name, await hashMember(source, part, algorithm.toLowerCase(), signal), sum))
+      else
+        faults.push(
+          ...differs(name, await hashMember(source.file, part, algorithm.toLowerCase(), signal), sum),
+        )
     }
     return judge(faults, `${lines.length} files as their ${lines[0]?.[1]} says`)
   },
@@ -185,7 +188,7 @@ const xenVhd: FileCheck = {
 async function checkVhdFile(file: string, format: string, subformat: string) {
   if (format !== 'vhd') return judge([`it is a ${format}`], '')
   // A dynamic one has a copy of its footer in front.
-  const found = await readMember({ file }, { offset: 0, sizeBytes: 8 })
+  const found = await readMember(file, { offset: 0, sizeBytes: 8 })
   const kind = found === 'conectix' ? 'dynamic' : 'fixed'
   return judge([...differs('subformat', kind, subformat), ...(await checkVhd(file))], `${kind} VHD, sound`)
 }
