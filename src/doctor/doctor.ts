@@ -5,8 +5,8 @@ import { release, userInfo } from 'node:os'
 import { dirname, resolve } from 'node:path'
 import { execa } from 'execa'
 import type { Arch } from '../config/image.ts'
+import { udebArchiveOf } from '../debian/archives.ts'
 import { verifyRelease } from '../debian/release.ts'
-import { udebRequest } from '../debian/udebs.ts'
 import { messageOf, PipelineError } from '../errors.ts'
 import { findTools, isAtLeast } from '../host/tools.ts'
 import { chooseAccelerator } from '../qemu/accelerator.ts'
@@ -46,7 +46,7 @@ export async function diagnose(input: DoctorInput): Promise<DoctorReport> {
     ),
     ...ownUdebs(input.images).map((image) =>
       guarded(`udebs:${image.suite}`, 'udebs', async () => {
-        const request = udebRequest(image)
+        const request = udebArchiveOf(image)
         const verified = await verifyRelease(request, { signal: input.signal })
         return findUdebs(request, verified, input)
       }),

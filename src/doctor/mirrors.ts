@@ -1,21 +1,14 @@
 /** Whether the mirrors of images can be built from. */
 
+import { archivesOf, udebArchiveOf, uniqueArchives } from '../debian/archives.ts'
 import { type ReleaseRequest, type VerifiedRelease, verifyRelease } from '../debian/release.ts'
-import { needsUdebs, probeUdebs, udebAdvice, udebRequest } from '../debian/udebs.ts'
+import { needsUdebs, probeUdebs, udebAdvice } from '../debian/udebs.ts'
 import type { DoctorInput } from './finding.ts'
 import { type DoctorCheck, type Finding, fault, ok, plural } from './finding.ts'
 
 /** Every archive that an image is made from, once. */
 export function mirrorRequests(images: DoctorInput['images']): readonly ReleaseRequest[] {
-  const requests = images.flatMap(({ suite, debianArch, mirror }): ReleaseRequest[] => {
-    const { components, keyring, snapshot } = mirror
-    const shared = { components, keyring, snapshot, arch: debianArch }
-    return [
-      { ...shared, url: mirror.debian, suite },
-      { ...shared, url: mirror.security, suite: `${suite}-security` },
-    ]
-  })
-  return [...new Map(requests.map((request) => [JSON.stringify(request), request])).values()]
+  return uniqueArchives(images.flatMap(archivesOf))
 }
 
 /** Whether a mirror's archive is proved, and has udebs where they may come from it. */
@@ -27,7 +20,7 @@ export async function checkMirror(
   const verified = await verifyRelease(request, { signal })
   const found = `${request.url}, of ${verified.date.toISOString().slice(0, 10)}, signed by ${plural(verified.signers.length, 'known key')}`
   const mirror: DoctorCheck = { id: `mirror:${request.suite}`, title: request.suite, ...ok(found) }
-  if (!input.images.some((image) => isSame(udebRequest(image), request))) return [mirror]
+  if (!input.images.some((image) => isSame(udebArchiveOf(image), request))) return [mirror]
   const udebs = await findUdebs(request, verified, input)
   return [mirror, { id: `udebs:${request.suite}`, title: 'udebs', ...udebs }]
 }
@@ -35,8 +28,8 @@ export async function checkMirror(
 /** Images whose udebs come from another place than their packages. */
 export function ownUdebs(images: DoctorInput['images']): DoctorInput['images'] {
   const requests = mirrorRequests(images)
-  const own = images.filter((image) => !requests.some((request) => isSame(udebRequest(image), request)))
-  return [...new Map(own.map((image) => [JSON.stringify(udebRequest(image)), image])).values()]
+  const own = images.filter((image) => !requests.some((request) => isSame(udebArchiveOf(image), request)))
+  return [...new Map(own.map((image) => [JSON.stringify(udebArchiveOf(image)), image])).values()]
 }
 
 function isSame(one: ReleaseRequest, other: ReleaseRequest): boolean {
@@ -51,7 +44,7 @@ export async function findUdebs(
 ): Promise<Finding> {
   const { hasUdebs, reason } = await probeUdebs(request, verified, { signal })
   const found = `debian-installer ${hasUdebs ? 'can' : 'cannot'} run from ${request.url}: ${reason}`
-  const isWanted = images.some((image) => isSame(udebRequest(image), request) && wantsUdebs(image))
+  const isWanted = images.some((image) => isSame(udebArchiveOf(image), request) && wantsUdebs(image))
   return isWanted && !hasUdebs ? fault(found, udebAdvice) : ok(found)
 }
 

@@ -1,6 +1,6 @@
 /** Layer 0: what an installer is asked for, whichever it is. */
 
-import type { Disk, ImageFacts } from '../config/image.ts'
+import type { Disk } from '../config/image.ts'
 import type { ResolvedImage } from '../config/resolved.ts'
 
 /** What the build itself needs of a guest, beside the kernel: a way in, and a system that boots. */
@@ -43,19 +43,4 @@ export function initramfsSettings({ partitions }: Disk): readonly string[] {
 export function basePackages(image: ResolvedImage): readonly string[] {
   const fromStages = image.stages.flatMap((stage) => stage.packages)
   return [...new Set([image.kernelPackage, ...provisioningPackages, ...fromStages])].sort()
-}
-
-/** The package sources of the image as apt's deb822 text. */
-export function renderSources({ mirror, suite }: Pick<ImageFacts, 'mirror' | 'suite'>): string {
-  const stanza = (uri: string, suites: string) =>
-    [
-      'Types: deb',
-      `URIs: ${uri}`,
-      `Suites: ${suites}`,
-      `Components: ${mirror.components.join(' ')}`,
-      `Signed-By: ${mirror.keyring}`,
-      ...(mirror.snapshot === undefined ? [] : ['Check-Valid-Until: no']),
-      '',
-    ].join('\n')
-  return `${stanza(mirror.debian, `${suite} ${suite}-updates`)}\n${stanza(mirror.security, `${suite}-security`)}`
 }

@@ -8,6 +8,7 @@ import { randomBytes } from 'node:crypto'
 import { appendFile, chmod, copyFile, lstat, mkdir, mkdtemp, readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { ResolvedImage } from '../../config/resolved.ts'
+import { renderSourceLines, renderSources } from '../../debian/archives.ts'
 import { imageNode } from '../../disk/block-node.ts'
 import { type Layout, renderFstab, renderSfdisk, sectorBytes } from '../../disk/layout.ts'
 import { convertImage } from '../../disk/qemu-img.ts'
@@ -15,13 +16,7 @@ import { PipelineError } from '../../errors.ts'
 import { freeBytes } from '../../host/files.ts'
 import { runFile, runMarker, startGroup } from '../../host/process.ts'
 import type { PackageChange } from '../../report/report.ts'
-import {
-  basePackages,
-  dpkgExcludes,
-  initramfsSettings,
-  initramfsSettingsFile,
-  renderSources,
-} from '../installer.ts'
+import { basePackages, dpkgExcludes, initramfsSettings, initramfsSettingsFile } from '../installer.ts'
 
 export interface BootstrapRequest {
   readonly image: ResolvedImage
@@ -103,7 +98,7 @@ async function runMmdebstrap(request: BootstrapRequest, work: string, raw: strin
       `--customize-hook=${hook('make-disk.sh')}`,
       image.suite,
       '/dev/null',
-      ...sourceLines(image),
+      ...renderSourceLines(image),
     ],
     {
       env: { ...hookEnvironment(request, raw), TMPDIR: work, LC_ALL: 'C.UTF-8', [runMarker]: runId },
@@ -187,17 +182,6 @@ function hookEnvironment({ image, layout }: BootstrapRequest, raw: string): Reco
       )
       .join('\n'),
   }
-}
-
-/** The sources as one-line entries, which mmdebstrap takes as arguments. */
-function sourceLines({ mirror, suite }: ResolvedImage): string[] {
-  const options = mirror.snapshot === undefined ? '' : '[check-valid-until=no] '
-  const components = mirror.components.join(' ')
-  return [
-    `deb ${options}${mirror.debian} ${suite} ${components}`,
-    `deb ${options}${mirror.debian} ${suite}-updates ${components}`,
-    `deb ${options}${mirror.security} ${suite}-security ${components}`,
-  ]
 }
 
 /** mmdebstrap splits its own hooks like a shell does. */
