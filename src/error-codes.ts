@@ -31,7 +31,6 @@ export const errorCodes = [
   'guest-root-missing',
   'guest-silent',
   'guest-vanished',
-  'image-unreadable',
   'installer-base-failed',
   'installer-boot-loader',
   'installer-command-failed',
