@@ -20,6 +20,7 @@ import {
 } from '../qemu/machine.ts'
 import { runSsh } from '../qemu/shell-ssh.ts'
 import { buildUnit, makeBuildAgent } from './agent.ts'
+import { guestVanished } from './failures.ts'
 import { type GuestWatch, watchGuest } from './guest-watch.ts'
 
 export interface ShellRequest {
@@ -87,12 +88,14 @@ async function runShell(request: ShellRequest, scratch: ScratchFolder): Promise<
         qmpSocket: scratch.qmpSocket,
         storeFolder: scratch.folder,
         bootTimeoutSeconds: image.machine.bootTimeoutSeconds,
-        onReady: resolve,
-        onFailure: reject,
+        onEvent: (event) => {
+          if (event.kind === 'guest-ready') resolve()
+          else if (event.kind === 'guest-failed') reject(event.error)
+          else if (event.kind === 'qemu-ended') reject(guestVanished(undefined, event.console))
+        },
       })
     })
-    watch?.booted()
-    watch?.running(undefined, true)
+    watch?.endBoot()
     await waitForBanner(port, request.signal)
     request.onReady()
     return await runSsh(agent.privateKey, port, request.command)

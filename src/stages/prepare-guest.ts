@@ -24,8 +24,8 @@ export interface GuestRequest {
   readonly place: RunFolder
   readonly acceleration: (kernel: string) => Promise<Acceleration>
   readonly states: States
-  /** Whether the guest may wake from a saved state. */
-  readonly mayWake: boolean
+  /** Whether the guest may resume from a saved state. */
+  readonly mayResume: boolean
   readonly qemuVersion: string
   /** Whether a stage that fails waits for somebody's decision. */
   readonly holdsFailures: boolean
@@ -38,11 +38,11 @@ export interface PreparedGuest {
   /** Path of the rendered template. */
   readonly template: string
   readonly acceleration: Acceleration
-  /** The state that the guest wakes from; without one it boots. */
+  /** The state that the guest resumes from; without one it boots. */
   readonly state: SavedState | undefined
   /** Opens the guest to root. */
   readonly privateKey: string
-  /** What a guest that wakes has to be given. */
+  /** What a guest that resumes lacks of this run's agent. */
   readonly renewal: Uint8Array
   /** Key of the state of this machine on a layer. */
   readonly keyOfState: (layer: string) => Promise<string>
@@ -65,7 +65,7 @@ export async function prepareGuest(request: GuestRequest, scratch: ScratchFolder
   const [first] = stages as readonly [PlannedStage]
   const machine = { ...acceleration, ...image.machine, qemuVersion: request.qemuVersion }
   const stateKey = (layer: string) => keyOfState(machine, layer)
-  const state = request.mayWake
+  const state = request.mayResume
     ? await findSound(request.states, await stateKey(parent.key), parent)
     : undefined
   await createOverlays(store, stages, layout.sizeBytes)

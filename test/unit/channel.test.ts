@@ -33,14 +33,14 @@ describe('the build channel', () => {
     const { channel, heard } = await withGuest((text, socket) => socket.write(`done ${text}`))
     await channel.freeze()
     await channel.thaw()
-    await channel.sleep()
+    await channel.suspend()
     expect(heard()).toBe('freeze\nthaw\nsleep\n')
   })
 
-  it('tells a guest that wakes the time, and how much follows', async () => {
+  it('tells a guest that resumes the time, and how much follows', async () => {
     const { channel, heard } = await withGuest((_text, socket) => socket.write('done wake\n'))
     const before = Date.now() / 1000
-    await channel.wake(Buffer.from('renewal'))
+    await channel.resume(Buffer.from('renewal'))
     const [, seconds, bytes, rest] = /^wake ([\d.]+) (\d+)\n(.*)$/.exec(heard()) ?? []
     expect(Number(seconds)).toBeGreaterThanOrEqual(before)
     expect(Number(seconds)).toBeLessThanOrEqual(Date.now() / 1000)
