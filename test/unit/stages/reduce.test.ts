@@ -167,7 +167,13 @@ describe('a guest that ends', () => {
 
   it('by itself is to blame even if Packer ends first', () => {
     const run = happen({}, the.started, the.began('one'), the.poweredOff, the.packer(1), the.qemuEnded)
+    expect(run.failure?.code).toBe('guest-vanished')
     expect(run.failure?.message).toContain('during stage one')
+  })
+
+  it('between two stages is named by the one before', () => {
+    const run = happen({}, the.started, ...sealed('one'), the.qemuEnded)
+    expect(run.failure?.message).toBe('the guest powered off or QEMU ended during stage one')
   })
 
   it('after Packer has died is not', () => {
