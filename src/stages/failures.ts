@@ -1,4 +1,4 @@
-/** The ways in which running stages fails, each said once. */
+/** The failures of a run of stages. */
 
 import { messageOf, PipelineError } from '../errors.ts'
 import { diskFailed, isNoSpace } from '../host/failures.ts'

@@ -1,4 +1,4 @@
-/** Holds a guest in which a stage has failed, for a person to look into it. */
+/** A guest is held after a stage has failed in it, so that a person can look into it. */
 
 import type { PipelineError } from '../errors.ts'
 import { findFreePort } from '../host/ports.ts'

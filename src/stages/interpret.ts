@@ -5,7 +5,7 @@ import { reduce } from './reduce.ts'
 import type { RunEffect, RunEvent } from './run-events.ts'
 import type { RunState } from './run-state.ts'
 
-export interface Interpreter {
+interface Interpreter {
   readonly state: () => RunState
   /** Rejects when an event could not be handled, which is a bug; never resolves. */
   readonly broken: Promise<never>

@@ -11,7 +11,7 @@ import { type Acceleration, buildKernelArguments, machineArguments } from '../qe
 import type { SavedState, States } from '../store/states.ts'
 import type { Layer, Store } from '../store/store.ts'
 import { buildUnit, makeBuildAgent } from './agent.ts'
-import { freezeInputs } from './freeze.ts'
+import { copyInputs } from './copy-inputs.ts'
 import { createOverlays } from './sealer.ts'
 import { keyOfState } from './state-key.ts'
 
@@ -27,7 +27,7 @@ export interface GuestRequest {
   /** Whether the guest may resume from a saved state. */
   readonly mayResume: boolean
   readonly qemuVersion: string
-  /** Whether a stage that fails waits for somebody's decision. */
+  /** Whether a person decides about a stage that fails. */
   readonly holdsFailures: boolean
   readonly packer: PackerDialect
   readonly checkpointCommand: (stage: string) => string
@@ -48,11 +48,11 @@ export interface PreparedGuest {
   readonly keyOfState: (layer: string) => Promise<string>
 }
 
-/** Prepares the guest: after this `packer build` has all it needs. */
+/** Makes the files that `packer build` needs. */
 export async function prepareGuest(request: GuestRequest, scratch: ScratchFolder): Promise<PreparedGuest> {
   const { plan, stages, parent, store, place } = request
   const { image, layout } = plan
-  const resolved = await freezeInputs(stages, join(place.folder, 'inputs'), store)
+  const resolved = await copyInputs(stages, join(place.folder, 'inputs'), store)
   const bootFiles = await readBootFiles(store.disk(parent.key), layout, join(scratch.folder, 'boot'))
   const acceleration = await request.acceleration(bootFiles.kernel)
   const agent = await makeBuildAgent(
@@ -112,7 +112,7 @@ export async function prepareGuest(request: GuestRequest, scratch: ScratchFolder
   }
 }
 
-/** A state that is not what its record says is of no use to anybody. */
+/** Removes a state that is not what its record says. */
 async function findSound(states: States, key: string, layer: Layer): Promise<SavedState | undefined> {
   const state = await states.find(key, layer)
   if (state === undefined || (await states.verify(state))) return state

@@ -1,5 +1,6 @@
 /** One boot of the guest: everything is set up, Packer works through the stages, and everything is taken down. */
 
+import { messageOf } from '../errors.ts'
 import { noteFolder } from '../host/run-folder.ts'
 import { createScratchFolder, type ScratchFolder } from '../host/scratch-folder.ts'
 import { type SetUp, withSteps } from '../host/steps.ts'
@@ -22,7 +23,10 @@ export async function runOnce(request: StagesRequest, mayResume: boolean): Promi
     const conclude = await withSteps((inner) => run(request, mayResume, scratch, inner), onCleanupError)
     return conclude()
   }, onCleanupError)
-  if (outcome.failure === undefined && cleanupErrors.length > 0) throw cleanupErrors[0]
+  for (const error of cleanupErrors) {
+    if (outcome.failure === undefined) throw error
+    request.emit({ kind: 'note', text: `after the failure, cleaning up failed too: ${messageOf(error)}` })
+  }
   return outcome
 }
 

@@ -32,7 +32,7 @@ export interface StagesRequest
   readonly signal: AbortSignal
 }
 
-export interface SetUpRequest extends StagesRequest {
+interface SetUpRequest extends StagesRequest {
   /** Whether the guest may resume from a saved state; it boots otherwise. */
   readonly mayResume: boolean
   readonly scratch: ScratchFolder

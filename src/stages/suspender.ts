@@ -11,7 +11,7 @@ export interface SuspenderOptions {
   readonly states: States
   /** Room for all states together, in bytes. */
   readonly maximumBytes: number
-  /** Key of the state of this machine on a layer. */
+  /** Key of this machine's state on a layer. */
   readonly keyOf: (layer: string) => Promise<string>
   readonly qmp: () => Promise<Qmp>
   /** Names of all stages of the plan, in order. */
@@ -32,7 +32,7 @@ export interface Suspender {
   readonly commit: (layer: Layer, layers: readonly Layer[]) => Promise<void>
 }
 
-/** A guest that boots faster is hardly worth a second of every build. */
+/** Saving a guest that boots faster would cost more than it gains. */
 const slowBootSeconds = 10
 
 /** Changes are made to the last stages most often; a stage that takes long should not have to run again either. */

@@ -1,12 +1,12 @@
 import { EventEmitter } from 'node:events'
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { expect, it } from 'vitest'
-import { sha256 } from '../../src/digest.ts'
-import type { Qmp } from '../../src/qemu/qmp.ts'
-import { createSuspender, type SuspenderOptions } from '../../src/stages/suspender.ts'
-import { openStates } from '../../src/store/states.ts'
-import type { Layer } from '../../src/store/store.ts'
-import { useFolder } from '../support/folder.ts'
+import { sha256 } from '../../../src/digest.ts'
+import type { Qmp } from '../../../src/qemu/qmp.ts'
+import { createSuspender, type SuspenderOptions } from '../../../src/stages/suspender.ts'
+import { openStates } from '../../../src/store/states.ts'
+import type { Layer } from '../../../src/store/store.ts'
+import { useFolder } from '../../support/folder.ts'
 
 const path = useFolder()
 const stages = ['one', 'two', 'three', 'four', 'five', 'six']

@@ -1,8 +1,8 @@
 import { once } from 'node:events'
 import { createServer, type Server, type Socket } from 'node:net'
 import { afterEach, describe, expect, it } from 'vitest'
-import { type Channel, connectChannel } from '../../src/stages/channel.ts'
-import { useFolder } from '../support/folder.ts'
+import { type Channel, connectChannel } from '../../../src/stages/channel.ts'
+import { useFolder } from '../../support/folder.ts'
 
 const path = useFolder()
 let server: Server | undefined

@@ -3,8 +3,8 @@ import { once } from 'node:events'
 import { mkdirSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterEach, describe, expect, it } from 'vitest'
-import { type CheckpointServer, startCheckpointServer } from '../../src/stages/checkpoint-server.ts'
-import { useFolder } from '../support/folder.ts'
+import { type CheckpointServer, startCheckpointServer } from '../../../src/stages/checkpoint-server.ts'
+import { useFolder } from '../../support/folder.ts'
 
 const path = useFolder()
 let server: CheckpointServer | undefined

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { parsePackerLine } from '../../src/packer/stream.ts'
-import { comparePackages, createStageRecorder, type StageOutcome } from '../../src/stages/recorder.ts'
+import { parsePackerLine } from '../../../src/packer/stream.ts'
+import { comparePackages, createStageRecorder, type StageOutcome } from '../../../src/stages/recorder.ts'
 
 /** A recorder with a clock that is set by hand, and everything it has told. */
 function record(installed: Record<string, string> = {}) {

@@ -4,9 +4,9 @@ import { createServer, type Server, type Socket } from 'node:net'
 import { createInterface } from 'node:readline'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterEach, describe, expect, it } from 'vitest'
-import { type GuestEvent, type GuestWatch, watchGuest } from '../../src/stages/guest-watch.ts'
-import { useFolder } from '../support/folder.ts'
-import { happen, the } from '../support/toy-run.ts'
+import { type GuestEvent, type GuestWatch, watchGuest } from '../../../src/stages/guest-watch.ts'
+import { useFolder } from '../../support/folder.ts'
+import { happen, the } from '../../support/toy-run.ts'
 
 const path = useFolder()
 let server: Server | undefined
