@@ -49,3 +49,8 @@ export class PipelineError extends Error {
 export function messageOf(thrown: unknown): string {
   return thrown instanceof Error ? thrown.message : String(thrown)
 }
+
+/** Closes a `switch` over a union: a member without a case is an error of types, and a bug at run time. */
+export function unreachable(value: never): never {
+  throw new Error(`not a case of its union: ${JSON.stringify(value)}`)
+}

@@ -19,7 +19,7 @@ export interface BuildAgent {
   readonly privateKey: string
   /** Initrd of the layer with the agent appended. */
   readonly initrd: string
-  /** Tar of what differs from run to run, for a guest that wakes with an earlier run's agent. */
+  /** Tar of what differs from run to run, for a guest that resumes with an earlier run's agent. */
   readonly renewal: Uint8Array
 }
 
@@ -28,7 +28,7 @@ const source = (name: string) => readFile(new URL(`./agent/${name}`, import.meta
 /**
  * Makes an agent in `folder` for the stages that will run.
  * @param initrd the initrd of the layer that will be booted
- * @param holdsFailures whether a stage that fails waits for somebody's decision
+ * @param holdsFailures whether a person decides about a stage that fails
  */
 export async function makeBuildAgent(
   folder: string,

@@ -16,6 +16,7 @@ import { startQemu } from '../qemu/process.ts'
 import { openSshShell } from '../qemu/ssh.ts'
 import { buildUnit, makeBuildAgent } from './agent.ts'
 import { buildKernelArguments, buildMachine } from './build-machine.ts'
+import { guestVanished } from './failures.ts'
 import { type GuestWatch, watchGuest } from './guest-watch.ts'
 
 export interface ShellRequest {
@@ -82,12 +83,14 @@ async function runShell(request: ShellRequest, scratch: ScratchFolder): Promise<
         qmpSocket: scratch.qmpSocket,
         storeFolder: scratch.folder,
         bootTimeoutSeconds: image.machine.bootTimeoutSeconds,
-        onReady: resolve,
-        onFailure: reject,
+        onEvent: (event) => {
+          if (event.kind === 'guest-ready') resolve()
+          else if (event.kind === 'guest-failed') reject(event.error)
+          else if (event.kind === 'qemu-ended') reject(guestVanished(undefined, event.console))
+        },
       })
     })
-    watch?.booted()
-    watch?.running(undefined, true)
+    watch?.endBoot()
     await waitForBanner(port, request.signal)
     request.onReady()
     return await openSshShell({ key: agent.privateKey, port }, request.command)

@@ -13,7 +13,7 @@ import type { SavedState, States } from '../store/states.ts'
 import type { Layer, Store } from '../store/store.ts'
 import { buildUnit, makeBuildAgent } from './agent.ts'
 import { buildKernelArguments, buildMachine } from './build-machine.ts'
-import { freezeInputs } from './freeze.ts'
+import { copyInputs } from './copy-inputs.ts'
 import { createOverlays } from './sealer.ts'
 import { keyOfState } from './state-key.ts'
 
@@ -26,10 +26,10 @@ export interface GuestRequest {
   readonly place: RunFolder
   readonly acceleration: (kernel: string) => Promise<Acceleration>
   readonly states: States
-  /** Whether the guest may wake from a saved state. */
-  readonly mayWake: boolean
+  /** Whether the guest may resume from a saved state. */
+  readonly mayResume: boolean
   readonly qemuVersion: string
-  /** Whether a stage that fails waits for somebody's decision. */
+  /** Whether a person decides about a stage that fails. */
   readonly holdsFailures: boolean
   readonly packer: PackerDialect
   readonly checkpointCommand: (stage: string) => string
@@ -40,21 +40,21 @@ export interface PreparedGuest {
   /** Path of the rendered template. */
   readonly template: string
   readonly acceleration: Acceleration
-  /** The state that the guest wakes from; without one it boots. */
+  /** The state that the guest resumes from; without one it boots. */
   readonly state: SavedState | undefined
   /** Opens the guest to root. */
   readonly privateKey: string
-  /** What a guest that wakes has to be given. */
+  /** What a guest that resumes lacks of this run's agent. */
   readonly renewal: Uint8Array
   /** Key of the state of this machine on a layer. */
   readonly keyOfState: (layer: string) => Promise<string>
 }
 
-/** Prepares the guest: after this `packer build` has all it needs. */
+/** Makes the files that `packer build` needs. */
 export async function prepareGuest(request: GuestRequest, scratch: ScratchFolder): Promise<PreparedGuest> {
   const { plan, stages, parent, store, place } = request
   const { image, layout } = plan
-  const resolved = await freezeInputs(stages, join(place.folder, 'inputs'), store)
+  const resolved = await copyInputs(stages, join(place.folder, 'inputs'), store)
   const bootFiles = await readBootFiles(store.disk(parent.key), layout, join(scratch.folder, 'boot'))
   const acceleration = await request.acceleration(bootFiles.kernel)
   const agent = await makeBuildAgent(
@@ -67,7 +67,7 @@ export async function prepareGuest(request: GuestRequest, scratch: ScratchFolder
   const [first] = stages as readonly [PlannedStage]
   const machine = { ...acceleration, ...image.machine, qemuVersion: request.qemuVersion }
   const stateKey = (layer: string) => keyOfState(machine, layer)
-  const state = request.mayWake
+  const state = request.mayResume
     ? await findSound(request.states, await stateKey(parent.key), parent)
     : undefined
   await createOverlays(store, stages, layout.sizeBytes)
@@ -116,7 +116,7 @@ export async function prepareGuest(request: GuestRequest, scratch: ScratchFolder
   }
 }
 
-/** A state that is not what its record says is of no use to anybody. */
+/** Removes a state that is not what its record says. */
 async function findSound(states: States, key: string, layer: Layer): Promise<SavedState | undefined> {
   const state = await states.find(key, layer)
   if (state === undefined || (await states.verify(state))) return state

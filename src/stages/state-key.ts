@@ -1,4 +1,4 @@
-/** What a saved state of a guest is known by. */
+/** The key of a saved state of a guest. */
 
 import { readFile } from 'node:fs/promises'
 import { canonicalJson, sha256 } from '../digest.ts'
@@ -7,14 +7,14 @@ import type { Acceleration } from '../qemu/machine.ts'
 import { buildUnit, readFixedFiles } from './agent.ts'
 import { buildKernelArguments, buildMachine } from './build-machine.ts'
 
-/** What a saved state is bound to, beside the disk: a machine that differs in any of it could not go on. */
+/** What a saved state is bound to beside the disk: no other machine could resume from it. */
 export interface StateMachine extends Acceleration {
   readonly cpus: number
   readonly memoryMiB: number
   readonly qemuVersion: string
 }
 
-/** Raised when states of before could no longer be woken. */
+/** Raised when a change of the engine makes earlier states useless. */
 const stateFormat = 1
 
 /** Key of the state of a machine that stands on a layer. */

@@ -1,4 +1,4 @@
-/** Copies what stages bring along as it was when it was planned, so that an edit during a build changes nothing of it. */
+/** Copies the scripts and folders of stages as they were planned, so that an edit during a build does not reach it. */
 
 import { cp, lstat, mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -12,16 +12,16 @@ import type { Store } from '../store/store.ts'
  * Copies the scripts and folders of stages into `folder` and returns the stages with the copies' paths.
  * @throws PipelineError `changed-meanwhile` when a copy is not what the layer's key was made from
  */
-export async function freezeInputs(
+export async function copyInputs(
   stages: readonly PlannedStage[],
   folder: string,
   store: Store,
 ): Promise<readonly ResolvedStage[]> {
   await mkdir(folder, { recursive: true })
-  return Promise.all(stages.map((planned) => freezeStage(planned, folder, store)))
+  return Promise.all(stages.map((planned) => copyStage(planned, folder, store)))
 }
 
-async function freezeStage(
+async function copyStage(
   { stage, parts }: PlannedStage,
   folder: string,
   store: Store,
@@ -44,7 +44,7 @@ async function freezeStage(
   return { ...stage, script, files }
 }
 
-/** Larger files are no texts that anybody would want to see the difference of. */
+/** `plan --why` shows differences of smaller files only. */
 const largestText = 256 * 1024
 
 async function keepText(path: string, store: Store): Promise<void> {

@@ -1,11 +1,11 @@
 import { execFileSync } from 'node:child_process'
 import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
-import type { ResolvedStage } from '../../src/config/resolved.ts'
-import { makeBuildAgent, renderEnvironment } from '../../src/stages/agent.ts'
-import { useFolder } from '../support/folder.ts'
-import { sampleImage } from '../support/pipelines.ts'
-import { describeWith } from '../support/tools.ts'
+import type { ResolvedStage } from '../../../src/config/resolved.ts'
+import { makeBuildAgent, renderEnvironment } from '../../../src/stages/agent.ts'
+import { useFolder } from '../../support/folder.ts'
+import { sampleImage } from '../../support/pipelines.ts'
+import { describeWith } from '../../support/tools.ts'
 
 const path = useFolder()
 

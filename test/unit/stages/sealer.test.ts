@@ -1,14 +1,15 @@
 import { EventEmitter } from 'node:events'
 import { mkdirSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
-import type { PipelineError } from '../../src/errors.ts'
-import { planImage } from '../../src/plan/plan.ts'
-import type { Qmp } from '../../src/qemu/qmp.ts'
-import type { StageOutcome } from '../../src/stages/recorder.ts'
-import { createSealer } from '../../src/stages/sealer.ts'
-import { type Layer, openStore, type Store } from '../../src/store/store.ts'
-import { useFolder } from '../support/folder.ts'
-import { sampleImage } from '../support/pipelines.ts'
+import type { PipelineError } from '../../../src/errors.ts'
+import { planImage } from '../../../src/plan/plan.ts'
+import type { Qmp } from '../../../src/qemu/qmp.ts'
+import { sealFailed } from '../../../src/stages/failures.ts'
+import type { StageOutcome } from '../../../src/stages/recorder.ts'
+import { createSealer } from '../../../src/stages/sealer.ts'
+import { type Layer, openStore, type Store } from '../../../src/store/store.ts'
+import { useFolder } from '../../support/folder.ts'
+import { sampleImage } from '../../support/pipelines.ts'
 
 const path = useFolder()
 
@@ -29,16 +30,16 @@ async function seal(execute: Qmp['execute'], commit: Store['commit']): Promise<r
     store: { ...openStore(path('store')), commit },
     tools: {},
     qmp: () => ({ execute, events: new EventEmitter(), close: () => undefined }),
-    channel: async () => ({ freeze: still, thaw: still, sleep: still, wake: still, release: still }),
-    suspender: { began: () => undefined, isWorthIt: () => false, save: still, commit: still },
+    channel: Promise.resolve({ freeze: still, thaw: still, suspend: still, resume: still, release: still }),
+    suspender: { started: () => undefined, isWorthIt: () => false, save: still, commit: still },
     parent: {} as Layer,
     logOf: (name) => `${name}.log`,
     onSealed: () => undefined,
-    onFailure: (error) => failures.push(error),
   })
-  sealer.ended(outcomeOf('first'))
-  await sealer.checkpoint('first').catch(() => undefined)
-  await sealer.settled()
+  await sealer
+    .checkpoint('first')
+    .then(() => sealer.record(outcomeOf('first')))
+    .catch((cause) => failures.push(sealFailed('first', cause, path('store'))))
   return failures
 }
 

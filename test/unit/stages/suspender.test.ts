@@ -1,12 +1,12 @@
 import { EventEmitter } from 'node:events'
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { expect, it } from 'vitest'
-import { sha256 } from '../../src/digest.ts'
-import type { Qmp } from '../../src/qemu/qmp.ts'
-import { createSuspender, type SuspenderOptions } from '../../src/stages/suspender.ts'
-import { openStates } from '../../src/store/states.ts'
-import type { Layer } from '../../src/store/store.ts'
-import { useFolder } from '../support/folder.ts'
+import { sha256 } from '../../../src/digest.ts'
+import type { Qmp } from '../../../src/qemu/qmp.ts'
+import { createSuspender, type SuspenderOptions } from '../../../src/stages/suspender.ts'
+import { openStates } from '../../../src/store/states.ts'
+import type { Layer } from '../../../src/store/store.ts'
+import { useFolder } from '../../support/folder.ts'
 
 const path = useFolder()
 const stages = ['one', 'two', 'three', 'four', 'five', 'six']
@@ -45,31 +45,31 @@ const worth = (suspender: ReturnType<typeof suspenderWith>['suspender']) =>
 
 it('keeps nothing of a guest that boots quickly', () => {
   const { suspender } = suspenderWith()
-  suspender.began('boot', 4)
+  suspender.started('boot', 4)
   expect([undefined, ...stages].some((name) => suspender.isWorthIt(name))).toBe(false)
 })
 
 it('keeps a slow guest as it has booted, and after stages that are long or late', () => {
   const { suspender } = suspenderWith()
-  suspender.began('boot', 31)
+  suspender.started('boot', 31)
   expect(suspender.isWorthIt(undefined)).toBe(true)
   expect(worth(suspender)).toEqual(['two', 'four', 'five', 'six'])
 })
 
-it('keeps less of a guest that woke, whose first state is there already: after long stages, and before unknown ones', () => {
+it('keeps less of a guest that was resumed, whose first state is there already: after long stages, and before unknown ones', () => {
   const { suspender } = suspenderWith()
-  suspender.began('wake', 2)
+  suspender.started('resume', 2)
   expect(suspender.isWorthIt(undefined)).toBe(false)
   expect(worth(suspender)).toEqual(['two'])
   const known: Readonly<Record<string, number>> = { one: 1, two: 1, three: 1, six: 1 }
   const other = suspenderWith({ estimate: (name) => known[name] }).suspender
-  other.began('wake', 2)
+  other.started('resume', 2)
   expect(worth(other)).toEqual(['three', 'four'])
 })
 
 it('keeps nothing where there is no room for any', () => {
   const { suspender } = suspenderWith({ maximumBytes: 0 })
-  suspender.began('boot', 31)
+  suspender.started('boot', 31)
   expect(suspender.isWorthIt('six')).toBe(false)
 })
 

@@ -1,8 +1,8 @@
 import { once } from 'node:events'
 import { createServer, type Server, type Socket } from 'node:net'
 import { afterEach, describe, expect, it } from 'vitest'
-import { type Channel, connectChannel } from '../../src/stages/channel.ts'
-import { useFolder } from '../support/folder.ts'
+import { type Channel, connectChannel } from '../../../src/stages/channel.ts'
+import { useFolder } from '../../support/folder.ts'
 
 const path = useFolder()
 let server: Server | undefined
@@ -33,14 +33,14 @@ describe('the build channel', () => {
     const { channel, heard } = await withGuest((text, socket) => socket.write(`done ${text}`))
     await channel.freeze()
     await channel.thaw()
-    await channel.sleep()
+    await channel.suspend()
     expect(heard()).toBe('freeze\nthaw\nsleep\n')
   })
 
-  it('tells a guest that wakes the time, and how much follows', async () => {
+  it('tells a guest that resumes the time, and how much follows', async () => {
     const { channel, heard } = await withGuest((_text, socket) => socket.write('done wake\n'))
     const before = Date.now() / 1000
-    await channel.wake(Buffer.from('renewal'))
+    await channel.resume(Buffer.from('renewal'))
     const [, seconds, bytes, rest] = /^wake ([\d.]+) (\d+)\n(.*)$/.exec(heard()) ?? []
     expect(Number(seconds)).toBeGreaterThanOrEqual(before)
     expect(Number(seconds)).toBeLessThanOrEqual(Date.now() / 1000)

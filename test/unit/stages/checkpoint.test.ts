@@ -3,8 +3,8 @@ import { once } from 'node:events'
 import { mkdirSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterEach, describe, expect, it } from 'vitest'
-import { type CheckpointServer, startCheckpointServer } from '../../src/stages/checkpoint-server.ts'
-import { useFolder } from '../support/folder.ts'
+import { type CheckpointServer, startCheckpointServer } from '../../../src/stages/checkpoint-server.ts'
+import { useFolder } from '../../support/folder.ts'
 
 const path = useFolder()
 let server: CheckpointServer | undefined
@@ -29,6 +29,7 @@ describe('a checkpoint', () => {
       order.push(`asked for ${stage}`)
       await sleep(150)
       order.push('sealed')
+      server?.answer(stage)
     })
     const { exitCode, stderr } = await run(server.command('greet'))
     order.push('Packer goes on')
@@ -37,14 +38,21 @@ describe('a checkpoint', () => {
   })
 
   it('that fails stops Packer, and says which layer and why', async () => {
-    server = await startCheckpointServer(path('socket'), () => Promise.reject(new Error('no space left')))
+    server = await startCheckpointServer(path('socket'), (stage) => server?.answer(stage, 'no space left'))
     const { exitCode, stderr } = await run(server.command('greet'))
     expect(exitCode).toBe(1)
     expect(stderr).toContain('the layer of greet was not sealed: no space left')
   })
 
+  it('that is never answered stops Packer when the build closes its end', async () => {
+    const closing = await startCheckpointServer(path('socket'), () => closing.close())
+    const { exitCode, stderr } = await run(closing.command('greet'))
+    expect(exitCode).toBe(1)
+    expect(stderr).toContain('greet')
+  })
+
   it('without a build that listens stops Packer', async () => {
-    const gone = await startCheckpointServer(path('socket'), () => Promise.resolve())
+    const gone = await startCheckpointServer(path('socket'), (stage) => gone.answer(stage))
     gone.close()
     const { exitCode, stderr } = await run(gone.command('greet'))
     expect(exitCode).toBe(1)
@@ -53,7 +61,10 @@ describe('a checkpoint', () => {
 
   it('serves several stages, one after the other', async () => {
     const asked: string[] = []
-    server = await startCheckpointServer(path('socket'), async (stage) => void asked.push(stage))
+    server = await startCheckpointServer(path('socket'), (stage) => {
+      asked.push(stage)
+      server?.answer(stage)
+    })
     for (const stage of ['one', 'two', 'three']) await run(server.command(stage))
     expect(asked).toEqual(['one', 'two', 'three'])
   })
@@ -61,7 +72,7 @@ describe('a checkpoint', () => {
   it('finds its way through a folder that a shell would take apart', async () => {
     const folder = path(`it's $HOME, "a" b`)
     mkdirSync(folder)
-    server = await startCheckpointServer(`${folder}/socket`, () => Promise.resolve())
+    server = await startCheckpointServer(`${folder}/socket`, (stage) => server?.answer(stage))
     expect((await run(server.command('greet'))).exitCode).toBe(0)
   })
 })

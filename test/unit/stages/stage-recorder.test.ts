@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { parsePackerLine } from '../../src/packer/stream.ts'
-import { comparePackages, createStageRecorder, type StageOutcome } from '../../src/stages/recorder.ts'
+import { parsePackerLine } from '../../../src/packer/stream.ts'
+import { comparePackages, createStageRecorder, type StageOutcome } from '../../../src/stages/recorder.ts'
 
 /** A recorder with a clock that is set by hand, and everything it has told. */
 function record(installed: Record<string, string> = {}) {
@@ -12,8 +12,8 @@ function record(installed: Record<string, string> = {}) {
   const take = (...lines: string[]) => {
     for (const line of lines) {
       const event = recorder.take(line)
-      if (event?.kind === 'end') outcomes.push(event.outcome)
-      if (event?.kind === 'output') output.push(`${event.name}: ${event.text}`)
+      if (event?.kind === 'stage-ended') outcomes.push(event.outcome)
+      if (event?.kind === 'stage-output') output.push(`${event.name}: ${event.text}`)
     }
   }
   const wait = (ms: number) => {
