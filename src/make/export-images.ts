@@ -41,8 +41,10 @@ export async function exportImages(request: ExportRequest): Promise<readonly Ima
   for (const target of image.targets) {
     const record = await readRecord(image, layer, outFolder, target)
     if (record === undefined) continue
-    known.set(target, record.image)
-    emit({ kind: 'image-finished', image: record.image, cached: true })
+    // Older records call every file for Hyper-V a VHD.
+    const result = { ...record.image, format: targets[target].format(image.formats[target]) }
+    known.set(target, result)
+    emit({ kind: 'image-finished', image: result, cached: true })
   }
   const missing = image.targets.filter((target) => !known.has(target))
   if (missing.length > 0) {

@@ -1,10 +1,13 @@
 /** What OVAs for any hypervisor have in common. */
 
+import { type Json, sha256 } from '../digest.ts'
 import type { DiskSource } from '../disk/disk-source.ts'
 import { hashMember, readMember } from '../disk/tar.ts'
+import { ovfTemplate } from '../formats/ovf.ts'
 import { type OvfFacts, readOvf } from '../formats/ovf-facts.ts'
+import { readTemplate } from '../template.ts'
 import { differs, type FileCheck, type Inspection } from './file-check.ts'
-import type { BrokenRule, Surroundings } from './target.ts'
+import type { BrokenRule, FileSource, Surroundings, TargetSettings } from './target.ts'
 
 /**
  * A VMDK's description has the name of its file between double quotes, and no way to have one inside. An OVF names it by
@@ -14,6 +17,11 @@ export function ovaNameRules(target: string, { fileName = '' }: Surroundings): r
   if (!/["%#?]/.test(fileName)) return []
   const rule = `must be without any of " % # ? for the target ${target}`
   return [{ path: ['name'], rule, found: fileName }]
+}
+
+/** What an OVA depends on beside the disk: the name and the age of the files in it, and their description. */
+export function ovaDependencies({ settings, sourceDateEpoch, fileName }: FileSource<TargetSettings>): Json {
+  return { ...settings, sourceDateEpoch, fileName, envelope: sha256(readTemplate(ovfTemplate)) }
 }
 
 /** Reads the description in an OVA and compares it with what it has to say. */
