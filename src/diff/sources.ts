@@ -7,6 +7,7 @@ import { exitCodes, PipelineError } from '../errors.ts'
 import { installers } from '../installers/index.ts'
 import type { InstallerName } from '../installers/installer.ts'
 import type { Plan } from '../plan/plan.ts'
+import { layersOf } from '../store/chain.ts'
 import type { Layer, Store } from '../store/store.ts'
 
 /** A disk to be compared. */
@@ -64,8 +65,7 @@ function sourceOf({ key, name }: Layer, store: Store): DiskSource {
 async function findLayer(word: string, { plan, store }: SourceLookup): Promise<Layer | undefined> {
   if (/[./]/.test(word)) return undefined
   const installer = installerOf(word)
-  const { base, stages } = await plan(installer)
-  const layers = [base, ...stages]
+  const layers = layersOf(await plan(installer))
   const planned = layers.find(
     ({ name }) => name === (installer === undefined ? word : word.replace(afterColon, '')),
   )

@@ -1,13 +1,13 @@
 /** An installer: one way in which layer 0 comes to be. A folder beside this file has all that there is to each. */
 
 import type { ResolvedImage } from '../config/resolved.ts'
-import type { Json } from '../digest.ts'
 import type { Layout } from '../disk/layout.ts'
 import type { RunFolder } from '../host/run-folder.ts'
 import type { PackerDialect } from '../packer/template.ts'
 import type { Acceleration } from '../qemu/machine.ts'
 import type { Emit } from '../report/events.ts'
 import type { PackageChange } from '../report/report.ts'
+import type { InstallerParts } from '../store/layer-key.ts'
 
 export type InstallerName = ResolvedImage['installer']
 
@@ -31,7 +31,7 @@ export interface Installer {
 /** What the key of layer 0 is the digest of. */
 export interface KeyParts {
   /** By name: what is rendered for the installer, as digests, and the facts that it is rendered from. */
-  readonly parts: Readonly<Record<string, Json>>
+  readonly parts: InstallerParts
   /** The texts whose digests are among the parts, to show later what exactly has changed. */
   readonly sources: readonly KeySource[]
 }

@@ -9,6 +9,7 @@ import { freeBytes } from '../host/files.ts'
 import { installerOf } from '../installers/index.ts'
 import type { RoomAhead } from '../report/events.ts'
 import type { Report } from '../report/report.ts'
+import { layersOf } from '../store/chain.ts'
 import type { Layer } from '../store/store.ts'
 import { readReports } from './estimates.ts'
 import type { Plan, PlannedLayer } from './plan.ts'
@@ -44,7 +45,7 @@ export async function expectRoom(
   hasImages: boolean,
 ): Promise<Room> {
   const reports = (await readReports(outFolder)).filter(({ image }) => image?.variant === plan.image.variant)
-  const toMake = [plan.base, ...plan.stages].filter(({ cached }) => cached === undefined)
+  const toMake = layersOf(plan).filter(({ cached }) => cached === undefined)
   const made = toMake.map((planned) => ({ name: planned.name, bytes: sizeOf(planned, layers, reports) }))
   const flat = hasImages ? flatSize(plan, made, reports) : 0
   const targets = hasImages ? plan.image.targets : []
@@ -85,13 +86,14 @@ function sizeOf(
 
 /** What was in a raw image, or else at the most what is in all layers together. */
 function flatSize(
-  { image, layout, base, stages }: Plan,
+  plan: Plan,
   made: readonly RoomOf[],
   reports: readonly Partial<Report>[],
 ): number | undefined {
+  const { image, layout } = plan
   const raw = image.formats.raw.archive === 'none' ? lastImage('raw', reports)?.allocatedBytes : undefined
   if (raw !== undefined) return raw
-  const chain = [base, ...stages].map(
+  const chain = layersOf(plan).map(
     ({ name, cached }) => cached?.sizeBytes ?? made.find((layer) => layer.name === name)?.bytes,
   )
   const total = sum(chain)

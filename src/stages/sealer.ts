@@ -3,7 +3,7 @@
 import { relative } from 'node:path'
 import { execa } from 'execa'
 import type { PipelineError } from '../errors.ts'
-import type { PlannedLayer, PlannedStage } from '../plan/plan.ts'
+import type { PlannedStage } from '../plan/plan.ts'
 import { diskDevice } from '../qemu/machine.ts'
 import type { Qmp } from '../qemu/qmp.ts'
 import type { StageResult } from '../report/report.ts'
@@ -57,10 +57,10 @@ export async function createOverlays(
   }
 }
 
-async function createOverlay(store: Store, stage: PlannedLayer, sizeBytes: number): Promise<void> {
+async function createOverlay(store: Store, stage: PlannedStage, sizeBytes: number): Promise<void> {
   const disk = store.disk(stage.key)
   // Relative, so that the store can be moved; unchecked, since what is below may be an empty overlay itself.
-  const backing = relative(store.folder, store.disk(stage.parent ?? ''))
+  const backing = relative(store.folder, store.disk(stage.parts.parent))
   const options = ['-q', '-u', '-f', 'qcow2', '-b', backing, '-F', 'qcow2']
   await execa('qemu-img', ['create', ...options, disk, `${sizeBytes}`], { timeout: 30_000 })
 }
