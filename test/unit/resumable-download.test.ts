@@ -1,6 +1,7 @@
-import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { downloadResumably } from '../../src/host/resumable-download.ts'
 import { useFolder } from '../support/folder.ts'
@@ -13,6 +14,11 @@ let asked: (string | undefined)[]
 /** Where answers are cut, one after the other; once none is left they are whole. */
 let cuts: number[]
 let knowsRanges: boolean
+
+/** Resolves when so much has come to the other end: a connection that breaks may lose what nobody has read. */
+async function arrival(bytes: number): Promise<void> {
+  while (statSync(path('file.part'), { throwIfNoEntry: false })?.size !== bytes && bytes > 0) await sleep(5)
+}
 
 beforeEach(async () => {
   asked = []
@@ -36,7 +42,7 @@ beforeEach(async () => {
       })
     const cut = cuts.shift()
     if (cut === undefined) response.end(rest)
-    else response.write(rest.subarray(0, cut), () => setImmediate(() => response.destroy()))
+    else response.write(rest.subarray(0, cut), () => void arrival(start + cut).then(() => response.destroy()))
   })
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/golden.qcow2`
@@ -63,10 +69,7 @@ describe('a large file', () => {
     cuts = [70_000, 70_000, 70_000, 70_000]
     await download()
     expect(readFileSync(path('file')).equals(content)).toBe(true)
-    const [first, ...others] = offsets()
-    expect(first).toBe(0)
-    expect(others.length).toBeGreaterThan(0)
-    expect(others.every((offset) => offset > 0)).toBe(true)
+    expect(offsets()).toEqual([0, 70_000, 140_000, 210_000, 280_000])
   })
 
   it('goes on with what a killed run has left', async () => {
