@@ -2,11 +2,11 @@
 
 import { stat } from 'node:fs/promises'
 import { resolve as resolvePath } from 'node:path'
+import { type NamedInstaller, namedInstallers } from '../config/installer.ts'
 import { type DiskFormat, formatByEnding } from '../disk/disk-source.ts'
 import { exitCodes, PipelineError } from '../errors.ts'
-import { installers } from '../installers/index.ts'
-import type { InstallerName } from '../installers/installer.ts'
 import type { Plan } from '../plan/plan.ts'
+import { layersOf } from '../store/chain.ts'
 import type { Layer, Store } from '../store/store.ts'
 
 /** A disk to be compared. */
@@ -21,7 +21,7 @@ export interface ComparedDisk {
 /** Where names are looked up. */
 export interface SourceLookup {
   /** The plan of the image whose stages are meant; only asked for where a word may be a stage. */
-  readonly plan: (installer?: InstallerName) => Promise<Plan>
+  readonly plan: (installer?: NamedInstaller) => Promise<Plan>
   readonly store: Store
 }
 
@@ -64,8 +64,7 @@ function sourceOf({ key, name }: Layer, store: Store): ComparedDisk {
 async function findLayer(word: string, { plan, store }: SourceLookup): Promise<Layer | undefined> {
   if (/[./]/.test(word)) return undefined
   const installer = installerOf(word)
-  const { base, stages } = await plan(installer)
-  const layers = [base, ...stages]
+  const layers = layersOf(await plan(installer))
   const planned = layers.find(
     ({ name }) => name === (installer === undefined ? word : word.replace(afterColon, '')),
   )
@@ -93,9 +92,9 @@ async function findLayer(word: string, { plan, store }: SourceLookup): Promise<L
 const afterColon = /:([^:]*)$/
 
 /** The installer that a word names; undefined for the pipeline's own. */
-export function installerOf(word: string): InstallerName | undefined {
+export function installerOf(word: string): NamedInstaller | undefined {
   const named = afterColon.exec(word)?.[1]
-  return installers.find(({ name }) => name === named)?.name
+  return namedInstallers.find((name) => name === named)
 }
 
 async function findFile(word: string): Promise<ComparedDisk> {

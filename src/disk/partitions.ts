@@ -79,6 +79,11 @@ export async function copyPartition(
   await extractBytes(image, startSector * sectorBytes, sectors * sectorBytes, file, signal)
 }
 
+/** Whether a partition of an MBR's table is one that holds logical ones, by any of the three types that say so. */
+export function isExtended(type: string): boolean {
+  return ['5', 'f', '85'].includes(type)
+}
+
 // --- internal ---
 
 /** Enough for every table, and for what blkid looks for at the start of a filesystem. */
@@ -141,7 +146,7 @@ async function readWhole(image: ImageFile, folder: string, signal: AbortSignal):
 }
 
 function isExtendedType({ label }: SfdiskTable, { type }: SfdiskPartition): boolean {
-  return label === 'dos' && ['5', 'f', '85'].includes(type.toLowerCase())
+  return label === 'dos' && isExtended(type.toLowerCase())
 }
 
 function mbrUuid({ label, id }: SfdiskTable, number: number): string | undefined {

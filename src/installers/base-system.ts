@@ -1,8 +1,8 @@
 /** The Debian system that layer 0 is, whichever installer makes it. */
 
 import type { ResolvedImage } from '../config/resolved.ts'
-import type { Json } from '../digest.ts'
 import type { Disk } from '../disk/layout.ts'
+import type { BaseFacts } from '../store/layer-key.ts'
 
 /** What the build itself needs of a guest, beside the kernel: a way in, and a system that boots. */
 const provisioningPackages = [
@@ -47,7 +47,7 @@ export function basePackages(image: ResolvedImage): readonly string[] {
 }
 
 /** The facts of an image that a fresh system is made from, as parts of a key: what has changed is named by them. */
-export function baseFacts(image: ResolvedImage): Readonly<Record<string, Json>> {
+export function baseFacts(image: ResolvedImage): BaseFacts {
   const { suite, arch, disk, hostname, domain, timezone, locale, keyboard, account } = image
   const facts = { suite, arch, disk, hostname, domain, timezone, locale, keyboard, account }
   // A passage through JSON leaves out what is undefined.

@@ -101,6 +101,6 @@ export function requireRoom(folder: string, room: Room): string | undefined {
 export async function requireMirror(plan: Plan, signal: AbortSignal): Promise<void> {
   const usesMirror = !plan.base.cached || plan.stages.some((stage) => !stage.cached && stage.stage.network)
   if (!usesMirror) return
-  if (!plan.base.cached) await installerOf(plan.image).preflight(plan.image, signal)
+  if (!plan.base.cached) await installerOf(plan.image).preflight?.(plan.image, signal)
   await Promise.all(archivesOf(plan.image).map((archive) => verifyRelease(archive, { signal })))
 }

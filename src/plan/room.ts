@@ -7,6 +7,7 @@ import { freeBytes } from '../host/files.ts'
 import { installerOf } from '../installers/index.ts'
 import type { RoomAhead } from '../report/events.ts'
 import type { Report } from '../report/report.ts'
+import { layersOf } from '../store/chain.ts'
 import type { Layer } from '../store/store.ts'
 import { archiveOf, type TargetName, targetNames, targets } from '../targets/registry.ts'
 import { readReports } from './estimates.ts'
@@ -43,7 +44,7 @@ export async function expectRoom(
   hasImages: boolean,
 ): Promise<Room> {
   const reports = (await readReports(outFolder)).filter(({ image }) => image?.variant === plan.image.variant)
-  const toMake = [plan.base, ...plan.stages].filter(({ cached }) => cached === undefined)
+  const toMake = layersOf(plan).filter(({ cached }) => cached === undefined)
   const made = toMake.map((planned) => ({ name: planned.name, bytes: sizeOf(planned, layers, reports) }))
   const flat = hasImages ? flatSize(plan, made, reports) : 0
   const chosen = hasImages ? plan.image.targets : []
@@ -84,16 +85,17 @@ function sizeOf(
 
 /** What was in the image that is the flat disk itself, or else at the most what is in all layers together. */
 function flatSize(
-  { image, layout, base, stages }: Plan,
+  plan: Plan,
   made: readonly RoomOf[],
   reports: readonly Partial<Report>[],
 ): number | undefined {
+  const { image, layout } = plan
   const flattened = targetNames.find(
     (target) => targets[target].storage === 'flattened' && archiveOf(target, image.formats) === 'none',
   )
   const last = flattened && lastImage(flattened, reports)?.allocatedBytes
   if (last !== undefined) return last
-  const chain = [base, ...stages].map(
+  const chain = layersOf(plan).map(
     ({ name, cached }) => cached?.sizeBytes ?? made.find((layer) => layer.name === name)?.bytes,
   )
   const total = sum(chain)
