@@ -32,6 +32,8 @@ export interface Qemu {
 }
 
 const qmpLimitMs = 30_000
+/** QEMU leaves a terminal as it was, if it gets the time. */
+const terminalGraceMs = 5_000
 const shownLines = 20
 
 export function startQemu(machine: Machine, options: QemuOptions = {}): Qemu {
@@ -84,7 +86,7 @@ export function startQemu(machine: Machine, options: QemuOptions = {}): Qemu {
 
   const stop = async (): Promise<void> => {
     qmp?.close()
-    await group.stop(0)
+    await group.stop(machine.serial === 'terminal' ? terminalGraceMs : 0)
   }
 
   return { ended, isRunning: () => isRunning, untilEnd, connect, stop }
