@@ -52,7 +52,7 @@ describe('a QEMU that ends before its guest is up', () => {
     expect(qemu.isRunning()).toBe(false)
   })
 
-  it('is told to whoever waits for something else', async () => {
+  it('ends any other wait for the guest', async () => {
     const qemu = start({}, fake('kill -KILL $$'))
     await expect(qemu.untilEnd()).rejects.toThrow('QEMU ended with SIGKILL')
   })
