@@ -38,20 +38,14 @@ const shownLines = 20
 
 export function startQemu(machine: Machine, options: QemuOptions = {}): Qemu {
   const { program = 'qemu-system-x86_64', namespace, onLine } = options
-  // `ip` replaces itself by the program, whose signals are then its own.
-  const before = namespace === undefined ? [] : ['ip', 'netns', 'exec', namespace]
   // The host's own configuration file for QEMU may add devices.
-  const [command, ...words] = [
-    ...before,
-    program,
-    '-no-user-config',
-    ...qemuArguments(machine).flat(),
-  ] as const as readonly [string, ...string[]]
+  const command: Command = [program, '-no-user-config', ...qemuArguments(machine).flat()]
+  const [first, ...words] = namespace === undefined ? command : inNamespace(namespace, command)
   const said: string[] = []
   const group: ProcessGroup =
     machine.serial === 'terminal'
-      ? startOnTerminal(command, words)
-      : startGroup(command, words, {
+      ? startOnTerminal(first, words)
+      : startGroup(first, words, {
           onLine: (line, from) => {
             said.push(line)
             if (said.length > shownLines) said.shift()
@@ -90,6 +84,13 @@ export function startQemu(machine: Machine, options: QemuOptions = {}): Qemu {
   }
 
   return { ended, isRunning: () => isRunning, untilEnd, connect, stop }
+}
+
+type Command = readonly [program: string, ...words: string[]]
+
+/** `ip` replaces itself by the program, whose signals are then its own. */
+function inNamespace(name: string, command: Command): Command {
+  return ['ip', 'netns', 'exec', name, ...command]
 }
 
 function qemuEnded({ exitCode, signal }: ProcessResult, said: readonly string[]): PipelineError {
