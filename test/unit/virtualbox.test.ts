@@ -32,7 +32,7 @@ describeWith(['qemu-img'], 'a file for VirtualBox', () => {
     await virtualbox.write(job, path('image.ova'))
     const source = await locateDisk(path('image.ova'))
     const [descriptor] = source.members
-    return { source, xml: await readMember(source, descriptor as (typeof source.members)[number]) }
+    return { source, xml: await readMember(source.file, descriptor as (typeof source.members)[number]) }
   }
 
   it('keeps the rules of DMTF, with a card and without one', async () => {
