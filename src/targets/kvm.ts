@@ -3,7 +3,7 @@
 import { execa } from 'execa'
 import { z } from 'zod'
 import { exportQcow2 } from '../formats/qcow2.ts'
-import { differs, type FileCheck } from './file-check.ts'
+import { differs, type TargetCheck } from './file-check.ts'
 import { defineTarget } from './target.ts'
 
 const settings = z
@@ -36,7 +36,7 @@ interface Qcow2Check {
 
 const mebibyte = 1024 ** 2
 
-const soundQcow2: FileCheck<z.output<typeof settings>> = {
+const soundQcow2: TargetCheck<z.output<typeof settings>> = {
   does: 'reads the header by qemu-img info, and every cluster by qemu-img check',
   async inspect({ source, settings, diskBytes, signal }) {
     if (source.format !== 'qcow2') return { faults: [`it is a ${source.format}`], observed: '' }
