@@ -1,11 +1,11 @@
-/** What targets ask of their settings, and of what is decided beside them. */
+/** Rules of targets: for their settings, and for the rest of the pipeline. */
 
 import { type FormatSettings, type TargetName, targets } from '../targets/registry.ts'
 import type { Surroundings } from '../targets/target.ts'
 import { type Fault, formatFound, formatPath } from './faults.ts'
 import { type Overrides, sourceOf } from './overrides.ts'
 
-/** Every rule that is broken for one of the targets. */
+/** All broken rules of the chosen targets. */
 export function targetFaults(
   chosen: readonly TargetName[],
   formats: FormatSettings,

@@ -1,4 +1,4 @@
-/** One target's file: its name, what it depends on, and how it is written, packed once more where its settings say so. */
+/** One target's file: its name, what it depends on, and how it is written and packed. */
 
 import { rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
@@ -7,7 +7,7 @@ import { writeBzip2, writeZip } from '../formats/archive.ts'
 import { archiveOf, type FormatSettings, type TargetName, targets } from '../targets/registry.ts'
 import type { FileSource, TargetSettings, WriteJob } from '../targets/target.ts'
 
-/** What files are made from beside the disk, and what they are called. */
+/** What files are made from besides the disk. */
 export interface ExportSource extends Omit<FileSource<TargetSettings>, 'settings'> {
   readonly formats: FormatSettings
 }
@@ -27,18 +27,18 @@ function plainName(
   return `${fileName}-${targets[target].suffix(formats[target])}`
 }
 
-/** What a target's file depends on beside the disk. */
+/** What a target's file depends on besides the disk. */
 export function dependenciesOf(source: ExportSource, target: TargetName): Json {
   const settings = source.formats[target]
   return targets[target].dependsOn?.({ ...source, settings }) ?? { ...settings }
 }
 
-/** Whether a target's file stores compressed grains, which others may read beside it. */
+/** Whether a target's file stores compressed grains, which are then shared with other targets. */
 export function takesGrains({ formats }: Pick<ExportSource, 'formats'>, target: TargetName): boolean {
   return targets[target].takesGrains?.(formats[target]) ?? false
 }
 
-/** When it returns, the file is checked and compared with the disk; when it fails, there may be half of it. */
+/** Writes, checks, compares and packs a file. After a failure, part of it may be left. */
 export async function writeImage(target: TargetName, job: ExportJob, file: string): Promise<void> {
   const archive = archiveOf(target, job.formats)
   const write = (to: string, onProgress: (fraction: number) => void) =>

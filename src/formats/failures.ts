@@ -2,7 +2,7 @@
 
 import { PipelineError } from '../errors.ts'
 
-/** Why a writer cannot make its file, and what is to be done. Which file it is, whoever has it written says. */
+/** Why a writer cannot make its file, and what to do next. The caller adds which file it is. */
 export class ExportFault extends Error {
   readonly hint: string
 

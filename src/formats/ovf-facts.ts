@@ -1,4 +1,4 @@
-/** What an administrator sees of the virtual machine that an OVF describes. */
+/** The virtual machine that an OVF describes, as an administrator sees it. */
 
 import type { OvfMachine } from './ovf.ts'
 
@@ -12,7 +12,7 @@ export interface OvfFacts {
   readonly controller: string | undefined
   readonly memoryMiB: number
   readonly cpus: number
-  /** How many network cards it has. */
+  /** Number of network cards. */
   readonly cards: number
 }
 
@@ -39,7 +39,7 @@ export function readOvf(xml: string): OvfFacts {
   }
 }
 
-/** What a description of the machine has to say. */
+/** The facts that a description of this machine has. */
 export function factsOf({
   hardware,
   cimType,

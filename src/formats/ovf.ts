@@ -2,7 +2,7 @@
 
 import { renderTemplate } from '../template.ts'
 
-/** A virtual machine in OVF's own words. */
+/** A virtual machine in the terms of OVF. */
 export interface OvfMachine {
   /** Kind of virtual hardware, e.g. `vmx-13`. */
   readonly hardware: string
@@ -10,22 +10,22 @@ export interface OvfMachine {
   readonly cimType: number
   readonly cpus: number
   readonly memoryMiB: number
-  /** What the disk hangs on: its bus for people, DMTF's number of such controllers, and which of them it is. */
+  /** The disk's controller: the bus as shown to users, DMTF's resource type, and the model. */
   readonly controller: { readonly bus: string; readonly resourceType: number; readonly subType: string }
-  /** Which card, and the name of the network that it is in. */
+  /** The card's model, and the network it is connected to. */
   readonly nic?: { readonly subType: string; readonly network: string } | undefined
   readonly vendor: OvfVendor
 }
 
-/** What a vendor adds to the standard, all of it in a namespace of its own. */
+/** A vendor's additions to the standard, in a namespace of its own. */
 export interface OvfVendor {
   /** e.g. `vmw` */
   readonly prefix: string
   readonly namespace: string
-  /** Of the operating system: the vendor's name of it, for one. */
+  /** Of the operating system section, e.g. the vendor's name for the system. */
   readonly guestAttributes?: Readonly<Record<string, string>>
   readonly guestElements?: Readonly<Record<string, string>>
-  /** Of the virtual hardware, as pairs of key and value. */
+  /** Of the virtual hardware section. */
   readonly settings?: Readonly<Record<string, string>>
 }
 

@@ -1,8 +1,7 @@
-/** Sizes of a disk that a format can say exactly. */
+/** Disk sizes that a format can express exactly, so that no reader rounds them. */
 
-/** A fixed list would be long: a size is asked about, and the next ones are looked for. */
 export interface DiskSizes {
   readonly holds: (sizeBytes: number) => boolean
-  /** The largest. Absent: there is none. */
+  /** @default no limit */
   readonly largestBytes?: number
 }

@@ -1,6 +1,6 @@
-/** A machine like one of a hypervisor's, as far as QEMU has its devices. */
+/** A hypervisor's machine, as close as QEMU's devices come to it. */
 
-/** Devices that a hypervisor gives its guests, or their nearest relatives. */
+/** Devices that a hypervisor gives its guests, or the closest that QEMU has. */
 export interface DeviceModel {
   /** What it is, for reports. */
   readonly summary: string
@@ -8,19 +8,19 @@ export interface DeviceModel {
   readonly disk: readonly string[]
   /** Network card. All are of one kind, as CloudStack attaches them: drivers name interfaces in the order of their loading. */
   readonly nic: string
-  /** What the machine says of its maker. Absent: QEMU. */
+  /** Manufacturer and product in the SMBIOS tables. @default QEMU's */
   readonly maker?: { readonly manufacturer: string; readonly product: string }
-  /** Features of the CPU by which a guest knows its hypervisor, with KVM and without. @default none */
+  /** CPU features by which a guest recognizes its hypervisor, with KVM and without. @default none */
   readonly cpuFeatures?: { readonly kvm: readonly string[]; readonly tcg: readonly string[] }
-  /** Answers of `virt-what` that are right here. */
+  /** Correct answers of `virt-what`. */
   readonly virtWhat: readonly string[]
-  /** Units that fail in it, and what QEMU lacks that they need. */
+  /** Units that fail in it, each with what QEMU lacks. */
   readonly failingUnits?: Readonly<Record<string, string>>
-  /** Whether a second console of virtio's is attached, which the guest calls hvc0. */
+  /** Whether a virtio console is attached as well, hvc0 in the guest. */
   readonly hasVirtioConsole?: boolean
-  /** Whether the virtio port is attached by which CloudStack's hosts of old hand over data. */
+  /** Whether the virtio port is attached through which older CloudStack hosts deliver data. */
   readonly hasOldPort?: boolean
 }
 
-/** With the signature of QEMU's own CPUs hidden, a guest goes by the machine's maker. */
+/** Hides QEMU's CPU signature, so that a guest goes by the machine's manufacturer. */
 export const hiddenCpu = { kvm: ['kvm=off'], tcg: ['tcg-cpuid=off'] } as const

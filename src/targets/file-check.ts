@@ -1,30 +1,30 @@
-/** How a target's file is inspected: what a hypervisor's tools read before anything is booted. */
+/** How a target's file is checked without booting it. */
 
 import type { DiskSource } from '../disk/disk-source.ts'
 
 export interface InspectedFile<Settings> {
   readonly source: DiskSource
-  /** What it was written with; undefined for a file that somebody else has made. */
+  /** Settings it was written with; undefined for files from elsewhere. */
   readonly settings: Settings | undefined
-  /** Size that its disk has to have; undefined where nobody knows. */
+  /** Expected disk size; undefined if unknown. */
   readonly diskBytes: number | undefined
   readonly signal: AbortSignal
 }
 
 export interface Inspection {
-  /** What is wrong. */
+  /** What is wrong, if anything. */
   readonly faults: readonly string[]
-  /** What was seen, in one line. */
+  /** What was found, in one line. */
   readonly observed: string
 }
 
-export interface FileCheck<Settings> {
+export interface TargetCheck<Settings> {
   /** What it does, in one line. */
   readonly does: string
   inspect(file: InspectedFile<Settings>): Promise<Inspection>
 }
 
-/** The fault of a value that is not the one that is expected; none where none is. */
+/** A fault if the value is not the expected one. Nothing expected, no fault. */
 export function differs(what: string, found: unknown, expected: unknown): string[] {
   if (expected === undefined || found === expected) return []
   return [`${what} is ${found ?? 'missing'}, expected ${expected}`]

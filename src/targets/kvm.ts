@@ -3,7 +3,7 @@
 import { z } from 'zod'
 import { checkImage, readImageInfo } from '../disk/qemu-img.ts'
 import { exportQcow2 } from '../formats/qcow2.ts'
-import { differs, type FileCheck } from './file-check.ts'
+import { differs, type TargetCheck } from './file-check.ts'
 import { defineTarget } from './target.ts'
 
 const settings = z
@@ -23,7 +23,7 @@ const settings = z
 
 const mebibyte = 1024 ** 2
 
-const soundQcow2: FileCheck<z.output<typeof settings>> = {
+const soundQcow2: TargetCheck<z.output<typeof settings>> = {
   does: 'reads the header by qemu-img info, and every cluster by qemu-img check',
   async inspect({ source, settings, diskBytes, signal }) {
     if (source.format !== 'qcow2') return { faults: [`it is a ${source.format}`], observed: '' }

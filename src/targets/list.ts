@@ -1,4 +1,4 @@
-/** Every target, one a line. What depends on which there are is in `registry.ts`. */
+/** Every target, one line each. `registry.ts` derives the rest. */
 
 export { hyperv } from './hyperv.ts'
 export { kvm } from './kvm.ts'

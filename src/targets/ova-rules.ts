@@ -1,4 +1,4 @@
-/** What OVAs for any hypervisor have in common. */
+/** What OVAs for all hypervisors share. */
 
 import { type Json, sha256 } from '../digest.ts'
 import type { DiskSource } from '../disk/disk-source.ts'
@@ -6,12 +6,12 @@ import { hashMember, readMember } from '../disk/tar.ts'
 import { ovfTemplate } from '../formats/ovf.ts'
 import { type OvfFacts, readOvf } from '../formats/ovf-facts.ts'
 import { readTemplate } from '../template.ts'
-import { differs, type FileCheck, type Inspection } from './file-check.ts'
+import { differs, type Inspection, type TargetCheck } from './file-check.ts'
 import type { BrokenRule, FileSource, Surroundings, TargetSettings } from './target.ts'
 
 /**
- * A VMDK's description has the name of its file between double quotes, and no way to have one inside. An OVF names it by
- * a URI, where others of these have a meaning, and not all importers give it the same.
+ * A VMDK's descriptor puts its file name in double quotes and has no escape for one. An OVF refers to the file by URI, in
+ * which the other characters are special, and importers disagree about them.
  */
 export function ovaNameRules(target: string, { fileName = '' }: Surroundings): readonly BrokenRule[] {
   if (!/["%#?]/.test(fileName)) return []
@@ -19,12 +19,12 @@ export function ovaNameRules(target: string, { fileName = '' }: Surroundings): r
   return [{ path: ['name'], rule, found: fileName }]
 }
 
-/** What an OVA depends on beside the disk: the name and the age of the files in it, and their description. */
+/** What an OVA depends on besides the disk: settings, timestamp, names, and the template of its description. */
 export function ovaDependencies({ settings, sourceDateEpoch, fileName }: FileSource<TargetSettings>): Json {
   return { ...settings, sourceDateEpoch, fileName, envelope: sha256(readTemplate(ovfTemplate)) }
 }
 
-/** Reads the description in an OVA and compares it with what it has to say. */
+/** Reads the description in an OVA and compares it with the expected facts. */
 export async function inspectOvf(source: DiskSource, expected: Partial<OvfFacts>): Promise<Inspection> {
   const descriptor = source.members.find(({ name }) => name.endsWith('.ovf'))
   if (descriptor === undefined) return { faults: [`it is a ${source.format} without an .ovf`], observed: '' }
@@ -37,7 +37,7 @@ export async function inspectOvf(source: DiskSource, expected: Partial<OvfFacts>
   return { faults, observed: observed.join(', ') }
 }
 
-export const soundManifest: FileCheck<unknown> = {
+export const soundManifest: TargetCheck<unknown> = {
   does: 'computes the sum of each file in the OVA and compares it with the manifest',
   async inspect({ source, signal }) {
     const member = source.members.find(({ name }) => name.endsWith('.mf'))

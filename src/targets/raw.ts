@@ -1,4 +1,4 @@
-/** The disk itself, sparse: for Oracle VM and for whoever wants just that. */
+/** The disk itself, as a sparse file: for Oracle VM and any other use. */
 
 import { z } from 'zod'
 import { exportRaw } from '../formats/raw.ts'
@@ -21,7 +21,7 @@ export const raw = defineTarget({
 
   hypervisors: [{ name: 'ovm3', guestOs: 'Debian GNU/Linux 12 (64-bit)' }],
 
-  // QEMU has nothing of Oracle VM's own.
+  // QEMU has none of Oracle VM's devices.
   deviceModels: {
     virtualbox: {
       summary: 'AHCI disk and e1000 network, as on VirtualBox',

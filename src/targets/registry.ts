@@ -1,4 +1,4 @@
-/** The targets by name: what image files can be made for. All that depends on which there are is derived here. */
+/** The targets by name. Everything that depends on the list of targets is derived here. */
 
 import type { z } from 'zod'
 import type { DeviceModel } from './device-model.ts'
@@ -11,10 +11,10 @@ export type TargetName = keyof Targets
 
 export type DeviceModelName = { [Name in TargetName]: keyof Targets[Name]['deviceModels'] }[TargetName]
 
-/** A scene that some target asks for. */
+/** Scenes of all targets. */
 type SceneName = Targets[TargetName]['scenes'][number]
 
-/** An assertion that some target has a check of its own for. */
+/** Assertions that targets check for themselves. */
 export type CheckId = { [Name in TargetName]: keyof Targets[Name]['checks'] }[TargetName]
 
 type AnyTarget = Target<TargetName, z.ZodType<TargetSettings>, DeviceModelName, SceneName, CheckId>
@@ -26,7 +26,7 @@ export const targetNames = (Object.keys(list) as TargetName[]).sort(
   (one, other) => targets[one].rank - targets[other].rank,
 )
 
-/** How each target's file is written, with everything decided. */
+/** Settings of each target, with all defaults applied. */
 export type FormatSettings = { readonly [Name in TargetName]: z.output<Targets[Name]['settings']> }
 
 /** The schema of each target's settings. */
@@ -34,13 +34,13 @@ export const formatFields = Object.fromEntries(targetNames.map((name) => [name, 
   [Name in TargetName]: Targets[Name]['settings']
 }
 
-/** Every device model that some target's file is booted with. Targets may share one. */
+/** All device models of all targets. Targets may share one. */
 export const deviceModels: Readonly<Record<DeviceModelName, DeviceModel>> = Object.assign(
   {},
   ...targetNames.map((name) => targets[name].deviceModels),
 )
 
-/** How a target's file is packed once more. */
+/** How a target's file is packed. */
 export function archiveOf(target: TargetName, formats: FormatSettings): Archive {
   const settings = formats[target]
   return 'archive' in settings ? settings.archive : 'none'

@@ -1,4 +1,4 @@
-/** What a target is: all that this product knows of one kind of image file, in one value. */
+/** What a target is: everything this product knows about one kind of image file, in one value. */
 
 import type { z } from 'zod'
 import type { Json } from '../digest.ts'
@@ -7,42 +7,42 @@ import type { Grain } from '../formats/grains.ts'
 import type { RawDisk } from '../formats/raw-disk.ts'
 import type { DiskSizes } from '../formats/sizes.ts'
 import type { DeviceModel } from './device-model.ts'
-import type { FileCheck } from './file-check.ts'
+import type { TargetCheck } from './file-check.ts'
 
-/** How a file is packed once more. */
+/** How a file is packed. */
 export type Archive = 'none' | 'bz2' | 'zip'
 
-/** Settings of any target. One that is packed on demand has an {@link Archive} among them, called `archive`. */
+/** Settings of any target. A target whose file can be packed has a setting `archive` of type {@link Archive}. */
 export type TargetSettings = object
 
-/** What a file is made from beside the disk. */
+/** What a file is made from besides the disk. */
 export interface FileSource<Settings> {
   readonly settings: Settings
-  /** Name of every file without `-<suffix>`, and of the virtual machine in an OVA. */
+  /** Every file's name without `-<suffix>`, and the virtual machine's name in an OVA. */
   readonly fileName: string
-  /** What the file says of its age: seconds since 1970. */
+  /** Timestamp in the file: seconds since 1970. */
   readonly sourceDateEpoch: number
 }
 
 export interface WriteJob<Settings> extends FileSource<Settings> {
   readonly disk: RawDisk
-  /** What identifiers in the file follow from: the same for the same content. */
+  /** Seed of the identifiers in the file: the same for the same content. */
   readonly key: string
-  /** Compressed once for all targets that take them; read once by each. */
+  /** Compressed once for all targets that take them. Can be read once. */
   readonly grains: AsyncIterable<Grain> | undefined
-  /** Told how much is done, from 0 to 1. */
+  /** Called with the share that is done, from 0 to 1. */
   readonly onProgress: (fraction: number) => void
   readonly signal: AbortSignal
 }
 
-/** What is decided elsewhere and may not suit a target. Undefined is what nobody knows, as of any other disk. */
+/** Decisions made elsewhere that may not suit a target. Undefined: unknown, as for any other disk. */
 export interface Surroundings {
   readonly diskMiB?: number
   readonly partitions?: readonly Pick<Partition, 'mount'>[]
   readonly kernelPackage?: string
   readonly date?: string
   readonly sourceDateEpoch?: number
-  /** Where it is a person's choice, and not made of parts that are checked. */
+  /** Given only where a user chose it freely. */
   readonly fileName?: string
 }
 
@@ -58,14 +58,14 @@ export interface BrokenRule {
 export interface Hypervisor {
   /** As `metadata.ini` calls it. */
   readonly name: string
-  /** The guest operating system that CloudStack shows, as its database calls it. A name that it does not know is passed over. */
+  /** Guest OS in the words of CloudStack's database. It ignores names that it does not know. */
   readonly guestOs: string
 }
 
-/** How much room a file takes: its data compressed, whole blocks of it, or none, where the flattened disk becomes the file. */
+/** How much room a file takes: compressed data, whole blocks, or none where the flattened disk becomes the file. */
 export type Storage = 'compressed' | 'blocks' | 'flattened'
 
-/** One target, and how everything about its files is done. A function is given the settings of this target alone. */
+/** One target. Its functions get the settings of this target only. */
 export interface Target<
   Name extends string = string,
   Settings extends z.ZodType<TargetSettings> = z.ZodType<TargetSettings>,
@@ -74,45 +74,45 @@ export interface Target<
   CheckId extends string = string,
 > {
   readonly name: Name
-  /** Place among the targets, in lists and where one of several files is read: the quickest to read first. */
+  /** Position among the targets, in lists and when one of several files is read: the fastest to read first. */
   readonly rank: number
 
-  /** What `formats.<name>` may say, every setting with a default. */
+  /** Schema of `formats.<name>`; every setting has a default. */
   readonly settings: Settings
-  /** Rules that settings break together, or with what is decided elsewhere. @default none */
+  /** Rules that settings break together or with their surroundings. @default none */
   brokenRules?(settings: z.output<Settings>, surroundings: Surroundings): readonly BrokenRule[]
-  /** What `formats: 'cloudstack'` sets: the form that CloudStack's package builds and servers have. @default nothing */
+  /** Settings that `formats: 'cloudstack'` stands for: the form of CloudStack's package builds. @default none */
   readonly cloudstack?: z.input<Settings>
 
   /** Format of the file, as reports name it. */
   format(settings: z.output<Settings>): string
-  /** CloudStack's end of the file's name, before an archive's. */
+  /** End of the file's name, without an archive's. */
   suffix(settings: z.output<Settings>): string
-  /** Parts of a name, in lower case, that say what a file is for, by CloudStack's custom; and endings that nearly always do. */
+  /** How a file is recognized, in lower case: by a part of its name, or else by an ending that usually means this target. */
   readonly names: { readonly part: RegExp; readonly ending?: RegExp }
-  /** Raised whenever the writer makes other bytes of the same disk: files of before it are then made anew. */
+  /** Raise it when the writer makes different bytes from the same disk: existing files are then made again. */
   readonly revision: number
-  /** What the file depends on beside the disk. @default its settings */
+  /** What the file depends on besides the disk. @default its settings */
   dependsOn?(source: FileSource<z.output<Settings>>): Json
-  /** Whether it stores compressed grains, which others may read beside it. @default false */
+  /** Whether it stores compressed grains, which are then shared with other targets. @default false */
   takesGrains?(settings: z.output<Settings>): boolean
-  /** When it returns, the file is checked and compared with the disk; when it fails, there may be half of it. */
+  /** Writes the file, checks it and compares it with the disk. After a failure, part of it may be left. */
   write(job: WriteJob<z.output<Settings>>, file: string): Promise<void>
   readonly storage: Storage
-  /** Sizes of a disk that the file can say exactly, so that no reader rounds them. @default all */
+  /** Disk sizes that the format can express exactly. @default all */
   diskSizes?(settings: z.output<Settings>): DiskSizes
 
-  /** Whose templates it makes. @default nobody's: CloudStack does not register it */
+  /** Hypervisors whose template is this file. @default none: CloudStack does not register it */
   readonly hypervisors?: readonly Hypervisor[]
 
   /** Machines that the file is booted in, by name. */
   readonly deviceModels: { readonly [Name in Model]?: DeviceModel }
-  /** The one for scenes that do not choose. Settings are undefined where nobody knows them. */
+  /** The model for scenes that do not choose one. Settings are undefined for files from elsewhere. */
   deviceModelFor(settings: z.output<Settings> | undefined): NoInfer<Model>
-  /** What is looked at in guests booted from the file. */
+  /** Scenes that guests booted from the file go through. */
   readonly scenes: readonly Scene[]
-  /** What the contract asks of the file itself, by assertion. What is asked of every file, no target names. */
-  readonly checks: { readonly [Id in CheckId]?: FileCheck<z.output<Settings>> }
+  /** Checks of the file itself, by assertion. Checks that every file gets are not listed. */
+  readonly checks: { readonly [Id in CheckId]?: TargetCheck<z.output<Settings>> }
 }
 
 /** Types a target; does nothing else. */

@@ -1,4 +1,4 @@
-/** VirtualBox: an OVA with a SATA controller, which its users import without a question. */
+/** VirtualBox: an OVA with a SATA controller, which VirtualBox imports without a question. */
 
 import { z } from 'zod'
 import { grainSizes } from '../formats/grains.ts'
@@ -15,14 +15,14 @@ const settings = z.strictObject({
     .multipleOf(4, 'must be a multiple of 4 MiB')
     .default(512),
   cpus: z.int().min(1).max(64).default(1),
-  /** What the network card is attached to, in VirtualBox's own words. With NAT it asks nothing of the host. */
+  /** What the network card is attached to, in VirtualBox's words. NAT needs nothing from the host. */
   network: z.enum(['none', 'NAT', 'Bridged', 'HostOnly', 'Internal']).default('NAT'),
 })
 
-/** Without its own `vbox:Machine`, VirtualBox makes the machine of the standard's words. */
+/** In standard OVF: without a `vbox:Machine` element VirtualBox follows it. */
 function machineOf({ memoryMiB, cpus, network }: z.output<typeof settings>): OvfMachine {
   return {
-    // The first VirtualBox that read any; by it E1000 is the card that Linux is given by default.
+    // With this type, E1000 means the card that VirtualBox gives Linux by default.
     hardware: 'virtualbox-2.2',
     cimType: 96,
     cpus,
@@ -32,7 +32,7 @@ function machineOf({ memoryMiB, cpus, network }: z.output<typeof settings>): Ovf
     vendor: {
       prefix: 'vbox',
       namespace: 'http://www.virtualbox.org/ovf/machine',
-      // Names of a Debian with its number are new, and make an older VirtualBox ask.
+      // Names with Debian's version exist since VirtualBox 7.1 only.
       guestElements: { OSType: 'Debian_64' },
     },
   }
@@ -62,7 +62,7 @@ export const virtualbox = defineTarget({
   dependsOn: ovaDependencies,
   takesGrains: () => true,
   write: ({ disk, key, fileName, settings, sourceDateEpoch, onProgress, signal, grains }, file) => {
-    // VirtualBox writes this version into every VMDK of its own.
+    // The version in every VMDK that VirtualBox writes.
     const options = { machine: machineOf(settings), hardwareVersion: 4 }
     return exportOva(
       disk,
@@ -76,7 +76,7 @@ export const virtualbox = defineTarget({
   storage: 'compressed',
   diskSizes: () => grainSizes,
 
-  // Where nobody has a machine of their own, the raw file is booted in this one.
+  // Raw files are booted in the same machine.
   deviceModels: raw.deviceModels,
   deviceModelFor: () => 'virtualbox',
   scenes: ['virtualbox'],

@@ -48,7 +48,7 @@ const oneOf = (what: string, values: readonly string[]) => ({
   error: `must be ${what}: ${values.join(', ')}`,
 })
 
-/** The rules of each setting. What they have to do with each other, {@link settingRules} knows. */
+/** Each setting by itself. {@link settingRules} checks how they go together. */
 export const vmwareFields = z.strictObject({
   /** Version of the virtual hardware (`vmx-13`). Lower runs on more hosts, and ESXi 6.5 is the first with 13. */
   hardwareVersion: z.int().default(13),
@@ -111,7 +111,7 @@ export function ovaOptions(settings: VmwareSettings): Pick<OvaOptions, 'machine'
   }
 }
 
-/** Every rule that settings break together. Where nobody knows the partitions, the firmware is taken on trust. */
+/** Rules that settings break together. With unknown partitions any firmware is accepted. */
 export function settingRules(
   settings: VmwareSettings,
   { partitions }: Pick<Surroundings, 'partitions'>,

@@ -4,7 +4,7 @@ import { readFile } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { assertionIds } from '../../config/contract.ts'
 import { algorithms, computeChecksums, parseSums } from '../../export/checksums.ts'
-import { differs, type FileCheck as TargetFileCheck } from '../../targets/file-check.ts'
+import { differs, type TargetCheck } from '../../targets/file-check.ts'
 import { type CheckId, targetNames, targets } from '../../targets/registry.ts'
 import type { TargetSettings } from '../../targets/target.ts'
 import { type FileCheck, judge, skipped } from '../check.ts'
@@ -50,7 +50,7 @@ const sums: FileCheck = {
 
 /** What targets ask of their own files. */
 const ofTargets = targetNames.flatMap((target) => {
-  const entries = Object.entries(targets[target].checks) as [CheckId, TargetFileCheck<TargetSettings>][]
+  const entries = Object.entries(targets[target].checks) as [CheckId, TargetCheck<TargetSettings>][]
   return entries.map(
     ([id, { does, inspect }]): FileCheck => ({
       id,
