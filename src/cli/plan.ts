@@ -18,18 +18,17 @@ import { formatBytes, formatSeconds, formatTable } from '../report/format.ts'
 import { layersOf } from '../store/chain.ts'
 import { sizeOf } from '../store/prune.ts'
 import { openStore, type Store } from '../store/store.ts'
-import { addPipelineOptions, type Choose, choosePipeline, type PipelineOptions } from './options.ts'
+import { addPipelineOptions, choosePipeline, type PipelineOptions } from './options.ts'
 import type { Terminal } from './terminal.ts'
+import type { Choose } from './verb.ts'
 
 interface PlanCommandOptions extends PipelineOptions {
   readonly json?: boolean
   readonly why?: boolean
 }
 
-export function planCommand(program: Command, terminal: Terminal, choose: Choose): void {
-  addPipelineOptions(
-    program.command('plan').description('show what a build would do, and why; touches nothing'),
-  )
+export function planCommand(command: Command, terminal: Terminal, choose: Choose): void {
+  addPipelineOptions(command)
     .option('--why', 'show what differs from the stored layers, old and new')
     .option('--json', 'print the plan as JSON')
     .action((options: PlanCommandOptions) => choose(() => plan(options, terminal)))

@@ -3,19 +3,19 @@
 import { stat } from 'node:fs/promises'
 import { resolve as resolvePath } from 'node:path'
 import { type NamedInstaller, namedInstallers } from '../config/installer.ts'
-import { formatByEnding } from '../disk/image-file.ts'
+import { type DiskFormat, formatByEnding } from '../disk/disk-source.ts'
 import { exitCodes, PipelineError } from '../errors.ts'
 import type { Plan } from '../plan/plan.ts'
 import { layersOf } from '../store/chain.ts'
 import type { Layer, Store } from '../store/store.ts'
 
 /** A disk to be compared. */
-export interface DiskSource {
+export interface ComparedDisk {
   /** For people: a stage with its layer's key, or a path. */
   readonly name: string
   readonly file: string
-  /** Undefined for a file whose name does not say: qemu-img judges by the content. */
-  readonly format: string | undefined
+  /** Undefined for a file whose name does not say: its content decides. */
+  readonly format: DiskFormat | undefined
 }
 
 /** Where names are looked up. */
@@ -32,7 +32,7 @@ export interface SourceLookup {
 export async function findSources(
   words: readonly string[],
   lookup: SourceLookup,
-): Promise<readonly [before: DiskSource, after: DiskSource]> {
+): Promise<readonly [before: ComparedDisk, after: ComparedDisk]> {
   const [first = '', second] = words
   if (second !== undefined) return [await findSource(first, lookup), await findSource(second, lookup)]
   const layer = await findLayer(first, lookup)
@@ -51,12 +51,12 @@ export async function findSources(
 
 // --- internal ---
 
-async function findSource(word: string, lookup: SourceLookup): Promise<DiskSource> {
+async function findSource(word: string, lookup: SourceLookup): Promise<ComparedDisk> {
   const layer = await findLayer(word, lookup)
   return layer === undefined ? findFile(word) : sourceOf(layer, lookup.store)
 }
 
-function sourceOf({ key, name }: Layer, store: Store): DiskSource {
+function sourceOf({ key, name }: Layer, store: Store): ComparedDisk {
   return { name: `${name} ${key.slice(0, 12)}`, file: resolvePath(store.disk(key)), format: 'qcow2' }
 }
 
@@ -97,7 +97,7 @@ export function installerOf(word: string): NamedInstaller | undefined {
   return namedInstallers.find((name) => name === named)
 }
 
-async function findFile(word: string): Promise<DiskSource> {
+async function findFile(word: string): Promise<ComparedDisk> {
   if (!(await isFile(word))) throw unknownDisk(`there is no disk image ${word}`, 'give the path of a file.')
   return { name: word, file: resolvePath(word), format: formatByEnding(word) }
 }

@@ -4,8 +4,9 @@ import { mkdir, truncate, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { execa } from 'execa'
 import { copyBytes, extractBytes } from './image-bytes.ts'
-import { type ImageFile, unreadableDisk } from './image-file.ts'
+import type { ImageFile } from './image-file.ts'
 import { sectorBytes } from './layout.ts'
+import { unreadableDisk } from './unreadable.ts'
 
 /** A place of a disk, and what is in it. */
 export interface PartitionEntry {

@@ -1,7 +1,7 @@
 /** The Debian system that layer 0 is, whichever installer makes it. */
 
-import type { Disk, ImageFacts } from '../config/image.ts'
 import type { ResolvedImage } from '../config/resolved.ts'
+import type { Disk } from '../disk/layout.ts'
 import type { BaseFacts } from '../store/layer-key.ts'
 
 /** What the build itself needs of a guest, beside the kernel: a way in, and a system that boots. */
@@ -52,19 +52,4 @@ export function baseFacts(image: ResolvedImage): BaseFacts {
   const facts = { suite, arch, disk, hostname, domain, timezone, locale, keyboard, account }
   // A passage through JSON leaves out what is undefined.
   return JSON.parse(JSON.stringify({ packages: basePackages(image), ...facts }))
-}
-
-/** The package sources of the image as apt's deb822 text. */
-export function renderSources({ mirror, suite }: Pick<ImageFacts, 'mirror' | 'suite'>): string {
-  const stanza = (uri: string, suites: string) =>
-    [
-      'Types: deb',
-      `URIs: ${uri}`,
-      `Suites: ${suites}`,
-      `Components: ${mirror.components.join(' ')}`,
-      `Signed-By: ${mirror.keyring}`,
-      ...(mirror.snapshot === undefined ? [] : ['Check-Valid-Until: no']),
-      '',
-    ].join('\n')
-  return `${stanza(mirror.debian, `${suite} ${suite}-updates`)}\n${stanza(mirror.security, `${suite}-security`)}`
 }

@@ -1,7 +1,7 @@
 /** Where the partitions of a disk lie that others than this program have placed, and whether they are those asked for. */
 
-import type { Disk } from '../config/image.ts'
 import type { DiskFiles, DiskPartition } from '../disk/disk-files.ts'
+import type { Disk } from '../disk/layout.ts'
 import { type Layout, type PlacedPartition, sectorBytes } from '../disk/layout.ts'
 import { isExtended } from '../disk/partitions.ts'
 

@@ -1,7 +1,7 @@
 /** What has to hold before a build touches anything. */
 
-import { archiveOf } from '../config/archives.ts'
 import type { ResolvedImage } from '../config/resolved.ts'
+import { archivesOf } from '../debian/archives.ts'
 import { verifyRelease } from '../debian/release.ts'
 import { exitCodes, PipelineError } from '../errors.ts'
 import { findProgram, findTools, isAtLeast, type ToolFault } from '../host/tools.ts'
@@ -10,6 +10,7 @@ import type { PackerDialect } from '../packer/template.ts'
 import type { Plan } from '../plan/plan.ts'
 import type { Room } from '../plan/room.ts'
 import { formatBytes } from '../report/format.ts'
+import { archiveOf } from '../targets/registry.ts'
 
 export interface HostTools {
   /** Versions by name. */
@@ -101,11 +102,5 @@ export async function requireMirror(plan: Plan, signal: AbortSignal): Promise<vo
   const usesMirror = !plan.base.cached || plan.stages.some((stage) => !stage.cached && stage.stage.network)
   if (!usesMirror) return
   if (!plan.base.cached) await installerOf(plan.image).preflight?.(plan.image, signal)
-  const { mirror, suite, debianArch } = plan.image
-  const shared = { ...mirror, arch: debianArch }
-  await Promise.all([
-    verifyRelease({ ...shared, url: mirror.debian, suite }, { signal }),
-    verifyRelease({ ...shared, url: mirror.debian, suite: `${suite}-updates` }, { signal }),
-    verifyRelease({ ...shared, url: mirror.security, suite: `${suite}-security` }, { signal }),
-  ])
+  await Promise.all(archivesOf(plan.image).map((archive) => verifyRelease(archive, { signal })))
 }

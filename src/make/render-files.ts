@@ -5,8 +5,9 @@ import { fileURLToPath } from 'node:url'
 import type { ResolvedImage } from '../config/resolved.ts'
 import { installers } from '../installers/index.ts'
 import { type PackerDialect, renderPackerTemplate } from '../packer/template.ts'
-import { buildKernelArguments, machineArguments } from '../qemu/machine.ts'
+import { qemuArguments } from '../qemu/arguments.ts'
 import { buildUnit } from '../stages/agent.ts'
+import { buildKernelArguments, buildMachine } from '../stages/build-machine.ts'
 
 const project = fileURLToPath(new URL('../../', import.meta.url))
 
@@ -20,18 +21,20 @@ export function renderFiles(image: ResolvedImage, dialect: PackerDialect): Reado
     outputFolder: 'run/output',
     machineName: image.name,
     accelerator: 'kvm',
-    machineArguments: machineArguments({
-      ...image.machine,
-      accelerator: 'kvm',
-      cpu: 'host',
-      disk: 'run/disk.qcow2',
-      kernel: 'run/kernel',
-      initrd: 'run/initrd',
-      kernelArguments: buildKernelArguments('00000000-0000-4000-8000-000000000000', buildUnit),
-      serialLog: 'run/serial.log',
-      qmpSocket: 'run/qmp',
-      channelSocket: 'run/channel',
-    }),
+    machineArguments: qemuArguments(
+      buildMachine({
+        ...image.machine,
+        accelerator: 'kvm',
+        cpu: 'host',
+        disk: 'run/disk.qcow2',
+        kernel: 'run/kernel',
+        initrd: 'run/initrd',
+        kernelArguments: buildKernelArguments('00000000-0000-4000-8000-000000000000', buildUnit),
+        serialLog: 'run/serial.log',
+        qmpSocket: 'run/qmp',
+        channelSocket: 'run/channel',
+      }),
+    ),
     privateKey: 'run/key',
     bootTimeoutSeconds: image.machine.bootTimeoutSeconds,
     stages: image.stages.map((stage) => ({ ...stage, script: relative(project, stage.script) })),

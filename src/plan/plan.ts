@@ -81,7 +81,12 @@ export async function planImage(
     // A layer is only of use on top of all those below it.
     const below: string | undefined = parent.cached === undefined ? 'a layer below has to be made' : undefined
     const obstacle = stage.name === options.from ? 'asked for' : below
-    const planned = { ...planLayer(stage.name, keyOf(parts), parts, parent.key, known, obstacle), stage }
+    const [absent] = stage.absent ?? []
+    const planned: PlannedStage = {
+      ...planLayer(stage.name, keyOf(parts), parts, parent.key, known, obstacle),
+      ...(absent === undefined ? {} : { reason: `${absent} is not downloaded` }),
+      stage,
+    }
     stages.push(planned)
     parent = planned
   }
@@ -113,6 +118,8 @@ function chooseStages({ stages }: ResolvedImage, { from, until }: PlanOptions): 
   return chosen
 }
 
+const notDownloaded = (name: string) => [name, { '.': 'not downloaded' }] as const
+
 async function partsOfStage(
   stage: ResolvedStage,
   image: ResolvedImage,
@@ -127,7 +134,8 @@ async function partsOfStage(
     script: sha256(await readFile(stage.script)),
     environment: stage.environment,
     sourceDateEpoch: image.sourceDateEpoch,
-    files: Object.fromEntries(files),
+    // What is not here has no digest: the layer has to be made in any case.
+    files: { ...Object.fromEntries(files), ...Object.fromEntries((stage.absent ?? []).map(notDownloaded)) },
     leaves: stage.leaves,
     network: stage.network,
     parent,

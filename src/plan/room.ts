@@ -2,8 +2,6 @@
 
 import { stat } from 'node:fs/promises'
 import { dirname } from 'node:path'
-import { archiveOf } from '../config/archives.ts'
-import type { Target } from '../config/image.ts'
 import { estimateRoom } from '../export/room.ts'
 import { freeBytes } from '../host/files.ts'
 import { installerOf } from '../installers/index.ts'
@@ -11,6 +9,7 @@ import type { RoomAhead } from '../report/events.ts'
 import type { Report } from '../report/report.ts'
 import { layersOf } from '../store/chain.ts'
 import type { Layer } from '../store/store.ts'
+import { archiveOf, type TargetName, targetNames, targets } from '../targets/registry.ts'
 import { readReports } from './estimates.ts'
 import type { Plan, PlannedLayer } from './plan.ts'
 
@@ -48,8 +47,8 @@ export async function expectRoom(
   const toMake = layersOf(plan).filter(({ cached }) => cached === undefined)
   const made = toMake.map((planned) => ({ name: planned.name, bytes: sizeOf(planned, layers, reports) }))
   const flat = hasImages ? flatSize(plan, made, reports) : 0
-  const targets = hasImages ? plan.image.targets : []
-  const images = targets.map((target) => ({ name: target, bytes: imageSize(target, plan, flat, reports) }))
+  const chosen = hasImages ? plan.image.targets : []
+  const images = chosen.map((target) => ({ name: target, bytes: imageSize(target, plan, flat, reports) }))
   const base = made.find(({ name }) => name === 'base')
   const workFolder = installerOf(plan.image).workFolder?.()
   const isWorkHere =
@@ -84,15 +83,18 @@ function sizeOf(
   return reported?.layer?.sizeBytes ?? layers.findLast((layer) => layer.name === name)?.sizeBytes
 }
 
-/** What was in a raw image, or else at the most what is in all layers together. */
+/** What was in the image that is the flat disk itself, or else at the most what is in all layers together. */
 function flatSize(
   plan: Plan,
   made: readonly RoomOf[],
   reports: readonly Partial<Report>[],
 ): number | undefined {
   const { image, layout } = plan
-  const raw = image.formats.raw.archive === 'none' ? lastImage('raw', reports)?.allocatedBytes : undefined
-  if (raw !== undefined) return raw
+  const flattened = targetNames.find(
+    (target) => targets[target].storage === 'flattened' && archiveOf(target, image.formats) === 'none',
+  )
+  const last = flattened && lastImage(flattened, reports)?.allocatedBytes
+  if (last !== undefined) return last
   const chain = layersOf(plan).map(
     ({ name, cached }) => cached?.sizeBytes ?? made.find((layer) => layer.name === name)?.bytes,
   )
@@ -101,7 +103,7 @@ function flatSize(
 }
 
 function imageSize(
-  target: Target,
+  target: TargetName,
   { image, layout }: Plan,
   flat: number | undefined,
   reports: readonly Partial<Report>[],
@@ -115,7 +117,7 @@ function imageSize(
   return archiveOf(target, image.formats) === 'none' ? last : sum([last, flat])
 }
 
-function lastImage(target: Target, reports: readonly Partial<Report>[]) {
+function lastImage(target: TargetName, reports: readonly Partial<Report>[]) {
   return reports.flatMap(({ images = [] }) => images).findLast((image) => image.target === target)
 }
 

@@ -4,9 +4,9 @@ import { mkdir, readdir } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { ResolvedImage } from '../config/resolved.ts'
+import { archivesOf } from '../debian/archives.ts'
 import { type Package, readPackages } from '../debian/dpkg-status.ts'
 import { parseLicenses } from '../debian/licenses.ts'
-import type { ReleaseRequest } from '../debian/release.ts'
 import { canonicalJson, listTree, sha256 } from '../digest.ts'
 import { openDisk } from '../disk/disk-files.ts'
 import { findWorkFolder } from '../disk/work-folder.ts'
@@ -38,16 +38,6 @@ export async function gatherInputs(request: GatherRequest): Promise<Inputs> {
   await mkdir(dirname(path), { recursive: true })
   await writeDurably(path, `${JSON.stringify(inputs, null, 1)}\n`)
   return inputs
-}
-
-/** Where the image's apt takes packages from, as they are proved. */
-export function archivesOf({ mirror, suite, debianArch }: ResolvedImage): readonly ReleaseRequest[] {
-  const shared = { ...mirror, arch: debianArch }
-  return [
-    { ...shared, url: mirror.debian, suite },
-    { ...shared, url: mirror.debian, suite: `${suite}-updates` },
-    { ...shared, url: mirror.security, suite: `${suite}-security` },
-  ]
 }
 
 /** Whether inputs are those of exactly these layers, lowest first. */

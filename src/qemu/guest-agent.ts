@@ -4,6 +4,7 @@ import { randomInt } from 'node:crypto'
 import { once } from 'node:events'
 import { connect } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { cleanText } from './console.ts'
 
 export interface CommandResult {
   readonly exitCode: number
@@ -59,7 +60,7 @@ export async function connectAgent(path: string, signal: AbortSignal): Promise<G
     for (let end = rest.indexOf('\n'); end >= 0; end = rest.indexOf('\n')) {
       const line = rest.subarray(0, end)
       rest = rest.subarray(end + 1)
-      // What stands before the sentinel is left over from whoever asked before us.
+      // What comes before the sentinel answers an earlier client.
       take?.(line.subarray(line.lastIndexOf(sentinel) + 1).toString())
     }
   })
@@ -163,7 +164,7 @@ function parseAnswer(line: string): Answer | undefined {
 }
 
 function readResult(status: ExecStatus): CommandResult {
-  const text = (data: string | undefined) => Buffer.from(data ?? '', 'base64').toString()
+  const text = (data: string | undefined) => cleanText(Buffer.from(data ?? '', 'base64').toString())
   return {
     // As a shell counts a death by signal.
     exitCode: status.exitcode ?? 128 + (status.signal ?? 0),

@@ -10,19 +10,17 @@ import { dirname, join } from 'node:path'
 import { execa } from 'execa'
 import type { ResolvedStage } from '../config/resolved.ts'
 import { type CpioEntry, renderCpio } from '../disk/cpio.ts'
+import { generateSshKey } from '../qemu/ssh.ts'
 
 /** Name of the unit that opens the guest to the build. */
 export const buildUnit = 'systemvm-build.service'
-
-/** What the unit prints on the console when the guest can take its first stage. */
-export const readyLine = 'systemvm-build: ready'
 
 export interface BuildAgent {
   /** Private key for the guest's root, made for this run. */
   readonly privateKey: string
   /** Initrd of the layer with the agent appended. */
   readonly initrd: string
-  /** Tar of what differs from run to run, for a guest that wakes with an earlier run's agent. */
+  /** Tar of what differs from run to run, for a guest that resumes with an earlier run's agent. */
   readonly renewal: Uint8Array
 }
 
@@ -31,7 +29,7 @@ const source = (name: string) => readFile(new URL(`./agent/${name}`, import.meta
 /**
  * Makes an agent in `folder` for the stages that will run.
  * @param initrd the initrd of the layer that will be booted
- * @param holdsFailures whether a stage that fails waits for somebody's decision
+ * @param holdsFailures whether a person decides about a stage that fails
  */
 export async function makeBuildAgent(
   folder: string,
@@ -43,7 +41,8 @@ export async function makeBuildAgent(
   await mkdir(folder, { recursive: true, mode: 0o700 })
   const privateKey = join(folder, 'key')
   const hostKey = join(folder, 'host_key')
-  await Promise.all([makeKey(privateKey), makeKey(hostKey)])
+  const kind = ['-t', 'ed25519', '-C', 'systemvm-build']
+  await Promise.all([generateSshKey(privateKey, kind), generateSshKey(hostKey, kind)])
   const ofRun = new Map<string, Uint8Array>([
     ['systemvm-build/authorized_keys', await readFile(`${privateKey}.pub`)],
   ])
@@ -128,12 +127,6 @@ export function renderEnvironment(stage: ResolvedStage, sourceDateEpoch: number)
     ([name, value]) => `${name}='${value.replaceAll("'", `'\\''`)}'\n`,
   )
   return `${quoted.join('')}export ${Object.keys(variables).join(' ')}\n`
-}
-
-async function makeKey(path: string): Promise<void> {
-  await execa('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-C', 'systemvm-build', '-f', path], {
-    timeout: 30_000,
-  })
 }
 
 /** A stage's folders as one tar, owned by root, with the modes that Git keeps. */

@@ -1,4 +1,4 @@
-/** The host's end of the build channel: asks the guest to hold its disk still, to sleep, and to wake. */
+/** The host's end of the build channel: asks the guest to freeze its disk, and to get ready to be suspended. */
 
 import { once } from 'node:events'
 import { createInterface } from 'node:readline'
@@ -8,10 +8,10 @@ export interface Channel {
   /** Writes all there is to the disk, and lets nothing more be written. */
   readonly freeze: () => Promise<void>
   readonly thaw: () => Promise<void>
-  /** As `freeze`, and lets nobody in, so that the machine's state is worth keeping. */
-  readonly sleep: () => Promise<void>
-  /** Ends a sleep, with the host's time. `renewal` is the part of an agent that an earlier run's guest lacks. */
-  readonly wake: (renewal?: Uint8Array) => Promise<void>
+  /** As `freeze`, and lets nobody log in, so that the machine's state is worth keeping. */
+  readonly suspend: () => Promise<void>
+  /** Undoes `suspend`, and sets the clock. `renewal` is the part of an agent that an earlier run's guest lacks. */
+  readonly resume: (renewal?: Uint8Array) => Promise<void>
   /** Lets a stage that has failed and is held be as good as one that has not. */
   readonly release: () => Promise<void>
 }
@@ -41,8 +41,9 @@ export async function connectChannel(path: string, signal: AbortSignal): Promise
   return {
     freeze: () => ask('freeze'),
     thaw: () => ask('thaw'),
-    sleep: () => ask('sleep'),
-    wake: (renewal = Buffer.alloc(0)) => ask(`wake ${Date.now() / 1000} ${renewal.length}`, renewal),
+    // The guest's words for the two are those of an agent that may lie in a saved state.
+    suspend: () => ask('sleep'),
+    resume: (renewal = Buffer.alloc(0)) => ask(`wake ${Date.now() / 1000} ${renewal.length}`, renewal),
     release: () => ask('release'),
   }
 }

@@ -1,39 +1,53 @@
-/** The other end of the checkpoint client: seals a layer between two stages, while Packer waits. */
+/** The other end of the checkpoint client: Packer waits there between two stages until it is answered. */
 
 import { once } from 'node:events'
-import { createServer } from 'node:net'
+import { createServer, type Socket } from 'node:net'
 import { fileURLToPath } from 'node:url'
 
 export interface CheckpointServer {
-  /** Command of the shell that asks for a stage's checkpoint and returns when its layer is sealed. */
+  /** Command of the shell that asks for a stage's checkpoint and returns when it is answered. */
   readonly command: (stage: string) => string
+  /** Has the command of a stage that asked succeed, or fail with an error. */
+  readonly answer: (stage: string, error?: string) => void
+  /** Fails the commands that still wait. */
   readonly close: () => void
 }
 
-/** Listens on a unix socket; `seal` is called once for each stage that asks. */
+/** Listens on a unix socket; `onAsk` is called with each stage that asks. */
 export async function startCheckpointServer(
   socketPath: string,
-  seal: (stage: string) => Promise<void>,
+  onAsk: (stage: string) => void,
 ): Promise<CheckpointServer> {
+  const sockets = new Set<Socket>()
+  const waiting = new Map<string, Socket>()
   const server = createServer({ allowHalfOpen: true }, (socket) => {
     let request = ''
+    sockets.add(socket)
     socket.setEncoding('utf8')
     socket.on('data', (text: string) => {
       request += text
     })
     socket.on('error', () => socket.destroy())
+    socket.on('close', () => sockets.delete(socket))
     socket.on('end', () => {
-      seal(request.trim()).then(
-        () => socket.end('sealed\n'),
-        (error: Error) => socket.end(`${error.message}\n`),
-      )
+      waiting.set(request.trim(), socket)
+      onAsk(request.trim())
     })
   })
   server.listen(socketPath)
   await once(server, 'listening')
   const client = fileURLToPath(new URL('./checkpoint-client.js', import.meta.url))
-  const command = (stage: string) => [process.execPath, client, socketPath, stage].map(quote).join(' ')
-  return { command, close: () => server.close() }
+  return {
+    command: (stage) => [process.execPath, client, socketPath, stage].map(quote).join(' '),
+    answer: (stage, error = 'sealed') => {
+      waiting.get(stage)?.end(`${error}\n`)
+      waiting.delete(stage)
+    },
+    close: () => {
+      server.close()
+      for (const socket of sockets) socket.destroy()
+    },
+  }
 }
 
 function quote(word: string): string {

@@ -1,4 +1,4 @@
-/** The ways in which running stages fails, each said once. */
+/** The failures of a run of stages. */
 
 import { messageOf, PipelineError } from '../errors.ts'
 import { diskFailed, isNoSpace } from '../host/failures.ts'
@@ -54,12 +54,12 @@ export function sealFailed(name: string, cause: unknown, folder: string): Pipeli
   })
 }
 
-export const stateNotWokenCode = 'state-not-woken'
+export const stateNotResumedCode = 'state-not-woken'
 
-export function stateNotWoken(cause: unknown): PipelineError {
+export function stateNotResumed(cause: unknown): PipelineError {
   const why = messageOf(cause)
   return new PipelineError({
-    code: stateNotWokenCode,
+    code: stateNotResumedCode,
     message: `a saved state of the guest did not wake and is dropped (${why})`,
     cause,
   })

@@ -1,47 +1,40 @@
-/** Watches a guest from outside, by its console and by QMP, for signs that it will not end well. */
+/** Watches a guest from outside, by its console and by QMP. */
 
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { PipelineError } from '../errors.ts'
 import { diskFailed } from '../host/failures.ts'
-import { followLines, readSign } from '../qemu/console.ts'
+import { followLines } from '../qemu/console.ts'
+import { hasSign, readSign } from '../qemu/console-signs.ts'
 import { connectQmp, type Qmp } from '../qemu/qmp.ts'
-import { readyLine } from './agent.ts'
-import {
-  bootTimedOut,
-  type ConsoleTail,
-  guestLost,
-  guestPanicked,
-  guestSilent,
-  guestVanished,
-} from './failures.ts'
+import { bootTimedOut, type ConsoleTail, guestPanicked, guestSilent } from './failures.ts'
 
 export interface WatchOptions {
   readonly serialLog: string
   readonly qmpSocket: string
   readonly storeFolder: string
   readonly bootTimeoutSeconds: number
-  /** Called when the guest can be used. */
-  readonly onReady?: () => void
-  /** Called at the first sign, and perhaps again at later ones. */
-  readonly onFailure: (error: PipelineError) => void
+  readonly onEvent: (event: GuestEvent) => void
 }
+
+export type GuestEvent =
+  /** The guest can be used. */
+  | { readonly kind: 'guest-ready' }
+  /** It will not end well. There may be several signs of that. */
+  | { readonly kind: 'guest-failed'; readonly error: PipelineError }
+  /** It has powered itself off. */
+  | { readonly kind: 'guest-powered-off' }
+  /** QEMU has ended, and the console has had the time for its last words. */
+  | { readonly kind: 'qemu-ended'; readonly console: ConsoleTail }
 
 export interface GuestWatch {
   /** The connection to QEMU, once there is one. */
   readonly qmp: () => Qmp | undefined
   /** Waits for that connection. */
   readonly connected: () => Promise<Qmp>
-  /** Says that the first stage has begun: from now on silence is no sign. */
-  readonly booted: () => void
-  /** Says what runs, for error texts; `shutdown` makes the guest's end an expected one. */
-  readonly running: (stage: string | undefined, isShutdown?: boolean) => void
-  /** Why Packer lost its guest, if the guest itself ended the machine. */
-  readonly explainEnd: () => PipelineError | undefined
-  /**
-   * Why a guest that was to shut down has not: its QEMU ended before the guest had powered it off, and what the guest
-   * had still to write is lost. Packer takes the one for the other.
-   */
-  readonly explainLoss: () => PipelineError | undefined
-  /** Waits a moment for the console's last words, then stops watching. */
+  /** Ends the watch over the boot: a guest that is in use may be silent. */
+  readonly endBoot: () => void
+  /** Waits a moment for the console's last words. */
+  readonly lastWords: () => Promise<ConsoleTail>
   readonly close: () => Promise<void>
 }
 
@@ -61,38 +54,36 @@ const lastWordsMs = 300
 
 /** Begins to watch; the files and sockets need not be there yet. */
 export function watchGuest(options: WatchOptions): GuestWatch {
-  const { serialLog, qmpSocket, storeFolder, bootTimeoutSeconds, onFailure } = options
+  const { serialLog, qmpSocket, storeFolder, bootTimeoutSeconds, onEvent } = options
   const watching = new AbortController()
   const tail: ConsoleTail & { lines: string[] } = { lines: [], log: serialLog }
   const startedMs = performance.now()
   let lastLineMs = startedMs
   let isReady = false
   let isBooted = false
-  let isEnding = false
-  let hasEnded = false
-  let isPoweredOff = false
-  let stage: string | undefined
   let qmp: Qmp | undefined
+
+  const fail = (error: PipelineError) => onEvent({ kind: 'guest-failed', error })
 
   const console = followLines(serialLog, watching.signal, (line) => {
     lastLineMs = performance.now()
     if (line.trim() === '') return
     tail.lines.push(line)
     if (tail.lines.length > keptLines) tail.lines.shift()
-    if (!isReady && line.includes(readyLine)) {
+    if (!isReady && hasSign(line, 'buildReady')) {
       isReady = true
-      options.onReady?.()
+      onEvent({ kind: 'guest-ready' })
     }
     const sign = readSign(line, tail.lines, serialLog)
-    if (sign !== undefined) onFailure(sign)
+    if (sign !== undefined) fail(sign)
   })
 
   const clock = setInterval(() => {
     if (isBooted) return
     const nowMs = performance.now()
-    if (nowMs - lastLineMs > silenceSeconds * 1000) onFailure(guestSilent(isReady, silenceSeconds, tail))
+    if (nowMs - lastLineMs > silenceSeconds * 1000) fail(guestSilent(isReady, silenceSeconds, tail))
     else if (nowMs - startedMs > bootTimeoutSeconds * 1000) {
-      onFailure(bootTimedOut(bootTimeoutSeconds, isReady, tail))
+      fail(bootTimedOut(bootTimeoutSeconds, isReady, tail))
     }
   }, 1000)
 
@@ -100,17 +91,14 @@ export function watchGuest(options: WatchOptions): GuestWatch {
     (connection) => {
       qmp = connection
       connection.events.on('event', (name: string, data: EventData | undefined) => {
-        if (name === 'SHUTDOWN' && data?.guest === true) {
-          if (isEnding) isPoweredOff = true
-          else hasEnded = true
-        }
-        if (name === 'GUEST_PANICKED') onFailure(guestPanicked(tail))
-        if (name === 'BLOCK_IO_ERROR') onFailure(diskFailed(data?.nospace === true, storeFolder))
+        if (name === 'SHUTDOWN' && data?.guest === true) onEvent({ kind: 'guest-powered-off' })
+        if (name === 'GUEST_PANICKED') fail(guestPanicked(tail))
+        if (name === 'BLOCK_IO_ERROR') fail(diskFailed(data?.nospace === true, storeFolder))
       })
       // A panic ends QEMU too; its sign on the console says more, and comes a moment later.
       connection.events.on('close', () => {
         setTimeout(() => {
-          if (!isEnding && !watching.signal.aborted) onFailure(guestVanished(stage, tail))
+          if (!watching.signal.aborted) onEvent({ kind: 'qemu-ended', console: tail })
         }, 2 * lastWordsMs)
       })
     },
@@ -124,17 +112,14 @@ export function watchGuest(options: WatchOptions): GuestWatch {
       if (qmp === undefined) throw new Error('QEMU does not answer')
       return qmp
     },
-    booted: () => {
+    endBoot: () => {
       isBooted = true
     },
-    running: (name, isShutdown = false) => {
-      stage = name
-      isEnding = isShutdown
+    lastWords: async () => {
+      await sleep(lastWordsMs)
+      return tail
     },
-    explainEnd: () => (hasEnded ? guestVanished(stage, tail) : undefined),
-    explainLoss: () => (isPoweredOff ? undefined : guestLost(tail)),
     close: async () => {
-      await new Promise((resolve) => setTimeout(resolve, lastWordsMs))
       clearInterval(clock)
       watching.abort()
       qmp?.close()

@@ -1,4 +1,4 @@
-/** Holds a guest in which a stage has failed, for a person to look into it. */
+/** A guest is held after a stage has failed in it, so that a person can look into it. */
 
 import type { PipelineError } from '../errors.ts'
 import { findFreePort } from '../host/ports.ts'
@@ -21,8 +21,8 @@ export type Decision = 'retry' | 'go on' | 'stop'
 
 export type Decide = (held: HeldStage, signal: AbortSignal) => Promise<Decision>
 
-/** Opens a second way to the guest's SSH, since only Packer knows the first. Returns its port. */
-export async function openSecondWay(qmp: Qmp): Promise<number> {
+/** Forwards a second port to the guest's SSH: only Packer knows the first. Returns its number. */
+export async function forwardSsh(qmp: Qmp): Promise<number> {
   const port = await findFreePort()
   const answer = await qmp.execute('human-monitor-command', {
     'command-line': `hostfwd_add net0 tcp:127.0.0.1:${port}-:22`,

@@ -1,17 +1,19 @@
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { execa } from 'execa'
 import { sha256File } from '../digest.ts'
 import { readBootFiles } from '../disk/boot-files.ts'
+import { createDisk } from '../disk/qemu-img.ts'
 import type { RunFolder } from '../host/run-folder.ts'
 import type { ScratchFolder } from '../host/scratch-folder.ts'
 import { type PackerDialect, renderPackerTemplate } from '../packer/template.ts'
 import type { Plan, PlannedStage } from '../plan/plan.ts'
-import { type Acceleration, buildKernelArguments, machineArguments } from '../qemu/machine.ts'
+import { qemuArguments } from '../qemu/arguments.ts'
+import type { Acceleration } from '../qemu/machine.ts'
 import type { SavedState, States } from '../store/states.ts'
 import type { Layer, Store } from '../store/store.ts'
 import { buildUnit, makeBuildAgent } from './agent.ts'
-import { freezeInputs } from './freeze.ts'
+import { buildKernelArguments, buildMachine } from './build-machine.ts'
+import { copyInputs } from './copy-inputs.ts'
 import { createOverlays } from './sealer.ts'
 import { keyOfState } from './state-key.ts'
 
@@ -24,10 +26,10 @@ export interface GuestRequest {
   readonly place: RunFolder
   readonly acceleration: (kernel: string) => Promise<Acceleration>
   readonly states: States
-  /** Whether the guest may wake from a saved state. */
-  readonly mayWake: boolean
+  /** Whether the guest may resume from a saved state. */
+  readonly mayResume: boolean
   readonly qemuVersion: string
-  /** Whether a stage that fails waits for somebody's decision. */
+  /** Whether a person decides about a stage that fails. */
   readonly holdsFailures: boolean
   readonly packer: PackerDialect
   readonly checkpointCommand: (stage: string) => string
@@ -38,21 +40,21 @@ export interface PreparedGuest {
   /** Path of the rendered template. */
   readonly template: string
   readonly acceleration: Acceleration
-  /** The state that the guest wakes from; without one it boots. */
+  /** The state that the guest resumes from; without one it boots. */
   readonly state: SavedState | undefined
   /** Opens the guest to root. */
   readonly privateKey: string
-  /** What a guest that wakes has to be given. */
+  /** What a guest that resumes lacks of this run's agent. */
   readonly renewal: Uint8Array
   /** Key of the state of this machine on a layer. */
   readonly keyOfState: (layer: string) => Promise<string>
 }
 
-/** Prepares the guest: after this `packer build` has all it needs. */
+/** Makes the files that `packer build` needs. */
 export async function prepareGuest(request: GuestRequest, scratch: ScratchFolder): Promise<PreparedGuest> {
   const { plan, stages, parent, store, place } = request
   const { image, layout } = plan
-  const resolved = await freezeInputs(stages, join(place.folder, 'inputs'), store)
+  const resolved = await copyInputs(stages, join(place.folder, 'inputs'), store)
   const bootFiles = await readBootFiles(store.disk(parent.key), layout, join(scratch.folder, 'boot'))
   const acceleration = await request.acceleration(bootFiles.kernel)
   const agent = await makeBuildAgent(
@@ -65,13 +67,13 @@ export async function prepareGuest(request: GuestRequest, scratch: ScratchFolder
   const [first] = stages as readonly [PlannedStage]
   const machine = { ...acceleration, ...image.machine, qemuVersion: request.qemuVersion }
   const stateKey = (layer: string) => keyOfState(machine, layer)
-  const state = request.mayWake
+  const state = request.mayResume
     ? await findSound(request.states, await stateKey(parent.key), parent)
     : undefined
   await createOverlays(store, stages, layout.sizeBytes)
   if (state !== undefined) await request.states.use(state, store.disk(first.key))
   const dummyDisk = join(scratch.folder, 'dummy.qcow2')
-  await execa('qemu-img', ['create', '-q', '-f', 'qcow2', dummyDisk, '1M'], { timeout: 30_000 })
+  await createDisk(dummyDisk, 1024 ** 2)
   const rootUuid = layout.partitions.find(({ mount }) => mount === '/')?.uuid ?? ''
   const template = join(place.folder, 'build.pkr.hcl')
   const text = renderPackerTemplate({
@@ -82,18 +84,20 @@ export async function prepareGuest(request: GuestRequest, scratch: ScratchFolder
     outputFolder: join(scratch.folder, 'output'),
     machineName: image.name,
     accelerator: acceleration.accelerator,
-    machineArguments: machineArguments({
-      ...acceleration,
-      ...image.machine,
-      disk: store.disk(first.key),
-      kernel: bootFiles.kernel,
-      initrd: agent.initrd,
-      kernelArguments: buildKernelArguments(rootUuid, buildUnit),
-      serialLog: request.serialLog,
-      qmpSocket: scratch.qmpSocket,
-      channelSocket: scratch.channelSocket,
-      awaitsState: state !== undefined,
-    }),
+    machineArguments: qemuArguments(
+      buildMachine({
+        ...acceleration,
+        ...image.machine,
+        disk: store.disk(first.key),
+        kernel: bootFiles.kernel,
+        initrd: agent.initrd,
+        kernelArguments: buildKernelArguments(rootUuid, buildUnit),
+        serialLog: request.serialLog,
+        qmpSocket: scratch.qmpSocket,
+        channelSocket: scratch.channelSocket,
+        awaitsState: state !== undefined,
+      }),
+    ),
     privateKey: agent.privateKey,
     bootTimeoutSeconds: image.machine.bootTimeoutSeconds,
     stages: resolved,
@@ -112,7 +116,7 @@ export async function prepareGuest(request: GuestRequest, scratch: ScratchFolder
   }
 }
 
-/** A state that is not what its record says is of no use to anybody. */
+/** Removes a state that is not what its record says. */
 async function findSound(states: States, key: string, layer: Layer): Promise<SavedState | undefined> {
   const state = await states.find(key, layer)
   if (state === undefined || (await states.verify(state))) return state

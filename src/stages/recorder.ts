@@ -15,17 +15,17 @@ export interface StageOutcome {
   readonly lastLines: readonly string[]
 }
 
-export type RecorderEvent =
-  | { readonly kind: 'begin'; readonly name: string }
-  | { readonly kind: 'output'; readonly name: string; readonly text: string }
-  | { readonly kind: 'end'; readonly outcome: StageOutcome }
+export type StageEvent =
+  | { readonly kind: 'stage-began'; readonly name: string }
+  | { readonly kind: 'stage-output'; readonly name: string; readonly text: string }
+  | { readonly kind: 'stage-ended'; readonly outcome: StageOutcome }
 
 /** Exit status by which `stage.sh` says that the script succeeded and broke a promise. */
 export const brokenPromise = 125
 
 export interface StageRecorder {
   /** Takes one line; returns what it meant, if anything. */
-  readonly take: (line: string) => RecorderEvent | undefined
+  readonly take: (line: string) => StageEvent | undefined
   /** Ends the stage that has begun and not ended, if there is one: its outcome up to now, with `exitStatus`. */
   readonly interrupt: (exitStatus: number) => StageOutcome | undefined
   /** Name of the stage that has begun and not ended. */
@@ -48,18 +48,18 @@ export function createStageRecorder(installed: Map<string, string>, nowMs: () =>
     return { name, exitStatus, buildTimeSeconds, artifacts, missing, lastLines, packages }
   }
 
-  const take = (text: string): RecorderEvent | undefined => {
+  const take = (text: string): StageEvent | undefined => {
     const line = parseStageLine(text)
     if (line.kind === 'begin') {
       current = newDraft(line.name, nowMs())
-      return { kind: 'begin', name: line.name }
+      return { kind: 'stage-began', name: line.name }
     }
     if (current === undefined) return undefined
     switch (line.kind) {
       case 'output':
         current.lastLines.push(line.text)
         if (current.lastLines.length > keptLines) current.lastLines.shift()
-        return { kind: 'output', name: current.name, text: line.text }
+        return { kind: 'stage-output', name: current.name, text: line.text }
       case 'artifact': {
         const { kind: _kind, ...artifact } = line
         current.artifacts.push(artifact)
@@ -77,7 +77,7 @@ export function createStageRecorder(installed: Map<string, string>, nowMs: () =>
         for (const [name, version] of current.listing) installed.set(name, version)
         return undefined
       case 'end':
-        return { kind: 'end', outcome: close(current, line.exitStatus) }
+        return { kind: 'stage-ended', outcome: close(current, line.exitStatus) }
     }
   }
 

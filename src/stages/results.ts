@@ -23,7 +23,7 @@ export function resultOfLayer(layer: Layer, status: 'ran' | 'cached'): StageResu
   }
 }
 
-/** A stage that was not come to. */
+/** A stage that never began, or left no layer that could be sealed. */
 export function resultOfSkipped({ name, key }: Pick<PlannedStage, 'name' | 'key'>): StageResult {
   return {
     name,
@@ -39,7 +39,7 @@ export function resultOfSkipped({ name, key }: Pick<PlannedStage, 'name' | 'key'
   }
 }
 
-/** A stage that ran well on what a failed one had left, and whose own result is not kept. */
+/** A stage that succeeded on what a failed one had left: its layer is not kept. */
 export function resultOfUnkept(stage: PlannedStage, outcome: StageOutcome, log: string): StageResult {
   const { buildTimeSeconds, exitStatus, artifacts, packages } = outcome
   return {

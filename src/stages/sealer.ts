@@ -1,17 +1,13 @@
 /** Seals what stages left: a live snapshot between two stages, then, beside the next one, a layer in the store. */
 
 import { relative } from 'node:path'
-import { execa } from 'execa'
-import type { PipelineError } from '../errors.ts'
+import { createOverlay } from '../disk/qemu-img.ts'
 import type { PlannedStage } from '../plan/plan.ts'
-import { diskDevice } from '../qemu/machine.ts'
+import { diskId } from '../qemu/machine.ts'
 import type { Qmp } from '../qemu/qmp.ts'
-import type { StageResult } from '../report/report.ts'
 import type { Layer, Store } from '../store/store.ts'
 import type { Channel } from './channel.ts'
-import { sealFailed } from './failures.ts'
 import type { StageOutcome } from './recorder.ts'
-import { resultOfLayer } from './results.ts'
 import type { Suspender } from './suspender.ts'
 
 export interface SealerOptions {
@@ -20,29 +16,27 @@ export interface SealerOptions {
   readonly store: Store
   readonly tools: Readonly<Record<string, string>>
   readonly qmp: () => Qmp | undefined
-  readonly channel: () => Promise<Channel>
+  readonly channel: Promise<Channel>
   readonly suspender: Suspender
   /** Layer that the first stage starts from. */
   readonly parent: Layer
   /** Path of a stage's log relative to `out/`. */
   readonly logOf: (stage: string) => string
-  readonly onSealed: (result: StageResult) => void
-  readonly onFailure: (error: PipelineError) => void
+  /** Called when the store has recorded a layer. */
+  readonly onSealed: (layer: Layer) => void
 }
 
 export interface Sealer {
-  /** Keeps the state of a guest that has booted, before its first stage. */
+  /** Suspends a guest that has booted, before its first stage, if its state is worth keeping. */
   readonly opening: () => Promise<void>
-  /** Takes what a stage's output told. The checkpoint of that stage waits for it. */
-  readonly ended: (outcome: StageOutcome) => void
+  /** Records the state that `opening` has kept. */
+  readonly recordOpening: () => Promise<void>
   /** Seals a stage's disk while the guest runs, and has it write to the next one's. */
   readonly checkpoint: (stage: string) => Promise<void>
   /** Reads how much the last stage wrote, as long as there is a QEMU to ask. */
-  readonly beforeShutdown: () => Promise<void>
-  /** Seals the last stage's disk after the guest has shut down. */
-  readonly final: () => Promise<void>
-  /** Resolves when every sealed disk is recorded as a layer, or has failed to be. */
-  readonly settled: () => Promise<void>
+  readonly measureLast: () => Promise<void>
+  /** Records the sealed disk of a stage as a layer, after those below it, and its state if one was kept. */
+  readonly record: (outcome: StageOutcome) => Promise<void>
 }
 
 /** Makes an empty overlay for every stage that will run, each on the one before. */
@@ -53,53 +47,34 @@ export async function createOverlays(
 ): Promise<void> {
   for (const stage of stages) {
     await store.remove(stage.key)
-    await createOverlay(store, stage, sizeBytes)
+    await createLayerOverlay(store, stage, sizeBytes)
   }
 }
 
-async function createOverlay(store: Store, stage: PlannedStage, sizeBytes: number): Promise<void> {
+async function createLayerOverlay(store: Store, stage: PlannedStage, sizeBytes: number): Promise<void> {
   const disk = store.disk(stage.key)
-  // Relative, so that the store can be moved; unchecked, since what is below may be an empty overlay itself.
+  // Relative, so that the store can be moved.
   const backing = relative(store.folder, store.disk(stage.parts.parent))
-  const options = ['-q', '-u', '-f', 'qcow2', '-b', backing, '-F', 'qcow2']
-  await execa('qemu-img', ['create', ...options, disk, `${sizeBytes}`], { timeout: 30_000 })
+  await createOverlay({ file: disk, backing, sizeBytes })
 }
 
 export function createSealer(options: SealerOptions): Sealer {
-  const { stages, store, qmp, suspender, logOf, onSealed, onFailure } = options
-  const outcomes = new Map<string, StageOutcome>()
-  const waiting = new Map<string, (outcome: StageOutcome) => void>()
+  const { stages, store, qmp, suspender, logOf, onSealed } = options
   const bytesWritten = new Map<string, number>()
   const heldSeconds = new Map<string, number>()
   let writtenBefore = 0
-  let commits: Promise<unknown> = Promise.resolve()
+  let queue: Promise<void> = Promise.resolve()
 
-  const outcomeOf = (name: string): Promise<StageOutcome> =>
-    new Promise((resolve) => {
-      const known = outcomes.get(name)
-      if (known === undefined) waiting.set(name, resolve)
-      else resolve(known)
-    })
+  /** One after the other, and none after a failure: a layer must not be there before the one that it stands on. */
+  const enqueue = (work: () => Promise<void>): Promise<void> => {
+    queue = queue.then(work)
+    return queue
+  }
 
   const measure = async (name: string): Promise<void> => {
     const total = await queryBytesWritten(qmp())
     bytesWritten.set(name, Math.max(0, total - writtenBefore))
     writtenBefore = total
-  }
-
-  const commit = (stage: PlannedStage, outcome: StageOutcome): void => {
-    // One after the other: a layer must not be there before the one that it stands on.
-    commits = commits.then(async () => {
-      try {
-        const layer = await store.commit(describe(stage, outcome))
-        onSealed(resultOfLayer(layer, 'ran'))
-        await keepState(layer)
-      } catch (cause) {
-        onFailure(sealFailed(stage.name, cause, store.folder))
-        throw cause
-      }
-    })
-    commits.catch(() => undefined)
   }
 
   const describe = (stage: PlannedStage, outcome: StageOutcome): Omit<Layer, 'sha256' | 'sizeBytes'> => ({
@@ -117,55 +92,45 @@ export function createSealer(options: SealerOptions): Sealer {
     tools: options.tools,
   })
 
-  const last = stages.at(-1) as PlannedStage
-
   const keepState = async (layer: Layer): Promise<void> => suspender.commit(layer, await store.list())
 
   return {
     opening: async () => {
       if (!suspender.isWorthIt(undefined)) return
       const [first] = stages as readonly [PlannedStage]
-      const channel = await options.channel()
-      await channel.sleep()
+      const channel = await options.channel
+      await channel.suspend()
       await suspender.save(options.parent.key, store.disk(first.key))
-      await channel.wake()
-      commits = commits.then(() => keepState(options.parent))
+      await channel.resume()
     },
-    ended: (outcome) => {
-      outcomes.set(outcome.name, outcome)
-      waiting.get(outcome.name)?.(outcome)
-    },
+    recordOpening: () => enqueue(() => keepState(options.parent)),
     checkpoint: async (name) => {
       const index = stages.findIndex((stage) => stage.name === name)
       const [stage, next] = [stages[index], stages[index + 1]]
       if (stage === undefined || next === undefined) throw new Error(`${name} has no checkpoint`)
-      const outcome = await outcomeOf(name)
-      const isNap = suspender.isWorthIt(name)
+      const keepsState = suspender.isWorthIt(name)
       const heldMs = performance.now()
-      try {
-        const channel = await options.channel()
-        await (isNap ? channel.sleep() : channel.freeze())
-        await measure(name)
-        await connected(qmp()).execute('blockdev-snapshot-sync', {
-          device: diskDevice,
-          'snapshot-file': store.disk(next.key),
-          format: 'qcow2',
-          mode: 'existing',
-        })
-        if (isNap) await suspender.save(stage.key)
-        await (isNap ? channel.wake() : channel.thaw())
-        heldSeconds.set(name, Math.round(performance.now() - heldMs) / 1000)
-      } catch (cause) {
-        onFailure(sealFailed(name, cause, store.folder))
-        throw cause
-      }
-      commit(stage, outcome)
+      const channel = await options.channel
+      await (keepsState ? channel.suspend() : channel.freeze())
+      await measure(name)
+      await connected(qmp()).execute('blockdev-snapshot-sync', {
+        device: diskId,
+        'snapshot-file': store.disk(next.key),
+        format: 'qcow2',
+        mode: 'existing',
+      })
+      if (keepsState) await suspender.save(stage.key)
+      await (keepsState ? channel.resume() : channel.thaw())
+      heldSeconds.set(name, Math.round(performance.now() - heldMs) / 1000)
     },
-    beforeShutdown: () => measure(last.name).catch(() => undefined),
-    final: async () => commit(last, await outcomeOf(last.name)),
-    settled: async () => {
-      await commits.catch(() => undefined)
-    },
+    measureLast: () => measure((stages.at(-1) as PlannedStage).name).catch(() => undefined),
+    record: (outcome) =>
+      enqueue(async () => {
+        const stage = stages.find(({ name }) => name === outcome.name) as PlannedStage
+        const layer = await store.commit(describe(stage, outcome))
+        onSealed(layer)
+        await keepState(layer)
+      }),
   }
 }
 
@@ -181,5 +146,5 @@ interface BlockStatistics {
 
 async function queryBytesWritten(qmp: Qmp | undefined): Promise<number> {
   const devices = (await qmp?.execute('query-blockstats')) as readonly BlockStatistics[] | undefined
-  return devices?.find(({ device }) => device === diskDevice)?.stats.wr_bytes ?? 0
+  return devices?.find(({ device }) => device === diskId)?.stats.wr_bytes ?? 0
 }

@@ -5,33 +5,34 @@ import type { Qmp } from '../qemu/qmp.ts'
 import { saveState } from '../qemu/suspend.ts'
 import type { States } from '../store/states.ts'
 import type { Layer } from '../store/store.ts'
+import type { Start } from './run-events.ts'
 
 export interface SuspenderOptions {
   readonly states: States
   /** Room for all states together, in bytes. */
   readonly maximumBytes: number
-  /** Key of the state of this machine on a layer. */
+  /** Key of this machine's state on a layer. */
   readonly keyOf: (layer: string) => Promise<string>
   readonly qmp: () => Promise<Qmp>
   /** Names of all stages of the plan, in order. */
   readonly stages: readonly string[]
   readonly estimate: (stage: string) => number | undefined
-  /** Told why a state was not kept. */
+  /** Called with the reason why a state was not kept. */
   readonly onNote: (text: string) => void
 }
 
 export interface Suspender {
-  /** Tells how the guest came up, and how long that took. */
-  readonly began: (how: 'boot' | 'wake', seconds: number) => void
+  /** Notes how the guest came up, and how long that took. */
+  readonly started: (how: Start, seconds: number) => void
   /** Whether to keep the state that a stage leaves behind; undefined for that of the guest as it has booted. */
   readonly isWorthIt: (stage: string | undefined) => boolean
-  /** Keeps the state of a guest that has fallen asleep on `layer`. `disk` has what it wrote above, if it did. */
+  /** Keeps the state of a suspended guest on `layer`. `disk` has what it wrote above, if it did. */
   readonly save: (layer: string, disk?: string) => Promise<void>
   /** Records what `save` has kept, once the layer's own record is there; then makes room. */
   readonly commit: (layer: Layer, layers: readonly Layer[]) => Promise<void>
 }
 
-/** A guest that boots faster is hardly worth a second of every build. */
+/** Saving a guest that boots faster would cost more than it gains. */
 const slowBootSeconds = 10
 
 /** Changes are made to the last stages most often; a stage that takes long should not have to run again either. */
@@ -41,16 +42,16 @@ const longStageSeconds = 5
 export function createSuspender(options: SuspenderOptions): Suspender {
   const { states, stages, keyOf, onNote } = options
   let isSlow = false
-  let isAwoken = false
+  let isResumed = false
   const saved = new Map<string, string>()
 
   const isWorthIt = (stage: string | undefined): boolean => {
     if (options.maximumBytes === 0 || !isSlow) return false
-    // One that woke has its state already.
-    if (stage === undefined) return !isAwoken
+    // One that was resumed has its state already.
+    if (stage === undefined) return !isResumed
     if ((options.estimate(stage) ?? 0) >= longStageSeconds) return true
     const number = stages.indexOf(stage) + 1
-    if (!isAwoken) return number >= Math.floor(stages.length * lateShare)
+    if (!isResumed) return number >= Math.floor(stages.length * lateShare)
     // What is changed next is mostly what was changed now, or what then fails: one that never ended well may do that.
     const next = stages[number]
     return next !== undefined && options.estimate(next) === undefined
@@ -71,9 +72,9 @@ export function createSuspender(options: SuspenderOptions): Suspender {
   }
 
   return {
-    began: (how, seconds) => {
-      isAwoken = how === 'wake'
-      isSlow = isAwoken || seconds >= slowBootSeconds
+    started: (how, seconds) => {
+      isResumed = how === 'resume'
+      isSlow = isResumed || seconds >= slowBootSeconds
     },
     isWorthIt,
     save,

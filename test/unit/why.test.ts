@@ -4,7 +4,7 @@ import { sha256 } from '../../src/digest.ts'
 import { PipelineError } from '../../src/errors.ts'
 import { planImage } from '../../src/plan/plan.ts'
 import { explainLayer } from '../../src/plan/why.ts'
-import { freezeInputs } from '../../src/stages/freeze.ts'
+import { copyInputs } from '../../src/stages/copy-inputs.ts'
 import { keyOf } from '../../src/store/layer-key.ts'
 import { openStore } from '../../src/store/store.ts'
 import { useFolder } from '../support/folder.ts'
@@ -19,7 +19,7 @@ async function built() {
   const image = await sampleImage(path())
   const plan = await planImage(image, store())
   mkdirSync(path('store'), { recursive: true })
-  const frozen = await freezeInputs(plan.stages, path('inputs'), store())
+  const frozen = await copyInputs(plan.stages, path('inputs'), store())
   for (const layer of [plan.base, ...plan.stages]) await seal(layer, store())
   return { image, plan, frozen }
 }
@@ -133,7 +133,7 @@ describe('inputs of a run', () => {
   it('are refused when they are not what was planned', async () => {
     const plan = await planImage(await sampleImage(path()), store())
     writeFileSync(path('third.sh'), 'echo edited\n')
-    const failure = await freezeInputs(plan.stages, path('inputs'), store()).catch((error: unknown) => error)
+    const failure = await copyInputs(plan.stages, path('inputs'), store()).catch((error: unknown) => error)
     expect(failure).toMatchObject({ code: 'changed-meanwhile' })
     expect((failure as PipelineError).message).toContain('third.sh')
   })

@@ -8,10 +8,12 @@ import { randomBytes } from 'node:crypto'
 import { appendFile, chmod, copyFile, lstat, mkdir, mkdtemp, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { ResolvedImage } from '../../config/resolved.ts'
+import { imageNode } from '../../disk/block-node.ts'
 import type { Layout } from '../../disk/layout.ts'
+import { convertImage } from '../../disk/qemu-img.ts'
 import { PipelineError } from '../../errors.ts'
 import { freeBytes } from '../../host/files.ts'
-import { runFile, runMarker, startGroup } from '../../host/process.ts'
+import { runMarker, startGroup } from '../../host/process.ts'
 import { removeTree } from '../../host/remove-tree.ts'
 import type { PackageChange } from '../../report/report.ts'
 import { bootstrapCommand, bootstrapScripts } from './command.ts'
@@ -58,7 +60,7 @@ export async function bootstrap(request: BootstrapRequest): Promise<PackageChang
     }
     signal.throwIfAborted()
     request.onProgress('writing the disk')
-    await runFile('qemu-img', ['convert', '-f', 'raw', '-O', 'qcow2', raw, request.disk], { signal })
+    await convertImage({ from: imageNode('raw', raw), to: request.disk, format: 'qcow2' }, signal)
     const packages = parsePackages(await readFile(`${raw}.packages`, 'utf8'))
     return { added: packages, removed: [], upgraded: [] }
   } finally {

@@ -2,9 +2,10 @@
 
 import type { ResolvedImage } from '../../config/resolved.ts'
 import type { PackerDialect } from '../../packer/template.ts'
+import { qemuArguments } from '../../qemu/arguments.ts'
 import { renderInstallerTemplate } from './hcl.ts'
 import { renderImagePreseed } from './image-preseed.ts'
-import { hostAddress, httpPortPlaceholder, installerMachineArguments } from './machine.ts'
+import { hostAddress, httpPortPlaceholder, installerMachine } from './machine.ts'
 import { installerKernelArguments } from './preseed.ts'
 
 /** Renders `installer.pkr.hcl` and `preseed.cfg`; `run/` stands for the run's folder. */
@@ -21,22 +22,24 @@ export function renderInstallerFiles(
     machineName: image.name,
     httpFolder: 'http',
     accelerator: 'kvm',
-    machineArguments: installerMachineArguments({
-      ...image.machine,
-      accelerator: 'kvm',
-      cpu: 'host',
-      disk: 'run/disk.qcow2',
-      kernel: 'run/linux',
-      initrd: 'run/initrd.gz',
-      kernelArguments: installerKernelArguments(image, {
-        address: hostAddress,
-        httpPort: httpPortPlaceholder,
-        syslogPort: 5514,
+    machineArguments: qemuArguments(
+      installerMachine({
+        ...image.machine,
+        accelerator: 'kvm',
+        cpu: 'host',
+        disk: 'run/disk.qcow2',
+        kernel: 'run/linux',
+        initrd: 'run/initrd.gz',
+        kernelArguments: installerKernelArguments(image, {
+          address: hostAddress,
+          httpPort: httpPortPlaceholder,
+          syslogPort: 5514,
+        }),
+        medium: undefined,
+        serialLog: 'run/serial.log',
+        qmpSocket: 'run/qmp',
       }),
-      medium: undefined,
-      serialLog: 'run/serial.log',
-      qmpSocket: 'run/qmp',
-    }),
+    ),
   })
   return { 'installer.pkr.hcl': template, 'preseed.cfg': renderImagePreseed(image) }
 }

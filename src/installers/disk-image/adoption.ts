@@ -2,14 +2,9 @@
 
 import { fileURLToPath } from 'node:url'
 import type { ResolvedImage, ResolvedStage } from '../../config/resolved.ts'
+import { renderSources } from '../../debian/archives.ts'
 import { optionalMounts } from '../../disk/layout.ts'
-import {
-  basePackages,
-  dpkgExcludes,
-  initramfsSettings,
-  initramfsSettingsFile,
-  renderSources,
-} from '../base-system.ts'
+import { basePackages, dpkgExcludes, initramfsSettings, initramfsSettingsFile } from '../base-system.ts'
 
 /** @param image without this stage: the packages of all its stages are what is installed */
 export function adoptionStage(image: ResolvedImage): ResolvedStage {

@@ -2,14 +2,18 @@
 
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { execa } from 'execa'
 import type { FileSource } from '../../config/file-source.ts'
 import type { ResolvedImage } from '../../config/resolved.ts'
 import { sha256 } from '../../digest.ts'
+import { type BlockNode, fileNode } from '../../disk/block-node.ts'
 import { openDisk } from '../../disk/disk-files.ts'
-import { type ImageFile, nodeName, unreadableDisk } from '../../disk/image-file.ts'
+import type { ImageFile } from '../../disk/image-file.ts'
+import { convertImage, growDisk, QemuImgError } from '../../disk/qemu-img.ts'
+import { convertArguments, growArguments } from '../../disk/qemu-img-arguments.ts'
+import { unreadableDisk } from '../../disk/unreadable.ts'
 import { findWorkFolder } from '../../disk/work-folder.ts'
 import { exitCodes, PipelineError } from '../../errors.ts'
+import { isNoSpace } from '../../host/failures.ts'
 import { noteFolder, temporaryPrefix } from '../../host/run-folder.ts'
 import { baseFacts } from '../base-system.ts'
 import type { InstalledBase, Installer, InstallRequest, KeyParts } from '../installer.ts'
@@ -32,7 +36,7 @@ function sourceOf({ baseImage }: ResolvedImage): FileSource {
 
 async function keyParts(image: ResolvedImage): Promise<KeyParts> {
   const { suite, arch, disk } = baseFacts(image)
-  const command = renderCommands('image', 'layer.qcow2', image)
+  const command = renderCommands(fileNode('image'), '/layer.qcow2', image)
   return {
     parts: {
       suite,
@@ -46,16 +50,12 @@ async function keyParts(image: ResolvedImage): Promise<KeyParts> {
   }
 }
 
-/** What makes a layer of an image. The disk grows to its size; its last partition does at first boot. */
-function commandsOf(from: string, to: string, { disk }: ResolvedImage): readonly (readonly string[])[] {
-  return [
-    ['convert', '-O', 'qcow2', from, to],
-    ['resize', '-q', '-f', 'qcow2', to, `${disk.sizeMiB}M`],
-  ]
-}
+/** Size of the layer's disk, to which the image's grows; the last partition takes the room at first boot. */
+const sizeOf = ({ disk }: ResolvedImage) => disk.sizeMiB * 1024 ** 2
 
-function renderCommands(from: string, to: string, image: ResolvedImage): string {
-  return commandsOf(from, to, image)
+/** What makes a layer of an image, as a person could type it. */
+function renderCommands(from: BlockNode, to: string, image: ResolvedImage): string {
+  return [convertArguments({ from, to, format: 'qcow2' }), growArguments(to, sizeOf(image))]
     .map((words) => `qemu-img ${words.join(' ')}\n`)
     .join('')
 }
@@ -78,14 +78,14 @@ async function install(request: InstallRequest): Promise<InstalledBase> {
   try {
     const file = await openImageFile(brought.file, folder, signal)
     onProgress('examining the image')
-    const disk = await openDisk(file.path, { format: file.format, workFolder: folder, signal })
+    const disk = await openDisk(file.path, { workFolder: folder, signal })
     const examined = await examineImage(image, disk).finally(disk.close)
     onProgress('writing the disk')
     await convert(file, request)
     const log = join(place.folder, 'base.log')
     await writeFile(
       log,
-      `${sourceOf(image).location}: ${brought.digest}\n${renderCommands(file.path, request.disk, image)}`,
+      `${sourceOf(image).location}: ${brought.digest}\n${renderCommands(file.node, request.disk, image)}`,
     )
     return {
       packages: { added: [...examined.packages], removed: [], upgraded: [] },
@@ -99,15 +99,13 @@ async function install(request: InstallRequest): Promise<InstalledBase> {
 }
 
 async function convert(from: ImageFile, { image, disk, signal }: InstallRequest): Promise<void> {
-  for (const words of commandsOf(nodeName(from.node), disk, image)) {
-    const result = await execa('qemu-img', words, { reject: false, timeout: 3_600_000, cancelSignal: signal })
+  try {
+    await convertImage({ from: from.node, to: disk, format: 'qcow2' }, signal)
+    await growDisk(disk, sizeOf(image), signal)
+  } catch (error) {
     signal.throwIfAborted()
-    if (!result.failed) continue
-    if (/No space left on device/.test(result.stderr)) throw new Error(result.stderr)
-    throw unreadableDisk(
-      `the disk image ${from.path} cannot be written as a layer: ${result.stderr.trim() || result.shortMessage}`,
-      result,
-    )
+    if (!(error instanceof QemuImgError) || isNoSpace(error)) throw error
+    throw unreadableDisk(`the disk image ${from.path} cannot be written as a layer: ${error.message}`, error)
   }
 }
 

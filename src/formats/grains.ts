@@ -1,0 +1,81 @@
+/**
+ * The disk in pieces of 64 KiB, compressed once for every file that stores them so: a cluster of a compressed qcow2 and a
+ * grain of a VMDK are both one such piece, deflated.
+ */
+
+import { promisify } from 'node:util'
+import { deflate, type ZlibOptions } from 'node:zlib'
+import { type DataBlock, type RawDisk, readDataBlocks } from './raw-disk.ts'
+import type { DiskSizes } from './sizes.ts'
+
+export const grainBytes = 64 * 1024
+
+/** A VMDK of compressed grains has no part of one. */
+export const grainSizes: DiskSizes = { holds: (sizeBytes) => sizeBytes % grainBytes === 0 }
+
+/** A piece of the disk that is not all zeros. */
+export interface Grain {
+  /** Position on the disk, in grains. */
+  readonly index: number
+  /** As a raw deflate stream. */
+  readonly deflated: Buffer
+  /** Adler-32 of the data, as a zlib stream ends with it. */
+  readonly adler: Buffer
+  /** The data itself, where deflating does not make it smaller. */
+  readonly plain: Buffer | undefined
+}
+
+/**
+ * Readers of qcow2 look back no further than 4 KiB, so neither may VMDKs, which get 5 % larger by that. Of a system VM's
+ * disk, level 6 takes 1.2 times as long for 0.2 % fewer bytes, 9 twice as long for 0.4 % fewer, and level 1 0.75 of the
+ * time for 4 % more.
+ */
+const compression: ZlibOptions = {
+  windowBits: 12,
+  memLevel: 9,
+  level: 5,
+  // In one go: even what does not get smaller fits into a chunk of this size.
+  chunkSize: grainBytes + 1024,
+}
+
+/** In front of a deflate stream in one of zlib's, and behind it. */
+const zlibHeaderBytes = 2
+const adlerBytes = 4
+
+/** Grains in compression at once. Node has four threads for them; the others wait in memory, at 0.2 MiB each. */
+const defaultConcurrency = 16
+
+/**
+ * Reads a disk once, and gives its grains in ascending order.
+ *
+ * @param concurrency of no influence on what is given
+ */
+export async function* compressGrains(
+  disk: RawDisk,
+  concurrency = defaultConcurrency,
+): AsyncGenerator<Grain> {
+  const pending: Promise<Grain>[] = []
+  for await (const block of readDataBlocks(disk, grainBytes, concurrency)) {
+    const grain = compress(block)
+    // Whoever waits for it hears of the failure; nobody does once an earlier one has failed.
+    grain.catch(() => undefined)
+    pending.push(grain)
+    if (pending.length >= concurrency) yield await (pending.shift() as Promise<Grain>)
+  }
+  for (const grain of pending) yield await grain
+}
+
+/** How many grains a disk has at most: what is read of it may be zeros. */
+export function countGrains({ extents }: RawDisk): number {
+  return extents.reduce((sum, { length }) => sum + Math.ceil(length / grainBytes), 0)
+}
+
+async function compress({ index, data }: DataBlock): Promise<Grain> {
+  const stream = await deflateBuffer(data, compression)
+  const deflated = stream.subarray(zlibHeaderBytes, -adlerBytes)
+  // The block's memory is used again.
+  const plain = deflated.length < grainBytes ? undefined : Buffer.from(data)
+  return { index, deflated, adler: stream.subarray(-adlerBytes), plain }
+}
+
+const deflateBuffer = promisify<Buffer, ZlibOptions, Buffer>(deflate)

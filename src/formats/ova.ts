@@ -1,0 +1,172 @@
+/** An OVA: a tar of the virtual machine's description, a manifest of sums, and the disk. */
+
+import { createWriteStream } from 'node:fs'
+import { open } from 'node:fs/promises'
+import { sha256 } from '../digest.ts'
+import { fileNode, imageNode, stretchNode } from '../disk/block-node.ts'
+import { compareImages } from '../disk/qemu-img.ts'
+import { ExportFault } from './failures.ts'
+import type { Grain } from './grains.ts'
+import { type OvfMachine, type OvfView, renderOvf } from './ovf.ts'
+import type { RawDisk } from './raw-disk.ts'
+import { writeStreamOptimizedVmdk } from './vmdk.ts'
+import { checkVmdk } from './vmdk-check.ts'
+
+export interface OvaOptions {
+  /** Of the virtual machine, and of the files in the package. */
+  readonly name: string
+  readonly machine: OvfMachine
+  /** Version of VMware's virtual hardware, which the disk names, too. */
+  readonly hardwareVersion: number
+  /** When the files in the package say they were made: seconds since 1970. */
+  readonly sourceDateEpoch: number
+  /** What the disk's content identifiers follow from: the same for the same content. */
+  readonly key: string
+}
+
+/**
+ * Writes `file`, whose VMDK must then keep every rule, and qemu-img must read the same from it as from `disk`. Needs
+ * room for the one file only: what stands before the disk in the tar has a size that is known before the disk is written,
+ * and is filled in afterwards.
+ *
+ * @param grains those of the disk, where they are compressed for another file, too
+ */
+export async function exportOva(
+  disk: RawDisk,
+  file: string,
+  options: OvaOptions,
+  onProgress: (fraction: number) => void,
+  signal: AbortSignal,
+  grains?: AsyncIterable<Grain>,
+): Promise<void> {
+  const plan = planPackage(disk, options)
+  const written = await writeStreamOptimizedVmdk(
+    disk,
+    createWriteStream(file, { start: plan.diskOffset }),
+    { key: options.key, name: plan.diskFile, hardwareVersion: options.hardwareVersion },
+    (fraction) => onProgress(fraction * writingShare),
+    signal,
+    grains,
+  )
+  if (written.sizeBytes > maximumBytes) throw tooLarge(written.sizeBytes)
+  await writeAround(file, plan, written)
+  const part = { offset: plan.diskOffset, length: written.sizeBytes }
+  // qemu-img unpacks the grains below.
+  await checkVmdk(file, { part, unpacks: false })
+  onProgress((1 + writingShare) / 2)
+  const inside = stretchNode(fileNode(file), { offset: plan.diskOffset, sizeBytes: written.sizeBytes })
+  await compareImages(imageNode('raw', disk.path), { driver: 'vmdk', file: inside }, signal)
+  onProgress(1)
+}
+
+/** Share of the time that writing takes; the rest is two readings that check what was written. */
+const writingShare = 0.65
+
+/** The largest file of a ustar, the only kind of tar that DMTF allows. */
+const maximumBytes = 8 ** 11 - 1
+
+const blockBytes = 512
+
+interface PackagePlan {
+  readonly diskFile: string
+  readonly diskOffset: number
+  /** Everything before the disk, which ends at `diskOffset`. */
+  readonly renderHead: (disk: DiskFacts) => Buffer
+}
+
+type DiskFacts = Pick<OvfView, 'populatedBytes'> & { readonly sizeBytes: number; readonly sha256: string }
+
+/** Decides where everything in the package stands, from what is known before the disk is written. */
+function planPackage(disk: RawDisk, { name, machine, sourceDateEpoch }: OvaOptions): PackagePlan {
+  const [ovfFile, manifestFile, diskFile] = [`${name}.ovf`, `${name}.mf`, `${name}-disk1.vmdk`]
+  const describe = ({ sizeBytes, populatedBytes }: DiskFacts) =>
+    renderOvf({
+      name,
+      machine,
+      diskFile,
+      diskFileBytes: sizeBytes,
+      capacityBytes: disk.sizeBytes,
+      populatedBytes,
+    })
+  // No disk has larger numbers than this one, so no description is longer.
+  const largest: DiskFacts = { sizeBytes: maximumBytes, populatedBytes: disk.sizeBytes, sha256: sha256('') }
+  const ovfRoom = toBlocks(Buffer.byteLength(describe(largest)))
+  const renderHead = (facts: DiskFacts) => {
+    // A number with fewer digits may leave the last block empty: XML may end in empty lines, and they fill it.
+    const text = describe(facts)
+    const ovf = text + '\n'.repeat(Math.max(0, ovfRoom - blockBytes + 1 - Buffer.byteLength(text)))
+    const manifest = renderManifest({ [ovfFile]: sha256(ovf), [diskFile]: facts.sha256 })
+    return Buffer.concat([
+      tarFile(ovfFile, ovf, sourceDateEpoch),
+      tarFile(manifestFile, manifest, sourceDateEpoch),
+      tarHeader(diskFile, facts.sizeBytes, sourceDateEpoch),
+    ])
+  }
+  return { diskFile, diskOffset: renderHead(largest).length, renderHead }
+}
+
+/** Writes what stands before the disk, and the end of the tar. */
+async function writeAround(path: string, plan: PackagePlan, disk: DiskFacts): Promise<void> {
+  const head = plan.renderHead(disk)
+  if (head.length !== plan.diskOffset)
+    throw new Error(`${head.length} bytes for a room of ${plan.diskOffset}`)
+  const file = await open(path, 'r+')
+  try {
+    await file.write(head, 0, head.length, 0)
+    const end = Buffer.alloc(2 * blockBytes)
+    // A VMDK is whole sectors, which are as long as a tar's blocks.
+    await file.write(end, 0, end.length, plan.diskOffset + disk.sizeBytes)
+  } finally {
+    await file.close()
+  }
+}
+
+/** Sums as `openssl dgst` prints them, which is what importers read: any other space in a line and they refuse it. */
+function renderManifest(sums: Readonly<Record<string, string>>): string {
+  return Object.entries(sums)
+    .map(([name, sum]) => `SHA256(${name})= ${sum}\n`)
+    .join('')
+}
+
+function tarFile(name: string, text: string, modified: number): Buffer {
+  const data = Buffer.alloc(toBlocks(Buffer.byteLength(text)))
+  data.write(text)
+  return Buffer.concat([tarHeader(name, Buffer.byteLength(text), modified), data])
+}
+
+/** The header of a plain file of root's, as ustar has it. */
+function tarHeader(name: string, sizeBytes: number, modified: number): Buffer {
+  const header = Buffer.alloc(blockBytes)
+  const octal = (value: number, digits: number) => value.toString(8).padStart(digits, '0')
+  const put = (offset: number, length: number, text: string) => {
+    if (Buffer.byteLength(text) > length) throw new Error(`${text} does not fit a tar's ${length} bytes`)
+    header.write(text, offset)
+  }
+  put(0, 100, name)
+  put(100, 8, octal(0o644, 7))
+  put(108, 8, octal(0, 7))
+  put(116, 8, octal(0, 7))
+  put(124, 11, octal(sizeBytes, 11))
+  put(136, 11, octal(modified, 11))
+  // The checksum counts itself as spaces.
+  put(148, 8, ' '.repeat(8))
+  put(156, 1, '0')
+  put(257, 6, 'ustar')
+  put(263, 2, '00')
+  put(329, 8, octal(0, 7))
+  put(337, 8, octal(0, 7))
+  const sum = header.reduce((total, byte) => total + byte, 0)
+  put(148, 8, `${octal(sum, 6)}\0 `)
+  return header
+}
+
+function toBlocks(bytes: number): number {
+  return Math.ceil(bytes / blockBytes) * blockBytes
+}
+
+function tooLarge(sizeBytes: number): ExportFault {
+  return new ExportFault(
+    `its disk has ${sizeBytes} bytes when compressed, and a file in an OVA may have ${maximumBytes}`,
+    'make what is on the disk smaller; VMware takes no larger file in one piece.',
+  )
+}

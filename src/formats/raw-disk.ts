@@ -1,0 +1,107 @@
+/** The final layer as one sparse raw file, which every exporter reads: written once, and only where there is data. */
+
+import { open } from 'node:fs/promises'
+import { type BlockNode, imageNode } from '../disk/block-node.ts'
+import { convertImage, mapImage } from '../disk/qemu-img.ts'
+import { exportFailed } from './failures.ts'
+
+/** A stretch of the disk that may hold something else than zeros, in bytes. */
+export interface Extent {
+  readonly start: number
+  readonly length: number
+}
+
+export interface RawDisk {
+  readonly path: string
+  readonly sizeBytes: number
+  /** In ascending order, not touching each other. Everything outside of them is zeros. */
+  readonly extents: readonly Extent[]
+}
+
+/** A block that holds something else than zeros. */
+export interface DataBlock {
+  /** Position on the disk, in blocks. */
+  readonly index: number
+  /** As long as a block, also at the end of the disk. Valid only for a while. */
+  readonly data: Buffer
+}
+
+/**
+ * Flattens a disk, with all that it stands on, into the raw file `path`.
+ * @throws PipelineError `export-failed`; what is left of the file then is the caller's to remove
+ */
+export async function flattenDisk(source: BlockNode, path: string, signal: AbortSignal): Promise<RawDisk> {
+  try {
+    await convertImage({ from: source, to: path, format: 'raw' }, signal)
+    return await openRawDisk(path)
+  } catch (cause) {
+    signal.throwIfAborted()
+    throw exportFailed(`flat copy ${path} of the disk`, cause)
+  }
+}
+
+/** Finds out where a raw file holds data, without reading it. */
+export async function openRawDisk(path: string): Promise<RawDisk> {
+  const entries = await mapImage(imageNode('raw', path))
+  const last = entries.at(-1)
+  const extents = entries.filter((entry) => entry.data && !entry.zero)
+  return {
+    path,
+    sizeBytes: last === undefined ? 0 : last.start + last.length,
+    extents: extents.map(({ start, length }) => ({ start, length })),
+  }
+}
+
+/** What is read at a time, in blocks that are smaller. */
+const stretchBytes = 1 << 20
+
+/**
+ * Reads every block that is not all zeros, in ascending order, into the same few megabytes of memory.
+ *
+ * @param kept how many blocks stay valid beside the one that was asked for last
+ */
+export async function* readDataBlocks(
+  disk: RawDisk,
+  blockBytes: number,
+  kept = 1,
+): AsyncGenerator<DataBlock> {
+  const zeros = Buffer.alloc(blockBytes)
+  const atOnce = Math.max(1, Math.floor(stretchBytes / blockBytes))
+  // Written round and round. What does not fit behind the last stretch leaves less than one unused.
+  const memory = Buffer.allocUnsafeSlow((kept + 2 * atOnce) * blockBytes)
+  let free = 0
+  const file = await open(disk.path, 'r')
+  try {
+    let next = 0
+    for (const { start, length } of disk.extents) {
+      const end = Math.ceil((start + length) / blockBytes)
+      for (let first = Math.max(next, Math.floor(start / blockBytes)); first < end; first = next) {
+        next = Math.min(end, first + atOnce)
+        const bytes = (next - first) * blockBytes
+        if (free + bytes > memory.length) free = 0
+        const stretch = memory.subarray(free, free + bytes)
+        free += bytes
+        await readFully(file, stretch, first * blockBytes)
+        for (let index = first; index < next; index += 1) {
+          const data = stretch.subarray((index - first) * blockBytes, (index - first + 1) * blockBytes)
+          if (!data.equals(zeros)) yield { index, data }
+        }
+      }
+    }
+  } finally {
+    await file.close()
+  }
+}
+
+/** Behind the end of the file there are zeros. */
+async function readFully(
+  file: Awaited<ReturnType<typeof open>>,
+  buffer: Buffer,
+  position: number,
+): Promise<void> {
+  let done = 0
+  for (let bytesRead = -1; bytesRead !== 0 && done < buffer.length; done += bytesRead) {
+    bytesRead = (await file.read(buffer, done, buffer.length - done, position + done)).bytesRead
+  }
+  buffer.fill(0, done)
+}

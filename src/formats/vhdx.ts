@@ -1,0 +1,115 @@
+/** VHDX for newer Hyper-V: written by qemu-img, whose random numbers are then replaced by ones that follow from the content. */
+
+import { type FileHandle, open } from 'node:fs/promises'
+import { uuidFrom } from '../digest.ts'
+import { imageNode } from '../disk/block-node.ts'
+import { compareImages, convertImage, requireSound } from '../disk/qemu-img.ts'
+import type { RawDisk } from './raw-disk.ts'
+
+export interface VhdxOptions {
+  /** The disk's identifiers follow from it: the same for the same content. */
+  readonly uuidSeed: string
+}
+
+/** Writes a dynamic VHDX, the same one every time, and has qemu-img compare it with the disk. */
+export async function writeVhdx(
+  disk: RawDisk,
+  file: string,
+  { uuidSeed }: VhdxOptions,
+  onProgress: (fraction: number) => void,
+  signal: AbortSignal,
+): Promise<void> {
+  const from = imageNode('raw', disk.path)
+  const options = { subformat: 'dynamic' }
+  await convertImage({ from, to: file, format: 'vhdx', options }, signal, onProgress)
+  const target = await open(file, 'r+')
+  try {
+    await replaceRandom(target, uuidSeed)
+  } finally {
+    await target.close()
+  }
+  const written = imageNode('vhdx', file)
+  await requireSound(written, signal)
+  await compareImages(from, written, signal)
+}
+
+/** Both headers, of which the one with the higher number counts. */
+const headerOffsets = [64 * 1024, 128 * 1024]
+const headerBytes = 4096
+const headerFields = {
+  checksum: 4,
+  sequence: 8,
+  fileWriteGuid: 16,
+  dataWriteGuid: 32,
+  logGuid: 48,
+  logBytes: 68,
+  logOffset: 72,
+} as const
+
+const regionsOffset = 192 * 1024
+/** As they are on the disk: the first three of a GUID's five groups are little-endian. */
+const metadataRegion = '06a27c8b90479a4bb8fe575f050f886e'
+const diskIdItem = 'ab12cabee6b2234593efc309e000c746'
+
+async function replaceRandom(target: FileHandle, seed: string): Promise<void> {
+  const guid = (use: string) => Buffer.from(uuidFrom(`vhdx ${use} ${seed}`).replaceAll('-', ''), 'hex')
+  const headers = await Promise.all(headerOffsets.map((offset) => readAt(target, offset, headerBytes)))
+  const sequence = (header: Buffer) => header.readBigUInt64LE(headerFields.sequence)
+  const [first, second] = headers as [Buffer, Buffer]
+  const isFirstCurrent = sequence(first) > sequence(second)
+  const current = isFirstCurrent ? first : second
+  const { logGuid, logOffset, logBytes } = headerFields
+  if (!current.subarray(logGuid, logGuid + 16).equals(Buffer.alloc(16))) {
+    throw new Error('qemu-img left a VHDX whose log is still to be replayed')
+  }
+  for (const [index, header] of headers.entries()) {
+    header.writeBigUInt64LE(header === current ? 2n : 1n, headerFields.sequence)
+    guid('file').copy(header, headerFields.fileWriteGuid)
+    guid('data').copy(header, headerFields.dataWriteGuid)
+    header.fill(0, logGuid, logGuid + 16)
+    header.writeUInt32LE(0, headerFields.checksum)
+    header.writeUInt32LE(crc32c(header), headerFields.checksum)
+    await target.write(header, 0, header.length, headerOffsets[index])
+  }
+  // What the log once had in it counts no more, but has random numbers.
+  const log = Buffer.alloc(current.readUInt32LE(logBytes))
+  await target.write(log, 0, log.length, Number(current.readBigUInt64LE(logOffset)))
+  const diskId = await findDiskId(target)
+  await target.write(guid('disk'), 0, 16, diskId)
+}
+
+/** Where the disk's own GUID is: an item of the metadata, which is one of the regions. */
+async function findDiskId(target: FileHandle): Promise<number> {
+  const regions = await readAt(target, regionsOffset, 64 * 1024)
+  const region = findEntry(regions, 16, regions.readUInt32LE(8), metadataRegion)
+  const metadata = Number(region.readBigUInt64LE(16))
+  const items = await readAt(target, metadata, 64 * 1024)
+  const item = findEntry(items, 32, items.readUInt16LE(10), diskIdItem)
+  return metadata + item.readUInt32LE(16)
+}
+
+/** Both tables have entries of 32 bytes that begin with a GUID. */
+function findEntry(table: Buffer, start: number, count: number, guid: string): Buffer {
+  for (let index = 0; index < count; index += 1) {
+    const entry = table.subarray(start + index * 32, start + (index + 1) * 32)
+    if (entry.toString('hex', 0, 16) === guid) return entry
+  }
+  throw new Error(`qemu-img wrote a VHDX without ${guid}`)
+}
+
+async function readAt(target: FileHandle, position: number, length: number): Promise<Buffer> {
+  const buffer = Buffer.alloc(length)
+  const { bytesRead } = await target.read(buffer, 0, length, position)
+  if (bytesRead !== length) throw new Error(`the file ends at ${position + bytesRead}`)
+  return buffer
+}
+
+/** Castagnoli's, bit by bit: it is for two sectors. */
+export function crc32c(bytes: Buffer): number {
+  let crc = 0xffff_ffff
+  for (const byte of bytes) {
+    crc ^= byte
+    for (let bit = 0; bit < 8; bit += 1) crc = crc & 1 ? (crc >>> 1) ^ 0x82f6_3b78 : crc >>> 1
+  }
+  return ~crc >>> 0
+}

@@ -1,0 +1,62 @@
+/** Copies the scripts and folders of stages as they were planned, so that an edit during a build does not reach it. */
+
+import { cp, lstat, mkdir, readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { ResolvedStage } from '../config/resolved.ts'
+import { canonicalJson, type Json, listTree, sha256 } from '../digest.ts'
+import { exitCodes, PipelineError } from '../errors.ts'
+import type { PlannedStage } from '../plan/plan.ts'
+import type { Store } from '../store/store.ts'
+
+/**
+ * Copies the scripts and folders of stages into `folder` and returns the stages with the copies' paths.
+ * @throws PipelineError `changed-meanwhile` when a copy is not what the layer's key was made from
+ */
+export async function copyInputs(
+  stages: readonly PlannedStage[],
+  folder: string,
+  store: Store,
+): Promise<readonly ResolvedStage[]> {
+  await mkdir(folder, { recursive: true })
+  return Promise.all(stages.map((planned) => copyStage(planned, folder, store)))
+}
+
+async function copyStage(
+  { stage, parts }: PlannedStage,
+  folder: string,
+  store: Store,
+): Promise<ResolvedStage> {
+  const bytes = await readFile(stage.script)
+  if (sha256(bytes) !== parts.script) throw changed(stage.name, stage.script)
+  const script = join(folder, `${stage.name}.sh`)
+  await writeFile(script, bytes)
+  await store.keepSource(bytes)
+  const files: Record<string, string> = {}
+  for (const [name, path] of Object.entries(stage.files)) {
+    const copy = join(folder, stage.name, name)
+    await cp(path, copy, { recursive: true, verbatimSymlinks: true })
+    const planned = (parts.files as Readonly<Record<string, Json>>)[name] ?? null
+    const listing = await listTree(copy)
+    if (canonicalJson(listing) !== canonicalJson(planned)) throw changed(stage.name, path)
+    for (const file of Object.keys(listing)) await keepText(join(copy, file), store)
+    files[name] = copy
+  }
+  return { ...stage, script, files }
+}
+
+/** `plan --why` shows differences of smaller files only. */
+const largestText = 256 * 1024
+
+async function keepText(path: string, store: Store): Promise<void> {
+  const found = await lstat(path)
+  if (found.isFile() && found.size <= largestText) await store.keepSource(await readFile(path))
+}
+
+function changed(stage: string, path: string): PipelineError {
+  return new PipelineError({
+    code: 'changed-meanwhile',
+    message: `${path} of stage ${stage} changed while the build was being planned`,
+    hint: 'run the build again.',
+    exitCode: exitCodes.badInput,
+  })
+}

@@ -1,0 +1,27 @@
+/** Keeps the state of a run: reduces every event, and has its effects performed. */
+
+import type { Mailbox } from './mailbox.ts'
+import { reduce } from './reduce.ts'
+import type { RunEffect, RunEvent } from './run-events.ts'
+import type { RunState } from './run-state.ts'
+
+interface Interpreter {
+  readonly state: () => RunState
+  /** Rejects when an event could not be handled, which is a bug; never resolves. */
+  readonly broken: Promise<never>
+}
+
+export function interpret(
+  initial: RunState,
+  { open }: Pick<Mailbox<RunEvent>, 'open'>,
+  perform: (effect: RunEffect) => void,
+): Interpreter {
+  let state = initial
+  const broken = open((event) => {
+    const [next, effects] = reduce(state, event)
+    state = next
+    for (const effect of effects) perform(effect)
+  })
+  broken.catch(() => undefined)
+  return { state: () => state, broken }
+}

@@ -1,0 +1,73 @@
+/** The small moves that decisions about a run are made of. */
+
+import type { PipelineError } from '../errors.ts'
+import type { StageResult } from '../report/report.ts'
+import { stateNotResumed, stateNotResumedCode } from './failures.ts'
+import type { RunEffect } from './run-events.ts'
+import type { RunState, Timer } from './run-state.ts'
+
+export type Next = readonly [state: RunState, effects: readonly RunEffect[]]
+
+/** A part of what an event changes, and has done. */
+export type Move = (state: RunState) => Next
+
+/** Several moves, one after the other. */
+export const all =
+  (...moves: readonly Move[]): Move =>
+  (state) =>
+    moves.reduce<Next>(
+      ([before, effects], move) => {
+        const [after, more] = move(before)
+        return [after, [...effects, ...more]]
+      },
+      [state, []],
+    )
+
+export const stay: Move = (state) => [state, []]
+
+export const act =
+  (...effects: readonly RunEffect[]): Move =>
+  (state) => [state, effects]
+
+export const set =
+  (changes: Partial<RunState>): Move =>
+  (state) => [{ ...state, ...changes }, []]
+
+/** Starts a timer, unless the run has failed. */
+export const startTimer =
+  (id: string, seconds: number, failure: PipelineError): Move =>
+  (state) =>
+    state.failure === undefined
+      ? [{ ...state, timers: [...state.timers, { id, failure }] }, [{ kind: 'start-timer', id, seconds }]]
+      : [state, []]
+
+export const clearTimers =
+  (isMeant: (timer: Timer) => boolean = () => true): Move =>
+  (state) => [
+    { ...state, timers: state.timers.filter((timer) => !isMeant(timer)) },
+    state.timers.filter(isMeant).map(({ id }) => ({ kind: 'clear-timer', id })),
+  ]
+
+/** Reports a stage's result, once. */
+export const finish =
+  (stage: StageResult): Move =>
+  (state) =>
+    state.results.some(({ name }) => name === stage.name)
+      ? [state, []]
+      : [
+          { ...state, results: [...state.results, stage] },
+          [{ kind: 'report', event: { kind: 'stage-finished', stage } }],
+        ]
+
+/** Never the fault of the state that a guest resumes from, whenever they happen. */
+const notOfState: readonly string[] = ['interrupted', 'packer-died', stateNotResumedCode]
+
+/** Has the run end, unless something has gone wrong before. */
+export const fail =
+  (error: PipelineError): Move =>
+  (state) => {
+    if (state.failure !== undefined) return [state, []]
+    const isOfState = state.isResuming && !notOfState.includes(error.code)
+    const failure = isOfState ? stateNotResumed(error) : error
+    return all(clearTimers(), set({ failure }), act({ kind: 'stop-packer' }))(state)
+  }

@@ -1,0 +1,30 @@
+/** The parts of a run that are no stages, each with its own time: the boot, the shutdown. */
+
+import type { Emit } from '../report/events.ts'
+
+export interface Parts {
+  readonly start: (name: string) => void
+  /** Since the part started. */
+  readonly seconds: (name: string) => number
+  readonly finish: (name: string, text?: string) => void
+}
+
+export function createParts(emit: Emit, estimate: (name: string) => number | undefined): Parts {
+  const startedMs = new Map<string, number>()
+  const seconds = (name: string) => Math.round(performance.now() - (startedMs.get(name) ?? 0)) / 1000
+  return {
+    start: (name) => {
+      startedMs.set(name, performance.now())
+      emit({ kind: 'part-started', name, estimateSeconds: estimate(name) })
+    },
+    seconds,
+    finish: (name, text) => {
+      emit({
+        kind: 'part-finished',
+        name,
+        seconds: seconds(name),
+        ...(text === undefined ? {} : { text }),
+      })
+    },
+  }
+}

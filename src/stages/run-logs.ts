@@ -1,0 +1,40 @@
+/** The logs of a run: what Packer, the console and each stage said. */
+
+import { appendFileSync } from 'node:fs'
+import { join, relative } from 'node:path'
+import type { RunFolder } from '../host/run-folder.ts'
+
+export interface RunLogs {
+  readonly serial: string
+  readonly packer: string
+  /** What Packer says for those who look for faults in it. */
+  readonly packerDebug: string
+  /** Path of a stage's log. */
+  readonly of: (stage: string) => string
+  /** The same relative to `out/`. */
+  readonly reported: (stage: string) => string
+}
+
+/** @param stages names of all stages of the plan, in order: their logs are numbered by it */
+export function logsOf({ folder, outFolder }: RunFolder, stages: readonly string[]): RunLogs {
+  const of = (stage: string): string => {
+    const number = `${stages.indexOf(stage) + 1}`.padStart(2, '0')
+    return join(folder, 'stages', `${number}-${stage}.log`)
+  }
+  return {
+    serial: join(folder, 'serial.log'),
+    packer: join(folder, 'packer.log'),
+    packerDebug: join(folder, 'packer-debug.log'),
+    of,
+    reported: (stage) => relative(outFolder, of(stage)),
+  }
+}
+
+/** Appends a line to a log, which is on a disk that may be full: `onError` is called when it can't be written. */
+export function appendLine(path: string, text: string, onError: (cause: unknown) => void): void {
+  try {
+    appendFileSync(path, `${text}\n`)
+  } catch (cause) {
+    onError(cause)
+  }
+}

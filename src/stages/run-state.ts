@@ -1,0 +1,102 @@
+/** How far a run of stages has come, and what it has come to. */
+
+import type { PipelineError } from '../errors.ts'
+import type { PlannedStage } from '../plan/plan.ts'
+import type { Acceleration } from '../qemu/machine.ts'
+import type { StageResult } from '../report/report.ts'
+import { stateNotResumedCode } from './failures.ts'
+import type { StageOutcome } from './recorder.ts'
+import { resultOfSkipped } from './results.ts'
+import type { Start } from './run-events.ts'
+
+/** What stays the same during a run. */
+export interface RunFacts {
+  /** The stages that run, in order. */
+  readonly stages: readonly PlannedStage[]
+  readonly start: Start
+  /** Whether a person decides about a stage that fails. */
+  readonly holdsFailures: boolean
+  readonly accelerator: Acceleration['accelerator']
+  readonly estimate: (name: string) => number | undefined
+  /** Path of a stage's log. */
+  readonly logOf: (stage: string) => string
+  /** The same relative to `out/`. */
+  readonly reportedLogOf: (stage: string) => string
+  readonly packerLog: string
+  readonly storeFolder: string
+}
+
+/** A timer that runs, and what has gone wrong when it fires. */
+export interface Timer {
+  readonly id: string
+  readonly failure: PipelineError
+}
+
+export interface RunState {
+  readonly facts: RunFacts
+  /** The guest has not come out of its saved state yet. */
+  readonly isResuming: boolean
+  /** The stage that began last. */
+  readonly stage: string | undefined
+  /** The stage that has begun and not ended. */
+  readonly running: string | undefined
+  /** The last stage has ended: the guest may end too. */
+  readonly isShuttingDown: boolean
+  /** Whether the guest has powered itself off, and whether it was to. */
+  readonly powerOff: 'none' | 'early' | 'expected'
+  /** Stages that have succeeded and whose layers are kept. */
+  readonly outcomes: readonly StageOutcome[]
+  /** The checkpoint that Packer waits for though its stage has not ended yet. */
+  readonly asked: string | undefined
+  /** The stage that has failed and that a person looks into. */
+  readonly held: { readonly name: string; readonly error: PipelineError } | undefined
+  /** Stages that failed and after which a person had the run go on. */
+  readonly wentOnAfter: readonly string[]
+  readonly timers: readonly Timer[]
+  readonly results: readonly StageResult[]
+  /** The first thing that went wrong. What follows from it is of no interest. */
+  readonly failure: PipelineError | undefined
+  readonly isOver: boolean
+}
+
+export function initialState(facts: RunFacts): RunState {
+  return {
+    facts,
+    isResuming: facts.start === 'resume',
+    stage: undefined,
+    running: undefined,
+    isShuttingDown: false,
+    powerOff: 'none',
+    outcomes: [],
+    asked: undefined,
+    held: undefined,
+    wentOnAfter: [],
+    timers: [],
+    results: [],
+    failure: undefined,
+    isOver: false,
+  }
+}
+
+export interface RunOutcome {
+  /** One for each stage that was to run. */
+  readonly results: readonly StageResult[]
+  readonly failure: PipelineError | undefined
+  /** Whether nothing is lost yet, and a guest that boots may do better. */
+  readonly isWorthAnotherBoot: boolean
+  /** Whether the saved state is of no use: one that does not resume once never does. */
+  readonly isStateBroken: boolean
+}
+
+export function outcomeOf({ facts, results, failure, isResuming, stage }: RunState): RunOutcome {
+  const isOfState = failure?.code === stateNotResumedCode
+  const isEmulatedPanic = failure?.code === 'guest-panicked' && facts.accelerator === 'tcg'
+  return {
+    results: facts.stages.map(
+      (planned) => results.find(({ name }) => name === planned.name) ?? resultOfSkipped(planned),
+    ),
+    failure,
+    isWorthAnotherBoot: isOfState || (isEmulatedPanic && stage === undefined),
+    isStateBroken: isOfState || (isResuming && failure?.code !== 'interrupted'),
+  }
+}

@@ -1,0 +1,117 @@
+import { once } from 'node:events'
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { createServer, type Server, type Socket } from 'node:net'
+import { createInterface } from 'node:readline'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { afterEach, describe, expect, it } from 'vitest'
+import { type GuestEvent, type GuestWatch, watchGuest } from '../../../src/stages/guest-watch.ts'
+import { useFolder } from '../../support/folder.ts'
+import { happen, the } from '../../support/toy-run.ts'
+
+const path = useFolder()
+let server: Server | undefined
+let watch: GuestWatch | undefined
+
+afterEach(async () => {
+  server?.close()
+  await watch?.close()
+})
+
+/** A watched guest whose QEMU says what a test has it say. */
+async function watched() {
+  mkdirSync(path(), { recursive: true })
+  writeFileSync(path('serial.log'), '')
+  const connected = new Promise<Socket>((resolve) => {
+    server = createServer((socket) => {
+      socket.write(`${JSON.stringify({ QMP: {} })}\n`)
+      createInterface({ input: socket }).on('line', () => {
+        socket.write(`${JSON.stringify({ return: {} })}\n`)
+        resolve(socket)
+      })
+    }).listen(path('qmp'))
+  })
+  const events: GuestEvent[] = []
+  watch = watchGuest({
+    serialLog: path('serial.log'),
+    qmpSocket: path('qmp'),
+    storeFolder: '/out/store',
+    bootTimeoutSeconds: 60,
+    onEvent: (event) => events.push(event),
+  })
+  const socket = await connected
+  await expect.poll(() => watch?.qmp()).toBeDefined()
+  const failures = () => events.flatMap((event) => (event.kind === 'guest-failed' ? [event.error] : []))
+  const say = (event: string, data: object) => socket.write(`${JSON.stringify({ event, data })}\n`)
+  const end = async () => {
+    socket.end()
+    await once(socket, 'close')
+    await watch?.lastWords()
+    await watch?.close()
+  }
+  return { events, failures, say, end, drop: () => socket.destroy() }
+}
+
+const lastStage = [the.started, the.began('three'), the.ended('three')]
+
+describe('a guest that shuts down', () => {
+  it('has written all it had to when it has powered itself off', async () => {
+    const { events, failures, say, end } = await watched()
+    say('SHUTDOWN', { guest: true, reason: 'guest-shutdown' })
+    await end()
+    expect(happen({}, ...lastStage, ...events, the.packer(0)).failure).toBeUndefined()
+    expect(happen({}, ...lastStage, ...events, the.packer(1)).failure?.code).toBe('packer-died')
+    expect(failures()).toEqual([])
+  })
+
+  it.each([
+    ['was killed before', undefined],
+    ['was asked to end by the host', { guest: false, reason: 'host-signal' }],
+  ])('has lost something when its QEMU %s', async (_case, data) => {
+    const { events, say, end } = await watched()
+    if (data !== undefined) say('SHUTDOWN', data)
+    await end()
+    const { failure } = happen({}, ...lastStage, ...events, the.packer(0))
+    expect(failure).toMatchObject({ code: 'guest-vanished' })
+    expect(failure?.message).toContain('QEMU ended while the guest was shutting down')
+  })
+
+  it('that powered itself off during a stage has not ended well', async () => {
+    const { events, say, end } = await watched()
+    say('SHUTDOWN', { guest: true, reason: 'guest-shutdown' })
+    await end()
+    const during = [the.started, the.began('two'), ...events]
+    expect(happen({}, ...during, the.packer(1)).failure?.message).toContain('during stage two')
+    expect(happen({}, ...during, the.packer(0)).failure).toBeDefined()
+  })
+})
+
+describe('a QEMU that ends', () => {
+  it('is noticed after the signs that the console still has of why', async () => {
+    const { events, drop } = await watched()
+    drop()
+    writeFileSync(path('serial.log'), 'Kernel panic - not syncing: toy\n')
+    await expect.poll(() => events, { timeout: 5000 }).toHaveLength(2)
+    expect(events.map(({ kind }) => kind)).toEqual(['guest-failed', 'qemu-ended'])
+    expect(events[1]).toMatchObject({ console: { lines: ['Kernel panic - not syncing: toy'] } })
+  })
+
+  it('is not noticed by a watch that is closed', async () => {
+    const { events, drop } = await watched()
+    drop()
+    await watch?.close()
+    await sleep(1000)
+    expect(events).toEqual([])
+  })
+})
+
+describe('a disk that the guest cannot write to', () => {
+  it.each([
+    [true, 'disk-full', 'the disk that holds /out/store is full'],
+    [false, 'disk-error', "the guest's disk in /out/store could not be read or written"],
+  ])('for want of space: %s', async (nospace, code, message) => {
+    const { failures, say } = await watched()
+    say('BLOCK_IO_ERROR', { nospace })
+    await expect.poll(failures).toHaveLength(1)
+    expect(failures()[0]).toMatchObject({ code, message })
+  })
+})
