@@ -8,6 +8,7 @@ import { configure_locale } from '../../provisioners/configure_locale.ts'
 import { definePipeline, type Pipeline } from '../../src/config/pipeline.ts'
 import { defineStage, z } from '../../src/config/stage.ts'
 import type { BuildEvent } from '../../src/report/events.ts'
+import { openStore } from '../../src/store/store.ts'
 
 const sound: Omit<Pipeline, 'stages'> = {
   name: 'sample',
@@ -35,6 +36,11 @@ export const compiles = definePipeline({
   ...sound,
   stages: [apt_upgrade({ backports: true }), configure_locale()],
 })
+
+definePipeline({ ...sound, installer: { image: '/srv/golden.qcow2' }, stages: [] })
+
+// @ts-expect-error an installer that is none of ours
+definePipeline({ ...sound, installer: 'anaconda', stages: [] })
 
 // @ts-expect-error a suite that is none of ours
 definePipeline({ ...sound, variants: [{ suite: 'buster', arch: 'x86_64' }], stages: [] })
@@ -135,3 +141,8 @@ defineStage({ name: 'wrong', from: import.meta.url })
 
 // @ts-expect-error an event that no reporter knows
 export const unknown: BuildEvent = { kind: 'stage-began', name: 'greet' }
+
+// --- keys of layers ---
+
+// @ts-expect-error a text is no key
+openStore('store').disk('0'.repeat(64))

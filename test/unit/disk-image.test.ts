@@ -246,6 +246,8 @@ it('has its content in the key, or the sum that it is written with', async () =>
   writeFileSync(path('golden'), 'two')
   utimesSync(path('golden'), 1, 1)
   expect(await partOf(path('golden'))).toBe(`sha256:${sha256('two')}`)
+  const { sources } = await installerOf({ installer: 'disk-image' }).keyParts(await imageOf(path('golden')))
+  expect(sources[0]?.text).not.toContain(process.cwd())
   const sum = 'a'.repeat(128)
   expect(await partOf(`https://images.example.org/golden.qcow2#sha512=${sum}`)).toBe(`sha512:${sum}`)
 })

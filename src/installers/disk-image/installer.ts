@@ -36,7 +36,7 @@ function sourceOf({ baseImage }: ResolvedImage): FileSource {
 
 async function keyParts(image: ResolvedImage): Promise<KeyParts> {
   const { suite, arch, disk } = baseFacts(image)
-  const command = renderCommands(fileNode('image'), '/layer.qcow2', image)
+  const command = renderCommands(fileNode('/image'), '/layer.qcow2', image)
   return {
     parts: {
       suite,
