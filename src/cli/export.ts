@@ -10,9 +10,9 @@ import { mergeOver, type Overrides, parseAssignment } from '../config/overrides.
 import { pipelineFields } from '../config/pipeline.ts'
 import { expandFormats } from '../config/presets.ts'
 import { vmwareFaults } from '../config/vmware.ts'
+import { requireFit } from '../doctor/host-checks.ts'
 import { exitCodes } from '../errors.ts'
 import { exportDisk } from '../export/export-disk.ts'
-import { requireArchivers } from '../make/preflight.ts'
 import { untilInterrupted } from './interrupt.ts'
 import { type Choose, collect } from './options.ts'
 import { reportTo, type Terminal } from './terminal.ts'
@@ -63,7 +63,7 @@ export function exportCommand(program: Command, terminal: Terminal, choose: Choo
 
 async function run(options: ExportOptions, terminal: Terminal): Promise<number> {
   const { name, date, formats } = decide(options)
-  await requireArchivers({ targets: options.targets, formats })
+  await requireFit('export', { images: [{ targets: options.targets, formats }] })
   const folder = resolvePath(options.out)
   const reporter = reportTo(terminal, folder)
   try {

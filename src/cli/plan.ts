@@ -4,9 +4,9 @@ import { join } from 'node:path'
 import type { Command } from 'commander'
 import type { ResolvedImage, ResolvedPipeline } from '../config/resolved.ts'
 import { needsUdebs, probeUdebsOf, udebAdvice } from '../debian/udebs.ts'
+import { findWarnings } from '../doctor/host-checks.ts'
 import { exitCodes, PipelineError } from '../errors.ts'
 import { isFinished } from '../make/export-images.ts'
-import { describeShortness } from '../make/preflight.ts'
 import { keysInUse } from '../make/store-bound.ts'
 import { lookAhead, readEstimates } from '../plan/estimates.ts'
 import { digestExports } from '../plan/matrix.ts'
@@ -94,8 +94,9 @@ async function plan(options: PlanCommandOptions, terminal: Terminal): Promise<nu
     const time = estimateSeconds === undefined ? 'time unknown' : `about ${formatSeconds(estimateSeconds)}`
     terminal.out(`images: ${files}; ${time}\n`)
     if (room.peakBytes > 0) terminal.out(`room: ${describeRoom(room)}\n`)
-    const shortness = describeShortness(outFolder, room)
-    if (shortness !== undefined) terminal.error(`${terminal.colors.yellow('!')} ${shortness}\n`)
+    for (const text of await findWarnings({ images: [], outDir: outFolder, room })) {
+      terminal.error(`${terminal.colors.yellow('!')} ${text}\n`)
+    }
   }
   const { bytes, maximumBytes, neededBytes } = stored
   const most = maximumBytes === null ? '' : ` of at most ${formatBytes(maximumBytes)}`

@@ -5,9 +5,9 @@ import { join, resolve as resolvePath } from 'node:path'
 import { type Command, InvalidArgumentError, Option } from 'commander'
 import { locateDisk, virtualSizeOf } from '../disk/disk-source.ts'
 import { unpackArchive } from '../disk/unpack.ts'
+import { requireFit } from '../doctor/host-checks.ts'
 import { createScratchFolder } from '../host/scratch-folder.ts'
 import { probeKernel } from '../make/accelerate.ts'
-import { requireTools } from '../make/preflight.ts'
 import { type Accelerator, chooseAccelerator } from '../qemu/accelerator.ts'
 import { type RoleName, roleNames } from '../verify/boot-arguments.ts'
 import { type DeviceModelName, deviceModels } from '../verify/device-models.ts'
@@ -51,7 +51,7 @@ export function runCommand(program: Command, terminal: Terminal, choose: Choose)
 }
 
 async function run(file: string, options: RunOptions, terminal: Terminal): Promise<number> {
-  await requireTools('x86_64')
+  await requireFit('run', { images: [] })
   const scratch = await createScratchFolder()
   const folder = options.folder === undefined ? scratch.folder : resolvePath(options.folder)
   await mkdir(folder, { recursive: true })

@@ -3,9 +3,9 @@
 import { join, resolve as resolvePath } from 'node:path'
 import type { Command } from 'commander'
 import type { ResolvedImage } from '../config/resolved.ts'
+import { requireFit } from '../doctor/host-checks.ts'
 import { exitCodes, PipelineError } from '../errors.ts'
 import { probeKernel } from '../make/accelerate.ts'
-import { requireTools } from '../make/preflight.ts'
 import { planImage } from '../plan/plan.ts'
 import { chooseAccelerator } from '../qemu/accelerator.ts'
 import { openShell } from '../stages/open-shell.ts'
@@ -33,7 +33,7 @@ async function shell(
 ): Promise<number> {
   const { images, outFolder } = await choosePipeline(options)
   const image = images[0] as ResolvedImage
-  await requireTools(image.arch)
+  await requireFit('shell', { images: [image] })
   const store = openStore(join(outFolder, 'store'))
   const plan = await planImage(image, store)
   const layers = [plan.base, ...plan.stages]

@@ -5,11 +5,11 @@ import { join } from 'node:path'
 import { type Command, InvalidArgumentError, Option } from 'commander'
 import { type Target, targets } from '../config/image.ts'
 import type { ResolvedImage } from '../config/resolved.ts'
+import { requireFit } from '../doctor/host-checks.ts'
 import { exitCodes } from '../errors.ts'
 import { writeDurably } from '../host/files.ts'
 import { runFolderOf } from '../host/run-folder.ts'
 import { probeKernel } from '../make/accelerate.ts'
-import { requireTools } from '../make/preflight.ts'
 import type { Accelerator } from '../qemu/accelerator.ts'
 import type { Emit } from '../report/events.ts'
 import type { ImageVerification, Verification } from '../report/verification.ts'
@@ -57,7 +57,7 @@ export function verifyCommand(program: Command, terminal: Terminal, choose: Choo
 }
 
 async function verify(files: readonly string[], options: VerifyOptions, terminal: Terminal): Promise<number> {
-  await requireTools('x86_64')
+  await requireFit('verify', { images: [] })
   const { images, outFolder } = await choosePipeline(options)
   const reporter = options.json
     ? { emit: ((event) => terminal.out(`${JSON.stringify(event)}\n`)) as Emit, close: () => undefined }
