@@ -1,11 +1,12 @@
 /** Options that several verbs share. */
 
-import { join, resolve as resolvePath } from 'node:path'
+import { resolve as resolvePath } from 'node:path'
 import { type Command, Option } from 'commander'
 import { isUrl } from '../config/file-source.ts'
 import { chooseImages, defaultPipeline, loadPipeline } from '../config/load.ts'
 import { type Overrides, parseAssignment, readOverrides } from '../config/overrides.ts'
 import type { ResolvedImage, ResolvedPipeline } from '../config/resolved.ts'
+import { outFolderAt } from '../host/out-folder.ts'
 import { requireKnownAnswers } from '../installers/debian-installer/extra-answers.ts'
 import { bringFiles } from '../plan/bring-files.ts'
 import { chooseContract } from '../plan/choose-contract.ts'
@@ -74,7 +75,7 @@ export async function choosePipeline(options: PipelineOptions): Promise<Chosen> 
   const chosen = chooseImages(pipeline, options.variant, options.all ?? false)
   requireKnownAnswers(chosen, overrides)
   const outFolder = resolvePath(options.out)
-  const brought = await bringFiles(pipeline.images, join(outFolder, 'cache'))
+  const brought = await bringFiles(pipeline.images, outFolderAt(outFolder).cache.files)
   const images = await Promise.all(brought.map(chooseContract))
   return {
     pipeline: { ...pipeline, images },

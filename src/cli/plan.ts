@@ -1,11 +1,11 @@
 /** `plan`: what a build would do, and why. Touches nothing. */
 
-import { join } from 'node:path'
 import type { Command } from 'commander'
 import type { ResolvedImage, ResolvedPipeline } from '../config/resolved.ts'
 import { needsUdebs, probeUdebsOf, udebAdvice } from '../debian/udebs.ts'
 import { findWarnings } from '../doctor/host-checks.ts'
 import { exitCodes, PipelineError } from '../errors.ts'
+import { outFolderAt } from '../host/out-folder.ts'
 import { isFinished } from '../make/export-images.ts'
 import { keysInUse } from '../make/store-bound.ts'
 import { lookAhead, readEstimates } from '../plan/estimates.ts'
@@ -35,7 +35,7 @@ export function planCommand(program: Command, terminal: Terminal, choose: Choose
 
 async function plan(options: PlanCommandOptions, terminal: Terminal): Promise<number> {
   const { pipeline, images, outFolder } = await choosePipeline(options)
-  const store = openStore(join(outFolder, 'store'))
+  const store = openStore(outFolderAt(outFolder).store)
   const shown = []
   for (const image of images) {
     const planned = await planImage(image, store)

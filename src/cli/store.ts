@@ -1,8 +1,9 @@
 /** `store`: looks after the layers that builds have left. */
 
-import { join, resolve as resolvePath } from 'node:path'
+import { resolve as resolvePath } from 'node:path'
 import { type Command, InvalidArgumentError } from 'commander'
 import { exitCodes } from '../errors.ts'
+import { outFolderAt } from '../host/out-folder.ts'
 import { planImage } from '../plan/plan.ts'
 import { formatAge, formatBytes, formatTable } from '../report/format.ts'
 import { choosePrunable, growTrees, type LayerTree, sizeOf } from '../store/prune.ts'
@@ -54,14 +55,14 @@ interface OpenedStore {
 
 async function open(options: PipelineOptions): Promise<OpenedStore> {
   const { images, outFolder } = await choosePipeline({ ...options, all: options.variant.length === 0 })
-  const store = openStore(join(outFolder, 'store'))
+  const store = openStore(outFolderAt(outFolder).store)
   const users = new Map<string, string[]>()
   for (const image of images) {
     const plan = await planImage(image, store)
     for (const { key } of [plan.base, ...plan.stages])
       users.set(key, [...(users.get(key) ?? []), image.variant])
   }
-  return { store, states: openStates(join(store.folder, 'states')), layers: await store.list(), users }
+  return { store, states: openStates(outFolderAt(outFolder).states), layers: await store.list(), users }
 }
 
 async function list(options: ListOptions, terminal: Terminal): Promise<number> {

@@ -8,8 +8,8 @@ import type { ResolvedImage } from '../config/resolved.ts'
 import { requireFit } from '../doctor/host-checks.ts'
 import { exitCodes } from '../errors.ts'
 import { writeDurably } from '../host/files.ts'
+import { outFolderAt } from '../host/out-folder.ts'
 import { runFolderOf } from '../host/run-folder.ts'
-import { probeKernel } from '../make/accelerate.ts'
 import type { Accelerator } from '../qemu/accelerator.ts'
 import type { Emit } from '../report/events.ts'
 import type { ImageVerification, Verification } from '../report/verification.ts'
@@ -66,7 +66,7 @@ async function verify(files: readonly string[], options: VerifyOptions, terminal
     return await untilInterrupted(async (signal) => {
       const common = {
         outFolder,
-        kernels: [join(outFolder, 'cache', probeKernel)],
+        kernels: [outFolderAt(outFolder).cache.kernel],
         useVerdicts: options.again !== true,
         scenes: options.scenes,
         forceAccelerator: options.accelerator,
@@ -128,7 +128,7 @@ async function addToReport(
   const isSame = verifications.every(({ sha256 }) => report?.images.some((image) => image.sha256 === sha256))
   if (report === undefined || !isSame) return
   const text = `${JSON.stringify({ ...report, verifications, unusedWaivers: unused }, null, 2)}\n`
-  await writeDurably(join(outFolder, 'report.json'), text)
+  await writeDurably(outFolderAt(outFolder).report, text)
 }
 
 function parseScenes(text: string): readonly SceneName[] {

@@ -2,6 +2,7 @@
 
 import { join, relative } from 'node:path'
 import type { Layout } from '../disk/layout.ts'
+import { outFolderAt } from '../host/out-folder.ts'
 import type { RunFolder } from '../host/run-folder.ts'
 import { noteFolder } from '../host/run-folder.ts'
 import { bootstrap } from '../installers/bootstrap/bootstrap.ts'
@@ -53,7 +54,7 @@ interface Installed {
 
 /** Both installers keep downloaded packages there, by apt's names. */
 function packageCacheOf(place: RunFolder): string {
-  return join(place.outFolder, 'cache', 'packages')
+  return outFolderAt(place.outFolder).cache.packages
 }
 
 async function runBootstrap({ plan, store, place, emit, request }: Run): Promise<Installed> {

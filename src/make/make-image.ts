@@ -7,7 +7,7 @@ import { messageOf, PipelineError } from '../errors.ts'
 import { diskFailed, interrupted, isNoSpace } from '../host/failures.ts'
 import { writeDurably } from '../host/files.ts'
 import { describeHolder, type Holder, takeLock, type Waiting } from '../host/lock.ts'
-import { markOutput, requireWritable } from '../host/out-folder.ts'
+import { markOutput, outFolderAt, requireWritable } from '../host/out-folder.ts'
 import { markChildren } from '../host/process.ts'
 import { noteBeginning, noteEnd, type RunFolder, runFolderOf } from '../host/run-folder.ts'
 import { lookAhead, readEstimates } from '../plan/estimates.ts'
@@ -89,7 +89,7 @@ function describeDamage({ name = 'a stage', key, fault }: StoreFault): string {
 async function beginRun(request: BuildRequest, place: RunFolder, tools: HostTools): Promise<Run> {
   const [startedAt, startedMs] = [new Date(), performance.now()]
   const { outFolder } = request
-  const store = openStore(join(outFolder, 'store'))
+  const store = openStore(outFolderAt(outFolder).store)
   const onDamaged = (fault: StoreFault) => request.emit({ kind: 'note', text: describeDamage(fault) })
   for (const fault of await clearLeftovers(outFolder, store)) onDamaged(fault)
   const plan = await planOnSoundLayers({ ...request, onDamaged }, store)
@@ -153,7 +153,7 @@ async function buildStages(run: Run, base: Layer): Promise<Layer> {
     store,
     place,
     acceleration: (kernel) => accelerate(run, kernel),
-    states: openStates(join(store.folder, 'states')),
+    states: openStates(outFolderAt(request.outFolder).states),
     packer: run.tools.packer,
     qemuVersion: run.tools.versions[`qemu-system-${plan.image.arch}`] ?? '',
     tools: run.tools.versions,
@@ -228,7 +228,7 @@ async function finishRun(run: Run): Promise<Report> {
   try {
     const text = `${JSON.stringify(describeRun(run), null, 2)}\n`
     await writeDurably(join(place.folder, 'report.json'), text)
-    await writeDurably(join(place.outFolder, 'report.json'), text)
+    await writeDurably(outFolderAt(place.outFolder).report, text)
   } catch (error) {
     // Its place may be full: what went wrong before is then told all the same.
     run.failure ??= asFailure(error, request)

@@ -1,6 +1,5 @@
 /** Brings to hand what stages bring along: tarballs are unpacked, and fetched where they are a URL. Folders stay. */
 
-import { join } from 'node:path'
 import { configurationError, type Fault } from '../config/faults.ts'
 import type { ResolvedImage, ResolvedStage } from '../config/resolved.ts'
 import { bringSource } from './bring-source.ts'
@@ -8,12 +7,12 @@ import { SourceFault } from './source-fault.ts'
 
 /**
  * The same images, with the files of every stage as folders.
- * @param cacheFolder tarballs are kept and unpacked there, by their sums
+ * @param cache tarballs are kept and unpacked there, by their sums
  * @throws PipelineError `configuration` with every fault found; `mirror-unreachable`
  */
 export async function bringFiles(
   images: readonly ResolvedImage[],
-  cacheFolder: string,
+  cache: string,
   signal?: AbortSignal,
 ): Promise<readonly ResolvedImage[]> {
   const faults: Fault[] = []
@@ -25,7 +24,7 @@ export async function bringFiles(
       try {
         const form = { kind: stage.fileKinds[name] ?? 'tree', top: stage.filesTop[name], sourceDateEpoch }
         const key = JSON.stringify([text, form])
-        const folder = folders.get(key) ?? bringSource(text, form, join(cacheFolder, 'files'), signal)
+        const folder = folders.get(key) ?? bringSource(text, form, cache, signal)
         folders.set(key, folder)
         files[name] = await folder
       } catch (error) {

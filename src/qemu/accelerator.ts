@@ -1,13 +1,13 @@
 /** Whether this host really runs a guest with KVM, found out by booting a Linux kernel. */
 
-import { access, constants, readdir, readFile, rename, stat, writeFile } from 'node:fs/promises'
+import { access, constants, readdir, readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { execa } from 'execa'
 import { z } from 'zod'
 import type { Arch } from '../config/image.ts'
 import { sha256, sha256File } from '../digest.ts'
 import { exitCodes, PipelineError } from '../errors.ts'
-import { makeFolder } from '../host/files.ts'
+import { makeFolder, writeDurably } from '../host/files.ts'
 import { findProgram } from '../host/tools.ts'
 
 export type Accelerator = 'kvm' | 'tcg'
@@ -246,9 +246,7 @@ async function readChoice(path: string): Promise<AcceleratorChoice | undefined> 
 
 async function writeChoice(path: string, choice: AcceleratorChoice): Promise<void> {
   await makeFolder(join(path, '..'))
-  const partial = `${path}.${process.pid}`
-  await writeFile(partial, `${JSON.stringify(choice)}\n`)
-  await rename(partial, path)
+  await writeDurably(path, `${JSON.stringify(choice)}\n`)
 }
 
 function qemuMissing(program: string): PipelineError {

@@ -83,6 +83,16 @@ describe('the programs of others', () => {
   })
 })
 
+describe('the output folder', () => {
+  it('is looked up in its map alone', () => {
+    const names = 'store|runs|images|cache|inputs|verdicts|repository|report\\.json'
+    const below = new RegExp(`join\\([^)]*\\bout\\w*, '(?:${names})'`)
+    const elsewhere = files.filter((path) => path !== 'src/host/out-folder.ts' && below.test(read(path)))
+    expect(elsewhere).toEqual([])
+    expect(below.test("join(place.outFolder, 'cache', 'files')")).toBe(true)
+  })
+})
+
 /** The first circle, as a chain of files. */
 function findCircle(edges: readonly Import[]): string | undefined {
   const next = new Map<string, string[]>()
