@@ -67,6 +67,15 @@ describe('the rooms of src/', () => {
 /** The one file that runs a program, where the program has a driver. */
 const drivers: Readonly<Record<string, string>> = {
   'qemu-img': 'src/disk/qemu-img.ts',
+  blkid: 'src/disk/partitions.ts',
+  debugfs: 'src/disk/debugfs.ts',
+  git: 'src/host/git.ts',
+  gpgv: 'src/debian/gpgv.ts',
+  lbzip2: 'src/export/archive.ts',
+  packer: 'src/packer/process.ts',
+  sfdisk: 'src/disk/partitions.ts',
+  skopeo: 'src/store/registry.ts',
+  zstd: 'src/store/artifact.ts',
 }
 
 describe('the programs of others', () => {
