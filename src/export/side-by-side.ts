@@ -4,6 +4,7 @@ import { mkdir, rm } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import type { Target } from '../config/image.ts'
 import type { BlockNode } from '../disk/block-node.ts'
+import { oneAtATime } from '../host/one-at-a-time.ts'
 import type { Emit } from '../report/events.ts'
 import { algorithms, type Checksums, computeChecksums, dropChecksums, writeChecksums } from './checksums.ts'
 import { type ExportJob, type ExportSource, exporters } from './exporters.ts'
@@ -47,6 +48,7 @@ export async function exportSideBySide<Result>(job: SideBySide<Result>): Promise
   const { workFolder, targets, signal } = job
   try {
     const { disk, key } = await prepare(job)
+    // All targets write to the same lists of sums.
     const list = oneAtATime()
     const readers = targets.filter((target) => exporters[target].takesGrains(job))
     const branches = tee(compressGrains(disk), readers.length)
@@ -136,16 +138,6 @@ async function inLists(path: string, write: () => Promise<void>): Promise<void> 
     await write()
   } catch (cause) {
     throw exportFailed(`list of sums with ${path}`, cause)
-  }
-}
-
-/** All targets write to the same lists of sums. */
-function oneAtATime(): (write: () => Promise<void>) => Promise<void> {
-  let last: Promise<unknown> = Promise.resolve()
-  return (write) => {
-    const written = last.then(write)
-    last = written.catch(() => undefined)
-    return written
   }
 }
 

@@ -1,6 +1,7 @@
 /** Puts a guest to sleep and wakes it: QEMU's migration, to a file and from it. */
 
 import { setTimeout as sleep } from 'node:timers/promises'
+import { quote } from '../host/shell-words.ts'
 import type { Qmp } from './qmp.ts'
 
 /** More than any disk takes: QEMU's own limit is made for networks. */
@@ -38,8 +39,4 @@ async function waitWhile(
     if (!waiting.includes(status ?? 'none')) throw new Error(`QEMU answers ${query} with ${status}`)
     await sleep(20)
   }
-}
-
-function quote(word: string): string {
-  return `'${word.replaceAll("'", `'\\''`)}'`
 }

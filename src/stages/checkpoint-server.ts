@@ -3,6 +3,7 @@
 import { once } from 'node:events'
 import { createServer } from 'node:net'
 import { fileURLToPath } from 'node:url'
+import { quote } from '../host/shell-words.ts'
 
 export interface CheckpointServer {
   /** Command of the shell that asks for a stage's checkpoint and returns when its layer is sealed. */
@@ -34,8 +35,4 @@ export async function startCheckpointServer(
   const client = fileURLToPath(new URL('./checkpoint-client.js', import.meta.url))
   const command = (stage: string) => [process.execPath, client, socketPath, stage].map(quote).join(' ')
   return { command, close: () => server.close() }
-}
-
-function quote(word: string): string {
-  return /^[\w./:-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`
 }

@@ -15,6 +15,7 @@ import { convertImage } from '../../disk/qemu-img.ts'
 import { PipelineError } from '../../errors.ts'
 import { freeBytes } from '../../host/files.ts'
 import { runFile, runMarker, startGroup } from '../../host/process.ts'
+import { quote } from '../../host/shell-words.ts'
 import type { PackageChange } from '../../report/report.ts'
 import { basePackages, dpkgExcludes, initramfsSettings, initramfsSettingsFile } from '../installer.ts'
 
@@ -76,7 +77,8 @@ export async function bootstrap(request: BootstrapRequest): Promise<PackageChang
 async function runMmdebstrap(request: BootstrapRequest, work: string, raw: string): Promise<void> {
   const { image, packageCache, log, runId, signal } = request
   await mkdir(packageCache, { recursive: true })
-  const hook = (name: string) => `ROOT="$1" sh ${quoteForHook(join(work, name))}`
+  // mmdebstrap splits its own hooks as a shell does.
+  const hook = (name: string) => `ROOT="$1" sh ${quote(join(work, name))}`
   // The log is on a disk that may be full.
   const lastLines: string[] = []
   const mmdebstrap = startGroup(
@@ -91,8 +93,8 @@ async function runMmdebstrap(request: BootstrapRequest, work: string, raw: strin
       '--skip=cleanup/apt/lists,download/empty,essential/unlink',
       `--setup-hook=${hook('prepare.sh')}`,
       '--setup-hook=mkdir -p "$1/var/cache/apt/archives"',
-      `--setup-hook=sync-in ${quoteForHook(packageCache)} /var/cache/apt/archives`,
-      `--customize-hook=sync-out /var/cache/apt/archives ${quoteForHook(packageCache)}`,
+      `--setup-hook=sync-in ${quote(packageCache)} /var/cache/apt/archives`,
+      `--customize-hook=sync-out /var/cache/apt/archives ${quote(packageCache)}`,
       `--customize-hook=${'rm -rf "$1"/var/cache/apt/archives/*.deb'}`,
       `--customize-hook=${hook('customize.sh')}`,
       `--customize-hook=${hook('make-disk.sh')}`,
@@ -182,11 +184,6 @@ function hookEnvironment({ image, layout }: BootstrapRequest, raw: string): Reco
       )
       .join('\n'),
   }
-}
-
-/** mmdebstrap splits its own hooks like a shell does. */
-function quoteForHook(path: string): string {
-  return `'${path.replaceAll("'", "'\\''")}'`
 }
 
 /** Parses `dpkg-query`'s lines of name, version and status. */
