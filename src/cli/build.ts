@@ -6,7 +6,7 @@ import type { ResolvedImage } from '../config/resolved.ts'
 import { exitCodes } from '../errors.ts'
 import { writeDurably } from '../host/files.ts'
 import { describeSource } from '../host/git.ts'
-import { probeKernel } from '../make/accelerate.ts'
+import { outFolderAt } from '../host/out-folder.ts'
 import { buildImage } from '../make/make-image.ts'
 import type { BuildRequest, Verify } from '../make/run.ts'
 import { lockFile, lockPath, readLock } from '../provenance/lock.ts'
@@ -112,7 +112,7 @@ function verifyBuilt(image: ResolvedImage, options: BuildOptions, signal: AbortS
       outFolder: place.outFolder,
       runFolder: place.folder,
       useVerdicts: true,
-      kernels: [join(place.outFolder, 'cache', probeKernel)],
+      kernels: [outFolderAt(place.outFolder).cache.kernel],
       forceAccelerator: options.accelerator,
       estimate: estimates.of,
       emit,

@@ -1,10 +1,10 @@
 /** `clean`: removes what builds have left in `out/`. */
 
 import { rm, stat } from 'node:fs/promises'
-import { join, resolve as resolvePath } from 'node:path'
+import { resolve as resolvePath } from 'node:path'
 import type { Command } from 'commander'
 import { exitCodes, PipelineError } from '../errors.ts'
-import { isOutput, requireWritable } from '../host/out-folder.ts'
+import { isOutput, outFolderAt, requireWritable } from '../host/out-folder.ts'
 import { clearLeftovers } from '../make/leftovers.ts'
 import { openStore } from '../store/store.ts'
 import type { Terminal } from './terminal.ts'
@@ -27,22 +27,19 @@ export function cleanCommand(command: Command, terminal: Terminal, choose: Choos
 
 async function clean(options: CleanOptions, terminal: Terminal): Promise<number> {
   const outFolder = resolvePath(options.out)
-  const names = [
-    'store',
-    'runs',
-    'report.json',
-    ...(options.all ? ['images', 'repository', 'inputs', 'release', 'render', 'cache'] : []),
-  ]
+  const out = outFolderAt(outFolder)
+  const costly = [out.images, out.repository, out.inputs, out.release, out.render, out.cache.path]
+  const paths = [out.store, out.runs, out.report, ...(options.all ? costly : [])]
   const present: string[] = []
-  for (const name of names) {
-    if (await stat(join(outFolder, name)).catch(() => undefined)) present.push(name)
+  for (const path of paths) {
+    if (await stat(path).catch(() => undefined)) present.push(path)
   }
   if (present.length === 0) {
     terminal.error(`nothing to remove in ${outFolder}\n`)
     return exitCodes.ok
   }
   if (options.dryRun) {
-    for (const name of present) terminal.out(`${join(outFolder, name)}\n`)
+    for (const path of present) terminal.out(`${path}\n`)
     return exitCodes.ok
   }
   if (!(await isOutput(outFolder))) throw notOurs(outFolder)
@@ -50,10 +47,10 @@ async function clean(options: CleanOptions, terminal: Terminal): Promise<number>
   const lock = await takeFolder(outFolder, 'clean', options, terminal)
   try {
     // Only a run's folder says what a killed run has left outside of it.
-    await clearLeftovers(outFolder, openStore(join(outFolder, 'store')))
-    for (const name of present) {
-      await rm(join(outFolder, name), { recursive: true, force: true })
-      terminal.out(`${join(outFolder, name)}\n`)
+    await clearLeftovers(outFolder, openStore(out.store))
+    for (const path of present) {
+      await rm(path, { recursive: true, force: true })
+      terminal.out(`${path}\n`)
     }
   } finally {
     await lock.release()

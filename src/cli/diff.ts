@@ -1,6 +1,6 @@
 /** `diff`: what a stage changed, or what any two disks do not have in common. */
 
-import { join, resolve as resolvePath } from 'node:path'
+import { resolve as resolvePath } from 'node:path'
 import { type Command, InvalidArgumentError } from 'commander'
 import { isEqual } from '../diff/compare.ts'
 import { type ExpectedDifference, setAsideExpected } from '../diff/installers.ts'
@@ -9,6 +9,7 @@ import { type ComparedDisk, findSources, installerOf } from '../diff/sources.ts'
 import { type DiskFiles, openDisk } from '../disk/disk-files.ts'
 import { findWorkFolder } from '../disk/work-folder.ts'
 import { exitCodes } from '../errors.ts'
+import { outFolderAt } from '../host/out-folder.ts'
 import { planImage } from '../plan/plan.ts'
 import { formatTable } from '../report/format.ts'
 import { openStore } from '../store/store.ts'
@@ -47,7 +48,7 @@ export function diffCommand(command: Command, terminal: Terminal, choose: Choose
 }
 
 async function diff(words: readonly string[], options: DiffOptions, terminal: Terminal): Promise<number> {
-  const store = openStore(join(resolvePath(options.out), 'store'))
+  const store = openStore(outFolderAt(resolvePath(options.out)).store)
   const sources = await findSources(words, {
     store,
     plan: async (installer = options.installer) => {

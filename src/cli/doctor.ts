@@ -1,10 +1,9 @@
 /** `doctor`: whether this host can build, and what to do where it can't. */
 
-import { join } from 'node:path'
 import type { Command } from 'commander'
 import { diagnose, renderDoctor } from '../doctor/doctor.ts'
 import { exitCodes } from '../errors.ts'
-import { probeKernel } from '../make/accelerate.ts'
+import { outFolderAt } from '../host/out-folder.ts'
 import { neededBytes } from '../plan/room.ts'
 import { addPipelineOptions, choosePipeline, type PipelineOptions } from './options.ts'
 import type { Terminal } from './terminal.ts'
@@ -22,14 +21,15 @@ export function doctorCommand(command: Command, terminal: Terminal, choose: Choo
 
 async function doctor(options: DoctorOptions, terminal: Terminal): Promise<number> {
   const { images, outFolder } = await choosePipeline({ ...options, all: options.variant.length === 0 })
+  const { cache } = outFolderAt(outFolder)
   const memories = images.map(({ machine }) => machine.memoryMiB)
   const report = await diagnose({
     images,
     outDir: outFolder,
     neededBytes,
     neededMemoryMiB: Math.max(...memories) + 512,
-    kernels: [join(outFolder, 'cache', probeKernel)],
-    cacheDir: join(outFolder, 'cache'),
+    kernels: [cache.kernel],
+    cacheDir: cache.path,
   })
   const { colors } = terminal
   terminal.out(

@@ -9,9 +9,9 @@ import { mergeOver, type Overrides, parseAssignment } from '../config/overrides.
 import { pipelineFields } from '../config/pipeline.ts'
 import { expandFormats } from '../config/presets.ts'
 import { targetFaults } from '../config/target-rules.ts'
+import { requireFit } from '../doctor/host-checks.ts'
 import { exitCodes } from '../errors.ts'
 import { exportDisk } from '../export/export-disk.ts'
-import { requireArchivers } from '../make/preflight.ts'
 import { type TargetName, targetNames, targets } from '../targets/registry.ts'
 import { untilInterrupted } from './interrupt.ts'
 import { collect } from './options.ts'
@@ -65,7 +65,7 @@ export function exportCommand(command: Command, terminal: Terminal, choose: Choo
 
 async function run(options: ExportOptions, terminal: Terminal): Promise<number> {
   const { name, date, formats } = decide(options)
-  await requireArchivers({ targets: options.targets, formats })
+  await requireFit('export', { images: [{ targets: options.targets, formats }] })
   const folder = resolvePath(options.out)
   const reporter = reportTo(terminal, folder)
   try {

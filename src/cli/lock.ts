@@ -1,11 +1,11 @@
 /** `lock`: records what the last build was made from, and shows how that differs from what was recorded before. */
 
 import { stat } from 'node:fs/promises'
-import { join } from 'node:path'
 import type { Command } from 'commander'
 import type { ResolvedImage } from '../config/resolved.ts'
 import { exitCodes, PipelineError } from '../errors.ts'
 import { writeDurably } from '../host/files.ts'
+import { outFolderAt } from '../host/out-folder.ts'
 import { planImage } from '../plan/plan.ts'
 import { gatherInputs } from '../provenance/gather.ts'
 import type { Inputs } from '../provenance/inputs.ts'
@@ -89,7 +89,7 @@ async function findInputs(
   outFolder: string,
   signal: AbortSignal,
 ): Promise<Inputs | undefined> {
-  const store = openStore(join(outFolder, 'store'))
+  const store = openStore(outFolderAt(outFolder).store)
   const planned = layersOf(await planImage(image, store))
   const layers = planned.flatMap(({ cached }) => cached ?? [])
   if (layers.length < planned.length) return undefined

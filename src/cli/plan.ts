@@ -1,13 +1,13 @@
 /** `plan`: what a build would do, and why. Touches nothing. */
 
-import { join } from 'node:path'
 import type { Command } from 'commander'
 import type { ResolvedImage, ResolvedPipeline } from '../config/resolved.ts'
+import { findWarnings } from '../doctor/host-checks.ts'
 import { exitCodes } from '../errors.ts'
+import { outFolderAt } from '../host/out-folder.ts'
 import { installerOf } from '../installers/index.ts'
 import type { Readiness } from '../installers/installer.ts'
 import { isFinished } from '../make/export-images.ts'
-import { describeShortness } from '../make/preflight.ts'
 import { keysInUse } from '../make/store-bound.ts'
 import { lookAhead, readEstimates } from '../plan/estimates.ts'
 import { digestExports } from '../plan/matrix.ts'
@@ -36,7 +36,7 @@ export function planCommand(command: Command, terminal: Terminal, choose: Choose
 
 async function plan(options: PlanCommandOptions, terminal: Terminal): Promise<number> {
   const { pipeline, images, outFolder } = await choosePipeline(options)
-  const store = openStore(join(outFolder, 'store'))
+  const store = openStore(outFolderAt(outFolder).store)
   const shown = []
   const readiness = new Map<string, Readiness>()
   for (const image of images) {
@@ -98,8 +98,9 @@ async function plan(options: PlanCommandOptions, terminal: Terminal): Promise<nu
     const time = estimateSeconds === undefined ? 'time unknown' : `about ${formatSeconds(estimateSeconds)}`
     terminal.out(`images: ${files}; ${time}\n`)
     if (room.peakBytes > 0) terminal.out(`room: ${describeRoom(room)}\n`)
-    const shortness = describeShortness(outFolder, room)
-    if (shortness !== undefined) terminal.error(`${terminal.colors.yellow('!')} ${shortness}\n`)
+    for (const text of await findWarnings({ images: [], outDir: outFolder, room })) {
+      terminal.error(`${terminal.colors.yellow('!')} ${text}\n`)
+    }
   }
   const { bytes, maximumBytes, neededBytes } = stored
   const most = maximumBytes === null ? '' : ` of at most ${formatBytes(maximumBytes)}`

@@ -1,10 +1,11 @@
 /** `release`: makes the folder of a release of what was built, and checks one. */
 
 import { readdir } from 'node:fs/promises'
-import { join, resolve as resolvePath } from 'node:path'
+import { resolve as resolvePath } from 'node:path'
 import { type Command, Option } from 'commander'
 import type { ResolvedImage } from '../config/resolved.ts'
 import { exitCodes, PipelineError } from '../errors.ts'
+import { outFolderAt } from '../host/out-folder.ts'
 import { type ExceptionKind, exceptionKinds, readRecord, releaseFiles } from '../release/record.ts'
 import { describeBuilder } from '../release/statement.ts'
 import { requireTag } from '../release/tag.ts'
@@ -77,7 +78,7 @@ async function make(options: ReleaseOptions, terminal: Terminal): Promise<number
   const { pipeline, images, outFolder } = await choosePipeline({ ...options, all: !isNamed }, 'download')
   if (options.tag !== undefined) requireTag(options.tag, images[0] as ResolvedImage)
   const before = options.since === undefined ? undefined : await readRecord(options.since)
-  const folder = options.to === undefined ? join(outFolder, 'release') : resolvePath(options.to)
+  const folder = options.to === undefined ? outFolderAt(outFolder).release : resolvePath(options.to)
   const chosen = new Set(images.map(({ variant }) => variant))
   // What writes a bill of materials takes a quarter of a second to load, which no other verb has to wait for.
   const { makeRelease, tooLargeForGitHub } = await import('../release/make-release.ts')

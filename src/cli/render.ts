@@ -4,7 +4,7 @@ import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type Command, Option } from 'commander'
 import { exitCodes } from '../errors.ts'
-import { requireWritable } from '../host/out-folder.ts'
+import { outFolderAt, requireWritable } from '../host/out-folder.ts'
 import { renderFiles } from '../make/render-files.ts'
 import type { PackerDialect } from '../packer/template.ts'
 import { addPipelineOptions, choosePipeline, type PipelineOptions } from './options.ts'
@@ -24,7 +24,7 @@ export function renderCommand(command: Command, terminal: Terminal, choose: Choo
 async function render(options: RenderOptions, terminal: Terminal): Promise<number> {
   const { images, outFolder } = await choosePipeline(options)
   for (const image of images) {
-    const folder = join(outFolder, 'render', image.variant)
+    const folder = join(outFolderAt(outFolder).render, image.variant)
     await requireWritable(folder)
     for (const [name, content] of Object.entries(renderFiles(image, options.dialect))) {
       await writeFile(join(folder, name), content)

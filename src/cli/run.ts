@@ -1,13 +1,13 @@
 /** `run`: boots an image file on the terminal, as a system VM of a role. */
 
 import { mkdir } from 'node:fs/promises'
-import { join, resolve as resolvePath } from 'node:path'
+import { resolve as resolvePath } from 'node:path'
 import { type Command, InvalidArgumentError, Option } from 'commander'
 import { locateDisk, virtualSizeOf } from '../disk/disk-source.ts'
 import { unpackArchive } from '../disk/unpack.ts'
+import { requireFit } from '../doctor/host-checks.ts'
+import { outFolderAt } from '../host/out-folder.ts'
 import { createScratchFolder } from '../host/scratch-folder.ts'
-import { probeKernel } from '../make/accelerate.ts'
-import { requireTools } from '../make/preflight.ts'
 import { chooseAccelerator } from '../qemu/accelerator.ts'
 import type { Accelerator } from '../qemu/machine.ts'
 import { type DeviceModelName, deviceModels } from '../targets/registry.ts'
@@ -51,7 +51,8 @@ export function runCommand(command: Command, terminal: Terminal, choose: Choose)
 }
 
 async function run(file: string, options: RunOptions, terminal: Terminal): Promise<number> {
-  await requireTools('x86_64')
+  await requireFit('run', { images: [] })
+  const { cache } = outFolderAt(resolvePath(options.out))
   const scratch = await createScratchFolder()
   const folder = options.folder === undefined ? scratch.folder : resolvePath(options.folder)
   await mkdir(folder, { recursive: true })
@@ -61,8 +62,8 @@ async function run(file: string, options: RunOptions, terminal: Terminal): Promi
       const source = await locateDisk(await unpackArchive(resolvePath(file), scratch.folder, signal))
       const acceleration = await chooseAccelerator({
         arch: 'x86_64',
-        kernels: [join(resolvePath(options.out), 'cache', probeKernel)],
-        cacheDir: join(resolvePath(options.out), 'cache'),
+        kernels: [cache.kernel],
+        cacheDir: cache.path,
         force: options.accelerator,
         signal,
       })

@@ -1,9 +1,9 @@
 /** `store push` and `store pull`: layers to and from a registry, so that several machines need not make the same. */
 
 import { mkdir } from 'node:fs/promises'
-import { join } from 'node:path'
 import { type Command, InvalidArgumentError } from 'commander'
 import { exitCodes } from '../errors.ts'
+import { outFolderAt } from '../host/out-folder.ts'
 import { planImage } from '../plan/plan.ts'
 import { formatBytes } from '../report/format.ts'
 import { sizeOf } from '../store/prune.ts'
@@ -57,11 +57,11 @@ async function share(
     { ...options, all: options.variant.length === 0 },
     'download',
   )
-  const workFolder = join(outFolder, 'cache')
+  const workFolder = outFolderAt(outFolder).cache.path
   await mkdir(workFolder, { recursive: true })
   const lock = await takeFolder(outFolder, verb, options, terminal)
   try {
-    const store = openStore(join(outFolder, 'store'))
+    const store = openStore(outFolderAt(outFolder).store)
     const plans = await Promise.all(images.map((image) => planImage(image, store)))
     const { layers, fault } = await untilInterrupted((signal) =>
       run({

@@ -1,11 +1,11 @@
 /** `shell`: a root shell in a throw-away copy of the disk as a stage left it. */
 
-import { join, resolve as resolvePath } from 'node:path'
+import { resolve as resolvePath } from 'node:path'
 import type { Command } from 'commander'
 import type { ResolvedImage } from '../config/resolved.ts'
+import { requireFit } from '../doctor/host-checks.ts'
 import { exitCodes, PipelineError } from '../errors.ts'
-import { probeKernel } from '../make/accelerate.ts'
-import { requireTools } from '../make/preflight.ts'
+import { outFolderAt } from '../host/out-folder.ts'
 import { planImage } from '../plan/plan.ts'
 import { chooseAccelerator } from '../qemu/accelerator.ts'
 import { openShell } from '../stages/open-shell.ts'
@@ -33,8 +33,9 @@ async function shell(
 ): Promise<number> {
   const { images, outFolder } = await choosePipeline(options)
   const image = images[0] as ResolvedImage
-  await requireTools(image.arch)
-  const store = openStore(join(outFolder, 'store'))
+  await requireFit('shell', { images: [image] })
+  const { cache, store: storeFolder } = outFolderAt(outFolder)
+  const store = openStore(storeFolder)
   const plan = await planImage(image, store)
   const layers = layersOf(plan)
   const planned = layers.find(({ name }) => name === stage)
@@ -61,8 +62,8 @@ async function shell(
       acceleration: (kernel) =>
         chooseAccelerator({
           arch: image.arch,
-          kernels: [kernel, join(outFolder, 'cache', probeKernel)],
-          cacheDir: join(outFolder, 'cache'),
+          kernels: [kernel, cache.kernel],
+          cacheDir: cache.path,
         }),
       onReady: () => terminal.error('ready\n'),
       signal,

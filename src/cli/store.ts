@@ -1,8 +1,9 @@
 /** `store`: looks after the layers that builds have left. */
 
-import { join, resolve as resolvePath } from 'node:path'
+import { resolve as resolvePath } from 'node:path'
 import { type Command, InvalidArgumentError } from 'commander'
 import { exitCodes } from '../errors.ts'
+import { outFolderAt } from '../host/out-folder.ts'
 import type { Missing } from '../plan/bring-source.ts'
 import { planImage } from '../plan/plan.ts'
 import { formatAge, formatBytes, formatTable } from '../report/format.ts'
@@ -55,13 +56,13 @@ interface OpenedStore {
 async function open(options: PipelineOptions, missing?: Missing): Promise<OpenedStore> {
   const all = options.variant.length === 0
   const { images, outFolder } = await choosePipeline({ ...options, all }, missing)
-  const store = openStore(join(outFolder, 'store'))
+  const store = openStore(outFolderAt(outFolder).store)
   const users = new Map<string, string[]>()
   for (const image of images) {
     const plan = await planImage(image, store)
     for (const { key } of layersOf(plan)) users.set(key, [...(users.get(key) ?? []), image.variant])
   }
-  return { store, states: openStates(join(store.folder, 'states')), layers: await store.list(), users }
+  return { store, states: openStates(outFolderAt(outFolder).states), layers: await store.list(), users }
 }
 
 async function list(options: ListOptions, terminal: Terminal): Promise<number> {

@@ -4,11 +4,11 @@ import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type Command, InvalidArgumentError, Option } from 'commander'
 import type { ResolvedImage } from '../config/resolved.ts'
+import { requireFit } from '../doctor/host-checks.ts'
 import { exitCodes } from '../errors.ts'
 import { writeDurably } from '../host/files.ts'
+import { outFolderAt } from '../host/out-folder.ts'
 import { runFolderOf } from '../host/run-folder.ts'
-import { probeKernel } from '../make/accelerate.ts'
-import { requireTools } from '../make/preflight.ts'
 import type { Accelerator } from '../qemu/machine.ts'
 import type { Emit } from '../report/events.ts'
 import type { ImageVerification, Verification } from '../report/verification.ts'
@@ -55,7 +55,7 @@ export function verifyCommand(command: Command, terminal: Terminal, choose: Choo
 }
 
 async function verify(files: readonly string[], options: VerifyOptions, terminal: Terminal): Promise<number> {
-  await requireTools('x86_64')
+  await requireFit('verify', { images: [] })
   const { images, outFolder } = await choosePipeline(options, 'download')
   const reporter = options.json
     ? { emit: ((event) => terminal.out(`${JSON.stringify(event)}\n`)) as Emit, close: () => undefined }
@@ -64,7 +64,7 @@ async function verify(files: readonly string[], options: VerifyOptions, terminal
     return await untilInterrupted(async (signal) => {
       const common = {
         outFolder,
-        kernels: [join(outFolder, 'cache', probeKernel)],
+        kernels: [outFolderAt(outFolder).cache.kernel],
         useVerdicts: options.again !== true,
         scenes: options.scenes,
         forceAccelerator: options.accelerator,
@@ -126,7 +126,7 @@ async function addToReport(
   const isSame = verifications.every(({ sha256 }) => report?.images.some((image) => image.sha256 === sha256))
   if (report === undefined || !isSame) return
   const text = `${JSON.stringify({ ...report, verifications, unusedWaivers: unused }, null, 2)}\n`
-  await writeDurably(join(outFolder, 'report.json'), text)
+  await writeDurably(outFolderAt(outFolder).report, text)
 }
 
 function parseScenes(text: string): readonly SceneName[] {

@@ -1,7 +1,7 @@
 /** Who has signed a mirror's Release file, by gpgv and a keyring of this host. */
 
-import { execa } from 'execa'
 import { exitCodes, PipelineError } from '../errors.ts'
+import { runGpgv } from './gpgv.ts'
 
 /** A Release file, and who is to have signed it. */
 export interface SignedRelease {
@@ -29,45 +29,26 @@ export async function verifySignature(
   request: SignedRelease,
   signal: AbortSignal | undefined,
 ): Promise<SignedText> {
-  // By pipes: a run that is killed meanwhile leaves no file behind.
-  const words = [
-    '--homedir',
-    '/nonexistent',
-    '--status-fd',
-    '3',
-    '--keyring',
-    request.keyring,
-    '--output',
-    '-',
-  ]
-  const result = await execa('gpgv', words, {
-    reject: false,
-    timeout: 30_000,
-    env: { LC_ALL: 'C' },
+  const { payload, status, said, fault } = await runGpgv(request.keyring, ['--output', '-'], {
     input: bytes,
-    stdio: ['pipe', 'pipe', 'pipe', 'pipe'],
-    stripFinalNewline: false,
-    ...(signal === undefined ? {} : { cancelSignal: signal }),
+    signal,
   })
-  if (result.exitCode === undefined) throw gpgvFailed(result)
-  const signers = judgeSignatures(result.stdio[3], result.stderr, request)
-  return { payload: result.stdout, signers }
+  if (fault !== undefined) throw gpgvFailed(fault)
+  return { payload, signers: judgeSignatures(status, said, request) }
 }
 
-/** Reads gpgv's status lines, a stable interface (`[GNUPG:] KEYWORD …`), rather than its words or its exit status. */
-function judgeSignatures(status: string, words: string, request: SignedRelease): readonly string[] {
-  const lines = status
-    .split('\n')
-    .filter((line) => line.startsWith('[GNUPG:] '))
-    .map((line) => line.slice('[GNUPG:] '.length).split(' '))
-  const all = (keyword: string) => lines.filter(([first]) => first === keyword)
-  const said = words.replaceAll('gpgv: ', '').trim()
+function judgeSignatures(
+  status: readonly (readonly string[])[],
+  said: string,
+  request: SignedRelease,
+): readonly string[] {
+  const all = (keyword: string) => status.filter(([first]) => first === keyword)
   if (all('BADSIG').length > 0 || all('ERROR').length > 0 || all('PLAINTEXT').length > 1) {
     throw badSignature(request, said)
   }
   const signers: string[] = []
   let good = false
-  for (const words of lines) {
+  for (const words of status) {
     // VALIDSIG also follows signatures by keys that have expired or were revoked; only GOODSIG tells them apart.
     if (words[0] === 'NEWSIG') good = false
     if (words[0] === 'GOODSIG') good = true
@@ -108,10 +89,10 @@ function unknownSigner(request: SignedRelease, keys: readonly string[]): Pipelin
   })
 }
 
-function gpgvFailed(cause: { readonly shortMessage?: string | undefined }): PipelineError {
+function gpgvFailed(cause: { readonly shortMessage: string }): PipelineError {
   return new PipelineError({
     code: 'gpgv-failed',
-    message: `gpgv did not run: ${cause.shortMessage ?? 'unknown reason'}`,
+    message: `gpgv did not run: ${cause.shortMessage}`,
     hint: 'apt-get install gpgv',
     exitCode: exitCodes.hostNotFit,
     cause,

@@ -3,9 +3,9 @@
 import { createHash, type Hash } from 'node:crypto'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { replayJournal, streamContent } from './debugfs.ts'
+import { streamContent } from './debugfs.ts'
 import type { DiskFormat } from './disk-source.ts'
-import { readContents, readSuperblock, readTree, type Superblock } from './filesystem.ts'
+import { readContents, readTree, type Superblock, settleJournal } from './filesystem.ts'
 import type { Mount } from './fstab.ts'
 import { type ImageFile, inspectImageFile } from './image-file.ts'
 import { type Copy, type DiskFile, findMountPoint, findRoot, listFiles, type Place } from './mounting.ts'
@@ -116,11 +116,7 @@ async function copyFilesystem(
     return { entry, file, superblock: undefined, tree: async () => new Map() }
   }
   await copyPartition(image, entry, file, signal)
-  let superblock = await readSuperblock(file, signal)
-  if (superblock.features.includes('needs_recovery')) {
-    await replayJournal(file, signal)
-    superblock = await readSuperblock(file, signal)
-  }
+  const superblock = await settleJournal(file, signal)
   return { entry, file, superblock, tree: once(() => readTree(file, signal)) }
 }
 

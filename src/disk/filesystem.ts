@@ -1,6 +1,6 @@
 /** One ext2, ext3 or ext4 filesystem in a file of the host: its tree, its contents, its superblock. */
 
-import { askDebugfs, type ContentRequest, streamContent } from './debugfs.ts'
+import { askDebugfs, type ContentRequest, replayJournal, streamContent } from './debugfs.ts'
 import { type FolderEntry, type Inode, readFolders, readInodes } from './inodes.ts'
 import { decodeName } from './names.ts'
 import { unreadableDisk } from './unreadable.ts'
@@ -35,6 +35,31 @@ export async function readSuperblock(filesystem: string, signal: AbortSignal): P
     inodes: Number(field('Inode count')),
     freeInodes: Number(field('Free inodes')),
   }
+}
+
+/** Writes what the journal holds to the filesystem, so that it is read as it would be mounted. */
+export async function settleJournal(filesystem: string, signal: AbortSignal): Promise<Superblock> {
+  const superblock = await readSuperblock(filesystem, signal)
+  if (!superblock.features.includes('needs_recovery')) return superblock
+  await replayJournal(filesystem, signal)
+  return readSuperblock(filesystem, signal)
+}
+
+/** What is in one folder, reached from the root without following links; nothing where there is none. */
+export async function readFolder(
+  filesystem: string,
+  path: string,
+  signal: AbortSignal,
+): Promise<readonly FolderEntry[]> {
+  let inode = rootInode
+  for (const name of path.split('/').filter(Boolean)) {
+    const [entries = []] = await readFolders(filesystem, [inode], signal)
+    const next = entries.find((entry) => entry.isFolder && entry.name === name)
+    if (next === undefined) return []
+    inode = next.inode
+  }
+  const [entries = []] = await readFolders(filesystem, [inode], signal)
+  return entries
 }
 
 /** Every file, by its path from this filesystem's root, which is `/`; a folder comes before what is in it. */

@@ -4,6 +4,7 @@ import { mkdir, readdir, rm } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { repositoryFolder } from '../config/release.ts'
 import type { ResolvedImage } from '../config/resolved.ts'
+import { outFolderAt } from '../host/out-folder.ts'
 import type { ImageResult } from '../report/report.ts'
 import { writeChecksums } from './checksums.ts'
 import { writeMetadata } from './metadata.ts'
@@ -15,7 +16,7 @@ export async function writeRepository(
   image: ResolvedImage,
   results: readonly ImageResult[],
 ): Promise<void> {
-  const folder = join(outFolder, 'repository', repositoryFolder(image.release))
+  const folder = join(outFolderAt(outFolder).repository, repositoryFolder(image.release))
   await mkdir(folder, { recursive: true })
   const former = (await readdir(folder)).filter((name) => name.startsWith(`${image.fileName}-`))
   // A package build takes its sums from the list by parts of names: of another form of the same file it would take two.

@@ -6,6 +6,7 @@ import type { BlockNode } from '../disk/block-node.ts'
 import { exportFailed } from '../formats/failures.ts'
 import { compressGrains, type Grain } from '../formats/grains.ts'
 import { flattenDisk, type RawDisk } from '../formats/raw-disk.ts'
+import { oneAtATime } from '../host/one-at-a-time.ts'
 import type { Emit } from '../report/events.ts'
 import type { TargetName } from '../targets/registry.ts'
 import { algorithms, type Checksums, computeChecksums, dropChecksums, writeChecksums } from './checksums.ts'
@@ -48,6 +49,7 @@ export async function exportSideBySide<Result>(job: SideBySide<Result>): Promise
   const { workFolder, targets, signal } = job
   try {
     const { disk, key } = await prepare(job)
+    // All targets write to the same lists of sums.
     const list = oneAtATime()
     const readers = targets.filter((target) => takesGrains(job, target))
     const branches = tee(compressGrains(disk), readers.length)
@@ -137,16 +139,6 @@ async function inLists(path: string, write: () => Promise<void>): Promise<void> 
     await write()
   } catch (cause) {
     throw exportFailed(`list of sums with ${path}`, cause)
-  }
-}
-
-/** All targets write to the same lists of sums. */
-function oneAtATime(): (write: () => Promise<void>) => Promise<void> {
-  let last: Promise<unknown> = Promise.resolve()
-  return (write) => {
-    const written = last.then(write)
-    last = written.catch(() => undefined)
-    return written
   }
 }
 

@@ -9,6 +9,22 @@ export function temporaryName(path: string): string {
   return `${path}.${process.pid}-${randomBytes(4).toString('hex')}.tmp`
 }
 
+/** A folder that becomes `path`, or is used up for it. */
+export async function makeTemporaryFolder(path: string): Promise<string> {
+  const folder = temporaryName(path)
+  await mkdir(folder, { mode: 0o700 })
+  return folder
+}
+
+/**
+ * Whether a name is one of those above and the process that made it is gone, so that nothing will become of it. Earlier versions
+ * named neither process nor purpose.
+ */
+export function isLeftover(name: string): boolean {
+  if (name.endsWith('.tmp')) return !isBeingWritten(name)
+  return /^(unpacking|registry)-\w{6}$/.test(name)
+}
+
 /** Writes a file so that a reader, or a reboot, sees all of it or nothing. */
 export async function writeDurably(path: string, content: string | Uint8Array): Promise<void> {
   // Two writers of the same file must not share it.
@@ -29,7 +45,7 @@ export async function writeDurably(path: string, content: string | Uint8Array): 
   await flush(dirname(path))
 }
 
-/** Whether the process that writes under such a name, as `writeDurably` does, is still there. */
+/** Whether the process that writes under such a name is still there. */
 export function isBeingWritten(name: string): boolean {
   const pid = /\.(\d+)-[0-9a-f]{8}\.tmp$/.exec(name)?.[1]
   if (pid === undefined) return false

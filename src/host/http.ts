@@ -14,6 +14,7 @@ import {
   request as requestStream,
 } from 'undici'
 import { exitCodes, messageOf, PipelineError } from '../errors.ts'
+import { temporaryName } from './files.ts'
 
 /** A whole answer of a server. */
 export interface Answer {
@@ -118,7 +119,7 @@ export async function download(
   signal: AbortSignal,
 ): Promise<{ readonly sha256: string }> {
   dispatcher ??= environmentDispatcher()
-  const partial = `${file}.tmp`
+  const partial = temporaryName(file)
   const hash = createHash('sha256')
   try {
     const limit = AbortSignal.any([signal, AbortSignal.timeout(discTimeoutMs)])

@@ -2,6 +2,7 @@
 
 import { appendFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { outFolderAt } from './out-folder.ts'
 
 export interface RunFolder {
   readonly id: string
@@ -15,7 +16,7 @@ export interface RunFolder {
 export function runFolderOf(outFolder: string, variant: string, startedAt: Date): RunFolder {
   const stamp = startedAt.toISOString().replaceAll(/[-:]|\.\d+/g, '')
   const id = `${stamp}-${variant}-${process.pid}`
-  return { id, folder: join(outFolder, 'runs', id), outFolder }
+  return { id, folder: join(outFolderAt(outFolder).runs, id), outFolder }
 }
 
 /** How the folders begin that a run makes outside of `out/`. */

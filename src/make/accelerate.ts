@@ -1,28 +1,26 @@
 /** How the guests of a run are executed. */
 
 import { readFile } from 'node:fs/promises'
-import { join } from 'node:path'
 import { writeDurably } from '../host/files.ts'
+import { outFolderAt } from '../host/out-folder.ts'
 import { type AcceleratorChoice, chooseAccelerator } from '../qemu/accelerator.ts'
 import type { Run } from './run.ts'
-
-/** Kernel of the last guest, below `out/cache`: what `doctor` proves the accelerator with. */
-export const probeKernel = 'kernel'
 
 /** Decides how a guest is executed here, by booting its kernel. */
 export async function accelerate(run: Run, kernel: string): Promise<AcceleratorChoice> {
   const { place, request, emit, plan } = run
+  const { cache } = outFolderAt(place.outFolder)
   const choice = await chooseAccelerator({
     arch: plan.image.arch,
     kernels: [kernel],
-    cacheDir: join(place.outFolder, 'cache'),
+    cacheDir: cache.path,
     force: request.forceAccelerator,
     signal: request.signal,
   })
   const isNews = run.accelerator === undefined
   run.accelerator = choice
   // For `doctor`, which has no layer to take a kernel from.
-  await writeDurably(join(place.outFolder, 'cache', probeKernel), await readFile(kernel))
+  await writeDurably(cache.kernel, await readFile(kernel))
   if (isNews && choice.accelerator === 'tcg') emit({ kind: 'note', text: `without KVM: ${choice.reason}` })
   return choice
 }

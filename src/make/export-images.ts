@@ -11,6 +11,7 @@ import { writeMetadata } from '../export/metadata.ts'
 import { writeRepository } from '../export/repository.ts'
 import { exportSideBySide, type MadeFile } from '../export/side-by-side.ts'
 import { stampOf, writeDurably } from '../host/files.ts'
+import { outFolderAt } from '../host/out-folder.ts'
 import type { Plan } from '../plan/plan.ts'
 import type { Emit } from '../report/events.ts'
 import type { ImageResult } from '../report/report.ts'
@@ -28,9 +29,6 @@ export interface ExportRequest {
   readonly emit: Emit
   readonly signal: AbortSignal
 }
-
-/** In the folder of images as long as they are made; what a killed build leaves of it is of no use. */
-export const workFolderName = '.unfinished'
 
 /**
  * Exports the final layer for every target of the image. What is finished stays when another target fails.
@@ -53,7 +51,7 @@ export async function exportImages(request: ExportRequest): Promise<readonly Ima
   }
   const results = image.targets.flatMap((target) => known.get(target) ?? [])
   // Also where no file was made: what it says of them may have changed.
-  await writeMetadata(join(outFolder, 'images'), image, results)
+  await writeMetadata(outFolderAt(outFolder).images, image, results)
   if (image.repository) await writeRepository(outFolder, image, results)
   return results
 }
@@ -76,12 +74,12 @@ async function exportMissing(
   missing: readonly TargetName[],
 ): Promise<readonly ImageResult[]> {
   const { image, layer, layerDisk, outFolder, emit, estimate, signal } = request
-  const folder = join(outFolder, 'images')
-  await mkdir(folder, { recursive: true })
+  const { images, unfinishedImages } = outFolderAt(outFolder)
+  await mkdir(images, { recursive: true })
   return exportSideBySide({
     ...image,
     disk: imageNode('qcow2', layerDisk),
-    workFolder: join(folder, workFolderName),
+    workFolder: unfinishedImages,
     findKey: async () => layer.sha256,
     targets: missing,
     fileOf: (target) => placeImage(image, outFolder, target).file,
@@ -128,7 +126,7 @@ interface ExportRecord {
 }
 
 function placeImage(image: ResolvedImage, outFolder: string, target: TargetName) {
-  const folder = join(outFolder, 'images')
+  const folder = outFolderAt(outFolder).images
   const name = imageName(image, target)
   return { file: join(folder, name), record: join(folder, `.${name}.json`) }
 }

@@ -1,6 +1,7 @@
 /** Layer 0 of a run, by the installer that the image asks for. */
 
-import { join, relative } from 'node:path'
+import { relative } from 'node:path'
+import { outFolderAt } from '../host/out-folder.ts'
 import { installerOf } from '../installers/index.ts'
 import type { Layer } from '../store/store.ts'
 import { accelerate } from './accelerate.ts'
@@ -19,7 +20,7 @@ export async function installBase(run: Run): Promise<Layer> {
     planned: base.parts,
     layout: plan.layout,
     disk: store.disk(base.key),
-    packageCache: join(place.outFolder, 'cache', 'packages'),
+    packageCache: outFolderAt(place.outFolder).cache.packages,
     place,
     packer: run.tools.packer,
     acceleration: (kernel) => accelerate(run, kernel),

@@ -2,11 +2,12 @@
 
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
+import { requireFit } from '../doctor/host-checks.ts'
 import { messageOf, PipelineError } from '../errors.ts'
 import { diskFailed, interrupted, isNoSpace } from '../host/failures.ts'
 import { writeDurably } from '../host/files.ts'
 import { describeHolder, type Holder, takeLock, type Waiting } from '../host/lock.ts'
-import { markOutput, requireWritable } from '../host/out-folder.ts'
+import { markOutput, outFolderAt, requireWritable } from '../host/out-folder.ts'
 import { markChildren } from '../host/process.ts'
 import { noteBeginning, noteEnd, type RunFolder, runFolderOf } from '../host/run-folder.ts'
 import { lookAhead, readEstimates } from '../plan/estimates.ts'
@@ -26,14 +27,7 @@ import { accelerate } from './accelerate.ts'
 import { exportImages, isFinished } from './export-images.ts'
 import { installBase } from './install-base.ts'
 import { clearLeftovers } from './leftovers.ts'
-import {
-  type HostTools,
-  requireArchivers,
-  requireMirror,
-  requirePlainPaths,
-  requireRoom,
-  requireTools,
-} from './preflight.ts'
+import { type HostTools, readTools, requireFitPlan } from './preflight.ts'
 import { recordInputs } from './record-inputs.ts'
 import { type BuildRequest, describeRun, type Run } from './run.ts'
 import { planOnSoundLayers } from './sound-layers.ts'
@@ -46,9 +40,8 @@ import { keepBound } from './store-bound.ts'
  */
 export async function buildImage(request: BuildRequest): Promise<Report> {
   const place = runFolderOf(request.outFolder, request.image.variant, new Date())
-  const tools = await requireTools(request.image.arch)
-  requirePlainPaths(request.outFolder, ...request.image.stages.map(({ script }) => script))
-  await requireArchivers(request.image)
+  await requireFit('build', { images: [request.image], outDir: request.outFolder })
+  const tools = await readTools(request.image.arch)
   await requireWritable(request.outFolder)
   const lock = await takeLock(request.outFolder, place.id, request.wait ? waitingOf(request) : undefined)
   try {
@@ -96,7 +89,7 @@ function describeDamage({ name = 'a stage', key, fault }: StoreFault): string {
 async function beginRun(request: BuildRequest, place: RunFolder, tools: HostTools): Promise<Run> {
   const [startedAt, startedMs] = [new Date(), performance.now()]
   const { outFolder } = request
-  const store = openStore(join(outFolder, 'store'))
+  const store = openStore(outFolderAt(outFolder).store)
   const onDamaged = (fault: StoreFault) => request.emit({ kind: 'note', text: describeDamage(fault) })
   for (const fault of await clearLeftovers(outFolder, store)) onDamaged(fault)
   const plan = await planOnSoundLayers({ ...request, onDamaged }, store)
@@ -104,9 +97,9 @@ async function beginRun(request: BuildRequest, place: RunFolder, tools: HostTool
   const hasImages = !isExported && request.planning.until === undefined
   const layers = await store.list()
   const room = await expectRoom(plan, outFolder, layers, hasImages)
-  const warning = requireRoom(outFolder, room)
-  if (warning !== undefined) request.emit({ kind: 'note', text: warning })
-  await requireMirror(plan, request.signal)
+  for (const text of await requireFitPlan(plan, outFolder, room, request.signal)) {
+    request.emit({ kind: 'note', text })
+  }
   if (request.locked !== undefined) await requireLocked(plan, request.locked, tools.versions, request.signal)
   await requireWritable(place.folder)
   await markOutput(outFolder)
@@ -160,7 +153,7 @@ async function buildStages(run: Run, base: Layer): Promise<Layer> {
     store,
     place,
     acceleration: (kernel) => accelerate(run, kernel),
-    states: openStates(join(store.folder, 'states')),
+    states: openStates(outFolderAt(request.outFolder).states),
     packer: run.tools.packer,
     qemuVersion: run.tools.versions[`qemu-system-${plan.image.arch}`] ?? '',
     tools: run.tools.versions,
@@ -235,7 +228,7 @@ async function finishRun(run: Run): Promise<Report> {
   try {
     const text = `${JSON.stringify(describeRun(run), null, 2)}\n`
     await writeDurably(join(place.folder, 'report.json'), text)
-    await writeDurably(join(place.outFolder, 'report.json'), text)
+    await writeDurably(outFolderAt(place.outFolder).report, text)
   } catch (error) {
     // Its place may be full: what went wrong before is then told all the same.
     run.failure ??= asFailure(error, request)

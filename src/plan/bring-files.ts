@@ -1,6 +1,5 @@
 /** Brings to hand what stages bring along: tarballs are unpacked, and fetched where they are a URL. Folders stay. */
 
-import { join } from 'node:path'
 import { configurationError, type Fault } from '../config/faults.ts'
 import type { ResolvedImage, ResolvedStage } from '../config/resolved.ts'
 import { bringSource, type Missing } from './bring-source.ts'
@@ -8,13 +7,13 @@ import { SourceFault } from './source-fault.ts'
 
 /**
  * The same images, with the files of every stage as folders.
- * @param cacheFolder tarballs are kept and unpacked there, by their sums
- * @param missing what to do about URLs that are not in the cache
+ * @param cache tarballs are kept and unpacked there, by their sums
+ * @param missing what to do about URLs that are not in it
  * @throws PipelineError `configuration` with every fault found; `mirror-unreachable`
  */
 export async function bringFiles(
   images: readonly ResolvedImage[],
-  cacheFolder: string,
+  cache: string,
   missing: Missing = 'download',
   signal?: AbortSignal,
 ): Promise<readonly ResolvedImage[]> {
@@ -28,8 +27,7 @@ export async function bringFiles(
       try {
         const form = { kind: stage.fileKinds[name] ?? 'tree', top: stage.filesTop[name], sourceDateEpoch }
         const key = JSON.stringify([text, form])
-        const folder =
-          folders.get(key) ?? bringSource(text, form, join(cacheFolder, 'files'), missing, signal)
+        const folder = folders.get(key) ?? bringSource(text, form, cache, missing, signal)
         folders.set(key, folder)
         const brought = await folder
         if (brought === undefined) absent.push(name)

@@ -1,10 +1,10 @@
 /** Makes a folder of one source of a stage's files, in the cache unless it is one already. */
 
-import { copyFile, lstat, mkdir, mkdtemp, readdir, rename, rm, stat } from 'node:fs/promises'
+import { copyFile, lstat, mkdir, readdir, rename, rm, stat } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { type FileKind, parseFileSource, type Sum } from '../config/file-source.ts'
 import { hashFile, sha256File } from '../digest.ts'
-import { writeDurably } from '../host/files.ts'
+import { makeTemporaryFolder, writeDurably } from '../host/files.ts'
 import { downloadTimeoutMs, get } from '../host/http.ts'
 import {
   archiveName,
@@ -122,7 +122,7 @@ async function inStaging(
 ): Promise<string> {
   const folder = join(cache, name)
   if ((await stat(folder).catch(() => undefined)) !== undefined) return folder
-  const staging = await mkdtemp(join(cache, 'unpacking-'))
+  const staging = await makeTemporaryFolder(folder)
   try {
     // Another build may have been faster, with the same content.
     await rename(await make(staging), folder).catch(async (error: NodeJS.ErrnoException) => {

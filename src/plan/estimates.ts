@@ -3,6 +3,7 @@
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { ResolvedImage } from '../config/resolved.ts'
+import { outFolderAt } from '../host/out-folder.ts'
 import type { Ahead } from '../report/events.ts'
 import type { Report } from '../report/report.ts'
 import { layersOf } from '../store/chain.ts'
@@ -42,7 +43,7 @@ const readCount = 20
 
 /** The newest reports below `out/runs`, oldest first. A killed run has none; one of an older program may lack any part. */
 export async function readReports(outFolder: string): Promise<readonly Partial<Report>[]> {
-  const folder = join(outFolder, 'runs')
+  const folder = outFolderAt(outFolder).runs
   const reports: Partial<Report>[] = []
   for (const run of (await readdir(folder).catch(() => [])).sort().reverse()) {
     const report = await readReport(join(folder, run, 'report.json'))

@@ -1,7 +1,7 @@
 /** Finds out what an image was made from: from the layers of its store, without a network. */
 
 import { mkdir, readdir } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
+import { dirname } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { ResolvedImage } from '../config/resolved.ts'
 import { archivesOf } from '../debian/archives.ts'
@@ -11,6 +11,7 @@ import { canonicalJson, listTree, sha256 } from '../digest.ts'
 import { openDisk } from '../disk/disk-files.ts'
 import { findWorkFolder } from '../disk/work-folder.ts'
 import { writeDurably } from '../host/files.ts'
+import { outFolderAt } from '../host/out-folder.ts'
 import { isBase } from '../store/layer-key.ts'
 import type { Layer, Store } from '../store/store.ts'
 import { type AptLists, entryKey, readAptLists } from './apt-lists.ts'
@@ -55,7 +56,7 @@ export function isOfLayers(inputs: Inputs, layers: readonly Pick<Layer, 'key' | 
  */
 async function recallFound({ layers, outFolder }: GatherRequest): Promise<Found | undefined> {
   const installed = packagesAfter(layers)
-  const names = await readdir(join(outFolder, 'inputs')).catch(() => [])
+  const names = await readdir(outFolderAt(outFolder).inputs).catch(() => [])
   for (const name of names) {
     const known = await readInputs(outFolder, name.replace(/\.json$/, ''))
     const isSame = layers

@@ -3,6 +3,7 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { z } from 'zod'
+import { outFolderAt } from '../host/out-folder.ts'
 
 const sha256 = z.string().regex(/^[0-9a-f]{64}$/)
 
@@ -58,7 +59,7 @@ export type InputLayer = z.output<typeof inputLayer>
 
 /** Where the inputs of the images are kept that were made from a layer. */
 export function placeInputs(outFolder: string, layerKey: string): string {
-  return join(outFolder, 'inputs', `${layerKey}.json`)
+  return join(outFolderAt(outFolder).inputs, `${layerKey}.json`)
 }
 
 /** The inputs of the images of a layer; undefined where an older program, or nobody, has written them. */

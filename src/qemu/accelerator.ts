@@ -1,12 +1,12 @@
 /** Whether this host really runs a guest with KVM, found out by booting a Linux kernel. */
 
-import { access, constants, readdir, readFile, rename, stat, writeFile } from 'node:fs/promises'
+import { access, constants, readdir, readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { z } from 'zod'
 import type { Arch } from '../arch.ts'
 import { sha256, sha256File } from '../digest.ts'
 import { exitCodes, PipelineError } from '../errors.ts'
-import { makeFolder } from '../host/files.ts'
+import { makeFolder, writeDurably } from '../host/files.ts'
 import { findProgram } from '../host/tools.ts'
 import { bootKernel, createMachine } from './kvm-probe.ts'
 import type { Acceleration, Accelerator } from './machine.ts'
@@ -165,9 +165,7 @@ async function readChoice(path: string): Promise<AcceleratorChoice | undefined> 
 
 async function writeChoice(path: string, choice: AcceleratorChoice): Promise<void> {
   await makeFolder(join(path, '..'))
-  const partial = `${path}.${process.pid}`
-  await writeFile(partial, `${JSON.stringify(choice)}\n`)
-  await rename(partial, path)
+  await writeDurably(path, `${JSON.stringify(choice)}\n`)
 }
 
 function qemuMissing(program: string): PipelineError {

@@ -4,6 +4,7 @@ import { randomInt } from 'node:crypto'
 import { once } from 'node:events'
 import { connect } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { oneAtATime } from '../host/one-at-a-time.ts'
 import { cleanText } from './console.ts'
 
 export interface CommandResult {
@@ -105,12 +106,7 @@ export async function connectAgent(path: string, signal: AbortSignal): Promise<G
     }
   }
 
-  let last: Promise<unknown> = Promise.resolve()
-  const inTurn = <Result>(action: () => Promise<Result>): Promise<Result> => {
-    const result = last.then(action)
-    last = result.catch(() => undefined)
-    return result
-  }
+  const inTurn = oneAtATime()
 
   const synchronize = async (limitSeconds: number): Promise<void> => {
     const id = randomInt(1, 2 ** 31)

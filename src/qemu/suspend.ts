@@ -2,6 +2,7 @@
 
 import { access, constants } from 'node:fs/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { quote } from '../host/shell-words.ts'
 import type { Qmp } from './qmp.ts'
 
 /** More than any disk takes: QEMU's own limit is made for networks. */
@@ -52,9 +53,4 @@ async function waitWhile(
     if (!waiting.includes(status ?? 'none')) throw new Error(`QEMU answers ${query} with ${status}`)
     await sleep(20, undefined, signal === undefined ? {} : { signal })
   }
-}
-
-/** One word of the shell that QEMU runs the command with. */
-function quote(word: string): string {
-  return `'${word.replaceAll("'", `'\\''`)}'`
 }

@@ -4,6 +4,7 @@ import { readdir, readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { ResolvedImage } from '../config/resolved.ts'
 import { type Checksums, computeChecksums } from '../export/checksums.ts'
+import { outFolderAt } from '../host/out-folder.ts'
 import { planImage } from '../plan/plan.ts'
 import { gatherInputs } from '../provenance/gather.ts'
 import { type Inputs, readInputs } from '../provenance/inputs.ts'
@@ -109,10 +110,10 @@ async function findReport(
 ): Promise<{ readonly report: Report; readonly folder: string } | undefined> {
   const found: { readonly report: Report; readonly folder: string }[] = []
   for (const folder of folders) {
-    const runs = await readdir(join(folder, 'runs')).catch(() => [])
-    for (const run of runs) {
+    const { runs } = outFolderAt(folder)
+    for (const run of await readdir(runs).catch(() => [])) {
       if (!run.includes(`-${variant}-`)) continue
-      const report = await readReport(join(folder, 'runs', run, 'report.json'))
+      const report = await readReport(join(runs, run, 'report.json'))
       if (report?.image.variant === variant && report.images.length > 0) found.push({ report, folder })
     }
   }
@@ -214,7 +215,7 @@ async function findInputs(
     known?.layers.some((one) => one.name === name && one.sha256 === layer?.sha256),
   )
   if (known !== undefined && isOfRun) return known
-  const store = openStore(join(outFolder, 'store'))
+  const store = openStore(outFolderAt(outFolder).store)
   const last = await store.find(key)
   if (last === undefined) return undefined
   const layers = await layersUpTo(last, store)

@@ -10,6 +10,7 @@ import { dirname, join } from 'node:path'
 import { execa } from 'execa'
 import type { ResolvedStage } from '../config/resolved.ts'
 import { type CpioEntry, renderCpio } from '../disk/cpio.ts'
+import { quote } from '../host/shell-words.ts'
 import { generateSshKey } from '../qemu/ssh.ts'
 
 /** Name of the unit that opens the guest to the build. */
@@ -123,9 +124,7 @@ export function renderEnvironment(stage: ResolvedStage, sourceDateEpoch: number)
       : { STAGE_FILES: `/run/systemvm-build/stages/${stage.name}/files` }),
     ...stage.environment,
   }
-  const quoted = Object.entries(variables).map(
-    ([name, value]) => `${name}='${value.replaceAll("'", `'\\''`)}'\n`,
-  )
+  const quoted = Object.entries(variables).map(([name, value]) => `${name}=${quote(value)}\n`)
   return `${quoted.join('')}export ${Object.keys(variables).join(' ')}\n`
 }
 

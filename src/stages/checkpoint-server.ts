@@ -3,6 +3,7 @@
 import { once } from 'node:events'
 import { createServer, type Socket } from 'node:net'
 import { fileURLToPath } from 'node:url'
+import { quote } from '../host/shell-words.ts'
 
 export interface CheckpointServer {
   /** Command of the shell that asks for a stage's checkpoint and returns when it is answered. */
@@ -48,8 +49,4 @@ export async function startCheckpointServer(
       for (const socket of sockets) socket.destroy()
     },
   }
-}
-
-function quote(word: string): string {
-  return /^[\w./:-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`
 }

@@ -1,7 +1,8 @@
 /** Layers that go to a registry and come from one. A registry is a cache: without it a build takes longer, and no more. */
 
-import { mkdtemp, rm } from 'node:fs/promises'
+import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
+import { makeTemporaryFolder } from '../host/files.ts'
 import { packLayer, unpackLayer, WrongLayer } from './artifact.ts'
 import { layersOf } from './chain.ts'
 import type { LayerKey } from './layer-key.ts'
@@ -135,7 +136,7 @@ async function withinTime(
   const { timeoutSeconds, signal, registry, onLayer } = request
   const layers: Layer[] = []
   const late = AbortSignal.timeout(timeoutSeconds * 1000)
-  const work = await mkdtemp(join(request.workFolder, 'registry-'))
+  const work = await makeTemporaryFolder(join(request.workFolder, 'registry'))
   try {
     await share(work, AbortSignal.any([signal, late]), (layer) => {
       layers.push(layer)

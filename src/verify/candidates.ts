@@ -7,6 +7,7 @@ import { hashFile } from '../digest.ts'
 import { requireFile } from '../disk/disk-source.ts'
 import { unreadableDisk } from '../disk/unreadable.ts'
 import { exitCodes, messageOf, PipelineError } from '../errors.ts'
+import { outFolderAt } from '../host/out-folder.ts'
 import { type ImageResult, type Report, reportSchema } from '../report/report.ts'
 import { type TargetName, targetNames, targets } from '../targets/registry.ts'
 
@@ -89,7 +90,7 @@ function targetByName(file: string): TargetName {
 
 /** The report of the last build; undefined where there is none that can be read. */
 export async function readReport(outFolder: string): Promise<Report | undefined> {
-  const text = await readFile(join(outFolder, 'report.json'), 'utf8').catch(() => undefined)
+  const text = await readFile(outFolderAt(outFolder).report, 'utf8').catch(() => undefined)
   if (text === undefined) return undefined
   const parsed = reportSchema.safeParse(JSON.parse(text))
   return parsed.success ? parsed.data : undefined

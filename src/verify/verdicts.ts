@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url'
 import { z } from 'zod'
 import { canonicalJson, type Json, listTree, sha256 } from '../digest.ts'
 import { writeDurably } from '../host/files.ts'
+import { outFolderAt } from '../host/out-folder.ts'
 import { type ImageVerification, imageVerification } from '../report/verification.ts'
 
 const verdict = z.strictObject({ questions: z.string(), verification: imageVerification })
@@ -40,7 +41,7 @@ export async function writeVerdict(
   verification: ImageVerification,
   questions: string,
 ): Promise<void> {
-  await mkdir(join(outFolder, 'verdicts'), { recursive: true })
+  await mkdir(outFolderAt(outFolder).verdicts, { recursive: true })
   await writeDurably(
     verdictPath(outFolder, verification),
     `${JSON.stringify({ questions, verification }, null, 2)}\n`,
@@ -63,5 +64,5 @@ function verdictPath(
   outFolder: string,
   image: { readonly sha256: string; readonly target: string | null },
 ): string {
-  return join(outFolder, 'verdicts', `${image.sha256}-${image.target}.json`)
+  return join(outFolderAt(outFolder).verdicts, `${image.sha256}-${image.target}.json`)
 }

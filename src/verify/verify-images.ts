@@ -1,9 +1,9 @@
 /** Verifies image files, as many at a time as this host bears. */
 
 import { availableParallelism, freemem } from 'node:os'
-import { join } from 'node:path'
 import type { PipelineFields, Waiver } from '../config/pipeline.ts'
 import type { Json } from '../digest.ts'
+import { outFolderAt } from '../host/out-folder.ts'
 import { chooseAccelerator } from '../qemu/accelerator.ts'
 import type { Accelerator } from '../qemu/machine.ts'
 import type { Emit } from '../report/events.ts'
@@ -41,7 +41,7 @@ export async function verifyImages(request: VerifyRequest): Promise<readonly Ima
   const acceleration = await chooseAccelerator({
     arch: 'x86_64',
     kernels: request.kernels,
-    cacheDir: join(outFolder, 'cache'),
+    cacheDir: outFolderAt(outFolder).cache.path,
     force: request.forceAccelerator,
     signal,
   })

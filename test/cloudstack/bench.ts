@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { describe } from 'vitest'
 import { defaultPipeline, loadPipeline } from '../../src/config/load.ts'
-import { probeKernel } from '../../src/make/accelerate.ts'
+import { outFolderAt } from '../../src/host/out-folder.ts'
 import { chooseAccelerator } from '../../src/qemu/accelerator.ts'
 import { describeWith } from '../support/tools.ts'
 import { chooseProcessor, type Processor } from './emulated-boot.ts'
@@ -80,8 +80,8 @@ async function prepareProcessor(image: string, folder: string, signal: AbortSign
   const { images } = await loadPipeline(defaultPipeline, [])
   const resolved = images.find((candidate) => candidate.variant === variant)
   if (resolved === undefined) throw new Error(`the pipeline has no variant ${variant}`)
-  const cacheDir = join(outFolder, 'cache')
-  const kernels = [join(cacheDir, probeKernel)]
+  const { path: cacheDir, kernel } = outFolderAt(outFolder).cache
+  const kernels = [kernel]
   const acceleration = await chooseAccelerator({ arch: 'x86_64', kernels, cacheDir, signal })
   return chooseProcessor(image, resolved, acceleration, join(folder, 'boot'))
 }

@@ -20,7 +20,7 @@ import {
   installerKernelArguments,
 } from '../../src/installers/debian-installer/preseed.ts'
 import { installerLogs, runInstaller } from '../../src/installers/debian-installer/run.ts'
-import { requireTools } from '../../src/make/preflight.ts'
+import { readTools } from '../../src/make/preflight.ts'
 import { chooseAccelerator } from '../../src/qemu/accelerator.ts'
 import { tinyPipeline } from '../e2e/program.ts'
 
@@ -108,7 +108,7 @@ export async function runUntilFailure({
       kernels: [medium.kernel],
       cacheDir: join(folder, 'cache'),
     })
-    const { packer } = await requireTools(image.arch)
+    const { packer } = await readTools(image.arch)
     const disk = join(folder, 'disk.qcow2')
     await mkdir(folder, { recursive: true })
     await execa('qemu-img', ['create', '-q', '-f', 'qcow2', disk, `${image.disk.sizeMiB}M`])

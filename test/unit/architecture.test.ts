@@ -67,6 +67,15 @@ describe('the rooms of src/', () => {
 /** The one file that runs a program, where the program has a driver. */
 const drivers: Readonly<Record<string, string>> = {
   'qemu-img': 'src/disk/qemu-img.ts',
+  blkid: 'src/disk/partitions.ts',
+  debugfs: 'src/disk/debugfs.ts',
+  git: 'src/host/git.ts',
+  gpgv: 'src/debian/gpgv.ts',
+  lbzip2: 'src/formats/archive.ts',
+  packer: 'src/packer/process.ts',
+  sfdisk: 'src/disk/partitions.ts',
+  skopeo: 'src/store/registry.ts',
+  zstd: 'src/store/artifact.ts',
 }
 
 describe('the programs of others', () => {
@@ -80,6 +89,16 @@ describe('the programs of others', () => {
     const elsewhere = spawns.filter(({ path, program }) => (drivers[program] ?? path) !== path)
     expect(elsewhere.map(({ path, program }) => `${path} runs ${program}`)).toEqual([])
     for (const [program, path] of Object.entries(drivers)) expect(spawns).toContainEqual({ path, program })
+  })
+})
+
+describe('the output folder', () => {
+  it('is looked up in its map alone', () => {
+    const names = 'store|runs|images|cache|inputs|verdicts|repository|report\\.json'
+    const below = new RegExp(`join\\([^)]*\\bout\\w*, '(?:${names})'`)
+    const elsewhere = files.filter((path) => path !== 'src/host/out-folder.ts' && below.test(read(path)))
+    expect(elsewhere).toEqual([])
+    expect(below.test("join(place.outFolder, 'cache', 'files')")).toBe(true)
   })
 })
 

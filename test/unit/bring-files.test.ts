@@ -25,7 +25,7 @@ async function imageWith(payload: string): Promise<ResolvedImage> {
 }
 
 async function bring(payload: string): Promise<ResolvedImage> {
-  const [image] = await bringFiles([await imageWith(payload)], path('cache'))
+  const [image] = await bringFiles([await imageWith(payload)], path('cache', 'files'))
   return image as ResolvedImage
 }
 
@@ -57,7 +57,7 @@ async function faultOf(payload: string): Promise<string> {
 describe("a stage's files", () => {
   it('are this project’s own unless told otherwise', async () => {
     const { images } = await resolvePipeline({ ...sound, stages: [configure_systemvm_services()] })
-    const [image] = await bringFiles(images, path('cache'))
+    const [image] = await bringFiles(images, path('cache', 'files'))
     expect(readdirSync(payloadOf(image as ResolvedImage)).sort()).toEqual(['etc', 'opt'])
     expect(existsSync(path('cache'))).toBe(false)
   })
@@ -138,7 +138,7 @@ describe("a stage's files", () => {
 describe('one file', () => {
   async function bringTool(vhdUtil: string) {
     const { images } = await resolvePipeline({ ...sound, stages: [install_xen_tools({ vhdUtil })] })
-    return bringFiles(images, path('cache'))
+    return bringFiles(images, path('cache', 'files'))
   }
 
   it('is brought as it is, in a folder of its own', async () => {

@@ -31,7 +31,7 @@ const path = useFolder()
 /** Path of the archive that is brought for a payload. */
 async function archiveOf(payload: string): Promise<string> {
   const { images } = await resolvePipeline({ ...sound, stages: [configure_systemvm_services({ payload })] })
-  const [image] = await bringFiles(images, path('cache'))
+  const [image] = await bringFiles(images, path('cache', 'files'))
   const folder = image?.stages[0]?.files.payload as string
   expect(readdirSync(folder)).toEqual(['cloud-scripts.tgz'])
   return join(folder, 'cloud-scripts.tgz')
@@ -187,7 +187,7 @@ describe('the contract', () => {
       verification: { contract },
       stages: [configure_systemvm_services(settings)],
     })
-    const [image] = await bringFiles(images, path('cache'))
+    const [image] = await bringFiles(images, path('cache', 'files'))
     const { verification } = await chooseContract(image as ResolvedImage)
     return verification.contract
   }

@@ -3,12 +3,16 @@ import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import type { HostContext, HostImage, HostInput } from '../../src/doctor/check.ts'
+import { checkUdebs } from '../../src/doctor/checks/mirrors.ts'
 import { type DoctorReport, diagnose, renderDoctor } from '../../src/doctor/doctor.ts'
-import type { DoctorInput } from '../../src/doctor/finding.ts'
+import { hostChecks, requireFit } from '../../src/doctor/host-checks.ts'
+import { PipelineError } from '../../src/errors.ts'
+import { sampleImage } from '../support/pipelines.ts'
 
 let folder: string
-let input: DoctorInput
+let input: HostInput
 
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), 'doctor-'))
@@ -69,7 +73,7 @@ describe('the doctor', () => {
 describe('the mirrors', () => {
   let server: Server
   let asked: string[]
-  let images: DoctorInput['images']
+  let images: readonly (Pick<HostImage, 'suite' | 'arch'> & Required<Pick<HostImage, 'mirror'>>)[]
 
   beforeEach(async () => {
     asked = []
@@ -125,6 +129,115 @@ describe('the mirrors', () => {
     expect(asked).toEqual([])
     const keyrings = report.checks.filter((check) => check.title === 'keyring')
     expect(keyrings).toMatchObject([{ status: 'fault', found: expect.stringContaining('none.gpg') }])
+  })
+})
+
+describe('the index of udebs', () => {
+  const archive = {
+    suite: 'trixie',
+    components: ['main'],
+    arch: 'amd64',
+    keyring: '/none.gpg',
+  } as const
+  let server: Server
+  beforeEach(async () => {
+    server = createServer((_, answer) => answer.end('not what was signed'))
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  })
+  afterEach(() => {
+    server.closeAllConnections()
+    server.close()
+  })
+  const ask = (isWanted: boolean, releaseOf?: HostContext['releaseOf']) => {
+    const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+    const index = 'main/debian-installer/binary-amd64/Packages.gz'
+    const release = {
+      codename: 'trixie',
+      suite: 'stable',
+      date: new Date(0),
+      signers: ['key'],
+      files: new Map([[index, { sha256: '0'.repeat(64), size: 1 }]]),
+      sha256: '',
+    }
+    const context = { images: [], task: 'doctor', releaseOf: releaseOf ?? (async () => release) } as const
+    return checkUdebs({ ...archive, url }, isWanted, context)
+  }
+
+  it('that is broken is a fault for an image that is installed by it, and else a warning', async () => {
+    await expect(ask(true)).rejects.toMatchObject({ code: 'mirror-file-corrupt' })
+    expect(await ask(false)).toMatchObject({
+      status: 'warning',
+      found: expect.stringContaining('not the file that'),
+      advice: expect.stringContaining('only debian-installer needs it'),
+    })
+  })
+
+  it('of an archive that is not proved is not mentioned beside that', async () => {
+    const unproved = new PipelineError({ code: 'mirror-unsigned', message: 'not signed' })
+    const refuse = async () => {
+      throw unproved
+    }
+    expect(await ask(false, refuse)).toEqual([])
+    await expect(ask(true, refuse)).rejects.toBe(unproved)
+  })
+})
+
+describe('a task', () => {
+  afterEach(() => vi.unstubAllEnvs())
+
+  it('is refused only for what it cannot do without', () => {
+    const tasks = hostChecks.flatMap((check) => check.tasks.map((task) => `${task}: ${check.id}`))
+    expect(tasks.sort()).toEqual([
+      'build: archiver',
+      'build: path',
+      'build: tools',
+      'export: archiver',
+      'plan: disk-space',
+      'planned-build: disk-space',
+      'planned-build: mirror',
+      'planned-build: udebs',
+      'run: tools',
+      'shell: tools',
+      'verify: tools',
+    ])
+  })
+
+  it('is told of every tool that is missing at once, and can do without git', async () => {
+    vi.stubEnv('PATH', folder)
+    const refused = requireFit('build', { images: [{ arch: 'x86_64' }] })
+    await expect(refused).rejects.toMatchObject({
+      code: 'tools',
+      exitCode: 3,
+      hint: 'install them with: npm run setup',
+      message: expect.stringMatching(/packer: nothing.*qemu-img: nothing/s),
+    })
+    await expect(refused).rejects.not.toMatchObject({ message: expect.stringContaining('git:') })
+    const report = await diagnose(input)
+    expect(find(report, 'tool:git')).toMatchObject({ status: 'warning' })
+    expect(find(report, 'tool:packer')).toEqual({
+      id: 'tool:packer',
+      title: 'tools',
+      status: 'fault',
+      found: 'packer 1.6 or newer is needed, found nothing',
+      advice: 'npm run setup installs packer.',
+    })
+  })
+
+  it('is refused a path that Packer would take for a template', async () => {
+    const refused = requireFit('build', { images: [], outDir: '/out/{{x}}' })
+    await expect(refused).rejects.toMatchObject({ code: 'path-braces', exitCode: 2 })
+  })
+
+  it('is refused an archive that nothing here packs', async () => {
+    const { formats } = await sampleImage(folder)
+    vi.stubEnv('PATH', folder)
+    const image = { targets: ['raw', 'vmware'], formats: { ...formats, raw: { archive: 'bz2' } } } as const
+    await expect(requireFit('export', { images: [image] })).rejects.toMatchObject({
+      code: 'tools',
+      message: 'formats.raw.archive needs the program lbzip2, and this host has none (package lbzip2)',
+    })
+    const plain = { targets: ['vmware'], formats } as const
+    expect(await requireFit('export', { images: [plain] })).toEqual([])
   })
 })
 

@@ -1,9 +1,10 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { afterEach, expect, it } from 'vitest'
+import { basename, join } from 'node:path'
+import { afterEach, describe, expect, it } from 'vitest'
+import { isLeftover, makeTemporaryFolder } from '../../src/host/files.ts'
 import { runMarker, startTime } from '../../src/host/process.ts'
 import { noteBeginning, noteEnd, noteFolder } from '../../src/host/run-folder.ts'
 import { clearLeftovers } from '../../src/make/leftovers.ts'
@@ -66,16 +67,59 @@ it('removes image files that are half made, and keeps the finished ones and what
   expect(readdirSync(path())).toEqual(['images'])
 })
 
-it('removes what killed programs have half written, and nothing that is being written', async () => {
+describe('a name that a killed program has left', () => {
   // No process has a number above 2^22.
   const [dead, alive] = [`${2 ** 22 + 1}-0badcafe.tmp`, `${process.pid}-0badcafe.tmp`]
-  const folders = ['cache', 'inputs', 'verdicts', join('store', 'states')]
-  for (const folder of folders) {
-    mkdirSync(path(folder), { recursive: true })
-    for (const end of [dead, alive]) writeFileSync(path(folder, `some.json.${end}`), '')
-  }
-  await clear()
-  for (const folder of folders) expect(readdirSync(path(folder)), folder).toEqual([`some.json.${alive}`])
+  const medium = 'a'.repeat(64)
+
+  it.each<[folder: string, writer: string, name: string]>([
+    ['.', 'a report', 'report.json'],
+    ['images', 'a list of sums', 'md5sum.txt'],
+    ['inputs', 'a record', 'some.json'],
+    ['verdicts', 'a record', 'some.json'],
+    ['store/states', 'a saved state', 'state'],
+    ['cache', 'the probe of the accelerator', 'accelerator-0.json'],
+    ['cache', "packages on their way to debian-installer's guest", 'installer-packages'],
+    ['cache', 'a layer on its way to or from a registry', 'registry'],
+    ['cache/packages', 'a package', 'some_1.0_amd64.deb'],
+    ['cache/files', 'a tarball', `${medium}.tar`],
+    ['cache/files', 'a tarball that is unpacked', medium],
+    ['cache/netboot', 'a file of the installer', 'linux'],
+    ['cache/netboot', 'a package that is unpacked', medium],
+    [`cache/netboot/${medium}`, 'a disc', 'disc.iso'],
+  ])('in %s by %s goes, and stays as long as it is being written', async (folder, _, name) => {
+    const whole = 'whole.tmp.json'
+    for (const end of [dead, alive]) {
+      mkdirSync(path(folder, `${name}.${end}`), { recursive: true })
+      writeFileSync(path(folder, `${name}.${end}`, 'content'), '')
+    }
+    writeFileSync(path(folder, whole), '')
+    await clear()
+    const left = readdirSync(path(folder)).filter((entry) => entry.includes('tmp'))
+    expect(left.sort()).toEqual([`${name}.${alive}`, whole].sort())
+  })
+
+  it.each([
+    ['cache/files', 'unpacking-k3J9aB'],
+    ['cache', 'registry-k3J9aB'],
+    ['cache/netboot', '0badcafe.tmp'],
+    ['cache/netboot', `${medium}.0badcafe.tmp`],
+    [`cache/netboot/${medium}`, 'disc.iso.tmp'],
+  ])('in %s by an earlier version, as %s, goes', async (folder, name) => {
+    mkdirSync(path(folder, name), { recursive: true })
+    writeFileSync(path(folder, 'unpacking-notes'), '')
+    await clear()
+    expect(readdirSync(path(folder))).toEqual(['unpacking-notes'])
+  })
+
+  it('is a folder of its own for each writer', async () => {
+    const folders = await Promise.all([makeTemporaryFolder(path('a')), makeTemporaryFolder(path('a'))])
+    expect(new Set(folders).size).toBe(2)
+    for (const folder of folders) {
+      expect(statSync(folder).mode & 0o777).toBe(0o700)
+      expect(isLeftover(basename(folder))).toBe(false)
+    }
+  })
 })
 
 it('names layers that cannot be used', async () => {

@@ -7,9 +7,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
-import type { InstallerName } from '../../src/config/installer.ts'
 import { type ReleaseRequest, verifyRelease } from '../../src/debian/release.ts'
-import { findUdebs } from '../../src/doctor/mirrors.ts'
+import { checkUdebs } from '../../src/doctor/checks/mirrors.ts'
+import { contextOf } from '../../src/doctor/host-checks.ts'
 import { PipelineError } from '../../src/errors.ts'
 import { probeUdebs, probeUdebsOf } from '../../src/installers/debian-installer/udebs.ts'
 
@@ -360,19 +360,10 @@ describe.skipIf(missing.length > 0)(`a mirror (skipped where gpg or gpgv is miss
     it('is only a fault to the doctor where images are installed from them', async () => {
       serve(`/debian/dists/trixie/${udebIndex}`, Buffer.from(index).fill(0, index.length - 9))
       serveRelease(sign(releaseText({}, { [udebIndex]: index })))
-      const verified = await verifyRelease(request)
-      const mirror = { debian: request.url, security: request.url, components: ['main'], keyring }
-      const facts = { suite: 'trixie', arch: 'x86_64', debianArch: arch, mirror } as const
-      const doctor = (installer: InstallerName) =>
-        findUdebs(request, verified, {
-          images: [{ ...facts, installer, debianInstaller: { extraAnswers: [] } }],
-          outDir: folder,
-          neededBytes: 1,
-          kernels: [],
-          cacheDir: folder,
-        })
-      expect(await doctor('bootstrap')).toMatchObject({ status: 'ok' })
-      await expect(doctor('debian-installer')).rejects.toMatchObject({ code: 'mirror-file-corrupt' })
+      const context = contextOf('doctor', { images: [] })
+      const doctor = async (isWanted: boolean) => checkUdebs(request, isWanted, context)
+      expect(await doctor(false)).toMatchObject({ status: 'warning' })
+      await expect(doctor(true)).rejects.toMatchObject({ code: 'mirror-file-corrupt' })
     })
   })
 })

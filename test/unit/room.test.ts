@@ -1,7 +1,8 @@
 import { mkdirSync, truncateSync, writeFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
 import type { Pipeline } from '../../src/config/pipeline.ts'
-import { describeShortness, requireRoom } from '../../src/make/preflight.ts'
+import { checkSpace, describeShortness } from '../../src/doctor/checks/output.ts'
+import { requireFit } from '../../src/doctor/host-checks.ts'
 import { planImage } from '../../src/plan/plan.ts'
 import { expectRoom, neededBytes, type Room } from '../../src/plan/room.ts'
 import { openStore } from '../../src/store/store.ts'
@@ -124,21 +125,24 @@ describe('a disk', () => {
     freeBytes,
   })
 
-  it('with room to spare is not mentioned', () => {
-    expect(requireRoom('/out', room(1250 * mib))).toBeUndefined()
-    expect(requireRoom('/out', room(1000 * mib, false))).toBeUndefined()
+  it('with room to spare is not mentioned', async () => {
+    expect(await checkSpace('/out', room(1250 * mib))).toMatchObject({ status: 'ok' })
+    expect(await checkSpace('/out', room(1000 * mib, false))).toMatchObject({ status: 'ok' })
   })
 
-  it('with just enough room is warned of', () => {
-    expect(requireRoom('/out', room(1200 * mib))).toBe(
-      'little disk space for /out: 1.2 GiB are free, this build needs about 1000.0 MiB',
-    )
+  it('with just enough room is warned of', async () => {
+    expect(await checkSpace('/out', room(1200 * mib))).toMatchObject({
+      status: 'warning',
+      note: 'little disk space for /out: 1.2 GiB are free, this build needs about 1000.0 MiB',
+    })
   })
 
-  it('with too little is refused, with what is free and what is needed', () => {
-    expect(() => requireRoom('/out', room(999 * mib))).toThrow(
-      'not enough disk space for /out: 999.0 MiB are free, this build needs about 1000.0 MiB',
-    )
+  it('with too little is refused, with what is free and what is needed', async () => {
+    const refused = expect(requireFit('planned-build', { images: [], outDir: '/out', room: room(999 * mib) }))
+    await refused.rejects.toMatchObject({
+      code: 'no-space',
+      message: 'not enough disk space for /out: 999.0 MiB are free, this build needs about 1000.0 MiB',
+    })
     expect(describeShortness('/out', room(10 * mib, false))).toBe(
       'not enough disk space for /out: 10.0 MiB are free, a build needs 1000.0 MiB',
     )

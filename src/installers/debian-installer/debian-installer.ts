@@ -14,6 +14,7 @@ import { createDisk } from '../../disk/qemu-img.ts'
 import { findWorkFolder } from '../../disk/work-folder.ts'
 import { PipelineError } from '../../errors.ts'
 import { temporaryName } from '../../host/files.ts'
+import { outFolderAt } from '../../host/out-folder.ts'
 import type { RunFolder } from '../../host/run-folder.ts'
 import { createScratchFolder } from '../../host/scratch-folder.ts'
 import type { PackerDialect } from '../../packer/template.ts'
@@ -61,7 +62,7 @@ export interface InstalledDebian {
 export async function installDebian(request: DebianRequest): Promise<InstalledDebian> {
   const { image, place, disk, signal } = request
   await checkPreseed(renderImagePreseed(image), signal)
-  const cacheFolder = join(place.outFolder, 'cache', 'netboot')
+  const cacheFolder = outFolderAt(place.outFolder).cache.netboot
   const medium = await findMedium(image, { cacheFolder, onProgress: request.onProgress, signal })
   const installerFiles = await digestMedium(medium)
   request.onProgress(`booting ${medium.source}`)

@@ -2,9 +2,9 @@
 
 import { access, mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { execa } from 'execa'
 import type { ImageFacts } from '../../config/image.ts'
 import type { ResolvedImage } from '../../config/resolved.ts'
+import { runGpgv } from '../../debian/gpgv.ts'
 import { sha256File } from '../../digest.ts'
 import { exitCodes, PipelineError } from '../../errors.ts'
 import { download, get } from '../../host/http.ts'
@@ -95,15 +95,9 @@ async function requireSigned(
     throw discUnsigned(url, 'its SHA256SUMS does not list it with that sum')
   }
   const files = [join(folder, 'SHA256SUMS.sign'), join(folder, 'SHA256SUMS')]
-  const words = ['--homedir', '/nonexistent', '--status-fd', '1', '--keyring', discKeyring, ...files]
-  const { stdout, stderr } = await execa('gpgv', words, {
-    reject: false,
-    timeout: 30_000,
-    env: { LC_ALL: 'C' },
-    cancelSignal: signal,
-  })
-  const isGood = /^\[GNUPG:\] GOODSIG /m.test(stdout) && !/^\[GNUPG:\] (BADSIG|ERROR) /m.test(stdout)
-  if (!isGood) throw discUnsigned(url, stderr.trim())
+  const { status, said, fault } = await runGpgv(discKeyring, files, { signal })
+  const has = (keyword: string) => status.some(([first]) => first === keyword)
+  if (!has('GOODSIG') || has('BADSIG') || has('ERROR')) throw discUnsigned(url, fault?.shortMessage ?? said)
 }
 
 async function extract(disc: string, { image }: DiscRequest, name: string, to: string): Promise<string> {

@@ -1,13 +1,14 @@
 /** Where debian-installer's kernel and initrd come from. Nothing is booted that was not proved. */
 
-import { createHash, randomBytes } from 'node:crypto'
+import { createHash } from 'node:crypto'
 import { access, constants, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 import type { ImageFacts } from '../../config/image.ts'
 import { mainArchiveOf } from '../../debian/archives.ts'
 import { fetchIndex, findListedPackage } from '../../debian/packages-index.ts'
 import { fetchListed, type VerifiedRelease, verifyRelease } from '../../debian/release.ts'
 import { exitCodes, PipelineError } from '../../errors.ts'
+import { temporaryName } from '../../host/files.ts'
 import { downloadTimeoutMs, get } from '../../host/http.ts'
 import { runFile } from '../../host/process.ts'
 
@@ -146,7 +147,7 @@ async function fetchPackage(
     return { ...files, source }
   onProgress(`downloading ${netbootPackage(image)}, ${Math.round(listed.size / 1e6)} MB`)
   const content = await fetchListed(source, listed, { signal })
-  const work = `${folder}.${randomBytes(4).toString('hex')}.tmp`
+  const work = temporaryName(folder)
   try {
     await mkdir(work, { recursive: true })
     await writeFile(join(work, 'package.deb'), content)
@@ -175,7 +176,7 @@ async function isWhole(path: string, sha256: string): Promise<boolean> {
 
 /** What a killed run leaves of it is cleared away by the next. */
 async function keep(path: string, content: Uint8Array, cacheFolder: string): Promise<void> {
-  const temporary = join(cacheFolder, `${randomBytes(4).toString('hex')}.tmp`)
+  const temporary = temporaryName(join(cacheFolder, basename(path)))
   await mkdir(dirname(path), { recursive: true })
   await writeFile(temporary, content)
   await rename(temporary, path)

@@ -14,6 +14,7 @@ import { unreadableDisk } from '../../disk/unreadable.ts'
 import { findWorkFolder } from '../../disk/work-folder.ts'
 import { exitCodes, PipelineError } from '../../errors.ts'
 import { isNoSpace } from '../../host/failures.ts'
+import { outFolderAt } from '../../host/out-folder.ts'
 import { noteFolder, temporaryPrefix } from '../../host/run-folder.ts'
 import { baseFacts } from '../base-system.ts'
 import type { InstalledBase, Installer, InstallRequest, KeyParts } from '../installer.ts'
@@ -65,7 +66,7 @@ async function install(request: InstallRequest): Promise<InstalledBase> {
   const onProgress = (text: string) => emit({ kind: 'part-progress', name: 'base', text })
   const brought = await bringImage({
     source: sourceOf(image),
-    cacheFolder: join(place.outFolder, 'cache', 'images'),
+    cacheFolder: outFolderAt(place.outFolder).cache.images,
     // No format is much larger than the disk in it.
     maximumBytes: image.disk.sizeMiB * 1024 ** 2 * 1.1,
     onProgress,

@@ -1,5 +1,6 @@
 /** Checks of Kubernetes nodes and shared file systems, which are their user's. */
 
+import { quote } from '../../host/shell-words.ts'
 import { judge, type SceneCheck } from '../check.ts'
 import { linesOf } from './boot.ts'
 
@@ -45,10 +46,7 @@ const node: SceneCheck = {
       ...(isKubernetes ? [["passwd --status root | grep -q '^root L'", 'root is not locked']] : []),
     ]
     const script = [...tests, ...own]
-      .map(
-        ([command, fault]) =>
-          `bash -c '${command?.replaceAll("'", "'\\''")}' >/dev/null 2>&1 || echo "${fault}"`,
-      )
+      .map(([command, fault]) => `bash -c ${quote(command ?? '')} >/dev/null 2>&1 || echo "${fault}"`)
       .join('\n')
     const faults = await linesOf(guest, script, limit(60))
     const { stderr } = await ssh('true', { withKey: false })

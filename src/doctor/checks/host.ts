@@ -1,0 +1,74 @@
+/** Checks of the host itself: its system, its memory, and what its users may do. */
+
+import { readFile } from 'node:fs/promises'
+import { release, userInfo } from 'node:os'
+import { execa } from 'execa'
+import type { Arch } from '../../arch.ts'
+import { isAtLeast } from '../../host/tools.ts'
+import { chooseAccelerator } from '../../qemu/accelerator.ts'
+import { type Finding, fault, type HostInput, ok, warning } from '../check.ts'
+
+export function checkSystem(): Finding {
+  const found = `${process.platform} ${release()} on ${process.arch}`
+  if (process.platform !== 'linux') return fault(found, 'build on Linux: Debian 12 or Ubuntu 24.04.')
+  if (process.arch === 'x64' || process.arch === 'arm64') return ok(found)
+  return warning(found, 'this architecture was never tried.')
+}
+
+/** Oldest Node.js that this product runs on. */
+const minimumNode = '18.19'
+
+export function checkNode(version: string): Finding {
+  if (isAtLeast(version, minimumNode)) return ok(version)
+  return fault(`${version}, needed is ${minimumNode} or newer`, 'run ./setup.sh, or install a newer one.')
+}
+
+export async function checkMemory(neededMiB: number): Promise<Finding> {
+  const text = await readFile('/proc/meminfo', 'utf8')
+  const availableMiB = Math.floor(Number(/^MemAvailable:\s+(\d+) kB$/m.exec(text)?.[1] ?? 0) / 1024)
+  const found = `${availableMiB} MiB available`
+  if (availableMiB >= neededMiB) return ok(found)
+  return warning(`${found}, ${neededMiB} MiB wanted`, 'end other programs, or lower machine.memoryMiB.')
+}
+
+/** What a bootstrap without root needs: a namespace of its own, and a range of users to have in it. */
+export async function checkNamespaces(signal: AbortSignal | undefined): Promise<Finding> {
+  const { username } = userInfo()
+  for (const file of ['/etc/subuid', '/etc/subgid']) {
+    const text = await readFile(file, 'utf8').catch(() => '')
+    if (!text.split('\n').some((line) => line.startsWith(`${username}:`))) {
+      const advice = `sudo usermod --add-subuids 100000-165535 --add-subgids 100000-165535 ${username}`
+      return fault(`${username} has no range in ${file}`, advice)
+    }
+  }
+  const result = await execa('unshare', ['--user', '--map-root-user', 'true'], {
+    reject: false,
+    timeout: 10_000,
+    ...(signal === undefined ? {} : { cancelSignal: signal }),
+  })
+  if (!result.failed) return ok(`${username} may make them`)
+  const restricted = await readFile('/proc/sys/kernel/apparmor_restrict_unprivileged_userns', 'utf8').then(
+    (text) => text.trim() === '1',
+    () => false,
+  )
+  return fault(
+    `${username} may not make one: ${result.stderr.trim() || result.shortMessage}`,
+    restricted
+      ? 'AppArmor forbids it (Ubuntu 24.04): sudo sysctl kernel.apparmor_restrict_unprivileged_userns=0, or build as root.'
+      : 'sudo sysctl kernel.unprivileged_userns_clone=1 user.max_user_namespaces=15000, or build as root.',
+  )
+}
+
+export async function checkAccelerator(arch: Arch, cacheDir: string, input: HostInput): Promise<Finding> {
+  const { accelerator, cpu, reason, proven } = await chooseAccelerator({
+    arch,
+    kernels: input.kernels ?? [],
+    cacheDir,
+    force: input.forceAccelerator,
+    signal: input.signal,
+  })
+  if (input.forceAccelerator !== undefined) return ok(`${accelerator} (${cpu}), ${reason}`)
+  if (accelerator === 'kvm') return ok(reason)
+  if (!proven) return warning(reason, 'it will be proved at the first build.')
+  return warning(`tcg (${cpu}): ${reason}`, 'guests are emulated: the same images, much later.')
+}

@@ -1,0 +1,68 @@
+/** Checks of the archives that images are made of. */
+
+import { access, constants } from 'node:fs/promises'
+import type { ReleaseRequest } from '../../debian/release.ts'
+import { exitCodes, PipelineError } from '../../errors.ts'
+import { probeUdebs, udebAdvice } from '../../installers/debian-installer/udebs.ts'
+import { type Finding, fault, type HostContext, ok, plural, warning } from '../check.ts'
+import { debianKeyring } from '../host-packages.ts'
+
+export async function checkKeyring(path: string): Promise<Finding> {
+  const isReadable = await access(path, constants.R_OK).then(
+    () => true,
+    () => false,
+  )
+  if (isReadable) return ok(path)
+  const advice =
+    path === debianKeyring.path
+      ? `npm run setup installs ${debianKeyring.package}.`
+      : 'put the keyring there, or change mirror.keyring.'
+  return fault(`${path} cannot be read`, advice)
+}
+
+/** @throws PipelineError with a code that begins with `mirror-` or `keyring-` */
+export async function checkArchive(archive: ReleaseRequest, { releaseOf }: HostContext): Promise<Finding> {
+  const { date, signers } = await releaseOf(archive)
+  const day = date.toISOString().slice(0, 10)
+  return ok(`${archive.url}, of ${day}, signed by ${plural(signers.length, 'known key')}`)
+}
+
+/**
+ * Whether debian-installer could have its own packages from an archive. It would find that out itself, some minutes later.
+ * @param isWanted whether an image is installed by them: to all others, a mirror without them is as good, and one whose index
+ *   is broken is worth a warning
+ */
+export async function checkUdebs(
+  archive: ReleaseRequest,
+  isWanted: boolean,
+  { releaseOf, signal }: HostContext,
+): Promise<Finding | readonly []> {
+  const release = await releaseOf(archive).catch((error) => {
+    if (isWanted) throw error
+    return undefined
+  })
+  // That the archive is not proved is said of its packages.
+  if (release === undefined) return []
+  try {
+    const { hasUdebs, missing, reason } = await probeUdebs(archive, release, { signal })
+    const found = `debian-installer ${hasUdebs ? 'can' : 'cannot'} run from ${archive.url}: ${reason}`
+    if (!isWanted || hasUdebs) return ok(found)
+    return fault(found, udebAdvice, withoutUdebs(archive, found, missing))
+  } catch (error) {
+    signal?.throwIfAborted()
+    if (isWanted || !(error instanceof PipelineError)) throw error
+    return warning(error.message, 'only debian-installer needs it, by which no image here is installed.')
+  }
+}
+
+// --- internal ---
+
+function withoutUdebs({ url }: ReleaseRequest, message: string, missing: readonly string[]): PipelineError {
+  return new PipelineError({
+    code: 'installer-no-udebs',
+    message,
+    hint: udebAdvice,
+    exitCode: exitCodes.hostNotFit,
+    details: { mirror: url, missing },
+  })
+}

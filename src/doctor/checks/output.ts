@@ -1,0 +1,85 @@
+/** Checks of the folder that builds write to. */
+
+import { access, constants } from 'node:fs/promises'
+import { userInfo } from 'node:os'
+import { dirname, resolve } from 'node:path'
+import { exitCodes, PipelineError } from '../../errors.ts'
+import { freeBytes } from '../../host/files.ts'
+import type { RoomAhead } from '../../report/events.ts'
+import { formatBytes } from '../../report/format.ts'
+import { type Finding, fault, ok, warning } from '../check.ts'
+
+export async function checkWritable(folder: string): Promise<Finding> {
+  const existing = await nearestExisting(folder)
+  const isWritable = await access(existing, constants.W_OK | constants.X_OK).then(
+    () => true,
+    () => false,
+  )
+  if (isWritable) return ok(folder)
+  return fault(`${existing} is not writable for ${userInfo().username}`, 'give it to the user who builds.')
+}
+
+/** Packer reads braces in a path as its own templating. */
+export function checkPath(path: string): Finding {
+  if (!path.includes('{{')) return ok(path)
+  const error = new PipelineError({
+    code: 'path-braces',
+    message: `the path ${path} has {{ in it, which Packer takes for a template`,
+    hint: 'use a folder without it.',
+    exitCode: exitCodes.badInput,
+  })
+  return fault(error.message, 'use a folder without it.', error)
+}
+
+/** Room is short below this many times what a build is expected to take: no two builds take quite the same. */
+const comfort = 1.25
+
+/** What is to be said of a disk that is too small for a build, or only just large enough. */
+export function describeShortness(folder: string, room: RoomAhead): string | undefined {
+  const { peakBytes, isKnown, freeBytes } = room
+  if (freeBytes >= peakBytes * (isKnown ? comfort : 1)) return undefined
+  const needs = `${isKnown ? 'this build needs about' : 'a build needs'} ${formatBytes(peakBytes)}`
+  const what = freeBytes < peakBytes ? 'not enough disk space' : 'little disk space'
+  return `${what} for ${folder}: ${formatBytes(freeBytes)} are free, ${needs}`
+}
+
+/** @param room what a build takes; for any build, what is free is found out here */
+export async function checkSpace(
+  folder: string,
+  room: RoomAhead | { readonly neededBytes: number },
+): Promise<Finding> {
+  const existing = await nearestExisting(folder)
+  const ahead =
+    'peakBytes' in room
+      ? room
+      : { peakBytes: room.neededBytes, isKnown: false, freeBytes: await freeBytes(existing) }
+  const found = `${gibibytes(ahead.freeBytes)} free in ${existing}`
+  const shortness = describeShortness(folder, ahead)
+  if (shortness === undefined) return ok(found)
+  const text = `${found}, ${gibibytes(ahead.peakBytes)} needed`
+  const advice = 'free some there, or build on another filesystem.'
+  if (ahead.freeBytes >= ahead.peakBytes) return warning(text, advice, shortness)
+  const error = new PipelineError({
+    code: 'no-space',
+    message: shortness,
+    hint: 'make room, remove layers with: npm run image -- store prune, or give another folder with --out.',
+    exitCode: exitCodes.hostNotFit,
+    details: { freeBytes: ahead.freeBytes, neededBytes: ahead.peakBytes },
+  })
+  return fault(text, advice, error)
+}
+
+// --- internal ---
+
+async function nearestExisting(path: string): Promise<string> {
+  const full = resolve(path)
+  const exists = await access(full).then(
+    () => true,
+    () => false,
+  )
+  return exists || dirname(full) === full ? full : nearestExisting(dirname(full))
+}
+
+function gibibytes(bytes: number): string {
+  return `${(bytes / 1024 ** 3).toFixed(1)} GiB`
+}

@@ -1,0 +1,189 @@
+/** The one list of what a host is checked for, and by which tasks. */
+
+import type { Arch } from '../arch.ts'
+import type { ImageFacts } from '../config/image.ts'
+import { archivesOf, udebArchiveOf, uniqueArchives } from '../debian/archives.ts'
+import { type ReleaseRequest, type VerifiedRelease, verifyRelease } from '../debian/release.ts'
+import { needsUdebs } from '../installers/debian-installer/udebs.ts'
+import type { Finding, HostCheck, HostContext, HostImage, HostInput, Look, Task } from './check.ts'
+import { checkAccelerator, checkMemory, checkNamespaces, checkNode, checkSystem } from './checks/host.ts'
+import { checkArchive, checkKeyring, checkUdebs } from './checks/mirrors.ts'
+import { checkPath, checkSpace, checkWritable } from './checks/output.ts'
+import { checkArchiver, checkTools, packedTargets } from './checks/tools.ts'
+
+export const hostChecks: readonly HostCheck[] = [
+  { id: 'system', tasks: [], looks: () => [look('system', 'system', checkSystem)] },
+  { id: 'node', tasks: [], looks: () => [look('node', 'Node.js', () => checkNode(process.versions.node))] },
+  {
+    id: 'tools',
+    tasks: ['build', 'shell', 'run', 'verify'],
+    looks: ({ images }) =>
+      (images.length === 0 ? (['x86_64'] as const) : archsOf(images)).map((arch) =>
+        look('tools', 'tools', () => checkTools(arch)),
+      ),
+  },
+  {
+    id: 'path',
+    tasks: ['build'],
+    looks: ({ images, outDir }) =>
+      [outDir, ...images.flatMap(({ stages = [] }) => stages.map(({ script }) => script))]
+        .filter((path) => path?.includes('{{'))
+        .map((path) => look('path', 'path', () => checkPath(path ?? ''))),
+  },
+  {
+    id: 'archiver',
+    tasks: ['build', 'export'],
+    looks: ({ images }) =>
+      images.flatMap(({ targets, formats }) =>
+        targets === undefined || formats === undefined
+          ? []
+          : packedTargets({ targets, formats }).map((target) =>
+              look(`archiver:${target}`, 'archivers', () => checkArchiver(target, formats)),
+            ),
+      ),
+  },
+  {
+    id: 'out-writable',
+    // A build makes the folder, and so finds out itself.
+    tasks: [],
+    looks: ({ outDir }) =>
+      outDir === undefined ? [] : [look('out-writable', 'output', () => checkWritable(outDir))],
+  },
+  {
+    id: 'disk-space',
+    tasks: ['planned-build', 'plan'],
+    looks: ({ outDir, room, neededBytes }) => {
+      const need = room ?? (neededBytes === undefined ? undefined : { neededBytes })
+      if (outDir === undefined || need === undefined) return []
+      return [look('disk-space', 'disk space', () => checkSpace(outDir, need))]
+    },
+  },
+  {
+    id: 'memory',
+    tasks: [],
+    looks: ({ neededMemoryMiB = 2560 }) => [look('memory', 'memory', () => checkMemory(neededMemoryMiB))],
+  },
+  {
+    id: 'user-namespaces',
+    tasks: [],
+    looks: ({ signal }) =>
+      process.getuid?.() === 0 ? [] : [look('user-namespaces', 'namespaces', () => checkNamespaces(signal))],
+  },
+  {
+    id: 'keyring',
+    // Without it, no archive is proved.
+    tasks: [],
+    looks: ({ images }) =>
+      unique(images.flatMap(({ mirror }) => mirror?.keyring ?? [])).map((path) =>
+        look(`keyring:${path}`, 'keyring', () => checkKeyring(path)),
+      ),
+  },
+  {
+    id: 'accelerator',
+    tasks: [],
+    looks: (context) => {
+      const { cacheDir, images } = context
+      if (cacheDir === undefined) return []
+      return archsOf(images).map((arch) =>
+        look(`accelerator:${arch}`, 'accelerator', () => checkAccelerator(arch, cacheDir, context)),
+      )
+    },
+  },
+  {
+    id: 'mirror',
+    tasks: ['planned-build'],
+    looks: (context) =>
+      uniqueArchives(context.images.filter(hasMirror).flatMap(archivesOf)).map((archive) =>
+        look(`mirror:${archive.suite}`, archive.suite, () => checkArchive(archive, context)),
+      ),
+  },
+  {
+    id: 'udebs',
+    // A build asks the installer itself.
+    tasks: [],
+    looks: (context) => {
+      const images = context.images.filter(hasMirror)
+      const wanted = uniqueArchives(images.filter(wantsUdebs).map(udebArchiveOf))
+      const all = uniqueArchives(images.map(udebArchiveOf))
+      return (context.task === 'doctor' ? all : wanted).map((archive) => {
+        const isWanted = wanted.some((one) => isSame(one, archive))
+        return look(`udebs:${archive.suite}`, 'udebs', () => checkUdebs(archive, isWanted, context))
+      })
+    },
+  },
+]
+
+/** What looks are given. */
+export function contextOf(task: HostContext['task'], input: HostInput): HostContext {
+  const releases = new Map<string, Promise<VerifiedRelease>>()
+  const releaseOf = (archive: ReleaseRequest) => {
+    const { url, suite, keyring } = archive
+    const id = JSON.stringify([url, suite, keyring])
+    const release = releases.get(id) ?? verifyRelease(archive, { signal: input.signal })
+    releases.set(id, release)
+    return release
+  }
+  return { ...input, task, releaseOf }
+}
+
+/**
+ * Makes the checks of a task, one after the other, and the looks of each side by side.
+ * @returns what it is warned of
+ * @throws PipelineError of the first fault
+ */
+export async function requireFit(task: Exclude<Task, 'plan'>, input: HostInput): Promise<readonly string[]> {
+  const context = contextOf(task, input)
+  const notes: string[] = []
+  for (const check of checksOf(task)) {
+    const findings = await makeLooks(check, context)
+    const fault = findings.find(({ error }) => error !== undefined)
+    if (fault?.error !== undefined) throw fault.error
+    notes.push(...findings.flatMap(({ note }) => note ?? []))
+  }
+  return notes
+}
+
+/** What a plan is warned of. */
+export async function findWarnings(input: HostInput): Promise<readonly string[]> {
+  const context = contextOf('plan', input)
+  const findings = await Promise.all(checksOf('plan').map((check) => makeLooks(check, context)))
+  return findings.flat().flatMap(({ note, error }) => note ?? error?.message ?? [])
+}
+
+// --- internal ---
+
+function checksOf(task: Task): readonly HostCheck[] {
+  return hostChecks.filter(({ tasks }) => tasks.includes(task))
+}
+
+async function makeLooks({ looks }: HostCheck, context: HostContext): Promise<readonly Finding[]> {
+  return (await Promise.all(looks(context).map(({ run }) => run()))).flat()
+}
+
+function look(id: string, title: string, run: Look['run']): Look {
+  return { id, title, run }
+}
+
+type WithMirror = HostImage & Pick<ImageFacts, 'suite' | 'debianArch' | 'mirror'>
+
+function hasMirror(image: HostImage): image is WithMirror {
+  return image.mirror !== undefined && image.suite !== undefined && image.debianArch !== undefined
+}
+
+function wantsUdebs({ installer, debianInstaller }: HostImage): boolean {
+  return (
+    installer !== undefined && debianInstaller !== undefined && needsUdebs({ installer, debianInstaller })
+  )
+}
+
+function isSame(one: ReleaseRequest, other: ReleaseRequest): boolean {
+  return one.url === other.url && one.suite === other.suite && one.keyring === other.keyring
+}
+
+function archsOf(images: readonly HostImage[]): readonly Arch[] {
+  return unique(images.flatMap(({ arch }) => arch ?? []))
+}
+
+function unique<T>(values: readonly T[]): readonly T[] {
+  return [...new Set(values)]
+}
