@@ -3,8 +3,8 @@
 import { mkdir, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { $ as shell } from 'zx'
-import { targets } from '../src/config/image.ts'
 import { formatBytes, formatSeconds, formatTable } from '../src/report/format.ts'
+import { targetNames } from '../src/targets/registry.ts'
 
 const $ = shell({ quiet: true, stdio: ['ignore', 'ignore', 'inherit'] })
 
@@ -21,7 +21,7 @@ function jobsFor(program: string, disk: string, hasIncumbent: boolean): readonly
     run: (folder) => $`qemu-img convert -O ${format} ${words} ${disk} ${join(folder, 'converted')}`,
   })
   const own = (...names: string[]): Job => ({
-    name: names.length === targets.length ? 'export, all five' : `export --targets ${names.join()}`,
+    name: names.length === targetNames.length ? 'export, all targets' : `export --targets ${names.join()}`,
     run: (folder) =>
       $`${process.execPath} ${program} export --from ${disk} --out ${folder} --targets ${names.join()}`,
   })
@@ -39,7 +39,7 @@ function jobsFor(program: string, disk: string, hasIncumbent: boolean): readonly
     own('xenserver'),
     own('raw'),
     own('kvm', 'vmware'),
-    own(...targets),
+    own(...targetNames),
     ...(hasIncumbent ? [incumbent(disk)] : []),
   ]
 }

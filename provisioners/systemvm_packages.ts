@@ -1,4 +1,5 @@
-import type { DebianArch, Suite } from '../src/config/image.ts'
+import type { DebianArch } from '../src/arch.ts'
+import type { Suite } from '../src/config/image.ts'
 
 /**
  * What every system VM carries, by purpose. Packages that a single stage configures (`grub-pc`, `locales`, `acpid`, …)

@@ -1,5 +1,7 @@
 /** How the product fails for a reason outside itself. Anything else that is thrown is a bug and shows its stack. */
 
+import type { ErrorCode } from './error-codes.ts'
+
 /** What the exit status of the program means. */
 export const exitCodes = {
   ok: 0,
@@ -14,7 +16,7 @@ export const exitCodes = {
 } as const
 
 export interface ErrorFields {
-  readonly code: string
+  readonly code: ErrorCode
   /** What happened, where, and the value found, in the user's nouns. */
   readonly message: string
   /** What to do next. */
@@ -28,7 +30,7 @@ export interface ErrorFields {
 
 /** An expected failure. `code` is stable; `message` and `hint` are for people. */
 export class PipelineError extends Error {
-  readonly code: string
+  readonly code: ErrorCode
   readonly hint: string | undefined
   readonly exitCode: number
   readonly details: Readonly<Record<string, unknown>>

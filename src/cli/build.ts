@@ -10,7 +10,7 @@ import { probeKernel } from '../make/accelerate.ts'
 import { buildImage } from '../make/make-image.ts'
 import type { BuildRequest, Verify } from '../make/run.ts'
 import { lockFile, lockPath, readLock } from '../provenance/lock.ts'
-import type { Accelerator } from '../qemu/accelerator.ts'
+import type { Accelerator } from '../qemu/machine.ts'
 import type { Emit } from '../report/events.ts'
 import type { Report } from '../report/report.ts'
 import type { Decide, Decision } from '../stages/hold.ts'
@@ -21,8 +21,9 @@ import { verifyImages } from '../verify/verify-images.ts'
 import { unusedWaivers } from '../verify/waivers.ts'
 import { untilInterrupted } from './interrupt.ts'
 import { askPerson } from './on-failure.ts'
-import { addPipelineOptions, type Choose, choosePipeline, type PipelineOptions } from './options.ts'
+import { addPipelineOptions, choosePipeline, type PipelineOptions } from './options.ts'
 import { reportTo, type Terminal } from './terminal.ts'
+import type { Choose } from './verb.ts'
 import { addWaitOption, type WaitOptions } from './wait.ts'
 
 interface BuildOptions extends PipelineOptions, WaitOptions {
@@ -36,12 +37,8 @@ interface BuildOptions extends PipelineOptions, WaitOptions {
   readonly json?: boolean
 }
 
-export function buildCommand(program: Command, terminal: Terminal, choose: Choose): void {
-  addWaitOption(
-    addPipelineOptions(
-      program.command('build').description('build the image, from the first stage that changed'),
-    ),
-  )
+export function buildCommand(command: Command, terminal: Terminal, choose: Choose): void {
+  addWaitOption(addPipelineOptions(command))
     .option('--from <stage>', 'make this stage and all after it again')
     .option('--until <stage>', 'stop after this stage; exports nothing')
     .option('--no-cache', 'use no stored layer; those made are stored')
@@ -58,7 +55,7 @@ export function buildCommand(program: Command, terminal: Terminal, choose: Choos
 }
 
 async function build(options: BuildOptions, terminal: Terminal): Promise<number> {
-  const { pipeline, images, outFolder } = await choosePipeline(options)
+  const { pipeline, images, outFolder } = await choosePipeline(options, 'download')
   const { maximumStoreBytes } = pipeline
   const bound =
     maximumStoreBytes === undefined ? undefined : { maximumBytes: maximumStoreBytes, images: pipeline.images }

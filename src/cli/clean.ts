@@ -7,8 +7,8 @@ import { exitCodes, PipelineError } from '../errors.ts'
 import { isOutput, requireWritable } from '../host/out-folder.ts'
 import { clearLeftovers } from '../make/leftovers.ts'
 import { openStore } from '../store/store.ts'
-import type { Choose } from './options.ts'
 import type { Terminal } from './terminal.ts'
+import type { Choose } from './verb.ts'
 import { addWaitOption, takeFolder, type WaitOptions } from './wait.ts'
 
 interface CleanOptions extends WaitOptions {
@@ -17,12 +17,8 @@ interface CleanOptions extends WaitOptions {
   readonly dryRun?: boolean
 }
 
-export function cleanCommand(program: Command, terminal: Terminal, choose: Choose): void {
-  addWaitOption(
-    program
-      .command('clean')
-      .description('remove layers, runs and reports; images and downloaded packages stay'),
-  )
+export function cleanCommand(command: Command, terminal: Terminal, choose: Choose): void {
+  addWaitOption(command)
     .option('--out <folder>', 'folder to clean', 'out')
     .option('--all', 'remove images and downloaded packages as well')
     .option('--dry-run', 'only say what would be removed')

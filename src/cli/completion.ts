@@ -3,18 +3,14 @@
 import { Argument, type Command, type Option } from 'commander'
 import { defaultPipeline, loadPipeline } from '../config/load.ts'
 import { exitCodes } from '../errors.ts'
-import type { Choose } from './options.ts'
 import type { Terminal } from './terminal.ts'
+import type { Choose } from './verb.ts'
+import { completionCallback } from './verb.ts'
 
 const shells = ['bash', 'zsh', 'fish'] as const
 
-/** Verb that the scripts call. Its name begins so that nobody is shown it. */
-const callback = '__complete'
-
-export function completionCommand(program: Command, terminal: Terminal, choose: Choose): void {
-  program
-    .command('completion')
-    .description('print a script that makes a shell complete this program, for its start-up file')
+export function completionCommand(command: Command, terminal: Terminal, choose: Choose): void {
+  command
     .addArgument(new Argument('<shell>', 'shell to print it for').choices(shells))
     .action((shell: (typeof shells)[number]) =>
       choose(async () => {
@@ -22,8 +18,12 @@ export function completionCommand(program: Command, terminal: Terminal, choose: 
         return exitCodes.ok
       }),
     )
+}
+
+/** The verb that the scripts call: it looks at all the others of `program`. */
+export function completionCallbackCommand(program: Command, terminal: Terminal, choose: Choose): void {
   program
-    .command(callback, { hidden: true })
+    .command(completionCallback, { hidden: true })
     .argument('[words...]')
     .allowUnknownOption()
     .helpOption(false)
@@ -39,7 +39,7 @@ const names = ['systemvm-image', 'systemvm-image.js', './bin/systemvm-image.js',
 
 const bash = `_systemvm_image() {
   local candidates
-  candidates=$("\${COMP_WORDS[0]}" ${callback} -- "\${COMP_WORDS[@]:1:COMP_CWORD}" 2>/dev/null)
+  candidates=$("\${COMP_WORDS[0]}" ${completionCallback} -- "\${COMP_WORDS[@]:1:COMP_CWORD}" 2>/dev/null)
   mapfile -t COMPREPLY < <(compgen -W "$candidates" -- "\${COMP_WORDS[COMP_CWORD]}")
 }
 complete -o default -F _systemvm_image ${names.join(' ')}
@@ -49,7 +49,7 @@ const scripts: Readonly<Record<(typeof shells)[number], string>> = {
   bash,
   zsh: `_systemvm_image() {
   local -a candidates
-  candidates=(\${(f)"$("\${words[1]}" ${callback} -- "\${(@)words[2,CURRENT]}" 2>/dev/null)"})
+  candidates=(\${(f)"$("\${words[1]}" ${completionCallback} -- "\${(@)words[2,CURRENT]}" 2>/dev/null)"})
   compadd -a candidates || _files
 }
 compdef _systemvm_image ${names.join(' ')}
@@ -57,7 +57,7 @@ compdef _systemvm_image ${names.join(' ')}
   fish: names
     .map(
       (name) =>
-        `complete -c ${name} -f -a '(set -l words (commandline -opc); $words[1] ${callback} -- $words[2..] (commandline -ct) 2>/dev/null)'\n`,
+        `complete -c ${name} -f -a '(set -l words (commandline -opc); $words[1] ${completionCallback} -- $words[2..] (commandline -ct) 2>/dev/null)'\n`,
     )
     .join(''),
 }

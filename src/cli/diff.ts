@@ -13,8 +13,9 @@ import { planImage } from '../plan/plan.ts'
 import { formatTable } from '../report/format.ts'
 import { openStore } from '../store/store.ts'
 import { untilInterrupted } from './interrupt.ts'
-import { addPipelineOptions, type Choose, choosePipeline, type PipelineOptions } from './options.ts'
+import { addPipelineOptions, choosePipeline, type PipelineOptions } from './options.ts'
 import type { Terminal } from './terminal.ts'
+import type { Choose } from './verb.ts'
 import { renderDiff } from './views/diff.ts'
 import { reportToJson } from './views/diff-json.ts'
 
@@ -28,10 +29,8 @@ interface DiffOptions extends PipelineOptions {
 /** What `--exit-code` makes of a difference, as git does. */
 const different = 1
 
-export function diffCommand(program: Command, terminal: Terminal, choose: Choose): void {
-  const command = program
-    .command('diff')
-    .description('show what a stage changed, or how two disks differ; boots nothing')
+export function diffCommand(command: Command, terminal: Terminal, choose: Choose): void {
+  command
     .argument(
       '<disk>',
       'a stage, the key of a layer or its beginning, or a disk image; base:INSTALLER is layer 0 by that installer',

@@ -6,15 +6,16 @@ import { diagnose, renderDoctor } from '../doctor/doctor.ts'
 import { exitCodes } from '../errors.ts'
 import { probeKernel } from '../make/accelerate.ts'
 import { neededBytes } from '../plan/room.ts'
-import { addPipelineOptions, type Choose, choosePipeline, type PipelineOptions } from './options.ts'
+import { addPipelineOptions, choosePipeline, type PipelineOptions } from './options.ts'
 import type { Terminal } from './terminal.ts'
+import type { Choose } from './verb.ts'
 
 interface DoctorOptions extends PipelineOptions {
   readonly json?: boolean
 }
 
-export function doctorCommand(program: Command, terminal: Terminal, choose: Choose): void {
-  addPipelineOptions(program.command('doctor').description('check whether this host can build'))
+export function doctorCommand(command: Command, terminal: Terminal, choose: Choose): void {
+  addPipelineOptions(command)
     .option('--json', 'print the checks as JSON')
     .action((options: DoctorOptions) => choose(() => doctor(options, terminal)))
 }

@@ -3,24 +3,25 @@
 import { basename, extname, resolve as resolvePath } from 'node:path'
 import { type Command, InvalidArgumentError } from 'commander'
 import { z } from 'zod'
-import { configurationError, type Fault, formatFound } from '../config/faults.ts'
-import { type Target, targets } from '../config/image.ts'
+import { configurationError } from '../config/faults.ts'
 import { issuesToFaults } from '../config/issues.ts'
 import { mergeOver, type Overrides, parseAssignment } from '../config/overrides.ts'
 import { pipelineFields } from '../config/pipeline.ts'
 import { expandFormats } from '../config/presets.ts'
-import { vmwareFaults } from '../config/vmware.ts'
+import { targetFaults } from '../config/target-rules.ts'
 import { exitCodes } from '../errors.ts'
 import { exportDisk } from '../export/export-disk.ts'
 import { requireArchivers } from '../make/preflight.ts'
+import { type TargetName, targetNames } from '../targets/registry.ts'
 import { untilInterrupted } from './interrupt.ts'
-import { type Choose, collect } from './options.ts'
+import { collect } from './options.ts'
 import { reportTo, type Terminal } from './terminal.ts'
+import type { Choose } from './verb.ts'
 import { addWaitOption, tellWaiting, type WaitOptions } from './wait.ts'
 
 interface ExportOptions extends WaitOptions {
   readonly from: string
-  readonly targets: readonly Target[]
+  readonly targets: readonly TargetName[]
   readonly name?: string
   readonly date: string
   readonly set: readonly string[]
@@ -43,12 +44,10 @@ const exportFields = z.strictObject({
   date: pipelineFields.shape.date,
 })
 
-export function exportCommand(program: Command, terminal: Terminal, choose: Choose): void {
-  const command = program
-    .command('export')
-    .description('make files for hypervisors from any disk image')
+export function exportCommand(command: Command, terminal: Terminal, choose: Choose): void {
+  command
     .requiredOption('--from <disk>', 'disk image that qemu-img reads')
-    .option('--targets <list>', `some of ${targets.join(',')}`, parseTargets, targets)
+    .option('--targets <list>', `some of ${targetNames.join(',')}`, parseTargets, targetNames)
     .option('--name <name>', "name of the files; without it, the disk's")
     .option('--date <date>', 'date in the files, the same for the same bytes', '2000-01-01')
     .option(
@@ -99,14 +98,8 @@ function decide({ from, name, date, set, targets }: ExportOptions): z.output<typ
   const written = overrides.reduce<unknown>((value, over) => mergeOver(value, withFormats(over.values)), {})
   const parsed = exportFields.safeParse(written)
   if (!parsed.success) throw configurationError(issuesToFaults(parsed.error.issues, written, [], overrides))
-  const { vmware } = parsed.data.formats
   // Nobody knows what is on the disk.
-  const faults = targets.includes('vmware')
-    ? [
-        ...vmwareFaults(vmware, undefined, overrides, ['formats', 'vmware']),
-        ...vmwareNameFaults(parsed.data.name, overrides),
-      ]
-    : []
+  const faults = targetFaults(targets, parsed.data.formats, { fileName: parsed.data.name }, overrides)
   if (faults.length > 0) throw configurationError(faults)
   return parsed.data
 }
@@ -114,19 +107,10 @@ function decide({ from, name, date, set, targets }: ExportOptions): z.output<typ
 const withFormats = ({ formats, ...values }: Overrides['values']) =>
   formats === undefined ? values : { ...values, formats: expandFormats(formats) }
 
-/**
- * A VMDK's description has the name of its file between double quotes, and no way to have one inside. An OVF names it by
- * a URI, where others of these have a meaning, and not all importers give it the same.
- */
-function vmwareNameFaults(name: string, overrides: readonly Overrides[]): readonly Fault[] {
-  if (!/["%#?]/.test(name)) return []
-  const rule = 'must be without any of " % # ? for the target vmware'
-  return [{ path: 'name', rule, found: formatFound(name), source: overrides[0]?.source }]
-}
-
-function parseTargets(text: string): readonly Target[] {
+function parseTargets(text: string): readonly TargetName[] {
   const names = text.split(',').map((name) => name.trim())
-  const unknown = names.find((name) => !targets.some((target) => target === name))
-  if (unknown !== undefined) throw new InvalidArgumentError(`${unknown} is none of ${targets.join(', ')}.`)
-  return [...new Set(names)] as Target[]
+  const unknown = names.find((name) => !targetNames.some((target) => target === name))
+  if (unknown !== undefined)
+    throw new InvalidArgumentError(`${unknown} is none of ${targetNames.join(', ')}.`)
+  return [...new Set(names)] as TargetName[]
 }

@@ -13,7 +13,6 @@ import {
   compareLocks,
   type Lock,
   type LockedVariant,
-  lockFile,
   lockOf,
   lockPath,
   readLock,
@@ -21,21 +20,19 @@ import {
 } from '../provenance/lock.ts'
 import { openStore } from '../store/store.ts'
 import { untilInterrupted } from './interrupt.ts'
-import { addPipelineOptions, type Choose, choosePipeline, type PipelineOptions } from './options.ts'
+import { addPipelineOptions, choosePipeline, type PipelineOptions } from './options.ts'
 import type { Terminal } from './terminal.ts'
+import type { Choose } from './verb.ts'
 
 interface UpdateOptions extends PipelineOptions {
   readonly dryRun?: boolean
   readonly json?: boolean
 }
 
-export function lockCommand(program: Command, terminal: Terminal, choose: Choose): void {
-  const lock = program
-    .command('lock')
-    .description(`record in ${lockFile} what images are made from`)
-    .helpCommand(false)
+export function lockCommand(command: Command, terminal: Terminal, choose: Choose): void {
   addPipelineOptions(
-    lock
+    command
+      .helpCommand(false)
       .command('update')
       .description('lock what the last build was made from, and show what changes; asks no mirror'),
   )

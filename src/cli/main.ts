@@ -2,30 +2,44 @@
 
 import { Command, CommanderError } from 'commander'
 import { exitCodes, PipelineError } from '../errors.ts'
-import { buildCommand } from './build.ts'
-import { cleanCommand } from './clean.ts'
-import { completionCommand } from './completion.ts'
-import { diffCommand } from './diff.ts'
-import { doctorCommand } from './doctor.ts'
-import { exportCommand } from './export.ts'
-import { lockCommand } from './lock.ts'
-import { matrixCommand } from './matrix.ts'
-import type { Choose } from './options.ts'
-import { planCommand } from './plan.ts'
-import { releaseCommand } from './release.ts'
-import { renderCommand } from './render.ts'
-import { runCommand } from './run.ts'
-import { setupCommand } from './setup.ts'
-import { shellCommand } from './shell.ts'
-import { storeCommand } from './store.ts'
-import { summaryCommand } from './summary.ts'
 import { createTerminal, type Terminal } from './terminal.ts'
-import { verifyCommand } from './verify.ts'
+import type { Choose } from './verb.ts'
+import { completionCallback } from './verb.ts'
+import { verbs } from './verbs.ts'
 
 /** Runs the program and returns its exit code. */
 export async function main(commandArguments: readonly string[]): Promise<number> {
   const terminal = createTerminal(process)
+  try {
+    const action = await parseCommandLine(commandArguments, terminal)
+    return action === undefined ? exitCodes.ok : await action()
+  } catch (error) {
+    return explain(error, terminal, commandArguments.includes('--json'))
+  }
+}
+
+/**
+ * What a command line asks for, without doing it; undefined where it only asks for help.
+ * @throws CommanderError what is wrong with it, already printed
+ */
+export async function parseCommandLine(
+  commandArguments: readonly string[],
+  terminal: Terminal,
+): Promise<(() => Promise<number>) | undefined> {
   let action: (() => Promise<number>) | undefined
+  const program = await createProgram(commandArguments, terminal, (chosen) => {
+    action = chosen
+  })
+  program.parse(commandArguments, { from: 'user' })
+  return action
+}
+
+/** Every verb by name, and the one that is asked for with all that it takes. */
+async function createProgram(
+  commandArguments: readonly string[],
+  terminal: Terminal,
+  choose: Choose,
+): Promise<Command> {
   const program = new Command('systemvm-image')
     .description('Builds the Apache CloudStack system VM template from pipeline.ts.')
     .helpCommand(false)
@@ -33,39 +47,14 @@ export async function main(commandArguments: readonly string[]): Promise<number>
     .exitOverride()
     .configureOutput({ writeErr: terminal.error, writeOut: terminal.out })
     .addHelpText('after', `\nExit codes: ${describeExitCodes()}`)
-  const choose: Choose = (chosen) => {
-    action = chosen
+  const asked = commandArguments.find((word) => !word.startsWith('-'))
+  const isCompletion = asked === completionCallback
+  for (const { name, summary, load } of verbs) {
+    const command = program.command(name).description(summary)
+    if (isCompletion || name === asked) (await load())(command, terminal, choose)
   }
-  for (const define of [
-    planCommand,
-    renderCommand,
-    buildCommand,
-    doctorCommand,
-    setupCommand,
-    exportCommand,
-    shellCommand,
-    diffCommand,
-    storeCommand,
-    cleanCommand,
-    verifyCommand,
-    runCommand,
-    matrixCommand,
-    lockCommand,
-    releaseCommand,
-    summaryCommand,
-    completionCommand,
-  ]) {
-    define(program, terminal, choose)
-  }
-  for (const command of [...program.commands, ...program.commands.flatMap(({ commands }) => commands)]) {
-    command.copyInheritedSettings(program)
-  }
-  try {
-    program.parse(commandArguments, { from: 'user' })
-    return action === undefined ? exitCodes.ok : await action()
-  } catch (error) {
-    return explain(error, terminal, commandArguments.includes('--json'))
-  }
+  if (isCompletion) (await import('./completion.ts')).completionCallbackCommand(program, terminal, choose)
+  return program
 }
 
 function describeExitCodes(): string {

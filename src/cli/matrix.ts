@@ -4,7 +4,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join, resolve as resolvePath } from 'node:path'
 import { type Command, InvalidArgumentError } from 'commander'
-import type { Arch } from '../config/image.ts'
+import type { Arch } from '../arch.ts'
 import type { ResolvedImage } from '../config/resolved.ts'
 import { exitCodes } from '../errors.ts'
 import { temporaryPrefix } from '../host/run-folder.ts'
@@ -13,8 +13,9 @@ import { defaultRunners, digestExports, isChosen, matrixOf } from '../plan/matri
 import { planImage } from '../plan/plan.ts'
 import { openStore } from '../store/store.ts'
 import { untilInterrupted } from './interrupt.ts'
-import { addPipelineOptions, type Choose, choosePipeline, type PipelineOptions } from './options.ts'
+import { addPipelineOptions, choosePipeline, type PipelineOptions } from './options.ts'
 import type { Terminal } from './terminal.ts'
+import type { Choose } from './verb.ts'
 
 type Runners = Partial<Record<Arch, string>>
 
@@ -24,12 +25,8 @@ interface MatrixOptions extends PipelineOptions {
   readonly runner: Runners
 }
 
-export function matrixCommand(program: Command, terminal: Terminal, choose: Choose): void {
-  addPipelineOptions(
-    program
-      .command('matrix')
-      .description('print the variants as a matrix of GitHub Actions; an empty one is no failure'),
-  )
+export function matrixCommand(command: Command, terminal: Terminal, choose: Choose): void {
+  addPipelineOptions(command)
     .option(
       '--only <pattern>',
       'only variants of this name, in which * stands for anything; may be repeated',

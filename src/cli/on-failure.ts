@@ -3,7 +3,7 @@
 import { once } from 'node:events'
 import { createInterface } from 'node:readline/promises'
 import { exitCodes, PipelineError } from '../errors.ts'
-import { runSsh } from '../qemu/shell-ssh.ts'
+import { openSshShell } from '../qemu/ssh.ts'
 import type { Decide, Decision } from '../stages/hold.ts'
 import type { Terminal } from './terminal.ts'
 
@@ -26,7 +26,7 @@ export function askPerson(terminal: Terminal, { stdin, stderr }: NodeJS.Process)
       terminal.error(colors.dim(`  │ ${line}\n`))
     }
     terminal.error(`a root shell in the guest, as ${name} has left it; leave it with exit\n`)
-    await runSsh(privateKey, port, [])
+    await openSshShell({ key: privateKey, port }, [])
     const questions = createInterface({ input: stdin, output: stderr })
     try {
       // Whoever closes the terminal wants no more of it.

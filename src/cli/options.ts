@@ -7,7 +7,10 @@ import { chooseImages, defaultPipeline, loadPipeline } from '../config/load.ts'
 import { type Overrides, parseAssignment, readOverrides } from '../config/overrides.ts'
 import type { ResolvedImage, ResolvedPipeline } from '../config/resolved.ts'
 import { requireKnownAnswers } from '../installers/debian-installer/extra-answers.ts'
+import { installers } from '../installers/index.ts'
+import type { InstallerName } from '../installers/installer.ts'
 import { bringFiles } from '../plan/bring-files.ts'
+import type { Missing } from '../plan/bring-source.ts'
 import { chooseContract } from '../plan/choose-contract.ts'
 
 export interface PipelineOptions {
@@ -15,7 +18,7 @@ export interface PipelineOptions {
   readonly config: readonly string[]
   readonly set: readonly string[]
   readonly payload?: string
-  readonly installer?: 'bootstrap' | 'debian-installer'
+  readonly installer?: InstallerName
   readonly variant: readonly string[]
   readonly all?: boolean
   readonly out: string
@@ -23,9 +26,6 @@ export interface PipelineOptions {
 
 /** Gathers the values of an option that may be repeated. */
 export const collect = (value: string, before: readonly string[]) => [...before, value]
-
-/** Hands over what a verb will do, once the whole command line is understood. */
-export type Choose = (action: () => Promise<number>) => void
 
 /** Adds the options that say which pipeline, with which values, and where. */
 export function addPipelineOptions(command: Command): Command {
@@ -43,10 +43,9 @@ export function addPipelineOptions(command: Command): Command {
       "folder, tarball or URL#sha256=… of CloudStack's sources or scripts, instead of this project's own",
     )
     .addOption(
-      new Option('--installer <name>', 'how layer 0 is made, instead of what the pipeline says').choices([
-        'bootstrap',
-        'debian-installer',
-      ]),
+      new Option('--installer <name>', 'how layer 0 is made, instead of what the pipeline says').choices(
+        installers.map(({ name }) => name),
+      ),
     )
     .option('--variant <name>', 'image to work on, e.g. bookworm-x86_64; may be repeated', collect, [])
     .option('--all', 'work on every variant of the pipeline')
@@ -59,32 +58,34 @@ export interface Chosen {
   readonly outFolder: string
 }
 
-/** Loads the pipeline that the options name. */
-export async function choosePipeline(options: PipelineOptions): Promise<Chosen> {
+/**
+ * Loads the pipeline that the options name.
+ * @param missing whether files of stages are downloaded that were not before
+ */
+export async function choosePipeline(
+  options: PipelineOptions,
+  missing: Missing = 'leave out',
+): Promise<Chosen> {
   const files = await Promise.all(options.config.map(readOverrides))
   const overrides: Overrides[] = [
     ...files,
     ...options.set.map(parseAssignment),
-    ...(options.payload === undefined ? [] : [overridePayload(options.payload)]),
     ...(options.installer === undefined
       ? []
       : [{ source: '--installer', values: { installer: options.installer } }]),
   ]
-  const pipeline = await loadPipeline(options.pipeline, overrides)
+  // A path is meant from where the command was given, as of any other option.
+  const payload =
+    options.payload === undefined || isUrl(options.payload) ? options.payload : resolvePath(options.payload)
+  const pipeline = await loadPipeline(options.pipeline, overrides, payload)
   const chosen = chooseImages(pipeline, options.variant, options.all ?? false)
   requireKnownAnswers(chosen, overrides)
   const outFolder = resolvePath(options.out)
-  const brought = await bringFiles(pipeline.images, join(outFolder, 'cache'))
+  const brought = await bringFiles(pipeline.images, join(outFolder, 'cache'), missing)
   const images = await Promise.all(brought.map(chooseContract))
   return {
     pipeline: { ...pipeline, images },
     images: images.filter(({ variant }) => chosen.some((image) => image.variant === variant)),
     outFolder,
   }
-}
-
-/** A path is meant from where the command was given, as of any other option. */
-function overridePayload(text: string): Overrides {
-  const payload = isUrl(text) ? text : resolvePath(text)
-  return { source: '--payload', values: { stages: { configure_systemvm_services: { payload } } } }
 }

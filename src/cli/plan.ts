@@ -3,8 +3,9 @@
 import { join } from 'node:path'
 import type { Command } from 'commander'
 import type { ResolvedImage, ResolvedPipeline } from '../config/resolved.ts'
-import { needsUdebs, probeUdebsOf, udebAdvice } from '../debian/udebs.ts'
-import { exitCodes, PipelineError } from '../errors.ts'
+import { exitCodes } from '../errors.ts'
+import { installerOf } from '../installers/index.ts'
+import type { Readiness } from '../installers/installer.ts'
 import { isFinished } from '../make/export-images.ts'
 import { describeShortness } from '../make/preflight.ts'
 import { keysInUse } from '../make/store-bound.ts'
@@ -16,18 +17,17 @@ import { explainLayer } from '../plan/why.ts'
 import { formatBytes, formatSeconds, formatTable } from '../report/format.ts'
 import { sizeOf } from '../store/prune.ts'
 import { openStore, type Store } from '../store/store.ts'
-import { addPipelineOptions, type Choose, choosePipeline, type PipelineOptions } from './options.ts'
+import { addPipelineOptions, choosePipeline, type PipelineOptions } from './options.ts'
 import type { Terminal } from './terminal.ts'
+import type { Choose } from './verb.ts'
 
 interface PlanCommandOptions extends PipelineOptions {
   readonly json?: boolean
   readonly why?: boolean
 }
 
-export function planCommand(program: Command, terminal: Terminal, choose: Choose): void {
-  addPipelineOptions(
-    program.command('plan').description('show what a build would do, and why; touches nothing'),
-  )
+export function planCommand(command: Command, terminal: Terminal, choose: Choose): void {
+  addPipelineOptions(command)
     .option('--why', 'show what differs from the stored layers, old and new')
     .option('--json', 'print the plan as JSON')
     .action((options: PlanCommandOptions) => choose(() => plan(options, terminal)))
@@ -37,8 +37,11 @@ async function plan(options: PlanCommandOptions, terminal: Terminal): Promise<nu
   const { pipeline, images, outFolder } = await choosePipeline(options)
   const store = openStore(join(outFolder, 'store'))
   const shown = []
+  const readiness = new Map<string, Readiness>()
   for (const image of images) {
     const planned = await planImage(image, store)
+    const ready = await readinessOf(image, planned)
+    if (ready !== undefined) readiness.set(image.variant, ready)
     const layers = await store.list()
     const estimates = await readEstimates(outFolder, layers, image)
     const isExported = await isFinished(planned, outFolder)
@@ -52,7 +55,7 @@ async function plan(options: PlanCommandOptions, terminal: Terminal): Promise<nu
     shown.push({
       variant: image.variant,
       contract: image.verification.contract,
-      installer: await describeInstaller(image, planned),
+      installer: { name: image.installer, ...ready?.details },
       layers: rows,
       images: isExported ? 'there' : 'to make',
       exports: digestExports(image),
@@ -83,11 +86,11 @@ async function plan(options: PlanCommandOptions, terminal: Terminal): Promise<nu
         )
       }
     }
-    if (installer.udebs !== undefined) {
-      const { hasUdebs, reason } = installer.udebs
-      const text = `installer: ${installer.name} ${hasUdebs ? 'can' : 'cannot'} run from ${installer.udebs.mirror}: ${reason}`
-      if (hasUdebs) terminal.out(`${text}\n`)
-      else terminal.error(`${terminal.colors.yellow('!')} ${text}\n  ${udebAdvice}\n`)
+    const ready = readiness.get(variant)
+    if (ready !== undefined) {
+      const text = `installer: ${installer.name} ${ready.text}`
+      if (ready.isFit) terminal.out(`${text}\n`)
+      else terminal.error(`${terminal.colors.yellow('!')} ${text}\n  ${ready.advice}\n`)
     }
     if (contract === 'cloudstack-payload')
       terminal.out("contract: cloudstack-payload, what holds where first boot is CloudStack's own\n")
@@ -110,17 +113,9 @@ async function plan(options: PlanCommandOptions, terminal: Terminal): Promise<nu
   return exitCodes.ok
 }
 
-/**
- * How layer 0 would be made; where that is by debian-installer, also whether the mirror lets it. The only thing that `plan`
- * asks of the network, since half an hour depends on it.
- */
-async function describeInstaller(image: ResolvedImage, { base }: Plan) {
-  if (base.cached !== undefined || !needsUdebs(image)) return { name: image.installer }
-  const probe = await probeUdebsOf(image).catch((error: unknown) => {
-    if (!(error instanceof PipelineError)) throw error
-    return { hasUdebs: false, missing: [], reason: error.message }
-  })
-  return { name: image.installer, udebs: { mirror: image.mirror.debian, ...probe } }
+/** What can be said of an installation that lies ahead. The only thing that `plan` asks the network, since half an hour depends on it. */
+async function readinessOf(image: ResolvedImage, { base }: Plan): Promise<Readiness | undefined> {
+  return base.cached === undefined ? installerOf(image).readiness?.(image) : undefined
 }
 
 /** What the store holds against what it may: `neededBytes` is what cannot be pruned when the plans are carried out. */

@@ -3,15 +3,16 @@
 import { readdir } from 'node:fs/promises'
 import { join, resolve as resolvePath } from 'node:path'
 import { type Command, Option } from 'commander'
-import { type Target, targets } from '../config/image.ts'
 import type { ResolvedImage } from '../config/resolved.ts'
 import { exitCodes, PipelineError } from '../errors.ts'
 import { type ExceptionKind, exceptionKinds, readRecord, releaseFiles } from '../release/record.ts'
 import { describeBuilder } from '../release/statement.ts'
 import { requireTag } from '../release/tag.ts'
+import { type TargetName, targetNames } from '../targets/registry.ts'
 import { untilInterrupted } from './interrupt.ts'
-import { addPipelineOptions, type Choose, choosePipeline, collect, type PipelineOptions } from './options.ts'
+import { addPipelineOptions, choosePipeline, collect, type PipelineOptions } from './options.ts'
 import type { Terminal } from './terminal.ts'
+import type { Choose } from './verb.ts'
 
 interface ReleaseOptions extends PipelineOptions {
   readonly from: readonly string[]
@@ -19,7 +20,7 @@ interface ReleaseOptions extends PipelineOptions {
   readonly tag?: string
   readonly since?: string
   readonly allow: readonly ExceptionKind[]
-  readonly leaveOut: readonly Target[]
+  readonly leaveOut: readonly TargetName[]
   readonly json?: boolean
 }
 
@@ -27,12 +28,8 @@ interface VerifyOptions {
   readonly json?: boolean
 }
 
-export function releaseCommand(program: Command, terminal: Terminal, choose: Choose): void {
-  const release = addPipelineOptions(
-    program
-      .command('release')
-      .description('make a release of the images: files, sums, bills of materials, provenance, notes'),
-  )
+export function releaseCommand(command: Command, terminal: Terminal, choose: Choose): void {
+  const release = addPipelineOptions(command)
     .helpCommand(false)
     .option('--from <folder>', 'output folder of a build, instead of --out; may be repeated', collect, [])
     .option('--to <folder>', 'folder to make; by default release in --out')
@@ -46,8 +43,8 @@ export function releaseCommand(program: Command, terminal: Terminal, choose: Cho
     )
     .addOption(
       new Option('--leave-out <target>', 'a target that the release is to be without; may be repeated')
-        .choices(targets)
-        .argParser(parseChoice(targets))
+        .choices(targetNames)
+        .argParser(parseChoice(targetNames))
         .default([]),
     )
     .option('--json', 'print the record of the release as JSON')
@@ -77,7 +74,7 @@ function parseChoice<Value extends string>(values: readonly Value[]) {
 
 async function make(options: ReleaseOptions, terminal: Terminal): Promise<number> {
   const isNamed = options.variant.length > 0
-  const { pipeline, images, outFolder } = await choosePipeline({ ...options, all: !isNamed })
+  const { pipeline, images, outFolder } = await choosePipeline({ ...options, all: !isNamed }, 'download')
   if (options.tag !== undefined) requireTag(options.tag, images[0] as ResolvedImage)
   const before = options.since === undefined ? undefined : await readRecord(options.since)
   const folder = options.to === undefined ? join(outFolder, 'release') : resolvePath(options.to)

@@ -7,17 +7,16 @@ import { exitCodes } from '../errors.ts'
 import { requireWritable } from '../host/out-folder.ts'
 import { renderFiles } from '../make/render-files.ts'
 import type { PackerDialect } from '../packer/template.ts'
-import { addPipelineOptions, type Choose, choosePipeline, type PipelineOptions } from './options.ts'
+import { addPipelineOptions, choosePipeline, type PipelineOptions } from './options.ts'
 import type { Terminal } from './terminal.ts'
+import type { Choose } from './verb.ts'
 
 interface RenderOptions extends PipelineOptions {
   readonly dialect: PackerDialect
 }
 
-export function renderCommand(program: Command, terminal: Terminal, choose: Choose): void {
-  addPipelineOptions(
-    program.command('render').description('write the Packer template and the preseed of a variant'),
-  )
+export function renderCommand(command: Command, terminal: Terminal, choose: Choose): void {
+  addPipelineOptions(command)
     .addOption(new Option('--dialect <version>', 'of Packer').choices(['1.6', '1.7']).default('1.7'))
     .action((options: RenderOptions) => choose(() => render(options, terminal)))
 }

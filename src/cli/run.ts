@@ -8,13 +8,15 @@ import { unpackArchive } from '../disk/unpack.ts'
 import { createScratchFolder } from '../host/scratch-folder.ts'
 import { probeKernel } from '../make/accelerate.ts'
 import { requireTools } from '../make/preflight.ts'
-import { type Accelerator, chooseAccelerator } from '../qemu/accelerator.ts'
+import { chooseAccelerator } from '../qemu/accelerator.ts'
+import type { Accelerator } from '../qemu/machine.ts'
+import { type DeviceModelName, deviceModels } from '../targets/registry.ts'
 import { type RoleName, roleNames } from '../verify/boot-arguments.ts'
-import { type DeviceModelName, deviceModels } from '../verify/device-models.ts'
 import { runGuest } from '../verify/run-guest.ts'
 import { untilInterrupted } from './interrupt.ts'
-import { type Choose, collect } from './options.ts'
+import { collect } from './options.ts'
 import type { Terminal } from './terminal.ts'
+import type { Choose } from './verb.ts'
 
 interface RunOptions {
   readonly type?: RoleName
@@ -28,10 +30,8 @@ interface RunOptions {
   readonly out: string
 }
 
-export function runCommand(program: Command, terminal: Terminal, choose: Choose): void {
-  program
-    .command('run')
-    .description('boot an image file on this terminal, as CloudStack would; what it writes is thrown away')
+export function runCommand(command: Command, terminal: Terminal, choose: Choose): void {
+  command
     .argument('<file>', 'qcow2, VHD, VHDX, VMDK, OVA or raw, or one of them as bz2, gz or zip')
     .addOption(
       new Option('--type <role>', 'what it is told to be; without it, nothing').choices([...roleNames]),

@@ -3,18 +3,16 @@
 import type { Command } from 'commander'
 import { setUpHost } from '../doctor/host-packages.ts'
 import { exitCodes } from '../errors.ts'
-import type { Choose } from './options.ts'
 import type { Terminal } from './terminal.ts'
+import type { Choose } from './verb.ts'
 
 interface SetupOptions {
   readonly yes?: boolean
   readonly tests: boolean
 }
 
-export function setupCommand(program: Command, terminal: Terminal, choose: Choose): void {
-  program
-    .command('setup')
-    .description('install the host packages that are missing; does nothing when none is')
+export function setupCommand(command: Command, terminal: Terminal, choose: Choose): void {
+  command
     .option('--yes', 'do not ask')
     .option('--no-tests', 'leave out what only the tests need')
     .action((options: SetupOptions) => choose(() => setup(options, terminal)))

@@ -11,8 +11,9 @@ import { openRegistry } from '../store/registry.ts'
 import { pullLayers, pushLayers } from '../store/share.ts'
 import { openStore } from '../store/store.ts'
 import { untilInterrupted } from './interrupt.ts'
-import { addPipelineOptions, type Choose, choosePipeline, type PipelineOptions } from './options.ts'
+import { addPipelineOptions, choosePipeline, type PipelineOptions } from './options.ts'
 import type { Terminal } from './terminal.ts'
+import type { Choose } from './verb.ts'
 import { addWaitOption, takeFolder, type WaitOptions } from './wait.ts'
 
 interface ShareOptions extends PipelineOptions, WaitOptions {
@@ -52,7 +53,10 @@ async function share(
 ): Promise<number> {
   const registry = openRegistry(reference)
   const { done, share: run } = verbs[verb]
-  const { images, outFolder } = await choosePipeline({ ...options, all: options.variant.length === 0 })
+  const { images, outFolder } = await choosePipeline(
+    { ...options, all: options.variant.length === 0 },
+    'download',
+  )
   const workFolder = join(outFolder, 'cache')
   await mkdir(workFolder, { recursive: true })
   const lock = await takeFolder(outFolder, verb, options, terminal)

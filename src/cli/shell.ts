@@ -11,13 +11,12 @@ import { chooseAccelerator } from '../qemu/accelerator.ts'
 import { openShell } from '../stages/open-shell.ts'
 import { openStore } from '../store/store.ts'
 import { untilInterrupted } from './interrupt.ts'
-import { addPipelineOptions, type Choose, choosePipeline, type PipelineOptions } from './options.ts'
+import { addPipelineOptions, choosePipeline, type PipelineOptions } from './options.ts'
 import type { Terminal } from './terminal.ts'
+import type { Choose } from './verb.ts'
 
-export function shellCommand(program: Command, terminal: Terminal, choose: Choose): void {
-  const command = program
-    .command('shell')
-    .description('boot a throw-away copy of the disk as a stage left it, and open a root shell in it')
+export function shellCommand(command: Command, terminal: Terminal, choose: Choose): void {
+  command
     .argument('<stage>', 'name of a stage, or base')
     .argument('[command...]', 'run this instead of a shell; put -- before it')
   addPipelineOptions(command).action((stage: string, words: readonly string[], options: PipelineOptions) =>

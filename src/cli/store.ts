@@ -3,14 +3,16 @@
 import { join, resolve as resolvePath } from 'node:path'
 import { type Command, InvalidArgumentError } from 'commander'
 import { exitCodes } from '../errors.ts'
+import type { Missing } from '../plan/bring-source.ts'
 import { planImage } from '../plan/plan.ts'
 import { formatAge, formatBytes, formatTable } from '../report/format.ts'
 import { choosePrunable, growTrees, type LayerTree, sizeOf } from '../store/prune.ts'
 import { openStates, type SavedState, type States } from '../store/states.ts'
 import { type Layer, openStore, type Store } from '../store/store.ts'
-import { addPipelineOptions, type Choose, choosePipeline, type PipelineOptions } from './options.ts'
+import { addPipelineOptions, choosePipeline, type PipelineOptions } from './options.ts'
 import { addShareVerbs } from './share.ts'
 import type { Terminal } from './terminal.ts'
+import type { Choose } from './verb.ts'
 import { addWaitOption, takeFolder, type WaitOptions } from './wait.ts'
 
 interface ListOptions extends PipelineOptions {
@@ -23,11 +25,8 @@ interface PruneOptions extends PipelineOptions, WaitOptions {
   readonly dryRun?: boolean
 }
 
-export function storeCommand(program: Command, terminal: Terminal, choose: Choose): void {
-  const store = program
-    .command('store')
-    .description('list, check, remove and share layers')
-    .helpCommand(false)
+export function storeCommand(store: Command, terminal: Terminal, choose: Choose): void {
+  store.helpCommand(false)
   addPipelineOptions(
     store.command('ls').description('show the layers as a tree: size, age, and what uses them'),
   )
@@ -52,8 +51,9 @@ interface OpenedStore {
   readonly users: ReadonlyMap<string, readonly string[]>
 }
 
-async function open(options: PipelineOptions): Promise<OpenedStore> {
-  const { images, outFolder } = await choosePipeline({ ...options, all: options.variant.length === 0 })
+async function open(options: PipelineOptions, missing?: Missing): Promise<OpenedStore> {
+  const all = options.variant.length === 0
+  const { images, outFolder } = await choosePipeline({ ...options, all }, missing)
   const store = openStore(join(outFolder, 'store'))
   const users = new Map<string, string[]>()
   for (const image of images) {
@@ -138,7 +138,8 @@ async function prune(options: PruneOptions, terminal: Terminal): Promise<number>
 async function chooseLayers(
   options: PruneOptions,
 ): Promise<Pick<OpenedStore, 'store' | 'states'> & { readonly chosen: readonly Layer[] }> {
-  const { store, states, layers, users } = await open(options)
+  // Without a file the key of its layer is unknown, and the layer would count as unused.
+  const { store, states, layers, users } = await open(options, 'download')
   const rules = { unusedForMs: options.unusedFor, maxBytes: options.maxSize, nowMs: Date.now() }
   return { store, states, chosen: choosePrunable(layers, { used: new Set(users.keys()), ...rules }) }
 }

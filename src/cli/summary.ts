@@ -7,19 +7,16 @@ import { readRecord } from '../release/record.ts'
 import { renderSummary } from '../release/summary.ts'
 import { type Report, reportSchema } from '../report/report.ts'
 import { findVerdict } from '../verify/verdicts.ts'
-import { addPipelineOptions, type Choose, choosePipeline, type PipelineOptions } from './options.ts'
+import { addPipelineOptions, choosePipeline, type PipelineOptions } from './options.ts'
 import type { Terminal } from './terminal.ts'
+import type { Choose } from './verb.ts'
 
 interface SummaryOptions extends PipelineOptions {
   readonly since?: string
 }
 
-export function summaryCommand(program: Command, terminal: Terminal, choose: Choose): void {
-  addPipelineOptions(
-    program
-      .command('summary')
-      .description('print the last build as Markdown: stages, sizes, checks; for GitHub’s step summary'),
-  )
+export function summaryCommand(command: Command, terminal: Terminal, choose: Choose): void {
+  addPipelineOptions(command)
     .option('--since <release>', 'folder of an earlier release, or its release.json, to compare sizes with')
     .action((options: SummaryOptions) => choose(() => summary(options, terminal)))
 }

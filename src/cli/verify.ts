@@ -3,16 +3,16 @@
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type Command, InvalidArgumentError, Option } from 'commander'
-import { type Target, targets } from '../config/image.ts'
 import type { ResolvedImage } from '../config/resolved.ts'
 import { exitCodes } from '../errors.ts'
 import { writeDurably } from '../host/files.ts'
 import { runFolderOf } from '../host/run-folder.ts'
 import { probeKernel } from '../make/accelerate.ts'
 import { requireTools } from '../make/preflight.ts'
-import type { Accelerator } from '../qemu/accelerator.ts'
+import type { Accelerator } from '../qemu/machine.ts'
 import type { Emit } from '../report/events.ts'
 import type { ImageVerification, Verification } from '../report/verification.ts'
+import { type TargetName, targetNames } from '../targets/registry.ts'
 import { builtCandidates, foreignCandidates, readReport } from '../verify/candidates.ts'
 import { expectationsOf, foreignExpectations } from '../verify/expected.ts'
 import { renderJunit } from '../verify/junit.ts'
@@ -21,30 +21,28 @@ import { type SceneName, sceneSpecs } from '../verify/scenes.ts'
 import { verifyImages } from '../verify/verify-images.ts'
 import { unusedWaivers } from '../verify/waivers.ts'
 import { untilInterrupted } from './interrupt.ts'
-import { addPipelineOptions, type Choose, choosePipeline, type PipelineOptions } from './options.ts'
+import { addPipelineOptions, choosePipeline, type PipelineOptions } from './options.ts'
 import { reportTo, type Terminal } from './terminal.ts'
+import type { Choose } from './verb.ts'
 
 interface VerifyOptions extends PipelineOptions {
-  readonly target?: Target
+  readonly target?: TargetName
   readonly scenes?: readonly SceneName[]
   readonly again?: boolean
   readonly accelerator?: Accelerator
   readonly json?: boolean
 }
 
-export function verifyCommand(program: Command, terminal: Terminal, choose: Choose): void {
+export function verifyCommand(command: Command, terminal: Terminal, choose: Choose): void {
   addPipelineOptions(
-    program
-      .command('verify')
-      .description('boot image files and hold them against what CloudStack relies on')
-      .argument(
-        '[file...]',
-        'image files that no pipeline here has built; without any, those of the last build',
-      ),
+    command.argument(
+      '[file...]',
+      'image files that no pipeline here has built; without any, those of the last build',
+    ),
   )
     .addOption(
       new Option('--target <name>', 'what the files are for, if their names do not say').choices([
-        ...targets,
+        ...targetNames,
       ]),
     )
     .option('--scenes <list>', 'only these boots, or none', parseScenes)
@@ -58,7 +56,7 @@ export function verifyCommand(program: Command, terminal: Terminal, choose: Choo
 
 async function verify(files: readonly string[], options: VerifyOptions, terminal: Terminal): Promise<number> {
   await requireTools('x86_64')
-  const { images, outFolder } = await choosePipeline(options)
+  const { images, outFolder } = await choosePipeline(options, 'download')
   const reporter = options.json
     ? { emit: ((event) => terminal.out(`${JSON.stringify(event)}\n`)) as Emit, close: () => undefined }
     : reportTo(terminal, outFolder)

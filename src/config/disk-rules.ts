@@ -1,7 +1,8 @@
 /** What a disk has to keep, so that every hypervisor's format holds it exactly and every installer can make it. */
 
+import type { Partition } from '../disk/layout.ts'
 import { type Fault, formatFound, formatPath } from './faults.ts'
-import { diskUnitMiB, type Partition } from './image.ts'
+import { diskUnitMiB } from './image.ts'
 import { type Overrides, sourceOf } from './overrides.ts'
 import type { PipelineFields } from './pipeline.ts'
 

@@ -1,42 +1,11 @@
 /** What is decided about one image before any stage runs: the facts that stages, templates and installers share. */
 
+import type { Arch, DebianArch } from '../arch.ts'
+import type { Disk } from '../disk/layout.ts'
+import type { TargetName } from '../targets/registry.ts'
+
 /** Debian release the image is made of. */
 export type Suite = 'bookworm' | 'trixie'
-
-/** Machine the image is for, by its kernel name. `aarch64` has its room here; no variant uses it yet. */
-export type Arch = 'x86_64' | 'aarch64'
-
-/** The same machine in Debian's words. */
-export type DebianArch = 'amd64' | 'arm64'
-
-/** What an image file can be made for: CloudStack's hypervisors, and `raw` for Oracle VM and everybody else. */
-export const targets = ['kvm', 'xenserver', 'hyperv', 'vmware', 'raw'] as const
-
-/** One of them. */
-export type Target = (typeof targets)[number]
-
-/** One partition, in disk order. Exactly one has `grow`, and it is the last. */
-export interface Partition {
-  /** Mount point; absent for swap. */
-  readonly mount?: string | undefined
-  readonly filesystem: 'ext2' | 'ext4' | 'swap'
-  /** MiB; absent for the one that takes the rest of the disk. */
-  readonly sizeMiB?: number | undefined
-  /** Takes the rest of the disk, and grows with it at first boot. */
-  readonly grow: boolean
-  /** Primary partition; the others are logical ones, numbered from 5. */
-  readonly primary: boolean
-  readonly bootable: boolean
-  /** Share of blocks that only root may use, in percent. */
-  readonly reservedPercent: number
-}
-
-/** The disk every layer and every image of a variant has. */
-export interface Disk {
-  /** Multiple of 126: exact in cylinders and in 2 MiB blocks, so that no hypervisor's format rounds it. */
-  readonly sizeMiB: number
-  readonly partitions: readonly Partition[]
-}
 
 /** Where packages come from. URLs have no trailing slash. */
 export interface Mirror {
@@ -86,7 +55,7 @@ export interface ImageFacts {
   /** Debian package of the kernel, e.g. `linux-image-amd64`. */
   readonly kernelPackage: string
   readonly disk: Disk
-  readonly targets: readonly Target[]
+  readonly targets: readonly TargetName[]
 }
 
 /** A virtual size that is a multiple of this is exact in CHS geometry and in 2 MiB blocks alike. */

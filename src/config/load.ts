@@ -12,8 +12,15 @@ import type { ResolvedImage, ResolvedPipeline } from './resolved.ts'
 /** The pipeline of this project: the system VM template. */
 export const defaultPipeline = fileURLToPath(new URL('../../pipeline.ts', import.meta.url))
 
-/** Loads the default export of a pipeline file and decides it. */
-export async function loadPipeline(file: string, overrides: readonly Overrides[]): Promise<ResolvedPipeline> {
+/**
+ * Loads the default export of a pipeline file and decides it.
+ * @param payload source of CloudStack's scripts, for the stage that takes some
+ */
+export async function loadPipeline(
+  file: string,
+  overrides: readonly Overrides[],
+  payload?: string,
+): Promise<ResolvedPipeline> {
   const path = resolvePath(file)
   await access(path).catch((cause) => {
     throw badPipeline(
@@ -37,7 +44,24 @@ export async function loadPipeline(file: string, overrides: readonly Overrides[]
       'end it with: export default definePipeline({…})',
     )
   }
-  return resolvePipeline(pipeline as unknown as Pipeline, overrides, process.env)
+  const chosen = pipeline as unknown as Pipeline
+  const more = payload === undefined ? [] : [overridePayload(chosen, path, payload)]
+  return resolvePipeline(chosen, [...overrides, ...more], process.env)
+}
+
+/** The setting that a payload is: the stage's that brings files of that kind. @throws PipelineError `usage` */
+function overridePayload({ stages }: Pipeline, path: string, payload: string): Overrides {
+  for (const { name, spec } of stages) {
+    const file = Object.entries(spec.fileKinds ?? {}).find(([, kind]) => kind === 'cloudstack')?.[0]
+    if (file !== undefined)
+      return { source: '--payload', values: { stages: { [name]: { [file]: payload } } } }
+  }
+  throw new PipelineError({
+    code: 'usage',
+    message: `--payload ${payload}: no stage of ${path} takes CloudStack's scripts`,
+    hint: "leave it out, or add a stage whose fileKinds has one of kind 'cloudstack'.",
+    exitCode: exitCodes.badInput,
+  })
 }
 
 /** The images that a command is for: the named ones, or the default. */

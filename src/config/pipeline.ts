@@ -1,12 +1,12 @@
 /** The product as one typed value: what a person writes in `pipeline.ts`, and the rules it must keep. */
 
 import { z } from 'zod'
+import { formatFields, targetNames } from '../targets/registry.ts'
 import { type AssertionId, assertionIds, contractNames } from './contract.ts'
 import { debianInstallerFields } from './debian-installer.ts'
-import { maximumDiskMiB, targets } from './image.ts'
+import { maximumDiskMiB } from './image.ts'
 import type { FormatPreset } from './presets.ts'
 import type { StageUse } from './stage.ts'
-import { vmwareFields } from './vmware.ts'
 
 const url = z
   .string()
@@ -261,7 +261,7 @@ export const pipelineFields = z.strictObject({
     .default([]),
   /** Hypervisors to make a file for. */
   targets: z
-    .array(z.enum(targets))
+    .array(z.enum(targetNames))
     .min(1, 'must name at least one target')
     .refine(isWithoutDuplicates, 'must name each target once'),
   /** Where the images will be served from, without the file name: for CloudStack's registration. */
@@ -274,36 +274,7 @@ export const pipelineFields = z.strictObject({
   /** Whether the files are also laid out in `out/repository/<major.minor>`, ready to be served. */
   repository: z.boolean().default(false),
   /** How each target's file is written. `'cloudstack'` packs them as its package builds want them, and sets `repository`. */
-  formats: z
-    .strictObject({
-      kvm: z
-        .strictObject({
-          /** `0.10` is read by every QEMU; `1.1` by those since 2013. */
-          compat: z.enum(['0.10', '1.1']).default('1.1'),
-          /** zstd is faster and smaller, and unreadable on hosts with a QEMU before 5.1 or built without it. */
-          compression: z.enum(['zlib', 'zstd']).default('zlib'),
-          /** Packs the file once more. Takes most of a minute, and gains two percent. */
-          archive: z.enum(['none', 'bz2']).default('none'),
-        })
-        .prefault({})
-        .refine((value) => !(value.compat === '0.10' && value.compression === 'zstd'), {
-          error: 'zstd needs compat 1.1',
-          path: ['compression'],
-        }),
-      xenserver: z.strictObject({ archive: z.enum(['none', 'bz2']).default('none') }).prefault({}),
-      hyperv: z
-        .strictObject({
-          /** `vhdx` is for machines of generation 2 alone. */
-          container: z.enum(['vhd', 'vhdx']).default('vhd'),
-          /** Of a VHD. `fixed` is what Azure wants: the disk itself with a footer behind it. */
-          subformat: z.enum(['dynamic', 'fixed']).default('dynamic'),
-          archive: z.enum(['none', 'zip']).default('none'),
-        })
-        .prefault({}),
-      raw: z.strictObject({ archive: z.enum(['none', 'bz2']).default('none') }).prefault({}),
-      vmware: vmwareFields.prefault({}),
-    })
-    .prefault({}),
+  formats: z.strictObject(formatFields).prefault({}),
 })
 
 /** A pipeline as a person writes it. */

@@ -1,15 +1,16 @@
 /** One word that stands for many settings. */
 
+import { targetNames, targets } from '../targets/registry.ts'
 import { isRecord } from './overrides.ts'
 
 /** `formats: 'cloudstack'`: files packed as CloudStack's package builds and servers have them. */
 const formats = {
-  cloudstack: {
-    kvm: { archive: 'bz2' },
-    xenserver: { archive: 'bz2' },
-    hyperv: { archive: 'zip', container: 'vhd' },
-    raw: { archive: 'bz2' },
-  },
+  cloudstack: Object.fromEntries(
+    targetNames.flatMap((name) => {
+      const { cloudstack } = targets[name]
+      return cloudstack === undefined ? [] : [[name, cloudstack]]
+    }),
+  ),
 } as const
 
 export type FormatPreset = keyof typeof formats

@@ -3,19 +3,21 @@
 import { dirname, resolve as resolvePath } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { z } from 'zod'
+import type { Disk } from '../disk/layout.ts'
+import type { Surroundings } from '../targets/target.ts'
 import { diskFaults } from './disk-rules.ts'
-import { configurationError, type Fault, formatFound, formatPath } from './faults.ts'
+import { configurationError, type Fault, formatFound } from './faults.ts'
 import { isUrl } from './file-source.ts'
-import type { Disk, ImageFacts } from './image.ts'
+import type { ImageFacts } from './image.ts'
 import { issuesToFaults } from './issues.ts'
-import { isRecord, mergeOver, type Overrides, sourceOf } from './overrides.ts'
+import { isRecord, mergeOver, type Overrides } from './overrides.ts'
 import { maximumEpoch, type Pipeline, type PipelineFields, pipelineFields } from './pipeline.ts'
 import { expandPresets } from './presets.ts'
 import { registrationFaults } from './registration-rules.ts'
 import type { ResolvedImage, ResolvedPipeline, ResolvedStage } from './resolved.ts'
 import { checkScripts } from './scripts.ts'
 import type { StageUse } from './stage.ts'
-import { vmwareFaults } from './vmware.ts'
+import { targetFaults } from './target-rules.ts'
 
 const debianVersions = { bookworm: 12, trixie: 13 } as const
 const debianArchs = { x86_64: 'amd64', aarch64: 'arm64' } as const
@@ -49,7 +51,15 @@ export async function resolvePipeline(
     for (const variant of parsed.data.variants) {
       images.push(resolveImage(parsed.data, variant, usedStages, epoch, overrides, faults))
     }
-    faults.push(...targetFaults(parsed.data, epoch, overrides), ...nameFaults(images))
+    faults.push(
+      ...targetFaults(
+        parsed.data.targets,
+        parsed.data.formats,
+        surroundingsOf(parsed.data, epoch),
+        overrides,
+      ),
+      ...nameFaults(images),
+    )
     faults.push(...registrationFaults(parsed.data, overrides))
     faults.push(...(await checkScripts(images)))
   } else {
@@ -224,45 +234,9 @@ function nameOfStageFaults(uses: readonly StageUse[]): Fault[] {
   ]
 }
 
-/** The largest disk that a VHD says in cylinders without rounding. */
-const largestVhdMiB = 32_130
-
-/** Rules of targets with the rest of the configuration. */
-function targetFaults(
-  fields: PipelineFields,
-  sourceDateEpoch: number,
-  overrides: readonly Overrides[],
-): Fault[] {
-  const { disk, formats, kernelPackage, targets } = fields
-  const faults: Fault[] = []
-  const fault = (path: PropertyKey[], rule: string, found: unknown) =>
-    faults.push({
-      path: formatPath(path),
-      rule,
-      found: formatFound(found),
-      source: sourceOf(overrides, path),
-    })
-  if (targets.includes('vmware')) {
-    faults.push(...vmwareFaults(formats.vmware, disk.partitions, overrides, ['formats', 'vmware']))
-    if (kernelPackage.includes('-cloud-')) {
-      const rule = "lacks the disk controller and the network card of CloudStack's system VMs on VMware"
-      fault(
-        ['kernelPackage'],
-        `${rule}: use linux-image-amd64, or leave vmware out of targets`,
-        kernelPackage,
-      )
-    }
-  }
-  if (targets.includes('xenserver') || targets.includes('hyperv')) {
-    if (disk.sizeMiB > largestVhdMiB) {
-      const rule = `is more than the ${largestVhdMiB} MiB of a VHD: leave xenserver and hyperv out of targets`
-      fault(['disk', 'sizeMiB'], rule, disk.sizeMiB)
-    }
-    if (sourceDateEpoch > Date.now() / 1000) {
-      fault(['date'], 'lies in the future, and XenServer refuses such a VHD', fields.date)
-    }
-  }
-  return faults
+function surroundingsOf(fields: PipelineFields, sourceDateEpoch: number): Surroundings {
+  const { disk, kernelPackage, date } = fields
+  return { diskMiB: disk.sizeMiB, partitions: disk.partitions, kernelPackage, date, sourceDateEpoch }
 }
 
 function nameFaults(images: readonly ResolvedImage[]): Fault[] {

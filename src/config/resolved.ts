@@ -20,6 +20,8 @@ export interface ResolvedStage {
   readonly files: Readonly<Record<string, string>>
   /** The same as they were written. */
   readonly sources: Readonly<Record<string, string>>
+  /** Names of those that are not downloaded; a verb that only looks does without them. @default none */
+  readonly absent?: readonly string[] | undefined
   /** What each of them stands for, where it is no tree. */
   readonly fileKinds: Readonly<Record<string, FileKind>>
   /** Names that are allowed at the top of one of these folders, where only some are. */

@@ -2,7 +2,8 @@
 
 import { createHash } from 'node:crypto'
 import { access } from 'node:fs/promises'
-import type { DebianArch } from '../config/image.ts'
+import type { DebianArch } from '../arch.ts'
+import type { ErrorCode } from '../error-codes.ts'
 import { exitCodes, PipelineError } from '../errors.ts'
 import { downloadTimeoutMs, get } from '../host/http.ts'
 import { badSignature, type SignedRelease, verifySignature } from './release-signature.ts'
@@ -208,7 +209,7 @@ function checkContent(
   files: ReadonlyMap<string, ReleaseFile>,
 ): void {
   const offered = (field: string) => (fields.get(field) ?? '').split(/\s+/).filter(Boolean)
-  const lacks = (code: string, what: string, has: readonly string[]): PipelineError =>
+  const lacks = (code: ErrorCode, what: string, has: readonly string[]): PipelineError =>
     new PipelineError({
       code,
       message: `${request.suite} at ${request.url} has no ${what}; it has ${has.join(', ') || 'none'}`,

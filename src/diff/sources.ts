@@ -2,9 +2,10 @@
 
 import { stat } from 'node:fs/promises'
 import { resolve as resolvePath } from 'node:path'
-import type { ResolvedImage } from '../config/resolved.ts'
 import { formatByEnding } from '../disk/image-file.ts'
 import { exitCodes, PipelineError } from '../errors.ts'
+import { installers } from '../installers/index.ts'
+import type { InstallerName } from '../installers/installer.ts'
 import type { Plan } from '../plan/plan.ts'
 import type { Layer, Store } from '../store/store.ts'
 
@@ -20,7 +21,7 @@ export interface DiskSource {
 /** Where names are looked up. */
 export interface SourceLookup {
   /** The plan of the image whose stages are meant; only asked for where a word may be a stage. */
-  readonly plan: (installer?: ResolvedImage['installer']) => Promise<Plan>
+  readonly plan: (installer?: InstallerName) => Promise<Plan>
   readonly store: Store
 }
 
@@ -62,9 +63,12 @@ function sourceOf({ key, name }: Layer, store: Store): DiskSource {
 /** The layer of a stage or of a key; undefined for what can only be a file. */
 async function findLayer(word: string, { plan, store }: SourceLookup): Promise<Layer | undefined> {
   if (/[./]/.test(word)) return undefined
-  const { base, stages } = await plan(installerOf(word))
+  const installer = installerOf(word)
+  const { base, stages } = await plan(installer)
   const layers = [base, ...stages]
-  const planned = layers.find(({ name }) => name === word.replace(ofInstaller, ''))
+  const planned = layers.find(
+    ({ name }) => name === (installer === undefined ? word : word.replace(afterColon, '')),
+  )
   if (planned?.cached !== undefined) return planned.cached
   const stored = /^[0-9a-f]{4,64}$/.test(word) ? await store.list() : []
   const found = stored.filter(({ key }) => key.startsWith(word))
@@ -85,12 +89,13 @@ async function findLayer(word: string, { plan, store }: SourceLookup): Promise<L
   })
 }
 
-/** `base:bootstrap` is layer 0 as that installer makes it, whatever the pipeline says. */
-const ofInstaller = /:(bootstrap|debian-installer)$/
+/** What stands behind a colon: `base:bootstrap` is layer 0 as that installer makes it, whatever the pipeline says. */
+const afterColon = /:([^:]*)$/
 
 /** The installer that a word names; undefined for the pipeline's own. */
-export function installerOf(word: string): ResolvedImage['installer'] | undefined {
-  return ofInstaller.exec(word)?.[1] as ResolvedImage['installer'] | undefined
+export function installerOf(word: string): InstallerName | undefined {
+  const named = afterColon.exec(word)?.[1]
+  return installers.find(({ name }) => name === named)?.name
 }
 
 async function findFile(word: string): Promise<DiskSource> {

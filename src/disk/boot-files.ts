@@ -4,7 +4,9 @@ import { mkdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { execa } from 'execa'
 import { PipelineError } from '../errors.ts'
+import { imageNode, stretchNode } from './block-node.ts'
 import { type Layout, sectorBytes } from './layout.ts'
+import { convertImage } from './qemu-img.ts'
 
 export interface BootFiles {
   readonly kernel: string
@@ -20,15 +22,12 @@ export async function readBootFiles(disk: string, layout: Layout, folder: string
   const below = partition.mount === '/' ? '/boot' : '/'
   await mkdir(folder, { recursive: true })
   const filesystem = join(folder, 'filesystem')
-  const view = {
-    driver: 'raw',
+  const place = {
     offset: partition.startSector * sectorBytes,
-    size: partition.sectors * sectorBytes,
-    file: { driver: 'qcow2', file: { driver: 'file', filename: disk } },
+    sizeBytes: partition.sectors * sectorBytes,
   }
-  await execa('qemu-img', ['convert', '-O', 'raw', `json:${JSON.stringify(view)}`, filesystem], {
-    timeout: 120_000,
-  })
+  const from = stretchNode(imageNode('qcow2', disk), place)
+  await convertImage({ from, to: filesystem, format: 'raw' })
   try {
     const names = await listFolder(filesystem, below)
     const kernels = names.flatMap((name) => /^vmlinuz-(.+)$/.exec(name)?.[1] ?? [])

@@ -4,16 +4,9 @@ import { createHash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
 import { open } from 'node:fs/promises'
 import { pipeline } from 'node:stream/promises'
-import { execa } from 'execa'
 import { exitCodes, PipelineError } from '../errors.ts'
-
-/** A node of QEMU's graph of block devices. */
-export interface BlockNode {
-  readonly driver: string
-  readonly [option: string]: BlockValue
-}
-
-type BlockValue = string | number | boolean | { readonly [option: string]: BlockValue }
+import { type BlockNode, fileNode, imageNode, stretchNode } from './block-node.ts'
+import { readImageInfo } from './qemu-img.ts'
 
 export type DiskFormat = 'qcow2' | 'vhd' | 'vhdx' | 'vmdk' | 'ova' | 'raw'
 
@@ -38,12 +31,11 @@ const headBytes = 65_536
 /** @throws PipelineError `image-unreadable` */
 export async function locateDisk(file: string): Promise<DiskSource> {
   const { head, tail, sizeBytes } = await readEnds(file)
-  const plain: BlockNode = { driver: 'file', filename: file }
   const begins = (text: string, at = 0) => head.toString('latin1', at, at + text.length) === text
   const source = (format: DiskFormat, driver: string): DiskSource => ({
     file,
     format,
-    node: { driver, file: plain },
+    node: imageNode(driver, file),
     members: [],
   })
   if (begins('QFI\u00fb')) return source('qcow2', 'qcow2')
@@ -75,8 +67,7 @@ async function readEnds(file: string): Promise<{ head: Buffer; tail: Buffer; siz
 
 async function locateInTar(file: string, sizeBytes: number): Promise<DiskSource> {
   const members = await readTar(file, sizeBytes)
-  const { offset, sizeBytes: size } = diskMember({ file, members })
-  const inside: BlockNode = { driver: 'raw', offset, size, file: { driver: 'file', filename: file } }
+  const inside = stretchNode(fileNode(file), diskMember({ file, members }))
   return { file, format: 'ova', node: { driver: 'vmdk', file: inside }, members }
 }
 
@@ -102,8 +93,7 @@ async function readTar(file: string, sizeBytes: number): Promise<readonly TarMem
 
 /** Size of the disk that a guest sees. */
 export async function virtualSizeOf({ node }: DiskSource): Promise<number> {
-  const { stdout } = await execa('qemu-img', ['info', '--output=json', `json:${JSON.stringify(node)}`])
-  return (JSON.parse(stdout) as { readonly 'virtual-size': number })['virtual-size']
+  return (await readImageInfo(node))['virtual-size']
 }
 
 /** The disk inside an OVA. */

@@ -2,30 +2,26 @@
 
 import { open, readFile } from 'node:fs/promises'
 import { dirname } from 'node:path'
-import { execa } from 'execa'
-import { exitCodes, PipelineError } from '../errors.ts'
-import { type ImageFile, nodeName, unreadableDisk } from './image-file.ts'
+import { exitCodes, messageOf, PipelineError } from '../errors.ts'
+import { isNoSpace } from '../host/failures.ts'
+import { stretchNode } from './block-node.ts'
+import { type ImageFile, unreadableDisk } from './image-file.ts'
+import { convertImage } from './qemu-img.ts'
 
 /** Copies a stretch into a sparse file of its own. */
 export async function extractBytes(
   { path, node }: ImageFile,
   offset: number,
-  size: number,
+  sizeBytes: number,
   file: string,
   signal: AbortSignal,
 ): Promise<void> {
-  const view = nodeName({ driver: 'raw', offset, size, file: node })
-  const result = await execa('qemu-img', ['convert', '-O', 'raw', view, file], {
-    reject: false,
-    timeout: 3_600_000,
-    cancelSignal: signal,
+  const from = stretchNode(node, { offset, sizeBytes })
+  await convertImage({ from, to: file, format: 'raw' }, signal).catch((cause) => {
+    signal.throwIfAborted()
+    if (isNoSpace(cause)) throw noRoom(file, cause)
+    throw unreadableDisk(`the disk ${path} cannot be copied to ${file}: ${messageOf(cause)}`, cause)
   })
-  signal.throwIfAborted()
-  if (result.failed) {
-    const said = result.stderr.trim() || (result.shortMessage ?? 'qemu-img failed')
-    if (said.includes('No space left on device')) throw noRoom(file, result)
-    throw unreadableDisk(`the disk ${path} cannot be copied to ${file}: ${said}`, result)
-  }
 }
 
 /** Copies a stretch of the image to the same place of a file, and returns it. */

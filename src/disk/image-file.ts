@@ -2,9 +2,11 @@
 
 import { stat } from 'node:fs/promises'
 import { dirname, extname, resolve as resolvePath } from 'node:path'
-import { execa } from 'execa'
-import { exitCodes, PipelineError } from '../errors.ts'
+import { exitCodes, messageOf, PipelineError } from '../errors.ts'
+import { type BlockNode, fileNode, imageNode, stretchNode } from './block-node.ts'
 import { findDisksInOva } from './ova.ts'
+import { checkImage, type ImageInfo, readImageChain } from './qemu-img.ts'
+import type { ReadImage } from './qemu-img-arguments.ts'
 
 export interface ImageFile {
   readonly path: string
@@ -18,33 +20,6 @@ export interface ImageFile {
   readonly node: BlockNode
 }
 
-/** A node of QEMU's block layer: a driver, and what it reads. */
-export interface BlockNode {
-  readonly driver: string
-  readonly offset?: number
-  readonly size?: number
-  readonly filename?: string
-  readonly file?: BlockNode
-}
-
-/** How qemu-img is told of a node. */
-export function nodeName(node: BlockNode): string {
-  return `json:${JSON.stringify(node)}`
-}
-
-interface ImageInfo {
-  readonly filename: string
-  readonly format: string
-  readonly 'virtual-size': number
-  readonly encrypted?: boolean
-  readonly 'format-specific'?: {
-    readonly data?: {
-      readonly extents?: readonly { readonly filename: string }[]
-      readonly 'data-file'?: string
-    }
-  }
-}
-
 /**
  * Finds out what a disk is, and that it and all it stands on is whole.
  * @param format without it qemu-img judges by the content, which whoever wrote the disk decides
@@ -56,23 +31,16 @@ export async function inspectImageFile(
   signal: AbortSignal,
 ): Promise<ImageFile> {
   await requireFile(path)
-  // qemu-img takes a name with a colon in it for something else than a file, unless it begins with a slash.
-  const file: BlockNode = { driver: 'file', filename: resolvePath(path) }
-  const forced = format === 'ova' ? await diskOfOva(path, file) : format && { driver: format, file }
-  const name = forced ? nodeName(forced) : resolvePath(path)
-  const words = ['info', '--backing-chain', '--output=json', name]
-  const info = await execa('qemu-img', words, { reject: false, timeout: 60_000, cancelSignal: signal })
-  signal.throwIfAborted()
-  if (info.exitCode !== 0) {
-    const said = info.stderr?.trim() || (info.shortMessage ?? 'qemu-img failed')
-    throw unreadableDisk(`cannot read the disk ${path}: ${said}`)
-  }
-  const [top, ...below] = JSON.parse(info.stdout) as readonly ImageInfo[]
-  if (top === undefined || top['virtual-size'] === 0) throw unreadableDisk(`the disk ${path} has no bytes`)
+  const forced = format === 'ova' ? await diskOfOva(path) : format && imageNode(format, path)
+  const [top, ...below] = await readImageChain(forced || { probed: path }, signal).catch((cause) => {
+    signal.throwIfAborted()
+    throw unreadableDisk(`cannot read the disk ${path}: ${messageOf(cause)}`, cause)
+  })
+  if (top['virtual-size'] === 0) throw unreadableDisk(`the disk ${path} has no bytes`)
   if (top.encrypted) throw unreadableDisk(`the disk ${path} is encrypted; export a copy that is not`)
-  const node = forced || { driver: top.format, file }
-  await requireSound(path, [nodeName(node)], signal)
-  for (const { filename, format } of below) await requireSound(filename, ['-f', format, filename], signal)
+  const node = forced || imageNode(top.format, path)
+  await requireWhole(path, node, signal)
+  for (const { filename, format } of below) await requireWhole(filename, { named: filename, format }, signal)
   const files = await findFiles(path, [top, ...below])
   return { path, format: format ?? top.format, sizeBytes: top['virtual-size'], files, node }
 }
@@ -131,24 +99,15 @@ export function formatByEnding(path: string): string | undefined {
   return formatsByEnding[extname(path).toLowerCase()]
 }
 
-/** What `qemu-img check` says with its exit status, where there is nothing to be afraid of. */
-const soundStatus = { noErrors: 0, leakedSpaceOnly: 3, formatHasNoCheck: 63 } as const
-
 /** qemu-img converts a file that is cut short without a word, with zeros for all that is not there. */
-async function requireSound(path: string, words: readonly string[], signal: AbortSignal): Promise<void> {
-  const check = await execa('qemu-img', ['check', ...words], {
-    reject: false,
-    timeout: 3_600_000,
-    cancelSignal: signal,
-  })
-  signal.throwIfAborted()
-  if (Object.values(soundStatus).some((status) => status === check.exitCode)) return
-  const summary = /^\d+ errors were found.*$/m.exec(check.stdout)?.[0]
-  const said = summary ?? (check.stderr.trim().split('\n')[0] || check.shortMessage)
-  throw unreadableDisk(`the disk ${path} is damaged or cut short: qemu-img check says: ${said}`)
+async function requireWhole(path: string, image: ReadImage, signal: AbortSignal): Promise<void> {
+  const { status, said } = await checkImage(image, signal)
+  if (status !== 'damaged') return
+  const line = said.split('\n')[0]
+  throw unreadableDisk(`the disk ${path} is damaged or cut short: qemu-img check says: ${line}`)
 }
 
-async function diskOfOva(path: string, file: BlockNode): Promise<BlockNode> {
+async function diskOfOva(path: string): Promise<BlockNode> {
   const disks = await findDisksInOva(path).catch((cause) => {
     throw unreadableDisk(`cannot read the disk ${path}: ${(cause as Error).message}`, cause)
   })
@@ -158,7 +117,7 @@ async function diskOfOva(path: string, file: BlockNode): Promise<BlockNode> {
       disks === undefined ? `${path} is no OVA` : `${path} has ${disks.length} disks in it instead of one`,
     )
   }
-  return { driver: 'vmdk', file: { driver: 'raw', ...disk, file } }
+  return { driver: 'vmdk', file: stretchNode(fileNode(path), disk) }
 }
 
 /** The error of a disk that is not what can be read. */

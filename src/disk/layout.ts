@@ -1,7 +1,29 @@
 /** Where each partition lies on an MBR disk. */
 
-import type { Disk, Partition } from '../config/image.ts'
 import { uuidFrom } from '../digest.ts'
+
+/** One partition, in disk order. Exactly one has `grow`, and it is the last. */
+export interface Partition {
+  /** Mount point; absent for swap. */
+  readonly mount?: string | undefined
+  readonly filesystem: 'ext2' | 'ext4' | 'swap'
+  /** MiB; absent for the one that takes the rest of the disk. */
+  readonly sizeMiB?: number | undefined
+  /** Takes the rest of the disk, and grows with it at first boot. */
+  readonly grow: boolean
+  /** Primary partition; the others are logical ones, numbered from 5. */
+  readonly primary: boolean
+  readonly bootable: boolean
+  /** Share of blocks that only root may use, in percent. */
+  readonly reservedPercent: number
+}
+
+/** The disk every layer and every image of a variant has. */
+export interface Disk {
+  /** Multiple of 126: exact in cylinders and in 2 MiB blocks, so that no hypervisor's format rounds it. */
+  readonly sizeMiB: number
+  readonly partitions: readonly Partition[]
+}
 
 export const sectorBytes = 512
 

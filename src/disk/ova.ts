@@ -1,12 +1,7 @@
 /** The disk in an OVA, which is a tar archive: where it lies, so that it can be read without unpacking. */
 
 import { type FileHandle, open } from 'node:fs/promises'
-
-/** A stretch of a file, in bytes. */
-export interface Stretch {
-  readonly offset: number
-  readonly size: number
-}
+import type { Stretch } from './block-node.ts'
 
 const blockBytes = 512
 
@@ -20,7 +15,7 @@ export async function findDisksInOva(path: string): Promise<readonly Stretch[] |
       const header = await readHeader(file, offset)
       if (header === undefined) return offset === 0 ? undefined : disks
       if (header.name.toLowerCase().endsWith('.vmdk'))
-        disks.push({ offset: offset + blockBytes, size: header.size })
+        disks.push({ offset: offset + blockBytes, sizeBytes: header.size })
       offset += blockBytes + Math.ceil(header.size / blockBytes) * blockBytes
     }
   } finally {

@@ -2,7 +2,7 @@
 
 import type { ImageFacts } from '../config/image.ts'
 import type { ResolvedImage } from '../config/resolved.ts'
-import type { Accelerator } from '../qemu/accelerator.ts'
+import type { Accelerator } from '../qemu/machine.ts'
 
 export interface DoctorInput {
   /** Images that are to be built: their mirrors, suites and architectures are what is checked. */

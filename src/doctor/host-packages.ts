@@ -2,7 +2,7 @@
 
 import { access, constants } from 'node:fs/promises'
 import { execa } from 'execa'
-import type { Arch } from '../config/image.ts'
+import type { Arch } from '../arch.ts'
 import { exitCodes, PipelineError } from '../errors.ts'
 import { findProgram, findTools, type ToolFault } from '../host/tools.ts'
 import { defaultPackerSource, type PackerSource, withPackerPackage } from './packer-package.ts'

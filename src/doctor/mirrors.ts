@@ -1,7 +1,8 @@
 /** Whether the mirrors of images can be built from. */
 
 import { type ReleaseRequest, type VerifiedRelease, verifyRelease } from '../debian/release.ts'
-import { needsUdebs, probeUdebs, udebAdvice, udebRequest } from '../debian/udebs.ts'
+import { PipelineError } from '../errors.ts'
+import { needsUdebs, probeUdebs, udebAdvice, udebRequest } from '../installers/debian-installer/udebs.ts'
 import type { DoctorInput } from './finding.ts'
 import { type DoctorCheck, type Finding, fault, ok, plural } from './finding.ts'
 
@@ -49,9 +50,12 @@ export async function findUdebs(
   verified: VerifiedRelease,
   { images, signal }: DoctorInput,
 ): Promise<Finding> {
-  const { hasUdebs, reason } = await probeUdebs(request, verified, { signal })
-  const found = `debian-installer ${hasUdebs ? 'can' : 'cannot'} run from ${request.url}: ${reason}`
   const isWanted = images.some((image) => isSame(udebRequest(image), request) && wantsUdebs(image))
+  const { hasUdebs, reason } = await probeUdebs(request, verified, { signal }).catch((error: unknown) => {
+    if (isWanted || !(error instanceof PipelineError)) throw error
+    return { hasUdebs: false, reason: error.message }
+  })
+  const found = `debian-installer ${hasUdebs ? 'can' : 'cannot'} run from ${request.url}: ${reason}`
   return isWanted && !hasUdebs ? fault(found, udebAdvice) : ok(found)
 }
 

@@ -5,8 +5,8 @@ import { access, readFile, stat } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'
 import { basename, dirname, join } from 'node:path'
 import { Worker } from 'node:worker_threads'
+import { openRawDisk, type RawDisk } from '../formats/raw-disk.ts'
 import { writeDurably } from '../host/files.ts'
-import { openRawDisk, type RawDisk } from './raw-disk.ts'
 
 /** Those that CloudStack's registration and its users ask for. */
 export const algorithms = ['md5', 'sha256', 'sha512'] as const

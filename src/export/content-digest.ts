@@ -1,7 +1,7 @@
 /** A digest of what is on a disk, whatever file it came in and whatever a file system keeps of it as holes. */
 
 import { createHash } from 'node:crypto'
-import { type RawDisk, readDataBlocks } from './raw-disk.ts'
+import { type RawDisk, readDataBlocks } from '../formats/raw-disk.ts'
 
 const blockBytes = 64 * 1024
 

@@ -2,30 +2,23 @@
 
 import { realpath, stat } from 'node:fs/promises'
 import { basename, join } from 'node:path'
-import type { Target } from '../config/image.ts'
-import {
-  formatByEnding,
-  type ImageFile,
-  inspectImageFile,
-  nodeName,
-  unreadableDisk,
-} from '../disk/image-file.ts'
+import { formatByEnding, type ImageFile, inspectImageFile, unreadableDisk } from '../disk/image-file.ts'
 import { exitCodes, PipelineError } from '../errors.ts'
+import type { DiskSizes } from '../formats/sizes.ts'
 import { stampOf } from '../host/files.ts'
 import { takeLock, type Waiting } from '../host/lock.ts'
 import { requireWritable } from '../host/out-folder.ts'
 import type { Emit } from '../report/events.ts'
+import { type TargetName, targets } from '../targets/registry.ts'
 import { listsOf } from './checksums.ts'
 import { digestContent } from './content-digest.ts'
-import { type ExportSource, exporters } from './exporters.ts'
-import { grainBytes } from './grains.ts'
+import { type ExportSource, imageName } from './image-file.ts'
 import { exportSideBySide } from './side-by-side.ts'
-import { blockBytes, geometryBytes, geometryOf } from './vhd-format.ts'
 
 export interface DiskExport extends ExportSource {
   /** Disk image of any format that qemu-img reads. */
   readonly disk: string
-  readonly targets: readonly Target[]
+  readonly targets: readonly TargetName[]
   /** Where the files go. */
   readonly folder: string
   /** Without it, a folder into which another export writes is refused. */
@@ -39,13 +32,13 @@ export interface DiskExport extends ExportSource {
  * @throws PipelineError `disk-unreadable`, `disk-size`, `disk-in-the-way`, `disk-changed`, `out-read-only`, `locked`, `export-failed`
  */
 export async function exportDisk(request: DiskExport): Promise<readonly string[]> {
-  const { disk, folder, targets, signal } = request
+  const { disk, folder, signal } = request
   const first = await requireFit(request)
   const stamp = await stampOfAll(first.files)
   await requireWritable(folder)
   const workFolder = join(await realpath(folder), '.systemvm-image.unfinished')
-  const fileOf = (target: Target) => join(folder, `${request.fileName}-${exporters[target].suffix(request)}`)
-  const written = [...targets.map(fileOf), ...listsOf(folder)]
+  const fileOf = (target: TargetName) => join(folder, imageName(request, target))
+  const written = [...request.targets.map(fileOf), ...listsOf(folder)]
   // Whatever their names, all files of a folder are in the same lists of sums.
   const lock = await takeLock(folder, `export of ${basename(disk)}`, request.waiting, 'export')
   try {
@@ -55,10 +48,7 @@ export async function exportDisk(request: DiskExport): Promise<readonly string[]
     const before = await stampOfAll(source.files)
     return await exportSideBySide({
       ...request,
-      // QEMU has no name for the disk in an OVA.
-      ...(source.format === 'ova'
-        ? { disk: nodeName(source.node), format: undefined }
-        : { disk, format: source.format }),
+      disk: source.node,
       workFolder,
       findKey: async (flat) => {
         if ((await stampOfAll(source.files)) !== before) throw changedMeanwhile(disk)
@@ -140,38 +130,30 @@ type Choice = Pick<DiskExport, 'targets' | 'formats'>
 
 const mibBytes = 1024 ** 2
 
-/** The largest disk that a VHD's cylinders, heads and sectors count. */
-const maximumVhdBytes = geometryBytes({ cylinders: 65_535, heads: 16, sectorsPerTrack: 255 })
+/** Between sizes that are tried. */
+const stepBytes = 2 * mibBytes
 
-function isVhd(target: Target, { formats }: Pick<Choice, 'formats'>): boolean {
-  return target === 'xenserver' || (target === 'hyperv' && formats.hyperv.container === 'vhd')
-}
-
-/** Whether a target's file can say the size exactly, so that no reader rounds it. */
-function holds(target: Target, choice: Choice, sizeBytes: number): boolean {
-  if (isVhd(target, choice)) {
-    return sizeBytes % blockBytes === 0 && geometryBytes(geometryOf(sizeBytes)) === sizeBytes
-  }
-  return target !== 'vmware' || sizeBytes % grainBytes === 0
+function sizesOf(target: TargetName, { formats }: Pick<Choice, 'formats'>): DiskSizes {
+  return targets[target].diskSizes?.(formats[target]) ?? { holds: () => true }
 }
 
 /** The nearest sizes below and above that every target holds, in MiB. */
 export function nearestSizesMiB(choice: Choice, sizeBytes: number): readonly number[] {
-  const fits = (size: number) => choice.targets.every((target) => holds(target, choice, size))
-  const limit = choice.targets.some((target) => isVhd(target, choice))
-    ? maximumVhdBytes
-    : sizeBytes + blockBytes
-  const start = Math.floor(Math.min(sizeBytes, limit) / blockBytes) * blockBytes
+  const rules = choice.targets.map((target) => sizesOf(target, choice))
+  const fits = (size: number) => rules.every(({ holds }) => holds(size))
+  const largest = Math.min(...rules.map(({ largestBytes = Number.POSITIVE_INFINITY }) => largestBytes))
+  const limit = Number.isFinite(largest) ? largest : sizeBytes + stepBytes
+  const start = Math.floor(Math.min(sizeBytes, limit) / stepBytes) * stepBytes
   let below = start
-  while (below > 0 && !fits(below)) below -= blockBytes
-  let above = start + blockBytes
-  while (above <= limit && !fits(above)) above += blockBytes
+  while (below > 0 && !fits(below)) below -= stepBytes
+  let above = start + stepBytes
+  while (above <= limit && !fits(above)) above += stepBytes
   return [below, above].filter((size) => size > 0 && size <= limit).map((size) => size / mibBytes)
 }
 
 async function requireSize(request: DiskExport, { format, sizeBytes }: ImageFile): Promise<void> {
-  const { disk, targets } = request
-  const unfit = targets.filter((target) => !holds(target, request, sizeBytes))
+  const { disk } = request
+  const unfit = request.targets.filter((target) => !sizesOf(target, request).holds(sizeBytes))
   if (unfit.length === 0) return
   const sizes = nearestSizesMiB(request, sizeBytes).map((size) => `${size} MiB`)
   const nearest = sizes.length === 1 ? 'nearest size that fits is' : 'next sizes that fit are'

@@ -2,11 +2,11 @@
 
 import { readFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'
-import type { Target } from '../config/image.ts'
 import { fullVersion, repositoryFolder } from '../config/release.ts'
 import type { ResolvedImage } from '../config/resolved.ts'
 import { writeDurably } from '../host/files.ts'
 import type { ImageResult } from '../report/report.ts'
+import type { TargetName } from '../targets/registry.ts'
 import { type Registration, registeredSum, registrationsOf } from './registration.ts'
 
 /** Resolves nowhere, by RFC 2606: CloudStack's setup ends where a template has no URL, also when its file is there. */
@@ -22,7 +22,7 @@ export async function writeMetadata(
   const before = await readFile(path, 'utf8').catch(() => '')
   const sections = parseSections(before)
   for (const result of results) {
-    for (const registration of registrationsOf(image, result.target as Target)) {
+    for (const registration of registrationsOf(image, result.target as TargetName)) {
       sections.set(registration.section, renderSection(image, result, registration))
       if (registration.hiddenBy !== undefined) sections.delete(registration.hiddenBy)
     }

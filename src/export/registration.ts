@@ -1,31 +1,9 @@
 /** How a management server finds its template in `metadata.ini`: names, sums and systems, by release of CloudStack. */
 
-import type { Arch, Target } from '../config/image.ts'
+import type { Arch } from '../arch.ts'
 import { isBefore } from '../config/release.ts'
+import { type TargetName, targets } from '../targets/registry.ts'
 import type { Checksums } from './checksums.ts'
-
-/** One hypervisor that CloudStack keeps a template for. */
-interface Hypervisor {
-  /** CloudStack's own name of it. */
-  readonly name: string
-  /** What its template is made of: LXC takes the file for KVM. */
-  readonly target: Target
-  /** The guest operating system that CloudStack shows, as its database calls it. */
-  readonly guestOs: string
-}
-
-/** The newest Debian that a database of CloudStack knows, up to 4.23. A name that it does not know is passed over. */
-const debian = 'Debian GNU/Linux 12 (64-bit)'
-const otherLinux = 'Other Linux (64-bit)'
-
-const hypervisors: readonly Hypervisor[] = [
-  { name: 'kvm', target: 'kvm', guestOs: debian },
-  { name: 'xenserver', target: 'xenserver', guestOs: otherLinux },
-  { name: 'hyperv', target: 'hyperv', guestOs: debian },
-  { name: 'vmware', target: 'vmware', guestOs: otherLinux },
-  { name: 'lxc', target: 'kvm', guestOs: debian },
-  { name: 'ovm3', target: 'raw', guestOs: debian },
-]
 
 /** What decides under which names an image is registered. */
 export interface Registered {
@@ -44,20 +22,19 @@ export interface Registration {
 }
 
 /** The sections of one target's file. No reader looks for those of an image with a label: they are for people. */
-export function registrationsOf(image: Registered, target: Target): readonly Registration[] {
+export function registrationsOf(image: Registered, target: TargetName): readonly Registration[] {
   const suffix = image.label === undefined ? '' : `-${image.label}`
-  return hypervisors
-    .filter((hypervisor) => hypervisor.target === target)
-    .map(({ name, guestOs }) => {
-      const full = `${name}-${image.arch}`
-      const section = image.label === undefined ? canonicalSection(image, name) : `${full}${suffix}`
-      return {
-        section,
-        hiddenBy: image.label === undefined && section !== full ? full : undefined,
-        templateName: `systemvm-${name}-${image.release}-${image.arch}${suffix}`,
-        guestOs,
-      }
-    })
+  const { hypervisors = [] } = targets[target]
+  return hypervisors.map(({ name, guestOs }) => {
+    const full = `${name}-${image.arch}`
+    const section = image.label === undefined ? canonicalSection(image, name) : `${full}${suffix}`
+    return {
+      section,
+      hiddenBy: image.label === undefined && section !== full ? full : undefined,
+      templateName: `systemvm-${name}-${image.release}-${image.arch}${suffix}`,
+      guestOs,
+    }
+  })
 }
 
 /** KVM alone has templates for several architectures, and has them since 4.20.1; what is for x86_64 needs no more words. */

@@ -1,7 +1,7 @@
 /** How much room an export will take, before anything of it is there. */
 
-import type { Target } from '../config/image.ts'
-import type { PipelineFields } from '../config/pipeline.ts'
+import { archiveOf, type FormatSettings, type TargetName, targets } from '../targets/registry.ts'
+import type { Storage } from '../targets/target.ts'
 
 /** The disk that files are to be made of. */
 export interface DiskSize {
@@ -14,7 +14,7 @@ export interface ExportRoom {
   /** The flattened disk, which is there as long as the export takes. */
   readonly flattenedBytes: number
   /** What each target's file takes while it is made, beside the flattened disk. */
-  readonly targets: Readonly<Partial<Record<Target, number>>>
+  readonly targets: Readonly<Partial<Record<TargetName, number>>>
   /** All of it together. */
   readonly totalBytes: number
 }
@@ -27,26 +27,24 @@ const shares = { compressed: 0.5, packed: 0.45, blocks: 1.25 } as const
 
 /** An estimate: data that does not compress makes files as large as itself. */
 export function estimateRoom(
-  targets: readonly Target[],
-  formats: PipelineFields['formats'],
+  chosen: readonly TargetName[],
+  formats: FormatSettings,
   { sizeBytes, dataBytes }: DiskSize,
 ): ExportRoom {
-  const inBlocks = Math.min(sizeBytes, dataBytes * shares.blocks)
-  const packed = (format: { readonly archive: string }) =>
-    format.archive === 'none' ? 0 : dataBytes * shares.packed
-  const bytes: Readonly<Record<Target, number>> = {
-    kvm: dataBytes * shares.compressed + packed(formats.kvm),
-    xenserver: inBlocks + packed(formats.xenserver),
-    hyperv: inBlocks + packed(formats.hyperv),
-    vmware: dataBytes * shares.compressed,
-    // The flattened disk becomes the file.
-    raw: packed(formats.raw),
+  const bytes: Readonly<Record<Storage, number>> = {
+    compressed: dataBytes * shares.compressed,
+    blocks: Math.min(sizeBytes, dataBytes * shares.blocks),
+    flattened: 0,
   }
-  const chosen = targets.map((target) => [target, Math.ceil(bytes[target])] as const)
+  const packed = (target: TargetName) =>
+    archiveOf(target, formats) === 'none' ? 0 : dataBytes * shares.packed
+  const own = chosen.map(
+    (target) => [target, Math.ceil(bytes[targets[target].storage] + packed(target))] as const,
+  )
   const flattenedBytes = Math.min(sizeBytes, dataBytes)
   return {
     flattenedBytes,
-    targets: Object.fromEntries(chosen),
-    totalBytes: chosen.reduce((sum, [, own]) => sum + own, flattenedBytes),
+    targets: Object.fromEntries(own),
+    totalBytes: own.reduce((sum, [, bytes]) => sum + bytes, flattenedBytes),
   }
 }

@@ -2,27 +2,28 @@
 
 import { mkdir, rm } from 'node:fs/promises'
 import { basename, join } from 'node:path'
-import type { Target } from '../config/image.ts'
+import type { BlockNode } from '../disk/block-node.ts'
+import { exportFailed } from '../formats/failures.ts'
+import { compressGrains, type Grain } from '../formats/grains.ts'
+import { flattenDisk, type RawDisk } from '../formats/raw-disk.ts'
 import type { Emit } from '../report/events.ts'
+import type { TargetName } from '../targets/registry.ts'
 import { algorithms, type Checksums, computeChecksums, dropChecksums, writeChecksums } from './checksums.ts'
-import { type ExportJob, type ExportSource, exporters } from './exporters.ts'
-import { compressGrains, type Grain } from './grains.ts'
-import { exportFailed, writeWhole } from './partial-file.ts'
-import { flattenDisk, type RawDisk } from './raw-disk.ts'
+import { type ExportJob, type ExportSource, takesGrains, writeImage } from './image-file.ts'
+import { writeWhole } from './partial-file.ts'
 import { type Branch, tee } from './tee.ts'
 
 export interface SideBySide<Result> extends ExportSource {
-  /** Disk image that qemu-img reads, and its format; none where `disk` is the description of a node. It may stand on others. */
-  readonly disk: string
-  readonly format: string | undefined
+  /** The disk, which may stand on others. */
+  readonly disk: BlockNode
   /** Where everything lies that has no name yet. It is emptied before and removed afterwards, and has to be beside the files. */
   readonly workFolder: string
   /** Finds out what identifiers in the files follow from; given the flattened disk. */
   readonly findKey: (disk: RawDisk) => Promise<string>
-  readonly targets: readonly Target[]
-  readonly fileOf: (target: Target) => string
+  readonly targets: readonly TargetName[]
+  readonly fileOf: (target: TargetName) => string
   /** Told of a target before anything is written for it. */
-  readonly onBegin?: (target: Target) => Promise<void>
+  readonly onBegin?: (target: TargetName) => Promise<void>
   /** Told of each file that is whole and listed with its sums. */
   readonly onFile: (file: MadeFile) => Promise<Result>
   readonly estimate?: (name: string) => number | undefined
@@ -31,7 +32,7 @@ export interface SideBySide<Result> extends ExportSource {
 }
 
 export interface MadeFile {
-  readonly target: Target
+  readonly target: TargetName
   readonly path: string
   readonly sums: Checksums
   readonly virtualSizeBytes: number
@@ -48,7 +49,7 @@ export async function exportSideBySide<Result>(job: SideBySide<Result>): Promise
   try {
     const { disk, key } = await prepare(job)
     const list = oneAtATime()
-    const readers = targets.filter((target) => exporters[target].takesGrains(job))
+    const readers = targets.filter((target) => takesGrains(job, target))
     const branches = tee(compressGrains(disk), readers.length)
     const outcomes = await Promise.allSettled(
       targets.map((target) =>
@@ -73,7 +74,7 @@ async function prepare<Result>(
   // What a killed run left in it may be a finished raw file, too, under its other name.
   await makeEmpty(job.workFolder)
   emit({ kind: 'part-started', name: 'flatten', estimateSeconds: estimate?.('flatten') })
-  const disk = await flattenDisk(job.disk, job.format, join(job.workFolder, 'disk.raw'), signal)
+  const disk = await flattenDisk(job.disk, join(job.workFolder, 'disk.raw'), signal)
   const key = await job.findKey(disk)
   emit({ kind: 'part-finished', name: 'flatten', seconds: secondsSince(started) })
   return { disk, key }
@@ -93,7 +94,7 @@ type Shared = Pick<ExportJob, 'disk' | 'key'> & { readonly grains: Branch<Grain>
 async function exportTarget<Result>(
   job: SideBySide<Result>,
   { disk, key, grains }: Shared,
-  target: Target,
+  target: TargetName,
   list: ReturnType<typeof oneAtATime>,
 ): Promise<Result> {
   const { emit, signal } = job
@@ -110,7 +111,7 @@ async function exportTarget<Result>(
   const write = async (file: string) => {
     try {
       await job.onBegin?.(target)
-      await exporters[target].write({ ...job, disk, key, grains, onProgress, signal }, file)
+      await writeImage(target, { ...job, disk, key, grains, onProgress, signal }, file)
     } finally {
       // The other reader must not wait for one that has failed.
       grains?.close()

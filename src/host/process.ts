@@ -55,6 +55,24 @@ export function startGroup(
   return { pid, ended, stop: (graceMs) => stopGroup(pid, graceMs) }
 }
 
+/** Starts a program with our terminal, in our own group: what is typed, and what a terminal signals, is for it. */
+export function startOnTerminal(command: string, commandArguments: readonly string[]): ProcessGroup {
+  const child = spawn('setpriv', ['--pdeathsig', 'TERM', '--', command, ...commandArguments], {
+    stdio: 'inherit',
+  })
+  const ended = once(child, 'exit').then(
+    ([exitCode, signal]): ProcessResult => ({ exitCode: exitCode as number | null, signal }),
+  )
+  ended.catch(() => undefined)
+  const stop = async (graceMs: number): Promise<void> => {
+    child.kill('SIGTERM')
+    const limit = setTimeout(() => child.kill('SIGKILL'), graceMs)
+    await ended.catch(() => undefined)
+    clearTimeout(limit)
+  }
+  return { pid: child.pid ?? 0, ended, stop }
+}
+
 async function stopGroup(pid: number, graceMs: number): Promise<void> {
   if (pid === 0 || !signalGroup(pid, 'SIGTERM')) return
   for (const deadlineMs = performance.now() + graceMs; performance.now() < deadlineMs; ) {

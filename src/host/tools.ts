@@ -3,7 +3,7 @@
 import { access, constants, stat } from 'node:fs/promises'
 import { delimiter, join } from 'node:path'
 import { execa } from 'execa'
-import type { Arch } from '../config/image.ts'
+import type { Arch } from '../arch.ts'
 
 /** Who cannot do without a tool: `rootless` is every build that root does not run; `optional` has no fault. */
 export type ToolNeed = 'build' | 'rootless' | 'tests' | 'optional'

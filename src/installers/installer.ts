@@ -1,61 +1,83 @@
-/** Layer 0: what an installer is asked for, whichever it is. */
+/** An installer: one way in which layer 0 comes to be. A folder beside this file has all that there is to each. */
 
-import type { Disk, ImageFacts } from '../config/image.ts'
 import type { ResolvedImage } from '../config/resolved.ts'
+import type { Json } from '../digest.ts'
+import type { Layout } from '../disk/layout.ts'
+import type { RunFolder } from '../host/run-folder.ts'
+import type { PackerDialect } from '../packer/template.ts'
+import type { Acceleration } from '../qemu/machine.ts'
+import type { Emit } from '../report/events.ts'
+import type { PackageChange } from '../report/report.ts'
 
-/** What the build itself needs of a guest, beside the kernel: a way in, and a system that boots. */
-const provisioningPackages = [
-  'debian-archive-keyring',
-  'initramfs-tools',
-  'iproute2',
-  'openssh-server',
-  'systemd-sysv',
-  'tzdata',
-  'udev',
-  'zstd',
-] as const
+export type InstallerName = ResolvedImage['installer']
 
-/**
- * dpkg leaves these out from the first package on: the image ships none of them, and half of all files are among them.
- * The man page folders stay, since packages register alternatives in them.
- */
-export const dpkgExcludes = [
-  'path-exclude=/usr/share/doc/*',
-  'path-exclude=/usr/share/info/*',
-  'path-exclude=/usr/share/lintian/*',
-  'path-exclude=/usr/share/man/*/*',
-] as const
-
-/** File of the target's with the settings of its initramfs that have to be there before its first one is made. */
-export const initramfsSettingsFile = '/etc/initramfs-tools/conf.d/systemvm-root'
-
-/**
- * The initramfs is to have the program that checks the root: which one, it could not find out in a tree that no device
- * holds. And systemd keeps the `/run` that the initramfs has mounted, by default with a tenth of memory; of 256 MiB that
- * is hardly more than the 16 MiB without which `systemctl daemon-reload` refuses.
- */
-export function initramfsSettings({ partitions }: Disk): readonly string[] {
-  const root = partitions.find(({ mount }) => mount === '/')
-  return [`FSTYPE=${root?.filesystem}`, 'RUNSIZE=20%']
+export interface Installer {
+  /** As `pipeline.ts`, reports and the command line have it. */
+  readonly name: InstallerName
+  /** What layer 0 follows from. Reads nothing but files of this host. */
+  readonly keyParts: (image: ResolvedImage) => Promise<KeyParts>
+  /** What can be said of an installation before it is tried; without it, nothing can. */
+  readonly readiness?: (image: ResolvedImage, signal?: AbortSignal) => Promise<Readiness | undefined>
+  /** Refuses in seconds what would only fail in the middle. @throws PipelineError */
+  readonly preflight: (image: ResolvedImage, signal: AbortSignal) => Promise<void>
+  /** Makes the disk of layer 0. @throws PipelineError */
+  readonly install: (request: InstallRequest) => Promise<InstalledBase>
+  /** Folder of this host that takes far more than the layer while it is made; without it, there is none. */
+  readonly workFolder?: () => string
+  /** Files that it gives to other programs, by name, with stand-ins for what only a run knows. */
+  readonly renderFiles?: (image: ResolvedImage, dialect: PackerDialect) => Readonly<Record<string, string>>
 }
 
-/** All packages of layer 0: the kernel, what provisioning needs, and every stage's, so that none is installed slowly. */
-export function basePackages(image: ResolvedImage): readonly string[] {
-  const fromStages = image.stages.flatMap((stage) => stage.packages)
-  return [...new Set([image.kernelPackage, ...provisioningPackages, ...fromStages])].sort()
+/** What the key of layer 0 is the digest of. */
+export interface KeyParts {
+  /** By name: what is rendered for the installer, as digests, and the facts that it is rendered from. */
+  readonly parts: Readonly<Record<string, Json>>
+  /** The texts whose digests are among the parts, to show later what exactly has changed. */
+  readonly sources: readonly KeySource[]
 }
 
-/** The package sources of the image as apt's deb822 text. */
-export function renderSources({ mirror, suite }: Pick<ImageFacts, 'mirror' | 'suite'>): string {
-  const stanza = (uri: string, suites: string) =>
-    [
-      'Types: deb',
-      `URIs: ${uri}`,
-      `Suites: ${suites}`,
-      `Components: ${mirror.components.join(' ')}`,
-      `Signed-By: ${mirror.keyring}`,
-      ...(mirror.snapshot === undefined ? [] : ['Check-Valid-Until: no']),
-      '',
-    ].join('\n')
-  return `${stanza(mirror.debian, `${suite} ${suite}-updates`)}\n${stanza(mirror.security, `${suite}-security`)}`
+/** A text that a key was made from. */
+export interface KeySource {
+  /** For people: the name of a file, or what it is. */
+  readonly name: string
+  readonly text: string
+}
+
+/** Whether an installation can work out with what the image's sources serve. */
+export interface Readiness {
+  readonly isFit: boolean
+  /** `cannot run from http://…: 4 of 18 udebs asked for are not served` */
+  readonly text: string
+  /** What to do where it is not fit. */
+  readonly advice: string
+  /** The same for programs. */
+  readonly details: Readonly<Record<string, unknown>>
+}
+
+export interface InstallRequest {
+  readonly image: ResolvedImage
+  /** Where partitions go, for an installer that can place them. */
+  readonly layout: Layout
+  /** qcow2 file to make. */
+  readonly disk: string
+  /** Folder that keeps downloaded packages between runs, by apt's names. */
+  readonly packageCache: string
+  readonly place: RunFolder
+  readonly packer: PackerDialect
+  /** Decides how a guest is executed, by booting its kernel. */
+  readonly acceleration: (kernel: string) => Promise<Acceleration>
+  readonly emit: Emit
+  /** Seconds that a part of a run took before, by its name. */
+  readonly estimate: (part: string) => number | undefined
+  readonly signal: AbortSignal
+}
+
+export interface InstalledBase {
+  readonly packages: PackageChange
+  /** Where the partitions lie; absent where that is the request's layout. */
+  readonly layout?: Layout
+  /** SHA-256 of files that it was installed by, by name; absent where that was a tool of the host. */
+  readonly installerFiles?: Readonly<Record<string, string>>
+  /** Path of the log. */
+  readonly log: string
 }

@@ -2,11 +2,11 @@
 
 import { mkdir, readFile, rm, stat } from 'node:fs/promises'
 import { join, relative } from 'node:path'
-import type { Target } from '../config/image.ts'
 import type { ResolvedImage } from '../config/resolved.ts'
 import { canonicalJson, sha256 } from '../digest.ts'
+import { imageNode } from '../disk/block-node.ts'
 import { hasChecksums } from '../export/checksums.ts'
-import { exporters } from '../export/exporters.ts'
+import { dependenciesOf, imageName } from '../export/image-file.ts'
 import { writeMetadata } from '../export/metadata.ts'
 import { writeRepository } from '../export/repository.ts'
 import { exportSideBySide, type MadeFile } from '../export/side-by-side.ts'
@@ -15,6 +15,7 @@ import type { Plan } from '../plan/plan.ts'
 import type { Emit } from '../report/events.ts'
 import type { ImageResult } from '../report/report.ts'
 import type { Layer } from '../store/store.ts'
+import { type TargetName, targets } from '../targets/registry.ts'
 
 export interface ExportRequest {
   readonly image: ResolvedImage
@@ -30,18 +31,13 @@ export interface ExportRequest {
 /** In the folder of images as long as they are made; what a killed build leaves of it is of no use. */
 export const workFolderName = '.unfinished'
 
-/** Name of a target's file. */
-export function imageFileName(image: ResolvedImage, target: Target): string {
-  return `${image.fileName}-${exporters[target].suffix(image)}`
-}
-
 /**
  * Exports the final layer for every target of the image. What is finished stays when another target fails.
  * @throws the first failure, when all others have ended
  */
 export async function exportImages(request: ExportRequest): Promise<readonly ImageResult[]> {
   const { image, layer, outFolder, emit } = request
-  const known = new Map<Target, ImageResult>()
+  const known = new Map<TargetName, ImageResult>()
   for (const target of image.targets) {
     const record = await readRecord(image, layer, outFolder, target)
     if (record === undefined) continue
@@ -50,7 +46,7 @@ export async function exportImages(request: ExportRequest): Promise<readonly Ima
   }
   const missing = image.targets.filter((target) => !known.has(target))
   if (missing.length > 0) {
-    for (const result of await exportMissing(request, missing)) known.set(result.target as Target, result)
+    for (const result of await exportMissing(request, missing)) known.set(result.target as TargetName, result)
   }
   const results = image.targets.flatMap((target) => known.get(target) ?? [])
   // Also where no file was made: what it says of them may have changed.
@@ -74,18 +70,17 @@ export async function areExported(image: ResolvedImage, layer: Layer, outFolder:
 
 async function exportMissing(
   request: ExportRequest,
-  targets: readonly Target[],
+  missing: readonly TargetName[],
 ): Promise<readonly ImageResult[]> {
   const { image, layer, layerDisk, outFolder, emit, estimate, signal } = request
   const folder = join(outFolder, 'images')
   await mkdir(folder, { recursive: true })
   return exportSideBySide({
     ...image,
-    disk: layerDisk,
-    format: 'qcow2',
+    disk: imageNode('qcow2', layerDisk),
     workFolder: join(folder, workFolderName),
     findKey: async () => layer.sha256,
-    targets,
+    targets: missing,
     fileOf: (target) => placeImage(image, outFolder, target).file,
     // What it says would no longer be true.
     onBegin: (target) => rm(placeImage(image, outFolder, target).record, { force: true }),
@@ -104,7 +99,7 @@ async function recordImage(
   const { size, blocks } = await stat(path)
   const result: ImageResult = {
     target,
-    format: exporters[target].format,
+    format: targets[target].format(image.formats[target]),
     path: relative(outFolder, path),
     sizeBytes: size,
     allocatedBytes: blocks * 512,
@@ -129,15 +124,16 @@ interface ExportRecord {
   readonly image: ImageResult
 }
 
-function placeImage(image: ResolvedImage, outFolder: string, target: Target) {
+function placeImage(image: ResolvedImage, outFolder: string, target: TargetName) {
   const folder = join(outFolder, 'images')
-  const name = imageFileName(image, target)
+  const name = imageName(image, target)
   return { file: join(folder, name), record: join(folder, `.${name}.json`) }
 }
 
-function exportKey(image: ResolvedImage, layer: Layer, target: Target): string {
-  const { revision, settings } = exporters[target]
-  return sha256(canonicalJson({ layer: layer.sha256, target, revision, settings: settings(image) }))
+function exportKey(image: ResolvedImage, layer: Layer, target: TargetName): string {
+  const { revision } = targets[target]
+  const settings = dependenciesOf(image, target)
+  return sha256(canonicalJson({ layer: layer.sha256, target, revision, settings }))
 }
 
 /** The record of an earlier export, if it is of this layer and still describes the file. */
@@ -145,7 +141,7 @@ async function readRecord(
   image: ResolvedImage,
   layer: Layer,
   outFolder: string,
-  target: Target,
+  target: TargetName,
 ): Promise<ExportRecord | undefined> {
   const { file, record: path } = placeImage(image, outFolder, target)
   try {

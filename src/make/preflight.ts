@@ -1,15 +1,15 @@
 /** What has to hold before a build touches anything. */
 
-import { archiveOf } from '../config/archives.ts'
 import type { ResolvedImage } from '../config/resolved.ts'
 import { verifyRelease } from '../debian/release.ts'
-import { needsUdebs, probeUdebsOf, udebAdvice } from '../debian/udebs.ts'
 import { exitCodes, PipelineError } from '../errors.ts'
 import { findProgram, findTools, isAtLeast, type ToolFault } from '../host/tools.ts'
+import { installerOf } from '../installers/index.ts'
 import type { PackerDialect } from '../packer/template.ts'
 import type { Plan } from '../plan/plan.ts'
 import type { Room } from '../plan/room.ts'
 import { formatBytes } from '../report/format.ts'
+import { archiveOf } from '../targets/registry.ts'
 
 export interface HostTools {
   /** Versions by name. */
@@ -100,7 +100,7 @@ export function requireRoom(folder: string, room: Room): string | undefined {
 export async function requireMirror(plan: Plan, signal: AbortSignal): Promise<void> {
   const usesMirror = !plan.base.cached || plan.stages.some((stage) => !stage.cached && stage.stage.network)
   if (!usesMirror) return
-  if (!plan.base.cached) await requireUdebs(plan.image, signal)
+  if (!plan.base.cached) await installerOf(plan.image).preflight(plan.image, signal)
   const { mirror, suite, debianArch } = plan.image
   const shared = { ...mirror, arch: debianArch }
   await Promise.all([
@@ -108,21 +108,4 @@ export async function requireMirror(plan: Plan, signal: AbortSignal): Promise<vo
     verifyRelease({ ...shared, url: mirror.debian, suite: `${suite}-updates` }, { signal }),
     verifyRelease({ ...shared, url: mirror.security, suite: `${suite}-security` }, { signal }),
   ])
-}
-
-/**
- * Refuses a mirror from which debian-installer could not have its own packages. It would find that out itself, some minutes later.
- * @throws PipelineError `installer-no-udebs`
- */
-async function requireUdebs(image: ResolvedImage, signal: AbortSignal): Promise<void> {
-  if (!needsUdebs(image)) return
-  const { hasUdebs, missing, reason } = await probeUdebsOf(image, { signal })
-  if (hasUdebs) return
-  throw new PipelineError({
-    code: 'installer-no-udebs',
-    message: `debian-installer cannot run from ${image.mirror.debian}: ${reason}`,
-    hint: udebAdvice,
-    exitCode: exitCodes.hostNotFit,
-    details: { mirror: image.mirror.debian, missing },
-  })
 }

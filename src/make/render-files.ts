@@ -3,21 +3,15 @@
 import { relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { ResolvedImage } from '../config/resolved.ts'
-import { renderInstallerTemplate } from '../installers/debian-installer/hcl.ts'
-import { renderImagePreseed } from '../installers/debian-installer/image-preseed.ts'
-import {
-  hostAddress,
-  httpPortPlaceholder,
-  installerMachineArguments,
-} from '../installers/debian-installer/machine.ts'
-import { installerKernelArguments } from '../installers/debian-installer/preseed.ts'
+import { installers } from '../installers/index.ts'
 import { type PackerDialect, renderPackerTemplate } from '../packer/template.ts'
-import { buildKernelArguments, machineArguments } from '../qemu/machine.ts'
+import { qemuArguments } from '../qemu/arguments.ts'
 import { buildUnit } from '../stages/agent.ts'
+import { buildKernelArguments, buildMachine } from '../stages/build-machine.ts'
 
 const project = fileURLToPath(new URL('../../', import.meta.url))
 
-/** Renders `build.pkr.hcl`, `installer.pkr.hcl` and `preseed.cfg`. Paths are relative to the project's folder; `run/` stands for the run's. */
+/** Renders `build.pkr.hcl`, and what installers are given. Paths are relative to the project's folder; `run/` stands for the run's. */
 export function renderFiles(image: ResolvedImage, dialect: PackerDialect): Readonly<Record<string, string>> {
   const template = renderPackerTemplate({
     variant: image.variant,
@@ -27,49 +21,25 @@ export function renderFiles(image: ResolvedImage, dialect: PackerDialect): Reado
     outputFolder: 'run/output',
     machineName: image.name,
     accelerator: 'kvm',
-    machineArguments: machineArguments({
-      ...image.machine,
-      accelerator: 'kvm',
-      cpu: 'host',
-      disk: 'run/disk.qcow2',
-      kernel: 'run/kernel',
-      initrd: 'run/initrd',
-      kernelArguments: buildKernelArguments('00000000-0000-4000-8000-000000000000', buildUnit),
-      serialLog: 'run/serial.log',
-      qmpSocket: 'run/qmp',
-      channelSocket: 'run/channel',
-    }),
+    machineArguments: qemuArguments(
+      buildMachine({
+        ...image.machine,
+        accelerator: 'kvm',
+        cpu: 'host',
+        disk: 'run/disk.qcow2',
+        kernel: 'run/kernel',
+        initrd: 'run/initrd',
+        kernelArguments: buildKernelArguments('00000000-0000-4000-8000-000000000000', buildUnit),
+        serialLog: 'run/serial.log',
+        qmpSocket: 'run/qmp',
+        channelSocket: 'run/channel',
+      }),
+    ),
     privateKey: 'run/key',
     bootTimeoutSeconds: image.machine.bootTimeoutSeconds,
     stages: image.stages.map((stage) => ({ ...stage, script: relative(project, stage.script) })),
     checkpointCommand: (stage) => `node checkpoint-client.js run/checkpoint ${stage}`,
   })
-  const installer = renderInstallerTemplate({
-    variant: image.variant,
-    dialect,
-    dummyDisk: 'run/dummy.qcow2',
-    dummyDigest: `sha256:${'0'.repeat(64)}`,
-    outputFolder: 'run/output',
-    machineName: image.name,
-    httpFolder: 'http',
-    accelerator: 'kvm',
-    machineArguments: installerMachineArguments({
-      ...image.machine,
-      accelerator: 'kvm',
-      cpu: 'host',
-      disk: 'run/disk.qcow2',
-      kernel: 'run/linux',
-      initrd: 'run/initrd.gz',
-      kernelArguments: installerKernelArguments(image, {
-        address: hostAddress,
-        httpPort: httpPortPlaceholder,
-        syslogPort: 5514,
-      }),
-      medium: undefined,
-      serialLog: 'run/serial.log',
-      qmpSocket: 'run/qmp',
-    }),
-  })
-  const preseed = renderImagePreseed(image)
-  return { 'build.pkr.hcl': template, 'installer.pkr.hcl': installer, 'preseed.cfg': preseed }
+  const ofInstallers = installers.map((installer) => installer.renderFiles?.(image, dialect) ?? {})
+  return Object.assign({ 'build.pkr.hcl': template }, ...ofInstallers)
 }

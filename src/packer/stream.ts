@@ -1,5 +1,7 @@
 /** What Packer and the guest say, as events. Packer's `-machine-readable` lines carry the guest's output within. */
 
+import { cleanText } from '../qemu/console.ts'
+
 /** One line of Packer's output, in the words of its user interface. */
 export interface PackerLine {
   readonly kind: 'say' | 'message' | 'error'
@@ -38,7 +40,7 @@ export function parsePackerLine(line: string): readonly PackerLine[] {
   const text = data.replaceAll('%!(PACKER_COMMA)', ',').replaceAll('\\r', '\r').replaceAll('\\n', '\n')
   return text
     .split('\n')
-    .map((part) => ({ kind: kind as PackerLine['kind'], text: withoutPrefix(part.replace(/\r$/, '')) }))
+    .map((part) => ({ kind: kind as PackerLine['kind'], text: withoutPrefix(cleanText(part)) }))
 }
 
 /** Packer indents a guest's lines and puts the builder's name before them. */

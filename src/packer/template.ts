@@ -1,7 +1,7 @@
 /** The Packer template of one run: a machine, and one provisioner for each stage that runs. */
 
 import type { ResolvedStage } from '../config/resolved.ts'
-import type { QemuArguments } from '../qemu/machine.ts'
+import type { QemuArguments } from '../qemu/arguments.ts'
 import { renderTemplate } from '../template.ts'
 
 /**

@@ -3,37 +3,43 @@
 import { join } from 'node:path'
 import { configurationError, type Fault } from '../config/faults.ts'
 import type { ResolvedImage, ResolvedStage } from '../config/resolved.ts'
-import { bringSource } from './bring-source.ts'
+import { bringSource, type Missing } from './bring-source.ts'
 import { SourceFault } from './source-fault.ts'
 
 /**
  * The same images, with the files of every stage as folders.
  * @param cacheFolder tarballs are kept and unpacked there, by their sums
+ * @param missing what to do about URLs that are not in the cache
  * @throws PipelineError `configuration` with every fault found; `mirror-unreachable`
  */
 export async function bringFiles(
   images: readonly ResolvedImage[],
   cacheFolder: string,
+  missing: Missing = 'download',
   signal?: AbortSignal,
 ): Promise<readonly ResolvedImage[]> {
   const faults: Fault[] = []
   // Variants share their files.
-  const folders = new Map<string, Promise<string>>()
+  const folders = new Map<string, Promise<string | undefined>>()
   const bring = async (stage: ResolvedStage, { sourceDateEpoch }: ResolvedImage): Promise<ResolvedStage> => {
     const files: Record<string, string> = {}
+    const absent: string[] = []
     for (const [name, text] of Object.entries(stage.files)) {
       try {
         const form = { kind: stage.fileKinds[name] ?? 'tree', top: stage.filesTop[name], sourceDateEpoch }
         const key = JSON.stringify([text, form])
-        const folder = folders.get(key) ?? bringSource(text, form, join(cacheFolder, 'files'), signal)
+        const folder =
+          folders.get(key) ?? bringSource(text, form, join(cacheFolder, 'files'), missing, signal)
         folders.set(key, folder)
-        files[name] = await folder
+        const brought = await folder
+        if (brought === undefined) absent.push(name)
+        else files[name] = brought
       } catch (error) {
         if (!(error instanceof SourceFault)) throw error
         faults.push({ path: `stages.${stage.name}.files.${name}`, rule: error.message, found: text })
       }
     }
-    return { ...stage, files }
+    return { ...stage, files, absent }
   }
   const brought = []
   for (const image of images) {

@@ -27,16 +27,30 @@ export interface FileForm {
   readonly sourceDateEpoch: number
 }
 
-/** @throws SourceFault; PipelineError `mirror-unreachable` */
+/** What is done about a URL that the cache does not have. */
+export type Missing = 'download' | 'leave out'
+
+/**
+ * The folder; undefined for a URL that is not in the cache and is to be left out.
+ * @throws SourceFault; PipelineError `mirror-unreachable`
+ */
 export async function bringSource(
   text: string,
   form: FileForm,
   cache: string,
+  missing: Missing,
   signal: AbortSignal | undefined,
-): Promise<string> {
+): Promise<string | undefined> {
   const source = parseFileSource(text)
   if (!source.isUrl && (await stat(source.location)).isDirectory())
     return bringFolder(source.location, form, cache)
+  if (missing === 'leave out' && source.isUrl && source.sum !== undefined) {
+    if (
+      (await sumOf(keptName(cache, source.sum), source.sum.algorithm).catch(() => undefined)) !==
+      source.sum.hex
+    )
+      return undefined
+  }
   await mkdir(cache, { recursive: true })
   const file = await bringFile(source.location, source.isUrl, source.sum, cache, signal)
   const sum = await sha256File(file)
@@ -78,7 +92,7 @@ async function bringFile(
     if (sum !== undefined) await requireSum(location, sum)
     return location
   }
-  const kept = join(cache, `${sum.hex}.tar`)
+  const kept = keptName(cache, sum)
   if ((await sumOf(kept, sum.algorithm).catch(() => undefined)) === sum.hex) return kept
   const { status, body } = await get(location, 'GET', signal, downloadTimeoutMs)
   if (status !== 200) throw new SourceFault(`is answered by HTTP status ${status}`)
@@ -89,6 +103,8 @@ async function bringFile(
   })
   return kept
 }
+
+const keptName = (cache: string, sum: Sum) => join(cache, `${sum.hex}.tar`)
 
 const sumOf = async (file: string, algorithm: Sum['algorithm']) =>
   (await hashFile(file, [algorithm]))[algorithm]

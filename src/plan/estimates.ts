@@ -13,7 +13,7 @@ export interface Estimates {
   readonly of: (name: string) => number | undefined
 }
 
-/** Reads the newest reports below `out/runs` and the layers' own records. What one installer takes says nothing of the other. */
+/** Reads the newest reports below `out/runs` and the layers' own records. What one installer takes says nothing of another. */
 export async function readEstimates(
   outFolder: string,
   layers: readonly Layer[],
@@ -22,7 +22,7 @@ export async function readEstimates(
   const known = new Map<string, number>()
   const newestLast = [...layers].sort((a, b) => (a.createdAt < b.createdAt ? -1 : 1))
   for (const layer of newestLast) {
-    if (layer.name !== baseName || installerOf(layer) === installer)
+    if (layer.name !== baseName || layer.parts.installer === installer)
       known.set(layer.name, layer.buildTimeSeconds)
   }
   for (const { image, timings } of await readReports(outFolder)) {
@@ -34,11 +34,6 @@ export async function readEstimates(
 }
 
 const baseName = 'base'
-
-/** The one that is booted leaves the digests of what it was booted from. */
-function installerOf({ installerFiles }: Layer): ResolvedImage['installer'] {
-  return installerFiles === undefined ? 'bootstrap' : 'debian-installer'
-}
 
 /** So many that a day of failed runs does not hide what the last good one took. */
 const readCount = 20

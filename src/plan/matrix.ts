@@ -1,9 +1,10 @@
 /** The variants of a pipeline as jobs that can run side by side on machines of their own. */
 
-import type { Arch, Target } from '../config/image.ts'
+import type { Arch } from '../arch.ts'
 import type { ResolvedImage } from '../config/resolved.ts'
 import { canonicalJson, sha256 } from '../digest.ts'
-import { exporters } from '../export/exporters.ts'
+import { dependenciesOf } from '../export/image-file.ts'
+import type { TargetName } from '../targets/registry.ts'
 
 /** One job of a matrix, as GitHub hands it to the steps. */
 export interface MatrixJob {
@@ -13,7 +14,7 @@ export interface MatrixJob {
   readonly installer: string
   /** Label of the machine that it runs on. */
   readonly runner: string
-  readonly targets: readonly Target[]
+  readonly targets: readonly TargetName[]
 }
 
 export interface Matrix {
@@ -52,7 +53,7 @@ export function isChosen(variant: string, patterns: readonly string[]): boolean 
 
 /** By target, a digest of what its file depends on beside the disk. */
 export function digestExports(image: ResolvedImage): Readonly<Record<string, string>> {
-  const digest = (target: Target) =>
-    sha256(canonicalJson({ name: image.fileName, settings: exporters[target].settings(image) }))
+  const digest = (target: TargetName) =>
+    sha256(canonicalJson({ name: image.fileName, settings: dependenciesOf(image, target) }))
   return Object.fromEntries(image.targets.map((target) => [target, digest(target)]))
 }

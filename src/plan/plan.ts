@@ -3,15 +3,14 @@
 import { readFile } from 'node:fs/promises'
 import type { ResolvedImage, ResolvedStage } from '../config/resolved.ts'
 import { canonicalJson, type Json, listTree, sha256 } from '../digest.ts'
-import { type Layout, optionalMounts, placePartitions } from '../disk/layout.ts'
+import { type Layout, placePartitions } from '../disk/layout.ts'
 import { exitCodes, PipelineError } from '../errors.ts'
-import { bootstrapScripts } from '../installers/bootstrap/bootstrap.ts'
-import { renderImagePreseed } from '../installers/debian-installer/image-preseed.ts'
-import { basePackages, dpkgExcludes, initramfsSettings } from '../installers/installer.ts'
+import { installerOf } from '../installers/index.ts'
+import type { KeySource } from '../installers/installer.ts'
 import type { Layer, Store } from '../store/store.ts'
 
 /** Raised when a change of the engine makes earlier layers wrong. */
-const layerFormat = 2
+const layerFormat = 3
 
 /** A layer that the image needs, whether it exists or not. */
 export interface PlannedLayer {
@@ -27,6 +26,11 @@ export interface PlannedLayer {
   readonly closest: Layer | undefined
 }
 
+export interface PlannedBase extends PlannedLayer {
+  /** The texts whose digests are among the parts. */
+  readonly sources: readonly KeySource[]
+}
+
 export interface PlannedStage extends PlannedLayer {
   readonly stage: ResolvedStage
 }
@@ -34,7 +38,7 @@ export interface PlannedStage extends PlannedLayer {
 export interface Plan {
   readonly image: ResolvedImage
   readonly layout: Layout
-  readonly base: PlannedLayer
+  readonly base: PlannedBase
   readonly stages: readonly PlannedStage[]
 }
 
@@ -55,18 +59,13 @@ export async function planImage(
   options: PlanOptions = {},
 ): Promise<Plan> {
   const layers = await store.list()
-  const baseParts = await partsOfBase(image)
+  const { parts, sources } = await installerOf(image).keyParts(image)
+  const baseParts = { format: layerFormat, installer: image.installer, ...parts }
   const baseKey = keyOf(baseParts)
   // Layers of another variant say nothing about why this one's have to be made.
   const known = layers.filter((layer) => isOfVariant(layer, baseParts, layers))
-  const base = planLayer(
-    'base',
-    baseKey,
-    baseParts,
-    null,
-    known,
-    options.ignoreStore ? 'asked for' : undefined,
-  )
+  const obstacle = options.ignoreStore ? 'asked for' : undefined
+  const base = { ...planLayer('base', baseKey, baseParts, null, known, obstacle), sources }
   const stages: PlannedStage[] = []
   let parent: PlannedLayer = base
   for (const stage of chooseStages(image, options)) {
@@ -75,7 +74,12 @@ export async function planImage(
     const below = parent.cached === undefined ? 'a layer below has to be made' : undefined
     const obstacle = stage.name === options.from ? 'asked for' : below
     const planned = planLayer(stage.name, keyOf(parts), parts, parent.key, known, obstacle)
-    stages.push({ ...planned, stage })
+    const [absent] = stage.absent ?? []
+    stages.push({
+      ...planned,
+      ...(absent === undefined ? {} : { reason: `${absent} is not downloaded` }),
+      stage,
+    })
     parent = planned
   }
   return { image, layout: base.cached?.layout ?? placePartitions(image.disk, baseKey), base, stages }
@@ -106,35 +110,10 @@ function chooseStages({ stages }: ResolvedImage, { from, until }: PlanOptions): 
   return chosen
 }
 
+const notDownloaded = (name: string) => [name, 'not downloaded'] as const
+
 function keyOf(parts: Readonly<Record<string, Json>>): string {
   return sha256(canonicalJson(parts))
-}
-
-async function partsOfBase(image: ResolvedImage): Promise<Record<string, Json>> {
-  const { suite, arch, disk, hostname, domain, timezone, locale, keyboard, mirror, account } = image
-  const isBootstrap = image.installer === 'bootstrap'
-  const scripts = isBootstrap
-    ? await Promise.all(bootstrapScripts.map(async (url) => sha256(await readFile(url))))
-    : [sha256(renderImagePreseed(image))]
-  // What the scripts are told, and a preseed has in it.
-  const told = { dpkgExcludes, initramfs: initramfsSettings(disk), optionalMounts }
-  const { udebs, ...packages } = mirror
-  const facts = { suite, arch, disk, hostname, domain, timezone, locale, keyboard, account }
-  return {
-    format: layerFormat,
-    installer: image.installer,
-    packages: basePackages(image),
-    scripts,
-    ...(isBootstrap ? { told } : {}),
-    ...(isBootstrap || image.debianInstaller.iso === undefined
-      ? {}
-      : { medium: image.debianInstaller.iso.sha256 }),
-    // A passage through JSON leaves out what is undefined.
-    ...(JSON.parse(JSON.stringify({ ...facts, mirror: isBootstrap ? packages : mirror })) as Record<
-      string,
-      Json
-    >),
-  }
 }
 
 async function partsOfStage(
@@ -151,7 +130,8 @@ async function partsOfStage(
     script: sha256(await readFile(stage.script)),
     environment: stage.environment,
     sourceDateEpoch: image.sourceDateEpoch,
-    files: Object.fromEntries(files),
+    // What is not here has no digest: the layer has to be made in any case.
+    files: { ...Object.fromEntries(files), ...Object.fromEntries((stage.absent ?? []).map(notDownloaded)) },
     leaves: stage.leaves,
     network: stage.network,
     parent,
@@ -191,7 +171,7 @@ function findClosest(
 
 function explainMiss(parts: Readonly<Record<string, Json>>, closest: Layer | undefined): string {
   if (closest === undefined) return 'never built'
-  const own = changedParts(closest.parts, parts).filter((part) => part !== 'parent')
+  const own = ownChanges(closest.parts, parts)
   return own.length > 0 ? `${own.join(', ')} changed` : 'a layer below changed'
 }
 
@@ -202,6 +182,16 @@ function isOfVariant(layer: Layer, base: Readonly<Record<string, Json>>, layers:
   // A base says so itself; what a damaged layer carried may be of any variant.
   if (layer.parent !== null) return true
   return layer.parts.suite === base.suite && layer.parts.arch === base.arch
+}
+
+/** Names of the parts that make a layer another one. `command` is rendered from the others: it is only news by itself. */
+export function ownChanges(
+  before: Readonly<Record<string, Json>>,
+  after: Readonly<Record<string, Json>>,
+): readonly string[] {
+  const own = changedParts(before, after).filter((part) => part !== 'parent')
+  const telling = own.filter((part) => part !== 'command')
+  return telling.length > 0 ? telling : own
 }
 
 /** Names of the parts that differ between two keys. */

@@ -2,14 +2,13 @@
 
 import { stat } from 'node:fs/promises'
 import { dirname } from 'node:path'
-import { archiveOf } from '../config/archives.ts'
-import type { Target } from '../config/image.ts'
 import { estimateRoom } from '../export/room.ts'
 import { freeBytes } from '../host/files.ts'
-import { workFolder } from '../installers/bootstrap/bootstrap.ts'
+import { installerOf } from '../installers/index.ts'
 import type { RoomAhead } from '../report/events.ts'
 import type { Report } from '../report/report.ts'
 import type { Layer } from '../store/store.ts'
+import { archiveOf, type TargetName } from '../targets/registry.ts'
 import { readReports } from './estimates.ts'
 import type { Plan, PlannedLayer } from './plan.ts'
 
@@ -50,7 +49,9 @@ export async function expectRoom(
   const targets = hasImages ? plan.image.targets : []
   const images = targets.map((target) => ({ name: target, bytes: imageSize(target, plan, flat, reports) }))
   const base = made.find(({ name }) => name === 'base')
-  const isWorkHere = base !== undefined && (await isSameDisk(outFolder, workFolder()))
+  const workFolder = installerOf(plan.image).workFolder?.()
+  const isWorkHere =
+    base !== undefined && workFolder !== undefined && (await isSameDisk(outFolder, workFolder))
   const work = isWorkHere && base.bytes !== undefined ? base.bytes * workFactor : undefined
   const installing = base === undefined ? 0 : sum([base.bytes, isWorkHere ? work : 0])
   const exporting = sum([...made, ...images].map(({ bytes }) => bytes).concat(flat))
@@ -97,7 +98,7 @@ function flatSize(
 }
 
 function imageSize(
-  target: Target,
+  target: TargetName,
   { image, layout }: Plan,
   flat: number | undefined,
   reports: readonly Partial<Report>[],
@@ -111,7 +112,7 @@ function imageSize(
   return archiveOf(target, image.formats) === 'none' ? last : sum([last, flat])
 }
 
-function lastImage(target: Target, reports: readonly Partial<Report>[]) {
+function lastImage(target: TargetName, reports: readonly Partial<Report>[]) {
   return reports.flatMap(({ images = [] }) => images).findLast((image) => image.target === target)
 }
 

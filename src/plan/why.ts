@@ -3,9 +3,10 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { createTwoFilesPatch } from 'diff'
-import { canonicalJson, type Json } from '../digest.ts'
+import { canonicalJson, type Json, sha256 } from '../digest.ts'
+import type { KeySource } from '../installers/installer.ts'
 import type { Store } from '../store/store.ts'
-import { changedParts, type PlannedLayer, type PlannedStage } from './plan.ts'
+import { changedParts, ownChanges, type PlannedBase, type PlannedLayer, type PlannedStage } from './plan.ts'
 
 /** One difference, in lines for people. */
 export interface Difference {
@@ -15,12 +16,12 @@ export interface Difference {
 
 /** All differences of a layer; empty when it is cached, was never built, or only stands on another layer. */
 export async function explainLayer(
-  planned: PlannedLayer | PlannedStage,
+  planned: PlannedLayer | PlannedBase | PlannedStage,
   store: Store,
 ): Promise<readonly Difference[]> {
   const { closest, parts } = planned
   if (closest === undefined) return []
-  const names = changedParts(closest.parts, parts).filter((part) => part !== 'parent')
+  const names = ownChanges(closest.parts, parts)
   return Promise.all(
     names.map(async (part) => {
       const [before, after] = [closest.parts[part] ?? null, parts[part] ?? null]
@@ -33,7 +34,7 @@ async function explainPart(
   part: string,
   before: Json,
   after: Json,
-  planned: PlannedLayer | PlannedStage,
+  planned: PlannedLayer | PlannedBase | PlannedStage,
   store: Store,
 ): Promise<readonly string[]> {
   if (part === 'script' && 'stage' in planned) {
@@ -44,6 +45,8 @@ async function explainPart(
     )
   }
   if (part === 'files' && 'stage' in planned) return explainFiles(before, after, planned.stage.files, store)
+  if ('sources' in planned && (part === 'scripts' || part === 'command'))
+    return explainSources(before, after, planned.sources, store)
   if (Array.isArray(before) && Array.isArray(after)) return explainLists(before, after)
   if (isMap(before) && isMap(after)) {
     const keys = changedParts(before, after)
@@ -77,6 +80,22 @@ async function explainFiles(
     }
   }
   return lines
+}
+
+/** Of one text's digest, or of those of several in their order. */
+async function explainSources(
+  before: Json,
+  after: Json,
+  sources: readonly KeySource[],
+  store: Store,
+): Promise<readonly string[]> {
+  const [old, now] = [[before].flat(), [after].flat()]
+  const texts = now.map(async (digest, index) => {
+    const source = sources.find(({ text }) => sha256(text) === digest)
+    if (source === undefined || old[index] === digest) return []
+    return diffTexts(await store.readSource(String(old[index])), source.text, source.name)
+  })
+  return (await Promise.all(texts)).flat()
 }
 
 function explainLists(before: readonly Json[], after: readonly Json[]): readonly string[] {

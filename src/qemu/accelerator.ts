@@ -2,27 +2,23 @@
 
 import { access, constants, readdir, readFile, rename, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { execa } from 'execa'
 import { z } from 'zod'
-import type { Arch } from '../config/image.ts'
+import type { Arch } from '../arch.ts'
 import { sha256, sha256File } from '../digest.ts'
 import { exitCodes, PipelineError } from '../errors.ts'
 import { makeFolder } from '../host/files.ts'
 import { findProgram } from '../host/tools.ts'
+import { bootKernel, createMachine } from './kvm-probe.ts'
+import type { Acceleration, Accelerator } from './machine.ts'
 
-export type Accelerator = 'kvm' | 'tcg'
-
-/** How QEMU is to run guests here. */
 /**
  * How often an emulated guest may boot before a panic counts. QEMU's processors trip over a kernel that patches itself while
  * another of them runs it (`Oops: int3`): about once in a hundred boots, on some hosts twice in a row.
  */
 export const bootsOfEmulatedGuest = 3
 
-export interface AcceleratorChoice {
-  readonly accelerator: Accelerator
-  /** For QEMU's `-cpu`. */
-  readonly cpu: string
+/** How QEMU is to run guests here. */
+export interface AcceleratorChoice extends Acceleration {
   /** Why this one, in one line; with TCG it ends in what would bring KVM back, where something would. */
   readonly reason: string
   /** Whether a Linux kernel was seen to boot, or not to. False where none could be read, and where the choice was forced. */
@@ -63,10 +59,6 @@ const emulatedCpus: Readonly<Record<Arch, string>> = { x86_64: 'Haswell-v4,-cx16
 /** Guests of another architecture than the host's are always emulated. */
 const nodeArchs: Readonly<Record<Arch, string>> = { x86_64: 'x64', aarch64: 'arm64' }
 
-/** A kernel says its version within a second where KVM works, and never where it does not. */
-const bootLimitMs = 5_000
-const bootToken = 'Linux version'
-
 /**
  * Decides between KVM and emulation. `/dev/kvm` being there and writable proves nothing: on some nested hosts a virtual
  * machine can be made and even runs a boot sector, while every Linux kernel hangs in its decompressor. So a kernel is
@@ -95,7 +87,8 @@ export async function chooseAccelerator(input: AcceleratorInput): Promise<Accele
   const cache = join(input.cacheDir, `accelerator-${await identity(qemu, kernel, host.bootId)}.json`)
   const known = await readChoice(cache)
   if (known !== undefined) return known
-  const choice = await bootKernel(qemu, kernel, input)
+  const fault = await bootKernel(qemu, kernel, input)
+  const choice = fault === undefined ? kvm(`KVM booted ${kernel}`, true) : tcg(input.arch, fault, true)
   await writeChoice(cache, choice)
   return choice
 }
@@ -134,80 +127,6 @@ async function firstReadable(paths: readonly string[]): Promise<string | undefin
     if (isReadable) return path
   }
   return undefined
-}
-
-// --- the proof ---
-
-function machineArguments(arch: Arch): readonly string[] {
-  const machine = arch === 'x86_64' ? 'pc' : 'virt'
-  return [
-    '-machine',
-    machine,
-    '-accel',
-    'kvm',
-    '-cpu',
-    'host',
-    '-m',
-    '256',
-    '-nodefaults',
-    '-display',
-    'none',
-  ]
-}
-
-/** A machine that QEMU sets up and leaves at once: what went wrong in one line, or undefined. */
-async function createMachine(qemu: string, { arch, signal }: AcceleratorInput): Promise<string | undefined> {
-  const result = await execa(qemu, [...machineArguments(arch), '-S', '-monitor', 'stdio'], {
-    reject: false,
-    input: 'quit\n',
-    timeout: bootLimitMs,
-    ...(signal === undefined ? {} : { cancelSignal: signal }),
-  })
-  if (signal?.aborted) throw signal.reason
-  return result.failed ? lastLine(result.stderr) || result.shortMessage : undefined
-}
-
-async function bootKernel(
-  qemu: string,
-  kernel: string,
-  { arch, signal }: AcceleratorInput,
-): Promise<AcceleratorChoice> {
-  const port = arch === 'x86_64' ? 'ttyS0' : 'ttyAMA0'
-  const append = `console=${port} earlyprintk=${port} panic=-1`
-  const child = execa(
-    qemu,
-    [...machineArguments(arch), '-no-reboot', '-serial', 'stdio', '-kernel', kernel, '-append', append],
-    {
-      reject: false,
-      stdin: 'ignore',
-      timeout: bootLimitMs,
-      // The guest is hung or past its use: nothing is lost by ending it at once.
-      killSignal: 'SIGKILL',
-      ...(signal === undefined ? {} : { cancelSignal: signal }),
-    },
-  )
-  let text = ''
-  child.stdout.on('data', (chunk: Buffer) => {
-    text += chunk.toString('latin1')
-    if (text.includes(bootToken)) child.kill('SIGKILL')
-  })
-  const result = await child
-  if (signal?.aborted) throw signal.reason
-  if (text.includes(bootToken)) return kvm(`KVM booted ${kernel}`, true)
-  if (result.timedOut) {
-    const last = lastLine(text)
-    return tcg(
-      arch,
-      `KVM hangs: a Linux kernel said nothing of itself within ${bootLimitMs / 1000} s${last === '' ? '' : `, last "${last}"`}; usual under nested virtualization, where only another host helps`,
-      true,
-    )
-  }
-  const said = lastLine(result.stderr) || lastLine(text) || result.shortMessage || 'no reason given'
-  return tcg(arch, `KVM does not boot a Linux kernel: ${said}`, true)
-}
-
-function lastLine(text: string): string {
-  return text.trim().split(/\r?\n/).at(-1)?.trim() ?? ''
 }
 
 function kvm(reason: string, proven: boolean): AcceleratorChoice {

@@ -1,14 +1,12 @@
-/** The guest's serial console, read as it is written, and what its lines mean for a build. */
+/** The guest's serial console, read as it is written. */
 
 import { open } from 'node:fs/promises'
 import { StringDecoder } from 'node:string_decoder'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { stripVTControlCharacters } from 'node:util'
-import { PipelineError } from '../errors.ts'
 
 const pollMs = 250
 
-/** Follows a growing file line by line, without colours, until `signal` is aborted. */
+/** Follows a growing file line by line, as `cleanText` has them, until `signal` is aborted. */
 export async function followLines(
   path: string,
   signal: AbortSignal,
@@ -28,7 +26,7 @@ export async function followLines(
         position += bytesRead
         const lines = (rest + decoder.write(buffer.subarray(0, bytesRead))).split('\n')
         rest = lines.pop() ?? ''
-        for (const line of lines) onLine(stripVTControlCharacters(line).replace(/\r+$/, ''))
+        for (const line of lines) onLine(cleanText(line))
       }
       await file.close()
     }
@@ -36,42 +34,31 @@ export async function followLines(
   }
 }
 
-/** Lines after which a guest will never take another stage, most specific first. */
-const signs: readonly { readonly pattern: RegExp; readonly code: string; readonly what: string }[] = [
-  { pattern: /Kernel panic - not syncing/, code: 'guest-panicked', what: 'the kernel of the guest panicked' },
-  {
-    pattern: /ALERT!.*does not exist|Gave up waiting for (root|suspend\/resume)/,
-    code: 'guest-root-missing',
-    what: 'the guest found no root filesystem',
-  },
-  {
-    pattern:
-      /You are in (emergency|rescue) mode|Cannot open access to console|Give root password for maintenance/,
-    code: 'guest-emergency',
-    what: 'the guest fell into emergency mode while booting',
-  },
-  {
-    pattern: /systemvm-build: no interface eth0/,
-    code: 'guest-no-network',
-    what: 'no network interface eth0 appeared in the guest',
-  },
-  {
-    pattern: /Failed to start systemvm-build\.service|systemvm-build\.service: Failed with result/,
-    code: 'guest-no-access',
-    what: "the build's own unit failed in the guest",
-  },
-]
+/**
+ * Sequences of ECMA-48, in their forms with ESC and with one character: strings with their content (titles, links,
+ * systemd's OSC 3008), CSI with parameters as systemd writes them (`38:5:185`), also cut short, and all others. A string
+ * that no terminator ends on its line loses its introducer only, so that nothing can hide the rest.
+ */
+const sequences =
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
+  /(?:\x1b[\]PX^_]|[\x90\x98\x9d-\x9f])[^\x00-\x08\x0a-\x1f\x7f-\x9f]*(?:\x07|\x1b\\|\x9c)|(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]?|\x1b[ -/]*[0-~]?/g
 
-/** The failure that a console line is the sign of, if it is one. */
-export function readSign(text: string, recent: readonly string[], log: string): PipelineError | undefined {
-  // systemd colours the names of its units.
-  const line = stripVTControlCharacters(text)
-  const sign = signs.find(({ pattern }) => pattern.test(line))
-  if (sign === undefined) return undefined
-  return new PipelineError({
-    code: sign.code,
-    message: `${sign.what}: ${line.trim()}`,
-    hint: `the console's last lines are below, all of it is in ${log}`,
-    details: { lastLines: recent.slice(-20), log },
-  })
+/** Control characters but tab and line feed, and those that turn the direction of writing. */
+// biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
+const controls = /[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]/g
+
+/**
+ * Text of a guest as it may be shown and stored: without control sequences and control characters. Line feeds and tabs
+ * stay; a line that was overwritten by carriage returns keeps all its versions.
+ */
+export function cleanText(text: string): string {
+  return text.replaceAll(sequences, '').split('\n').map(cleanLine).join('\n')
+}
+
+function cleanLine(line: string): string {
+  return line
+    .split('\r')
+    .map((version) => version.replaceAll(controls, ''))
+    .filter((version) => version !== '')
+    .join(' ')
 }

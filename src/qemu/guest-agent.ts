@@ -4,6 +4,7 @@ import { randomInt } from 'node:crypto'
 import { once } from 'node:events'
 import { connect } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { cleanText } from './console.ts'
 
 export interface CommandResult {
   readonly exitCode: number
@@ -163,7 +164,7 @@ function parseAnswer(line: string): Answer | undefined {
 }
 
 function readResult(status: ExecStatus): CommandResult {
-  const text = (data: string | undefined) => Buffer.from(data ?? '', 'base64').toString()
+  const text = (data: string | undefined) => cleanText(Buffer.from(data ?? '', 'base64').toString())
   return {
     // As a shell counts a death by signal.
     exitCode: status.exitcode ?? 128 + (status.signal ?? 0),

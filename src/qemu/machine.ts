@@ -1,124 +1,125 @@
-/** The virtual machines that Packer runs, as arguments of QEMU. */
+/** What a virtual machine is made of: the one description from which QEMU's arguments are rendered. */
+
+import type { BlockNode } from '../disk/block-node.ts'
+
+export type Accelerator = 'kvm' | 'tcg'
 
 /** How a guest is executed on this host. */
 export interface Acceleration {
-  readonly accelerator: 'kvm' | 'tcg'
+  readonly accelerator: Accelerator
   /** Value of QEMU's `-cpu`. */
   readonly cpu: string
 }
 
-/** What is the same of every machine that Packer runs here: no screen, a console in a file, one disk. */
-export interface HeadlessMachine extends Acceleration {
-  readonly cpus: number
+export interface Machine extends Acceleration {
+  /** QEMU's machine type. */
+  readonly type: 'pc' | 'virt'
+  /** @default 1 */
+  readonly cpus?: number
   readonly memoryMiB: number
-  /** The qcow2 that takes the writes. */
-  readonly disk: string
+  readonly firmware?: Firmware
+  readonly directBoot?: DirectBoot | undefined
+  /** Whether there is a screen to take pictures of. Nothing is ever displayed. @default false */
+  readonly hasScreen?: boolean
+  readonly disk?: Disk
+  /** ISO file in the CD drive. */
+  readonly disc?: string | undefined
+  /** In the order in which the guest finds them. @default none */
+  readonly cards?: readonly NetworkCard[]
+  /** Whether the host feeds the guest's random number generator. @default false */
+  readonly hasEntropySource?: boolean
+  /** Whether memory that the guest has freed goes back to the host, and is no part of a saved state. @default false */
+  readonly hasBalloon?: boolean
+  readonly serial: SerialPort
+  /** virtio-serial ports. @default none */
+  readonly ports?: readonly VirtioPort[]
+  /** File of a second console, virtio's, which the guest calls hvc0. */
+  readonly virtioConsole?: string | undefined
+  /** QEMU's own command line, for a machine that nobody talks QMP to. */
+  readonly monitor?: 'stdio'
+  readonly qmpSocket?: string
+  /** What the machine waits for before its first instruction: a command, or a saved state. @default nothing */
+  readonly awaits?: 'command' | 'state' | undefined
+}
+
+/** What the firmware's tables say. */
+export interface Firmware {
+  /** Absent: QEMU. */
+  readonly maker?: { readonly manufacturer: string; readonly product: string } | undefined
+  /** OEM strings. @default none */
+  readonly strings?: readonly string[]
+}
+
+/** A kernel that QEMU starts without firmware and boot loader. */
+export interface DirectBoot {
   readonly kernel: string
-  readonly initrd: string
-  readonly kernelArguments: readonly string[]
-  /** File that the serial console is written to. */
-  readonly serialLog: string
-  /** Path of the QMP socket. */
-  readonly qmpSocket: string
+  readonly initrd?: string
+  readonly arguments: string
 }
 
-/** The machine that stages run in. */
-export interface BuildMachine extends HeadlessMachine {
-  /** Path of the socket that leads to the guest's end of the build channel. */
-  readonly channelSocket: string
-  /** Whether to wait for a state to wake from, instead of booting. */
-  readonly awaitsState?: boolean
+export interface Disk {
+  readonly backend: Drive | BlockNode
+  /** Adapter, if any, and disk, on the back end `disk0`. */
+  readonly devices: readonly string[]
 }
 
-/** Where the host's port for SSH stands in the arguments: Packer's own word for it. */
-export const sshPortPlaceholder = '{{ .SSHHostPort }}'
-
-/** Name of the virtio port over which the host asks the guest to hold still. */
-export const channelPort = 'org.systemvm-image.build'
-
-/** Node name of the disk, by which QMP addresses it. */
-export const diskDevice = 'disk0'
-
-/** Pairs of option and value, in the form that Packer's `qemuargs` takes; they replace Packer's own of that name. */
-export type QemuArguments = readonly (readonly string[])[]
-
-export function headlessArguments(machine: HeadlessMachine): QemuArguments {
-  // Nothing in a run survives a power cut of the host but sealed layers, which are flushed when they are sealed.
-  const cache = 'cache=unsafe,discard=unmap,detect-zeroes=unmap'
-  return [
-    ['-nodefaults'],
-    ['-no-reboot'],
-    ['-machine', `type=pc,accel=${machine.accelerator}`],
-    ['-cpu', machine.cpu],
-    ['-smp', `${machine.cpus}`],
-    ['-m', `${machine.memoryMiB}M`],
-    ['-drive', `if=none,id=${diskDevice},file=${escapeValue(machine.disk)},format=qcow2,${cache}`],
-    ['-device', `virtio-blk-pci,drive=${diskDevice}`],
-    ['-device', 'virtio-net-pci,netdev=net0,romfile='],
-    ['-device', 'virtio-rng-pci'],
-    ['-chardev', `file,id=serial0,path=${escapeValue(machine.serialLog)}`],
-    ['-serial', 'chardev:serial0'],
-    ['-qmp', `unix:${escapeValue(machine.qmpSocket)},server=on,wait=off`],
-    ['-kernel', machine.kernel],
-    ['-initrd', machine.initrd],
-    ['-append', machine.kernelArguments.join(' ')],
-    ['-display', 'none'],
-    // Packer's own is a server on the loopback address, without a password.
-    ['-vnc', 'none'],
-  ]
+/** A qcow2 whose name QMP keeps while snapshots are stacked on it, as a block node's does not. */
+export interface Drive {
+  readonly drive: string
 }
 
-export function machineArguments(machine: BuildMachine): QemuArguments {
-  return [
-    ...headlessArguments(machine),
-    // Packer fills in the port that it has found free, and holds.
-    ['-netdev', `user,id=net0,hostfwd=tcp:127.0.0.1:${sshPortPlaceholder}-:22`],
-    // Memory that the guest has freed goes back to the host, and is no part of a saved state.
-    ['-device', 'virtio-balloon-pci,free-page-reporting=on'],
-    ['-device', 'virtio-serial-pci'],
-    ['-chardev', `socket,id=channel0,path=${escapeValue(machine.channelSocket)},server=on,wait=off`],
-    ['-device', `virtserialport,chardev=channel0,name=${channelPort}`],
-    ...(machine.awaitsState ? [['-incoming', 'defer']] : []),
-  ]
+/** Id of the disk's back end, by which devices and QMP name it. */
+export const diskId = 'disk0'
+
+export interface NetworkCard {
+  /** e.g. `virtio-net-pci` */
+  readonly device: string
+  /** Absent: QEMU's own choice. */
+  readonly mac?: string
+  readonly network: GuestNetwork
 }
 
-/** QEMU splits option values at commas; a doubled one stands for itself. */
-export function escapeValue(value: string): string {
-  return value.replaceAll(',', ',,')
+/** What a card is plugged into. */
+export type GuestNetwork = OpenNetwork | UserNetwork | TapNetwork
+
+/** QEMU's user mode network with its own addresses, and the way out that the host has. */
+export interface OpenNetwork {
+  readonly isOpen: true
+  readonly forward?: PortForward
 }
 
-/**
- * Kernel arguments of a guest that is being built: a small target, our own unit, and none of what a first boot
- * would write to the disk (its random seed, its machine id).
- * @param rootUuid UUID of the root filesystem
- */
-export function buildKernelArguments(rootUuid: string, unit: string): readonly string[] {
-  const masked = [
-    'systemd-random-seed.service',
-    'systemd-machine-id-commit.service',
-    'systemd-timesyncd.service',
-    'apparmor.service',
-    'console-setup.service',
-    'keyboard-setup.service',
-    // Of a guest that is resumed after its network was configured: DHCP would write its answer into the image.
-    'ifup@eth0.service',
-    // No timer may fire while a stage runs, apt's own update least of all.
-    'timers.target',
-  ]
-  return [
-    `root=UUID=${rootUuid}`,
-    // Mounted read-only first, or systemd would write the machine id that it makes up into /etc.
-    'ro',
-    'console=ttyS0,115200n8',
-    'net.ifnames=0',
-    'biosdevname=0',
-    'systemd.unit=basic.target',
-    `systemd.wants=${unit}`,
-    ...masked.map((name) => `systemd.mask=${name}`),
-    'apparmor=0',
-    // The guest runs our own scripts and nobody else's: no reason to pay for mitigations.
-    'mitigations=off',
-    'loglevel=4',
-    'panic=-1',
-  ]
+/** A user mode network without a way out, and with no way in but a forwarded port. */
+export interface UserNetwork {
+  /** e.g. `192.168.5.0/24` */
+  readonly network: string
+  /** Address of the host in it. */
+  readonly host: string
+  readonly forward?: PortForward
+}
+
+/** An existing tap device, in the network namespace that QEMU runs in. What is behind it is the host's affair. */
+export interface TapNetwork {
+  readonly tap: string
+  readonly mac: string
+}
+
+/** A TCP port of 127.0.0.1 that leads to one of the guest's. */
+export interface PortForward {
+  /** A number, or a word that is replaced by one before QEMU starts. */
+  readonly hostPort: number | string
+  readonly guestAddress?: string
+  readonly guestPort: number
+}
+
+/** A file, the terminal that this program runs in, our pipes, or no port at all. */
+export type SerialPort = { readonly file: string } | 'terminal' | 'stdio' | 'none'
+
+/** A virtio-serial port: its name in the guest, and the socket on the host that QEMU listens on. */
+export interface VirtioPort {
+  /** Name of the socket in QEMU. */
+  readonly id: string
+  readonly name: string
+  readonly socket: string
+  /** Number in the guest, from 1. Absent: the next one. */
+  readonly number?: number
 }

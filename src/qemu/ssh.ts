@@ -1,8 +1,11 @@
-/** SSH into a guest with a key that was made for it and is thrown away with it. */
+/** SSH into a guest as root, with a key that was made for it and is thrown away with it. */
 
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { execa } from 'execa'
+import { cleanText } from './console.ts'
 
 export interface SshKey {
   /** Path of the private key. */
@@ -25,36 +28,55 @@ export async function makeSshKey(folder: string): Promise<SshKey> {
   return { file, publicKey: (await readFile(`${file}.pub`, 'utf8')).trim() }
 }
 
-export interface SshOptions {
+export interface SshTarget {
+  /** On 127.0.0.1. */
   readonly port: number
   /** Path of a private key; without one nothing but the offer of no key is made. */
   readonly key: string | undefined
+}
+
+export interface SshOptions extends SshTarget {
   readonly limitSeconds: number
   readonly signal: AbortSignal
 }
 
-/** Runs a command as root on 127.0.0.1. A failure is a result, not an error. */
-export async function runSsh(
-  command: string,
-  { port, key, limitSeconds, signal }: SshOptions,
-): Promise<SshResult> {
-  const options = {
-    BatchMode: 'yes',
-    // Of a guest that was made a minute ago, on the loopback interface.
-    StrictHostKeyChecking: 'no',
-    UserKnownHostsFile: '/dev/null',
-    ConnectTimeout: `${Math.ceil(limitSeconds)}`,
-    IdentitiesOnly: 'yes',
-    IdentityAgent: 'none',
-    ...(key === undefined ? { PreferredAuthentications: 'none' } : { IdentityFile: key }),
-  }
-  const words = Object.entries(options).flatMap(([name, value]) => ['-o', `${name}=${value}`])
-  const target = ['-v', '-F', 'none', '-p', `${port}`, 'root@127.0.0.1', '--', command]
-  const { exitCode, stdout, stderr } = await execa('ssh', [...words, ...target], {
+/** Runs a command. A failure is a result, not an error. */
+export async function runSsh(command: string, options: SshOptions): Promise<SshResult> {
+  const { limitSeconds, signal } = options
+  const words = sshArguments(options, { ConnectTimeout: `${Math.ceil(limitSeconds)}` })
+  const { exitCode, stdout, stderr } = await execa('ssh', ['-v', ...words, '--', command], {
     reject: false,
     stdin: 'ignore',
     timeout: limitSeconds * 1000,
     cancelSignal: signal,
   })
-  return { exitCode, stdout, stderr }
+  return { exitCode, stdout: cleanText(stdout), stderr: cleanText(stderr) }
+}
+
+/** Runs a command, or a shell where it has no words, on our terminal. Returns its exit status. */
+export async function openSshShell(target: SshTarget, command: readonly string[]): Promise<number> {
+  const terminal = command.length === 0 ? ['-t'] : []
+  const words = sshArguments(target, { LogLevel: 'ERROR' })
+  const ssh = spawn('ssh', [...terminal, ...words, '--', ...command], { stdio: 'inherit' })
+  const [exitCode] = (await once(ssh, 'exit')) as [number | null]
+  return exitCode ?? 1
+}
+
+/** Everything but the command; no configuration of this user's or host's has a say. */
+export function sshArguments(
+  { port, key }: SshTarget,
+  more: Readonly<Record<string, string>> = {},
+): readonly string[] {
+  const options = {
+    BatchMode: 'yes',
+    // Of a guest that was made minutes ago, on the loopback interface.
+    StrictHostKeyChecking: 'no',
+    UserKnownHostsFile: '/dev/null',
+    IdentitiesOnly: 'yes',
+    IdentityAgent: 'none',
+    ...(key === undefined ? { PreferredAuthentications: 'none' } : { IdentityFile: key }),
+    ...more,
+  }
+  const words = Object.entries(options).flatMap(([name, value]) => ['-o', `${name}=${value}`])
+  return ['-F', 'none', ...words, '-p', `${port}`, 'root@127.0.0.1']
 }

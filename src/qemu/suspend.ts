@@ -1,29 +1,42 @@
-/** Puts a guest to sleep and wakes it: QEMU's migration, to a file and from it. */
+/** Suspends a guest to a file and resumes it: QEMU's migration. */
 
+import { access, constants } from 'node:fs/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Qmp } from './qmp.ts'
 
 /** More than any disk takes: QEMU's own limit is made for networks. */
 const unlimitedBytesPerSecond = 2 ** 40
 
+/** Stops a guest and writes its state to a file. It stays stopped. */
+export async function suspend(qmp: Qmp, path: string, signal?: AbortSignal): Promise<void> {
+  await qmp.execute('stop')
+  await writeState(qmp, path, signal)
+}
+
 /** Writes a guest's state to a file. The guest stands still meanwhile, and goes on afterwards. */
 export async function saveState(qmp: Qmp, path: string, beforeItGoesOn: () => Promise<void>): Promise<void> {
   await qmp.execute('stop')
   try {
-    await qmp.execute('migrate-set-parameters', { 'max-bandwidth': unlimitedBytesPerSecond })
-    await qmp.execute('migrate', { uri: `exec:zstd -1 -q -f -o ${quote(path)}` })
-    await waitWhile(qmp, 'query-migrate', ['setup', 'active', 'device', 'none'], 'completed')
+    await writeState(qmp, path)
     await beforeItGoesOn()
   } finally {
     await qmp.execute('cont')
   }
 }
 
-/** Has a machine that was started asleep go on from a file. */
-export async function loadState(qmp: Qmp, path: string): Promise<void> {
+/** Resumes a guest from a file, in a machine that awaits a state. */
+export async function loadState(qmp: Qmp, path: string, signal?: AbortSignal): Promise<void> {
+  // QEMU waits for a stream that never begins as long as it lives.
+  await access(path, constants.R_OK)
   await qmp.execute('migrate-incoming', { uri: `exec:zstd -d -c -q ${quote(path)}` })
-  await waitWhile(qmp, 'query-status', ['inmigrate'], 'paused')
+  await waitWhile(qmp, 'query-status', ['inmigrate'], 'paused', signal)
   await qmp.execute('cont')
+}
+
+async function writeState(qmp: Qmp, path: string, signal?: AbortSignal): Promise<void> {
+  await qmp.execute('migrate-set-parameters', { 'max-bandwidth': unlimitedBytesPerSecond })
+  await qmp.execute('migrate', { uri: `exec:zstd -1 -q -f -o ${quote(path)}` })
+  await waitWhile(qmp, 'query-migrate', ['setup', 'active', 'device', 'none'], 'completed', signal)
 }
 
 async function waitWhile(
@@ -31,15 +44,17 @@ async function waitWhile(
   query: string,
   waiting: readonly string[],
   expected: string,
+  signal: AbortSignal | undefined,
 ): Promise<void> {
   for (;;) {
     const { status } = (await qmp.execute(query)) as { readonly status?: string }
     if (status === expected) return
     if (!waiting.includes(status ?? 'none')) throw new Error(`QEMU answers ${query} with ${status}`)
-    await sleep(20)
+    await sleep(20, undefined, signal === undefined ? {} : { signal })
   }
 }
 
+/** One word of the shell that QEMU runs the command with. */
 function quote(word: string): string {
   return `'${word.replaceAll("'", `'\\''`)}'`
 }

@@ -2,7 +2,6 @@
 
 import { readdir, readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { Target } from '../config/image.ts'
 import type { ResolvedImage } from '../config/resolved.ts'
 import { type Checksums, computeChecksums } from '../export/checksums.ts'
 import { planImage } from '../plan/plan.ts'
@@ -12,6 +11,7 @@ import { type ImageResult, type Report, reportSchema } from '../report/report.ts
 import type { ImageVerification } from '../report/verification.ts'
 import { layersUpTo } from '../store/chain.ts'
 import { openStore } from '../store/store.ts'
+import type { TargetName } from '../targets/registry.ts'
 import { findVerdict } from '../verify/verdicts.ts'
 import { applyWaivers } from '../verify/waivers.ts'
 import type { ReleaseException } from './record.ts'
@@ -21,7 +21,7 @@ export interface CollectRequest {
   /** Output folders of builds, on this machine or brought from others. */
   readonly folders: readonly string[]
   /** Targets that the release is to be without. */
-  readonly leftOut: readonly Target[]
+  readonly leftOut: readonly TargetName[]
   readonly signal: AbortSignal
 }
 
@@ -165,7 +165,7 @@ interface FileRequest {
   readonly say: Say
 }
 
-async function collectFile(target: Target, request: FileRequest): Promise<CollectedFile | undefined> {
+async function collectFile(target: TargetName, request: FileRequest): Promise<CollectedFile | undefined> {
   const { report, folder, image, signal, say } = request
   const result = report.images.find((candidate) => candidate.target === target)
   const file = join(folder, result?.path ?? '')

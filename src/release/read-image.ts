@@ -7,12 +7,13 @@ import { openDisk } from '../disk/disk-files.ts'
 import { formatByEnding } from '../disk/image-file.ts'
 import { unpackArchive } from '../disk/unpack.ts'
 import { findWorkFolder } from '../disk/work-folder.ts'
+import { targetNames } from '../targets/registry.ts'
 
 /** The file of a variant that is read quickest: they all have the same disk. */
 export function chooseReadable<File extends { readonly target: string }>(
   files: readonly File[],
 ): File | undefined {
-  const order = ['kvm', 'raw', 'xenserver', 'hyperv', 'vmware']
+  const order: readonly string[] = targetNames
   return [...files].sort((a, b) => order.indexOf(a.target) - order.indexOf(b.target))[0]
 }
 

@@ -14,9 +14,6 @@ import { type CpioEntry, renderCpio } from '../disk/cpio.ts'
 /** Name of the unit that opens the guest to the build. */
 export const buildUnit = 'systemvm-build.service'
 
-/** What the unit prints on the console when the guest can take its first stage. */
-export const readyLine = 'systemvm-build: ready'
-
 export interface BuildAgent {
   /** Private key for the guest's root, made for this run. */
   readonly privateKey: string

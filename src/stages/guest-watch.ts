@@ -3,9 +3,9 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { PipelineError } from '../errors.ts'
 import { diskFailed } from '../host/failures.ts'
-import { followLines, readSign } from '../qemu/console.ts'
+import { followLines } from '../qemu/console.ts'
+import { hasSign, readSign } from '../qemu/console-signs.ts'
 import { connectQmp, type Qmp } from '../qemu/qmp.ts'
-import { readyLine } from './agent.ts'
 import { bootTimedOut, type ConsoleTail, guestPanicked, guestSilent } from './failures.ts'
 
 export interface WatchOptions {
@@ -70,7 +70,7 @@ export function watchGuest(options: WatchOptions): GuestWatch {
     if (line.trim() === '') return
     tail.lines.push(line)
     if (tail.lines.length > keptLines) tail.lines.shift()
-    if (!isReady && line.includes(readyLine)) {
+    if (!isReady && hasSign(line, 'buildReady')) {
       isReady = true
       onEvent({ kind: 'guest-ready' })
     }

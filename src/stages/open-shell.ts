@@ -4,22 +4,18 @@ import { once } from 'node:events'
 import { connect } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { execa } from 'execa'
 import type { ResolvedImage } from '../config/resolved.ts'
 import { readBootFiles } from '../disk/boot-files.ts'
 import type { Layout } from '../disk/layout.ts'
+import { createOverlay } from '../disk/qemu-img.ts'
 import { PipelineError } from '../errors.ts'
 import { findFreePort } from '../host/ports.ts'
-import { startGroup } from '../host/process.ts'
 import { createScratchFolder, type ScratchFolder } from '../host/scratch-folder.ts'
-import {
-  type Acceleration,
-  buildKernelArguments,
-  machineArguments,
-  sshPortPlaceholder,
-} from '../qemu/machine.ts'
-import { runSsh } from '../qemu/shell-ssh.ts'
+import type { Acceleration } from '../qemu/machine.ts'
+import { startQemu } from '../qemu/process.ts'
+import { openSshShell } from '../qemu/ssh.ts'
 import { buildUnit, makeBuildAgent } from './agent.ts'
+import { buildKernelArguments, buildMachine } from './build-machine.ts'
 import { guestVanished } from './failures.ts'
 import { type GuestWatch, watchGuest } from './guest-watch.ts'
 
@@ -60,10 +56,11 @@ async function runShell(request: ShellRequest, scratch: ScratchFolder): Promise<
     image.sourceDateEpoch,
   )
   const disk = join(scratch.folder, 'disk.qcow2')
-  await execa('qemu-img', ['create', '-q', '-f', 'qcow2', '-b', request.disk, '-F', 'qcow2', disk])
+  await createOverlay({ file: disk, backing: request.disk })
   const serialLog = join(scratch.folder, 'serial.log')
   const rootUuid = layout.partitions.find(({ mount }) => mount === '/')?.uuid ?? ''
-  const qemuArguments = machineArguments({
+  const port = await findFreePort()
+  const machine = buildMachine({
     ...acceleration,
     ...image.machine,
     disk,
@@ -73,16 +70,14 @@ async function runShell(request: ShellRequest, scratch: ScratchFolder): Promise<
     serialLog,
     qmpSocket: scratch.qmpSocket,
     channelSocket: scratch.channelSocket,
+    sshPort: port,
   })
-  const port = await findFreePort()
-  const words = qemuArguments.flat().map((word) => word.replaceAll(sshPortPlaceholder, `${port}`))
-  const said: string[] = []
-  const qemu = startGroup('qemu-system-x86_64', words, { onLine: (line) => said.push(line) })
+  const qemu = startQemu(machine)
   let watch: GuestWatch | undefined
   try {
     await new Promise<void>((resolve, reject) => {
       request.signal.addEventListener('abort', () => reject(request.signal.reason), { once: true })
-      void qemu.ended.then(({ exitCode, signal }) => reject(qemuEnded(exitCode ?? signal, said)))
+      qemu.untilEnd().catch(reject)
       watch = watchGuest({
         serialLog,
         qmpSocket: scratch.qmpSocket,
@@ -98,21 +93,12 @@ async function runShell(request: ShellRequest, scratch: ScratchFolder): Promise<
     watch?.endBoot()
     await waitForBanner(port, request.signal)
     request.onReady()
-    return await runSsh(agent.privateKey, port, request.command)
+    return await openSshShell({ key: agent.privateKey, port }, request.command)
   } finally {
     // What the guest wrote is thrown away: there is nothing to shut down for.
-    await qemu.stop(0)
+    await qemu.stop()
     await watch?.close()
   }
-}
-
-function qemuEnded(how: number | string | null, said: readonly string[]): PipelineError {
-  return new PipelineError({
-    code: 'qemu-ended',
-    message: `QEMU ended with ${how} before the guest was up`,
-    hint: 'what it said is below.',
-    details: { lastLines: said.slice(-20) },
-  })
 }
 
 /** The unit says that it is ready a moment before its sshd listens; until then a connection is accepted and dropped. */

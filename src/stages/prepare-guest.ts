@@ -1,16 +1,18 @@
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { execa } from 'execa'
 import { sha256File } from '../digest.ts'
 import { readBootFiles } from '../disk/boot-files.ts'
+import { createDisk } from '../disk/qemu-img.ts'
 import type { RunFolder } from '../host/run-folder.ts'
 import type { ScratchFolder } from '../host/scratch-folder.ts'
 import { type PackerDialect, renderPackerTemplate } from '../packer/template.ts'
 import type { Plan, PlannedStage } from '../plan/plan.ts'
-import { type Acceleration, buildKernelArguments, machineArguments } from '../qemu/machine.ts'
+import { qemuArguments } from '../qemu/arguments.ts'
+import type { Acceleration } from '../qemu/machine.ts'
 import type { SavedState, States } from '../store/states.ts'
 import type { Layer, Store } from '../store/store.ts'
 import { buildUnit, makeBuildAgent } from './agent.ts'
+import { buildKernelArguments, buildMachine } from './build-machine.ts'
 import { copyInputs } from './copy-inputs.ts'
 import { createOverlays } from './sealer.ts'
 import { keyOfState } from './state-key.ts'
@@ -71,7 +73,7 @@ export async function prepareGuest(request: GuestRequest, scratch: ScratchFolder
   await createOverlays(store, stages, layout.sizeBytes)
   if (state !== undefined) await request.states.use(state, store.disk(first.key))
   const dummyDisk = join(scratch.folder, 'dummy.qcow2')
-  await execa('qemu-img', ['create', '-q', '-f', 'qcow2', dummyDisk, '1M'], { timeout: 30_000 })
+  await createDisk(dummyDisk, 1024 ** 2)
   const rootUuid = layout.partitions.find(({ mount }) => mount === '/')?.uuid ?? ''
   const template = join(place.folder, 'build.pkr.hcl')
   const text = renderPackerTemplate({
@@ -82,18 +84,20 @@ export async function prepareGuest(request: GuestRequest, scratch: ScratchFolder
     outputFolder: join(scratch.folder, 'output'),
     machineName: image.name,
     accelerator: acceleration.accelerator,
-    machineArguments: machineArguments({
-      ...acceleration,
-      ...image.machine,
-      disk: store.disk(first.key),
-      kernel: bootFiles.kernel,
-      initrd: agent.initrd,
-      kernelArguments: buildKernelArguments(rootUuid, buildUnit),
-      serialLog: request.serialLog,
-      qmpSocket: scratch.qmpSocket,
-      channelSocket: scratch.channelSocket,
-      awaitsState: state !== undefined,
-    }),
+    machineArguments: qemuArguments(
+      buildMachine({
+        ...acceleration,
+        ...image.machine,
+        disk: store.disk(first.key),
+        kernel: bootFiles.kernel,
+        initrd: agent.initrd,
+        kernelArguments: buildKernelArguments(rootUuid, buildUnit),
+        serialLog: request.serialLog,
+        qmpSocket: scratch.qmpSocket,
+        channelSocket: scratch.channelSocket,
+        awaitsState: state !== undefined,
+      }),
+    ),
     privateKey: agent.privateKey,
     bootTimeoutSeconds: image.machine.bootTimeoutSeconds,
     stages: resolved,

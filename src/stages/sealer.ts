@@ -1,9 +1,9 @@
 /** Seals what stages left: a live snapshot between two stages, then, beside the next one, a layer in the store. */
 
 import { relative } from 'node:path'
-import { execa } from 'execa'
+import { createOverlay } from '../disk/qemu-img.ts'
 import type { PlannedLayer, PlannedStage } from '../plan/plan.ts'
-import { diskDevice } from '../qemu/machine.ts'
+import { diskId } from '../qemu/machine.ts'
 import type { Qmp } from '../qemu/qmp.ts'
 import type { Layer, Store } from '../store/store.ts'
 import type { Channel } from './channel.ts'
@@ -47,16 +47,15 @@ export async function createOverlays(
 ): Promise<void> {
   for (const stage of stages) {
     await store.remove(stage.key)
-    await createOverlay(store, stage, sizeBytes)
+    await createLayerOverlay(store, stage, sizeBytes)
   }
 }
 
-async function createOverlay(store: Store, stage: PlannedLayer, sizeBytes: number): Promise<void> {
+async function createLayerOverlay(store: Store, stage: PlannedLayer, sizeBytes: number): Promise<void> {
   const disk = store.disk(stage.key)
-  // Relative, so that the store can be moved; unchecked, since what is below may be an empty overlay itself.
+  // Relative, so that the store can be moved.
   const backing = relative(store.folder, store.disk(stage.parent ?? ''))
-  const options = ['-q', '-u', '-f', 'qcow2', '-b', backing, '-F', 'qcow2']
-  await execa('qemu-img', ['create', ...options, disk, `${sizeBytes}`], { timeout: 30_000 })
+  await createOverlay({ file: disk, backing, sizeBytes })
 }
 
 export function createSealer(options: SealerOptions): Sealer {
@@ -115,7 +114,7 @@ export function createSealer(options: SealerOptions): Sealer {
       await (keepsState ? channel.suspend() : channel.freeze())
       await measure(name)
       await connected(qmp()).execute('blockdev-snapshot-sync', {
-        device: diskDevice,
+        device: diskId,
         'snapshot-file': store.disk(next.key),
         format: 'qcow2',
         mode: 'existing',
@@ -147,5 +146,5 @@ interface BlockStatistics {
 
 async function queryBytesWritten(qmp: Qmp | undefined): Promise<number> {
   const devices = (await qmp?.execute('query-blockstats')) as readonly BlockStatistics[] | undefined
-  return devices?.find(({ device }) => device === diskDevice)?.stats.wr_bytes ?? 0
+  return devices?.find(({ device }) => device === diskId)?.stats.wr_bytes ?? 0
 }

@@ -2,8 +2,10 @@
 
 import { readFile } from 'node:fs/promises'
 import { canonicalJson, sha256 } from '../digest.ts'
-import { type Acceleration, buildKernelArguments, machineArguments } from '../qemu/machine.ts'
+import { qemuArguments } from '../qemu/arguments.ts'
+import type { Acceleration } from '../qemu/machine.ts'
 import { buildUnit, readFixedFiles } from './agent.ts'
+import { buildKernelArguments, buildMachine } from './build-machine.ts'
 
 /** What a saved state is bound to beside the disk: no other machine could resume from it. */
 export interface StateMachine extends Acceleration {
@@ -30,7 +32,7 @@ export async function keyOfState(machine: StateMachine, layer: string): Promise<
     format: stateFormat,
     layer,
     qemuVersion,
-    machine: machineArguments({ ...definition, ...none, channelSocket: '' }) as string[][],
+    machine: qemuArguments(buildMachine({ ...definition, ...none, channelSocket: '' })) as string[][],
     // With `-cpu host` the machine is what the host is.
     host: machine.accelerator === 'kvm' ? await describeHostCpu() : '',
     agent: [...(await readFixedFiles())].map(([path, content]) => [path, sha256(content)]),

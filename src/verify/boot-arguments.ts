@@ -1,7 +1,8 @@
 /** What a host hands over to a system VM: the line of words by which it learns what it is, and what must come of it. */
 
 import { gzipSync } from 'node:zlib'
-import { macOf, type UserNetwork } from './device-models.ts'
+import type { UserNetwork } from '../qemu/machine.ts'
+import { macOf } from './guest-machine.ts'
 
 /** An interface's part of the hand-over. */
 export interface HandedAddress {

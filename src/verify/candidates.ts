@@ -2,17 +2,17 @@
 
 import { readFile } from 'node:fs/promises'
 import { basename, join, resolve as resolvePath } from 'node:path'
-import { type Target, targets } from '../config/image.ts'
 import type { ResolvedImage } from '../config/resolved.ts'
 import { hashFile } from '../digest.ts'
 import { requireFile } from '../disk/image-file.ts'
 import { exitCodes, PipelineError } from '../errors.ts'
 import { type ImageResult, type Report, reportSchema } from '../report/report.ts'
+import { type TargetName, targetNames, targets } from '../targets/registry.ts'
 
 /** A file to verify. */
 export interface Candidate {
   readonly file: string
-  readonly target: Target
+  readonly target: TargetName
   readonly sha256: string
   /** What the disk was made from; files of the same are read once. Undefined where nobody knows. */
   readonly madeFrom: string | undefined
@@ -22,7 +22,7 @@ export interface Candidate {
 export function candidatesOf(images: readonly ImageResult[], outFolder: string): readonly Candidate[] {
   return images.map(({ path, target, sha256, madeFrom }) => ({
     file: join(outFolder, path),
-    target: target as Target,
+    target: target as TargetName,
     sha256,
     madeFrom,
   }))
@@ -56,7 +56,7 @@ export async function builtCandidates(
 /** @throws PipelineError `disk-unreadable`, `image-unreadable`, `unknown-target` */
 export async function foreignCandidates(
   files: readonly string[],
-  target: Target | undefined,
+  target: TargetName | undefined,
 ): Promise<readonly Candidate[]> {
   return Promise.all(
     files.map(async (name) => {
@@ -78,22 +78,16 @@ export async function foreignCandidates(
 }
 
 /** CloudStack's names of files say what they are for; an ending says it nearly always. */
-const namePatterns: readonly (readonly [RegExp, Target])[] = [
-  [/-xen\.|xenserver/, 'xenserver'],
-  [/-hyperv\.|\.vhdx/, 'hyperv'],
-  [/-vmware\.|\.ova|\.vmdk/, 'vmware'],
-  [/-ovm\.|\.raw|\.img/, 'raw'],
-  [/-kvm\.|\.qcow2/, 'kvm'],
-  [/\.vhd/, 'hyperv'],
-]
-
-function targetByName(file: string): Target {
-  const found = namePatterns.find(([pattern]) => pattern.test(basename(file).toLowerCase()))
-  if (found !== undefined) return found[1]
+function targetByName(file: string): TargetName {
+  const name = basename(file).toLowerCase()
+  const found =
+    targetNames.find((target) => targets[target].names.part.test(name)) ??
+    targetNames.find((target) => targets[target].names.ending?.test(name))
+  if (found !== undefined) return found
   throw new PipelineError({
     code: 'unknown-target',
     message: `the name of ${file} does not say what it is for`,
-    hint: `say it with --target, one of ${targets.join(', ')}.`,
+    hint: `say it with --target, one of ${targetNames.join(', ')}.`,
     exitCode: exitCodes.badInput,
   })
 }

@@ -1,8 +1,8 @@
 /** What a check is: one question to a file, to what is in it, or to a guest that was booted from it. */
 
 import type { AssertionId, ContractName } from '../config/contract.ts'
-import type { Target } from '../config/image.ts'
 import type { DiskSource } from '../disk/disk-source.ts'
+import type { TargetName } from '../targets/registry.ts'
 import type { Expected } from './expected.ts'
 import type { ImageFiles } from './image-files.ts'
 import type { Scene, SceneName } from './scenes.ts'
@@ -24,7 +24,7 @@ export interface FileSubject {
   readonly source: DiskSource
   /** The file that ships: `source.file`, or the archive that it was unpacked from. */
   readonly packedAs: string
-  readonly target: Target | undefined
+  readonly target: TargetName | undefined
   readonly expected: Expected
   readonly signal: AbortSignal
 }
@@ -48,7 +48,7 @@ interface CheckFields {
 export interface FileCheck extends CheckFields {
   readonly at: 'file'
   /** @default files for every target */
-  readonly targets?: readonly Target[]
+  readonly targets?: readonly TargetName[]
   readonly run: (subject: FileSubject) => Promise<Finding>
 }
 

@@ -22,7 +22,7 @@ export async function enterScene(
   const sinceBoot = (baseBoot?.record.agentSeconds ?? 0) * (baseBoot === undefined ? 0 : 1)
   const login = async (): Promise<void> => {
     if (record.loginSeconds !== undefined || spec.hasSerialPort === false) return
-    await guest.waitForConsole(/ login:/, limit(60) + 60)
+    await guest.waitForLogin(limit(60) + 60)
     record.loginSeconds = sinceBoot + guest.seconds()
   }
   if (bootArguments !== undefined && spec.way === 'port') {

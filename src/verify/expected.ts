@@ -2,9 +2,9 @@
 
 import type { ContractName } from '../config/contract.ts'
 import { type FileSource, parseFileSource } from '../config/file-source.ts'
-import type { Partition } from '../config/image.ts'
 import type { PipelineFields } from '../config/pipeline.ts'
 import type { ResolvedImage } from '../config/resolved.ts'
+import type { Partition } from '../disk/layout.ts'
 import type { Registered } from '../export/registration.ts'
 import type { ImageFiles } from './image-files.ts'
 

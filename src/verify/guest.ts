@@ -5,15 +5,19 @@ import { readFile, stat } from 'node:fs/promises'
 import { connect } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { stripVTControlCharacters } from 'node:util'
-import { execa } from 'execa'
-import type { BlockNode } from '../disk/disk-source.ts'
+import type { BlockNode } from '../disk/block-node.ts'
+import { createDisk } from '../disk/qemu-img.ts'
+import type { ErrorCode } from '../error-codes.ts'
 import { exitCodes, PipelineError } from '../errors.ts'
-import { startGroup } from '../host/process.ts'
-import type { AcceleratorChoice } from '../qemu/accelerator.ts'
+import { cleanText } from '../qemu/console.ts'
+import { findSign, hasSign } from '../qemu/console-signs.ts'
 import { type CommandResult, connectAgent, type GuestAgent } from '../qemu/guest-agent.ts'
-import { connectQmp, type Qmp } from '../qemu/qmp.ts'
-import { type DeviceModel, type DirectBoot, type GuestNetwork, guestArguments } from './device-models.ts'
+import type { Acceleration, DirectBoot, GuestNetwork } from '../qemu/machine.ts'
+import { startQemu } from '../qemu/process.ts'
+import type { Qmp } from '../qemu/qmp.ts'
+import { loadState, suspend } from '../qemu/suspend.ts'
+import type { DeviceModel } from '../targets/device-model.ts'
+import { guestMachine } from './guest-machine.ts'
 
 /** Name of the port that the guest agent serves. */
 export const agentPort = 'org.qemu.guest_agent.0'
@@ -26,7 +30,7 @@ export interface GuestOptions {
   /** Size that the guest sees; more than the file's for a disk that was enlarged. */
   readonly diskBytes: number
   readonly model: DeviceModel
-  readonly acceleration: Pick<AcceleratorChoice, 'accelerator' | 'cpu'>
+  readonly acceleration: Acceleration
   readonly cpus: number
   readonly memoryMiB: number
   readonly networks: readonly GuestNetwork[]
@@ -58,12 +62,15 @@ export interface Guest {
   readonly disk: BlockNode
   /** Seconds since it was started, or went on. */
   readonly seconds: () => number
-  /** What the serial console has said, without colours. */
+  /** What the serial console has said, without control sequences. */
   readonly console: () => Promise<string>
   /** The same of the virtio console, where there is one. */
   readonly virtioConsole: () => Promise<string>
-  /** Waits for a text on the serial console. @throws PipelineError `guest-silent`, `guest-stuck`, `guest-panicked`, `guest-ended` */
-  readonly waitForConsole: (pattern: RegExp, limitSeconds: number) => Promise<void>
+  /**
+   * Waits for a login prompt on the serial console.
+   * @throws PipelineError `guest-silent`, `guest-ended`, or that of the sign after which nothing comes any more
+   */
+  readonly waitForLogin: (limitSeconds: number) => Promise<void>
   /**
    * Waits until the guest agent answers, and no longer than `graceSeconds` after a login prompt.
    * @throws the same, or `agent-silent`
@@ -85,20 +92,15 @@ export interface Guest {
 }
 
 const pollMs = 250
-const qmpLimitMs = 30_000
 const shownLines = 20
-
-/** After one of these lines nothing comes any more: the guest waits for somebody at its console. */
-const stuckSigns = /^.*(ALERT!.*does not exist|You are in (emergency|rescue) mode|Give root password for).*$/m
 
 /** @throws PipelineError `qemu-ended` with what it said */
 export async function startGuest(options: GuestOptions): Promise<Guest> {
   const { folder, signal } = options
   const path = (name: string) => join(folder, name)
   const disk = await makeOverlay(path('disk.qcow2'), options)
-  const said: string[] = []
   const started = performance.now()
-  const words = guestArguments({
+  const machine = guestMachine({
     ...options,
     ...options.acceleration,
     disk,
@@ -107,39 +109,20 @@ export async function startGuest(options: GuestOptions): Promise<Guest> {
     virtioConsoleLog: path('hvc0.log'),
     qmpSocket: path('qmp'),
     firmwareStrings: options.firmwareStrings ?? [],
-    incoming: options.incoming?.stateFile,
+    awaitsState: options.incoming !== undefined,
   })
-  const [program, ...before] = inNamespace(options.namespace, 'qemu-system-x86_64')
-  const qemu = startGroup(program, [...before, ...words], { onLine: (line) => said.push(line) })
-  let isRunning = true
-  void qemu.ended.then(() => {
-    isRunning = false
-  })
-  const qmp = await connectOrEnd()
+  const qemu = startQemu(machine, { namespace: options.namespace })
+  let qmp: Qmp
+  try {
+    qmp = await qemu.connect(signal)
+    if (options.incoming !== undefined) await loadState(qmp, options.incoming.stateFile, signal)
+  } catch (error) {
+    await qemu.stop()
+    throw error
+  }
   let agent: GuestAgent | undefined
 
-  async function connectOrEnd(): Promise<Qmp> {
-    const limit = AbortSignal.any([signal, AbortSignal.timeout(qmpLimitMs)])
-    const ended = qemu.ended.then(({ exitCode, signal: killer }) => {
-      throw qemuEnded(exitCode ?? killer, said)
-    })
-    const connected = connectQmp(path('qmp'), limit).catch(async (error: unknown) => {
-      // What QEMU says when it ends tells more than a connection that broke off.
-      if (!limit.aborted) await Promise.race([ended, sleep(1000)])
-      throw error
-    })
-    try {
-      return await Promise.race([connected, ended])
-    } catch (error) {
-      await qemu.stop(0)
-      throw error
-    } finally {
-      ended.catch(() => undefined)
-    }
-  }
-
-  const readLog = async (name: string) =>
-    stripVTControlCharacters(await readFile(path(name), 'utf8').catch(() => '')).replaceAll('\r', '')
+  const readLog = async (name: string) => cleanText(await readFile(path(name), 'utf8').catch(() => ''))
   const consoleText = () => readLog('serial.log')
   const seconds = () => (performance.now() - started) / 1000
 
@@ -147,21 +130,19 @@ export async function startGuest(options: GuestOptions): Promise<Guest> {
   const requireAlive = async (): Promise<void> => {
     signal.throwIfAborted()
     const text = await consoleText()
-    if (/Kernel panic - not syncing/.test(text))
-      throw guestFailed('guest-panicked', 'the kernel panicked', text)
-    const stuck = stuckSigns.exec(text)?.[0]
-    if (stuck !== undefined) throw guestFailed('guest-stuck', `the boot is stuck: ${stuck.trim()}`, text)
-    if (!isRunning) throw guestFailed('guest-ended', 'the guest powered off or QEMU ended', text)
+    const end = findSign(text, 'end')
+    if (end?.code !== undefined) throw guestFailed(end.code, `${end.what}: ${end.line}`, text)
+    if (!qemu.isRunning()) throw guestFailed('guest-ended', 'the guest powered off or QEMU ended', text)
   }
 
-  const waitForConsole = async (pattern: RegExp, limitSeconds: number): Promise<void> => {
+  const waitForLogin = async (limitSeconds: number): Promise<void> => {
     for (const end = Date.now() + limitSeconds * 1000; Date.now() < end; ) {
-      if (pattern.test(await consoleText())) return
+      if (hasSign(await consoleText(), 'loginPrompt')) return
       await requireAlive()
       await sleep(pollMs, undefined, { signal })
     }
-    const what = `no ${pattern} on the serial console within ${limitSeconds} s`
-    throw guestFailed('guest-silent', what, await consoleText())
+    const what = `no login prompt on the serial console within ${limitSeconds} s`
+    throw guestLate('guest-silent', what, await consoleText())
   }
 
   const waitForAgent = async (limitSeconds: number, graceSeconds: number): Promise<GuestAgent> => {
@@ -176,39 +157,36 @@ export async function startGuest(options: GuestOptions): Promise<Guest> {
       )
       if (answered) return agent
       // A guest that asks for a name has started all that it starts by itself.
-      if (/ login:/.test(await consoleText())) upSince ??= Date.now()
+      if (hasSign(await consoleText(), 'loginPrompt')) upSince ??= Date.now()
       if (upSince !== undefined && Date.now() - upSince > graceSeconds * 1000) break
     }
     const what = `the guest agent has not answered within ${Math.round((Date.now() - started) / 1000)} s`
-    throw guestFailed('agent-silent', what, await consoleText())
+    throw guestLate('agent-silent', what, await consoleText())
   }
 
   const hasEnded = async (limitSeconds: number): Promise<boolean> => {
-    for (const end = Date.now() + limitSeconds * 1000; isRunning && Date.now() < end; ) {
+    for (const end = Date.now() + limitSeconds * 1000; qemu.isRunning() && Date.now() < end; ) {
       await sleep(pollMs, undefined, { signal })
     }
-    return !isRunning
+    return !qemu.isRunning()
   }
 
   const save = async (): Promise<SavedGuest> => {
     const stateFile = path('state')
     agent?.close()
-    await qmp.execute('stop')
-    await qmp.execute('migrate', { uri: `exec:cat >'${stateFile}'` })
-    await finishMigration(qmp, signal)
+    await suspend(qmp, stateFile, signal)
     await qmp.execute('quit').catch(() => undefined)
     await qemu.ended
     return { stateFile, disk }
   }
 
-  if (options.incoming !== undefined) await goOn(qmp, signal)
   return {
     options,
     disk,
     seconds,
     console: consoleText,
     virtioConsole: () => readLog('hvc0.log'),
-    waitForConsole,
+    waitForLogin,
     waitForAgent,
     run: async (command, limitSeconds) => {
       if (agent === undefined) throw new Error('the guest agent is not connected')
@@ -221,15 +199,9 @@ export async function startGuest(options: GuestOptions): Promise<Guest> {
     save,
     close: async () => {
       agent?.close()
-      qmp.close()
-      await qemu.stop(0)
+      await qemu.stop()
     },
   }
-}
-
-/** What has a program run in a network namespace. It replaces itself by the program, whose signals are then its own. */
-function inNamespace(name: string | undefined, program: string): readonly [string, ...string[]] {
-  return name === undefined ? [program] : ['ip', 'netns', 'exec', name, program]
 }
 
 /** A disk that takes the writes of a guest, over one that takes none. */
@@ -237,7 +209,7 @@ export async function makeOverlay(
   file: string,
   { backing, diskBytes }: Pick<GuestOptions, 'backing' | 'diskBytes'>,
 ): Promise<BlockNode> {
-  await execa('qemu-img', ['create', '-q', '-f', 'qcow2', file, `${diskBytes}`])
+  await createDisk(file, diskBytes)
   return {
     driver: 'qcow2',
     file: { driver: 'file', filename: file },
@@ -260,24 +232,6 @@ async function sendTo(socketPath: string, text: string): Promise<void> {
   socket.unref()
 }
 
-async function finishMigration(qmp: Qmp, signal: AbortSignal): Promise<void> {
-  for (;;) {
-    const { status } = (await qmp.execute('query-migrate')) as { readonly status?: string }
-    if (status === 'completed') return
-    if (status === 'failed') throw new Error('QEMU could not keep the state of the guest')
-    await sleep(pollMs, undefined, { signal })
-  }
-}
-
-async function goOn(qmp: Qmp, signal: AbortSignal): Promise<void> {
-  for (;;) {
-    const { status } = (await qmp.execute('query-status')) as { readonly status: string }
-    if (status !== 'inmigrate') break
-    await sleep(pollMs, undefined, { signal })
-  }
-  await qmp.execute('cont')
-}
-
 async function takePicture(qmp: Qmp, path: string): Promise<string | undefined> {
   // QEMU before 7.1 knows no PNG.
   for (const [name, format] of [
@@ -293,21 +247,19 @@ async function takePicture(qmp: Qmp, path: string): Promise<string | undefined> 
   return undefined
 }
 
-function guestFailed(code: string, message: string, consoleText: string): PipelineError {
+/** A guest that has not done something in time, and what may be why. */
+function guestLate(code: ErrorCode, message: string, consoleText: string): PipelineError {
+  const hurt = findSign(consoleText, 'hurt')
+  const why = hurt === undefined ? '' : `; ${hurt.what}: ${hurt.line}`
+  return guestFailed(code, `${message}${why}`, consoleText)
+}
+
+function guestFailed(code: ErrorCode, message: string, consoleText: string): PipelineError {
   return new PipelineError({
     code,
     message,
     hint: "the serial console's last lines are below.",
     exitCode: exitCodes.verificationFailed,
     details: { lastLines: consoleText.trimEnd().split('\n').slice(-shownLines) },
-  })
-}
-
-function qemuEnded(how: number | string | null, said: readonly string[]): PipelineError {
-  return new PipelineError({
-    code: 'qemu-ended',
-    message: `QEMU ended with ${how} before the guest ran`,
-    hint: 'what it said is below.',
-    details: { lastLines: said.slice(-shownLines) },
   })
 }

@@ -1,7 +1,7 @@
 /** Every check, and what no check can be asked of here. */
 
 import type { AssertionId, ContractName } from '../config/contract.ts'
-import type { Target } from '../config/image.ts'
+import type { TargetName } from '../targets/registry.ts'
 import type { Check, ContentCheck, FileCheck, SceneCheck } from './check.ts'
 import { agentChecks } from './checks/agent.ts'
 import { bootChecks } from './checks/boot.ts'
@@ -67,7 +67,7 @@ export const unreached: readonly { readonly id: AssertionId; readonly reason: st
 
 const isAsked = (check: Check, contract: ContractName) => check.contracts?.includes(contract) ?? true
 
-export function fileChecksOf(target: Target | undefined): readonly FileCheck[] {
+export function fileChecksOf(target: TargetName | undefined): readonly FileCheck[] {
   return checks.filter((check): check is FileCheck => {
     if (check.at !== 'file') return false
     return check.targets === undefined || (target !== undefined && check.targets.includes(target))

@@ -1,14 +1,14 @@
 /** Boots an image for a person to look into: the console is theirs, and what the guest writes is thrown away. */
 
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { DiskSource } from '../disk/disk-source.ts'
 import { findFreePort } from '../host/ports.ts'
 import type { AcceleratorChoice } from '../qemu/accelerator.ts'
 import { connectAgent } from '../qemu/guest-agent.ts'
+import { startQemu } from '../qemu/process.ts'
 import { makeSshKey } from '../qemu/ssh.ts'
+import { type DeviceModelName, deviceModels } from '../targets/registry.ts'
 import {
   makeBootArguments,
   networksOf,
@@ -16,9 +16,9 @@ import {
   type RoleName,
   renderCommandLine,
 } from './boot-arguments.ts'
-import { type DeviceModelName, deviceModels, guestArguments } from './device-models.ts'
 import { oldPort } from './enter-scene.ts'
 import { agentPort, makeOverlay } from './guest.ts'
+import { guestMachine } from './guest-machine.ts'
 
 export interface RunRequest {
   readonly source: DiskSource
@@ -58,7 +58,7 @@ export async function runGuest(request: RunRequest): Promise<number> {
   const bootArguments = role === undefined ? undefined : makeBootArguments(role, key.publicKey, request.words)
   const disk = await makeOverlay(path('disk.qcow2'), { backing: source.node, diskBytes: request.diskBytes })
   const [agentSocket, portSocket, qmpSocket] = [path('agent'), path('vport'), path('qmp')]
-  const words = guestArguments({
+  const machine = guestMachine({
     ...request.acceleration,
     model: deviceModels[request.model],
     cpus: request.cpus,
@@ -76,10 +76,9 @@ export async function runGuest(request: RunRequest): Promise<number> {
   })
   const ssh = ['-p', `${sshPort}`, '-i', key.file, '-o', 'StrictHostKeyChecking=no', 'root@127.0.0.1']
   request.onStart({ ssh, agentSocket, portSocket, qmpSocket })
-  // The terminal is QEMU's, in this process group, while it runs.
-  const qemu = spawn('qemu-system-x86_64', words, { stdio: 'inherit' })
+  const qemu = startQemu(machine)
   const over = new AbortController()
-  const stop = () => void qemu.kill('SIGTERM')
+  const stop = () => void qemu.stop()
   signal.addEventListener('abort', stop, { once: true })
   try {
     if (bootArguments !== undefined) {
@@ -95,7 +94,7 @@ export async function runGuest(request: RunRequest): Promise<number> {
         },
       )
     }
-    const [exitCode] = (await once(qemu, 'exit')) as [number | null]
+    const { exitCode } = await qemu.ended
     signal.throwIfAborted()
     return exitCode ?? 1
   } finally {

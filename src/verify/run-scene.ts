@@ -3,13 +3,16 @@
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type ContractName, contract } from '../config/contract.ts'
-import type { Target } from '../config/image.ts'
 import type { DiskSource } from '../disk/disk-source.ts'
 import { messageOf, PipelineError } from '../errors.ts'
 import { findFreePort } from '../host/ports.ts'
 import type { AcceleratorChoice } from '../qemu/accelerator.ts'
+import { cleanText } from '../qemu/console.ts'
+import { hasSign } from '../qemu/console-signs.ts'
 import { runSsh, type SshKey } from '../qemu/ssh.ts'
 import type { CheckResult, SceneResult } from '../report/verification.ts'
+import type { DeviceModel } from '../targets/device-model.ts'
+import { deviceModels, type TargetName } from '../targets/registry.ts'
 import {
   type BootArguments,
   makeBootArguments,
@@ -19,7 +22,6 @@ import {
   traps,
 } from './boot-arguments.ts'
 import type { Check, Finding, SceneCheck } from './check.ts'
-import { deviceModels } from './device-models.ts'
 import { analyseStartup, enterScene, oldPort } from './enter-scene.ts'
 import type { Expected } from './expected.ts'
 import { agentPort, type Guest, startGuest } from './guest.ts'
@@ -37,7 +39,7 @@ import {
 
 export interface SceneRequest {
   readonly name: SceneName
-  readonly target: Target
+  readonly target: TargetName
   readonly source: DiskSource
   readonly expected: Expected
   readonly contract: ContractName
@@ -80,11 +82,11 @@ export async function makeBaseBoot(request: Omit<SceneRequest, 'baseBoot'>): Pro
     const agent = await guest.waitForAgent(limit(60) + 60, limit(10))
     record.agentSeconds = guest.seconds()
     record.syncAnswer = await agent.call('guest-sync', { id: 1234567890 })
-    if (/ login:/.test(await guest.console())) record.loginSeconds = guest.seconds()
+    if (hasSign(await guest.console(), 'loginPrompt')) record.loginSeconds = guest.seconds()
     return { saved: await guest.save(), record, lastLines: [], screenshot: undefined }
   } catch (error) {
     request.signal.throwIfAborted()
-    if (/ login:/.test((await guest?.console()) ?? '')) record.loginSeconds = guest?.seconds() ?? 0
+    if (hasSign((await guest?.console()) ?? '', 'loginPrompt')) record.loginSeconds = guest?.seconds() ?? 0
     record.trouble = troubleOf(error)
     const screenshot = await guest?.screenshot().catch(() => undefined)
     return { saved: undefined, record, lastLines: linesOf(error), screenshot }
@@ -98,7 +100,7 @@ export async function runScene(request: SceneRequest): Promise<SceneOutcome> {
   const { name, key, baseBoot, signal } = request
   const spec: SceneSpec = sceneSpecs[name]
   const started = performance.now()
-  const model = modelOf(name, request.target, request.expected.formats?.vmware.diskController)
+  const model = modelOf(name, request.target, request.expected.formats)
   // Of values that are commands G8 asks, and not of CloudStack's own scripts.
   const words = { ...(request.contract === 'cloudstack-payload' ? {} : traps), ...spec.words }
   const bootArguments =
@@ -223,6 +225,8 @@ export function resultOf(check: Check, at: string, finding: Finding, seconds: nu
     group: check.group,
     at,
     ...finding,
+    // It may quote a file of the image, or a program in it.
+    observed: cleanText(finding.observed),
     seconds: roundSeconds(seconds),
   }
 }
@@ -243,15 +247,16 @@ async function bootFor(
   const spec: SceneSpec = sceneSpecs[name]
   const folder = join(request.folder, folderName)
   await mkdir(folder, { recursive: true })
-  const isOnKvm = target === 'kvm'
-  const ports = spec.isPortFirst === true ? [oldPort, agentPort] : [agentPort, ...(isOnKvm ? [oldPort] : [])]
+  const model: DeviceModel = deviceModels[modelOf(name, target, request.expected.formats)]
+  const others = model.hasOldPort === true ? [oldPort] : []
+  const ports = spec.isPortFirst === true ? [...others, agentPort] : [agentPort, ...others]
   const isTold = bootArguments !== undefined && spec.way === 'firmware'
   return startGuest({
     ...request.machine,
     folder,
     backing: baseBoot?.saved?.disk ?? request.source.node,
     diskBytes: spec.isBranch === true ? request.grownToBytes : request.diskBytes,
-    model: deviceModels[modelOf(name, target, request.expected.formats?.vmware.diskController)],
+    model,
     acceleration: request.acceleration,
     networks: bootArguments === undefined ? plainNetworks(sshPort) : networksOf(bootArguments, sshPort),
     ports,

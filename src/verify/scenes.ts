@@ -5,12 +5,10 @@
  */
 
 import type { AssertionId, ContractName } from '../config/contract.ts'
-import type { Target } from '../config/image.ts'
-import type { VmwareSettings } from '../config/vmware.ts'
 import type { AcceleratorChoice } from '../qemu/accelerator.ts'
 import type { SshResult } from '../qemu/ssh.ts'
+import { type DeviceModelName, type FormatSettings, type TargetName, targets } from '../targets/registry.ts'
 import { type BootArguments, ipv6Words, type RoleName, userDataWords } from './boot-arguments.ts'
-import type { DeviceModelName } from './device-models.ts'
 import type { Expected } from './expected.ts'
 import type { Guest, SavedGuest } from './guest.ts'
 
@@ -142,30 +140,9 @@ export const sceneSpecs = {
 
 export type SceneName = keyof typeof sceneSpecs
 
-/** The scenes of each target's file. Only the file for KVM is asked about every role: all others have the same disk. */
-export const scenesOfTarget: Readonly<Record<Target, readonly SceneName[]>> = {
-  kvm: [
-    'secstorage',
-    'port-second',
-    'consoleproxy',
-    'router',
-    'redundant-router',
-    'vpcrouter',
-    'dhcpsrvr',
-    'elbvm',
-    'ilbvm',
-    'cksnode',
-    'sharedfsvm',
-    'unknown-type',
-    'broken-filter',
-    'no-data',
-    'port',
-    'no-serial',
-  ],
-  xenserver: ['boot'],
-  hyperv: ['boot'],
-  vmware: ['boot'],
-  raw: ['virtualbox'],
+/** The scenes of a target's file. */
+export function scenesOf(target: TargetName): readonly SceneName[] {
+  return targets[target].scenes
 }
 
 /** What the machine of a scene is given. */
@@ -175,33 +152,21 @@ export function sizeOf(scene: SceneName, sizes: MachineSizes): MachineSize {
 }
 
 /** Those of a target's scenes that are for a contract. */
-export function scenesFor(target: Target, contract: ContractName): readonly SceneName[] {
-  return scenesOfTarget[target].filter((name) => {
+export function scenesFor(target: TargetName, contract: ContractName): readonly SceneName[] {
+  return scenesOf(target).filter((name) => {
     const { contracts }: SceneSpec = sceneSpecs[name]
     return contracts === undefined || contracts.includes(contract)
   })
 }
 
-/** The device model that a scene of a target runs in. */
+/** The device model that a scene of a target runs in. @param formats undefined where nobody knows them */
 export function modelOf(
   scene: SceneName,
-  target: Target,
-  controller: VmwareSettings['diskController'] | undefined,
+  target: TargetName,
+  formats: FormatSettings | undefined,
 ): DeviceModelName {
   const spec: SceneSpec = sceneSpecs[scene]
-  if (spec.model !== undefined) return spec.model
-  switch (target) {
-    case 'kvm':
-      return 'virtio'
-    case 'xenserver':
-      return 'xen'
-    case 'hyperv':
-      return 'hyper-v'
-    case 'vmware':
-      return controller === 'pvscsi' ? 'vmware-pvscsi' : 'vmware-lsilogic'
-    case 'raw':
-      return 'virtualbox'
-  }
+  return spec.model ?? targets[target].deviceModelFor(formats?.[target])
 }
 
 /** What was seen on the way to a scene, before any check was asked. All in seconds of the host. */

@@ -10,8 +10,8 @@ import { type ImageVerification, imageVerification } from '../report/verificatio
 
 const verdict = z.strictObject({ questions: z.string(), verification: imageVerification })
 
-/** The rooms of the program that a verdict comes from: the checks, the contract, and those that read disks and run guests. */
-const askingRooms = ['verify', 'config', 'export', 'debian', 'disk', 'qemu'] as const
+/** The rooms of the program that a verdict comes from: the checks, the contract, and those that know files, read disks and run guests. */
+const askingRooms = ['verify', 'config', 'export', 'targets', 'formats', 'debian', 'disk', 'qemu'] as const
 
 /** A digest of everything that a verdict depends on beside the file: the program that asks, and what it expects. */
 export async function digestQuestions(facts: Json): Promise<string> {

@@ -3,7 +3,6 @@
 import { copyFile, mkdir, rm } from 'node:fs/promises'
 import { extname, join, relative } from 'node:path'
 import type { ContractName } from '../config/contract.ts'
-import type { Target } from '../config/image.ts'
 import { type DiskSource, locateDisk, virtualSizeOf } from '../disk/disk-source.ts'
 import { unpackArchive } from '../disk/unpack.ts'
 import { messageOf } from '../errors.ts'
@@ -11,6 +10,7 @@ import { createScratchFolder } from '../host/scratch-folder.ts'
 import { type AcceleratorChoice, bootsOfEmulatedGuest } from '../qemu/accelerator.ts'
 import { makeSshKey } from '../qemu/ssh.ts'
 import type { CheckResult, ImageVerification, SceneResult } from '../report/verification.ts'
+import type { TargetName } from '../targets/registry.ts'
 import type { Check, Finding } from './check.ts'
 import { contractOf, type Expected } from './expected.ts'
 import { openImageFiles } from './open-image-files.ts'
@@ -30,7 +30,7 @@ import {
 export interface ImageRequest {
   /** Path of the file that ships. */
   readonly file: string
-  readonly target: Target
+  readonly target: TargetName
   readonly sha256: string
   readonly expected: Expected
   /** File whose disk is proved to be the same, and is read for both. Absent: this one is read. */

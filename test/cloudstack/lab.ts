@@ -6,7 +6,7 @@
 import { readdir } from 'node:fs/promises'
 import { execa } from 'execa'
 import { type ProcessGroup, startGroup } from '../../src/host/process.ts'
-import type { TapNetwork } from '../../src/verify/device-models.ts'
+import type { TapNetwork } from '../../src/qemu/machine.ts'
 
 export interface Lab {
   /** Namespace that has the bridges. Guests run in it, and whoever logs in by the control network. */

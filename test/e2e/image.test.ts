@@ -7,13 +7,13 @@ import { readFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { assertionIds } from '../../src/config/contract.ts'
-import type { Target } from '../../src/config/image.ts'
 import { defaultPipeline, loadPipeline } from '../../src/config/load.ts'
 import type { ResolvedImage } from '../../src/config/resolved.ts'
 import type { Report } from '../../src/report/report.ts'
 import type { Verification } from '../../src/report/verification.ts'
+import type { TargetName } from '../../src/targets/registry.ts'
 import { unchecked } from '../../src/verify/registry.ts'
-import { scenesOfTarget } from '../../src/verify/scenes.ts'
+import { scenesOf } from '../../src/verify/scenes.ts'
 import { readReport, systemvmImage } from './program.ts'
 
 // The user's own output folder, so that an image that was just built is not built again.
@@ -107,7 +107,7 @@ describe('the verification', () => {
       expect(
         booted.map(({ name }) => name),
         `${target}`,
-      ).toEqual(scenesOfTarget[target as Target].filter(asked))
+      ).toEqual(scenesOf(target as TargetName).filter(asked))
       // A machine without a serial port has no prompt that can be waited for.
       for (const { name, loginSeconds, agentSeconds } of booted)
         expect(name === 'no-serial' ? agentSeconds : loginSeconds, `${target} ${name}`).toBeGreaterThan(0)

@@ -2,7 +2,7 @@
 
 import { join } from 'node:path'
 import type { ResolvedImage } from '../../src/config/resolved.ts'
-import { probeUdebsOf, udebRequest } from '../../src/debian/udebs.ts'
+import { probeUdebsOf, udebRequest } from '../../src/installers/debian-installer/udebs.ts'
 import { kernelOf, tryNetboot } from './live.ts'
 import { serveUdebs, udebSuite } from './udeb-repository.ts'
 

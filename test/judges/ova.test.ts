@@ -2,9 +2,9 @@ import { execFileSync, spawn, spawnSync } from 'node:child_process'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { createInterface } from 'node:readline'
 import { describe, expect, it } from 'vitest'
-import { vmwareFields } from '../../src/config/vmware.ts'
 import { sha256File } from '../../src/digest.ts'
-import { exportOva } from '../../src/export/ova.ts'
+import { exportOva } from '../../src/formats/ova.ts'
+import { ovaOptions, vmwareFields } from '../../src/targets/vmware.ts'
 import { makeRawDisk } from '../support/disks.ts'
 import { useFolder } from '../support/folder.ts'
 import { describeJudge, hasLibrary, hasProgram, judgedBytes, judgedContent, readByLibrary } from './judges.ts'
@@ -13,8 +13,12 @@ const path = useFolder()
 const disk = () => makeRawDisk(path('disk.raw'), judgedBytes, judgedContent)
 
 async function make(): Promise<Buffer> {
-  const settings = vmwareFields.parse({})
-  const options = { name: 'sample', settings, sourceDateEpoch: 1_767_312_000, key: 'key' }
+  const options = {
+    name: 'sample',
+    ...ovaOptions(vmwareFields.parse({})),
+    sourceDateEpoch: 1_767_312_000,
+    key: 'key',
+  }
   await exportOva(disk(), path('image.ova'), options, () => undefined, new AbortController().signal)
   return readFileSync(path('image.ova'))
 }

@@ -1,7 +1,7 @@
 /** Small raw disks with data in known places, and zeros that take no room between them. */
 
 import { closeSync, ftruncateSync, openSync, writeSync } from 'node:fs'
-import type { RawDisk } from '../../src/export/raw-disk.ts'
+import type { RawDisk } from '../../src/formats/raw-disk.ts'
 
 /** Bytes at places of a disk. */
 export type Content = Readonly<Record<number, Buffer>>

@@ -52,7 +52,7 @@ describe.skipIf(process.arch !== 'x64')('KVM (skipped where the host is not x64)
     })
     expect(Date.now() - begin).toBeLessThan(4_000)
     expect(calls()).toHaveLength(1)
-    expect(calls()[0]).toMatch(/-accel kvm -cpu host .*-kernel \S+vmlinuz -append console=ttyS0/)
+    expect(calls()[0]).toMatch(/,accel=kvm -cpu host .*-kernel \S+vmlinuz -append console=ttyS0/)
   })
 
   it('is given up when a kernel says nothing of itself for 5 s, with its last words', async () => {

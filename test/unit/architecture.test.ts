@@ -64,6 +64,25 @@ describe('the rooms of src/', () => {
   })
 })
 
+/** The one file that runs a program, where the program has a driver. */
+const drivers: Readonly<Record<string, string>> = {
+  'qemu-img': 'src/disk/qemu-img.ts',
+}
+
+describe('the programs of others', () => {
+  const spawns = files.flatMap((path) =>
+    [...read(path).matchAll(/\b(?:execa|spawn|runFile|startGroup)\(\s*'([^']+)'/g)].map(
+      ([, program = '']) => ({ path, program }),
+    ),
+  )
+
+  it('are each run by their driver alone', () => {
+    const elsewhere = spawns.filter(({ path, program }) => (drivers[program] ?? path) !== path)
+    expect(elsewhere.map(({ path, program }) => `${path} runs ${program}`)).toEqual([])
+    for (const [program, path] of Object.entries(drivers)) expect(spawns).toContainEqual({ path, program })
+  })
+})
+
 /** The first circle, as a chain of files. */
 function findCircle(edges: readonly Import[]): string | undefined {
   const next = new Map<string, string[]>()

@@ -163,6 +163,28 @@ describe('one file', () => {
   })
 })
 
+describe('a tarball behind a URL', () => {
+  it('that was never downloaded is left out by a verb that only looks, and its layer has to be made', async () => {
+    const url = `http://127.0.0.1:9/payload.tgz#sha256=${'0'.repeat(64)}`
+    const [image] = await bringFiles([await imageWith(url)], path('cache'), 'leave out')
+    expect(image?.stages[0]).toMatchObject({ files: {}, absent: ['payload'] })
+    const { stages } = await planImage(image as ResolvedImage, openStore(path('store')))
+    expect(stages[0]).toMatchObject({ cached: undefined, reason: 'payload is not downloaded' })
+    expect(existsSync(path('cache'))).toBe(false)
+  })
+
+  it('that a build has downloaded is there for such a verb', async () => {
+    const tarball = pack(tree, '.')
+    const server = createServer((_, response) => response.end(readFileSync(tarball)))
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+    const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/payload.tgz#sha256=${sumOf(tarball)}`
+    const image = await bring(url)
+    await new Promise((resolve) => server.close(resolve))
+    const [looked] = await bringFiles([await imageWith(url)], path('cache'), 'leave out')
+    expect(payloadOf(looked as ResolvedImage)).toBe(payloadOf(image))
+  })
+})
+
 describe('a tarball', () => {
   const content = (name: string) => {
     mkdirSync(path('tree', 'etc'), { recursive: true })

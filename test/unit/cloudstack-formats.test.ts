@@ -8,9 +8,9 @@ import { parseAssignment } from '../../src/config/overrides.ts'
 import type { Pipeline } from '../../src/config/pipeline.ts'
 import type { PipelineError } from '../../src/errors.ts'
 import { computeChecksums } from '../../src/export/checksums.ts'
+import { imageName } from '../../src/export/image-file.ts'
 import { parseSections } from '../../src/export/metadata.ts'
 import { writeRepository } from '../../src/export/repository.ts'
-import { imageFileName } from '../../src/make/export-images.ts'
 import type { ImageResult } from '../../src/report/report.ts'
 import { useFolder } from '../support/folder.ts'
 import { sampleImage } from '../support/pipelines.ts'
@@ -38,7 +38,7 @@ async function withValues(...assignments: string[]) {
 describe("formats: 'cloudstack'", () => {
   it('gives files the names of package builds', async () => {
     const image = await sampleImage(path(), { ...allTargets, release: '4.22.0', formats: 'cloudstack' })
-    expect(image.targets.map((target) => imageFileName(image, target))).toEqual(packedNames)
+    expect(image.targets.map((target) => imageName(image, target))).toEqual(packedNames)
     expect(image.repository).toBe(true)
   })
 

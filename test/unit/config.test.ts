@@ -8,6 +8,7 @@ import { definePipeline, type Pipeline } from '../../src/config/pipeline.ts'
 import { resolvePipeline } from '../../src/config/resolve.ts'
 import { defineStage } from '../../src/config/stage.ts'
 import { exitCodes, PipelineError } from '../../src/errors.ts'
+import { tinyPipeline } from '../support/built.ts'
 import { useFolder } from '../support/folder.ts'
 import { sound, threeStages } from '../support/pipelines.ts'
 
@@ -688,6 +689,12 @@ describe('a pipeline file', () => {
     const { images } = await loadPipeline('pipeline.ts', [])
     expect(images.length).toBeGreaterThan(0)
     for (const { stages } of images) expect(stages.length).toBeGreaterThan(0)
+  })
+
+  it('with no stage that takes a payload refuses one', async () => {
+    const error = await failure(loadPipeline(tinyPipeline, [], '/some/tree'))
+    expect(error).toMatchObject({ code: 'usage', exitCode: 2 })
+    expect(error.message).toMatch(/^--payload \/some\/tree: no stage of .* takes CloudStack's scripts$/)
   })
 
   it('that is missing is refused by its path', async () => {

@@ -1,5 +1,7 @@
 import { execFileSync } from 'node:child_process'
 import { describe, expect, it } from 'vitest'
+import { qemuArguments } from '../../src/qemu/arguments.ts'
+import { type DeviceModelName, deviceModels } from '../../src/targets/registry.ts'
 import {
   makeBootArguments,
   networksOf,
@@ -8,13 +10,7 @@ import {
   renderPortLines,
   roleNames,
 } from '../../src/verify/boot-arguments.ts'
-import {
-  type DeviceModelName,
-  deviceModels,
-  type GuestMachine,
-  guestArguments,
-  macOf,
-} from '../../src/verify/device-models.ts'
+import { type GuestMachine, guestMachine, macOf } from '../../src/verify/guest-machine.ts'
 import { describeWith } from '../support/tools.ts'
 
 const names = Object.keys(deviceModels) as DeviceModelName[]
@@ -38,6 +34,8 @@ const machine = (over: Partial<GuestMachine> = {}): GuestMachine => ({
   ...over,
 })
 
+const guestArguments = (guest: GuestMachine) => qemuArguments(guestMachine(guest)).flat()
+
 const valuesOf = (words: readonly string[], option: string) =>
   words.flatMap((word, index) => (words[index - 1] === option ? [word] : []))
 
@@ -47,8 +45,8 @@ describe('the arguments of QEMU', () => {
       value.startsWith('virtserialport'),
     )
     expect(ports).toEqual([
-      'virtserialport,bus=serialbus.0,nr=1,chardev=port0,name=org.qemu.guest_agent.0',
-      'virtserialport,bus=serialbus.0,nr=2,chardev=port1,name=s-1-VM.vport',
+      'virtserialport,nr=1,chardev=port0,name=org.qemu.guest_agent.0',
+      'virtserialport,nr=2,chardev=port1,name=s-1-VM.vport',
     ])
   })
 

@@ -41,8 +41,11 @@ describe('an estimate', () => {
   })
 
   it('of the base is what the same installer took', async () => {
-    const files = { installerFiles: { linux: 'digest' } }
-    const layers = [layer('base', 60, '2026-01-01'), { ...layer('base', 1080, '2026-02-01'), ...files }]
+    const byInstaller = (installer: string) => ({ parts: { installer } })
+    const layers = [
+      { ...layer('base', 60, '2026-01-01'), ...byInstaller('bootstrap') },
+      { ...layer('base', 1080, '2026-02-01'), ...byInstaller('debian-installer') },
+    ]
     const byDebian = { installer: 'debian-installer' } as const
     expect((await readEstimates(path(), layers, byBootstrap)).of('base')).toBe(60)
     expect((await readEstimates(path(), layers, byDebian)).of('base')).toBe(1080)

@@ -1,8 +1,9 @@
 import { statSync } from 'node:fs'
 import { expect, it } from 'vitest'
-import { type Target, targets } from '../../src/config/image.ts'
+import { imageNode } from '../../src/disk/block-node.ts'
 import { estimateRoom } from '../../src/export/room.ts'
 import { exportSideBySide } from '../../src/export/side-by-side.ts'
+import { type TargetName, targetNames } from '../../src/targets/registry.ts'
 import { makeRawDisk, noise, words } from '../support/disks.ts'
 import { useFolder } from '../support/folder.ts'
 import { sampleImage } from '../support/pipelines.ts'
@@ -17,16 +18,15 @@ describeWith(['qemu-img'], 'the room that an export is said to need', () => {
     // Two fifths of it do not compress, which is what the files of a system come to.
     const content = { 0: words('text', 12 * mib), [20 * mib]: noise(8 * mib) }
     const disk = makeRawDisk(path('disk'), 252 * mib, content)
-    const room = estimateRoom(targets, formats, { sizeBytes: disk.sizeBytes, dataBytes: 20 * mib })
-    const taken: Partial<Record<Target, number>> = {}
+    const room = estimateRoom(targetNames, formats, { sizeBytes: disk.sizeBytes, dataBytes: 20 * mib })
+    const taken: Partial<Record<TargetName, number>> = {}
     await exportSideBySide({
       ...image,
       formats,
-      disk: disk.path,
-      format: 'raw',
+      disk: imageNode('raw', disk.path),
       workFolder: path('work'),
       findKey: async () => 'key',
-      targets,
+      targets: targetNames,
       fileOf: (target) => path(target),
       onFile: async (file) => {
         taken[file.target] = statSync(file.path).blocks * 512

@@ -3,14 +3,15 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, truncateSync, writeFi
 import { describe, expect, it, onTestFinished } from 'vitest'
 import type { ResolvedImage } from '../../src/config/resolved.ts'
 import { sha256, sha256File } from '../../src/digest.ts'
+import { imageNode } from '../../src/disk/block-node.ts'
 import { PipelineError } from '../../src/errors.ts'
-import { exporters } from '../../src/export/exporters.ts'
 import { writeWhole } from '../../src/export/partial-file.ts'
-import { exportQcow2 } from '../../src/export/qcow2.ts'
-import { flattenDisk, type RawDisk } from '../../src/export/raw-disk.ts'
+import { exportQcow2 } from '../../src/formats/qcow2.ts'
+import { flattenDisk, type RawDisk } from '../../src/formats/raw-disk.ts'
 import { areExported, type ExportRequest, exportImages } from '../../src/make/export-images.ts'
 import type { BuildEvent } from '../../src/report/events.ts'
 import type { Layer } from '../../src/store/store.ts'
+import { kvm } from '../../src/targets/kvm.ts'
 import { useFolder } from '../support/folder.ts'
 import { sampleImage } from '../support/pipelines.ts'
 import { describeWith } from '../support/tools.ts'
@@ -97,7 +98,7 @@ describe('a file that is written as a whole', () => {
 })
 
 describeWith(['qemu-img', 'qemu-io'], 'an export', () => {
-  const flatten = (layer: string) => flattenDisk(layer, 'qcow2', path('store', 'flat.raw'), never)
+  const flatten = (layer: string) => flattenDisk(imageNode('qcow2', layer), path('store', 'flat.raw'), never)
   const exportTo = async (
     options: Pick<ResolvedImage['formats']['kvm'], 'compat' | 'compression'> = defaults,
     progress: (fraction: number) => void = () => undefined,
@@ -267,9 +268,9 @@ describeWith(['qemu-img', 'qemu-io'], 'the images of a run', () => {
     [
       'a writer that makes other bytes',
       (request: ExportRequest) => {
-        const { kvm } = exporters
-        Object.assign(exporters, { kvm: { ...kvm, revision: kvm.revision + 1 } })
-        onTestFinished(() => void Object.assign(exporters, { kvm }))
+        const { revision } = kvm
+        Object.assign(kvm, { revision: revision + 1 })
+        onTestFinished(() => void Object.assign(kvm, { revision }))
         return request
       },
     ],

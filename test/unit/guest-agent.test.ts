@@ -170,6 +170,14 @@ describe('a command in the guest', () => {
     expect(await (await connect()).run('x')).toMatchObject({ exitCode: 137 })
   })
 
+  it('prints nothing that a terminal would act on', async () => {
+    const output = Buffer.from('\u001b]3008;start=1\u001b\\active\u001b[0m\r\n').toString('base64')
+    await fakeAgent(({ execute }, say) =>
+      say(answer(execute === 'guest-exec' ? { pid: 1 } : { exited: true, exitcode: 0, 'out-data': output })),
+    )
+    expect(await (await connect()).run('x')).toMatchObject({ stdout: 'active\n' })
+  })
+
   it('that does not end is given up', async () => {
     await fakeAgent(({ execute }, say) =>
       say(answer(execute === 'guest-exec' ? { pid: 1 } : { exited: false })),

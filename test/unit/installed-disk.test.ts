@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import type { Disk } from '../../src/config/image.ts'
 import type { DiskPartition } from '../../src/disk/disk-files.ts'
+import type { Disk } from '../../src/disk/layout.ts'
 import { readLayout, unknownAnswers } from '../../src/installers/debian-installer/installed-disk.ts'
 
 const rest = { grow: false, primary: false, bootable: false, reservedPercent: 0 }

@@ -28,6 +28,12 @@ describe('a message of a syslog', () => {
     expect(parseSyslog('nothing that we know')).toEqual([{ program: '', text: 'nothing that we know' }])
   })
 
+  it('has nothing in it that a terminal would act on', () => {
+    expect(parseSyslog('<13>Nov 22 21:20:13 in-target: \u001b[1;31mfailed\u001b[0m\u0007')).toEqual([
+      { program: 'in-target', text: 'failed' },
+    ])
+  })
+
   it('is received on the loopback address alone', async () => {
     const messages: SyslogMessage[] = []
     const receiver = await receiveSyslog((message) => messages.push(message))

@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process'
 import { truncateSync, writeFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
-import type { Disk, Partition } from '../../src/config/image.ts'
+import type { Disk, Partition } from '../../src/disk/layout.ts'
 import { placePartitions, renderFstab, renderSfdisk, sectorBytes } from '../../src/disk/layout.ts'
 import { useFolder } from '../support/folder.ts'
 import { describeWith, pathOfTools } from '../support/tools.ts'

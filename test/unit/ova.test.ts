@@ -10,14 +10,14 @@ import {
   writeFileSync,
 } from 'node:fs'
 import { expect, it } from 'vitest'
-import { vmwareFields } from '../../src/config/vmware.ts'
 import { sha256File } from '../../src/digest.ts'
 import { PipelineError } from '../../src/errors.ts'
-import { exportOva, type OvaOptions } from '../../src/export/ova.ts'
-import { renderOvf } from '../../src/export/ovf.ts'
 import { writeWhole } from '../../src/export/partial-file.ts'
-import type { RawDisk } from '../../src/export/raw-disk.ts'
-import { checkVmdk } from '../../src/export/vmdk-check.ts'
+import { exportOva, type OvaOptions } from '../../src/formats/ova.ts'
+import { renderOvf } from '../../src/formats/ovf.ts'
+import type { RawDisk } from '../../src/formats/raw-disk.ts'
+import { checkVmdk } from '../../src/formats/vmdk-check.ts'
+import { ovaOptions, vmwareFields } from '../../src/targets/vmware.ts'
 import { makeRawDisk, noise, words } from '../support/disks.ts'
 import { useFolder } from '../support/folder.ts'
 import { ovfFaults, readAsCloudStack } from '../support/ovf-rules.ts'
@@ -39,8 +39,13 @@ async function make(
   over: Partial<OvaOptions> = {},
   { disk = sampleDisk(), file = 'image.ova', signal = never, onProgress = (_: number) => {} } = {},
 ) {
-  const settings = vmwareFields.parse({})
-  const options = { name: 'sample', settings, sourceDateEpoch: date, key: 'key', ...over }
+  const options = {
+    name: 'sample',
+    ...ovaOptions(vmwareFields.parse({})),
+    sourceDateEpoch: date,
+    key: 'key',
+    ...over,
+  }
   await writeWhole(path(file), `${path(file)}.partial`, signal, (partial) =>
     exportOva(disk, partial, options, onProgress, signal),
   )
@@ -142,13 +147,13 @@ describeWith(['qemu-img', 'tar'], 'an OVA', () => {
 
   it('keeps its places when the numbers in the description turn out short', async () => {
     const room = (name: string, numbers: number) => {
-      const settings = vmwareFields.parse({})
+      const { machine } = ovaOptions(vmwareFields.parse({}))
       const sizes = {
         diskFileBytes: numbers,
         populatedBytes: Math.min(numbers, 40 * mib),
         capacityBytes: 40 * mib,
       }
-      const text = renderOvf({ name, settings, diskFile: `${name}-disk1.vmdk`, ...sizes })
+      const text = renderOvf({ name, machine, diskFile: `${name}-disk1.vmdk`, ...sizes })
       return Math.ceil(text.length / 512)
     }
     const names = Array.from({ length: 85 }, (_, length) => 'x'.repeat(length + 1))

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { vmwareFields } from '../../src/config/vmware.ts'
-import { type OvfView, renderOvf } from '../../src/export/ovf.ts'
+import { type OvfView, renderOvf } from '../../src/formats/ovf.ts'
+import { ovaOptions, vmwareFields } from '../../src/targets/vmware.ts'
 import { ovfFaults, readAsCloudStack } from '../support/ovf-rules.ts'
 
 type Settings = Parameters<typeof vmwareFields.parse>[0]
@@ -8,7 +8,7 @@ type Settings = Parameters<typeof vmwareFields.parse>[0]
 function render(settings: Settings = {}, over: Partial<OvfView> = {}): string {
   return renderOvf({
     name: 'sample',
-    settings: vmwareFields.parse(settings),
+    machine: ovaOptions(vmwareFields.parse(settings)).machine,
     diskFile: 'sample-disk1.vmdk',
     diskFileBytes: 123_456,
     capacityBytes: 5040 * 2 ** 20,
@@ -63,7 +63,7 @@ describe('the description of a virtual machine', () => {
 
   it('has two digits of a hardware version', () => {
     const settings = { ...vmwareFields.parse({}), hardwareVersion: 8 }
-    expect(render({}, { settings })).toContain('vmx-08')
+    expect(render({}, ovaOptions(settings))).toContain('vmx-08')
   })
 
   it('quotes what XML would take for its own', () => {

@@ -45,6 +45,12 @@ describe("Packer's stream", () => {
     expect(parsePackerLine(line).map(({ text }) => text)).toEqual(['one', 'two,2', 'three'])
   })
 
+  it('has nothing in it that a terminal would act on, and each version of a line that was overwritten', () => {
+    const line =
+      '1795361616,,ui,message,    qemu.systemvm: \u001b[0;38:5:185m10%\\r\u001b[K100%\u001b[0m done\u0007'
+    expect(parsePackerLine(line).map(({ text }) => text)).toEqual(['10% 100% done'])
+  })
+
   it.each([
     '',
     'not a line',

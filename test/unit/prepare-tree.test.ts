@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { expect, it } from 'vitest'
-import { dpkgExcludes, initramfsSettings, initramfsSettingsFile } from '../../src/installers/installer.ts'
+import { dpkgExcludes, initramfsSettings, initramfsSettingsFile } from '../../src/installers/base-system.ts'
 import { useFolder } from '../support/folder.ts'
 
 const path = useFolder()

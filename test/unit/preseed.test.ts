@@ -12,14 +12,15 @@ import {
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import type { ImageFacts, Partition } from '../../src/config/image.ts'
+import type { ImageFacts } from '../../src/config/image.ts'
+import type { Partition } from '../../src/disk/layout.ts'
+import { renderSources } from '../../src/installers/base-system.ts'
 import {
   installerKernelArguments,
   type PreseedView,
   preseedView,
   renderPreseed,
 } from '../../src/installers/debian-installer/preseed.ts'
-import { renderSources } from '../../src/installers/installer.ts'
 
 const partition = (fields: Partial<Partition>): Partition => ({
   filesystem: 'ext4',

@@ -2,7 +2,7 @@ import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { exportRaw } from '../../src/export/raw.ts'
+import { exportRaw } from '../../src/formats/raw.ts'
 import { makeRawDisk, words } from '../support/disks.ts'
 import { useFolder } from '../support/folder.ts'
 

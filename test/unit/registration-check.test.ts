@@ -1,11 +1,11 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { basename } from 'node:path'
 import { expect, it } from 'vitest'
-import type { Target } from '../../src/config/image.ts'
 import type { Pipeline } from '../../src/config/pipeline.ts'
 import { computeChecksums, writeChecksums } from '../../src/export/checksums.ts'
 import { writeMetadata } from '../../src/export/metadata.ts'
 import type { ImageResult } from '../../src/report/report.ts'
+import type { TargetName } from '../../src/targets/registry.ts'
 import type { FileSubject } from '../../src/verify/check.ts'
 import { registrationChecks } from '../../src/verify/checks/registration.ts'
 import { expectationsOf, foreignExpectations } from '../../src/verify/expected.ts'
@@ -17,7 +17,7 @@ const never = new AbortController().signal
 
 /** Writes an image's file with its sums and its metadata, and asks the check; `change` makes another text of the metadata. */
 async function ask(
-  target: Target,
+  target: TargetName,
   change: (text: string) => string = (text) => text,
   over: Partial<Pipeline> = {},
   isForeign = false,

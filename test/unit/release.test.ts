@@ -8,8 +8,10 @@ import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
 import { type ReleaseRequest, verifyRelease } from '../../src/debian/release.ts'
-import { probeUdebs, probeUdebsOf } from '../../src/debian/udebs.ts'
+import { findUdebs } from '../../src/doctor/mirrors.ts'
 import { PipelineError } from '../../src/errors.ts'
+import { probeUdebs, probeUdebsOf } from '../../src/installers/debian-installer/udebs.ts'
+import type { InstallerName } from '../../src/installers/installer.ts'
 
 const missing = ['gpg', 'gpgv'].filter((name) => spawnSync(name, ['--version']).error !== undefined)
 if (missing.length > 0 && process.env.CI === 'true') throw new Error(`CI lacks ${missing.join(' and ')}`)
@@ -353,6 +355,24 @@ describe.skipIf(missing.length > 0)(`a mirror (skipped where gpg or gpgv is miss
       flipped[flipped.length - 9] = (flipped[flipped.length - 9] ?? 0) ^ 1
       serve(`/debian/dists/trixie/${udebIndex}`, flipped)
       await expect(probe({ [udebIndex]: index })).rejects.toMatchObject({ code: 'mirror-file-corrupt' })
+    })
+
+    it('is only a fault to the doctor where images are installed from them', async () => {
+      serve(`/debian/dists/trixie/${udebIndex}`, Buffer.from(index).fill(0, index.length - 9))
+      serveRelease(sign(releaseText({}, { [udebIndex]: index })))
+      const verified = await verifyRelease(request)
+      const mirror = { debian: request.url, security: request.url, components: ['main'], keyring }
+      const facts = { suite: 'trixie', arch: 'x86_64', debianArch: arch, mirror } as const
+      const doctor = (installer: InstallerName) =>
+        findUdebs(request, verified, {
+          images: [{ ...facts, installer, debianInstaller: { extraAnswers: [] } }],
+          outDir: folder,
+          neededBytes: 1,
+          kernels: [],
+          cacheDir: folder,
+        })
+      expect(await doctor('bootstrap')).toMatchObject({ status: 'ok' })
+      await expect(doctor('debian-installer')).rejects.toMatchObject({ code: 'mirror-file-corrupt' })
     })
   })
 })

@@ -2,7 +2,9 @@
 
 import { describe, expect, it } from 'vitest'
 import type { CheckResult } from '../../src/report/verification.ts'
-import { runScene, type SceneRequest } from '../../src/verify/run-scene.ts'
+import type { FileCheck } from '../../src/verify/check.ts'
+import { fileChecksOf } from '../../src/verify/registry.ts'
+import { resultOf, runScene, type SceneRequest } from '../../src/verify/run-scene.ts'
 import type { BaseBoot, SceneName } from '../../src/verify/scenes.ts'
 
 const request = (name: SceneName, baseBoot: BaseBoot): SceneRequest => ({
@@ -67,4 +69,10 @@ it('a boot that panicked fails by its login, and is told from a guest that panic
   expect(later.hasPanicked).toBe(false)
   expect(withStatus(checks, 'failed')).toEqual(['B1'])
   expect(withStatus(checks, 'passed')).toEqual([])
+})
+
+it('what a check quotes of an image has nothing in it that a terminal would act on', () => {
+  const [check] = fileChecksOf('kvm') as readonly [FileCheck]
+  const finding = { status: 'failed', observed: '/etc/motd: \u001b]0;title\u0007\u001b[38:5:185mhi' } as const
+  expect(resultOf(check, 'file', finding, 1).observed).toBe('/etc/motd: hi')
 })

@@ -1,7 +1,8 @@
 import { appendFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect, it } from 'vitest'
-import { followLines, readSign } from '../../src/qemu/console.ts'
+import { followLines } from '../../src/qemu/console.ts'
+import { readSign } from '../../src/qemu/console-signs.ts'
 import { useFolder } from '../support/folder.ts'
 
 const path = useFolder()

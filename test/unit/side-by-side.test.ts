@@ -1,7 +1,8 @@
 import { linkSync, mkdirSync, readdirSync, readFileSync } from 'node:fs'
 import { expect, it } from 'vitest'
-import type { Target } from '../../src/config/image.ts'
+import { imageNode } from '../../src/disk/block-node.ts'
 import { exportSideBySide, type SideBySide } from '../../src/export/side-by-side.ts'
+import type { TargetName } from '../../src/targets/registry.ts'
 import { makeRawDisk, words } from '../support/disks.ts'
 import { useFolder } from '../support/folder.ts'
 import { sampleImage } from '../support/pipelines.ts'
@@ -13,11 +14,10 @@ describeWith(['qemu-img'], 'an export to several targets', () => {
   // More grains than may wait for a reader.
   const makeDisk = () => makeRawDisk(path('disk'), 2 ** 24, { 0: words('many', 2 ** 23) }).path
 
-  const run = async (targets: readonly Target[], over: Partial<SideBySide<unknown>> = {}) =>
+  const run = async (targets: readonly TargetName[], over: Partial<SideBySide<unknown>> = {}) =>
     exportSideBySide({
       ...(await sampleImage(path())),
-      disk: makeDisk(),
-      format: 'raw',
+      disk: imageNode('raw', makeDisk()),
       workFolder: path('work'),
       findKey: async () => 'key',
       targets,
@@ -34,7 +34,7 @@ describeWith(['qemu-img'], 'an export to several targets', () => {
     mkdirSync(path('work'))
     linkSync(path('raw'), path('work', 'disk.raw'))
     const other = makeRawDisk(path('other'), 2 ** 24, { 0: words('other', 2 ** 20) }).path
-    expect(await run(['kvm'], { disk: other })).toEqual(['kvm'])
+    expect(await run(['kvm'], { disk: imageNode('raw', other) })).toEqual(['kvm'])
     expect(readFileSync(path('raw')).equals(finished)).toBe(true)
   })
 

@@ -1,17 +1,11 @@
 import { readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
 import { assertionIds, contract, contractNames } from '../../src/config/contract.ts'
-import { targets } from '../../src/config/image.ts'
+import { targetNames } from '../../src/targets/registry.ts'
 import { roleNames } from '../../src/verify/boot-arguments.ts'
 import { checkGroups } from '../../src/verify/check.ts'
 import { checks, fileChecksOf, sceneChecksOf, unchecked, unreached } from '../../src/verify/registry.ts'
-import {
-  type SceneName,
-  type SceneSpec,
-  sceneSpecs,
-  scenesOfTarget,
-  sizeOf,
-} from '../../src/verify/scenes.ts'
+import { type SceneName, type SceneSpec, sceneSpecs, scenesOf, sizeOf } from '../../src/verify/scenes.ts'
 
 /** The contract as it is written down, so that no assertion goes or comes by accident. */
 const numbered = {
@@ -61,9 +55,9 @@ describe('the checks', () => {
   })
 
   it('are all asked of some file', () => {
-    const scenes = new Set(targets.flatMap((target) => scenesOfTarget[target]))
+    const scenes = new Set(targetNames.flatMap((target) => scenesOf(target)))
     const asked = new Set([
-      ...targets.flatMap((target) => fileChecksOf(target)),
+      ...targetNames.flatMap((target) => fileChecksOf(target)),
       ...checks.filter(({ at }) => at === 'content'),
       ...[...scenes].flatMap((scene) => contractNames.flatMap((name) => sceneChecksOf(scene, name))),
     ])

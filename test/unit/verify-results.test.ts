@@ -120,10 +120,38 @@ describe('the text for people', () => {
       /boot +1 passed, 1 failed, 1 skipped\n +✖ B2 what B2 says \(secstorage\)\n +observed: ens3/,
     )
     expect(text).toMatch(/! F7 what F7 says.*\n +observed: TLS 1.0\n +waived: an old scanner needs it/)
-    expect(text).toContain('login 40.0s, ready 12.5s')
+    expect(text).toContain('secstorage        1m 00s on virtio: login 40.0s, ready 12.5s\n')
     expect(text).toContain('│ systemvm login:')
     expect(text).toContain('the screen: runs/1/screen.png')
     expect(text).not.toContain('what B1 says')
+  })
+})
+
+describe('the figures of a scene', () => {
+  const figuresOf = (over: object) => {
+    const bare = { name: 'secstorage', summary: 'a storage VM', model: 'virtio', seconds: 61 }
+    const text = renderVerification(
+      { ...verification, scenes: [{ ...bare, ...over }] },
+      picocolors.createColors(false),
+    )
+    return text.split('\n').find((line) => line.includes('on virtio'))
+  }
+
+  it.each([
+    ['of one that ran', { loginSeconds: 40 }, '  secstorage        1m 01s on virtio: login 40.0s'],
+    ['without times', {}, '  secstorage        1m 01s on virtio'],
+    [
+      'of one whose base boot failed',
+      { seconds: 0.01, trouble: 'the agent is silent' },
+      '  secstorage       no boot on virtio',
+    ],
+    [
+      'of one that failed by itself',
+      { seconds: 420, trouble: 'the agent is silent' },
+      '  secstorage        7m 00s on virtio',
+    ],
+  ])('%s', (_case, over, line) => {
+    expect(figuresOf(over)).toBe(line)
   })
 })
 

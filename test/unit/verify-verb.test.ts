@@ -5,11 +5,11 @@ import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, it, vi } from 'vitest'
 import { main } from '../../src/cli/main.ts'
-import { vmwareFields } from '../../src/config/vmware.ts'
 import { locateDisk } from '../../src/disk/disk-source.ts'
 import { unpackArchive } from '../../src/disk/unpack.ts'
-import { exportOva } from '../../src/export/ova.ts'
+import { exportOva } from '../../src/formats/ova.ts'
 import { verificationSchema } from '../../src/report/verification.ts'
+import { ovaOptions, vmwareFields } from '../../src/targets/vmware.ts'
 import { readText } from '../../src/verify/image-files.ts'
 import { openImageFiles } from '../../src/verify/open-image-files.ts'
 import { makeDisk, makeFilesystem } from '../support/filesystems.ts'
@@ -47,7 +47,7 @@ describeWith(programs, 'the disk in a file', () => {
       sizeBytes: 14 * 2 ** 20,
       extents: [{ start: 0, length: 14 * 2 ** 20 }],
     }
-    const options = { name: 'sample', settings: vmwareFields.parse({}), sourceDateEpoch: 0, key: 'key' }
+    const options = { name: 'sample', ...ovaOptions(vmwareFields.parse({})), sourceDateEpoch: 0, key: 'key' }
     await exportOva(disk, path('sample.ova'), options, () => undefined, never)
     return path('sample.ova')
   }

@@ -1,11 +1,14 @@
 import { describe, expect, it } from 'vitest'
 import { formatFault } from '../../src/config/faults.ts'
-import { vmwareFaults, vmwareFields } from '../../src/config/vmware.ts'
+import { targetFaults } from '../../src/config/target-rules.ts'
+import type { FormatSettings } from '../../src/targets/registry.ts'
+import { vmwareFields } from '../../src/targets/vmware.ts'
 
 const faultsOf = (settings: Parameters<typeof vmwareFields.parse>[0], mounts: readonly string[] = ['/']) =>
-  vmwareFaults(
-    vmwareFields.parse(settings),
-    mounts.map((mount) => ({ mount })),
+  targetFaults(
+    ['vmware'],
+    { vmware: vmwareFields.parse(settings) } as FormatSettings,
+    { partitions: mounts.map((mount) => ({ mount })) },
     [],
   ).map(formatFault)
 
@@ -37,19 +40,19 @@ describe("VMware's settings", () => {
   it.each([
     [
       { hardwareVersion: 17 },
-      'vmware.hardwareVersion: the newest that ESXi 6.5 runs is 13: lower it or raise vmware.minimumEsxi, found 17',
+      'formats.vmware.hardwareVersion: the newest that ESXi 6.5 runs is 13: lower it or raise formats.vmware.minimumEsxi, found 17',
     ],
     [
       { hardwareVersion: 12 },
-      'vmware.hardwareVersion: must be one that an ESXi has: 10, 11, 13, 14, 15, 17, 18, 19, 20, 21, 22, found 12',
+      'formats.vmware.hardwareVersion: must be one that an ESXi has: 10, 11, 13, 14, 15, 17, 18, 19, 20, 21, 22, found 12',
     ],
     [
       { guestOs: 'debian12_64Guest' },
-      'vmware.guestOs: is not known before ESXi 8.0: choose an older one or raise vmware.minimumEsxi, found "debian12_64Guest"',
+      'formats.vmware.guestOs: is not known before ESXi 8.0: choose an older one or raise formats.vmware.minimumEsxi, found "debian12_64Guest"',
     ],
     [
       { firmware: 'efi' },
-      'vmware.firmware: must be bios for a disk that has no partition at /boot/efi, found "efi"',
+      'formats.vmware.firmware: must be bios for a disk that has no partition at /boot/efi, found "efi"',
     ],
   ] as const)('%j do not go together', (settings, fault) => {
     expect(faultsOf(settings)).toEqual([fault])

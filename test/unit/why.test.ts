@@ -1,5 +1,6 @@
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
+import { canonicalJson, sha256 } from '../../src/digest.ts'
 import { PipelineError } from '../../src/errors.ts'
 import { planImage } from '../../src/plan/plan.ts'
 import { explainLayer } from '../../src/plan/why.ts'
@@ -59,6 +60,33 @@ describe('why a layer has to be made', () => {
   it('of a value shows the old and the new one', async () => {
     const texts = await explain(() => undefined, { hostname: 'other' })
     expect(texts['base hostname']).toBe('sample → other')
+  })
+
+  it('of what an installer is given shows the difference, once it is more than what follows from values', async () => {
+    const { plan } = await built()
+    const before = 'mmdebstrap --variant=essential\n'
+    const parts = { ...plan.base.parts, command: sha256(before) }
+    await store().remove(plan.base.key)
+    await store().keepSource(Buffer.from(before))
+    await seal({ ...plan.base, key: sha256(canonicalJson(parts)), parts }, store())
+    const { base } = await planImage(plan.image, store())
+    expect(base.reason).toBe('command changed')
+    const [difference] = await explainLayer(base, store())
+    expect(difference?.part).toBe('command')
+    expect(difference?.lines.join('\n')).toMatch(
+      /-mmdebstrap --variant=essential\n[\s\S]*\+ {2}'--variant=apt'/,
+    )
+  })
+
+  it('of a preseed shows the difference, too', async () => {
+    const over = { installer: 'debian-installer' } as const
+    const { base } = await planImage(await sampleImage(path(), over), store())
+    mkdirSync(path('store'), { recursive: true })
+    for (const { text } of base.sources) await store().keepSource(Buffer.from(text))
+    await seal(base, store())
+    const texts = await explain(() => undefined, { ...over, hostname: 'other' })
+    expect(Object.keys(texts)).toEqual(['base scripts', 'base hostname'].sort())
+    expect(texts['base scripts']).toMatch(/-d-i netcfg\/get_hostname string sample\n\+.* other/)
   })
 
   it('is nothing for layers that are there', async () => {

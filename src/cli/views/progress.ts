@@ -1,6 +1,6 @@
 /** Shows a run to a person: one line for each stage, a live line for the one that runs, and a table at the end. */
 
-import { stripVTControlCharacters } from 'node:util'
+import { cleanText } from '../../qemu/console.ts'
 import type { BuildEvent, Emit } from '../../report/events.ts'
 import { type Colors, formatBytes, formatSeconds, formatTable } from '../../report/format.ts'
 import type { Report, StageResult } from '../../report/report.ts'
@@ -160,7 +160,7 @@ function describeChanges({ packages, layer, artifacts }: StageResult): string {
 
 /** A guest may print anything, also what moves the cursor. */
 function oneLine(text: string): string {
-  return stripVTControlCharacters(text).replaceAll(/\p{Cc}+/gu, ' ')
+  return cleanText(text).replaceAll(/\p{Cc}+/gu, ' ')
 }
 
 function formatEstimate(seconds: number | undefined): string {

@@ -59,9 +59,13 @@ function renderFigures(scene: SceneResult, colors: Colors): string[] {
   const known = times.flatMap(([what, value]) =>
     value === undefined ? [] : [`${what} ${formatSeconds(value)}`],
   )
+  // The boot that it was to go on from has failed, or QEMU has not started.
+  const hasStarted = trouble === undefined || seconds >= 1
+  const time = hasStarted ? formatSeconds(seconds) : 'no boot'
+  const figures = known.length === 0 ? '' : `: ${known.join(', ')}`
   const picture = scene.screenshot === undefined ? [] : [`      the screen: ${scene.screenshot}`]
   return [
-    colors.dim(`  ${name.padEnd(16)} ${formatSeconds(seconds).padStart(7)} on ${model}; ${known.join(', ')}`),
+    colors.dim(`  ${name.padEnd(16)} ${time.padStart(7)} on ${model}${figures}`),
     ...(startup === undefined ? [] : [colors.dim(`      ${startup}`)]),
     ...(trouble === undefined ? [] : [`      ${trouble}`]),
     ...(lastLines ?? []).map((line) => colors.dim(`      │ ${line}`)),

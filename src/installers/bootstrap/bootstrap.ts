@@ -5,21 +5,18 @@
  */
 
 import { randomBytes } from 'node:crypto'
-import { appendFile, chmod, copyFile, lstat, mkdir, mkdtemp, readFile, rm } from 'node:fs/promises'
+import { appendFile, chmod, copyFile, lstat, mkdir, mkdtemp, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { ResolvedImage } from '../../config/resolved.ts'
-import { type Layout, renderFstab, renderSfdisk, sectorBytes } from '../../disk/layout.ts'
+import { imageNode } from '../../disk/block-node.ts'
+import type { Layout } from '../../disk/layout.ts'
+import { convertImage } from '../../disk/qemu-img.ts'
 import { PipelineError } from '../../errors.ts'
 import { freeBytes } from '../../host/files.ts'
-import { runFile, runMarker, startGroup } from '../../host/process.ts'
+import { runMarker, startGroup } from '../../host/process.ts'
+import { removeTree } from '../../host/remove-tree.ts'
 import type { PackageChange } from '../../report/report.ts'
-import {
-  basePackages,
-  dpkgExcludes,
-  initramfsSettings,
-  initramfsSettingsFile,
-  renderSources,
-} from '../installer.ts'
+import { bootstrapCommand, bootstrapScripts } from './command.ts'
 
 export interface BootstrapRequest {
   readonly image: ResolvedImage
@@ -35,11 +32,6 @@ export interface BootstrapRequest {
   readonly onFolder: (path: string) => Promise<void>
   readonly signal: AbortSignal
 }
-
-const asset = (name: string) => new URL(`./${name}`, import.meta.url)
-
-/** Scripts whose content decides what the base is; part of its key. */
-export const bootstrapScripts = ['prepare.sh', 'customize.sh', 'make-disk.sh'].map(asset)
 
 /** Where layer 0 is made. The namespace's root is another user: it can't go through a home folder that is closed to others. */
 export function workFolder(): string {
@@ -68,7 +60,7 @@ export async function bootstrap(request: BootstrapRequest): Promise<PackageChang
     }
     signal.throwIfAborted()
     request.onProgress('writing the disk')
-    await runFile('qemu-img', ['convert', '-f', 'raw', '-O', 'qcow2', raw, request.disk], { signal })
+    await convertImage({ from: imageNode('raw', raw), to: request.disk, format: 'qcow2' }, signal)
     const packages = parsePackages(await readFile(`${raw}.packages`, 'utf8'))
     return { added: packages, removed: [], upgraded: [] }
   } finally {
@@ -79,41 +71,19 @@ export async function bootstrap(request: BootstrapRequest): Promise<PackageChang
 async function runMmdebstrap(request: BootstrapRequest, work: string, raw: string): Promise<void> {
   const { image, packageCache, log, runId, signal } = request
   await mkdir(packageCache, { recursive: true })
-  const hook = (name: string) => `ROOT="$1" sh ${quoteForHook(join(work, name))}`
+  const command = bootstrapCommand(image, request.layout, { scripts: work, packageCache, disk: raw })
   // The log is on a disk that may be full.
   const lastLines: string[] = []
-  const mmdebstrap = startGroup(
-    'mmdebstrap',
-    [
-      '--mode=unshare',
-      '--variant=apt',
-      `--architectures=${image.debianArch}`,
-      `--keyring=${image.mirror.keyring}`,
-      `--include=${basePackages(image).join(',')}`,
-      // The lists stay, so that the guest's own update need only ask what is new.
-      '--skip=cleanup/apt/lists,download/empty,essential/unlink',
-      `--setup-hook=${hook('prepare.sh')}`,
-      '--setup-hook=mkdir -p "$1/var/cache/apt/archives"',
-      `--setup-hook=sync-in ${quoteForHook(packageCache)} /var/cache/apt/archives`,
-      `--customize-hook=sync-out /var/cache/apt/archives ${quoteForHook(packageCache)}`,
-      `--customize-hook=${'rm -rf "$1"/var/cache/apt/archives/*.deb'}`,
-      `--customize-hook=${hook('customize.sh')}`,
-      `--customize-hook=${hook('make-disk.sh')}`,
-      image.suite,
-      '/dev/null',
-      ...sourceLines(image),
-    ],
-    {
-      env: { ...hookEnvironment(request, raw), TMPDIR: work, LC_ALL: 'C.UTF-8', [runMarker]: runId },
-      onLine: (line) => {
-        lastLines.push(line)
-        if (lastLines.length > keptLines) lastLines.shift()
-        appendFile(log, `${line}\n`).catch(() => undefined)
-        const step = /^I: (.*)$/.exec(line)?.[1]
-        if (step !== undefined && !/hook|tempdir|^skipping/.test(step)) request.onProgress(step)
-      },
+  const mmdebstrap = startGroup('mmdebstrap', command.words, {
+    env: { ...command.environment, TMPDIR: work, LC_ALL: 'C.UTF-8', [runMarker]: runId },
+    onLine: (line) => {
+      lastLines.push(line)
+      if (lastLines.length > keptLines) lastLines.shift()
+      appendFile(log, `${line}\n`).catch(() => undefined)
+      const step = /^I: (.*)$/.exec(line)?.[1]
+      if (step !== undefined && !/hook|tempdir|^skipping/.test(step)) request.onProgress(step)
     },
-  )
+  })
   const abort = () => void mmdebstrap.stop(5000)
   signal.addEventListener('abort', abort, { once: true })
   const result = await mmdebstrap.ended
@@ -153,56 +123,6 @@ async function bootstrapFull(
   })
 }
 
-function hookEnvironment({ image, layout }: BootstrapRequest, raw: string): Record<string, string> {
-  const partitions = [...layout.partitions].sort((a, b) => (b.mount ?? '').length - (a.mount ?? '').length)
-  return {
-    DPKG_EXCLUDES: dpkgExcludes.join('\n'),
-    INITRAMFS_SETTINGS: initramfsSettings(image.disk).join('\n'),
-    INITRAMFS_SETTINGS_FILE: initramfsSettingsFile,
-    FSTAB: renderFstab(layout),
-    HOSTNAME_SHORT: image.hostname,
-    DOMAIN: image.domain,
-    TIMEZONE: image.timezone,
-    LOCALE: image.locale,
-    KEYBOARD: image.keyboard,
-    ACCOUNT_NAME: image.account.name,
-    ACCOUNT_FULL_NAME: image.account.fullName,
-    ACCOUNT_GROUPS: image.account.groups.join(' '),
-    SOURCES: renderSources(image),
-    DISK: raw,
-    DISK_BYTES: `${layout.sizeBytes}`,
-    SFDISK_INPUT: renderSfdisk(layout),
-    PARTITIONS: partitions
-      .map(({ startSector, sectors, filesystem, uuid, reservedPercent, mount }) =>
-        [
-          startSector * sectorBytes,
-          sectors * sectorBytes,
-          filesystem,
-          uuid,
-          reservedPercent,
-          mount ?? '-',
-        ].join(' '),
-      )
-      .join('\n'),
-  }
-}
-
-/** The sources as one-line entries, which mmdebstrap takes as arguments. */
-function sourceLines({ mirror, suite }: ResolvedImage): string[] {
-  const options = mirror.snapshot === undefined ? '' : '[check-valid-until=no] '
-  const components = mirror.components.join(' ')
-  return [
-    `deb ${options}${mirror.debian} ${suite} ${components}`,
-    `deb ${options}${mirror.debian} ${suite}-updates ${components}`,
-    `deb ${options}${mirror.security} ${suite}-security ${components}`,
-  ]
-}
-
-/** mmdebstrap splits its own hooks like a shell does. */
-function quoteForHook(path: string): string {
-  return `'${path.replaceAll("'", "'\\''")}'`
-}
-
 /** Parses `dpkg-query`'s lines of name, version and status. */
 export function parsePackages(text: string): { readonly name: string; readonly version: string }[] {
   return text
@@ -210,12 +130,4 @@ export function parsePackages(text: string): { readonly name: string; readonly v
     .map((line) => line.split(' '))
     .filter(([, , status]) => status?.startsWith('i'))
     .map(([name = '', version = '']) => ({ name, version }))
-}
-
-/** Removes a tree whose files may belong to the namespace's users. */
-export async function removeTree(folder: string): Promise<void> {
-  await rm(folder, { recursive: true, force: true }).catch(() =>
-    runFile('mmdebstrap', ['--unshare-helper', 'rm', '-rf', folder]).catch(() => undefined),
-  )
-  await rm(folder, { recursive: true, force: true }).catch(() => undefined)
 }

@@ -2,7 +2,6 @@
 
 import { readFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import { execa } from 'execa'
 import type { ResolvedImage } from '../../config/resolved.ts'
 import { readPackages } from '../../debian/dpkg-status.ts'
 import { fetchPackageIndex } from '../../debian/packages-index.ts'
@@ -10,6 +9,7 @@ import { sha256File } from '../../digest.ts'
 import type { CpioEntry } from '../../disk/cpio.ts'
 import { openDisk } from '../../disk/disk-files.ts'
 import type { Layout } from '../../disk/layout.ts'
+import { createDisk } from '../../disk/qemu-img.ts'
 import { findWorkFolder } from '../../disk/work-folder.ts'
 import { PipelineError } from '../../errors.ts'
 import { temporaryName } from '../../host/files.ts'
@@ -145,9 +145,7 @@ async function runSteadily(request: DebianRequest, installation: Installation, b
 
 async function runOnce(request: DebianRequest, installation: Installation): Promise<void> {
   const { image, disk, place, signal } = request
-  await execa('qemu-img', ['create', '-q', '-f', 'qcow2', disk, `${image.disk.sizeMiB}M`], {
-    timeout: 30_000,
-  })
+  await createDisk(disk, image.disk.sizeMiB * 1024 ** 2, signal)
   const scratch = await createScratchFolder(request.onFolder)
   try {
     await runInstaller(

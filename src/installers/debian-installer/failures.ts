@@ -1,8 +1,9 @@
 /** The ways in which debian-installer does not get to its end, each said once, with what it said last. */
 
-import { udebAdvice } from '../../debian/udebs.ts'
+import type { ErrorCode } from '../../error-codes.ts'
 import { PipelineError } from '../../errors.ts'
 import type { InstallerPhase } from './phases.ts'
+import { udebAdvice } from './udebs.ts'
 
 /** What the installer had said when it came to a halt. */
 export interface Evidence {
@@ -23,7 +24,7 @@ interface Halt {
   readonly sign?: RegExp
   /** Only where the mirror was at fault a moment before. */
   readonly isOfMirror?: true
-  readonly code: string
+  readonly code: ErrorCode
   readonly message: (evidence: Evidence) => string
   readonly hint: string
 }
@@ -222,7 +223,7 @@ export function installerDiskDiffers(differences: readonly string[], log: string
 // --- internal ---
 
 function installerError(fields: {
-  readonly code: string
+  readonly code: ErrorCode
   readonly message: string
   readonly hint: string
   readonly question?: string

@@ -1,7 +1,7 @@
 /** What Packer is told for an installation: a machine that boots the installer, and a server that has its preseed. */
 
 import { hclString, type PackerDialect, pluginVersion } from '../../packer/template.ts'
-import type { QemuArguments } from '../../qemu/machine.ts'
+import type { QemuArguments } from '../../qemu/arguments.ts'
 import { renderTemplate } from '../../template.ts'
 
 export interface InstallerTemplateView {

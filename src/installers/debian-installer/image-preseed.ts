@@ -2,7 +2,7 @@
 
 import type { ExtraAnswer } from '../../config/debian-installer.ts'
 import type { ResolvedImage } from '../../config/resolved.ts'
-import { basePackages } from '../installer.ts'
+import { basePackages } from '../base-system.ts'
 import { type InstallerHost, preseedView, renderPreseed } from './preseed.ts'
 
 /** An installer that comes from a disc would leave the mirror out, and name the disc in the sources. */

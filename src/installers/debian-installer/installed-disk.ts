@@ -1,7 +1,7 @@
 /** The disk as debian-installer has left it: where its partitions lie, what is installed, and whether that was asked for. */
 
-import type { Disk } from '../../config/image.ts'
 import type { DiskFiles, DiskPartition } from '../../disk/disk-files.ts'
+import type { Disk } from '../../disk/layout.ts'
 import { type Layout, type PlacedPartition, sectorBytes } from '../../disk/layout.ts'
 
 const mebibyte = 1024 * 1024

@@ -1,6 +1,6 @@
 /** The disk of an image in partman's language: a recipe with a line for each partition. */
 
-import type { Disk, Partition } from '../../config/image.ts'
+import type { Disk, Partition } from '../../disk/layout.ts'
 import { exitCodes, PipelineError } from '../../errors.ts'
 
 const bytesPerMiB = 1024 * 1024

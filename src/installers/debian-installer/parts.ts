@@ -6,8 +6,10 @@ import { emulatedSeconds, type InstallerPhase, nameOfPhase } from './phases.ts'
 /** What the parts need of a run. */
 export interface Reporting {
   readonly emit: (event: BuildEvent) => void
-  readonly estimates: { readonly of: (name: string) => number | undefined }
-  readonly accelerator?: { readonly accelerator: 'kvm' | 'tcg' } | undefined
+  /** Seconds that a part took before, by its name. */
+  readonly estimate: (part: string) => number | undefined
+  /** Whether the guest is emulated, once that is decided. */
+  readonly isEmulated: () => boolean
 }
 
 export interface PhaseParts {
@@ -19,8 +21,7 @@ export interface PhaseParts {
 }
 
 /** Before the first phase, and for all that belongs to none, what is told is told of the base as a whole. */
-export function startPhases(run: Reporting): PhaseParts {
-  const { emit, estimates } = run
+export function startPhases({ emit, estimate, isEmulated }: Reporting): PhaseParts {
   let current: { readonly name: string; readonly startedMs: number } | undefined
   const finish = () => {
     if (current === undefined) return
@@ -32,8 +33,8 @@ export function startPhases(run: Reporting): PhaseParts {
     enter: (phase) => {
       finish()
       const name = nameOfPhase(phase)
-      const expected = run.accelerator?.accelerator === 'tcg' ? emulatedSeconds[phase] : undefined
-      emit({ kind: 'part-started', name, estimateSeconds: estimates.of(name) ?? expected })
+      const expected = isEmulated() ? emulatedSeconds[phase] : undefined
+      emit({ kind: 'part-started', name, estimateSeconds: estimate(name) ?? expected })
       current = { name, startedMs: performance.now() }
     },
     progress: (text) => emit({ kind: 'part-progress', name: current?.name ?? 'base', text }),

@@ -2,7 +2,7 @@
 
 import type { ImageFacts } from '../../config/image.ts'
 import { optionalMounts } from '../../disk/layout.ts'
-import { dpkgExcludes, initramfsSettings, initramfsSettingsFile, renderSources } from '../installer.ts'
+import { dpkgExcludes, initramfsSettings, initramfsSettingsFile, renderSources } from '../base-system.ts'
 import { unfit } from './preseed-value.ts'
 
 /** Files that the target has only while packages are installed. */

@@ -3,9 +3,9 @@
 import { appendFileSync } from 'node:fs'
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { execa } from 'execa'
 import { sha256File } from '../../digest.ts'
 import { type CpioEntry, renderCpio } from '../../disk/cpio.ts'
+import { createDisk } from '../../disk/qemu-img.ts'
 import type { PipelineError } from '../../errors.ts'
 import { diskFailed, interrupted, isNoSpace } from '../../host/failures.ts'
 import type { RunFolder } from '../../host/run-folder.ts'
@@ -13,11 +13,12 @@ import type { ScratchFolder } from '../../host/scratch-folder.ts'
 import { packerFailed } from '../../packer/failures.ts'
 import { type PackerProcess, startPacker } from '../../packer/process.ts'
 import type { PackerDialect } from '../../packer/template.ts'
+import { qemuArguments } from '../../qemu/arguments.ts'
 import { followLines } from '../../qemu/console.ts'
 import type { Acceleration } from '../../qemu/machine.ts'
 import { connectQmp } from '../../qemu/qmp.ts'
 import { renderInstallerTemplate } from './hcl.ts'
-import { hostAddress, httpPortPlaceholder, installerMachineArguments } from './machine.ts'
+import { hostAddress, httpPortPlaceholder, installerMachine } from './machine.ts'
 import { type MirrorProxy, type MirrorProxyOptions, startMirrorProxy } from './mirror-proxy.ts'
 import type { InstallerMedium } from './netboot.ts'
 import { type InstallerPhase, installerPhases } from './phases.ts'
@@ -176,7 +177,7 @@ async function prepare(
   await mkdir(logs.http, { recursive: true })
   if (preseed !== undefined) await writeFile(join(logs.http, 'preseed.cfg'), preseed(host))
   const dummyDisk = join(scratch.folder, 'dummy.qcow2')
-  await execa('qemu-img', ['create', '-q', '-f', 'qcow2', dummyDisk, '1M'], { timeout: 30_000 })
+  await createDisk(dummyDisk, 1024 ** 2)
   const initrd = await overlaid(medium.initrd, request.overlay, join(scratch.folder, 'initrd'))
   const text = renderInstallerTemplate({
     variant: request.variant,
@@ -187,17 +188,19 @@ async function prepare(
     machineName: request.name,
     httpFolder: logs.http,
     accelerator: acceleration.accelerator,
-    machineArguments: installerMachineArguments({
-      ...acceleration,
-      ...request.machine,
-      disk: request.disk,
-      kernel: medium.kernel,
-      initrd,
-      kernelArguments: request.kernelArguments(host),
-      medium: medium.disc,
-      serialLog: logs.serial,
-      qmpSocket: scratch.qmpSocket,
-    }),
+    machineArguments: qemuArguments(
+      installerMachine({
+        ...acceleration,
+        ...request.machine,
+        disk: request.disk,
+        kernel: medium.kernel,
+        initrd,
+        kernelArguments: request.kernelArguments(host),
+        medium: medium.disc,
+        serialLog: logs.serial,
+        qmpSocket: scratch.qmpSocket,
+      }),
+    ),
   })
   await writeFile(logs.template, text)
 }

@@ -2,6 +2,7 @@
 
 import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
+import { cleanText } from '../../qemu/console.ts'
 
 /** One message, without what its sender knows less well than we do: its time and the guest's name. */
 export interface SyslogMessage {
@@ -37,5 +38,5 @@ export function parseSyslog(datagram: string): readonly SyslogMessage[] {
   return text
     .replace(/\n+$/, '')
     .split('\n')
-    .map((line) => ({ program, text: line.trimEnd() }))
+    .map((line) => ({ program, text: cleanText(line).trimEnd() }))
 }

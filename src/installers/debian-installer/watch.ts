@@ -5,7 +5,7 @@
  */
 
 import type { PipelineError } from '../../errors.ts'
-import { readSign } from '../../qemu/console.ts'
+import { hasSign, readSign } from '../../qemu/console-signs.ts'
 import {
   type Evidence,
   installerBlocked,
@@ -127,7 +127,7 @@ export function watchInstaller(options: InstallerWatchOptions): InstallerWatch {
       lastWordMs = nowMs()
       if (line.trim() === '') return
       keep(consoleLines, line)
-      const sign = /Kernel panic/.test(line) ? readSign(line, consoleLines, logs.serial) : undefined
+      const sign = hasSign(line, 'kernelPanic') ? readSign(line, consoleLines, logs.serial) : undefined
       if (sign !== undefined) fail(sign)
     },
     mirror: (fault) => {

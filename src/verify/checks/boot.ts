@@ -1,8 +1,10 @@
 /** Checks of a guest that came up: what it says of itself, and who may get in. */
 
 import { setTimeout as sleep } from 'node:timers/promises'
+import { hasSign } from '../../qemu/console-signs.ts'
+import type { DeviceModel } from '../../targets/device-model.ts'
+import { deviceModels } from '../../targets/registry.ts'
 import { failed, judge, passed, type SceneCheck, skipped } from '../check.ts'
-import { type DeviceModel, deviceModels } from '../device-models.ts'
 import type { Scene, SceneName } from '../scenes.ts'
 
 /** Scenes that end in a machine that is up; one for each file. */
@@ -33,7 +35,7 @@ const login: SceneCheck = {
 async function asksOnVirtioConsole(guest: Scene['guest'], withinSeconds: number): Promise<boolean> {
   const deadline = performance.now() + withinSeconds * 1000
   for (;;) {
-    if (/ login:/.test(await guest.virtioConsole())) return true
+    if (hasSign(await guest.virtioConsole(), 'loginPrompt')) return true
     if (performance.now() > deadline) return false
     await sleep(500)
   }

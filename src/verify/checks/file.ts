@@ -1,58 +1,13 @@
-/** Checks of the files themselves: what a hypervisor's tools read before anything is booted. */
+/** Checks of the files themselves: what is asked of each, and what targets ask of their own. */
 
 import { readFile } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
-import { execa } from 'execa'
-import { cimTypeOf } from '../../config/vmware.ts'
-import { hashMember, readMember } from '../../disk/disk-source.ts'
+import { assertionIds } from '../../config/contract.ts'
 import { algorithms, computeChecksums, parseSums } from '../../export/checksums.ts'
-import { checkVhd } from '../../export/vhd-check.ts'
+import { differs, type FileCheck as TargetFileCheck } from '../../targets/file-check.ts'
+import { type CheckId, targetNames, targets } from '../../targets/registry.ts'
+import type { TargetSettings } from '../../targets/target.ts'
 import { type FileCheck, judge, skipped } from '../check.ts'
-import type { Expected } from '../expected.ts'
-
-const mebibyte = 1024 ** 2
-
-const qcow2: FileCheck = {
-  id: 'A1',
-  group: 'file',
-  at: 'file',
-  targets: ['kvm'],
-  does: 'reads the header by qemu-img info, and every cluster by qemu-img check',
-  run: async ({ source, expected, signal }) => {
-    if (source.format !== 'qcow2') return judge([`it is a ${source.format}`], '')
-    const options = { cancelSignal: signal, timeout: 600_000, reject: false } as const
-    const info = await execa('qemu-img', ['info', '--output=json', source.file], options)
-    const facts = JSON.parse(info.stdout) as Qcow2Facts
-    const check = await execa('qemu-img', ['check', '--output=json', source.file], options)
-    const { 'compressed-clusters': compressed = 0 } = JSON.parse(check.stdout || '{}') as Qcow2Check
-    const { compat, 'compression-type': compression = 'zlib' } = facts['format-specific'].data
-    const { formats, diskBytes } = expected
-    const faults = [
-      ...(check.exitCode === 0 ? [] : [`qemu-img check: ${check.stderr.trim() || check.stdout.trim()}`]),
-      ...(facts['backing-filename'] === undefined ? [] : [`it stands on ${facts['backing-filename']}`]),
-      ...(compressed > 0 ? [] : ['no cluster is compressed']),
-      ...(facts['dirty-flag'] ? ['it was not closed'] : []),
-      ...differs('compat', compat, formats?.kvm.compat),
-      ...differs('compression', compression, formats?.kvm.compression ?? 'zlib'),
-      ...differs('bytes', facts['virtual-size'], diskBytes),
-    ]
-    const size = `${facts['virtual-size'] / mebibyte} MiB`
-    return judge(faults, `qcow2 compat ${compat}, ${compression}, ${size}, ${compressed} compressed clusters`)
-  },
-}
-
-interface Qcow2Facts {
-  readonly 'virtual-size': number
-  readonly 'dirty-flag': boolean
-  readonly 'backing-filename'?: string
-  readonly 'format-specific': {
-    readonly data: { readonly compat: string; readonly 'compression-type'?: string }
-  }
-}
-
-interface Qcow2Check {
-  readonly 'compressed-clusters'?: number
-}
 
 const packing: FileCheck = {
   id: 'A2',
@@ -93,122 +48,26 @@ const sums: FileCheck = {
   },
 }
 
-const ova: FileCheck = {
-  id: 'E2',
-  group: 'file',
-  at: 'file',
-  targets: ['vmware'],
-  does: 'reads the OVF in the OVA: hardware, guest, firmware, controller, memory, processors, cards',
-  run: async ({ source, expected }) => {
-    const descriptor = source.members.find(({ name }) => name.endsWith('.ovf'))
-    if (descriptor === undefined) return judge([`it is a ${source.format} without an .ovf`], '')
-    const facts = readOvf(await readMember(source, descriptor))
-    const wanted = ovfOf(expected)
-    const faults = Object.entries(wanted).flatMap(([name, value]) =>
-      differs(name, facts[name as keyof typeof facts], value),
-    )
-    if (descriptor !== source.members[0]) faults.push('the .ovf does not come first')
-    return judge(
-      faults,
-      Object.entries(facts)
-        .map(([name, value]) => `${name} ${value}`)
-        .join(', '),
-    )
-  },
-}
+/** What targets ask of their own files. */
+const ofTargets = targetNames.flatMap((target) => {
+  const entries = Object.entries(targets[target].checks) as [CheckId, TargetFileCheck<TargetSettings>][]
+  return entries.map(
+    ([id, { does, inspect }]): FileCheck => ({
+      id,
+      group: 'file',
+      at: 'file',
+      targets: [target],
+      does,
+      run: async ({ source, expected, signal }) => {
+        const { formats, diskBytes } = expected
+        const { faults, observed } = await inspect({ source, settings: formats?.[target], diskBytes, signal })
+        return judge(faults, observed)
+      },
+    }),
+  )
+})
 
-/** What CloudStack's administrators see of an OVF. */
-function readOvf(xml: string) {
-  const value = (pattern: RegExp) => pattern.exec(xml)?.[1]
-  const items = [...xml.matchAll(/<Item\b[^>]*>([\s\S]*?)<\/Item>/g)].map(([, item = '']) => item)
-  const ofType = (type: number) => items.filter((item) => item.includes(`<rasd:ResourceType>${type}</`))
-  const quantity = (type: number) => /<rasd:VirtualQuantity>(\d+)</.exec(ofType(type)[0] ?? '')?.[1]
-  return {
-    hardware: value(/VirtualSystemType>([^<]+)</),
-    guest: value(/vmw:osType="([^"]+)"/),
-    cimType: Number(value(/<OperatingSystemSection\b[^>]*\bovf:id="(\d+)"/)),
-    firmware: value(/vmw:key="firmware"\s+vmw:value="([^"]+)"/) ?? 'bios',
-    controller: /<rasd:ResourceSubType>([^<]+)</.exec(ofType(6)[0] ?? '')?.[1]?.toLowerCase(),
-    memoryMiB: Number(quantity(4)),
-    cpus: Number(quantity(3)),
-    cards: ofType(10).length,
-  }
-}
-
-const controllerTypes = { lsilogic: 'lsilogic', lsilogicsas: 'lsilogicsas', pvscsi: 'virtualscsi' } as const
-
-/** By the configuration, or else CloudStack's own. */
-function ovfOf({ formats }: Expected): Partial<ReturnType<typeof readOvf>> {
-  const vmware = formats?.vmware
-  if (vmware === undefined) return { hardware: 'vmx-13', guest: 'otherLinux64Guest', firmware: 'bios' }
-  return {
-    hardware: `vmx-${vmware.hardwareVersion}`,
-    guest: vmware.guestOs,
-    cimType: cimTypeOf(vmware.guestOs),
-    firmware: vmware.firmware,
-    controller: controllerTypes[vmware.diskController],
-    memoryMiB: vmware.memoryMiB,
-    cpus: vmware.cpus,
-    cards: vmware.nic === 'none' ? 0 : 1,
-  }
-}
-
-const manifest: FileCheck = {
-  id: 'G3',
-  group: 'file',
-  at: 'file',
-  targets: ['vmware'],
-  does: 'computes the sum of each file in the OVA and compares it with the manifest',
-  run: async ({ source, signal }) => {
-    const member = source.members.find(({ name }) => name.endsWith('.mf'))
-    if (member === undefined) return judge([`it is a ${source.format} without a manifest`], '')
-    const lines = [...(await readMember(source, member)).matchAll(/^(SHA\d+)\((.+)\)= ([0-9a-f]+)$/gm)]
-    const listed = new Set(lines.map(([, , name]) => name))
-    const faults = source.members.flatMap(({ name }) =>
-      name === member.name || listed.has(name) ? [] : [`${name} is not in the manifest`],
-    )
-    for (const [, algorithm = '', name = '', sum] of lines) {
-      const part = source.members.find((candidate) => candidate.name === name)
-      if (part === undefined) faults.push(`${name} is not in the OVA`)
-      else faults.push(...differs(name, await hashMember(source, part, algorithm.toLowerCase(), signal), sum))
-    }
-    return judge(faults, `${lines.length} files as their ${lines[0]?.[1]} says`)
-  },
-}
-
-const hypervVhd: FileCheck = {
-  id: 'E3',
-  group: 'file',
-  at: 'file',
-  targets: ['hyperv'],
-  does: 'reads footer, header and tables of the VHD',
-  run: async ({ source, expected }) => {
-    const { container = 'vhd', subformat = 'dynamic' } = expected.formats?.hyperv ?? {}
-    if (source.format === 'vhdx' && container === 'vhdx') return judge([], 'VHDX')
-    return checkVhdFile(source.file, source.format, subformat)
-  },
-}
-
-const xenVhd: FileCheck = {
-  id: 'E4',
-  group: 'file',
-  at: 'file',
-  targets: ['xenserver'],
-  does: "reads footer, header and tables of the VHD by the rules of XenServer's own checker",
-  run: ({ source }) => checkVhdFile(source.file, source.format, 'dynamic'),
-}
-
-async function checkVhdFile(file: string, format: string, subformat: string) {
-  if (format !== 'vhd') return judge([`it is a ${format}`], '')
-  // A dynamic one has a copy of its footer in front.
-  const found = await readMember({ file }, { offset: 0, sizeBytes: 8 })
-  const kind = found === 'conectix' ? 'dynamic' : 'fixed'
-  return judge([...differs('subformat', kind, subformat), ...(await checkVhd(file))], `${kind} VHD, sound`)
-}
-
-function differs(what: string, found: unknown, expected: unknown): string[] {
-  if (expected === undefined || found === expected) return []
-  return [`${what} is ${found ?? 'missing'}, expected ${expected}`]
-}
-
-export const fileChecks: readonly FileCheck[] = [qcow2, packing, sums, ova, manifest, hypervVhd, xenVhd]
+/** In the contract's order. */
+export const fileChecks: readonly FileCheck[] = [packing, sums, ...ofTargets].sort(
+  (one, other) => assertionIds.indexOf(one.id) - assertionIds.indexOf(other.id),
+)

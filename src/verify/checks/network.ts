@@ -2,7 +2,7 @@
 
 import { localGateway, managementNetwork } from '../boot-arguments.ts'
 import { judge, type SceneCheck } from '../check.ts'
-import { macOf } from '../device-models.ts'
+import { macOf } from '../guest-machine.ts'
 import { linesOf } from './boot.ts'
 
 const addresses: SceneCheck = {

@@ -1,9 +1,11 @@
 /** The files for XenServer and Hyper-V: VHDs, written here because no tool of today's writes what XenServer's do. */
 
 import { type FileHandle, open } from 'node:fs/promises'
-import { execa } from 'execa'
 import { uuidFrom } from '../digest.ts'
-import { ExportFault } from './partial-file.ts'
+import { imageNode } from '../disk/block-node.ts'
+import { compareImages } from '../disk/qemu-img.ts'
+import { messageOf } from '../errors.ts'
+import { ExportFault } from './failures.ts'
 import { type DataBlock, type RawDisk, readDataBlocks } from './raw-disk.ts'
 import { checkVhd } from './vhd-check.ts'
 import {
@@ -90,13 +92,13 @@ export async function verifyVhd(disk: RawDisk, file: string, signal: AbortSignal
 async function findFault(disk: RawDisk, file: string, signal: AbortSignal): Promise<string | undefined> {
   const faults = await checkVhd(file)
   if (faults.length > 0) return faults.join('; ')
-  const compared = await execa('qemu-img', ['compare', '-f', 'raw', '-F', 'vpc', disk.path, file], {
-    cancelSignal: signal,
-    timeout: 3_600_000,
-    reject: false,
-  })
-  signal.throwIfAborted()
-  return compared.failed ? compared.stderr || compared.stdout || compared.shortMessage : undefined
+  return compareImages(imageNode('raw', disk.path), imageNode('vpc', file), signal).then(
+    () => undefined,
+    (error) => {
+      signal.throwIfAborted()
+      return messageOf(error)
+    },
+  )
 }
 
 /** What sets one kind of VHD apart from another. */

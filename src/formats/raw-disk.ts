@@ -1,8 +1,9 @@
 /** The final layer as one sparse raw file, which every exporter reads: written once, and only where there is data. */
 
 import { open } from 'node:fs/promises'
-import { execa } from 'execa'
-import { exportFailed } from './partial-file.ts'
+import { type BlockNode, imageNode } from '../disk/block-node.ts'
+import { convertImage, mapImage } from '../disk/qemu-img.ts'
+import { exportFailed } from './failures.ts'
 
 /** A stretch of the disk that may hold something else than zeros, in bytes. */
 export interface Extent {
@@ -27,24 +28,11 @@ export interface DataBlock {
 
 /**
  * Flattens a disk, with all that it stands on, into the raw file `path`.
- * @param format none where `source` is the description of a node of QEMU's block layer
  * @throws PipelineError `export-failed`; what is left of the file then is the caller's to remove
  */
-export async function flattenDisk(
-  source: string,
-  format: string | undefined,
-  path: string,
-  signal: AbortSignal,
-): Promise<RawDisk> {
+export async function flattenDisk(source: BlockNode, path: string, signal: AbortSignal): Promise<RawDisk> {
   try {
-    await execa(
-      'qemu-img',
-      ['convert', ...(format === undefined ? [] : ['-f', format]), '-O', 'raw', source, path],
-      {
-        cancelSignal: signal,
-        timeout: 3_600_000,
-      },
-    )
+    await convertImage({ from: source, to: path, format: 'raw' }, signal)
     return await openRawDisk(path)
   } catch (cause) {
     signal.throwIfAborted()
@@ -52,19 +40,9 @@ export async function flattenDisk(
   }
 }
 
-interface MapEntry {
-  readonly start: number
-  readonly length: number
-  readonly data: boolean
-  readonly zero: boolean
-}
-
 /** Finds out where a raw file holds data, without reading it. */
 export async function openRawDisk(path: string): Promise<RawDisk> {
-  const { stdout } = await execa('qemu-img', ['map', '-f', 'raw', '--output=json', path], {
-    timeout: 600_000,
-  })
-  const entries = JSON.parse(stdout) as readonly MapEntry[]
+  const entries = await mapImage(imageNode('raw', path))
   const last = entries.at(-1)
   const extents = entries.filter((entry) => entry.data && !entry.zero)
   return {

@@ -3,6 +3,8 @@
  * full blocks that XenServer's tapdisk adds to it. All numbers are big-endian.
  */
 
+import type { DiskSizes } from './sizes.ts'
+
 export const sectorBytes = 512
 
 /** What a dynamic disk's file is cut into; other sizes are allowed, and known to trouble readers. */
@@ -82,6 +84,13 @@ export function geometryOf(sizeBytes: number): Geometry {
 /** How much a disk holds that is measured by its geometry alone. */
 export function geometryBytes({ cylinders, heads, sectorsPerTrack }: Geometry): number {
   return cylinders * heads * sectorsPerTrack * sectorBytes
+}
+
+/** Whole blocks, and whole cylinders: of any other size some reader believes the geometry. */
+export const vhdSizes: DiskSizes = {
+  holds: (sizeBytes) => sizeBytes % blockBytes === 0 && geometryBytes(geometryOf(sizeBytes)) === sizeBytes,
+  // All that cylinders, heads and sectors count.
+  largestBytes: geometryBytes({ cylinders: 65_535, heads: 16, sectorsPerTrack: 255 }),
 }
 
 /** A footer's 32 bits for a geometry. */

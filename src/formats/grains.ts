@@ -6,8 +6,12 @@
 import { promisify } from 'node:util'
 import { deflate, type ZlibOptions } from 'node:zlib'
 import { type DataBlock, type RawDisk, readDataBlocks } from './raw-disk.ts'
+import type { DiskSizes } from './sizes.ts'
 
 export const grainBytes = 64 * 1024
+
+/** A VMDK of compressed grains has no part of one. */
+export const grainSizes: DiskSizes = { holds: (sizeBytes) => sizeBytes % grainBytes === 0 }
 
 /** A piece of the disk that is not all zeros. */
 export interface Grain {

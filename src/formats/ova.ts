@@ -1,13 +1,13 @@
-/** The file for VMware: a tar of the virtual machine's description, a manifest of sums, and the disk. */
+/** An OVA: a tar of the virtual machine's description, a manifest of sums, and the disk. */
 
 import { createWriteStream } from 'node:fs'
 import { open } from 'node:fs/promises'
-import { execa } from 'execa'
-import type { VmwareSettings } from '../config/vmware.ts'
 import { sha256 } from '../digest.ts'
+import { fileNode, imageNode, stretchNode } from '../disk/block-node.ts'
+import { compareImages } from '../disk/qemu-img.ts'
+import { ExportFault } from './failures.ts'
 import type { Grain } from './grains.ts'
-import { type OvfView, renderOvf } from './ovf.ts'
-import { ExportFault } from './partial-file.ts'
+import { type OvfMachine, type OvfView, renderOvf } from './ovf.ts'
 import type { RawDisk } from './raw-disk.ts'
 import { writeStreamOptimizedVmdk } from './vmdk.ts'
 import { checkVmdk } from './vmdk-check.ts'
@@ -15,7 +15,9 @@ import { checkVmdk } from './vmdk-check.ts'
 export interface OvaOptions {
   /** Of the virtual machine, and of the files in the package. */
   readonly name: string
-  readonly settings: VmwareSettings
+  readonly machine: OvfMachine
+  /** Version of VMware's virtual hardware, which the disk names, too. */
+  readonly hardwareVersion: number
   /** When the files in the package say they were made: seconds since 1970. */
   readonly sourceDateEpoch: number
   /** What the disk's content identifiers follow from: the same for the same content. */
@@ -41,7 +43,7 @@ export async function exportOva(
   const written = await writeStreamOptimizedVmdk(
     disk,
     createWriteStream(file, { start: plan.diskOffset }),
-    { key: options.key, name: plan.diskFile, hardwareVersion: options.settings.hardwareVersion },
+    { key: options.key, name: plan.diskFile, hardwareVersion: options.hardwareVersion },
     (fraction) => onProgress(fraction * writingShare),
     signal,
     grains,
@@ -52,10 +54,8 @@ export async function exportOva(
   // qemu-img unpacks the grains below.
   await checkVmdk(file, { part, unpacks: false })
   onProgress((1 + writingShare) / 2)
-  await execa('qemu-img', ['compare', '-q', '-f', 'raw', disk.path, vmdkInside(file, part)], {
-    cancelSignal: signal,
-    timeout: 3_600_000,
-  })
+  const inside = stretchNode(fileNode(file), { offset: plan.diskOffset, sizeBytes: written.sizeBytes })
+  await compareImages(imageNode('raw', disk.path), { driver: 'vmdk', file: inside }, signal)
   onProgress(1)
 }
 
@@ -77,12 +77,12 @@ interface PackagePlan {
 type DiskFacts = Pick<OvfView, 'populatedBytes'> & { readonly sizeBytes: number; readonly sha256: string }
 
 /** Decides where everything in the package stands, from what is known before the disk is written. */
-function planPackage(disk: RawDisk, { name, settings, sourceDateEpoch }: OvaOptions): PackagePlan {
+function planPackage(disk: RawDisk, { name, machine, sourceDateEpoch }: OvaOptions): PackagePlan {
   const [ovfFile, manifestFile, diskFile] = [`${name}.ovf`, `${name}.mf`, `${name}-disk1.vmdk`]
   const describe = ({ sizeBytes, populatedBytes }: DiskFacts) =>
     renderOvf({
       name,
-      settings,
+      machine,
       diskFile,
       diskFileBytes: sizeBytes,
       capacityBytes: disk.sizeBytes,
@@ -162,12 +162,6 @@ function tarHeader(name: string, sizeBytes: number, modified: number): Buffer {
 
 function toBlocks(bytes: number): number {
   return Math.ceil(bytes / blockBytes) * blockBytes
-}
-
-/** The disk in a package, as qemu-img opens it. */
-function vmdkInside(path: string, { offset, length }: { offset: number; length: number }): string {
-  const file = { driver: 'raw', offset, size: length, file: { driver: 'file', filename: path } }
-  return `json:${JSON.stringify({ driver: 'vmdk', file })}`
 }
 
 function tooLarge(sizeBytes: number): ExportFault {

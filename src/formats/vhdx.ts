@@ -1,8 +1,9 @@
 /** VHDX for newer Hyper-V: written by qemu-img, whose random numbers are then replaced by ones that follow from the content. */
 
 import { type FileHandle, open } from 'node:fs/promises'
-import { execa } from 'execa'
 import { uuidFrom } from '../digest.ts'
+import { imageNode } from '../disk/block-node.ts'
+import { compareImages, convertImage, requireSound } from '../disk/qemu-img.ts'
 import type { RawDisk } from './raw-disk.ts'
 
 export interface VhdxOptions {
@@ -18,29 +19,18 @@ export async function writeVhdx(
   onProgress: (fraction: number) => void,
   signal: AbortSignal,
 ): Promise<void> {
-  const qemuImg = (words: readonly string[]) =>
-    execa('qemu-img', words, { cancelSignal: signal, timeout: 3_600_000 })
-  // Without -W, so that the order of blocks follows from the content alone.
-  const written = qemuImg([
-    'convert',
-    '-p',
-    ...['-f', 'raw', '-O', 'vhdx', '-o', 'subformat=dynamic'],
-    disk.path,
-    file,
-  ])
-  written.stdout.on('data', (chunk: Buffer) => {
-    const percent = /\((\d+(?:\.\d+)?)\/100%\)\s*$/.exec(chunk.toString())?.[1]
-    if (percent !== undefined) onProgress(Number(percent) / 100)
-  })
-  await written
+  const from = imageNode('raw', disk.path)
+  const options = { subformat: 'dynamic' }
+  await convertImage({ from, to: file, format: 'vhdx', options }, signal, onProgress)
   const target = await open(file, 'r+')
   try {
     await replaceRandom(target, uuidSeed)
   } finally {
     await target.close()
   }
-  await qemuImg(['check', '-q', '-f', 'vhdx', file])
-  await qemuImg(['compare', '-q', '-f', 'raw', '-F', 'vhdx', disk.path, file])
+  const written = imageNode('vhdx', file)
+  await requireSound(written, signal)
+  await compareImages(from, written, signal)
 }
 
 /** Both headers, of which the one with the higher number counts. */

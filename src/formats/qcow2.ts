@@ -1,17 +1,20 @@
-/** The file for KVM: the disk as one compressed qcow2. */
+/** The disk as one compressed qcow2. */
 
 import { createWriteStream } from 'node:fs'
 import { open } from 'node:fs/promises'
 import { pipeline } from 'node:stream/promises'
-import { execa } from 'execa'
-import type { ResolvedImage } from '../config/resolved.ts'
+import { imageNode } from '../disk/block-node.ts'
+import { compareImages, convertImage, requireSound } from '../disk/qemu-img.ts'
 import { gather } from './gather.ts'
 import { compressGrains, countGrains, type Grain } from './grains.ts'
 import { clusterBytes, encodeHeader } from './qcow2-format.ts'
 import { layOutQcow2, type Places } from './qcow2-layout.ts'
 import type { RawDisk } from './raw-disk.ts'
 
-export type Qcow2Options = Pick<ResolvedImage['formats']['kvm'], 'compat' | 'compression'>
+export interface Qcow2Options {
+  readonly compat: '0.10' | '1.1'
+  readonly compression: 'zlib' | 'zstd'
+}
 
 /**
  * Writes a qcow2 that qemu-img finds sound and equal to the disk.
@@ -29,8 +32,9 @@ export async function exportQcow2(
   const writing = (fraction: number) => onProgress(fraction * writingShare)
   if (options.compression === 'zlib') await writeZlib(disk, file, options, grains, writing, signal)
   else await convert(disk, file, options, writing, signal)
-  await qemuImg(['check', '-q', '-f', 'qcow2', file], signal)
-  await qemuImg(['compare', '-q', '-f', 'raw', '-F', 'qcow2', disk.path, file], signal)
+  const written = imageNode('qcow2', file)
+  await requireSound(written, signal)
+  await compareImages(imageNode('raw', disk.path), written, signal)
   onProgress(1)
 }
 
@@ -77,17 +81,7 @@ async function convert(
   onProgress: (fraction: number) => void,
   signal: AbortSignal,
 ): Promise<void> {
-  const settings = `compat=${compat},compression_type=${compression}`
-  // Without -W, so that the order of clusters, and with it every byte, follows from the content alone.
-  const flags = ['-p', '-c', '-f', 'raw', '-O', 'qcow2', '-o', settings]
-  const conversion = qemuImg(['convert', ...flags, disk.path, file], signal)
-  conversion.stdout.on('data', (chunk: Buffer) => {
-    const percent = /\((\d+(?:\.\d+)?)\/100%\)\s*$/.exec(chunk.toString())?.[1]
-    if (percent !== undefined) onProgress(Number(percent) / 100)
-  })
-  await conversion
-}
-
-function qemuImg(words: readonly string[], signal: AbortSignal) {
-  return execa('qemu-img', words, { cancelSignal: signal, timeout: 3_600_000 })
+  const from = imageNode('raw', disk.path)
+  const options = { compat, compression_type: compression }
+  await convertImage({ from, to: file, format: 'qcow2', options, isCompressed: true }, signal, onProgress)
 }

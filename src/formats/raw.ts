@@ -2,6 +2,8 @@
 
 import { link, rm } from 'node:fs/promises'
 import { execa } from 'execa'
+import { imageNode } from '../disk/block-node.ts'
+import { compareImages } from '../disk/qemu-img.ts'
 import { withoutLinks } from '../host/files.ts'
 import type { RawDisk } from './raw-disk.ts'
 
@@ -28,6 +30,5 @@ export async function exportRaw(
 
 async function copy(disk: RawDisk, file: string, signal: AbortSignal): Promise<void> {
   await execa('cp', ['--sparse=always', '--reflink=auto', disk.path, file], { cancelSignal: signal })
-  const compare = ['compare', '-q', '-f', 'raw', '-F', 'raw', disk.path, file]
-  await execa('qemu-img', compare, { cancelSignal: signal })
+  await compareImages(imageNode('raw', disk.path), imageNode('raw', file), signal)
 }

@@ -1,10 +1,9 @@
-/** Whether a mirror serves what debian-installer is made of. */
+/** Whether a mirror serves what debian-installer is made of: its own packages. */
 
 import { promisify } from 'node:util'
 import { gunzip } from 'node:zlib'
-import type { ImageFacts } from '../config/image.ts'
-import type { ResolvedImage } from '../config/resolved.ts'
-import { get } from '../host/http.ts'
+import type { ImageFacts } from '../../config/image.ts'
+import type { ResolvedImage } from '../../config/resolved.ts'
 import {
   checkListed,
   parseFields,
@@ -12,7 +11,10 @@ import {
   type VerifiedRelease,
   type VerifyOptions,
   verifyRelease,
-} from './release.ts'
+} from '../../debian/release.ts'
+import { exitCodes, PipelineError } from '../../errors.ts'
+import { get } from '../../host/http.ts'
+import type { Readiness } from '../installer.ts'
 
 /** Whether debian-installer could fetch its own packages from a mirror. */
 export interface UdebProbe {
@@ -140,4 +142,41 @@ export async function probeUdebs(
       ? `all ${served} udebs asked for are served`
       : `${missing.length} of ${needed.length} udebs asked for are not served: ${missing.join(', ')}`
   return { hasUdebs: missing.length === 0, missing, reason }
+}
+
+/** The same for people, undefined where no udebs are needed; what a mirror is refused for is an answer too. */
+export async function readinessOfUdebs(
+  image: ResolvedImage,
+  signal?: AbortSignal,
+): Promise<Readiness | undefined> {
+  if (!needsUdebs(image)) return undefined
+  const probe = await probeUdebsOf(image, { signal }).catch((error: unknown) => {
+    if (!(error instanceof PipelineError)) throw error
+    return { hasUdebs: false, missing: [], reason: error.message }
+  })
+  const mirror = image.mirror.debian
+  return {
+    isFit: probe.hasUdebs,
+    text: `${probe.hasUdebs ? 'can' : 'cannot'} run from ${mirror}: ${probe.reason}`,
+    advice: udebAdvice,
+    details: { udebs: { mirror, ...probe } },
+  }
+}
+
+/**
+ * Refuses a mirror from which debian-installer could not have its own packages. It would find that out itself, some minutes
+ * later.
+ * @throws PipelineError `installer-no-udebs`
+ */
+export async function requireUdebs(image: ResolvedImage, signal: AbortSignal): Promise<void> {
+  if (!needsUdebs(image)) return
+  const { hasUdebs, missing, reason } = await probeUdebsOf(image, { signal })
+  if (hasUdebs) return
+  throw new PipelineError({
+    code: 'installer-no-udebs',
+    message: `debian-installer cannot run from ${image.mirror.debian}: ${reason}`,
+    hint: udebAdvice,
+    exitCode: exitCodes.hostNotFit,
+    details: { mirror: image.mirror.debian, missing },
+  })
 }

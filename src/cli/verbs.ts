@@ -1,0 +1,91 @@
+/** The verbs, in the order of `--help`. Only the module of the verb that is asked for is loaded. */
+
+import type { Verb } from './verb.ts'
+
+export const verbs: readonly Verb[] = [
+  {
+    name: 'plan',
+    summary: 'show what a build would do, and why; touches nothing',
+    load: async () => (await import('./plan.ts')).planCommand,
+  },
+  {
+    name: 'render',
+    summary: 'write the Packer template and the preseed of a variant',
+    load: async () => (await import('./render.ts')).renderCommand,
+  },
+  {
+    name: 'build',
+    summary: 'build the image, from the first stage that changed',
+    load: async () => (await import('./build.ts')).buildCommand,
+  },
+  {
+    name: 'doctor',
+    summary: 'check whether this host can build',
+    load: async () => (await import('./doctor.ts')).doctorCommand,
+  },
+  {
+    name: 'setup',
+    summary: 'install the host packages that are missing; does nothing when none is',
+    load: async () => (await import('./setup.ts')).setupCommand,
+  },
+  {
+    name: 'export',
+    summary: 'make files for hypervisors from any disk image',
+    load: async () => (await import('./export.ts')).exportCommand,
+  },
+  {
+    name: 'shell',
+    summary: 'boot a throw-away copy of the disk as a stage left it, and open a root shell in it',
+    load: async () => (await import('./shell.ts')).shellCommand,
+  },
+  {
+    name: 'diff',
+    summary: 'show what a stage changed, or how two disks differ; boots nothing',
+    load: async () => (await import('./diff.ts')).diffCommand,
+  },
+  {
+    name: 'store',
+    summary: 'list, check, remove and share layers',
+    load: async () => (await import('./store.ts')).storeCommand,
+  },
+  {
+    name: 'clean',
+    summary: 'remove layers, runs and reports; images and downloaded packages stay',
+    load: async () => (await import('./clean.ts')).cleanCommand,
+  },
+  {
+    name: 'verify',
+    summary: 'boot image files and check them against what CloudStack relies on',
+    load: async () => (await import('./verify.ts')).verifyCommand,
+  },
+  {
+    name: 'run',
+    summary: 'boot an image file on this terminal, as CloudStack would; what it writes is thrown away',
+    load: async () => (await import('./run.ts')).runCommand,
+  },
+  {
+    name: 'matrix',
+    summary: 'print the variants as a matrix of GitHub Actions; an empty one is no failure',
+    load: async () => (await import('./matrix.ts')).matrixCommand,
+  },
+  {
+    name: 'lock',
+    summary: 'record in pipeline.lock.yaml what images are made from',
+    load: async () => (await import('./lock.ts')).lockCommand,
+  },
+  {
+    name: 'release',
+    summary: 'make a release of the images: files, sums, bills of materials, provenance, notes',
+    load: async () => (await import('./release.ts')).releaseCommand,
+  },
+  {
+    name: 'summary',
+    summary: 'print the last build as Markdown: stages, sizes, checks; for GitHub’s step summary',
+    load: async () => (await import('./summary.ts')).summaryCommand,
+  },
+  {
+    name: 'completion',
+    summary: 'print a script that makes a shell complete this program, for its start-up file',
+    load: async () => (await import('./completion.ts')).completionCommand,
+  },
+]

@@ -1,0 +1,37 @@
+/** Nodes of QEMU's block layer: how a disk is named to QEMU so that no path can be taken for anything else. */
+
+import { resolve } from 'node:path'
+
+/** A driver, its options, and what it reads. */
+export interface BlockNode {
+  readonly driver: string
+  readonly [option: string]: BlockValue
+}
+
+type BlockValue = string | number | boolean | { readonly [option: string]: BlockValue }
+
+/** A stretch of a file, in bytes. */
+export interface Stretch {
+  readonly offset: number
+  readonly sizeBytes: number
+}
+
+/** A file of this host, byte for byte. */
+export function fileNode(path: string): BlockNode {
+  return { driver: 'file', filename: resolve(path) }
+}
+
+/** The disk in an image file. `driver` is QEMU's name of the format: `qcow2`, `vpc`, … */
+export function imageNode(driver: string, path: string): BlockNode {
+  return { driver, file: fileNode(path) }
+}
+
+/** A stretch of another node. */
+export function stretchNode(file: BlockNode, { offset, sizeBytes }: Stretch): BlockNode {
+  return { driver: 'raw', offset, size: sizeBytes, file }
+}
+
+/** The node as one word of a command line. */
+export function nodeName(node: BlockNode): string {
+  return `json:${JSON.stringify(node)}`
+}

@@ -1,0 +1,100 @@
+/**
+ * Command lines of qemu-img, as pure functions. A disk to read is a node, and a file to write an absolute path: qemu-img
+ * would take a name such as `-q`, `nbd:host` or `json:{}` for an option, a server or a node.
+ */
+
+import { resolve } from 'node:path'
+import { type BlockNode, nodeName } from './block-node.ts'
+
+/** Formats that are written, by QEMU's names. */
+export type WrittenFormat = 'qcow2' | 'raw' | 'vhdx'
+
+/** An image that qemu-img reads. */
+export type ReadImage =
+  | BlockNode
+  /** A file whose format is found out by its content. */
+  | { readonly probed: string }
+  /** What an image stands on, as QEMU names it: a path, a URL, … */
+  | { readonly named: string; readonly format: string }
+
+export interface OverlayRequest {
+  readonly file: string
+  /** The qcow2 below; a relative path is looked up from the overlay's folder, and kept relative in the file. */
+  readonly backing: string
+  /** @default that of `backing`, which then has to be there */
+  readonly sizeBytes?: number | undefined
+}
+
+export interface ConvertRequest {
+  readonly from: BlockNode
+  readonly to: string
+  readonly format: WrittenFormat
+  /** Options of the format. */
+  readonly options?: Readonly<Record<string, string>> | undefined
+  readonly isCompressed?: boolean | undefined
+  readonly showsProgress?: boolean | undefined
+}
+
+/** An empty qcow2. */
+export function createArguments(file: string, sizeBytes: number): readonly string[] {
+  return ['create', '-q', '-f', 'qcow2', '--', resolve(file), `${sizeBytes}`]
+}
+
+/** A qcow2 over another one. One whose size is given is made unchecked: what is below may still be empty itself. */
+export function overlayArguments({ file, backing, sizeBytes }: OverlayRequest): readonly string[] {
+  const unchecked = sizeBytes === undefined ? [] : ['-u']
+  const size = sizeBytes === undefined ? [] : [`${sizeBytes}`]
+  return [
+    ...['create', '-q', ...unchecked, '-f', 'qcow2', '-b', plainPath(backing), '-F', 'qcow2', '--'],
+    resolve(file),
+    ...size,
+  ]
+}
+
+/** Without `-W`, so that the order of clusters, and with it every byte, follows from the content alone. */
+export function convertArguments(request: ConvertRequest): readonly string[] {
+  const { from, to, format, options = {}, isCompressed = false, showsProgress = false } = request
+  const settings = Object.entries(options).map(([name, value]) => `${name}=${value.replaceAll(',', ',,')}`)
+  return [
+    'convert',
+    ...(showsProgress ? ['-p'] : []),
+    ...(isCompressed ? ['-c'] : []),
+    ...['-O', format],
+    ...(settings.length === 0 ? [] : ['-o', settings.join(',')]),
+    ...['--', nodeName(from), resolve(to)],
+  ]
+}
+
+export function compareArguments(one: BlockNode, other: BlockNode): readonly string[] {
+  return ['compare', '--', nodeName(one), nodeName(other)]
+}
+
+export function checkArguments(image: ReadImage): readonly string[] {
+  return ['check', '--output=json', ...wordsOf(image)]
+}
+
+export function infoArguments(image: ReadImage): readonly string[] {
+  return ['info', '--output=json', ...wordsOf(image)]
+}
+
+/** Of the image and of all that it stands on. */
+export function chainArguments(image: ReadImage): readonly string[] {
+  return ['info', '--backing-chain', '--output=json', ...wordsOf(image)]
+}
+
+export function mapArguments(image: BlockNode): readonly string[] {
+  return ['map', '--output=json', '--', nodeName(image)]
+}
+
+// --- internal ---
+
+function wordsOf(image: ReadImage): readonly string[] {
+  if ('probed' in image) return ['--', resolve(image.probed as string)]
+  if ('named' in image) return ['-f', image.format as string, '--', image.named as string]
+  return ['--', nodeName(image)]
+}
+
+/** A path that QEMU takes for one, and still relative where it was. */
+function plainPath(path: string): string {
+  return /^[^/]*:/.test(path) ? `./${path}` : path
+}

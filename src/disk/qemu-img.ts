@@ -1,0 +1,190 @@
+/** qemu-img: the one place that runs it, by one set of rules for time, cancellation and environment. */
+
+import { execa } from 'execa'
+import type { BlockNode } from './block-node.ts'
+import {
+  type ConvertRequest,
+  chainArguments,
+  checkArguments,
+  compareArguments,
+  convertArguments,
+  createArguments,
+  infoArguments,
+  mapArguments,
+  type OverlayRequest,
+  overlayArguments,
+  type ReadImage,
+} from './qemu-img-arguments.ts'
+
+/** qemu-img failed. The message has the command and what it said. */
+export class QemuImgError extends Error {
+  /** Undefined where it did not end by itself. */
+  readonly exitCode: number | undefined
+
+  constructor(said: string, exitCode: number | undefined, cause: unknown) {
+    super(said, { cause })
+    this.name = 'QemuImgError'
+    this.exitCode = exitCode
+  }
+}
+
+/** One image of a chain. */
+export interface ImageInfo {
+  readonly filename: string
+  /** QEMU's name of it. */
+  readonly format: string
+  /** Size of the disk in it, in bytes. */
+  readonly 'virtual-size': number
+  readonly encrypted?: boolean
+  readonly 'dirty-flag'?: boolean
+  readonly 'backing-filename'?: string
+  readonly 'format-specific'?: {
+    readonly data?: {
+      readonly compat?: string
+      readonly 'compression-type'?: string
+      readonly extents?: readonly { readonly filename: string }[]
+      readonly 'data-file'?: string
+    }
+  }
+}
+
+export interface ImageCheck {
+  /** `leaks`: unused space that counts as used, which harms nothing. `no-check`: the format has none. */
+  readonly status: 'sound' | 'leaks' | 'no-check' | 'damaged'
+  /** What is wrong, in qemu-img's words; empty where it is sound. */
+  readonly said: string
+  readonly compressedClusters: number
+}
+
+/** A stretch of a disk, in bytes. */
+export interface MapEntry {
+  readonly start: number
+  readonly length: number
+  readonly data: boolean
+  readonly zero: boolean
+}
+
+/** Makes an empty qcow2. @throws QemuImgError */
+export async function createDisk(file: string, sizeBytes: number, signal?: AbortSignal): Promise<void> {
+  await run(createArguments(file, sizeBytes), limitsMs.metadata, signal)
+}
+
+/** Makes an empty qcow2 over another one. @throws QemuImgError */
+export async function createOverlay(request: OverlayRequest, signal?: AbortSignal): Promise<void> {
+  await run(overlayArguments(request), limitsMs.metadata, signal)
+}
+
+/**
+ * Writes an image with what a disk holds.
+ * @param onProgress gets the share that is done, from 0 to 1
+ * @throws QemuImgError
+ */
+export async function convertImage(
+  request: Omit<ConvertRequest, 'showsProgress'>,
+  signal?: AbortSignal,
+  onProgress?: (fraction: number) => void,
+): Promise<void> {
+  const words = convertArguments({ ...request, showsProgress: onProgress !== undefined })
+  await run(words, limitsMs.data, signal, onProgress)
+}
+
+/** @throws QemuImgError when two disks do not hold the same, with the first difference */
+export async function compareImages(one: BlockNode, other: BlockNode, signal?: AbortSignal): Promise<void> {
+  await run(compareArguments(one, other), limitsMs.data, signal)
+}
+
+/** Looks for damage, which is an answer. @throws QemuImgError when there is none */
+export async function checkImage(image: ReadImage, signal?: AbortSignal): Promise<ImageCheck> {
+  const { exitCode, stdout, said, cause } = await ask(checkArguments(image), limitsMs.data, signal)
+  if (exitCode === undefined) throw new QemuImgError(`qemu-img check: ${said}`, exitCode, cause)
+  const status = checkStatus[exitCode as keyof typeof checkStatus] ?? 'damaged'
+  const facts: CheckFacts = stdout === '' ? {} : JSON.parse(stdout)
+  const { corruptions = 0, 'compressed-clusters': compressedClusters = 0 } = facts
+  const summary = corruptions > 0 ? `${corruptions} errors were found on the image.` : said
+  return { status, said: status === 'sound' ? '' : summary, compressedClusters }
+}
+
+interface CheckFacts {
+  readonly corruptions?: number
+  readonly 'compressed-clusters'?: number
+}
+
+/** @throws QemuImgError when an image has any fault at all */
+export async function requireSound(image: ReadImage, signal?: AbortSignal): Promise<void> {
+  const { status, said } = await checkImage(image, signal)
+  if (status !== 'sound') throw new QemuImgError(`qemu-img check: ${said}`, undefined, undefined)
+}
+
+/** What an image says of itself; what it stands on need not be there. @throws QemuImgError */
+export async function readImageInfo(image: ReadImage, signal?: AbortSignal): Promise<ImageInfo> {
+  return JSON.parse(await run(infoArguments(image), limitsMs.metadata, signal))
+}
+
+/** The image, and then all that it stands on. @throws QemuImgError */
+export async function readImageChain(
+  image: ReadImage,
+  signal?: AbortSignal,
+): Promise<readonly [ImageInfo, ...ImageInfo[]]> {
+  return JSON.parse(await run(chainArguments(image), limitsMs.metadata, signal))
+}
+
+/** Where a disk may hold something else than zeros, in ascending order. @throws QemuImgError */
+export async function mapImage(image: BlockNode, signal?: AbortSignal): Promise<readonly MapEntry[]> {
+  return JSON.parse(await run(mapArguments(image), limitsMs.data, signal))
+}
+
+// --- internal ---
+
+/** What reads or writes a whole disk may take an hour; all else is a few reads, which a busy host can make last. */
+const limitsMs = { metadata: 120_000, data: 3_600_000 } as const
+
+/** Exit status of `qemu-img check`. */
+const checkStatus = { 0: 'sound', 3: 'leaks', 63: 'no-check' } as const
+
+interface Answer {
+  /** Undefined where it did not end by itself. */
+  readonly exitCode: number | undefined
+  readonly stdout: string
+  /** Why it failed, in one or more lines. */
+  readonly said: string
+  readonly cause: unknown
+}
+
+/** Returns what it printed. @throws QemuImgError where it fails, and the reason of an abortion */
+async function run(
+  words: readonly string[],
+  limitMs: number,
+  signal: AbortSignal | undefined,
+  onProgress?: (fraction: number) => void,
+): Promise<string> {
+  const { exitCode, stdout, said, cause } = await ask(words, limitMs, signal, onProgress)
+  if (exitCode !== 0) throw new QemuImgError(`qemu-img ${words[0]}: ${said}`, exitCode, cause)
+  return stdout
+}
+
+async function ask(
+  words: readonly string[],
+  limitMs: number,
+  signal: AbortSignal | undefined,
+  onProgress?: (fraction: number) => void,
+): Promise<Answer> {
+  const child = execa('qemu-img', words, {
+    reject: false,
+    stdin: 'ignore',
+    timeout: limitMs,
+    env: { LC_ALL: 'C' },
+    ...(signal === undefined ? {} : { cancelSignal: signal }),
+  })
+  if (onProgress !== undefined) {
+    child.stdout.on('data', (chunk: Buffer) => {
+      const percent = /\((\d+(?:\.\d+)?)\/100%\)\s*$/.exec(chunk.toString())?.[1]
+      if (percent !== undefined) onProgress(Number(percent) / 100)
+    })
+  }
+  const result = await child
+  signal?.throwIfAborted()
+  const { exitCode, stdout = '', stderr = '', shortMessage = 'qemu-img failed' } = result
+  const text = stderr.trim().replace(/^qemu-img: /, '') || (exitCode === undefined ? '' : stdout.trim())
+  const said = result.timedOut ? `no end within ${limitMs / 1000} s` : text || shortMessage
+  return { exitCode, stdout, said, cause: result }
+}

@@ -1,0 +1,34 @@
+/** Why an image file could not be made. */
+
+import { PipelineError } from '../errors.ts'
+
+/** Why a writer cannot make its file, and what is to be done. Which file it is, whoever has it written says. */
+export class ExportFault extends Error {
+  readonly hint: string
+
+  constructor(message: string, hint: string) {
+    super(message)
+    this.name = 'ExportFault'
+    this.hint = hint
+  }
+}
+
+/**
+ * The error of an export that failed for what a system call or a program said.
+ * @param what kind of file and its path
+ */
+export function exportFailed(what: string, cause: unknown): PipelineError {
+  const found = cause as { code?: string; shortMessage?: string; stderr?: string; message: string }
+  const said = found.stderr?.trim() || (found.shortMessage ?? found.message)
+  const isFull = found.code === 'ENOSPC' || said.includes('No space left on device')
+  return new PipelineError({
+    code: 'export-failed',
+    message: `the ${what} could not be made: ${isFull ? 'its disk is full' : said}`,
+    // True of a build, whose layers are kept, and of the export of any disk.
+    hint:
+      cause instanceof ExportFault
+        ? cause.hint
+        : `${isFull ? 'make room there' : 'mend that'} and run the command again; what was finished before is kept.`,
+    cause,
+  })
+}

@@ -1,0 +1,62 @@
+/** What an administrator sees of the virtual machine that an OVF describes. */
+
+import type { OvfMachine } from './ovf.ts'
+
+export interface OvfFacts {
+  readonly hardware: string | undefined
+  /** The vendor's name of the guest's operating system. */
+  readonly guest: string | undefined
+  readonly cimType: number
+  readonly firmware: string
+  /** In lower case. */
+  readonly controller: string | undefined
+  readonly memoryMiB: number
+  readonly cpus: number
+  /** How many network cards it has. */
+  readonly cards: number
+}
+
+/** DMTF's numbers of resources. */
+const types = { cpus: 3, memory: 4, controllers: [5, 6, 20], cards: 10 } as const
+
+export function readOvf(xml: string): OvfFacts {
+  const value = (pattern: RegExp) => pattern.exec(xml)?.[1]
+  const items = [...xml.matchAll(/<Item\b[^>]*>([\s\S]*?)<\/Item>/g)].map(([, item = '']) => item)
+  const ofType = (...wanted: readonly number[]) =>
+    items.filter((item) => wanted.includes(Number(/<rasd:ResourceType>(\d+)</.exec(item)?.[1])))
+  const quantity = (type: number) => Number(/<rasd:VirtualQuantity>(\d+)</.exec(ofType(type)[0] ?? '')?.[1])
+  const subType = /<rasd:ResourceSubType>([^<]+)</.exec(ofType(...types.controllers)[0] ?? '')?.[1]
+  return {
+    hardware: value(/VirtualSystemType>([^<]+)</),
+    // VMware has an attribute for it, and VirtualBox an element.
+    guest: value(/\b\w+:osType(?:="|\b[^>]*>)([^"<]+)/i),
+    cimType: Number(value(/<OperatingSystemSection\b[^>]*\bovf:id="(\d+)"/)),
+    firmware: value(/\bvmw:key="firmware"\s+vmw:value="([^"]+)"/) ?? 'bios',
+    controller: subType?.toLowerCase(),
+    memoryMiB: quantity(types.memory),
+    cpus: quantity(types.cpus),
+    cards: ofType(types.cards).length,
+  }
+}
+
+/** What a description of the machine has to say. */
+export function factsOf({
+  hardware,
+  cimType,
+  cpus,
+  memoryMiB,
+  controller,
+  nic,
+  vendor,
+}: OvfMachine): OvfFacts {
+  return {
+    hardware,
+    guest: vendor.guestAttributes?.osType ?? vendor.guestElements?.OSType,
+    cimType,
+    firmware: vendor.settings?.firmware ?? 'bios',
+    controller: controller.subType.toLowerCase(),
+    memoryMiB,
+    cpus,
+    cards: nic === undefined ? 0 : 1,
+  }
+}

@@ -1,0 +1,71 @@
+/** The Debian system that layer 0 is, whichever installer makes it. */
+
+import type { ImageFacts } from '../config/image.ts'
+import type { ResolvedImage } from '../config/resolved.ts'
+import type { Json } from '../digest.ts'
+import type { Disk } from '../disk/layout.ts'
+
+/** What the build itself needs of a guest, beside the kernel: a way in, and a system that boots. */
+const provisioningPackages = [
+  'debian-archive-keyring',
+  'initramfs-tools',
+  'iproute2',
+  'openssh-server',
+  'systemd-sysv',
+  'tzdata',
+  'udev',
+  'zstd',
+] as const
+
+/**
+ * dpkg leaves these out from the first package on: the image ships none of them, and half of all files are among them.
+ * The man page folders stay, since packages register alternatives in them.
+ */
+export const dpkgExcludes = [
+  'path-exclude=/usr/share/doc/*',
+  'path-exclude=/usr/share/info/*',
+  'path-exclude=/usr/share/lintian/*',
+  'path-exclude=/usr/share/man/*/*',
+] as const
+
+/** File of the target's with the settings of its initramfs that have to be there before its first one is made. */
+export const initramfsSettingsFile = '/etc/initramfs-tools/conf.d/systemvm-root'
+
+/**
+ * The initramfs is to have the program that checks the root: which one, it could not find out in a tree that no device
+ * holds. And systemd keeps the `/run` that the initramfs has mounted, by default with a tenth of memory; of 256 MiB that
+ * is hardly more than the 16 MiB without which `systemctl daemon-reload` refuses.
+ */
+export function initramfsSettings({ partitions }: Disk): readonly string[] {
+  const root = partitions.find(({ mount }) => mount === '/')
+  return [`FSTYPE=${root?.filesystem}`, 'RUNSIZE=20%']
+}
+
+/** All packages of layer 0: the kernel, what provisioning needs, and every stage's, so that none is installed slowly. */
+export function basePackages(image: ResolvedImage): readonly string[] {
+  const fromStages = image.stages.flatMap((stage) => stage.packages)
+  return [...new Set([image.kernelPackage, ...provisioningPackages, ...fromStages])].sort()
+}
+
+/** The facts of an image that a fresh system is made from, as parts of a key: what has changed is named by them. */
+export function baseFacts(image: ResolvedImage): Readonly<Record<string, Json>> {
+  const { suite, arch, disk, hostname, domain, timezone, locale, keyboard, account } = image
+  const facts = { suite, arch, disk, hostname, domain, timezone, locale, keyboard, account }
+  // A passage through JSON leaves out what is undefined.
+  return JSON.parse(JSON.stringify({ packages: basePackages(image), ...facts }))
+}
+
+/** The package sources of the image as apt's deb822 text. */
+export function renderSources({ mirror, suite }: Pick<ImageFacts, 'mirror' | 'suite'>): string {
+  const stanza = (uri: string, suites: string) =>
+    [
+      'Types: deb',
+      `URIs: ${uri}`,
+      `Suites: ${suites}`,
+      `Components: ${mirror.components.join(' ')}`,
+      `Signed-By: ${mirror.keyring}`,
+      ...(mirror.snapshot === undefined ? [] : ['Check-Valid-Until: no']),
+      '',
+    ].join('\n')
+  return `${stanza(mirror.debian, `${suite} ${suite}-updates`)}\n${stanza(mirror.security, `${suite}-security`)}`
+}

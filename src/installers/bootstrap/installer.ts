@@ -1,0 +1,58 @@
+/** The installer `bootstrap`, as the build knows it. */
+
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { ResolvedImage } from '../../config/resolved.ts'
+import { sha256 } from '../../digest.ts'
+import { placePartitions } from '../../disk/layout.ts'
+import { noteFolder } from '../../host/run-folder.ts'
+import { baseFacts } from '../base-system.ts'
+import type { Installer, KeyParts } from '../installer.ts'
+import { bootstrap, workFolder } from './bootstrap.ts'
+import { bootstrapCommand, bootstrapScripts, renderCommand } from './command.ts'
+
+export const bootstrapInstaller: Installer = {
+  name: 'bootstrap',
+  keyParts,
+  preflight: async () => undefined,
+  install: async ({ image, layout, disk, packageCache, place, emit, signal }) => {
+    const log = join(place.folder, 'base.log')
+    const packages = await bootstrap({
+      image,
+      layout,
+      disk,
+      packageCache,
+      log,
+      runId: place.id,
+      onProgress: (text) => emit({ kind: 'part-progress', name: 'base', text }),
+      onFolder: (path) => noteFolder(place.folder, path),
+      signal,
+    })
+    return { packages, log }
+  },
+  workFolder,
+}
+
+/** Stand-ins for what a run chooses, and for the identity of the disk, which follows from the key. */
+const stand = { scripts: 'scripts', packageCache: 'packages', disk: 'disk.raw', identity: 'layer 0' } as const
+
+async function keyParts(image: ResolvedImage): Promise<KeyParts> {
+  const layout = placePartitions(image.disk, stand.identity)
+  const command = renderCommand(bootstrapCommand(image, layout, stand))
+  const scripts = await Promise.all(
+    bootstrapScripts.map(async (url) => ({
+      name: url.pathname.split('/').at(-1) ?? '',
+      text: await readFile(url, 'utf8'),
+    })),
+  )
+  const { udebs: _udebs, ...mirror } = image.mirror
+  return {
+    parts: {
+      ...baseFacts(image),
+      mirror: JSON.parse(JSON.stringify(mirror)),
+      scripts: scripts.map(({ text }) => sha256(text)),
+      command: sha256(command),
+    },
+    sources: [...scripts, { name: 'the command of mmdebstrap', text: command }],
+  }
+}

@@ -1,0 +1,45 @@
+/** What an installation is given, as files for people to read and for the tests: stand-ins for what only a run knows. */
+
+import type { ResolvedImage } from '../../config/resolved.ts'
+import type { PackerDialect } from '../../packer/template.ts'
+import { qemuArguments } from '../../qemu/arguments.ts'
+import { renderInstallerTemplate } from './hcl.ts'
+import { renderImagePreseed } from './image-preseed.ts'
+import { hostAddress, httpPortPlaceholder, installerMachine } from './machine.ts'
+import { installerKernelArguments } from './preseed.ts'
+
+/** Renders `installer.pkr.hcl` and `preseed.cfg`; `run/` stands for the run's folder. */
+export function renderInstallerFiles(
+  image: ResolvedImage,
+  dialect: PackerDialect,
+): Readonly<Record<string, string>> {
+  const template = renderInstallerTemplate({
+    variant: image.variant,
+    dialect,
+    dummyDisk: 'run/dummy.qcow2',
+    dummyDigest: `sha256:${'0'.repeat(64)}`,
+    outputFolder: 'run/output',
+    machineName: image.name,
+    httpFolder: 'http',
+    accelerator: 'kvm',
+    machineArguments: qemuArguments(
+      installerMachine({
+        ...image.machine,
+        accelerator: 'kvm',
+        cpu: 'host',
+        disk: 'run/disk.qcow2',
+        kernel: 'run/linux',
+        initrd: 'run/initrd.gz',
+        kernelArguments: installerKernelArguments(image, {
+          address: hostAddress,
+          httpPort: httpPortPlaceholder,
+          syslogPort: 5514,
+        }),
+        medium: undefined,
+        serialLog: 'run/serial.log',
+        qmpSocket: 'run/qmp',
+      }),
+    ),
+  })
+  return { 'installer.pkr.hcl': template, 'preseed.cfg': renderImagePreseed(image) }
+}

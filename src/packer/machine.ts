@@ -1,0 +1,39 @@
+/** The machines that Packer runs, and what they have in common. */
+
+import { type Acceleration, diskId, type GuestNetwork, type Machine } from '../qemu/machine.ts'
+
+/** What a stage's machine and an installer's are both given. */
+export interface PackerMachine extends Acceleration {
+  readonly cpus: number
+  readonly memoryMiB: number
+  /** The qcow2 that takes the writes. */
+  readonly disk: string
+  readonly kernel: string
+  readonly initrd: string
+  readonly kernelArguments: readonly string[]
+  /** File that the serial console is written to. */
+  readonly serialLog: string
+  /** Path of the QMP socket. */
+  readonly qmpSocket: string
+}
+
+/** Packer's word for the host's port for SSH, which it has found free and holds. */
+export const sshPortPlaceholder = '{{ .SSHHostPort }}'
+
+/** Describes a machine without a screen, with one disk, and with a card in `network`. */
+export function packerMachine(machine: PackerMachine, network: GuestNetwork): Machine {
+  const { accelerator, cpu, cpus, memoryMiB, disk, kernel, initrd, kernelArguments, qmpSocket } = machine
+  return {
+    type: 'pc',
+    accelerator,
+    cpu,
+    cpus,
+    memoryMiB,
+    disk: { backend: { drive: disk }, devices: [`virtio-blk-pci,drive=${diskId}`] },
+    cards: [{ device: 'virtio-net-pci', network }],
+    hasEntropySource: true,
+    serial: { file: machine.serialLog },
+    qmpSocket,
+    directBoot: { kernel, initrd, arguments: kernelArguments.join(' ') },
+  }
+}

@@ -1,0 +1,147 @@
+/** A machine as QEMU's arguments. */
+
+import {
+  type Disk,
+  type Drive,
+  diskId,
+  type Firmware,
+  type GuestNetwork,
+  type Machine,
+  type NetworkCard,
+  type PortForward,
+  type SerialPort,
+  type VirtioPort,
+} from './machine.ts'
+
+/** An option and its value, if it has one. Packer's `qemuargs` takes them in this form. */
+export type QemuArguments = readonly (readonly string[])[]
+
+/**
+ * Renders a machine. QEMU reads the order of options with the same name only: the guest finds devices in that order. The
+ * order of all of them is part of the key of saved states.
+ */
+export function qemuArguments(machine: Machine): QemuArguments {
+  const { accelerator, cpu, cpus, cards = [], directBoot, virtioConsole, monitor, qmpSocket } = machine
+  return [
+    ['-nodefaults'],
+    ['-no-reboot'],
+    ['-machine', `type=${machine.type},accel=${accelerator}`],
+    ['-cpu', cpu],
+    ...(cpus === undefined ? [] : [['-smp', `${cpus}`]]),
+    ['-m', `${machine.memoryMiB}M`],
+    ...firmwareArguments(machine.firmware),
+    ...(machine.hasScreen === true ? [['-device', 'VGA']] : []),
+    ...diskArguments(machine.disk, directBoot !== undefined),
+    ...(machine.disc === undefined ? [] : [['-cdrom', machine.disc]]),
+    ...cards.map((card, index) => ['-device', cardDevice(card, index)]),
+    ...(machine.hasEntropySource === true ? [['-device', 'virtio-rng-pci']] : []),
+    ...serialArguments(machine.serial),
+    ...(monitor === undefined ? [] : [['-monitor', monitor]]),
+    ...(qmpSocket === undefined ? [] : [['-qmp', `unix:${escapeValue(qmpSocket)},server=on,wait=off`]]),
+    ...(directBoot === undefined ? [] : [['-kernel', directBoot.kernel]]),
+    ...(directBoot?.initrd === undefined ? [] : [['-initrd', directBoot.initrd]]),
+    ...(directBoot === undefined ? [] : [['-append', directBoot.arguments]]),
+    ['-display', 'none'],
+    // Packer's own is a server on the loopback address, without a password.
+    ['-vnc', 'none'],
+    ...cards.map(({ network }, index) => ['-netdev', networkBackend(network, index)]),
+    ...(machine.hasBalloon === true ? [['-device', 'virtio-balloon-pci,free-page-reporting=on']] : []),
+    ...portArguments(machine.ports),
+    ...(virtioConsole === undefined ? [] : virtioConsoleArguments(virtioConsole)),
+    ...(machine.awaits === 'command' ? [['-S']] : []),
+    ...(machine.awaits === 'state' ? [['-incoming', 'defer']] : []),
+  ]
+}
+
+/** QEMU splits option values at commas; a doubled one stands for itself. */
+export function escapeValue(value: string): string {
+  return value.replaceAll(',', ',,')
+}
+
+function firmwareArguments({ maker, strings = [] }: Firmware = {}): QemuArguments {
+  const made =
+    maker === undefined
+      ? []
+      : [`type=1,manufacturer=${escapeValue(maker.manufacturer)},product=${escapeValue(maker.product)}`]
+  const told = strings.map((text) => `type=11,value=${escapeValue(text)}`)
+  return [...made, ...told].map((table) => ['-smbios', table])
+}
+
+function diskArguments(disk: Disk | undefined, isDirectBoot: boolean): QemuArguments {
+  if (disk === undefined) return []
+  const { backend, devices } = disk
+  // A kernel that QEMU starts takes the first place in the boot order, and QEMU refuses a second one there.
+  const attached = isDirectBoot ? devices.map((device) => device.replace(/,bootindex=0$/, '')) : devices
+  return [
+    isDrive(backend)
+      ? ['-drive', driveValue(backend)]
+      : ['-blockdev', JSON.stringify({ 'node-name': diskId, ...backend })],
+    ...attached.map((device) => ['-device', device]),
+  ]
+}
+
+const isDrive = (backend: Disk['backend']): backend is Drive => 'drive' in backend
+
+function driveValue({ drive }: Drive): string {
+  // Nothing in a run survives a power cut of the host but sealed layers, which are flushed when they are sealed.
+  const cache = 'cache=unsafe,discard=unmap,detect-zeroes=unmap'
+  return `if=none,id=${diskId},file=${escapeValue(drive)},format=qcow2,${cache}`
+}
+
+function cardDevice({ device, mac }: NetworkCard, index: number): string {
+  return `${device},netdev=net${index}${mac === undefined ? '' : `,mac=${mac}`},romfile=`
+}
+
+function networkBackend(network: GuestNetwork, index: number): string {
+  if ('tap' in network) return `tap,id=net${index},ifname=${network.tap},script=no,downscript=no`
+  const addresses =
+    'isOpen' in network ? '' : `,restrict=on,ipv6=off,net=${network.network},host=${network.host}`
+  return `user,id=net${index}${addresses}${forwarding(network.forward)}`
+}
+
+function forwarding(forward: PortForward | undefined): string {
+  if (forward === undefined) return ''
+  const { hostPort, guestAddress = '', guestPort } = forward
+  return `,hostfwd=tcp:127.0.0.1:${hostPort}-${guestAddress}:${guestPort}`
+}
+
+function serialArguments(serial: SerialPort): QemuArguments {
+  if (serial === 'none' || serial === 'stdio') return [['-serial', serial]]
+  if (serial === 'terminal') {
+    // Control-C is for the guest; Control-A X ends QEMU.
+    const chardev = 'stdio,id=serial0,mux=on,signal=off'
+    return [
+      ['-chardev', chardev],
+      ['-serial', 'chardev:serial0'],
+      ['-mon', 'chardev=serial0'],
+    ]
+  }
+  return [
+    ['-chardev', `file,id=serial0,path=${escapeValue(serial.file)}`],
+    ['-serial', 'chardev:serial0'],
+  ]
+}
+
+/** A port that names no bus goes to the first one there is. */
+function portArguments(ports: readonly VirtioPort[] = []): QemuArguments {
+  if (ports.length === 0) return []
+  return [
+    ['-device', 'virtio-serial-pci'],
+    ...ports.flatMap(({ id, name, socket, number }) => {
+      const nr = number === undefined ? '' : `nr=${number},`
+      return [
+        ['-chardev', `socket,id=${id},path=${escapeValue(socket)},server=on,wait=off`],
+        ['-device', `virtserialport,${nr}chardev=${id},name=${name}`],
+      ]
+    }),
+  ]
+}
+
+/** On a bus of its own, so that it takes no number from the ports. */
+function virtioConsoleArguments(file: string): QemuArguments {
+  return [
+    ['-chardev', `file,id=hvc0,path=${escapeValue(file)}`],
+    ['-device', 'virtio-serial-pci,id=consolebus'],
+    ['-device', 'virtconsole,bus=consolebus.0,chardev=hvc0'],
+  ]
+}

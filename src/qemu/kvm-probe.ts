@@ -1,0 +1,86 @@
+/** Tries KVM: by a machine that is only set up, and by a Linux kernel that is booted until it says its version. */
+
+import { setTimeout as sleep } from 'node:timers/promises'
+import { execa } from 'execa'
+import type { Arch } from '../arch.ts'
+import { qemuArguments } from './arguments.ts'
+import { cleanText } from './console.ts'
+import type { Machine } from './machine.ts'
+import { startQemu } from './process.ts'
+
+export interface ProbeOptions {
+  readonly arch: Arch
+  readonly signal?: AbortSignal | undefined
+}
+
+/** A kernel says its version within a second where KVM works, and never where it does not. */
+const limitMs = 5_000
+const bootToken = 'Linux version'
+
+function probeMachine(arch: Arch): Omit<Machine, 'serial'> {
+  return {
+    type: arch === 'x86_64' ? 'pc' : 'virt',
+    accelerator: 'kvm',
+    cpu: 'host',
+    memoryMiB: 256,
+  }
+}
+
+/** Sets up a machine and leaves it at once. Returns what went wrong in one line, or undefined. */
+export async function createMachine(
+  qemu: string,
+  { arch, signal }: ProbeOptions,
+): Promise<string | undefined> {
+  const machine: Machine = { ...probeMachine(arch), serial: 'none', awaits: 'command', monitor: 'stdio' }
+  const result = await execa(qemu, qemuArguments(machine).flat(), {
+    reject: false,
+    input: 'quit\n',
+    timeout: limitMs,
+    ...(signal === undefined ? {} : { cancelSignal: signal }),
+  })
+  if (signal?.aborted) throw signal.reason
+  return result.failed ? lastLine(result.stderr) || result.shortMessage : undefined
+}
+
+/** Boots a kernel, and ends it. Returns in one line why KVM is of no use, or undefined where the kernel booted. */
+export async function bootKernel(
+  program: string,
+  kernel: string,
+  { arch, signal }: ProbeOptions,
+): Promise<string | undefined> {
+  const port = arch === 'x86_64' ? 'ttyS0' : 'ttyAMA0'
+  const directBoot = { kernel, arguments: `console=${port} earlyprintk=${port} panic=-1` }
+  const said: Record<'stdout' | 'stderr', string> = { stdout: '', stderr: '' }
+  const over = new AbortController()
+  let hasBooted = false
+  const machine: Machine = { ...probeMachine(arch), serial: 'stdio', directBoot }
+  const qemu = startQemu(machine, {
+    program,
+    onLine: (line, from) => {
+      const text = cleanText(line).trim()
+      if (text !== '') said[from] = text
+      if (!text.includes(bootToken)) return
+      hasBooted = true
+      over.abort()
+    },
+  })
+  const stopped = signal === undefined ? over.signal : AbortSignal.any([over.signal, signal])
+  const late = sleep(limitMs, 'late' as const, { signal: stopped }).catch(() => undefined)
+  const result = await Promise.race([qemu.ended, late])
+  // The guest is hung or past its use: nothing is lost by ending it at once.
+  await qemu.stop()
+  await qemu.ended
+  over.abort()
+  if (signal?.aborted) throw signal.reason
+  if (hasBooted) return undefined
+  const { stdout: last, stderr } = said
+  if (result === 'late') {
+    return `KVM hangs: a Linux kernel said nothing of itself within ${limitMs / 1000} s${last === '' ? '' : `, last "${last}"`}; usual under nested virtualization, where only another host helps`
+  }
+  const exit = result === undefined ? '' : `QEMU ended with ${result.exitCode ?? result.signal}`
+  return `KVM does not boot a Linux kernel: ${stderr || last || exit || 'no reason given'}`
+}
+
+function lastLine(text: string): string {
+  return text.trim().split(/\r?\n/).at(-1)?.trim() ?? ''
+}

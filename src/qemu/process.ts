@@ -1,0 +1,100 @@
+/** One QEMU from start to stop: its process, what it says, and the way to its QMP. */
+
+import { setTimeout as sleep } from 'node:timers/promises'
+import { PipelineError } from '../errors.ts'
+import { type ProcessGroup, type ProcessResult, startGroup, startOnTerminal } from '../host/process.ts'
+import { qemuArguments } from './arguments.ts'
+import type { Machine } from './machine.ts'
+import { connectQmp, type Qmp } from './qmp.ts'
+
+export interface QemuOptions {
+  /** Name or path of the program. @default qemu-system-x86_64 */
+  readonly program?: string
+  /** Network namespace to run in, which takes root. @default ours */
+  readonly namespace?: string | undefined
+  /** Called with each line that QEMU prints, and the guest on a serial port that is `stdio`. */
+  readonly onLine?: (line: string, from: 'stdout' | 'stderr') => void
+}
+
+export interface Qemu {
+  /** Resolves when QEMU has ended. */
+  readonly ended: Promise<ProcessResult>
+  readonly isRunning: () => boolean
+  /** @throws PipelineError `qemu-ended` as soon as QEMU ends */
+  readonly untilEnd: () => Promise<never>
+  /**
+   * Connects to the machine's QMP socket, which takes one connection at a time.
+   * @throws PipelineError `qemu-ended`
+   */
+  readonly connect: (signal: AbortSignal) => Promise<Qmp>
+  /** Ends QEMU at once. */
+  readonly stop: () => Promise<void>
+}
+
+const qmpLimitMs = 30_000
+const shownLines = 20
+
+export function startQemu(machine: Machine, options: QemuOptions = {}): Qemu {
+  const { program = 'qemu-system-x86_64', namespace, onLine } = options
+  // `ip` replaces itself by the program, whose signals are then its own.
+  const before = namespace === undefined ? [] : ['ip', 'netns', 'exec', namespace]
+  // The host's own configuration file for QEMU may add devices.
+  const [command, ...words] = [
+    ...before,
+    program,
+    '-no-user-config',
+    ...qemuArguments(machine).flat(),
+  ] as const as readonly [string, ...string[]]
+  const said: string[] = []
+  const group: ProcessGroup =
+    machine.serial === 'terminal'
+      ? startOnTerminal(command, words)
+      : startGroup(command, words, {
+          onLine: (line, from) => {
+            said.push(line)
+            if (said.length > shownLines) said.shift()
+            onLine?.(line, from)
+          },
+        })
+  let isRunning = true
+  const ended = group.ended.finally(() => {
+    isRunning = false
+  })
+  ended.catch(() => undefined)
+  let qmp: Qmp | undefined
+
+  const untilEnd = async (): Promise<never> => {
+    throw qemuEnded(await ended, said)
+  }
+
+  const connect = async (signal: AbortSignal): Promise<Qmp> => {
+    if (machine.qmpSocket === undefined) throw new Error('this machine has no QMP socket')
+    const limit = AbortSignal.any([signal, AbortSignal.timeout(qmpLimitMs)])
+    const end = untilEnd()
+    end.catch(() => undefined)
+    const connected = connectQmp(machine.qmpSocket, limit).catch(async (error: unknown) => {
+      // What QEMU says when it ends tells more than a connection that broke off.
+      if (!limit.aborted) await Promise.race([end, sleep(1000)])
+      throw error
+    })
+    connected.catch(() => undefined)
+    qmp = await Promise.race([connected, end])
+    return qmp
+  }
+
+  const stop = async (): Promise<void> => {
+    qmp?.close()
+    await group.stop(0)
+  }
+
+  return { ended, isRunning: () => isRunning, untilEnd, connect, stop }
+}
+
+function qemuEnded({ exitCode, signal }: ProcessResult, said: readonly string[]): PipelineError {
+  return new PipelineError({
+    code: 'qemu-ended',
+    message: `QEMU ended with ${exitCode ?? signal} before the guest was up`,
+    hint: 'what it said is below.',
+    details: { lastLines: said.slice(-shownLines) },
+  })
+}

@@ -1,0 +1,65 @@
+/** Hyper-V: a VHD for machines of generation 1, or a VHDX. */
+
+import { z } from 'zod'
+import { writeHypervVhd } from '../formats/vhd.ts'
+import { vhdSizes } from '../formats/vhd-format.ts'
+import { writeVhdx } from '../formats/vhdx.ts'
+import { defineTarget } from './target.ts'
+import { inspectVhd, vhdRules } from './vhd-rules.ts'
+
+export const hyperv = defineTarget({
+  name: 'hyperv',
+  rank: 4,
+
+  settings: z
+    .strictObject({
+      /** `vhdx` is for machines of generation 2 alone. */
+      container: z.enum(['vhd', 'vhdx']).default('vhd'),
+      /** Of a VHD. `fixed` is what Azure wants: the disk itself with a footer behind it. */
+      subformat: z.enum(['dynamic', 'fixed']).default('dynamic'),
+      archive: z.enum(['none', 'zip']).default('none'),
+    })
+    .prefault({}),
+  brokenRules: (_settings, surroundings) => vhdRules(surroundings),
+  cloudstack: { archive: 'zip', container: 'vhd' },
+
+  format: () => 'vhd',
+  suffix: ({ container }) => `hyperv.${container}`,
+  names: { part: /-hyperv\./, ending: /\.vhdx?/ },
+  revision: 1,
+  dependsOn: ({ settings, sourceDateEpoch }) => ({ ...settings, sourceDateEpoch }),
+  write: ({ disk, key, settings, sourceDateEpoch, onProgress, signal }, file) => {
+    const { container, subformat } = settings
+    if (container === 'vhdx') return writeVhdx(disk, file, { uuidSeed: key }, onProgress, signal)
+    const options = { subformat, uuidSeed: key, timestampSeconds: sourceDateEpoch }
+    return writeHypervVhd(disk, file, options, onProgress, signal)
+  },
+  storage: 'blocks',
+  diskSizes: ({ container }) => (container === 'vhd' ? vhdSizes : { holds: () => true }),
+
+  hypervisors: [{ name: 'hyperv', guestOs: 'Debian GNU/Linux 12 (64-bit)' }],
+
+  deviceModels: {
+    'hyper-v': {
+      summary: 'IDE disk and tulip network, as on Hyper-V before its own drivers are loaded',
+      disk: ['ide-hd,bus=ide.0,drive=disk0,bootindex=0'],
+      nic: 'tulip',
+      // Without Microsoft's name: by that alone Linux leaves the IDE disk to the driver of Hyper-V's own bus.
+      cpuFeatures: { kvm: ['hv-relaxed', 'hv-vapic', 'hv-time', 'hv-spinlocks=0x1fff'], tcg: [] },
+      // Emulated processors have no Hyper-V to show.
+      virtWhat: ['hyperv', 'virtualpc', 'kvm', 'qemu'],
+    },
+  },
+  deviceModelFor: () => 'hyper-v',
+  scenes: ['boot'],
+  checks: {
+    E3: {
+      does: 'reads footer, header and tables of the VHD',
+      async inspect({ source, settings }) {
+        const { container, subformat } = settings ?? ({ container: 'vhd', subformat: 'dynamic' } as const)
+        if (source.format === 'vhdx' && container === 'vhdx') return { faults: [], observed: 'VHDX' }
+        return inspectVhd(source, subformat)
+      },
+    },
+  },
+})

@@ -1,0 +1,50 @@
+/** What OVAs for any hypervisor have in common. */
+
+import { type DiskSource, hashMember, readMember } from '../disk/disk-source.ts'
+import { type OvfFacts, readOvf } from '../formats/ovf-facts.ts'
+import { differs, type FileCheck, type Inspection } from './file-check.ts'
+import type { BrokenRule, Surroundings } from './target.ts'
+
+/**
+ * A VMDK's description has the name of its file between double quotes, and no way to have one inside. An OVF names it by
+ * a URI, where others of these have a meaning, and not all importers give it the same.
+ */
+export function ovaNameRules(target: string, { fileName = '' }: Surroundings): readonly BrokenRule[] {
+  if (!/["%#?]/.test(fileName)) return []
+  const rule = `must be without any of " % # ? for the target ${target}`
+  return [{ path: ['name'], rule, found: fileName }]
+}
+
+/** Reads the description in an OVA and compares it with what it has to say. */
+export async function inspectOvf(source: DiskSource, expected: Partial<OvfFacts>): Promise<Inspection> {
+  const descriptor = source.members.find(({ name }) => name.endsWith('.ovf'))
+  if (descriptor === undefined) return { faults: [`it is a ${source.format} without an .ovf`], observed: '' }
+  const facts = readOvf(await readMember(source, descriptor))
+  const faults = Object.entries(expected).flatMap(([name, value]) =>
+    differs(name, facts[name as keyof OvfFacts], value),
+  )
+  if (descriptor !== source.members[0]) faults.push('the .ovf does not come first')
+  const observed = Object.entries(facts).map(([name, value]) => `${name} ${value}`)
+  return { faults, observed: observed.join(', ') }
+}
+
+export const soundManifest: FileCheck<unknown> = {
+  does: 'computes the sum of each file in the OVA and compares it with the manifest',
+  async inspect({ source, signal }) {
+    const member = source.members.find(({ name }) => name.endsWith('.mf'))
+    if (member === undefined) {
+      return { faults: [`it is a ${source.format} without a manifest`], observed: '' }
+    }
+    const lines = [...(await readMember(source, member)).matchAll(/^(SHA\d+)\((.+)\)= ([0-9a-f]+)$/gm)]
+    const listed = new Set(lines.map(([, , name]) => name))
+    const faults = source.members.flatMap(({ name }) =>
+      name === member.name || listed.has(name) ? [] : [`${name} is not in the manifest`],
+    )
+    for (const [, algorithm = '', name = '', sum] of lines) {
+      const part = source.members.find((candidate) => candidate.name === name)
+      if (part === undefined) faults.push(`${name} is not in the OVA`)
+      else faults.push(...differs(name, await hashMember(source, part, algorithm.toLowerCase(), signal), sum))
+    }
+    return { faults, observed: `${lines.length} files as their ${lines[0]?.[1]} says` }
+  },
+}

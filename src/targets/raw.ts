@@ -1,0 +1,38 @@
+/** The disk itself, sparse: for Oracle VM and for whoever wants just that. */
+
+import { z } from 'zod'
+import { exportRaw } from '../formats/raw.ts'
+import { hiddenCpu } from './device-model.ts'
+import { defineTarget } from './target.ts'
+
+export const raw = defineTarget({
+  name: 'raw',
+  rank: 2,
+
+  settings: z.strictObject({ archive: z.enum(['none', 'bz2']).default('none') }).prefault({}),
+  cloudstack: { archive: 'bz2' },
+
+  format: () => 'raw',
+  suffix: () => 'ovm.raw',
+  names: { part: /-ovm\./, ending: /\.raw|\.img/ },
+  revision: 1,
+  write: ({ disk, onProgress, signal }, file) => exportRaw(disk, file, onProgress, signal),
+  storage: 'flattened',
+
+  hypervisors: [{ name: 'ovm3', guestOs: 'Debian GNU/Linux 12 (64-bit)' }],
+
+  // QEMU has nothing of Oracle VM's own.
+  deviceModels: {
+    virtualbox: {
+      summary: 'AHCI disk and e1000 network, as on VirtualBox',
+      disk: ['ich9-ahci,id=ahci0', 'ide-hd,bus=ahci0.0,drive=disk0,bootindex=0'],
+      nic: 'e1000',
+      maker: { manufacturer: 'innotek GmbH', product: 'VirtualBox' },
+      cpuFeatures: hiddenCpu,
+      virtWhat: ['virtualbox'],
+    },
+  },
+  deviceModelFor: () => 'virtualbox',
+  scenes: ['virtualbox'],
+  checks: {},
+})

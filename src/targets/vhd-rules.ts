@@ -1,0 +1,38 @@
+/** What files for XenServer and for Hyper-V have in common: both are VHDs. */
+
+import { type DiskSource, readMember } from '../disk/disk-source.ts'
+import { checkVhd } from '../formats/vhd-check.ts'
+import type { Subformat } from '../formats/vhd-format.ts'
+import { differs, type Inspection } from './file-check.ts'
+import type { BrokenRule, Surroundings } from './target.ts'
+
+/** The largest disk that a VHD says in cylinders without rounding. */
+const largestMiB = 32_130
+
+export function vhdRules({ diskMiB, date, sourceDateEpoch }: Surroundings): readonly BrokenRule[] {
+  const broken: BrokenRule[] = []
+  if (diskMiB !== undefined && diskMiB > largestMiB) {
+    const rule = `is more than the ${largestMiB} MiB of a VHD: leave xenserver and hyperv out of targets`
+    broken.push({ path: ['disk', 'sizeMiB'], rule, found: diskMiB })
+  }
+  if (sourceDateEpoch !== undefined && sourceDateEpoch > Date.now() / 1000) {
+    broken.push({
+      path: ['date'],
+      rule: 'lies in the future, and XenServer refuses such a VHD',
+      found: date,
+    })
+  }
+  return broken
+}
+
+export async function inspectVhd(
+  { file, format }: Pick<DiskSource, 'file' | 'format'>,
+  subformat: Subformat,
+): Promise<Inspection> {
+  if (format !== 'vhd') return { faults: [`it is a ${format}`], observed: '' }
+  // A dynamic one has a copy of its footer in front.
+  const found = await readMember({ file }, { offset: 0, sizeBytes: 8 })
+  const kind = found === 'conectix' ? 'dynamic' : 'fixed'
+  const faults = [...differs('subformat', kind, subformat), ...(await checkVhd(file))]
+  return { faults, observed: `${kind} VHD, sound` }
+}

@@ -1,0 +1,220 @@
+/** VMware: an OVA with the disk as a streamOptimized VMDK. */
+
+import { z } from 'zod'
+import { sha256 } from '../digest.ts'
+import { grainSizes } from '../formats/grains.ts'
+import { exportOva, type OvaOptions } from '../formats/ova.ts'
+import { ovfTemplate } from '../formats/ovf.ts'
+import { factsOf } from '../formats/ovf-facts.ts'
+import { readTemplate } from '../template.ts'
+import { type DeviceModel, hiddenCpu } from './device-model.ts'
+import { inspectOvf, ovaNameRules, soundManifest } from './ova-rules.ts'
+import { type BrokenRule, defineTarget, type Surroundings } from './target.ts'
+
+/** Newest virtual hardware of each ESXi, oldest first. An ESXi runs its own and every older one. */
+const hardwareOfEsxi = {
+  '5.5': 10,
+  '6.0': 11,
+  '6.5': 13,
+  '6.7': 14,
+  '6.7u2': 15,
+  '7.0': 17,
+  '7.0u1': 18,
+  '7.0u2': 19,
+  '8.0': 20,
+  '8.0u2': 21,
+  '9.0': 22,
+} as const
+
+type Esxi = keyof typeof hardwareOfEsxi
+
+const esxis = Object.keys(hardwareOfEsxi) as readonly Esxi[]
+
+/** VMware's names of guests that a Debian system VM can be: the number DMTF gives them, and the ESXi that has them first. */
+const guests = {
+  otherLinux64Guest: { cimType: 101, since: '5.5' },
+  other26xLinux64Guest: { cimType: 101, since: '5.5' },
+  other3xLinux64Guest: { cimType: 101, since: '5.5' },
+  other4xLinux64Guest: { cimType: 101, since: '6.7' },
+  other5xLinux64Guest: { cimType: 101, since: '7.0u1' },
+  other6xLinux64Guest: { cimType: 101, since: '8.0' },
+  other7xLinux64Guest: { cimType: 101, since: '9.0' },
+  debian10_64Guest: { cimType: 96, since: '6.5' },
+  debian11_64Guest: { cimType: 96, since: '7.0' },
+  debian12_64Guest: { cimType: 96, since: '8.0' },
+  debian13_64Guest: { cimType: 96, since: '9.0' },
+} as const satisfies Record<string, { cimType: number; since: Esxi }>
+
+type Guest = keyof typeof guests
+
+const oneOf = (what: string, values: readonly string[]) => ({
+  error: `must be ${what}: ${values.join(', ')}`,
+})
+
+/** The rules of each setting. What they have to do with each other, {@link settingRules} knows. */
+export const vmwareFields = z.strictObject({
+  /** Version of the virtual hardware (`vmx-13`). Lower runs on more hosts, and ESXi 6.5 is the first with 13. */
+  hardwareVersion: z.int().default(13),
+  /** The oldest host that has to take the image. Nothing of it ends up in the file. */
+  minimumEsxi: z.enum(esxis as [Esxi, ...Esxi[]], oneOf('a release of ESXi', esxis)).default('6.5'),
+  /** VMware's identifier of the guest. The default is CloudStack's; a host that does not know one refuses the image. */
+  guestOs: z
+    .enum(
+      Object.keys(guests) as [Guest, ...Guest[]],
+      oneOf("VMware's name of a 64-bit Linux", Object.keys(guests)),
+    )
+    .default('otherLinux64Guest'),
+  /** What the disk hangs on. */
+  diskController: z.enum(['lsilogic', 'lsilogicsas', 'pvscsi']).default('lsilogic'),
+  memoryMiB: z
+    .int()
+    .min(128, 'must be at least 128 MiB')
+    .multipleOf(4, 'must be a multiple of 4 MiB')
+    .default(256),
+  cpus: z.int().min(1).max(64).default(1),
+  /** Network card. CloudStack gives its system VMs their own and wants none here. */
+  nic: z.enum(['none', 'e1000', 'vmxnet3']).default('none'),
+  firmware: z.enum(['bios', 'efi']).default('bios'),
+})
+
+/** A virtual machine on VMware with everything decided. */
+export type VmwareSettings = z.output<typeof vmwareFields>
+
+/** In the words of OVF, where VMware gave names of its own to what it does not share with others. */
+const controllerTypes = {
+  lsilogic: 'lsilogic',
+  lsilogicsas: 'lsilogicsas',
+  pvscsi: 'VirtualSCSI',
+} as const satisfies Record<VmwareSettings['diskController'], string>
+
+const nicTypes = {
+  e1000: 'E1000',
+  vmxnet3: 'VmxNet3',
+} as const satisfies Record<Exclude<VmwareSettings['nic'], 'none'>, string>
+
+/** The virtual machine in an OVA. */
+export function ovaOptions(settings: VmwareSettings): Pick<OvaOptions, 'machine' | 'hardwareVersion'> {
+  const { hardwareVersion, guestOs, cpus, memoryMiB, diskController, nic, firmware } = settings
+  return {
+    hardwareVersion,
+    machine: {
+      hardware: `vmx-${String(hardwareVersion).padStart(2, '0')}`,
+      cimType: guests[guestOs].cimType,
+      cpus,
+      memoryMiB,
+      controller: { bus: 'SCSI', resourceType: 6, subType: controllerTypes[diskController] },
+      nic: nic === 'none' ? undefined : { subType: nicTypes[nic], network: 'VM Network' },
+      vendor: {
+        prefix: 'vmw',
+        namespace: 'http://www.vmware.com/schema/ovf',
+        guestAttributes: { osType: guestOs },
+        settings: { firmware },
+      },
+    },
+  }
+}
+
+/** Every rule that settings break together. Where nobody knows the partitions, the firmware is taken on trust. */
+export function settingRules(
+  settings: VmwareSettings,
+  { partitions }: Pick<Surroundings, 'partitions'>,
+): readonly BrokenRule[] {
+  const broken: BrokenRule[] = []
+  const breaks = (key: keyof VmwareSettings, rule: string) =>
+    broken.push({ path: ['formats', 'vmware', key], rule, found: settings[key] })
+  const { hardwareVersion, minimumEsxi, guestOs, firmware } = settings
+  const versions = Object.values(hardwareOfEsxi)
+  if (!versions.some((version) => version === hardwareVersion)) {
+    breaks('hardwareVersion', `must be one that an ESXi has: ${versions.join(', ')}`)
+  } else if (hardwareVersion > hardwareOfEsxi[minimumEsxi]) {
+    const newest = `the newest that ESXi ${minimumEsxi} runs is ${hardwareOfEsxi[minimumEsxi]}`
+    breaks('hardwareVersion', `${newest}: lower it or raise formats.vmware.minimumEsxi`)
+  }
+  const { since } = guests[guestOs]
+  if (esxis.indexOf(since) > esxis.indexOf(minimumEsxi)) {
+    const known = `is not known before ESXi ${since}`
+    breaks('guestOs', `${known}: choose an older one or raise formats.vmware.minimumEsxi`)
+  }
+  if (firmware === 'efi' && partitions?.some(({ mount }) => mount === '/boot/efi') === false) {
+    breaks('firmware', 'must be bios for a disk that has no partition at /boot/efi')
+  }
+  return broken
+}
+
+function kernelRules({ kernelPackage = '' }: Surroundings): readonly BrokenRule[] {
+  if (!kernelPackage.includes('-cloud-')) return []
+  const lacks = "lacks the disk controller and the network card of CloudStack's system VMs on VMware"
+  const rule = `${lacks}: use linux-image-amd64, or leave vmware out of targets`
+  return [{ path: ['kernelPackage'], rule, found: kernelPackage }]
+}
+
+const machine = {
+  maker: { manufacturer: 'VMware, Inc.', product: 'VMware Virtual Platform' },
+  cpuFeatures: hiddenCpu,
+  virtWhat: ['vmware'],
+  // Its first look is at the name in leaf 0x40000000 of the processor, which QEMU gives to KVM's guests only.
+  failingUnits: { 'open-vm-tools.service': 'QEMU has no processor that names VMware' },
+} satisfies Partial<DeviceModel>
+
+export const vmware = defineTarget({
+  name: 'vmware',
+  rank: 5,
+
+  settings: vmwareFields.prefault({}),
+  brokenRules: (settings, surroundings) => [
+    ...settingRules(settings, surroundings),
+    ...kernelRules(surroundings),
+    ...ovaNameRules('vmware', surroundings),
+  ],
+
+  format: () => 'ova',
+  suffix: () => 'vmware.ova',
+  names: { part: /-vmware\./, ending: /\.ova|\.vmdk/ },
+  revision: 1,
+  dependsOn: ({ settings, sourceDateEpoch, fileName }) => ({
+    ...settings,
+    sourceDateEpoch,
+    fileName,
+    envelope: sha256(readTemplate(ovfTemplate)),
+  }),
+  takesGrains: () => true,
+  write: ({ disk, key, fileName, settings, sourceDateEpoch, onProgress, signal, grains }, file) => {
+    const options = { name: fileName, ...ovaOptions(settings), sourceDateEpoch, key }
+    return exportOva(disk, file, options, onProgress, signal, grains)
+  },
+  storage: 'compressed',
+  diskSizes: () => grainSizes,
+
+  hypervisors: [{ name: 'vmware', guestOs: 'Other Linux (64-bit)' }],
+
+  deviceModels: {
+    'vmware-lsilogic': {
+      ...machine,
+      summary: "LSI SAS 1068 disk, lsilogic's relative that QEMU has; e1000 network, as on VMware",
+      // Without a name of its own the driver of Linux does not attach the disk.
+      disk: ['mptsas1068,id=scsi0', 'scsi-hd,bus=scsi0.0,drive=disk0,wwn=0x5000c50015ea71ac,bootindex=0'],
+      nic: 'e1000',
+    },
+    'vmware-pvscsi': {
+      ...machine,
+      summary: 'pvscsi disk, vmxnet3 network, as on VMware',
+      disk: ['pvscsi,id=scsi0', 'scsi-hd,bus=scsi0.0,drive=disk0,bootindex=0'],
+      nic: 'vmxnet3',
+    },
+  },
+  deviceModelFor: (settings) => (settings?.diskController === 'pvscsi' ? 'vmware-pvscsi' : 'vmware-lsilogic'),
+  scenes: ['boot'],
+  checks: {
+    E2: {
+      does: 'reads the OVF in the OVA: hardware, guest, firmware, controller, memory, processors, cards',
+      inspect: ({ source, settings }) =>
+        inspectOvf(
+          source,
+          settings === undefined
+            ? { hardware: 'vmx-13', guest: 'otherLinux64Guest', firmware: 'bios' }
+            : factsOf(ovaOptions(settings).machine),
+        ),
+    },
+    G3: soundManifest,
+  },
+})

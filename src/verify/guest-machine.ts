@@ -1,0 +1,68 @@
+/** The virtual machine that a file is booted in: a device model, and what is the same of all of them. */
+
+import type { BlockNode } from '../disk/block-node.ts'
+import type { Accelerator, DirectBoot, GuestNetwork, Machine, SerialPort } from '../qemu/machine.ts'
+import type { DeviceModel } from '../targets/device-model.ts'
+
+/** A virtio-serial port: its name in the guest, and the socket on the host. */
+export interface GuestPort {
+  readonly name: string
+  readonly socket: string
+}
+
+export interface GuestMachine {
+  readonly model: DeviceModel
+  readonly accelerator: Accelerator
+  readonly cpu: string
+  readonly cpus: number
+  readonly memoryMiB: number
+  /** Block node of the disk that takes the writes. */
+  readonly disk: BlockNode
+  readonly networks: readonly GuestNetwork[]
+  /** In the order in which the guest numbers them. */
+  readonly ports: readonly GuestPort[]
+  readonly serial: SerialPort
+  /** File of the virtio console, where the model has one. */
+  readonly virtioConsoleLog: string
+  readonly qmpSocket: string
+  /** OEM strings in the firmware's tables. */
+  readonly firmwareStrings: readonly string[]
+  /** Whether it waits for a state to resume from, instead of booting. */
+  readonly awaitsState?: boolean
+  /** Absent: the disk's own boot loader starts the kernel that is on it. */
+  readonly directBoot?: DirectBoot | undefined
+  /** ISO file in the CD drive. */
+  readonly disc?: string | undefined
+}
+
+export function guestMachine(guest: GuestMachine): Machine {
+  const { model, accelerator, cpu, cpus, memoryMiB, networks, ports, awaitsState = false } = guest
+  return {
+    type: 'pc',
+    accelerator,
+    cpu: [cpu, ...(model.cpuFeatures?.[accelerator] ?? [])].join(','),
+    cpus,
+    memoryMiB,
+    firmware: { maker: model.maker, strings: guest.firmwareStrings },
+    directBoot: guest.directBoot,
+    // For a picture of it where a boot fails.
+    hasScreen: true,
+    disk: { backend: guest.disk, devices: model.disk },
+    disc: guest.disc,
+    cards: networks.map((network, index) => ({
+      device: model.nic,
+      mac: 'tap' in network ? network.mac : macOf(index),
+      network,
+    })),
+    serial: guest.serial,
+    ports: ports.map((port, index) => ({ ...port, id: `port${index}`, number: index + 1 })),
+    virtioConsole: model.hasVirtioConsole === true ? guest.virtioConsoleLog : undefined,
+    qmpSocket: guest.qmpSocket,
+    awaits: awaitsState ? 'state' : undefined,
+  }
+}
+
+/** Hardware address of an interface, by its number. */
+export function macOf(index: number): string {
+  return `52:54:00:5e:00:${(index + 1).toString(16).padStart(2, '0')}`
+}
