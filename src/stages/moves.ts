@@ -48,16 +48,13 @@ export const clearTimers =
     state.timers.filter(isMeant).map(({ id }) => ({ kind: 'clear-timer', id })),
   ]
 
-/** Reports a stage's result, once. */
+/** Reports a stage's result. */
 export const finish =
   (stage: StageResult): Move =>
-  (state) =>
-    state.results.some(({ name }) => name === stage.name)
-      ? [state, []]
-      : [
-          { ...state, results: [...state.results, stage] },
-          [{ kind: 'report', event: { kind: 'stage-finished', stage } }],
-        ]
+  (state) => [
+    { ...state, results: [...state.results, stage] },
+    [{ kind: 'report', event: { kind: 'stage-finished', stage } }],
+  ]
 
 /** Never the fault of the state that a guest resumes from, whenever they happen. */
 const notOfState: readonly string[] = ['interrupted', 'packer-died', stateNotResumedCode]

@@ -200,6 +200,12 @@ describe('Packer', () => {
     expect(run.statuses).toEqual(['skipped', 'skipped', 'skipped'])
   })
 
+  it('that dies between two stages does not die of one', () => {
+    const run = happen({}, the.started, ...sealed('one'), the.packer(1))
+    expect(run.failure?.code).toBe('packer-died')
+    expect(run.failure?.message).not.toContain('during stage')
+  })
+
   it('that says nothing after a stage is stopped', () => {
     const run = happen({}, the.started, ...sealed('one'), the.fired('after one'))
     expect(run.failure).toMatchObject({ code: 'packer-silent' })
@@ -253,9 +259,10 @@ describe('a stage and its time', () => {
     expect(run.statuses[0]).toBe('failed')
   })
 
-  it('starts no timer any more after a failure', () => {
-    const run = happen({}, the.started, the.interrupted, the.began('one'), the.ended('one'))
+  it('that goes on after a failure starts neither a timer nor the shutdown', () => {
+    const run = happen({}, the.started, the.interrupted, the.began('three'), the.ended('three'))
     expect(kinds(run.effects)).not.toContain('start-timer')
+    expect(run.effects).not.toContainEqual({ kind: 'start-part', name: 'shutdown' })
   })
 })
 
