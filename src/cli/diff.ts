@@ -5,7 +5,7 @@ import { type Command, InvalidArgumentError } from 'commander'
 import { isEqual } from '../diff/compare.ts'
 import { type ExpectedDifference, setAsideExpected } from '../diff/installers.ts'
 import { reportDifference } from '../diff/report.ts'
-import { type DiskSource, findSources, installerOf } from '../diff/sources.ts'
+import { type ComparedDisk, findSources, installerOf } from '../diff/sources.ts'
 import { type DiskFiles, openDisk } from '../disk/disk-files.ts'
 import { findWorkFolder } from '../disk/work-folder.ts'
 import { exitCodes } from '../errors.ts'
@@ -87,7 +87,7 @@ function renderExpected(expected: readonly ExpectedDifference[], colors: Termina
 
 /** Opens both disks at a time, and closes what was opened whatever happens. */
 async function withDisks<Result>(
-  sources: readonly [DiskSource, DiskSource],
+  sources: readonly [ComparedDisk, ComparedDisk],
   signal: AbortSignal,
   action: (disks: readonly [DiskFiles, DiskFiles]) => Promise<Result>,
 ): Promise<Result> {

@@ -12,7 +12,7 @@ import { targetFaults } from '../config/target-rules.ts'
 import { exitCodes } from '../errors.ts'
 import { exportDisk } from '../export/export-disk.ts'
 import { requireArchivers } from '../make/preflight.ts'
-import { type TargetName, targetNames } from '../targets/registry.ts'
+import { type TargetName, targetNames, targets } from '../targets/registry.ts'
 import { untilInterrupted } from './interrupt.ts'
 import { collect } from './options.ts'
 import { reportTo, type Terminal } from './terminal.ts'
@@ -44,10 +44,13 @@ const exportFields = z.strictObject({
   date: pipelineFields.shape.date,
 })
 
+/** Those of CloudStack's hypervisors; any other is made where it is asked for. */
+const registeredTargets = targetNames.filter((name) => targets[name].hypervisors !== undefined)
+
 export function exportCommand(command: Command, terminal: Terminal, choose: Choose): void {
   command
     .requiredOption('--from <disk>', 'disk image that qemu-img reads')
-    .option('--targets <list>', `some of ${targetNames.join(',')}`, parseTargets, targetNames)
+    .option('--targets <list>', `some of ${targetNames.join(',')}`, parseTargets, registeredTargets)
     .option('--name <name>', "name of the files; without it, the disk's")
     .option('--date <date>', 'date in the files, the same for the same bytes', '2000-01-01')
     .option(

@@ -18,6 +18,7 @@ import {
   readLock,
   renderLock,
 } from '../provenance/lock.ts'
+import { layersOf } from '../store/chain.ts'
 import { openStore } from '../store/store.ts'
 import { untilInterrupted } from './interrupt.ts'
 import { addPipelineOptions, choosePipeline, type PipelineOptions } from './options.ts'
@@ -89,9 +90,9 @@ async function findInputs(
   signal: AbortSignal,
 ): Promise<Inputs | undefined> {
   const store = openStore(join(outFolder, 'store'))
-  const { base, stages } = await planImage(image, store)
-  const layers = [base, ...stages].flatMap(({ cached }) => cached ?? [])
-  if (layers.length <= stages.length) return undefined
+  const planned = layersOf(await planImage(image, store))
+  const layers = planned.flatMap(({ cached }) => cached ?? [])
+  if (layers.length < planned.length) return undefined
   return gatherInputs({ image, layers, store, outFolder, signal })
 }
 

@@ -51,7 +51,8 @@ async function createProgram(
   const isCompletion = asked === completionCallback
   for (const { name, summary, load } of verbs) {
     const command = program.command(name).description(summary)
-    if (isCompletion || name === asked) (await load())(command, terminal, choose)
+    if (isCompletion ? commandArguments.includes(name) : name === asked)
+      (await load())(command, terminal, choose)
   }
   if (isCompletion) (await import('./completion.ts')).completionCallbackCommand(program, terminal, choose)
   return program

@@ -11,6 +11,7 @@ import { temporaryPrefix } from '../host/run-folder.ts'
 import { hasChanged, planEarlier } from '../plan/changed-since.ts'
 import { defaultRunners, digestExports, isChosen, matrixOf } from '../plan/matrix.ts'
 import { planImage } from '../plan/plan.ts'
+import { layersOf } from '../store/chain.ts'
 import { openStore } from '../store/store.ts'
 import { untilInterrupted } from './interrupt.ts'
 import { addPipelineOptions, choosePipeline, type PipelineOptions } from './options.ts'
@@ -78,8 +79,8 @@ async function chooseChanged(
     const none = openStore(join(workFolder, 'store'))
     const chosen: ResolvedImage[] = []
     for (const image of images) {
-      const { base, stages } = await planImage(image, none)
-      const identity = { variant: image.variant, layers: [base, ...stages], exports: digestExports(image) }
+      const layers = layersOf(await planImage(image, none))
+      const identity = { variant: image.variant, layers, exports: digestExports(image) }
       if (hasChanged(identity, found.plan)) chosen.push(image)
       else terminal.error(`${image.variant}: nothing has changed since ${revision}\n`)
     }

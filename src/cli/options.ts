@@ -3,12 +3,12 @@
 import { join, resolve as resolvePath } from 'node:path'
 import { type Command, Option } from 'commander'
 import { isUrl } from '../config/file-source.ts'
+import { type NamedInstaller, namedInstallers } from '../config/installer.ts'
 import { chooseImages, defaultPipeline, loadPipeline } from '../config/load.ts'
 import { type Overrides, parseAssignment, readOverrides } from '../config/overrides.ts'
 import type { ResolvedImage, ResolvedPipeline } from '../config/resolved.ts'
 import { requireKnownAnswers } from '../installers/debian-installer/extra-answers.ts'
-import { installers } from '../installers/index.ts'
-import type { InstallerName } from '../installers/installer.ts'
+import { withInstallerStages } from '../installers/index.ts'
 import { bringFiles } from '../plan/bring-files.ts'
 import type { Missing } from '../plan/bring-source.ts'
 import { chooseContract } from '../plan/choose-contract.ts'
@@ -18,7 +18,7 @@ export interface PipelineOptions {
   readonly config: readonly string[]
   readonly set: readonly string[]
   readonly payload?: string
-  readonly installer?: InstallerName
+  readonly installer?: NamedInstaller
   readonly variant: readonly string[]
   readonly all?: boolean
   readonly out: string
@@ -44,7 +44,7 @@ export function addPipelineOptions(command: Command): Command {
     )
     .addOption(
       new Option('--installer <name>', 'how layer 0 is made, instead of what the pipeline says').choices(
-        installers.map(({ name }) => name),
+        namedInstallers,
       ),
     )
     .option('--variant <name>', 'image to work on, e.g. bookworm-x86_64; may be repeated', collect, [])
@@ -82,7 +82,7 @@ export async function choosePipeline(
   requireKnownAnswers(chosen, overrides)
   const outFolder = resolvePath(options.out)
   const brought = await bringFiles(pipeline.images, join(outFolder, 'cache'), missing)
-  const images = await Promise.all(brought.map(chooseContract))
+  const images = (await Promise.all(brought.map(chooseContract))).map(withInstallerStages)
   return {
     pipeline: { ...pipeline, images },
     images: images.filter(({ variant }) => chosen.some((image) => image.variant === variant)),

@@ -15,6 +15,7 @@ import { type Plan, type PlannedLayer, planImage } from '../plan/plan.ts'
 import { expectRoom, type Room } from '../plan/room.ts'
 import { explainLayer } from '../plan/why.ts'
 import { formatBytes, formatSeconds, formatTable } from '../report/format.ts'
+import { layersOf } from '../store/chain.ts'
 import { sizeOf } from '../store/prune.ts'
 import { openStore, type Store } from '../store/store.ts'
 import { addPipelineOptions, choosePipeline, type PipelineOptions } from './options.ts'
@@ -47,7 +48,7 @@ async function plan(options: PlanCommandOptions, terminal: Terminal): Promise<nu
     const isExported = await isFinished(planned, outFolder)
     const { estimateSeconds } = lookAhead(planned, estimates, isExported)
     const rows = await Promise.all(
-      [planned.base, ...planned.stages].map(async (layer) => ({
+      layersOf(planned).map(async (layer) => ({
         ...describeLayer(layer),
         ...(options.why ? { differences: await explainLayer(layer, store) } : {}),
       })),

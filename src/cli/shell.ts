@@ -9,6 +9,7 @@ import { requireTools } from '../make/preflight.ts'
 import { planImage } from '../plan/plan.ts'
 import { chooseAccelerator } from '../qemu/accelerator.ts'
 import { openShell } from '../stages/open-shell.ts'
+import { layersOf } from '../store/chain.ts'
 import { openStore } from '../store/store.ts'
 import { untilInterrupted } from './interrupt.ts'
 import { addPipelineOptions, choosePipeline, type PipelineOptions } from './options.ts'
@@ -35,7 +36,7 @@ async function shell(
   await requireTools(image.arch)
   const store = openStore(join(outFolder, 'store'))
   const plan = await planImage(image, store)
-  const layers = [plan.base, ...plan.stages]
+  const layers = layersOf(plan)
   const planned = layers.find(({ name }) => name === stage)
   if (planned?.cached === undefined) {
     const there = layers.filter(({ cached }) => cached !== undefined).map(({ name }) => name)

@@ -6,6 +6,7 @@ import { exitCodes } from '../errors.ts'
 import type { Missing } from '../plan/bring-source.ts'
 import { planImage } from '../plan/plan.ts'
 import { formatAge, formatBytes, formatTable } from '../report/format.ts'
+import { layersOf } from '../store/chain.ts'
 import { choosePrunable, growTrees, type LayerTree, sizeOf } from '../store/prune.ts'
 import { openStates, type SavedState, type States } from '../store/states.ts'
 import { type Layer, openStore, type Store } from '../store/store.ts'
@@ -58,8 +59,7 @@ async function open(options: PipelineOptions, missing?: Missing): Promise<Opened
   const users = new Map<string, string[]>()
   for (const image of images) {
     const plan = await planImage(image, store)
-    for (const { key } of [plan.base, ...plan.stages])
-      users.set(key, [...(users.get(key) ?? []), image.variant])
+    for (const { key } of layersOf(plan)) users.set(key, [...(users.get(key) ?? []), image.variant])
   }
   return { store, states: openStates(join(store.folder, 'states')), layers: await store.list(), users }
 }

@@ -1,4 +1,4 @@
-/** Where a stage's files come from, as a person writes it: a folder, a tarball, or the URL of one with its sum. */
+/** Where files come from, as a person writes it: a path, or a URL with the sum of what is there. */
 
 /**
  * What a source stands for. `tree`: a folder, or a tarball of it. `file`: one file as it is. `cloudstack`: a tree too, or
@@ -6,7 +6,7 @@
  */
 export type FileKind = 'tree' | 'file' | 'cloudstack'
 
-/** What a tarball has to be: Apache publishes the one, most others the other. */
+/** What a file has to be: Apache publishes the one, most others the other. */
 export interface Sum {
   readonly algorithm: 'sha256' | 'sha512'
   readonly hex: string
@@ -17,7 +17,7 @@ export interface FileSource {
   /** Absolute path, or a URL. */
   readonly location: string
   readonly isUrl: boolean
-  /** Of the tarball. */
+  /** Of the file. */
   readonly sum: Sum | undefined
 }
 
@@ -40,10 +40,10 @@ export function parseFileSource(text: string): FileSource {
 }
 
 /** Says what is wrong with how a source is written, or nothing. */
-export function faultOfSource({ isUrl, location, sum }: FileSource): string | undefined {
+export function faultOfSource({ isUrl, location, sum }: FileSource, what = 'tarball'): string | undefined {
   if (isUrl && !/^https?:\/\/[^/]/i.test(location)) return 'must be a URL of http or https'
   // What a server sends today need not be what it sent when somebody looked at it.
-  if (isUrl && sum === undefined) return 'must end in #sha256= or #sha512= and the sum of the tarball'
+  if (isUrl && sum === undefined) return `must end in #sha256= or #sha512= and the sum of the ${what}`
   if (sum === undefined) return undefined
   const digits = sum.algorithm === 'sha256' ? 64 : 128
   if (sum.hex.length !== digits || /[^0-9a-f]/.test(sum.hex))

@@ -5,6 +5,7 @@ import { formatFields, targetNames } from '../targets/registry.ts'
 import { type AssertionId, assertionIds, contractNames } from './contract.ts'
 import { debianInstallerFields } from './debian-installer.ts'
 import { maximumDiskMiB } from './image.ts'
+import { installerField } from './installer.ts'
 import type { FormatPreset } from './presets.ts'
 import type { StageUse } from './stage.ts'
 
@@ -91,8 +92,6 @@ const hostFile = z
   .string()
   .regex(/^\/[^\s\p{Cc}]+$/u, 'must be an absolute path without spaces and control characters')
 
-const installer = z.enum(['bootstrap', 'debian-installer'])
-
 const mirror = z.strictObject({
   /** Debian's archive. @default http://deb.debian.org/debian */
   debian: url.default('http://deb.debian.org/debian'),
@@ -152,7 +151,7 @@ export const pipelineFields = z.strictObject({
           .max(9, fitsTar(9))
           .optional(),
         /** Instead of the pipeline's own; it then stands in the variant's name. */
-        installer: installer.optional(),
+        installer: installerField.optional(),
       }),
     )
     .min(1, 'must name at least one variant'),
@@ -200,7 +199,7 @@ export const pipelineFields = z.strictObject({
       path: ['groups'],
     }),
   /** How layer 0 comes to be: `docs/installers.md` says when to use which. */
-  installer: installer.default('bootstrap'),
+  installer: installerField.default('bootstrap'),
   /** What only debian-installer is told. */
   debianInstaller: debianInstallerFields.prefault({}),
   /** Debian package of the kernel. The default boots on all four hypervisors. */

@@ -9,6 +9,7 @@ import { diskFaults } from './disk-rules.ts'
 import { configurationError, type Fault, formatFound } from './faults.ts'
 import { isUrl } from './file-source.ts'
 import type { ImageFacts } from './image.ts'
+import { baseImageFaults, resolveInstaller } from './installer.ts'
 import { issuesToFaults } from './issues.ts'
 import { isRecord, mergeOver, type Overrides } from './overrides.ts'
 import { maximumEpoch, type Pipeline, type PipelineFields, pipelineFields } from './pipeline.ts'
@@ -61,7 +62,7 @@ export async function resolvePipeline(
       ...nameFaults(images),
     )
     faults.push(...registrationFaults(parsed.data, overrides))
-    faults.push(...(await checkScripts(images)))
+    faults.push(...(await checkScripts(images)), ...(await baseImageFaults(images)))
   } else {
     // Settings can be checked without the image; what depends on both waits for the next run.
     for (const use of usedStages) parseSettings(use, overrides, faults)
@@ -80,11 +81,12 @@ function resolveImage(
   overrides: readonly Overrides[],
   faults: Fault[],
 ): ResolvedImage {
-  const { variants: _variants, date: _date, store: _store, disk, ...shared } = fields
+  const { variants: _variants, date: _date, store: _store, installer: _installer, disk, ...shared } = fields
+  const { installer, baseImage } = resolveInstaller(variant.installer ?? fields.installer)
   const facts: ImageFacts = {
     ...shared,
     sourceDateEpoch,
-    variant: [variant.suite, variant.arch, variant.installer].filter((part) => part !== undefined).join('-'),
+    variant: [variant.suite, variant.arch, ...(variant.installer === undefined ? [] : [installer])].join('-'),
     suite: variant.suite,
     debianVersion: debianVersions[variant.suite],
     arch: variant.arch,
@@ -99,7 +101,8 @@ function resolveImage(
   const label = variant.label === undefined ? '' : `-${variant.label}`
   return {
     ...facts,
-    installer: variant.installer ?? fields.installer,
+    installer,
+    baseImage,
     debianInstaller: fields.debianInstaller,
     machine: fields.machine,
     formats: fields.formats,

@@ -1,7 +1,8 @@
 /** The configuration after `resolve`: nothing in it is optional, and nothing of it has to be asked again. */
 
-import type { FileKind } from './file-source.ts'
+import type { FileKind, FileSource } from './file-source.ts'
 import type { ImageFacts } from './image.ts'
+import type { InstallerName } from './installer.ts'
 import type { PipelineFields } from './pipeline.ts'
 
 /** One stage of one image, with everything decided. */
@@ -32,7 +33,9 @@ export interface ResolvedStage {
 
 /** One image with everything decided: the only configuration that code past `resolve` sees. */
 export interface ResolvedImage extends ImageFacts {
-  readonly installer: PipelineFields['installer']
+  readonly installer: InstallerName
+  /** The disk image that layer 0 is made of; undefined where an installer makes it from packages. */
+  readonly baseImage: FileSource | undefined
   readonly debianInstaller: PipelineFields['debianInstaller']
   readonly machine: PipelineFields['machine']
   readonly formats: PipelineFields['formats']

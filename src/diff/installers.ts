@@ -3,7 +3,7 @@
 import { dirname, resolve } from 'node:path/posix'
 import { type Package, readPackages } from '../debian/dpkg-status.ts'
 import type { DiskFiles } from '../disk/disk-files.ts'
-import { isExtended } from '../installers/debian-installer/installed-disk.ts'
+import { isExtended } from '../disk/partitions.ts'
 import type { ChangedFile, ChangedPartition, DiskDifference } from './compare.ts'
 import type { DiffReport } from './report.ts'
 

@@ -2,26 +2,26 @@
 
 import { stat } from 'node:fs/promises'
 import { resolve as resolvePath } from 'node:path'
-import { formatByEnding } from '../disk/image-file.ts'
+import { type NamedInstaller, namedInstallers } from '../config/installer.ts'
+import { type DiskFormat, formatByEnding } from '../disk/disk-source.ts'
 import { exitCodes, PipelineError } from '../errors.ts'
-import { installers } from '../installers/index.ts'
-import type { InstallerName } from '../installers/installer.ts'
 import type { Plan } from '../plan/plan.ts'
+import { layersOf } from '../store/chain.ts'
 import type { Layer, Store } from '../store/store.ts'
 
 /** A disk to be compared. */
-export interface DiskSource {
+export interface ComparedDisk {
   /** For people: a stage with its layer's key, or a path. */
   readonly name: string
   readonly file: string
-  /** Undefined for a file whose name does not say: qemu-img judges by the content. */
-  readonly format: string | undefined
+  /** Undefined for a file whose name does not say: its content decides. */
+  readonly format: DiskFormat | undefined
 }
 
 /** Where names are looked up. */
 export interface SourceLookup {
   /** The plan of the image whose stages are meant; only asked for where a word may be a stage. */
-  readonly plan: (installer?: InstallerName) => Promise<Plan>
+  readonly plan: (installer?: NamedInstaller) => Promise<Plan>
   readonly store: Store
 }
 
@@ -32,7 +32,7 @@ export interface SourceLookup {
 export async function findSources(
   words: readonly string[],
   lookup: SourceLookup,
-): Promise<readonly [before: DiskSource, after: DiskSource]> {
+): Promise<readonly [before: ComparedDisk, after: ComparedDisk]> {
   const [first = '', second] = words
   if (second !== undefined) return [await findSource(first, lookup), await findSource(second, lookup)]
   const layer = await findLayer(first, lookup)
@@ -51,12 +51,12 @@ export async function findSources(
 
 // --- internal ---
 
-async function findSource(word: string, lookup: SourceLookup): Promise<DiskSource> {
+async function findSource(word: string, lookup: SourceLookup): Promise<ComparedDisk> {
   const layer = await findLayer(word, lookup)
   return layer === undefined ? findFile(word) : sourceOf(layer, lookup.store)
 }
 
-function sourceOf({ key, name }: Layer, store: Store): DiskSource {
+function sourceOf({ key, name }: Layer, store: Store): ComparedDisk {
   return { name: `${name} ${key.slice(0, 12)}`, file: resolvePath(store.disk(key)), format: 'qcow2' }
 }
 
@@ -64,8 +64,7 @@ function sourceOf({ key, name }: Layer, store: Store): DiskSource {
 async function findLayer(word: string, { plan, store }: SourceLookup): Promise<Layer | undefined> {
   if (/[./]/.test(word)) return undefined
   const installer = installerOf(word)
-  const { base, stages } = await plan(installer)
-  const layers = [base, ...stages]
+  const layers = layersOf(await plan(installer))
   const planned = layers.find(
     ({ name }) => name === (installer === undefined ? word : word.replace(afterColon, '')),
   )
@@ -93,12 +92,12 @@ async function findLayer(word: string, { plan, store }: SourceLookup): Promise<L
 const afterColon = /:([^:]*)$/
 
 /** The installer that a word names; undefined for the pipeline's own. */
-export function installerOf(word: string): InstallerName | undefined {
+export function installerOf(word: string): NamedInstaller | undefined {
   const named = afterColon.exec(word)?.[1]
-  return installers.find(({ name }) => name === named)?.name
+  return namedInstallers.find((name) => name === named)
 }
 
-async function findFile(word: string): Promise<DiskSource> {
+async function findFile(word: string): Promise<ComparedDisk> {
   if (!(await isFile(word))) throw unknownDisk(`there is no disk image ${word}`, 'give the path of a file.')
   return { name: word, file: resolvePath(word), format: formatByEnding(word) }
 }

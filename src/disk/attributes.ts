@@ -1,7 +1,7 @@
 /** Extended attributes of inodes: capabilities, ACLs, and whatever else somebody has set. */
 
 import { askDebugfs } from './debugfs.ts'
-import { unreadableDisk } from './image-file.ts'
+import { unreadableDisk } from './unreadable.ts'
 
 /** An attribute that an inode has. */
 export interface AttributeRequest {

@@ -6,7 +6,7 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { execa } from 'execa'
-import { unreadableDisk } from './image-file.ts'
+import { unreadableDisk } from './unreadable.ts'
 
 /** Answers as they came, one after the other, each below the line that debugfs begins it with. */
 export interface Answers {

@@ -4,9 +4,10 @@ import { createHash, type Hash } from 'node:crypto'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { replayJournal, streamContent } from './debugfs.ts'
+import type { DiskFormat } from './disk-source.ts'
 import { readContents, readSuperblock, readTree, type Superblock } from './filesystem.ts'
 import type { Mount } from './fstab.ts'
-import { inspectImageFile } from './image-file.ts'
+import { type ImageFile, inspectImageFile } from './image-file.ts'
 import { type Copy, type DiskFile, findMountPoint, findRoot, listFiles, type Place } from './mounting.ts'
 import { copyPartition, type PartitionEntry, readPartitions } from './partitions.ts'
 import { followPath } from './paths.ts'
@@ -23,8 +24,7 @@ export interface DiskPartition extends PartitionEntry {
 
 export interface DiskFiles {
   readonly path: string
-  /** As qemu-img names it. */
-  readonly format: string
+  readonly format: ImageFile['format']
   readonly sizeBytes: number
   /** Kind of the partition table: `dos`, `gpt`, or `none`. */
   readonly table: string
@@ -45,10 +45,10 @@ export interface DiskFiles {
 
 export interface OpenDiskOptions {
   /**
-   * Format of the image file, as qemu-img names it. Without it qemu-img judges by the content, which is for whoever wrote
-   * the disk to decide: give it for a disk of others, as `formatByEnding` does.
+   * Format of the image file. Without it the content decides, and with it whoever wrote the disk: give it for a disk of
+   * others, as `formatByEnding` does.
    */
-  readonly format?: string | undefined
+  readonly format?: DiskFormat | undefined
   /** An existing folder with room for the disk's data, in which a folder is made and removed by `close`. */
   readonly workFolder: string
   readonly signal: AbortSignal

@@ -1,12 +1,12 @@
-/** Where in a file the disk is, and how QEMU reads it there: found out by what the file begins with. */
+/** Where in a file the disk is, and how QEMU reads it there. */
 
-import { createHash } from 'node:crypto'
-import { createReadStream } from 'node:fs'
-import { open } from 'node:fs/promises'
-import { pipeline } from 'node:stream/promises'
-import { exitCodes, PipelineError } from '../errors.ts'
+import { open, stat } from 'node:fs/promises'
+import { extname } from 'node:path'
+import { messageOf } from '../errors.ts'
 import { type BlockNode, fileNode, imageNode, stretchNode } from './block-node.ts'
 import { readImageInfo } from './qemu-img.ts'
+import { readTar, type TarMember } from './tar.ts'
+import { unreadableDisk } from './unreadable.ts'
 
 export type DiskFormat = 'qcow2' | 'vhd' | 'vhdx' | 'vmdk' | 'ova' | 'raw'
 
@@ -19,123 +19,113 @@ export interface DiskSource {
   readonly members: readonly TarMember[]
 }
 
-/** A file in a tar. */
-export interface TarMember {
-  readonly name: string
-  readonly offset: number
-  readonly sizeBytes: number
+/** By the ending of a name that says it. */
+const formatsByEnding: Readonly<Record<string, DiskFormat>> = {
+  '.qcow2': 'qcow2',
+  '.raw': 'raw',
+  '.vhd': 'vhd',
+  '.vhdx': 'vhdx',
+  '.vmdk': 'vmdk',
+  '.ova': 'ova',
 }
 
-const headBytes = 65_536
+/** The format that a name's ending stands for; undefined where it says nothing. */
+export function formatByEnding(path: string): DiskFormat | undefined {
+  return formatsByEnding[extname(path).toLowerCase()]
+}
 
-/** @throws PipelineError `image-unreadable` */
-export async function locateDisk(file: string): Promise<DiskSource> {
-  const { head, tail, sizeBytes } = await readEnds(file)
+/**
+ * Finds the disk in a file. Whether all of it is there, and sound, is not looked at.
+ * @param format without it the content decides, and with it whoever wrote the disk: give it for a disk of others
+ * @throws PipelineError `disk-unreadable`
+ */
+export async function locateDisk(file: string, format?: DiskFormat): Promise<DiskSource> {
+  await requireFile(file)
+  const found = format ?? (await recognizeFormat(file))
+  if (found === undefined) {
+    throw unreadableDisk(
+      `cannot read the disk ${file}: it is no disk image, or one in a format that is not known here`,
+      undefined,
+      'give a qcow2, VHD, VHDX, VMDK, OVA or raw disk; unpack an archive first.',
+    )
+  }
+  if (found === 'ova') return locateInOva(file)
+  return { file, format: found, node: imageNode(driverOf(found), file), members: [] }
+}
+
+/** The format of a file by what it begins and ends with; undefined where that is nothing known. */
+export async function recognizeFormat(file: string): Promise<DiskFormat | undefined> {
+  const { head, tail } = await readEnds(file)
   const begins = (text: string, at = 0) => head.toString('latin1', at, at + text.length) === text
-  const source = (format: DiskFormat, driver: string): DiskSource => ({
-    file,
-    format,
-    node: imageNode(driver, file),
-    members: [],
-  })
-  if (begins('QFI\u00fb')) return source('qcow2', 'qcow2')
+  if (begins('QFI\u00fb')) return 'qcow2'
   // A fixed VHD is the disk itself with a footer behind it.
-  if (begins('conectix') || tail.toString('latin1', 0, 8) === 'conectix') return source('vhd', 'vpc')
-  if (begins('vhdxfile')) return source('vhdx', 'vhdx')
-  if (begins('KDMV') || begins('# Disk DescriptorFile')) return source('vmdk', 'vmdk')
-  if (begins('ustar', 257)) return locateInTar(file, sizeBytes)
-  if (head.length >= 512 && head.readUInt16LE(510) === 0xaa55) return source('raw', 'raw')
-  throw unreadable(file, 'it is no disk image, or one in a format that is not known here')
-}
-
-async function readEnds(file: string): Promise<{ head: Buffer; tail: Buffer; sizeBytes: number }> {
-  const handle = await open(file, 'r').catch((cause: unknown) => {
-    throw unreadable(file, (cause as NodeJS.ErrnoException).code ?? 'it cannot be opened', cause)
-  })
-  try {
-    const { size } = await handle.stat()
-    const read = async (position: number, length: number) => {
-      const buffer = Buffer.alloc(length)
-      const { bytesRead } = await handle.read(buffer, 0, length, Math.max(0, position))
-      return buffer.subarray(0, bytesRead)
-    }
-    return { head: await read(0, headBytes), tail: await read(size - 512, 512), sizeBytes: size }
-  } finally {
-    await handle.close()
-  }
-}
-
-async function locateInTar(file: string, sizeBytes: number): Promise<DiskSource> {
-  const members = await readTar(file, sizeBytes)
-  const inside = stretchNode(fileNode(file), diskMember({ file, members }))
-  return { file, format: 'ova', node: { driver: 'vmdk', file: inside }, members }
-}
-
-async function readTar(file: string, sizeBytes: number): Promise<readonly TarMember[]> {
-  const handle = await open(file, 'r')
-  try {
-    const members: TarMember[] = []
-    const header = Buffer.alloc(512)
-    for (let position = 0; position + 512 <= sizeBytes; ) {
-      await handle.read(header, 0, 512, position)
-      const name = header.toString('utf8', 0, 100).replace(/\0.*$/s, '')
-      if (name === '') break
-      const size = Number.parseInt(header.toString('latin1', 124, 136), 8)
-      if (!Number.isSafeInteger(size)) throw unreadable(file, `its entry ${name} has no size`)
-      members.push({ name, offset: position + 512, sizeBytes: size })
-      position += 512 + Math.ceil(size / 512) * 512
-    }
-    return members
-  } finally {
-    await handle.close()
-  }
+  if (begins('conectix') || tail.toString('latin1', 0, 8) === 'conectix') return 'vhd'
+  if (begins('vhdxfile')) return 'vhdx'
+  if (begins('KDMV') || begins('# Disk DescriptorFile')) return 'vmdk'
+  if (begins('ustar', 257)) return 'ova'
+  return head.length === 512 && head.readUInt16LE(510) === 0xaa55 ? 'raw' : undefined
 }
 
 /** Size of the disk that a guest sees. */
-export async function virtualSizeOf({ node }: DiskSource): Promise<number> {
+export async function virtualSizeOf({ node }: Pick<DiskSource, 'node'>): Promise<number> {
   return (await readImageInfo(node))['virtual-size']
 }
 
-/** The disk inside an OVA. */
-export function diskMember({ file, members }: Pick<DiskSource, 'file' | 'members'>): TarMember {
-  const disk = members.find(({ name }) => name.endsWith('.vmdk'))
-  if (disk === undefined) throw unreadable(file, 'it is a tar without a .vmdk in it')
-  return disk
+/** Of anything else, a reader would wait for the first byte, or read for ever. @throws PipelineError `disk-unreadable` */
+export async function requireFile(path: string): Promise<void> {
+  const found = await stat(path).catch((cause: NodeJS.ErrnoException) => {
+    const said = cause.code === 'ENOENT' ? 'there is no such file' : cause.message
+    throw unreadableDisk(`cannot read the disk ${path}: ${said}`, cause)
+  })
+  if (found.isFile() || found.isBlockDevice()) return
+  const kind = kinds.find(([is]) => found[is]())?.[1] ?? 'something else'
+  throw unreadableDisk(`cannot read the disk ${path}: it is ${kind}, and no file`)
 }
 
-/** The text of a small file inside an OVA. */
-export async function readMember(
-  { file }: Pick<DiskSource, 'file'>,
-  { offset, sizeBytes }: Omit<TarMember, 'name'>,
-): Promise<string> {
-  const handle = await open(file, 'r')
+// --- internal ---
+
+const kinds = [
+  ['isDirectory', 'a folder'],
+  ['isFIFO', 'a named pipe'],
+  ['isCharacterDevice', 'a character device'],
+  ['isSocket', 'a socket'],
+] as const
+
+/** QEMU's name of a format. */
+function driverOf(format: Exclude<DiskFormat, 'ova'>): string {
+  return format === 'vhd' ? 'vpc' : format
+}
+
+async function locateInOva(file: string): Promise<DiskSource> {
+  if ((await recognizeFormat(file)) !== 'ova') {
+    throw unreadableDisk(`cannot read the disk ${file}: it is no OVA, which is a tar archive`)
+  }
+  const members = await readTar(file)
+  const disks = members.filter(({ name }) => name.toLowerCase().endsWith('.vmdk'))
+  const [disk] = disks
+  if (disk === undefined || disks.length > 1) {
+    throw unreadableDisk(`cannot read the disk ${file}: it has ${disks.length} disks in it instead of one`)
+  }
+  const node = { driver: 'vmdk', file: stretchNode(fileNode(file), disk) }
+  return { file, format: 'ova', node, members }
+}
+
+async function readEnds(file: string): Promise<{ readonly head: Buffer; readonly tail: Buffer }> {
+  const unreadable = (cause: unknown) =>
+    unreadableDisk(`cannot read the disk ${file}: ${messageOf(cause)}`, cause)
+  const handle = await open(file, 'r').catch((cause) => {
+    throw unreadable(cause)
+  })
   try {
-    const { buffer } = await handle.read(Buffer.alloc(sizeBytes), 0, sizeBytes, offset)
-    return buffer.toString()
+    const { size } = await handle.stat()
+    const read = async (position: number) => {
+      const { buffer, bytesRead } = await handle.read(Buffer.alloc(512), 0, 512, Math.max(0, position))
+      return buffer.subarray(0, bytesRead)
+    }
+    return { head: await read(0), tail: await read(size - 512) }
+  } catch (cause) {
+    throw unreadable(cause)
   } finally {
     await handle.close()
   }
-}
-
-/** Digest in hex of a file inside an OVA. */
-export async function hashMember(
-  { file }: DiskSource,
-  { offset, sizeBytes }: TarMember,
-  algorithm: string,
-  signal: AbortSignal,
-): Promise<string> {
-  const hash = createHash(algorithm)
-  const part = { start: offset, end: offset + sizeBytes - 1, highWaterMark: 1 << 20 }
-  await pipeline(createReadStream(file, part), hash, { signal })
-  return hash.digest('hex')
-}
-
-function unreadable(file: string, why: string, cause?: unknown): PipelineError {
-  return new PipelineError({
-    code: 'image-unreadable',
-    message: `cannot read the image ${file}: ${why}`,
-    hint: 'give a qcow2, VHD, VHDX, VMDK, OVA or raw disk; unpack an archive first.',
-    exitCode: exitCodes.badInput,
-    cause,
-  })
 }

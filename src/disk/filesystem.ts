@@ -1,9 +1,9 @@
 /** One ext2, ext3 or ext4 filesystem in a file of the host: its tree, its contents, its superblock. */
 
 import { askDebugfs, type ContentRequest, streamContent } from './debugfs.ts'
-import { unreadableDisk } from './image-file.ts'
 import { type FolderEntry, type Inode, readFolders, readInodes } from './inodes.ts'
 import { decodeName } from './names.ts'
+import { unreadableDisk } from './unreadable.ts'
 
 /** What a superblock says. */
 export interface Superblock {

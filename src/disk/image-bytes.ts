@@ -5,8 +5,9 @@ import { dirname } from 'node:path'
 import { exitCodes, messageOf, PipelineError } from '../errors.ts'
 import { isNoSpace } from '../host/failures.ts'
 import { stretchNode } from './block-node.ts'
-import { type ImageFile, unreadableDisk } from './image-file.ts'
+import type { ImageFile } from './image-file.ts'
 import { convertImage } from './qemu-img.ts'
+import { unreadableDisk } from './unreadable.ts'
 
 /** Copies a stretch into a sparse file of its own. */
 export async function extractBytes(

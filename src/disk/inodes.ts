@@ -2,8 +2,8 @@
 
 import { readAttributes } from './attributes.ts'
 import { type Answers, askDebugfs } from './debugfs.ts'
-import { unreadableDisk } from './image-file.ts'
 import { decodeName } from './names.ts'
+import { unreadableDisk } from './unreadable.ts'
 
 export type FileType = 'file' | 'folder' | 'link' | 'character' | 'block' | 'pipe' | 'socket'
 

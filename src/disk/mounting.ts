@@ -2,9 +2,9 @@
 
 import { readContents, type Superblock } from './filesystem.ts'
 import { type Mount, namesPartition, parseFstab } from './fstab.ts'
-import { unreadableDisk } from './image-file.ts'
 import type { Inode } from './inodes.ts'
 import type { PartitionEntry } from './partitions.ts'
+import { unreadableDisk } from './unreadable.ts'
 
 /** One file of a disk, by its absolute path in the booted system. */
 export interface DiskFile extends Inode {

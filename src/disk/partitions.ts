@@ -4,8 +4,9 @@ import { mkdir, truncate, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { execa } from 'execa'
 import { copyBytes, extractBytes } from './image-bytes.ts'
-import { type ImageFile, unreadableDisk } from './image-file.ts'
+import type { ImageFile } from './image-file.ts'
 import { sectorBytes } from './layout.ts'
+import { unreadableDisk } from './unreadable.ts'
 
 /** A place of a disk, and what is in it. */
 export interface PartitionEntry {
@@ -78,6 +79,11 @@ export async function copyPartition(
   await extractBytes(image, startSector * sectorBytes, sectors * sectorBytes, file, signal)
 }
 
+/** Whether a partition of an MBR's table is one that holds logical ones, by any of the three types that say so. */
+export function isExtended(type: string): boolean {
+  return ['5', 'f', '85'].includes(type)
+}
+
 // --- internal ---
 
 /** Enough for every table, and for what blkid looks for at the start of a filesystem. */
@@ -140,7 +146,7 @@ async function readWhole(image: ImageFile, folder: string, signal: AbortSignal):
 }
 
 function isExtendedType({ label }: SfdiskTable, { type }: SfdiskPartition): boolean {
-  return label === 'dos' && ['5', 'f', '85'].includes(type.toLowerCase())
+  return label === 'dos' && isExtended(type.toLowerCase())
 }
 
 function mbrUuid({ label, id }: SfdiskTable, number: number): string | undefined {

@@ -65,6 +65,11 @@ export function convertArguments(request: ConvertRequest): readonly string[] {
   ]
 }
 
+/** Makes the disk in a qcow2 larger; what is added reads as zeros. */
+export function growArguments(file: string, sizeBytes: number): readonly string[] {
+  return ['resize', '-q', '-f', 'qcow2', '--', resolve(file), `${sizeBytes}`]
+}
+
 export function compareArguments(one: BlockNode, other: BlockNode): readonly string[] {
   return ['compare', '--', nodeName(one), nodeName(other)]
 }

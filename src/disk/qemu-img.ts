@@ -9,6 +9,7 @@ import {
   compareArguments,
   convertArguments,
   createArguments,
+  growArguments,
   infoArguments,
   mapArguments,
   type OverlayRequest,
@@ -86,6 +87,11 @@ export async function convertImage(
 ): Promise<void> {
   const words = convertArguments({ ...request, showsProgress: onProgress !== undefined })
   await run(words, limitsMs.data, signal, onProgress)
+}
+
+/** @throws QemuImgError */
+export async function growDisk(file: string, sizeBytes: number, signal?: AbortSignal): Promise<void> {
+  await run(growArguments(file, sizeBytes), limitsMs.metadata, signal)
 }
 
 /** @throws QemuImgError when two disks do not hold the same, with the first difference */

@@ -5,8 +5,9 @@ import { open } from 'node:fs/promises'
 import { basename, extname, join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { execa } from 'execa'
-import { exitCodes, PipelineError } from '../errors.ts'
+import { exitCodes, messageOf, PipelineError } from '../errors.ts'
 import { findProgram } from '../host/tools.ts'
+import { unreadableDisk } from './unreadable.ts'
 
 /** Programs that write what is in an archive to their standard output, best first, by what the archive begins with. */
 const unpackers: readonly { readonly magic: string; readonly programs: readonly (readonly string[])[] }[] = [
@@ -52,14 +53,8 @@ export async function unpackArchive(file: string, folder: string, signal: AbortS
 }
 
 async function readHead(file: string): Promise<string> {
-  const handle = await open(file, 'r').catch((cause: unknown) => {
-    throw new PipelineError({
-      code: 'image-unreadable',
-      message: `cannot read the image ${file}: ${(cause as NodeJS.ErrnoException).code}`,
-      hint: 'give the path of an image file.',
-      exitCode: exitCodes.badInput,
-      cause,
-    })
+  const handle = await open(file, 'r').catch((cause) => {
+    throw unreadableDisk(`cannot read the disk ${file}: ${messageOf(cause)}`, cause)
   })
   try {
     const { buffer, bytesRead } = await handle.read(Buffer.alloc(4), 0, 4, 0)

@@ -5,13 +5,21 @@ import { release, userInfo } from 'node:os'
 import { dirname, resolve } from 'node:path'
 import { execa } from 'execa'
 import type { Arch } from '../arch.ts'
+import { udebArchiveOf } from '../debian/archives.ts'
 import { verifyRelease } from '../debian/release.ts'
 import { messageOf, PipelineError } from '../errors.ts'
 import { findTools, isAtLeast } from '../host/tools.ts'
-import { udebRequest } from '../installers/debian-installer/udebs.ts'
 import { chooseAccelerator } from '../qemu/accelerator.ts'
-import type { DoctorInput } from './finding.ts'
-import { type CheckStatus, type DoctorCheck, type Finding, fault, ok, plural, warning } from './finding.ts'
+import {
+  type CheckStatus,
+  type DoctorCheck,
+  type DoctorInput,
+  type Finding,
+  fault,
+  ok,
+  plural,
+  warning,
+} from './finding.ts'
 import { debianKeyring } from './host-packages.ts'
 import { checkMirror, findUdebs, mirrorRequests, ownUdebs } from './mirrors.ts'
 
@@ -46,7 +54,7 @@ export async function diagnose(input: DoctorInput): Promise<DoctorReport> {
     ),
     ...ownUdebs(input.images).map((image) =>
       guarded(`udebs:${image.suite}`, 'udebs', async () => {
-        const request = udebRequest(image)
+        const request = udebArchiveOf(image)
         const verified = await verifyRelease(request, { signal: input.signal })
         return findUdebs(request, verified, input)
       }),

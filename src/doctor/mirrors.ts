@@ -1,22 +1,14 @@
 /** Whether the mirrors of images can be built from. */
 
+import { archivesOf, udebArchiveOf, uniqueArchives } from '../debian/archives.ts'
 import { type ReleaseRequest, type VerifiedRelease, verifyRelease } from '../debian/release.ts'
 import { PipelineError } from '../errors.ts'
-import { needsUdebs, probeUdebs, udebAdvice, udebRequest } from '../installers/debian-installer/udebs.ts'
-import type { DoctorInput } from './finding.ts'
-import { type DoctorCheck, type Finding, fault, ok, plural } from './finding.ts'
+import { needsUdebs, probeUdebs, udebAdvice } from '../installers/debian-installer/udebs.ts'
+import { type DoctorCheck, type DoctorInput, type Finding, fault, ok, plural } from './finding.ts'
 
 /** Every archive that an image is made from, once. */
 export function mirrorRequests(images: DoctorInput['images']): readonly ReleaseRequest[] {
-  const requests = images.flatMap(({ suite, debianArch, mirror }): ReleaseRequest[] => {
-    const { components, keyring, snapshot } = mirror
-    const shared = { components, keyring, snapshot, arch: debianArch }
-    return [
-      { ...shared, url: mirror.debian, suite },
-      { ...shared, url: mirror.security, suite: `${suite}-security` },
-    ]
-  })
-  return [...new Map(requests.map((request) => [JSON.stringify(request), request])).values()]
+  return uniqueArchives(images.flatMap(archivesOf))
 }
 
 /** Whether a mirror's archive is proved, and has udebs where they may come from it. */
@@ -28,7 +20,7 @@ export async function checkMirror(
   const verified = await verifyRelease(request, { signal })
   const found = `${request.url}, of ${verified.date.toISOString().slice(0, 10)}, signed by ${plural(verified.signers.length, 'known key')}`
   const mirror: DoctorCheck = { id: `mirror:${request.suite}`, title: request.suite, ...ok(found) }
-  if (!input.images.some((image) => isSame(udebRequest(image), request))) return [mirror]
+  if (!input.images.some((image) => isSame(udebArchiveOf(image), request))) return [mirror]
   const udebs = await findUdebs(request, verified, input)
   return [mirror, { id: `udebs:${request.suite}`, title: 'udebs', ...udebs }]
 }
@@ -36,8 +28,8 @@ export async function checkMirror(
 /** Images whose udebs come from another place than their packages. */
 export function ownUdebs(images: DoctorInput['images']): DoctorInput['images'] {
   const requests = mirrorRequests(images)
-  const own = images.filter((image) => !requests.some((request) => isSame(udebRequest(image), request)))
-  return [...new Map(own.map((image) => [JSON.stringify(udebRequest(image)), image])).values()]
+  const own = images.filter((image) => !requests.some((request) => isSame(udebArchiveOf(image), request)))
+  return [...new Map(own.map((image) => [JSON.stringify(udebArchiveOf(image)), image])).values()]
 }
 
 function isSame(one: ReleaseRequest, other: ReleaseRequest): boolean {
@@ -50,7 +42,7 @@ export async function findUdebs(
   verified: VerifiedRelease,
   { images, signal }: DoctorInput,
 ): Promise<Finding> {
-  const isWanted = images.some((image) => isSame(udebRequest(image), request) && wantsUdebs(image))
+  const isWanted = images.some((image) => isSame(udebArchiveOf(image), request) && wantsUdebs(image))
   const { hasUdebs, reason } = await probeUdebs(request, verified, { signal }).catch((error: unknown) => {
     if (isWanted || !(error instanceof PipelineError)) throw error
     return { hasUdebs: false, reason: error.message }

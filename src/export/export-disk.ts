@@ -2,7 +2,9 @@
 
 import { realpath, stat } from 'node:fs/promises'
 import { basename, join } from 'node:path'
-import { formatByEnding, type ImageFile, inspectImageFile, unreadableDisk } from '../disk/image-file.ts'
+import { formatByEnding } from '../disk/disk-source.ts'
+import { type ImageFile, inspectImageFile } from '../disk/image-file.ts'
+import { unreadableDisk } from '../disk/unreadable.ts'
 import { exitCodes, PipelineError } from '../errors.ts'
 import type { DiskSizes } from '../formats/sizes.ts'
 import { stampOf } from '../host/files.ts'

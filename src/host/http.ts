@@ -140,7 +140,7 @@ export async function download(
   return { sha256: hash.digest('hex') }
 }
 
-function notServed(url: string, status: number): PipelineError {
+export function notServed(url: string, status: number): PipelineError {
   return new PipelineError({
     code: 'mirror-http-status',
     message: `${new URL(url).host} answers HTTP ${status} for ${url}`,
@@ -161,7 +161,7 @@ function faultCode(error: unknown): string {
   return root instanceof Error && 'code' in root ? String(root.code) : ''
 }
 
-function unreachable(url: string, cause: unknown): PipelineError {
+export function unreachable(url: string, cause: unknown): PipelineError {
   const root = rootCause(cause)
   const why = messageOf(root)
   const proxy = process.env.http_proxy ?? process.env.HTTP_PROXY

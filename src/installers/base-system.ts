@@ -1,9 +1,8 @@
 /** The Debian system that layer 0 is, whichever installer makes it. */
 
-import type { ImageFacts } from '../config/image.ts'
 import type { ResolvedImage } from '../config/resolved.ts'
-import type { Json } from '../digest.ts'
 import type { Disk } from '../disk/layout.ts'
+import type { BaseFacts } from '../store/layer-key.ts'
 
 /** What the build itself needs of a guest, beside the kernel: a way in, and a system that boots. */
 const provisioningPackages = [
@@ -48,24 +47,9 @@ export function basePackages(image: ResolvedImage): readonly string[] {
 }
 
 /** The facts of an image that a fresh system is made from, as parts of a key: what has changed is named by them. */
-export function baseFacts(image: ResolvedImage): Readonly<Record<string, Json>> {
+export function baseFacts(image: ResolvedImage): BaseFacts {
   const { suite, arch, disk, hostname, domain, timezone, locale, keyboard, account } = image
   const facts = { suite, arch, disk, hostname, domain, timezone, locale, keyboard, account }
   // A passage through JSON leaves out what is undefined.
   return JSON.parse(JSON.stringify({ packages: basePackages(image), ...facts }))
-}
-
-/** The package sources of the image as apt's deb822 text. */
-export function renderSources({ mirror, suite }: Pick<ImageFacts, 'mirror' | 'suite'>): string {
-  const stanza = (uri: string, suites: string) =>
-    [
-      'Types: deb',
-      `URIs: ${uri}`,
-      `Suites: ${suites}`,
-      `Components: ${mirror.components.join(' ')}`,
-      `Signed-By: ${mirror.keyring}`,
-      ...(mirror.snapshot === undefined ? [] : ['Check-Valid-Until: no']),
-      '',
-    ].join('\n')
-  return `${stanza(mirror.debian, `${suite} ${suite}-updates`)}\n${stanza(mirror.security, `${suite}-security`)}`
 }

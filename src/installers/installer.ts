@@ -1,15 +1,14 @@
 /** An installer: one way in which layer 0 comes to be. A folder beside this file has all that there is to each. */
 
-import type { ResolvedImage } from '../config/resolved.ts'
-import type { Json } from '../digest.ts'
+import type { InstallerName } from '../config/installer.ts'
+import type { ResolvedImage, ResolvedStage } from '../config/resolved.ts'
 import type { Layout } from '../disk/layout.ts'
 import type { RunFolder } from '../host/run-folder.ts'
 import type { PackerDialect } from '../packer/template.ts'
 import type { Acceleration } from '../qemu/machine.ts'
 import type { Emit } from '../report/events.ts'
 import type { PackageChange } from '../report/report.ts'
-
-export type InstallerName = ResolvedImage['installer']
+import type { InstallerParts } from '../store/layer-key.ts'
 
 export interface Installer {
   /** As `pipeline.ts`, reports and the command line have it. */
@@ -19,9 +18,11 @@ export interface Installer {
   /** What can be said of an installation before it is tried; without it, nothing can. */
   readonly readiness?: (image: ResolvedImage, signal?: AbortSignal) => Promise<Readiness | undefined>
   /** Refuses in seconds what would only fail in the middle. @throws PipelineError */
-  readonly preflight: (image: ResolvedImage, signal: AbortSignal) => Promise<void>
+  readonly preflight?: (image: ResolvedImage, signal: AbortSignal) => Promise<void>
   /** Makes the disk of layer 0. @throws PipelineError */
   readonly install: (request: InstallRequest) => Promise<InstalledBase>
+  /** Stages that have to come before those of the pipeline, for layer 0 to be what they expect. */
+  readonly stages?: (image: ResolvedImage) => readonly ResolvedStage[]
   /** Folder of this host that takes far more than the layer while it is made; without it, there is none. */
   readonly workFolder?: () => string
   /** Files that it gives to other programs, by name, with stand-ins for what only a run knows. */
@@ -31,7 +32,7 @@ export interface Installer {
 /** What the key of layer 0 is the digest of. */
 export interface KeyParts {
   /** By name: what is rendered for the installer, as digests, and the facts that it is rendered from. */
-  readonly parts: Readonly<Record<string, Json>>
+  readonly parts: InstallerParts
   /** The texts whose digests are among the parts, to show later what exactly has changed. */
   readonly sources: readonly KeySource[]
 }
@@ -56,6 +57,8 @@ export interface Readiness {
 
 export interface InstallRequest {
   readonly image: ResolvedImage
+  /** What the layer's key was made from. */
+  readonly planned: InstallerParts
   /** Where partitions go, for an installer that can place them. */
   readonly layout: Layout
   /** qcow2 file to make. */

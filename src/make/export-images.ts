@@ -14,6 +14,7 @@ import { stampOf, writeDurably } from '../host/files.ts'
 import type { Plan } from '../plan/plan.ts'
 import type { Emit } from '../report/events.ts'
 import type { ImageResult } from '../report/report.ts'
+import { layersOf } from '../store/chain.ts'
 import type { Layer } from '../store/store.ts'
 import { type TargetName, targets } from '../targets/registry.ts'
 
@@ -41,8 +42,10 @@ export async function exportImages(request: ExportRequest): Promise<readonly Ima
   for (const target of image.targets) {
     const record = await readRecord(image, layer, outFolder, target)
     if (record === undefined) continue
-    known.set(target, record.image)
-    emit({ kind: 'image-finished', image: record.image, cached: true })
+    // Older records call every file for Hyper-V a VHD.
+    const result = { ...record.image, format: targets[target].format(image.formats[target]) }
+    known.set(target, result)
+    emit({ kind: 'image-finished', image: result, cached: true })
   }
   const missing = image.targets.filter((target) => !known.has(target))
   if (missing.length > 0) {
@@ -57,7 +60,7 @@ export async function exportImages(request: ExportRequest): Promise<readonly Ima
 
 /** Whether nothing of a plan is left to do: every layer is cached, and every target's file is there. */
 export async function isFinished(plan: Plan, outFolder: string): Promise<boolean> {
-  const layers = [plan.base, ...plan.stages].map(({ cached }) => cached)
+  const layers = layersOf(plan).map(({ cached }) => cached)
   const last = layers.at(-1)
   return last !== undefined && !layers.includes(undefined) && areExported(plan.image, last, outFolder)
 }

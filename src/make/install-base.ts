@@ -16,6 +16,7 @@ export async function installBase(run: Run): Promise<Layer> {
   await store.remove(base.key)
   const { packages, layout, installerFiles, log } = await installerOf(image).install({
     image,
+    planned: base.parts,
     layout: plan.layout,
     disk: store.disk(base.key),
     packageCache: join(place.outFolder, 'cache', 'packages'),

@@ -1,6 +1,7 @@
 /** What has to hold before a build touches anything. */
 
 import type { ResolvedImage } from '../config/resolved.ts'
+import { archivesOf } from '../debian/archives.ts'
 import { verifyRelease } from '../debian/release.ts'
 import { exitCodes, PipelineError } from '../errors.ts'
 import { findProgram, findTools, isAtLeast, type ToolFault } from '../host/tools.ts'
@@ -100,12 +101,6 @@ export function requireRoom(folder: string, room: Room): string | undefined {
 export async function requireMirror(plan: Plan, signal: AbortSignal): Promise<void> {
   const usesMirror = !plan.base.cached || plan.stages.some((stage) => !stage.cached && stage.stage.network)
   if (!usesMirror) return
-  if (!plan.base.cached) await installerOf(plan.image).preflight(plan.image, signal)
-  const { mirror, suite, debianArch } = plan.image
-  const shared = { ...mirror, arch: debianArch }
-  await Promise.all([
-    verifyRelease({ ...shared, url: mirror.debian, suite }, { signal }),
-    verifyRelease({ ...shared, url: mirror.debian, suite: `${suite}-updates` }, { signal }),
-    verifyRelease({ ...shared, url: mirror.security, suite: `${suite}-security` }, { signal }),
-  ])
+  if (!plan.base.cached) await installerOf(plan.image).preflight?.(plan.image, signal)
+  await Promise.all(archivesOf(plan.image).map((archive) => verifyRelease(archive, { signal })))
 }

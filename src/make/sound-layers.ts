@@ -2,6 +2,7 @@
 
 import type { ResolvedImage } from '../config/resolved.ts'
 import { type Plan, type PlanOptions, planImage } from '../plan/plan.ts'
+import { layersOf } from '../store/chain.ts'
 import type { Layer, Store, StoreFault } from '../store/store.ts'
 import { isFinished } from './export-images.ts'
 
@@ -27,8 +28,8 @@ export async function planOnSoundLayers(request: SoundPlanRequest, store: Store)
   }
 }
 
-async function findDamaged({ base, stages }: Plan, store: Store): Promise<Layer | undefined> {
-  for (const { cached } of [base, ...stages]) {
+async function findDamaged(plan: Plan, store: Store): Promise<Layer | undefined> {
+  for (const { cached } of layersOf(plan)) {
     if (cached !== undefined && !(await store.verify(cached))) return cached
   }
   return undefined

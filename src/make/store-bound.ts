@@ -2,6 +2,8 @@
 
 import type { ResolvedImage } from '../config/resolved.ts'
 import { type Plan, planImage } from '../plan/plan.ts'
+import { layersOf } from '../store/chain.ts'
+import type { LayerKey } from '../store/layer-key.ts'
 import { choosePrunable, sizeOf } from '../store/prune.ts'
 import type { Layer, Store } from '../store/store.ts'
 
@@ -15,13 +17,13 @@ export interface StoreBound {
 export async function keysInUse(
   images: readonly ResolvedImage[],
   store: Store,
-): Promise<ReadonlySet<string>> {
+): Promise<ReadonlySet<LayerKey>> {
   const plans = await Promise.all(images.map((image) => planImage(image, store)))
   return new Set(plans.flatMap(keysOf))
 }
 
-function keysOf({ base, stages }: Plan): readonly string[] {
-  return [base, ...stages].map(({ key }) => key)
+function keysOf(plan: Plan): readonly LayerKey[] {
+  return layersOf(plan).map(({ key }) => key)
 }
 
 /**

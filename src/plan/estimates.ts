@@ -5,6 +5,8 @@ import { join } from 'node:path'
 import type { ResolvedImage } from '../config/resolved.ts'
 import type { Ahead } from '../report/events.ts'
 import type { Report } from '../report/report.ts'
+import { layersOf } from '../store/chain.ts'
+import { isBase } from '../store/layer-key.ts'
 import type { Layer } from '../store/store.ts'
 import type { Plan } from './plan.ts'
 
@@ -22,7 +24,7 @@ export async function readEstimates(
   const known = new Map<string, number>()
   const newestLast = [...layers].sort((a, b) => (a.createdAt < b.createdAt ? -1 : 1))
   for (const layer of newestLast) {
-    if (layer.name !== baseName || layer.parts.installer === installer)
+    if (layer.name !== baseName || (isBase(layer.parts) && layer.parts.installer === installer))
       known.set(layer.name, layer.buildTimeSeconds)
   }
   for (const { image, timings } of await readReports(outFolder)) {
@@ -67,7 +69,7 @@ export function lookAhead(
   estimates: Estimates,
   isExported: boolean,
 ): { readonly ahead: readonly Ahead[]; readonly estimateSeconds: number | undefined } {
-  const ahead = [plan.base, ...plan.stages].map(({ name, cached }) => ({
+  const ahead = layersOf(plan).map(({ name, cached }) => ({
     name,
     cached: cached !== undefined,
     estimateSeconds: estimates.of(name),

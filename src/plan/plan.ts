@@ -7,17 +7,25 @@ import { type Layout, placePartitions } from '../disk/layout.ts'
 import { exitCodes, PipelineError } from '../errors.ts'
 import { installerOf } from '../installers/index.ts'
 import type { KeySource } from '../installers/installer.ts'
+import {
+  type BaseParts,
+  isBase,
+  keyOf,
+  type LayerKey,
+  type LayerParts,
+  type StageParts,
+} from '../store/layer-key.ts'
 import type { Layer, Store } from '../store/store.ts'
 
 /** Raised when a change of the engine makes earlier layers wrong. */
 const layerFormat = 3
 
 /** A layer that the image needs, whether it exists or not. */
-export interface PlannedLayer {
+export interface PlannedLayer<Parts extends LayerParts = LayerParts> {
   readonly name: string
-  readonly key: string
-  readonly parts: Readonly<Record<string, Json>>
-  readonly parent: string | null
+  readonly key: LayerKey
+  readonly parts: Parts
+  readonly parent: LayerKey | null
   /** The layer of the store that will be used. */
   readonly cached: Layer | undefined
   /** Why it has to be made; absent when it is cached. */
@@ -26,12 +34,12 @@ export interface PlannedLayer {
   readonly closest: Layer | undefined
 }
 
-export interface PlannedBase extends PlannedLayer {
+export interface PlannedBase extends PlannedLayer<BaseParts> {
   /** The texts whose digests are among the parts. */
   readonly sources: readonly KeySource[]
 }
 
-export interface PlannedStage extends PlannedLayer {
+export interface PlannedStage extends PlannedLayer<StageParts> {
   readonly stage: ResolvedStage
 }
 
@@ -60,7 +68,7 @@ export async function planImage(
 ): Promise<Plan> {
   const layers = await store.list()
   const { parts, sources } = await installerOf(image).keyParts(image)
-  const baseParts = { format: layerFormat, installer: image.installer, ...parts }
+  const baseParts: BaseParts = { ...parts, format: layerFormat, installer: image.installer }
   const baseKey = keyOf(baseParts)
   // Layers of another variant say nothing about why this one's have to be made.
   const known = layers.filter((layer) => isOfVariant(layer, baseParts, layers))
@@ -71,15 +79,15 @@ export async function planImage(
   for (const stage of chooseStages(image, options)) {
     const parts = await partsOfStage(stage, image, parent.key)
     // A layer is only of use on top of all those below it.
-    const below = parent.cached === undefined ? 'a layer below has to be made' : undefined
+    const below: string | undefined = parent.cached === undefined ? 'a layer below has to be made' : undefined
     const obstacle = stage.name === options.from ? 'asked for' : below
-    const planned = planLayer(stage.name, keyOf(parts), parts, parent.key, known, obstacle)
     const [absent] = stage.absent ?? []
-    stages.push({
-      ...planned,
+    const planned: PlannedStage = {
+      ...planLayer(stage.name, keyOf(parts), parts, parent.key, known, obstacle),
       ...(absent === undefined ? {} : { reason: `${absent} is not downloaded` }),
       stage,
-    })
+    }
+    stages.push(planned)
     parent = planned
   }
   return { image, layout: base.cached?.layout ?? placePartitions(image.disk, baseKey), base, stages }
@@ -110,17 +118,13 @@ function chooseStages({ stages }: ResolvedImage, { from, until }: PlanOptions): 
   return chosen
 }
 
-const notDownloaded = (name: string) => [name, 'not downloaded'] as const
-
-function keyOf(parts: Readonly<Record<string, Json>>): string {
-  return sha256(canonicalJson(parts))
-}
+const notDownloaded = (name: string) => [name, { '.': 'not downloaded' }] as const
 
 async function partsOfStage(
   stage: ResolvedStage,
   image: ResolvedImage,
-  parent: string,
-): Promise<Record<string, Json>> {
+  parent: LayerKey,
+): Promise<StageParts> {
   const files = await Promise.all(
     Object.entries(stage.files).map(async ([name, folder]) => [name, await listTree(folder)] as const),
   )
@@ -138,14 +142,14 @@ async function partsOfStage(
   }
 }
 
-function planLayer(
+function planLayer<Parts extends LayerParts>(
   name: string,
-  key: string,
-  parts: Readonly<Record<string, Json>>,
-  parent: string | null,
+  key: LayerKey,
+  parts: Parts,
+  parent: LayerKey | null,
   layers: readonly Layer[],
   obstacle: string | undefined,
-): PlannedLayer {
+): PlannedLayer<Parts> {
   const same = layers.find((layer) => layer.key === key)
   const planned = { name, key, parts, parent }
   if (same !== undefined && obstacle === undefined) {
@@ -157,11 +161,7 @@ function planLayer(
 }
 
 /** The newest layer of that name which has most in common. */
-function findClosest(
-  name: string,
-  parts: Readonly<Record<string, Json>>,
-  layers: readonly Layer[],
-): Layer | undefined {
+function findClosest(name: string, parts: LayerParts, layers: readonly Layer[]): Layer | undefined {
   const candidates = layers
     .filter((layer) => layer.name === name)
     .map((layer) => ({ layer, count: changedParts(layer.parts, parts).length }))
@@ -169,18 +169,18 @@ function findClosest(
   return candidates[0]?.layer
 }
 
-function explainMiss(parts: Readonly<Record<string, Json>>, closest: Layer | undefined): string {
+function explainMiss(parts: LayerParts, closest: Layer | undefined): string {
   if (closest === undefined) return 'never built'
   const own = ownChanges(closest.parts, parts)
   return own.length > 0 ? `${own.join(', ')} changed` : 'a layer below changed'
 }
 
 /** Whether a layer stands on a base of the same suite and architecture. */
-function isOfVariant(layer: Layer, base: Readonly<Record<string, Json>>, layers: readonly Layer[]): boolean {
+function isOfVariant(layer: Layer, base: BaseParts, layers: readonly Layer[]): boolean {
   const below = layers.find(({ key }) => key === layer.parent)
   if (below !== undefined) return isOfVariant(below, base, layers)
   // A base says so itself; what a damaged layer carried may be of any variant.
-  if (layer.parent !== null) return true
+  if (!isBase(layer.parts)) return true
   return layer.parts.suite === base.suite && layer.parts.arch === base.arch
 }
 

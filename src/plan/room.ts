@@ -7,8 +7,9 @@ import { freeBytes } from '../host/files.ts'
 import { installerOf } from '../installers/index.ts'
 import type { RoomAhead } from '../report/events.ts'
 import type { Report } from '../report/report.ts'
+import { layersOf } from '../store/chain.ts'
 import type { Layer } from '../store/store.ts'
-import { archiveOf, type TargetName } from '../targets/registry.ts'
+import { archiveOf, type TargetName, targetNames, targets } from '../targets/registry.ts'
 import { readReports } from './estimates.ts'
 import type { Plan, PlannedLayer } from './plan.ts'
 
@@ -43,11 +44,11 @@ export async function expectRoom(
   hasImages: boolean,
 ): Promise<Room> {
   const reports = (await readReports(outFolder)).filter(({ image }) => image?.variant === plan.image.variant)
-  const toMake = [plan.base, ...plan.stages].filter(({ cached }) => cached === undefined)
+  const toMake = layersOf(plan).filter(({ cached }) => cached === undefined)
   const made = toMake.map((planned) => ({ name: planned.name, bytes: sizeOf(planned, layers, reports) }))
   const flat = hasImages ? flatSize(plan, made, reports) : 0
-  const targets = hasImages ? plan.image.targets : []
-  const images = targets.map((target) => ({ name: target, bytes: imageSize(target, plan, flat, reports) }))
+  const chosen = hasImages ? plan.image.targets : []
+  const images = chosen.map((target) => ({ name: target, bytes: imageSize(target, plan, flat, reports) }))
   const base = made.find(({ name }) => name === 'base')
   const workFolder = installerOf(plan.image).workFolder?.()
   const isWorkHere =
@@ -82,15 +83,19 @@ function sizeOf(
   return reported?.layer?.sizeBytes ?? layers.findLast((layer) => layer.name === name)?.sizeBytes
 }
 
-/** What was in a raw image, or else at the most what is in all layers together. */
+/** What was in the image that is the flat disk itself, or else at the most what is in all layers together. */
 function flatSize(
-  { image, layout, base, stages }: Plan,
+  plan: Plan,
   made: readonly RoomOf[],
   reports: readonly Partial<Report>[],
 ): number | undefined {
-  const raw = image.formats.raw.archive === 'none' ? lastImage('raw', reports)?.allocatedBytes : undefined
-  if (raw !== undefined) return raw
-  const chain = [base, ...stages].map(
+  const { image, layout } = plan
+  const flattened = targetNames.find(
+    (target) => targets[target].storage === 'flattened' && archiveOf(target, image.formats) === 'none',
+  )
+  const last = flattened && lastImage(flattened, reports)?.allocatedBytes
+  if (last !== undefined) return last
+  const chain = layersOf(plan).map(
     ({ name, cached }) => cached?.sizeBytes ?? made.find((layer) => layer.name === name)?.bytes,
   )
   const total = sum(chain)

@@ -24,7 +24,9 @@ export async function explainLayer(
   const names = ownChanges(closest.parts, parts)
   return Promise.all(
     names.map(async (part) => {
-      const [before, after] = [closest.parts[part] ?? null, parts[part] ?? null]
+      const [before, after] = [closest.parts, parts].map(
+        (of) => (of as Readonly<Record<string, Json>>)[part] ?? null,
+      ) as [Json, Json]
       return { part, lines: await explainPart(part, before, after, planned, store) }
     }),
   )

@@ -4,13 +4,14 @@ import { mkdir, readdir } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { ResolvedImage } from '../config/resolved.ts'
+import { archivesOf } from '../debian/archives.ts'
 import { type Package, readPackages } from '../debian/dpkg-status.ts'
 import { parseLicenses } from '../debian/licenses.ts'
-import type { ReleaseRequest } from '../debian/release.ts'
-import { canonicalJson, type Json, listTree, sha256 } from '../digest.ts'
+import { canonicalJson, listTree, sha256 } from '../digest.ts'
 import { openDisk } from '../disk/disk-files.ts'
 import { findWorkFolder } from '../disk/work-folder.ts'
 import { writeDurably } from '../host/files.ts'
+import { isBase } from '../store/layer-key.ts'
 import type { Layer, Store } from '../store/store.ts'
 import { type AptLists, entryKey, readAptLists } from './apt-lists.ts'
 import { type InputLayer, type InputPackage, type Inputs, placeInputs, readInputs } from './inputs.ts'
@@ -39,19 +40,9 @@ export async function gatherInputs(request: GatherRequest): Promise<Inputs> {
   return inputs
 }
 
-/** Where the image's apt takes packages from, as they are proved. */
-export function archivesOf({ mirror, suite, debianArch }: ResolvedImage): readonly ReleaseRequest[] {
-  const shared = { ...mirror, arch: debianArch }
-  return [
-    { ...shared, url: mirror.debian, suite },
-    { ...shared, url: mirror.debian, suite: `${suite}-updates` },
-    { ...shared, url: mirror.security, suite: `${suite}-security` },
-  ]
-}
-
 /** Whether inputs are those of exactly these layers, lowest first. */
 export function isOfLayers(inputs: Inputs, layers: readonly Pick<Layer, 'key' | 'sha256'>[]): boolean {
-  const ids = (list: readonly Pick<Layer, 'key' | 'sha256'>[]) =>
+  const ids = (list: readonly Pick<InputLayer, 'key' | 'sha256'>[]) =>
     list.map(({ key, sha256 }) => `${key} ${sha256}`).join()
   return ids(inputs.layers) === ids(layers)
 }
@@ -180,16 +171,16 @@ function packagesAfter(layers: readonly Layer[]): ReadonlyMap<string, string> {
 }
 
 function describeLayer({ name, key, sha256: digest, parts, installerFiles, tools }: Layer): InputLayer {
-  const files = (parts.files ?? {}) as Readonly<Record<string, Json>>
+  const stage = isBase(parts) ? undefined : parts
   return {
     name,
     key,
     sha256: digest,
-    script: typeof parts.script === 'string' ? parts.script : null,
+    script: stage?.script ?? null,
     files: Object.fromEntries(
-      Object.entries(files).map(([folder, tree]) => [folder, sha256(canonicalJson(tree))]),
+      Object.entries(stage?.files ?? {}).map(([folder, tree]) => [folder, sha256(canonicalJson(tree))]),
     ),
-    scripts: Array.isArray(parts.scripts) ? (parts.scripts as string[]) : [],
+    scripts: isBase(parts) ? [...parts.scripts] : [],
     installerFiles: { ...installerFiles },
     tools: { ...tools },
   }

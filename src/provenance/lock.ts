@@ -4,12 +4,12 @@ import { readFile } from 'node:fs/promises'
 import { dirname, join, resolve as resolvePath } from 'node:path'
 import { parse, stringify } from 'yaml'
 import { z } from 'zod'
+import { archivesOf } from '../debian/archives.ts'
 import { verifyRelease } from '../debian/release.ts'
 import { sha256 } from '../digest.ts'
 import { exitCodes, PipelineError } from '../errors.ts'
 import { hostTools } from '../host/tools.ts'
 import type { Plan } from '../plan/plan.ts'
-import { archivesOf } from './gather.ts'
 import type { Inputs } from './inputs.ts'
 
 /** Name of the file, which lies beside the pipeline. */

@@ -17,8 +17,8 @@ import {
 export type QemuArguments = readonly (readonly string[])[]
 
 /**
- * Renders a machine. QEMU reads the order of options with the same name only: the guest finds devices in that order. The
- * order of all of them is part of the key of saved states.
+ * Renders a machine. To QEMU only the order of options with the same name matters: the guest finds devices in that order.
+ * The order of all of them is part of the key of saved states.
  */
 export function qemuArguments(machine: Machine): QemuArguments {
   const { accelerator, cpu, cpus, cards = [], directBoot, virtioConsole, monitor, qmpSocket } = machine
@@ -59,12 +59,12 @@ export function escapeValue(value: string): string {
 }
 
 function firmwareArguments({ maker, strings = [] }: Firmware = {}): QemuArguments {
-  const made =
+  const system =
     maker === undefined
       ? []
       : [`type=1,manufacturer=${escapeValue(maker.manufacturer)},product=${escapeValue(maker.product)}`]
-  const told = strings.map((text) => `type=11,value=${escapeValue(text)}`)
-  return [...made, ...told].map((table) => ['-smbios', table])
+  const oem = strings.map((text) => `type=11,value=${escapeValue(text)}`)
+  return [...system, ...oem].map((table) => ['-smbios', table])
 }
 
 function diskArguments(disk: Disk | undefined, isDirectBoot: boolean): QemuArguments {

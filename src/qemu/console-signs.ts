@@ -1,4 +1,4 @@
-/** What lines of a guest's console mean, whoever watches: the kernel, systemd, the boot loader, our own build agent. */
+/** What a guest's console lines mean: those of firmware, boot loader, kernel, systemd and our own build agent. */
 
 import type { ErrorCode } from '../error-codes.ts'
 import { PipelineError } from '../errors.ts'
@@ -7,8 +7,8 @@ import { cleanText } from './console.ts'
 interface ConsoleSign {
   readonly pattern: RegExp
   /**
-   * `up`: the guest has come this far. `hurt`: something in it broke, and it may go on all the same. `end`: nothing comes
-   * any more, since it is dead or waits for a person at its console.
+   * `up`: the guest has come this far. `hurt`: something in it broke, and it may go on. `end`: nothing more will come; the
+   * guest is dead, or waits for a person at its console.
    */
   readonly meaning: 'up' | 'hurt' | 'end'
   /** In a few words, for error texts. */
@@ -38,7 +38,7 @@ const signs = {
     code: 'guest-emergency',
     what: 'the guest fell into emergency mode while booting',
   },
-  // After the two that say why.
+  // After the two that say why it got there.
   initramfsShell: {
     pattern: /^\(initramfs\)|BusyBox v\S+ .*built-in shell/m,
     meaning: 'end',

@@ -60,7 +60,7 @@ export async function connectAgent(path: string, signal: AbortSignal): Promise<G
     for (let end = rest.indexOf('\n'); end >= 0; end = rest.indexOf('\n')) {
       const line = rest.subarray(0, end)
       rest = rest.subarray(end + 1)
-      // What stands before the sentinel is left over from whoever asked before us.
+      // What comes before the sentinel answers an earlier client.
       take?.(line.subarray(line.lastIndexOf(sentinel) + 1).toString())
     }
   })

@@ -28,11 +28,11 @@ function probeMachine(arch: Arch): Omit<Machine, 'serial'> {
 
 /** Sets up a machine and leaves it at once. Returns what went wrong in one line, or undefined. */
 export async function createMachine(
-  qemu: string,
+  program: string,
   { arch, signal }: ProbeOptions,
 ): Promise<string | undefined> {
   const machine: Machine = { ...probeMachine(arch), serial: 'none', awaits: 'command', monitor: 'stdio' }
-  const result = await execa(qemu, qemuArguments(machine).flat(), {
+  const result = await execa(program, qemuArguments(machine).flat(), {
     reject: false,
     input: 'quit\n',
     timeout: limitMs,
@@ -77,8 +77,8 @@ export async function bootKernel(
   if (result === 'late') {
     return `KVM hangs: a Linux kernel said nothing of itself within ${limitMs / 1000} s${last === '' ? '' : `, last "${last}"`}; usual under nested virtualization, where only another host helps`
   }
-  const exit = result === undefined ? '' : `QEMU ended with ${result.exitCode ?? result.signal}`
-  return `KVM does not boot a Linux kernel: ${stderr || last || exit || 'no reason given'}`
+  const exit = `QEMU ended with ${result?.exitCode ?? result?.signal}`
+  return `KVM does not boot a Linux kernel: ${stderr || last || exit}`
 }
 
 function lastLine(text: string): string {

@@ -19,7 +19,7 @@ export interface Machine extends Acceleration {
   readonly memoryMiB: number
   readonly firmware?: Firmware
   readonly directBoot?: DirectBoot | undefined
-  /** Whether there is a screen to take pictures of. Nothing is ever displayed. @default false */
+  /** Whether there is a screen to take pictures of. It is never displayed. @default false */
   readonly hasScreen?: boolean
   readonly disk?: Disk
   /** ISO file in the CD drive. */
@@ -35,7 +35,7 @@ export interface Machine extends Acceleration {
   readonly ports?: readonly VirtioPort[]
   /** File of a second console, virtio's, which the guest calls hvc0. */
   readonly virtioConsole?: string | undefined
-  /** QEMU's own command line, for a machine that nobody talks QMP to. */
+  /** QEMU's own command line, for a machine without QMP. */
   readonly monitor?: 'stdio'
   readonly qmpSocket?: string
   /** What the machine waits for before its first instruction: a command, or a saved state. @default nothing */

@@ -32,24 +32,20 @@ export interface Qemu {
 }
 
 const qmpLimitMs = 30_000
+/** QEMU leaves a terminal as it was, if it gets the time. */
+const terminalGraceMs = 5_000
 const shownLines = 20
 
 export function startQemu(machine: Machine, options: QemuOptions = {}): Qemu {
   const { program = 'qemu-system-x86_64', namespace, onLine } = options
-  // `ip` replaces itself by the program, whose signals are then its own.
-  const before = namespace === undefined ? [] : ['ip', 'netns', 'exec', namespace]
   // The host's own configuration file for QEMU may add devices.
-  const [command, ...words] = [
-    ...before,
-    program,
-    '-no-user-config',
-    ...qemuArguments(machine).flat(),
-  ] as const as readonly [string, ...string[]]
+  const command: Command = [program, '-no-user-config', ...qemuArguments(machine).flat()]
+  const [first, ...words] = namespace === undefined ? command : inNamespace(namespace, command)
   const said: string[] = []
   const group: ProcessGroup =
     machine.serial === 'terminal'
-      ? startOnTerminal(command, words)
-      : startGroup(command, words, {
+      ? startOnTerminal(first, words)
+      : startGroup(first, words, {
           onLine: (line, from) => {
             said.push(line)
             if (said.length > shownLines) said.shift()
@@ -84,10 +80,17 @@ export function startQemu(machine: Machine, options: QemuOptions = {}): Qemu {
 
   const stop = async (): Promise<void> => {
     qmp?.close()
-    await group.stop(0)
+    await group.stop(machine.serial === 'terminal' ? terminalGraceMs : 0)
   }
 
   return { ended, isRunning: () => isRunning, untilEnd, connect, stop }
+}
+
+type Command = readonly [program: string, ...words: string[]]
+
+/** `ip` replaces itself by the program, whose signals are then its own. */
+function inNamespace(name: string, command: Command): Command {
+  return ['ip', 'netns', 'exec', name, ...command]
 }
 
 function qemuEnded({ exitCode, signal }: ProcessResult, said: readonly string[]): PipelineError {

@@ -24,8 +24,13 @@ export interface SshResult {
 export async function makeSshKey(folder: string): Promise<SshKey> {
   const file = join(folder, 'key')
   // RSA, since that is what management servers have.
-  await execa('ssh-keygen', ['-q', '-t', 'rsa', '-b', '2048', '-N', '', '-C', 'verify', '-f', file])
+  await generateSshKey(file, ['-t', 'rsa', '-b', '2048', '-C', 'verify'])
   return { file, publicKey: (await readFile(`${file}.pub`, 'utf8')).trim() }
+}
+
+/** Writes a private key without a passphrase to `file`, and the public one beside it. */
+export async function generateSshKey(file: string, kind: readonly string[]): Promise<void> {
+  await execa('ssh-keygen', ['-q', '-N', '', ...kind, '-f', file], { timeout: 30_000 })
 }
 
 export interface SshTarget {

@@ -10,6 +10,7 @@ import { type Inputs, readInputs } from '../provenance/inputs.ts'
 import { type ImageResult, type Report, reportSchema } from '../report/report.ts'
 import type { ImageVerification } from '../report/verification.ts'
 import { layersUpTo } from '../store/chain.ts'
+import type { LayerKey } from '../store/layer-key.ts'
 import { openStore } from '../store/store.ts'
 import type { TargetName } from '../targets/registry.ts'
 import { findVerdict } from '../verify/verdicts.ts'
@@ -207,7 +208,7 @@ async function findInputs(
   image: ResolvedImage,
   signal: AbortSignal,
 ): Promise<Inputs | undefined> {
-  const key = images[0]?.madeFrom ?? ''
+  const key = (images[0]?.madeFrom ?? '') as LayerKey
   const known = await readInputs(outFolder, key)
   const isOfRun = stages.every(({ name, layer }) =>
     known?.layers.some((one) => one.name === name && one.sha256 === layer?.sha256),

@@ -10,6 +10,7 @@ import { dirname, join } from 'node:path'
 import { execa } from 'execa'
 import type { ResolvedStage } from '../config/resolved.ts'
 import { type CpioEntry, renderCpio } from '../disk/cpio.ts'
+import { generateSshKey } from '../qemu/ssh.ts'
 
 /** Name of the unit that opens the guest to the build. */
 export const buildUnit = 'systemvm-build.service'
@@ -40,7 +41,8 @@ export async function makeBuildAgent(
   await mkdir(folder, { recursive: true, mode: 0o700 })
   const privateKey = join(folder, 'key')
   const hostKey = join(folder, 'host_key')
-  await Promise.all([makeKey(privateKey), makeKey(hostKey)])
+  const kind = ['-t', 'ed25519', '-C', 'systemvm-build']
+  await Promise.all([generateSshKey(privateKey, kind), generateSshKey(hostKey, kind)])
   const ofRun = new Map<string, Uint8Array>([
     ['systemvm-build/authorized_keys', await readFile(`${privateKey}.pub`)],
   ])
@@ -125,12 +127,6 @@ export function renderEnvironment(stage: ResolvedStage, sourceDateEpoch: number)
     ([name, value]) => `${name}='${value.replaceAll("'", `'\\''`)}'\n`,
   )
   return `${quoted.join('')}export ${Object.keys(variables).join(' ')}\n`
-}
-
-async function makeKey(path: string): Promise<void> {
-  await execa('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-C', 'systemvm-build', '-f', path], {
-    timeout: 30_000,
-  })
 }
 
 /** A stage's folders as one tar, owned by root, with the modes that Git keeps. */

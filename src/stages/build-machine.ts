@@ -58,7 +58,7 @@ export function buildKernelArguments(rootUuid: string, unit: string): readonly s
     `systemd.wants=${unit}`,
     ...masked.map((name) => `systemd.mask=${name}`),
     'apparmor=0',
-    // The guest runs our own scripts and nobody else's: no reason to pay for mitigations.
+    // The guest runs our own scripts only: no reason to pay for mitigations.
     'mitigations=off',
     'loglevel=4',
     'panic=-1',

@@ -2,7 +2,7 @@
 
 import { relative } from 'node:path'
 import { createOverlay } from '../disk/qemu-img.ts'
-import type { PlannedLayer, PlannedStage } from '../plan/plan.ts'
+import type { PlannedStage } from '../plan/plan.ts'
 import { diskId } from '../qemu/machine.ts'
 import type { Qmp } from '../qemu/qmp.ts'
 import type { Layer, Store } from '../store/store.ts'
@@ -51,10 +51,10 @@ export async function createOverlays(
   }
 }
 
-async function createLayerOverlay(store: Store, stage: PlannedLayer, sizeBytes: number): Promise<void> {
+async function createLayerOverlay(store: Store, stage: PlannedStage, sizeBytes: number): Promise<void> {
   const disk = store.disk(stage.key)
   // Relative, so that the store can be moved.
-  const backing = relative(store.folder, store.disk(stage.parent ?? ''))
+  const backing = relative(store.folder, store.disk(stage.parts.parent))
   await createOverlay({ file: disk, backing, sizeBytes })
 }
 

@@ -11,7 +11,8 @@ import { join } from 'node:path'
 import type { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { z } from 'zod'
-import { canonicalJson, type Json, sha256, sha256File } from '../digest.ts'
+import { sha256, sha256File } from '../digest.ts'
+import { keyOf, type LayerKey, parentOf } from './layer-key.ts'
 import type { Layer, Store } from './store.ts'
 
 const types = {
@@ -70,7 +71,7 @@ export async function packLayer(
  */
 export async function unpackLayer(
   folder: string,
-  key: string,
+  key: LayerKey,
   store: Store,
   signal: AbortSignal,
 ): Promise<Layer> {
@@ -124,16 +125,13 @@ const identity = z.looseObject({
 })
 
 /** A record whose key follows from its parts, and is the one that was asked for. */
-function parseRecord(bytes: Buffer, key: string): Layer {
+function parseRecord(bytes: Buffer, key: LayerKey): Layer {
   const parsed = identity.safeParse(parseJson(bytes))
   if (!parsed.success) throw new WrongLayer('its record is of another form')
-  const { parts, parent } = parsed.data
-  const isRight =
-    sha256(canonicalJson(parts as Readonly<Record<string, Json>>)) === key &&
-    parsed.data.key === key &&
-    (parts.parent ?? null) === parent
+  const layer = parsed.data as unknown as Layer
+  const isRight = keyOf(layer.parts) === key && layer.key === key && parentOf(layer.parts) === layer.parent
   if (!isRight) throw new WrongLayer('it is another layer than was asked for')
-  return parsed.data as unknown as Layer
+  return layer
 }
 
 function parseJson(bytes: Buffer): unknown {

@@ -3,13 +3,15 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { packLayer, unpackLayer, WrongLayer } from './artifact.ts'
+import { layersOf } from './chain.ts'
+import type { LayerKey } from './layer-key.ts'
 import { type Registry, RegistryFault } from './registry.ts'
 import type { Layer, Store } from './store.ts'
 
 /** A layer that somebody wants, and the one that is here already. */
 interface WantedLayer {
   readonly name: string
-  readonly key: string
+  readonly key: LayerKey
   readonly cached: Layer | undefined
 }
 
@@ -45,7 +47,7 @@ export async function pushLayers(request: ShareRequest): Promise<Shared> {
   const { registry, store } = request
   return withinTime(request, async (work, signal, done) => {
     const there = new Set(await registry.list(signal))
-    const layers = layersOf(request.plans)
+    const layers = storedLayersOf(request.plans)
       .filter(({ key }) => !there.has(key))
       .sort((a, b) => a.sizeBytes - b.sizeBytes)
     const pushed = layers.map(() => Promise.resolve())
@@ -108,15 +110,15 @@ export async function pullLayers(request: ShareRequest): Promise<Shared> {
 const atOnce = 3
 
 /** The layers of plans that are here, each once. */
-function layersOf(plans: readonly WantedLayers[]): readonly Layer[] {
-  const all = plans.flatMap(({ base, stages }) => [base, ...stages].flatMap(({ cached }) => cached ?? []))
+function storedLayersOf(plans: readonly WantedLayers[]): readonly Layer[] {
+  const all = plans.flatMap((plan) => layersOf(plan).flatMap(({ cached }) => cached ?? []))
   return [...new Map(all.map((layer) => [layer.key, layer])).values()]
 }
 
 /** What is not here and is there, each with all that it stands on; those below first. */
 function wantedOf(plans: readonly WantedLayers[], there: ReadonlySet<string>): readonly WantedLayer[] {
-  const wanted = plans.flatMap(({ base, stages }) => {
-    const missing = [base, ...stages].filter(({ cached }) => cached === undefined)
+  const wanted = plans.flatMap((plan) => {
+    const missing = layersOf(plan).filter(({ cached }) => cached === undefined)
     const end = missing.findIndex(({ key }) => !there.has(key))
     return missing.slice(0, end === -1 ? missing.length : end)
   })

@@ -3,21 +3,22 @@
 import { mkdir, readdir, readFile, rm, stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { z } from 'zod'
-import { canonicalJson, type Json, sha256, sha256File } from '../digest.ts'
+import { sha256, sha256File } from '../digest.ts'
 import type { Layout } from '../disk/layout.ts'
 import { flush, writeDurably } from '../host/files.ts'
 import type { PackageChange, StageArtifact } from '../report/report.ts'
 import { openKnownDigests } from './known-digests.ts'
+import { isLayerKey, keyOf, type LayerKey, type LayerParts, parentOf } from './layer-key.ts'
 
 /** The disk as one stage (or the installer) left it, and how that came to be. */
 export interface Layer {
-  readonly key: string
+  readonly key: LayerKey
   /** `base`, or the stage's name. */
   readonly name: string
   /** Key of the layer below; null for the base. */
-  readonly parent: string | null
+  readonly parent: LayerKey | null
   /** What the key is the digest of, part by part. */
-  readonly parts: Readonly<Record<string, Json>>
+  readonly parts: LayerParts
   /** Digest and size of the qcow2 file. */
   readonly sha256: string
   readonly sizeBytes: number
@@ -43,7 +44,7 @@ export interface Layer {
 
 /** One thing wrong in a store. */
 export interface StoreFault {
-  readonly key: string
+  readonly key: LayerKey
   /** The layer's name, where its record can be read. */
   readonly name: string | undefined
   readonly fault: string
@@ -72,9 +73,9 @@ const recordSchema = z.looseObject({
 export interface Store {
   readonly folder: string
   /** Path of a layer's disk, whether it exists or not. */
-  readonly disk: (key: string) => string
+  readonly disk: (key: LayerKey) => string
   /** A layer that is there as a whole, or undefined. Does not read the disk's content. */
-  readonly find: (key: string) => Promise<Layer | undefined>
+  readonly find: (key: LayerKey) => Promise<Layer | undefined>
   /** All layers that are there as a whole. */
   readonly list: () => Promise<readonly Layer[]>
   /** Compares a layer's disk with its digest; false when it was damaged. A disk that nobody touched is not read again. */
@@ -86,7 +87,7 @@ export interface Store {
   /** The same of a disk whose digest and size somebody has found to be those of the layer. */
   readonly adopt: (layer: Layer) => Promise<Layer>
   /** Removes a layer and every layer above it. */
-  readonly remove: (key: string) => Promise<void>
+  readonly remove: (key: LayerKey) => Promise<void>
   /** Keeps a text that a key was made from, under its sha256, to show later what changed. */
   readonly keepSource: (bytes: Uint8Array) => Promise<void>
   readonly readSource: (digest: string) => Promise<string | undefined>
@@ -99,16 +100,16 @@ export interface Store {
 
 /** Whether a record's key, and the parent that it names, follow from its parts. */
 function isOfItsParts({ key, parent, parts }: Layer): boolean {
-  return sha256(canonicalJson(parts)) === key && (parts.parent ?? null) === parent
+  return keyOf(parts) === key && parentOf(parts) === parent
 }
 
 /** Opens the store in `folder`, which need not exist yet. */
 export function openStore(folder: string): Store {
-  const disk = (key: string) => join(folder, `${key}.qcow2`)
-  const record = (key: string) => join(folder, `${key}.json`)
+  const disk = (key: LayerKey) => join(folder, `${key}.qcow2`)
+  const record = (key: LayerKey) => join(folder, `${key}.json`)
   const source = (digest: string) => join(folder, 'sources', digest)
 
-  const readRecord = async (key: string): Promise<Layer | undefined> => {
+  const readRecord = async (key: LayerKey): Promise<Layer | undefined> => {
     try {
       const layer: unknown = JSON.parse(await readFile(record(key), 'utf8'))
       const { success, data } = recordSchema.safeParse(layer)
@@ -119,7 +120,7 @@ export function openStore(folder: string): Store {
   }
 
   /** For messages: the name that a record has, whatever else is wrong with it. */
-  const readName = async (key: string): Promise<string | undefined> => {
+  const readName = async (key: LayerKey): Promise<string | undefined> => {
     try {
       const { name } = JSON.parse(await readFile(record(key), 'utf8')) as { readonly name?: unknown }
       return typeof name === 'string' ? name : undefined
@@ -128,21 +129,24 @@ export function openStore(folder: string): Store {
     }
   }
 
-  const find = async (key: string): Promise<Layer | undefined> => {
+  const find = async (key: LayerKey): Promise<Layer | undefined> => {
     const layer = await readRecord(key)
     const found = await stat(disk(key)).catch(() => undefined)
     return layer !== undefined && found?.size === layer.sizeBytes ? layer : undefined
   }
 
-  const recordedKeys = async (): Promise<readonly string[]> => {
+  const recordedKeys = async (): Promise<readonly LayerKey[]> => {
     const names = await readdir(folder).catch(() => [])
-    return names.flatMap((name) => /^([0-9a-f]{64})\.json$/.exec(name)?.[1] ?? [])
+    return names
+      .filter((name) => name.endsWith('.json'))
+      .map((name) => name.slice(0, -'.json'.length))
+      .filter(isLayerKey)
   }
 
   const known = openKnownDigests(join(folder, 'digests.json'))
 
   /** What is wrong with a layer, as far as that shows without reading its disk. */
-  const faultOf = async (key: string): Promise<StoreFault | undefined> => {
+  const faultOf = async (key: LayerKey): Promise<StoreFault | undefined> => {
     const layer = await readRecord(key)
     const name = layer?.name ?? (await readName(key))
     const fault = (text: string) => ({ key, name, fault: text })
@@ -161,7 +165,7 @@ export function openStore(folder: string): Store {
     return undefined
   }
 
-  const deepFaultOf = async (key: string): Promise<StoreFault | undefined> => {
+  const deepFaultOf = async (key: LayerKey): Promise<StoreFault | undefined> => {
     const fault = await faultOf(key)
     const layer = fault === undefined ? await find(key) : undefined
     if (layer === undefined || (await sha256File(disk(key))) === layer.sha256) return fault
@@ -171,7 +175,7 @@ export function openStore(folder: string): Store {
   const list = async (): Promise<readonly Layer[]> =>
     (await Promise.all((await recordedKeys()).map(find))).filter((layer) => layer !== undefined)
 
-  const remove = async (key: string): Promise<void> => {
+  const remove = async (key: LayerKey): Promise<void> => {
     for (const layer of await list()) if (layer.parent === key) await remove(layer.key)
     // The record goes first: a disk without a record is garbage, a record without a disk would be a lie.
     await rm(record(key), { force: true })

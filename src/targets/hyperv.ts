@@ -23,7 +23,7 @@ export const hyperv = defineTarget({
   brokenRules: (_settings, surroundings) => vhdRules(surroundings),
   cloudstack: { archive: 'zip', container: 'vhd' },
 
-  format: () => 'vhd',
+  format: ({ container }) => container,
   suffix: ({ container }) => `hyperv.${container}`,
   names: { part: /-hyperv\./, ending: /\.vhdx?/ },
   revision: 1,

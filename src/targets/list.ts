@@ -3,5 +3,6 @@
 export { hyperv } from './hyperv.ts'
 export { kvm } from './kvm.ts'
 export { raw } from './raw.ts'
+export { virtualbox } from './virtualbox.ts'
 export { vmware } from './vmware.ts'
 export { xenserver } from './xenserver.ts'

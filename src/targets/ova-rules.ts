@@ -1,9 +1,13 @@
 /** What OVAs for any hypervisor have in common. */
 
-import { type DiskSource, hashMember, readMember } from '../disk/disk-source.ts'
+import { type Json, sha256 } from '../digest.ts'
+import type { DiskSource } from '../disk/disk-source.ts'
+import { hashMember, readMember } from '../disk/tar.ts'
+import { ovfTemplate } from '../formats/ovf.ts'
 import { type OvfFacts, readOvf } from '../formats/ovf-facts.ts'
+import { readTemplate } from '../template.ts'
 import { differs, type FileCheck, type Inspection } from './file-check.ts'
-import type { BrokenRule, Surroundings } from './target.ts'
+import type { BrokenRule, FileSource, Surroundings, TargetSettings } from './target.ts'
 
 /**
  * A VMDK's description has the name of its file between double quotes, and no way to have one inside. An OVF names it by
@@ -15,11 +19,16 @@ export function ovaNameRules(target: string, { fileName = '' }: Surroundings): r
   return [{ path: ['name'], rule, found: fileName }]
 }
 
+/** What an OVA depends on beside the disk: the name and the age of the files in it, and their description. */
+export function ovaDependencies({ settings, sourceDateEpoch, fileName }: FileSource<TargetSettings>): Json {
+  return { ...settings, sourceDateEpoch, fileName, envelope: sha256(readTemplate(ovfTemplate)) }
+}
+
 /** Reads the description in an OVA and compares it with what it has to say. */
 export async function inspectOvf(source: DiskSource, expected: Partial<OvfFacts>): Promise<Inspection> {
   const descriptor = source.members.find(({ name }) => name.endsWith('.ovf'))
   if (descriptor === undefined) return { faults: [`it is a ${source.format} without an .ovf`], observed: '' }
-  const facts = readOvf(await readMember(source, descriptor))
+  const facts = readOvf(await readMember(source.file, descriptor))
   const faults = Object.entries(expected).flatMap(([name, value]) =>
     differs(name, facts[name as keyof OvfFacts], value),
   )
@@ -35,7 +44,7 @@ export const soundManifest: FileCheck<unknown> = {
     if (member === undefined) {
       return { faults: [`it is a ${source.format} without a manifest`], observed: '' }
     }
-    const lines = [...(await readMember(source, member)).matchAll(/^(SHA\d+)\((.+)\)= ([0-9a-f]+)$/gm)]
+    const lines = [...(await readMember(source.file, member)).matchAll(/^(SHA\d+)\((.+)\)= ([0-9a-f]+)$/gm)]
     const listed = new Set(lines.map(([, , name]) => name))
     const faults = source.members.flatMap(({ name }) =>
       name === member.name || listed.has(name) ? [] : [`${name} is not in the manifest`],
@@ -43,7 +52,10 @@ export const soundManifest: FileCheck<unknown> = {
     for (const [, algorithm = '', name = '', sum] of lines) {
       const part = source.members.find((candidate) => candidate.name === name)
       if (part === undefined) faults.push(`${name} is not in the OVA`)
-      else faults.push(...differs(name, await hashMember(source, part, algorithm.toLowerCase(), signal), sum))
+      else
+        faults.push(
+          ...differs(name, await hashMember(source.file, part, algorithm.toLowerCase(), signal), sum),
+        )
     }
     return { faults, observed: `${lines.length} files as their ${lines[0]?.[1]} says` }
   },

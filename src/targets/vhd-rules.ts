@@ -1,6 +1,7 @@
 /** What files for XenServer and for Hyper-V have in common: both are VHDs. */
 
-import { type DiskSource, readMember } from '../disk/disk-source.ts'
+import type { DiskSource } from '../disk/disk-source.ts'
+import { readMember } from '../disk/tar.ts'
 import { checkVhd } from '../formats/vhd-check.ts'
 import type { Subformat } from '../formats/vhd-format.ts'
 import { differs, type Inspection } from './file-check.ts'
@@ -31,7 +32,7 @@ export async function inspectVhd(
 ): Promise<Inspection> {
   if (format !== 'vhd') return { faults: [`it is a ${format}`], observed: '' }
   // A dynamic one has a copy of its footer in front.
-  const found = await readMember({ file }, { offset: 0, sizeBytes: 8 })
+  const found = await readMember(file, { offset: 0, sizeBytes: 8 })
   const kind = found === 'conectix' ? 'dynamic' : 'fixed'
   const faults = [...differs('subformat', kind, subformat), ...(await checkVhd(file))]
   return { faults, observed: `${kind} VHD, sound` }

@@ -1,14 +1,11 @@
 /** VMware: an OVA with the disk as a streamOptimized VMDK. */
 
 import { z } from 'zod'
-import { sha256 } from '../digest.ts'
 import { grainSizes } from '../formats/grains.ts'
 import { exportOva, type OvaOptions } from '../formats/ova.ts'
-import { ovfTemplate } from '../formats/ovf.ts'
 import { factsOf } from '../formats/ovf-facts.ts'
-import { readTemplate } from '../template.ts'
 import { type DeviceModel, hiddenCpu } from './device-model.ts'
-import { inspectOvf, ovaNameRules, soundManifest } from './ova-rules.ts'
+import { inspectOvf, ovaDependencies, ovaNameRules, soundManifest } from './ova-rules.ts'
 import { type BrokenRule, defineTarget, type Surroundings } from './target.ts'
 
 /** Newest virtual hardware of each ESXi, oldest first. An ESXi runs its own and every older one. */
@@ -171,12 +168,7 @@ export const vmware = defineTarget({
   suffix: () => 'vmware.ova',
   names: { part: /-vmware\./, ending: /\.ova|\.vmdk/ },
   revision: 1,
-  dependsOn: ({ settings, sourceDateEpoch, fileName }) => ({
-    ...settings,
-    sourceDateEpoch,
-    fileName,
-    envelope: sha256(readTemplate(ovfTemplate)),
-  }),
+  dependsOn: ovaDependencies,
   takesGrains: () => true,
   write: ({ disk, key, fileName, settings, sourceDateEpoch, onProgress, signal, grains }, file) => {
     const options = { name: fileName, ...ovaOptions(settings), sourceDateEpoch, key }

@@ -4,8 +4,9 @@ import { readFile } from 'node:fs/promises'
 import { basename, join, resolve as resolvePath } from 'node:path'
 import type { ResolvedImage } from '../config/resolved.ts'
 import { hashFile } from '../digest.ts'
-import { requireFile } from '../disk/image-file.ts'
-import { exitCodes, PipelineError } from '../errors.ts'
+import { requireFile } from '../disk/disk-source.ts'
+import { unreadableDisk } from '../disk/unreadable.ts'
+import { exitCodes, messageOf, PipelineError } from '../errors.ts'
 import { type ImageResult, type Report, reportSchema } from '../report/report.ts'
 import { type TargetName, targetNames, targets } from '../targets/registry.ts'
 
@@ -53,7 +54,7 @@ export async function builtCandidates(
   return candidatesOf(report.images, outFolder)
 }
 
-/** @throws PipelineError `disk-unreadable`, `image-unreadable`, `unknown-target` */
+/** @throws PipelineError `disk-unreadable`, `unknown-target` */
 export async function foreignCandidates(
   files: readonly string[],
   target: TargetName | undefined,
@@ -63,14 +64,8 @@ export async function foreignCandidates(
       const file = resolvePath(name)
       const chosen = target ?? targetByName(file)
       await requireFile(file)
-      const { sha256 } = await hashFile(file).catch((cause: unknown) => {
-        throw new PipelineError({
-          code: 'image-unreadable',
-          message: `cannot read the image ${file}: ${(cause as NodeJS.ErrnoException).code}`,
-          hint: 'give the path of an image file.',
-          exitCode: exitCodes.badInput,
-          cause,
-        })
+      const { sha256 } = await hashFile(file).catch((cause) => {
+        throw unreadableDisk(`cannot read the disk ${file}: ${messageOf(cause)}`, cause)
       })
       return { file, target: chosen, sha256: sha256 as string, madeFrom: undefined }
     }),

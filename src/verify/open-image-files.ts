@@ -1,33 +1,20 @@
 /** Opens the file systems of an image for checks. */
 
-import { createReadStream, createWriteStream } from 'node:fs'
-import { join } from 'node:path'
-import { pipeline } from 'node:stream/promises'
 import { type DiskFile, openDisk } from '../disk/disk-files.ts'
-import { type DiskFormat, type DiskSource, diskMember } from '../disk/disk-source.ts'
+import type { DiskSource } from '../disk/disk-source.ts'
 import { followPath } from '../disk/paths.ts'
 import type { FileEntry, ImageFiles } from './image-files.ts'
-
-const driverOf: Readonly<Record<DiskFormat, string>> = {
-  qcow2: 'qcow2',
-  vhd: 'vpc',
-  vhdx: 'vhdx',
-  vmdk: 'vmdk',
-  ova: 'vmdk',
-  raw: 'raw',
-}
 
 /** DOS's types of partitions that only hold others. */
 const extendedTypes = new Set(['5', 'f', '05', '0f', '85'])
 
-/** @param workFolder an existing folder with room for the disk's data, and for the disk of an OVA */
+/** @param workFolder an existing folder with room for the disk's data */
 export async function openImageFiles(
   source: DiskSource,
   workFolder: string,
   signal: AbortSignal,
 ): Promise<ImageFiles> {
-  const file = source.format === 'ova' ? await unpackDisk(source, workFolder, signal) : source.file
-  const disk = await openDisk(file, { format: driverOf[source.format], workFolder, signal })
+  const disk = await openDisk(source.file, { format: source.format, workFolder, signal })
   const tree = await disk.list()
   const folders = groupByFolder(tree)
   // On Debian /bin, /sbin and /lib are links.
@@ -68,13 +55,4 @@ function groupByFolder(tree: ReadonlyMap<string, DiskFile>): ReadonlyMap<string,
     folders.set(folder, entries)
   }
   return folders
-}
-
-/** qemu-img cannot be told where in a file the disk lies. */
-async function unpackDisk(source: DiskSource, workFolder: string, signal: AbortSignal): Promise<string> {
-  const member = diskMember(source)
-  const file = join(workFolder, 'disk.vmdk')
-  const part = { start: member.offset, end: member.offset + member.sizeBytes - 1, highWaterMark: 1 << 20 }
-  await pipeline(createReadStream(source.file, part), createWriteStream(file), { signal })
-  return file
 }

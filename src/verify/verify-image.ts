@@ -50,7 +50,7 @@ export interface ImageRequest {
 /** What a disk is enlarged by in scenes that look at that. Its root then has half as much again. */
 const growthBytes = 2 * 1024 ** 3
 
-/** @throws PipelineError `image-unreadable`; anything that a check finds is a result */
+/** @throws PipelineError `disk-unreadable`; anything that a check finds is a result */
 export async function verifyImage(request: ImageRequest): Promise<ImageVerification> {
   const started = performance.now()
   const { file, target, signal } = request

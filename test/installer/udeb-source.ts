@@ -2,7 +2,8 @@
 
 import { join } from 'node:path'
 import type { ResolvedImage } from '../../src/config/resolved.ts'
-import { probeUdebsOf, udebRequest } from '../../src/installers/debian-installer/udebs.ts'
+import { udebArchiveOf } from '../../src/debian/archives.ts'
+import { probeUdebsOf } from '../../src/installers/debian-installer/udebs.ts'
 import { kernelOf, tryNetboot } from './live.ts'
 import { serveUdebs, udebSuite } from './udeb-repository.ts'
 
@@ -30,7 +31,7 @@ export async function findUdebs(image: ResolvedImage, folder: string): Promise<U
   const medium = await tryNetboot(image)
   if (typeof medium === 'string') return medium
   const { url, keyring, close } = await serveUdebs(
-    udebRequest(image),
+    udebArchiveOf(image),
     join(folder, 'udebs'),
     await kernelOf(medium),
   )

@@ -151,6 +151,45 @@ describe('the installer', () => {
     expect(all[0]).toMatchObject({ variant: 'trixie-x86_64', installer: 'debian-installer' })
   })
 
+  it('may be a disk image, by its path or by its URL with a sum', async () => {
+    writeFileSync(path('golden.qcow2'), '')
+    const sum = 'a'.repeat(64)
+    const images = await resolved({
+      installer: { image: `https://images.example.org/golden.qcow2#sha256=${sum}` },
+      variants: [
+        { suite: 'trixie', arch: 'x86_64' },
+        { suite: 'trixie', arch: 'x86_64', label: 'own', installer: { image: path('golden.qcow2') } },
+      ],
+    })
+    expect(images.map(({ variant, installer, baseImage }) => [variant, installer, baseImage])).toEqual([
+      [
+        'trixie-x86_64',
+        'disk-image',
+        {
+          location: 'https://images.example.org/golden.qcow2',
+          isUrl: true,
+          sum: { algorithm: 'sha256', hex: sum },
+        },
+      ],
+      [
+        'trixie-x86_64-disk-image',
+        'disk-image',
+        { location: path('golden.qcow2'), isUrl: false, sum: undefined },
+      ],
+    ])
+  })
+
+  it.each([
+    ['a relative path', { image: 'golden.qcow2' }, 'installer.image: must be an absolute path'],
+    ['a file that is not there', { image: '/no/such' }, 'installer.image: must be a disk image that exists'],
+    ['a URL without a sum', { image: 'https://a.example.org/b' }, 'installer.image: must end in #sha256='],
+    ['a sum that is cut', { image: '/a#sha256=abc' }, 'installer.image: must have 64 hexadecimal digits'],
+    ['another name', 'anaconda', 'installer: must be bootstrap, debian-installer, or { image: … }'],
+  ])('is refused as %s', async (_case, installer, rule) => {
+    const faults = await faultsOf(resolvePipeline(sample({ installer })))
+    expect(faults.map((fault) => `${fault.path}: ${fault.rule}`).join()).toContain(rule)
+  })
+
   it('is told where else udebs are, and nothing that would end its kernel line', async () => {
     const [image] = await resolved({ mirror: { udebs: { suite: 'my-udebs', keyring: '/k.gpg' } } })
     expect(image?.mirror.udebs).toEqual({ suite: 'my-udebs', keyring: '/k.gpg' })

@@ -6,6 +6,7 @@ import { renderDiff } from '../../src/cli/views/diff.ts'
 import { compareDisks, type DiskDifference, isEqual } from '../../src/diff/compare.ts'
 import { type DiffReport, reportDifference } from '../../src/diff/report.ts'
 import { type DiskFiles, openDisk } from '../../src/disk/disk-files.ts'
+import { formatByEnding } from '../../src/disk/disk-source.ts'
 import {
   changeFilesystem,
   makeFilesystem,
@@ -77,7 +78,7 @@ async function between<Result>(
   mkdirSync(path('work'), { recursive: true })
   const { signal } = new AbortController()
   const options = (file: string) => ({
-    format: /qcow2|vpc/.exec(file)?.[0] ?? 'raw',
+    format: formatByEnding(file) ?? ('raw' as const),
     workFolder: path('work'),
     signal,
   })
@@ -180,12 +181,12 @@ describeWith(['qemu-img', 'sfdisk', 'blkid', 'mke2fs', 'debugfs'], 'the differen
       '-o',
       'force_size',
       path('old'),
-      path('old.vpc'),
+      path('old.vhd'),
     ])
     const scattered = makeDisk('scattered', Object.fromEntries(Object.entries(old).reverse()), [
       'set_inode_field /etc/hosts mtime @1600000000',
     ])
-    for (const other of [path('old.vpc'), scattered]) {
+    for (const other of [path('old.vhd'), scattered]) {
       const difference = await between([path('old.qcow2'), other], compareDisks)
       expect(shorten(difference)).toEqual({ added: [], removed: [], changed: {}, packages: noPackages })
       expect(isEqual(difference)).toBe(true)

@@ -11,6 +11,7 @@ import {
 import { afterEach, expect, it, vi } from 'vitest'
 import { sha256 } from '../../src/digest.ts'
 import { type DiskFiles, openDisk } from '../../src/disk/disk-files.ts'
+import type { DiskFormat } from '../../src/disk/disk-source.ts'
 import { changeFilesystem, makeDisk, makeFilesystem } from '../support/filesystems.ts'
 import { useFolder } from '../support/folder.ts'
 import { describeWith } from '../support/tools.ts'
@@ -26,7 +27,7 @@ const capability = '0100000200200000000000000000000000000000'
 /** Opens a disk for the time of an action. */
 async function inDisk<Result>(
   file: string,
-  format: string | undefined,
+  format: DiskFormat | undefined,
   action: (disk: DiskFiles) => Promise<Result>,
 ): Promise<Result> {
   mkdirSync(path('work'), { recursive: true })
@@ -211,8 +212,8 @@ describeWith(['qemu-img', 'sfdisk', 'blkid', 'mke2fs', 'debugfs'], 'the files of
     })
   })
 
-  it.each([
-    ['PARTUUID=1C5E4D0A-7B1F-4E6C-9A3D-0F2B8E7C6D51', 'gpt', 'vpc'],
+  it.each<[source: string, table: string, format: DiskFormat]>([
+    ['PARTUUID=1C5E4D0A-7B1F-4E6C-9A3D-0F2B8E7C6D51', 'gpt', 'vhd'],
     ['PARTLABEL=system', 'gpt', 'qcow2'],
     ['LABEL=root', 'gpt', 'vmdk'],
     ['/dev/disk/by-label/root', 'gpt', 'raw'],
@@ -227,8 +228,9 @@ size=16384, uuid=1C5E4D0A-7B1F-4E6C-9A3D-0F2B8E7C6D51, name=system
 `
     makeDisk(path('disk.raw'), 16, table, { 4096: path('p2') })
     const file = path(`disk.${format}`)
+    const driver = format === 'vhd' ? 'vpc' : format
     if (format !== 'raw')
-      execFileSync('qemu-img', ['convert', '-f', 'raw', '-O', format, path('disk.raw'), file])
+      execFileSync('qemu-img', ['convert', '-f', 'raw', '-O', driver, path('disk.raw'), file])
     await inDisk(file, format, async (disk) => {
       expect(disk).toMatchObject({ format, table: 'gpt' })
       expect(disk.partitions.map(({ mountPoint }) => mountPoint)).toEqual([undefined, '/'])

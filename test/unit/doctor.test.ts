@@ -99,13 +99,15 @@ describe('the mirrors', () => {
   it('are asked once for each suite that is built, and every fault is gathered', async () => {
     const report = await diagnose({ ...input, images })
     expect([...asked].sort()).toEqual([
+      '/debian/dists/bookworm-updates/InRelease',
       '/debian/dists/bookworm/InRelease',
+      '/debian/dists/trixie-updates/InRelease',
       '/debian/dists/trixie/InRelease',
       '/security/dists/bookworm-security/InRelease',
       '/security/dists/trixie-security/InRelease',
     ])
     const faults = report.checks.filter((check) => check.id.startsWith('mirror:'))
-    expect(faults).toHaveLength(4)
+    expect(faults).toHaveLength(6)
     for (const check of faults) {
       expect(check).toMatchObject({ status: 'fault', found: expect.stringContaining('has no suite') })
       expect(check.advice).toBeTruthy()

@@ -2,6 +2,7 @@ import { mkdirSync, writeFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
 import { lookAhead, readEstimates } from '../../src/plan/estimates.ts'
 import { type Plan, planImage } from '../../src/plan/plan.ts'
+import type { LayerParts } from '../../src/store/layer-key.ts'
 import { type Layer, openStore } from '../../src/store/store.ts'
 import { useFolder } from '../support/folder.ts'
 import { sampleImage } from '../support/pipelines.ts'
@@ -41,7 +42,7 @@ describe('an estimate', () => {
   })
 
   it('of the base is what the same installer took', async () => {
-    const byInstaller = (installer: string) => ({ parts: { installer } })
+    const byInstaller = (installer: string) => ({ parts: { installer } as unknown as LayerParts })
     const layers = [
       { ...layer('base', 60, '2026-01-01'), ...byInstaller('bootstrap') },
       { ...layer('base', 1080, '2026-02-01'), ...byInstaller('debian-installer') },

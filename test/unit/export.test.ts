@@ -228,6 +228,17 @@ describeWith(['qemu-img', 'qemu-io'], 'the images of a run', () => {
     expect(told.length).toBeGreaterThan(3)
   })
 
+  it('for Hyper-V are of the format that they are written in, whatever an older record says', async () => {
+    const formats = { hyperv: { container: 'vhdx' } } as const
+    const image = await sampleImage(path(), { targets: ['hyperv'], formats })
+    const { request } = await prepare({ image })
+    const [made] = await exportImages(request)
+    expect(made?.format).toBe('vhdx')
+    const record = path('out', 'images', '.sample-1.0-x86_64-hyperv.vhdx.json')
+    writeFileSync(record, readFileSync(record, 'utf8').replace('"vhdx"', '"vhd"'))
+    expect(await exportImages(request)).toEqual([made])
+  })
+
   it('whose sums cannot be listed are no bug of the program', async () => {
     const { request } = await prepare()
     mkdirSync(path('out', 'images', 'sha256sum.txt'), { recursive: true })

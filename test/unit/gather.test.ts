@@ -6,6 +6,7 @@ import { beforeEach, expect, it } from 'vitest'
 import type { ResolvedImage } from '../../src/config/resolved.ts'
 import { planImage } from '../../src/plan/plan.ts'
 import { gatherInputs } from '../../src/provenance/gather.ts'
+import type { LayerKey } from '../../src/store/layer-key.ts'
 import { type Layer, openStore, type Store } from '../../src/store/store.ts'
 import { makeDisk, makeFilesystem, makeTree } from '../support/filesystems.ts'
 import { useFolder } from '../support/folder.ts'
@@ -93,7 +94,7 @@ describeWith(['debugfs', 'mke2fs', 'sfdisk', 'blkid', 'qemu-img'], 'the inputs o
     writeFileSync(path('third.sh'), 'echo changed\n')
     const layers = await build()
     // Nobody could read it now.
-    writeFileSync(store.disk(layers[0]?.key ?? ''), 'no disk')
+    writeFileSync(store.disk(layers[0]?.key as LayerKey), 'no disk')
     expect((await gather(layers)).packages).toEqual(before.packages)
     expect(readdirSync(path('out', 'inputs'))).toHaveLength(2)
     const [base, ...above] = layers as [Layer, ...Layer[]]

@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest'
 import type { DiskPartition } from '../../src/disk/disk-files.ts'
 import type { Disk } from '../../src/disk/layout.ts'
-import { readLayout, unknownAnswers } from '../../src/installers/debian-installer/installed-disk.ts'
+import { unknownAnswers } from '../../src/installers/debian-installer/installed-disk.ts'
+import { readLayout } from '../../src/installers/found-layout.ts'
 
 const rest = { grow: false, primary: false, bootable: false, reservedPercent: 0 }
 const disk: Disk = {

@@ -4,6 +4,7 @@ import type { Pipeline } from '../../src/config/pipeline.ts'
 import { resolvePipeline } from '../../src/config/resolve.ts'
 import type { ResolvedImage } from '../../src/config/resolved.ts'
 import { type Plan, planImage } from '../../src/plan/plan.ts'
+import type { LayerKey } from '../../src/store/layer-key.ts'
 import { openStore, type Store } from '../../src/store/store.ts'
 import { useFolder } from '../support/folder.ts'
 import { seal } from '../support/layers.ts'
@@ -106,7 +107,7 @@ describe('a plan', () => {
     const image = await sampleImage(path())
     const before = await planImage(image, store())
     await build(before, store())
-    truncateSync(store().disk(before.stages[1]?.key ?? ''), 3)
+    truncateSync(store().disk(before.stages[1]?.key as LayerKey), 3)
     const plan = await planImage(image, store())
     expect(Object.keys(misses(plan))).toEqual(['second', 'third'])
     expect(plan.stages[2]?.reason).toBe('a layer below has to be made')

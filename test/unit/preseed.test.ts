@@ -13,8 +13,8 @@ import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { ImageFacts } from '../../src/config/image.ts'
+import { renderSources } from '../../src/debian/archives.ts'
 import type { Partition } from '../../src/disk/layout.ts'
-import { renderSources } from '../../src/installers/base-system.ts'
 import {
   installerKernelArguments,
   type PreseedView,

@@ -1,9 +1,18 @@
-import { readFileSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterEach, expect, it } from 'vitest'
-import { killMarked, type ProcessGroup, runMarker, startGroup, startTime } from '../../src/host/process.ts'
+import {
+  killMarked,
+  type ProcessGroup,
+  runMarker,
+  startGroup,
+  startOnTerminal,
+  startTime,
+} from '../../src/host/process.ts'
+import { useFolder } from '../support/folder.ts'
 import { describeWith } from '../support/tools.ts'
 
+const path = useFolder()
 const groups: ProcessGroup[] = []
 
 afterEach(async () => {
@@ -137,5 +146,31 @@ describeWith(['setpriv'], "a process's start", () => {
     await saidPid(lines, 'ready')
     expect(readFileSync(`/proc/${pid}/stat`, 'utf8')).toContain('(a) b (c)')
     expect(Number(await startTime(pid))).toBeGreaterThanOrEqual(Number(await startTime(process.pid)))
+  })
+})
+
+describeWith(['setpriv'], 'a program on our terminal', () => {
+  const startThere = (script: string) => {
+    const group = startOnTerminal('sh', ['-c', script])
+    groups.push(group)
+    return group
+  }
+
+  it('is in our own group, and tells its exit status', async () => {
+    const { ended } = startThere(`cut -d' ' -f5 /proc/self/stat >'${path('group')}'; exit 3`)
+    expect(await ended).toEqual({ exitCode: 3, signal: null })
+    const [, ours] = /\) \S \d+ (\d+)/.exec(readFileSync('/proc/self/stat', 'utf8')) ?? []
+    expect(readFileSync(path('group'), 'utf8').trim()).toBe(ours)
+  })
+
+  it.each([
+    ['gets the time to leave the terminal as it was', 10_000, { exitCode: 5, signal: null }],
+    ['is killed when it takes longer', 0, { exitCode: null, signal: 'SIGKILL' }],
+  ])('%s', async (_case, graceMs, result) => {
+    const script = `trap 'sleep 0.5; exit 5' TERM; : >'${path('ready')}'; while :; do sleep 0.05; done`
+    const { ended, stop } = startThere(script)
+    await expect.poll(() => existsSync(path('ready')), { timeout: 10_000 }).toBe(true)
+    await stop(graceMs)
+    expect(await ended).toEqual(result)
   })
 })

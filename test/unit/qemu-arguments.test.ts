@@ -125,7 +125,7 @@ describe('a machine', () => {
       ],
     ],
     [
-      'what is behind a tap is none of our business: nothing is run for it',
+      'a tap is there already: no script sets it up',
       {
         cards: [
           {
@@ -199,7 +199,7 @@ describe('a machine', () => {
       { qmpSocket: '/run/q,mp' },
       ['-qmp unix:/run/q,,mp,server=on,wait=off'],
     ],
-    ['nothing runs until it is told to', { awaits: 'command', monitor: 'stdio' }, ['-monitor stdio', '-S']],
+    ['nothing runs before a command', { awaits: 'command', monitor: 'stdio' }, ['-monitor stdio', '-S']],
     ['a state comes by QMP, once it is connected', { awaits: 'state' }, ['-incoming defer']],
   ]
   it.each(rows)('%s', (_reason, over, options) => {

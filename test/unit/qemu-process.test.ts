@@ -1,7 +1,7 @@
 /** A QEMU that is started, reached by QMP and stopped: real ones, and those that end before they are up. */
 
 import { execFileSync } from 'node:child_process'
-import { chmodSync, writeFileSync } from 'node:fs'
+import { chmodSync, existsSync, writeFileSync } from 'node:fs'
 import { afterEach, describe, expect, it } from 'vitest'
 import type { Machine } from '../../src/qemu/machine.ts'
 import { type Qemu, startQemu } from '../../src/qemu/process.ts'
@@ -52,7 +52,7 @@ describe('a QEMU that ends before its guest is up', () => {
     expect(qemu.isRunning()).toBe(false)
   })
 
-  it('is told to whoever waits for something else', async () => {
+  it('ends any other wait for the guest', async () => {
     const qemu = start({}, fake('kill -KILL $$'))
     await expect(qemu.untilEnd()).rejects.toThrow('QEMU ended with SIGKILL')
   })
@@ -68,6 +68,14 @@ it('no file of the host adds to a machine', async () => {
   const qemu = startQemu(machine(), { program: fake('echo "$*"'), onLine: (line) => lines.push(line) })
   await qemu.ended
   expect(lines[0]).toMatch(/^-no-user-config -nodefaults /)
+})
+
+it('gets the time to leave the terminal as it was', async () => {
+  const script = `trap 'sleep 0.5; exit 5' TERM; : >'${path('ready')}'; while :; do sleep 0.05; done`
+  const qemu = start({ serial: 'terminal' }, fake(script))
+  await expect.poll(() => existsSync(path('ready')), { timeout: 10_000 }).toBe(true)
+  await qemu.stop()
+  expect(await qemu.ended).toEqual({ exitCode: 5, signal: null })
 })
 
 it('a connection is given up when it is not wanted any more', async () => {

@@ -7,11 +7,11 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
+import type { InstallerName } from '../../src/config/installer.ts'
 import { type ReleaseRequest, verifyRelease } from '../../src/debian/release.ts'
 import { findUdebs } from '../../src/doctor/mirrors.ts'
 import { PipelineError } from '../../src/errors.ts'
 import { probeUdebs, probeUdebsOf } from '../../src/installers/debian-installer/udebs.ts'
-import type { InstallerName } from '../../src/installers/installer.ts'
 
 const missing = ['gpg', 'gpgv'].filter((name) => spawnSync(name, ['--version']).error !== undefined)
 if (missing.length > 0 && process.env.CI === 'true') throw new Error(`CI lacks ${missing.join(' and ')}`)

@@ -11,6 +11,7 @@ import { loadPipeline } from '../../src/config/load.ts'
 import type { ResolvedImage } from '../../src/config/resolved.ts'
 import { type Plan, planImage } from '../../src/plan/plan.ts'
 import { packLayer } from '../../src/store/artifact.ts'
+import type { LayerKey } from '../../src/store/layer-key.ts'
 import { openRegistry } from '../../src/store/registry.ts'
 import { pullLayers, pushLayers } from '../../src/store/share.ts'
 import { type Layer, openStore, type Store } from '../../src/store/store.ts'
@@ -275,7 +276,7 @@ describeWith(['skopeo', 'docker-registry', 'qemu-img', 'zstd'], 'a registry', ()
     try {
       expect(await verb('push', `${registry.host}/a/b`)).toBe(0)
       expect(text.stderr).toMatch(/^4 layers, .* pushed$/m)
-      await out.remove((await out.list()).find(({ name }) => name === 'unpack')?.key ?? '')
+      await out.remove((await out.list()).find(({ name }) => name === 'unpack')?.key as LayerKey)
       expect(await verb('pull', `${registry.host}/a/b`, '--json')).toBe(0)
       expect(text.stderr).toMatch(/^2 layers, .* pulled$/m)
       const host = `127.0.0.1:${await findPort()}`

@@ -6,6 +6,7 @@ import { clearLeftovers } from '../../src/make/leftovers.ts'
 import { planOnSoundLayers } from '../../src/make/sound-layers.ts'
 import { type Plan, planImage } from '../../src/plan/plan.ts'
 import { createOverlays } from '../../src/stages/sealer.ts'
+import type { LayerKey } from '../../src/store/layer-key.ts'
 import { openStore, type StoreFault } from '../../src/store/store.ts'
 import { useFolder } from '../support/folder.ts'
 import { record, seal } from '../support/layers.ts'
@@ -44,7 +45,7 @@ describe('a plan on layers that were looked at', () => {
     expect(await planNow(image)).toEqual({ made: [], said: [] })
   })
 
-  const disk = (plan: Plan, index: number) => store().disk(plan.stages[index]?.key ?? '')
+  const disk = (plan: Plan, index: number) => store().disk(plan.stages[index]?.key as LayerKey)
   const recordOf = (plan: Plan, index: number) => disk(plan, index).replace(/qcow2$/, 'json')
 
   it.each([
@@ -116,7 +117,7 @@ describeWith(['qemu-img', 'qemu-io'], 'layers with real disks', () => {
     renameSync(path('store'), path('elsewhere', 'deeper', 'store'))
     const moved = path('elsewhere', 'deeper')
     expect(await planNow(image, moved)).toEqual({ made: [], said: [] })
-    const top = openStore(`${moved}/store`).disk(plan.stages.at(-1)?.key ?? '')
+    const top = openStore(`${moved}/store`).disk(plan.stages.at(-1)?.key as LayerKey)
     const chain = JSON.parse(qemu('qemu-img', 'info', '--backing-chain', '--output=json', top)) as unknown[]
     expect(chain).toHaveLength(4)
     for (const index of chain.keys()) {
@@ -128,7 +129,7 @@ describeWith(['qemu-img', 'qemu-io'], 'layers with real disks', () => {
 
   it('are not used when the disk of one names another as the one below it', async () => {
     const { image, plan } = await builtOnDisks()
-    const disk = store().disk(plan.stages[1]?.key ?? '')
+    const disk = store().disk(plan.stages[1]?.key as LayerKey)
     qemu('qemu-img', 'rebase', '-u', '-F', 'qcow2', '-b', `${plan.base.key}.qcow2`, disk)
     expect(await planNow(image)).toEqual({
       made: ['second', 'third'],

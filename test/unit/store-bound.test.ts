@@ -3,6 +3,7 @@ import { expect, it } from 'vitest'
 import type { Pipeline } from '../../src/config/pipeline.ts'
 import { keepBound } from '../../src/make/store-bound.ts'
 import { planImage } from '../../src/plan/plan.ts'
+import type { BaseParts } from '../../src/store/layer-key.ts'
 import { openStore } from '../../src/store/store.ts'
 import { useFolder } from '../support/folder.ts'
 import { seal } from '../support/layers.ts'
@@ -22,7 +23,7 @@ async function build(over: Partial<Pipeline>) {
 
 async function bases(): Promise<readonly unknown[]> {
   const layers = await store().list()
-  return layers.filter(({ name }) => name === 'base').map(({ parts }) => parts.hostname)
+  return layers.filter(({ name }) => name === 'base').map(({ parts }) => (parts as BaseParts).hostname)
 }
 
 it('keeps what a variant uses, also of one that was not built now, and what was just built', async () => {

@@ -9,8 +9,9 @@ import {
   writeFileSync,
 } from 'node:fs'
 import { describe, expect, it } from 'vitest'
-import { canonicalJson, sha256 } from '../../src/digest.ts'
+import { sha256 } from '../../src/digest.ts'
 import { writeDurably } from '../../src/host/files.ts'
+import { keyOf as keyOfParts, type LayerKey, type LayerParts, parentOf } from '../../src/store/layer-key.ts'
 import { type Layer, openStore, type Store } from '../../src/store/store.ts'
 import { useFolder } from '../support/folder.ts'
 import { describeWith } from '../support/tools.ts'
@@ -19,12 +20,12 @@ const path = useFolder()
 
 /** base ← a ← b ← c, and base ← other. */
 const below: Readonly<Record<string, string>> = { a: 'base', b: 'a', c: 'b', other: 'base' }
-const keyOf = (name: string): string => sha256(canonicalJson(partsOf(name)))
+const keyOf = (name: string): LayerKey => keyOfParts(partsOf(name))
 
 /** What a layer's key is made from: its name, and the layer below. */
-function partsOf(name: string): Record<string, string> {
+function partsOf(name: string): LayerParts {
   const parent = below[name]
-  return parent === undefined ? { name } : { name, parent: keyOf(parent) }
+  return (parent === undefined ? { name } : { name, parent: keyOf(parent) }) as unknown as LayerParts
 }
 
 /** Commits a layer whose disk holds its own name. */
@@ -35,7 +36,7 @@ async function commit(store: Store, name: string): Promise<Layer> {
   return store.commit({
     key: keyOf(name),
     name,
-    parent: parts.parent ?? null,
+    parent: parentOf(parts),
     parts,
     createdAt: '2026-01-02T03:04:05.000Z',
     buildTimeSeconds: 1.5,
@@ -115,12 +116,12 @@ describe('a damaged layer', () => {
   })
 
   it.each([
-    ['a truncated disk', (store: Store, key: string) => truncateSync(store.disk(key), 4)],
-    ['no disk', (store: Store, key: string) => rmSync(store.disk(key))],
-    ['no record', (store: Store, key: string) => rmSync(`${store.folder}/${key}.json`)],
+    ['a truncated disk', (store: Store, key: LayerKey) => truncateSync(store.disk(key), 4)],
+    ['no disk', (store: Store, key: LayerKey) => rmSync(store.disk(key))],
+    ['no record', (store: Store, key: LayerKey) => rmSync(`${store.folder}/${key}.json`)],
     [
       'half a record',
-      (store: Store, key: string) => writeFileSync(`${store.folder}/${key}.json`, '{"key": "'),
+      (store: Store, key: LayerKey) => writeFileSync(`${store.folder}/${key}.json`, '{"key": "'),
     ],
   ])('with %s is no layer', async (_case, damage) => {
     const store = openStore(path('store'))

@@ -2,11 +2,14 @@
 
 import { type ChangedFile, isEqual } from '../../diff/compare.ts'
 import type { DiffReport } from '../../diff/report.ts'
-import type { DiskSource } from '../../diff/sources.ts'
+import type { ComparedDisk } from '../../diff/sources.ts'
 import type { DiskFile, DiskPartition } from '../../disk/disk-files.ts'
 
 /** The report as a value for JSON. Names that are no UTF-8 have `\udcXX` for each odd byte. */
-export function reportToJson(report: DiffReport, [before, after]: readonly [DiskSource, DiskSource]): object {
+export function reportToJson(
+  report: DiffReport,
+  [before, after]: readonly [ComparedDisk, ComparedDisk],
+): object {
   const { difference, contents, sizes } = report
   const content = (path: string) => {
     const found = contents.get(path)

@@ -1,14 +1,9 @@
 /** What mmdebstrap is run with: everything that decides what layer 0 becomes, beside the bytes of its scripts. */
 
 import type { ResolvedImage } from '../../config/resolved.ts'
+import { renderSourceLines, renderSources } from '../../debian/archives.ts'
 import { type Layout, renderFstab, renderSfdisk, sectorBytes } from '../../disk/layout.ts'
-import {
-  basePackages,
-  dpkgExcludes,
-  initramfsSettings,
-  initramfsSettingsFile,
-  renderSources,
-} from '../base-system.ts'
+import { basePackages, dpkgExcludes, initramfsSettings, initramfsSettingsFile } from '../base-system.ts'
 
 export interface BootstrapCommand {
   readonly words: readonly string[]
@@ -54,7 +49,7 @@ export function bootstrapCommand(
     `--customize-hook=${hook('make-disk.sh')}`,
     image.suite,
     '/dev/null',
-    ...sourceLines(image),
+    ...renderSourceLines(image),
   ]
   return { words, environment: hookEnvironment(image, layout, paths.disk) }
 }
@@ -97,17 +92,6 @@ function hookEnvironment(image: ResolvedImage, layout: Layout, disk: string): Re
       )
       .join('\n'),
   }
-}
-
-/** The sources as one-line entries, which mmdebstrap takes as arguments. */
-function sourceLines({ mirror, suite }: ResolvedImage): string[] {
-  const options = mirror.snapshot === undefined ? '' : '[check-valid-until=no] '
-  const components = mirror.components.join(' ')
-  return [
-    `deb ${options}${mirror.debian} ${suite} ${components}`,
-    `deb ${options}${mirror.debian} ${suite}-updates ${components}`,
-    `deb ${options}${mirror.security} ${suite}-security ${components}`,
-  ]
 }
 
 /** As a shell takes it, and mmdebstrap where it splits its own hooks. */

@@ -14,7 +14,6 @@ import { bootstrapCommand, bootstrapScripts, renderCommand } from './command.ts'
 export const bootstrapInstaller: Installer = {
   name: 'bootstrap',
   keyParts,
-  preflight: async () => undefined,
   install: async ({ image, layout, disk, packageCache, place, emit, signal }) => {
     const log = join(place.folder, 'base.log')
     const packages = await bootstrap({

@@ -3,6 +3,7 @@
 import { readFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import type { ResolvedImage } from '../../config/resolved.ts'
+import { mainArchiveOf } from '../../debian/archives.ts'
 import { readPackages } from '../../debian/dpkg-status.ts'
 import { fetchPackageIndex } from '../../debian/packages-index.ts'
 import { sha256File } from '../../digest.ts'
@@ -19,12 +20,13 @@ import type { PackerDialect } from '../../packer/template.ts'
 import { bootsOfEmulatedGuest } from '../../qemu/accelerator.ts'
 import type { Acceleration } from '../../qemu/machine.ts'
 import type { PackageChange } from '../../report/report.ts'
+import { readLayout } from '../found-layout.ts'
 import { checkPreseed } from './check-preseed.ts'
 import { findDisc } from './disc.ts'
 import { namedHosts } from './extra-answers.ts'
 import { installerDiskDiffers } from './failures.ts'
 import { renderImagePreseed } from './image-preseed.ts'
-import { questionsFile, readLayout, unknownAnswers } from './installed-disk.ts'
+import { questionsFile, unknownAnswers } from './installed-disk.ts'
 import { findNetboot, type InstallerMedium, type NetbootRequest } from './netboot.ts'
 import type { InstallerPhase } from './phases.ts'
 import { installerKernelArguments } from './preseed.ts'
@@ -115,9 +117,8 @@ async function reachMirror(request: DebianRequest): Promise<InstallerRequest['mi
 
 /** The installer has its own ways to an index: without this one, packages are fetched and not kept. */
 async function readPackageIndex({ image, onNote, signal }: DebianRequest): Promise<string> {
-  const { mirror, suite, debianArch } = image
   try {
-    return await fetchPackageIndex({ ...mirror, url: mirror.debian, suite, arch: debianArch }, { signal })
+    return await fetchPackageIndex(mainArchiveOf(image), { signal })
   } catch (cause) {
     if (!(cause instanceof PipelineError)) throw cause
     onNote(`packages are not kept: ${cause.message}`)

@@ -4,6 +4,7 @@ import { createHash, randomBytes } from 'node:crypto'
 import { access, constants, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import type { ImageFacts } from '../../config/image.ts'
+import { mainArchiveOf } from '../../debian/archives.ts'
 import { fetchIndex, findListedPackage } from '../../debian/packages-index.ts'
 import { fetchListed, type VerifiedRelease, verifyRelease } from '../../debian/release.ts'
 import { exitCodes, PipelineError } from '../../errors.ts'
@@ -41,8 +42,7 @@ export async function findNetboot(request: NetbootRequest): Promise<InstallerMed
   const installed = await findInstalled(request)
   if (installed !== undefined) return installed
   const { image, signal } = request
-  const { mirror, suite, debianArch } = image
-  const release = await verifyRelease({ ...mirror, url: mirror.debian, suite, arch: debianArch }, { signal })
+  const release = await verifyRelease(mainArchiveOf(image), { signal })
   const found = (await fetchImages(request, release)) ?? (await fetchPackage(request, release))
   if (found === undefined) throw noNetboot(request)
   return found

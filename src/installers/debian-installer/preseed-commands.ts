@@ -1,8 +1,9 @@
 /** What debian-installer does first and last, so that the target is what the bootstrap installer leaves. */
 
 import type { ImageFacts } from '../../config/image.ts'
+import { renderSources } from '../../debian/archives.ts'
 import { optionalMounts } from '../../disk/layout.ts'
-import { dpkgExcludes, initramfsSettings, initramfsSettingsFile, renderSources } from '../base-system.ts'
+import { dpkgExcludes, initramfsSettings, initramfsSettingsFile } from '../base-system.ts'
 import { unfit } from './preseed-value.ts'
 
 /** Files that the target has only while packages are installed. */

@@ -4,6 +4,7 @@ import { promisify } from 'node:util'
 import { gunzip } from 'node:zlib'
 import type { ImageFacts } from '../../config/image.ts'
 import type { ResolvedImage } from '../../config/resolved.ts'
+import { udebArchiveOf } from '../../debian/archives.ts'
 import {
   checkListed,
   parseFields,
@@ -69,21 +70,6 @@ export function needsUdebs(image: Pick<ResolvedImage, 'installer' | 'debianInsta
   return image.installer === 'debian-installer' && image.debianInstaller.iso === undefined
 }
 
-/** What an image's installer asks for its own packages: another suite or keyring, where the mirror is told to have one. */
-export function udebRequest(image: Pick<ImageFacts, 'suite' | 'debianArch' | 'mirror'>): ReleaseRequest {
-  const { debian, keyring, snapshot, udebs } = image.mirror
-  const own = udebs?.suite !== undefined
-  return {
-    url: debian,
-    suite: udebs?.suite ?? image.suite,
-    keyring: udebs?.keyring ?? keyring,
-    // A suite of udebs alone has no other index.
-    components: own ? [] : ['main'],
-    arch: image.debianArch,
-    snapshot,
-  }
-}
-
 /**
  * Whether debian-installer can have its own packages from an image's mirror.
  * @throws PipelineError with a code that begins with `mirror-` or `keyring-`
@@ -92,7 +78,7 @@ export async function probeUdebsOf(
   image: Pick<ImageFacts, 'suite' | 'debianArch' | 'mirror'>,
   options: VerifyOptions = {},
 ): Promise<UdebProbe> {
-  const request = udebRequest(image)
+  const request = udebArchiveOf(image)
   return probeUdebs(request, await verifyRelease(request, options), options)
 }
 

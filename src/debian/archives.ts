@@ -1,0 +1,72 @@
+/** Which archives an image is made of: the one answer for all who prove, list, render or record them. */
+
+import type { ImageFacts } from '../config/image.ts'
+import type { ReleaseRequest } from './release.ts'
+
+type OfImage = Pick<ImageFacts, 'suite' | 'debianArch' | 'mirror'>
+
+/** Where the image's packages come from, the main archive first, in the order of its sources. */
+export function archivesOf(
+  image: OfImage,
+): readonly [main: ReleaseRequest, updates: ReleaseRequest, security: ReleaseRequest] {
+  const { suite, mirror } = image
+  const main = mainArchiveOf(image)
+  return [
+    main,
+    { ...main, suite: `${suite}-updates` },
+    { ...main, url: mirror.security, suite: `${suite}-security` },
+  ]
+}
+
+export function mainArchiveOf({ suite, debianArch, mirror }: OfImage): ReleaseRequest {
+  const { debian, components, keyring, snapshot } = mirror
+  return { url: debian, suite, components, keyring, snapshot, arch: debianArch }
+}
+
+/** Where debian-installer's own packages come from: another suite or keyring, where the mirror is told to have one. */
+export function udebArchiveOf(image: OfImage): ReleaseRequest {
+  const { keyring, udebs } = image.mirror
+  return {
+    ...mainArchiveOf(image),
+    suite: udebs?.suite ?? image.suite,
+    keyring: udebs?.keyring ?? keyring,
+    // A suite of udebs alone has no other index.
+    components: udebs?.suite === undefined ? ['main'] : [],
+  }
+}
+
+/** Each archive of some images once. */
+export function uniqueArchives(archives: readonly ReleaseRequest[]): readonly ReleaseRequest[] {
+  return [...new Map(archives.map((archive) => [JSON.stringify(archive), archive])).values()]
+}
+
+/** The sources of one-line style, which apt and mmdebstrap take. */
+export function renderSourceLines(image: OfImage): readonly string[] {
+  return archivesOf(image).map(({ url, suite, components, snapshot }) => {
+    const options = snapshot === undefined ? '' : '[check-valid-until=no] '
+    return `deb ${options}${url} ${suite} ${components.join(' ')}`
+  })
+}
+
+/** The sources as apt's deb822 text, a stanza for each mirror. */
+export function renderSources(image: OfImage): string {
+  const [main, updates, security] = archivesOf(image)
+  return [renderStanza(main, updates), renderStanza(security)].join('\n')
+}
+
+// --- internal ---
+
+/** Archives of one mirror. */
+function renderStanza(first: ReleaseRequest, ...others: readonly ReleaseRequest[]): string {
+  const { url, components, keyring, snapshot } = first
+  const suites = [first, ...others].map(({ suite }) => suite)
+  return [
+    'Types: deb',
+    `URIs: ${url}`,
+    `Suites: ${suites.join(' ')}`,
+    `Components: ${components.join(' ')}`,
+    `Signed-By: ${keyring}`,
+    ...(snapshot === undefined ? [] : ['Check-Valid-Until: no']),
+    '',
+  ].join('\n')
+}

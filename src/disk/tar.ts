@@ -1,0 +1,151 @@
+/**
+ * What is in a tar archive, and where: an OVA is one, and its disk is read without unpacking it. Only headers are read.
+ * Formats: POSIX ustar and pax, and GNU's.
+ */
+
+import { createHash } from 'node:crypto'
+import { createReadStream } from 'node:fs'
+import { type FileHandle, open } from 'node:fs/promises'
+import { pipeline } from 'node:stream/promises'
+import type { Stretch } from './block-node.ts'
+import { readTarHeader, type TarHeader, tarBlockBytes } from './tar-header.ts'
+import { unreadableDisk } from './unreadable.ts'
+
+/** A regular file in an archive. */
+export interface TarMember extends Stretch {
+  /** Without a leading `./`. */
+  readonly name: string
+}
+
+/** More than any OVA has. */
+const maximumMembers = 1000
+
+/** A name of this many bytes is not one. */
+const maximumExtensionBytes = 1 << 20
+
+/**
+ * Regular files, in order. Folders and symbolic links are left out; a hard link is one more name of a file.
+ * @throws PipelineError `disk-unreadable` for what is damaged, cut short, or in parts
+ */
+export async function readTar(path: string): Promise<readonly TarMember[]> {
+  const file = await open(path, 'r')
+  try {
+    const { size } = await file.stat()
+    return await readMembers(file, size)
+  } catch (cause) {
+    const said = (cause as Error).message
+    throw unreadableDisk(`cannot read the tar archive ${path}: ${said}`, cause)
+  } finally {
+    await file.close()
+  }
+}
+
+/** The text of a small member. */
+export async function readMember(path: string, { offset, sizeBytes }: Stretch): Promise<string> {
+  const file = await open(path, 'r')
+  try {
+    return (await readAt(file, offset, sizeBytes)).toString()
+  } finally {
+    await file.close()
+  }
+}
+
+/** Digest of a member, in hex. */
+export async function hashMember(
+  path: string,
+  { offset, sizeBytes }: Stretch,
+  algorithm: string,
+  signal: AbortSignal,
+): Promise<string> {
+  const hash = createHash(algorithm)
+  if (sizeBytes === 0) return hash.digest('hex')
+  const part = { start: offset, end: offset + sizeBytes - 1, highWaterMark: 1 << 20 }
+  await pipeline(createReadStream(path, part), hash, { signal })
+  return hash.digest('hex')
+}
+
+// --- internal ---
+
+/** What extension headers say of what comes next. */
+type Extension = Partial<Pick<TarHeader, 'name' | 'target' | 'sizeBytes'>>
+
+async function readMembers(file: FileHandle, archiveBytes: number): Promise<readonly TarMember[]> {
+  const members: TarMember[] = []
+  let extension: Extension = {}
+  let offset = 0
+  while (offset < archiveBytes) {
+    const header = readTarHeader(await readAt(file, offset, tarBlockBytes), offset)
+    if (header === undefined) break
+    const { kind } = header
+    const sizeBytes = (kind === 'file' ? extension.sizeBytes : undefined) ?? header.sizeBytes
+    const name = plainName(extension.name ?? header.name)
+    const start = offset + tarBlockBytes
+    if (start + sizeBytes > archiveBytes) {
+      throw new Error(
+        `it is cut short: ${name} ends ${start + sizeBytes - archiveBytes} bytes behind its end`,
+      )
+    }
+    offset = start + Math.ceil(sizeBytes / tarBlockBytes) * tarBlockBytes
+    if (kind === 'pax' || kind === 'long-name' || kind === 'long-target') {
+      extension = { ...extension, ...(await readExtension(file, header, start)) }
+      continue
+    }
+    if (kind === 'file') members.push({ name, offset: start, sizeBytes })
+    if (kind === 'hard-link') {
+      const target = plainName(extension.target ?? header.target)
+      const same = members.find((member) => member.name === target)
+      if (same === undefined) throw new Error(`${name} is a link to ${target}, which is not there`)
+      members.push({ ...same, name })
+    }
+    if (members.length > maximumMembers) throw new Error(`it has more than ${maximumMembers} files`)
+    extension = {}
+  }
+  return members
+}
+
+async function readExtension(file: FileHandle, header: TarHeader, start: number): Promise<Extension> {
+  const { kind, sizeBytes } = header
+  if (sizeBytes > maximumExtensionBytes) throw new Error(`a name in it has ${sizeBytes} bytes`)
+  const content = await readAt(file, start, sizeBytes)
+  const text = content.toString().replace(/\0.*$/s, '')
+  if (kind === 'long-name') return { name: text }
+  if (kind === 'long-target') return { target: text }
+  const records = parsePax(content)
+  const sparse = [...records.keys()].find((key) => key.startsWith('GNU.sparse.'))
+  if (sparse !== undefined) throw new Error('it has a sparse file, which cannot be read where it lies')
+  const size = records.get('size')
+  if (size !== undefined && !/^\d{1,15}$/.test(size)) throw new Error(`it has a file of the size ${size}`)
+  const [name, target] = [records.get('path'), records.get('linkpath')]
+  return {
+    ...(name === undefined ? {} : { name }),
+    ...(target === undefined ? {} : { target }),
+    ...(size === undefined ? {} : { sizeBytes: Number(size) }),
+  }
+}
+
+function plainName(name: string): string {
+  return name.replace(/^(\.\/+)+/, '')
+}
+
+/** Records are `LENGTH KEY=VALUE\n`, with the length of the whole record in bytes. */
+function parsePax(content: Buffer): ReadonlyMap<string, string> {
+  const records = new Map<string, string>()
+  for (let start = 0; start < content.length && content[start] !== 0; ) {
+    const digits = /^\d+(?= )/.exec(content.toString('latin1', start, start + 10))?.[0] ?? ''
+    const end = start + Number(digits)
+    const [, key, value] =
+      /^([^=]+)=(.*)\n$/s.exec(content.toString('utf8', start + digits.length + 1, end)) ?? []
+    if (digits === '' || end > content.length || key === undefined || value === undefined) {
+      throw new Error('it has a damaged pax header')
+    }
+    records.set(key, value)
+    start = end
+  }
+  return records
+}
+
+async function readAt(file: FileHandle, position: number, length: number): Promise<Buffer> {
+  const { buffer, bytesRead } = await file.read(Buffer.alloc(length), 0, length, position)
+  if (bytesRead < length) throw new Error(`it is cut short: it ends at byte ${position + bytesRead}`)
+  return buffer
+}

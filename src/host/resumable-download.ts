@@ -1,0 +1,110 @@
+/** A large file over HTTP: what a broken connection or a killed run has left of it is not fetched again. */
+
+import { createWriteStream } from 'node:fs'
+import { rename, rm, stat } from 'node:fs/promises'
+import { pipeline } from 'node:stream/promises'
+import { exitCodes, PipelineError } from '../errors.ts'
+import { notServed, request, type StreamedAnswer, unreachable } from './http.ts'
+
+export interface DownloadLimits {
+  /** A server that has more is refused. */
+  readonly maximumBytes: number
+  readonly signal: AbortSignal
+}
+
+/** For all attempts together. */
+const timeoutMs = 2 * 3600_000
+
+/** A connection that breaks this often without a byte between is given up. */
+const mostFruitless = 3
+
+/**
+ * Fetches what a URL has into `file`, which is there under its name when all of it is. Until then it is `<file>.part`, and
+ * stays for the next attempt. Whether it is the right file is for the caller to prove.
+ * @throws PipelineError `mirror-unreachable`, `mirror-http-status`, `download-too-large`
+ */
+export async function downloadResumably(url: string, file: string, limits: DownloadLimits): Promise<void> {
+  const { maximumBytes } = limits
+  const partial = `${file}.part`
+  const signal = AbortSignal.any([limits.signal, AbortSignal.timeout(timeoutMs)])
+  for (let fruitless = 0; ; ) {
+    const before = await sizeOf(partial)
+    const headers: Record<string, string> = before === 0 ? {} : { range: `bytes=${before}-` }
+    const answer = await request(url, { method: 'GET', headers, signal })
+    try {
+      const { start, total } = await readExtent(url, answer, before)
+      if (start === undefined) {
+        // What is there is not the beginning of what the server has.
+        if (total !== before) await rm(partial, { force: true })
+      } else {
+        if ((total ?? 0) > maximumBytes) throw tooLarge(url, maximumBytes, total)
+        const bounded = (chunks: AsyncIterable<Uint8Array>) => boundBytes(chunks, url, maximumBytes - start)
+        const flags = start === 0 ? 'w' : 'a'
+        await pipeline(answer.body, bounded, createWriteStream(partial, { flags }), { signal })
+      }
+      if (total === undefined || (await sizeOf(partial)) === total) return await rename(partial, file)
+    } catch (cause) {
+      limits.signal.throwIfAborted()
+      if (cause instanceof PipelineError || signal.aborted) throw cause
+      // A full disk is no fault of the network.
+      if ((cause as NodeJS.ErrnoException).code === 'ENOSPC') throw cause
+      if (fruitless + 1 === mostFruitless) throw unreachable(url, cause)
+    }
+    fruitless = (await sizeOf(partial)) > before ? 0 : fruitless + 1
+    if (fruitless === mostFruitless) throw unreachable(url, new Error('the server sends nothing more'))
+  }
+}
+
+// --- internal ---
+
+interface Extent {
+  /** Where the answer's bytes belong; undefined where it has none. */
+  readonly start: number | undefined
+  /** Size of the whole file; undefined where the server does not say. */
+  readonly total: number | undefined
+}
+
+async function readExtent(
+  url: string,
+  { status, headers, body }: StreamedAnswer,
+  before: number,
+): Promise<Extent> {
+  const [, from, of] = /^bytes (?:(\d+)-\d+|\*)\/(\d+)$/.exec(String(headers['content-range'] ?? '')) ?? []
+  const total = of === undefined ? undefined : Number(of)
+  if (status === 206 && Number(from) === before) return { start: before, total }
+  const length = headers['content-length']
+  if (status === 200) return { start: 0, total: length === undefined ? undefined : Number(length) }
+  await body[Symbol.asyncIterator]().return?.()
+  if (status === 206 || status === 416) return { start: undefined, total: total ?? -1 }
+  throw notServed(url, status)
+}
+
+async function* boundBytes(
+  chunks: AsyncIterable<Uint8Array>,
+  url: string,
+  most: number,
+): AsyncGenerator<Uint8Array> {
+  let bytes = 0
+  for await (const chunk of chunks) {
+    bytes += chunk.length
+    if (bytes > most) throw tooLarge(url, most)
+    yield chunk
+  }
+}
+
+async function sizeOf(file: string): Promise<number> {
+  return stat(file).then(
+    ({ size }) => size,
+    () => 0,
+  )
+}
+
+function tooLarge(url: string, maximumBytes: number, found?: number): PipelineError {
+  return new PipelineError({
+    code: 'download-too-large',
+    message: `${url} has ${found ?? 'more than it may: more than'} bytes, where at most ${maximumBytes} are expected`,
+    hint: 'give the URL of another file.',
+    exitCode: exitCodes.badInput,
+    details: { url, maximumBytes },
+  })
+}

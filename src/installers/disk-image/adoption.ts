@@ -1,0 +1,40 @@
+/** The first stage on a disk image of others: what an installer would have left there, and the image does not have. */
+
+import { fileURLToPath } from 'node:url'
+import type { ResolvedImage, ResolvedStage } from '../../config/resolved.ts'
+import { renderSources } from '../../debian/archives.ts'
+import { optionalMounts } from '../../disk/layout.ts'
+import { basePackages, dpkgExcludes, initramfsSettings, initramfsSettingsFile } from '../base-system.ts'
+
+/** @param image without this stage: the packages of all its stages are what is installed */
+export function adoptionStage(image: ResolvedImage): ResolvedStage {
+  return {
+    name: 'adopt_disk_image',
+    summary: 'what the other stages expect of layer 0',
+    script: fileURLToPath(new URL('./adopt_disk_image.sh', import.meta.url)),
+    settings: {},
+    environment: {
+      PACKAGES: basePackages(image).join(' '),
+      SOURCES: renderSources(image),
+      KEYRING: image.mirror.keyring,
+      TIMEZONE: image.timezone,
+      KEYBOARD: image.keyboard,
+      DPKG_EXCLUDES: dpkgExcludes.join('\n'),
+      INITRAMFS_SETTINGS: initramfsSettings(image.disk).join('\n'),
+      INITRAMFS_SETTINGS_FILE: initramfsSettingsFile,
+      OPTIONAL_MOUNTS: optionalMounts.map(({ where, options }) => `${options} ${where}`).join('\n'),
+    },
+    packages: [],
+    leaves: [
+      '/etc/apt/sources.list.d/debian.sources',
+      '/etc/dpkg/dpkg.cfg.d/systemvm',
+      initramfsSettingsFile,
+    ],
+    files: {},
+    sources: {},
+    fileKinds: {},
+    filesTop: {},
+    network: true,
+    timeoutSeconds: 3600,
+  }
+}

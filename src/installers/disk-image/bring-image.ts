@@ -1,0 +1,75 @@
+/** Brings the disk image that layer 0 is made of: a file of this host, or one that is fetched once and kept. */
+
+import { mkdir, rm, stat } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { FileSource } from '../../config/file-source.ts'
+import { hashFile, sha256File } from '../../digest.ts'
+import { exitCodes, PipelineError } from '../../errors.ts'
+import { downloadResumably } from '../../host/resumable-download.ts'
+
+export interface BringRequest {
+  readonly source: FileSource
+  /** Folder that keeps what was fetched. */
+  readonly cacheFolder: string
+  /** No larger file is fetched. */
+  readonly maximumBytes: number
+  readonly onProgress: (text: string) => void
+  readonly signal: AbortSignal
+}
+
+export interface BroughtImage {
+  readonly file: string
+  readonly sha256: string
+  /** As `digestOfSource` gives it. */
+  readonly digest: string
+}
+
+/**
+ * What a source is known by: the sum that it is written with, `sha512:…`, or that of the file. A file without one is read
+ * once in the life of this program, as long as nobody changes it.
+ */
+export async function digestOfSource({ location, sum }: FileSource): Promise<string> {
+  if (sum !== undefined) return `${sum.algorithm}:${sum.hex}`
+  const { size, mtimeMs } = await stat(location)
+  const identity = `${location} ${size} ${mtimeMs}`
+  const digest = known.get(identity) ?? sha256File(location)
+  known.set(identity, digest)
+  return `sha256:${await digest}`
+}
+
+const known = new Map<string, Promise<string>>()
+
+/** @throws PipelineError `base-image-corrupt`, `download-too-large`, `mirror-unreachable`, `mirror-http-status` */
+export async function bringImage(request: BringRequest): Promise<BroughtImage> {
+  const { source, onProgress } = request
+  const file = source.isUrl ? await fetchImage(request) : source.location
+  onProgress('comparing the image with its sum')
+  const algorithm = source.sum?.algorithm ?? 'sha256'
+  const sums = await hashFile(file, [...new Set(['sha256', algorithm])])
+  const found = sums[algorithm] ?? ''
+  if (source.sum !== undefined && source.sum.hex !== found) {
+    if (source.isUrl) await rm(file)
+    throw corrupt(source, found)
+  }
+  return { file, sha256: sums.sha256 ?? '', digest: `${algorithm}:${found}` }
+}
+
+async function fetchImage(request: BringRequest): Promise<string> {
+  const { source, cacheFolder, maximumBytes, onProgress, signal } = request
+  const kept = join(cacheFolder, source.sum?.hex ?? '')
+  if ((await stat(kept).catch(() => undefined)) !== undefined) return kept
+  onProgress(`downloading ${source.location}`)
+  await mkdir(cacheFolder, { recursive: true })
+  await downloadResumably(source.location, kept, { maximumBytes, signal })
+  return kept
+}
+
+function corrupt({ location, sum }: FileSource, found: string): PipelineError {
+  return new PipelineError({
+    code: 'base-image-corrupt',
+    message: `the disk image ${location} is not what installer.image says: ${sum?.algorithm} ${found}; expected ${sum?.hex}`,
+    hint: 'correct the sum, or give the file that it is of.',
+    exitCode: exitCodes.badInput,
+    details: { location, expected: sum?.hex, found },
+  })
+}

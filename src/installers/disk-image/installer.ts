@@ -1,0 +1,119 @@
+/** The installer `disk-image`: layer 0 is a disk image that somebody else has made, checked and written as a layer. */
+
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { FileSource } from '../../config/file-source.ts'
+import type { ResolvedImage } from '../../config/resolved.ts'
+import { sha256 } from '../../digest.ts'
+import { type BlockNode, fileNode } from '../../disk/block-node.ts'
+import { openDisk } from '../../disk/disk-files.ts'
+import type { ImageFile } from '../../disk/image-file.ts'
+import { convertImage, growDisk, QemuImgError } from '../../disk/qemu-img.ts'
+import { convertArguments, growArguments } from '../../disk/qemu-img-arguments.ts'
+import { unreadableDisk } from '../../disk/unreadable.ts'
+import { findWorkFolder } from '../../disk/work-folder.ts'
+import { exitCodes, PipelineError } from '../../errors.ts'
+import { isNoSpace } from '../../host/failures.ts'
+import { noteFolder, temporaryPrefix } from '../../host/run-folder.ts'
+import { baseFacts } from '../base-system.ts'
+import type { InstalledBase, Installer, InstallRequest, KeyParts } from '../installer.ts'
+import { adoptionStage } from './adoption.ts'
+import { bringImage, digestOfSource } from './bring-image.ts'
+import { examineImage } from './examine.ts'
+import { openImageFile } from './open-image.ts'
+
+export const diskImageInstaller: Installer = {
+  name: 'disk-image',
+  keyParts,
+  install,
+  stages: (image) => [adoptionStage(image)],
+}
+
+function sourceOf({ baseImage }: ResolvedImage): FileSource {
+  if (baseImage === undefined) throw new Error('an image of the installer disk-image has a base image')
+  return baseImage
+}
+
+async function keyParts(image: ResolvedImage): Promise<KeyParts> {
+  const { suite, arch, disk } = baseFacts(image)
+  const command = renderCommands(fileNode('image'), '/layer.qcow2', image)
+  return {
+    parts: {
+      suite,
+      arch,
+      disk: disk ?? null,
+      image: await digestOfSource(sourceOf(image)),
+      scripts: [],
+      command: sha256(command),
+    },
+    sources: [{ name: 'the commands of qemu-img', text: command }],
+  }
+}
+
+/** Size of the layer's disk, to which the image's grows; the last partition takes the room at first boot. */
+const sizeOf = ({ disk }: ResolvedImage) => disk.sizeMiB * 1024 ** 2
+
+/** What makes a layer of an image, as a person could type it. */
+function renderCommands(from: BlockNode, to: string, image: ResolvedImage): string {
+  return [convertArguments({ from, to, format: 'qcow2' }), growArguments(to, sizeOf(image))]
+    .map((words) => `qemu-img ${words.join(' ')}\n`)
+    .join('')
+}
+
+async function install(request: InstallRequest): Promise<InstalledBase> {
+  const { image, place, planned, emit, signal } = request
+  const onProgress = (text: string) => emit({ kind: 'part-progress', name: 'base', text })
+  const brought = await bringImage({
+    source: sourceOf(image),
+    cacheFolder: join(place.outFolder, 'cache', 'images'),
+    // No format is much larger than the disk in it.
+    maximumBytes: image.disk.sizeMiB * 1024 ** 2 * 1.1,
+    onProgress,
+    signal,
+  })
+  if (brought.digest !== planned.image) throw changed(sourceOf(image).location)
+  const work = join(await findWorkFolder(), temporaryPrefix)
+  const folder = await mkdtemp(work)
+  await noteFolder(place.folder, folder)
+  try {
+    const file = await openImageFile(brought.file, folder, signal)
+    onProgress('examining the image')
+    const disk = await openDisk(file.path, { workFolder: folder, signal })
+    const examined = await examineImage(image, disk).finally(disk.close)
+    onProgress('writing the disk')
+    await convert(file, request)
+    const log = join(place.folder, 'base.log')
+    await writeFile(
+      log,
+      `${sourceOf(image).location}: ${brought.digest}\n${renderCommands(file.node, request.disk, image)}`,
+    )
+    return {
+      packages: { added: [...examined.packages], removed: [], upgraded: [] },
+      layout: examined.layout,
+      installerFiles: { 'disk image': brought.sha256 },
+      log,
+    }
+  } finally {
+    await rm(folder, { recursive: true, force: true })
+  }
+}
+
+async function convert(from: ImageFile, { image, disk, signal }: InstallRequest): Promise<void> {
+  try {
+    await convertImage({ from: from.node, to: disk, format: 'qcow2' }, signal)
+    await growDisk(disk, sizeOf(image), signal)
+  } catch (error) {
+    signal.throwIfAborted()
+    if (!(error instanceof QemuImgError) || isNoSpace(error)) throw error
+    throw unreadableDisk(`the disk image ${from.path} cannot be written as a layer: ${error.message}`, error)
+  }
+}
+
+function changed(location: string): PipelineError {
+  return new PipelineError({
+    code: 'changed-meanwhile',
+    message: `the disk image ${location} changed while the build was being planned`,
+    hint: 'run the build again.',
+    exitCode: exitCodes.badInput,
+  })
+}

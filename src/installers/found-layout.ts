@@ -1,0 +1,54 @@
+/** Where the partitions of a disk lie that others than this program have placed, and whether they are those asked for. */
+
+import type { DiskFiles, DiskPartition } from '../disk/disk-files.ts'
+import type { Disk } from '../disk/layout.ts'
+import { type Layout, type PlacedPartition, sectorBytes } from '../disk/layout.ts'
+import { isExtended } from '../disk/partitions.ts'
+
+const mebibyte = 1024 * 1024
+
+/**
+ * Where the partitions lie. Whoever made the disk has made up their UUIDs, and may have rounded their sizes.
+ * @returns also every way in which they are not those of `disk`; the layout is only of use where there is none
+ */
+export function readLayout(
+  disk: Disk,
+  found: Pick<DiskFiles, 'sizeBytes' | 'partitions' | 'table'>,
+): { readonly layout: Layout; readonly differences: readonly string[] } {
+  const differences: string[] = []
+  if (found.table !== 'dos') differences.push(`the partition table is ${found.table}, not dos`)
+  const extended = found.partitions.find(({ type }) => isExtended(type))
+  const places = found.partitions.filter(({ type }) => !isExtended(type))
+  if (places.length !== disk.partitions.length) {
+    differences.push(`there are ${places.length} partitions, not ${disk.partitions.length}`)
+  }
+  const partitions = disk.partitions.flatMap((wanted, index): PlacedPartition[] => {
+    const place = places[index]
+    if (place === undefined) return []
+    differences.push(...comparePartition(wanted, place))
+    const { number, startSector, sectors, uuid = '' } = place
+    return [{ ...wanted, number, startSector, sectors, uuid }]
+  })
+  const diskId = found.partitions[0]?.partitionUuid?.split('-')[0] ?? ''
+  return { layout: { sizeBytes: found.sizeBytes, diskId, extended, partitions }, differences }
+}
+
+/** partman counts in millions of bytes and then rounds to whole MiB. */
+const roundingMiB = 2
+
+function comparePartition(wanted: Disk['partitions'][number], found: DiskPartition): readonly string[] {
+  const name = `partition ${found.number}`
+  const sizeMiB = (found.sectors * sectorBytes) / mebibyte
+  const isPrimary = found.number < 5
+  const isOff = wanted.sizeMiB !== undefined && Math.abs(sizeMiB - wanted.sizeMiB) > roundingMiB
+  return [
+    ...(wanted.filesystem === found.filesystem
+      ? []
+      : [`${name} has ${found.filesystem ?? 'no filesystem'}, not ${wanted.filesystem}`]),
+    ...(isOff ? [`${name} has ${sizeMiB.toFixed(1)} MiB, not ${wanted.sizeMiB}`] : []),
+    ...(isPrimary === wanted.primary ? [] : [`${name} is ${isPrimary ? 'primary' : 'logical'}`]),
+    ...(wanted.mount === found.mountPoint || wanted.filesystem === 'swap'
+      ? []
+      : [`${name} is mounted at ${found.mountPoint ?? 'no place'}, not ${wanted.mount}`]),
+  ]
+}
