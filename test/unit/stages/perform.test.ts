@@ -1,4 +1,5 @@
 import { EventEmitter } from 'node:events'
+import { fileURLToPath } from 'node:url'
 import { afterEach, describe, expect, it, vi } from 'vitest'
 import { type Handles, perform } from '../../../src/stages/perform.ts'
 import type { RunEffect, RunEvent } from '../../../src/stages/run-events.ts'
@@ -39,7 +40,8 @@ function handles(over: Partial<Handles> = {}) {
       release: nothing,
     }),
     request: {
-      states: { memory: (key: string) => key } as Handles['request']['states'],
+      // Any file that is there: nobody reads it.
+      states: { memory: () => fileURLToPath(import.meta.url) } as unknown as Handles['request']['states'],
       decide: async () => 'retry',
       signal: new AbortController().signal,
       emit: () => undefined,
