@@ -1,5 +1,6 @@
 /** The small moves that decisions about a run are made of. */
 
+import type { ErrorCode } from '../error-codes.ts'
 import type { PipelineError } from '../errors.ts'
 import type { StageResult } from '../report/report.ts'
 import { stateNotResumed, stateNotResumedCode } from './failures.ts'
@@ -57,7 +58,7 @@ export const finish =
   ]
 
 /** Never the fault of the state that a guest resumes from, whenever they happen. */
-const notOfState: readonly string[] = ['interrupted', 'packer-died', stateNotResumedCode]
+const notOfState: readonly ErrorCode[] = ['interrupted', 'packer-died', stateNotResumedCode]
 
 /** Has the run end, unless something has gone wrong before. */
 export const fail =
