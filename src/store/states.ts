@@ -45,7 +45,7 @@ export interface States {
   /** Puts what the guest had written above the layer at `path`, and notes that the state was of use. */
   readonly use: (state: SavedState, path: string) => Promise<void>
   readonly remove: (key: string) => Promise<void>
-  /** Removes states of layers that are gone, then those that were of no use for longest, down to a size if one is given. */
+  /** Removes states of layers that are gone, none that is being saved, then those that were of no use for longest, down to a size if one is given. */
   readonly prune: (layers: readonly Layer[], maximumBytes?: number) => Promise<void>
 }
 
@@ -54,6 +54,9 @@ export function openStates(folder: string): States {
   const memory = (key: string) => join(folder, `${key}.zst`)
   const changes = (key: string) => join(folder, `${key}.qcow2`)
   const record = (key: string) => join(folder, `${key}.json`)
+
+  /** Prepared and not yet recorded: the guest may be writing them. */
+  const unfinished = new Set<string>()
 
   const read = async (key: string): Promise<SavedState | undefined> => {
     try {
@@ -65,6 +68,7 @@ export function openStates(folder: string): States {
   }
 
   const remove = async (key: string): Promise<void> => {
+    unfinished.delete(key)
     for (const path of [record(key), memory(key), changes(key)]) await rm(path, { force: true })
   }
 
@@ -88,6 +92,7 @@ export function openStates(folder: string): States {
       // Memory holds whatever the guest had in it.
       await mkdir(folder, { recursive: true, mode: 0o700 })
       await remove(key)
+      unfinished.add(key)
     },
     commit: async (key, layer) => {
       const changesSha256 = await digestOf(changes(key))
@@ -102,6 +107,7 @@ export function openStates(folder: string): States {
         createdAt: new Date().toISOString(),
       }
       await writeDurably(record(key), `${JSON.stringify(state, null, 2)}\n`)
+      unfinished.delete(key)
       return state
     },
     use: async ({ key, changesSha256 }, path) => {
@@ -112,6 +118,7 @@ export function openStates(folder: string): States {
     prune: async (layers, maximumBytes = Number.POSITIVE_INFINITY) => {
       const kept: { readonly key: string; readonly sizeBytes: number; readonly usedMs: number }[] = []
       for (const key of await keys()) {
+        if (unfinished.has(key)) continue
         const state = await read(key)
         const isOfUse = layers.some(
           (layer) => layer.key === state?.layer && layer.sha256 === state.layerSha256,

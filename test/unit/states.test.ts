@@ -88,4 +88,14 @@ describe('room for states', () => {
     expect(await kept()).toEqual([sha256('a')])
     expect(readdirSync(path('states'))).toHaveLength(2)
   })
+
+  it('is not taken from a state that is being saved', async () => {
+    await save('a')
+    const open = states()
+    await open.prepare(keyOf('b'))
+    writeFileSync(open.memory(keyOf('b')), 'memory')
+    await open.prune([layerOf('a')], 1000)
+    await open.commit(keyOf('b'), layerOf('b'))
+    expect(await kept()).toEqual([sha256('a'), sha256('b')].sort())
+  })
 })
