@@ -33,14 +33,17 @@ export const hostChecks: readonly HostCheck[] = [
   {
     id: 'archiver',
     tasks: ['build', 'export'],
-    looks: ({ images }) =>
-      images.flatMap(({ targets, formats }) =>
+    looks: ({ images }) => {
+      const looks = images.flatMap(({ targets, formats }) =>
         targets === undefined || formats === undefined
           ? []
           : packedTargets({ targets, formats }).map((target) =>
               look(`archiver:${target}`, 'archivers', () => checkArchiver(target, formats)),
             ),
-      ),
+      )
+      // A target has one kind of archive, whichever image it is of.
+      return [...new Map(looks.map((one) => [one.id, one])).values()]
+    },
   },
   {
     id: 'out-writable',
@@ -66,8 +69,12 @@ export const hostChecks: readonly HostCheck[] = [
   {
     id: 'user-namespaces',
     tasks: [],
-    looks: ({ signal }) =>
-      process.getuid?.() === 0 ? [] : [look('user-namespaces', 'namespaces', () => checkNamespaces(signal))],
+    // Only the installer bootstrap makes one, and root needs none.
+    looks: ({ images, signal }) => {
+      const isNeeded = images.length === 0 || images.some(({ installer }) => installer !== 'debian-installer')
+      if (!isNeeded || process.getuid?.() === 0) return []
+      return [look('user-namespaces', 'namespaces', () => checkNamespaces(signal))]
+    },
   },
   {
     id: 'keyring',

@@ -7,7 +7,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import type { HostContext, HostImage, HostInput } from '../../src/doctor/check.ts'
 import { checkUdebs } from '../../src/doctor/checks/mirrors.ts'
 import { type DoctorReport, diagnose, renderDoctor } from '../../src/doctor/doctor.ts'
-import { hostChecks, requireFit } from '../../src/doctor/host-checks.ts'
+import { contextOf, hostChecks, requireFit } from '../../src/doctor/host-checks.ts'
 import { PipelineError } from '../../src/errors.ts'
 import { sampleImage } from '../support/pipelines.ts'
 
@@ -183,7 +183,10 @@ describe('the index of udebs', () => {
 })
 
 describe('a task', () => {
-  afterEach(() => vi.unstubAllEnvs())
+  afterEach(() => {
+    vi.unstubAllEnvs()
+    vi.restoreAllMocks()
+  })
 
   it('is refused only for what it cannot do without', () => {
     const tasks = hostChecks.flatMap((check) => check.tasks.map((task) => `${task}: ${check.id}`))
@@ -200,6 +203,26 @@ describe('a task', () => {
       'shell: tools',
       'verify: tools',
     ])
+  })
+
+  it('is asked for namespaces only where an image is installed by mmdebstrap, and not by root', () => {
+    const { looks } = hostChecks.find(({ id }) => id === 'user-namespaces') as (typeof hostChecks)[number]
+    const asked = (uid: number, ...installers: readonly ('bootstrap' | 'debian-installer')[]) => {
+      vi.spyOn(process as { getuid: () => number }, 'getuid').mockReturnValue(uid)
+      return looks(contextOf('doctor', { images: installers.map((installer) => ({ installer })) })).length
+    }
+    expect(asked(1000)).toBe(1)
+    expect(asked(1000, 'debian-installer', 'bootstrap')).toBe(1)
+    expect(asked(1000, 'debian-installer')).toBe(0)
+    expect(asked(0, 'bootstrap')).toBe(0)
+  })
+
+  it('looks for the program of a kind of archive once, however many variants have it', async () => {
+    const { formats } = await sampleImage(folder)
+    const image = { targets: ['raw'], formats: { ...formats, raw: { archive: 'bz2' } } } as const
+    const { looks } = hostChecks.find(({ id }) => id === 'archiver') as (typeof hostChecks)[number]
+    const ids = looks(contextOf('doctor', { images: [image, image] })).map(({ id }) => id)
+    expect(ids).toEqual(['archiver:raw'])
   })
 
   it('is told of every tool that is missing at once, and can do without git', async () => {
