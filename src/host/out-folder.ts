@@ -80,7 +80,7 @@ export async function foldersWrittenTo(out: OutFolder): Promise<readonly string[
   const media = await readdir(cache.netboot).catch(() => [])
   return [
     ...[out.path, out.images, out.inputs, out.verdicts, out.states],
-    ...[cache.path, cache.packages, cache.netboot, cache.files],
+    ...[cache.path, cache.packages, cache.netboot, cache.files, cache.images],
     ...media.map((name) => join(cache.netboot, name)),
   ]
 }

@@ -166,7 +166,7 @@ describe('one file', () => {
 describe('a tarball behind a URL', () => {
   it('that was never downloaded is left out by a verb that only looks, and its layer has to be made', async () => {
     const url = `http://127.0.0.1:9/payload.tgz#sha256=${'0'.repeat(64)}`
-    const [image] = await bringFiles([await imageWith(url)], path('cache'), 'leave out')
+    const [image] = await bringFiles([await imageWith(url)], path('cache', 'files'), 'leave out')
     expect(image?.stages[0]).toMatchObject({ files: {}, absent: ['payload'] })
     const { stages } = await planImage(image as ResolvedImage, openStore(path('store')))
     expect(stages[0]).toMatchObject({ cached: undefined, reason: 'payload is not downloaded' })
@@ -180,7 +180,7 @@ describe('a tarball behind a URL', () => {
     const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/payload.tgz#sha256=${sumOf(tarball)}`
     const image = await bring(url)
     await new Promise((resolve) => server.close(resolve))
-    const [looked] = await bringFiles([await imageWith(url)], path('cache'), 'leave out')
+    const [looked] = await bringFiles([await imageWith(url)], path('cache', 'files'), 'leave out')
     expect(payloadOf(looked as ResolvedImage)).toBe(payloadOf(image))
   })
 })

@@ -198,7 +198,6 @@ describe('a task', () => {
       'plan: disk-space',
       'planned-build: disk-space',
       'planned-build: mirror',
-      'planned-build: udebs',
       'run: tools',
       'shell: tools',
       'verify: tools',
