@@ -1,6 +1,7 @@
 /**
- * `unit` in seconds, `golden` on rendered files, `e2e` with real guests, one after the other. `survive`, `breakages`, `hosts`,
- * `workflows` and `cloudstack` take too long for every day: `npm test` leaves them out, and each has a script of its own.
+ * `unit` in seconds, `programs` with ours and others' run for real, `golden` on rendered files, `e2e` with real guests, one after
+ * the other. `survive`, `breakages`, `hosts`, `workflows` and `cloudstack` take too long for every day: `npm test` leaves them
+ * out, and each has a script of its own.
  */
 
 import { defineConfig } from 'vitest/config'
@@ -27,8 +28,20 @@ export default defineConfig({
           name: 'unit',
           include: ['test/unit/**/*.test.ts'],
           testTimeout: 60_000,
-          hookTimeout: 60_000,
           sequence: { groupOrder: 0 },
+          server: { deps: { inline } },
+          env,
+        },
+      },
+      {
+        logLevel: 'error',
+        test: {
+          name: 'programs',
+          include: ['test/programs/**/*.test.ts'],
+          // Some start this program a dozen times, on hosts that may be busy.
+          testTimeout: 300_000,
+          hookTimeout: 300_000,
+          sequence: { groupOrder: 1 },
           server: { deps: { inline } },
           env,
         },
@@ -38,7 +51,7 @@ export default defineConfig({
           name: 'golden',
           include: ['test/golden/**/*.test.ts'],
           testTimeout: 60_000,
-          sequence: { groupOrder: 1 },
+          sequence: { groupOrder: 2 },
         },
       },
       {
@@ -48,7 +61,7 @@ export default defineConfig({
           exclude: ['test/e2e/breakages.test.ts'],
           testTimeout: 3_600_000,
           hookTimeout: 3_600_000,
-          sequence: { groupOrder: 2 },
+          sequence: { groupOrder: 3 },
           // Guests are emulated where there is no KVM: two of them at once would each take twice as long.
           poolOptions: { forks: { singleFork: true } },
         },
@@ -60,7 +73,7 @@ export default defineConfig({
           include: ['test/survive/**/*.test.ts'],
           testTimeout: 3_600_000,
           hookTimeout: 3_600_000,
-          sequence: { groupOrder: 3 },
+          sequence: { groupOrder: 4 },
           poolOptions: { forks: { singleFork: true } },
         },
       },
@@ -72,7 +85,7 @@ export default defineConfig({
           include: ['test/workflows/**/*.test.ts'],
           testTimeout: 3_600_000,
           hookTimeout: 3_600_000,
-          sequence: { groupOrder: 5 },
+          sequence: { groupOrder: 6 },
           server: { deps: { inline } },
         },
       },
@@ -83,7 +96,7 @@ export default defineConfig({
           include: ['test/installer/**/*.test.ts'],
           testTimeout: 7_200_000,
           hookTimeout: 3_600_000,
-          sequence: { groupOrder: 6 },
+          sequence: { groupOrder: 7 },
           env,
           poolOptions: { forks: { singleFork: true } },
         },
@@ -95,7 +108,7 @@ export default defineConfig({
           include: ['test/cloudstack/**/*.test.ts'],
           testTimeout: 7_200_000,
           hookTimeout: 7_200_000,
-          sequence: { groupOrder: 7 },
+          sequence: { groupOrder: 8 },
           env,
           poolOptions: { forks: { singleFork: true } },
         },
@@ -107,7 +120,7 @@ export default defineConfig({
           include: ['test/hosts/**/*.test.ts'],
           testTimeout: 3_600_000,
           hookTimeout: 3_600_000,
-          sequence: { groupOrder: 8 },
+          sequence: { groupOrder: 9 },
           poolOptions: { forks: { singleFork: true } },
         },
       },
@@ -118,7 +131,7 @@ export default defineConfig({
           include: ['test/e2e/breakages.test.ts'],
           testTimeout: 1_800_000,
           hookTimeout: 3_600_000,
-          sequence: { groupOrder: 4 },
+          sequence: { groupOrder: 5 },
         },
       },
     ],

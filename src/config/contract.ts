@@ -1,4 +1,4 @@
-/** What CloudStack relies on in a system VM template, as numbered assertions. `src/verify/` holds images against them. */
+/** What CloudStack relies on in a system VM template, as numbered assertions. `src/contract/` has their checks. */
 
 /** One assertion. */
 export interface Assertion {

@@ -16,7 +16,7 @@ export const bitmapBytes = blockBytes / sectorBytes / 8
 export const headerBytes = 1024
 
 /** Where a dynamic disk's first structures lie: a copy of the footer is at 0. */
-export const headerOffset = sectorBytes
+const headerOffset = sectorBytes
 export const tableOffset = headerOffset + headerBytes
 
 /** The offset of a structure that does not exist. */

@@ -1,13 +1,13 @@
 /** Brings a guest to where its scene wants it: hands over what there is to, and waits until first boot has ended. */
 
 import { setTimeout as sleep } from 'node:timers/promises'
+import { copyScripts } from '../contract/copy-scripts.ts'
+import type { BaseBoot, Scene, SceneSpec } from '../contract/scenes.ts'
 import { exitCodes, PipelineError } from '../errors.ts'
+import { renderCommandLine, renderPortLines } from '../guest/boot-arguments.ts'
+import type { Guest } from '../guest/guest.ts'
 import type { SshKey } from '../qemu/ssh.ts'
 import type { SceneResult } from '../report/verification.ts'
-import { renderCommandLine, renderPortLines } from './boot-arguments.ts'
-import { copyScripts } from './copy-scripts.ts'
-import type { Guest } from './guest.ts'
-import type { BaseBoot, Scene, SceneSpec } from './scenes.ts'
 
 /** The port of old, under the name that CloudStack's hosts gave it. */
 export const oldPort = 's-42-VM.vport'

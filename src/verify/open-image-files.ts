@@ -1,9 +1,9 @@
 /** Opens the file systems of an image for checks. */
 
+import type { FileEntry, ImageFiles } from '../contract/image-files.ts'
 import { type DiskFile, openDisk } from '../disk/disk-files.ts'
 import type { DiskSource } from '../disk/disk-source.ts'
 import { followPath } from '../disk/paths.ts'
-import type { FileEntry, ImageFiles } from './image-files.ts'
 
 /** DOS's types of partitions that only hold others. */
 const extendedTypes = new Set(['5', 'f', '05', '0f', '85'])

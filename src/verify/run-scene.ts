@@ -3,30 +3,10 @@
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type ContractName, contract } from '../config/contract.ts'
-import type { DiskSource } from '../disk/disk-source.ts'
-import { messageOf, PipelineError } from '../errors.ts'
-import { findFreePort } from '../host/ports.ts'
-import type { AcceleratorChoice } from '../qemu/accelerator.ts'
-import { cleanText } from '../qemu/console.ts'
-import { hasSign } from '../qemu/console-signs.ts'
-import { runSsh, type SshKey } from '../qemu/ssh.ts'
-import type { CheckResult, SceneResult } from '../report/verification.ts'
-import type { DeviceModel } from '../targets/device-model.ts'
-import { deviceModels, type TargetName } from '../targets/registry.ts'
-import {
-  type BootArguments,
-  makeBootArguments,
-  networksOf,
-  plainNetworks,
-  renderCommandLine,
-  traps,
-} from './boot-arguments.ts'
-import type { Check, Finding, SceneCheck } from './check.ts'
-import { analyseStartup, enterScene, oldPort } from './enter-scene.ts'
-import type { Expected } from './expected.ts'
-import { agentPort, type Guest, startGuest } from './guest.ts'
-import { sceneChecksOf } from './registry.ts'
-import type { BaseBoot } from './scenes.ts'
+import type { Check, Finding, SceneCheck } from '../contract/check.ts'
+import type { Expected } from '../contract/expected.ts'
+import { sceneChecksOf } from '../contract/registry.ts'
+import type { BaseBoot } from '../contract/scenes.ts'
 import {
   type MachineSize,
   modelOf,
@@ -35,7 +15,27 @@ import {
   type SceneRecord,
   type SceneSpec,
   sceneSpecs,
-} from './scenes.ts'
+} from '../contract/scenes.ts'
+import type { DiskSource } from '../disk/disk-source.ts'
+import { messageOf, PipelineError } from '../errors.ts'
+import {
+  type BootArguments,
+  makeBootArguments,
+  networksOf,
+  plainNetworks,
+  renderCommandLine,
+  traps,
+} from '../guest/boot-arguments.ts'
+import { agentPort, type Guest, startGuest } from '../guest/guest.ts'
+import { findFreePort } from '../host/ports.ts'
+import type { AcceleratorChoice } from '../qemu/accelerator.ts'
+import { cleanText } from '../qemu/console.ts'
+import { hasSign } from '../qemu/console-signs.ts'
+import { runSsh, type SshKey } from '../qemu/ssh.ts'
+import type { CheckResult, SceneResult } from '../report/verification.ts'
+import type { DeviceModel } from '../targets/device-model.ts'
+import { deviceModels, type TargetName } from '../targets/registry.ts'
+import { analyseStartup, enterScene, oldPort } from './enter-scene.ts'
 
 export interface SceneRequest {
   readonly name: SceneName

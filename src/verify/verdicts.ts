@@ -12,7 +12,18 @@ import { type ImageVerification, imageVerification } from '../report/verificatio
 const verdict = z.strictObject({ questions: z.string(), verification: imageVerification })
 
 /** The rooms of the program that a verdict comes from: the checks, the contract, and those that know files, read disks and run guests. */
-const askingRooms = ['verify', 'config', 'export', 'targets', 'formats', 'debian', 'disk', 'qemu'] as const
+const askingRooms = [
+  'verify',
+  'contract',
+  'guest',
+  'config',
+  'export',
+  'targets',
+  'formats',
+  'debian',
+  'disk',
+  'qemu',
+] as const
 
 /** A digest of everything that a verdict depends on beside the file: the program that asks, and what it expects. */
 export async function digestQuestions(facts: Json): Promise<string> {

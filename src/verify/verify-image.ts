@@ -3,19 +3,9 @@
 import { copyFile, mkdir, rm } from 'node:fs/promises'
 import { extname, join, relative } from 'node:path'
 import type { ContractName } from '../config/contract.ts'
-import { type DiskSource, locateDisk, virtualSizeOf } from '../disk/disk-source.ts'
-import { unpackArchive } from '../disk/unpack.ts'
-import { messageOf } from '../errors.ts'
-import { createScratchFolder } from '../host/scratch-folder.ts'
-import { type AcceleratorChoice, bootsOfEmulatedGuest } from '../qemu/accelerator.ts'
-import { makeSshKey } from '../qemu/ssh.ts'
-import type { CheckResult, ImageVerification, SceneResult } from '../report/verification.ts'
-import type { TargetName } from '../targets/registry.ts'
-import type { Check, Finding } from './check.ts'
-import { contractOf, type Expected } from './expected.ts'
-import { openImageFiles } from './open-image-files.ts'
-import { contentChecksOf, fileChecksOf } from './registry.ts'
-import { hasPanicked, makeBaseBoot, resultOf, runScene, type SceneRequest } from './run-scene.ts'
+import type { Check, Finding } from '../contract/check.ts'
+import { contractOf, type Expected } from '../contract/expected.ts'
+import { contentChecksOf, fileChecksOf } from '../contract/registry.ts'
 import {
   type BaseBoot,
   type MachineSize,
@@ -25,7 +15,17 @@ import {
   sceneSpecs,
   scenesFor,
   sizeOf,
-} from './scenes.ts'
+} from '../contract/scenes.ts'
+import { type DiskSource, locateDisk, virtualSizeOf } from '../disk/disk-source.ts'
+import { unpackArchive } from '../disk/unpack.ts'
+import { messageOf } from '../errors.ts'
+import { createScratchFolder } from '../host/scratch-folder.ts'
+import { type AcceleratorChoice, bootsOfEmulatedGuest } from '../qemu/accelerator.ts'
+import { makeSshKey } from '../qemu/ssh.ts'
+import type { CheckResult, ImageVerification, SceneResult } from '../report/verification.ts'
+import type { TargetName } from '../targets/registry.ts'
+import { openImageFiles } from './open-image-files.ts'
+import { hasPanicked, makeBaseBoot, resultOf, runScene, type SceneRequest } from './run-scene.ts'
 
 export interface ImageRequest {
   /** Path of the file that ships. */

@@ -7,8 +7,8 @@
 import type { ResolvedImage } from '../../src/config/resolved.ts'
 import { readBootFiles } from '../../src/disk/boot-files.ts'
 import { placePartitions } from '../../src/disk/layout.ts'
+import type { GuestOptions } from '../../src/guest/guest.ts'
 import type { AcceleratorChoice } from '../../src/qemu/accelerator.ts'
-import type { GuestOptions } from '../../src/verify/guest.ts'
 
 export type Processor = Pick<GuestOptions, 'acceleration' | 'directBoot'>
 

@@ -6,18 +6,18 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { execa } from 'execa'
 import { locateDisk, virtualSizeOf } from '../../src/disk/disk-source.ts'
-import { findFreePort } from '../../src/host/ports.ts'
-import { type AcceleratorChoice, chooseAccelerator } from '../../src/qemu/accelerator.ts'
-import type { GuestNetwork } from '../../src/qemu/machine.ts'
-import { makeSshKey, runSsh, type SshKey, type SshResult } from '../../src/qemu/ssh.ts'
-import { deviceModels } from '../../src/targets/registry.ts'
 import {
   makeBootArguments,
   networksOf,
   type RoleName,
   renderCommandLine,
-} from '../../src/verify/boot-arguments.ts'
-import { agentPort, type Guest, startGuest } from '../../src/verify/guest.ts'
+} from '../../src/guest/boot-arguments.ts'
+import { agentPort, type Guest, startGuest } from '../../src/guest/guest.ts'
+import { findFreePort } from '../../src/host/ports.ts'
+import { type AcceleratorChoice, chooseAccelerator } from '../../src/qemu/accelerator.ts'
+import type { GuestNetwork } from '../../src/qemu/machine.ts'
+import { makeSshKey, runSsh, type SshKey, type SshResult } from '../../src/qemu/ssh.ts'
+import { deviceModels } from '../../src/targets/registry.ts'
 import type { Packed } from './tree.ts'
 
 export interface SystemVmOptions {

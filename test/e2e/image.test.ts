@@ -9,11 +9,11 @@ import { beforeAll, describe, expect, it } from 'vitest'
 import { assertionIds } from '../../src/config/contract.ts'
 import { defaultPipeline, loadPipeline } from '../../src/config/load.ts'
 import type { ResolvedImage } from '../../src/config/resolved.ts'
+import { unchecked } from '../../src/contract/registry.ts'
+import { scenesOf } from '../../src/contract/scenes.ts'
 import type { Report } from '../../src/report/report.ts'
 import type { Verification } from '../../src/report/verification.ts'
 import type { TargetName } from '../../src/targets/registry.ts'
-import { unchecked } from '../../src/verify/registry.ts'
-import { scenesOf } from '../../src/verify/scenes.ts'
 import { readReport, systemvmImage } from './program.ts'
 
 // The user's own output folder, so that an image that was just built is not built again.

@@ -4,12 +4,12 @@ import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { BlockNode } from '../../src/disk/block-node.ts'
+import { makeBootArguments, networksOf, renderCommandLine } from '../../src/guest/boot-arguments.ts'
+import { agentPort, type Guest, type SavedGuest, startGuest } from '../../src/guest/guest.ts'
 import { findFreePort } from '../../src/host/ports.ts'
 import type { AcceleratorChoice } from '../../src/qemu/accelerator.ts'
 import { makeSshKey, runSsh, type SshKey } from '../../src/qemu/ssh.ts'
 import { deviceModels } from '../../src/targets/registry.ts'
-import { makeBootArguments, networksOf, renderCommandLine } from '../../src/verify/boot-arguments.ts'
-import { agentPort, type Guest, type SavedGuest, startGuest } from '../../src/verify/guest.ts'
 
 export interface Host {
   /** Short, for the sake of sockets. */

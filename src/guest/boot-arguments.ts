@@ -1,0 +1,299 @@
+/** What a host hands over to a system VM: the line of words by which it learns what it is, and what must come of it. */
+
+import { gzipSync } from 'node:zlib'
+import type { UserNetwork } from '../qemu/machine.ts'
+import { macOf } from './machine.ts'
+
+/** An interface's part of the hand-over. */
+export interface HandedAddress {
+  readonly address: string
+  readonly prefixLength: number
+  readonly mask: string
+  readonly network: Pick<UserNetwork, 'network' | 'host'>
+}
+
+export const roleNames = [
+  'secstorage',
+  'consoleproxy',
+  'router',
+  'redundant-router',
+  'vpcrouter',
+  'dhcpsrvr',
+  'elbvm',
+  'ilbvm',
+  'cksnode',
+  'sharedfsvm',
+] as const
+
+export type RoleName = (typeof roleNames)[number]
+
+export interface BootArguments {
+  readonly role: RoleName
+  /** Value of `type=`. */
+  readonly type: string
+  /** Name of the machine. */
+  readonly name: string
+  /** Keys and values in their order. */
+  readonly words: Readonly<Record<string, string>>
+  /** Addresses by the order of interfaces. */
+  readonly addresses: readonly HandedAddress[]
+  /** Interface that the management server logs in by. */
+  readonly control: number
+  /** Port that sshd listens on. */
+  readonly sshPort: number
+  /** Interface and address of the default route; undefined where there must be none. */
+  readonly gateway: { readonly interface: string; readonly address: string } | undefined
+  readonly nameServers: readonly string[]
+  readonly rootPassword: string
+}
+
+const control: HandedAddress = {
+  address: '169.254.100.5',
+  prefixLength: 16,
+  mask: '255.255.0.0',
+  network: { network: '169.254.0.0/16', host: '169.254.0.1' },
+}
+
+const management: HandedAddress = {
+  address: '192.168.56.10',
+  prefixLength: 24,
+  mask: '255.255.255.0',
+  network: { network: '192.168.56.0/24', host: '192.168.56.1' },
+}
+
+// A block for documentation: public, and nobody's.
+const publicNetwork: HandedAddress = {
+  address: '203.0.113.10',
+  prefixLength: 24,
+  mask: '255.255.255.0',
+  network: { network: '203.0.113.0/24', host: '203.0.113.1' },
+}
+
+const guestNetwork: HandedAddress = {
+  address: '10.1.1.1',
+  prefixLength: 24,
+  mask: '255.255.255.0',
+  network: { network: '10.1.1.0/24', host: '10.1.1.254' },
+}
+
+/** Gateway of the management network, and a network behind it. */
+export const localGateway = management.network.host
+export const managementNetwork = '192.168.60.0/24'
+
+interface RoleShape {
+  readonly type: string
+  readonly addresses: readonly HandedAddress[]
+  readonly control: number
+  readonly hasGateway: boolean
+  /** @default 3922 */
+  readonly sshPort?: number
+  readonly words: Readonly<Record<string, string>>
+}
+
+const systemVm = { addresses: [control, management, publicNetwork], control: 0, hasGateway: true } as const
+const gatewayAddress = publicNetwork.network.host
+const routerWords = {
+  domain: 'guests.example.org',
+  cidrsize: '24',
+  dhcprange: '10.1.1.1',
+  guestgw: guestNetwork.address,
+  guestbrd: '10.1.1.255',
+  guestcidrsize: '24',
+  dnssearchorder: 'guests.example.org',
+}
+const managed = { mgmtcidr: managementNetwork, localgw: localGateway }
+
+// A machine of a user on the user's network, whose router is another one.
+const node = {
+  addresses: [{ ...guestNetwork, address: '10.1.1.20' }],
+  control: 0,
+  hasGateway: true,
+  sshPort: 22,
+  words: {},
+} as const
+
+const shapes: Readonly<Record<RoleName, RoleShape>> = {
+  secstorage: {
+    ...systemVm,
+    type: 'secstorage',
+    words: { ...managed, instance: 'SecStorage', role: 'templateProcessor', mtu: '1500', sslcopy: 'false' },
+  },
+  consoleproxy: {
+    ...systemVm,
+    type: 'consoleproxy',
+    words: { ...managed, premium: 'true', zone: '1', pod: '1', proxy_vm: '2', vncport: '8443' },
+  },
+  router: {
+    type: 'router',
+    addresses: [guestNetwork, control, publicNetwork],
+    control: 1,
+    hasGateway: true,
+    words: routerWords,
+  },
+  'redundant-router': {
+    type: 'router',
+    addresses: [{ ...guestNetwork, address: '10.1.1.2' }, control, publicNetwork],
+    control: 1,
+    hasGateway: false,
+    words: {
+      ...routerWords,
+      redundant_router: '1',
+      redundant_state: 'BACKUP',
+      router_pr: '100',
+      advert_int: '1',
+    },
+  },
+  vpcrouter: {
+    type: 'vpcrouter',
+    addresses: [control],
+    control: 0,
+    hasGateway: false,
+    words: { vpccidr: '10.1.0.0/16', domain: 'vpc.example.org' },
+  },
+  dhcpsrvr: {
+    type: 'dhcpsrvr',
+    addresses: [guestNetwork, control],
+    control: 1,
+    hasGateway: true,
+    words: { ...routerWords, sshonguest: 'false' },
+  },
+  elbvm: {
+    type: 'elbvm',
+    addresses: [guestNetwork, control],
+    control: 1,
+    hasGateway: true,
+    words: { domain: 'guests.example.org' },
+  },
+  ilbvm: {
+    type: 'ilbvm',
+    addresses: [guestNetwork, control],
+    control: 1,
+    hasGateway: true,
+    words: { domain: 'guests.example.org' },
+  },
+  cksnode: { ...node, type: 'cksnode' },
+  sharedfsvm: { ...node, type: 'sharedfsvm' },
+}
+
+/** Every machine has as many, since scenes go on from one boot. */
+const cards = [0, 1, 2] as const
+
+/** An IPv6 network for guests, and the way out of it. */
+export const ipv6Words = {
+  eth0ip6: 'fd12:3456:789a::1',
+  eth0ip6prelen: '64',
+  eth2ip6: '2001:db8:1::10',
+  eth2ip6prelen: '64',
+  ip6gateway: '2001:db8:1::1',
+  ip6dns1: '2001:db8:1::53',
+  ip6firewall: 'true',
+} as const
+
+/** User data that leave this file behind. */
+export const userDataFile = '/run/left-by-user-data'
+const userData = `#cloud-config\nruncmd:\n  - [touch, ${userDataFile}]\n`
+export const userDataWords = { userdata: gzipSync(userData).toString('base64') } as const
+
+/** Values that a shell would act on. Each would leave this file behind. */
+export const trapFile = '/run/handed-over-and-executed'
+export const traps = {
+  probe1: `$(touch\${IFS}${trapFile})`,
+  probe2: `\`touch\${IFS}${trapFile}\``,
+  probe3: `;touch\${IFS}${trapFile};`,
+  probe4: `'"|touch\${IFS}${trapFile}&`,
+}
+
+/**
+ * Decides what is handed over to a machine of a role.
+ *
+ * @param publicKey one line of OpenSSH's
+ * @param more words that are added, or replace those of the role
+ */
+export function makeBootArguments(
+  role: RoleName,
+  publicKey: string,
+  more: Readonly<Record<string, string>> = traps,
+): BootArguments {
+  const shape = shapes[role]
+  const name = `${role.slice(0, 1)}-42-VM`
+  const rootPassword = 'a-Password-of-42'
+  const ofInterfaces = Object.fromEntries(
+    shape.addresses.flatMap(({ address, mask }, index) => [
+      [`eth${index}ip`, address],
+      [`eth${index}mask`, mask],
+    ]),
+  )
+  // The third interface has the way out; a machine without one goes by its first.
+  const isThird = shape.addresses.length > 2
+  const gateway = isThird ? gatewayAddress : (shape.addresses[0] as HandedAddress).network.host
+  const nameServers = ['192.168.56.53', '192.168.56.54', '203.0.113.53', '203.0.113.54']
+  const words = {
+    template: 'domP',
+    type: shape.type,
+    name,
+    host: localGateway,
+    port: '8250',
+    ...ofInterfaces,
+    ...(shape.hasGateway || role === 'redundant-router' ? { gateway } : {}),
+    internaldns1: nameServers[0] as string,
+    internaldns2: nameServers[1] as string,
+    dns1: nameServers[2] as string,
+    dns2: nameServers[3] as string,
+    nic_macs: cards.map(macOf).join('|'),
+    ...shape.words,
+    disable_rp_filter: 'true',
+    vmpassword: rootPassword,
+    authorized_key: Buffer.from(publicKey).toString('base64'),
+    // Nobody here copies CloudStack's scripts in.
+    scriptswait: '0',
+    ...more,
+  }
+  return {
+    role,
+    type: shape.type,
+    name,
+    words,
+    addresses: shape.addresses,
+    control: shape.control,
+    sshPort: shape.sshPort ?? 3922,
+    gateway: shape.hasGateway ? { interface: isThird ? 'eth2' : 'eth0', address: gateway } : undefined,
+    nameServers,
+    rootPassword,
+  }
+}
+
+/** The line as it stands in the guest's file. */
+export function renderCommandLine({ words }: BootArguments): string {
+  return Object.entries(words)
+    .map(([key, value]) => `${key}=${value}`)
+    .join(' ')
+}
+
+/** What the host of old sent through the `.vport` socket. */
+export function renderPortLines(bootArguments: BootArguments, publicKey: string): string {
+  return `pubkey:${publicKey.trim()}\ncmdline:${renderCommandLine(bootArguments).replaceAll(' ', '%')}\n`
+}
+
+/** The machine's networks, with a port of the host that leads to SSH. A card without an address has an empty one. */
+export function networksOf(
+  { addresses, control: index, sshPort: guestPort }: BootArguments,
+  sshPort: number,
+): readonly UserNetwork[] {
+  return cards.map((position) => {
+    const { network, address } = addresses[position] ?? {}
+    const forward = { hostPort: sshPort, guestAddress: address ?? '', guestPort }
+    return {
+      ...(network ?? { network: `10.250.${position}.0/24`, host: `10.250.${position}.1` }),
+      ...(position === index ? { forward } : {}),
+    }
+  })
+}
+
+/** Networks of a machine that is handed nothing: DHCP and no way out. */
+export function plainNetworks(sshPort: number): readonly UserNetwork[] {
+  return cards.map((position) => ({
+    network: `10.250.${position}.0/24`,
+    host: `10.250.${position}.1`,
+    ...(position === 0 ? { forward: { hostPort: sshPort, guestPort: 3922 } } : {}),
+  }))
+}

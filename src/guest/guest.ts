@@ -1,0 +1,265 @@
+/** A file booted in a device model, through its own boot loader. What the guest writes goes into a folder of its own. */
+
+import { once } from 'node:events'
+import { readFile, stat } from 'node:fs/promises'
+import { connect } from 'node:net'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { BlockNode } from '../disk/block-node.ts'
+import { createDisk } from '../disk/qemu-img.ts'
+import type { ErrorCode } from '../error-codes.ts'
+import { exitCodes, PipelineError } from '../errors.ts'
+import { cleanText } from '../qemu/console.ts'
+import { findSign, hasSign } from '../qemu/console-signs.ts'
+import { type CommandResult, connectAgent, type GuestAgent } from '../qemu/guest-agent.ts'
+import type { Acceleration, DirectBoot, GuestNetwork } from '../qemu/machine.ts'
+import { startQemu } from '../qemu/process.ts'
+import type { Qmp } from '../qemu/qmp.ts'
+import { loadState, suspend } from '../qemu/suspend.ts'
+import type { DeviceModel } from '../targets/device-model.ts'
+import { guestMachine } from './machine.ts'
+
+/** Name of the port that the guest agent serves. */
+export const agentPort = 'org.qemu.guest_agent.0'
+
+export interface GuestOptions {
+  /** Folder for the disk, logs and sockets of this boot. Its path must be short: a socket's has 108 bytes at most. */
+  readonly folder: string
+  /** The disk below: the file itself, or what another boot has written over it. Nothing is written to it. */
+  readonly backing: BlockNode
+  /** Size that the guest sees; more than the file's for a disk that was enlarged. */
+  readonly diskBytes: number
+  readonly model: DeviceModel
+  readonly acceleration: Acceleration
+  readonly cpus: number
+  readonly memoryMiB: number
+  readonly networks: readonly GuestNetwork[]
+  /** Network namespace that QEMU runs in, which only root may have it do. Absent: ours. */
+  readonly namespace?: string
+  /** Names of virtio-serial ports in their order. */
+  readonly ports: readonly string[]
+  /** @default true */
+  readonly hasSerialPort?: boolean
+  /** Strings in the firmware's tables. @default none */
+  readonly firmwareStrings?: readonly string[]
+  readonly directBoot?: DirectBoot | undefined
+  /** ISO file in a CD drive. @default none */
+  readonly disc?: string | undefined
+  /** What `save` has left: the guest goes on from there instead of booting. */
+  readonly incoming?: SavedGuest | undefined
+  readonly signal: AbortSignal
+}
+
+/** A guest that was stopped: its memory, and the disk that belongs to it. */
+export interface SavedGuest {
+  readonly stateFile: string
+  readonly disk: BlockNode
+}
+
+export interface Guest {
+  readonly options: GuestOptions
+  /** What its disk is once it has ended. */
+  readonly disk: BlockNode
+  /** Seconds since it was started, or went on. */
+  readonly seconds: () => number
+  /** What the serial console has said, without control sequences. */
+  readonly console: () => Promise<string>
+  /** The same of the virtio console, where there is one. */
+  readonly virtioConsole: () => Promise<string>
+  /**
+   * Waits for a login prompt on the serial console.
+   * @throws PipelineError `guest-silent`, `guest-ended`, or that of the sign after which nothing comes any more
+   */
+  readonly waitForLogin: (limitSeconds: number) => Promise<void>
+  /**
+   * Waits until the guest agent answers, and no longer than `graceSeconds` after a login prompt.
+   * @throws the same, or `agent-silent`
+   */
+  readonly waitForAgent: (limitSeconds: number, graceSeconds: number) => Promise<GuestAgent>
+  /** Runs a shell command by the guest agent. */
+  readonly run: (command: string, limitSeconds?: number) => Promise<CommandResult>
+  /** Writes to a virtio-serial port, by its name. */
+  readonly send: (port: string, text: string) => Promise<void>
+  readonly qmp: Qmp
+  /** Whether QEMU has ended by then, as it does when the guest powers off. */
+  readonly hasEnded: (limitSeconds: number) => Promise<boolean>
+  /** Takes a picture of the screen. Returns its path; undefined where QEMU cannot. */
+  readonly screenshot: () => Promise<string | undefined>
+  /** Stops the guest for good, and keeps its state so that others can go on from there. */
+  readonly save: () => Promise<SavedGuest>
+  /** Ends it at once. */
+  readonly close: () => Promise<void>
+}
+
+const pollMs = 250
+const shownLines = 20
+
+/** @throws PipelineError `qemu-ended` with what it said */
+export async function startGuest(options: GuestOptions): Promise<Guest> {
+  const { folder, signal } = options
+  const path = (name: string) => join(folder, name)
+  const disk = await makeOverlay(path('disk.qcow2'), options)
+  const started = performance.now()
+  const machine = guestMachine({
+    ...options,
+    ...options.acceleration,
+    disk,
+    ports: options.ports.map((name, index) => ({ name, socket: path(`port${index}`) })),
+    serial: options.hasSerialPort === false ? 'none' : { file: path('serial.log') },
+    virtioConsoleLog: path('hvc0.log'),
+    qmpSocket: path('qmp'),
+    firmwareStrings: options.firmwareStrings ?? [],
+    awaitsState: options.incoming !== undefined,
+  })
+  const qemu = startQemu(machine, { namespace: options.namespace })
+  let qmp: Qmp
+  try {
+    qmp = await qemu.connect(signal)
+    if (options.incoming !== undefined) await loadState(qmp, options.incoming.stateFile, signal)
+  } catch (error) {
+    await qemu.stop()
+    throw error
+  }
+  let agent: GuestAgent | undefined
+
+  const readLog = async (name: string) => cleanText(await readFile(path(name), 'utf8').catch(() => ''))
+  const consoleText = () => readLog('serial.log')
+  const seconds = () => (performance.now() - started) / 1000
+
+  /** Fails as soon as there is nothing to wait for any more. */
+  const requireAlive = async (): Promise<void> => {
+    signal.throwIfAborted()
+    const text = await consoleText()
+    const end = findSign(text, 'end')
+    if (end?.code !== undefined) throw guestFailed(end.code, `${end.what}: ${end.line}`, text)
+    if (!qemu.isRunning()) throw guestFailed('guest-ended', 'the guest powered off or QEMU ended', text)
+  }
+
+  const waitForLogin = async (limitSeconds: number): Promise<void> => {
+    for (const end = Date.now() + limitSeconds * 1000; Date.now() < end; ) {
+      if (hasSign(await consoleText(), 'loginPrompt')) return
+      await requireAlive()
+      await sleep(pollMs, undefined, { signal })
+    }
+    const what = `no login prompt on the serial console within ${limitSeconds} s`
+    throw guestLate('guest-silent', what, await consoleText())
+  }
+
+  const waitForAgent = async (limitSeconds: number, graceSeconds: number): Promise<GuestAgent> => {
+    agent ??= await connectAgent(path(`port${options.ports.indexOf(agentPort)}`), signal)
+    const started = Date.now()
+    let upSince: number | undefined
+    for (const end = started + limitSeconds * 1000; Date.now() < end; ) {
+      await requireAlive()
+      const answered = await agent.sync(2).then(
+        () => true,
+        () => false,
+      )
+      if (answered) return agent
+      // A guest that asks for a name has started all that it starts by itself.
+      if (hasSign(await consoleText(), 'loginPrompt')) upSince ??= Date.now()
+      if (upSince !== undefined && Date.now() - upSince > graceSeconds * 1000) break
+    }
+    const what = `the guest agent has not answered within ${Math.round((Date.now() - started) / 1000)} s`
+    throw guestLate('agent-silent', what, await consoleText())
+  }
+
+  const hasEnded = async (limitSeconds: number): Promise<boolean> => {
+    for (const end = Date.now() + limitSeconds * 1000; qemu.isRunning() && Date.now() < end; ) {
+      await sleep(pollMs, undefined, { signal })
+    }
+    return !qemu.isRunning()
+  }
+
+  const save = async (): Promise<SavedGuest> => {
+    const stateFile = path('state')
+    agent?.close()
+    await suspend(qmp, stateFile, signal)
+    await qmp.execute('quit').catch(() => undefined)
+    await qemu.ended
+    return { stateFile, disk }
+  }
+
+  return {
+    options,
+    disk,
+    seconds,
+    console: consoleText,
+    virtioConsole: () => readLog('hvc0.log'),
+    waitForLogin,
+    waitForAgent,
+    run: async (command, limitSeconds) => {
+      if (agent === undefined) throw new Error('the guest agent is not connected')
+      return agent.run(command, limitSeconds)
+    },
+    send: (port, text) => sendTo(path(`port${options.ports.indexOf(port)}`), text),
+    qmp,
+    hasEnded,
+    screenshot: () => takePicture(qmp, path('screen')),
+    save,
+    close: async () => {
+      agent?.close()
+      await qemu.stop()
+    },
+  }
+}
+
+/** A disk that takes the writes of a guest, over one that takes none. */
+export async function makeOverlay(
+  file: string,
+  { backing, diskBytes }: Pick<GuestOptions, 'backing' | 'diskBytes'>,
+): Promise<BlockNode> {
+  await createDisk(file, diskBytes)
+  return {
+    driver: 'qcow2',
+    file: { driver: 'file', filename: file },
+    // Nobody needs it after a power cut.
+    cache: { 'no-flush': true },
+    backing: { ...backing, 'read-only': true },
+  }
+}
+
+/**
+ * The connection stays open until the guest has ended: QEMU from 2.12 on throws away what the guest has not read yet when
+ * the host hangs up, which is how CloudStack's patching by this port broke.
+ */
+async function sendTo(socketPath: string, text: string): Promise<void> {
+  const socket = connect(socketPath)
+  socket.on('error', () => socket.destroy())
+  await once(socket, 'connect')
+  socket.resume()
+  await new Promise((resolve) => socket.write(text, resolve))
+  socket.unref()
+}
+
+async function takePicture(qmp: Qmp, path: string): Promise<string | undefined> {
+  // QEMU before 7.1 knows no PNG.
+  for (const [name, format] of [
+    [`${path}.png`, { format: 'png' }],
+    [`${path}.ppm`, {}],
+  ] as const) {
+    const taken = await qmp.execute('screendump', { filename: name, ...format }).then(
+      () => stat(name),
+      () => undefined,
+    )
+    if (taken !== undefined) return name
+  }
+  return undefined
+}
+
+/** A guest that has not done something in time, and what may be why. */
+function guestLate(code: ErrorCode, message: string, consoleText: string): PipelineError {
+  const hurt = findSign(consoleText, 'hurt')
+  const why = hurt === undefined ? '' : `; ${hurt.what}: ${hurt.line}`
+  return guestFailed(code, `${message}${why}`, consoleText)
+}
+
+function guestFailed(code: ErrorCode, message: string, consoleText: string): PipelineError {
+  return new PipelineError({
+    code,
+    message,
+    hint: "the serial console's last lines are below.",
+    exitCode: exitCodes.verificationFailed,
+    details: { lastLines: consoleText.trimEnd().split('\n').slice(-shownLines) },
+  })
+}

@@ -1,0 +1,85 @@
+import { execFileSync } from 'node:child_process'
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { expect, it } from 'vitest'
+import { type DiskFormat, formatByEnding, locateDisk } from '../../../src/disk/disk-source.ts'
+import { inspectImageFile } from '../../../src/disk/image-file.ts'
+import { useFolder } from '../../support/folder.ts'
+import { describeWith } from '../../support/tools.ts'
+
+const path = useFolder()
+const never = new AbortController().signal
+
+describeWith(['qemu-img', 'tar'], 'the disk in a file', () => {
+  const sizeBytes = 4 * 1024 ** 2
+  /** A raw disk of 4 MiB with a boot record's mark, in another format. */
+  const make = (name: string, driver: string, ...options: readonly string[]) => {
+    const disk = Buffer.alloc(sizeBytes)
+    disk.writeUInt16LE(0xaa55, 510)
+    writeFileSync(path('raw'), disk)
+    execFileSync('qemu-img', ['convert', '-f', 'raw', '-O', driver, ...options, path('raw'), path(name)])
+    return path(name)
+  }
+  const makeOva = (name: string, ...disks: readonly string[]) => {
+    const words = ['-o', 'subformat=streamOptimized']
+    for (const disk of disks) make(disk, 'vmdk', ...words)
+    writeFileSync(path('a.ovf'), '<Envelope/>')
+    execFileSync('tar', ['--format=ustar', '-C', path(), '-cf', path(name), 'a.ovf', ...disks])
+    return path(name)
+  }
+
+  it.each<[format: DiskFormat, makeFile: () => string]>([
+    ['raw', () => make('disk', 'raw')],
+    ['qcow2', () => make('disk', 'qcow2')],
+    ['vhd', () => make('disk', 'vpc', '-o', 'force_size')],
+    ['vhd', () => make('disk', 'vpc', '-o', 'subformat=fixed,force_size')],
+    ['vhdx', () => make('disk', 'vhdx')],
+    ['vmdk', () => make('disk', 'vmdk')],
+    ['ova', () => makeOva('disk', 'a.vmdk')],
+    ['ova', () => makeOva('disk', 'A.VMDK')],
+  ])('%s is the same for all who ask, whether its name says it or its content', async (format, makeFile) => {
+    const file = makeFile()
+    const located = await locateDisk(file)
+    expect(located).toMatchObject({ file, format })
+    expect(await locateDisk(file, format)).toEqual(located)
+    for (const named of [format, undefined]) {
+      const image = await inspectImageFile(file, named, never)
+      expect(image).toMatchObject({ path: file, format, sizeBytes, node: located.node })
+    }
+  })
+
+  it.each([
+    ['none', [] as readonly string[], '0 disks in it instead of one'],
+    ['two', ['a.vmdk', 'b.vmdk'], '2 disks in it instead of one'],
+  ])('is not guessed where an OVA has %s', async (_, disks, said) => {
+    const file = makeOva('a.ova', ...disks)
+    await expect(locateDisk(file)).rejects.toMatchObject({ code: 'disk-unreadable' })
+    await expect(locateDisk(file)).rejects.toThrow(said)
+    await expect(inspectImageFile(file, 'ova', never)).rejects.toThrow(said)
+  })
+
+  it('in an OVA that is cut short is refused by all', async () => {
+    const file = makeOva('a.ova', 'a.vmdk')
+    writeFileSync(file, readFileSync(file).subarray(0, 40_000))
+    await expect(locateDisk(file)).rejects.toThrow('cut short')
+    await expect(inspectImageFile(file, 'ova', never)).rejects.toThrow('cut short')
+  })
+
+  it('is in a format that only QEMU knows', async () => {
+    const file = make('disk', 'vdi')
+    expect(await inspectImageFile(file, undefined, never)).toMatchObject({ format: 'vdi', sizeBytes })
+    await expect(locateDisk(file)).rejects.toThrow('a format that is not known here')
+  })
+
+  it.each([
+    ['a folder', 'it is a folder'],
+    ['none', 'there is no such file'],
+  ])('is not looked for in %s', async (name, said) => {
+    mkdirSync(path('a folder'))
+    await expect(locateDisk(path(name))).rejects.toThrow(said)
+  })
+
+  it('has a name whose ending says its format', () => {
+    const formats = ['a.qcow2', 'a.VHD', 'a.vhdx', 'a.ova', 'a.raw', 'a.img', 'qcow2'].map(formatByEnding)
+    expect(formats).toEqual(['qcow2', 'vhd', 'vhdx', 'ova', 'raw', undefined, undefined])
+  })
+})

@@ -1,0 +1,166 @@
+import { execFileSync } from 'node:child_process'
+import { truncateSync, writeFileSync } from 'node:fs'
+import { describe, expect, it } from 'vitest'
+import type { Disk, Partition } from '../../../src/disk/layout.ts'
+import { placePartitions, renderFstab, renderSfdisk, sectorBytes } from '../../../src/disk/layout.ts'
+import { useFolder } from '../../support/folder.ts'
+import { describeWith, pathOfTools } from '../../support/tools.ts'
+
+const path = useFolder()
+
+function partition(over: Partial<Partition>): Partition {
+  return { filesystem: 'ext4', grow: false, primary: false, bootable: false, reservedPercent: 0, ...over }
+}
+
+const boot = partition({
+  mount: '/boot',
+  filesystem: 'ext2',
+  sizeMiB: 400,
+  primary: true,
+  bootable: true,
+})
+const swap = partition({ filesystem: 'swap', sizeMiB: 512 })
+const root = partition({ mount: '/', grow: true })
+
+/** Disks that a pipeline may ask for. */
+const disks: readonly (readonly [string, Disk])[] = [
+  ['the system VM', { sizeMiB: 5040, partitions: [boot, swap, root] }],
+  ['one primary partition', { sizeMiB: 1260, partitions: [{ ...root, primary: true, bootable: true }] }],
+  ['one logical partition', { sizeMiB: 1260, partitions: [root] }],
+  [
+    'four primary partitions',
+    {
+      sizeMiB: 2520,
+      partitions: [
+        boot,
+        partition({ mount: '/srv', sizeMiB: 100, primary: true }),
+        { ...swap, primary: true },
+        { ...root, primary: true },
+      ],
+    },
+  ],
+  [
+    'many logical partitions',
+    {
+      sizeMiB: 5040,
+      partitions: [
+        boot,
+        swap,
+        partition({ mount: '/var/log', sizeMiB: 300 }),
+        partition({ mount: '/var', sizeMiB: 300 }),
+        root,
+      ],
+    },
+  ],
+]
+
+interface SfdiskTable {
+  readonly label: string
+  readonly id: string
+  readonly partitions: readonly {
+    readonly node: string
+    readonly start: number
+    readonly size: number
+    readonly type: string
+    readonly bootable?: boolean
+  }[]
+}
+
+describeWith(['sfdisk'], 'the partition table, judged by sfdisk', () => {
+  const env = { PATH: pathOfTools, LC_ALL: 'C' }
+
+  const write = (disk: Disk): SfdiskTable => {
+    const layout = placePartitions(disk, 'a layer')
+    writeFileSync(path('disk'), '')
+    truncateSync(path('disk'), layout.sizeBytes)
+    execFileSync('sfdisk', ['--quiet', path('disk')], { input: renderSfdisk(layout), env })
+    const json = execFileSync('sfdisk', ['--json', path('disk')], { encoding: 'utf8', env })
+    return (JSON.parse(json) as { partitiontable: SfdiskTable }).partitiontable
+  }
+
+  it.each(disks)('%s: has every partition where the layout says', (_case, disk) => {
+    const layout = placePartitions(disk, 'a layer')
+    const table = write(disk)
+    expect(table.label).toBe('dos')
+    expect(table.id).toBe(`0x${layout.diskId}`)
+    const found = new Map(table.partitions.map((entry) => [entry.node, entry]))
+    for (const placed of layout.partitions) {
+      expect(found.get(path(`disk${placed.number}`))).toMatchObject({
+        start: placed.startSector,
+        size: placed.sectors,
+        type: placed.filesystem === 'swap' ? '82' : '83',
+      })
+      expect(found.get(path(`disk${placed.number}`))?.bootable ?? false).toBe(placed.bootable)
+    }
+    expect(found.size).toBe(layout.partitions.length + (layout.extended === undefined ? 0 : 1))
+  })
+
+  it.each(disks)(
+    '%s: overlaps nowhere, begins at whole MiB and reaches the end of the disk',
+    (_case, disk) => {
+      const entries = write(disk)
+        .partitions.filter(({ type }) => type !== '5')
+        .map(({ start, size }) => ({ start, end: start + size }))
+        .sort((a, b) => a.start - b.start)
+      entries.forEach((entry, index) => {
+        expect(entry.start % 2048).toBe(0)
+        expect(entry.start).toBeGreaterThanOrEqual(entries[index - 1]?.end ?? 2048)
+      })
+      expect((entries.at(-1)?.end ?? 0) * sectorBytes).toBe(disk.sizeMiB * 1024 * 1024)
+    },
+  )
+
+  it('is found sound by sfdisk --verify', () => {
+    write(disks[0]?.[1] as Disk)
+    const text = execFileSync('sfdisk', ['--verify', path('disk')], { encoding: 'utf8', env })
+    expect(text).toContain('No errors detected')
+  })
+})
+
+describe('the identity of a disk', () => {
+  const [, disk] = disks[0] as (typeof disks)[number]
+
+  it('follows from the layer alone', () => {
+    expect(placePartitions(disk, 'a')).toEqual(placePartitions(disk, 'a'))
+  })
+
+  it('differs from that of another layer, and between partitions', () => {
+    const [a, b] = [placePartitions(disk, 'a'), placePartitions(disk, 'b')]
+    const uuids = [...a.partitions, ...b.partitions].map(({ uuid }) => uuid)
+    expect(new Set(uuids).size).toBe(uuids.length)
+    expect(a.diskId).toMatch(/^[0-9a-f]{8}$/)
+    expect(a.diskId).not.toBe(b.diskId)
+  })
+})
+
+describe('fstab', () => {
+  it('mounts a folder before what lies below it, names all by UUID, and checks the root first', () => {
+    const layout = placePartitions(disks[4]?.[1] as Disk, 'a')
+    const rows = renderFstab(layout)
+      .trimEnd()
+      .split('\n')
+      .slice(1)
+      .map((line) => line.split(' '))
+    expect(rows.map(([, mount]) => mount)).toEqual(['/', '/var', '/boot', '/var/log', 'none'])
+    for (const row of rows) expect(row).toHaveLength(6)
+    const byMount = new Map(rows.map((row) => [row[1], row]))
+    for (const { mount, uuid } of layout.partitions) {
+      expect(byMount.get(mount ?? 'none')?.[0]).toBe(`UUID=${uuid}`)
+    }
+    expect(byMount.get('/')?.slice(2)).toEqual(['ext4', 'errors=remount-ro', '0', '1'])
+    expect(byMount.get('/var')?.slice(2)).toEqual(['ext4', 'defaults', '0', '2'])
+  })
+
+  it('waits not at all for /boot, for swap not long, and for all others', () => {
+    const late = 'nofail,x-systemd.device-timeout='
+    const text = renderFstab(placePartitions(disks[4]?.[1] as Disk, 'a'))
+    expect(text).toMatch(new RegExp(`^UUID=\\S+ /boot ext2 defaults,${late}5min 0 2$`, 'm'))
+    expect(text).toMatch(new RegExp(`^UUID=\\S+ none swap sw,${late}30s 0 0$`, 'm'))
+    expect(text.match(/nofail/g)).toHaveLength(2)
+  })
+
+  it("has swap in a line that CloudStack's scripts find when they switch it off", () => {
+    // Kubernetes nodes and shared file systems have no swap: a # is put before the lines with this in them.
+    expect(renderFstab(placePartitions(disks[4]?.[1] as Disk, 'a')).match(/ swap /g)).toHaveLength(1)
+  })
+})

@@ -1,0 +1,61 @@
+import { execFileSync } from 'node:child_process'
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { beforeEach, expect, it } from 'vitest'
+import { describeSource, writeTree } from '../../../src/host/git.ts'
+import { useFolder } from '../../support/folder.ts'
+import { describeWith } from '../../support/tools.ts'
+
+const path = useFolder()
+
+describeWith(['git', 'tar'], 'the checkout of a pipeline', () => {
+  const git = (...words: string[]) =>
+    execFileSync('git', ['-C', path('repository'), '-c', 'user.name=t', '-c', 'user.email=t@t', ...words], {
+      encoding: 'utf8',
+    })
+
+  beforeEach(() => {
+    mkdirSync(path('repository', 'deep'), { recursive: true })
+    git('init', '--quiet')
+    writeFileSync(path('repository', 'deep', 'pipeline.ts'), 'first\n')
+    writeFileSync(path('repository', '.gitignore'), 'ignored\n')
+    git('add', '.')
+    git('commit', '--quiet', '-m', 'first')
+  })
+  const describeNow = () => describeSource(path('repository', 'deep'), path('repository', 'out'))
+
+  it('is a commit, and nothing else while it is clean', async () => {
+    writeFileSync(path('repository', 'ignored'), '')
+    mkdirSync(path('repository', 'out'))
+    writeFileSync(path('repository', 'out', 'report.json'), 'what the build itself writes')
+    expect(await describeNow()).toEqual({ commit: git('rev-parse', 'HEAD').trim(), changed: [] })
+  })
+
+  it('says what is changed and what is new, wherever in it', async () => {
+    writeFileSync(path('repository', 'deep', 'pipeline.ts'), 'second\n')
+    writeFileSync(path('repository', 'new file'), '')
+    expect([...((await describeNow())?.changed ?? [])].sort()).toEqual(['deep/pipeline.ts', 'new file'])
+  })
+
+  it.each([
+    ['https://someone:planted-secret@example.org/image.git', 'https://example.org/image.git'],
+    ['git@example.org:someone/image.git', 'ssh://example.org/someone/image.git'],
+    ['/home/someone/image', undefined],
+  ])('published at %s, says so without who logs in there', async (remote, expected) => {
+    git('remote', 'add', 'origin', remote)
+    expect((await describeNow())?.repository).toBe(expected)
+  })
+
+  it('is none outside of a repository', async () => {
+    mkdirSync(path('elsewhere'))
+    expect(await describeSource(path('elsewhere'), path('out'))).toBeUndefined()
+  })
+
+  it('can be written as it was', async () => {
+    writeFileSync(path('repository', 'deep', 'pipeline.ts'), 'second\n')
+    await writeTree(path('repository'), 'HEAD', path('tree'))
+    expect(readFileSync(path('tree', 'deep', 'pipeline.ts'), 'utf8')).toBe('first\n')
+    await expect(writeTree(path('repository'), '--help', path('other'))).rejects.toMatchObject({
+      code: 'unknown-revision',
+    })
+  })
+})

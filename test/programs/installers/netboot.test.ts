@@ -1,0 +1,194 @@
+import { spawnSync } from 'node:child_process'
+import { createHash } from 'node:crypto'
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { createServer, type Server } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { gzipSync } from 'node:zlib'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import type { Mirror } from '../../../src/config/image.ts'
+import { findNetboot, parseSums } from '../../../src/installers/debian-installer/netboot.ts'
+
+const sha256 = (data: string | Buffer) => createHash('sha256').update(data).digest('hex')
+
+const missing = ['gpg', 'gpgv', 'dpkg-deb'].filter(
+  (name) => spawnSync(name, ['--version']).error !== undefined,
+)
+if (missing.length > 0 && process.env.CI === 'true') throw new Error(`CI lacks ${missing.join(' and ')}`)
+
+describe('a list of sums', () => {
+  it('names files as they lie below it', () => {
+    const sum = 'a'.repeat(64)
+    const text = `${sum}  ./netboot/linux\n${sum} *plain\nnot a line\n`
+    expect([...parseSums(text)]).toEqual([
+      ['netboot/linux', sum],
+      ['plain', sum],
+    ])
+  })
+})
+
+describe.skipIf(missing.length > 0)('netboot files (skipped where gpg, gpgv or dpkg-deb is missing)', () => {
+  const images = 'main/installer-amd64/current/images'
+  const below = 'netboot/debian-installer/amd64'
+  const installedBelow = '13/amd64/text/debian-installer/amd64'
+  let folder: string
+  let keyring: string
+  let deb: Buffer
+  let server: Server
+  let mirror: Mirror
+  let routes: Map<string, string | Buffer>
+  let asked: string[]
+  let cacheFolder: string
+
+  const gpg = (arguments_: readonly string[], input = '') => {
+    const home = [
+      '--homedir',
+      folder,
+      '--batch',
+      '--quiet',
+      '--pinentry-mode',
+      'loopback',
+      '--passphrase',
+      '',
+    ]
+    const result = spawnSync('gpg', [...home, ...arguments_], { input, encoding: 'utf8' })
+    if (result.status !== 0) throw new Error(`gpg ${arguments_.join(' ')}: ${result.stderr}`)
+    return result.stdout
+  }
+
+  beforeAll(() => {
+    folder = mkdtempSync(join(tmpdir(), 'keys-'))
+    gpg(['--quick-generate-key', 'known <known@example.org>', 'ed25519', 'sign', 'never'])
+    keyring = join(folder, 'archive.gpg')
+    gpg(['--output', keyring, '--export'])
+    const tree = join(folder, 'tree')
+    const files = join(tree, 'usr/lib/debian-installer/images', installedBelow)
+    mkdirSync(files, { recursive: true })
+    mkdirSync(join(tree, 'DEBIAN'))
+    writeFileSync(join(files, 'linux'), 'kernel of the package')
+    writeFileSync(join(files, 'initrd.gz'), 'initrd of the package')
+    const control = ['Package: debian-installer-13-netboot-amd64', 'Version: 1', 'Architecture: all']
+    const rest = ['Maintainer: nobody <nobody@example.org>', 'Description: netboot', '']
+    writeFileSync(join(tree, 'DEBIAN', 'control'), [...control, ...rest].join('\n'))
+    spawnSync('dpkg-deb', ['--root-owner-group', '--build', tree, join(folder, 'netboot.deb')])
+    deb = readFileSync(join(folder, 'netboot.deb'))
+  })
+
+  afterAll(() => {
+    spawnSync('gpgconf', ['--homedir', folder, '--kill', 'all'])
+    rmSync(folder, { recursive: true, force: true })
+  })
+
+  beforeEach(async () => {
+    cacheFolder = mkdtempSync(join(folder, 'cache-'))
+    routes = new Map()
+    asked = []
+    server = createServer((incoming, answer) => {
+      asked.push(`${incoming.method} ${incoming.url}`)
+      const body = routes.get(incoming.url ?? '')
+      answer.statusCode = body === undefined ? 404 : 200
+      answer.end(body ?? '')
+    })
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+    const { port } = server.address() as AddressInfo
+    const debian = `http://127.0.0.1:${port}/debian`
+    mirror = { debian, security: debian, components: ['main'], keyring }
+  })
+
+  afterEach(() => {
+    server.closeAllConnections()
+    server.close()
+  })
+
+  /** Publishes a suite that vouches for some files, and serves those of them that have a content. */
+  function publish(files: Readonly<Record<string, string | Buffer>>): void {
+    const all = { 'main/binary-amd64/Packages.xz': 'an index', ...files }
+    const sums = Object.entries(all).map(([path, data]) => ` ${sha256(data)} ${data.length} ${path}`)
+    const fields = ['Codename: trixie', 'Date: Sat, 12 Sep 2026 07:55:41 UTC', 'Architectures: amd64']
+    const text = [...fields, 'Components: main', 'SHA256:', ...sums, ''].join('\n')
+    routes.set('/debian/dists/trixie/InRelease', gpg(['--clearsign'], text))
+    for (const [path, data] of Object.entries(files)) routes.set(`/debian/dists/trixie/${path}`, data)
+  }
+
+  const publishImages = () => {
+    const sums = ['linux', 'initrd.gz'].map(
+      (name) => `${sha256(`${name} of the mirror`)}  ./${below}/${name}\n`,
+    )
+    publish({ [`${images}/SHA256SUMS`]: sums.join('') })
+    for (const name of ['linux', 'initrd.gz']) {
+      routes.set(`/debian/dists/trixie/${images}/${below}/${name}`, `${name} of the mirror`)
+    }
+  }
+
+  const publishPackage = () => {
+    const facts = `Filename: pool/netboot.deb\nSize: ${deb.length}\nSHA256: ${sha256(deb)}\n`
+    const index = gzipSync(`Package: debian-installer-13-netboot-amd64\n${facts}`)
+    publish({ 'main/binary-amd64/Packages.gz': index })
+    routes.set('/debian/pool/netboot.deb', deb)
+  }
+
+  const find = () =>
+    findNetboot({
+      image: { suite: 'trixie', debianVersion: 13, debianArch: 'amd64', mirror },
+      cacheFolder,
+      onProgress: () => undefined,
+      signal: AbortSignal.timeout(60_000),
+      installedFolder: join(folder, 'installed'),
+    })
+
+  it('are those of the installed package, without a word to the mirror', async () => {
+    const kernel = join(folder, 'installed', installedBelow, 'linux')
+    mkdirSync(dirname(kernel), { recursive: true })
+    writeFileSync(kernel, '')
+    writeFileSync(join(dirname(kernel), 'initrd.gz'), '')
+    try {
+      expect(await find()).toMatchObject({ kernel, source: 'package debian-installer-13-netboot-amd64' })
+      expect(asked).toEqual([])
+    } finally {
+      rmSync(join(folder, 'installed'), { recursive: true })
+    }
+  })
+
+  it("are the mirror's, proved by its signature, and downloaded once", async () => {
+    publishImages()
+    const { kernel, initrd } = await find()
+    expect(readFileSync(kernel, 'utf8')).toBe('linux of the mirror')
+    expect(readFileSync(initrd, 'utf8')).toBe('initrd.gz of the mirror')
+    asked = []
+    expect((await find()).initrd).toBe(initrd)
+    expect(asked.filter((line) => line.includes(below))).toEqual([])
+  })
+
+  it('are downloaded again when what is kept was damaged', async () => {
+    publishImages()
+    const { kernel } = await find()
+    writeFileSync(kernel, 'damaged')
+    await find()
+    expect(readFileSync(kernel, 'utf8')).toBe('linux of the mirror')
+  })
+
+  it('are refused when one is not what the signed list says, and nothing is kept', async () => {
+    publishImages()
+    routes.set(`/debian/dists/trixie/${images}/${below}/linux`, 'something else')
+    await expect(find()).rejects.toMatchObject({ code: 'mirror-file-corrupt', exitCode: 3 })
+    expect(readdirSync(cacheFolder)).toEqual([])
+  })
+
+  it("are those in the mirror's package, where it leaves out its images", async () => {
+    publishPackage()
+    const { kernel, initrd } = await find()
+    expect(readFileSync(kernel, 'utf8')).toBe('kernel of the package')
+    expect(readFileSync(initrd, 'utf8')).toBe('initrd of the package')
+    expect(readdirSync(cacheFolder)).toEqual([sha256(deb)])
+    asked = []
+    await find()
+    expect(asked.some((line) => line.endsWith('.deb'))).toBe(false)
+  })
+
+  it('are nowhere, which is said with the name of the package', async () => {
+    publish({})
+    const refused = expect(find()).rejects
+    await refused.toMatchObject({ code: 'installer-no-netboot', exitCode: 3 })
+  })
+})

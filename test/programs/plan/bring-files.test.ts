@@ -1,0 +1,263 @@
+import { execFileSync } from 'node:child_process'
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { fileURLToPath } from 'node:url'
+import { describe, expect, it } from 'vitest'
+import { configure_systemvm_services } from '../../../provisioners/configure_systemvm_services.ts'
+import { install_xen_tools } from '../../../provisioners/install_xen_tools.ts'
+import { resolvePipeline } from '../../../src/config/resolve.ts'
+import type { ResolvedImage } from '../../../src/config/resolved.ts'
+import { listTree, sha256 } from '../../../src/digest.ts'
+import { bringFiles } from '../../../src/plan/bring-files.ts'
+import { planImage } from '../../../src/plan/plan.ts'
+import { openStore } from '../../../src/store/store.ts'
+import { useFolder } from '../../support/folder.ts'
+import { sound } from '../../support/pipelines.ts'
+
+const path = useFolder()
+/** A tree in the shape of CloudStack's `systemvm/debian`. */
+const tree = fileURLToPath(new URL('../../fixtures/cloudstack-payload', import.meta.url))
+
+async function imageWith(payload: string): Promise<ResolvedImage> {
+  const { images } = await resolvePipeline({ ...sound, stages: [configure_systemvm_services({ payload })] })
+  return images[0] as ResolvedImage
+}
+
+async function bring(payload: string): Promise<ResolvedImage> {
+  const [image] = await bringFiles([await imageWith(payload)], path('cache', 'files'))
+  return image as ResolvedImage
+}
+
+const payloadOf = (image: ResolvedImage) => image.stages[0]?.files.payload as string
+const keyOf = async (image: ResolvedImage) =>
+  (await planImage(image, openStore(path('store')))).stages[0]?.key
+
+function pack(from: string, ...words: string[]): string {
+  const tarball = path('payload.tgz')
+  execFileSync('tar', ['--create', '--gzip', '--file', tarball, '--directory', from, ...words], {
+    stdio: 'pipe',
+  })
+  return tarball
+}
+const sumOf = (file: string) => sha256(readFileSync(file))
+
+/** The rule of the one fault that is found, wherever: on reading the configuration or on bringing its files. */
+async function faultOf(payload: string): Promise<string> {
+  const error = await bring(payload).then(
+    () => undefined,
+    (thrown) => thrown,
+  )
+  expect(error).toMatchObject({ code: 'configuration', exitCode: 2 })
+  const [fault] = error.details.faults
+  expect(fault).toMatchObject({ path: 'stages.configure_systemvm_services.files.payload', found: payload })
+  return fault.rule
+}
+
+describe("a stage's files", () => {
+  it('are this project’s own unless told otherwise', async () => {
+    const { images } = await resolvePipeline({ ...sound, stages: [configure_systemvm_services()] })
+    const [image] = await bringFiles(images, path('cache', 'files'))
+    expect(readdirSync(payloadOf(image as ResolvedImage)).sort()).toEqual(['etc', 'opt'])
+    expect(existsSync(path('cache'))).toBe(false)
+  })
+
+  it('may be a folder, which stays where it is', async () => {
+    expect(payloadOf(await bring(tree))).toBe(tree)
+  })
+
+  it('may be a tarball, which gives the same tree with the same modes, and so the same layer', async () => {
+    const image = await bring(pack(tree, '.'))
+    expect(await listTree(payloadOf(image))).toEqual(await listTree(tree))
+    expect(await keyOf(image)).toBe(await keyOf(await bring(tree)))
+    expect(await keyOf(image)).not.toBe(await keyOf(await imageWith('./payload')))
+  })
+
+  it('may be a URL, which is asked once', async () => {
+    const tarball = pack(tree, '.')
+    let asked = 0
+    const server = createServer((_request, response) => {
+      asked += 1
+      response.end(readFileSync(tarball))
+    })
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+    const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/payload.tgz`
+    try {
+      const source = `${url}#sha256=${sumOf(tarball)}`
+      expect(await listTree(payloadOf(await bring(source)))).toEqual(await listTree(tree))
+      expect(await listTree(payloadOf(await bring(source)))).toEqual(await listTree(tree))
+      expect(asked).toBe(1)
+      expect(await faultOf(`${url}#sha256=${'0'.repeat(64)}`)).toBe(`has another sha256, ${sumOf(tarball)}`)
+    } finally {
+      server.closeAllConnections?.()
+      server.close()
+    }
+  })
+
+  it('that a server does not have are a fault', async () => {
+    const server = createServer((_request, response) => response.writeHead(404).end('gone'))
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+    const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/payload.tgz`
+    try {
+      expect(await faultOf(`${url}#sha256=${'0'.repeat(64)}`)).toBe('is answered by HTTP status 404')
+    } finally {
+      server.closeAllConnections?.()
+      server.close()
+    }
+  })
+
+  it('are checked against the sum of a tarball at hand as well', async () => {
+    const tarball = pack(tree, '.')
+    await bring(`${tarball}#sha256=${sumOf(tarball).toUpperCase()}`)
+    const sum = '0'.repeat(64)
+    expect(await faultOf(`${tarball}#sha256=${sum}`)).toBe(`has another sha256, ${sumOf(tarball)}`)
+  })
+
+  it.each([
+    [
+      'a URL without a sum',
+      'https://example.org/x.tgz',
+      'must end in #sha256= or #sha512= and the sum of the tarball',
+    ],
+    ['half a sum', 'https://example.org/x.tgz#sha256=12', 'must have 64 hexadecimal digits after #sha256='],
+    ['another protocol', `ftp://example.org/x#sha256=${'0'.repeat(64)}`, 'must be a URL of http or https'],
+    ['nothing there', '/nowhere/payload.tgz', 'must be a folder or a tarball that exists'],
+  ])('are refused before anything is fetched: %s', async (_what, payload, rule) => {
+    expect(await faultOf(payload)).toBe(rule)
+    expect(existsSync(path('cache'))).toBe(false)
+  })
+
+  it('have to begin where a system does', async () => {
+    mkdirSync(path('higher', 'debian'), { recursive: true })
+    expect(await faultOf(path('higher'))).toMatch(/^has "debian" at its top, where only boot, etc, /)
+    mkdirSync(path('empty'))
+    expect(await faultOf(path('empty'))).toBe('is empty')
+  })
+})
+
+describe('one file', () => {
+  async function bringTool(vhdUtil: string) {
+    const { images } = await resolvePipeline({ ...sound, stages: [install_xen_tools({ vhdUtil })] })
+    return bringFiles(images, path('cache', 'files'))
+  }
+
+  it('is brought as it is, in a folder of its own', async () => {
+    writeFileSync(path('vhd-util'), 'elf')
+    const [image] = await bringTool(`${path('vhd-util')}#sha256=${sumOf(path('vhd-util'))}`)
+    const folder = image?.stages[0]?.files.vhd_util as string
+    expect(readdirSync(folder)).toEqual(['vhd-util'])
+    expect(readFileSync(`${folder}/vhd-util`, 'utf8')).toBe('elf')
+  })
+
+  it('needs a sum, and has to have it', async () => {
+    writeFileSync(path('vhd-util'), 'elf')
+    const faults = (source: string) => bringTool(source).catch((error) => error.details.faults[0].rule)
+    expect(await faults(path('vhd-util'))).toBe('must end in #sha256= or #sha512= and its sum')
+    const wrong = '0'.repeat(64)
+    expect(await faults(`${path('vhd-util')}#sha256=${wrong}`)).toMatch(/^has another sha256, /)
+  })
+
+  it('that nobody has named leaves its stage out', async () => {
+    const { images } = await resolvePipeline({ ...sound, stages: [install_xen_tools()] })
+    expect(images[0]?.stages).toEqual([])
+  })
+})
+
+describe('a tarball behind a URL', () => {
+  it('that was never downloaded is left out by a verb that only looks, and its layer has to be made', async () => {
+    const url = `http://127.0.0.1:9/payload.tgz#sha256=${'0'.repeat(64)}`
+    const [image] = await bringFiles([await imageWith(url)], path('cache', 'files'), 'leave out')
+    expect(image?.stages[0]).toMatchObject({ files: {}, absent: ['payload'] })
+    const { stages } = await planImage(image as ResolvedImage, openStore(path('store')))
+    expect(stages[0]).toMatchObject({ cached: undefined, reason: 'payload is not downloaded' })
+    expect(existsSync(path('cache'))).toBe(false)
+  })
+
+  it('that a build has downloaded is there for such a verb', async () => {
+    const tarball = pack(tree, '.')
+    const server = createServer((_, response) => response.end(readFileSync(tarball)))
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+    const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/payload.tgz#sha256=${sumOf(tarball)}`
+    const image = await bring(url)
+    await new Promise((resolve) => server.close(resolve))
+    const [looked] = await bringFiles([await imageWith(url)], path('cache', 'files'), 'leave out')
+    expect(payloadOf(looked as ResolvedImage)).toBe(payloadOf(image))
+  })
+})
+
+describe('a tarball', () => {
+  const content = (name: string) => {
+    mkdirSync(path('tree', 'etc'), { recursive: true })
+    writeFileSync(path('tree', 'etc', name), 'x\n')
+  }
+  const hostile: readonly [string, () => string, RegExp][] = [
+    [
+      'a name that leads out',
+      () => pack(path('tree'), '--absolute-names', '--transform=s,^etc/file,../file,', 'etc/file'),
+      /^has the name \.\.\/file in it, which leads out of it$/,
+    ],
+    [
+      'an absolute name',
+      () => pack(path('tree'), '--absolute-names', '--transform=s,^etc,/etc,', 'etc/file'),
+      /^has the absolute name \/etc\/file in it$/,
+    ],
+    [
+      'a link that leads out',
+      () => {
+        symlinkSync('../../outside', path('tree', 'etc', 'link'))
+        return pack(path('tree'), '.')
+      },
+      /^has the link etc\/link -> \.\.\/\.\.\/outside in it, which leads out of it$/,
+    ],
+    [
+      'a link that leads out by way of another',
+      () => {
+        mkdirSync(path('tree', 'a', 'b'), { recursive: true })
+        symlinkSync('../..', path('tree', 'a', 'b', 'up'))
+        symlinkSync('up/..', path('tree', 'a', 'b', 'out'))
+        return pack(path('tree'), '.')
+      },
+      /^has the link a\/b\/out -> up\/\.\. in it/,
+    ],
+    [
+      'a pipe',
+      () => {
+        execFileSync('mkfifo', [path('tree', 'etc', 'pipe')])
+        return pack(path('tree'), '.')
+      },
+      /^has something else than files, folders and links in it: prw/,
+    ],
+    [
+      'no tar at all',
+      () => {
+        writeFileSync(path('payload.tgz'), 'hello\n')
+        return path('payload.tgz')
+      },
+      /^is no tarball that tar can read/,
+    ],
+  ]
+
+  it.each(hostile)('is refused with %s in it, and leaves nothing unpacked', async (_what, make, rule) => {
+    content('file')
+    expect(await faultOf(make())).toMatch(rule)
+    expect(readdirSync(path('cache', 'files'))).toEqual([])
+    expect(existsSync(path('cache', 'file'))).toBe(false)
+  })
+
+  it('keeps links to the guest’s own paths, and within', async () => {
+    content('file')
+    symlinkSync('/usr/bin/true', path('tree', 'etc', 'absolute'))
+    symlinkSync('file', path('tree', 'etc', 'within'))
+    const image = await bring(pack(path('tree'), '.'))
+    expect(await listTree(payloadOf(image))).toMatchObject({
+      'etc/absolute': 'link /usr/bin/true',
+      'etc/within': 'link file',
+    })
+  })
+
+  it('is unpacked again where its folder was lost', async () => {
+    const image = await bring(pack(tree, '.'))
+    rmSync(payloadOf(image), { recursive: true })
+    expect(await listTree(payloadOf(await bring(path('payload.tgz'))))).toEqual(await listTree(tree))
+  })
+})

@@ -1,0 +1,351 @@
+/** `release` on small disks that are made here: what is in a release, what is refused, and what `release verify` finds. */
+
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, afterEach, beforeAll, beforeEach, expect, it, vi } from 'vitest'
+import { main } from '../../../src/cli/main.ts'
+import { computeChecksums } from '../../../src/export/checksums.ts'
+import { renderSums } from '../../../src/release/checksum-lists.ts'
+import type { ReleaseRecord } from '../../../src/release/record.ts'
+import { faultOfSbom } from '../../../src/release/sbom.ts'
+import { type Statement, statementSchema } from '../../../src/release/statement.ts'
+import type { Report } from '../../../src/report/report.ts'
+import { builtWords, makeBuilt } from '../../support/built.ts'
+import { useFolder } from '../../support/folder.ts'
+import { describeWith } from '../../support/tools.ts'
+
+const path = useFolder()
+const programs = ['debugfs', 'mke2fs', 'sfdisk', 'blkid', 'qemu-img']
+const never = new AbortController().signal
+
+const text = { stdout: '', stderr: '' }
+beforeEach(() => {
+  for (const to of ['stdout', 'stderr'] as const) {
+    text[to] = ''
+    vi.spyOn(process[to], 'write').mockImplementation((chunk) => {
+      text[to] += chunk.toString()
+      return true
+    })
+  }
+})
+afterEach(() => vi.restoreAllMocks())
+
+const release = (...words: string[]) => main(['release', ...builtWords, '--out', path('out'), ...words])
+const verify = (folder = path('out', 'release')) => main(['release', 'verify', folder])
+const read = (...names: string[]) => readFileSync(path('out', 'release', ...names), 'utf8')
+
+/** Files of a release of the tiny pipeline. */
+const sums = ['md5sum.txt', 'sha256sum.txt', 'sha512sum.txt']
+const files = [
+  'RELEASE_NOTES.md',
+  'metadata.ini',
+  'provenance.intoto.json',
+  'release.json',
+  'tiny-1.0-x86_64-kvm.qcow2',
+  'tiny-1.0-x86_64-ovm.raw',
+  'tiny-1.0-x86_64.cdx.json',
+  ...sums,
+]
+
+describeWith(programs, 'a release', () => {
+  it('has the files, with sums, a bill of materials, a statement about all of them, and notes', async () => {
+    await makeBuilt(path('out'))
+    expect(await release('--tag', 'v1.0'), text.stderr).toBe(0)
+    expect(text.stdout.trim()).toBe(path('out', 'release'))
+    expect(readdirSync(path('out', 'release')).sort()).toEqual([...files].sort())
+    const statement = statementSchema.parse(JSON.parse(read('provenance.intoto.json'))) as Statement
+    const covered = files.filter((name) => !sums.includes(name) && name !== 'provenance.intoto.json')
+    expect(statement.subject.map(({ name }) => name).sort()).toEqual(covered.sort())
+    const { resolvedDependencies } = statement.predicate.buildDefinition
+    const named = resolvedDependencies.map(({ name }) => name)
+    for (const name of [
+      'source',
+      'archive trixie',
+      'package libc6',
+      'script greet',
+      'script of base',
+      'template build.pkr.hcl.hbs',
+      'tool packer',
+    ])
+      expect(named).toContain(name)
+    expect(resolvedDependencies.find(({ name }) => name === 'archive trixie')).toMatchObject({
+      uri: 'http://deb.debian.org/debian/dists/trixie/InRelease',
+      annotations: { signers: ['A'.repeat(40)] },
+    })
+    const sbom = read('tiny-1.0-x86_64.cdx.json')
+    expect(await faultOfSbom(sbom)).toBeUndefined()
+    const { components } = JSON.parse(sbom) as { components: { name: string }[] }
+    expect(components.find(({ name }) => name === 'libc6')).toMatchObject({
+      version: '2.41-12',
+      purl: 'pkg:deb/debian/libc6@2.41-12?arch=amd64&distro=trixie',
+      hashes: [{ alg: 'SHA-256', content: 'c'.repeat(64) }],
+      licenses: [
+        { license: { name: 'custom-one', acknowledgement: 'declared' } },
+        { license: { id: 'MIT', acknowledgement: 'declared' } },
+      ],
+    })
+    expect(read('metadata.ini')).toContain('[kvm]')
+    const notes = read('RELEASE_NOTES.md')
+    expect(notes).toContain(
+      '# tiny 1.0\n\nBuilt from commit `0123456789abcdef0123456789abcdef01234567`, tag `v1.0`.',
+    )
+    expect(notes).toContain('- 3 packages, listed in `tiny-1.0-x86_64.cdx.json`')
+    expect(notes).toContain('- kernel: linux-image-6.12.1-amd64 6.12.1-1')
+    expect(notes).not.toContain('in spite of')
+    expect(await verify(), text.stdout).toBe(0)
+    expect(text.stderr).toContain('10 files, all as they were released')
+  })
+
+  it('is the same when it is made again', async () => {
+    await makeBuilt(path('out'))
+    await release()
+    const before = Object.fromEntries(files.map((name) => [name, readFileSync(path('out', 'release', name))]))
+    await release()
+    for (const name of files)
+      expect(readFileSync(path('out', 'release', name)).equals(before[name] as Buffer), name).toBe(true)
+  })
+
+  it('tells what has changed since another', async () => {
+    await makeBuilt(path('before'), {
+      packages: { dpkg: '1.22.20', libc6: '2.41-12', nano: '8.4-1', 'linux-image-6.12.0-amd64': '6.12.0-1' },
+    })
+    expect(await main(['release', ...builtWords, '--out', path('before')]), text.stderr).toBe(0)
+    await makeBuilt(path('out'))
+    expect(await release('--since', path('before', 'release'))).toBe(0)
+    const notes = read('RELEASE_NOTES.md')
+    expect(notes).toContain('## Since 1.0\n\n### trixie-x86_64')
+    expect(notes).toContain('- kernel: linux-image-6.12.0-amd64 6.12.0-1 → linux-image-6.12.1-amd64 6.12.1-1')
+    expect(notes).toContain('| dpkg | 1.22.20 | 1.22.21 |')
+    expect(notes).toContain('| nano | 8.4-1 | removed |')
+    expect(notes).not.toContain('| libc6 |')
+    expect(await release('--since', path('before', 'release', 'release.json'))).toBe(0)
+    expect(await release('--since', path('nowhere'))).toBe(2)
+  })
+
+  const report = (over: Partial<Report>) => ({ over })
+  it.each<[string, string, Parameters<typeof makeBuilt>[1], string[], string]>([
+    [
+      'was not verified',
+      'unverified',
+      { verified: false },
+      [],
+      'tiny-1.0-x86_64-kvm.qcow2 was not verified as it is now',
+    ],
+    [
+      'was never booted',
+      'unverified',
+      {},
+      ['--set', 'verification.contract=cloudstack'],
+      'none of its files was booted',
+    ],
+    [
+      'is of a dirty checkout',
+      'dirty',
+      report({ source: { commit: 'c', changed: ['pipeline.ts'] } }),
+      [],
+      'changes that are not committed: pipeline.ts',
+    ],
+    ['is of no known commit', 'dirty', report({ source: undefined }), [], 'nobody knows which commit'],
+    ['is not recorded', 'unrecorded', { recorded: false }, [], 'what it was made from is not recorded'],
+    ['is of another pipeline', 'mixed', {}, ['--set', 'hostname=other'], 'the keys of its layers differ'],
+    [
+      'is of another release',
+      'mixed',
+      {},
+      ['--set', "release='1.1'"],
+      'built as release 1.0, where the pipeline makes 1.1',
+    ],
+    [
+      'lacks a target',
+      'partial',
+      {},
+      ['--set', 'targets=[kvm, raw, xenserver]'],
+      'there is no file for xenserver',
+    ],
+  ])(
+    'is refused of an image that %s, unless that is allowed; then it says so',
+    async (_case, kind, built, words, said) => {
+      await makeBuilt(path('out'), built)
+      expect(await release(...words)).toBe(4)
+      expect(text.stderr).toContain(said)
+      expect(text.stderr).toContain(`--allow ${kind}`)
+      expect(existsSync(path('out', 'release'))).toBe(false)
+      expect(await release(...words, '--allow', kind), text.stderr).toBe(0)
+      expect(read('RELEASE_NOTES.md')).toContain(`> - ${kind}: trixie-x86_64: `)
+      const { exceptions } = JSON.parse(read('release.json')) as ReleaseRecord
+      expect(exceptions[0]?.kind).toBe(kind)
+      expect(read('provenance.intoto.json')).toContain(said.slice(0, 20))
+      expect(await verify(), text.stdout).toBe(0)
+    },
+  )
+
+  it('is refused of an image that was changed after it was verified', async () => {
+    await makeBuilt(path('out'))
+    const file = path('out', 'images', 'tiny-1.0-x86_64-ovm.raw')
+    writeFileSync(file, flip(readFileSync(file), 13 * 2 ** 20))
+    expect(await release()).toBe(4)
+    expect(text.stderr).toContain(
+      'mixed: trixie-x86_64: images/tiny-1.0-x86_64-ovm.raw is not the file that the run has made',
+    )
+    expect(text.stderr).toContain(
+      'unverified: trixie-x86_64: images/tiny-1.0-x86_64-ovm.raw was not verified as it is now',
+    )
+  })
+
+  it('takes what other machines have built, the newest of each variant', async () => {
+    const run = {
+      status: 'succeeded' as const,
+      startedAt: '2026-01-02T00:00:00.000Z',
+      finishedAt: '2026-01-02T00:01:00.000Z',
+      durationSeconds: 60,
+      command: [],
+    }
+    const older = { ...run, id: '20260102T000000Z-trixie-x86_64-1' }
+    const newer = { ...run, id: '20260103T000000Z-trixie-x86_64-1', startedAt: '2026-01-03T00:00:00.000Z' }
+    await makeBuilt(path('one'), { over: { run: newer } })
+    await makeBuilt(path('two'), { over: { run: older }, packages: { dpkg: '1.0' } })
+    expect(await release('--from', path('one'), '--from', path('two')), text.stderr).toBe(0)
+    const { variants } = JSON.parse(read('release.json')) as ReleaseRecord
+    expect(variants.map(({ run }) => run.id)).toEqual([newer.id])
+    expect(Object.keys(variants[0]?.packages ?? {})).toHaveLength(3)
+  })
+
+  it('leaves out a target when it is told to, and says so', async () => {
+    await makeBuilt(path('out'))
+    expect(await release('--leave-out', 'raw'), text.stderr).toBe(0)
+    expect(existsSync(path('out', 'release', 'tiny-1.0-x86_64-ovm.raw'))).toBe(false)
+    expect(read('RELEASE_NOTES.md')).toContain('> - partial: trixie-x86_64: left out, as asked: raw')
+    expect(await verify()).toBe(0)
+  })
+
+  it.each([
+    ['a tag of another release', ['--tag', 'v2.0'], 'the tag "v2.0" is not of release 1.0'],
+    ['a folder that is something else', ['--to', 'SOMETHING'], 'is there and is no release'],
+    ['a word for nothing', ['--allow', 'everything'], 'is none of unverified, dirty'],
+  ])('refuses %s with 2', async (_case, words, said) => {
+    await makeBuilt(path('out'))
+    mkdirSync(path('else'))
+    writeFileSync(path('else', 'file'), '')
+    expect(await release(...words.map((word) => word.replace('SOMETHING', path('else'))))).toBe(2)
+    expect(text.stderr).toContain(said)
+    expect(readdirSync(path('else'))).toEqual(['file'])
+  })
+
+  it('has no secret of the environment in it, nor says one', async () => {
+    await makeBuilt(path('out'))
+    const names = [
+      'GITHUB_TOKEN',
+      'GH_TOKEN',
+      'ACTIONS_ID_TOKEN_REQUEST_TOKEN',
+      'REGISTRY_PASSWORD',
+      'AWS_SECRET_ACCESS_KEY',
+    ]
+    for (const [index, name] of names.entries()) vi.stubEnv(name, `planted-secret-${index}`)
+    for (const [name, value] of Object.entries({
+      GITHUB_SERVER_URL: 'https://github.com',
+      GITHUB_REPOSITORY: 'someone/image',
+      GITHUB_WORKFLOW_REF: 'someone/image/.github/workflows/release.yml@refs/tags/v1.0',
+      GITHUB_RUN_ID: '42',
+    }))
+      vi.stubEnv(name, value)
+    try {
+      expect(await release('--json')).toBe(0)
+      expect(await verify()).toBe(0)
+    } finally {
+      vi.unstubAllEnvs()
+    }
+    expect(read('provenance.intoto.json')).toContain(
+      'https://github.com/someone/image/actions/runs/42/attempts/1',
+    )
+    for (const name of files)
+      expect(readFileSync(path('out', 'release', name)).includes('planted-secret'), name).toBe(false)
+    expect(text.stdout + text.stderr).not.toContain('planted-secret')
+  })
+})
+
+function flip(bytes: Buffer, at: number): Buffer {
+  const copy = Buffer.from(bytes)
+  copy[at] = (copy[at] as number) ^ 1
+  return copy
+}
+
+describeWith(programs, 'release verify', () => {
+  let sound: string
+  beforeAll(async () => {
+    sound = mkdtempSync(join(tmpdir(), 'test-'))
+    await makeBuilt(sound)
+    await main(['release', ...builtWords, '--out', sound])
+  })
+  afterAll(() => rmSync(sound, { recursive: true, force: true }))
+  const copy = () => cpSync(join(sound, 'release'), path('release'), { recursive: true })
+
+  it.each(files.flatMap((name) => [0.02, 0.98].map((share) => [name, share] as const)))(
+    'names %s when its byte at %d has changed, and no other',
+    async (name, share) => {
+      copy()
+      const bytes = readFileSync(path('release', name))
+      writeFileSync(path('release', name), flip(bytes, Math.floor(bytes.length * share)))
+      expect(await verify(path('release'))).toBe(4)
+      expect(text.stdout).toContain(`${name}: `)
+      const others = text.stdout.split('\n').filter((line) => line !== '' && !line.startsWith(`${name}: `))
+      expect(others).toEqual([])
+    },
+  )
+
+  it.each(files)('names %s when it is missing', async (name) => {
+    copy()
+    rmSync(path('release', name))
+    expect(await verify(path('release'))).toBe(4)
+    expect(text.stdout).toContain(`${name}: it `)
+  })
+
+  it('names a file that is no part of it', async () => {
+    copy()
+    writeFileSync(path('release', 'more.txt'), 'more')
+    mkdirSync(path('release', 'folder'))
+    expect(await verify(path('release'))).toBe(4)
+    expect(text.stdout).toContain('more.txt: it is no part of this release')
+    expect(text.stdout).toContain('folder: it is no file')
+  })
+
+  it('finds a bill of materials that is not of the image, whatever sums it has been given', async () => {
+    copy()
+    const name = 'tiny-1.0-x86_64.cdx.json'
+    const forged = readFileSync(path('release', name), 'utf8').replaceAll('2.41-12', '2.41-13')
+    writeFileSync(path('release', name), forged)
+    await sealAgain(name)
+    expect(await verify(path('release'))).toBe(4)
+    expect(text.stdout).toContain(`${name}: it does not list what dpkg has in tiny-1.0-x86_64-kvm.qcow2`)
+  })
+
+  /** Gives a forged file the sums that make everything but its content right. */
+  async function sealAgain(name: string): Promise<void> {
+    const statementPath = path('release', 'provenance.intoto.json')
+    const statement = JSON.parse(readFileSync(statementPath, 'utf8')) as Statement
+    const now = await computeChecksums(path('release', name), never)
+    const subject = statement.subject.map((one) =>
+      one.name === name ? { name, digest: { sha256: now.sha256, sha512: now.sha512 } } : one,
+    )
+    writeFileSync(statementPath, `${JSON.stringify({ ...statement, subject }, null, 1)}\n`)
+    const all = new Map<string, typeof now>()
+    for (const file of files.filter((file) => !sums.includes(file)))
+      all.set(file, await computeChecksums(path('release', file), never))
+    for (const algorithm of ['md5', 'sha256', 'sha512'] as const)
+      writeFileSync(path('release', `${algorithm}sum.txt`), renderSums(all, algorithm))
+  }
+
+  it('refuses a folder that is none with 2', async () => {
+    expect(await verify(path())).toBe(2)
+    expect(await verify(path('nowhere'))).toBe(2)
+  })
+})

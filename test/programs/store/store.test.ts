@@ -1,0 +1,245 @@
+import { execFileSync } from 'node:child_process'
+import {
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs'
+import { describe, expect, it } from 'vitest'
+import { sha256 } from '../../../src/digest.ts'
+import { writeDurably } from '../../../src/host/files.ts'
+import {
+  keyOf as keyOfParts,
+  type LayerKey,
+  type LayerParts,
+  parentOf,
+} from '../../../src/store/layer-key.ts'
+import { type Layer, openStore, type Store } from '../../../src/store/store.ts'
+import { useFolder } from '../../support/folder.ts'
+import { describeWith } from '../../support/tools.ts'
+
+const path = useFolder()
+
+/** base ← a ← b ← c, and base ← other. */
+const below: Readonly<Record<string, string>> = { a: 'base', b: 'a', c: 'b', other: 'base' }
+const keyOf = (name: string): LayerKey => keyOfParts(partsOf(name))
+
+/** What a layer's key is made from: its name, and the layer below. */
+function partsOf(name: string): LayerParts {
+  const parent = below[name]
+  return (parent === undefined ? { name } : { name, parent: keyOf(parent) }) as unknown as LayerParts
+}
+
+/** Commits a layer whose disk holds its own name. */
+async function commit(store: Store, name: string): Promise<Layer> {
+  mkdirSync(store.folder, { recursive: true })
+  writeFileSync(store.disk(keyOf(name)), `disk of ${name}`)
+  const parts = partsOf(name)
+  return store.commit({
+    key: keyOf(name),
+    name,
+    parent: parentOf(parts),
+    parts,
+    createdAt: '2026-01-02T03:04:05.000Z',
+    buildTimeSeconds: 1.5,
+    log: `runs/x/${name}.log`,
+    artifacts: [],
+    packages: { added: [], removed: [], upgraded: [] },
+    bytesWritten: 0,
+    tools: {},
+  })
+}
+
+async function names(store: Store): Promise<readonly string[]> {
+  return (await store.list()).map(({ name }) => name).sort()
+}
+
+/** Commits all layers of the two chains. */
+async function fill(store: Store): Promise<void> {
+  await commit(store, 'base')
+  await commit(store, 'a')
+  await commit(store, 'b')
+  await commit(store, 'c')
+  await commit(store, 'other')
+}
+
+/** What lies in the store, but for the list of digests that spares reading. */
+const filesOfStore = () => readdirSync(path('store')).filter((name) => name !== 'digests.json')
+
+describe('a store', () => {
+  it('that does not exist yet is empty, and asking does not make it', async () => {
+    const store = openStore(path('store'))
+    expect(await store.list()).toEqual([])
+    expect(await store.find(keyOf('a'))).toBeUndefined()
+    expect(readdirSync(path())).toEqual([])
+  })
+
+  it('gives back what was committed, with the size and digest of its disk', async () => {
+    const store = openStore(path('store'))
+    const layer = await commit(store, 'a')
+    expect(layer).toMatchObject({ sha256: sha256('disk of a'), sizeBytes: 9, parent: keyOf('base') })
+    // As another process sees it.
+    expect(await openStore(path('store')).find(layer.key)).toEqual(layer)
+    expect(filesOfStore().sort()).toEqual([`${layer.key}.json`, `${layer.key}.qcow2`])
+  })
+
+  it('has no layer for a disk that was never committed', async () => {
+    const store = openStore(path('store'))
+    await expect(commit(openStore(path('store')), 'a')).resolves.toBeDefined()
+    writeFileSync(store.disk(keyOf('half')), 'half written')
+    expect(await store.find(keyOf('half'))).toBeUndefined()
+    expect(await names(store)).toEqual(['a'])
+  })
+
+  it('refuses to commit a disk that is not there, and records nothing', async () => {
+    const store = openStore(path('store'))
+    await commit(store, 'a')
+    const lost = store.commit({ ...(await commit(store, 'b')), key: keyOf('lost') })
+    await expect(lost).rejects.toThrow('ENOENT')
+    expect(await names(store)).toEqual(['a', 'b'])
+  })
+})
+
+describe('a damaged layer', () => {
+  it('with a flipped byte is found, but not verified', async () => {
+    const store = openStore(path('store'))
+    const layer = await commit(store, 'a')
+    expect(await store.verify(layer)).toBe(true)
+    writeFileSync(store.disk(layer.key), 'disk of b')
+    expect(await store.find(layer.key)).toEqual(layer)
+    expect(await store.verify(layer)).toBe(false)
+  })
+
+  it('whose disk is gone is not verified', async () => {
+    const store = openStore(path('store'))
+    const layer = await commit(store, 'a')
+    rmSync(store.disk(layer.key))
+    expect(await store.verify(layer)).toBe(false)
+  })
+
+  it.each([
+    ['a truncated disk', (store: Store, key: LayerKey) => truncateSync(store.disk(key), 4)],
+    ['no disk', (store: Store, key: LayerKey) => rmSync(store.disk(key))],
+    ['no record', (store: Store, key: LayerKey) => rmSync(`${store.folder}/${key}.json`)],
+    [
+      'half a record',
+      (store: Store, key: LayerKey) => writeFileSync(`${store.folder}/${key}.json`, '{"key": "'),
+    ],
+  ])('with %s is no layer', async (_case, damage) => {
+    const store = openStore(path('store'))
+    await fill(store)
+    damage(store, keyOf('a'))
+    expect(await store.find(keyOf('a'))).toBeUndefined()
+    expect(await names(store)).toEqual(['b', 'base', 'c', 'other'])
+  })
+})
+
+describe('removal', () => {
+  it('takes every layer above along, and leaves the others', async () => {
+    const store = openStore(path('store'))
+    await fill(store)
+    await store.remove(keyOf('a'))
+    expect(await names(store)).toEqual(['base', 'other'])
+    expect(filesOfStore()).toHaveLength(4)
+  })
+
+  it('of a layer that is not there does nothing', async () => {
+    const store = openStore(path('store'))
+    await fill(store)
+    await store.remove(keyOf('unknown'))
+    expect(await names(store)).toHaveLength(5)
+  })
+})
+
+/** Rewrites a field of a layer's record. */
+function forge(store: Store, name: string, change: object): void {
+  const file = `${store.folder}/${keyOf(name)}.json`
+  writeFileSync(file, JSON.stringify({ ...JSON.parse(readFileSync(file, 'utf8')), ...change }))
+}
+
+describe('a record', () => {
+  it.each([
+    ['the parent', { parent: sha256('another') }],
+    ['no parent', { parent: null }],
+    ['the parts', { parts: { name: 'b', parent: sha256('another') } }],
+  ])('in which %s was changed is not used, and is named', async (_case, change) => {
+    const store = openStore(path('store'))
+    await fill(store)
+    forge(store, 'b', change)
+    expect(await store.find(keyOf('b'))).toBeUndefined()
+    const faults = (await store.inspect()).map(({ name, fault }) => `${name}: ${fault}`)
+    expect(faults.sort()).toEqual([
+      'b: its record is not what its key was made from',
+      'c: the layer below it is missing or damaged',
+    ])
+    expect((await store.sweep()).map(({ name }) => name).sort()).toEqual(['b', 'c'])
+    expect(await names(store)).toEqual(['a', 'base', 'other'])
+  })
+})
+
+describe('sweeping', () => {
+  it('removes what killed builds left, and touches no layer and no file of others', async () => {
+    const store = openStore(path('store'))
+    await fill(store)
+    await store.keepSource(Buffer.from('a script'))
+    writeFileSync(store.disk(keyOf('half')), 'half written')
+    writeFileSync(path('store', `${keyOf('half')}.json.tmp`), '{')
+    writeFileSync(path('store', 'sources', 'half.tmp'), 'a scr')
+    writeFileSync(path('store', 'README'), 'mine')
+    expect(await store.sweep()).toEqual([])
+    expect(await names(store)).toHaveLength(5)
+    expect(readFileSync(path('store', 'README'), 'utf8')).toBe('mine')
+    expect(filesOfStore()).toHaveLength(12)
+    expect(readdirSync(path('store', 'sources'))).toEqual([sha256('a script')])
+  })
+
+  it('removes layers whose disk or parent is gone, and names them', async () => {
+    const store = openStore(path('store'))
+    await fill(store)
+    truncateSync(store.disk(keyOf('c')), 4)
+    rmSync(store.disk(keyOf('other')))
+    const named = (await store.sweep()).map(({ name, fault }) => `${name}: ${fault}`)
+    expect(named.sort()).toEqual(['c: its disk has 4 bytes instead of 9', 'other: its disk is missing'])
+    rmSync(store.disk(keyOf('a')))
+    rmSync(path('store', `${keyOf('a')}.json`))
+    expect((await store.sweep()).map(({ name }) => name)).toEqual(['b'])
+    expect(await names(store)).toEqual(['base'])
+    expect(await store.inspect()).toEqual([])
+  })
+})
+
+describe('a durable write', () => {
+  it('replaces a file as a whole and leaves nothing beside it', async () => {
+    writeFileSync(path('file'), 'a longer text than the new one')
+    await writeDurably(path('file'), 'new\n')
+    expect(readFileSync(path('file'), 'utf8')).toBe('new\n')
+    expect(readdirSync(path())).toEqual(['file'])
+  })
+
+  it('that fails leaves what was there, and nothing beside it', async () => {
+    mkdirSync(path('folder'))
+    await expect(writeDurably(path('folder'), 'a text')).rejects.toThrow('EISDIR')
+    expect(readdirSync(path())).toEqual(['folder'])
+  })
+})
+
+describeWith(['qemu-img', 'qemu-io'], 'layers on top of each other', () => {
+  const qemu = (program: string, ...options: string[]) =>
+    execFileSync(program, options, { encoding: 'utf8', cwd: path('store') })
+
+  it('still find each other when the store has been moved', async () => {
+    const store = openStore(path('store'))
+    mkdirSync(store.folder)
+    const [low, high] = [keyOf('low'), keyOf('high')]
+    qemu('qemu-img', 'create', '-q', '-f', 'qcow2', store.disk(low), '1M')
+    qemu('qemu-io', '-c', 'write -P 0x41 0 64k', store.disk(low))
+    qemu('qemu-img', 'create', '-q', '-f', 'qcow2', '-b', `${low}.qcow2`, '-F', 'qcow2', store.disk(high))
+    renameSync(path('store'), path('moved'))
+    mkdirSync(path('store'))
+    const moved = openStore(path('moved'))
+    expect(qemu('qemu-io', '-r', '-c', 'read -P 0x41 0 64k', moved.disk(high))).toContain('read 65536/65536')
+  })
+})

@@ -1,0 +1,97 @@
+import { readFileSync } from 'node:fs'
+import { describe, expect, it } from 'vitest'
+import { assertionIds, contract, contractNames } from '../../../src/config/contract.ts'
+import { checkGroups } from '../../../src/contract/check.ts'
+import { checks, fileChecksOf, sceneChecksOf, unchecked, unreached } from '../../../src/contract/registry.ts'
+import { type SceneName, type SceneSpec, sceneSpecs, scenesOf, sizeOf } from '../../../src/contract/scenes.ts'
+import { roleNames } from '../../../src/guest/boot-arguments.ts'
+import { targetNames } from '../../../src/targets/registry.ts'
+
+/** The contract as it is written down, so that no assertion goes or comes by accident. */
+const numbered = {
+  A: [1, 18],
+  B: [1, 16],
+  C: [0, 16],
+  D: [1, 16],
+  E: [0, 7],
+  F: [1, 9],
+} as const
+const written = Object.entries(numbered).flatMap(([letter, [first, last]]) =>
+  Array.from({ length: last - first + 1 }, (_, index) => `${letter}${first + index}`),
+)
+
+describe('the contract', () => {
+  it('has every assertion, and those of our own under G', () => {
+    expect(assertionIds.filter((id) => !id.startsWith('G'))).toEqual(written)
+  })
+
+  it('has each assertion either checked or listed as what cannot be, with its reason', () => {
+    const checked = new Set<string>(checks.map(({ id }) => id))
+    const listed = new Set<string>(unchecked.map(({ id }) => id))
+    expect(assertionIds.filter((id) => checked.has(id) === listed.has(id))).toEqual([])
+    for (const { id, reason } of [...unchecked, ...unreached]) expect(reason.length, id).toBeGreaterThan(20)
+  })
+
+  it('is all in the documentation, with the same titles', () => {
+    const page = readFileSync(new URL('../../../docs/verify.md', import.meta.url), 'utf8')
+    const rows = new Map(
+      [...page.matchAll(/^\| (\w\d+) +\| (.*?) +\|/gm)].map(([, id, title]) => [id, title]),
+    )
+    expect([...rows.keys()]).toEqual(assertionIds)
+    for (const id of assertionIds) expect(rows.get(id), id).toBe(contract[id].title)
+  })
+})
+
+const everyScene = (Object.keys(sceneSpecs) as SceneName[]).flatMap((scene) =>
+  contractNames.map((name) => [scene, name] as const),
+)
+
+describe('the checks', () => {
+  it('each belong to a group and say what they do', () => {
+    for (const { id, group, does } of checks) {
+      expect(checkGroups, id).toContain(group)
+      expect(does, id).toMatch(/^[a-z].{10,}[^.]$/)
+    }
+  })
+
+  it('are all asked of some file', () => {
+    const scenes = new Set(targetNames.flatMap((target) => scenesOf(target)))
+    const asked = new Set([
+      ...targetNames.flatMap((target) => fileChecksOf(target)),
+      ...checks.filter(({ at }) => at === 'content'),
+      ...[...scenes].flatMap((scene) => contractNames.flatMap((name) => sceneChecksOf(scene, name))),
+    ])
+    expect(checks.filter((check) => !asked.has(check)).map(({ id }) => id)).toEqual([])
+  })
+
+  it('are asked once in a place: two of the same id look at different things', () => {
+    for (const [scene, name] of everyScene) {
+      const ids = sceneChecksOf(scene, name).map(({ id }) => id)
+      expect(new Set(ids).size, scene).toBe(ids.length)
+    }
+  })
+
+  it('end a guest once, and last', () => {
+    for (const [scene, name] of everyScene) {
+      const ending = sceneChecksOf(scene, name).map(({ endsGuest = false }) => endsGuest)
+      expect(ending.slice(0, -1), scene).not.toContain(true)
+    }
+  })
+
+  it('ask for ports in both orders', () => {
+    const scenes = checks.flatMap((check) => (check.id === 'C0' && check.at === 'scene' ? check.scenes : []))
+    expect(scenes.map((scene) => 'isPortFirst' in sceneSpecs[scene]).sort()).toEqual([false, true])
+  })
+})
+
+describe('the machines', () => {
+  it('have the size of a router in every role but those with an agent and those that tenants log in to', () => {
+    const sizes = { cpus: 2, memoryMiB: 512, routers: { cpus: 1, memoryMiB: 256 } }
+    const scenes = Object.entries(sceneSpecs) as [SceneName, SceneSpec][]
+    const small = new Set(
+      scenes.filter(([name]) => sizeOf(name, sizes) === sizes.routers).map(([, spec]) => spec.role),
+    )
+    const larger = ['secstorage', 'consoleproxy', 'cksnode', 'sharedfsvm']
+    expect([...small].sort()).toEqual(roleNames.filter((role) => !larger.includes(role)).sort())
+  })
+})

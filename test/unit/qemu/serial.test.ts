@@ -1,0 +1,90 @@
+import { appendFileSync } from 'node:fs'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { describe, expect, it } from 'vitest'
+import { followLines } from '../../../src/qemu/console.ts'
+import { readSign } from '../../../src/qemu/console-signs.ts'
+import { useFolder } from '../../support/folder.ts'
+
+const path = useFolder()
+
+/** As systemd writes the name of a unit to a console. */
+const coloured = (name: string) => `\u001b[0;1;39m${name}\u001b[0m`
+
+describe('a line of the console', () => {
+  it.each([
+    ['[   12.3] Kernel panic - not syncing: VFS: Unable to mount root fs', 'guest-panicked'],
+    ['ALERT!  UUID=d49932d3 does not exist.  Dropping to a shell!', 'guest-root-missing'],
+    ['Gave up waiting for root file system device.  Common problems:', 'guest-root-missing'],
+    ['You are in emergency mode. After logging in, type "journalctl -xb"', 'guest-emergency'],
+    ['systemvm-build: no interface eth0 appeared within 60 s', 'guest-no-network'],
+    ['[FAILED] Failed to start systemvm-build.service - systemvm-image build access.', 'guest-no-access'],
+    [
+      `[\u001b[0;1;31mFAILED\u001b[0m] Failed to start ${coloured('systemvm-build.service')} - systemvm-image build access.`,
+      'guest-no-access',
+    ],
+  ])('is a sign: %j', (line, code) => {
+    const error = readSign(line, ['before', line], '/out/serial.log')
+    expect(error?.code).toBe(code)
+    expect(error?.hint).toContain('/out/serial.log')
+    expect(error?.details.lastLines).toEqual(['before', line])
+    expect(error?.message.split(': ').at(-1)).not.toContain('\u001b')
+  })
+
+  it.each([
+    'systemvm-build: ready',
+    '[  OK  ] Reached target emergency.target - Emergency Mode.',
+    'Loading, please wait...',
+    '[   14.0] systemd-ssh-generator[259]: Failed to query local AF_VSOCK CID: Cannot assign requested address',
+    '',
+  ])('is none: %j', (line) => {
+    expect(readSign(line, [line], '/out/serial.log')).toBeUndefined()
+  })
+})
+
+describe('following a console', () => {
+  /** Follows a file that need not be there, until the test stops it. */
+  const follow = () => {
+    const lines: string[] = []
+    const stopping = new AbortController()
+    const following = followLines(path('serial.log'), stopping.signal, (line) => lines.push(line))
+    const stop = async () => {
+      stopping.abort()
+      await following
+    }
+    return { lines, stop }
+  }
+  const write = (text: string | Buffer) => appendFileSync(path('serial.log'), text)
+
+  it('waits for the file, and gives each line once, as soon as it is complete', async () => {
+    const { lines, stop } = follow()
+    await sleep(50)
+    write('first\r\nsec')
+    await expect.poll(() => lines).toEqual(['first'])
+    write('ond\r\nthird\n')
+    await expect.poll(() => lines).toEqual(['first', 'second', 'third'])
+    await stop()
+    write('after\n')
+    await sleep(300)
+    expect(lines).toHaveLength(3)
+  })
+
+  it('gives lines as people read them: without colours, with their letters, also of one cut in two', async () => {
+    const { lines, stop } = follow()
+    const bytes = Buffer.from(`Starting ${coloured('systemd-tmpfiles-setup.se…')}mate System\r\r\n`)
+    const cut = bytes.indexOf(Buffer.from('…')) + 1
+    write(bytes.subarray(0, cut))
+    await sleep(300)
+    write(bytes.subarray(cut))
+    await expect.poll(() => lines).toEqual(['Starting systemd-tmpfiles-setup.se…mate System'])
+    await stop()
+  })
+
+  it('keeps up with more than one buffer at once', async () => {
+    const { lines, stop } = follow()
+    const many = Array.from({ length: 5000 }, (_, index) => `line ${index} ${'x'.repeat(40)}`)
+    write(`${many.join('\n')}\n`)
+    await expect.poll(() => lines.length).toBe(many.length)
+    expect(lines).toEqual(many)
+    await stop()
+  })
+})

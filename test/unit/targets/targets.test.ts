@@ -1,0 +1,35 @@
+/** What targets have to be so that nothing else needs to know which there are. */
+
+import { readFileSync } from 'node:fs'
+import { expect, it } from 'vitest'
+import * as list from '../../../src/targets/list.ts'
+import { deviceModels, formatFields, targetNames, targets } from '../../../src/targets/registry.ts'
+
+const defaults = (name: (typeof targetNames)[number]) => formatFields[name].parse(undefined)
+
+it('targets are found by their own names, each with a rank of its own', () => {
+  expect(Object.entries(list).map(([key, { name }]) => [key, name])).toEqual(
+    Object.keys(list).map((key) => [key, key]),
+  )
+  expect(new Set(targetNames.map((name) => targets[name].rank)).size).toBe(targetNames.length)
+})
+
+it.each(targetNames)("a file for %s is known by its name, and not by any other target's", (name) => {
+  const file = `image-x86_64-${targets[name].suffix(defaults(name))}`
+  expect(targetNames.filter((other) => targets[other].names.part.test(file))).toEqual([name])
+})
+
+it.each(targetNames)('a file for %s is booted with a device model that is there', (name) => {
+  const { deviceModels: own, deviceModelFor } = targets[name]
+  for (const settings of [undefined, defaults(name)]) expect(own).toHaveProperty(deviceModelFor(settings))
+  // Two of one name would hide each other.
+  for (const [model, value] of Object.entries(own))
+    expect(Object.entries(deviceModels)).toContainEqual([model, value])
+})
+
+it.each(targetNames)('%s has a row in the documentation', (name) => {
+  const page = readFileSync(new URL('../../../docs/formats.md', import.meta.url), 'utf8')
+  expect(page).toMatch(
+    new RegExp(`^\\| \`${name}\` +\\| \`…-${targets[name].suffix(defaults(name))}\` `, 'm'),
+  )
+})

@@ -1,0 +1,78 @@
+/** What scenes say of a boot that did not come about: nothing here boots. */
+
+import { describe, expect, it } from 'vitest'
+import type { FileCheck } from '../../../src/contract/check.ts'
+import { fileChecksOf } from '../../../src/contract/registry.ts'
+import type { BaseBoot, SceneName } from '../../../src/contract/scenes.ts'
+import type { CheckResult } from '../../../src/report/verification.ts'
+import { resultOf, runScene, type SceneRequest } from '../../../src/verify/run-scene.ts'
+
+const request = (name: SceneName, baseBoot: BaseBoot): SceneRequest => ({
+  name,
+  target: 'kvm',
+  source: { file: '/missing', format: 'qcow2', node: { driver: 'qcow2' }, members: [] },
+  expected: { account: 'cloud' },
+  contract: 'cloudstack',
+  acceleration: { accelerator: 'tcg', cpu: 'Haswell-v4', reason: 'chosen', proven: false },
+  machine: { cpus: 1, memoryMiB: 256 },
+  folder: '/missing',
+  key: { file: '/missing', publicKey: 'ssh-rsa AAAA' },
+  diskBytes: 1,
+  grownToBytes: 2,
+  baseBoot,
+  onCheck: () => undefined,
+  signal: new AbortController().signal,
+})
+
+const failedBaseBoot = (record: BaseBoot['record']): BaseBoot => ({
+  saved: undefined,
+  record,
+  lastLines: ['systemvm login:'],
+  screenshot: '/tmp/screen.png',
+})
+
+const withStatus = (checks: readonly CheckResult[], status: CheckResult['status']) =>
+  checks.filter((check) => check.status === status).map(({ id }) => id)
+
+describe('a boot in which the agent never answered', () => {
+  const baseBoot = failedBaseBoot({ loginSeconds: 40, trouble: { id: 'C1', text: 'not within 360 s' } })
+
+  it('fails by one check, and the others point to it', async () => {
+    const { checks, scene, screenshot } = await runScene(request('secstorage', baseBoot))
+    expect(withStatus(checks, 'failed')).toEqual(['C1'])
+    expect(withStatus(checks, 'passed')).toEqual(['B1'])
+    expect(checks.length).toBeGreaterThan(30)
+    for (const { observed } of checks.filter(({ status }) => status === 'skipped'))
+      expect(observed).toContain('of which C1 tells: not within 360 s')
+    expect(scene).toMatchObject({
+      trouble: 'not within 360 s',
+      lastLines: ['systemvm login:'],
+      loginSeconds: 40,
+    })
+    expect(screenshot).toBe('/tmp/screen.png')
+  })
+
+  it('is no success of a scene that does not ask for the agent', async () => {
+    const { checks } = await runScene(request('router', baseBoot))
+    expect(withStatus(checks, 'failed')).toEqual(['C4'])
+    const { checks: unattended } = await runScene(request('no-data', baseBoot))
+    expect(withStatus(unattended, 'failed')).toEqual(['G1'])
+  })
+})
+
+it('a boot that panicked fails by its login, and is told from a guest that panics later', async () => {
+  const trouble = { id: 'B1', text: 'the kernel panicked', isPanic: true } as const
+  const baseBoot = failedBaseBoot({ trouble })
+  const { checks, hasPanicked } = await runScene(request('secstorage', baseBoot))
+  expect(hasPanicked).toBe(true)
+  const later = await runScene(request('secstorage', failedBaseBoot({ agentSeconds: 30, trouble })))
+  expect(later.hasPanicked).toBe(false)
+  expect(withStatus(checks, 'failed')).toEqual(['B1'])
+  expect(withStatus(checks, 'passed')).toEqual([])
+})
+
+it('what a check quotes of an image has nothing in it that a terminal would act on', () => {
+  const [check] = fileChecksOf('kvm') as readonly [FileCheck]
+  const finding = { status: 'failed', observed: '/etc/motd: \u001b]0;title\u0007\u001b[38:5:185mhi' } as const
+  expect(resultOf(check, 'file', finding, 1).observed).toBe('/etc/motd: hi')
+})
