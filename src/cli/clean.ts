@@ -28,7 +28,15 @@ export function cleanCommand(command: Command, terminal: Terminal, choose: Choos
 async function clean(options: CleanOptions, terminal: Terminal): Promise<number> {
   const outFolder = resolvePath(options.out)
   const out = outFolderAt(outFolder)
-  const costly = [out.images, out.repository, out.inputs, out.release, out.render, out.cache.path]
+  const costly = [
+    out.images,
+    out.repository,
+    out.inputs,
+    out.verdicts,
+    out.release,
+    out.render,
+    out.cache.path,
+  ]
   const paths = [out.store, out.runs, out.report, ...(options.all ? costly : [])]
   const present: string[] = []
   for (const path of paths) {

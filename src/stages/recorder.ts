@@ -1,6 +1,6 @@
 /** Turns what a guest prints into what its stages did: a state machine over lines, with the clock passed in. */
 
-import { parseStageLine } from '../packer/stream.ts'
+import { parseStageLine, type StageLine } from '../packer/stream.ts'
 import type { PackageChange, StageArtifact } from '../report/report.ts'
 
 /** What a stage did, as far as its output tells. */
@@ -48,8 +48,16 @@ export function createStageRecorder(installed: Map<string, string>, nowMs: () =>
     return { name, exitStatus, buildTimeSeconds, artifacts, missing, lastLines, packages }
   }
 
-  const take = (text: string): StageEvent | undefined => {
+  /** A script may print lines like those of its wrapper: one stage begins after the other, and ends by its own name. */
+  const readLine = (text: string): StageLine => {
     const line = parseStageLine(text)
+    const isOutOfPlace =
+      current !== undefined && (line.kind === 'begin' || (line.kind === 'end' && line.name !== current.name))
+    return isOutOfPlace ? { kind: 'output', text } : line
+  }
+
+  const take = (text: string): StageEvent | undefined => {
+    const line = readLine(text)
     if (line.kind === 'begin') {
       current = newDraft(line.name, nowMs())
       return { kind: 'stage-began', name: line.name }

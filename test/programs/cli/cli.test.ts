@@ -318,7 +318,7 @@ describe('clean', () => {
   const used = () => {
     const made = place()
     const { path } = made
-    for (const name of ['store', 'runs', 'images', 'cache']) {
+    for (const name of ['store', 'runs', 'images', 'cache', 'inputs', 'verdicts']) {
       mkdirSync(path('out', name), { recursive: true })
       writeFileSync(path('out', name, 'file'), name)
     }
@@ -335,7 +335,7 @@ describe('clean', () => {
     expect(stdout.trimEnd().split('\n')).toEqual(
       ['store', 'runs', 'report.json'].map((name) => path('out', name)),
     )
-    expect(left()).toEqual(['.systemvm-image', 'README.md', 'cache', 'images'])
+    expect(left()).toEqual(['.systemvm-image', 'README.md', 'cache', 'images', 'inputs', 'verdicts'])
   })
 
   it('with --all leaves only what is not ours', async () => {

@@ -23,6 +23,13 @@ function record(installed: Record<string, string> = {}) {
 }
 
 describe('a stage that goes well', () => {
+  it('may print lines like those of its wrapper', () => {
+    const { take, outcomes, output } = record()
+    take('@stage begin greet', '@stage begin other', '@stage end other 1', '@stage end greet 0')
+    expect(output).toEqual(['greet: @stage begin other', 'greet: @stage end other 1'])
+    expect(outcomes.map(({ name, exitStatus }) => [name, exitStatus])).toEqual([['greet', 0]])
+  })
+
   it('has its time, what it left and what it printed', () => {
     const { take, wait, outcomes, output, running } = record()
     take('before any stage')
