@@ -1,4 +1,4 @@
-/** The Apache CloudStack system VM template. What a value may be, and its default, is in `src/config/pipeline.ts`. */
+/** The Apache CloudStack system VM template. `src/config/pipeline.ts` has each value's type and default. */
 
 import { apt_upgrade } from './provisioners/apt_upgrade.ts'
 import { authorized_keys } from './provisioners/authorized_keys.ts'
@@ -24,7 +24,7 @@ export default definePipeline({
   date: '2026-11-01',
 
   variants: [
-    // The one that CloudStack finds by itself: docs/cloudstack.md says why it is this.
+    // CloudStack finds the variant without a label by itself; docs/cloudstack.md says why it is bookworm.
     { suite: 'bookworm', arch: 'x86_64' },
     { suite: 'trixie', arch: 'x86_64', label: 'trixie' },
   ],
@@ -62,7 +62,7 @@ export default definePipeline({
     configure_networking(),
     configure_acpid(),
     install_systemvm_packages(),
-    // Part of the image once it is told where to have them from.
+    // Left out until its settings say where to download the tools.
     install_xen_tools(),
     configure_cloud_init(),
     configure_conntrack(),
