@@ -140,6 +140,25 @@ export const sceneSpecs = {
 
 export type SceneName = keyof typeof sceneSpecs
 
+/** Scenes that end in a machine that is up; one for each file. */
+export const everyFile: readonly SceneName[] = ['boot', 'secstorage', 'virtualbox']
+/** Of what does not depend on the hypervisor, one file's answer is that of all. */
+export const once: readonly SceneName[] = ['secstorage']
+
+export const inRoles: readonly SceneName[] = [
+  'secstorage',
+  'port',
+  'consoleproxy',
+  'router',
+  'redundant-router',
+  'vpcrouter',
+  'dhcpsrvr',
+  'elbvm',
+  'ilbvm',
+]
+
+export const everyRole: readonly SceneName[] = [...inRoles, 'unknown-type']
+
 /** The scenes of a target's file. */
 export function scenesOf(target: TargetName): readonly SceneName[] {
   return targets[target].scenes

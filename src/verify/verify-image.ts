@@ -24,8 +24,9 @@ import { type AcceleratorChoice, bootsOfEmulatedGuest } from '../qemu/accelerato
 import { makeSshKey } from '../qemu/ssh.ts'
 import type { CheckResult, ImageVerification, SceneResult } from '../report/verification.ts'
 import type { TargetName } from '../targets/registry.ts'
+import { makeBaseBoot, type SceneRequest } from './boot-scene.ts'
 import { openImageFiles } from './open-image-files.ts'
-import { hasPanicked, makeBaseBoot, resultOf, runScene, type SceneRequest } from './run-scene.ts'
+import { hasPanicked, resultOf, runScene } from './run-scene.ts'
 
 export interface ImageRequest {
   /** Path of the file that ships. */

@@ -2,8 +2,8 @@
 
 import { renderCommandLine, trapFile } from '../../guest/boot-arguments.ts'
 import { failed, judge, passed, type SceneCheck, skipped } from '../check.ts'
+import { linesOf } from '../lines-of.ts'
 import type { SceneName } from '../scenes.ts'
-import { linesOf } from './boot.ts'
 
 /** Scenes with a full hand-over, one for each way. */
 const ways: readonly SceneName[] = ['secstorage', 'port']

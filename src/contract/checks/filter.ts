@@ -2,9 +2,9 @@
 
 import { type ContentCheck, judge, type SceneCheck } from '../check.ts'
 import { namesIn, readText } from '../image-files.ts'
+import { linesOf } from '../lines-of.ts'
 import type { Scene, SceneName } from '../scenes.ts'
-import { linesOf } from './boot.ts'
-import { inRoles } from './role.ts'
+import { inRoles } from '../scenes.ts'
 
 const unit = 'systemvm-filter.service'
 const folder = '/etc/systemd/system'

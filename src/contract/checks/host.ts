@@ -3,8 +3,8 @@
 import { parseFstab } from '../../disk/fstab.ts'
 import { type ContentCheck, failed, judge, passed, type SceneCheck, skipped } from '../check.ts'
 import { readText } from '../image-files.ts'
+import { linesOf } from '../lines-of.ts'
 import type { SceneName } from '../scenes.ts'
-import { linesOf } from './boot.ts'
 import { defaultKernelWords } from './content.ts'
 
 const optionalMounts: ContentCheck = {

@@ -1,7 +1,7 @@
 /** Checks that stand in for what hypervisors do that cannot be had here, and for what apache tells the world. */
 
 import { failed, judge, passed, type SceneCheck } from '../check.ts'
-import { linesOf } from './boot.ts'
+import { linesOf } from '../lines-of.ts'
 
 const drivers = [
   'virtio_blk',

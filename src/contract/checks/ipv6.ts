@@ -2,7 +2,7 @@
 
 import { ipv6Words } from '../../guest/boot-arguments.ts'
 import { judge, type SceneCheck } from '../check.ts'
-import { linesOf } from './boot.ts'
+import { linesOf } from '../lines-of.ts'
 
 const network: SceneCheck = {
   id: 'D13',

@@ -3,7 +3,7 @@
 import { localGateway, managementNetwork } from '../../guest/boot-arguments.ts'
 import { macOf } from '../../guest/machine.ts'
 import { judge, type SceneCheck } from '../check.ts'
-import { linesOf } from './boot.ts'
+import { linesOf } from '../lines-of.ts'
 
 const addresses: SceneCheck = {
   id: 'C7',

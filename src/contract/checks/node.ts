@@ -2,7 +2,7 @@
 
 import { quote } from '../../host/shell-words.ts'
 import { judge, type SceneCheck } from '../check.ts'
-import { linesOf } from './boot.ts'
+import { linesOf } from '../lines-of.ts'
 
 /** What has to hold of both kinds, as commands that say what is wrong. */
 const tests = [

@@ -2,7 +2,7 @@
 
 import { judge, type SceneCheck } from '../check.ts'
 import { agentFolder } from '../copy-scripts.ts'
-import { linesOf } from './boot.ts'
+import { linesOf } from '../lines-of.ts'
 
 const agentOfSameScripts: SceneCheck = {
   id: 'E6',

@@ -5,7 +5,8 @@ import type { FileCheck } from '../../../src/contract/check.ts'
 import { fileChecksOf } from '../../../src/contract/registry.ts'
 import type { BaseBoot, SceneName } from '../../../src/contract/scenes.ts'
 import type { CheckResult } from '../../../src/report/verification.ts'
-import { resultOf, runScene, type SceneRequest } from '../../../src/verify/run-scene.ts'
+import type { SceneRequest } from '../../../src/verify/boot-scene.ts'
+import { resultOf, runScene } from '../../../src/verify/run-scene.ts'
 
 const request = (name: SceneName, baseBoot: BaseBoot): SceneRequest => ({
   name,
