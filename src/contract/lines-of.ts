@@ -1,8 +1,8 @@
-/** Reading what a guest's commands print. */
+/** Reads what a guest's commands print. */
 
 import type { Scene } from './scenes.ts'
 
-/** What a command prints, by lines. Of its exit status nothing is said. */
+/** The non-empty lines that a command prints. Ignores its exit status. */
 export async function linesOf(
   guest: Scene['guest'],
   command: string,

@@ -1,4 +1,4 @@
-/** Every check, and what no check can be asked of here. */
+/** Every check, and what cannot be checked here. */
 
 import type { AssertionId, ContractName } from '../config/contract.ts'
 import type { TargetName } from '../targets/registry.ts'
@@ -92,7 +92,7 @@ export function contentChecksOf(contract: ContractName): readonly ContentCheck[]
   return checks.filter((check): check is ContentCheck => check.at === 'content' && isAsked(check, contract))
 }
 
-/** In the order to ask them. */
+/** In the order they run. */
 export function sceneChecksOf(scene: SceneName, contract: ContractName): readonly SceneCheck[] {
   const own = checks.filter(
     (check): check is SceneCheck =>

@@ -1,10 +1,10 @@
-/** Checks of who may log in: accounts, passwords and keys. Read without booting anything. */
+/** Checks of who may log in: accounts, passwords and keys. Boots nothing. */
 
 import { type ContentCheck, failed, judge, passed } from '../check.ts'
 import { matchesPassword } from '../crypt.ts'
 import { type ImageFiles, readText } from '../image-files.ts'
 
-/** Passwords that CloudStack's documentation, its build scripts and their forks have printed. */
+/** Passwords published in CloudStack's documentation, its build scripts and their forks. */
 const knownPasswords = ['password', 'cloud', 'root', 'systemvm', 'cloudstack', 'admin', 'changeit', '']
 
 export const account: ContentCheck = {
@@ -72,7 +72,7 @@ async function keysOf(files: ImageFiles, home: string): Promise<string[]> {
 
 // --- internal ---
 
-/** Lines of fields divided by colons, by their first field. */
+/** Lines of colon-separated fields, keyed by the first. */
 async function readFields(files: ImageFiles, path: string): Promise<ReadonlyMap<string, readonly string[]>> {
   const text = (await readText(files, path)) ?? ''
   return new Map(

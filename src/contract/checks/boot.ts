@@ -27,7 +27,7 @@ const login: SceneCheck = {
   },
 }
 
-/** Each console has a getty of its own, and neither waits for the other. */
+/** Each console has its own getty, and neither waits for the other. */
 async function asksOnVirtioConsole(guest: Scene['guest'], withinSeconds: number): Promise<boolean> {
   const deadline = performance.now() + withinSeconds * 1000
   for (;;) {

@@ -1,4 +1,4 @@
-/** Checks of the files themselves: what is asked of each, and what targets ask of their own. */
+/** Checks of the files themselves: those for every file, and each target's own. */
 
 import { readFile } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
@@ -48,7 +48,7 @@ const sums: FileCheck = {
   },
 }
 
-/** What targets ask of their own files. */
+/** The checks that targets declare for their own files. */
 const ofTargets = targetNames.flatMap((target) => {
   const entries = Object.entries(targets[target].checks) as [CheckId, TargetCheck<TargetSettings>][]
   return entries.map(

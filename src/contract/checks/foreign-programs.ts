@@ -1,11 +1,11 @@
-/** Check for programs that no package has brought. */
+/** Check for programs that belong to no package. */
 
 import { createHash } from 'node:crypto'
 import { type ContentCheck, failed, judge } from '../check.ts'
 import type { Expected } from '../expected.ts'
 import { type ImageFiles, namesIn, readText } from '../image-files.ts'
 
-/** Folders of programs. What is in `/usr/local` and `/opt` is CloudStack's own. */
+/** Folders of programs. `/usr/local` and `/opt` belong to CloudStack. */
 const programFolders = ['/usr/bin', '/usr/sbin', '/usr/libexec']
 
 export const packages: ContentCheck = {
@@ -16,7 +16,7 @@ export const packages: ContentCheck = {
   run: async ({ files, expected }) => {
     const lists = (await namesIn(files, '/var/lib/dpkg/info')).filter((name) => name.endsWith('.list'))
     const texts = await files.readAll(lists.map((name) => `/var/lib/dpkg/info/${name}`))
-    // Packages from before the merge of /bin into /usr/bin list their files in the old place.
+    // Packages older than the merge of /bin into /usr/bin list their files at the old paths.
     const owned = new Set(
       [...texts.values()].flatMap((text) =>
         text
@@ -33,7 +33,7 @@ export const packages: ContentCheck = {
     for (const folder of programFolders) {
       for (const { name, type, target } of await files.list(folder)) {
         const path = `${folder}/${name}`
-        // Alternatives are links of dpkg's own, and no package lists them.
+        // dpkg makes the links of alternatives itself, and no package lists them.
         if (type === 'folder' || target?.startsWith('/etc/alternatives/')) continue
         count += 1
         if (owned.has(path)) continue
@@ -49,7 +49,7 @@ export const packages: ContentCheck = {
 
 // --- internal ---
 
-/** Where the pipeline said to have a program from, if its bytes are those that were meant. */
+/** Where the pipeline downloads a program from, if its checksum matches. */
 async function sourceOf(
   files: ImageFiles,
   path: string,

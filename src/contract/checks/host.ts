@@ -1,4 +1,4 @@
-/** Checks of what a machine makes of hosts as they are: slow, short of memory, without a serial port, or gone all at once. */
+/** Checks of how a machine copes with real hosts: slow, short of memory, without a serial port, or suddenly gone. */
 
 import { parseFstab } from '../../disk/fstab.ts'
 import { type ContentCheck, failed, judge, passed, type SceneCheck, skipped } from '../check.ts'
@@ -65,7 +65,7 @@ const routerScenes: readonly SceneName[] = [
   'no-serial',
 ]
 
-/** `systemctl daemon-reload` refuses when less is free in /run. */
+/** `systemctl daemon-reload` refuses to run with less free space in /run. */
 const reloadMiB = 16
 
 const memory: SceneCheck = {
@@ -107,7 +107,7 @@ const withoutSerialPort: SceneCheck = {
       guest,
       "systemctl list-units --no-legend --plain '*getty@*.service' | awk '{ print $1, $4 }'",
     )
-    // A kernel may list the serial console that its command line names, also where no port answers to it.
+    // A kernel may list the serial console that its command line names even if there is no such port.
     const faults = consoles.split(' ').includes('tty0') ? [] : [`the consoles are ${consoles || 'none'}`]
     if (!gettys.includes('getty@tty1.service running')) faults.push(gettys.join(', ') || 'no login anywhere')
     return judge(faults, `${consoles}, ${gettys.join(', ')}`)

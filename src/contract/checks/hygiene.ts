@@ -1,4 +1,4 @@
-/** Checks of what must not be on the disk. Read without booting anything. */
+/** Checks of what must not be on the disk. Boots nothing. */
 
 import { type ContentCheck, failed, judge, passed } from '../check.ts'
 import { namesIn, readText } from '../image-files.ts'
@@ -34,7 +34,7 @@ const secrets: ContentCheck = {
     for (const folder of ['/etc/ssl/private', '/root', '/root/.ssh', '/etc/apache2']) {
       for (const { name, type } of await files.list(folder)) {
         const path = `${folder}/${name}`
-        // Of SSH host keys F1 tells.
+        // F1 reports SSH host keys.
         if (type !== 'file' || !secretName.test(name)) continue
         if (privateKey.test((await readText(files, path)) ?? '')) faults.push(`the private key ${path}`)
       }

@@ -1,4 +1,4 @@
-/** Checks that each machine makes its own host keys and machine id. */
+/** Checks that each machine generates its own host keys and machine ID. */
 
 import { failed, judge, passed, type SceneCheck } from '../check.ts'
 import { linesOf } from '../lines-of.ts'

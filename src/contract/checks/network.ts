@@ -1,4 +1,4 @@
-/** Checks of the network that a machine makes of what was handed over, and of the way in through it. */
+/** Checks of the network that a machine sets up from its boot arguments, and of logging in over it. */
 
 import { localGateway, managementNetwork } from '../../guest/boot-arguments.ts'
 import { macOf } from '../../guest/machine.ts'

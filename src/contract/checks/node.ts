@@ -1,10 +1,10 @@
-/** Checks of Kubernetes nodes and shared file systems, which are their user's. */
+/** Checks of Kubernetes nodes and shared file systems, which belong to their user. */
 
 import { quote } from '../../host/shell-words.ts'
 import { judge, type SceneCheck } from '../check.ts'
 import { linesOf } from '../lines-of.ts'
 
-/** What has to hold of both kinds, as commands that say what is wrong. */
+/** Commands that must succeed on both kinds, and what is wrong if they fail. */
 const tests = [
   ['ss -Hltn "sport = :22" | grep -q .', 'nobody listens on 22'],
   ['! ss -Hltn "sport = :3922" | grep -q .', 'somebody listens on 3922'],

@@ -1,4 +1,4 @@
-/** A check of what CloudStack's own first boot makes of what its host copies in. */
+/** Check of what CloudStack's own first boot does with what its host copies in. */
 
 import { judge, type SceneCheck } from '../check.ts'
 import { agentFolder } from '../copy-scripts.ts'

@@ -26,7 +26,7 @@ const java: SceneCheck = {
   scenes: once,
   does: 'runs java -version, and opens the key store with its known password',
   run: async ({ guest }) => {
-    // Interpreted: compiled code changes while it runs, which an emulated machine of several processors may trip over.
+    // Interpreted: compiled code changes as it runs, which may trip up an emulated machine with several processors.
     const version = /version "(\d+)/.exec((await guest.run('java -Xint -version', 300)).stderr)?.[1]
     const store = '/etc/ssl/certs/java/cacerts'
     const listed = await guest.run(`keytool -J-Xint -list -keystore ${store} -storepass changeit`, 300)
@@ -37,7 +37,7 @@ const java: SceneCheck = {
   },
 }
 
-/** Programs, and what makes them say something and end well. */
+/** Programs, and the arguments that make them print something and exit cleanly. */
 const programCalls = [
   'iptables --version',
   'ip6tables --version',
@@ -66,7 +66,7 @@ const programCalls = [
   'qemu-ga --version',
   'vmtoolsd --version',
 ]
-/** Programs that have no way to say their version without more. */
+/** Programs that cannot just print their version. */
 const programsThere = [
   'resize2fs',
   'xl2tpd',
@@ -86,16 +86,16 @@ const programs: SceneCheck = {
   scenes: once,
   does: 'runs each program so that it says its version, or looks for it where it cannot',
   run: async ({ guest, acceleration }) => {
-    // Some end with 1 when they have said their version. 124 and more is no answer: a time limit, no such program, a crash.
+    // Some exit with 1 after printing their version. 124 and above is no answer: a time limit, no such program, a crash.
     const calls = programCalls.map(
       (call) => `timeout 60 ${call} >/dev/null 2>&1; s=$?; [ $s -lt 124 ] || echo "${call} ends with $s"`,
     )
     const looks = programsThere.map((name) => `command -v ${name} >/dev/null || echo "${name} is not there"`)
     const said = await linesOf(guest, [...calls, ...looks].join('\n'), 600)
-    // An emulated processor goes without cmpxchg16b, which QEMU gets wrong: what is built for it ends with SIGILL there.
+    // An emulated processor runs without cmpxchg16b, which QEMU gets wrong: programs built for it die of SIGILL there.
     const isEmulated = acceleration.accelerator === 'tcg'
     const broken = said.filter((line) => !(isEmulated && line.endsWith(' ends with 132')))
-    // Debian calls it by its unit's name.
+    // Debian names it after its unit.
     const kvp = await linesOf(guest, 'ls /usr/sbin/hv_kvp_daemon')
     if (kvp.length === 0) broken.push('hv_kvp_daemon is not there')
     const count = programCalls.length + programsThere.length + 1

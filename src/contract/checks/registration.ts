@@ -1,4 +1,4 @@
-/** The check of `metadata.ini` beside a file: whether a management server would find the file by it, and take it. */
+/** Check of the `metadata.ini` beside a file: whether a management server would find and accept the file. */
 
 import { readFile } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
@@ -49,7 +49,7 @@ function parseLines(lines: string): Readonly<Record<string, string>> {
   )
 }
 
-/** Those of the lists beside the file, which another check holds against it, or else its own. */
+/** Checksums from the lists beside the file, which another check compares with it; computed if there are none. */
 async function sumsOf(file: string, signal: AbortSignal): Promise<Checksums> {
   const listed = await Promise.all(
     algorithms.map(async (algorithm) => {

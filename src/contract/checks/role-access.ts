@@ -1,4 +1,4 @@
-/** Checks of where sshd listens in a role, and of the firewall in front of it. */
+/** Checks of where sshd listens in each role, and of the firewall in front of it. */
 
 import { type ContentCheck, judge, type SceneCheck } from '../check.ts'
 import { namesIn } from '../image-files.ts'

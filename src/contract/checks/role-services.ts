@@ -4,7 +4,7 @@ import { judge, type SceneCheck } from '../check.ts'
 import { linesOf } from '../lines-of.ts'
 import type { Scene } from '../scenes.ts'
 
-/** Units that a role may have; what is not among a role's own must neither run nor be enabled. */
+/** Units that a role may have; those not in a role's own list must neither run nor be enabled. */
 const roleUnits = [
   'apache2',
   'cloud',
@@ -20,13 +20,12 @@ const roleUnits = [
 type RoleUnit = (typeof roleUnits)[number]
 
 interface RoleServices {
-  /** Run after first boot. */
+  /** Running after first boot. */
   readonly running: readonly RoleUnit[]
-  /** Enabled, and may wait for what CloudStack brings later: its agent, or a configuration with something to serve. */
+  /** Enabled, but may wait for what CloudStack delivers later: its agent, or a configuration to serve. */
   readonly enabled?: readonly RoleUnit[]
 }
 
-/** Faults of a machine's services. */
 async function serviceFaults({ guest }: Scene, role: RoleServices): Promise<string[]> {
   const lines = await linesOf(
     guest,
@@ -107,7 +106,7 @@ const router: SceneCheck = {
     ])
       if (!lines.some((line) => pattern.test(line))) faults.push(`dnsmasq has no line ${pattern.source}`)
     if ((await linesOf(scene.guest, 'ls /etc/dhcpopts.txt')).length === 0) faults.push('no /etc/dhcpopts.txt')
-    // Its program comes with CloudStack's; the unit has to take its name from the address.
+    // CloudStack's scripts bring the program; the unit must take its name from the address.
     const password = await linesOf(scene.guest, 'systemctl cat cloud-password-server@10.1.1.1.service')
     if (!password.some((line) => line.includes('passwd_server_ip.py %I'))) faults.push('no password server')
     return judge(faults, describe(role))

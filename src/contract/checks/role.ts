@@ -1,4 +1,4 @@
-/** Checks of what else a machine has in its role: logs, the names of its services, user data. */
+/** Further checks of a role: log rotation, names of services, user data. */
 
 import { userDataFile } from '../../guest/boot-arguments.ts'
 import { judge, type SceneCheck } from '../check.ts'
@@ -22,7 +22,7 @@ const logs: SceneCheck = {
   },
 }
 
-/** What CloudStack calls the services of each scene's role, sorted. */
+/** CloudStack's names for the services of each scene's role, sorted. */
 const serviceNames: Partial<Record<SceneName, readonly string[]>> = {
   port: ['cloud'],
   consoleproxy: ['cloud'],
@@ -71,7 +71,7 @@ const userData: SceneCheck = {
     )
     const faults = found.includes('left') ? [] : ['they have not run']
     if (!found.includes('before')) faults.push('they have not run before')
-    // The name is CloudStack's, and so is everything else but what they were asked to do.
+    // CloudStack sets the name, and everything else that user data does not.
     if (found.at(-1) !== bootArguments?.name) faults.push(`the host name is ${found.at(-1)}`)
     const told = await linesOf(guest, 'grep -h "user data" /var/log/cloud.log')
     return judge(faults.length === 0 ? [] : [...faults, ...told], told.at(-1) ?? 'they have run')

@@ -4,7 +4,7 @@ import { failed, judge, type SceneCheck, skipped } from '../check.ts'
 import { linesOf } from '../lines-of.ts'
 import { everyFile } from '../scenes.ts'
 
-/** As `sshd -T` prints them. */
+/** As printed by `sshd -T`. */
 const sshdSettings = {
   port: '3922',
   permitrootlogin: 'yes',
@@ -51,7 +51,7 @@ const refused: SceneCheck = {
     const offered = /Authentications that can continue: (.*)/.exec(stderr)?.[1]?.trim()
     if (exitCode === 0) return failed('it let us in')
     if (offered === undefined) {
-      // That somebody listens, B3 asks.
+      // B3 checks that sshd listens.
       const own = await linesOf(guest, 'ip -4 -br address; ip -4 route')
       return skipped(`nobody answers: ${stderr.trim().split('\n').at(-1)}; ${own.join(', ')}`)
     }

@@ -12,7 +12,7 @@ export const sudo: ContentCheck = {
   does: 'reads sudoers and all of its folder, and resolves the aliases of commands',
   run: async ({ files }) => {
     const names = await namesIn(files, '/etc/sudoers.d')
-    // sudo itself skips these.
+    // sudo itself skips names with a dot or a trailing ~.
     const parts = names.filter((name) => !name.includes('.') && !name.endsWith('~'))
     const paths = ['/etc/sudoers', ...parts.map((name) => `/etc/sudoers.d/${name}`)]
     const texts = await Promise.all(paths.map((path) => readText(files, path)))

@@ -1,11 +1,11 @@
-/** Checks of what systemd has enabled. */
+/** Checks of what systemd enables and runs. */
 
 import { judge, type SceneCheck } from '../check.ts'
 import { linesOf } from '../lines-of.ts'
 import { once } from '../scenes.ts'
 
 const firstBoot = ['cloud-preinit', 'cloud-early-config', 'cloud-postinit']
-/** Of roles and of other hypervisors; what a suite does not have is not enabled. */
+/** Units of roles and of other hypervisors; one that a suite lacks counts as not enabled. */
 const waiting = [
   ...[
     'apache2',
