@@ -1,4 +1,4 @@
-/** Boots the guest of a scene, and the base boot that several scenes go on from. */
+/** Boots the guest of a scene, and the base boot that several scenes resume from. */
 
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -33,23 +33,23 @@ export interface SceneRequest {
   readonly contract: ContractName
   readonly acceleration: AcceleratorChoice
   readonly machine: MachineSize
-  /** Folder of this image's scenes; short, for the sake of sockets. */
+  /** Folder of this image's scenes. Its path must be short, for the sockets in it. */
   readonly folder: string
   readonly key: SshKey
-  /** The disk's size, and the one that it is enlarged to in scenes that look at that. */
+  /** The disk's size, and the size it is enlarged to in scenes that check growing. */
   readonly diskBytes: number
   readonly grownToBytes: number
-  /** The boot that this scene goes on from. */
+  /** The boot that this scene resumes from. */
   readonly baseBoot?: BaseBoot | undefined
-  /** Told of every result as it comes. */
+  /** Called with each result as it arrives. */
   readonly onCheck: (result: CheckResult) => void
   readonly signal: AbortSignal
 }
 
-/** How much longer than the contract's a time limit is where every instruction is emulated. */
+/** Factor on the contract's time limits: emulating every instruction takes longer. */
 const patience = { kvm: 1, tcg: 6 } as const
 
-/** Boots the file until the guest agent has answered, and stops it there, for scenes like the one that is named. */
+/** Boots the file until the guest agent answers, and saves its state for scenes like the one named. */
 export async function makeBaseBoot(request: Omit<SceneRequest, 'baseBoot'>): Promise<BaseBoot> {
   const limit = limitOf(request)
   const record: SceneRecord = {}
@@ -106,7 +106,7 @@ export async function bootFor(
   })
 }
 
-/** What a boot failed with, and the assertion that this is against. */
+/** What a boot failed with, and the assertion this violates. */
 export function troubleOf(error: unknown): NonNullable<SceneRecord['trouble']> {
   const code = error instanceof PipelineError ? error.code : undefined
   const id = code === 'agent-silent' ? 'C1' : code === 'not-ready' ? 'C4' : 'B1'

@@ -1,4 +1,4 @@
-/** Brings a scene about, and asks its checks. Whatever happens is a result; only an interruption is thrown. */
+/** Sets up a scene and runs its checks. Every outcome is a result; only an interruption is thrown. */
 
 import { contract } from '../config/contract.ts'
 import type { Check, Finding, SceneCheck } from '../contract/check.ts'
@@ -15,23 +15,23 @@ import { bootFor, limitOf, linesOf, type SceneRequest, troubleOf } from './boot-
 import { analyseStartup, enterScene } from './enter-scene.ts'
 
 export interface SceneOutcome {
-  /** Whether the kernel panicked before anything could be asked of it. */
+  /** Whether the kernel panicked before any check could run. */
   readonly hasPanicked: boolean
   readonly scene: SceneResult
   readonly checks: readonly CheckResult[]
-  /** Path of a picture of the screen. */
+  /** Path of a screenshot. */
   readonly screenshot: string | undefined
 }
 
 const shownLines = 20
 
-/** @throws only when it is interrupted: all else is a result */
+/** @throws only if interrupted: everything else is a result */
 export async function runScene(request: SceneRequest): Promise<SceneOutcome> {
   const { name, key, baseBoot, signal } = request
   const spec: SceneSpec = sceneSpecs[name]
   const started = performance.now()
   const model = modelOf(name, request.target, request.expected.formats)
-  // Of values that are commands G8 asks, and not of CloudStack's own scripts.
+  // G8 checks values that are commands, but not with CloudStack's own scripts.
   const words = { ...(request.contract === 'cloudstack-payload' ? {} : traps), ...spec.words }
   const bootArguments =
     spec.role === undefined ? undefined : makeBootArguments(spec.role, key.publicKey, words)
@@ -98,7 +98,7 @@ export async function runScene(request: SceneRequest): Promise<SceneOutcome> {
     const analysis = await analyseStartup(scene)
     let evidence: Evidence | undefined
     for (const check of asked) {
-      // A guest that is off has no screen, and a console full of its shutdown.
+      // A guest that is off has no screen, and its console is full of the shutdown.
       if (check.endsGuest === true) evidence = await lookAt(scene, checks)
       const since = performance.now()
       const finding = await askScene(check, scene, asked, signal)
@@ -110,7 +110,7 @@ export async function runScene(request: SceneRequest): Promise<SceneOutcome> {
   }
 }
 
-/** Asks a check, if there is what its answer depends on. */
+/** Runs a check if the guest has what it needs. */
 async function askScene(
   check: SceneCheck,
   scene: Scene,
@@ -131,14 +131,14 @@ async function askScene(
   })
 }
 
-/** What a check finds where there is no guest to look into: one of them fails, and the others point to it. */
+/** What a check finds without a guest to look into: one check fails, and the others point to it. */
 function withoutGuest(
   check: SceneCheck,
   others: readonly SceneCheck[],
   { trouble, loginSeconds }: SceneRecord,
 ): Finding {
   const { id: best, text } = trouble ?? { id: 'B1' as const, text: 'the guest did not boot' }
-  // Not every scene asks the one that says it best.
+  // Not every scene has the check that fits best.
   const id = ([best, 'G1', 'C4'] as const).find((candidate) => others.some((other) => other.id === candidate))
   if (check.id === id) return { status: 'failed', observed: text }
   if (check.id === 'B1' && loginSeconds !== undefined) {
@@ -147,7 +147,7 @@ function withoutGuest(
   return { status: 'skipped', observed: `nothing can be seen of it, of which ${id} tells: ${text}` }
 }
 
-/** One check's result as the report has it. */
+/** One check's result as it appears in the report. */
 export function resultOf(check: Check, at: string, finding: Finding, seconds: number): CheckResult {
   return {
     id: check.id,
@@ -155,7 +155,7 @@ export function resultOf(check: Check, at: string, finding: Finding, seconds: nu
     group: check.group,
     at,
     ...finding,
-    // It may quote a file of the image, or a program in it.
+    // It may quote a file of the image or the output of a program in it.
     observed: cleanText(finding.observed),
     seconds: roundSeconds(seconds),
   }
@@ -168,7 +168,7 @@ interface Evidence {
   readonly screenshot: string | undefined
 }
 
-/** What a person wants to see of a boot that went wrong: the console's last lines, and the screen. */
+/** Evidence of a failed boot for people: the console's last lines, and the screen. */
 async function lookAt({ guest, record }: Scene, checks: readonly CheckResult[]): Promise<Evidence> {
   const isFine = record.trouble === undefined && checks.every(({ status }) => status !== 'failed')
   if (isFine) return { lastLines: [], screenshot: undefined }
@@ -187,7 +187,7 @@ function rounded({ agentSeconds, loginSeconds, readySeconds, trouble }: SceneRec
 
 const roundSeconds = (seconds: number) => Math.round(seconds * 100) / 100
 
-/** Whether the kernel panicked before anything could be asked of it. */
+/** Whether the kernel panicked before any check could run. */
 export function hasPanicked({ trouble, agentSeconds }: SceneRecord): boolean {
   return trouble?.isPanic === true && agentSeconds === undefined
 }
