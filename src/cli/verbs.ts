@@ -1,4 +1,4 @@
-/** The verbs, in the order of `--help`. Only the module of the verb that is asked for is loaded. */
+/** The verbs, in the order of `--help`. Loads only the module of the requested verb. */
 
 import type { Verb } from './verb.ts'
 

@@ -1,16 +1,16 @@
-/** `release.json`: what a release is, for programs, and for the next release to be compared with. */
+/** `release.json`: a release described for programs, and for comparing the next release with it. */
 
 import { readFile, stat } from 'node:fs/promises'
 import { join, resolve as resolvePath } from 'node:path'
 import { z } from 'zod'
 import { exitCodes, PipelineError } from '../errors.ts'
 
-/** What may be wrong with the images of a release when somebody says that it may. */
+/** What may be wrong with the images of a release if `--allow` permits it. */
 export const exceptionKinds = ['unverified', 'dirty', 'partial', 'mixed', 'unrecorded'] as const
 
 export type ExceptionKind = (typeof exceptionKinds)[number]
 
-/** Names of the files that every release has. */
+/** Names of the files in every release. */
 export const releaseFiles = {
   record: 'release.json',
   statement: 'provenance.intoto.json',
@@ -88,8 +88,8 @@ export type ReleaseImage = Readonly<z.output<typeof file>>
 export type ReleaseException = Readonly<z.output<typeof exception>>
 
 /**
- * The record of a release.
- * @param place its folder, or the record itself
+ * Reads the record of a release.
+ * @param place its folder, or the path of the record
  * @throws PipelineError `no-release`
  */
 export async function readRecord(place: string): Promise<ReleaseRecord> {
