@@ -40,7 +40,7 @@ export async function findSources(
     throw unknownDisk(`${first} is compared with nothing`, 'give two disk images, or one stage.')
   }
   if (layer.parent === null) {
-    throw unknownDisk(`${layer.name} stands on no layer`, 'give what it is to be compared with as well.')
+    throw unknownDisk(`${layer.name} stands on no layer`, 'also give the disk to be compared with it.')
   }
   const below = await lookup.store.find(layer.parent)
   if (below === undefined)

@@ -123,7 +123,7 @@ async function askScene(
     return withoutGuest(check, asked, record)
   }
   if (needs === 'taken' && record.wasTaken !== true) {
-    return { status: 'skipped', observed: 'what was handed over was not taken, of which C3 tells' }
+    return { status: 'skipped', observed: 'the guest did not take what was handed over: see C3' }
   }
   return check.run(scene).catch((error: unknown): Finding => {
     signal.throwIfAborted()
@@ -144,7 +144,7 @@ function withoutGuest(
   if (check.id === 'B1' && loginSeconds !== undefined) {
     return { status: 'passed', observed: `ttyS0 in ${loginSeconds.toFixed(0)} s` }
   }
-  return { status: 'skipped', observed: `nothing can be seen of it, of which ${id} tells: ${text}` }
+  return { status: 'skipped', observed: `cannot be checked, see ${id}: ${text}` }
 }
 
 /** One check's result as it appears in the report. */

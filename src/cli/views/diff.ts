@@ -121,7 +121,7 @@ function renderOthers(
   }
 }
 
-/** Leaves out folders that came or went, unless they are empty. Files are sorted by path. */
+/** Leaves out folders whose contents are listed. */
 function withoutParents(files: readonly DiskFile[]): readonly DiskFile[] {
   const parents = new Set(files.map(({ path }) => path.slice(0, path.lastIndexOf('/'))))
   return files.filter(({ path }) => !parents.has(path))

@@ -99,7 +99,7 @@ export function createTerminalReporter(options: TerminalOptions): {
           formatDone(colors.green('✔'), event.image.target, time, `${path} ${formatBytes(sizeBytes)}`),
         )
       }
-      // All of an image's are shown when it is through.
+      // All checks of an image are shown once it is done.
       case 'check-finished':
         return
       case 'image-verified':

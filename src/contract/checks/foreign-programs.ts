@@ -12,7 +12,7 @@ export const packages: ContentCheck = {
   id: 'F5',
   group: 'hygiene',
   at: 'content',
-  does: 'looks for programs in /usr/bin, /usr/sbin and /usr/libexec that no package has brought, and compares sums of those that were named',
+  does: 'looks for programs in /usr/bin, /usr/sbin and /usr/libexec that belong to no package, and compares checksums of those that the pipeline names',
   run: async ({ files, expected }) => {
     const lists = (await namesIn(files, '/var/lib/dpkg/info')).filter((name) => name.endsWith('.list'))
     const texts = await files.readAll(lists.map((name) => `/var/lib/dpkg/info/${name}`))

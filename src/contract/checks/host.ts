@@ -32,7 +32,7 @@ const repair: ContentCheck = {
   does: 'reads the arguments of the kernel that boots by default',
   run: async ({ files }) => {
     const config = await readText(files, '/boot/grub/grub.cfg')
-    if (config === undefined) return skipped('there is no /boot/grub/grub.cfg, of which A6 tells')
+    if (config === undefined) return skipped('there is no /boot/grub/grub.cfg: see A6')
     const words = defaultKernelWords(config)
     const faults = words.includes('fsck.repair=yes') ? [] : ['no fsck.repair=yes']
     if (!words.some((word) => /^panic=[1-9]/.test(word))) faults.push('no panic= with a time limit')
@@ -45,7 +45,7 @@ const checkedRoot: SceneCheck = {
   group: 'boot',
   at: 'scene',
   scenes: ['secstorage', 'no-serial'],
-  does: 'looks for what the check of the root has left that the initramfs makes',
+  does: "looks for the log of the initramfs's check of the root file system",
   run: async ({ guest }) => {
     const { stdout } = await guest.run('cat /run/initramfs/fsck.log')
     const said = stdout.split('\n').find((line) => /: .*\d+\/\d+ blocks/.test(line))

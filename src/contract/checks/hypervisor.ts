@@ -41,7 +41,7 @@ const dmi: SceneCheck = {
   group: 'hand-over',
   at: 'scene',
   scenes: ['virtualbox'],
-  does: 'hands over in a DMI string of the kind that VirtualBox passes on, and looks for the record of it',
+  does: "hands over boot arguments in a DMI string like VirtualBox's, and looks for the record of it",
   run: async ({ guest, bootArguments }) => {
     const { stdout } = await guest.run('cat /var/cache/cloud/cmd_line.json')
     return stdout.includes(`"${bootArguments?.name}"`)

@@ -10,7 +10,7 @@ const network: SceneCheck = {
   at: 'scene',
   scenes: ['router'],
   needs: 'taken',
-  does: 'lists IPv6 addresses, the default route and the rules in force, and reads what radvd and dnsmasq were told',
+  does: 'lists IPv6 addresses, the default route and the rules in force, and reads the configuration of radvd and dnsmasq',
   run: async ({ guest, contract }) => {
     const addresses = await linesOf(guest, "ip -6 -o address show scope global | awk '{ print $2, $4 }'")
     const faults = (['eth0', 'eth2'] as const).flatMap((name) => {

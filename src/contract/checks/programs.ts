@@ -84,7 +84,7 @@ const programs: SceneCheck = {
   group: 'boot',
   at: 'scene',
   scenes: once,
-  does: 'runs each program so that it says its version, or looks for it where it cannot',
+  does: 'runs each program to print its version, or looks for it if it cannot',
   run: async ({ guest, acceleration }) => {
     // Some exit with 1 after printing their version. 124 and above is no answer: a time limit, no such program, a crash.
     const calls = programCalls.map(

@@ -17,7 +17,7 @@ const registration: FileCheck = {
     if (text === undefined) return skipped('there is no metadata.ini beside the file')
     const { registered } = expected
     if (registered === undefined || target === undefined)
-      return skipped('nobody knows for which release the file is, and under which names')
+      return skipped('the release of the file and the names it is registered under are unknown')
     const sections = new Map([...parseSections(text)].map(([name, lines]) => [name, parseLines(lines)]))
     const sum = registeredSum(registered, await sumsOf(packedAs, signal))
     const names: string[] = []

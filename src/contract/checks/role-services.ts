@@ -59,7 +59,7 @@ const consoleProxy: SceneCheck = {
   at: 'scene',
   scenes: ['port', 'consoleproxy'],
   needs: 'taken',
-  does: "asks systemd for the role's services and all others'",
+  does: "asks systemd for the role's services and for all others",
   run: async (scene) => {
     const role: RoleServices = { running: [], enabled: ['cloud'] }
     return judge(await serviceFaults(scene, role), describe(role))
@@ -94,7 +94,7 @@ const router: SceneCheck = {
   at: 'scene',
   scenes: ['router'],
   needs: 'taken',
-  does: 'asks systemd for services, and reads what dnsmasq was told',
+  does: "asks systemd for services, and reads dnsmasq's configuration",
   run: async (scene) => {
     const role: RoleServices = { running: ['dnsmasq', 'apache2', 'frr', 'radvd'], enabled: ['haproxy'] }
     const faults = await serviceFaults(scene, role)

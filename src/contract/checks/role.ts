@@ -62,7 +62,7 @@ const userData: SceneCheck = {
   at: 'scene',
   scenes: ['dhcpsrvr'],
   needs: 'taken',
-  does: 'looks for what they leave behind, and for whether it is older than boot_up_done',
+  does: 'looks for the file that user data leaves behind, and whether it is older than boot_up_done',
   run: async ({ guest, bootArguments }) => {
     const done = '/var/cache/cloud/boot_up_done'
     const found = await linesOf(

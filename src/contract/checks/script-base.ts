@@ -61,7 +61,7 @@ const webServer: ContentCheck = {
   id: 'A18',
   group: 'file',
   at: 'content',
-  does: 'lists the enabled sites, and reads the last of what apache2 is told of /var/www',
+  does: "lists the enabled sites, and reads apache2's last setting for /var/www",
   run: async ({ files }) => {
     const sites = await namesIn(files, '/etc/apache2/sites-enabled')
     const faults = sites.filter((name) => !name.startsWith('vhost')).map((name) => `a site is called ${name}`)

@@ -20,7 +20,7 @@ const sshd: SceneCheck = {
   group: 'boot',
   at: 'scene',
   scenes: everyFile,
-  does: "lists who listens, and reads sshd's settings as sshd does",
+  does: "lists listening addresses, and reads sshd's settings as sshd does",
   run: async ({ guest }) => {
     const listening = await linesOf(guest, "ss -Hltn | awk '{ print $4 }'")
     const ports = listening.map((address) => address.split(':').at(-1))
@@ -34,8 +34,8 @@ const sshd: SceneCheck = {
       faults.push(`maxstartups is ${settingOf('maxstartups')}`)
     if (!(settingOf('pubkeyacceptedalgorithms') ?? '').split(',').includes('ssh-rsa'))
       faults.push('keys that sign as ssh-rsa are refused')
-    if (!ports.includes('3922')) faults.push('nobody listens on 3922')
-    if (ports.includes('22')) faults.push('somebody listens on 22')
+    if (!ports.includes('3922')) faults.push('nothing listens on 3922')
+    if (ports.includes('22')) faults.push('something listens on 22')
     return judge(faults, listening.filter((address) => address.endsWith(':3922')).join(' '))
   },
 }
@@ -53,7 +53,7 @@ const refused: SceneCheck = {
     if (offered === undefined) {
       // B3 checks that sshd listens.
       const own = await linesOf(guest, 'ip -4 -br address; ip -4 route')
-      return skipped(`nobody answers: ${stderr.trim().split('\n').at(-1)}; ${own.join(', ')}`)
+      return skipped(`no answer: ${stderr.trim().split('\n').at(-1)}; ${own.join(', ')}`)
     }
     return judge(offered === 'publickey' ? [] : [`it takes ${offered}`], `it takes ${offered}`)
   },

@@ -44,7 +44,7 @@ describe('a boot in which the agent never answered', () => {
     expect(withStatus(checks, 'passed')).toEqual(['B1'])
     expect(checks.length).toBeGreaterThan(30)
     for (const { observed } of checks.filter(({ status }) => status === 'skipped'))
-      expect(observed).toContain('of which C1 tells: not within 360 s')
+      expect(observed).toContain('see C1: not within 360 s')
     expect(scene).toMatchObject({
       trouble: 'not within 360 s',
       lastLines: ['systemvm login:'],
