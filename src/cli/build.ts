@@ -47,9 +47,9 @@ export function buildCommand(command: Command, terminal: Terminal, choose: Choos
         .choices(['stop', 'shell'])
         .default('stop'),
     )
-    .option('--no-verify', 'do not boot the finished images and hold them against what CloudStack relies on')
-    .option('--locked', `fail where anything is not as in ${lockFile} beside the pipeline`)
-    .addOption(new Option('--accelerator <name>', 'instead of finding out').choices(['kvm', 'tcg']))
+    .option('--no-verify', 'do not boot the finished images to check what CloudStack relies on')
+    .option('--locked', `fail if anything differs from ${lockFile} beside the pipeline`)
+    .addOption(new Option('--accelerator <name>', 'use this instead of detecting it').choices(['kvm', 'tcg']))
     .option('--json', 'print events as JSON lines on stdout')
     .action((options: BuildOptions) => choose(() => build(options, terminal)))
 }
@@ -90,17 +90,17 @@ async function build(options: BuildOptions, terminal: Terminal): Promise<number>
   }
 }
 
-/** Builds, and builds again for as long as somebody wants a stage that failed to be tried again. */
+/** Builds, and builds again as long as the user wants to retry a failed stage. */
 async function buildUntilDecided(request: BuildRequest, ask: Decide | undefined): Promise<Report> {
   let decision: Decision | undefined
   const decide = ask && (async (...held: Parameters<Decide>) => (decision = await ask(...held)))
   const report = await buildImage({ ...request, decide })
-  // What was asked to be made again has been made by now, up to the stage that failed.
+  // The layers to rebuild have been rebuilt by now, up to the stage that failed.
   const planning = { until: request.planning.until }
   return decision === 'retry' ? buildUntilDecided({ ...request, planning }, ask) : report
 }
 
-/** Verifies what a run has made. What was verified before is not verified again. */
+/** Verifies what a run made. What was verified before is not verified again. */
 function verifyBuilt(image: ResolvedImage, options: BuildOptions, signal: AbortSignal): Verify | undefined {
   if (image.verification.contract === 'none') return undefined
   return async (images, { place, emit, estimates }) => {
@@ -120,12 +120,12 @@ function verifyBuilt(image: ResolvedImage, options: BuildOptions, signal: AbortS
     })
     await writeDurably(join(place.folder, 'junit.xml'), renderJunit(verifications))
     const unused = unusedWaivers(verifications, image.waivers)
-    for (const id of unused) emit({ kind: 'note', text: `the waiver of ${id} is of no use any more` })
+    for (const id of unused) emit({ kind: 'note', text: `the waiver of ${id} is no longer needed` })
     return { verifications, unusedWaivers: unused }
   }
 }
 
-/** The command line for the report: a value may be a secret, its name is not. */
+/** The command line for the report, without values: they may be secret, their names are not. */
 function withoutValues(words: readonly string[]): readonly string[] {
   return words.map((word, index) => {
     const isAssignment = words[index - 1] === '--set' || word.startsWith('--set=')

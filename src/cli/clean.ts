@@ -1,4 +1,4 @@
-/** `clean`: removes what builds have left in `out/`. */
+/** `clean`: removes what builds left in `out/`. */
 
 import { rm, stat } from 'node:fs/promises'
 import { resolve as resolvePath } from 'node:path'
@@ -54,7 +54,7 @@ async function clean(options: CleanOptions, terminal: Terminal): Promise<number>
   await requireWritable(outFolder)
   const lock = await takeFolder(outFolder, 'clean', options, terminal)
   try {
-    // Only a run's folder says what a killed run has left outside of it.
+    // Only its run folder says what a killed run left elsewhere.
     await clearLeftovers(outFolder, openStore(out.store))
     for (const path of present) {
       await rm(path, { recursive: true, force: true })
@@ -69,7 +69,7 @@ async function clean(options: CleanOptions, terminal: Terminal): Promise<number>
 function notOurs(outFolder: string): PipelineError {
   return new PipelineError({
     code: 'not-output',
-    message: `${outFolder} is no folder that was built in: nothing is removed from it`,
+    message: `${outFolder} is not the output folder of a build: nothing is removed from it`,
     hint: 'give --out the output folder of a build.',
     exitCode: exitCodes.badInput,
   })

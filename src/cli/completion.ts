@@ -1,4 +1,4 @@
-/** `completion`: lets a shell complete verbs, options, and the names of stages and variants. */
+/** `completion`: completes verbs, options, and names of stages and variants in a shell. */
 
 import { Argument, type Command, type Option } from 'commander'
 import { defaultPipeline, loadPipeline } from '../config/load.ts'
@@ -20,7 +20,7 @@ export function completionCommand(command: Command, terminal: Terminal, choose: 
     )
 }
 
-/** The verb that the scripts call: it looks at all the others of `program`. */
+/** The verb that the scripts call: it inspects all other verbs of `program`. */
 export function completionCallbackCommand(program: Command, terminal: Terminal, choose: Choose): void {
   program
     .command(completionCallback, { hidden: true })
@@ -63,8 +63,8 @@ compdef _systemvm_image ${names.join(' ')}
 }
 
 /**
- * What may stand where the last word is.
- * @param words all words after the program's name; the last one is being typed
+ * The candidates for the last word.
+ * @param words all words after the program's name; the last is being typed
  */
 export async function complete(program: Command, words: readonly string[]): Promise<readonly string[]> {
   const typed = words.at(-1) ?? ''
@@ -105,7 +105,7 @@ async function namesOfStages(words: readonly string[]): Promise<readonly string[
   return [...new Set((await load(words)).flatMap(({ stages }) => stages.map(({ name }) => name)))]
 }
 
-/** The pipeline that the words name, or none: a completion has nothing to say of what is wrong with it. */
+/** The pipeline that the words name, or none: completion does not report what is wrong with it. */
 async function load(words: readonly string[]) {
   const file = words[words.indexOf('--pipeline') + 1]
   const pipeline = words.includes('--pipeline') && file !== undefined ? file : defaultPipeline

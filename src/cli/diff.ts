@@ -1,4 +1,4 @@
-/** `diff`: what a stage changed, or what any two disks do not have in common. */
+/** `diff`: what a stage changed, or how any two disks differ. */
 
 import { resolve as resolvePath } from 'node:path'
 import { type Command, InvalidArgumentError } from 'commander'
@@ -27,7 +27,7 @@ interface DiffOptions extends PipelineOptions {
   readonly exitCode?: boolean
 }
 
-/** What `--exit-code` makes of a difference, as git does. */
+/** Exit code of `--exit-code` if there is a difference, as in git. */
 const different = 1
 
 export function diffCommand(command: Command, terminal: Terminal, choose: Choose): void {
@@ -63,7 +63,7 @@ async function diff(words: readonly string[], options: DiffOptions, terminal: Te
   return untilInterrupted((signal) =>
     withDisks(sources, signal, async (disks) => {
       const whole = await reportDifference(...disks, options.path)
-      // Of the same layer by two installers, what is left is what nobody expects.
+      // For the same layer by two installers, only unexpected differences remain.
       const areInstallers = words.length === 2 && words.every((word) => installerOf(word) !== undefined)
       const { report, expected } = areInstallers
         ? await setAsideExpected(whole, disks)
@@ -83,10 +83,10 @@ async function diff(words: readonly string[], options: DiffOptions, terminal: Te
 function renderExpected(expected: readonly ExpectedDifference[], colors: Terminal['colors']): string {
   const rows = expected.map(({ name, count, why }) => [name, `${count}`, why])
   const lines = rows.length === 0 ? 'none' : formatTable(rows, [false, true])
-  return `${colors.bold('Expected of two installers, and left out above')}\n${lines.replaceAll(/^/gm, '  ')}\n`
+  return `${colors.bold('Expected between two installers, and left out above')}\n${lines.replaceAll(/^/gm, '  ')}\n`
 }
 
-/** Opens both disks at a time, and closes what was opened whatever happens. */
+/** Opens both disks in parallel, and closes what was opened whatever happens. */
 async function withDisks<Result>(
   sources: readonly [ComparedDisk, ComparedDisk],
   signal: AbortSignal,

@@ -1,4 +1,4 @@
-/** `doctor`: whether this host can build, and what to do where it can't. */
+/** `doctor`: whether this host can build, and what to do if it can't. */
 
 import type { Command } from 'commander'
 import { diagnose, renderDoctor } from '../doctor/doctor.ts'

@@ -1,4 +1,4 @@
-/** `export`: files for hypervisors from any disk image, with no pipeline behind it. */
+/** `export`: files for hypervisors from any disk image, without a pipeline. */
 
 import { basename, extname, resolve as resolvePath } from 'node:path'
 import { type Command, InvalidArgumentError } from 'commander'
@@ -28,23 +28,23 @@ interface ExportOptions extends WaitOptions {
   readonly out: string
 }
 
-/** What of a pipeline has a say in an export, and the name of the files. */
+/** The parts of a pipeline that affect an export, and the name of the files. */
 const exportFields = z.strictObject({
   name: z
     .string()
-    // Lists of sums have a line for each name, and a folder's listing leaves out what begins with a dot. No XML has
-    // characters that are none.
+    // Checksum lists have a line per name, and folder listings leave out names with a leading dot. XML cannot hold
+    // noncharacters.
     .regex(
       /^(?!\.)[^/\p{Cc}\p{Cs}\p{Zl}\p{Zp}\p{NChar}]+$/u,
       'must be a file name: not empty, without slashes, control characters and others that no XML has, and not beginning with a dot',
     )
-    // A name in an OVA's tar has 100 bytes, and there it gets an ending.
+    // A name in an OVA's tar has at most 100 bytes, including an extension.
     .refine((name) => Buffer.byteLength(name) <= 80, 'must be at most 80 characters (bytes)'),
   formats: pipelineFields.shape.formats,
   date: pipelineFields.shape.date,
 })
 
-/** Those of CloudStack's hypervisors; any other is made where it is asked for. */
+/** The targets of CloudStack's hypervisors; any other is only made on request. */
 const registeredTargets = targetNames.filter((name) => targets[name].hypervisors !== undefined)
 
 export function exportCommand(command: Command, terminal: Terminal, choose: Choose): void {
@@ -89,7 +89,7 @@ async function run(options: ExportOptions, terminal: Terminal): Promise<number> 
   }
 }
 
-/** @throws PipelineError `configuration` with every fault of the options */
+/** @throws PipelineError `configuration` with every fault in the options */
 function decide({ from, name, date, set, targets }: ExportOptions): z.output<typeof exportFields> {
   const overrides: readonly Overrides[] = [
     name === undefined
@@ -101,7 +101,7 @@ function decide({ from, name, date, set, targets }: ExportOptions): z.output<typ
   const written = overrides.reduce<unknown>((value, over) => mergeOver(value, withFormats(over.values)), {})
   const parsed = exportFields.safeParse(written)
   if (!parsed.success) throw configurationError(issuesToFaults(parsed.error.issues, written, [], overrides))
-  // Nobody knows what is on the disk.
+  // What is on the disk is unknown.
   const faults = targetFaults(targets, parsed.data.formats, { fileName: parsed.data.name }, overrides)
   if (faults.length > 0) throw configurationError(faults)
   return parsed.data

@@ -1,4 +1,4 @@
-/** `lock`: records what the last build was made from, and shows how that differs from what was recorded before. */
+/** `lock`: records what the last build was made from, and shows how that differs from the previous record. */
 
 import { stat } from 'node:fs/promises'
 import type { Command } from 'commander'
@@ -56,7 +56,7 @@ async function update(options: UpdateOptions, terminal: Terminal): Promise<numbe
     else terminal.error(`${image.variant}: not built here, left as it was\n`)
   }
   if (found.size === 0) throw notBuilt(images[0] as ResolvedImage)
-  // A variant that the pipeline no longer has would never be held against anything.
+  // A variant that is no longer in the pipeline would never be checked.
   const kept = Object.entries(before.variants).filter(([name]) =>
     pipeline.images.some(({ variant }) => variant === name),
   )
@@ -83,7 +83,7 @@ function describe({
   return `${variant}: ${changes.length} changes\n${changes.map((line) => `  ${line}\n`).join('')}`
 }
 
-/** What an image was made from, if all its layers are here. */
+/** What an image was made from, if all its layers are in the store. */
 async function findInputs(
   image: ResolvedImage,
   outFolder: string,

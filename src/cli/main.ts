@@ -1,4 +1,4 @@
-/** The command line: parses, calls a verb, and turns its outcome into an exit code. The only place that ends the program. */
+/** The command line: parses, calls a verb, and turns its outcome into an exit code. Only this ends the program. */
 
 import { Command, CommanderError } from 'commander'
 import { exitCodes, PipelineError } from '../errors.ts'
@@ -19,8 +19,8 @@ export async function main(commandArguments: readonly string[]): Promise<number>
 }
 
 /**
- * What a command line asks for, without doing it; undefined where it only asks for help.
- * @throws CommanderError what is wrong with it, already printed
+ * What a command line asks for, without doing it; undefined if it only asks for help.
+ * @throws CommanderError with what is wrong, already printed
  */
 export async function parseCommandLine(
   commandArguments: readonly string[],
@@ -34,7 +34,7 @@ export async function parseCommandLine(
   return action
 }
 
-/** Every verb by name, and the one that is asked for with all that it takes. */
+/** Every verb by name, and the requested one with its arguments and options. */
 async function createProgram(
   commandArguments: readonly string[],
   terminal: Terminal,
@@ -43,7 +43,7 @@ async function createProgram(
   const program = new Command('systemvm-image')
     .description('Builds the Apache CloudStack system VM template from pipeline.ts.')
     .helpCommand(false)
-    .showHelpAfterError('(--help says what there is)')
+    .showHelpAfterError('(--help lists verbs and options)')
     .exitOverride()
     .configureOutput({ writeErr: terminal.error, writeOut: terminal.out })
     .addHelpText('after', `\nExit codes: ${describeExitCodes()}`)
@@ -63,7 +63,7 @@ function describeExitCodes(): string {
 }
 
 function explain(error: unknown, terminal: Terminal, isJson: boolean): number {
-  // Commander has printed its own message already; asking for help is no mistake.
+  // Commander has already printed its message; asking for help is not an error.
   if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.ok : exitCodes.badInput
   const { colors } = terminal
   if (error instanceof PipelineError) {

@@ -1,4 +1,4 @@
-/** `matrix`: prints the variants as a matrix of GitHub Actions. */
+/** `matrix`: prints the variants as a GitHub Actions matrix. */
 
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -34,7 +34,10 @@ export function matrixCommand(command: Command, terminal: Terminal, choose: Choo
       (value: string, before: readonly string[]) => [...before, ...value.split(/[\s,]+/).filter(Boolean)],
       [] as readonly string[],
     )
-    .option('--changed-since <revision>', 'only variants that this revision would have built otherwise')
+    .option(
+      '--changed-since <revision>',
+      'only variants that would be built differently than at this revision',
+    )
     .option(
       '--runner <arch=label>',
       `machine for an architecture, instead of ${defaultRunners.x86_64}; may be repeated`,
@@ -90,7 +93,7 @@ async function chooseChanged(
   }
 }
 
-/** What decides a plan beside the pipeline, as words of a command line. */
+/** Options that affect a plan besides the pipeline, as words of a command line. */
 function overridesOf({ config, set, payload }: MatrixOptions): readonly string[] {
   return [
     ...config.flatMap((file) => ['--config', resolvePath(file)]),

@@ -1,4 +1,4 @@
-/** What a person does about a stage that has failed: looks into the guest, and decides. */
+/** Lets a person look into the guest of a failed stage, and decide what to do. */
 
 import { once } from 'node:events'
 import { createInterface } from 'node:readline/promises'
@@ -9,12 +9,12 @@ import type { Terminal } from './terminal.ts'
 
 const answers: Readonly<Record<string, Decision>> = { r: 'retry', g: 'go on', s: 'stop', '': 'stop' }
 
-/** Opens a shell in the guest, then asks. @throws PipelineError where nobody can be asked */
+/** Opens a shell in the guest, then asks. @throws PipelineError if there is no terminal to ask on */
 export function askPerson(terminal: Terminal, { stdin, stderr }: NodeJS.Process): Decide {
   if (stdin.isTTY !== true || stderr.isTTY !== true) {
     throw new PipelineError({
       code: 'no-terminal',
-      message: '--on-failure shell needs a terminal, and this is none',
+      message: '--on-failure shell needs a terminal, and this is not one',
       hint: 'run it in one, or leave the option out: the layers before the stage are kept all the same.',
       exitCode: exitCodes.badInput,
     })
@@ -29,7 +29,7 @@ export function askPerson(terminal: Terminal, { stdin, stderr }: NodeJS.Process)
     await openSshShell({ key: privateKey, port }, [])
     const questions = createInterface({ input: stdin, output: stderr })
     try {
-      // Whoever closes the terminal wants no more of it.
+      // Closing the terminal means stop.
       const closed = once(questions, 'close').then(() => 's')
       for (;;) {
         const asked = questions.question(

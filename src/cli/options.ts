@@ -1,4 +1,4 @@
-/** Options that several verbs share. */
+/** Options shared by several verbs. */
 
 import { resolve as resolvePath } from 'node:path'
 import { type Command, Option } from 'commander'
@@ -25,10 +25,10 @@ export interface PipelineOptions {
   readonly out: string
 }
 
-/** Gathers the values of an option that may be repeated. */
+/** Collects the values of an option that may be repeated. */
 export const collect = (value: string, before: readonly string[]) => [...before, value]
 
-/** Adds the options that say which pipeline, with which values, and where. */
+/** Adds the options for the pipeline, its values, and the output folder. */
 export function addPipelineOptions(command: Command): Command {
   return command
     .option('--pipeline <file>', 'pipeline to use', defaultPipeline)
@@ -61,7 +61,7 @@ export interface Chosen {
 
 /**
  * Loads the pipeline that the options name.
- * @param missing whether files of stages are downloaded that were not before
+ * @param missing whether to download files of stages that are not there yet
  */
 export async function choosePipeline(
   options: PipelineOptions,
@@ -75,7 +75,7 @@ export async function choosePipeline(
       ? []
       : [{ source: '--installer', values: { installer: options.installer } }]),
   ]
-  // A path is meant from where the command was given, as of any other option.
+  // A path is relative to the current folder, as for any other option.
   const payload =
     options.payload === undefined || isUrl(options.payload) ? options.payload : resolvePath(options.payload)
   const pipeline = await loadPipeline(options.pipeline, overrides, payload)

@@ -105,9 +105,7 @@ async function plan(options: PlanCommandOptions, terminal: Terminal): Promise<nu
   const { bytes, maximumBytes, neededBytes } = stored
   const most = maximumBytes === null ? '' : ` of at most ${formatBytes(maximumBytes)}`
   const free = formatBytes(shown[0]?.room.freeBytes ?? 0)
-  terminal.out(
-    `output: ${outFolder}; ${free} are free where it lies, layers take ${formatBytes(bytes)}${most}\n`,
-  )
+  terminal.out(`output: ${outFolder}; ${free} are free there, layers take ${formatBytes(bytes)}${most}\n`)
   if (maximumBytes !== null && neededBytes > maximumBytes) {
     const text = `the layers in use will take ${formatBytes(neededBytes)}, more than store.maximumGiB, which is ${formatBytes(maximumBytes)}`
     terminal.error(`${terminal.colors.yellow('!')} ${text}\n`)
@@ -115,12 +113,12 @@ async function plan(options: PlanCommandOptions, terminal: Terminal): Promise<nu
   return exitCodes.ok
 }
 
-/** What can be said of an installation that lies ahead. The only thing that `plan` asks the network, since half an hour depends on it. */
+/** Whether an upcoming installation can work. The only thing `plan` asks the network, as half an hour depends on it. */
 async function readinessOf(image: ResolvedImage, { base }: Plan): Promise<Readiness | undefined> {
   return base.cached === undefined ? installerOf(image).readiness?.(image) : undefined
 }
 
-/** What the store holds against what it may: `neededBytes` is what cannot be pruned when the plans are carried out. */
+/** The store's size and maximum: `neededBytes` is what cannot be pruned once the plans are carried out. */
 async function outlook(
   { images, maximumStoreBytes }: ResolvedPipeline,
   store: Store,
@@ -139,7 +137,7 @@ async function outlook(
   }
 }
 
-/** `about 1.2 GiB: layers 0.2 GiB, kvm 430.0 MiB, a flat disk 1.0 GiB while images are made`, or what is assumed. */
+/** `about 1.2 GiB: layers 0.2 GiB, kvm 430.0 MiB, a flat disk 1.0 GiB while images are made`, or the assumption. */
 function describeRoom({ layers, images, flatBytes, workBytes, peakBytes, isKnown }: Room): string {
   const size = (bytes: number | undefined) => (bytes === undefined ? 'unknown' : formatBytes(bytes))
   const ofLayers = layers.map(({ bytes }) => bytes)
@@ -154,7 +152,7 @@ function describeRoom({ layers, images, flatBytes, workBytes, peakBytes, isKnown
     ...(images.length === 0 ? [] : [`a flat disk ${size(flatBytes)} while images are made`]),
     ...(workBytes === undefined ? [] : [`${size(workBytes)} while layer 0 is made`]),
   ]
-  const total = isKnown ? `about ${formatBytes(peakBytes)}` : `${formatBytes(peakBytes)} have to be free`
+  const total = isKnown ? `about ${formatBytes(peakBytes)}` : `${formatBytes(peakBytes)} must be free`
   return `${total}: ${parts.join(', ')}`
 }
 

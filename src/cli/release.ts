@@ -1,4 +1,4 @@
-/** `release`: makes the folder of a release of what was built, and checks one. */
+/** `release`: makes a release folder from what was built, and checks one. */
 
 import { readdir } from 'node:fs/promises'
 import { resolve as resolvePath } from 'node:path'
@@ -34,16 +34,19 @@ export function releaseCommand(command: Command, terminal: Terminal, choose: Cho
     .helpCommand(false)
     .option('--from <folder>', 'output folder of a build, instead of --out; may be repeated', collect, [])
     .option('--to <folder>', 'folder to make; by default release in --out')
-    .option('--tag <tag>', 'the tag that it is made for, which has to be of the pipeline’s release')
-    .option('--since <release>', 'folder of an earlier release, or its release.json, to tell changes since')
+    .option('--tag <tag>', 'tag of the release; must match the pipeline’s release')
+    .option('--since <release>', 'folder of an earlier release, or its release.json, to list changes since')
     .addOption(
-      new Option('--allow <what>', 'release images of which this is so, and say it there; may be repeated')
+      new Option(
+        '--allow <what>',
+        'release images despite this, and record it in the release; may be repeated',
+      )
         .choices(exceptionKinds)
         .argParser(parseChoice(exceptionKinds))
         .default([]),
     )
     .addOption(
-      new Option('--leave-out <target>', 'a target that the release is to be without; may be repeated')
+      new Option('--leave-out <target>', 'a target to leave out of the release; may be repeated')
         .choices(targetNames)
         .argParser(parseChoice(targetNames))
         .default([]),
@@ -52,7 +55,7 @@ export function releaseCommand(command: Command, terminal: Terminal, choose: Cho
     .action((options: ReleaseOptions) => choose(() => make(options, terminal)))
   release
     .command('verify')
-    .description('hold a release against its sums, its statement and its images; needs no network')
+    .description('check a release against its checksums, statement and images; needs no network')
     .argument('<folder>', 'folder of the release')
     .option('--json', 'print what is wrong as JSON')
     .action((folder: string, _options: VerifyOptions, command: Command) =>
@@ -60,7 +63,7 @@ export function releaseCommand(command: Command, terminal: Terminal, choose: Cho
     )
 }
 
-/** Gathers values that are among some; commander's own check is lost with a parser. */
+/** Collects values from a fixed set; commander drops its own check if there is a parser. */
 function parseChoice<Value extends string>(values: readonly Value[]) {
   return (text: string, before: readonly Value[] = []): readonly Value[] => {
     const value = values.find((candidate) => candidate === text)
@@ -80,7 +83,7 @@ async function make(options: ReleaseOptions, terminal: Terminal): Promise<number
   const before = options.since === undefined ? undefined : await readRecord(options.since)
   const folder = options.to === undefined ? outFolderAt(outFolder).release : resolvePath(options.to)
   const chosen = new Set(images.map(({ variant }) => variant))
-  // What writes a bill of materials takes a quarter of a second to load, which no other verb has to wait for.
+  // The library for bills of materials takes a quarter of a second to load, so no other verb waits for it.
   const { makeRelease, tooLargeForGitHub } = await import('../release/make-release.ts')
   const record = await untilInterrupted((signal) =>
     makeRelease({
@@ -101,7 +104,7 @@ async function make(options: ReleaseOptions, terminal: Terminal): Promise<number
     terminal.error(`${terminal.colors.yellow('!')} ${kind}: ${text}\n`)
   for (const name of await tooLargeForGitHub(folder))
     terminal.error(
-      `${terminal.colors.yellow('!')} ${name} is too large for a release of GitHub, which takes 2 GiB\n`,
+      `${terminal.colors.yellow('!')} ${name} is too large for a GitHub release, whose files must be under 2 GiB\n`,
     )
   terminal.out(options.json ? `${JSON.stringify(record, null, 2)}\n` : `${folder}\n`)
   return exitCodes.ok
@@ -124,7 +127,7 @@ async function verify(folder: string, options: VerifyOptions, terminal: Terminal
   return faults.length === 0 ? exitCodes.ok : exitCodes.verificationFailed
 }
 
-/** A folder that has nothing of a release in it is a mistake of whoever named it, not a broken release. */
+/** A folder with nothing of a release in it is a usage error, not a broken release. */
 async function requireRelease(folder: string): Promise<void> {
   const names: readonly string[] = await readdir(folder).catch(() => [])
   if (!names.some((name) => name === releaseFiles.record || name === releaseFiles.statement))

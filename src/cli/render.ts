@@ -1,4 +1,4 @@
-/** `render`: the Packer template and the preseed of a variant, as files to look at. */
+/** `render`: writes the Packer template and the preseed of a variant, for people to read. */
 
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'

@@ -1,4 +1,4 @@
-/** `run`: boots an image file on the terminal, as a system VM of a role. */
+/** `run`: boots an image file on the terminal as a system VM. */
 
 import { mkdir } from 'node:fs/promises'
 import { resolve as resolvePath } from 'node:path'
@@ -34,18 +34,20 @@ export function runCommand(command: Command, terminal: Terminal, choose: Choose)
   command
     .argument('<file>', 'qcow2, VHD, VHDX, VMDK, OVA or raw, or one of them as bz2, gz or zip')
     .addOption(
-      new Option('--type <role>', 'what it is told to be; without it, nothing').choices([...roleNames]),
+      new Option('--type <role>', 'role to hand over; without it, nothing is handed over').choices([
+        ...roleNames,
+      ]),
     )
-    .option('--word <key=value>', 'hand this over too, or instead; may be repeated', collect, [])
+    .option('--word <key=value>', 'add or replace a boot argument; may be repeated', collect, [])
     .addOption(new Option('--model <name>', 'devices').choices(Object.keys(deviceModels)).default('virtio'))
     .option('--memory <MiB>', 'memory', parseCount, 512)
     .option('--cpus <count>', 'processors', parseCount, 2)
-    .option('--grow <MiB>', 'enlarge the disk by so much', parseCount, 0)
+    .option('--grow <MiB>', 'enlarge the disk by this much', parseCount, 0)
     .option(
       '--folder <path>',
       'where its disk, key and sockets go, and stay; without it, a folder that is removed',
     )
-    .addOption(new Option('--accelerator <name>', 'instead of finding out').choices(['kvm', 'tcg']))
+    .addOption(new Option('--accelerator <name>', 'use this instead of detecting it').choices(['kvm', 'tcg']))
     .option('--out <folder>', 'folder of builds, which remembers whether KVM works', 'out')
     .action((file: string, options: RunOptions) => choose(() => run(file, options, terminal)))
 }

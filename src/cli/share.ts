@@ -1,4 +1,4 @@
-/** `store push` and `store pull`: layers to and from a registry, so that several machines need not make the same. */
+/** `store push` and `store pull`: layers to and from a registry, so that machines need not make the same ones. */
 
 import { mkdir } from 'node:fs/promises'
 import { type Command, InvalidArgumentError } from 'commander'
@@ -22,11 +22,12 @@ interface ShareOptions extends PipelineOptions, WaitOptions {
 }
 
 const verbs = {
-  push: { share: pushLayers, done: 'pushed', summary: 'bring layers to a registry, those that it lacks' },
+  push: { share: pushLayers, done: 'pushed', summary: 'upload the layers that a registry lacks' },
   pull: {
     share: pullLayers,
     done: 'pulled',
-    summary: 'fetch what a build would have to make; a registry that fails is told, and is no failure',
+    summary:
+      'fetch layers that a build would have to make; a failing registry is reported, and is not an error',
   },
 } as const
 
@@ -37,7 +38,7 @@ export function addShareVerbs(store: Command, terminal: Terminal, choose: Choose
         '<reference>',
         'repository of an OCI registry, e.g. ghcr.io/owner/layers; log in with skopeo login',
       )
-      .option('--timeout <seconds>', 'for all of it', parseSeconds, 300)
+      .option('--timeout <seconds>', 'limit for the whole transfer', parseSeconds, 300)
       .option('--json', 'print the layers as JSON')
       .action((reference: string, options: ShareOptions) =>
         choose(() => share(verb, reference, options, terminal)),
@@ -82,7 +83,7 @@ async function share(
     }
     if (fault !== undefined) terminal.error(`${terminal.colors.yellow('!')} ${fault}\n`)
     terminal.error(`${layers.length} layers, ${formatBytes(sizeOf(layers))}, ${done}\n`)
-    // What does not come is made here; what is not brought is missed elsewhere.
+    // A layer that is not fetched is made here; one that is not uploaded is missing elsewhere.
     return fault !== undefined && verb === 'push' ? exitCodes.hostNotFit : exitCodes.ok
   } finally {
     await lock.release()

@@ -56,7 +56,7 @@ async function shell(
     openShell({
       image,
       layout: plan.layout,
-      // The copy's header names its backing file, which must not depend on the folder we are in.
+      // The copy's header names its backing file, which must not depend on the current folder.
       disk: resolvePath(store.disk(planned.key)),
       command,
       acceleration: (kernel) =>

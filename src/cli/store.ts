@@ -1,4 +1,4 @@
-/** `store`: looks after the layers that builds have left. */
+/** `store`: manages the layers that builds left. */
 
 import { resolve as resolvePath } from 'node:path'
 import { type Command, InvalidArgumentError } from 'commander'
@@ -49,7 +49,7 @@ interface OpenedStore {
   readonly store: Store
   readonly states: States
   readonly layers: readonly Layer[]
-  /** Variants that use a layer, by its key. */
+  /** Variants that use each layer, by key. */
   readonly users: ReadonlyMap<string, readonly string[]>
 }
 
@@ -87,9 +87,9 @@ async function list(options: ListOptions, terminal: Terminal): Promise<number> {
 }
 
 /**
- * A row for each layer. A chain is not indented: only where several stand on one does a tree show.
- * @param first what the layer's own line begins with
- * @param rest what the lines of those above it begin with
+ * A row per layer. A chain is not indented: a tree shows only where several layers share one below.
+ * @param first prefix of the layer's own line
+ * @param rest prefix of the lines above it in the chain
  */
 function describe(
   { layer, above }: LayerTree,
@@ -111,8 +111,8 @@ function describe(
   ]
   const rows = above.map((tree, index) => {
     if (above.length === 1) return describe(tree, users, statesOf, rest, rest)
-    const [branch, baseBoot] = index === above.length - 1 ? ['└─ ', '   '] : ['├─ ', '│  ']
-    return describe(tree, users, statesOf, rest + branch, rest + baseBoot)
+    const [branch, indent] = index === above.length - 1 ? ['└─ ', '   '] : ['├─ ', '│  ']
+    return describe(tree, users, statesOf, rest + branch, rest + indent)
   })
   return [row, ...rows.flat()]
 }
@@ -139,7 +139,7 @@ async function prune(options: PruneOptions, terminal: Terminal): Promise<number>
 async function chooseLayers(
   options: PruneOptions,
 ): Promise<Pick<OpenedStore, 'store' | 'states'> & { readonly chosen: readonly Layer[] }> {
-  // Without a file the key of its layer is unknown, and the layer would count as unused.
+  // If a file is missing, the key of its layer is unknown, and the layer would count as unused.
   const { store, states, layers, users } = await open(options, 'download')
   const rules = { unusedForMs: options.unusedFor, maxBytes: options.maxSize, nowMs: Date.now() }
   return { store, states, chosen: choosePrunable(layers, { used: new Set(users.keys()), ...rules }) }
@@ -148,7 +148,7 @@ async function chooseLayers(
 async function removeChosen(options: PruneOptions, terminal: Terminal): Promise<readonly Layer[]> {
   const lock = await takeFolder(resolvePath(options.out), 'prune', options, terminal)
   try {
-    // Once more: whoever had the folder until now has changed the store.
+    // Again: the previous holder of the lock may have changed the store.
     const { store, states, chosen } = await chooseLayers(options)
     for (const { key } of chosen) await store.remove(key)
     await states.prune(await store.list())

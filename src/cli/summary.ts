@@ -1,4 +1,4 @@
-/** `summary`: the last build of each variant as Markdown, for the page of a run of GitHub Actions. */
+/** `summary`: the last build of each variant as Markdown, for the page of a GitHub Actions run. */
 
 import type { Command } from 'commander'
 import { exitCodes } from '../errors.ts'
@@ -29,7 +29,7 @@ async function summary(options: SummaryOptions, terminal: Terminal): Promise<num
   )
   for (const { variant } of images) {
     const report = reports.findLast(({ image }) => image.variant === variant)
-    // A build that never began has left nothing to tell; what kept it is in its log.
+    // A build that never began has nothing to report; its log says why.
     const text = report && renderSummary(await withVerdicts(report, outFolder), before)
     terminal.out(
       text ??
@@ -42,7 +42,7 @@ No build has begun.
   return exitCodes.ok
 }
 
-/** The report with what `verify` has found out since. */
+/** The report, with what `verify` has found since. */
 async function withVerdicts(report: Report, outFolder: string): Promise<Report> {
   const told = report.verifications ?? []
   const kept = await Promise.all(report.images.map((image) => findVerdict(outFolder, image)))

@@ -1,4 +1,4 @@
-/** The terminal as verbs see it: results go out, everything else goes to the side. */
+/** The terminal as verbs see it: results go to stdout, everything else to stderr. */
 
 import { relative } from 'node:path'
 import { stripVTControlCharacters } from 'node:util'
@@ -12,17 +12,17 @@ export interface Terminal {
   /** Writes anything else to stderr. */
   readonly error: (text: string) => void
   readonly colors: Colors
-  /** Whether a line on stderr may be drawn over. */
+  /** Whether a line on stderr may be redrawn. */
   readonly isLive: boolean
   readonly columns: () => number
 }
 
-/** NO_COLOR and CI are respected; colours and live lines are for a terminal alone. */
+/** Respects NO_COLOR and CI; only a terminal gets colors and live lines. */
 export function createTerminal({ stdout, stderr, env }: NodeJS.Process): Terminal {
   const isTerminal = stderr.isTTY === true && env.TERM !== 'dumb'
   const isLive = isTerminal && (env.CI ?? '') === ''
   return {
-    // Colours are decided by stderr; a result that goes into a file or a pipe has none all the same.
+    // stderr decides about colors; a result that goes to a file or a pipe never has any.
     out: (text) => void stdout.write(stdout.isTTY === true ? text : stripVTControlCharacters(text)),
     error: (text) => void stderr.write(text),
     colors: picocolors.createColors(isTerminal && (env.NO_COLOR ?? '') === ''),
@@ -31,7 +31,7 @@ export function createTerminal({ stdout, stderr, env }: NodeJS.Process): Termina
   }
 }
 
-/** A reporter of what goes on, on this terminal. */
+/** A progress reporter for this terminal. */
 export function reportTo(terminal: Terminal, outFolder: string): ReturnType<typeof createTerminalReporter> {
   return createTerminalReporter({
     write: terminal.error,

@@ -1,9 +1,9 @@
-/** What a verb is to the command line. */
+/** A verb, as the command line sees it. */
 
 import type { Command } from 'commander'
 import type { Terminal } from './terminal.ts'
 
-/** Hands over what a verb will do, once the whole command line is understood. */
+/** Passes on what a verb will do, once the whole command line is parsed. */
 export type Choose = (action: () => Promise<number>) => void
 
 /** Adds a verb's arguments and options to its command. */
@@ -16,5 +16,5 @@ export interface Verb {
   readonly load: () => Promise<DefineVerb>
 }
 
-/** The verb that completion scripts call; no list shows it. */
+/** The verb that completion scripts call; hidden from lists. */
 export const completionCallback = '__complete'

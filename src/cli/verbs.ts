@@ -1,4 +1,4 @@
-/** The verbs, in the order of `--help`. Only the module of the verb that is asked for is loaded. */
+/** The verbs, in the order of `--help`. Loads only the module of the requested verb. */
 
 import type { Verb } from './verb.ts'
 
@@ -65,7 +65,7 @@ export const verbs: readonly Verb[] = [
   },
   {
     name: 'matrix',
-    summary: 'print the variants as a matrix of GitHub Actions; an empty one is no failure',
+    summary: 'print the variants as a GitHub Actions matrix; an empty one is not an error',
     load: async () => (await import('./matrix.ts')).matrixCommand,
   },
   {
@@ -75,7 +75,7 @@ export const verbs: readonly Verb[] = [
   },
   {
     name: 'release',
-    summary: 'make a release of the images: files, sums, bills of materials, provenance, notes',
+    summary: 'make a release of the images: files, checksums, bills of materials, provenance, notes',
     load: async () => (await import('./release.ts')).releaseCommand,
   },
   {

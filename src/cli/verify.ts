@@ -1,4 +1,4 @@
-/** `verify`: boots image files and holds them against CloudStack's contract. */
+/** `verify`: boots image files and checks them against CloudStack's contract. */
 
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -46,8 +46,8 @@ export function verifyCommand(command: Command, terminal: Terminal, choose: Choo
       ]),
     )
     .option('--scenes <list>', 'only these boots, or none', parseScenes)
-    .option('--again', 'verify also what was verified before')
-    .addOption(new Option('--accelerator <name>', 'instead of finding out').choices(['kvm', 'tcg']))
+    .option('--again', 'also verify what was verified before')
+    .addOption(new Option('--accelerator <name>', 'use this instead of detecting it').choices(['kvm', 'tcg']))
     .option('--json', 'print events as JSON lines on stdout')
     .action((files: readonly string[], options: VerifyOptions) =>
       choose(() => verify(files, options, terminal)),
@@ -92,7 +92,7 @@ async function verify(files: readonly string[], options: VerifyOptions, terminal
         const waivers = image?.waivers ?? []
         const unused = unusedWaivers(verifications, waivers)
         for (const id of unused)
-          reporter.emit({ kind: 'note', text: `the waiver of ${id} is of no use any more` })
+          reporter.emit({ kind: 'note', text: `the waiver of ${id} is no longer needed` })
         const document: Verification = {
           version: 1,
           startedAt: startedAt.toISOString(),
@@ -116,7 +116,7 @@ async function verify(files: readonly string[], options: VerifyOptions, terminal
   }
 }
 
-/** Puts what was found out beside what was built, where the report is of the same files. */
+/** Adds the verdicts to the report of the last build, if that is about the same files. */
 async function addToReport(
   outFolder: string,
   verifications: readonly ImageVerification[],

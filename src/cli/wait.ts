@@ -1,4 +1,4 @@
-/** `--wait`: for verbs that want the output folder for themselves. */
+/** `--wait`: for verbs that need the output folder to themselves. */
 
 import type { Command } from 'commander'
 import { describeHolder, type Lock, type LockedWork, takeLock, type Waiting } from '../host/lock.ts'
@@ -10,10 +10,10 @@ export interface WaitOptions {
 }
 
 export function addWaitOption(command: Command, work: LockedWork = 'build'): Command {
-  return command.option('--wait', `wait for another ${work} in the same folder, instead of being refused`)
+  return command.option('--wait', `wait for another ${work} in the same folder instead of failing`)
 }
 
-/** Takes the lock of an output folder for a verb, which is named to whoever is refused meanwhile. */
+/** Takes the lock of an output folder for a verb; errors of others that need it name the verb. */
 export function takeFolder(
   outFolder: string,
   verb: string,
@@ -26,7 +26,7 @@ export function takeFolder(
   )
 }
 
-/** Says of whom is waited for, in a line each. */
+/** Prints a line for each holder of the lock that we wait for. */
 export function tellWaiting(
   work: LockedWork,
   folder: string,

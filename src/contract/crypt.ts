@@ -3,8 +3,8 @@
 import { execa } from 'execa'
 
 /**
- * The first of the passwords that a crypt(3) hash is of. Perl has the crypt of the C library, which on Debian knows
- * yescrypt; it is part of every Debian.
+ * The first of the passwords that matches a crypt(3) hash. Perl calls the C library's crypt, which on Debian supports
+ * yescrypt; every Debian has Perl.
  */
 export async function matchesPassword(
   hash: string,
@@ -13,7 +13,7 @@ export async function matchesPassword(
   if (/^[!*]/.test(hash)) return undefined
   if (hash === '') return passwords.includes('') ? '' : undefined
   const tries = passwords.filter((password) => password !== '')
-  // By standard input: arguments are seen by everyone on the host.
+  // Through standard input: everyone on the host can see arguments.
   const script = 'chomp(my @l = <STDIN>); my $h = shift @l; for (@l) { print "$_\\n" if crypt($_, $h) eq $h }'
   const { stdout } = await execa('perl', ['-e', script], { input: `${[hash, ...tries].join('\n')}\n` })
   return stdout.split('\n').find((line) => line !== '')

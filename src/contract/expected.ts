@@ -1,4 +1,4 @@
-/** What is known beforehand of an image that is to be verified. */
+/** What is known in advance about an image to be verified. */
 
 import type { ContractName } from '../config/contract.ts'
 import { type FileSource, parseFileSource } from '../config/file-source.ts'
@@ -8,9 +8,9 @@ import type { Partition } from '../disk/layout.ts'
 import type { Registered } from '../export/registration.ts'
 import type { ImageFiles } from './image-files.ts'
 
-/** What the pipeline has promised of an image. Of a foreign one nothing is known but CloudStack's customs. */
+/** What the pipeline promises about an image. A foreign image is only expected to follow CloudStack's customs. */
 export interface Expected {
-  /** Absent: what is on the disk tells. */
+  /** Absent: read from the disk. */
   readonly contract?: ContractName
   readonly account: string
   readonly release?: string
@@ -18,13 +18,13 @@ export interface Expected {
   readonly diskBytes?: number
   readonly partitions?: readonly Partition[]
   readonly formats?: PipelineFields['formats']
-  /** Files of no package that stages have laid in as they are, with the sums that were demanded of them. */
+  /** Files from no package that stages install as they are, with the checksums required of them. */
   readonly downloads?: readonly FileSource[]
-  /** What decides under which names it is registered. */
+  /** What decides the names it is registered under. */
   readonly registered?: Registered
 }
 
-/** What a pipeline promises of its image. */
+/** What a pipeline promises about its image. */
 export function expectationsOf(image: ResolvedImage): Expected {
   const { contract } = image.verification
   return {
@@ -48,10 +48,10 @@ export function expectationsOf(image: ResolvedImage): Expected {
   }
 }
 
-/** Of an image that somebody else has built, only CloudStack's customs are known. */
+/** An image built elsewhere is only expected to follow CloudStack's customs. */
 export const foreignExpectations: Expected = { account: 'cloud' }
 
-/** What an image of which nothing is said is held against: before it ever ran, only CloudStack's own scripts are in it. */
+/** The contract of an image when none is named: if it never ran, only CloudStack's own scripts can be in it. */
 export async function contractOf(files: ImageFiles): Promise<ContractName> {
   const bootstrap = await files.stat('/opt/cloud/bin/setup/bootstrap.sh')
   return bootstrap === undefined ? 'cloudstack' : 'cloudstack-payload'

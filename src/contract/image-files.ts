@@ -1,4 +1,4 @@
-/** The file systems of an image as checks read them: by the paths that they have in the running system. */
+/** The file systems of an image as checks read them: by their paths in the running system. */
 
 export interface FileEntry {
   readonly name: string
@@ -6,21 +6,21 @@ export interface FileEntry {
   /** Permissions with the set-user-id, set-group-id and sticky bits. */
   readonly mode: number
   readonly sizeBytes: number
-  /** Where a link points to. */
+  /** Where a link points. */
   readonly target: string | undefined
 }
 
 /** One partition of a disk. */
 export interface PartitionFacts {
   readonly number: number
-  /** `ext2`, `ext4`, `swap`, `vfat`, … ; undefined for what is not known here */
+  /** `ext2`, `ext4`, `swap`, `vfat`, …; undefined if unknown */
   readonly filesystem: string | undefined
   readonly bootable: boolean
   readonly startSector: number
   readonly sectors: number
-  /** Of an ext file system: blocks that only root may use. */
+  /** Blocks of an ext file system that only root may use. */
   readonly reservedBlocks: number | undefined
-  /** Where it is mounted, by the image's own fstab. */
+  /** Where the image's own fstab mounts it. */
   readonly mount: string | undefined
 }
 
@@ -28,23 +28,23 @@ export interface ImageFiles {
   /** `dos` or `gpt` */
   readonly partitionTable: string
   readonly partitions: readonly PartitionFacts[]
-  /** What is in a folder; empty where there is none. Links on the way are followed. */
+  /** Entries of a folder; empty if there is no such folder. Follows links on the way. */
   readonly list: (folder: string) => Promise<readonly FileEntry[]>
-  /** A file or link itself, not what it points to. */
+  /** The file or link itself, not what it points to. */
   readonly stat: (path: string) => Promise<FileEntry | undefined>
-  /** A file's bytes, through links; undefined where there is none. */
+  /** A file's bytes, through links; undefined if there is no such file. */
   readonly read: (path: string) => Promise<Buffer | undefined>
-  /** The bytes of those paths that are regular files; no links are followed. Far quicker than one after the other. */
+  /** The bytes of those paths that are regular files; follows no links. Far faster than one by one. */
   readonly readAll: (paths: readonly string[]) => Promise<ReadonlyMap<string, Buffer>>
   readonly close: () => Promise<void>
 }
 
-/** A file's text; undefined where there is none. */
+/** A file's text; undefined if there is no such file. */
 export async function readText(files: ImageFiles, path: string): Promise<string | undefined> {
   return (await files.read(path))?.toString()
 }
 
-/** Names in a folder; empty where there is none. */
+/** Names in a folder; empty if there is no such folder. */
 export async function namesIn(files: ImageFiles, folder: string): Promise<readonly string[]> {
   return (await files.list(folder)).map(({ name }) => name)
 }

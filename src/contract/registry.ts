@@ -1,4 +1,4 @@
-/** Every check, and what no check can be asked of here. */
+/** Every check, and what cannot be checked here. */
 
 import type { AssertionId, ContractName } from '../config/contract.ts'
 import type { TargetName } from '../targets/registry.ts'
@@ -12,13 +12,20 @@ import { filterContentChecks, filterSceneChecks } from './checks/filter.ts'
 import { hostContentChecks, hostSceneChecks } from './checks/host.ts'
 import { hygieneChecks } from './checks/hygiene.ts'
 import { hypervisorChecks } from './checks/hypervisor.ts'
+import { identityChecks } from './checks/identity.ts'
 import { ipv6Checks } from './checks/ipv6.ts'
 import { networkChecks } from './checks/network.ts'
 import { nodeChecks } from './checks/node.ts'
 import { patchingChecks } from './checks/patching.ts'
+import { powerChecks } from './checks/power.ts'
+import { programChecks } from './checks/programs.ts'
 import { registrationChecks } from './checks/registration.ts'
-import { roleContentChecks, roleSceneChecks } from './checks/role.ts'
+import { roleChecks } from './checks/role.ts'
+import { firewallContentChecks, roleAccessChecks } from './checks/role-access.ts'
+import { roleServiceChecks } from './checks/role-services.ts'
 import { scriptBaseChecks } from './checks/script-base.ts'
+import { sshChecks } from './checks/ssh.ts'
+import { unitChecks } from './checks/units.ts'
 import type { SceneName } from './scenes.ts'
 
 /** An assertion may have several checks: of the file, and of a guest. */
@@ -28,15 +35,22 @@ export const checks: readonly Check[] = [
   ...contentChecks,
   ...hygieneChecks,
   ...scriptBaseChecks,
-  ...roleContentChecks,
+  ...firewallContentChecks,
   ...filterContentChecks,
   ...hostContentChecks,
   ...bootChecks,
+  ...sshChecks,
+  ...programChecks,
+  ...unitChecks,
+  ...identityChecks,
+  ...powerChecks,
   ...agentChecks,
   ...bootArgumentChecks,
   ...networkChecks,
   ...hypervisorChecks,
-  ...roleSceneChecks,
+  ...roleServiceChecks,
+  ...roleAccessChecks,
+  ...roleChecks,
   ...ipv6Checks,
   ...nodeChecks,
   ...filterSceneChecks,
@@ -78,7 +92,7 @@ export function contentChecksOf(contract: ContractName): readonly ContentCheck[]
   return checks.filter((check): check is ContentCheck => check.at === 'content' && isAsked(check, contract))
 }
 
-/** In the order to ask them. */
+/** In the order they run. */
 export function sceneChecksOf(scene: SceneName, contract: ContractName): readonly SceneCheck[] {
   const own = checks.filter(
     (check): check is SceneCheck =>

@@ -1,7 +1,7 @@
 /**
- * The scenes that guests are looked at in: how a file is booted, and what is handed over to it. Without KVM a boot takes
- * minutes, so as many checks as can share one; and the scenes of roles go on from one boot that was stopped when the
- * agent had answered.
+ * The scenes that guests are checked in: how a file is booted, and what is handed over to it. Without KVM a boot takes
+ * minutes, so as many checks as possible share one, and the role scenes all resume from one base boot, saved when the
+ * agent first answered.
  */
 
 import type { AssertionId, ContractName } from '../config/contract.ts'
@@ -12,40 +12,40 @@ import type { SshResult } from '../qemu/ssh.ts'
 import { type DeviceModelName, type FormatSettings, type TargetName, targets } from '../targets/registry.ts'
 import type { Expected } from './expected.ts'
 
-/** How data reach the guest. */
+/** How data reaches the guest. */
 export type Delivery = 'agent' | 'port' | 'firmware' | 'none'
 
-/** What a guest is given. */
+/** CPUs and memory of a guest. */
 export interface MachineSize {
   readonly cpus: number
   readonly memoryMiB: number
 }
 
-/** What guests are given, and those in a router's role. */
+/** CPUs and memory of guests, and of those in a router role. */
 export interface MachineSizes extends MachineSize {
   readonly routers: MachineSize
 }
 
 export interface SceneSpec {
-  /** What happens, in one line. */
+  /** One line for people. */
   readonly summary: string
   readonly way: Delivery
   readonly role?: RoleName
-  /** Words that are handed over beside those of the role, or instead. */
+  /** Boot arguments added to those of the role, or replacing them. */
   readonly words?: Readonly<Record<string, string>>
-  /** What is broken in the guest before anything is handed over: a command. Its first boot has to fail of it. */
+  /** A command that breaks the guest before the hand-over. First boot must then fail. */
   readonly breaks?: string
-  /** Whether it goes on from the boot that scenes of its size share. */
+  /** Whether it resumes from the base boot that scenes of its size share. */
   readonly isBranch?: boolean
-  /** Whether the machine has a router's size. */
+  /** Whether the machine gets the size of a router. */
   readonly isRouter?: boolean
   /** @default true */
   readonly hasSerialPort?: boolean
-  /** Which contract it is for. @default each */
+  /** Contracts it is for. @default all */
   readonly contracts?: readonly ContractName[]
   /** Overrides the target's device model. */
   readonly model?: DeviceModelName
-  /** Whether the port of old is numbered before the agent's. */
+  /** Whether the legacy port is numbered before the agent's. */
   readonly isPortFirst?: boolean
 }
 
@@ -140,18 +140,36 @@ export const sceneSpecs = {
 
 export type SceneName = keyof typeof sceneSpecs
 
-/** The scenes of a target's file. */
+/** Scenes that end with the machine up; one per file. */
+export const everyFile: readonly SceneName[] = ['boot', 'secstorage', 'virtualbox']
+/** For what does not depend on the hypervisor, one file answers for all. */
+export const once: readonly SceneName[] = ['secstorage']
+
+export const inRoles: readonly SceneName[] = [
+  'secstorage',
+  'port',
+  'consoleproxy',
+  'router',
+  'redundant-router',
+  'vpcrouter',
+  'dhcpsrvr',
+  'elbvm',
+  'ilbvm',
+]
+
+export const everyRole: readonly SceneName[] = [...inRoles, 'unknown-type']
+
 export function scenesOf(target: TargetName): readonly SceneName[] {
   return targets[target].scenes
 }
 
-/** What the machine of a scene is given. */
+/** CPUs and memory of a scene's machine. */
 export function sizeOf(scene: SceneName, sizes: MachineSizes): MachineSize {
   const spec: SceneSpec = sceneSpecs[scene]
   return spec.isRouter === true ? sizes.routers : sizes
 }
 
-/** Those of a target's scenes that are for a contract. */
+/** The scenes of a target that belong to a contract. */
 export function scenesFor(target: TargetName, contract: ContractName): readonly SceneName[] {
   return scenesOf(target).filter((name) => {
     const { contracts }: SceneSpec = sceneSpecs[name]
@@ -159,7 +177,7 @@ export function scenesFor(target: TargetName, contract: ContractName): readonly 
   })
 }
 
-/** The device model that a scene of a target runs in. @param formats undefined where nobody knows them */
+/** The device model that a target's scene runs in. @param formats undefined if unknown */
 export function modelOf(
   scene: SceneName,
   target: TargetName,
@@ -169,23 +187,23 @@ export function modelOf(
   return spec.model ?? targets[target].deviceModelFor(formats?.[target])
 }
 
-/** What was seen on the way to a scene, before any check was asked. All in seconds of the host. */
+/** What was seen on the way to a scene, before any check ran. All times are host seconds. */
 export interface SceneRecord {
   /** From power-on to the agent's first answer. */
   agentSeconds?: number
   /** From power-on to a login prompt on the serial console. */
   loginSeconds?: number
-  /** From the hand-over to `boot_up_done`. */
+  /** From hand-over to `boot_up_done`. */
   readySeconds?: number
-  /** What the agent has answered to CloudStack's own sync. */
+  /** The agent's answer to CloudStack's own sync. */
   syncAnswer?: unknown
-  /** Whether what was handed over has been taken. */
+  /** Whether the guest took what was handed over. */
   wasTaken?: boolean
-  /** Why the scene could not be brought about, and the assertion that this is against. */
+  /** Why the scene could not be set up, and the assertion this violates. */
   trouble?: { readonly id: AssertionId; readonly text: string; readonly isPanic?: boolean }
 }
 
-/** A guest that is where its scene wants it, and what is known of it. */
+/** A guest in the state its scene calls for, and what is known about it. */
 export interface Scene {
   readonly name: SceneName
   readonly guest: Guest
@@ -195,15 +213,15 @@ export interface Scene {
   readonly contract: ContractName
   readonly bootArguments: BootArguments | undefined
   readonly record: SceneRecord
-  /** Size that the disk was enlarged to; undefined where it was not. */
+  /** Size the disk was enlarged to; undefined if it was not. */
   readonly grownToBytes: number | undefined
-  /** Time limit of the contract on this host, which is patient where a guest is emulated. */
+  /** The contract's time limit on this host: longer where a guest is emulated. */
   readonly limit: (seconds: number) => number
-  /** Logs in by SSH as root: with the key that was handed over, or with none. */
+  /** Logs in over SSH as root: with the key that was handed over, or without one. */
   readonly ssh: (command: string, options: { readonly withKey: boolean }) => Promise<SshResult>
 }
 
-/** A boot that several scenes go on from. Without a saved guest it has failed, and so have they. */
+/** A boot that several scenes resume from. Without a saved guest it failed, and so did they. */
 export interface BaseBoot {
   readonly saved: SavedGuest | undefined
   readonly record: SceneRecord

@@ -1,11 +1,11 @@
-/** What two disks do not have in common: files by all that they are, packages, partitions. */
+/** How two disks differ: files in every respect, packages, partitions. */
 
 import { readPackages } from '../debian/dpkg-status.ts'
 import type { DiskFile, DiskFiles, DiskPartition } from '../disk/disk-files.ts'
 import type { PackageChange } from '../report/report.ts'
 import { comparePackages } from '../stages/recorder.ts'
 
-/** A way in which a file differs. When its type does, nothing else is compared. */
+/** A way in which a file differs. If its type does, nothing else is compared. */
 export type FileAspect = 'type' | 'mode' | 'owner' | 'attributes' | 'target' | 'device' | 'content'
 
 export interface ChangedFile {
@@ -13,11 +13,11 @@ export interface ChangedFile {
   readonly before: DiskFile
   readonly after: DiskFile
   readonly aspects: readonly FileAspect[]
-  /** sha256 before and after, where the content differs. */
+  /** sha256 before and after, if the content differs. */
   readonly digests: readonly [before: string, after: string] | undefined
 }
 
-/** A partition that is not the same on both; undefined where there is none. */
+/** A partition that differs; undefined on a disk without it. */
 export interface ChangedPartition {
   readonly number: number
   readonly before: DiskPartition | undefined
@@ -25,7 +25,7 @@ export interface ChangedPartition {
 }
 
 /**
- * All differences but times, inode numbers and where on the disk something lies. Files are sorted by path.
+ * All differences except times, inode numbers and positions on the disk. Files are sorted by path.
  */
 export interface DiskDifference {
   readonly added: readonly DiskFile[]
@@ -33,18 +33,18 @@ export interface DiskDifference {
   readonly changed: readonly ChangedFile[]
   readonly packages: PackageChange
   readonly partitions: readonly ChangedPartition[]
-  /** Filesystems of either disk whose files are in none of the lists: not an ext one, or not in the disk's fstab. */
+  /** Filesystems of either disk whose files are not compared: not ext, or not in the disk's fstab. */
   readonly unread: readonly UnreadFilesystem[]
 }
 
-/** A filesystem that nothing can be said of. */
+/** A filesystem that cannot be read. */
 export interface UnreadFilesystem {
   readonly number: number
   readonly filesystem: string
   readonly mountPoint: string | undefined
 }
 
-/** Compares two disks. Every regular file that both have is read, on both: nothing is taken for equal unseen. */
+/** Compares two disks. Reads every regular file that both have, on both: none is assumed equal. */
 export async function compareDisks(before: DiskFiles, after: DiskFiles): Promise<DiskDifference> {
   const [old, now] = await Promise.all([before.list(), after.list()])
   const common = [...old.values()].filter(({ path }) => now.has(path)).map(({ path }) => path)
@@ -69,13 +69,13 @@ export async function compareDisks(before: DiskFiles, after: DiskFiles): Promise
   }
 }
 
-/** Whether nothing differs that was read. */
+/** Whether nothing that was read differs. */
 export function isEqual({ added, removed, changed, packages, partitions }: DiskDifference): boolean {
   const lists = [added, removed, changed, packages.added, packages.removed, packages.upgraded, partitions]
   return lists.every(({ length }) => length === 0)
 }
 
-/** The files of a difference at and below some paths; packages and partitions, which are of the whole disk, are left out. */
+/** The files of a difference at and below some paths, without packages and partitions, which concern the whole disk. */
 export function narrow(difference: DiskDifference, paths: readonly string[]): DiskDifference {
   const isInside = ({ path }: { readonly path: string }) =>
     paths.some((prefix) => path === prefix || path.startsWith(prefix === '/' ? prefix : `${prefix}/`))
@@ -140,7 +140,7 @@ function findUnread(partitions: readonly DiskPartition[]): readonly UnreadFilesy
   return [...new Map(found.map((unread) => [JSON.stringify(unread), unread])).values()]
 }
 
-/** What is decided when a partition is made; how full it is follows from its files. */
+/** What is fixed when a partition is made; how full it is follows from its files. */
 function identity(partition: DiskPartition | undefined): unknown {
   if (partition === undefined) return undefined
   const { superblock, ...entry } = partition

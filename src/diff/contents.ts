@@ -1,4 +1,4 @@
-/** What differs in the contents of files, line by line where they are texts that may be shown. */
+/** How the contents of files differ, line by line for texts that may be shown. */
 
 import { createTwoFilesPatch } from 'diff'
 import type { DiskFile, DiskFiles } from '../disk/disk-files.ts'
@@ -12,7 +12,7 @@ export interface Fingerprint {
   readonly sha256: string
 }
 
-/** How the contents of a file differ; undefined before what was added, and after what was removed. */
+/** How the contents of a file differ; `before` is undefined if it was added, `after` if it was removed. */
 export type ContentDifference =
   /** Lines of a unified diff. */
   | { readonly kind: 'lines'; readonly lines: readonly string[] }
@@ -23,16 +23,16 @@ export type ContentDifference =
       readonly after: Fingerprint | undefined
     }
 
-/** Where files are configuration, and worth being shown by their lines. */
+/** Folders of configuration, whose files are shown line by line. */
 export const shownFolders: readonly string[] = ['/etc', '/usr/lib/systemd', '/lib/systemd']
 
-/** More than this is no text for people. */
+/** Anything larger is not a text for people. */
 const largeBytes = 1024 * 1024
 
-/** How long one file may take: two texts that have nothing in common take for ever. */
+/** Time limit per file: comparing two texts with nothing in common takes forever. */
 const diffMs = 2000
 
-/** Differences of all regular files in a difference, by path. Holds them all in memory: narrow the difference first. */
+/** Content differences of all regular files, by path. Holds them all in memory: narrow the difference first. */
 export async function compareContents(
   difference: DiskDifference,
   before: DiskFiles,
@@ -55,7 +55,7 @@ export async function compareContents(
 
 type Pair = readonly [before: DiskFile | undefined, after: DiskFile | undefined]
 
-/** Regular files whose content differs; what became one, or was one, counts as added or removed. */
+/** Regular files whose content differs; one that changed its type counts as added or removed. */
 function listPairs({ added, removed, changed }: DiskDifference): readonly Pair[] {
   const regular = (file: DiskFile) => (file.type === 'file' ? file : undefined)
   const all: readonly Pair[] = [
@@ -68,7 +68,7 @@ function listPairs({ added, removed, changed }: DiskDifference): readonly Pair[]
   return all.filter(([before, after]) => before !== undefined || after !== undefined)
 }
 
-/** A file as it was read: its content where that is small, and its digest. */
+/** A file as read: its digest, and its content if that is small. */
 interface Side extends Fingerprint {
   readonly content: Buffer | undefined
 }
@@ -107,7 +107,7 @@ function compareContent(path: string, before: Side | undefined, after: Side | un
   return lines === undefined ? opaque('large') : { kind: 'lines', lines }
 }
 
-/** A text, or undefined for what is none. */
+/** The bytes as text; undefined if they are not text. */
 function decodeText(content: Buffer | undefined): string | undefined {
   if (content === undefined) return ''
   if (content.includes(0)) return undefined
@@ -127,6 +127,6 @@ function diffTexts(path: string, before: string | undefined, after: string | und
     undefined,
     { context: 2, timeout: diffMs },
   )
-  // The first line of a patch is a ruler.
+  // The first line of a patch is a separator.
   return patch?.trimEnd().split('\n').slice(1)
 }

@@ -1,4 +1,4 @@
-/** What layer 0 of one installer has otherwise than that of the other, and why that is as it should be. */
+/** How layer 0 is expected to differ between two installers, and why. */
 
 import { dirname, resolve } from 'node:path/posix'
 import { type Package, readPackages } from '../debian/dpkg-status.ts'
@@ -7,7 +7,7 @@ import { isExtended } from '../disk/partitions.ts'
 import type { ChangedFile, ChangedPartition, DiskDifference } from './compare.ts'
 import type { DiffReport } from './report.ts'
 
-/** A difference that is expected, and how much of it there was. */
+/** An expected difference, and how often it was found. */
 export interface ExpectedDifference {
   readonly name: string
   readonly why: string
@@ -20,22 +20,22 @@ interface Expectation {
   readonly why: string
   readonly paths?: RegExp
   readonly packages?: RegExp
-  /** Of packages that only one of the disks has, whether this one is expected. */
+  /** Whether a package that only one of the disks has is expected. */
   readonly package?: (found: Package) => boolean
   readonly isOfUpgrades?: boolean
-  /** Of files that belong to accounts of the same names. */
+  /** For files whose owners have the same names. */
   readonly isOfNumbers?: boolean
   readonly partition?: (changed: ChangedPartition) => boolean
 }
 
-/** Whole MiB by which partman is off: it counts in millions of bytes. */
+/** How far off partman is, in whole MiB: it counts in millions of bytes. */
 const roundingSectors = (2 * 1024 * 1024) / 512
 
-/** The whole list. What matches none of it is a difference that somebody has to look at. */
+/** The whole list. A difference that matches none of it needs a person's attention. */
 const expectations: readonly Expectation[] = [
   {
     name: 'partitions',
-    why: 'debian-installer makes up UUIDs, and rounds sizes to its own MiB',
+    why: 'debian-installer generates UUIDs, and rounds sizes to its own MiB',
     paths: /^\/etc\/fstab$|^\/etc\/initramfs-tools\/conf\.d\/resume$/,
     partition: isRounded,
   },
@@ -62,57 +62,57 @@ const expectations: readonly Expectation[] = [
   },
   {
     name: 'required packages',
-    why: 'debian-installer takes all of that priority; bootstrap the essential ones alone',
+    why: 'debian-installer installs all packages of that priority, bootstrap only the essential ones',
     package: ({ priority }) => priority === 'required',
   },
   {
     name: 'updates',
-    why: 'debian-installer takes the suite alone, and the first stage brings the rest; bootstrap takes the newest at once',
+    why: 'debian-installer installs from the suite only, and the first stage updates; bootstrap installs the newest at once',
     isOfUpgrades: true,
     packages: /^linux-(image|headers|modules)-\d/,
     paths: /^\/(usr\/)?lib\/modules\/[^/]+(\/modules\..*)?$/,
   },
   {
     name: 'documentation',
-    why: 'bootstrap unpacks the essential packages before dpkg is told to leave it out; a stage removes it',
+    why: 'bootstrap unpacks the essential packages before dpkg is set to exclude it; a stage removes it',
     paths: /^\/usr\/share\/(doc|info|lintian|man)(\/|$)/,
   },
   {
     name: "bootstrap's own",
-    why: 'what mmdebstrap has put aside while it installs; a stage removes it',
+    why: 'mmdebstrap moves it aside while it installs; a stage removes it',
     paths: /^\/usr\/sbin\/start-stop-daemon\.REAL$/,
   },
   {
     name: 'network',
-    why: 'debian-installer writes down the network that it was installed from; a stage writes its own',
+    why: 'debian-installer records the network it installed from; a stage writes its own',
     paths: /^\/etc\/(network(\/interfaces.*)?|hosts|resolv\.conf|networks)$|^\/var\/lib\/(dhcp|dhcpcd)(\/|$)/,
   },
   {
     name: 'language',
-    why: 'of the console, too: written in other words; a stage settles it',
+    why: 'the same settings, also for the console, written differently; a stage sets them',
     paths:
       /^\/etc\/(locale\.gen|locale\.conf|default\/(locale|keyboard|console-setup)|environment|timezone|adjtime|vconsole\.conf|console-setup(\/.*)?)$|^\/usr\/lib\/locale\/locale-archive$/,
   },
   {
     name: 'made on the spot',
-    why: 'a certificate of the machine, the bundle of all in the order of its language, the firewall of the moment',
+    why: "the machine's own certificate, the bundle of all, sorted by its locale, and the current firewall",
     paths: /^\/etc\/(ca-certificates\.conf|ssl\/(certs|private)\/.*|iptables\/rules\.v[46])$/,
   },
   {
     name: 'accounts',
-    why: 'the same ones, in another order, so with other numbers, and with the day on which each was made',
+    why: 'the same accounts in another order, so with other numbers, and with the day each was created',
     isOfNumbers: true,
     paths: /^\/etc\/(passwd|group|shadow|gshadow|subuid|subgid)-?$|^\/etc\/\.pwd\.lock$|^\/(root|home)(\/|$)/,
   },
   {
     name: 'caches, logs and lists',
-    why: 'of what each has installed, and when',
+    why: 'of what each installed, and when',
     paths:
       /^\/var\/(cache|log|lib|backups|spool|tmp|mail|local|opt)(\/|$)|^\/etc\/ld\.so\.cache$|^\/var\/\.updated$|^\/etc\/(\.updated|apt\/.*|dpkg\/.*|ucf\.conf|machine-id|hostname|shells|debconf\.conf)$|^\/(run|lost\+found|dev|initrd.*|vmlinuz.*)(\/|$)/,
   },
 ]
 
-/** Takes out of a report what is expected of two installers, and counts it. */
+/** Removes the differences expected between two installers from a report, and counts them. */
 export async function setAsideExpected(
   report: DiffReport,
   disks: readonly DiskFiles[],
@@ -132,7 +132,7 @@ export async function setAsideExpected(
     if (listed !== undefined) return listed
     const owner = owners.get(path)
     if (owner !== undefined) return expectedPackages.get(owner)
-    // A link that a package's own script has made is of the package that owns what it leads to.
+    // A link made by a package's script counts as belonging to the package that owns its target.
     const leadsTo = links.get(path)
     return leadsTo === undefined || hops === maximumHops ? undefined : expectFile(leadsTo, hops + 1)
   }
@@ -167,10 +167,10 @@ export async function setAsideExpected(
   }
 }
 
-/** As many links as Linux follows: those that lead to each other end nowhere. */
+/** As many links as Linux follows: links may form a loop. */
 const maximumHops = 40
 
-/** What the links that differ lead to, as they are now. */
+/** The current targets of the links that differ. */
 function linksOf({ added, removed, changed }: DiskDifference): ReadonlyMap<string, string> {
   const files = [...added, ...removed, ...changed.map(({ after }) => after)]
   return new Map(
@@ -180,7 +180,7 @@ function linksOf({ added, removed, changed }: DiskDifference): ReadonlyMap<strin
   )
 }
 
-/** Which packages that differ are expected to, each with the first reason that holds. */
+/** Which differing packages are expected to, each with the first reason that applies. */
 async function expectPackages(
   { packages }: DiskDifference,
   disks: readonly DiskFiles[],
@@ -201,7 +201,7 @@ async function expectPackages(
     )
     if (reason !== undefined) expected.set(name, reason)
   }
-  // What an expected package needs comes with it.
+  // The dependencies of an expected package are expected too.
   const queue = [...expected].filter(([name]) => names.has(name))
   for (const [name, reason] of queue) {
     for (const of of known) {
@@ -215,7 +215,7 @@ async function expectPackages(
   return expected
 }
 
-/** Tells of a changed file whether only the numbers of its owners are others, and their names are not. */
+/** Whether only the numbers of a changed file's owners differ, and not their names. */
 async function compareOwners(disks: readonly DiskFiles[]): Promise<(changed: ChangedFile) => boolean> {
   const [before, after] = await Promise.all(
     [disks[0], disks.at(-1)].map(async (of) => ({
@@ -229,7 +229,7 @@ async function compareOwners(disks: readonly DiskFiles[]): Promise<(changed: Cha
     aspects.length === 1 && aspects[0] === 'owner' && ownersOn(before, old) === ownersOn(after, found)
 }
 
-/** Names by number, of a file with the fields of /etc/passwd or /etc/group. */
+/** Names by number, from a file with the fields of /etc/passwd or /etc/group. */
 async function readNames(disk: DiskFiles | undefined, path: string): Promise<ReadonlyMap<number, string>> {
   const text = (await disk?.read(path))?.toString('utf8') ?? ''
   return new Map(
@@ -253,7 +253,7 @@ function isRounded({ before, after }: ChangedPartition): boolean {
   )
 }
 
-/** The package of each path of those that differ, as dpkg lists it. */
+/** The package of each differing path, as dpkg lists it. */
 async function ownersOf(
   { packages }: DiskDifference,
   disks: readonly DiskFiles[],
@@ -271,7 +271,7 @@ async function ownersOf(
     )
     for (const [path, content] of await disk.readMany(lists.keys())) {
       const name = lists.get(path) ?? ''
-      // Packages still list what they have in folders that are links by now.
+      // Packages still list paths in folders that are now links.
       for (const line of content.toString('utf8').split('\n')) {
         owners.set(line.replace(/^\/(bin|sbin|lib|lib64)\//, '/usr/$1/'), name)
       }

@@ -1,4 +1,4 @@
-/** Everything that `diff` has to say of two disks, for people and for machines. */
+/** Everything that `diff` reports about two disks, for people and for machines. */
 
 import type { DiskFile, DiskFiles } from '../disk/disk-files.ts'
 import { followPath } from '../disk/paths.ts'
@@ -9,20 +9,20 @@ import { findGrowth, type Growth, measureFolders } from './sizes.ts'
 
 export interface DiffReport {
   readonly difference: DiskDifference
-  /** Contents by path: of configuration, or of all that is in the folders asked for. */
+  /** Contents by path: of configuration, or of everything in the requested folders. */
   readonly contents: ReadonlyMap<string, ContentDifference>
   readonly sizes: {
     readonly beforeBytes: number
     readonly afterBytes: number
-    /** Folders that grew or shrank, those that did most first. */
+    /** Folders that grew or shrank, largest change first. */
     readonly folders: readonly Growth[]
   }
 }
 
 /**
- * Compares two disks, or what is at and below some paths of them.
+ * Compares two disks, or what they have at and below some paths.
  * @param paths empty for the whole disk
- * @throws PipelineError `no-path` when neither disk has one of the paths
+ * @throws PipelineError `no-path` if neither disk has one of the paths
  */
 export async function reportDifference(
   before: DiskFiles,
@@ -53,7 +53,7 @@ export async function reportDifference(
 
 type Files = ReadonlyMap<string, DiskFile>
 
-/** A path itself, and where it leads to on either disk, as `/lib` leads to `/usr/lib`. */
+/** A path, and where it leads on either disk, as `/lib` leads to `/usr/lib`. */
 function findRoots(path: string, before: Files, after: Files): readonly string[] {
   const places = [path, ...[before, after].map((files) => followPath(files, path))]
   const there = places.filter(

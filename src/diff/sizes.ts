@@ -1,4 +1,4 @@
-/** How much lies in each folder of a disk, and where it grew. */
+/** How much each folder of a disk holds, and where it grew. */
 
 import type { DiskFile } from '../disk/disk-files.ts'
 
@@ -10,8 +10,8 @@ export interface Growth {
 }
 
 /**
- * Bytes in and below each folder, as `du --apparent-size` counts them: a file with several names once, where its first
- * name is.
+ * Bytes in and below each folder, as `du --apparent-size` counts them: a file with several names only once, at its first
+ * name.
  */
 export function measureFolders(files: ReadonlyMap<string, DiskFile>): ReadonlyMap<string, number> {
   const sizes = new Map<string, number>()
@@ -30,10 +30,10 @@ export function measureFolders(files: ReadonlyMap<string, DiskFile>): ReadonlyMa
   return sizes
 }
 
-/** A folder is left out when one of those in it accounts for nearly all of its growth. */
+/** A folder is left out if one of its subfolders accounts for nearly all of its growth. */
 const nearlyAll = 0.9
 
-/** The folders below `root` that grew or shrank most; `root` itself is not among them. */
+/** The folders below `root` that grew or shrank most, without `root` itself. */
 export function findGrowth(
   before: ReadonlyMap<string, number>,
   after: ReadonlyMap<string, number>,

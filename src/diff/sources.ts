@@ -1,4 +1,4 @@
-/** The two disks that somebody means by the names of stages, the keys of layers, and files. */
+/** Finds the two disks named by stages, keys of layers, or files. */
 
 import { stat } from 'node:fs/promises'
 import { resolve as resolvePath } from 'node:path'
@@ -9,24 +9,23 @@ import type { Plan } from '../plan/plan.ts'
 import { layersOf } from '../store/chain.ts'
 import type { Layer, Store } from '../store/store.ts'
 
-/** A disk to be compared. */
+/** A disk to compare. */
 export interface ComparedDisk {
   /** For people: a stage with its layer's key, or a path. */
   readonly name: string
   readonly file: string
-  /** Undefined for a file whose name does not say: its content decides. */
+  /** Undefined if a file's name does not say: its content decides. */
   readonly format: DiskFormat | undefined
 }
 
-/** Where names are looked up. */
 export interface SourceLookup {
-  /** The plan of the image whose stages are meant; only asked for where a word may be a stage. */
+  /** The plan of the image whose stages are named; only called if a word may be a stage. */
   readonly plan: (installer?: NamedInstaller) => Promise<Plan>
   readonly store: Store
 }
 
 /**
- * Finds the disks that one or two words name: one is a layer and what it stands on.
+ * Finds the disks that one or two words name: a single word is a layer, compared with the one below.
  * @throws PipelineError `no-layer`, `no-disk`
  */
 export async function findSources(
@@ -41,7 +40,7 @@ export async function findSources(
     throw unknownDisk(`${first} is compared with nothing`, 'give two disk images, or one stage.')
   }
   if (layer.parent === null) {
-    throw unknownDisk(`${layer.name} stands on no layer`, 'give what it is to be compared with as well.')
+    throw unknownDisk(`${layer.name} stands on no layer`, 'also give the disk to be compared with it.')
   }
   const below = await lookup.store.find(layer.parent)
   if (below === undefined)
@@ -60,7 +59,7 @@ function sourceOf({ key, name }: Layer, store: Store): ComparedDisk {
   return { name: `${name} ${key.slice(0, 12)}`, file: resolvePath(store.disk(key)), format: 'qcow2' }
 }
 
-/** The layer of a stage or of a key; undefined for what can only be a file. */
+/** The layer of a stage or key; undefined if the word can only be a file. */
 async function findLayer(word: string, { plan, store }: SourceLookup): Promise<Layer | undefined> {
   if (/[./]/.test(word)) return undefined
   const installer = installerOf(word)
@@ -88,10 +87,10 @@ async function findLayer(word: string, { plan, store }: SourceLookup): Promise<L
   })
 }
 
-/** What stands behind a colon: `base:bootstrap` is layer 0 as that installer makes it, whatever the pipeline says. */
+/** The part after a colon: `base:bootstrap` is layer 0 as that installer makes it, whatever the pipeline says. */
 const afterColon = /:([^:]*)$/
 
-/** The installer that a word names; undefined for the pipeline's own. */
+/** The installer named in a word; undefined for the pipeline's own. */
 export function installerOf(word: string): NamedInstaller | undefined {
   const named = afterColon.exec(word)?.[1]
   return namedInstallers.find((name) => name === named)

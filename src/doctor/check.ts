@@ -1,4 +1,4 @@
-/** What a check of the host is given, and what it finds. */
+/** The input and findings of host checks. */
 
 import type { ImageFacts } from '../config/image.ts'
 import type { ResolvedImage } from '../config/resolved.ts'
@@ -7,20 +7,20 @@ import type { PipelineError } from '../errors.ts'
 import type { Accelerator } from '../qemu/machine.ts'
 import type { RoomAhead } from '../report/events.ts'
 
-/** An image that is to be built, or what is known of it. */
+/** An image to be built, as far as it is known. */
 export type HostImage = Partial<Pick<ImageFacts, 'arch' | 'suite' | 'debianArch' | 'mirror'>> &
   Partial<Pick<ResolvedImage, 'installer' | 'debianInstaller' | 'targets' | 'formats' | 'stages'>>
 
-/** What is known of the host's task. What a check needs and is not known, it does not look at. */
+/** What is known about the host's task. A check skips what it lacks the input for. */
 export interface HostInput {
   readonly images: readonly HostImage[]
-  /** Where builds write. Need not exist yet. */
+  /** Where builds write. May not exist yet. */
   readonly outDir?: string | undefined
-  /** What a build takes there, and what is free. */
+  /** The space that a build takes there, and what is free. */
   readonly room?: RoomAhead | undefined
-  /** Free bytes that any build needs there, where nothing closer is known. */
+  /** Free bytes that any build needs there, if nothing more exact is known. */
   readonly neededBytes?: number | undefined
-  /** Free memory that a build needs: the guest's and its host's part. @default 2560 */
+  /** Free memory that a build needs, for the guest and on the host. @default 2560 */
   readonly neededMemoryMiB?: number | undefined
   /** Kernel images to prove KVM with, best first. May be empty. */
   readonly kernels?: readonly string[] | undefined
@@ -35,47 +35,47 @@ export type CheckStatus = 'ok' | 'warning' | 'fault'
 export interface DoctorCheck {
   /** Stable, for machines: `disk-space`, `mirror:trixie`, … */
   readonly id: string
-  /** A word or two for people. */
+  /** One or two words for people. */
   readonly title: string
   readonly status: CheckStatus
-  /** What is there, in one line. */
+  /** What was found, in one line. */
   readonly found: string
-  /** What to do about it; absent where nothing has to be done. */
+  /** What to do about it; absent if nothing. */
   readonly advice?: string | undefined
 }
 
-/** What a look has found. */
+/** The result of a look. */
 export interface Finding extends Omit<DoctorCheck, 'id' | 'title'> {
-  /** What a verb that cannot do without it is refused with. */
+  /** The error for verbs that depend on it. */
   readonly error?: PipelineError
-  /** What a verb says that goes on with this warning. */
+  /** The note that a verb prints when it continues despite this warning. */
   readonly note?: string
 }
 
-/** One look: most checks have one, and some have one for each archive, keyring, … */
+/** One look: most checks have one, some have one per archive, keyring, … */
 export interface Look {
   readonly id: string
   readonly title: string
-  /** Throws a `PipelineError` for a fault, or finds one. Several findings have ids and titles of their own. */
+  /** Throws a `PipelineError` for a fault, or returns findings. Several findings have their own ids and titles. */
   readonly run: () => Found | Promise<Found>
 }
 
 type Found = Finding | readonly (Finding & Pick<DoctorCheck, 'id' | 'title'>)[]
 
-/** What may be refused. `planned-build` is a build that knows what it will make and download; `plan` only warns. */
+/** Tasks that may be refused. `planned-build` is a build that knows what it will make and download; `plan` only warns. */
 export type Task = 'build' | 'planned-build' | 'plan' | 'shell' | 'run' | 'verify' | 'export'
 
-/** What looks share. */
+/** What looks have in common. */
 export interface HostContext extends HostInput {
   readonly task: Task | 'doctor'
-  /** Fetches and proves an archive once, however many ask. @throws PipelineError as `verifyRelease` does */
+  /** Fetches and verifies an archive once, however many looks need it. @throws PipelineError as `verifyRelease` does */
   readonly releaseOf: (archive: ReleaseRequest) => Promise<VerifiedRelease>
 }
 
-/** A check of the table. */
+/** One check in the list. */
 export interface HostCheck {
   readonly id: string
-  /** Tasks that make it, and are refused where it finds a fault with an error. `doctor` makes every one. */
+  /** Tasks that run it and stop if it finds a fault with an error. `doctor` runs all checks. */
   readonly tasks: readonly Task[]
   readonly looks: (context: HostContext) => readonly Look[]
 }

@@ -1,4 +1,4 @@
-/** Whether this host and its mirrors are fit to build, found out before anything is built. */
+/** Checks whether this host and its mirrors are fit to build, before anything is built. */
 
 import { messageOf, PipelineError } from '../errors.ts'
 import {
@@ -13,11 +13,11 @@ import { contextOf, hostChecks } from './host-checks.ts'
 
 export interface DoctorReport {
   readonly checks: readonly DoctorCheck[]
-  /** Whether a build may be started: there is no fault. Warnings cost time, not the build. */
+  /** Whether a build can start: there is no fault. Warnings cost time, not the build. */
   readonly isFit: boolean
 }
 
-/** Makes every check, all at once. Throws only when `signal` is aborted: a check that fails is a fault in the report. */
+/** Runs all checks in parallel. Throws only if `signal` is aborted: a check that fails is a fault in the report. */
 export async function diagnose(input: HostInput): Promise<DoctorReport> {
   const context = contextOf('doctor', input)
   const looks = hostChecks.flatMap((check) => check.looks(context))
@@ -28,7 +28,7 @@ export async function diagnose(input: HostInput): Promise<DoctorReport> {
 
 const marks = { ok: ['✔', 32], warning: ['!', 33], fault: ['✖', 31] } as const
 
-/** The report as aligned text, one check a line, advice below it. */
+/** The report as aligned text: one line per check, advice below it. */
 export function renderDoctor(report: DoctorReport, { color }: { readonly color: boolean }): string {
   const width = Math.max(...report.checks.map((check) => check.title.length))
   const paint = (text: string, code: number) => (color ? `\u001b[${code}m${text}\u001b[0m` : text)
@@ -57,7 +57,7 @@ async function examine({ id, title, run }: Look): Promise<readonly DoctorCheck[]
   }
 }
 
-/** Without what is for tasks that are refused. */
+/** Drops what only refused tasks need. */
 function toCheck({
   id,
   title,

@@ -1,4 +1,4 @@
-/** The one list of what a host is checked for, and by which tasks. */
+/** The one list of host checks, and the tasks that run each. */
 
 import type { Arch } from '../arch.ts'
 import type { ImageFacts } from '../config/image.ts'
@@ -41,13 +41,13 @@ export const hostChecks: readonly HostCheck[] = [
               look(`archiver:${target}`, 'archivers', () => checkArchiver(target, formats)),
             ),
       )
-      // A target has one kind of archive, whichever image it is of.
+      // A target has one kind of archive in all images.
       return [...new Map(looks.map((one) => [one.id, one])).values()]
     },
   },
   {
     id: 'out-writable',
-    // A build makes the folder, and so finds out itself.
+    // A build makes the folder, and so finds out by itself.
     tasks: [],
     looks: ({ outDir }) =>
       outDir === undefined ? [] : [look('out-writable', 'output', () => checkWritable(outDir))],
@@ -78,7 +78,7 @@ export const hostChecks: readonly HostCheck[] = [
   },
   {
     id: 'keyring',
-    // Without it, no archive is proved.
+    // Without it, no archive can be verified, and the mirror check fails.
     tasks: [],
     looks: ({ images }) =>
       unique(images.flatMap(({ mirror }) => mirror?.keyring ?? [])).map((path) =>
@@ -106,7 +106,7 @@ export const hostChecks: readonly HostCheck[] = [
   },
   {
     id: 'udebs',
-    // A build asks the installer itself.
+    // In a build, the installer checks this.
     tasks: [],
     looks: (context) => {
       const images = context.images.filter(hasMirror)
@@ -120,7 +120,7 @@ export const hostChecks: readonly HostCheck[] = [
   },
 ]
 
-/** What looks are given. */
+/** The context that looks run in. */
 export function contextOf(task: HostContext['task'], input: HostInput): HostContext {
   const releases = new Map<string, Promise<VerifiedRelease>>()
   const releaseOf = (archive: ReleaseRequest) => {
@@ -134,9 +134,9 @@ export function contextOf(task: HostContext['task'], input: HostInput): HostCont
 }
 
 /**
- * Makes the checks of a task, one after the other, and the looks of each side by side.
- * @returns what it is warned of
- * @throws PipelineError of the first fault
+ * Runs the checks of a task one after the other, and the looks of each in parallel.
+ * @returns warnings
+ * @throws the PipelineError of the first fault
  */
 export async function requireFit(task: Exclude<Task, 'plan'>, input: HostInput): Promise<readonly string[]> {
   const context = contextOf(task, input)
@@ -150,7 +150,7 @@ export async function requireFit(task: Exclude<Task, 'plan'>, input: HostInput):
   return notes
 }
 
-/** What a plan is warned of. */
+/** Warnings for a plan. */
 export async function findWarnings(input: HostInput): Promise<readonly string[]> {
   const context = contextOf('plan', input)
   const findings = await Promise.all(checksOf('plan').map((check) => makeLooks(check, context)))

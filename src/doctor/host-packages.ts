@@ -1,4 +1,4 @@
-/** What Debian and Ubuntu call the programs that this product needs, and how it has them installed. */
+/** The Debian and Ubuntu packages of the programs needed, and their installation. */
 
 import { access, constants } from 'node:fs/promises'
 import { execa } from 'execa'
@@ -7,31 +7,31 @@ import { exitCodes, PipelineError } from '../errors.ts'
 import { findProgram, findTools, type ToolFault } from '../host/tools.ts'
 import { defaultPackerSource, type PackerSource, withPackerPackage } from './packer-package.ts'
 
-/** Debian's keys, by which every download of packages is judged. Ubuntu has the package under the same name. */
+/** Debian's keys, which verify every download of packages. Ubuntu's package has the same name. */
 export const debianKeyring = {
   path: '/usr/share/keyrings/debian-archive-keyring.gpg',
   package: 'debian-archive-keyring',
 } as const
 
 export interface PackageSearch {
-  /** With what only the tests call. @default false */
+  /** Include what only the tests call. @default false */
   readonly forTests?: boolean | undefined
   readonly arch?: Arch | undefined
-  /** List of folders as in `PATH`. @default the environment's */
+  /** List of folders, as in `PATH`. @default the environment's */
   readonly path?: string | undefined
   /** @default debianKeyring.path */
   readonly keyring?: string | undefined
 }
 
-/** Packages that have the tools which are missing or too old here, sorted. */
+/** Packages of the tools that are missing or too old here, sorted. */
 export async function missingHostPackages(search: PackageSearch = {}): Promise<readonly string[]> {
   const { faults, keyrings } = await examineHost(search)
   return [...new Set([...faults.flatMap((fault) => fault.package ?? []), ...keyrings])].sort()
 }
 
 /**
- * Installs what is missing, then looks again: a package may be there and its program still be too old.
- * @throws PipelineError `setup-*`, and what a mirror is refused for
+ * Installs what is missing, then looks again: a package may be installed and its program still too old.
+ * @throws PipelineError `setup-*`, or the code that a mirror is refused with
  */
 export async function setUpHost(search: PackageSearch, options: InstallOptions): Promise<void> {
   const names = await missingHostPackages(search)
@@ -43,7 +43,7 @@ export async function setUpHost(search: PackageSearch, options: InstallOptions):
 
 interface HostExamination {
   readonly faults: readonly ToolFault[]
-  /** Packages of keys that are missing. */
+  /** Packages of missing keyrings. */
   readonly keyrings: readonly string[]
 }
 
@@ -51,7 +51,7 @@ async function examineHost(search: PackageSearch): Promise<HostExamination> {
   const { faults } = await findTools({
     arch: search.arch,
     path: search.path,
-    // Also what only other users need: whoever sets a host up does it for all of them.
+    // Includes what only other users need: a host is set up for all of them.
     needs: search.forTests ? ['build', 'rootless', 'tests'] : ['build', 'rootless'],
   })
   const hasKeyring = await access(search.keyring ?? debianKeyring.path, constants.R_OK).then(
@@ -62,23 +62,23 @@ async function examineHost(search: PackageSearch): Promise<HostExamination> {
 }
 
 export interface InstallOptions {
-  /** Without it, what would be done is said and refused. */
+  /** If false, says what would be installed and fails. */
   readonly yes: boolean
-  /** One line to be shown: what is done, and what apt says. */
+  /** Called with each line to show: what is being done, and apt's output. */
   readonly onOutput: (line: string) => void
   /** List of folders to find apt-get and sudo in. @default the environment's `PATH` */
   readonly path?: string | undefined
-  /** Where Packer comes from when this release has no package of it. @default Debian 12, from Debian's own mirror */
+  /** Where to get Packer if this release has no package of it. @default Debian 12, from Debian's own mirror */
   readonly packer?: PackerSource | undefined
-  /** @default whether root asks */
+  /** @default whether root runs it */
   readonly asRoot?: boolean | undefined
   readonly signal?: AbortSignal | undefined
 }
 
 /**
- * Installs packages by apt, through sudo where root does not ask. Nothing to install is no call of apt.
- * Packages that this release does not have are named when all others are installed; Packer is then taken from another.
- * @throws PipelineError `setup-*`, and what a mirror is refused for
+ * Installs packages with apt, through sudo unless run by root. With nothing to install, apt is not called.
+ * Packages that this release lacks are named once all others are installed; Packer then comes from another release.
+ * @throws PipelineError `setup-*`, or the code that a mirror is refused with
  */
 export async function installHostPackages(names: readonly string[], options: InstallOptions): Promise<void> {
   if (names.length === 0) {
@@ -121,7 +121,7 @@ async function runApt(command: readonly string[], { onOutput, signal }: InstallO
   const child = execa(program, arguments_, {
     reject: false,
     all: true,
-    // sudo may ask for a password; it does so on the terminal.
+    // sudo may ask for a password on the terminal.
     stdin: 'inherit',
     ...(signal === undefined ? {} : { cancelSignal: signal }),
   })
@@ -137,7 +137,7 @@ async function runApt(command: readonly string[], { onOutput, signal }: InstallO
   })
 }
 
-/** Names that apt has no installable version of. */
+/** Names that apt has no installable version for. */
 async function unknownPackages(
   names: readonly string[],
   options: InstallOptions,

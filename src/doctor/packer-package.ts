@@ -1,4 +1,4 @@
-/** Packer for a release of Debian or Ubuntu without one: Debian 12's package, which depends on the C library alone. */
+/** Packer for a Debian or Ubuntu release without it: Debian 12's package, which depends only on the C library. */
 
 import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -10,17 +10,16 @@ import { findListedPackage } from '../debian/packages-index.ts'
 import { fetchListed, verifyRelease } from '../debian/release.ts'
 import { exitCodes, PipelineError } from '../errors.ts'
 
-/** Where the package comes from. */
 export interface PackerSource {
-  /** Mirror without a trailing slash. */
+  /** Mirror URL without a trailing slash. */
   readonly mirror: string
   readonly suite: string
-  /** Keys that the suite has to be signed with. */
+  /** Keyring that must have signed the suite. */
   readonly keyring: string
   readonly arch: DebianArch
 }
 
-/** The last suite of Debian that has the package, for this host; undefined where it is not built for such a one. */
+/** The last Debian suite with the package, for this host; undefined if there is no build for its architecture. */
 export function defaultPackerSource(keyring: string): PackerSource | undefined {
   const arch = ({ x64: 'amd64', arm64: 'arm64' } as const)[process.arch as string]
   if (arch === undefined) return undefined
@@ -28,7 +27,7 @@ export function defaultPackerSource(keyring: string): PackerSource | undefined {
 }
 
 /**
- * Downloads the package, proved by the suite's signature, and hands its path to `install`. The file is gone afterwards.
+ * Downloads the package, verifies it by the suite's signature, and passes its path to `install`. Then deletes the file.
  * @throws PipelineError with a code that begins with `mirror-`, `keyring-` or `setup-`
  */
 export async function withPackerPackage(
@@ -48,7 +47,7 @@ export async function withPackerPackage(
 
   const folder = await mkdtemp(join(tmpdir(), 'systemvm-image-'))
   try {
-    // apt reads it as a user of its own.
+    // apt reads it as its own user.
     await chmod(folder, 0o755)
     const path = join(folder, basename(listed.fileName))
     await writeFile(path, content)

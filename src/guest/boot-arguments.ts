@@ -1,10 +1,10 @@
-/** What a host hands over to a system VM: the line of words by which it learns what it is, and what must come of it. */
+/** The boot arguments a host hands over to a system VM to tell it what it is, and what must come of them. */
 
 import { gzipSync } from 'node:zlib'
 import type { UserNetwork } from '../qemu/machine.ts'
 import { macOf } from './machine.ts'
 
-/** An interface's part of the hand-over. */
+/** One interface's part of the boot arguments. */
 export interface HandedAddress {
   readonly address: string
   readonly prefixLength: number
@@ -33,15 +33,15 @@ export interface BootArguments {
   readonly type: string
   /** Name of the machine. */
   readonly name: string
-  /** Keys and values in their order. */
+  /** Keys and values, in order. */
   readonly words: Readonly<Record<string, string>>
-  /** Addresses by the order of interfaces. */
+  /** Addresses, in the order of interfaces. */
   readonly addresses: readonly HandedAddress[]
-  /** Interface that the management server logs in by. */
+  /** Interface that the management server logs in on. */
   readonly control: number
   /** Port that sshd listens on. */
   readonly sshPort: number
-  /** Interface and address of the default route; undefined where there must be none. */
+  /** Interface and gateway of the default route; undefined if there must be none. */
   readonly gateway: { readonly interface: string; readonly address: string } | undefined
   readonly nameServers: readonly string[]
   readonly rootPassword: string
@@ -61,7 +61,7 @@ const management: HandedAddress = {
   network: { network: '192.168.56.0/24', host: '192.168.56.1' },
 }
 
-// A block for documentation: public, and nobody's.
+// A block reserved for documentation: public, and in use by no one.
 const publicNetwork: HandedAddress = {
   address: '203.0.113.10',
   prefixLength: 24,
@@ -103,7 +103,7 @@ const routerWords = {
 }
 const managed = { mgmtcidr: managementNetwork, localgw: localGateway }
 
-// A machine of a user on the user's network, whose router is another one.
+// A user's machine on the user's network, behind another router.
 const node = {
   addresses: [{ ...guestNetwork, address: '10.1.1.20' }],
   control: 0,
@@ -175,10 +175,10 @@ const shapes: Readonly<Record<RoleName, RoleShape>> = {
   sharedfsvm: { ...node, type: 'sharedfsvm' },
 }
 
-/** Every machine has as many, since scenes go on from one boot. */
+/** Every machine has all three, since scenes resume from one base boot. */
 const cards = [0, 1, 2] as const
 
-/** An IPv6 network for guests, and the way out of it. */
+/** An IPv6 network for guests, and its gateway. */
 export const ipv6Words = {
   eth0ip6: 'fd12:3456:789a::1',
   eth0ip6prelen: '64',
@@ -189,12 +189,12 @@ export const ipv6Words = {
   ip6firewall: 'true',
 } as const
 
-/** User data that leave this file behind. */
+/** The file that user data leaves behind. */
 export const userDataFile = '/run/left-by-user-data'
 const userData = `#cloud-config\nruncmd:\n  - [touch, ${userDataFile}]\n`
 export const userDataWords = { userdata: gzipSync(userData).toString('base64') } as const
 
-/** Values that a shell would act on. Each would leave this file behind. */
+/** The file that `traps` would leave behind: values that a shell would act on. */
 export const trapFile = '/run/handed-over-and-executed'
 export const traps = {
   probe1: `$(touch\${IFS}${trapFile})`,
@@ -204,10 +204,10 @@ export const traps = {
 }
 
 /**
- * Decides what is handed over to a machine of a role.
+ * Decides the boot arguments of a role.
  *
- * @param publicKey one line of OpenSSH's
- * @param more words that are added, or replace those of the role
+ * @param publicKey one line in OpenSSH format
+ * @param more words to add, or to replace those of the role
  */
 export function makeBootArguments(
   role: RoleName,
@@ -223,7 +223,7 @@ export function makeBootArguments(
       [`eth${index}mask`, mask],
     ]),
   )
-  // The third interface has the way out; a machine without one goes by its first.
+  // The third interface has the default route; a machine without one uses its first.
   const isThird = shape.addresses.length > 2
   const gateway = isThird ? gatewayAddress : (shape.addresses[0] as HandedAddress).network.host
   const nameServers = ['192.168.56.53', '192.168.56.54', '203.0.113.53', '203.0.113.54']
@@ -244,7 +244,7 @@ export function makeBootArguments(
     disable_rp_filter: 'true',
     vmpassword: rootPassword,
     authorized_key: Buffer.from(publicKey).toString('base64'),
-    // Nobody here copies CloudStack's scripts in.
+    // Nothing here copies CloudStack's scripts in.
     scriptswait: '0',
     ...more,
   }
@@ -262,19 +262,19 @@ export function makeBootArguments(
   }
 }
 
-/** The line as it stands in the guest's file. */
+/** The line as the guest's file has it. */
 export function renderCommandLine({ words }: BootArguments): string {
   return Object.entries(words)
     .map(([key, value]) => `${key}=${value}`)
     .join(' ')
 }
 
-/** What the host of old sent through the `.vport` socket. */
+/** What older CloudStack hosts sent through the `.vport` socket. */
 export function renderPortLines(bootArguments: BootArguments, publicKey: string): string {
   return `pubkey:${publicKey.trim()}\ncmdline:${renderCommandLine(bootArguments).replaceAll(' ', '%')}\n`
 }
 
-/** The machine's networks, with a port of the host that leads to SSH. A card without an address has an empty one. */
+/** The machine's networks, with a host port that forwards to SSH. A card without an address gets an empty network. */
 export function networksOf(
   { addresses, control: index, sshPort: guestPort }: BootArguments,
   sshPort: number,
@@ -289,7 +289,7 @@ export function networksOf(
   })
 }
 
-/** Networks of a machine that is handed nothing: DHCP and no way out. */
+/** Networks of a machine without boot arguments: DHCP, and no route out. */
 export function plainNetworks(sshPort: number): readonly UserNetwork[] {
   return cards.map((position) => ({
     network: `10.250.${position}.0/24`,

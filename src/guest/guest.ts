@@ -1,4 +1,4 @@
-/** A file booted in a device model, through its own boot loader. What the guest writes goes into a folder of its own. */
+/** Boots a file in a device model, through its own boot loader. The guest writes to a folder of its own. */
 
 import { once } from 'node:events'
 import { readFile, stat } from 'node:fs/promises'
@@ -23,20 +23,20 @@ import { guestMachine } from './machine.ts'
 export const agentPort = 'org.qemu.guest_agent.0'
 
 export interface GuestOptions {
-  /** Folder for the disk, logs and sockets of this boot. Its path must be short: a socket's has 108 bytes at most. */
+  /** Folder for the disk, logs and sockets of this boot. Its path must be short: a socket's is at most 108 bytes. */
   readonly folder: string
-  /** The disk below: the file itself, or what another boot has written over it. Nothing is written to it. */
+  /** The disk below: the file itself, or what another boot wrote on top of it. Never written to. */
   readonly backing: BlockNode
-  /** Size that the guest sees; more than the file's for a disk that was enlarged. */
+  /** Size that the guest sees; larger than the file's if the disk is enlarged. */
   readonly diskBytes: number
   readonly model: DeviceModel
   readonly acceleration: Acceleration
   readonly cpus: number
   readonly memoryMiB: number
   readonly networks: readonly GuestNetwork[]
-  /** Network namespace that QEMU runs in, which only root may have it do. Absent: ours. */
+  /** Network namespace to run QEMU in; takes root. Absent: ours. */
   readonly namespace?: string
-  /** Names of virtio-serial ports in their order. */
+  /** Names of virtio-serial ports, in order. */
   readonly ports: readonly string[]
   /** @default true */
   readonly hasSerialPort?: boolean
@@ -45,12 +45,12 @@ export interface GuestOptions {
   readonly directBoot?: DirectBoot | undefined
   /** ISO file in a CD drive. @default none */
   readonly disc?: string | undefined
-  /** What `save` has left: the guest goes on from there instead of booting. */
+  /** State left by `save`: the guest resumes from it instead of booting. */
   readonly incoming?: SavedGuest | undefined
   readonly signal: AbortSignal
 }
 
-/** A guest that was stopped: its memory, and the disk that belongs to it. */
+/** A saved guest: its memory, and the disk that belongs to it. */
 export interface SavedGuest {
   readonly stateFile: string
   readonly disk: BlockNode
@@ -58,17 +58,17 @@ export interface SavedGuest {
 
 export interface Guest {
   readonly options: GuestOptions
-  /** What its disk is once it has ended. */
+  /** Its disk, complete once the guest has ended. */
   readonly disk: BlockNode
-  /** Seconds since it was started, or went on. */
+  /** Seconds since it started or resumed. */
   readonly seconds: () => number
-  /** What the serial console has said, without control sequences. */
+  /** Output of the serial console, without control sequences. */
   readonly console: () => Promise<string>
-  /** The same of the virtio console, where there is one. */
+  /** The same for the virtio console, if there is one. */
   readonly virtioConsole: () => Promise<string>
   /**
    * Waits for a login prompt on the serial console.
-   * @throws PipelineError `guest-silent`, `guest-ended`, or that of the sign after which nothing comes any more
+   * @throws PipelineError `guest-silent`, `guest-ended`, or the code of a console sign after which nothing follows
    */
   readonly waitForLogin: (limitSeconds: number) => Promise<void>
   /**
@@ -76,25 +76,25 @@ export interface Guest {
    * @throws the same, or `agent-silent`
    */
   readonly waitForAgent: (limitSeconds: number, graceSeconds: number) => Promise<GuestAgent>
-  /** Runs a shell command by the guest agent. */
+  /** Runs a shell command through the guest agent. */
   readonly run: (command: string, limitSeconds?: number) => Promise<CommandResult>
-  /** Writes to a virtio-serial port, by its name. */
+  /** Writes to a virtio-serial port by name. */
   readonly send: (port: string, text: string) => Promise<void>
   readonly qmp: Qmp
-  /** Whether QEMU has ended by then, as it does when the guest powers off. */
+  /** Whether QEMU ends within the limit, as it does when the guest powers off. */
   readonly hasEnded: (limitSeconds: number) => Promise<boolean>
-  /** Takes a picture of the screen. Returns its path; undefined where QEMU cannot. */
+  /** Takes a screenshot. Returns its path; undefined if QEMU cannot. */
   readonly screenshot: () => Promise<string | undefined>
-  /** Stops the guest for good, and keeps its state so that others can go on from there. */
+  /** Stops the guest for good and saves its state, so that others can resume from it. */
   readonly save: () => Promise<SavedGuest>
-  /** Ends it at once. */
+  /** Kills it at once. */
   readonly close: () => Promise<void>
 }
 
 const pollMs = 250
 const shownLines = 20
 
-/** @throws PipelineError `qemu-ended` with what it said */
+/** @throws PipelineError `qemu-ended` with QEMU's output */
 export async function startGuest(options: GuestOptions): Promise<Guest> {
   const { folder, signal } = options
   const path = (name: string) => join(folder, name)
@@ -126,7 +126,7 @@ export async function startGuest(options: GuestOptions): Promise<Guest> {
   const consoleText = () => readLog('serial.log')
   const seconds = () => (performance.now() - started) / 1000
 
-  /** Fails as soon as there is nothing to wait for any more. */
+  /** Fails as soon as waiting is pointless. */
   const requireAlive = async (): Promise<void> => {
     signal.throwIfAborted()
     const text = await consoleText()
@@ -156,7 +156,7 @@ export async function startGuest(options: GuestOptions): Promise<Guest> {
         () => false,
       )
       if (answered) return agent
-      // A guest that asks for a name has started all that it starts by itself.
+      // A guest that shows a login prompt has started everything it starts by itself.
       if (hasSign(await consoleText(), 'loginPrompt')) upSince ??= Date.now()
       if (upSince !== undefined && Date.now() - upSince > graceSeconds * 1000) break
     }
@@ -204,7 +204,7 @@ export async function startGuest(options: GuestOptions): Promise<Guest> {
   }
 }
 
-/** A disk that takes the writes of a guest, over one that takes none. */
+/** A disk for a guest's writes, on top of one that stays as it is. */
 export async function makeOverlay(
   file: string,
   { backing, diskBytes }: Pick<GuestOptions, 'backing' | 'diskBytes'>,
@@ -213,15 +213,15 @@ export async function makeOverlay(
   return {
     driver: 'qcow2',
     file: { driver: 'file', filename: file },
-    // Nobody needs it after a power cut.
+    // It is not needed after a power cut.
     cache: { 'no-flush': true },
     backing: { ...backing, 'read-only': true },
   }
 }
 
 /**
- * The connection stays open until the guest has ended: QEMU from 2.12 on throws away what the guest has not read yet when
- * the host hangs up, which is how CloudStack's patching by this port broke.
+ * Keeps the connection open until the guest has ended: since 2.12, QEMU discards what the guest has not read when the
+ * host hangs up, which broke CloudStack's patching through this port.
  */
 async function sendTo(socketPath: string, text: string): Promise<void> {
   const socket = connect(socketPath)
@@ -233,7 +233,7 @@ async function sendTo(socketPath: string, text: string): Promise<void> {
 }
 
 async function takePicture(qmp: Qmp, path: string): Promise<string | undefined> {
-  // QEMU before 7.1 knows no PNG.
+  // QEMU before 7.1 cannot write PNG.
   for (const [name, format] of [
     [`${path}.png`, { format: 'png' }],
     [`${path}.ppm`, {}],
@@ -247,7 +247,7 @@ async function takePicture(qmp: Qmp, path: string): Promise<string | undefined> 
   return undefined
 }
 
-/** A guest that has not done something in time, and what may be why. */
+/** The error of a guest that missed a deadline, with a likely reason. */
 function guestLate(code: ErrorCode, message: string, consoleText: string): PipelineError {
   const hurt = findSign(consoleText, 'hurt')
   const why = hurt === undefined ? '' : `; ${hurt.what}: ${hurt.line}`

@@ -1,4 +1,4 @@
-/** The virtual machine that a file is booted in: a device model, and what is the same of all of them. */
+/** The virtual machine that a file is booted in: a device model, and what all of them share. */
 
 import type { BlockNode } from '../disk/block-node.ts'
 import type { Accelerator, DirectBoot, GuestNetwork, Machine, SerialPort } from '../qemu/machine.ts'
@@ -16,20 +16,20 @@ export interface GuestMachine {
   readonly cpu: string
   readonly cpus: number
   readonly memoryMiB: number
-  /** Block node of the disk that takes the writes. */
+  /** Block node of the disk that receives the writes. */
   readonly disk: BlockNode
   readonly networks: readonly GuestNetwork[]
-  /** In the order in which the guest numbers them. */
+  /** In the order that the guest numbers them. */
   readonly ports: readonly GuestPort[]
   readonly serial: SerialPort
-  /** File of the virtio console, where the model has one. */
+  /** Log file of the virtio console, if the model has one. */
   readonly virtioConsoleLog: string
   readonly qmpSocket: string
   /** OEM strings in the firmware's tables. */
   readonly firmwareStrings: readonly string[]
-  /** Whether it waits for a state to resume from, instead of booting. */
+  /** Whether it waits for a saved state instead of booting. */
   readonly awaitsState?: boolean
-  /** Absent: the disk's own boot loader starts the kernel that is on it. */
+  /** Absent: the disk's boot loader starts the disk's kernel. */
   readonly directBoot?: DirectBoot | undefined
   /** ISO file in the CD drive. */
   readonly disc?: string | undefined
@@ -45,7 +45,7 @@ export function guestMachine(guest: GuestMachine): Machine {
     memoryMiB,
     firmware: { maker: model.maker, strings: guest.firmwareStrings },
     directBoot: guest.directBoot,
-    // For a picture of it where a boot fails.
+    // For a screenshot if a boot fails.
     hasScreen: true,
     disk: { backend: guest.disk, devices: model.disk },
     disc: guest.disc,
@@ -62,7 +62,7 @@ export function guestMachine(guest: GuestMachine): Machine {
   }
 }
 
-/** Hardware address of an interface, by its number. */
+/** MAC address of an interface, by number. */
 export function macOf(index: number): string {
   return `52:54:00:5e:00:${(index + 1).toString(16).padStart(2, '0')}`
 }

@@ -1,4 +1,4 @@
-/** How the guests of a run are executed. */
+/** Chooses between KVM and emulation for the guests of a run. */
 
 import { readFile } from 'node:fs/promises'
 import { writeDurably } from '../host/files.ts'
@@ -6,7 +6,7 @@ import { outFolderAt } from '../host/out-folder.ts'
 import { type AcceleratorChoice, chooseAccelerator } from '../qemu/accelerator.ts'
 import type { Run } from './run.ts'
 
-/** Decides how a guest is executed here, by booting its kernel. */
+/** Finds out whether KVM works here by booting the guest's kernel. */
 export async function accelerate(run: Run, kernel: string): Promise<AcceleratorChoice> {
   const { place, request, emit, plan } = run
   const { cache } = outFolderAt(place.outFolder)
@@ -19,7 +19,7 @@ export async function accelerate(run: Run, kernel: string): Promise<AcceleratorC
   })
   const isNews = run.accelerator === undefined
   run.accelerator = choice
-  // For `doctor`, which has no layer to take a kernel from.
+  // Kept for `doctor`, which has no layer to take a kernel from.
   await writeDurably(cache.kernel, await readFile(kernel))
   if (isNews && choice.accelerator === 'tcg') emit({ kind: 'note', text: `without KVM: ${choice.reason}` })
   return choice

@@ -1,4 +1,4 @@
-/** Makes a file for every target of an image, side by side, or finds that it is there already. */
+/** Makes a file for each target of an image, in parallel, unless it exists already. */
 
 import { mkdir, readFile, rm, stat } from 'node:fs/promises'
 import { join, relative } from 'node:path'
@@ -22,7 +22,7 @@ import { type TargetName, targets } from '../targets/registry.ts'
 export interface ExportRequest {
   readonly image: ResolvedImage
   readonly layer: Layer
-  /** qcow2 of the layer. */
+  /** The layer's qcow2 file. */
   readonly layerDisk: string
   readonly outFolder: string
   readonly estimate: (name: string) => number | undefined
@@ -31,8 +31,8 @@ export interface ExportRequest {
 }
 
 /**
- * Exports the final layer for every target of the image. What is finished stays when another target fails.
- * @throws the first failure, when all others have ended
+ * Exports the final layer for every target of the image. Finished files stay if another target fails.
+ * @throws the first failure, once all others have ended
  */
 export async function exportImages(request: ExportRequest): Promise<readonly ImageResult[]> {
   const { image, layer, outFolder, emit } = request
@@ -40,7 +40,7 @@ export async function exportImages(request: ExportRequest): Promise<readonly Ima
   for (const target of image.targets) {
     const record = await readRecord(image, layer, outFolder, target)
     if (record === undefined) continue
-    // Older records call every file for Hyper-V a VHD.
+    // Older records call every Hyper-V file a VHD.
     const result = { ...record.image, format: targets[target].format(image.formats[target]) }
     known.set(target, result)
     emit({ kind: 'image-finished', image: result, cached: true })
@@ -50,20 +50,20 @@ export async function exportImages(request: ExportRequest): Promise<readonly Ima
     for (const result of await exportMissing(request, missing)) known.set(result.target as TargetName, result)
   }
   const results = image.targets.flatMap((target) => known.get(target) ?? [])
-  // Also where no file was made: what it says of them may have changed.
+  // Even if no file was made: what it says about them may have changed.
   await writeMetadata(outFolderAt(outFolder).images, image, results)
   if (image.repository) await writeRepository(outFolder, image, results)
   return results
 }
 
-/** Whether nothing of a plan is left to do: every layer is cached, and every target's file is there. */
+/** Whether a plan has nothing left to do: every layer is cached, and every target's file exists. */
 export async function isFinished(plan: Plan, outFolder: string): Promise<boolean> {
   const layers = layersOf(plan).map(({ cached }) => cached)
   const last = layers.at(-1)
   return last !== undefined && !layers.includes(undefined) && areExported(plan.image, last, outFolder)
 }
 
-/** Whether every target's file is there and was made from this layer. */
+/** Whether every target's file exists and was made from this layer. */
 export async function areExported(image: ResolvedImage, layer: Layer, outFolder: string): Promise<boolean> {
   const known = await Promise.all(image.targets.map((target) => readRecord(image, layer, outFolder, target)))
   return known.every((record) => record !== undefined)
@@ -83,7 +83,7 @@ async function exportMissing(
     findKey: async () => layer.sha256,
     targets: missing,
     fileOf: (target) => placeImage(image, outFolder, target).file,
-    // What it says would no longer be true.
+    // It would no longer be true.
     onBegin: (target) => rm(placeImage(image, outFolder, target).record, { force: true }),
     onFile: (file) => recordImage(request, file),
     estimate,
@@ -92,7 +92,7 @@ async function exportMissing(
   })
 }
 
-/** Keeps what is known of a file, so that it is not made twice. */
+/** Records what is known about a file, so that it is not made twice. */
 async function recordImage(
   { image, layer, outFolder, emit }: ExportRequest,
   { target, path, sums, virtualSizeBytes, seconds }: MadeFile,
@@ -137,7 +137,7 @@ function exportKey(image: ResolvedImage, layer: Layer, target: TargetName): stri
   return sha256(canonicalJson({ layer: layer.sha256, target, revision, settings }))
 }
 
-/** The record of an earlier export, if it is of this layer and still describes the file. */
+/** The record of an earlier export, if it is for this layer and still describes the file. */
 async function readRecord(
   image: ResolvedImage,
   layer: Layer,

@@ -1,4 +1,4 @@
-/** Layer 0 of a run, by the installer that the image asks for. */
+/** Makes layer 0 with the image's installer. */
 
 import { relative } from 'node:path'
 import { outFolderAt } from '../host/out-folder.ts'
@@ -7,7 +7,7 @@ import type { Layer } from '../store/store.ts'
 import { accelerate } from './accelerate.ts'
 import type { Run } from './run.ts'
 
-/** Makes layer 0, unless the store has it. */
+/** Returns layer 0, and makes it unless the store has it. */
 export async function installBase(run: Run): Promise<Layer> {
   const { plan, store, place, emit } = run
   const { base, image } = plan

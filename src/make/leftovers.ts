@@ -1,4 +1,4 @@
-/** What killed runs have left: known by what each run notes while it is under way, and cleared away by the next. */
+/** Cleans up after killed runs: each run notes what it leaves while it works, and the next one removes it. */
 
 import { readdir, readFile, rm } from 'node:fs/promises'
 import { basename, join } from 'node:path'
@@ -11,8 +11,8 @@ import { openStates } from '../store/states.ts'
 import type { Store, StoreFault } from '../store/store.ts'
 
 /**
- * Ends what killed runs have left running, and removes what they left lying about. The lock has to be held.
- * Returns the layers that were there and could not be used.
+ * Kills processes and removes files that killed runs left behind. The lock must be held.
+ * Returns the layers that turned out to be unusable.
  */
 export async function clearLeftovers(outFolder: string, store: Store): Promise<readonly StoreFault[]> {
   const out = outFolderAt(outFolder)
@@ -24,11 +24,11 @@ export async function clearLeftovers(outFolder: string, store: Store): Promise<r
     for (const path of noted.split('\n')) {
       if (basename(path).startsWith(temporaryPrefix)) await removeTree(path)
     }
-    // Last, so that a run which is killed while it clears up leaves the rest of it to the next.
+    // Last, so that the next run finishes the cleanup if this one is killed during it.
     await noteEnd(join(runs, run))
   }
   await rm(out.unfinishedImages, { recursive: true, force: true })
-  // Here others write without the lock, as `verify` does.
+  // Others, such as `verify`, write here without the lock.
   for (const folder of await foldersWrittenTo(out)) {
     const left = (await namesIn(folder)).filter(isLeftover)
     for (const name of left) await rm(join(folder, name), { recursive: true, force: true })

@@ -34,9 +34,9 @@ import { planOnSoundLayers } from './sound-layers.ts'
 import { keepBound } from './store-bound.ts'
 
 /**
- * Builds an image. From the moment the run has a folder the report is written whatever happens, there and as
+ * Builds an image. Once the run has a folder, the report is written there whatever happens, and as
  * `out/report.json`; its `run.status` says how it went.
- * @throws PipelineError when something is not fit before the run has begun
+ * @throws PipelineError if the host or the configuration is not fit, before the run begins
  */
 export async function buildImage(request: BuildRequest): Promise<Report> {
   const place = runFolderOf(request.outFolder, request.image.variant, new Date())
@@ -51,7 +51,7 @@ export async function buildImage(request: BuildRequest): Promise<Report> {
   }
 }
 
-/** Builds where nobody else does. */
+/** Builds while holding the lock. */
 async function buildAlone(request: BuildRequest, place: RunFolder, tools: HostTools): Promise<Report> {
   const run = await beginRun(request, place, tools)
   try {
@@ -65,12 +65,12 @@ async function buildAlone(request: BuildRequest, place: RunFolder, tools: HostTo
     await boundStore(run)
   } catch (error) {
     run.failure = asFailure(error, request)
-    // What is half made would only take room until the next run, which sweeps as well.
+    // Half-made layers would only take up space until the next run, which sweeps too.
     await run.store.sweep().catch(() => undefined)
   }
   const report = await finishRun(run)
   await noteEnd(place.folder)
-  // A bug is in the report like any failure, and is then shown with its stack.
+  // A bug is reported like any failure, then shown with its stack.
   if (run.failure?.code === 'unexpected') throw run.failure.cause
   return report
 }
@@ -85,7 +85,7 @@ function describeDamage({ name = 'a stage', key, fault }: StoreFault): string {
   return `the layer of ${name} is damaged (${key.slice(0, 12)}…): ${fault}; it is removed, and made again when it is needed`
 }
 
-/** Clears up, plans, and finds out whether the plan can be carried out; then the run has a folder. */
+/** Cleans up, plans, and checks that the plan can be carried out; then creates the run folder. */
 async function beginRun(request: BuildRequest, place: RunFolder, tools: HostTools): Promise<Run> {
   const [startedAt, startedMs] = [new Date(), performance.now()]
   const { outFolder } = request
@@ -105,7 +105,7 @@ async function beginRun(request: BuildRequest, place: RunFolder, tools: HostTool
   await markOutput(outFolder)
   markChildren(place.id)
   await noteBeginning(place.folder)
-  // Records hold the settings of stages, which are nobody else's business.
+  // Records hold the settings of stages, which may be secret.
   await mkdir(store.folder, { recursive: true, mode: 0o700 })
   const estimates = await readEstimates(outFolder, layers, plan.image)
   const timings: Run['timings'] = []
@@ -136,7 +136,7 @@ async function beginRun(request: BuildRequest, place: RunFolder, tools: HostTool
   }
 }
 
-/** Runs the stages that the store has no layer for, and returns the last layer. */
+/** Runs the stages whose layers are missing from the store, and returns the last layer. */
 async function buildStages(run: Run, base: Layer): Promise<Layer> {
   const { plan, store, place, emit, request } = run
   const cached = plan.stages.filter((stage) => stage.cached !== undefined)
@@ -169,7 +169,7 @@ async function buildStages(run: Run, base: Layer): Promise<Layer> {
   return last
 }
 
-/** The packages of a stack of layers, lowest first. */
+/** The packages of a chain of layers, lowest first. */
 function packagesOf(layers: readonly Layer[]): Map<string, string> {
   const packages = new Map<string, string>()
   for (const { packages: change } of layers) {
@@ -193,7 +193,7 @@ async function exportTargets(run: Run, layer: Layer): Promise<void> {
   })
 }
 
-/** Removes what is of no use, if the store is larger than it may be. */
+/** Removes unused layers if the store exceeds its maximum size. */
 async function boundStore({ request, store, plan, emit }: Run): Promise<void> {
   const { bound } = request
   if (bound === undefined) return
@@ -230,7 +230,7 @@ async function finishRun(run: Run): Promise<Report> {
     await writeDurably(join(place.folder, 'report.json'), text)
     await writeDurably(outFolderAt(place.outFolder).report, text)
   } catch (error) {
-    // Its place may be full: what went wrong before is then told all the same.
+    // The disk may be full: an earlier failure is reported all the same.
     run.failure ??= asFailure(error, request)
   }
   const report = describeRun(run)

@@ -1,4 +1,4 @@
-/** What has to hold before a build touches anything, by the list of host checks. */
+/** The host checks that must pass before a build touches anything. */
 
 import type { Arch } from '../arch.ts'
 import { requireFit } from '../doctor/host-checks.ts'
@@ -14,7 +14,7 @@ export interface HostTools {
   readonly packer: PackerDialect
 }
 
-/** The host's tools, as far as it has them. */
+/** The tools that the host has. */
 export async function readTools(arch: Arch): Promise<HostTools> {
   const { found } = await findTools({ arch })
   const versions = Object.fromEntries(found.map(({ tool, version }) => [tool.name, version ?? 'unknown']))
@@ -22,9 +22,9 @@ export async function readTools(arch: Arch): Promise<HostTools> {
 }
 
 /**
- * Whether a plan can be carried out: there is room, and every package source that it will use is proved before anything is
+ * Requires that a plan can be carried out: there is room, and every package source it uses is verified before anything is
  * downloaded from it.
- * @returns what it is warned of
+ * @returns warnings
  * @throws PipelineError `no-space`, `installer-no-udebs`, or with a code that begins with `mirror-` or `keyring-`
  */
 export async function requireFitPlan(

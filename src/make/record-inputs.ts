@@ -1,4 +1,4 @@
-/** What the image of a run is made from, kept beside it. */
+/** Records what the image of a run is made from. */
 
 import { gatherInputs, isOfLayers } from '../provenance/gather.ts'
 import { readInputs } from '../provenance/inputs.ts'
@@ -7,7 +7,7 @@ import { layersUpTo } from '../store/chain.ts'
 import type { Layer } from '../store/store.ts'
 import type { Run } from './run.ts'
 
-/** Keeps what the image is made from beside it. @throws PipelineError `lock-mismatch` where that is not what is locked */
+/** Records what the image is made from beside it. @throws PipelineError `lock-mismatch` if it differs from the lock */
 export async function recordInputs(run: Run, final: Layer): Promise<void> {
   const { plan, store, place, emit, request } = run
   const { locked, signal } = request
@@ -21,7 +21,7 @@ export async function recordInputs(run: Run, final: Layer): Promise<void> {
     const inputs = await gatherInputs({ image: plan.image, layers, store, outFolder, signal })
     if (locked !== undefined) requireSameInputs(inputs, locked)
   } catch (error) {
-    // An image of which this cannot be told is an image all the same, unless it has been promised.
+    // An image without this record is still an image, unless it was built with --locked.
     if (locked !== undefined || signal.aborted) throw error
     emit({ kind: 'note', text: `what the image is made from is not recorded: ${(error as Error).message}` })
   }

@@ -1,4 +1,4 @@
-/** The files that a build renders, with stand-ins for what only a run knows. For people to read, and for the tests. */
+/** The files that a build renders, with placeholders for what only a run knows. For people and for tests. */
 
 import { relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -11,7 +11,7 @@ import { buildKernelArguments, buildMachine } from '../stages/build-machine.ts'
 
 const project = fileURLToPath(new URL('../../', import.meta.url))
 
-/** Renders `build.pkr.hcl`, and what installers are given. Paths are relative to the project's folder; `run/` stands for the run's. */
+/** Renders `build.pkr.hcl` and the installers' files. Paths are relative to the project; `run/` is the run folder. */
 export function renderFiles(image: ResolvedImage, dialect: PackerDialect): Readonly<Record<string, string>> {
   const template = renderPackerTemplate({
     variant: image.variant,

@@ -1,4 +1,4 @@
-/** One run: what was asked for, what has been found out so far, and what the report says of it. */
+/** One run: the request, what is known so far, and the report about it. */
 
 import { availableParallelism, totalmem } from 'node:os'
 import type { ResolvedImage } from '../config/resolved.ts'
@@ -25,28 +25,28 @@ export interface BuildRequest {
   /** Which layers of the store to use, and how far to go. */
   readonly planning: PlanOptions
   readonly forceAccelerator?: Accelerator | undefined
-  /** What to do when a stage has failed; without it the run stops. */
+  /** What to do when a stage fails; without it the run stops. */
   readonly decide?: Decide | undefined
-  /** Wait for another build in the same folder, instead of being refused. */
+  /** Wait for another build in the same folder instead of failing. */
   readonly wait?: boolean | undefined
-  /** How much of the store stays when the build has ended; without it, all. */
+  /** How much of the store to keep after the build; all by default. */
   readonly bound?: StoreBound | undefined
   /** The command as the user gave it, for the report. */
   readonly command: readonly string[]
-  /** The checkout that the pipeline lies in. */
+  /** The Git checkout of the pipeline. */
   readonly source?: Source | undefined
-  /** What the build is held against; without it, what the mirror serves is what is taken. */
+  /** The lock that the build must match; without it, the build takes what the mirror serves. */
   readonly locked?: Locked | undefined
-  /** Boots finished images and holds them against the contract. Absent: nothing is verified. */
+  /** Boots finished images and checks them against the contract. Absent: nothing is verified. */
   readonly verify?: Verify | undefined
   readonly emit: Emit
   readonly signal: AbortSignal
 }
 
-/** What finished images were found to be. */
+/** The verdicts on finished images. */
 export interface Verdicts {
   readonly verifications: readonly ImageVerification[]
-  /** Checks that the configuration waives, and that did not fail. */
+  /** Checks that the configuration waives and that did not fail. */
   readonly unusedWaivers: readonly string[]
 }
 
@@ -55,7 +55,7 @@ export type Verify = (
   context: Pick<Run, 'place' | 'emit' | 'estimates'>,
 ) => Promise<Verdicts>
 
-/** What a run has found out so far. The report is made of it at the end, however it ends. */
+/** What a run knows so far. It becomes the report at the end, whatever happens. */
 export interface Run {
   readonly request: BuildRequest
   readonly place: RunFolder
@@ -64,7 +64,7 @@ export interface Run {
   readonly estimates: Estimates
   readonly plan: Plan
   readonly startedAt: Date
-  /** Time since then by a clock that nobody sets. */
+  /** Time since then, by the monotonic clock. */
   readonly elapsedSeconds: () => number
   readonly emit: Emit
   readonly timings: { name: string; seconds: number }[]
@@ -75,11 +75,11 @@ export interface Run {
   failure: PipelineError | undefined
 }
 
-/** The report of a run as far as it came. */
+/** The report of a run as far as it got. */
 export function describeRun(run: Run): Report {
   const { request, place, plan, startedAt, failure } = run
   const durationSeconds = run.elapsedSeconds()
-  // Not the host's clock, which may have been set meanwhile.
+  // Not by the host's clock, which may have been set in the meantime.
   const finishedAt = new Date(startedAt.getTime() + durationSeconds * 1000)
   const interrupted = failure?.exitCode === exitCodes.interrupted
   return {

@@ -1,4 +1,4 @@
-/** A plan of layers that were compared with their digests. */
+/** A plan that uses only layers that match their digests. */
 
 import type { ResolvedImage } from '../config/resolved.ts'
 import { type Plan, type PlanOptions, planImage } from '../plan/plan.ts'
@@ -10,16 +10,16 @@ export interface SoundPlanRequest {
   readonly image: ResolvedImage
   readonly planning: PlanOptions
   readonly outFolder: string
-  /** Told of each layer that is not what its record says. It is removed, with those above it. */
+  /** Called for each layer that does not match its record. It is removed, with those above it. */
   readonly onDamaged: (fault: StoreFault) => void
 }
 
-/** Plans, and plans again without any layer that is not what its record says. */
+/** Plans, and plans again without the layers that do not match their records. */
 export async function planOnSoundLayers(request: SoundPlanRequest, store: Store): Promise<Plan> {
   const { image, planning, outFolder, onDamaged } = request
   for (;;) {
     const plan = await planImage(image, store, planning)
-    // Nothing will be built upon them.
+    // Nothing will be built on them.
     if (await isFinished(plan, outFolder)) return plan
     const damaged = await findDamaged(plan, store)
     if (damaged === undefined) return plan

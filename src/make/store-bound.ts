@@ -1,4 +1,4 @@
-/** How large the store may be: what is of no use goes, oldest first, and never what a variant uses. */
+/** Keeps the store within its size: unused layers go, oldest first, and never one that a variant uses. */
 
 import type { ResolvedImage } from '../config/resolved.ts'
 import { type Plan, planImage } from '../plan/plan.ts'
@@ -9,11 +9,11 @@ import type { Layer, Store } from '../store/store.ts'
 
 export interface StoreBound {
   readonly maximumBytes: number
-  /** Every image of the pipeline, those that are not built as well. */
+  /** Every image of the pipeline, including those not being built. */
   readonly images: readonly ResolvedImage[]
 }
 
-/** Keys of all layers that images use, whether they are there or not. */
+/** Keys of all layers that images use, whether or not the store has them. */
 export async function keysInUse(
   images: readonly ResolvedImage[],
   store: Store,
@@ -27,8 +27,8 @@ function keysOf(plan: Plan): readonly LayerKey[] {
 }
 
 /**
- * Removes layers until the bound is kept, as far as it can be.
- * @param plan what was built: its layers stay, whatever was edited meanwhile
+ * Removes layers until the store is within its bound, as far as possible.
+ * @param plan what was built: its layers stay even if the pipeline was edited in the meantime
  */
 export async function keepBound(
   store: Store,

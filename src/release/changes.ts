@@ -1,17 +1,16 @@
-/** What differs between two releases. */
+/** The differences between two releases. */
 
 import type { ReleaseImage, ReleaseRecord, ReleaseVariant } from './record.ts'
 
 export interface PackageMove {
   readonly name: string
-  /** Version; absent where it was not there. */
+  /** Version; absent if it was not there. */
   readonly before?: string
   readonly after?: string
 }
 
 export interface VariantChanges {
   readonly variant: string
-  /** Whether the release before had it. */
   readonly isNew: boolean
   readonly packages: readonly PackageMove[]
   readonly kernel: { readonly before: readonly string[]; readonly after: readonly string[] }
@@ -23,7 +22,7 @@ export interface VariantChanges {
   }[]
   readonly stages: readonly {
     readonly name: string
-    /** Seconds; undefined where it was not there. */
+    /** Seconds; undefined if it was not there. */
     readonly before: number | undefined
     readonly after: number | undefined
   }[]

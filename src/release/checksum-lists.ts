@@ -1,8 +1,8 @@
-/** The lists of sums of a release. */
+/** The checksum lists of a release. */
 
 import type { algorithms, Checksums } from '../export/checksums.ts'
 
-/** A list in GNU format, in the order of names: there is one text for the same files. */
+/** A list in GNU format, sorted by name: the same files always give the same text. */
 export function renderSums(
   sums: ReadonlyMap<string, Checksums>,
   algorithm: (typeof algorithms)[number],

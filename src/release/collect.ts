@@ -1,4 +1,4 @@
-/** Finds the images of a release where builds have left them, and everything that keeps them from being one. */
+/** Finds the images of a release where builds left them, and everything that keeps them from being one. */
 
 import { readdir, readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -20,9 +20,9 @@ import type { ReleaseException } from './record.ts'
 
 export interface CollectRequest {
   readonly images: readonly ResolvedImage[]
-  /** Output folders of builds, on this machine or brought from others. */
+  /** Output folders of builds, from this machine or copied from others. */
   readonly folders: readonly string[]
-  /** Targets that the release is to be without. */
+  /** Targets to leave out of the release. */
   readonly leftOut: readonly TargetName[]
   readonly signal: AbortSignal
 }
@@ -35,18 +35,18 @@ export interface CollectedFile {
   readonly verification: ImageVerification | undefined
 }
 
-/** What a build has left of one variant. */
+/** What a build left of one variant. */
 export interface CollectedVariant {
   readonly image: ResolvedImage
   readonly report: Report
   readonly files: readonly CollectedFile[]
-  /** Undefined where an older program has built. */
+  /** Undefined if an older version of this program built it. */
   readonly inputs: Inputs | undefined
 }
 
 export interface Collected {
   readonly variants: readonly CollectedVariant[]
-  /** Everything that is not as it should be; empty of images that are fit. */
+  /** Everything wrong with the images; empty if they are fit. */
   readonly exceptions: readonly ReleaseException[]
 }
 
@@ -93,7 +93,7 @@ async function collectVariant(
   const files = await Promise.all(
     wanted.map((target) => collectFile(target, { report, folder, image, signal: request.signal, say })),
   )
-  // The verdict on files alone says little of a system.
+  // A verdict on files alone says little about a system.
   const boots = files.reduce((sum, file) => sum + (file?.verification?.scenes.length ?? 0), 0)
   if (boots === 0 && image.verification.contract !== 'none') say('unverified', 'none of its files was booted')
   const inputs = await findInputs(report, folder, image, request.signal).catch(() => undefined)
@@ -103,7 +103,7 @@ async function collectVariant(
 
 type Say = (kind: ReleaseException['kind'], text: string) => void
 
-/** The newest run that has left images of a variant, by when it began. */
+/** The run that left images of a variant and started last. */
 async function findReport(
   variant: string,
   folders: readonly string[],
@@ -132,19 +132,19 @@ function judgeRun({ run, source, image: built }: Report, image: ResolvedImage, s
   if (built.release !== image.release) {
     say('mixed', `built as release ${built.release}, where the pipeline makes ${image.release}`)
   }
-  // A build that did not verify well says so as its failure.
+  // A build whose verification failed has that as its failure.
   const isUnverified = run.failure?.code === 'verification-failed'
   if (run.status !== 'succeeded') {
     say(isUnverified ? 'unverified' : 'partial', `run ${run.id} ${run.status}: ${run.failure?.message ?? ''}`)
   }
-  if (source === undefined) say('dirty', 'nobody knows which commit it was built from')
+  if (source === undefined) say('dirty', 'the commit it was built from is unknown')
   else if (source.changed.length > 0) {
     const more = source.changed.length > 5 ? ', …' : ''
     say('dirty', `built with changes that are not committed: ${source.changed.slice(0, 5).join(', ')}${more}`)
   }
 }
 
-/** The pipeline and the program of a release are those that made its images. */
+/** A release needs the same pipeline and program that made its images. */
 async function judgePlan({ stages, images }: Report, image: ResolvedImage, say: Say): Promise<void> {
   const plan = await planImage(image, openStore('/nonexistent'))
   const last = plan.stages.at(-1) ?? plan.base
@@ -153,7 +153,7 @@ async function judgePlan({ stages, images }: Report, image: ResolvedImage, say: 
   const [key] = keys
   const built = stages.at(-1)
   if (built !== undefined && key !== undefined && built.key !== key) {
-    say('mixed', `its files are not made from the last stage of the run that has left them`)
+    say('mixed', `its files are not made from the last stage of their run`)
   }
   if (key !== last.key)
     say('mixed', 'built by another pipeline or program than this: the keys of its layers differ')
@@ -179,7 +179,7 @@ async function collectFile(target: TargetName, request: FileRequest): Promise<Co
   const { sha256 } = await computeChecksums(file, signal, ['sha256'])
   const isSame = sha256 === result.sha256
   if (!isSame) say('mixed', `${result.path} is not the file that the run has made`)
-  // The other sums follow: the run has taken all three of the same bytes.
+  // The other checksums then match too: the run computed all three from the same bytes.
   const sums: Checksums = isSame ? result : await computeChecksums(file, signal)
   const { md5, sha512 } = sums
   const now = { ...result, sizeBytes: found.size, md5, sha256, sha512 }
@@ -190,7 +190,7 @@ async function collectFile(target: TargetName, request: FileRequest): Promise<Co
   return { file, result: now, verification }
 }
 
-/** What was found out about exactly these bytes. */
+/** The verdict on exactly these bytes. */
 async function findVerification(
   { sha256, target }: ImageResult,
   { verifications }: Report,
@@ -202,7 +202,7 @@ async function findVerification(
   return found && applyWaivers(found, image.waivers)
 }
 
-/** What was recorded when it was built, or what the layers say where they still are. */
+/** What the build recorded, or what the layers say if they still exist. */
 async function findInputs(
   { images, stages }: Report,
   outFolder: string,

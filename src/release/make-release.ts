@@ -1,4 +1,4 @@
-/** Makes the folder of a release: the files, and everything by which others may trust them. */
+/** Makes the folder of a release: the files, and everything others need to trust them. */
 
 import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'
@@ -23,23 +23,23 @@ import { faultOfSbom, renderSbom } from './sbom.ts'
 import { type Builder, renderStatement } from './statement.ts'
 
 export interface ReleaseMakeRequest extends CollectRequest {
-  /** Variants of the pipeline that were not chosen. */
+  /** Variants of the pipeline that the command line leaves out. */
   readonly otherVariants: readonly string[]
-  /** Folder to make. One that is a release already is replaced when the new one is whole. */
+  /** Folder to make. An existing release there is replaced once the new one is complete. */
   readonly folder: string
-  /** What may be wrong with the images. */
+  /** What may be wrong with the images, by `--allow`. */
   readonly allowed: readonly ExceptionKind[]
   readonly tag: string | undefined
-  /** The release that the notes tell changes since. */
+  /** The release that the notes list changes since. */
   readonly before: ReleaseRecord | undefined
   readonly builder: Builder
-  /** Told what is done. */
+  /** Called with each step. */
   readonly onStep: (text: string) => void
 }
 
 /**
  * Makes a release.
- * @throws PipelineError `release-refused` with everything that is not as it should be, `not-a-release`, `sbom-invalid`
+ * @throws PipelineError `release-refused` with every fault, `not-a-release`, `sbom-invalid`
  */
 export async function makeRelease(request: ReleaseMakeRequest): Promise<ReleaseRecord> {
   await requireOwnFolder(request.folder)
@@ -62,7 +62,7 @@ export async function makeRelease(request: ReleaseMakeRequest): Promise<ReleaseR
 
 // --- internal ---
 
-/** What was chosen not to be in it is said like what is missing. */
+/** Reports variants left out on request like missing ones. */
 function withChoice({ variants, exceptions }: Collected, request: ReleaseMakeRequest): Collected {
   const missing = request.otherVariants.map((variant) => ({
     kind: 'partial' as const,
@@ -71,7 +71,7 @@ function withChoice({ variants, exceptions }: Collected, request: ReleaseMakeReq
   return { variants, exceptions: [...exceptions, ...missing] }
 }
 
-/** A choice that somebody has made on the command line needs no second word. */
+/** A choice made on the command line needs no `--allow`. */
 const isChoice = (text: string) => text.includes('left out, as asked')
 
 function requireFit({ variants, exceptions }: Collected, { allowed }: ReleaseMakeRequest): void {
@@ -85,19 +85,19 @@ function requireFit({ variants, exceptions }: Collected, { allowed }: ReleaseMak
       'these images are not fit to be released:',
       ...(lines.length > 0 ? lines : ['  there are none']),
     ].join('\n'),
-    hint: `mend that, or have it said in the release with: ${kinds.map((kind) => `--allow ${kind}`).join(' ')}`,
+    hint: `fix that, or record it in the release with: ${kinds.map((kind) => `--allow ${kind}`).join(' ')}`,
     exitCode: exitCodes.verificationFailed,
     details: { faults },
   })
 }
 
-/** @throws PipelineError `not-a-release` where something else lies there */
+/** @throws PipelineError `not-a-release` if something else is there */
 async function requireOwnFolder(folder: string): Promise<void> {
   const names: readonly string[] = await readdir(folder).catch(() => [])
   if (names.length === 0 || names.includes(releaseFiles.record)) return
   throw new PipelineError({
     code: 'not-a-release',
-    message: `${folder} is there and is no release: nothing in it is replaced`,
+    message: `${folder} exists and is not a release: nothing in it is replaced`,
     hint: 'give another folder with --to, or empty it.',
     exitCode: exitCodes.badInput,
   })
@@ -132,7 +132,7 @@ async function fillFolder(
   }
   await writeFile(join(folder, releaseFiles.record), `${JSON.stringify(record, null, 1)}\n`)
   await writeFile(join(folder, releaseFiles.notes), renderNotes(record, request.before))
-  onStep('statement and sums')
+  onStep('statement and checksums')
   await seal(folder, record, variants, request)
   return record
 }
@@ -175,7 +175,7 @@ async function describeVariant(
   }
 }
 
-/** The packages that have a kernel in them, not those that only depend on one. */
+/** The packages that contain a kernel, not those that only depend on one. */
 function kernelsAmong(packages: readonly Package[]): string[] {
   return packages
     .filter(({ name }) => /^linux-image-\d/.test(name))
@@ -215,7 +215,7 @@ function sourceOf({ report }: CollectedVariant): ReleaseRecord['source'] {
   return report.source ?? null
 }
 
-/** Writes the statement about all files, then the lists of sums of all files, the statement among them. */
+/** Writes the statement about all files, then the checksum lists of all files, including the statement. */
 async function seal(
   folder: string,
   record: ReleaseRecord,
@@ -247,7 +247,7 @@ async function programVersion(): Promise<string> {
   return (JSON.parse(await readFile(path, 'utf8')) as { version: string }).version
 }
 
-/** Names of files that GitHub takes none of as a part of a release, which ends at 2 GiB. */
+/** Names of files too large for a GitHub release, where each file must be under 2 GiB. */
 export async function tooLargeForGitHub(folder: string): Promise<readonly string[]> {
   const names = await readdir(folder)
   const sizes = await Promise.all(names.map(async (name) => (await stat(join(folder, name))).size))

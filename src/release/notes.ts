@@ -1,11 +1,11 @@
-/** `RELEASE_NOTES.md`: what is in a release, what has changed, and what anybody may check. */
+/** `RELEASE_NOTES.md`: what is in a release, what changed, and how to check it. */
 
 import { formatBytes, formatSeconds } from '../report/format.ts'
 import { describeDelta, table } from '../report/markdown.ts'
 import { compareReleases, type VariantChanges } from './changes.ts'
 import { type ReleaseImage, type ReleaseRecord, type ReleaseVariant, releaseFiles } from './record.ts'
 
-/** @param before the release that changes are told since; without it none are */
+/** @param before the release to list changes since; without it, none are listed */
 export function renderNotes(record: ReleaseRecord, before: ReleaseRecord | undefined): string {
   const changes = before === undefined ? [] : compareReleases(before, record)
   const sections = [
@@ -15,7 +15,7 @@ export function renderNotes(record: ReleaseRecord, before: ReleaseRecord | undef
     ...record.variants.flatMap(describeVariant),
     ...(before === undefined ? [] : [`## Since ${before.release}`, ...changes.flatMap(describeChanges)]),
     '## To check it',
-    `\`systemvm-image release verify FOLDER\` compares every file here with \`${releaseFiles.statement}\` and with the sums, and the bills of materials with the images; it needs no network. \`sha512sum --check ${releaseFiles.sums.sha512}\` compares the sums alone.`,
+    `\`systemvm-image release verify FOLDER\` compares every file here with \`${releaseFiles.statement}\` and with the checksums, and the bills of materials with the images; it needs no network. \`sha512sum --check ${releaseFiles.sums.sha512}\` compares the sums alone.`,
   ]
   return `${sections.join('\n\n')}\n`
 }
@@ -25,7 +25,7 @@ export function renderNotes(record: ReleaseRecord, before: ReleaseRecord | undef
 function exceptionsIn({ exceptions }: ReleaseRecord): readonly string[] {
   if (exceptions.length === 0) return []
   const lines = exceptions.map(({ kind, text }) => `> - ${kind}: ${text}`)
-  return [['> **This release was made in spite of what follows.**', '>', ...lines].join('\n')]
+  return [['> **This release was made despite the following.**', '>', ...lines].join('\n')]
 }
 
 function sourceOf({ source, tag }: ReleaseRecord): readonly string[] {

@@ -1,4 +1,4 @@
-/** The packages that an image file has, by its own dpkg. */
+/** The packages of an image file, as its own dpkg lists them. */
 
 import { mkdtemp, rm } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -9,7 +9,7 @@ import { unpackArchive } from '../disk/unpack.ts'
 import { findWorkFolder } from '../disk/work-folder.ts'
 import { targetNames } from '../targets/registry.ts'
 
-/** The file of a variant that is read quickest: they all have the same disk. */
+/** The file of a variant that is fastest to read: all have the same disk. */
 export function chooseReadable<File extends { readonly target: string }>(
   files: readonly File[],
 ): File | undefined {
@@ -17,7 +17,7 @@ export function chooseReadable<File extends { readonly target: string }>(
   return [...files].sort((a, b) => order.indexOf(a.target) - order.indexOf(b.target))[0]
 }
 
-/** Packages in the order of names. Nothing is booted. @throws PipelineError `disk-unreadable`, `no-space`, `tools` */
+/** Packages sorted by name. Boots nothing. @throws PipelineError `disk-unreadable`, `no-space`, `tools` */
 export async function readImagePackages(file: string, signal: AbortSignal): Promise<readonly Package[]> {
   const workFolder = await mkdtemp(join(await findWorkFolder(), 'systemvm-image-'))
   try {

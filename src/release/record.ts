@@ -1,16 +1,16 @@
-/** `release.json`: what a release is, for programs, and for the next release to be compared with. */
+/** `release.json`: a release described for programs, and for comparing the next release with it. */
 
 import { readFile, stat } from 'node:fs/promises'
 import { join, resolve as resolvePath } from 'node:path'
 import { z } from 'zod'
 import { exitCodes, PipelineError } from '../errors.ts'
 
-/** What may be wrong with the images of a release when somebody says that it may. */
+/** What may be wrong with the images of a release if `--allow` permits it. */
 export const exceptionKinds = ['unverified', 'dirty', 'partial', 'mixed', 'unrecorded'] as const
 
 export type ExceptionKind = (typeof exceptionKinds)[number]
 
-/** Names of the files that every release has. */
+/** Names of the files in every release. */
 export const releaseFiles = {
   record: 'release.json',
   statement: 'provenance.intoto.json',
@@ -21,7 +21,7 @@ export const releaseFiles = {
 
 const exception = z.strictObject({
   kind: z.enum(exceptionKinds),
-  text: z.string().describe('what is so, of which variant or file'),
+  text: z.string().describe('what is wrong, with the variant or file'),
 })
 
 const verification = z.strictObject({
@@ -44,7 +44,7 @@ const file = z.strictObject({
   sha256: z.string(),
   sha512: z.string(),
   madeFrom: z.string().describe('key of the layer'),
-  verification: verification.nullable().describe('null where nobody has verified these bytes'),
+  verification: verification.nullable().describe('null if these bytes were not verified'),
 })
 
 const variant = z.strictObject({
@@ -62,9 +62,9 @@ const variant = z.strictObject({
     accelerator: z.string().nullable(),
   }),
   snapshot: z.string().nullable(),
-  lock: z.string().nullable().describe('sha256 of the lock file that the build was held against'),
+  lock: z.string().nullable().describe('sha256 of the lock file that the build was checked against'),
   files: z.array(file),
-  packages: z.record(z.string(), z.string()).describe('versions by name, of dpkg in the image'),
+  packages: z.record(z.string(), z.string()).describe('versions by name, from dpkg in the image'),
   stages: z.array(
     z.strictObject({ name: z.string(), build_time: z.number(), layerBytes: z.int(), status: z.string() }),
   ),
@@ -75,7 +75,7 @@ export const recordSchema = z.strictObject({
   name: z.string(),
   release: z.string(),
   tag: z.string().nullable(),
-  exceptions: z.array(exception).describe('why this is not a release like others; empty of one that is'),
+  exceptions: z.array(exception).describe('why this is not an ordinary release; empty if it is'),
   source: z
     .strictObject({ commit: z.string(), changed: z.array(z.string()), repository: z.string().optional() })
     .nullable(),
@@ -88,8 +88,8 @@ export type ReleaseImage = Readonly<z.output<typeof file>>
 export type ReleaseException = Readonly<z.output<typeof exception>>
 
 /**
- * The record of a release.
- * @param place its folder, or the record itself
+ * Reads the record of a release.
+ * @param place its folder, or the path of the record
  * @throws PipelineError `no-release`
  */
 export async function readRecord(place: string): Promise<ReleaseRecord> {
@@ -99,7 +99,7 @@ export async function readRecord(place: string): Promise<ReleaseRecord> {
   try {
     return recordSchema.parse(JSON.parse(await readFile(name, 'utf8')))
   } catch (cause) {
-    const why = (cause as NodeJS.ErrnoException).code ?? 'it is of another form'
+    const why = (cause as NodeJS.ErrnoException).code ?? 'it has another format'
     throw new PipelineError({
       code: 'no-release',
       message: `cannot read the record of a release ${name}: ${why}`,

@@ -6,9 +6,9 @@ import type { Package } from '../debian/dpkg-status.ts'
 import { uuidFrom } from '../digest.ts'
 import type { InputPackage } from '../provenance/inputs.ts'
 
-/** What a bill of materials is of. */
+/** The subject of a bill of materials. */
 export interface SbomSubject {
-  /** Name of the image's files without target and ending. */
+  /** Name of the image's files, without target and extension. */
   readonly fileName: string
   readonly release: string
   readonly suite: string
@@ -29,9 +29,9 @@ export function purlOf(
 }
 
 /**
- * The text of the bill: the same for the same image, on any machine.
- * @param packages of dpkg in the image
- * @param inputs what is known of them from signed indexes and copyright files
+ * The text of the bill: the same for the same image on any machine.
+ * @param packages from the image's dpkg
+ * @param inputs what signed indexes and copyright files say about them
  */
 export function renderSbom(
   subject: SbomSubject,
@@ -52,20 +52,20 @@ export function renderSbom(
   return `${serializer().serialize(bom, { sortLists: true, space: 1 })}\n`
 }
 
-/** What is wrong with a bill by CycloneDX's own schema; undefined where nothing is. */
+/** What is wrong with a bill according to CycloneDX's own schema; undefined if it is valid. */
 export async function faultOfSbom(text: string): Promise<string | undefined> {
   const found = await new Validation.JsonStrictValidator(Spec.Version.v1dot6).validate(text)
   return found === null ? undefined : JSON.stringify(found)
 }
 
-/** A package as a bill has it. */
+/** A package as it appears in a bill. */
 export interface SbomPackage {
   readonly name: string
   readonly version: string
   readonly purl: string
 }
 
-/** The packages of a bill that is sound. */
+/** The packages of a valid bill. */
 export function readSbom(text: string): readonly SbomPackage[] {
   const { components = [] } = JSON.parse(text) as { readonly components?: readonly SbomPackage[] }
   return components.map(({ name, version, purl }) => ({ name, version, purl }))
@@ -109,7 +109,7 @@ function describePackage(one: Package, input: InputPackage | undefined, suite: s
     component.properties.add(new Models.Property('systemvm-image:hashes', 'of the .deb, by its signed index'))
   }
   for (const license of input?.licenses ?? []) {
-    // Never as an expression: of those there may be only one, and each of these is of some of the files.
+    // Never as an expression: a component may have only one, and each license here covers only some files.
     const described = licenseFactory.makeDisjunctive(license)
     described.acknowledgement = Enums.LicenseAcknowledgement.Declared
     component.licenses.add(described)

@@ -1,4 +1,4 @@
-/** The in-toto statement of a release: which files it is about, and a SLSA provenance of how they came to be. */
+/** The in-toto statement of a release: its files, and a SLSA provenance of how they were built. */
 
 import { z } from 'zod'
 import type { Inputs } from '../provenance/inputs.ts'
@@ -14,7 +14,7 @@ const dependency = z.strictObject({
   annotations: z.record(z.string(), z.unknown()).optional(),
 })
 
-/** A statement of the kind that is written here. */
+/** The kind of statement written here. */
 export const statementSchema = z.strictObject({
   _type: z.literal('https://in-toto.io/Statement/v1'),
   subject: z.array(z.strictObject({ name: z.string(), digest: digestSet })).min(1),
@@ -36,13 +36,13 @@ export const statementSchema = z.strictObject({
 export type Statement = Readonly<z.output<typeof statementSchema>>
 export type Dependency = z.output<typeof dependency>
 
-/** Who built: by names of GitHub's environment alone, none of which is a secret. */
+/** Who built it, from GitHub's environment variables only, none of which is secret. */
 export interface Builder {
   readonly id: string
   readonly invocationId: string | undefined
 }
 
-/** The workflow of GitHub that runs this, or a machine of which nothing is told. */
+/** The GitHub workflow running this, or an unnamed local machine. */
 export function describeBuilder(environment: Readonly<Record<string, string | undefined>>): Builder {
   const { GITHUB_SERVER_URL: server, GITHUB_REPOSITORY: repository } = environment
   const { GITHUB_WORKFLOW_REF: workflow, GITHUB_RUN_ID: run, GITHUB_RUN_ATTEMPT: attempt } = environment
@@ -57,9 +57,9 @@ export function describeBuilder(environment: Readonly<Record<string, string | un
 
 export interface StatementRequest {
   readonly record: ReleaseRecord
-  /** Every file of the release but the lists of sums and the statement. */
+  /** Every file of the release except the checksum lists and the statement. */
   readonly subjects: readonly { readonly name: string; readonly sha256: string; readonly sha512: string }[]
-  /** By variant, where they are known. */
+  /** By variant, if known. */
   readonly inputs: ReadonlyMap<string, Inputs>
   readonly builder: Builder
   /** Version of this program. */
@@ -136,7 +136,7 @@ function dependenciesOf(record: ReleaseRecord, inputs: ReadonlyMap<string, Input
             ...(source.changed.length === 0 ? {} : { annotations: { changed: source.changed } }),
           },
         ]
-  // Variants share most of them.
+  // Variants share most dependencies.
   return [...new Map([...checkout, ...all].map((one) => [JSON.stringify(one), one])).values()]
 }
 

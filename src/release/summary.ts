@@ -1,4 +1,4 @@
-/** A build as the page of a GitHub run shows it: the stages, the sizes against the last release, and the checks. */
+/** A build as shown on the page of a GitHub run: stages, sizes compared with the last release, checks. */
 
 import { formatBytes, formatSeconds } from '../report/format.ts'
 import { describeDelta, table } from '../report/markdown.ts'
@@ -6,7 +6,7 @@ import type { Report } from '../report/report.ts'
 import type { ImageVerification } from '../report/verification.ts'
 import type { ReleaseRecord } from './record.ts'
 
-/** @param before the release that sizes are compared with */
+/** @param before the release to compare sizes with */
 export function renderSummary(report: Report, before: ReleaseRecord | undefined): string {
   const { run, image, host } = report
   const mark = run.status === 'succeeded' ? '✅' : '❌'
@@ -85,7 +85,7 @@ function failuresOf({ path, checks }: ImageVerification): readonly string[] {
   const failed = checks.filter(({ status }) => status === 'failed')
   if (failed.length === 0) return []
   const rows = failed.map(({ id, title, at, observed }) => [id, title, at, observed])
-  return [`Failed of \`${path}\`:`, table(['check', 'what', 'at', 'observed'], rows)]
+  return [`Failed checks of \`${path}\`:`, table(['check', 'what', 'at', 'observed'], rows)]
 }
 
 function quote(lines: readonly string[]): string {

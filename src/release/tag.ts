@@ -1,9 +1,9 @@
-/** Whether a tag is the release that the pipeline makes. */
+/** Checks that a tag matches the pipeline's release. */
 
 import { exitCodes, PipelineError } from '../errors.ts'
 
 /**
- * A tag is `4.22.0`, `v4.22.0` or `<name>-4.22.0` of the release 4.22.0.
+ * The tag of release 4.22.0 is `4.22.0`, `v4.22.0` or `<name>-4.22.0`.
  * @throws PipelineError `tag-mismatch`
  */
 export function requireTag(

@@ -1,4 +1,4 @@
-/** Holds the folder of a release against what it says of itself. Needs no network. */
+/** Checks the folder of a release against its own records. Needs no network. */
 
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -35,9 +35,9 @@ export async function verifyRelease(
     if (!faults.has(file)) faults.set(file, fault)
   }
   const entries = await readdir(folder, { withFileTypes: true })
-  for (const entry of entries) if (!entry.isFile()) blame(entry.name, 'it is no file')
+  for (const entry of entries) if (!entry.isFile()) blame(entry.name, 'it is not a file')
   const names = entries.flatMap((entry) => (entry.isFile() ? [entry.name] : [])).sort()
-  onStep(`sums of ${names.length} files`)
+  onStep(`checksums of ${names.length} files`)
   const sums = new Map<string, Checksums>()
   await Promise.all(
     names.map(async (name) => sums.set(name, await computeChecksums(join(folder, name), signal))),
@@ -51,7 +51,7 @@ export async function verifyRelease(
     for (const { files } of record.variants) {
       for (const { file, sha256 } of files) {
         if (sums.get(file)?.sha256 !== sha256)
-          blame(file, `it is not the file that ${releaseFiles.record} tells of`)
+          blame(file, `it is not the file that ${releaseFiles.record} describes`)
       }
     }
     await compareMetadata(folder, record, blame)
@@ -89,7 +89,7 @@ async function readRecordOf(folder: string): Promise<ReleaseRecord | undefined> 
 
 const lists: readonly string[] = Object.values(releaseFiles.sums)
 
-/** Every file but the lists and the statement is a subject, and every subject is a file. */
+/** Requires that every file except the lists and the statement is a subject, and every subject a file. */
 function compareWithStatement(
   statement: Statement | undefined,
   sums: ReadonlyMap<string, Checksums>,
@@ -104,17 +104,17 @@ function compareWithStatement(
     const found = sums.get(name)
     if (found === undefined) blame(name, 'it is missing')
     else if (found.sha256 !== digest.sha256 || found.sha512 !== digest.sha512)
-      blame(name, `its sums are not those of ${releaseFiles.statement}`)
+      blame(name, `its checksums are not those of ${releaseFiles.statement}`)
   }
   for (const name of sums.keys()) {
     if (!subjects.has(name) && name !== releaseFiles.statement && !lists.includes(name))
-      blame(name, 'it is no part of this release')
+      blame(name, 'it is not part of this release')
   }
 }
 
 /**
- * A list has one text that is right. Where it has another, either a file was changed, of which the statement or the
- * other lists then say the same, or the list itself.
+ * A list has exactly one correct text. If it differs, either a file was changed, and then the statement or the other
+ * lists disagree with that file too, or the list itself was changed.
  */
 async function compareWithLists(
   folder: string,
@@ -146,13 +146,13 @@ async function compareWithLists(
     const changed = [...(disagreeing[index] as ReadonlySet<string>)].filter(
       (file) => !isStated.has(file) && others.some((set) => set.has(file)),
     )
-    for (const file of changed) blame(file, 'its sums are not those of the lists')
+    for (const file of changed) blame(file, 'its checksums are not those of the lists')
     if (changed.length === 0 && !hasFault(disagreeing, index))
       blame(name, 'it is not the list of these files')
   }
 }
 
-/** Whether what a list says otherwise is said by the other lists as well: then it is not the list that was changed. */
+/** Whether the other lists disagree with the same files: then it is not the list that was changed. */
 function hasFault(disagreeing: readonly ReadonlySet<string>[], index: number): boolean {
   const own = disagreeing[index] as ReadonlySet<string>
   const others = disagreeing.filter((_, other) => other !== index)
@@ -166,7 +166,7 @@ async function compareMetadata(folder: string, record: ReleaseRecord, blame: Bla
     const own = sections.filter((lines) => lines.includes(`filename = ${sums.file}\n`))
     const hasSum = own.every((lines) => lines.includes(`checksum = ${registeredSum(record, sums)}\n`))
     if (own.length === 0 || !hasSum)
-      blame(releaseFiles.metadata, `it does not register ${sums.file} with its sum`)
+      blame(releaseFiles.metadata, `it does not register ${sums.file} with its checksum`)
   }
 }
 
@@ -192,7 +192,7 @@ async function compareSbom(
   const difference =
     [...there].find((purl) => !listed.has(purl)) ?? [...listed].find((purl) => !there.has(purl))
   if (difference !== undefined)
-    blame(sbom, `it does not list what dpkg has in ${readable.file}: ${difference} is in one of them alone`)
+    blame(sbom, `it does not list what dpkg has in ${readable.file}: ${difference} is in only one of them`)
   const isSame = installed.length === Object.keys(packages).length
   if (!isSame || installed.some(({ name, version }) => packages[name] !== version))
     blame(releaseFiles.record, `it does not list what dpkg has in ${readable.file}`)

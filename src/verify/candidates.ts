@@ -16,11 +16,11 @@ export interface Candidate {
   readonly file: string
   readonly target: TargetName
   readonly sha256: string
-  /** What the disk was made from; files of the same are read once. Undefined where nobody knows. */
+  /** What the disk was made from; files with the same origin are read once. Undefined if unknown. */
   readonly madeFrom: string | undefined
 }
 
-/** The files that a run has made or found. */
+/** The files that a run made or found. */
 export function candidatesOf(images: readonly ImageResult[], outFolder: string): readonly Candidate[] {
   return images.map(({ path, target, sha256, madeFrom }) => ({
     file: join(outFolder, path),
@@ -38,7 +38,7 @@ export async function builtCandidates(
   if (image.verification.contract === 'none') {
     throw new PipelineError({
       code: 'no-contract',
-      message: 'this pipeline does not say what its images are to be held against',
+      message: 'this pipeline names no contract to check its images against',
       hint: "set verification.contract to 'cloudstack', or name the files to verify.",
       exitCode: exitCodes.badInput,
     })
@@ -73,7 +73,7 @@ export async function foreignCandidates(
   )
 }
 
-/** CloudStack's names of files say what they are for; an ending says it nearly always. */
+/** CloudStack's file names say what they are for; otherwise the extension nearly always does. */
 function targetByName(file: string): TargetName {
   const name = basename(file).toLowerCase()
   const found =
@@ -88,7 +88,7 @@ function targetByName(file: string): TargetName {
   })
 }
 
-/** The report of the last build; undefined where there is none that can be read. */
+/** The report of the last build; undefined if there is none or it cannot be read. */
 export async function readReport(outFolder: string): Promise<Report | undefined> {
   const text = await readFile(outFolderAt(outFolder).report, 'utf8').catch(() => undefined)
   if (text === undefined) return undefined

@@ -1,4 +1,4 @@
-/** Brings a guest to where its scene wants it: hands over what there is to, and waits until first boot has ended. */
+/** Brings a guest to the state its scene calls for: hands over its boot arguments, and waits for first boot to end. */
 
 import { setTimeout as sleep } from 'node:timers/promises'
 import { copyScripts } from '../contract/copy-scripts.ts'
@@ -9,10 +9,9 @@ import type { Guest } from '../guest/guest.ts'
 import type { SshKey } from '../qemu/ssh.ts'
 import type { SceneResult } from '../report/verification.ts'
 
-/** The port of old, under the name that CloudStack's hosts gave it. */
+/** The legacy port, under the name that CloudStack's hosts gave it. */
 export const oldPort = 's-42-VM.vport'
 
-/** Hands over what the scene wants to, and waits until the guest is where it should be. */
 export async function enterScene(
   scene: Scene,
   spec: SceneSpec,
@@ -26,7 +25,7 @@ export async function enterScene(
     record.loginSeconds = sinceBoot + guest.seconds()
   }
   if (bootArguments !== undefined && spec.way === 'port') {
-    // As early as CloudStack's hosts did: nobody in the guest has opened the port yet.
+    // As early as CloudStack's hosts did: before anything in the guest has opened the port.
     await guest.send(oldPort, renderPortLines(bootArguments, key.publicKey))
   }
   if (spec.way === 'none' && baseBoot === undefined) await login()
@@ -53,7 +52,7 @@ export async function enterScene(
   await login()
 }
 
-/** @throws PipelineError `not-ready` when first boot is over and has not said so */
+/** @throws PipelineError `not-ready` if first boot ended without saying so */
 async function waitUntilReady(guest: Guest, limit: Scene['limit']): Promise<void> {
   const script = 'test -e /var/cache/cloud/boot_up_done && echo ready; systemctl is-system-running'
   let upSince: number | undefined
@@ -62,7 +61,7 @@ async function waitUntilReady(guest: Guest, limit: Scene['limit']): Promise<void
     if (stdout.startsWith('ready')) return
     const isUp = /^(running|degraded|maintenance)$/m.test(stdout)
     upSince = isUp ? (upSince ?? guest.seconds()) : undefined
-    // Everything that boot starts has started: nobody is left who could write the file.
+    // Everything that boot starts has started: nothing is left that could write the file.
     if (upSince !== undefined && guest.seconds() - upSince > limit(5)) {
       throw notReady(`the system is ${stdout.trim()}, and there is no /var/cache/cloud/boot_up_done`)
     }
@@ -75,7 +74,7 @@ function notReady(message: string): PipelineError {
   return new PipelineError({ code: 'not-ready', message, exitCode: exitCodes.verificationFailed })
 }
 
-/** Where the guest's boot time went. Only worth its time in scenes that are the only one of a file, or the first. */
+/** Where the guest's boot time went. Only worth measuring in a file's first or only scene. */
 export async function analyseStartup({ guest, name, limit }: Scene): Promise<Partial<SceneResult>> {
   if (name !== 'secstorage' && name !== 'boot' && name !== 'virtualbox') return {}
   try {

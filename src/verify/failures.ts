@@ -1,9 +1,9 @@
-/** The way in which a verification fails. */
+/** The error of a failed verification. */
 
 import { exitCodes, PipelineError } from '../errors.ts'
 import type { ImageVerification } from '../report/verification.ts'
 
-/** Of images that are whole, and are not what CloudStack relies on. */
+/** For images that are intact but lack what CloudStack relies on. */
 export function verificationFailed(images: readonly ImageVerification[]): PipelineError {
   const failures = images.map(({ path, checks }) => {
     const ids = new Set(checks.filter(({ status }) => status === 'failed').map(({ id }) => id))
@@ -12,7 +12,7 @@ export function verificationFailed(images: readonly ImageVerification[]): Pipeli
   return new PipelineError({
     code: 'verification-failed',
     message: `${failures.length === 1 ? 'an image does' : 'images do'} not keep what CloudStack relies on: ${failures.join('; ')}`,
-    hint: 'what was observed stands above; docs/verify.md says what each check is for, and how one is waived.',
+    hint: 'the failures are listed above; docs/verify.md says what each check is for, and how to waive one.',
     exitCode: exitCodes.verificationFailed,
   })
 }

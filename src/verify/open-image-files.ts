@@ -1,11 +1,11 @@
-/** Opens the file systems of an image for checks. */
+/** Opens an image's file systems for checks. */
 
 import type { FileEntry, ImageFiles } from '../contract/image-files.ts'
 import { type DiskFile, openDisk } from '../disk/disk-files.ts'
 import type { DiskSource } from '../disk/disk-source.ts'
 import { followPath } from '../disk/paths.ts'
 
-/** DOS's types of partitions that only hold others. */
+/** DOS partition types that only hold other partitions. */
 const extendedTypes = new Set(['5', 'f', '05', '0f', '85'])
 
 /** @param workFolder an existing folder with room for the disk's data */

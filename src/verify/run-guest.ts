@@ -1,4 +1,4 @@
-/** Boots an image for a person to look into: the console is theirs, and what the guest writes is thrown away. */
+/** Boots an image on the user's console; what the guest writes is thrown away. */
 
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -27,15 +27,15 @@ export interface RunRequest {
   readonly acceleration: AcceleratorChoice
   readonly cpus: number
   readonly memoryMiB: number
-  /** What the machine is told to be. Absent: it is told nothing. */
+  /** The machine's role. Absent: nothing is handed over. */
   readonly role?: RoleName | undefined
-  /** Words that are handed over beside those of the role. */
+  /** Boot arguments added to those of the role. */
   readonly words: Readonly<Record<string, string>>
   /** Existing folder for the disk, the key and the sockets. */
   readonly folder: string
-  /** Told how to reach the guest, before it starts. */
+  /** Called before the guest starts, with how to reach it. */
   readonly onStart: (ways: GuestWays) => void
-  /** Told when the guest has been handed its words, or that it cannot be. */
+  /** Called when the boot arguments are delivered, or cannot be. */
   readonly onDelivery: (text: string) => void
   readonly signal: AbortSignal
 }
@@ -49,7 +49,7 @@ export interface GuestWays {
   readonly qmpSocket: string
 }
 
-/** Returns QEMU's exit status when the guest is off. */
+/** Returns QEMU's exit status once the guest is off. */
 export async function runGuest(request: RunRequest): Promise<number> {
   const { folder, source, signal, role } = request
   const path = (name: string) => join(folder, name)
@@ -103,7 +103,7 @@ export async function runGuest(request: RunRequest): Promise<number> {
   }
 }
 
-/** Waits for the guest agent as long as the guest runs, and writes the file that the guest waits for. */
+/** Waits for the guest agent while the guest runs, and writes the file that the guest waits for. */
 async function deliverByAgent(socket: string, text: string, signal: AbortSignal): Promise<void> {
   for (;;) {
     const agent = await connectAgent(socket, signal).catch(() => undefined)

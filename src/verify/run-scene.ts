@@ -1,107 +1,37 @@
-/** Brings a scene about, and asks its checks. Whatever happens is a result; only an interruption is thrown. */
+/** Sets up a scene and runs its checks. Every outcome is a result; only an interruption is thrown. */
 
-import { mkdir } from 'node:fs/promises'
-import { join } from 'node:path'
-import { type ContractName, contract } from '../config/contract.ts'
+import { contract } from '../config/contract.ts'
 import type { Check, Finding, SceneCheck } from '../contract/check.ts'
-import type { Expected } from '../contract/expected.ts'
 import { sceneChecksOf } from '../contract/registry.ts'
-import type { BaseBoot } from '../contract/scenes.ts'
-import {
-  type MachineSize,
-  modelOf,
-  type Scene,
-  type SceneName,
-  type SceneRecord,
-  type SceneSpec,
-  sceneSpecs,
-} from '../contract/scenes.ts'
-import type { DiskSource } from '../disk/disk-source.ts'
-import { messageOf, PipelineError } from '../errors.ts'
-import {
-  type BootArguments,
-  makeBootArguments,
-  networksOf,
-  plainNetworks,
-  renderCommandLine,
-  traps,
-} from '../guest/boot-arguments.ts'
-import { agentPort, type Guest, startGuest } from '../guest/guest.ts'
+import { modelOf, type Scene, type SceneRecord, type SceneSpec, sceneSpecs } from '../contract/scenes.ts'
+import { messageOf } from '../errors.ts'
+import { makeBootArguments, traps } from '../guest/boot-arguments.ts'
+import type { Guest } from '../guest/guest.ts'
 import { findFreePort } from '../host/ports.ts'
-import type { AcceleratorChoice } from '../qemu/accelerator.ts'
 import { cleanText } from '../qemu/console.ts'
-import { hasSign } from '../qemu/console-signs.ts'
-import { runSsh, type SshKey } from '../qemu/ssh.ts'
+import { runSsh } from '../qemu/ssh.ts'
 import type { CheckResult, SceneResult } from '../report/verification.ts'
-import type { DeviceModel } from '../targets/device-model.ts'
-import { deviceModels, type TargetName } from '../targets/registry.ts'
-import { analyseStartup, enterScene, oldPort } from './enter-scene.ts'
-
-export interface SceneRequest {
-  readonly name: SceneName
-  readonly target: TargetName
-  readonly source: DiskSource
-  readonly expected: Expected
-  readonly contract: ContractName
-  readonly acceleration: AcceleratorChoice
-  readonly machine: MachineSize
-  /** Folder of this image's scenes; short, for the sake of sockets. */
-  readonly folder: string
-  readonly key: SshKey
-  /** The disk's size, and the one that it is enlarged to in scenes that look at that. */
-  readonly diskBytes: number
-  readonly grownToBytes: number
-  /** The boot that this scene goes on from. */
-  readonly baseBoot?: BaseBoot | undefined
-  /** Told of every result as it comes. */
-  readonly onCheck: (result: CheckResult) => void
-  readonly signal: AbortSignal
-}
+import { bootFor, limitOf, linesOf, type SceneRequest, troubleOf } from './boot-scene.ts'
+import { analyseStartup, enterScene } from './enter-scene.ts'
 
 export interface SceneOutcome {
-  /** Whether the kernel panicked before anything could be asked of it. */
+  /** Whether the kernel panicked before any check could run. */
   readonly hasPanicked: boolean
   readonly scene: SceneResult
   readonly checks: readonly CheckResult[]
-  /** Path of a picture of the screen. */
+  /** Path of a screenshot. */
   readonly screenshot: string | undefined
 }
 
 const shownLines = 20
 
-/** How much longer than the contract's a time limit is where every instruction is emulated. */
-const patience = { kvm: 1, tcg: 6 } as const
-
-/** Boots the file until the guest agent has answered, and stops it there, for scenes like the one that is named. */
-export async function makeBaseBoot(request: Omit<SceneRequest, 'baseBoot'>): Promise<BaseBoot> {
-  const limit = limitOf(request)
-  const record: SceneRecord = {}
-  let guest: Guest | undefined
-  try {
-    guest = await bootFor(request, `baseBoot-${request.name}`, undefined, 0)
-    const agent = await guest.waitForAgent(limit(60) + 60, limit(10))
-    record.agentSeconds = guest.seconds()
-    record.syncAnswer = await agent.call('guest-sync', { id: 1234567890 })
-    if (hasSign(await guest.console(), 'loginPrompt')) record.loginSeconds = guest.seconds()
-    return { saved: await guest.save(), record, lastLines: [], screenshot: undefined }
-  } catch (error) {
-    request.signal.throwIfAborted()
-    if (hasSign((await guest?.console()) ?? '', 'loginPrompt')) record.loginSeconds = guest?.seconds() ?? 0
-    record.trouble = troubleOf(error)
-    const screenshot = await guest?.screenshot().catch(() => undefined)
-    return { saved: undefined, record, lastLines: linesOf(error), screenshot }
-  } finally {
-    await guest?.close()
-  }
-}
-
-/** @throws only when it is interrupted: all else is a result */
+/** @throws only if interrupted: everything else is a result */
 export async function runScene(request: SceneRequest): Promise<SceneOutcome> {
   const { name, key, baseBoot, signal } = request
   const spec: SceneSpec = sceneSpecs[name]
   const started = performance.now()
   const model = modelOf(name, request.target, request.expected.formats)
-  // Of values that are commands G8 asks, and not of CloudStack's own scripts.
+  // G8 checks values that are commands, but not with CloudStack's own scripts.
   const words = { ...(request.contract === 'cloudstack-payload' ? {} : traps), ...spec.words }
   const bootArguments =
     spec.role === undefined ? undefined : makeBootArguments(spec.role, key.publicKey, words)
@@ -168,7 +98,7 @@ export async function runScene(request: SceneRequest): Promise<SceneOutcome> {
     const analysis = await analyseStartup(scene)
     let evidence: Evidence | undefined
     for (const check of asked) {
-      // A guest that is off has no screen, and a console full of its shutdown.
+      // A guest that is off has no screen, and its console is full of the shutdown.
       if (check.endsGuest === true) evidence = await lookAt(scene, checks)
       const since = performance.now()
       const finding = await askScene(check, scene, asked, signal)
@@ -180,7 +110,7 @@ export async function runScene(request: SceneRequest): Promise<SceneOutcome> {
   }
 }
 
-/** Asks a check, if there is what its answer depends on. */
+/** Runs a check if the guest has what it needs. */
 async function askScene(
   check: SceneCheck,
   scene: Scene,
@@ -193,7 +123,7 @@ async function askScene(
     return withoutGuest(check, asked, record)
   }
   if (needs === 'taken' && record.wasTaken !== true) {
-    return { status: 'skipped', observed: 'what was handed over was not taken, of which C3 tells' }
+    return { status: 'skipped', observed: 'the guest did not take what was handed over: see C3' }
   }
   return check.run(scene).catch((error: unknown): Finding => {
     signal.throwIfAborted()
@@ -201,23 +131,23 @@ async function askScene(
   })
 }
 
-/** What a check finds where there is no guest to look into: one of them fails, and the others point to it. */
+/** What a check finds without a guest to look into: one check fails, and the others point to it. */
 function withoutGuest(
   check: SceneCheck,
   others: readonly SceneCheck[],
   { trouble, loginSeconds }: SceneRecord,
 ): Finding {
   const { id: best, text } = trouble ?? { id: 'B1' as const, text: 'the guest did not boot' }
-  // Not every scene asks the one that says it best.
+  // Not every scene has the check that fits best.
   const id = ([best, 'G1', 'C4'] as const).find((candidate) => others.some((other) => other.id === candidate))
   if (check.id === id) return { status: 'failed', observed: text }
   if (check.id === 'B1' && loginSeconds !== undefined) {
     return { status: 'passed', observed: `ttyS0 in ${loginSeconds.toFixed(0)} s` }
   }
-  return { status: 'skipped', observed: `nothing can be seen of it, of which ${id} tells: ${text}` }
+  return { status: 'skipped', observed: `cannot be checked, see ${id}: ${text}` }
 }
 
-/** One check's result as the report has it. */
+/** One check's result as it appears in the report. */
 export function resultOf(check: Check, at: string, finding: Finding, seconds: number): CheckResult {
   return {
     id: check.id,
@@ -225,7 +155,7 @@ export function resultOf(check: Check, at: string, finding: Finding, seconds: nu
     group: check.group,
     at,
     ...finding,
-    // It may quote a file of the image, or a program in it.
+    // It may quote a file of the image or the output of a program in it.
     observed: cleanText(finding.observed),
     seconds: roundSeconds(seconds),
   }
@@ -233,46 +163,12 @@ export function resultOf(check: Check, at: string, finding: Finding, seconds: nu
 
 // --- internal ---
 
-function limitOf({ acceleration }: Pick<SceneRequest, 'acceleration'>): (seconds: number) => number {
-  return (seconds) => seconds * patience[acceleration.accelerator]
-}
-
-async function bootFor(
-  request: SceneRequest,
-  folderName: string,
-  bootArguments: BootArguments | undefined,
-  sshPort: number,
-): Promise<Guest> {
-  const { name, target, baseBoot } = request
-  const spec: SceneSpec = sceneSpecs[name]
-  const folder = join(request.folder, folderName)
-  await mkdir(folder, { recursive: true })
-  const model: DeviceModel = deviceModels[modelOf(name, target, request.expected.formats)]
-  const others = model.hasOldPort === true ? [oldPort] : []
-  const ports = spec.isPortFirst === true ? [...others, agentPort] : [agentPort, ...others]
-  const isTold = bootArguments !== undefined && spec.way === 'firmware'
-  return startGuest({
-    ...request.machine,
-    folder,
-    backing: baseBoot?.saved?.disk ?? request.source.node,
-    diskBytes: spec.isBranch === true ? request.grownToBytes : request.diskBytes,
-    model,
-    acceleration: request.acceleration,
-    networks: bootArguments === undefined ? plainNetworks(sshPort) : networksOf(bootArguments, sshPort),
-    ports,
-    hasSerialPort: spec.hasSerialPort ?? true,
-    firmwareStrings: isTold ? [`cmdline:${renderCommandLine(bootArguments)}`] : [],
-    incoming: baseBoot?.saved,
-    signal: request.signal,
-  })
-}
-
 interface Evidence {
   readonly lastLines: readonly string[]
   readonly screenshot: string | undefined
 }
 
-/** What a person wants to see of a boot that went wrong: the console's last lines, and the screen. */
+/** Evidence of a failed boot for people: the console's last lines, and the screen. */
 async function lookAt({ guest, record }: Scene, checks: readonly CheckResult[]): Promise<Evidence> {
   const isFine = record.trouble === undefined && checks.every(({ status }) => status !== 'failed')
   if (isFine) return { lastLines: [], screenshot: undefined }
@@ -291,19 +187,7 @@ function rounded({ agentSeconds, loginSeconds, readySeconds, trouble }: SceneRec
 
 const roundSeconds = (seconds: number) => Math.round(seconds * 100) / 100
 
-/** What a boot failed with, and the assertion that this is against. */
-function troubleOf(error: unknown): NonNullable<SceneRecord['trouble']> {
-  const code = error instanceof PipelineError ? error.code : undefined
-  const id = code === 'agent-silent' ? 'C1' : code === 'not-ready' ? 'C4' : 'B1'
-  return { id, text: messageOf(error), isPanic: code === 'guest-panicked' }
-}
-
-/** Whether the kernel panicked before anything could be asked of it. */
+/** Whether the kernel panicked before any check could run. */
 export function hasPanicked({ trouble, agentSeconds }: SceneRecord): boolean {
   return trouble?.isPanic === true && agentSeconds === undefined
-}
-
-function linesOf(error: unknown): readonly string[] {
-  const lines = error instanceof PipelineError ? error.details.lastLines : undefined
-  return Array.isArray(lines) ? lines.map(String) : []
 }

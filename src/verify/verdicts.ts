@@ -1,4 +1,4 @@
-/** Verdicts that are kept: the same bytes, asked the same questions, need not be asked again. */
+/** Stored verdicts: the same bytes need not answer the same questions again. */
 
 import { mkdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -11,7 +11,7 @@ import { type ImageVerification, imageVerification } from '../report/verificatio
 
 const verdict = z.strictObject({ questions: z.string(), verification: imageVerification })
 
-/** The rooms of the program that a verdict comes from: the checks, the contract, and those that know files, read disks and run guests. */
+/** The rooms that a verdict depends on: the checks, the contract, and those that know files, read disks and run guests. */
 const askingRooms = [
   'verify',
   'contract',
@@ -25,13 +25,13 @@ const askingRooms = [
   'qemu',
 ] as const
 
-/** A digest of everything that a verdict depends on beside the file: the program that asks, and what it expects. */
+/** A digest of everything a verdict depends on besides the file: this program, and what it expects. */
 export async function digestQuestions(facts: Json): Promise<string> {
   const listings = askingRooms.map((room) => listTree(fileURLToPath(new URL(`../${room}`, import.meta.url))))
   return sha256(canonicalJson({ program: await Promise.all(listings), facts }))
 }
 
-/** The kept verdict on a file of that content and that target, if it answers these questions. */
+/** The stored verdict on a file with this content and target, if it answers these questions. */
 export async function readVerdict(
   outFolder: string,
   image: Pick<ImageVerification, 'sha256' | 'target'>,
@@ -42,7 +42,7 @@ export async function readVerdict(
     const kept = verdict.parse(JSON.parse(text))
     return kept.questions === questions ? { ...kept.verification, cached: true } : undefined
   } catch {
-    // Not there, or of another version of this program: the file is verified again.
+    // Missing, or written by another version of this program: the file is verified again.
     return undefined
   }
 }
@@ -59,7 +59,7 @@ export async function writeVerdict(
   )
 }
 
-/** The kept verdict on a file of that content and that target, whichever program has asked; undefined where there is none. */
+/** The stored verdict on a file with this content and target, by any version of this program; undefined if none. */
 export async function findVerdict(
   outFolder: string,
   image: { readonly sha256: string; readonly target: string },

@@ -1,4 +1,4 @@
-/** Holds one image file against the contract: the file, what is on the disk, and guests booted from it. */
+/** Checks one image against the contract: the file, what is on the disk, and guests booted from it. */
 
 import { copyFile, mkdir, rm } from 'node:fs/promises'
 import { extname, join, relative } from 'node:path'
@@ -24,8 +24,9 @@ import { type AcceleratorChoice, bootsOfEmulatedGuest } from '../qemu/accelerato
 import { makeSshKey } from '../qemu/ssh.ts'
 import type { CheckResult, ImageVerification, SceneResult } from '../report/verification.ts'
 import type { TargetName } from '../targets/registry.ts'
+import { makeBaseBoot, type SceneRequest } from './boot-scene.ts'
 import { openImageFiles } from './open-image-files.ts'
-import { hasPanicked, makeBaseBoot, resultOf, runScene, type SceneRequest } from './run-scene.ts'
+import { hasPanicked, resultOf, runScene } from './run-scene.ts'
 
 export interface ImageRequest {
   /** Path of the file that ships. */
@@ -33,13 +34,13 @@ export interface ImageRequest {
   readonly target: TargetName
   readonly sha256: string
   readonly expected: Expected
-  /** File whose disk is proved to be the same, and is read for both. Absent: this one is read. */
+  /** File whose disk is proved to be the same and is read for both. Absent: this one is read. */
   readonly contentOf?: string | undefined
   readonly acceleration: AcceleratorChoice
   readonly machine: MachineSizes
-  /** Of the target's scenes, only these. @default all */
+  /** Only these of the target's scenes. @default all */
   readonly scenes?: readonly SceneName[] | undefined
-  /** Folder for pictures of screens. */
+  /** Folder for screenshots. */
   readonly runFolder: string
   readonly outFolder: string
   readonly onCheck: (result: CheckResult) => void
@@ -47,10 +48,10 @@ export interface ImageRequest {
   readonly signal: AbortSignal
 }
 
-/** What a disk is enlarged by in scenes that look at that. Its root then has half as much again. */
+/** How much a disk is enlarged by in scenes that check growing. Its root then has half as much again. */
 const growthBytes = 2 * 1024 ** 3
 
-/** @throws PipelineError `disk-unreadable`; anything that a check finds is a result */
+/** @throws PipelineError `disk-unreadable`; whatever a check finds is a result */
 export async function verifyImage(request: ImageRequest): Promise<ImageVerification> {
   const started = performance.now()
   const { file, target, signal } = request
@@ -63,7 +64,7 @@ export async function verifyImage(request: ImageRequest): Promise<ImageVerificat
   try {
     const unpacked = await unpackArchive(file, scratch.folder, signal)
     const source = await locateDisk(unpacked)
-    // Computing sums takes longest, and asks nothing of the guests.
+    // Computing checksums takes longest, and does not involve the guests.
     const asFile = checkFile(request, source, onCheck)
     asFile.catch(() => undefined)
     const known = request.expected.contract
@@ -94,7 +95,7 @@ export async function verifyImage(request: ImageRequest): Promise<ImageVerificat
   }
 }
 
-/** A path as reports have it. */
+/** A path as it appears in reports. */
 export function pathFor(file: string, outFolder: string): string {
   const inside = relative(outFolder, file)
   return inside.startsWith('..') ? file : inside
@@ -110,7 +111,7 @@ async function checkFile(
     onCheck(await ask(check, 'file', () => check.run(subject), signal))
 }
 
-/** @returns the contract that it was asked by */
+/** @returns the contract it was checked against */
 async function checkContent(
   { expected, signal, onScene }: ImageRequest,
   source: DiskSource,
@@ -200,7 +201,7 @@ async function runScenes(
   return results
 }
 
-/** An emulated guest that panics is booted again: that is no sign of what is wrong with the image. */
+/** Boots an emulated guest again if it panics: that says nothing about the image. */
 async function steadily<Outcome>(
   boot: () => Promise<Outcome>,
   hasPanicked: (outcome: Outcome) => boolean,

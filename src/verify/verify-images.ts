@@ -1,4 +1,4 @@
-/** Verifies image files, as many at a time as this host bears. */
+/** Verifies image files, as many at a time as this host can take. */
 
 import { availableParallelism, freemem } from 'node:os'
 import type { PipelineFields, Waiver } from '../config/pipeline.ts'
@@ -21,7 +21,7 @@ export interface VerifyRequest {
   readonly waivers: readonly Waiver[]
   readonly machine: PipelineFields['verification']
   readonly outFolder: string
-  /** Folder for what a failure leaves to look at. */
+  /** Folder for the evidence of failures. */
   readonly runFolder: string
   /** Whether verdicts of earlier runs count. */
   readonly useVerdicts: boolean
@@ -30,7 +30,7 @@ export interface VerifyRequest {
   /** Linux kernels to prove KVM with, best first. */
   readonly kernels: readonly string[]
   readonly forceAccelerator?: Accelerator | undefined
-  /** Seconds that a part took the last time. @default nobody knows */
+  /** Seconds that a part took last time. @default unknown */
   readonly estimate?: (name: string) => number | undefined
   readonly emit: Emit
   readonly signal: AbortSignal
@@ -59,7 +59,7 @@ export async function verifyImages(request: VerifyRequest): Promise<readonly Ima
       machine,
       hasContent: contentOf === undefined,
     })
-    // A part of the scenes is no verdict.
+    // Only some of the scenes make no verdict.
     const isWhole = request.scenes === undefined
     const kept =
       request.useVerdicts && isWhole ? await readVerdict(outFolder, candidate, questions) : undefined
@@ -103,24 +103,24 @@ export async function verifyImages(request: VerifyRequest): Promise<readonly Ima
   return results.flatMap((result) => result ?? [])
 }
 
-/** What every guest would have if it had the most of any. */
+/** The most CPUs and memory that any guest gets. */
 function largest({ cpus, memoryMiB, routers }: MachineSizes): MachineSize {
   return { cpus: Math.max(cpus, routers.cpus), memoryMiB: Math.max(memoryMiB, routers.memoryMiB) }
 }
 
-/** How many guests at a time: all of their processors are busy where they are emulated, and few of them otherwise. */
+/** How many guests to run at a time: emulated ones keep all their processors busy, others only a few. */
 export function parallelism(
   accelerator: Accelerator,
   { cpus, memoryMiB }: MachineSize,
   host = { cores: availableParallelism(), freeMiB: freemem() / 1024 ** 2 },
 ): number {
   const byCores = accelerator === 'kvm' ? host.cores : Math.floor(host.cores / cpus)
-  // QEMU itself takes its share.
+  // QEMU itself takes memory too.
   const byMemory = Math.floor((host.freeMiB * 0.75) / (memoryMiB + 256))
   return Math.max(1, Math.min(byCores, byMemory))
 }
 
-/** Runs jobs by number, so many at a time. The first failure is thrown when all that had begun have ended. */
+/** Runs jobs by number, `width` at a time. Throws the first failure once all jobs that started have ended. */
 async function inPool(count: number, width: number, job: (index: number) => Promise<void>): Promise<void> {
   let next = 0
   let failure: { readonly error: unknown } | undefined

@@ -1,9 +1,9 @@
-/** Failures that the configuration says are right. */
+/** Failures that the configuration accepts. */
 
 import type { Waiver } from '../config/pipeline.ts'
 import type { ImageVerification } from '../report/verification.ts'
 
-/** The same verification, with the failures of waived checks told as such. */
+/** The same verification, with failures of waived checks marked as waived. */
 export function applyWaivers(verification: ImageVerification, waivers: readonly Waiver[]): ImageVerification {
   const checks = verification.checks.map((check) => {
     const waiver = waivers.find((candidate) => candidate.check === check.id)
@@ -14,7 +14,7 @@ export function applyWaivers(verification: ImageVerification, waivers: readonly 
   return { ...verification, checks, status: isFine ? 'passed' : 'failed' }
 }
 
-/** Waivers of checks that were asked, and of which none failed: what they were for has gone. */
+/** Waivers of checks that ran and did not fail: no longer needed. */
 export function unusedWaivers(
   verifications: readonly ImageVerification[],
   waivers: readonly Waiver[],

@@ -1,4 +1,4 @@
-/** Configuration as it changed: each file's lines, or what they come to where they cannot be shown. */
+/** Changes of configuration: each file's lines, or its size and digest if they cannot be shown. */
 
 import type { DiskDifference } from '../../diff/compare.ts'
 import { type ContentDifference, type Fingerprint, shownFolders } from '../../diff/contents.ts'
@@ -8,7 +8,7 @@ import { showName } from '../../disk/names.ts'
 import { formatBytes } from '../../report/format.ts'
 import { cut, limits, type RenderOptions, type Section, tally } from './diff-section.ts'
 
-/** A section of the files with a content that is shown, and of links that came and went among configuration. */
+/** A section of the files whose contents are shown, and of configuration links that came and went. */
 export function renderContents(
   difference: DiskDifference,
   contents: DiffReport['contents'],
@@ -41,7 +41,7 @@ export function renderContents(
   return { title: `Contents: ${numbers}`, lines: spend(blocks, options) }
 }
 
-/** Whether a link is configuration: a unit is enabled by one. */
+/** Whether a link is configuration: links enable units. */
 export function isShownLink({ path, type }: DiskFile): boolean {
   return type === 'link' && shownFolders.some((folder) => path.startsWith(`${folder}/`))
 }
@@ -56,7 +56,7 @@ function describeFile({ path, mode, uid, gid, sizeBytes }: DiskFile): string {
   return `${showName(path)} ${mode.toString(8).padStart(4, '0')} ${uid}:${gid} ${formatBytes(sizeBytes)}`
 }
 
-/** Lines of files until there are enough of them; then the first line of each that is left. */
+/** Lines of files up to the limit, then only the first line of each remaining file. */
 function spend(blocks: readonly (readonly string[])[], options: RenderOptions): readonly string[] {
   if (options.isFull) return blocks.flat()
   const lines: string[] = []
@@ -76,7 +76,7 @@ function renderContent(content: ContentDifference | undefined, options: RenderOp
     const { why, before, after } = content
     return [`  ${why}: ${describeFingerprint(before)} → ${describeFingerprint(after)}`]
   }
-  // The names of both sides are above already.
+  // The names of both sides are already above.
   const lines = content.lines.slice(2).map((line) => colourLine(line, options))
   return cut(lines, limits.fileLines, options).map((line) => `  ${line}`)
 }
@@ -87,7 +87,7 @@ function describeFingerprint(fingerprint: Fingerprint | undefined): string {
 }
 
 function colourLine(line: string, { colors }: RenderOptions): string {
-  // What a disk has in its files must not steer the terminal.
+  // The contents of a disk must not control the terminal.
   const text = line.split('\t').map(showName).join('\t')
   if (line.startsWith('@@')) return colors.cyan(text)
   if (line.startsWith('+')) return colors.green(text)

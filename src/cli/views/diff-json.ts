@@ -5,7 +5,7 @@ import type { DiffReport } from '../../diff/report.ts'
 import type { ComparedDisk } from '../../diff/sources.ts'
 import type { DiskFile, DiskPartition } from '../../disk/disk-files.ts'
 
-/** The report as a value for JSON. Names that are no UTF-8 have `\udcXX` for each odd byte. */
+/** The report as a value for JSON. Names that are not UTF-8 have `\udcXX` for each invalid byte. */
 export function reportToJson(
   report: DiffReport,
   [before, after]: readonly [ComparedDisk, ComparedDisk],

@@ -1,4 +1,4 @@
-/** Partitions as a difference shows them: what is not the same, and what could not be read. */
+/** Partitions in a difference: what differs, and what could not be read. */
 
 import type { ChangedPartition, DiskDifference } from '../../diff/compare.ts'
 import type { DiskPartition } from '../../disk/disk-files.ts'
@@ -7,7 +7,7 @@ import { showName } from '../../disk/names.ts'
 import { formatBytes } from '../../report/format.ts'
 import type { Section } from './diff-section.ts'
 
-/** Partitions that are not the same. */
+/** Partitions that differ. */
 export function renderPartitions(changed: readonly ChangedPartition[]): Section | undefined {
   if (changed.length === 0) return undefined
   const lines = changed.flatMap(({ number, before, after }) => [
@@ -18,7 +18,7 @@ export function renderPartitions(changed: readonly ChangedPartition[]): Section 
   return { title: 'Partitions', lines }
 }
 
-/** Filesystems that nothing is said of. */
+/** Filesystems that were not compared. */
 export function renderUnread({ unread }: DiskDifference): Section | undefined {
   if (unread.length === 0) return undefined
   const lines = unread.map(({ number, filesystem, mountPoint }) =>

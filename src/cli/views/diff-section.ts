@@ -1,10 +1,10 @@
-/** Sections of a difference, and how much of each is shown. */
+/** Sections of a difference, and how much of each to show. */
 
 import type { Colors } from '../../report/format.ts'
 
 export interface RenderOptions {
   readonly colors: Colors
-  /** Leaves nothing out. */
+  /** Show everything. */
   readonly isFull: boolean
 }
 
@@ -13,7 +13,7 @@ export interface Section {
   readonly lines: readonly string[]
 }
 
-/** How many lines are shown unless all are asked for: of a list, of one file's content, of all contents, of folders. */
+/** How many lines to show by default: of a list, of one file's content, of all contents, of folders. */
 export const limits = { rows: 30, fileLines: 40, lines: 400, folders: 12 } as const
 
 /** The first lines, and how many were left out. */
@@ -26,7 +26,7 @@ export function cut(
   return [...lines.slice(0, count), colors.dim(`… ${lines.length - count} more; --full shows all`)]
 }
 
-/** `3 added, 1 changed`; empty where all are 0. */
+/** `3 added, 1 changed`; empty if all are 0. */
 export function tally(numbers: Readonly<Record<string, number>>): string {
   return Object.entries(numbers)
     .flatMap(([word, number]) => (number > 0 ? `${number} ${word}` : []))

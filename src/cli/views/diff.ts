@@ -1,4 +1,4 @@
-/** A difference as people read it: what matters first, and the rest counted. */
+/** A difference for people: what matters first, the rest as counts. */
 
 import { type ChangedFile, type DiskDifference, isEqual } from '../../diff/compare.ts'
 import type { DiffReport } from '../../diff/report.ts'
@@ -11,7 +11,7 @@ import { isShownLink, renderContents } from './diff-contents.ts'
 import { renderPartitions, renderUnread } from './diff-partitions.ts'
 import { cut, limits, type RenderOptions, type Section, tally } from './diff-section.ts'
 
-/** The whole report, in sections; one line where nothing differs, and what that is not said of. */
+/** The whole report in sections; if nothing differs, one line, and what was not compared. */
 export function renderDiff({ difference, contents, sizes }: DiffReport, options: RenderOptions): string {
   const sections = [
     isEqual(difference) ? { title: 'no difference', lines: [] } : undefined,
@@ -46,7 +46,7 @@ function renderPackages({ packages }: DiskDifference, options: RenderOptions): S
   return { title: `Packages: ${numbers}`, lines: lists.flatMap((list) => cut(list, limits.rows, options)) }
 }
 
-/** Whatever differs beside the content, by name, anywhere on the disk. */
+/** Everything that differs besides content, by name, anywhere on the disk. */
 function renderAspects(changed: readonly ChangedFile[], options: RenderOptions): Section | undefined {
   const rows = changed.flatMap((file) => {
     const words = describeAspects(file)
@@ -86,7 +86,7 @@ function describeAttributes(before: DiskFile, after: DiskFile): readonly string[
     .map((name) => `${showName(name)} ${value(before, name)} → ${value(after, name)}`)
 }
 
-/** A value in hex, or the digest of a long one. A capability has 20 or 24 bytes. */
+/** A value in hex, or its digest if it is long. A capability has 20 or 24 bytes. */
 function describeValue(value: Buffer | undefined): string {
   if (value === undefined) return 'none'
   return value.length <= 24
@@ -94,7 +94,7 @@ function describeValue(value: Buffer | undefined): string {
     : `${value.length} bytes, sha256 ${sha256(value).slice(0, 12)}`
 }
 
-/** Files whose content is not shown: by name where they are few, else how many in which folders. */
+/** Files whose content is not shown: by name if they are few, otherwise counts by folder. */
 function renderOthers(
   { added, removed, changed }: DiskDifference,
   contents: DiffReport['contents'],
@@ -121,7 +121,7 @@ function renderOthers(
   }
 }
 
-/** A folder that came or went shows by what is in it, if there is anything. Files are sorted by path. */
+/** Leaves out folders whose contents are listed. */
 function withoutParents(files: readonly DiskFile[]): readonly DiskFile[] {
   const parents = new Set(files.map(({ path }) => path.slice(0, path.lastIndexOf('/'))))
   return files.filter(({ path }) => !parents.has(path))
@@ -141,7 +141,7 @@ function nameOf({ path, type }: DiskFile): string {
   return type === 'folder' ? `${showName(path)}/` : showName(path)
 }
 
-/** By the first two folders of each path. */
+/** Groups by the first two folders of each path. */
 function countByFolder(lists: Lists): readonly string[] {
   const kinds = ['added', 'removed', 'changed'] as const
   const counts = new Map<string, Record<(typeof kinds)[number], number>>()
@@ -159,7 +159,7 @@ function countByFolder(lists: Lists): readonly string[] {
   return formatTable([['folder', ...kinds], ...rows], [false, true, true, true]).split('\n')
 }
 
-/** Folders that changed less than this share of what the first did are left out. */
+/** Folders that changed by less than this share of the largest change are left out. */
 const notableShare = 0.02
 
 function renderSizes(sizes: DiffReport['sizes'], options: RenderOptions): Section | undefined {

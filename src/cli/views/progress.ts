@@ -1,4 +1,4 @@
-/** Shows a run to a person: one line for each stage, a live line for the one that runs, and a table at the end. */
+/** Shows a run to a person: one line per stage, a live line for the running one, and a table at the end. */
 
 import { cleanText } from '../../qemu/console.ts'
 import type { BuildEvent, Emit } from '../../report/events.ts'
@@ -8,10 +8,10 @@ import { renderVerification } from './verification.ts'
 
 export interface TerminalOptions {
   readonly write: (text: string) => void
-  /** Whether the cursor may be moved. Without it every line stays, and nothing is written twice. */
+  /** Whether the cursor may be moved. Otherwise every line stays, and nothing is written twice. */
   readonly isLive: boolean
   readonly columns: number
-  /** Output folder as a person would write it; the report's paths are relative to it. */
+  /** Output folder as a person would type it; the report's paths are relative to it. */
   readonly outFolder: string
   readonly colors: Colors
   readonly nowMs: () => number
@@ -24,13 +24,13 @@ interface Running {
   detail: string
 }
 
-/** A reporter for people. Call `close` when no more events will come. */
+/** A reporter for people. Call `close` after the last event. */
 export function createTerminalReporter(options: TerminalOptions): {
   readonly emit: Emit
   readonly close: () => void
 } {
   const { write, isLive, colors, nowMs } = options
-  // Exports run side by side; everything else one after the other.
+  // Exports run in parallel, everything else one after the other.
   const running = new Map<string, Running>()
 
   const clearLive = () => {
@@ -99,7 +99,7 @@ export function createTerminalReporter(options: TerminalOptions): {
           formatDone(colors.green('✔'), event.image.target, time, `${path} ${formatBytes(sizeBytes)}`),
         )
       }
-      // All of an image's are shown when it is through.
+      // All checks of an image are shown once it is done.
       case 'check-finished':
         return
       case 'image-verified':
@@ -158,7 +158,7 @@ function describeChanges({ packages, layer, artifacts }: StageResult): string {
     .join(', ')
 }
 
-/** A guest may print anything, also what moves the cursor. */
+/** A guest may print anything, even what moves the cursor. */
 function oneLine(text: string): string {
   return cleanText(text).replaceAll(/\p{Cc}+/gu, ' ')
 }
@@ -178,7 +178,7 @@ function formatRunning(parts: readonly Running[], nowMs: number): string {
   return `${name.padEnd(nameWidth)} ${elapsed.padStart(8)}${of}  ${detail}`.trimEnd()
 }
 
-/** The table at the end: what every stage cost, what was made, and what went wrong. */
+/** The table at the end: the cost of each stage, what was made, and what went wrong. */
 export function renderSummary(report: Report, outFolder: string, colors: Colors): string {
   const { run, timings, stages, images } = report
   const total = run.durationSeconds

@@ -1,4 +1,4 @@
-/** Verifications as people read them: a line for each group, and what was observed where something failed. */
+/** Verifications for people: a line per group, and what was observed in each failure. */
 
 import type { Colors } from '../../report/format.ts'
 import { formatSeconds } from '../../report/format.ts'
@@ -59,7 +59,7 @@ function renderFigures(scene: SceneResult, colors: Colors): string[] {
   const known = times.flatMap(([what, value]) =>
     value === undefined ? [] : [`${what} ${formatSeconds(value)}`],
   )
-  // The boot that it was to go on from has failed, or QEMU has not started.
+  // Its base boot failed, or QEMU did not start.
   const hasStarted = trouble === undefined || seconds >= 1
   const time = hasStarted ? formatSeconds(seconds) : 'no boot'
   const figures = known.length === 0 ? '' : `: ${known.join(', ')}`

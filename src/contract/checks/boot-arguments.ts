@@ -1,13 +1,13 @@
-/** Checks of how a machine learns what it is, and of what it makes of it. */
+/** Checks of how a machine receives its boot arguments, and what it does with them. */
 
 import { renderCommandLine, trapFile } from '../../guest/boot-arguments.ts'
 import { failed, judge, passed, type SceneCheck, skipped } from '../check.ts'
+import { linesOf } from '../lines-of.ts'
 import type { SceneName } from '../scenes.ts'
-import { linesOf } from './boot.ts'
 
-/** Scenes with a full hand-over, one for each way. */
+/** Scenes with a full hand-over, one per way of delivery. */
 const ways: readonly SceneName[] = ['secstorage', 'port']
-/** The same, and the port of old in its other place. */
+/** The same, plus the legacy port in its other place. */
 const everyOrder: readonly SceneName[] = [...ways, 'port-second']
 const byAgent: readonly SceneName[] = ['secstorage']
 
@@ -31,7 +31,7 @@ const ports: SceneCheck = {
   },
 }
 
-/** Number of the bus, which depends on what else is there. */
+/** Number of the bus, which depends on the machine's other devices. */
 const busOf = (lines: readonly string[]) => /vport(\d+)p/.exec(lines.join())?.[1] ?? '?'
 
 const written: SceneCheck = {
@@ -191,9 +191,9 @@ const kernel: SceneCheck = {
   needs: 'taken',
   does: 'reads each setting from the running kernel',
   run: async ({ guest, name: scene, contract }) => {
-    // The storage VM is no router.
+    // The storage VM is not a router.
     const forwarding = scene === 'router' ? '1' : '0'
-    // When forwarding is switched off the kernel takes redirects again, and CloudStack's own scripts switch it off last.
+    // Turning forwarding off makes the kernel accept redirects again, and CloudStack's own scripts turn it off last.
     const isReset = contract === 'cloudstack-payload' && forwarding === '0'
     const wanted = Object.fromEntries(
       Object.entries({ ...settings, 'net.ipv4.ip_forward': forwarding }).filter(
@@ -268,7 +268,7 @@ const traps: SceneCheck = {
   group: 'hand-over',
   at: 'scene',
   scenes: ways,
-  // CloudStack's own scripts were never made for such values, and its hosts send none.
+  // CloudStack's own scripts were never written for such values, and its hosts send none.
   contracts: ['cloudstack'],
   does: 'hands over values that a shell would act on, and looks whether one did',
   run: async ({ guest }) => {

@@ -1,4 +1,4 @@
-/** Checks of what is on the disk: partitions, boot loader, and CloudStack's files. Read without booting anything. */
+/** Checks of what is on the disk: partitions, boot loader, CloudStack's files. Boots nothing. */
 
 import { createHash } from 'node:crypto'
 import { type ContentCheck, failed, judge, passed } from '../check.ts'
@@ -20,7 +20,7 @@ const layout: ContentCheck = {
     if (seen.join() !== wanted.join()) faults.push(`expected ${wanted.join(', ')}`)
     const last = [...partitions].sort((a, b) => a.startSector - b.startSector).at(-1)
     if (last?.mount !== '/') faults.push(`the last partition is ${last?.mount ?? 'not mounted'}`)
-    // CloudStack's first boot grows the partitions 2, which is the extended one, and 6.
+    // CloudStack's first boot grows partitions 2, the extended one, and 6.
     if (expected.partitions === undefined && last?.number !== 6) faults.push(`the root is ${last?.number}`)
     if (partitions.find(({ bootable }) => bootable)?.mount !== '/boot') faults.push('/boot is not bootable')
     return faults.length === 0
@@ -56,7 +56,7 @@ const kernelArguments = [
   'console=hvc0',
 ]
 
-/** Arguments of the kernel that boots by default, of a GRUB's configuration. */
+/** Arguments of the default kernel in a GRUB configuration. */
 export function defaultKernelWords(config: string): readonly string[] {
   return /^\s*linux\s+\S+\s+(.*)$/m.exec(config)?.[1]?.split(/\s+/) ?? []
 }
@@ -73,7 +73,7 @@ const grub: ContentCheck = {
     const timeouts = [...menu.matchAll(/^\s*set timeout=(-?\d+)/gm)].map(([, seconds]) => seconds)
     const words = defaultKernelWords(config)
     const faults = kernelArguments.filter((word) => !words.includes(word)).map((word) => `no ${word}`)
-    // A failed boot's time limit is set first, and the usual one last.
+    // The time limit after a failed boot comes first, the usual one last.
     if (timeouts.at(-1) !== '0') faults.push(`the time limit is ${timeouts.at(-1) ?? 'missing'} s`)
     return judge(faults, words.join(' '))
   },
@@ -149,7 +149,7 @@ const programsRun: ContentCheck = {
     const named = await Promise.all(programs.map(async (path) => ({ path, entry: await files.stat(path) })))
     const all = [...inFolder.map((entry) => ({ path: `/opt/cloud/bin/${entry.name}`, entry })), ...named]
     const faults = all.flatMap(({ path, entry }) => {
-      // What the management server copies onto the machine later brings its own mode.
+      // Files that the management server copies in later bring their own mode.
       if (entry === undefined || entry.type !== 'file') return []
       return (entry.mode & 0o111) === 0o111 ? [] : [`${path} has the mode ${entry.mode.toString(8)}`]
     })
@@ -206,7 +206,7 @@ async function modulesForBoot(files: ImageFiles): Promise<readonly string[]> {
   return [...new Set(lines.filter((line) => line !== '' && !/^[#;]/.test(line)))]
 }
 
-/** A module's file may have - for _. */
+/** The name of a module's file may have - for _. */
 const plainName = (name: string) => name.replaceAll('-', '_')
 
 export const contentChecks: readonly ContentCheck[] = [

@@ -1,4 +1,4 @@
-/** Checks of the files themselves: what is asked of each, and what targets ask of their own. */
+/** Checks of the files themselves: those for every file, and each target's own. */
 
 import { readFile } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
@@ -13,7 +13,7 @@ const packing: FileCheck = {
   id: 'A2',
   group: 'file',
   at: 'file',
-  does: 'reads the ending of its name',
+  does: 'reads the extension of its name',
   run: async ({ source, packedAs }) => {
     const faults = /\.(xz|zst|lzma|7z)$/.test(packedAs)
       ? [`${basename(packedAs)} is an archive of no known kind`]
@@ -26,7 +26,7 @@ const sums: FileCheck = {
   id: 'A3',
   group: 'file',
   at: 'file',
-  does: 'computes the sums and compares them with md5sum.txt, sha256sum.txt and sha512sum.txt beside it',
+  does: 'computes checksums and compares them with md5sum.txt, sha256sum.txt and sha512sum.txt beside it',
   run: async ({ packedAs, signal }) => {
     const folder = dirname(packedAs)
     const found = await Promise.all(
@@ -38,7 +38,7 @@ const sums: FileCheck = {
     const lists = found.flatMap(([algorithm, list]) =>
       list === undefined ? [] : [[algorithm, list] as const],
     )
-    if (lists.length === 0) return skipped('there are no lists of sums beside the file')
+    if (lists.length === 0) return skipped('there are no checksum lists beside the file')
     const computed = await computeChecksums(packedAs, signal)
     const faults = lists.flatMap(([algorithm, list]) =>
       differs(`${algorithm}sum.txt`, parseSums(list).get(basename(packedAs)), computed[algorithm]),
@@ -48,7 +48,7 @@ const sums: FileCheck = {
   },
 }
 
-/** What targets ask of their own files. */
+/** The checks that targets declare for their own files. */
 const ofTargets = targetNames.flatMap((target) => {
   const entries = Object.entries(targets[target].checks) as [CheckId, TargetCheck<TargetSettings>][]
   return entries.map(

@@ -1,10 +1,10 @@
-/** Checks of the packet filter: with what a boot begins, what a role opens of it, and what is left where that fails. */
+/** Checks of the packet filter: as a boot starts, as a role opens it, and as it is left if that fails. */
 
 import { type ContentCheck, judge, type SceneCheck } from '../check.ts'
 import { namesIn, readText } from '../image-files.ts'
+import { linesOf } from '../lines-of.ts'
 import type { Scene, SceneName } from '../scenes.ts'
-import { linesOf } from './boot.ts'
-import { inRoles } from './role.ts'
+import { inRoles } from '../scenes.ts'
 
 const unit = 'systemvm-filter.service'
 const folder = '/etc/systemd/system'
@@ -51,7 +51,7 @@ const beforeNetwork: SceneCheck = {
   },
 }
 
-/** Rules of a table's chain that open something, as `iptables -S` shows them. */
+/** Rules that open something, as `iptables -S` prints them. */
 async function openingsOf(guest: Scene['guest']): Promise<readonly string[]> {
   const rules = await linesOf(guest, 'iptables -S INPUT')
   const closed = rules.includes('-P INPUT DROP') ? [] : ['everything']
@@ -70,7 +70,7 @@ const shortOf = (rule: string): string => {
 
 const guests = ['eth0 udp 67', 'eth0 udp 53', 'eth0 tcp 53', 'eth0 tcp 80', 'eth0 tcp 443', 'eth0 tcp 8080']
 const pair = ['224.0.0.18', '225.0.0.50']
-/** What each scene's role opens beside control. */
+/** What each scene's role opens, apart from the control interface. */
 const openings: Partial<Record<SceneName, readonly string[]>> = {
   port: ['eth0 tcp 8001', 'eth1 tcp 8001', 'eth2 tcp 80', 'eth2 tcp 443', 'eth2 tcp 8443'],
   secstorage: [],
@@ -87,7 +87,7 @@ const opened: SceneCheck = {
   group: 'role',
   at: 'scene',
   scenes: inRoles,
-  // What CloudStack's own scripts open is theirs to say. That control is let in, and by its interface alone, D9 asks.
+  // CloudStack's own scripts decide what they open. D9 checks that control is let in, and only by its interface.
   contracts: ['cloudstack'],
   needs: 'taken',
   does: 'lists the rules in force that open a port or a multicast group, and those that call helpers',
@@ -112,7 +112,7 @@ const opened: SceneCheck = {
   },
 }
 
-/** Faults of a machine that nobody but control may get into, and nobody through. */
+/** Faults of a machine that must let in only control, and forward nothing. */
 async function openFaults({ guest, bootArguments }: Scene): Promise<string[]> {
   const control = `eth${bootArguments?.control}`
   const rules = await linesOf(guest, 'iptables -S; ip6tables -S')

@@ -1,10 +1,10 @@
-/** Checks of what a machine makes of hosts as they are: slow, short of memory, without a serial port, or gone all at once. */
+/** Checks of how a machine copes with real hosts: slow, short of memory, without a serial port, or suddenly gone. */
 
 import { parseFstab } from '../../disk/fstab.ts'
 import { type ContentCheck, failed, judge, passed, type SceneCheck, skipped } from '../check.ts'
 import { readText } from '../image-files.ts'
+import { linesOf } from '../lines-of.ts'
 import type { SceneName } from '../scenes.ts'
-import { linesOf } from './boot.ts'
 import { defaultKernelWords } from './content.ts'
 
 const optionalMounts: ContentCheck = {
@@ -32,7 +32,7 @@ const repair: ContentCheck = {
   does: 'reads the arguments of the kernel that boots by default',
   run: async ({ files }) => {
     const config = await readText(files, '/boot/grub/grub.cfg')
-    if (config === undefined) return skipped('there is no /boot/grub/grub.cfg, of which A6 tells')
+    if (config === undefined) return skipped('there is no /boot/grub/grub.cfg: see A6')
     const words = defaultKernelWords(config)
     const faults = words.includes('fsck.repair=yes') ? [] : ['no fsck.repair=yes']
     if (!words.some((word) => /^panic=[1-9]/.test(word))) faults.push('no panic= with a time limit')
@@ -45,7 +45,7 @@ const checkedRoot: SceneCheck = {
   group: 'boot',
   at: 'scene',
   scenes: ['secstorage', 'no-serial'],
-  does: 'looks for what the check of the root has left that the initramfs makes',
+  does: "looks for the log of the initramfs's check of the root file system",
   run: async ({ guest }) => {
     const { stdout } = await guest.run('cat /run/initramfs/fsck.log')
     const said = stdout.split('\n').find((line) => /: .*\d+\/\d+ blocks/.test(line))
@@ -65,7 +65,7 @@ const routerScenes: readonly SceneName[] = [
   'no-serial',
 ]
 
-/** `systemctl daemon-reload` refuses when less is free in /run. */
+/** `systemctl daemon-reload` refuses to run with less free space in /run. */
 const reloadMiB = 16
 
 const memory: SceneCheck = {
@@ -107,7 +107,7 @@ const withoutSerialPort: SceneCheck = {
       guest,
       "systemctl list-units --no-legend --plain '*getty@*.service' | awk '{ print $1, $4 }'",
     )
-    // A kernel may list the serial console that its command line names, also where no port answers to it.
+    // A kernel may list the serial console that its command line names even if there is no such port.
     const faults = consoles.split(' ').includes('tty0') ? [] : [`the consoles are ${consoles || 'none'}`]
     if (!gettys.includes('getty@tty1.service running')) faults.push(gettys.join(', ') || 'no login anywhere')
     return judge(faults, `${consoles}, ${gettys.join(', ')}`)

@@ -1,7 +1,7 @@
-/** Checks that stand in for what hypervisors do that cannot be had here, and for what apache tells the world. */
+/** Checks that stand in for hypervisors not available here, and a check of apache's TLS. */
 
 import { failed, judge, passed, type SceneCheck } from '../check.ts'
-import { linesOf } from './boot.ts'
+import { linesOf } from '../lines-of.ts'
 
 const drivers = [
   'virtio_blk',
@@ -41,7 +41,7 @@ const dmi: SceneCheck = {
   group: 'hand-over',
   at: 'scene',
   scenes: ['virtualbox'],
-  does: 'hands over in a DMI string of the kind that VirtualBox passes on, and looks for the record of it',
+  does: "hands over boot arguments in a DMI string like VirtualBox's, and looks for the record of it",
   run: async ({ guest, bootArguments }) => {
     const { stdout } = await guest.run('cat /var/cache/cloud/cmd_line.json')
     return stdout.includes(`"${bootArguments?.name}"`)
@@ -81,10 +81,10 @@ const tls: SceneCheck = {
       'grep -c "BEGIN CERTIFICATE" /etc/ssl/certs/ca-certificates.crt',
     )
     if (Number(certificates) < 50) faults.push(`${certificates} certificates`)
-    // Security level 0, or our own side would refuse the old versions.
+    // Security level 0, or our own client would refuse the old versions.
     const taken = await linesOf(
       guest,
-      // CloudStack's own scripts let it listen on the public address alone.
+      // CloudStack's own scripts make it listen on the public address only.
       `at=$(ss -Hltn 'sport = :443' | awk '{ sub("[*]", "127.0.0.1", $4); print $4; exit }')
        for v in tls1 tls1_1 tls1_2 tls1_3; do
          openssl s_client -connect "$at" -$v -cipher ALL:@SECLEVEL=0 </dev/null 2>/dev/null |

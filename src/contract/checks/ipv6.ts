@@ -2,7 +2,7 @@
 
 import { ipv6Words } from '../../guest/boot-arguments.ts'
 import { judge, type SceneCheck } from '../check.ts'
-import { linesOf } from './boot.ts'
+import { linesOf } from '../lines-of.ts'
 
 const network: SceneCheck = {
   id: 'D13',
@@ -10,7 +10,7 @@ const network: SceneCheck = {
   at: 'scene',
   scenes: ['router'],
   needs: 'taken',
-  does: 'lists IPv6 addresses, the default route and the rules in force, and reads what radvd and dnsmasq were told',
+  does: 'lists IPv6 addresses, the default route and the rules in force, and reads the configuration of radvd and dnsmasq',
   run: async ({ guest, contract }) => {
     const addresses = await linesOf(guest, "ip -6 -o address show scope global | awk '{ print $2, $4 }'")
     const faults = (['eth0', 'eth2'] as const).flatMap((name) => {
@@ -18,7 +18,7 @@ const network: SceneCheck = {
       return addresses.includes(wanted) ? [] : [`no ${wanted}`]
     })
     const [route = 'none'] = await linesOf(guest, 'ip -6 route show default')
-    // CloudStack's own scripts wait for addresses from the management server before they set the way out and rules.
+    // CloudStack's own scripts wait for addresses from the management server before they set the route and the rules.
     const isComplete = contract === 'cloudstack'
     if (isComplete && !route.startsWith(`default via ${ipv6Words.ip6gateway} dev eth2`))
       faults.push(`the way out is ${route}`)
@@ -33,7 +33,7 @@ const network: SceneCheck = {
     ])
       if (isComplete && !rules.includes(rule)) faults.push(`no rule ${rule}`)
     const told = await linesOf(guest, 'cat /etc/radvd.conf /etc/dnsmasq.conf')
-    // radvd takes any address of a network for its name.
+    // radvd accepts any address of a network as its prefix.
     if (!told.some((line) => /prefix fd12:3456:789a::1?\/64/.test(line))) faults.push('radvd has no prefix')
     if (!told.includes(`dhcp-range=${ipv6Words.eth0ip6},static`)) faults.push('dnsmasq has no range')
     return judge(faults, `${addresses.join(', ')}; ${route.trim()}`)

@@ -1,9 +1,9 @@
-/** Checks of the network that a machine makes of what was handed over, and of the way in through it. */
+/** Checks of the network that a machine sets up from its boot arguments, and of logging in over it. */
 
 import { localGateway, managementNetwork } from '../../guest/boot-arguments.ts'
 import { macOf } from '../../guest/machine.ts'
 import { judge, type SceneCheck } from '../check.ts'
-import { linesOf } from './boot.ts'
+import { linesOf } from '../lines-of.ts'
 
 const addresses: SceneCheck = {
   id: 'C7',

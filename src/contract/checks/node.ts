@@ -1,13 +1,13 @@
-/** Checks of Kubernetes nodes and shared file systems, which are their user's. */
+/** Checks of Kubernetes nodes and shared file systems, which belong to their user. */
 
 import { quote } from '../../host/shell-words.ts'
 import { judge, type SceneCheck } from '../check.ts'
-import { linesOf } from './boot.ts'
+import { linesOf } from '../lines-of.ts'
 
-/** What has to hold of both kinds, as commands that say what is wrong. */
+/** Commands that must succeed on both kinds, and what is wrong if they fail. */
 const tests = [
-  ['ss -Hltn "sport = :22" | grep -q .', 'nobody listens on 22'],
-  ['! ss -Hltn "sport = :3922" | grep -q .', 'somebody listens on 3922'],
+  ['ss -Hltn "sport = :22" | grep -q .', 'nothing listens on 22'],
+  ['! ss -Hltn "sport = :3922" | grep -q .', 'something listens on 3922'],
   ['! test -s /root/.ssh/authorized_keys', 'a key lets root in'],
   ['! grep -q . <(tail -n +2 /proc/swaps)', 'it swaps'],
   ["! grep -Eq '^[^#].*\\sswap\\s' /etc/fstab", 'it swaps after the next boot'],
@@ -51,7 +51,7 @@ const node: SceneCheck = {
     const faults = await linesOf(guest, script, limit(60))
     const { stderr } = await ssh('true', { withKey: false })
     if (!stderr.includes('Authentications that can continue: publickey'))
-      faults.push('nobody answers on 22 from outside')
+      faults.push('no answer on 22 from outside')
     return judge(faults, `${tests.length + own.length + 1} things`)
   },
 }

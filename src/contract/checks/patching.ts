@@ -1,8 +1,8 @@
-/** A check of what CloudStack's own first boot makes of what its host copies in. */
+/** Check of what CloudStack's own first boot does with what its host copies in. */
 
 import { judge, type SceneCheck } from '../check.ts'
 import { agentFolder } from '../copy-scripts.ts'
-import { linesOf } from './boot.ts'
+import { linesOf } from '../lines-of.ts'
 
 const agentOfSameScripts: SceneCheck = {
   id: 'E6',

@@ -1,4 +1,4 @@
-/** The check of `metadata.ini` beside a file: whether a management server would find the file by it, and take it. */
+/** Check of the `metadata.ini` beside a file: whether a management server would find and accept the file. */
 
 import { readFile } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
@@ -17,7 +17,7 @@ const registration: FileCheck = {
     if (text === undefined) return skipped('there is no metadata.ini beside the file')
     const { registered } = expected
     if (registered === undefined || target === undefined)
-      return skipped('nobody knows for which release the file is, and under which names')
+      return skipped('the release of the file and the names it is registered under are unknown')
     const sections = new Map([...parseSections(text)].map(([name, lines]) => [name, parseLines(lines)]))
     const sum = registeredSum(registered, await sumsOf(packedAs, signal))
     const names: string[] = []
@@ -49,7 +49,7 @@ function parseLines(lines: string): Readonly<Record<string, string>> {
   )
 }
 
-/** Those of the lists beside the file, which another check holds against it, or else its own. */
+/** Checksums from the lists beside the file, which another check compares with it; computed if there are none. */
 async function sumsOf(file: string, signal: AbortSignal): Promise<Checksums> {
   const listed = await Promise.all(
     algorithms.map(async (algorithm) => {

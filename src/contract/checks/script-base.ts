@@ -1,9 +1,9 @@
-/** Checks of what CloudStack's scripts find on the disk: files that they edit, and units that they start by name. */
+/** Checks of what CloudStack's scripts need on the disk: files they edit, and units they start by name. */
 
 import { type ContentCheck, failed, judge, passed, skipped } from '../check.ts'
 import { type ImageFiles, namesIn, readText } from '../image-files.ts'
 
-/** What an edit needs to find in a file: without such a line it changes nothing, and no script notices. */
+/** What an edit must find in a file: without such a line it changes nothing, and no script notices. */
 const edited: Readonly<Record<string, RegExp>> = {
   '/etc/iproute2/rt_tables': /^\s*254\s+main$/m,
   '/etc/sysctl.conf': /^net\.ipv4\.conf\.all\.arp_ignore = /m,
@@ -61,7 +61,7 @@ const webServer: ContentCheck = {
   id: 'A18',
   group: 'file',
   at: 'content',
-  does: 'lists the enabled sites, and reads the last of what apache2 is told of /var/www',
+  does: "lists the enabled sites, and reads apache2's last setting for /var/www",
   run: async ({ files }) => {
     const sites = await namesIn(files, '/etc/apache2/sites-enabled')
     const faults = sites.filter((name) => !name.startsWith('vhost')).map((name) => `a site is called ${name}`)
@@ -123,7 +123,7 @@ const dhcpClient: ContentCheck = {
   },
 }
 
-/** The text of a service; undefined where systemd knows none by this name. */
+/** A service's unit file; undefined if systemd knows no service by this name. */
 async function readUnit(files: ImageFiles, name: string): Promise<string | undefined> {
   const folders = ['/etc/systemd/system', '/usr/lib/systemd/system']
   const texts = await Promise.all(folders.map((folder) => readText(files, `${folder}/${name}.service`)))

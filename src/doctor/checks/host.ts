@@ -1,4 +1,4 @@
-/** Checks of the host itself: its system, its memory, and what its users may do. */
+/** Checks of the host itself: its system, memory, and user namespaces. */
 
 import { readFile } from 'node:fs/promises'
 import { release, userInfo } from 'node:os'
@@ -15,7 +15,7 @@ export function checkSystem(): Finding {
   return warning(found, 'this architecture was never tried.')
 }
 
-/** Oldest Node.js that this product runs on. */
+/** Oldest supported Node.js. */
 const minimumNode = '18.19'
 
 export function checkNode(version: string): Finding {
@@ -31,7 +31,7 @@ export async function checkMemory(neededMiB: number): Promise<Finding> {
   return warning(`${found}, ${neededMiB} MiB wanted`, 'end other programs, or lower machine.memoryMiB.')
 }
 
-/** What a bootstrap without root needs: a namespace of its own, and a range of users to have in it. */
+/** A bootstrap without root needs its own namespace and a range of users to map into it. */
 export async function checkNamespaces(signal: AbortSignal | undefined): Promise<Finding> {
   const { username } = userInfo()
   for (const file of ['/etc/subuid', '/etc/subgid']) {

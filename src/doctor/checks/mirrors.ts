@@ -1,4 +1,4 @@
-/** Checks of the archives that images are made of. */
+/** Checks of the archives that images are made from. */
 
 import { access, constants } from 'node:fs/promises'
 import type { ReleaseRequest } from '../../debian/release.ts'
@@ -28,9 +28,9 @@ export async function checkArchive(archive: ReleaseRequest, { releaseOf }: HostC
 }
 
 /**
- * Whether debian-installer could have its own packages from an archive. It would find that out itself, some minutes later.
- * @param isWanted whether an image is installed by them: to all others, a mirror without them is as good, and one whose index
- *   is broken is worth a warning
+ * Whether an archive has the packages that debian-installer itself needs. The installer would find out minutes later.
+ * @param isWanted whether an image is installed with them: for all others, a mirror without them is just as good, and a broken
+ *   index is worth a warning
  */
 export async function checkUdebs(
   archive: ReleaseRequest,
@@ -41,7 +41,7 @@ export async function checkUdebs(
     if (isWanted) throw error
     return undefined
   })
-  // That the archive is not proved is said of its packages.
+  // The check of the archive's packages reports that it is not verified.
   if (release === undefined) return []
   try {
     const { hasUdebs, missing, reason } = await probeUdebs(archive, release, { signal })
@@ -51,7 +51,7 @@ export async function checkUdebs(
   } catch (error) {
     signal?.throwIfAborted()
     if (isWanted || !(error instanceof PipelineError)) throw error
-    return warning(error.message, 'only debian-installer needs it, by which no image here is installed.')
+    return warning(error.message, 'only debian-installer needs it, and no image here is installed with it.')
   }
 }
 

@@ -19,7 +19,7 @@ export async function checkWritable(folder: string): Promise<Finding> {
   return fault(`${existing} is not writable for ${userInfo().username}`, 'give it to the user who builds.')
 }
 
-/** Packer reads braces in a path as its own templating. */
+/** Packer takes double braces in a path for its own template syntax. */
 export function checkPath(path: string): Finding {
   if (!path.includes('{{')) return ok(path)
   const error = new PipelineError({
@@ -31,10 +31,10 @@ export function checkPath(path: string): Finding {
   return fault(error.message, 'use a folder without it.', error)
 }
 
-/** Room is short below this many times what a build is expected to take: no two builds take quite the same. */
+/** Space is short below this multiple of what a build should take: no two builds take quite the same. */
 const comfort = 1.25
 
-/** What is to be said of a disk that is too small for a build, or only just large enough. */
+/** The warning about a disk that is too small for a build, or barely large enough. */
 export function describeShortness(folder: string, room: RoomAhead): string | undefined {
   const { peakBytes, isKnown, freeBytes } = room
   if (freeBytes >= peakBytes * (isKnown ? comfort : 1)) return undefined
@@ -43,7 +43,7 @@ export function describeShortness(folder: string, room: RoomAhead): string | und
   return `${what} for ${folder}: ${formatBytes(freeBytes)} are free, ${needs}`
 }
 
-/** @param room what a build takes; for any build, what is free is found out here */
+/** @param room what the build takes and what is free; without a known build, free space is measured here */
 export async function checkSpace(
   folder: string,
   room: RoomAhead | { readonly neededBytes: number },

@@ -240,9 +240,9 @@ describe.concurrent('plan', () => {
     }
     expect(lines.at(-3)).toBe('images: to make; time unknown')
     expect(lines.at(-2)).toBe(
-      'room: 8.0 GiB have to be free: layers unknown, kvm unknown, a flat disk unknown while images are made',
+      'room: 8.0 GiB must be free: layers unknown, kvm unknown, a flat disk unknown while images are made',
     )
-    expect(lines.at(-1)).toMatch(/^output: .*; [\d.]+ [GT]iB are free where it lies, layers take 0 B$/)
+    expect(lines.at(-1)).toMatch(/^output: .*; [\d.]+ [GT]iB are free there, layers take 0 B$/)
     expect(snapshot()).toEqual([])
   })
 
@@ -366,7 +366,7 @@ describe('clean', () => {
     const before = snapshot()
     const { exitCode, stderr } = await call('clean', '--all')
     expect(exitCode).toBe(2)
-    expect(stderr).toContain(`${path('out')} is no folder that was built in`)
+    expect(stderr).toContain(`${path('out')} is not the output folder of a build`)
     expect(snapshot()).toEqual(before)
   })
 

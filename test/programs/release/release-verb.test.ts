@@ -155,7 +155,13 @@ describeWith(programs, 'a release', () => {
       [],
       'changes that are not committed: pipeline.ts',
     ],
-    ['is of no known commit', 'dirty', report({ source: undefined }), [], 'nobody knows which commit'],
+    [
+      'is of no known commit',
+      'dirty',
+      report({ source: undefined }),
+      [],
+      'the commit it was built from is unknown',
+    ],
     ['is not recorded', 'unrecorded', { recorded: false }, [], 'what it was made from is not recorded'],
     ['is of another pipeline', 'mixed', {}, ['--set', 'hostname=other'], 'the keys of its layers differ'],
     [
@@ -230,7 +236,7 @@ describeWith(programs, 'a release', () => {
 
   it.each([
     ['a tag of another release', ['--tag', 'v2.0'], 'the tag "v2.0" is not of release 1.0'],
-    ['a folder that is something else', ['--to', 'SOMETHING'], 'is there and is no release'],
+    ['a folder that is something else', ['--to', 'SOMETHING'], 'exists and is not a release'],
     ['a word for nothing', ['--allow', 'everything'], 'is none of unverified, dirty'],
   ])('refuses %s with 2', async (_case, words, said) => {
     await makeBuilt(path('out'))
@@ -314,8 +320,8 @@ describeWith(programs, 'release verify', () => {
     writeFileSync(path('release', 'more.txt'), 'more')
     mkdirSync(path('release', 'folder'))
     expect(await verify(path('release'))).toBe(4)
-    expect(text.stdout).toContain('more.txt: it is no part of this release')
-    expect(text.stdout).toContain('folder: it is no file')
+    expect(text.stdout).toContain('more.txt: it is not part of this release')
+    expect(text.stdout).toContain('folder: it is not a file')
   })
 
   it('finds a bill of materials that is not of the image, whatever sums it has been given', async () => {

@@ -1,0 +1,91 @@
+/** Checks of who may log in: accounts, passwords and keys. Boots nothing. */
+
+import { type ContentCheck, failed, judge, passed } from '../check.ts'
+import { matchesPassword } from '../crypt.ts'
+import { type ImageFiles, readText } from '../image-files.ts'
+
+/** Passwords published in CloudStack's documentation, its build scripts and their forks. */
+const knownPasswords = ['password', 'cloud', 'root', 'systemvm', 'cloudstack', 'admin', 'changeit', '']
+
+export const account: ContentCheck = {
+  id: 'A13',
+  group: 'hygiene',
+  at: 'content',
+  does: 'reads passwd, group and shadow, and tries the known passwords',
+  run: async ({ files, expected }) => {
+    const name = expected.account
+    const users = await readFields(files, '/etc/passwd')
+    if (!users.has(name)) return failed(`there is no account ${name}`)
+    const members = (await readFields(files, '/etc/group')).get('admin')?.[3]?.split(',') ?? []
+    const faults = members.includes(name) ? [] : [`${name} is not in the group admin`]
+    const hash = (await readFields(files, '/etc/shadow')).get(name)?.[1] ?? ''
+    const known = await matchesPassword(hash, knownPasswords)
+    if (known !== undefined) faults.push(`its password is ${JSON.stringify(known)}`)
+    return judge(faults, `${name} in admin, ${describeHash(hash)}`)
+  },
+}
+
+export const rootPassword: ContentCheck = {
+  id: 'F3',
+  group: 'hygiene',
+  at: 'content',
+  does: "tries the known passwords on root's hash in /etc/shadow",
+  run: async ({ files }) => {
+    const hash = (await readFields(files, '/etc/shadow')).get('root')?.[1] ?? ''
+    const known = await matchesPassword(hash, knownPasswords)
+    return known === undefined
+      ? passed(describeHash(hash))
+      : failed(`the password is ${JSON.stringify(known)}`)
+  },
+}
+
+export const accountLocked: ContentCheck = {
+  id: 'F4',
+  group: 'hygiene',
+  at: 'content',
+  does: "reads the account's entry in /etc/shadow, and its authorized keys",
+  run: async ({ files, expected }) => {
+    const hash = (await readFields(files, '/etc/shadow')).get(expected.account)?.[1] ?? ''
+    const faults = isLocked(hash) ? [] : [`it has ${describeHash(hash)}`]
+    faults.push(...(await keysOf(files, `/home/${expected.account}`)))
+    return judge(faults, `${describeHash(hash)}, no key`)
+  },
+}
+
+export const rootKeys: ContentCheck = {
+  id: 'F6',
+  group: 'hygiene',
+  at: 'content',
+  does: "reads root's authorized keys",
+  run: async ({ files }) => judge(await keysOf(files, '/root'), 'none'),
+}
+
+async function keysOf(files: ImageFiles, home: string): Promise<string[]> {
+  const found: string[] = []
+  for (const name of ['authorized_keys', 'authorized_keys2']) {
+    const text = (await readText(files, `${home}/.ssh/${name}`)) ?? ''
+    const keys = text.split('\n').filter((line) => line.trim() !== '' && !line.startsWith('#'))
+    found.push(...keys.map((key) => `a key in ${home}/.ssh/${name}: ${key.split(' ').slice(-1)[0]}`))
+  }
+  return found
+}
+
+// --- internal ---
+
+/** Lines of colon-separated fields, keyed by the first. */
+async function readFields(files: ImageFiles, path: string): Promise<ReadonlyMap<string, readonly string[]>> {
+  const text = (await readText(files, path)) ?? ''
+  return new Map(
+    text
+      .split('\n')
+      .map((line) => line.split(':'))
+      .map((fields) => [fields[0] ?? '', fields]),
+  )
+}
+
+const isLocked = (hash: string) => /^[!*]/.test(hash)
+
+function describeHash(hash: string): string {
+  if (hash === '') return 'an empty password'
+  return isLocked(hash) ? 'no password' : `a password (${/^\$(\w+)\$/.exec(hash)?.[1] ?? 'DES'})`
+}

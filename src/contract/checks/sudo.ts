@@ -1,0 +1,46 @@
+/** Check of what may run as root without a password. */
+
+import { type ContentCheck, judge } from '../check.ts'
+import { namesIn, readText } from '../image-files.ts'
+
+const allowedCommands = new Set(['chmod', 'cp', 'mkdir', 'mount', 'umount', 'halt'])
+
+export const sudo: ContentCheck = {
+  id: 'A14',
+  group: 'hygiene',
+  at: 'content',
+  does: 'reads sudoers and all of its folder, and resolves the aliases of commands',
+  run: async ({ files }) => {
+    const names = await namesIn(files, '/etc/sudoers.d')
+    // sudo itself skips names with a dot or a trailing ~.
+    const parts = names.filter((name) => !name.includes('.') && !name.endsWith('~'))
+    const paths = ['/etc/sudoers', ...parts.map((name) => `/etc/sudoers.d/${name}`)]
+    const texts = await Promise.all(paths.map((path) => readText(files, path)))
+    const lines = texts.flatMap((text) => (text ?? '').replaceAll('\\\n', ' ').split('\n'))
+    const aliases = new Map(
+      lines.flatMap((line) => {
+        const match = /^\s*Cmnd_Alias\s+(\w+)\s*=\s*(.*)$/.exec(line)
+        return match === null ? [] : [[match[1] ?? '', splitList(match[2] ?? '')] as const]
+      }),
+    )
+    const free = lines.flatMap((line) => {
+      const match = /^\s*([^#\s]\S*)\s+.*\bNOPASSWD:\s*(.*)$/.exec(line)
+      if (match === null) return []
+      const commands = splitList(match[2] ?? '').flatMap((word) => aliases.get(word) ?? [word])
+      return [{ who: match[1] ?? '', commands }]
+    })
+    const faults = free.flatMap(({ who, commands }) =>
+      commands
+        .filter(
+          (command) => !allowedCommands.has(command.split('/').at(-1) ?? '') || !command.startsWith('/'),
+        )
+        .map((command) => `${who} may run ${command}`),
+    )
+    return judge(
+      faults,
+      free.map(({ who, commands }) => `${who}: ${commands.join(' ')}`).join('; ') || 'nobody',
+    )
+  },
+}
+
+const splitList = (text: string) => text.split(',').map((word) => word.trim())

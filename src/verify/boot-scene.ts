@@ -1,0 +1,119 @@
+/** Boots the guest of a scene, and the base boot that several scenes resume from. */
+
+import { mkdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { ContractName } from '../config/contract.ts'
+import type { Expected } from '../contract/expected.ts'
+import {
+  type BaseBoot,
+  type MachineSize,
+  modelOf,
+  type SceneName,
+  type SceneRecord,
+  type SceneSpec,
+  sceneSpecs,
+} from '../contract/scenes.ts'
+import type { DiskSource } from '../disk/disk-source.ts'
+import { messageOf, PipelineError } from '../errors.ts'
+import { type BootArguments, networksOf, plainNetworks, renderCommandLine } from '../guest/boot-arguments.ts'
+import { agentPort, type Guest, startGuest } from '../guest/guest.ts'
+import type { AcceleratorChoice } from '../qemu/accelerator.ts'
+import { hasSign } from '../qemu/console-signs.ts'
+import type { SshKey } from '../qemu/ssh.ts'
+import type { CheckResult } from '../report/verification.ts'
+import type { DeviceModel } from '../targets/device-model.ts'
+import { deviceModels, type TargetName } from '../targets/registry.ts'
+import { oldPort } from './enter-scene.ts'
+
+export interface SceneRequest {
+  readonly name: SceneName
+  readonly target: TargetName
+  readonly source: DiskSource
+  readonly expected: Expected
+  readonly contract: ContractName
+  readonly acceleration: AcceleratorChoice
+  readonly machine: MachineSize
+  /** Folder of this image's scenes. Its path must be short, for the sockets in it. */
+  readonly folder: string
+  readonly key: SshKey
+  /** The disk's size, and the size it is enlarged to in scenes that check growing. */
+  readonly diskBytes: number
+  readonly grownToBytes: number
+  /** The boot that this scene resumes from. */
+  readonly baseBoot?: BaseBoot | undefined
+  /** Called with each result as it arrives. */
+  readonly onCheck: (result: CheckResult) => void
+  readonly signal: AbortSignal
+}
+
+/** Factor on the contract's time limits: emulating every instruction takes longer. */
+const patience = { kvm: 1, tcg: 6 } as const
+
+/** Boots the file until the guest agent answers, and saves its state for scenes like the one named. */
+export async function makeBaseBoot(request: Omit<SceneRequest, 'baseBoot'>): Promise<BaseBoot> {
+  const limit = limitOf(request)
+  const record: SceneRecord = {}
+  let guest: Guest | undefined
+  try {
+    guest = await bootFor(request, `baseBoot-${request.name}`, undefined, 0)
+    const agent = await guest.waitForAgent(limit(60) + 60, limit(10))
+    record.agentSeconds = guest.seconds()
+    record.syncAnswer = await agent.call('guest-sync', { id: 1234567890 })
+    if (hasSign(await guest.console(), 'loginPrompt')) record.loginSeconds = guest.seconds()
+    return { saved: await guest.save(), record, lastLines: [], screenshot: undefined }
+  } catch (error) {
+    request.signal.throwIfAborted()
+    if (hasSign((await guest?.console()) ?? '', 'loginPrompt')) record.loginSeconds = guest?.seconds() ?? 0
+    record.trouble = troubleOf(error)
+    const screenshot = await guest?.screenshot().catch(() => undefined)
+    return { saved: undefined, record, lastLines: linesOf(error), screenshot }
+  } finally {
+    await guest?.close()
+  }
+}
+
+export function limitOf({ acceleration }: Pick<SceneRequest, 'acceleration'>): (seconds: number) => number {
+  return (seconds) => seconds * patience[acceleration.accelerator]
+}
+
+export async function bootFor(
+  request: SceneRequest,
+  folderName: string,
+  bootArguments: BootArguments | undefined,
+  sshPort: number,
+): Promise<Guest> {
+  const { name, target, baseBoot } = request
+  const spec: SceneSpec = sceneSpecs[name]
+  const folder = join(request.folder, folderName)
+  await mkdir(folder, { recursive: true })
+  const model: DeviceModel = deviceModels[modelOf(name, target, request.expected.formats)]
+  const others = model.hasOldPort === true ? [oldPort] : []
+  const ports = spec.isPortFirst === true ? [...others, agentPort] : [agentPort, ...others]
+  const isTold = bootArguments !== undefined && spec.way === 'firmware'
+  return startGuest({
+    ...request.machine,
+    folder,
+    backing: baseBoot?.saved?.disk ?? request.source.node,
+    diskBytes: spec.isBranch === true ? request.grownToBytes : request.diskBytes,
+    model,
+    acceleration: request.acceleration,
+    networks: bootArguments === undefined ? plainNetworks(sshPort) : networksOf(bootArguments, sshPort),
+    ports,
+    hasSerialPort: spec.hasSerialPort ?? true,
+    firmwareStrings: isTold ? [`cmdline:${renderCommandLine(bootArguments)}`] : [],
+    incoming: baseBoot?.saved,
+    signal: request.signal,
+  })
+}
+
+/** What a boot failed with, and the assertion this violates. */
+export function troubleOf(error: unknown): NonNullable<SceneRecord['trouble']> {
+  const code = error instanceof PipelineError ? error.code : undefined
+  const id = code === 'agent-silent' ? 'C1' : code === 'not-ready' ? 'C4' : 'B1'
+  return { id, text: messageOf(error), isPanic: code === 'guest-panicked' }
+}
+
+export function linesOf(error: unknown): readonly string[] {
+  const lines = error instanceof PipelineError ? error.details.lastLines : undefined
+  return Array.isArray(lines) ? lines.map(String) : []
+}
