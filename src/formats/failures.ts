@@ -28,7 +28,7 @@ export function exportFailed(what: string, cause: unknown): PipelineError {
     hint:
       cause instanceof ExportFault
         ? cause.hint
-        : `${isFull ? 'make room there' : 'mend that'} and run the command again; what was finished before is kept.`,
+        : `${isFull ? 'make room there' : 'fix that'} and run the command again; what was finished before is kept.`,
     cause,
   })
 }

@@ -4,7 +4,7 @@ import { messageOf, PipelineError } from '../errors.ts'
 import { diskFailed, isNoSpace } from '../host/failures.ts'
 import { brokenPromise, type StageOutcome } from './recorder.ts'
 
-/** What the guest's console said last, and where all of it is. */
+/** The last lines of the guest's console, and where all of it is. */
 export interface ConsoleTail {
   readonly lines: readonly string[]
   readonly log: string
@@ -21,7 +21,7 @@ export function stageFailed(outcome: StageOutcome, script: string, log: string):
       ? `stage ${name} broke a promise: it left no ${missing.join(', ')}`
       : `stage ${name} failed with exit status ${exitStatus}`,
     hint: broken
-      ? `mend ${script}, or what its declaration says in leaves; its log is ${log}`
+      ? `fix ${script}, or leaves in its declaration; its log is ${log}`
       : `its last lines are below, all of them in ${log}`,
     details: { stage: name, exitStatus, missing, lastLines: lastLines.slice(-shownLines), log },
   })
@@ -31,7 +31,7 @@ export function wentOn(failed: readonly string[]): PipelineError {
   return new PipelineError({
     code: 'went-on',
     message: `the stages after ${failed.join(', ')} ran on what it had left, and nothing of them is kept`,
-    hint: 'mend the stage and build again: it goes on after the last layer.',
+    hint: 'fix the stage and build again: the build resumes after the last layer.',
   })
 }
 

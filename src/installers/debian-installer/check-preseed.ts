@@ -25,7 +25,7 @@ export async function checkPreseed(preseed: string, signal?: AbortSignal): Promi
   throw new PipelineError({
     code: 'preseed-syntax',
     message: `debconf-set-selections refuses the preseed: ${said.split('\n')[0] || `exit status ${exitCode}`}`,
-    hint: 'mend debianInstaller.extraAnswers in pipeline.ts, or templates/preseed.cfg.hbs; render writes the file.',
+    hint: 'fix debianInstaller.extraAnswers in pipeline.ts, or templates/preseed.cfg.hbs; render writes the file.',
     exitCode: exitCodes.badInput,
     details: { lastLines: said.split('\n').slice(-20) },
   })

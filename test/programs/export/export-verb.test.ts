@@ -350,7 +350,7 @@ describeWith(['qemu-img', 'qemu-io'], 'an export of any disk', () => {
     mkdirSync(path('out', 'md5sum.txt'), { recursive: true })
     const words = ['--targets', 'kvm']
     const said = `the list of sums with ${path('out', 'disk-kvm.qcow2')} could not be made`
-    await expectRefusal(exportFrom(disk, ...words), 1, said, 'mend that and run the command again')
+    await expectRefusal(exportFrom(disk, ...words), 1, said, 'fix that and run the command again')
   })
 
   it.each(['SIGINT', 'SIGTERM'] as const)('that gets %s ends with 130 and leaves nothing', async (name) => {
