@@ -63,7 +63,7 @@ export function configurationError(faults: readonly Fault[], hint?: string): Pip
     message: [`the configuration has ${count}:`, ...faults.map((fault) => `  ${formatFault(fault)}`)].join(
       '\n',
     ),
-    hint: hint ?? 'fix these and run the command again; nothing was changed.',
+    hint: hint ?? 'fix these and run the command again; nothing was touched.',
     exitCode: exitCodes.badInput,
     details: { faults },
   })

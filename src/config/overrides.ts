@@ -41,7 +41,7 @@ export async function readOverrides(file: string): Promise<Overrides> {
     throw new PipelineError({
       code: 'overrides-syntax',
       message: `${file} is not valid YAML: ${withoutCredentials((cause as Error).message)}`,
-      hint: 'fix the file, or leave it out of --config; nothing was changed.',
+      hint: 'fix the file, or leave it out of --config; nothing was touched.',
       exitCode: exitCodes.badInput,
       cause,
     })

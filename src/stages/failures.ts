@@ -109,7 +109,7 @@ export function guestLost({ lines, log }: ConsoleTail): PipelineError {
   return new PipelineError({
     code: 'guest-vanished',
     message: 'QEMU ended while the guest was shutting down: what the last stage left is not all on the disk',
-    hint: `run the build again: it goes on after the last finished stage; all of the console is in ${log}`,
+    hint: `run the build again: it resumes after the last finished stage; the whole console log is in ${log}`,
     details: { lastLines: lines.slice(-shownLines), log },
   })
 }

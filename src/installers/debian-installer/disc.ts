@@ -1,4 +1,4 @@
-/** A Debian netinst disc as the installer's medium: it has a kernel, an initrd and the udebs that belong to them. */
+/** A Debian netinst disc as the installer's medium: it has a kernel, an initrd and the matching udebs. */
 
 import { access, mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -14,7 +14,7 @@ import type { InstallerMedium } from './netboot.ts'
 export interface DiscRequest {
   readonly iso: NonNullable<ResolvedImage['debianInstaller']['iso']>
   readonly image: Pick<ImageFacts, 'debianArch'>
-  /** Folder that keeps what was downloaded. */
+  /** Folder that keeps downloads. */
   readonly cacheFolder: string
   readonly onProgress: (text: string) => void
   readonly signal: AbortSignal
@@ -23,12 +23,12 @@ export interface DiscRequest {
 /** Debian's keys for discs, from the package `debian-keyring`. */
 export const discKeyring = '/usr/share/keyrings/debian-role-keys.gpg'
 
-/** Where the installer lies on a disc, by Debian's name of the architecture. */
+/** The installer's folder on a disc, by Debian's architecture name. */
 const folders = { amd64: 'install.amd', arm64: 'install.a64' } as const
 
 /**
- * Brings the disc and takes its kernel and initrd out of it. The disc is proved by the sum in the configuration; where this
- * host has Debian's keys for discs, also by the signed list beside it.
+ * Downloads the disc and extracts its kernel and initrd. The disc is checked against the checksum in the configuration, and
+ * against the signed list beside it if this host has Debian's keys for discs.
  * @throws PipelineError `disc-*`, `mirror-unreachable`
  */
 export async function findDisc(request: DiscRequest): Promise<InstallerMedium> {
@@ -48,7 +48,7 @@ export async function findDisc(request: DiscRequest): Promise<InstallerMedium> {
   return { kernel, initrd, disc, source: iso.url }
 }
 
-/** Where Debian moves the discs of a release when there is a newer one. */
+/** Where Debian moves the discs of a release once there is a newer one. */
 export function inArchive(url: string): string {
   return url.replace(/\/debian-cd\/(?=\d)/, '/cdimage/archive/')
 }
@@ -66,7 +66,7 @@ async function firstThere(urls: readonly string[], signal: AbortSignal): Promise
   })
 }
 
-/** The list has to name the disc with its sum, and Debian has to have signed it. */
+/** The list must name the disc with its checksum, and Debian must have signed it. */
 async function requireSigned(
   url: string,
   sha256: string,

@@ -1,4 +1,4 @@
-/** Values that can stand in a preseed, and the error of those that cannot. */
+/** Values that fit into a preseed, and the error for those that do not. */
 
 import { exitCodes, PipelineError } from '../../errors.ts'
 

@@ -1,4 +1,4 @@
-/** Brings the disk image that layer 0 is made of: a file of this host, or one that is fetched once and kept. */
+/** Provides the disk image that layer 0 is made from: a local file, or one that is downloaded once and kept. */
 
 import { mkdir, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -9,9 +9,9 @@ import { downloadResumably } from '../../host/resumable-download.ts'
 
 export interface BringRequest {
   readonly source: FileSource
-  /** Folder that keeps what was fetched. */
+  /** Folder that keeps downloads. */
   readonly cacheFolder: string
-  /** No larger file is fetched. */
+  /** Larger files are not downloaded. */
   readonly maximumBytes: number
   readonly onProgress: (text: string) => void
   readonly signal: AbortSignal
@@ -20,13 +20,13 @@ export interface BringRequest {
 export interface BroughtImage {
   readonly file: string
   readonly sha256: string
-  /** As `digestOfSource` gives it. */
+  /** As `digestOfSource` returns it. */
   readonly digest: string
 }
 
 /**
- * What a source is known by: the sum that it is written with, `sha512:…`, or that of the file. A file without one is read
- * once in the life of this program, as long as nobody changes it.
+ * What identifies a source: its checksum as written, `sha512:…`, or that of the file. A file without one is read once in
+ * the life of this program, as long as it does not change.
  */
 export async function digestOfSource({ location, sum }: FileSource): Promise<string> {
   if (sum !== undefined) return `${sum.algorithm}:${sum.hex}`

@@ -1,4 +1,4 @@
-/** Opens a disk image that others have made: its format is judged by what it begins with, and it may stand on no other file. */
+/** Opens an untrusted disk image: its first bytes determine its format, and it may have no backing file. */
 
 import { locateDisk } from '../../disk/disk-source.ts'
 import { type ImageFile, inspectImageFile } from '../../disk/image-file.ts'
