@@ -1,4 +1,4 @@
-/** From what people wrote to what is decided: every default filled in, every fault reported at once. */
+/** Resolves what people wrote: fills in every default, and reports every fault at once. */
 
 import { dirname, resolve as resolvePath } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -24,7 +24,7 @@ const debianVersions = { bookworm: 12, trixie: 13 } as const
 const debianArchs = { x86_64: 'amd64', aarch64: 'arm64' } as const
 
 /**
- * Decides a pipeline.
+ * Resolves a pipeline.
  * @throws PipelineError `configuration` with every fault found
  */
 export async function resolvePipeline(
@@ -45,7 +45,7 @@ export async function resolvePipeline(
   faults.push(...nameOfStageFaults(usedStages))
 
   const images: ResolvedImage[] = []
-  // Rules between values are checked as far as the values themselves are good.
+  // Rules between values are checked as far as the values themselves are valid.
   const disk = pipelineFields.shape.disk.safeParse(isRecord(merged) ? merged.disk : undefined)
   if (disk.success) faults.push(...diskFaults(disk.data, overrides))
   if (parsed.success) {
@@ -161,7 +161,7 @@ function parseSettings(
   return undefined
 }
 
-/** Lays `stages: {name: settings}` of overrides over the stages in use. */
+/** Applies `stages: {name: settings}` of overrides to the stages in use. */
 function overrideStages(
   uses: readonly StageUse[],
   overrides: readonly Overrides[],
@@ -215,7 +215,7 @@ function resolveEpoch(
   return date === undefined ? 0 : Date.parse(`${date}T00:00:00Z`) / 1000
 }
 
-/** Names that the report gives to parts of a run that are no stage. */
+/** Names in the report for parts of a run that are not stages. */
 const partNames = ['base', 'boot', 'shutdown', 'inputs', 'flatten']
 
 function nameOfStageFaults(uses: readonly StageUse[]): Fault[] {
