@@ -1,8 +1,8 @@
-/** The ways in which anything fails that runs on a host: its disk is full, or somebody ends it. */
+/** Failures that can happen to anything on a host: a full disk, or an interruption. */
 
 import { exitCodes, PipelineError } from '../errors.ts'
 
-/** Whether an error is a system call's or a program's word for a full disk. */
+/** Whether an error from a system call or a program means a full disk. */
 export function isNoSpace(cause: unknown): boolean {
   return cause instanceof Error && /ENOSPC|No space left on device/i.test(cause.message)
 }

@@ -1,4 +1,4 @@
-/** The report of one run: what `out/report.json` holds, as a schema that is also published. */
+/** The report of one run: the content of `out/report.json`, as a schema that is also published. */
 
 import { z } from 'zod'
 import { imageVerification } from './verification.ts'

@@ -1,4 +1,4 @@
-/** What `verify` has found out about image files, as a schema that is part of the report's. */
+/** What `verify` found out about image files, as a schema that is part of the report's. */
 
 import { z } from 'zod'
 import { contractNames } from '../config/contract.ts'
@@ -52,7 +52,7 @@ export const imageVerification = z.strictObject({
   checks: z.array(checkResult),
 })
 
-/** The document of the verb `verify`, which is no build. */
+/** The result of the command `verify`, outside of a build. */
 export const verificationSchema = z.strictObject({
   version: z.literal(1),
   startedAt: z.iso.datetime(),

@@ -31,7 +31,7 @@ export async function inspectVhd(
   subformat: Subformat,
 ): Promise<Inspection> {
   if (format !== 'vhd') return { faults: [`it is a ${format}`], observed: '' }
-  // A dynamic one has a copy of its footer in front.
+  // A dynamic VHD begins with a copy of its footer.
   const found = await readMember(file, { offset: 0, sizeBytes: 8 })
   const kind = found === 'conectix' ? 'dynamic' : 'fixed'
   const faults = [...differs('subformat', kind, subformat), ...(await checkVhd(file))]
