@@ -1,4 +1,4 @@
-/** Where in a file the disk is, and how QEMU reads it there. */
+/** Where the disk is inside a file, and how QEMU reads it there. */
 
 import { open, stat } from 'node:fs/promises'
 import { extname } from 'node:path'
@@ -19,7 +19,7 @@ export interface DiskSource {
   readonly members: readonly TarMember[]
 }
 
-/** By the ending of a name that says it. */
+/** Formats by file extension, where it is unambiguous. */
 const formatsByEnding: Readonly<Record<string, DiskFormat>> = {
   '.qcow2': 'qcow2',
   '.raw': 'raw',
@@ -29,14 +29,14 @@ const formatsByEnding: Readonly<Record<string, DiskFormat>> = {
   '.ova': 'ova',
 }
 
-/** The format that a name's ending stands for; undefined where it says nothing. */
+/** The format of a file extension; undefined if it is ambiguous. */
 export function formatByEnding(path: string): DiskFormat | undefined {
   return formatsByEnding[extname(path).toLowerCase()]
 }
 
 /**
- * Finds the disk in a file. Whether all of it is there, and sound, is not looked at.
- * @param format without it the content decides, and with it whoever wrote the disk: give it for a disk of others
+ * Finds the disk in a file. Does not check whether it is complete and sound.
+ * @param format without it the content decides, which whoever wrote the disk controls: specify it for an untrusted disk
  * @throws PipelineError `disk-unreadable`
  */
 export async function locateDisk(file: string, format?: DiskFormat): Promise<DiskSource> {
@@ -53,7 +53,7 @@ export async function locateDisk(file: string, format?: DiskFormat): Promise<Dis
   return { file, format: found, node: imageNode(driverOf(found), file), members: [] }
 }
 
-/** The format of a file by what it begins and ends with; undefined where that is nothing known. */
+/** The format of a file by its first and last bytes; undefined if unknown. */
 export async function recognizeFormat(file: string): Promise<DiskFormat | undefined> {
   const { head, tail } = await readEnds(file)
   const begins = (text: string, at = 0) => head.toString('latin1', at, at + text.length) === text
@@ -71,7 +71,7 @@ export async function virtualSizeOf({ node }: Pick<DiskSource, 'node'>): Promise
   return (await readImageInfo(node))['virtual-size']
 }
 
-/** Of anything else, a reader would wait for the first byte, or read for ever. @throws PipelineError `disk-unreadable` */
+/** Reading anything else would block, or never end. @throws PipelineError `disk-unreadable` */
 export async function requireFile(path: string): Promise<void> {
   const found = await stat(path).catch((cause: NodeJS.ErrnoException) => {
     const said = cause.code === 'ENOENT' ? 'there is no such file' : cause.message
