@@ -43,7 +43,7 @@ export function parseFileSource(text: string): FileSource {
 export function faultOfSource({ isUrl, location, sum }: FileSource, what = 'tarball'): string | undefined {
   if (isUrl && !/^https?:\/\/[^/]/i.test(location)) return 'must be a URL of http or https'
   // A server may send something else today than when the checksum was taken.
-  if (isUrl && sum === undefined) return `must end in #sha256= or #sha512= and the sum of the ${what}`
+  if (isUrl && sum === undefined) return `must end in #sha256= or #sha512= and the checksum of the ${what}`
   if (sum === undefined) return undefined
   const digits = sum.algorithm === 'sha256' ? 64 : 128
   if (sum.hex.length !== digits || /[^0-9a-f]/.test(sum.hex))

@@ -16,7 +16,7 @@ export type InstallerName = NamedInstaller | 'disk-image'
 const image = z.string().check(({ value, issues }) => {
   const source = parseFileSource(value)
   const isPlain = source.isUrl || isAbsolute(value)
-  const rule = isPlain ? faultOfSource(source, 'image') : 'must be an absolute path, or a URL with a sum'
+  const rule = isPlain ? faultOfSource(source, 'image') : 'must be an absolute path, or a URL with a checksum'
   if (rule !== undefined) issues.push({ code: 'custom', message: rule, input: value, continue: true })
 })
 

@@ -88,7 +88,7 @@ export function parseAssignment(assignment: string): Overrides {
 /** In YAML a value can contain itself. No setting does, and walking through one would never end. */
 function refuseCycles(value: unknown, above: readonly unknown[] = []): void {
   if (typeof value !== 'object' || value === null) return
-  if (above.includes(value)) throw new Error('an alias (*) stands inside of the value that it repeats')
+  if (above.includes(value)) throw new Error('an alias (*) is inside the value that it repeats')
   for (const inner of Object.values(value)) refuseCycles(inner, [...above, value])
 }
 

@@ -178,7 +178,11 @@ function overrideStages(
     for (const [name, settings] of Object.entries(values.stages)) {
       if (!uses.some((use) => use.name === name)) {
         const known = uses.map((use) => use.name).join(', ')
-        faults.push({ path: `stages.${name}`, rule: `is no stage of this pipeline; it has ${known}`, source })
+        faults.push({
+          path: `stages.${name}`,
+          rule: `is not a stage of this pipeline, which has ${known}`,
+          source,
+        })
       } else if (!isRecord(settings)) {
         const rule = 'must be settings by name'
         faults.push({ path: `stages.${name}`, rule, found: formatFound(settings), source })
@@ -224,7 +228,7 @@ function nameOfStageFaults(uses: readonly StageUse[]): Fault[] {
   const taken = names.filter((name) => partNames.includes(name))
   const twice = names.filter((name, index) => names.indexOf(name) !== index)
   return [
-    ...twice.map((name) => ({ path: 'stages', rule: `stage ${name} stands there twice` })),
+    ...twice.map((name) => ({ path: 'stages', rule: `stage ${name} is listed twice` })),
     ...unfit.map((name) => ({
       path: 'stages',
       rule: 'a stage is named in lower case letters, digits and underscores',
@@ -232,7 +236,7 @@ function nameOfStageFaults(uses: readonly StageUse[]): Fault[] {
     })),
     ...taken.map((name) => ({
       path: 'stages',
-      rule: `${name} is a part of every run and no name for a stage`,
+      rule: `${name} is the name of a part of every run, so no stage can have it`,
     })),
   ]
 }

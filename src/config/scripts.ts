@@ -51,7 +51,7 @@ async function sourceFault(text: string, at: string): Promise<Fault[]> {
   if (source.isUrl) return []
   const found = await stat(source.location).catch(() => undefined)
   if (found?.isDirectory() && source.sum !== undefined)
-    return [{ path: at, rule: 'is a folder, which has no sum', found: text }]
+    return [{ path: at, rule: 'is a folder, which has no checksum', found: text }]
   if (found?.isDirectory() || found?.isFile()) return []
   return [{ path: at, rule: 'must be a folder or a tarball that exists', found: text }]
 }

@@ -44,7 +44,7 @@ export async function locateDisk(file: string, format?: DiskFormat): Promise<Dis
   const found = format ?? (await recognizeFormat(file))
   if (found === undefined) {
     throw unreadableDisk(
-      `cannot read the disk ${file}: it is no disk image, or one in a format that is not known here`,
+      `cannot read the disk ${file}: it is not a disk image, or is one in an unknown format`,
       undefined,
       'give a qcow2, VHD, VHDX, VMDK, OVA or raw disk; unpack an archive first.',
     )
@@ -79,7 +79,7 @@ export async function requireFile(path: string): Promise<void> {
   })
   if (found.isFile() || found.isBlockDevice()) return
   const kind = kinds.find(([is]) => found[is]())?.[1] ?? 'something else'
-  throw unreadableDisk(`cannot read the disk ${path}: it is ${kind}, and no file`)
+  throw unreadableDisk(`cannot read the disk ${path}: it is ${kind}, not a file`)
 }
 
 // --- internal ---
@@ -98,7 +98,7 @@ function driverOf(format: Exclude<DiskFormat, 'ova'>): string {
 
 async function locateInOva(file: string): Promise<DiskSource> {
   if ((await recognizeFormat(file)) !== 'ova') {
-    throw unreadableDisk(`cannot read the disk ${file}: it is no OVA, which is a tar archive`)
+    throw unreadableDisk(`cannot read the disk ${file}: it is not an OVA, which is a tar archive`)
   }
   const members = await readTar(file)
   const disks = members.filter(({ name }) => name.toLowerCase().endsWith('.vmdk'))

@@ -82,7 +82,7 @@ async function readMembers(file: FileHandle, archiveBytes: number): Promise<read
     const start = offset + tarBlockBytes
     if (start + sizeBytes > archiveBytes) {
       throw new Error(
-        `it is cut short: ${name} ends ${start + sizeBytes - archiveBytes} bytes behind its end`,
+        `it is cut short: ${name} ends ${start + sizeBytes - archiveBytes} bytes beyond its end`,
       )
     }
     offset = start + Math.ceil(sizeBytes / tarBlockBytes) * tarBlockBytes

@@ -57,7 +57,7 @@ async function hashInThread(
   })
   const ended = new AbortController()
   worker.once('exit', (code) =>
-    ended.abort(new Error(`the thread that sums ${file.path} ended with ${code}`)),
+    ended.abort(new Error(`the thread that hashes ${file.path} ended with ${code}`)),
   )
   const either = AbortSignal.any([signal, ended.signal])
   try {

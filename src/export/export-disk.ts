@@ -97,7 +97,7 @@ async function stampOfAll(files: readonly string[]): Promise<string> {
 function changedMeanwhile(disk: string): PipelineError {
   return new PipelineError({
     code: 'disk-changed',
-    message: `the disk ${disk}, or one that it stands on, was written to while it was read`,
+    message: `the disk ${disk}, or a backing file of it, was written to while it was read`,
     hint: 'shut down whatever uses it, or export a copy.',
     exitCode: exitCodes.badInput,
   })

@@ -138,7 +138,7 @@ async function inLists(path: string, write: () => Promise<void>): Promise<void> 
   try {
     await write()
   } catch (cause) {
-    throw exportFailed(`list of sums with ${path}`, cause)
+    throw exportFailed(`list of checksums with ${path}`, cause)
   }
 }
 

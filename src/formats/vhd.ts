@@ -229,7 +229,7 @@ function requirePast(timestampSeconds: number): void {
   if (timestampSeconds <= Date.now() / 1000) return
   const date = new Date(timestampSeconds * 1000).toISOString()
   throw new ExportFault(
-    `its date, ${date}, lies in the future, and XenServer refuses such a VHD`,
+    `its date, ${date}, is in the future, and XenServer refuses such a VHD`,
     'give the pipeline a date of today or before, or set the clock of this host right.',
   )
 }

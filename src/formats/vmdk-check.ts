@@ -126,7 +126,7 @@ function readSectors(file: FileHandle, { offset, length }: FilePart): SectorRead
         fetched += bytesRead
       }
       const found = window.length - used
-      demand(found >= bytes, 'not-truncated', `${bytes} bytes are wanted where ${found} are left`)
+      demand(found >= bytes, 'not-truncated', `${bytes} bytes are needed but only ${found} are left`)
       used += bytes
       return window.subarray(used - bytes, used)
     },

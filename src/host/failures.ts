@@ -13,7 +13,7 @@ export function diskFailed(isFull: boolean, folder: string, cause?: unknown): Pi
     message: isFull
       ? `the disk that holds ${folder} is full`
       : `the guest's disk in ${folder} could not be read or written`,
-    hint: `${isFull ? 'make room there' : 'look after that disk'} and run the build again: it goes on after the last finished stage.`,
+    hint: `${isFull ? 'make room there' : 'check that disk'} and run the build again: it resumes after the last finished stage.`,
     cause,
   })
 }
@@ -22,7 +22,7 @@ export function interrupted(): PipelineError {
   return new PipelineError({
     code: 'interrupted',
     message: 'the build was interrupted',
-    hint: 'run it again: it goes on after the last finished stage.',
+    hint: 'run it again: it resumes after the last finished stage.',
     exitCode: exitCodes.interrupted,
   })
 }

@@ -66,7 +66,7 @@ export async function bringSource(
 }
 
 async function bringFolder(folder: string, form: FileForm, cache: string): Promise<string> {
-  if (form.kind === 'file') throw new SourceFault('is a folder, where one file is wanted')
+  if (form.kind === 'file') throw new SourceFault('is a folder, but must be a file')
   const sources = form.kind === 'cloudstack' ? await findSources(folder) : undefined
   if (sources === undefined) {
     await checkTop(folder, form.top)

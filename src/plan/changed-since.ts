@@ -54,7 +54,7 @@ export async function planEarlier(
   if (checkout === undefined) {
     throw new PipelineError({
       code: 'no-checkout',
-      message: `${pipeline} is in no Git checkout: what has changed since ${revision} cannot be told`,
+      message: `${pipeline} is not in a Git checkout: cannot tell what has changed since ${revision}`,
       hint: 'leave out --changed-since, or clone the repository.',
       exitCode: exitCodes.badInput,
     })

@@ -110,7 +110,7 @@ function chooseStages({ stages }: ResolvedImage, { from, until }: PlanOptions): 
   if (from !== undefined && !chosen.some((stage) => stage.name === from)) {
     throw new PipelineError({
       code: 'stages-empty',
-      message: `stage ${from} comes after ${until}: from the one until the other there is nothing`,
+      message: `stage ${from} comes after ${until}: there is nothing between them`,
       hint: 'give --until a stage that comes after the one of --from.',
       exitCode: exitCodes.badInput,
     })

@@ -19,7 +19,7 @@ export async function unpackTarball(tarball: string, folder: string): Promise<st
     // Escaping keeps a name with a line break on one line.
     execa('tar', ['--list', '--quoting-style=escape', ...options, '--file', tarball], limits)
   const names = await list()
-  if (names.failed) return `is no tarball that tar can read (${lastLine(names.stderr)})`
+  if (names.failed) return `is not a tarball that tar can read (${lastLine(names.stderr)})`
   for (const name of names.stdout.split('\n').filter(Boolean)) {
     if (name.startsWith('/')) return `has the absolute name ${name} in it`
     if (name.split('/').includes('..')) return `has the name ${name} in it, which leads out of it`
@@ -28,7 +28,7 @@ export async function unpackTarball(tarball: string, folder: string): Promise<st
   const strange = details.stdout
     .split('\n')
     .find((line) => line !== '' && !harmlessTypes.includes(line[0] ?? ''))
-  if (strange !== undefined) return `has something else than files, folders and links in it: ${strange}`
+  if (strange !== undefined) return `contains something other than files, folders and links: ${strange}`
   const options = ['--no-same-owner', '--no-same-permissions', '--delay-directory-restore']
   const unpacked = await execa(
     'tar',

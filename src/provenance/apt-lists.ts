@@ -97,7 +97,7 @@ function* parseIndex(index: Buffer, names: ReadonlySet<string>): Generator<Index
 function unproved(path: string): PipelineError {
   return new PipelineError({
     code: 'apt-list-unproved',
-    message: `the package list ${path} of the guest is not what its signed Release file says`,
+    message: `the package list ${path} of the guest does not match its signed Release file`,
     hint: 'the base was changed after it was made, or its mirror was in the middle of an update: build it again with --no-cache.',
   })
 }

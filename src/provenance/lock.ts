@@ -204,7 +204,7 @@ function refuse({ path }: Locked, variant: string, differences: readonly string[
   const lines = [...differences.slice(0, shownDifferences), ...(more > 0 ? [`and ${more} more`] : [])]
   throw new PipelineError({
     code: 'lock-mismatch',
-    message: [`${variant} is not what ${path} has locked:`, ...lines.map((line) => `  ${line}`)].join('\n'),
+    message: [`${variant} does not match the lock ${path}:`, ...lines.map((line) => `  ${line}`)].join('\n'),
     hint: 'if that is what you want, build without --locked, and then: npm run image -- lock update',
     exitCode,
     details: { differences: [...differences] },

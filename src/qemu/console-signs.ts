@@ -115,7 +115,7 @@ export function readSign(line: string, recent: readonly string[], log: string): 
   return new PipelineError({
     code: sign.code,
     message: `${sign.what}: ${sign.line}`,
-    hint: `the console's last lines are below, all of it is in ${log}`,
+    hint: `the console's last lines are below; the full log is ${log}`,
     details: { lastLines: recent.slice(-20), log },
   })
 }

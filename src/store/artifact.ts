@@ -78,7 +78,7 @@ export async function unpackLayer(
   const { record, disk } = await readManifest(folder)
   const layer = parseRecord(await readFile(record), key)
   if (layer.parent !== null && (await store.find(layer.parent)) === undefined)
-    throw new WrongLayer('it stands on a layer that is not here')
+    throw new WrongLayer('the layer below it is not here')
   await mkdir(store.folder, { recursive: true, mode: 0o700 })
   // If this is cut short, the store sweeps away what is left.
   const partial = `${store.disk(key)}.tmp`
@@ -103,13 +103,13 @@ async function readManifest(folder: string): Promise<{ readonly record: string; 
       .then(JSON.parse)
       .catch(() => undefined),
   )
-  if (!parsed.success) throw new WrongLayer('it is no layer')
+  if (!parsed.success) throw new WrongLayer('it is not a layer')
   const [disk] = parsed.data.layers
   const paths = [parsed.data.config, disk].map(({ digest }) => digest.replace('sha256:', ''))
   for (const [index, { size }] of [parsed.data.config, disk].entries()) {
     const path = join(folder, paths[index] as string)
     const found = await stat(path).catch(() => undefined)
-    if (found?.size !== size) throw new WrongLayer('a blob of it is cut short')
+    if (found?.size !== size) throw new WrongLayer('one of its blobs is truncated')
   }
   const [record, blob] = paths.map((name) => join(folder, name)) as [string, string]
   if ((await sha256File(record)) !== paths[0]) throw new WrongLayer('its record is not what its digest says')
@@ -130,7 +130,7 @@ function parseRecord(bytes: Buffer, key: LayerKey): Layer {
   if (!parsed.success) throw new WrongLayer('its record is of another form')
   const layer = parsed.data as unknown as Layer
   const isRight = keyOf(layer.parts) === key && layer.key === key && parentOf(layer.parts) === layer.parent
-  if (!isRight) throw new WrongLayer('it is another layer than was asked for')
+  if (!isRight) throw new WrongLayer('it is not the layer that was asked for')
   return layer
 }
 
@@ -159,7 +159,7 @@ async function requireBacking(path: string, { parent }: Layer): Promise<void> {
     const isAlone = header.readUInt32BE(4) < 3 || (header.readUInt32BE(76) & externalDataFile) === 0
     const backing = at === 0 ? '' : name.toString()
     if (!isQcow2 || !isAlone || backing !== expected)
-      throw new WrongLayer('its disk stands on another file than it should')
+      throw new WrongLayer('its disk has the wrong backing file')
   } finally {
     await file.close()
   }

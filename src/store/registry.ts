@@ -84,7 +84,7 @@ function badReference(reference: string): PipelineError {
   return new PipelineError({
     code: 'bad-reference',
     // It may contain a password.
-    message: `${isNamed ? 'this' : JSON.stringify(reference)} is no repository of a registry`,
+    message: `${isNamed ? 'this' : JSON.stringify(reference)} is not a registry repository`,
     hint: 'it looks like ghcr.io/owner/name: in lower case, without a scheme, a login, a tag or a digest; log in with: skopeo login',
     exitCode: exitCodes.badInput,
   })

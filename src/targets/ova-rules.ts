@@ -38,7 +38,7 @@ export async function inspectOvf(source: DiskSource, expected: Partial<OvfFacts>
 }
 
 export const soundManifest: TargetCheck<unknown> = {
-  does: 'computes the sum of each file in the OVA and compares it with the manifest',
+  does: 'computes the checksum of each file in the OVA and compares it with the manifest',
   async inspect({ source, signal }) {
     const member = source.members.find(({ name }) => name.endsWith('.mf'))
     if (member === undefined) {

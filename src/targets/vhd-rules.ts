@@ -19,7 +19,7 @@ export function vhdRules({ diskMiB, date, sourceDateEpoch }: Surroundings): read
   if (sourceDateEpoch !== undefined && sourceDateEpoch > Date.now() / 1000) {
     broken.push({
       path: ['date'],
-      rule: 'lies in the future, and XenServer refuses such a VHD',
+      rule: 'is in the future, and XenServer refuses such a VHD',
       found: date,
     })
   }

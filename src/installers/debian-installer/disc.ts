@@ -60,7 +60,7 @@ async function firstThere(urls: readonly string[], signal: AbortSignal): Promise
   throw new PipelineError({
     code: 'disc-missing',
     message: `there is no disc ${urls[0]}, and none in the archive of older releases`,
-    hint: 'give debianInstaller.iso the URL and the sum of another.',
+    hint: 'give debianInstaller.iso the URL and the checksum of another disc.',
     exitCode: exitCodes.hostNotFit,
     details: { urls },
   })
@@ -79,7 +79,7 @@ async function requireSigned(
     () => false,
   )
   if (!hasKeys) {
-    onProgress(`without ${discKeyring} (package debian-keyring) the disc is proved by its sum alone`)
+    onProgress(`without ${discKeyring} (package debian-keyring) only its checksum verifies the disc`)
     return
   }
   const [sums, signature] = await Promise.all(
@@ -92,7 +92,7 @@ async function requireSigned(
   )
   const name = new URL(url).pathname.split('/').at(-1)
   if (sums === undefined || signature === undefined || !sums.split('\n').includes(`${sha256}  ${name}`)) {
-    throw discUnsigned(url, 'its SHA256SUMS does not list it with that sum')
+    throw discUnsigned(url, 'its SHA256SUMS does not list it with that checksum')
   }
   const files = [join(folder, 'SHA256SUMS.sign'), join(folder, 'SHA256SUMS')]
   const { status, said, fault } = await runGpgv(discKeyring, files, { signal })
@@ -106,7 +106,7 @@ async function extract(disc: string, { image }: DiscRequest, name: string, to: s
   if (content === undefined) {
     throw new PipelineError({
       code: 'disc-unfit',
-      message: `the disc ${disc} has no /${path}: it is no disc of debian-installer for ${image.debianArch}`,
+      message: `the disc ${disc} has no /${path}: it is not a debian-installer disc for ${image.debianArch}`,
       hint: 'give debianInstaller.iso a netinst disc of that architecture.',
       exitCode: exitCodes.badInput,
     })
@@ -119,7 +119,7 @@ function discDiffers(url: string, expected: string, found: string): PipelineErro
   return new PipelineError({
     code: 'disc-corrupt',
     message: `the disc ${url} is not what debianInstaller.iso says: sha256 ${found}; expected ${expected}`,
-    hint: 'correct the sum, or try again: a download may have been cut short.',
+    hint: 'correct the checksum, or try again: the download may have been truncated.',
     exitCode: exitCodes.hostNotFit,
     details: { url, expected, found },
   })
@@ -129,7 +129,7 @@ function discUnsigned(url: string, why: string): PipelineError {
   return new PipelineError({
     code: 'disc-unsigned',
     message: `nothing proves that Debian has made the disc ${url}: ${why}`,
-    hint: 'take a disc from https://cdimage.debian.org, with the SHA256SUMS and SHA256SUMS.sign that lie beside it.',
+    hint: 'take a disc from https://cdimage.debian.org, with the SHA256SUMS and SHA256SUMS.sign next to it.',
     exitCode: exitCodes.hostNotFit,
     details: { url },
   })

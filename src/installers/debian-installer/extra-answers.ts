@@ -64,7 +64,7 @@ function faultOf(owner: string, question: string, own: ReadonlySet<string>): str
   // The questions of other packages are unknown here.
   if (owner !== 'd-i' || knownQuestions().has(question) || numbered.test(question)) return undefined
   const near = nearest(question, knownQuestions())
-  return `is no question of debian-installer${near === undefined ? '' : `; there is ${near}`}`
+  return `is not a question of debian-installer${near === undefined ? '' : `; there is ${near}`}`
 }
 
 function faultOfTwice(answers: readonly { readonly question: string }[], index: number): string | undefined {

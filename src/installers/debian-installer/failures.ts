@@ -171,7 +171,8 @@ export function installerBlocked(question: string, evidence: Evidence): Pipeline
   return installerError({
     code: halt?.code ?? 'installer-question',
     message:
-      halt?.message(evidence) ?? `debian-installer waits for an answer to ${question}, which nobody gives`,
+      halt?.message(evidence) ??
+      `debian-installer waits for an answer to ${question}, which the preseed does not give`,
     hint: halt?.hint ?? 'answer it in debianInstaller.extraAnswers of pipeline.ts.',
     question,
     evidence,
@@ -200,7 +201,7 @@ export function installerVanished(isPowerOff: boolean, evidence: Evidence): Pipe
   return installerError({
     code: 'installer-vanished',
     message: isPowerOff
-      ? `debian-installer powered the machine off in its phase "${evidence.phase}", before it was through`
+      ? `debian-installer powered the machine off in its phase "${evidence.phase}", before it had finished`
       : `QEMU ended during debian-installer's phase "${evidence.phase}"`,
     hint: 'the last lines of both its logs are below.',
     evidence,
@@ -212,7 +213,7 @@ export function installerDiskDiffers(differences: readonly string[], log: string
   return new PipelineError({
     code: 'installer-disk-differs',
     message: [
-      'debian-installer has made another disk than was asked for:',
+      'the disk from debian-installer is not what was asked for:',
       ...differences.map((line) => `  ${line}`),
     ].join('\n'),
     hint: `what partman said is in ${log}`,

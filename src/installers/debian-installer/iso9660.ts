@@ -17,13 +17,13 @@ interface Extent {
 /**
  * Reads a file of an image. Names are compared case-insensitively, since plain ISO 9660 only has capitals.
  * @returns undefined if no file has that name
- * @throws Error for a file that is no ISO 9660 image
+ * @throws Error for a file that is not an ISO 9660 image
  */
 export async function readIsoFile(image: string, path: string): Promise<Buffer | undefined> {
   const file = await open(image, 'r')
   try {
     const descriptor = await readAt(file, descriptorBlock * blockBytes, blockBytes)
-    if (descriptor.toString('latin1', 1, 6) !== 'CD001') throw new Error(`${image} is no ISO 9660 image`)
+    if (descriptor.toString('latin1', 1, 6) !== 'CD001') throw new Error(`${image} is not an ISO 9660 image`)
     let extent: Extent | undefined = parseRecord(descriptor.subarray(rootRecordOffset))
     for (const name of path.split('/').filter(Boolean)) {
       if (!extent?.isFolder) return undefined

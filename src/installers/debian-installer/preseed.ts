@@ -189,7 +189,7 @@ function fill(words: readonly string[]): readonly string[] {
 }
 
 function checkList(found: unknown): readonly string[] {
-  if (!Array.isArray(found)) throw unfit(found, 'is no list')
+  if (!Array.isArray(found)) throw unfit(found, 'is not a list')
   if (found.length === 0) throw unfit(found, 'is an empty list')
   return found.map(checkValue)
 }

@@ -43,7 +43,7 @@ const known = new Map<string, Promise<string>>()
 export async function bringImage(request: BringRequest): Promise<BroughtImage> {
   const { source, onProgress } = request
   const file = source.isUrl ? await fetchImage(request) : source.location
-  onProgress('comparing the image with its sum')
+  onProgress('checking the image against its checksum')
   const algorithm = source.sum?.algorithm ?? 'sha256'
   const sums = await hashFile(file, [...new Set(['sha256', algorithm])])
   const found = sums[algorithm] ?? ''
@@ -68,7 +68,7 @@ function corrupt({ location, sum }: FileSource, found: string): PipelineError {
   return new PipelineError({
     code: 'base-image-corrupt',
     message: `the disk image ${location} is not what installer.image says: ${sum?.algorithm} ${found}; expected ${sum?.hex}`,
-    hint: 'correct the sum, or give the file that it is of.',
+    hint: 'correct the checksum, or give the file that it belongs to.',
     exitCode: exitCodes.badInput,
     details: { location, expected: sum?.hex, found },
   })

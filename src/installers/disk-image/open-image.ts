@@ -13,7 +13,7 @@ export async function openImageFile(file: string, folder: string, signal: AbortS
   if (image.files.length === 1) return image
   const others = image.files.filter((path) => path !== unpacked)
   throw unreadableDisk(
-    `the disk image ${file} stands on other files: ${others.join(', ')}`,
+    `the disk image ${file} has backing files: ${others.join(', ')}`,
     undefined,
     'give an image that holds all of its disk: qemu-img convert makes one.',
   )

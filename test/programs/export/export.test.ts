@@ -244,7 +244,7 @@ describeWith(['qemu-img', 'qemu-io'], 'the images of a run', () => {
     mkdirSync(path('out', 'images', 'sha256sum.txt'), { recursive: true })
     await expect(exportImages(request)).rejects.toMatchObject({
       code: 'export-failed',
-      message: expect.stringContaining(`the list of sums with ${path('out', 'images', name)}`),
+      message: expect.stringContaining(`the list of checksums with ${path('out', 'images', name)}`),
     })
   })
 
