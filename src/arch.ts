@@ -1,7 +1,7 @@
-/** Machines that images are for. */
+/** The architectures of images. */
 
-/** By its kernel name. `aarch64` has its room here; no variant uses it yet. */
+/** Kernel name. `aarch64` is provided for; no variant uses it yet. */
 export type Arch = 'x86_64' | 'aarch64'
 
-/** The same machine in Debian's words. */
+/** The same in Debian's names. */
 export type DebianArch = 'amd64' | 'arm64'

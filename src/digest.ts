@@ -1,4 +1,4 @@
-/** Content identity: the same content has the same digest, on any machine and in any order of keys. */
+/** Content identity: the same content has the same digest, on any machine and with keys in any order. */
 
 import { createHash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
@@ -39,14 +39,14 @@ export async function sha256File(path: string): Promise<string> {
   return (await hashFile(path)).sha256 as string
 }
 
-/** A folder as a list of `path mode digest` by relative path: what two checkouts of the same tree have in common. */
+/** A folder as a list of `path mode digest` by relative path: identical for two checkouts of the same tree. */
 export async function listTree(folder: string): Promise<Readonly<Record<string, string>>> {
   const entries: Record<string, string> = {}
   const walk = async (relative: string): Promise<void> => {
     for (const name of (await readdir(join(folder, relative))).sort()) {
       const path = relative === '' ? name : `${relative}/${name}`
       const found = await lstat(join(folder, path))
-      // Git keeps only the execute bit, so no other bit may make two checkouts differ.
+      // Git only keeps the execute bit, so two checkouts may differ in the others.
       const mode = found.mode & 0o100 ? '755' : '644'
       if (found.isDirectory()) await walk(path)
       else if (found.isSymbolicLink()) entries[path] = `link ${await readlink(join(folder, path))}`
@@ -57,7 +57,7 @@ export async function listTree(folder: string): Promise<Readonly<Record<string, 
   return entries
 }
 
-/** A version 4 shaped UUID that follows from a text alone. */
+/** A UUID in the form of version 4, derived from a text. */
 export function uuidFrom(text: string): string {
   const hex = sha256(text)
   const variant = ((Number.parseInt(hex.slice(16, 18), 16) & 0x3f) | 0x80).toString(16)

@@ -1,4 +1,4 @@
-/** Every code of an expected failure. `docs/troubleshooting.md` says of each what it means and what to do. */
+/** Every code of an expected failure. `docs/troubleshooting.md` explains each one and what to do. */
 
 export const errorCodes = [
   'agent-silent',

@@ -1,4 +1,4 @@
-/** How the product fails for a reason outside itself. Anything else that is thrown is a bug and shows its stack. */
+/** Failures with a reason outside this program. Anything else that is thrown is a bug and shows its stack. */
 
 import type { ErrorCode } from './error-codes.ts'
 
@@ -9,7 +9,7 @@ export const exitCodes = {
   buildFailed: 1,
   /** Bad configuration or usage: nothing was touched. */
   badInput: 2,
-  /** The host, the mirror or the disk is not fit: nothing was built. */
+  /** The host, the mirror or the disk is not suitable: nothing was built. */
   hostNotFit: 3,
   verificationFailed: 4,
   interrupted: 130,
@@ -17,7 +17,7 @@ export const exitCodes = {
 
 export interface ErrorFields {
   readonly code: ErrorCode
-  /** What happened, where, and the value found, in the user's nouns. */
+  /** What happened, where, and the value found, in the user's terms. */
   readonly message: string
   /** What to do next. */
   readonly hint?: string | undefined
@@ -45,12 +45,12 @@ export class PipelineError extends Error {
   }
 }
 
-/** What was thrown, in words; anything may be. */
+/** The message of anything thrown. */
 export function messageOf(thrown: unknown): string {
   return thrown instanceof Error ? thrown.message : String(thrown)
 }
 
-/** Closes a `switch` over a union: a member without a case is an error of types, and a bug at run time. */
+/** Closes a `switch` over a union: a missing case is a type error, and throws at run time. */
 export function unreachable(value: never): never {
   throw new Error(`not a case of its union: ${JSON.stringify(value)}`)
 }

@@ -1,4 +1,4 @@
-/** Handlebars as our templates use it: no HTML escaping, and a missing value is an error, never an empty text. */
+/** Handlebars for our templates: no HTML escaping, and a missing value is an error, never an empty text. */
 
 import { readFileSync } from 'node:fs'
 import Handlebars from 'handlebars'
@@ -14,14 +14,14 @@ export function readTemplate(name: string): string {
 
 /**
  * Renders `templates/<name>` with a view.
- * @param helpers functions that write a value in the language of the file; they get `undefined` for a missing value
- * @throws Error naming the template, when it uses a value that the view lacks
+ * @param helpers functions that format a value in the file's language; they get `undefined` for a missing value
+ * @throws Error naming the template, if it uses a value that the view lacks
  */
 export function renderTemplate(name: string, view: object, helpers: Helpers): string {
   const source = readTemplate(name)
   const handlebars = Handlebars.create()
   for (const [helper, write] of Object.entries(helpers)) {
-    // Handlebars passes its own options last; `strict` does not look at a helper's arguments.
+    // Handlebars passes its own options last; `strict` does not check a helper's arguments.
     handlebars.registerHelper(helper, (...values: unknown[]) => {
       if (values.length !== 2) throw new Error(`templates/${name}: {{${helper} …}} takes one value`)
       return write(required(values[0], `templates/${name}: {{${helper} …}} is given a value that is missing`))
@@ -36,7 +36,7 @@ export function renderTemplate(name: string, view: object, helpers: Helpers): st
   try {
     return render(view)
   } catch (cause) {
-    // What a helper says of a value it says best itself; Handlebars does not name the file.
+    // A helper's own message is best; Handlebars does not name the file.
     if (!(cause instanceof Error) || !cause.message.includes('not defined in')) throw cause
     throw new Error(`templates/${name}: ${cause.message}`, { cause })
   }

@@ -4,13 +4,13 @@
 export interface Assertion {
   /** What holds, in one line. */
   readonly title: string
-  /** What goes wrong where it does not. */
+  /** What breaks otherwise. */
   readonly why: string
 }
 
 /**
- * A: the file. B: first boot. C: how a KVM host hands over what the machine is to be. D: the roles. E: other hypervisors, and CloudStack's own first boot.
- * F: security and hygiene. G: what we hold ourselves to beyond CloudStack.
+ * A: the file. B: first boot. C: how a KVM host configures the machine. D: the roles. E: other hypervisors, and CloudStack's own first boot.
+ * F: security and hygiene. G: our own requirements beyond CloudStack's.
  */
 export const contract = {
   A1: {
@@ -328,7 +328,7 @@ export const contract = {
   },
 } as const satisfies Readonly<Record<string, Assertion>>
 
-/** What an image may be held against: all of it, or what holds where first boot is CloudStack's own. */
+/** The contracts: all of it, or the part that applies when first boot is CloudStack's own. */
 export const contractNames = ['cloudstack', 'cloudstack-payload'] as const
 
 export type ContractName = (typeof contractNames)[number]

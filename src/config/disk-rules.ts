@@ -1,4 +1,4 @@
-/** What a disk has to keep, so that every hypervisor's format holds it exactly and every installer can make it. */
+/** The rules for a disk, so that every hypervisor's format holds it exactly and every installer can make it. */
 
 import type { Partition } from '../disk/layout.ts'
 import { type Fault, formatFound, formatPath } from './faults.ts'

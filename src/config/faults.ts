@@ -1,4 +1,4 @@
-/** Faults of a configuration: gathered, so that a person sees all of them at once. */
+/** Faults of a configuration, collected so that a person sees all of them at once. */
 
 import { exitCodes, PipelineError } from '../errors.ts'
 
@@ -6,7 +6,7 @@ import { exitCodes, PipelineError } from '../errors.ts'
 export interface Fault {
   /** Path into the configuration, e.g. `disk.partitions[1].sizeMiB`. */
   readonly path: string
-  /** The rule that does not hold. */
+  /** The broken rule. */
   readonly rule: string
   /** The value found, as a person would write it; absent when there is none. */
   readonly found?: string | undefined
@@ -23,7 +23,7 @@ export function formatPath(path: readonly PropertyKey[]): string {
   return text === '' ? '(top level)' : text
 }
 
-/** A text whose URLs have lost their user and password: what is found wrong ends up in logs and reports. */
+/** Removes user and password from the URLs in a text: error texts end up in logs and reports. */
 export function withoutCredentials(text: string): string {
   return text.replace(/\/\/[^/?#]*@/g, '//…@')
 }
@@ -36,7 +36,7 @@ export function formatFound(value: unknown): string | undefined {
 }
 
 function toJson(value: unknown): string {
-  // JSON has no word for these, and would say null or fail.
+  // JSON has no notation for these, and would write null or fail.
   const spell = (_key: string, inner: unknown) => {
     if (typeof inner === 'string') return withoutCredentials(inner)
     const isUnknown = typeof inner === 'bigint' || (typeof inner === 'number' && !Number.isFinite(inner))
@@ -63,7 +63,7 @@ export function configurationError(faults: readonly Fault[], hint?: string): Pip
     message: [`the configuration has ${count}:`, ...faults.map((fault) => `  ${formatFault(fault)}`)].join(
       '\n',
     ),
-    hint: hint ?? 'mend these and run the command again; nothing was touched.',
+    hint: hint ?? 'fix these and run the command again; nothing was touched.',
     exitCode: exitCodes.badInput,
     details: { faults },
   })

@@ -1,23 +1,23 @@
-/** Where files come from, as a person writes it: a path, or a URL with the sum of what is there. */
+/** Where files come from, as a person writes it: a path, or a URL with the checksum of its content. */
 
 /**
  * What a source stands for. `tree`: a folder, or a tarball of it. `file`: one file as it is. `cloudstack`: a tree too, or
- * CloudStack's sources as a whole, or the scripts that its build has packed.
+ * CloudStack's whole sources, or the scripts archive from its build.
  */
 export type FileKind = 'tree' | 'file' | 'cloudstack'
 
-/** What a file has to be: Apache publishes the one, most others the other. */
+/** A file's expected checksum: Apache publishes sha512, most others sha256. */
 export interface Sum {
   readonly algorithm: 'sha256' | 'sha512'
   readonly hex: string
 }
 
-/** A source, read but not looked at. */
+/** A parsed source, not checked yet. */
 export interface FileSource {
   /** Absolute path, or a URL. */
   readonly location: string
   readonly isUrl: boolean
-  /** Of the file. */
+  /** Checksum of the file. */
   readonly sum: Sum | undefined
 }
 
@@ -39,11 +39,11 @@ export function parseFileSource(text: string): FileSource {
   }
 }
 
-/** Says what is wrong with how a source is written, or nothing. */
+/** What is wrong with how a source is written; undefined if nothing. */
 export function faultOfSource({ isUrl, location, sum }: FileSource, what = 'tarball'): string | undefined {
   if (isUrl && !/^https?:\/\/[^/]/i.test(location)) return 'must be a URL of http or https'
-  // What a server sends today need not be what it sent when somebody looked at it.
-  if (isUrl && sum === undefined) return `must end in #sha256= or #sha512= and the sum of the ${what}`
+  // A server may send something else today than when the checksum was taken.
+  if (isUrl && sum === undefined) return `must end in #sha256= or #sha512= and the checksum of the ${what}`
   if (sum === undefined) return undefined
   const digits = sum.algorithm === 'sha256' ? 64 : 128
   if (sum.hex.length !== digits || /[^0-9a-f]/.test(sum.hex))

@@ -1,10 +1,10 @@
-/** What is decided about one image before any stage runs: the facts that stages, templates and installers share. */
+/** What is decided about one image before any stage runs: the facts shared by stages, templates and installers. */
 
 import type { Arch, DebianArch } from '../arch.ts'
 import type { Disk } from '../disk/layout.ts'
 import type { TargetName } from '../targets/registry.ts'
 
-/** Debian release the image is made of. */
+/** Debian release of the image. */
 export type Suite = 'bookworm' | 'trixie'
 
 /** Where packages come from. URLs have no trailing slash. */
@@ -12,15 +12,15 @@ export interface Mirror {
   readonly debian: string
   readonly security: string
   readonly components: readonly string[]
-  /** The guest's keyring file, which is also the installer's. */
+  /** The guest's keyring file, which the installer uses too. */
   readonly keyring: string
-  /** Instant of a snapshot archive (`20261101T000000Z`), when the URLs name one; switches off expiry checks. */
+  /** Instant of a snapshot archive (`20261101T000000Z`), if the URLs name one; switches off expiry checks. */
   readonly snapshot?: string | undefined
-  /** Where debian-installer has its own packages from: another folder below `dists/`, another keyring of this host. */
+  /** Where debian-installer gets its own packages: another folder below `dists/`, another keyring of this host. */
   readonly udebs?: { readonly suite?: string | undefined; readonly keyring?: string | undefined } | undefined
 }
 
-/** The administrative account that the seed has always had beside root. */
+/** The administrative account that the image has besides root. */
 export interface Account {
   readonly name: string
   readonly fullName: string
@@ -33,7 +33,7 @@ export interface ImageFacts {
   readonly name: string
   /** CloudStack release, e.g. `4.22.0.0`. */
   readonly release: string
-  /** The date that everything stamped by this build carries: seconds since 1970, UTC. */
+  /** The date stamped on everything in this build: seconds since 1970, UTC. */
   readonly sourceDateEpoch: number
   /** `trixie-x86_64` */
   readonly variant: string
@@ -58,8 +58,8 @@ export interface ImageFacts {
   readonly targets: readonly TargetName[]
 }
 
-/** A virtual size that is a multiple of this is exact in CHS geometry and in 2 MiB blocks alike. */
+/** Virtual sizes that are multiples of this are exact both in CHS geometry and in 2 MiB blocks. */
 export const diskUnitMiB = 126
 
-/** The largest such size that a partition table of DOS's kind can describe: it counts sectors in 32 bits. */
+/** The largest such size that a DOS partition table can describe: it counts sectors in 32 bits. */
 export const maximumDiskMiB = Math.floor((2 * 1024 ** 2 - 1) / diskUnitMiB) * diskUnitMiB

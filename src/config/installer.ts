@@ -1,4 +1,4 @@
-/** How layer 0 comes to be, as a person writes it: the name of an installer, or an existing disk image. */
+/** How to make layer 0, as a person writes it: the name of an installer, or an existing disk image. */
 
 import { stat } from 'node:fs/promises'
 import { isAbsolute } from 'node:path'
@@ -6,7 +6,7 @@ import { z } from 'zod'
 import { type Fault, formatFound } from './faults.ts'
 import { type FileSource, faultOfSource, parseFileSource } from './file-source.ts'
 
-/** Installers that need nothing said beside their name. */
+/** Installers chosen by name alone. */
 export const namedInstallers = ['bootstrap', 'debian-installer'] as const
 
 export type NamedInstaller = (typeof namedInstallers)[number]
@@ -16,7 +16,7 @@ export type InstallerName = NamedInstaller | 'disk-image'
 const image = z.string().check(({ value, issues }) => {
   const source = parseFileSource(value)
   const isPlain = source.isUrl || isAbsolute(value)
-  const rule = isPlain ? faultOfSource(source, 'image') : 'must be an absolute path, or a URL with a sum'
+  const rule = isPlain ? faultOfSource(source, 'image') : 'must be an absolute path, or a URL with a checksum'
   if (rule !== undefined) issues.push({ code: 'custom', message: rule, input: value, continue: true })
 })
 
@@ -27,7 +27,7 @@ export const installerField = z.union([z.enum(namedInstallers), z.strictObject({
 
 export type InstallerField = z.output<typeof installerField>
 
-/** The installer that a value asks for, and the image that it starts from. */
+/** The installer that a value selects, and the image that it starts from. */
 export function resolveInstaller(field: InstallerField): {
   readonly installer: InstallerName
   readonly baseImage: FileSource | undefined
@@ -36,7 +36,7 @@ export function resolveInstaller(field: InstallerField): {
   return { installer: 'disk-image', baseImage: parseFileSource(field.image) }
 }
 
-/** Whether an image that is a file of this host is there. */
+/** Faults for base images that are local files and do not exist. */
 export async function baseImageFaults(
   images: readonly { readonly baseImage: FileSource | undefined }[],
 ): Promise<Fault[]> {

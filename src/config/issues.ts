@@ -1,4 +1,4 @@
-/** What zod finds wrong, in this program's words. */
+/** Zod's issues in this program's words. */
 
 import type { z } from 'zod'
 import { type Fault, formatFound, formatPath } from './faults.ts'
@@ -7,7 +7,7 @@ import { isRecord, type Overrides, sourceOf } from './overrides.ts'
 /**
  * Faults from zod's issues.
  * @param input the value that was checked, to show what was found
- * @param prefix where that value stands in the configuration
+ * @param prefix path of that value in the configuration
  */
 export function issuesToFaults(
   issues: readonly z.core.$ZodIssue[],
@@ -31,7 +31,7 @@ export function issuesToFaults(
   })
 }
 
-/** What zod received is what is shown as found, in better words. */
+/** Drops what zod received: the fault shows it as found, in better words. */
 function ruleOf(message: string, found: string | undefined): string {
   return found === undefined ? message : message.replace(/, received \w+$/, '')
 }

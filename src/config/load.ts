@@ -13,7 +13,7 @@ import type { ResolvedImage, ResolvedPipeline } from './resolved.ts'
 export const defaultPipeline = fileURLToPath(new URL('../../pipeline.ts', import.meta.url))
 
 /**
- * Loads the default export of a pipeline file and decides it.
+ * Loads the default export of a pipeline file and resolves it.
  * @param payload source of CloudStack's scripts, for the stage that takes some
  */
 export async function loadPipeline(
@@ -49,7 +49,7 @@ export async function loadPipeline(
   return resolvePipeline(chosen, [...overrides, ...more], process.env)
 }
 
-/** The setting that a payload is: the stage's that brings files of that kind. @throws PipelineError `usage` */
+/** A payload as an override, for the stage that takes files of that kind. @throws PipelineError `usage` */
 function overridePayload({ stages }: Pipeline, path: string, payload: string): Overrides {
   for (const { name, spec } of stages) {
     const file = Object.entries(spec.fileKinds ?? {}).find(([, kind]) => kind === 'cloudstack')?.[0]
@@ -64,7 +64,7 @@ function overridePayload({ stages }: Pipeline, path: string, payload: string): O
   })
 }
 
-/** The images that a command is for: the named ones, or the default. */
+/** The images for a command: the named ones, or the default. */
 export function chooseImages(
   { images }: ResolvedPipeline,
   names: readonly string[],

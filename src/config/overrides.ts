@@ -1,4 +1,4 @@
-/** Values for one run that win over `pipeline.ts`: a YAML file and `--set path=value`. */
+/** Values for one run that override `pipeline.ts`: a YAML file and `--set path=value`. */
 
 import { readFile } from 'node:fs/promises'
 import { parse, parseDocument } from 'yaml'
@@ -34,14 +34,14 @@ export async function readOverrides(file: string): Promise<Overrides> {
     const document = parseDocument(text, { uniqueKeys: true })
     const [error] = document.errors
     if (error !== undefined) throw error
-    // Aliases are only followed here: one may lead nowhere, or to more than fits any memory.
+    // Aliases are only resolved here: one may point nowhere, or expand beyond any memory.
     values = document.toJS() ?? {}
     refuseCycles(values)
   } catch (cause) {
     throw new PipelineError({
       code: 'overrides-syntax',
       message: `${file} is not valid YAML: ${withoutCredentials((cause as Error).message)}`,
-      hint: 'mend the file, or leave it out of --config; nothing was touched.',
+      hint: 'fix the file, or leave it out of --config; nothing was touched.',
       exitCode: exitCodes.badInput,
       cause,
     })
@@ -56,7 +56,7 @@ export async function readOverrides(file: string): Promise<Overrides> {
   return { source: file, values }
 }
 
-/** Parses `--set mirror.debian=http://…`; the value is YAML, so numbers, lists and booleans can be given. */
+/** Parses `--set mirror.debian=http://…`; the value is YAML, so it may be a number, list or boolean. */
 export function parseAssignment(assignment: string): Overrides {
   const match = /^([A-Za-z_][\w.-]*)=([\s\S]*)$/.exec(assignment)
   const path = match?.[1]?.split('.') ?? []
@@ -85,19 +85,19 @@ export function parseAssignment(assignment: string): Overrides {
   return { source: `--set ${match[1]}`, values: values as Record<string, unknown> }
 }
 
-/** YAML can say that a value holds itself. No setting does, and whatever walks through one would never end. */
+/** In YAML a value can contain itself. No setting does, and walking through one would never end. */
 function refuseCycles(value: unknown, above: readonly unknown[] = []): void {
   if (typeof value !== 'object' || value === null) return
-  if (above.includes(value)) throw new Error('an alias (*) stands inside of the value that it repeats')
+  if (above.includes(value)) throw new Error('an alias (*) is inside the value that it repeats')
   for (const inner of Object.values(value)) refuseCycles(inner, [...above, value])
 }
 
-/** Lays overrides over a value: objects key by key, everything else as a whole. */
+/** Merges overrides into a value: objects key by key, everything else as a whole. */
 export function mergeOver(base: unknown, over: unknown): unknown {
   if (!isRecord(base) || !isRecord(over)) return over
   const merged: Record<string, unknown> = { ...base }
   for (const [key, value] of Object.entries(over)) {
-    // An assignment to `__proto__` would be no key, and nobody would be told that it is unknown.
+    // A plain assignment to `__proto__` adds no key, so it would not be reported as unknown.
     Object.defineProperty(merged, key, {
       value: mergeOver(ownValue(base, key), value),
       enumerable: true,

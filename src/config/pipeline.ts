@@ -1,4 +1,4 @@
-/** The product as one typed value: what a person writes in `pipeline.ts`, and the rules it must keep. */
+/** The product as one typed value: what a person writes in `pipeline.ts`, and its rules. */
 
 import { z } from 'zod'
 import { formatFields, targetNames } from '../targets/registry.ts'
@@ -26,7 +26,7 @@ const hostLabel = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/
 const dnsName = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*$/
 const unixName = /^[a-z_][a-z0-9_-]{0,31}$/
 
-/** Users and groups that Debian has from the start; useradd would fail at them, or take what is theirs. */
+/** Users and groups that Debian has from the start; useradd would fail on them, or take over what is theirs. */
 const systemNames = new Set(
   `root daemon bin sys sync games man lp mail news uucp proxy www-data backup list irc gnats nobody _apt
   systemd-network systemd-resolve systemd-timesync systemd-journal messagebus sshd polkitd uuidd tcpdump ntpsec
@@ -34,7 +34,7 @@ const systemNames = new Set(
   plugdev staff users nogroup input sgx kvm render crontab netdev utempter`.split(/\s+/),
 )
 
-/** The last second of a file in an OVA, whose tar has 11 octal digits for it. */
+/** The latest time of a file in an OVA, whose tar format has 11 octal digits for it. */
 export const maximumEpoch = 8 ** 11 - 1
 
 /** The first day of a file in a zip archive. */
@@ -42,7 +42,7 @@ const firstDay = '1980-01-01'
 
 function isDateOfFiles(date: string): boolean {
   const epoch = Date.parse(`${date}T00:00:00Z`) / 1000
-  // What is no date at all has been found out already.
+  // Invalid dates have already been reported.
   return !(date < firstDay || epoch > maximumEpoch)
 }
 
@@ -53,14 +53,14 @@ function isWithoutDuplicates(values: readonly unknown[]): boolean {
 function isTimeZone(name: string): boolean {
   try {
     new Intl.DateTimeFormat('en', { timeZone: name })
-    // Intl takes offsets and any case, and the guest has a file for each zone.
+    // Intl accepts offsets and any case; the guest has only one file for each zone.
     return /^[A-Z][\w+-]*(\/[A-Z][\w+-]*)*$/.test(name)
   } catch {
     return false
   }
 }
 
-/** A name in a tar has 100 bytes, for `<name>-<release>-<label>-<arch>-disk1.vmdk`. */
+/** A name in a tar has at most 100 bytes, for `<name>-<release>-<label>-<arch>-disk1.vmdk`. */
 const fitsTar = (length: number) =>
   `must have at most ${length} characters, or a file in an OVA has no room for it`
 
@@ -82,7 +82,7 @@ const partition = z.strictObject({
   reservedPercent: z.number().min(0).max(50).default(0),
 })
 
-/** What a guest is given that an image is verified in. */
+/** Size of the guests that verify an image. */
 const sizeFields = (byDefault: { readonly memoryMiB: number; readonly cpus: number }) => ({
   memoryMiB: z.int().min(256, 'must be at least 256 MiB').max(65_536).default(byDefault.memoryMiB),
   cpus: z.int().min(1).max(64).default(byDefault.cpus),
@@ -108,7 +108,7 @@ const mirror = z.strictObject({
     .string()
     .regex(/^\d{8}T\d{6}Z$/, 'must look like 20261101T000000Z')
     .optional(),
-  /** Where debian-installer has its own packages from, when `debian` has none. @default the suite of the variant */
+  /** Where debian-installer gets its own packages, if `debian` has none. @default the suite of the variant */
   udebs: z
     .strictObject({
       /** Folder below `dists/` of the same mirror. */
@@ -122,7 +122,7 @@ const mirror = z.strictObject({
     .optional(),
 })
 
-/** The rules of everything in a pipeline but its stages, whose settings each stage checks itself. */
+/** The rules for a whole pipeline except its stages, whose settings each stage checks itself. */
 export const pipelineFields = z.strictObject({
   /** First part of every image's file name. */
   name: z
@@ -134,7 +134,7 @@ export const pipelineFields = z.strictObject({
     .string()
     .regex(/^\d+(\.\d+){1,3}(-[A-Za-z0-9.]+)?$/, 'must look like 4.22.0')
     .max(30, fitsTar(30)),
-  /** Date stamped into everything that is built (`2026-11-01`); SOURCE_DATE_EPOCH wins over it. */
+  /** Date stamped on everything that is built (`2026-11-01`); SOURCE_DATE_EPOCH overrides it. */
   date: z.iso
     .date('must be a date like 2026-11-01')
     .refine(isDateOfFiles, `must be from ${firstDay}, a zip file's first day, to 2242-03-16, an OVA's last`),
@@ -144,13 +144,13 @@ export const pipelineFields = z.strictObject({
       z.strictObject({
         suite: z.enum(['bookworm', 'trixie']),
         arch: z.enum(['x86_64']),
-        /** Goes into the file name, to tell apart images of one architecture. */
+        /** Goes into the file name, to tell images of one architecture apart. */
         label: z
           .string()
           .regex(/^[a-z0-9]+$/, 'must be lower case letters and digits')
           .max(9, fitsTar(9))
           .optional(),
-        /** Instead of the pipeline's own; it then stands in the variant's name. */
+        /** Overrides the pipeline's, and becomes part of the variant's name. */
         installer: installerField.optional(),
       }),
     )
@@ -178,7 +178,7 @@ export const pipelineFields = z.strictObject({
     .regex(/^[a-z]{2,8}$/, 'must be a keyboard layout like us')
     .default('us'),
   mirror: mirror.prefault({}),
-  /** The administrative account beside root. Neither has a password. */
+  /** The administrative account besides root. Neither has a password. */
   account: z
     .strictObject({
       name: z
@@ -198,16 +198,16 @@ export const pipelineFields = z.strictObject({
       error: "must not name the account's own group, which it is in anyway",
       path: ['groups'],
     }),
-  /** How layer 0 comes to be: `docs/installers.md` says when to use which. */
+  /** How to make layer 0: `docs/installers.md` says when to use which. */
   installer: installerField.default('bootstrap'),
-  /** What only debian-installer is told. */
+  /** Settings of debian-installer alone. */
   debianInstaller: debianInstallerFields.prefault({}),
   /** Debian package of the kernel. The default boots on all four hypervisors. */
   kernelPackage: z
     .string()
     .regex(/^linux-image-[a-z0-9.+-]+$/, 'must be a linux-image package')
     .default('linux-image-amd64'),
-  /** The machine that stages run in; no part of the result. */
+  /** The machine that stages run in; not part of the result. */
   machine: z
     .strictObject({
       memoryMiB: z
@@ -216,33 +216,30 @@ export const pipelineFields = z.strictObject({
         .max(1024 ** 2, 'must be at most 1048576 MiB, which is 1 TiB')
         .default(2048),
       cpus: z.int().min(1).max(64).default(2),
-      /** The build stops when the guest is not ready for its first stage by then. */
+      /** The build stops if the guest is not ready for its first stage by then. */
       bootTimeoutSeconds: z.int().min(10).default(600),
-      /** Room in the store for states of running guests, from which a build goes on without booting; 0: every build boots. */
+      /** Limit for saved states in the store, from which a build resumes instead of booting; 0: every build boots. */
       savedStatesMiB: z.int().min(0).default(2048),
     })
     .prefault({}),
-  /** The layers that are kept in `out/store`; no part of the result. */
+  /** The layers that are kept in `out/store`; not part of the result. */
   store: z
     .strictObject({
-      /**
-       * After a build the oldest layers that no variant uses go, until no more than this is left. Without it all of them
-       * stay.
-       */
+      /** After a build the oldest unused layers are removed until no more than this is left. Without it all stay. */
       maximumGiB: z.number().positive('must be more than 0').optional(),
     })
     .prefault({}),
-  /** What finished images are held against, and the machines that they are booted in for it. */
+  /** The contract that finished images are checked against, and the machines that boot them for it. */
   verification: z
     .strictObject({
       /**
-       * Only a system VM keeps CloudStack's. Where the payload is CloudStack's own, `cloudstack` becomes `cloudstack-payload`,
-       * which asks what holds for that; of files that somebody else has built it may be told.
+       * Only a system VM meets CloudStack's. With CloudStack's own payload `cloudstack` becomes `cloudstack-payload`, the part
+       * that applies to it; for files built elsewhere it can be set explicitly.
        */
       contract: z.enum(['none', ...contractNames]).default('none'),
-      /** Of each guest. System VMs of CloudStack have 256 to 1024 MiB. */
+      /** Of each guest. CloudStack's system VMs have 256 to 1024 MiB. */
       ...sizeFields({ memoryMiB: 512, cpus: 2 }),
-      /** Of a guest in a router's role: an installation that was upgraded ever since may give it no more. */
+      /** Of a guest in a router's role: installations upgraded from old versions may give it no more. */
       routers: z.strictObject(sizeFields({ memoryMiB: 256, cpus: 1 })).prefault({}),
     })
     .prefault({}),
@@ -272,7 +269,7 @@ export const pipelineFields = z.strictObject({
     .optional(),
   /** Whether the files are also laid out in `out/repository/<major.minor>`, ready to be served. */
   repository: z.boolean().default(false),
-  /** How each target's file is written. `'cloudstack'` packs them as its package builds want them, and sets `repository`. */
+  /** How each target's file is written. `'cloudstack'` packs them as its package builds expect, and sets `repository`. */
   formats: z.strictObject(formatFields).prefault({}),
 })
 
@@ -283,7 +280,7 @@ export type Pipeline = Omit<z.input<typeof pipelineFields>, 'formats'> & {
   readonly stages: readonly StageUse[]
 }
 
-/** The same with every default decided, stages left aside. */
+/** The same with every default filled in, without stages. */
 export type PipelineFields = z.output<typeof pipelineFields>
 
 /** A failure that is right for an image. */

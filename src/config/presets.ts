@@ -3,7 +3,7 @@
 import { targetNames, targets } from '../targets/registry.ts'
 import { isRecord } from './overrides.ts'
 
-/** `formats: 'cloudstack'`: files packed as CloudStack's package builds and servers have them. */
+/** `formats: 'cloudstack'`: files packed as CloudStack's package builds and servers expect. */
 const formats = {
   cloudstack: Object.fromEntries(
     targetNames.flatMap((name) => {
@@ -15,12 +15,12 @@ const formats = {
 
 export type FormatPreset = keyof typeof formats
 
-/** Settings of formats, where a preset stands in their place. Others can then be laid over them. */
+/** Replaces a preset by its settings, so that others can be merged into them. */
 export function expandFormats(value: unknown): unknown {
   return typeof value === 'string' && Object.hasOwn(formats, value) ? formats[value as FormatPreset] : value
 }
 
-/** The same in a pipeline, or in values that are laid over one. What is packed for CloudStack is also laid out for it. */
+/** The same for a pipeline or its overrides. What is packed for CloudStack also gets CloudStack's folder layout. */
 export function expandPresets(values: unknown): unknown {
   if (!isRecord(values)) return values
   const expanded = expandFormats(values.formats)

@@ -1,16 +1,16 @@
-/** What a pipeline has to keep so that a management server finds its images. */
+/** The rules for a pipeline so that a management server finds its images. */
 
 import { type Fault, formatFound } from './faults.ts'
 import { type Overrides, sourceOf } from './overrides.ts'
 import type { PipelineFields } from './pipeline.ts'
 import { repositoryFolder } from './release.ts'
 
-/** Every rule that the names and the addresses of images break. */
+/** Every rule that the names and URLs of images break. */
 export function registrationFaults(fields: PipelineFields, overrides: readonly Overrides[]): Fault[] {
   return [...addressFaults(fields, overrides), ...ownerFaults(fields)]
 }
 
-/** Mirrors keep the folders of a repository: what is served from another one would not be found there. */
+/** Mirrors keep the folders of a repository: files served from another folder would not be found there. */
 function addressFaults(
   { downloadUrl, repository, release }: PipelineFields,
   overrides: readonly Overrides[],
@@ -27,7 +27,7 @@ function addressFaults(
   ]
 }
 
-/** Of each architecture one image is the one that CloudStack finds by itself. That there are not two, file names see to. */
+/** CloudStack finds one image of each architecture by itself. File names ensure that there are not two. */
 function ownerFaults({ variants, verification }: PipelineFields): Fault[] {
   if (verification.contract === 'none') return []
   const archs = [...new Set(variants.map(({ arch }) => arch))]

@@ -1,6 +1,6 @@
-/** What the number of a CloudStack release says. */
+/** Reads the number of a CloudStack release. */
 
-/** Four numbers: CloudStack refuses two of them, and its converter of templates takes the fourth off without looking. */
+/** Four numbers: CloudStack rejects two, and its template converter strips the fourth unconditionally. */
 export function fullVersion(release: string): string {
   return numbersOf(release).join('.')
 }

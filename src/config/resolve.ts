@@ -1,4 +1,4 @@
-/** From what people wrote to what is decided: every default filled in, every fault reported at once. */
+/** Resolves what people wrote: fills in every default, and reports every fault at once. */
 
 import { dirname, resolve as resolvePath } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -24,7 +24,7 @@ const debianVersions = { bookworm: 12, trixie: 13 } as const
 const debianArchs = { x86_64: 'amd64', aarch64: 'arm64' } as const
 
 /**
- * Decides a pipeline.
+ * Resolves a pipeline.
  * @throws PipelineError `configuration` with every fault found
  */
 export async function resolvePipeline(
@@ -45,7 +45,7 @@ export async function resolvePipeline(
   faults.push(...nameOfStageFaults(usedStages))
 
   const images: ResolvedImage[] = []
-  // Rules between values are checked as far as the values themselves are good.
+  // Rules between values are checked as far as the values themselves are valid.
   const disk = pipelineFields.shape.disk.safeParse(isRecord(merged) ? merged.disk : undefined)
   if (disk.success) faults.push(...diskFaults(disk.data, overrides))
   if (parsed.success) {
@@ -161,7 +161,7 @@ function parseSettings(
   return undefined
 }
 
-/** Lays `stages: {name: settings}` of overrides over the stages in use. */
+/** Applies `stages: {name: settings}` of overrides to the stages in use. */
 function overrideStages(
   uses: readonly StageUse[],
   overrides: readonly Overrides[],
@@ -178,7 +178,11 @@ function overrideStages(
     for (const [name, settings] of Object.entries(values.stages)) {
       if (!uses.some((use) => use.name === name)) {
         const known = uses.map((use) => use.name).join(', ')
-        faults.push({ path: `stages.${name}`, rule: `is no stage of this pipeline; it has ${known}`, source })
+        faults.push({
+          path: `stages.${name}`,
+          rule: `is not a stage of this pipeline, which has ${known}`,
+          source,
+        })
       } else if (!isRecord(settings)) {
         const rule = 'must be settings by name'
         faults.push({ path: `stages.${name}`, rule, found: formatFound(settings), source })
@@ -215,7 +219,7 @@ function resolveEpoch(
   return date === undefined ? 0 : Date.parse(`${date}T00:00:00Z`) / 1000
 }
 
-/** Names that the report gives to parts of a run that are no stage. */
+/** Names in the report for parts of a run that are not stages. */
 const partNames = ['base', 'boot', 'shutdown', 'inputs', 'flatten']
 
 function nameOfStageFaults(uses: readonly StageUse[]): Fault[] {
@@ -224,7 +228,7 @@ function nameOfStageFaults(uses: readonly StageUse[]): Fault[] {
   const taken = names.filter((name) => partNames.includes(name))
   const twice = names.filter((name, index) => names.indexOf(name) !== index)
   return [
-    ...twice.map((name) => ({ path: 'stages', rule: `stage ${name} stands there twice` })),
+    ...twice.map((name) => ({ path: 'stages', rule: `stage ${name} is listed twice` })),
     ...unfit.map((name) => ({
       path: 'stages',
       rule: 'a stage is named in lower case letters, digits and underscores',
@@ -232,7 +236,7 @@ function nameOfStageFaults(uses: readonly StageUse[]): Fault[] {
     })),
     ...taken.map((name) => ({
       path: 'stages',
-      rule: `${name} is a part of every run and no name for a stage`,
+      rule: `${name} is the name of a part of every run, so no stage can have it`,
     })),
   ]
 }

@@ -1,4 +1,4 @@
-/** The configuration after `resolve`: nothing in it is optional, and nothing of it has to be asked again. */
+/** The configuration after `resolve`: complete, with nothing left to decide. */
 
 import type { FileKind, FileSource } from './file-source.ts'
 import type { ImageFacts } from './image.ts'
@@ -15,17 +15,15 @@ export interface ResolvedStage {
   readonly environment: Readonly<Record<string, string>>
   readonly packages: readonly string[]
   readonly leaves: readonly string[]
-  /**
-   * Host folders by the name they have under `$STAGE_FILES`: absolute paths. Until `bringFiles`, also tarballs and URLs.
-   */
+  /** Host folders by their names under `$STAGE_FILES`: absolute paths. Until `bringFiles`, also tarballs and URLs. */
   readonly files: Readonly<Record<string, string>>
   /** The same as they were written. */
   readonly sources: Readonly<Record<string, string>>
-  /** Names of those that are not downloaded; a verb that only looks does without them. @default none */
+  /** Names of those that are not downloaded; read-only verbs do without them. @default none */
   readonly absent?: readonly string[] | undefined
-  /** What each of them stands for, where it is no tree. */
+  /** The kind of each, unless it is a tree. */
   readonly fileKinds: Readonly<Record<string, FileKind>>
-  /** Names that are allowed at the top of one of these folders, where only some are. */
+  /** Names allowed at the top of one of these folders, if restricted. */
   readonly filesTop: Readonly<Record<string, readonly string[]>>
   readonly network: boolean
   readonly timeoutSeconds: number
@@ -34,14 +32,14 @@ export interface ResolvedStage {
 /** One image with everything decided: the only configuration that code past `resolve` sees. */
 export interface ResolvedImage extends ImageFacts {
   readonly installer: InstallerName
-  /** The disk image that layer 0 is made of; undefined where an installer makes it from packages. */
+  /** The disk image that layer 0 is made from; undefined if an installer makes it from packages. */
   readonly baseImage: FileSource | undefined
   readonly debianInstaller: PipelineFields['debianInstaller']
   readonly machine: PipelineFields['machine']
   readonly formats: PipelineFields['formats']
   readonly verification: PipelineFields['verification']
   readonly waivers: PipelineFields['waivers']
-  /** Tells apart images of one architecture. */
+  /** Tells images of one architecture apart. */
   readonly label: string | undefined
   readonly downloadUrl: string | undefined
   readonly repository: boolean
@@ -53,7 +51,7 @@ export interface ResolvedImage extends ImageFacts {
 /** All images of a pipeline, the default first. */
 export interface ResolvedPipeline {
   readonly name: string
-  /** The most that layers may take when a build has ended, those in use aside. */
+  /** Limit for the layers after a build, not counting those in use. */
   readonly maximumStoreBytes: number | undefined
   readonly images: readonly ResolvedImage[]
 }

@@ -1,4 +1,4 @@
-/** Checks the host files that stages bring along, before anything is touched. */
+/** Checks the host files of stages before anything is touched. */
 
 import { readFile, stat } from 'node:fs/promises'
 import { execa } from 'execa'
@@ -6,7 +6,7 @@ import type { Fault } from './faults.ts'
 import { faultOfSource, parseFileSource } from './file-source.ts'
 import type { ResolvedImage } from './resolved.ts'
 
-/** Faults of all stages' scripts and files: missing, empty, not shell, or without the sum that a download needs. */
+/** Faults of all stages' scripts and files: missing, empty, not shell, or a download without its checksum. */
 export async function checkScripts(images: readonly ResolvedImage[]): Promise<Fault[]> {
   const stages = images.flatMap((image) => image.stages)
   const scripts = new Map(stages.map((stage) => [stage.script, stage.name]))
@@ -51,7 +51,7 @@ async function sourceFault(text: string, at: string): Promise<Fault[]> {
   if (source.isUrl) return []
   const found = await stat(source.location).catch(() => undefined)
   if (found?.isDirectory() && source.sum !== undefined)
-    return [{ path: at, rule: 'is a folder, which has no sum', found: text }]
+    return [{ path: at, rule: 'is a folder, which has no checksum', found: text }]
   if (found?.isDirectory() || found?.isFile()) return []
   return [{ path: at, rule: 'must be a folder or a tarball that exists', found: text }]
 }

@@ -28,13 +28,13 @@ export interface StageSpec<Shape extends z.ZodRawShape> {
   readonly leaves?: (settings: Settings<Shape>, image: ImageFacts) => readonly string[]
   /**
    * Host folders delivered into the guest, by name: `{ payload: './payload' }` is unpacked, owned by root with its
-   * modes, at `$STAGE_FILES/payload`. Paths are relative to the declaring module. Instead of a folder it may be a tarball,
-   * or the URL of one that ends in `#sha256=` or `#sha512=` and its sum.
+   * modes, at `$STAGE_FILES/payload`. Paths are relative to the declaring module. A tarball may stand in for a folder, as a
+   * path or as a URL that ends in `#sha256=` or `#sha512=` and its checksum.
    */
   readonly files?: (settings: Settings<Shape>, image: ImageFacts) => Readonly<Record<string, string>>
-  /** What sources stand for, by the names of `files`. @default 'tree' */
+  /** What kind of source each of `files` is, by name. @default 'tree' */
   readonly fileKinds?: Readonly<Record<string, FileKind>>
-  /** Names that may be at the top of one of `files`, so that a folder too high or too low is found before it is built in. */
+  /** Names allowed at the top of one of `files`, to catch a folder one level too high or too low before it is built in. */
   readonly filesTop?: Readonly<Record<string, readonly string[]>>
   /** Whether the script uses the network. Only such a stage has a name resolver. @default false */
   readonly network?: boolean
@@ -57,7 +57,7 @@ export interface StageDefinition<Shape extends z.ZodRawShape> {
   readonly spec: StageSpec<Shape>
 }
 
-/** Declares a stage. The result is a function, so that a misspelt stage or setting in `pipeline.ts` does not compile. */
+/** Declares a stage. The result is a function, so that a misspelled stage or setting in `pipeline.ts` does not compile. */
 export function defineStage<const Shape extends z.ZodRawShape = Record<never, never>>(
   spec: StageSpec<Shape>,
 ): StageDefinition<Shape> {

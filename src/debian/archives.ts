@@ -1,11 +1,11 @@
-/** Which archives an image is made of: the one answer for all who prove, list, render or record them. */
+/** Which archives an image is made from: the one answer for all code that verifies, lists, renders or records them. */
 
 import type { ImageFacts } from '../config/image.ts'
 import type { ReleaseRequest } from './release.ts'
 
 type OfImage = Pick<ImageFacts, 'suite' | 'debianArch' | 'mirror'>
 
-/** Where the image's packages come from, the main archive first, in the order of its sources. */
+/** The image's package archives, the main one first, in the order of its sources. */
 export function archivesOf(
   image: OfImage,
 ): readonly [main: ReleaseRequest, updates: ReleaseRequest, security: ReleaseRequest] {
@@ -23,24 +23,24 @@ export function mainArchiveOf({ suite, debianArch, mirror }: OfImage): ReleaseRe
   return { url: debian, suite, components, keyring, snapshot, arch: debianArch }
 }
 
-/** Where debian-installer's own packages come from: another suite or keyring, where the mirror is told to have one. */
+/** The archive of debian-installer's own packages: its own suite or keyring, if the mirror setting names one. */
 export function udebArchiveOf(image: OfImage): ReleaseRequest {
   const { keyring, udebs } = image.mirror
   return {
     ...mainArchiveOf(image),
     suite: udebs?.suite ?? image.suite,
     keyring: udebs?.keyring ?? keyring,
-    // A suite of udebs alone has no other index.
+    // A separate udeb suite has no other indexes.
     components: udebs?.suite === undefined ? ['main'] : [],
   }
 }
 
-/** Each archive of some images once. */
+/** The distinct archives of some images. */
 export function uniqueArchives(archives: readonly ReleaseRequest[]): readonly ReleaseRequest[] {
   return [...new Map(archives.map((archive) => [JSON.stringify(archive), archive])).values()]
 }
 
-/** The sources of one-line style, which apt and mmdebstrap take. */
+/** The sources in one-line style, for apt and mmdebstrap. */
 export function renderSourceLines(image: OfImage): readonly string[] {
   return archivesOf(image).map(({ url, suite, components, snapshot }) => {
     const options = snapshot === undefined ? '' : '[check-valid-until=no] '
@@ -48,7 +48,7 @@ export function renderSourceLines(image: OfImage): readonly string[] {
   })
 }
 
-/** The sources as apt's deb822 text, a stanza for each mirror. */
+/** The sources in apt's deb822 format, a stanza for each mirror. */
 export function renderSources(image: OfImage): string {
   const [main, updates, security] = archivesOf(image)
   return [renderStanza(main, updates), renderStanza(security)].join('\n')
@@ -56,7 +56,7 @@ export function renderSources(image: OfImage): string {
 
 // --- internal ---
 
-/** Archives of one mirror. */
+/** A stanza for archives of the same mirror. */
 function renderStanza(first: ReleaseRequest, ...others: readonly ReleaseRequest[]): string {
   const { url, components, keyring, snapshot } = first
   const suites = [first, ...others].map(({ suite }) => suite)

@@ -1,30 +1,30 @@
-/** The packages of a disk, as its dpkg has them. */
+/** The packages on a disk, read from its dpkg status. */
 
 import type { DiskFiles } from '../disk/disk-files.ts'
 import { parseFields } from './release.ts'
 
-/** A package whose files are there. */
+/** An installed package: its files are on the disk. */
 export interface Package {
-  /** With `:<architecture>` where that is not the disk's own. */
+  /** With `:<architecture>` if that is not the disk's own. */
   readonly name: string
   readonly version: string
   readonly architecture: string
-  /** Third word of dpkg's status: `installed`, or where an installation came to a halt. */
+  /** Third word of dpkg's status: `installed`, or the point where an installation stopped. */
   readonly status: string
   readonly source: { readonly name: string; readonly version: string }
-  /** `required` and `important` ones are those that every installation has unless it is told otherwise. */
+  /** `required` and `important` packages are in every installation unless excluded. */
   readonly priority: string
-  /** Names of packages that it may need: of alternatives all. */
+  /** Names of packages that it may need, including all alternatives. */
   readonly dependsOn: readonly string[]
 }
 
-/** Packages by name; empty where there is no dpkg. */
+/** Packages by name; empty if there is no dpkg. */
 export async function readPackages(disk: DiskFiles): Promise<ReadonlyMap<string, Package>> {
   const content = await disk.read('/var/lib/dpkg/status', { follow: true })
   return parsePackages(content?.toString() ?? '')
 }
 
-/** Parses dpkg's `status` file. A package of which only configuration is left is none. */
+/** Parses dpkg's `status` file. Packages with only configuration left do not count. */
 export function parsePackages(text: string): ReadonlyMap<string, Package> {
   const packages = text.split(/\n{2,}/).flatMap((paragraph) => parsePackage(paragraph) ?? [])
   // dpkg itself is never foreign.
@@ -47,7 +47,7 @@ function parsePackage(paragraph: string): Package | undefined {
   const status = fields.get('Status')?.split(' ')[2] ?? ''
   if (name === undefined || version === undefined) return undefined
   if (status === 'config-files' || status === 'not-installed') return undefined
-  // `Source: name (version)`, each only where it is not the package's own.
+  // `Source: name (version)`, each only if it differs from the package's own.
   const [, sourceName = name, sourceVersion = version] =
     /^(\S+)(?: \((.+)\))?$/.exec(fields.get('Source') ?? '') ?? []
   return {

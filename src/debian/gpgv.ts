@@ -1,19 +1,19 @@
-/** gpgv: the one place that runs it. */
+/** The one place that runs gpgv. */
 
 import { execa } from 'execa'
 
 export interface Verified {
-  /** What was signed, where it was signed in line. */
+  /** The signed content, if the signature is inline. */
   readonly payload: string
-  /** Status lines without their mark, as words: a stable interface, where what gpgv says and how it ends are not. */
+  /** Status lines without their prefix, as words: the stable interface, unlike gpgv's messages and exit status. */
   readonly status: readonly (readonly string[])[]
   /** For people. */
   readonly said: string
-  /** Why it did not run; undefined where it did. */
+  /** Why it did not run; undefined if it did. */
   readonly fault: { readonly shortMessage: string } | undefined
 }
 
-/** @param subject words for what is verified: files, or options for `input` */
+/** @param subject arguments for what to verify: files, or options for `input` */
 export async function runGpgv(
   keyring: string,
   subject: readonly string[],
@@ -25,7 +25,7 @@ export async function runGpgv(
     reject: false,
     timeout: 30_000,
     env: { LC_ALL: 'C' },
-    // By pipes: a run that is killed meanwhile leaves no file behind.
+    // Through pipes, so that a killed run leaves no file behind.
     stdio: ['pipe', 'pipe', 'pipe', 'pipe'],
     input: input ?? '',
     stripFinalNewline: false,

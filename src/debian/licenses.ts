@@ -1,10 +1,10 @@
-/** Licences from Debian's copyright files, where those can be read by a program. */
+/** Licenses from Debian's copyright files, as far as they are machine-readable. */
 
 import { parseFields } from './release.ts'
 
 /**
- * The short names of licences in a copyright file of the machine-readable format; none where it is written for people
- * alone. What is known only to a person (`other`, `custom`) is left out.
+ * The short names of the licenses in a machine-readable copyright file; none for a file in prose. Names that only mean
+ * something to people (`other`, `custom`) are left out.
  */
 export function parseLicenses(text: string): readonly string[] {
   const [header = '', ...stanzas] = text.split(/\n(?:\s*\n)+/)
@@ -17,7 +17,7 @@ export function parseLicenses(text: string): readonly string[] {
   return [...new Set(names)].sort()
 }
 
-/** Debian's words for combinations are SPDX's in small letters, with a comma where its priority matters. */
+/** Debian's operators are SPDX's in lower case, with a comma where precedence matters. */
 function toSpdx(line: string): string {
   const words = line.replaceAll(/,\s+(and|or)\b/gi, ' $1').split(/\s+/)
   return words

@@ -1,4 +1,4 @@
-/** Packages as a mirror's signed indexes list them. */
+/** Packages in a mirror's signed indexes. */
 
 import { promisify } from 'node:util'
 import { gunzip } from 'node:zlib'
@@ -15,12 +15,12 @@ import {
 export interface ListedPackage extends ReleaseFile {
   /** Path below the mirror. */
   readonly fileName: string
-  /** Name under which apt keeps it: its version with the epoch, which the mirror's own name leaves out. */
+  /** Name under which apt stores it: its version includes the epoch, unlike in the mirror's file name. */
   readonly archiveName: string
 }
 
 /**
- * Fetches the proved indexes of an archive's packages, as one text.
+ * Fetches an archive's verified package indexes, as one text.
  * @throws PipelineError with a code that begins with `mirror-` or `keyring-`
  */
 export async function fetchPackageIndex(
@@ -34,7 +34,7 @@ export async function fetchPackageIndex(
   return texts.map((text = '') => `\n${text.trim()}\n`).join('\n')
 }
 
-/** Fetches the proved index of one component; undefined where the archive lists none in the form that is read here. */
+/** Fetches the verified index of one component; undefined if the archive has none in the format read here. */
 export async function fetchIndex(
   { url, suite, arch }: Pick<ReleaseRequest, 'url' | 'suite' | 'arch'>,
   release: VerifiedRelease,
@@ -48,17 +48,17 @@ export async function fetchIndex(
   return (await promisify(gunzip)(packed)).toString('latin1')
 }
 
-/** Finds a package in the text of an index; undefined where it is not, or not with all that proves it. */
+/** Finds a package in an index; undefined if it is missing or lacks what is needed to verify it. */
 export function findListedPackage(index: string, name: string): ListedPackage | undefined {
   return readStanzaAt(index, findLine(index, `Package: ${name}`))
 }
 
-/** Finds the package that a path below the mirror is of. */
+/** Finds the package at a path below the mirror. */
 export function findListedFile(index: string, fileName: string): ListedPackage | undefined {
   return readStanzaAt(index, findLine(index, `Filename: ${fileName}`))
 }
 
-/** Where a line begins, or -1. An index has some fifty million characters: only what is asked for is taken apart. */
+/** Start of a line, or -1. An index has some fifty million characters: only the stanzas asked for are parsed. */
 function findLine(text: string, line: string): number {
   if (text.startsWith(`${line}\n`)) return 0
   const at = text.indexOf(`\n${line}\n`)

@@ -1,15 +1,15 @@
-/** Who has signed a mirror's Release file, by gpgv and a keyring of this host. */
+/** Verifies who signed a mirror's Release file, with gpgv and a keyring of this host. */
 
 import { exitCodes, PipelineError } from '../errors.ts'
 import { runGpgv } from './gpgv.ts'
 
-/** A Release file, and who is to have signed it. */
+/** A Release file, and its expected signer. */
 export interface SignedRelease {
   /** Mirror without a trailing slash, e.g. `http://deb.debian.org/debian`. */
   readonly url: string
-  /** Folder below `dists/`; the signed file must name it as its codename or its suite. */
+  /** Folder below `dists/`; must be the codename or suite in the signed file. */
   readonly suite: string
-  /** Binary (not armoured) keyring on this host. */
+  /** Binary (not armored) keyring on this host. */
   readonly keyring: string
 }
 
@@ -19,9 +19,9 @@ interface SignedText {
 }
 
 /**
- * Only what gpgv writes out is what was signed: text before or after the signed part is not in it. One good signature
- * is enough and a bad one too many. Signatures by keys that this host does not have are common, as Debian signs a
- * release with the keys of two of them.
+ * Only gpgv's output is what was signed: it leaves out text before or after the signed part. One good signature is enough,
+ * and one bad signature is too many. Signatures by keys missing on this host are common, since Debian signs a release with
+ * the keys of two releases.
  * @throws PipelineError `mirror-unsigned`, `mirror-bad-signature`, `mirror-unknown-signer`, `gpgv-failed`
  */
 export async function verifySignature(
@@ -49,7 +49,7 @@ function judgeSignatures(
   const signers: string[] = []
   let good = false
   for (const words of status) {
-    // VALIDSIG also follows signatures by keys that have expired or were revoked; only GOODSIG tells them apart.
+    // VALIDSIG also follows signatures by expired or revoked keys; only GOODSIG tells them apart.
     if (words[0] === 'NEWSIG') good = false
     if (words[0] === 'GOODSIG') good = true
     const primaryKey = words[10] ?? words[1]
@@ -68,7 +68,7 @@ function judgeSignatures(
   })
 }
 
-/** What was signed is not what is there. */
+/** The content is not what was signed. */
 export function badSignature(request: SignedRelease, said: string): PipelineError {
   return new PipelineError({
     code: 'mirror-bad-signature',

@@ -1,4 +1,4 @@
-/** A Debian mirror, proved before it is used: its Release file's signature, age, suite and content. */
+/** A Debian mirror, verified before use: its Release file's signature, age, suite and content. */
 
 import { createHash } from 'node:crypto'
 import { access } from 'node:fs/promises'
@@ -12,38 +12,38 @@ import { badSignature, type SignedRelease, verifySignature } from './release-sig
 export interface ReleaseRequest extends SignedRelease {
   readonly components: readonly string[]
   readonly arch: DebianArch
-  /** Instant of a snapshot archive: an expired Release file is then what was asked for. */
+  /** Instant of a snapshot archive: then an expired Release file is expected. */
   readonly snapshot?: string | undefined
 }
 
-/** A file that a Release file vouches for. */
+/** A file listed in a Release file. */
 export interface ReleaseFile {
   readonly sha256: string
   readonly size: number
 }
 
-/** What a mirror serves, as its signers say. */
+/** What a mirror serves, according to its signers. */
 export interface VerifiedRelease {
   readonly codename: string
   readonly suite: string
   /** When the archive was published. */
   readonly date: Date
-  /** Fingerprints of the primary keys whose signatures are good; never empty. */
+  /** Fingerprints of the primary keys of all good signatures; never empty. */
   readonly signers: readonly string[]
   /** By path below `dists/<suite>/`. */
   readonly files: ReadonlyMap<string, ReleaseFile>
-  /** Of the signed file itself. */
+  /** Checksum of the signed file itself. */
   readonly sha256: string
 }
 
 export interface VerifyOptions {
   readonly signal?: AbortSignal | undefined
-  /** Instant that counts as now. @default the host's clock */
+  /** The current time. @default the host's clock */
   readonly now?: Date | undefined
 }
 
 /**
- * Fetches `dists/<suite>/InRelease` and proves it.
+ * Fetches `dists/<suite>/InRelease` and verifies it.
  * @throws PipelineError with a code that begins with `mirror-` or `keyring-`
  */
 export async function verifyRelease(
@@ -59,7 +59,7 @@ export async function verifyRelease(
 }
 
 /**
- * Proves an `InRelease` file that somebody has fetched.
+ * Verifies an `InRelease` file that is already here.
  * @throws PipelineError like `verifyRelease`
  */
 export async function proveRelease(
@@ -84,7 +84,7 @@ export async function proveRelease(
 }
 
 /**
- * Fetches a file of which a proven release, or an index that one lists, has said what it is.
+ * Fetches a file listed in a verified release, or in an index that one lists.
  * @throws PipelineError with a code that begins with `mirror-`
  */
 export async function fetchListed(
@@ -106,7 +106,7 @@ export async function fetchListed(
   return body
 }
 
-/** @throws PipelineError `mirror-file-corrupt` when a body is not what a signed list says */
+/** @throws PipelineError `mirror-file-corrupt` if a body does not match its entry in a signed list */
 export function checkListed(url: string, body: Buffer, listed: ReleaseFile): void {
   const found: ReleaseFile = { sha256: createHash('sha256').update(body).digest('hex'), size: body.length }
   if (found.size === listed.size && found.sha256 === listed.sha256) return
@@ -223,7 +223,7 @@ function checkContent(
   }
   const components = offered('Components')
   for (const component of request.components) {
-    // The security archive calls its components `updates/main` and so on, and files them under `main`.
+    // The security archive calls its components `updates/main` and so on, but files them under `main`.
     if (!components.some((name) => name === component || name.endsWith(`/${component}`))) {
       throw lacks('mirror-component-missing', `component ${component}`, components)
     }

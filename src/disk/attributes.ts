@@ -1,9 +1,9 @@
-/** Extended attributes of inodes: capabilities, ACLs, and whatever else somebody has set. */
+/** Extended attributes of inodes: capabilities, ACLs, and any others. */
 
 import { askDebugfs } from './debugfs.ts'
 import { unreadableDisk } from './unreadable.ts'
 
-/** An attribute that an inode has. */
+/** An attribute of an inode. */
 export interface AttributeRequest {
   readonly inode: number
   readonly name: string
@@ -11,7 +11,7 @@ export interface AttributeRequest {
 }
 
 /**
- * Values of attributes, by inode and name, as getxattr(2) gives them. `stat` shows only those below 40 bytes, and not all
+ * Values of attributes, by inode and name, as getxattr(2) returns them. `stat` shows only those below 40 bytes, and not all
  * of them exactly.
  */
 export async function readAttributes(
@@ -21,7 +21,7 @@ export async function readAttributes(
 ): Promise<ReadonlyMap<number, ReadonlyMap<string, Buffer>>> {
   const wordOf = ({ inode, name }: AttributeRequest) => `ea_get -x <${inode}> "${name}"`
   for (const { inode, name } of requests) {
-    // debugfs escapes other characters when it writes a name, and does not take the escapes back.
+    // debugfs escapes other characters in the names it prints, but does not accept the escapes.
     if (/^[ !#-[\]-~]+$/.test(name)) continue
     throw unreadableDisk(
       `debugfs cannot be asked for the attribute ${JSON.stringify(name)} of inode ${inode}`,
@@ -34,7 +34,7 @@ export async function readAttributes(
     answers.begin(wordOf(request))
     const [, size, hex = ''] = answers.take(/.* \((\d+)\) = ((?:[0-9a-f]{2} )+)\n\n?/y) ?? []
     const value = Buffer.from(hex.replaceAll(' ', ''), 'hex')
-    // Not what the inode says: an ACL is longer in the form that getxattr(2) gives it.
+    // Not the size in the inode: an ACL is longer in the form that getxattr(2) returns.
     if (value.length !== Number(size)) {
       throw unreadableDisk(`the attribute ${request.name} of inode ${request.inode} cannot be read`)
     }

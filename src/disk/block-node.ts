@@ -1,8 +1,8 @@
-/** Nodes of QEMU's block layer: how a disk is named to QEMU so that no path can be taken for anything else. */
+/** Nodes of QEMU's block layer: names a disk so that QEMU cannot take its path for anything else. */
 
 import { resolve } from 'node:path'
 
-/** A driver, its options, and what it reads. */
+/** A driver, its options, and its source. */
 export interface BlockNode {
   readonly driver: string
   readonly [option: string]: BlockValue
@@ -10,7 +10,7 @@ export interface BlockNode {
 
 type BlockValue = string | number | boolean | { readonly [option: string]: BlockValue }
 
-/** A stretch of a file, in bytes. */
+/** A range of a file, in bytes. */
 export interface Stretch {
   readonly offset: number
   readonly sizeBytes: number
@@ -26,12 +26,12 @@ export function imageNode(driver: string, path: string): BlockNode {
   return { driver, file: fileNode(path) }
 }
 
-/** A stretch of another node. */
+/** A range of another node. */
 export function stretchNode(file: BlockNode, { offset, sizeBytes }: Stretch): BlockNode {
   return { driver: 'raw', offset, size: sizeBytes, file }
 }
 
-/** The node as one word of a command line. */
+/** The node as a command-line word. */
 export function nodeName(node: BlockNode): string {
   return `json:${JSON.stringify(node)}`
 }

@@ -1,4 +1,4 @@
-/** The kernel and initrd of a layer, read out of its disk without mounting or booting it. */
+/** The kernel and initrd of a layer, read from its disk without mounting or booting it. */
 
 import { mkdir, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -59,7 +59,7 @@ export function compareVersions(a: string, b: string): number {
 
 // --- internal ---
 
-/** Of the files in /boot, those of the newest kernel that has an initrd. */
+/** The files in /boot of the newest kernel that has an initrd. */
 function chooseBootFiles(inodes: ReadonlyMap<string, number>): readonly [kernel: number, initrd: number] {
   const versions = [...inodes.keys()].flatMap((name) => /^vmlinuz-(.+)$/.exec(name)?.[1] ?? [])
   for (const version of versions.sort(compareVersions).reverse()) {

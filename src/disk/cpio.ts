@@ -1,6 +1,6 @@
 /** A cpio archive in the `newc` format, which the Linux kernel unpacks after the initrd it is appended to. */
 
-/** One entry; folders above a file are made by the writer. */
+/** One entry; the writer adds the folders above a file. */
 export interface CpioEntry {
   /** Path in the initramfs, without a leading slash. */
   readonly path: string

@@ -1,6 +1,6 @@
 /**
- * Many requests to debugfs by one process. Files are asked for by their inode, so no name, whatever its bytes, is ever
- * part of a request; answers are cut where their own length says, so no content can be taken for the next answer.
+ * Many requests to one debugfs process. Files are requested by inode, so file names, whatever their bytes, never become
+ * part of a request; answers are cut by their own length, so content can't be mistaken for the next answer.
  */
 
 import { spawn } from 'node:child_process'
@@ -8,23 +8,23 @@ import { once } from 'node:events'
 import { execa } from 'execa'
 import { unreadableDisk } from './unreadable.ts'
 
-/** Answers as they came, one after the other, each below the line that debugfs begins it with. */
+/** The answers, one after the other, each below the line with which debugfs begins it. */
 export interface Answers {
   /** One byte is one character. */
   readonly text: string
-  /** Moves behind the first line of the answer to a request, which has to be next. */
+  /** Skips the first line of the answer to a request, which has to be next. */
   readonly begin: (request: string) => void
-  /** Matches a sticky expression at the place reached, and moves behind it. */
+  /** Matches a sticky expression at the current position, and moves past it. */
   readonly take: (pattern: RegExp) => RegExpExecArray | undefined
-  /** Takes so many bytes. */
+  /** Takes this many bytes. */
   readonly takeBytes: (count: number) => string
-  /** Fails when something is left that nobody has taken. */
+  /** Fails if anything is left over. */
   readonly end: () => void
 }
 
 /**
- * Asks, and waits for all answers.
- * @throws PipelineError `disk-unreadable` when debugfs complains of anything
+ * Sends requests, and waits for all answers.
+ * @throws PipelineError `disk-unreadable` if debugfs complains about anything
  */
 export async function askDebugfs(
   filesystem: string,
@@ -36,19 +36,19 @@ export async function askDebugfs(
   return readAnswers(filesystem, Buffer.from(stdout).toString('latin1'))
 }
 
-/** Writes what the journal has to the filesystem, as the kernel would when it mounts it. */
+/** Replays the journal into the filesystem, as the kernel would on mounting it. */
 export async function replayJournal(filesystem: string, signal: AbortSignal): Promise<void> {
   await runDebugfs(filesystem, ['journal_run'], signal, ['-w'])
 }
 
 export interface ContentRequest {
   readonly inode: number
-  /** As the inode has it. */
+  /** Size in the inode. */
   readonly sizeBytes: number
 }
 
 /**
- * Reads files, in the order of the requests, without holding more than a chunk of them.
+ * Reads files, in the order of the requests, holding no more than a chunk in memory.
  * @param onChunk gets the next bytes of a file; the bytes are only valid until it returns
  */
 export async function streamContent(
@@ -57,12 +57,12 @@ export async function streamContent(
   onChunk: (request: ContentRequest, bytes: Buffer) => void,
   signal: AbortSignal,
 ): Promise<void> {
-  // debugfs writes up to 60 bytes for an empty file whose data lies in its inode.
+  // debugfs prints up to 60 bytes for an empty file whose data is in its inode.
   const wanted = requests.filter(({ sizeBytes }) => sizeBytes > 0)
   if (wanted.length === 0) return
   const child = spawn('debugfs', ['-f', '-', filesystem], { env: debugfsEnvironment(), signal })
   const ended = once(child, 'close')
-  // An early end is told by `ended`; the pipe would tell it once more.
+  // `ended` reports an early end; the pipe would report it again.
   child.stdin.on('error', () => undefined)
   child.stdin.end(wanted.map(({ inode }) => `cat <${inode}>\n`).join(''))
   let complaints = ''
@@ -116,7 +116,7 @@ async function runDebugfs(
   return result
 }
 
-/** debugfs ends with 0 whatever happened; all that it says beside its version is a complaint. */
+/** debugfs always exits with 0; anything it prints besides its version is a complaint. */
 function requireQuiet(filesystem: string, said: string): void {
   const complaint = said.split('\n').find((line) => line !== '' && !/^debugfs \d/.test(line))
   if (complaint !== undefined) {
@@ -155,7 +155,7 @@ function readAnswers(filesystem: string, text: string): Answers {
   }
 }
 
-/** Cuts what debugfs writes into files, by the sizes that they have. */
+/** Splits debugfs's output into files, by their sizes. */
 function cutContent(
   requests: readonly ContentRequest[],
   onChunk: (request: ContentRequest, bytes: Buffer) => void,

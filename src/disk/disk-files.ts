@@ -16,7 +16,7 @@ import { requireInspectionTools } from './tools.ts'
 export type { DiskFile } from './mounting.ts'
 
 export interface DiskPartition extends PartitionEntry {
-  /** Where the booted system has it; undefined where its fstab does not say. */
+  /** Mount point in the booted system; undefined if its fstab does not say. */
   readonly mountPoint: string | undefined
   /** Of an ext filesystem; undefined for all others, whose files are not read. */
   readonly superblock: Superblock | undefined
@@ -31,32 +31,32 @@ export interface DiskFiles {
   readonly partitions: readonly DiskPartition[]
   /** The lines of the disk's /etc/fstab. */
   readonly mounts: readonly Mount[]
-  /** Every file by its path, a folder before what is in it. What a mounted filesystem hides is left out. */
+  /** Every file by path, a folder before its content. Leaves out what a mounted filesystem hides. */
   readonly list: () => Promise<ReadonlyMap<string, DiskFile>>
-  /** Content of a regular file; undefined where there is none. Without `follow`, no part of the path may be a link. */
+  /** Content of a regular file; undefined if there is none. Without `follow`, no part of the path may be a link. */
   readonly read: (path: string, options?: { readonly follow?: boolean }) => Promise<Buffer | undefined>
-  /** Contents of those paths that are regular files; follows no links. Far quicker than one after the other. */
+  /** Contents of the paths that are regular files; follows no links. Much faster than one at a time. */
   readonly readMany: (paths: Iterable<string>) => Promise<ReadonlyMap<string, Buffer>>
-  /** sha256 of the contents of those paths that are regular files, in hex; holds no file in memory. */
+  /** sha256, in hex, of the paths that are regular files; holds no file in memory. */
   readonly digests: (paths: Iterable<string>) => Promise<ReadonlyMap<string, string>>
-  /** Removes what was copied for reading. */
+  /** Removes the copies made for reading. */
   readonly close: () => Promise<void>
 }
 
 export interface OpenDiskOptions {
   /**
-   * Format of the image file. Without it the content decides, and with it whoever wrote the disk: give it for a disk of
-   * others, as `formatByEnding` does.
+   * Format of the image file. Without it the content decides, which whoever wrote the disk controls: specify it for an
+   * untrusted disk, as `formatByEnding` does.
    */
   readonly format?: DiskFormat | undefined
-  /** An existing folder with room for the disk's data, in which a folder is made and removed by `close`. */
+  /** An existing folder with room for the disk's data; a folder made in it is removed by `close`. */
   readonly workFolder: string
   readonly signal: AbortSignal
 }
 
 /**
- * Opens a disk image. Its ext filesystems are copied, and what their journals hold is written to the copies, as it would
- * be when they are mounted: a disk that was copied while a guest ran has that too.
+ * Opens a disk image. Copies its ext filesystems and replays their journals in the copies, as mounting would: a disk copied
+ * from a running guest also has data there.
  * @throws PipelineError `disk-unreadable`, `no-space`, `tools`
  */
 export async function openDisk(file: string, options: OpenDiskOptions): Promise<DiskFiles> {
@@ -66,7 +66,7 @@ export async function openDisk(file: string, options: OpenDiskOptions): Promise<
   const folder = await mkdtemp(join(options.workFolder, 'disk-'))
   try {
     const { kind, partitions } = await readPartitions(image, join(folder, 'table'), signal)
-    // All have to have ended before the folder may be removed.
+    // All must have ended before the folder can be removed.
     const copying = partitions.map((entry) => copyFilesystem(image, entry, folder, signal))
     await Promise.allSettled(copying)
     const copies = await Promise.all(copying)
@@ -120,7 +120,7 @@ async function copyFilesystem(
   return { entry, file, superblock, tree: once(() => readTree(file, signal)) }
 }
 
-/** The same answer for everyone who asks. */
+/** Asks once and returns the same answer to everyone. */
 function once<Result>(ask: () => Promise<Result>): () => Promise<Result> {
   let answer: Promise<Result> | undefined
   return () => {
@@ -129,7 +129,7 @@ function once<Result>(ask: () => Promise<Result>): () => Promise<Result> {
   }
 }
 
-/** Regular files among paths, with the filesystem that each lies in. */
+/** The regular files among paths, with the filesystem of each. */
 async function chooseFiles(
   list: DiskFiles['list'],
   places: readonly Place[],

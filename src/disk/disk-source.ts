@@ -1,4 +1,4 @@
-/** Where in a file the disk is, and how QEMU reads it there. */
+/** Where the disk is inside a file, and how QEMU reads it there. */
 
 import { open, stat } from 'node:fs/promises'
 import { extname } from 'node:path'
@@ -19,7 +19,7 @@ export interface DiskSource {
   readonly members: readonly TarMember[]
 }
 
-/** By the ending of a name that says it. */
+/** Formats by file extension, where it is unambiguous. */
 const formatsByEnding: Readonly<Record<string, DiskFormat>> = {
   '.qcow2': 'qcow2',
   '.raw': 'raw',
@@ -29,14 +29,14 @@ const formatsByEnding: Readonly<Record<string, DiskFormat>> = {
   '.ova': 'ova',
 }
 
-/** The format that a name's ending stands for; undefined where it says nothing. */
+/** The format of a file extension; undefined if it is ambiguous. */
 export function formatByEnding(path: string): DiskFormat | undefined {
   return formatsByEnding[extname(path).toLowerCase()]
 }
 
 /**
- * Finds the disk in a file. Whether all of it is there, and sound, is not looked at.
- * @param format without it the content decides, and with it whoever wrote the disk: give it for a disk of others
+ * Finds the disk in a file. Does not check whether it is complete and sound.
+ * @param format without it the content decides, which whoever wrote the disk controls: specify it for an untrusted disk
  * @throws PipelineError `disk-unreadable`
  */
 export async function locateDisk(file: string, format?: DiskFormat): Promise<DiskSource> {
@@ -44,7 +44,7 @@ export async function locateDisk(file: string, format?: DiskFormat): Promise<Dis
   const found = format ?? (await recognizeFormat(file))
   if (found === undefined) {
     throw unreadableDisk(
-      `cannot read the disk ${file}: it is no disk image, or one in a format that is not known here`,
+      `cannot read the disk ${file}: it is not a disk image, or is one in an unknown format`,
       undefined,
       'give a qcow2, VHD, VHDX, VMDK, OVA or raw disk; unpack an archive first.',
     )
@@ -53,7 +53,7 @@ export async function locateDisk(file: string, format?: DiskFormat): Promise<Dis
   return { file, format: found, node: imageNode(driverOf(found), file), members: [] }
 }
 
-/** The format of a file by what it begins and ends with; undefined where that is nothing known. */
+/** The format of a file by its first and last bytes; undefined if unknown. */
 export async function recognizeFormat(file: string): Promise<DiskFormat | undefined> {
   const { head, tail } = await readEnds(file)
   const begins = (text: string, at = 0) => head.toString('latin1', at, at + text.length) === text
@@ -71,7 +71,7 @@ export async function virtualSizeOf({ node }: Pick<DiskSource, 'node'>): Promise
   return (await readImageInfo(node))['virtual-size']
 }
 
-/** Of anything else, a reader would wait for the first byte, or read for ever. @throws PipelineError `disk-unreadable` */
+/** Reading anything else would block, or never end. @throws PipelineError `disk-unreadable` */
 export async function requireFile(path: string): Promise<void> {
   const found = await stat(path).catch((cause: NodeJS.ErrnoException) => {
     const said = cause.code === 'ENOENT' ? 'there is no such file' : cause.message
@@ -79,7 +79,7 @@ export async function requireFile(path: string): Promise<void> {
   })
   if (found.isFile() || found.isBlockDevice()) return
   const kind = kinds.find(([is]) => found[is]())?.[1] ?? 'something else'
-  throw unreadableDisk(`cannot read the disk ${path}: it is ${kind}, and no file`)
+  throw unreadableDisk(`cannot read the disk ${path}: it is ${kind}, not a file`)
 }
 
 // --- internal ---
@@ -98,7 +98,7 @@ function driverOf(format: Exclude<DiskFormat, 'ova'>): string {
 
 async function locateInOva(file: string): Promise<DiskSource> {
   if ((await recognizeFormat(file)) !== 'ova') {
-    throw unreadableDisk(`cannot read the disk ${file}: it is no OVA, which is a tar archive`)
+    throw unreadableDisk(`cannot read the disk ${file}: it is not an OVA, which is a tar archive`)
   }
   const members = await readTar(file)
   const disks = members.filter(({ name }) => name.toLowerCase().endsWith('.vmdk'))

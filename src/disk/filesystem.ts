@@ -1,11 +1,11 @@
-/** One ext2, ext3 or ext4 filesystem in a file of the host: its tree, its contents, its superblock. */
+/** One ext2, ext3 or ext4 filesystem in a local file: its tree, its contents, its superblock. */
 
 import { askDebugfs, type ContentRequest, replayJournal, streamContent } from './debugfs.ts'
 import { type FolderEntry, type Inode, readFolders, readInodes } from './inodes.ts'
 import { decodeName } from './names.ts'
 import { unreadableDisk } from './unreadable.ts'
 
-/** What a superblock says. */
+/** The fields of a superblock. */
 export interface Superblock {
   readonly features: readonly string[]
   /** `clean`, or what is wrong. */
@@ -37,7 +37,7 @@ export async function readSuperblock(filesystem: string, signal: AbortSignal): P
   }
 }
 
-/** Writes what the journal holds to the filesystem, so that it is read as it would be mounted. */
+/** Replays the journal into the filesystem, so that reading it gives the same result as mounting it. */
 export async function settleJournal(filesystem: string, signal: AbortSignal): Promise<Superblock> {
   const superblock = await readSuperblock(filesystem, signal)
   if (!superblock.features.includes('needs_recovery')) return superblock
@@ -45,7 +45,7 @@ export async function settleJournal(filesystem: string, signal: AbortSignal): Pr
   return readSuperblock(filesystem, signal)
 }
 
-/** What is in one folder, reached from the root without following links; nothing where there is none. */
+/** The content of one folder, reached from the root without following links; empty if there is none. */
 export async function readFolder(
   filesystem: string,
   path: string,
@@ -62,7 +62,7 @@ export async function readFolder(
   return entries
 }
 
-/** Every file, by its path from this filesystem's root, which is `/`; a folder comes before what is in it. */
+/** Every file, by its path from this filesystem's root, which is `/`; a folder comes before its content. */
 export async function readTree(filesystem: string, signal: AbortSignal): Promise<ReadonlyMap<string, Inode>> {
   const numbers = await walk(filesystem, signal)
   const unique = [...new Set(numbers.values())]
@@ -92,7 +92,7 @@ export async function readContents(
 
 // --- internal ---
 
-/** Inodes by path, level by level: as many calls as the tree is deep. */
+/** Inodes by path, level by level: one call for each level of the tree. */
 async function walk(filesystem: string, signal: AbortSignal): Promise<ReadonlyMap<string, number>> {
   const numbers = new Map<string, number>([['/', rootInode]])
   const seen = new Set([rootInode])

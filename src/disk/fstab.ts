@@ -1,4 +1,4 @@
-/** What is mounted where, as a disk's own /etc/fstab has it. */
+/** What is mounted where, according to a disk's own /etc/fstab. */
 
 import type { PartitionEntry } from './partitions.ts'
 
@@ -6,7 +6,7 @@ import type { PartitionEntry } from './partitions.ts'
 export interface Mount {
   /** `UUID=…`, `LABEL=…`, a path of /dev, `tmpfs`, … */
   readonly source: string
-  /** Absolute, without a slash at its end; `none` and `swap` for swap. */
+  /** Absolute, without a trailing slash; `none` and `swap` for swap. */
   readonly path: string
   readonly type: string
   readonly options: readonly string[]
@@ -23,8 +23,8 @@ export function parseFstab(text: string): readonly Mount[] {
 }
 
 /**
- * Whether a source names a partition. A path such as `/dev/sda6` is told by its number alone, as the first disk's: what a
- * disk is called depends on the machine.
+ * Whether a source names a partition. A path such as `/dev/sda6` is matched by its number alone, on the first disk: a
+ * disk's name depends on the machine.
  */
 export function namesPartition(source: string, partition: PartitionEntry): boolean {
   const [, tag, quoted = ''] = /^(UUID|LABEL|PARTUUID|PARTLABEL)=(.*)$/.exec(source) ?? []

@@ -1,4 +1,4 @@
-/** Stretches of a disk image, copied out of whatever format it has. */
+/** Copies ranges out of a disk image of any format. */
 
 import { open, readFile } from 'node:fs/promises'
 import { dirname } from 'node:path'
@@ -9,7 +9,7 @@ import type { ImageFile } from './image-file.ts'
 import { convertImage } from './qemu-img.ts'
 import { unreadableDisk } from './unreadable.ts'
 
-/** Copies a stretch into a sparse file of its own. */
+/** Copies a range into its own sparse file. */
 export async function extractBytes(
   { path, node }: ImageFile,
   offset: number,
@@ -25,7 +25,7 @@ export async function extractBytes(
   })
 }
 
-/** Copies a stretch of the image to the same place of a file, and returns it. */
+/** Copies a range of the image to the same offset of a file, and returns it. */
 export async function copyBytes(
   image: ImageFile,
   offset: number,

@@ -1,4 +1,4 @@
-/** A disk image that is whole: what disk it is, how large, and which files of this host it consists of. */
+/** A complete disk image: its format, its size, and the local files it consists of. */
 
 import { stat } from 'node:fs/promises'
 import { dirname, resolve as resolvePath } from 'node:path'
@@ -11,19 +11,19 @@ import { unreadableDisk } from './unreadable.ts'
 
 export interface ImageFile {
   readonly path: string
-  /** One that is known here, or QEMU's name of another. */
+  /** A format known here, or QEMU's name of another. */
   readonly format: DiskFormat | (string & {})
   /** Size of the disk in it. */
   readonly sizeBytes: number
-  /** It, and all files of this host that the disk in it consists of or stands on. */
+  /** The file itself, and all local files that the disk in it consists of or is based on. */
   readonly files: readonly string[]
   /** The disk as QEMU's block layer opens it. */
   readonly node: BlockNode
 }
 
 /**
- * Finds out what a disk is, and that it and all it stands on is whole.
- * @param format without it the content decides, as in `locateDisk`; formats that are not known here are QEMU's to recognize
+ * Determines a disk's format and size, and checks that it and all its backing files are complete.
+ * @param format without it the content decides, as in `locateDisk`; QEMU recognizes formats that are unknown here
  * @throws PipelineError `disk-unreadable`
  */
 export async function inspectImageFile(
@@ -49,7 +49,7 @@ export async function inspectImageFile(
 
 // --- internal ---
 
-/** Those that are there: a part of a disk may also come over a network. */
+/** Only existing files: part of a disk may also come over a network. */
 async function findFiles(path: string, images: readonly ImageInfo[]): Promise<readonly string[]> {
   const names = images.flatMap(({ filename, 'format-specific': specific }, index) => {
     const folder = dirname(index === 0 ? resolvePath(path) : filename)
@@ -68,7 +68,7 @@ async function findFiles(path: string, images: readonly ImageInfo[]): Promise<re
   return [...new Set(names.filter((_, index) => there[index]))]
 }
 
-/** qemu-img converts a file that is cut short without a word, with zeros for all that is not there. */
+/** qemu-img silently converts a truncated file, with zeros for everything that is missing. */
 async function requireWhole(path: string, image: ReadImage, signal: AbortSignal): Promise<void> {
   const { status, said } = await checkImage(image, signal).catch((cause) => {
     signal.throwIfAborted()

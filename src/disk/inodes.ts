@@ -1,4 +1,4 @@
-/** What debugfs says of inodes, and of the names in folders. */
+/** Parses debugfs's output about inodes and folders. */
 
 import { readAttributes } from './attributes.ts'
 import { type Answers, askDebugfs } from './debugfs.ts'
@@ -7,7 +7,7 @@ import { unreadableDisk } from './unreadable.ts'
 
 export type FileType = 'file' | 'folder' | 'link' | 'character' | 'block' | 'pipe' | 'socket'
 
-/** A file as it is, without its names. */
+/** A file without its names. */
 export interface Inode {
   readonly type: FileType
   /** Permissions with the set-user-id, set-group-id and sticky bits. */
@@ -20,7 +20,7 @@ export interface Inode {
   readonly inode: number
   /** How many names it has. */
   readonly links: number
-  /** Where a link points to. */
+  /** Target of a link. */
   readonly target: string | undefined
   /** `major:minor` of a device. */
   readonly device: string | undefined
@@ -49,14 +49,14 @@ export async function readFolders(
     let isWhole = false
     for (let line = answers.take(entryLine); line !== undefined; line = answers.take(entryLine)) {
       const [, inode, mode = '', name = ''] = line
-      // What was removed has the inode 0.
+      // Removed entries have the inode 0.
       if (name === '.') isWhole = true
       if (inode === '0' || name === '.' || name === '..') continue
       const isFolder = mode.startsWith('04')
       entries.push({ inode: Number(inode), isFolder, name: decodeName(Buffer.from(name, 'latin1')) })
     }
     answers.take(/\n/y)
-    // debugfs shows a folder whose block list is damaged as one with nothing in it, not even itself.
+    // debugfs shows a folder with a damaged block list as completely empty, without even itself.
     if (!isWhole) throw unreadableDisk(`the filesystem ${filesystem} has a damaged folder: ${request}`)
     return entries
   })
@@ -64,10 +64,10 @@ export async function readFolders(
   return folders
 }
 
-/** `/inode/mode/uid/gid/name/size/`. A name has no slash in it, so this cannot end too early. */
+/** `/inode/mode/uid/gid/name/size/`. Names contain no slash, so this cannot end too early. */
 const entryLine = /\/(\d+)\/(\d{6})\/-?\d+\/-?\d+\/([^/]*)\/\d*\/\n/y
 
-/** Reads inodes. The target of a link is there where the inode holds it; `undefined` where a block does. */
+/** Reads inodes. A link's target is set if the inode holds it, and `undefined` if a block does. */
 export async function readInodes(
   filesystem: string,
   inodes: readonly number[],
@@ -136,7 +136,7 @@ function readInode(answers: Answers, inode: number): FoundInode {
     const attribute = answers.take(attributeLine)
     if (attribute !== undefined) {
       const [, name = '', size] = attribute
-      // Where a small file's data lies in the inode it takes the form of an attribute.
+      // A small file's data inside the inode appears as an attribute.
       if (name !== 'system.data') attributeSizes.set(name, Number(size))
       continue
     }
@@ -155,7 +155,7 @@ function readInode(answers: Answers, inode: number): FoundInode {
   return {
     type,
     mode: Number.parseInt(mode, 8),
-    // Numbers above 2³¹ are written as negative ones.
+    // Numbers above 2³¹ are printed as negative ones.
     uid: Number(uid) >>> 0,
     gid: Number(gid) >>> 0,
     sizeBytes: Number(size),
@@ -168,7 +168,7 @@ function readInode(answers: Answers, inode: number): FoundInode {
   }
 }
 
-/** Two bits of the second word carry a time beyond 2038. */
+/** Two bits of the second word extend times beyond 2038. */
 function readTime(seconds: string, extra: string): number {
   const epoch = Number.parseInt(extra, 16) & 3
   return (Number.parseInt(seconds, 16) | 0) + epoch * 2 ** 32

@@ -1,4 +1,4 @@
-/** Where each partition lies on an MBR disk. */
+/** Where the partitions of an MBR disk are. */
 
 import { uuidFrom } from '../digest.ts'
 
@@ -18,7 +18,7 @@ export interface Partition {
   readonly reservedPercent: number
 }
 
-/** The disk every layer and every image of a variant has. */
+/** The disk of every layer and every image of a variant. */
 export interface Disk {
   /** Multiple of 126: exact in cylinders and in 2 MiB blocks, so that no hypervisor's format rounds it. */
   readonly sizeMiB: number
@@ -44,7 +44,7 @@ export interface Layout {
   readonly sizeBytes: number
   /** MBR disk signature, 8 hex digits. */
   readonly diskId: string
-  /** The extended partition, where there are logical ones. */
+  /** The extended partition, if there are logical ones. */
   readonly extended:
     | { readonly number: number; readonly startSector: number; readonly sectors: number }
     | undefined
@@ -92,9 +92,9 @@ export function renderSfdisk(layout: Layout): string {
 }
 
 /**
- * What an fstab says of what no boot may fail for want of, by where it is mounted. A host under load may take minutes to bring
- * up a disk. Nothing waits for `/boot`, so systemd looks out for it longer than its usual 90 seconds. But all that starts
- * waits for swap, also where that may be missing: not for long, and a rule of udev's takes it when it comes later.
+ * The fstab options for mounts that must not make a boot fail, by mount point. A loaded host may take minutes to bring up a
+ * disk. Nothing waits for `/boot`, so systemd may look for it longer than its usual 90 seconds. But every service waits for
+ * swap, even though it may be missing: so only briefly, and a udev rule activates swap that appears later.
  */
 export const optionalMounts = [
   { where: '/boot[^ ]*', options: 'nofail,x-systemd.device-timeout=5min' },
@@ -114,7 +114,7 @@ export function renderFstab(layout: Layout): string {
     if (mount === '/') return [mount, partition, 'errors=remount-ro', '0 1'] as const
     return [mount, partition, optionsOf(mount, 'defaults'), '0 2'] as const
   })
-  // The root comes first, so that what is mounted below it finds it mounted.
+  // The root comes first, so that it is mounted before anything below it.
   const sorted = rows.sort(([a], [b]) => (a === 'none' ? 1 : b === 'none' ? -1 : a.length - b.length))
   const lines = sorted.map(
     ([mount, { uuid, filesystem }, options, pass]) =>

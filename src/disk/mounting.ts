@@ -1,4 +1,4 @@
-/** The filesystems of a disk as one tree, as the booted system has them. */
+/** The filesystems of a disk as one tree, as in the booted system. */
 
 import { readContents, type Superblock } from './filesystem.ts'
 import { type Mount, namesPartition, parseFstab } from './fstab.ts'
@@ -9,11 +9,11 @@ import { unreadableDisk } from './unreadable.ts'
 /** One file of a disk, by its absolute path in the booted system. */
 export interface DiskFile extends Inode {
   readonly path: string
-  /** Number of the partition that it lies in; inodes are numbered in each. */
+  /** Number of its partition; inodes are numbered per partition. */
   readonly partition: number
 }
 
-/** A partition, and a copy of its filesystem where that can be read. */
+/** A partition, and a copy of its filesystem if that is readable. */
 export interface Copy {
   readonly entry: PartitionEntry
   /** Path of the copy. */
@@ -28,7 +28,7 @@ export interface Place extends Copy {
   readonly mountPoint: string | undefined
 }
 
-/** The filesystem whose fstab says that it is the root; else the only one that has an /etc. */
+/** The filesystem that is the root by its own fstab; else the only one with an /etc. */
 export async function findRoot(
   file: string,
   copies: readonly Copy[],
@@ -54,14 +54,14 @@ export async function findRoot(
   )
 }
 
-/** Where the booted system has a filesystem, as far as its fstab says. */
+/** Mount point of a filesystem in the booted system, as far as its fstab says. */
 export function findMountPoint(copy: Copy, root: Copy, mounts: readonly Mount[]): string | undefined {
   if (copy === root) return '/'
   const mount = mounts.find(({ source, path }) => path.startsWith('/') && namesPartition(source, copy.entry))
   return mount?.path === '/' ? undefined : mount?.path
 }
 
-/** All trees as one, each in the place of the folder that it is mounted on. */
+/** All trees as one, each in place of the folder that it is mounted on. */
 export async function listFiles(places: readonly Place[]): Promise<ReadonlyMap<string, DiskFile>> {
   const files = new Map<string, DiskFile>()
   const mounted = places.flatMap((place) =>
@@ -71,7 +71,7 @@ export async function listFiles(places: readonly Place[]): Promise<ReadonlyMap<s
   for (const { entry, superblock, tree, mountPoint } of sorted) {
     const below = mountPoint === '/' ? '' : mountPoint
     for (const path of [...files.keys()]) if (path.startsWith(`${below}/`)) files.delete(path)
-    // What lies in another kind of filesystem is not known; what it hides is not there either way.
+    // The content of other filesystems is unknown; what they hide is left out either way.
     if (superblock === undefined) continue
     for (const [path, inode] of await tree()) {
       const absolute = path === '/' ? mountPoint : below + path

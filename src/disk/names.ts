@@ -1,11 +1,11 @@
-/** Names of files: bytes on a disk, texts here, without a loss between them. */
+/** File names: bytes on a disk, texts here, converted without loss. */
 
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
-/** What a byte that is no UTF-8 becomes, as in Python: a code unit that no text has. */
+/** Base for bytes that are not UTF-8, as in Python: code units that occur in no text. */
 const loneUnits = 0xdc00
 
-/** A name as text. One that is no UTF-8 has U+DC80 to U+DCFF for each byte above 127, so that no two names look alike. */
+/** A name as text. If it is not UTF-8, each byte above 127 becomes U+DC80 to U+DCFF, so that no two names look alike. */
 export function decodeName(bytes: Uint8Array): string {
   try {
     return utf8.decode(bytes)
@@ -14,7 +14,7 @@ export function decodeName(bytes: Uint8Array): string {
   }
 }
 
-/** A name as one line for people: what is no visible character, and bytes that are no UTF-8, as escapes. */
+/** A name as one line for people, with escapes for invisible characters and for bytes that are not UTF-8. */
 export function showName(name: string): string {
   return name.replace(/[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu, (character) => {
     const code = character.codePointAt(0) ?? 0

@@ -1,4 +1,4 @@
-/** The partitions of a disk image, each with what lies in it, without reading more of the disk than its table. */
+/** The partitions of a disk image and their content types, reading little more of the disk than its table. */
 
 import { mkdir, truncate, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -8,32 +8,32 @@ import type { ImageFile } from './image-file.ts'
 import { sectorBytes } from './layout.ts'
 import { unreadableDisk } from './unreadable.ts'
 
-/** A place of a disk, and what is in it. */
+/** A range of the disk, and its content. */
 export interface PartitionEntry {
-  /** As in `/dev/vda<number>`; 0 for a filesystem that is a disk by itself. */
+  /** As in `/dev/vda<number>`; 0 for a filesystem that fills the whole disk. */
   readonly number: number
   readonly startSector: number
   readonly sectors: number
-  /** MBR: two hex digits; GPT: a UUID; empty where there is no table. */
+  /** MBR: two hex digits; GPT: a UUID; empty without a table. */
   readonly type: string
   readonly isBootable: boolean
-  /** What `PARTUUID=` in an fstab means. */
+  /** The value of `PARTUUID=` in an fstab. */
   readonly partitionUuid: string | undefined
   /** Name of a GPT partition. */
   readonly partitionLabel: string | undefined
-  /** As blkid names it: `ext4`, `swap`, …; undefined where it finds nothing. */
+  /** blkid's name: `ext4`, `swap`, …; undefined if it finds nothing. */
   readonly filesystem: string | undefined
   readonly uuid: string | undefined
   readonly label: string | undefined
 }
 
 export interface PartitionTable {
-  /** `dos`, `gpt`, …; `none` where a filesystem is the whole disk. */
+  /** `dos`, `gpt`, …; `none` if a filesystem fills the whole disk. */
   readonly kind: string
   readonly partitions: readonly PartitionEntry[]
 }
 
-/** Reads the table with sfdisk, and what each partition begins with with blkid. `folder` is for what they look at. */
+/** Reads the table with sfdisk, and the start of each partition with blkid. `folder` is for the data they read. */
 export async function readPartitions(
   image: ImageFile,
   folder: string,
@@ -43,7 +43,7 @@ export async function readPartitions(
   const disk = join(folder, 'disk')
   await writeFile(disk, '')
   await truncate(disk, image.sizeBytes)
-  // The table, and the copy of it that GPT has at the end.
+  // The table, and GPT's copy of it at the end.
   await copyBytes(image, 0, probedBytes, disk, signal)
   await copyBytes(image, Math.max(0, image.sizeBytes - probedBytes), probedBytes, disk, signal)
   const primary = await readTable(disk, signal)
@@ -79,7 +79,7 @@ export async function copyPartition(
   await extractBytes(image, startSector * sectorBytes, sectors * sectorBytes, file, signal)
 }
 
-/** Whether a partition of an MBR's table is one that holds logical ones, by any of the three types that say so. */
+/** Whether an MBR partition is a container of logical ones, by any of its three types. */
 export function isExtended(type: string): boolean {
   return ['5', 'f', '85'].includes(type)
 }
@@ -110,7 +110,7 @@ const environment = {
   LC_ALL: 'C',
 }
 
-/** Undefined where there is none. */
+/** Undefined if there is none. */
 async function readTable(disk: string, signal: AbortSignal): Promise<SfdiskTable | undefined> {
   const found = await execa('sfdisk', ['--json', disk], {
     reject: false,
@@ -126,7 +126,7 @@ async function readTable(disk: string, signal: AbortSignal): Promise<SfdiskTable
   return { label, partitions, ...(id === undefined ? {} : { id }) }
 }
 
-/** A filesystem that is the disk. */
+/** A filesystem that fills the disk. */
 async function readWhole(image: ImageFile, folder: string, signal: AbortSignal): Promise<PartitionEntry> {
   const size = Math.floor(image.sizeBytes / sectorBytes)
   const found = await probe(image, { start: 0, size }, folder, signal)
@@ -154,7 +154,7 @@ function mbrUuid({ label, id }: SfdiskTable, number: number): string | undefined
   return `${id.replace(/^0x/, '').padStart(8, '0')}-${number.toString(16).padStart(2, '0')}`
 }
 
-/** Each logical partition has a table of its own before it, which says where the next one is. */
+/** Each logical partition is preceded by its own table, which says where the next one is. */
 async function copyLogicalTables(
   image: ImageFile,
   disk: string,
@@ -175,10 +175,10 @@ async function copyLogicalTables(
 
 const nothing = { filesystem: undefined, uuid: undefined, label: undefined }
 
-/** blkid's exit status for something, for nothing, and for more than one thing at a time. */
+/** blkid's exit status for a match, for no match, and for several matches. */
 const blkidStatus = [0, 2, 8] as const
 
-/** What a partition's first bytes say that it is. */
+/** Type of a partition by its first bytes. */
 async function probe(
   image: ImageFile,
   { start, size }: Pick<SfdiskPartition, 'start' | 'size'>,

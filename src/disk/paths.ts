@@ -1,15 +1,15 @@
-/** Paths of a disk, as the booted system would follow them. */
+/** Paths of a disk, followed as in the booted system. */
 
-/** As much of a file as it takes to follow links. */
+/** The parts of a file needed to follow links. */
 interface Linkable {
   readonly type: string
   readonly target: string | undefined
 }
 
-/** As many links in a row as the kernel follows. */
+/** The kernel's limit of links in a row. */
 const maximumLinks = 40
 
-/** The path that a path leads to, with every link followed; undefined where it leads nowhere. */
+/** Where a path leads with every link followed; undefined if nowhere. */
 export function followPath(files: ReadonlyMap<string, Linkable>, path: string): string | undefined {
   let reached = ''
   let links = 0

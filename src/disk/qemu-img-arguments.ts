@@ -1,27 +1,27 @@
 /**
  * Command lines of qemu-img, as pure functions. A disk to read is a node, and a file to write an absolute path: qemu-img
- * would take a name such as `-q`, `nbd:host` or `json:{}` for an option, a server or a node.
+ * would take names such as `-q`, `nbd:host` or `json:{}` for an option, a server or a node.
  */
 
 import { resolve } from 'node:path'
 import { type BlockNode, nodeName } from './block-node.ts'
 
-/** Formats that are written, by QEMU's names. */
+/** Formats to write, by QEMU's names. */
 export type WrittenFormat = 'qcow2' | 'raw' | 'vhdx'
 
 /** An image that qemu-img reads. */
 export type ReadImage =
   | BlockNode
-  /** A file whose format is found out by its content. */
+  /** A file whose content determines its format. */
   | { readonly probed: string }
-  /** What an image stands on, as QEMU names it: a path, a URL, … */
+  /** A backing file as QEMU names it: a path, a URL, … */
   | { readonly named: string; readonly format: string }
 
 export interface OverlayRequest {
   readonly file: string
-  /** The qcow2 below; a relative path is looked up from the overlay's folder, and kept relative in the file. */
+  /** The qcow2 below; a relative path starts at the overlay's folder, and stays relative in the file. */
   readonly backing: string
-  /** @default that of `backing`, which then has to be there */
+  /** @default that of `backing`, which then has to exist */
   readonly sizeBytes?: number | undefined
 }
 
@@ -40,7 +40,7 @@ export function createArguments(file: string, sizeBytes: number): readonly strin
   return ['create', '-q', '-f', 'qcow2', '--', resolve(file), `${sizeBytes}`]
 }
 
-/** A qcow2 over another one. One whose size is given is made unchecked: what is below may still be empty itself. */
+/** A qcow2 over another one. If its size is given, the one below is not checked: it may still be empty. */
 export function overlayArguments({ file, backing, sizeBytes }: OverlayRequest): readonly string[] {
   const unchecked = sizeBytes === undefined ? [] : ['-u']
   const size = sizeBytes === undefined ? [] : [`${sizeBytes}`]
@@ -65,7 +65,7 @@ export function convertArguments(request: ConvertRequest): readonly string[] {
   ]
 }
 
-/** Makes the disk in a qcow2 larger; what is added reads as zeros. */
+/** Enlarges the disk in a qcow2; the added part reads as zeros. */
 export function growArguments(file: string, sizeBytes: number): readonly string[] {
   return ['resize', '-q', '-f', 'qcow2', '--', resolve(file), `${sizeBytes}`]
 }
@@ -82,7 +82,7 @@ export function infoArguments(image: ReadImage): readonly string[] {
   return ['info', '--output=json', ...wordsOf(image)]
 }
 
-/** Of the image and of all that it stands on. */
+/** About the image and all its backing files. */
 export function chainArguments(image: ReadImage): readonly string[] {
   return ['info', '--backing-chain', '--output=json', ...wordsOf(image)]
 }
@@ -99,7 +99,7 @@ function wordsOf(image: ReadImage): readonly string[] {
   return ['--', nodeName(image)]
 }
 
-/** A path that QEMU takes for one, and still relative where it was. */
+/** A path that QEMU recognizes as one, and that is still relative if it was. */
 function plainPath(path: string): string {
   return /^[^/]*:/.test(path) ? `./${path}` : path
 }

@@ -1,4 +1,4 @@
-/** qemu-img: the one place that runs it, by one set of rules for time, cancellation and environment. */
+/** The one place that runs qemu-img, with one set of rules for time, cancellation and environment. */
 
 import { execa } from 'execa'
 import type { BlockNode } from './block-node.ts'
@@ -17,9 +17,9 @@ import {
   type ReadImage,
 } from './qemu-img-arguments.ts'
 
-/** qemu-img failed. The message has the command and what it said. */
+/** qemu-img failed. The message has the command and its output. */
 export class QemuImgError extends Error {
-  /** Undefined where it did not end by itself. */
+  /** Undefined if it was killed. */
   readonly exitCode: number | undefined
 
   constructor(said: string, exitCode: number | undefined, cause: unknown) {
@@ -50,14 +50,14 @@ export interface ImageInfo {
 }
 
 export interface ImageCheck {
-  /** `leaks`: unused space that counts as used, which harms nothing. `no-check`: the format has none. */
+  /** `leaks`: unused space that counts as used, which is harmless. `no-check`: the format has no check. */
   readonly status: 'sound' | 'leaks' | 'no-check' | 'damaged'
-  /** What is wrong, in qemu-img's words; empty where it is sound. */
+  /** What is wrong, in qemu-img's words; empty if sound. */
   readonly said: string
   readonly compressedClusters: number
 }
 
-/** A stretch of a disk, in bytes. */
+/** A range of a disk, in bytes. */
 export interface MapEntry {
   readonly start: number
   readonly length: number
@@ -76,8 +76,8 @@ export async function createOverlay(request: OverlayRequest, signal?: AbortSigna
 }
 
 /**
- * Writes an image with what a disk holds.
- * @param onProgress gets the share that is done, from 0 to 1
+ * Writes a disk's content to an image.
+ * @param onProgress gets the completed share, from 0 to 1
  * @throws QemuImgError
  */
 export async function convertImage(
@@ -94,12 +94,12 @@ export async function growDisk(file: string, sizeBytes: number, signal?: AbortSi
   await run(growArguments(file, sizeBytes), limitsMs.metadata, signal)
 }
 
-/** @throws QemuImgError when two disks do not hold the same, with the first difference */
+/** @throws QemuImgError if two disks have different content, with the first difference */
 export async function compareImages(one: BlockNode, other: BlockNode, signal?: AbortSignal): Promise<void> {
   await run(compareArguments(one, other), limitsMs.data, signal)
 }
 
-/** Looks for damage, which is an answer. @throws QemuImgError when there is none */
+/** Looks for damage, which is returned. @throws QemuImgError if the check itself fails */
 export async function checkImage(image: ReadImage, signal?: AbortSignal): Promise<ImageCheck> {
   const { exitCode, stdout, said, cause } = await ask(checkArguments(image), limitsMs.data, signal)
   if (exitCode === undefined) throw new QemuImgError(`qemu-img check: ${said}`, exitCode, cause)
@@ -115,18 +115,18 @@ interface CheckFacts {
   readonly 'compressed-clusters'?: number
 }
 
-/** @throws QemuImgError when an image has any fault at all */
+/** @throws QemuImgError if an image has any fault */
 export async function requireSound(image: ReadImage, signal?: AbortSignal): Promise<void> {
   const { status, said } = await checkImage(image, signal)
   if (status !== 'sound') throw new QemuImgError(`qemu-img check: ${said}`, undefined, undefined)
 }
 
-/** What an image says of itself; what it stands on need not be there. @throws QemuImgError */
+/** Information about an image; its backing files need not exist. @throws QemuImgError */
 export async function readImageInfo(image: ReadImage, signal?: AbortSignal): Promise<ImageInfo> {
   return JSON.parse(await run(infoArguments(image), limitsMs.metadata, signal))
 }
 
-/** The image, and then all that it stands on. @throws QemuImgError */
+/** The image, followed by all its backing files. @throws QemuImgError */
 export async function readImageChain(
   image: ReadImage,
   signal?: AbortSignal,
@@ -134,21 +134,21 @@ export async function readImageChain(
   return JSON.parse(await run(chainArguments(image), limitsMs.metadata, signal))
 }
 
-/** Where a disk may hold something else than zeros, in ascending order. @throws QemuImgError */
+/** Where a disk may hold anything but zeros, in ascending order. @throws QemuImgError */
 export async function mapImage(image: BlockNode, signal?: AbortSignal): Promise<readonly MapEntry[]> {
   return JSON.parse(await run(mapArguments(image), limitsMs.data, signal))
 }
 
 // --- internal ---
 
-/** What reads or writes a whole disk may take an hour; all else is a few reads, which a busy host can make last. */
+/** Reading or writing a whole disk may take an hour; the rest is a few reads, slow only on a busy host. */
 const limitsMs = { metadata: 120_000, data: 3_600_000 } as const
 
 /** Exit status of `qemu-img check`. */
 const checkStatus = { 0: 'sound', 3: 'leaks', 63: 'no-check' } as const
 
 interface Answer {
-  /** Undefined where it did not end by itself. */
+  /** Undefined if it was killed. */
   readonly exitCode: number | undefined
   readonly stdout: string
   /** Why it failed, in one or more lines. */
@@ -156,7 +156,7 @@ interface Answer {
   readonly cause: unknown
 }
 
-/** Returns what it printed. @throws QemuImgError where it fails, and the reason of an abortion */
+/** Returns its output. @throws QemuImgError if it fails, and the abort reason */
 async function run(
   words: readonly string[],
   limitMs: number,

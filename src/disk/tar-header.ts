@@ -4,19 +4,19 @@ export const tarBlockBytes = 512
 
 export interface TarHeader {
   readonly name: string
-  /** What a link is another name of. */
+  /** The file that a hard link names. */
   readonly target: string
-  /** Of what follows the header. */
+  /** Of the content behind the header. */
   readonly sizeBytes: number
   readonly kind: TarKind
 }
 
-/** `pax`, `long-name` and `long-target` say something of what comes next; `other` has no content that is of interest. */
+/** `pax`, `long-name` and `long-target` describe the next entry; the content of `other` does not matter. */
 export type TarKind = 'file' | 'hard-link' | 'other' | 'pax' | 'long-name' | 'long-target'
 
 /**
- * Reads a block. Undefined for one of zeros, which ends an archive.
- * @param offset where it is, for errors
+ * Parses a header block. Undefined for zeros, which end an archive.
+ * @param offset its position, for errors
  * @throws Error with what is wrong
  */
 export function readTarHeader(block: Buffer, offset: number): TarHeader | undefined {
@@ -26,7 +26,7 @@ export function readTarHeader(block: Buffer, offset: number): TarHeader | undefi
   const magic = block.toString('latin1', 257, 263)
   const isSound = magic.startsWith('ustar') && readOctal(block.subarray(148, 156)) === checksumOf(block)
   if (!isSound) throw new Error(`there is no header at byte ${offset}`)
-  // GNU's archives have times where POSIX's have the folder.
+  // In GNU archives, times are where POSIX has the folder.
   const prefix = magic === 'ustar\0' ? text(345, 155) : ''
   const name = prefix === '' ? text(0, 100) : `${prefix}/${text(0, 100)}`
   const kind = kindOf(block.toString('latin1', 156, 157), name)
@@ -49,7 +49,7 @@ function kindOf(flag: string, name: string): { readonly kind: TarKind; readonly 
   throw new Error(`${name} is of the kind ${JSON.stringify(flag)}, which no image is in`)
 }
 
-/** Octal digits, or, for what they cannot express, a binary number marked by its first byte. */
+/** Octal digits, or, for larger numbers, a binary number marked by its first byte. */
 function readSize(field: Buffer, name: string): number {
   const size = field[0] === 0x80 ? readBinary(field.subarray(1)) : readOctal(field)
   if (!Number.isSafeInteger(size)) throw new Error(`${name} has no size that can be read`)
@@ -66,7 +66,7 @@ function readOctal(field: Buffer): number {
   return digits === undefined ? Number.NaN : Number.parseInt(digits, 8)
 }
 
-/** The sum of all bytes, in which its own field counts as spaces. */
+/** The sum of all bytes, with its own field counted as spaces. */
 function checksumOf(block: Buffer): number {
   const others = block.reduce((total, byte, index) => (index >= 148 && index < 156 ? total : total + byte), 0)
   return others + 8 * 0x20

@@ -1,5 +1,5 @@
 /**
- * What is in a tar archive, and where: an OVA is one, and its disk is read without unpacking it. Only headers are read.
+ * What is in a tar archive, and where: an OVA is one, and its disk is read in place. Only headers are read.
  * Formats: POSIX ustar and pax, and GNU's.
  */
 
@@ -20,12 +20,12 @@ export interface TarMember extends Stretch {
 /** More than any OVA has. */
 const maximumMembers = 1000
 
-/** A name of this many bytes is not one. */
+/** Longer extension headers are not names. */
 const maximumExtensionBytes = 1 << 20
 
 /**
- * Regular files, in order. Folders and symbolic links are left out; a hard link is one more name of a file.
- * @throws PipelineError `disk-unreadable` for what is damaged, cut short, or in parts
+ * Regular files, in order. Folders and symbolic links are left out; a hard link counts as another name of its file.
+ * @throws PipelineError `disk-unreadable` for what is damaged, truncated, or split
  */
 export async function readTar(path: string): Promise<readonly TarMember[]> {
   const file = await open(path, 'r')
@@ -66,7 +66,7 @@ export async function hashMember(
 
 // --- internal ---
 
-/** What extension headers say of what comes next. */
+/** What extension headers say about the next entry. */
 type Extension = Partial<Pick<TarHeader, 'name' | 'target' | 'sizeBytes'>>
 
 async function readMembers(file: FileHandle, archiveBytes: number): Promise<readonly TarMember[]> {
@@ -82,7 +82,7 @@ async function readMembers(file: FileHandle, archiveBytes: number): Promise<read
     const start = offset + tarBlockBytes
     if (start + sizeBytes > archiveBytes) {
       throw new Error(
-        `it is cut short: ${name} ends ${start + sizeBytes - archiveBytes} bytes behind its end`,
+        `it is cut short: ${name} ends ${start + sizeBytes - archiveBytes} bytes beyond its end`,
       )
     }
     offset = start + Math.ceil(sizeBytes / tarBlockBytes) * tarBlockBytes

@@ -1,11 +1,11 @@
-/** The programs that a disk is read with. */
+/** The programs needed to read a disk. */
 
 import { exitCodes, PipelineError } from '../errors.ts'
 import { findProgram } from '../host/tools.ts'
 
 const programs = ['qemu-img', 'sfdisk', 'blkid', 'debugfs'] as const
 
-/** @throws PipelineError `tools` naming every one that is missing */
+/** @throws PipelineError `tools` naming all that are missing */
 export async function requireInspectionTools(): Promise<void> {
   const found = await Promise.all(programs.map((name) => findProgram(name)))
   const missing = programs.filter((_, index) => found[index] === undefined)

@@ -9,7 +9,7 @@ import { exitCodes, messageOf, PipelineError } from '../errors.ts'
 import { findProgram } from '../host/tools.ts'
 import { unreadableDisk } from './unreadable.ts'
 
-/** Programs that write what is in an archive to their standard output, best first, by what the archive begins with. */
+/** Programs that unpack an archive to standard output, best first, by the archive's first bytes. */
 const unpackers: readonly { readonly magic: string; readonly programs: readonly (readonly string[])[] }[] = [
   {
     magic: 'BZh',
@@ -29,8 +29,8 @@ const unpackers: readonly { readonly magic: string; readonly programs: readonly 
 ]
 
 /**
- * The file itself, or where it was unpacked to.
- * @throws PipelineError `tools` when there is no program for it
+ * The file itself, or its unpacked copy.
+ * @throws PipelineError `tools` if there is no program for it
  */
 export async function unpackArchive(file: string, folder: string, signal: AbortSignal): Promise<string> {
   const head = await readHead(file)

@@ -1,4 +1,4 @@
-/** The error of a disk that is not what can be read. */
+/** The error for a disk that can't be read. */
 
 import { exitCodes, PipelineError } from '../errors.ts'
 

@@ -1,4 +1,4 @@
-/** Sums of image files, and `md5sum.txt`, `sha256sum.txt`, `sha512sum.txt` in GNU format beside them. */
+/** Checksums of image files, and `md5sum.txt`, `sha256sum.txt`, `sha512sum.txt` in GNU format beside them. */
 
 import { on } from 'node:events'
 import { access, readFile, stat } from 'node:fs/promises'
@@ -16,8 +16,8 @@ export type Checksums = Readonly<Record<Algorithm, string>>
 type Algorithm = (typeof algorithms)[number]
 
 /**
- * Sums of a file, in threads, with Node's own digests: coreutils' take three times as long for sha256. Zeros count as
- * well, but holes need not be read; and since those make a file long, each sum of it then has a thread of its own.
+ * Checksums of a file, in threads, with Node's own digests: coreutils take three times as long for sha256. Holes count as
+ * zeros but need not be read; since they make a file long, each checksum of a file with holes has its own thread.
  */
 export async function computeChecksums<Wanted extends Algorithm = Algorithm>(
   path: string,
@@ -57,7 +57,7 @@ async function hashInThread(
   })
   const ended = new AbortController()
   worker.once('exit', (code) =>
-    ended.abort(new Error(`the thread that sums ${file.path} ended with ${code}`)),
+    ended.abort(new Error(`the thread that hashes ${file.path} ended with ${code}`)),
   )
   const either = AbortSignal.any([signal, ended.signal])
   try {
@@ -71,12 +71,12 @@ async function hashInThread(
   }
 }
 
-/** What a thread tells: how far it is in the file, in bytes, and at the end its sums. */
+/** A thread's messages: bytes read so far, and at the end its checksums. */
 type HashMessage =
   | { readonly done: number; readonly sums?: undefined }
   | { readonly sums: Record<string, string> }
 
-/** More threads than processors would only take memory. Those that wait get their turn in order. */
+/** More threads than processors would only take memory. The rest wait their turn in order. */
 const turns = limit(availableParallelism())
 
 function limit(atOnce: number): <Result>(run: () => Promise<Result>) => Promise<Result> {
@@ -95,7 +95,7 @@ function limit(atOnce: number): <Result>(run: () => Promise<Result>) => Promise<
   }
 }
 
-/** Adds a file's sums to those of its folder, and drops lines of files that are not there any more. */
+/** Adds a file's checksums to the lists of its folder, and drops lines of files that no longer exist. */
 export async function writeChecksums(file: string, sums: Checksums): Promise<void> {
   const folder = dirname(file)
   for (const algorithm of algorithms) {
@@ -107,7 +107,7 @@ export async function writeChecksums(file: string, sums: Checksums): Promise<voi
   }
 }
 
-/** Takes a file's sums out of those of its folder: it is about to be another one. */
+/** Removes a file's checksums from the lists of its folder, because it is about to change. */
 export async function dropChecksums(file: string): Promise<void> {
   for (const algorithm of algorithms) {
     const path = listOf(dirname(file), algorithm)
@@ -116,7 +116,7 @@ export async function dropChecksums(file: string): Promise<void> {
   }
 }
 
-/** The lists of sums of a folder, whether they are there or not. */
+/** The checksum lists of a folder, existing or not. */
 export function listsOf(folder: string): readonly string[] {
   return algorithms.map((algorithm) => listOf(folder, algorithm))
 }
@@ -139,7 +139,7 @@ async function exists(path: string): Promise<boolean> {
   )
 }
 
-/** What is in no form of ours is somebody's own, and stays before the rest. */
+/** Lines in no known format belong to someone else; they stay, before the rest. */
 function renderList(sums: ReadonlyMap<string, string>, others: readonly string[]): string {
   const lines = [...sums].sort(([a], [b]) => (a < b ? -1 : 1)).map(([name, sum]) => `${sum}  ${name}`)
   return [...others, ...lines].map((line) => `${line}\n`).join('')
@@ -147,7 +147,7 @@ function renderList(sums: ReadonlyMap<string, string>, others: readonly string[]
 
 interface SumList {
   readonly sums: Map<string, string>
-  /** Lines that are none of a file. */
+  /** Lines that are not about a file. */
   readonly others: readonly string[]
 }
 
@@ -162,7 +162,7 @@ function readList(text: string): SumList {
   return { sums, others }
 }
 
-/** Whether the folder's lists have a file's sums. */
+/** Whether the folder's lists have a file's checksums. */
 export async function hasChecksums(file: string, sums: Checksums): Promise<boolean> {
   for (const algorithm of algorithms) {
     if (
@@ -173,7 +173,7 @@ export async function hasChecksums(file: string, sums: Checksums): Promise<boole
   return true
 }
 
-/** Sums by file name, as `sha256sum` and its like list them. */
+/** Checksums by file name, from the format of `sha256sum` and similar tools. */
 export function parseSums(text: string): Map<string, string> {
   return readList(text).sums
 }

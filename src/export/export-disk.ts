@@ -1,4 +1,4 @@
-/** Exports any disk, made by whomever, without a pipeline and without a store. */
+/** Exports any disk, without a pipeline and without a store. */
 
 import { realpath, stat } from 'node:fs/promises'
 import { basename, join } from 'node:path'
@@ -23,14 +23,14 @@ export interface DiskExport extends ExportSource {
   readonly targets: readonly TargetName[]
   /** Where the files go. */
   readonly folder: string
-  /** Without it, a folder into which another export writes is refused. */
+  /** Without it, a folder that another export is writing to is refused. */
   readonly waiting?: Waiting | undefined
   readonly emit: Emit
   readonly signal: AbortSignal
 }
 
 /**
- * Returns the paths of the files. What is finished stays, with its sums, when another target fails.
+ * Returns the paths of the files. Finished files stay, with their checksums, when another target fails.
  * @throws PipelineError `disk-unreadable`, `disk-size`, `disk-in-the-way`, `disk-changed`, `out-read-only`, `locked`, `export-failed`
  */
 export async function exportDisk(request: DiskExport): Promise<readonly string[]> {
@@ -41,10 +41,10 @@ export async function exportDisk(request: DiskExport): Promise<readonly string[]
   const workFolder = join(await realpath(folder), '.systemvm-image.unfinished')
   const fileOf = (target: TargetName) => join(folder, imageName(request, target))
   const written = [...request.targets.map(fileOf), ...listsOf(folder)]
-  // Whatever their names, all files of a folder are in the same lists of sums.
+  // All files of a folder, whatever their names, share its checksum lists.
   const lock = await takeLock(folder, `export of ${basename(disk)}`, request.waiting, 'export')
   try {
-    // What was waited for may have written the disk.
+    // The process that held the lock may have written the disk.
     const source = (await stampOfAll(first.files)) === stamp ? first : await requireFit(request)
     await requireElsewhere(source.files, written, workFolder)
     const before = await stampOfAll(source.files)
@@ -54,7 +54,7 @@ export async function exportDisk(request: DiskExport): Promise<readonly string[]
       workFolder,
       findKey: async (flat) => {
         if ((await stampOfAll(source.files)) !== before) throw changedMeanwhile(disk)
-        // Not of the file, which may be one of several that the disk consists of.
+        // Of the content, not of the file, which may be one of several that make up the disk.
         return digestContent(flat, signal)
       },
       fileOf,
@@ -65,7 +65,7 @@ export async function exportDisk(request: DiskExport): Promise<readonly string[]
   }
 }
 
-/** Finds out what the disk is, and that it can be what is asked for. */
+/** Inspects the disk, and checks that the targets can hold it. */
 async function requireFit(request: DiskExport): Promise<ImageFile> {
   const source = await inspectSource(request.disk, request.signal)
   await requireSize(request, source)
@@ -73,8 +73,8 @@ async function requireFit(request: DiskExport): Promise<ImageFile> {
 }
 
 /**
- * Finds out what the disk is by its name's ending, where that says it: the mark of a VHD of a fixed size is at its end,
- * and an OVA is a tar of several files. Of a raw disk, whoever writes to it decides what it begins with.
+ * Determines the disk's format from its file extension where possible: the signature of a fixed VHD is at its end, and an
+ * OVA is a tar of several files. A raw disk's first bytes are up to whoever writes to it.
  */
 async function inspectSource(disk: string, signal: AbortSignal): Promise<ImageFile> {
   const named = formatByEnding(disk)
@@ -89,7 +89,7 @@ async function inspectSource(disk: string, signal: AbortSignal): Promise<ImageFi
   )
 }
 
-/** Of files that are gone, too. */
+/** Includes files that are gone. */
 async function stampOfAll(files: readonly string[]): Promise<string> {
   return (await Promise.all(files.map((file) => stampOf(file).catch(() => 'gone')))).join('\n')
 }
@@ -97,13 +97,13 @@ async function stampOfAll(files: readonly string[]): Promise<string> {
 function changedMeanwhile(disk: string): PipelineError {
   return new PipelineError({
     code: 'disk-changed',
-    message: `the disk ${disk}, or one that it stands on, was written to while it was read`,
+    message: `the disk ${disk}, or a backing file of it, was written to while it was read`,
     hint: 'shut down whatever uses it, or export a copy.',
     exitCode: exitCodes.badInput,
   })
 }
 
-/** Refuses to write over a file that the disk consists of, or to take one for rubbish. */
+/** Refuses to overwrite a file that the disk is read from, or to clean one up. */
 async function requireElsewhere(
   sources: readonly string[],
   files: readonly string[],
@@ -132,7 +132,7 @@ type Choice = Pick<DiskExport, 'targets' | 'formats'>
 
 const mibBytes = 1024 ** 2
 
-/** Between sizes that are tried. */
+/** Step between the sizes to try. */
 const stepBytes = 2 * mibBytes
 
 function sizesOf(target: TargetName, { formats }: Pick<Choice, 'formats'>): DiskSizes {
@@ -159,7 +159,7 @@ async function requireSize(request: DiskExport, { format, sizeBytes }: ImageFile
   if (unfit.length === 0) return
   const sizes = nearestSizesMiB(request, sizeBytes).map((size) => `${size} MiB`)
   const nearest = sizes.length === 1 ? 'nearest size that fits is' : 'next sizes that fit are'
-  // qemu-img counts in sectors, and whoever looks at the file in bytes.
+  // qemu-img counts in sectors, but the size of the file on disk is in bytes.
   const found = format === 'raw' ? (await stat(disk)).size || sizeBytes : sizeBytes
   throw new PipelineError({
     code: 'disk-size',

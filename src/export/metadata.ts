@@ -1,4 +1,4 @@
-/** `metadata.ini`, by which CloudStack's management server and its setup find system VM templates. */
+/** `metadata.ini`, in which CloudStack's management server and its setup find system VM templates. */
 
 import { readFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'
@@ -9,10 +9,10 @@ import type { ImageResult } from '../report/report.ts'
 import type { TargetName } from '../targets/registry.ts'
 import { type Registration, registeredSum, registrationsOf } from './registration.ts'
 
-/** Resolves nowhere, by RFC 2606: CloudStack's setup ends where a template has no URL, also when its file is there. */
+/** Never resolves, by RFC 2606: CloudStack's setup aborts at a template without a URL, even if its file is there. */
 const nowhere = 'http://systemvm.invalid'
 
-/** Writes the sections of each image, and keeps those of other variants that the file has. */
+/** Writes the sections of each image, and keeps those of other variants in the file. */
 export async function writeMetadata(
   folder: string,
   image: ResolvedImage,
@@ -38,7 +38,7 @@ export async function writeMetadata(
   if (text !== before) await writeDurably(path, text)
 }
 
-/** Where the files will be served from, and the beginning of it that a mirror puts its own address in place of. */
+/** Where the files will be served from, and the part of that URL that a mirror replaces by its own. */
 function placeDownloads({ downloadUrl, release }: ResolvedImage) {
   const folder = `/${repositoryFolder(release)}`
   const url = downloadUrl ?? `${nowhere}${folder}`
@@ -63,7 +63,7 @@ function render(values: Readonly<Record<string, string>>): string {
     .join('')
 }
 
-/** Sections by name, each as the text of its lines; `default` is written anew every time. */
+/** Sections by name, each as the text of its lines; `default` is rewritten every time. */
 export function parseSections(text: string): Map<string, string> {
   const sections = new Map<string, string>()
   for (const part of text.split(/^(?=\[)/m)) {

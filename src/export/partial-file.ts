@@ -1,13 +1,12 @@
-/** Files that get their name only when they are whole. */
+/** Files that get their name only once they are complete. */
 
 import { constants, copyFile, link, rename, rm } from 'node:fs/promises'
 import { PipelineError } from '../errors.ts'
 import { exportFailed } from '../formats/failures.ts'
 
 /**
- * Has a file written under another name, and moves it into place when that went well. When it did not, the file that was
- * there stays as it was.
- * @param partial the other name, on the same file system
+ * Writes a file under a temporary name, and moves it into place on success. On failure the existing file stays as it was.
+ * @param partial the temporary name, on the same filesystem
  */
 export async function writeWhole<Result>(
   file: string,
@@ -29,7 +28,7 @@ export async function writeWhole<Result>(
   }
 }
 
-/** A second name for the file where that is possible; exports replace files and never write into them. */
+/** A hard link if possible, else a copy; exports replace files and never write into them. */
 export async function bringFile(file: string, to: string): Promise<void> {
   await link(file, to).catch(() => copyFile(file, to, constants.COPYFILE_FICLONE))
 }

@@ -1,27 +1,27 @@
-/** How a management server finds its template in `metadata.ini`: names, sums and systems, by release of CloudStack. */
+/** How a management server finds its template in `metadata.ini`: names, checksums and systems, by CloudStack release. */
 
 import type { Arch } from '../arch.ts'
 import { isBefore } from '../config/release.ts'
 import { type TargetName, targets } from '../targets/registry.ts'
 import type { Checksums } from './checksums.ts'
 
-/** What decides under which names an image is registered. */
+/** What determines the names under which an image is registered. */
 export interface Registered {
   readonly release: string
   readonly arch: Arch
   readonly label?: string | undefined
 }
 
-/** A section of `metadata.ini`, and what tells it from the others of the same file. */
+/** A section of `metadata.ini`, and what distinguishes it from the file's other sections. */
 export interface Registration {
   readonly section: string
-  /** A section by this name would be read in place of ours. */
+  /** A section with this name would be read instead of ours. */
   readonly hiddenBy: string | undefined
   readonly templateName: string
   readonly guestOs: string
 }
 
-/** The sections of one target's file. No reader looks for those of an image with a label: they are for people. */
+/** The sections for one target's file. Those of an image with a label are for people: nothing reads them. */
 export function registrationsOf(image: Registered, target: TargetName): readonly Registration[] {
   const suffix = image.label === undefined ? '' : `-${image.label}`
   const { hypervisors = [] } = targets[target]
@@ -37,13 +37,13 @@ export function registrationsOf(image: Registered, target: TargetName): readonly
   })
 }
 
-/** KVM alone has templates for several architectures, and has them since 4.20.1; what is for x86_64 needs no more words. */
+/** Only KVM has templates for several architectures; since 4.20.1 its sections name them all, elsewhere x86_64 stays unnamed. */
 function canonicalSection({ release, arch }: Registered, hypervisor: string): string {
   const isNamed = hypervisor === 'kvm' ? !isBefore(release, [4, 20, 1]) : arch !== 'x86_64'
   return isNamed ? `${hypervisor}-${arch}` : hypervisor
 }
 
-/** The sum by which the release compares a file with its registration. */
+/** The checksum by which the release compares a file with its registration. */
 export function registeredSum({ release }: Pick<Registered, 'release'>, sums: Checksums): string {
   return isBefore(release, [4, 22]) ? sums.md5 : sums.sha512
 }

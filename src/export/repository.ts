@@ -1,4 +1,4 @@
-/** Image files laid out as CloudStack's servers and their mirrors have them: `<repository>/<major.minor>/<file>`. */
+/** Image files in the layout of CloudStack's servers and their mirrors: `<repository>/<major.minor>/<file>`. */
 
 import { mkdir, readdir, rm } from 'node:fs/promises'
 import { basename, join } from 'node:path'
@@ -10,7 +10,7 @@ import { writeChecksums } from './checksums.ts'
 import { writeMetadata } from './metadata.ts'
 import { bringFile } from './partial-file.ts'
 
-/** Puts the files of an image into its release's folder, with their sums, in place of those that it had there before. */
+/** Puts an image's files into its release's folder, with their checksums, replacing its earlier ones. */
 export async function writeRepository(
   outFolder: string,
   image: ResolvedImage,
@@ -19,7 +19,7 @@ export async function writeRepository(
   const folder = join(outFolderAt(outFolder).repository, repositoryFolder(image.release))
   await mkdir(folder, { recursive: true })
   const former = (await readdir(folder)).filter((name) => name.startsWith(`${image.fileName}-`))
-  // A package build takes its sums from the list by parts of names: of another form of the same file it would take two.
+  // A package build matches checksum lines by part of the name: with another form of the same file it would find two.
   for (const name of former) await rm(join(folder, name))
   for (const result of results) {
     const file = join(folder, basename(result.path))

@@ -1,9 +1,9 @@
-/** How much room an export will take, before anything of it is there. */
+/** How much disk space an export will take, before it starts. */
 
 import { archiveOf, type FormatSettings, type TargetName, targets } from '../targets/registry.ts'
 import type { Storage } from '../targets/target.ts'
 
-/** The disk that files are to be made of. */
+/** The disk to make files from. */
 export interface DiskSize {
   readonly sizeBytes: number
   /** How much of it is not zeros, as far as known. */
@@ -11,17 +11,17 @@ export interface DiskSize {
 }
 
 export interface ExportRoom {
-  /** The flattened disk, which is there as long as the export takes. */
+  /** The flattened disk, which exists during the export. */
   readonly flattenedBytes: number
-  /** What each target's file takes while it is made, beside the flattened disk. */
+  /** Space for each target's file while it is made, besides the flattened disk. */
   readonly targets: Readonly<Partial<Record<TargetName, number>>>
   /** All of it together. */
   readonly totalBytes: number
 }
 
 /**
- * What files of a Linux system take of its data, with some more to be safe. Measured on a system VM's disk: a compressed
- * file 0.44, packed once more 0.37, blocks of 2 MiB with anything in them 1.15.
+ * Size of a Linux system's files relative to its data, with a safety margin. Measured on a system VM's disk: a compressed
+ * file 0.44, packed once more 0.37, blocks of 2 MiB with any data 1.15.
  */
 const shares = { compressed: 0.5, packed: 0.45, blocks: 1.25 } as const
 

@@ -1,4 +1,4 @@
-/** The heart of every export: one flattened disk, a file of it for each target, all at once, each with its sums. */
+/** The core of every export: one flattened disk, and from it a file for each target, all at once, with checksums. */
 
 import { mkdir, rm } from 'node:fs/promises'
 import { basename, join } from 'node:path'
@@ -15,17 +15,17 @@ import { writeWhole } from './partial-file.ts'
 import { type Branch, tee } from './tee.ts'
 
 export interface SideBySide<Result> extends ExportSource {
-  /** The disk, which may stand on others. */
+  /** The disk, which may have backing files. */
   readonly disk: BlockNode
-  /** Where everything lies that has no name yet. It is emptied before and removed afterwards, and has to be beside the files. */
+  /** Holds everything without a final name. Emptied before and removed afterwards; must be beside the files. */
   readonly workFolder: string
-  /** Finds out what identifiers in the files follow from; given the flattened disk. */
+  /** Returns the key for identifiers in the files, given the flattened disk. */
   readonly findKey: (disk: RawDisk) => Promise<string>
   readonly targets: readonly TargetName[]
   readonly fileOf: (target: TargetName) => string
-  /** Told of a target before anything is written for it. */
+  /** Called for each target before anything is written for it. */
   readonly onBegin?: (target: TargetName) => Promise<void>
-  /** Told of each file that is whole and listed with its sums. */
+  /** Called for each file once it is complete and in the checksum lists. */
   readonly onFile: (file: MadeFile) => Promise<Result>
   readonly estimate?: (name: string) => number | undefined
   readonly emit: Emit
@@ -41,15 +41,15 @@ export interface MadeFile {
 }
 
 /**
- * Returns what `onFile` made of each file, in the order of the targets. What is finished stays when another target fails.
+ * Returns the results of `onFile`, in the order of the targets. Finished files stay when another target fails.
  *
- * @throws the first failure, when all others have ended; the reason of an interruption before that
+ * @throws the first failure, after all others have ended; the reason of an interruption before that
  */
 export async function exportSideBySide<Result>(job: SideBySide<Result>): Promise<readonly Result[]> {
   const { workFolder, targets, signal } = job
   try {
     const { disk, key } = await prepare(job)
-    // All targets write to the same lists of sums.
+    // All targets write to the same checksum lists.
     const list = oneAtATime()
     const readers = targets.filter((target) => takesGrains(job, target))
     const branches = tee(compressGrains(disk), readers.length)
@@ -63,7 +63,7 @@ export async function exportSideBySide<Result>(job: SideBySide<Result>): Promise
     if (failed !== undefined) throw failed.reason
     return outcomes.flatMap((outcome) => (outcome.status === 'fulfilled' ? [outcome.value] : []))
   } finally {
-    // What is left of it, the next export removes.
+    // The next export removes what this leaves behind.
     await rm(workFolder, { recursive: true, force: true }).catch(() => undefined)
   }
 }
@@ -73,7 +73,7 @@ async function prepare<Result>(
 ): Promise<{ readonly disk: RawDisk; readonly key: string }> {
   const { emit, estimate, signal } = job
   const started = performance.now()
-  // What a killed run left in it may be a finished raw file, too, under its other name.
+  // A killed run may have left a finished raw file here, a hard link to the final one.
   await makeEmpty(job.workFolder)
   emit({ kind: 'part-started', name: 'flatten', estimateSeconds: estimate?.('flatten') })
   const disk = await flattenDisk(job.disk, join(job.workFolder, 'disk.raw'), signal)
@@ -115,18 +115,18 @@ async function exportTarget<Result>(
       await job.onBegin?.(target)
       await writeImage(target, { ...job, disk, key, grains, onProgress, signal }, file)
     } finally {
-      // The other reader must not wait for one that has failed.
+      // A failed reader must not block the other one.
       grains?.close()
     }
     show('checksums')
     const sums = await computeChecksums(file, signal, algorithms, (fraction) =>
       show(`checksums ${formatPercent(fraction)}`),
     )
-    // Whatever happens from here on, no list has a sum that is wrong.
+    // From here on no list has a wrong checksum, whatever happens.
     await inLists(path, () => list(() => dropChecksums(path)))
     return sums
   }
-  // Summed before it has its name, so that a file with its name is in the lists a moment later, interrupted or not.
+  // Hashed before it gets its name, so that a file under its name is listed a moment later, interrupted or not.
   const sums = await writeWhole(path, join(job.workFolder, basename(path)), signal, write)
   await inLists(path, () => list(() => writeChecksums(path, sums)))
   const seconds = secondsSince(started)
@@ -138,7 +138,7 @@ async function inLists(path: string, write: () => Promise<void>): Promise<void> 
   try {
     await write()
   } catch (cause) {
-    throw exportFailed(`list of sums with ${path}`, cause)
+    throw exportFailed(`list of checksums with ${path}`, cause)
   }
 }
 

@@ -1,16 +1,16 @@
-/** One source that several read at once, each from its beginning to its end. */
+/** One source for several readers at once, each from beginning to end. */
 
 import { EventEmitter, once } from 'node:events'
 
-/** One reader's view of the source. It is read once. */
+/** One reader's view of the source. It can be read once. */
 export interface Branch<Item> extends AsyncIterable<Item> {
-  /** Ends the reading, begun or not: the others wait for it no more. */
+  /** Stops reading, even before it began: the others no longer wait for it. */
   readonly close: () => void
 }
 
 /**
- * Branches of a source, which is read only as fast as the slowest of them that is not closed: no more than `ahead` items
- * wait for it. When all are closed, so is the source. When it fails, all of them do.
+ * Branches of a source, which is read only as fast as the slowest open branch, at most `ahead` items ahead of it. When all
+ * are closed, so is the source. When it fails, all of them do.
  */
 export function tee<Item>(source: AsyncIterable<Item>, count: number, ahead = 16): readonly Branch<Item>[] {
   const changes = new EventEmitter().setMaxListeners(0)

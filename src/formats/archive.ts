@@ -1,20 +1,20 @@
 /**
- * Compressed files as CloudStack takes them: `.bz2`, and `.zip` with one entry.
+ * Compressed files that CloudStack accepts: `.bz2`, and `.zip` with one entry.
  *
- * lbzip2 and pigz do the work, on every processor: their bytes depend neither on how many there are, nor, unlike those of
- * Node's zlib, on the release of Node. lbzip2's file is one stream, as bzip2's is; Java's readers see only the first one
- * of the many that pbzip2 writes. pigz writes a deflated stream that goes into a zip file made here, because its own
- * has the present time in it.
+ * lbzip2 and pigz do the work, on every processor: their output depends neither on the number of processors nor, unlike
+ * Node's zlib, on the release of Node. lbzip2 writes a single stream, as bzip2 does; Java's readers only see the first of
+ * the many streams from pbzip2. pigz's deflate stream goes into a zip file made here, because its own would contain the
+ * current time.
  */
 
 import { type FileHandle, open } from 'node:fs/promises'
 import { Transform } from 'node:stream'
 import { execa } from 'execa'
 
-/** Told how much of the source has been read, from 0 to 1. */
+/** Called with the share of the source read so far, from 0 to 1. */
 export type OnProgress = (fraction: number) => void
 
-/** Compresses a file into `file`, which then is read back. */
+/** Compresses a file into `file`, then reads it back. */
 export async function writeBzip2(
   source: string,
   file: string,
@@ -27,11 +27,11 @@ export async function writeBzip2(
 
 export interface ZipOptions {
   readonly entryName: string
-  /** The entry's date: seconds since 1970. A zip file knows no year before 1980. */
+  /** The entry's date: seconds since 1970. Zip files have no years before 1980. */
   readonly timestampSeconds: number
 }
 
-/** Compresses a file into the one entry of the zip file `file`. */
+/** Compresses a file into the only entry of the zip file `file`. */
 export async function writeZip(
   source: string,
   file: string,
@@ -65,14 +65,14 @@ export async function writeZip(
     await target.truncate(end)
     const directory = encodeDirectoryEntry(entry)
     await writeAt(target, Buffer.concat([directory, encodeEnd(directory.length, end)]), end)
-    // In place of pigz's header, too.
+    // This also overwrites pigz's header.
     await writeAt(target, encodeLocalHeader(entry), 0)
   } finally {
     await target.close()
   }
 }
 
-/** Runs a file through a program that compresses, into `target` from `start` on. Returns how much went in and out. */
+/** Runs a file through a compressor, into `target` from `start` on. Returns the bytes in and out. */
 async function compress(
   [program, ...commandArguments]: readonly [string, ...string[]],
   source: string,
@@ -103,7 +103,7 @@ async function compress(
       cancelSignal: signal,
       timeout: 3_600_000,
     })
-    // A program that cannot even be started is seen below.
+    // If the program cannot be started, the error shows below.
     child.catch(() => undefined)
     for await (const chunk of child.iterable({ binary: true })) {
       await writeAt(into, chunk, start + written)
@@ -124,7 +124,7 @@ async function writeAt(target: FileHandle, bytes: Uint8Array, position: number):
   }
 }
 
-/** Before and behind the deflated stream of a gzip file that has no name in it. */
+/** Before and behind the deflate stream of a gzip file without a name. */
 const gzipHeaderBytes = 10
 const gzipTrailerBytes = 8
 
@@ -137,7 +137,7 @@ async function readGzip(
   const trailer = Buffer.alloc(gzipTrailerBytes)
   await file.read(header, 0, header.length, start)
   await file.read(trailer, 0, trailer.length, start + length - trailer.length)
-  // The method is deflate, and no flag says that there is more to the header.
+  // The method is deflate, and no flag announces more header fields.
   if (header.readUInt32BE(0) !== 0x1f8b_0800) throw new Error('pigz did not write a plain gzip file')
   return { crc: trailer.readUInt32LE(0), sizeBytes: trailer.readUInt32LE(4) }
 }
@@ -150,10 +150,10 @@ interface ZipEntry {
   readonly sizeBytes: number
 }
 
-/** In the fields of 32 bits: look in the extra field of 64 bits. */
+/** In 32-bit fields: the value is in the 64-bit extra field. */
 const inExtra = 0xffff_ffff
 
-/** With an extra field for sizes of 64 bits, whether they need it or not, so that its length is known beforehand. */
+/** Always with an extra field for 64-bit sizes, so that its length is known beforehand. */
 const localHeaderBytes = 30 + 20
 
 function encodeLocalHeader(entry: ZipEntry): Buffer {
@@ -175,10 +175,10 @@ function encodeDirectoryEntry(entry: ZipEntry): Buffer {
   return Buffer.concat([fixed, entry.name, encodeExtra(entry)])
 }
 
-/** 4.5: the first with sizes of 64 bits. */
+/** 4.5: the first with 64-bit sizes. */
 const versionNeeded = 45
 
-/** What the two kinds of headers have in common, from the version on to the length of the name. */
+/** The fields shared by both kinds of headers, from the version to the length of the name. */
 function encodeCommon({ name, timestampSeconds, crc }: ZipEntry): Buffer {
   const common = Buffer.alloc(24)
   const { date, time } = dosTime(timestampSeconds)
@@ -229,7 +229,7 @@ function encodeEnd(directoryBytes: number, directoryOffset: number): Buffer {
   return Buffer.concat([end64, locator, end])
 }
 
-/** Two seconds are the smallest that these can tell, and the zone is the reader's: here it is UTC. */
+/** The resolution is two seconds, and the time zone is up to the reader: here it is UTC. */
 function dosTime(timestampSeconds: number): { readonly date: number; readonly time: number } {
   const at = new Date(Math.max(timestampSeconds, Date.UTC(1980, 0) / 1000) * 1000)
   return {

@@ -14,7 +14,7 @@ export class ExportFault extends Error {
 }
 
 /**
- * The error of an export that failed for what a system call or a program said.
+ * The error for an export that failed because of a system call or a program.
  * @param what kind of file and its path
  */
 export function exportFailed(what: string, cause: unknown): PipelineError {
@@ -24,11 +24,11 @@ export function exportFailed(what: string, cause: unknown): PipelineError {
   return new PipelineError({
     code: 'export-failed',
     message: `the ${what} could not be made: ${isFull ? 'its disk is full' : said}`,
-    // True of a build, whose layers are kept, and of the export of any disk.
+    // Applies both to a build, whose layers are kept, and to an export of any disk.
     hint:
       cause instanceof ExportFault
         ? cause.hint
-        : `${isFull ? 'make room there' : 'mend that'} and run the command again; what was finished before is kept.`,
+        : `${isFull ? 'make room there' : 'fix that'} and run the command again; what was finished before is kept.`,
     cause,
   })
 }

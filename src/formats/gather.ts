@@ -1,8 +1,8 @@
-/** Bytes in larger pieces, since each write to a file waits for a thread among those that compress. */
+/** Gathers bytes into larger pieces, since each file write waits for a thread that compression also uses. */
 
 /**
- * The same bytes in pieces of `bytes`, but for the last. Each is only valid until the next is asked for, as a stream's
- * `pipeline` does when it has written one that is larger than its mark.
+ * The same bytes in pieces of `bytes`, except the last. Each is only valid until the next is requested, which a stream's
+ * `pipeline` does once it has written a piece larger than its high-water mark.
  */
 export async function* gather(pieces: AsyncIterable<Buffer>, bytes = 1 << 20): AsyncGenerator<Buffer> {
   const gathered = Buffer.allocUnsafeSlow(bytes)

@@ -10,7 +10,7 @@ import type { DiskSizes } from './sizes.ts'
 
 export const grainBytes = 64 * 1024
 
-/** A VMDK of compressed grains has no part of one. */
+/** A VMDK of compressed grains has no partial ones. */
 export const grainSizes: DiskSizes = { holds: (sizeBytes) => sizeBytes % grainBytes === 0 }
 
 /** A piece of the disk that is not all zeros. */
@@ -19,14 +19,14 @@ export interface Grain {
   readonly index: number
   /** As a raw deflate stream. */
   readonly deflated: Buffer
-  /** Adler-32 of the data, as a zlib stream ends with it. */
+  /** Adler-32 of the data, as at the end of a zlib stream. */
   readonly adler: Buffer
-  /** The data itself, where deflating does not make it smaller. */
+  /** The data itself, if deflating does not make it smaller. */
   readonly plain: Buffer | undefined
 }
 
 /**
- * Readers of qcow2 look back no further than 4 KiB, so neither may VMDKs, which get 5 % larger by that. Of a system VM's
+ * Readers of qcow2 look back no further than 4 KiB, so neither may VMDKs, which get 5 % larger by that. On a system VM's
  * disk, level 6 takes 1.2 times as long for 0.2 % fewer bytes, 9 twice as long for 0.4 % fewer, and level 1 0.75 of the
  * time for 4 % more.
  */
@@ -34,11 +34,11 @@ const compression: ZlibOptions = {
   windowBits: 12,
   memLevel: 9,
   level: 5,
-  // In one go: even what does not get smaller fits into a chunk of this size.
+  // In one go: even incompressible data fits into a chunk of this size.
   chunkSize: grainBytes + 1024,
 }
 
-/** In front of a deflate stream in one of zlib's, and behind it. */
+/** Before and behind the deflate stream in a zlib stream. */
 const zlibHeaderBytes = 2
 const adlerBytes = 4
 
@@ -46,9 +46,9 @@ const adlerBytes = 4
 const defaultConcurrency = 16
 
 /**
- * Reads a disk once, and gives its grains in ascending order.
+ * Reads a disk once, and yields its grains in ascending order.
  *
- * @param concurrency of no influence on what is given
+ * @param concurrency does not affect the result
  */
 export async function* compressGrains(
   disk: RawDisk,
@@ -57,7 +57,7 @@ export async function* compressGrains(
   const pending: Promise<Grain>[] = []
   for await (const block of readDataBlocks(disk, grainBytes, concurrency)) {
     const grain = compress(block)
-    // Whoever waits for it hears of the failure; nobody does once an earlier one has failed.
+    // Whoever awaits it sees the failure; after an earlier failure no one does.
     grain.catch(() => undefined)
     pending.push(grain)
     if (pending.length >= concurrency) yield await (pending.shift() as Promise<Grain>)
@@ -65,7 +65,7 @@ export async function* compressGrains(
   for (const grain of pending) yield await grain
 }
 
-/** How many grains a disk has at most: what is read of it may be zeros. */
+/** An upper limit of a disk's grains: some of what is read may be zeros. */
 export function countGrains({ extents }: RawDisk): number {
   return extents.reduce((sum, { length }) => sum + Math.ceil(length / grainBytes), 0)
 }
@@ -73,7 +73,7 @@ export function countGrains({ extents }: RawDisk): number {
 async function compress({ index, data }: DataBlock): Promise<Grain> {
   const stream = await deflateBuffer(data, compression)
   const deflated = stream.subarray(zlibHeaderBytes, -adlerBytes)
-  // The block's memory is used again.
+  // The block's memory is reused.
   const plain = deflated.length < grainBytes ? undefined : Buffer.from(data)
   return { index, deflated, adler: stream.subarray(-adlerBytes), plain }
 }

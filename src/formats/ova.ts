@@ -1,4 +1,4 @@
-/** An OVA: a tar of the virtual machine's description, a manifest of sums, and the disk. */
+/** An OVA: a tar of the virtual machine's description, a manifest of checksums, and the disk. */
 
 import { createWriteStream } from 'node:fs'
 import { open } from 'node:fs/promises'
@@ -13,23 +13,22 @@ import { writeStreamOptimizedVmdk } from './vmdk.ts'
 import { checkVmdk } from './vmdk-check.ts'
 
 export interface OvaOptions {
-  /** Of the virtual machine, and of the files in the package. */
+  /** Name of the virtual machine, and of the files in the package. */
   readonly name: string
   readonly machine: OvfMachine
-  /** Version of VMware's virtual hardware, which the disk names, too. */
+  /** Version of VMware's virtual hardware, which the disk states too. */
   readonly hardwareVersion: number
-  /** When the files in the package say they were made: seconds since 1970. */
+  /** Timestamp of the files in the package: seconds since 1970. */
   readonly sourceDateEpoch: number
-  /** What the disk's content identifiers follow from: the same for the same content. */
+  /** Seed of the disk's content identifiers: the same for the same content. */
   readonly key: string
 }
 
 /**
- * Writes `file`, whose VMDK must then keep every rule, and qemu-img must read the same from it as from `disk`. Needs
- * room for the one file only: what stands before the disk in the tar has a size that is known before the disk is written,
- * and is filled in afterwards.
+ * Writes `file`, then checks that its VMDK is valid and that qemu-img reads the same from it as from `disk`. Needs room for
+ * this one file only: everything before the disk in the tar has a size known in advance, and is filled in afterwards.
  *
- * @param grains those of the disk, where they are compressed for another file, too
+ * @param grains those of the disk, if they are also compressed for another file
  */
 export async function exportOva(
   disk: RawDisk,
@@ -62,7 +61,7 @@ export async function exportOva(
 /** Share of the time that writing takes; the rest is two readings that check what was written. */
 const writingShare = 0.65
 
-/** The largest file of a ustar, the only kind of tar that DMTF allows. */
+/** The largest file in a ustar, the only kind of tar that DMTF allows. */
 const maximumBytes = 8 ** 11 - 1
 
 const blockBytes = 512
@@ -76,7 +75,7 @@ interface PackagePlan {
 
 type DiskFacts = Pick<OvfView, 'populatedBytes'> & { readonly sizeBytes: number; readonly sha256: string }
 
-/** Decides where everything in the package stands, from what is known before the disk is written. */
+/** Decides where everything in the package goes, from what is known before the disk is written. */
 function planPackage(disk: RawDisk, { name, machine, sourceDateEpoch }: OvaOptions): PackagePlan {
   const [ovfFile, manifestFile, diskFile] = [`${name}.ovf`, `${name}.mf`, `${name}-disk1.vmdk`]
   const describe = ({ sizeBytes, populatedBytes }: DiskFacts) =>
@@ -88,11 +87,11 @@ function planPackage(disk: RawDisk, { name, machine, sourceDateEpoch }: OvaOptio
       capacityBytes: disk.sizeBytes,
       populatedBytes,
     })
-  // No disk has larger numbers than this one, so no description is longer.
+  // These are the largest possible numbers, so no description is longer.
   const largest: DiskFacts = { sizeBytes: maximumBytes, populatedBytes: disk.sizeBytes, sha256: sha256('') }
   const ovfRoom = toBlocks(Buffer.byteLength(describe(largest)))
   const renderHead = (facts: DiskFacts) => {
-    // A number with fewer digits may leave the last block empty: XML may end in empty lines, and they fill it.
+    // Shorter numbers may leave the last block empty: XML may end in empty lines, and these fill it.
     const text = describe(facts)
     const ovf = text + '\n'.repeat(Math.max(0, ovfRoom - blockBytes + 1 - Buffer.byteLength(text)))
     const manifest = renderManifest({ [ovfFile]: sha256(ovf), [diskFile]: facts.sha256 })
@@ -105,7 +104,7 @@ function planPackage(disk: RawDisk, { name, machine, sourceDateEpoch }: OvaOptio
   return { diskFile, diskOffset: renderHead(largest).length, renderHead }
 }
 
-/** Writes what stands before the disk, and the end of the tar. */
+/** Writes what precedes the disk, and the end of the tar. */
 async function writeAround(path: string, plan: PackagePlan, disk: DiskFacts): Promise<void> {
   const head = plan.renderHead(disk)
   if (head.length !== plan.diskOffset)
@@ -121,7 +120,7 @@ async function writeAround(path: string, plan: PackagePlan, disk: DiskFacts): Pr
   }
 }
 
-/** Sums as `openssl dgst` prints them, which is what importers read: any other space in a line and they refuse it. */
+/** Checksums in the format of `openssl dgst`, which importers read: they refuse lines with any other spacing. */
 function renderManifest(sums: Readonly<Record<string, string>>): string {
   return Object.entries(sums)
     .map(([name, sum]) => `SHA256(${name})= ${sum}\n`)
@@ -134,7 +133,7 @@ function tarFile(name: string, text: string, modified: number): Buffer {
   return Buffer.concat([tarHeader(name, Buffer.byteLength(text), modified), data])
 }
 
-/** The header of a plain file of root's, as ustar has it. */
+/** The ustar header of a plain file owned by root. */
 function tarHeader(name: string, sizeBytes: number, modified: number): Buffer {
   const header = Buffer.alloc(blockBytes)
   const octal = (value: number, digits: number) => value.toString(8).padStart(digits, '0')

@@ -1,4 +1,4 @@
-/** The virtual machine that an OVF describes, as an administrator sees it. */
+/** The virtual machine in an OVF, as an administrator sees it. */
 
 import type { OvfMachine } from './ovf.ts'
 
@@ -28,7 +28,7 @@ export function readOvf(xml: string): OvfFacts {
   const subType = /<rasd:ResourceSubType>([^<]+)</.exec(ofType(...types.controllers)[0] ?? '')?.[1]
   return {
     hardware: value(/VirtualSystemType>([^<]+)</),
-    // VMware has an attribute for it, and VirtualBox an element.
+    // VMware uses an attribute, and VirtualBox an element.
     guest: value(/\b\w+:osType(?:="|\b[^>]*>)([^"<]+)/i),
     cimType: Number(value(/<OperatingSystemSection\b[^>]*\bovf:id="(\d+)"/)),
     firmware: value(/\bvmw:key="firmware"\s+vmw:value="([^"]+)"/) ?? 'bios',
@@ -39,7 +39,7 @@ export function readOvf(xml: string): OvfFacts {
   }
 }
 
-/** The facts that a description of this machine has. */
+/** The facts of this machine's description. */
 export function factsOf({
   hardware,
   cimType,

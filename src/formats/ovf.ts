@@ -1,4 +1,4 @@
-/** The description of the virtual machine that stands in an OVA beside its disk. */
+/** The description of the virtual machine in an OVA. */
 
 import { renderTemplate } from '../template.ts'
 
@@ -30,7 +30,7 @@ export interface OvfVendor {
 }
 
 export interface OvfView {
-  /** Of the virtual machine, as an importer proposes it. */
+  /** Name of the virtual machine, as importers propose it. */
   readonly name: string
   readonly machine: OvfMachine
   /** Name of the disk's file in the package. */

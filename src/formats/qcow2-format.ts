@@ -1,5 +1,5 @@
 /**
- * What a qcow2 with compressed clusters consists of, as bytes: QEMU's "Qcow2 Image File Format". Numbers are big-endian.
+ * The structures of a qcow2 with compressed clusters, as bytes: QEMU's "Qcow2 Image File Format". Numbers are big-endian.
  * Clusters have QEMU's usual size, which is also that of a grain.
  */
 
@@ -8,22 +8,22 @@ import { grainBytes } from './grains.ts'
 export const clusterBytes = grainBytes
 const clusterBits = Math.log2(clusterBytes)
 
-/** What a compressed cluster's place in the file is counted in. */
+/** Unit of a compressed cluster's place in the file. */
 const sectorBytes = 512
 
-/** Clusters of the disk that one table of the second level leads to. */
+/** Clusters of the disk in one second-level table. */
 export const tableEntries = clusterBytes / 8
 
-/** Clusters of the file that one block of reference counts is about. */
+/** Clusters of the file in one block of reference counts. */
 export const countsPerBlock = clusterBytes / 2
 
-/** Version 2 is what QEMU reads since 2008, version 3 since 2012; the numbers are those of qemu-img's option. */
+/** QEMU reads version 2 since 2008, version 3 since 2012; the names are those of qemu-img's option. */
 export type Compat = '0.10' | '1.1'
 
 export interface Header {
   readonly compat: Compat
   readonly sizeBytes: number
-  /** Entries of the first table, one for each table of the second level that the disk could have. */
+  /** Entries of the first table, one for each second-level table that the disk could have. */
   readonly directoryEntries: number
   /** Places of the first table and of the list of counts: offsets in bytes. */
   readonly directoryOffset: number
@@ -31,7 +31,7 @@ export interface Header {
   readonly countListClusters: number
 }
 
-/** The file's first cluster. Behind the header there are only zeros, which say that nothing follows. */
+/** The file's first cluster. The zeros behind the header mean that no extensions follow. */
 export function encodeHeader(header: Header): Buffer {
   const bytes = Buffer.alloc(clusterBytes)
   bytes.write('QFI\u00fb', 0, 'latin1')
@@ -43,19 +43,19 @@ export function encodeHeader(header: Header): Buffer {
   bytes.writeBigUInt64BE(BigInt(header.countListOffset), 48)
   bytes.writeUInt32BE(header.countListClusters, 56)
   if (header.compat === '0.10') return bytes
-  // Counts of 16 bits, the only ones that version 2 has, and the length of this header.
+  // 16-bit counts, the only ones in version 2, and the length of this header.
   bytes.writeUInt32BE(4, 96)
   bytes.writeUInt32BE(104, 100)
   return bytes
 }
 
-/** Set for what the table's entry is the only reference to, unless it is compressed. */
+/** Set if the table's entry is the only reference, unless the cluster is compressed. */
 const soleReference = 1n << 63n
 const isCompressed = 1n << 62n
-/** Where the number of sectors behind the first begins, in the entry of a compressed cluster. */
+/** Position of the number of additional sectors in a compressed cluster's entry. */
 const sectorsShift = BigInt(62 - (clusterBits - 8))
 
-/** An entry of either table for a cluster that is stored as it is. An entry of zero is a cluster of zeros. */
+/** An entry of either table for a cluster stored uncompressed. An entry of zero is a cluster of zeros. */
 export function plainEntry(offset: number): bigint {
   return soleReference | BigInt(offset)
 }

@@ -1,4 +1,4 @@
-/** Where everything in a qcow2 lies, and the bytes of it, from one pass over the disk. */
+/** Lays out a qcow2 and produces its bytes, in one pass over the disk. */
 
 import type { Grain } from './grains.ts'
 import {
@@ -13,24 +13,24 @@ import {
   toClusters,
 } from './qcow2-format.ts'
 
-/** What the header says of the rest of the file. */
+/** The header's fields about the rest of the file. */
 export type Places = Pick<
   Header,
   'directoryEntries' | 'directoryOffset' | 'countListOffset' | 'countListClusters'
 >
 
 /**
- * Clusters that did not get smaller and wait for each other: they lie on borders of the file's clusters, so that each
+ * Incompressible clusters are collected up to this number: they need the alignment of the file's clusters, so that each
  * run of them leaves a gap before it. On a system VM's disk that saves 3 MiB of 447.
  */
 const plainAtOnce = 64
 
 /**
- * Gives all bytes behind the header's cluster, in their order: compressed clusters one behind the other, every 512 MiB
- * of the disk the table that leads to them, at the end the table of these tables and the counts of references.
+ * Yields all bytes behind the header's cluster, in order: compressed clusters one after the other, every 512 MiB of the
+ * disk the table that points to them, at the end the table of these tables and the reference counts.
  *
  * @param grains in ascending order
- * @returns what the header, which comes first in the file, then has to say
+ * @returns the fields for the header, which comes first in the file
  */
 export async function* layOutQcow2(
   sizeBytes: number,
@@ -62,7 +62,7 @@ export async function* layOutQcow2(
   return { directoryEntries: directory.length, directoryOffset, ...counts }
 }
 
-/** A table of the second level, and the clusters of it that still have no place. */
+/** A second-level table, and its clusters that have no place yet. */
 interface Table {
   readonly index: number
   readonly entries: BigUint64Array
@@ -83,7 +83,7 @@ function* endTable(table: Table, directory: BigUint64Array, room: Room): Generat
   yield encodeEntries(table.entries)
 }
 
-/** The counts are about the clusters that they themselves lie in, too. */
+/** The counts also cover the clusters that contain them. */
 function* endCounts(room: Room): Generator<Buffer, Pick<Places, 'countListOffset' | 'countListClusters'>> {
   const used = room.clusters()
   let blocks = 0
@@ -101,15 +101,15 @@ function* endCounts(room: Room): Generator<Buffer, Pick<Places, 'countListOffset
   return { countListOffset, countListClusters: list }
 }
 
-/** The file's room so far. */
+/** The file's space used so far. */
 interface Room {
-  /** Takes the next bytes, as one more reference to each cluster that they lie in. Returns where they begin. */
+  /** Takes the next bytes, as one more reference to each of their clusters. Returns where they begin. */
   readonly take: (bytes: number) => number
-  /** Skips what is left of a cluster that is begun. Returns the zeros that stand there. */
+  /** Skips the rest of a started cluster. Returns the zeros that go there. */
   readonly align: () => Buffer
-  /** How many of them are begun. */
+  /** Number of started clusters. */
   readonly clusters: () => number
-  /** How many references there are to each, in blocks. */
+  /** Number of references to each, in blocks. */
   readonly counts: readonly Uint16Array[]
 }
 

@@ -17,9 +17,9 @@ export interface Qcow2Options {
 }
 
 /**
- * Writes a qcow2 that qemu-img finds sound and equal to the disk.
+ * Writes a qcow2, and checks with qemu-img that it is sound and equal to the disk.
  *
- * @param grains those of the disk, where they are compressed for another file, too
+ * @param grains those of the disk, if they are also compressed for another file
  */
 export async function exportQcow2(
   disk: RawDisk,
@@ -41,7 +41,7 @@ export async function exportQcow2(
 /** Share of the time that writing takes; the rest is reading back. */
 const writingShare = 0.85
 
-/** Written here, and not by qemu-img, because each grain then is compressed once for this file and for VMware's. */
+/** Written here, not by qemu-img, so that each grain is compressed once for this file and for VMware's. */
 async function writeZlib(
   disk: RawDisk,
   file: string,
@@ -73,7 +73,7 @@ async function writeZlib(
   }
 }
 
-/** By qemu-img, for compressions that Node does not have. */
+/** By qemu-img, for compressions that Node lacks. */
 async function convert(
   disk: RawDisk,
   file: string,

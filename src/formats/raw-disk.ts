@@ -1,11 +1,11 @@
-/** The final layer as one sparse raw file, which every exporter reads: written once, and only where there is data. */
+/** The final layer as one sparse raw file, read by every exporter: written once, and only where there is data. */
 
 import { open } from 'node:fs/promises'
 import { type BlockNode, imageNode } from '../disk/block-node.ts'
 import { convertImage, mapImage } from '../disk/qemu-img.ts'
 import { exportFailed } from './failures.ts'
 
-/** A stretch of the disk that may hold something else than zeros, in bytes. */
+/** A range of the disk that may hold anything but zeros, in bytes. */
 export interface Extent {
   readonly start: number
   readonly length: number
@@ -18,7 +18,7 @@ export interface RawDisk {
   readonly extents: readonly Extent[]
 }
 
-/** A block that holds something else than zeros. */
+/** A block that is not all zeros. */
 export interface DataBlock {
   /** Position on the disk, in blocks. */
   readonly index: number
@@ -27,8 +27,8 @@ export interface DataBlock {
 }
 
 /**
- * Flattens a disk, with all that it stands on, into the raw file `path`.
- * @throws PipelineError `export-failed`; what is left of the file then is the caller's to remove
+ * Flattens a disk, with all its backing files, into the raw file `path`.
+ * @throws PipelineError `export-failed`; the caller has to remove what is left of the file
  */
 export async function flattenDisk(source: BlockNode, path: string, signal: AbortSignal): Promise<RawDisk> {
   try {
@@ -52,13 +52,13 @@ export async function openRawDisk(path: string): Promise<RawDisk> {
   }
 }
 
-/** What is read at a time, in blocks that are smaller. */
+/** Bytes per read; blocks are smaller. */
 const stretchBytes = 1 << 20
 
 /**
  * Reads every block that is not all zeros, in ascending order, into the same few megabytes of memory.
  *
- * @param kept how many blocks stay valid beside the one that was asked for last
+ * @param kept how many blocks stay valid besides the latest one
  */
 export async function* readDataBlocks(
   disk: RawDisk,
@@ -67,7 +67,7 @@ export async function* readDataBlocks(
 ): AsyncGenerator<DataBlock> {
   const zeros = Buffer.alloc(blockBytes)
   const atOnce = Math.max(1, Math.floor(stretchBytes / blockBytes))
-  // Written round and round. What does not fit behind the last stretch leaves less than one unused.
+  // A ring buffer. What does not fit behind the last stretch leaves less than one unused.
   const memory = Buffer.allocUnsafeSlow((kept + 2 * atOnce) * blockBytes)
   let free = 0
   const file = await open(disk.path, 'r')
@@ -93,7 +93,7 @@ export async function* readDataBlocks(
   }
 }
 
-/** Behind the end of the file there are zeros. */
+/** Fills up with zeros behind the end of the file. */
 async function readFully(
   file: Awaited<ReturnType<typeof open>>,
   buffer: Buffer,

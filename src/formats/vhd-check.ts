@@ -1,6 +1,6 @@
 /**
- * Finds out whether a VHD keeps the rules by which XenServer's `vhd-util check` judges one, and a few that other readers
- * need; that program is not to be had on Debian.
+ * Checks a VHD by the rules of XenServer's `vhd-util check`, and by a few that other readers need; that program is not
+ * available on Debian.
  */
 
 import { type FileHandle, open } from 'node:fs/promises'
@@ -27,10 +27,10 @@ import {
   unpackGeometry,
 } from './vhd-format.ts'
 
-/** How much later than now a file may say it was made: hosts' clocks differ. */
+/** How far in the future a file's timestamp may be: hosts' clocks differ. */
 const clockSlackSeconds = 1800
 
-/** What each rule asks for. */
+/** What each rule requires. */
 export const vhdRules = {
   'file-size': 'a VHD is at least one sector long, and made of whole sectors',
   'footer-cookie': 'the last sector is a footer and begins with "conectix"',
@@ -75,7 +75,7 @@ export const vhdRules = {
 
 export type VhdRule = keyof typeof vhdRules
 
-/** The rules that a file breaks, each with what it was found to be; none when it is sound. Only metadata is read. */
+/** The broken rules of a file, each with what was found; none if it is sound. Only reads metadata. */
 export async function checkVhd(file: string): Promise<readonly string[]> {
   const handle = await open(file, 'r')
   try {
@@ -107,7 +107,7 @@ async function checkFile(handle: FileHandle, fault: Fault): Promise<void> {
   }
 }
 
-/** Whether it is a footer that leads to something, so that this can be looked at. */
+/** Checks the footer; returns whether it leads to a header that can be checked. */
 function checkFooter(footer: Buffer, end: number, fault: Fault): boolean {
   const at = footerFields
   const number = (offset: number) => footer.readUInt32BE(offset)

@@ -1,21 +1,21 @@
 /**
- * What a VHD file consists of, as bytes: Microsoft's "Virtual Hard Disk Image Format Specification", and the map of
- * full blocks that XenServer's tapdisk adds to it. All numbers are big-endian.
+ * The structures of a VHD file, as bytes: Microsoft's "Virtual Hard Disk Image Format Specification", and the map of full
+ * blocks that XenServer's tapdisk adds to it. All numbers are big-endian.
  */
 
 import type { DiskSizes } from './sizes.ts'
 
 export const sectorBytes = 512
 
-/** What a dynamic disk's file is cut into; other sizes are allowed, and known to trouble readers. */
+/** Block size of a dynamic disk; other sizes are allowed, but known to trouble readers. */
 export const blockBytes = 2 * 1024 * 1024
 
-/** One bit for each sector of a block, in front of its data. */
+/** One bit for each sector of a block, before its data. */
 export const bitmapBytes = blockBytes / sectorBytes / 8
 
 export const headerBytes = 1024
 
-/** Where a dynamic disk's first structures lie: a copy of the footer is at 0. */
+/** Where a dynamic disk's first structures are: a copy of the footer is at 0. */
 const headerOffset = sectorBytes
 export const tableOffset = headerOffset + headerBytes
 
@@ -25,7 +25,7 @@ export const noOffset = 0xffff_ffff_ffff_ffffn
 /** The place of a block that does not exist, in sectors. */
 export const noBlock = 0xffff_ffff
 
-/** The format's years begin in 2000: seconds from 1970 to then. */
+/** The format counts time from 2000: seconds from 1970 to then. */
 export const epochSeconds = 946_684_800
 
 export const cookies = { footer: 'conectix', header: 'cxsparse', batmap: 'tdbatmap' } as const
@@ -40,7 +40,7 @@ export const features = { temporary: 1, reserved: 2 } as const
 export const formatVersion = 0x0001_0000
 export const batmapVersion = 0x0001_0002
 
-/** Who a file says it was made by. Readers tell from it what else is in the file, and which of its sizes to believe. */
+/** The program named as a file's creator. Readers conclude from it what else is in the file, and which of its sizes to use. */
 export interface Creator {
   /** Four characters. */
   readonly application: string
@@ -49,23 +49,23 @@ export interface Creator {
 }
 
 export const creators = {
-  /** XenServer's own tools: the version is the first whose map of full blocks has an unsigned checksum. */
+  /** XenServer's own tools: the first version whose map of full blocks has an unsigned checksum. */
   xen: { application: 'tap\0', version: 0x0001_0003, hostSystem: 0 },
   /**
-   * The one that qemu-img writes when told to keep the exact size, in files that Hyper-V and Azure have taken for years;
-   * qemu believes its size and not its geometry. The system is "Wi2k", for want of another one.
+   * The one that qemu-img writes when told to keep the exact size, in files that Hyper-V and Azure have accepted for years;
+   * qemu then uses the size, not the geometry. The system is "Wi2k", for lack of a better one.
    */
   hyperv: { application: 'qem2', version: 0x0005_0003, hostSystem: 0x5769_326b },
 } as const satisfies Record<string, Creator>
 
-/** Cylinders, heads and sectors: the size of a disk as a BIOS of old tells it. */
+/** Cylinders, heads and sectors: the size of a disk in an old BIOS. */
 export interface Geometry {
   readonly cylinders: number
   readonly heads: number
   readonly sectorsPerTrack: number
 }
 
-/** The geometry that the specification's appendix gives a disk. It holds at most as much as the disk. */
+/** The geometry of a disk by the specification's appendix. It holds at most as much as the disk. */
 export function geometryOf(sizeBytes: number): Geometry {
   const sectors = Math.min(Math.floor(sizeBytes / sectorBytes), 65_535 * 16 * 255)
   const inTracksOf = (sectorsPerTrack: number, heads: number): Geometry => ({
@@ -81,15 +81,15 @@ export function geometryOf(sizeBytes: number): Geometry {
   return inTracksOf(63, 16)
 }
 
-/** How much a disk holds that is measured by its geometry alone. */
+/** The size of a disk by its geometry alone. */
 export function geometryBytes({ cylinders, heads, sectorsPerTrack }: Geometry): number {
   return cylinders * heads * sectorsPerTrack * sectorBytes
 }
 
-/** Whole blocks, and whole cylinders: of any other size some reader believes the geometry. */
+/** Whole blocks, and whole cylinders: for any other size some reader uses the geometry. */
 export const vhdSizes: DiskSizes = {
   holds: (sizeBytes) => sizeBytes % blockBytes === 0 && geometryBytes(geometryOf(sizeBytes)) === sizeBytes,
-  // All that cylinders, heads and sectors count.
+  // The limit of cylinders, heads and sectors.
   largestBytes: geometryBytes({ cylinders: 65_535, heads: 16, sectorsPerTrack: 255 }),
 }
 
@@ -107,7 +107,7 @@ export function padToSector(bytes: number): number {
   return Math.ceil(bytes / sectorBytes) * sectorBytes
 }
 
-/** The complement of the sum of all bytes, without the four of the sum itself if it lies among them. */
+/** The complement of the sum of all bytes, except the four of the checksum itself if it is among them. */
 export function checksum(bytes: Buffer, ownOffset = bytes.length): number {
   let sum = 0
   for (const byte of bytes) sum += byte
@@ -115,7 +115,7 @@ export function checksum(bytes: Buffer, ownOffset = bytes.length): number {
   return ~sum >>> 0
 }
 
-/** Where the fields of a footer are. Behind the last there are only zeros. */
+/** Offsets of a footer's fields. Behind the last there are only zeros. */
 export const footerFields = {
   cookie: 0,
   features: 8,
@@ -166,7 +166,7 @@ export function encodeFooter({ subformat, creator, sizeBytes, timestampSeconds, 
   return footer
 }
 
-/** Where the fields of a dynamic disk's header are. Those of a parent are zeros in a disk that has none. */
+/** Offsets of a dynamic disk's header fields. Those about a parent are zeros without one. */
 export const headerFields = {
   cookie: 0,
   dataOffset: 8,
@@ -183,7 +183,7 @@ export const headerFields = {
   moreReserved: 768,
 } as const
 
-/** What lies behind the footer's copy in a dynamic disk: where the table of blocks is, and how long. */
+/** The structure behind the footer's copy in a dynamic disk: where the table of blocks is, and its length. */
 export function encodeHeader(tableEntries: number): Buffer {
   const header = Buffer.alloc(headerBytes)
   header.write(cookies.header, headerFields.cookie, 'latin1')
@@ -196,15 +196,15 @@ export function encodeHeader(tableEntries: number): Buffer {
   return header
 }
 
-/** A table of blocks in which there are none. */
+/** A table without any blocks. */
 export function emptyTable(tableEntries: number): Buffer {
   return Buffer.alloc(padToSector(tableEntries * 4), 0xff)
 }
 
-/** Where the fields of the map's header are. */
+/** Offsets of the fields in the map's header. */
 export const batmapFields = { cookie: 0, offset: 8, sectors: 16, version: 20, checksum: 24 } as const
 
-/** XenServer's map of blocks whose every sector is there, behind a sector that describes it. It follows the table. */
+/** XenServer's map of blocks with every sector present, behind a sector that describes it. It follows the table. */
 export function encodeBatmap(map: Buffer, offset: number): Buffer {
   const header = Buffer.alloc(sectorBytes)
   header.write(cookies.batmap, batmapFields.cookie, 'latin1')
@@ -215,7 +215,7 @@ export function encodeBatmap(map: Buffer, offset: number): Buffer {
   return Buffer.concat([header, map])
 }
 
-/** The first place for a block at or behind `end` that puts its data, which follow its bitmap, on a page of 4 KiB. */
+/** The first place for a block at or behind `end` that aligns its data, behind the bitmap, to a page of 4 KiB. */
 export function nextBlockOffset(end: number): number {
   return Math.ceil((end + bitmapBytes) / 4096) * 4096 - bitmapBytes
 }

@@ -1,4 +1,4 @@
-/** The files for XenServer and Hyper-V: VHDs, written here because no tool of today's writes what XenServer's do. */
+/** The files for XenServer and Hyper-V: VHDs, written here because no current tool writes what XenServer's do. */
 
 import { type FileHandle, open } from 'node:fs/promises'
 import { uuidFrom } from '../digest.ts'
@@ -28,15 +28,15 @@ import {
 } from './vhd-format.ts'
 
 export interface VhdOptions {
-  /** The disk's UUID follows from it: the same for the same content. */
+  /** Seed of the disk's UUID: the same for the same content. */
   readonly uuidSeed: string
-  /** When the file says it was made: seconds since 1970. Readers refuse one that lies in the future. */
+  /** The file's timestamp: seconds since 1970. Readers refuse one in the future. */
   readonly timestampSeconds: number
 }
 
 export interface HypervVhdOptions extends VhdOptions {
   /**
-   * `dynamic` holds only blocks with data. `fixed` is the disk itself with a footer behind it, as Azure wants it; its
+   * `dynamic` holds only blocks with data. `fixed` is the disk itself with a footer behind it, as Azure requires; its
    * zeros take no space here either.
    *
    * @default 'dynamic'
@@ -44,12 +44,12 @@ export interface HypervVhdOptions extends VhdOptions {
   readonly subformat?: Subformat
 }
 
-/** Told how much of the disk has been read, from 0 to 1. */
+/** Called with the share of the disk read so far, from 0 to 1. */
 export type OnProgress = (fraction: number) => void
 
 /**
- * Writes a dynamic VHD as XenServer's own tools do, which is what makes them able to grow it: theirs is the creator, and
- * behind the table of blocks there is their map of full blocks. Then it is verified.
+ * Writes and verifies a dynamic VHD like those of XenServer's own tools, so that these can grow it: with their creator, and
+ * their map of full blocks behind the table of blocks.
  */
 export async function writeXenVhd(
   disk: RawDisk,
@@ -62,7 +62,7 @@ export async function writeXenVhd(
   await writeVhd(plan, file, options, onProgress, signal)
 }
 
-/** Writes a VHD for Hyper-V, and verifies it. */
+/** Writes and verifies a VHD for Hyper-V. */
 export async function writeHypervVhd(
   disk: RawDisk,
   file: string,
@@ -81,8 +81,8 @@ export async function writeHypervVhd(
 }
 
 /**
- * Reads a VHD back: it must keep the rules of its format, and hold what the disk holds in qemu's eyes, too. What is
- * written here has been verified already.
+ * Reads a VHD back: it must follow the rules of its format, and qemu must read the same from it as from the disk. Files
+ * written here have already been verified.
  */
 export async function verifyVhd(disk: RawDisk, file: string, signal: AbortSignal): Promise<void> {
   const fault = await findFault(disk, file, signal)
@@ -101,7 +101,7 @@ async function findFault(disk: RawDisk, file: string, signal: AbortSignal): Prom
   )
 }
 
-/** What sets one kind of VHD apart from another. */
+/** The differences between kinds of VHDs. */
 interface VhdPlan {
   readonly disk: RawDisk
   readonly creator: Creator
@@ -123,7 +123,7 @@ async function writeVhd(
     subformat,
     creator,
     sizeBytes: disk.sizeBytes,
-    // A date before 2000 has no number here.
+    // The format has no dates before 2000.
     timestampSeconds: Math.max(0, timestampSeconds - epochSeconds),
     uuid: uuidFrom(`vhd ${creator.application} ${subformat} ${uuidSeed}`),
   })
@@ -141,7 +141,7 @@ async function writeVhd(
   onProgress(1)
 }
 
-/** The blocks one behind the other, and only then what is in front of them and leads to them. */
+/** Writes the blocks one after the other, then the structures before them that point to them. */
 async function writeDynamic(
   { disk, hasBatmap }: VhdPlan,
   target: FileHandle,
@@ -152,7 +152,7 @@ async function writeDynamic(
   const table = emptyTable(entries)
   const map = Buffer.alloc(padToSector(Math.ceil(entries / 8)))
   const batmapOffset = tableOffset + table.length
-  // In front of each block's data, every sector counts as there.
+  // Before each block's data: every sector counts as present.
   const bitmap = Buffer.alloc(bitmapBytes, 0xff)
   let end = batmapOffset + (hasBatmap ? sectorBytes + map.length : 0)
   await writeBehind(readDataBlocks(disk, blockBytes), async ({ index, data }) => {
@@ -170,7 +170,7 @@ async function writeDynamic(
   await writeFully(target, Buffer.concat(front), 0)
 }
 
-/** Every block at its own place, so that the zeros between them stay holes. */
+/** Writes every block at its own offset, so that the zeros between them stay holes. */
 async function writeFixed(
   { disk }: VhdPlan,
   target: FileHandle,
@@ -184,7 +184,7 @@ async function writeFixed(
   await writeFully(target, footer, disk.sizeBytes)
 }
 
-/** Has each block written while the next one is read, which saves a quarter of the time. */
+/** Writes each block while the next one is read, which saves a quarter of the time. */
 async function writeBehind(
   blocks: AsyncIterable<DataBlock>,
   write: (block: DataBlock) => Promise<void>,
@@ -194,7 +194,7 @@ async function writeBehind(
     for await (const block of blocks) {
       await written
       written = write(block)
-      // Its failure is seen where it is waited for; until then, nobody has to.
+      // Its failure shows where it is awaited; until then, it must not count as unhandled.
       written.catch(() => undefined)
     }
   } finally {
@@ -204,14 +204,14 @@ async function writeBehind(
 }
 
 async function writeFully(target: FileHandle, bytes: Buffer, position: number): Promise<void> {
-  // A disk that is about to be full takes a part, and only then says so.
+  // A nearly full disk accepts part of a write, and only fails at the next one.
   for (let done = 0; done < bytes.length; ) {
     const { bytesWritten } = await target.write(bytes, done, bytes.length - done, position + done)
     done += bytesWritten
   }
 }
 
-/** A size that the geometry or the blocks can't express is one that some reader rounds. */
+/** Some reader would round a size that the geometry or the blocks can't express. */
 function requireExactSize(sizeBytes: number): void {
   const expressed = geometryBytes(geometryOf(sizeBytes))
   if (expressed === sizeBytes && sizeBytes % blockBytes === 0) return
@@ -229,7 +229,7 @@ function requirePast(timestampSeconds: number): void {
   if (timestampSeconds <= Date.now() / 1000) return
   const date = new Date(timestampSeconds * 1000).toISOString()
   throw new ExportFault(
-    `its date, ${date}, lies in the future, and XenServer refuses such a VHD`,
+    `its date, ${date}, is in the future, and XenServer refuses such a VHD`,
     'give the pipeline a date of today or before, or set the clock of this host right.',
   )
 }

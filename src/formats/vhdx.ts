@@ -1,4 +1,4 @@
-/** VHDX for newer Hyper-V: written by qemu-img, whose random numbers are then replaced by ones that follow from the content. */
+/** VHDX for newer Hyper-V: written by qemu-img, whose random numbers are then replaced by ones derived from the content. */
 
 import { type FileHandle, open } from 'node:fs/promises'
 import { uuidFrom } from '../digest.ts'
@@ -7,11 +7,11 @@ import { compareImages, convertImage, requireSound } from '../disk/qemu-img.ts'
 import type { RawDisk } from './raw-disk.ts'
 
 export interface VhdxOptions {
-  /** The disk's identifiers follow from it: the same for the same content. */
+  /** Seed of the disk's identifiers: the same for the same content. */
   readonly uuidSeed: string
 }
 
-/** Writes a dynamic VHDX, the same one every time, and has qemu-img compare it with the disk. */
+/** Writes a dynamic VHDX, always the same for the same disk, and compares it with the disk by qemu-img. */
 export async function writeVhdx(
   disk: RawDisk,
   file: string,
@@ -33,7 +33,7 @@ export async function writeVhdx(
   await compareImages(from, written, signal)
 }
 
-/** Both headers, of which the one with the higher number counts. */
+/** Both headers; the one with the higher sequence number counts. */
 const headerOffsets = [64 * 1024, 128 * 1024]
 const headerBytes = 4096
 const headerFields = {
@@ -47,7 +47,7 @@ const headerFields = {
 } as const
 
 const regionsOffset = 192 * 1024
-/** As they are on the disk: the first three of a GUID's five groups are little-endian. */
+/** As stored on disk: the first three of a GUID's five groups are little-endian. */
 const metadataRegion = '06a27c8b90479a4bb8fe575f050f886e'
 const diskIdItem = 'ab12cabee6b2234593efc309e000c746'
 
@@ -71,7 +71,7 @@ async function replaceRandom(target: FileHandle, seed: string): Promise<void> {
     header.writeUInt32LE(crc32c(header), headerFields.checksum)
     await target.write(header, 0, header.length, headerOffsets[index])
   }
-  // What the log once had in it counts no more, but has random numbers.
+  // The log's old content no longer counts, but has random numbers.
   const log = Buffer.alloc(current.readUInt32LE(logBytes))
   await target.write(log, 0, log.length, Number(current.readBigUInt64LE(logOffset)))
   const diskId = await findDiskId(target)
@@ -104,7 +104,7 @@ async function readAt(target: FileHandle, position: number, length: number): Pro
   return buffer
 }
 
-/** Castagnoli's, bit by bit: it is for two sectors. */
+/** CRC-32C (Castagnoli), bit by bit, which is fast enough for two sectors. */
 export function crc32c(bytes: Buffer): number {
   let crc = 0xffff_ffff
   for (const byte of bytes) {

@@ -1,4 +1,4 @@
-/** Whether a file is a streamOptimized VMDK to the last byte: every marker walked, every grain unpacked. */
+/** Checks a streamOptimized VMDK to the last byte: walks every marker, and unpacks every grain. */
 
 import { type FileHandle, open } from 'node:fs/promises'
 import { type InputType, inflate, type ZlibOptions } from 'node:zlib'
@@ -23,7 +23,7 @@ import {
   toSectors,
 } from './vmdk-format.ts'
 
-/** What a VMDK has to keep. */
+/** The rules of a VMDK. */
 export type VmdkRule =
   | `header-${HeaderField}`
   | 'header-rest'
@@ -50,7 +50,7 @@ export type VmdkRule =
   | 'footer-header'
   | 'end-of-stream'
 
-/** A rule that a file breaks, the first one found. */
+/** The first rule that a file breaks. */
 export class VmdkFault extends Error {
   readonly rule: VmdkRule
 
@@ -61,7 +61,7 @@ export class VmdkFault extends Error {
   }
 }
 
-/** Where in a file a VMDK stands; an OVA has one inside. */
+/** Where a VMDK is inside a file; an OVA contains one. */
 export interface FilePart {
   readonly offset: number
   readonly length: number
@@ -71,7 +71,7 @@ export interface CheckOptions {
   /** @default the whole file */
   readonly part?: FilePart
   /**
-   * Whether grains are unpacked, which is most of the work. It can be left to a reader that compares them.
+   * Whether to unpack grains, which is most of the work. Not needed if a later comparison unpacks them.
    *
    * @default true
    */
@@ -103,7 +103,7 @@ export async function checkVmdk(
 }
 
 interface SectorReader {
-  /** The sector that is read next. */
+  /** The sector to be read next. */
   readonly position: () => number
   readonly isAtEnd: () => boolean
   readonly take: (sectors: number) => Promise<Buffer>
@@ -126,7 +126,7 @@ function readSectors(file: FileHandle, { offset, length }: FilePart): SectorRead
         fetched += bytesRead
       }
       const found = window.length - used
-      demand(found >= bytes, 'not-truncated', `${bytes} bytes are wanted where ${found} are left`)
+      demand(found >= bytes, 'not-truncated', `${bytes} bytes are needed but only ${found} are left`)
       used += bytes
       return window.subarray(used - bytes, used)
     },
@@ -138,9 +138,9 @@ interface Walk {
   readonly reader: SectorReader
   /** In sectors. */
   readonly capacity: number
-  /** Where the tables seen so far lie. */
+  /** Where the tables seen so far are. */
   readonly directory: Uint32Array
-  /** Where the grains lie that have been seen since the last table. */
+  /** Where the grains since the last table are. */
   table: { readonly index: number; readonly entries: Uint32Array } | undefined
   grains: number
   lastGrain: number
@@ -150,7 +150,7 @@ interface Walk {
   readonly unpacking: Promise<void>[]
 }
 
-/** A sector that says what comes behind it. */
+/** A sector that announces what follows. */
 interface Marker {
   readonly sector: number
   readonly bytes: Buffer
@@ -327,7 +327,7 @@ function unpackGrain(grain: number, stored: Buffer): Promise<void> {
       throw new VmdkFault('grain-data', `grain ${grain} cannot be unpacked: ${cause.message}`)
     },
   )
-  // Whoever waits for it hears of the fault; nobody does once an earlier one is found.
+  // Whoever awaits it sees the fault; after an earlier fault no one does.
   unpacked.catch(() => undefined)
   return unpacked
 }

@@ -13,20 +13,20 @@ export const tableEntries = 512
 /** Sectors before the first marker: the header, and room for the descriptor. */
 export const overheadSectors = 128
 export const descriptorSectors = 20
-/** What stands before a grain's data: its first sector on the disk and the data's length. */
+/** What precedes a grain's data: its first sector on the disk and the data's length. */
 export const grainMarkerBytes = 12
 
-/** Kinds of a marker that is not a grain's. */
+/** Kinds of markers other than a grain's. */
 export const markers = { endOfStream: 0, grainTable: 1, grainDirectory: 2, footer: 3 } as const
 
-/** Stands in the header of a file whose grain directory comes at the end. */
+/** Used in the header when the grain directory is at the end. */
 export const directoryAtEnd = 2n ** 64n - 1n
 
 /** The fields of the header, which the footer repeats. */
 export const headerFields = {
   magic: { offset: 0, bytes: 4, value: 0x564d444bn },
   version: { offset: 4, bytes: 4, value: 3n },
-  /** Has the characters for line ends, compressed grains, and markers; no second directory. */
+  /** Line-end check characters, compressed grains, and markers; no second directory. */
   flags: { offset: 8, bytes: 4, value: 0x30001n },
   capacity: { offset: 12, bytes: 8, value: undefined },
   grainSize: { offset: 20, bytes: 8, value: BigInt(grainSectors) },
@@ -37,7 +37,7 @@ export const headerFields = {
   directory: { offset: 56, bytes: 8, value: undefined },
   overhead: { offset: 64, bytes: 8, value: BigInt(overheadSectors) },
   uncleanShutdown: { offset: 72, bytes: 1, value: 0n },
-  /** `\n`, space, `\r` and `\n`: a copy through a text mode would change them. */
+  /** `\n`, space, `\r` and `\n`: a text-mode copy would change them. */
   lineEnds: { offset: 73, bytes: 4, value: 0x0a0d200an },
   /** Deflate. */
   compression: { offset: 77, bytes: 2, value: 1n },
@@ -45,7 +45,7 @@ export const headerFields = {
 
 export type HeaderField = keyof typeof headerFields
 
-/** The header, or with the place of the directory the footer. */
+/** The header, or, given the place of the directory, the footer. */
 export function encodeHeader(capacitySectors: number, directory: bigint = directoryAtEnd): Buffer {
   const header = Buffer.alloc(sectorBytes)
   const own: Partial<Record<HeaderField, bigint>> = { capacity: BigInt(capacitySectors), directory }
@@ -78,7 +78,7 @@ export function encodeMarker(kind: number, sectors: number): Buffer {
   return marker
 }
 
-/** What stands before a grain's data of so many bytes. */
+/** The marker before a grain's data of this length. */
 export function encodeGrainMarker(firstSector: number, length: number): Buffer {
   const marker = Buffer.alloc(grainMarkerBytes)
   marker.writeBigUInt64LE(BigInt(firstSector), 0)
@@ -109,18 +109,18 @@ export function cylindersOf(capacitySectors: number): number {
 }
 
 export interface VmdkOptions {
-  /** What the disk's content identifiers follow from: the same for the same content. */
+  /** Seed of the disk's content identifiers: the same for the same content. */
   readonly key: string
-  /** Name of the file, which the descriptor repeats. */
+  /** Name of the file, repeated in the descriptor. */
   readonly name: string
   /** Version of VMware's virtual hardware, e.g. 13. */
   readonly hardwareVersion: number
 }
 
-/** The text in front of the grains that says what they are. */
+/** The text before the grains that describes them. */
 export function renderDescriptor(capacitySectors: number, options: VmdkOptions): Buffer {
   const contentId = sha256(options.key).slice(0, 32)
-  // Every SCSI controller's disk has this type, paravirtual ones too.
+  // All SCSI controllers' disks have this type, paravirtual ones too.
   const database = {
     adapterType: 'lsilogic',
     'geometry.cylinders': cylindersOf(capacitySectors),

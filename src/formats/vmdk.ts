@@ -1,4 +1,4 @@
-/** The disk inside the OVA: a streamOptimized VMDK, the same every time. */
+/** The disk inside the OVA: a streamOptimized VMDK, always the same for the same disk. */
 
 import { createHash } from 'node:crypto'
 import type { Writable } from 'node:stream'
@@ -23,7 +23,7 @@ import {
   type VmdkOptions,
 } from './vmdk-format.ts'
 
-/** What a written VMDK is. */
+/** Facts about a written VMDK. */
 export interface WrittenVmdk {
   readonly sizeBytes: number
   readonly sha256: string
@@ -34,9 +34,9 @@ export interface WrittenVmdk {
 /**
  * Writes a disk as a VMDK, in one pass and without seeking.
  *
- * @param disk has a size of whole grains, of 64 KiB
- * @param onProgress told how much is written, from 0 to 1
- * @param grains those of the disk, where they are compressed for another file, too
+ * @param disk its size is a multiple of the grain, 64 KiB
+ * @param onProgress called with the share written so far, from 0 to 1
+ * @param grains those of the disk, if they are also compressed for another file
  */
 export async function writeStreamOptimizedVmdk(
   disk: RawDisk,
@@ -70,8 +70,8 @@ export async function writeStreamOptimizedVmdk(
 }
 
 /**
- * In front of what is deflated: that it is, at the usual level, with a window of 32 KiB. A smaller one would say the truth,
- * but this is the header that importers know.
+ * Precedes deflated data, and declares the usual level and a window of 32 KiB. A smaller window would be true, but this is
+ * the header that importers know.
  */
 const zlibHeader = Buffer.from([0x78, 0x9c])
 

@@ -1,8 +1,8 @@
-/** The ways in which anything fails that runs on a host: its disk is full, or somebody ends it. */
+/** Failures that can happen to anything on a host: a full disk, or an interruption. */
 
 import { exitCodes, PipelineError } from '../errors.ts'
 
-/** Whether an error is a system call's or a program's word for a full disk. */
+/** Whether an error from a system call or a program means a full disk. */
 export function isNoSpace(cause: unknown): boolean {
   return cause instanceof Error && /ENOSPC|No space left on device/i.test(cause.message)
 }
@@ -13,7 +13,7 @@ export function diskFailed(isFull: boolean, folder: string, cause?: unknown): Pi
     message: isFull
       ? `the disk that holds ${folder} is full`
       : `the guest's disk in ${folder} could not be read or written`,
-    hint: `${isFull ? 'make room there' : 'look after that disk'} and run the build again: it goes on after the last finished stage.`,
+    hint: `${isFull ? 'make room there' : 'check that disk'} and run the build again: it resumes after the last finished stage.`,
     cause,
   })
 }
@@ -22,7 +22,7 @@ export function interrupted(): PipelineError {
   return new PipelineError({
     code: 'interrupted',
     message: 'the build was interrupted',
-    hint: 'run it again: it goes on after the last finished stage.',
+    hint: 'run it again: it resumes after the last finished stage.',
     exitCode: exitCodes.interrupted,
   })
 }

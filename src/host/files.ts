@@ -1,15 +1,15 @@
-/** Files that are there as a whole or not at all. */
+/** Files that exist completely or not at all. */
 
 import { randomBytes } from 'node:crypto'
 import { mkdir, open, rename, rm, stat, statfs } from 'node:fs/promises'
 import { dirname } from 'node:path'
 
-/** Name of what becomes `path` once it is whole: another writer of the same has another, and `isBeingWritten` knows whose. */
+/** Temporary name for `path` until it is complete: unique for each writer, and `isBeingWritten` can tell whose it is. */
 export function temporaryName(path: string): string {
   return `${path}.${process.pid}-${randomBytes(4).toString('hex')}.tmp`
 }
 
-/** A folder that becomes `path`, or is used up for it. */
+/** A folder that becomes `path`, or is used up in making it. */
 export async function makeTemporaryFolder(path: string): Promise<string> {
   const folder = temporaryName(path)
   await mkdir(folder, { mode: 0o700 })
@@ -17,17 +17,17 @@ export async function makeTemporaryFolder(path: string): Promise<string> {
 }
 
 /**
- * Whether a name is one of those above and the process that made it is gone, so that nothing will become of it. Earlier versions
- * named neither process nor purpose.
+ * Whether a name is one of those above and its process is gone, so that it will never be completed. Earlier versions put
+ * neither process nor purpose into names.
  */
 export function isLeftover(name: string): boolean {
   if (name.endsWith('.tmp')) return !isBeingWritten(name)
   return /^(unpacking|registry)-\w{6}$/.test(name)
 }
 
-/** Writes a file so that a reader, or a reboot, sees all of it or nothing. */
+/** Writes a file so that a reader, even after a power cut, sees all of it or nothing. */
 export async function writeDurably(path: string, content: string | Uint8Array): Promise<void> {
-  // Two writers of the same file must not share it.
+  // Two writers of the same file must not share a temporary file.
   const temporary = temporaryName(path)
   try {
     const file = await open(temporary, 'w')
@@ -45,7 +45,7 @@ export async function writeDurably(path: string, content: string | Uint8Array): 
   await flush(dirname(path))
 }
 
-/** Whether the process that writes under such a name is still there. */
+/** Whether the process that uses this temporary name is still running. */
 export function isBeingWritten(name: string): boolean {
   const pid = /\.(\d+)-[0-9a-f]{8}\.tmp$/.exec(name)?.[1]
   if (pid === undefined) return false
@@ -53,7 +53,7 @@ export function isBeingWritten(name: string): boolean {
     process.kill(Number(pid), 0)
     return true
   } catch (error) {
-    // Somebody else's is there as well.
+    // Another user's process is running too.
     return (error as NodeJS.ErrnoException).code === 'EPERM'
   }
 }
@@ -68,7 +68,7 @@ export async function flush(path: string): Promise<void> {
   }
 }
 
-/** Like a recursive mkdir, which in Node never returns where a file system answers ENOENT, as /proc does. */
+/** Like a recursive mkdir, which never returns in Node if a filesystem answers ENOENT, as /proc does. */
 export async function makeFolder(path: string): Promise<void> {
   try {
     await mkdir(path)
@@ -93,10 +93,10 @@ export async function freeBytes(folder: string): Promise<number> {
   }
 }
 
-/** What file systems say that have no hard links, or refuse one more. */
+/** Errors of filesystems without hard links, or that refuse one more. */
 export const withoutLinks: readonly string[] = ['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EMLINK', 'EXDEV']
 
-/** Changes whenever a file is written or replaced; costs no reading. Of a device it says nothing. */
+/** Changes whenever a file is written or replaced, and is cheap. Meaningless for a device. */
 export async function stampOf(file: string): Promise<string> {
   const { ino, size, mtimeMs } = await stat(file)
   return `${ino} ${size} ${mtimeMs}`

@@ -1,4 +1,4 @@
-/** What Git knows of a folder: which commit it is, and what in it is not committed. */
+/** Git's view of a folder: its commit, and its uncommitted changes. */
 
 import { mkdir, realpath } from 'node:fs/promises'
 import { join, relative } from 'node:path'
@@ -9,15 +9,15 @@ import { exitCodes, PipelineError } from '../errors.ts'
 export interface Source {
   /** Full hash of the commit. */
   readonly commit: string
-  /** Paths that are changed or not known to Git, relative to the top; ignored ones are left out. */
+  /** Paths that are modified or untracked, relative to the top; ignored ones are left out. */
   readonly changed: readonly string[]
-  /** Where it is published, without a user and password; absent where `origin` is no address of a network. */
+  /** Where it is published, without a user and password; absent if `origin` is not a network URL. */
   readonly repository?: string
 }
 
 /**
- * The checkout that a folder lies in; undefined where there is none, or no Git.
- * @param output folder whose content is no source, wherever it lies
+ * The checkout that contains a folder; undefined if there is none, or no Git.
+ * @param output folder whose content is not source, wherever it is
  */
 export async function describeSource(folder: string, output: string): Promise<Source | undefined> {
   const top = (await git(folder, 'rev-parse', '--show-toplevel'))?.trim()
@@ -39,14 +39,14 @@ export async function describeSource(folder: string, output: string): Promise<So
   return { commit: commit.trim(), changed, ...(repository === undefined ? {} : { repository }) }
 }
 
-/** A remote without who logs in there; none where it is a folder of this host, which is nobody else's business. */
+/** A remote without its login; undefined if it is a local path, which is private. */
 function publicUrl(remote: string): string | undefined {
   const [, host, path] = /^[\w.-]+@([\w.-]+):(.+)$/.exec(remote) ?? []
   if (host !== undefined && path !== undefined) return `ssh://${host}/${path}`
   return /^(https?|ssh|git):\/\//.test(remote) ? remote.replace(/^(\w+:\/\/)[^/@]*@/, '$1') : undefined
 }
 
-/** Where a checkout is, and where in it a file is; undefined outside of one. */
+/** The checkout that contains a file, and the file's path in it; undefined outside of one. */
 export async function findCheckout(
   file: string,
 ): Promise<{ readonly top: string; readonly path: string } | undefined> {
@@ -56,7 +56,7 @@ export async function findCheckout(
 }
 
 /**
- * Writes the tree of a revision into an empty folder, which is made.
+ * Writes the tree of a revision into a new, empty folder.
  * @throws PipelineError `unknown-revision`
  */
 export async function writeTree(top: string, revision: string, folder: string): Promise<void> {
@@ -81,13 +81,13 @@ export async function writeTree(top: string, revision: string, folder: string): 
   await Promise.all([archive, archive.pipe('tar', ['-x', '-C', folder])])
 }
 
-/** What git says; undefined when it fails. */
+/** Git's output; undefined if it fails. */
 async function git(folder: string, ...words: string[]): Promise<string | undefined> {
   const { exitCode, stdout } = await execa('git', ['-C', folder, ...words], {
     reject: false,
     timeout: 60_000,
     stripFinalNewline: false,
-    // A status that writes the index would be in the way of whoever commits meanwhile.
+    // A status that updates the index would block concurrent commits.
     env: { GIT_OPTIONAL_LOCKS: '0', LC_ALL: 'C' },
   })
   return exitCode === 0 ? stdout : undefined

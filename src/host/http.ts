@@ -1,4 +1,4 @@
-/** HTTP as a mirror is asked by it: bounded in time, through the environment's proxy, tried again for named faults alone. */
+/** HTTP for talking to mirrors: with timeouts, through the environment's proxy, and retries only for specific failures. */
 
 import { createHash } from 'node:crypto'
 import { createWriteStream } from 'node:fs'
@@ -16,37 +16,37 @@ import {
 import { exitCodes, messageOf, PipelineError } from '../errors.ts'
 import { temporaryName } from './files.ts'
 
-/** A whole answer of a server. */
+/** A complete response. */
 export interface Answer {
   readonly status: number
   readonly body: Buffer
 }
 
 const connectTimeoutMs = 10_000
-/** For a whole answer. The largest asked for while a mirror is proved, an index of udebs, has about 70 kB. */
+/** For a complete response. The largest while verifying a mirror, an index of udebs, has about 70 kB. */
 const answerTimeoutMs = 60_000
-/** For a whole file of some MB. */
+/** For a file of some MB. */
 export const downloadTimeoutMs = 15 * 60_000
 const retryDelayMs = 500
 
-/** Faults of a network that pass by themselves: a connection that is reset, and a name server that is too busy. */
+/** Network failures that pass by themselves: a reset connection, and a busy name server. */
 const transientFaults = new Set(['ECONNRESET', 'UND_ERR_SOCKET', 'EAI_AGAIN'])
 
 let dispatcher: Dispatcher | undefined
-/** It follows redirections, as fetch does by itself. */
+/** Follows redirects, as fetch does by itself. */
 let streaming: Dispatcher | undefined
 
-/** The proxy of the environment, where it names one, as apt and mmdebstrap would use it. */
+/** The environment's proxy, if it names one, used as apt and mmdebstrap would. */
 function environmentDispatcher(): Dispatcher {
   const names = ['http_proxy', 'HTTP_PROXY', 'https_proxy', 'HTTPS_PROXY']
   const direct = { connect: { timeout: connectTimeoutMs }, connections: 4 }
-  // Caching proxies for packages know plain requests for http URLs, and mostly refuse to tunnel them.
+  // Caching proxies for packages expect plain requests for http URLs, and mostly refuse tunnels.
   const proxied = { ...direct, proxyTunnel: false }
   return names.some((name) => process.env[name]) ? new EnvHttpProxyAgent(proxied) : new Agent(direct)
 }
 
 /**
- * Asks a server by HTTP, through the proxy of the environment. A named fault that passes by itself is tried once more.
+ * Sends a request through the environment's proxy. Transient failures are retried once.
  * @throws PipelineError `mirror-unreachable`
  */
 export async function get(
@@ -64,7 +64,7 @@ export async function get(
   })
 }
 
-/** An answer whose content comes as it arrives. */
+/** A response whose content is streamed. */
 export interface StreamedAnswer {
   readonly status: number
   readonly headers: Readonly<Record<string, string | readonly string[] | undefined>>
@@ -74,8 +74,8 @@ export interface StreamedAnswer {
 const mostRedirections = 5
 
 /**
- * As `get`, but the content is handed on as the server sent it: its bytes, its length, its encoding.
- * @throws PipelineError `mirror-unreachable`, where not even an answer begins
+ * Like `get`, but passes the content on as the server sent it: its bytes, its length, its encoding.
+ * @throws PipelineError `mirror-unreachable` if no response begins
  */
 export async function request(
   url: string,
@@ -106,11 +106,11 @@ async function attempt<T>(url: string, signal: AbortSignal | undefined, act: () 
   }
 }
 
-/** For a whole disc of some hundred MB. */
+/** For a disc of some hundred MB. */
 const discTimeoutMs = 2 * 3600_000
 
 /**
- * Writes what a server has to a file, which is there under its name when all of it is.
+ * Downloads a URL to a file, which only appears under its name once complete.
  * @throws PipelineError `mirror-unreachable`, `mirror-http-status`
  */
 export async function download(
@@ -151,7 +151,7 @@ export function notServed(url: string, status: number): PipelineError {
   })
 }
 
-/** undici says "fetch failed" and keeps what happened in the cause; a host with two addresses has one more level. */
+/** undici says "fetch failed" and hides the reason in the cause; a host with two addresses adds one more level. */
 function rootCause(error: unknown): unknown {
   if (error instanceof AggregateError && error.errors.length > 0) return rootCause(error.errors[0])
   return error instanceof Error && error.cause instanceof Error ? rootCause(error.cause) : error

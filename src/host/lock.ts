@@ -1,4 +1,4 @@
-/** One build, or one export, at a time in one folder: a file that names the process which holds it. */
+/** Allows one build, or one export, at a time in a folder: a file that names the process holding the lock. */
 
 import { randomBytes } from 'node:crypto'
 import { link, readdir, readFile, readlink, rename, rm, stat, utimes, writeFile } from 'node:fs/promises'
@@ -12,15 +12,15 @@ import { startTime } from './process.ts'
 /** Who holds a lock. */
 export interface Holder {
   readonly pid: number
-  /** Start time of the process, since a pid alone may name another one by now. */
+  /** Start time of the process, since its pid may have been reused. */
   readonly startTime: string | undefined
-  /** Which boot of the host `startTime` counts from. */
+  /** The host's boot that `startTime` counts from. */
   readonly bootId?: string | undefined
-  /** Where `pid` is a number: the kernel's name of the namespace, which is another in each container. */
+  /** The kernel's name of the pid namespace, different in each container. */
   readonly pidSpace?: string | undefined
   readonly host?: string | undefined
   readonly runId: string
-  /** When it took the lock, in ISO 8601. For people alone: a clock can be set. */
+  /** When it took the lock, in ISO 8601. Only for people: clocks can be set. */
   readonly since?: string | undefined
 }
 
@@ -28,33 +28,33 @@ export interface Lock {
   readonly release: () => Promise<void>
 }
 
-/** What one process at a time does in a folder. */
+/** What only one process at a time may do in a folder. */
 export type LockedWork = keyof typeof lockFiles
 
-/** An export's folder is the user's own: there, the file is hidden and says whose it is. */
+/** An export's folder belongs to the user, so the file there is hidden and named after this program. */
 const lockFiles = { build: 'lock', export: '.systemvm-image.lock' } as const
 
 /** How to wait for a lock that another process holds. */
 export interface Waiting {
-  /** Told of each holder that is waited for. */
+  /** Called with each holder that is waited for. */
   readonly onWait: (holder: Holder) => void
   readonly signal: AbortSignal
 }
 
-/** Looking costs a microsecond, and whoever waits wants to go on at once. */
+/** A poll costs a microsecond, and waiting processes should continue at once. */
 const pollMs = 200
 
 /**
- * Where nobody can ask for a holder's process, in another container, on another host that shares the folder, or of another
- * boot, its beat counts: it touches its lock so often. One that by the clocks has not for long, and then is not seen to
- * do it for three beats, is dead. Clocks alone may differ, and a host may have slept.
+ * A holder whose process cannot be checked (in another container, on another host that shares the folder, from another
+ * boot) proves its life by touching its lock once per beat. It is dead if by the clocks it has not done so for long, and
+ * then does not do it for three beats. Clocks alone are not enough: they may differ, and a host may have slept.
  */
 const beatMs = 2_000
 const silentMs = 30_000
 
 /**
- * Takes the lock of a folder. That of a process which is dead is taken over.
- * @param waiting without it a lock that is held is refused
+ * Takes the lock of a folder, taking over from a dead process if necessary.
+ * @param waiting without it a held lock is refused
  * @throws PipelineError `locked` with the holder's pid
  */
 export async function takeLock(
@@ -64,7 +64,7 @@ export async function takeLock(
   work: LockedWork = 'build',
 ): Promise<Lock> {
   const path = join(folder, lockFiles[work])
-  // One process may want it twice at a time, and be refused.
+  // One process may try to take it twice at the same time, and must be refused.
   const own = `${path}.${process.pid}.${randomBytes(4).toString('hex')}`
   const holder = await describeSelf(runId)
   try {
@@ -102,7 +102,7 @@ async function describeSelf(runId: string): Promise<Holder> {
   return { pid, startTime: started, bootId, pidSpace, host: hostname(), runId }
 }
 
-/** Where somebody has removed it, or taken it over, there is nothing to hold any more. */
+/** If the lock was removed or taken over, there is nothing left to touch. */
 async function touch(path: string, own: Holder): Promise<void> {
   const now = new Date()
   if (isSame(await readHolder(path), own)) await utimes(path, now, now).catch(() => undefined)
@@ -126,14 +126,14 @@ async function tryLink(own: string, path: string, holder: Holder): Promise<boole
 }
 
 /**
- * Removes the lock of a holder that is dead. Another process may do the same and take the lock between our look and our
- * hand, so what is taken away is looked at again, and put back if it is not what was meant.
+ * Removes the lock of a dead holder. Another process may do so and take the lock between our check and our removal, so
+ * the removed file is checked again, and put back if it is a different lock.
  */
 async function removeStale(path: string, stale: Holder | undefined, aside: string): Promise<void> {
   try {
     await rename(path, aside)
   } catch (cause) {
-    // Somebody else was faster.
+    // Another process was faster.
     if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return
     throw stuck(path, cause)
   }
@@ -145,7 +145,7 @@ async function removeStale(path: string, stale: Holder | undefined, aside: strin
   }
 }
 
-/** Removes what takers had beside the lock that were killed while they took it. */
+/** Removes files beside the lock left by processes that were killed while taking it. */
 async function removeAsides(path: string): Promise<void> {
   const folder = dirname(path)
   for (const name of await readdir(folder)) {
@@ -181,7 +181,7 @@ async function isAlive(holder: Holder, path: string): Promise<boolean> {
   return found !== undefined && found === holder.startTime
 }
 
-/** Whether the holder's pid means a process that can be asked for from here. */
+/** Whether the holder's pid can be checked from here. */
 async function isHere({ bootId, pidSpace }: Holder): Promise<boolean> {
   const isSameBoot = bootId === undefined || bootId === (await readBootId())
   return isSameBoot && (pidSpace === undefined || pidSpace === (await readPidSpace()))
@@ -195,7 +195,7 @@ async function isBeating(path: string): Promise<boolean> {
   return now !== undefined && now !== before
 }
 
-/** How far a lock's last touch is from now by our clock, before or behind; of one that is gone, infinitely. */
+/** Time between a lock's last touch and now by our clock, in either direction; infinite if it is gone. */
 async function ageMs(path: string): Promise<number> {
   const touched = await touchedMs(path)
   return touched === undefined ? Number.POSITIVE_INFINITY : Math.abs(Date.now() - touched)
@@ -214,7 +214,7 @@ async function readBootId(): Promise<string | undefined> {
   return text?.trim()
 }
 
-/** Who holds a lock, as a person is told: `process 12, run x, since 2026-01-02T03:04:05Z`. */
+/** The holder of a lock, for people: `process 12, run x, since 2026-01-02T03:04:05Z`. */
 export function describeHolder({ pid, host, runId, since }: Holder): string {
   const time = since === undefined ? '' : `, since ${since.replace(/\.\d+/, '')}`
   const place = host === undefined || host === hostname() ? '' : ` on ${host}`

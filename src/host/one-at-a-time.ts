@@ -1,6 +1,6 @@
 /** Actions that must not overlap. */
 
-/** Has actions run in the order in which they were given; one that fails does not keep the next from running. */
+/** Runs actions in the given order; a failed one does not stop the next. */
 export function oneAtATime(): <Result>(action: () => Promise<Result>) => Promise<Result> {
   let last: Promise<unknown> = Promise.resolve()
   return (action) => {

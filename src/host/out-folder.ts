@@ -1,11 +1,11 @@
-/** The folder that builds write to, and nothing else does: every path in it, and what marks it. */
+/** The folder that only builds write to: every path in it, and its marker file. */
 
 import { access, constants, readdir, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { exitCodes, PipelineError } from '../errors.ts'
 import { makeFolder } from './files.ts'
 
-/** Paths below `out/`. Any of them may not be there yet. */
+/** Paths below `out/`. Any of them may not exist yet. */
 export interface OutFolder {
   readonly path: string
   /** Report of the last run. */
@@ -16,34 +16,34 @@ export interface OutFolder {
   readonly states: string
   /** A folder for each run, by its id. */
   readonly runs: string
-  /** Finished images, with their sums. */
+  /** Finished images, with their checksums. */
   readonly images: string
-  /** Where images lie while they are made. */
+  /** Images in progress. */
   readonly unfinishedImages: string
-  /** Images as CloudStack's repositories have them. */
+  /** Images in the layout of CloudStack's repositories. */
   readonly repository: string
   /** What each image was made from. */
   readonly inputs: string
-  /** What images were found to be. */
+  /** Results of verifying images. */
   readonly verdicts: string
   readonly release: string
-  /** Templates, rendered to be looked at. */
+  /** Rendered templates, for people. */
   readonly render: string
   readonly cache: CacheFolder
 }
 
-/** What is kept because it takes long to come by. */
+/** Files kept because they take long to get. */
 export interface CacheFolder {
   readonly path: string
-  /** Packages of Debian's, by apt's names. */
+  /** Debian packages, under apt's names. */
   readonly packages: string
-  /** What debian-installer is booted with, by its sum. */
+  /** What debian-installer is booted with, by checksum. */
   readonly netboot: string
-  /** What stages bring along, by its sum. */
+  /** Files of stages, by checksum. */
   readonly files: string
-  /** Disk images of others, by their sum, and what is downloaded of them so far. */
+  /** Disk images from elsewhere, by checksum, and their partial downloads. */
   readonly images: string
-  /** Kernel of the last guest: what `doctor` proves the accelerator with. */
+  /** Kernel of the last guest, which `doctor` boots to test the accelerator. */
   readonly kernel: string
 }
 
@@ -73,7 +73,7 @@ export function outFolderAt(path: string): OutFolder {
   })
 }
 
-/** Every folder in which files or folders lie under temporary names while they are written. */
+/** Every folder that holds temporary names while files or folders are written. */
 export async function foldersWrittenTo(out: OutFolder): Promise<readonly string[]> {
   const { cache } = out
   // Each medium has a folder of its own, into which its disc is downloaded.
@@ -85,7 +85,7 @@ export async function foldersWrittenTo(out: OutFolder): Promise<readonly string[
   ]
 }
 
-/** Says in a folder that it is ours, for whoever is asked to remove things from it. */
+/** Marks a folder as ours, so that later commands may delete from it. */
 export async function markOutput(outFolder: string): Promise<void> {
   await writeFile(
     join(outFolder, outputMark),
@@ -95,16 +95,16 @@ export async function markOutput(outFolder: string): Promise<void> {
 
 const outputMark = '.systemvm-image'
 
-/** Whether a folder was ever built in. */
+/** Whether a folder has ever been built in. */
 export async function isOutput(outFolder: string): Promise<boolean> {
   return (await stat(join(outFolder, outputMark)).catch(() => undefined)) !== undefined
 }
 
-/** @throws PipelineError `out-read-only` when it cannot be written, or is no folder */
+/** @throws PipelineError `out-read-only` if it is not writable, or not a folder */
 export async function requireWritable(folder: string): Promise<void> {
   try {
     await makeFolder(folder)
-    // Opening it finds out what is no folder, too.
+    // Fails for anything that is not a folder, too.
     await readdir(folder)
     await access(folder, constants.W_OK)
   } catch (cause) {

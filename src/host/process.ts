@@ -1,4 +1,4 @@
-/** Long-running programs of others, each in a process group of its own, none of which outlives us. */
+/** Long-running external programs, each in its own process group, none of which outlives us. */
 
 import { execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -7,7 +7,7 @@ import { createInterface } from 'node:readline'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
 
-/** Environment variable by which a process is known to belong to a run, even when all its parents are gone. */
+/** Environment variable that marks a process as part of a run, even after all its parents are gone. */
 export const runMarker = 'SYSTEMVM_IMAGE_RUN'
 
 export interface ProcessResult {
@@ -19,11 +19,11 @@ export interface ProcessGroup {
   readonly pid: number
   /** Resolves when the program has ended and its output is read. */
   readonly ended: Promise<ProcessResult>
-  /** Asks the group to end, and kills what is left of it after `graceMs`. Resolves when nothing of it runs. */
+  /** Asks the group to end, and kills what is left after `graceMs`. Resolves when nothing is running. */
   readonly stop: (graceMs: number) => Promise<void>
 }
 
-/** Starts a program at the head of its own group. `setpriv` has it told when we die without a word. */
+/** Starts a program at the head of its own group. `setpriv` ensures that it gets a signal if we die without cleanup. */
 export function startGroup(
   command: string,
   commandArguments: readonly string[],
@@ -55,7 +55,7 @@ export function startGroup(
   return { pid, ended, stop: (graceMs) => stopGroup(pid, graceMs) }
 }
 
-/** Starts a program with our terminal, in our own group: what is typed, and what a terminal signals, is for it. */
+/** Starts a program on our terminal, in our own group, so that it gets keyboard input and the terminal's signals. */
 export function startOnTerminal(command: string, commandArguments: readonly string[]): ProcessGroup {
   const child = spawn('setpriv', ['--pdeathsig', 'TERM', '--', command, ...commandArguments], {
     stdio: 'inherit',
@@ -92,15 +92,15 @@ function signalGroup(pid: number, signal: NodeJS.Signals | 0): boolean {
   }
 }
 
-/** Has every process that is started from now on, however indirectly, carry the mark of a run. */
+/** Makes every process started from now on, however indirectly, carry the mark of a run. */
 export function markChildren(runId: string): void {
   process.env[runMarker] = runId
 }
 
-/** Kills every process that carries the mark of a run, and waits until none is left. Returns how many there were. */
+/** Kills every process with a run's mark, and waits until none is left. Returns how many there were. */
 export async function killMarked(runId: string): Promise<number> {
   const killed = new Set<number>()
-  // One may have started another between the look and the kill; one that cannot be killed must not keep us for ever.
+  // A process may start another between listing and kill; an unkillable one must not block us forever.
   for (let tries = 0; tries < 100; tries += 1) {
     const marked = await findMarked(runId)
     if (marked.length === 0) break
@@ -109,7 +109,7 @@ export async function killMarked(runId: string): Promise<number> {
       try {
         process.kill(pid, 'SIGKILL')
       } catch {
-        // It ended by itself meanwhile.
+        // It has already ended.
       }
     }
     await sleep(50)
@@ -117,7 +117,7 @@ export async function killMarked(runId: string): Promise<number> {
   return killed.size
 }
 
-/** Ids of the processes that carry the mark of a run, ourselves left out. One that has ended has none any more. */
+/** Ids of the processes with a run's mark, except ourselves. A process that has ended has no mark any more. */
 export async function findMarked(runId: string): Promise<readonly number[]> {
   const mark = `${runMarker}=${runId}`
   const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name) && Number(name) !== process.pid)
@@ -132,12 +132,12 @@ export async function findMarked(runId: string): Promise<readonly number[]> {
 }
 
 /**
- * When a process started, in clock ticks since boot; with its id that names a process for good. Undefined for one that has
- * ended, also when nobody has asked for its exit status yet.
+ * When a process started, in clock ticks since boot; together with its id this is unique. Undefined for a process that has
+ * ended, even as a zombie.
  */
 export async function startTime(pid: number): Promise<string | undefined> {
   const text = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => undefined)
-  // The second field is the name in parentheses and may hold anything.
+  // The second field is the name in parentheses and may contain anything.
   const fields = text?.slice(text.lastIndexOf(')') + 2).split(' ')
   return fields?.[0] === 'Z' || fields?.[0] === 'X' ? undefined : fields?.[19]
 }

@@ -1,4 +1,4 @@
-/** Trees that a user namespace has written. */
+/** Trees written in a user namespace. */
 
 import { rm } from 'node:fs/promises'
 import { runFile } from './process.ts'

@@ -1,4 +1,4 @@
-/** A large file over HTTP: what a broken connection or a killed run has left of it is not fetched again. */
+/** A large file over HTTP, resumed after a broken connection or a killed run. */
 
 import { createWriteStream } from 'node:fs'
 import { rename, rm, stat } from 'node:fs/promises'
@@ -7,7 +7,7 @@ import { exitCodes, PipelineError } from '../errors.ts'
 import { notServed, request, type StreamedAnswer, unreachable } from './http.ts'
 
 export interface DownloadLimits {
-  /** A server that has more is refused. */
+  /** Larger files are refused. */
   readonly maximumBytes: number
   readonly signal: AbortSignal
 }
@@ -15,12 +15,12 @@ export interface DownloadLimits {
 /** For all attempts together. */
 const timeoutMs = 2 * 3600_000
 
-/** A connection that breaks this often without a byte between is given up. */
+/** Gives up after this many broken connections in a row without a single byte. */
 const mostFruitless = 3
 
 /**
- * Fetches what a URL has into `file`, which is there under its name when all of it is. Until then it is `<file>.part`, and
- * stays for the next attempt. Whether it is the right file is for the caller to prove.
+ * Downloads a URL to `file`, which only appears under its name once complete. Until then it is `<file>.part`, which stays
+ * for the next attempt. The caller has to check that it is the right file.
  * @throws PipelineError `mirror-unreachable`, `mirror-http-status`, `download-too-large`
  */
 export async function downloadResumably(url: string, file: string, limits: DownloadLimits): Promise<void> {
@@ -34,7 +34,7 @@ export async function downloadResumably(url: string, file: string, limits: Downl
     try {
       const { start, total } = await readExtent(url, answer, before)
       if (start === undefined) {
-        // What is there is not the beginning of what the server has.
+        // The partial file is not the beginning of the server's file.
         if (total !== before) await rm(partial, { force: true })
       } else {
         if ((total ?? 0) > maximumBytes) throw tooLarge(url, maximumBytes, total)
@@ -46,7 +46,7 @@ export async function downloadResumably(url: string, file: string, limits: Downl
     } catch (cause) {
       limits.signal.throwIfAborted()
       if (cause instanceof PipelineError || signal.aborted) throw cause
-      // A full disk is no fault of the network.
+      // A full disk is not a network failure.
       if ((cause as NodeJS.ErrnoException).code === 'ENOSPC') throw cause
       if (fruitless + 1 === mostFruitless) throw unreachable(url, cause)
     }
@@ -58,9 +58,9 @@ export async function downloadResumably(url: string, file: string, limits: Downl
 // --- internal ---
 
 interface Extent {
-  /** Where the answer's bytes belong; undefined where it has none. */
+  /** Offset of the response's bytes; undefined if it has none. */
   readonly start: number | undefined
-  /** Size of the whole file; undefined where the server does not say. */
+  /** Size of the whole file; undefined if the server does not say. */
   readonly total: number | undefined
 }
 

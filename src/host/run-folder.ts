@@ -1,4 +1,4 @@
-/** Where a run keeps its files, and what it is called. */
+/** The folder of a run, and its name. */
 
 import { appendFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -12,20 +12,20 @@ export interface RunFolder {
   readonly outFolder: string
 }
 
-/** A run's place, named by when it began, so that a listing is in order. */
+/** The folder of a run, named by its start time, so that listings are in order. */
 export function runFolderOf(outFolder: string, variant: string, startedAt: Date): RunFolder {
   const stamp = startedAt.toISOString().replaceAll(/[-:]|\.\d+/g, '')
   const id = `${stamp}-${variant}-${process.pid}`
   return { id, folder: join(outFolderAt(outFolder).runs, id), outFolder }
 }
 
-/** How the folders begin that a run makes outside of `out/`. */
+/** Prefix of the folders that a run makes outside of `out/`. */
 export const temporaryPrefix = 'systemvm-image-'
 
-/** In a run's folder as long as it is under way: a list of the folders that it has made outside of `out/`. */
+/** File in the folder of an unfinished run: lists the folders that it has made outside of `out/`. */
 export const noteName = 'unfinished'
 
-/** Says that a run begins: from now on whoever finds the note without the run has to clear up after it. */
+/** Notes that a run has begun: a note without a living run means that there is something to clean up. */
 export async function noteBeginning(runFolder: string): Promise<void> {
   await writeFile(join(runFolder, noteName), '')
 }
@@ -35,7 +35,7 @@ export async function noteFolder(runFolder: string, path: string): Promise<void>
   await appendFile(join(runFolder, noteName), `${path}\n`)
 }
 
-/** Says that a run has ended by itself, and has left nothing. */
+/** Notes that a run has ended by itself and left nothing behind. */
 export async function noteEnd(runFolder: string): Promise<void> {
   await rm(join(runFolder, noteName), { force: true })
 }

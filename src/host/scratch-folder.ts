@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { temporaryPrefix } from './run-folder.ts'
 
-/** A short-lived folder of one run: sockets, keys, and what Packer wants to have for itself. */
+/** A short-lived folder of one run for sockets, keys, and Packer's own files. */
 export interface ScratchFolder {
   readonly folder: string
   readonly qmpSocket: string
@@ -16,11 +16,11 @@ export interface ScratchFolder {
 }
 
 /**
- * Makes the folder, outside of `out/`: a socket's path must fit into 108 bytes, however deep a clone lies.
- * @param note told of the folder before it is there
+ * Makes the folder, outside of `out/`: a socket's path must fit into 108 bytes, however deep a clone is.
+ * @param note called with the folder before it exists
  */
 export async function createScratchFolder(note?: (folder: string) => Promise<void>): Promise<ScratchFolder> {
-  // 108 bytes, less the longest name below, and those of this name.
+  // 108 bytes, minus the longest name below and this folder's own name.
   const parent = tmpdir().length > 50 ? '/tmp' : tmpdir()
   const folder = join(parent, `${temporaryPrefix}${randomBytes(6).toString('hex')}`)
   await note?.(folder)

@@ -1,6 +1,6 @@
 /** Words of shell commands. */
 
-/** A text as one word of any POSIX shell, whatever is in it but a zero byte. */
+/** A text as one word of any POSIX shell; only a zero byte is not allowed. */
 export function quote(word: string): string {
   return `'${word.replaceAll("'", `'\\''`)}'`
 }

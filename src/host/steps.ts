@@ -1,8 +1,8 @@
-/** Things that are set up one after the other, and undone in reverse whatever happens in between. */
+/** Steps that are set up in order, and undone in reverse whatever happens in between. */
 
 export interface Step<Value> {
   readonly run: () => Value | Promise<Value>
-  /** Undoes what `run` did. Not called when `run` failed. */
+  /** Undoes what `run` did. Not called if `run` failed. */
   readonly cleanup: (value: Value) => unknown
 }
 
@@ -10,8 +10,8 @@ export interface Step<Value> {
 export type SetUp = <Value>(step: Step<Value>) => Promise<Value>
 
 /**
- * Runs `body`, then the cleanups of its steps in reverse, whether it returns or throws. An error of a cleanup stops no
- * other one and masks nothing: it goes to `onCleanupError`.
+ * Runs `body`, then the cleanups of its steps in reverse, whether it returns or throws. A failed cleanup neither stops the
+ * others nor masks another error: it goes to `onCleanupError`.
  */
 export async function withSteps<Result>(
   body: (setUp: SetUp) => Promise<Result>,

@@ -1,30 +1,30 @@
-/** The programs this product calls: where they are, how old they may be, and which Debian package has them. */
+/** The programs this product runs: where they are, their minimum versions, and their Debian packages. */
 
 import { access, constants, stat } from 'node:fs/promises'
 import { delimiter, join } from 'node:path'
 import { execa } from 'execa'
 import type { Arch } from '../arch.ts'
 
-/** Who cannot do without a tool: `rootless` is every build that root does not run; `optional` has no fault. */
+/** Who needs a tool: `rootless` is every build not run by root; a missing `optional` one is no fault. */
 export type ToolNeed = 'build' | 'rootless' | 'tests' | 'optional'
 
 /** One program of the table. */
 export interface Tool {
   readonly name: string
   readonly need: ToolNeed
-  /** Package of Debian and of Ubuntu, where it has the same name. */
+  /** Its package in Debian and Ubuntu, if the name is the same in both. */
   readonly package: string
-  /** Arguments that make it say its version; absent for a program that has no such option. */
+  /** Arguments that print its version; absent if the program has no such option. */
   readonly versionArguments?: readonly string[]
-  /** Oldest version that will do. Absent where every supported Debian has one that does. */
+  /** Oldest version that works. Absent if every supported Debian has one. */
   readonly minimum?: string
   readonly plugin?: Plugin
 }
 
-/** What a program needs beside itself from some version on. */
+/** What a program needs besides itself from some version on. */
 export interface Plugin {
   readonly since: string
-  /** What the program's list of plugins has in it. */
+  /** Its name in the program's list of plugins. */
   readonly name: string
   readonly listArguments: readonly string[]
   /** Command that installs it. */
@@ -34,7 +34,7 @@ export interface Plugin {
 /** The table, for images of one architecture. */
 export function hostTools(arch: Arch = 'x86_64'): readonly Tool[] {
   return [
-    // Debian 12's has the QEMU builder in it; from 1.7 on it is a plugin, which the template declares.
+    // Debian 12's includes the QEMU builder; from 1.7 on it is a plugin, which the template declares.
     {
       name: 'packer',
       need: 'build',
@@ -62,7 +62,7 @@ export function hostTools(arch: Arch = 'x86_64'): readonly Tool[] {
       versionArguments: ['--version'],
       minimum: '5.2',
     },
-    // Debian 12's, the oldest that this product was built with.
+    // Debian 12's, the oldest version this product was built with.
     {
       name: 'mmdebstrap',
       need: 'build',
@@ -82,13 +82,13 @@ export function hostTools(arch: Arch = 'x86_64'): readonly Tool[] {
     { name: 'zstd', need: 'build', package: 'zstd', versionArguments: ['--version'] },
     { name: 'ssh-keygen', need: 'build', package: 'openssh-client' },
     { name: 'ssh', need: 'build', package: 'openssh-client' },
-    // For the crypt of the C library, by which `verify` tries known passwords.
+    // For the C library's crypt, with which `verify` tries known passwords.
     { name: 'perl', need: 'build', package: 'perl-base' },
     { name: 'newuidmap', need: 'rootless', package: 'uidmap' },
-    // For `store push` and `store pull` alone, which say so themselves.
+    // Only for `store push` and `store pull`, which check for it themselves.
     { name: 'skopeo', need: 'tests', package: 'skopeo', versionArguments: ['--version'] },
     { name: 'git', need: 'optional', package: 'git', versionArguments: ['--version'] },
-    // Only where `formats` asks for an archive; the build looks for them then.
+    // Only if `formats` asks for an archive; the build checks for them then.
     { name: 'lbzip2', need: 'tests', package: 'lbzip2', versionArguments: ['--version'] },
     { name: 'pigz', need: 'tests', package: 'pigz', versionArguments: ['--version'] },
     { name: 'bzip2', need: 'tests', package: 'bzip2' },
@@ -97,7 +97,7 @@ export function hostTools(arch: Arch = 'x86_64'): readonly Tool[] {
     { name: 'gpg', need: 'tests', package: 'gnupg', versionArguments: ['--version'] },
     { name: 'shellcheck', need: 'tests', package: 'shellcheck', versionArguments: ['--version'] },
     { name: 'debconf-set-selections', need: 'tests', package: 'debconf' },
-    // Debian 12's, the oldest that the payload runs on.
+    // Debian 12's, the oldest version that the payload runs on.
     {
       name: 'python3',
       need: 'tests',
@@ -108,24 +108,24 @@ export function hostTools(arch: Arch = 'x86_64'): readonly Tool[] {
   ]
 }
 
-/** A tool as this host has it. */
+/** A tool found on this host. */
 export interface FoundTool {
   readonly tool: Tool
   readonly path: string
-  /** Undefined for a program that does not say. */
+  /** Undefined for a program that does not report it. */
   readonly version: string | undefined
 }
 
-/** A tool that this host lacks, or has in a version that will not do. */
+/** A tool that is missing on this host, or has an unsuitable version. */
 export interface ToolFault {
   readonly tool: Tool
-  /** What is there instead, in words: `nothing`, `1.5.1 at /usr/bin/packer`, … */
+  /** What was found instead, in words: `nothing`, `1.5.1 at /usr/bin/packer`, … */
   readonly found: string
-  /** What has to be there, in words. */
+  /** What is required, in words. */
   readonly needed: string
-  /** Package that has it; undefined where none does. */
+  /** Package that has it; undefined if none does. */
   readonly package: string | undefined
-  /** What to install, or the command that does: `package zstd`, … */
+  /** What to install, or the command that does it: `package zstd`, … */
   readonly remedy: string
 }
 
@@ -134,16 +134,16 @@ export interface ToolReport {
   readonly faults: readonly ToolFault[]
 }
 
-/** Which tools are looked for, and where. */
+/** Which tools to look for, and where. */
 export interface ToolSearch {
   readonly arch?: Arch | undefined
-  /** @default everyone's needs but the tests', and `rootless` unless root asks */
+  /** @default all needs except the tests', and `rootless` unless run by root */
   readonly needs?: readonly ToolNeed[] | undefined
-  /** List of folders as in `PATH`. @default the environment's */
+  /** Search path, like `PATH`. @default the environment's */
   readonly path?: string | undefined
 }
 
-/** Looks for every tool at once. A fault is an answer: nothing is thrown. */
+/** Looks for every tool at once. Faults are returned; nothing is thrown. */
 export async function findTools(search: ToolSearch = {}): Promise<ToolReport> {
   const rootless = process.getuid?.() !== 0
   const needs = search.needs ?? ['build', 'optional', ...(rootless ? (['rootless'] as const) : [])]
@@ -156,7 +156,7 @@ export async function findTools(search: ToolSearch = {}): Promise<ToolReport> {
   }
 }
 
-/** Path of a program that may be run, or undefined. Looks where root's programs are too, which users' PATH leaves out. */
+/** Path of an executable program, or undefined. Also searches root's folders, which users' PATH leaves out. */
 export async function findProgram(name: string, path = process.env.PATH ?? ''): Promise<string | undefined> {
   return findIn(name, searchFolders(path))
 }
@@ -219,13 +219,13 @@ async function examine(tool: Tool, folders: readonly string[]): Promise<FoundToo
   return { tool, path, version }
 }
 
-/** A program that cannot list its plugins is given the benefit of the doubt. */
+/** A program that cannot list its plugins gets the benefit of the doubt. */
 async function lacksPlugin(path: string, { name, listArguments }: Plugin): Promise<boolean> {
   const result = await ask(path, listArguments)
   return !result.failed && !result.stdout.includes(name)
 }
 
-/** Programs do not change while they are examined; one that was replaced has another time. */
+/** Programs do not change while they are examined; a replaced one has a different time. */
 const versions = new Map<string, Promise<string | undefined>>()
 
 async function readVersion(path: string, arguments_: readonly string[]): Promise<string | undefined> {
@@ -250,7 +250,7 @@ function ask(path: string, arguments_: readonly string[]) {
     all: true,
     stdin: 'ignore',
     timeout: 10_000,
-    // Packer would ask its makers for a newer version, and wait for them.
+    // Otherwise Packer would ask its vendor for a newer version, and wait for the answer.
     env: { LC_ALL: 'C', CHECKPOINT_DISABLE: '1' },
   })
 }

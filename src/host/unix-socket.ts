@@ -1,10 +1,10 @@
-/** Unix sockets that another program is about to make. */
+/** Unix sockets that another program is about to create. */
 
 import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 
-/** Connects as soon as the socket is there; gives up when `signal` is aborted. */
+/** Connects as soon as the socket exists; gives up when `signal` is aborted. */
 export async function connectWhenThere(path: string, signal: AbortSignal): Promise<Socket> {
   for (;;) {
     signal.throwIfAborted()

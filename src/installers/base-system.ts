@@ -1,10 +1,10 @@
-/** The Debian system that layer 0 is, whichever installer makes it. */
+/** The Debian system of layer 0, whichever installer makes it. */
 
 import type { ResolvedImage } from '../config/resolved.ts'
 import type { Disk } from '../disk/layout.ts'
 import type { BaseFacts } from '../store/layer-key.ts'
 
-/** What the build itself needs of a guest, beside the kernel: a way in, and a system that boots. */
+/** What the build itself needs in a guest, besides the kernel: a way in, and a system that boots. */
 const provisioningPackages = [
   'debian-archive-keyring',
   'initramfs-tools',
@@ -17,7 +17,7 @@ const provisioningPackages = [
 ] as const
 
 /**
- * dpkg leaves these out from the first package on: the image ships none of them, and half of all files are among them.
+ * dpkg leaves these out from the first package on: the image ships none of them, and they are half of all files.
  * The man page folders stay, since packages register alternatives in them.
  */
 export const dpkgExcludes = [
@@ -27,13 +27,13 @@ export const dpkgExcludes = [
   'path-exclude=/usr/share/man/*/*',
 ] as const
 
-/** File of the target's with the settings of its initramfs that have to be there before its first one is made. */
+/** Settings in the target for its initramfs; they have to exist before the first one is made. */
 export const initramfsSettingsFile = '/etc/initramfs-tools/conf.d/systemvm-root'
 
 /**
- * The initramfs is to have the program that checks the root: which one, it could not find out in a tree that no device
- * holds. And systemd keeps the `/run` that the initramfs has mounted, by default with a tenth of memory; of 256 MiB that
- * is hardly more than the 16 MiB without which `systemctl daemon-reload` refuses.
+ * The initramfs needs the program that checks the root filesystem, and can't find out which one in a tree without a device.
+ * And systemd keeps the `/run` that the initramfs mounted, by default a tenth of memory; with 256 MiB that is hardly more
+ * than the 16 MiB below which `systemctl daemon-reload` refuses.
  */
 export function initramfsSettings({ partitions }: Disk): readonly string[] {
   const root = partitions.find(({ mount }) => mount === '/')
@@ -46,10 +46,10 @@ export function basePackages(image: ResolvedImage): readonly string[] {
   return [...new Set([image.kernelPackage, ...provisioningPackages, ...fromStages])].sort()
 }
 
-/** The facts of an image that a fresh system is made from, as parts of a key: what has changed is named by them. */
+/** The facts of an image that a fresh system is made from, as parts of a key: changes are reported by these names. */
 export function baseFacts(image: ResolvedImage): BaseFacts {
   const { suite, arch, disk, hostname, domain, timezone, locale, keyboard, account } = image
   const facts = { suite, arch, disk, hostname, domain, timezone, locale, keyboard, account }
-  // A passage through JSON leaves out what is undefined.
+  // A JSON round trip drops undefined values.
   return JSON.parse(JSON.stringify({ packages: basePackages(image), ...facts }))
 }

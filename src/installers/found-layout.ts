@@ -1,4 +1,4 @@
-/** Where the partitions of a disk lie that others than this program have placed, and whether they are those asked for. */
+/** Where the partitions of a disk are that this program did not make, and whether they match the pipeline. */
 
 import type { DiskFiles, DiskPartition } from '../disk/disk-files.ts'
 import type { Disk } from '../disk/layout.ts'
@@ -8,8 +8,8 @@ import { isExtended } from '../disk/partitions.ts'
 const mebibyte = 1024 * 1024
 
 /**
- * Where the partitions lie. Whoever made the disk has made up their UUIDs, and may have rounded their sizes.
- * @returns also every way in which they are not those of `disk`; the layout is only of use where there is none
+ * Reads the layout. Whatever made the disk has chosen its UUIDs, and may have rounded its sizes.
+ * @returns also every difference from `disk`; the layout is only usable if there is none
  */
 export function readLayout(
   disk: Disk,

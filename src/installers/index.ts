@@ -1,4 +1,4 @@
-/** The installers that there are. A new one is a folder beside this file and a line here. */
+/** The installers. A new one is a folder beside this file and a line here. */
 
 import type { InstallerName } from '../config/installer.ts'
 import type { ResolvedImage } from '../config/resolved.ts'
@@ -15,12 +15,12 @@ const byName: Readonly<Record<InstallerName, Installer>> = {
 
 export const installers: readonly Installer[] = Object.values(byName)
 
-/** The one that an image asks for. */
+/** The installer of an image. */
 export function installerOf({ installer }: { readonly installer: InstallerName }): Installer {
   return byName[installer]
 }
 
-/** The same image, with the stages that its installer has before all others. */
+/** The same image, with its installer's own stages before all others. */
 export function withInstallerStages(image: ResolvedImage): ResolvedImage {
   const stages = installerOf(image).stages?.(image) ?? []
   return stages.length === 0 ? image : { ...image, stages: [...stages, ...image.stages] }

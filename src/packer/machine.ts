@@ -1,8 +1,8 @@
-/** The machines that Packer runs, and what they have in common. */
+/** What the machines that Packer runs have in common. */
 
 import { type Acceleration, diskId, type GuestNetwork, type Machine } from '../qemu/machine.ts'
 
-/** What a stage's machine and an installer's are both given. */
+/** Settings of both a stage's and an installer's machine. */
 export interface PackerMachine extends Acceleration {
   readonly cpus: number
   readonly memoryMiB: number
@@ -17,7 +17,7 @@ export interface PackerMachine extends Acceleration {
   readonly qmpSocket: string
 }
 
-/** Packer's word for the host's port for SSH, which it has found free and holds. */
+/** Packer's placeholder for the host's SSH port, which it finds free and reserves. */
 export const sshPortPlaceholder = '{{ .SSHHostPort }}'
 
 /** Describes a machine without a screen, with one disk, and with a card in `network`. */

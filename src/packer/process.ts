@@ -1,4 +1,4 @@
-/** Packer while it builds: in a process group of its own, with all that it writes in folders of the run. */
+/** A running Packer: in its own process group, writing only to folders of the run. */
 
 import { join } from 'node:path'
 import { type ProcessGroup, runMarker, startGroup } from '../host/process.ts'
@@ -10,14 +10,14 @@ export interface PackerRequest {
   readonly template: string
   readonly place: RunFolder
   readonly scratch: ScratchFolder
-  /** File that Packer says everything in. */
+  /** Packer's debug log. */
   readonly debugLog: string
-  /** Told of every line that is for people. */
+  /** Called with every line meant for people. */
   readonly onLine: (line: PackerLine) => void
 }
 
 export interface PackerProcess extends ProcessGroup {
-  /** What it has called an error so far. */
+  /** The lines that it has marked as errors so far. */
   readonly errors: readonly string[]
 }
 

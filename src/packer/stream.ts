@@ -1,14 +1,14 @@
-/** What Packer and the guest say, as events. Packer's `-machine-readable` lines carry the guest's output within. */
+/** The output of Packer and the guest, as events. Packer's `-machine-readable` lines carry the guest's output. */
 
 import { cleanText } from '../qemu/console.ts'
 
-/** One line of Packer's output, in the words of its user interface. */
+/** One line of Packer's output, with the kind that its user interface gives it. */
 export interface PackerLine {
   readonly kind: 'say' | 'message' | 'error'
   readonly text: string
 }
 
-/** What a stage says of itself on its output. */
+/** A stage's report about itself, in its output. */
 export type StageLine =
   | { readonly kind: 'begin'; readonly name: string }
   | { readonly kind: 'end'; readonly name: string; readonly exitStatus: number }
@@ -25,13 +25,13 @@ export type StageLine =
       readonly kind: 'package'
       readonly name: string
       readonly version: string
-      /** False for what dpkg still lists though it was removed. */
+      /** False for packages that dpkg still lists although they were removed. */
       readonly isInstalled: boolean
     }
   | { readonly kind: 'packages-end' }
   | { readonly kind: 'output'; readonly text: string }
 
-/** Parses one machine-readable line; undefined for what is not for people. */
+/** Parses one machine-readable line; empty unless it is meant for people. */
 export function parsePackerLine(line: string): readonly PackerLine[] {
   const match = /^\d+,([^,]*),([^,]*),(.*)$/.exec(line)
   if (match === null || match[2] !== 'ui') return []
@@ -43,7 +43,7 @@ export function parsePackerLine(line: string): readonly PackerLine[] {
     .map((part) => ({ kind: kind as PackerLine['kind'], text: withoutPrefix(cleanText(part)) }))
 }
 
-/** Packer indents a guest's lines and puts the builder's name before them. */
+/** Packer indents the guest's lines and prefixes them with the builder's name. */
 function withoutPrefix(text: string): string {
   return text.replace(/^(==>|\s{3,4}) qemu\.systemvm: ?/, '')
 }
@@ -63,7 +63,7 @@ export function parseStageLine(text: string): StageLine {
       case 'packages-end':
         return { kind }
       case 'package':
-        // The second letter of dpkg's status: `n` and `c` have no files but perhaps configuration.
+        // The second letter of dpkg's status: `n` and `c` have no files except perhaps configuration.
         return {
           kind,
           name: words[0] ?? '',

@@ -5,8 +5,8 @@ import type { QemuArguments } from '../qemu/arguments.ts'
 import { renderTemplate } from '../template.ts'
 
 /**
- * Packer's two ways of speaking: 1.6, where the QEMU builder is built in, and 1.7 or newer, where it is a plugin that
- * the template has to name.
+ * Packer's two dialects: 1.6, where the QEMU builder is built in, and 1.7 or newer, where it is a plugin that the template
+ * has to name.
  */
 export type PackerDialect = '1.6' | '1.7'
 
@@ -28,11 +28,11 @@ export interface PackerView {
   readonly stages: readonly ResolvedStage[]
   /** Whether a stage may wait for a person. */
   readonly isPatient?: boolean
-  /** Command of the host that seals a stage's layer and returns when that is done; `opening` comes before the first. */
+  /** Host command that seals a stage's layer and returns when that is done; `opening` comes before the first stage. */
   readonly checkpointCommand: (stage: string) => string
 }
 
-/** What the checkpoint command is called with before the first stage; no stage can have this name. */
+/** The checkpoint command's argument before the first stage; no stage can have this name. */
 export const opening = '@opening'
 
 /** Renders `build.pkr.hcl`. The last stage has no checkpoint: its layer is sealed after the guest has shut down. */
@@ -49,7 +49,7 @@ export function renderPackerTemplate(view: PackerView): string {
         summary: `${stage.name}: ${stage.summary}`,
         script: stage.script,
         executeCommand: `sh /run/systemvm-build/stage.sh ${stage.name} {{ .Path }}`,
-        // The build itself ends a stage in time, and says so; this is for when it can't.
+        // The build enforces the stage's timeout itself; this is for when it can't.
         timeout: view.isPatient ? '24h' : `${stage.timeoutSeconds + 60}s`,
         checkpoint: stage === last ? false : view.checkpointCommand(stage.name),
       })),
@@ -58,7 +58,7 @@ export function renderPackerTemplate(view: PackerView): string {
   )
 }
 
-/** A text as an HCL string literal: JSON's, without its two escapes that HCL lacks, and without interpolation. */
+/** A text as an HCL string literal: JSON's, without the two escapes that HCL lacks, and without interpolation. */
 export function hclString(value: unknown): string {
   const lacking: Readonly<Record<string, string>> = { '\\b': '\\u0008', '\\f': '\\u000c' }
   return JSON.stringify(String(value))

@@ -1,4 +1,4 @@
-/** Brings to hand what stages bring along: tarballs are unpacked, and fetched where they are a URL. Folders stay. */
+/** Provides the files of stages: unpacks tarballs, and downloads those given as URLs. Folders stay where they are. */
 
 import { configurationError, type Fault } from '../config/faults.ts'
 import type { ResolvedImage, ResolvedStage } from '../config/resolved.ts'
@@ -6,8 +6,8 @@ import { bringSource, type Missing } from './bring-source.ts'
 import { SourceFault } from './source-fault.ts'
 
 /**
- * The same images, with the files of every stage as folders.
- * @param cache tarballs are kept and unpacked there, by their sums
+ * Returns the same images, with the files of every stage as folders.
+ * @param cache where tarballs are kept and unpacked, by checksum
  * @param missing what to do about URLs that are not in it
  * @throws PipelineError `configuration` with every fault found; `mirror-unreachable`
  */

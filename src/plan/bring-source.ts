@@ -1,4 +1,4 @@
-/** Makes a folder of one source of a stage's files, in the cache unless it is one already. */
+/** Provides one source of a stage's files as a folder, in the cache unless it already is a folder. */
 
 import { copyFile, lstat, mkdir, readdir, rename, rm, stat } from 'node:fs/promises'
 import { basename, join } from 'node:path'
@@ -18,20 +18,20 @@ import {
 import { SourceFault } from './source-fault.ts'
 import { unpackTarball } from './tarball.ts'
 
-/** What a stage says of one of its files, beside where it comes from. */
+/** What a stage says about one of its files, besides its location. */
 export interface FileForm {
   readonly kind: FileKind
-  /** Names that may be at its top. @default any */
+  /** Names that may be at its top level. @default any */
   readonly top: readonly string[] | undefined
-  /** Date of what is packed on the way. */
+  /** Date stamped on files packed along the way. */
   readonly sourceDateEpoch: number
 }
 
-/** What is done about a URL that the cache does not have. */
+/** What to do about a URL that the cache does not have. */
 export type Missing = 'download' | 'leave out'
 
 /**
- * The folder; undefined for a URL that is not in the cache and is to be left out.
+ * Returns the folder; undefined for a URL that is not in the cache and is to be left out.
  * @throws SourceFault; PipelineError `mirror-unreachable`
  */
 export async function bringSource(
@@ -66,7 +66,7 @@ export async function bringSource(
 }
 
 async function bringFolder(folder: string, form: FileForm, cache: string): Promise<string> {
-  if (form.kind === 'file') throw new SourceFault('is a folder, where one file is wanted')
+  if (form.kind === 'file') throw new SourceFault('is a folder, but must be a file')
   const sources = form.kind === 'cloudstack' ? await findSources(folder) : undefined
   if (sources === undefined) {
     await checkTop(folder, form.top)
@@ -77,10 +77,10 @@ async function bringFolder(folder: string, form: FileForm, cache: string): Promi
   return inStaging(cache, name, (staging) => pack(sources, staging, form))
 }
 
-/** Of folders with what was packed, and with what did not have to be. */
+/** For cached folders that hold packed scripts, packed here or already so in the source. */
 const packedSuffix = ({ sourceDateEpoch }: FileForm) => `scripts${packingVersion}-${sourceDateEpoch}`
 
-/** Path of a file that has its sum: the one at hand, or what was fetched, now or earlier. */
+/** Path of the file, local or downloaded now or earlier, after checking its checksum. */
 async function bringFile(
   location: string,
   isUrl: boolean,
@@ -114,7 +114,7 @@ async function requireSum(file: string, { algorithm, hex }: Sum): Promise<void> 
   if (found !== hex) throw new SourceFault(`has another ${algorithm}, ${found}`)
 }
 
-/** A folder of the cache, made where it is not there. Under its name there is only what was made as a whole. */
+/** A cache folder, made if missing. It appears under its name only once complete. */
 async function inStaging(
   cache: string,
   name: string,
@@ -134,7 +134,7 @@ async function inStaging(
   }
 }
 
-/** The folder in `staging` that is what a tarball stands for. */
+/** The folder in `staging` with what a tarball stands for. */
 async function unpack(tarball: string, staging: string, form: FileForm): Promise<string> {
   const tree = join(staging, 'tree')
   await mkdir(tree)

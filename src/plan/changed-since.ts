@@ -1,4 +1,4 @@
-/** Which variants a revision of the repository would have built otherwise. */
+/** Which variants would come out differently from an earlier revision of the repository. */
 
 import { access, symlink } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -8,14 +8,14 @@ import { z } from 'zod'
 import { exitCodes, PipelineError } from '../errors.ts'
 import { findCheckout, writeTree } from '../host/git.ts'
 
-/** What a variant is built to: the keys of all its layers, and what its files depend on beside them. */
+/** What identifies a variant's build: the keys of all its layers, and the export settings of its files. */
 export interface Identity {
   readonly variant: string
   readonly layers: readonly { readonly key: string }[]
   readonly exports: Readonly<Record<string, string>>
 }
 
-/** The part of `plan --json` that says what would be built; `exports` is absent where an older program made it. */
+/** The part of `plan --json` that says what would be built; `exports` is absent in plans of older programs. */
 const planSchema = z.array(
   z.object({
     variant: z.string(),
@@ -30,19 +30,19 @@ export interface EarlierRequest {
   /** Pipeline as it is now. */
   readonly pipeline: string
   readonly revision: string
-  /** Options that both plans are made with, as words of a command line. */
+  /** Options for both plans, as command-line words. */
   readonly options: readonly string[]
   /** Empty folder for the revision's files. */
   readonly workFolder: string
   readonly signal: AbortSignal
 }
 
-/** What a push names as the commit before a branch that it has made. */
+/** What a push event names as the previous commit when it creates a branch. */
 const noCommit = /^0+$/
 
 /**
- * The plan of a revision, made by that revision's own program: keys depend on the program as well. Undefined, with the
- * reason, where there is no such plan to be had; then everything counts as changed.
+ * Makes the plan of a revision with that revision's own program, since keys depend on the program too. Returns a reason
+ * instead if there is no such plan; then everything counts as changed.
  * @throws PipelineError `no-checkout`, `unknown-revision`
  */
 export async function planEarlier(
@@ -54,7 +54,7 @@ export async function planEarlier(
   if (checkout === undefined) {
     throw new PipelineError({
       code: 'no-checkout',
-      message: `${pipeline} is in no Git checkout: what has changed since ${revision} cannot be told`,
+      message: `${pipeline} is not in a Git checkout: cannot tell what has changed since ${revision}`,
       hint: 'leave out --changed-since, or clone the repository.',
       exitCode: exitCodes.badInput,
     })
@@ -62,7 +62,7 @@ export async function planEarlier(
   const tree = join(workFolder, 'tree')
   await writeTree(checkout.top, revision, tree)
   await symlink(join(checkout.top, 'node_modules'), join(tree, 'node_modules')).catch(() => undefined)
-  // A pipeline in a repository of its own is built by this program, then as now.
+  // A pipeline in a repository of its own has no program: this one builds it, then as now.
   const own = join(tree, 'bin', 'systemvm-image.js')
   const program = await access(own).then(
     () => own,
@@ -86,7 +86,7 @@ export async function planEarlier(
   return { reason: `the program of ${revision} makes no plan: ${said}` }
 }
 
-/** Whether a variant would have come out otherwise. */
+/** Whether a variant would come out differently. */
 export function hasChanged({ variant, layers, exports }: Identity, earlier: EarlierPlan): boolean {
   const before = earlier.find((candidate) => candidate.variant === variant)
   if (before?.exports === undefined) return true

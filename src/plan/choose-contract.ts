@@ -1,9 +1,9 @@
-/** What an image is held against follows from what it brings along. */
+/** Chooses the contract of an image by the payload it brings. */
 
 import type { ResolvedImage } from '../config/resolved.ts'
 import { isCloudStacks } from './cloudstack-scripts.ts'
 
-/** The same image; where CloudStack's own first boot is brought, held against what holds for that. */
+/** Returns the same image; one with CloudStack's own first boot gets the contract for that. */
 export async function chooseContract(image: ResolvedImage): Promise<ResolvedImage> {
   if (image.verification.contract !== 'cloudstack') return image
   const folders = image.stages.flatMap(({ files, fileKinds }) =>

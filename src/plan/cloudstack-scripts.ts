@@ -1,4 +1,4 @@
-/** CloudStack's scripts for the guest: found in its sources, and packed as its own build packs them. */
+/** CloudStack's scripts for the guest: finds them in its sources, and packs them as its own build does. */
 
 import {
   chmod,
@@ -21,28 +21,28 @@ import { SourceFault } from './source-fault.ts'
 /** Name of the archive, in CloudStack's packages and in the guest. */
 export const archiveName = 'cloud-scripts.tgz'
 
-/** Raised when the same sources come to be packed otherwise: what was packed before is then of no use. */
+/** Raised when packing changes, which makes earlier archives of the same sources useless. */
 export const packingVersion = 1
 
 /** What the build packs. */
 export interface ScriptSources {
-  /** `systemvm/debian`, the tree that is laid over the guest's root. */
+  /** `systemvm/debian`, the tree that is copied over the guest's root. */
   readonly tree: string
   /** `scripts/util`, whose `keystore-*` go to `opt/cloud/bin`. */
   readonly utilities: string
 }
 
-/** Only CloudStack's first boot has the one, and only its build adds the other to it. */
+/** Only CloudStack's first boot has the former, and only its build adds the latter. */
 const bootstrap = 'opt/cloud/bin/setup/bootstrap.sh'
 const keystoreSetup = 'opt/cloud/bin/keystore-setup'
 
-/** Some of what is at the top of CloudStack's sources. */
+/** Some of the folders at the top of CloudStack's sources. */
 const topOfSources = ['agent', 'api', 'engine', 'packaging', 'plugins', 'scripts', 'server', 'systemvm']
 
 /**
- * Finds what is packed in a checkout of CloudStack, or around its `systemvm/debian`.
- * @returns nothing for a folder that is neither
- * @throws SourceFault where it is one, and lacks what is packed
+ * Finds what to pack in a checkout of CloudStack, or around its `systemvm/debian`.
+ * @returns undefined for a folder that is neither
+ * @throws SourceFault if it is one but incomplete
  */
 export async function findSources(folder: string): Promise<ScriptSources | undefined> {
   const resolved = await realpath(folder)
@@ -51,7 +51,7 @@ export async function findSources(folder: string): Promise<ScriptSources | undef
   const sources = { tree: join(root, 'systemvm', 'debian'), utilities: join(root, 'scripts', 'util') }
   if (await isFolder(sources.tree)) {
     const utilities = await readdir(sources.utilities).catch((): string[] => [])
-    // In somebody else's tarball a link may lead to anywhere on this host.
+    // A link in an untrusted tarball may lead anywhere on this host.
     for (const path of [sources.tree, sources.utilities])
       if ((await realpath(path).catch(() => path)) !== path)
         throw new SourceFault(`has a link where ${relative(root, path)} should be a folder`)
@@ -66,17 +66,17 @@ export async function findSources(folder: string): Promise<ScriptSources | undef
   throw new SourceFault("looks like CloudStack's sources, and has no systemvm/debian in it")
 }
 
-/** The same for the same content. */
+/** Digest that depends only on the content. */
 export async function digestSources({ tree, utilities }: ScriptSources): Promise<string> {
   return sha256(canonicalJson([await listTree(tree), await listTree(utilities)]))
 }
 
-/** Whether a tarball is what CloudStack's build has packed: its bytes are then what is signed. */
+/** Whether a tarball was packed by CloudStack's build: its exact bytes are then what is signed. */
 export async function isPackedScripts(tarball: string, unpacked: string): Promise<boolean> {
   const file = await open(tarball)
   try {
     const { buffer } = await file.read(Buffer.alloc(2), 0, 2, 0)
-    // The guest unpacks it by gzip alone.
+    // The guest unpacks it with gzip alone.
     if (buffer.toString('hex') !== '1f8b') return false
   } finally {
     await file.close()
@@ -84,12 +84,12 @@ export async function isPackedScripts(tarball: string, unpacked: string): Promis
   return (await isFile(join(unpacked, bootstrap))) && (await isFile(join(unpacked, keystoreSetup)))
 }
 
-/** Whether what a stage brings is CloudStack's own first boot, packed or as a tree. */
+/** Whether the files of a stage are CloudStack's own first boot, packed or as a tree. */
 export async function isCloudStacks(folder: string): Promise<boolean> {
   return (await isFile(join(folder, archiveName))) || (await isFile(join(folder, bootstrap)))
 }
 
-/** Packs sources into `archive`: the same bytes from the same content, whatever a checkout made of times and modes. */
+/** Packs sources into `archive`: same content, same bytes, regardless of the checkout's times and modes. */
 export async function packScripts(
   { tree, utilities }: ScriptSources,
   archive: string,
@@ -105,7 +105,7 @@ export async function packScripts(
     const fixed = ['--owner=0', '--group=0', '--numeric-owner', `--mtime=@${sourceDateEpoch}`]
     const names = (await readdir(staging)).sort()
     const limits = { timeout: 60_000, env: { LC_ALL: 'C' } }
-    // Named without a leading folder, as everybody who looks into the archive expects.
+    // Names have no leading folder, as all readers of the archive expect.
     const words = ['--create', '--directory', staging, '--format=gnu', '--sort=name', ...fixed, ...names]
     const { stdout: tar } = await execa('tar', words, { ...limits, encoding: 'buffer' })
     const { stdout: packed } = await execa('gzip', ['-9', '--no-name'], {
@@ -121,7 +121,7 @@ export async function packScripts(
 
 // --- internal ---
 
-/** What CloudStack's build leaves out: a few names of its own, and what ant leaves out of anything. */
+/** What CloudStack's build leaves out: a few names of its own, and ant's default excludes. */
 const leftOut =
   /^(\.classpath|\.project|wscript_build|\.(git|svn|hg|bzr)(attributes|ignore|modules|tags|sub|substate)?|CVS|\.cvsignore|SCCS|vssver\.scm|\.DS_Store)$|~$|^#.*#$|^\.#|^%.*%$|^\._/
 
@@ -137,14 +137,14 @@ async function copyAsPacked(from: string, to: string, path = ''): Promise<void> 
 async function copyEntry(from: string, to: string, path: string): Promise<void> {
   const found = await lstat(from)
   if (found.isDirectory()) return copyAsPacked(from, to, path)
-  // Of a link in somebody else's tarball, the target may be anywhere on this host.
+  // In an untrusted tarball, a link's target may be anywhere on this host.
   if (!found.isFile())
     throw new SourceFault(`has ${path} in what is packed, which is neither file nor folder`)
   await copyFile(from, to)
   await chmod(to, modeOf(path))
 }
 
-/** Everything can be run but configuration of logs. */
+/** Everything is executable except log configuration. */
 function modeOf(path: string): number {
   const names = path.split('/')
   const isOfLogs = names.at(-1)?.startsWith('log') || names.slice(0, -1).includes('logrotate.d')

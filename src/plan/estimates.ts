@@ -1,4 +1,4 @@
-/** How long things will take, going by how long they took. */
+/** How long things will take, judging by how long they took. */
 
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -12,11 +12,11 @@ import type { Layer } from '../store/store.ts'
 import type { Plan } from './plan.ts'
 
 export interface Estimates {
-  /** Seconds of a stage or a part by its name, where something is known. */
+  /** Seconds of a stage or part by name, if known. */
   readonly of: (name: string) => number | undefined
 }
 
-/** Reads the newest reports below `out/runs` and the layers' own records. What one installer takes says nothing of another. */
+/** Reads the newest reports below `out/runs` and the layers' records. One installer's times say nothing about another's. */
 export async function readEstimates(
   outFolder: string,
   layers: readonly Layer[],
@@ -38,7 +38,7 @@ export async function readEstimates(
 
 const baseName = 'base'
 
-/** So many that a day of failed runs does not hide what the last good one took. */
+/** Enough that a day of failed runs does not hide the times of the last good one. */
 const readCount = 20
 
 /** The newest reports below `out/runs`, oldest first. A killed run has none; one of an older program may lack any part. */
@@ -62,8 +62,8 @@ async function readReport(path: string): Promise<Report | undefined> {
 }
 
 /**
- * What lies ahead of a run, with the sum of what is known; undefined when something long is not.
- * @param isExported whether the images of the last layer are there
+ * The work ahead of a run, with the total of known times; undefined when something long is not known.
+ * @param isExported whether the images of the last layer exist
  */
 export function lookAhead(
   plan: Plan,

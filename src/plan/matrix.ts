@@ -1,4 +1,4 @@
-/** The variants of a pipeline as jobs that can run side by side on machines of their own. */
+/** The variants of a pipeline as jobs that can run in parallel on separate machines. */
 
 import type { Arch } from '../arch.ts'
 import type { ResolvedImage } from '../config/resolved.ts'
@@ -6,13 +6,13 @@ import { canonicalJson, sha256 } from '../digest.ts'
 import { dependenciesOf } from '../export/image-file.ts'
 import type { TargetName } from '../targets/registry.ts'
 
-/** One job of a matrix, as GitHub hands it to the steps. */
+/** One job of a matrix, as GitHub passes it to the steps. */
 export interface MatrixJob {
   readonly variant: string
   readonly suite: string
   readonly arch: Arch
   readonly installer: string
-  /** Label of the machine that it runs on. */
+  /** Label of the runner. */
   readonly runner: string
   readonly targets: readonly TargetName[]
 }
@@ -21,7 +21,7 @@ export interface Matrix {
   readonly include: readonly MatrixJob[]
 }
 
-/** GitHub's own machines of each architecture. Only those of x86_64 have KVM. */
+/** GitHub's own runners for each architecture. Only those for x86_64 have KVM. */
 export const defaultRunners: Readonly<Record<Arch, string>> = {
   x86_64: 'ubuntu-24.04',
   aarch64: 'ubuntu-24.04-arm',
@@ -43,7 +43,7 @@ export function matrixOf(
   }
 }
 
-/** Whether a variant's name is among names in which `*` stands for anything. */
+/** Whether a variant's name matches one of these patterns, in which `*` stands for anything. */
 export function isChosen(variant: string, patterns: readonly string[]): boolean {
   return patterns.some((pattern) => {
     const literal = pattern.split('*').map((part) => part.replaceAll(/[.+?^${}()|[\]\\]/g, '\\$&'))
@@ -51,7 +51,7 @@ export function isChosen(variant: string, patterns: readonly string[]): boolean 
   })
 }
 
-/** By target, a digest of what its file depends on beside the disk. */
+/** For each target, a digest of what its file depends on besides the disk. */
 export function digestExports(image: ResolvedImage): Readonly<Record<string, string>> {
   const digest = (target: TargetName) =>
     sha256(canonicalJson({ name: image.fileName, settings: dependenciesOf(image, target) }))

@@ -26,11 +26,11 @@ export interface PlannedLayer<Parts extends LayerParts = LayerParts> {
   readonly key: LayerKey
   readonly parts: Parts
   readonly parent: LayerKey | null
-  /** The layer of the store that will be used. */
+  /** The layer from the store that will be used. */
   readonly cached: Layer | undefined
-  /** Why it has to be made; absent when it is cached. */
+  /** Why it has to be built; absent when it is cached. */
   readonly reason: string | undefined
-  /** The layer of the store that it has most in common with; absent when it is cached, or was never built. */
+  /** The layer in the store most like it; absent when it is cached or was never built. */
   readonly closest: Layer | undefined
 }
 
@@ -54,7 +54,7 @@ export interface Plan {
 export interface PlanOptions {
   /** Use none at all. */
   readonly ignoreStore?: boolean | undefined
-  /** Make this stage and all after it again. */
+  /** Rebuild this stage and all after it. */
   readonly from?: string | undefined
   /** Leave out the stages after this one. */
   readonly until?: string | undefined
@@ -70,7 +70,7 @@ export async function planImage(
   const { parts, sources } = await installerOf(image).keyParts(image)
   const baseParts: BaseParts = { ...parts, format: layerFormat, installer: image.installer }
   const baseKey = keyOf(baseParts)
-  // Layers of another variant say nothing about why this one's have to be made.
+  // Layers of another variant do not explain why this one's have to be built.
   const known = layers.filter((layer) => isOfVariant(layer, baseParts, layers))
   const obstacle = options.ignoreStore ? 'asked for' : undefined
   const base = { ...planLayer('base', baseKey, baseParts, null, known, obstacle), sources }
@@ -78,7 +78,7 @@ export async function planImage(
   let parent: PlannedLayer = base
   for (const stage of chooseStages(image, options)) {
     const parts = await partsOfStage(stage, image, parent.key)
-    // A layer is only of use on top of all those below it.
+    // A layer is only useful on top of all those below it.
     const below: string | undefined = parent.cached === undefined ? 'a layer below has to be made' : undefined
     const obstacle = stage.name === options.from ? 'asked for' : below
     const [absent] = stage.absent ?? []
@@ -93,7 +93,7 @@ export async function planImage(
   return { image, layout: base.cached?.layout ?? placePartitions(image.disk, baseKey), base, stages }
 }
 
-/** The image's stages up to the last that is wanted. @throws PipelineError `unknown-stage` */
+/** The image's stages up to `until`. @throws PipelineError `unknown-stage` */
 function chooseStages({ stages }: ResolvedImage, { from, until }: PlanOptions): readonly ResolvedStage[] {
   for (const name of [from, until]) {
     if (name !== undefined && !stages.some((stage) => stage.name === name)) {
@@ -110,7 +110,7 @@ function chooseStages({ stages }: ResolvedImage, { from, until }: PlanOptions): 
   if (from !== undefined && !chosen.some((stage) => stage.name === from)) {
     throw new PipelineError({
       code: 'stages-empty',
-      message: `stage ${from} comes after ${until}: from the one until the other there is nothing`,
+      message: `stage ${from} comes after ${until}: there is nothing between them`,
       hint: 'give --until a stage that comes after the one of --from.',
       exitCode: exitCodes.badInput,
     })
@@ -134,7 +134,7 @@ async function partsOfStage(
     script: sha256(await readFile(stage.script)),
     environment: stage.environment,
     sourceDateEpoch: image.sourceDateEpoch,
-    // What is not here has no digest: the layer has to be made in any case.
+    // Missing downloads have no digest: the layer has to be built in any case.
     files: { ...Object.fromEntries(files), ...Object.fromEntries((stage.absent ?? []).map(notDownloaded)) },
     leaves: stage.leaves,
     network: stage.network,
@@ -160,7 +160,7 @@ function planLayer<Parts extends LayerParts>(
   return { ...planned, cached: undefined, reason, closest }
 }
 
-/** The newest layer of that name which has most in common. */
+/** The newest layer of that name with the most parts in common. */
 function findClosest(name: string, parts: LayerParts, layers: readonly Layer[]): Layer | undefined {
   const candidates = layers
     .filter((layer) => layer.name === name)
@@ -175,16 +175,16 @@ function explainMiss(parts: LayerParts, closest: Layer | undefined): string {
   return own.length > 0 ? `${own.join(', ')} changed` : 'a layer below changed'
 }
 
-/** Whether a layer stands on a base of the same suite and architecture. */
+/** Whether a layer's base has the same suite and architecture. */
 function isOfVariant(layer: Layer, base: BaseParts, layers: readonly Layer[]): boolean {
   const below = layers.find(({ key }) => key === layer.parent)
   if (below !== undefined) return isOfVariant(below, base, layers)
-  // A base says so itself; what a damaged layer carried may be of any variant.
+  // Only a base knows; a layer whose parent was damaged may be of any variant.
   if (!isBase(layer.parts)) return true
   return layer.parts.suite === base.suite && layer.parts.arch === base.arch
 }
 
-/** Names of the parts that make a layer another one. `command` is rendered from the others: it is only news by itself. */
+/** Names of the parts that changed by themselves. `command` is rendered from the others: it only counts on its own. */
 export function ownChanges(
   before: Readonly<Record<string, Json>>,
   after: Readonly<Record<string, Json>>,

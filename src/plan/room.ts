@@ -1,4 +1,4 @@
-/** How much room a build will take where `out/` lies, going by what earlier ones took. */
+/** How much disk space a build will take in `out/`, judging by earlier builds. */
 
 import { stat } from 'node:fs/promises'
 import { dirname } from 'node:path'
@@ -13,10 +13,10 @@ import { archiveOf, type TargetName, targetNames, targets } from '../targets/reg
 import { readReports } from './estimates.ts'
 import type { Plan, PlannedLayer } from './plan.ts'
 
-/** What a build is taken to need that nothing is known of: layer 0, the layers above it, a flat disk, and five images. */
+/** Space assumed for a build without a predecessor: layer 0, the layers above it, a flat disk, and five images. */
 export const neededBytes = 8 * 1024 ** 3
 
-/** Room for one thing that will be made; undefined where none like it was made before. */
+/** Space for one file; undefined if none like it was made before. */
 export interface RoomOf {
   readonly name: string
   readonly bytes: number | undefined
@@ -24,16 +24,16 @@ export interface RoomOf {
 
 export interface Room extends RoomAhead {
   readonly layers: readonly RoomOf[]
-  /** One for each target; with the file that is packed, where one is. */
+  /** One for each target, including the unpacked file if the target packs it. */
   readonly images: readonly RoomOf[]
-  /** The flat disk that images are made from, there only while they are. */
+  /** The flat disk that images are made from, which exists only meanwhile. */
   readonly flatBytes: number | undefined
-  /** The folder that layer 0 is made in, there only while it is; undefined where it is not made, or lies on another disk. */
+  /** The temporary work folder of layer 0; undefined if layer 0 is not made, or the folder is on another disk. */
   readonly workBytes: number | undefined
 }
 
 /**
- * Reads the records of earlier builds and says what a plan will take.
+ * Estimates what a plan will take from the records of earlier builds.
  * @param layers all layers of the store
  * @param hasImages whether images will be made
  */
@@ -68,7 +68,7 @@ export async function expectRoom(
   }
 }
 
-/** Measured: the tree with its packages and a raw disk beside it, against the qcow2 that they become. */
+/** Measured: the package tree plus a raw disk, relative to the resulting qcow2. */
 const workFactor = 3
 
 function sizeOf(
@@ -83,7 +83,7 @@ function sizeOf(
   return reported?.layer?.sizeBytes ?? layers.findLast((layer) => layer.name === name)?.sizeBytes
 }
 
-/** What was in the image that is the flat disk itself, or else at the most what is in all layers together. */
+/** Size of an earlier image that is the flat disk itself, or else at most the sum of all layers. */
 function flatSize(
   plan: Plan,
   made: readonly RoomOf[],
@@ -113,7 +113,7 @@ function imageSize(
     const disk = flat === undefined ? undefined : { sizeBytes: layout.sizeBytes, dataBytes: flat }
     return disk && estimateRoom([target], image.formats, disk).targets[target]
   }
-  // What is packed is written as it is first.
+  // A packed image is first written unpacked.
   return archiveOf(target, image.formats) === 'none' ? last : sum([last, flat])
 }
 

@@ -1,2 +1,2 @@
-/** Says what is wrong with a source of files, where everything that a person wrote about it is well-formed. */
+/** What is wrong with a source of files whose notation is fine. */
 export class SourceFault extends Error {}

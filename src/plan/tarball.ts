@@ -1,4 +1,4 @@
-/** Unpacks a tarball that somebody else made: as files, folders and links within it, or not at all. */
+/** Unpacks an untrusted tarball: only files, folders and links that stay inside it, or nothing. */
 
 import { realpath } from 'node:fs/promises'
 import { dirname, join, relative, resolve as resolvePath } from 'node:path'
@@ -7,19 +7,19 @@ import { listTree } from '../digest.ts'
 
 const limits = { timeout: 120_000, reject: false, maxBuffer: 64 << 20, env: { LC_ALL: 'C' } } as const
 
-/** How `tar -tv` begins the line of a file, a folder, a symbolic and a hard link. */
+/** First characters of `tar -tv` lines for a file, a folder, a symbolic link and a hard link. */
 const harmlessTypes = ['-', 'd', 'l', 'h']
 
 /**
- * Unpacks into an empty folder. Owners are not taken, set-user-id bits neither.
- * @returns what is wrong with the tarball, or nothing; then the folder is of no use
+ * Unpacks into an empty folder, without owners and set-user-id bits.
+ * @returns what is wrong with the tarball, or undefined; on a fault the folder is useless
  */
 export async function unpackTarball(tarball: string, folder: string): Promise<string | undefined> {
   const list = (...options: string[]) =>
-    // A name with a line break is shown as one word.
+    // Escaping keeps a name with a line break on one line.
     execa('tar', ['--list', '--quoting-style=escape', ...options, '--file', tarball], limits)
   const names = await list()
-  if (names.failed) return `is no tarball that tar can read (${lastLine(names.stderr)})`
+  if (names.failed) return `is not a tarball that tar can read (${lastLine(names.stderr)})`
   for (const name of names.stdout.split('\n').filter(Boolean)) {
     if (name.startsWith('/')) return `has the absolute name ${name} in it`
     if (name.split('/').includes('..')) return `has the name ${name} in it, which leads out of it`
@@ -28,7 +28,7 @@ export async function unpackTarball(tarball: string, folder: string): Promise<st
   const strange = details.stdout
     .split('\n')
     .find((line) => line !== '' && !harmlessTypes.includes(line[0] ?? ''))
-  if (strange !== undefined) return `has something else than files, folders and links in it: ${strange}`
+  if (strange !== undefined) return `contains something other than files, folders and links: ${strange}`
   const options = ['--no-same-owner', '--no-same-permissions', '--delay-directory-restore']
   const unpacked = await execa(
     'tar',
@@ -40,16 +40,16 @@ export async function unpackTarball(tarball: string, folder: string): Promise<st
   return escaping === undefined ? undefined : `has the link ${escaping} in it, which leads out of it`
 }
 
-/** A link whose target is not below the folder. An absolute target is one of the guest's own paths, so below it. */
+/** A link whose target is not below the folder. Absolute targets are guest paths, so they are below it. */
 async function findEscapingLink(unresolved: string): Promise<string | undefined> {
   const folder = await realpath(unresolved)
-  // Not by a recursive readdir, which follows links, and for ever if they lead back.
+  // A recursive readdir would follow links, and never end if they form a loop.
   for (const [name, entry] of Object.entries(await listTree(folder))) {
     if (!entry.startsWith('link ')) continue
     const target = entry.slice('link '.length)
     if (target.startsWith('/')) continue
     const path = join(folder, name)
-    // As it is spelt, and as other links on its way make it.
+    // Checks the target as written, and as resolved through other links.
     const ends = [resolvePath(dirname(path), target), await realpath(path).catch(() => folder)]
     if (ends.some((end) => relative(folder, end).split('/')[0] === '..')) return `${name} -> ${target}`
   }

@@ -1,4 +1,4 @@
-/** What exactly differs between a layer that has to be made and the one most like it: old and new, part by part. */
+/** What exactly differs between a layer that has to be built and the one most like it: old and new, part by part. */
 
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -8,13 +8,13 @@ import type { KeySource } from '../installers/installer.ts'
 import type { Store } from '../store/store.ts'
 import { changedParts, ownChanges, type PlannedBase, type PlannedLayer, type PlannedStage } from './plan.ts'
 
-/** One difference, in lines for people. */
+/** One difference, as lines for people. */
 export interface Difference {
   readonly part: string
   readonly lines: readonly string[]
 }
 
-/** All differences of a layer; empty when it is cached, was never built, or only stands on another layer. */
+/** All differences of a layer; empty when it is cached, was never built, or only its parent changed. */
 export async function explainLayer(
   planned: PlannedLayer | PlannedBase | PlannedStage,
   store: Store,
@@ -84,7 +84,7 @@ async function explainFiles(
   return lines
 }
 
-/** Of one text's digest, or of those of several in their order. */
+/** Explains the digest of one text, or of several in order. */
 async function explainSources(
   before: Json,
   after: Json,

@@ -1,4 +1,4 @@
-/** The package lists that a guest's apt has chosen from, read from its disk and proved by their signatures. */
+/** The package lists that a guest's apt has chosen from, read from its disk and verified by their signatures. */
 
 import { parseFields, proveRelease, type ReleaseRequest } from '../debian/release.ts'
 import { sha256 } from '../digest.ts'
@@ -6,7 +6,7 @@ import type { DiskFiles } from '../disk/disk-files.ts'
 import { PipelineError } from '../errors.ts'
 import type { InputArchive } from './inputs.ts'
 
-/** What a signed index says of one version of a package. */
+/** A signed index's entry for one version of a package. */
 export interface IndexEntry {
   readonly name: string
   readonly version: string
@@ -22,7 +22,7 @@ export interface AptLists {
   readonly entries: ReadonlyMap<string, IndexEntry>
 }
 
-/** How an entry is found. */
+/** The key of an entry. */
 export function entryKey({ name, version, architecture }: Omit<IndexEntry, 'sha256' | 'file'>): string {
   return `${name} ${version} ${architecture}`
 }
@@ -30,8 +30,8 @@ export function entryKey({ name, version, architecture }: Omit<IndexEntry, 'sha2
 const folder = '/var/lib/apt/lists/'
 
 /**
- * Reads the lists of one disk. Those of an archive that the disk does not have are left out.
- * @param names the packages that are of interest
+ * Reads the lists of one disk, without those of archives that the disk does not have.
+ * @param names the packages of interest
  * @throws PipelineError with a code that begins with `mirror-`, or `apt-list-unproved`
  */
 export async function readAptLists(
@@ -46,7 +46,7 @@ export async function readAptLists(
     const prefix = `${folder}${listName(request.url)}_dists_${request.suite}_`
     const signed = await disk.read(`${prefix}InRelease`)
     if (signed === undefined) continue
-    // It was valid when it was used; that is what is to be known here.
+    // What matters here is that it was valid when it was used.
     const release = await proveRelease(signed, request, { signal, now: new Date(0) })
     const { codename, date, signers } = release
     archives.push({
@@ -68,7 +68,7 @@ export async function readAptLists(
   return { archives, entries }
 }
 
-/** apt names the files of its lists by URL, without the scheme. */
+/** apt names its list files by URL, without the scheme. */
 function listName(url: string): string {
   return url
     .replace(/^https?:\/\//, '')
@@ -76,7 +76,7 @@ function listName(url: string): string {
     .replaceAll('/', '_')
 }
 
-/** Entries of those packages alone: an index of Debian has seventy thousand. */
+/** Only the entries of those packages: an index of Debian has seventy thousand. */
 function* parseIndex(index: Buffer, names: ReadonlySet<string>): Generator<IndexEntry> {
   for (let start = 0; start < index.length; ) {
     const found = index.indexOf('\n\n', start)
@@ -97,7 +97,7 @@ function* parseIndex(index: Buffer, names: ReadonlySet<string>): Generator<Index
 function unproved(path: string): PipelineError {
   return new PipelineError({
     code: 'apt-list-unproved',
-    message: `the package list ${path} of the guest is not what its signed Release file says`,
+    message: `the package list ${path} of the guest does not match its signed Release file`,
     hint: 'the base was changed after it was made, or its mirror was in the middle of an update: build it again with --no-cache.',
   })
 }

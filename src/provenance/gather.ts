@@ -1,4 +1,4 @@
-/** Finds out what an image was made from: from the layers of its store, without a network. */
+/** Finds out what an image was made from, using the layers of its store, without a network. */
 
 import { mkdir, readdir } from 'node:fs/promises'
 import { dirname } from 'node:path'
@@ -26,12 +26,12 @@ export interface GatherRequest {
   readonly signal: AbortSignal
 }
 
-/** The inputs of an image, from the record that an earlier run has left, or from its layers; then they are recorded. */
+/** The inputs of an image, from an earlier run's record, or else from its layers; then they are recorded. */
 export async function gatherInputs(request: GatherRequest): Promise<Inputs> {
   const { outFolder, layers } = request
   const { key } = layers.at(-1) as Layer
   const known = await readInputs(outFolder, key)
-  // A layer that was made again has the same key, and perhaps other packages.
+  // A rebuilt layer has the same key, and perhaps other packages.
   if (known !== undefined && isOfLayers(known, layers)) return known
   const found = (await recallFound(request)) ?? (await readFromLayers(request))
   const inputs = await describeInputs(request, found)
@@ -41,7 +41,7 @@ export async function gatherInputs(request: GatherRequest): Promise<Inputs> {
   return inputs
 }
 
-/** Whether inputs are those of exactly these layers, lowest first. */
+/** Whether inputs belong to exactly these layers, lowest first. */
 export function isOfLayers(inputs: Inputs, layers: readonly Pick<Layer, 'key' | 'sha256'>[]): boolean {
   const ids = (list: readonly Pick<InputLayer, 'key' | 'sha256'>[]) =>
     list.map(({ key, sha256 }) => `${key} ${sha256}`).join()
@@ -51,8 +51,8 @@ export function isOfLayers(inputs: Inputs, layers: readonly Pick<Layer, 'key' | 
 // --- internal ---
 
 /**
- * What another image has found that stands on the same packages: to read it from a disk takes ten seconds, which a change
- * of a late stage should not cost.
+ * Reuses what another image with the same packages has found: reading it from a disk takes ten seconds, which changing a
+ * late stage should not cost.
  */
 async function recallFound({ layers, outFolder }: GatherRequest): Promise<Found | undefined> {
   const installed = packagesAfter(layers)
@@ -105,7 +105,7 @@ interface Found {
   archives: Inputs['archives']
 }
 
-/** The base, and every layer that has brought packages from the mirror as it was by then. */
+/** The base, and every layer that installed packages from the mirror as it was then. */
 function bringsPackages({ parent, packages }: Layer): boolean {
   return parent === null || packages.added.length + packages.upgraded.length > 0
 }
@@ -155,12 +155,12 @@ function copyrightOf(name: string): string {
   return `/usr/share/doc/${withoutArchitecture(name)}/copyright`
 }
 
-/** dpkg-query says `libc6:amd64` of a package of which several may be installed. */
+/** dpkg-query says `libc6:amd64` for packages that may be installed for several architectures. */
 function withoutArchitecture(name: string): string {
   return name.split(':')[0] as string
 }
 
-/** The packages of a stack of layers by name, as each layer has changed them; in the order of names. */
+/** The packages of a stack of layers by name, after the changes of each layer; sorted by name. */
 function packagesAfter(layers: readonly Layer[]): ReadonlyMap<string, string> {
   const packages = new Map<string, string>()
   for (const { packages: change } of layers) {

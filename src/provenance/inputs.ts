@@ -1,4 +1,4 @@
-/** What an image was made from, as it is kept beside the images: for the lock, the SBOM and the provenance. */
+/** What an image was made from, stored beside the images: for the lock, the SBOM and the provenance. */
 
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -57,12 +57,12 @@ export type InputArchive = z.output<typeof archive>
 export type InputPackage = z.output<typeof inputPackage>
 export type InputLayer = z.output<typeof inputLayer>
 
-/** Where the inputs of the images are kept that were made from a layer. */
+/** Path of the inputs of the images made from a layer. */
 export function placeInputs(outFolder: string, layerKey: string): string {
   return join(outFolderAt(outFolder).inputs, `${layerKey}.json`)
 }
 
-/** The inputs of the images of a layer; undefined where an older program, or nobody, has written them. */
+/** The inputs of a layer's images; undefined if nothing, or only an older program, has written them. */
 export async function readInputs(outFolder: string, layerKey: string): Promise<Inputs | undefined> {
   try {
     return inputsSchema.parse(JSON.parse(await readFile(placeInputs(outFolder, layerKey), 'utf8')))

@@ -1,4 +1,4 @@
-/** `pipeline.lock.yaml`: what a build is to be made from, so that another machine makes it from the same. */
+/** `pipeline.lock.yaml`: the inputs of a build, so that another machine uses the same ones. */
 
 import { readFile } from 'node:fs/promises'
 import { dirname, join, resolve as resolvePath } from 'node:path'
@@ -12,7 +12,7 @@ import { hostTools } from '../host/tools.ts'
 import type { Plan } from '../plan/plan.ts'
 import type { Inputs } from './inputs.ts'
 
-/** Name of the file, which lies beside the pipeline. */
+/** Name of the file, beside the pipeline. */
 export const lockFile = 'pipeline.lock.yaml'
 
 const digest = z.string().regex(/^[0-9a-f]{64}$/)
@@ -22,7 +22,7 @@ const lockedVariant = z.strictObject({
   snapshot: z.string().nullable(),
   /** By suite. */
   archives: z.record(z.string(), z.strictObject({ url: z.string(), date: z.iso.datetime(), sha256: digest })),
-  /** What the installer itself is made of, by its name: nothing of `bootstrap`, which is a tool. */
+  /** The installer's own files, by name: none for `bootstrap`, which is a tool. */
   files: z.record(z.string(), digest),
   /** Versions on the host. */
   tools: z.record(z.string(), z.string()),
@@ -40,7 +40,7 @@ export type LockedVariant = Readonly<z.output<typeof lockedVariant>>
 /** A lock as it was read. */
 export interface Locked {
   readonly path: string
-  /** Of the file's bytes. */
+  /** Checksum of the file. */
   readonly sha256: string
   readonly lock: Lock
 }
@@ -81,14 +81,14 @@ function describeIssue({ issues }: z.ZodError): string {
   return issue.path.length === 0 ? issue.message : `${issue.path.join('.')}: ${issue.message}`
 }
 
-/** The lock as a text, in the order of names: two of them differ in the lines that matter. */
+/** The lock as text, sorted by name, so that two of them differ only in the lines that matter. */
 export function renderLock(lock: Lock): string {
   const head =
     '# What a build is made from. Written by `npm run image -- lock update`; `build --locked` holds to it.\n'
   return `${head}${stringify(lock, { sortMapEntries: true, lineWidth: 0 })}`
 }
 
-/** What is locked of an image that is made from these. */
+/** The lock of an image made from these inputs. */
 export function lockOf(inputs: Inputs): LockedVariant {
   return {
     installer: inputs.installer,
@@ -107,7 +107,7 @@ export function lockOf(inputs: Inputs): LockedVariant {
   }
 }
 
-/** Those that a build cannot do without, and that say their version: no other leaves a trace in an image. */
+/** The tools that a build requires and that report a version: no others leave a trace in an image. */
 function buildTools(versions: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
   const names = hostTools().flatMap(({ name, need }) => (need === 'build' ? [name] : []))
   return Object.fromEntries(
@@ -115,7 +115,7 @@ function buildTools(versions: Readonly<Record<string, string>>): Readonly<Record
   )
 }
 
-/** What differs, as lines for people: `package openssl: 3.5.1-1 → 3.5.4-1`. */
+/** The differences, as lines for people: `package openssl: 3.5.1-1 → 3.5.4-1`. */
 export function compareLocks(before: LockedVariant | undefined, after: LockedVariant): readonly string[] {
   const lines: string[] = []
   const say = (what: string, old: unknown, now: unknown) => {
@@ -136,7 +136,7 @@ export function compareLocks(before: LockedVariant | undefined, after: LockedVar
   for (const name of namesOf(before?.packages, after.packages)) {
     const [old, now] = [before?.packages[name], after.packages[name]]
     say(`package ${name}`, old?.version, now?.version)
-    // The same version of another content is what a lock is for.
+    // A lock exists to catch the same version with different content.
     if (old?.version === now?.version)
       say(`package ${name} ${now?.version}, sha256`, old?.sha256, now?.sha256)
   }
@@ -144,8 +144,8 @@ export function compareLocks(before: LockedVariant | undefined, after: LockedVar
 }
 
 /**
- * What can be held against a lock before anything is built: the host's tools, and the mirror where it will be used.
- * @throws PipelineError `lock-mismatch`, `lock-incomplete`, and what a mirror is refused for
+ * Checks what can be checked against a lock before a build: the host's tools, and the mirror if it will be used.
+ * @throws PipelineError `lock-mismatch`, `lock-incomplete`, and the reasons to refuse a mirror
  */
 export async function requireLocked(
   { image, base }: Plan,
@@ -204,7 +204,7 @@ function refuse({ path }: Locked, variant: string, differences: readonly string[
   const lines = [...differences.slice(0, shownDifferences), ...(more > 0 ? [`and ${more} more`] : [])]
   throw new PipelineError({
     code: 'lock-mismatch',
-    message: [`${variant} is not what ${path} has locked:`, ...lines.map((line) => `  ${line}`)].join('\n'),
+    message: [`${variant} does not match the lock ${path}:`, ...lines.map((line) => `  ${line}`)].join('\n'),
     hint: 'if that is what you want, build without --locked, and then: npm run image -- lock update',
     exitCode,
     details: { differences: [...differences] },

@@ -1,4 +1,4 @@
-/** Whether this host really runs a guest with KVM, found out by booting a Linux kernel. */
+/** Whether this host really runs guests with KVM, determined by booting a Linux kernel. */
 
 import { access, constants, readdir, readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -12,30 +12,30 @@ import { bootKernel, createMachine } from './kvm-probe.ts'
 import type { Acceleration, Accelerator } from './machine.ts'
 
 /**
- * How often an emulated guest may boot before a panic counts. QEMU's processors trip over a kernel that patches itself while
- * another of them runs it (`Oops: int3`): about once in a hundred boots, on some hosts twice in a row.
+ * How often an emulated guest may boot before a panic counts. QEMU's emulated CPUs trip over a kernel that patches itself
+ * while another CPU runs it (`Oops: int3`): about once in a hundred boots, on some hosts twice in a row.
  */
 export const bootsOfEmulatedGuest = 3
 
-/** How QEMU is to run guests here. */
+/** How to run guests here. */
 export interface AcceleratorChoice extends Acceleration {
-  /** Why this one, in one line; with TCG it ends in what would bring KVM back, where something would. */
+  /** The reason, in one line; with TCG it ends with how to get KVM working, if that is possible. */
   readonly reason: string
-  /** Whether a Linux kernel was seen to boot, or not to. False where none could be read, and where the choice was forced. */
+  /** Whether a kernel was tried. False if none was readable, or if the choice was forced. */
   readonly proven: boolean
 }
 
 export interface AcceleratorInput {
   readonly arch: Arch
-  /** Linux kernel images to boot, best first; those of this host come after them. May be empty. */
+  /** Linux kernel images to boot, best first; this host's come after them. May be empty. */
   readonly kernels: readonly string[]
-  /** Folder that remembers the answer until the host is booted again. */
+  /** Folder that remembers the answer until the host reboots. */
   readonly cacheDir: string
-  /** A person's own choice: nothing is tried. */
+  /** The user's choice: nothing is tried. */
   readonly force?: Accelerator | undefined
-  /** List of folders to find QEMU in. @default the environment's `PATH` */
+  /** Search path for QEMU. @default the environment's `PATH` */
   readonly path?: string | undefined
-  /** Where the host is described; a test's own folders. */
+  /** Paths that describe the host; tests use their own folders. */
   readonly host?: Partial<HostPaths> | undefined
   readonly signal?: AbortSignal | undefined
 }
@@ -50,9 +50,9 @@ export interface HostPaths {
 const hostPaths: HostPaths = { kvm: '/dev/kvm', boot: '/boot', bootId: '/proc/sys/kernel/random/boot_id' }
 
 /**
- * CPU of guests without KVM. QEMU 7.2's emulation of `cmpxchg16b` corrupts flags, and Debian 13's kernel, which uses it
- * wherever the CPU says it has it, dies of a double fault in its memory allocator. `max` has it too, and moreover stalls
- * udev for minutes.
+ * CPU of guests without KVM. QEMU 7.2's emulation of `cmpxchg16b` corrupts flags, and Debian 13's kernel, which uses it on
+ * every CPU that advertises it, dies of a double fault in its memory allocator. `max` has it too, and also stalls udev for
+ * minutes.
  */
 const emulatedCpus: Readonly<Record<Arch, string>> = { x86_64: 'Haswell-v4,-cx16', aarch64: 'cortex-a72' }
 
@@ -60,9 +60,9 @@ const emulatedCpus: Readonly<Record<Arch, string>> = { x86_64: 'Haswell-v4,-cx16
 const nodeArchs: Readonly<Record<Arch, string>> = { x86_64: 'x64', aarch64: 'arm64' }
 
 /**
- * Decides between KVM and emulation. `/dev/kvm` being there and writable proves nothing: on some nested hosts a virtual
- * machine can be made and even runs a boot sector, while every Linux kernel hangs in its decompressor. So a kernel is
- * booted, for at most 5 s, until it says its version.
+ * Decides between KVM and emulation. A writable `/dev/kvm` proves nothing: on some nested hosts a virtual machine can be
+ * created and even runs a boot sector, while every Linux kernel hangs in its decompressor. So this boots a kernel, for at
+ * most 5 s, until it prints its version.
  * @throws PipelineError `qemu-missing`
  */
 export async function chooseAccelerator(input: AcceleratorInput): Promise<AcceleratorChoice> {
@@ -110,7 +110,7 @@ async function deviceObstacle(device: string): Promise<string | undefined> {
 
 async function bootKernels(folder: string): Promise<readonly string[]> {
   const names = await readdir(folder).catch(() => [])
-  // Newest last in the order of names, which is near enough: any will do.
+  // Sorted by name, so the newest is last, or nearly so: any will do.
   return names
     .filter((name) => name.startsWith('vmlinuz'))
     .sort()
@@ -120,7 +120,7 @@ async function bootKernels(folder: string): Promise<readonly string[]> {
 
 async function firstReadable(paths: readonly string[]): Promise<string | undefined> {
   for (const path of paths) {
-    // Ubuntu keeps its kernels readable for root alone.
+    // Ubuntu's kernels are readable only for root.
     const isReadable = await access(path, constants.R_OK)
       .then(async () => (await stat(path)).isFile())
       .catch(() => false)
@@ -158,7 +158,7 @@ async function readChoice(path: string): Promise<AcceleratorChoice | undefined> 
   try {
     return storedChoice.parse(JSON.parse(await readFile(path, 'utf8')))
   } catch {
-    // Not there, or cut short by a crash: either way the kernel is booted again.
+    // Missing, or truncated by a crash: either way the kernel is booted again.
     return undefined
   }
 }

@@ -17,8 +17,8 @@ import {
 export type QemuArguments = readonly (readonly string[])[]
 
 /**
- * Renders a machine. To QEMU only the order of options with the same name matters: the guest finds devices in that order.
- * The order of all of them is part of the key of saved states.
+ * Renders a machine. QEMU only cares about the order of options with the same name: the guest finds devices in that order.
+ * The order of all options is part of the key of saved states.
  */
 export function qemuArguments(machine: Machine): QemuArguments {
   const { accelerator, cpu, cpus, cards = [], directBoot, virtioConsole, monitor, qmpSocket } = machine
@@ -42,7 +42,7 @@ export function qemuArguments(machine: Machine): QemuArguments {
     ...(directBoot?.initrd === undefined ? [] : [['-initrd', directBoot.initrd]]),
     ...(directBoot === undefined ? [] : [['-append', directBoot.arguments]]),
     ['-display', 'none'],
-    // Packer's own is a server on the loopback address, without a password.
+    // Packer's default is a server on the loopback address, without a password.
     ['-vnc', 'none'],
     ...cards.map(({ network }, index) => ['-netdev', networkBackend(network, index)]),
     ...(machine.hasBalloon === true ? [['-device', 'virtio-balloon-pci,free-page-reporting=on']] : []),
@@ -53,7 +53,7 @@ export function qemuArguments(machine: Machine): QemuArguments {
   ]
 }
 
-/** QEMU splits option values at commas; a doubled one stands for itself. */
+/** QEMU splits option values at commas; a doubled comma stands for itself. */
 export function escapeValue(value: string): string {
   return value.replaceAll(',', ',,')
 }
@@ -70,7 +70,7 @@ function firmwareArguments({ maker, strings = [] }: Firmware = {}): QemuArgument
 function diskArguments(disk: Disk | undefined, isDirectBoot: boolean): QemuArguments {
   if (disk === undefined) return []
   const { backend, devices } = disk
-  // A kernel that QEMU starts takes the first place in the boot order, and QEMU refuses a second one there.
+  // With direct boot the kernel is first in the boot order, and QEMU refuses a second first entry.
   const attached = isDirectBoot ? devices.map((device) => device.replace(/,bootindex=0$/, '')) : devices
   return [
     isDrive(backend)
@@ -83,7 +83,7 @@ function diskArguments(disk: Disk | undefined, isDirectBoot: boolean): QemuArgum
 const isDrive = (backend: Disk['backend']): backend is Drive => 'drive' in backend
 
 function driveValue({ drive }: Drive): string {
-  // Nothing in a run survives a power cut of the host but sealed layers, which are flushed when they are sealed.
+  // Only sealed layers survive a power cut of the host, and those are flushed when they are sealed.
   const cache = 'cache=unsafe,discard=unmap,detect-zeroes=unmap'
   return `if=none,id=${diskId},file=${escapeValue(drive)},format=qcow2,${cache}`
 }
@@ -122,7 +122,7 @@ function serialArguments(serial: SerialPort): QemuArguments {
   ]
 }
 
-/** A port that names no bus goes to the first one there is. */
+/** Ports without a named bus go to the first bus. */
 function portArguments(ports: readonly VirtioPort[] = []): QemuArguments {
   if (ports.length === 0) return []
   return [

@@ -7,13 +7,13 @@ import { cleanText } from './console.ts'
 interface ConsoleSign {
   readonly pattern: RegExp
   /**
-   * `up`: the guest has come this far. `hurt`: something in it broke, and it may go on. `end`: nothing more will come; the
+   * `up`: the guest has come this far. `hurt`: something in it broke, but it may go on. `end`: nothing more will come; the
    * guest is dead, or waits for a person at its console.
    */
   readonly meaning: 'up' | 'hurt' | 'end'
   /** In a few words, for error texts. */
   readonly what: string
-  /** Code of the error that an end is. */
+  /** Error code of an `end`. */
   readonly code?: ErrorCode
 }
 
@@ -38,7 +38,7 @@ const signs = {
     code: 'guest-emergency',
     what: 'the guest fell into emergency mode while booting',
   },
-  // After the two that say why it got there.
+  // After the two signs that explain it.
   initramfsShell: {
     pattern: /^\(initramfs\)|BusyBox v\S+ .*built-in shell/m,
     meaning: 'end',
@@ -74,7 +74,7 @@ const signs = {
     meaning: 'hurt',
     what: 'its kernel reported a bug',
   },
-  // initramfs-tools goes on without it.
+  // initramfs-tools continues without it.
   resumeDeviceMissing: {
     pattern: /Gave up waiting for suspend\/resume/,
     meaning: 'hurt',
@@ -86,17 +86,17 @@ const signs = {
 
 export type SignName = keyof typeof signs
 
-/** A sign, and the line that it was read from. */
+/** A sign, and the line it was found in. */
 export interface FoundSign extends ConsoleSign {
   readonly line: string
 }
 
-/** Whether a text has a sign in it. */
+/** Whether a text contains a sign. */
 export function hasSign(text: string, name: SignName): boolean {
   return signs[name].pattern.test(text)
 }
 
-/** The most specific sign of a meaning in a text of one line or many. */
+/** The most specific sign of a meaning in a text of one or more lines. */
 export function findSign(text: string, meaning: ConsoleSign['meaning']): FoundSign | undefined {
   // systemd colors the names of its units.
   const clean = cleanText(text)
@@ -108,14 +108,14 @@ export function findSign(text: string, meaning: ConsoleSign['meaning']): FoundSi
   return { ...sign, line: line.trim() }
 }
 
-/** The failure that a console line is the sign of, if it is one. */
+/** The failure that a console line signals, if any. */
 export function readSign(line: string, recent: readonly string[], log: string): PipelineError | undefined {
   const sign = findSign(line, 'end')
   if (sign?.code === undefined) return undefined
   return new PipelineError({
     code: sign.code,
     message: `${sign.what}: ${sign.line}`,
-    hint: `the console's last lines are below, all of it is in ${log}`,
+    hint: `the console's last lines are below; the full log is ${log}`,
     details: { lastLines: recent.slice(-20), log },
   })
 }

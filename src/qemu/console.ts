@@ -6,7 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 
 const pollMs = 250
 
-/** Follows a growing file line by line, as `cleanText` has them, until `signal` is aborted. */
+/** Follows a growing file line by line, cleaned by `cleanText`, until `signal` is aborted. */
 export async function followLines(
   path: string,
   signal: AbortSignal,
@@ -14,7 +14,7 @@ export async function followLines(
 ): Promise<void> {
   let position = 0
   let rest = ''
-  // A letter of several bytes may be cut in two as well as a line.
+  // Reads may split a multi-byte character as well as a line.
   const decoder = new StringDecoder('utf8')
   const buffer = Buffer.alloc(64 * 1024)
   while (!signal.aborted) {
@@ -35,21 +35,21 @@ export async function followLines(
 }
 
 /**
- * Sequences of ECMA-48, in their forms with ESC and with one character: strings with their content (titles, links,
- * systemd's OSC 3008), CSI with parameters as systemd writes them (`38:5:185`), also cut short, and all others. A string
- * that no terminator ends on its line loses its introducer only, so that nothing can hide the rest.
+ * ECMA-48 sequences, both with ESC and as one character: strings with their content (titles, links, systemd's OSC 3008),
+ * CSI with parameters as systemd writes them (`38:5:185`), even when truncated, and all others. A string without a
+ * terminator on its line only loses its introducer, so that nothing can hide the rest.
  */
 const sequences =
   // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
   /(?:\x1b[\]PX^_]|[\x90\x98\x9d-\x9f])[^\x00-\x08\x0a-\x1f\x7f-\x9f]*(?:\x07|\x1b\\|\x9c)|(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]?|\x1b[ -/]*[0-~]?/g
 
-/** Control characters but tab and line feed, and those that turn the direction of writing. */
+/** Control characters except tab and line feed, and those that change the writing direction. */
 // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
 const controls = /[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]/g
 
 /**
- * Text of a guest as it may be shown and stored: without control sequences and control characters. Line feeds and tabs
- * stay; a line that was overwritten by carriage returns keeps all its versions.
+ * A guest's text made safe to show and store: without control sequences and control characters. Line feeds and tabs stay;
+ * a line overwritten by carriage returns keeps all its versions.
  */
 export function cleanText(text: string): string {
   return text.replaceAll(sequences, '').split('\n').map(cleanLine).join('\n')

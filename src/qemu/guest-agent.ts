@@ -1,4 +1,4 @@
-/** The QEMU guest agent over its socket, as CloudStack's host speaks with it. */
+/** The QEMU guest agent over its socket, used as CloudStack's host uses it. */
 
 import { randomInt } from 'node:crypto'
 import { once } from 'node:events'
@@ -15,15 +15,15 @@ export interface CommandResult {
 
 export interface GuestAgent {
   /**
-   * Any command of the agent's.
-   * @throws Error with the agent's own words when it refuses, or when it has not answered in time
+   * Executes any agent command.
+   * @throws Error with the agent's message when it refuses, or when it does not answer in time
    */
   readonly call: (execute: string, argumentsObject?: object, limitSeconds?: number) => Promise<unknown>
-  /** Waits until the agent answers to what was asked now, and not before. */
+  /** Waits until the agent answers the current request, not an earlier one. */
   readonly sync: (limitSeconds: number) => Promise<void>
   /** Runs a shell command as root. */
   readonly run: (command: string, limitSeconds?: number) => Promise<CommandResult>
-  /** Opens, writes and closes a file, as the host hands its data over. */
+  /** Opens, writes and closes a file, as the host does to deliver its data. */
   readonly writeFile: (path: string, content: string) => Promise<void>
   readonly close: () => void
 }
@@ -44,15 +44,15 @@ interface ExecStatus {
 const callLimitSeconds = 60
 const runLimitSeconds = 120
 
-/** Announces a `guest-sync-delimited`, and precedes its answer: no byte of JSON in UTF-8 is 0xFF. */
+/** Sent before a `guest-sync-delimited` and received before its answer: 0xFF never occurs in UTF-8 JSON. */
 const sentinel = 0xff
 
-/** Connects to a socket of QEMU's. Whether anybody answers, the first `sync` tells. */
+/** Connects to a socket of QEMU's. Only the first `sync` shows whether an agent answers. */
 export async function connectAgent(path: string, signal: AbortSignal): Promise<GuestAgent> {
   const socket = connect(path)
   await once(socket, 'connect', { signal })
   let ended: Error | undefined
-  // After a question without an answer, the next answer may be its.
+  // After an unanswered request, the next answer may belong to it.
   let isInStep = true
   let take: ((line: string) => void) | undefined
   let rest = Buffer.alloc(0)
@@ -61,7 +61,7 @@ export async function connectAgent(path: string, signal: AbortSignal): Promise<G
     for (let end = rest.indexOf('\n'); end >= 0; end = rest.indexOf('\n')) {
       const line = rest.subarray(0, end)
       rest = rest.subarray(end + 1)
-      // What comes before the sentinel answers an earlier client.
+      // Anything before the sentinel answers an earlier client.
       take?.(line.subarray(line.lastIndexOf(sentinel) + 1).toString())
     }
   })
@@ -111,7 +111,7 @@ export async function connectAgent(path: string, signal: AbortSignal): Promise<G
   const synchronize = async (limitSeconds: number): Promise<void> => {
     const id = randomInt(1, 2 ** 31)
     const request = { execute: 'guest-sync-delimited', arguments: { id } }
-    // The sentinel makes the agent forget half a line that it may have been sent before.
+    // The sentinel makes the agent discard a partial line that it may have received before.
     const bytes = Buffer.concat([Buffer.of(sentinel), Buffer.from(`${JSON.stringify(request)}\n`)])
     await exchange('guest-sync-delimited', bytes, (answer) => answer.return === id, limitSeconds)
     isInStep = true
@@ -150,7 +150,7 @@ export async function connectAgent(path: string, signal: AbortSignal): Promise<G
   return { call, sync, run, writeFile, close: () => socket.destroy() }
 }
 
-/** One line of the agent's; undefined for one that its end has cut off. */
+/** One line from the agent; undefined if it is truncated. */
 function parseAnswer(line: string): Answer | undefined {
   try {
     return JSON.parse(line) as Answer
@@ -162,7 +162,7 @@ function parseAnswer(line: string): Answer | undefined {
 function readResult(status: ExecStatus): CommandResult {
   const text = (data: string | undefined) => cleanText(Buffer.from(data ?? '', 'base64').toString())
   return {
-    // As a shell counts a death by signal.
+    // Like a shell for death by signal.
     exitCode: status.exitcode ?? 128 + (status.signal ?? 0),
     stdout: text(status['out-data']),
     stderr: text(status['err-data']),

@@ -1,4 +1,4 @@
-/** Tries KVM: by a machine that is only set up, and by a Linux kernel that is booted until it says its version. */
+/** Tries KVM twice: by creating a machine, and by booting a Linux kernel until it prints its version. */
 
 import { setTimeout as sleep } from 'node:timers/promises'
 import { execa } from 'execa'
@@ -13,7 +13,7 @@ export interface ProbeOptions {
   readonly signal?: AbortSignal | undefined
 }
 
-/** A kernel says its version within a second where KVM works, and never where it does not. */
+/** A kernel prints its version within a second if KVM works, and never if it does not. */
 const limitMs = 5_000
 const bootToken = 'Linux version'
 
@@ -26,7 +26,7 @@ function probeMachine(arch: Arch): Omit<Machine, 'serial'> {
   }
 }
 
-/** Sets up a machine and leaves it at once. Returns what went wrong in one line, or undefined. */
+/** Creates a machine and quits at once. Returns what went wrong in one line, or undefined. */
 export async function createMachine(
   program: string,
   { arch, signal }: ProbeOptions,
@@ -42,7 +42,7 @@ export async function createMachine(
   return result.failed ? lastLine(result.stderr) || result.shortMessage : undefined
 }
 
-/** Boots a kernel, and ends it. Returns in one line why KVM is of no use, or undefined where the kernel booted. */
+/** Boots a kernel, and ends it. Returns in one line why KVM does not work, or undefined if the kernel booted. */
 export async function bootKernel(
   program: string,
   kernel: string,
@@ -67,7 +67,7 @@ export async function bootKernel(
   const stopped = signal === undefined ? over.signal : AbortSignal.any([over.signal, signal])
   const late = sleep(limitMs, 'late' as const, { signal: stopped }).catch(() => undefined)
   const result = await Promise.race([qemu.ended, late])
-  // The guest is hung or past its use: nothing is lost by ending it at once.
+  // The guest is hung or no longer needed: stopping it at once loses nothing.
   await qemu.stop()
   await qemu.ended
   over.abort()

@@ -1,10 +1,10 @@
-/** What a virtual machine is made of: the one description from which QEMU's arguments are rendered. */
+/** The description of a virtual machine from which QEMU's arguments are rendered. */
 
 import type { BlockNode } from '../disk/block-node.ts'
 
 export type Accelerator = 'kvm' | 'tcg'
 
-/** How a guest is executed on this host. */
+/** How to execute a guest on this host. */
 export interface Acceleration {
   readonly accelerator: Accelerator
   /** Value of QEMU's `-cpu`. */
@@ -19,7 +19,7 @@ export interface Machine extends Acceleration {
   readonly memoryMiB: number
   readonly firmware?: Firmware
   readonly directBoot?: DirectBoot | undefined
-  /** Whether there is a screen to take pictures of. It is never displayed. @default false */
+  /** Whether there is a screen to take screenshots of. It is never displayed. @default false */
   readonly hasScreen?: boolean
   readonly disk?: Disk
   /** ISO file in the CD drive. */
@@ -28,21 +28,21 @@ export interface Machine extends Acceleration {
   readonly cards?: readonly NetworkCard[]
   /** Whether the host feeds the guest's random number generator. @default false */
   readonly hasEntropySource?: boolean
-  /** Whether memory that the guest has freed goes back to the host, and is no part of a saved state. @default false */
+  /** Whether memory freed by the guest returns to the host and stays out of saved states. @default false */
   readonly hasBalloon?: boolean
   readonly serial: SerialPort
   /** virtio-serial ports. @default none */
   readonly ports?: readonly VirtioPort[]
-  /** File of a second console, virtio's, which the guest calls hvc0. */
+  /** Output file of a second console, virtio's, hvc0 in the guest. */
   readonly virtioConsole?: string | undefined
-  /** QEMU's own command line, for a machine without QMP. */
+  /** QEMU's monitor, for a machine without QMP. */
   readonly monitor?: 'stdio'
   readonly qmpSocket?: string
   /** What the machine waits for before its first instruction: a command, or a saved state. @default nothing */
   readonly awaits?: 'command' | 'state' | undefined
 }
 
-/** What the firmware's tables say. */
+/** The contents of the firmware's tables. */
 export interface Firmware {
   /** Absent: QEMU. */
   readonly maker?: { readonly manufacturer: string; readonly product: string } | undefined
@@ -63,12 +63,12 @@ export interface Disk {
   readonly devices: readonly string[]
 }
 
-/** A qcow2 whose name QMP keeps while snapshots are stacked on it, as a block node's does not. */
+/** A qcow2 with a stable name in QMP while snapshots are stacked on it, unlike a block node's. */
 export interface Drive {
   readonly drive: string
 }
 
-/** Id of the disk's back end, by which devices and QMP name it. */
+/** Id of the disk's back end, used by devices and QMP. */
 export const diskId = 'disk0'
 
 export interface NetworkCard {
@@ -79,16 +79,16 @@ export interface NetworkCard {
   readonly network: GuestNetwork
 }
 
-/** What a card is plugged into. */
+/** The network that a card is connected to. */
 export type GuestNetwork = OpenNetwork | UserNetwork | TapNetwork
 
-/** QEMU's user mode network with its own addresses, and the way out that the host has. */
+/** QEMU's user mode network with default addresses and the host's access to the outside. */
 export interface OpenNetwork {
   readonly isOpen: true
   readonly forward?: PortForward
 }
 
-/** A user mode network without a way out, and with no way in but a forwarded port. */
+/** A user mode network without access to the outside, reachable only by a forwarded port. */
 export interface UserNetwork {
   /** e.g. `192.168.5.0/24` */
   readonly network: string
@@ -97,21 +97,21 @@ export interface UserNetwork {
   readonly forward?: PortForward
 }
 
-/** An existing tap device, in the network namespace that QEMU runs in. What is behind it is the host's affair. */
+/** An existing tap device, in QEMU's network namespace. What is behind it is up to the host. */
 export interface TapNetwork {
   readonly tap: string
   readonly mac: string
 }
 
-/** A TCP port of 127.0.0.1 that leads to one of the guest's. */
+/** A TCP port on 127.0.0.1 that is forwarded to the guest. */
 export interface PortForward {
-  /** A number, or a word that is replaced by one before QEMU starts. */
+  /** A number, or a placeholder that is replaced by one before QEMU starts. */
   readonly hostPort: number | string
   readonly guestAddress?: string
   readonly guestPort: number
 }
 
-/** A file, the terminal that this program runs in, our pipes, or no port at all. */
+/** A file, this program's terminal, our pipes, or no port at all. */
 export type SerialPort = { readonly file: string } | 'terminal' | 'stdio' | 'none'
 
 /** A virtio-serial port: its name in the guest, and the socket on the host that QEMU listens on. */

@@ -1,4 +1,4 @@
-/** One QEMU from start to stop: its process, what it says, and the way to its QMP. */
+/** One QEMU from start to stop: its process, its output, and its QMP connection. */
 
 import { setTimeout as sleep } from 'node:timers/promises'
 import { PipelineError } from '../errors.ts'
@@ -12,7 +12,7 @@ export interface QemuOptions {
   readonly program?: string
   /** Network namespace to run in, which takes root. @default ours */
   readonly namespace?: string | undefined
-  /** Called with each line that QEMU prints, and the guest on a serial port that is `stdio`. */
+  /** Called with each line from QEMU, and from the guest if its serial port is `stdio`. */
   readonly onLine?: (line: string, from: 'stdout' | 'stderr') => void
 }
 
@@ -32,13 +32,13 @@ export interface Qemu {
 }
 
 const qmpLimitMs = 30_000
-/** QEMU leaves a terminal as it was, if it gets the time. */
+/** QEMU restores the terminal, if it is given time. */
 const terminalGraceMs = 5_000
 const shownLines = 20
 
 export function startQemu(machine: Machine, options: QemuOptions = {}): Qemu {
   const { program = 'qemu-system-x86_64', namespace, onLine } = options
-  // The host's own configuration file for QEMU may add devices.
+  // The host's own QEMU configuration file may add devices.
   const command: Command = [program, '-no-user-config', ...qemuArguments(machine).flat()]
   const [first, ...words] = namespace === undefined ? command : inNamespace(namespace, command)
   const said: string[] = []
@@ -69,7 +69,7 @@ export function startQemu(machine: Machine, options: QemuOptions = {}): Qemu {
     const end = untilEnd()
     end.catch(() => undefined)
     const connected = connectQmp(machine.qmpSocket, limit).catch(async (error: unknown) => {
-      // What QEMU says when it ends tells more than a connection that broke off.
+      // QEMU's last output says more than a broken connection.
       if (!limit.aborted) await Promise.race([end, sleep(1000)])
       throw error
     })
@@ -88,7 +88,7 @@ export function startQemu(machine: Machine, options: QemuOptions = {}): Qemu {
 
 type Command = readonly [program: string, ...words: string[]]
 
-/** `ip` replaces itself by the program, whose signals are then its own. */
+/** `ip` execs the program, so signals reach it directly. */
 function inNamespace(name: string, command: Command): Command {
   return ['ip', 'netns', 'exec', name, ...command]
 }

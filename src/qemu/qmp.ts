@@ -19,7 +19,7 @@ export interface Qmp {
   readonly close: () => void
 }
 
-/** Connects as soon as the socket is there; gives up when `signal` is aborted. */
+/** Connects as soon as the socket exists; gives up when `signal` is aborted. */
 export async function connectQmp(path: string, signal: AbortSignal): Promise<Qmp> {
   const socket = await connectWhenThere(path, signal)
   const events = new EventEmitter()
@@ -28,7 +28,7 @@ export async function connectQmp(path: string, signal: AbortSignal): Promise<Qmp
     throw new Error('QEMU ended before its greeting')
   })
   const greeted = Promise.race([once(events, 'greeting', { signal }), ended])
-  // It repeats the socket's errors, which a QEMU that is killed causes.
+  // It repeats the socket's errors, which killing QEMU causes.
   const lines = createInterface({ input: socket }).on('error', () => socket.destroy())
   lines.on('line', (line) => {
     const answer = parseAnswer(line)
@@ -62,7 +62,7 @@ export async function connectQmp(path: string, signal: AbortSignal): Promise<Qmp
   return { execute, events, close: () => socket.destroy() }
 }
 
-/** One line of QEMU's; undefined for one that its end has cut off. */
+/** One line from QEMU; undefined if it is truncated. */
 function parseAnswer(line: string): Answer | undefined {
   try {
     return JSON.parse(line) as Answer

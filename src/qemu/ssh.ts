@@ -1,4 +1,4 @@
-/** SSH into a guest as root, with a key that was made for it and is thrown away with it. */
+/** SSH into a guest as root, with a key made for this guest and thrown away with it. */
 
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -10,20 +10,20 @@ import { cleanText } from './console.ts'
 export interface SshKey {
   /** Path of the private key. */
   readonly file: string
-  /** One line of OpenSSH's. */
+  /** One line in OpenSSH's format. */
   readonly publicKey: string
 }
 
 export interface SshResult {
   readonly exitCode: number | undefined
   readonly stdout: string
-  /** With what the two sides negotiated, line by line. */
+  /** Includes the negotiation of both sides, line by line. */
   readonly stderr: string
 }
 
 export async function makeSshKey(folder: string): Promise<SshKey> {
   const file = join(folder, 'key')
-  // RSA, since that is what management servers have.
+  // RSA, like the keys of management servers.
   await generateSshKey(file, ['-t', 'rsa', '-b', '2048', '-C', 'verify'])
   return { file, publicKey: (await readFile(`${file}.pub`, 'utf8')).trim() }
 }
@@ -36,7 +36,7 @@ export async function generateSshKey(file: string, kind: readonly string[]): Pro
 export interface SshTarget {
   /** On 127.0.0.1. */
   readonly port: number
-  /** Path of a private key; without one nothing but the offer of no key is made. */
+  /** Path of a private key; without one no key is offered. */
   readonly key: string | undefined
 }
 
@@ -58,7 +58,7 @@ export async function runSsh(command: string, options: SshOptions): Promise<SshR
   return { exitCode, stdout: cleanText(stdout), stderr: cleanText(stderr) }
 }
 
-/** Runs a command, or a shell where it has no words, on our terminal. Returns its exit status. */
+/** Runs a command, or a shell if it is empty, on our terminal. Returns its exit status. */
 export async function openSshShell(target: SshTarget, command: readonly string[]): Promise<number> {
   const terminal = command.length === 0 ? ['-t'] : []
   const words = sshArguments(target, { LogLevel: 'ERROR' })
@@ -67,14 +67,14 @@ export async function openSshShell(target: SshTarget, command: readonly string[]
   return exitCode ?? 1
 }
 
-/** Everything but the command; no configuration of this user's or host's has a say. */
+/** Everything but the command; ignores the configuration of user and host. */
 export function sshArguments(
   { port, key }: SshTarget,
   more: Readonly<Record<string, string>> = {},
 ): readonly string[] {
   const options = {
     BatchMode: 'yes',
-    // Of a guest that was made minutes ago, on the loopback interface.
+    // The guest was made minutes ago, and is reached over the loopback interface.
     StrictHostKeyChecking: 'no',
     UserKnownHostsFile: '/dev/null',
     IdentitiesOnly: 'yes',

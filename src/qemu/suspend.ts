@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { quote } from '../host/shell-words.ts'
 import type { Qmp } from './qmp.ts'
 
-/** More than any disk takes: QEMU's own limit is made for networks. */
+/** More than any disk can take: QEMU's own limit is meant for networks. */
 const unlimitedBytesPerSecond = 2 ** 40
 
 /** Stops a guest and writes its state to a file. It stays stopped. */
@@ -14,7 +14,7 @@ export async function suspend(qmp: Qmp, path: string, signal?: AbortSignal): Pro
   await writeState(qmp, path, signal)
 }
 
-/** Writes a guest's state to a file. The guest stands still meanwhile, and goes on afterwards. */
+/** Writes a guest's state to a file. The guest is paused meanwhile, and continues afterwards. */
 export async function saveState(qmp: Qmp, path: string, beforeItGoesOn: () => Promise<void>): Promise<void> {
   await qmp.execute('stop')
   try {
@@ -27,7 +27,7 @@ export async function saveState(qmp: Qmp, path: string, beforeItGoesOn: () => Pr
 
 /** Resumes a guest from a file, in a machine that awaits a state. */
 export async function loadState(qmp: Qmp, path: string, signal?: AbortSignal): Promise<void> {
-  // QEMU waits for a stream that never begins as long as it lives.
+  // QEMU waits forever for a stream that never begins.
   await access(path, constants.R_OK)
   await qmp.execute('migrate-incoming', { uri: `exec:zstd -d -c -q ${quote(path)}` })
   await waitWhile(qmp, 'query-status', ['inmigrate'], 'paused', signal)

@@ -1,11 +1,11 @@
-/** Errors as the report has them. */
+/** Errors as they appear in the report. */
 
 import type { PipelineError } from '../errors.ts'
 import type { Failure } from './report.ts'
 
 const shownLines = 20
 
-/** An error as the report has it. */
+/** An error as it appears in the report. */
 export function describeFailure(error: PipelineError, lastLines?: readonly string[]): Failure {
   const lines = lastLines ?? (error.details.lastLines as readonly string[] | undefined)
   return {

@@ -1,8 +1,8 @@
-/** Numbers, tables and colours as people read them. */
+/** Numbers, tables and colors for people. */
 
 import type picocolors from 'picocolors'
 
-/** Functions that colour a text, or leave it as it is. */
+/** Functions that color a text, or leave it as it is. */
 export type Colors = ReturnType<typeof picocolors.createColors>
 
 /** `4.2s`, `3m 07s`, `1h 02m`. */
@@ -15,7 +15,7 @@ export function formatSeconds(seconds: number): string {
   return hours > 0 ? `${hours}h ${two(minutes)}m` : `${minutes}m ${two(rest)}s`
 }
 
-/** How long ago, in one unit: `40s`, `12m`, `5h`, `3d`. What a wrong clock has dated later is new. */
+/** How long ago, in one unit: `40s`, `12m`, `5h`, `3d`. A date in the future, from a wrong clock, counts as new. */
 export function formatAge(seconds: number): string {
   if (seconds < 60) return `${Math.max(0, Math.round(seconds))}s`
   if (seconds < 3600) return `${Math.round(seconds / 60)}m`

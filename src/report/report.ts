@@ -1,4 +1,4 @@
-/** The report of one run: what `out/report.json` holds, as a schema that is also published. */
+/** The report of one run: the content of `out/report.json`, as a schema that is also published. */
 
 import { z } from 'zod'
 import { imageVerification } from './verification.ts'
@@ -88,11 +88,11 @@ export const reportSchema = z.strictObject({
       repository: z.string().optional().describe('the remote origin, without a user and password'),
     })
     .optional()
-    .describe('of the checkout that the pipeline lies in; absent where it lies in none'),
+    .describe('of the checkout that contains the pipeline; absent if there is none'),
   pinned: z
     .strictObject({
       snapshot: z.string().nullable().describe('instant of the snapshot archive that packages come from'),
-      lock: z.string().nullable().describe('sha256 of the lock file that the build was held against'),
+      lock: z.string().nullable().describe('sha256 of the lock file that the build was checked against'),
     })
     .optional()
     .describe('what makes another machine get the same packages; with neither, nothing does'),
@@ -107,7 +107,7 @@ export const reportSchema = z.strictObject({
   }),
   timings: z
     .array(z.strictObject({ name: z.string(), seconds: z.number() }))
-    .describe('parts of the run that are no stage, such as the boot of the guest'),
+    .describe('parts of the run that are not stages, such as the boot of the guest'),
   stages: z.array(stage),
   images: z.array(image),
   verifications: z

@@ -1,4 +1,4 @@
-/** What `verify` has found out about image files, as a schema that is part of the report's. */
+/** What `verify` found out about image files, as a schema that is part of the report's. */
 
 import { z } from 'zod'
 import { contractNames } from '../config/contract.ts'
@@ -10,7 +10,9 @@ const checkResult = z.strictObject({
   at: z.string().describe('file, content, or the name of the scene'),
   status: z
     .enum(['passed', 'failed', 'waived', 'skipped'])
-    .describe('waived: failed, and the configuration says why that is right; skipped: cannot be asked here'),
+    .describe(
+      'waived: failed, and the configuration says why that is right; skipped: cannot be checked here',
+    ),
   observed: z.string(),
   reason: z.string().optional().describe('of the waiver'),
   seconds: z.number(),
@@ -26,18 +28,18 @@ const scene = z.strictObject({
   readySeconds: z.number().optional().describe('from the hand-over of arguments to boot_up_done'),
   startup: z.string().optional().describe("systemd-analyze's first line: where the guest's boot time goes"),
   slowest: z.array(z.strictObject({ unit: z.string(), time: z.string() })).optional(),
-  trouble: z.string().optional().describe('why the scene did not come about'),
+  trouble: z.string().optional().describe('why the scene did not run'),
   lastLines: z.array(z.string()).optional().describe('of the serial console, where something failed'),
   screenshot: z.string().optional().describe('picture of the screen; relative to out/'),
 })
 
 export const imageVerification = z.strictObject({
-  path: z.string().describe('relative to out/, or absolute where it lies elsewhere'),
-  target: z.string().nullable().describe('null where nobody knows what it is for'),
+  path: z.string().describe('relative to out/, or absolute if it is elsewhere'),
+  target: z.string().nullable().describe('null if that is unknown'),
   contract: z
     .enum(contractNames)
     .optional()
-    .describe('what it was held against, where that is not cloudstack'),
+    .describe('the contract it was checked against, if not cloudstack'),
   format: z.string(),
   sha256: z.string(),
   status: z.enum(['passed', 'failed']),
@@ -52,7 +54,7 @@ export const imageVerification = z.strictObject({
   checks: z.array(checkResult),
 })
 
-/** The document of the verb `verify`, which is no build. */
+/** The result of the command `verify`, outside of a build. */
 export const verificationSchema = z.strictObject({
   version: z.literal(1),
   startedAt: z.iso.datetime(),

@@ -1,7 +1,7 @@
 /**
- * The build agent: everything of ours that a guest needs while it is built, handed over in the initramfs and living
- * in /run. No key, unit or file of the build is ever on the disk that becomes a layer, so any layer can be booted
- * for building, and none has to be cleaned of us.
+ * The build agent: what a guest needs of ours during a build. It arrives in the initramfs and lives in /run, so no key,
+ * unit or file of the build ever reaches the disk that becomes a layer: any layer can be booted for a build, and none
+ * needs cleaning.
  */
 
 import { randomBytes } from 'node:crypto'
@@ -17,11 +17,11 @@ import { generateSshKey } from '../qemu/ssh.ts'
 export const buildUnit = 'systemvm-build.service'
 
 export interface BuildAgent {
-  /** Private key for the guest's root, made for this run. */
+  /** Private key for root in the guest, made for this run. */
   readonly privateKey: string
   /** Initrd of the layer with the agent appended. */
   readonly initrd: string
-  /** Tar of what differs from run to run, for a guest that resumes with an earlier run's agent. */
+  /** Tar of what differs between runs, for a guest that resumes with an earlier run's agent. */
   readonly renewal: Uint8Array
 }
 
@@ -29,8 +29,8 @@ const source = (name: string) => readFile(new URL(`./agent/${name}`, import.meta
 
 /**
  * Makes an agent in `folder` for the stages that will run.
- * @param initrd the initrd of the layer that will be booted
- * @param holdsFailures whether a person decides about a stage that fails
+ * @param initrd the initrd of the layer to boot
+ * @param holdsFailures whether a person decides what happens after a failed stage
  */
 export async function makeBuildAgent(
   folder: string,
@@ -77,7 +77,7 @@ export async function makeBuildAgent(
   return { privateKey, initrd: combined, renewal }
 }
 
-/** What every guest has of us, by path below /run: the same in every run of this version. */
+/** Our files in every guest, by path below /run: the same in every run of this version. */
 export async function readFixedFiles(): Promise<ReadonlyMap<string, Uint8Array>> {
   return new Map<string, Uint8Array>([
     [`systemd/system/${buildUnit}`, await source('systemvm-build.service')],
@@ -91,7 +91,7 @@ export async function readFixedFiles(): Promise<ReadonlyMap<string, Uint8Array>>
   ])
 }
 
-/** With a seed, since guests that wake from one memory would all draw the same random numbers. */
+/** Includes a random seed: guests resumed from the same memory would otherwise all draw the same random numbers. */
 async function packRenewal(folder: string, files: ReadonlyMap<string, Uint8Array>): Promise<Uint8Array> {
   for (const [path, content] of [...files, ['systemvm-build/seed', randomBytes(512)] as const]) {
     await mkdir(join(folder, dirname(path)), { recursive: true, mode: 0o700 })
@@ -109,8 +109,8 @@ function file(path: string, content: string | Uint8Array): CpioEntry {
 }
 
 /**
- * A stage's whole environment, as shell. It goes with the agent and not through Packer, whose templating would read
- * braces in a value, and whose log would keep a secret.
+ * A stage's whole environment, as shell. It travels with the agent rather than through Packer, which would expand
+ * braces in values as templates and log secrets.
  */
 export function renderEnvironment(stage: ResolvedStage, sourceDateEpoch: number): string {
   const variables = {
@@ -140,7 +140,7 @@ async function packFiles(stage: ResolvedStage): Promise<Uint8Array | undefined> 
     '--mtime=@0',
     '--mode=u+rw,go+r,go-w,a+X',
   ]
-  // The whole name of a folder, as it is spelt, and not the targets of links.
+  // Matches the literal folder name, and leaves link targets alone.
   const renames = folders.map(([name, path]) => {
     const pattern = path.slice(1).replaceAll(/[.[\]*^$\\,]/g, '\\$&')
     return `--transform=s,^${pattern}\\(/\\|$\\),${name}\\1,S`

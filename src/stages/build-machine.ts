@@ -4,15 +4,15 @@ import { type PackerMachine, packerMachine, sshPortPlaceholder } from '../packer
 import type { Machine, PortForward } from '../qemu/machine.ts'
 
 export interface BuildMachine extends PackerMachine {
-  /** Path of the socket that leads to the guest's end of the build channel. */
+  /** Path of the socket for the guest's end of the build channel. */
   readonly channelSocket: string
-  /** Port of 127.0.0.1 for SSH. @default Packer's placeholder */
+  /** SSH port on 127.0.0.1. @default Packer's placeholder */
   readonly sshPort?: PortForward['hostPort']
-  /** Whether to wait for a state to resume from, instead of booting. */
+  /** Whether to wait for a saved state instead of booting. */
   readonly awaitsState?: boolean
 }
 
-/** Name of the virtio port over which the host asks the guest to hold still. */
+/** Name of the virtio port over which the host asks the guest to freeze. */
 export const channelPort = 'org.systemvm-image.build'
 
 export function buildMachine({
@@ -30,8 +30,8 @@ export function buildMachine({
 }
 
 /**
- * Kernel arguments of a guest that is being built: a small target, our own unit, and none of what a first boot
- * would write to the disk (its random seed, its machine id).
+ * Kernel arguments of a guest during a build: a small target, our own unit, and nothing that a first boot would write
+ * to the disk (its random seed, its machine id).
  * @param rootUuid UUID of the root filesystem
  */
 export function buildKernelArguments(rootUuid: string, unit: string): readonly string[] {
@@ -42,14 +42,14 @@ export function buildKernelArguments(rootUuid: string, unit: string): readonly s
     'apparmor.service',
     'console-setup.service',
     'keyboard-setup.service',
-    // Of a guest that is resumed after its network was configured: DHCP would write its answer into the image.
+    // A guest resumed after its network was configured: DHCP would write its answer into the image.
     'ifup@eth0.service',
-    // No timer may fire while a stage runs, apt's own update least of all.
+    // No timer may fire during a stage, least of all apt's own update.
     'timers.target',
   ]
   return [
     `root=UUID=${rootUuid}`,
-    // Mounted read-only first, or systemd would write the machine id that it makes up into /etc.
+    // Mounted read-only first, or systemd would write a generated machine id into /etc.
     'ro',
     'console=ttyS0,115200n8',
     'net.ifnames=0',
@@ -58,7 +58,7 @@ export function buildKernelArguments(rootUuid: string, unit: string): readonly s
     `systemd.wants=${unit}`,
     ...masked.map((name) => `systemd.mask=${name}`),
     'apparmor=0',
-    // The guest runs our own scripts only: no reason to pay for mitigations.
+    // The guest runs only our own scripts: mitigations would cost time for nothing.
     'mitigations=off',
     'loglevel=4',
     'panic=-1',

@@ -1,27 +1,27 @@
-/** The host's end of the build channel: asks the guest to freeze its disk, and to get ready to be suspended. */
+/** The host's end of the build channel: asks the guest to freeze its disk, and to prepare for a suspend. */
 
 import { once } from 'node:events'
 import { createInterface } from 'node:readline'
 import { connectWhenThere } from '../host/unix-socket.ts'
 
 export interface Channel {
-  /** Writes all there is to the disk, and lets nothing more be written. */
+  /** Flushes everything to the disk and blocks further writes. */
   readonly freeze: () => Promise<void>
   readonly thaw: () => Promise<void>
-  /** As `freeze`, and lets nobody log in, so that the machine's state is worth keeping. */
+  /** Like `freeze`, and blocks logins, so that the machine's state is worth saving. */
   readonly suspend: () => Promise<void>
   /** Undoes `suspend`, and sets the clock. `renewal` is the part of an agent that an earlier run's guest lacks. */
   readonly resume: (renewal?: Uint8Array) => Promise<void>
-  /** Lets a stage that has failed and is held be as good as one that has not. */
+  /** Lets a held, failed stage count as a successful one. */
   readonly release: () => Promise<void>
 }
 
-/** A guest that takes longer than this for one request hangs. Emulated ones take a second to drop their caches. */
+/** A guest that takes longer than this for one request hangs. Emulated guests take a second to drop their caches. */
 const answerSeconds = 60
 
 /**
- * Connects as soon as the socket is there, until `signal` is aborted. The guest's end may come up later: what is asked
- * waits for it.
+ * Connects as soon as the socket exists, until `signal` is aborted. The guest's end may come up later: requests wait
+ * for it.
  */
 export async function connectChannel(path: string, signal: AbortSignal): Promise<Channel> {
   const socket = await connectWhenThere(path, signal)
@@ -41,7 +41,7 @@ export async function connectChannel(path: string, signal: AbortSignal): Promise
   return {
     freeze: () => ask('freeze'),
     thaw: () => ask('thaw'),
-    // The guest's words for the two are those of an agent that may lie in a saved state.
+    // The guest still says "sleep" and "wake", since its agent may be inside an older saved state.
     suspend: () => ask('sleep'),
     resume: (renewal = Buffer.alloc(0)) => ask(`wake ${Date.now() / 1000} ${renewal.length}`, renewal),
     release: () => ask('release'),

@@ -1,4 +1,4 @@
-/** The other end of the checkpoint client: Packer waits there between two stages until it is answered. */
+/** The host's end of the checkpoint client: between two stages, Packer waits there for an answer. */
 
 import { once } from 'node:events'
 import { createServer, type Socket } from 'node:net'
@@ -6,15 +6,15 @@ import { fileURLToPath } from 'node:url'
 import { quote } from '../host/shell-words.ts'
 
 export interface CheckpointServer {
-  /** Command of the shell that asks for a stage's checkpoint and returns when it is answered. */
+  /** Shell command that asks for a stage's checkpoint and returns once it is answered. */
   readonly command: (stage: string) => string
-  /** Has the command of a stage that asked succeed, or fail with an error. */
+  /** Makes the command of a waiting stage succeed, or fail with an error. */
   readonly answer: (stage: string, error?: string) => void
-  /** Fails the commands that still wait. */
+  /** Fails the commands that are still waiting. */
   readonly close: () => void
 }
 
-/** Listens on a unix socket; `onAsk` is called with each stage that asks. */
+/** Listens on a unix socket; calls `onAsk` with each stage that asks. */
 export async function startCheckpointServer(
   socketPath: string,
   onAsk: (stage: string) => void,

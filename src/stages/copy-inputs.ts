@@ -1,4 +1,4 @@
-/** Copies the scripts and folders of stages as they were planned, so that an edit during a build does not reach it. */
+/** Copies the scripts and folders of stages as they were planned, so that edits during a build have no effect on it. */
 
 import { cp, lstat, mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -9,8 +9,8 @@ import type { PlannedStage } from '../plan/plan.ts'
 import type { Store } from '../store/store.ts'
 
 /**
- * Copies the scripts and folders of stages into `folder` and returns the stages with the copies' paths.
- * @throws PipelineError `changed-meanwhile` when a copy is not what the layer's key was made from
+ * Copies the scripts and folders of stages into `folder` and returns the stages with the paths of the copies.
+ * @throws PipelineError `changed-meanwhile` when a copy does not match the layer's key
  */
 export async function copyInputs(
   stages: readonly PlannedStage[],

@@ -4,7 +4,7 @@ import { messageOf, PipelineError } from '../errors.ts'
 import { diskFailed, isNoSpace } from '../host/failures.ts'
 import { brokenPromise, type StageOutcome } from './recorder.ts'
 
-/** What the guest's console said last, and where all of it is. */
+/** The last lines of the guest's console, and where all of it is. */
 export interface ConsoleTail {
   readonly lines: readonly string[]
   readonly log: string
@@ -21,8 +21,8 @@ export function stageFailed(outcome: StageOutcome, script: string, log: string):
       ? `stage ${name} broke a promise: it left no ${missing.join(', ')}`
       : `stage ${name} failed with exit status ${exitStatus}`,
     hint: broken
-      ? `mend ${script}, or what its declaration says in leaves; its log is ${log}`
-      : `its last lines are below, all of them in ${log}`,
+      ? `fix ${script}, or leaves in its declaration; its log is ${log}`
+      : `its last lines are below; the full log is ${log}`,
     details: { stage: name, exitStatus, missing, lastLines: lastLines.slice(-shownLines), log },
   })
 }
@@ -30,8 +30,8 @@ export function stageFailed(outcome: StageOutcome, script: string, log: string):
 export function wentOn(failed: readonly string[]): PipelineError {
   return new PipelineError({
     code: 'went-on',
-    message: `the stages after ${failed.join(', ')} ran on what it had left, and nothing of them is kept`,
-    hint: 'mend the stage and build again: it goes on after the last layer.',
+    message: `the stages after ${failed.join(', ')} ran on what it had left; none of their layers are kept`,
+    hint: 'fix the stage and build again: the build resumes after the last layer.',
   })
 }
 
@@ -60,7 +60,7 @@ export function stateNotResumed(cause: unknown): PipelineError {
   const why = messageOf(cause)
   return new PipelineError({
     code: stateNotResumedCode,
-    message: `a saved state of the guest did not wake and is dropped (${why})`,
+    message: `the guest did not resume from its saved state, which is dropped (${why})`,
     cause,
   })
 }
@@ -69,7 +69,7 @@ export function guestPanicked({ lines, log }: ConsoleTail): PipelineError {
   return new PipelineError({
     code: 'guest-panicked',
     message: 'the kernel of the guest panicked',
-    hint: `the console's last lines are below, all of it is in ${log}`,
+    hint: `the console's last lines are below; the full log is ${log}`,
     details: { lastLines: lines.slice(-shownLines), log },
   })
 }
@@ -80,7 +80,7 @@ export function guestSilent(isReady: boolean, seconds: number, { lines, log }: C
     message: isReady
       ? `the guest is up, but Packer has not got in by SSH for ${seconds} s`
       : `the guest hangs while booting: its console has been silent for ${seconds} s`,
-    hint: `the console's last lines are below, all of it is in ${log}`,
+    hint: `the console's last lines are below; the full log is ${log}`,
     details: { lastLines: lines.slice(-shownLines), log },
   })
 }
@@ -91,7 +91,7 @@ export function bootTimedOut(seconds: number, isReady: boolean, { lines, log }: 
     message: isReady
       ? `the guest is up, but Packer did not get in by SSH within ${seconds} s`
       : `the guest was not ready within ${seconds} s`,
-    hint: `raise machine.bootTimeoutSeconds for a slow host; all of the console is in ${log}`,
+    hint: `raise machine.bootTimeoutSeconds for a slow host; the full console log is ${log}`,
     details: { lastLines: lines.slice(-shownLines), log },
   })
 }
@@ -100,7 +100,7 @@ export function guestVanished(stage: string | undefined, { lines, log }: Console
   return new PipelineError({
     code: 'guest-vanished',
     message: `the guest powered off or QEMU ended ${stage === undefined ? 'while booting' : `during stage ${stage}`}`,
-    hint: `the console's last lines are below, all of it is in ${log}`,
+    hint: `the console's last lines are below; the full log is ${log}`,
     details: { stage, lastLines: lines.slice(-shownLines), log },
   })
 }
@@ -109,7 +109,7 @@ export function guestLost({ lines, log }: ConsoleTail): PipelineError {
   return new PipelineError({
     code: 'guest-vanished',
     message: 'QEMU ended while the guest was shutting down: what the last stage left is not all on the disk',
-    hint: `run the build again: it goes on after the last finished stage; all of the console is in ${log}`,
+    hint: `run the build again: it resumes after the last finished stage; the full console log is ${log}`,
     details: { lastLines: lines.slice(-shownLines), log },
   })
 }

@@ -1,4 +1,4 @@
-/** Watches a guest from outside, by its console and by QMP. */
+/** Watches a guest from outside, through its console and QMP. */
 
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { PipelineError } from '../errors.ts'
@@ -17,42 +17,42 @@ export interface WatchOptions {
 }
 
 export type GuestEvent =
-  /** The guest can be used. */
+  /** The guest is ready for use. */
   | { readonly kind: 'guest-ready' }
-  /** It will not end well. There may be several signs of that. */
+  /** The guest has failed. Several signs of the same failure may arrive. */
   | { readonly kind: 'guest-failed'; readonly error: PipelineError }
-  /** It has powered itself off. */
+  /** The guest powered itself off. */
   | { readonly kind: 'guest-powered-off' }
-  /** QEMU has ended, and the console has had the time for its last words. */
+  /** QEMU has ended, and the console has had time for its last words. */
   | { readonly kind: 'qemu-ended'; readonly console: ConsoleTail }
 
 export interface GuestWatch {
-  /** The connection to QEMU, once there is one. */
+  /** The connection to QEMU, once it exists. */
   readonly qmp: () => Qmp | undefined
   /** Waits for that connection. */
   readonly connected: () => Promise<Qmp>
-  /** Ends the watch over the boot: a guest that is in use may be silent. */
+  /** Stops watching the boot: a guest in use may be silent. */
   readonly endBoot: () => void
   /** Waits a moment for the console's last words. */
   readonly lastWords: () => Promise<ConsoleTail>
   readonly close: () => Promise<void>
 }
 
-/** What we read of the data of QMP's events. */
+/** The fields that we read from QMP events. */
 interface EventData {
-  /** Of BLOCK_IO_ERROR: the host's disk is full. */
+  /** BLOCK_IO_ERROR: the host's disk is full. */
   readonly nospace?: boolean
-  /** Of SHUTDOWN: the guest asked for it. */
+  /** SHUTDOWN: the guest asked for it. */
   readonly guest?: boolean
 }
 
-/** A kernel that decompresses or a slow disk may be silent for a while; nothing healthy is for this long. */
+/** A decompressing kernel or a slow disk may be silent for a while; nothing healthy is silent this long. */
 const silenceSeconds = 120
 const keptLines = 40
-/** The console's last words reach its file after QEMU has gone. */
+/** The console's last words reach its file after QEMU is gone. */
 const lastWordsMs = 300
 
-/** Begins to watch; the files and sockets need not be there yet. */
+/** Starts watching; the files and sockets need not exist yet. */
 export function watchGuest(options: WatchOptions): GuestWatch {
   const { serialLog, qmpSocket, storeFolder, bootTimeoutSeconds, onEvent } = options
   const watching = new AbortController()
@@ -95,7 +95,7 @@ export function watchGuest(options: WatchOptions): GuestWatch {
         if (name === 'GUEST_PANICKED') fail(guestPanicked(tail))
         if (name === 'BLOCK_IO_ERROR') fail(diskFailed(data?.nospace === true, storeFolder))
       })
-      // A panic ends QEMU too; its sign on the console says more, and comes a moment later.
+      // A panic ends QEMU too; its sign on the console says more and arrives a moment later.
       connection.events.on('close', () => {
         setTimeout(() => {
           if (!watching.signal.aborted) onEvent({ kind: 'qemu-ended', console: tail })

@@ -1,27 +1,27 @@
-/** A guest is held after a stage has failed in it, so that a person can look into it. */
+/** Holds a guest after a stage has failed in it, so that a person can look inside. */
 
 import type { PipelineError } from '../errors.ts'
 import { findFreePort } from '../host/ports.ts'
 import type { Qmp } from '../qemu/qmp.ts'
 
-/** A stage that has failed, in a guest that is still there. */
+/** A failed stage, in a guest that is still running. */
 export interface HeldStage {
   readonly name: string
   readonly failure: PipelineError
-  /** Port on 127.0.0.1 that leads to the guest's SSH, and the key that opens it to root. */
+  /** Port on 127.0.0.1 of the guest's SSH, and root's private key for it. */
   readonly port: number
   readonly privateKey: string
 }
 
 /**
- * `stop` ends the run. `retry` ends it too: the stage runs again where it began, on the layer below, and not on what
- * it has left behind. `go on` runs the next stages on that, and keeps none of them.
+ * `stop` ends the run. `retry` ends it too: the stage runs again from the layer below, not on what it left behind.
+ * `go on` runs the next stages on what it left behind, and keeps none of them.
  */
 export type Decision = 'retry' | 'go on' | 'stop'
 
 export type Decide = (held: HeldStage, signal: AbortSignal) => Promise<Decision>
 
-/** Forwards a second port to the guest's SSH: only Packer knows the first. Returns its number. */
+/** Forwards a second port to the guest's SSH, since only Packer knows the first. Returns its number. */
 export async function forwardSsh(qmp: Qmp): Promise<number> {
   const port = await findFreePort()
   const answer = await qmp.execute('human-monitor-command', {

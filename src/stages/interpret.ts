@@ -1,4 +1,4 @@
-/** Keeps the state of a run: reduces every event, and has its effects performed. */
+/** Keeps the state of a run: reduces every event and performs its effects. */
 
 import type { Mailbox } from './mailbox.ts'
 import { reduce } from './reduce.ts'
@@ -7,7 +7,7 @@ import type { RunState } from './run-state.ts'
 
 interface Interpreter {
   readonly state: () => RunState
-  /** Rejects when an event could not be handled, which is a bug; never resolves. */
+  /** Rejects when handling an event throws, which is a bug; never resolves. */
   readonly broken: Promise<never>
 }
 

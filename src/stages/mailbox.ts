@@ -1,11 +1,11 @@
-/** Events in the order in which they happen, handled one at a time. */
+/** Handles events one at a time, in the order in which they happen. */
 
 export interface Mailbox<Event> {
-  /** An event that comes while another one is handled, or before the mailbox is open, waits for its turn. */
+  /** An event sent while another is being handled, or before the mailbox is open, waits its turn. */
   readonly send: (event: Event) => void
   /**
-   * Has events handled from now on, first those that wait. The promise never resolves: it rejects with what `handle`
-   * throws, after which nothing is handled any more.
+   * Starts handling events, those already waiting first. The promise never resolves: it rejects with what `handle`
+   * throws, and handling stops there.
    */
   readonly open: (handle: (event: Event) => void) => Promise<never>
 }

@@ -1,4 +1,4 @@
-/** The small moves that decisions about a run are made of. */
+/** The small moves that make up decisions about a run. */
 
 import type { ErrorCode } from '../error-codes.ts'
 import type { PipelineError } from '../errors.ts'
@@ -9,7 +9,7 @@ import type { RunState, Timer } from './run-state.ts'
 
 export type Next = readonly [state: RunState, effects: readonly RunEffect[]]
 
-/** A part of what an event changes, and has done. */
+/** Part of the response to an event: a new state, and effects. */
 export type Move = (state: RunState) => Next
 
 /** Several moves, one after the other. */
@@ -57,10 +57,10 @@ export const finish =
     [{ kind: 'report', event: { kind: 'stage-finished', stage } }],
   ]
 
-/** Never the fault of the state that a guest resumes from, whenever they happen. */
+/** Never caused by the saved state that a guest resumes from, whenever they happen. */
 const notOfState: readonly ErrorCode[] = ['interrupted', 'packer-died', stateNotResumedCode]
 
-/** Has the run end, unless something has gone wrong before. */
+/** Ends the run, unless something has already gone wrong. */
 export const fail =
   (error: PipelineError): Move =>
   (state) => {

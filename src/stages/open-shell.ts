@@ -22,7 +22,7 @@ import { type GuestWatch, watchGuest } from './guest-watch.ts'
 export interface ShellRequest {
   readonly image: ResolvedImage
   readonly layout: Layout
-  /** qcow2 of the layer; nothing is written to it. */
+  /** qcow2 of the layer; never written to. */
   readonly disk: string
   /** Command to run instead of a login shell. */
   readonly command: readonly string[]
@@ -95,13 +95,13 @@ async function runShell(request: ShellRequest, scratch: ScratchFolder): Promise<
     request.onReady()
     return await openSshShell({ key: agent.privateKey, port }, request.command)
   } finally {
-    // What the guest wrote is thrown away: there is nothing to shut down for.
+    // The guest's writes are thrown away: there is no reason to shut it down cleanly.
     await qemu.stop()
     await watch?.close()
   }
 }
 
-/** The unit says that it is ready a moment before its sshd listens; until then a connection is accepted and dropped. */
+/** The unit reports ready a moment before its sshd listens; until then connections are accepted and dropped. */
 async function waitForBanner(port: number, signal: AbortSignal): Promise<void> {
   for (let tries = 0; tries < 150; tries += 1) {
     signal.throwIfAborted()

@@ -1,4 +1,4 @@
-/** The parts of a run that are no stages, each with its own time: the boot, the shutdown. */
+/** The parts of a run that are not stages, each timed: the boot, the shutdown. */
 
 import type { Emit } from '../report/events.ts'
 

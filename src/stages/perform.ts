@@ -1,4 +1,4 @@
-/** Carries out what is decided about a run: the one place that acts on processes, sockets, timers and files. */
+/** Carries out decisions about a run: the one place that acts on processes, sockets, timers and files. */
 
 import { unreachable } from '../errors.ts'
 import { opening } from '../packer/template.ts'
@@ -22,7 +22,7 @@ export interface Handles extends Pick<Equipment, 'log' | 'parts' | 'sealer' | 'c
   readonly send: (event: RunEvent) => void
 }
 
-/** Begins what an effect asks for, and returns. What comes of it is sent as an event. */
+/** Starts what an effect asks for, and returns. The result arrives as an event. */
 export function perform(handles: Handles, effect: RunEffect): void {
   const { request, tasks, sealer, parts } = handles
   switch (effect.kind) {
@@ -97,7 +97,7 @@ async function hold(
 ): Promise<void> {
   try {
     const { decide, signal } = request
-    if (decide === undefined) throw new Error('there is nobody to ask')
+    if (decide === undefined) throw new Error('there is no one to ask')
     const port = await forwardSsh(await watch.connected())
     send({
       kind: 'decided',

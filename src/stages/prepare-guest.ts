@@ -29,7 +29,7 @@ export interface GuestRequest {
   /** Whether the guest may resume from a saved state. */
   readonly mayResume: boolean
   readonly qemuVersion: string
-  /** Whether a person decides about a stage that fails. */
+  /** Whether a person decides what happens after a failed stage. */
   readonly holdsFailures: boolean
   readonly packer: PackerDialect
   readonly checkpointCommand: (stage: string) => string
@@ -40,13 +40,13 @@ export interface PreparedGuest {
   /** Path of the rendered template. */
   readonly template: string
   readonly acceleration: Acceleration
-  /** The state that the guest resumes from; without one it boots. */
+  /** The state that the guest resumes from; undefined when it boots. */
   readonly state: SavedState | undefined
-  /** Opens the guest to root. */
+  /** Root's SSH key for the guest. */
   readonly privateKey: string
-  /** What a guest that resumes lacks of this run's agent. */
+  /** The parts of this run's agent that a resumed guest lacks. */
   readonly renewal: Uint8Array
-  /** Key of the state of this machine on a layer. */
+  /** Key of this machine's saved state on a layer. */
   readonly keyOfState: (layer: string) => Promise<string>
 }
 
@@ -116,7 +116,7 @@ export async function prepareGuest(request: GuestRequest, scratch: ScratchFolder
   }
 }
 
-/** Removes a state that is not what its record says. */
+/** Finds a state, and removes it if it does not match its record. */
 async function findSound(states: States, key: string, layer: Layer): Promise<SavedState | undefined> {
   const state = await states.find(key, layer)
   if (state === undefined || (await states.verify(state))) return state

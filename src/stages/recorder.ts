@@ -1,4 +1,4 @@
-/** Turns what a guest prints into what its stages did: a state machine over lines, with the clock passed in. */
+/** Turns the guest's output into what its stages did: a state machine over lines, with the clock passed in. */
 
 import { parseStageLine, type StageLine } from '../packer/stream.ts'
 import type { PackageChange, StageArtifact } from '../report/report.ts'
@@ -9,7 +9,7 @@ export interface StageOutcome {
   readonly exitStatus: number
   readonly buildTimeSeconds: number
   readonly artifacts: readonly StageArtifact[]
-  /** Promised paths that are not there. */
+  /** Promised paths that do not exist. */
   readonly missing: readonly string[]
   readonly packages: PackageChange
   readonly lastLines: readonly string[]
@@ -20,15 +20,15 @@ export type StageEvent =
   | { readonly kind: 'stage-output'; readonly name: string; readonly text: string }
   | { readonly kind: 'stage-ended'; readonly outcome: StageOutcome }
 
-/** Exit status by which `stage.sh` says that the script succeeded and broke a promise. */
+/** Exit status by which `stage.sh` reports that the script succeeded but broke a promise. */
 export const brokenPromise = 125
 
 export interface StageRecorder {
-  /** Takes one line; returns what it meant, if anything. */
+  /** Takes one line; returns the event it stands for, if any. */
   readonly take: (line: string) => StageEvent | undefined
-  /** Ends the stage that has begun and not ended, if there is one: its outcome up to now, with `exitStatus`. */
+  /** Ends the running stage, if there is one: returns its outcome so far, with `exitStatus`. */
   readonly interrupt: (exitStatus: number) => StageOutcome | undefined
-  /** Name of the stage that has begun and not ended. */
+  /** Name of the running stage. */
   readonly running: () => string | undefined
 }
 
@@ -111,7 +111,7 @@ function newDraft(name: string, startedMs: number): Draft {
   return { name, startedMs, artifacts: [], missing: [], lastLines: [], listing: new Map(), packages }
 }
 
-/** What a stage changed between two listings of packages. */
+/** What a stage changed, from the package lists before and after it. */
 export function comparePackages(
   before: ReadonlyMap<string, string>,
   after: ReadonlyMap<string, string>,

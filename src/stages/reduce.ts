@@ -1,4 +1,4 @@
-/** Decides what an event means for a run of stages. Pure: what is to be done about it is returned as data. */
+/** Decides what an event means for a run of stages. Pure: returns the effects to perform as data. */
 
 import { messageOf, unreachable } from '../errors.ts'
 import { interrupted } from '../host/failures.ts'
@@ -55,7 +55,7 @@ function decide(state: RunState, event: RunEvent): Move {
     case 'checkpoint-failed': {
       const { name, cause } = event
       const answer = act({ kind: 'answer-checkpoint', name, error: messageOf(cause) })
-      // Before the first stage nothing is sealed: it is Packer that then ends.
+      // Nothing is sealed before the first stage: here it is Packer that ends.
       return name === opening ? answer : all(fail(sealFailed(name, cause, facts.storeFolder)), answer)
     }
     case 'layer-sealed':

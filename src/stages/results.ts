@@ -1,4 +1,4 @@
-/** Stages as the report has them. */
+/** Stages as they appear in the report. */
 
 import type { PipelineError } from '../errors.ts'
 import type { PlannedStage } from '../plan/plan.ts'
@@ -23,7 +23,7 @@ export function resultOfLayer(layer: Layer, status: 'ran' | 'cached'): StageResu
   }
 }
 
-/** A stage that never began, or left no layer that could be sealed. */
+/** A stage that never began, or whose layer could not be sealed. */
 export function resultOfSkipped({ name, key }: Pick<PlannedStage, 'name' | 'key'>): StageResult {
   return {
     name,
@@ -39,7 +39,7 @@ export function resultOfSkipped({ name, key }: Pick<PlannedStage, 'name' | 'key'
   }
 }
 
-/** A stage that succeeded on what a failed one had left: its layer is not kept. */
+/** A stage that succeeded on top of a failed one: its layer is not kept. */
 export function resultOfUnkept(stage: PlannedStage, outcome: StageOutcome, log: string): StageResult {
   const { buildTimeSeconds, exitStatus, artifacts, packages } = outcome
   return {
@@ -65,7 +65,7 @@ export function resultOfFailed(
     status: 'failed',
     build_time: outcome.buildTimeSeconds,
     log,
-    // A negative one stands for a stage that did not come to its end.
+    // Negative for a stage that was cut off.
     exitStatus: outcome.exitStatus < 0 ? null : outcome.exitStatus,
     artifacts: [...outcome.artifacts],
     packages: outcome.packages,

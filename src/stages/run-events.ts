@@ -30,18 +30,18 @@ export type RunEvent =
   | { readonly kind: 'hold-failed'; readonly cause: unknown }
   | { readonly kind: 'timer-fired'; readonly id: string }
   | { readonly kind: 'interrupted' }
-  /** Packer has ended, and the console has had the time for its last words. */
+  /** Packer has ended, and the console has had time for its last words. */
   | PackerEnded
-  /** Everything is cleaned up: nothing can happen any more. */
+  /** Everything is cleaned up: no more events follow. */
   | {
       readonly kind: 'settled'
-      /** The stage that began and has not ended. */
+      /** The stage that was still running. */
       readonly cutOff: StageOutcome | undefined
     }
 
 export interface PackerEnded extends ProcessResult {
   readonly kind: 'packer-ended'
-  /** What Packer called an error. */
+  /** The lines that Packer marked as errors. */
   readonly errors: readonly string[]
   readonly console: ConsoleTail
 }
@@ -52,19 +52,19 @@ export type Start = 'boot' | 'resume'
 export type RunEffect =
   | { readonly kind: 'stop-packer' }
   | { readonly kind: 'resume-guest' }
-  /** Ends the watch over the boot: a silent console means nothing from now on. */
+  /** Stops watching the boot: from now on a silent console means nothing. */
   | { readonly kind: 'end-boot-watch' }
-  /** Suspends the guest before its first stage if its state is worth it. */
+  /** Suspends the guest before its first stage if its state is worth saving. */
   | { readonly kind: 'take-opening'; readonly start: Start; readonly part: string }
   | { readonly kind: 'record-opening' }
   | { readonly kind: 'take-checkpoint'; readonly name: string }
-  /** Has Packer go on; with an error it ends. */
+  /** Lets Packer continue, or ends it with an error. */
   | { readonly kind: 'answer-checkpoint'; readonly name: string; readonly error?: string }
   | { readonly kind: 'record-layer'; readonly outcome: StageOutcome }
-  /** Asks QEMU, as long as there is one, how much the last stage wrote. */
+  /** Asks QEMU, while there is one, how much the last stage wrote. */
   | { readonly kind: 'measure-last' }
   | { readonly kind: 'hold'; readonly name: string; readonly failure: PipelineError }
-  /** Has a held stage end as if it had not failed. */
+  /** Lets a held stage end as if it had succeeded. */
   | { readonly kind: 'release' }
   | { readonly kind: 'start-timer'; readonly id: string; readonly seconds: number }
   | { readonly kind: 'clear-timer'; readonly id: string }

@@ -7,7 +7,7 @@ import type { RunFolder } from '../host/run-folder.ts'
 export interface RunLogs {
   readonly serial: string
   readonly packer: string
-  /** What Packer says for those who look for faults in it. */
+  /** Packer's own debug log. */
   readonly packerDebug: string
   /** Path of a stage's log. */
   readonly of: (stage: string) => string
@@ -15,7 +15,7 @@ export interface RunLogs {
   readonly reported: (stage: string) => string
 }
 
-/** @param stages names of all stages of the plan, in order: their logs are numbered by it */
+/** @param stages names of all stages of the plan, in the order that numbers their logs */
 export function logsOf({ folder, outFolder }: RunFolder, stages: readonly string[]): RunLogs {
   const of = (stage: string): string => {
     const number = `${stages.indexOf(stage) + 1}`.padStart(2, '0')
@@ -30,7 +30,7 @@ export function logsOf({ folder, outFolder }: RunFolder, stages: readonly string
   }
 }
 
-/** Appends a line to a log, which is on a disk that may be full: `onError` is called when it can't be written. */
+/** Appends a line to a log; calls `onError` when it can't be written, as on a full disk. */
 export function appendLine(path: string, text: string, onError: (cause: unknown) => void): void {
   try {
     appendFileSync(path, `${text}\n`)

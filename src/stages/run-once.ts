@@ -1,4 +1,4 @@
-/** One boot of the guest: everything is set up, Packer works through the stages, and everything is taken down. */
+/** One boot of the guest: sets everything up, lets Packer work through the stages, and takes everything down. */
 
 import { messageOf } from '../errors.ts'
 import { noteFolder } from '../host/run-folder.ts'
@@ -30,7 +30,7 @@ export async function runOnce(request: StagesRequest, mayResume: boolean): Promi
   return outcome
 }
 
-/** Returns what is left to do when all that was set up is taken down. */
+/** Returns what is left to do after everything is taken down. */
 async function run(
   request: StagesRequest,
   mayResume: boolean,
@@ -49,7 +49,7 @@ async function run(
   send({ kind: 'packer-ended', ...ended, errors: packer.errors, console: await watch.lastWords() })
   return async () => {
     send({ kind: 'settled', cutOff: recorder.interrupt(-1) })
-    // A bug may have come to light meanwhile.
+    // A bug may have surfaced in the meantime.
     await Promise.race([broken, undefined])
     const outcome = outcomeOf(state())
     if (outcome.isStateBroken && guest.state !== undefined) await request.states.remove(guest.state.key)

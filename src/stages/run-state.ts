@@ -1,4 +1,4 @@
-/** How far a run of stages has come, and what it has come to. */
+/** How far a run of stages has come, and its outcome. */
 
 import type { PipelineError } from '../errors.ts'
 import type { PlannedStage } from '../plan/plan.ts'
@@ -14,7 +14,7 @@ export interface RunFacts {
   /** The stages that run, in order. */
   readonly stages: readonly PlannedStage[]
   readonly start: Start
-  /** Whether a person decides about a stage that fails. */
+  /** Whether a person decides what happens after a failed stage. */
   readonly holdsFailures: boolean
   readonly accelerator: Acceleration['accelerator']
   readonly estimate: (name: string) => number | undefined
@@ -26,7 +26,7 @@ export interface RunFacts {
   readonly storeFolder: string
 }
 
-/** A timer that runs, and what has gone wrong when it fires. */
+/** A running timer, and the failure when it fires. */
 export interface Timer {
   readonly id: string
   readonly failure: PipelineError
@@ -34,27 +34,27 @@ export interface Timer {
 
 export interface RunState {
   readonly facts: RunFacts
-  /** The guest has not come out of its saved state yet. */
+  /** The guest has not finished resuming. */
   readonly isResuming: boolean
   /** The stage that began last. */
   readonly stage: string | undefined
-  /** The stage that has begun and not ended. */
+  /** The stage that is running. */
   readonly running: string | undefined
   /** The last stage has ended: the guest may end too. */
   readonly isShuttingDown: boolean
-  /** Whether the guest has powered itself off, and whether it was to. */
+  /** Whether the guest powered itself off, and whether it was supposed to. */
   readonly powerOff: 'none' | 'early' | 'expected'
-  /** Stages that have succeeded and whose layers are kept. */
+  /** Stages that succeeded and whose layers are kept. */
   readonly outcomes: readonly StageOutcome[]
-  /** The checkpoint that Packer waits for though its stage has not ended yet. */
+  /** The checkpoint that Packer waits for although its stage has not ended yet. */
   readonly asked: string | undefined
-  /** The stage that has failed and that a person looks into. */
+  /** The failed stage that a person is looking into. */
   readonly held: { readonly name: string; readonly error: PipelineError } | undefined
-  /** Stages that failed and after which a person had the run go on. */
+  /** Failed stages after which a person let the run go on. */
   readonly wentOnAfter: readonly string[]
   readonly timers: readonly Timer[]
   readonly results: readonly StageResult[]
-  /** The first thing that went wrong. What follows from it is of no interest. */
+  /** The first thing that went wrong. Later failures follow from it and do not matter. */
   readonly failure: PipelineError | undefined
   readonly isOver: boolean
 }
@@ -82,9 +82,9 @@ export interface RunOutcome {
   /** One for each stage that was to run. */
   readonly results: readonly StageResult[]
   readonly failure: PipelineError | undefined
-  /** Whether nothing is lost yet, and a guest that boots may do better. */
+  /** Whether nothing is lost yet and booting again may succeed. */
   readonly isWorthAnotherBoot: boolean
-  /** Whether the saved state is of no use: one that does not resume once never does. */
+  /** Whether the saved state is useless: one that fails to resume once always will. */
   readonly isStateBroken: boolean
 }
 

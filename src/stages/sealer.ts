@@ -1,4 +1,4 @@
-/** Seals what stages left: a live snapshot between two stages, then, beside the next one, a layer in the store. */
+/** Seals each stage's disk: a live snapshot between two stages, then a layer in the store while the next stage runs. */
 
 import { relative } from 'node:path'
 import { createOverlay } from '../disk/qemu-img.ts'
@@ -27,19 +27,19 @@ export interface SealerOptions {
 }
 
 export interface Sealer {
-  /** Suspends a guest that has booted, before its first stage, if its state is worth keeping. */
+  /** Suspends a freshly booted guest before its first stage, if its state is worth saving. */
   readonly opening: () => Promise<void>
-  /** Records the state that `opening` has kept. */
+  /** Records the state that `opening` saved. */
   readonly recordOpening: () => Promise<void>
-  /** Seals a stage's disk while the guest runs, and has it write to the next one's. */
+  /** Seals a stage's disk while the guest runs, and redirects its writes to the next stage's. */
   readonly checkpoint: (stage: string) => Promise<void>
-  /** Reads how much the last stage wrote, as long as there is a QEMU to ask. */
+  /** Reads how much the last stage wrote, while there is a QEMU to ask. */
   readonly measureLast: () => Promise<void>
-  /** Records the sealed disk of a stage as a layer, after those below it, and its state if one was kept. */
+  /** Records a stage's sealed disk as a layer, after the layers below it, and its state if one was saved. */
   readonly record: (outcome: StageOutcome) => Promise<void>
 }
 
-/** Makes an empty overlay for every stage that will run, each on the one before. */
+/** Makes an empty overlay for every stage that will run, each on top of the one before. */
 export async function createOverlays(
   store: Store,
   stages: readonly PlannedStage[],
@@ -65,7 +65,7 @@ export function createSealer(options: SealerOptions): Sealer {
   let writtenBefore = 0
   let queue: Promise<void> = Promise.resolve()
 
-  /** One after the other, and none after a failure: a layer must not be there before the one that it stands on. */
+  /** One at a time, and none after a failure: a layer must not exist before its parent. */
   const enqueue = (work: () => Promise<void>): Promise<void> => {
     queue = queue.then(work)
     return queue

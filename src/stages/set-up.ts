@@ -1,4 +1,4 @@
-/** Sets up all that a run takes: the guest's files, the ends of all connections to it, and Packer. */
+/** Sets up everything a run needs: the guest's files, our end of each connection to it, and Packer. */
 
 import { diskFailed, isNoSpace } from '../host/failures.ts'
 import type { ScratchFolder } from '../host/scratch-folder.ts'
@@ -23,10 +23,10 @@ export interface StagesRequest
   extends Omit<GuestRequest, 'checkpointCommand' | 'serialLog' | 'mayResume' | 'holdsFailures'> {
   /** Packages of the parent layer by name. */
   readonly installed: ReadonlyMap<string, string>
-  /** Versions of the host's programs. */
+  /** Versions of the host's tools. */
   readonly tools: Readonly<Record<string, string>>
   readonly estimate: (name: string) => number | undefined
-  /** What to do when a stage has failed; without it the run stops. */
+  /** Decides what happens after a failed stage; without it the run stops. */
   readonly decide: Decide | undefined
   readonly emit: Emit
   readonly signal: AbortSignal
@@ -36,7 +36,7 @@ interface SetUpRequest extends StagesRequest {
   /** Whether the guest may resume from a saved state; it boots otherwise. */
   readonly mayResume: boolean
   readonly scratch: ScratchFolder
-  /** Takes whatever the equipment notices. */
+  /** Receives the events of the equipment. */
   readonly send: (event: RunEvent) => void
 }
 
@@ -45,7 +45,7 @@ export interface Equipment {
   /** Appends to a stage's log. */
   readonly log: (stage: string, text: string) => void
   readonly parts: Parts
-  /** What the run must not end without. */
+  /** Work that must finish before the run ends. */
   readonly tasks: Tasks
   readonly server: CheckpointServer
   readonly guest: PreparedGuest
@@ -56,12 +56,12 @@ export interface Equipment {
   readonly timers: Timers
   readonly recorder: StageRecorder
   readonly packer: Pick<PackerProcess, 'ended' | 'errors'> & {
-    /** Has Packer end its guest, once. Resolves when nothing of both runs. */
+    /** Makes Packer end its guest, once. Resolves when both are gone. */
     readonly stop: () => Promise<void>
   }
 }
 
-/** How long Packer gets to end its guest before both are killed. */
+/** How long Packer may take to end its guest before both are killed. */
 const stopGraceMs = 8_000
 
 /** @throws the reason of `signal` when it is aborted before Packer starts */
@@ -149,7 +149,7 @@ export async function setUpRun(request: SetUpRequest, setUp: SetUp): Promise<Equ
           if (event !== undefined) send(event)
         },
       })
-      // A second signal would have Packer leave its guest behind.
+      // On a second signal, Packer would leave its guest behind.
       return { ended, errors, stop: once(() => stop(stopGraceMs)) }
     },
     cleanup: ({ stop }) => stop(),

@@ -10,10 +10,10 @@ import { resultOfFailed, resultOfUnkept } from './results.ts'
 import type { PackerEnded } from './run-events.ts'
 import type { RunFacts, Timer } from './run-state.ts'
 
-/** How long Packer may take from one stage to the next, or to shut the guest down. */
+/** How long Packer may take between stages, or to shut the guest down. */
 const gapSeconds = 180
 
-/** How long a guest may take to resume: one that does not is booted. */
+/** How long a guest may take to resume; after that it is booted. */
 const resumeSeconds = 30
 const resumeTimer = 'resume'
 
@@ -96,7 +96,7 @@ const breakOff =
     )(state)
   }
 
-/** A person takes a stage that has failed for one that has not. */
+/** A person accepts a failed stage as a successful one. */
 export const goOn =
   (name: string): Move =>
   (state) =>
@@ -123,7 +123,7 @@ export const askCheckpoint =
     const { start } = state.facts
     if (name === opening) return [state, [{ kind: 'take-opening', start, part: startParts[start] }]]
     if (state.wentOnAfter.length > 0) return [state, [{ kind: 'answer-checkpoint', name }]]
-    // Packer's request may overtake the last lines of the stage.
+    // Packer's request may overtake the stage's last lines.
     const hasEnded = state.outcomes.some((outcome) => outcome.name === name)
     return hasEnded ? [state, [{ kind: 'take-checkpoint', name }]] : [{ ...state, asked: name }, []]
   }
@@ -150,20 +150,20 @@ export const endPacker =
       clearTimers(),
       exitCode === 0 ? stay : fail(why),
       wentOnAfter.length === 0 ? stay : fail(wentOn(wentOnAfter)),
-      // Packer takes a QEMU that was killed for a guest that has shut down.
+      // A killed QEMU looks to Packer like a guest that has shut down.
       powerOff === 'expected' ? stay : fail(guestLost(console)),
       recordLast,
     )(state)
   }
 
-/** The disk of the last stage has no checkpoint: the end of the guest seals it. */
+/** The last stage's disk has no checkpoint: the end of the guest seals it. */
 const recordLast: Move = (state) => {
   const outcome = state.outcomes.at(-1)
   if (state.failure !== undefined || outcome === undefined) return [state, []]
   return act({ kind: 'finish-part', name: 'shutdown' }, { kind: 'record-layer', outcome })(state)
 }
 
-/** A stage that did not come to its end failed by what ended the run. */
+/** A stage that was cut off failed because of what ended the run. */
 export const cutOff =
   (outcome: StageOutcome): Move =>
   (state) => {

@@ -7,7 +7,7 @@ import type { Acceleration } from '../qemu/machine.ts'
 import { buildUnit, readFixedFiles } from './agent.ts'
 import { buildKernelArguments, buildMachine } from './build-machine.ts'
 
-/** What a saved state is bound to beside the disk: no other machine could resume from it. */
+/** What a saved state depends on besides the disk: no other machine could resume from it. */
 export interface StateMachine extends Acceleration {
   readonly cpus: number
   readonly memoryMiB: number
@@ -17,7 +17,7 @@ export interface StateMachine extends Acceleration {
 /** Raised when a change of the engine makes earlier states useless. */
 const stateFormat = 1
 
-/** Key of the state of a machine that stands on a layer. */
+/** Key of the state of a machine on a layer. */
 export async function keyOfState(machine: StateMachine, layer: string): Promise<string> {
   const { qemuVersion, ...definition } = machine
   const none = {
@@ -33,7 +33,7 @@ export async function keyOfState(machine: StateMachine, layer: string): Promise<
     layer,
     qemuVersion,
     machine: qemuArguments(buildMachine({ ...definition, ...none, channelSocket: '' })) as string[][],
-    // With `-cpu host` the machine is what the host is.
+    // With `-cpu host`, the machine depends on the host's CPU.
     host: machine.accelerator === 'kvm' ? await describeHostCpu() : '',
     agent: [...(await readFixedFiles())].map(([path, content]) => [path, sha256(content)]),
   }

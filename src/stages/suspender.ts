@@ -1,4 +1,4 @@
-/** Decides after which layers the guest's state is worth keeping, and keeps it. */
+/** Decides after which layers the guest's state is worth saving, and saves it. */
 
 import { copyFile } from 'node:fs/promises'
 import type { Qmp } from '../qemu/qmp.ts'
@@ -9,7 +9,7 @@ import type { Start } from './run-events.ts'
 
 export interface SuspenderOptions {
   readonly states: States
-  /** Room for all states together, in bytes. */
+  /** Limit for all states together, in bytes. */
   readonly maximumBytes: number
   /** Key of this machine's state on a layer. */
   readonly keyOf: (layer: string) => Promise<string>
@@ -17,25 +17,25 @@ export interface SuspenderOptions {
   /** Names of all stages of the plan, in order. */
   readonly stages: readonly string[]
   readonly estimate: (stage: string) => number | undefined
-  /** Called with the reason why a state was not kept. */
+  /** Called with the reason when a state was not saved. */
   readonly onNote: (text: string) => void
 }
 
 export interface Suspender {
-  /** Notes how the guest came up, and how long that took. */
+  /** Notes whether the guest booted or resumed, and how long that took. */
   readonly started: (how: Start, seconds: number) => void
-  /** Whether to keep the state that a stage leaves behind; undefined for that of the guest as it has booted. */
+  /** Whether to save the state that a stage leaves behind; undefined stands for the freshly booted guest. */
   readonly isWorthIt: (stage: string | undefined) => boolean
-  /** Keeps the state of a suspended guest on `layer`. `disk` has what it wrote above, if it did. */
+  /** Saves the state of a suspended guest on `layer`. `disk` has its writes above the layer, if any. */
   readonly save: (layer: string, disk?: string) => Promise<void>
-  /** Records what `save` has kept, once the layer's own record is there; then makes room. */
+  /** Records what `save` wrote, once the layer's own record exists; then makes room. */
   readonly commit: (layer: Layer, layers: readonly Layer[]) => Promise<void>
 }
 
 /** Saving a guest that boots faster would cost more than it gains. */
 const slowBootSeconds = 10
 
-/** Changes are made to the last stages most often; a stage that takes long should not have to run again either. */
+/** The last stages change most often; long stages should not have to run again either. */
 const lateShare = 2 / 3
 const longStageSeconds = 5
 
@@ -47,12 +47,12 @@ export function createSuspender(options: SuspenderOptions): Suspender {
 
   const isWorthIt = (stage: string | undefined): boolean => {
     if (options.maximumBytes === 0 || !isSlow) return false
-    // One that was resumed has its state already.
+    // A resumed guest already has its state.
     if (stage === undefined) return !isResumed
     if ((options.estimate(stage) ?? 0) >= longStageSeconds) return true
     const number = stages.indexOf(stage) + 1
     if (!isResumed) return number >= Math.floor(stages.length * lateShare)
-    // What is changed next is mostly what was changed now, or what then fails: one that never ended well may do that.
+    // The next change is usually where the last change or failure was: a stage that never ended well may be next.
     const next = stages[number]
     return next !== undefined && options.estimate(next) === undefined
   }

@@ -1,8 +1,8 @@
-/** Work that goes on beside the run, and that the run must not end without. */
+/** Work beside the run that must finish before the run ends. */
 
 export interface Tasks {
   readonly add: (task: Promise<unknown>) => void
-  /** Resolves when all work is over, with what was added meanwhile. Its errors are for those who added it. */
+  /** Resolves when all work is done, including work added meanwhile. Its errors go to whoever added it. */
   readonly settled: () => Promise<void>
 }
 

@@ -1,6 +1,6 @@
 /**
- * A layer as an OCI artifact: its record is the config, its disk packed by zstd the one blob. It lies in a folder as
- * skopeo's `dir` has it: blobs by their digests, and `manifest.json`.
+ * A layer as an OCI artifact: its record is the config, its zstd-compressed disk the only blob. On disk it has the layout
+ * of skopeo's `dir`: blobs named by digest, and `manifest.json`.
  */
 
 import { type ChildProcessByStdio, spawn } from 'node:child_process'
@@ -34,10 +34,10 @@ const manifestSchema = z.object({
   layers: z.tuple([descriptor(types.disk)]),
 })
 
-/** A layer that came from elsewhere and is not what it says. Nothing of it is kept. */
+/** A layer from elsewhere that is not what it claims to be. Nothing of it is kept. */
 export class WrongLayer extends Error {}
 
-/** Lays a layer out in a folder, which is made. */
+/** Writes a layer as an artifact into a new folder. */
 export async function packLayer(
   layer: Layer,
   store: Store,
@@ -65,9 +65,9 @@ export async function packLayer(
 }
 
 /**
- * Takes a layer from a folder into a store whose layers it stands on.
+ * Takes a layer from a folder into a store that already has the layers below it.
  * @param key the layer that was asked for
- * @throws WrongLayer when it is another, or not whole
+ * @throws WrongLayer when it is a different layer, or incomplete
  */
 export async function unpackLayer(
   folder: string,
@@ -78,9 +78,9 @@ export async function unpackLayer(
   const { record, disk } = await readManifest(folder)
   const layer = parseRecord(await readFile(record), key)
   if (layer.parent !== null && (await store.find(layer.parent)) === undefined)
-    throw new WrongLayer('it stands on a layer that is not here')
+    throw new WrongLayer('the layer below it is not here')
   await mkdir(store.folder, { recursive: true, mode: 0o700 })
-  // The store sweeps away what is left of this when it is cut short.
+  // If this is cut short, the store sweeps away what is left.
   const partial = `${store.disk(key)}.tmp`
   try {
     const zstd = spawn('zstd', ['-q', '-d', '-c', disk], { stdio: ['ignore', 'pipe', 'ignore'], signal })
@@ -96,20 +96,20 @@ export async function unpackLayer(
 
 // --- internal ---
 
-/** Paths of the two blobs of an artifact. The record is compared with its digest here, the disk when it is unpacked. */
+/** Paths of an artifact's two blobs. Checks the record's digest here; the disk's is checked when it is unpacked. */
 async function readManifest(folder: string): Promise<{ readonly record: string; readonly disk: string }> {
   const parsed = manifestSchema.safeParse(
     await readFile(join(folder, 'manifest.json'), 'utf8')
       .then(JSON.parse)
       .catch(() => undefined),
   )
-  if (!parsed.success) throw new WrongLayer('it is no layer')
+  if (!parsed.success) throw new WrongLayer('it is not a layer')
   const [disk] = parsed.data.layers
   const paths = [parsed.data.config, disk].map(({ digest }) => digest.replace('sha256:', ''))
   for (const [index, { size }] of [parsed.data.config, disk].entries()) {
     const path = join(folder, paths[index] as string)
     const found = await stat(path).catch(() => undefined)
-    if (found?.size !== size) throw new WrongLayer('a blob of it is cut short')
+    if (found?.size !== size) throw new WrongLayer('one of its blobs is truncated')
   }
   const [record, blob] = paths.map((name) => join(folder, name)) as [string, string]
   if ((await sha256File(record)) !== paths[0]) throw new WrongLayer('its record is not what its digest says')
@@ -124,13 +124,13 @@ const identity = z.looseObject({
   sizeBytes: z.int().min(0),
 })
 
-/** A record whose key follows from its parts, and is the one that was asked for. */
+/** A record whose key follows from its parts and is the one asked for. */
 function parseRecord(bytes: Buffer, key: LayerKey): Layer {
   const parsed = identity.safeParse(parseJson(bytes))
   if (!parsed.success) throw new WrongLayer('its record is of another form')
   const layer = parsed.data as unknown as Layer
   const isRight = keyOf(layer.parts) === key && layer.key === key && parentOf(layer.parts) === layer.parent
-  if (!isRight) throw new WrongLayer('it is another layer than was asked for')
+  if (!isRight) throw new WrongLayer('it is not the layer that was asked for')
   return layer
 }
 
@@ -142,10 +142,10 @@ function parseJson(bytes: Buffer): unknown {
   }
 }
 
-/** Bit of a qcow2 header: the data lies in another file. */
+/** Bit of a qcow2 header: the data is in another file. */
 const externalDataFile = 4
 
-/** A disk that reads any file of the host would put it into the image. @throws WrongLayer */
+/** Guards against a disk whose backing could pull any host file into the image. @throws WrongLayer */
 async function requireBacking(path: string, { parent }: Layer): Promise<void> {
   const file = await open(path, 'r')
   try {
@@ -159,13 +159,13 @@ async function requireBacking(path: string, { parent }: Layer): Promise<void> {
     const isAlone = header.readUInt32BE(4) < 3 || (header.readUInt32BE(76) & externalDataFile) === 0
     const backing = at === 0 ? '' : name.toString()
     if (!isQcow2 || !isAlone || backing !== expected)
-      throw new WrongLayer('its disk stands on another file than it should')
+      throw new WrongLayer('its disk has the wrong backing file')
   } finally {
     await file.close()
   }
 }
 
-/** Writes what a program prints, as far as it may be long, and says what it was. */
+/** Streams a program's output, which may be long, to a file, and returns its digest and size. */
 async function writeHashed(
   program: ChildProcessByStdio<null, Readable, null>,
   path: string,

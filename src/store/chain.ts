@@ -1,8 +1,8 @@
-/** A layer with all that it stands on. */
+/** A layer with everything below it. */
 
 import type { Layer, Store } from './store.ts'
 
-/** Layers of whatever kind, a base with those that stages leave above it, lowest first. */
+/** A base and the stage layers above it, lowest first. */
 export function layersOf<Base, Stage>(of: {
   readonly base: Base
   readonly stages: readonly Stage[]
@@ -10,7 +10,7 @@ export function layersOf<Base, Stage>(of: {
   return [of.base, ...of.stages]
 }
 
-/** A layer and all below it, lowest first. Begins above the base where one of them is gone. */
+/** A layer and all below it, lowest first. Starts above the base if a layer in between is gone. */
 export async function layersUpTo(layer: Layer, store: Store): Promise<readonly Layer[]> {
   const below = layer.parent === null ? undefined : await store.find(layer.parent)
   return below === undefined ? [layer] : [...(await layersUpTo(below, store)), layer]

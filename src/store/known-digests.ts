@@ -1,6 +1,6 @@
 /**
- * Digests of files that have not been touched since they were read. A gigabyte takes seconds to read, and a build
- * looks at every layer below the one it starts from.
+ * Digests of files that have not changed since they were read. Reading a gigabyte takes seconds, and a build checks every
+ * layer below the one it starts from.
  */
 
 import { readFile, stat } from 'node:fs/promises'
@@ -12,15 +12,15 @@ import { writeDurably } from '../host/files.ts'
 const schema = z.record(z.string(), z.object({ touched: z.string(), sha256: z.string() }))
 
 export interface KnownDigests {
-  /** The file's sha256: as it was found when the file was last read, or by reading it. */
+  /** The file's sha256, remembered from the last read or read now. */
   readonly of: (path: string) => Promise<string>
-  /** Remembers what was found by reading. */
+  /** Remembers a digest found by reading. */
   readonly learn: (path: string, sha256: string) => Promise<void>
-  /** Forgets the files that are not among these names. */
+  /** Forgets all files but these names. */
   readonly keepOnly: (names: ReadonlySet<string>) => Promise<void>
 }
 
-/** Keeps what it knows in `file`, by the names of files alone: those of a store that was moved are read again. */
+/** Stores digests in `file`, keyed by file names alone: after a store is moved, its files are read again. */
 export function openKnownDigests(file: string): KnownDigests {
   const read = async (): Promise<z.infer<typeof schema>> => {
     try {
@@ -50,7 +50,7 @@ export function openKnownDigests(file: string): KnownDigests {
   }
 }
 
-/** Differs after every write, and after every attempt to hide one: the time of change can't be set. */
+/** Changes with every write, and with every attempt to hide one: ctime can't be set. */
 async function describeTouch(path: string): Promise<string> {
   const { ino, size, mtimeNs, ctimeNs } = await stat(path, { bigint: true })
   return [ino, size, mtimeNs, ctimeNs].join(' ')

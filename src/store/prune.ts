@@ -1,21 +1,21 @@
-/** Which layers can go: never one that another stands on which stays. */
+/** Chooses which layers can go: never one below a layer that stays. */
 
 import type { Layer } from './store.ts'
 
 export interface PruneRules {
-  /** Keys of the layers that today's pipeline uses. */
+  /** Keys of the layers that the current pipeline uses. */
   readonly used: ReadonlySet<string>
-  /** Remove layers that are not used and are at least this old. */
+  /** Remove unused layers that are at least this old. */
   readonly unusedForMs?: number | undefined
-  /** Then remove the oldest, used ones last, until the rest is no larger. */
+  /** Then remove the oldest layers, used ones last, until the rest fits. */
   readonly maxBytes?: number | undefined
-  /** Never remove a used one. @default false */
+  /** Never remove a used layer. @default false */
   readonly spareUsed?: boolean
-  /** Milliseconds since 1970. A layer that was made later, by a clock that was wrong, is new. */
+  /** Milliseconds since 1970. A layer dated in the future, by a wrong clock, counts as new. */
   readonly nowMs: number
 }
 
-/** Chooses layers to remove, those on top before those below. */
+/** Chooses layers to remove, each before the layer below it. */
 export function choosePrunable(layers: readonly Layer[], rules: PruneRules): readonly Layer[] {
   const { used, unusedForMs, maxBytes, spareUsed = false, nowMs } = rules
   const left = new Map(layers.map((layer) => [layer.key, layer]))
@@ -43,18 +43,18 @@ export function choosePrunable(layers: readonly Layer[], rules: PruneRules): rea
   return chosen
 }
 
-/** Bytes of layers together. */
+/** Total bytes. */
 export function sizeOf(files: readonly { readonly sizeBytes: number }[]): number {
   return files.reduce((total, { sizeBytes }) => total + sizeBytes, 0)
 }
 
-/** A layer with what stands on it. */
+/** A layer with the layers above it. */
 export interface LayerTree {
   readonly layer: Layer
   readonly above: readonly LayerTree[]
 }
 
-/** Layers as trees, oldest first; one whose parent is gone stands as a root. */
+/** Layers as trees, oldest first; a layer whose parent is gone becomes a root. */
 export function growTrees(layers: readonly Layer[]): readonly LayerTree[] {
   const sorted = [...layers].sort((a, b) => (a.createdAt < b.createdAt ? -1 : 1))
   const keys = new Set(layers.map(({ key }) => key))

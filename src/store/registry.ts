@@ -1,34 +1,34 @@
-/** An OCI registry as a place for layers, asked by skopeo, which knows registries, their tokens and everybody's logins. */
+/** An OCI registry that stores layers, reached through skopeo, which handles registries, tokens and logins. */
 
 import { execa } from 'execa'
 import { exitCodes, PipelineError } from '../errors.ts'
 
-/** A repository of a registry. */
+/** A repository in a registry. */
 export interface Registry {
   /** `registry.example:5000/some/path` */
   readonly reference: string
-  /** Tags of the repository; none where it is not there yet. @throws RegistryFault */
+  /** Tags of the repository; empty if it does not exist yet. @throws RegistryFault */
   readonly list: (signal: AbortSignal) => Promise<readonly string[]>
-  /** Puts an artifact, laid out in a folder as skopeo's `dir` has it, under a tag. @throws RegistryFault */
+  /** Pushes an artifact, a folder in skopeo's `dir` layout, under a tag. @throws RegistryFault */
   readonly push: (folder: string, tag: string, signal: AbortSignal) => Promise<void>
-  /** The other way round. @throws RegistryFault */
+  /** Pulls one into a folder. @throws RegistryFault */
   readonly pull: (tag: string, folder: string, signal: AbortSignal) => Promise<void>
 }
 
-/** A registry that is down, slow, or does not want us: what it said, in one line. */
+/** A registry that is down, slow, or refuses us: its message, in one line. */
 export class RegistryFault extends Error {}
 
 const repository =
   /^(?<host>[a-z0-9]([a-z0-9.-]*[a-z0-9])?|\[[0-9a-f:]+\])(?<port>:\d+)?(\/[a-z0-9]+([._-]+[a-z0-9]+)*)+$/
 
 /**
- * @param reference as a person gives it, without a tag
+ * @param reference as typed by a person, without a tag
  * @throws PipelineError `bad-reference`
  */
 export function openRegistry(reference: string): Registry {
   const { host } = repository.exec(reference)?.groups ?? {}
   if (host === undefined) throw badReference(reference)
-  // Nobody has a certificate for a loopback address.
+  // No loopback address has a certificate.
   const isLoopback = /^(localhost|127\.\d+\.\d+\.\d+|\[::1\])$/.test(host)
   const remote = (tag: string) => `docker://${reference}:${tag}`
   const tls = (side: '' | 'src-' | 'dest-') => `--${side}tls-verify=${!isLoopback}`
@@ -57,7 +57,7 @@ export function openRegistry(reference: string): Registry {
 // --- internal ---
 
 async function skopeo(words: readonly string[], signal: AbortSignal): Promise<string> {
-  // An artifact that is nobody's image to run has no signature to be asked for.
+  // These artifacts are not images to run, so there is no signature to check.
   const result = await execa('skopeo', ['--insecure-policy', ...words], {
     reject: false,
     stdin: 'ignore',
@@ -72,7 +72,7 @@ async function skopeo(words: readonly string[], signal: AbortSignal): Promise<st
   throw new RegistryFault(lastMessage(result.stderr ?? '') ?? result.shortMessage ?? 'skopeo failed')
 }
 
-/** skopeo says what went wrong in its last line, as `time=… level=fatal msg="…"`. */
+/** skopeo reports errors in its last line, as `time=… level=fatal msg="…"`. */
 function lastMessage(stderr: string): string | undefined {
   const line = stderr.trim().split('\n').at(-1) ?? ''
   const message = /\bmsg="((?:[^"\\]|\\.)*)"/.exec(line)?.[1]
@@ -83,8 +83,8 @@ function badReference(reference: string): PipelineError {
   const isNamed = /@|\/\//.test(reference)
   return new PipelineError({
     code: 'bad-reference',
-    // Somebody may have put a password into it.
-    message: `${isNamed ? 'this' : JSON.stringify(reference)} is no repository of a registry`,
+    // It may contain a password.
+    message: `${isNamed ? 'this' : JSON.stringify(reference)} is not a registry repository`,
     hint: 'it looks like ghcr.io/owner/name: in lower case, without a scheme, a login, a tag or a digest; log in with: skopeo login',
     exitCode: exitCodes.badInput,
   })

@@ -1,4 +1,4 @@
-/** Layers that go to a registry and come from one. A registry is a cache: without it a build takes longer, and no more. */
+/** Pushes layers to a registry and pulls them. A registry is a cache: without it a build only takes longer. */
 
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -9,14 +9,14 @@ import type { LayerKey } from './layer-key.ts'
 import { type Registry, RegistryFault } from './registry.ts'
 import type { Layer, Store } from './store.ts'
 
-/** A layer that somebody wants, and the one that is here already. */
+/** A layer that a plan needs, and the copy in the store, if any. */
 interface WantedLayer {
   readonly name: string
   readonly key: LayerKey
   readonly cached: Layer | undefined
 }
 
-/** The layers of an image, from the lowest up. */
+/** The layers of an image, lowest first. */
 interface WantedLayers {
   readonly base: WantedLayer
   readonly stages: readonly WantedLayer[]
@@ -28,7 +28,7 @@ export interface ShareRequest {
   readonly registry: Registry
   /** Existing folder with room for a packed layer or two. */
   readonly workFolder: string
-  /** All of it together may take no longer. */
+  /** Limit for the whole transfer. */
   readonly timeoutSeconds: number
   readonly onLayer: (layer: Layer) => void
   readonly signal: AbortSignal
@@ -36,13 +36,13 @@ export interface ShareRequest {
 
 export interface Shared {
   readonly layers: readonly Layer[]
-  /** What kept others from following; undefined where nothing did. */
+  /** Why the rest did not follow; undefined if all did. */
   readonly fault: string | undefined
 }
 
 /**
- * Pushes the layers of plans that the registry does not have: the small ones are on their way while the base is packed,
- * which is most of the work.
+ * Pushes the layers of plans that the registry lacks. The small ones are pushed while the base is being packed, which is
+ * most of the work.
  */
 export async function pushLayers(request: ShareRequest): Promise<Shared> {
   const { registry, store } = request
@@ -57,7 +57,7 @@ export async function pushLayers(request: ShareRequest): Promise<Shared> {
         if (!(await store.verify(layer))) throw new WrongLayer(`the layer of ${layer.name} is damaged here`)
         const folder = join(work, layer.key)
         await packLayer(layer, store, folder, signal)
-        // No more than that many at a time, and no more packed than are on their way.
+        // Limits both parallel pushes and packed layers waiting on disk.
         await pushed[index - atOnce]
         pushed[index] = registry.push(folder, layer.key, signal).then(async () => {
           await rm(folder, { recursive: true, force: true })
@@ -72,8 +72,8 @@ export async function pushLayers(request: ShareRequest): Promise<Shared> {
 }
 
 /**
- * Pulls what plans have to make and the registry has, from the lowest up: a layer is of no use without those below. The
- * next are on their way while one is unpacked.
+ * Pulls the layers that plans need and the registry has, lowest first, since a layer is useless without those below. The
+ * next layers download while one is unpacked.
  */
 export async function pullLayers(request: ShareRequest): Promise<Shared> {
   const { registry, store } = request
@@ -110,13 +110,13 @@ export async function pullLayers(request: ShareRequest): Promise<Shared> {
 
 const atOnce = 3
 
-/** The layers of plans that are here, each once. */
+/** The layers of plans that are in the store, without duplicates. */
 function storedLayersOf(plans: readonly WantedLayers[]): readonly Layer[] {
   const all = plans.flatMap((plan) => layersOf(plan).flatMap(({ cached }) => cached ?? []))
   return [...new Map(all.map((layer) => [layer.key, layer])).values()]
 }
 
-/** What is not here and is there, each with all that it stands on; those below first. */
+/** Layers missing here that the registry has with everything below them, lowest first. */
 function wantedOf(plans: readonly WantedLayers[], there: ReadonlySet<string>): readonly WantedLayer[] {
   const wanted = plans.flatMap((plan) => {
     const missing = layersOf(plan).filter(({ cached }) => cached === undefined)
@@ -128,7 +128,7 @@ function wantedOf(plans: readonly WantedLayers[], there: ReadonlySet<string>): r
 
 type Done = (layer: Layer) => void
 
-/** Whatever a registry does is told and no more; what this host does, and an interruption, is thrown. */
+/** Returns a registry's failures as text; throws those of this host, and interruptions. */
 async function withinTime(
   request: ShareRequest,
   share: (work: string, signal: AbortSignal, done: Done) => Promise<void>,

@@ -1,6 +1,6 @@
 /**
- * Saved states: the memory of a running guest, asleep on exactly the disk that a layer is. A guest that wakes is there
- * in seconds. They are a cache of boots: each can go at any time, and nothing is built from one that is not whole.
+ * Saved states: the memory of a suspended guest whose disk is exactly that of a layer. A guest resumes in seconds. States
+ * are a cache of boots: any of them can go at any time, and a damaged one is never used.
  */
 
 import { copyFile, mkdir, readdir, readFile, rm, stat, utimes } from 'node:fs/promises'
@@ -13,12 +13,12 @@ import type { Layer } from './store.ts'
 const digest = z.string().regex(/^[0-9a-f]{64}$/)
 
 const stateSchema = z.object({
-  /** Digest of all that the state belongs to. */
+  /** Digest of everything that the state depends on. */
   key: digest,
   /** Key and digest of the layer below the guest's disk. */
   layer: digest,
   layerSha256: digest,
-  /** Digest of the memory, and of what the guest had written above the layer, if it had. */
+  /** Digest of the memory, and of the guest's writes above the layer, if any. */
   sha256: digest,
   changesSha256: digest.nullable(),
   sizeBytes: z.int(),
@@ -29,23 +29,23 @@ const stateSchema = z.object({
 export type SavedState = Readonly<z.infer<typeof stateSchema>>
 
 export interface States {
-  /** Path of a state's memory, as `zstd` packs QEMU's migration stream. */
+  /** Path of a state's memory: QEMU's migration stream, compressed by `zstd`. */
   readonly memory: (key: string) => string
-  /** Path of the qcow2 with what the guest had written above the layer. */
+  /** Path of the qcow2 with the guest's writes above the layer. */
   readonly changes: (key: string) => string
-  /** A state that belongs to a layer as it is now. Does not read the memory. */
+  /** A state that matches a layer as it is now. Does not read the memory. */
   readonly find: (key: string, layer: Layer) => Promise<SavedState | undefined>
   readonly list: () => Promise<readonly SavedState[]>
-  /** Whether the files are what the record says. */
+  /** Whether the files match the record. */
   readonly verify: (state: SavedState) => Promise<boolean>
-  /** Makes room for the files of a state, which no record speaks of until `commit`. */
+  /** Prepares the files of a state, which has no record until `commit`. */
   readonly prepare: (key: string) => Promise<void>
-  /** Records the files that lie at `memory(key)` and, perhaps, `changes(key)`. A power cut may spoil them: `verify` tells. */
+  /** Records the files at `memory(key)` and, if present, `changes(key)`. A power cut may damage them: `verify` detects that. */
   readonly commit: (key: string, layer: Layer) => Promise<SavedState>
-  /** Puts what the guest had written above the layer at `path`, and notes that the state was of use. */
+  /** Copies the guest's writes above the layer to `path`, and marks the state as used. */
   readonly use: (state: SavedState, path: string) => Promise<void>
   readonly remove: (key: string) => Promise<void>
-  /** Removes states of layers that are gone, none that is being saved, then those that were of no use for longest, down to a size if one is given. */
+  /** Removes states of layers that are gone, except any being saved; then, given a size, the least recently used until the rest fits. */
   readonly prune: (layers: readonly Layer[], maximumBytes?: number) => Promise<void>
 }
 
@@ -55,7 +55,7 @@ export function openStates(folder: string): States {
   const changes = (key: string) => join(folder, `${key}.qcow2`)
   const record = (key: string) => join(folder, `${key}.json`)
 
-  /** Prepared and not yet recorded: the guest may be writing them. */
+  /** Prepared and not yet recorded: the guest may still be writing them. */
   const unfinished = new Set<string>()
 
   const read = async (key: string): Promise<SavedState | undefined> => {
@@ -89,7 +89,7 @@ export function openStates(folder: string): States {
     verify: async ({ key, sha256, changesSha256 }) =>
       (await digestOf(memory(key))) === sha256 && (await digestOf(changes(key))) === changesSha256,
     prepare: async (key) => {
-      // Memory holds whatever the guest had in it.
+      // Memory may hold secrets of the guest.
       await mkdir(folder, { recursive: true, mode: 0o700 })
       await remove(key)
       unfinished.add(key)

@@ -10,33 +10,33 @@ import type { PackageChange, StageArtifact } from '../report/report.ts'
 import { openKnownDigests } from './known-digests.ts'
 import { isLayerKey, keyOf, type LayerKey, type LayerParts, parentOf } from './layer-key.ts'
 
-/** The disk as one stage (or the installer) left it, and how that came to be. */
+/** The disk as one stage (or the installer) left it, and how it was made. */
 export interface Layer {
   readonly key: LayerKey
   /** `base`, or the stage's name. */
   readonly name: string
   /** Key of the layer below; null for the base. */
   readonly parent: LayerKey | null
-  /** What the key is the digest of, part by part. */
+  /** The parts that the key is the digest of. */
   readonly parts: LayerParts
   /** Digest and size of the qcow2 file. */
   readonly sha256: string
   readonly sizeBytes: number
   /** ISO 8601. */
   readonly createdAt: string
-  /** How long it took to make, in seconds. */
+  /** How long the layer took to make, in seconds. */
   readonly buildTimeSeconds: number
   /** Path of the log, relative to `out/`. */
   readonly log: string
   readonly artifacts: readonly StageArtifact[]
   readonly packages: PackageChange
-  /** Where the partitions of a base lie; absent where that follows from its key. */
+  /** Where the partitions of a base are; absent if that follows from its key. */
   readonly layout?: Layout
-  /** Digests of what a base was installed by, by name; absent where that was a tool of the host. */
+  /** Digests of the files that installed a base, by name; absent if a tool of the host did. */
   readonly installerFiles?: Readonly<Record<string, string>>
   /** Bytes the guest wrote to the disk. */
   readonly bytesWritten: number
-  /** How long the guest was held for the checkpoint, and for keeping its state if that was done. */
+  /** How long the guest was frozen for the checkpoint, and for saving its state if that was done. */
   readonly heldSeconds?: number
   /** Versions of the host's tools. */
   readonly tools: Readonly<Record<string, string>>
@@ -45,14 +45,14 @@ export interface Layer {
 /** One thing wrong in a store. */
 export interface StoreFault {
   readonly key: LayerKey
-  /** The layer's name, where its record can be read. */
+  /** The layer's name, if its record is readable. */
   readonly name: string | undefined
   readonly fault: string
 }
 
 const digest = z.string().regex(/^[0-9a-f]{64}$/)
 
-/** What has to be right in a record for a plan to be made of it; the rest is for people. */
+/** The fields that a plan depends on; the rest is for people. */
 const recordSchema = z.looseObject({
   key: digest,
   name: z.string(),
@@ -74,31 +74,31 @@ export interface Store {
   readonly folder: string
   /** Path of a layer's disk, whether it exists or not. */
   readonly disk: (key: LayerKey) => string
-  /** A layer that is there as a whole, or undefined. Does not read the disk's content. */
+  /** A complete layer, or undefined. Does not read the disk's content. */
   readonly find: (key: LayerKey) => Promise<Layer | undefined>
-  /** All layers that are there as a whole. */
+  /** All complete layers. */
   readonly list: () => Promise<readonly Layer[]>
-  /** Compares a layer's disk with its digest; false when it was damaged. A disk that nobody touched is not read again. */
+  /** Checks a layer's disk against its digest; false means damaged. An untouched disk is not read again. */
   readonly verify: (layer: Layer) => Promise<boolean>
-  /** Everything that is wrong with any record or disk, as `find` and `list` do not even show it. Reads every disk. */
+  /** Everything wrong with any record or disk, including those that `find` and `list` skip. Reads every disk. */
   readonly inspect: () => Promise<readonly StoreFault[]>
-  /** Records a disk that lies at `disk(key)` as a layer. After this returns it survives a power cut. */
+  /** Records the disk at `disk(key)` as a layer. Once this returns, the layer survives a power cut. */
   readonly commit: (layer: Omit<Layer, 'sha256' | 'sizeBytes'>) => Promise<Layer>
-  /** The same of a disk whose digest and size somebody has found to be those of the layer. */
+  /** Like `commit`, for a disk whose digest and size the caller has already checked. */
   readonly adopt: (layer: Layer) => Promise<Layer>
   /** Removes a layer and every layer above it. */
   readonly remove: (key: LayerKey) => Promise<void>
-  /** Keeps a text that a key was made from, under its sha256, to show later what changed. */
+  /** Keeps a text that went into a key, under its sha256, to show later what changed. */
   readonly keepSource: (bytes: Uint8Array) => Promise<void>
   readonly readSource: (digest: string) => Promise<string | undefined>
   /**
-   * Removes what is of no use: disks without a record, records whose disk is gone or cut short, and layers whose parent is.
-   * Returns the layers among them, and reads no disk.
+   * Removes what is useless: disks without a record, records whose disk is missing or truncated, and layers whose parent is
+   * gone. Returns the layers among them, and reads no disk.
    */
   readonly sweep: () => Promise<readonly StoreFault[]>
 }
 
-/** Whether a record's key, and the parent that it names, follow from its parts. */
+/** Whether a record's key and parent follow from its parts. */
 function isOfItsParts({ key, parent, parts }: Layer): boolean {
   return keyOf(parts) === key && parentOf(parts) === parent
 }
@@ -119,7 +119,7 @@ export function openStore(folder: string): Store {
     }
   }
 
-  /** For messages: the name that a record has, whatever else is wrong with it. */
+  /** For messages: the name in a record, even if the rest of the record is broken. */
   const readName = async (key: LayerKey): Promise<string | undefined> => {
     try {
       const { name } = JSON.parse(await readFile(record(key), 'utf8')) as { readonly name?: unknown }
@@ -145,7 +145,7 @@ export function openStore(folder: string): Store {
 
   const known = openKnownDigests(join(folder, 'digests.json'))
 
-  /** What is wrong with a layer, as far as that shows without reading its disk. */
+  /** What is wrong with a layer, without reading its disk. */
   const faultOf = async (key: LayerKey): Promise<StoreFault | undefined> => {
     const layer = await readRecord(key)
     const name = layer?.name ?? (await readName(key))
@@ -177,7 +177,7 @@ export function openStore(folder: string): Store {
 
   const remove = async (key: LayerKey): Promise<void> => {
     for (const layer of await list()) if (layer.parent === key) await remove(layer.key)
-    // The record goes first: a disk without a record is garbage, a record without a disk would be a lie.
+    // The record goes first: a disk without a record is garbage, but a record without a disk would be a lie.
     await rm(record(key), { force: true })
     await rm(disk(key), { force: true })
   }
@@ -220,7 +220,7 @@ export function openStore(folder: string): Store {
       const faults = (await Promise.all((await recordedKeys()).map(faultOf))).filter(
         (fault) => fault !== undefined,
       )
-      // What stands on a layer that is removed goes with it.
+      // Removing a layer also removes everything above it.
       for (const { key } of faults) await remove(key)
       const names = new Set(await readdir(folder).catch(() => []))
       const garbage = [...names].filter((name) => {

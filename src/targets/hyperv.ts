@@ -13,9 +13,9 @@ export const hyperv = defineTarget({
 
   settings: z
     .strictObject({
-      /** `vhdx` is for machines of generation 2 alone. */
+      /** `vhdx` only works for machines of generation 2. */
       container: z.enum(['vhd', 'vhdx']).default('vhd'),
-      /** Of a VHD. `fixed` is what Azure wants: the disk itself with a footer behind it. */
+      /** Of a VHD. `fixed`, which Azure requires, is the disk itself with a footer behind it. */
       subformat: z.enum(['dynamic', 'fixed']).default('dynamic'),
       archive: z.enum(['none', 'zip']).default('none'),
     })
@@ -44,9 +44,9 @@ export const hyperv = defineTarget({
       summary: 'IDE disk and tulip network, as on Hyper-V before its own drivers are loaded',
       disk: ['ide-hd,bus=ide.0,drive=disk0,bootindex=0'],
       nic: 'tulip',
-      // Without Microsoft's name: by that alone Linux leaves the IDE disk to the driver of Hyper-V's own bus.
+      // Without Microsoft's name, which alone makes Linux leave the IDE disk to the driver for Hyper-V's own bus.
       cpuFeatures: { kvm: ['hv-relaxed', 'hv-vapic', 'hv-time', 'hv-spinlocks=0x1fff'], tcg: [] },
-      // Emulated processors have no Hyper-V to show.
+      // Emulated CPUs cannot show Hyper-V's features.
       virtWhat: ['hyperv', 'virtualpc', 'kvm', 'qemu'],
     },
   },

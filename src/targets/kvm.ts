@@ -8,11 +8,11 @@ import { defineTarget } from './target.ts'
 
 const settings = z
   .strictObject({
-    /** `0.10` is read by every QEMU; `1.1` by those since 2013. */
+    /** Every QEMU reads `0.10`; those since 2013 read `1.1`. */
     compat: z.enum(['0.10', '1.1']).default('1.1'),
-    /** zstd is faster and smaller, and unreadable on hosts with a QEMU before 5.1 or built without it. */
+    /** zstd is faster and smaller, but unreadable on hosts with a QEMU before 5.1 or built without it. */
     compression: z.enum(['zlib', 'zstd']).default('zlib'),
-    /** Packs the file once more. Takes most of a minute, and gains two percent. */
+    /** Compresses the file once more. Takes most of a minute, and saves two percent. */
     archive: z.enum(['none', 'bz2']).default('none'),
   })
   .prefault({})
@@ -32,7 +32,9 @@ const soundQcow2: TargetCheck<z.output<typeof settings>> = {
     const { compat, 'compression-type': compression = 'zlib' } = facts['format-specific']?.data ?? {}
     const faults = [
       ...(status === 'sound' ? [] : [`qemu-img check: ${said}`]),
-      ...(facts['backing-filename'] === undefined ? [] : [`it stands on ${facts['backing-filename']}`]),
+      ...(facts['backing-filename'] === undefined
+        ? []
+        : [`it has the backing file ${facts['backing-filename']}`]),
       ...(compressed > 0 ? [] : ['no cluster is compressed']),
       ...(facts['dirty-flag'] ? ['it was not closed'] : []),
       ...differs('compat', compat, settings?.compat),
@@ -45,7 +47,7 @@ const soundQcow2: TargetCheck<z.output<typeof settings>> = {
   },
 }
 
-/** The newest Debian that a database of CloudStack knows, up to 4.23. */
+/** The newest Debian in any CloudStack database, up to 4.23. */
 const guestOs = 'Debian GNU/Linux 12 (64-bit)'
 
 const virtio = { nic: 'virtio-net-pci', virtWhat: ['kvm', 'qemu'], hasOldPort: true } as const
@@ -66,7 +68,7 @@ export const kvm = defineTarget({
     exportQcow2(disk, file, settings, onProgress, signal, grains),
   storage: 'compressed',
 
-  // LXC has no file of its own.
+  // LXC has no separate file.
   hypervisors: [
     { name: 'kvm', guestOs },
     { name: 'lxc', guestOs },
@@ -86,7 +88,7 @@ export const kvm = defineTarget({
     },
   },
   deviceModelFor: () => 'virtio',
-  // This file alone is asked about every role: all others have the same disk.
+  // Only this file runs the scenes of every role: all others have the same disk.
   scenes: [
     'secstorage',
     'port-second',

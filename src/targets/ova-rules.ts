@@ -10,8 +10,8 @@ import { differs, type Inspection, type TargetCheck } from './file-check.ts'
 import type { BrokenRule, FileSource, Surroundings, TargetSettings } from './target.ts'
 
 /**
- * A VMDK's descriptor puts its file name in double quotes and has no escape for one. An OVF refers to the file by URI, in
- * which the other characters are special, and importers disagree about them.
+ * A VMDK's descriptor puts its file name in double quotes without any escaping. An OVF refers to the file by URI, in which
+ * the other characters are special, and importers disagree about them.
  */
 export function ovaNameRules(target: string, { fileName = '' }: Surroundings): readonly BrokenRule[] {
   if (!/["%#?]/.test(fileName)) return []
@@ -38,7 +38,7 @@ export async function inspectOvf(source: DiskSource, expected: Partial<OvfFacts>
 }
 
 export const soundManifest: TargetCheck<unknown> = {
-  does: 'computes the sum of each file in the OVA and compares it with the manifest',
+  does: 'computes the checksum of each file in the OVA and compares it with the manifest',
   async inspect({ source, signal }) {
     const member = source.members.find(({ name }) => name.endsWith('.mf'))
     if (member === undefined) {

@@ -19,7 +19,7 @@ export function vhdRules({ diskMiB, date, sourceDateEpoch }: Surroundings): read
   if (sourceDateEpoch !== undefined && sourceDateEpoch > Date.now() / 1000) {
     broken.push({
       path: ['date'],
-      rule: 'lies in the future, and XenServer refuses such a VHD',
+      rule: 'is in the future, and XenServer refuses such a VHD',
       found: date,
     })
   }
@@ -31,7 +31,7 @@ export async function inspectVhd(
   subformat: Subformat,
 ): Promise<Inspection> {
   if (format !== 'vhd') return { faults: [`it is a ${format}`], observed: '' }
-  // A dynamic one has a copy of its footer in front.
+  // A dynamic VHD begins with a copy of its footer.
   const found = await readMember(file, { offset: 0, sizeBytes: 8 })
   const kind = found === 'conectix' ? 'dynamic' : 'fixed'
   const faults = [...differs('subformat', kind, subformat), ...(await checkVhd(file))]

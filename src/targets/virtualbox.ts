@@ -1,4 +1,4 @@
-/** VirtualBox: an OVA with a SATA controller, which VirtualBox imports without a question. */
+/** VirtualBox: an OVA with a SATA controller, which VirtualBox imports without asking questions. */
 
 import { z } from 'zod'
 import { grainSizes } from '../formats/grains.ts'
@@ -19,7 +19,7 @@ const settings = z.strictObject({
   network: z.enum(['none', 'NAT', 'Bridged', 'HostOnly', 'Internal']).default('NAT'),
 })
 
-/** In standard OVF: without a `vbox:Machine` element VirtualBox follows it. */
+/** In standard OVF, which VirtualBox follows if there is no `vbox:Machine` element. */
 function machineOf({ memoryMiB, cpus, network }: z.output<typeof settings>): OvfMachine {
   return {
     // With this type, E1000 means the card that VirtualBox gives Linux by default.
@@ -32,7 +32,7 @@ function machineOf({ memoryMiB, cpus, network }: z.output<typeof settings>): Ovf
     vendor: {
       prefix: 'vbox',
       namespace: 'http://www.virtualbox.org/ovf/machine',
-      // Names with Debian's version exist since VirtualBox 7.1 only.
+      // VirtualBox only has names with Debian's version since 7.1.
       guestElements: { OSType: 'Debian_64' },
     },
   }

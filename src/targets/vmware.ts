@@ -8,7 +8,7 @@ import { type DeviceModel, hiddenCpu } from './device-model.ts'
 import { inspectOvf, ovaDependencies, ovaNameRules, soundManifest } from './ova-rules.ts'
 import { type BrokenRule, defineTarget, type Surroundings } from './target.ts'
 
-/** Newest virtual hardware of each ESXi, oldest first. An ESXi runs its own and every older one. */
+/** Newest virtual hardware of each ESXi, oldest first. An ESXi also runs every older version. */
 const hardwareOfEsxi = {
   '5.5': 10,
   '6.0': 11,
@@ -27,7 +27,7 @@ type Esxi = keyof typeof hardwareOfEsxi
 
 const esxis = Object.keys(hardwareOfEsxi) as readonly Esxi[]
 
-/** VMware's names of guests that a Debian system VM can be: the number DMTF gives them, and the ESXi that has them first. */
+/** VMware's guest names that fit a Debian system VM, with DMTF's number and the first ESXi that knows each. */
 const guests = {
   otherLinux64Guest: { cimType: 101, since: '5.5' },
   other26xLinux64Guest: { cimType: 101, since: '5.5' },
@@ -50,18 +50,18 @@ const oneOf = (what: string, values: readonly string[]) => ({
 
 /** Each setting by itself. {@link settingRules} checks how they go together. */
 export const vmwareFields = z.strictObject({
-  /** Version of the virtual hardware (`vmx-13`). Lower runs on more hosts, and ESXi 6.5 is the first with 13. */
+  /** Version of the virtual hardware (`vmx-13`). Lower versions run on more hosts; 13 needs ESXi 6.5. */
   hardwareVersion: z.int().default(13),
-  /** The oldest host that has to take the image. Nothing of it ends up in the file. */
+  /** The oldest host that must accept the image. Not stored in the file. */
   minimumEsxi: z.enum(esxis as [Esxi, ...Esxi[]], oneOf('a release of ESXi', esxis)).default('6.5'),
-  /** VMware's identifier of the guest. The default is CloudStack's; a host that does not know one refuses the image. */
+  /** VMware's identifier of the guest. The default is CloudStack's; a host that does not know an identifier refuses the image. */
   guestOs: z
     .enum(
       Object.keys(guests) as [Guest, ...Guest[]],
       oneOf("VMware's name of a 64-bit Linux", Object.keys(guests)),
     )
     .default('otherLinux64Guest'),
-  /** What the disk hangs on. */
+  /** The disk's controller. */
   diskController: z.enum(['lsilogic', 'lsilogicsas', 'pvscsi']).default('lsilogic'),
   memoryMiB: z
     .int()
@@ -69,15 +69,15 @@ export const vmwareFields = z.strictObject({
     .multipleOf(4, 'must be a multiple of 4 MiB')
     .default(256),
   cpus: z.int().min(1).max(64).default(1),
-  /** Network card. CloudStack gives its system VMs their own and wants none here. */
+  /** Network card. CloudStack attaches its own to system VMs and expects none here. */
   nic: z.enum(['none', 'e1000', 'vmxnet3']).default('none'),
   firmware: z.enum(['bios', 'efi']).default('bios'),
 })
 
-/** A virtual machine on VMware with everything decided. */
+/** A VMware virtual machine's settings, all decided. */
 export type VmwareSettings = z.output<typeof vmwareFields>
 
-/** In the words of OVF, where VMware gave names of its own to what it does not share with others. */
+/** OVF's names, or VMware's own for devices that only it has. */
 const controllerTypes = {
   lsilogic: 'lsilogic',
   lsilogicsas: 'lsilogicsas',
@@ -149,7 +149,7 @@ const machine = {
   maker: { manufacturer: 'VMware, Inc.', product: 'VMware Virtual Platform' },
   cpuFeatures: hiddenCpu,
   virtWhat: ['vmware'],
-  // Its first look is at the name in leaf 0x40000000 of the processor, which QEMU gives to KVM's guests only.
+  // It first checks the CPU's hypervisor name in leaf 0x40000000, which QEMU only shows to KVM guests.
   failingUnits: { 'open-vm-tools.service': 'QEMU has no processor that names VMware' },
 } satisfies Partial<DeviceModel>
 
@@ -183,7 +183,7 @@ export const vmware = defineTarget({
     'vmware-lsilogic': {
       ...machine,
       summary: "LSI SAS 1068 disk, lsilogic's relative that QEMU has; e1000 network, as on VMware",
-      // Without a name of its own the driver of Linux does not attach the disk.
+      // Without a WWN, Linux's driver does not attach the disk.
       disk: ['mptsas1068,id=scsi0', 'scsi-hd,bus=scsi0.0,drive=disk0,wwn=0x5000c50015ea71ac,bootindex=0'],
       nic: 'e1000',
     },

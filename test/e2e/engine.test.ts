@@ -289,7 +289,7 @@ describe('a saved state', () => {
     const result = await build('--set', 'stages.misbehave.how=exit')
     expect(result.exitCode, result.stderr).toBe(1)
     expect(result.stderr).toMatch(
-      /a saved state of the guest did not wake and is dropped .*; it is booted again/,
+      /the guest did not resume from its saved state, which is dropped .*; it is booted again/,
     )
     const { timings, run } = await readReport(outFolder)
     expect(run.failure?.code).toBe('stage-failed')

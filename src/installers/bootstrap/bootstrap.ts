@@ -1,7 +1,6 @@
 /**
- * The installer `bootstrap`: mmdebstrap in a user namespace, then a file system filled per partition. It needs no root
- * and nothing but .deb files, so any mirror will do, and it installs at native speed what an emulated guest would
- * take ten times as long for.
+ * The installer `bootstrap`: mmdebstrap in a user namespace, then a filesystem filled per partition. It needs no root
+ * and only .deb files, so any mirror will do, and it installs at native speed, ten times as fast as an emulated guest.
  */
 
 import { randomBytes } from 'node:crypto'
@@ -28,12 +27,12 @@ export interface BootstrapRequest {
   readonly log: string
   readonly runId: string
   readonly onProgress: (text: string) => void
-  /** Told of the folder that everything is made in, before anything is. */
+  /** Called with the work folder before it is created. */
   readonly onFolder: (path: string) => Promise<void>
   readonly signal: AbortSignal
 }
 
-/** Where layer 0 is made. The namespace's root is another user: it can't go through a home folder that is closed to others. */
+/** Where layer 0 is made. The namespace's root is another user, so it can't enter a private home folder. */
 export function workFolder(): string {
   return process.env.TMPDIR || '/var/tmp'
 }
@@ -46,7 +45,7 @@ export async function bootstrap(request: BootstrapRequest): Promise<PackageChang
   try {
     await mkdir(work)
     await chmod(work, 0o711)
-    // Open to the namespace's root and so to everybody: what protects it is a name that nobody can list or see in argv.
+    // Open to the namespace's root and so to everyone: an unguessable name, invisible in listings and argv, protects it.
     const shared = await mkdtemp(join(work, 'shared-'))
     await chmod(shared, 0o777)
     for (const script of bootstrapScripts)
@@ -72,7 +71,7 @@ async function runMmdebstrap(request: BootstrapRequest, work: string, raw: strin
   const { image, packageCache, log, runId, signal } = request
   await mkdir(packageCache, { recursive: true })
   const command = bootstrapCommand(image, request.layout, { scripts: work, packageCache, disk: raw })
-  // The log is on a disk that may be full.
+  // The log's disk may be full.
   const lastLines: string[] = []
   const mmdebstrap = startGroup('mmdebstrap', command.words, {
     env: { ...command.environment, TMPDIR: work, LC_ALL: 'C.UTF-8', [runMarker]: runId },
@@ -101,13 +100,13 @@ async function runMmdebstrap(request: BootstrapRequest, work: string, raw: strin
   }
 }
 
-/** mmdebstrap says much while it clears up. */
+/** mmdebstrap prints a lot while it cleans up. */
 const keptLines = 200
 
-/** How dpkg, tar and apt say that a disk is full. */
+/** How dpkg, tar and apt report a full disk. */
 const noSpace = /No space left on device|enough free space/
 
-/** What mmdebstrap had in the work folder is gone by now; what it had in the cache is not. */
+/** mmdebstrap's files in the work folder are gone by now; those in the cache are not. */
 async function bootstrapFull(
   packageCache: string,
   details: Readonly<Record<string, unknown>>,

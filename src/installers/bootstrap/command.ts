@@ -1,4 +1,4 @@
-/** What mmdebstrap is run with: everything that decides what layer 0 becomes, beside the bytes of its scripts. */
+/** The mmdebstrap command: everything that determines layer 0, besides the content of its scripts. */
 
 import type { ResolvedImage } from '../../config/resolved.ts'
 import { renderSourceLines, renderSources } from '../../debian/archives.ts'
@@ -38,7 +38,7 @@ export function bootstrapCommand(
     `--architectures=${image.debianArch}`,
     `--keyring=${image.mirror.keyring}`,
     `--include=${basePackages(image).join(',')}`,
-    // The lists stay, so that the guest's own update need only ask what is new.
+    // The lists stay, so that the guest's own update only fetches changes.
     '--skip=cleanup/apt/lists,download/empty,essential/unlink',
     `--setup-hook=${hook('prepare.sh')}`,
     '--setup-hook=mkdir -p "$1/var/cache/apt/archives"',
@@ -94,7 +94,7 @@ function hookEnvironment(image: ResolvedImage, layout: Layout, disk: string): Re
   }
 }
 
-/** As a shell takes it, and mmdebstrap where it splits its own hooks. */
+/** Quotes for a shell, and for mmdebstrap, which splits its hooks itself. */
 function quote(word: string): string {
   return `'${word.replaceAll("'", "'\\''")}'`
 }

@@ -1,4 +1,4 @@
-/** The installer `bootstrap`, as the build knows it. */
+/** The installer `bootstrap`, as the build sees it. */
 
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -32,7 +32,7 @@ export const bootstrapInstaller: Installer = {
   workFolder,
 }
 
-/** Stand-ins for what a run chooses, and for the identity of the disk, which follows from the key. */
+/** Placeholders for what a run chooses, and for the disk's identity, which follows from the key. */
 const stand = { scripts: 'scripts', packageCache: 'packages', disk: 'disk.raw', identity: 'layer 0' } as const
 
 async function keyParts(image: ResolvedImage): Promise<KeyParts> {

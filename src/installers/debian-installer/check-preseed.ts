@@ -1,11 +1,11 @@
-/** A preseed, judged by debconf itself before anybody waits for an installer to read it. */
+/** Lets debconf itself check a preseed before a whole installation depends on it. */
 
 import { execa } from 'execa'
 import { exitCodes, PipelineError } from '../../errors.ts'
 import { findProgram } from '../../host/tools.ts'
 
 /**
- * Has `debconf-set-selections` read a preseed without doing what it says. A host without it lets everything through.
+ * Parses a preseed with `debconf-set-selections`, without applying it. A host without that program accepts everything.
  * @throws PipelineError `preseed-syntax`
  */
 export async function checkPreseed(preseed: string, signal?: AbortSignal): Promise<void> {
@@ -19,13 +19,13 @@ export async function checkPreseed(preseed: string, signal?: AbortSignal): Promi
     ...(signal === undefined ? {} : { cancelSignal: signal }),
   })
   signal?.throwIfAborted()
-  // It exits with 0 even where it does not know a question's type, and says so on its error output.
+  // It exits with 0 even for an unknown question type, and only complains on stderr.
   const said = `${stdout}\n${stderr}`.trim()
   if (exitCode === 0 && said === '') return
   throw new PipelineError({
     code: 'preseed-syntax',
     message: `debconf-set-selections refuses the preseed: ${said.split('\n')[0] || `exit status ${exitCode}`}`,
-    hint: 'mend debianInstaller.extraAnswers in pipeline.ts, or templates/preseed.cfg.hbs; render writes the file.',
+    hint: 'fix debianInstaller.extraAnswers in pipeline.ts, or templates/preseed.cfg.hbs; render writes the file.',
     exitCode: exitCodes.badInput,
     details: { lastLines: said.split('\n').slice(-20) },
   })

@@ -45,20 +45,20 @@ export interface DebianRequest {
   readonly onPhase: (phase: InstallerPhase) => void
   readonly onProgress: (text: string) => void
   readonly onNote: (text: string) => void
-  /** Told of the folder that sockets and such are made in, before it is. */
+  /** Called with the scratch folder for sockets and the like before it is created. */
   readonly onFolder: (path: string) => Promise<void>
   readonly signal: AbortSignal
 }
 
 export interface InstalledDebian {
   readonly packages: PackageChange
-  /** Where the installer has put the partitions. */
+  /** Where the installer put the partitions. */
   readonly layout: Layout
-  /** SHA-256 of what was booted, by name: `linux`, `initrd.gz`, and `disc` where it came from one. */
+  /** SHA-256 of what was booted, by name: `linux`, `initrd.gz`, and `disc` if they came from one. */
   readonly installerFiles: Readonly<Record<string, string>>
 }
 
-/** Makes layer 0. @throws PipelineError `installer-*`, `preseed-*`, and what a mirror is refused for */
+/** Makes layer 0. @throws PipelineError `installer-*`, `preseed-*`, and the reasons to refuse a mirror */
 export async function installDebian(request: DebianRequest): Promise<InstalledDebian> {
   const { image, place, disk, signal } = request
   await checkPreseed(renderImagePreseed(image), signal)
@@ -83,7 +83,7 @@ async function digestMedium({ kernel, initrd, disc }: InstallerMedium): Promise<
   }
 }
 
-/** A disc, where one is named; netboot files otherwise. */
+/** A disc, if one is configured; netboot files otherwise. */
 function findMedium(image: ResolvedImage, options: Omit<NetbootRequest, 'image'>): Promise<InstallerMedium> {
   const { iso } = image.debianInstaller
   return iso === undefined ? findNetboot({ image, ...options }) : findDisc({ iso, image, ...options })
@@ -96,7 +96,7 @@ interface Installation {
   readonly overlay: readonly CpioEntry[]
 }
 
-/** What the guest is let through to, with the packages that the other installer keeps as well. */
+/** What the guest may reach, with the packages that the other installer keeps as well. */
 async function reachMirror(request: DebianRequest): Promise<InstallerRequest['mirror']> {
   const { image, packageCache } = request
   let isNoted = false
@@ -106,7 +106,7 @@ async function reachMirror(request: DebianRequest): Promise<InstallerRequest['mi
     packages: {
       index: await readPackageIndex(request),
       folder: packageCache,
-      // What a killed run leaves of it is cleared away by the next.
+      // The next run removes what a killed one leaves of it.
       workFolder: temporaryName(join(dirname(packageCache), 'installer-packages')),
       onFault: (text) => {
         if (!isNoted) request.onNote(text)
@@ -116,7 +116,7 @@ async function reachMirror(request: DebianRequest): Promise<InstallerRequest['mi
   }
 }
 
-/** The installer has its own ways to an index: without this one, packages are fetched and not kept. */
+/** The installer finds indexes by itself: without this one, packages are downloaded but not kept. */
 async function readPackageIndex({ image, onNote, signal }: DebianRequest): Promise<string> {
   try {
     return await fetchPackageIndex(mainArchiveOf(image), { signal })
@@ -127,7 +127,7 @@ async function readPackageIndex({ image, onNote, signal }: DebianRequest): Promi
   }
 }
 
-/** Boots again where an emulated processor, and not the installer, has panicked. */
+/** Boots again if the emulated processor, not the installer, caused a panic. */
 async function runSteadily(request: DebianRequest, installation: Installation, boots = 1): Promise<void> {
   let phase: InstallerPhase = 'network'
   const onPhase = (next: InstallerPhase) => {
@@ -173,8 +173,8 @@ async function runOnce(request: DebianRequest, installation: Installation): Prom
 }
 
 /**
- * The keys that the installer goes by: this host's, as everything else here does. Its own packages may be signed by others
- * than those that it installs, and it has one file for both.
+ * The installer's keys: this host's, as for everything else here. Its udebs may be signed by other keys than the packages
+ * it installs, and it has one file for both.
  */
 export async function trustedKeys({ mirror }: ResolvedImage): Promise<CpioEntry> {
   const keyrings = new Set([mirror.keyring, mirror.udebs?.keyring ?? mirror.keyring])
@@ -183,8 +183,8 @@ export async function trustedKeys({ mirror }: ResolvedImage): Promise<CpioEntry>
 }
 
 /**
- * What the installer made, held against what it was asked for. A recipe that it could not use, or a question that it does not
- * know, it passes over in silence.
+ * Checks the installer's result against what was asked for: the installer silently ignores a recipe that it can't use and
+ * questions that it does not know.
  */
 async function readInstalled(
   image: ResolvedImage,

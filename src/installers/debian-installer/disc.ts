@@ -1,4 +1,4 @@
-/** A Debian netinst disc as the installer's medium: it has a kernel, an initrd and the udebs that belong to them. */
+/** A Debian netinst disc as the installer's medium: it has a kernel, an initrd and the matching udebs. */
 
 import { access, mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -14,7 +14,7 @@ import type { InstallerMedium } from './netboot.ts'
 export interface DiscRequest {
   readonly iso: NonNullable<ResolvedImage['debianInstaller']['iso']>
   readonly image: Pick<ImageFacts, 'debianArch'>
-  /** Folder that keeps what was downloaded. */
+  /** Folder that keeps downloads. */
   readonly cacheFolder: string
   readonly onProgress: (text: string) => void
   readonly signal: AbortSignal
@@ -23,12 +23,12 @@ export interface DiscRequest {
 /** Debian's keys for discs, from the package `debian-keyring`. */
 export const discKeyring = '/usr/share/keyrings/debian-role-keys.gpg'
 
-/** Where the installer lies on a disc, by Debian's name of the architecture. */
+/** The installer's folder on a disc, by Debian's architecture name. */
 const folders = { amd64: 'install.amd', arm64: 'install.a64' } as const
 
 /**
- * Brings the disc and takes its kernel and initrd out of it. The disc is proved by the sum in the configuration; where this
- * host has Debian's keys for discs, also by the signed list beside it.
+ * Downloads the disc and extracts its kernel and initrd. The disc is checked against the checksum in the configuration, and
+ * against the signed list beside it if this host has Debian's keys for discs.
  * @throws PipelineError `disc-*`, `mirror-unreachable`
  */
 export async function findDisc(request: DiscRequest): Promise<InstallerMedium> {
@@ -48,7 +48,7 @@ export async function findDisc(request: DiscRequest): Promise<InstallerMedium> {
   return { kernel, initrd, disc, source: iso.url }
 }
 
-/** Where Debian moves the discs of a release when there is a newer one. */
+/** Where Debian moves the discs of a release once there is a newer one. */
 export function inArchive(url: string): string {
   return url.replace(/\/debian-cd\/(?=\d)/, '/cdimage/archive/')
 }
@@ -60,13 +60,13 @@ async function firstThere(urls: readonly string[], signal: AbortSignal): Promise
   throw new PipelineError({
     code: 'disc-missing',
     message: `there is no disc ${urls[0]}, and none in the archive of older releases`,
-    hint: 'give debianInstaller.iso the URL and the sum of another.',
+    hint: 'give debianInstaller.iso the URL and the checksum of another disc.',
     exitCode: exitCodes.hostNotFit,
     details: { urls },
   })
 }
 
-/** The list has to name the disc with its sum, and Debian has to have signed it. */
+/** The list must name the disc with its checksum, and Debian must have signed it. */
 async function requireSigned(
   url: string,
   sha256: string,
@@ -79,7 +79,7 @@ async function requireSigned(
     () => false,
   )
   if (!hasKeys) {
-    onProgress(`without ${discKeyring} (package debian-keyring) the disc is proved by its sum alone`)
+    onProgress(`without ${discKeyring} (package debian-keyring) only its checksum verifies the disc`)
     return
   }
   const [sums, signature] = await Promise.all(
@@ -92,7 +92,7 @@ async function requireSigned(
   )
   const name = new URL(url).pathname.split('/').at(-1)
   if (sums === undefined || signature === undefined || !sums.split('\n').includes(`${sha256}  ${name}`)) {
-    throw discUnsigned(url, 'its SHA256SUMS does not list it with that sum')
+    throw discUnsigned(url, 'its SHA256SUMS does not list it with that checksum')
   }
   const files = [join(folder, 'SHA256SUMS.sign'), join(folder, 'SHA256SUMS')]
   const { status, said, fault } = await runGpgv(discKeyring, files, { signal })
@@ -106,7 +106,7 @@ async function extract(disc: string, { image }: DiscRequest, name: string, to: s
   if (content === undefined) {
     throw new PipelineError({
       code: 'disc-unfit',
-      message: `the disc ${disc} has no /${path}: it is no disc of debian-installer for ${image.debianArch}`,
+      message: `the disc ${disc} has no /${path}: it is not a debian-installer disc for ${image.debianArch}`,
       hint: 'give debianInstaller.iso a netinst disc of that architecture.',
       exitCode: exitCodes.badInput,
     })
@@ -119,7 +119,7 @@ function discDiffers(url: string, expected: string, found: string): PipelineErro
   return new PipelineError({
     code: 'disc-corrupt',
     message: `the disc ${url} is not what debianInstaller.iso says: sha256 ${found}; expected ${expected}`,
-    hint: 'correct the sum, or try again: a download may have been cut short.',
+    hint: 'correct the checksum, or try again: the download may have been truncated.',
     exitCode: exitCodes.hostNotFit,
     details: { url, expected, found },
   })
@@ -129,7 +129,7 @@ function discUnsigned(url: string, why: string): PipelineError {
   return new PipelineError({
     code: 'disc-unsigned',
     message: `nothing proves that Debian has made the disc ${url}: ${why}`,
-    hint: 'take a disc from https://cdimage.debian.org, with the SHA256SUMS and SHA256SUMS.sign that lie beside it.',
+    hint: 'take a disc from https://cdimage.debian.org, with the SHA256SUMS and SHA256SUMS.sign next to it.',
     exitCode: exitCodes.hostNotFit,
     details: { url },
   })

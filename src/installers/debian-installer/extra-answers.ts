@@ -1,4 +1,4 @@
-/** A site's own answers, held against the questions that debian-installer knows: it passes over all others in silence. */
+/** Checks a site's own answers against the questions that debian-installer knows: it silently ignores all others. */
 
 import { readFileSync } from 'node:fs'
 import type { ExtraAnswer } from '../../config/debian-installer.ts'
@@ -8,15 +8,15 @@ import type { ResolvedImage } from '../../config/resolved.ts'
 import { answeredQuestions, type InstallerHost, preseedView, renderPreseed } from './preseed.ts'
 
 /**
- * The questions of Debian 13's installer: of the udebs in its netboot image, and of those that it downloads. Those of Debian
- * 12's are among them, as far as its udebs could be had.
+ * The questions of Debian 13's installer: of the udebs in its netboot image, and of those that it downloads. Includes those
+ * of Debian 12's installer, as far as its udebs were available.
  */
 const questionsFile = new URL('./installer-questions.txt', import.meta.url)
 
-/** A preseed that is served to a guest has other questions for a mirror by https. */
+/** A preseed served to a guest has different mirror questions when the mirror uses https. */
 const anyHost: InstallerHost = { address: '10.0.2.2', httpPort: 0, syslogPort: 0, proxyPort: 0 }
 
-/** Families of questions with a number in their name, of which the installer's own lists name the first or none. */
+/** Numbered families of questions; the installer's own lists name only the first or none. */
 const numbered = /^apt-setup\/local\d+\/(repository|comment|source|key)$/
 
 let known: ReadonlySet<string> | undefined
@@ -27,7 +27,7 @@ function knownQuestions(): ReadonlySet<string> {
 }
 
 /**
- * Refuses answers that would have no effect, and those that would take one of the pipeline's own from it.
+ * Refuses answers that would have no effect, and those that would override one of the pipeline's own.
  * @throws PipelineError `configuration` with every fault found
  */
 export function requireKnownAnswers(
@@ -51,7 +51,7 @@ export function requireKnownAnswers(
   if (faults.length > 0) throw configurationError(faults)
 }
 
-/** Hosts of the archives that a site names in its answers, as `name` or `name:port`. */
+/** Hosts of the archives in a site's answers, as `name` or `name:port`. */
 export function namedHosts(answers: readonly ExtraAnswer[]): readonly string[] {
   const urls = answers.flatMap((answer) =>
     'value' in answer ? (`${answer.value}`.match(/\bhttp:\/\/[^\s,]+/g) ?? []) : [],
@@ -61,10 +61,10 @@ export function namedHosts(answers: readonly ExtraAnswer[]): readonly string[] {
 
 function faultOf(owner: string, question: string, own: ReadonlySet<string>): string | undefined {
   if (own.has(question)) return 'is answered by what the rest of the pipeline says'
-  // What other packages ask is theirs to know.
+  // The questions of other packages are unknown here.
   if (owner !== 'd-i' || knownQuestions().has(question) || numbered.test(question)) return undefined
   const near = nearest(question, knownQuestions())
-  return `is no question of debian-installer${near === undefined ? '' : `; there is ${near}`}`
+  return `is not a question of debian-installer${near === undefined ? '' : `; there is ${near}`}`
 }
 
 function faultOfTwice(answers: readonly { readonly question: string }[], index: number): string | undefined {
@@ -72,7 +72,7 @@ function faultOfTwice(answers: readonly { readonly question: string }[], index: 
   return first === index ? undefined : 'is answered twice'
 }
 
-/** The most letters by which a misspelt name is off. */
+/** The largest edit distance that counts as a misspelling. */
 const mostOff = 3
 
 function nearest(word: string, candidates: ReadonlySet<string>): string | undefined {
@@ -86,7 +86,7 @@ function nearest(word: string, candidates: ReadonlySet<string>): string | undefi
   return found
 }
 
-/** How many letters have to be put in, left out or changed to make one word the other. */
+/** Levenshtein distance. */
 function editDistance(one: string, other: string): number {
   let row = Array.from({ length: other.length + 1 }, (_, index) => index)
   for (let i = 1; i <= one.length; i += 1) {

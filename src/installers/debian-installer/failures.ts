@@ -1,35 +1,35 @@
-/** The ways in which debian-installer does not get to its end, each said once, with what it said last. */
+/** The ways in which debian-installer fails, each with one message and its last output. */
 
 import type { ErrorCode } from '../../error-codes.ts'
 import { PipelineError } from '../../errors.ts'
 import type { InstallerPhase } from './phases.ts'
 import { udebAdvice } from './udebs.ts'
 
-/** What the installer had said when it came to a halt. */
+/** What the installer had said when it stopped. */
 export interface Evidence {
   readonly phase: InstallerPhase
-  /** Of its syslog, debconf's exchange left out. */
+  /** From its syslog, without the exchange with debconf. */
   readonly lines: readonly string[]
-  /** Why the mirror could not be reached, or what is wrong with it, where that was a moment ago. */
+  /** What is wrong with the mirror or the way to it, if that was a moment ago. */
   readonly mirrorFault: string | undefined
-  /** Of its console, where the question stands that it waits at. */
+  /** From its console, which shows the question that it waits at. */
   readonly consoleLines: readonly string[]
   readonly logs: { readonly syslog: string; readonly serial: string }
 }
 
-/** One kind of halt: which questions it is known by, and what is to be said of it. */
+/** One kind of halt: the questions that identify it, and its message. */
 interface Halt {
   readonly questions: RegExp
-  /** Narrows it down by what the syslog says. */
+  /** Narrows it down by the syslog. */
   readonly sign?: RegExp
-  /** Only where the mirror was at fault a moment before. */
+  /** Only if the mirror failed a moment before. */
   readonly isOfMirror?: true
   readonly code: ErrorCode
   readonly message: (evidence: Evidence) => string
   readonly hint: string
 }
 
-/** Most particular first. */
+/** Most specific first. */
 const halts: readonly Halt[] = [
   {
     questions: /^preseed\/retrieve_error$/,
@@ -77,7 +77,7 @@ const halts: readonly Halt[] = [
     hint: 'check the network of this host, http_proxy and mirror.debian, and run the build again: what was downloaded is kept.',
   },
   {
-    // The installer says of a mirror that is down what it says of one without the suite; but only that one has no other either.
+    // The installer reports a mirror that is down like one without the suite; only the former has no other suite either.
     questions: /^mirror\//,
     sign: /mirror does not have any suite symlinks/,
     code: 'installer-mirror-unusable',
@@ -159,7 +159,7 @@ const halts: readonly Halt[] = [
   },
 ]
 
-/** The installer waits for an answer that nobody will give. */
+/** The installer waits for an answer that never comes. */
 export function installerBlocked(question: string, evidence: Evidence): PipelineError {
   const said = (sign: RegExp) => evidence.lines.some((line) => sign.test(line))
   const halt = halts.find(
@@ -171,7 +171,8 @@ export function installerBlocked(question: string, evidence: Evidence): Pipeline
   return installerError({
     code: halt?.code ?? 'installer-question',
     message:
-      halt?.message(evidence) ?? `debian-installer waits for an answer to ${question}, which nobody gives`,
+      halt?.message(evidence) ??
+      `debian-installer waits for an answer to ${question}, which the preseed does not give`,
     hint: halt?.hint ?? 'answer it in debianInstaller.extraAnswers of pipeline.ts.',
     question,
     evidence,
@@ -200,7 +201,7 @@ export function installerVanished(isPowerOff: boolean, evidence: Evidence): Pipe
   return installerError({
     code: 'installer-vanished',
     message: isPowerOff
-      ? `debian-installer powered the machine off in its phase "${evidence.phase}", before it was through`
+      ? `debian-installer powered the machine off in its phase "${evidence.phase}", before it had finished`
       : `QEMU ended during debian-installer's phase "${evidence.phase}"`,
     hint: 'the last lines of both its logs are below.',
     evidence,
@@ -212,7 +213,7 @@ export function installerDiskDiffers(differences: readonly string[], log: string
   return new PipelineError({
     code: 'installer-disk-differs',
     message: [
-      'debian-installer has made another disk than was asked for:',
+      'the disk from debian-installer is not what was asked for:',
       ...differences.map((line) => `  ${line}`),
     ].join('\n'),
     hint: `what partman said is in ${log}`,
@@ -231,7 +232,7 @@ function installerError(fields: {
 }): PipelineError {
   const { evidence, question } = fields
   const { phase, lines, consoleLines, logs } = evidence
-  // The dialog on the console says it in the installer's own words.
+  // The dialog on the console has the installer's own words.
   const dialog = consoleLines.filter((line) => !/\.\.\. \d+%/.test(line)).slice(-8)
   const asked = question === undefined ? [] : [`waits at ${question}`]
   return new PipelineError({
@@ -252,7 +253,7 @@ function quoteLast(lines: readonly string[], pattern: RegExp): string {
   return line === undefined ? '' : `: ${line}`
 }
 
-/** The package that was not there, by the line that wget ends with `ERROR 404`. */
+/** The missing package, from the line that wget ends with `ERROR 404`. */
 function missingUdeb(lines: readonly string[]): string | undefined {
   return lines.findLast((line) => /\.udeb:$/.test(line))?.match(/([^/]+\.udeb):$/)?.[1]
 }

@@ -1,4 +1,4 @@
-/** What Packer is told for an installation: a machine that boots the installer, and a server that has its preseed. */
+/** Packer's template for an installation: a machine that boots the installer, and a server with its preseed. */
 
 import { hclString, type PackerDialect, pluginVersion } from '../../packer/template.ts'
 import type { QemuArguments } from '../../qemu/arguments.ts'

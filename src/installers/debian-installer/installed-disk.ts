@@ -1,22 +1,22 @@
-/** Whether all that was answered to debian-installer had an effect, by what it has left on the disk. */
+/** Whether every answer to debian-installer had an effect, judging by the installed disk. */
 
-/** The database in which the installer keeps every question that was put to it or answered for it. */
+/** The database in which the installer keeps every question that was asked or answered. */
 export const questionsFile = '/var/log/installer/cdebconf/questions.dat'
 
-/** What the installer files answers under that belong to no question that it knows. */
+/** Where the installer files answers to questions that it does not know. */
 const unknownTemplate = 'debian-installer/dummy'
 
-/** Questions of other packages than the installer's, which are handed on to the installed system. */
+/** Questions of packages other than the installer's, passed on to the installed system. */
 const handedOn = /^tasksel\//
 
-/** What the installer reads where it is answered, and never asks. */
+/** Answers that the installer reads without ever asking. */
 export const neverAsked: ReadonlySet<string> = new Set([
   'base-installer/debootstrap_variant',
   'mirror/udeb/suite',
 ])
 
 /**
- * Questions that were answered and that nobody has asked: misspelt, or of another release.
+ * Questions that were answered but never asked: misspelled, or of another release.
  * @param text the installer's `questions.dat`
  * @param expected questions of packages, which the installer itself does not know
  */

@@ -1,4 +1,4 @@
-/** The installer `debian-installer`, as the build knows it. */
+/** The installer `debian-installer`, as the build sees it. */
 
 import type { ResolvedImage } from '../../config/resolved.ts'
 import { sha256 } from '../../digest.ts'
@@ -23,7 +23,7 @@ export const debianInstaller: Installer = {
   renderFiles: renderInstallerFiles,
 }
 
-/** Stands for the port that a run receives the installer's syslog at. */
+/** Placeholder for the port where a run receives the installer's syslog. */
 const syslogPort = 5514
 
 function keyParts(image: ResolvedImage): KeyParts {
@@ -46,7 +46,7 @@ function keyParts(image: ResolvedImage): KeyParts {
   }
 }
 
-/** Each phase of the installer is a part of the run by itself, with its own time. */
+/** Each phase of the installer is a timed part of the run. */
 async function install(request: InstallRequest): Promise<InstalledBase> {
   const { place, emit } = request
   let isEmulated = false

@@ -1,11 +1,11 @@
-/** Files of a CD image, read without mounting it: just enough of ISO 9660 for a kernel and an initrd. */
+/** Reads files of a CD image without mounting it: just enough of ISO 9660 for a kernel and an initrd. */
 
 import { type FileHandle, open } from 'node:fs/promises'
 
 const blockBytes = 2048
-/** The primary volume descriptor; the sixteen blocks before it are for who boots from the disc. */
+/** The primary volume descriptor; the sixteen blocks before it are reserved for boot code. */
 const descriptorBlock = 16
-/** Of the root folder's record within the descriptor. */
+/** Offset of the root folder's record within the descriptor. */
 const rootRecordOffset = 156
 
 interface Extent {
@@ -15,15 +15,15 @@ interface Extent {
 }
 
 /**
- * Reads a file of an image. Names are compared without regard to case, since plain ISO 9660 has capitals alone.
- * @returns undefined where there is none of that name
- * @throws Error for a file that is no ISO 9660 image
+ * Reads a file of an image. Names are compared case-insensitively, since plain ISO 9660 only has capitals.
+ * @returns undefined if no file has that name
+ * @throws Error for a file that is not an ISO 9660 image
  */
 export async function readIsoFile(image: string, path: string): Promise<Buffer | undefined> {
   const file = await open(image, 'r')
   try {
     const descriptor = await readAt(file, descriptorBlock * blockBytes, blockBytes)
-    if (descriptor.toString('latin1', 1, 6) !== 'CD001') throw new Error(`${image} is no ISO 9660 image`)
+    if (descriptor.toString('latin1', 1, 6) !== 'CD001') throw new Error(`${image} is not an ISO 9660 image`)
     let extent: Extent | undefined = parseRecord(descriptor.subarray(rootRecordOffset))
     for (const name of path.split('/').filter(Boolean)) {
       if (!extent?.isFolder) return undefined
@@ -38,7 +38,7 @@ export async function readIsoFile(image: string, path: string): Promise<Buffer |
 function findEntry(folder: Buffer, name: string): Extent | undefined {
   for (let offset = 0; offset < folder.length; ) {
     const length = folder[offset] ?? 0
-    // No record crosses a block: a zero says that the next is at the next one's start.
+    // No record crosses a block boundary: a zero means that the next record starts with the next block.
     if (length === 0) offset = (Math.floor(offset / blockBytes) + 1) * blockBytes
     else {
       const record = folder.subarray(offset, offset + length)

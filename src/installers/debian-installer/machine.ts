@@ -3,18 +3,18 @@
 import { type PackerMachine, packerMachine } from '../../packer/machine.ts'
 import type { Machine } from '../../qemu/machine.ts'
 
-/** How the guest of QEMU's user network sees the loopback address of its host. */
+/** The host's loopback address, as a guest in QEMU's user network sees it. */
 export const hostAddress = '10.0.2.2'
 
-/** Packer's own word for the port of its HTTP server, in its arguments for QEMU. */
+/** Packer's placeholder for its HTTP port, in arguments for QEMU. */
 export const httpPortPlaceholder = '{{.HTTPPort}}'
 
 export interface InstallerMachine extends PackerMachine {
-  /** A medium in the drive, for an installer that comes from one. */
+  /** A disc to put in the drive, for an installer that needs one. */
   readonly medium: string | undefined
 }
 
 export function installerMachine({ medium, ...machine }: InstallerMachine): Machine {
-  // No one gets in, and the guest gets out to the mirror, the preseed and the receiver of its syslog.
+  // Nothing can reach the guest; the guest can reach the mirror, the preseed and the syslog receiver.
   return { ...packerMachine(machine, { isOpen: true }), disc: medium }
 }

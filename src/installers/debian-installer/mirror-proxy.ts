@@ -1,7 +1,7 @@
 /**
- * The way from the installer's guest to its mirror: an HTTP proxy on the loopback address. It answers with packages that
- * were downloaded before, keeps those that were not, and goes to the mirror as this host does, by the environment's proxy
- * and by https where the mirror's address says so. The guest judges what it gets by signatures, as without a proxy.
+ * The installer's way to its mirror: an HTTP proxy on the loopback address. It serves packages that were downloaded
+ * before, keeps new ones, and reaches the mirror as this host does: through the environment's proxy, and by https if the
+ * mirror's address says so. The guest checks signatures itself, as it would without a proxy.
  */
 
 import { createReadStream } from 'node:fs'
@@ -13,9 +13,9 @@ import { request } from '../../host/http.ts'
 import { openPackageCache, type PackageCache, type PackageCacheOptions } from './package-cache.ts'
 
 export interface MirrorProxyOptions {
-  /** The mirror, e.g. `https://deb.debian.org/debian`. The guest names it by `http`, whatever it is. */
+  /** The mirror, e.g. `https://deb.debian.org/debian`. The guest always names it by `http`. */
   readonly mirror: string
-  /** Hosts beside the mirror that a guest may ask, as `name` or `name:port`. */
+  /** Hosts besides the mirror that a guest may reach, as `name` or `name:port`. */
   readonly otherHosts: readonly string[]
   readonly packages: PackageCacheOptions
   readonly onAnswer: (answer: ProxyAnswer) => void
@@ -25,18 +25,18 @@ export interface ProxyAnswer {
   readonly url: string
   readonly status: number
   readonly origin: 'cache' | 'mirror' | 'proxy'
-  /** What is wrong with the mirror, or the way there; a file that it does not have is no fault. */
+  /** What is wrong with the mirror, or the way there; a missing file is no fault. */
   readonly fault?: string | undefined
 }
 
 export interface MirrorProxy {
   /** TCP port on the loopback address. */
   readonly port: number
-  /** Ends what is under way, and removes what is not whole. */
+  /** Ends transfers in progress, and removes incomplete files. */
   readonly close: () => Promise<void>
 }
 
-/** Starts it on a port that is free. */
+/** Starts it on a free port. */
 export async function startMirrorProxy(options: MirrorProxyOptions): Promise<MirrorProxy> {
   const packages = await openPackageCache(options.packages)
   const closing = new AbortController()
@@ -46,7 +46,7 @@ export async function startMirrorProxy(options: MirrorProxyOptions): Promise<Mir
     underWay.add(answered)
     answered.finally(() => underWay.delete(answered))
   })
-  // apt would ask for ten at once otherwise, and an answer that waits behind another never learns that its guest is gone.
+  // Otherwise apt pipelines ten requests, and an answer queued behind another never notices that its guest is gone.
   server.maxRequestsPerSocket = 1
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject)
@@ -66,7 +66,7 @@ export async function startMirrorProxy(options: MirrorProxyOptions): Promise<Mir
 
 type Way = Pick<MirrorProxyOptions, 'mirror' | 'otherHosts' | 'onAnswer'> & { readonly cache: PackageCache }
 
-/** Answers one request; whatever happens is told to the guest or ends its connection. */
+/** Answers one request; failures are reported to the guest or end its connection. */
 async function answer(
   way: Way,
   incoming: IncomingMessage,
@@ -86,7 +86,7 @@ async function answer(
   if (method !== 'GET' && method !== 'HEAD') return refuse(405, 'proxy', `${method} is not answered here`)
   const target = findTarget(asked, way)
   if (target === undefined) return refuse(403, 'proxy', 'only the mirror is reached through here')
-  /** Why the mirror broke off; a guest that hangs up ends it as well, and is nothing to tell of. */
+  /** Why the mirror broke off. A guest that hangs up also ends the transfer, but is no fault. */
   let brokenOff: unknown
   try {
     const listed = target.path === undefined ? undefined : cache.find(target.path)
@@ -125,20 +125,20 @@ async function* watchEnd(body: AsyncIterable<Uint8Array>, onBroken: (cause: unkn
 }
 
 interface Target {
-  /** As this host asks for it. */
+  /** URL as this host requests it. */
   readonly url: string
-  /** Below the mirror; undefined for another host's. */
+  /** Path below the mirror; undefined for another host. */
   readonly path: string | undefined
 }
 
-/** What the guest asks for; undefined for what it has no business with. */
+/** What the guest asks for; undefined if it is not allowed to. */
 function findTarget(asked: string, { mirror, otherHosts }: Way): Target | undefined {
   const url = URL.canParse(asked) ? new URL(asked) : undefined
   if (url === undefined || url.protocol !== 'http:' || url.username !== '' || url.password !== '')
     return undefined
   const own = new URL(mirror)
   const root = own.pathname.replace(/\/+$/, '')
-  // An installer puts paths together that have one slash too many.
+  // Installers join paths with one slash too many.
   const pathname = url.pathname.replaceAll(/\/{2,}/g, '/')
   if (url.host === own.host && pathname.startsWith(`${root}/`)) {
     return {
@@ -157,12 +157,12 @@ function decode(path: string): string | undefined {
   }
 }
 
-/** A server, or a proxy on the way, that is at fault itself. */
+/** A server, or a proxy on the way, with a failure of its own. */
 function isFault(status: number): boolean {
   return status >= 500 || status === 407
 }
 
-/** Whether a copy on the way will do is the guest's to say. */
+/** The guest decides whether a cached copy will do. */
 const requestHeaders = ['cache-control', 'if-modified-since', 'pragma', 'user-agent']
 const responseHeaders = ['content-encoding', 'content-length', 'content-type', 'etag', 'last-modified']
 

@@ -1,4 +1,4 @@
-/** Where debian-installer's kernel and initrd come from. Nothing is booted that was not proved. */
+/** Where debian-installer's kernel and initrd come from. Nothing unverified is booted. */
 
 import { createHash } from 'node:crypto'
 import { access, constants, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
@@ -16,7 +16,7 @@ import { runFile } from '../../host/process.ts'
 export interface InstallerMedium {
   readonly kernel: string
   readonly initrd: string
-  /** A medium that has to be in the drive; absent for netboot files. */
+  /** A disc that has to be in the drive; absent for netboot files. */
   readonly disc?: string | undefined
   /** Where they come from, in words. */
   readonly source: string
@@ -24,11 +24,11 @@ export interface InstallerMedium {
 
 export interface NetbootRequest {
   readonly image: Pick<ImageFacts, 'suite' | 'debianVersion' | 'debianArch' | 'mirror'>
-  /** Folder that keeps what was downloaded. */
+  /** Folder that keeps downloads. */
   readonly cacheFolder: string
   readonly onProgress: (text: string) => void
   readonly signal: AbortSignal
-  /** Where Debian's packages put netboot files; a test's own folder. */
+  /** Where Debian's packages put netboot files; tests use their own folder. */
   readonly installedFolder?: string | undefined
 }
 
@@ -36,8 +36,8 @@ export interface NetbootRequest {
 const installedImages = '/usr/lib/debian-installer/images'
 
 /**
- * Finds netboot files: those of the installed package, or else the mirror's own, or else those in the mirror's package.
- * @throws PipelineError `installer-no-netboot`, and what a mirror is refused for
+ * Finds netboot files: those of the installed package, else the mirror's own, else those in the mirror's package.
+ * @throws PipelineError `installer-no-netboot`, and the reasons to refuse a mirror
  */
 export async function findNetboot(request: NetbootRequest): Promise<InstallerMedium> {
   const installed = await findInstalled(request)
@@ -49,7 +49,7 @@ export async function findNetboot(request: NetbootRequest): Promise<InstallerMed
   return found
 }
 
-/** Name of the package that has a suite's netboot files. */
+/** Name of the package with a suite's netboot files. */
 export function netbootPackage({ debianVersion, debianArch }: NetbootRequest['image']): string {
   return `debian-installer-${debianVersion}-netboot-${debianArch}`
 }
@@ -79,7 +79,7 @@ function belowImages({ debianVersion, debianArch }: NetbootRequest['image']): st
 
 // --- the mirror's images ---
 
-/** Undefined where the mirror leaves them out, as many do with everything that is no package. */
+/** Undefined if the mirror lacks them, as do many that carry only packages. */
 async function fetchImages(
   request: NetbootRequest,
   release: VerifiedRelease,
@@ -111,7 +111,7 @@ async function fetchImages(
   return { kernel, initrd, source: `${base}/netboot` }
 }
 
-/** Parses lines of a digest and a path, which `sha256sum` begins with `../../install/`. */
+/** Parses lines of a digest and a path; in Debian's lists some paths begin with `../../install/`. */
 export function parseSums(text: string): ReadonlyMap<string, string> {
   return new Map(
     text.split('\n').flatMap((line) => {
@@ -137,7 +137,7 @@ async function fetchPackage(
   const folder = join(cacheFolder, listed.sha256)
   const files = { kernel: join(folder, 'linux'), initrd: join(folder, 'initrd.gz') }
   const source = `${debian}/${listed.fileName}`
-  // The folder appears as a whole.
+  // The folder only appears once complete.
   if (
     await readFile(files.initrd).then(
       () => true,
@@ -174,7 +174,7 @@ async function isWhole(path: string, sha256: string): Promise<boolean> {
   return content !== undefined && sha256Of(content) === sha256
 }
 
-/** What a killed run leaves of it is cleared away by the next. */
+/** The next run removes what a killed one leaves of it. */
 async function keep(path: string, content: Uint8Array, cacheFolder: string): Promise<void> {
   const temporary = temporaryName(join(cacheFolder, basename(path)))
   await mkdir(dirname(path), { recursive: true })

@@ -1,4 +1,4 @@
-/** Packages that were downloaded before, by apt's names, and a way to keep those that are downloaded now. */
+/** Packages downloaded before, under apt's names, and a way to keep new ones. */
 
 import { mkdir, open, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -7,28 +7,28 @@ import { sha256File } from '../../digest.ts'
 import { messageOf } from '../../errors.ts'
 
 export interface PackageCacheOptions {
-  /** Text of the mirror's proved indexes: only packages that stand there are kept. */
+  /** Text of the mirror's verified indexes: only packages listed there are kept. */
   readonly index: string
-  /** Where they are, as the other installer fills it too. */
+  /** Where they are kept; the other installer fills it too. */
   readonly folder: string
-  /** For what is not whole yet, on the same filesystem. */
+  /** For incomplete files, on the same filesystem. */
   readonly workFolder: string
-  /** Told why a package can't be kept, in a line. */
+  /** Called with the reason, in one line, when a package can't be kept. */
   readonly onFault: (text: string) => void
 }
 
 export interface PackageCache {
-  /** The package that a path below the mirror is of. */
+  /** The package at a path below the mirror. */
   readonly find: (path: string) => ListedPackage | undefined
-  /** Path of the package, where it is there and is what the index lists. */
+  /** Path of the package, if it is there and matches the index. */
   readonly get: (listed: ListedPackage) => Promise<string | undefined>
-  /** Keeps a package while it passes, once all of it has and it is what the index lists. That it can't is no reason to stop. */
+  /** Keeps a package as it passes, once it is complete and matches the index. Failing to keep it does not stop the transfer. */
   readonly keep: (listed: ListedPackage, chunks: AsyncIterable<Uint8Array>) => AsyncIterable<Uint8Array>
-  /** Removes what is not whole. */
+  /** Removes incomplete files. */
   readonly close: () => Promise<void>
 }
 
-/** Opens it; its folders are made. */
+/** Opens the cache, and makes its folders. */
 export async function openPackageCache(options: PackageCacheOptions): Promise<PackageCache> {
   const { index, folder, workFolder, onFault } = options
   await mkdir(folder, { recursive: true })
@@ -42,7 +42,7 @@ export async function openPackageCache(options: PackageCacheOptions): Promise<Pa
     )
 
   async function* keep(listed: ListedPackage, chunks: AsyncIterable<Uint8Array>) {
-    // Two guests may ask for the same one at once, or one that has given up.
+    // Two guests may request the same package at once, or one that gave up may retry.
     passing += 1
     const partial = join(workFolder, `${passing}-${listed.archiveName}`)
     let fault: unknown
@@ -62,7 +62,7 @@ export async function openPackageCache(options: PackageCacheOptions): Promise<Pa
       isThrough = true
     } finally {
       await attempt(file?.close() ?? Promise.resolve())
-      // What counts is what lies there, not what went by.
+      // What counts is the file on disk, not what passed by.
       const isWhole = isThrough && fault === undefined && (await isListed(partial, listed))
       await attempt(isWhole ? rename(partial, pathOf(listed)) : rm(partial, { force: true }))
       if (fault !== undefined) onFault(`${listed.archiveName} is not kept: ${messageOf(fault)}`)

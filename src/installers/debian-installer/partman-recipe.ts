@@ -1,20 +1,20 @@
-/** The disk of an image in partman's language: a recipe with a line for each partition. */
+/** An image's disk in partman's language: a recipe with a line for each partition. */
 
 import type { Disk, Partition } from '../../disk/layout.ts'
 import { exitCodes, PipelineError } from '../../errors.ts'
 
 const bytesPerMiB = 1024 * 1024
-/** partman counts in these. */
+/** partman's unit. */
 const bytesPerUnit = 1_000_000
 /** Units left for the partition table, for alignment to whole MiB, and for the record before each logical partition. */
 const slackUnits = 16
-/** Less than this cannot hold the base system while it is being installed. */
+/** Anything smaller cannot hold the base system during the installation. */
 const smallestGrowingUnits = 256
 
 /**
  * A line per partition: minimum, priority, maximum, filesystem, and what to do with it. A fixed one has the same number
- * three times. The growing one asks for half of what is left as its minimum, so that the sum stays below the disk's
- * size whatever partman rounds, and has no maximum.
+ * three times. The growing one has no maximum, and half of the remaining space as its minimum, so that the sum stays
+ * below the disk's size however partman rounds.
  */
 export function recipeEntries(disk: Disk): readonly string[] {
   const diskUnits = Math.floor((disk.sizeMiB * bytesPerMiB) / bytesPerUnit)
@@ -28,7 +28,7 @@ export function recipeEntries(disk: Disk): readonly string[] {
       `its partitions leave ${Math.max(rest, 0)} MB of ${diskUnits} MB for the last one, which needs ${smallestGrowingUnits} MB`,
     )
   }
-  // partman makes primary partitions first, wherever they stand.
+  // partman makes primary partitions first, regardless of their order.
   const primaries = disk.partitions.map((partition) => partition.primary)
   if (primaries.lastIndexOf(true) > primaries.indexOf(false) && primaries.includes(false)) {
     throw diskFault('a primary partition stands after a logical one, and partman would change their order')

@@ -1,26 +1,26 @@
-/** The phases of an installation as parts of a run, each with its time and what is expected of it. */
+/** The phases of an installation as parts of a run, each with its time and its estimate. */
 
 import type { BuildEvent } from '../../report/events.ts'
 import { emulatedSeconds, type InstallerPhase, nameOfPhase } from './phases.ts'
 
-/** What the parts need of a run. */
+/** What the parts need from a run. */
 export interface Reporting {
   readonly emit: (event: BuildEvent) => void
   /** Seconds that a part took before, by its name. */
   readonly estimate: (part: string) => number | undefined
-  /** Whether the guest is emulated, once that is decided. */
+  /** Whether the guest is emulated, once known. */
   readonly isEmulated: () => boolean
 }
 
 export interface PhaseParts {
-  /** A phase begins, and the one before it is through. */
+  /** A phase begins, and the one before it ends. */
   readonly enter: (phase: InstallerPhase) => void
   readonly progress: (text: string) => void
-  /** The last is through. */
+  /** Ends the last phase. */
   readonly finish: () => void
 }
 
-/** Before the first phase, and for all that belongs to none, what is told is told of the base as a whole. */
+/** Outside of any phase, progress is reported for the base as a whole. */
 export function startPhases({ emit, estimate, isEmulated }: Reporting): PhaseParts {
   let current: { readonly name: string; readonly startedMs: number } | undefined
   const finish = () => {

@@ -1,6 +1,6 @@
-/** What debian-installer goes through, and how long it takes. */
+/** The phases of debian-installer, and how long they take. */
 
-/** In their order. */
+/** In order. */
 export const installerPhases = [
   'network',
   'preseed',
@@ -15,7 +15,7 @@ export const installerPhases = [
 
 export type InstallerPhase = (typeof installerPhases)[number]
 
-/** The menu item that each phase begins with. Items that are not here belong to the phase that they stand in. */
+/** The menu item that begins each phase. Items not listed belong to the current phase. */
 const beginnings: Readonly<Record<string, InstallerPhase>> = {
   'network-preseed': 'preseed',
   localechooser: 'mirror',
@@ -35,7 +35,7 @@ const beginnings: Readonly<Record<string, InstallerPhase>> = {
   'finish-install': 'finish',
 }
 
-/** The phase that a menu item begins, as `main-menu` names it; undefined for one that begins none. */
+/** The phase that a menu item begins, by the item's name in `main-menu`; undefined if it begins none. */
 export function phaseOfItem(item: string): InstallerPhase | undefined {
   return beginnings[item]
 }
@@ -45,9 +45,7 @@ export function nameOfPhase(phase: InstallerPhase): string {
   return `base ${phase}`
 }
 
-/**
- * Seconds that each phase took without KVM, on two cores: what is expected of a host on which nothing was installed yet.
- */
+/** Seconds that each phase took without KVM, on two cores: the estimate for a host with no earlier installation. */
 export const emulatedSeconds: Readonly<Record<InstallerPhase, number>> = {
   network: 60,
   preseed: 40,
@@ -61,8 +59,8 @@ export const emulatedSeconds: Readonly<Record<InstallerPhase, number>> = {
 }
 
 /**
- * Longest that a phase may say nothing at all. An emulated machine makes an initramfs for a quarter of an hour without a
- * word; before that every minute has its line.
+ * Longest silence in a phase. An emulated machine makes an initramfs silently for a quarter of an hour; before that, some
+ * line appears every minute.
  */
 export const silenceSeconds: Readonly<Record<InstallerPhase, number>> = {
   network: 240,

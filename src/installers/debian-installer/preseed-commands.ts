@@ -1,4 +1,4 @@
-/** What debian-installer does first and last, so that the target is what the bootstrap installer leaves. */
+/** The first and last commands of debian-installer, which make the target match the bootstrap installer's result. */
 
 import type { ImageFacts } from '../../config/image.ts'
 import { renderSources } from '../../debian/archives.ts'
@@ -8,14 +8,14 @@ import { unfit } from './preseed-value.ts'
 
 /** Files that the target has only while packages are installed. */
 const aptSettings = '/etc/apt/apt.conf.d/00while-installing'
-/** The kernel's package brings an initramfs to boot from; what others would change in it is left for the last one. */
+/** The kernel's package makes an initramfs to boot from; later changes by other packages wait for the last one. */
 const initramfsOnce = '/etc/kernel/postinst.d/zz-initramfs-once'
 const updateSettings = '/etc/initramfs-tools/update-initramfs.conf'
 
 /**
- * Lays out what the installer does as soon as debootstrap is through, when it runs what lies in a folder of its own. From
- * then on dpkg leaves out documentation, and apt the descriptions in other words; and nothing is added for the machine that
- * it happens to run on, which may be a laptop, or wants to be counted.
+ * Prepares what the installer does right after debootstrap, when it runs the scripts in a folder of its own. From then on
+ * dpkg leaves out documentation, and apt translated descriptions; and nothing is added for the build machine's own sake,
+ * such as tools for laptops or popularity-contest.
  */
 export function earlyCommand({ disk }: Pick<ImageFacts, 'disk'>): readonly string[] {
   const target = '/tmp/target'
@@ -32,7 +32,7 @@ export function earlyCommand({ disk }: Pick<ImageFacts, 'disk'>): readonly strin
     ...writeLines(`${target}/etc/dpkg/dpkg.cfg.d/systemvm`, dpkgExcludes),
     ...writeLines(target + aptSettings, [
       'Acquire::Languages "none";',
-      // apt would take the installer's proxy for https as well, which makes no tunnels.
+      // apt would also use the installer's proxy for https, but it does not support tunnels.
       'Acquire::https::Proxy "DIRECT";',
     ]),
     ...writeLines(target + initramfsSettingsFile, initramfsSettings(disk)),
@@ -50,8 +50,8 @@ export function earlyCommand({ disk }: Pick<ImageFacts, 'disk'>): readonly strin
 }
 
 /**
- * Makes the target what the bootstrap installer leaves. The installer runs it as one line by `sh -c`, and nothing in it
- * may need a backslash, which debconf keeps for itself.
+ * Makes the target match the bootstrap installer's result. The installer runs this as one line by `sh -c`, and it must not
+ * need a backslash, which debconf interprets.
  */
 export function lateCommand(image: ImageFacts): readonly string[] {
   const { name, groups } = image.account
@@ -65,13 +65,13 @@ export function lateCommand(image: ImageFacts): readonly string[] {
       ({ where, options }) =>
         `sed -E -i ${quote(`s#^UUID=[^ ]+ +${where} +[^ ]+ +[^ ]+#&,${options}#`)} /target/etc/fstab`,
     ),
-    // The bootstrap installer makes the groups that no package has made; this one would leave them out.
+    // The bootstrap installer creates groups that no package has; usermod alone would leave them out.
     ...groups.map((group) => `in-target groupadd --force --system ${quote(group)}`),
     `in-target usermod --shell /bin/bash${joined} ${quote(name)}`,
     'rm -rf /target/usr/share/doc/* /target/usr/share/info/* /target/usr/share/lintian/*',
     'in-target find /usr/share/man -mindepth 2 ! -type d -delete',
     'rm -f /target/etc/apt/apt.conf.d/00InstallRecommends /target/etc/apt/apt.conf.d/00trustcdrom',
-    // The proxy that the installer was given is there no longer.
+    // The installer's proxy does not exist any more.
     'rm -f /target/etc/apt/sources.list /target/etc/apt/apt.conf',
     ...writeLines(
       '/target/etc/apt/sources.list.d/debian.sources',
@@ -80,16 +80,16 @@ export function lateCommand(image: ImageFacts): readonly string[] {
     'rm -f /target/etc/ssh/ssh_host_*_key /target/etc/ssh/ssh_host_*_key.pub',
     'rm -f /target/var/lib/dbus/machine-id /target/var/lib/systemd/random-seed',
     ': > /target/etc/machine-id',
-    // Where /tmp is a tmpfs, what packages left in there would stay for ever, out of sight.
+    // If /tmp is a tmpfs, packages' leftovers here would stay forever, out of sight.
     'rm -rf /target/tmp/* /target/tmp/.[!.]*',
-    // Every later command in the target takes the installer's own away, and this one with it: the last step writes it.
+    // Every later in-target command removes policy-rc.d, the installer's and this one: the last step writes it.
     ...writeLines('/tmp/keep-daemons-off', [
       'echo "#!/bin/sh" >/target/usr/sbin/policy-rc.d',
       'echo "exit 101" >>/target/usr/sbin/policy-rc.d',
       'chmod 755 /target/usr/sbin/policy-rc.d',
     ]),
     'sed -i "2i . /tmp/keep-daemons-off" /usr/lib/finish-install.d/95umount',
-    // The last, because everything above may still have to resolve a name. A link would lead out of the target.
+    // Last, because everything above may still resolve names. Removed first, since a link would lead out of the target.
     'rm -f /target/etc/resolv.conf',
     ...writeLines('/target/etc/resolv.conf', ['# Written when the machine learns its name servers.']),
   ])

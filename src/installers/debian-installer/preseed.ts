@@ -1,4 +1,4 @@
-/** The definition of an image as answers for debian-installer: its preseed and its kernel arguments. */
+/** An image's definition as answers for debian-installer: its preseed and its kernel arguments. */
 
 import type { ExtraAnswer } from '../../config/debian-installer.ts'
 import type { ImageFacts } from '../../config/image.ts'
@@ -23,7 +23,7 @@ export interface PreseedView {
     /** HTTP proxy between the guest and the mirror. */
     readonly proxy: string | undefined
   }
-  /** Archive areas beside `main`. */
+  /** Archive areas besides `main`. */
   readonly components: {
     readonly contrib: boolean
     readonly nonFree: boolean
@@ -34,18 +34,18 @@ export interface PreseedView {
   /** partman's expert recipe: its name, then one line per partition. */
   readonly recipe: readonly string[]
   readonly packages: readonly string[]
-  /** Shell commands run by the installer when it has read the preseed. */
+  /** Shell commands run by the installer after it has read the preseed. */
   readonly earlyCommand: readonly string[]
   /** Shell commands run by the installer when the target is complete but still mounted. */
   readonly lateCommand: readonly string[]
-  /** Whole lines: what a site answers beside all this. */
+  /** Whole lines: a site's own answers. */
   readonly extraAnswers: readonly string[]
 }
 
 /**
  * Decides what the preseed says.
- * @param host where the guest finds its proxy; without it, it goes to the mirror itself
- * @throws PipelineError `installer-disk` where the disk cannot be said in partman's language
+ * @param host where the guest finds its proxy; without it, the guest goes to the mirror itself
+ * @throws PipelineError `installer-disk` if partman's language cannot express the disk
  */
 export function preseedView(
   image: ImageFacts,
@@ -64,7 +64,7 @@ export function preseedView(
     domain: image.domain,
     timezone: image.timezone,
     mirror: {
-      // The proxy knows how the mirror itself is reached, and a netboot image need not know https.
+      // The proxy knows how to reach the mirror, and a netboot image may not support https.
       protocol: host === undefined ? mirror.protocol.replace(':', '') : 'http',
       host: mirror.host,
       directory: mirror.pathname,
@@ -115,22 +115,21 @@ export function renderPreseed(view: PreseedView): string {
   })
 }
 
-/** How the installer reaches the host that it is run from. */
+/** How the installer reaches the host that runs it. */
 export interface InstallerHost {
   /** The host, as the guest sees it. */
   readonly address: string
-  /** Port of the server that has the preseed as `/preseed.cfg`, or another program's placeholder for it. */
+  /** Port of the server with the preseed at `/preseed.cfg`, or another program's placeholder for it. */
   readonly httpPort: number | string
   /** UDP port that receives the installer's syslog. */
   readonly syslogPort: number
-  /** TCP port of the proxy that leads to the mirror. */
+  /** TCP port of the proxy to the mirror. */
   readonly proxyPort: number
 }
 
 /**
- * What stands on the installer's kernel line. Names the host again, because a preseed that is fetched over the network
- * comes too late for that; and asks for every debconf question to be logged, because the installer waits at a question
- * for ever and says so nowhere else.
+ * The installer's kernel arguments. They name the host again, because a preseed fetched over the network comes too late for
+ * that; and they log every debconf question, because the installer waits at a question forever and reports it nowhere else.
  */
 export function installerKernelArguments(
   image: ImageFacts,
@@ -144,7 +143,7 @@ export function installerKernelArguments(
     `hostname=${image.hostname}`,
     `domain=${image.domain}`,
     'interface=auto',
-    // The installer's own packages from there; debootstrap and apt keep the suite of the preseed.
+    // The installer takes its udebs from there; debootstrap and apt use the suite of the preseed.
     ...(udebSuite === undefined ? [] : [`mirror/udeb/suite=${udebSuite}`]),
     `log_host=${host.address}`,
     `log_port=${host.syslogPort}`,
@@ -152,11 +151,11 @@ export function installerKernelArguments(
     'DEBCONF_DEBUG=5',
     'TERM=dumb',
     'console=ttyS0',
-    // A kernel that panics ends the machine, instead of waiting for somebody to look at it.
+    // A panic ends the machine instead of leaving it hanging.
     'panic=-1',
-    // The guest runs Debian's own installer and nobody else's programs: no reason to pay for mitigations.
+    // The guest only runs Debian's own installer: mitigations would cost time for nothing.
     'mitigations=off',
-    // What follows the dashes would be taken over into the installed system's own kernel line: nothing.
+    // Arguments after the dashes would be copied to the installed system's kernel line: none.
     '---',
   ]
   for (const word of words) {
@@ -172,7 +171,7 @@ function continued(lines: readonly string[]): string {
   return lines.join(' \\\n  ')
 }
 
-/** The lines of a site, which come last, or nothing. */
+/** The site's own lines, which come last, or nothing. */
 function ownAnswers(found: unknown): string {
   if (Array.isArray(found) && found.length === 0) return ''
   return `\n\n# This site's own answers\n${checkList(found).join('\n')}`
@@ -190,7 +189,7 @@ function fill(words: readonly string[]): readonly string[] {
 }
 
 function checkList(found: unknown): readonly string[] {
-  if (!Array.isArray(found)) throw unfit(found, 'is no list')
+  if (!Array.isArray(found)) throw unfit(found, 'is not a list')
   if (found.length === 0) throw unfit(found, 'is an empty list')
   return found.map(checkValue)
 }

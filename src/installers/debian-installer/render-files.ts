@@ -1,4 +1,4 @@
-/** What an installation is given, as files for people to read and for the tests: stand-ins for what only a run knows. */
+/** The input files of an installation, for people and for tests: placeholders stand for what only a run knows. */
 
 import type { ResolvedImage } from '../../config/resolved.ts'
 import type { PackerDialect } from '../../packer/template.ts'

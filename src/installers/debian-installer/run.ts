@@ -1,4 +1,4 @@
-/** Runs debian-installer on an empty disk: one Packer build of a machine that powers itself off, watched all the while. */
+/** Runs debian-installer on an empty disk: one Packer build of a machine that powers itself off, watched throughout. */
 
 import { appendFileSync } from 'node:fs'
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
@@ -34,11 +34,11 @@ export interface InstallerRequest {
   readonly acceleration: Acceleration
   readonly packer: PackerDialect
   readonly medium: InstallerMedium
-  /** Files that the installer has beside its own, such as another keyring. */
+  /** Extra files for the installer, such as another keyring. */
   readonly overlay: readonly CpioEntry[]
-  /** Text that is served as `/preseed.cfg`; without it there is none. */
+  /** Text served as `/preseed.cfg`; without it there is none. */
   readonly preseed: ((host: InstallerHost) => string) | undefined
-  /** How its mirror is reached. */
+  /** How to reach its mirror. */
   readonly mirror: Omit<MirrorProxyOptions, 'onAnswer'>
   readonly kernelArguments: (host: InstallerHost) => readonly string[]
   /** qcow2 to install on. */
@@ -50,7 +50,7 @@ export interface InstallerRequest {
   readonly signal: AbortSignal
 }
 
-/** Paths of what an installation leaves in the run's folder. */
+/** Paths of what an installation leaves in the run folder. */
 export function installerLogs(folder: string) {
   return {
     http: join(folder, 'http'),
@@ -63,15 +63,15 @@ export function installerLogs(folder: string) {
   }
 }
 
-/** How long Packer gets to end its machine before both are killed. */
+/** How long Packer may take to end its machine before both are killed. */
 const stopGraceMs = 1_500
 
-/** The console's last words reach its file after QEMU has gone. */
+/** The console's last words reach its file after QEMU is gone. */
 const lastWordsMs = 400
 
 /**
- * Returns when the installer has powered its machine off at its end.
- * @throws PipelineError `installer-*`, `guest-panicked`, `packer-died`, `disk-full` or `interrupted`; the machine is gone then
+ * Returns once the finished installer has powered its machine off.
+ * @throws PipelineError `installer-*`, `guest-panicked`, `packer-died`, `disk-full` or `interrupted`, with the machine gone
  */
 export async function runInstaller(request: InstallerRequest, scratch: ScratchFolder): Promise<void> {
   const { place, signal } = request
@@ -86,7 +86,7 @@ export async function runInstaller(request: InstallerRequest, scratch: ScratchFo
     failure ??= error
     stopping ??= packer?.stop(stopGraceMs)
   }
-  /** Writes to a log, which is on a disk that may be full. */
+  /** Writes to a log, whose disk may be full. */
   const log = (path: string, text: string) => {
     try {
       appendFileSync(path, `${text}\n`)
@@ -165,7 +165,7 @@ export async function runInstaller(request: InstallerRequest, scratch: ScratchFo
   if (failure !== undefined) throw failure
 }
 
-/** Lays out what Packer and the machine are started with. */
+/** Writes the files that Packer and the machine start with. */
 async function prepare(
   request: InstallerRequest,
   scratch: ScratchFolder,
@@ -205,7 +205,7 @@ async function prepare(
   await writeFile(logs.template, text)
 }
 
-/** An initrd with more files behind its own: the kernel unpacks one archive after the other. */
+/** Appends files to an initrd: the kernel unpacks one archive after the other. */
 async function overlaid(initrd: string, entries: readonly CpioEntry[], to: string): Promise<string> {
   if (entries.length === 0) return initrd
   const original = await readFile(initrd)

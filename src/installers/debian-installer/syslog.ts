@@ -1,12 +1,12 @@
-/** Receives the syslog of a guest by UDP, on the loopback address. */
+/** Receives a guest's syslog by UDP, on the loopback address. */
 
 import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
 import { cleanText } from '../../qemu/console.ts'
 
-/** One message, without what its sender knows less well than we do: its time and the guest's name. */
+/** One message, without its time and host name, which we know better than its sender. */
 export interface SyslogMessage {
-  /** `anna`, `debconf`, …; empty where the message names none. */
+  /** `anna`, `debconf`, …; empty if the message names none. */
   readonly program: string
   readonly text: string
 }
@@ -16,10 +16,10 @@ export interface SyslogReceiver {
   readonly close: () => void
 }
 
-/** More than an installer says in a second: what the kernel drops, nobody sends again. */
+/** More than an installer sends in a second: what the kernel drops is lost for good. */
 const bufferBytes = 4 * 1024 ** 2
 
-/** Binds a port that nobody else uses, and hands over what arrives there. */
+/** Binds a free port, and passes on each message that arrives there. */
 export async function receiveSyslog(onMessage: (message: SyslogMessage) => void): Promise<SyslogReceiver> {
   const socket = createSocket({ type: 'udp4', recvBufferSize: bufferBytes })
   socket.on('message', (bytes) => {

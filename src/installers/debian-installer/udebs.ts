@@ -1,4 +1,4 @@
-/** Whether a mirror serves what debian-installer is made of: its own packages. */
+/** Whether a mirror serves debian-installer's own packages, the udebs. */
 
 import { promisify } from 'node:util'
 import { gunzip } from 'node:zlib'
@@ -20,15 +20,15 @@ import type { Readiness } from '../installer.ts'
 /** Whether debian-installer could fetch its own packages from a mirror. */
 export interface UdebProbe {
   readonly hasUdebs: boolean
-  /** Names of probed udebs that the mirror does not serve; empty where `hasUdebs`. */
+  /** Names of probed udebs that the mirror does not serve; empty if `hasUdebs`. */
   readonly missing: readonly string[]
   /** Why, in one line. */
   readonly reason: string
 }
 
 /**
- * The installer's own packages that every installation of ours fetches. All of them are asked for: a mirror may list
- * udebs in a signed index, serve some of them and answer 404 for the rest.
+ * The udebs that every installation of ours fetches. The probe asks for each: a mirror may list udebs in a signed index,
+ * serve some of them and answer 404 for the rest.
  */
 const neededUdebs: readonly string[] = [
   'apt-setup-udeb',
@@ -50,28 +50,28 @@ const neededUdebs: readonly string[] = [
 ]
 
 /**
- * Modules of the installer's kernel: its filesystem, and its disk, since virtio_blk is among those for SCSI. The version is in
- * the name, and the newest is the netboot images'.
+ * Modules of the installer's kernel for its filesystem and its disk, since virtio_blk is among the SCSI ones. The version
+ * is in the name, and the newest matches the netboot images.
  */
 const neededModules = ['ext4-modules', 'scsi-modules']
 
-/** The newest package of some modules; the bare name where there is none. */
+/** The newest package of some modules; the bare name if there is none. */
 function newestModules(names: readonly string[], modules: string, arch: string): string {
   const ofKind = names.filter((name) => name.startsWith(`${modules}-`) && name.endsWith(`-${arch}-di`))
   return ofKind.sort((a, b) => a.localeCompare(b, 'en', { numeric: true })).at(-1) ?? modules
 }
 
-/** The ways out of a mirror without udebs. */
+/** The alternatives to a mirror without udebs. */
 export const udebAdvice =
   'use a mirror that serves .udeb files, name a suite that has them in mirror.udebs, boot a netinst medium by debianInstaller.iso, or install with: --installer bootstrap, which needs none.'
 
-/** Whether an image is installed from udebs of its mirror: a medium brings its own. */
+/** Whether installing an image takes udebs from its mirror: a disc brings its own. */
 export function needsUdebs(image: Pick<ResolvedImage, 'installer' | 'debianInstaller'>): boolean {
   return image.installer === 'debian-installer' && image.debianInstaller.iso === undefined
 }
 
 /**
- * Whether debian-installer can have its own packages from an image's mirror.
+ * Whether debian-installer can get its own packages from an image's mirror.
  * @throws PipelineError with a code that begins with `mirror-` or `keyring-`
  */
 export async function probeUdebsOf(
@@ -83,8 +83,8 @@ export async function probeUdebsOf(
 }
 
 /**
- * Asks a proven mirror for the udebs themselves. An index without them is an answer; only a mirror that cannot be
- * reached, or an index that is not what was signed, is an error.
+ * Requests the udebs themselves from a verified mirror. An index without them is an answer; only an unreachable mirror, or
+ * an index that does not match its signature, is an error.
  */
 export async function probeUdebs(
   request: ReleaseRequest,
@@ -130,7 +130,7 @@ export async function probeUdebs(
   return { hasUdebs: missing.length === 0, missing, reason }
 }
 
-/** The same for people, undefined where no udebs are needed; what a mirror is refused for is an answer too. */
+/** The same for people, undefined if no udebs are needed; a refused mirror is an answer too. */
 export async function readinessOfUdebs(
   image: ResolvedImage,
   signal?: AbortSignal,
@@ -150,8 +150,7 @@ export async function readinessOfUdebs(
 }
 
 /**
- * Refuses a mirror from which debian-installer could not have its own packages. It would find that out itself, some minutes
- * later.
+ * Refuses a mirror without debian-installer's own packages, which the installer would only find out some minutes later.
  * @throws PipelineError `installer-no-udebs`
  */
 export async function requireUdebs(image: ResolvedImage, signal: AbortSignal): Promise<void> {

@@ -1,7 +1,7 @@
 /**
- * What debian-installer says, and what it means. It never fails and never ends: where a question has no answer it waits
- * for a person at a dialog, for ever. With `DEBCONF_DEBUG=5` its syslog has every word that its parts exchange with
- * debconf, and a question that is put and not answered for some seconds is one that nobody will answer.
+ * Interprets debian-installer's output. It never fails and never ends: at a question without an answer it shows a dialog
+ * and waits forever. With `DEBCONF_DEBUG=5` its syslog has its whole exchange with debconf, and a question that is not
+ * answered for some seconds never will be.
  */
 
 import type { PipelineError } from '../../errors.ts'
@@ -17,46 +17,46 @@ import { type InstallerPhase, installerPhases, phaseOfItem, silenceSeconds } fro
 import type { SyslogMessage } from './syslog.ts'
 
 export interface InstallerWatchOptions {
-  /** Of each phase; the first begins at once. */
+  /** Called for each phase; the first begins at once. */
   readonly onPhase: (phase: InstallerPhase) => void
   /** What it is doing, in a few words. */
   readonly onProgress: (text: string) => void
-  /** Called once, at the first sign that the installation will not end well. */
+  /** Called once, at the first sign that the installation will fail. */
   readonly onFailure: (error: PipelineError) => void
-  /** Where all of it is, for error texts. */
+  /** The log files, for error texts. */
   readonly logs: { readonly syslog: string; readonly serial: string }
-  /** Milliseconds of a clock that nobody sets. */
+  /** Milliseconds of a monotonic clock. */
   readonly nowMs: () => number
 }
 
 export interface InstallerWatch {
   readonly syslog: (message: SyslogMessage) => void
   readonly serial: (line: string) => void
-  /** What the mirror, or the way there, has refused. */
+  /** Records a failure of the mirror, or on the way there. */
   readonly mirror: (fault: string) => void
   /** To be called about every second. */
   readonly tick: () => void
   readonly phase: () => InstallerPhase
-  /** Says that QEMU has ended. Returns why that is a failure, or undefined where the installer powered the machine off. */
+  /** Call when QEMU has ended. Returns why that is a failure, or undefined if the installer powered the machine off. */
   readonly ended: (isPowerOff: boolean) => PipelineError | undefined
 }
 
-/** A question that is answered by the preseed is through within a second. */
+/** A question that the preseed answers is done within a second. */
 const blockedMs = 5_000
 
-/** A fault of the mirror that is older has been overcome, and is not why the installer waits. */
+/** An older failure of the mirror has been overcome, and is not why the installer waits. */
 const recentMs = 60_000
 
-/** No busy host is late by this much to look at the clock, which it does every second. */
+/** No busy host is this late for the clock check, which runs every second. */
 const sleptMs = 10_000
 
-/** So many lines lead from a download that failed, or a package that is unknown, to the question that it ends in. */
+/** Enough lines to go from a failed download or an unknown package to the question that it ends in. */
 const keptLines = 60
 
-/** debconf's own exchange, which tells what waits; too much of it to quote. */
+/** The exchange with debconf shows what the installer waits for; it is too long to quote. */
 const isExchange = ({ program }: SyslogMessage) => program === 'debconf'
 
-/** Lines that look bad on every good run. */
+/** Lines that look bad but appear in every good run. */
 const harmless =
   /unknown udeb|depmod: WARNING|ignoring pre-dependency problem|Unknown device|dpkg-divert: warning|setupcon|cached_setup/
 
@@ -66,9 +66,9 @@ export function watchInstaller(options: InstallerWatchOptions): InstallerWatch {
   let lastWordMs = nowMs()
   let lastTickMs = nowMs()
   let hasFailed = false
-  /** The question that was put last, and is going to be asked. */
+  /** The question put last, which will be asked. */
   let question: string | undefined
-  /** What was said to debconf, until it replies. */
+  /** The last command to debconf, until it replies. */
   let lastCommand = ''
   let askedMs: number | undefined
   let mirrorFault: { readonly text: string; readonly atMs: number } | undefined
@@ -90,19 +90,19 @@ export function watchInstaller(options: InstallerWatchOptions): InstallerWatch {
   }
 
   const enter = (next: InstallerPhase) => {
-    // A step that failed and is tried again does not lead back.
+    // A failed step that is retried does not move back.
     if (installerPhases.indexOf(next) <= installerPhases.indexOf(phase)) return
     phase = next
     onPhase(phase)
   }
 
-  /** One line of debconf's: `--> command`, which its reply `<-- …` follows before the next. */
+  /** One line of debconf's: `--> command`, and its reply `<-- …` before the next. */
   const exchange = (text: string) => {
     const [, command, words = ''] = /^--> (\S+) ?(.*)$/.exec(text) ?? []
     const isReply = text.startsWith('<-- ')
     if (command === undefined && !isReply) return
     if (lastCommand.startsWith('INPUT ') && text.startsWith('<-- 0')) question = lastCommand.split(' ')[2]
-    // Its reply may be lost on the way, but what comes after it says as much.
+    // The reply may get lost, but what follows it says as much.
     if (lastCommand === 'GO') question = undefined
     askedMs = command === 'GO' && question !== undefined ? nowMs() : undefined
     lastCommand = isReply ? '' : `${command} ${words}`.trim()
@@ -136,7 +136,7 @@ export function watchInstaller(options: InstallerWatchOptions): InstallerWatch {
     },
     tick: () => {
       const now = nowMs()
-      // A host that slept, or was stopped, has missed what was said meanwhile, and so had the guest no time to say it.
+      // A host that slept or was stopped missed messages meanwhile, and the guest had no time to send any.
       const missedMs = now - lastTickMs
       lastTickMs = now
       if (missedMs > sleptMs) {
@@ -154,7 +154,7 @@ export function watchInstaller(options: InstallerWatchOptions): InstallerWatch {
   }
 }
 
-/** The lines that say what is going on, in a few words; undefined for all others. */
+/** The lines that describe progress, in a few words; undefined for all others. */
 function describeProgress({ program, text }: SyslogMessage): string | undefined {
   const found =
     /^(?:DEBUG: )?(retrieving \S+)/.exec(text)?.[1] ??

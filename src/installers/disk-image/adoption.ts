@@ -1,4 +1,4 @@
-/** The first stage on a disk image of others: what an installer would have left there, and the image does not have. */
+/** The first stage on an existing disk image: adds what an installer would have left there. */
 
 import { fileURLToPath } from 'node:url'
 import type { ResolvedImage, ResolvedStage } from '../../config/resolved.ts'

@@ -1,4 +1,4 @@
-/** Brings the disk image that layer 0 is made of: a file of this host, or one that is fetched once and kept. */
+/** Provides the disk image that layer 0 is made from: a local file, or one that is downloaded once and kept. */
 
 import { mkdir, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -9,9 +9,9 @@ import { downloadResumably } from '../../host/resumable-download.ts'
 
 export interface BringRequest {
   readonly source: FileSource
-  /** Folder that keeps what was fetched. */
+  /** Folder that keeps downloads. */
   readonly cacheFolder: string
-  /** No larger file is fetched. */
+  /** Larger files are not downloaded. */
   readonly maximumBytes: number
   readonly onProgress: (text: string) => void
   readonly signal: AbortSignal
@@ -20,13 +20,13 @@ export interface BringRequest {
 export interface BroughtImage {
   readonly file: string
   readonly sha256: string
-  /** As `digestOfSource` gives it. */
+  /** As `digestOfSource` returns it. */
   readonly digest: string
 }
 
 /**
- * What a source is known by: the sum that it is written with, `sha512:…`, or that of the file. A file without one is read
- * once in the life of this program, as long as nobody changes it.
+ * What identifies a source: its checksum as written, `sha512:…`, or that of the file. A file without one is read once in
+ * the life of this program, as long as it does not change.
  */
 export async function digestOfSource({ location, sum }: FileSource): Promise<string> {
   if (sum !== undefined) return `${sum.algorithm}:${sum.hex}`
@@ -43,7 +43,7 @@ const known = new Map<string, Promise<string>>()
 export async function bringImage(request: BringRequest): Promise<BroughtImage> {
   const { source, onProgress } = request
   const file = source.isUrl ? await fetchImage(request) : source.location
-  onProgress('comparing the image with its sum')
+  onProgress('checking the image against its checksum')
   const algorithm = source.sum?.algorithm ?? 'sha256'
   const sums = await hashFile(file, [...new Set(['sha256', algorithm])])
   const found = sums[algorithm] ?? ''
@@ -68,7 +68,7 @@ function corrupt({ location, sum }: FileSource, found: string): PipelineError {
   return new PipelineError({
     code: 'base-image-corrupt',
     message: `the disk image ${location} is not what installer.image says: ${sum?.algorithm} ${found}; expected ${sum?.hex}`,
-    hint: 'correct the sum, or give the file that it is of.',
+    hint: 'correct the checksum, or give the file that it belongs to.',
     exitCode: exitCodes.badInput,
     details: { location, expected: sum?.hex, found },
   })

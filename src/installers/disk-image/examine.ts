@@ -1,4 +1,4 @@
-/** Whether a disk image can be layer 0 of an image, and where its partitions lie. Everything that is wrong is said at once. */
+/** Whether a disk image can be layer 0, and where its partitions are. Reports everything wrong at once. */
 
 import type { ResolvedImage } from '../../config/resolved.ts'
 import { type Package, readPackages } from '../../debian/dpkg-status.ts'
@@ -15,7 +15,7 @@ export interface ExaminedImage {
 
 type Wanted = Pick<ResolvedImage, 'suite' | 'debianArch' | 'disk'>
 
-/** Without them a guest does not boot, or lets nobody in who could install them. */
+/** Without these a guest does not boot, or lets no one in to install them. */
 const neededToEnter = [
   'initramfs-tools',
   'iproute2',
@@ -66,7 +66,7 @@ function requireLayout({ disk: wanted }: Wanted, disk: DiskFiles): Layout {
   return { ...layout, sizeBytes }
 }
 
-/** The partitions of a disk as `pipeline.ts` says it. */
+/** The partitions of a disk in the notation of `pipeline.ts`. */
 function partitionsOf({ partitions }: DiskFiles) {
   const places = partitions.filter(({ type }) => !isExtended(type))
   return places.map(({ number, sectors, filesystem, mountPoint, isBootable }, index) => ({

@@ -1,4 +1,4 @@
-/** The installer `disk-image`: layer 0 is a disk image that somebody else has made, checked and written as a layer. */
+/** The installer `disk-image`: layer 0 is an existing disk image, checked and written as a layer. */
 
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -51,10 +51,10 @@ async function keyParts(image: ResolvedImage): Promise<KeyParts> {
   }
 }
 
-/** Size of the layer's disk, to which the image's grows; the last partition takes the room at first boot. */
+/** Size of the layer's disk, to which the image's grows; the last partition takes up the room at first boot. */
 const sizeOf = ({ disk }: ResolvedImage) => disk.sizeMiB * 1024 ** 2
 
-/** What makes a layer of an image, as a person could type it. */
+/** The commands that make the layer, as a person could type them. */
 function renderCommands(from: BlockNode, to: string, image: ResolvedImage): string {
   return [convertArguments({ from, to, format: 'qcow2' }), growArguments(to, sizeOf(image))]
     .map((words) => `qemu-img ${words.join(' ')}\n`)

@@ -1,4 +1,4 @@
-/** Opens a disk image that others have made: its format is judged by what it begins with, and it may stand on no other file. */
+/** Opens an untrusted disk image: its first bytes determine its format, and it may have no backing file. */
 
 import { locateDisk } from '../../disk/disk-source.ts'
 import { type ImageFile, inspectImageFile } from '../../disk/image-file.ts'
@@ -13,7 +13,7 @@ export async function openImageFile(file: string, folder: string, signal: AbortS
   if (image.files.length === 1) return image
   const others = image.files.filter((path) => path !== unpacked)
   throw unreadableDisk(
-    `the disk image ${file} stands on other files: ${others.join(', ')}`,
+    `the disk image ${file} has backing files: ${others.join(', ')}`,
     undefined,
     'give an image that holds all of its disk: qemu-img convert makes one.',
   )

@@ -198,7 +198,7 @@ describe('so is', () => {
     [
       'an unknown stage',
       ['plan', '--set', 'stages.cleanupp.x=1'],
-      ['stages.cleanupp: is no stage of this pipeline; it has build_time,'],
+      ['stages.cleanupp: is not a stage of this pipeline, which has build_time,'],
     ],
     [
       'an unknown setting',
@@ -309,7 +309,7 @@ describe('a plan', () => {
     expect(other.configure_systemvm_services).not.toBe(plain.configure_systemvm_services)
     const refused = await call('plan', '--payload', 'https://example.org/payload.tgz')
     expect(refused.exitCode).toBe(2)
-    expect(refused.stderr).toContain('must end in #sha256= or #sha512= and the sum of the tarball')
+    expect(refused.stderr).toContain('must end in #sha256= or #sha512= and the checksum of the tarball')
   })
 })
 

@@ -67,7 +67,7 @@ describeWith(['qemu-img', 'tar'], 'the disk in a file', () => {
   it('is in a format that only QEMU knows', async () => {
     const file = make('disk', 'vdi')
     expect(await inspectImageFile(file, undefined, never)).toMatchObject({ format: 'vdi', sizeBytes })
-    await expect(locateDisk(file)).rejects.toThrow('a format that is not known here')
+    await expect(locateDisk(file)).rejects.toThrow('in an unknown format')
   })
 
   it.each([

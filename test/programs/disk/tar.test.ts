@@ -107,7 +107,7 @@ describe('a tar archive', () => {
   it.each<[what: string, blocks: readonly Buffer[], said: string]>([
     ['a changed header', [damaged, content('hello')], 'there is no header at byte 0'],
     ['something behind a file', [header({}), content('hello'), content('noise')], 'no header at byte 1024'],
-    ['a file that is cut short', [header({}), Buffer.from('hell')], 'cut short: a ends 1 bytes behind'],
+    ['a file that is cut short', [header({}), Buffer.from('hell')], 'cut short: a ends 1 bytes beyond'],
     ['a header that is cut short', [header({}), content('hello'), Buffer.alloc(9)], 'it ends at byte 1033'],
     ['a size of other characters', [header({ size: '5x' }), content('hello')], 'a has no size'],
     ['no size', [header({ size: '' }), content('hello')], 'a has no size'],

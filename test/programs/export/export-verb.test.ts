@@ -150,7 +150,7 @@ describeWith(['qemu-img', 'qemu-io'], 'an export of any disk', () => {
   ])('refuses %s as a disk, before it waits for its first byte', async (kind, make) => {
     make()
     const disk = kind === 'a character device' ? '/dev/zero' : path('disk')
-    await expectRefusal(exportFrom(disk), 2, `cannot read the disk ${disk}: it is ${kind}, and no file`)
+    await expectRefusal(exportFrom(disk), 2, `cannot read the disk ${disk}: it is ${kind}, not a file`)
     await expectRefusal(
       exportFrom(path('none')),
       2,
@@ -291,7 +291,7 @@ describeWith(['qemu-img', 'qemu-io'], 'an export of any disk', () => {
     const base = makeDisk('252M', 'base.qcow2')
     qemu('qemu-img', 'create', '-q', '-f', 'qcow2', '-b', base, '-F', 'qcow2', path('disk.qcow2'))
     fake('qemu-img', `"$real" "$@"; status=$?; case $1 in convert) touch ${base} ;; esac; exit $status`)
-    const said = `the disk ${path('disk.qcow2')}, or one that it stands on, was written to`
+    const said = `the disk ${path('disk.qcow2')}, or a backing file of it, was written to`
     await expectRefusal(exportFrom(path('disk.qcow2')), 2, said, 'export a copy')
     expect(left()).toEqual([])
   })
@@ -349,8 +349,8 @@ describeWith(['qemu-img', 'qemu-io'], 'an export of any disk', () => {
     const disk = makeDisk()
     mkdirSync(path('out', 'md5sum.txt'), { recursive: true })
     const words = ['--targets', 'kvm']
-    const said = `the list of sums with ${path('out', 'disk-kvm.qcow2')} could not be made`
-    await expectRefusal(exportFrom(disk, ...words), 1, said, 'mend that and run the command again')
+    const said = `the list of checksums with ${path('out', 'disk-kvm.qcow2')} could not be made`
+    await expectRefusal(exportFrom(disk, ...words), 1, said, 'fix that and run the command again')
   })
 
   it.each(['SIGINT', 'SIGTERM'] as const)('that gets %s ends with 130 and leaves nothing', async (name) => {

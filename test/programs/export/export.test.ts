@@ -61,7 +61,7 @@ describe('a file that is written as a whole', () => {
 
   it.each([
     ['ENOSPC: no space left on device, write', 'ENOSPC', 'its disk is full', /^make room there and run/],
-    ['Command failed with exit code 1', undefined, 'Command failed with exit code 1', /^mend that and run/],
+    ['Command failed with exit code 1', undefined, 'Command failed with exit code 1', /^fix that and run/],
   ])('leaves what was there when it fails: %s', async (message, code, said, hint) => {
     writeFileSync(path('image'), 'before')
     const write = half(() => {
@@ -244,7 +244,7 @@ describeWith(['qemu-img', 'qemu-io'], 'the images of a run', () => {
     mkdirSync(path('out', 'images', 'sha256sum.txt'), { recursive: true })
     await expect(exportImages(request)).rejects.toMatchObject({
       code: 'export-failed',
-      message: expect.stringContaining(`the list of sums with ${path('out', 'images', name)}`),
+      message: expect.stringContaining(`the list of checksums with ${path('out', 'images', name)}`),
     })
   })
 

@@ -184,7 +184,7 @@ describeWith(['qemu-img', 'qemu-io'], 'a VHD', () => {
     const disk = await makeDisk()
     const error = await failing('xen', disk, { timestampSeconds: Math.ceil(Date.now() / 1000) + 60 })
     expect(error.code).toBe('export-failed')
-    expect(error.message).toContain('lies in the future')
+    expect(error.message).toContain('is in the future')
     expect(bytesAt(await write('xen', disk, { timestampSeconds: 0 }), 0, 512).readUInt32BE(24)).toBe(0)
     expect(await checkVhd(path('xen.vhd'))).toEqual([])
   })

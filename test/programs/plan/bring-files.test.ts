@@ -117,7 +117,7 @@ describe("a stage's files", () => {
     [
       'a URL without a sum',
       'https://example.org/x.tgz',
-      'must end in #sha256= or #sha512= and the sum of the tarball',
+      'must end in #sha256= or #sha512= and the checksum of the tarball',
     ],
     ['half a sum', 'https://example.org/x.tgz#sha256=12', 'must have 64 hexadecimal digits after #sha256='],
     ['another protocol', `ftp://example.org/x#sha256=${'0'.repeat(64)}`, 'must be a URL of http or https'],
@@ -225,7 +225,7 @@ describe('a tarball', () => {
         execFileSync('mkfifo', [path('tree', 'etc', 'pipe')])
         return pack(path('tree'), '.')
       },
-      /^has something else than files, folders and links in it: prw/,
+      /^contains something other than files, folders and links: prw/,
     ],
     [
       'no tar at all',
@@ -233,7 +233,7 @@ describe('a tarball', () => {
         writeFileSync(path('payload.tgz'), 'hello\n')
         return path('payload.tgz')
       },
-      /^is no tarball that tar can read/,
+      /^is not a tarball that tar can read/,
     ],
   ]
 

@@ -213,11 +213,11 @@ describeWith(['skopeo', 'docker-registry', 'qemu-img', 'zstd'], 'a registry', ()
   }
 
   it.each<[string, (base: Layer, first: Layer) => Promise<void>, string]>([
-    ['another layer', (base, first) => forge(first, base.key), 'it is another layer than was asked for'],
+    ['another layer', (base, first) => forge(first, base.key), 'it is not the layer that was asked for'],
     [
       'a record that its key does not follow from',
       (base) => forge({ ...base, parts: { ...base.parts, suite: 'sid' } }, base.key),
-      'it is another layer than was asked for',
+      'it is not the layer that was asked for',
     ],
     [
       'another disk',
@@ -256,7 +256,7 @@ describeWith(['skopeo', 'docker-registry', 'qemu-img', 'zstd'], 'a registry', ()
       '1M',
     ])
     await forge(await record(base, here), base.key)
-    expect((await pull()).fault).toContain('its disk stands on another file than it should')
+    expect((await pull()).fault).toContain('its disk has the wrong backing file')
   })
 
   it('is shared with by the verbs: what does not come is no failure, what is not brought is one', async () => {

@@ -146,7 +146,7 @@ describeWith(programs, 'the verb', () => {
 
   it.each([
     ['a file that is not there', ['missing.qcow2'], 'cannot read the disk'],
-    ['a file that is no disk', ['text.qcow2'], 'it is no disk image'],
+    ['a file that is no disk', ['text.qcow2'], 'it is not a disk image'],
     ['a file whose name says nothing', ['text'], 'give it with --target|say it with --target'],
     ['a scene that is none', ['--scenes', 'none,dance', 'text.qcow2'], 'is none of'],
     ['no file where nothing was built', [], 'has left no image of bookworm-x86_64'],

@@ -429,7 +429,7 @@ describe('faults', () => {
     const faults = await faultsOf(
       resolvePipeline(sample({ stages: [first(), second(), first({ count: 2 })] })),
     )
-    expect(faults).toEqual([{ path: 'stages', rule: 'stage first stands there twice' }])
+    expect(faults).toEqual([{ path: 'stages', rule: 'stage first is listed twice' }])
   })
 
   it('of two images with one file name says which variant wants a label', async () => {
@@ -562,7 +562,7 @@ describe('overrides', () => {
     expect(faults).toEqual([
       {
         path: 'stages.frist',
-        rule: 'is no stage of this pipeline; it has first, second, third',
+        rule: 'is not a stage of this pipeline, which has first, second, third',
         source: path('values.yaml'),
       },
     ])
@@ -623,7 +623,7 @@ describe('a file of overrides', () => {
       ].join('\n'),
       'not valid YAML',
     ],
-    ['a value that holds itself', 'a: &a {b: *a}\n', 'inside of the value that it repeats'],
+    ['a value that holds itself', 'a: &a {b: *a}\n', 'inside the value that it repeats'],
   ])('with %s is refused by its name', async (_case, text, message) => {
     const error = await failure(yaml(text))
     expect(error.message).toContain(message)
@@ -661,7 +661,7 @@ describe('--set', () => {
 
   it('refuses a value that holds itself', () => {
     expect(() => parseAssignment('machine.cpus=&a [*a]')).toThrow(
-      'the value of --set machine.cpus is not valid YAML: an alias (*) stands inside of the value that it repeats',
+      'the value of --set machine.cpus is not valid YAML: an alias (*) is inside the value that it repeats',
     )
   })
 

@@ -83,7 +83,7 @@ describe('a file of a disc', () => {
   it('is in no file that is no disc', async () => {
     const image = join(folder, 'image.iso')
     writeFileSync(image, Buffer.alloc(40 * block))
-    await expect(readIsoFile(image, 'a')).rejects.toThrow('no ISO 9660')
+    await expect(readIsoFile(image, 'a')).rejects.toThrow('not an ISO 9660')
   })
 })
 

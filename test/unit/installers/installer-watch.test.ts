@@ -239,7 +239,7 @@ describe('a watch', () => {
   it('knows the end from a machine that was powered off too early, or vanished', () => {
     const { watch, menu } = start()
     menu('pkgsel')
-    expect(watch.ended(true)?.message).toContain('before it was through')
+    expect(watch.ended(true)?.message).toContain('before it had finished')
     menu('finish-install')
     expect(watch.ended(false)?.code).toBe('installer-vanished')
     expect(watch.ended(true)).toBeUndefined()

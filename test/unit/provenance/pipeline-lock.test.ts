@@ -129,7 +129,7 @@ describe('a lock', () => {
       expect.objectContaining({
         code: 'lock-mismatch',
         exitCode: 1,
-        message: `trixie-x86_64 is not what ${path('pipeline.lock.yaml')} has locked:\n  package openssl 3.5.1-1, sha256: ${'b'.repeat(64)} → ${'e'.repeat(64)}`,
+        message: `trixie-x86_64 does not match the lock ${path('pipeline.lock.yaml')}:\n  package openssl 3.5.1-1, sha256: ${'b'.repeat(64)} → ${'e'.repeat(64)}`,
       }),
     )
   })

@@ -299,7 +299,7 @@ describe('a guest that resumes', () => {
     ])
     const late = happen(resuming, the.started, the.fired('resume'), the.resumed, the.packer(null))
     expect(late.failure?.message).toBe(
-      'a saved state of the guest did not wake and is dropped (not within 30 s)',
+      'the guest did not resume from its saved state, which is dropped (not within 30 s)',
     )
     expect([late.isWorthAnotherBoot, late.isStateBroken]).toEqual([true, true])
     const inTime = happen(resuming, the.started, the.resumed, the.fired('resume'))
@@ -318,7 +318,7 @@ describe('a guest that resumes', () => {
       the.settled('one'),
     )
     expect(run.failure?.message).toBe(
-      'a saved state of the guest did not wake and is dropped (QEMU ended during query-status)',
+      'the guest did not resume from its saved state, which is dropped (QEMU ended during query-status)',
     )
     expect([run.isWorthAnotherBoot, run.isStateBroken]).toEqual([true, true])
   })
