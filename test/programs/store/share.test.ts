@@ -47,7 +47,7 @@ describe('a reference', () => {
   })
 
   it('is not said where a password may be in it', () => {
-    expect(() => openRegistry('user:planted@ghcr.io/a/b')).toThrow(/^this is no repository/)
+    expect(() => openRegistry('user:planted@ghcr.io/a/b')).toThrow(/^this is not a registry repository/)
   })
 })
 
