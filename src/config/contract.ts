@@ -19,11 +19,11 @@ export const contract = {
   },
   A2: {
     title: 'the file is plain, or packed as CloudStack unpacks it: bz2, gz or zip',
-    why: 'the storage VM knows no other archive; xz was refused',
+    why: 'the storage VM unpacks nothing else; xz was refused',
   },
   A3: {
-    title: 'the lists of sums match the file',
-    why: 'registration compares sha512, and a wrong sum blocks the template',
+    title: 'the checksum lists match the file',
+    why: 'registration compares sha512, and a wrong checksum blocks the template',
   },
   A4: {
     title: 'MBR with /boot first, swap as 5 and the root as 6, last',
@@ -35,7 +35,7 @@ export const contract = {
   },
   A6: {
     title: 'GRUB does not wait, and the kernel gets the consoles and the interface names',
-    why: 'without net.ifnames=0 nothing finds eth0, and without consoles nobody sees why',
+    why: 'without net.ifnames=0 nothing finds eth0, and without consoles no one sees why',
   },
   A7: {
     title: 'no leases, no interface rules and no documentation',
@@ -70,7 +70,7 @@ export const contract = {
     why: "the build's NOPASSWD: ALL would make the account root",
   },
   A15: {
-    title: "the files that CloudStack's scripts edit have the lines that they edit",
+    title: "the files that CloudStack's scripts edit have the lines to edit",
     why: 'an edit that finds no such line changes nothing, and no script notices',
   },
   A16: {
@@ -78,8 +78,8 @@ export const contract = {
     why: 'they take its default configuration, and no pod gets a network',
   },
   A17: {
-    title: "what Hyper-V hands over lies where CloudStack's scripts look",
-    why: "Debian's daemon has a place of its own for it",
+    title: "Hyper-V's data is where CloudStack's scripts look for it",
+    why: "Debian's daemon puts it elsewhere",
   },
   A18: {
     title: 'sites of apache are called vhost…, list no folders and heed .htaccess',
@@ -89,22 +89,22 @@ export const contract = {
     title: 'boots to a login on its consoles in time',
     why: 'a template that does not boot here boots nowhere',
   },
-  B2: { title: 'interfaces are called eth0, eth1, …', why: 'all of CloudStack addresses them so' },
+  B2: { title: 'interfaces are called eth0, eth1, …', why: 'all of CloudStack uses these names' },
   B3: {
-    title: 'sshd listens on 3922, to keys alone, with the settings of the management server',
-    why: 'it opens many sessions at once, and may sign the SHA-1 way',
+    title: "sshd listens on 3922, accepts only keys, and has the management server's settings",
+    why: 'it opens many sessions at once, and may sign with SHA-1',
   },
   B4: { title: 'SSH without the right key is refused', why: 'a template is public' },
   B5: {
     title: 'the machine knows its hypervisor',
-    why: 'first boot takes its way by it, and gives up where there is none',
+    why: 'first boot depends on it, and gives up without one',
   },
   B6: {
     title: 'Java 17 or newer, and a key store that opens',
     why: "CloudStack's agent runs on it and adds certificates to it",
   },
   B7: {
-    title: 'every program that roles call is there and runs',
+    title: 'every program that roles call exists and runs',
     why: 'a missing one fails a role much later',
   },
   B8: { title: 'dhcp_release is there', why: 'without it routers keep leases of machines that are gone' },
@@ -123,8 +123,8 @@ export const contract = {
   B12: { title: 'the power button powers off', why: 'a graceful stop would take until its time limit' },
   B13: { title: 'nothing upgrades by itself', why: 'a system VM is replaced, and must not change meanwhile' },
   B14: {
-    title: 'cloud-init starts by the names of its units that CloudStack uses',
-    why: 'Kubernetes nodes and shared file systems are made by it',
+    title: 'cloud-init starts by the unit names that CloudStack uses',
+    why: 'it sets up Kubernetes nodes and shared file systems',
   },
   B15: {
     title: 'a unit called ntp can be enabled',
@@ -132,7 +132,7 @@ export const contract = {
   },
   B16: {
     title: 'dhclient is the DHCP client, and the only one',
-    why: 'scripts call it by name, and two clients on one interface take its addresses from each other',
+    why: 'scripts call it by name, and two clients on one interface fight over its addresses',
   },
   C0: {
     title: 'virtio ports are found by name, in either order',
@@ -140,7 +140,7 @@ export const contract = {
   },
   C1: {
     title: 'the guest agent answers before there is any data',
-    why: 'the host hands everything over through it, and waits without end',
+    why: 'the host delivers everything through it, and waits forever',
   },
   C2: {
     title: 'the guest agent keeps in step',
@@ -148,13 +148,13 @@ export const contract = {
   },
   C3: {
     title: 'the guest takes what the host writes to /var/cache/cloud/cmdline, and notices it',
-    why: 'it is all that a system VM ever learns of itself',
+    why: 'it is all that a system VM ever learns about itself',
   },
   C4: {
     title: 'first boot ends with /var/cache/cloud/boot_up_done in time',
     why: 'the management server waits for it for 240 seconds',
   },
-  C5: { title: 'cmd_line.json has all that was handed over', why: "the router's programs read it there" },
+  C5: { title: 'cmd_line.json has all the boot arguments', why: "the router's programs read it there" },
   C6: { title: 'the machine has the name it was given', why: 'logs and the agent go by it' },
   C7: {
     title: 'every interface has its address, and the default route its gateway',
@@ -164,7 +164,7 @@ export const contract = {
     title: '/etc/network/interfaces has the addresses, and MAC addresses bind names',
     why: 'the machine must come back the same after a restart',
   },
-  C9: { title: 'name servers stand in their order', why: 'the internal ones must be asked first' },
+  C9: { title: 'name servers are in order', why: 'the internal ones must be asked first' },
   C10: {
     title: 'the key that was handed over opens SSH on 3922',
     why: 'the management server does everything else by SSH',
@@ -175,32 +175,35 @@ export const contract = {
   },
   C12: {
     title: 'root has the password that was handed over, and the account has none that is known',
-    why: 'the console is for who operates the cloud',
+    why: "the console is for the cloud's operators",
   },
-  C13: { title: "the kernel's settings are in force", why: 'forwarding, ARP and tables are sized by them' },
+  C13: { title: "the kernel's settings are in effect", why: 'forwarding, ARP and tables are sized by them' },
   C14: {
     title: 'the root takes over the room of a larger disk',
     why: 'routers stop working when it is full',
   },
   C15: {
-    title: '/var/log/cloud.log tells of the first boot',
+    title: '/var/log/cloud.log records the first boot',
     why: 'it is what people read when a system VM does not start',
   },
   C16: {
-    title: 'boot goes on when nothing is handed over',
-    why: 'a machine that waits without end cannot be looked into',
+    title: 'boot continues when no data arrives',
+    why: 'a machine that waits forever cannot be examined',
   },
-  D1: { title: 'a console proxy has its own services alone', why: 'each other one is an open door' },
-  D2: { title: 'a storage VM serves by apache with its modules', why: 'uploads and downloads go through it' },
+  D1: { title: 'a console proxy runs only its own services', why: 'each other one is an open door' },
+  D2: {
+    title: 'a storage VM serves through apache with its modules',
+    why: 'uploads and downloads go through it',
+  },
   D3: { title: 'a router serves DHCP, DNS and load balancing', why: 'it is what guests need first' },
   D4: {
     title: 'a redundant router fails over, and serves nothing before it is master',
     why: 'two DHCP servers answer the same guests',
   },
-  D5: { title: 'a VPC router comes up with eth0 alone', why: 'the management server adds each tier later' },
+  D5: { title: 'a VPC router comes up with only eth0', why: 'the management server adds each tier later' },
   D6: { title: 'DHCP servers and load balancers have their services', why: 'they share the image' },
   D7: {
-    title: "sshd listens on the role's control address alone",
+    title: "sshd listens only on the role's control address",
     why: 'it must not be reached from guest and public networks',
   },
   D8: { title: 'each role has its firewall', why: 'a missing one leaves the role open or unreachable' },
@@ -230,16 +233,16 @@ export const contract = {
     why: 'two routers that do not hear each other both serve; uploads have to be allowed',
   },
   D16: {
-    title: 'user data run before the machine says that it is up',
-    why: "they are the operator's additions, which CloudStack hands over from 4.22 on",
+    title: 'user data runs before the machine reports that it is up',
+    why: "it is the operator's additions, which CloudStack passes on since 4.22",
   },
   E0: {
     title: 'Xen with Viridian extensions is taken for Xen',
-    why: 'it says Hyper-V first',
+    why: 'it reports Hyper-V first',
   },
   E1: { title: 'Xen finds its data: xenstore-read is there', why: 'without it first boot ends on Xen' },
   E2: {
-    title: 'the OVA describes the machine that CloudStack wants',
+    title: 'the OVA describes the machine that CloudStack expects',
     why: 'vSphere refuses or changes what it does not know',
   },
   E3: {
@@ -250,10 +253,10 @@ export const contract = {
     title: "the XenServer file is a dynamic VHD that XenServer's tools take",
     why: 'they refuse or cannot grow others',
   },
-  E5: { title: 'VirtualBox hands its data over in DMI strings', why: 'developers test with it' },
+  E5: { title: 'VirtualBox passes its data in DMI strings', why: 'developers test with it' },
   E6: {
-    title: 'an agent that comes with the very scripts of the image is unpacked',
-    why: 'scripts that are known are not unpacked again, nor the agent that comes along',
+    title: "an agent that comes with the image's exact scripts is unpacked",
+    why: 'known scripts are not unpacked again, and the agent with them is not either',
   },
   E7: {
     title: 'metadata.ini registers the file as the release looks it up',
@@ -270,25 +273,25 @@ export const contract = {
   },
   F4: { title: 'the account has no usable password and no key', why: 'it may run commands as root' },
   F5: {
-    title: 'every program belongs to a signed package, or was named with its sum',
+    title: 'every program is from a signed package, or was given with its checksum',
     why: 'unsigned downloads are where foreign code comes in',
   },
-  F6: { title: 'nobody may log in as root with a key of the image', why: "a developer's key once shipped" },
+  F6: { title: 'no key in the image can log in as root', why: "a developer's key once shipped" },
   F7: {
     title: 'certificates are there, and apache speaks TLS 1.2 and newer only',
     why: 'downloads fail without the one, and scanners without the other',
   },
   F8: {
     title: 'every boot begins with a filter that lets nothing in, before there is a network',
-    why: 'whatever fails later would leave the machine open',
+    why: 'any later failure would leave the machine open',
   },
   F9: {
     title: "where a role's filter does not load, nothing is let in or through but SSH control",
-    why: 'a router without its filter would forward for everybody, and say that it is up',
+    why: 'a router without its filter would forward for everyone, and report that it is up',
   },
   G1: {
-    title: 'no unit fails, and the system comes up whole',
-    why: 'a failed unit is a defect nobody has looked at',
+    title: 'no unit fails, and the system comes up completely',
+    why: 'a failed unit is a defect that no one has looked at',
   },
   G2: {
     title: 'the initramfs has the disk drivers of every hypervisor',

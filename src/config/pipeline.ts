@@ -184,7 +184,10 @@ export const pipelineFields = z.strictObject({
       name: z
         .string()
         .regex(unixName, 'must be a user name')
-        .refine((name) => !systemNames.has(name), 'must be no user or group that Debian has from the start'),
+        .refine(
+          (name) => !systemNames.has(name),
+          'must not be a user or group that Debian has from the start',
+        ),
       fullName: z
         .string()
         .regex(/^[^:,\p{Cc}]*$/u, 'must have no colon, comma or control character')
@@ -264,7 +267,7 @@ export const pipelineFields = z.strictObject({
   downloadUrl: url
     .refine(
       (text) => /^https?:\/\/[\w.:/~-]+$/.test(text),
-      'must be of letters, digits and . _ ~ : / - alone: CloudStack reads it as a pattern',
+      'must have only letters, digits and . _ ~ : / - in it: CloudStack reads it as a pattern',
     )
     .optional(),
   /** Whether the files are also laid out in `out/repository/<major.minor>`, ready to be served. */

@@ -122,7 +122,7 @@ async function requireElsewhere(
 function inTheWay(source: string, file: string): PipelineError {
   return new PipelineError({
     code: 'disk-in-the-way',
-    message: `${file} would be written over ${source}, which the disk is read from`,
+    message: `${file} would overwrite ${source}, which the disk is read from`,
     hint: 'give another --name, or another folder with --out.',
     exitCode: exitCodes.badInput,
   })

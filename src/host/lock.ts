@@ -46,7 +46,7 @@ const pollMs = 200
 
 /**
  * A holder whose process cannot be checked (in another container, on another host that shares the folder, from another
- * boot) proves its life by touching its lock once per beat. It is dead if by the clocks it has not done so for long, and
+ * boot) shows that it is alive by touching its lock every beat. It is dead if by the clocks it has not done so for long, and
  * then does not do it for three beats. Clocks alone are not enough: they may differ, and a host may have slept.
  */
 const beatMs = 2_000

@@ -171,6 +171,6 @@ async function checkTop(folder: string, allowed: readonly string[] | undefined):
   if (names.length === 0) throw new SourceFault('is empty')
   if (strange !== undefined)
     throw new SourceFault(
-      `has ${JSON.stringify(strange)} at its top, where only ${allowed.join(', ')} may be`,
+      `has ${JSON.stringify(strange)} at its top, where only ${allowed.join(', ')} are allowed`,
     )
 }

@@ -82,7 +82,7 @@ export async function planEarlier(
   const parsed = planSchema.safeParse(result.exitCode === 0 ? JSON.parse(result.stdout) : undefined)
   if (parsed.success) return { plan: parsed.data }
   const said =
-    (result.stderr ?? '').trim().split('\n')[0] || result.shortMessage || 'its plan is of another form'
+    (result.stderr ?? '').trim().split('\n')[0] || result.shortMessage || 'its plan has a different format'
   return { reason: `the program of ${revision} makes no plan: ${said}` }
 }
 

@@ -20,15 +20,15 @@ const inputPackage = z.strictObject({
   name: z.string(),
   version: z.string(),
   architecture: z.string(),
-  sha256: sha256.nullable().describe('of the .deb, by a signed index; null where no index lists it'),
+  sha256: sha256.nullable().describe('of the .deb, by a signed index; null if no index lists it'),
   file: z.string().nullable().describe('path of the .deb below the archive'),
-  licenses: z.array(z.string()).describe('short names of its copyright file; empty where that is not known'),
+  licenses: z.array(z.string()).describe('short names of its copyright file; empty if unknown'),
 })
 
 const inputLayer = z.strictObject({
   name: z.string(),
   key: sha256,
-  sha256: sha256.describe('of the qcow2 that the layer is'),
+  sha256: sha256.describe("of the layer's qcow2"),
   script: sha256.nullable().describe('of the bytes of the stage’s script; null of the base'),
   files: z
     .record(z.string(), sha256)
@@ -36,7 +36,7 @@ const inputLayer = z.strictObject({
   scripts: z.array(sha256).describe('of the base: those that its installer runs'),
   installerFiles: z
     .record(z.string(), sha256)
-    .describe('of the base: what was booted to install it, by name; nothing where that was a tool'),
+    .describe('of the base: what was booted to install it, by name; nothing if that was a tool'),
   tools: z.record(z.string(), z.string()).describe('versions on the host that made the layer'),
 })
 
@@ -44,7 +44,7 @@ export const inputsSchema = z.strictObject({
   version: z.literal(1),
   variant: z.string(),
   installer: z.string(),
-  snapshot: z.string().nullable().describe('instant of a snapshot archive; null where the mirror moves on'),
+  snapshot: z.string().nullable().describe('instant of a snapshot archive; null for a mirror that changes'),
   archives: z.array(archive),
   packages: z.array(inputPackage),
   layers: z.array(inputLayer).describe('lowest first'),

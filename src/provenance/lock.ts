@@ -68,7 +68,7 @@ export async function readLock(path: string): Promise<Locked> {
     throw new PipelineError({
       code: 'lock-unreadable',
       message: `the lock ${path} cannot be read: ${why}`,
-      hint: 'take the committed file again, or remove it and write it anew with: npm run image -- lock update',
+      hint: 'restore the committed file, or remove it and write a new one with: npm run image -- lock update',
       exitCode: exitCodes.badInput,
       cause,
     })
@@ -77,7 +77,7 @@ export async function readLock(path: string): Promise<Locked> {
 
 function describeIssue({ issues }: z.ZodError): string {
   const [issue] = issues
-  if (issue === undefined) return 'it is of another form'
+  if (issue === undefined) return 'it has a different format'
   return issue.path.length === 0 ? issue.message : `${issue.path.join('.')}: ${issue.message}`
 }
 

@@ -21,7 +21,7 @@ export const bootsOfEmulatedGuest = 3
 export interface AcceleratorChoice extends Acceleration {
   /** The reason, in one line; with TCG it ends with how to get KVM working, if that is possible. */
   readonly reason: string
-  /** Whether a kernel was tried. False if none was readable, or if the choice was forced. */
+  /** Whether the choice is certain. False if no kernel was readable, or if the choice was forced. */
   readonly proven: boolean
 }
 

@@ -127,7 +127,7 @@ const identity = z.looseObject({
 /** A record whose key follows from its parts and is the one asked for. */
 function parseRecord(bytes: Buffer, key: LayerKey): Layer {
   const parsed = identity.safeParse(parseJson(bytes))
-  if (!parsed.success) throw new WrongLayer('its record is of another form')
+  if (!parsed.success) throw new WrongLayer('its record has a different format')
   const layer = parsed.data as unknown as Layer
   const isRight = keyOf(layer.parts) === key && layer.key === key && parentOf(layer.parts) === layer.parent
   if (!isRight) throw new WrongLayer('it is not the layer that was asked for')

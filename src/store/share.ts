@@ -145,7 +145,8 @@ async function withinTime(
     return { layers, fault: undefined }
   } catch (error) {
     signal.throwIfAborted()
-    if (late.aborted) return { layers, fault: `${registry.reference} has not done in ${timeoutSeconds} s` }
+    if (late.aborted)
+      return { layers, fault: `${registry.reference} has not finished within ${timeoutSeconds} s` }
     if (error instanceof RegistryFault || error instanceof WrongLayer)
       return { layers, fault: `${registry.reference}: ${error.message}` }
     throw error

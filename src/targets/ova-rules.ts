@@ -15,7 +15,7 @@ import type { BrokenRule, FileSource, Surroundings, TargetSettings } from './tar
  */
 export function ovaNameRules(target: string, { fileName = '' }: Surroundings): readonly BrokenRule[] {
   if (!/["%#?]/.test(fileName)) return []
-  const rule = `must be without any of " % # ? for the target ${target}`
+  const rule = `must not contain any of " % # ? for the target ${target}`
   return [{ path: ['name'], rule, found: fileName }]
 }
 

@@ -182,7 +182,7 @@ export const vmware = defineTarget({
   deviceModels: {
     'vmware-lsilogic': {
       ...machine,
-      summary: "LSI SAS 1068 disk, lsilogic's relative that QEMU has; e1000 network, as on VMware",
+      summary: "LSI SAS 1068 disk, QEMU's closest to lsilogic; e1000 network, as on VMware",
       // Without a WWN, Linux's driver does not attach the disk.
       disk: ['mptsas1068,id=scsi0', 'scsi-hd,bus=scsi0.0,drive=disk0,wwn=0x5000c50015ea71ac,bootindex=0'],
       nic: 'e1000',

@@ -128,7 +128,7 @@ function discDiffers(url: string, expected: string, found: string): PipelineErro
 function discUnsigned(url: string, why: string): PipelineError {
   return new PipelineError({
     code: 'disc-unsigned',
-    message: `nothing proves that Debian has made the disc ${url}: ${why}`,
+    message: `nothing proves that Debian made the disc ${url}: ${why}`,
     hint: 'take a disc from https://cdimage.debian.org, with the SHA256SUMS and SHA256SUMS.sign next to it.',
     exitCode: exitCodes.hostNotFit,
     details: { url },

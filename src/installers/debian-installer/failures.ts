@@ -73,7 +73,7 @@ const halts: readonly Halt[] = [
     questions: /^(mirror|retriever|anna|base-installer|bootstrap-base|debootstrap|apt-setup|pkgsel)\//,
     isOfMirror: true,
     code: 'installer-mirror-unusable',
-    message: ({ mirrorFault }) => `debian-installer cannot go on without its mirror: ${mirrorFault}`,
+    message: ({ mirrorFault }) => `debian-installer cannot continue without its mirror: ${mirrorFault}`,
     hint: 'check the network of this host, http_proxy and mirror.debian, and run the build again: what was downloaded is kept.',
   },
   {

@@ -111,7 +111,7 @@ async function fetchImages(
   return { kernel, initrd, source: `${base}/netboot` }
 }
 
-/** Parses lines of a digest and a path; in Debian's lists some paths begin with `../../install/`. */
+/** Parses lines of a digest and a path, as `sha256sum` writes them, with or without a leading `./`. */
 export function parseSums(text: string): ReadonlyMap<string, string> {
   return new Map(
     text.split('\n').flatMap((line) => {

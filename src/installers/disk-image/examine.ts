@@ -121,9 +121,7 @@ function faultsOfPackages({ debianArch }: Wanted, packages: ReadonlyMap<string, 
     ...(dpkg.architecture === debianArch
       ? []
       : [`it is made for ${dpkg.architecture}, and not ${debianArch}`]),
-    ...(missing.length === 0
-      ? []
-      : [`it lacks ${missing.join(', ')}, without which no stage can be run in it`]),
+    ...(missing.length === 0 ? [] : [`it lacks ${missing.join(', ')}, without which no stage can run in it`]),
     ...broken.slice(0, 5).map(({ name, status }) => `its package ${name} is ${status}`),
   ]
 }

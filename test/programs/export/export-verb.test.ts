@@ -103,7 +103,12 @@ describe('options of an export', () => {
 
   it('that give a name no VMDK can have are refused where one is asked for', async () => {
     const words = ['--name', 'a"b', '--targets', 'kvm,vmware']
-    await expectRefusal(exportFrom(path('none.raw'), ...words), 2, 'name: must be without any of', '(--name)')
+    await expectRefusal(
+      exportFrom(path('none.raw'), ...words),
+      2,
+      'name: must not contain any of',
+      '(--name)',
+    )
     expect(left()).toEqual([])
   })
 
@@ -248,12 +253,12 @@ describeWith(['qemu-img', 'qemu-io'], 'an export of any disk', () => {
     qemu('qemu-img', 'create', '-q', '-f', 'qcow2', '-b', base, '-F', 'raw', path('top.qcow2'))
     for (const disk of [base, path('top.qcow2')]) {
       const words = ['--name', 'x', '--targets', 'raw']
-      await expectRefusal(exportFrom(disk, ...words), 2, `${base} would be written over ${base}`)
+      await expectRefusal(exportFrom(disk, ...words), 2, `${base} would overwrite ${base}`)
     }
     const within = path('out', '.systemvm-image.unfinished')
     mkdirSync(within)
     renameSync(base, `${within}/disk.raw`)
-    await expectRefusal(exportFrom(`${within}/disk.raw`, '--targets', 'kvm'), 2, 'would be written over')
+    await expectRefusal(exportFrom(`${within}/disk.raw`, '--targets', 'kvm'), 2, 'would overwrite')
     expect(readFileSync(`${within}/disk.raw`).equals(before)).toBe(true)
   })
 

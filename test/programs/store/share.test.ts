@@ -47,7 +47,7 @@ describe('a reference', () => {
   })
 
   it('is not said where a password may be in it', () => {
-    expect(() => openRegistry('user:planted@ghcr.io/a/b')).toThrow(/^this is no repository/)
+    expect(() => openRegistry('user:planted@ghcr.io/a/b')).toThrow(/^this is not a registry repository/)
   })
 })
 
@@ -155,7 +155,7 @@ describeWith(['skopeo', 'docker-registry', 'qemu-img', 'zstd'], 'a registry', ()
     try {
       const { port } = server.address() as AddressInfo
       const started = performance.now()
-      expect((await pull(`127.0.0.1:${port}`, 1)).fault).toContain('has not done in 1 s')
+      expect((await pull(`127.0.0.1:${port}`, 1)).fault).toContain('has not finished within 1 s')
       expect(performance.now() - started).toBeLessThan(5000)
       nothingIsLeft()
     } finally {

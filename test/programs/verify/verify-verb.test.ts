@@ -113,7 +113,7 @@ describeWith(programs, 'the verb', () => {
     expect(await verify(makeSample())).toBe(4)
     expect(text.stderr).toMatch(/ {2}hygiene .*failed/)
     expect(text.stderr).toMatch(
-      /✖ F5 every program belongs to a signed package, or was named with its sum\n +observed: /,
+      /✖ F5 every program is from a signed package, or was given with its checksum\n +observed: /,
     )
     expect(text.stderr).toMatch(/✖ A6 .*\n +observed: there is no \/boot\/grub\/grub.cfg/)
     const [document = '', junit = ''] = text.stdout.trim().split('\n')
