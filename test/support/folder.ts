@@ -11,6 +11,6 @@ export function useFolder(): (...names: string[]) => string {
   beforeEach(() => {
     folder = mkdtempSync(join(tmpdir(), 'test-'))
   })
-  afterEach(() => rmSync(folder, { recursive: true, force: true }))
+  afterEach(() => rmSync(folder, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 }))
   return (...names) => join(folder, ...names)
 }

@@ -65,8 +65,8 @@ describe("formats: 'cloudstack'", () => {
       'downloadUrl: must end in /4.22',
       '4.21',
     ],
-    [['downloadUrl=https://example.org/a+b'], 'downloadUrl: must be of letters, digits', 'a+b'],
-    [['downloadUrl=https://example.org/a%20b'], 'downloadUrl: must be of letters, digits', 'a%20b'],
+    [['downloadUrl=https://example.org/a+b'], 'downloadUrl: must have only letters, digits', 'a+b'],
+    [['downloadUrl=https://example.org/a%20b'], 'downloadUrl: must have only letters, digits', 'a%20b'],
   ])('refuses what CloudStack would not find: %s', async (assignments, rule, found) => {
     const error = (await withValues(...assignments).catch((thrown: unknown) => thrown)) as PipelineError
     expect(error.message).toContain(rule)
