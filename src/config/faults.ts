@@ -14,6 +14,12 @@ export interface Fault {
   readonly source?: string | undefined
 }
 
+/** What was resolved, and everything wrong with what it was resolved from. */
+export interface Resolution<Value> {
+  readonly value: Value
+  readonly faults: readonly Fault[]
+}
+
 export function formatPath(path: readonly PropertyKey[]): string {
   let text = ''
   for (const part of path) {

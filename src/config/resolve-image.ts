@@ -1,0 +1,69 @@
+/** Resolves one image of a pipeline: a variant with the fields that all share, and its stages. */
+
+import type { Disk } from '../disk/layout.ts'
+import type { Fault, Resolution } from './faults.ts'
+import type { ImageFacts } from './image.ts'
+import { resolveInstaller } from './installer.ts'
+import type { Overrides } from './overrides.ts'
+import type { PipelineFields } from './pipeline.ts'
+import { resolveStage } from './resolve-stage.ts'
+import type { ResolvedImage } from './resolved.ts'
+import type { StageUse } from './stage.ts'
+
+const debianVersions = { bookworm: 12, trixie: 13 } as const
+const debianArchs = { x86_64: 'amd64', aarch64: 'arm64' } as const
+
+export function resolveImage(
+  fields: PipelineFields,
+  variant: PipelineFields['variants'][number],
+  uses: readonly StageUse[],
+  sourceDateEpoch: number,
+  overrides: readonly Overrides[],
+): Resolution<ResolvedImage> {
+  const { variants: _variants, date: _date, store: _store, installer: _installer, disk, ...shared } = fields
+  const { installer, baseImage } = resolveInstaller(variant.installer ?? fields.installer)
+  const facts: ImageFacts = {
+    ...shared,
+    sourceDateEpoch,
+    variant: [variant.suite, variant.arch, ...(variant.installer === undefined ? [] : [installer])].join('-'),
+    suite: variant.suite,
+    debianVersion: debianVersions[variant.suite],
+    arch: variant.arch,
+    debianArch: debianArchs[variant.arch],
+    disk: disk as Disk,
+  }
+  const resolved = uses.map((use) => resolveStage(use, facts, overrides))
+  const stages = resolved.flatMap(({ value }) => value ?? [])
+  const label = variant.label === undefined ? '' : `-${variant.label}`
+  const value = {
+    ...facts,
+    installer,
+    baseImage,
+    debianInstaller: fields.debianInstaller,
+    machine: fields.machine,
+    formats: fields.formats,
+    verification: fields.verification,
+    waivers: fields.waivers,
+    label: variant.label,
+    downloadUrl: fields.downloadUrl,
+    repository: fields.repository,
+    stages,
+    fileName: `${fields.name}-${fields.release}${label}-${variant.arch}`,
+  }
+  return { value, faults: resolved.flatMap(({ faults }) => faults) }
+}
+
+/** Faults of images whose files would have the same name. */
+export function fileNameFaults(images: readonly ResolvedImage[]): Fault[] {
+  const names = images.map((image) => image.fileName)
+  return names.flatMap((name, index) =>
+    names.indexOf(name) === index
+      ? []
+      : [
+          {
+            path: `variants[${index}].label`,
+            rule: `needs a label, or its files would be named ${name} like another's`,
+          },
+        ],
+  )
+}

@@ -1,0 +1,121 @@
+/** Resolves the stages of a pipeline: their overrides, their settings, and what they declare for one image. */
+
+import { dirname, resolve as resolvePath } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { z } from 'zod'
+import { type Fault, formatFound, type Resolution } from './faults.ts'
+import { isUrl } from './file-source.ts'
+import type { ImageFacts } from './image.ts'
+import { issuesToFaults } from './issues.ts'
+import { isRecord, mergeOver, type Overrides } from './overrides.ts'
+import type { ResolvedStage } from './resolved.ts'
+import type { StageUse } from './stage.ts'
+
+/** Applies `stages: {name: settings}` of overrides to the stages in use. */
+export function overrideStages(
+  uses: readonly StageUse[],
+  overrides: readonly Overrides[],
+): Resolution<readonly StageUse[]> {
+  const chosen = overrides.map(({ source, values }) => settingsByStage(uses, values.stages, source))
+  const value = uses.map((use) => {
+    const layers = chosen.flatMap(({ value: byName }) => byName.get(use.name) ?? [])
+    return { ...use, settings: layers.reduce<unknown>(mergeOver, use.settings) as StageUse['settings'] }
+  })
+  return { value, faults: chosen.flatMap(({ faults }) => faults) }
+}
+
+/** One stage as an image has it; undefined for one that the image leaves out, or whose settings are wrong. */
+export function resolveStage(
+  use: StageUse,
+  facts: ImageFacts,
+  overrides: readonly Overrides[],
+): Resolution<ResolvedStage | undefined> {
+  const { value: settings, faults } = resolveSettings(use, overrides)
+  const { spec } = use
+  if (settings === undefined || spec.when?.(settings, facts) === false) return { value: undefined, faults }
+  const folder = dirname(fileURLToPath(spec.from))
+  const files = Object.fromEntries(
+    Object.entries(spec.files?.(settings, facts) ?? {}).map(([name, path]) => [
+      name,
+      isUrl(path) ? path : resolvePath(folder, path),
+    ]),
+  )
+  const value = {
+    name: use.name,
+    summary: spec.summary,
+    script: resolvePath(folder, `${use.name}.sh`),
+    settings,
+    environment: spec.environment?.(settings, facts) ?? {},
+    packages: spec.packages?.(settings, facts) ?? [],
+    leaves: spec.leaves?.(settings, facts) ?? [],
+    files,
+    sources: files,
+    fileKinds: spec.fileKinds ?? {},
+    filesTop: spec.filesTop ?? {},
+    network: spec.network ?? false,
+    timeoutSeconds: spec.timeoutSeconds ?? 900,
+  }
+  return { value, faults }
+}
+
+/** A stage's settings with every default; undefined where one is wrong. */
+export function resolveSettings(
+  use: StageUse,
+  overrides: readonly Overrides[],
+): Resolution<Record<string, never> | undefined> {
+  const parsed = z.strictObject(use.spec.settings ?? {}).safeParse(use.settings)
+  if (parsed.success) return { value: parsed.data as Record<string, never>, faults: [] }
+  const faults = issuesToFaults(parsed.error.issues, use.settings, ['stages', use.name], overrides)
+  return { value: undefined, faults }
+}
+
+/** Names in the report for parts of a run that are not stages. */
+const partNames = ['base', 'boot', 'shutdown', 'inputs', 'flatten']
+
+/** Faults of the names that stages have. */
+export function stageNameFaults(uses: readonly StageUse[]): Fault[] {
+  const names = uses.map((use) => use.name)
+  const unfit = names.filter((name) => !/^[a-z][a-z0-9_]*$/.test(name))
+  const taken = names.filter((name) => partNames.includes(name))
+  const twice = names.filter((name, index) => names.indexOf(name) !== index)
+  return [
+    ...twice.map((name) => ({ path: 'stages', rule: `stage ${name} is listed twice` })),
+    ...unfit.map((name) => ({
+      path: 'stages',
+      rule: 'a stage is named in lower case letters, digits and underscores',
+      found: formatFound(name),
+    })),
+    ...taken.map((name) => ({
+      path: 'stages',
+      rule: `${name} is the name of a part of every run, so no stage can have it`,
+    })),
+  ]
+}
+
+// --- internal ---
+
+function settingsByStage(
+  uses: readonly StageUse[],
+  stages: unknown,
+  source: string,
+): Resolution<ReadonlyMap<string, Record<string, unknown>>> {
+  const value = new Map<string, Record<string, unknown>>()
+  if (stages === undefined) return { value, faults: [] }
+  if (!isRecord(stages)) {
+    const rule = 'must map stage names to settings'
+    return { value, faults: [{ path: 'stages', rule, found: formatFound(stages), source }] }
+  }
+  const known = uses.map(({ name }) => name)
+  const faults = Object.entries(stages).flatMap(([name, settings]): Fault[] => {
+    const path = `stages.${name}`
+    if (!known.includes(name)) {
+      return [{ path, rule: `is not a stage of this pipeline, which has ${known.join(', ')}`, source }]
+    }
+    if (!isRecord(settings)) {
+      return [{ path, rule: 'must be settings by name', found: formatFound(settings), source }]
+    }
+    value.set(name, settings)
+    return []
+  })
+  return { value, faults }
+}
