@@ -12,6 +12,7 @@ import { checkUdebs } from '../../../src/doctor/checks/mirrors.ts'
 import { contextOf } from '../../../src/doctor/host-checks.ts'
 import { PipelineError } from '../../../src/errors.ts'
 import { probeUdebs, probeUdebsOf } from '../../../src/installers/debian-installer/udebs.ts'
+import { runGpg } from '../../support/gpg.ts'
 
 const missing = ['gpg', 'gpgv'].filter((name) => spawnSync(name, ['--version']).error !== undefined)
 if (missing.length > 0 && process.env.CI === 'true') throw new Error(`CI lacks ${missing.join(' and ')}`)
@@ -54,21 +55,7 @@ describe.skipIf(missing.length > 0)(`a mirror (skipped where gpg or gpgv is miss
   let routes: Map<string, { status?: number; body?: string | Buffer; reset?: number }>
   let asked: string[]
 
-  function gpg(arguments_: readonly string[], input = ''): string {
-    const home = [
-      '--homedir',
-      folder,
-      '--batch',
-      '--quiet',
-      '--pinentry-mode',
-      'loopback',
-      '--passphrase',
-      '',
-    ]
-    const result = spawnSync('gpg', [...home, ...arguments_], { input, encoding: 'utf8' })
-    if (result.status !== 0) throw new Error(`gpg ${arguments_.join(' ')}: ${result.stderr}`)
-    return result.stdout
-  }
+  const gpg = (words: readonly string[], input = '') => runGpg(folder, words, input)
 
   function sign(text: string, ...signers: string[]): string {
     const by = (signers.length === 0 ? ['known'] : signers).flatMap((name) => [

@@ -9,6 +9,7 @@ import { gzipSync } from 'node:zlib'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import type { Mirror } from '../../../src/config/image.ts'
 import { findNetboot, parseSums } from '../../../src/installers/debian-installer/netboot.ts'
+import { runGpg } from '../../support/gpg.ts'
 
 const sha256 = (data: string | Buffer) => createHash('sha256').update(data).digest('hex')
 
@@ -41,21 +42,7 @@ describe.skipIf(missing.length > 0)('netboot files (skipped where gpg, gpgv or d
   let asked: string[]
   let cacheFolder: string
 
-  const gpg = (arguments_: readonly string[], input = '') => {
-    const home = [
-      '--homedir',
-      folder,
-      '--batch',
-      '--quiet',
-      '--pinentry-mode',
-      'loopback',
-      '--passphrase',
-      '',
-    ]
-    const result = spawnSync('gpg', [...home, ...arguments_], { input, encoding: 'utf8' })
-    if (result.status !== 0) throw new Error(`gpg ${arguments_.join(' ')}: ${result.stderr}`)
-    return result.stdout
-  }
+  const gpg = (words: readonly string[], input = '') => runGpg(folder, words, input)
 
   beforeAll(() => {
     folder = mkdtempSync(join(tmpdir(), 'keys-'))

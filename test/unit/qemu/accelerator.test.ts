@@ -78,7 +78,6 @@ describe.skipIf(process.arch !== 'x64')('KVM (skipped where the host is not x64)
     expect(calls()).toEqual([])
   })
 
-  // Root may write to everything.
   // Skipped as root, who has every right to the device.
   it.skipIf(process.getuid?.() === 0)(
     'is not tried without the right to its device (skipped as root)',
