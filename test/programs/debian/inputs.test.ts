@@ -1,6 +1,6 @@
 /** What an image was made from: read from a disk whose apt lists are signed here. */
 
-import { execFileSync, spawnSync } from 'node:child_process'
+import { spawnSync } from 'node:child_process'
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { parseLicenses } from '../../../src/debian/licenses.ts'
@@ -10,6 +10,7 @@ import { type DiskFiles, openDisk } from '../../../src/disk/disk-files.ts'
 import { readAptLists } from '../../../src/provenance/apt-lists.ts'
 import { makeDisk, makeFilesystem, makeTree, type Tree } from '../../support/filesystems.ts'
 import { useFolder } from '../../support/folder.ts'
+import { runGpg } from '../../support/gpg.ts'
 import { describeWith } from '../../support/tools.ts'
 
 const path = useFolder()
@@ -86,18 +87,7 @@ SHA256: ${'2'.repeat(64)}
     spawnSync('gpgconf', ['--homedir', path('gpg'), '--kill', 'all'])
   })
 
-  const gpg = (...words: string[]) =>
-    execFileSync('gpg', [
-      '--homedir',
-      path('gpg'),
-      '--batch',
-      '--quiet',
-      '--passphrase',
-      '',
-      '--pinentry-mode',
-      'loopback',
-      ...words,
-    ])
+  const gpg = (...words: string[]) => runGpg(path('gpg'), words)
 
   function sign(text: string): Buffer {
     writeFileSync(path('Release'), text)

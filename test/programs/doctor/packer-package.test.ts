@@ -11,6 +11,7 @@ import { installHostPackages, setUpHost } from '../../../src/doctor/host-package
 import { type PackerSource, withPackerPackage } from '../../../src/doctor/packer-package.ts'
 import { hostTools } from '../../../src/host/tools.ts'
 import { useFolder } from '../../support/folder.ts'
+import { runGpg } from '../../support/gpg.ts'
 import { describeWith } from '../../support/tools.ts'
 
 const inFolder = useFolder()
@@ -127,12 +128,7 @@ describeWith(['gpg', 'gpgv'], "Debian 12's package of Packer", () => {
     expect(calls().at(-1)).toBe('apt-get install -y --no-install-recommends packer')
   })
 
-  function gpg(arguments_: readonly string[], input = ''): string {
-    const home = ['--homedir', keys, '--batch', '--quiet', '--pinentry-mode', 'loopback', '--passphrase', '']
-    const result = spawnSync('gpg', [...home, ...arguments_], { input, encoding: 'utf8' })
-    if (result.status !== 0) throw new Error(`gpg ${arguments_.join(' ')}: ${result.stderr}`)
-    return result.stdout
-  }
+  const gpg = (words: readonly string[], input = '') => runGpg(keys, words, input)
 
   /** A signed archive with one package of some name. */
   function publish(name: string): void {
