@@ -1,17 +1,17 @@
-/** `release`: makes a release folder from what was built, and checks one. */
+/** `release`: makes a release folder from what was built. */
 
-import { readdir } from 'node:fs/promises'
 import { resolve as resolvePath } from 'node:path'
 import { type Command, Option } from 'commander'
 import type { ResolvedImage } from '../config/resolved.ts'
 import { exitCodes, PipelineError } from '../errors.ts'
 import { outFolderAt } from '../host/out-folder.ts'
-import { type ExceptionKind, exceptionKinds, readRecord, releaseFiles } from '../release/record.ts'
-import { describeBuilder } from '../release/statement.ts'
+import { type ExceptionKind, exceptionKinds, readRecord } from '../release/record.ts'
+import { describeRun } from '../release/statement.ts'
 import { requireTag } from '../release/tag.ts'
 import { type TargetName, targetNames } from '../targets/registry.ts'
 import { untilInterrupted } from './interrupt.ts'
 import { addPipelineOptions, choosePipeline, collect, type PipelineOptions } from './options.ts'
+import { addReleaseVerify } from './release-verify.ts'
 import type { Terminal } from './terminal.ts'
 import type { Choose } from './verb.ts'
 
@@ -22,10 +22,8 @@ interface ReleaseOptions extends PipelineOptions {
   readonly since?: string
   readonly allow: readonly ExceptionKind[]
   readonly leaveOut: readonly TargetName[]
-  readonly json?: boolean
-}
-
-interface VerifyOptions {
+  readonly sign?: string
+  readonly signOpenpgp?: string
   readonly json?: boolean
 }
 
@@ -51,16 +49,14 @@ export function releaseCommand(command: Command, terminal: Terminal, choose: Cho
         .argParser(parseChoice(targetNames))
         .default([]),
     )
+    .option('--sign <key>', 'SSH key to sign the release with: a private one, or a public one of an agent')
+    .option(
+      '--sign-openpgp <key>',
+      'OpenPGP key to sign the release with: a fingerprint or user ID that gpg has',
+    )
     .option('--json', 'print the record of the release as JSON')
     .action((options: ReleaseOptions) => choose(() => make(options, terminal)))
-  release
-    .command('verify')
-    .description('check a release against its checksums, statement and images; needs no network')
-    .argument('<folder>', 'folder of the release')
-    .option('--json', 'print what is wrong as JSON')
-    .action((folder: string, _options: VerifyOptions, command: Command) =>
-      choose(() => verify(folder, command.optsWithGlobals(), terminal)),
-    )
+  addReleaseVerify(release, terminal, choose)
 }
 
 /** Collects values from a fixed set; commander drops its own check if there is a parser. */
@@ -95,7 +91,11 @@ async function make(options: ReleaseOptions, terminal: Terminal): Promise<number
       allowed: options.allow,
       tag: options.tag,
       before,
-      builder: describeBuilder(process.env),
+      claimed: describeRun(process.env),
+      keys: {
+        ssh: options.sign === undefined ? undefined : resolvePath(options.sign),
+        openpgp: options.signOpenpgp,
+      },
       onStep: (text) => terminal.error(`${text}\n`),
       signal,
     }),
@@ -108,28 +108,4 @@ async function make(options: ReleaseOptions, terminal: Terminal): Promise<number
     )
   terminal.out(options.json ? `${JSON.stringify(record, null, 2)}\n` : `${folder}\n`)
   return exitCodes.ok
-}
-
-async function verify(folder: string, options: VerifyOptions, terminal: Terminal): Promise<number> {
-  await requireRelease(folder)
-  const { verifyRelease } = await import('../release/verify-release.ts')
-  const { files, record, faults } = await untilInterrupted((signal) =>
-    verifyRelease(resolvePath(folder), signal, (text) => terminal.error(`${text}\n`)),
-  )
-  const exceptions = record?.exceptions ?? []
-  if (options.json) terminal.out(`${JSON.stringify({ files, exceptions, faults }, null, 2)}\n`)
-  else for (const { file, fault } of faults) terminal.out(`${file}: ${fault}\n`)
-  for (const { kind, text } of exceptions) terminal.error(`${terminal.colors.yellow('!')} ${kind}: ${text}\n`)
-  const { colors } = terminal
-  const count = `${files} files`
-  if (faults.length === 0) terminal.error(`${colors.green('✔')} ${count}, all as they were released\n`)
-  else terminal.error(`${colors.red('✖')} ${faults.length} of ${count} are not what was released\n`)
-  return faults.length === 0 ? exitCodes.ok : exitCodes.verificationFailed
-}
-
-/** A folder with nothing of a release in it is a usage error, not a broken release. */
-async function requireRelease(folder: string): Promise<void> {
-  const names: readonly string[] = await readdir(folder).catch(() => [])
-  if (!names.some((name) => name === releaseFiles.record || name === releaseFiles.statement))
-    await readRecord(folder)
 }

@@ -1,6 +1,10 @@
 /** The checksum lists of a release. */
 
-import type { algorithms, Checksums } from '../export/checksums.ts'
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { algorithms, type Checksums, parseSums } from '../export/checksums.ts'
+import { type Blame, releaseFiles, unlistedFiles } from './record.ts'
+import type { Statement } from './statement.ts'
 
 /** A list in GNU format, sorted by name: the same files always give the same text. */
 export function renderSums(
@@ -11,4 +15,50 @@ export function renderSums(
     .sort(([a], [b]) => (a < b ? -1 : 1))
     .map(([name, sum]) => `${sum[algorithm]}  ${name}\n`)
     .join('')
+}
+
+/**
+ * A list has exactly one correct text. If it differs, either a file was changed, and then the statement or the other
+ * lists disagree with that file too, or the list itself was changed.
+ */
+export async function compareWithLists(
+  folder: string,
+  statement: Statement | undefined,
+  sums: ReadonlyMap<string, Checksums>,
+  blame: Blame,
+): Promise<void> {
+  const covered = new Map([...sums].filter(([name]) => !unlistedFiles.includes(name)))
+  const texts = await Promise.all(
+    algorithms.map((algorithm) =>
+      readFile(join(folder, releaseFiles.sums[algorithm]), 'utf8').catch(() => undefined),
+    ),
+  )
+  const isStated = new Set(
+    statement?.subject.flatMap(({ name, digest }) =>
+      sums.get(name)?.sha256 === digest.sha256 ? [name] : [],
+    ),
+  )
+  const disagreeing = algorithms.map((algorithm, index) => {
+    const listed = parseSums(texts[index] ?? '')
+    return new Set([...covered.keys()].filter((name) => listed.get(name) !== covered.get(name)?.[algorithm]))
+  })
+  for (const [index, algorithm] of algorithms.entries()) {
+    const text = texts[index]
+    const name = releaseFiles.sums[algorithm]
+    if (text === undefined) blame(name, 'it is missing')
+    if (text === undefined || text === renderSums(covered, algorithm)) continue
+    const others = disagreeing.filter((_, other) => other !== index)
+    const own = disagreeing[index] as ReadonlySet<string>
+    const changed = [...own].filter((file) => !isStated.has(file) && others.some((set) => set.has(file)))
+    for (const file of changed) blame(file, 'its checksums are not those of the lists')
+    const isOthersFault = hasFault(disagreeing, index) && [...own].every((file) => !isStated.has(file))
+    if (changed.length === 0 && !isOthersFault) blame(name, 'it is not the list of these files')
+  }
+}
+
+/** Whether the other lists disagree with the same files: then it is not the list that was changed. */
+function hasFault(disagreeing: readonly ReadonlySet<string>[], index: number): boolean {
+  const own = disagreeing[index] as ReadonlySet<string>
+  const others = disagreeing.filter((_, other) => other !== index)
+  return own.size > 0 && [...own].every((file) => others.every((set) => set.has(file)))
 }

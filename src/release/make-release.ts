@@ -20,7 +20,8 @@ import { renderNotes } from './notes.ts'
 import { chooseReadable, readImagePackages } from './read-image.ts'
 import { type ExceptionKind, type ReleaseRecord, type ReleaseVariant, releaseFiles } from './record.ts'
 import { faultOfSbom, renderSbom } from './sbom.ts'
-import { type Builder, renderStatement } from './statement.ts'
+import { type SigningKeys, sign } from './sign.ts'
+import { type ClaimedRun, renderStatement } from './statement.ts'
 
 export interface ReleaseMakeRequest extends CollectRequest {
   /** Variants of the pipeline that the command line leaves out. */
@@ -32,14 +33,16 @@ export interface ReleaseMakeRequest extends CollectRequest {
   readonly tag: string | undefined
   /** The release that the notes list changes since. */
   readonly before: ReleaseRecord | undefined
-  readonly builder: Builder
+  readonly claimed: ClaimedRun | undefined
+  /** Keys to sign with. */
+  readonly keys: SigningKeys
   /** Called with each step. */
   readonly onStep: (text: string) => void
 }
 
 /**
  * Makes a release.
- * @throws PipelineError `release-refused` with every fault, `not-a-release`, `sbom-invalid`
+ * @throws PipelineError `release-refused` with every fault, `not-a-release`, `signing-failed`
  */
 export async function makeRelease(request: ReleaseMakeRequest): Promise<ReleaseRecord> {
   await requireOwnFolder(request.folder)
@@ -215,12 +218,12 @@ function sourceOf({ report }: CollectedVariant): ReleaseRecord['source'] {
   return report.source ?? null
 }
 
-/** Writes the statement about all files, then the checksum lists of all files, including the statement. */
+/** Writes the statement about all files, then the checksum lists of all files, including the statement, and signs. */
 async function seal(
   folder: string,
   record: ReleaseRecord,
   variants: readonly CollectedVariant[],
-  { builder, signal }: ReleaseMakeRequest,
+  { claimed, keys, signal }: ReleaseMakeRequest,
 ): Promise<void> {
   const known = new Map<string, Checksums>(
     record.variants.flatMap(({ files }) => files.map((file) => [file.file, file] as const)),
@@ -234,12 +237,13 @@ async function seal(
     variants.flatMap(({ image, inputs }) => (inputs === undefined ? [] : [[image.variant, inputs] as const])),
   )
   const subjects = names.map((name) => ({ name, ...(sums.get(name) as Checksums) }))
-  const text = renderStatement({ record, subjects, inputs, builder, program: await programVersion() })
+  const text = renderStatement({ record, subjects, inputs, claimed, program: await programVersion() })
   await writeFile(join(folder, releaseFiles.statement), text)
   sums.set(releaseFiles.statement, await sumsOf(releaseFiles.statement))
   for (const algorithm of algorithms) {
     await writeFile(join(folder, releaseFiles.sums[algorithm]), renderSums(sums, algorithm))
   }
+  await sign(join(folder, releaseFiles.signed), keys)
 }
 
 async function programVersion(): Promise<string> {

@@ -17,7 +17,20 @@ export const releaseFiles = {
   notes: 'RELEASE_NOTES.md',
   metadata: 'metadata.ini',
   sums: { md5: 'md5sum.txt', sha256: 'sha256sum.txt', sha512: 'sha512sum.txt' },
+  /** The file that signatures are of: it has the checksum of every other file but those of the lists. */
+  signed: 'sha512sum.txt',
+  /** Made last, and only if asked for. */
+  signatures: { ssh: 'sha512sum.txt.sig', openpgp: 'sha512sum.txt.asc' },
 } as const
+
+/** Files that no checksum list has: the lists themselves, and what is made after them. */
+export const unlistedFiles: readonly string[] = [
+  ...Object.values(releaseFiles.sums),
+  ...Object.values(releaseFiles.signatures),
+]
+
+/** Whoever wrote the record must not make a reader open a file elsewhere. */
+const fileName = z.string().regex(/^(?!\.{1,2}$)[^/\0]+$/)
 
 const exception = z.strictObject({
   kind: z.enum(exceptionKinds),
@@ -37,7 +50,7 @@ const verification = z.strictObject({
 const file = z.strictObject({
   target: z.string(),
   format: z.string(),
-  file: z.string(),
+  file: fileName,
   sizeBytes: z.int(),
   virtualSizeBytes: z.int(),
   md5: z.string(),
@@ -52,7 +65,7 @@ const variant = z.strictObject({
   suite: z.string(),
   arch: z.string(),
   installer: z.string(),
-  sbom: z.string().describe('name of the file'),
+  sbom: fileName,
   kernel: z.array(z.string()).describe('name and version of each kernel package'),
   run: z.strictObject({
     id: z.string(),
@@ -81,6 +94,9 @@ export const recordSchema = z.strictObject({
     .nullable(),
   variants: z.array(variant),
 })
+
+/** Says what is wrong with a file of a release. */
+export type Blame = (file: string, fault: string) => void
 
 export type ReleaseRecord = Readonly<z.output<typeof recordSchema>>
 export type ReleaseVariant = Readonly<z.output<typeof variant>>

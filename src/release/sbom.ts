@@ -63,12 +63,23 @@ export interface SbomPackage {
   readonly name: string
   readonly version: string
   readonly purl: string
+  /** Of the .deb, by its signed index; undefined if no index lists it. */
+  readonly sha256: string | undefined
+}
+
+interface SbomComponent extends Omit<SbomPackage, 'sha256'> {
+  readonly hashes?: readonly { readonly alg: string; readonly content: string }[]
 }
 
 /** The packages of a valid bill. */
 export function readSbom(text: string): readonly SbomPackage[] {
-  const { components = [] } = JSON.parse(text) as { readonly components?: readonly SbomPackage[] }
-  return components.map(({ name, version, purl }) => ({ name, version, purl }))
+  const { components = [] } = JSON.parse(text) as { readonly components?: readonly SbomComponent[] }
+  return components.map(({ name, version, purl, hashes = [] }) => ({
+    name,
+    version,
+    purl,
+    sha256: hashes.find(({ alg }) => alg === 'SHA-256')?.content,
+  }))
 }
 
 // --- internal ---

@@ -36,22 +36,28 @@ export const statementSchema = z.strictObject({
 export type Statement = Readonly<z.output<typeof statementSchema>>
 export type Dependency = z.output<typeof dependency>
 
-/** Who built it, from GitHub's environment variables only, none of which is secret. */
-export interface Builder {
-  readonly id: string
-  readonly invocationId: string | undefined
+/**
+ * The builder of every statement here. A build can say nothing about itself that another program could not say too: who
+ * built it is known by a signature, or by what GitHub attests from outside of the build.
+ */
+const builderId = 'urn:systemvm-image:builder:unauthenticated'
+
+/** What the environment of `release` says about the run it is in. Anyone can set it, so it is a claim. */
+export interface ClaimedRun {
+  readonly workflow: string
+  readonly run: string
 }
 
-/** The GitHub workflow running this, or an unnamed local machine. */
-export function describeBuilder(environment: Readonly<Record<string, string | undefined>>): Builder {
+/** The GitHub workflow that this seems to run in; undefined elsewhere. Reads no secret. */
+export function describeRun(
+  environment: Readonly<Record<string, string | undefined>>,
+): ClaimedRun | undefined {
   const { GITHUB_SERVER_URL: server, GITHUB_REPOSITORY: repository } = environment
   const { GITHUB_WORKFLOW_REF: workflow, GITHUB_RUN_ID: run, GITHUB_RUN_ATTEMPT: attempt } = environment
-  if (!server || !repository || !workflow || !run) {
-    return { id: 'urn:systemvm-image:builder:local', invocationId: undefined }
-  }
+  if (!server || !repository || !workflow || !run) return undefined
   return {
-    id: `${server}/${workflow}`,
-    invocationId: `${server}/${repository}/actions/runs/${run}/attempts/${attempt ?? '1'}`,
+    workflow: `${server}/${workflow}`,
+    run: `${server}/${repository}/actions/runs/${run}/attempts/${attempt ?? '1'}`,
   }
 }
 
@@ -61,12 +67,12 @@ export interface StatementRequest {
   readonly subjects: readonly { readonly name: string; readonly sha256: string; readonly sha512: string }[]
   /** By variant, if known. */
   readonly inputs: ReadonlyMap<string, Inputs>
-  readonly builder: Builder
+  readonly claimed: ClaimedRun | undefined
   /** Version of this program. */
   readonly program: string
 }
 
-export function renderStatement({ record, subjects, inputs, builder, program }: StatementRequest): string {
+export function renderStatement({ record, subjects, inputs, claimed, program }: StatementRequest): string {
   const runs = record.variants.map(({ run }) => run)
   const tools: Record<string, string> = Object.assign(
     {},
@@ -91,13 +97,17 @@ export function renderStatement({ record, subjects, inputs, builder, program }: 
             targets: files.map(({ target }) => target),
           })),
         },
-        internalParameters: { exceptions: record.exceptions, runs: runs.map(({ id }) => id) },
+        internalParameters: {
+          exceptions: record.exceptions,
+          runs: runs.map(({ id }) => id),
+          ...(claimed === undefined ? {} : { claimed }),
+        },
         resolvedDependencies: dependenciesOf(record, inputs),
       },
       runDetails: {
-        builder: { id: builder.id, version: { 'systemvm-image': program, ...tools } },
+        builder: { id: builderId, version: { 'systemvm-image': program, ...tools } },
         metadata: {
-          invocationId: builder.invocationId ?? runs.map(({ id }) => id).join(' '),
+          invocationId: runs.map(({ id }) => id).join(' '),
           startedOn: runs.map(({ startedAt }) => startedAt).sort()[0] ?? '',
           finishedOn:
             runs

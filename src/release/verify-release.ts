@@ -1,14 +1,15 @@
-/** Checks the folder of a release against its own records. Needs no network. */
+/** Checks the folder of a release against its own records, and against keys that the reader trusts. Needs no network. */
 
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { algorithms, type Checksums, computeChecksums, parseSums } from '../export/checksums.ts'
+import { type Checksums, computeChecksums } from '../export/checksums.ts'
 import { parseSections } from '../export/metadata.ts'
 import { registeredSum } from '../export/registration.ts'
-import { renderSums } from './checksum-lists.ts'
-import { chooseReadable, readImagePackages } from './read-image.ts'
-import { type ReleaseRecord, recordSchema, releaseFiles } from './record.ts'
-import { faultOfSbom, purlOf, readSbom } from './sbom.ts'
+import { authenticate, type Trust } from './authenticate.ts'
+import { compareWithLists } from './checksum-lists.ts'
+import { compareDisks } from './compare-disks.ts'
+import { compareDependencies, compareSbom } from './compare-sbom.ts'
+import { type Blame, type ReleaseRecord, recordSchema, releaseFiles, unlistedFiles } from './record.ts'
 import { type Statement, statementSchema } from './statement.ts'
 
 /** One thing wrong with a release. */
@@ -21,19 +22,28 @@ export interface ReleaseFault {
 export interface ReleaseVerification {
   readonly files: number
   readonly record: ReleaseRecord | undefined
+  /** Who signed all of it, by keys that the reader trusts. Empty if that is unknown: then it only agrees with itself. */
+  readonly signedBy: readonly string[]
   readonly faults: readonly ReleaseFault[]
 }
 
-/** @throws what reading the folder throws */
-export async function verifyRelease(
-  folder: string,
-  signal: AbortSignal,
-  onStep: (text: string) => void,
-): Promise<ReleaseVerification> {
+export interface ReleaseVerifyRequest {
+  readonly folder: string
+  readonly trust: Trust
+  /** Called with each step. */
+  readonly onStep: (text: string) => void
+  readonly signal: AbortSignal
+}
+
+/** @throws PipelineError `trust-unreadable`, `tools`, and what reading the folder throws */
+export async function verifyRelease(request: ReleaseVerifyRequest): Promise<ReleaseVerification> {
+  const { folder, trust, onStep, signal } = request
+  const authentication = await authenticate(folder, trust)
   const faults = new Map<string, string>()
   const blame = (file: string, fault: string) => {
     if (!faults.has(file)) faults.set(file, fault)
   }
+  for (const { file, fault } of authentication.faults) blame(file, fault)
   const entries = await readdir(folder, { withFileTypes: true })
   for (const entry of entries) if (!entry.isFile()) blame(entry.name, 'it is not a file')
   const names = entries.flatMap((entry) => (entry.isFile() ? [entry.name] : [])).sort()
@@ -56,20 +66,24 @@ export async function verifyRelease(
     }
     await compareMetadata(folder, record, blame)
     for (const variant of record.variants) {
-      onStep(`packages of ${variant.variant}`)
-      await compareSbom(folder, variant, blame, signal)
+      onStep(`packages and disks of ${variant.variant}`)
+      // The others are named by now: missing, changed, a link, or a folder. None of them is opened.
+      const files = variant.files.filter(({ file }) => sums.has(file) && !faults.has(file))
+      await compareSbom(folder, { ...variant, files }, blame, signal)
+      await compareDisks(folder, files, blame, signal)
     }
+    if (statement !== undefined) await compareDependencies(folder, record, statement, blame)
   }
   return {
     files: names.length,
     record,
+    // A good signature of files that were changed since says nothing about the files.
+    signedBy: faults.size === 0 ? authentication.signedBy : [],
     faults: [...faults].map(([file, fault]) => ({ file, fault })),
   }
 }
 
 // --- internal ---
-
-type Blame = (file: string, fault: string) => void
 
 async function readStatement(folder: string): Promise<Statement | undefined> {
   try {
@@ -87,9 +101,7 @@ async function readRecordOf(folder: string): Promise<ReleaseRecord | undefined> 
   }
 }
 
-const lists: readonly string[] = Object.values(releaseFiles.sums)
-
-/** Requires that every file except the lists and the statement is a subject, and every subject a file. */
+/** Requires that every file except the statement and those made after it is a subject, and every subject a file. */
 function compareWithStatement(
   statement: Statement | undefined,
   sums: ReadonlyMap<string, Checksums>,
@@ -107,56 +119,9 @@ function compareWithStatement(
       blame(name, `its checksums are not those of ${releaseFiles.statement}`)
   }
   for (const name of sums.keys()) {
-    if (!subjects.has(name) && name !== releaseFiles.statement && !lists.includes(name))
+    if (!subjects.has(name) && name !== releaseFiles.statement && !unlistedFiles.includes(name))
       blame(name, 'it is not part of this release')
   }
-}
-
-/**
- * A list has exactly one correct text. If it differs, either a file was changed, and then the statement or the other
- * lists disagree with that file too, or the list itself was changed.
- */
-async function compareWithLists(
-  folder: string,
-  statement: Statement | undefined,
-  sums: ReadonlyMap<string, Checksums>,
-  blame: Blame,
-): Promise<void> {
-  const covered = new Map([...sums].filter(([name]) => !lists.includes(name)))
-  const texts = await Promise.all(
-    algorithms.map((algorithm) =>
-      readFile(join(folder, releaseFiles.sums[algorithm]), 'utf8').catch(() => undefined),
-    ),
-  )
-  const isStated = new Set(
-    statement?.subject.flatMap(({ name, digest }) =>
-      sums.get(name)?.sha256 === digest.sha256 ? [name] : [],
-    ),
-  )
-  const disagreeing = algorithms.map((algorithm, index) => {
-    const listed = parseSums(texts[index] ?? '')
-    return new Set([...covered.keys()].filter((name) => listed.get(name) !== covered.get(name)?.[algorithm]))
-  })
-  for (const [index, algorithm] of algorithms.entries()) {
-    const text = texts[index]
-    const name = releaseFiles.sums[algorithm]
-    if (text === undefined) blame(name, 'it is missing')
-    if (text === undefined || text === renderSums(covered, algorithm)) continue
-    const others = disagreeing.filter((_, other) => other !== index)
-    const changed = [...(disagreeing[index] as ReadonlySet<string>)].filter(
-      (file) => !isStated.has(file) && others.some((set) => set.has(file)),
-    )
-    for (const file of changed) blame(file, 'its checksums are not those of the lists')
-    if (changed.length === 0 && !hasFault(disagreeing, index))
-      blame(name, 'it is not the list of these files')
-  }
-}
-
-/** Whether the other lists disagree with the same files: then it is not the list that was changed. */
-function hasFault(disagreeing: readonly ReadonlySet<string>[], index: number): boolean {
-  const own = disagreeing[index] as ReadonlySet<string>
-  const others = disagreeing.filter((_, other) => other !== index)
-  return own.size > 0 && [...own].every((file) => others.every((set) => set.has(file)))
 }
 
 async function compareMetadata(folder: string, record: ReleaseRecord, blame: Blame): Promise<void> {
@@ -168,32 +133,4 @@ async function compareMetadata(folder: string, record: ReleaseRecord, blame: Bla
     if (own.length === 0 || !hasSum)
       blame(releaseFiles.metadata, `it does not register ${sums.file} with its checksum`)
   }
-}
-
-async function compareSbom(
-  folder: string,
-  { sbom, files, suite, packages }: ReleaseRecord['variants'][number],
-  blame: Blame,
-  signal: AbortSignal,
-): Promise<void> {
-  const text = await readFile(join(folder, sbom), 'utf8').catch(() => undefined)
-  if (text === undefined) return blame(sbom, 'it is missing')
-  const fault = await faultOfSbom(text).catch((error: Error) => error.message)
-  if (fault !== undefined) return blame(sbom, `it is not CycloneDX: ${fault.slice(0, 200)}`)
-  const readable = chooseReadable(files)
-  if (readable === undefined) return
-  const installed = await readImagePackages(join(folder, readable.file), signal).catch((error: Error) => {
-    blame(readable.file, error.message.split('\n')[0] ?? 'it cannot be read')
-    return undefined
-  })
-  if (installed === undefined) return
-  const listed = new Set(readSbom(text).map(({ purl }) => purl))
-  const there = new Set(installed.map((one) => purlOf(one, suite)))
-  const difference =
-    [...there].find((purl) => !listed.has(purl)) ?? [...listed].find((purl) => !there.has(purl))
-  if (difference !== undefined)
-    blame(sbom, `it does not list what dpkg has in ${readable.file}: ${difference} is in only one of them`)
-  const isSame = installed.length === Object.keys(packages).length
-  if (!isSame || installed.some(({ name, version }) => packages[name] !== version))
-    blame(releaseFiles.record, `it does not list what dpkg has in ${readable.file}`)
 }

@@ -1,5 +1,6 @@
 /** `release` on small disks that are made here: what is in a release, what is refused, and what `release verify` finds. */
 
+import { execFileSync } from 'node:child_process'
 import {
   cpSync,
   existsSync,
@@ -41,7 +42,8 @@ beforeEach(() => {
 afterEach(() => vi.restoreAllMocks())
 
 const release = (...words: string[]) => main(['release', ...builtWords, '--out', path('out'), ...words])
-const verify = (folder = path('out', 'release')) => main(['release', 'verify', folder])
+const verify = (folder = path('out', 'release'), ...words: string[]) =>
+  main(['release', 'verify', folder, ...words])
 const read = (...names: string[]) => readFileSync(path('out', 'release', ...names), 'utf8')
 
 /** Files of a release of the tiny pipeline. */
@@ -103,7 +105,7 @@ describeWith(programs, 'a release', () => {
     expect(notes).toContain('- kernel: linux-image-6.12.1-amd64 6.12.1-1')
     expect(notes).not.toContain('in spite of')
     expect(await verify(), text.stdout).toBe(0)
-    expect(text.stderr).toContain('10 files, all as they were released')
+    expect(text.stderr).toContain('10 files of tiny 1.0, tag v1.0: consistent with itself, not authenticated')
   })
 
   it('is the same when it is made again', async () => {
@@ -270,9 +272,13 @@ describeWith(programs, 'a release', () => {
     } finally {
       vi.unstubAllEnvs()
     }
-    expect(read('provenance.intoto.json')).toContain(
-      'https://github.com/someone/image/actions/runs/42/attempts/1',
-    )
+    const { predicate } = JSON.parse(read('provenance.intoto.json')) as Statement
+    expect(predicate.buildDefinition.internalParameters.claimed).toEqual({
+      workflow: 'https://github.com/someone/image/.github/workflows/release.yml@refs/tags/v1.0',
+      run: 'https://github.com/someone/image/actions/runs/42/attempts/1',
+    })
+    // Anyone can set those variables.
+    expect(JSON.stringify(predicate.runDetails)).not.toContain('github')
     for (const name of files)
       expect(readFileSync(path('out', 'release', name)).includes('planted-secret'), name).toBe(false)
     expect(text.stdout + text.stderr).not.toContain('planted-secret')
@@ -334,6 +340,23 @@ describeWith(programs, 'release verify', () => {
     expect(text.stdout).toContain(`${name}: it does not list what dpkg has in tiny-1.0-x86_64-kvm.qcow2`)
   })
 
+  /** Gives a forged image the sums that make everything but its content right. */
+  async function registerAgain(name: string): Promise<void> {
+    const now = await computeChecksums(path('release', name), never)
+    const record = JSON.parse(readFileSync(path('release', 'release.json'), 'utf8')) as ReleaseRecord
+    const before = record.variants.flatMap(({ files }) => files).find(({ file }) => file === name)
+    for (const file of ['release.json', 'metadata.ini', 'tiny-1.0-x86_64.cdx.json']) {
+      const text = readFileSync(path('release', file), 'utf8')
+      const changed = (['md5', 'sha256', 'sha512'] as const).reduce(
+        (all, algorithm) => all.replaceAll(before?.[algorithm] ?? '', now[algorithm]),
+        text,
+      )
+      writeFileSync(path('release', file), changed)
+    }
+    for (const file of [name, 'release.json', 'metadata.ini', 'tiny-1.0-x86_64.cdx.json'])
+      await sealAgain(file)
+  }
+
   /** Gives a forged file the sums that make everything but its content right. */
   async function sealAgain(name: string): Promise<void> {
     const statementPath = path('release', 'provenance.intoto.json')
@@ -349,6 +372,95 @@ describeWith(programs, 'release verify', () => {
     for (const algorithm of ['md5', 'sha256', 'sha512'] as const)
       writeFileSync(path('release', `${algorithm}sum.txt`), renderSums(all, algorithm))
   }
+
+  it('finds another disk in one of the files, whatever sums it has been given', async () => {
+    copy()
+    const name = 'tiny-1.0-x86_64-ovm.raw'
+    writeFileSync(path('release', name), flip(readFileSync(path('release', name)), 9 * 2 ** 20))
+    await registerAgain(name)
+    expect(await verify(path('release'))).toBe(4)
+    expect(text.stdout).toMatch(
+      new RegExp(`^${name}: its disk is not the one in tiny-1.0-x86_64-kvm.qcow2: `),
+    )
+    expect(text.stdout.trim().split('\n')).toHaveLength(1)
+  })
+
+  it.each<[string, string, (text: string) => string, string]>([
+    [
+      'a bill with a package that the image was not made from',
+      'provenance.intoto.json',
+      (statement) => statement.replaceAll('pkg:deb/debian/libc6@2.41-12', 'pkg:deb/debian/libc6@2.41-11'),
+      'tiny-1.0-x86_64.cdx.json: pkg:deb/debian/libc6@2.41-12?arch=amd64&distro=trixie is not in provenance.intoto.json',
+    ],
+    [
+      'a bill with another digest of a package',
+      'tiny-1.0-x86_64.cdx.json',
+      (bill) => bill.replace('c'.repeat(64), 'd'.repeat(64)),
+      'tiny-1.0-x86_64.cdx.json: the digest of pkg:deb/debian/',
+    ],
+    [
+      'a statement with a package that no bill has',
+      'provenance.intoto.json',
+      (statement) => {
+        const parsed = JSON.parse(statement) as Statement
+        const { resolvedDependencies } = parsed.predicate.buildDefinition
+        resolvedDependencies.push({ name: 'package nano', uri: 'pkg:deb/debian/nano@8.4-1' })
+        return JSON.stringify(parsed)
+      },
+      'provenance.intoto.json: pkg:deb/debian/nano@8.4-1 is in no bill of materials',
+    ],
+  ])('finds %s', async (_case, name, change, said) => {
+    copy()
+    writeFileSync(path('release', name), change(readFileSync(path('release', name), 'utf8')))
+    await sealAgain(name)
+    expect(await verify(path('release'))).toBe(4)
+    expect(text.stdout).toContain(said)
+  })
+
+  it('finds lists that were all changed in the same way', async () => {
+    copy()
+    for (const list of sums) {
+      const lines = readFileSync(path('release', list), 'utf8').split('\n')
+      const changed = lines.map((line) =>
+        line.endsWith('RELEASE_NOTES.md') ? line.replace(/^./, (c) => (c === '0' ? '1' : '0')) : line,
+      )
+      writeFileSync(path('release', list), changed.join('\n'))
+    }
+    expect(await verify(path('release'))).toBe(4)
+    for (const list of sums) expect(text.stdout).toContain(`${list}: it is not the list of these files`)
+  })
+
+  it('opens no file outside of the release, whatever its record names', async () => {
+    copy()
+    const record = readFileSync(path('release', 'release.json'), 'utf8')
+    writeFileSync(
+      path('release', 'release.json'),
+      record.replaceAll('"tiny-1.0-x86_64-kvm.qcow2"', '"../secret"'),
+    )
+    await sealAgain('release.json')
+    expect(await verify(path('release'))).toBe(4)
+    expect(text.stdout).toContain('release.json: it cannot be read')
+  })
+
+  it('says by whom it is signed only to those who trust the key', async () => {
+    execFileSync('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-C', '', '-f', path('key')])
+    writeFileSync(path('signers'), `maker@example.org ${readFileSync(path('key.pub'), 'utf8')}`)
+    const trust = ['--signers', path('signers')]
+    copy()
+    expect(await verify(path('release'), '--require-signature')).toBe(4)
+    expect(text.stderr).toContain('✖ 10 files of tiny 1.0: consistent with itself, not authenticated')
+    expect(await verify(path('release'), ...trust)).toBe(4)
+    expect(text.stdout).toContain('sha512sum.txt.sig: it is missing')
+    const made = ['--out', sound, '--to', path('signed'), '--sign', path('key')]
+    expect(await main(['release', ...builtWords, ...made]), text.stderr).toBe(0)
+    text.stdout = ''
+    expect(await verify(path('signed'), ...trust, '--require-signature'), text.stdout).toBe(0)
+    expect(text.stderr).toMatch(/✔ 11 files of tiny 1\.0: as signed by maker@example\.org \(SSH key SHA256:/)
+    writeFileSync(path('signed', 'more.txt'), 'more')
+    text.stderr = ''
+    expect(await verify(path('signed'), ...trust)).toBe(4)
+    expect(text.stderr).not.toContain('signed by')
+  })
 
   it('refuses a folder that is none with 2', async () => {
     expect(await verify(path())).toBe(2)

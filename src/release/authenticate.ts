@@ -1,0 +1,76 @@
+/**
+ * Who released these files. Everything else in a release vouches only for itself: the same hand can change a file and all
+ * records of it. A signature is by a key that the reader already trusts.
+ */
+
+import { lstat, readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { exitCodes, PipelineError } from '../errors.ts'
+import { verifyOpenPgp } from './openpgp-signature.ts'
+import { releaseFiles } from './record.ts'
+import { noSignature, type SignatureVerdict } from './signature.ts'
+import { verifySsh } from './ssh-signature.ts'
+
+/** Keys that the reader trusts, by the paths of their files. */
+export interface Trust {
+  /** SSH keys, in OpenSSH's format of allowed signers. */
+  readonly signers?: string | undefined
+  /** SSH keys that are believed no more. */
+  readonly revoked?: string | undefined
+  /** OpenPGP keys. */
+  readonly keyring?: string | undefined
+}
+
+export interface Authentication {
+  /** Who signed, by each key that was asked for. Empty when nothing was asked for, or nothing is right. */
+  readonly signedBy: readonly string[]
+  readonly faults: readonly { readonly file: string; readonly fault: string }[]
+}
+
+/**
+ * Requires a good signature of each kind that keys are given for.
+ * @throws PipelineError `trust-unreadable`, `tools`
+ */
+export async function authenticate(folder: string, trust: Trust): Promise<Authentication> {
+  const { signers, revoked, keyring } = trust
+  await requireReadable([signers, revoked, keyring])
+  const signed = await readFile(join(folder, releaseFiles.signed)).catch(() => Buffer.alloc(0))
+  const { ssh, openpgp } = releaseFiles.signatures
+  const verdicts = new Map<string, SignatureVerdict>()
+  if (signers !== undefined)
+    verdicts.set(ssh, await judge(folder, ssh, (path) => verifySsh(signed, path, { signers, revoked })))
+  if (keyring !== undefined)
+    verdicts.set(openpgp, await judge(folder, openpgp, (path) => verifyOpenPgp(signed, path, keyring)))
+  return {
+    signedBy: [...verdicts.values()].flatMap((verdict) => verdict.signers),
+    faults: [...verdicts].flatMap(([file, { fault }]) => (fault === undefined ? [] : [{ file, fault }])),
+  }
+}
+
+// --- internal ---
+
+async function judge(
+  folder: string,
+  name: string,
+  verify: (path: string) => Promise<SignatureVerdict>,
+): Promise<SignatureVerdict> {
+  const path = join(folder, name)
+  const found = await lstat(path).catch(() => undefined)
+  return found?.isFile() ? verify(path) : noSignature('it is missing')
+}
+
+/** Otherwise a misspelled path would look like a forged release. */
+async function requireReadable(paths: readonly (string | undefined)[]): Promise<void> {
+  for (const path of paths) {
+    if (path === undefined) continue
+    await readFile(path).catch((cause: NodeJS.ErrnoException) => {
+      throw new PipelineError({
+        code: 'trust-unreadable',
+        message: `cannot read the keys in ${path}: ${cause.code ?? cause.message}`,
+        hint: '--signers and --revoked name files of SSH keys, --keyring a file of OpenPGP keys.',
+        exitCode: exitCodes.badInput,
+        cause,
+      })
+    })
+  }
+}

@@ -1,0 +1,57 @@
+/** Requires that all files of a variant hold the same disk, whatever their formats. */
+
+import { mkdtemp, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { BlockNode } from '../disk/block-node.ts'
+import { formatByEnding } from '../disk/disk-source.ts'
+import { inspectImageFile } from '../disk/image-file.ts'
+import { compareImages } from '../disk/qemu-img.ts'
+import { unpackArchive } from '../disk/unpack.ts'
+import { findWorkFolder } from '../disk/work-folder.ts'
+import { messageOf } from '../errors.ts'
+import { chooseReadable } from './read-image.ts'
+import type { Blame, ReleaseImage } from './record.ts'
+
+/**
+ * Without it a package list read from one file would say nothing about the others. Formats round the size up, so zeros at
+ * the end do not count.
+ */
+export async function compareDisks(
+  folder: string,
+  files: readonly ReleaseImage[],
+  blame: Blame,
+  signal: AbortSignal,
+): Promise<void> {
+  const reference = chooseReadable(files)
+  if (reference === undefined || files.length === 1) return
+  const workFolder = await mkdtemp(join(await findWorkFolder(), 'systemvm-image-'))
+  try {
+    const open = async (name: string) =>
+      openPlain(join(folder, name), workFolder, signal).catch((error: unknown) => {
+        signal.throwIfAborted()
+        blame(name, firstLine(error))
+      })
+    const first = await open(reference.file)
+    if (first === undefined) return
+    for (const { file } of files.filter((one) => one !== reference)) {
+      const other = await open(file)
+      if (other === undefined) continue
+      await compareImages(first, other, signal).catch((error: unknown) => {
+        signal.throwIfAborted()
+        blame(file, `its disk is not the one in ${reference.file}: ${firstLine(error)}`)
+      })
+    }
+  } finally {
+    await rm(workFolder, { recursive: true, force: true })
+  }
+}
+
+// --- internal ---
+
+const firstLine = (error: unknown) => messageOf(error).split('\n')[0] ?? ''
+
+/** By its name, since the content is up to the one who wrote the file. */
+async function openPlain(file: string, workFolder: string, signal: AbortSignal): Promise<BlockNode> {
+  const plain = formatByEnding(file) === undefined ? await unpackArchive(file, workFolder, signal) : file
+  return (await inspectImageFile(plain, formatByEnding(plain) ?? 'raw', signal)).node
+}

@@ -1,0 +1,70 @@
+/** Compares bills of materials with the images they are of, and with what the statement says the images were made from. */
+
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { chooseReadable, readImagePackages } from './read-image.ts'
+import { type Blame, type ReleaseRecord, releaseFiles } from './record.ts'
+import { faultOfSbom, purlOf, readSbom } from './sbom.ts'
+import type { Statement } from './statement.ts'
+
+/** Requires that a bill is CycloneDX, and that it and the record list exactly what dpkg has in the image. */
+export async function compareSbom(
+  folder: string,
+  { sbom, files, suite, packages }: ReleaseRecord['variants'][number],
+  blame: Blame,
+  signal: AbortSignal,
+): Promise<void> {
+  const text = await readFile(join(folder, sbom), 'utf8').catch(() => undefined)
+  if (text === undefined) return blame(sbom, 'it is missing')
+  const fault = await faultOfSbom(text).catch((error: Error) => error.message)
+  if (fault !== undefined) return blame(sbom, `it is not CycloneDX: ${fault.slice(0, 200)}`)
+  const readable = chooseReadable(files)
+  if (readable === undefined) return
+  const installed = await readImagePackages(join(folder, readable.file), signal).catch((error: Error) => {
+    blame(readable.file, error.message.split('\n')[0] ?? 'it cannot be read')
+    return undefined
+  })
+  if (installed === undefined) return
+  const listed = new Set(readSbom(text).map(({ purl }) => purl))
+  const there = new Set(installed.map((one) => purlOf(one, suite)))
+  const difference =
+    [...there].find((purl) => !listed.has(purl)) ?? [...listed].find((purl) => !there.has(purl))
+  if (difference !== undefined)
+    blame(sbom, `it does not list what dpkg has in ${readable.file}: ${difference} is in only one of them`)
+  const isSame = installed.length === Object.keys(packages).length
+  if (!isSame || installed.some(({ name, version }) => packages[name] !== version))
+    blame(releaseFiles.record, `it does not list what dpkg has in ${readable.file}`)
+}
+
+/**
+ * Requires that bills and statement name the same packages with the same digests of their .deb. Variants whose inputs are
+ * unknown, which the record says, have none in the statement.
+ */
+export async function compareDependencies(
+  folder: string,
+  record: ReleaseRecord,
+  statement: Statement,
+  blame: Blame,
+): Promise<void> {
+  const resolved = new Map<string, string | undefined>()
+  for (const { uri, digest } of statement.predicate.buildDefinition.resolvedDependencies)
+    if (uri?.startsWith('pkg:deb/')) resolved.set(uri, digest?.sha256)
+  const billed = new Set<string>()
+  for (const { variant, sbom } of record.variants) {
+    const text = await readFile(join(folder, sbom), 'utf8').catch(() => undefined)
+    // That it is missing or broken is known by now.
+    if (text === undefined || (await faultOfSbom(text).catch(() => 'unreadable')) !== undefined) return
+    const isUnrecorded = record.exceptions.some(
+      (one) => one.kind === 'unrecorded' && one.text.startsWith(`${variant}:`),
+    )
+    for (const { purl, sha256 } of readSbom(text)) {
+      billed.add(purl)
+      if (!resolved.has(purl) && isUnrecorded) continue
+      if (!resolved.has(purl)) blame(sbom, `${purl} is not in ${releaseFiles.statement}`)
+      else if (resolved.get(purl) !== sha256)
+        blame(sbom, `the digest of ${purl} is not the one in ${releaseFiles.statement}`)
+    }
+  }
+  const unbilled = [...resolved.keys()].find((purl) => !billed.has(purl))
+  if (unbilled !== undefined) blame(releaseFiles.statement, `${unbilled} is in no bill of materials`)
+}

@@ -1,0 +1,31 @@
+/** What signatures of both kinds share. */
+
+import { exitCodes, PipelineError } from '../errors.ts'
+
+/** What one signature proves. */
+export interface SignatureVerdict {
+  /** Who made it, each with the key's fingerprint. Empty if it is not good. */
+  readonly signers: readonly string[]
+  /** Why it is not good; undefined if it is. */
+  readonly fault: string | undefined
+}
+
+export const noSignature = (fault: string): SignatureVerdict => ({ signers: [], fault })
+
+export function programMissing(program: string, packageName: string): PipelineError {
+  return new PipelineError({
+    code: 'tools',
+    message: `this host has no ${program}, which signatures need`,
+    hint: `install it with: apt-get install ${packageName}`,
+    exitCode: exitCodes.hostNotFit,
+  })
+}
+
+export function signingFailed(key: string, said: string): PipelineError {
+  return new PipelineError({
+    code: 'signing-failed',
+    message: `cannot sign with ${key}: ${said.trim().split('\n').at(-1) || 'no reason was given'}`,
+    hint: 'nothing was released. An SSH key is a file; an OpenPGP key is one that gpg --list-secret-keys shows.',
+    exitCode: exitCodes.badInput,
+  })
+}

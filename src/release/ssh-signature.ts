@@ -1,0 +1,80 @@
+/** Signatures by an SSH key, made and verified by OpenSSH: every host has it. */
+
+import { execa } from 'execa'
+import { noSignature, programMissing, type SignatureVerdict, signingFailed } from './signature.ts'
+
+/** Purpose of these signatures, which keeps one made for anything else (Git, files) from counting as one of a release. */
+export const sshNamespace = 'systemvm-image-release'
+
+/** Who is believed. Formats: ssh-keygen(1), ALLOWED SIGNERS and KEY REVOCATION LISTS. */
+export interface SshTrust {
+  readonly signers: string
+  /** Keys that are believed no more. */
+  readonly revoked: string | undefined
+}
+
+/**
+ * Writes `<file>.sig`. ssh-keygen asks on the terminal for a passphrase.
+ * @param key path of a private key, or of a public key whose private key an agent holds
+ * @throws PipelineError `signing-failed`, `tools`
+ */
+export async function signWithSsh(file: string, key: string): Promise<void> {
+  const { exitCode, code, stderr } = await execa(
+    'ssh-keygen',
+    ['-Y', 'sign', '-n', sshNamespace, '-f', key, file],
+    { reject: false, stdin: 'inherit' },
+  )
+  if (code === 'ENOENT') throw programMissing('ssh-keygen', 'openssh-client')
+  if (exitCode !== 0) throw signingFailed(`the key ${key}`, stderr ?? '')
+}
+
+/**
+ * @param content what is signed
+ * @param signature path of the signature
+ * @throws PipelineError `tools`
+ */
+export async function verifySsh(
+  content: Buffer,
+  signature: string,
+  trust: SshTrust,
+): Promise<SignatureVerdict> {
+  const { signers, revoked } = trust
+  const found = await sshKeygen(['find-principals', '-s', signature, '-f', signers])
+  const principals = found.stdout.split(/[\n,]/).filter(Boolean)
+  const words = ['verify', '-n', sshNamespace, '-s', signature, '-f', signers]
+  let said = found.said
+  for (const principal of principals) {
+    const verified = await sshKeygen([...words, '-I', principal], content)
+    said = verified.said
+    if (verified.exitCode !== 0) continue
+    if (revoked !== undefined) {
+      // Apart, since ssh-keygen does not say that revocation is the reason.
+      const { exitCode } = await sshKeygen([...words, '-I', principal, '-r', revoked], content)
+      if (exitCode !== 0) return noSignature(`its key is revoked in ${revoked}`)
+    }
+    const key = /\bSHA256:\S+/.exec(verified.stdout)?.[0] ?? 'an unnamed key'
+    return { signers: [`${principal} (SSH key ${key})`], fault: undefined }
+  }
+  return noSignature(
+    principals.length === 0 ? `no key in ${signers} made it: ${said}` : `it is not good: ${said}`,
+  )
+}
+
+// --- internal ---
+
+async function sshKeygen(
+  words: readonly string[],
+  input?: Buffer,
+): Promise<{ readonly exitCode: number | undefined; readonly stdout: string; readonly said: string }> {
+  const result = await execa('ssh-keygen', ['-Y', ...words], {
+    reject: false,
+    env: { LC_ALL: 'C' },
+    timeout: 30_000,
+    input: input ?? '',
+  })
+  if (result.code === 'ENOENT') throw programMissing('ssh-keygen', 'openssh-client')
+  const lines = (result.stderr ?? '').trim().split('\n')
+  // The reason stands before the last line, which every failure has.
+  const said = lines.filter((line) => !/^(Could not verify|No principal matched)/.test(line)).join('; ')
+  return { exitCode: result.exitCode, stdout: result.stdout ?? '', said: said || 'no key matches' }
+}
