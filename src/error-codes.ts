@@ -127,6 +127,7 @@ export const errorCodes = [
   'unknown-stage',
   'unknown-target',
   'unknown-variant',
+  'unreadable',
   'usage',
   'verification-failed',
   'went-on',

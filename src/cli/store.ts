@@ -8,9 +8,10 @@ import type { Missing } from '../plan/bring-source.ts'
 import { planImage } from '../plan/plan.ts'
 import { formatAge, formatBytes, formatTable } from '../report/format.ts'
 import { layersOf } from '../store/chain.ts'
+import type { Layer } from '../store/layer-record.ts'
 import { choosePrunable, growTrees, type LayerTree, sizeOf } from '../store/prune.ts'
 import { openStates, type SavedState, type States } from '../store/states.ts'
-import { type Layer, openStore, type Store } from '../store/store.ts'
+import { openStore, type Store } from '../store/store.ts'
 import { addPipelineOptions, choosePipeline, type PipelineOptions } from './options.ts'
 import { addShareVerbs } from './share.ts'
 import type { Terminal } from './terminal.ts'
@@ -150,7 +151,7 @@ async function removeChosen(options: PruneOptions, terminal: Terminal): Promise<
   try {
     // Again: the previous holder of the lock may have changed the store.
     const { store, states, chosen } = await chooseLayers(options)
-    for (const { key } of chosen) await store.remove(key)
+    await store.remove(...chosen.map(({ key }) => key))
     await states.prune(await store.list())
     return chosen
   } finally {

@@ -4,13 +4,16 @@ import { relative } from 'node:path'
 import { stripVTControlCharacters } from 'node:util'
 import picocolors from 'picocolors'
 import type { Colors } from '../report/format.ts'
+import { disarm } from '../text.ts'
 import { createTerminalReporter } from './views/progress.ts'
 
 export interface Terminal {
-  /** Writes a result to stdout. */
+  /** Writes a result to stdout. Of text from outside, what would control a terminal or a CI system is escaped. */
   readonly out: (text: string) => void
-  /** Writes anything else to stderr. */
+  /** Writes anything else to stderr, escaped as well. */
   readonly error: (text: string) => void
+  /** Empties the last line on stderr, so that it can be redrawn. */
+  readonly eraseLine: () => void
   readonly colors: Colors
   /** Whether a line on stderr may be redrawn. */
   readonly isLive: boolean
@@ -21,11 +24,16 @@ export interface Terminal {
 export function createTerminal({ stdout, stderr, env }: NodeJS.Process): Terminal {
   const isTerminal = stderr.isTTY === true && env.TERM !== 'dumb'
   const isLive = isTerminal && (env.CI ?? '') === ''
+  const hasColors = isTerminal && (env.NO_COLOR ?? '') === ''
   return {
     // stderr decides about colors; a result that goes to a file or a pipe never has any.
-    out: (text) => void stdout.write(stdout.isTTY === true ? text : stripVTControlCharacters(text)),
-    error: (text) => void stderr.write(text),
-    colors: picocolors.createColors(isTerminal && (env.NO_COLOR ?? '') === ''),
+    out: (text) => {
+      const safe = disarm(text, hasColors)
+      stdout.write(stdout.isTTY === true ? safe : stripVTControlCharacters(safe))
+    },
+    error: (text) => void stderr.write(disarm(text, hasColors)),
+    eraseLine: () => void stderr.write('\r\u001b[K'),
+    colors: picocolors.createColors(hasColors),
     isLive,
     columns: () => stderr.columns ?? 100,
   }
@@ -35,6 +43,7 @@ export function createTerminal({ stdout, stderr, env }: NodeJS.Process): Termina
 export function reportTo(terminal: Terminal, outFolder: string): ReturnType<typeof createTerminalReporter> {
   return createTerminalReporter({
     write: terminal.error,
+    eraseLine: terminal.eraseLine,
     outFolder: relative(process.cwd(), outFolder) || '.',
     isLive: terminal.isLive,
     columns: terminal.columns(),

@@ -7,7 +7,8 @@ import { type DiskFormat, formatByEnding } from '../disk/disk-source.ts'
 import { exitCodes, PipelineError } from '../errors.ts'
 import type { Plan } from '../plan/plan.ts'
 import { layersOf } from '../store/chain.ts'
-import type { Layer, Store } from '../store/store.ts'
+import type { Layer } from '../store/layer-record.ts'
+import type { Store } from '../store/store.ts'
 
 /** A disk to compare. */
 export interface ComparedDisk {

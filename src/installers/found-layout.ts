@@ -4,6 +4,7 @@ import type { DiskFiles, DiskPartition } from '../disk/disk-files.ts'
 import type { Disk } from '../disk/layout.ts'
 import { type Layout, type PlacedPartition, sectorBytes } from '../disk/layout.ts'
 import { isExtended } from '../disk/partitions.ts'
+import type { Layer } from '../store/layer-record.ts'
 
 const mebibyte = 1024 * 1024
 
@@ -27,10 +28,59 @@ export function readLayout(
     if (place === undefined) return []
     differences.push(...comparePartition(wanted, place))
     const { number, startSector, sectors, uuid = '' } = place
+    if (uuid === '') differences.push(`partition ${number} has no UUID`)
     return [{ ...wanted, number, startSector, sectors, uuid }]
   })
+  if (!areInOrder(partitions, found.sizeBytes / sectorBytes))
+    differences.push('its partitions are not in order')
   const diskId = found.partitions[0]?.partitionUuid?.split('-')[0] ?? ''
   return { layout: { sizeBytes: found.sizeBytes, diskId, extended, partitions }, differences }
+}
+
+/**
+ * The layout in a layer's record, as far as a plan cannot know it: where partitions are, and their UUIDs. The rest is the
+ * plan's. Undefined if the partitions are not those of its disk, or not on it.
+ */
+export function fitLayout(disk: Disk, recorded: NonNullable<Layer['layout']>): Layout | undefined {
+  const sizeBytes = disk.sizeMiB * mebibyte
+  const { diskId, extended, partitions: places } = recorded
+  if (places.length !== disk.partitions.length) return undefined
+  const partitions = disk.partitions.map((wanted, index): PlacedPartition => {
+    const { number, startSector, sectors, uuid } = places[index] as (typeof places)[number]
+    return { ...wanted, number, startSector, sectors, uuid }
+  })
+  const isFit =
+    recorded.sizeBytes === sizeBytes &&
+    partitions.every((partition) => isPlaced(partition, extended)) &&
+    areInOrder(partitions, sizeBytes / sectorBytes) &&
+    (extended === undefined || areInOrder([extended], sizeBytes / sectorBytes))
+  return isFit ? { sizeBytes, diskId, extended, partitions } : undefined
+}
+
+function isPlaced(
+  { number, primary, sizeMiB, startSector, sectors }: PlacedPartition,
+  extended: NonNullable<Layer['layout']>['extended'],
+): boolean {
+  const isOff = sizeMiB !== undefined && Math.abs((sectors * sectorBytes) / mebibyte - sizeMiB) > roundingMiB
+  if (isOff || primary !== number < 5) return false
+  if (primary) return number !== extended?.number
+  const isInside =
+    extended !== undefined &&
+    startSector > extended.startSector &&
+    startSector + sectors <= extended.startSector + extended.sectors
+  return isInside
+}
+
+/** Whether stretches follow one another, without an overlap, up to the end of the disk. */
+function areInOrder(
+  stretches: readonly Pick<PlacedPartition, 'number' | 'startSector' | 'sectors'>[],
+  diskSectors: number,
+): boolean {
+  return stretches.every(({ number, startSector, sectors }, index) => {
+    const next = stretches[index + 1]
+    const isBefore = next === undefined || (startSector + sectors <= next.startSector && number < next.number)
+    return isBefore && startSector + sectors <= diskSectors
+  })
 }
 
 /** partman counts in millions of bytes and then rounds to whole MiB. */

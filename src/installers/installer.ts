@@ -13,6 +13,8 @@ import type { InstallerParts } from '../store/layer-key.ts'
 export interface Installer {
   /** As in `pipeline.ts`, reports and the command line. */
   readonly name: InstallerName
+  /** Whether it places partitions itself. Then only the layer's record knows where they are. */
+  readonly placesPartitions: boolean
   /** What determines layer 0. Reads only local files. */
   readonly keyParts: (image: ResolvedImage) => Promise<KeyParts>
   /** Predicts whether an installation can work; absent if nothing can be said beforehand. */

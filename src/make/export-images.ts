@@ -16,7 +16,7 @@ import type { Plan } from '../plan/plan.ts'
 import type { Emit } from '../report/events.ts'
 import type { ImageResult } from '../report/report.ts'
 import { layersOf } from '../store/chain.ts'
-import type { Layer } from '../store/store.ts'
+import type { Layer } from '../store/layer-record.ts'
 import { type TargetName, targets } from '../targets/registry.ts'
 
 export interface ExportRequest {

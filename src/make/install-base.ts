@@ -3,7 +3,7 @@
 import { relative } from 'node:path'
 import { outFolderAt } from '../host/out-folder.ts'
 import { installerOf } from '../installers/index.ts'
-import type { Layer } from '../store/store.ts'
+import type { Layer } from '../store/layer-record.ts'
 import { accelerate } from './accelerate.ts'
 import type { Run } from './run.ts'
 

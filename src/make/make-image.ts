@@ -11,7 +11,7 @@ import { markOutput, outFolderAt, requireWritable } from '../host/out-folder.ts'
 import { markChildren } from '../host/process.ts'
 import { noteBeginning, noteEnd, type RunFolder, runFolderOf } from '../host/run-folder.ts'
 import { lookAhead, readEstimates } from '../plan/estimates.ts'
-import type { Plan } from '../plan/plan.ts'
+import { layoutOf, type Plan } from '../plan/plan.ts'
 import { expectRoom } from '../plan/room.ts'
 import { requireLocked } from '../provenance/lock.ts'
 import type { BuildEvent } from '../report/events.ts'
@@ -19,9 +19,10 @@ import { formatBytes } from '../report/format.ts'
 import type { Report } from '../report/report.ts'
 import { resultOfLayer, resultOfSkipped } from '../stages/results.ts'
 import { runStages } from '../stages/run-stages.ts'
+import type { Layer } from '../store/layer-record.ts'
 import { sizeOf } from '../store/prune.ts'
 import { openStates } from '../store/states.ts'
-import { type Layer, openStore, type StoreFault } from '../store/store.ts'
+import { openStore, type StoreFault } from '../store/store.ts'
 import { verificationFailed } from '../verify/failures.ts'
 import { accelerate } from './accelerate.ts'
 import { exportImages, isFinished } from './export-images.ts'
@@ -145,8 +146,10 @@ async function buildStages(run: Run, base: Layer): Promise<Layer> {
   const below = [base, ...cached.flatMap((stage) => stage.cached ?? [])]
   const parent = below.at(-1) as Layer
   if (stages.length === 0) return parent
+  const layout = layoutOf(plan.image, base.key, base)
+  if (layout === undefined) throw new Error('layer 0 was made, and its partitions do not fit the disk')
   const { results, failure } = await runStages({
-    plan: { ...plan, layout: base.layout ?? plan.layout },
+    plan: { ...plan, layout },
     stages,
     parent,
     installed: packagesOf(below),

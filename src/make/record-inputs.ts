@@ -4,7 +4,7 @@ import { gatherInputs, isOfLayers } from '../provenance/gather.ts'
 import { readInputs } from '../provenance/inputs.ts'
 import { requireSameInputs } from '../provenance/lock.ts'
 import { layersUpTo } from '../store/chain.ts'
-import type { Layer } from '../store/store.ts'
+import type { Layer } from '../store/layer-record.ts'
 import type { Run } from './run.ts'
 
 /** Records what the image is made from beside it. @throws PipelineError `lock-mismatch` if it differs from the lock */

@@ -4,8 +4,9 @@ import type { ResolvedImage } from '../config/resolved.ts'
 import { type Plan, planImage } from '../plan/plan.ts'
 import { layersOf } from '../store/chain.ts'
 import type { LayerKey } from '../store/layer-key.ts'
+import type { Layer } from '../store/layer-record.ts'
 import { choosePrunable, sizeOf } from '../store/prune.ts'
-import type { Layer, Store } from '../store/store.ts'
+import type { Store } from '../store/store.ts'
 
 export interface StoreBound {
   readonly maximumBytes: number
@@ -39,6 +40,6 @@ export async function keepBound(
   const layers = await store.list()
   const nowMs = Date.now()
   const removed = choosePrunable(layers, { used, maxBytes: maximumBytes, spareUsed: true, nowMs })
-  for (const { key } of removed) await store.remove(key)
+  await store.remove(...removed.map(({ key }) => key))
   return { removed, leftBytes: sizeOf(layers) - sizeOf(removed) }
 }

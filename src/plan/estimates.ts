@@ -8,7 +8,7 @@ import type { Ahead } from '../report/events.ts'
 import type { Report } from '../report/report.ts'
 import { layersOf } from '../store/chain.ts'
 import { isBase } from '../store/layer-key.ts'
-import type { Layer } from '../store/store.ts'
+import type { Layer } from '../store/layer-record.ts'
 import type { Plan } from './plan.ts'
 
 export interface Estimates {

@@ -5,6 +5,7 @@ import type { ResolvedImage, ResolvedStage } from '../config/resolved.ts'
 import { canonicalJson, type Json, listTree, sha256 } from '../digest.ts'
 import { type Layout, placePartitions } from '../disk/layout.ts'
 import { exitCodes, PipelineError } from '../errors.ts'
+import { fitLayout } from '../installers/found-layout.ts'
 import { installerOf } from '../installers/index.ts'
 import type { KeySource } from '../installers/installer.ts'
 import {
@@ -15,7 +16,8 @@ import {
   type LayerParts,
   type StageParts,
 } from '../store/layer-key.ts'
-import type { Layer, Store } from '../store/store.ts'
+import type { Layer } from '../store/layer-record.ts'
+import type { Store } from '../store/store.ts'
 
 /** Raised when a change of the engine makes earlier layers wrong. */
 const layerFormat = 3
@@ -71,8 +73,14 @@ export async function planImage(
   const baseParts: BaseParts = { ...parts, format: layerFormat, installer: image.installer }
   const baseKey = keyOf(baseParts)
   // Layers of another variant do not explain why this one's have to be built.
-  const known = layers.filter((layer) => isOfVariant(layer, baseParts, layers))
-  const obstacle = options.ignoreStore ? 'asked for' : undefined
+  const byKey = new Map(layers.map((layer) => [layer.key, layer]))
+  const known = layers.filter((layer) => isOfVariant(layer, baseParts, byKey))
+  const unfit = layoutOf(image, baseKey, byKey.get(baseKey)) === undefined
+  const obstacle = options.ignoreStore
+    ? 'asked for'
+    : unfit
+      ? 'its partitions do not fit the disk'
+      : undefined
   const base = { ...planLayer('base', baseKey, baseParts, null, known, obstacle), sources }
   const stages: PlannedStage[] = []
   let parent: PlannedLayer = base
@@ -90,7 +98,15 @@ export async function planImage(
     stages.push(planned)
     parent = planned
   }
-  return { image, layout: base.cached?.layout ?? placePartitions(image.disk, baseKey), base, stages }
+  const layout = layoutOf(image, baseKey, base.cached)
+  if (layout === undefined) throw new Error('a base that is used has a layout that fits')
+  return { image, layout, base, stages }
+}
+
+/** Where the partitions of a base are, or will be; undefined if its record does not fit the image's disk. */
+export function layoutOf(image: ResolvedImage, key: LayerKey, base: Layer | undefined): Layout | undefined {
+  if (base === undefined || !installerOf(image).placesPartitions) return placePartitions(image.disk, key)
+  return base.layout && fitLayout(image.disk, base.layout)
 }
 
 /** The image's stages up to `until`. @throws PipelineError `unknown-stage` */
@@ -176,8 +192,8 @@ function explainMiss(parts: LayerParts, closest: Layer | undefined): string {
 }
 
 /** Whether a layer's base has the same suite and architecture. */
-function isOfVariant(layer: Layer, base: BaseParts, layers: readonly Layer[]): boolean {
-  const below = layers.find(({ key }) => key === layer.parent)
+function isOfVariant(layer: Layer, base: BaseParts, layers: ReadonlyMap<LayerKey, Layer>): boolean {
+  const below = layer.parent === null ? undefined : layers.get(layer.parent)
   if (below !== undefined) return isOfVariant(below, base, layers)
   // Only a base knows; a layer whose parent was damaged may be of any variant.
   if (!isBase(layer.parts)) return true

@@ -1,29 +1,43 @@
 /** The report of one run: the content of `out/report.json`, as a schema that is also published. */
 
 import { z } from 'zod'
+import { pathBelow } from '../text.ts'
 import { imageVerification } from './verification.ts'
 
 export const reportVersion = 1
 
-const artifact = z.strictObject({
-  path: z.string().describe('absolute path in the guest'),
-  type: z.enum(['file', 'link', 'folder']),
-  sha256: z
+export const digestSchema = z.string().regex(/^[0-9a-f]{64}$/)
+
+export const artifactSchema = z.strictObject({
+  path: z
     .string()
-    .regex(/^[0-9a-f]{64}$/)
-    .describe(
-      'of the bytes; of a link: of its target; of a folder: of its sorted listing with content digests',
-    ),
+    .max(4096)
+    .regex(/^\/[^\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]*$/u)
+    .describe('absolute path in the guest'),
+  type: z.enum(['file', 'link', 'folder']),
+  sha256: digestSchema.describe(
+    'of the bytes; of a link: of its target; of a folder: of its sorted listing with content digests',
+  ),
   sizeBytes: z.int().min(0),
   mode: z.string().regex(/^[0-7]{3,4}$/),
 })
 
-const packageVersion = z.strictObject({ name: z.string(), version: z.string() })
+const packageName = z
+  .string()
+  .max(200)
+  .regex(/^[a-z0-9][a-z0-9+.-]*(:[a-z0-9-]+)?$/)
 
-const packageChange = z.strictObject({
+const versionText = z
+  .string()
+  .max(200)
+  .regex(/^[A-Za-z0-9.+:~-]*$/)
+
+const packageVersion = z.strictObject({ name: packageName, version: versionText })
+
+export const packageChangeSchema = z.strictObject({
   added: z.array(packageVersion),
   removed: z.array(packageVersion),
-  upgraded: z.array(z.strictObject({ name: z.string(), from: z.string(), to: z.string() })),
+  upgraded: z.array(z.strictObject({ name: packageName, from: versionText, to: versionText })),
 })
 
 const failure = z.strictObject({
@@ -40,17 +54,17 @@ const stage = z.strictObject({
   key: z.string().describe('content key of the layer'),
   log: z.string().nullable().describe('relative to out/'),
   exitStatus: z.int().nullable(),
-  artifacts: z.array(artifact),
-  packages: packageChange,
+  artifacts: z.array(artifactSchema),
+  packages: packageChangeSchema,
   bytesWritten: z.int().min(0),
   layer: z.strictObject({ sha256: z.string(), sizeBytes: z.int() }).nullable(),
   failure: failure.optional(),
 })
 
-const image = z.strictObject({
+export const imageSchema = z.strictObject({
   target: z.string(),
   format: z.string(),
-  path: z.string().describe('relative to out/'),
+  path: pathBelow.describe('relative to out/'),
   sizeBytes: z.int(),
   allocatedBytes: z
     .int()
@@ -109,7 +123,7 @@ export const reportSchema = z.strictObject({
     .array(z.strictObject({ name: z.string(), seconds: z.number() }))
     .describe('parts of the run that are not stages, such as the boot of the guest'),
   stages: z.array(stage),
-  images: z.array(image),
+  images: z.array(imageSchema),
   verifications: z
     .array(imageVerification)
     .optional()
@@ -122,9 +136,9 @@ export const reportSchema = z.strictObject({
 
 export type Report = z.output<typeof reportSchema>
 export type StageResult = z.output<typeof stage>
-export type StageArtifact = z.output<typeof artifact>
-export type PackageChange = z.output<typeof packageChange>
-export type ImageResult = z.output<typeof image>
+export type StageArtifact = z.output<typeof artifactSchema>
+export type PackageChange = z.output<typeof packageChangeSchema>
+export type ImageResult = z.output<typeof imageSchema>
 export type Failure = z.output<typeof failure>
 
 /** The published JSON Schema of a report. */

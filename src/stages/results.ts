@@ -4,7 +4,7 @@ import type { PipelineError } from '../errors.ts'
 import type { PlannedStage } from '../plan/plan.ts'
 import { describeFailure } from '../report/failure.ts'
 import type { StageResult } from '../report/report.ts'
-import type { Layer } from '../store/store.ts'
+import type { Layer } from '../store/layer-record.ts'
 import type { StageOutcome } from './recorder.ts'
 
 /** A stage whose layer is in the store. */

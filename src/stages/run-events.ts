@@ -3,7 +3,7 @@
 import type { PipelineError } from '../errors.ts'
 import type { ProcessResult } from '../host/process.ts'
 import type { BuildEvent } from '../report/events.ts'
-import type { Layer } from '../store/store.ts'
+import type { Layer } from '../store/layer-record.ts'
 import type { ConsoleTail } from './failures.ts'
 import type { GuestEvent } from './guest-watch.ts'
 import type { Decision } from './hold.ts'

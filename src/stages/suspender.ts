@@ -3,8 +3,8 @@
 import { copyFile } from 'node:fs/promises'
 import type { Qmp } from '../qemu/qmp.ts'
 import { saveState } from '../qemu/suspend.ts'
+import type { Layer } from '../store/layer-record.ts'
 import type { States } from '../store/states.ts'
-import type { Layer } from '../store/store.ts'
 import type { Start } from './run-events.ts'
 
 export interface SuspenderOptions {

@@ -6,14 +6,16 @@
 import { type ChildProcessByStdio, spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { createWriteStream } from 'node:fs'
-import { mkdir, open, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
+import { mkdir, open, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { z } from 'zod'
 import { sha256, sha256File } from '../digest.ts'
-import { keyOf, type LayerKey, parentOf } from './layer-key.ts'
-import type { Layer, Store } from './store.ts'
+import { readJson } from '../host/json-file.ts'
+import type { LayerKey } from './layer-key.ts'
+import { type Layer, type LayerOrigin, maximumRecordBytes, parseLayer } from './layer-record.ts'
+import type { Store } from './store.ts'
 
 const types = {
   manifest: 'application/vnd.oci.image.manifest.v1+json',
@@ -22,14 +24,15 @@ const types = {
 } as const
 
 const descriptor = (mediaType: string) =>
-  z.object({
+  z.strictObject({
     mediaType: z.literal(mediaType),
     digest: z.string().regex(/^sha256:[0-9a-f]{64}$/),
-    size: z.int(),
+    size: z.int().min(0),
   })
 
-const manifestSchema = z.object({
+const manifestSchema = z.strictObject({
   schemaVersion: z.literal(2),
+  mediaType: z.literal(types.manifest),
   config: descriptor(types.record),
   layers: z.tuple([descriptor(types.disk)]),
 })
@@ -45,9 +48,11 @@ export async function packLayer(
   signal: AbortSignal,
 ): Promise<void> {
   await mkdir(folder, { recursive: true })
-  const record = Buffer.from(JSON.stringify(layer))
+  // Where it came from is for its reader to say.
+  const { origin: _origin, ...made } = layer
+  const record = Buffer.from(JSON.stringify(made))
   const packed = join(folder, 'packed')
-  const zstd = spawn('zstd', ['-q', '-T0', '-3', '-c', store.disk(layer.key)], {
+  const zstd = spawn('zstd', ['-q', '-T0', '-3', '-c', '--', store.disk(layer.key)], {
     stdio: ['ignore', 'pipe', 'ignore'],
     signal,
   })
@@ -64,45 +69,51 @@ export async function packLayer(
   await writeFile(join(folder, 'version'), 'Directory Transport Version: 1.1\n')
 }
 
-/**
- * Takes a layer from a folder into a store that already has the layers below it.
- * @param key the layer that was asked for
- * @throws WrongLayer when it is a different layer, or incomplete
- */
-export async function unpackLayer(
-  folder: string,
-  key: LayerKey,
-  store: Store,
-  signal: AbortSignal,
-): Promise<Layer> {
+export interface UnpackRequest {
+  /** Artifact in skopeo's `dir` layout. */
+  readonly folder: string
+  /** The layer that was asked for. */
+  readonly key: LayerKey
+  /** Size of the disk in it. */
+  readonly diskBytes: number
+  readonly origin: LayerOrigin
+  /** Has the layers below. */
+  readonly store: Store
+  readonly signal: AbortSignal
+}
+
+/** Takes a layer from a folder into a store. @throws WrongLayer if it is a different layer, or incomplete, or too large */
+export async function unpackLayer(request: UnpackRequest): Promise<Layer> {
+  const { folder, key, diskBytes, origin, store, signal } = request
   const { record, disk } = await readManifest(folder)
-  const layer = parseRecord(await readFile(record), key)
+  const layer = parseRecord(await readJson(record, maximumRecordBytes), key)
+  if (layer.sizeBytes > mostBytesOf(diskBytes))
+    throw new WrongLayer('its disk is larger than that of the plan')
   if (layer.parent !== null && (await store.find(layer.parent)) === undefined)
     throw new WrongLayer('the layer below it is not here')
   await mkdir(store.folder, { recursive: true, mode: 0o700 })
   // If this is cut short, the store sweeps away what is left.
   const partial = `${store.disk(key)}.tmp`
   try {
-    const zstd = spawn('zstd', ['-q', '-d', '-c', disk], { stdio: ['ignore', 'pipe', 'ignore'], signal })
+    const zstd = spawn('zstd', ['-q', '-d', '-c', '--', disk], {
+      stdio: ['ignore', 'pipe', 'ignore'],
+      signal,
+    })
     const written = await writeHashed(zstd, partial, layer.sizeBytes, signal)
     if (written.digest !== layer.sha256) throw new WrongLayer('its disk is not what its digest says')
-    await requireBacking(partial, layer)
+    await requireHeader(partial, layer, diskBytes)
     await rename(partial, store.disk(key))
   } finally {
     await rm(partial, { force: true })
   }
-  return store.adopt(layer)
+  return store.adopt({ ...layer, origin })
 }
 
 // --- internal ---
 
 /** Paths of an artifact's two blobs. Checks the record's digest here; the disk's is checked when it is unpacked. */
 async function readManifest(folder: string): Promise<{ readonly record: string; readonly disk: string }> {
-  const parsed = manifestSchema.safeParse(
-    await readFile(join(folder, 'manifest.json'), 'utf8')
-      .then(JSON.parse)
-      .catch(() => undefined),
-  )
+  const parsed = manifestSchema.safeParse(await readJson(join(folder, 'manifest.json'), maximumRecordBytes))
   if (!parsed.success) throw new WrongLayer('it is not a layer')
   const [disk] = parsed.data.layers
   const paths = [parsed.data.config, disk].map(({ digest }) => digest.replace('sha256:', ''))
@@ -116,50 +127,54 @@ async function readManifest(folder: string): Promise<{ readonly record: string; 
   return { record, disk: blob }
 }
 
-const identity = z.looseObject({
-  key: z.string(),
-  parent: z.string().nullable(),
-  parts: z.record(z.string(), z.unknown()),
-  sha256: z.string().regex(/^[0-9a-f]{64}$/),
-  sizeBytes: z.int().min(0),
-})
-
 /** A record whose key follows from its parts and is the one asked for. */
-function parseRecord(bytes: Buffer, key: LayerKey): Layer {
-  const parsed = identity.safeParse(parseJson(bytes))
-  if (!parsed.success) throw new WrongLayer('its record has a different format')
-  const layer = parsed.data as unknown as Layer
-  const isRight = keyOf(layer.parts) === key && layer.key === key && parentOf(layer.parts) === layer.parent
-  if (!isRight) throw new WrongLayer('it is not the layer that was asked for')
+function parseRecord(value: unknown, key: LayerKey): Layer {
+  const layer = parseLayer(value)
+  if (layer === undefined) throw new WrongLayer('its record is not sound')
+  if (layer.key !== key) throw new WrongLayer('it is not the layer that was asked for')
+  if (layer.origin !== undefined) throw new WrongLayer('its record says where it was pulled from')
   return layer
 }
 
-function parseJson(bytes: Buffer): unknown {
-  try {
-    return JSON.parse(bytes.toString())
-  } catch {
-    return undefined
-  }
+/** A qcow2 has each cluster of its disk once, with tables for them of less than a hundredth. */
+function mostBytesOf(diskBytes: number): number {
+  return Math.ceil(diskBytes * 1.01) + 16 * 1024 ** 2
 }
 
-/** Bit of a qcow2 header: the data is in another file. */
-const externalDataFile = 4
+/** A qcow2's header, where the disk's content and size could come from elsewhere. All numbers are big-endian. */
+const header = {
+  bytes: 104,
+  backingAt: 8,
+  backingLength: 16,
+  diskBytes: 24,
+  encryption: 32,
+  snapshots: 60,
+  features: 72,
+} as const
 
 /** Guards against a disk whose backing could pull any host file into the image. @throws WrongLayer */
-async function requireBacking(path: string, { parent }: Layer): Promise<void> {
+async function requireHeader(path: string, { parent }: Layer, diskBytes: number): Promise<void> {
   const file = await open(path, 'r')
   try {
-    const header = Buffer.alloc(80)
-    await file.read(header, 0, header.length, 0)
-    const [at, length] = [Number(header.readBigUInt64BE(8)), header.readUInt32BE(16)]
+    const bytes = Buffer.alloc(header.bytes)
+    await file.read(bytes, 0, bytes.length, 0)
+    const [at, length] = [
+      Number(bytes.readBigUInt64BE(header.backingAt)),
+      bytes.readUInt32BE(header.backingLength),
+    ]
     const name = Buffer.alloc(Math.min(length, 1024))
     if (at > 0) await file.read(name, 0, name.length, at)
     const expected = parent === null ? '' : `${parent}.qcow2`
-    const isQcow2 = header.toString('latin1', 0, 4) === 'QFI\xfb'
-    const isAlone = header.readUInt32BE(4) < 3 || (header.readUInt32BE(76) & externalDataFile) === 0
-    const backing = at === 0 ? '' : name.toString()
-    if (!isQcow2 || !isAlone || backing !== expected)
+    const isQcow2 = bytes.toString('latin1', 0, 4) === 'QFI\xfb' && bytes.readUInt32BE(4) === 3
+    // Features that a reader has to know: an external data file, encryption's tables, and whatever is yet to come.
+    const isPlain =
+      bytes.readBigUInt64BE(header.features) === 0n && bytes.readUInt32BE(header.encryption) === 0
+    const isAlone = bytes.readUInt32BE(header.snapshots) === 0
+    if (!isQcow2 || !isPlain || !isAlone) throw new WrongLayer('its disk is not a plain qcow2')
+    if ((at === 0 ? '' : name.toString()) !== expected)
       throw new WrongLayer('its disk has the wrong backing file')
+    if (bytes.readBigUInt64BE(header.diskBytes) !== BigInt(diskBytes))
+      throw new WrongLayer('its disk has another size than that of the plan')
   } finally {
     await file.close()
   }

@@ -1,6 +1,7 @@
 /** A layer with everything below it. */
 
-import type { Layer, Store } from './store.ts'
+import type { Layer } from './layer-record.ts'
+import type { Store } from './store.ts'
 
 /** A base and the stage layers above it, lowest first. */
 export function layersOf<Base, Stage>(of: {

@@ -3,13 +3,15 @@
  * layer below the one it starts from.
  */
 
-import { readFile, stat } from 'node:fs/promises'
+import { stat } from 'node:fs/promises'
 import { basename } from 'node:path'
 import { z } from 'zod'
 import { sha256File } from '../digest.ts'
 import { writeDurably } from '../host/files.ts'
+import { readRecord } from '../host/json-file.ts'
+import { digestSchema } from '../report/report.ts'
 
-const schema = z.record(z.string(), z.object({ touched: z.string(), sha256: z.string() }))
+const schema = z.record(z.string(), z.strictObject({ touched: z.string(), sha256: digestSchema }))
 
 export interface KnownDigests {
   /** The file's sha256, remembered from the last read or read now. */
@@ -22,13 +24,7 @@ export interface KnownDigests {
 
 /** Stores digests in `file`, keyed by file names alone: after a store is moved, its files are read again. */
 export function openKnownDigests(file: string): KnownDigests {
-  const read = async (): Promise<z.infer<typeof schema>> => {
-    try {
-      return schema.parse(JSON.parse(await readFile(file, 'utf8')))
-    } catch {
-      return {}
-    }
-  }
+  const read = async () => (await readRecord(file, schema)) ?? {}
   const learn = async (path: string, sha256: string): Promise<void> => {
     const touched = await describeTouch(path)
     await writeDurably(file, JSON.stringify({ ...(await read()), [basename(path)]: { touched, sha256 } }))

@@ -1,6 +1,6 @@
 /** Chooses which layers can go: never one below a layer that stays. */
 
-import type { Layer } from './store.ts'
+import type { Layer } from './layer-record.ts'
 
 export interface PruneRules {
   /** Keys of the layers that the current pipeline uses. */
@@ -18,29 +18,61 @@ export interface PruneRules {
 /** Chooses layers to remove, each before the layer below it. */
 export function choosePrunable(layers: readonly Layer[], rules: PruneRules): readonly Layer[] {
   const { used, unusedForMs, maxBytes, spareUsed = false, nowMs } = rules
-  const left = new Map(layers.map((layer) => [layer.key, layer]))
-  const chosen: Layer[] = []
-  const isTop = (layer: Layer) => ![...left.values()].some(({ parent }) => parent === layer.key)
-  const take = (layer: Layer) => {
-    left.delete(layer.key)
-    chosen.push(layer)
-  }
+  const stack = stackOf(layers)
   const ageMs = (layer: Layer) => Math.max(0, nowMs - Date.parse(layer.createdAt))
+  const chosen: Layer[] = []
+  const take = (layer: Layer) => {
+    chosen.push(layer)
+    return stack.take(layer)
+  }
 
   const isOld = (layer: Layer) =>
     unusedForMs !== undefined && !used.has(layer.key) && ageMs(layer) >= unusedForMs
-  for (;;) {
-    const next = [...left.values()].find((layer) => isOld(layer) && isTop(layer))
-    if (next === undefined) break
-    take(next)
+  const old = stack.tops().filter(isOld)
+  for (const layer of old) {
+    const bared = take(layer)
+    if (bared !== undefined && isOld(bared)) old.push(bared)
   }
-  while (maxBytes !== undefined && left.size > 0 && sizeOf([...left.values()]) > maxBytes) {
-    const tops = [...left.values()].filter((layer) => isTop(layer) && !(spareUsed && used.has(layer.key)))
-    tops.sort((a, b) => Number(used.has(a.key)) - Number(used.has(b.key)) || ageMs(b) - ageMs(a))
-    if (tops[0] === undefined) break
-    take(tops[0])
+  if (maxBytes === undefined) return chosen
+
+  let leftBytes = sizeOf(layers) - sizeOf(chosen)
+  const isSpared = (layer: Layer) => spareUsed && used.has(layer.key)
+  /** Negative if `a` goes first. */
+  const compare = (a: Layer, b: Layer) =>
+    Number(used.has(a.key)) - Number(used.has(b.key)) || ageMs(b) - ageMs(a)
+  const next = stack.tops().filter((layer) => !isSpared(layer))
+  next.sort(compare)
+  while (leftBytes > maxBytes) {
+    const layer = next.shift()
+    if (layer === undefined) break
+    leftBytes -= layer.sizeBytes
+    const bared = take(layer)
+    if (bared === undefined || isSpared(bared)) continue
+    const at = next.findIndex((other) => compare(bared, other) < 0)
+    next.splice(at === -1 ? next.length : at, 0, bared)
   }
   return chosen
+}
+
+/** Layers as they stand on each other while they are taken away, one by one, from the top. */
+function stackOf(layers: readonly Layer[]) {
+  const left = new Map(layers.map((layer) => [layer.key, layer]))
+  const above = new Map<string, number>()
+  const count = (key: string | null, difference: number): number => {
+    if (key === null) return 0
+    const now = (above.get(key) ?? 0) + difference
+    above.set(key, now)
+    return now
+  }
+  for (const { parent } of layers) count(parent, 1)
+  return {
+    tops: () => [...left.values()].filter(({ key }) => (above.get(key) ?? 0) === 0),
+    /** Returns the layer below if nothing stands on it any more. */
+    take: ({ key, parent }: Layer): Layer | undefined => {
+      left.delete(key)
+      return count(parent, -1) === 0 && parent !== null ? left.get(parent) : undefined
+    },
+  }
 }
 
 /** Total bytes. */
@@ -57,10 +89,15 @@ export interface LayerTree {
 /** Layers as trees, oldest first; a layer whose parent is gone becomes a root. */
 export function growTrees(layers: readonly Layer[]): readonly LayerTree[] {
   const sorted = [...layers].sort((a, b) => (a.createdAt < b.createdAt ? -1 : 1))
-  const keys = new Set(layers.map(({ key }) => key))
-  const grow = (layer: Layer): LayerTree => ({
-    layer,
-    above: sorted.filter(({ parent }) => parent === layer.key).map(grow),
-  })
-  return sorted.filter(({ parent }) => parent === null || !keys.has(parent)).map(grow)
+  const trees = new Map<string, { readonly layer: Layer; readonly above: LayerTree[] }>(
+    sorted.map((layer) => [layer.key, { layer, above: [] }]),
+  )
+  const roots: LayerTree[] = []
+  for (const tree of trees.values()) {
+    const { parent } = tree.layer
+    const below = parent === null ? undefined : trees.get(parent)
+    if (below === undefined) roots.push(tree)
+    else below.above.push(tree)
+  }
+  return roots
 }

@@ -6,8 +6,9 @@ import { makeTemporaryFolder } from '../host/files.ts'
 import { packLayer, unpackLayer, WrongLayer } from './artifact.ts'
 import { layersOf } from './chain.ts'
 import type { LayerKey } from './layer-key.ts'
+import type { Layer } from './layer-record.ts'
 import { type Registry, RegistryFault } from './registry.ts'
-import type { Layer, Store } from './store.ts'
+import type { Store } from './store.ts'
 
 /** A layer that a plan needs, and the copy in the store, if any. */
 interface WantedLayer {
@@ -18,6 +19,7 @@ interface WantedLayer {
 
 /** The layers of an image, lowest first. */
 interface WantedLayers {
+  readonly layout: { readonly sizeBytes: number }
   readonly base: WantedLayer
   readonly stages: readonly WantedLayer[]
 }
@@ -89,11 +91,13 @@ export async function pullLayers(request: ShareRequest): Promise<Shared> {
     }
     try {
       for (let index = 0; index < atOnce; index += 1) begin(index)
-      for (const [index, { name, key }] of wanted.entries()) {
+      for (const [index, { name, key, diskBytes }] of wanted.entries()) {
         await pulled[index]
         begin(index + atOnce)
         const folder = join(work, key)
-        const layer = await unpackLayer(folder, key, store, signal).catch((error: unknown) => {
+        const origin = { registry: registry.reference, pulledAt: new Date().toISOString() }
+        const unpacking = unpackLayer({ folder, key, diskBytes, origin, store, signal })
+        const layer = await unpacking.catch((error: unknown) => {
           if (!(error instanceof WrongLayer)) throw error
           throw new WrongLayer(`the layer of ${name} is refused: ${error.message}`)
         })
@@ -117,11 +121,15 @@ function storedLayersOf(plans: readonly WantedLayers[]): readonly Layer[] {
 }
 
 /** Layers missing here that the registry has with everything below them, lowest first. */
-function wantedOf(plans: readonly WantedLayers[], there: ReadonlySet<string>): readonly WantedLayer[] {
+function wantedOf(
+  plans: readonly WantedLayers[],
+  there: ReadonlySet<string>,
+): readonly (WantedLayer & { readonly diskBytes: number })[] {
   const wanted = plans.flatMap((plan) => {
     const missing = layersOf(plan).filter(({ cached }) => cached === undefined)
     const end = missing.findIndex(({ key }) => !there.has(key))
-    return missing.slice(0, end === -1 ? missing.length : end)
+    const diskBytes = plan.layout.sizeBytes
+    return missing.slice(0, end === -1 ? missing.length : end).map((layer) => ({ ...layer, diskBytes }))
   })
   return [...new Map(wanted.map((planned) => [planned.key, planned])).values()]
 }

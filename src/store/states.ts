@@ -3,27 +3,29 @@
  * are a cache of boots: any of them can go at any time, and a damaged one is never used.
  */
 
-import { copyFile, mkdir, readdir, readFile, rm, stat, utimes } from 'node:fs/promises'
+import { copyFile, mkdir, rm, stat, utimes } from 'node:fs/promises'
 import { join } from 'node:path'
 import { z } from 'zod'
 import { sha256File } from '../digest.ts'
 import { writeDurably } from '../host/files.ts'
-import type { Layer } from './store.ts'
+import { readRecord } from '../host/json-file.ts'
+import { someAtATime } from '../host/some-at-a-time.ts'
+import { namesIn, sizeIfThere } from '../host/unless-missing.ts'
+import { digestSchema } from '../report/report.ts'
+import type { Layer } from './layer-record.ts'
 
-const digest = z.string().regex(/^[0-9a-f]{64}$/)
-
-const stateSchema = z.object({
+const stateSchema = z.strictObject({
   /** Digest of everything that the state depends on. */
-  key: digest,
+  key: digestSchema,
   /** Key and digest of the layer below the guest's disk. */
-  layer: digest,
-  layerSha256: digest,
+  layer: digestSchema,
+  layerSha256: digestSchema,
   /** Digest of the memory, and of the guest's writes above the layer, if any. */
-  sha256: digest,
-  changesSha256: digest.nullable(),
-  sizeBytes: z.int(),
+  sha256: digestSchema,
+  changesSha256: digestSchema.nullable(),
+  sizeBytes: z.int().min(0),
   /** ISO 8601. */
-  createdAt: z.string(),
+  createdAt: z.iso.datetime(),
 })
 
 export type SavedState = Readonly<z.infer<typeof stateSchema>>
@@ -59,12 +61,8 @@ export function openStates(folder: string): States {
   const unfinished = new Set<string>()
 
   const read = async (key: string): Promise<SavedState | undefined> => {
-    try {
-      const { success, data } = stateSchema.safeParse(JSON.parse(await readFile(record(key), 'utf8')))
-      return success && data.key === key ? data : undefined
-    } catch {
-      return undefined
-    }
+    const state = await readRecord(record(key), stateSchema)
+    return state?.key === key ? state : undefined
   }
 
   const remove = async (key: string): Promise<void> => {
@@ -73,7 +71,7 @@ export function openStates(folder: string): States {
   }
 
   const keys = async (): Promise<readonly string[]> => {
-    const names = await readdir(folder).catch(() => [])
+    const names = await namesIn(folder)
     return [...new Set(names.flatMap((name) => /^([0-9a-f]{64})\.(json|zst|qcow2)$/.exec(name)?.[1] ?? []))]
   }
 
@@ -85,7 +83,7 @@ export function openStates(folder: string): States {
       const state = await read(key)
       return state?.layer === layer.key && state.layerSha256 === layer.sha256 ? state : undefined
     },
-    list: async () => (await Promise.all((await keys()).map(read))).filter((state) => state !== undefined),
+    list: async () => (await someAtATime(await keys(), read)).filter((state) => state !== undefined),
     verify: async ({ key, sha256, changesSha256 }) =>
       (await digestOf(memory(key))) === sha256 && (await digestOf(changes(key))) === changesSha256,
     prepare: async (key) => {
@@ -117,13 +115,12 @@ export function openStates(folder: string): States {
     },
     prune: async (layers, maximumBytes = Number.POSITIVE_INFINITY) => {
       const kept: { readonly key: string; readonly sizeBytes: number; readonly usedMs: number }[] = []
+      const digests = new Map<string, string>(layers.map(({ key, sha256 }) => [key, sha256]))
       for (const key of await keys()) {
         if (unfinished.has(key)) continue
         const state = await read(key)
-        const isOfUse = layers.some(
-          (layer) => layer.key === state?.layer && layer.sha256 === state.layerSha256,
-        )
-        if (state === undefined || !isOfUse) await remove(key)
+        const isOfUse = state !== undefined && digests.get(state.layer) === state.layerSha256
+        if (!isOfUse) await remove(key)
         else kept.push({ key, sizeBytes: state.sizeBytes, usedMs: (await stat(record(key))).mtimeMs })
       }
       kept.sort((a, b) => b.usedMs - a.usedMs)
@@ -141,5 +138,5 @@ async function digestOf(path: string): Promise<string | null> {
 }
 
 async function sizeOf(path: string): Promise<number> {
-  return (await stat(path).catch(() => undefined))?.size ?? 0
+  return (await sizeIfThere(path)) ?? 0
 }

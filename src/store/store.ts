@@ -1,46 +1,15 @@
 /** The store: every layer that a build has sealed, as `<key>.qcow2` with `<key>.json` beside it. */
 
-import { mkdir, readdir, readFile, rm, stat } from 'node:fs/promises'
+import { mkdir, readFile, rm, stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import { z } from 'zod'
 import { sha256, sha256File } from '../digest.ts'
-import type { Layout } from '../disk/layout.ts'
 import { flush, writeDurably } from '../host/files.ts'
-import type { PackageChange, StageArtifact } from '../report/report.ts'
+import { readJson } from '../host/json-file.ts'
+import { someAtATime } from '../host/some-at-a-time.ts'
+import { namesIn, sizeIfThere, unlessMissing } from '../host/unless-missing.ts'
 import { openKnownDigests } from './known-digests.ts'
-import { isLayerKey, keyOf, type LayerKey, type LayerParts, parentOf } from './layer-key.ts'
-
-/** The disk as one stage (or the installer) left it, and how it was made. */
-export interface Layer {
-  readonly key: LayerKey
-  /** `base`, or the stage's name. */
-  readonly name: string
-  /** Key of the layer below; null for the base. */
-  readonly parent: LayerKey | null
-  /** The parts that the key is the digest of. */
-  readonly parts: LayerParts
-  /** Digest and size of the qcow2 file. */
-  readonly sha256: string
-  readonly sizeBytes: number
-  /** ISO 8601. */
-  readonly createdAt: string
-  /** How long the layer took to make, in seconds. */
-  readonly buildTimeSeconds: number
-  /** Path of the log, relative to `out/`. */
-  readonly log: string
-  readonly artifacts: readonly StageArtifact[]
-  readonly packages: PackageChange
-  /** Where the partitions of a base are; absent if that follows from its key. */
-  readonly layout?: Layout
-  /** Digests of the files that installed a base, by name; absent if a tool of the host did. */
-  readonly installerFiles?: Readonly<Record<string, string>>
-  /** Bytes the guest wrote to the disk. */
-  readonly bytesWritten: number
-  /** How long the guest was frozen for the checkpoint, and for saving its state if that was done. */
-  readonly heldSeconds?: number
-  /** Versions of the host's tools. */
-  readonly tools: Readonly<Record<string, string>>
-}
+import { isLayerKey, type LayerKey } from './layer-key.ts'
+import { type Layer, maximumRecordBytes, nameIn, parseLayer } from './layer-record.ts'
 
 /** One thing wrong in a store. */
 export interface StoreFault {
@@ -50,26 +19,7 @@ export interface StoreFault {
   readonly fault: string
 }
 
-const digest = z.string().regex(/^[0-9a-f]{64}$/)
-
-/** The fields that a plan depends on; the rest is for people. */
-const recordSchema = z.looseObject({
-  key: digest,
-  name: z.string(),
-  parent: digest.nullable(),
-  parts: z.record(z.string(), z.unknown()),
-  sha256: digest,
-  sizeBytes: z.int(),
-  createdAt: z.string(),
-  buildTimeSeconds: z.number(),
-  artifacts: z.array(z.unknown()),
-  packages: z.object({
-    added: z.array(z.unknown()),
-    removed: z.array(z.unknown()),
-    upgraded: z.array(z.unknown()),
-  }),
-})
-
+/** Whatever fails to be read, but is there, throws PipelineError `unreadable`: nothing is removed then. */
 export interface Store {
   readonly folder: string
   /** Path of a layer's disk, whether it exists or not. */
@@ -86,8 +36,8 @@ export interface Store {
   readonly commit: (layer: Omit<Layer, 'sha256' | 'sizeBytes'>) => Promise<Layer>
   /** Like `commit`, for a disk whose digest and size the caller has already checked. */
   readonly adopt: (layer: Layer) => Promise<Layer>
-  /** Removes a layer and every layer above it. */
-  readonly remove: (key: LayerKey) => Promise<void>
+  /** Removes layers and every layer above them. */
+  readonly remove: (...keys: readonly LayerKey[]) => Promise<void>
   /** Keeps a text that went into a key, under its sha256, to show later what changed. */
   readonly keepSource: (bytes: Uint8Array) => Promise<void>
   readonly readSource: (digest: string) => Promise<string | undefined>
@@ -98,94 +48,54 @@ export interface Store {
   readonly sweep: () => Promise<readonly StoreFault[]>
 }
 
-/** Whether a record's key and parent follow from its parts. */
-function isOfItsParts({ key, parent, parts }: Layer): boolean {
-  return keyOf(parts) === key && parentOf(parts) === parent
-}
-
 /** Opens the store in `folder`, which need not exist yet. */
 export function openStore(folder: string): Store {
   const disk = (key: LayerKey) => join(folder, `${key}.qcow2`)
   const record = (key: LayerKey) => join(folder, `${key}.json`)
   const source = (digest: string) => join(folder, 'sources', digest)
 
-  const readRecord = async (key: LayerKey): Promise<Layer | undefined> => {
-    try {
-      const layer: unknown = JSON.parse(await readFile(record(key), 'utf8'))
-      const { success, data } = recordSchema.safeParse(layer)
-      return success && data.key === key && isOfItsParts(layer as Layer) ? (layer as Layer) : undefined
-    } catch {
-      return undefined
+  const readEntry = async (key: LayerKey): Promise<Entry> => {
+    const value = await readJson(record(key), maximumRecordBytes)
+    const layer = parseLayer(value)
+    const isOwn = layer?.key === key
+    return {
+      key,
+      layer: isOwn ? layer : undefined,
+      name: nameIn(value),
+      diskBytes: await sizeIfThere(disk(key)),
     }
-  }
-
-  /** For messages: the name in a record, even if the rest of the record is broken. */
-  const readName = async (key: LayerKey): Promise<string | undefined> => {
-    try {
-      const { name } = JSON.parse(await readFile(record(key), 'utf8')) as { readonly name?: unknown }
-      return typeof name === 'string' ? name : undefined
-    } catch {
-      return undefined
-    }
-  }
-
-  const find = async (key: LayerKey): Promise<Layer | undefined> => {
-    const layer = await readRecord(key)
-    const found = await stat(disk(key)).catch(() => undefined)
-    return layer !== undefined && found?.size === layer.sizeBytes ? layer : undefined
   }
 
   const recordedKeys = async (): Promise<readonly LayerKey[]> => {
-    const names = await readdir(folder).catch(() => [])
-    return names
-      .filter((name) => name.endsWith('.json'))
-      .map((name) => name.slice(0, -'.json'.length))
-      .filter(isLayerKey)
+    const names = (await namesIn(folder)).filter((name) => name.endsWith('.json'))
+    return names.map((name) => name.slice(0, -'.json'.length)).filter(isLayerKey)
   }
+
+  const readAll = async (): Promise<readonly Entry[]> => someAtATime(await recordedKeys(), readEntry)
+
+  const find = async (key: LayerKey): Promise<Layer | undefined> => completeIn(await readEntry(key))
+
+  const list = async (): Promise<readonly Layer[]> =>
+    (await readAll()).map(completeIn).filter((layer) => layer !== undefined)
 
   const known = openKnownDigests(join(folder, 'digests.json'))
 
-  /** What is wrong with a layer, without reading its disk. */
-  const faultOf = async (key: LayerKey): Promise<StoreFault | undefined> => {
-    const layer = await readRecord(key)
-    const name = layer?.name ?? (await readName(key))
-    const fault = (text: string) => ({ key, name, fault: text })
-    if (layer === undefined) {
-      return fault(
-        name === undefined ? 'its record cannot be read' : 'its record is not what its key was made from',
-      )
+  const remove = async (...keys: readonly LayerKey[]): Promise<void> => {
+    if (keys.length === 0) return
+    for (const key of withThoseAbove(keys, await list())) {
+      // The record goes first: a disk without a record is garbage, but a record without a disk would be a lie.
+      await rm(record(key), { force: true })
+      await rm(disk(key), { force: true })
     }
-    const found = await stat(disk(key)).catch(() => undefined)
-    if (found === undefined) return fault('its disk is missing')
-    if (found.size !== layer.sizeBytes)
-      return fault(`its disk has ${found.size} bytes instead of ${layer.sizeBytes}`)
-    if (layer.parent !== null && (await find(layer.parent)) === undefined) {
-      return fault('the layer below it is missing or damaged')
-    }
-    return undefined
-  }
-
-  const deepFaultOf = async (key: LayerKey): Promise<StoreFault | undefined> => {
-    const fault = await faultOf(key)
-    const layer = fault === undefined ? await find(key) : undefined
-    if (layer === undefined || (await sha256File(disk(key))) === layer.sha256) return fault
-    return { key, name: layer.name, fault: 'its disk is not what its digest says' }
-  }
-
-  const list = async (): Promise<readonly Layer[]> =>
-    (await Promise.all((await recordedKeys()).map(find))).filter((layer) => layer !== undefined)
-
-  const remove = async (key: LayerKey): Promise<void> => {
-    for (const layer of await list()) if (layer.parent === key) await remove(layer.key)
-    // The record goes first: a disk without a record is garbage, but a record without a disk would be a lie.
-    await rm(record(key), { force: true })
-    await rm(disk(key), { force: true })
   }
 
   const adopt = async (layer: Layer): Promise<Layer> => {
+    const text = `${JSON.stringify(layer, null, 2)}\n`
+    if (parseLayer(JSON.parse(text)) === undefined)
+      throw new Error(`the layer of ${layer.name} has no sound record: ${text.slice(0, 2000)}`)
     await flush(disk(layer.key))
     await known.learn(disk(layer.key), layer.sha256)
-    await writeDurably(record(layer.key), `${JSON.stringify(layer, null, 2)}\n`)
+    await writeDurably(record(layer.key), text)
     return layer
   }
 
@@ -196,12 +106,14 @@ export function openStore(folder: string): Store {
     list,
     remove,
     adopt,
-    verify: async (layer) => (await known.of(disk(layer.key)).catch(() => '')) === layer.sha256,
+    verify: async ({ key, sha256 }) => (await unlessMissing(disk(key), () => known.of(disk(key)))) === sha256,
     inspect: async () => {
-      const faults: StoreFault[] = []
-      for (const key of await recordedKeys()) {
-        const fault = await deepFaultOf(key)
-        if (fault !== undefined) faults.push(fault)
+      const entries = await readAll()
+      const faults = faultsIn(entries)
+      for (const { key, layer } of entries) {
+        if (layer === undefined || faults.some((fault) => fault.key === key)) continue
+        if ((await sha256File(disk(key))) === layer.sha256) continue
+        faults.push({ key, name: layer.name, fault: 'its disk is not what its digest says' })
       }
       return faults
     },
@@ -213,25 +125,76 @@ export function openStore(folder: string): Store {
     keepSource: async (bytes) => {
       const path = source(sha256(bytes))
       await mkdir(dirname(path), { recursive: true })
-      if (!(await stat(path).catch(() => undefined))) await writeDurably(path, bytes)
+      if ((await sizeIfThere(path)) === undefined) await writeDurably(path, bytes)
     },
     readSource: (digest) => readFile(source(digest), 'utf8').catch(() => undefined),
     sweep: async () => {
-      const faults = (await Promise.all((await recordedKeys()).map(faultOf))).filter(
-        (fault) => fault !== undefined,
-      )
-      // Removing a layer also removes everything above it.
-      for (const { key } of faults) await remove(key)
-      const names = new Set(await readdir(folder).catch(() => []))
+      // Everything is read before anything is removed.
+      const faults = faultsIn(await readAll())
+      const sources = await namesIn(join(folder, 'sources'))
+      await remove(...faults.map(({ key }) => key))
+      const names = new Set(await namesIn(folder))
       const garbage = [...names].filter((name) => {
         const key = /^([0-9a-f]{64})\.qcow2$/.exec(name)?.[1]
         return key === undefined ? /\.(tmp|qcow2)$/.test(name) : !names.has(`${key}.json`)
       })
-      const sources = await readdir(join(folder, 'sources')).catch(() => [])
       const halfKept = sources.filter((name) => name.endsWith('.tmp')).map((name) => join('sources', name))
-      await Promise.all([...garbage, ...halfKept].map((name) => rm(join(folder, name), { force: true })))
-      await known.keepOnly(new Set(await readdir(folder).catch(() => [])))
+      await someAtATime([...garbage, ...halfKept], (name) => rm(join(folder, name), { force: true }))
+      await known.keepOnly(new Set(await namesIn(folder)))
       return faults
     },
   }
+}
+
+// --- internal ---
+
+/** A recorded layer as it was found. */
+interface Entry {
+  readonly key: LayerKey
+  /** Undefined if the file is not a record of it. */
+  readonly layer: Layer | undefined
+  readonly name: string | undefined
+  /** Undefined if there is no disk. */
+  readonly diskBytes: number | undefined
+}
+
+function completeIn({ layer, diskBytes }: Entry): Layer | undefined {
+  return layer !== undefined && diskBytes === layer.sizeBytes ? layer : undefined
+}
+
+/** What is wrong with layers, without reading their disks. */
+function faultsIn(entries: readonly Entry[]): StoreFault[] {
+  const complete = new Set(entries.filter((entry) => completeIn(entry) !== undefined).map(({ key }) => key))
+  return entries.flatMap((entry) => {
+    const fault = faultOf(entry, complete)
+    return fault === undefined ? [] : [{ key: entry.key, name: entry.name, fault }]
+  })
+}
+
+function faultOf({ layer, name, diskBytes }: Entry, complete: ReadonlySet<LayerKey>): string | undefined {
+  if (layer === undefined)
+    return name === undefined ? 'its record cannot be read' : 'its record is not what its key was made from'
+  if (diskBytes === undefined) return 'its disk is missing'
+  if (diskBytes !== layer.sizeBytes) return `its disk has ${diskBytes} bytes instead of ${layer.sizeBytes}`
+  const isOnSound = layer.parent === null || complete.has(layer.parent)
+  return isOnSound ? undefined : 'the layer below it is missing or damaged'
+}
+
+/** Keys, and those of all layers above them, each after the ones above it. */
+function withThoseAbove(keys: readonly LayerKey[], layers: readonly Layer[]): ReadonlySet<LayerKey> {
+  const above = new Map<LayerKey, LayerKey[]>()
+  for (const { key, parent } of layers) {
+    if (parent === null) continue
+    const siblings = above.get(parent)
+    if (siblings === undefined) above.set(parent, [key])
+    else siblings.push(key)
+  }
+  const found = new Set<LayerKey>()
+  const visit = (key: LayerKey): void => {
+    if (found.has(key)) return
+    for (const higher of above.get(key) ?? []) visit(higher)
+    found.add(key)
+  }
+  for (const key of keys) visit(key)
+  return found
 }

@@ -2,7 +2,8 @@
 
 import { writeFileSync } from 'node:fs'
 import type { PlannedLayer } from '../../src/plan/plan.ts'
-import type { Layer, Store } from '../../src/store/store.ts'
+import type { Layer } from '../../src/store/layer-record.ts'
+import type { Store } from '../../src/store/store.ts'
 
 /** Puts a planned layer into a store, with its own key in place of a disk unless there is one. */
 export async function seal(

@@ -11,7 +11,7 @@ import {
   type RunOutcome,
   type RunState,
 } from '../../src/stages/run-state.ts'
-import type { Layer } from '../../src/store/store.ts'
+import type { Layer } from '../../src/store/layer-record.ts'
 
 export const toyStages = ['one', 'two', 'three'] as const
 

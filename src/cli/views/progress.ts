@@ -8,6 +8,7 @@ import { renderVerification } from './verification.ts'
 
 export interface TerminalOptions {
   readonly write: (text: string) => void
+  readonly eraseLine: () => void
   /** Whether the cursor may be moved. Otherwise every line stays, and nothing is written twice. */
   readonly isLive: boolean
   readonly columns: number
@@ -29,17 +30,18 @@ export function createTerminalReporter(options: TerminalOptions): {
   readonly emit: Emit
   readonly close: () => void
 } {
-  const { write, isLive, colors, nowMs } = options
+  const { write, eraseLine, isLive, colors, nowMs } = options
   // Exports run in parallel, everything else one after the other.
   const running = new Map<string, Running>()
 
   const clearLive = () => {
-    if (isLive && running.size > 0) write('\r\u001b[K')
+    if (isLive && running.size > 0) eraseLine()
   }
   const drawLive = () => {
     if (!isLive || running.size === 0) return
     const line = formatRunning([...running.values()], nowMs())
-    write(`\r\u001b[K${colors.cyan('●')} ${line.slice(0, Math.max(20, options.columns - 4))}`)
+    eraseLine()
+    write(`${colors.cyan('●')} ${line.slice(0, Math.max(20, options.columns - 4))}`)
   }
   const print = (line: string) => {
     clearLive()

@@ -13,6 +13,7 @@ import { bootstrapCommand, bootstrapScripts, renderCommand } from './command.ts'
 
 export const bootstrapInstaller: Installer = {
   name: 'bootstrap',
+  placesPartitions: false,
   keyParts,
   install: async ({ image, layout, disk, packageCache, place, emit, signal }) => {
     const log = join(place.folder, 'base.log')

@@ -16,6 +16,7 @@ import { readinessOfUdebs, requireUdebs } from './udebs.ts'
 
 export const debianInstaller: Installer = {
   name: 'debian-installer',
+  placesPartitions: true,
   keyParts: async (image) => keyParts(image),
   readiness: readinessOfUdebs,
   preflight: requireUdebs,

@@ -25,6 +25,7 @@ import { openImageFile } from './open-image.ts'
 
 export const diskImageInstaller: Installer = {
   name: 'disk-image',
+  placesPartitions: true,
   keyParts,
   install,
   stages: (image) => [adoptionStage(image)],

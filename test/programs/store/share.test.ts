@@ -12,9 +12,10 @@ import type { ResolvedImage } from '../../../src/config/resolved.ts'
 import { type Plan, planImage } from '../../../src/plan/plan.ts'
 import { packLayer } from '../../../src/store/artifact.ts'
 import type { LayerKey } from '../../../src/store/layer-key.ts'
+import type { Layer } from '../../../src/store/layer-record.ts'
 import { openRegistry } from '../../../src/store/registry.ts'
 import { pullLayers, pushLayers } from '../../../src/store/share.ts'
-import { type Layer, openStore, type Store } from '../../../src/store/store.ts'
+import { openStore, type Store } from '../../../src/store/store.ts'
 import { tinyPipeline } from '../../support/built.ts'
 import { useFolder } from '../../support/folder.ts'
 import { record } from '../../support/layers.ts'
@@ -23,6 +24,8 @@ import { findPort, startRegistry, type TestRegistry } from '../../support/regist
 import { describeWith } from '../../support/tools.ts'
 
 const path = useFolder()
+/** Of the sample's disk. */
+const diskSize = '1260M'
 const never = new AbortController().signal
 
 describe('a reference', () => {
@@ -72,7 +75,7 @@ describeWith(['skopeo', 'docker-registry', 'qemu-img', 'zstd'], 'a registry', ()
     const layers: Layer[] = []
     for (const planned of [base, ...stages]) {
       const backing = planned.parent === null ? [] : ['-b', `${planned.parent}.qcow2`, '-F', 'qcow2']
-      const size = planned.parent === null ? ['1M'] : []
+      const size = planned.parent === null ? [diskSize] : []
       execFileSync(
         'qemu-img',
         ['create', '-q', '-f', 'qcow2', ...backing, store.disk(planned.key), ...size],
@@ -117,7 +120,8 @@ describeWith(['skopeo', 'docker-registry', 'qemu-img', 'zstd'], 'a registry', ()
     expect(pulled.layers.map(({ name }) => name)).toEqual(['base', 'first', 'second', 'third'])
     for (const { key } of layers) {
       expect(readFileSync(there.disk(key)).equals(readFileSync(here.disk(key)))).toBe(true)
-      expect(await there.find(key)).toEqual(await here.find(key))
+      const origin = { registry: `${registry.host}/test/layers`, pulledAt: expect.any(String) }
+      expect(await there.find(key)).toEqual({ ...(await here.find(key)), origin })
     }
     expect(await there.inspect()).toEqual([])
     const { stages } = await planImage(image, there)
@@ -212,12 +216,56 @@ describeWith(['skopeo', 'docker-registry', 'qemu-img', 'zstd'], 'a registry', ()
     await openRegistry(`${registry.host}/test/layers`).push(path('forgery'), key, never)
   }
 
+  /** Changes the disk of a layer by qemu-img, and records it as it is now. */
+  async function forgeDisk(layer: Layer, ...words: string[]): Promise<void> {
+    execFileSync('qemu-img', words)
+    const { sha256: _sha256, sizeBytes: _sizeBytes, ...fields } = layer
+    await forge(await here.commit(fields), layer.key)
+  }
+
+  const sampleLayout = { sizeBytes: 1260 * 1024 ** 2, diskId: '', partitions: [] }
+
   it.each<[string, (base: Layer, first: Layer) => Promise<void>, string]>([
     ['another layer', (base, first) => forge(first, base.key), 'it is not the layer that was asked for'],
     [
       'a record that its key does not follow from',
-      (base) => forge({ ...base, parts: { ...base.parts, suite: 'sid' } }, base.key),
-      'it is not the layer that was asked for',
+      (base) => forge({ ...base, parts: { ...base.parts, suite: 'sid' } } as Layer, base.key),
+      'its record is not sound',
+    ],
+    [
+      'a record whose layout is an option of a program',
+      (base) => forge({ ...base, layout: { ...sampleLayout, sizeBytes: '-osize=1M' } } as never, base.key),
+      'its record is not sound',
+    ],
+    [
+      'a name that is a workflow command',
+      (base) => forge({ ...base, name: '::warning::base' }, base.key),
+      'its record is not sound',
+    ],
+    [
+      'a list of packages that is none',
+      (base) => forge({ ...base, packages: { ...base.packages, added: [null as never] } }, base.key),
+      'its record is not sound',
+    ],
+    [
+      'a field that no layer has',
+      (base) => forge({ ...base, more: 1 } as Layer, base.key),
+      'its record is not sound',
+    ],
+    [
+      'a size that is more than the disk of the plan',
+      (base) => forge({ ...base, sizeBytes: 2 ** 50 }, base.key),
+      'its disk is larger than that of the plan',
+    ],
+    [
+      'a disk of another size',
+      (base) => forgeDisk(base, 'resize', '-q', '-f', 'qcow2', here.disk(base.key), '4T'),
+      'its disk has another size than that of the plan',
+    ],
+    [
+      'a disk with more than one content',
+      (base) => forgeDisk(base, 'snapshot', '-c', 'other', here.disk(base.key)),
+      'its disk is not a plain qcow2',
     ],
     [
       'another disk',
@@ -240,6 +288,18 @@ describeWith(['skopeo', 'docker-registry', 'qemu-img', 'zstd'], 'a registry', ()
     nothingIsLeft()
   })
 
+  it('gives a disk that unpacks to more than its record says only until that is clear', async () => {
+    const [base] = (await fill(here)) as [Layer]
+    await forge({ ...base, sizeBytes: 1e8 }, base.key, (file) => {
+      execFileSync('truncate', ['-s', '300M', file])
+    })
+    expect(await pull()).toMatchObject({
+      layers: [],
+      fault: expect.stringContaining('longer than its record says'),
+    })
+    nothingIsLeft()
+  })
+
   it('gives no disk that would read a file of this host', async () => {
     const { base } = await planImage(image, here)
     writeFileSync(path('secret'), 'a secret of this host')
@@ -253,7 +313,7 @@ describeWith(['skopeo', 'docker-registry', 'qemu-img', 'zstd'], 'a registry', ()
       '-F',
       'raw',
       here.disk(base.key),
-      '1M',
+      diskSize,
     ])
     await forge(await record(base, here), base.key)
     expect((await pull()).fault).toContain('its disk has the wrong backing file')

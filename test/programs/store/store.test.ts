@@ -17,7 +17,8 @@ import {
   type LayerParts,
   parentOf,
 } from '../../../src/store/layer-key.ts'
-import { type Layer, openStore, type Store } from '../../../src/store/store.ts'
+import type { Layer } from '../../../src/store/layer-record.ts'
+import { openStore, type Store } from '../../../src/store/store.ts'
 import { useFolder } from '../../support/folder.ts'
 import { describeWith } from '../../support/tools.ts'
 
@@ -30,7 +31,13 @@ const keyOf = (name: string): LayerKey => keyOfParts(partsOf(name))
 /** What a layer's key is made from: its name, and the layer below. */
 function partsOf(name: string): LayerParts {
   const parent = below[name]
-  return (parent === undefined ? { name } : { name, parent: keyOf(parent) }) as unknown as LayerParts
+  const digest = sha256(name)
+  if (parent === undefined) {
+    const facts = { format: 3, installer: 'bootstrap', suite: 'trixie', arch: 'x86_64' }
+    return { ...facts, scripts: [], command: digest }
+  }
+  const inputs = { script: digest, environment: {}, sourceDateEpoch: 0, files: {} }
+  return { format: 3, name, ...inputs, leaves: [], network: false, parent: keyOf(parent) }
 }
 
 /** Commits a layer whose disk holds its own name. */
@@ -164,7 +171,7 @@ describe('a record', () => {
   it.each([
     ['the parent', { parent: sha256('another') }],
     ['no parent', { parent: null }],
-    ['the parts', { parts: { name: 'b', parent: sha256('another') } }],
+    ['the parts', { parts: partsOf('c') }],
   ])('in which %s was changed is not used, and is named', async (_case, change) => {
     const store = openStore(path('store'))
     await fill(store)

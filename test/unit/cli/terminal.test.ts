@@ -57,6 +57,7 @@ function report({ isLive = false, color = false, columns = 100 } = {}) {
   const written: string[] = []
   const { emit, close } = createTerminalReporter({
     write: (text) => written.push(text),
+    eraseLine: () => written.push('\r\u001b[K'),
     isLive,
     columns,
     outFolder: 'out',
@@ -117,7 +118,7 @@ describe('on a terminal', () => {
     emit({ kind: 'stage-started', name: 'unpack', estimateSeconds: 20 })
     wait(3000)
     emit({ kind: 'stage-output', name: 'unpack', text: 'Reading package lists...' })
-    const [live = ''] = written.slice(-1)
+    const live = written.slice(-2).join('')
     expect(live.startsWith('\r\u001b[K')).toBe(true)
     expect(live).not.toContain('\n')
     expect(stripVTControlCharacters(live).trim()).toMatch(

@@ -61,7 +61,7 @@ describe('the layout of an installed disk', () => {
   it('differs from what was asked for in ways that are all named', () => {
     const stock = [
       found({ number: 1, sectors: 2_000_000, uuid: 'root', mountPoint: '/' }),
-      found({ number: 5, sectors: 65_536, filesystem: 'swap' }),
+      found({ number: 5, startSector: 2_100_000, sectors: 65_536, filesystem: 'swap', uuid: 'swap' }),
     ]
     expect(readLayout(disk, { table: 'dos', sizeBytes, partitions: stock }).differences).toEqual([
       'there are 2 partitions, not 3',

@@ -4,8 +4,8 @@ import { expect, it } from 'vitest'
 import { sha256 } from '../../../src/digest.ts'
 import type { Qmp } from '../../../src/qemu/qmp.ts'
 import { createSuspender, type SuspenderOptions } from '../../../src/stages/suspender.ts'
+import type { Layer } from '../../../src/store/layer-record.ts'
 import { openStates } from '../../../src/store/states.ts'
-import type { Layer } from '../../../src/store/store.ts'
 import { useFolder } from '../../support/folder.ts'
 
 const path = useFolder()

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
+import type { Layer } from '../../../src/store/layer-record.ts'
 import { choosePrunable, growTrees, type LayerTree, type PruneRules } from '../../../src/store/prune.ts'
-import type { Layer } from '../../../src/store/store.ts'
 
 const day = 86_400_000
 const now = Date.parse('2026-06-30T00:00:00Z')

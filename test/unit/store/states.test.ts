@@ -1,8 +1,8 @@
 import { existsSync, readdirSync, readFileSync, statSync, utimesSync, writeFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
 import { sha256 } from '../../../src/digest.ts'
+import type { Layer } from '../../../src/store/layer-record.ts'
 import { openStates } from '../../../src/store/states.ts'
-import type { Layer } from '../../../src/store/store.ts'
 import { useFolder } from '../../support/folder.ts'
 
 const path = useFolder()

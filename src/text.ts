@@ -1,0 +1,48 @@
+/** Text from outside: from a guest, a registry, a mirror, a file or its name. */
+
+import { z } from 'zod'
+
+/** A line of at most so many characters, without any that are invisible or that control a terminal. */
+export function lineOf(maximum: number): z.ZodString {
+  return z
+    .string()
+    .max(maximum)
+    .regex(/^[^\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]*$/u)
+}
+
+/** A relative path that stays below its folder, and that no program takes for an option. */
+export const pathBelow = z
+  .string()
+  .max(4096)
+  .regex(/^(?![-/])(?!(.*\/)?\.\.?(\/|$))[^\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]+$/u)
+
+/** The colors of views. Others could hide text. */
+const colors = '\\u001b\\[(?:0|1|2|3[0-79]|22)m'
+
+const shown = new RegExp(`${colors}|[\\p{Cc}\\p{Cf}\\p{Cs}\\p{Zl}\\p{Zp}]`, 'gu')
+
+/**
+ * What begins a command to a CI system: a line of GitHub's, with or without space before it, and its older form, Azure's and
+ * TeamCity's anywhere in a line.
+ */
+const commands = /^(\s*):(?=:)|#(?=#\w*\[)/gm
+
+/**
+ * A text that neither moves a terminal's cursor nor gives orders to a CI system. Lines and tabs stay; other invisible
+ * characters become escapes, which in a JSON string mean the same characters.
+ */
+export function disarm(text: string, mayHaveColors: boolean): string {
+  const visible = text.replace(shown, (found) => {
+    if (found === '\n' || found === '\t') return found
+    if (!found.startsWith('\u001b[')) return found.split('').map(escapeUnit).join('')
+    return mayHaveColors ? found : `${escapeUnit('\u001b')}${found.slice(1)}`
+  })
+  return visible.replace(commands, (found, space: string | undefined) =>
+    found === '#' ? escapeUnit(found) : `${space ?? ''}${escapeUnit(':')}`,
+  )
+}
+
+/** One UTF-16 code unit as JSON would write it. */
+function escapeUnit(unit: string): string {
+  return `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`
+}
