@@ -1,11 +1,15 @@
 /** `store push` and `store pull`: layers to and from a registry, so that machines need not make the same ones. */
 
 import { mkdir } from 'node:fs/promises'
+import { resolve as resolvePath } from 'node:path'
 import { type Command, InvalidArgumentError } from 'commander'
-import { exitCodes } from '../errors.ts'
+import { exitCodes, PipelineError } from '../errors.ts'
 import { outFolderAt } from '../host/out-folder.ts'
+import { requireReadable } from '../host/signature.ts'
+import type { SshTrust } from '../host/ssh-signature.ts'
 import { planImage } from '../plan/plan.ts'
 import { formatBytes } from '../report/format.ts'
+import type { Layer } from '../store/layer-record.ts'
 import { sizeOf } from '../store/prune.ts'
 import { openRegistry } from '../store/registry.ts'
 import { pullLayers, pushLayers } from '../store/share.ts'
@@ -17,14 +21,17 @@ import type { Choose } from './verb.ts'
 import { addWaitOption, takeFolder, type WaitOptions } from './wait.ts'
 
 interface ShareOptions extends PipelineOptions, WaitOptions {
+  readonly sign?: string
+  readonly signers?: string
+  readonly revoked?: string
+  readonly unsigned?: boolean
   readonly timeout: number
   readonly json?: boolean
 }
 
 const verbs = {
-  push: { share: pushLayers, done: 'pushed', summary: 'upload the layers that a registry lacks' },
+  push: { done: 'pushed', summary: 'sign and upload the layers that a registry lacks' },
   pull: {
-    share: pullLayers,
     done: 'pulled',
     summary:
       'fetch layers that a build would have to make; a failing registry is reported, and is not an error',
@@ -33,7 +40,10 @@ const verbs = {
 
 export function addShareVerbs(store: Command, terminal: Terminal, choose: Choose): void {
   for (const verb of ['push', 'pull'] as const) {
-    addWaitOption(addPipelineOptions(store.command(verb).description(verbs[verb].summary)))
+    addTrustOptions(
+      verb,
+      addWaitOption(addPipelineOptions(store.command(verb).description(verbs[verb].summary))),
+    )
       .argument(
         '<reference>',
         'repository of an OCI registry, e.g. ghcr.io/owner/layers; log in with skopeo login',
@@ -53,7 +63,8 @@ async function share(
   terminal: Terminal,
 ): Promise<number> {
   const registry = openRegistry(reference)
-  const { done, share: run } = verbs[verb]
+  const signing = await chooseSigning(verb, options)
+  const { done } = verbs[verb]
   const { images, outFolder } = await choosePipeline(
     { ...options, all: options.variant.length === 0 },
     'download',
@@ -64,23 +75,33 @@ async function share(
   try {
     const store = openStore(outFolderAt(outFolder).store)
     const plans = await Promise.all(images.map((image) => planImage(image, store)))
-    const { layers, fault } = await untilInterrupted((signal) =>
-      run({
+    const { layers, fault } = await untilInterrupted((signal) => {
+      const request = {
         plans,
         store,
         registry,
         workFolder,
         timeoutSeconds: options.timeout,
-        onLayer: ({ name, key, sizeBytes }) => {
+        onLayer: ({ name, key, sizeBytes }: Layer) => {
           if (!options.json) terminal.out(`${name} ${key} ${formatBytes(sizeBytes)}\n`)
         },
         signal,
-      }),
-    )
+      }
+      return verb === 'push' ? pushLayers({ ...request, ...signing }) : pullLayers({ ...request, ...signing })
+    })
     if (options.json) {
-      const rows = layers.map(({ name, key, sizeBytes }) => ({ name, key, sizeBytes }))
+      const rows = layers.map(({ name, key, sizeBytes, origin }) => ({
+        name,
+        key,
+        sizeBytes,
+        signedBy: origin?.signedBy ?? null,
+      }))
       terminal.out(`${JSON.stringify({ layers: rows, fault: fault ?? null }, null, 2)}\n`)
     }
+    if (options.unsigned === true)
+      terminal.error(
+        `${terminal.colors.yellow('!')} without signatures: whoever can write to ${reference} decides what is in an image\n`,
+      )
     if (fault !== undefined) terminal.error(`${terminal.colors.yellow('!')} ${fault}\n`)
     terminal.error(`${layers.length} layers, ${formatBytes(sizeOf(layers))}, ${done}\n`)
     // A layer that is not fetched is made here; one that is not uploaded is missing elsewhere.
@@ -89,6 +110,39 @@ async function share(
     await lock.release()
   }
 }
+
+function addTrustOptions(verb: keyof typeof verbs, command: Command): Command {
+  if (verb === 'push')
+    return command
+      .option('--sign <key>', 'SSH key to sign the layers with: a private one, or a public one of an agent')
+      .option('--unsigned', 'leave the layers unsigned, which only a pull with --unsigned accepts')
+  return command
+    .option('--signers <file>', 'SSH keys, one of which must have signed each layer: see ssh-keygen(1)')
+    .option('--revoked <file>', 'SSH keys that are believed no more: keys or a revocation list')
+    .option('--unsigned', 'accept layers of anyone who can write to the registry')
+}
+
+/** @throws PipelineError `usage`, `trust-unreadable` */
+async function chooseSigning(
+  verb: keyof typeof verbs,
+  { sign, signers, revoked, unsigned = false }: ShareOptions,
+): Promise<{ readonly signingKey: string | undefined; readonly trust: SshTrust | undefined }> {
+  const given = verb === 'push' ? sign : signers
+  const option = verb === 'push' ? '--sign KEY' : '--signers FILE'
+  if ((given === undefined) !== unsigned)
+    throw new PipelineError({
+      code: 'usage',
+      message: `store ${verb} takes either ${option} or --unsigned`,
+      hint: 'layers are signed by an SSH key: docs/sharing-layers.md shows how.',
+      exitCode: exitCodes.badInput,
+    })
+  const trust =
+    signers === undefined ? undefined : { signers: resolvePath(signers), revoked: pathOf(revoked) }
+  await requireReadable([trust?.signers, trust?.revoked])
+  return { signingKey: pathOf(sign), trust }
+}
+
+const pathOf = (option: string | undefined) => (option === undefined ? undefined : resolvePath(option))
 
 function parseSeconds(text: string): number {
   if (/^[1-9]\d{0,5}$/.test(text)) return Number(text)

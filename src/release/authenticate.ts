@@ -5,11 +5,11 @@
 
 import { lstat, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { exitCodes, PipelineError } from '../errors.ts'
+import { noSignature, requireReadable, type SignatureVerdict } from '../host/signature.ts'
+import { verifySsh } from '../host/ssh-signature.ts'
 import { verifyOpenPgp } from './openpgp-signature.ts'
 import { releaseFiles } from './record.ts'
-import { noSignature, type SignatureVerdict } from './signature.ts'
-import { verifySsh } from './ssh-signature.ts'
+import { releaseNamespace } from './sign.ts'
 
 /** Keys that the reader trusts, by the paths of their files. */
 export interface Trust {
@@ -38,7 +38,12 @@ export async function authenticate(folder: string, trust: Trust): Promise<Authen
   const { ssh, openpgp } = releaseFiles.signatures
   const verdicts = new Map<string, SignatureVerdict>()
   if (signers !== undefined)
-    verdicts.set(ssh, await judge(folder, ssh, (path) => verifySsh(signed, path, { signers, revoked })))
+    verdicts.set(
+      ssh,
+      await judge(folder, ssh, (signature) =>
+        verifySsh({ content: signed, signature, namespace: releaseNamespace }, { signers, revoked }),
+      ),
+    )
   if (keyring !== undefined)
     verdicts.set(openpgp, await judge(folder, openpgp, (path) => verifyOpenPgp(signed, path, keyring)))
   return {
@@ -57,20 +62,4 @@ async function judge(
   const path = join(folder, name)
   const found = await lstat(path).catch(() => undefined)
   return found?.isFile() ? verify(path) : noSignature('it is missing')
-}
-
-/** Otherwise a misspelled path would look like a forged release. */
-async function requireReadable(paths: readonly (string | undefined)[]): Promise<void> {
-  for (const path of paths) {
-    if (path === undefined) continue
-    await readFile(path).catch((cause: NodeJS.ErrnoException) => {
-      throw new PipelineError({
-        code: 'trust-unreadable',
-        message: `cannot read the keys in ${path}: ${cause.code ?? cause.message}`,
-        hint: '--signers and --revoked name files of SSH keys, --keyring a file of OpenPGP keys.',
-        exitCode: exitCodes.badInput,
-        cause,
-      })
-    })
-  }
 }

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { execa } from 'execa'
 import { runGpgv } from '../debian/gpgv.ts'
-import { noSignature, programMissing, type SignatureVerdict, signingFailed } from './signature.ts'
+import { noSignature, programMissing, type SignatureVerdict, signingFailed } from '../host/signature.ts'
 
 /**
  * Writes `<file>.asc`. gpg's agent asks for a passphrase.

@@ -1,7 +1,11 @@
 /** Signs a release, with each kind of key that was given. */
 
+import { readFile, writeFile } from 'node:fs/promises'
+import { signWithSsh } from '../host/ssh-signature.ts'
 import { signWithOpenPgp } from './openpgp-signature.ts'
-import { signWithSsh } from './ssh-signature.ts'
+
+/** Purpose of SSH signatures of a release. */
+export const releaseNamespace = 'systemvm-image-release'
 
 export interface SigningKeys {
   /** Path of an SSH key: private, or public if an agent holds the private one. */
@@ -12,6 +16,7 @@ export interface SigningKeys {
 
 /** Writes detached signatures beside the file. @throws PipelineError `signing-failed`, `tools` */
 export async function sign(file: string, { ssh, openpgp }: SigningKeys): Promise<void> {
-  if (ssh !== undefined) await signWithSsh(file, ssh)
+  if (ssh !== undefined)
+    await writeFile(`${file}.sig`, await signWithSsh(await readFile(file), releaseNamespace, ssh))
   if (openpgp !== undefined) await signWithOpenPgp(file, openpgp)
 }

@@ -7,14 +7,16 @@ import { type ChildProcessByStdio, spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { createWriteStream } from 'node:fs'
 import { mkdir, open, rename, rm, stat, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import type { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { z } from 'zod'
 import { sha256, sha256File } from '../digest.ts'
 import { readJson } from '../host/json-file.ts'
+import type { SshTrust } from '../host/ssh-signature.ts'
 import type { LayerKey } from './layer-key.ts'
 import { type Layer, type LayerOrigin, maximumRecordBytes, parseLayer } from './layer-record.ts'
+import { signatureAnnotation, signLayer, verifyLayer } from './layer-signature.ts'
 import type { Store } from './store.ts'
 
 const types = {
@@ -35,18 +37,25 @@ const manifestSchema = z.strictObject({
   mediaType: z.literal(types.manifest),
   config: descriptor(types.record),
   layers: z.tuple([descriptor(types.disk)]),
+  annotations: z.strictObject({ [signatureAnnotation]: z.string().max(16_384) }).optional(),
 })
 
 /** A layer from elsewhere that is not what it claims to be. Nothing of it is kept. */
 export class WrongLayer extends Error {}
 
-/** Writes a layer as an artifact into a new folder. */
-export async function packLayer(
-  layer: Layer,
-  store: Store,
-  folder: string,
-  signal: AbortSignal,
-): Promise<void> {
+export interface PackRequest {
+  readonly layer: Layer
+  /** Has the layer. */
+  readonly store: Store
+  /** New folder. */
+  readonly folder: string
+  /** Path of the SSH key that signs it; undefined leaves it unsigned. */
+  readonly signingKey: string | undefined
+  readonly signal: AbortSignal
+}
+
+/** Writes a layer as an artifact. @throws PipelineError `signing-failed`, `tools` */
+export async function packLayer({ layer, store, folder, signingKey, signal }: PackRequest): Promise<void> {
   await mkdir(folder, { recursive: true })
   // Where it came from is for its reader to say.
   const { origin: _origin, ...made } = layer
@@ -59,11 +68,14 @@ export async function packLayer(
   const disk = await writeHashed(zstd, packed, Number.POSITIVE_INFINITY, signal)
   await rename(packed, join(folder, disk.digest))
   await writeFile(join(folder, sha256(record)), record)
+  const digests = { record: `sha256:${sha256(record)}`, disk: `sha256:${disk.digest}` }
+  const signature = signingKey && (await signLayer({ key: layer.key, ...digests }, signingKey))
   const manifest = {
     schemaVersion: 2,
     mediaType: types.manifest,
-    config: { mediaType: types.record, digest: `sha256:${sha256(record)}`, size: record.length },
-    layers: [{ mediaType: types.disk, digest: `sha256:${disk.digest}`, size: disk.bytes }],
+    config: { mediaType: types.record, digest: digests.record, size: record.length },
+    layers: [{ mediaType: types.disk, digest: digests.disk, size: disk.bytes }],
+    ...(signature === undefined ? {} : { annotations: { [signatureAnnotation]: signature } }),
   }
   await writeFile(join(folder, 'manifest.json'), JSON.stringify(manifest))
   await writeFile(join(folder, 'version'), 'Directory Transport Version: 1.1\n')
@@ -76,7 +88,9 @@ export interface UnpackRequest {
   readonly key: LayerKey
   /** Size of the disk in it. */
   readonly diskBytes: number
-  readonly origin: LayerOrigin
+  readonly origin: Omit<LayerOrigin, 'signedBy'>
+  /** Whose signature is demanded; undefined takes a layer from anyone who can write to the registry. */
+  readonly trust: SshTrust | undefined
   /** Has the layers below. */
   readonly store: Store
   readonly signal: AbortSignal
@@ -84,8 +98,11 @@ export interface UnpackRequest {
 
 /** Takes a layer from a folder into a store. @throws WrongLayer if it is a different layer, or incomplete, or too large */
 export async function unpackLayer(request: UnpackRequest): Promise<Layer> {
-  const { folder, key, diskBytes, origin, store, signal } = request
-  const { record, disk } = await readManifest(folder)
+  const { folder, key, diskBytes, store, signal } = request
+  const manifest = await readManifest(folder)
+  // Before anything else in it is read.
+  const origin = await identify(manifest, request)
+  const { record, disk } = manifest
   const layer = parseRecord(await readJson(record, maximumRecordBytes), key)
   if (layer.sizeBytes > mostBytesOf(diskBytes))
     throw new WrongLayer('its disk is larger than that of the plan')
@@ -111,8 +128,27 @@ export async function unpackLayer(request: UnpackRequest): Promise<Layer> {
 
 // --- internal ---
 
-/** Paths of an artifact's two blobs. Checks the record's digest here; the disk's is checked when it is unpacked. */
-async function readManifest(folder: string): Promise<{ readonly record: string; readonly disk: string }> {
+interface FoundArtifact {
+  /** Paths of the blobs. */
+  readonly record: string
+  readonly disk: string
+  readonly signature: string | undefined
+}
+
+/** Where the layer comes from, and who signed it if that is demanded. @throws WrongLayer */
+async function identify(
+  { record, disk, signature }: FoundArtifact,
+  { folder, key, origin, trust }: UnpackRequest,
+): Promise<LayerOrigin> {
+  if (trust === undefined) return origin
+  const digests = { record: `sha256:${basename(record)}`, disk: `sha256:${basename(disk)}` }
+  const verdict = await verifyLayer({ key, ...digests }, signature, trust, join(folder, 'signature'))
+  if ('fault' in verdict) throw new WrongLayer(verdict.fault)
+  return { ...origin, signedBy: verdict.signedBy }
+}
+
+/** Checks the record's digest here; the disk's is checked when it is unpacked. @throws WrongLayer */
+async function readManifest(folder: string): Promise<FoundArtifact> {
   const parsed = manifestSchema.safeParse(await readJson(join(folder, 'manifest.json'), maximumRecordBytes))
   if (!parsed.success) throw new WrongLayer('it is not a layer')
   const [disk] = parsed.data.layers
@@ -124,7 +160,7 @@ async function readManifest(folder: string): Promise<{ readonly record: string; 
   }
   const [record, blob] = paths.map((name) => join(folder, name)) as [string, string]
   if ((await sha256File(record)) !== paths[0]) throw new WrongLayer('its record is not what its digest says')
-  return { record, disk: blob }
+  return { record, disk: blob, signature: parsed.data.annotations?.[signatureAnnotation] }
 }
 
 /** A record whose key follows from its parts and is the one asked for. */

@@ -3,6 +3,7 @@
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { makeTemporaryFolder } from '../host/files.ts'
+import type { SshTrust } from '../host/ssh-signature.ts'
 import { packLayer, unpackLayer, WrongLayer } from './artifact.ts'
 import { layersOf } from './chain.ts'
 import type { LayerKey } from './layer-key.ts'
@@ -36,6 +37,16 @@ export interface ShareRequest {
   readonly signal: AbortSignal
 }
 
+export interface PushRequest extends ShareRequest {
+  /** Path of the SSH key that signs layers; undefined leaves them unsigned. */
+  readonly signingKey: string | undefined
+}
+
+export interface PullRequest extends ShareRequest {
+  /** Whose signatures are demanded; undefined takes layers from anyone who can write to the registry. */
+  readonly trust: SshTrust | undefined
+}
+
 export interface Shared {
   readonly layers: readonly Layer[]
   /** Why the rest did not follow; undefined if all did. */
@@ -43,10 +54,10 @@ export interface Shared {
 }
 
 /**
- * Pushes the layers of plans that the registry lacks. The small ones are pushed while the base is being packed, which is
+ * Signs and pushes the layers of plans that the registry lacks. The small ones are pushed while the base is being packed, which is
  * most of the work.
  */
-export async function pushLayers(request: ShareRequest): Promise<Shared> {
+export async function pushLayers(request: PushRequest): Promise<Shared> {
   const { registry, store } = request
   return withinTime(request, async (work, signal, done) => {
     const there = new Set(await registry.list(signal))
@@ -58,7 +69,7 @@ export async function pushLayers(request: ShareRequest): Promise<Shared> {
       for (const [index, layer] of layers.entries()) {
         if (!(await store.verify(layer))) throw new WrongLayer(`the layer of ${layer.name} is damaged here`)
         const folder = join(work, layer.key)
-        await packLayer(layer, store, folder, signal)
+        await packLayer({ layer, store, folder, signingKey: request.signingKey, signal })
         // Limits both parallel pushes and packed layers waiting on disk.
         await pushed[index - atOnce]
         pushed[index] = registry.push(folder, layer.key, signal).then(async () => {
@@ -77,7 +88,7 @@ export async function pushLayers(request: ShareRequest): Promise<Shared> {
  * Pulls the layers that plans need and the registry has, lowest first, since a layer is useless without those below. The
  * next layers download while one is unpacked.
  */
-export async function pullLayers(request: ShareRequest): Promise<Shared> {
+export async function pullLayers(request: PullRequest): Promise<Shared> {
   const { registry, store } = request
   return withinTime(request, async (work, signal, done) => {
     const there = new Set(await registry.list(signal))
@@ -96,7 +107,8 @@ export async function pullLayers(request: ShareRequest): Promise<Shared> {
         begin(index + atOnce)
         const folder = join(work, key)
         const origin = { registry: registry.reference, pulledAt: new Date().toISOString() }
-        const unpacking = unpackLayer({ folder, key, diskBytes, origin, store, signal })
+        const { trust } = request
+        const unpacking = unpackLayer({ folder, key, diskBytes, origin, trust, store, signal })
         const layer = await unpacking.catch((error: unknown) => {
           if (!(error instanceof WrongLayer)) throw error
           throw new WrongLayer(`the layer of ${name} is refused: ${error.message}`)

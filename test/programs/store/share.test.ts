@@ -9,12 +9,19 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { main } from '../../../src/cli/main.ts'
 import { loadPipeline } from '../../../src/config/load.ts'
 import type { ResolvedImage } from '../../../src/config/resolved.ts'
+import type { SshTrust } from '../../../src/host/ssh-signature.ts'
 import { type Plan, planImage } from '../../../src/plan/plan.ts'
 import { packLayer } from '../../../src/store/artifact.ts'
 import type { LayerKey } from '../../../src/store/layer-key.ts'
 import type { Layer } from '../../../src/store/layer-record.ts'
 import { openRegistry } from '../../../src/store/registry.ts'
-import { pullLayers, pushLayers } from '../../../src/store/share.ts'
+import {
+  type PullRequest,
+  type PushRequest,
+  pullLayers,
+  pushLayers,
+  type Shared,
+} from '../../../src/store/share.ts'
 import { openStore, type Store } from '../../../src/store/store.ts'
 import { tinyPipeline } from '../../support/built.ts'
 import { useFolder } from '../../support/folder.ts'
@@ -87,13 +94,17 @@ describeWith(['skopeo', 'docker-registry', 'qemu-img', 'zstd'], 'a registry', ()
   }
 
   const share = (
-    run: typeof pushLayers,
+    run: (request: PushRequest & PullRequest) => Promise<Shared>,
     store: Store,
     plan: Plan,
     host = registry.host,
     timeoutSeconds = 60,
+    signing: Partial<PushRequest & PullRequest> = {},
   ) =>
     run({
+      signingKey: undefined,
+      trust: undefined,
+      ...signing,
       plans: [plan],
       store,
       registry: openRegistry(`${host}/test/layers`),
@@ -207,12 +218,17 @@ describeWith(['skopeo', 'docker-registry', 'qemu-img', 'zstd'], 'a registry', ()
   }
 
   /** Puts an artifact of a layer under the tag of a key, as somebody would who can write to the registry. */
-  async function forge(layer: Layer, key: string, disk?: (file: string) => void): Promise<void> {
+  async function forge(
+    layer: Layer,
+    key: string,
+    disk?: (file: string) => void,
+    signingKey?: string,
+  ): Promise<void> {
     const store = openStore(path('forged'))
     mkdirSync(store.folder, { recursive: true })
     writeFileSync(store.disk(layer.key), readFileSync(here.disk(layer.key)))
     disk?.(store.disk(layer.key))
-    await packLayer(layer, store, path('forgery'), never)
+    await packLayer({ layer, store, folder: path('forgery'), signingKey, signal: never })
     await openRegistry(`${registry.host}/test/layers`).push(path('forgery'), key, never)
   }
 
@@ -288,6 +304,90 @@ describeWith(['skopeo', 'docker-registry', 'qemu-img', 'zstd'], 'a registry', ()
     nothingIsLeft()
   })
 
+  describeWith(['ssh-keygen'], 'whose layers are signed', () => {
+    beforeEach(() => {
+      for (const name of ['maker', 'other'])
+        execFileSync('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-C', '', '-f', path(name)])
+      writeFileSync(path('signers'), `maker@example.org ${readFileSync(path('maker.pub'), 'utf8')}`)
+    })
+    const pushBy = async (name: string | undefined) =>
+      share(pushLayers, here, await planImage(image, here), registry.host, 60, {
+        signingKey: name && path(name),
+      })
+    const pullOf = async (trust: Partial<SshTrust> = {}) =>
+      share(pullLayers, there, await planImage(image, there), registry.host, 60, {
+        trust: { signers: path('signers'), revoked: undefined, ...trust },
+      })
+    const refused = (said: string) => ({
+      layers: [],
+      fault: expect.stringMatching(`/test/layers: the layer of base is refused: ${said}`),
+    })
+
+    it('gives them to those who trust the key, and their records say whose it is', async () => {
+      await fill(here)
+      expect((await pushBy('maker')).layers).toHaveLength(4)
+      const { layers, fault } = await pullOf()
+      expect(fault).toBeUndefined()
+      expect(layers).toHaveLength(4)
+      for (const { key } of layers)
+        expect((await there.find(key))?.origin).toMatchObject({
+          registry: `${registry.host}/test/layers`,
+          signedBy: expect.stringMatching(/^maker@example\.org \(SSH key SHA256:\S+\)$/),
+        })
+      nothingIsLeft()
+    })
+
+    it.each<[string, string | undefined, () => Partial<SshTrust>, string]>([
+      ['a signature', undefined, () => ({}), 'it is not signed'],
+      ['one by a key that is trusted', 'other', () => ({}), 'its signature is refused: no key in'],
+      ['one by a key that is still trusted', 'maker', () => ({ revoked: path('maker.pub') }), '.*revoked'],
+    ])('gives none without %s', async (_case, by, trust, said) => {
+      await fill(here)
+      expect((await pushBy(by)).layers).toHaveLength(4)
+      expect(await pullOf(trust())).toEqual(refused(said))
+      nothingIsLeft()
+    })
+
+    it('gives none under the tag of another', async () => {
+      const [base, first] = (await fill(here)) as [Layer, Layer]
+      await forge(first, base.key, undefined, path('maker'))
+      expect(await pullOf()).toEqual(refused('its signature is refused: it is not good'))
+    })
+
+    it('gives none with the signature of another', async () => {
+      const [base] = (await fill(here)) as [Layer]
+      await pushBy('maker')
+      const manifest = JSON.parse(
+        execFileSync('skopeo', [
+          'inspect',
+          '--raw',
+          '--tls-verify=false',
+          `docker://${registry.host}/test/layers:${base.key}`,
+        ]).toString(),
+      ) as { readonly annotations: object }
+      const forged = { ...base, createdAt: '2020-01-01T00:00:00.000Z' }
+      const store = openStore(path('forged'))
+      mkdirSync(store.folder, { recursive: true })
+      writeFileSync(store.disk(base.key), readFileSync(here.disk(base.key)))
+      await packLayer({ layer: forged, store, folder: path('forgery'), signingKey: undefined, signal: never })
+      const own = JSON.parse(readFileSync(path('forgery', 'manifest.json'), 'utf8')) as object
+      const { annotations } = manifest
+      writeFileSync(path('forgery', 'manifest.json'), JSON.stringify({ ...own, annotations }))
+      await openRegistry(`${registry.host}/test/layers`).push(path('forgery'), base.key, never)
+      expect(await pullOf()).toEqual(refused('its signature is refused: it is not good'))
+    })
+
+    it('gives one that was signed for another purpose to nobody', async () => {
+      const [base] = (await fill(here)) as [Layer]
+      writeFileSync(
+        path('signers'),
+        `maker@example.org namespaces="git" ${readFileSync(path('maker.pub'), 'utf8')}`,
+      )
+      await forge(base, base.key, undefined, path('maker'))
+      expect(await pullOf()).toEqual(refused('its signature is refused: .*not permitted'))
+    })
+  })
+
   it('gives a disk that unpacks to more than its record says only until that is clear', async () => {
     const [base] = (await fill(here)) as [Layer]
     await forge({ ...base, sizeBytes: 1e8 }, base.key, (file) => {
@@ -334,14 +434,21 @@ describeWith(['skopeo', 'docker-registry', 'qemu-img', 'zstd'], 'a registry', ()
     const verb = (...words: string[]) =>
       main(['store', ...words, '--pipeline', tinyPipeline, '--out', path('out')])
     try {
-      expect(await verb('push', `${registry.host}/a/b`)).toBe(0)
+      expect(await verb('push', `${registry.host}/a/b`)).toBe(2)
+      expect(text.stderr).toContain('store push takes either --sign KEY or --unsigned')
+      expect(await verb('pull', `${registry.host}/a/b`)).toBe(2)
+      expect(text.stderr).toContain('store pull takes either --signers FILE or --unsigned')
+      expect(await verb('pull', `${registry.host}/a/b`, '--signers', path('nowhere'))).toBe(2)
+      expect(text.stderr).toContain('cannot read the keys in')
+      expect(await verb('push', `${registry.host}/a/b`, '--unsigned')).toBe(0)
       expect(text.stderr).toMatch(/^4 layers, .* pushed$/m)
+      expect(text.stderr).toContain('without signatures: ')
       await out.remove((await out.list()).find(({ name }) => name === 'unpack')?.key as LayerKey)
-      expect(await verb('pull', `${registry.host}/a/b`, '--json')).toBe(0)
+      expect(await verb('pull', `${registry.host}/a/b`, '--unsigned', '--json')).toBe(0)
       expect(text.stderr).toMatch(/^2 layers, .* pulled$/m)
       const host = `127.0.0.1:${await findPort()}`
-      expect(await verb('push', `${host}/a/b`)).toBe(3)
-      expect(await verb('pull', `${host}/a/b`)).toBe(0)
+      expect(await verb('push', `${host}/a/b`, '--unsigned')).toBe(3)
+      expect(await verb('pull', `${host}/a/b`, '--unsigned')).toBe(0)
       expect(await verb('pull', 'https://user:planted@ghcr.io/a/b')).toBe(2)
       expect(text.stdout + text.stderr).not.toContain('planted')
     } finally {

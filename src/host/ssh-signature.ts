@@ -3,45 +3,46 @@
 import { execa } from 'execa'
 import { noSignature, programMissing, type SignatureVerdict, signingFailed } from './signature.ts'
 
-/** Purpose of these signatures, which keeps one made for anything else (Git, files) from counting as one of a release. */
-export const sshNamespace = 'systemvm-image-release'
-
 /** Who is believed. Formats: ssh-keygen(1), ALLOWED SIGNERS and KEY REVOCATION LISTS. */
 export interface SshTrust {
+  /** Path of a file with names and their keys. */
   readonly signers: string
-  /** Keys that are believed no more. */
+  /** Path of a file with keys that are believed no more. */
   readonly revoked: string | undefined
 }
 
 /**
- * Writes `<file>.sig`. ssh-keygen asks on the terminal for a passphrase.
+ * Returns an armored signature. ssh-keygen asks on the terminal for a passphrase.
+ * @param namespace purpose, which keeps a signature made for anything else (Git, files) from counting
  * @param key path of a private key, or of a public key whose private key an agent holds
  * @throws PipelineError `signing-failed`, `tools`
  */
-export async function signWithSsh(file: string, key: string): Promise<void> {
-  const { exitCode, code, stderr } = await execa(
-    'ssh-keygen',
-    ['-Y', 'sign', '-n', sshNamespace, '-f', key, file],
-    { reject: false, stdin: 'inherit' },
-  )
+export async function signWithSsh(content: string | Buffer, namespace: string, key: string): Promise<string> {
+  const words = ['-Y', 'sign', '-n', namespace, '-f', key]
+  const { exitCode, code, stdout, stderr } = await execa('ssh-keygen', words, {
+    reject: false,
+    input: content,
+  })
   if (code === 'ENOENT') throw programMissing('ssh-keygen', 'openssh-client')
-  if (exitCode !== 0) throw signingFailed(`the key ${key}`, stderr ?? '')
+  if (exitCode !== 0 || !stdout) throw signingFailed(`the key ${key}`, stderr ?? '')
+  return `${stdout}\n`
 }
 
-/**
- * @param content what is signed
- * @param signature path of the signature
- * @throws PipelineError `tools`
- */
+export interface SshSignature {
+  readonly content: string | Buffer
+  /** Path of the armored signature. */
+  readonly signature: string
+  readonly namespace: string
+}
+
+/** @throws PipelineError `tools` */
 export async function verifySsh(
-  content: Buffer,
-  signature: string,
-  trust: SshTrust,
+  { content, signature, namespace }: SshSignature,
+  { signers, revoked }: SshTrust,
 ): Promise<SignatureVerdict> {
-  const { signers, revoked } = trust
   const found = await sshKeygen(['find-principals', '-s', signature, '-f', signers])
   const principals = found.stdout.split(/[\n,]/).filter(Boolean)
-  const words = ['verify', '-n', sshNamespace, '-s', signature, '-f', signers]
+  const words = ['verify', '-n', namespace, '-s', signature, '-f', signers]
   let said = found.said
   for (const principal of principals) {
     const verified = await sshKeygen([...words, '-I', principal], content)
@@ -64,7 +65,7 @@ export async function verifySsh(
 
 async function sshKeygen(
   words: readonly string[],
-  input?: Buffer,
+  input?: string | Buffer,
 ): Promise<{ readonly exitCode: number | undefined; readonly stdout: string; readonly said: string }> {
   const result = await execa('ssh-keygen', ['-Y', ...words], {
     reject: false,

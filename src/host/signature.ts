@@ -1,5 +1,6 @@
 /** What signatures of both kinds share. */
 
+import { readFile } from 'node:fs/promises'
 import { exitCodes, PipelineError } from '../errors.ts'
 
 /** What one signature proves. */
@@ -25,7 +26,26 @@ export function signingFailed(key: string, said: string): PipelineError {
   return new PipelineError({
     code: 'signing-failed',
     message: `cannot sign with ${key}: ${said.trim().split('\n').at(-1) || 'no reason was given'}`,
-    hint: 'nothing was released. An SSH key is a file; an OpenPGP key is one that gpg --list-secret-keys shows.',
+    hint: 'nothing was signed. An SSH key is a file; an OpenPGP key is one that gpg --list-secret-keys shows.',
     exitCode: exitCodes.badInput,
   })
+}
+
+/**
+ * Requires that files of keys are there: otherwise a misspelled path would look like a forgery.
+ * @throws PipelineError `trust-unreadable`
+ */
+export async function requireReadable(paths: readonly (string | undefined)[]): Promise<void> {
+  for (const path of paths) {
+    if (path === undefined) continue
+    await readFile(path).catch((cause: NodeJS.ErrnoException) => {
+      throw new PipelineError({
+        code: 'trust-unreadable',
+        message: `cannot read the keys in ${path}: ${cause.code ?? cause.message}`,
+        hint: '--signers and --revoked name files of SSH keys, --keyring a file of OpenPGP keys.',
+        exitCode: exitCodes.badInput,
+        cause,
+      })
+    })
+  }
 }
