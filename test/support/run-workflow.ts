@@ -5,7 +5,16 @@
 
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { chmodSync, cpSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
 import { basename, join } from 'node:path'
 import { execa } from 'execa'
 import {
@@ -26,6 +35,9 @@ export interface WorkflowRun {
   readonly file: string
   readonly github: Readonly<Record<string, unknown>>
   readonly inputs: Readonly<Record<string, unknown>>
+  /** Variables and secrets of the repository. A workflow that is called gets no secret. */
+  readonly vars?: Readonly<Record<string, string>>
+  readonly secrets?: Readonly<Record<string, string>>
   /** Folder for clones, artifacts and what is played. */
   readonly folder: string
   /** Programs in place of GitHub's and of root's, as scripts for sh by name. */
@@ -58,7 +70,8 @@ export async function runWorkflow(run: WorkflowRun): Promise<WorkflowResult> {
     const needs = Object.fromEntries(
       Object.entries(found.outputs).map(([other, outputs]) => [other, { outputs, result: 'success' }]),
     )
-    const contexts = { github: run.github, inputs: run.inputs, needs }
+    const { github, inputs, vars = {}, secrets = {} } = run
+    const contexts = { github, inputs, vars, secrets, needs }
     if (!isWanted(job.if, contexts, 'success')) continue
     await runJob(name, job, contexts, run, found)
   }
@@ -84,7 +97,7 @@ async function runJob(
     const given = Object.fromEntries(
       Object.entries(job.with ?? {}).map(([key, value]) => [key, fill(value, contexts)]),
     )
-    const called = await runWorkflow({ ...run, file: basename(job.uses), inputs: given })
+    const called = await runWorkflow({ ...run, file: basename(job.uses), inputs: given, secrets: {} })
     found.steps.push(...called.steps)
     found.summary += called.summary
     found.outputs[name] = {}
@@ -205,13 +218,13 @@ async function playAction(name: string, given: Readonly<Record<string, string>>,
     case 'actions/setup-node':
       return fine
     case 'actions/upload-artifact':
-      // It leaves out hidden files, too.
-      cpSync(join(workspace, given.path ?? ''), join(artifacts, given.name ?? ''), {
-        recursive: true,
-        filter: (path) => !basename(path).startsWith('.'),
-      })
+      keepArtifact(join(workspace, given.path ?? ''), join(artifacts, given.name ?? ''))
       return fine
     case 'actions/download-artifact': {
+      if (given.name !== undefined) {
+        cpSync(join(artifacts, given.name), join(workspace, given.path ?? ''), { recursive: true })
+        return fine
+      }
       const prefix = (given.pattern ?? '').replace('*', '')
       for (const one of readdirSync(artifacts).filter((found) => found.startsWith(prefix)))
         cpSync(join(artifacts, one), join(workspace, given.path ?? '', one), { recursive: true })
@@ -219,11 +232,20 @@ async function playAction(name: string, given: Readonly<Record<string, string>>,
     }
     case 'actions/attest-build-provenance': {
       const folder = join(workspace, (given['subject-path'] ?? '').replace(/\*$/, ''))
-      return { ...fine, failed: !existsSync(folder) || readdirSync(folder).length === 0 }
+      const bundle = join(place.machine.temp, 'attestation.json')
+      writeFileSync(bundle, '{}')
+      const failed = !existsSync(folder) || readdirSync(folder).length === 0
+      return { ...fine, outputs: { 'bundle-path': bundle }, failed }
     }
     default:
       return { ...fine, output: `nobody plays ${name}`, failed: true }
   }
+}
+
+/** A file, or what is in a folder, without hidden files. */
+function keepArtifact(path: string, artifact: string): void {
+  const to = statSync(path).isFile() ? join(artifact, basename(path)) : artifact
+  cpSync(path, to, { recursive: true, filter: (from) => !basename(from).startsWith('.') })
 }
 
 async function runScript(script: string, env: Readonly<Record<string, unknown>>, place: Place): Promise<Ran> {

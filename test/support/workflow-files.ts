@@ -33,7 +33,9 @@ export interface Inputs {
 
 export interface Workflow {
   readonly name: string
-  readonly on: Readonly<Record<string, { readonly inputs?: Inputs } | null>>
+  readonly on: Readonly<
+    Record<string, { readonly inputs?: Inputs; readonly branches?: readonly string[] } | null>
+  >
   readonly permissions?: Readonly<Record<string, string>>
   readonly concurrency?: unknown
   readonly jobs: Readonly<Record<string, Job>>

@@ -76,10 +76,12 @@ describe.each(files)('%s', (name) => {
   })
 })
 
+/** `trust.test.ts` says why these and no others. */
 const writable: Readonly<Record<string, readonly string[]>> = {
-  'build.yml build': ['packages'],
-  'release.yml build': ['packages'],
-  'release.yml release': ['contents', 'id-token', 'attestations'],
+  'layers.yml push': ['packages'],
+  'make-release.yml attest': ['id-token', 'attestations'],
+  'release.yml make': ['id-token', 'attestations'],
+  'release.yml publish': ['contents'],
 }
 
 describe('action.yml', () => {
@@ -163,7 +165,7 @@ describe('what build.yml compares with', () => {
 
 describe('images', () => {
   const built = stepsOf('build.yml').find(({ uses }) => uses === './')?.with?.verify
-  const called = workflow('release.yml').jobs.build?.with?.verify
+  const called = workflow('make-release.yml').jobs.images?.with?.verify
   it.each([
     ['are verified on a push, which has no inputs', built, {}, 'true'],
     ['are verified unless the caller says that they are not', built, { verify: 'false' }, 'false'],
