@@ -1,8 +1,14 @@
 #!/usr/bin/env node
-import { register } from 'tsx/esm/api'
+import { pathToFileURL } from 'node:url'
+import { compileProgram } from '../src/compile/program.js'
 
-register()
+// Traces name the sources.
+process.setSourceMapsEnabled(true)
 // Whoever reads our results may stop early, as `head` does.
 process.stdout.on('error', (error) => process.exit(error.code === 'EPIPE' ? 0 : 1))
-const { main } = await import('../src/cli/main.ts')
+const folder = await compileProgram().catch((error) => {
+  console.error(`✖ the program could not be compiled: ${error.message}`)
+  process.exit(1)
+})
+const { main } = await import(pathToFileURL(`${folder}/src/cli/main.js`).href)
 process.exitCode = await main(process.argv.slice(2))

@@ -3,6 +3,7 @@
 import { access } from 'node:fs/promises'
 import { resolve as resolvePath } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
+import { CompilationError, importModule } from '../compile/import-module.ts'
 import { exitCodes, PipelineError } from '../errors.ts'
 import { isRecord, type Overrides } from './overrides.ts'
 import type { Pipeline } from './pipeline.ts'
@@ -31,11 +32,13 @@ export async function loadPipeline(
   })
   let loaded: { readonly default?: unknown }
   try {
-    loaded = (await import(pathToFileURL(path).href)) as { readonly default?: unknown }
+    loaded = (await importModule(path)) as { readonly default?: unknown }
   } catch (cause) {
-    const hint =
-      'npm run typecheck shows where it does not compile; outside of this project, name it pipeline.mts.'
-    throw badPipeline(`${path} could not be loaded: ${(cause as Error).message}`, hint, cause)
+    const { message } = cause as Error
+    if (cause instanceof CompilationError)
+      throw badPipeline(`${path} does not compile: ${message}`, 'correct it there.', cause)
+    const hint = `it threw as it was imported${placeIn(path, cause)}.`
+    throw badPipeline(`${path} could not be loaded: ${message}`, hint, cause)
   }
   const pipeline = loaded.default
   if (!isRecord(pipeline) || !Array.isArray(pipeline.stages)) {
@@ -47,6 +50,14 @@ export async function loadPipeline(
   const chosen = pipeline as unknown as Pipeline
   const more = payload === undefined ? [] : [overridePayload(chosen, path, payload)]
   return resolvePipeline(chosen, [...overrides, ...more], process.env)
+}
+
+/** Where in a file something was thrown, as ` at line 3, column 7`; empty if it was thrown elsewhere. */
+function placeIn(path: string, cause: unknown): string {
+  const { stack = '' } = cause as Error
+  const place = stack.split(pathToFileURL(path).href)[1] ?? stack.split(path)[1]
+  const [, line, column] = /^:(\d+):(\d+)/.exec(place ?? '') ?? []
+  return line === undefined ? '' : ` at line ${line}, column ${column}`
 }
 
 /** A payload as an override, for the stage that takes files of that kind. @throws PipelineError `usage` */

@@ -1,6 +1,6 @@
 /**
- * Computes sums of one file in a thread of its own, so that exports beside it go on. Plain JavaScript, since a thread starts
- * without the loader that reads TypeScript.
+ * Computes sums of one file in a thread of its own, so that exports beside it go on. Plain JavaScript: tests start it where
+ * nothing is compiled.
  */
 
 import { createHash } from 'node:crypto'
@@ -8,7 +8,8 @@ import { closeSync, openSync, readSync } from 'node:fs'
 import { parentPort, workerData } from 'node:worker_threads'
 
 const { path, sizeBytes, extents, algorithms } = workerData
-const hashes = algorithms.map((algorithm) => [algorithm, createHash(algorithm)])
+/** @type {readonly (readonly [string, import('node:crypto').Hash])[]} */
+const hashes = algorithms.map((/** @type {string} */ algorithm) => [algorithm, createHash(algorithm)])
 const buffer = Buffer.alloc(256 * 1024)
 const zeros = Buffer.alloc(256 * 1024)
 
@@ -16,14 +17,15 @@ const zeros = Buffer.alloc(256 * 1024)
 const toldBytes = 256 * 1024 * 1024
 let done = 0
 
+/** @param {Uint8Array} bytes */
 function update(bytes) {
   for (const [, hash] of hashes) hash.update(bytes)
   const before = done
   done += bytes.length
-  if (Math.floor(done / toldBytes) > Math.floor(before / toldBytes)) parentPort.postMessage({ done })
+  if (Math.floor(done / toldBytes) > Math.floor(before / toldBytes)) parentPort?.postMessage({ done })
 }
 
-/** Zeros count as well, but where they are known to be they need not be read. */
+/** Zeros count as well, but where they are known to be they need not be read. @param {number} length */
 function passZeros(length) {
   for (let left = length; left > 0; left -= zeros.length)
     update(zeros.subarray(0, Math.min(left, zeros.length)))
@@ -44,6 +46,6 @@ for (const { start, length } of extents) {
 }
 passZeros(sizeBytes - position)
 closeSync(file)
-parentPort.postMessage({
+parentPort?.postMessage({
   sums: Object.fromEntries(hashes.map(([algorithm, hash]) => [algorithm, hash.digest('hex')])),
 })

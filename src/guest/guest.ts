@@ -12,6 +12,7 @@ import { exitCodes, PipelineError } from '../errors.ts'
 import { cleanText } from '../qemu/console.ts'
 import { findSign, hasSign } from '../qemu/console-signs.ts'
 import { type CommandResult, connectAgent, type GuestAgent } from '../qemu/guest-agent.ts'
+import { describeWaiting, startGuestClock } from '../qemu/guest-clock.ts'
 import type { Acceleration, DirectBoot, GuestNetwork } from '../qemu/machine.ts'
 import { startQemu } from '../qemu/process.ts'
 import type { Qmp } from '../qemu/qmp.ts'
@@ -60,7 +61,7 @@ export interface Guest {
   readonly options: GuestOptions
   /** Its disk, complete once the guest has ended. */
   readonly disk: BlockNode
-  /** Seconds since it started or resumed. */
+  /** Seconds since it started or resumed, less those for which a busy host had no processor for it. */
   readonly seconds: () => number
   /** Output of the serial console, without control sequences. */
   readonly console: () => Promise<string>
@@ -99,7 +100,7 @@ export async function startGuest(options: GuestOptions): Promise<Guest> {
   const { folder, signal } = options
   const path = (name: string) => join(folder, name)
   const disk = await makeOverlay(path('disk.qcow2'), options)
-  const started = performance.now()
+  const clock = startGuestClock()
   const machine = guestMachine({
     ...options,
     ...options.acceleration,
@@ -115,6 +116,7 @@ export async function startGuest(options: GuestOptions): Promise<Guest> {
   let qmp: Qmp
   try {
     qmp = await qemu.connect(signal)
+    await clock.follow(qmp)
     if (options.incoming !== undefined) await loadState(qmp, options.incoming.stateFile, signal)
   } catch (error) {
     await qemu.stop()
@@ -124,7 +126,7 @@ export async function startGuest(options: GuestOptions): Promise<Guest> {
 
   const readLog = async (name: string) => cleanText(await readFile(path(name), 'utf8').catch(() => ''))
   const consoleText = () => readLog('serial.log')
-  const seconds = () => (performance.now() - started) / 1000
+  const { seconds } = clock
 
   /** Fails as soon as waiting is pointless. */
   const requireAlive = async (): Promise<void> => {
@@ -136,20 +138,20 @@ export async function startGuest(options: GuestOptions): Promise<Guest> {
   }
 
   const waitForLogin = async (limitSeconds: number): Promise<void> => {
-    for (const end = Date.now() + limitSeconds * 1000; Date.now() < end; ) {
+    for (const end = seconds() + limitSeconds; seconds() < end; ) {
       if (hasSign(await consoleText(), 'loginPrompt')) return
       await requireAlive()
       await sleep(pollMs, undefined, { signal })
     }
     const what = `no login prompt on the serial console within ${limitSeconds} s`
-    throw guestLate('guest-silent', what, await consoleText())
+    throw guestLate('guest-silent', `${what}${describeWaiting(clock)}`, await consoleText())
   }
 
   const waitForAgent = async (limitSeconds: number, graceSeconds: number): Promise<GuestAgent> => {
-    agent ??= await connectAgent(path(`port${options.ports.indexOf(agentPort)}`), signal)
-    const started = Date.now()
+    agent ??= await connectAgent(path(`port${options.ports.indexOf(agentPort)}`), signal, clock)
+    const started = seconds()
     let upSince: number | undefined
-    for (const end = started + limitSeconds * 1000; Date.now() < end; ) {
+    for (const end = started + limitSeconds; seconds() < end; ) {
       await requireAlive()
       const answered = await agent.sync(2).then(
         () => true,
@@ -157,15 +159,15 @@ export async function startGuest(options: GuestOptions): Promise<Guest> {
       )
       if (answered) return agent
       // A guest that shows a login prompt has started everything it starts by itself.
-      if (hasSign(await consoleText(), 'loginPrompt')) upSince ??= Date.now()
-      if (upSince !== undefined && Date.now() - upSince > graceSeconds * 1000) break
+      if (hasSign(await consoleText(), 'loginPrompt')) upSince ??= seconds()
+      if (upSince !== undefined && seconds() - upSince > graceSeconds) break
     }
-    const what = `the guest agent has not answered within ${Math.round((Date.now() - started) / 1000)} s`
-    throw guestLate('agent-silent', what, await consoleText())
+    const what = `the guest agent has not answered within ${Math.round(seconds() - started)} s`
+    throw guestLate('agent-silent', `${what}${describeWaiting(clock)}`, await consoleText())
   }
 
   const hasEnded = async (limitSeconds: number): Promise<boolean> => {
-    for (const end = Date.now() + limitSeconds * 1000; qemu.isRunning() && Date.now() < end; ) {
+    for (const end = seconds() + limitSeconds; qemu.isRunning() && seconds() < end; ) {
       await sleep(pollMs, undefined, { signal })
     }
     return !qemu.isRunning()

@@ -6,6 +6,7 @@ import { connect } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { oneAtATime } from '../host/one-at-a-time.ts'
 import { cleanText } from './console.ts'
+import { type GuestClock, startGuestClock } from './guest-clock.ts'
 
 export interface CommandResult {
   readonly exitCode: number
@@ -47,8 +48,15 @@ const runLimitSeconds = 120
 /** Sent before a `guest-sync-delimited` and received before its answer: 0xFF never occurs in UTF-8 JSON. */
 const sentinel = 0xff
 
-/** Connects to a socket of QEMU's. Only the first `sync` shows whether an agent answers. */
-export async function connectAgent(path: string, signal: AbortSignal): Promise<GuestAgent> {
+/**
+ * Connects to a socket of QEMU's. Only the first `sync` shows whether an agent answers.
+ * @param clock measures the limits @default the host's time
+ */
+export async function connectAgent(
+  path: string,
+  signal: AbortSignal,
+  clock: Pick<GuestClock, 'seconds' | 'sleep'> = startGuestClock(),
+): Promise<GuestAgent> {
   const socket = connect(path)
   await once(socket, 'connect', { signal })
   let ended: Error | undefined
@@ -90,9 +98,7 @@ export async function connectAgent(path: string, signal: AbortSignal): Promise<G
         }
       })
       socket.write(bytes)
-      const late = sleep(limitSeconds * 1000, undefined, {
-        signal: AbortSignal.any([waiting.signal, signal]),
-      })
+      const late = clock.sleep(limitSeconds, AbortSignal.any([waiting.signal, signal]))
       const answer = await Promise.race([answered, late])
       if (answer === undefined) {
         isInStep = false
@@ -131,11 +137,11 @@ export async function connectAgent(path: string, signal: AbortSignal): Promise<G
       arg: ['-c', command],
       'capture-output': true,
     })) as { readonly pid: number }
-    const deadline = Date.now() + limitSeconds * 1000
+    const deadline = clock.seconds() + limitSeconds
     for (let pauseMs = 50; ; pauseMs = Math.min(500, pauseMs * 1.5)) {
       const status = (await call('guest-exec-status', { pid: started.pid })) as ExecStatus
       if (status.exited) return readResult(status)
-      if (Date.now() > deadline)
+      if (clock.seconds() > deadline)
         throw new Error(`the guest has not ended within ${limitSeconds} s: ${command}`)
       await sleep(pauseMs, undefined, { signal })
     }

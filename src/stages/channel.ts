@@ -3,6 +3,7 @@
 import { once } from 'node:events'
 import { createInterface } from 'node:readline'
 import { connectWhenThere } from '../host/unix-socket.ts'
+import { type GuestClock, startGuestClock } from '../qemu/guest-clock.ts'
 
 export interface Channel {
   /** Flushes everything to the disk and blocks further writes. */
@@ -22,20 +23,27 @@ const answerSeconds = 60
 /**
  * Connects as soon as the socket exists, until `signal` is aborted. The guest's end may come up later: requests wait
  * for it.
+ * @param clock measures the limit of an answer @default the host's time
  */
-export async function connectChannel(path: string, signal: AbortSignal): Promise<Channel> {
+export async function connectChannel(
+  path: string,
+  signal: AbortSignal,
+  clock: Pick<GuestClock, 'sleep'> = startGuestClock(),
+): Promise<Channel> {
   const socket = await connectWhenThere(path, signal)
   const answers = createInterface({ input: socket }).on('error', () => socket.destroy())
   socket.on('error', () => socket.destroy())
   signal.addEventListener('abort', () => socket.destroy(), { once: true })
   const ask = async (line: string, more: Uint8Array = Buffer.alloc(0)): Promise<void> => {
     const [request] = line.split(' ')
-    const limit = AbortSignal.any([signal, AbortSignal.timeout(answerSeconds * 1000)])
+    const waiting = new AbortController()
+    const limit = AbortSignal.any([signal, waiting.signal])
     const answered = once(answers, 'line', { signal: limit })
+    const late = clock.sleep(answerSeconds, limit).then(() => {
+      throw new Error(`the guest has not answered "${request}" within ${answerSeconds} s`)
+    })
     socket.write(Buffer.concat([Buffer.from(`${line}\n`), more]))
-    const [answer] = (await answered.catch((cause) => {
-      throw new Error(`the guest has not answered "${request}" within ${answerSeconds} s`, { cause })
-    })) as [string]
+    const [answer] = (await Promise.race([answered, late]).finally(() => waiting.abort())) as [string]
     if (answer !== `done ${request}`) throw new Error(`the guest answered "${request}" with "${answer}"`)
   }
   return {

@@ -5,7 +5,7 @@
 
 import { connect } from 'node:net'
 
-const [socketPath, stage] = process.argv.slice(2)
+const [socketPath = '', stage] = process.argv.slice(2)
 const socket = connect(socketPath)
 let answer = ''
 socket.setEncoding('utf8')

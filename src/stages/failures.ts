@@ -74,23 +74,35 @@ export function guestPanicked({ lines, log }: ConsoleTail): PipelineError {
   })
 }
 
-export function guestSilent(isReady: boolean, seconds: number, { lines, log }: ConsoleTail): PipelineError {
+/** @param waiting what is known of a busy host, from `describeWaiting` */
+export function guestSilent(
+  isReady: boolean,
+  seconds: number,
+  { lines, log }: ConsoleTail,
+  waiting: string,
+): PipelineError {
   return new PipelineError({
     code: 'guest-silent',
     message: isReady
-      ? `the guest is up, but Packer has not got in by SSH for ${seconds} s`
-      : `the guest hangs while booting: its console has been silent for ${seconds} s`,
+      ? `the guest is up, but Packer has not got in by SSH for ${seconds} s${waiting}`
+      : `the guest hangs while booting: its console has been silent for ${seconds} s${waiting}`,
     hint: `the console's last lines are below; the full log is ${log}`,
     details: { lastLines: lines.slice(-shownLines), log },
   })
 }
 
-export function bootTimedOut(seconds: number, isReady: boolean, { lines, log }: ConsoleTail): PipelineError {
+/** @param waiting what is known of a busy host, from `describeWaiting` */
+export function bootTimedOut(
+  seconds: number,
+  isReady: boolean,
+  { lines, log }: ConsoleTail,
+  waiting: string,
+): PipelineError {
   return new PipelineError({
     code: 'boot-timeout',
     message: isReady
-      ? `the guest is up, but Packer did not get in by SSH within ${seconds} s`
-      : `the guest was not ready within ${seconds} s`,
+      ? `the guest is up, but Packer did not get in by SSH within ${seconds} s${waiting}`
+      : `the guest was not ready within ${seconds} s${waiting}`,
     hint: `raise machine.bootTimeoutSeconds for a slow host; the full console log is ${log}`,
     details: { lastLines: lines.slice(-shownLines), log },
   })

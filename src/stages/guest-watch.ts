@@ -5,6 +5,7 @@ import type { PipelineError } from '../errors.ts'
 import { diskFailed } from '../host/failures.ts'
 import { followLines } from '../qemu/console.ts'
 import { hasSign, readSign } from '../qemu/console-signs.ts'
+import { describeWaiting, type GuestClock, startGuestClock } from '../qemu/guest-clock.ts'
 import { connectQmp, type Qmp } from '../qemu/qmp.ts'
 import { bootTimedOut, type ConsoleTail, guestPanicked, guestSilent } from './failures.ts'
 
@@ -27,6 +28,8 @@ export type GuestEvent =
   | { readonly kind: 'qemu-ended'; readonly console: ConsoleTail }
 
 export interface GuestWatch {
+  /** The guest's time, for limits. */
+  readonly clock: GuestClock
   /** The connection to QEMU, once it exists. */
   readonly qmp: () => Qmp | undefined
   /** Waits for that connection. */
@@ -57,8 +60,8 @@ export function watchGuest(options: WatchOptions): GuestWatch {
   const { serialLog, qmpSocket, storeFolder, bootTimeoutSeconds, onEvent } = options
   const watching = new AbortController()
   const tail: ConsoleTail & { lines: string[] } = { lines: [], log: serialLog }
-  const startedMs = performance.now()
-  let lastLineMs = startedMs
+  const clock = startGuestClock()
+  let lastLineSeconds = 0
   let isReady = false
   let isBooted = false
   let qmp: Qmp | undefined
@@ -66,7 +69,7 @@ export function watchGuest(options: WatchOptions): GuestWatch {
   const fail = (error: PipelineError) => onEvent({ kind: 'guest-failed', error })
 
   const console = followLines(serialLog, watching.signal, (line) => {
-    lastLineMs = performance.now()
+    lastLineSeconds = clock.seconds()
     if (line.trim() === '') return
     tail.lines.push(line)
     if (tail.lines.length > keptLines) tail.lines.shift()
@@ -78,18 +81,19 @@ export function watchGuest(options: WatchOptions): GuestWatch {
     if (sign !== undefined) fail(sign)
   })
 
-  const clock = setInterval(() => {
+  const limits = setInterval(() => {
     if (isBooted) return
-    const nowMs = performance.now()
-    if (nowMs - lastLineMs > silenceSeconds * 1000) fail(guestSilent(isReady, silenceSeconds, tail))
-    else if (nowMs - startedMs > bootTimeoutSeconds * 1000) {
-      fail(bootTimedOut(bootTimeoutSeconds, isReady, tail))
-    }
+    const seconds = clock.seconds()
+    const waiting = describeWaiting(clock)
+    if (seconds - lastLineSeconds > silenceSeconds) fail(guestSilent(isReady, silenceSeconds, tail, waiting))
+    else if (seconds > bootTimeoutSeconds) fail(bootTimedOut(bootTimeoutSeconds, isReady, tail, waiting))
   }, 1000)
 
   const connecting = connectQmp(qmpSocket, watching.signal).then(
     (connection) => {
       qmp = connection
+      // Without it, all time counts.
+      clock.follow(connection).catch(() => undefined)
       connection.events.on('event', (name: string, data: EventData | undefined) => {
         if (name === 'SHUTDOWN' && data?.guest === true) onEvent({ kind: 'guest-powered-off' })
         if (name === 'GUEST_PANICKED') fail(guestPanicked(tail))
@@ -106,6 +110,7 @@ export function watchGuest(options: WatchOptions): GuestWatch {
   )
 
   return {
+    clock,
     qmp: () => qmp,
     connected: async () => {
       await connecting
@@ -120,7 +125,7 @@ export function watchGuest(options: WatchOptions): GuestWatch {
       return tail
     },
     close: async () => {
-      clearInterval(clock)
+      clearInterval(limits)
       watching.abort()
       qmp?.close()
       await Promise.all([console, connecting])

@@ -104,7 +104,7 @@ export async function setUpRun(request: SetUpRequest, setUp: SetUp): Promise<Equ
     run: () => new AbortController(),
     cleanup: (controller) => controller.abort(),
   })
-  const channel = connectChannel(scratch.channelSocket, disconnecting.signal)
+  const channel = connectChannel(scratch.channelSocket, disconnecting.signal, watch.clock)
   channel.catch(() => undefined)
   const suspender = createSuspender({
     states: request.states,
@@ -125,7 +125,7 @@ export async function setUpRun(request: SetUpRequest, setUp: SetUp): Promise<Equ
     onSealed: (layer) => send({ kind: 'layer-sealed', layer }),
   })
   const timers = await setUp({
-    run: () => createTimers((id) => send({ kind: 'timer-fired', id })),
+    run: () => createTimers((id) => send({ kind: 'timer-fired', id }), watch.clock),
     cleanup: ({ clearAll }) => clearAll(),
   })
   const recorder = createStageRecorder(new Map(request.installed), () => performance.now())

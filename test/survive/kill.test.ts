@@ -151,9 +151,7 @@ async function expectClean(outFolder: string): Promise<void> {
     expect(await readdir(join(outFolder, 'runs', run))).not.toContain('unfinished')
   }
   expect(await readFile('/proc/self/mountinfo', 'utf8')).not.toContain(outFolder)
-  // tsx keeps what it has compiled.
-  const temporary = await readdir(temporaryOf(outFolder))
-  expect(temporary.filter((name) => !name.startsWith('tsx-'))).toEqual([])
+  expect(await readdir(temporaryOf(outFolder))).toEqual([])
   // apt has a lock of its own among the packages.
   const names = await readdir(outFolder, { recursive: true })
   expect(names.filter((name) => /^lock|\.tmp$|(^|\/)\.unfinished(\/|$)/.test(name))).toEqual([])

@@ -181,7 +181,7 @@ describe.concurrent('a mistake is exit status 2, says what is wrong, and writes 
     [
       'a pipeline that is no TypeScript',
       ['plan', '--pipeline', 'no-typescript.ts'],
-      ['no-typescript.ts could not be loaded'],
+      ['no-typescript.ts does not compile', 'no-typescript.ts:1:'],
     ],
   ])('%s', (_case, words, said) => expectRefusal('run', words, said))
 })

@@ -25,7 +25,7 @@ async function watched() {
     server = createServer((socket) => {
       socket.write(`${JSON.stringify({ QMP: {} })}\n`)
       createInterface({ input: socket }).on('line', () => {
-        socket.write(`${JSON.stringify({ return: {} })}\n`)
+        if (socket.writable) socket.write(`${JSON.stringify({ return: {} })}\n`)
         resolve(socket)
       })
     }).listen(path('qmp'))

@@ -1,6 +1,7 @@
 import { EventEmitter } from 'node:events'
 import { fileURLToPath } from 'node:url'
 import { afterEach, describe, expect, it, vi } from 'vitest'
+import type { GuestClock } from '../../../src/qemu/guest-clock.ts'
 import { type Handles, perform } from '../../../src/stages/perform.ts'
 import type { RunEffect, RunEvent } from '../../../src/stages/run-events.ts'
 import { createTasks } from '../../../src/stages/tasks.ts'
@@ -11,6 +12,17 @@ afterEach(() => {
   vi.useRealTimers()
 })
 
+/** Time as the host has it, which fake timers pass. */
+const hostClock: Pick<GuestClock, 'sleep'> = {
+  sleep: (seconds, signal) =>
+    new Promise((resolve, reject) => {
+      const timer = setTimeout(resolve, seconds * 1000)
+      signal?.addEventListener('abort', () => {
+        clearTimeout(timer)
+        reject(signal.reason)
+      })
+    }),
+}
 const nothing = async () => undefined
 const refuse = async () => {
   throw new Error('no')
@@ -58,7 +70,7 @@ function handles(over: Partial<Handles> = {}) {
     },
     server: { answer: () => undefined },
     suspender: { started: () => undefined },
-    timers: createTimers((id) => sent.push(the.fired(id))),
+    timers: createTimers((id) => sent.push(the.fired(id)), hostClock),
     tasks,
     packer: { stop: nothing },
     send: (event) => sent.push(event),
@@ -115,7 +127,7 @@ describe('an effect', () => {
     perform(ready, { kind: 'clear-timer', id: 'cleared' })
     vi.advanceTimersByTime(29_999)
     expect(sent).toEqual([])
-    vi.advanceTimersByTime(1)
+    await vi.advanceTimersByTimeAsync(1)
     expect(sent).toEqual([the.fired('kept')])
   })
 

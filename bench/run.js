@@ -1,0 +1,6 @@
+#!/usr/bin/env node
+import { pathToFileURL } from 'node:url'
+import { compileProgram } from '../src/compile/program.js'
+
+const folder = await compileProgram(['bench', 'provisioners', 'src', 'test/support'])
+await import(pathToFileURL(`${folder}/bench/run.js`).href)

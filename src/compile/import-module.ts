@@ -1,0 +1,87 @@
+/** Imports a TypeScript module that a user names, such as a `pipeline.ts`. */
+
+import { createHash } from 'node:crypto'
+import { rename, writeFile } from 'node:fs/promises'
+import { join, relative, resolve, sep } from 'node:path'
+import { pathToFileURL } from 'node:url'
+import type { BuildFailure, Message, Plugin } from 'esbuild'
+import { makeFolder, programFolder, sourceFolder } from './program.js'
+
+/** A module that does not compile. `message` names file, line, and column, and shows the text there. */
+export class CompilationError extends Error {}
+
+/**
+ * Imports a module with what it imports by relative paths. It shares the modules of this program with the program itself.
+ * @param path absolute
+ * @throws CompilationError
+ */
+export async function importModule(path: string): Promise<unknown> {
+  const folder = programFolder()
+  if (folder === undefined) return import(pathToFileURL(path).href)
+  const own = moduleOf(path, folder)
+  if (own !== undefined) return import(own)
+  const written = await writeModule(await bundle(path, folder), folder)
+  return import(pathToFileURL(written).href)
+}
+
+/** Writes a module beside the program's, or into a private folder if those are another user's. */
+async function writeModule(text: string, folder: string): Promise<string> {
+  const name = `${createHash('sha256').update(text).digest('hex').slice(0, 32)}.mjs`
+  const path = join(makeFolder(join(folder, 'imported')), name)
+  const unfinished = `${path}.${process.pid}`
+  await writeFile(unfinished, text)
+  await rename(unfinished, path)
+  return path
+}
+
+/** URL of the compiled module of a source of this program; undefined for any other file. */
+function moduleOf(path: string, folder: string): string | undefined {
+  const inside = relative(sourceFolder(), path)
+  if (inside.startsWith('..') || !/^(pipeline\.ts|(provisioners|src)\/.*\.ts)$/.test(inside)) return undefined
+  return pathToFileURL(resolve(folder, inside.replace(/\.ts$/, '.js'))).href
+}
+
+async function bundle(path: string, folder: string): Promise<string> {
+  const { commonOptions, sourceUrls } = await import('./sources.js')
+  const { build } = await import('esbuild')
+  try {
+    const { outputFiles } = await build({
+      ...commonOptions,
+      entryPoints: [path],
+      outfile: join(folder, 'imported', 'module.mjs'),
+      write: false,
+      sourcemap: 'inline',
+      sourcesContent: false,
+      plugins: [outsideOfBundle(folder), sourceUrls],
+    })
+    return outputFiles[0]?.text ?? ''
+  } catch (error) {
+    const { errors } = error as BuildFailure
+    if (errors === undefined) throw error
+    throw new CompilationError(errors.map(describe).join('\n'), { cause: error })
+  }
+}
+
+function describe({ text, location }: Message): string {
+  if (location === null) return text
+  const { file, line, column, length, lineText } = location
+  const underline = ' '.repeat(column) + '^'.repeat(Math.max(1, Math.min(length, lineText.length - column)))
+  return `${text}\n  ${file}:${line}:${column + 1}\n    ${lineText}\n    ${underline}`
+}
+
+/** Modules of this program and packages, each imported by the URL of its file. */
+const outsideOfBundle = (folder: string): Plugin => ({
+  name: 'outside-of-bundle',
+  setup({ onResolve, resolve: find }) {
+    const looking = { looking: true }
+    onResolve({ filter: /.*/ }, async ({ path, kind, resolveDir, importer, pluginData }) => {
+      if (kind === 'entry-point' || pluginData === looking || path.startsWith('node:')) return undefined
+      const found = await find(path, { kind, resolveDir, importer, pluginData: looking })
+      if (found.errors.length > 0 || found.external) return found
+      const own = moduleOf(found.path, folder)
+      if (own !== undefined) return { path: own, external: true }
+      const isPackage = !path.startsWith('.') && !path.startsWith(sep)
+      return isPackage ? { path: pathToFileURL(found.path).href, external: true } : found
+    })
+  },
+})

@@ -1,0 +1,129 @@
+/**
+ * This program as JavaScript, which Node.js runs without a loader. Compiled modules lie in `.compiled/<digest of the sources>` of
+ * the clone: a source that changes is compiled again, and a folder that exists is complete.
+ *
+ * Itself JavaScript, because it runs before anything is compiled.
+ */
+
+import { createHash } from 'node:crypto'
+import {
+  accessSync,
+  constants,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+} from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+const clone = fileURLToPath(new URL('../..', import.meta.url))
+const dayMilliseconds = 24 * 60 * 60 * 1000
+
+/**
+ * Folder of this process's compiled modules, laid out as the clone is; undefined where something else compiles, as vitest does.
+ * @type {string | undefined}
+ */
+let compiledFolder
+
+/** @returns {string | undefined} `compiledFolder` */
+export function programFolder() {
+  return compiledFolder
+}
+
+/** Clone whose sources are compiled. */
+export function sourceFolder() {
+  return clone
+}
+
+/**
+ * Compiles what is not compiled yet.
+ * @param {readonly string[]} roots files and folders of the clone
+ * @returns {Promise<string>} folder of the modules
+ * @throws esbuild's BuildFailure, if a source cannot be compiled
+ */
+export async function compileProgram(roots = ['pipeline.ts', 'provisioners', 'src']) {
+  const sources = roots.flatMap(listSources)
+  const parent = join(clone, '.compiled')
+  const folder = join(parent, digestOf(sources))
+  compiledFolder = isFolder(folder) ? folder : await compileInto(parent, folder, sources)
+  return compiledFolder
+}
+
+/**
+ * @param {string} parent folder of all compilations of this clone
+ * @param {string} folder where the modules belong
+ * @param {readonly string[]} sources paths in the clone
+ */
+async function compileInto(parent, folder, sources) {
+  const { compileSources } = await import('./sources.js')
+  const parentOrPrivate = makeFolder(parent)
+  const unfinished = mkdtempSync(join(parentOrPrivate, 'unfinished-'))
+  try {
+    await compileSources(clone, sources, unfinished)
+    if (parentOrPrivate !== parent) return unfinished
+    removeOld(parent)
+    renameSync(unfinished, folder)
+  } catch (error) {
+    rmSync(unfinished, { recursive: true, force: true })
+    // Another process may have compiled the same sources meanwhile.
+    if (!isFolder(folder)) throw error
+  }
+  return folder
+}
+
+/**
+ * Makes a folder, or a private one elsewhere, until this process ends, if its place belongs to another user.
+ * @param {string} wanted
+ */
+export function makeFolder(wanted) {
+  try {
+    mkdirSync(wanted, { recursive: true })
+    accessSync(wanted, constants.W_OK)
+    return wanted
+  } catch (error) {
+    const { code = '' } = /** @type {NodeJS.ErrnoException} */ (error)
+    if (!['EACCES', 'EPERM', 'EROFS'].includes(code)) throw error
+    const folder = mkdtempSync(join(tmpdir(), 'systemvm-image-'))
+    process.once('exit', () => rmSync(folder, { recursive: true, force: true }))
+    return folder
+  }
+}
+
+/** Removes old compilations. A program that runs may still load modules, but none runs for a day. @param {string} parent */
+function removeOld(parent) {
+  for (const name of readdirSync(parent)) {
+    const path = join(parent, name)
+    if (Date.now() - statSync(path).mtimeMs > dayMilliseconds) rmSync(path, { recursive: true, force: true })
+  }
+}
+
+/** @param {string} root @returns {string[]} */
+function listSources(root) {
+  if (root.endsWith('.ts')) return [root]
+  return readdirSync(join(clone, root), { withFileTypes: true }).flatMap((entry) => {
+    const path = `${root}/${entry.name}`
+    if (entry.isDirectory()) return listSources(path)
+    return entry.name.endsWith('.ts') ? [path] : []
+  })
+}
+
+/**
+ * What decides the modules: the sources, where they lie, and what compiles them.
+ * @param {readonly string[]} sources
+ */
+function digestOf(sources) {
+  const hash = createHash('sha256').update(clone)
+  for (const path of ['package-lock.json', 'src/compile/sources.js', ...sources])
+    hash.update(`\0${path}\0`).update(readFileSync(join(clone, path)))
+  return hash.digest('hex').slice(0, 32)
+}
+
+/** @param {string} path */
+function isFolder(path) {
+  return statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false
+}

@@ -1,0 +1,104 @@
+/** The program compiles itself, on a small clone with the real compiler. */
+
+import { execFile } from 'node:child_process'
+import {
+  chmodSync,
+  cpSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+
+const project = fileURLToPath(new URL('../../..', import.meta.url))
+let folder: string
+
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'systemvm-compile-'))
+  for (const path of ['clone/src/cli', 'clone/provisioners', 'temporary'])
+    mkdirSync(join(folder, path), { recursive: true })
+  for (const path of ['bin', 'src/compile', 'package.json', 'package-lock.json'])
+    cpSync(join(project, path), join(folder, 'clone', path), { recursive: true })
+  symlinkSync(join(project, 'node_modules'), join(folder, 'clone/node_modules'))
+  write('pipeline.ts', 'export default 1\n')
+  write('src/where.ts', "export const where: string = new URL('.', import.meta.url).href\n")
+  say('first')
+})
+afterEach(() => rmSync(folder, { recursive: true, force: true }))
+
+const write = (path: string, text: string) => writeFileSync(join(folder, 'clone', path), text)
+/** Makes the clone's program print a word and where it believes to be. */
+const say = (word: string) =>
+  write(
+    'src/cli/main.ts',
+    "import { where } from '../where.ts'\n" +
+      `export const main = async (words: string[]): Promise<number> => {\n` +
+      `  console.log('${word}', words.length, where)\n  return 0\n}\n`,
+  )
+const compiled = () => readdirSync(join(folder, 'clone/.compiled')).sort()
+
+/** Runs the clone's program. */
+function run(env: Readonly<Record<string, string>> = {}) {
+  const program = join(folder, 'clone/bin/systemvm-image.js')
+  const options = { env: { ...process.env, TMPDIR: join(folder, 'temporary'), ...env } }
+  return new Promise<{ readonly code: number; readonly stdout: string; readonly stderr: string }>(
+    (resolve) => {
+      execFile(process.execPath, [program, 'word'], options, (error, stdout, stderr) => {
+        resolve({ code: error === null ? 0 : Number(error.code), stdout, stderr })
+      })
+    },
+  )
+}
+
+describe('the program', () => {
+  it('is compiled once, and once more after a change', async () => {
+    const where = `file://${join(folder, 'clone/src/')}`
+    expect(await run()).toEqual({ code: 0, stdout: `first 1 ${where}\n`, stderr: '' })
+    const [first] = compiled()
+    expect((await run()).stdout).toBe(`first 1 ${where}\n`)
+    expect(compiled()).toEqual([first])
+    say('second')
+    expect((await run()).stdout).toBe(`second 1 ${where}\n`)
+    expect(compiled()).toHaveLength(2)
+  })
+
+  it('puts nothing into folders that others share', async () => {
+    await run()
+    expect(readdirSync(join(folder, 'temporary'))).toEqual([])
+  })
+
+  it('starts where TMPDIR is missing', async () => {
+    expect(await run({ TMPDIR: join(folder, 'none') })).toMatchObject({ code: 0, stderr: '' })
+  })
+
+  it('is compiled once by processes that start at the same time', async () => {
+    const ended = await Promise.all([run(), run(), run(), run()])
+    expect(ended.map(({ code }) => code)).toEqual([0, 0, 0, 0])
+    expect(compiled()).toHaveLength(1)
+  })
+
+  it('says where it does not compile, and leaves nothing', async () => {
+    write('src/where.ts', 'export const = 1\n')
+    const { code, stderr } = await run()
+    expect(code).toBe(1)
+    expect(stderr).toContain('src/where.ts:1:13')
+    expect(stderr).not.toContain('    at ')
+    expect(compiled()).toEqual([])
+  })
+
+  it.skipIf(process.getuid?.() === 0)(
+    'runs in the clone of another user (not as root, who may write anywhere)',
+    async () => {
+      chmodSync(join(folder, 'clone'), 0o500)
+      expect(await run()).toMatchObject({ code: 0, stderr: '' })
+      expect(readdirSync(join(folder, 'temporary'))).toEqual([])
+      chmodSync(join(folder, 'clone'), 0o700)
+    },
+  )
+})
