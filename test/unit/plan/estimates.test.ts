@@ -1,7 +1,8 @@
-import { mkdirSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
 import { lookAhead, readEstimates } from '../../../src/plan/estimates.ts'
 import { type Plan, planImage } from '../../../src/plan/plan.ts'
+import type { Report } from '../../../src/report/report.ts'
 import type { LayerParts } from '../../../src/store/layer-key.ts'
 import type { Layer } from '../../../src/store/layer-record.ts'
 import { openStore } from '../../../src/store/store.ts'
@@ -14,11 +15,16 @@ function layer(name: string, buildTimeSeconds: number, createdAt: string): Layer
   return { name, buildTimeSeconds, createdAt } as Layer
 }
 
+const sample = JSON.parse(
+  readFileSync(new URL('../../fixtures/reports/succeeded.json', import.meta.url), 'utf8'),
+) as Report
+
 const byBootstrap = { installer: 'bootstrap' } as const
 
 function report(run: string, timings: unknown, installer = 'bootstrap'): void {
   mkdirSync(path('runs', run), { recursive: true })
-  writeFileSync(path('runs', run, 'report.json'), JSON.stringify({ image: { installer }, timings }))
+  const fields = { ...sample, image: { ...sample.image, installer }, timings }
+  writeFileSync(path('runs', run, 'report.json'), JSON.stringify(fields))
 }
 
 describe('an estimate', () => {
