@@ -1,4 +1,4 @@
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { mkdirSync, writeFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
 import { lookAhead, readEstimates } from '../../../src/plan/estimates.ts'
 import { type Plan, planImage } from '../../../src/plan/plan.ts'
@@ -8,6 +8,7 @@ import type { Layer } from '../../../src/store/layer-record.ts'
 import { openStore } from '../../../src/store/store.ts'
 import { useFolder } from '../../support/folder.ts'
 import { sampleImage } from '../../support/pipelines.ts'
+import { writeReport } from '../../support/reports.ts'
 
 const path = useFolder()
 
@@ -15,16 +16,10 @@ function layer(name: string, buildTimeSeconds: number, createdAt: string): Layer
   return { name, buildTimeSeconds, createdAt } as Layer
 }
 
-const sample = JSON.parse(
-  readFileSync(new URL('../../fixtures/reports/succeeded.json', import.meta.url), 'utf8'),
-) as Report
-
 const byBootstrap = { installer: 'bootstrap' } as const
 
-function report(run: string, timings: unknown, installer = 'bootstrap'): void {
-  mkdirSync(path('runs', run), { recursive: true })
-  const fields = { ...sample, image: { ...sample.image, installer }, timings }
-  writeFileSync(path('runs', run, 'report.json'), JSON.stringify(fields))
+function report(run: string, timings: Report['timings'], installer = 'bootstrap'): void {
+  writeReport(path(), run, { image: { installer }, timings })
 }
 
 describe('an estimate', () => {
