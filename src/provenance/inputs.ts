@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { z } from 'zod'
 import { readRecord } from '../host/json-file.ts'
 import { outFolderAt } from '../host/out-folder.ts'
-import { digestSchema } from '../report/report.ts'
+import { digestSchema, originSchema } from '../report/report.ts'
 
 const archive = z.strictObject({
   suite: z.string().describe('as the sources name it, e.g. trixie-security'),
@@ -37,6 +37,7 @@ const inputLayer = z.strictObject({
     .record(z.string(), digestSchema)
     .describe('of the base: what was booted to install it, by name; nothing if that was a tool'),
   tools: z.record(z.string(), z.string()).describe('versions on the host that made the layer'),
+  origin: originSchema.optional(),
 })
 
 export const inputsSchema = z.strictObject({
