@@ -1,6 +1,7 @@
 /** An OCI registry that stores layers, reached through skopeo, which handles registries, tokens and logins. */
 
 import { execa } from 'execa'
+import { z } from 'zod'
 import { exitCodes, PipelineError } from '../errors.ts'
 
 /** A repository in a registry. */
@@ -37,7 +38,9 @@ export function openRegistry(reference: string): Registry {
     list: async (signal) => {
       try {
         const text = await skopeo(['list-tags', tls(''), `docker://${reference}`], signal)
-        return (JSON.parse(text) as { readonly Tags: readonly string[] | null }).Tags ?? []
+        const { data } = tagList.safeParse(parseJson(text))
+        if (data === undefined) throw new RegistryFault('its list of tags has a different format')
+        return data.Tags ?? []
       } catch (error) {
         const isAbsent = error instanceof RegistryFault && /404|name unknown|not found/i.test(error.message)
         if (isAbsent) return []
@@ -55,6 +58,17 @@ export function openRegistry(reference: string): Registry {
 }
 
 // --- internal ---
+
+/** What skopeo prints of a repository; only tags that are keys are of interest. */
+const tagList = z.object({ Tags: z.array(z.string()).nullable() })
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
+}
 
 async function skopeo(words: readonly string[], signal: AbortSignal): Promise<string> {
   // These artifacts are not images to run, so there is no signature to check.
