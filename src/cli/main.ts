@@ -2,6 +2,7 @@
 
 import { Command, CommanderError } from 'commander'
 import { exitCodes, PipelineError } from '../errors.ts'
+import { redactAll } from '../redact.ts'
 import { createTerminal, type Terminal } from './terminal.ts'
 import type { Choose } from './verb.ts'
 import { completionCallback } from './verb.ts'
@@ -68,7 +69,8 @@ function explain(error: unknown, terminal: Terminal, isJson: boolean): number {
   const { colors } = terminal
   if (error instanceof PipelineError) {
     const { code, message, hint, details } = error
-    if (isJson) terminal.out(`${JSON.stringify({ kind: 'error', code, message, hint, details })}\n`)
+    if (isJson)
+      terminal.out(`${JSON.stringify(redactAll({ kind: 'error', code, message, hint, details }))}\n`)
     terminal.error(`${colors.red('✖')} ${error.message}\n`)
     if (error.hint !== undefined) terminal.error(`  ${error.hint}\n`)
     const { lastLines } = error.details

@@ -3,6 +3,7 @@
 import { relative } from 'node:path'
 import { stripVTControlCharacters } from 'node:util'
 import picocolors from 'picocolors'
+import { redact } from '../redact.ts'
 import type { Colors } from '../report/format.ts'
 import { createTerminalReporter } from './views/progress.ts'
 
@@ -17,14 +18,14 @@ export interface Terminal {
   readonly columns: () => number
 }
 
-/** Respects NO_COLOR and CI; only a terminal gets colors and live lines. */
+/** Respects NO_COLOR and CI; only a terminal gets colors and live lines. Nothing that is written has credentials in it. */
 export function createTerminal({ stdout, stderr, env }: NodeJS.Process): Terminal {
   const isTerminal = stderr.isTTY === true && env.TERM !== 'dumb'
   const isLive = isTerminal && (env.CI ?? '') === ''
   return {
     // stderr decides about colors; a result that goes to a file or a pipe never has any.
-    out: (text) => void stdout.write(stdout.isTTY === true ? text : stripVTControlCharacters(text)),
-    error: (text) => void stderr.write(text),
+    out: (text) => void stdout.write(redact(stdout.isTTY === true ? text : stripVTControlCharacters(text))),
+    error: (text) => void stderr.write(redact(text)),
     colors: picocolors.createColors(isTerminal && (env.NO_COLOR ?? '') === ''),
     isLive,
     columns: () => stderr.columns ?? 100,

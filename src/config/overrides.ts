@@ -3,7 +3,8 @@
 import { readFile } from 'node:fs/promises'
 import { parse, parseDocument } from 'yaml'
 import { exitCodes, PipelineError } from '../errors.ts'
-import { formatFound, withoutCredentials } from './faults.ts'
+import { isSecretName, redact } from '../redact.ts'
+import { formatFound } from './faults.ts'
 
 export interface Overrides {
   /** Where the values come from, for error texts: a file name or an option. */
@@ -40,7 +41,7 @@ export async function readOverrides(file: string): Promise<Overrides> {
   } catch (cause) {
     throw new PipelineError({
       code: 'overrides-syntax',
-      message: `${file} is not valid YAML: ${withoutCredentials((cause as Error).message)}`,
+      message: `${file} is not valid YAML: ${redact((cause as Error).message)}`,
       hint: 'fix the file, or leave it out of --config; nothing was touched.',
       exitCode: exitCodes.badInput,
       cause,
@@ -75,7 +76,7 @@ export function parseAssignment(assignment: string): Overrides {
   } catch (cause) {
     throw new PipelineError({
       code: 'assignment-syntax',
-      message: `the value of --set ${match[1]} is not valid YAML: ${withoutCredentials((cause as Error).message)}`,
+      message: `the value of --set ${match[1]} is not valid YAML${isSecretName(match[1] ?? '') ? '' : `: ${redact((cause as Error).message)}`}`,
       hint: "put quotes around a text that holds any of YAML's own characters, such as * & ! [ {.",
       exitCode: exitCodes.badInput,
       cause,

@@ -8,19 +8,7 @@ import { maximumDiskMiB } from './image.ts'
 import { installerField } from './installer.ts'
 import type { FormatPreset } from './presets.ts'
 import type { StageUse } from './stage.ts'
-
-const url = z
-  .string()
-  .regex(
-    /^https?:\/\/[^\s\p{Cc}"'/]+(\/[^\s\p{Cc}"']*)?$/u,
-    'must be an http(s) URL without spaces, quotes and control characters',
-  )
-  // It ends up in the image, in reports and in logs.
-  .regex(
-    /^(?!https?:\/\/[^/?#]*@)/,
-    "must have no user and password: put credentials in apt's auth.conf, where they are for a mirror",
-  )
-  .transform((text) => text.replace(/\/+$/, ''))
+import { folderUrl } from './urls.ts'
 
 const hostLabel = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/
 const dnsName = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*$/
@@ -94,9 +82,9 @@ const hostFile = z
 
 const mirror = z.strictObject({
   /** Debian's archive. @default http://deb.debian.org/debian */
-  debian: url.default('http://deb.debian.org/debian'),
+  debian: folderUrl.default('http://deb.debian.org/debian'),
   /** The security archive. @default http://deb.debian.org/debian-security */
-  security: url.default('http://deb.debian.org/debian-security'),
+  security: folderUrl.default('http://deb.debian.org/debian-security'),
   components: z
     .array(z.string().regex(/^[a-z-]+$/))
     .min(1)
@@ -264,7 +252,7 @@ export const pipelineFields = z.strictObject({
     .min(1, 'must name at least one target')
     .refine(isWithoutDuplicates, 'must name each target once'),
   /** Where the images will be served from, without the file name: for CloudStack's registration. */
-  downloadUrl: url
+  downloadUrl: folderUrl
     .refine(
       (text) => /^https?:\/\/[\w.:/~-]+$/.test(text),
       'must have only letters, digits and . _ ~ : / - in it: CloudStack reads it as a pattern',
