@@ -55,8 +55,20 @@ async function createProgram(
     if (isCompletion ? commandArguments.includes(name) : name === asked)
       (await load())(command, terminal, choose)
   }
+  if (!isCompletion) program.hook('preAction', (_program, command) => refuseEmpty(command))
   if (isCompletion) (await import('./completion.ts')).completionCallbackCommand(program, terminal, choose)
   return program
+}
+
+/** In CI, `--option "$VARIABLE"` is empty where nothing has set the variable; as a path it would be the current folder. */
+function refuseEmpty(command: Command): void {
+  const isEmpty = (value: unknown) => [value].flat().includes('')
+  const option = command.options.find((one) => isEmpty(command.getOptionValue(one.attributeName())))
+  const argument = command.registeredArguments.find((_argument, index) =>
+    isEmpty(command.processedArgs[index]),
+  )
+  const name = option?.flags ?? (argument === undefined ? undefined : `<${argument.name()}>`)
+  if (name !== undefined) command.error(`error: ${name} is empty: give it a value, or leave it out`)
 }
 
 function describeExitCodes(): string {

@@ -5,7 +5,7 @@ import { diskFaults } from './disk-rules.ts'
 import { configurationError, type Fault, formatFound, type Resolution } from './faults.ts'
 import { baseImageFaults } from './installer.ts'
 import { issuesToFaults } from './issues.ts'
-import { isRecord, mergeOver, type Overrides } from './overrides.ts'
+import { isRecord, mergeOver, type Overrides, textOf } from './overrides.ts'
 import { maximumEpoch, type Pipeline, type PipelineFields, pipelineFields } from './pipeline.ts'
 import { expandPresets } from './presets.ts'
 import { registrationFaults } from './registration-rules.ts'
@@ -15,6 +15,7 @@ import type { ResolvedImage, ResolvedPipeline } from './resolved.ts'
 import { checkScripts } from './scripts.ts'
 import type { StageUse } from './stage.ts'
 import { targetFaults } from './target-rules.ts'
+import { parseTyped } from './typed-texts.ts'
 
 /**
  * Resolves a pipeline.
@@ -30,17 +31,17 @@ export async function resolvePipeline(
     const { stages: _stages, ...fields } = over.values
     return mergeOver(value, expandPresets(fields))
   }, expandPresets(ownFields))
-  const parsed = pipelineFields.safeParse(merged)
+  const { parsed, value: typed } = parseTyped(pipelineFields, merged, (path) => textOf(overrides, path))
   const uses = overrideStages(written, overrides)
   const epoch = resolveEpoch(parsed.data?.date, environment.SOURCE_DATE_EPOCH)
   // Rules between values are checked as far as the values themselves are valid.
-  const disk = pipelineFields.shape.disk.safeParse(isRecord(merged) ? merged.disk : undefined)
+  const disk = pipelineFields.shape.disk.safeParse(isRecord(typed) ? typed.disk : undefined)
   const images = parsed.success
     ? await resolveImages(parsed.data, uses.value, epoch.value, overrides)
     : // Settings can be checked without the image; what depends on both waits for the next run.
       { value: [], faults: uses.value.flatMap((use) => resolveSettings(use, overrides).faults) }
   const faults = [
-    ...(parsed.success ? [] : issuesToFaults(parsed.error.issues, merged, [], overrides)),
+    ...(parsed.success ? [] : issuesToFaults(parsed.error.issues, typed, [], overrides)),
     ...uses.faults,
     ...epoch.faults,
     ...stageNameFaults(uses.value),
