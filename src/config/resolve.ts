@@ -14,6 +14,7 @@ import { overrideStages, resolveSettings, stageNameFaults } from './resolve-stag
 import type { ResolvedImage, ResolvedPipeline } from './resolved.ts'
 import { checkScripts } from './scripts.ts'
 import type { StageUse } from './stage.ts'
+import { settingFaults } from './suite-settings.ts'
 import { targetFaults } from './target-rules.ts'
 import { parseTyped } from './typed-texts.ts'
 
@@ -67,6 +68,7 @@ async function resolveImages(
     ...targetFaults(fields.targets, fields.formats, surroundingsOf(fields, epoch), overrides),
     ...fileNameFaults(value),
     ...registrationFaults(fields, overrides),
+    ...settingFaults(fields, overrides),
     ...(await checkScripts(value)),
     ...(await baseImageFaults(value)),
   ]

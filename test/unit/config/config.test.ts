@@ -395,6 +395,33 @@ describe('faults', () => {
     expect((await faultsOf(resolvePipeline(sample({ debianInstaller: { iso } })))).length).toBe(1)
   })
 
+  it.each([
+    [
+      'timezone',
+      'US/Eastern',
+      /^must be a time zone of trixie, whose tzdata \(20.*\) has no such; there it is America\/New_York$/,
+    ],
+    ['timezone', 'Mars/Olympus', /^must be a time zone of trixie, whose tzdata \(20.*\) has no such$/],
+    ['locale', 'xx_YY.UTF-8', /^must be a locale of trixie, whose locales \(2\..*\) has no such$/],
+    ['keyboard', 'zz', /^must be a keyboard layout of trixie, whose xkb-data \(2\..*\) has no such$/],
+  ])("refuse what the suite's own packages have not: %s %s", async (setting, value, rule) => {
+    const faults = await faultsOf(resolvePipeline(sample(), [parseAssignment(`${setting}=${value}`)]))
+    expect(faults).toMatchObject([
+      { path: setting, rule: expect.stringMatching(rule), source: `--set ${setting}` },
+    ])
+  })
+
+  it('take an old name of a time zone for the suite that still has it', async () => {
+    const variants = [{ suite: 'bookworm', arch: 'x86_64' }]
+    const [image] = await resolved({
+      timezone: 'US/Eastern',
+      locale: 'bn_BD.UTF-8',
+      keyboard: 'de',
+      variants,
+    })
+    expect(image).toMatchObject({ timezone: 'US/Eastern', locale: 'bn_BD.UTF-8', keyboard: 'de' })
+  })
+
   it('say what to do with the password of a mirror', async () => {
     const [fault] = await faultsOf(
       resolvePipeline(sample({ mirror: { debian: 'http://a:b@c.example.org' } })),
