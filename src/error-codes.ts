@@ -80,6 +80,7 @@ export const errorCodes = [
   'mirror-unknown-signer',
   'mirror-unreachable',
   'mirror-unsigned',
+  'no-account',
   'no-checkout',
   'no-contract',
   'no-disk',

@@ -359,7 +359,7 @@ describeWith(['qemu-img', 'qemu-io'], 'an export of any disk', () => {
     await expectRefusal(exportFrom(disk, ...words), 1, said, 'fix that and run the command again')
   })
 
-  it.each(['SIGINT', 'SIGTERM'] as const)('that gets %s ends with 130 and leaves nothing', async (name) => {
+  it.each(['SIGINT', 'SIGTERM', 'SIGHUP'] as const)('that gets %s ends with 130 and leaves nothing', async (name) => {
     const disk = makeDisk()
     const wait = 'for last; do :; done; : >"$last"; exec sleep 30'
     fake('qemu-img', `case $1 in convert) ${wait} ;; esac\nexec "$real" "$@"`)
