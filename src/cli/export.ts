@@ -103,7 +103,9 @@ function decide({ from, name, date, set, targets }: ExportOptions): z.output<typ
   const { parsed, value } = parseTyped(exportFields, written, (path) => textOf(overrides, path))
   if (!parsed.success) throw configurationError(issuesToFaults(parsed.error.issues, value, [], overrides))
   // What is on the disk is unknown.
-  const faults = targetFaults(targets, parsed.data.formats, { fileName: parsed.data.name }, overrides)
+  const epoch = { seconds: Date.parse(`${parsed.data.date}T00:00:00Z`) / 1000, source: 'date' } as const
+  const surroundings = { fileName: parsed.data.name, epoch }
+  const faults = targetFaults(targets, parsed.data.formats, surroundings, overrides)
   if (faults.length > 0) throw configurationError(faults)
   return parsed.data
 }

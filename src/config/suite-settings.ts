@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs'
 import { type Fault, formatFound } from './faults.ts'
 import type { Suite } from './image.ts'
 import { type Overrides, sourceOf } from './overrides.ts'
-import type { PipelineFields } from './pipeline.ts'
+import type { ValidFields } from './valid-fields.ts'
 
 /** The settings of a system that name something in a package. */
 type Setting = 'timezone' | 'locale' | 'keyboard'
@@ -56,13 +56,13 @@ export function parseSettings(text: string): SuiteSettings {
 export const settingsFile = (suite: Suite) => new URL(`./suites/${suite}.txt`, import.meta.url)
 
 /** Faults of settings that name nothing in a variant's suite: the image would point at a file that is not there. */
-export function settingFaults(fields: PipelineFields, overrides: readonly Overrides[]): Fault[] {
-  const suites = [...new Set(fields.variants.map(({ suite }) => suite))]
+export function settingFaults(fields: ValidFields, overrides: readonly Overrides[]): Fault[] {
+  const suites = [...new Set(fields.variants?.map(({ suite }) => suite))]
   return suites.flatMap((suite) => {
     const known = parseSettings(readFileSync(settingsFile(suite), 'utf8'))
     return settings.flatMap((setting) => {
       const value = fields[setting]
-      if (known.names[setting].has(value)) return []
+      if (value === undefined || known.names[setting].has(value)) return []
       const { package: name, noun } = settingPackages[setting]
       const successor = known.renamed.get(value)
       const advice = successor === undefined ? '' : `; there it is ${successor}`

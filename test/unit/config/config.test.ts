@@ -422,6 +422,25 @@ describe('faults', () => {
     expect(image).toMatchObject({ timezone: 'US/Eastern', locale: 'bn_BD.UTF-8', keyboard: 'de' })
   })
 
+  it('between fields are said along with those of single ones', async () => {
+    const over = {
+      hostname: 'No Host',
+      targets: ['xenserver'],
+      timezone: 'US/Eastern',
+      date: '2100-01-01',
+      repository: true,
+      downloadUrl: 'http://example.org/elsewhere',
+    }
+    const faults = await faultsOf(resolvePipeline(sample(over)))
+    expect(faults.map(({ path }) => path).sort()).toEqual(['date', 'downloadUrl', 'hostname', 'timezone'])
+  })
+
+  it('blame SOURCE_DATE_EPOCH for a future that it has set', async () => {
+    const environment = { SOURCE_DATE_EPOCH: '4102444800' }
+    const faults = await faultsOf(resolvePipeline(sample({ targets: ['xenserver'] }), [], environment))
+    expect(faults).toMatchObject([{ path: 'SOURCE_DATE_EPOCH', found: '4102444800' }])
+  })
+
   it('say what to do with the password of a mirror', async () => {
     const [fault] = await faultsOf(
       resolvePipeline(sample({ mirror: { debian: 'http://a:b@c.example.org' } })),
