@@ -44,6 +44,20 @@ export function redactAll<Value>(value: Value): Value {
   return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, redactAll(inner)])) as Value
 }
 
+/** Words of a command line, also without the values of `--set`: they may be secret, their names are not. */
+export function redactCommand(words: readonly string[]): readonly string[] {
+  return words.map((word, index) => {
+    const isAssignment = words[index - 1] === '--set' || word.startsWith('--set=')
+    if (isAssignment) return word.replace(/^((?:--set=)?[\w.-]+=)[\s\S]*$/, `$1${mark}`)
+    return isUrl(word) ? redactUrl(word) : redact(word)
+  })
+}
+
+/** Whether a text as a whole is a URL, or was meant to be. */
+export function isUrl(text: string): boolean {
+  return /^[a-z][a-z0-9+.-]*:\/\//i.test(text)
+}
+
 /** Whether a value is secret by its name. */
 export function isSecretName(name: string): boolean {
   return secretName.test(name)

@@ -2,7 +2,6 @@
 
 import { dirname, join, resolve as resolvePath } from 'node:path'
 import { type Command, Option } from 'commander'
-import { isUrl } from '../config/file-source.ts'
 import type { ResolvedImage } from '../config/resolved.ts'
 import { expectationsOf } from '../contract/expected.ts'
 import { exitCodes, PipelineError } from '../errors.ts'
@@ -13,7 +12,7 @@ import { buildImage } from '../make/make-image.ts'
 import type { BuildRequest, Verify } from '../make/run.ts'
 import { lockFile, lockPath, readLock } from '../provenance/lock.ts'
 import type { Accelerator } from '../qemu/machine.ts'
-import { redact, redactUrl } from '../redact.ts'
+import { redactCommand } from '../redact.ts'
 import type { Emit } from '../report/events.ts'
 import type { Report } from '../report/report.ts'
 import type { Decide, Decision } from '../stages/hold.ts'
@@ -65,7 +64,7 @@ async function build(options: BuildOptions, terminal: Terminal): Promise<number>
   const reporter = createReporter(options, terminal, outFolder)
   const source = await readSource(options, outFolder, reporter.emit)
   const locked = options.locked === undefined ? undefined : await readLock(lockPath(options))
-  const command = ['systemvm-image', ...withoutValues(process.argv.slice(2))]
+  const command = ['systemvm-image', ...redactCommand(process.argv.slice(2))]
   const common = {
     outFolder,
     forceAccelerator: options.accelerator,
@@ -140,15 +139,6 @@ function verifyBuilt(image: ResolvedImage, options: BuildOptions, signal: AbortS
     for (const id of unused) emit({ kind: 'note', text: `the waiver of ${id} is no longer needed` })
     return { verifications, unusedWaivers: unused }
   }
-}
-
-/** The command line for the report, without the values of settings: they may be secret, their names are not. */
-function withoutValues(words: readonly string[]): readonly string[] {
-  return words.map((word, index) => {
-    const isAssignment = words[index - 1] === '--set' || word.startsWith('--set=')
-    if (isAssignment) return word.replace(/^((?:--set=)?[\w.-]+=)[\s\S]*$/, '$1…')
-    return isUrl(word) ? redactUrl(word) : redact(word)
-  })
 }
 
 function createReporter(

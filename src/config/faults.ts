@@ -1,7 +1,7 @@
 /** Faults of a configuration, collected so that a person sees all of them at once. */
 
 import { exitCodes, PipelineError } from '../errors.ts'
-import { isSecretName, redact, redactAll, redactUrl } from '../redact.ts'
+import { isSecretName, isUrl, redact, redactAll, redactUrl } from '../redact.ts'
 
 /** One thing wrong with a configuration. */
 export interface Fault {
@@ -41,8 +41,7 @@ function toJson(value: unknown): string {
   // JSON has no notation for these, and would write null or fail.
   const spell = (key: string, inner: unknown) => {
     if (isSecretName(key)) return '…'
-    if (typeof inner === 'string')
-      return /^[a-z][a-z0-9+.-]*:\/\//i.test(inner) ? redactUrl(inner) : redact(inner)
+    if (typeof inner === 'string') return isUrl(inner) ? redactUrl(inner) : redact(inner)
     const isUnknown = typeof inner === 'bigint' || (typeof inner === 'number' && !Number.isFinite(inner))
     return isUnknown ? String(inner) : inner
   }

@@ -1,5 +1,6 @@
 /** Where files come from, as a person writes it: a path, or a URL with the checksum of its content. */
 
+import { isUrl } from '../redact.ts'
 import { faultOfUrl } from './urls.ts'
 
 /**
@@ -24,10 +25,6 @@ export interface FileSource {
 }
 
 const sumSuffix = /#(sha256|sha512)=([0-9a-fA-F]*)$/
-
-export function isUrl(text: string): boolean {
-  return /^[a-z][a-z0-9+.-]*:\/\//i.test(text)
-}
 
 export function parseFileSource(text: string): FileSource {
   const [, algorithm, hex = ''] = sumSuffix.exec(text) ?? []

@@ -14,7 +14,6 @@ import { lookAhead, readEstimates } from '../plan/estimates.ts'
 import type { Plan } from '../plan/plan.ts'
 import { expectRoom } from '../plan/room.ts'
 import { requireLocked } from '../provenance/lock.ts'
-import { redactAll } from '../redact.ts'
 import type { BuildEvent } from '../report/events.ts'
 import { formatBytes } from '../report/format.ts'
 import type { Report } from '../report/report.ts'
@@ -227,7 +226,7 @@ function asFailure(error: unknown, { signal, outFolder }: BuildRequest): Pipelin
 async function finishRun(run: Run): Promise<Report> {
   const { place, request } = run
   try {
-    const text = `${JSON.stringify(redactAll(describeRun(run)), null, 2)}\n`
+    const text = `${JSON.stringify(describeRun(run), null, 2)}\n`
     await writeDurably(join(place.folder, 'report.json'), text)
     await writeDurably(outFolderAt(place.outFolder).report, text)
   } catch (error) {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { isSecretName, redact, redactAll, redactUrl } from '../../src/redact.ts'
+import { isSecretName, redact, redactAll, redactCommand, redactUrl } from '../../src/redact.ts'
 
 const passwords = [
   'S3CRET',
@@ -50,6 +50,17 @@ describe('a URL with a login', () => {
   it('loses the token of a presigned URL', () => {
     const url = 'https://bucket.example/x.tgz?X-Amz-Signature=S3CRET&part=1&access_token=S3CRET#sha256=00'
     expect(redact(url)).toBe('https://bucket.example/x.tgz?X-Amz-Signature=…&part=1&access_token=…#sha256=00')
+  })
+})
+
+describe('a command line', () => {
+  it('shows which values were set, and none of them', () => {
+    const url = 'http://user:S3 CRET@example.org/x.tgz#sha256=00'
+    const words = ['build', '--set', 'a.b=S3CRET', '--set=c=S3CRET', '--payload', url, '--out', 'out']
+    expect(redactCommand(words)).toEqual([
+      ...['build', '--set', 'a.b=…', '--set=c=…', '--payload', 'http://…@example.org/x.tgz#sha256=00'],
+      ...['--out', 'out'],
+    ])
   })
 })
 
