@@ -1,6 +1,6 @@
 /**
  * `unit` in seconds, `programs` with ours and others' run for real, `golden` on rendered files, `e2e` with real guests, one after
- * the other. `survive`, `breakages`, `hosts`, `workflows` and `cloudstack` take too long for every day: `npm test` leaves them
+ * the other. `survive`, `breakages`, `hosts`, `workflows` and `cloudstack` take too long for every day, `suites` asks Debian's mirror: `npm test` leaves them
  * out, and each has a script of its own.
  */
 
@@ -122,6 +122,15 @@ export default defineConfig({
           hookTimeout: 3_600_000,
           sequence: { groupOrder: 9 },
           poolOptions: { forks: { singleFork: true } },
+        },
+      },
+      {
+        // Debian's packages of today, from its mirror.
+        test: {
+          name: 'suites',
+          include: ['test/suites/**/*.test.ts'],
+          testTimeout: 600_000,
+          sequence: { groupOrder: 10 },
         },
       },
       {

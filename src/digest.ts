@@ -39,18 +39,25 @@ export async function sha256File(path: string): Promise<string> {
   return (await hashFile(path)).sha256 as string
 }
 
-/** A folder as a list of `path mode digest` by relative path: identical for two checkouts of the same tree. */
+/**
+ * A folder as a list of `path mode digest` by relative path: identical for two checkouts of the same tree, which Git keeps
+ * without empty folders.
+ * @throws Error for anything but files, folders and links: reading a FIFO or a device may never end
+ */
 export async function listTree(folder: string): Promise<Readonly<Record<string, string>>> {
   const entries: Record<string, string> = {}
   const walk = async (relative: string): Promise<void> => {
-    for (const name of (await readdir(join(folder, relative))).sort()) {
+    const names = await readdir(join(folder, relative))
+    if (names.length === 0 && relative !== '') entries[relative] = 'empty folder'
+    for (const name of names.sort()) {
       const path = relative === '' ? name : `${relative}/${name}`
       const found = await lstat(join(folder, path))
       // Git only keeps the execute bit, so two checkouts may differ in the others.
       const mode = found.mode & 0o100 ? '755' : '644'
       if (found.isDirectory()) await walk(path)
       else if (found.isSymbolicLink()) entries[path] = `link ${await readlink(join(folder, path))}`
-      else entries[path] = `${mode} ${await sha256File(join(folder, path))}`
+      else if (found.isFile()) entries[path] = `${mode} ${await sha256File(join(folder, path))}`
+      else throw new Error(`${join(folder, path)} is neither file, folder nor link`)
     }
   }
   await walk('')

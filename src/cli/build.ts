@@ -4,15 +4,16 @@ import { dirname, join, resolve as resolvePath } from 'node:path'
 import { type Command, Option } from 'commander'
 import type { ResolvedImage } from '../config/resolved.ts'
 import { expectationsOf } from '../contract/expected.ts'
-import { exitCodes } from '../errors.ts'
+import { exitCodes, PipelineError } from '../errors.ts'
 import { writeDurably } from '../host/files.ts'
-import { describeSource } from '../host/git.ts'
+import { describeSource, type Source } from '../host/git.ts'
 import { outFolderAt } from '../host/out-folder.ts'
 import { buildImage } from '../make/make-image.ts'
 import type { BuildRequest, Verify } from '../make/run.ts'
 import { lockFile, lockPath, readLock } from '../provenance/lock.ts'
 import { findKernels } from '../qemu/kept-kernels.ts'
 import type { Accelerator } from '../qemu/machine.ts'
+import { redactCommand } from '../redact.ts'
 import type { Emit } from '../report/events.ts'
 import type { Report } from '../report/report.ts'
 import type { Decide, Decision } from '../stages/hold.ts'
@@ -62,9 +63,9 @@ async function build(options: BuildOptions, terminal: Terminal): Promise<number>
     maximumStoreBytes === undefined ? undefined : { maximumBytes: maximumStoreBytes, images: pipeline.images }
   const ask = options.onFailure === 'shell' ? askPerson(terminal, process) : undefined
   const reporter = createReporter(options, terminal, outFolder)
-  const source = await describeSource(dirname(resolvePath(options.pipeline)), outFolder)
+  const source = await readSource(options, outFolder, reporter.emit)
   const locked = options.locked === undefined ? undefined : await readLock(lockPath(options))
-  const command = ['systemvm-image', ...withoutValues(process.argv.slice(2))]
+  const command = ['systemvm-image', ...redactCommand(process.argv.slice(2))]
   const common = {
     outFolder,
     forceAccelerator: options.accelerator,
@@ -88,6 +89,21 @@ async function build(options: BuildOptions, terminal: Terminal): Promise<number>
     })
   } finally {
     reporter.close()
+  }
+}
+
+/** The checkout of the pipeline, if Git reads it. */
+async function readSource(
+  { pipeline }: BuildOptions,
+  outFolder: string,
+  emit: Emit,
+): Promise<Source | undefined> {
+  try {
+    return await describeSource(dirname(resolvePath(pipeline)), outFolder)
+  } catch (error) {
+    if (!(error instanceof PipelineError)) throw error
+    emit({ kind: 'note', text: `the report will name no commit. ${error.message}; ${error.hint}` })
+    return undefined
   }
 }
 
@@ -124,14 +140,6 @@ function verifyBuilt(image: ResolvedImage, options: BuildOptions, signal: AbortS
     for (const id of unused) emit({ kind: 'note', text: `the waiver of ${id} is no longer needed` })
     return { verifications, unusedWaivers: unused }
   }
-}
-
-/** The command line for the report, without values: they may be secret, their names are not. */
-function withoutValues(words: readonly string[]): readonly string[] {
-  return words.map((word, index) => {
-    const isAssignment = words[index - 1] === '--set' || word.startsWith('--set=')
-    return isAssignment ? word.replace(/^((?:--set=)?[\w.-]+=)[\s\S]*$/, '$1…') : word
-  })
 }
 
 function createReporter(

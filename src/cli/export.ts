@@ -5,10 +5,11 @@ import { type Command, InvalidArgumentError } from 'commander'
 import { z } from 'zod'
 import { configurationError } from '../config/faults.ts'
 import { issuesToFaults } from '../config/issues.ts'
-import { mergeOver, type Overrides, parseAssignment } from '../config/overrides.ts'
+import { mergeOver, type Overrides, parseAssignment, textOf } from '../config/overrides.ts'
 import { pipelineFields } from '../config/pipeline.ts'
 import { expandFormats } from '../config/presets.ts'
 import { targetFaults } from '../config/target-rules.ts'
+import { parseTyped } from '../config/typed-texts.ts'
 import { requireFit } from '../doctor/host-checks.ts'
 import { exitCodes } from '../errors.ts'
 import { exportDisk } from '../export/export-disk.ts'
@@ -99,10 +100,12 @@ function decide({ from, name, date, set, targets }: ExportOptions): z.output<typ
     ...set.map(parseAssignment),
   ]
   const written = overrides.reduce<unknown>((value, over) => mergeOver(value, withFormats(over.values)), {})
-  const parsed = exportFields.safeParse(written)
-  if (!parsed.success) throw configurationError(issuesToFaults(parsed.error.issues, written, [], overrides))
+  const { parsed, value } = parseTyped(exportFields, written, (path) => textOf(overrides, path))
+  if (!parsed.success) throw configurationError(issuesToFaults(parsed.error.issues, value, [], overrides))
   // What is on the disk is unknown.
-  const faults = targetFaults(targets, parsed.data.formats, { fileName: parsed.data.name }, overrides)
+  const epoch = { seconds: Date.parse(`${parsed.data.date}T00:00:00Z`) / 1000, source: 'date' } as const
+  const surroundings = { fileName: parsed.data.name, epoch }
+  const faults = targetFaults(targets, parsed.data.formats, surroundings, overrides)
   if (faults.length > 0) throw configurationError(faults)
   return parsed.data
 }

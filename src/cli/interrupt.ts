@@ -6,7 +6,10 @@ import { exitCodes, PipelineError } from '../errors.ts'
 /** npm forwards a signal that the terminal has already sent us: only a later one is a second request. */
 const sameRequestMs = 1000
 
-/** Runs an action with an abort signal that the first SIGINT or SIGTERM triggers. */
+/** What a person, a supervisor, and the end of a terminal send. Node takes back that `nohup` has it ignore the last. */
+const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
+
+/** Runs an action with an abort signal that the first of these triggers. */
 export async function untilInterrupted<Result>(
   action: (signal: AbortSignal) => Promise<Result>,
 ): Promise<Result> {
@@ -14,7 +17,8 @@ export async function untilInterrupted<Result>(
   // Every running program listens to it: exports alone are a dozen.
   setMaxListeners(0, stopping.signal)
   let askedMs: number | undefined
-  const stop = () => {
+  const stop = (name: NodeJS.Signals) => {
+    if (name === 'SIGHUP') keepSilent()
     if (askedMs === undefined) {
       askedMs = performance.now()
       stopping.abort(
@@ -25,15 +29,19 @@ export async function untilInterrupted<Result>(
     }
   }
   // Not `once`: execa kills the process with the same signal if nothing else listens for it.
-  process.on('SIGINT', stop)
-  process.on('SIGTERM', stop)
+  for (const name of signals) process.on(name, stop)
   try {
     return await action(stopping.signal)
   } catch (error) {
     // The error of an aborted program is not worth showing.
     throw stopping.signal.aborted ? stopping.signal.reason : error
   } finally {
-    process.off('SIGINT', stop)
-    process.off('SIGTERM', stop)
+    for (const name of signals) process.off(name, stop)
   }
+}
+
+/** The terminal is gone: a failed write to it must not end the program before it has cleaned up. */
+function keepSilent(): void {
+  for (const stream of [process.stdout, process.stderr])
+    stream.removeAllListeners('error').on('error', () => undefined)
 }

@@ -2,6 +2,7 @@
 
 import { Command, CommanderError } from 'commander'
 import { exitCodes, PipelineError } from '../errors.ts'
+import { redactAll } from '../redact.ts'
 import { createTerminal, type Terminal } from './terminal.ts'
 import type { Choose } from './verb.ts'
 import { completionCallback } from './verb.ts'
@@ -54,8 +55,20 @@ async function createProgram(
     if (isCompletion ? commandArguments.includes(name) : name === asked)
       (await load())(command, terminal, choose)
   }
+  if (!isCompletion) program.hook('preAction', (_program, command) => refuseEmpty(command))
   if (isCompletion) (await import('./completion.ts')).completionCallbackCommand(program, terminal, choose)
   return program
+}
+
+/** In CI, `--option "$VARIABLE"` is empty where nothing has set the variable; as a path it would be the current folder. */
+function refuseEmpty(command: Command): void {
+  const isEmpty = (value: unknown) => [value].flat().includes('')
+  const option = command.options.find((one) => isEmpty(command.getOptionValue(one.attributeName())))
+  const argument = command.registeredArguments.find((_argument, index) =>
+    isEmpty(command.processedArgs[index]),
+  )
+  const name = option?.flags ?? (argument === undefined ? undefined : `<${argument.name()}>`)
+  if (name !== undefined) command.error(`error: ${name} is empty: give it a value, or leave it out`)
 }
 
 function describeExitCodes(): string {
@@ -68,7 +81,8 @@ function explain(error: unknown, terminal: Terminal, isJson: boolean): number {
   const { colors } = terminal
   if (error instanceof PipelineError) {
     const { code, message, hint, details } = error
-    if (isJson) terminal.out(`${JSON.stringify({ kind: 'error', code, message, hint, details })}\n`)
+    if (isJson)
+      terminal.out(`${JSON.stringify(redactAll({ kind: 'error', code, message, hint, details }))}\n`)
     terminal.error(`${colors.red('✖')} ${error.message}\n`)
     if (error.hint !== undefined) terminal.error(`  ${error.hint}\n`)
     const { lastLines } = error.details

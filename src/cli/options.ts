@@ -2,7 +2,6 @@
 
 import { resolve as resolvePath } from 'node:path'
 import { type Command, Option } from 'commander'
-import { isUrl } from '../config/file-source.ts'
 import { type NamedInstaller, namedInstallers } from '../config/installer.ts'
 import { chooseImages, defaultPipeline, loadPipeline } from '../config/load.ts'
 import { type Overrides, parseAssignment, readOverrides } from '../config/overrides.ts'
@@ -13,6 +12,7 @@ import { withInstallerStages } from '../installers/index.ts'
 import { bringFiles } from '../plan/bring-files.ts'
 import type { Missing } from '../plan/bring-source.ts'
 import { chooseContract } from '../plan/choose-contract.ts'
+import { isUrl } from '../redact.ts'
 
 export interface PipelineOptions {
   readonly pipeline: string

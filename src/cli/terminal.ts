@@ -3,6 +3,7 @@
 import { relative } from 'node:path'
 import { stripVTControlCharacters } from 'node:util'
 import picocolors from 'picocolors'
+import { redact } from '../redact.ts'
 import type { Colors } from '../report/format.ts'
 import { disarm } from '../text.ts'
 import { createTerminalReporter } from './views/progress.ts'
@@ -20,7 +21,7 @@ export interface Terminal {
   readonly columns: () => number
 }
 
-/** Respects NO_COLOR and CI; only a terminal gets colors and live lines. */
+/** Respects NO_COLOR and CI; only a terminal gets colors and live lines. Nothing that is written has credentials in it. */
 export function createTerminal({ stdout, stderr, env }: NodeJS.Process): Terminal {
   const isTerminal = stderr.isTTY === true && env.TERM !== 'dumb'
   const isLive = isTerminal && (env.CI ?? '') === ''
@@ -28,10 +29,10 @@ export function createTerminal({ stdout, stderr, env }: NodeJS.Process): Termina
   return {
     // stderr decides about colors; a result that goes to a file or a pipe never has any.
     out: (text) => {
-      const safe = disarm(text, hasColors)
+      const safe = disarm(redact(text), hasColors)
       stdout.write(stdout.isTTY === true ? safe : stripVTControlCharacters(safe))
     },
-    error: (text) => void stderr.write(disarm(text, hasColors)),
+    error: (text) => void stderr.write(disarm(redact(text), hasColors)),
     eraseLine: () => void stderr.write('\r\u001b[K'),
     colors: picocolors.createColors(hasColors),
     isLive,

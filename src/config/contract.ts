@@ -329,6 +329,10 @@ export const contract = {
     title: 'it comes up without a serial port',
     why: 'not every hypervisor attaches one',
   },
+  G14: {
+    title: 'its time zone and its locale are there',
+    why: 'with a name that leads nowhere, clocks show UTC and texts are ASCII, and nothing fails',
+  },
 } as const satisfies Readonly<Record<string, Assertion>>
 
 /** The contracts: all of it, or the part that applies when first boot is CloudStack's own. */

@@ -1,12 +1,18 @@
 /** Settings of debian-installer alone: a site's own answers, and a medium for hosts without netboot files. */
 
 import { z } from 'zod'
+import { redact } from '../redact.ts'
+import { faultOfPlainUrl } from './urls.ts'
 
 /** The rest of a line in debconf's language, so it must not end or continue the line. */
 const line = z
   .string()
   .regex(/^[^\p{Cc}\\]*$/u, 'must have no newline, backslash or other control character')
   .refine((text) => text === text.trim(), 'must not begin or end with a space')
+  .refine(
+    (text) => text === redact(text),
+    'must have no URL with credentials: answers are in logs and records',
+  )
 
 const question = z.strictObject({
   /** As in `clock-setup/ntp-server`. */
@@ -31,6 +37,11 @@ const answer = z.discriminatedUnion('type', [
   question.extend({ type: z.literal('note') }),
 ])
 
+const discUrl = z.string().check(({ value, issues }) => {
+  const fault = value.endsWith('.iso') ? faultOfPlainUrl(value) : 'must be an http(s) URL that ends in .iso'
+  if (fault !== undefined) issues.push({ code: 'custom', message: fault, input: value, continue: true })
+})
+
 export const debianInstallerFields = z.strictObject({
   /** Answers to questions that this pipeline does not answer itself. */
   extraAnswers: z.array(answer).default([]),
@@ -38,7 +49,7 @@ export const debianInstallerFields = z.strictObject({
   iso: z
     .strictObject({
       /** On Debian's servers; a release that has moved to the archive is found there. */
-      url: z.string().regex(/^https?:\/\/[^\s"']+\.iso$/, 'must be an http(s) URL that ends in .iso'),
+      url: discUrl,
       /** Of the whole file, in hex. */
       sha256: z.string().regex(/^[0-9a-f]{64}$/, 'must be a sha256 in lower case'),
     })

@@ -1,6 +1,7 @@
 /** Faults of a configuration, collected so that a person sees all of them at once. */
 
 import { exitCodes, PipelineError } from '../errors.ts'
+import { isSecretName, isUrl, redact, redactAll, redactUrl } from '../redact.ts'
 
 /** One thing wrong with a configuration. */
 export interface Fault {
@@ -29,12 +30,7 @@ export function formatPath(path: readonly PropertyKey[]): string {
   return text === '' ? '(top level)' : text
 }
 
-/** Removes user and password from the URLs in a text: error texts end up in logs and reports. */
-export function withoutCredentials(text: string): string {
-  return text.replace(/\/\/[^/?#]*@/g, '//…@')
-}
-
-/** A value in one short line, for an error text. */
+/** A value in one short line, for an error text, without credentials. */
 export function formatFound(value: unknown): string | undefined {
   if (value === undefined) return undefined
   const text = typeof value === 'number' ? String(value) : toJson(value)
@@ -43,8 +39,9 @@ export function formatFound(value: unknown): string | undefined {
 
 function toJson(value: unknown): string {
   // JSON has no notation for these, and would write null or fail.
-  const spell = (_key: string, inner: unknown) => {
-    if (typeof inner === 'string') return withoutCredentials(inner)
+  const spell = (key: string, inner: unknown) => {
+    if (isSecretName(key)) return '…'
+    if (typeof inner === 'string') return isUrl(inner) ? redactUrl(inner) : redact(inner)
     const isUnknown = typeof inner === 'bigint' || (typeof inner === 'number' && !Number.isFinite(inner))
     return isUnknown ? String(inner) : inner
   }
@@ -71,6 +68,6 @@ export function configurationError(faults: readonly Fault[], hint?: string): Pip
     ),
     hint: hint ?? 'fix these and run the command again; nothing was touched.',
     exitCode: exitCodes.badInput,
-    details: { faults },
+    details: { faults: redactAll(faults) },
   })
 }

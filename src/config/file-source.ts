@@ -1,5 +1,8 @@
 /** Where files come from, as a person writes it: a path, or a URL with the checksum of its content. */
 
+import { isUrl } from '../redact.ts'
+import { faultOfUrl } from './urls.ts'
+
 /**
  * What a source stands for. `tree`: a folder, or a tarball of it. `file`: one file as it is. `cloudstack`: a tree too, or
  * CloudStack's whole sources, or the scripts archive from its build.
@@ -23,10 +26,6 @@ export interface FileSource {
 
 const sumSuffix = /#(sha256|sha512)=([0-9a-fA-F]*)$/
 
-export function isUrl(text: string): boolean {
-  return /^[a-z][a-z0-9+.-]*:\/\//i.test(text)
-}
-
 export function parseFileSource(text: string): FileSource {
   const [, algorithm, hex = ''] = sumSuffix.exec(text) ?? []
   return {
@@ -41,7 +40,8 @@ export function parseFileSource(text: string): FileSource {
 
 /** What is wrong with how a source is written; undefined if nothing. */
 export function faultOfSource({ isUrl, location, sum }: FileSource, what = 'tarball'): string | undefined {
-  if (isUrl && !/^https?:\/\/[^/]/i.test(location)) return 'must be a URL of http or https'
+  const fault = isUrl ? faultOfUrl(location) : undefined
+  if (fault !== undefined) return fault
   // A server may send something else today than when the checksum was taken.
   if (isUrl && sum === undefined) return `must end in #sha256= or #sha512= and the checksum of the ${what}`
   if (sum === undefined) return undefined

@@ -1,6 +1,7 @@
 /** Zod's issues in this program's words. */
 
 import type { z } from 'zod'
+import { isSecretName } from '../redact.ts'
 import { type Fault, formatFound, formatPath } from './faults.ts'
 import { isRecord, type Overrides, sourceOf } from './overrides.ts'
 
@@ -20,7 +21,9 @@ export function issuesToFaults(
       issue.code === 'unrecognized_keys' ? issue.keys.map((key) => [...issue.path, key]) : [issue.path]
     return paths.map((path) => {
       const full = [...prefix, ...path]
-      const found = formatFound(valueAt(input, path))
+      const value = valueAt(input, path)
+      const isSecret = value !== undefined && full.some((part) => isSecretName(String(part)))
+      const found = isSecret ? 'a value that is not shown' : formatFound(value)
       return {
         path: formatPath(full),
         rule: issue.code === 'unrecognized_keys' ? 'is not known here' : ruleOf(issue.message, found),

@@ -1,14 +1,18 @@
 /** Values for one run that override `pipeline.ts`: a YAML file and `--set path=value`. */
 
 import { readFile } from 'node:fs/promises'
-import { parse, parseDocument } from 'yaml'
+import { parseDocument } from 'yaml'
 import { exitCodes, PipelineError } from '../errors.ts'
-import { formatFound, withoutCredentials } from './faults.ts'
+import { isSecretName, redact } from '../redact.ts'
+import { formatFound } from './faults.ts'
+import { pathKey, type Texts, textsOf } from './typed-texts.ts'
 
 export interface Overrides {
   /** Where the values come from, for error texts: a file name or an option. */
   readonly source: string
   readonly values: Readonly<Record<string, unknown>>
+  /** How those that look like numbers were written. @default nothing was */
+  readonly texts?: Texts
 }
 
 export function isRecord(value: unknown): value is Record<string, unknown> {
@@ -30,17 +34,15 @@ export async function readOverrides(file: string): Promise<Overrides> {
     })
   }
   let values: unknown
+  let texts: Texts
   try {
-    const document = parseDocument(text, { uniqueKeys: true })
-    const [error] = document.errors
-    if (error !== undefined) throw error
-    // Aliases are only resolved here: one may point nowhere, or expand beyond any memory.
-    values = document.toJS() ?? {}
-    refuseCycles(values)
+    const read = readYaml(text)
+    values = read.value ?? {}
+    texts = read.texts
   } catch (cause) {
     throw new PipelineError({
       code: 'overrides-syntax',
-      message: `${file} is not valid YAML: ${withoutCredentials((cause as Error).message)}`,
+      message: `${file} is not valid YAML: ${redact((cause as Error).message)}`,
       hint: 'fix the file, or leave it out of --config; nothing was touched.',
       exitCode: exitCodes.badInput,
       cause,
@@ -53,7 +55,7 @@ export async function readOverrides(file: string): Promise<Overrides> {
       exitCode: exitCodes.badInput,
     })
   }
-  return { source: file, values }
+  return { source: file, values, texts }
 }
 
 /** Parses `--set mirror.debian=http://…`; the value is YAML, so it may be a number, list or boolean. */
@@ -69,20 +71,36 @@ export function parseAssignment(assignment: string): Overrides {
     })
   }
   let value: unknown
+  let texts: Texts
   try {
-    value = parse(match[2])
-    refuseCycles(value)
+    const read = readYaml(match[2], path)
+    value = read.value
+    texts = read.texts
   } catch (cause) {
     throw new PipelineError({
       code: 'assignment-syntax',
-      message: `the value of --set ${match[1]} is not valid YAML: ${withoutCredentials((cause as Error).message)}`,
+      message: `the value of --set ${match[1]} is not valid YAML${isSecretName(match[1] ?? '') ? '' : `: ${redact((cause as Error).message)}`}`,
       hint: "put quotes around a text that holds any of YAML's own characters, such as * & ! [ {.",
       exitCode: exitCodes.badInput,
       cause,
     })
   }
   const values = path.reduceRight<unknown>((inner, part) => ({ [part]: inner }), value)
-  return { source: `--set ${match[1]}`, values: values as Record<string, unknown> }
+  return { source: `--set ${match[1]}`, values: values as Record<string, unknown>, texts }
+}
+
+/** @param path where the value belongs */
+function readYaml(
+  text: string,
+  path: readonly string[] = [],
+): { readonly value: unknown; readonly texts: Texts } {
+  const document = parseDocument(text, { uniqueKeys: true })
+  const [error] = document.errors
+  if (error !== undefined) throw error
+  // Aliases are only resolved here: one may point nowhere, or expand beyond any memory.
+  const value: unknown = document.toJS()
+  refuseCycles(value)
+  return { value, texts: textsOf(document, path) }
 }
 
 /** In YAML a value can contain itself. No setting does, and walking through one would never end. */
@@ -114,6 +132,15 @@ function ownValue(record: Readonly<Record<string, unknown>>, key: string): unkno
 
 /** The override that set the value at `path`, or the closest value above or below it. */
 export function sourceOf(overrides: readonly Overrides[], path: readonly PropertyKey[]): string | undefined {
+  return lastOver(overrides, path)?.source
+}
+
+/** How the value at `path` was written in YAML, if it looks like a number and came from there. */
+export function textOf(overrides: readonly Overrides[], path: readonly PropertyKey[]): string | undefined {
+  return lastOver(overrides, path)?.texts?.get(pathKey(path))
+}
+
+function lastOver(overrides: readonly Overrides[], path: readonly PropertyKey[]): Overrides | undefined {
   return overrides.findLast((override) => {
     let value: unknown = override.values
     for (const part of path) {
@@ -122,5 +149,5 @@ export function sourceOf(overrides: readonly Overrides[], path: readonly Propert
       value = value[String(part)]
     }
     return true
-  })?.source
+  })
 }

@@ -8,19 +8,7 @@ import { maximumDiskMiB } from './image.ts'
 import { installerField } from './installer.ts'
 import type { FormatPreset } from './presets.ts'
 import type { StageUse } from './stage.ts'
-
-const url = z
-  .string()
-  .regex(
-    /^https?:\/\/[^\s\p{Cc}"'/]+(\/[^\s\p{Cc}"']*)?$/u,
-    'must be an http(s) URL without spaces, quotes and control characters',
-  )
-  // It ends up in the image, in reports and in logs.
-  .regex(
-    /^(?!https?:\/\/[^/?#]*@)/,
-    "must have no user and password: put credentials in apt's auth.conf, where they are for a mirror",
-  )
-  .transform((text) => text.replace(/\/+$/, ''))
+import { folderUrl } from './urls.ts'
 
 const hostLabel = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/
 const dnsName = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*$/
@@ -48,16 +36,6 @@ function isDateOfFiles(date: string): boolean {
 
 function isWithoutDuplicates(values: readonly unknown[]): boolean {
   return new Set(values).size === values.length
-}
-
-function isTimeZone(name: string): boolean {
-  try {
-    new Intl.DateTimeFormat('en', { timeZone: name })
-    // Intl accepts offsets and any case; the guest has only one file for each zone.
-    return /^[A-Z][\w+-]*(\/[A-Z][\w+-]*)*$/.test(name)
-  } catch {
-    return false
-  }
 }
 
 /** A name in a tar has at most 100 bytes, for `<name>-<release>-<label>-<arch>-disk1.vmdk`. */
@@ -94,9 +72,9 @@ const hostFile = z
 
 const mirror = z.strictObject({
   /** Debian's archive. @default http://deb.debian.org/debian */
-  debian: url.default('http://deb.debian.org/debian'),
+  debian: folderUrl.default('http://deb.debian.org/debian'),
   /** The security archive. @default http://deb.debian.org/debian-security */
-  security: url.default('http://deb.debian.org/debian-security'),
+  security: folderUrl.default('http://deb.debian.org/debian-security'),
   components: z
     .array(z.string().regex(/^[a-z-]+$/))
     .min(1)
@@ -171,7 +149,10 @@ export const pipelineFields = z.strictObject({
     .string()
     .regex(/^[a-z]{2,3}_[A-Z]{2}\.UTF-8$/, 'must be a UTF-8 locale like en_US.UTF-8')
     .default('en_US.UTF-8'),
-  timezone: z.string().refine(isTimeZone, 'must be a time zone of the tz database').default('Etc/UTC'),
+  timezone: z
+    .string()
+    .regex(/^[A-Z][\w+-]*(\/[A-Z][\w+-]*)*$/, 'must be a time zone like Europe/Berlin')
+    .default('Etc/UTC'),
   /** Console keyboard layout. */
   keyboard: z
     .string()
@@ -264,7 +245,7 @@ export const pipelineFields = z.strictObject({
     .min(1, 'must name at least one target')
     .refine(isWithoutDuplicates, 'must name each target once'),
   /** Where the images will be served from, without the file name: for CloudStack's registration. */
-  downloadUrl: url
+  downloadUrl: folderUrl
     .refine(
       (text) => /^https?:\/\/[\w.:/~-]+$/.test(text),
       'must have only letters, digits and . _ ~ : / - in it: CloudStack reads it as a pattern',

@@ -2,21 +2,22 @@
 
 import { type Fault, formatFound } from './faults.ts'
 import { type Overrides, sourceOf } from './overrides.ts'
-import type { PipelineFields } from './pipeline.ts'
 import { repositoryFolder } from './release.ts'
+import type { ValidFields } from './valid-fields.ts'
 
 /** Every rule that the names and URLs of images break. */
-export function registrationFaults(fields: PipelineFields, overrides: readonly Overrides[]): Fault[] {
+export function registrationFaults(fields: ValidFields, overrides: readonly Overrides[]): Fault[] {
   return [...addressFaults(fields, overrides), ...ownerFaults(fields)]
 }
 
 /** Mirrors keep the folders of a repository: files served from another folder would not be found there. */
 function addressFaults(
-  { downloadUrl, repository, release }: PipelineFields,
+  { downloadUrl, repository, release }: ValidFields,
   overrides: readonly Overrides[],
 ): Fault[] {
+  if (!repository || downloadUrl === undefined || release === undefined) return []
   const folder = repositoryFolder(release)
-  if (!repository || downloadUrl === undefined || downloadUrl.endsWith(`/${folder}`)) return []
+  if (downloadUrl.endsWith(`/${folder}`)) return []
   return [
     {
       path: 'downloadUrl',
@@ -28,8 +29,8 @@ function addressFaults(
 }
 
 /** CloudStack finds one image of each architecture by itself. File names ensure that there are not two. */
-function ownerFaults({ variants, verification }: PipelineFields): Fault[] {
-  if (verification.contract === 'none') return []
+function ownerFaults({ variants, verification }: ValidFields): Fault[] {
+  if (variants === undefined || verification === undefined || verification.contract === 'none') return []
   const archs = [...new Set(variants.map(({ arch }) => arch))]
   return archs
     .filter((arch) => !variants.some((variant) => variant.arch === arch && variant.label === undefined))

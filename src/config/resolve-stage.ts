@@ -3,13 +3,14 @@
 import { dirname, resolve as resolvePath } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { z } from 'zod'
+import { isUrl } from '../redact.ts'
 import { type Fault, formatFound, type Resolution } from './faults.ts'
-import { isUrl } from './file-source.ts'
 import type { ImageFacts } from './image.ts'
 import { issuesToFaults } from './issues.ts'
-import { isRecord, mergeOver, type Overrides } from './overrides.ts'
+import { isRecord, mergeOver, type Overrides, textOf } from './overrides.ts'
 import type { ResolvedStage } from './resolved.ts'
 import type { StageUse } from './stage.ts'
+import { parseTyped } from './typed-texts.ts'
 
 /** Applies `stages: {name: settings}` of overrides to the stages in use. */
 export function overrideStages(
@@ -63,9 +64,13 @@ export function resolveSettings(
   use: StageUse,
   overrides: readonly Overrides[],
 ): Resolution<Record<string, never> | undefined> {
-  const parsed = z.strictObject(use.spec.settings ?? {}).safeParse(use.settings)
+  const prefix = ['stages', use.name]
+  const schema = z.strictObject(use.spec.settings ?? {})
+  const { parsed, value } = parseTyped(schema, use.settings, (path) =>
+    textOf(overrides, [...prefix, ...path]),
+  )
   if (parsed.success) return { value: parsed.data as Record<string, never>, faults: [] }
-  const faults = issuesToFaults(parsed.error.issues, use.settings, ['stages', use.name], overrides)
+  const faults = issuesToFaults(parsed.error.issues, value, prefix, overrides)
   return { value: undefined, faults }
 }
 

@@ -2,7 +2,7 @@
 
 import { readFile, stat } from 'node:fs/promises'
 import { execa } from 'execa'
-import type { Fault } from './faults.ts'
+import { type Fault, formatFound } from './faults.ts'
 import { faultOfSource, parseFileSource } from './file-source.ts'
 import type { ResolvedImage } from './resolved.ts'
 
@@ -47,11 +47,11 @@ async function scriptFault(path: string, at: string): Promise<Fault[]> {
 async function sourceFault(text: string, at: string): Promise<Fault[]> {
   const source = parseFileSource(text)
   const rule = faultOfSource(source)
-  if (rule !== undefined) return [{ path: at, rule, found: text }]
+  if (rule !== undefined) return [{ path: at, rule, found: formatFound(text) }]
   if (source.isUrl) return []
   const found = await stat(source.location).catch(() => undefined)
   if (found?.isDirectory() && source.sum !== undefined)
-    return [{ path: at, rule: 'is a folder, which has no checksum', found: text }]
+    return [{ path: at, rule: 'is a folder, which has no checksum', found: formatFound(text) }]
   if (found?.isDirectory() || found?.isFile()) return []
-  return [{ path: at, rule: 'must be a folder or a tarball that exists', found: text }]
+  return [{ path: at, rule: 'must be a folder or a tarball that exists', found: formatFound(text) }]
 }

@@ -14,6 +14,7 @@ import { hygieneChecks } from './checks/hygiene.ts'
 import { hypervisorChecks } from './checks/hypervisor.ts'
 import { identityChecks } from './checks/identity.ts'
 import { ipv6Checks } from './checks/ipv6.ts'
+import { localeChecks } from './checks/locale.ts'
 import { networkChecks } from './checks/network.ts'
 import { nodeChecks } from './checks/node.ts'
 import { patchingChecks } from './checks/patching.ts'
@@ -34,6 +35,7 @@ export const checks: readonly Check[] = [
   ...registrationChecks,
   ...contentChecks,
   ...hygieneChecks,
+  ...localeChecks,
   ...scriptBaseChecks,
   ...firewallContentChecks,
   ...filterContentChecks,

@@ -7,6 +7,7 @@ import { pipeline } from 'node:stream/promises'
 import { execa } from 'execa'
 import { exitCodes, messageOf, PipelineError } from '../errors.ts'
 import { findProgram } from '../host/tools.ts'
+import { requireFile } from './disk-source.ts'
 import { unreadableDisk } from './unreadable.ts'
 
 /** Programs that unpack an archive to standard output, best first, by the archive's first bytes. */
@@ -53,6 +54,7 @@ export async function unpackArchive(file: string, folder: string, signal: AbortS
 }
 
 async function readHead(file: string): Promise<string> {
+  await requireFile(file)
   const handle = await open(file, 'r').catch((cause) => {
     throw unreadableDisk(`cannot read the disk ${file}: ${messageOf(cause)}`, cause)
   })

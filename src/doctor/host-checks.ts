@@ -4,15 +4,29 @@ import type { Arch } from '../arch.ts'
 import type { ImageFacts } from '../config/image.ts'
 import { archivesOf, udebArchiveOf, uniqueArchives } from '../debian/archives.ts'
 import { type ReleaseRequest, type VerifiedRelease, verifyRelease } from '../debian/release.ts'
+import { findAccount } from '../host/account.ts'
 import { needsUdebs } from '../installers/debian-installer/udebs.ts'
 import type { Finding, HostCheck, HostContext, HostImage, HostInput, Look, Task } from './check.ts'
-import { checkAccelerator, checkMemory, checkNamespaces, checkNode, checkSystem } from './checks/host.ts'
+import {
+  checkAccelerator,
+  checkAccount,
+  checkMemory,
+  checkNamespaces,
+  checkNode,
+  checkSystem,
+} from './checks/host.ts'
 import { checkArchive, checkKeyring, checkUdebs } from './checks/mirrors.ts'
 import { checkPath, checkSpace, checkWritable } from './checks/output.ts'
 import { checkArchiver, checkTools, packedTargets } from './checks/tools.ts'
 
 export const hostChecks: readonly HostCheck[] = [
   { id: 'system', tasks: [], looks: () => [look('system', 'system', checkSystem)] },
+  {
+    id: 'account',
+    // Each of them logs in to a guest.
+    tasks: ['build', 'shell', 'run', 'verify'],
+    looks: () => [look('account', 'account', () => checkAccount(findAccount()))],
+  },
   { id: 'node', tasks: [], looks: () => [look('node', 'Node.js', () => checkNode(process.versions.node))] },
   {
     id: 'tools',

@@ -18,6 +18,7 @@ export interface Source {
 /**
  * The checkout that contains a folder; undefined if there is none, or no Git.
  * @param output folder whose content is not source, wherever it is
+ * @throws PipelineError `git-refused`
  */
 export async function describeSource(folder: string, output: string): Promise<Source | undefined> {
   const top = (await git(folder, 'rev-parse', '--show-toplevel'))?.trim()
@@ -39,14 +40,21 @@ export async function describeSource(folder: string, output: string): Promise<So
   return { commit: commit.trim(), changed, ...(repository === undefined ? {} : { repository }) }
 }
 
-/** A remote without its login; undefined if it is a local path, which is private. */
+/** A remote without its login and its tokens; undefined if it is a local path, which is private. */
 function publicUrl(remote: string): string | undefined {
   const [, host, path] = /^[\w.-]+@([\w.-]+):(.+)$/.exec(remote) ?? []
-  if (host !== undefined && path !== undefined) return `ssh://${host}/${path}`
-  return /^(https?|ssh|git):\/\//.test(remote) ? remote.replace(/^(\w+:\/\/)[^/@]*@/, '$1') : undefined
+  const text = host === undefined ? remote : `ssh://${host}/${path}`
+  if (!/^(https?|ssh|git):\/\//.test(text)) return undefined
+  try {
+    const url = new URL(text)
+    return Object.assign(url, { username: '', password: '', search: '', hash: '' }).href
+  } catch {
+    // Git may have a use for it; where a login ends in it cannot be told.
+    return undefined
+  }
 }
 
-/** The checkout that contains a file, and the file's path in it; undefined outside of one. */
+/** The checkout that contains a file, and the file's path in it; undefined outside of one. @throws PipelineError `git-refused` */
 export async function findCheckout(
   file: string,
 ): Promise<{ readonly top: string; readonly path: string } | undefined> {
@@ -81,14 +89,29 @@ export async function writeTree(top: string, revision: string, folder: string): 
   await Promise.all([archive, archive.pipe('tar', ['-x', '-C', folder])])
 }
 
-/** Git's output; undefined if it fails. */
+/** Git's output; undefined if it fails. @throws PipelineError `git-refused` for a checkout of another user */
 async function git(folder: string, ...words: string[]): Promise<string | undefined> {
-  const { exitCode, stdout } = await execa('git', ['-C', folder, ...words], {
+  const { exitCode, stdout, stderr } = await execa('git', ['-C', folder, ...words], {
     reject: false,
     timeout: 60_000,
     stripFinalNewline: false,
     // A status that updates the index would block concurrent commits.
     env: { GIT_OPTIONAL_LOCKS: '0', LC_ALL: 'C' },
   })
-  return exitCode === 0 ? stdout : undefined
+  if (exitCode === 0) return stdout
+  if (stderr?.includes('dubious ownership') === true) throw refused(folder, stderr)
+  return undefined
+}
+
+/** Git reads no settings of other users, so in containers and CI it refuses whole checkouts. */
+function refused(folder: string, stderr: string): PipelineError {
+  const lines = stderr.split('\n').map((line) => line.trim())
+  const why = lines.find((line) => line.includes('dubious ownership')) ?? ''
+  const advice = lines.find((line) => line.startsWith('git config'))
+  return new PipelineError({
+    code: 'git-refused',
+    message: `Git does not read the checkout of ${folder}: ${why.replace('fatal: ', '')}`,
+    hint: `make it yours, or trust it: ${advice ?? `git config --global --add safe.directory ${folder}`}`,
+    exitCode: exitCodes.hostNotFit,
+  })
 }

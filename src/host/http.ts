@@ -15,6 +15,7 @@ import {
 } from 'undici'
 import { exitCodes, messageOf, PipelineError } from '../errors.ts'
 import { temporaryName } from './files.ts'
+import { hasProxy, proxyNote } from './proxy.ts'
 
 /** A complete response. */
 export interface Answer {
@@ -36,13 +37,12 @@ let dispatcher: Dispatcher | undefined
 /** Follows redirects, as fetch does by itself. */
 let streaming: Dispatcher | undefined
 
-/** The environment's proxy, if it names one, used as apt and mmdebstrap would. */
+/** The environment's proxy, if it names one. @throws PipelineError `proxy-unusable` */
 function environmentDispatcher(): Dispatcher {
-  const names = ['http_proxy', 'HTTP_PROXY', 'https_proxy', 'HTTPS_PROXY']
   const direct = { connect: { timeout: connectTimeoutMs }, connections: 4 }
   // Caching proxies for packages expect plain requests for http URLs, and mostly refuse tunnels.
   const proxied = { ...direct, proxyTunnel: false }
-  return names.some((name) => process.env[name]) ? new EnvHttpProxyAgent(proxied) : new Agent(direct)
+  return hasProxy(process.env) ? new EnvHttpProxyAgent(proxied) : new Agent(direct)
 }
 
 /**
@@ -55,11 +55,12 @@ export async function get(
   signal: AbortSignal | undefined,
   timeoutMs = answerTimeoutMs,
 ): Promise<Answer> {
+  dispatcher ??= environmentDispatcher()
+  const through = dispatcher
   return attempt(url, signal, async () => {
     const timeout = AbortSignal.timeout(timeoutMs)
     const limit = signal === undefined ? timeout : AbortSignal.any([signal, timeout])
-    dispatcher ??= environmentDispatcher()
-    const response = await fetch(url, { method, dispatcher, signal: limit })
+    const response = await fetch(url, { method, dispatcher: through, signal: limit })
     return { status: response.status, body: Buffer.from(await response.arrayBuffer()) }
   })
 }
@@ -165,17 +166,12 @@ function faultCode(error: unknown): string {
 export function unreachable(url: string, cause: unknown): PipelineError {
   const root = rootCause(cause)
   const why = messageOf(root)
-  const proxy = process.env.http_proxy ?? process.env.HTTP_PROXY
   return new PipelineError({
     code: 'mirror-unreachable',
-    message: `cannot reach ${new URL(url).host} for ${url}: ${why}${proxy ? ` (http_proxy is ${withoutPassword(proxy)})` : ''}`,
+    message: `cannot reach ${new URL(url).host} for ${url}: ${why}${proxyNote(url, process.env)}`,
     hint: 'check the network, http_proxy and the mirror in pipeline.ts.',
     exitCode: exitCodes.hostNotFit,
     details: { url, fault: faultCode(cause) },
     cause,
   })
-}
-
-function withoutPassword(url: string): string {
-  return url.replace(/\/\/[^/@]*@/, '//')
 }

@@ -10,6 +10,7 @@ import type { Plan, PlanOptions } from '../plan/plan.ts'
 import type { Locked } from '../provenance/lock.ts'
 import type { AcceleratorChoice } from '../qemu/accelerator.ts'
 import type { Accelerator } from '../qemu/machine.ts'
+import { redactAll } from '../redact.ts'
 import type { Emit } from '../report/events.ts'
 import { describeFailure } from '../report/failure.ts'
 import { type ImageResult, type Report, reportVersion, type StageResult } from '../report/report.ts'
@@ -78,14 +79,14 @@ export interface Run {
   failure: PipelineError | undefined
 }
 
-/** The report of a run as far as it got. */
+/** The report of a run as far as it got, without credentials. */
 export function describeRun(run: Run): Report {
   const { request, place, plan, startedAt, failure } = run
   const durationSeconds = run.elapsedSeconds()
   // Not by the host's clock, which may have been set in the meantime.
   const finishedAt = new Date(startedAt.getTime() + durationSeconds * 1000)
   const interrupted = failure?.exitCode === exitCodes.interrupted
-  return {
+  return redactAll({
     version: reportVersion,
     run: {
       id: place.id,
@@ -127,7 +128,7 @@ export function describeRun(run: Run): Report {
           verifications: [...run.verdicts.verifications],
           unusedWaivers: [...run.verdicts.unusedWaivers],
         }),
-  }
+  })
 }
 
 function describeBase({ key, sha256, origin }: Layer): NonNullable<Report['base']> {

@@ -1,6 +1,6 @@
 /** Provides the files of stages: unpacks tarballs, and downloads those given as URLs. Folders stay where they are. */
 
-import { configurationError, type Fault } from '../config/faults.ts'
+import { configurationError, type Fault, formatFound } from '../config/faults.ts'
 import type { ResolvedImage, ResolvedStage } from '../config/resolved.ts'
 import { bringSource, type Missing } from './bring-source.ts'
 import { SourceFault } from './source-fault.ts'
@@ -34,7 +34,11 @@ export async function bringFiles(
         else files[name] = brought
       } catch (error) {
         if (!(error instanceof SourceFault)) throw error
-        faults.push({ path: `stages.${stage.name}.files.${name}`, rule: error.message, found: text })
+        faults.push({
+          path: `stages.${stage.name}.files.${name}`,
+          rule: error.message,
+          found: formatFound(text),
+        })
       }
     }
     return { ...stage, files, absent }

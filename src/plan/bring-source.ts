@@ -18,6 +18,7 @@ import {
 } from './cloudstack-scripts.ts'
 import { SourceFault } from './source-fault.ts'
 import { unpackTarball } from './tarball.ts'
+import { faultOfTree } from './tree-faults.ts'
 
 /** What a stage says about one of its files, besides its location. */
 export interface FileForm {
@@ -71,8 +72,11 @@ async function bringFolder(folder: string, form: FileForm, cache: string): Promi
   const sources = form.kind === 'cloudstack' ? await findSources(folder) : undefined
   if (sources === undefined) {
     await checkTop(folder, form.top)
+    await checkTree(folder)
     return folder
   }
+  await checkTree(sources.tree)
+  await checkTree(sources.utilities)
   await mkdir(cache, { recursive: true })
   const name = `${await digestSources(sources)}-${packedSuffix(form)}`
   return inStaging(cache, name, (staging) => pack(sources, staging, form))
@@ -173,6 +177,11 @@ async function pack(sources: ScriptSources, staging: string, form: FileForm): Pr
   await mkdir(packed)
   await packScripts(sources, join(packed, archiveName), form.sourceDateEpoch)
   return packed
+}
+
+async function checkTree(folder: string): Promise<void> {
+  const fault = await faultOfTree(folder)
+  if (fault !== undefined) throw new SourceFault(fault)
 }
 
 async function checkTop(folder: string, allowed: readonly string[] | undefined): Promise<void> {

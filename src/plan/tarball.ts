@@ -1,9 +1,8 @@
 /** Unpacks an untrusted tarball: only files, folders and links that stay inside it, or nothing. */
 
-import { realpath } from 'node:fs/promises'
-import { dirname, join, relative, resolve as resolvePath } from 'node:path'
+import { isUtf8 } from 'node:buffer'
 import { execa } from 'execa'
-import { listTree } from '../digest.ts'
+import { escapeBytes, faultOfTree } from './tree-faults.ts'
 
 const limits = { timeout: 120_000, reject: false, maxBuffer: 64 << 20, env: { LC_ALL: 'C' } } as const
 
@@ -23,6 +22,8 @@ export async function unpackTarball(tarball: string, folder: string): Promise<st
   for (const name of names.stdout.split('\n').filter(Boolean)) {
     if (name.startsWith('/')) return `has the absolute name ${name} in it`
     if (name.split('/').includes('..')) return `has the name ${name} in it, which leads out of it`
+    // Node could not even remove such a file again.
+    if (!isUtf8(bytesOf(name))) return `has a name in it that is not UTF-8: ${escapeBytes(bytesOf(name))}`
   }
   const details = await list('--verbose')
   const strange = details.stdout
@@ -36,24 +37,15 @@ export async function unpackTarball(tarball: string, folder: string): Promise<st
     limits,
   )
   if (unpacked.failed) return `cannot be unpacked (${lastLine(unpacked.stderr)})`
-  const escaping = await findEscapingLink(folder)
-  return escaping === undefined ? undefined : `has the link ${escaping} in it, which leads out of it`
+  return faultOfTree(folder)
 }
 
-/** A link whose target is not below the folder. Absolute targets are guest paths, so they are below it. */
-async function findEscapingLink(unresolved: string): Promise<string | undefined> {
-  const folder = await realpath(unresolved)
-  // A recursive readdir would follow links, and never end if they form a loop.
-  for (const [name, entry] of Object.entries(await listTree(folder))) {
-    if (!entry.startsWith('link ')) continue
-    const target = entry.slice('link '.length)
-    if (target.startsWith('/')) continue
-    const path = join(folder, name)
-    // Checks the target as written, and as resolved through other links.
-    const ends = [resolvePath(dirname(path), target), await realpath(path).catch(() => folder)]
-    if (ends.some((end) => relative(folder, end).split('/')[0] === '..')) return `${name} -> ${target}`
-  }
-  return undefined
+/** The bytes of a name as `--quoting-style=escape` shows them in the C locale. */
+function bytesOf(name: string): Buffer {
+  const bytes = name.replaceAll(/\\([0-7]{3}|.)/gs, (_escape, code: string) =>
+    code.length === 3 ? String.fromCharCode(Number.parseInt(code, 8)) : code,
+  )
+  return Buffer.from(bytes, 'latin1')
 }
 
 function lastLine(text: string): string {

@@ -11,11 +11,11 @@ import type { BrokenRule, FileSource, Surroundings, TargetSettings } from './tar
 
 /**
  * A VMDK's descriptor puts its file name in double quotes without any escaping. An OVF refers to the file by URI, in which
- * the other characters are special, and importers disagree about them.
+ * the other characters are special, and importers disagree about them: `fat:x` has a scheme, and a backslash is a path.
  */
 export function ovaNameRules(target: string, { fileName = '' }: Surroundings): readonly BrokenRule[] {
-  if (!/["%#?]/.test(fileName)) return []
-  const rule = `must not contain any of " % # ? for the target ${target}`
+  if (!/["%#?:\\]/.test(fileName)) return []
+  const rule = `must not contain any of " % # ? : \\ for the target ${target}`
   return [{ path: ['name'], rule, found: fileName }]
 }
 

@@ -40,8 +40,8 @@ export interface Surroundings {
   readonly diskMiB?: number
   readonly partitions?: readonly Pick<Partition, 'mount'>[]
   readonly kernelPackage?: string
-  readonly date?: string
-  readonly sourceDateEpoch?: number
+  /** The date of the files in seconds since 1970, and what says so. */
+  readonly epoch?: { readonly seconds: number; readonly source: 'date' | 'SOURCE_DATE_EPOCH' }
   /** Given only where a user chose it freely. */
   readonly fileName?: string
 }

@@ -10,17 +10,18 @@ import type { BrokenRule, Surroundings } from './target.ts'
 /** The largest disk whose geometry a VHD expresses without rounding. */
 const largestMiB = 32_130
 
-export function vhdRules({ diskMiB, date, sourceDateEpoch }: Surroundings): readonly BrokenRule[] {
+export function vhdRules({ diskMiB, epoch }: Surroundings): readonly BrokenRule[] {
   const broken: BrokenRule[] = []
   if (diskMiB !== undefined && diskMiB > largestMiB) {
     const rule = `is more than the ${largestMiB} MiB of a VHD: leave xenserver and hyperv out of targets`
     broken.push({ path: ['disk', 'sizeMiB'], rule, found: diskMiB })
   }
-  if (sourceDateEpoch !== undefined && sourceDateEpoch > Date.now() / 1000) {
+  if (epoch !== undefined && epoch.seconds > Date.now() / 1000) {
     broken.push({
-      path: ['date'],
-      rule: 'is in the future, and XenServer refuses such a VHD',
-      found: date,
+      path: [epoch.source],
+      rule: "is in the future by this host's clock, and XenServer refuses such a VHD",
+      found:
+        epoch.source === 'date' ? new Date(epoch.seconds * 1000).toISOString().slice(0, 10) : epoch.seconds,
     })
   }
   return broken

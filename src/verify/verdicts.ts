@@ -1,10 +1,10 @@
 /** Stored verdicts: the same bytes need not answer the same questions again. */
 
 import { mkdir } from 'node:fs/promises'
-import { join } from 'node:path'
+import { extname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { z } from 'zod'
-import { canonicalJson, type Json, listTree, sha256 } from '../digest.ts'
+import { canonicalJson, type Json, listTree, sha256, sha256File } from '../digest.ts'
 import { writeDurably } from '../host/files.ts'
 import { readRecord } from '../host/json-file.ts'
 import { outFolderAt } from '../host/out-folder.ts'
@@ -12,24 +12,41 @@ import { type ImageVerification, imageVerification } from '../report/verificatio
 
 const verdict = z.strictObject({ questions: z.string(), verification: imageVerification })
 
-/** The rooms that a verdict depends on: the checks, the contract, and those that know files, read disks and run guests. */
-const askingRooms = [
-  'verify',
-  'contract',
-  'guest',
-  'config',
-  'export',
-  'targets',
-  'formats',
-  'debian',
-  'disk',
-  'qemu',
+/** All that runs while a file is verified, by its path in this project: a change in any of it asks anew. */
+export const questioningCode = [
+  'src/verify',
+  'src/contract',
+  'src/guest',
+  'src/export',
+  'src/qemu',
+  'src/report',
+  'src/config',
+  'src/targets',
+  'src/formats',
+  'src/disk',
+  'src/host',
+  'src/template.ts',
+  'src/arch.ts',
+  'src/digest.ts',
+  'src/errors.ts',
+  'src/error-codes.ts',
+  'src/redact.ts',
+  'templates',
+  'package-lock.json',
 ] as const
 
-/** A digest of everything a verdict depends on besides the file: this program, and what it expects. */
-export async function digestQuestions(facts: Json): Promise<string> {
-  const listings = askingRooms.map((room) => listTree(fileURLToPath(new URL(`../${room}`, import.meta.url))))
-  return sha256(canonicalJson({ program: await Promise.all(listings), facts }))
+const project = fileURLToPath(new URL('../../', import.meta.url))
+
+/**
+ * A digest of everything a verdict depends on besides the file: this program, and what it expects.
+ * @param folder where the program is
+ */
+export async function digestQuestions(facts: Json, folder = project): Promise<string> {
+  const program = questioningCode.map((path) => {
+    const full = join(folder, path)
+    return extname(path) === '' ? listTree(full) : sha256File(full)
+  })
+  return sha256(canonicalJson({ program: await Promise.all(program), facts }))
 }
 
 /** The stored verdict on a file with this content and target, if it answers these questions. */

@@ -221,6 +221,7 @@ describe('without booting', () => {
       [{ write: '/etc/modules-load.d/old.conf', text: line('nf_conntrack_ipv4') }],
       ['G7'],
     ],
+    ['no time zone', [{ remove: '/usr/share/zoneinfo/Etc/UTC' }], ['G14']],
     [
       'a program of the payload without its mode',
       [{ mode: '100644', of: '/opt/cloud/bin/get_template_version.sh' }],

@@ -1,33 +1,7 @@
 /** The rooms of `src/`: imports go down the table in CONTRIBUTING.md, and never in a circle. */
 
-import { readdirSync, readFileSync } from 'node:fs'
-import { join, normalize } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { describe, expect, it } from 'vitest'
-
-const project = fileURLToPath(new URL('../../', import.meta.url))
-const read = (path: string) => readFileSync(join(project, path), 'utf8')
-
-interface Import {
-  readonly from: string
-  readonly to: string
-  /** `path:line`, as editors and terminals open it. */
-  readonly at: string
-}
-
-const files = readdirSync(join(project, 'src'), { recursive: true, encoding: 'utf8' })
-  .filter((name) => /\.[jt]s$/.test(name))
-  .map((name) => join('src', name))
-
-const imports: readonly Import[] = files.flatMap((from) =>
-  read(from)
-    .split('\n')
-    .flatMap((line, index) => {
-      const path = /(?:\bfrom |^import |\bimport\()'(\.[^']+)'/.exec(line)?.[1]
-      if (path === undefined) return []
-      return [{ from, to: normalize(join(from, '..', path)), at: `${from}:${index + 1}` }]
-    }),
-)
+import { files, type Import, imports, read } from '../support/imports.ts'
 
 /** Rooms by rank: the first is the command line. */
 const rooms = [...read('CONTRIBUTING.md').matchAll(/^\| `(src\/[\w-]+(?:\/|\.ts))` /gm)].map(

@@ -1,9 +1,11 @@
 /** Checks of the host itself: its system, memory, and user namespaces. */
 
 import { readFile } from 'node:fs/promises'
-import { release, userInfo } from 'node:os'
+import { release } from 'node:os'
 import { execa } from 'execa'
 import type { Arch } from '../../arch.ts'
+import { exitCodes, PipelineError } from '../../errors.ts'
+import { type Account, findAccount } from '../../host/account.ts'
 import { isAtLeast } from '../../host/tools.ts'
 import { chooseAccelerator } from '../../qemu/accelerator.ts'
 import { type Finding, fault, type HostInput, ok, warning } from '../check.ts'
@@ -31,13 +33,29 @@ export async function checkMemory(neededMiB: number): Promise<Finding> {
   return warning(`${found}, ${neededMiB} MiB wanted`, 'end other programs, or lower machine.memoryMiB.')
 }
 
+/** OpenSSH and newuidmap look up who runs them, and refuse a number alone. */
+export function checkAccount({ name, text }: Account): Finding {
+  if (name !== undefined) return ok(name)
+  const error = new PipelineError({
+    code: 'no-account',
+    message: `${text} has no entry in the user database, and ssh refuses to run without one`,
+    hint: 'run as a user of /etc/passwd, or add a line there: builder:x:UID:GID::/tmp:/bin/sh',
+    exitCode: exitCodes.hostNotFit,
+  })
+  return fault(error.message, error.hint ?? '', error)
+}
+
 /** A bootstrap without root needs its own namespace and a range of users to map into it. */
 export async function checkNamespaces(signal: AbortSignal | undefined): Promise<Finding> {
-  const { username } = userInfo()
+  const { name, text: username } = findAccount()
+  const owners = [...(name === undefined ? [] : [name]), `${process.getuid?.()}`]
   for (const file of ['/etc/subuid', '/etc/subgid']) {
     const text = await readFile(file, 'utf8').catch(() => '')
-    if (!text.split('\n').some((line) => line.startsWith(`${username}:`))) {
-      const advice = `sudo usermod --add-subuids 100000-165535 --add-subgids 100000-165535 ${username}`
+    if (!text.split('\n').some((line) => owners.includes(line.split(':')[0] ?? ''))) {
+      const advice =
+        name === undefined
+          ? 'it needs an account first.'
+          : `sudo usermod --add-subuids 100000-165535 --add-subgids 100000-165535 ${username}`
       return fault(`${username} has no range in ${file}`, advice)
     }
   }

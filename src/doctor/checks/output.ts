@@ -1,9 +1,9 @@
 /** Checks of the folder that builds write to. */
 
 import { access, constants } from 'node:fs/promises'
-import { userInfo } from 'node:os'
 import { dirname, resolve } from 'node:path'
 import { exitCodes, PipelineError } from '../../errors.ts'
+import { findAccount } from '../../host/account.ts'
 import { freeBytes } from '../../host/files.ts'
 import type { RoomAhead } from '../../report/events.ts'
 import { formatBytes } from '../../report/format.ts'
@@ -16,7 +16,7 @@ export async function checkWritable(folder: string): Promise<Finding> {
     () => false,
   )
   if (isWritable) return ok(folder)
-  return fault(`${existing} is not writable for ${userInfo().username}`, 'give it to the user who builds.')
+  return fault(`${existing} is not writable for ${findAccount().text}`, 'give it to the user who builds.')
 }
 
 /** Packer takes double braces in a path for its own template syntax. */

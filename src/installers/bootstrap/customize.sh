@@ -56,4 +56,8 @@ rm -f "$ROOT/var/lib/dbus/machine-id" "$ROOT/var/lib/systemd/random-seed"
 touch -r "$ROOT/usr" "$ROOT/etc/.updated" "$ROOT/var/.updated"
 
 [ ! -s "$ROOT/etc/machine-id" ]
+if [ ! -f "$ROOT/usr/share/zoneinfo/$TIMEZONE" ]; then
+  echo "customize: tzdata of this suite has no time zone $TIMEZONE" >&2
+  exit 1
+fi
 chroot "$ROOT" getent passwd "$ACCOUNT_NAME" >/dev/null

@@ -74,6 +74,8 @@ END
 fi
 [ -z "$missing" ] || { echo "adopt_disk_image: not installed:$missing" >&2; exit 1; }
 
+[ -f "/usr/share/zoneinfo/$TIMEZONE" ] || { echo "adopt_disk_image: the image's tzdata has no time zone $TIMEZONE" >&2; exit 1; }
+
 broken=$(dpkg --audit)
 [ -z "$broken" ] || { echo "adopt_disk_image: $broken" >&2; exit 1; }
 echo 'adopt_disk_image: all there'

@@ -16,6 +16,7 @@ import { exitCodes, PipelineError } from '../../errors.ts'
 import { isNoSpace } from '../../host/failures.ts'
 import { outFolderAt } from '../../host/out-folder.ts'
 import { noteFolder, temporaryPrefix } from '../../host/run-folder.ts'
+import { redact } from '../../redact.ts'
 import { baseFacts } from '../base-system.ts'
 import type { InstalledBase, Installer, InstallRequest, KeyParts } from '../installer.ts'
 import { adoptionStage } from './adoption.ts'
@@ -87,7 +88,7 @@ async function install(request: InstallRequest): Promise<InstalledBase> {
     const log = join(place.folder, 'base.log')
     await writeFile(
       log,
-      `${sourceOf(image).location}: ${brought.digest}\n${renderCommands(file.node, request.disk, image)}`,
+      `${redact(sourceOf(image).location)}: ${brought.digest}\n${renderCommands(file.node, request.disk, image)}`,
     )
     return {
       packages: { added: [...examined.packages], removed: [], upgraded: [] },

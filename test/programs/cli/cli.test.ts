@@ -634,7 +634,7 @@ describe.skipIf(!isFit || !hasSpace)(
       ])
     })
 
-    it.each(['SIGINT', 'SIGTERM'] as const)('is ended by %s as interrupted, not as a bug', async (signal) => {
+    it.each(['SIGINT', 'SIGTERM', 'SIGHUP'] as const)('is ended by %s as interrupted, not as a bug', async (signal) => {
       // A mirror that takes connections and never answers.
       const server = createServer(() => undefined).listen(0, '127.0.0.1')
       await once(server, 'listening')

@@ -72,6 +72,7 @@ describe('a folder', () => {
     ['content', () => writeFileSync(path('b', 'etc', 'deep', 'file'), 'Content')],
     ['execute bit', () => chmodSync(path('b', 'run.sh'), 0o644)],
     ['new file', () => writeFileSync(path('b', 'etc', 'new'), '')],
+    ['empty folder', () => mkdirSync(path('b', 'etc', 'empty'))],
   ])('differs by one %s', async (_case, change) => {
     const [a, b] = [make('a'), make('b')]
     change()

@@ -74,7 +74,13 @@ async function expectRefusal(ended: ReturnType<typeof exportFrom>, exitCode: num
 
 describe('options of an export', () => {
   it.each([
-    ['an empty name', ['--name', ''], 'name: must be a file name', '(--name)'],
+    ['an empty name', ['--name', ''], '--name <name> is empty', 'give it a value, or leave it out'],
+    [
+      'a date in the future',
+      ['--date', '2100-01-01'],
+      'date: is in the future',
+      'found "2100-01-01" (--date)',
+    ],
     ['a name with a slash', ['--name', 'a/b'], 'name: must be a file name', 'found "a/b" (--name)'],
     ['a name that begins with a dot', ['--name', '.a'], 'name: must be a file name', '(--name)'],
     ['a name with a line break', ['--name', 'a\nb'], 'name: must be a file name', '(--name)'],
@@ -101,16 +107,19 @@ describe('options of an export', () => {
     expect(left()).toEqual([])
   })
 
-  it('that give a name no VMDK can have are refused where one is asked for', async () => {
-    const words = ['--name', 'a"b', '--targets', 'kvm,vmware']
-    await expectRefusal(
-      exportFrom(path('none.raw'), ...words),
-      2,
-      'name: must not contain any of',
-      '(--name)',
-    )
-    expect(left()).toEqual([])
-  })
+  it.each(['a"b', 'fat:x', 'a\\\\b'])(
+    'that give the name %s, which no OVA can have, are refused',
+    async (name) => {
+      const words = ['--name', name, '--targets', 'kvm,vmware']
+      await expectRefusal(
+        exportFrom(path('none.raw'), ...words),
+        2,
+        'name: must not contain any of',
+        '(--name)',
+      )
+      expect(left()).toEqual([])
+    },
+  )
 
   it('that lead to a bad name of the disk say how to give another one', async () => {
     await expectRefusal(exportFrom(path('.hidden.raw')), 2, 'found ".hidden"', 'give another with --name')
@@ -359,24 +368,27 @@ describeWith(['qemu-img', 'qemu-io'], 'an export of any disk', () => {
     await expectRefusal(exportFrom(disk, ...words), 1, said, 'fix that and run the command again')
   })
 
-  it.each(['SIGINT', 'SIGTERM'] as const)('that gets %s ends with 130 and leaves nothing', async (name) => {
-    const disk = makeDisk()
-    const wait = 'for last; do :; done; : >"$last"; exec sleep 30'
-    fake('qemu-img', `case $1 in convert) ${wait} ;; esac\nexec "$real" "$@"`)
-    const words = [program, 'export', '--from', disk, '--out', path('out')]
-    const child = spawn(process.execPath, words, { stdio: 'pipe', timeout: 25_000 })
-    let stderr = ''
-    child.stderr.on('data', (chunk) => {
-      stderr += chunk
-    })
-    const ended = once(child, 'close')
-    while (!left().includes('.systemvm-image.unfinished') && child.exitCode === null) await sleep(20)
-    expect(left()).toEqual(['.systemvm-image.lock', '.systemvm-image.unfinished'])
-    child.kill(name)
-    expect(await ended).toEqual([130, null])
-    expect(stderr).not.toContain('this is a bug')
-    expect(left()).toEqual([])
-  })
+  it.each(['SIGINT', 'SIGTERM', 'SIGHUP'] as const)(
+    'that gets %s ends with 130 and leaves nothing',
+    async (name) => {
+      const disk = makeDisk()
+      const wait = 'for last; do :; done; : >"$last"; exec sleep 30'
+      fake('qemu-img', `case $1 in convert) ${wait} ;; esac\nexec "$real" "$@"`)
+      const words = [program, 'export', '--from', disk, '--out', path('out')]
+      const child = spawn(process.execPath, words, { stdio: 'pipe', timeout: 25_000 })
+      let stderr = ''
+      child.stderr.on('data', (chunk) => {
+        stderr += chunk
+      })
+      const ended = once(child, 'close')
+      while (!left().includes('.systemvm-image.unfinished') && child.exitCode === null) await sleep(20)
+      expect(left()).toEqual(['.systemvm-image.lock', '.systemvm-image.unfinished'])
+      child.kill(name)
+      expect(await ended).toEqual([130, null])
+      expect(stderr).not.toContain('this is a bug')
+      expect(left()).toEqual([])
+    },
+  )
 })
 
 describe('the sizes that fit', () => {

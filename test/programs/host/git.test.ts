@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process'
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { chownSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { beforeEach, expect, it } from 'vitest'
-import { describeSource, writeTree } from '../../../src/host/git.ts'
+import { describeSource, findCheckout, writeTree } from '../../../src/host/git.ts'
 import { useFolder } from '../../support/folder.ts'
 import { describeWith } from '../../support/tools.ts'
 
@@ -38,6 +38,10 @@ describeWith(['git', 'tar'], 'the checkout of a pipeline', () => {
 
   it.each([
     ['https://someone:planted-secret@example.org/image.git', 'https://example.org/image.git'],
+    ['https://planted@secret@example.org/image.git', 'https://example.org/image.git'],
+    ['https://someone:planted/secret@example.org/image.git', undefined],
+    ['https://example.org/image.git?private_token=planted', 'https://example.org/image.git'],
+    ['ssh://git@example.org:2222/image.git', 'ssh://example.org:2222/image.git'],
     ['git@example.org:someone/image.git', 'ssh://example.org/someone/image.git'],
     ['/home/someone/image', undefined],
   ])('published at %s, says so without who logs in there', async (remote, expected) => {
@@ -49,6 +53,22 @@ describeWith(['git', 'tar'], 'the checkout of a pipeline', () => {
     mkdirSync(path('elsewhere'))
     expect(await describeSource(path('elsewhere'), path('out'))).toBeUndefined()
   })
+
+  it.runIf(process.getuid?.() === 0)(
+    'of another user is refused in the words of Git, with its advice',
+    async () => {
+      chownSync(path('repository'), 12345, 12345)
+      const refused = {
+        code: 'git-refused',
+        message: expect.stringContaining(
+          `detected dubious ownership in repository at '${path('repository')}'`,
+        ),
+        hint: expect.stringContaining(`git config --global --add safe.directory ${path('repository')}`),
+      }
+      await expect(describeNow()).rejects.toMatchObject(refused)
+      await expect(findCheckout(path('repository', 'deep', 'pipeline.ts'))).rejects.toMatchObject(refused)
+    },
+  )
 
   it('can be written as it was', async () => {
     writeFileSync(path('repository', 'deep', 'pipeline.ts'), 'second\n')

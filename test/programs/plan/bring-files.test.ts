@@ -1,11 +1,22 @@
 import { execFileSync } from 'node:child_process'
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { once } from 'node:events'
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import { type AddressInfo, createServer as createSocket, type Server } from 'node:net'
 import { fileURLToPath } from 'node:url'
-import { describe, expect, it } from 'vitest'
+import { afterEach, describe, expect, it } from 'vitest'
 import { configure_systemvm_services } from '../../../provisioners/configure_systemvm_services.ts'
 import { install_xen_tools } from '../../../provisioners/install_xen_tools.ts'
+import { formatFound } from '../../../src/config/faults.ts'
 import { resolvePipeline } from '../../../src/config/resolve.ts'
 import type { ResolvedImage } from '../../../src/config/resolved.ts'
 import { listTree, sha256 } from '../../../src/digest.ts'
@@ -50,7 +61,10 @@ async function faultOf(payload: string): Promise<string> {
   )
   expect(error).toMatchObject({ code: 'configuration', exitCode: 2 })
   const [fault] = error.details.faults
-  expect(fault).toMatchObject({ path: 'stages.configure_systemvm_services.files.payload', found: payload })
+  expect(fault).toMatchObject({
+    path: 'stages.configure_systemvm_services.files.payload',
+    found: formatFound(payload),
+  })
   return fault.rule
 }
 
@@ -147,6 +161,89 @@ describe("a stage's files", () => {
   })
 })
 
+describe('a folder with what no tarball may have', () => {
+  const isRoot = process.getuid?.() === 0
+  const inTree = (name: string) => path('tree', 'etc', name)
+  const strange: readonly (readonly [string, () => unknown, string | RegExp])[] = [
+    [
+      'a FIFO',
+      () => execFileSync('mkfifo', [inTree('pipe')]),
+      'has a FIFO in it, etc/pipe, where only files, folders and links may be',
+    ],
+    ['a socket', () => listenAt(inTree('socket')), /^has a socket in it, etc\/socket, where only files/],
+    [
+      'a name that is not UTF-8',
+      () => writeFileSync(nameOf(inTree('a'), 0xff), ''),
+      'has a name in it that is not UTF-8: etc/a\\xff',
+    ],
+    [
+      'a folder with such a name',
+      () => mkdirSync(nameOf(inTree('a'), 0xc3)),
+      'has a name in it that is not UTF-8: etc/a\\xc3',
+    ],
+    [
+      'a link that leads out',
+      () => symlinkSync('../../outside', inTree('link')),
+      'has the link etc/link -> ../../outside in it, which leads out of it',
+    ],
+    ...(isRoot
+      ? [
+          [
+            'a device',
+            () => execFileSync('mknod', [inTree('null'), 'c', '1', '3']),
+            /^has a device in it, etc\/null,/,
+          ] as const,
+        ]
+      : [
+          [
+            'a file that cannot be read',
+            () => writeFileSync(inTree('mine'), '', { mode: 0 }),
+            'has the file etc/mine in it, which cannot be read',
+          ] as const,
+        ]),
+  ]
+  const nameOf = (start: string, byte: number) => Buffer.concat([Buffer.from(start), Buffer.from([byte])])
+  const servers: Server[] = []
+  const listenAt = async (file: string) => {
+    const server = createSocket().listen(file)
+    servers.push(server)
+    await once(server, 'listening')
+  }
+  afterEach(() => {
+    for (const server of servers.splice(0)) server.close()
+    // What Node's own `rm` does not find under its name.
+    execFileSync('rm', ['-rf', path('tree')])
+  })
+
+  it.each(strange)('is refused: %s', { timeout: 10_000 }, async (_what, make, rule) => {
+    mkdirSync(path('tree', 'etc'), { recursive: true })
+    await make()
+    expect(await faultOf(path('tree'))).toMatch(rule)
+  })
+
+  it.each(strange)(
+    "is refused in CloudStack's sources: %s",
+    { timeout: 10_000 },
+    async (_what, make, rule) => {
+      mkdirSync(path('tree', 'etc'), { recursive: true })
+      await make()
+      for (const name of ['systemvm', 'scripts/util']) mkdirSync(path('sources', name), { recursive: true })
+      writeFileSync(path('sources', 'scripts', 'util', 'keystore-setup'), '')
+      renameSync(path('tree'), path('sources', 'systemvm', 'debian'))
+      expect(await faultOf(path('sources'))).toMatch(rule)
+      execFileSync('rm', ['-rf', path('sources')])
+    },
+  )
+
+  it('is another layer with one more empty folder', async () => {
+    mkdirSync(path('tree', 'etc'), { recursive: true })
+    writeFileSync(inTree('file'), '')
+    const before = await keyOf(await bring(path('tree')))
+    mkdirSync(inTree('empty'))
+    expect(await keyOf(await bring(path('tree')))).not.toBe(before)
+  })
+})
+
 describe('one file', () => {
   async function bringTool(vhdUtil: string) {
     const { images } = await resolvePipeline({ ...sound, stages: [install_xen_tools({ vhdUtil })] })
@@ -230,6 +327,17 @@ describe('a tarball', () => {
         return pack(path('tree'), '.')
       },
       /^has the link a\/b\/out -> up\/\.\. in it/,
+    ],
+    [
+      'a name that is not UTF-8',
+      () => {
+        const name = Buffer.concat([Buffer.from(path('tree', 'etc', 'a')), Buffer.from([0xff])])
+        writeFileSync(name, '')
+        const tarball = pack(path('tree'), '.')
+        rmSync(name)
+        return tarball
+      },
+      /^has a name in it that is not UTF-8: \.\/etc\/a\\xff$/,
     ],
     [
       'a pipe',

@@ -373,6 +373,74 @@ describe('faults', () => {
     expect((await resolved({ date: '1980-01-01' }))[0]?.sourceDateEpoch).toBe(315_532_800)
   })
 
+  it.each([
+    ['http://example.org:70000', /valid host and port/],
+    ['http://[fe80::1%25eth0]/', /valid host and port/],
+    ['http://1.2.3.4.5/', /valid host and port/],
+    ['http://?x', /valid host and port/],
+    ['http://example.org/debian?x=1', /no query and no fragment/],
+    ['http://example.org/debian#x', /no query and no fragment/],
+    ['http:///debian', /http or https/],
+    ['http://example.org\\debian', /backslashes/],
+    ['file:///debian', /http\(s\) URL/],
+  ])('refuse what the platform takes for no address of a mirror: %s', async (debian, rule) => {
+    const [fault, ...others] = await faultsOf(resolvePipeline(sample({ mirror: { debian } })))
+    expect(fault?.rule).toMatch(rule)
+    expect(others).toEqual([])
+    const sum = `#sha256=${'0'.repeat(64)}`
+    const image = `${debian}${sum}`
+    if (!/[?#]|\\/.test(debian.slice(8)))
+      expect((await faultsOf(resolvePipeline(sample({ installer: { image } })))).length).toBe(1)
+    const iso = { url: `${debian}/x.iso`, sha256: '0'.repeat(64) }
+    expect((await faultsOf(resolvePipeline(sample({ debianInstaller: { iso } })))).length).toBe(1)
+  })
+
+  it.each([
+    [
+      'timezone',
+      'US/Eastern',
+      /^must be a time zone of trixie, whose tzdata \(20.*\) has no such; there it is America\/New_York$/,
+    ],
+    ['timezone', 'Mars/Olympus', /^must be a time zone of trixie, whose tzdata \(20.*\) has no such$/],
+    ['locale', 'xx_YY.UTF-8', /^must be a locale of trixie, whose locales \(2\..*\) has no such$/],
+    ['keyboard', 'zz', /^must be a keyboard layout of trixie, whose xkb-data \(2\..*\) has no such$/],
+  ])("refuse what the suite's own packages have not: %s %s", async (setting, value, rule) => {
+    const faults = await faultsOf(resolvePipeline(sample(), [parseAssignment(`${setting}=${value}`)]))
+    expect(faults).toMatchObject([
+      { path: setting, rule: expect.stringMatching(rule), source: `--set ${setting}` },
+    ])
+  })
+
+  it('take an old name of a time zone for the suite that still has it', async () => {
+    const variants = [{ suite: 'bookworm', arch: 'x86_64' }]
+    const [image] = await resolved({
+      timezone: 'US/Eastern',
+      locale: 'bn_BD.UTF-8',
+      keyboard: 'de',
+      variants,
+    })
+    expect(image).toMatchObject({ timezone: 'US/Eastern', locale: 'bn_BD.UTF-8', keyboard: 'de' })
+  })
+
+  it('between fields are said along with those of single ones', async () => {
+    const over = {
+      hostname: 'No Host',
+      targets: ['xenserver'],
+      timezone: 'US/Eastern',
+      date: '2100-01-01',
+      repository: true,
+      downloadUrl: 'http://example.org/elsewhere',
+    }
+    const faults = await faultsOf(resolvePipeline(sample(over)))
+    expect(faults.map(({ path }) => path).sort()).toEqual(['date', 'downloadUrl', 'hostname', 'timezone'])
+  })
+
+  it('blame SOURCE_DATE_EPOCH for a future that it has set', async () => {
+    const environment = { SOURCE_DATE_EPOCH: '4102444800' }
+    const faults = await faultsOf(resolvePipeline(sample({ targets: ['xenserver'] }), [], environment))
+    expect(faults).toMatchObject([{ path: 'SOURCE_DATE_EPOCH', found: '4102444800' }])
+  })
+
   it('say what to do with the password of a mirror', async () => {
     const [fault] = await faultsOf(
       resolvePipeline(sample({ mirror: { debian: 'http://a:b@c.example.org' } })),
@@ -390,6 +458,16 @@ describe('faults', () => {
     if (typeof shown === 'string') expect(formatFound(value)).toBe(shown)
     else expect(formatFound(value)).toMatch(shown)
     expect(formatFound(value)).not.toMatch(/cret|token/)
+  })
+
+  it.each([
+    'stages.third.password=[a, secret]',
+    'stages.third.apiToken=secret',
+    'stages.third={password: secret}',
+  ])('never show the value of a setting with such a name: %s', async (assignment) => {
+    const faults = await faultsOf(resolvePipeline(sample(), [parseAssignment(assignment)]))
+    expect(JSON.stringify(faults)).not.toMatch(/secret"|secret\\"/)
+    expect(() => parseAssignment(`${assignment.split('=')[0]}=*secret`)).toThrow(/--set/)
   })
 
   it.each(['http://name:secret@host', 'mirror.debian=[http://name:secret@host'])(
@@ -768,5 +846,48 @@ describe('the images that are meant', () => {
     const error = await failure((async () => chooseImages(pipeline, ['bookworm'], false))())
     expect(error.message).toBe('there is no variant "bookworm"')
     expect(error.hint).toBe('this pipeline has trixie-x86_64, bookworm-x86_64')
+  })
+})
+
+describe('a text that looks like a number', () => {
+  const fields = { release: '4.20', formats: { kvm: { compat: '0.10' } } }
+  const settings = 'release: 4.20\nformats: {kvm: {compat: 0.10}}\nstages: {third: {word: 1e3}}\n'
+
+  it('is a text where the schema wants one, in YAML and in --set', async () => {
+    const assignments = ['release=4.20', 'formats.kvm.compat=0.10', 'stages.third.word=1e3'].map(
+      parseAssignment,
+    )
+    for (const overrides of [[await yaml(settings)], assignments]) {
+      const [image] = await resolved({}, overrides)
+      expect(image).toMatchObject(fields)
+      expect(image?.stages.at(-1)?.settings).toMatchObject({ word: '1e3' })
+    }
+  })
+
+  it.each([
+    ['hostname=010', { hostname: '010' }],
+    ['hostname=true', { hostname: 'true' }],
+    ['account.groups=[1.0, audio]', undefined],
+    ['machine.cpus=0x4', { machine: { cpus: 4 } }],
+  ])('is read as the schema says: %s', async (assignment, expected) => {
+    const overrides = [parseAssignment(assignment)]
+    if (expected !== undefined) expect((await resolved({}, overrides))[0]).toMatchObject(expected)
+    else
+      expect(await faultsOf(resolvePipeline(sample(), overrides))).toMatchObject([
+        { path: 'account.groups[0]', rule: 'must be a group name', found: '"1.0"' },
+      ])
+  })
+
+  it.each([
+    ['machine.memoryMiB=010', { rule: 'must be at least 256 MiB', found: '10' }],
+    ['formats.kvm.compat=0.11', { found: '"0.11"' }],
+    ['hostname=null', { found: 'null' }],
+  ])('is shown as it was written, unless a number is wanted: %s', async (assignment, fault) => {
+    expect(await faultsOf(resolvePipeline(sample(), [parseAssignment(assignment)]))).toMatchObject([fault])
+  })
+
+  it('is the later of two', async () => {
+    const [image] = await resolved({}, [await yaml(settings), parseAssignment('release=4.30')])
+    expect(image?.release).toBe('4.30')
   })
 })

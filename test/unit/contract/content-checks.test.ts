@@ -56,6 +56,11 @@ const sound: Readonly<Record<string, FakeFile>> = {
   '/etc/sudoers': 'root ALL=(ALL:ALL) ALL\n%sudo ALL=(ALL:ALL) ALL\n@includedir /etc/sudoers.d\n',
   '/etc/sudoers.d/systemvm':
     'Cmnd_Alias SYSTEMVM = /bin/chmod, /bin/cp, \\\n /sbin/halt\n%admin ALL=(root) NOPASSWD: SYSTEMVM\n',
+  '/etc/localtime': { link: '/usr/share/zoneinfo/Etc/UTC' },
+  '/usr/share/zoneinfo/Etc/UTC': 'TZif2',
+  '/usr/share/zoneinfo/tzdata.zi': '# version 2026f',
+  '/etc/default/locale': 'LANG=en_US.UTF-8\nLC_ALL=en_US.UTF-8\n',
+  '/usr/lib/locale/locale-archive': 'head\0en_US.utf8\0data',
   '/etc/iproute2/rt_tables': '255\tlocal\n254\tmain\n',
   '/etc/sysctl.conf': 'net.ipv4.conf.all.arp_ignore = 2\n',
   '/etc/ntpsec/ntp.conf': '# server\n',
@@ -221,6 +226,9 @@ describe('what is on a disk', () => {
       ['F6'],
     ],
     ['a module that is not there', file('/etc/modules-load.d/b.conf', 'nf_conntrack_ipv4\n'), ['G7']],
+    ['a time zone that is not there', link('/etc/localtime', '/usr/share/zoneinfo/US/Eastern'), ['G14']],
+    ['a list in place of a time zone', link('/etc/localtime', '/usr/share/zoneinfo/tzdata.zi'), ['G14']],
+    ['a locale that is not there', file('/etc/default/locale', 'LANG=xx_YY.UTF-8\n'), ['G14']],
     ['a name server', file('/etc/resolv.conf', 'nameserver 8.8.8.8\n'), ['G9']],
     [
       'swap that a boot waits for',

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import type { HostContext, HostImage, HostInput } from '../../../src/doctor/check.ts'
+import { checkAccount } from '../../../src/doctor/checks/host.ts'
 import { checkUdebs } from '../../../src/doctor/checks/mirrors.ts'
 import { type DoctorReport, diagnose, renderDoctor } from '../../../src/doctor/doctor.ts'
 import { contextOf, hostChecks, requireFit } from '../../../src/doctor/host-checks.ts'
@@ -191,6 +192,7 @@ describe('a task', () => {
   it('is refused only for what it cannot do without', () => {
     const tasks = hostChecks.flatMap((check) => check.tasks.map((task) => `${task}: ${check.id}`))
     expect(tasks.sort()).toEqual([
+      'build: account',
       'build: archiver',
       'build: path',
       'build: tools',
@@ -198,10 +200,20 @@ describe('a task', () => {
       'plan: disk-space',
       'planned-build: disk-space',
       'planned-build: mirror',
+      'run: account',
       'run: tools',
+      'shell: account',
       'shell: tools',
+      'verify: account',
       'verify: tools',
     ])
+  })
+
+  it('is refused to a number without an account, which OpenSSH does not run for', () => {
+    expect(checkAccount({ name: 'builder', text: 'builder' })).toMatchObject({ status: 'ok' })
+    const finding = checkAccount({ name: undefined, text: 'uid 54321' })
+    expect(finding).toMatchObject({ status: 'fault', error: { code: 'no-account', exitCode: 3 } })
+    expect(finding.found).toMatch(/^uid 54321 has no entry/)
   })
 
   it('is asked for namespaces only where an image is installed by mmdebstrap, and not by root', () => {

@@ -1,4 +1,5 @@
 import { expect, it } from 'vitest'
+import { PipelineError } from '../../../src/errors.ts'
 import { runFolderOf } from '../../../src/host/run-folder.ts'
 import { describeRun, type Run } from '../../../src/make/run.ts'
 import { planImage } from '../../../src/plan/plan.ts'
@@ -9,11 +10,10 @@ import { sampleImage } from '../../support/pipelines.ts'
 
 const path = useFolder()
 
-it('takes as long as it took, wherever the clock of the host was set meanwhile', async () => {
+async function runWith(over: object = {}): Promise<Run> {
   const image = await sampleImage(path())
   const plan = await planImage(image, openStore(path('store')))
-  // Of a clock that was a year ahead when the run began.
-  const startedAt = new Date(Date.now() + 365 * 86_400_000)
+  const startedAt = new Date()
   const run = {
     request: { command: ['systemvm-image', 'build'] },
     place: runFolderOf(path(), image.variant, startedAt),
@@ -24,8 +24,34 @@ it('takes as long as it took, wherever the clock of the host was set meanwhile',
     timings: [],
     stages: [],
     images: [],
-  } as unknown as Run
-  const report = reportSchema.parse(describeRun(run))
+    ...over,
+  }
+  return run as unknown as Run
+}
+
+it('takes as long as it took, wherever the clock of the host was set meanwhile', async () => {
+  // Of a clock that was a year ahead when the run began.
+  const startedAt = new Date(Date.now() + 365 * 86_400_000)
+  const report = reportSchema.parse(describeRun(await runWith({ startedAt })))
   expect(report.run.durationSeconds).toBe(12.5)
   expect(Date.parse(report.run.finishedAt) - Date.parse(report.run.startedAt)).toBe(12_500)
+})
+
+it('has no credentials in it, whoever has said them', async () => {
+  const url = 'http://planted:S3@CR3T@example.org/x'
+  const details = { lastLines: [`E: cannot fetch ${url}`] }
+  const failure = new PipelineError({
+    code: 'stage-failed',
+    message: `it fetched ${url}`,
+    hint: url,
+    details,
+  })
+  const request = {
+    command: ['systemvm-image', 'build', '--payload', url],
+    source: { commit: '0'.repeat(40), changed: [], repository: url },
+  }
+  const accelerator = { accelerator: 'tcg', reason: url }
+  const report = reportSchema.parse(describeRun(await runWith({ failure, request, accelerator })))
+  expect(JSON.stringify(report)).not.toMatch(/planted|S3|CR3T/)
+  expect(report.run.failure?.lastLines).toEqual(['E: cannot fetch http://…@example.org/x'])
 })

@@ -1,13 +1,16 @@
+import { cpSync, readdirSync, statSync, writeFileSync } from 'node:fs'
+import { join, normalize } from 'node:path'
 import { DOMParser } from '@xmldom/xmldom'
 import picocolors from 'picocolors'
 import { describe, expect, it } from 'vitest'
 import { renderVerification } from '../../../src/cli/views/verification.ts'
 import { type ImageVerification, imageVerification } from '../../../src/report/verification.ts'
 import { renderJunit } from '../../../src/verify/junit.ts'
-import { readVerdict, writeVerdict } from '../../../src/verify/verdicts.ts'
+import { digestQuestions, questioningCode, readVerdict, writeVerdict } from '../../../src/verify/verdicts.ts'
 import { parallelism } from '../../../src/verify/verify-images.ts'
 import { applyWaivers, unusedWaivers } from '../../../src/verify/waivers.ts'
 import { useFolder } from '../../support/folder.ts'
+import { importedFrom, project, read } from '../../support/imports.ts'
 
 const path = useFolder()
 
@@ -164,6 +167,53 @@ describe('a kept verdict', () => {
       await readVerdict(path(), { ...verification, sha256: 'cd'.repeat(32) }, 'questions'),
     ).toBeUndefined()
     expect(await readVerdict(path(), { ...verification, target: 'raw' }, 'questions')).toBeUndefined()
+  })
+})
+
+describe('the questions of a verdict', () => {
+  const isCovered = (file: string) =>
+    questioningCode.some((path) => file === path || file.startsWith(`${path}/`))
+
+  it('are all the code that runs while a file is verified', () => {
+    const code = importedFrom('src/verify/')
+    expect(code).toContain('src/contract/registry.ts')
+    expect(code.filter((file) => !isCovered(file))).toEqual([])
+  })
+
+  it('are all the files that this code reads, and all packages', () => {
+    const paths = importedFrom('src/verify/').flatMap((file) =>
+      [...read(file).matchAll(/new URL\('(\.[^']+)', import\.meta\.url\)/g)].map(([, path = '']) =>
+        normalize(join(file, '..', path)),
+      ),
+    )
+    // The program's own folder is only where these are.
+    const files = paths.filter((path) => path !== './')
+    expect(files).toContain('templates/')
+    expect(files.filter((path) => !isCovered(path.replace(/\/$/, '')))).toEqual([])
+    expect(isCovered('package-lock.json')).toBe(true)
+  })
+
+  it('are others once any of it changes, or what is expected', async () => {
+    for (const name of questioningCode) cpSync(join(project, name), path(name), { recursive: true })
+    const facts = { account: 'cloud' }
+    const before = await digestQuestions(facts, path())
+    expect(before).toBe(await digestQuestions(facts))
+    expect(await digestQuestions({ account: 'other' }, path())).not.toBe(before)
+    const seen = new Set([before])
+    for (const name of questioningCode) {
+      const isFolder = statSync(path(name)).isDirectory()
+      const file = isFolder
+        ? join(
+            name,
+            readdirSync(path(name), { recursive: true, encoding: 'utf8' }).find((inner) =>
+              /\.\w+$/.test(inner),
+            ) ?? '',
+          )
+        : name
+      writeFileSync(path(file), 'tightened')
+      seen.add(await digestQuestions(facts, path()))
+    }
+    expect(seen.size).toBe(questioningCode.length + 1)
   })
 })
 

@@ -1,0 +1,36 @@
+/** What a URL must be, by the platform's own parser: what it refuses cannot be downloaded from. */
+
+import { z } from 'zod'
+
+/**
+ * What is wrong with the URL of a file; undefined if nothing.
+ * @param instead what to do in place of a login in the URL, which would be in logs and records
+ */
+export function faultOfUrl(
+  text: string,
+  instead = 'download the file yourself, and give its path',
+): string | undefined {
+  if (!/^https?:\/\/[^/\\]/i.test(text)) return 'must be a URL of http or https'
+  try {
+    const { username, password } = new URL(text)
+    return username === '' && password === '' ? undefined : `must have no user and password: ${instead}`
+  } catch {
+    return 'must be a URL of http or https, with a valid host and port'
+  }
+}
+
+/** What is wrong with a URL that others will use as it is: apt, the installer, an image; undefined if nothing. */
+export function faultOfPlainUrl(text: string, instead?: string): string | undefined {
+  if (!/^https?:\/\/[^\s\p{Cc}"'\\]+$/u.test(text))
+    return 'must be an http(s) URL without spaces, quotes, backslashes and control characters'
+  return faultOfUrl(text, instead) ?? (/[?#]/.test(text) ? 'must have no query and no fragment' : undefined)
+}
+
+/** The address of a folder on a server, without slashes at its end. */
+export const folderUrl = z
+  .string()
+  .check(({ value, issues }) => {
+    const fault = faultOfPlainUrl(value, "put credentials in apt's auth.conf, where they are for a mirror")
+    if (fault !== undefined) issues.push({ code: 'custom', message: fault, input: value, continue: true })
+  })
+  .transform((text) => text.replace(/\/+$/, ''))

@@ -1,0 +1,86 @@
+import { describe, expect, it } from 'vitest'
+import { isSecretName, redact, redactAll, redactCommand, redactUrl } from '../../src/redact.ts'
+
+const passwords = [
+  'S3CRET',
+  'S3@CRET',
+  '@S3CRET@',
+  'S3:CRET',
+  "S3'CRET",
+  'S3\\CRET',
+  'S3%40CRET',
+  'S3/CRET',
+  'S3?CRET',
+  'S3#CRET',
+]
+
+describe('a URL with a login', () => {
+  it.each(passwords)('loses the login with the password %s in any text', (password) => {
+    const url = `http://user:${password}@proxy.example:3128/path`
+    for (const text of [
+      url,
+      `cannot reach it (http_proxy is ${url}): refused`,
+      `--payload=${url}`,
+      `${url}\n${url}`,
+    ]) {
+      expect(redact(text)).not.toMatch(/S3|CRET|user/)
+      expect(redact(text)).toContain('http://…@proxy.example:3128/path')
+    }
+    expect(redactUrl(url)).toBe('http://…@proxy.example:3128/path')
+  })
+
+  it.each([...passwords, 'S3"CRET', 'S3 CRET'])('loses it with the password %s in JSON too', (password) => {
+    const value = {
+      found: redactUrl(`http://user:${password}@proxy.example/`),
+      other: ['http://a.example', 'b@c.example'],
+    }
+    expect(JSON.stringify(value)).not.toMatch(/S3|CRET/)
+    if (!password.includes(' '))
+      expect(redact(JSON.stringify([`http://user:${password}@proxy.example/`]))).toBe(
+        '["http://…@proxy.example/"]',
+      )
+    expect(redactAll(value)).toEqual(value)
+  })
+
+  it('loses it without a scheme, and with a user alone', () => {
+    expect(redactUrl('user:S3@CRET@proxy.example:3128')).toBe('…@proxy.example:3128')
+    expect(redact('git+ssh://S3CRET@host/x https://S3@CRET@host')).toBe('git+ssh://…@host/x https://…@host')
+  })
+
+  it('loses the token of a presigned URL', () => {
+    const url = 'https://bucket.example/x.tgz?X-Amz-Signature=S3CRET&part=1&access_token=S3CRET#sha256=00'
+    expect(redact(url)).toBe('https://bucket.example/x.tgz?X-Amz-Signature=…&part=1&access_token=…#sha256=00')
+  })
+})
+
+describe('a command line', () => {
+  it('shows which values were set, and none of them', () => {
+    const url = 'http://user:S3 CRET@example.org/x.tgz#sha256=00'
+    const words = ['build', '--set', 'a.b=S3CRET', '--set=c=S3CRET', '--payload', url, '--out', 'out']
+    expect(redactCommand(words)).toEqual([
+      ...['build', '--set', 'a.b=…', '--set=c=…', '--payload', 'http://…@example.org/x.tgz#sha256=00'],
+      ...['--out', 'out'],
+    ])
+  })
+})
+
+describe('a text without credentials', () => {
+  it.each([
+    'https://registry.example/@scope/package and joe@example.org',
+    'http://deb.debian.org/debian is signed by joe@debian.org',
+    'docker://[::1]:5000/layers@sha256:00 http://[fe80::1]/x@y http://host:80/x@y',
+    '{"url":"http://deb.debian.org","by":"joe@debian.org"}',
+    'ssh-ed25519 AAAA joe@example.org',
+    'https://bugs.example/?id=1&state=open',
+  ])('stays as it is: %s', (text) => {
+    expect(redact(text)).toBe(text)
+    expect(redactAll({ text, list: [text, 1, null, true] })).toEqual({ text, list: [text, 1, null, true] })
+  })
+})
+
+describe('the name of a setting', () => {
+  it('says whether its value is shown', () => {
+    expect(['rootPasswordHash', 'apiToken', 'client_secret'].every(isSecretName)).toBe(true)
+    expect(['keyring', 'keyboard', 'keys', 'payload'].some(isSecretName)).toBe(false)
+  })
+})
