@@ -63,6 +63,7 @@ export const errorCodes = [
   'interrupted',
   'keyring-missing',
   'lock-incomplete',
+  'lock-lost',
   'lock-mismatch',
   'lock-missing',
   'lock-unreadable',

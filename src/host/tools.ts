@@ -74,6 +74,7 @@ export function hostTools(arch: Arch = 'x86_64'): readonly Tool[] {
     { name: 'mke2fs', need: 'build', package: 'e2fsprogs', versionArguments: ['-V'], minimum: '1.45' },
     { name: 'debugfs', need: 'build', package: 'e2fsprogs', versionArguments: ['-V'], minimum: '1.45' },
     { name: 'sfdisk', need: 'build', package: 'fdisk', versionArguments: ['--version'] },
+    { name: 'flock', need: 'build', package: 'util-linux', versionArguments: ['--version'] },
     { name: 'mkswap', need: 'build', package: 'util-linux', versionArguments: ['--version'] },
     { name: 'blkid', need: 'build', package: 'util-linux', versionArguments: ['--version'] },
     { name: 'mount', need: 'build', package: 'mount', versionArguments: ['--version'] },

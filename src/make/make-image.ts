@@ -1,12 +1,14 @@
 /** Builds one image: from the plan to the report. */
 
+import { setMaxListeners } from 'node:events'
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { requireFit } from '../doctor/host-checks.ts'
 import { messageOf, PipelineError } from '../errors.ts'
 import { diskFailed, interrupted, isNoSpace } from '../host/failures.ts'
 import { writeDurably } from '../host/files.ts'
-import { describeHolder, type Holder, takeLock, type Waiting } from '../host/lock.ts'
+import { type Lock, takeLock, type Waiting } from '../host/lock.ts'
+import { describeHolder, type Holder } from '../host/lock-holder.ts'
 import { markOutput, outFolderAt, requireWritable } from '../host/out-folder.ts'
 import { markChildren } from '../host/process.ts'
 import { noteBeginning, noteEnd, type RunFolder, runFolderOf } from '../host/run-folder.ts'
@@ -44,16 +46,23 @@ export async function buildImage(request: BuildRequest): Promise<Report> {
   const tools = await readTools(request.image.arch)
   await requireWritable(request.outFolder)
   const lock = await takeLock(request.outFolder, place.id, request.wait ? waitingOf(request) : undefined)
+  const signal = AbortSignal.any([request.signal, lock.lost])
+  setMaxListeners(0, signal)
   try {
-    return await buildAlone(request, place, tools)
+    return await buildAlone({ ...request, signal }, place, tools, lock)
   } finally {
     await lock.release()
   }
 }
 
 /** Builds while holding the lock. */
-async function buildAlone(request: BuildRequest, place: RunFolder, tools: HostTools): Promise<Report> {
-  const run = await beginRun(request, place, tools)
+async function buildAlone(
+  request: BuildRequest,
+  place: RunFolder,
+  tools: HostTools,
+  lock: Lock,
+): Promise<Report> {
+  const run = await beginRun(request, place, tools, lock)
   try {
     const base = await installBase(run)
     const final = await buildStages(run, base)
@@ -66,17 +75,22 @@ async function buildAlone(request: BuildRequest, place: RunFolder, tools: HostTo
   } catch (error) {
     run.failure = asFailure(error, request)
     // Half-made layers would only take up space until the next run, which sweeps too.
-    await run.store.sweep().catch(() => undefined)
+    if (!isLost(run)) await run.store.sweep().catch(() => undefined)
   }
   const report = await finishRun(run)
-  await noteEnd(place.folder)
+  if (!isLost(run)) await noteEnd(place.folder)
   // A bug is reported like any failure, then shown with its stack.
   if (run.failure?.code === 'unexpected') throw run.failure.cause
   return report
 }
 
+/** Whether another run works in the folder by now: it removes what this one has left. */
+function isLost({ failure }: Run): boolean {
+  return failure?.code === 'lock-lost'
+}
+
 function waitingOf({ outFolder, emit, signal }: BuildRequest): Waiting {
-  const text = (holder: Holder) =>
+  const text = (holder: Holder | undefined) =>
     `another build works in ${outFolder}: waiting for ${describeHolder(holder)}`
   return { onWait: (holder) => emit({ kind: 'note', text: text(holder) }), signal }
 }
@@ -86,10 +100,10 @@ function describeDamage({ name = 'a stage', key, fault }: StoreFault): string {
 }
 
 /** Cleans up, plans, and checks that the plan can be carried out; then creates the run folder. */
-async function beginRun(request: BuildRequest, place: RunFolder, tools: HostTools): Promise<Run> {
+async function beginRun(request: BuildRequest, place: RunFolder, tools: HostTools, lock: Lock): Promise<Run> {
   const [startedAt, startedMs] = [new Date(), performance.now()]
   const { outFolder } = request
-  const store = openStore(outFolderAt(outFolder).store)
+  const store = openStore(outFolderAt(outFolder).store, lock.confirm)
   const onDamaged = (fault: StoreFault) => request.emit({ kind: 'note', text: describeDamage(fault) })
   for (const fault of await clearLeftovers(outFolder, store)) onDamaged(fault)
   const plan = await planOnSoundLayers({ ...request, onDamaged }, store)
@@ -119,6 +133,7 @@ async function beginRun(request: BuildRequest, place: RunFolder, tools: HostTool
     request,
     place,
     store,
+    lock,
     tools,
     plan,
     startedAt,
@@ -188,6 +203,7 @@ async function exportTargets(run: Run, layer: Layer): Promise<void> {
     layerDisk: store.disk(layer.key),
     outFolder: place.outFolder,
     estimate: estimates.of,
+    confirm: run.lock.confirm,
     emit,
     signal: request.signal,
   })
@@ -216,16 +232,21 @@ async function verifyTargets(run: Run): Promise<void> {
 }
 
 function asFailure(error: unknown, { signal, outFolder }: BuildRequest): PipelineError {
+  if (signal.aborted) return isLockLost(signal.reason) ? signal.reason : interrupted()
   if (error instanceof PipelineError) return error
-  if (signal.aborted) return interrupted()
   if (isNoSpace(error)) return diskFailed(true, outFolder, error)
   const message = messageOf(error)
   return new PipelineError({ code: 'unexpected', message, cause: error })
 }
 
+function isLockLost(reason: unknown): reason is PipelineError {
+  return reason instanceof PipelineError && reason.code === 'lock-lost'
+}
+
 async function finishRun(run: Run): Promise<Report> {
   const { place, request } = run
   try {
+    await run.lock.confirm()
     const text = `${JSON.stringify(describeRun(run), null, 2)}\n`
     await writeDurably(join(place.folder, 'report.json'), text)
     await writeDurably(outFolderAt(place.outFolder).report, text)

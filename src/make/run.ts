@@ -4,6 +4,7 @@ import { availableParallelism, totalmem } from 'node:os'
 import type { ResolvedImage } from '../config/resolved.ts'
 import { exitCodes, type PipelineError } from '../errors.ts'
 import type { Source } from '../host/git.ts'
+import type { Lock } from '../host/lock.ts'
 import type { RunFolder } from '../host/run-folder.ts'
 import type { Estimates } from '../plan/estimates.ts'
 import type { Plan, PlanOptions } from '../plan/plan.ts'
@@ -60,6 +61,7 @@ export interface Run {
   readonly request: BuildRequest
   readonly place: RunFolder
   readonly store: Store
+  readonly lock: Pick<Lock, 'confirm'>
   readonly tools: HostTools
   readonly estimates: Estimates
   readonly plan: Plan

@@ -103,8 +103,11 @@ function isOfItsParts({ key, parent, parts }: Layer): boolean {
   return keyOf(parts) === key && parentOf(parts) === parent
 }
 
-/** Opens the store in `folder`, which need not exist yet. */
-export function openStore(folder: string): Store {
+/**
+ * Opens the store in `folder`, which need not exist yet.
+ * @param confirm called before every change that others rely on; throws if it must not be made
+ */
+export function openStore(folder: string, confirm: () => Promise<void> = async () => undefined): Store {
   const disk = (key: LayerKey) => join(folder, `${key}.qcow2`)
   const record = (key: LayerKey) => join(folder, `${key}.json`)
   const source = (digest: string) => join(folder, 'sources', digest)
@@ -177,6 +180,7 @@ export function openStore(folder: string): Store {
 
   const remove = async (key: LayerKey): Promise<void> => {
     for (const layer of await list()) if (layer.parent === key) await remove(layer.key)
+    await confirm()
     // The record goes first: a disk without a record is garbage, but a record without a disk would be a lie.
     await rm(record(key), { force: true })
     await rm(disk(key), { force: true })
@@ -185,6 +189,7 @@ export function openStore(folder: string): Store {
   const adopt = async (layer: Layer): Promise<Layer> => {
     await flush(disk(layer.key))
     await known.learn(disk(layer.key), layer.sha256)
+    await confirm()
     await writeDurably(record(layer.key), `${JSON.stringify(layer, null, 2)}\n`)
     return layer
   }
