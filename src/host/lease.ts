@@ -54,7 +54,7 @@ export async function takeLease(
 
 async function leaseAt(path: string, generation: number, own: Holder): Promise<Lease> {
   const file = `${path}.${generation}`
-  await removeBelow(path, generation)
+  await removeOld(path, generation)
   const isOurs = async () => (await newestOf(path)) === generation && isSame(await readHolder(file), own)
   return {
     isOurs,
@@ -94,10 +94,18 @@ async function generationsOf(path: string): Promise<readonly number[]> {
     .map(Number)
 }
 
-/** Later generations than ours are not ours to remove. */
-async function removeBelow(path: string, generation: number): Promise<void> {
-  const earlier = (await generationsOf(path)).filter((one) => one < generation)
-  await Promise.all(earlier.map((one) => rm(`${path}.${one}`, { force: true })))
+const oldMs = 3_600_000
+
+/**
+ * Not those that have just ended: a listing that is under way while one generation goes and the next one comes may have
+ * neither, and what looks like no lease at all would be taken.
+ */
+async function removeOld(path: string, generation: number): Promise<void> {
+  const earlier = (await generationsOf(path)).filter((one) => one < generation - 1)
+  for (const one of earlier) {
+    const ageMs = Date.now() - ((await renewedMs(`${path}.${one}`)) ?? Date.now())
+    if (ageMs > oldMs) await rm(`${path}.${one}`, { force: true })
+  }
 }
 
 /** A link appears with its content, and only one process can make it. Without links, the content comes a moment later. */
