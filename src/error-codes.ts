@@ -76,6 +76,8 @@ export const errorCodes = [
   'mirror-http-status',
   'mirror-index-missing',
   'mirror-lacks-suite',
+  'mirror-not-yet-valid',
+  'mirror-rolled-back',
   'mirror-suite-mismatch',
   'mirror-unknown-signer',
   'mirror-unreachable',
