@@ -37,10 +37,18 @@ export interface VerifiedRelease {
   readonly sha256: string
 }
 
+/** Keeps the newest Release file of each archive. */
+export interface ReleaseMemory {
+  /** @throws PipelineError `mirror-rolled-back` if the archive has served a newer one before */
+  readonly remember: (bytes: Buffer, request: ReleaseRequest, release: VerifiedRelease) => Promise<void>
+}
+
 export interface VerifyOptions {
   readonly signal?: AbortSignal | undefined
   /** Whether the file is a record of what was used: it was valid then, and need not be today. */
   readonly isRecord?: boolean | undefined
+  /** @default nothing is remembered, and none is too old */
+  readonly memory?: ReleaseMemory | undefined
   /** The current time. @default the host's clock */
   readonly now?: Date | undefined
 }
@@ -58,7 +66,9 @@ export async function verifyRelease(
   })
   const response = await get(`${request.url}/dists/${request.suite}/InRelease`, 'GET', options.signal)
   if (response.status !== 200) throw releaseStatus(request, response.status)
-  return proveRelease(response.body, request, options)
+  const release = await proveRelease(response.body, request, options)
+  await options.memory?.remember(response.body, request, release)
+  return release
 }
 
 /**

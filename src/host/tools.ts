@@ -74,13 +74,15 @@ export function hostTools(arch: Arch = 'x86_64'): readonly Tool[] {
     { name: 'mke2fs', need: 'build', package: 'e2fsprogs', versionArguments: ['-V'], minimum: '1.45' },
     { name: 'debugfs', need: 'build', package: 'e2fsprogs', versionArguments: ['-V'], minimum: '1.45' },
     { name: 'sfdisk', need: 'build', package: 'fdisk', versionArguments: ['--version'] },
-    { name: 'flock', need: 'build', package: 'util-linux', versionArguments: ['--version'] },
     { name: 'mkswap', need: 'build', package: 'util-linux', versionArguments: ['--version'] },
     { name: 'blkid', need: 'build', package: 'util-linux', versionArguments: ['--version'] },
     { name: 'mount', need: 'build', package: 'mount', versionArguments: ['--version'] },
     { name: 'gpgv', need: 'build', package: 'gpgv', versionArguments: ['--version'] },
     { name: 'tar', need: 'build', package: 'tar', versionArguments: ['--version'] },
     { name: 'zstd', need: 'build', package: 'zstd', versionArguments: ['--version'] },
+    // These two leave no trace in an image, so their versions are nothing to lock: xz reads package indexes.
+    { name: 'flock', need: 'build', package: 'util-linux' },
+    { name: 'xz', need: 'build', package: 'xz-utils' },
     { name: 'ssh-keygen', need: 'build', package: 'openssh-client' },
     { name: 'ssh', need: 'build', package: 'openssh-client' },
     // For the C library's crypt, with which `verify` tries known passwords.

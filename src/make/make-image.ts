@@ -21,12 +21,14 @@ import { formatBytes } from '../report/format.ts'
 import type { Report } from '../report/report.ts'
 import { resultOfLayer, resultOfSkipped } from '../stages/results.ts'
 import { runStages } from '../stages/run-stages.ts'
+import { packagesOf } from '../store/packages.ts'
 import { sizeOf } from '../store/prune.ts'
 import { openStates } from '../store/states.ts'
 import { type Layer, openStore, type StoreFault } from '../store/store.ts'
 import { verificationFailed } from '../verify/failures.ts'
 import { accelerate } from './accelerate.ts'
 import { exportImages, isFinished } from './export-images.ts'
+import { recordFreshness, refreshed } from './freshness.ts'
 import { installBase } from './install-base.ts'
 import { clearLeftovers } from './leftovers.ts'
 import { type HostTools, readTools, requireFitPlan } from './preflight.ts'
@@ -69,6 +71,7 @@ async function buildAlone(
     if (request.planning.until === undefined) {
       await recordInputs(run, final)
       await exportTargets(run, final)
+      await recordFreshness(run, final)
       await verifyTargets(run)
     }
     await boundStore(run)
@@ -106,7 +109,7 @@ async function beginRun(request: BuildRequest, place: RunFolder, tools: HostTool
   const store = openStore(outFolderAt(outFolder).store, lock.confirm)
   const onDamaged = (fault: StoreFault) => request.emit({ kind: 'note', text: describeDamage(fault) })
   for (const fault of await clearLeftovers(outFolder, store)) onDamaged(fault)
-  const plan = await planOnSoundLayers({ ...request, onDamaged }, store)
+  const plan = await refreshed(await planOnSoundLayers({ ...request, onDamaged }, store), request, store)
   const isExported = await isFinished(plan, outFolder)
   const hasImages = !isExported && request.planning.until === undefined
   const layers = await store.list()
@@ -146,6 +149,7 @@ async function beginRun(request: BuildRequest, place: RunFolder, tools: HostTool
       stage.cached === undefined ? resultOfSkipped(stage) : resultOfLayer(stage.cached, 'cached'),
     ),
     images: [],
+    freshness: undefined,
     verdicts: undefined,
     failure: undefined,
   }
@@ -182,17 +186,6 @@ async function buildStages(run: Run, base: Layer): Promise<Layer> {
   const last = await store.find((stages.at(-1) as Plan['stages'][number]).key)
   if (last === undefined) throw new Error('the last stage ran, and its layer is not in the store')
   return last
-}
-
-/** The packages of a chain of layers, lowest first. */
-function packagesOf(layers: readonly Layer[]): Map<string, string> {
-  const packages = new Map<string, string>()
-  for (const { packages: change } of layers) {
-    for (const { name } of change.removed) packages.delete(name)
-    for (const { name, version } of change.added) packages.set(name, version)
-    for (const { name, to } of change.upgraded) packages.set(name, to)
-  }
-  return packages
 }
 
 async function exportTargets(run: Run, layer: Layer): Promise<void> {

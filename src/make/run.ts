@@ -13,6 +13,7 @@ import type { AcceleratorChoice } from '../qemu/accelerator.ts'
 import type { Accelerator } from '../qemu/machine.ts'
 import type { Emit } from '../report/events.ts'
 import { describeFailure } from '../report/failure.ts'
+import type { Freshness } from '../report/freshness.ts'
 import { type ImageResult, type Report, reportVersion, type StageResult } from '../report/report.ts'
 import type { ImageVerification } from '../report/verification.ts'
 import type { Decide } from '../stages/hold.ts'
@@ -28,6 +29,8 @@ export interface BuildRequest {
   readonly forceAccelerator?: Accelerator | undefined
   /** What to do when a stage fails; without it the run stops. */
   readonly decide?: Decide | undefined
+  /** Make layer 0 again if the archives have newer packages than the layers. */
+  readonly refresh?: boolean | undefined
   /** Wait for another build in the same folder instead of failing. */
   readonly wait?: boolean | undefined
   /** How much of the store to keep after the build; all by default. */
@@ -73,6 +76,7 @@ export interface Run {
   accelerator: AcceleratorChoice | undefined
   stages: readonly StageResult[]
   images: readonly ImageResult[]
+  freshness: Freshness | undefined
   verdicts: Verdicts | undefined
   failure: PipelineError | undefined
 }
@@ -119,6 +123,7 @@ export function describeRun(run: Run): Report {
     timings: run.timings,
     stages: [...run.stages],
     images: [...run.images],
+    ...(run.freshness === undefined ? {} : { freshness: run.freshness }),
     ...(run.verdicts === undefined
       ? {}
       : {

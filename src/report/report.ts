@@ -1,6 +1,7 @@
 /** The report of one run: the content of `out/report.json`, as a schema that is also published. */
 
 import { z } from 'zod'
+import { freshnessSchema } from './freshness.ts'
 import { imageVerification } from './verification.ts'
 
 export const reportVersion = 1
@@ -110,6 +111,11 @@ export const reportSchema = z.strictObject({
     .describe('parts of the run that are not stages, such as the boot of the guest'),
   stages: z.array(stage),
   images: z.array(image),
+  freshness: freshnessSchema
+    .optional()
+    .describe(
+      'packages that the archives had in a newer version when the run ended; absent where no image was made',
+    ),
   verifications: z
     .array(imageVerification)
     .optional()
