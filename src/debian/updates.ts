@@ -22,9 +22,9 @@ export function findUpdates(
 ): readonly Update[] {
   const updates = new Map<string, Update>()
   for (const { suite, isSecurity, text } of indexes) {
-    for (const { name, version, source } of stanzasOf(text)) {
-      const here = installed.get(name)
-      if (here === undefined || here === version || compareVersions(version, here) <= 0) continue
+    for (const { name, version, source } of stanzasOf(text, installed)) {
+      const here = installed.get(name) ?? ''
+      if (here === version || compareVersions(version, here) <= 0) continue
       const known = updates.get(name)
       const isNewest = known === undefined || compareVersions(version, known.available) > 0
       updates.set(name, {
@@ -50,14 +50,14 @@ interface Stanza {
   readonly source: () => string
 }
 
-/** An index of Debian has 70,000 stanzas in 56 MB: only two lines of each are looked at. */
-function* stanzasOf(text: Buffer): Generator<Stanza> {
+/** The stanzas of installed packages. An index of Debian has 70,000 in 56 MB: of all others only the name is read. */
+function* stanzasOf(text: Buffer, installed: ReadonlyMap<string, string>): Generator<Stanza> {
   for (let start = 0; start < text.length; ) {
     const found = text.indexOf('\n\n', start)
     const [from, end] = [start, found === -1 ? text.length : found]
-    const name = fieldOf(text, 'Package: ', start, end)
-    const version = name === undefined ? undefined : fieldOf(text, 'Version: ', start, end)
-    if (name !== undefined && version !== undefined) {
+    const name = fieldOf(text, 'Package: ', from, end)
+    if (name !== undefined && installed.has(name)) {
+      const version = fieldOf(text, 'Version: ', from, end) ?? ''
       // `name (version)`, only if it differs from the package's own.
       const source = () => fieldOf(text, 'Source: ', from, end)?.split(' ')[0] ?? name
       yield { name, version, source }
@@ -66,13 +66,12 @@ function* stanzasOf(text: Buffer): Generator<Stanza> {
   }
 }
 
+/** @param field with its colon and space */
 function fieldOf(text: Buffer, field: string, start: number, end: number): string | undefined {
-  const at = text.subarray(start, end).indexOf(field)
-  // At the beginning of a line, not within the text of another field.
-  if (at === -1 || (at > 0 && text[start + at - 1] !== newline)) return undefined
-  const from = start + at + field.length
-  const lineEnd = text.indexOf('\n', from)
-  return text.toString('latin1', from, lineEnd === -1 || lineEnd > end ? end : lineEnd)
+  const stanza = text.subarray(start, end)
+  const isFirst = stanza.toString('latin1', 0, field.length) === field
+  const at = isFirst ? 0 : stanza.indexOf(`\n${field}`) + 1
+  if (!isFirst && at === 0) return undefined
+  const lineEnd = stanza.indexOf('\n', at)
+  return stanza.toString('latin1', at + field.length, lineEnd === -1 ? stanza.length : lineEnd)
 }
-
-const newline = 10

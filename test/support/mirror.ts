@@ -106,7 +106,7 @@ export async function startMirror(): Promise<TestMirror> {
 function renderStanza([names, version]: readonly [string, string]): string {
   const [name, source] = names.split('/')
   const from = source === undefined ? '' : `Source: ${source}\n`
-  return `Package: ${name}\n${from}Version: ${version}\nArchitecture: amd64\nDescription: Version: 99 of it\n`
+  return `Package: ${name}\n${from}Description: Version: 99 of it\nVersion: ${version}\nArchitecture: amd64\n`
 }
 
 function compressXz(bytes: Buffer): Buffer {
