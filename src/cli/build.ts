@@ -30,6 +30,7 @@ import { addWaitOption, type WaitOptions } from './wait.ts'
 
 interface BuildOptions extends PipelineOptions, WaitOptions {
   readonly cache: boolean
+  readonly refresh?: boolean
   readonly from?: string
   readonly until?: string
   readonly onFailure: 'stop' | 'shell'
@@ -44,6 +45,7 @@ export function buildCommand(command: Command, terminal: Terminal, choose: Choos
     .option('--from <stage>', 'make this stage and all after it again')
     .option('--until <stage>', 'stop after this stage; exports nothing')
     .option('--no-cache', 'use no stored layer; those made are stored')
+    .option('--refresh', 'make every layer again if the archives have newer packages than the stored ones')
     .addOption(
       new Option('--on-failure <what>', 'when a stage fails: end, or open a shell in the guest and then ask')
         .choices(['stop', 'shell'])
@@ -70,6 +72,7 @@ async function build(options: BuildOptions, terminal: Terminal): Promise<number>
     outFolder,
     forceAccelerator: options.accelerator,
     wait: options.wait,
+    refresh: options.refresh,
     bound,
     command,
     source,

@@ -10,11 +10,13 @@ import type { Readiness } from '../installers/installer.ts'
 import { isFinished } from '../make/export-images.ts'
 import { keysInUse } from '../make/store-bound.ts'
 import { lookAhead, readEstimates } from '../plan/estimates.ts'
+import { lookAtFreshness, packagesOfPlan } from '../plan/freshness.ts'
 import { digestExports } from '../plan/matrix.ts'
 import { type Plan, type PlannedLayer, planImage } from '../plan/plan.ts'
 import { expectRoom, type Room } from '../plan/room.ts'
 import { explainLayer } from '../plan/why.ts'
 import { formatBytes, formatSeconds, formatTable } from '../report/format.ts'
+import { describeFreshness, type Freshness } from '../report/freshness.ts'
 import { layersOf } from '../store/chain.ts'
 import { sizeOf } from '../store/prune.ts'
 import { openStore, type Store } from '../store/store.ts'
@@ -41,6 +43,8 @@ async function plan(options: PlanCommandOptions, terminal: Terminal): Promise<nu
   const readiness = new Map<string, Readiness>()
   for (const image of images) {
     const planned = await planImage(image, store)
+    // The archives answer while everything else is looked at.
+    const comparing = compareWithArchives(image, planned, outFolder)
     const ready = await readinessOf(image, planned)
     if (ready !== undefined) readiness.set(image.variant, ready)
     const layers = await store.list()
@@ -62,6 +66,7 @@ async function plan(options: PlanCommandOptions, terminal: Terminal): Promise<nu
       exports: digestExports(image),
       estimateSeconds,
       room: await expectRoom(planned, outFolder, layers, !isExported),
+      freshness: (await comparing) ?? null,
     })
   }
   const stored = await outlook(pipeline, store, shown)
@@ -75,7 +80,8 @@ async function plan(options: PlanCommandOptions, terminal: Terminal): Promise<nu
     )
     return exitCodes.ok
   }
-  for (const { variant, contract, installer, layers, images: files, estimateSeconds, room } of shown) {
+  for (const one of shown) {
+    const { variant, contract, installer, layers, images: files, estimateSeconds, room, freshness } = one
     const rows = layers.map(({ name, action, key, reason }) => [name, action, key.slice(0, 12), reason ?? ''])
     terminal.out(
       `${terminal.colors.bold(variant)}\n${formatTable([['layer', 'action', 'key', 'why'], ...rows])}\n`,
@@ -95,6 +101,7 @@ async function plan(options: PlanCommandOptions, terminal: Terminal): Promise<nu
     }
     if (contract === 'cloudstack-payload')
       terminal.out("contract: cloudstack-payload, what holds where first boot is CloudStack's own\n")
+    if (freshness !== null) showFreshness(freshness, terminal)
     const time = estimateSeconds === undefined ? 'time unknown' : `about ${formatSeconds(estimateSeconds)}`
     terminal.out(`images: ${files}; ${time}\n`)
     if (room.peakBytes > 0) terminal.out(`room: ${describeRoom(room)}\n`)
@@ -113,9 +120,25 @@ async function plan(options: PlanCommandOptions, terminal: Terminal): Promise<nu
   return exitCodes.ok
 }
 
-/** Whether an upcoming installation can work. The only thing `plan` asks the network, as half an hour depends on it. */
+/** Whether an upcoming installation can work: half an hour depends on it. */
 async function readinessOf(image: ResolvedImage, { base }: Plan): Promise<Readiness | undefined> {
   return base.cached === undefined ? installerOf(image).readiness?.(image) : undefined
+}
+
+/** The packages of stored layers; those that are made next are as new as the archives. */
+async function compareWithArchives(
+  image: ResolvedImage,
+  planned: Plan,
+  outFolder: string,
+): Promise<Freshness | undefined> {
+  if (planned.base.cached === undefined) return undefined
+  return lookAtFreshness({ image, packages: packagesOfPlan(planned), outFolder })
+}
+
+function showFreshness(freshness: Freshness, { out, error, colors }: Terminal): void {
+  const text = `updates: ${describeFreshness(freshness)}`
+  if (freshness.status !== 'outdated') out(`${text}\n`)
+  else error(`${colors.yellow('!')} ${text}\n  build --refresh makes every layer again\n`)
 }
 
 /** The store's size and maximum: `neededBytes` is what cannot be pruned once the plans are carried out. */

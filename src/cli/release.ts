@@ -1,7 +1,7 @@
 /** `release`: makes a release folder from what was built. */
 
 import { resolve as resolvePath } from 'node:path'
-import { type Command, Option } from 'commander'
+import { type Command, InvalidArgumentError, Option } from 'commander'
 import type { ResolvedImage } from '../config/resolved.ts'
 import { exitCodes, PipelineError } from '../errors.ts'
 import { outFolderAt } from '../host/out-folder.ts'
@@ -20,6 +20,7 @@ interface ReleaseOptions extends PipelineOptions {
   readonly to?: string
   readonly tag?: string
   readonly since?: string
+  readonly maxAge?: number
   readonly allow: readonly ExceptionKind[]
   readonly leaveOut: readonly TargetName[]
   readonly sign?: string
@@ -34,6 +35,7 @@ export function releaseCommand(command: Command, terminal: Terminal, choose: Cho
     .option('--to <folder>', 'folder to make; by default release in --out')
     .option('--tag <tag>', 'tag of the release; must match the pipeline’s release')
     .option('--since <release>', 'folder of an earlier release, or its release.json, to list changes since')
+    .option('--max-age <days>', 'refuse images whose layer 0 is older', parseDays)
     .addOption(
       new Option(
         '--allow <what>',
@@ -57,6 +59,11 @@ export function releaseCommand(command: Command, terminal: Terminal, choose: Cho
     .option('--json', 'print the record of the release as JSON')
     .action((options: ReleaseOptions) => choose(() => make(options, terminal)))
   addReleaseVerify(release, terminal, choose)
+}
+
+function parseDays(text: string): number {
+  if (/^[1-9]\d{0,4}$/.test(text)) return Number(text)
+  throw new InvalidArgumentError('It is whole days, e.g. 30.')
 }
 
 /** Collects values from a fixed set; commander drops its own check if there is a parser. */
@@ -88,6 +95,8 @@ async function make(options: ReleaseOptions, terminal: Terminal): Promise<number
       folders: options.from.length === 0 ? [outFolder] : options.from.map((from) => resolvePath(from)),
       folder,
       leftOut: options.leaveOut,
+      outFolder,
+      maximumAgeDays: options.maxAge,
       allowed: options.allow,
       tag: options.tag,
       before,

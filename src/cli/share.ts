@@ -73,7 +73,7 @@ async function share(
   await mkdir(workFolder, { recursive: true })
   const lock = await takeFolder(outFolder, verb, options, terminal)
   try {
-    const store = openStore(outFolderAt(outFolder).store)
+    const store = openStore(outFolderAt(outFolder).store, lock.confirm)
     const plans = await Promise.all(images.map((image) => planImage(image, store)))
     const { layers, fault } = await untilInterrupted((signal) => {
       const request = {

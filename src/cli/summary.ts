@@ -1,8 +1,11 @@
 /** `summary`: the last build of each variant as Markdown, for the page of a GitHub Actions run. */
 
 import type { Command } from 'commander'
+import type { ResolvedImage } from '../config/resolved.ts'
 import { exitCodes } from '../errors.ts'
 import { readReports } from '../plan/estimates.ts'
+import { lookAtFreshness } from '../plan/freshness.ts'
+import { readInputs } from '../provenance/inputs.ts'
 import { readRecord } from '../release/record.ts'
 import { renderSummary } from '../release/summary.ts'
 import type { Report } from '../report/report.ts'
@@ -25,10 +28,13 @@ async function summary(options: SummaryOptions, terminal: Terminal): Promise<num
   const { images, outFolder } = await choosePipeline(options)
   const before = options.since === undefined ? undefined : await readRecord(options.since)
   const reports = await readReports(outFolder)
-  for (const { variant } of images) {
+  for (const image of images) {
+    const { variant } = image
     const report = reports.findLast(({ image }) => image.variant === variant)
     // A build that never began has nothing to report; its log says why.
-    const text = report && renderSummary(await withVerdicts(report, outFolder), before)
+    const text =
+      report &&
+      renderSummary(await withFreshness(await withVerdicts(report, outFolder), image, outFolder), before)
     terminal.out(
       text ??
         `## ${variant}
@@ -38,6 +44,17 @@ No build has begun.
     )
   }
   return exitCodes.ok
+}
+
+/** The report, compared with what the archives have now; if that is not known, with what its run has found. */
+async function withFreshness(report: Report, image: ResolvedImage, outFolder: string): Promise<Report> {
+  if (report.images.length === 0) return report
+  // Layer 0 is no stage of the report: its packages are in the image's inputs.
+  const inputs = await readInputs(outFolder, report.images[0]?.madeFrom ?? '')
+  if (inputs === undefined) return report
+  const packages = new Map(inputs.packages.map(({ name, version }) => [name, version]))
+  const now = await lookAtFreshness({ image, packages, outFolder })
+  return now.status === 'unknown' && report.freshness !== undefined ? report : { ...report, freshness: now }
 }
 
 /** The report, with what `verify` has found since. */

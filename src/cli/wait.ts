@@ -1,7 +1,8 @@
 /** `--wait`: for verbs that need the output folder to themselves. */
 
 import type { Command } from 'commander'
-import { describeHolder, type Lock, type LockedWork, takeLock, type Waiting } from '../host/lock.ts'
+import { type Lock, type LockedWork, takeLock, type Waiting } from '../host/lock.ts'
+import { describeHolder } from '../host/lock-holder.ts'
 import { untilInterrupted } from './interrupt.ts'
 import type { Terminal } from './terminal.ts'
 

@@ -20,6 +20,13 @@ export interface Mirror {
   readonly udebs?: { readonly suite?: string | undefined; readonly keyring?: string | undefined } | undefined
 }
 
+/** Debian's own archives. */
+export const debianArchives = {
+  debian: 'http://deb.debian.org/debian',
+  security: 'http://deb.debian.org/debian-security',
+  keyring: '/usr/share/keyrings/debian-archive-keyring.gpg',
+} as const
+
 /** The administrative account that the image has besides root. */
 export interface Account {
   readonly name: string

@@ -4,7 +4,8 @@ import { z } from 'zod'
 import { formatFields, targetNames } from '../targets/registry.ts'
 import { type AssertionId, assertionIds, contractNames } from './contract.ts'
 import { debianInstallerFields } from './debian-installer.ts'
-import { maximumDiskMiB } from './image.ts'
+import { freshnessFields } from './freshness.ts'
+import { debianArchives, maximumDiskMiB } from './image.ts'
 import { installerField } from './installer.ts'
 import type { FormatPreset } from './presets.ts'
 import type { StageUse } from './stage.ts'
@@ -72,15 +73,15 @@ const hostFile = z
 
 const mirror = z.strictObject({
   /** Debian's archive. @default http://deb.debian.org/debian */
-  debian: folderUrl.default('http://deb.debian.org/debian'),
+  debian: folderUrl.default(debianArchives.debian),
   /** The security archive. @default http://deb.debian.org/debian-security */
-  security: folderUrl.default('http://deb.debian.org/debian-security'),
+  security: folderUrl.default(debianArchives.security),
   components: z
     .array(z.string().regex(/^[a-z-]+$/))
     .min(1)
     .default(['main']),
   /** Keyring that signs both, on the host and in the guest. */
-  keyring: hostFile.default('/usr/share/keyrings/debian-archive-keyring.gpg'),
+  keyring: hostFile.default(debianArchives.keyring),
   /** Instant of a snapshot archive, when the URLs above name one: switches off expiry checks. */
   snapshot: z
     .string()
@@ -239,6 +240,8 @@ export const pipelineFields = z.strictObject({
     )
     .refine((waivers) => isWithoutDuplicates(waivers.map(({ check }) => check)), 'must name each check once')
     .default([]),
+  /** How old a released image may be: `docs/release.md`. Not part of the result. */
+  freshness: freshnessFields(folderUrl, hostFile).prefault({}),
   /** Hypervisors to make a file for. */
   targets: z
     .array(z.enum(targetNames))

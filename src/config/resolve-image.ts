@@ -44,6 +44,7 @@ export function resolveImage(
     formats: fields.formats,
     verification: fields.verification,
     waivers: fields.waivers,
+    freshness: fields.freshness,
     label: variant.label,
     downloadUrl: fields.downloadUrl,
     repository: fields.repository,

@@ -39,6 +39,7 @@ export interface ResolvedImage extends ImageFacts {
   readonly formats: PipelineFields['formats']
   readonly verification: PipelineFields['verification']
   readonly waivers: PipelineFields['waivers']
+  readonly freshness: PipelineFields['freshness']
   /** Tells images of one architecture apart. */
   readonly label: string | undefined
   readonly downloadUrl: string | undefined

@@ -1,13 +1,10 @@
 /** Packages in a mirror's signed indexes. */
 
-import { promisify } from 'node:util'
-import { gunzip } from 'node:zlib'
+import { fetchIndex } from './index-files.ts'
 import {
-  fetchListed,
   parseFields,
   type ReleaseFile,
   type ReleaseRequest,
-  type VerifiedRelease,
   type VerifyOptions,
   verifyRelease,
 } from './release.ts'
@@ -31,21 +28,7 @@ export async function fetchPackageIndex(
   const texts = await Promise.all(
     request.components.map((component) => fetchIndex(request, release, component, options)),
   )
-  return texts.map((text = '') => `\n${text.trim()}\n`).join('\n')
-}
-
-/** Fetches the verified index of one component; undefined if the archive has none in the format read here. */
-export async function fetchIndex(
-  { url, suite, arch }: Pick<ReleaseRequest, 'url' | 'suite' | 'arch'>,
-  release: VerifiedRelease,
-  component: string,
-  options: VerifyOptions = {},
-): Promise<string | undefined> {
-  const path = `${component}/binary-${arch}/Packages.gz`
-  const listed = release.files.get(path)
-  if (listed === undefined) return undefined
-  const packed = await fetchListed(`${url}/dists/${suite}/${path}`, listed, options)
-  return (await promisify(gunzip)(packed)).toString('latin1')
+  return texts.map((text) => `\n${text?.toString('latin1').trim() ?? ''}\n`).join('\n')
 }
 
 /** Stanzas of some packages, by name. An index has seventy thousand, so that the others are not even parsed. */

@@ -13,6 +13,9 @@ export interface SignedRelease {
   readonly keyring: string
 }
 
+/** Digests of a signature that apt trusts, by the numbers of RFC 9580: SHA-256, SHA-384, SHA-512 and SHA-224. */
+const strongDigests = new Set(['8', '9', '10', '11'])
+
 interface SignedText {
   readonly payload: string
   readonly signers: readonly string[]
@@ -47,15 +50,24 @@ function judgeSignatures(
     throw badSignature(request, said)
   }
   const signers: string[] = []
+  const weak: string[] = []
   let good = false
   for (const words of status) {
     // VALIDSIG also follows signatures by expired or revoked keys; only GOODSIG tells them apart.
     if (words[0] === 'NEWSIG') good = false
     if (words[0] === 'GOODSIG') good = true
-    const primaryKey = words[10] ?? words[1]
-    if (words[0] === 'VALIDSIG' && good && primaryKey !== undefined) signers.push(primaryKey)
+    const [keyword, key, , , , , , , digest, , primaryKey = key] = words
+    if (keyword !== 'VALIDSIG' || !good || primaryKey === undefined) continue
+    if (strongDigests.has(digest ?? '')) signers.push(primaryKey)
+    else weak.push(primaryKey)
   }
   if (signers.length > 0) return signers
+  if (weak.length > 0) {
+    throw badSignature(
+      request,
+      `signature of ${weak.join(' and ')} by a digest that can be forged: MD5, SHA-1 or RIPEMD-160`,
+    )
+  }
   const unknown = all('NO_PUBKEY').flatMap((words) => words[1] ?? [])
   if (unknown.length > 0) throw unknownSigner(request, unknown)
   if (all('NEWSIG').length > 0) throw badSignature(request, said)

@@ -6,6 +6,7 @@ import type { DebianArch } from '../arch.ts'
 import type { ErrorCode } from '../error-codes.ts'
 import { exitCodes, PipelineError } from '../errors.ts'
 import { downloadTimeoutMs, get } from '../host/http.ts'
+import { parseReleaseDate, requireCurrent } from './release-dates.ts'
 import { badSignature, type SignedRelease, verifySignature } from './release-signature.ts'
 
 /** What a mirror is expected to serve. */
@@ -36,8 +37,18 @@ export interface VerifiedRelease {
   readonly sha256: string
 }
 
+/** Keeps the newest Release file of each archive. */
+export interface ReleaseMemory {
+  /** @throws PipelineError `mirror-rolled-back` if the archive has served a newer one before */
+  readonly remember: (bytes: Buffer, request: ReleaseRequest, release: VerifiedRelease) => Promise<void>
+}
+
 export interface VerifyOptions {
   readonly signal?: AbortSignal | undefined
+  /** Whether the file is a record of what was used: it was valid then, and need not be today. */
+  readonly isRecord?: boolean | undefined
+  /** @default nothing is remembered, and none is too old */
+  readonly memory?: ReleaseMemory | undefined
   /** The current time. @default the host's clock */
   readonly now?: Date | undefined
 }
@@ -55,7 +66,9 @@ export async function verifyRelease(
   })
   const response = await get(`${request.url}/dists/${request.suite}/InRelease`, 'GET', options.signal)
   if (response.status !== 200) throw releaseStatus(request, response.status)
-  return proveRelease(response.body, request, options)
+  const release = await proveRelease(response.body, request, options)
+  await options.memory?.remember(response.body, request, release)
+  return release
 }
 
 /**
@@ -70,7 +83,9 @@ export async function proveRelease(
   const { payload, signers } = await verifySignature(bytes, request, options.signal)
   const fields = parseFields(payload)
   checkSuite(request, fields)
-  const date = checkAge(request, fields, options.now ?? new Date())
+  const date = readDate(request, fields)
+  if (options.isRecord !== true)
+    requireCurrent(request, date, fields.get('Valid-Until'), options.now ?? new Date())
   const files = parseFiles(fields.get('SHA256') ?? '')
   checkContent(request, fields, files)
   return {
@@ -184,23 +199,11 @@ function checkSuite(request: ReleaseRequest, fields: ReadonlyMap<string, string>
   })
 }
 
-function checkAge(request: ReleaseRequest, fields: ReadonlyMap<string, string>, now: Date): Date {
-  const date = new Date(fields.get('Date') ?? '')
-  const until = fields.get('Valid-Until')
-  if (Number.isNaN(date.getTime())) {
-    throw badSignature(
-      request,
-      `the signed file has no date that can be read: ${fields.get('Date') ?? 'none'}`,
-    )
-  }
-  if (until === undefined || request.snapshot !== undefined || new Date(until) >= now) return date
-  throw new PipelineError({
-    code: 'mirror-expired',
-    message: `the Release file of ${request.suite} at ${request.url} was valid until ${until}; it is ${now.toUTCString()}`,
-    hint: "the mirror is no longer updated, or this host's clock is wrong; a snapshot archive needs mirror.snapshot.",
-    exitCode: exitCodes.hostNotFit,
-    details: { url: request.url, suite: request.suite, validUntil: until },
-  })
+function readDate(request: ReleaseRequest, fields: ReadonlyMap<string, string>): Date {
+  const text = fields.get('Date')
+  const date = parseReleaseDate(text)
+  if (date !== undefined) return date
+  throw badSignature(request, `the signed file has no date that can be read: ${text ?? 'none'}`)
 }
 
 function checkContent(

@@ -4,6 +4,7 @@ import type { Arch } from '../arch.ts'
 import type { ImageFacts } from '../config/image.ts'
 import { archivesOf, udebArchiveOf, uniqueArchives } from '../debian/archives.ts'
 import { type ReleaseRequest, type VerifiedRelease, verifyRelease } from '../debian/release.ts'
+import { openReleaseMemory } from '../debian/release-memory.ts'
 import { findAccount } from '../host/account.ts'
 import { needsUdebs } from '../installers/debian-installer/udebs.ts'
 import type { Finding, HostCheck, HostContext, HostImage, HostInput, Look, Task } from './check.ts'
@@ -137,10 +138,11 @@ export const hostChecks: readonly HostCheck[] = [
 /** The context that looks run in. */
 export function contextOf(task: HostContext['task'], input: HostInput): HostContext {
   const releases = new Map<string, Promise<VerifiedRelease>>()
+  const memory = input.outDir === undefined ? undefined : openReleaseMemory(input.outDir)
   const releaseOf = (archive: ReleaseRequest) => {
     const { url, suite, keyring } = archive
     const id = JSON.stringify([url, suite, keyring])
-    const release = releases.get(id) ?? verifyRelease(archive, { signal: input.signal })
+    const release = releases.get(id) ?? verifyRelease(archive, { signal: input.signal, memory })
     releases.set(id, release)
     return release
   }

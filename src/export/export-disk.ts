@@ -59,6 +59,7 @@ export async function exportDisk(request: DiskExport): Promise<readonly string[]
       },
       fileOf,
       onFile: async ({ path }) => path,
+      confirm: lock.confirm,
     })
   } finally {
     await lock.release()

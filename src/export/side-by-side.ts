@@ -25,6 +25,8 @@ export interface SideBySide<Result> extends ExportSource {
   readonly fileOf: (target: TargetName) => string
   /** Called for each target before anything is written for it. */
   readonly onBegin?: (target: TargetName) => Promise<void>
+  /** Called before a file gets its name; throws if it must not. */
+  readonly confirm?: () => Promise<void>
   /** Called for each file once it is complete and in the checksum lists. */
   readonly onFile: (file: MadeFile) => Promise<Result>
   readonly estimate?: (name: string) => number | undefined
@@ -122,6 +124,7 @@ async function exportTarget<Result>(
     const sums = await computeChecksums(file, signal, algorithms, (fraction) =>
       show(`checksums ${formatPercent(fraction)}`),
     )
+    await job.confirm?.()
     // From here on no list has a wrong checksum, whatever happens.
     await inLists(path, () => list(() => dropChecksums(path)))
     return sums

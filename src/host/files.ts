@@ -77,7 +77,10 @@ export async function makeFolder(path: string): Promise<void> {
     if (code === 'EEXIST') return
     if (code !== 'ENOENT') throw error
     await makeFolder(dirname(path))
-    await mkdir(path)
+    await mkdir(path).catch((again: NodeJS.ErrnoException) => {
+      // Someone else has made it meanwhile.
+      if (again.code !== 'EEXIST') throw again
+    })
   }
 }
 

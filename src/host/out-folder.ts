@@ -43,6 +43,8 @@ export interface CacheFolder {
   readonly files: string
   /** Disk images from elsewhere, by checksum, and their partial downloads. */
   readonly images: string
+  /** What mirrors have served: their Release files and package indexes. */
+  readonly archives: string
   /** Kernel of the last guest, by checksum, which `doctor` boots to test the accelerator. */
   readonly kernels: string
 }
@@ -68,6 +70,7 @@ export function outFolderAt(path: string): OutFolder {
       netboot: at('cache', 'netboot'),
       files: at('cache', 'files'),
       images: at('cache', 'images'),
+      archives: at('cache', 'archives'),
       kernels: at('cache', 'kernels'),
     }),
   })
@@ -80,7 +83,7 @@ export async function foldersWrittenTo(out: OutFolder): Promise<readonly string[
   const media = await readdir(cache.netboot).catch(() => [])
   return [
     ...[out.path, out.images, out.inputs, out.verdicts, out.states],
-    ...[cache.path, cache.packages, cache.netboot, cache.files, cache.images, cache.kernels],
+    ...[cache.path, cache.packages, cache.netboot, cache.files, cache.images, cache.archives, cache.kernels],
     ...media.map((name) => join(cache.netboot, name)),
   ]
 }

@@ -28,6 +28,8 @@ export interface ExportRequest {
   readonly layerDisk: string
   readonly outFolder: string
   readonly estimate: (name: string) => number | undefined
+  /** Called before a file gets its name; throws if it must not. */
+  readonly confirm?: () => Promise<void>
   readonly emit: Emit
   readonly signal: AbortSignal
 }
@@ -88,6 +90,7 @@ async function exportMissing(
     // It would no longer be true.
     onBegin: (target) => rm(placeImage(image, outFolder, target).record, { force: true }),
     onFile: (file) => recordImage(request, file),
+    ...(request.confirm === undefined ? {} : { confirm: request.confirm }),
     estimate,
     emit,
     signal,

@@ -1,12 +1,14 @@
 /** Builds one image: from the plan to the report. */
 
+import { setMaxListeners } from 'node:events'
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { requireFit } from '../doctor/host-checks.ts'
 import { messageOf, PipelineError } from '../errors.ts'
 import { diskFailed, interrupted, isNoSpace } from '../host/failures.ts'
 import { writeDurably } from '../host/files.ts'
-import { describeHolder, type Holder, takeLock, type Waiting } from '../host/lock.ts'
+import { type Lock, takeLock, type Waiting } from '../host/lock.ts'
+import { describeHolder, type Holder } from '../host/lock-holder.ts'
 import { markOutput, outFolderAt, requireWritable } from '../host/out-folder.ts'
 import { markChildren } from '../host/process.ts'
 import { noteBeginning, noteEnd, type RunFolder, runFolderOf } from '../host/run-folder.ts'
@@ -20,12 +22,14 @@ import type { Report } from '../report/report.ts'
 import { resultOfLayer, resultOfSkipped } from '../stages/results.ts'
 import { runStages } from '../stages/run-stages.ts'
 import type { Layer } from '../store/layer-record.ts'
+import { packagesOf } from '../store/packages.ts'
 import { sizeOf } from '../store/prune.ts'
 import { openStates } from '../store/states.ts'
 import { openStore, type StoreFault } from '../store/store.ts'
 import { verificationFailed } from '../verify/failures.ts'
 import { accelerate } from './accelerate.ts'
 import { exportImages, isFinished } from './export-images.ts'
+import { recordFreshness, refreshed } from './freshness.ts'
 import { installBase } from './install-base.ts'
 import { clearLeftovers } from './leftovers.ts'
 import { type HostTools, readTools, requireFitPlan } from './preflight.ts'
@@ -45,16 +49,23 @@ export async function buildImage(request: BuildRequest): Promise<Report> {
   const tools = await readTools(request.image.arch)
   await requireWritable(request.outFolder)
   const lock = await takeLock(request.outFolder, place.id, request.wait ? waitingOf(request) : undefined)
+  const signal = AbortSignal.any([request.signal, lock.lost])
+  setMaxListeners(0, signal)
   try {
-    return await buildAlone(request, place, tools)
+    return await buildAlone({ ...request, signal }, place, tools, lock)
   } finally {
     await lock.release()
   }
 }
 
 /** Builds while holding the lock. */
-async function buildAlone(request: BuildRequest, place: RunFolder, tools: HostTools): Promise<Report> {
-  const run = await beginRun(request, place, tools)
+async function buildAlone(
+  request: BuildRequest,
+  place: RunFolder,
+  tools: HostTools,
+  lock: Lock,
+): Promise<Report> {
+  const run = await beginRun(request, place, tools, lock)
   try {
     const base = await installBase(run)
     run.base = base
@@ -62,23 +73,29 @@ async function buildAlone(request: BuildRequest, place: RunFolder, tools: HostTo
     if (request.planning.until === undefined) {
       await recordInputs(run, final)
       await exportTargets(run, final)
+      await recordFreshness(run, final)
       await verifyTargets(run)
     }
     await boundStore(run)
   } catch (error) {
     run.failure = asFailure(error, request)
     // Half-made layers would only take up space until the next run, which sweeps too.
-    await run.store.sweep().catch(() => undefined)
+    if (!isLost(run)) await run.store.sweep().catch(() => undefined)
   }
   const report = await finishRun(run)
-  await noteEnd(place.folder)
+  if (!isLost(run)) await noteEnd(place.folder)
   // A bug is reported like any failure, then shown with its stack.
   if (run.failure?.code === 'unexpected') throw run.failure.cause
   return report
 }
 
+/** Whether another run works in the folder by now: it removes what this one has left. */
+function isLost({ failure }: Run): boolean {
+  return failure?.code === 'lock-lost'
+}
+
 function waitingOf({ outFolder, emit, signal }: BuildRequest): Waiting {
-  const text = (holder: Holder) =>
+  const text = (holder: Holder | undefined) =>
     `another build works in ${outFolder}: waiting for ${describeHolder(holder)}`
   return { onWait: (holder) => emit({ kind: 'note', text: text(holder) }), signal }
 }
@@ -88,13 +105,13 @@ function describeDamage({ name = 'a stage', key, fault }: StoreFault): string {
 }
 
 /** Cleans up, plans, and checks that the plan can be carried out; then creates the run folder. */
-async function beginRun(request: BuildRequest, place: RunFolder, tools: HostTools): Promise<Run> {
+async function beginRun(request: BuildRequest, place: RunFolder, tools: HostTools, lock: Lock): Promise<Run> {
   const [startedAt, startedMs] = [new Date(), performance.now()]
   const { outFolder } = request
-  const store = openStore(outFolderAt(outFolder).store)
+  const store = openStore(outFolderAt(outFolder).store, lock.confirm)
   const onDamaged = (fault: StoreFault) => request.emit({ kind: 'note', text: describeDamage(fault) })
   for (const fault of await clearLeftovers(outFolder, store)) onDamaged(fault)
-  const plan = await planOnSoundLayers({ ...request, onDamaged }, store)
+  const plan = await refreshed(await planOnSoundLayers({ ...request, onDamaged }, store), request, store)
   const isExported = await isFinished(plan, outFolder)
   const hasImages = !isExported && request.planning.until === undefined
   const layers = await store.list()
@@ -121,6 +138,7 @@ async function beginRun(request: BuildRequest, place: RunFolder, tools: HostTool
     request,
     place,
     store,
+    lock,
     tools,
     plan,
     startedAt,
@@ -134,6 +152,7 @@ async function beginRun(request: BuildRequest, place: RunFolder, tools: HostTool
       stage.cached === undefined ? resultOfSkipped(stage) : resultOfLayer(stage.cached, 'cached'),
     ),
     images: [],
+    freshness: undefined,
     verdicts: undefined,
     failure: undefined,
   }
@@ -174,17 +193,6 @@ async function buildStages(run: Run, base: Layer): Promise<Layer> {
   return last
 }
 
-/** The packages of a chain of layers, lowest first. */
-function packagesOf(layers: readonly Layer[]): Map<string, string> {
-  const packages = new Map<string, string>()
-  for (const { packages: change } of layers) {
-    for (const { name } of change.removed) packages.delete(name)
-    for (const { name, version } of change.added) packages.set(name, version)
-    for (const { name, to } of change.upgraded) packages.set(name, to)
-  }
-  return packages
-}
-
 async function exportTargets(run: Run, layer: Layer): Promise<void> {
   const { plan, store, place, emit, request, estimates } = run
   run.images = await exportImages({
@@ -193,6 +201,7 @@ async function exportTargets(run: Run, layer: Layer): Promise<void> {
     layerDisk: store.disk(layer.key),
     outFolder: place.outFolder,
     estimate: estimates.of,
+    confirm: run.lock.confirm,
     emit,
     signal: request.signal,
   })
@@ -221,16 +230,21 @@ async function verifyTargets(run: Run): Promise<void> {
 }
 
 function asFailure(error: unknown, { signal, outFolder }: BuildRequest): PipelineError {
+  if (signal.aborted) return isLockLost(signal.reason) ? signal.reason : interrupted()
   if (error instanceof PipelineError) return error
-  if (signal.aborted) return interrupted()
   if (isNoSpace(error)) return diskFailed(true, outFolder, error)
   const message = messageOf(error)
   return new PipelineError({ code: 'unexpected', message, cause: error })
 }
 
+function isLockLost(reason: unknown): reason is PipelineError {
+  return reason instanceof PipelineError && reason.code === 'lock-lost'
+}
+
 async function finishRun(run: Run): Promise<Report> {
   const { place, request } = run
   try {
+    await run.lock.confirm()
     const text = `${JSON.stringify(describeRun(run), null, 2)}\n`
     await writeDurably(join(place.folder, 'report.json'), text)
     await writeDurably(outFolderAt(place.outFolder).report, text)

@@ -4,6 +4,7 @@ import { availableParallelism, totalmem } from 'node:os'
 import type { ResolvedImage } from '../config/resolved.ts'
 import { exitCodes, type PipelineError } from '../errors.ts'
 import type { Source } from '../host/git.ts'
+import type { Lock } from '../host/lock.ts'
 import type { RunFolder } from '../host/run-folder.ts'
 import type { Estimates } from '../plan/estimates.ts'
 import type { Plan, PlanOptions } from '../plan/plan.ts'
@@ -13,6 +14,7 @@ import type { Accelerator } from '../qemu/machine.ts'
 import { redactAll } from '../redact.ts'
 import type { Emit } from '../report/events.ts'
 import { describeFailure } from '../report/failure.ts'
+import type { Freshness } from '../report/freshness.ts'
 import { type ImageResult, type Report, reportVersion, type StageResult } from '../report/report.ts'
 import type { ImageVerification } from '../report/verification.ts'
 import type { Decide } from '../stages/hold.ts'
@@ -29,6 +31,8 @@ export interface BuildRequest {
   readonly forceAccelerator?: Accelerator | undefined
   /** What to do when a stage fails; without it the run stops. */
   readonly decide?: Decide | undefined
+  /** Make layer 0 again if the archives have newer packages than the layers. */
+  readonly refresh?: boolean | undefined
   /** Wait for another build in the same folder instead of failing. */
   readonly wait?: boolean | undefined
   /** How much of the store to keep after the build; all by default. */
@@ -62,6 +66,7 @@ export interface Run {
   readonly request: BuildRequest
   readonly place: RunFolder
   readonly store: Store
+  readonly lock: Pick<Lock, 'confirm'>
   readonly tools: HostTools
   readonly estimates: Estimates
   readonly plan: Plan
@@ -75,6 +80,7 @@ export interface Run {
   base: Layer | undefined
   stages: readonly StageResult[]
   images: readonly ImageResult[]
+  freshness: Freshness | undefined
   verdicts: Verdicts | undefined
   failure: PipelineError | undefined
 }
@@ -122,6 +128,7 @@ export function describeRun(run: Run): Report {
     ...(run.base === undefined ? {} : { base: describeBase(run.base) }),
     stages: [...run.stages],
     images: [...run.images],
+    ...(run.freshness === undefined ? {} : { freshness: run.freshness }),
     ...(run.verdicts === undefined
       ? {}
       : {

@@ -47,8 +47,7 @@ export async function readAptLists(
     const prefix = `${folder}${listName(request.url)}_dists_${request.suite}_`
     const signed = await disk.read(`${prefix}InRelease`)
     if (signed === undefined) continue
-    // What matters here is that it was valid when it was used.
-    const release = await proveRelease(signed, request, { signal, now: new Date(0) })
+    const release = await proveRelease(signed, request, { signal, isRecord: true })
     const { codename, date, signers } = release
     archives.push({
       suite: request.suite,

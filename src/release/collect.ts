@@ -3,9 +3,12 @@
 import { readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { ResolvedImage } from '../config/resolved.ts'
+import type { Package } from '../debian/dpkg-status.ts'
+import { PipelineError } from '../errors.ts'
 import { type Checksums, computeChecksums } from '../export/checksums.ts'
 import { readRecord } from '../host/json-file.ts'
 import { outFolderAt } from '../host/out-folder.ts'
+import { lookAtFreshness } from '../plan/freshness.ts'
 import { planImage } from '../plan/plan.ts'
 import { gatherInputs } from '../provenance/gather.ts'
 import { type Inputs, readInputs } from '../provenance/inputs.ts'
@@ -17,7 +20,9 @@ import { openStore } from '../store/store.ts'
 import type { TargetName } from '../targets/registry.ts'
 import { findVerdict } from '../verify/verdicts.ts'
 import { applyWaivers } from '../verify/waivers.ts'
-import type { ReleaseException } from './record.ts'
+import { judgeUpdates } from './judge-freshness.ts'
+import { chooseReadable, readImagePackages } from './read-image.ts'
+import type { ReleaseException, ReleaseVariant } from './record.ts'
 
 export interface CollectRequest {
   readonly images: readonly ResolvedImage[]
@@ -25,6 +30,10 @@ export interface CollectRequest {
   readonly folders: readonly string[]
   /** Targets to leave out of the release. */
   readonly leftOut: readonly TargetName[]
+  /** Output folder of this command, which remembers what archives have served. */
+  readonly outFolder: string
+  /** Age of layer 0 from which images are refused, instead of the configuration's. */
+  readonly maximumAgeDays: number | undefined
   readonly signal: AbortSignal
 }
 
@@ -43,6 +52,9 @@ export interface CollectedVariant {
   readonly files: readonly CollectedFile[]
   /** Undefined if an older version of this program built it. */
   readonly inputs: Inputs | undefined
+  /** Of the image's dpkg; undefined if it cannot be read. */
+  readonly packages: readonly Package[] | undefined
+  readonly freshness: ReleaseVariant['freshness']
 }
 
 export interface Collected {
@@ -99,8 +111,46 @@ async function collectVariant(
   if (boots === 0 && image.verification.contract !== 'none') say('unverified', 'none of its files was booted')
   const inputs = await findInputs(report, folder, image, request.signal).catch(() => undefined)
   if (inputs === undefined) say('unrecorded', 'what it was made from is not recorded')
-  return { image, report, files: files.flatMap((file) => file ?? []), inputs }
+  const found = files.flatMap((file) => file ?? [])
+  const packages = await readPackagesOf(found, request.signal)
+  const freshness = await collectFreshness({ image, packages, inputs, say }, request)
+  return { image, report, files: found, inputs, packages, freshness }
 }
+
+/** Of an unreadable image too little is known here to say why: making the release does. */
+async function readPackagesOf(
+  files: readonly CollectedFile[],
+  signal: AbortSignal,
+): Promise<readonly Package[] | undefined> {
+  const readable = chooseReadable(files.map(({ file, result }) => ({ file, target: result.target })))
+  if (readable === undefined) return undefined
+  return readImagePackages(readable.file, signal).catch((error: unknown) => {
+    if (signal.aborted || !(error instanceof PipelineError)) throw error
+    return undefined
+  })
+}
+
+interface FreshnessFacts extends Pick<CollectedVariant, 'image' | 'packages' | 'inputs'> {
+  readonly say: Say
+}
+
+/** Compares the packages in the image with those that the archives have now. */
+async function collectFreshness(
+  { image, packages, inputs, say }: FreshnessFacts,
+  { outFolder, maximumAgeDays, signal }: CollectRequest,
+): Promise<ReleaseVariant['freshness']> {
+  if (packages === undefined) return null
+  const versions = new Map(packages.map(({ name, version }) => [name, version]))
+  const freshness = await lookAtFreshness({ image, packages: versions, outFolder, signal }, patienceMs)
+  const question = { freshness, settings: image.freshness, maximumAgeDays, archives: inputs?.archives }
+  const { exceptions, waived } = judgeUpdates({ ...question, now: new Date() })
+  for (const { kind, text } of exceptions) say(kind, text)
+  if (freshness.status === 'unknown') return null
+  return { archives: freshness.archives, updates: freshness.updates, waived: [...waived] }
+}
+
+/** A release is worth a download of some MB over a slow line. */
+const patienceMs = 10 * 60_000
 
 type Say = (kind: ReleaseException['kind'], text: string) => void
 

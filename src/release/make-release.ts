@@ -142,11 +142,10 @@ async function fillFolder(
 
 async function describeVariant(
   folder: string,
-  { image, report, files, inputs }: CollectedVariant,
+  { image, report, files, inputs, freshness, ...collected }: CollectedVariant,
   signal: AbortSignal,
 ): Promise<ReleaseVariant> {
-  const readable = chooseReadable(files.map(({ file, result }) => ({ file, target: result.target })))
-  const packages = readable === undefined ? [] : await readImagePackages(readable.file, signal)
+  const packages = collected.packages ?? (await readPackages(files, signal))
   const sbom = `${image.fileName}.cdx.json`
   const subject = {
     ...image,
@@ -169,6 +168,7 @@ async function describeVariant(
     lock: report.pinned?.lock ?? null,
     files: files.map(describeFile),
     packages: Object.fromEntries(packages.map(({ name, version }) => [name, version])),
+    freshness: freshness ?? null,
     stages: report.stages.map(({ name, status, build_time, layer }) => ({
       name,
       status,
@@ -176,6 +176,15 @@ async function describeVariant(
       layerBytes: layer?.sizeBytes ?? 0,
     })),
   }
+}
+
+/** @throws PipelineError like `readImagePackages` */
+async function readPackages(
+  files: readonly CollectedFile[],
+  signal: AbortSignal,
+): Promise<readonly Package[]> {
+  const readable = chooseReadable(files.map(({ file, result }) => ({ file, target: result.target })))
+  return readable === undefined ? [] : readImagePackages(readable.file, signal)
 }
 
 /** The packages that contain a kernel, not those that only depend on one. */

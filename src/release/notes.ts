@@ -1,6 +1,7 @@
 /** `RELEASE_NOTES.md`: what is in a release, what changed, and how to check it. */
 
 import { formatBytes, formatSeconds } from '../report/format.ts'
+import { listOf } from '../report/freshness.ts'
 import { describeDelta, table } from '../report/markdown.ts'
 import { compareReleases, type VariantChanges } from './changes.ts'
 import { type ReleaseImage, type ReleaseRecord, type ReleaseVariant, releaseFiles } from './record.ts'
@@ -34,6 +35,19 @@ function sourceOf({ source, tag }: ReleaseRecord): readonly string[] {
   return [`Built from commit \`${source.commit}\`${where}${tag === null ? '' : `, tag \`${tag}\``}.`]
 }
 
+function describeUpdates({ freshness }: ReleaseVariant): readonly string[] {
+  if (freshness === undefined || freshness === null) return []
+  const { archives, updates, waived } = freshness
+  const newest = archives.map(({ date }) => date.slice(0, 10)).sort()
+  const security = updates.filter((one) => one.security)
+  const count =
+    security.length === 0 ? 'no security update is missing' : `missing security updates: ${listOf(security)}`
+  return [
+    `${count}, compared with the archives of ${newest.at(-1)}`,
+    ...waived.map(({ accepts, reason, until }) => `accepted until ${until}: ${accepts}, because ${reason}`),
+  ]
+}
+
 function describeVariant(variant: ReleaseVariant): readonly string[] {
   const { snapshot, lock, packages, kernel, run, sbom } = variant
   const pins = [
@@ -44,6 +58,7 @@ function describeVariant(variant: ReleaseVariant): readonly string[] {
     `${Object.keys(packages).length} packages, listed in \`${sbom}\``,
     `kernel: ${kernel.join(', ') || 'none'}`,
     pins.length === 0 ? 'not pinned: packages as the mirror had them' : `pinned by ${pins.join(' and ')}`,
+    ...describeUpdates(variant),
     `run ${run.id}, ${formatSeconds(run.durationSeconds)}${run.accelerator === null ? '' : `, ${run.accelerator}`}`,
   ]
   return [

@@ -4,9 +4,18 @@ import { readFile, stat } from 'node:fs/promises'
 import { join, resolve as resolvePath } from 'node:path'
 import { z } from 'zod'
 import { exitCodes, PipelineError } from '../errors.ts'
+import { updateSchema } from '../report/freshness.ts'
 
 /** What may be wrong with the images of a release if `--allow` permits it. */
-export const exceptionKinds = ['unverified', 'dirty', 'partial', 'mixed', 'unrecorded'] as const
+export const exceptionKinds = [
+  'unverified',
+  'dirty',
+  'partial',
+  'mixed',
+  'unrecorded',
+  'outdated',
+  'unchecked',
+] as const
 
 export type ExceptionKind = (typeof exceptionKinds)[number]
 
@@ -78,6 +87,17 @@ const variant = z.strictObject({
   lock: z.string().nullable().describe('sha256 of the lock file that the build was checked against'),
   files: z.array(file),
   packages: z.record(z.string(), z.string()).describe('versions by name, from dpkg in the image'),
+  freshness: z
+    .strictObject({
+      archives: z.array(z.strictObject({ suite: z.string(), url: z.string(), date: z.iso.datetime() })),
+      updates: z.array(updateSchema).describe('packages that these archives have in a newer version'),
+      waived: z
+        .array(z.strictObject({ accepts: z.string(), reason: z.string(), until: z.iso.date() }))
+        .describe('waivers without which it would have been refused'),
+    })
+    .nullable()
+    .optional()
+    .describe('compared with the archives when it was released; null if they could not be asked'),
   stages: z.array(
     z.strictObject({ name: z.string(), build_time: z.number(), layerBytes: z.int(), status: z.string() }),
   ),

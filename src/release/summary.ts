@@ -1,6 +1,7 @@
 /** A build as shown on the page of a GitHub run: stages, sizes compared with the last release, checks. */
 
 import { formatBytes, formatSeconds } from '../report/format.ts'
+import { describeFreshness } from '../report/freshness.ts'
 import { describeDelta, table } from '../report/markdown.ts'
 import type { Report } from '../report/report.ts'
 import type { ImageVerification } from '../report/verification.ts'
@@ -17,6 +18,7 @@ export function renderSummary(report: Report, before: ReleaseRecord | undefined)
     ...(run.failure === undefined
       ? []
       : [quote([run.failure.message, run.failure.hint ?? ''].filter(Boolean))]),
+    ...updatesOf(report),
     stagesOf(report),
     ...(report.images.length === 0 ? [] : [imagesOf(report, before)]),
     ...(report.verifications ?? []).flatMap(failuresOf),
@@ -29,6 +31,12 @@ export function renderSummary(report: Report, before: ReleaseRecord | undefined)
 function describePins({ pinned }: Report): string {
   const by = [pinned?.snapshot == null ? [] : ['a snapshot'], pinned?.lock == null ? [] : ['a lock']].flat()
   return by.length === 0 ? 'not pinned' : `pinned by ${by.join(' and ')}`
+}
+
+function updatesOf({ freshness }: Report): readonly string[] {
+  if (freshness === undefined) return []
+  const mark = freshness.status === 'current' ? '✅' : freshness.status === 'unknown' ? '❔' : '⚠️'
+  return [`${mark} updates: ${describeFreshness(freshness)}`]
 }
 
 function stagesOf({ stages, timings }: Report): string {

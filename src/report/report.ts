@@ -2,6 +2,7 @@
 
 import { z } from 'zod'
 import { lineOf, pathBelow } from '../text.ts'
+import { freshnessSchema } from './freshness.ts'
 import { imageVerification } from './verification.ts'
 
 export const reportVersion = 1
@@ -137,6 +138,11 @@ export const reportSchema = z.strictObject({
     .describe('layer 0; absent if the run ended before it was there'),
   stages: z.array(stage),
   images: z.array(imageSchema),
+  freshness: freshnessSchema
+    .optional()
+    .describe(
+      'packages that the archives had in a newer version when the run ended; absent where no image was made',
+    ),
   verifications: z
     .array(imageVerification)
     .optional()

@@ -48,8 +48,11 @@ export interface Store {
   readonly sweep: () => Promise<readonly StoreFault[]>
 }
 
-/** Opens the store in `folder`, which need not exist yet. */
-export function openStore(folder: string): Store {
+/**
+ * Opens the store in `folder`, which need not exist yet.
+ * @param confirm called before every change that others rely on; throws if it must not be made
+ */
+export function openStore(folder: string, confirm: () => Promise<void> = async () => undefined): Store {
   const disk = (key: LayerKey) => join(folder, `${key}.qcow2`)
   const record = (key: LayerKey) => join(folder, `${key}.json`)
   const source = (digest: string) => join(folder, 'sources', digest)
@@ -82,6 +85,7 @@ export function openStore(folder: string): Store {
 
   const remove = async (...keys: readonly LayerKey[]): Promise<void> => {
     if (keys.length === 0) return
+    await confirm()
     await someAtATime([...withThoseAbove(keys, await list())], async (key) => {
       // The record goes first: a disk without a record is garbage, but a record without a disk would be a lie.
       await rm(record(key), { force: true })
@@ -95,6 +99,7 @@ export function openStore(folder: string): Store {
       throw new Error(`the layer of ${layer.name} has no sound record: ${text.slice(0, 2000)}`)
     await flush(disk(layer.key))
     await known.learn(disk(layer.key), layer.sha256)
+    await confirm()
     await writeDurably(record(layer.key), text)
     return layer
   }

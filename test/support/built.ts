@@ -3,7 +3,6 @@
 import { execFileSync } from 'node:child_process'
 import { mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { loadPipeline } from '../../src/config/load.ts'
 import type { ResolvedImage } from '../../src/config/resolved.ts'
 import { computeChecksums } from '../../src/export/checksums.ts'
@@ -12,11 +11,14 @@ import { type Inputs, placeInputs } from '../../src/provenance/inputs.ts'
 import { type ImageResult, type Report, reportSchema } from '../../src/report/report.ts'
 import { openStore } from '../../src/store/store.ts'
 import { makeDisk, makeFilesystem, makeTree } from './filesystems.ts'
+import { startMirror } from './mirror.ts'
+import { tinyPipeline } from './tiny-pipeline.ts'
 
-export const tinyPipeline = fileURLToPath(new URL('../fixtures/tiny/pipeline.ts', import.meta.url))
+/** What its packages are compared with: by itself, nothing newer. */
+export const builtMirror = await startMirror()
 
 /** Words that name the pipeline of `makeBuilt`. */
-export const builtWords = ['--pipeline', tinyPipeline, '--set', 'targets=[kvm, raw]']
+export const builtWords = ['--pipeline', tinyPipeline, '--set', 'targets=[kvm, raw]', ...builtMirror.words]
 
 const digestOf = (letter: string) => letter.repeat(64)
 

@@ -5,7 +5,8 @@ import { access, constants, mkdir, readFile, rename, rm, writeFile } from 'node:
 import { basename, dirname, join } from 'node:path'
 import type { ImageFacts } from '../../config/image.ts'
 import { mainArchiveOf } from '../../debian/archives.ts'
-import { fetchIndex, findListedPackage } from '../../debian/packages-index.ts'
+import { fetchIndex } from '../../debian/index-files.ts'
+import { findListedPackage } from '../../debian/packages-index.ts'
 import { fetchListed, type VerifiedRelease, verifyRelease } from '../../debian/release.ts'
 import { exitCodes, PipelineError } from '../../errors.ts'
 import { temporaryName } from '../../host/files.ts'
@@ -130,9 +131,9 @@ async function fetchPackage(
   const { image, signal, onProgress, cacheFolder } = request
   const { debian } = image.mirror
   const { suite, debianArch: arch } = image
-  const text = await fetchIndex({ url: debian, suite, arch }, release, 'main', { signal })
-  if (text === undefined) return undefined
-  const listed = findListedPackage(text, netbootPackage(image))
+  const index = await fetchIndex({ url: debian, suite, arch }, release, 'main', { signal })
+  if (index === undefined) return undefined
+  const listed = findListedPackage(index.toString('latin1'), netbootPackage(image))
   if (listed === undefined) return undefined
   const folder = join(cacheFolder, listed.sha256)
   const files = { kernel: join(folder, 'linux'), initrd: join(folder, 'initrd.gz') }

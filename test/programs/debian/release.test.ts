@@ -85,7 +85,9 @@ describe.skipIf(missing.length > 0)(`a mirror (skipped where gpg or gpgv is miss
     const past = ['--faked-system-time', '20200101T000000']
     gpg([...past, '--quick-generate-key', 'old <old@example.org>', 'ed25519', 'sign', '2y'])
     keyring = join(folder, 'archive.gpg')
-    gpg(['--output', keyring, '--export', 'known@example.org', 'old@example.org'])
+    // Its signatures may be by any digest.
+    gpg(['--quick-generate-key', 'rsa <rsa@example.org>', 'rsa2048', 'sign', 'never'])
+    gpg(['--output', keyring, '--export', 'known@example.org', 'old@example.org', 'rsa@example.org'])
   })
 
   afterAll(() => {
@@ -198,6 +200,42 @@ describe.skipIf(missing.length > 0)(`a mirror (skipped where gpg or gpgv is miss
     await expect(verifyRelease(request, early)).resolves.toBeDefined()
     const snapshot = { ...request, snapshot: '20260912T080000Z' }
     await expect(verifyRelease(snapshot, late)).resolves.toBeDefined()
+  })
+
+  it('is refused when it is of tomorrow, and accepted when clocks differ by seconds', async () => {
+    serveRelease(sign(releaseText()))
+    const at = (time: string) => verifyRelease(request, { now: new Date(time) })
+    await expect(at('2026-09-11T07:55:41Z')).rejects.toMatchObject({
+      code: 'mirror-not-yet-valid',
+      exitCode: 3,
+      message: expect.stringContaining('Sat, 12 Sep 2026 07:55:41 GMT') as string,
+    })
+    await expect(at('2026-09-12T07:55:33Z')).resolves.toBeDefined()
+  })
+
+  it.each([
+    ['no zone', 'Sat, 12 Sep 2026 07:55:41'],
+    ['a zone of its own', 'Sat, 12 Sep 2026 07:55:41 +0200'],
+    ['no time', '12 Sep 2026'],
+  ])('is refused when its date has %s, which could mean any hour', async (_case, text) => {
+    serveRelease(sign(releaseText({ Date: text })))
+    expect((await refusal()).code).toBe('mirror-bad-signature')
+  })
+
+  it('is refused when Valid-Until cannot be read', async () => {
+    serveRelease(sign(releaseText({ 'Valid-Until': 'soon' })))
+    expect((await refusal()).code).toBe('mirror-expired')
+  })
+
+  it('is refused when its only signature is by SHA-1, and accepted with another by SHA-512', async () => {
+    const weakly = ['--digest-algo', 'SHA1', '--local-user', 'rsa@example.org', '--clearsign']
+    const weak = gpg(weakly, releaseText())
+    serveRelease(weak)
+    const error = await refusal()
+    expect(error).toMatchObject({ code: 'mirror-bad-signature' })
+    expect(error.message).toContain('SHA-1')
+    serveRelease(gpg(['--digest-algo', 'SHA512', ...weakly.slice(2)], releaseText()))
+    await expect(verifyRelease(request)).resolves.toBeDefined()
   })
 
   it.each([

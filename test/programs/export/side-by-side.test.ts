@@ -1,6 +1,7 @@
 import { linkSync, mkdirSync, readdirSync, readFileSync } from 'node:fs'
 import { expect, it } from 'vitest'
 import { imageNode } from '../../../src/disk/block-node.ts'
+import { PipelineError } from '../../../src/errors.ts'
 import { exportSideBySide, type SideBySide } from '../../../src/export/side-by-side.ts'
 import type { TargetName } from '../../../src/targets/registry.ts'
 import { makeRawDisk, words } from '../../support/disks.ts'
@@ -49,6 +50,12 @@ describeWith(['qemu-img'], 'an export to several targets', () => {
     })
     await expect(job).rejects.toThrow('stopped')
     for (const name of ['kvm', 'work', 'md5sum.txt']) expect(readdirSync(path())).not.toContain(name)
+  })
+
+  it('gives no file its name once the folder is another run’s', async () => {
+    const confirm = () => Promise.reject(new PipelineError({ code: 'lock-lost', message: 'lost' }))
+    await expect(run(['kvm'], { confirm })).rejects.toMatchObject({ code: 'lock-lost' })
+    for (const name of ['kvm', 'md5sum.txt']) expect(readdirSync(path())).not.toContain(name)
   })
 
   it('does not wait for one that fails before it reads anything', async () => {

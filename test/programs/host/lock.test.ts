@@ -1,51 +1,38 @@
 import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, readdirSync, readFileSync, statSync, utimesSync, writeFileSync } from 'node:fs'
-import { setTimeout as sleep } from 'node:timers/promises'
+import { existsSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { afterEach, describe, expect, it } from 'vitest'
 import { exitCodes, PipelineError } from '../../../src/errors.ts'
-import { describeHolder, takeLock } from '../../../src/host/lock.ts'
-import { startTime } from '../../../src/host/process.ts'
+import { takeLock } from '../../../src/host/lock.ts'
+import { describeHolder } from '../../../src/host/lock-holder.ts'
 import { useFolder } from '../../support/folder.ts'
+import { type LockWorker, startLockWorker, timesHeld } from '../../support/lock-worker.ts'
 
 const path = useFolder()
-const children: ReturnType<typeof spawn>[] = []
+const workers: LockWorker[] = []
 
 afterEach(() => {
-  for (const child of children.splice(0)) child.kill('SIGKILL')
+  for (const worker of workers.splice(0)) worker.kill('SIGKILL')
 })
 
-/** Writes a lock as another process would have. */
-async function lockOf(pid: number, started: string | undefined): Promise<void> {
-  writeFileSync(path('lock'), JSON.stringify({ pid, startTime: started, runId: 'run-of-another' }))
-}
-
-/** A process of ours that lives until the test ends. */
-async function bystander(): Promise<number> {
-  const child = spawn('sleep', ['60'], { stdio: 'ignore' })
-  children.push(child)
-  await once(child, 'spawn')
-  return child.pid ?? 0
-}
-
-/** The id of a process that has just ended. */
-function deadPid(): number {
-  return spawnSync('true').pid
+/** Another process that takes the lock. */
+async function workerWithLock(): Promise<LockWorker> {
+  const worker = startLockWorker(path(), ['hold'])
+  workers.push(worker)
+  await worker.said('held')
+  return worker
 }
 
 describe('a lock', () => {
-  it('is refused to a second taker, who is told the process and the run that have it', async () => {
-    const pid = await bystander()
-    await lockOf(pid, await startTime(pid))
+  it('is refused to another process, with the process and the run that have it', async () => {
+    const { pid } = await workerWithLock()
     const refused = await takeLock(path(), 'mine').catch((error: unknown) => error as PipelineError)
     expect(refused).toBeInstanceOf(PipelineError)
-    expect(refused).toMatchObject({
-      code: 'locked',
-      exitCode: exitCodes.hostNotFit,
-      message: `another build works in ${path()}: process ${pid}, run run-of-another`,
-    })
+    expect(refused).toMatchObject({ code: 'locked', exitCode: exitCodes.hostNotFit, details: { pid } })
+    expect((refused as PipelineError).message).toMatch(
+      new RegExp(`^another build works in ${path()}: process ${pid}, run worker-${pid}, since 2\\S+Z$`),
+    )
     expect((refused as PipelineError).hint).toContain('--out')
-    expect(readFileSync(path('lock'), 'utf8')).toContain('run-of-another')
   })
 
   it('is refused to the same process as well', async () => {
@@ -62,26 +49,81 @@ describe('a lock', () => {
     await next.release()
   })
 
-  it('of a process that died is taken over', async () => {
-    await lockOf(deadPid(), '12345')
+  it('is free at once when its process is killed, and names the next one', async () => {
+    const worker = await workerWithLock()
+    worker.kill('SIGKILL')
+    await worker.ended
+    expect(readFileSync(path('lock'), 'utf8')).toContain(`worker-${worker.pid}`)
     const lock = await takeLock(path(), 'mine')
     expect(JSON.parse(readFileSync(path('lock'), 'utf8'))).toMatchObject({ pid: process.pid, runId: 'mine' })
     await lock.release()
+    expect(readdirSync(path())).toEqual([])
   })
 
-  it('of a process whose id another one has by now is taken over', async () => {
-    const pid = await bystander()
-    await lockOf(pid, '1')
-    const lock = await takeLock(path(), 'mine')
-    expect(readFileSync(path('lock'), 'utf8')).toContain('mine')
-    await lock.release()
+  it('stays with a process that is stopped', async () => {
+    const worker = await workerWithLock()
+    worker.kill('SIGSTOP')
+    await expect(takeLock(path(), 'mine')).rejects.toThrow(`process ${worker.pid}`)
   })
 
-  it.each(['', '{"pid": 1'])('that says %j is of nobody', async (content) => {
-    writeFileSync(path('lock'), content)
-    const lock = await takeLock(path(), 'mine')
+  it('does not stay with what its process has started', async () => {
+    const lock = await takeLock(path(), 'one')
+    const child = spawn('sleep', ['60'], { stdio: 'ignore' })
+    await once(child, 'spawn')
     await lock.release()
-    expect(existsSync(path('lock'))).toBe(false)
+    await (await takeLock(path(), 'two')).release()
+    child.kill('SIGKILL')
+  })
+
+  it.each(['', '{"pid": 1', '{"pid": 1, "runId": "of an earlier version"}'])(
+    'whose file says %j and is not locked is free',
+    async (content) => {
+      writeFileSync(path('lock'), content)
+      const lock = await takeLock(path(), 'mine')
+      await lock.release()
+      expect(existsSync(path('lock'))).toBe(false)
+    },
+  )
+
+  it('is not written through a link to another file', async () => {
+    writeFileSync(path('precious'), 'precious')
+    symlinkSync(path('precious'), path('lock'))
+    await expect(takeLock(path(), 'mine')).rejects.toMatchObject({ code: 'out-read-only' })
+    expect(readFileSync(path('precious'), 'utf8')).toBe('precious')
+  })
+
+  it('without flock(1) is refused with its package', async () => {
+    const { PATH = '' } = process.env
+    process.env.PATH = path()
+    try {
+      await expect(takeLock(path(), 'mine')).rejects.toMatchObject({
+        code: 'tools',
+        message: expect.stringContaining('util-linux') as string,
+      })
+    } finally {
+      process.env.PATH = PATH
+    }
+  })
+
+  it('that is removed, or another one at its place, is found lost before the next write', async () => {
+    const lock = await takeLock(path(), 'mine', undefined, 'build', { beatMs: 60_000, silentMs: 60_000 })
+    await lock.confirm()
+    rmSync(path('lock'))
+    const other = await workerWithLock()
+    await expect(lock.confirm()).rejects.toMatchObject({
+      code: 'lock-lost',
+      message: expect.stringContaining(`names process ${other.pid}`) as string,
+    })
+    expect(lock.lost.aborted).toBe(true)
+    await lock.release()
+    expect(readFileSync(path('lock'), 'utf8')).toContain(`worker-${other.pid}`)
+  })
+
+  it('that is lost is noticed without a write', async () => {
+    const lock = await takeLock(path(), 'mine', undefined, 'build', { beatMs: 20, silentMs: 1000 })
+    rmSync(path('lock'))
+    await expect.poll(() => lock.lost.aborted).toBe(true)
+    await lock.release()
   })
 })
 
@@ -104,28 +146,20 @@ describe('waiting for a lock', () => {
     expect(waitedFor[0]).toMatch(
       new RegExp(`^process ${process.pid}, run one, since \\d{4}-\\d\\d-\\d\\dT\\d\\d:\\d\\d:\\d\\dZ$`),
     )
-    // Longer than it takes to look again.
-    await sleep(500)
-    expect(waitedFor).toHaveLength(1)
-    const released = performance.now()
     await first.release()
     const second = await taken
-    expect(performance.now() - released).toBeLessThan(1000)
+    expect(waitedFor).toHaveLength(1)
     expect(readFileSync(path('lock'), 'utf8')).toContain('two')
     await second.release()
     expect(readdirSync(path())).toEqual([])
   })
 
   it('goes on when the holder is killed', async () => {
-    const pid = await bystander()
-    await lockOf(pid, await startTime(pid))
+    const worker = await workerWithLock()
     const { taken, waitedFor } = takeWhenFree('mine')
-    await expect.poll(() => waitedFor).toEqual([`process ${pid}, run run-of-another`])
-    const killed = performance.now()
-    process.kill(pid, 'SIGKILL')
-    const lock = await taken
-    expect(performance.now() - killed).toBeLessThan(1000)
-    await lock.release()
+    await expect.poll(() => waitedFor[0]).toContain(`process ${worker.pid}, run worker-${worker.pid}`)
+    worker.kill('SIGKILL')
+    await (await taken).release()
   })
 
   it('is done by one after the other, each told of each that was before', async () => {
@@ -137,7 +171,7 @@ describe('waiting for a lock', () => {
       second.taken.then((lock) => [lock, third] as const),
       third.taken.then((lock) => [lock, second] as const),
     ])
-    await expect.poll(() => loser.waitedFor).toHaveLength(2)
+    await expect.poll(() => loser.waitedFor, { timeout: 5000 }).toHaveLength(2)
     await winner.release()
     await (await loser.taken).release()
   })
@@ -155,68 +189,14 @@ describe('waiting for a lock', () => {
   })
 })
 
-describe('a lock that outlives its process', () => {
-  it('is stale as soon as the process has ended, also when nobody has asked for its exit status', async () => {
-    // A shell that never waits for the process it has started.
-    const parent = spawn('sh', ['-c', 'sleep 60 & echo $!; exec sleep 60'], {
-      stdio: ['ignore', 'pipe', 'ignore'],
-    })
-    children.push(parent)
-    const [line] = (await once(parent.stdout, 'data')) as [Buffer]
-    const pid = Number(line)
-    await lockOf(pid, await startTime(pid))
-    await expect(takeLock(path(), 'mine')).rejects.toThrow(`process ${pid}`)
-    process.kill(pid, 'SIGKILL')
-    const { taken } = takeWhenFree('mine')
-    await (await taken).release()
-  })
-
-  it.each([
-    ['another container', { bootId: undefined, pidSpace: 'pid:[1]', host: 'a-container' }],
-    ['another host', { bootId: 'of another host', pidSpace: undefined, host: 'a-host' }],
-    ['another boot', { bootId: 'of another boot', pidSpace: undefined, host: 'a-host' }],
-  ])('is alive in %s as long as it is touched, whatever has its pid here', async (_case, place) => {
-    const pid = await bystander()
-    const holder = { pid, startTime: await startTime(pid), runId: 'run-of-another', ...place }
-    writeFileSync(path('lock'), JSON.stringify(holder))
-    await expect(takeLock(path(), 'mine')).rejects.toThrow(`on ${place.host}, run run-of-another`)
-    const touch = (ago: number) => {
-      const time = new Date(Date.now() - ago)
-      utimesSync(path('lock'), time, time)
-    }
-    // Its clock is not ours.
-    let ago = 3_600_000
-    touch(ago)
-    const beat = setInterval(() => {
-      ago -= 1000
-      touch(ago)
-    }, 1000)
-    await expect(takeLock(path(), 'mine')).rejects.toThrow(`on ${place.host}`)
-    clearInterval(beat)
-    await (await takeLock(path(), 'mine')).release()
-    expect(readdirSync(path())).toEqual([])
-  })
-
-  it('is touched by its holder as long as it is its own', async () => {
-    const lock = await takeLock(path(), 'mine')
-    const long = new Date(Date.now() - 3_600_000)
-    utimesSync(path('lock'), long, long)
-    await expect
-      .poll(() => Date.now() - statSync(path('lock')).mtimeMs, { timeout: 10_000 })
-      .toBeLessThan(10_000)
-    await lockOf(deadPid(), '1')
-    utimesSync(path('lock'), long, long)
-    await sleep(3000)
-    expect(statSync(path('lock')).mtimeMs).toBeCloseTo(long.getTime(), 0)
-    await lock.release()
-    expect(readdirSync(path())).toEqual(['lock'])
-  })
-
-  it('takes along what other takers had beside it when they were killed', async () => {
-    const [dead, alive] = [deadPid(), await bystander()]
-    for (const name of [`lock.${dead}.01`, `lock.${dead}.01.stale`, `lock.${alive}.02`])
-      writeFileSync(path(name), '')
-    await (await takeLock(path(), 'mine')).release()
-    expect(readdirSync(path())).toEqual([`lock.${alive}.02`])
+describe('eight processes that take over the lock of killed ones', () => {
+  it('never have it at the same time', { timeout: 120_000 }, async () => {
+    const started = Array.from({ length: 8 }, () => startLockWorker(path(), ['die']))
+    workers.push(...started)
+    await Promise.all(started.map(({ ended }) => ended))
+    const said = started.map(({ text }) => text()).join('')
+    expect(said.split('\n').filter((line) => line === 'held')).toHaveLength(8 * timesHeld)
+    expect(said.match(/two holders.*/g)).toBeNull()
+    expect(spawnSync('flock', ['--nonblock', path('lock'), 'true']).status).toBe(0)
   })
 })

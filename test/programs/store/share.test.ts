@@ -23,11 +23,11 @@ import {
   type Shared,
 } from '../../../src/store/share.ts'
 import { openStore, type Store } from '../../../src/store/store.ts'
-import { tinyPipeline } from '../../support/built.ts'
 import { useFolder } from '../../support/folder.ts'
 import { record } from '../../support/layers.ts'
 import { sampleImage } from '../../support/pipelines.ts'
 import { findPort, startRegistry, type TestRegistry } from '../../support/registry.ts'
+import { tinyPipeline } from '../../support/tiny-pipeline.ts'
 import { describeWith } from '../../support/tools.ts'
 
 const path = useFolder()

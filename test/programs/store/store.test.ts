@@ -75,6 +75,18 @@ async function fill(store: Store): Promise<void> {
   await commit(store, 'other')
 }
 
+describe('a store whose folder is another run’s by now', () => {
+  it('records no layer and removes none', async () => {
+    await commit(openStore(path('store')), 'base')
+    const before = readdirSync(path('store'))
+    const store = openStore(path('store'), () => Promise.reject(new Error('lost')))
+    await expect(commit(store, 'a')).rejects.toThrow('lost')
+    await expect(store.remove(keyOf('base'))).rejects.toThrow('lost')
+    expect(await names(store)).toEqual(['base'])
+    expect(readdirSync(path('store'))).toEqual(expect.arrayContaining(before))
+  })
+})
+
 /** What lies in the store, but for the list of digests that spares reading. */
 const filesOfStore = () => readdirSync(path('store')).filter((name) => name !== 'digests.json')
 

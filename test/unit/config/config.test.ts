@@ -8,9 +8,9 @@ import { definePipeline, type Pipeline } from '../../../src/config/pipeline.ts'
 import { resolvePipeline } from '../../../src/config/resolve.ts'
 import { defineStage } from '../../../src/config/stage.ts'
 import { exitCodes, PipelineError } from '../../../src/errors.ts'
-import { tinyPipeline } from '../../support/built.ts'
 import { useFolder } from '../../support/folder.ts'
 import { sound, threeStages } from '../../support/pipelines.ts'
+import { tinyPipeline } from '../../support/tiny-pipeline.ts'
 
 const path = useFolder()
 

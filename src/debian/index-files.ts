@@ -1,0 +1,91 @@
+/** Files of package indexes: fetched, kept, proved by a Release file, and unpacked. */
+
+import { readFile } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import { promisify } from 'node:util'
+import { gunzip } from 'node:zlib'
+import { execa } from 'execa'
+import { sha256 } from '../digest.ts'
+import { exitCodes, messageOf, PipelineError } from '../errors.ts'
+import { makeFolder, writeDurably } from '../host/files.ts'
+import { fetchListed, type ReleaseFile, type ReleaseRequest, type VerifiedRelease } from './release.ts'
+import { nameOfArchive } from './release-memory.ts'
+
+export interface IndexOptions {
+  readonly signal?: AbortSignal | undefined
+  /** Folder that keeps packed indexes. What is there is used only if it is what the Release file lists. */
+  readonly cache?: string | undefined
+}
+
+/** The faster one first: the security archive has no other than xz. */
+const packings = ['.gz', '.xz'] as const
+
+/**
+ * Fetches the verified index of one component; undefined if the archive has none in the formats read here.
+ * @throws PipelineError with a code that begins with `mirror-`, or `tools`
+ */
+export async function fetchIndex(
+  { url, suite, arch }: Pick<ReleaseRequest, 'url' | 'suite' | 'arch'>,
+  { files }: VerifiedRelease,
+  component: string,
+  { signal, cache }: IndexOptions = {},
+): Promise<Buffer | undefined> {
+  const index = `${component}/binary-${arch}/Packages`
+  const packing = packings.find((ending) => files.has(`${index}${ending}`))
+  const listed = files.get(`${index}${packing}`)
+  if (packing === undefined || listed === undefined) return undefined
+  const from = `${url}/dists/${suite}/${index}${packing}`
+  const name = `${nameOfArchive({ url, suite })}.${component}_${arch}${packing}`
+  const packed = await bring(from, listed, cache && join(cache, name), signal)
+  return unpack(packed, packing, files.get(index)?.size ?? maximumBytes, signal)
+}
+
+// --- internal ---
+
+/** Ten times what Debian's largest has today; only for an index whose unpacked size is not listed. */
+const maximumBytes = 512 * 1024 ** 2
+
+async function bring(
+  url: string,
+  listed: ReleaseFile,
+  kept: string | undefined,
+  signal: AbortSignal | undefined,
+): Promise<Buffer> {
+  const found = kept === undefined ? undefined : await readFile(kept).catch(() => undefined)
+  if (found?.length === listed.size && sha256(found) === listed.sha256) return found
+  const packed = await fetchListed(url, listed, { signal })
+  if (kept !== undefined) {
+    await makeFolder(dirname(kept))
+    await writeDurably(kept, packed)
+  }
+  return packed
+}
+
+async function unpack(
+  packed: Buffer,
+  packing: (typeof packings)[number],
+  maxBytes: number,
+  signal: AbortSignal | undefined,
+): Promise<Buffer> {
+  if (packing === '.gz') return promisify(gunzip)(packed, { maxOutputLength: Math.max(maxBytes, 1) })
+  try {
+    const { stdout } = await execa('xz', ['--decompress', '--stdout'], {
+      input: packed,
+      encoding: 'buffer',
+      maxBuffer: Math.max(maxBytes, 1),
+      stripFinalNewline: false,
+      ...(signal === undefined ? {} : { cancelSignal: signal }),
+    })
+    return Buffer.from(stdout.buffer, stdout.byteOffset, stdout.byteLength)
+  } catch (cause) {
+    signal?.throwIfAborted()
+    throw new PipelineError({
+      code: 'tools',
+      message: `xz did not unpack an index of packages: ${messageOf(cause).split('\n')[0]}`,
+      hint: 'install it with: npm run setup',
+      exitCode: exitCodes.hostNotFit,
+      details: { tools: ['xz'] },
+      cause,
+    })
+  }
+}

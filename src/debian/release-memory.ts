@@ -1,0 +1,32 @@
+/** The newest Release file that each mirror has served: an older one is refused from then on. */
+
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { sha256 } from '../digest.ts'
+import { makeFolder, writeDurably } from '../host/files.ts'
+import { isOutput, outFolderAt } from '../host/out-folder.ts'
+import { proveRelease, type ReleaseMemory, type ReleaseRequest } from './release.ts'
+import { requireNotOlder } from './release-dates.ts'
+
+/** The memory of an output folder. One that was never built in remembers nothing. */
+export function openReleaseMemory(outFolder: string): ReleaseMemory {
+  const folder = outFolderAt(outFolder).cache.archives
+  return {
+    remember: async (bytes, request, { date }) => {
+      const path = join(folder, `${nameOfArchive(request)}.InRelease`)
+      const seen = await readFile(path).catch(() => undefined)
+      if (seen?.equals(bytes)) return
+      // Whatever else is in the file cannot keep a mirror from being used.
+      const before = seen && (await proveRelease(seen, request, { isRecord: true }).catch(() => undefined))
+      if (before !== undefined) requireNotOlder(request, date, before.date, path)
+      if (!(await isOutput(outFolder))) return
+      await makeFolder(folder)
+      await writeDurably(path, bytes)
+    },
+  }
+}
+
+/** Name of an archive's files in the cache. */
+export function nameOfArchive({ url, suite }: Pick<ReleaseRequest, 'url' | 'suite'>): string {
+  return `${suite}-${sha256(url).slice(0, 16)}`
+}

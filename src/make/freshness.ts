@@ -1,0 +1,56 @@
+/** What a build does about packages that have been fixed since its layers were made. */
+
+import { judgeFreshness, lookAtFreshness, packagesOfPlan } from '../plan/freshness.ts'
+import { type Plan, planImage } from '../plan/plan.ts'
+import { describeFreshness } from '../report/freshness.ts'
+import { layersUpTo } from '../store/chain.ts'
+import { packagesOf } from '../store/packages.ts'
+import type { Layer, Store } from '../store/store.ts'
+import type { BuildRequest, Run } from './run.ts'
+
+/**
+ * With `--refresh`: the plan, or one from layer 0 if the archives have newer packages than its layers.
+ * @throws PipelineError with a code that begins with `mirror-` or `keyring-`
+ */
+export async function refreshed(plan: Plan, request: BuildRequest, store: Store): Promise<Plan> {
+  const { image, planning, outFolder, signal, emit } = request
+  if (request.refresh !== true || plan.base.cached === undefined) return plan
+  const packages = packagesOfPlan(plan)
+  const freshness = await judgeFreshness({ image, packages, outFolder, signal })
+  const says = (text: string) =>
+    emit({ kind: 'note', text: `updates: ${describeFreshness(freshness)}${text}` })
+  if (freshness.updates.length === 0) {
+    says('')
+    return plan
+  }
+  const pinned = pinOf(image)
+  if (pinned !== undefined) {
+    says(`; ${pinned}`)
+    return plan
+  }
+  says('; every layer is made again')
+  return planImage(image, store, { ...planning, ignoreStore: true })
+}
+
+/** Why another installation would bring the same packages; undefined if it would not. */
+function pinOf({ installer, mirror }: BuildRequest['image']): string | undefined {
+  if (installer === 'disk-image') return 'layer 0 is a disk image: a newer one in installer.image has them'
+  if (mirror.snapshot === undefined) return undefined
+  return `packages are pinned to the snapshot ${mirror.snapshot}: a later one has them`
+}
+
+/** The archives may be slow, and what a build has made is worth knowing about. */
+const patienceMs = 20_000
+
+/** Compares the finished image with the archives, for the report. Never fails a build. */
+export async function recordFreshness(run: Run, final: Layer): Promise<void> {
+  const { plan, store, place, emit, request } = run
+  const packages = packagesOf(await layersUpTo(final, store))
+  run.freshness = await lookAtFreshness(
+    { image: plan.image, packages, outFolder: place.outFolder, signal: request.signal },
+    patienceMs,
+  )
+  if (run.freshness.status === 'current') return
+  const advice = run.freshness.status === 'outdated' ? '; build --refresh makes every layer again' : ''
+  emit({ kind: 'note', text: `updates: ${describeFreshness(run.freshness)}${advice}` })
+}

@@ -1,0 +1,136 @@
+/** Compares the packages of an image with those that its archives have today. */
+
+import { debianArchives, type Mirror } from '../config/image.ts'
+import type { ResolvedImage } from '../config/resolved.ts'
+import { archivesOf } from '../debian/archives.ts'
+import { fetchIndex } from '../debian/index-files.ts'
+import { type ReleaseMemory, type ReleaseRequest, verifyRelease } from '../debian/release.ts'
+import { openReleaseMemory } from '../debian/release-memory.ts'
+import { type ArchiveIndex, findUpdates } from '../debian/updates.ts'
+import { exitCodes, messageOf, PipelineError } from '../errors.ts'
+import { isOutput, outFolderAt } from '../host/out-folder.ts'
+import type { Freshness, KnownFreshness } from '../report/freshness.ts'
+import { layersOf } from '../store/chain.ts'
+import { packagesOf } from '../store/packages.ts'
+import type { Plan } from './plan.ts'
+
+export interface FreshnessRequest {
+  readonly image: Pick<ResolvedImage, 'suite' | 'debianArch' | 'mirror' | 'freshness'>
+  /** Versions by name, as dpkg in the image lists them. */
+  readonly packages: ReadonlyMap<string, string>
+  /** Remembers what the archives have served, if a build was ever made there. */
+  readonly outFolder: string
+  readonly signal?: AbortSignal | undefined
+}
+
+/**
+ * Compares with the signed indexes of suite, updates and security archive.
+ * @throws PipelineError with a code that begins with `mirror-` or `keyring-`
+ */
+export async function judgeFreshness(request: FreshnessRequest): Promise<KnownFreshness> {
+  const { image, packages, outFolder, signal } = request
+  const checkedAt = new Date().toISOString()
+  const cache = (await isOutput(outFolder)) ? outFolderAt(outFolder).cache.archives : undefined
+  const memory = openReleaseMemory(outFolder)
+  const requests = archivesOf({ ...image, mirror: mirrorOfToday(image) })
+  const security = requests[requests.length - 1]
+  const loaded = await Promise.all(
+    requests.map((archive) =>
+      loadArchive(archive, { isSecurity: archive === security, memory, cache, signal }),
+    ),
+  )
+  const updates = findUpdates(
+    withoutArchitectures(packages),
+    loaded.flatMap(({ indexes }) => indexes),
+  )
+  return {
+    status: updates.length === 0 ? 'current' : 'outdated',
+    checkedAt,
+    archives: loaded.map(({ suite, url, date }) => ({ suite, url, date })),
+    updates: [...updates],
+  }
+}
+
+/** A verb that only looks does not wait for longer, and says that it does not know. */
+const defaultPatienceMs = 5_000
+
+/** The same for verbs that only look: it never fails, and takes a few seconds at most. */
+export async function lookAtFreshness(
+  request: FreshnessRequest,
+  patienceMs = defaultPatienceMs,
+): Promise<Freshness> {
+  const { signal } = request
+  const limit = AbortSignal.timeout(patienceMs)
+  const within = signal === undefined ? limit : AbortSignal.any([signal, limit])
+  try {
+    return await judgeFreshness({ ...request, signal: within })
+  } catch (error) {
+    signal?.throwIfAborted()
+    const isLate = limit.aborted
+    if (!isLate && !(error instanceof PipelineError)) throw error
+    const reason = isLate ? `the archives did not answer within ${patienceMs / 1000} s` : messageOf(error)
+    return { status: 'unknown', checkedAt: new Date().toISOString(), reason }
+  }
+}
+
+/** The packages of the layers that a plan has already; empty if layer 0 has to be made. */
+export function packagesOfPlan(plan: Plan): ReadonlyMap<string, string> {
+  return packagesOf(layersOf(plan).flatMap(({ cached }) => cached ?? []))
+}
+
+// --- internal ---
+
+/** A snapshot never has an update; what it lacks is in the archives that go on. */
+function mirrorOfToday({ mirror, freshness }: FreshnessRequest['image']): Mirror {
+  const { debian, security, keyring } = mirror.snapshot === undefined ? mirror : debianArchives
+  return {
+    ...mirror,
+    snapshot: undefined,
+    debian: freshness.debian ?? debian,
+    security: freshness.security ?? security,
+    keyring: freshness.keyring ?? keyring,
+  }
+}
+
+interface LoadOptions {
+  readonly isSecurity: boolean
+  readonly memory: ReleaseMemory
+  readonly cache: string | undefined
+  readonly signal: AbortSignal | undefined
+}
+
+async function loadArchive(
+  request: ReleaseRequest,
+  { isSecurity, memory, cache, signal }: LoadOptions,
+): Promise<{
+  readonly suite: string
+  readonly url: string
+  readonly date: string
+  readonly indexes: readonly ArchiveIndex[]
+}> {
+  const { suite, url, components } = request
+  const release = await verifyRelease(request, { signal, memory })
+  const texts = await Promise.all(
+    components.map((component) => fetchIndex(request, release, component, { signal, cache })),
+  )
+  const indexes = texts.map((text, index) => {
+    if (text === undefined) throw noIndex(request, components[index] ?? '')
+    return { suite, isSecurity, text }
+  })
+  return { suite, url, date: release.date.toISOString(), indexes }
+}
+
+/** dpkg-query says `libc6:amd64` for packages that may be installed for several architectures. */
+function withoutArchitectures(packages: ReadonlyMap<string, string>): ReadonlyMap<string, string> {
+  return new Map([...packages].map(([name, version]) => [name.split(':')[0] as string, version]))
+}
+
+/** Nothing to compare with is not the same as nothing to update. */
+function noIndex({ url, suite }: ReleaseRequest, component: string): PipelineError {
+  return new PipelineError({
+    code: 'mirror-index-missing',
+    message: `${suite} at ${url} has no index of ${component} packed with gzip or xz`,
+    hint: 'use another mirror, or name one in freshness.',
+    exitCode: exitCodes.hostNotFit,
+  })
+}

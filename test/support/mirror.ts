@@ -1,0 +1,114 @@
+/** A Debian mirror on this host, signed here: a main archive with its updates, and a security archive. */
+
+import { spawnSync } from 'node:child_process'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { gzipSync } from 'node:zlib'
+import { sha256 } from '../../src/digest.ts'
+import { runGpg } from './gpg.ts'
+
+export interface Published {
+  /** Versions by name; a source package after a slash: `libssl3t64/openssl`. */
+  readonly packages?: Readonly<Record<string, string>>
+  /** @default a minute ago */
+  readonly date?: Date
+  readonly validUntil?: Date
+}
+
+export interface TestMirror {
+  readonly debian: string
+  readonly security: string
+  readonly keyring: string
+  /** Words of the command line that compare with this mirror. */
+  readonly words: readonly string[]
+  /** Publishes a suite, e.g. `trixie-security`, anew. */
+  readonly publish: (suite: string, published?: Published) => void
+  /** Serves other bytes for a path. */
+  readonly serve: (path: string, bytes: Buffer | undefined) => void
+  readonly read: (path: string) => Buffer
+  /** Paths that were asked for. */
+  readonly asked: string[]
+  readonly close: () => void
+}
+
+/** Publishes empty archives of trixie. The security archive has its index packed by xz alone, as Debian's has. */
+export async function startMirror(): Promise<TestMirror> {
+  const home = mkdtempSync(join(tmpdir(), 'mirror-'))
+  const keyring = join(home, 'keyring.gpg')
+  runGpg(home, ['--quick-generate-key', 'mirror@example.org', 'ed25519', 'sign', 'never'])
+  runGpg(home, ['--output', keyring, '--export'])
+  const files = new Map<string, Buffer>()
+  const asked: string[] = []
+  const server = createServer(({ url = '' }, answer) => {
+    asked.push(url)
+    const bytes = files.get(url)
+    answer.statusCode = bytes === undefined ? 404 : 200
+    answer.end(bytes)
+  }).listen(0, '127.0.0.1')
+  await new Promise((resolve) => server.once('listening', resolve))
+  // A test file that only has it in its surroundings need not close it.
+  server.unref()
+  const origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+  const [debian, security] = [`${origin}/debian`, `${origin}/security`]
+
+  const publish: TestMirror['publish'] = (suite, { packages = {}, date, validUntil } = {}) => {
+    const isSecurity = suite.endsWith('-security')
+    const index = Buffer.from(Object.entries(packages).map(renderStanza).join('\n'))
+    const packing = isSecurity ? '.xz' : '.gz'
+    const packed = isSecurity ? compressXz(index) : gzipSync(index)
+    const below = `${isSecurity ? '/security' : '/debian'}/dists/${suite}`
+    const name = 'main/binary-amd64/Packages'
+    const text = [
+      `Suite: ${suite}`,
+      `Codename: ${suite}`,
+      `Date: ${(date ?? new Date(Date.now() - 60_000)).toUTCString()}`,
+      ...(validUntil === undefined ? [] : [`Valid-Until: ${validUntil.toUTCString()}`]),
+      'Architectures: amd64',
+      'Components: main',
+      'SHA256:',
+      ` ${sha256(index)} ${index.length} ${name}`,
+      ` ${sha256(packed)} ${packed.length} ${name}${packing}`,
+      '',
+    ].join('\n')
+    writeFileSync(join(home, 'Release'), text)
+    runGpg(home, ['--yes', '--output', join(home, 'InRelease'), '--clearsign', join(home, 'Release')])
+    files.set(`${below}/InRelease`, readFileSync(join(home, 'InRelease')))
+    files.set(`${below}/${name}${packing}`, packed)
+  }
+  for (const suite of ['trixie', 'trixie-updates', 'trixie-security']) publish(suite)
+  return {
+    debian,
+    security,
+    keyring,
+    words: Object.entries({ debian, security, keyring }).flatMap(([name, value]) => [
+      '--set',
+      `freshness.${name}=${value}`,
+    ]),
+    publish,
+    serve: (path, bytes) => {
+      if (bytes === undefined) files.delete(path)
+      else files.set(path, bytes)
+    },
+    read: (path) => files.get(path) as Buffer,
+    asked,
+    close: () => {
+      server.closeAllConnections()
+      server.close()
+      spawnSync('gpgconf', ['--homedir', home, '--kill', 'all'])
+      rmSync(home, { recursive: true, force: true })
+    },
+  }
+}
+
+function renderStanza([names, version]: readonly [string, string]): string {
+  const [name, source] = names.split('/')
+  const from = source === undefined ? '' : `Source: ${source}\n`
+  return `Package: ${name}\n${from}Description: Version: 99 of it\nVersion: ${version}\nArchitecture: amd64\n`
+}
+
+function compressXz(bytes: Buffer): Buffer {
+  return spawnSync('xz', ['--stdout'], { input: bytes }).stdout
+}
