@@ -1,7 +1,6 @@
 /** Packages in a mirror's signed indexes. */
 
-import { promisify } from 'node:util'
-import { gunzip } from 'node:zlib'
+import { gunzip } from '../host/gunzip.ts'
 import {
   fetchListed,
   parseFields,
@@ -44,9 +43,12 @@ export async function fetchIndex(
   const path = `${component}/binary-${arch}/Packages.gz`
   const listed = release.files.get(path)
   if (listed === undefined) return undefined
-  const packed = await fetchListed(`${url}/dists/${suite}/${path}`, listed, options)
-  return (await promisify(gunzip)(packed)).toString('latin1')
+  const whole = `${url}/dists/${suite}/${path}`
+  return (await gunzip(await fetchListed(whole, listed, options), mostIndexBytes, whole)).toString('latin1')
 }
+
+/** Debian's largest has 60 MB. */
+export const mostIndexBytes = 256 * 1024 ** 2
 
 /** Finds a package in an index; undefined if it is missing or lacks what is needed to verify it. */
 export function findListedPackage(index: string, name: string): ListedPackage | undefined {

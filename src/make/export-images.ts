@@ -4,7 +4,7 @@ import { mkdir, readFile, rm, stat } from 'node:fs/promises'
 import { join, relative } from 'node:path'
 import type { ResolvedImage } from '../config/resolved.ts'
 import { canonicalJson, sha256 } from '../digest.ts'
-import { imageNode } from '../disk/block-node.ts'
+import { openChain } from '../disk/chain.ts'
 import { hasChecksums } from '../export/checksums.ts'
 import { dependenciesOf, imageName } from '../export/image-file.ts'
 import { writeMetadata } from '../export/metadata.ts'
@@ -76,9 +76,10 @@ async function exportMissing(
   const { image, layer, layerDisk, outFolder, emit, estimate, signal } = request
   const { images, unfinishedImages } = outFolderAt(outFolder)
   await mkdir(images, { recursive: true })
+  const [{ node }] = await openChain(layerDisk, 'qcow2', 'same folder')
   return exportSideBySide({
     ...image,
-    disk: imageNode('qcow2', layerDisk),
+    disk: node,
     workFolder: unfinishedImages,
     findKey: async () => layer.sha256,
     targets: missing,
