@@ -23,6 +23,7 @@ import { reportToJson } from './views/diff-json.ts'
 interface DiffOptions extends PipelineOptions {
   readonly path: readonly string[]
   readonly full?: boolean
+  readonly withBackingFiles?: boolean
   readonly json?: boolean
   readonly exitCode?: boolean
 }
@@ -40,6 +41,7 @@ export function diffCommand(command: Command, terminal: Terminal, choose: Choose
   addPipelineOptions(command)
     .option('--path <folder>', 'only what is there, with all contents; may be repeated', collectPath, [])
     .option('--full', 'leave nothing out')
+    .option('--with-backing-files', 'also read the local files that a qcow2 is based on')
     .option('--json', 'print the difference as JSON')
     .option('--exit-code', 'exit with 1 when there is a difference')
     .action((disk: string, other: string | undefined, options: DiffOptions) =>
@@ -51,6 +53,7 @@ async function diff(words: readonly string[], options: DiffOptions, terminal: Te
   const store = openStore(outFolderAt(resolvePath(options.out)).store)
   const sources = await findSources(words, {
     store,
+    backing: options.withBackingFiles ? 'local files' : 'none',
     plan: async (installer = options.installer) => {
       const chosen = installer === undefined ? options : { ...options, installer }
       const { images } = await choosePipeline(chosen)
@@ -93,7 +96,9 @@ async function withDisks<Result>(
   action: (disks: readonly [DiskFiles, DiskFiles]) => Promise<Result>,
 ): Promise<Result> {
   const workFolder = await findWorkFolder()
-  const opening = sources.map(({ file, format }) => openDisk(file, { format, workFolder, signal }))
+  const opening = sources.map(({ file, format, backing }) =>
+    openDisk(file, { format, backing, workFolder, signal }),
+  )
   const opened = await Promise.allSettled(opening)
   try {
     const failed = opened.find((outcome) => outcome.status === 'rejected')

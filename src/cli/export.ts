@@ -22,6 +22,7 @@ import { addWaitOption, tellWaiting, type WaitOptions } from './wait.ts'
 
 interface ExportOptions extends WaitOptions {
   readonly from: string
+  readonly withBackingFiles?: boolean
   readonly targets: readonly TargetName[]
   readonly name?: string
   readonly date: string
@@ -50,7 +51,8 @@ const registeredTargets = targetNames.filter((name) => targets[name].hypervisors
 
 export function exportCommand(command: Command, terminal: Terminal, choose: Choose): void {
   command
-    .requiredOption('--from <disk>', 'disk image that qemu-img reads')
+    .requiredOption('--from <disk>', 'disk image')
+    .option('--with-backing-files', 'also read the local files that a qcow2 is based on')
     .option('--targets <list>', `some of ${targetNames.join(',')}`, parseTargets, registeredTargets)
     .option('--name <name>', "name of the files; without it, the disk's")
     .option('--date <date>', 'date in the files, the same for the same bytes', '2000-01-01')
@@ -73,6 +75,7 @@ async function run(options: ExportOptions, terminal: Terminal): Promise<number> 
     const files = await untilInterrupted((signal) =>
       exportDisk({
         disk: resolvePath(options.from),
+        backing: options.withBackingFiles ? 'local files' : 'none',
         fileName: name,
         targets: options.targets,
         formats,

@@ -1,13 +1,13 @@
 /** `matrix`: prints the variants as a GitHub Actions matrix. */
 
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdir, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join, resolve as resolvePath } from 'node:path'
 import { type Command, InvalidArgumentError } from 'commander'
 import type { Arch } from '../arch.ts'
 import type { ResolvedImage } from '../config/resolved.ts'
 import { exitCodes } from '../errors.ts'
-import { temporaryPrefix } from '../host/run-folder.ts'
+import { temporaryFolderIn } from '../host/run-folder.ts'
 import { hasChanged, planEarlier } from '../plan/changed-since.ts'
 import { defaultRunners, digestExports, isChosen, matrixOf } from '../plan/matrix.ts'
 import { planImage } from '../plan/plan.ts'
@@ -68,7 +68,8 @@ async function chooseChanged(
 ): Promise<readonly ResolvedImage[]> {
   const { changedSince: revision } = options
   if (revision === undefined) return images
-  const workFolder = await mkdtemp(join(tmpdir(), temporaryPrefix))
+  const workFolder = temporaryFolderIn(tmpdir())
+  await mkdir(workFolder, { mode: 0o700 })
   try {
     const pipeline = resolvePath(options.pipeline)
     const words = overridesOf(options)

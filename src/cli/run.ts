@@ -62,7 +62,8 @@ async function run(file: string, options: RunOptions, terminal: Terminal): Promi
   const say = (text: string) => terminal.error(`${text}\n`)
   try {
     return await untilInterrupted(async (signal) => {
-      const source = await locateDisk(await unpackArchive(resolvePath(file), scratch.folder, signal))
+      const unpacked = await unpackArchive(resolvePath(file), scratch.folder, signal)
+      const source = await locateDisk(unpacked, { signal })
       const acceleration = await chooseAccelerator({
         arch: 'x86_64',
         kernels: await findKernels(cache.kernels),

@@ -2,12 +2,11 @@
 
 import { readFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import { promisify } from 'node:util'
-import { gunzip } from 'node:zlib'
 import { execa } from 'execa'
 import { sha256 } from '../digest.ts'
 import { exitCodes, messageOf, PipelineError } from '../errors.ts'
 import { makeFolder, writeDurably } from '../host/files.ts'
+import { gunzip } from '../host/gunzip.ts'
 import { fetchListed, type ReleaseFile, type ReleaseRequest, type VerifiedRelease } from './release.ts'
 import { nameOfArchive } from './release-memory.ts'
 
@@ -37,12 +36,13 @@ export async function fetchIndex(
   const from = `${url}/dists/${suite}/${index}${packing}`
   const name = `${nameOfArchive({ url, suite })}.${component}_${arch}${packing}`
   const packed = await bring(from, listed, cache && join(cache, name), signal)
-  return unpack(packed, packing, files.get(index)?.size ?? maximumBytes, signal)
+  const size = Math.min(files.get(index)?.size ?? maximumBytes, maximumBytes)
+  return packing === '.gz' ? gunzip(packed, Math.max(size, 1), from) : unxz(packed, Math.max(size, 1), signal)
 }
 
 // --- internal ---
 
-/** Ten times what Debian's largest has today; only for an index whose unpacked size is not listed. */
+/** Ten times what Debian's largest has today. */
 const maximumBytes = 512 * 1024 ** 2
 
 async function bring(
@@ -61,18 +61,12 @@ async function bring(
   return packed
 }
 
-async function unpack(
-  packed: Buffer,
-  packing: (typeof packings)[number],
-  maxBytes: number,
-  signal: AbortSignal | undefined,
-): Promise<Buffer> {
-  if (packing === '.gz') return promisify(gunzip)(packed, { maxOutputLength: Math.max(maxBytes, 1) })
+async function unxz(packed: Buffer, maxBytes: number, signal: AbortSignal | undefined): Promise<Buffer> {
   try {
     const { stdout } = await execa('xz', ['--decompress', '--stdout'], {
       input: packed,
       encoding: 'buffer',
-      maxBuffer: Math.max(maxBytes, 1),
+      maxBuffer: maxBytes,
       stripFinalNewline: false,
       ...(signal === undefined ? {} : { cancelSignal: signal }),
     })

@@ -60,6 +60,9 @@ export function describeStanza(fields: ReadonlyMap<string, string>): ListedPacka
   return { fileName, archiveName, sha256, size: Number(size) }
 }
 
+/** Debian's largest has 60 MB. */
+export const mostIndexBytes = 256 * 1024 ** 2
+
 /** Finds a package in an index; undefined if it is missing or lacks what is needed to verify it. */
 export function findListedPackage(index: string, name: string): ListedPackage | undefined {
   return readStanzaAt(index, findLine(index, `Package: ${name}`))

@@ -5,7 +5,7 @@ import { access } from 'node:fs/promises'
 import type { DebianArch } from '../arch.ts'
 import type { ErrorCode } from '../error-codes.ts'
 import { exitCodes, PipelineError } from '../errors.ts'
-import { downloadTimeoutMs, get } from '../host/http.ts'
+import { get } from '../host/http.ts'
 import { parseReleaseDate, requireCurrent } from './release-dates.ts'
 import { badSignature, type SignedRelease, verifySignature } from './release-signature.ts'
 
@@ -64,12 +64,19 @@ export async function verifyRelease(
   await access(request.keyring).catch((cause) => {
     throw keyringMissing(request.keyring, cause)
   })
-  const response = await get(`${request.url}/dists/${request.suite}/InRelease`, 'GET', options.signal)
+  const url = `${request.url}/dists/${request.suite}/InRelease`
+  const response = await get(url, mostReleaseBytes, options.signal)
   if (response.status !== 200) throw releaseStatus(request, response.status)
   const release = await proveRelease(response.body, request, options)
   await options.memory?.remember(response.body, request, release)
   return release
 }
+
+/** Debian's have 200 kB. */
+const mostReleaseBytes = 2 * 1024 ** 2
+
+/** No index or package of ours is larger. */
+const mostListedBytes = 512 * 1024 ** 2
 
 /**
  * Verifies an `InRelease` file that is already here.
@@ -107,7 +114,9 @@ export async function fetchListed(
   listed: ReleaseFile,
   options: Pick<VerifyOptions, 'signal'> = {},
 ): Promise<Buffer> {
-  const { status, body } = await get(url, 'GET', options.signal, downloadTimeoutMs)
+  // A mirror in the middle of an update may serve a file of another size.
+  const most = Math.min((listed.size || 0) * 2 + 1024 ** 2, mostListedBytes)
+  const { status, body } = await get(url, most, options.signal)
   if (status !== 200) {
     throw new PipelineError({
       code: 'mirror-http-status',

@@ -3,7 +3,8 @@
 import { stat } from 'node:fs/promises'
 import { resolve as resolvePath } from 'node:path'
 import { type NamedInstaller, namedInstallers } from '../config/installer.ts'
-import { type DiskFormat, formatByEnding } from '../disk/disk-source.ts'
+import type { Backing } from '../disk/chain.ts'
+import { type DiskFormat, formatByEnding } from '../disk/disk-format.ts'
 import { exitCodes, PipelineError } from '../errors.ts'
 import type { Plan } from '../plan/plan.ts'
 import { layersOf } from '../store/chain.ts'
@@ -17,9 +18,13 @@ export interface ComparedDisk {
   readonly file: string
   /** Undefined if a file's name does not say: its content decides. */
   readonly format: DiskFormat | undefined
+  /** Layers stand on each other in one folder. */
+  readonly backing: Backing
 }
 
 export interface SourceLookup {
+  /** The backing files of disks that are no layers. */
+  readonly backing: Backing
   /** The plan of the image whose stages are named; only called if a word may be a stage. */
   readonly plan: (installer?: NamedInstaller) => Promise<Plan>
   readonly store: Store
@@ -37,7 +42,7 @@ export async function findSources(
   if (second !== undefined) return [await findSource(first, lookup), await findSource(second, lookup)]
   const layer = await findLayer(first, lookup)
   if (layer === undefined) {
-    await findFile(first)
+    await findFile(first, lookup)
     throw unknownDisk(`${first} is compared with nothing`, 'give two disk images, or one stage.')
   }
   if (layer.parent === null) {
@@ -53,11 +58,16 @@ export async function findSources(
 
 async function findSource(word: string, lookup: SourceLookup): Promise<ComparedDisk> {
   const layer = await findLayer(word, lookup)
-  return layer === undefined ? findFile(word) : sourceOf(layer, lookup.store)
+  return layer === undefined ? findFile(word, lookup) : sourceOf(layer, lookup.store)
 }
 
 function sourceOf({ key, name }: Layer, store: Store): ComparedDisk {
-  return { name: `${name} ${key.slice(0, 12)}`, file: resolvePath(store.disk(key)), format: 'qcow2' }
+  return {
+    name: `${name} ${key.slice(0, 12)}`,
+    file: resolvePath(store.disk(key)),
+    format: 'qcow2',
+    backing: 'same folder',
+  }
 }
 
 /** The layer of a stage or key; undefined if the word can only be a file. */
@@ -97,9 +107,9 @@ export function installerOf(word: string): NamedInstaller | undefined {
   return namedInstallers.find((name) => name === named)
 }
 
-async function findFile(word: string): Promise<ComparedDisk> {
+async function findFile(word: string, { backing }: SourceLookup): Promise<ComparedDisk> {
   if (!(await isFile(word))) throw unknownDisk(`there is no disk image ${word}`, 'give the path of a file.')
-  return { name: word, file: resolvePath(word), format: formatByEnding(word) }
+  return { name: word, file: resolvePath(word), format: formatByEnding(word), backing }
 }
 
 async function isFile(path: string): Promise<boolean> {

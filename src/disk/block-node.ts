@@ -21,7 +21,7 @@ export function fileNode(path: string): BlockNode {
   return { driver: 'file', filename: resolve(path) }
 }
 
-/** The disk in an image file. `driver` is QEMU's name of the format: `qcow2`, `vpc`, … */
+/** The disk in an image file that refers to no others. `driver` is QEMU's name of the format: `qcow2`, `vpc`, … */
 export function imageNode(driver: string, path: string): BlockNode {
   return { driver, file: fileNode(path) }
 }

@@ -3,7 +3,8 @@
 import { mkdir, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { PipelineError } from '../errors.ts'
-import { imageNode, stretchNode } from './block-node.ts'
+import { stretchNode } from './block-node.ts'
+import { openChain } from './chain.ts'
 import { readContents, readFolder, settleJournal } from './filesystem.ts'
 import { readInodes } from './inodes.ts'
 import { type Layout, sectorBytes } from './layout.ts'
@@ -15,8 +16,8 @@ export interface BootFiles {
 }
 
 /**
- * Copies the newest kernel and its initrd from a qcow2 disk into `folder`.
- * @throws PipelineError `no-kernel`, `disk-unreadable`
+ * Copies the newest kernel and its initrd from a layer into `folder`. The layers below are in the same folder.
+ * @throws PipelineError `no-kernel`, `disk-unreadable`, `disk-refers-elsewhere`
  */
 export async function readBootFiles(
   disk: string,
@@ -34,7 +35,8 @@ export async function readBootFiles(
     offset: partition.startSector * sectorBytes,
     sizeBytes: partition.sectors * sectorBytes,
   }
-  const from = stretchNode(imageNode('qcow2', disk), place)
+  const [{ node }] = await openChain(disk, 'qcow2', 'same folder')
+  const from = stretchNode(node, place)
   try {
     await convertImage({ from, to: filesystem, format: 'raw' }, signal)
     await settleJournal(filesystem, signal)

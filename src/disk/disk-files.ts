@@ -3,8 +3,9 @@
 import { createHash, type Hash } from 'node:crypto'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { join } from 'node:path'
+import type { Backing } from './chain.ts'
 import { streamContent } from './debugfs.ts'
-import type { DiskFormat } from './disk-source.ts'
+import type { DiskFormat } from './disk-format.ts'
 import { readContents, readTree, type Superblock, settleJournal } from './filesystem.ts'
 import type { Mount } from './fstab.ts'
 import { type ImageFile, inspectImageFile } from './image-file.ts'
@@ -49,6 +50,8 @@ export interface OpenDiskOptions {
    * untrusted disk, as `formatByEnding` does.
    */
   readonly format?: DiskFormat | undefined
+  /** @default 'none' */
+  readonly backing?: Backing | undefined
   /** An existing folder with room for the disk's data; a folder made in it is removed by `close`. */
   readonly workFolder: string
   readonly signal: AbortSignal
@@ -62,7 +65,7 @@ export interface OpenDiskOptions {
 export async function openDisk(file: string, options: OpenDiskOptions): Promise<DiskFiles> {
   const { signal } = options
   await requireInspectionTools()
-  const image = await inspectImageFile(file, options.format, signal)
+  const image = await inspectImageFile(file, options)
   const folder = await mkdtemp(join(options.workFolder, 'disk-'))
   try {
     const { kind, partitions } = await readPartitions(image, join(folder, 'table'), signal)

@@ -1,13 +1,12 @@
 /** A complete disk image: its format, its size, and the local files it consists of. */
 
-import { stat } from 'node:fs/promises'
-import { dirname, resolve as resolvePath } from 'node:path'
 import { messageOf } from '../errors.ts'
 import { type BlockNode, imageNode } from './block-node.ts'
-import { type DiskFormat, locateDisk, recognizeFormat, requireFile } from './disk-source.ts'
-import { checkImage, type ImageInfo, readImageChain } from './qemu-img.ts'
-import type { ReadImage } from './qemu-img-arguments.ts'
-import { unreadableDisk } from './unreadable.ts'
+import type { Backing } from './chain.ts'
+import { type DiskFormat, recognizeFormat, recognizeOther } from './disk-format.ts'
+import { locateDisk } from './disk-source.ts'
+import { checkImage, readImageInfo } from './qemu-img.ts'
+import { requireFile, unreadableDisk } from './unreadable.ts'
 
 export interface ImageFile {
   readonly path: string
@@ -15,62 +14,53 @@ export interface ImageFile {
   readonly format: DiskFormat | (string & {})
   /** Size of the disk in it. */
   readonly sizeBytes: number
-  /** The file itself, and all local files that the disk in it consists of or is based on. */
+  /** The file itself, and all files that it is based on. */
   readonly files: readonly string[]
   /** The disk as QEMU's block layer opens it. */
   readonly node: BlockNode
 }
 
+export interface InspectOptions {
+  /** Without it the content decides, as in `locateDisk`; formats that only QEMU knows are read too. */
+  readonly format?: DiskFormat | undefined
+  /** @default 'none' */
+  readonly backing?: Backing | undefined
+  readonly signal: AbortSignal
+}
+
 /**
  * Determines a disk's format and size, and checks that it and all its backing files are complete.
- * @param format without it the content decides, as in `locateDisk`; QEMU recognizes formats that are unknown here
- * @throws PipelineError `disk-unreadable`
+ * @throws PipelineError `disk-unreadable`, `disk-refers-elsewhere`
  */
-export async function inspectImageFile(
-  path: string,
-  format: DiskFormat | undefined,
-  signal: AbortSignal,
-): Promise<ImageFile> {
+export async function inspectImageFile(path: string, options: InspectOptions): Promise<ImageFile> {
+  const { signal } = options
   await requireFile(path)
-  const known = format ?? (await recognizeFormat(path))
-  const source = known && (await locateDisk(path, known))
-  const [top, ...below] = await readImageChain(source?.node ?? { probed: path }, signal).catch((cause) => {
+  const known = options.format ?? (await recognizeFormat(path))
+  const { format, node, below } =
+    known === undefined
+      ? await locateOther(path)
+      : await locateDisk(path, { format: known, backing: options.backing, signal })
+  const facts = await readImageInfo(node, signal).catch((cause) => {
     signal.throwIfAborted()
     throw unreadableDisk(`cannot read the disk ${path}: ${messageOf(cause)}`, cause)
   })
-  if (top['virtual-size'] === 0) throw unreadableDisk(`the disk ${path} has no bytes`)
-  if (top.encrypted) throw unreadableDisk(`the disk ${path} is encrypted; export a copy that is not`)
-  const node = source?.node ?? imageNode(top.format, path)
-  await requireWhole(path, node, signal)
-  for (const { filename, format } of below) await requireWhole(filename, { named: filename, format }, signal)
-  const files = await findFiles(path, [top, ...below])
-  return { path, format: known ?? top.format, sizeBytes: top['virtual-size'], files, node }
+  if (facts['virtual-size'] === 0) throw unreadableDisk(`the disk ${path} has no bytes`)
+  if (facts.encrypted) throw unreadableDisk(`the disk ${path} is encrypted; export a copy that is not`)
+  for (const link of [{ path, node }, ...below]) await requireWhole(link.path, link.node, signal)
+  const files = [path, ...below.map((link) => link.path)]
+  return { path, format, sizeBytes: facts['virtual-size'], files, node }
 }
 
 // --- internal ---
 
-/** Only existing files: part of a disk may also come over a network. */
-async function findFiles(path: string, images: readonly ImageInfo[]): Promise<readonly string[]> {
-  const names = images.flatMap(({ filename, 'format-specific': specific }, index) => {
-    const folder = dirname(index === 0 ? resolvePath(path) : filename)
-    const { extents = [], 'data-file': dataFile } = specific?.data ?? {}
-    const parts = [...extents.map((extent) => extent.filename), ...(dataFile === undefined ? [] : [dataFile])]
-    return [index === 0 ? path : filename, ...parts.map((part) => resolvePath(folder, part))]
-  })
-  const there = await Promise.all(
-    names.map((name) =>
-      stat(name).then(
-        () => true,
-        () => false,
-      ),
-    ),
-  )
-  return [...new Set(names.filter((_, index) => there[index]))]
+async function locateOther(path: string) {
+  const format = await recognizeOther(path)
+  return { format, node: imageNode(format, path), below: [] }
 }
 
 /** qemu-img silently converts a truncated file, with zeros for everything that is missing. */
-async function requireWhole(path: string, image: ReadImage, signal: AbortSignal): Promise<void> {
-  const { status, said } = await checkImage(image, signal).catch((cause) => {
+async function requireWhole(path: string, node: BlockNode, signal: AbortSignal): Promise<void> {
+  const { status, said } = await checkImage(node, signal).catch((cause) => {
     signal.throwIfAborted()
     throw unreadableDisk(`cannot check the disk ${path}: ${messageOf(cause)}`, cause)
   })

@@ -9,14 +9,6 @@ import { type BlockNode, nodeName } from './block-node.ts'
 /** Formats to write, by QEMU's names. */
 export type WrittenFormat = 'qcow2' | 'raw' | 'vhdx'
 
-/** An image that qemu-img reads. */
-export type ReadImage =
-  | BlockNode
-  /** A file whose content determines its format. */
-  | { readonly probed: string }
-  /** A backing file as QEMU names it: a path, a URL, … */
-  | { readonly named: string; readonly format: string }
-
 export interface OverlayRequest {
   readonly file: string
   /** The qcow2 below; a relative path starts at the overlay's folder, and stays relative in the file. */
@@ -74,17 +66,12 @@ export function compareArguments(one: BlockNode, other: BlockNode): readonly str
   return ['compare', '--', nodeName(one), nodeName(other)]
 }
 
-export function checkArguments(image: ReadImage): readonly string[] {
-  return ['check', '--output=json', ...wordsOf(image)]
+export function checkArguments(image: BlockNode): readonly string[] {
+  return ['check', '--output=json', '--', nodeName(image)]
 }
 
-export function infoArguments(image: ReadImage): readonly string[] {
-  return ['info', '--output=json', ...wordsOf(image)]
-}
-
-/** About the image and all its backing files. */
-export function chainArguments(image: ReadImage): readonly string[] {
-  return ['info', '--backing-chain', '--output=json', ...wordsOf(image)]
+export function infoArguments(image: BlockNode): readonly string[] {
+  return ['info', '--output=json', '--', nodeName(image)]
 }
 
 export function mapArguments(image: BlockNode): readonly string[] {
@@ -92,12 +79,6 @@ export function mapArguments(image: BlockNode): readonly string[] {
 }
 
 // --- internal ---
-
-function wordsOf(image: ReadImage): readonly string[] {
-  if ('probed' in image) return ['--', resolve(image.probed as string)]
-  if ('named' in image) return ['-f', image.format as string, '--', image.named as string]
-  return ['--', nodeName(image)]
-}
 
 /** A path that QEMU recognizes as one, and that is still relative if it was. */
 function plainPath(path: string): string {

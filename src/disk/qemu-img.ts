@@ -4,7 +4,6 @@ import { execa } from 'execa'
 import type { BlockNode } from './block-node.ts'
 import {
   type ConvertRequest,
-  chainArguments,
   checkArguments,
   compareArguments,
   convertArguments,
@@ -14,7 +13,6 @@ import {
   mapArguments,
   type OverlayRequest,
   overlayArguments,
-  type ReadImage,
 } from './qemu-img-arguments.ts'
 
 /** qemu-img failed. The message has the command and its output. */
@@ -29,22 +27,18 @@ export class QemuImgError extends Error {
   }
 }
 
-/** One image of a chain. */
+/** What qemu-img says of an image. */
 export interface ImageInfo {
-  readonly filename: string
   /** QEMU's name of it. */
   readonly format: string
   /** Size of the disk in it, in bytes. */
   readonly 'virtual-size': number
   readonly encrypted?: boolean
   readonly 'dirty-flag'?: boolean
-  readonly 'backing-filename'?: string
   readonly 'format-specific'?: {
     readonly data?: {
       readonly compat?: string
       readonly 'compression-type'?: string
-      readonly extents?: readonly { readonly filename: string }[]
-      readonly 'data-file'?: string
     }
   }
 }
@@ -100,7 +94,7 @@ export async function compareImages(one: BlockNode, other: BlockNode, signal?: A
 }
 
 /** Looks for damage, which is returned. @throws QemuImgError if the check itself fails */
-export async function checkImage(image: ReadImage, signal?: AbortSignal): Promise<ImageCheck> {
+export async function checkImage(image: BlockNode, signal?: AbortSignal): Promise<ImageCheck> {
   const { exitCode, stdout, said, cause } = await ask(checkArguments(image), limitsMs.data, signal)
   if (exitCode === undefined) throw new QemuImgError(`qemu-img check: ${said}`, exitCode, cause)
   const status = checkStatus[exitCode as keyof typeof checkStatus] ?? 'damaged'
@@ -116,22 +110,14 @@ interface CheckFacts {
 }
 
 /** @throws QemuImgError if an image has any fault */
-export async function requireSound(image: ReadImage, signal?: AbortSignal): Promise<void> {
+export async function requireSound(image: BlockNode, signal?: AbortSignal): Promise<void> {
   const { status, said } = await checkImage(image, signal)
   if (status !== 'sound') throw new QemuImgError(`qemu-img check: ${said}`, undefined, undefined)
 }
 
-/** Information about an image; its backing files need not exist. @throws QemuImgError */
-export async function readImageInfo(image: ReadImage, signal?: AbortSignal): Promise<ImageInfo> {
+/** Information about an image. @throws QemuImgError */
+export async function readImageInfo(image: BlockNode, signal?: AbortSignal): Promise<ImageInfo> {
   return JSON.parse(await run(infoArguments(image), limitsMs.metadata, signal))
-}
-
-/** The image, followed by all its backing files. @throws QemuImgError */
-export async function readImageChain(
-  image: ReadImage,
-  signal?: AbortSignal,
-): Promise<readonly [ImageInfo, ...ImageInfo[]]> {
-  return JSON.parse(await run(chainArguments(image), limitsMs.metadata, signal))
 }
 
 /** Where a disk may hold anything but zeros, in ascending order. @throws QemuImgError */

@@ -17,22 +17,26 @@ export interface TarMember extends Stretch {
   readonly name: string
 }
 
-/** More than any OVA has. */
-const maximumMembers = 1000
+/** Headers, more than any OVA has. */
+const maximumHeaders = 1000
 
 /** Longer extension headers are not names. */
 const maximumExtensionBytes = 1 << 20
+
+/** Descriptions and manifests have some kB. */
+const maximumTextBytes = 4 << 20
 
 /**
  * Regular files, in order. Folders and symbolic links are left out; a hard link counts as another name of its file.
  * @throws PipelineError `disk-unreadable` for what is damaged, truncated, or split
  */
-export async function readTar(path: string): Promise<readonly TarMember[]> {
+export async function readTar(path: string, signal?: AbortSignal): Promise<readonly TarMember[]> {
   const file = await open(path, 'r')
   try {
     const { size } = await file.stat()
-    return await readMembers(file, size)
+    return await readMembers(file, size, signal)
   } catch (cause) {
+    signal?.throwIfAborted()
     const said = (cause as Error).message
     throw unreadableDisk(`cannot read the tar archive ${path}: ${said}`, cause)
   } finally {
@@ -40,8 +44,11 @@ export async function readTar(path: string): Promise<readonly TarMember[]> {
   }
 }
 
-/** The text of a small member. */
+/** The text of a small member. @throws PipelineError `disk-unreadable` if it is large */
 export async function readMember(path: string, { offset, sizeBytes }: Stretch): Promise<string> {
+  if (sizeBytes > maximumTextBytes) {
+    throw unreadableDisk(`cannot read the tar archive ${path}: a text in it has ${sizeBytes} bytes`)
+  }
   const file = await open(path, 'r')
   try {
     return (await readAt(file, offset, sizeBytes)).toString()
@@ -69,11 +76,17 @@ export async function hashMember(
 /** What extension headers say about the next entry. */
 type Extension = Partial<Pick<TarHeader, 'name' | 'target' | 'sizeBytes'>>
 
-async function readMembers(file: FileHandle, archiveBytes: number): Promise<readonly TarMember[]> {
+async function readMembers(
+  file: FileHandle,
+  archiveBytes: number,
+  signal: AbortSignal | undefined,
+): Promise<readonly TarMember[]> {
   const members: TarMember[] = []
   let extension: Extension = {}
   let offset = 0
-  while (offset < archiveBytes) {
+  for (let headers = 0; offset < archiveBytes; headers += 1) {
+    signal?.throwIfAborted()
+    if (headers === maximumHeaders) throw new Error(`it has more than ${maximumHeaders} headers`)
     const header = readTarHeader(await readAt(file, offset, tarBlockBytes), offset)
     if (header === undefined) break
     const { kind } = header
@@ -97,7 +110,6 @@ async function readMembers(file: FileHandle, archiveBytes: number): Promise<read
       if (same === undefined) throw new Error(`${name} is a link to ${target}, which is not there`)
       members.push({ ...same, name })
     }
-    if (members.length > maximumMembers) throw new Error(`it has more than ${maximumMembers} files`)
     extension = {}
   }
   return members

@@ -6,9 +6,10 @@ import { basename, extname, join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { execa } from 'execa'
 import { exitCodes, messageOf, PipelineError } from '../errors.ts'
+import { boundBytes } from '../host/bound-bytes.ts'
+import { isNoSpace } from '../host/failures.ts'
 import { findProgram } from '../host/tools.ts'
-import { requireFile } from './disk-source.ts'
-import { unreadableDisk } from './unreadable.ts'
+import { requireFile, unreadableDisk } from './unreadable.ts'
 
 /** Programs that unpack an archive to standard output, best first, by the archive's first bytes. */
 const unpackers: readonly { readonly magic: string; readonly programs: readonly (readonly string[])[] }[] = [
@@ -29,11 +30,20 @@ const unpackers: readonly { readonly magic: string; readonly programs: readonly 
   { magic: 'PK\u0003\u0004', programs: [['unzip', '-p']] },
 ]
 
+/** Of what an archive unpacks to: more than any disk of a system VM. */
+const maximumBytes = 64 * 1024 ** 3
+
 /**
  * The file itself, or its unpacked copy.
- * @throws PipelineError `tools` if there is no program for it
+ * @param most bytes that it may unpack to
+ * @throws PipelineError `tools` if there is no program for it, `disk-unreadable`
  */
-export async function unpackArchive(file: string, folder: string, signal: AbortSignal): Promise<string> {
+export async function unpackArchive(
+  file: string,
+  folder: string,
+  signal: AbortSignal,
+  most = maximumBytes,
+): Promise<string> {
   const head = await readHead(file)
   const kind = unpackers.find(({ magic }) => head.startsWith(magic))
   if (kind === undefined) return file
@@ -41,7 +51,20 @@ export async function unpackArchive(file: string, folder: string, signal: AbortS
     if ((await findProgram(program)) === undefined) continue
     const unpacked = join(folder, basename(file, extname(file)))
     const child = execa(program, [...words, file], { cancelSignal: signal, buffer: false, stdin: 'ignore' })
-    await Promise.all([pipeline(child.stdout, createWriteStream(unpacked), { signal }), child])
+    // Its failure shows below.
+    child.catch(() => undefined)
+    const bounded = (chunks: AsyncIterable<Uint8Array>) =>
+      boundBytes(chunks, most, () => tooLarge(file, most))
+    try {
+      await pipeline(child.stdout, bounded, createWriteStream(unpacked), { signal })
+      await child
+    } catch (cause) {
+      signal.throwIfAborted()
+      if (cause instanceof PipelineError || isNoSpace(cause)) throw cause
+      throw unreadableDisk(`cannot unpack ${file}: ${messageOf(cause)}`, cause)
+    } finally {
+      child.kill()
+    }
     return unpacked
   }
   const names = kind.programs.map(([name]) => name).join(' or ')
@@ -51,6 +74,16 @@ export async function unpackArchive(file: string, folder: string, signal: AbortS
     hint: 'install it with: npm run setup',
     exitCode: exitCodes.hostNotFit,
   })
+}
+
+// --- internal ---
+
+function tooLarge(file: string, most: number): PipelineError {
+  return unreadableDisk(
+    `${file} unpacks to more than ${most} bytes`,
+    undefined,
+    'if you trust it, unpack it yourself and give the disk.',
+  )
 }
 
 async function readHead(file: string): Promise<string> {

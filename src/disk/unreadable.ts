@@ -1,11 +1,12 @@
-/** The error for a disk that can't be read. */
+/** Disks that can't be read. */
 
+import { stat } from 'node:fs/promises'
 import { exitCodes, PipelineError } from '../errors.ts'
 
 export function unreadableDisk(
   message: string,
   cause?: unknown,
-  hint = 'give the path of a whole disk image that qemu-img reads, with its backing files where it looks for them.',
+  hint = 'give the path of a whole disk image.',
 ): PipelineError {
   return new PipelineError({
     code: 'disk-unreadable',
@@ -15,3 +16,21 @@ export function unreadableDisk(
     cause,
   })
 }
+
+/** Reading anything else would block, or never end. @throws PipelineError `disk-unreadable` */
+export async function requireFile(path: string): Promise<void> {
+  const found = await stat(path).catch((cause: NodeJS.ErrnoException) => {
+    const said = cause.code === 'ENOENT' ? 'there is no such file' : cause.message
+    throw unreadableDisk(`cannot read the disk ${path}: ${said}`, cause)
+  })
+  if (found.isFile() || found.isBlockDevice()) return
+  const kind = kinds.find(([is]) => found[is]())?.[1] ?? 'something else'
+  throw unreadableDisk(`cannot read the disk ${path}: it is ${kind}, not a file`)
+}
+
+const kinds = [
+  ['isDirectory', 'a folder'],
+  ['isFIFO', 'a named pipe'],
+  ['isCharacterDevice', 'a character device'],
+  ['isSocket', 'a socket'],
+] as const

@@ -3,12 +3,11 @@
 import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
-import { promisify } from 'node:util'
-import { gunzip } from 'node:zlib'
 import type { DebianArch } from '../arch.ts'
-import { findListedPackage } from '../debian/packages-index.ts'
+import { findListedPackage, mostIndexBytes } from '../debian/packages-index.ts'
 import { fetchListed, verifyRelease } from '../debian/release.ts'
 import { exitCodes, PipelineError } from '../errors.ts'
+import { gunzip } from '../host/gunzip.ts'
 
 export interface PackerSource {
   /** Mirror URL without a trailing slash. */
@@ -40,7 +39,8 @@ export async function withPackerPackage(
   const index = release.files.get(indexPath)
   if (index === undefined) throw notThere(source, indexPath)
   const indexUrl = `${source.mirror}/dists/${source.suite}/${indexPath}`
-  const text = (await promisify(gunzip)(await fetchListed(indexUrl, index, { signal }))).toString('utf8')
+  const packed = await fetchListed(indexUrl, index, { signal })
+  const text = (await gunzip(packed, mostIndexBytes, indexUrl)).toString('utf8')
   const listed = findListedPackage(text, 'packer')
   if (listed === undefined) throw notThere(source, 'packer')
   const content = await fetchListed(`${source.mirror}/${listed.fileName}`, listed, { signal })

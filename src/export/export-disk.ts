@@ -2,7 +2,8 @@
 
 import { realpath, stat } from 'node:fs/promises'
 import { basename, join } from 'node:path'
-import { formatByEnding } from '../disk/disk-source.ts'
+import type { Backing } from '../disk/chain.ts'
+import { formatByEnding, recognizeFormat } from '../disk/disk-format.ts'
 import { type ImageFile, inspectImageFile } from '../disk/image-file.ts'
 import { unreadableDisk } from '../disk/unreadable.ts'
 import { exitCodes, PipelineError } from '../errors.ts'
@@ -18,8 +19,9 @@ import { type ExportSource, imageName } from './image-file.ts'
 import { exportSideBySide } from './side-by-side.ts'
 
 export interface DiskExport extends ExportSource {
-  /** Disk image of any format that qemu-img reads. */
   readonly disk: string
+  /** @default 'none' */
+  readonly backing?: Backing | undefined
   readonly targets: readonly TargetName[]
   /** Where the files go. */
   readonly folder: string
@@ -31,7 +33,7 @@ export interface DiskExport extends ExportSource {
 
 /**
  * Returns the paths of the files. Finished files stay, with their checksums, when another target fails.
- * @throws PipelineError `disk-unreadable`, `disk-size`, `disk-in-the-way`, `disk-changed`, `out-read-only`, `locked`, `export-failed`
+ * @throws PipelineError `disk-unreadable`, `disk-refers-elsewhere`, `disk-size`, `disk-in-the-way`, `disk-changed`, `out-read-only`, `locked`, `export-failed`
  */
 export async function exportDisk(request: DiskExport): Promise<readonly string[]> {
   const { disk, folder, signal } = request
@@ -68,7 +70,7 @@ export async function exportDisk(request: DiskExport): Promise<readonly string[]
 
 /** Inspects the disk, and checks that the targets can hold it. */
 async function requireFit(request: DiskExport): Promise<ImageFile> {
-  const source = await inspectSource(request.disk, request.signal)
+  const source = await inspectSource(request)
   await requireSize(request, source)
   return source
 }
@@ -77,12 +79,11 @@ async function requireFit(request: DiskExport): Promise<ImageFile> {
  * Determines the disk's format from its file extension where possible: the signature of a fixed VHD is at its end, and an
  * OVA is a tar of several files. A raw disk's first bytes are up to whoever writes to it.
  */
-async function inspectSource(disk: string, signal: AbortSignal): Promise<ImageFile> {
+async function inspectSource({ disk, backing, signal }: DiskExport): Promise<ImageFile> {
   const named = formatByEnding(disk)
-  const source = await inspectImageFile(disk, named, signal)
-  if (named !== 'raw') return source
-  const { format } = await inspectImageFile(disk, undefined, signal)
-  if (format === 'raw') return source
+  const source = await inspectImageFile(disk, { format: named, backing, signal })
+  const format = named === 'raw' ? await recognizeFormat(disk) : undefined
+  if (format === undefined || format === 'raw') return source
   throw unreadableDisk(
     `the disk ${disk} is raw by its name, and begins like a ${format}`,
     undefined,

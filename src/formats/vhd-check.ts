@@ -75,13 +75,22 @@ export const vhdRules = {
 
 export type VhdRule = keyof typeof vhdRules
 
-/** The broken rules of a file, each with what was found; none if it is sound. Only reads metadata. */
-export async function checkVhd(file: string): Promise<readonly string[]> {
+/** More say nothing new. */
+const mostFaults = 50
+
+/**
+ * The broken rules of a file, each with what was found; none if it is sound. Only reads metadata, which may be as large as
+ * the file.
+ */
+export async function checkVhd(file: string, signal?: AbortSignal): Promise<readonly string[]> {
   const handle = await open(file, 'r')
   try {
     const faults: string[] = []
-    const fault = (rule: VhdRule, found: string) => faults.push(`${rule}: ${vhdRules[rule]}, but ${found}`)
-    await checkFile(handle, fault)
+    const fault = (rule: VhdRule, found: string) => {
+      signal?.throwIfAborted()
+      if (faults.length < mostFaults) faults.push(`${rule}: ${vhdRules[rule]}, but ${found}`)
+    }
+    await checkFile(handle, fault, signal)
     return faults
   } finally {
     await handle.close()
@@ -90,7 +99,10 @@ export async function checkVhd(file: string): Promise<readonly string[]> {
 
 type Fault = (rule: VhdRule, found: string) => void
 
-async function checkFile(handle: FileHandle, fault: Fault): Promise<void> {
+/** Of the largest VHD, with the smallest blocks that any tool makes. */
+const mostEntries = 2 ** 22
+
+async function checkFile(handle: FileHandle, fault: Fault, signal: AbortSignal | undefined): Promise<void> {
   const { size } = await handle.stat()
   if (size < sectorBytes || size % sectorBytes !== 0) return fault('file-size', `it has ${size} bytes`)
   const end = size - sectorBytes
@@ -103,7 +115,7 @@ async function checkFile(handle: FileHandle, fault: Fault): Promise<void> {
   } else if (type === diskTypes.dynamic) {
     const copy = await readAt(handle, 0, sectorBytes)
     if (!copy.equals(footer)) fault('footer-copy', 'they differ')
-    await checkDynamic(handle, footer, end, fault)
+    await checkDynamic(handle, footer, end, fault, signal)
   }
 }
 
@@ -155,7 +167,13 @@ function checkFooter(footer: Buffer, end: number, fault: Fault): boolean {
   return isRight
 }
 
-async function checkDynamic(handle: FileHandle, footer: Buffer, end: number, fault: Fault): Promise<void> {
+async function checkDynamic(
+  handle: FileHandle,
+  footer: Buffer,
+  end: number,
+  fault: Fault,
+  signal: AbortSignal | undefined,
+): Promise<void> {
   const at = headerFields
   const headerPlace = readSize(footer, footerFields.dataOffset)
   const header = await readAt(handle, headerPlace, headerBytes)
@@ -188,12 +206,13 @@ async function checkDynamic(handle: FileHandle, footer: Buffer, end: number, fau
   if (!isPower || !isPlaced) return
   const needed = Math.ceil(readSize(footer, footerFields.currentSize) / blockSize)
   if (entries < needed) fault('header-table-entries', `it has ${entries} for ${needed} blocks`)
+  if (entries > mostEntries) return fault('header-table-entries', `it has ${entries}`)
 
   const blocks = await readTable(handle, table, entries)
   const headersEnd = hasBatmap(footer)
     ? await checkBatmap(handle, { place: tableEnd, end, entries, blocks }, fault)
     : tableEnd
-  await checkBlocks(handle, blocks, { blockSize, headersEnd, end }, fault)
+  await checkBlocks(handle, blocks, { blockSize, headersEnd, end, signal }, fault)
 }
 
 interface Block {
@@ -215,6 +234,7 @@ interface Room {
   readonly blockSize: number
   readonly headersEnd: number
   readonly end: number
+  readonly signal: AbortSignal | undefined
 }
 
 async function checkBlocks(
@@ -228,7 +248,12 @@ async function checkBlocks(
   const bits = room.blockSize / sectorBytes
   let last: Block | undefined
   for (const block of [...blocks].sort((a, b) => a.start - b.start)) {
+    room.signal?.throwIfAborted()
     const { index, start } = block
+    if (last !== undefined && start < last.start + bitmapSize + room.blockSize) {
+      // Thousands of blocks in the same place would be read as often.
+      return fault('block-overlap', `block ${index} is at ${start} and block ${last.index} at ${last.start}`)
+    }
     const stop = start + bitmapSize + room.blockSize
     const found = `block ${index} is at ${start}`
     if (start < room.headersEnd) fault('block-behind-headers', `${found} and they end at ${room.headersEnd}`)
@@ -237,9 +262,6 @@ async function checkBlocks(
       fault('block-bitmap', `the bitmap of block ${index} has gaps`)
     }
     if ((start + bitmapSize) % 4096 !== 0) fault('block-alignment', found)
-    if (last !== undefined && start < last.start + bitmapSize + room.blockSize) {
-      fault('block-overlap', `${found} and block ${last.index} at ${last.start}`)
-    }
     last = block
   }
 }
@@ -275,6 +297,10 @@ async function checkBatmap(
   if (offset < place + sectorBytes || offset % sectorBytes !== 0 || offset + bytes > end) {
     fault('batmap-offset', `it is at ${offset} with ${bytes} bytes`)
     return place + sectorBytes
+  }
+  if (bytes > mostEntries) {
+    fault('batmap-size', `it has ${bytes} bytes for ${entries} entries`)
+    return offset + bytes
   }
   const map = await readAt(handle, offset, bytes)
   const sum = checksum(map)

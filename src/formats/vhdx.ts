@@ -4,6 +4,8 @@ import { type FileHandle, open } from 'node:fs/promises'
 import { uuidFrom } from '../digest.ts'
 import { imageNode } from '../disk/block-node.ts'
 import { compareImages, convertImage, requireSound } from '../disk/qemu-img.ts'
+import { readerOf } from '../disk/references/reference.ts'
+import { findVhdxItem } from '../disk/vhdx-items.ts'
 import type { RawDisk } from './raw-disk.ts'
 
 export interface VhdxOptions {
@@ -46,9 +48,7 @@ const headerFields = {
   logOffset: 72,
 } as const
 
-const regionsOffset = 192 * 1024
 /** As stored on disk: the first three of a GUID's five groups are little-endian. */
-const metadataRegion = '06a27c8b90479a4bb8fe575f050f886e'
 const diskIdItem = 'ab12cabee6b2234593efc309e000c746'
 
 async function replaceRandom(target: FileHandle, seed: string): Promise<void> {
@@ -74,27 +74,10 @@ async function replaceRandom(target: FileHandle, seed: string): Promise<void> {
   // The log's old content no longer counts, but has random numbers.
   const log = Buffer.alloc(current.readUInt32LE(logBytes))
   await target.write(log, 0, log.length, Number(current.readBigUInt64LE(logOffset)))
-  const diskId = await findDiskId(target)
-  await target.write(guid('disk'), 0, 16, diskId)
-}
-
-/** Where the disk's own GUID is: an item of the metadata, which is one of the regions. */
-async function findDiskId(target: FileHandle): Promise<number> {
-  const regions = await readAt(target, regionsOffset, 64 * 1024)
-  const region = findEntry(regions, 16, regions.readUInt32LE(8), metadataRegion)
-  const metadata = Number(region.readBigUInt64LE(16))
-  const items = await readAt(target, metadata, 64 * 1024)
-  const item = findEntry(items, 32, items.readUInt16LE(10), diskIdItem)
-  return metadata + item.readUInt32LE(16)
-}
-
-/** Both tables have entries of 32 bytes that begin with a GUID. */
-function findEntry(table: Buffer, start: number, count: number, guid: string): Buffer {
-  for (let index = 0; index < count; index += 1) {
-    const entry = table.subarray(start + index * 32, start + (index + 1) * 32)
-    if (entry.toString('hex', 0, 16) === guid) return entry
-  }
-  throw new Error(`qemu-img wrote a VHDX without ${guid}`)
+  const whole = { offset: 0, sizeBytes: (await target.stat()).size }
+  const diskId = await findVhdxItem(readerOf(target, whole), diskIdItem)
+  if (diskId === undefined) throw new Error('qemu-img wrote a VHDX without an identifier of the disk')
+  await target.write(guid('disk'), 0, 16, diskId.offset)
 }
 
 async function readAt(target: FileHandle, position: number, length: number): Promise<Buffer> {

@@ -110,6 +110,7 @@ export async function startGuest(options: GuestOptions): Promise<Guest> {
     virtioConsoleLog: path('hvc0.log'),
     qmpSocket: path('qmp'),
     firmwareStrings: options.firmwareStrings ?? [],
+    savesStates: true,
     awaitsState: options.incoming !== undefined,
   })
   const qemu = startQemu(machine, { namespace: options.namespace })

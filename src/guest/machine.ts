@@ -27,6 +27,8 @@ export interface GuestMachine {
   readonly qmpSocket: string
   /** OEM strings in the firmware's tables. */
   readonly firmwareStrings: readonly string[]
+  /** Whether its state is ever saved or loaded. @default false */
+  readonly savesStates?: boolean
   /** Whether it waits for a saved state instead of booting. */
   readonly awaitsState?: boolean
   /** Absent: the disk's boot loader starts the disk's kernel. */
@@ -58,6 +60,7 @@ export function guestMachine(guest: GuestMachine): Machine {
     ports: ports.map((port, index) => ({ ...port, id: `port${index}`, number: index + 1 })),
     virtioConsole: model.hasVirtioConsole === true ? guest.virtioConsoleLog : undefined,
     qmpSocket: guest.qmpSocket,
+    savesStates: guest.savesStates ?? false,
     awaits: awaitsState ? 'state' : undefined,
   }
 }

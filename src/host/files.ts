@@ -16,13 +16,11 @@ export async function makeTemporaryFolder(path: string): Promise<string> {
   return folder
 }
 
-/**
- * Whether a name is one of those above and its process is gone, so that it will never be completed. Earlier versions put
- * neither process nor purpose into names.
- */
+const temporaryPattern = /\.(\d+)-[0-9a-f]{8}\.tmp$/
+
+/** Whether a name is one of those above and its process is gone, so that it will never be completed. */
 export function isLeftover(name: string): boolean {
-  if (name.endsWith('.tmp')) return !isBeingWritten(name)
-  return /^(unpacking|registry)-\w{6}$/.test(name)
+  return temporaryPattern.test(name) && !isBeingWritten(name)
 }
 
 /** Writes a file so that a reader, even after a power cut, sees all of it or nothing. */
@@ -47,7 +45,7 @@ export async function writeDurably(path: string, content: string | Uint8Array): 
 
 /** Whether the process that uses this temporary name is still running. */
 export function isBeingWritten(name: string): boolean {
-  const pid = /\.(\d+)-[0-9a-f]{8}\.tmp$/.exec(name)?.[1]
+  const pid = temporaryPattern.exec(name)?.[1]
   if (pid === undefined) return false
   try {
     process.kill(Number(pid), 0)

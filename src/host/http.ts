@@ -1,19 +1,14 @@
-/** HTTP for talking to mirrors: with timeouts, through the environment's proxy, and retries only for specific failures. */
+/** HTTP for talking to mirrors: with limits in bytes and time, through the environment's proxy, and without decoding. */
 
 import { createHash } from 'node:crypto'
 import { createWriteStream } from 'node:fs'
 import { rename, rm } from 'node:fs/promises'
 import { pipeline } from 'node:stream/promises'
 import { setTimeout as delay } from 'node:timers/promises'
-import {
-  Agent,
-  type Dispatcher,
-  EnvHttpProxyAgent,
-  fetch,
-  interceptors,
-  request as requestStream,
-} from 'undici'
+import { Agent, type Dispatcher, EnvHttpProxyAgent, interceptors, request as requestStream } from 'undici'
 import { exitCodes, messageOf, PipelineError } from '../errors.ts'
+import { boundBytes } from './bound-bytes.ts'
+import { isNoSpace } from './failures.ts'
 import { temporaryName } from './files.ts'
 import { hasProxy, proxyNote } from './proxy.ts'
 
@@ -24,45 +19,83 @@ export interface Answer {
 }
 
 const connectTimeoutMs = 10_000
-/** For a complete response. The largest while verifying a mirror, an index of udebs, has about 70 kB. */
-const answerTimeoutMs = 60_000
-/** For a file of some MB. */
-export const downloadTimeoutMs = 15 * 60_000
 const retryDelayMs = 500
+
+/** A response may take this long, and as much longer as its largest size takes at the slowest rate. */
+const patienceMs = 60_000
+const slowestBytesPerMs = 16
+const longestMs = 2 * 3600_000
 
 /** Network failures that pass by themselves: a reset connection, and a busy name server. */
 const transientFaults = new Set(['ECONNRESET', 'UND_ERR_SOCKET', 'EAI_AGAIN'])
 
-let dispatcher: Dispatcher | undefined
-/** Follows redirects, as fetch does by itself. */
-let streaming: Dispatcher | undefined
+const mostRedirections = 5
+
+let direct: Dispatcher | undefined
+let following: Dispatcher | undefined
 
 /** The environment's proxy, if it names one. @throws PipelineError `proxy-unusable` */
 function environmentDispatcher(): Dispatcher {
-  const direct = { connect: { timeout: connectTimeoutMs }, connections: 4 }
+  const options = { connect: { timeout: connectTimeoutMs }, connections: 4 }
   // Caching proxies for packages expect plain requests for http URLs, and mostly refuse tunnels.
-  const proxied = { ...direct, proxyTunnel: false }
-  return hasProxy(process.env) ? new EnvHttpProxyAgent(proxied) : new Agent(direct)
+  const proxied = { ...options, proxyTunnel: false }
+  return hasProxy(process.env) ? new EnvHttpProxyAgent(proxied) : new Agent(options)
 }
 
 /**
- * Sends a request through the environment's proxy. Transient failures are retried once.
- * @throws PipelineError `mirror-unreachable`
+ * Fetches a small file, without decoding it. A transient failure is retried once.
+ * @param maximumBytes of the content; also decides how long it may take
+ * @throws PipelineError `mirror-unreachable`, `download-too-large`, `download-encoded`
  */
 export async function get(
   url: string,
-  method: 'GET' | 'HEAD',
+  maximumBytes: number,
   signal: AbortSignal | undefined,
-  timeoutMs = answerTimeoutMs,
 ): Promise<Answer> {
-  dispatcher ??= environmentDispatcher()
-  const through = dispatcher
-  return attempt(url, signal, async () => {
-    const timeout = AbortSignal.timeout(timeoutMs)
-    const limit = signal === undefined ? timeout : AbortSignal.any([signal, timeout])
-    const response = await fetch(url, { method, dispatcher: through, signal: limit })
-    return { status: response.status, body: Buffer.from(await response.arrayBuffer()) }
-  })
+  return attempt(url, signal, () =>
+    withResponse(url, 'GET', maximumBytes, signal, async ({ status, body }) => {
+      const chunks: Uint8Array[] = []
+      for await (const chunk of body) chunks.push(chunk)
+      return { status, body: Buffer.concat(chunks) }
+    }),
+  )
+}
+
+/** The status of a file that is not fetched. @throws PipelineError `mirror-unreachable` */
+export async function head(url: string, signal: AbortSignal | undefined): Promise<number> {
+  return attempt(url, signal, () => withResponse(url, 'HEAD', 0, signal, async ({ status }) => status))
+}
+
+/**
+ * Downloads a URL to a file, which only appears under its name once complete.
+ * @throws PipelineError `mirror-unreachable`, `mirror-http-status`, `download-too-large`, `download-encoded`
+ */
+export async function download(
+  url: string,
+  file: string,
+  maximumBytes: number,
+  signal: AbortSignal,
+): Promise<{ readonly sha256: string }> {
+  const partial = temporaryName(file)
+  const hash = createHash('sha256')
+  const hashing = async function* (chunks: AsyncIterable<Uint8Array>) {
+    for await (const chunk of chunks) {
+      hash.update(chunk)
+      yield chunk
+    }
+  }
+  try {
+    await withResponse(url, 'GET', maximumBytes, signal, async ({ status, body }) => {
+      if (status !== 200) throw notServed(url, status)
+      await pipeline(body, hashing, createWriteStream(partial))
+    })
+    await rename(partial, file)
+  } catch (cause) {
+    await rm(partial, { force: true })
+    if (signal.aborted) throw signal.reason
+    throw cause instanceof PipelineError || isNoSpace(cause) ? cause : unreachable(url, cause)
+  }
+  return { sha256: hash.digest('hex') }
 }
 
 /** A response whose content is streamed. */
@@ -72,26 +105,74 @@ export interface StreamedAnswer {
   readonly body: AsyncIterable<Uint8Array>
 }
 
-const mostRedirections = 5
+export interface StreamedRequest {
+  readonly method: 'GET' | 'HEAD'
+  readonly headers: Readonly<Record<string, string>>
+  readonly signal: AbortSignal
+}
 
 /**
- * Like `get`, but passes the content on as the server sent it: its bytes, its length, its encoding.
+ * Passes the content on as the server sent it: its bytes, its length, its encoding. Nothing bounds it.
+ * @param follows whether to follow redirections @default true
  * @throws PipelineError `mirror-unreachable` if no response begins
  */
 export async function request(
   url: string,
-  options: {
-    readonly method: 'GET' | 'HEAD'
-    readonly headers: Readonly<Record<string, string>>
-    readonly signal: AbortSignal
-  },
+  options: StreamedRequest,
+  follows = true,
 ): Promise<StreamedAnswer> {
-  dispatcher ??= environmentDispatcher()
-  streaming ??= dispatcher.compose(interceptors.redirect({ maxRedirections: mostRedirections }))
-  const through = { ...options, dispatcher: streaming }
-  return attempt(url, options.signal, async () => {
-    const { statusCode, headers, body } = await requestStream(url, through)
-    return { status: statusCode, headers, body }
+  return attempt(url, options.signal, () => send(url, options, follows))
+}
+
+async function send(url: string, options: StreamedRequest, follows: boolean): Promise<StreamedAnswer> {
+  direct ??= environmentDispatcher()
+  following ??= direct.compose(interceptors.redirect({ maxRedirections: mostRedirections }))
+  const dispatcher = follows ? following : direct
+  const { statusCode, headers, body } = await requestStream(url, { ...options, dispatcher })
+  return { status: statusCode, headers, body }
+}
+
+/** Limits a response in bytes and time, and closes its connection whatever happens. */
+async function withResponse<Result>(
+  url: string,
+  method: 'GET' | 'HEAD',
+  maximumBytes: number,
+  signal: AbortSignal | undefined,
+  use: (answer: StreamedAnswer) => Promise<Result>,
+): Promise<Result> {
+  const limitMs = Math.ceil(Math.min(longestMs, patienceMs + maximumBytes / slowestBytesPerMs))
+  const over = new AbortController()
+  const limits = [over.signal, AbortSignal.timeout(limitMs), ...(signal === undefined ? [] : [signal])]
+  try {
+    const asked = { method, headers: identity, signal: AbortSignal.any(limits) }
+    const answer = await send(url, asked, true)
+    requirePlain(url, answer)
+    const length = Number(answer.headers['content-length'] ?? 0)
+    if (method === 'GET' && length > maximumBytes) throw tooLarge(url, maximumBytes, length)
+    return await use({
+      ...answer,
+      body: boundBytes(answer.body, maximumBytes, () => tooLarge(url, maximumBytes)),
+    })
+  } finally {
+    over.abort()
+  }
+}
+
+/** Of what is asked for: a small answer that unpacks to a large one is none. */
+export const identity = { 'accept-encoding': 'identity' } as const
+
+/** @throws PipelineError `download-encoded` for a content that is to be decoded */
+export function requirePlain(url: string, { headers }: Pick<StreamedAnswer, 'headers'>): void {
+  const encoding = `${headers['content-encoding'] ?? 'identity'}`
+  // Some servers call every file with this ending encoded, although it is the file itself.
+  const isFile = /^(?:x-)?gzip$/i.test(encoding) && new URL(url).pathname.endsWith('.gz')
+  if (encoding === 'identity' || isFile) return
+  throw new PipelineError({
+    code: 'download-encoded',
+    message: `${new URL(url).host} sends ${url} with the encoding ${JSON.stringify(encoding)}, which was not asked for`,
+    hint: 'use another server, or one without a proxy that packs what it passes on.',
+    exitCode: exitCodes.hostNotFit,
+    details: { url, encoding },
   })
 }
 
@@ -101,45 +182,21 @@ async function attempt<T>(url: string, signal: AbortSignal | undefined, act: () 
       return await act()
     } catch (cause) {
       if (signal?.aborted) throw signal.reason
+      if (cause instanceof PipelineError) throw cause
       if (attempts === 1 && transientFaults.has(faultCode(cause))) await delay(retryDelayMs)
       else throw unreachable(url, cause)
     }
   }
 }
 
-/** For a disc of some hundred MB. */
-const discTimeoutMs = 2 * 3600_000
-
-/**
- * Downloads a URL to a file, which only appears under its name once complete.
- * @throws PipelineError `mirror-unreachable`, `mirror-http-status`
- */
-export async function download(
-  url: string,
-  file: string,
-  signal: AbortSignal,
-): Promise<{ readonly sha256: string }> {
-  dispatcher ??= environmentDispatcher()
-  const partial = temporaryName(file)
-  const hash = createHash('sha256')
-  try {
-    const limit = AbortSignal.any([signal, AbortSignal.timeout(discTimeoutMs)])
-    const { status, body } = await fetch(url, { dispatcher, signal: limit })
-    if (status !== 200 || body === null) throw notServed(url, status)
-    const hashing = async function* (chunks: AsyncIterable<Uint8Array>) {
-      for await (const chunk of chunks) {
-        hash.update(chunk)
-        yield chunk
-      }
-    }
-    await pipeline(body, hashing, createWriteStream(partial), { signal: limit })
-  } catch (cause) {
-    await rm(partial, { force: true })
-    if (signal.aborted) throw signal.reason
-    throw cause instanceof PipelineError ? cause : unreachable(url, cause)
-  }
-  await rename(partial, file)
-  return { sha256: hash.digest('hex') }
+export function tooLarge(url: string, maximumBytes: number, found?: number): PipelineError {
+  return new PipelineError({
+    code: 'download-too-large',
+    message: `${url} has ${found ?? 'more than it may: more than'} bytes, where at most ${maximumBytes} are expected`,
+    hint: 'give the URL of another file.',
+    exitCode: exitCodes.badInput,
+    details: { url, maximumBytes },
+  })
 }
 
 export function notServed(url: string, status: number): PipelineError {

@@ -3,8 +3,17 @@
 import { createWriteStream } from 'node:fs'
 import { rename, rm, stat } from 'node:fs/promises'
 import { pipeline } from 'node:stream/promises'
-import { exitCodes, PipelineError } from '../errors.ts'
-import { notServed, request, type StreamedAnswer, unreachable } from './http.ts'
+import { PipelineError } from '../errors.ts'
+import { boundBytes } from './bound-bytes.ts'
+import {
+  identity,
+  notServed,
+  request,
+  requirePlain,
+  type StreamedAnswer,
+  tooLarge,
+  unreachable,
+} from './http.ts'
 
 export interface DownloadLimits {
   /** Larger files are refused. */
@@ -21,7 +30,7 @@ const mostFruitless = 3
 /**
  * Downloads a URL to `file`, which only appears under its name once complete. Until then it is `<file>.part`, which stays
  * for the next attempt. The caller has to check that it is the right file.
- * @throws PipelineError `mirror-unreachable`, `mirror-http-status`, `download-too-large`
+ * @throws PipelineError `mirror-unreachable`, `mirror-http-status`, `download-too-large`, `download-encoded`
  */
 export async function downloadResumably(url: string, file: string, limits: DownloadLimits): Promise<void> {
   const { maximumBytes } = limits
@@ -29,16 +38,19 @@ export async function downloadResumably(url: string, file: string, limits: Downl
   const signal = AbortSignal.any([limits.signal, AbortSignal.timeout(timeoutMs)])
   for (let fruitless = 0; ; ) {
     const before = await sizeOf(partial)
-    const headers: Record<string, string> = before === 0 ? {} : { range: `bytes=${before}-` }
+    const headers: Record<string, string> =
+      before === 0 ? identity : { ...identity, range: `bytes=${before}-` }
     const answer = await request(url, { method: 'GET', headers, signal })
     try {
+      requirePlain(url, answer)
       const { start, total } = await readExtent(url, answer, before)
       if (start === undefined) {
         // The partial file is not the beginning of the server's file.
         if (total !== before) await rm(partial, { force: true })
       } else {
         if ((total ?? 0) > maximumBytes) throw tooLarge(url, maximumBytes, total)
-        const bounded = (chunks: AsyncIterable<Uint8Array>) => boundBytes(chunks, url, maximumBytes - start)
+        const bounded = (chunks: AsyncIterable<Uint8Array>) =>
+          boundBytes(chunks, maximumBytes - start, () => tooLarge(url, maximumBytes))
         const flags = start === 0 ? 'w' : 'a'
         await pipeline(answer.body, bounded, createWriteStream(partial, { flags }), { signal })
       }
@@ -79,32 +91,9 @@ async function readExtent(
   throw notServed(url, status)
 }
 
-async function* boundBytes(
-  chunks: AsyncIterable<Uint8Array>,
-  url: string,
-  most: number,
-): AsyncGenerator<Uint8Array> {
-  let bytes = 0
-  for await (const chunk of chunks) {
-    bytes += chunk.length
-    if (bytes > most) throw tooLarge(url, most)
-    yield chunk
-  }
-}
-
 async function sizeOf(file: string): Promise<number> {
   return stat(file).then(
     ({ size }) => size,
     () => 0,
   )
-}
-
-function tooLarge(url: string, maximumBytes: number, found?: number): PipelineError {
-  return new PipelineError({
-    code: 'download-too-large',
-    message: `${url} has ${found ?? 'more than it may: more than'} bytes, where at most ${maximumBytes} are expected`,
-    hint: 'give the URL of another file.',
-    exitCode: exitCodes.badInput,
-    details: { url, maximumBytes },
-  })
 }

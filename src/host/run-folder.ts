@@ -1,7 +1,8 @@
 /** The folder of a run, and its name. */
 
-import { appendFile, rm, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { randomBytes } from 'node:crypto'
+import { appendFile, lstat, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { basename, isAbsolute, join } from 'node:path'
 import { outFolderAt } from './out-folder.ts'
 
 export interface RunFolder {
@@ -19,15 +20,43 @@ export function runFolderOf(outFolder: string, variant: string, startedAt: Date)
   return { id, folder: join(outFolderAt(outFolder).runs, id), outFolder }
 }
 
-/** Prefix of the folders that a run makes outside of `out/`. */
-export const temporaryPrefix = 'systemvm-image-'
+/** Path of a folder that a run makes outside of `out/`. Its name is found nowhere else. */
+export function temporaryFolderIn(parent: string): string {
+  return join(parent, `systemvm-image-${randomBytes(6).toString('hex')}`)
+}
 
-/** File in the folder of an unfinished run: lists the folders that it has made outside of `out/`. */
-export const noteName = 'unfinished'
+const temporaryPattern = /^systemvm-image-[0-9a-f]{12}$/
+
+/** File in the folder of an unfinished run: whose note it is, and the folders that the run has made outside of `out/`. */
+const noteName = 'unfinished'
 
 /** Notes that a run has begun: a note without a living run means that there is something to clean up. */
 export async function noteBeginning(runFolder: string): Promise<void> {
-  await writeFile(join(runFolder, noteName), '')
+  await writeFile(join(runFolder, noteName), `${await identityOf(runFolder)}\n`)
+}
+
+/** Differs for a copy of the folder, which is no run of this host and must not end those that are. */
+async function identityOf(runFolder: string): Promise<string> {
+  const { dev, ino } = await stat(runFolder)
+  return `run ${dev} ${ino}`
+}
+
+/**
+ * The temporary folders of a run that was killed; undefined if it has ended by itself, or ran elsewhere. Whatever a note
+ * says, these are folders of this user, under a name that a run gives them.
+ */
+export async function readNote(runFolder: string): Promise<readonly string[] | undefined> {
+  const text = await readFile(join(runFolder, noteName), 'utf8').catch(() => undefined)
+  const [identity, ...paths] = text?.split('\n') ?? []
+  if (identity === undefined || identity !== (await identityOf(runFolder))) return undefined
+  const areOurs = await Promise.all(paths.map(isTemporary))
+  return paths.filter((_, index) => areOurs[index])
+}
+
+async function isTemporary(path: string): Promise<boolean> {
+  if (!isAbsolute(path) || !temporaryPattern.test(basename(path))) return false
+  const found = await lstat(path).catch(() => undefined)
+  return found?.isDirectory() === true && found.uid === process.getuid?.()
 }
 
 /** Notes a folder outside of `out/` that the run is about to make. */

@@ -1,10 +1,9 @@
 /** A short-lived folder outside of `out/`. */
 
-import { randomBytes } from 'node:crypto'
 import { mkdir, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { temporaryPrefix } from './run-folder.ts'
+import { temporaryFolderIn } from './run-folder.ts'
 
 /** A short-lived folder of one run for sockets, keys, and Packer's own files. */
 export interface ScratchFolder {
@@ -22,7 +21,7 @@ export interface ScratchFolder {
 export async function createScratchFolder(note?: (folder: string) => Promise<void>): Promise<ScratchFolder> {
   // 108 bytes, minus the longest name below and this folder's own name.
   const parent = tmpdir().length > 50 ? '/tmp' : tmpdir()
-  const folder = join(parent, `${temporaryPrefix}${randomBytes(6).toString('hex')}`)
+  const folder = temporaryFolderIn(parent)
   await note?.(folder)
   await mkdir(folder, { mode: 0o700 })
   return {

@@ -5,7 +5,7 @@ import { join, relative } from 'node:path'
 import { z } from 'zod'
 import type { ResolvedImage } from '../config/resolved.ts'
 import { canonicalJson, sha256 } from '../digest.ts'
-import { imageNode } from '../disk/block-node.ts'
+import { openChain } from '../disk/chain.ts'
 import { hasChecksums } from '../export/checksums.ts'
 import { dependenciesOf, imageName } from '../export/image-file.ts'
 import { writeMetadata } from '../export/metadata.ts'
@@ -80,9 +80,10 @@ async function exportMissing(
   const { image, layer, layerDisk, outFolder, emit, estimate, signal } = request
   const { images, unfinishedImages } = outFolderAt(outFolder)
   await mkdir(images, { recursive: true })
+  const [{ node }] = await openChain(layerDisk, 'qcow2', 'same folder')
   return exportSideBySide({
     ...image,
-    disk: imageNode('qcow2', layerDisk),
+    disk: node,
     workFolder: unfinishedImages,
     findKey: async () => layer.sha256,
     targets: missing,

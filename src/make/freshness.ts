@@ -4,8 +4,9 @@ import { judgeFreshness, lookAtFreshness, packagesOfPlan } from '../plan/freshne
 import { type Plan, planImage } from '../plan/plan.ts'
 import { describeFreshness } from '../report/freshness.ts'
 import { layersUpTo } from '../store/chain.ts'
+import type { Layer } from '../store/layer-record.ts'
 import { packagesOf } from '../store/packages.ts'
-import type { Layer, Store } from '../store/store.ts'
+import type { Store } from '../store/store.ts'
 import type { BuildRequest, Run } from './run.ts'
 
 /**

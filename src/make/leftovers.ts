@@ -1,12 +1,12 @@
 /** Cleans up after killed runs: each run notes what it leaves while it works, and the next one removes it. */
 
-import { readFile, rm } from 'node:fs/promises'
-import { basename, join } from 'node:path'
+import { rm } from 'node:fs/promises'
+import { join } from 'node:path'
 import { isLeftover } from '../host/files.ts'
 import { foldersWrittenTo, outFolderAt } from '../host/out-folder.ts'
 import { killMarked } from '../host/process.ts'
 import { removeTree } from '../host/remove-tree.ts'
-import { noteEnd, noteName, temporaryPrefix } from '../host/run-folder.ts'
+import { noteEnd, readNote } from '../host/run-folder.ts'
 import { namesIn } from '../host/unless-missing.ts'
 import { openStates } from '../store/states.ts'
 import type { Store, StoreFault } from '../store/store.ts'
@@ -19,12 +19,10 @@ export async function clearLeftovers(outFolder: string, store: Store): Promise<r
   const out = outFolderAt(outFolder)
   const { runs } = out
   for (const run of await namesIn(runs)) {
-    const noted = await readFile(join(runs, run, noteName), 'utf8').catch(() => undefined)
+    const noted = await readNote(join(runs, run))
     if (noted === undefined) continue
     await killMarked(run)
-    for (const path of noted.split('\n')) {
-      if (basename(path).startsWith(temporaryPrefix)) await removeTree(path)
-    }
+    for (const path of noted) await removeTree(path)
     // Last, so that the next run finishes the cleanup if this one is killed during it.
     await noteEnd(join(runs, run))
   }

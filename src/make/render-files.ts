@@ -33,6 +33,7 @@ export function renderFiles(image: ResolvedImage, dialect: PackerDialect): Reado
         serialLog: 'run/serial.log',
         qmpSocket: 'run/qmp',
         channelSocket: 'run/channel',
+        isOpen: image.stages.some(({ network }) => network),
       }),
     ),
     privateKey: 'run/key',

@@ -4,8 +4,9 @@ import { copyFile, lstat, mkdir, readdir, rename, rm, stat } from 'node:fs/promi
 import { basename, join } from 'node:path'
 import { type FileKind, parseFileSource, type Sum } from '../config/file-source.ts'
 import { canonicalJson, hashFile, listTree, sha256File } from '../digest.ts'
-import { makeTemporaryFolder, writeDurably } from '../host/files.ts'
-import { downloadTimeoutMs, get } from '../host/http.ts'
+import { PipelineError } from '../errors.ts'
+import { makeTemporaryFolder } from '../host/files.ts'
+import { download } from '../host/http.ts'
 import { unlessMissing } from '../host/unless-missing.ts'
 import {
   archiveName,
@@ -34,7 +35,7 @@ export type Missing = 'download' | 'leave out'
 
 /**
  * Returns the folder; undefined for a URL that is not in the cache and is to be left out.
- * @throws SourceFault; PipelineError `mirror-unreachable`
+ * @throws SourceFault; PipelineError `mirror-unreachable`, `download-too-large`, `download-encoded`
  */
 export async function bringSource(
   text: string,
@@ -99,15 +100,19 @@ async function bringFile(
   }
   const kept = keptName(cache, sum)
   if ((await sumOf(kept, sum.algorithm).catch(() => undefined)) === sum.hex) return kept
-  const { status, body } = await get(location, 'GET', signal, downloadTimeoutMs)
-  if (status !== 200) throw new SourceFault(`is answered by HTTP status ${status}`)
-  await writeDurably(kept, body)
+  await download(location, kept, mostTarballBytes, signal ?? new AbortController().signal).catch((error) => {
+    const isStatus = error instanceof PipelineError && error.code === 'mirror-http-status'
+    throw isStatus ? new SourceFault(`is answered by HTTP status ${error.details.status}`) : error
+  })
   await requireSum(kept, sum).catch(async (error: unknown) => {
     await rm(kept)
     throw error
   })
   return kept
 }
+
+/** CloudStack's whole sources have 60 MB. */
+const mostTarballBytes = 2 * 1024 ** 3
 
 const keptName = (cache: string, sum: Sum) => join(cache, `${sum.hex}.tar`)
 

@@ -122,7 +122,12 @@ async function readLayer(
   signal: AbortSignal,
 ): Promise<void> {
   const workFolder = await findWorkFolder()
-  const disk = await openDisk(store.disk(key), { format: 'qcow2', workFolder, signal })
+  const disk = await openDisk(store.disk(key), {
+    format: 'qcow2',
+    backing: 'same folder',
+    workFolder,
+    signal,
+  })
   try {
     const packages = await readPackages(disk)
     const names = new Set([...packages.values()].map(({ name }) => withoutArchitecture(name)))

@@ -50,7 +50,14 @@ export function qemuArguments(machine: Machine): QemuArguments {
     ...(virtioConsole === undefined ? [] : virtioConsoleArguments(virtioConsole)),
     ...(machine.awaits === 'command' ? [['-S']] : []),
     ...(machine.awaits === 'state' ? [['-incoming', 'defer']] : []),
+    ['-sandbox', sandboxValue(machine)],
   ]
+}
+
+/** As libvirt confines every QEMU, except that states pass through a program. */
+function sandboxValue({ savesStates = false }: Pick<Machine, 'savesStates'>): string {
+  const children = savesStates ? 'elevateprivileges=children' : 'elevateprivileges=deny,spawn=deny'
+  return `on,obsolete=deny,${children},resourcecontrol=deny`
 }
 
 /** QEMU splits option values at commas; a doubled comma stands for itself. */

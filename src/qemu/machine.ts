@@ -38,6 +38,8 @@ export interface Machine extends Acceleration {
   /** QEMU's monitor, for a machine without QMP. */
   readonly monitor?: 'stdio'
   readonly qmpSocket?: string
+  /** Whether QEMU runs programs, through which states are saved and loaded. @default false */
+  readonly savesStates?: boolean
   /** What the machine waits for before its first instruction: a command, or a saved state. @default nothing */
   readonly awaits?: 'command' | 'state' | undefined
 }

@@ -3,7 +3,7 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { BlockNode } from '../disk/block-node.ts'
-import { formatByEnding } from '../disk/disk-source.ts'
+import { formatByEnding } from '../disk/disk-format.ts'
 import { inspectImageFile } from '../disk/image-file.ts'
 import { compareImages } from '../disk/qemu-img.ts'
 import { unpackArchive } from '../disk/unpack.ts'
@@ -53,5 +53,5 @@ const firstLine = (error: unknown) => messageOf(error).split('\n')[0] ?? ''
 /** By its name, since the content is up to the one who wrote the file. */
 async function openPlain(file: string, workFolder: string, signal: AbortSignal): Promise<BlockNode> {
   const plain = formatByEnding(file) === undefined ? await unpackArchive(file, workFolder, signal) : file
-  return (await inspectImageFile(plain, formatByEnding(plain) ?? 'raw', signal)).node
+  return (await inspectImageFile(plain, { format: formatByEnding(plain) ?? 'raw', signal })).node
 }

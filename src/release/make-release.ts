@@ -1,6 +1,6 @@
 /** Makes the folder of a release: the files, and everything others need to trust them. */
 
-import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
+import { readdir, readFile, stat, writeFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Package } from '../debian/dpkg-status.ts'
@@ -19,6 +19,7 @@ import {
 import { renderNotes } from './notes.ts'
 import { chooseReadable, readImagePackages } from './read-image.ts'
 import { type ExceptionKind, type ReleaseRecord, type ReleaseVariant, releaseFiles } from './record.ts'
+import { makeReleaseFolder, requireReplaceable } from './release-folder.ts'
 import { faultOfSbom, renderSbom } from './sbom.ts'
 import { type SigningKeys, sign } from './sign.ts'
 import { type ClaimedRun, renderStatement } from './statement.ts'
@@ -45,22 +46,16 @@ export interface ReleaseMakeRequest extends CollectRequest {
  * @throws PipelineError `release-refused` with every fault, `not-a-release`, `signing-failed`
  */
 export async function makeRelease(request: ReleaseMakeRequest): Promise<ReleaseRecord> {
-  await requireOwnFolder(request.folder)
+  await requireReplaceable(request.folder)
   request.onStep('reading the images')
   const found = await collectImages(request)
   const collected = withChoice(found, request)
   requireFit(collected, request)
-  const partial = `${request.folder}.partial`
-  await rm(partial, { recursive: true, force: true })
-  await mkdir(partial, { recursive: true })
-  try {
-    const record = await fillFolder(partial, collected, request)
-    await rm(request.folder, { recursive: true, force: true })
-    await rename(partial, request.folder)
-    return record
-  } finally {
-    await rm(partial, { recursive: true, force: true })
-  }
+  const { result, kept } = await makeReleaseFolder(request.folder, (staging) =>
+    fillFolder(staging, collected, request),
+  )
+  if (kept !== undefined) request.onStep(`what is not of the release before is in ${kept}`)
+  return result
 }
 
 // --- internal ---
@@ -91,18 +86,6 @@ function requireFit({ variants, exceptions }: Collected, { allowed }: ReleaseMak
     hint: `fix that, or record it in the release with: ${kinds.map((kind) => `--allow ${kind}`).join(' ')}`,
     exitCode: exitCodes.verificationFailed,
     details: { faults },
-  })
-}
-
-/** @throws PipelineError `not-a-release` if something else is there */
-async function requireOwnFolder(folder: string): Promise<void> {
-  const names: readonly string[] = await readdir(folder).catch(() => [])
-  if (names.length === 0 || names.includes(releaseFiles.record)) return
-  throw new PipelineError({
-    code: 'not-a-release',
-    message: `${folder} exists and is not a release: nothing in it is replaced`,
-    hint: 'give another folder with --to, or empty it.',
-    exitCode: exitCodes.badInput,
   })
 }
 

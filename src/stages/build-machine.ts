@@ -10,6 +10,8 @@ export interface BuildMachine extends PackerMachine {
   readonly sshPort?: PortForward['hostPort']
   /** Whether to wait for a saved state instead of booting. */
   readonly awaitsState?: boolean
+  /** Whether the guest reaches the mirror, and with it every network of this host. */
+  readonly isOpen: boolean
 }
 
 /** Name of the virtio port over which the host asks the guest to freeze. */
@@ -19,15 +21,21 @@ export function buildMachine({
   channelSocket,
   sshPort: hostPort = sshPortPlaceholder,
   awaitsState = false,
+  isOpen,
   ...machine
 }: BuildMachine): Machine {
+  const forward = { hostPort, guestPort: 22 }
   return {
-    ...packerMachine(machine, { isOpen: true, forward: { hostPort, guestPort: 22 } }),
+    ...packerMachine(machine, isOpen ? { isOpen, forward } : { ...addresses, forward }),
     hasBalloon: true,
+    savesStates: true,
     ports: [{ id: 'channel0', name: channelPort, socket: channelSocket }],
     awaits: awaitsState ? 'state' : undefined,
   }
 }
+
+/** QEMU's default addresses, which the guest has set by itself. */
+const addresses = { network: '10.0.2.0/24', host: '10.0.2.2' }
 
 /**
  * Kernel arguments of a guest during a build: a small target, our own unit, and nothing that a first boot would write

@@ -71,6 +71,8 @@ async function runShell(request: ShellRequest, scratch: ScratchFolder): Promise<
     qmpSocket: scratch.qmpSocket,
     channelSocket: scratch.channelSocket,
     sshPort: port,
+    // Someone may want to try a package.
+    isOpen: true,
   })
   const qemu = startQemu(machine)
   let watch: GuestWatch | undefined

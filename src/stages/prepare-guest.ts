@@ -97,6 +97,7 @@ export async function prepareGuest(request: GuestRequest, scratch: ScratchFolder
         qmpSocket: scratch.qmpSocket,
         channelSocket: scratch.channelSocket,
         awaitsState: state !== undefined,
+        isOpen: request.holdsFailures || stages.some(({ stage }) => stage.network),
       }),
     ),
     privateKey: agent.privateKey,

@@ -32,7 +32,10 @@ export async function keyOfState(machine: StateMachine, layer: string): Promise<
     format: stateFormat,
     layer,
     qemuVersion,
-    machine: qemuArguments(buildMachine({ ...definition, ...none, channelSocket: '' })) as string[][],
+    // What is behind the network card is no part of the guest.
+    machine: qemuArguments(
+      buildMachine({ ...definition, ...none, channelSocket: '', isOpen: true }),
+    ) as string[][],
     // With `-cpu host`, the machine depends on the host's CPU.
     host: machine.accelerator === 'kvm' ? await describeHostCpu() : '',
     agent: [...(await readFixedFiles())].map(([path, content]) => [path, sha256(content)]),

@@ -55,10 +55,10 @@ export const hyperv = defineTarget({
   checks: {
     E3: {
       does: 'reads footer, header and tables of the VHD',
-      async inspect({ source, settings }) {
+      async inspect({ source, settings, signal }) {
         const { container, subformat } = settings ?? ({ container: 'vhd', subformat: 'dynamic' } as const)
         if (source.format === 'vhdx' && container === 'vhdx') return { faults: [], observed: 'VHDX' }
-        return inspectVhd(source, subformat)
+        return inspectVhd(source, subformat, signal)
       },
     },
   },

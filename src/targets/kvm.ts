@@ -32,9 +32,6 @@ const soundQcow2: TargetCheck<z.output<typeof settings>> = {
     const { compat, 'compression-type': compression = 'zlib' } = facts['format-specific']?.data ?? {}
     const faults = [
       ...(status === 'sound' ? [] : [`qemu-img check: ${said}`]),
-      ...(facts['backing-filename'] === undefined
-        ? []
-        : [`it has the backing file ${facts['backing-filename']}`]),
       ...(compressed > 0 ? [] : ['no cluster is compressed']),
       ...(facts['dirty-flag'] ? ['it was not closed'] : []),
       ...differs('compat', compat, settings?.compat),

@@ -30,11 +30,12 @@ export function vhdRules({ diskMiB, epoch }: Surroundings): readonly BrokenRule[
 export async function inspectVhd(
   { file, format }: Pick<DiskSource, 'file' | 'format'>,
   subformat: Subformat,
+  signal?: AbortSignal,
 ): Promise<Inspection> {
   if (format !== 'vhd') return { faults: [`it is a ${format}`], observed: '' }
   // A dynamic VHD begins with a copy of its footer.
   const found = await readMember(file, { offset: 0, sizeBytes: 8 })
   const kind = found === 'conectix' ? 'dynamic' : 'fixed'
-  const faults = [...differs('subformat', kind, subformat), ...(await checkVhd(file))]
+  const faults = [...differs('subformat', kind, subformat), ...(await checkVhd(file, signal))]
   return { faults, observed: `${kind} VHD, sound` }
 }

@@ -39,7 +39,7 @@ export const xenserver = defineTarget({
   checks: {
     E4: {
       does: "reads footer, header and tables of the VHD by the rules of XenServer's own checker",
-      inspect: ({ source }) => inspectVhd(source, 'dynamic'),
+      inspect: ({ source, signal }) => inspectVhd(source, 'dynamic', signal),
     },
   },
 })

@@ -63,7 +63,7 @@ export async function verifyImage(request: ImageRequest): Promise<ImageVerificat
   }
   try {
     const unpacked = await unpackArchive(file, scratch.folder, signal)
-    const source = await locateDisk(unpacked)
+    const source = await locateDisk(unpacked, { signal })
     // Computing checksums takes longest, and does not involve the guests.
     const asFile = checkFile(request, source, onCheck)
     asFile.catch(() => undefined)

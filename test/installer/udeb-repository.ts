@@ -14,7 +14,7 @@ import { gunzip, gzipSync } from 'node:zlib'
 import { execa } from 'execa'
 import { findListedPackage } from '../../src/debian/packages-index.ts'
 import { fetchListed, parseFields, type ReleaseRequest, verifyRelease } from '../../src/debian/release.ts'
-import { get } from '../../src/host/http.ts'
+import { head } from '../../src/host/http.ts'
 
 /** Name of the suite. */
 export const udebSuite = 'udebs'
@@ -100,7 +100,7 @@ export async function serveUdebs(
   const stanzas: string[] = []
   for (const [name, stanza] of choose(udebs, kernel)) {
     const fields = parseFields(stanza)
-    const { status } = await get(`${request.url}/${fields.get('Filename')}`, 'HEAD', undefined)
+    const status = await head(`${request.url}/${fields.get('Filename')}`, undefined)
     const recipe = status === 200 ? undefined : recipeOf(name, kernel)
     if (status !== 200 && recipe === undefined) throw new Error(`${name} is not served, and nothing makes it`)
     stanzas.push(recipe === undefined ? stanza : await makeUdeb(fields, recipe, debs, request, folder))

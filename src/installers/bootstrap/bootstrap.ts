@@ -3,7 +3,6 @@
  * and only .deb files, so any mirror will do, and it installs at native speed, ten times as fast as an emulated guest.
  */
 
-import { randomBytes } from 'node:crypto'
 import { appendFile, chmod, copyFile, lstat, mkdir, mkdtemp, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { ResolvedImage } from '../../config/resolved.ts'
@@ -14,6 +13,7 @@ import { PipelineError } from '../../errors.ts'
 import { freeBytes } from '../../host/files.ts'
 import { runMarker, startGroup } from '../../host/process.ts'
 import { removeTree } from '../../host/remove-tree.ts'
+import { temporaryFolderIn } from '../../host/run-folder.ts'
 import type { PackageChange } from '../../report/report.ts'
 import { bootstrapCommand, bootstrapScripts } from './command.ts'
 import { offerPackages } from './offered-packages.ts'
@@ -43,7 +43,7 @@ export function workFolder(): string {
 /** Makes layer 0. */
 export async function bootstrap(request: BootstrapRequest): Promise<PackageChange> {
   const { signal } = request
-  const work = join(workFolder(), `systemvm-image-${randomBytes(6).toString('hex')}`)
+  const work = temporaryFolderIn(workFolder())
   await request.onFolder(work)
   try {
     await mkdir(work)

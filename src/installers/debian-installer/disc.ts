@@ -7,7 +7,7 @@ import type { ResolvedImage } from '../../config/resolved.ts'
 import { runGpgv } from '../../debian/gpgv.ts'
 import { sha256File } from '../../digest.ts'
 import { exitCodes, PipelineError } from '../../errors.ts'
-import { download, get } from '../../host/http.ts'
+import { download, get, head } from '../../host/http.ts'
 import { readIsoFile } from './iso9660.ts'
 import type { InstallerMedium } from './netboot.ts'
 
@@ -22,6 +22,11 @@ export interface DiscRequest {
 
 /** Debian's keys for discs, from the package `debian-keyring`. */
 export const discKeyring = '/usr/share/keyrings/debian-role-keys.gpg'
+
+/** More than the largest DVD. */
+const mostDiscBytes = 16 * 1024 ** 3
+/** Checksums and their signature. */
+const mostListBytes = 1024 ** 2
 
 /** The installer's folder on a disc, by Debian's architecture name. */
 const folders = { amd64: 'install.amd', arm64: 'install.a64' } as const
@@ -40,7 +45,7 @@ export async function findDisc(request: DiscRequest): Promise<InstallerMedium> {
     onProgress(`downloading ${iso.url}`)
     const url = await firstThere([iso.url, inArchive(iso.url)], signal)
     await requireSigned(url, iso.sha256, folder, onProgress, signal)
-    const { sha256 } = await download(url, disc, signal)
+    const { sha256 } = await download(url, disc, mostDiscBytes, signal)
     if (sha256 !== iso.sha256) throw discDiffers(url, iso.sha256, sha256)
   }
   const kernel = await extract(disc, request, 'vmlinuz', join(folder, 'linux'))
@@ -55,7 +60,7 @@ export function inArchive(url: string): string {
 
 async function firstThere(urls: readonly string[], signal: AbortSignal): Promise<string> {
   for (const url of new Set(urls)) {
-    if ((await get(url, 'HEAD', signal)).status === 200) return url
+    if ((await head(url, signal)) === 200) return url
   }
   throw new PipelineError({
     code: 'disc-missing',
@@ -84,7 +89,7 @@ async function requireSigned(
   }
   const [sums, signature] = await Promise.all(
     ['SHA256SUMS', 'SHA256SUMS.sign'].map(async (name) => {
-      const { status, body } = await get(new URL(name, url).href, 'GET', signal)
+      const { status, body } = await get(new URL(name, url).href, mostListBytes, signal)
       if (status !== 200) throw discUnsigned(url, `${name} answers HTTP ${status}`)
       await writeFile(join(folder, name), body)
       return body.toString('utf8')

@@ -9,7 +9,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo } from 'node:net'
 import { pipeline } from 'node:stream/promises'
 import { messageOf } from '../../errors.ts'
-import { request } from '../../host/http.ts'
+import { request, type StreamedAnswer, type StreamedRequest } from '../../host/http.ts'
 import { openPackageCache, type PackageCache, type PackageCacheOptions } from './package-cache.ts'
 
 export interface MirrorProxyOptions {
@@ -97,7 +97,7 @@ async function answer(
       if (method === 'HEAD') return void response.end()
       return await pipeline(createReadStream(kept), response, { signal })
     }
-    const { status, headers, body } = await request(target.url, {
+    const { status, headers, body } = await requestWithin(target, {
       method,
       headers: pick(incoming.headers, requestHeaders),
       signal,
@@ -124,9 +124,33 @@ async function* watchEnd(body: AsyncIterable<Uint8Array>, onBroken: (cause: unkn
   }
 }
 
+const redirections: readonly number[] = [301, 302, 303, 307, 308]
+const mostRedirections = 5
+
+/** Follows the mirror's redirections as far as the guest might ask for their targets itself. */
+async function requestWithin(target: Target, options: StreamedRequest): Promise<StreamedAnswer> {
+  let { url } = target
+  for (let hops = 0; hops <= mostRedirections; hops += 1) {
+    const answer = await request(url, options, false)
+    const { location } = answer.headers
+    if (!redirections.includes(answer.status) || typeof location !== 'string') return answer
+    await answer.body[Symbol.asyncIterator]().return?.()
+    const next = URL.canParse(location, url) ? new URL(location, url) : undefined
+    if (next === undefined || !target.mayLeadTo(next)) {
+      throw new Error(
+        `it leads to ${next?.href ?? location}, which is not below it; name that mirror instead`,
+      )
+    }
+    url = next.href
+  }
+  throw new Error(`it leads on and on, at last to ${url}`)
+}
+
 interface Target {
   /** URL as this host requests it. */
   readonly url: string
+  /** Whether the mirror may redirect there. */
+  readonly mayLeadTo: (url: URL) => boolean
   /** Path below the mirror; undefined for another host. */
   readonly path: string | undefined
 }
@@ -140,13 +164,25 @@ function findTarget(asked: string, { mirror, otherHosts }: Way): Target | undefi
   const root = own.pathname.replace(/\/+$/, '')
   // Installers join paths with one slash too many.
   const pathname = url.pathname.replaceAll(/\/{2,}/g, '/')
-  if (url.host === own.host && pathname.startsWith(`${root}/`)) {
+  if (url.host === own.host && isBelow(pathname, root)) {
     return {
       url: `${own.protocol}//${own.host}${pathname}${url.search}`,
       path: decode(pathname.slice(root.length + 1)),
+      // Mirrors lead from http to https.
+      mayLeadTo: (next) =>
+        isWeb(next) && [own.host, own.hostname].includes(next.host) && isBelow(next.pathname, root),
     }
   }
-  return otherHosts.includes(url.host) ? { url: url.href, path: undefined } : undefined
+  if (!otherHosts.includes(url.host)) return undefined
+  return { url: url.href, path: undefined, mayLeadTo: (next) => isWeb(next) && next.host === url.host }
+}
+
+const isWeb = ({ protocol }: URL) => protocol === 'http:' || protocol === 'https:'
+
+/** Servers decode a path before they resolve it, unlike URLs. */
+function isBelow(pathname: string, root: string): boolean {
+  const decoded = pathname.replaceAll(/%2e/gi, '.').replaceAll(/%2f|%5c|\\/gi, '/')
+  return pathname.startsWith(`${root}/`) && !decoded.split('/').includes('..')
 }
 
 function decode(path: string): string | undefined {

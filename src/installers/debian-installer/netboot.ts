@@ -10,7 +10,7 @@ import { findListedPackage } from '../../debian/packages-index.ts'
 import { fetchListed, type VerifiedRelease, verifyRelease } from '../../debian/release.ts'
 import { exitCodes, PipelineError } from '../../errors.ts'
 import { temporaryName } from '../../host/files.ts'
-import { downloadTimeoutMs, get } from '../../host/http.ts'
+import { get, head } from '../../host/http.ts'
 import { runFile } from '../../host/process.ts'
 
 /** What an installer is booted from. */
@@ -80,6 +80,9 @@ function belowImages({ debianVersion, debianArch }: NetbootRequest['image']): st
 
 // --- the mirror's images ---
 
+/** A kernel and an initrd have some 40 MB. */
+const mostNetbootBytes = 256 * 1024 ** 2
+
 /** Undefined if the mirror lacks them, as do many that carry only packages. */
 async function fetchImages(
   request: NetbootRequest,
@@ -90,8 +93,7 @@ async function fetchImages(
   const folder = `main/installer-${image.debianArch}/current/images`
   const listed = release.files.get(`${folder}/SHA256SUMS`)
   const base = `${debian}/dists/${image.suite}/${folder}`
-  if (listed === undefined || (await get(`${base}/SHA256SUMS`, 'HEAD', signal)).status !== 200)
-    return undefined
+  if (listed === undefined || (await head(`${base}/SHA256SUMS`, signal)) !== 200) return undefined
   const sums = parseSums((await fetchListed(`${base}/SHA256SUMS`, listed, { signal })).toString('utf8'))
   const files: string[] = []
   for (const name of ['linux', 'initrd.gz']) {
@@ -101,7 +103,7 @@ async function fetchImages(
     const kept = join(request.cacheFolder, sha256, name)
     if (!(await isWhole(kept, sha256))) {
       onProgress(`downloading the installer's ${name}`)
-      const { status, body } = await get(`${base}/${path}`, 'GET', signal, downloadTimeoutMs)
+      const { status, body } = await get(`${base}/${path}`, mostNetbootBytes, signal)
       if (status !== 200) return undefined
       if (sha256Of(body) !== sha256) throw corrupt(`${base}/${path}`, sha256, sha256Of(body))
       await keep(kept, body, request.cacheFolder)

@@ -1,7 +1,5 @@
 /** Whether a mirror serves debian-installer's own packages, the udebs. */
 
-import { promisify } from 'node:util'
-import { gunzip } from 'node:zlib'
 import type { ImageFacts } from '../../config/image.ts'
 import type { ResolvedImage } from '../../config/resolved.ts'
 import { udebArchiveOf } from '../../debian/archives.ts'
@@ -14,7 +12,8 @@ import {
   verifyRelease,
 } from '../../debian/release.ts'
 import { exitCodes, PipelineError } from '../../errors.ts'
-import { get } from '../../host/http.ts'
+import { gunzip } from '../../host/gunzip.ts'
+import { get, head } from '../../host/http.ts'
 import type { Readiness } from '../installer.ts'
 
 /** Whether debian-installer could fetch its own packages from a mirror. */
@@ -54,6 +53,9 @@ const neededUdebs: readonly string[] = [
  * is in the name, and the newest matches the netboot images.
  */
 const neededModules = ['ext4-modules', 'scsi-modules']
+
+/** Packed and unpacked; Debian's have 70 kB and 500 kB. */
+const mostUdebIndexBytes = 16 * 1024 ** 2
 
 /** The newest package of some modules; the bare name if there is none. */
 function newestModules(names: readonly string[], modules: string, arch: string): string {
@@ -97,13 +99,13 @@ export async function probeUdebs(
     return { hasUdebs: false, missing: neededUdebs, reason: 'the mirror has no index of udebs' }
   }
   const url = `${request.url}/dists/${request.suite}/${path}`
-  const response = await get(url, 'GET', options.signal)
+  const response = await get(url, mostUdebIndexBytes, options.signal)
   if (response.status !== 200) {
     const reason = `the index of udebs answers HTTP ${response.status}`
     return { hasUdebs: false, missing: neededUdebs, reason }
   }
   checkListed(url, response.body, listed)
-  const index = (await promisify(gunzip)(response.body)).toString('utf8')
+  const index = (await gunzip(response.body, mostUdebIndexBytes, url)).toString('utf8')
   const fileNames = new Map(
     index.split('\n\n').map((stanza) => {
       const fields = parseFields(stanza)
@@ -117,7 +119,7 @@ export async function probeUdebs(
     needed.map(async (name) => {
       const file = fileNames.get(name)
       if (file === undefined) return name
-      const { status } = await get(`${request.url}/${file}`, 'HEAD', options.signal)
+      const status = await head(`${request.url}/${file}`, options.signal)
       return status === 200 ? undefined : name
     }),
   )

@@ -1,6 +1,6 @@
 /** The installer `disk-image`: layer 0 is an existing disk image, checked and written as a layer. */
 
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdir, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { FileSource } from '../../config/file-source.ts'
 import type { ResolvedImage } from '../../config/resolved.ts'
@@ -15,7 +15,7 @@ import { findWorkFolder } from '../../disk/work-folder.ts'
 import { exitCodes, PipelineError } from '../../errors.ts'
 import { isNoSpace } from '../../host/failures.ts'
 import { outFolderAt } from '../../host/out-folder.ts'
-import { noteFolder, temporaryPrefix } from '../../host/run-folder.ts'
+import { noteFolder, temporaryFolderIn } from '../../host/run-folder.ts'
 import { redact } from '../../redact.ts'
 import { baseFacts } from '../base-system.ts'
 import type { InstalledBase, Installer, InstallRequest, KeyParts } from '../installer.ts'
@@ -75,9 +75,9 @@ async function install(request: InstallRequest): Promise<InstalledBase> {
     signal,
   })
   if (brought.digest !== planned.image) throw changed(sourceOf(image).location)
-  const work = join(await findWorkFolder(), temporaryPrefix)
-  const folder = await mkdtemp(work)
+  const folder = temporaryFolderIn(await findWorkFolder())
   await noteFolder(place.folder, folder)
+  await mkdir(folder, { mode: 0o700 })
   try {
     const file = await openImageFile(brought.file, folder, signal)
     onProgress('examining the image')

@@ -6,7 +6,7 @@ import { renderDiff } from '../../../src/cli/views/diff.ts'
 import { compareDisks, type DiskDifference, isEqual } from '../../../src/diff/compare.ts'
 import { type DiffReport, reportDifference } from '../../../src/diff/report.ts'
 import { type DiskFiles, openDisk } from '../../../src/disk/disk-files.ts'
-import { formatByEnding } from '../../../src/disk/disk-source.ts'
+import { formatByEnding } from '../../../src/disk/disk-format.ts'
 import {
   changeFilesystem,
   makeFilesystem,

@@ -11,7 +11,7 @@ import {
 import { afterEach, expect, it, vi } from 'vitest'
 import { sha256 } from '../../../src/digest.ts'
 import { type DiskFiles, openDisk } from '../../../src/disk/disk-files.ts'
-import type { DiskFormat } from '../../../src/disk/disk-source.ts'
+import type { DiskFormat } from '../../../src/disk/disk-format.ts'
 import { changeFilesystem, makeDisk, makeFilesystem } from '../../support/filesystems.ts'
 import { useFolder } from '../../support/folder.ts'
 import { describeWith } from '../../support/tools.ts'

@@ -1,7 +1,8 @@
 import { execFileSync } from 'node:child_process'
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { expect, it } from 'vitest'
-import { type DiskFormat, formatByEnding, locateDisk } from '../../../src/disk/disk-source.ts'
+import { type DiskFormat, formatByEnding } from '../../../src/disk/disk-format.ts'
+import { locateDisk } from '../../../src/disk/disk-source.ts'
 import { inspectImageFile } from '../../../src/disk/image-file.ts'
 import { useFolder } from '../../support/folder.ts'
 import { describeWith } from '../../support/tools.ts'
@@ -40,9 +41,9 @@ describeWith(['qemu-img', 'tar'], 'the disk in a file', () => {
     const file = makeFile()
     const located = await locateDisk(file)
     expect(located).toMatchObject({ file, format })
-    expect(await locateDisk(file, format)).toEqual(located)
+    expect(await locateDisk(file, { format })).toEqual(located)
     for (const named of [format, undefined]) {
-      const image = await inspectImageFile(file, named, never)
+      const image = await inspectImageFile(file, { format: named, signal: never })
       expect(image).toMatchObject({ path: file, format, sizeBytes, node: located.node })
     }
   })
@@ -54,19 +55,19 @@ describeWith(['qemu-img', 'tar'], 'the disk in a file', () => {
     const file = makeOva('a.ova', ...disks)
     await expect(locateDisk(file)).rejects.toMatchObject({ code: 'disk-unreadable' })
     await expect(locateDisk(file)).rejects.toThrow(said)
-    await expect(inspectImageFile(file, 'ova', never)).rejects.toThrow(said)
+    await expect(inspectImageFile(file, { format: 'ova', signal: never })).rejects.toThrow(said)
   })
 
   it('in an OVA that is cut short is refused by all', async () => {
     const file = makeOva('a.ova', 'a.vmdk')
     writeFileSync(file, readFileSync(file).subarray(0, 40_000))
     await expect(locateDisk(file)).rejects.toThrow('cut short')
-    await expect(inspectImageFile(file, 'ova', never)).rejects.toThrow('cut short')
+    await expect(inspectImageFile(file, { format: 'ova', signal: never })).rejects.toThrow('cut short')
   })
 
   it('is in a format that only QEMU knows', async () => {
     const file = make('disk', 'vdi')
-    expect(await inspectImageFile(file, undefined, never)).toMatchObject({ format: 'vdi', sizeBytes })
+    expect(await inspectImageFile(file, { signal: never })).toMatchObject({ format: 'vdi', sizeBytes })
     await expect(locateDisk(file)).rejects.toThrow('in an unknown format')
   })
 

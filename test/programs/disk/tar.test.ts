@@ -23,13 +23,27 @@ function header(fields: {
   const block = Buffer.alloc(tarBlockBytes)
   block.write(name, 0)
   Buffer.from(size).copy(block, 124)
-  block.write(' '.repeat(8), 148)
   block.write(kind, 156, 'latin1')
   block.write(magic, 257, 'latin1')
   block.write(prefix, 345)
-  const sum = block.reduce((total, byte) => total + byte, 0)
-  block.write(`${sum.toString(8).padStart(6, '0')}\0 `, 148)
+  seal(block, 0)
   return block
+}
+
+/** Gives the header at a place the checksum of its bytes. */
+function seal(bytes: Buffer, at: number): void {
+  bytes.write(' '.repeat(8), at + 148)
+  const sum = bytes.subarray(at, at + tarBlockBytes).reduce((total, byte) => total + byte, 0)
+  bytes.write(`${sum.toString(8).padStart(6, '0')}\0 `, at + 148)
+}
+
+/** Numbers below a limit, the same every time. */
+function randomFrom(seed: number): (below: number) => number {
+  let state = seed
+  return (below) => {
+    state = (Math.imul(state, 1_103_515_245) + 12_345) >>> 0
+    return (state >>> 8) % below
+  }
 }
 
 const content = (text: string) => Buffer.concat([Buffer.from(text), Buffer.alloc(-text.length & 511)])
@@ -139,12 +153,73 @@ describe('a tar archive', () => {
     [
       'files without end',
       Array.from({ length: 1001 }, () => header({ size: '00000000000\0' })),
-      'more than 1000 files',
+      'more than 1000 headers',
     ],
   ])('with %s is refused', async (_, blocks, said) => {
     write(...blocks)
     const refused = expect(readTar(archive())).rejects
     await refused.toMatchObject({ code: 'disk-unreadable', message: expect.stringContaining(said) })
+  })
+
+  it('with folders without end is refused', async () => {
+    write(...Array.from({ length: 1001 }, () => header({ kind: '5', size: '00000000000\0' })))
+    await expect(readTar(archive())).rejects.toThrow('more than 1000 headers')
+  })
+
+  it('is no longer read after an interruption', async () => {
+    write(header({}), content('hello'), end)
+    const interrupted = AbortSignal.abort(new Error('enough'))
+    await expect(readTar(archive(), interrupted)).rejects.toThrow('enough')
+  })
+
+  it('has no text that fills the memory', async () => {
+    write(header({ size: '20000000000\0' }))
+    truncateSync(archive(), 3 * 1024 ** 3)
+    const [member] = await readTar(archive())
+    const refused = expect(readMember(archive(), member as TarMember)).rejects
+    await refused.toMatchObject({
+      code: 'disk-unreadable',
+      message: expect.stringContaining('2147483648 bytes'),
+    })
+  })
+
+  it('with any bytes in its headers has files inside of it, or is refused', async () => {
+    const sound = [
+      paxHeader(pax('size', '5')),
+      header({}),
+      content('hello'),
+      header({ kind: 'L', name: 'long', size: '00000000004\0' }),
+      content('name'),
+      header({ name: 'b', size: base256([0x80, 3]) }),
+      content('end'),
+      end,
+    ]
+    const random = randomFrom(20_261_128)
+    const outcomes = { read: 0, refused: 0 }
+    for (let round = 0; round < 3000; round += 1) {
+      const bytes = Buffer.concat(sound)
+      for (let changes = random(4); changes >= 0; changes -= 1) {
+        const block = random(bytes.length / tarBlockBytes) * tarBlockBytes
+        // Mostly where sizes, kinds and lengths are.
+        const at = [124 + random(12), 156, random(20), random(tarBlockBytes)][random(4)] as number
+        bytes[block + at] = [0, 0x80, 0xff, 0x2d, 0x30 + random(10), random(256)][random(6)] as number
+        if (bytes.toString('latin1', block + 257, block + 262) === 'ustar') seal(bytes, block)
+      }
+      writeFileSync(archive(), bytes)
+      const members = await readTar(archive()).catch((error: { code?: string }) => error.code)
+      if (typeof members === 'string' || members === undefined) {
+        expect(members, bytes.toString('base64')).toBe('disk-unreadable')
+        outcomes.refused += 1
+        continue
+      }
+      outcomes.read += 1
+      for (const { offset, sizeBytes } of members) {
+        expect(offset).toBeGreaterThanOrEqual(0)
+        expect(sizeBytes).toBeGreaterThanOrEqual(0)
+        expect(offset + sizeBytes).toBeLessThanOrEqual(bytes.length)
+      }
+    }
+    expect(Math.min(outcomes.read, outcomes.refused)).toBeGreaterThan(100)
   })
 
   it('of more than 8 GiB has its next file where it is', async () => {

@@ -62,6 +62,7 @@ function fake(name: string, script: string): void {
   vi.stubEnv('PATH', `${path('bin')}${delimiter}${process.env.PATH}`)
 }
 
+const chained = '--with-backing-files'
 const left = () => (existsSync(path('out')) ? readdirSync(path('out')).sort() : [])
 
 async function expectRefusal(ended: ReturnType<typeof exportFrom>, exitCode: number, ...said: string[]) {
@@ -146,14 +147,14 @@ describeWith(['qemu-img', 'qemu-io'], 'an export of any disk', () => {
     const base = makeDisk('252M', 'base.qcow2')
     qemu('qemu-img', 'create', '-q', '-f', 'qcow2', '-b', base, '-F', 'qcow2', path('disk.qcow2'))
     truncateSync(base, 300)
-    await expectRefusal(exportFrom(path('disk.qcow2')), 2, base, 'damaged or cut short')
+    await expectRefusal(exportFrom(path('disk.qcow2'), chained), 2, base, 'damaged or cut short')
   })
 
   it('refuses one that stands on nothing', async () => {
     const base = makeDisk('252M', 'base.qcow2')
     qemu('qemu-img', 'create', '-q', '-f', 'qcow2', '-b', base, '-F', 'qcow2', path('disk.qcow2'))
     rmSync(base)
-    await expectRefusal(exportFrom(path('disk.qcow2')), 2, 'cannot read the disk', base)
+    await expectRefusal(exportFrom(path('disk.qcow2'), chained), 2, 'cannot read the disk', base)
     expect(left()).toEqual([])
   })
 
@@ -175,7 +176,7 @@ describeWith(['qemu-img', 'qemu-io'], 'an export of any disk', () => {
 
   it('gives disks identifiers by their content, in one file or in several', async () => {
     const identifierOf = async (disk: string) => {
-      expect((await exportFrom(disk, '--targets', 'xenserver', '--name', 'x')).exitCode).toBe(0)
+      expect((await exportFrom(disk, chained, '--targets', 'xenserver', '--name', 'x')).exitCode).toBe(0)
       // The footer's UUID.
       return readFileSync(path('out', 'x-xen.vhd')).subarray(68, 84).toString('hex')
     }
@@ -262,7 +263,7 @@ describeWith(['qemu-img', 'qemu-io'], 'an export of any disk', () => {
     const before = readFileSync(base)
     qemu('qemu-img', 'create', '-q', '-f', 'qcow2', '-b', base, '-F', 'raw', path('top.qcow2'))
     for (const disk of [base, path('top.qcow2')]) {
-      const words = ['--name', 'x', '--targets', 'raw']
+      const words = [chained, '--name', 'x', '--targets', 'raw']
       await expectRefusal(exportFrom(disk, ...words), 2, `${base} would overwrite ${base}`)
     }
     const within = path('out', '.systemvm-image.unfinished')
@@ -307,7 +308,7 @@ describeWith(['qemu-img', 'qemu-io'], 'an export of any disk', () => {
     qemu('qemu-img', 'create', '-q', '-f', 'qcow2', '-b', base, '-F', 'qcow2', path('disk.qcow2'))
     fake('qemu-img', `"$real" "$@"; status=$?; case $1 in convert) touch ${base} ;; esac; exit $status`)
     const said = `the disk ${path('disk.qcow2')}, or a backing file of it, was written to`
-    await expectRefusal(exportFrom(path('disk.qcow2')), 2, said, 'export a copy')
+    await expectRefusal(exportFrom(path('disk.qcow2'), chained), 2, said, 'export a copy')
     expect(left()).toEqual([])
   })
 

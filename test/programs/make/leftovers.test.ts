@@ -1,12 +1,21 @@
-import { spawn } from 'node:child_process'
+import { execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, statSync, writeFileSync } from 'node:fs'
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
 import { afterEach, describe, expect, it } from 'vitest'
 import { isLeftover, makeTemporaryFolder } from '../../../src/host/files.ts'
 import { runMarker, startTime } from '../../../src/host/process.ts'
-import { noteBeginning, noteEnd, noteFolder } from '../../../src/host/run-folder.ts'
+import { noteBeginning, noteEnd, noteFolder, temporaryFolderIn } from '../../../src/host/run-folder.ts'
 import { clearLeftovers } from '../../../src/make/leftovers.ts'
 import { openStore } from '../../../src/store/store.ts'
 import { useFolder } from '../../support/folder.ts'
@@ -44,14 +53,33 @@ it('leaves alone what a run started that has ended by itself', async () => {
 })
 
 it('removes the folders that a killed run had noted, and none of another name', async () => {
-  const [ours, others] = ['systemvm-image-', 'others-'].map((name) => mkdtempSync(join(tmpdir(), name)))
-  mkdirSync(join(ours ?? '', 'tree'))
+  const ours = temporaryFolderIn(tmpdir())
+  const others = mkdtempSync(join(tmpdir(), 'systemvm-image-'))
+  mkdirSync(join(ours, 'tree'), { recursive: true })
+  const behind = temporaryFolderIn(tmpdir())
+  symlinkSync(others, behind)
   mkdirSync(path('runs', 'killed'), { recursive: true })
   await noteBeginning(path('runs', 'killed'))
-  for (const folder of [ours, others]) await noteFolder(path('runs', 'killed'), folder ?? '')
-  await noteFolder(path('runs', 'killed'), join(tmpdir(), 'systemvm-image-never-made'))
+  for (const folder of [ours, others, behind, `${others}/../${basename(others)}`])
+    await noteFolder(path('runs', 'killed'), folder)
+  await noteFolder(path('runs', 'killed'), temporaryFolderIn(tmpdir()))
   await clear()
-  expect([ours, others].map((folder) => existsSync(folder ?? ''))).toEqual([false, true])
+  expect([ours, others, behind].map((folder) => existsSync(folder))).toEqual([false, true, true])
+  for (const folder of [others, behind]) rmSync(folder, { recursive: true })
+})
+
+it('leaves alone what the note of a copied folder says: its run may be under way elsewhere', async () => {
+  const pid = await begin('test-copied')
+  const folder = temporaryFolderIn(tmpdir())
+  mkdirSync(folder)
+  await noteFolder(path('runs', 'test-copied'), folder)
+  execFileSync('cp', ['-a', path('runs'), path('copy')])
+  execFileSync('rm', ['-r', path('runs')])
+  execFileSync('mv', [path('copy'), path('runs')])
+  await clear()
+  expect(await startTime(pid)).toBeDefined()
+  expect(existsSync(folder)).toBe(true)
+  rmSync(folder, { recursive: true })
 })
 
 it('removes image files that are half made, and keeps the finished ones and what is not ours', async () => {
@@ -60,8 +88,8 @@ it('removes image files that are half made, and keeps the finished ones and what
   for (const name of whole) writeFileSync(path('images', name), '')
   mkdirSync(path('images', '.unfinished'))
   writeFileSync(path('images', '.unfinished', 'a-kvm.qcow2'), '')
-  writeFileSync(path('images', `md5sum.txt.${2 ** 22 + 1}-2.tmp`), '')
-  writeFileSync(path(`report.json.${2 ** 22 + 1}-2.tmp`), '')
+  writeFileSync(path('images', `md5sum.txt.${2 ** 22 + 1}-0badcafe.tmp`), '')
+  writeFileSync(path(`report.json.${2 ** 22 + 1}-0badcafe.tmp`), '')
   await clear()
   expect(readdirSync(path('images')).sort()).toEqual(whole.sort())
   expect(readdirSync(path())).toEqual(['images'])
@@ -99,17 +127,11 @@ describe('a name that a killed program has left', () => {
     expect(left.sort()).toEqual([`${name}.${alive}`, whole].sort())
   })
 
-  it.each([
-    ['cache/files', 'unpacking-k3J9aB'],
-    ['cache', 'registry-k3J9aB'],
-    ['cache/netboot', '0badcafe.tmp'],
-    ['cache/netboot', `${medium}.0badcafe.tmp`],
-    [`cache/netboot/${medium}`, 'disc.iso.tmp'],
-  ])('in %s by an earlier version, as %s, goes', async (folder, name) => {
-    mkdirSync(path(folder, name), { recursive: true })
-    writeFileSync(path(folder, 'unpacking-notes'), '')
+  it.each(['notes.tmp', 'notes.1234.tmp', '0badcafe.tmp', 'unpacking-k3J9aB'])('%s is not', async (name) => {
+    mkdirSync(path('images'))
+    writeFileSync(path('images', name), '')
     await clear()
-    expect(readdirSync(path(folder))).toEqual(['unpacking-notes'])
+    expect(readdirSync(path('images'))).toEqual([name])
   })
 
   it('is a folder of its own for each writer', async () => {

@@ -1,6 +1,8 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import { readFileSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { afterEach, expect, it } from 'vitest'
+import { qemuArguments } from '../../../src/qemu/arguments.ts'
+import type { Machine } from '../../../src/qemu/machine.ts'
 import { connectQmp, type Qmp } from '../../../src/qemu/qmp.ts'
 import { loadState, saveState } from '../../../src/qemu/suspend.ts'
 import { keyOfState } from '../../../src/stages/state-key.ts'
@@ -14,12 +16,18 @@ afterEach(() => {
   for (const qemu of started.splice(0)) qemu.kill('SIGKILL')
 })
 
-/** A machine without a disk, in its firmware: enough to have a state. */
-async function start(name: string, ...more: readonly string[]): Promise<Qmp> {
-  const machine = ['-nodefaults', '-display', 'none', '-machine', 'pc,accel=tcg', '-m', '32M']
-  const qmp = ['-qmp', `unix:${path(name)},server=on,wait=off`]
-  started.push(spawn('qemu-system-x86_64', [...machine, ...qmp, ...more], { stdio: 'ignore' }))
-  return connectQmp(path(name), AbortSignal.timeout(20_000))
+const closed = { network: '10.0.2.0/24', host: '10.0.2.2' }
+
+/** A machine without a disk, in its firmware, confined and connected as builds' are: enough to have a state. */
+async function start(name: string, changes: Partial<Machine> = {}): Promise<Qmp> {
+  const machine: Machine = {
+    ...{ type: 'pc', accelerator: 'tcg', cpu: 'qemu64', memoryMiB: 32, serial: 'none', savesStates: true },
+    cards: [{ device: 'virtio-net-pci', network: { isOpen: true } }],
+    qmpSocket: path(name),
+    ...changes,
+  }
+  started.push(spawn('qemu-system-x86_64', qemuArguments(machine).flat(), { stdio: 'ignore' }))
+  return connectQmp(path(name), AbortSignal.timeout(60_000))
 }
 
 const statusOf = async (qmp: Qmp) => ((await qmp.execute('query-status')) as { status: string }).status
@@ -43,17 +51,31 @@ describeWith(['qemu-system-x86_64', 'zstd'], "a guest's state, judged by QEMU", 
 
   it('is what another QEMU goes on from', async () => {
     await save()
-    const qmp = await start('second', '-incoming', 'defer')
+    const qmp = await start('second', { awaits: 'state' })
     expect(await statusOf(qmp)).toBe('inmigrate')
     await loadState(qmp, path("it's a state"))
     expect(await statusOf(qmp)).toBe('running')
+  })
+
+  it('is gone on from behind a network that is closed, too', async () => {
+    await save()
+    const cards = [{ device: 'virtio-net-pci', network: closed }]
+    const qmp = await start('second', { awaits: 'state', cards })
+    await loadState(qmp, path("it's a state"))
+    expect(await statusOf(qmp)).toBe('running')
+  })
+
+  it('is not kept by a QEMU that may run no programs', async () => {
+    const qmp = await start('first', { savesStates: false })
+    await expect(saveState(qmp, path('state'), async () => undefined)).rejects.toThrow()
+    expect(existsSync(path('state'))).toBe(false)
   })
 
   it('is refused when half of it is missing', async () => {
     await save()
     const whole = readFileSync(path("it's a state"))
     writeFileSync(path('half'), whole.subarray(0, whole.length / 2))
-    const qmp = await start('second', '-incoming', 'defer')
+    const qmp = await start('second', { awaits: 'state' })
     // Once in a while QEMU hangs over it instead of ending; the build ends it then.
     const limit = setTimeout(() => started.at(-1)?.kill('SIGKILL'), 5000)
     await expect(loadState(qmp, path('half'))).rejects.toThrow(/QEMU/)

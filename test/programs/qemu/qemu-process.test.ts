@@ -23,6 +23,7 @@ const machine = (over: Partial<Machine> = {}): Machine => ({
   memoryMiB: 32,
   serial: 'none',
   qmpSocket: path('qmp'),
+  savesStates: true,
   ...over,
 })
 

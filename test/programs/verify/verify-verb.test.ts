@@ -89,6 +89,26 @@ describeWith(programs, 'the disk in a file', () => {
   })
 })
 
+describeWith(['bzip2'], 'an archive', () => {
+  it('of more bytes than it may have is refused', async () => {
+    writeFileSync(path('zeros'), Buffer.alloc(1 << 20))
+    execFileSync('bzip2', [path('zeros')])
+    mkdirSync(path('work'))
+    const unpacked = unpackArchive(path('zeros.bz2'), path('work'), never, 1 << 19)
+    await expect(unpacked).rejects.toMatchObject({
+      code: 'disk-unreadable',
+      message: expect.stringContaining('524288 bytes'),
+    })
+  })
+
+  it('that is damaged is refused', async () => {
+    writeFileSync(path('a.bz2'), 'BZh9 and nothing of the kind')
+    mkdirSync(path('work'))
+    const unpacked = unpackArchive(path('a.bz2'), path('work'), never)
+    await expect(unpacked).rejects.toMatchObject({ code: 'disk-unreadable' })
+  })
+})
+
 describeWith(programs, 'the verb', () => {
   const before = process.cwd()
   const text = { stdout: '', stderr: '' }

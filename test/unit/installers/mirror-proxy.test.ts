@@ -262,13 +262,34 @@ describe("the way of an installer's guest to the mirror", () => {
   it('follows where the mirror leads to, and keeps what it gets there', async () => {
     upstream.removeAllListeners('request')
     upstream.on('request', (incoming, response) => {
-      if (incoming.url === '/elsewhere') return void response.end(content)
-      response.writeHead(302, { location: '/elsewhere' }).end()
+      if (incoming.url === '/debian/elsewhere') return void response.end(content)
+      response.writeHead(302, { location: '/debian/elsewhere' }).end()
     })
     await start()
     expect((await ask(`${mirror}/${path}`)).body).toBe(content)
     await proxy.close()
     expect(readFileSync(below('packages', archiveName), 'utf8')).toBe(content)
+  })
+
+  it.each([
+    ['another host', 'http://127.0.0.2:1/debian/x'],
+    ['another port', 'http://127.0.0.1:1/debian/x'],
+    ['what lies beside it', '/secret'],
+    ['what lies above it', '/debian/..%2fsecret'],
+    ['another protocol', 'file:///etc/passwd'],
+    ['nothing that is a URL', 'http://['],
+    ['itself, without end', `/debian/${path}`],
+  ])('does not follow a mirror that leads to %s', async (_, location) => {
+    upstream.removeAllListeners('request')
+    upstream.on('request', (incoming, response) => {
+      asked.push(incoming.url ?? '')
+      response.writeHead(302, { location }).end('there')
+    })
+    await start()
+    const { status, body } = await ask(`${mirror}/${path}`)
+    expect({ status, body }).toMatchObject({ status: 502, body: expect.stringContaining('it leads ') })
+    expect(asked.filter((url) => url !== `/debian/${path}`)).toEqual([])
+    expect(answers).toMatchObject([{ status: 502, origin: 'mirror', fault: expect.any(String) }])
   })
 
   it('keeps nothing that would lie elsewhere', async () => {
@@ -382,6 +403,8 @@ describe("the way of an installer's guest to the mirror", () => {
     ['a URL with a password alone', 'GET', 'http://:b@HOST/debian/x', 403],
     ['what lies beside it', 'GET', 'http://HOST/secret', 403],
     ['what lies above it', 'GET', 'http://HOST/debian/../secret', 403],
+    ['what a server finds above it', 'GET', 'http://HOST/debian/..%2fsecret', 403],
+    ['the same with other letters', 'GET', 'http://HOST/debian/a/%2E%2e%5Csecret', 403],
     ['itself', 'GET', '/debian/x', 403],
     ['another protocol', 'GET', 'ftp://HOST/debian/x', 403],
     ['an upload', 'PUT', 'http://HOST/debian/x', 405],

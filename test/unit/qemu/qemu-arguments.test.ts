@@ -27,6 +27,7 @@ describe('a machine', () => {
       ['-serial', 'none'],
       ['-display', 'none'],
       ['-vnc', 'none'],
+      ['-sandbox', 'on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny'],
     ])
   })
 
@@ -245,7 +246,7 @@ const shared = {
 } as const
 
 describe('the machine that stages run in', () => {
-  const build = { ...shared, channelSocket: '/run/channel' }
+  const build = { ...shared, channelSocket: '/run/channel', isOpen: true }
 
   it('is what saved states are known by: a change of any word drops them all', () => {
     expect(qemuArguments(buildMachine(build)).map((option) => option.join(' '))).toEqual([
@@ -272,13 +273,20 @@ describe('the machine that stages run in', () => {
       '-device virtio-serial-pci',
       '-chardev socket,id=channel0,path=/run/channel,server=on,wait=off',
       '-device virtserialport,chardev=channel0,name=org.systemvm-image.build',
+      '-sandbox on,obsolete=deny,elevateprivileges=children,resourcecontrol=deny',
     ])
+  })
+
+  it('has no way out where no stage needs one', () => {
+    const words = qemuArguments(buildMachine({ ...build, isOpen: false })).flat()
+    const place = 'restrict=on,ipv6=off,net=10.0.2.0/24,host=10.0.2.2'
+    expect(words).toContain(`user,id=net0,${place},hostfwd=tcp:127.0.0.1:{{ .SSHHostPort }}-:22`)
   })
 
   it('has a port of ours for SSH without Packer, and waits for a state where there is one', () => {
     const words = qemuArguments(buildMachine({ ...build, sshPort: 4022, awaitsState: true })).flat()
     expect(words).toContain('user,id=net0,hostfwd=tcp:127.0.0.1:4022-:22')
-    expect(words.slice(-2)).toEqual(['-incoming', 'defer'])
+    expect(words[words.indexOf('-incoming') + 1]).toBe('defer')
   })
 })
 
@@ -288,6 +296,7 @@ describe('the machine that debian-installer runs in', () => {
     expect(words.filter((word) => word.startsWith('user,'))).toEqual(['user,id=net0'])
     expect(words[words.indexOf('-cdrom') + 1]).toBe('/disc.iso')
     expect(words).not.toContain('virtio-serial-pci')
+    expect(words.at(-1)).toBe('on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny')
     expect(qemuArguments(installerMachine({ ...shared, medium: undefined })).flat()).not.toContain('-cdrom')
   })
 })

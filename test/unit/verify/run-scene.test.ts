@@ -11,7 +11,7 @@ import { resultOf, runScene } from '../../../src/verify/run-scene.ts'
 const request = (name: SceneName, baseBoot: BaseBoot): SceneRequest => ({
   name,
   target: 'kvm',
-  source: { file: '/missing', format: 'qcow2', node: { driver: 'qcow2' }, members: [] },
+  source: { file: '/missing', format: 'qcow2', node: { driver: 'qcow2' }, members: [], below: [] },
   expected: { account: 'cloud' },
   contract: 'cloudstack',
   acceleration: { accelerator: 'tcg', cpu: 'Haswell-v4', reason: 'chosen', proven: false },

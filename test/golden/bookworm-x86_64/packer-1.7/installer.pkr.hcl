@@ -47,6 +47,7 @@ source "qemu" "installer" {
     ["-display", "none"],
     ["-vnc", "none"],
     ["-netdev", "user,id=net0"],
+    ["-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"],
   ]
 
   # The installer powers the machine off when it is done. What goes wrong before is noticed from outside.

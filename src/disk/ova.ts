@@ -1,0 +1,45 @@
+/** The disk in an OVA, which is a tar archive with a description. */
+
+import { type BlockNode, fileNode, stretchNode } from './block-node.ts'
+import { requireNoReference } from './chain.ts'
+import { recognizeFormat } from './disk-format.ts'
+import { readReferences } from './references/read.ts'
+import { readMember, readTar, type TarMember } from './tar.ts'
+import { unreadableDisk } from './unreadable.ts'
+
+export interface OvaDisk {
+  readonly node: BlockNode
+  /** All files of the archive, in order. */
+  readonly members: readonly TarMember[]
+}
+
+/** @throws PipelineError `disk-unreadable`, `disk-refers-elsewhere` */
+export async function locateInOva(file: string, signal?: AbortSignal): Promise<OvaDisk> {
+  if ((await recognizeFormat(file)) !== 'ova') {
+    throw unreadableDisk(`cannot read the disk ${file}: it is not an OVA, which is a tar archive`)
+  }
+  const members = await readTar(file, signal)
+  const disks = members.filter(({ name }) => name.toLowerCase().endsWith('.vmdk'))
+  const [disk] = disks
+  if (disk === undefined || disks.length > 1) {
+    throw unreadableDisk(`cannot read the disk ${file}: it has ${disks.length} disks in it instead of one`)
+  }
+  for (const member of members) {
+    if (member.name.toLowerCase().endsWith('.ovf')) await requireOwnFiles(file, member, members)
+  }
+  requireNoReference(file, await readReferences(file, 'vmdk', disk))
+  return { node: { driver: 'vmdk', file: stretchNode(fileNode(file), disk) }, members }
+}
+
+/** The description of a machine may name files by URL. */
+async function requireOwnFiles(file: string, description: TarMember, members: readonly TarMember[]) {
+  const text = await readMember(file, description)
+  const names = [...text.matchAll(/<(?:\w+:)?File\b[^>]*?\bhref\s*=\s*["']([^"'<>]*)["']/g)]
+  const others = names
+    .map(([, name = '']) => name)
+    .filter((name) => !members.some((member) => member.name === name))
+  requireNoReference(
+    file,
+    others.map((name) => ({ kind: 'extent', name })),
+  )
+}

@@ -1,0 +1,39 @@
+/** The other files that an image file says parts of its disk are in, read before QEMU could open them. */
+
+import { open } from 'node:fs/promises'
+import type { Stretch } from '../block-node.ts'
+import type { DiskFormat } from '../disk-format.ts'
+import { readQcow2References } from './qcow2.ts'
+import { type Reference, readerOf } from './reference.ts'
+import { readVhdReferences } from './vhd.ts'
+import { readVhdxReferences } from './vhdx.ts'
+import { readVmdkReferences } from './vmdk.ts'
+
+/** @param place of the image in the file, if it is not all of it */
+export async function readReferences(
+  path: string,
+  format: Exclude<DiskFormat, 'ova'>,
+  place?: Stretch,
+): Promise<readonly Reference[]> {
+  const file = await open(path, 'r')
+  try {
+    const whole = place ?? { offset: 0, sizeBytes: (await file.stat()).size }
+    const read = readerOf(file, whole)
+    switch (format) {
+      case 'qcow2':
+        return await readQcow2References(read)
+      case 'vmdk':
+        return await readVmdkReferences(read)
+      case 'vhd':
+        return await readVhdReferences(read, whole.sizeBytes)
+      case 'vhdx':
+        return await readVhdxReferences(read)
+      case 'raw':
+        return []
+      default:
+        return format satisfies never
+    }
+  } finally {
+    await file.close()
+  }
+}

@@ -1,0 +1,107 @@
+/** The folder of a release: filled beside its place, and swapped with the release that was there. */
+
+import { randomBytes } from 'node:crypto'
+import { lstat, mkdir, readdir, readFile, rename, rm, rmdir, unlink } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import { z } from 'zod'
+import { exitCodes, PipelineError } from '../errors.ts'
+import { temporaryName } from '../host/files.ts'
+import { releaseFiles } from './record.ts'
+
+/**
+ * Fills a folder and puts it in the place of a release. The one that was there keeps its name until then, and loses only
+ * the files that its own record lists.
+ * @returns what `fill` does, and the folder that keeps what is not of the release before, if anything is left
+ * @throws PipelineError `not-a-release`
+ */
+export async function makeReleaseFolder<Result>(
+  folder: string,
+  fill: (staging: string) => Promise<Result>,
+): Promise<{ readonly result: Result; readonly kept: string | undefined }> {
+  await mkdir(dirname(folder), { recursive: true })
+  const staging = temporaryName(folder)
+  await mkdir(staging)
+  try {
+    const result = await fill(staging)
+    // Filling takes minutes.
+    await requireReplaceable(folder)
+    return { result, kept: await swap(folder, staging) }
+  } finally {
+    await rm(staging, { recursive: true, force: true })
+  }
+}
+
+/** @throws PipelineError `not-a-release` if a folder has anything but a release of ours */
+export async function requireReplaceable(folder: string): Promise<void> {
+  const found = await lstat(folder).catch(() => undefined)
+  if (found === undefined) return
+  if (!found.isDirectory()) throw notARelease(folder, 'it is not a folder')
+  const own = await namesOfRelease(folder)
+  for (const entry of await readdir(folder, { withFileTypes: true })) {
+    if (own === undefined) throw notARelease(folder, `it has no ${releaseFiles.record} of a release`)
+    if (!entry.isFile() || !own.has(entry.name)) throw notARelease(folder, `it also has ${entry.name}`)
+  }
+}
+
+// --- internal ---
+
+async function swap(folder: string, staging: string): Promise<string | undefined> {
+  const former = `${folder}.before-${randomBytes(6).toString('hex')}`
+  const hadOne = await rename(folder, former).then(
+    () => true,
+    (error: NodeJS.ErrnoException) => {
+      if (error.code === 'ENOENT') return false
+      throw error
+    },
+  )
+  try {
+    await rename(staging, folder)
+  } catch (error) {
+    if (hadOne) await rename(former, folder)
+    throw error
+  }
+  return hadOne ? removeRelease(former) : undefined
+}
+
+/** Removes what its record lists, and the folder if nothing else is in it; returns the folder otherwise. */
+async function removeRelease(folder: string): Promise<string | undefined> {
+  const own = (await namesOfRelease(folder)) ?? new Set<string>()
+  for (const entry of await readdir(folder, { withFileTypes: true })) {
+    if (entry.isFile() && own.has(entry.name)) await unlink(join(folder, entry.name))
+  }
+  return rmdir(folder).then(
+    () => undefined,
+    () => folder,
+  )
+}
+
+/** What every version of the record has. */
+const listing = z.looseObject({
+  version: z.int(),
+  variants: z.array(z.looseObject({ sbom: z.string(), files: z.array(z.looseObject({ file: z.string() })) })),
+})
+
+/** The names of a release's files; undefined for a folder without a record. */
+async function namesOfRelease(folder: string): Promise<ReadonlySet<string> | undefined> {
+  try {
+    const record = listing.parse(JSON.parse(await readFile(join(folder, releaseFiles.record), 'utf8')))
+    const listed = record.variants.flatMap(({ sbom, files }) => [sbom, ...files.map(({ file }) => file)])
+    return new Set([...listed, ...textsIn(releaseFiles)])
+  } catch {
+    return undefined
+  }
+}
+
+function textsIn(value: unknown): readonly string[] {
+  if (typeof value === 'string') return [value]
+  return typeof value === 'object' && value !== null ? Object.values(value).flatMap(textsIn) : []
+}
+
+function notARelease(folder: string, why: string): PipelineError {
+  return new PipelineError({
+    code: 'not-a-release',
+    message: `${folder} exists and is not a release, or not only one: ${why}; nothing in it is replaced`,
+    hint: 'give another folder with --to, or move away what is in it.',
+    exitCode: exitCodes.badInput,
+  })
+}

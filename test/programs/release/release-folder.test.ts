@@ -1,0 +1,105 @@
+/** A release replaces a release, and nothing else. */
+
+import { execFileSync } from 'node:child_process'
+import { existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
+import { beforeEach, describe, expect, it } from 'vitest'
+import { makeReleaseFolder, requireReplaceable } from '../../../src/release/release-folder.ts'
+import { useFolder } from '../../support/folder.ts'
+
+const path = useFolder()
+const record = (...files: string[]) =>
+  JSON.stringify({ version: 1, variants: [{ sbom: 'a.cdx.json', files: files.map((file) => ({ file })) }] })
+
+/** A release with one image. */
+function writeRelease(folder: string, content: string): void {
+  mkdirSync(path(folder))
+  for (const name of ['a.qcow2', 'a.cdx.json', 'metadata.ini', 'sha512sum.txt', 'RELEASE_NOTES.md'])
+    writeFileSync(path(folder, name), content)
+  writeFileSync(path(folder, 'release.json'), record('a.qcow2'))
+}
+
+const fill = (content: string) => async (staging: string) => {
+  for (const name of ['a.qcow2', 'release.json'])
+    writeFileSync(`${staging}/${name}`, name === 'a.qcow2' ? content : record('a.qcow2'))
+  return content
+}
+const replace = () => makeReleaseFolder(path('release'), fill('new'))
+const refused = { code: 'not-a-release', exitCode: 2 }
+
+beforeEach(() => mkdirSync(path('others')))
+
+describe('a release', () => {
+  it.each(['release', 'some/where/release'])('is made at %s, where nothing is', async (place) => {
+    expect(await makeReleaseFolder(path(place), fill('new'))).toEqual({ result: 'new', kept: undefined })
+    expect(readdirSync(path(place)).sort()).toEqual(['a.qcow2', 'release.json'])
+  })
+
+  it('replaces the one before, with all files that its record lists', async () => {
+    writeRelease('release', 'old')
+    await replace()
+    expect(readdirSync(path('release')).sort()).toEqual(['a.qcow2', 'release.json'])
+    expect(readFileSync(path('release', 'a.qcow2'), 'utf8')).toBe('new')
+    expect(readdirSync(path()).sort()).toEqual(['others', 'release'])
+  })
+
+  it.each<[string, () => void]>([
+    ['a file', () => writeFileSync(path('release', 'thesis.tex'), 'mine')],
+    ['a folder', () => mkdirSync(path('release', 'photos'))],
+    [
+      'a link by the name of a file of it',
+      () => {
+        execFileSync('rm', [path('release', 'a.qcow2')])
+        symlinkSync(path('others'), path('release', 'a.qcow2'))
+      },
+    ],
+    [
+      'a record that lists files elsewhere',
+      () => writeFileSync(path('release', 'release.json'), record('../others', '/etc/passwd')),
+    ],
+    ['a record that is none', () => writeFileSync(path('release', 'release.json'), '{"name": "of npm"}')],
+  ])('does not replace one that also has %s', async (_, change) => {
+    writeRelease('release', 'old')
+    change()
+    const before = readdirSync(path('release'), { recursive: true }).sort()
+    await expect(requireReplaceable(path('release'))).rejects.toMatchObject(refused)
+    await expect(replace()).rejects.toMatchObject(refused)
+    expect(readdirSync(path('release'), { recursive: true }).sort()).toEqual(before)
+    expect(readdirSync(path()).sort()).toEqual(['others', 'release'])
+  })
+
+  it('replaces no file and no link', async () => {
+    writeRelease('elsewhere', 'old')
+    symlinkSync(path('elsewhere'), path('release'))
+    await expect(replace()).rejects.toMatchObject(refused)
+    expect(readdirSync(path('elsewhere'))).toHaveLength(6)
+  })
+
+  it('leaves a folder with the name that unfinished ones once had', async () => {
+    mkdirSync(path('release.partial'))
+    writeFileSync(path('release.partial', 'mine'), '')
+    await replace()
+    expect(readdirSync(path('release.partial'))).toEqual(['mine'])
+  })
+
+  it('that cannot be finished leaves the one before as it was', async () => {
+    writeRelease('release', 'old')
+    const failing = makeReleaseFolder(path('release'), async (staging) => {
+      await fill('new')(staging)
+      throw new Error('no room')
+    })
+    await expect(failing).rejects.toThrow('no room')
+    expect(readFileSync(path('release', 'a.qcow2'), 'utf8')).toBe('old')
+    expect(readdirSync(path()).sort()).toEqual(['others', 'release'])
+  })
+
+  it('is given up when something else has come into the one before meanwhile', async () => {
+    writeRelease('release', 'old')
+    const late = async (staging: string) => {
+      writeFileSync(path('release', 'late'), 'mine')
+      return fill('new')(staging)
+    }
+    await expect(makeReleaseFolder(path('release'), late)).rejects.toMatchObject(refused)
+    expect(existsSync(path('release', 'late'))).toBe(true)
+    expect(readFileSync(path('release', 'a.qcow2'), 'utf8')).toBe('old')
+  })
+})

@@ -1,0 +1,180 @@
+/** Servers that answer without end, slowly, or with something small that unpacks to something large. */
+
+import { existsSync, readdirSync } from 'node:fs'
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { gzipSync } from 'node:zlib'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { fetchListed, verifyRelease } from '../../../src/debian/release.ts'
+import type { HostInput } from '../../../src/doctor/check.ts'
+import { diagnose } from '../../../src/doctor/doctor.ts'
+import { gunzip } from '../../../src/host/gunzip.ts'
+import { download, get, head } from '../../../src/host/http.ts'
+import { downloadResumably } from '../../../src/host/resumable-download.ts'
+import { findDisc } from '../../../src/installers/debian-installer/disc.ts'
+import { bringImage } from '../../../src/installers/disk-image/bring-image.ts'
+import { bringSource } from '../../../src/plan/bring-source.ts'
+import { useFolder } from '../../support/folder.ts'
+
+const path = useFolder()
+const never = new AbortController().signal
+const MiB = 1024 ** 2
+let server: Server
+let url: string
+let sentBytes: number
+let answer: (request: IncomingMessage, response: ServerResponse) => void
+
+beforeEach(async () => {
+  sentBytes = 0
+  server = createServer((request, response) => answer(request, response))
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+})
+afterEach(() => {
+  vi.restoreAllMocks()
+  server.closeAllConnections()
+  server.close()
+})
+
+/** Sends as fast as the other side reads, and stops when it hangs up. */
+function withoutEnd(_request: IncomingMessage, response: ServerResponse): void {
+  const chunk = Buffer.alloc(256 * 1024)
+  const more = () => {
+    if (response.destroyed) return
+    sentBytes += chunk.length
+    if (response.write(chunk)) setImmediate(more)
+    else response.once('drain', more)
+  }
+  more()
+}
+
+const sum = 'a'.repeat(64)
+const file = (limit: number) => ({ sha256: sum, size: limit })
+const image = { suite: 'trixie', debianArch: 'amd64', arch: 'x86_64', installer: 'debian-installer' } as const
+const mirror = () => ({ debian: url, security: url, components: ['main'], keyring: '/dev/null' })
+const release = () => ({
+  ...{ url, suite: 'trixie', keyring: '/dev/null', components: ['main'], arch: 'amd64' as const },
+})
+
+const callers: Readonly<Record<string, () => Promise<unknown>>> = {
+  'a small file': () => get(url, MiB, never),
+  'a downloaded file': () => download(url, path('file'), MiB, never),
+  'a resumed file': () => downloadResumably(url, path('file'), { maximumBytes: MiB, signal: never }),
+  'the release of a mirror': () => verifyRelease(release() as Parameters<typeof verifyRelease>[0]),
+  'a listed file': () => fetchListed(`${url}/Packages.xz`, file(MiB)),
+  'the disc of an installer': () =>
+    findDisc({
+      ...{ iso: { url: `${url}/a.iso`, sha256: sum }, image, cacheFolder: path(), signal: never },
+      onProgress: () => undefined,
+    }),
+  'a disk image': () =>
+    bringImage({
+      source: { location: `${url}/a.qcow2`, isUrl: true, sum: { algorithm: 'sha256', hex: sum } },
+      ...{ cacheFolder: path('cache'), maximumBytes: MiB, onProgress: () => undefined, signal: never },
+    }),
+}
+
+describe('an answer without end is refused', () => {
+  const bounded = Object.keys(callers).filter((name) => name !== 'the disc of an installer')
+  it.each(bounded)('for %s, after no more than it may have', async (name) => {
+    answer = withoutEnd
+    await expect(callers[name]?.()).rejects.toMatchObject({ code: 'download-too-large' })
+    // What was on its way when the connection was closed.
+    expect(sentBytes).toBeLessThan(24 * MiB)
+    expect(existsSync(path('file'))).toBe(false)
+  })
+
+  it('before it begins, where its length is stated', async () => {
+    answer = (_request, response) =>
+      response.writeHead(200, { 'content-length': `${2 ** 40}` }).flushHeaders()
+    await expect(get(url, MiB, never)).rejects.toMatchObject({ code: 'download-too-large' })
+    await expect(download(url, path('file'), MiB, never)).rejects.toThrow(`${2 ** 40} bytes`)
+  })
+
+  it('of a tarball too, and the cache stays as it was', async () => {
+    answer = (_request, response) =>
+      response.writeHead(200, { 'content-length': `${2 ** 40}` }).flushHeaders()
+    const form = { kind: 'tree', top: undefined, sourceDateEpoch: 0 } as const
+    const brought = bringSource(`${url}/a.tar#sha256=${sum}`, form, path('cache'), 'download', undefined)
+    await expect(brought).rejects.toMatchObject({ code: 'download-too-large' })
+    expect(readdirSync(path('cache'))).toEqual([])
+  })
+
+  it('in redirections, too', async () => {
+    answer = (_request, response) => response.writeHead(302, { location: `${url}/again` }).end()
+    expect((await get(url, MiB, never)).status).toBe(302)
+  })
+})
+
+describe('an answer that takes too long', () => {
+  it('is given up after a time that its largest size decides', async () => {
+    answer = (_request, response) => response.writeHead(200, { 'content-length': '10' }).write('a')
+    const asked: number[] = []
+    vi.spyOn(AbortSignal, 'timeout').mockImplementation((ms) => {
+      asked.push(ms)
+      const over = new AbortController()
+      setTimeout(() => over.abort(new DOMException('timeout', 'TimeoutError')), 20)
+      return over.signal
+    })
+    await expect(get(url, 10, never)).rejects.toMatchObject({ code: 'mirror-unreachable' })
+    await expect(download(url, path('file'), 1600 * 1024, never)).rejects.toMatchObject({
+      code: 'mirror-unreachable',
+    })
+    await expect(download(url, path('file'), 2 ** 50, never)).rejects.toThrow(url)
+    expect(asked).toEqual([60_001, 162_400, 7_200_000])
+  })
+
+  it('ends at once when the user interrupts', async () => {
+    const stopping = new AbortController()
+    answer = (_request, response) => {
+      response.writeHead(200).write('a')
+      setTimeout(() => stopping.abort(new Error('enough')), 20)
+    }
+    await expect(get(url, MiB, stopping.signal)).rejects.toThrow('enough')
+  })
+})
+
+describe('a packed answer', () => {
+  const bomb = gzipSync(Buffer.alloc(64 * MiB))
+
+  it.each(Object.keys(callers))('is not unpacked on the way: %s', async (name) => {
+    answer = (request, response) => {
+      expect(request.headers['accept-encoding']).toBe('identity')
+      response.writeHead(200, { 'content-encoding': 'gzip', 'content-length': `${bomb.length}` })
+      response.end(request.method === 'HEAD' ? undefined : bomb)
+    }
+    await expect(callers[name]?.()).rejects.toMatchObject({ code: 'download-encoded' })
+  })
+
+  it('is a fault of the mirror for doctor', async () => {
+    answer = (_request, response) => response.writeHead(200, { 'content-encoding': 'gzip' }).end(bomb)
+    const images = [{ ...image, mirror: mirror() }] as unknown as HostInput['images']
+    const report = await diagnose({
+      ...{ images, outDir: path(), cacheDir: path(), neededBytes: 1, neededMemoryMiB: 1, kernels: [] },
+      forceAccelerator: 'tcg',
+    })
+    const said = report.checks.filter(({ status }) => status === 'fault').map(({ found }) => found)
+    expect(said.join('\n')).toContain('with the encoding "gzip", which was not asked for')
+  })
+
+  it('is a file where its name says so', async () => {
+    answer = (_request, response) => response.writeHead(200, { 'content-encoding': 'x-gzip' }).end(bomb)
+    expect((await get(`${url}/Packages.gz`, MiB, never)).body.equals(bomb)).toBe(true)
+  })
+
+  it('is unpacked within a limit', async () => {
+    await expect(gunzip(bomb, MiB, 'Packages.gz')).rejects.toMatchObject({
+      code: 'download-too-large',
+      message: expect.stringContaining('Packages.gz unpacks to more than'),
+    })
+    await expect(gunzip(Buffer.from('no gzip'), MiB, 'a')).rejects.toMatchObject({
+      code: 'mirror-file-corrupt',
+    })
+    expect((await gunzip(gzipSync('text'), MiB, 'a')).toString()).toBe('text')
+  })
+})
+
+it('asks for the status of a file alone', async () => {
+  answer = (request, response) => response.writeHead(request.method === 'HEAD' ? 204 : 500).end()
+  expect(await head(url, never)).toBe(204)
+})
