@@ -23,6 +23,7 @@ import { addWaitOption, tellWaiting, type WaitOptions } from './wait.ts'
 interface ExportOptions extends WaitOptions {
   readonly from: string
   readonly withBackingFiles?: boolean
+  readonly raw?: boolean
   readonly targets: readonly TargetName[]
   readonly name?: string
   readonly date: string
@@ -51,7 +52,8 @@ const registeredTargets = targetNames.filter((name) => targets[name].hypervisors
 
 export function exportCommand(command: Command, terminal: Terminal, choose: Choose): void {
   command
-    .requiredOption('--from <disk>', 'disk image')
+    .requiredOption('--from <disk>', 'disk image, or an archive of one')
+    .option('--raw', 'take any bytes for a raw disk, even without partitions or a file system')
     .option('--with-backing-files', 'also read the local files that a qcow2 is based on')
     .option('--targets <list>', `some of ${targetNames.join(',')}`, parseTargets, registeredTargets)
     .option('--name <name>', "name of the files; without it, the disk's")
@@ -76,6 +78,7 @@ async function run(options: ExportOptions, terminal: Terminal): Promise<number> 
       exportDisk({
         disk: resolvePath(options.from),
         backing: options.withBackingFiles ? 'local files' : 'none',
+        takesAnyBytes: options.raw,
         fileName: name,
         targets: options.targets,
         formats,
@@ -97,7 +100,7 @@ async function run(options: ExportOptions, terminal: Terminal): Promise<number> 
 function decide({ from, name, date, set, targets }: ExportOptions): z.output<typeof exportFields> {
   const overrides: readonly Overrides[] = [
     name === undefined
-      ? { source: '--from; give another with --name', values: { name: basename(from, extname(from)) } }
+      ? { source: '--from; give another with --name', values: { name: stemOf(from) } }
       : { source: '--name', values: { name } },
     { source: '--date', values: { date } },
     ...set.map(parseAssignment),
@@ -111,6 +114,12 @@ function decide({ from, name, date, set, targets }: ExportOptions): z.output<typ
   const faults = targetFaults(targets, parsed.data.formats, surroundings, overrides)
   if (faults.length > 0) throw configurationError(faults)
   return parsed.data
+}
+
+/** The name of a disk without its ending, nor that of an archive. */
+function stemOf(path: string): string {
+  const name = basename(path).replace(/\.(bz2|gz|xz|zst|zip)$/i, '')
+  return basename(name, extname(name))
 }
 
 const withFormats = ({ formats, ...values }: Overrides['values']) =>

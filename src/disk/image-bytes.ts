@@ -1,11 +1,11 @@
 /** Copies ranges out of a disk image of any format. */
 
 import { open, readFile } from 'node:fs/promises'
-import { dirname } from 'node:path'
-import { exitCodes, messageOf, PipelineError } from '../errors.ts'
+import { messageOf } from '../errors.ts'
 import { isNoSpace } from '../host/failures.ts'
 import { stretchNode } from './block-node.ts'
 import type { ImageFile } from './image-file.ts'
+import { noRoomFor } from './no-room.ts'
 import { convertImage } from './qemu-img.ts'
 import { unreadableDisk } from './unreadable.ts'
 
@@ -20,7 +20,7 @@ export async function extractBytes(
   const from = stretchNode(node, { offset, sizeBytes })
   await convertImage({ from, to: file, format: 'raw' }, signal).catch((cause) => {
     signal.throwIfAborted()
-    if (isNoSpace(cause)) throw noRoom(file, cause)
+    if (isNoSpace(cause)) throw noRoomFor(file, cause)
     throw unreadableDisk(`the disk ${path} cannot be copied to ${file}: ${messageOf(cause)}`, cause)
   })
 }
@@ -55,14 +55,4 @@ async function readBytes(
   const part = `${disk}-part`
   await extractBytes(image, offset, length, part, signal)
   return readFile(part)
-}
-
-function noRoom(file: string, cause: unknown): PipelineError {
-  return new PipelineError({
-    code: 'no-space',
-    message: `there is no room for a copy of the disk's data in ${dirname(file)}`,
-    hint: 'make room there, or set TMPDIR to a folder that has it.',
-    exitCode: exitCodes.hostNotFit,
-    cause,
-  })
 }

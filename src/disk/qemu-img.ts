@@ -34,7 +34,6 @@ export interface ImageInfo {
   /** Size of the disk in it, in bytes. */
   readonly 'virtual-size': number
   readonly encrypted?: boolean
-  readonly 'dirty-flag'?: boolean
   readonly 'format-specific'?: {
     readonly data?: {
       readonly compat?: string

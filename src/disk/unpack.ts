@@ -9,7 +9,10 @@ import { exitCodes, messageOf, PipelineError } from '../errors.ts'
 import { boundBytes } from '../host/bound-bytes.ts'
 import { isNoSpace } from '../host/failures.ts'
 import { findProgram } from '../host/tools.ts'
+import { noRoomFor } from './no-room.ts'
 import { requireFile, unreadableDisk } from './unreadable.ts'
+
+const zipMagic = 'PK\u0003\u0004'
 
 /** Programs that unpack an archive to standard output, best first, by the archive's first bytes. */
 const unpackers: readonly { readonly magic: string; readonly programs: readonly (readonly string[])[] }[] = [
@@ -27,16 +30,21 @@ const unpackers: readonly { readonly magic: string; readonly programs: readonly 
       ['gzip', '-dc'],
     ],
   },
-  { magic: 'PK\u0003\u0004', programs: [['unzip', '-p']] },
+  { magic: '\u00fd7zXZ\0', programs: [['xz', '-dc']] },
+  { magic: '\u0028\u00b5\u002f\u00fd', programs: [['zstd', '-dcq', '--long=31']] },
+  { magic: zipMagic, programs: [['unzip', '-p']] },
 ]
 
 /** Of what an archive unpacks to: more than any disk of a system VM. */
 const maximumBytes = 64 * 1024 ** 3
 
+/** Of the names in a zip file. */
+const listingBytes = 1024 ** 2
+
 /**
  * The file itself, or its unpacked copy.
  * @param most bytes that it may unpack to
- * @throws PipelineError `tools` if there is no program for it, `disk-unreadable`
+ * @throws PipelineError `tools` if there is no program for it, `disk-unreadable`, `no-space`
  */
 export async function unpackArchive(
   file: string,
@@ -47,6 +55,7 @@ export async function unpackArchive(
   const head = await readHead(file)
   const kind = unpackers.find(({ magic }) => head.startsWith(magic))
   if (kind === undefined) return file
+  if (kind.magic === zipMagic) await requireOneMember(file, signal)
   for (const [program = '', ...words] of kind.programs) {
     if ((await findProgram(program)) === undefined) continue
     const unpacked = join(folder, basename(file, extname(file)))
@@ -60,7 +69,8 @@ export async function unpackArchive(
       await child
     } catch (cause) {
       signal.throwIfAborted()
-      if (cause instanceof PipelineError || isNoSpace(cause)) throw cause
+      if (cause instanceof PipelineError) throw cause
+      if (isNoSpace(cause)) throw noRoomFor(unpacked, cause)
       throw unreadableDisk(`cannot unpack ${file}: ${messageOf(cause)}`, cause)
     } finally {
       child.kill()
@@ -86,13 +96,34 @@ function tooLarge(file: string, most: number): PipelineError {
   )
 }
 
+/** `unzip -p` writes all members one after the other. */
+async function requireOneMember(file: string, signal: AbortSignal): Promise<void> {
+  const { stdout, failed, shortMessage } = await execa('unzip', ['-Z1', file], {
+    reject: false,
+    cancelSignal: signal,
+    stdin: 'ignore',
+    maxBuffer: listingBytes,
+    timeout: 60_000,
+  })
+  // Without unzip, the error about missing programs says more.
+  if (failed && /ENOENT/.test(shortMessage ?? '')) return
+  if (failed) throw unreadableDisk(`cannot unpack ${file}: it is damaged or cut short`, shortMessage)
+  const names = stdout.split('\n')
+  if (names.length === 1) return
+  throw unreadableDisk(
+    `cannot unpack ${file}: it has ${names.length} files in it instead of one disk`,
+    undefined,
+    'unpack it, and give the disk.',
+  )
+}
+
 async function readHead(file: string): Promise<string> {
   await requireFile(file)
   const handle = await open(file, 'r').catch((cause) => {
     throw unreadableDisk(`cannot read the disk ${file}: ${messageOf(cause)}`, cause)
   })
   try {
-    const { buffer, bytesRead } = await handle.read(Buffer.alloc(4), 0, 4, 0)
+    const { buffer, bytesRead } = await handle.read(Buffer.alloc(6), 0, 6, 0)
     return buffer.toString('latin1', 0, bytesRead)
   } finally {
     await handle.close()

@@ -1,16 +1,20 @@
 /** Exports any disk, without a pipeline and without a store. */
 
-import { realpath, stat } from 'node:fs/promises'
+import { mkdtemp, realpath, rm, stat } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import type { Backing } from '../disk/chain.ts'
 import { formatByEnding, recognizeFormat } from '../disk/disk-format.ts'
 import { type ImageFile, inspectImageFile } from '../disk/image-file.ts'
+import { requireRawDisk } from '../disk/raw-content.ts'
+import { unpackArchive } from '../disk/unpack.ts'
 import { unreadableDisk } from '../disk/unreadable.ts'
+import { findWorkFolder } from '../disk/work-folder.ts'
 import { exitCodes, PipelineError } from '../errors.ts'
 import type { DiskSizes } from '../formats/sizes.ts'
 import { stampOf } from '../host/files.ts'
 import { takeLock, type Waiting } from '../host/lock.ts'
 import { requireWritable } from '../host/out-folder.ts'
+import { temporaryPrefix } from '../host/run-folder.ts'
 import type { Emit } from '../report/events.ts'
 import { type TargetName, targets } from '../targets/registry.ts'
 import { listsOf } from './checksums.ts'
@@ -19,9 +23,12 @@ import { type ExportSource, imageName } from './image-file.ts'
 import { exportSideBySide } from './side-by-side.ts'
 
 export interface DiskExport extends ExportSource {
+  /** A disk image, or an archive of one. */
   readonly disk: string
   /** @default 'none' */
   readonly backing?: Backing | undefined
+  /** Whether any bytes are a raw disk. @default false */
+  readonly takesAnyBytes?: boolean | undefined
   readonly targets: readonly TargetName[]
   /** Where the files go. */
   readonly folder: string
@@ -33,10 +40,30 @@ export interface DiskExport extends ExportSource {
 
 /**
  * Returns the paths of the files. Finished files stay, with their checksums, when another target fails.
- * @throws PipelineError `disk-unreadable`, `disk-refers-elsewhere`, `disk-size`, `disk-in-the-way`, `disk-changed`, `out-read-only`, `locked`, `export-failed`
+ * @throws PipelineError `disk-unreadable`, `disk-refers-elsewhere`, `disk-size`, `disk-in-the-way`, `disk-changed`, `out-read-only`, `locked`, `export-failed`, `no-space`, `tools`
  */
 export async function exportDisk(request: DiskExport): Promise<readonly string[]> {
-  const { disk, folder, signal } = request
+  const work = await mkdtemp(join(await findWorkFolder(), temporaryPrefix))
+  try {
+    const isArchive = formatByEnding(request.disk) === undefined
+    const disk = isArchive ? await unpackArchive(request.disk, work, request.signal) : request.disk
+    return await exportPlain({ ...request, disk, given: request.disk, work })
+  } finally {
+    await rm(work, { recursive: true, force: true })
+  }
+}
+
+// --- internal ---
+
+interface PlainExport extends DiskExport {
+  /** The file that a user named. */
+  readonly given: string
+  /** For copies of parts of the disk. */
+  readonly work: string
+}
+
+async function exportPlain(request: PlainExport): Promise<readonly string[]> {
+  const { given, folder, signal } = request
   const first = await requireFit(request)
   const stamp = await stampOfAll(first.files)
   await requireWritable(folder)
@@ -44,18 +71,18 @@ export async function exportDisk(request: DiskExport): Promise<readonly string[]
   const fileOf = (target: TargetName) => join(folder, imageName(request, target))
   const written = [...request.targets.map(fileOf), ...listsOf(folder)]
   // All files of a folder, whatever their names, share its checksum lists.
-  const lock = await takeLock(folder, `export of ${basename(disk)}`, request.waiting, 'export')
+  const lock = await takeLock(folder, `export of ${basename(given)}`, request.waiting, 'export')
   try {
     // The process that held the lock may have written the disk.
     const source = (await stampOfAll(first.files)) === stamp ? first : await requireFit(request)
-    await requireElsewhere(source.files, written, workFolder)
+    await requireElsewhere([given, ...source.files], written, workFolder)
     const before = await stampOfAll(source.files)
     return await exportSideBySide({
       ...request,
       disk: source.node,
       workFolder,
       findKey: async (flat) => {
-        if ((await stampOfAll(source.files)) !== before) throw changedMeanwhile(disk)
+        if ((await stampOfAll(source.files)) !== before) throw changedMeanwhile(given)
         // Of the content, not of the file, which may be one of several that make up the disk.
         return digestContent(flat, signal)
       },
@@ -69,7 +96,7 @@ export async function exportDisk(request: DiskExport): Promise<readonly string[]
 }
 
 /** Inspects the disk, and checks that the targets can hold it. */
-async function requireFit(request: DiskExport): Promise<ImageFile> {
+async function requireFit(request: PlainExport): Promise<ImageFile> {
   const source = await inspectSource(request)
   await requireSize(request, source)
   return source
@@ -79,11 +106,15 @@ async function requireFit(request: DiskExport): Promise<ImageFile> {
  * Determines the disk's format from its file extension where possible: the signature of a fixed VHD is at its end, and an
  * OVA is a tar of several files. A raw disk's first bytes are up to whoever writes to it.
  */
-async function inspectSource({ disk, backing, signal }: DiskExport): Promise<ImageFile> {
+async function inspectSource(request: PlainExport): Promise<ImageFile> {
+  const { disk, backing, takesAnyBytes = false, work, signal } = request
   const named = formatByEnding(disk)
   const source = await inspectImageFile(disk, { format: named, backing, signal })
   const format = named === 'raw' ? await recognizeFormat(disk) : undefined
-  if (format === undefined || format === 'raw') return source
+  if (format === undefined || format === 'raw') {
+    if (source.format === 'raw' && !takesAnyBytes) await requireRawDisk(source, join(work, 'probe'), signal)
+    return source
+  }
   throw unreadableDisk(
     `the disk ${disk} is raw by its name, and begins like a ${format}`,
     undefined,

@@ -3,6 +3,7 @@
 import { z } from 'zod'
 import { checkImage, readImageInfo } from '../disk/qemu-img.ts'
 import { exportQcow2 } from '../formats/qcow2.ts'
+import { readUnusualFeatures } from '../formats/qcow2-header.ts'
 import { differs, type TargetCheck } from './file-check.ts'
 import { defineTarget } from './target.ts'
 
@@ -24,7 +25,7 @@ const settings = z
 const mebibyte = 1024 ** 2
 
 const soundQcow2: TargetCheck<z.output<typeof settings>> = {
-  does: 'reads the header with qemu-img info, and every cluster with qemu-img check',
+  does: 'reads the feature bits of the header, what qemu-img info says of it, and every cluster with qemu-img check',
   async inspect({ source, settings, diskBytes, signal }) {
     if (source.format !== 'qcow2') return { faults: [`it is a ${source.format}`], observed: '' }
     const facts = await readImageInfo(source.node, signal)
@@ -33,7 +34,7 @@ const soundQcow2: TargetCheck<z.output<typeof settings>> = {
     const faults = [
       ...(status === 'sound' ? [] : [`qemu-img check: ${said}`]),
       ...(compressed > 0 ? [] : ['no cluster is compressed']),
-      ...(facts['dirty-flag'] ? ['it was not closed'] : []),
+      ...(await readUnusualFeatures(source.file)),
       ...differs('compat', compat, settings?.compat),
       ...differs('compression', compression, settings?.compression ?? 'zlib'),
       ...differs('bytes', facts['virtual-size'], diskBytes),

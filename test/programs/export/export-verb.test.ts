@@ -175,8 +175,10 @@ describeWith(['qemu-img', 'qemu-io'], 'an export of any disk', () => {
   })
 
   it('gives disks identifiers by their content, in one file or in several', async () => {
-    const identifierOf = async (disk: string) => {
-      expect((await exportFrom(disk, chained, '--targets', 'xenserver', '--name', 'x')).exitCode).toBe(0)
+    const identifierOf = async (disk: string, ...words: string[]) => {
+      expect(
+        (await exportFrom(disk, chained, ...words, '--targets', 'xenserver', '--name', 'x')).exitCode,
+      ).toBe(0)
       // The footer's UUID.
       return readFileSync(path('out', 'x-xen.vhd')).subarray(68, 84).toString('hex')
     }
@@ -185,16 +187,16 @@ describeWith(['qemu-img', 'qemu-io'], 'an export of any disk', () => {
     qemu('qemu-img', 'create', '-q', '-f', 'qcow2', '-b', base, '-F', 'qcow2', top)
     const stacked = await identifierOf(top)
     qemu('qemu-img', 'convert', '-O', 'raw', top, path('flat.raw'))
-    expect(await identifierOf(path('flat.raw'))).toBe(stacked)
+    expect(await identifierOf(path('flat.raw'), '--raw')).toBe(stacked)
     qemu('qemu-img', 'convert', '-O', 'raw', '-S', '0', top, path('full.raw'))
-    expect(await identifierOf(path('full.raw'))).toBe(stacked)
+    expect(await identifierOf(path('full.raw'), '--raw')).toBe(stacked)
     qemu('qemu-io', '-c', 'write -q -P 0x42 8M 512', base)
     expect(await identifierOf(top)).not.toBe(stacked)
   })
 
   it('takes formats that qemu-img has no check for', async () => {
     qemu('qemu-img', 'create', '-q', '-f', 'raw', path('disk.raw'), '1M')
-    expect((await exportFrom(path('disk.raw'), '--targets', 'kvm')).exitCode).toBe(0)
+    expect((await exportFrom(path('disk.raw'), '--raw', '--targets', 'kvm')).exitCode).toBe(0)
   })
 
   it('refuses a disk without bytes', async () => {
@@ -225,7 +227,7 @@ describeWith(['qemu-img', 'qemu-io'], 'an export of any disk', () => {
   it('tells the size that the file has, and the one size that is near', async () => {
     writeFileSync(path('disk.raw'), 'not even a sector')
     truncateSync(path('disk.raw'), 1_000_001)
-    const words = ['--targets', 'vmware']
+    const words = ['--raw', '--targets', 'vmware']
     await expectRefusal(
       exportFrom(path('disk.raw'), ...words),
       2,
@@ -269,7 +271,7 @@ describeWith(['qemu-img', 'qemu-io'], 'an export of any disk', () => {
     const within = path('out', '.systemvm-image.unfinished')
     mkdirSync(within)
     renameSync(base, `${within}/disk.raw`)
-    await expectRefusal(exportFrom(`${within}/disk.raw`, '--targets', 'kvm'), 2, 'would overwrite')
+    await expectRefusal(exportFrom(`${within}/disk.raw`, '--raw', '--targets', 'kvm'), 2, 'would overwrite')
     expect(readFileSync(`${within}/disk.raw`).equals(before)).toBe(true)
   })
 
@@ -294,6 +296,51 @@ describeWith(['qemu-img', 'qemu-io'], 'an export of any disk', () => {
   it('asks of a raw disk that it does not pretend to be another', async () => {
     renameSync(makeDisk(), path('disk.raw'))
     await expectRefusal(exportFrom(path('disk.raw')), 2, 'is raw by its name, and begins like a qcow2')
+  })
+
+  it.each([
+    ['bz2', ['bzip2', '-k']],
+    ['gz', ['gzip', '-k']],
+    ['xz', ['xz', '-k']],
+    ['zst', ['zstd', '-q']],
+  ])('unpacks a disk that comes as .%s', async (ending, [program = '', ...words]) => {
+    const disk = makeDisk()
+    qemu(program, ...words, disk)
+    expect((await exportFrom(`${disk}.${ending}`, '--targets', 'raw')).exitCode).toBe(0)
+    qemu('qemu-img', 'compare', '-q', '-f', 'qcow2', '-F', 'raw', disk, path('out', 'disk-ovm.raw'))
+  })
+
+  it('takes no half of an archive, and no archive of two disks', async () => {
+    const disk = makeDisk()
+    qemu('bzip2', '-k', disk)
+    truncateSync(`${disk}.bz2`, 200)
+    await expectRefusal(exportFrom(`${disk}.bz2`), 2, `cannot unpack ${disk}.bz2`)
+    const zip =
+      "import sys, zipfile\nwith zipfile.ZipFile(sys.argv[1], 'w') as z: [z.write(n) for n in sys.argv[2:]]"
+    qemu('python3', '-c', zip, path('two.zip'), disk, `${disk}.bz2`)
+    await expectRefusal(exportFrom(path('two.zip')), 2, 'it has 2 files in it instead of one disk')
+    truncateSync(path('two.zip'), 1000)
+    await expectRefusal(exportFrom(path('two.zip')), 2, 'damaged or cut short')
+    expect(left()).toEqual([])
+  })
+
+  it.each([
+    ['a text', 'notes.txt', 'just a text\n'.repeat(100)],
+    ['a script', 'disk.sh', '#!/bin/sh\nexit 0\n'],
+    ['a text with the name of a disk', 'disk.raw', 'just a text\n'.repeat(100)],
+    ['zeros', 'disk.img', '\0'.repeat(1024 ** 2)],
+  ])('takes %s for a disk only on request', async (_case, name, text) => {
+    writeFileSync(path(name), text)
+    await expectRefusal(exportFrom(path(name), '--targets', 'kvm'), 2, 'neither a partition table', '--raw')
+    expect(left()).toEqual([])
+    expect((await exportFrom(path(name), '--raw', '--targets', 'kvm')).exitCode).toBe(0)
+  })
+
+  it('does not take the footer of a fixed VHD for a part of the disk, whatever the file is called', async () => {
+    const disk = makeDisk()
+    qemu('qemu-img', 'convert', '-O', 'vpc', '-o', 'subformat=fixed,force_size=on', disk, path('disk.img'))
+    expect((await exportFrom(path('disk.img'), '--targets', 'raw')).exitCode).toBe(0)
+    qemu('qemu-img', 'compare', '-q', '-f', 'qcow2', '-F', 'raw', disk, path('out', 'disk-ovm.raw'))
   })
 
   it('says of an encrypted disk that it is one', async () => {

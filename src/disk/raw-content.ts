@@ -1,0 +1,24 @@
+/** Whether a file of no known format is a disk at all. */
+
+import { PipelineError } from '../errors.ts'
+import type { ImageFile } from './image-file.ts'
+import { readPartitions } from './partitions.ts'
+import { unreadableDisk } from './unreadable.ts'
+
+/**
+ * For QEMU, any file is a raw disk. Here it must have a partition table or a file system.
+ * @param folder for a copy of the disk's first and last MiB
+ * @throws PipelineError `disk-unreadable`
+ */
+export async function requireRawDisk(image: ImageFile, folder: string, signal: AbortSignal): Promise<void> {
+  try {
+    await readPartitions(image, folder, signal)
+  } catch (cause) {
+    if (!(cause instanceof PipelineError) || cause.code !== 'disk-unreadable') throw cause
+    throw unreadableDisk(
+      `cannot take ${image.path} for a raw disk: ${cause.message}`,
+      cause,
+      'give a qcow2, VHD, VHDX, VMDK, OVA or raw disk, or an archive of one; --raw takes any bytes for a disk.',
+    )
+  }
+}
