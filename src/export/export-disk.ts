@@ -1,6 +1,6 @@
 /** Exports any disk, without a pipeline and without a store. */
 
-import { mkdtemp, realpath, rm, stat } from 'node:fs/promises'
+import { mkdir, realpath, rm, stat } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import type { Backing } from '../disk/chain.ts'
 import { formatByEnding, recognizeFormat } from '../disk/disk-format.ts'
@@ -14,7 +14,7 @@ import type { DiskSizes } from '../formats/sizes.ts'
 import { stampOf } from '../host/files.ts'
 import { takeLock, type Waiting } from '../host/lock.ts'
 import { requireWritable } from '../host/out-folder.ts'
-import { temporaryPrefix } from '../host/run-folder.ts'
+import { temporaryFolderIn } from '../host/run-folder.ts'
 import type { Emit } from '../report/events.ts'
 import { type TargetName, targets } from '../targets/registry.ts'
 import { listsOf } from './checksums.ts'
@@ -43,7 +43,8 @@ export interface DiskExport extends ExportSource {
  * @throws PipelineError `disk-unreadable`, `disk-refers-elsewhere`, `disk-size`, `disk-in-the-way`, `disk-changed`, `out-read-only`, `locked`, `export-failed`, `no-space`, `tools`
  */
 export async function exportDisk(request: DiskExport): Promise<readonly string[]> {
-  const work = await mkdtemp(join(await findWorkFolder(), temporaryPrefix))
+  const work = temporaryFolderIn(await findWorkFolder())
+  await mkdir(work, { mode: 0o700 })
   try {
     const isArchive = formatByEnding(request.disk) === undefined
     const disk = isArchive ? await unpackArchive(request.disk, work, request.signal) : request.disk

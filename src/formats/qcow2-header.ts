@@ -27,7 +27,8 @@ export async function readUnusualFeatures(file: string): Promise<readonly string
     const bits = header.readBigUInt64BE(72)
     for (let bit = 0; bit < 64; bit += 1) {
       if ((bits & (1n << BigInt(bit))) === 0n) continue
-      const meaning = bit < incompatibleBits.length ? incompatibleBits[bit] : `it needs the unknown feature ${bit}`
+      const meaning =
+        bit < incompatibleBits.length ? incompatibleBits[bit] : `it needs the unknown feature ${bit}`
       if (meaning !== undefined) found.push(meaning)
     }
     return found
