@@ -31,6 +31,7 @@ export const questioningCode = [
   'src/errors.ts',
   'src/error-codes.ts',
   'src/redact.ts',
+  'src/text.ts',
   'templates',
   'package-lock.json',
 ] as const
