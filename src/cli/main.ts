@@ -3,6 +3,7 @@
 import { Command, CommanderError } from 'commander'
 import { exitCodes, PipelineError } from '../errors.ts'
 import { redactAll } from '../redact.ts'
+import { explainSystemError } from './system-error.ts'
 import { createTerminal, type Terminal } from './terminal.ts'
 import type { Choose } from './verb.ts'
 import { completionCallback } from './verb.ts'
@@ -75,7 +76,8 @@ function describeExitCodes(): string {
   return '0 done, 1 build failed, 2 bad configuration or usage, 3 host not fit, 4 verification failed, 130 interrupted'
 }
 
-function explain(error: unknown, terminal: Terminal, isJson: boolean): number {
+function explain(thrown: unknown, terminal: Terminal, isJson: boolean): number {
+  const error = explainSystemError(thrown) ?? thrown
   // Commander has already printed its message; asking for help is not an error.
   if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.ok : exitCodes.badInput
   const { colors } = terminal
