@@ -21,12 +21,15 @@ export const releaseFiles = {
   signed: 'sha512sum.txt',
   /** Made last, and only if asked for. */
   signatures: { ssh: 'sha512sum.txt.sig', openpgp: 'sha512sum.txt.asc' },
+  /** Made by GitHub, and put there by a workflow. */
+  attestation: 'attestation.sigstore.json',
 } as const
 
 /** Files that no checksum list has: the lists themselves, and what is made after them. */
 export const unlistedFiles: readonly string[] = [
   ...Object.values(releaseFiles.sums),
   ...Object.values(releaseFiles.signatures),
+  releaseFiles.attestation,
 ]
 
 /** Whoever wrote the record must not make a reader open a file elsewhere. */
