@@ -24,8 +24,8 @@ export const gitHubIssuer = 'https://token.actions.githubusercontent.com'
 export async function startSigstore(): Promise<TestSigstore> {
   const keys = () =>
     generateKeyPairSync('ec', { namedCurve: 'prime256v1' }) as unknown as KeyPairKeyObjectResult
-  // The library reads no fractions of a second with fewer than three digits.
-  const now = new Date(Math.floor(Date.now() / 1000) * 1000)
+  // After the authorities' certificates are made, and in whole seconds: the library reads no shortened fractions.
+  const now = new Date(Math.ceil(Date.now() / 1000) * 1000 + 60_000)
   const ca = await initializeCA(keys(), undefined, now)
   const clock = await initializeTSA(keys(), now)
   const handlers = [fulcioHandler(ca, { subjectClaim: 'job_workflow_ref' }), tsaHandler(clock)]
