@@ -43,7 +43,10 @@ export async function gatherInputs(request: GatherRequest): Promise<Inputs> {
 }
 
 /** Whether inputs belong to exactly these layers, lowest first. */
-export function isOfLayers(inputs: Inputs, layers: readonly Pick<Layer, 'key' | 'sha256' | 'origin'>[]): boolean {
+export function isOfLayers(
+  inputs: Inputs,
+  layers: readonly Pick<Layer, 'key' | 'sha256' | 'origin'>[],
+): boolean {
   const ids = (list: readonly Pick<InputLayer, 'key' | 'sha256' | 'origin'>[]) =>
     list.map(({ key, sha256, origin }) => `${key} ${sha256} ${JSON.stringify(origin)}`).join()
   return ids(inputs.layers) === ids(layers)
