@@ -4,6 +4,7 @@ import { readFile, stat } from 'node:fs/promises'
 import { join, resolve as resolvePath } from 'node:path'
 import { z } from 'zod'
 import { exitCodes, PipelineError } from '../errors.ts'
+import { pathBelow } from '../text.ts'
 
 /** What may be wrong with the images of a release if `--allow` permits it. */
 export const exceptionKinds = ['unverified', 'dirty', 'partial', 'mixed', 'unrecorded'] as const
@@ -34,10 +35,13 @@ const verification = z.strictObject({
   failed: z.int(),
 })
 
+/** Of a file in the folder itself. */
+const fileName = pathBelow.regex(/^[^/]+$/)
+
 const file = z.strictObject({
   target: z.string(),
   format: z.string(),
-  file: z.string(),
+  file: fileName,
   sizeBytes: z.int(),
   virtualSizeBytes: z.int(),
   md5: z.string(),
@@ -52,7 +56,7 @@ const variant = z.strictObject({
   suite: z.string(),
   arch: z.string(),
   installer: z.string(),
-  sbom: z.string().describe('name of the file'),
+  sbom: fileName.describe('name of the file'),
   kernel: z.array(z.string()).describe('name and version of each kernel package'),
   run: z.strictObject({
     id: z.string(),
