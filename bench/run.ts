@@ -17,7 +17,7 @@ import type { Report } from '../src/report/report.ts'
 import { changes, withoutLayers } from './changes.ts'
 import { measureExports } from './exports.ts'
 import { measureSharing } from './share.ts'
-import { readHolds, timePlanning } from './store-jobs.ts'
+import { readHolds, timeLargeStore, timePlanning } from './store-jobs.ts'
 
 const project = fileURLToPath(new URL('..', import.meta.url))
 const program = join(project, 'bin', 'systemvm-image.js')
@@ -82,13 +82,21 @@ const measurements: Measurement[] = []
 let exports: string | undefined
 let sharing: string | undefined
 try {
-  if (given.disk === undefined && given.layers === undefined) await measureBuilds()
+  const needsBuilds = wanted.length === 0 || wanted.some((job) => job !== 'store')
+  if (needsBuilds && given.disk === undefined && given.layers === undefined) await measureBuilds()
+  if (has('store')) await measureStore()
   const how = { rounds: Number(given.rounds), hasIncumbent: given.incumbent }
   if (has('share')) sharing = await measureSharing(program, given.layers ?? out, Number(given.rounds))
   if (has('exports') && given.layers === undefined)
     exports = await measureExports(program, await findDisk(), out, how)
 } finally {
   await rm(out, { recursive: true, force: true })
+}
+
+async function measureStore(): Promise<void> {
+  const { sweep, prune } = await timeLargeStore(join(out, 'large-store'), 1500)
+  measurements.push({ job: 'sweep of 1,500 layers', seconds: sweep, parts: [] })
+  measurements.push({ job: 'pruning of 1,490 of them', seconds: prune, parts: [] })
 }
 
 async function measureBuilds(): Promise<void> {

@@ -1,8 +1,12 @@
 /** What is done often and should not be felt: planning on a full store, and holding a guest to seal its layer. */
 
+import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { chooseImages, defaultPipeline, loadPipeline } from '../src/config/load.ts'
+import { sha256 } from '../src/digest.ts'
 import { planImage } from '../src/plan/plan.ts'
+import { keyOf, type LayerKey, type StageParts } from '../src/store/layer-key.ts'
+import { choosePrunable } from '../src/store/prune.ts'
 import { openStore } from '../src/store/store.ts'
 
 /** Seconds to hash scripts and settings, and to make sure of every layer below the last stage. The first time warms up. */
@@ -27,3 +31,61 @@ export async function readHolds(outFolder: string): Promise<{ median: number; mo
   all.sort((a, b) => a - b)
   return { median: all[Math.floor(all.length / 2)] ?? 0, most: all.at(-1) ?? 0 }
 }
+
+/** Seconds to sweep a store of many layers that are all sound, and to prune all but one chain of ten. */
+export async function timeLargeStore(
+  folder: string,
+  count: number,
+): Promise<{ readonly sweep: number; readonly prune: number }> {
+  const chain = 10
+  await mkdir(folder, { recursive: true })
+  const store = openStore(folder)
+  const used = new Set<string>()
+  let parent: LayerKey | null = null
+  for (let index = 0; index < count; index += 1) {
+    const isBase: boolean = index % chain === 0
+    const parts = isBase ? baseParts(index) : stageParts(index, parent as LayerKey)
+    const key = keyOf(parts)
+    const record = { key, name: isBase ? 'base' : 'stage', parent: isBase ? null : parent, parts, ...facts }
+    await writeFile(store.disk(key), 'disk')
+    await writeFile(join(folder, `${key}.json`), JSON.stringify(record))
+    if (index >= count - chain) used.add(key)
+    parent = key
+  }
+  const seconds = async (act: () => Promise<unknown>): Promise<number> => {
+    const started = performance.now()
+    await act()
+    return (performance.now() - started) / 1000
+  }
+  const sweep = await seconds(store.sweep)
+  const prune = await seconds(async () => {
+    const chosen = choosePrunable(await store.list(), { used, unusedForMs: 0, nowMs: Date.now() })
+    await store.remove(...chosen.map(({ key }) => key))
+  })
+  const left = (await store.list()).length
+  if (left !== used.size) throw new Error(`${left} layers are left of ${used.size} that are in use`)
+  return { sweep, prune }
+}
+
+/** Fields that say nothing about a layer's place in the store. */
+const facts = {
+  sha256: sha256('disk'),
+  sizeBytes: 4,
+  createdAt: '2026-01-02T03:04:05.000Z',
+  buildTimeSeconds: 1,
+  log: '',
+  artifacts: [],
+  packages: { added: [], removed: [], upgraded: [] },
+  bytesWritten: 0,
+  tools: {},
+}
+
+const baseParts = (index: number) => ({
+  ...{ format: index, installer: 'bootstrap', suite: 'trixie', arch: 'x86_64' },
+  ...{ scripts: [], command: sha256('command') },
+})
+
+const stageParts = (index: number, parent: LayerKey): StageParts => ({
+  ...{ format: index, name: 'stage', script: sha256('script'), environment: {}, sourceDateEpoch: 0 },
+  ...{ files: {}, leaves: [], network: false, parent },
+})

@@ -11,6 +11,7 @@ import { outFolderAt } from '../host/out-folder.ts'
 import { buildImage } from '../make/make-image.ts'
 import type { BuildRequest, Verify } from '../make/run.ts'
 import { lockFile, lockPath, readLock } from '../provenance/lock.ts'
+import { findKernels } from '../qemu/kept-kernels.ts'
 import type { Accelerator } from '../qemu/machine.ts'
 import type { Emit } from '../report/events.ts'
 import type { Report } from '../report/report.ts'
@@ -112,7 +113,7 @@ function verifyBuilt(image: ResolvedImage, options: BuildOptions, signal: AbortS
       outFolder: place.outFolder,
       runFolder: place.folder,
       useVerdicts: true,
-      kernels: [outFolderAt(place.outFolder).cache.kernel],
+      kernels: await findKernels(outFolderAt(place.outFolder).cache.kernels),
       forceAccelerator: options.accelerator,
       estimate: estimates.of,
       emit,

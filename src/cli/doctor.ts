@@ -5,6 +5,7 @@ import { diagnose, renderDoctor } from '../doctor/doctor.ts'
 import { exitCodes } from '../errors.ts'
 import { outFolderAt } from '../host/out-folder.ts'
 import { neededBytes } from '../plan/room.ts'
+import { findKernels } from '../qemu/kept-kernels.ts'
 import { addPipelineOptions, choosePipeline, type PipelineOptions } from './options.ts'
 import type { Terminal } from './terminal.ts'
 import type { Choose } from './verb.ts'
@@ -28,7 +29,7 @@ async function doctor(options: DoctorOptions, terminal: Terminal): Promise<numbe
     outDir: outFolder,
     neededBytes,
     neededMemoryMiB: Math.max(...memories) + 512,
-    kernels: [cache.kernel],
+    kernels: await findKernels(cache.kernels),
     cacheDir: cache.path,
   })
   const { colors } = terminal

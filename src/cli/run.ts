@@ -10,6 +10,7 @@ import { type RoleName, roleNames } from '../guest/boot-arguments.ts'
 import { outFolderAt } from '../host/out-folder.ts'
 import { createScratchFolder } from '../host/scratch-folder.ts'
 import { chooseAccelerator } from '../qemu/accelerator.ts'
+import { findKernels } from '../qemu/kept-kernels.ts'
 import type { Accelerator } from '../qemu/machine.ts'
 import { type DeviceModelName, deviceModels } from '../targets/registry.ts'
 import { runGuest } from '../verify/run-guest.ts'
@@ -64,7 +65,7 @@ async function run(file: string, options: RunOptions, terminal: Terminal): Promi
       const source = await locateDisk(await unpackArchive(resolvePath(file), scratch.folder, signal))
       const acceleration = await chooseAccelerator({
         arch: 'x86_64',
-        kernels: [cache.kernel],
+        kernels: await findKernels(cache.kernels),
         cacheDir: cache.path,
         force: options.accelerator,
         signal,

@@ -8,6 +8,7 @@ import { exitCodes, PipelineError } from '../errors.ts'
 import { outFolderAt } from '../host/out-folder.ts'
 import { planImage } from '../plan/plan.ts'
 import { chooseAccelerator } from '../qemu/accelerator.ts'
+import { findKernels } from '../qemu/kept-kernels.ts'
 import { openShell } from '../stages/open-shell.ts'
 import { layersOf } from '../store/chain.ts'
 import { openStore } from '../store/store.ts'
@@ -59,10 +60,10 @@ async function shell(
       // The copy's header names its backing file, which must not depend on the current folder.
       disk: resolvePath(store.disk(planned.key)),
       command,
-      acceleration: (kernel) =>
+      acceleration: async (kernel) =>
         chooseAccelerator({
           arch: image.arch,
-          kernels: [kernel, cache.kernel],
+          kernels: [kernel, ...(await findKernels(cache.kernels))],
           cacheDir: cache.path,
         }),
       onReady: () => terminal.error('ready\n'),

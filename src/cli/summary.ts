@@ -5,7 +5,7 @@ import { exitCodes } from '../errors.ts'
 import { readReports } from '../plan/estimates.ts'
 import { readRecord } from '../release/record.ts'
 import { renderSummary } from '../release/summary.ts'
-import { type Report, reportSchema } from '../report/report.ts'
+import type { Report } from '../report/report.ts'
 import { findVerdict } from '../verify/verdicts.ts'
 import { addPipelineOptions, choosePipeline, type PipelineOptions } from './options.ts'
 import type { Terminal } from './terminal.ts'
@@ -24,9 +24,7 @@ export function summaryCommand(command: Command, terminal: Terminal, choose: Cho
 async function summary(options: SummaryOptions, terminal: Terminal): Promise<number> {
   const { images, outFolder } = await choosePipeline(options)
   const before = options.since === undefined ? undefined : await readRecord(options.since)
-  const reports = (await readReports(outFolder)).flatMap(
-    (report) => reportSchema.safeParse(report).data ?? [],
-  )
+  const reports = await readReports(outFolder)
   for (const { variant } of images) {
     const report = reports.findLast(({ image }) => image.variant === variant)
     // A build that never began has nothing to report; its log says why.

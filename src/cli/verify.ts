@@ -12,6 +12,7 @@ import { exitCodes } from '../errors.ts'
 import { writeDurably } from '../host/files.ts'
 import { outFolderAt } from '../host/out-folder.ts'
 import { runFolderOf } from '../host/run-folder.ts'
+import { findKernels } from '../qemu/kept-kernels.ts'
 import type { Accelerator } from '../qemu/machine.ts'
 import type { Emit } from '../report/events.ts'
 import type { ImageVerification, Verification } from '../report/verification.ts'
@@ -64,7 +65,7 @@ async function verify(files: readonly string[], options: VerifyOptions, terminal
     return await untilInterrupted(async (signal) => {
       const common = {
         outFolder,
-        kernels: [outFolderAt(outFolder).cache.kernel],
+        kernels: await findKernels(outFolderAt(outFolder).cache.kernels),
         useVerdicts: options.again !== true,
         scenes: options.scenes,
         forceAccelerator: options.accelerator,

@@ -33,7 +33,7 @@ async function scriptFault(path: string, at: string): Promise<Fault[]> {
     return [{ path: at, rule: missing ? 'the script does not exist' : 'cannot be read', found: path }]
   }
   if (text.trim() === '') return [{ path: at, rule: 'the script is empty', found: path }]
-  const parsed = await execa('sh', ['-n', path], { reject: false, timeout: 10_000 })
+  const parsed = await execa('sh', ['-n', '--', path], { reject: false, timeout: 10_000 })
   if (parsed.exitCode === 0) return []
   return [
     {

@@ -48,6 +48,35 @@ export async function fetchIndex(
   return (await promisify(gunzip)(packed)).toString('latin1')
 }
 
+/** Stanzas of some packages, by name. An index has seventy thousand, so that the others are not even parsed. */
+export function* stanzasOf(
+  index: string,
+  names: ReadonlySet<string>,
+): Generator<ReadonlyMap<string, string>> {
+  for (let start = 0; start < index.length; ) {
+    if (index[start] === '\n') {
+      start += 1
+      continue
+    }
+    const found = index.indexOf('\n\n', start)
+    const end = found === -1 ? index.length : found
+    const lineEnd = index.indexOf('\n', start)
+    const name = /^Package: (\S+)/.exec(index.slice(start, lineEnd === -1 ? end : lineEnd))?.[1]
+    if (name !== undefined && names.has(name)) yield parseFields(index.slice(start, end))
+    start = end
+  }
+}
+
+/** The package of a stanza; undefined if it lacks what is needed to verify it. */
+export function describeStanza(fields: ReadonlyMap<string, string>): ListedPackage | undefined {
+  const read = (field: string) => fields.get(field) ?? ''
+  const [fileName, sha256, size] = ['Filename', 'SHA256', 'Size'].map(read)
+  if (!fileName || !sha256 || !size) return undefined
+  const version = read('Version').replaceAll(':', '%3a')
+  const archiveName = `${read('Package')}_${version}_${read('Architecture')}.deb`
+  return { fileName, archiveName, sha256, size: Number(size) }
+}
+
 /** Finds a package in an index; undefined if it is missing or lacks what is needed to verify it. */
 export function findListedPackage(index: string, name: string): ListedPackage | undefined {
   return readStanzaAt(index, findLine(index, `Package: ${name}`))
@@ -69,11 +98,5 @@ function readStanzaAt(index: string, at: number): ListedPackage | undefined {
   if (at === -1) return undefined
   const start = index.lastIndexOf('\n\n', at) + 1
   const end = index.indexOf('\n\n', at)
-  const fields = parseFields(index.slice(start, end === -1 ? undefined : end))
-  const read = (field: string) => fields.get(field) ?? ''
-  const [fileName, sha256, size] = ['Filename', 'SHA256', 'Size'].map(read)
-  if (!fileName || !sha256 || !size) return undefined
-  const version = read('Version').replaceAll(':', '%3a')
-  const archiveName = `${read('Package')}_${version}_${read('Architecture')}.deb`
-  return { fileName, archiveName, sha256, size: Number(size) }
+  return describeStanza(parseFields(index.slice(start, end === -1 ? undefined : end)))
 }

@@ -60,7 +60,7 @@ export async function streamContent(
   // debugfs prints up to 60 bytes for an empty file whose data is in its inode.
   const wanted = requests.filter(({ sizeBytes }) => sizeBytes > 0)
   if (wanted.length === 0) return
-  const child = spawn('debugfs', ['-f', '-', filesystem], { env: debugfsEnvironment(), signal })
+  const child = spawn('debugfs', ['-f', '-', '--', filesystem], { env: debugfsEnvironment(), signal })
   const ended = once(child, 'close')
   // `ended` reports an early end; the pipe would report it again.
   child.stdin.on('error', () => undefined)
@@ -99,7 +99,7 @@ async function runDebugfs(
   signal: AbortSignal,
   flags: readonly string[] = [],
 ) {
-  const result = await execa('debugfs', [...flags, '-f', '-', filesystem], {
+  const result = await execa('debugfs', [...flags, '-f', '-', '--', filesystem], {
     reject: false,
     input: `${requests.join('\n')}\n`,
     encoding: 'buffer',

@@ -112,7 +112,7 @@ const environment = {
 
 /** Undefined if there is none. */
 async function readTable(disk: string, signal: AbortSignal): Promise<SfdiskTable | undefined> {
-  const found = await execa('sfdisk', ['--json', disk], {
+  const found = await execa('sfdisk', ['--json', '--', disk], {
     reject: false,
     timeout: 60_000,
     cancelSignal: signal,
@@ -189,7 +189,7 @@ async function probe(
   const length = Math.min(probedBytes, size * sectorBytes)
   await extractBytes(image, start * sectorBytes, length, file, signal)
   await truncate(file, size * sectorBytes)
-  const found = await execa('blkid', ['-p', '-o', 'export', file], {
+  const found = await execa('blkid', ['-p', '-o', 'export', '--', file], {
     reject: false,
     timeout: 60_000,
     cancelSignal: signal,

@@ -22,7 +22,7 @@ export async function writeBzip2(
   signal: AbortSignal,
 ): Promise<void> {
   await compress(['lbzip2', '-9'], source, file, 0, onProgress, signal)
-  await execa('lbzip2', ['--test', file], { cancelSignal: signal, timeout: 3_600_000 })
+  await execa('lbzip2', ['--test', '--', file], { cancelSignal: signal, timeout: 3_600_000 })
 }
 
 export interface ZipOptions {

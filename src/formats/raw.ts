@@ -29,6 +29,6 @@ export async function exportRaw(
 }
 
 async function copy(disk: RawDisk, file: string, signal: AbortSignal): Promise<void> {
-  await execa('cp', ['--sparse=always', '--reflink=auto', disk.path, file], { cancelSignal: signal })
+  await execa('cp', ['--sparse=always', '--reflink=auto', '--', disk.path, file], { cancelSignal: signal })
   await compareImages(imageNode('raw', disk.path), imageNode('raw', file), signal)
 }

@@ -43,8 +43,8 @@ export interface CacheFolder {
   readonly files: string
   /** Disk images from elsewhere, by checksum, and their partial downloads. */
   readonly images: string
-  /** Kernel of the last guest, which `doctor` boots to test the accelerator. */
-  readonly kernel: string
+  /** Kernel of the last guest, by checksum, which `doctor` boots to test the accelerator. */
+  readonly kernels: string
 }
 
 export function outFolderAt(path: string): OutFolder {
@@ -68,7 +68,7 @@ export function outFolderAt(path: string): OutFolder {
       netboot: at('cache', 'netboot'),
       files: at('cache', 'files'),
       images: at('cache', 'images'),
-      kernel: at('cache', 'kernel'),
+      kernels: at('cache', 'kernels'),
     }),
   })
 }
@@ -80,7 +80,7 @@ export async function foldersWrittenTo(out: OutFolder): Promise<readonly string[
   const media = await readdir(cache.netboot).catch(() => [])
   return [
     ...[out.path, out.images, out.inputs, out.verdicts, out.states],
-    ...[cache.path, cache.packages, cache.netboot, cache.files, cache.images],
+    ...[cache.path, cache.packages, cache.netboot, cache.files, cache.images, cache.kernels],
     ...media.map((name) => join(cache.netboot, name)),
   ]
 }

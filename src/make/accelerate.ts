@@ -1,9 +1,8 @@
 /** Chooses between KVM and emulation for the guests of a run. */
 
-import { readFile } from 'node:fs/promises'
-import { writeDurably } from '../host/files.ts'
 import { outFolderAt } from '../host/out-folder.ts'
 import { type AcceleratorChoice, chooseAccelerator } from '../qemu/accelerator.ts'
+import { keepKernel } from '../qemu/kept-kernels.ts'
 import type { Run } from './run.ts'
 
 /** Finds out whether KVM works here by booting the guest's kernel. */
@@ -20,7 +19,7 @@ export async function accelerate(run: Run, kernel: string): Promise<AcceleratorC
   const isNews = run.accelerator === undefined
   run.accelerator = choice
   // Kept for `doctor`, which has no layer to take a kernel from.
-  await writeDurably(cache.kernel, await readFile(kernel))
+  await keepKernel(cache.kernels, kernel)
   if (isNews && choice.accelerator === 'tcg') emit({ kind: 'note', text: `without KVM: ${choice.reason}` })
   return choice
 }

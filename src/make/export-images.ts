@@ -1,7 +1,8 @@
 /** Makes a file for each target of an image, in parallel, unless it exists already. */
 
-import { mkdir, readFile, rm, stat } from 'node:fs/promises'
+import { mkdir, rm, stat } from 'node:fs/promises'
 import { join, relative } from 'node:path'
+import { z } from 'zod'
 import type { ResolvedImage } from '../config/resolved.ts'
 import { canonicalJson, sha256 } from '../digest.ts'
 import { imageNode } from '../disk/block-node.ts'
@@ -11,10 +12,11 @@ import { writeMetadata } from '../export/metadata.ts'
 import { writeRepository } from '../export/repository.ts'
 import { exportSideBySide, type MadeFile } from '../export/side-by-side.ts'
 import { stampOf, writeDurably } from '../host/files.ts'
+import { readRecord as readRecordFile } from '../host/json-file.ts'
 import { outFolderAt } from '../host/out-folder.ts'
 import type { Plan } from '../plan/plan.ts'
 import type { Emit } from '../report/events.ts'
-import type { ImageResult } from '../report/report.ts'
+import { type ImageResult, imageSchema } from '../report/report.ts'
 import { layersOf } from '../store/chain.ts'
 import type { Layer } from '../store/layer-record.ts'
 import { type TargetName, targets } from '../targets/registry.ts'
@@ -119,11 +121,9 @@ async function recordImage(
   return result
 }
 
-interface ExportRecord {
-  readonly key: string
-  readonly stamp: string
-  readonly image: ImageResult
-}
+const exportRecord = z.strictObject({ key: z.string(), stamp: z.string(), image: imageSchema })
+
+type ExportRecord = Readonly<z.output<typeof exportRecord>>
 
 function placeImage(image: ResolvedImage, outFolder: string, target: TargetName) {
   const folder = outFolderAt(outFolder).images
@@ -145,11 +145,10 @@ async function readRecord(
   target: TargetName,
 ): Promise<ExportRecord | undefined> {
   const { file, record: path } = placeImage(image, outFolder, target)
-  try {
-    const record = JSON.parse(await readFile(path, 'utf8')) as ExportRecord
-    const isSame = record.key === exportKey(image, layer, target) && record.stamp === (await stampOf(file))
-    return isSame && (await hasChecksums(file, record.image)) ? record : undefined
-  } catch {
-    return undefined
-  }
+  const record = await readRecordFile(path, exportRecord)
+  const isOwn = record?.image.path === relative(outFolder, file) && record.image.target === target
+  if (record === undefined || !isOwn || record.key !== exportKey(image, layer, target)) return undefined
+  // A file that is gone, or not readable, is made again.
+  const stamp = await stampOf(file).catch(() => undefined)
+  return record.stamp === stamp && (await hasChecksums(file, record.image)) ? record : undefined
 }

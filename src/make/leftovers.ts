@@ -1,12 +1,13 @@
 /** Cleans up after killed runs: each run notes what it leaves while it works, and the next one removes it. */
 
-import { readdir, readFile, rm } from 'node:fs/promises'
+import { readFile, rm } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { isLeftover } from '../host/files.ts'
 import { foldersWrittenTo, outFolderAt } from '../host/out-folder.ts'
 import { killMarked } from '../host/process.ts'
 import { removeTree } from '../host/remove-tree.ts'
 import { noteEnd, noteName, temporaryPrefix } from '../host/run-folder.ts'
+import { namesIn } from '../host/unless-missing.ts'
 import { openStates } from '../store/states.ts'
 import type { Store, StoreFault } from '../store/store.ts'
 
@@ -36,8 +37,4 @@ export async function clearLeftovers(outFolder: string, store: Store): Promise<r
   const faults = await store.sweep()
   await openStates(out.states).prune(await store.list())
   return faults
-}
-
-async function namesIn(folder: string): Promise<readonly string[]> {
-  return readdir(folder).catch(() => [])
 }

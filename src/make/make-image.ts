@@ -57,6 +57,7 @@ async function buildAlone(request: BuildRequest, place: RunFolder, tools: HostTo
   const run = await beginRun(request, place, tools)
   try {
     const base = await installBase(run)
+    run.base = base
     const final = await buildStages(run, base)
     if (request.planning.until === undefined) {
       await recordInputs(run, final)
@@ -128,6 +129,7 @@ async function beginRun(request: BuildRequest, place: RunFolder, tools: HostTool
     emit,
     timings,
     accelerator: undefined,
+    base: plan.base.cached,
     stages: plan.stages.map((stage) =>
       stage.cached === undefined ? resultOfSkipped(stage) : resultOfLayer(stage.cached, 'cached'),
     ),

@@ -15,6 +15,7 @@ import { describeFailure } from '../report/failure.ts'
 import { type ImageResult, type Report, reportVersion, type StageResult } from '../report/report.ts'
 import type { ImageVerification } from '../report/verification.ts'
 import type { Decide } from '../stages/hold.ts'
+import type { Layer } from '../store/layer-record.ts'
 import type { Store } from '../store/store.ts'
 import type { HostTools } from './preflight.ts'
 import type { StoreBound } from './store-bound.ts'
@@ -69,6 +70,8 @@ export interface Run {
   readonly emit: Emit
   readonly timings: { name: string; seconds: number }[]
   accelerator: AcceleratorChoice | undefined
+  /** Layer 0, once it is there. */
+  base: Layer | undefined
   stages: readonly StageResult[]
   images: readonly ImageResult[]
   verdicts: Verdicts | undefined
@@ -115,6 +118,7 @@ export function describeRun(run: Run): Report {
       virtualSizeBytes: plan.layout.sizeBytes,
     },
     timings: run.timings,
+    ...(run.base === undefined ? {} : { base: describeBase(run.base) }),
     stages: [...run.stages],
     images: [...run.images],
     ...(run.verdicts === undefined
@@ -124,6 +128,10 @@ export function describeRun(run: Run): Report {
           unusedWaivers: [...run.verdicts.unusedWaivers],
         }),
   }
+}
+
+function describeBase({ key, sha256, origin }: Layer): NonNullable<Report['base']> {
+  return { key, sha256, ...(origin === undefined ? {} : { origin }) }
 }
 
 function describeCheckout({ changed, ...source }: Source): NonNullable<Report['source']> {

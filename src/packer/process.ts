@@ -1,6 +1,6 @@
 /** A running Packer: in its own process group, writing only to folders of the run. */
 
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import { type ProcessGroup, runMarker, startGroup } from '../host/process.ts'
 import type { RunFolder } from '../host/run-folder.ts'
 import type { ScratchFolder } from '../host/scratch-folder.ts'
@@ -23,7 +23,7 @@ export interface PackerProcess extends ProcessGroup {
 
 export function startPacker({ template, place, scratch, debugLog, onLine }: PackerRequest): PackerProcess {
   const errors: string[] = []
-  const group = startGroup('packer', ['build', '-color=false', '-machine-readable', template], {
+  const group = startGroup('packer', ['build', '-color=false', '-machine-readable', resolve(template)], {
     cwd: place.folder,
     env: {
       [runMarker]: place.id,

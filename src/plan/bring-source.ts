@@ -3,9 +3,10 @@
 import { copyFile, lstat, mkdir, readdir, rename, rm, stat } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { type FileKind, parseFileSource, type Sum } from '../config/file-source.ts'
-import { hashFile, sha256File } from '../digest.ts'
+import { canonicalJson, hashFile, listTree, sha256File } from '../digest.ts'
 import { makeTemporaryFolder, writeDurably } from '../host/files.ts'
 import { downloadTimeoutMs, get } from '../host/http.ts'
+import { unlessMissing } from '../host/unless-missing.ts'
 import {
   archiveName,
   digestSources,
@@ -114,24 +115,34 @@ async function requireSum(file: string, { algorithm, hex }: Sum): Promise<void> 
   if (found !== hex) throw new SourceFault(`has another ${algorithm}, ${found}`)
 }
 
-/** A cache folder, made if missing. It appears under its name only once complete. */
+/**
+ * A cache folder with what its source stands for. That is made every time, since nothing else says what should be in the
+ * folder; one that differs is replaced. It appears under its name only once complete.
+ */
 async function inStaging(
   cache: string,
   name: string,
   make: (staging: string) => Promise<string>,
 ): Promise<string> {
   const folder = join(cache, name)
-  if ((await stat(folder).catch(() => undefined)) !== undefined) return folder
   const staging = await makeTemporaryFolder(folder)
   try {
+    const made = await make(staging)
+    if (await isSameTree(made, folder)) return folder
+    await rm(folder, { recursive: true, force: true })
     // Another build may have been faster, with the same content.
-    await rename(await make(staging), folder).catch(async (error: NodeJS.ErrnoException) => {
+    await rename(made, folder).catch(async (error: NodeJS.ErrnoException) => {
       if (error.code !== 'ENOTEMPTY' && error.code !== 'EEXIST') throw error
     })
     return folder
   } finally {
     await rm(staging, { recursive: true, force: true })
   }
+}
+
+async function isSameTree(made: string, folder: string): Promise<boolean> {
+  const found = await unlessMissing(folder, () => listTree(folder))
+  return found !== undefined && canonicalJson(found) === canonicalJson(await listTree(made))
 }
 
 /** The folder in `staging` with what a tarball stands for. */

@@ -106,7 +106,16 @@ export async function packScripts(
     const names = (await readdir(staging)).sort()
     const limits = { timeout: 60_000, env: { LC_ALL: 'C' } }
     // Names have no leading folder, as all readers of the archive expect.
-    const words = ['--create', '--directory', staging, '--format=gnu', '--sort=name', ...fixed, ...names]
+    const words = [
+      '--create',
+      '--directory',
+      staging,
+      '--format=gnu',
+      '--sort=name',
+      ...fixed,
+      '--',
+      ...names,
+    ]
     const { stdout: tar } = await execa('tar', words, { ...limits, encoding: 'buffer' })
     const { stdout: packed } = await execa('gzip', ['-9', '--no-name'], {
       ...limits,

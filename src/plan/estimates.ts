@@ -1,11 +1,12 @@
 /** How long things will take, judging by how long they took. */
 
-import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { ResolvedImage } from '../config/resolved.ts'
+import { readRecord } from '../host/json-file.ts'
 import { outFolderAt } from '../host/out-folder.ts'
+import { namesIn } from '../host/unless-missing.ts'
 import type { Ahead } from '../report/events.ts'
-import type { Report } from '../report/report.ts'
+import { type Report, reportSchema } from '../report/report.ts'
 import { layersOf } from '../store/chain.ts'
 import { isBase } from '../store/layer-key.ts'
 import type { Layer } from '../store/layer-record.ts'
@@ -29,8 +30,8 @@ export async function readEstimates(
       known.set(layer.name, layer.buildTimeSeconds)
   }
   for (const { image, timings } of await readReports(outFolder)) {
-    for (const { name, seconds } of timings ?? []) {
-      if (name !== baseName || (image?.installer ?? installer) === installer) known.set(name, seconds)
+    for (const { name, seconds } of timings) {
+      if (name !== baseName || image.installer === installer) known.set(name, seconds)
     }
   }
   return { of: (name) => known.get(name) }
@@ -41,24 +42,16 @@ const baseName = 'base'
 /** Enough that a day of failed runs does not hide the times of the last good one. */
 const readCount = 20
 
-/** The newest reports below `out/runs`, oldest first. A killed run has none; one of an older program may lack any part. */
-export async function readReports(outFolder: string): Promise<readonly Partial<Report>[]> {
+/** The newest reports below `out/runs`, oldest first. A killed run has none; one of another program does not count. */
+export async function readReports(outFolder: string): Promise<readonly Report[]> {
   const folder = outFolderAt(outFolder).runs
-  const reports: Partial<Report>[] = []
-  for (const run of (await readdir(folder).catch(() => [])).sort().reverse()) {
-    const report = await readReport(join(folder, run, 'report.json'))
+  const reports: Report[] = []
+  for (const run of [...(await namesIn(folder))].sort().reverse()) {
+    const report = await readRecord(join(folder, run, 'report.json'), reportSchema)
     if (report !== undefined) reports.unshift(report)
     if (reports.length === readCount) break
   }
   return reports
-}
-
-async function readReport(path: string): Promise<Report | undefined> {
-  try {
-    return JSON.parse(await readFile(path, 'utf8')) as Report
-  } catch {
-    return undefined
-  }
 }
 
 /**

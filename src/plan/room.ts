@@ -43,7 +43,7 @@ export async function expectRoom(
   layers: readonly Layer[],
   hasImages: boolean,
 ): Promise<Room> {
-  const reports = (await readReports(outFolder)).filter(({ image }) => image?.variant === plan.image.variant)
+  const reports = (await readReports(outFolder)).filter(({ image }) => image.variant === plan.image.variant)
   const toMake = layersOf(plan).filter(({ cached }) => cached === undefined)
   const made = toMake.map((planned) => ({ name: planned.name, bytes: sizeOf(planned, layers, reports) }))
   const flat = hasImages ? flatSize(plan, made, reports) : 0
@@ -74,21 +74,17 @@ const workFactor = 3
 function sizeOf(
   { name, closest }: PlannedLayer,
   layers: readonly Layer[],
-  reports: readonly Partial<Report>[],
+  reports: readonly Report[],
 ): number | undefined {
   if (closest !== undefined) return closest.sizeBytes
   const reported = reports
-    .flatMap(({ stages = [] }) => stages)
+    .flatMap(({ stages }) => stages)
     .findLast((stage) => stage.name === name && stage.layer)
   return reported?.layer?.sizeBytes ?? layers.findLast((layer) => layer.name === name)?.sizeBytes
 }
 
 /** Size of an earlier image that is the flat disk itself, or else at most the sum of all layers. */
-function flatSize(
-  plan: Plan,
-  made: readonly RoomOf[],
-  reports: readonly Partial<Report>[],
-): number | undefined {
+function flatSize(plan: Plan, made: readonly RoomOf[], reports: readonly Report[]): number | undefined {
   const { image, layout } = plan
   const flattened = targetNames.find(
     (target) => targets[target].storage === 'flattened' && archiveOf(target, image.formats) === 'none',
@@ -106,7 +102,7 @@ function imageSize(
   target: TargetName,
   { image, layout }: Plan,
   flat: number | undefined,
-  reports: readonly Partial<Report>[],
+  reports: readonly Report[],
 ): number | undefined {
   const last = lastImage(target, reports)?.allocatedBytes
   if (last === undefined) {
@@ -117,8 +113,8 @@ function imageSize(
   return archiveOf(target, image.formats) === 'none' ? last : sum([last, flat])
 }
 
-function lastImage(target: TargetName, reports: readonly Partial<Report>[]) {
-  return reports.flatMap(({ images = [] }) => images).findLast((image) => image.target === target)
+function lastImage(target: TargetName, reports: readonly Report[]) {
+  return reports.flatMap(({ images }) => images).findLast((image) => image.target === target)
 }
 
 function sum(values: readonly (number | undefined)[]): number | undefined {

@@ -1,6 +1,7 @@
 /** The package lists that a guest's apt has chosen from, read from its disk and verified by their signatures. */
 
-import { parseFields, proveRelease, type ReleaseRequest } from '../debian/release.ts'
+import { stanzasOf } from '../debian/packages-index.ts'
+import { proveRelease, type ReleaseRequest } from '../debian/release.ts'
 import { sha256 } from '../digest.ts'
 import type { DiskFiles } from '../disk/disk-files.ts'
 import { PipelineError } from '../errors.ts'
@@ -76,21 +77,14 @@ function listName(url: string): string {
     .replaceAll('/', '_')
 }
 
-/** Only the entries of those packages: an index of Debian has seventy thousand. */
 function* parseIndex(index: Buffer, names: ReadonlySet<string>): Generator<IndexEntry> {
-  for (let start = 0; start < index.length; ) {
-    const found = index.indexOf('\n\n', start)
-    const end = found === -1 ? index.length : found
-    const lineEnd = index.indexOf('\n', start)
-    const name = /^Package: (\S+)/.exec(index.toString('utf8', start, lineEnd === -1 ? end : lineEnd))?.[1]
-    if (name !== undefined && names.has(name)) {
-      const fields = parseFields(index.toString('utf8', start, end))
-      const [version, architecture] = [fields.get('Version'), fields.get('Architecture')]
-      const [digest, file] = [fields.get('SHA256'), fields.get('Filename')]
-      if (version !== undefined && architecture !== undefined && digest !== undefined && file !== undefined)
-        yield { name, version, architecture, sha256: digest, file }
-    }
-    start = end + 2
+  for (const fields of stanzasOf(index.toString(), names)) {
+    const [name, version, architecture] = ['Package', 'Version', 'Architecture'].map((field) =>
+      fields.get(field),
+    )
+    const [digest, file] = [fields.get('SHA256'), fields.get('Filename')]
+    if (name && version && architecture && digest && file)
+      yield { name, version, architecture, sha256: digest, file }
   }
 }
 

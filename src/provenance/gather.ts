@@ -43,9 +43,12 @@ export async function gatherInputs(request: GatherRequest): Promise<Inputs> {
 }
 
 /** Whether inputs belong to exactly these layers, lowest first. */
-export function isOfLayers(inputs: Inputs, layers: readonly Pick<Layer, 'key' | 'sha256'>[]): boolean {
-  const ids = (list: readonly Pick<InputLayer, 'key' | 'sha256'>[]) =>
-    list.map(({ key, sha256 }) => `${key} ${sha256}`).join()
+export function isOfLayers(
+  inputs: Inputs,
+  layers: readonly Pick<Layer, 'key' | 'sha256' | 'origin'>[],
+): boolean {
+  const ids = (list: readonly Pick<InputLayer, 'key' | 'sha256' | 'origin'>[]) =>
+    list.map(({ key, sha256, origin }) => `${key} ${sha256} ${JSON.stringify(origin)}`).join()
   return ids(inputs.layers) === ids(layers)
 }
 
@@ -172,7 +175,8 @@ function packagesAfter(layers: readonly Layer[]): ReadonlyMap<string, string> {
   return new Map([...packages].sort(([a], [b]) => (a < b ? -1 : 1)))
 }
 
-function describeLayer({ name, key, sha256: digest, parts, installerFiles, tools }: Layer): InputLayer {
+function describeLayer(layer: Layer): InputLayer {
+  const { name, key, sha256: digest, parts, installerFiles, tools, origin } = layer
   const stage = isBase(parts) ? undefined : parts
   return {
     name,
@@ -185,5 +189,6 @@ function describeLayer({ name, key, sha256: digest, parts, installerFiles, tools
     scripts: isBase(parts) ? [...parts.scripts] : [],
     installerFiles: { ...installerFiles },
     tools: { ...tools },
+    ...(origin === undefined ? {} : { origin }),
   }
 }

@@ -1,18 +1,17 @@
 /** What an image was made from, stored beside the images: for the lock, the SBOM and the provenance. */
 
-import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { z } from 'zod'
+import { readRecord } from '../host/json-file.ts'
 import { outFolderAt } from '../host/out-folder.ts'
-
-const sha256 = z.string().regex(/^[0-9a-f]{64}$/)
+import { digestSchema, originSchema } from '../report/report.ts'
 
 const archive = z.strictObject({
   suite: z.string().describe('as the sources name it, e.g. trixie-security'),
   url: z.string().describe('of the archive, without a trailing slash'),
   codename: z.string(),
   date: z.iso.datetime().describe('when the archive was published'),
-  sha256: sha256.describe('of the signed InRelease'),
+  sha256: digestSchema.describe('of the signed InRelease'),
   signers: z.array(z.string()).describe('fingerprints of the primary keys whose signatures are good'),
 })
 
@@ -20,24 +19,25 @@ const inputPackage = z.strictObject({
   name: z.string(),
   version: z.string(),
   architecture: z.string(),
-  sha256: sha256.nullable().describe('of the .deb, by a signed index; null if no index lists it'),
+  sha256: digestSchema.nullable().describe('of the .deb, by a signed index; null if no index lists it'),
   file: z.string().nullable().describe('path of the .deb below the archive'),
   licenses: z.array(z.string()).describe('short names of its copyright file; empty if unknown'),
 })
 
 const inputLayer = z.strictObject({
   name: z.string(),
-  key: sha256,
-  sha256: sha256.describe("of the layer's qcow2"),
-  script: sha256.nullable().describe('of the bytes of the stage’s script; null of the base'),
+  key: digestSchema,
+  sha256: digestSchema.describe("of the layer's qcow2"),
+  script: digestSchema.nullable().describe('of the bytes of the stage’s script; null of the base'),
   files: z
-    .record(z.string(), sha256)
+    .record(z.string(), digestSchema)
     .describe('by the name of a folder that the stage was given: digest of its tree'),
-  scripts: z.array(sha256).describe('of the base: those that its installer runs'),
+  scripts: z.array(digestSchema).describe('of the base: those that its installer runs'),
   installerFiles: z
-    .record(z.string(), sha256)
+    .record(z.string(), digestSchema)
     .describe('of the base: what was booted to install it, by name; nothing if that was a tool'),
   tools: z.record(z.string(), z.string()).describe('versions on the host that made the layer'),
+  origin: originSchema.optional(),
 })
 
 export const inputsSchema = z.strictObject({
@@ -64,9 +64,5 @@ export function placeInputs(outFolder: string, layerKey: string): string {
 
 /** The inputs of a layer's images; undefined if nothing, or only an older program, has written them. */
 export async function readInputs(outFolder: string, layerKey: string): Promise<Inputs | undefined> {
-  try {
-    return inputsSchema.parse(JSON.parse(await readFile(placeInputs(outFolder, layerKey), 'utf8')))
-  } catch {
-    return undefined
-  }
+  return readRecord(placeInputs(outFolder, layerKey), inputsSchema)
 }

@@ -7,7 +7,9 @@ import type { Arch } from '../arch.ts'
 import { sha256, sha256File } from '../digest.ts'
 import { exitCodes, PipelineError } from '../errors.ts'
 import { makeFolder, writeDurably } from '../host/files.ts'
+import { readRecord } from '../host/json-file.ts'
 import { findProgram } from '../host/tools.ts'
+import { lineOf } from '../text.ts'
 import { bootKernel, createMachine } from './kvm-probe.ts'
 import type { Acceleration, Accelerator } from './machine.ts'
 
@@ -85,7 +87,7 @@ export async function chooseAccelerator(input: AcceleratorInput): Promise<Accele
     return tcg(input.arch, 'KVM is there but unproven: no kernel image to boot can be read yet', false)
   }
   const cache = join(input.cacheDir, `accelerator-${await identity(qemu, kernel, host.bootId)}.json`)
-  const known = await readChoice(cache)
+  const known = await readChoice(cache, input.arch)
   if (known !== undefined) return known
   const fault = await bootKernel(qemu, kernel, input)
   const choice = fault === undefined ? kvm(`KVM booted ${kernel}`, true) : tcg(input.arch, fault, true)
@@ -139,12 +141,8 @@ function tcg(arch: Arch, reason: string, proven: boolean): AcceleratorChoice {
 
 // --- the memory ---
 
-const storedChoice = z.strictObject({
-  accelerator: z.enum(['kvm', 'tcg']),
-  cpu: z.string(),
-  reason: z.string(),
-  proven: z.boolean(),
-})
+/** Not the CPU, which is an argument of QEMU: it follows from the accelerator. */
+const storedChoice = z.strictObject({ accelerator: z.enum(['kvm', 'tcg']), reason: lineOf(2000) })
 
 /** The answer holds for one boot of the host, one QEMU and one kernel, which is copied anew for every run. */
 async function identity(qemu: string, kernel: string, bootIdPath: string): Promise<string> {
@@ -154,18 +152,16 @@ async function identity(qemu: string, kernel: string, bootIdPath: string): Promi
   return sha256(facts.join('\n')).slice(0, 16)
 }
 
-async function readChoice(path: string): Promise<AcceleratorChoice | undefined> {
-  try {
-    return storedChoice.parse(JSON.parse(await readFile(path, 'utf8')))
-  } catch {
-    // Missing, or truncated by a crash: either way the kernel is booted again.
-    return undefined
-  }
+/** Undefined if it is missing, or truncated by a crash: either way the kernel is booted again. */
+async function readChoice(path: string, arch: Arch): Promise<AcceleratorChoice | undefined> {
+  const stored = await readRecord(path, storedChoice)
+  if (stored === undefined) return undefined
+  return stored.accelerator === 'kvm' ? kvm(stored.reason, true) : tcg(arch, stored.reason, true)
 }
 
-async function writeChoice(path: string, choice: AcceleratorChoice): Promise<void> {
+async function writeChoice(path: string, { accelerator, reason }: AcceleratorChoice): Promise<void> {
   await makeFolder(join(path, '..'))
-  await writeDurably(path, `${JSON.stringify(choice)}\n`)
+  await writeDurably(path, `${JSON.stringify({ accelerator, reason })}\n`)
 }
 
 function qemuMissing(program: string): PipelineError {

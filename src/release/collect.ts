@@ -1,9 +1,10 @@
 /** Finds the images of a release where builds left them, and everything that keeps them from being one. */
 
-import { readdir, readFile, stat } from 'node:fs/promises'
+import { readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { ResolvedImage } from '../config/resolved.ts'
 import { type Checksums, computeChecksums } from '../export/checksums.ts'
+import { readRecord } from '../host/json-file.ts'
 import { outFolderAt } from '../host/out-folder.ts'
 import { planImage } from '../plan/plan.ts'
 import { gatherInputs } from '../provenance/gather.ts'
@@ -113,19 +114,11 @@ async function findReport(
     const { runs } = outFolderAt(folder)
     for (const run of await readdir(runs).catch(() => [])) {
       if (!run.includes(`-${variant}-`)) continue
-      const report = await readReport(join(runs, run, 'report.json'))
+      const report = await readRecord(join(runs, run, 'report.json'), reportSchema)
       if (report?.image.variant === variant && report.images.length > 0) found.push({ report, folder })
     }
   }
   return found.sort((a, b) => (a.report.run.startedAt < b.report.run.startedAt ? -1 : 1)).at(-1)
-}
-
-async function readReport(path: string): Promise<Report | undefined> {
-  try {
-    return reportSchema.parse(JSON.parse(await readFile(path, 'utf8')))
-  } catch {
-    return undefined
-  }
 }
 
 function judgeRun({ run, source, image: built }: Report, image: ResolvedImage, say: Say): void {

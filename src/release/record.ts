@@ -4,6 +4,7 @@ import { readFile, stat } from 'node:fs/promises'
 import { join, resolve as resolvePath } from 'node:path'
 import { z } from 'zod'
 import { exitCodes, PipelineError } from '../errors.ts'
+import { pathBelow } from '../text.ts'
 
 /** What may be wrong with the images of a release if `--allow` permits it. */
 export const exceptionKinds = ['unverified', 'dirty', 'partial', 'mixed', 'unrecorded'] as const
@@ -32,9 +33,6 @@ export const unlistedFiles: readonly string[] = [
   releaseFiles.attestation,
 ]
 
-/** Whoever wrote the record must not make a reader open a file elsewhere. */
-const fileName = z.string().regex(/^(?!\.{1,2}$)[^/\0]+$/)
-
 const exception = z.strictObject({
   kind: z.enum(exceptionKinds),
   text: z.string().describe('what is wrong, with the variant or file'),
@@ -49,6 +47,9 @@ const verification = z.strictObject({
   skipped: z.int(),
   failed: z.int(),
 })
+
+/** Of a file in the folder itself. */
+const fileName = pathBelow.regex(/^[^/]+$/)
 
 const file = z.strictObject({
   target: z.string(),
@@ -68,7 +69,7 @@ const variant = z.strictObject({
   suite: z.string(),
   arch: z.string(),
   installer: z.string(),
-  sbom: fileName,
+  sbom: fileName.describe('name of the file'),
   kernel: z.array(z.string()).describe('name and version of each kernel package'),
   run: z.strictObject({
     id: z.string(),

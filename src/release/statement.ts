@@ -129,6 +129,7 @@ function dependenciesOf(record: ReleaseRecord, inputs: ReadonlyMap<string, Input
     return [
       ...archivesIn(one),
       ...packagesIn(one, suite),
+      ...pulledLayersIn(one),
       ...scriptsIn(one),
       ...templatesIn(one),
       ...toolsIn(one),
@@ -166,6 +167,22 @@ function packagesIn({ packages }: Inputs, suite: string): readonly Dependency[] 
     ...(one.sha256 === null ? {} : { digest: { sha256: one.sha256 } }),
     ...(one.file === null ? {} : { annotations: { file: one.file } }),
   }))
+}
+
+/** Layers that another machine made: here, nothing says how. */
+function pulledLayersIn({ layers }: Inputs): readonly Dependency[] {
+  return layers.flatMap(({ name, key, sha256, origin }) =>
+    origin === undefined
+      ? []
+      : [
+          {
+            name: `layer ${name}`,
+            uri: `oci://${origin.registry}:${key}`,
+            digest: { sha256 },
+            annotations: { pulledAt: origin.pulledAt, signedBy: origin.signedBy ?? null },
+          },
+        ],
+  )
 }
 
 function scriptsIn({ layers }: Inputs): readonly Dependency[] {

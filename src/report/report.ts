@@ -1,7 +1,7 @@
 /** The report of one run: the content of `out/report.json`, as a schema that is also published. */
 
 import { z } from 'zod'
-import { pathBelow } from '../text.ts'
+import { lineOf, pathBelow } from '../text.ts'
 import { imageVerification } from './verification.ts'
 
 export const reportVersion = 1
@@ -47,6 +47,14 @@ const failure = z.strictObject({
   lastLines: z.array(z.string()).optional().describe('what the stage printed last'),
 })
 
+export const originSchema = z
+  .strictObject({
+    registry: lineOf(255).describe('repository of an OCI registry'),
+    pulledAt: z.iso.datetime(),
+    signedBy: lineOf(500).optional().describe('who signed it; absent if no signature was demanded'),
+  })
+  .describe('where a layer was pulled from; absent if it was made here')
+
 const stage = z.strictObject({
   name: z.string(),
   status: z.enum(['ran', 'cached', 'failed', 'skipped']),
@@ -58,6 +66,7 @@ const stage = z.strictObject({
   packages: packageChangeSchema,
   bytesWritten: z.int().min(0),
   layer: z.strictObject({ sha256: z.string(), sizeBytes: z.int() }).nullable(),
+  origin: originSchema.optional(),
   failure: failure.optional(),
 })
 
@@ -122,6 +131,10 @@ export const reportSchema = z.strictObject({
   timings: z
     .array(z.strictObject({ name: z.string(), seconds: z.number() }))
     .describe('parts of the run that are not stages, such as the boot of the guest'),
+  base: z
+    .strictObject({ key: digestSchema, sha256: digestSchema, origin: originSchema.optional() })
+    .optional()
+    .describe('layer 0; absent if the run ended before it was there'),
   stages: z.array(stage),
   images: z.array(imageSchema),
   verifications: z

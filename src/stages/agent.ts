@@ -97,10 +97,14 @@ async function packRenewal(folder: string, files: ReadonlyMap<string, Uint8Array
     await mkdir(join(folder, dirname(path)), { recursive: true, mode: 0o700 })
     await writeFile(join(folder, path), content, { mode: 0o600 })
   }
-  const { stdout } = await execa('tar', ['-c', '--owner=0', '--group=0', '-C', folder, 'systemvm-build'], {
-    encoding: 'buffer',
-    timeout: 60_000,
-  })
+  const { stdout } = await execa(
+    'tar',
+    ['-c', '--owner=0', '--group=0', '-C', folder, '--', 'systemvm-build'],
+    {
+      encoding: 'buffer',
+      timeout: 60_000,
+    },
+  )
   return stdout
 }
 
@@ -147,7 +151,7 @@ async function packFiles(stage: ResolvedStage): Promise<Uint8Array | undefined> 
   })
   const { stdout } = await execa(
     'tar',
-    ['-c', ...fixed, ...renames, '-C', '/', ...folders.map(([, path]) => path.slice(1))],
+    ['-c', ...fixed, ...renames, '-C', '/', '--', ...folders.map(([, path]) => path.slice(1))],
     {
       encoding: 'buffer',
       timeout: 60_000,

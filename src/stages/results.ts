@@ -20,6 +20,7 @@ export function resultOfLayer(layer: Layer, status: 'ran' | 'cached'): StageResu
     packages: layer.packages,
     bytesWritten: layer.bytesWritten,
     layer: { sha256: layer.sha256, sizeBytes: layer.sizeBytes },
+    ...(layer.origin === undefined ? {} : { origin: layer.origin }),
   }
 }
 

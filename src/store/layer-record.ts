@@ -5,7 +5,7 @@
 
 import { z } from 'zod'
 import type { Json } from '../digest.ts'
-import { artifactSchema, digestSchema, packageChangeSchema } from '../report/report.ts'
+import { artifactSchema, digestSchema, originSchema, packageChangeSchema } from '../report/report.ts'
 import { lineOf, pathBelow } from '../text.ts'
 import { isLayerKey, keyOf, type LayerKey, type LayerParts, parentOf } from './layer-key.ts'
 
@@ -75,15 +75,6 @@ const layout = z.strictObject({
   partitions: z.array(partition).min(1).max(32).readonly(),
 })
 
-/** Where a layer comes from that this machine did not make. */
-const origin = z.strictObject({
-  /** Repository of an OCI registry. */
-  registry: lineOf(255),
-  pulledAt: instant,
-  /** Who signed the artifact; absent if no signature was demanded. */
-  signedBy: lineOf(500).optional(),
-})
-
 const layerSchema = z.strictObject({
   key,
   /** `base`, or the stage's name. */
@@ -116,13 +107,13 @@ const layerSchema = z.strictObject({
   /** Versions of the host's tools. */
   tools,
   /** Absent for a layer made here. */
-  origin: origin.optional(),
+  origin: originSchema.optional(),
 })
 
 /** The disk as one stage (or the installer) left it, and how it was made. */
 export type Layer = Readonly<z.output<typeof layerSchema>>
 
-export type LayerOrigin = Readonly<z.output<typeof origin>>
+export type LayerOrigin = Readonly<z.output<typeof originSchema>>
 
 /** A layer; undefined if a value is not the record of one, or its key or parent does not follow from its parts. */
 export function parseLayer(value: unknown): Layer | undefined {

@@ -2,6 +2,7 @@
 
 import { fileURLToPath } from 'node:url'
 import { execa } from 'execa'
+import { z } from 'zod'
 import { exitCodes, PipelineError } from '../errors.ts'
 
 /** A repository in a registry. */
@@ -38,7 +39,9 @@ export function openRegistry(reference: string): Registry {
     list: async (signal) => {
       try {
         const text = await skopeo(['list-tags', tls(''), `docker://${reference}`], signal)
-        return (JSON.parse(text) as { readonly Tags: readonly string[] | null }).Tags ?? []
+        const { data } = tagList.safeParse(parseJson(text))
+        if (data === undefined) throw new RegistryFault('its list of tags has a different format')
+        return data.Tags ?? []
       } catch (error) {
         const isAbsent = error instanceof RegistryFault && /404|name unknown|not found/i.test(error.message)
         if (isAbsent) return []
@@ -62,6 +65,16 @@ export function openRegistry(reference: string): Registry {
  * `layer-signature.ts` does, on what was copied.
  */
 const policy = fileURLToPath(new URL('./skopeo-policy.json', import.meta.url))
+/** What skopeo prints of a repository; only tags that are keys are of interest. */
+const tagList = z.object({ Tags: z.array(z.string()).nullable() })
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
+}
 
 async function skopeo(words: readonly string[], signal: AbortSignal): Promise<string> {
   const result = await execa('skopeo', ['--policy', policy, ...words], {

@@ -82,11 +82,11 @@ export function openStore(folder: string): Store {
 
   const remove = async (...keys: readonly LayerKey[]): Promise<void> => {
     if (keys.length === 0) return
-    for (const key of withThoseAbove(keys, await list())) {
+    await someAtATime([...withThoseAbove(keys, await list())], async (key) => {
       // The record goes first: a disk without a record is garbage, but a record without a disk would be a lie.
       await rm(record(key), { force: true })
       await rm(disk(key), { force: true })
-    }
+    })
   }
 
   const adopt = async (layer: Layer): Promise<Layer> => {

@@ -1,12 +1,12 @@
 /** Which files to verify: those of the last build, or any others. */
 
-import { readFile } from 'node:fs/promises'
 import { basename, join, resolve as resolvePath } from 'node:path'
 import type { ResolvedImage } from '../config/resolved.ts'
 import { hashFile } from '../digest.ts'
 import { requireFile } from '../disk/disk-source.ts'
 import { unreadableDisk } from '../disk/unreadable.ts'
 import { exitCodes, messageOf, PipelineError } from '../errors.ts'
+import { readRecord } from '../host/json-file.ts'
 import { outFolderAt } from '../host/out-folder.ts'
 import { type ImageResult, type Report, reportSchema } from '../report/report.ts'
 import { type TargetName, targetNames, targets } from '../targets/registry.ts'
@@ -88,10 +88,7 @@ function targetByName(file: string): TargetName {
   })
 }
 
-/** The report of the last build; undefined if there is none or it cannot be read. */
+/** The report of the last build; undefined if there is none of this program's format. */
 export async function readReport(outFolder: string): Promise<Report | undefined> {
-  const text = await readFile(outFolderAt(outFolder).report, 'utf8').catch(() => undefined)
-  if (text === undefined) return undefined
-  const parsed = reportSchema.safeParse(JSON.parse(text))
-  return parsed.success ? parsed.data : undefined
+  return readRecord(outFolderAt(outFolder).report, reportSchema)
 }

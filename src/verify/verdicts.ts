@@ -1,11 +1,12 @@
 /** Stored verdicts: the same bytes need not answer the same questions again. */
 
-import { mkdir, readFile } from 'node:fs/promises'
+import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { z } from 'zod'
 import { canonicalJson, type Json, listTree, sha256 } from '../digest.ts'
 import { writeDurably } from '../host/files.ts'
+import { readRecord } from '../host/json-file.ts'
 import { outFolderAt } from '../host/out-folder.ts'
 import { type ImageVerification, imageVerification } from '../report/verification.ts'
 
@@ -37,14 +38,9 @@ export async function readVerdict(
   image: Pick<ImageVerification, 'sha256' | 'target'>,
   questions: string,
 ): Promise<ImageVerification | undefined> {
-  try {
-    const text = await readFile(verdictPath(outFolder, image), 'utf8')
-    const kept = verdict.parse(JSON.parse(text))
-    return kept.questions === questions ? { ...kept.verification, cached: true } : undefined
-  } catch {
-    // Missing, or written by another version of this program: the file is verified again.
-    return undefined
-  }
+  const kept = await readKept(outFolder, image)
+  // Another version of this program may have asked something else: then the file is verified again.
+  return kept?.questions === questions ? { ...kept.verification, cached: true } : undefined
 }
 
 export async function writeVerdict(
@@ -64,11 +60,19 @@ export async function findVerdict(
   outFolder: string,
   image: { readonly sha256: string; readonly target: string },
 ): Promise<ImageVerification | undefined> {
-  try {
-    return verdict.parse(JSON.parse(await readFile(verdictPath(outFolder, image), 'utf8'))).verification
-  } catch {
-    return undefined
-  }
+  return (await readKept(outFolder, image))?.verification
+}
+
+// --- internal ---
+
+/** A file whose name and content disagree is no verdict. */
+async function readKept(
+  outFolder: string,
+  image: { readonly sha256: string; readonly target: string | null },
+): Promise<z.output<typeof verdict> | undefined> {
+  const kept = await readRecord(verdictPath(outFolder, image), verdict)
+  const isOwn = kept?.verification.sha256 === image.sha256 && kept.verification.target === image.target
+  return isOwn ? kept : undefined
 }
 
 function verdictPath(

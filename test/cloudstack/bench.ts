@@ -8,6 +8,7 @@ import { describe } from 'vitest'
 import { defaultPipeline, loadPipeline } from '../../src/config/load.ts'
 import { outFolderAt } from '../../src/host/out-folder.ts'
 import { chooseAccelerator } from '../../src/qemu/accelerator.ts'
+import { findKernels } from '../../src/qemu/kept-kernels.ts'
 import { describeWith } from '../support/tools.ts'
 import { chooseProcessor, type Processor } from './emulated-boot.ts'
 import { buildImage, variant } from './image.ts'
@@ -80,8 +81,8 @@ async function prepareProcessor(image: string, folder: string, signal: AbortSign
   const { images } = await loadPipeline(defaultPipeline, [])
   const resolved = images.find((candidate) => candidate.variant === variant)
   if (resolved === undefined) throw new Error(`the pipeline has no variant ${variant}`)
-  const { path: cacheDir, kernel } = outFolderAt(outFolder).cache
-  const kernels = [kernel]
+  const { path: cacheDir, kernels: kept } = outFolderAt(outFolder).cache
+  const kernels = await findKernels(kept)
   const acceleration = await chooseAccelerator({ arch: 'x86_64', kernels, cacheDir, signal })
   return chooseProcessor(image, resolved, acceleration, join(folder, 'boot'))
 }

@@ -16,6 +16,7 @@ import { runMarker, startGroup } from '../../host/process.ts'
 import { removeTree } from '../../host/remove-tree.ts'
 import type { PackageChange } from '../../report/report.ts'
 import { bootstrapCommand, bootstrapScripts } from './command.ts'
+import { offerPackages } from './offered-packages.ts'
 
 export interface BootstrapRequest {
   readonly image: ResolvedImage
@@ -27,6 +28,8 @@ export interface BootstrapRequest {
   readonly log: string
   readonly runId: string
   readonly onProgress: (text: string) => void
+  /** Called with a line about cached packages that are not used. */
+  readonly onNote: (text: string) => void
   /** Called with the work folder before it is created. */
   readonly onFolder: (path: string) => Promise<void>
   readonly signal: AbortSignal
@@ -51,7 +54,9 @@ export async function bootstrap(request: BootstrapRequest): Promise<PackageChang
     for (const script of bootstrapScripts)
       await copyFile(script, join(work, script.pathname.split('/').at(-1) ?? ''))
     const raw = join(shared, 'disk.raw')
-    await runMmdebstrap(request, work, raw)
+    await mkdir(request.packageCache, { recursive: true })
+    const offered = await offerPackages(request)
+    await runMmdebstrap({ ...request, packageCache: offered.folder }, work, raw).finally(offered.close)
     await chmod(shared, 0o700)
     for (const file of [raw, `${raw}.packages`]) {
       if (!(await lstat(file)).isFile())
@@ -69,7 +74,6 @@ export async function bootstrap(request: BootstrapRequest): Promise<PackageChang
 
 async function runMmdebstrap(request: BootstrapRequest, work: string, raw: string): Promise<void> {
   const { image, packageCache, log, runId, signal } = request
-  await mkdir(packageCache, { recursive: true })
   const command = bootstrapCommand(image, request.layout, { scripts: work, packageCache, disk: raw })
   // The log's disk may be full.
   const lastLines: string[] = []

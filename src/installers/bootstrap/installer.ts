@@ -25,6 +25,7 @@ export const bootstrapInstaller: Installer = {
       log,
       runId: place.id,
       onProgress: (text) => emit({ kind: 'part-progress', name: 'base', text }),
+      onNote: (text) => emit({ kind: 'note', text }),
       onFolder: (path) => noteFolder(place.folder, path),
       signal,
     })

@@ -95,7 +95,7 @@ async function requireSigned(
     throw discUnsigned(url, 'its SHA256SUMS does not list it with that checksum')
   }
   const files = [join(folder, 'SHA256SUMS.sign'), join(folder, 'SHA256SUMS')]
-  const { status, said, fault } = await runGpgv(discKeyring, files, { signal })
+  const { status, said, fault } = await runGpgv(discKeyring, ['--', ...files], { signal })
   const has = (keyword: string) => status.some(([first]) => first === keyword)
   if (!has('GOODSIG') || has('BADSIG') || has('ERROR')) throw discUnsigned(url, fault?.shortMessage ?? said)
 }

@@ -137,26 +137,19 @@ async function fetchPackage(
   const folder = join(cacheFolder, listed.sha256)
   const files = { kernel: join(folder, 'linux'), initrd: join(folder, 'initrd.gz') }
   const source = `${debian}/${listed.fileName}`
-  // The folder only appears once complete.
-  if (
-    await readFile(files.initrd).then(
-      () => true,
-      () => false,
-    )
-  )
-    return { ...files, source }
-  onProgress(`downloading ${netbootPackage(image)}, ${Math.round(listed.size / 1e6)} MB`)
-  const content = await fetchListed(source, listed, { signal })
+  const kept = join(folder, 'package.deb')
+  if (!(await isWhole(kept, listed.sha256))) {
+    onProgress(`downloading ${netbootPackage(image)}, ${Math.round(listed.size / 1e6)} MB`)
+    await keep(kept, await fetchListed(source, listed, { signal }), cacheFolder)
+  }
   const work = temporaryName(folder)
   try {
-    await mkdir(work, { recursive: true })
-    await writeFile(join(work, 'package.deb'), content)
-    onProgress('unpacking it')
-    await runFile('dpkg-deb', ['--extract', join(work, 'package.deb'), join(work, 'tree')], { signal })
-    const tree = join(work, 'tree', installedImages, belowImages(image))
-    await mkdir(join(work, 'files'))
-    for (const name of ['linux', 'initrd.gz']) await rename(join(tree, name), join(work, 'files', name))
-    await rename(join(work, 'files'), folder)
+    onProgress(`unpacking ${netbootPackage(image)}`)
+    // Every time: the index vouches for the package alone.
+    await runFile('dpkg-deb', ['--extract', '--', kept, work], { signal })
+    const tree = join(work, installedImages, belowImages(image))
+    for (const [from, to] of [['linux', files.kernel] as const, ['initrd.gz', files.initrd] as const])
+      await rename(join(tree, from), to)
   } finally {
     await rm(work, { recursive: true, force: true })
   }

@@ -173,6 +173,19 @@ describe.skipIf(missing.length > 0)('netboot files (skipped where gpg, gpgv or d
     expect(asked.some((line) => line.endsWith('.deb'))).toBe(false)
   })
 
+  it('are unpacked from the package that the index lists, whatever else is kept, and of the same size', async () => {
+    publishPackage()
+    const { kernel, initrd } = await find()
+    for (const file of [kernel, initrd]) writeFileSync(file, readFileSync(file, 'utf8').toUpperCase())
+    await find()
+    expect(readFileSync(kernel, 'utf8')).toBe('kernel of the package')
+    const kept = join(dirname(kernel), 'package.deb')
+    writeFileSync(kept, Buffer.alloc(deb.length))
+    await find()
+    expect(readFileSync(kept).equals(deb)).toBe(true)
+    expect(readFileSync(initrd, 'utf8')).toBe('initrd of the package')
+  })
+
   it('are nowhere, which is said with the name of the package', async () => {
     publish({})
     const refused = expect(find()).rejects

@@ -66,6 +66,18 @@ describe("a stage's files", () => {
     expect(payloadOf(await bring(tree))).toBe(tree)
   })
 
+  it('is unpacked again where something else of the same size is kept', async () => {
+    const tarball = pack(tree, '.')
+    const folder = payloadOf(await bring(tarball))
+    const before = await listTree(folder)
+    const [file = ''] = Object.keys(before)
+    const content = readFileSync(`${folder}/${file}`)
+    writeFileSync(`${folder}/${file}`, Buffer.alloc(content.length, 'x'))
+    writeFileSync(`${folder}/added`, '')
+    expect(payloadOf(await bring(tarball))).toBe(folder)
+    expect(await listTree(folder)).toEqual(before)
+  })
+
   it('may be a tarball, which gives the same tree with the same modes, and so the same layer', async () => {
     const image = await bring(pack(tree, '.'))
     expect(await listTree(payloadOf(image))).toEqual(await listTree(tree))

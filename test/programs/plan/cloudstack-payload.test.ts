@@ -2,6 +2,7 @@ import { execFileSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import {
   cpSync,
+  existsSync,
   mkdirSync,
   readdirSync,
   readFileSync,
@@ -154,6 +155,16 @@ describe('somebody else’s sources', () => {
     const tarball = path('release.tgz')
     execFileSync('tar', ['-czf', tarball, '-C', path('release'), 'cloudstack'])
     expect(await faultOf(tarball)).toMatch(rule)
+  })
+
+  it('cannot give orders to tar by the names of their files', async () => {
+    writeSources(path('checkout'))
+    const names = ['--checkpoint=1', `--checkpoint-action=exec=echo $PWD >>marks`, '-h']
+    for (const name of names) writeFileSync(path('checkout', 'systemvm', 'debian', name), '')
+    const archive = await archiveOf(path('checkout'))
+    const listed = execFileSync('tar', ['--list', '--file', archive], { encoding: 'utf8' })
+    for (const name of names) expect(listed).toContain(name.slice(0, 12))
+    expect(existsSync('marks')).toBe(false)
   })
 })
 

@@ -5,6 +5,7 @@ import {
   readFileSync,
   renameSync,
   rmSync,
+  symlinkSync,
   truncateSync,
   writeFileSync,
 } from 'node:fs'
@@ -18,6 +19,7 @@ import {
   parentOf,
 } from '../../../src/store/layer-key.ts'
 import type { Layer } from '../../../src/store/layer-record.ts'
+import { openStates } from '../../../src/store/states.ts'
 import { openStore, type Store } from '../../../src/store/store.ts'
 import { useFolder } from '../../support/folder.ts'
 import { describeWith } from '../../support/tools.ts'
@@ -215,6 +217,63 @@ describe('sweeping', () => {
     expect((await store.sweep()).map(({ name }) => name)).toEqual(['b'])
     expect(await names(store)).toEqual(['base'])
     expect(await store.inspect()).toEqual([])
+  })
+})
+
+describe('what is there and cannot be read', () => {
+  /** A link to itself: opening it fails, as of a file that a failing disk or a limit keeps from us. */
+  const blind = (file: string) => {
+    rmSync(file)
+    symlinkSync(file, file)
+  }
+
+  it.each([
+    ['a record', (store: Store) => `${store.folder}/${keyOf('a')}.json`],
+    ['a disk', (store: Store) => store.disk(keyOf('a'))],
+  ])('such as %s, stops whoever asks, and nothing is removed', async (_case, fileOf) => {
+    const store = openStore(path('store'))
+    await fill(store)
+    blind(fileOf(store))
+    const before = readdirSync(path('store'))
+    const unreadable = {
+      code: 'unreadable',
+      exitCode: 3,
+      message: expect.stringMatching(/cannot read .*: ELOOP/),
+    }
+    const layer = { key: keyOf('a'), sha256: sha256('disk of a') } as Layer
+    for (const ask of [store.list, store.sweep, store.inspect, () => store.find(keyOf('a'))])
+      await expect(ask()).rejects.toMatchObject(unreadable)
+    await expect(store.remove(keyOf('base'))).rejects.toMatchObject(unreadable)
+    if (fileOf(store).endsWith('.qcow2')) await expect(store.verify(layer)).rejects.toMatchObject(unreadable)
+    expect(readdirSync(path('store'))).toEqual(before)
+  })
+
+  it('such as the folder of states, or a state, stops whoever cleans up there', async () => {
+    const states = openStates(path('states'))
+    await states.prepare(keyOf('a'))
+    writeFileSync(states.memory(keyOf('a')), 'memory')
+    await states.commit(keyOf('a'), { key: keyOf('a'), sha256: sha256('a') } as Layer)
+    blind(path('states', `${keyOf('a')}.json`))
+    await expect(states.prune([])).rejects.toMatchObject({ code: 'unreadable' })
+    expect(readdirSync(path('states'))).toHaveLength(2)
+  })
+
+  it('is nothing in a large store whose process may open few files', async () => {
+    const store = openStore(path('store'))
+    const first = await commit(store, 'layer')
+    for (let index = 1; index < 200; index += 1) {
+      const [key, parts] = [keyOf(`layer-${index}`), partsOf(`layer-${index}`)]
+      writeFileSync(store.disk(key), `disk of layer`)
+      writeFileSync(`${store.folder}/${key}.json`, JSON.stringify({ ...first, key, parts }))
+    }
+    const script = `
+      import { execFileSync } from 'node:child_process'
+      const { openStore } = await import(${JSON.stringify(new URL('../../../src/store/store.ts', import.meta.url).href)})
+      execFileSync('prlimit', ['--nofile=64:', '--pid', String(process.pid)])
+      process.stdout.write(JSON.stringify(await openStore(process.argv[1]).sweep()))`
+    const words = ['--import', 'tsx', '--input-type=module', '--eval', script, store.folder]
+    expect(execFileSync(process.execPath, words, { encoding: 'utf8' })).toBe('[]')
+    expect(await names(store)).toHaveLength(200)
   })
 })
 

@@ -2,11 +2,13 @@ import { mkdirSync, writeFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
 import { lookAhead, readEstimates } from '../../../src/plan/estimates.ts'
 import { type Plan, planImage } from '../../../src/plan/plan.ts'
+import type { Report } from '../../../src/report/report.ts'
 import type { LayerParts } from '../../../src/store/layer-key.ts'
 import type { Layer } from '../../../src/store/layer-record.ts'
 import { openStore } from '../../../src/store/store.ts'
 import { useFolder } from '../../support/folder.ts'
 import { sampleImage } from '../../support/pipelines.ts'
+import { writeReport } from '../../support/reports.ts'
 
 const path = useFolder()
 
@@ -16,9 +18,8 @@ function layer(name: string, buildTimeSeconds: number, createdAt: string): Layer
 
 const byBootstrap = { installer: 'bootstrap' } as const
 
-function report(run: string, timings: unknown, installer = 'bootstrap'): void {
-  mkdirSync(path('runs', run), { recursive: true })
-  writeFileSync(path('runs', run, 'report.json'), JSON.stringify({ image: { installer }, timings }))
+function report(run: string, timings: Report['timings'], installer = 'bootstrap'): void {
+  writeReport(path(), run, { image: { installer }, timings })
 }
 
 describe('an estimate', () => {

@@ -9,6 +9,7 @@ import { openStore } from '../../../src/store/store.ts'
 import { useFolder } from '../../support/folder.ts'
 import { record } from '../../support/layers.ts'
 import { sampleImage } from '../../support/pipelines.ts'
+import { type ReportFields, writeReport } from '../../support/reports.ts'
 
 const path = useFolder()
 const store = () => openStore(path('store'))
@@ -26,10 +27,8 @@ async function build(count = 4): Promise<void> {
   }
 }
 
-function report(contents: { readonly stages?: unknown; readonly images?: unknown }): void {
-  mkdirSync(path('runs', '20260101T000000Z-a'), { recursive: true })
-  const text = JSON.stringify({ image: { variant: 'trixie-x86_64' }, ...contents })
-  writeFileSync(path('runs', '20260101T000000Z-a', 'report.json'), text)
+function report(fields: ReportFields): void {
+  writeReport(path(), '20260101T000000Z-a', { image: { variant: 'trixie-x86_64' }, ...fields })
 }
 
 async function expectOf(over: Partial<Pipeline> = {}, hasImages = true): Promise<Room> {
@@ -74,8 +73,8 @@ describe('the room that a build will take', () => {
   it('has layers that were pruned with the size that a report tells', async () => {
     await build(2)
     const stages = [
-      { name: 'second', layer: { sizeBytes: 8 * mib } },
-      { name: 'third', layer: { sizeBytes: 16 * mib } },
+      { name: 'second', layer: { sha256: 'a', sizeBytes: 8 * mib } },
+      { name: 'third', layer: { sha256: 'b', sizeBytes: 16 * mib } },
       { name: 'third', layer: null },
     ]
     report({ stages, images: [{ target: 'kvm', allocatedBytes: 40 * mib }] })

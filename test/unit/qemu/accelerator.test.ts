@@ -107,6 +107,18 @@ describe.skipIf(process.arch !== 'x64')('KVM (skipped where the host is not x64)
     expect(choice.reason).toContain('Could not access KVM kernel module')
   })
 
+  it('is remembered without an argument of QEMU that somebody may have written there', async () => {
+    qemu(booting)
+    await chooseAccelerator(input)
+    const [name = ''] = readdirSync(input.cacheDir)
+    const file = join(input.cacheDir, name)
+    const kept = JSON.parse(readFileSync(file, 'utf8'))
+    for (const changed of [{ cpu: 'host,-x' }, { reason: '\u001b[2J' }, { accelerator: 'tcg,tb-size=1' }]) {
+      writeFileSync(file, JSON.stringify({ ...kept, ...changed }))
+      expect(await chooseAccelerator(input)).toMatchObject({ ...kvm, reason: kept.reason })
+    }
+  })
+
   it('is remembered for this boot, this QEMU and this kernel', async () => {
     qemu(booting)
     const first = await chooseAccelerator(input)

@@ -1,0 +1,99 @@
+/**
+ * Packages from the cache that mmdebstrap may install. apt compares what lies in its archive with the index by name and size
+ * alone, so that here the digests are compared first.
+ */
+
+import { copyFile, link, readdir, rename, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { ResolvedImage } from '../../config/resolved.ts'
+import { archivesOf } from '../../debian/archives.ts'
+import { describeStanza, fetchPackageIndex, stanzasOf } from '../../debian/packages-index.ts'
+import { sha256File } from '../../digest.ts'
+import { PipelineError } from '../../errors.ts'
+import { makeTemporaryFolder, withoutLinks } from '../../host/files.ts'
+import { someAtATime } from '../../host/some-at-a-time.ts'
+import { namesIn } from '../../host/unless-missing.ts'
+
+export interface OfferRequest {
+  readonly image: Pick<ResolvedImage, 'suite' | 'debianArch' | 'mirror'>
+  /** Where packages are kept, under apt's names; must exist. */
+  readonly packageCache: string
+  /** Called with a line about what is not used. */
+  readonly onNote: (text: string) => void
+  readonly signal: AbortSignal
+}
+
+export interface OfferedPackages {
+  /** Has the proved packages of the cache. apt may put more into it. */
+  readonly folder: string
+  /** Keeps what is new in the folder, and removes it. */
+  readonly close: () => Promise<void>
+}
+
+/** Offers what today's signed indexes of the image's archives list. A package that is something else is removed. */
+export async function offerPackages(request: OfferRequest): Promise<OfferedPackages> {
+  const { packageCache, onNote } = request
+  // On the same filesystem, where links cost nothing.
+  const folder = await makeTemporaryFolder(packageCache)
+  try {
+    const names = (await namesIn(packageCache)).filter(isPackage)
+    const digests = names.length === 0 ? new Map() : await readDigests(names, request)
+    await someAtATime(names, async (name) => {
+      const expected = digests.get(name)
+      const file = join(packageCache, name)
+      // A newer version has taken its place, or another suite has it.
+      if (expected === undefined) return
+      const found = await sha256File(file)
+      if (found === expected) return linkOrCopy(file, join(folder, name))
+      await rm(file, { force: true })
+      onNote(`${name} in ${packageCache} is not the package that the signed index lists, and is removed`)
+    })
+    return { folder, close: () => keepNew(folder, packageCache) }
+  } catch (error) {
+    await rm(folder, { recursive: true, force: true })
+    throw error
+  }
+}
+
+// --- internal ---
+
+/** Characters of Debian's names and versions, as apt writes them in file names. */
+function isPackage(name: string): boolean {
+  return /^[a-z0-9][\w.+~%-]*_[\w.+~%-]+_[a-z0-9-]+\.deb$/.test(name)
+}
+
+/** SHA-256 by file name; empty if the indexes cannot be had, which the installation itself then reports better. */
+async function readDigests(
+  names: readonly string[],
+  { image, onNote, signal }: OfferRequest,
+): Promise<ReadonlyMap<string, string>> {
+  const packages = new Set(names.map((name) => name.slice(0, name.indexOf('_'))))
+  const digests = new Map<string, string>()
+  try {
+    for (const archive of archivesOf(image)) {
+      for (const fields of stanzasOf(await fetchPackageIndex(archive, { signal }), packages)) {
+        const listed = describeStanza(fields)
+        if (listed !== undefined) digests.set(listed.archiveName, listed.sha256)
+      }
+    }
+  } catch (error) {
+    if (!(error instanceof PipelineError)) throw error
+    onNote(`cached packages are not used, because nothing proves them: ${error.message}`)
+    return new Map()
+  }
+  return digests
+}
+
+async function linkOrCopy(from: string, to: string): Promise<void> {
+  await link(from, to).catch(async (error: NodeJS.ErrnoException) => {
+    if (!withoutLinks.includes(error.code ?? '')) throw error
+    await copyFile(from, to)
+  })
+}
+
+async function keepNew(folder: string, packageCache: string): Promise<void> {
+  const known = new Set(await readdir(packageCache))
+  const made = (await readdir(folder)).filter((name) => isPackage(name) && !known.has(name))
+  for (const name of made) await rename(join(folder, name), join(packageCache, name))
+  await rm(folder, { recursive: true, force: true })
+}

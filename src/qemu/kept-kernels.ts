@@ -1,0 +1,31 @@
+/** The kernel of the last guest, kept for probing KVM on hosts whose own kernels only root may read. Its name is its digest. */
+
+import { mkdir, readFile, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { sha256, sha256File } from '../digest.ts'
+import { writeDurably } from '../host/files.ts'
+import { namesIn, unlessMissing } from '../host/unless-missing.ts'
+
+/** Keeps this kernel in place of the ones before. */
+export async function keepKernel(folder: string, kernel: string): Promise<void> {
+  const bytes = await readFile(kernel)
+  const name = sha256(bytes)
+  await mkdir(folder, { recursive: true })
+  await writeDurably(join(folder, name), bytes)
+  const others = (await namesIn(folder)).filter((other) => isDigest(other) && other !== name)
+  for (const other of others) await rm(join(folder, other), { force: true })
+}
+
+/** Paths of the kept kernels whose content is still what it was. */
+export async function findKernels(folder: string): Promise<readonly string[]> {
+  const sound: string[] = []
+  for (const name of (await namesIn(folder)).filter(isDigest)) {
+    const path = join(folder, name)
+    if ((await unlessMissing(path, () => sha256File(path))) === name) sound.push(path)
+  }
+  return sound
+}
+
+function isDigest(name: string): boolean {
+  return /^[0-9a-f]{64}$/.test(name)
+}
