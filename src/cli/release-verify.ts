@@ -3,7 +3,8 @@
 import { readdir } from 'node:fs/promises'
 import { resolve as resolvePath } from 'node:path'
 import type { Command } from 'commander'
-import { exitCodes } from '../errors.ts'
+import { exitCodes, PipelineError } from '../errors.ts'
+import type { AttestationTrust } from '../release/attestation.ts'
 import { readRecord, releaseFiles } from '../release/record.ts'
 import type { ReleaseVerification } from '../release/verify-release.ts'
 import { untilInterrupted } from './interrupt.ts'
@@ -14,6 +15,8 @@ interface VerifyOptions {
   readonly signers?: string
   readonly revoked?: string
   readonly keyring?: string
+  readonly attestedBy?: string
+  readonly trustedRoot?: string
   readonly requireSignature?: boolean
   readonly json?: boolean
 }
@@ -35,6 +38,11 @@ export function addReleaseVerify(release: Command, terminal: Terminal, choose: C
       '--keyring <file>',
       'OpenPGP keys, one of which must have signed it, e.g. KEYS of an Apache project',
     )
+    .option(
+      '--attested-by <workflow>',
+      'URL of the workflow that must have made it, as GitHub attests; needs --trusted-root',
+    )
+    .option('--trusted-root <file>', 'what gh attestation trusted-root prints')
     .option('--require-signature', 'end with 4 unless it is known who signed it')
     .option('--json', 'print what is wrong as JSON')
     .action((folder: string, _options: VerifyOptions, command: Command) =>
@@ -54,6 +62,7 @@ async function verify(folder: string, options: VerifyOptions, terminal: Terminal
         signers: pathOf(options.signers),
         revoked: pathOf(options.revoked),
         keyring: pathOf(options.keyring),
+        attestation: attestationTrust(options),
       },
       onStep: (text) => terminal.error(`${text}\n`),
       signal,
@@ -81,6 +90,19 @@ function renderVerdict(
   if (signedBy.length > 0) return `${mark} ${subject}: as signed by ${signedBy.join(' and ')}\n`
   const hint = 'name the keys you trust with --signers or --keyring'
   return `${mark} ${subject}: consistent with itself, not authenticated (${hint})\n`
+}
+
+/** @throws PipelineError `usage` */
+function attestationTrust({ attestedBy, trustedRoot }: VerifyOptions): AttestationTrust | undefined {
+  if (attestedBy === undefined && trustedRoot === undefined) return undefined
+  if (attestedBy !== undefined && trustedRoot !== undefined)
+    return { workflow: attestedBy, trustedRoot: resolvePath(trustedRoot) }
+  throw new PipelineError({
+    code: 'usage',
+    message: '--attested-by and --trusted-root need each other',
+    hint: 'an attestation is believed of one workflow, by the certificates of one root: docs/github-actions.md shows both.',
+    exitCode: exitCodes.badInput,
+  })
 }
 
 function pathOf(option: string | undefined): string | undefined {

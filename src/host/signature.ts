@@ -42,7 +42,7 @@ export async function requireReadable(paths: readonly (string | undefined)[]): P
       throw new PipelineError({
         code: 'trust-unreadable',
         message: `cannot read the keys in ${path}: ${cause.code ?? cause.message}`,
-        hint: '--signers and --revoked name files of SSH keys, --keyring a file of OpenPGP keys.',
+        hint: '--signers and --revoked name files of SSH keys, --keyring one of OpenPGP keys, --trusted-root one of certificates.',
         exitCode: exitCodes.badInput,
         cause,
       })

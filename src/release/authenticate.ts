@@ -7,6 +7,7 @@ import { lstat, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { noSignature, requireReadable, type SignatureVerdict } from '../host/signature.ts'
 import { verifySsh } from '../host/ssh-signature.ts'
+import { type AttestationTrust, verifyAttestation } from './attestation.ts'
 import { verifyOpenPgp } from './openpgp-signature.ts'
 import { releaseFiles } from './record.ts'
 import { releaseNamespace } from './sign.ts'
@@ -19,6 +20,8 @@ export interface Trust {
   readonly revoked?: string | undefined
   /** OpenPGP keys. */
   readonly keyring?: string | undefined
+  /** A workflow of GitHub Actions. */
+  readonly attestation?: AttestationTrust | undefined
 }
 
 export interface Authentication {
@@ -32,8 +35,8 @@ export interface Authentication {
  * @throws PipelineError `trust-unreadable`, `tools`
  */
 export async function authenticate(folder: string, trust: Trust): Promise<Authentication> {
-  const { signers, revoked, keyring } = trust
-  await requireReadable([signers, revoked, keyring])
+  const { signers, revoked, keyring, attestation } = trust
+  await requireReadable([signers, revoked, keyring, attestation?.trustedRoot])
   const signed = await readFile(join(folder, releaseFiles.signed)).catch(() => Buffer.alloc(0))
   const { ssh, openpgp } = releaseFiles.signatures
   const verdicts = new Map<string, SignatureVerdict>()
@@ -46,6 +49,11 @@ export async function authenticate(folder: string, trust: Trust): Promise<Authen
     )
   if (keyring !== undefined)
     verdicts.set(openpgp, await judge(folder, openpgp, (path) => verifyOpenPgp(signed, path, keyring)))
+  if (attestation !== undefined)
+    verdicts.set(
+      releaseFiles.attestation,
+      await judge(folder, releaseFiles.attestation, () => verifyAttestation(folder, attestation)),
+    )
   return {
     signedBy: [...verdicts.values()].flatMap((verdict) => verdict.signers),
     faults: [...verdicts].flatMap(([file, { fault }]) => (fault === undefined ? [] : [{ file, fault }])),

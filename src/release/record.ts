@@ -5,6 +5,7 @@ import { join, resolve as resolvePath } from 'node:path'
 import { z } from 'zod'
 import { exitCodes, PipelineError } from '../errors.ts'
 import { updateSchema } from '../report/freshness.ts'
+import { pathBelow } from '../text.ts'
 
 /** What may be wrong with the images of a release if `--allow` permits it. */
 export const exceptionKinds = [
@@ -30,16 +31,16 @@ export const releaseFiles = {
   signed: 'sha512sum.txt',
   /** Made last, and only if asked for. */
   signatures: { ssh: 'sha512sum.txt.sig', openpgp: 'sha512sum.txt.asc' },
+  /** Made by GitHub, and put there by a workflow. */
+  attestation: 'attestation.sigstore.json',
 } as const
 
 /** Files that no checksum list has: the lists themselves, and what is made after them. */
 export const unlistedFiles: readonly string[] = [
   ...Object.values(releaseFiles.sums),
   ...Object.values(releaseFiles.signatures),
+  releaseFiles.attestation,
 ]
-
-/** Whoever wrote the record must not make a reader open a file elsewhere. */
-const fileName = z.string().regex(/^(?!\.{1,2}$)[^/\0]+$/)
 
 const exception = z.strictObject({
   kind: z.enum(exceptionKinds),
@@ -55,6 +56,9 @@ const verification = z.strictObject({
   skipped: z.int(),
   failed: z.int(),
 })
+
+/** Of a file in the folder itself. */
+const fileName = pathBelow.regex(/^[^/]+$/)
 
 const file = z.strictObject({
   target: z.string(),
@@ -74,7 +78,7 @@ const variant = z.strictObject({
   suite: z.string(),
   arch: z.string(),
   installer: z.string(),
-  sbom: fileName,
+  sbom: fileName.describe('name of the file'),
   kernel: z.array(z.string()).describe('name and version of each kernel package'),
   run: z.strictObject({
     id: z.string(),

@@ -2,7 +2,7 @@
 
 import { formatBytes, formatSeconds } from '../report/format.ts'
 import { describeFreshness } from '../report/freshness.ts'
-import { describeDelta, table } from '../report/markdown.ts'
+import { code, describeDelta, plain, table } from '../report/markdown.ts'
 import type { Report } from '../report/report.ts'
 import type { ImageVerification } from '../report/verification.ts'
 import type { ReleaseRecord } from './record.ts'
@@ -13,8 +13,8 @@ export function renderSummary(report: Report, before: ReleaseRecord | undefined)
   const mark = run.status === 'succeeded' ? '✅' : '❌'
   const how = host.accelerator === null ? 'no guest was started' : host.accelerator
   const sections = [
-    `## ${mark} ${image.variant}: ${run.status} in ${formatSeconds(run.durationSeconds)}`,
-    `${image.name} ${image.release}, ${image.installer}, ${how}, ${describePins(report)}`,
+    `## ${mark} ${plain(image.variant)}: ${run.status} in ${formatSeconds(run.durationSeconds)}`,
+    `${plain(`${image.name} ${image.release}, ${image.installer}, ${how}`)}, ${describePins(report)}`,
     ...(run.failure === undefined
       ? []
       : [quote([run.failure.message, run.failure.hint ?? ''].filter(Boolean))]),
@@ -40,9 +40,9 @@ function updatesOf({ freshness }: Report): readonly string[] {
 }
 
 function stagesOf({ stages, timings }: Report): string {
-  const parts = timings.map(({ name, seconds }) => [name, 'ran', formatSeconds(seconds), '', ''])
+  const parts = timings.map(({ name, seconds }) => [plain(name), 'ran', formatSeconds(seconds), '', ''])
   const rows = stages.map(({ name, status, build_time, layer, packages }) => [
-    name,
+    plain(name),
     status,
     status === 'skipped' ? '' : formatSeconds(build_time),
     layer === null ? '' : formatBytes(layer.sizeBytes),
@@ -67,14 +67,14 @@ function imagesOf({ images, image, verifications }: Report, before: ReleaseRecor
     const delta = before === undefined ? '' : describeDelta(old, sizeBytes)
     const checked = verifications?.find((one) => one.sha256 === sha256 && one.target === target)
     return [
-      target,
-      `\`${path.split('/').at(-1)}\``,
+      plain(target),
+      code(path.split('/').at(-1) ?? ''),
       `${formatBytes(sizeBytes)}${delta}`,
       describeChecks(checked),
     ]
   })
   return table(
-    ['for', 'file', before === undefined ? 'size' : `size, since ${before.release}`, 'checks'],
+    ['for', 'file', before === undefined ? 'size' : `size, since ${plain(before.release)}`, 'checks'],
     rows,
   )
 }
@@ -92,14 +92,14 @@ function describeChecks(verification: ImageVerification | undefined): string {
 function failuresOf({ path, checks }: ImageVerification): readonly string[] {
   const failed = checks.filter(({ status }) => status === 'failed')
   if (failed.length === 0) return []
-  const rows = failed.map(({ id, title, at, observed }) => [id, title, at, observed])
-  return [`Failed checks of \`${path}\`:`, table(['check', 'what', 'at', 'observed'], rows)]
+  const rows = failed.map(({ id, title, at, observed }) => [id, title, at, observed].map(plain))
+  return [`Failed checks of ${code(path)}:`, table(['check', 'what', 'at', 'observed'], rows)]
 }
 
 function quote(lines: readonly string[]): string {
   return lines
     .join('\n')
     .split('\n')
-    .map((line) => `> ${line}`)
+    .map((line) => `> ${plain(line)}`)
     .join('\n')
 }

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { type Checksums, computeChecksums } from '../export/checksums.ts'
 import { parseSections } from '../export/metadata.ts'
 import { registeredSum } from '../export/registration.ts'
+import { compareAttestation } from './attestation.ts'
 import { authenticate, type Trust } from './authenticate.ts'
 import { compareWithLists } from './checksum-lists.ts'
 import { compareDisks } from './compare-disks.ts'
@@ -57,6 +58,7 @@ export async function verifyRelease(request: ReleaseVerifyRequest): Promise<Rele
   if (record === undefined) blame(releaseFiles.record, 'it cannot be read')
   compareWithStatement(statement, sums, blame)
   await compareWithLists(folder, statement, sums, blame)
+  await compareAttestation(folder, sums, blame)
   if (record !== undefined) {
     for (const { files } of record.variants) {
       for (const { file, sha256 } of files) {

@@ -9,6 +9,18 @@ export function table(head: readonly string[], rows: readonly (readonly string[]
   return [line(head), line(head.map(() => '---')), ...rows.map(line)].join('\n')
 }
 
+/** A text from outside, which is shown and makes no link, picture, code or HTML. */
+export function plain(text: string): string {
+  return text.replace(/[\\`*[\]<>&]/g, '\\$&')
+}
+
+/** A text as code, with a fence that is longer than any in it. */
+export function code(text: string): string {
+  const longest = Math.max(0, ...[...text.matchAll(/`+/g)].map(([fence]) => fence.length))
+  const fence = '`'.repeat(longest + 1)
+  return longest === 0 ? `${fence}${text}${fence}` : `${fence} ${text} ${fence}`
+}
+
 /** `, 1.2 MiB more`; empty if there is no difference. */
 export function describeDelta(before: number | undefined, after: number): string {
   if (before === undefined) return ', new'

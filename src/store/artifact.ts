@@ -126,6 +126,11 @@ export async function unpackLayer(request: UnpackRequest): Promise<Layer> {
   return store.adopt({ ...layer, origin })
 }
 
+/** Bytes that the qcow2 of a layer may have: each cluster of its disk once, and tables of less than a hundredth of it. */
+export function mostBytesOf(diskBytes: number): number {
+  return Math.ceil(diskBytes * 1.01) + 16 * 1024 ** 2
+}
+
 // --- internal ---
 
 interface FoundArtifact {
@@ -170,11 +175,6 @@ function parseRecord(value: unknown, key: LayerKey): Layer {
   if (layer.key !== key) throw new WrongLayer('it is not the layer that was asked for')
   if (layer.origin !== undefined) throw new WrongLayer('its record says where it was pulled from')
   return layer
-}
-
-/** A qcow2 has each cluster of its disk once, with tables for them of less than a hundredth. */
-function mostBytesOf(diskBytes: number): number {
-  return Math.ceil(diskBytes * 1.01) + 16 * 1024 ** 2
 }
 
 /** A qcow2's header, where the disk's content and size could come from elsewhere. All numbers are big-endian. */

@@ -4,12 +4,13 @@ import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { makeTemporaryFolder } from '../host/files.ts'
 import type { SshTrust } from '../host/ssh-signature.ts'
-import { packLayer, unpackLayer, WrongLayer } from './artifact.ts'
+import { mostBytesOf, packLayer, unpackLayer, WrongLayer } from './artifact.ts'
 import { layersOf } from './chain.ts'
 import type { LayerKey } from './layer-key.ts'
-import type { Layer } from './layer-record.ts'
+import { type Layer, maximumRecordBytes } from './layer-record.ts'
 import { type Registry, RegistryFault } from './registry.ts'
 import type { Store } from './store.ts'
+import { limitTransfer } from './transfer-limit.ts'
 
 /** A layer that a plan needs, and the copy in the store, if any. */
 interface WantedLayer {
@@ -95,9 +96,12 @@ export async function pullLayers(request: PullRequest): Promise<Shared> {
     const wanted = wantedOf(request.plans, there)
     const pulled: Promise<void>[] = []
     const begin = (index: number) => {
-      const { key } = wanted[index] ?? {}
-      if (key === undefined) return
-      pulled[index] = registry.pull(key, join(work, key), signal)
+      const { key, name, diskBytes } = wanted[index] ?? {}
+      if (key === undefined || diskBytes === undefined) return
+      const folder = join(work, key)
+      const reason = new RegistryFault(`the layer of ${name} is larger than the disk of the plan`)
+      const limit = limitTransfer(folder, mostBytesOf(diskBytes) + maximumRecordBytes, reason, signal)
+      pulled[index] = registry.pull(key, folder, limit.signal).finally(limit.stop)
       pulled[index]?.catch(() => undefined)
     }
     try {

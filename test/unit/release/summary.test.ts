@@ -53,6 +53,16 @@ describe('the summary of a build', () => {
     expect(text).toContain('| A1 | a check | file | a \\| b |')
   })
 
+  it('has what others wrote as text, and not as Markdown or HTML', () => {
+    const [first, ...others] = succeeded.stages as [Report['stages'][number]]
+    const name = '[x](http://example.org) <img src=x> `'
+    const [image] = succeeded.images as [Report['images'][number]]
+    const images = [{ ...image, path: 'images/a`b.qcow2' }]
+    const text = renderSummary({ ...succeeded, images, stages: [{ ...first, name }, ...others] }, undefined)
+    expect(text).toContain('| \\[x\\](http://example.org) \\<img src=x\\> \\` |')
+    expect(text).toContain('| `` a`b.qcow2 `` |')
+  })
+
   it('is of a build that failed, too', () => {
     const failed = read('failed')
     const text = renderSummary(failed, undefined)

@@ -1,0 +1,108 @@
+/**
+ * What GitHub attests of a release, in the bundle that `make-release.yml` leaves beside the files: which files a workflow
+ * made. GitHub says it, from outside of the build, with a certificate for that workflow.
+ */
+
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { bundleFromJSON, isBundleWithDsseEnvelope } from '@sigstore/bundle'
+import { TrustedRoot } from '@sigstore/protobuf-specs'
+import { toSignedEntity, toTrustMaterial, Verifier } from '@sigstore/verify'
+import { z } from 'zod'
+import { messageOf } from '../errors.ts'
+import type { Checksums } from '../export/checksums.ts'
+import { noSignature, type SignatureVerdict } from '../host/signature.ts'
+import { type Blame, releaseFiles } from './record.ts'
+
+/** Whose attestation is believed. */
+export interface AttestationTrust {
+  /** Path of what `gh attestation trusted-root` prints: a trusted root of Sigstore a line. */
+  readonly trustedRoot: string
+  /** The workflow, as `https://github.com/OWNER/REPOSITORY/.github/workflows/make-release.yml`, of any tag. */
+  readonly workflow: string
+}
+
+const issuer = 'https://token.actions.githubusercontent.com'
+
+const name = releaseFiles.attestation
+
+/** Requires that the attestation is one of exactly these files, but not that GitHub made it. */
+export async function compareAttestation(
+  folder: string,
+  sums: ReadonlyMap<string, Pick<Checksums, 'sha256'>>,
+  blame: Blame,
+): Promise<void> {
+  if (!sums.has(name)) return
+  const subjects = await readSubjects(folder).catch(() => undefined)
+  if (subjects === undefined) return blame(name, 'it cannot be read')
+  for (const [file, { sha256 }] of sums)
+    if (!madeLater.includes(file) && subjects.get(file) !== sha256) blame(name, `it is not of this ${file}`)
+  for (const file of subjects.keys())
+    if (!sums.has(file)) blame(name, `it is also of ${file}, which is missing`)
+}
+
+/** Requires that GitHub attested it, which is there, for a run of that workflow on a tag. Needs no network. */
+export async function verifyAttestation(folder: string, trust: AttestationTrust): Promise<SignatureVerdict> {
+  const text = await readFile(join(folder, name), 'utf8')
+  const roots = (await readFile(trust.trustedRoot, 'utf8')).split('\n').filter((line) => line.trim() !== '')
+  const faults: string[] = []
+  for (const root of roots) {
+    try {
+      return judge(verify(text, root), trust.workflow)
+    } catch (error) {
+      faults.push(messageOf(error))
+    }
+  }
+  return noSignature(`it is not good: ${[...new Set(faults)].join('; ') || `${trust.trustedRoot} is empty`}`)
+}
+
+// --- internal ---
+
+/** Neither the attestation nor the signatures that maintainers add can be in it. */
+const madeLater: readonly string[] = [name, ...Object.values(releaseFiles.signatures)]
+
+const statementSchema = z.looseObject({
+  _type: z.literal('https://in-toto.io/Statement/v1'),
+  predicateType: z.literal('https://slsa.dev/provenance/v1'),
+  subject: z.array(z.looseObject({ name: z.string(), digest: z.looseObject({ sha256: z.string() }) })),
+})
+
+/** Digests by file name. */
+async function readSubjects(folder: string): Promise<ReadonlyMap<string, string>> {
+  const bundle = bundleFromJSON(JSON.parse(await readFile(join(folder, name), 'utf8')))
+  if (!isBundleWithDsseEnvelope(bundle)) throw new Error('it has no statement')
+  const { payload } = bundle.content.dsseEnvelope
+  const { subject } = statementSchema.parse(JSON.parse(payload.toString()))
+  return new Map(subject.map((one) => [one.name, one.digest.sha256]))
+}
+
+interface Identity {
+  readonly subjectAlternativeName?: string | undefined
+  readonly extensions?: { readonly issuer?: string | undefined } | undefined
+}
+
+/**
+ * Sigstore's public instance proves the time by its log; GitHub's, for private repositories, has none and proves it by a
+ * timestamp authority.
+ */
+function verify(bundle: string, root: string): Identity {
+  const trusted = TrustedRoot.fromJSON(JSON.parse(root))
+  const hasLog = trusted.tlogs.length > 0
+  const thresholds = {
+    tlogThreshold: hasLog ? 1 : 0,
+    ctlogThreshold: hasLog ? 1 : 0,
+    tsaThreshold: hasLog ? 0 : 1,
+  }
+  const entity = toSignedEntity(bundleFromJSON(JSON.parse(bundle)))
+  return new Verifier(toTrustMaterial(trusted), thresholds).verify(entity).identity ?? {}
+}
+
+/** By equality: the library takes the name for a regular expression. */
+function judge(
+  { subjectAlternativeName: found = '', extensions }: Identity,
+  workflow: string,
+): SignatureVerdict {
+  if (extensions?.issuer !== issuer) return noSignature(`it is of ${extensions?.issuer}, and not of GitHub`)
+  if (!found.startsWith(`${workflow}@refs/tags/`)) return noSignature(`it is of ${found}`)
+  return { signers: [`${found} (GitHub attestation)`], fault: undefined }
+}

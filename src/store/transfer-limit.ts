@@ -1,0 +1,41 @@
+/** Ends transfers that bring more than was expected: a registry says how large a blob is, and may send any number of bytes. */
+
+import { stat } from 'node:fs/promises'
+import { join } from 'node:path'
+import { namesIn } from '../host/unless-missing.ts'
+
+export interface TransferLimit {
+  /** Aborted with the given reason once the folder is too large, and with that of the transfer's own signal. */
+  readonly signal: AbortSignal
+  readonly stop: () => void
+}
+
+/** Watches the folder that a transfer fills. */
+export function limitTransfer(
+  folder: string,
+  maximumBytes: number,
+  reason: Error,
+  signal: AbortSignal,
+): TransferLimit {
+  const tooMuch = new AbortController()
+  const timer = setInterval(() => {
+    sizeOf(folder).then(
+      (bytes) => {
+        if (bytes > maximumBytes) tooMuch.abort(reason)
+      },
+      // What cannot be looked at now is looked at next time.
+      () => undefined,
+    )
+  }, 250)
+  return { signal: AbortSignal.any([signal, tooMuch.signal]), stop: () => clearInterval(timer) }
+}
+
+// --- internal ---
+
+async function sizeOf(folder: string): Promise<number> {
+  let bytes = 0
+  // A file that is renamed in the meantime counts next time.
+  for (const name of await namesIn(folder))
+    bytes += (await stat(join(folder, name)).catch(() => ({ size: 0 }))).size
+  return bytes
+}
