@@ -225,6 +225,24 @@ describe('colours and live lines', () => {
     expect(found.isLive).toBe(isLive)
   })
 
+  it('are the only control of a terminal or of a CI system that gets out', () => {
+    const written: string[] = []
+    const stream = { isTTY: true, columns: 80, write: (text: string) => written.push(text) }
+    const { out, error, eraseLine, colors } = createTerminal({
+      env: {},
+      stdout: stream,
+      stderr: stream,
+    } as unknown as NodeJS.Process)
+    out(`${colors.red('✖')} \u001b]0;title\u0007\n::warning::base\n`)
+    error('##[error]x\r')
+    eraseLine()
+    expect(written).toEqual([
+      '\u001b[31m✖\u001b[39m \\u001b]0;title\\u0007\n\\u003a:warning::base\n',
+      '\\u0023#[error]x\\u000d',
+      '\r\u001b[K',
+    ])
+  })
+
   it('do not get into a result that goes into a file', () => {
     const results: string[] = []
     const { out, colors } = createTerminal({
