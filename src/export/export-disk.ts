@@ -1,5 +1,6 @@
 /** Exports any disk, without a pipeline and without a store. */
 
+import { setMaxListeners } from 'node:events'
 import { realpath, stat } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { formatByEnding } from '../disk/disk-source.ts'
@@ -43,6 +44,8 @@ export async function exportDisk(request: DiskExport): Promise<readonly string[]
   const written = [...request.targets.map(fileOf), ...listsOf(folder)]
   // All files of a folder, whatever their names, share its checksum lists.
   const lock = await takeLock(folder, `export of ${basename(disk)}`, request.waiting, 'export')
+  const within = AbortSignal.any([signal, lock.lost])
+  setMaxListeners(0, within)
   try {
     // The process that held the lock may have written the disk.
     const source = (await stampOfAll(first.files)) === stamp ? first : await requireFit(request)
@@ -55,11 +58,12 @@ export async function exportDisk(request: DiskExport): Promise<readonly string[]
       findKey: async (flat) => {
         if ((await stampOfAll(source.files)) !== before) throw changedMeanwhile(disk)
         // Of the content, not of the file, which may be one of several that make up the disk.
-        return digestContent(flat, signal)
+        return digestContent(flat, within)
       },
       fileOf,
       onFile: async ({ path }) => path,
       confirm: lock.confirm,
+      signal: within,
     })
   } finally {
     await lock.release()
