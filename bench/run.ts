@@ -2,8 +2,8 @@
  * How long the main jobs take on this host, part by part: `npm run bench`, or `npm run bench -- cold` for one of them.
  * `npm run bench -- exports --disk FILE` measures the exports of a disk that is there, without a build before, and with
  * `--incumbent` also CloudStack's sequence; `npm run bench -- share --layers OUT` measures a registry with the layers of a
- * build that is there. Works in a folder of its own, and starts from the packages that earlier builds
- * have downloaded.
+ * build that is there; `npm run bench -- start` measures how long the program takes to start, without a build. Works in a
+ * folder of its own, and starts from the packages that earlier builds have downloaded.
  */
 
 import { cp, mkdir, mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
@@ -82,7 +82,9 @@ const measurements: Measurement[] = []
 let exports: string | undefined
 let sharing: string | undefined
 try {
-  const needsBuilds = wanted.length === 0 || wanted.some((job) => job !== 'store')
+  if (has('start')) await measureStart()
+  const alone = new Set(['start', 'store'])
+  const needsBuilds = wanted.length === 0 || wanted.some((job) => !alone.has(job))
   if (needsBuilds && given.disk === undefined && given.layers === undefined) await measureBuilds()
   if (has('store')) await measureStore()
   const how = { rounds: Number(given.rounds), hasIncumbent: given.incumbent }
@@ -97,6 +99,17 @@ async function measureStore(): Promise<void> {
   const { sweep, prune } = await timeLargeStore(join(out, 'large-store'), 1500)
   measurements.push({ job: 'sweep of 1,500 layers', seconds: sweep, parts: [] })
   measurements.push({ job: 'pruning of 1,490 of them', seconds: prune, parts: [] })
+}
+
+/** What every verb costs before it does anything, and the shortest one that reads the pipeline. */
+async function measureStart(): Promise<void> {
+  const help = async () => {
+    const started = performance.now()
+    await $`${process.execPath} ${program} --help`
+    return (performance.now() - started) / 1000
+  }
+  measurements.push(await median('--help (median of 5)', 5, help))
+  measurements.push(await median('plan, without a layer (median of 5)', 5, () => run('plan')))
 }
 
 async function measureBuilds(): Promise<void> {

@@ -117,7 +117,7 @@ async function buildUntilDecided(request: BuildRequest, ask: Decide | undefined)
   const report = await buildImage({ ...request, decide })
   // The layers to rebuild have been rebuilt by now, up to the stage that failed.
   const planning = { until: request.planning.until }
-  return decision === 'retry' ? buildUntilDecided({ ...request, planning }, ask) : report
+  return decision === 'retry' ? buildUntilDecided({ ...request, planning, refresh: false }, ask) : report
 }
 
 /** Verifies what a run made. What was verified before is not verified again. */

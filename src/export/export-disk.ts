@@ -1,5 +1,6 @@
 /** Exports any disk, without a pipeline and without a store. */
 
+import { setMaxListeners } from 'node:events'
 import { mkdir, realpath, rm, stat } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import type { Backing } from '../disk/chain.ts'
@@ -73,6 +74,8 @@ async function exportPlain(request: PlainExport): Promise<readonly string[]> {
   const written = [...request.targets.map(fileOf), ...listsOf(folder)]
   // All files of a folder, whatever their names, share its checksum lists.
   const lock = await takeLock(folder, `export of ${basename(given)}`, request.waiting, 'export')
+  const within = AbortSignal.any([signal, lock.lost])
+  setMaxListeners(0, within)
   try {
     // The process that held the lock may have written the disk.
     const source = (await stampOfAll(first.files)) === stamp ? first : await requireFit(request)
@@ -85,11 +88,12 @@ async function exportPlain(request: PlainExport): Promise<readonly string[]> {
       findKey: async (flat) => {
         if ((await stampOfAll(source.files)) !== before) throw changedMeanwhile(given)
         // Of the content, not of the file, which may be one of several that make up the disk.
-        return digestContent(flat, signal)
+        return digestContent(flat, within)
       },
       fileOf,
       onFile: async ({ path }) => path,
       confirm: lock.confirm,
+      signal: within,
     })
   } finally {
     await lock.release()

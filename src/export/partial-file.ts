@@ -7,16 +7,19 @@ import { exportFailed } from '../formats/failures.ts'
 /**
  * Writes a file under a temporary name, and moves it into place on success. On failure the existing file stays as it was.
  * @param partial the temporary name, on the same filesystem
+ * @param confirm throws if the folder is another run's by now: then nothing in it is ours to move or remove
  */
 export async function writeWhole<Result>(
   file: string,
   partial: string,
   signal: AbortSignal,
   write: (partial: string) => Promise<Result>,
+  confirm: () => Promise<void> = async () => undefined,
 ): Promise<Result> {
   try {
     signal.throwIfAborted()
     const result = await write(partial)
+    await confirm()
     await rename(partial, file)
     return result
   } catch (cause) {
@@ -24,7 +27,10 @@ export async function writeWhole<Result>(
     if (cause instanceof PipelineError) throw cause
     throw exportFailed(`image ${file}`, cause)
   } finally {
-    await rm(partial, { force: true })
+    await confirm().then(
+      () => rm(partial, { force: true }),
+      () => undefined,
+    )
   }
 }
 

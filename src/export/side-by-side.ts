@@ -25,7 +25,7 @@ export interface SideBySide<Result> extends ExportSource {
   readonly fileOf: (target: TargetName) => string
   /** Called for each target before anything is written for it. */
   readonly onBegin?: (target: TargetName) => Promise<void>
-  /** Called before a file gets its name; throws if it must not. */
+  /** Called before anything is moved or removed; throws if the folder is another run's by now. */
   readonly confirm?: () => Promise<void>
   /** Called for each file once it is complete and in the checksum lists. */
   readonly onFile: (file: MadeFile) => Promise<Result>
@@ -62,11 +62,16 @@ export async function exportSideBySide<Result>(job: SideBySide<Result>): Promise
     )
     signal.throwIfAborted()
     const failed = outcomes.find((outcome) => outcome.status === 'rejected')
-    if (failed !== undefined) throw failed.reason
+    if (failed !== undefined) {
+      // It may have failed because the folder is another run's by now, which says more.
+      await job.confirm?.()
+      throw failed.reason
+    }
     return outcomes.flatMap((outcome) => (outcome.status === 'fulfilled' ? [outcome.value] : []))
   } finally {
     // The next export removes what this leaves behind.
-    await rm(workFolder, { recursive: true, force: true }).catch(() => undefined)
+    const remove = () => rm(workFolder, { recursive: true, force: true })
+    await (job.confirm?.() ?? Promise.resolve()).then(remove).catch(() => undefined)
   }
 }
 
@@ -130,7 +135,7 @@ async function exportTarget<Result>(
     return sums
   }
   // Hashed before it gets its name, so that a file under its name is listed a moment later, interrupted or not.
-  const sums = await writeWhole(path, join(job.workFolder, basename(path)), signal, write)
+  const sums = await writeWhole(path, join(job.workFolder, basename(path)), signal, write, job.confirm)
   await inLists(path, () => list(() => writeChecksums(path, sums)))
   const seconds = secondsSince(started)
   emit({ kind: 'part-finished', name, seconds })

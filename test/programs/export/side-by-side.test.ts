@@ -1,4 +1,4 @@
-import { linkSync, mkdirSync, readdirSync, readFileSync } from 'node:fs'
+import { linkSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { expect, it } from 'vitest'
 import { imageNode } from '../../../src/disk/block-node.ts'
 import { PipelineError } from '../../../src/errors.ts'
@@ -52,10 +52,17 @@ describeWith(['qemu-img'], 'an export to several targets', () => {
     for (const name of ['kvm', 'work', 'md5sum.txt']) expect(readdirSync(path())).not.toContain(name)
   })
 
-  it('gives no file its name once the folder is another run’s', async () => {
+  it('gives no file its name once the folder is another run’s, and removes nothing of that one', async () => {
     const confirm = () => Promise.reject(new PipelineError({ code: 'lock-lost', message: 'lost' }))
-    await expect(run(['kvm'], { confirm })).rejects.toMatchObject({ code: 'lock-lost' })
+    const onBegin = async () => {
+      // The other run has emptied the folder, and writes under the same name.
+      rmSync(path('work'), { recursive: true })
+      mkdirSync(path('work'))
+      writeFileSync(path('work', 'theirs'), 'theirs')
+    }
+    await expect(run(['kvm'], { confirm, onBegin })).rejects.toMatchObject({ code: 'lock-lost' })
     for (const name of ['kvm', 'md5sum.txt']) expect(readdirSync(path())).not.toContain(name)
+    expect(readdirSync(path('work'))).toContain('theirs')
   })
 
   it('does not wait for one that fails before it reads anything', async () => {
