@@ -634,23 +634,26 @@ describe.skipIf(!isFit || !hasSpace)(
       ])
     })
 
-    it.each(['SIGINT', 'SIGTERM', 'SIGHUP'] as const)('is ended by %s as interrupted, not as a bug', async (signal) => {
-      // A mirror that takes connections and never answers.
-      const server = createServer(() => undefined).listen(0, '127.0.0.1')
-      await once(server, 'listening')
-      const { port } = server.address() as AddressInfo
-      const asked = once(server, 'connection')
-      const { path, begin } = place()
-      const { child, ended } = begin(['build', '--pipeline', tiny, ...mirrorAt(port)])
-      const [socket] = await asked
-      child.kill(signal)
-      const { exitCode, stderr } = await ended
-      socket.destroy()
-      server.close()
-      expect(stderr).not.toContain('bug')
-      expect(stderr).toContain('interrupted')
-      expect(exitCode).toBe(130)
-      expect(leftIn(path('out')).filter((name) => name !== 'store')).toEqual([])
-    })
+    it.each(['SIGINT', 'SIGTERM', 'SIGHUP'] as const)(
+      'is ended by %s as interrupted, not as a bug',
+      async (signal) => {
+        // A mirror that takes connections and never answers.
+        const server = createServer(() => undefined).listen(0, '127.0.0.1')
+        await once(server, 'listening')
+        const { port } = server.address() as AddressInfo
+        const asked = once(server, 'connection')
+        const { path, begin } = place()
+        const { child, ended } = begin(['build', '--pipeline', tiny, ...mirrorAt(port)])
+        const [socket] = await asked
+        child.kill(signal)
+        const { exitCode, stderr } = await ended
+        socket.destroy()
+        server.close()
+        expect(stderr).not.toContain('bug')
+        expect(stderr).toContain('interrupted')
+        expect(exitCode).toBe(130)
+        expect(leftIn(path('out')).filter((name) => name !== 'store')).toEqual([])
+      },
+    )
   },
 )
