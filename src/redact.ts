@@ -16,7 +16,7 @@ const brokenLogin =
 const secretParameter =
   /([?&][\w.~%-]*(?:token|secret|passw|pwd|signature|sig|credential|api_?key|access_?key)[\w.~%-]*=)[^&#\s"\\]+/gi
 
-/** Names of settings whose values are shown to nobody. */
+/** Names of settings whose values are never shown. */
 const secretName = /passw|passphrase|secret|token|credential|private_?key/i
 
 /** A text without the logins and the tokens of the URLs in it. */

@@ -1,6 +1,6 @@
 /** Reads a `pipeline.ts` and resolves it with the overrides of one run. */
 
-import { access } from 'node:fs/promises'
+import { stat } from 'node:fs/promises'
 import { resolve as resolvePath } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { CompilationError, importModule } from '../compile/import-module.ts'
@@ -23,13 +23,10 @@ export async function loadPipeline(
   payload?: string,
 ): Promise<ResolvedPipeline> {
   const path = resolvePath(file)
-  await access(path).catch((cause) => {
-    throw badPipeline(
-      `there is no pipeline file ${path}`,
-      'give --pipeline the path of a pipeline.ts.',
-      cause,
-    )
-  })
+  const found = await stat(path).catch(() => undefined)
+  // Importing a FIFO would never end.
+  if (found?.isFile() !== true)
+    throw badPipeline(`there is no pipeline file ${path}`, 'give --pipeline the path of a pipeline.ts.')
   let loaded: { readonly default?: unknown }
   try {
     loaded = (await importModule(path)) as { readonly default?: unknown }

@@ -89,7 +89,9 @@ export async function freeBytes(folder: string): Promise<number> {
     return bavail * bsize
   } catch (error) {
     const above = dirname(folder)
-    if ((error as NodeJS.ErrnoException).code !== 'ENOENT' || above === folder) throw error
+    // What cannot be a folder is reported by the code that writes there.
+    const { code } = error as NodeJS.ErrnoException
+    if ((code !== 'ENOENT' && code !== 'ELOOP' && code !== 'ENOTDIR') || above === folder) throw error
     return freeBytes(above)
   }
 }

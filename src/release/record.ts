@@ -137,6 +137,8 @@ export async function readRecord(place: string): Promise<ReleaseRecord> {
   const isFolder = (await stat(path).catch(() => undefined))?.isDirectory() ?? false
   const name = isFolder ? join(path, releaseFiles.record) : path
   try {
+    // Reading a FIFO or a device may never end.
+    if (!(await stat(name)).isFile()) throw new Error('not a file')
     return recordSchema.parse(JSON.parse(await readFile(name, 'utf8')))
   } catch (cause) {
     const why = (cause as NodeJS.ErrnoException).code ?? 'it has another format'

@@ -37,7 +37,7 @@ it('takes as long as it took, wherever the clock of the host was set meanwhile',
   expect(Date.parse(report.run.finishedAt) - Date.parse(report.run.startedAt)).toBe(12_500)
 })
 
-it('has no credentials in it, whoever has said them', async () => {
+it('has no credentials in it, wherever they come from', async () => {
   const url = 'http://planted:S3@CR3T@example.org/x'
   const details = { lastLines: [`E: cannot fetch ${url}`] }
   const failure = new PipelineError({

@@ -34,7 +34,7 @@ it('a statement names the layers that other machines made, and who signed them',
     } as ReleaseRecord,
     subjects: [{ name: 'x.qcow2', sha256: sha256('x'), sha512: 'x' }],
     inputs: new Map([['trixie-x86_64', inputs]]),
-    builder: { id: 'here', invocationId: 'now' },
+    claimed: undefined,
     program: '0',
   })
   const { predicate } = statementSchema.parse(JSON.parse(text))
