@@ -33,6 +33,7 @@ async function inDisk<Result>(
   mkdirSync(path('work'), { recursive: true })
   const disk = await openDisk(file, {
     format,
+    backing: 'same folder',
     workFolder: path('work'),
     signal: new AbortController().signal,
   })
