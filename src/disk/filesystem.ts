@@ -77,7 +77,10 @@ export async function readTree(filesystem: string, signal: AbortSignal): Promise
   return tree
 }
 
-/** Contents of files, by inode. Meant for files that fit into memory. */
+/** A size in an inode costs nothing: a file may have far more bytes than the disk that it is on. */
+const mostContentBytes = 1024 ** 3
+
+/** Contents of files, by inode. @throws PipelineError `disk-unreadable` if they are too large for memory */
 export async function readContents(
   filesystem: string,
   requests: readonly ContentRequest[],
@@ -85,6 +88,10 @@ export async function readContents(
 ): Promise<ReadonlyMap<number, Buffer>> {
   const parts = new Map<number, Buffer[]>(requests.map(({ inode }) => [inode, []]))
   const unique = [...new Map(requests.map((request) => [request.inode, request])).values()]
+  const total = unique.reduce((bytes, { sizeBytes }) => bytes + sizeBytes, 0)
+  if (total > mostContentBytes) {
+    throw unreadableDisk(`cannot read the disk: files to be read at once have ${total} bytes`)
+  }
   const keep = ({ inode }: ContentRequest, bytes: Buffer) => void parts.get(inode)?.push(Buffer.from(bytes))
   await streamContent(filesystem, unique, keep, signal)
   return new Map([...parts].map(([inode, chunks]) => [inode, Buffer.concat(chunks)]))

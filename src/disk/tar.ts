@@ -1,6 +1,7 @@
 /**
  * What is in a tar archive, and where: an OVA is one, and its disk is read in place. Only headers are read.
- * Formats: POSIX ustar and pax, and GNU's.
+ * Formats: POSIX ustar and pax, and GNU's. The readers of npm pass all content through and say no positions; tar-stream also
+ * takes a size below zero.
  */
 
 import { createHash } from 'node:crypto'

@@ -6,7 +6,7 @@ import { exitCodes, PipelineError } from '../errors.ts'
 export function unreadableDisk(
   message: string,
   cause?: unknown,
-  hint = 'give the path of a whole disk image.',
+  hint = 'give the path of a whole disk image that qemu-img reads.',
 ): PipelineError {
   return new PipelineError({
     code: 'disk-unreadable',

@@ -27,7 +27,7 @@ export async function computeChecksums<Wanted extends Algorithm = Algorithm>(
 ): Promise<Readonly<Record<Wanted, string>>> {
   const { size, blocks } = await stat(path)
   const hasHoles = blocks * 512 < size
-  const extents = hasHoles ? (await openRawDisk(path)).extents : [{ start: 0, length: size }]
+  const extents = hasHoles ? (await openRawDisk(path, signal)).extents : [{ start: 0, length: size }]
   const file = { path, sizeBytes: size, extents }
   const stopping = new AbortController()
   const either = AbortSignal.any([signal, stopping.signal])

@@ -51,7 +51,7 @@ export async function exportOva(
   await writeAround(file, plan, written)
   const part = { offset: plan.diskOffset, length: written.sizeBytes }
   // qemu-img unpacks the grains below.
-  await checkVmdk(file, { part, unpacks: false })
+  await checkVmdk(file, { part, unpacks: false, signal })
   onProgress((1 + writingShare) / 2)
   const inside = stretchNode(fileNode(file), { offset: plan.diskOffset, sizeBytes: written.sizeBytes })
   await compareImages(imageNode('raw', disk.path), { driver: 'vmdk', file: inside }, signal)

@@ -33,7 +33,7 @@ export interface DataBlock {
 export async function flattenDisk(source: BlockNode, path: string, signal: AbortSignal): Promise<RawDisk> {
   try {
     await convertImage({ from: source, to: path, format: 'raw' }, signal)
-    return await openRawDisk(path)
+    return await openRawDisk(path, signal)
   } catch (cause) {
     signal.throwIfAborted()
     throw exportFailed(`flat copy ${path} of the disk`, cause)
@@ -41,8 +41,8 @@ export async function flattenDisk(source: BlockNode, path: string, signal: Abort
 }
 
 /** Finds out where a raw file holds data, without reading it. */
-export async function openRawDisk(path: string): Promise<RawDisk> {
-  const entries = await mapImage(imageNode('raw', path))
+export async function openRawDisk(path: string, signal?: AbortSignal): Promise<RawDisk> {
+  const entries = await mapImage(imageNode('raw', path), signal)
   const last = entries.at(-1)
   const extents = entries.filter((entry) => entry.data && !entry.zero)
   return {

@@ -4,6 +4,7 @@
  */
 
 import { type FileHandle, open } from 'node:fs/promises'
+import { type VhdRule, vhdRules } from './vhd-check-rules.ts'
 import {
   batmapFields,
   batmapVersion,
@@ -17,8 +18,10 @@ import {
   formatVersion,
   geometryBytes,
   geometryOf,
+  hasBit,
   headerBytes,
   headerFields,
+  isFull,
   noBlock,
   noOffset,
   packGeometry,
@@ -29,51 +32,6 @@ import {
 
 /** How far in the future a file's timestamp may be: hosts' clocks differ. */
 const clockSlackSeconds = 1800
-
-/** What each rule requires. */
-export const vhdRules = {
-  'file-size': 'a VHD is at least one sector long, and made of whole sectors',
-  'footer-cookie': 'the last sector is a footer and begins with "conectix"',
-  'footer-checksum': "the footer's checksum is that of its bytes",
-  'footer-features': 'of the features the reserved one is set, and none but it and "temporary"',
-  'footer-version': 'the format has version 1.0',
-  'footer-data-offset': 'the footer leads to a header within the file, or to none when the disk is fixed',
-  'footer-timestamp': 'the file was not made later than half an hour from now',
-  'footer-creator': "the creator's version is not newer than the newest one of XenServer's tools",
-  'footer-sizes': 'the original size is the current one',
-  'footer-geometry': 'the geometry is not larger than the one of the size',
-  'footer-geometry-exact': 'cylinders, heads and sectors make up the size exactly',
-  'footer-type': 'the disk is fixed or dynamic',
-  'footer-uuid': 'the disk has a UUID',
-  'footer-saved': 'the saved state is 0 or 1',
-  'footer-hidden': 'the hidden state is 0 or 1',
-  'footer-reserved': 'the rest of the footer is zeros',
-  'footer-copy': 'the first sector of a dynamic disk is the same as the last one',
-  'fixed-size': 'the file of a fixed disk is the disk and its footer, and nothing else',
-  'header-cookie': 'the header begins with "cxsparse"',
-  'header-checksum': "the header's checksum is that of its bytes",
-  'header-version': 'the header has version 1.0',
-  'header-data-offset': 'nothing follows the header',
-  'header-table-offset':
-    'the table of blocks lies on a sector, behind the header, and ends before the footer',
-  'header-table-entries': 'the table of blocks has an entry for each block of the size',
-  'header-block-size': 'the size of a block is a power of two, of one sector or more',
-  'header-reserved': 'the reserved parts of the header are zeros',
-  'header-parent': 'a dynamic disk has no parent: its name, UUID, time and locators are zeros',
-  'block-behind-headers': 'no block begins in front of the end of the headers',
-  'block-inside-file': 'no block reaches into the footer',
-  'block-overlap': 'no two blocks share a sector',
-  'block-alignment': 'the data of each block begin on a page of 4 KiB',
-  'block-bitmap': 'every sector of a block that is there counts as there',
-  'batmap-cookie': 'the map of full blocks begins with "tdbatmap"',
-  'batmap-version': 'the map of full blocks has version 1.2 at most',
-  'batmap-checksum': "the map's checksum is that of its bytes",
-  'batmap-size': 'the map of full blocks has a bit for each entry of the table',
-  'batmap-offset': 'the map of full blocks lies on a sector, and ends before the footer',
-  'batmap-bits': 'the map calls no block full that is not there',
-} as const satisfies Record<string, string>
-
-export type VhdRule = keyof typeof vhdRules
 
 /** More say nothing new. */
 const mostFaults = 50
@@ -321,15 +279,6 @@ function isXen(footer: Buffer): boolean {
 
 function hasBatmap(footer: Buffer): boolean {
   return isXen(footer) && footer.readUInt32BE(footerFields.creatorVersion) >= 0x0001_0002
-}
-
-function isFull(bitmap: Buffer, bits: number): boolean {
-  for (let bit = 0; bit < bits; bit += 1) if (!hasBit(bitmap, bit)) return false
-  return true
-}
-
-function hasBit(bitmap: Buffer, bit: number): boolean {
-  return ((bitmap[bit >> 3] ?? 0) & (0x80 >> (bit & 7))) !== 0
 }
 
 function isZero(bytes: Buffer): boolean {

@@ -219,3 +219,14 @@ export function encodeBatmap(map: Buffer, offset: number): Buffer {
 export function nextBlockOffset(end: number): number {
   return Math.ceil((end + bitmapBytes) / 4096) * 4096 - bitmapBytes
 }
+
+/** Whether the first bits of a bitmap are all set. */
+export function isFull(bitmap: Buffer, bits: number): boolean {
+  for (let bit = 0; bit < bits; bit += 1) if (!hasBit(bitmap, bit)) return false
+  return true
+}
+
+/** A byte's highest bit is its first. */
+export function hasBit(bitmap: Buffer, bit: number): boolean {
+  return ((bitmap[bit >> 3] ?? 0) & (0x80 >> (bit & 7))) !== 0
+}

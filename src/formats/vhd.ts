@@ -90,7 +90,7 @@ export async function verifyVhd(disk: RawDisk, file: string, signal: AbortSignal
 }
 
 async function findFault(disk: RawDisk, file: string, signal: AbortSignal): Promise<string | undefined> {
-  const faults = await checkVhd(file)
+  const faults = await checkVhd(file, signal)
   if (faults.length > 0) return faults.join('; ')
   return compareImages(imageNode('raw', disk.path), imageNode('vpc', file), signal).then(
     () => undefined,

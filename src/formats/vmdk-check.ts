@@ -32,6 +32,7 @@ export interface CheckOptions {
    * @default true
    */
   readonly unpacks?: boolean
+  readonly signal?: AbortSignal
 }
 
 export interface VmdkFacts {
@@ -46,13 +47,13 @@ export interface VmdkFacts {
  */
 export async function checkVmdk(
   path: string,
-  { part, unpacks = true }: CheckOptions = {},
+  { part, unpacks = true, signal }: CheckOptions = {},
 ): Promise<VmdkFacts> {
   const file = await open(path, 'r')
   try {
     const whole = part ?? { offset: 0, length: (await file.stat()).size }
     demand(whole.length % sectorBytes === 0, 'whole-sectors', `${whole.length} bytes`)
-    return await walk(readSectors(file, whole), unpacks)
+    return await walk(readSectors(file, whole, signal), unpacks)
   } finally {
     await file.close()
   }
@@ -65,7 +66,11 @@ interface SectorReader {
   readonly take: (sectors: number) => Promise<Buffer>
 }
 
-function readSectors(file: FileHandle, { offset, length }: FilePart): SectorReader {
+function readSectors(
+  file: FileHandle,
+  { offset, length }: FilePart,
+  signal: AbortSignal | undefined,
+): SectorReader {
   let window = Buffer.alloc(0)
   let used = 0
   let fetched = 0
@@ -75,6 +80,7 @@ function readSectors(file: FileHandle, { offset, length }: FilePart): SectorRead
     take: async (sectors) => {
       const bytes = sectors * sectorBytes
       if (window.length - used < bytes) {
+        signal?.throwIfAborted()
         const more = Buffer.alloc(Math.min(Math.max(bytes, 1 << 20), length - fetched))
         const { bytesRead } = await file.read(more, 0, more.length, offset + fetched)
         window = Buffer.concat([window.subarray(used), more.subarray(0, bytesRead)])

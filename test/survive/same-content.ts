@@ -18,7 +18,10 @@ const differing: readonly { readonly path: RegExp; readonly why: string }[] = [
 
 /** @param workFolder an existing folder for copies of what is on the disks */
 export async function expectSameContent(one: string, other: string, workFolder: string): Promise<void> {
-  const options = { format: 'qcow2' as const, workFolder, signal: AbortSignal.timeout(600_000) }
+  const options = {
+    ...({ format: 'qcow2', backing: 'same folder' } as const),
+    ...{ workFolder, signal: AbortSignal.timeout(600_000) },
+  }
   const before = await openDisk(one, options)
   const after = await openDisk(other, options)
   try {

@@ -1,21 +1,25 @@
 /** The other files that an image file says parts of its disk are in, read before QEMU could open them. */
 
 import { open } from 'node:fs/promises'
+import { messageOf } from '../../errors.ts'
 import type { Stretch } from '../block-node.ts'
 import type { DiskFormat } from '../disk-format.ts'
+import { unreadableDisk } from '../unreadable.ts'
 import { readQcow2References } from './qcow2.ts'
 import { type Reference, readerOf } from './reference.ts'
 import { readVhdReferences } from './vhd.ts'
 import { readVhdxReferences } from './vhdx.ts'
 import { readVmdkReferences } from './vmdk.ts'
 
-/** @param place of the image in the file, if it is not all of it */
+/** @param place of the image in the file, if it is not all of it @throws PipelineError `disk-unreadable` */
 export async function readReferences(
   path: string,
   format: Exclude<DiskFormat, 'ova'>,
   place?: Stretch,
 ): Promise<readonly Reference[]> {
-  const file = await open(path, 'r')
+  const file = await open(path, 'r').catch((cause) => {
+    throw unreadableDisk(`cannot read the disk ${path}: ${messageOf(cause)}`, cause)
+  })
   try {
     const whole = place ?? { offset: 0, sizeBytes: (await file.stat()).size }
     const read = readerOf(file, whole)

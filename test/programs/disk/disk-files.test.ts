@@ -33,6 +33,7 @@ async function inDisk<Result>(
   mkdirSync(path('work'), { recursive: true })
   const disk = await openDisk(file, {
     format,
+    backing: 'same folder',
     workFolder: path('work'),
     signal: new AbortController().signal,
   })
@@ -105,6 +106,18 @@ function makeLogicalDisk(): void {
 }
 
 describeWith(['qemu-img', 'sfdisk', 'blkid', 'mke2fs', 'debugfs'], 'the files of a disk', () => {
+  it('has no file that fills the memory', async () => {
+    const tree = makeTree('root', 'LABEL=root / ext4 defaults 0 1\n')
+    writeFileSync(tree('endless'), '')
+    truncateSync(tree('endless'), 3 * 1024 ** 3)
+    makeFilesystem(path('disk'), { type: 'ext4', sizeMiB: 8, from: tree(), label: 'root' })
+    await inDisk(path('disk'), 'raw', async (disk) => {
+      expect((await disk.list()).get('/endless')?.sizeBytes).toBe(3 * 1024 ** 3)
+      await expect(disk.read('/endless')).rejects.toMatchObject({ code: 'disk-unreadable' })
+      expect((await disk.read('/etc/fstab'))?.toString()).toContain('LABEL=root')
+    })
+  })
+
   it('are those of all its filesystems, each where the fstab of the root has it', async () => {
     makeLogicalDisk()
     await inDisk(path('disk.raw'), 'raw', async (disk) => {

@@ -1,10 +1,11 @@
 import { execFileSync } from 'node:child_process'
-import { statSync } from 'node:fs'
+import { readFileSync, statSync, writeFileSync } from 'node:fs'
 import { type FileHandle, open, truncate } from 'node:fs/promises'
 import { expect, it } from 'vitest'
 import { openRawDisk } from '../../../src/formats/raw-disk.ts'
 import { writeHypervVhd, writeXenVhd } from '../../../src/formats/vhd.ts'
-import { checkVhd, type VhdRule, vhdRules } from '../../../src/formats/vhd-check.ts'
+import { checkVhd } from '../../../src/formats/vhd-check.ts'
+import { type VhdRule, vhdRules } from '../../../src/formats/vhd-check-rules.ts'
 import { batmapFields, checksum, footerFields, headerFields } from '../../../src/formats/vhd-format.ts'
 import { useFolder } from '../../support/folder.ts'
 import { describeWith } from '../../support/tools.ts'
@@ -212,4 +213,27 @@ describeWith(['qemu-img', 'qemu-io'], 'the check of a VHD', () => {
       }
     },
   )
+
+  it('does not read a table with more entries than any disk has blocks', async () => {
+    const file = await makeVhd('xen', 252)
+    const footer = readFileSync(file).subarray(atEnd(file))
+    await truncate(file, 64 * MiB)
+    writeFileSync(file, footer, { flag: 'a' })
+    await inHeader((header) => header.writeUInt32BE(2 ** 23, h.tableEntries))(file)
+    const rule = 'header-table-entries'
+    expect(await checkVhd(file)).toEqual([`${rule}: ${vhdRules[rule]}, but it has ${2 ** 23}`])
+  })
+
+  it('reads a block once, however many entries lead to it, and says no more than is of use', async () => {
+    const file = await makeVhd('xen', 252)
+    await patch(file, tableOffset, 126 * 4, (table) => {
+      for (let index = 0; index < 126; index += 1) table.writeUInt32BE(firstBlock / 512, index * 4)
+    })
+    expect(await checkVhd(file)).toHaveLength(1)
+  })
+
+  it('ends when it is told to', async () => {
+    const file = await makeVhd('xen', 252)
+    await expect(checkVhd(file, AbortSignal.abort(new Error('enough')))).rejects.toThrow('enough')
+  })
 })

@@ -129,6 +129,8 @@ describe('a VMDK', () => {
   it('of a disk without data has no grain', async () => {
     await write(makeRawDisk(path('disk.raw'), 100 * mib, {}))
     expect(await checkVmdk(path('disk.vmdk'))).toEqual({ capacityBytes: 100 * mib, grains: 0 })
+    const signal = AbortSignal.abort(new Error('enough'))
+    await expect(checkVmdk(path('disk.vmdk'), { signal })).rejects.toThrow('enough')
   })
 
   it('leaves out grains of zeros that are written on the disk', async () => {
