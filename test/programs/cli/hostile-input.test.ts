@@ -15,9 +15,9 @@ import { afterEach, describe, expect, it, vi } from 'vitest'
 import { stringify } from 'yaml'
 import pipeline from '../../../pipeline.ts'
 import { main } from '../../../src/cli/main.ts'
-import { tinyPipeline } from '../../support/tiny-pipeline.ts'
 import { useFolder } from '../../support/folder.ts'
 import { textSettings } from '../../support/settings.ts'
+import { tinyPipeline } from '../../support/tiny-pipeline.ts'
 
 const path = useFolder()
 
