@@ -70,7 +70,8 @@ export function checkArguments(image: BlockNode): readonly string[] {
   return ['check', '--output=json', '--', nodeName(image)]
 }
 
-export function infoArguments(image: BlockNode): readonly string[] {
+/** Of the image alone: `info` opens no backing file, and refuses a node that has one. */
+export function infoArguments({ backing: _, ...image }: BlockNode): readonly string[] {
   return ['info', '--output=json', '--', nodeName(image)]
 }
 

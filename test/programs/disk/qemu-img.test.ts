@@ -109,6 +109,7 @@ describeWith(['qemu-img'], 'qemu-img', () => {
     const [first, second] = await openChain(path('moved', 'top.qcow2'), 'qcow2', 'same folder')
     expect([first.path, second?.path]).toEqual([path('moved', 'top.qcow2'), path('moved', 'base.qcow2')])
     await requireSound(first.node)
+    expect(await readImageInfo(first.node)).toMatchObject({ 'virtual-size': 2 * 1024 ** 2 })
   })
 
   it('takes files with the names of options, servers and nodes for files', async () => {

@@ -14,6 +14,12 @@ import { useFolder } from '../../support/folder.ts'
 import { hostileImages, makeSecret } from '../../support/hostile-images.ts'
 import { describeWith } from '../../support/tools.ts'
 
+// Which tools this host has is not the question here, and asking takes a second each time.
+vi.mock('../../../src/doctor/host-checks.ts', async (original) => ({
+  ...(await original<object>()),
+  requireFit: async () => undefined,
+}))
+
 const path = useFolder()
 const never = new AbortController().signal
 const programs = ['qemu-img', 'bzip2', 'tar', 'debugfs', 'sfdisk', 'blkid', 'qemu-system-x86_64']
