@@ -49,8 +49,13 @@ export async function startMirror(): Promise<TestMirror> {
     answer.end(bytes)
   }).listen(0, '127.0.0.1')
   await new Promise((resolve) => server.once('listening', resolve))
+  const removeKeys = () => {
+    spawnSync('gpgconf', ['--homedir', home, '--kill', 'all'])
+    rmSync(home, { recursive: true, force: true })
+  }
   // A test file that only has it in its surroundings need not close it.
   server.unref()
+  process.once('exit', removeKeys)
   const origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
   const [debian, security] = [`${origin}/debian`, `${origin}/security`]
 
@@ -97,8 +102,8 @@ export async function startMirror(): Promise<TestMirror> {
     close: () => {
       server.closeAllConnections()
       server.close()
-      spawnSync('gpgconf', ['--homedir', home, '--kill', 'all'])
-      rmSync(home, { recursive: true, force: true })
+      process.off('exit', removeKeys)
+      removeKeys()
     },
   }
 }
