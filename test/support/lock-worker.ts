@@ -17,7 +17,8 @@ export interface LockWorker {
 /** How often one that dies with the lock has had it by then. */
 export const timesHeld = 20
 
-const script = fileURLToPath(new URL('lock-worker-main.ts', import.meta.url))
+const run = fileURLToPath(new URL('run.js', import.meta.url))
+const script = 'test/support/lock-worker-main.ts'
 
 /** @param words what it does with the lock: see `lock-worker-main.ts` */
 export function startLockWorker(
@@ -25,7 +26,7 @@ export function startLockWorker(
   words: readonly string[],
   env: Readonly<Record<string, string>> = {},
 ): LockWorker {
-  const child = spawn(process.execPath, ['--import', 'tsx', script, folder, `${timesHeld}`, ...words], {
+  const child = spawn(process.execPath, [run, script, folder, `${timesHeld}`, ...words], {
     stdio: ['ignore', 'pipe', 'inherit'],
     env: { ...process.env, ...env },
   })

@@ -23,6 +23,8 @@ import { takeLock } from '../../../src/host/lock.ts'
 import { markOutput } from '../../../src/host/out-folder.ts'
 import { findProgram, findTools, hostTools } from '../../../src/host/tools.ts'
 import { neededBytes } from '../../../src/plan/room.ts'
+import { type BaseParts, keyOf } from '../../../src/store/layer-key.ts'
+import type { Layer } from '../../../src/store/layer-record.ts'
 
 const program = fileURLToPath(new URL('../../../bin/systemvm-image.js', import.meta.url))
 const tiny = fileURLToPath(new URL('../../fixtures/tiny/pipeline.ts', import.meta.url))
@@ -382,8 +384,11 @@ describe('clean', () => {
 })
 
 describe('store', () => {
-  const parts = { name: 'a layer' }
-  const key = createHash('sha256').update(JSON.stringify(parts)).digest('hex')
+  const parts: BaseParts = {
+    ...{ format: 3, installer: 'bootstrap', suite: 'trixie', arch: 'x86_64' },
+    ...{ scripts: [], command: createHash('sha256').digest('hex') },
+  }
+  const key = keyOf(parts)
 
   /** A store with one layer, whose disk is what `disk` says. */
   const withLayer = (disk: string | undefined) => {
@@ -391,17 +396,10 @@ describe('store', () => {
     const { path } = made
     mkdirSync(path('out', 'store'), { recursive: true })
     const sum = createHash('sha256').update('disk').digest('hex')
-    const packages = { added: [], removed: [], upgraded: [] }
-    const layer = {
-      ...{ key, name: 'base', parent: null, parts, sha256: sum, sizeBytes: 4, packages },
-      ...{
-        createdAt: '2026-01-01T00:00:00Z',
-        buildTimeSeconds: 1,
-        log: '',
-        artifacts: [],
-        bytesWritten: 0,
-        tools: {},
-      },
+    const layer: Layer = {
+      ...{ key, name: 'base', parent: null, parts, sha256: sum, sizeBytes: 4 },
+      ...{ createdAt: '2026-01-01T00:00:00Z', buildTimeSeconds: 1, log: '', artifacts: [], bytesWritten: 0 },
+      ...{ packages: { added: [], removed: [], upgraded: [] }, tools: {} },
     }
     writeFileSync(path('out', 'store', `${key}.json`), JSON.stringify(layer))
     if (disk !== undefined) writeFileSync(path('out', 'store', `${key}.qcow2`), disk)

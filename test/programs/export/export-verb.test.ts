@@ -265,7 +265,7 @@ describeWith(['qemu-img', 'qemu-io'], 'an export of any disk', () => {
     const before = readFileSync(base)
     qemu('qemu-img', 'create', '-q', '-f', 'qcow2', '-b', base, '-F', 'raw', path('top.qcow2'))
     for (const disk of [base, path('top.qcow2')]) {
-      const words = [chained, '--name', 'x', '--targets', 'raw']
+      const words = [chained, '--raw', '--name', 'x', '--targets', 'raw']
       await expectRefusal(exportFrom(disk, ...words), 2, `${base} would overwrite ${base}`)
     }
     const within = path('out', '.systemvm-image.unfinished')

@@ -9,6 +9,7 @@ import {
   truncateSync,
   writeFileSync,
 } from 'node:fs'
+import { fileURLToPath } from 'node:url'
 import { describe, expect, it } from 'vitest'
 import { sha256 } from '../../../src/digest.ts'
 import { writeDurably } from '../../../src/host/files.ts'
@@ -278,12 +279,8 @@ describe('what is there and cannot be read', () => {
       writeFileSync(store.disk(key), `disk of layer`)
       writeFileSync(`${store.folder}/${key}.json`, JSON.stringify({ ...first, key, parts }))
     }
-    const script = `
-      import { execFileSync } from 'node:child_process'
-      const { openStore } = await import(${JSON.stringify(new URL('../../../src/store/store.ts', import.meta.url).href)})
-      execFileSync('prlimit', ['--nofile=64:', '--pid', String(process.pid)])
-      process.stdout.write(JSON.stringify(await openStore(process.argv[1]).sweep()))`
-    const words = ['--import', 'tsx', '--input-type=module', '--eval', script, store.folder]
+    const run = fileURLToPath(new URL('../../support/run.js', import.meta.url))
+    const words = [run, 'test/support/sweep-main.ts', store.folder, '64']
     expect(execFileSync(process.execPath, words, { encoding: 'utf8' })).toBe('[]')
     expect(await names(store)).toHaveLength(200)
   })
