@@ -90,7 +90,7 @@ describe.skipIf(missing.length > 0)('netboot files (skipped where gpg, gpgv or d
 
   /** Publishes a suite that vouches for some files, and serves those of them that have a content. */
   function publish(files: Readonly<Record<string, string | Buffer>>): void {
-    const all = { ...files }
+    const all = { 'main/binary-amd64/Packages.xz': 'an index', ...files }
     const sums = Object.entries(all).map(([path, data]) => ` ${sha256(data)} ${data.length} ${path}`)
     const fields = ['Codename: trixie', 'Date: Sat, 12 Sep 2026 07:55:41 UTC', 'Architectures: amd64']
     const text = [...fields, 'Components: main', 'SHA256:', ...sums, ''].join('\n')
