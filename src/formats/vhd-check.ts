@@ -4,10 +4,10 @@
  */
 
 import { type FileHandle, open } from 'node:fs/promises'
+import { checkBatmap } from './vhd-batmap-check.ts'
+import { type Block, type Fault, hex, mostEntries, readAt, readSize } from './vhd-check-parts.ts'
 import { type VhdRule, vhdRules } from './vhd-check-rules.ts'
 import {
-  batmapFields,
-  batmapVersion,
   checksum,
   cookies,
   creators,
@@ -18,7 +18,6 @@ import {
   formatVersion,
   geometryBytes,
   geometryOf,
-  hasBit,
   headerBytes,
   headerFields,
   isFull,
@@ -54,11 +53,6 @@ export async function checkVhd(file: string, signal?: AbortSignal): Promise<read
     await handle.close()
   }
 }
-
-type Fault = (rule: VhdRule, found: string) => void
-
-/** Of the largest VHD, with the smallest blocks that any tool makes. */
-const mostEntries = 2 ** 22
 
 async function checkFile(handle: FileHandle, fault: Fault, signal: AbortSignal | undefined): Promise<void> {
   const { size } = await handle.stat()
@@ -173,11 +167,6 @@ async function checkDynamic(
   await checkBlocks(handle, blocks, { blockSize, headersEnd, end, signal }, fault)
 }
 
-interface Block {
-  readonly index: number
-  readonly start: number
-}
-
 async function readTable(handle: FileHandle, offset: number, entries: number): Promise<readonly Block[]> {
   const table = await readAt(handle, offset, entries * 4)
   const blocks: Block[] = []
@@ -224,53 +213,6 @@ async function checkBlocks(
   }
 }
 
-interface BatmapRoom {
-  readonly place: number
-  readonly end: number
-  readonly entries: number
-  readonly blocks: readonly Block[]
-}
-
-/** Returns where the headers end. */
-async function checkBatmap(
-  handle: FileHandle,
-  { place, end, entries, blocks }: BatmapRoom,
-  fault: Fault,
-): Promise<number> {
-  const at = batmapFields
-  if (place + sectorBytes > end) {
-    fault('batmap-offset', 'there is no room for it')
-    return place
-  }
-  const header = await readAt(handle, place, sectorBytes)
-  const cookie = header.toString('latin1', at.cookie, at.cookie + 8)
-  if (cookie !== cookies.batmap) {
-    fault('batmap-cookie', `it is ${JSON.stringify(cookie)}`)
-    return place
-  }
-  const version = header.readUInt32BE(at.version)
-  if (version > batmapVersion) fault('batmap-version', `it is ${hex(version)}`)
-  const offset = readSize(header, at.offset)
-  const bytes = header.readUInt32BE(at.sectors) * sectorBytes
-  if (offset < place + sectorBytes || offset % sectorBytes !== 0 || offset + bytes > end) {
-    fault('batmap-offset', `it is at ${offset} with ${bytes} bytes`)
-    return place + sectorBytes
-  }
-  if (bytes > mostEntries) {
-    fault('batmap-size', `it has ${bytes} bytes for ${entries} entries`)
-    return offset + bytes
-  }
-  const map = await readAt(handle, offset, bytes)
-  const sum = checksum(map)
-  const written = header.readUInt32BE(at.checksum)
-  if (written !== sum) fault('batmap-checksum', `${hex(written)} is not ${hex(sum)}`)
-  if (bytes * 8 < entries) fault('batmap-size', `it has ${bytes} bytes for ${entries} entries`)
-  const present = new Set(blocks.map(({ index }) => index))
-  const absent = [...Array(entries).keys()].filter((index) => hasBit(map, index) && !present.has(index))
-  if (absent.length > 0) fault('batmap-bits', `it does so of ${absent.slice(0, 5).join(', ')}`)
-  return offset + bytes
-}
-
 function isXen(footer: Buffer): boolean {
   return (
     footer.toString('latin1', footerFields.creatorApplication, footerFields.creatorApplication + 3) === 'tap'
@@ -283,22 +225,4 @@ function hasBatmap(footer: Buffer): boolean {
 
 function isZero(bytes: Buffer): boolean {
   return bytes.every((byte) => byte === 0)
-}
-
-function readSize(bytes: Buffer, offset: number): number {
-  return Number(bytes.readBigUInt64BE(offset))
-}
-
-function hex(value: number): string {
-  return `0x${value.toString(16).padStart(8, '0')}`
-}
-
-async function readAt(handle: FileHandle, position: number, length: number): Promise<Buffer> {
-  const buffer = Buffer.alloc(length)
-  for (let done = 0; done < length; ) {
-    const { bytesRead } = await handle.read(buffer, done, length - done, position + done)
-    if (bytesRead === 0) throw new Error(`the file ends at ${position + done}`)
-    done += bytesRead
-  }
-  return buffer
 }

@@ -1,0 +1,33 @@
+/** What the checks of a VHD's parts have in common. */
+
+import type { FileHandle } from 'node:fs/promises'
+import type { VhdRule } from './vhd-check-rules.ts'
+
+/** Called with a broken rule and what was found. */
+export type Fault = (rule: VhdRule, found: string) => void
+
+export interface Block {
+  readonly index: number
+  readonly start: number
+}
+
+/** Of the largest VHD, with the smallest blocks that any tool makes. */
+export const mostEntries = 2 ** 22
+
+export function readSize(bytes: Buffer, offset: number): number {
+  return Number(bytes.readBigUInt64BE(offset))
+}
+
+export function hex(value: number): string {
+  return `0x${value.toString(16).padStart(8, '0')}`
+}
+
+export async function readAt(handle: FileHandle, position: number, length: number): Promise<Buffer> {
+  const buffer = Buffer.alloc(length)
+  for (let done = 0; done < length; ) {
+    const { bytesRead } = await handle.read(buffer, done, length - done, position + done)
+    if (bytesRead === 0) throw new Error(`the file ends at ${position + done}`)
+    done += bytesRead
+  }
+  return buffer
+}
