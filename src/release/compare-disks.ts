@@ -9,7 +9,6 @@ import { compareImages } from '../disk/qemu-img.ts'
 import { unpackArchive } from '../disk/unpack.ts'
 import { findWorkFolder } from '../disk/work-folder.ts'
 import { messageOf } from '../errors.ts'
-import { chooseReadable } from './read-image.ts'
 import type { Blame, ReleaseImage } from './record.ts'
 
 /**
@@ -22,8 +21,9 @@ export async function compareDisks(
   blame: Blame,
   signal: AbortSignal,
 ): Promise<void> {
-  const reference = chooseReadable(files)
-  if (reference === undefined || files.length === 1) return
+  // The largest is not compressed, or the least, so that it is fast to read again and again.
+  const [reference, ...others] = [...files].sort((one, other) => other.sizeBytes - one.sizeBytes)
+  if (reference === undefined || others.length === 0) return
   const workFolder = await mkdtemp(join(await findWorkFolder(), 'systemvm-image-'))
   try {
     const open = async (name: string) =>
@@ -33,7 +33,7 @@ export async function compareDisks(
       })
     const first = await open(reference.file)
     if (first === undefined) return
-    for (const { file } of files.filter((one) => one !== reference)) {
+    for (const { file } of others) {
       const other = await open(file)
       if (other === undefined) continue
       await compareImages(first, other, signal).catch((error: unknown) => {

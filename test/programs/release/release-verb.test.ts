@@ -380,7 +380,7 @@ describeWith(programs, 'release verify', () => {
     await registerAgain(name)
     expect(await verify(path('release'))).toBe(4)
     expect(text.stdout).toMatch(
-      new RegExp(`^${name}: its disk is not the one in tiny-1.0-x86_64-kvm.qcow2: `),
+      new RegExp(`^tiny-1.0-x86_64-kvm.qcow2: its disk is not the one in ${name}: `),
     )
     expect(text.stdout.trim().split('\n')).toHaveLength(1)
   })
