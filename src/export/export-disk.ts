@@ -195,15 +195,27 @@ async function requireSize(request: DiskExport, { format, sizeBytes }: ImageFile
   const { disk } = request
   const unfit = request.targets.filter((target) => !sizesOf(target, request).holds(sizeBytes))
   if (unfit.length === 0) return
-  const sizes = nearestSizesMiB(request, sizeBytes).map((size) => `${size} MiB`)
-  const nearest = sizes.length === 1 ? 'nearest size that fits is' : 'next sizes that fit are'
   // qemu-img counts in sectors, but the size of the file on disk is in bytes.
   const found = format === 'raw' ? (await stat(disk)).size || sizeBytes : sizeBytes
   throw new PipelineError({
     code: 'disk-size',
-    message: `the disk ${disk} has ${found} bytes (${Number((found / mibBytes).toFixed(3))} MiB), a size that the files for ${unfit.join(' and ')} cannot express`,
-    hint: `the ${nearest} ${sizes.join(' and ')}: resize a copy of the disk (qemu-img resize), or choose other targets with --targets.`,
+    message: `the disk ${disk} has ${found} bytes (${describeMiB(found)}), a size that the files for ${unfit.join(' and ')} cannot express`,
+    hint: adviseSize(nearestSizesMiB(request, sizeBytes), sizeBytes),
     exitCode: exitCodes.badInput,
     details: { sizeBytes: found, targets: unfit },
   })
+}
+
+function describeMiB(bytes: number): string {
+  const rest = bytes % mibBytes
+  return `${Math.floor(bytes / mibBytes)} MiB${rest === 0 ? '' : ` and ${rest} bytes`}`
+}
+
+function adviseSize(sizesMiB: readonly number[], sizeBytes: number): string {
+  // A disk that is shrunk loses what is at its end.
+  if (!sizesMiB.some((size) => size * mibBytes > sizeBytes))
+    return `no larger size fits, the largest is ${sizesMiB[0]} MiB: choose other targets with --targets.`
+  const nearest = sizesMiB.length === 1 ? 'nearest size that fits is' : 'next sizes that fit are'
+  const sizes = sizesMiB.map((size) => `${size} MiB`).join(' and ')
+  return `the ${nearest} ${sizes}: resize a copy of the disk (qemu-img resize), or choose other targets with --targets.`
 }
