@@ -134,7 +134,7 @@ export default defineConfig({
         },
       },
       {
-        // Breaks a finished image in two dozen ways.
+        // Breaks a finished image in many ways.
         test: {
           name: 'breakages',
           include: ['test/e2e/breakages.test.ts'],

@@ -100,7 +100,15 @@ const shellcheck = spawnSync('shellcheck', ['--version']).status === 0
 describe('scripts', () => {
   it('belong to one stage each', () => {
     const scripts = readdirSync(folder).filter((name) => name.endsWith('.sh'))
-    expect(scripts).toEqual(stages.map((stage) => `${stage.name}.sh`).sort())
+    expect(scripts, 'each belongs to a stage in `stages` of this file').toEqual(
+      stages.map((stage) => `${stage.name}.sh`).sort(),
+    )
+  })
+
+  it.each(stages.map((stage) => [stage.name, stage] as const))('%s has its row in docs/stages.md', (name) => {
+    const page = readFileSync(new URL('../../../docs/stages.md', import.meta.url), 'utf8')
+    const rows = page.split('\n').map((line) => line.split('|').map((cell) => cell.trim()))
+    expect(rows.find(([, cell]) => cell === `\`${name}\``)?.[2]).toMatch(/^\S.{20}/)
   })
 
   it.each(stages.map((stage) => [stage.name, stage] as const))('%s has the header of all', (name, stage) => {
