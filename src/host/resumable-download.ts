@@ -1,6 +1,7 @@
 /** A large file over HTTP, resumed after a broken connection or a killed run. */
 
-import { constants, lstat, open, rename, rm } from 'node:fs/promises'
+import { constants, createWriteStream, openSync } from 'node:fs'
+import { lstat, rename, rm } from 'node:fs/promises'
 import { pipeline } from 'node:stream/promises'
 import { PipelineError } from '../errors.ts'
 import { boundBytes } from './bound-bytes.ts'
@@ -55,8 +56,9 @@ export async function downloadResumably(url: string, file: string, limits: Downl
           boundBytes(chunks, maximumBytes - start, () => tooLarge(url, maximumBytes))
         const { O_WRONLY, O_CREAT, O_NOFOLLOW, O_TRUNC, O_APPEND } = constants
         const flags = O_WRONLY | O_CREAT | O_NOFOLLOW | (start === 0 ? O_TRUNC : O_APPEND)
-        const to = await open(partial, flags)
-        await pipeline(answer.body, bounded, to.createWriteStream(), { signal })
+        // At once: an answer that breaks while nobody reads it would end the program.
+        const fd = openSync(partial, flags)
+        await pipeline(answer.body, bounded, createWriteStream(partial, { fd }), { signal })
       }
       if (total === undefined || (await sizeOf(partial)) === total) return await rename(partial, file)
     } catch (cause) {
