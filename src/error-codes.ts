@@ -100,6 +100,7 @@ export const errorCodes = [
   'not-built',
   'not-output',
   'not-ready',
+  'out-linked',
   'out-read-only',
   'overrides-syntax',
   'overrides-unreadable',

@@ -6,7 +6,7 @@ import { type NamedInstaller, namedInstallers } from '../config/installer.ts'
 import { chooseImages, defaultPipeline, loadPipeline } from '../config/load.ts'
 import { type Overrides, parseAssignment, readOverrides } from '../config/overrides.ts'
 import type { ResolvedImage, ResolvedPipeline } from '../config/resolved.ts'
-import { outFolderAt } from '../host/out-folder.ts'
+import { outFolderAt, requireOwnFolders } from '../host/out-folder.ts'
 import { requireKnownAnswers } from '../installers/debian-installer/extra-answers.ts'
 import { withInstallerStages } from '../installers/index.ts'
 import { bringFiles } from '../plan/bring-files.ts'
@@ -82,6 +82,7 @@ export async function choosePipeline(
   const chosen = chooseImages(pipeline, options.variant, options.all ?? false)
   requireKnownAnswers(chosen, overrides)
   const outFolder = resolvePath(options.out)
+  await requireOwnFolders(outFolderAt(outFolder))
   const brought = await bringFiles(pipeline.images, outFolderAt(outFolder).cache.files, missing)
   const images = (await Promise.all(brought.map(chooseContract))).map(withInstallerStages)
   return {

@@ -1,9 +1,9 @@
 /** `render`: writes the Packer template and the preseed of a variant, for people to read. */
 
-import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type Command, Option } from 'commander'
 import { exitCodes } from '../errors.ts'
+import { writeDurably } from '../host/files.ts'
 import { outFolderAt, requireWritable } from '../host/out-folder.ts'
 import { renderFiles } from '../make/render-files.ts'
 import type { PackerDialect } from '../packer/template.ts'
@@ -27,7 +27,7 @@ async function render(options: RenderOptions, terminal: Terminal): Promise<numbe
     const folder = join(outFolderAt(outFolder).render, image.variant)
     await requireWritable(folder)
     for (const [name, content] of Object.entries(renderFiles(image, options.dialect))) {
-      await writeFile(join(folder, name), content)
+      await writeDurably(join(folder, name), content)
       terminal.out(`${join(folder, name)}\n`)
     }
   }

@@ -7,7 +7,7 @@ import { locateDisk, virtualSizeOf } from '../disk/disk-source.ts'
 import { unpackArchive } from '../disk/unpack.ts'
 import { requireFit } from '../doctor/host-checks.ts'
 import { type RoleName, roleNames } from '../guest/boot-arguments.ts'
-import { outFolderAt } from '../host/out-folder.ts'
+import { outFolderAt, requireOwnFolders } from '../host/out-folder.ts'
 import { createScratchFolder } from '../host/scratch-folder.ts'
 import { chooseAccelerator } from '../qemu/accelerator.ts'
 import { findKernels } from '../qemu/kept-kernels.ts'
@@ -55,7 +55,9 @@ export function runCommand(command: Command, terminal: Terminal, choose: Choose)
 
 async function run(file: string, options: RunOptions, terminal: Terminal): Promise<number> {
   await requireFit('run', { images: [] })
-  const { cache } = outFolderAt(resolvePath(options.out))
+  const out = outFolderAt(resolvePath(options.out))
+  await requireOwnFolders(out)
+  const { cache } = out
   const scratch = await createScratchFolder()
   const folder = options.folder === undefined ? scratch.folder : resolvePath(options.folder)
   await mkdir(folder, { recursive: true })

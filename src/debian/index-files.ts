@@ -1,12 +1,12 @@
 /** Files of package indexes: fetched, kept, proved by a Release file, and unpacked. */
 
-import { readFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { execa } from 'execa'
 import { sha256 } from '../digest.ts'
 import { exitCodes, messageOf, PipelineError } from '../errors.ts'
 import { makeFolder, writeDurably } from '../host/files.ts'
 import { gunzip } from '../host/gunzip.ts'
+import { readRegular } from '../host/regular-file.ts'
 import { fetchListed, type ReleaseFile, type ReleaseRequest, type VerifiedRelease } from './release.ts'
 import { nameOfArchive } from './release-memory.ts'
 
@@ -51,7 +51,7 @@ async function bring(
   kept: string | undefined,
   signal: AbortSignal | undefined,
 ): Promise<Buffer> {
-  const found = kept === undefined ? undefined : await readFile(kept).catch(() => undefined)
+  const found = kept === undefined ? undefined : await readRegular(kept).catch(() => undefined)
   if (found?.length === listed.size && sha256(found) === listed.sha256) return found
   const packed = await fetchListed(url, listed, { signal })
   if (kept !== undefined) {

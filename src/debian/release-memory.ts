@@ -1,10 +1,10 @@
 /** The newest Release file that each mirror has served: an older one is refused from then on. */
 
-import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { sha256 } from '../digest.ts'
 import { makeFolder, writeDurably } from '../host/files.ts'
 import { isOutput, outFolderAt } from '../host/out-folder.ts'
+import { readRegular } from '../host/regular-file.ts'
 import { proveRelease, type ReleaseMemory, type ReleaseRequest } from './release.ts'
 import { requireNotOlder } from './release-dates.ts'
 
@@ -14,7 +14,7 @@ export function openReleaseMemory(outFolder: string): ReleaseMemory {
   return {
     remember: async (bytes, request, { date }) => {
       const path = join(folder, `${nameOfArchive(request)}.InRelease`)
-      const seen = await readFile(path).catch(() => undefined)
+      const seen = await readRegular(path).catch(() => undefined)
       if (seen?.equals(bytes)) return
       // Whatever else is in the file cannot keep a mirror from being used.
       const before = seen && (await proveRelease(seen, request, { isRecord: true }).catch(() => undefined))

@@ -1,12 +1,13 @@
 /** Checksums of image files, and `md5sum.txt`, `sha256sum.txt`, `sha512sum.txt` in GNU format beside them. */
 
 import { on } from 'node:events'
-import { access, readFile, stat } from 'node:fs/promises'
+import { access, stat } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'
 import { basename, dirname, join } from 'node:path'
 import { Worker } from 'node:worker_threads'
 import { openRawDisk, type RawDisk } from '../formats/raw-disk.ts'
 import { writeDurably } from '../host/files.ts'
+import { readRegularText } from '../host/regular-file.ts'
 
 /** Those that CloudStack's registration and its users ask for. */
 export const algorithms = ['md5', 'sha256', 'sha512'] as const
@@ -126,7 +127,7 @@ function listOf(folder: string, algorithm: Algorithm): string {
 }
 
 async function readIfThere(path: string): Promise<string> {
-  return readFile(path, 'utf8').catch((cause: NodeJS.ErrnoException) => {
+  return readRegularText(path).catch((cause: NodeJS.ErrnoException) => {
     if (cause.code === 'ENOENT') return ''
     throw cause
   })

@@ -1,10 +1,10 @@
 /** `metadata.ini`, in which CloudStack's management server and its setup find system VM templates. */
 
-import { readFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { fullVersion, repositoryFolder } from '../config/release.ts'
 import type { ResolvedImage } from '../config/resolved.ts'
 import { writeDurably } from '../host/files.ts'
+import { readRegularText } from '../host/regular-file.ts'
 import type { ImageResult } from '../report/report.ts'
 import type { TargetName } from '../targets/registry.ts'
 import { type Registration, registeredSum, registrationsOf } from './registration.ts'
@@ -19,7 +19,7 @@ export async function writeMetadata(
   results: readonly ImageResult[],
 ): Promise<void> {
   const path = join(folder, 'metadata.ini')
-  const before = await readFile(path, 'utf8').catch(() => '')
+  const before = await readRegularText(path).catch(() => '')
   const sections = parseSections(before)
   for (const result of results) {
     for (const registration of registrationsOf(image, result.target as TargetName)) {

@@ -28,7 +28,7 @@ export async function writeDurably(path: string, content: string | Uint8Array): 
   // Two writers of the same file must not share a temporary file.
   const temporary = temporaryName(path)
   try {
-    const file = await open(temporary, 'w')
+    const file = await open(temporary, 'wx')
     try {
       await file.writeFile(content)
       await file.sync()

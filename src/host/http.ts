@@ -87,7 +87,7 @@ export async function download(
   try {
     await withResponse(url, 'GET', maximumBytes, signal, async ({ status, body }) => {
       if (status !== 200) throw notServed(url, status)
-      await pipeline(body, hashing, createWriteStream(partial))
+      await pipeline(body, hashing, createWriteStream(partial, { flags: 'wx' }))
     })
     await rename(partial, file)
   } catch (cause) {

@@ -1,26 +1,20 @@
 /** Records of earlier runs: small JSON files that a build can do without, but only if they are really missing or wrong. */
 
-import { constants, open } from 'node:fs/promises'
 import type { z } from 'zod'
+import { NotReadable, readRegularText } from './regular-file.ts'
 import { unlessMissing } from './unless-missing.ts'
-
-const maximumBytes = 64 * 1024 ** 2
 
 /**
  * The JSON in a file; undefined if the file is not there, too large, or not JSON.
  * @throws PipelineError `unreadable` if it cannot be read, which says nothing about its content
  */
-export async function readJson(path: string, mostBytes = maximumBytes): Promise<unknown> {
-  const text = await unlessMissing(path, async () => {
-    // Opening a named pipe would wait for a writer.
-    const file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK)
-    try {
-      const found = await file.stat()
-      return found.isFile() && found.size <= mostBytes ? await file.readFile('utf8') : undefined
-    } finally {
-      await file.close()
-    }
-  })
+export async function readJson(path: string, mostBytes?: number): Promise<unknown> {
+  const text = await unlessMissing(path, () =>
+    readRegularText(path, mostBytes).catch((error: unknown) => {
+      if (error instanceof NotReadable) return undefined
+      throw error
+    }),
+  )
   if (text === undefined) return undefined
   try {
     return JSON.parse(text)

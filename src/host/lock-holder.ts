@@ -4,6 +4,7 @@ import { readFile, readlink } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { z } from 'zod'
 import { startTime } from './process.ts'
+import { readRegularText } from './regular-file.ts'
 
 const holderSchema = z.object({
   pid: z.int(),
@@ -31,7 +32,7 @@ export async function describeSelf(runId: string): Promise<Holder> {
 /** Undefined if the file is gone, or not written yet. */
 export async function readHolder(path: string): Promise<Holder | undefined> {
   try {
-    return holderSchema.parse(JSON.parse(await readFile(path, 'utf8')))
+    return holderSchema.parse(JSON.parse(await readRegularText(path)))
   } catch {
     return undefined
   }

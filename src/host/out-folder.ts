@@ -1,9 +1,10 @@
 /** The folder that only builds write to: every path in it, and its marker file. */
 
-import { access, constants, readdir, stat, writeFile } from 'node:fs/promises'
+import { access, constants, lstat, readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { exitCodes, PipelineError } from '../errors.ts'
-import { makeFolder } from './files.ts'
+import { makeFolder, writeDurably } from './files.ts'
+import { namesIn } from './unless-missing.ts'
 
 /** Paths below `out/`. Any of them may not exist yet. */
 export interface OutFolder {
@@ -88,9 +89,37 @@ export async function foldersWrittenTo(out: OutFolder): Promise<readonly string[
   ]
 }
 
+/**
+ * Requires that no folder of `out/` is a link, before anything is written to or removed from it: a folder from elsewhere
+ * could lead to any files of the user. `out/` itself may be one, since it is the user who names it.
+ * @throws PipelineError `out-linked`
+ */
+export async function requireOwnFolders(out: OutFolder): Promise<void> {
+  const { path, cache, report: _file, ...folders } = out
+  await requireUnlinked(...Object.values(folders), ...Object.values(cache))
+  // Their own folders have names that only runs, variants, releases and media give.
+  for (const folder of [out.runs, out.render, out.repository, cache.netboot])
+    await requireUnlinked(...(await namesIn(folder)).map((name) => join(folder, name)))
+}
+
+/** @throws PipelineError `out-linked` if any of these paths is a link */
+export async function requireUnlinked(...paths: readonly string[]): Promise<void> {
+  for (const path of paths) {
+    const found = await lstat(path).catch(() => undefined)
+    if (found?.isSymbolicLink() !== true) continue
+    throw new PipelineError({
+      code: 'out-linked',
+      message: `${path} is a symbolic link: nothing is written or removed where it leads`,
+      hint: 'remove the link. To have the files on another disk, make the whole output folder a link, or use --out.',
+      exitCode: exitCodes.badInput,
+      details: { path },
+    })
+  }
+}
+
 /** Marks a folder as ours, so that later commands may delete from it. */
 export async function markOutput(outFolder: string): Promise<void> {
-  await writeFile(
+  await writeDurably(
     join(outFolder, outputMark),
     'Written to by systemvm-image; see `systemvm-image clean --help`.\n',
   )

@@ -1,7 +1,7 @@
 /** A large file over HTTP, resumed after a broken connection or a killed run. */
 
-import { createWriteStream } from 'node:fs'
-import { rename, rm, stat } from 'node:fs/promises'
+import { constants, createWriteStream, openSync } from 'node:fs'
+import { lstat, rename, rm } from 'node:fs/promises'
 import { pipeline } from 'node:stream/promises'
 import { PipelineError } from '../errors.ts'
 import { boundBytes } from './bound-bytes.ts'
@@ -35,6 +35,9 @@ const mostFruitless = 3
 export async function downloadResumably(url: string, file: string, limits: DownloadLimits): Promise<void> {
   const { maximumBytes } = limits
   const partial = `${file}.part`
+  // A link, or whatever else is no download of ours: nothing is written where that leads.
+  const found = await lstat(partial).catch(() => undefined)
+  if (found?.isFile() === false || (found?.nlink ?? 1) > 1) await rm(partial, { recursive: true })
   const signal = AbortSignal.any([limits.signal, AbortSignal.timeout(timeoutMs)])
   for (let fruitless = 0; ; ) {
     const before = await sizeOf(partial)
@@ -51,8 +54,11 @@ export async function downloadResumably(url: string, file: string, limits: Downl
         if ((total ?? 0) > maximumBytes) throw tooLarge(url, maximumBytes, total)
         const bounded = (chunks: AsyncIterable<Uint8Array>) =>
           boundBytes(chunks, maximumBytes - start, () => tooLarge(url, maximumBytes))
-        const flags = start === 0 ? 'w' : 'a'
-        await pipeline(answer.body, bounded, createWriteStream(partial, { flags }), { signal })
+        const { O_WRONLY, O_CREAT, O_NOFOLLOW, O_TRUNC, O_APPEND } = constants
+        const flags = O_WRONLY | O_CREAT | O_NOFOLLOW | (start === 0 ? O_TRUNC : O_APPEND)
+        // At once: an answer that breaks while nobody reads it would end the program.
+        const fd = openSync(partial, flags)
+        await pipeline(answer.body, bounded, createWriteStream(partial, { fd }), { signal })
       }
       if (total === undefined || (await sizeOf(partial)) === total) return await rename(partial, file)
     } catch (cause) {
@@ -92,7 +98,7 @@ async function readExtent(
 }
 
 async function sizeOf(file: string): Promise<number> {
-  return stat(file).then(
+  return lstat(file).then(
     ({ size }) => size,
     () => 0,
   )

@@ -1,9 +1,10 @@
 /** The folder of a run, and its name. */
 
 import { randomBytes } from 'node:crypto'
-import { appendFile, lstat, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { appendFile, lstat, rm, stat, writeFile } from 'node:fs/promises'
 import { basename, isAbsolute, join } from 'node:path'
 import { outFolderAt } from './out-folder.ts'
+import { readRegularText } from './regular-file.ts'
 
 export interface RunFolder {
   readonly id: string
@@ -46,7 +47,7 @@ async function identityOf(runFolder: string): Promise<string> {
  * says, these are folders of this user, under a name that a run gives them.
  */
 export async function readNote(runFolder: string): Promise<readonly string[] | undefined> {
-  const text = await readFile(join(runFolder, noteName), 'utf8').catch(() => undefined)
+  const text = await readRegularText(join(runFolder, noteName)).catch(() => undefined)
   const [identity, ...paths] = text?.split('\n') ?? []
   if (identity === undefined || identity !== (await identityOf(runFolder))) return undefined
   const areOurs = await Promise.all(paths.map(isTemporary))

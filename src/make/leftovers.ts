@@ -3,7 +3,7 @@
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { isLeftover } from '../host/files.ts'
-import { foldersWrittenTo, outFolderAt } from '../host/out-folder.ts'
+import { foldersWrittenTo, outFolderAt, requireOwnFolders } from '../host/out-folder.ts'
 import { killMarked } from '../host/process.ts'
 import { removeTree } from '../host/remove-tree.ts'
 import { noteEnd, readNote } from '../host/run-folder.ts'
@@ -14,9 +14,11 @@ import type { Store, StoreFault } from '../store/store.ts'
 /**
  * Kills processes and removes files that killed runs left behind. The lock must be held.
  * Returns the layers that turned out to be unusable.
+ * @throws PipelineError `out-linked` before anything is removed
  */
 export async function clearLeftovers(outFolder: string, store: Store): Promise<readonly StoreFault[]> {
   const out = outFolderAt(outFolder)
+  await requireOwnFolders(out)
   const { runs } = out
   for (const run of await namesIn(runs)) {
     const noted = await readNote(join(runs, run))

@@ -1,9 +1,9 @@
 /** What exactly differs between a layer that has to be built and the one most like it: old and new, part by part. */
 
-import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { createTwoFilesPatch } from 'diff'
 import { canonicalJson, type Json, sha256 } from '../digest.ts'
+import { readRegularText } from '../host/regular-file.ts'
 import type { KeySource } from '../installers/installer.ts'
 import type { Store } from '../store/store.ts'
 import { changedParts, ownChanges, type PlannedBase, type PlannedLayer, type PlannedStage } from './plan.ts'
@@ -123,7 +123,7 @@ function diffTexts(before: string | undefined, after: string | undefined, name: 
 }
 
 function readText(path: string): Promise<string | undefined> {
-  return readFile(path, 'utf8').catch(() => undefined)
+  return readRegularText(path).catch(() => undefined)
 }
 
 function isMap(value: Json): value is { readonly [key: string]: Json } {

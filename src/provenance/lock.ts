@@ -1,6 +1,5 @@
 /** `pipeline.lock.yaml`: the inputs of a build, so that another machine uses the same ones. */
 
-import { readFile } from 'node:fs/promises'
 import { dirname, join, resolve as resolvePath } from 'node:path'
 import { parse, stringify } from 'yaml'
 import { z } from 'zod'
@@ -8,6 +7,7 @@ import { archivesOf } from '../debian/archives.ts'
 import { verifyRelease } from '../debian/release.ts'
 import { sha256 } from '../digest.ts'
 import { exitCodes, PipelineError } from '../errors.ts'
+import { readRegularText } from '../host/regular-file.ts'
 import { hostTools } from '../host/tools.ts'
 import type { Plan } from '../plan/plan.ts'
 import type { Inputs } from './inputs.ts'
@@ -52,7 +52,7 @@ export function lockPath({ pipeline }: { readonly pipeline: string }): string {
 
 /** @throws PipelineError `lock-missing`, `lock-unreadable` */
 export async function readLock(path: string): Promise<Locked> {
-  const text = await readFile(path, 'utf8').catch((cause: unknown) => {
+  const text = await readRegularText(path).catch((cause: unknown) => {
     throw new PipelineError({
       code: 'lock-missing',
       message: `there is no lock ${path}`,

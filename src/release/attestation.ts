@@ -3,7 +3,6 @@
  * made. GitHub says it, from outside of the build, with a certificate for that workflow.
  */
 
-import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { bundleFromJSON, isBundleWithDsseEnvelope } from '@sigstore/bundle'
 import { TrustedRoot } from '@sigstore/protobuf-specs'
@@ -11,6 +10,7 @@ import { toSignedEntity, toTrustMaterial, Verifier } from '@sigstore/verify'
 import { z } from 'zod'
 import { messageOf } from '../errors.ts'
 import type { Checksums } from '../export/checksums.ts'
+import { readRegularText } from '../host/regular-file.ts'
 import { noSignature, type SignatureVerdict } from '../host/signature.ts'
 import { type Blame, releaseFiles } from './record.ts'
 
@@ -43,8 +43,8 @@ export async function compareAttestation(
 
 /** Requires that GitHub attested it, which is there, for a run of that workflow on a tag. Needs no network. */
 export async function verifyAttestation(folder: string, trust: AttestationTrust): Promise<SignatureVerdict> {
-  const text = await readFile(join(folder, name), 'utf8')
-  const roots = (await readFile(trust.trustedRoot, 'utf8')).split('\n').filter((line) => line.trim() !== '')
+  const text = await readRegularText(join(folder, name))
+  const roots = (await readRegularText(trust.trustedRoot)).split('\n').filter((line) => line.trim() !== '')
   const faults: string[] = []
   for (const root of roots) {
     try {
@@ -69,7 +69,7 @@ const statementSchema = z.looseObject({
 
 /** Digests by file name. */
 async function readSubjects(folder: string): Promise<ReadonlyMap<string, string>> {
-  const bundle = bundleFromJSON(JSON.parse(await readFile(join(folder, name), 'utf8')))
+  const bundle = bundleFromJSON(JSON.parse(await readRegularText(join(folder, name))))
   if (!isBundleWithDsseEnvelope(bundle)) throw new Error('it has no statement')
   const { payload } = bundle.content.dsseEnvelope
   const { subject } = statementSchema.parse(JSON.parse(payload.toString()))

@@ -3,8 +3,9 @@
  * records of it. A signature is by a key that the reader already trusts.
  */
 
-import { lstat, readFile } from 'node:fs/promises'
+import { lstat } from 'node:fs/promises'
 import { join } from 'node:path'
+import { readRegular } from '../host/regular-file.ts'
 import { noSignature, requireReadable, type SignatureVerdict } from '../host/signature.ts'
 import { verifySsh } from '../host/ssh-signature.ts'
 import { type AttestationTrust, verifyAttestation } from './attestation.ts'
@@ -37,7 +38,7 @@ export interface Authentication {
 export async function authenticate(folder: string, trust: Trust): Promise<Authentication> {
   const { signers, revoked, keyring, attestation } = trust
   await requireReadable([signers, revoked, keyring, attestation?.trustedRoot])
-  const signed = await readFile(join(folder, releaseFiles.signed)).catch(() => Buffer.alloc(0))
+  const signed = await readRegular(join(folder, releaseFiles.signed)).catch(() => Buffer.alloc(0))
   const { ssh, openpgp } = releaseFiles.signatures
   const verdicts = new Map<string, SignatureVerdict>()
   if (signers !== undefined)

@@ -1,8 +1,8 @@
 /** The checksum lists of a release. */
 
-import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { algorithms, type Checksums, parseSums } from '../export/checksums.ts'
+import { readRegularText } from '../host/regular-file.ts'
 import { type Blame, releaseFiles, unlistedFiles } from './record.ts'
 import type { Statement } from './statement.ts'
 
@@ -30,7 +30,7 @@ export async function compareWithLists(
   const covered = new Map([...sums].filter(([name]) => !unlistedFiles.includes(name)))
   const texts = await Promise.all(
     algorithms.map((algorithm) =>
-      readFile(join(folder, releaseFiles.sums[algorithm]), 'utf8').catch(() => undefined),
+      readRegularText(join(folder, releaseFiles.sums[algorithm])).catch(() => undefined),
     ),
   )
   const isStated = new Set(

@@ -1,7 +1,7 @@
 /** Compares bills of materials with the images they are of, and with what the statement says the images were made from. */
 
-import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { readRegularText } from '../host/regular-file.ts'
 import { chooseReadable, readImagePackages } from './read-image.ts'
 import { type Blame, type ReleaseRecord, releaseFiles } from './record.ts'
 import { faultOfSbom, purlOf, readSbom } from './sbom.ts'
@@ -14,7 +14,7 @@ export async function compareSbom(
   blame: Blame,
   signal: AbortSignal,
 ): Promise<void> {
-  const text = await readFile(join(folder, sbom), 'utf8').catch(() => undefined)
+  const text = await readRegularText(join(folder, sbom)).catch(() => undefined)
   if (text === undefined) return blame(sbom, 'it is missing')
   const fault = await faultOfSbom(text).catch((error: Error) => error.message)
   if (fault !== undefined) return blame(sbom, `it is not CycloneDX: ${fault.slice(0, 200)}`)
@@ -51,7 +51,7 @@ export async function compareDependencies(
     if (uri?.startsWith('pkg:deb/')) resolved.set(uri, digest?.sha256)
   const billed = new Set<string>()
   for (const { variant, sbom } of record.variants) {
-    const text = await readFile(join(folder, sbom), 'utf8').catch(() => undefined)
+    const text = await readRegularText(join(folder, sbom)).catch(() => undefined)
     // That it is missing or broken is known by now.
     if (text === undefined || (await faultOfSbom(text).catch(() => 'unreadable')) !== undefined) return
     const isUnrecorded = record.exceptions.some(

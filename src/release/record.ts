@@ -1,9 +1,10 @@
 /** `release.json`: a release described for programs, and for comparing the next release with it. */
 
-import { readFile, stat } from 'node:fs/promises'
+import { stat } from 'node:fs/promises'
 import { join, resolve as resolvePath } from 'node:path'
 import { z } from 'zod'
 import { exitCodes, PipelineError } from '../errors.ts'
+import { readRegularText } from '../host/regular-file.ts'
 import { updateSchema } from '../report/freshness.ts'
 import { pathBelow } from '../text.ts'
 
@@ -139,7 +140,7 @@ export async function readRecord(place: string): Promise<ReleaseRecord> {
   try {
     // Reading a FIFO or a device may never end.
     if (!(await stat(name)).isFile()) throw new Error('not a file')
-    return recordSchema.parse(JSON.parse(await readFile(name, 'utf8')))
+    return recordSchema.parse(JSON.parse(await readRegularText(name)))
   } catch (cause) {
     const why = (cause as NodeJS.ErrnoException).code ?? 'it has another format'
     throw new PipelineError({

@@ -1,12 +1,14 @@
 /** The folder of a release: filled beside its place, and swapped with the release that was there. */
 
 import { randomBytes } from 'node:crypto'
-import { lstat, mkdir, readdir, readFile, rename, rm, rmdir, unlink } from 'node:fs/promises'
+import { lstat, mkdir, readdir, rename, rm, rmdir, unlink } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import { z } from 'zod'
+import { sha256File } from '../digest.ts'
 import { exitCodes, PipelineError } from '../errors.ts'
+import { parseSums } from '../export/checksums.ts'
 import { temporaryName } from '../host/files.ts'
-import { releaseFiles } from './record.ts'
+import { readRegularText } from '../host/regular-file.ts'
+import { recordSchema, releaseFiles, unlistedFiles } from './record.ts'
 
 /**
  * Fills a folder and puts it in the place of a release. The one that was there keeps its name until then, and loses only
@@ -40,6 +42,10 @@ export async function requireReplaceable(folder: string): Promise<void> {
   for (const entry of await readdir(folder, { withFileTypes: true })) {
     if (own === undefined) throw notARelease(folder, `it has no ${releaseFiles.record} of a release`)
     if (!entry.isFile() || !own.has(entry.name)) throw notARelease(folder, `it also has ${entry.name}`)
+  }
+  for (const name of await readdir(folder)) {
+    if (own !== undefined && !(await isAsReleased(folder, name, own)))
+      throw notARelease(folder, `${name} is not what ${releaseFiles.sums.sha256} lists`)
   }
 }
 
@@ -75,21 +81,28 @@ async function removeRelease(folder: string): Promise<string | undefined> {
   )
 }
 
-/** What every version of the record has. */
-const listing = z.looseObject({
-  version: z.int(),
-  variants: z.array(z.looseObject({ sbom: z.string(), files: z.array(z.looseObject({ file: z.string() })) })),
-})
-
 /** The names of a release's files; undefined for a folder without a record. */
 async function namesOfRelease(folder: string): Promise<ReadonlySet<string> | undefined> {
   try {
-    const record = listing.parse(JSON.parse(await readFile(join(folder, releaseFiles.record), 'utf8')))
+    const record = recordSchema.parse(JSON.parse(await readRegularText(join(folder, releaseFiles.record))))
     const listed = record.variants.flatMap(({ sbom, files }) => [sbom, ...files.map(({ file }) => file)])
     return new Set([...listed, ...textsIn(releaseFiles)])
   } catch {
     return undefined
   }
+}
+
+/**
+ * Whether a file is the one that was released. Anyone can write a record that lists a file of the user by its name, but its
+ * checksum takes the file.
+ */
+async function isAsReleased(folder: string, name: string, own: ReadonlySet<string>): Promise<boolean> {
+  const readList = async (list: string) =>
+    parseSums(await readRegularText(join(folder, list)).catch(() => ''))
+  const isList = Object.values<string>(releaseFiles.sums).includes(name)
+  if (isList) return [...(await readList(name)).keys()].every((listed) => own.has(listed))
+  if (unlistedFiles.includes(name)) return true
+  return (await readList(releaseFiles.sums.sha256)).get(name) === (await sha256File(join(folder, name)))
 }
 
 function textsIn(value: unknown): readonly string[] {

@@ -1,10 +1,11 @@
 /** Checks the folder of a release against its own records, and against keys that the reader trusts. Needs no network. */
 
-import { readdir, readFile } from 'node:fs/promises'
+import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type Checksums, computeChecksums } from '../export/checksums.ts'
 import { parseSections } from '../export/metadata.ts'
 import { registeredSum } from '../export/registration.ts'
+import { readRegularText } from '../host/regular-file.ts'
 import { compareAttestation } from './attestation.ts'
 import { authenticate, type Trust } from './authenticate.ts'
 import { compareWithLists } from './checksum-lists.ts'
@@ -89,7 +90,7 @@ export async function verifyRelease(request: ReleaseVerifyRequest): Promise<Rele
 
 async function readStatement(folder: string): Promise<Statement | undefined> {
   try {
-    return statementSchema.parse(JSON.parse(await readFile(join(folder, releaseFiles.statement), 'utf8')))
+    return statementSchema.parse(JSON.parse(await readRegularText(join(folder, releaseFiles.statement))))
   } catch {
     return undefined
   }
@@ -97,7 +98,7 @@ async function readStatement(folder: string): Promise<Statement | undefined> {
 
 async function readRecordOf(folder: string): Promise<ReleaseRecord | undefined> {
   try {
-    return recordSchema.parse(JSON.parse(await readFile(join(folder, releaseFiles.record), 'utf8')))
+    return recordSchema.parse(JSON.parse(await readRegularText(join(folder, releaseFiles.record))))
   } catch {
     return undefined
   }
@@ -127,7 +128,7 @@ function compareWithStatement(
 }
 
 async function compareMetadata(folder: string, record: ReleaseRecord, blame: Blame): Promise<void> {
-  const text = await readFile(join(folder, releaseFiles.metadata), 'utf8').catch(() => '')
+  const text = await readRegularText(join(folder, releaseFiles.metadata)).catch(() => '')
   const sections = [...parseSections(text).values()]
   for (const sums of record.variants.flatMap(({ files }) => files)) {
     const own = sections.filter((lines) => lines.includes(`filename = ${sums.file}\n`))

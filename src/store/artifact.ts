@@ -111,6 +111,8 @@ export async function unpackLayer(request: UnpackRequest): Promise<Layer> {
   await mkdir(store.folder, { recursive: true, mode: 0o700 })
   // If this is cut short, the store sweeps away what is left.
   const partial = `${store.disk(key)}.tmp`
+  // What a killed run left, or a link: nothing is written where that leads.
+  await rm(partial, { force: true })
   try {
     const zstd = spawn('zstd', ['-q', '-d', '-c', '--', disk], {
       stdio: ['ignore', 'pipe', 'ignore'],
@@ -240,7 +242,7 @@ async function writeHashed(
         yield chunk
       }
     },
-    createWriteStream(path, { highWaterMark: 1 << 20 }),
+    createWriteStream(path, { flags: 'wx', highWaterMark: 1 << 20 }),
     { signal },
   )
   if ((await ended) !== 0) throw new WrongLayer('its blob cannot be unpacked')

@@ -9,6 +9,7 @@ import { z } from 'zod'
 import { sha256File } from '../digest.ts'
 import { writeDurably } from '../host/files.ts'
 import { readRecord } from '../host/json-file.ts'
+import { requireUnlinked } from '../host/out-folder.ts'
 import { someAtATime } from '../host/some-at-a-time.ts'
 import { namesIn, sizeIfThere } from '../host/unless-missing.ts'
 import { digestSchema } from '../report/report.ts'
@@ -66,6 +67,7 @@ export function openStates(folder: string): States {
   }
 
   const remove = async (key: string): Promise<void> => {
+    await requireUnlinked(folder)
     unfinished.delete(key)
     for (const path of [record(key), memory(key), changes(key)]) await rm(path, { force: true })
   }

@@ -1,10 +1,12 @@
 /** The store: every layer that a build has sealed, as `<key>.qcow2` with `<key>.json` beside it. */
 
-import { mkdir, readFile, rm, stat } from 'node:fs/promises'
+import { mkdir, rm, stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { sha256, sha256File } from '../digest.ts'
 import { flush, writeDurably } from '../host/files.ts'
 import { readJson } from '../host/json-file.ts'
+import { requireUnlinked } from '../host/out-folder.ts'
+import { readRegularText } from '../host/regular-file.ts'
 import { someAtATime } from '../host/some-at-a-time.ts'
 import { namesIn, sizeIfThere, unlessMissing } from '../host/unless-missing.ts'
 import { openKnownDigests } from './known-digests.ts'
@@ -85,6 +87,7 @@ export function openStore(folder: string, confirm: () => Promise<void> = async (
 
   const remove = async (...keys: readonly LayerKey[]): Promise<void> => {
     if (keys.length === 0) return
+    await requireUnlinked(folder)
     await confirm()
     await someAtATime([...withThoseAbove(keys, await list())], async (key) => {
       // The record goes first: a disk without a record is garbage, but a record without a disk would be a lie.
@@ -132,8 +135,9 @@ export function openStore(folder: string, confirm: () => Promise<void> = async (
       await mkdir(dirname(path), { recursive: true })
       if ((await sizeIfThere(path)) === undefined) await writeDurably(path, bytes)
     },
-    readSource: (digest) => readFile(source(digest), 'utf8').catch(() => undefined),
+    readSource: (digest) => readRegularText(source(digest)).catch(() => undefined),
     sweep: async () => {
+      await requireUnlinked(folder, join(folder, 'sources'))
       // Everything is read before anything is removed.
       const faults = faultsIn(await readAll())
       const sources = await namesIn(join(folder, 'sources'))

@@ -1,9 +1,9 @@
 /** Checks of the files themselves: those for every file, and each target's own. */
 
-import { readFile } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { assertionIds } from '../../config/contract.ts'
 import { algorithms, computeChecksums, parseSums } from '../../export/checksums.ts'
+import { readRegularText } from '../../host/regular-file.ts'
 import { differs, type TargetCheck } from '../../targets/file-check.ts'
 import { type CheckId, targetNames, targets } from '../../targets/registry.ts'
 import type { TargetSettings } from '../../targets/target.ts'
@@ -31,7 +31,7 @@ const sums: FileCheck = {
     const folder = dirname(packedAs)
     const found = await Promise.all(
       algorithms.map(async (algorithm) => {
-        const list = await readFile(join(folder, `${algorithm}sum.txt`), 'utf8').catch(() => undefined)
+        const list = await readRegularText(join(folder, `${algorithm}sum.txt`)).catch(() => undefined)
         return [algorithm, list] as const
       }),
     )

@@ -1,12 +1,13 @@
 /** A Debian netinst disc as the installer's medium: it has a kernel, an initrd and the matching udebs. */
 
-import { access, mkdir, writeFile } from 'node:fs/promises'
+import { access, mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { ImageFacts } from '../../config/image.ts'
 import type { ResolvedImage } from '../../config/resolved.ts'
 import { runGpgv } from '../../debian/gpgv.ts'
 import { sha256File } from '../../digest.ts'
 import { exitCodes, PipelineError } from '../../errors.ts'
+import { writeDurably } from '../../host/files.ts'
 import { download, get, head } from '../../host/http.ts'
 import { readIsoFile } from './iso9660.ts'
 import type { InstallerMedium } from './netboot.ts'
@@ -91,7 +92,7 @@ async function requireSigned(
     ['SHA256SUMS', 'SHA256SUMS.sign'].map(async (name) => {
       const { status, body } = await get(new URL(name, url).href, mostListBytes, signal)
       if (status !== 200) throw discUnsigned(url, `${name} answers HTTP ${status}`)
-      await writeFile(join(folder, name), body)
+      await writeDurably(join(folder, name), body)
       return body.toString('utf8')
     }),
   )
@@ -116,7 +117,7 @@ async function extract(disc: string, { image }: DiscRequest, name: string, to: s
       exitCode: exitCodes.badInput,
     })
   }
-  await writeFile(to, content)
+  await writeDurably(to, content)
   return to
 }
 

@@ -17,6 +17,7 @@ import { isLeftover, makeTemporaryFolder } from '../../../src/host/files.ts'
 import { runMarker, startTime } from '../../../src/host/process.ts'
 import { noteBeginning, noteEnd, noteFolder, temporaryFolderIn } from '../../../src/host/run-folder.ts'
 import { clearLeftovers } from '../../../src/make/leftovers.ts'
+import { openStates } from '../../../src/store/states.ts'
 import { openStore } from '../../../src/store/store.ts'
 import { useFolder } from '../../support/folder.ts'
 
@@ -150,4 +151,43 @@ it('names layers that cannot be used', async () => {
   expect(await clear()).toEqual([
     { key: 'a'.repeat(64), name: undefined, fault: 'its record cannot be read' },
   ])
+})
+
+it.each([
+  ['store', 'a.qcow2'],
+  ['store/states', 'a.99999999-deadbeef.tmp'],
+  ['store/sources', 'a.tmp'],
+  ['images', '.unfinished'],
+  ['runs', 'unfinished'],
+  ['runs/a', 'unfinished'],
+  ['cache', 'a.99999999-deadbeef.tmp'],
+  ['cache/images', 'a.99999999-deadbeef.tmp'],
+  ['cache/netboot/a', 'a.99999999-deadbeef.tmp'],
+])('removes nothing if %s is a link', async (folder, name) => {
+  const others = path('of-others')
+  mkdirSync(others)
+  writeFileSync(join(others, name), '')
+  mkdirSync(path('out', folder, '..'), { recursive: true })
+  symlinkSync(others, path('out', folder))
+  const cleared = clearLeftovers(path('out'), openStore(path('out', 'store')))
+  await expect(cleared).rejects.toMatchObject({ code: 'out-linked', details: { path: path('out', folder) } })
+  expect(readdirSync(others)).toEqual([name])
+})
+
+it('cleans up in an output folder that is a link itself', async () => {
+  mkdirSync(path('disk', 'store'), { recursive: true })
+  writeFileSync(path('disk', 'store', 'a.qcow2'), '')
+  symlinkSync(path('disk'), path('out'))
+  await clearLeftovers(path('out'), openStore(path('out', 'store')))
+  expect(readdirSync(path('disk', 'store'))).toEqual([])
+})
+
+it('removes nothing from a store or states that are a link', async () => {
+  mkdirSync(path('of-others'))
+  writeFileSync(path('of-others', 'a.qcow2'), '')
+  writeFileSync(path('of-others', `${'a'.repeat(64)}.zst`), '')
+  symlinkSync(path('of-others'), path('store'))
+  await expect(openStore(path('store')).sweep()).rejects.toMatchObject({ code: 'out-linked' })
+  await expect(openStates(path('store')).prune([])).rejects.toMatchObject({ code: 'out-linked' })
+  expect(readdirSync(path('of-others'))).toHaveLength(2)
 })

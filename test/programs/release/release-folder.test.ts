@@ -1,21 +1,44 @@
 /** A release replaces a release, and nothing else. */
 
 import { execFileSync } from 'node:child_process'
+import { createHash } from 'node:crypto'
 import { existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { beforeEach, describe, expect, it } from 'vitest'
+import type { ReleaseRecord } from '../../../src/release/record.ts'
 import { makeReleaseFolder, requireReplaceable } from '../../../src/release/release-folder.ts'
 import { useFolder } from '../../support/folder.ts'
 
 const path = useFolder()
-const record = (...files: string[]) =>
-  JSON.stringify({ version: 1, variants: [{ sbom: 'a.cdx.json', files: files.map((file) => ({ file })) }] })
+const record = (...files: string[]) => JSON.stringify(recordOf(files))
+const sumOf = (text: string) => createHash('sha256').update(text).digest('hex')
+
+function recordOf(files: readonly string[]): ReleaseRecord {
+  const sums = { md5: '', sha256: '', sha512: '' }
+  const disk = { target: 'kvm', format: 'qcow2', sizeBytes: 1, virtualSizeBytes: 1, madeFrom: '', ...sums }
+  const run = { id: '', startedAt: '', finishedAt: '', durationSeconds: 1, accelerator: null }
+  const variant = {
+    variant: 'a',
+    suite: 'trixie',
+    arch: 'x86_64',
+    installer: 'bootstrap',
+    sbom: 'a.cdx.json',
+  }
+  const built = { kernel: [], run, snapshot: null, lock: null, packages: {}, stages: [] }
+  const described = files.map((file) => ({ ...disk, file, verification: null }))
+  const head = { version: 1 as const, name: 'a', release: '1', tag: null, exceptions: [], source: null }
+  return { ...head, variants: [{ ...variant, ...built, files: described }] }
+}
 
 /** A release with one image. */
 function writeRelease(folder: string, content: string): void {
   mkdirSync(path(folder))
-  for (const name of ['a.qcow2', 'a.cdx.json', 'metadata.ini', 'sha512sum.txt', 'RELEASE_NOTES.md'])
-    writeFileSync(path(folder, name), content)
-  writeFileSync(path(folder, 'release.json'), record('a.qcow2'))
+  const texts = new Map(
+    ['a.qcow2', 'a.cdx.json', 'metadata.ini', 'RELEASE_NOTES.md'].map((name) => [name, content]),
+  )
+  texts.set('release.json', record('a.qcow2'))
+  const list = [...texts].map(([name, text]) => `${sumOf(text)}  ${name}\n`).join('')
+  for (const [name, text] of [...texts, ['sha256sum.txt', list] as const])
+    writeFileSync(path(folder, name), text)
 }
 
 const fill = (content: string) => async (staging: string) => {
@@ -56,6 +79,21 @@ describe('a release', () => {
       'a record that lists files elsewhere',
       () => writeFileSync(path('release', 'release.json'), record('../others', '/etc/passwd')),
     ],
+    [
+      'a file of a release that was changed since',
+      () => writeFileSync(path('release', 'RELEASE_NOTES.md'), 'with a note of mine'),
+    ],
+    [
+      'a list of other files',
+      () => writeFileSync(path('release', 'md5sum.txt'), `${'0'.repeat(32)}  thesis.tex\n`),
+    ],
+    [
+      'a whole record that lists files of the user, in no list',
+      () => {
+        writeFileSync(path('release', 'photos.tar'), 'mine')
+        writeFileSync(path('release', 'release.json'), record('a.qcow2', 'photos.tar'))
+      },
+    ],
     ['a record that is none', () => writeFileSync(path('release', 'release.json'), '{"name": "of npm"}')],
   ])('does not replace one that also has %s', async (_, change) => {
     writeRelease('release', 'old')
@@ -65,6 +103,15 @@ describe('a release', () => {
     await expect(replace()).rejects.toMatchObject(refused)
     expect(readdirSync(path('release'), { recursive: true }).sort()).toEqual(before)
     expect(readdirSync(path()).sort()).toEqual(['others', 'release'])
+  })
+
+  it('does not replace files of the user that a record of a stranger lists', async () => {
+    mkdirSync(path('release'))
+    const variants = [{ sbom: 'thesis.doc', files: [{ file: 'photos.tar' }] }]
+    for (const name of ['thesis.doc', 'photos.tar']) writeFileSync(path('release', name), 'mine')
+    writeFileSync(path('release', 'release.json'), JSON.stringify({ version: 1, variants }))
+    await expect(replace()).rejects.toMatchObject(refused)
+    expect(readdirSync(path('release'))).toHaveLength(3)
   })
 
   it('replaces no file and no link', async () => {

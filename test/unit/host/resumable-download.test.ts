@@ -1,4 +1,4 @@
-import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, linkSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -105,4 +105,15 @@ describe('a large file', () => {
     await expect(download(1000)).rejects.toMatchObject({ code: 'download-too-large' })
     expect(existsSync(path('file'))).toBe(false)
   })
+})
+
+it.each([
+  ['a link', symlinkSync],
+  ['a hard link', linkSync],
+])('writes nothing where %s by the name of its partial file leads', async (_, link) => {
+  writeFileSync(path('of-others'), 'mine')
+  link(path('of-others'), path('file.part'))
+  await download()
+  expect(readFileSync(path('of-others'), 'utf8')).toBe('mine')
+  expect(readFileSync(path('file')).equals(content)).toBe(true)
 })
