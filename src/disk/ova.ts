@@ -33,13 +33,21 @@ export async function locateInOva(file: string, signal?: AbortSignal): Promise<O
 
 /** The description of a machine may name files by URL. */
 async function requireOwnFiles(file: string, description: TarMember, members: readonly TarMember[]) {
-  const text = await readMember(file, description)
-  const names = [...text.matchAll(/<(?:\w+:)?File\b[^>]*?\bhref\s*=\s*["']([^"'<>]*)["']/g)]
-  const others = names
-    .map(([, name = '']) => name)
-    .filter((name) => !members.some((member) => member.name === name))
+  const own = new Set(members.map(({ name }) => name))
+  const others = namesIn(await readMember(file, description)).filter((name) => !own.has(name))
   requireNoReference(
     file,
     others.map((name) => ({ kind: 'extent', name })),
+  )
+}
+
+/**
+ * What the file elements of a description name. A tag is read up to the next `<`, which no attribute may have in it, unlike
+ * `>`: so nothing is read twice, however many tags are left open.
+ */
+function namesIn(description: string): readonly string[] {
+  const tags = description.match(/<(?:\w+:)?File\b[^<]*/g) ?? []
+  return tags.flatMap((tag) =>
+    Array.from(tag.matchAll(/\bhref\s*=\s*["']([^"']*)["']/g), ([, name = '']) => name),
   )
 }

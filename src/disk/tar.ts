@@ -24,8 +24,11 @@ const maximumHeaders = 1000
 /** Longer extension headers are not names. */
 const maximumExtensionBytes = 1 << 20
 
+/** As long as a path may be on Linux; names are in messages. */
+const maximumNameBytes = 4096
+
 /** Descriptions and manifests have some kB. */
-const maximumTextBytes = 4 << 20
+const maximumTextBytes = 1 << 20
 
 /**
  * Regular files, in order. Folders and symbolic links are left out; a hard link counts as another name of its file.
@@ -121,19 +124,26 @@ async function readExtension(file: FileHandle, header: TarHeader, start: number)
   if (sizeBytes > maximumExtensionBytes) throw new Error(`a name in it has ${sizeBytes} bytes`)
   const content = await readAt(file, start, sizeBytes)
   const text = content.toString().replace(/\0.*$/s, '')
-  if (kind === 'long-name') return { name: text }
-  if (kind === 'long-target') return { target: text }
+  if (kind === 'long-name') return { name: requireShort(text) }
+  if (kind === 'long-target') return { target: requireShort(text) }
   const records = parsePax(content)
   const sparse = [...records.keys()].find((key) => key.startsWith('GNU.sparse.'))
   if (sparse !== undefined) throw new Error('it has a sparse file, which cannot be read where it lies')
   const size = records.get('size')
-  if (size !== undefined && !/^\d{1,15}$/.test(size)) throw new Error(`it has a file of the size ${size}`)
+  if (size !== undefined && !/^\d{1,15}$/.test(size))
+    throw new Error(`it has a file of the size ${size.slice(0, 20)}`)
   const [name, target] = [records.get('path'), records.get('linkpath')]
   return {
-    ...(name === undefined ? {} : { name }),
-    ...(target === undefined ? {} : { target }),
+    ...(name === undefined ? {} : { name: requireShort(name) }),
+    ...(target === undefined ? {} : { target: requireShort(target) }),
     ...(size === undefined ? {} : { sizeBytes: Number(size) }),
   }
+}
+
+function requireShort(name: string): string {
+  const bytes = Buffer.byteLength(name)
+  if (bytes > maximumNameBytes) throw new Error(`a name in it has ${bytes} bytes`)
+  return name
 }
 
 function plainName(name: string): string {

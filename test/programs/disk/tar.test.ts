@@ -151,6 +151,16 @@ describe('a tar archive', () => {
       'a name in it has 2097152 bytes',
     ],
     [
+      'a name longer than any path',
+      [header({ kind: 'L', size: '00000020000\0' }), Buffer.alloc(8192, 'n'), header({}), content('hello')],
+      'a name in it has 8192 bytes',
+    ],
+    [
+      'a long name in a pax header',
+      [paxHeader(pax('path', 'n'.repeat(4097))), header({}), content('hello')],
+      'a name in it has 4097 bytes',
+    ],
+    [
       'files without end',
       Array.from({ length: 1001 }, () => header({ size: '00000000000\0' })),
       'more than 1000 headers',
