@@ -2,19 +2,21 @@
 
 const mark = '…'
 
+// Texts come from outside, and may be long: no pattern here looks at more than a few hundred characters from where it begins.
+
 /** Up to the last `@` before the path. An escaped quote is part of a password; a plain one ends the URL. */
-const login = /\b([a-z][a-z0-9+.-]*:\/\/)(?:\\.|[^\s"\\/?#])*@/gi
+const login = /(:\/\/)(?:\\.|[^\s"\\/?#])*@/g
 
 /**
  * A password with a `/`, `?` or `#`, which only a broken URL has: its beginning stands where a port would, and is no number.
  * A host in brackets has colons of its own.
  */
 const brokenLogin =
-  /\b([a-z][a-z0-9+.-]*:\/\/)(?!\[)(?:\\.|[^\s"\\/?#:@])*:(?!\d*(?:[/?#\s"]|$))(?:\\.|[^\s"\\])*@/gi
+  /(:\/\/)(?!\[)(?:\\.|[^\s"\\/?#:@]){0,400}:(?!\d{0,9}(?:[/?#\s"]|$))(?:\\.|[^\s"\\]){0,400}@/g
 
 /** Parameters that let in anyone who has the URL, as presigned ones do. */
 const secretParameter =
-  /([?&][\w.~%-]*(?:token|secret|passw|pwd|signature|sig|credential|api_?key|access_?key)[\w.~%-]*=)[^&#\s"\\]+/gi
+  /([?&;#][\w.~%-]{0,99}(?:token|secret|passw|pwd|signature|sig|credential|jwt|api_?key|access_?key)[\w.~%-]{0,99}=)[^&#\s"\\]+/gi
 
 /** Names of settings whose values are never shown. */
 const secretName = /passw|passphrase|secret|token|credential|private_?key/i

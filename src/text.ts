@@ -25,7 +25,7 @@ const shown = new RegExp(`${colors}|[\\p{Cc}\\p{Cf}\\p{Cs}\\p{Zl}\\p{Zp}]`, 'gu'
  * What begins a command to a CI system: a line of GitHub's, with or without space before it, and its older form, Azure's and
  * TeamCity's anywhere in a line.
  */
-const commands = /^(\s*):(?=:)|#(?=#\w*\[)/gm
+const commands = /^([^\S\n\r\u2028\u2029]*):(?=:)|#(?=#\w{0,99}\[)/gm
 
 /**
  * A text that neither moves a terminal's cursor nor gives orders to a CI system. Lines and tabs stay; other invisible

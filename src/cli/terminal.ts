@@ -29,8 +29,9 @@ export function createTerminal({ stdout, stderr, env }: NodeJS.Process): Termina
   return {
     // stderr decides about colors; a result that goes to a file or a pipe never has any.
     out: (text) => {
-      const safe = disarm(redact(text), hasColors)
-      stdout.write(stdout.isTTY === true ? safe : stripVTControlCharacters(safe))
+      // Before the text is disarmed: without its colors, a line may begin with a command to a CI system.
+      const plain = stdout.isTTY === true ? text : stripVTControlCharacters(text)
+      stdout.write(disarm(redact(plain), hasColors))
     },
     error: (text) => void stderr.write(disarm(redact(text), hasColors)),
     eraseLine: () => void stderr.write('\r\u001b[K'),

@@ -32,7 +32,8 @@ const unpackers: readonly { readonly magic: string; readonly programs: readonly 
   },
   { magic: '\u00fd7zXZ\0', programs: [['xz', '-dc']] },
   { magic: '\u0028\u00b5\u002f\u00fd', programs: [['zstd', '-dcq', '--long=31']] },
-  { magic: zipMagic, programs: [['unzip', '-p']] },
+  // Without a password, it would ask for one on the terminal.
+  { magic: zipMagic, programs: [['unzip', '-P', 'none', '-p']] },
 ]
 
 /** Of what an archive unpacks to: more than any disk of a system VM. */

@@ -47,6 +47,8 @@ function publicUrl(remote: string): string | undefined {
   if (!/^(https?|ssh|git):\/\//.test(text)) return undefined
   try {
     const url = new URL(text)
+    // A password with a slash in it looks like a port and a path.
+    if (url.pathname.includes('@')) return undefined
     return Object.assign(url, { username: '', password: '', search: '', hash: '' }).href
   } catch {
     // Git may have a use for it; where a login ends in it cannot be told.

@@ -53,6 +53,18 @@ describe('a URL with a login', () => {
   })
 })
 
+describe('a long text', () => {
+  // In time that grows with the square of the length, each takes minutes.
+  it.each(['a.', '://', '://a:', '://a:b', 'http:', 'a://b ', '?a', '&a=', '?token', ';token=', '\\', '@'])(
+    'is read in a moment, however often it has %j',
+    { timeout: 30_000 },
+    (part) => {
+      const text = part.repeat(Math.floor((1 << 18) / part.length))
+      for (const one of [text, `http://a:b${text}`, `http://${text}@h`]) redact(one)
+    },
+  )
+})
+
 describe('a command line', () => {
   it('shows which values were set, and none of them', () => {
     const url = 'http://user:S3 CRET@example.org/x.tgz#sha256=00'

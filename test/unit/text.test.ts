@@ -35,6 +35,10 @@ describe('a text for a terminal or a log', () => {
     expect(disarm(text, false)).toBe(expected)
   })
 
+  it.each(['\n', ' ', '#', '##a', ':', '\t\n'])('is read once, however often it has %j', (part) => {
+    disarm(part.repeat(1 << 17), true)
+  })
+
   it('is still JSON with the same content if it was', () => {
     const value = { a: '##[group]x', b: '\u009b', c: '\u2028', d: '\u{e0041}', e: '::x' }
     expect(JSON.parse(disarm(JSON.stringify(value, null, 2), false))).toEqual(value)

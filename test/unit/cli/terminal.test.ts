@@ -255,3 +255,12 @@ describe('colours and live lines', () => {
     expect(results.join('')).toBe('trixie-x86_64\n')
   })
 })
+
+it('gives a CI system no command that a color hid', () => {
+  let written = ''
+  const stdout = { isTTY: false, write: (text: string) => (written += text) }
+  const stderr = { isTTY: true, write: () => true }
+  createTerminal({ stdout, stderr, env: {} } as unknown as NodeJS.Process).out('\u001b[31m::error::x\n')
+  expect(written).not.toMatch(/^::/m)
+  expect(written).toContain('error')
+})
