@@ -2,6 +2,7 @@
 
 import type { ResolvedStage } from '../config/resolved.ts'
 import type { QemuArguments } from '../qemu/arguments.ts'
+import { longestStretch } from '../qemu/guest-clock.ts'
 import { renderTemplate } from '../template.ts'
 
 /**
@@ -43,14 +44,15 @@ export function renderPackerTemplate(view: PackerView): string {
     {
       ...view,
       pluginVersion: view.dialect === '1.6' ? false : pluginVersion,
-      bootTimeout: `${view.bootTimeoutSeconds}s`,
+      // Packer counts the host's time, and may only end what the watch over the guest's own time has not.
+      bootTimeout: `${view.bootTimeoutSeconds * longestStretch}s`,
       opening: view.checkpointCommand(opening),
       stages: view.stages.map((stage) => ({
         summary: `${stage.name}: ${stage.summary}`,
         script: stage.script,
         executeCommand: `sh /run/systemvm-build/stage.sh ${stage.name} {{ .Path }}`,
         // The build enforces the stage's timeout itself; this is for when it can't.
-        timeout: view.isPatient ? '24h' : `${stage.timeoutSeconds + 60}s`,
+        timeout: view.isPatient ? '24h' : `${stage.timeoutSeconds * longestStretch + 60}s`,
         checkpoint: stage === last ? false : view.checkpointCommand(stage.name),
       })),
     },

@@ -15,8 +15,8 @@ export interface GuestClock {
   readonly sleep: (seconds: number, signal?: AbortSignal) => Promise<void>
 }
 
-/** However busy the host is, limits end: at least this share of its time counts. */
-const leastShare = 0.1
+/** However busy the host is, limits end: at most so many seconds of its time count as one. */
+export const longestStretch = 10
 const shortestSleepMs = 20
 
 /**
@@ -39,7 +39,7 @@ export function startGuestClock(now = () => performance.now(), waitedMs = readWa
     const passedMs = nowMs - lastMs
     lastMs = nowMs
     // The processor that waited longest holds up the others.
-    countedMs += Math.max(passedMs * leastShare, passedMs - Math.max(0, ...waits))
+    countedMs += Math.max(passedMs / longestStretch, passedMs - Math.max(0, ...waits))
     return countedMs / 1000
   }
 

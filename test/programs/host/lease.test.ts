@@ -26,8 +26,8 @@ afterEach(() => {
   for (const worker of workers.splice(0)) worker.kill('SIGKILL')
 })
 
-function startWorker(what: 'hold' | 'die'): LockWorker {
-  const worker = startLockWorker(path('out'), [what, `${timing.beatMs}`, `${timing.silentMs}`])
+function startWorker(what: 'hold' | 'die', silentMs = timing.silentMs): LockWorker {
+  const worker = startLockWorker(path('out'), [what, `${timing.beatMs}`, `${silentMs}`])
   workers.push(worker)
   return worker
 }
@@ -77,7 +77,7 @@ describe('where the kernel has no locks', () => {
   it('eight processes that succeed killed ones never have it at the same time', {
     timeout: 240_000,
   }, async () => {
-    const started = Array.from({ length: 8 }, () => startWorker('die'))
+    const started = Array.from({ length: 8 }, () => startWorker('die', 20_000))
     await Promise.all(started.map(({ ended }) => ended))
     const said = started.map(({ text }) => text()).join('')
     expect(said.split('\n').filter((line) => line === 'held')).toHaveLength(8 * timesHeld)

@@ -53,7 +53,7 @@ source "qemu" "systemvm" {
   ssh_host               = "127.0.0.1"
   ssh_username           = "root"
   ssh_private_key_file   = "run/key"
-  ssh_timeout            = "600s"
+  ssh_timeout            = "6000s"
   ssh_handshake_attempts = 100000
 
   shutdown_command = "systemctl --force poweroff"
@@ -74,7 +74,7 @@ build {
     execute_command = "sh /run/systemvm-build/stage.sh build_time {{ .Path }}"
     remote_folder   = "/run/systemvm-build"
     skip_clean      = true
-    timeout         = "180s"
+    timeout         = "1260s"
   }
 
   provisioner "shell-local" {
@@ -87,7 +87,7 @@ build {
     execute_command = "sh /run/systemvm-build/stage.sh apt_upgrade {{ .Path }}"
     remote_folder   = "/run/systemvm-build"
     skip_clean      = true
-    timeout         = "5460s"
+    timeout         = "54060s"
   }
 
   provisioner "shell-local" {
@@ -100,7 +100,7 @@ build {
     execute_command = "sh /run/systemvm-build/stage.sh configure_grub {{ .Path }}"
     remote_folder   = "/run/systemvm-build"
     skip_clean      = true
-    timeout         = "2460s"
+    timeout         = "24060s"
   }
 
   provisioner "shell-local" {
@@ -113,7 +113,7 @@ build {
     execute_command = "sh /run/systemvm-build/stage.sh configure_locale {{ .Path }}"
     remote_folder   = "/run/systemvm-build"
     skip_clean      = true
-    timeout         = "660s"
+    timeout         = "6060s"
   }
 
   provisioner "shell-local" {
@@ -126,7 +126,7 @@ build {
     execute_command = "sh /run/systemvm-build/stage.sh configure_login {{ .Path }}"
     remote_folder   = "/run/systemvm-build"
     skip_clean      = true
-    timeout         = "360s"
+    timeout         = "3060s"
   }
 
   provisioner "shell-local" {
@@ -139,7 +139,7 @@ build {
     execute_command = "sh /run/systemvm-build/stage.sh configure_networking {{ .Path }}"
     remote_folder   = "/run/systemvm-build"
     skip_clean      = true
-    timeout         = "360s"
+    timeout         = "3060s"
   }
 
   provisioner "shell-local" {
@@ -152,7 +152,7 @@ build {
     execute_command = "sh /run/systemvm-build/stage.sh configure_acpid {{ .Path }}"
     remote_folder   = "/run/systemvm-build"
     skip_clean      = true
-    timeout         = "360s"
+    timeout         = "3060s"
   }
 
   provisioner "shell-local" {
@@ -165,7 +165,7 @@ build {
     execute_command = "sh /run/systemvm-build/stage.sh install_systemvm_packages {{ .Path }}"
     remote_folder   = "/run/systemvm-build"
     skip_clean      = true
-    timeout         = "7260s"
+    timeout         = "72060s"
   }
 
   provisioner "shell-local" {
@@ -178,7 +178,7 @@ build {
     execute_command = "sh /run/systemvm-build/stage.sh configure_cloud_init {{ .Path }}"
     remote_folder   = "/run/systemvm-build"
     skip_clean      = true
-    timeout         = "360s"
+    timeout         = "3060s"
   }
 
   provisioner "shell-local" {
@@ -191,7 +191,7 @@ build {
     execute_command = "sh /run/systemvm-build/stage.sh configure_conntrack {{ .Path }}"
     remote_folder   = "/run/systemvm-build"
     skip_clean      = true
-    timeout         = "360s"
+    timeout         = "3060s"
   }
 
   provisioner "shell-local" {
@@ -204,7 +204,7 @@ build {
     execute_command = "sh /run/systemvm-build/stage.sh configure_systemvm_services {{ .Path }}"
     remote_folder   = "/run/systemvm-build"
     skip_clean      = true
-    timeout         = "960s"
+    timeout         = "9060s"
   }
 
   provisioner "shell-local" {
@@ -217,7 +217,7 @@ build {
     execute_command = "sh /run/systemvm-build/stage.sh authorized_keys {{ .Path }}"
     remote_folder   = "/run/systemvm-build"
     skip_clean      = true
-    timeout         = "180s"
+    timeout         = "1260s"
   }
 
   provisioner "shell-local" {
@@ -230,7 +230,7 @@ build {
     execute_command = "sh /run/systemvm-build/stage.sh configure_persistent_config {{ .Path }}"
     remote_folder   = "/run/systemvm-build"
     skip_clean      = true
-    timeout         = "180s"
+    timeout         = "1260s"
   }
 
   provisioner "shell-local" {
@@ -243,7 +243,7 @@ build {
     execute_command = "sh /run/systemvm-build/stage.sh cleanup {{ .Path }}"
     remote_folder   = "/run/systemvm-build"
     skip_clean      = true
-    timeout         = "1860s"
+    timeout         = "18060s"
   }
 
   provisioner "shell-local" {
@@ -256,6 +256,6 @@ build {
     execute_command = "sh /run/systemvm-build/stage.sh zerodisk {{ .Path }}"
     remote_folder   = "/run/systemvm-build"
     skip_clean      = true
-    timeout         = "960s"
+    timeout         = "9060s"
   }
 }

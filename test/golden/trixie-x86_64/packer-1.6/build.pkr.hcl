@@ -44,7 +44,7 @@ source "qemu" "systemvm" {
   ssh_host               = "127.0.0.1"
   ssh_username           = "root"
   ssh_private_key_file   = "run/key"
-  ssh_timeout            = "600s"
+  ssh_timeout            = "6000s"
   ssh_handshake_attempts = 100000
 
   shutdown_command = "systemctl --force poweroff"
@@ -65,7 +65,7 @@ build {
     execute_command = "sh /run/systemvm-build/stage.sh build_time {{ .Path }}"
     remote_folder   = "/run/systemvm-build"
     skip_clean      = true
-    timeout         = "180s"
+    timeout         = "1260s"
   }
 
   provisioner "shell-local" {
@@ -78,7 +78,7 @@ build {
     execute_command = "sh /run/systemvm-build/stage.sh apt_upgrade {{ .Path }}"
     remote_folder   = "/run/systemvm-build"
     skip_clean      = true
-    timeout         = "5460s"
+    timeout         = "54060s"
   }
 
   provisioner "shell-local" {
@@ -91,7 +91,7 @@ build {
     execute_command = "sh /run/systemvm-build/stage.sh configure_grub {{ .Path }}"
     remote_folder   = "/run/systemvm-build"
     skip_clean      = true
-    timeout         = "2460s"
+    timeout         = "24060s"
   }
 
   provisioner "shell-local" {
@@ -104,7 +104,7 @@ build {
     execute_command = "sh /run/systemvm-build/stage.sh configure_locale {{ .Path }}"
     remote_folder   = "/run/systemvm-build"
     skip_clean      = true
-    timeout         = "660s"
+    timeout         = "6060s"
   }
 
   provisioner "shell-local" {
@@ -117,7 +117,7 @@ build {
     execute_command = "sh /run/systemvm-build/stage.sh configure_login {{ .Path }}"
     remote_folder   = "/run/systemvm-build"
     skip_clean      = true
-    timeout         = "360s"
+    timeout         = "3060s"
   }
 
   provisioner "shell-local" {
@@ -130,7 +130,7 @@ build {
     execute_command = "sh /run/systemvm-build/stage.sh configure_networking {{ .Path }}"
     remote_folder   = "/run/systemvm-build"
     skip_clean      = true
-    timeout         = "360s"
+    timeout         = "3060s"
   }
 
   provisioner "shell-local" {
@@ -143,7 +143,7 @@ build {
     execute_command = "sh /run/systemvm-build/stage.sh configure_acpid {{ .Path }}"
     remote_folder   = "/run/systemvm-build"
     skip_clean      = true
-    timeout         = "360s"
+    timeout         = "3060s"
   }
 
   provisioner "shell-local" {
@@ -156,7 +156,7 @@ build {
     execute_command = "sh /run/systemvm-build/stage.sh install_systemvm_packages {{ .Path }}"
     remote_folder   = "/run/systemvm-build"
     skip_clean      = true
-    timeout         = "7260s"
+    timeout         = "72060s"
   }
 
   provisioner "shell-local" {
@@ -169,7 +169,7 @@ build {
     execute_command = "sh /run/systemvm-build/stage.sh configure_cloud_init {{ .Path }}"
     remote_folder   = "/run/systemvm-build"
     skip_clean      = true
-    timeout         = "360s"
+    timeout         = "3060s"
   }
 
   provisioner "shell-local" {
@@ -182,7 +182,7 @@ build {
     execute_command = "sh /run/systemvm-build/stage.sh configure_conntrack {{ .Path }}"
     remote_folder   = "/run/systemvm-build"
     skip_clean      = true
-    timeout         = "360s"
+    timeout         = "3060s"
   }
 
   provisioner "shell-local" {
@@ -195,7 +195,7 @@ build {
     execute_command = "sh /run/systemvm-build/stage.sh configure_systemvm_services {{ .Path }}"
     remote_folder   = "/run/systemvm-build"
     skip_clean      = true
-    timeout         = "960s"
+    timeout         = "9060s"
   }
 
   provisioner "shell-local" {
@@ -208,7 +208,7 @@ build {
     execute_command = "sh /run/systemvm-build/stage.sh authorized_keys {{ .Path }}"
     remote_folder   = "/run/systemvm-build"
     skip_clean      = true
-    timeout         = "180s"
+    timeout         = "1260s"
   }
 
   provisioner "shell-local" {
@@ -221,7 +221,7 @@ build {
     execute_command = "sh /run/systemvm-build/stage.sh configure_persistent_config {{ .Path }}"
     remote_folder   = "/run/systemvm-build"
     skip_clean      = true
-    timeout         = "180s"
+    timeout         = "1260s"
   }
 
   provisioner "shell-local" {
@@ -234,7 +234,7 @@ build {
     execute_command = "sh /run/systemvm-build/stage.sh cleanup {{ .Path }}"
     remote_folder   = "/run/systemvm-build"
     skip_clean      = true
-    timeout         = "1860s"
+    timeout         = "18060s"
   }
 
   provisioner "shell-local" {
@@ -247,6 +247,6 @@ build {
     execute_command = "sh /run/systemvm-build/stage.sh zerodisk {{ .Path }}"
     remote_folder   = "/run/systemvm-build"
     skip_clean      = true
-    timeout         = "960s"
+    timeout         = "9060s"
   }
 }
