@@ -8,6 +8,7 @@ import { planImage } from '../src/plan/plan.ts'
 import { keyOf, type LayerKey, type StageParts } from '../src/store/layer-key.ts'
 import { choosePrunable } from '../src/store/prune.ts'
 import { openStore } from '../src/store/store.ts'
+import { recordedFacts } from '../test/support/layers.ts'
 
 /** Seconds to hash scripts and settings, and to make sure of every layer below the last stage. The first time warms up. */
 export async function timePlanning(outFolder: string): Promise<number> {
@@ -67,18 +68,7 @@ export async function timeLargeStore(
   return { sweep, prune }
 }
 
-/** Fields that say nothing about a layer's place in the store. */
-const facts = {
-  sha256: sha256('disk'),
-  sizeBytes: 4,
-  createdAt: '2026-01-02T03:04:05.000Z',
-  buildTimeSeconds: 1,
-  log: '',
-  artifacts: [],
-  packages: { added: [], removed: [], upgraded: [] },
-  bytesWritten: 0,
-  tools: {},
-}
+const facts = { ...recordedFacts, sha256: sha256('disk'), sizeBytes: 4 }
 
 const baseParts = (index: number) => ({
   ...{ format: index, installer: 'bootstrap', suite: 'trixie', arch: 'x86_64' },

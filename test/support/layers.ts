@@ -5,6 +5,17 @@ import type { PlannedLayer } from '../../src/plan/plan.ts'
 import type { Layer } from '../../src/store/layer-record.ts'
 import type { Store } from '../../src/store/store.ts'
 
+/** Fields of a record that say nothing about a layer's place in the store. */
+export const recordedFacts = {
+  createdAt: '2026-01-02T03:04:05.000Z',
+  buildTimeSeconds: 1,
+  log: '',
+  artifacts: [],
+  packages: { added: [], removed: [], upgraded: [] },
+  bytesWritten: 0,
+  tools: {},
+}
+
 /** Puts a planned layer into a store, with its own key in place of a disk unless there is one. */
 export async function seal(
   planned: PlannedLayer,
@@ -22,12 +33,6 @@ export async function record({ key, name, parent, parts }: PlannedLayer, store: 
     name,
     parent,
     parts,
-    createdAt: '2026-01-02T03:04:05.000Z',
-    buildTimeSeconds: 1,
-    log: '',
-    artifacts: [],
-    packages: { added: [], removed: [], upgraded: [] },
-    bytesWritten: 0,
-    tools: {},
+    ...recordedFacts,
   })
 }

@@ -92,6 +92,7 @@ describe('the program', () => {
     expect(compiled()).toEqual([])
   })
 
+  // Skipped as root, whom no mode keeps from writing.
   it.skipIf(process.getuid?.() === 0)(
     'runs in the clone of another user (not as root, who may write anywhere)',
     async () => {
