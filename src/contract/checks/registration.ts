@@ -1,10 +1,10 @@
 /** Check of the `metadata.ini` beside a file: whether a management server would find and accept the file. */
 
-import { readFile } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { algorithms, type Checksums, computeChecksums, parseSums } from '../../export/checksums.ts'
 import { parseSections } from '../../export/metadata.ts'
 import { registeredSum, registrationsOf } from '../../export/registration.ts'
+import { readRegularText } from '../../host/regular-file.ts'
 import { type FileCheck, judge, skipped } from '../check.ts'
 
 const registration: FileCheck = {
@@ -13,7 +13,7 @@ const registration: FileCheck = {
   at: 'file',
   does: "looks up metadata.ini beside the file as the release's management server does",
   run: async ({ packedAs, target, expected, signal }) => {
-    const text = await readFile(join(dirname(packedAs), 'metadata.ini'), 'utf8').catch(() => undefined)
+    const text = await readRegularText(join(dirname(packedAs), 'metadata.ini')).catch(() => undefined)
     if (text === undefined) return skipped('there is no metadata.ini beside the file')
     const { registered } = expected
     if (registered === undefined || target === undefined)
@@ -53,7 +53,7 @@ function parseLines(lines: string): Readonly<Record<string, string>> {
 async function sumsOf(file: string, signal: AbortSignal): Promise<Checksums> {
   const listed = await Promise.all(
     algorithms.map(async (algorithm) => {
-      const list = await readFile(join(dirname(file), `${algorithm}sum.txt`), 'utf8').catch(() => '')
+      const list = await readRegularText(join(dirname(file), `${algorithm}sum.txt`)).catch(() => '')
       return [algorithm, parseSums(list).get(basename(file))] as const
     }),
   )

@@ -1,7 +1,7 @@
 /** Where debian-installer's kernel and initrd come from. Nothing unverified is booted. */
 
 import { createHash } from 'node:crypto'
-import { access, constants, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { access, constants, mkdir, rename, rm, writeFile } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import type { ImageFacts } from '../../config/image.ts'
 import { mainArchiveOf } from '../../debian/archives.ts'
@@ -12,6 +12,7 @@ import { exitCodes, PipelineError } from '../../errors.ts'
 import { temporaryName } from '../../host/files.ts'
 import { get, head } from '../../host/http.ts'
 import { runFile } from '../../host/process.ts'
+import { readRegular } from '../../host/regular-file.ts'
 
 /** What an installer is booted from. */
 export interface InstallerMedium {
@@ -166,7 +167,7 @@ function sha256Of(bytes: Uint8Array): string {
 }
 
 async function isWhole(path: string, sha256: string): Promise<boolean> {
-  const content = await readFile(path).catch(() => undefined)
+  const content = await readRegular(path, mostNetbootBytes).catch(() => undefined)
   return content !== undefined && sha256Of(content) === sha256
 }
 
