@@ -1,5 +1,6 @@
 /** Verifies image files side by side. */
 
+import { setMaxListeners } from 'node:events'
 import type { PipelineFields, Waiver } from '../config/pipeline.ts'
 import type { Expected } from '../contract/expected.ts'
 import type { SceneName } from '../contract/scenes.ts'
@@ -41,6 +42,8 @@ export async function verifyImages(request: VerifyRequest): Promise<readonly Ima
   const { candidates, outFolder, emit } = request
   const failed = new AbortController()
   const signal = AbortSignal.any([request.signal, failed.signal])
+  // Every guest and every program of a check listens to it.
+  setMaxListeners(0, signal)
   const acceleration = await chooseAccelerator({
     arch: 'x86_64',
     kernels: request.kernels,
