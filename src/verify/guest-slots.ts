@@ -12,6 +12,15 @@ export function guestSlots(accelerator: Accelerator, sizes: MachineSizes): Guest
   return pLimit(guestsAtATime(accelerator, largest(sizes)))
 }
 
+/**
+ * The sizes of guests on this host. An emulated guest gets one processor: its boot hardly uses a second one, which another
+ * guest uses well, and only emulated guests with several trip over kernels that patch themselves.
+ */
+export function sizesOn(accelerator: Accelerator, sizes: MachineSizes): MachineSizes {
+  if (accelerator === 'kvm') return sizes
+  return { ...sizes, cpus: 1, routers: { ...sizes.routers, cpus: 1 } }
+}
+
 /** QEMU itself takes memory too. */
 const overheadMiB = 256
 

@@ -12,7 +12,7 @@ import type { Accelerator } from '../qemu/machine.ts'
 import type { Emit } from '../report/events.ts'
 import type { ImageVerification } from '../report/verification.ts'
 import type { Candidate } from './candidates.ts'
-import { guestSlots } from './guest-slots.ts'
+import { guestSlots, sizesOn } from './guest-slots.ts'
 import { digestQuestions, readVerdict, writeVerdict } from './verdicts.ts'
 import { pathFor, verifyImage } from './verify-image.ts'
 import { applyWaivers } from './waivers.ts'
@@ -53,7 +53,7 @@ export async function verifyImages(request: VerifyRequest): Promise<readonly Ima
   })
   if (acceleration.accelerator === 'tcg') emit({ kind: 'note', text: `without KVM: ${acceleration.reason}` })
   const { cpus, memoryMiB, routers } = request.machine
-  const machine = { cpus, memoryMiB, routers }
+  const machine = sizesOn(acceleration.accelerator, { cpus, memoryMiB, routers })
   const slots = guestSlots(acceleration.accelerator, machine)
   const results: (ImageVerification | undefined)[] = candidates.map(() => undefined)
   const verifyOne = async (index: number): Promise<void> => {
@@ -63,7 +63,7 @@ export async function verifyImages(request: VerifyRequest): Promise<readonly Ima
     const questions = await digestQuestions({
       expected: request.expected as unknown as Json,
       accelerator: acceleration.accelerator,
-      machine,
+      machine: machine as unknown as Json,
       hasContent: contentOf === undefined,
     })
     // Only some of the scenes make no verdict.
