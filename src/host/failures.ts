@@ -18,11 +18,11 @@ export function diskFailed(isFull: boolean, folder: string, cause?: unknown): Pi
   })
 }
 
-export function interrupted(): PipelineError {
+export function interrupted(hint = 'run it again: it resumes after the last finished stage.'): PipelineError {
   return new PipelineError({
     code: 'interrupted',
     message: 'the build was interrupted',
-    hint: 'run it again: it resumes after the last finished stage.',
+    hint,
     exitCode: exitCodes.interrupted,
   })
 }

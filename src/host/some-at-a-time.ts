@@ -1,5 +1,7 @@
 /** Does the same to many things, some of them at a time: all at once would take more open files than a process may have. */
 
+import { allEnded } from './all-ended.ts'
+
 const atOnce = 16
 
 /** Results in the order of the items. @throws the first failure, once nothing is under way */
@@ -15,7 +17,6 @@ export async function someAtATime<Item, Result>(
       results[index] = await act(items[index] as Item)
     }
   }
-  const ended = await Promise.allSettled(Array.from({ length: atOnce }, work))
-  for (const end of ended) if (end.status === 'rejected') throw end.reason
+  await allEnded(Array.from({ length: atOnce }, work))
   return results
 }

@@ -78,7 +78,7 @@ async function buildAlone(
     }
     await boundStore(run)
   } catch (error) {
-    run.failure = asFailure(error, request)
+    run.failure = asFailure(error, run)
     // Half-made layers would only take up space until the next run, which sweeps too.
     if (!isLost(run)) await run.store.sweep().catch(() => undefined)
   }
@@ -229,8 +229,15 @@ async function verifyTargets(run: Run): Promise<void> {
   if (failed.length > 0) throw verificationFailed(failed)
 }
 
-function asFailure(error: unknown, { signal, outFolder }: BuildRequest): PipelineError {
-  if (signal.aborted) return isLockLost(signal.reason) ? signal.reason : interrupted()
+function asFailure(error: unknown, run: Run): PipelineError {
+  const { signal, outFolder, verify } = run.request
+  if (signal.aborted && isLockLost(signal.reason)) return signal.reason
+  if (signal.aborted) {
+    const isVerifying = run.images.length > 0 && verify !== undefined && run.verdicts === undefined
+    return isVerifying
+      ? interrupted('the images are complete, but not verified: "npm run verify:image" does that.')
+      : interrupted()
+  }
   if (error instanceof PipelineError) return error
   if (isNoSpace(error)) return diskFailed(true, outFolder, error)
   const message = messageOf(error)
@@ -242,7 +249,7 @@ function isLockLost(reason: unknown): reason is PipelineError {
 }
 
 async function finishRun(run: Run): Promise<Report> {
-  const { place, request } = run
+  const { place } = run
   try {
     await run.lock.confirm()
     const text = `${JSON.stringify(describeRun(run), null, 2)}\n`
@@ -250,7 +257,7 @@ async function finishRun(run: Run): Promise<Report> {
     await writeDurably(outFolderAt(place.outFolder).report, text)
   } catch (error) {
     // The disk may be full: an earlier failure is reported all the same.
-    run.failure ??= asFailure(error, request)
+    run.failure ??= asFailure(error, run)
   }
   const report = describeRun(run)
   run.emit({ kind: 'run-finished', report })

@@ -1,16 +1,18 @@
-/** Verifies image files, as many at a time as this host can take. */
+/** Verifies image files side by side. */
 
-import { availableParallelism, freemem } from 'node:os'
+import { setMaxListeners } from 'node:events'
 import type { PipelineFields, Waiver } from '../config/pipeline.ts'
 import type { Expected } from '../contract/expected.ts'
-import type { MachineSize, MachineSizes, SceneName } from '../contract/scenes.ts'
+import type { SceneName } from '../contract/scenes.ts'
 import type { Json } from '../digest.ts'
+import { allEnded } from '../host/all-ended.ts'
 import { outFolderAt } from '../host/out-folder.ts'
 import { chooseAccelerator } from '../qemu/accelerator.ts'
 import type { Accelerator } from '../qemu/machine.ts'
 import type { Emit } from '../report/events.ts'
 import type { ImageVerification } from '../report/verification.ts'
 import type { Candidate } from './candidates.ts'
+import { guestSlots, sizesOn } from './guest-slots.ts'
 import { digestQuestions, readVerdict, writeVerdict } from './verdicts.ts'
 import { pathFor, verifyImage } from './verify-image.ts'
 import { applyWaivers } from './waivers.ts'
@@ -37,7 +39,11 @@ export interface VerifyRequest {
 }
 
 export async function verifyImages(request: VerifyRequest): Promise<readonly ImageVerification[]> {
-  const { candidates, outFolder, emit, signal } = request
+  const { candidates, outFolder, emit } = request
+  const failed = new AbortController()
+  const signal = AbortSignal.any([request.signal, failed.signal])
+  // Every guest and every program of a check listens to it.
+  setMaxListeners(0, signal)
   const acceleration = await chooseAccelerator({
     arch: 'x86_64',
     kernels: request.kernels,
@@ -47,7 +53,8 @@ export async function verifyImages(request: VerifyRequest): Promise<readonly Ima
   })
   if (acceleration.accelerator === 'tcg') emit({ kind: 'note', text: `without KVM: ${acceleration.reason}` })
   const { cpus, memoryMiB, routers } = request.machine
-  const machine = { cpus, memoryMiB, routers }
+  const machine = sizesOn(acceleration.accelerator, { cpus, memoryMiB, routers })
+  const slots = guestSlots(acceleration.accelerator, machine)
   const results: (ImageVerification | undefined)[] = candidates.map(() => undefined)
   const verifyOne = async (index: number): Promise<void> => {
     const candidate = candidates[index] as Candidate
@@ -56,7 +63,7 @@ export async function verifyImages(request: VerifyRequest): Promise<readonly Ima
     const questions = await digestQuestions({
       expected: request.expected as unknown as Json,
       accelerator: acceleration.accelerator,
-      machine,
+      machine: machine as unknown as Json,
       hasContent: contentOf === undefined,
     })
     // Only some of the scenes make no verdict.
@@ -71,15 +78,16 @@ export async function verifyImages(request: VerifyRequest): Promise<readonly Ima
     }
     const part = `verify ${candidate.target}`
     emit({ kind: 'part-started', name: part, estimateSeconds: request.estimate?.(part) })
-    let scene = ''
+    let at = 'file and content'
     let asked = 0
-    const progress = () => emit({ kind: 'part-progress', name: part, text: `${scene}, ${asked} checks` })
+    const progress = () => emit({ kind: 'part-progress', name: part, text: `${at}, ${asked} checks` })
     const verification = await verifyImage({
       ...candidate,
       expected: request.expected,
       contentOf,
       acceleration,
       machine,
+      slots,
       scenes: request.scenes,
       runFolder: request.runFolder,
       outFolder,
@@ -88,8 +96,8 @@ export async function verifyImages(request: VerifyRequest): Promise<readonly Ima
         emit({ kind: 'check-finished', target: candidate.target, check })
         progress()
       },
-      onScene: (name) => {
-        scene = name
+      onScenes: (ended, total) => {
+        at = `${ended} of ${total} scenes`
         progress()
       },
       signal,
@@ -99,40 +107,14 @@ export async function verifyImages(request: VerifyRequest): Promise<readonly Ima
     results[index] = applyWaivers(verification, request.waivers)
     emit({ kind: 'image-verified', verification: results[index] as ImageVerification })
   }
-  await inPool(candidates.length, parallelism(acceleration.accelerator, largest(machine)), verifyOne)
+  await allEnded(
+    candidates.map((_, index) =>
+      verifyOne(index).catch((error: unknown) => {
+        // What cannot be read is reported at once, not after all guests of the other files.
+        failed.abort(error)
+        throw error
+      }),
+    ),
+  )
   return results.flatMap((result) => result ?? [])
-}
-
-/** The most CPUs and memory that any guest gets. */
-function largest({ cpus, memoryMiB, routers }: MachineSizes): MachineSize {
-  return { cpus: Math.max(cpus, routers.cpus), memoryMiB: Math.max(memoryMiB, routers.memoryMiB) }
-}
-
-/** How many guests to run at a time: emulated ones keep all their processors busy, others only a few. */
-export function parallelism(
-  accelerator: Accelerator,
-  { cpus, memoryMiB }: MachineSize,
-  host = { cores: availableParallelism(), freeMiB: freemem() / 1024 ** 2 },
-): number {
-  const byCores = accelerator === 'kvm' ? host.cores : Math.floor(host.cores / cpus)
-  // QEMU itself takes memory too.
-  const byMemory = Math.floor((host.freeMiB * 0.75) / (memoryMiB + 256))
-  return Math.max(1, Math.min(byCores, byMemory))
-}
-
-/** Runs jobs by number, `width` at a time. Throws the first failure once all jobs that started have ended. */
-async function inPool(count: number, width: number, job: (index: number) => Promise<void>): Promise<void> {
-  let next = 0
-  let failure: { readonly error: unknown } | undefined
-  const worker = async (): Promise<void> => {
-    while (next < count && failure === undefined) {
-      const index = next
-      next += 1
-      await job(index).catch((error: unknown) => {
-        failure ??= { error }
-      })
-    }
-  }
-  await Promise.all(Array.from({ length: Math.min(width, count) }, worker))
-  if (failure !== undefined) throw failure.error
 }
