@@ -65,6 +65,7 @@ export const errorCodes = [
   'installer-vanished',
   'interrupted',
   'keyring-missing',
+  'lock-exhausted',
   'lock-incomplete',
   'lock-lost',
   'lock-mismatch',

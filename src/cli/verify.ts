@@ -78,7 +78,7 @@ async function verify(files: readonly string[], options: VerifyOptions, terminal
         const place = runFolderOf(outFolder, image?.variant ?? 'foreign', new Date())
         const candidates =
           image === undefined
-            ? await foreignCandidates(files, options.target)
+            ? await foreignCandidates(files, options.target, signal)
             : await builtCandidates(image, outFolder)
         await mkdir(place.folder, { recursive: true })
         const startedAt = new Date()

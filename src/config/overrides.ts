@@ -1,8 +1,8 @@
 /** Values for one run that override `pipeline.ts`: a YAML file and `--set path=value`. */
 
-import { readFile } from 'node:fs/promises'
 import { parseDocument } from 'yaml'
-import { exitCodes, PipelineError } from '../errors.ts'
+import { exitCodes, messageOf, PipelineError } from '../errors.ts'
+import { readRegularText } from '../host/regular-file.ts'
 import { isSecretName, redact } from '../redact.ts'
 import { formatFound } from './faults.ts'
 import { pathKey, type Texts, textsOf } from './typed-texts.ts'
@@ -23,11 +23,11 @@ export function isRecord(value: unknown): value is Record<string, unknown> {
 export async function readOverrides(file: string): Promise<Overrides> {
   let text: string
   try {
-    text = await readFile(file, 'utf8')
+    text = await readRegularText(file)
   } catch (cause) {
     throw new PipelineError({
       code: 'overrides-unreadable',
-      message: `cannot read the configuration file ${file}: ${(cause as NodeJS.ErrnoException).code ?? cause}`,
+      message: `cannot read the configuration file ${file}: ${(cause as NodeJS.ErrnoException).code ?? messageOf(cause)}`,
       hint: 'give --config the path of a YAML file.',
       exitCode: exitCodes.badInput,
       cause,

@@ -1,13 +1,13 @@
 /** Archives that images come in. */
 
 import { createWriteStream } from 'node:fs'
-import { open } from 'node:fs/promises'
 import { basename, extname, join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { execa } from 'execa'
 import { exitCodes, messageOf, PipelineError } from '../errors.ts'
 import { boundBytes } from '../host/bound-bytes.ts'
 import { isNoSpace } from '../host/failures.ts'
+import { openToRead } from '../host/regular-file.ts'
 import { findProgram } from '../host/tools.ts'
 import { noRoomFor } from './no-room.ts'
 import { requireFile, unreadableDisk } from './unreadable.ts'
@@ -120,7 +120,7 @@ async function requireOneMember(file: string, signal: AbortSignal): Promise<void
 
 async function readHead(file: string): Promise<string> {
   await requireFile(file)
-  const handle = await open(file, 'r').catch((cause) => {
+  const handle = await openToRead(file).catch((cause) => {
     throw unreadableDisk(`cannot read the disk ${file}: ${messageOf(cause)}`, cause)
   })
   try {

@@ -16,7 +16,7 @@ export interface Installer {
   /** Whether it places partitions itself. Then only the layer's record knows where they are. */
   readonly placesPartitions: boolean
   /** What determines layer 0. Reads only local files. */
-  readonly keyParts: (image: ResolvedImage) => Promise<KeyParts>
+  readonly keyParts: (image: ResolvedImage, signal?: AbortSignal) => Promise<KeyParts>
   /** Predicts whether an installation can work; absent if nothing can be said beforehand. */
   readonly readiness?: (image: ResolvedImage, signal?: AbortSignal) => Promise<Readiness | undefined>
   /** Refuses in seconds what would only fail halfway. @throws PipelineError */

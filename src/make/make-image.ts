@@ -108,7 +108,7 @@ function describeDamage({ name = 'a stage', key, fault }: StoreFault): string {
 async function beginRun(request: BuildRequest, place: RunFolder, tools: HostTools, lock: Lock): Promise<Run> {
   const [startedAt, startedMs] = [new Date(), performance.now()]
   const { outFolder } = request
-  const store = openStore(outFolderAt(outFolder).store, lock.confirm)
+  const store = openStore(outFolderAt(outFolder).store, lock.confirm, request.signal)
   const onDamaged = (fault: StoreFault) => request.emit({ kind: 'note', text: describeDamage(fault) })
   for (const fault of await clearLeftovers(outFolder, store)) onDamaged(fault)
   const plan = await refreshed(await planOnSoundLayers({ ...request, onDamaged }, store), request, store)
@@ -177,7 +177,7 @@ async function buildStages(run: Run, base: Layer): Promise<Layer> {
     store,
     place,
     acceleration: (kernel) => accelerate(run, kernel),
-    states: openStates(outFolderAt(request.outFolder).states),
+    states: openStates(outFolderAt(request.outFolder).states, request.signal),
     packer: run.tools.packer,
     qemuVersion: run.tools.versions[`qemu-system-${plan.image.arch}`] ?? '',
     tools: run.tools.versions,

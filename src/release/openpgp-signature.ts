@@ -1,10 +1,11 @@
 /** Detached OpenPGP signatures, as the rules of the Apache Software Foundation ask for: made by gpg, verified by gpgv. */
 
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { execa } from 'execa'
 import { runGpgv } from '../debian/gpgv.ts'
+import { readRegular } from '../host/regular-file.ts'
 import { noSignature, programMissing, type SignatureVerdict, signingFailed } from '../host/signature.ts'
 
 /**
@@ -33,7 +34,7 @@ export async function verifyOpenPgp(
   const folder = await mkdtemp(join(tmpdir(), 'systemvm-image-'))
   try {
     const binary = join(folder, 'keyring.gpg')
-    await writeFile(binary, dearmor(await readFile(keyring)))
+    await writeFile(binary, dearmor(await readRegular(keyring)))
     const { status, said, fault } = await runGpgv(binary, ['--weak-digest', 'SHA1', signature, '-'], {
       input: content,
     })

@@ -3,8 +3,8 @@
 import { mkdir, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { FileSource } from '../../config/file-source.ts'
-import { hashFile, sha256File } from '../../digest.ts'
 import { exitCodes, PipelineError } from '../../errors.ts'
+import { hashFile, sha256File } from '../../host/hash-file.ts'
 import { downloadResumably } from '../../host/resumable-download.ts'
 
 export interface BringRequest {
@@ -28,11 +28,14 @@ export interface BroughtImage {
  * What identifies a source: its checksum as written, `sha512:…`, or that of the file. A file without one is read once in
  * the life of this program, as long as it does not change.
  */
-export async function digestOfSource({ location, sum }: FileSource): Promise<string> {
+export async function digestOfSource(
+  { location, sum }: FileSource,
+  signal: AbortSignal | undefined,
+): Promise<string> {
   if (sum !== undefined) return `${sum.algorithm}:${sum.hex}`
   const { size, mtimeMs } = await stat(location)
   const identity = `${location} ${size} ${mtimeMs}`
-  const digest = known.get(identity) ?? sha256File(location)
+  const digest = known.get(identity) ?? sha256File(location, signal)
   known.set(identity, digest)
   return `sha256:${await digest}`
 }
@@ -41,11 +44,11 @@ const known = new Map<string, Promise<string>>()
 
 /** @throws PipelineError `base-image-corrupt`, `download-too-large`, `mirror-unreachable`, `mirror-http-status` */
 export async function bringImage(request: BringRequest): Promise<BroughtImage> {
-  const { source, onProgress } = request
+  const { source, onProgress, signal } = request
   const file = source.isUrl ? await fetchImage(request) : source.location
   onProgress('checking the image against its checksum')
   const algorithm = source.sum?.algorithm ?? 'sha256'
-  const sums = await hashFile(file, [...new Set(['sha256', algorithm])])
+  const sums = await hashFile(file, signal, [...new Set(['sha256', algorithm])])
   const found = sums[algorithm] ?? ''
   if (source.sum !== undefined && source.sum.hex !== found) {
     if (source.isUrl) await rm(file)

@@ -37,7 +37,7 @@ function sourceOf({ baseImage }: ResolvedImage): FileSource {
   return baseImage
 }
 
-async function keyParts(image: ResolvedImage): Promise<KeyParts> {
+async function keyParts(image: ResolvedImage, signal?: AbortSignal): Promise<KeyParts> {
   const { suite, arch, disk } = baseFacts(image)
   const command = renderCommands(fileNode('/image'), '/layer.qcow2', image)
   return {
@@ -45,7 +45,7 @@ async function keyParts(image: ResolvedImage): Promise<KeyParts> {
       suite,
       arch,
       disk: disk ?? null,
-      image: await digestOfSource(sourceOf(image)),
+      image: await digestOfSource(sourceOf(image), signal),
       scripts: [],
       command: sha256(command),
     },
