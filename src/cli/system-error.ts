@@ -3,6 +3,7 @@
 import { constants } from 'node:os'
 import type { ErrorCode } from '../error-codes.ts'
 import { exitCodes, PipelineError } from '../errors.ts'
+import { toolsMissing } from '../host/tools.ts'
 
 const advice: Readonly<
   Record<string, { readonly code: ErrorCode; readonly what: string; readonly hint: string }>
@@ -23,6 +24,8 @@ const advice: Readonly<
 /** What a user can do about it; undefined if the error is none of these. */
 export function explainSystemError(error: unknown): PipelineError | undefined {
   if (!(error instanceof Error)) return undefined
+  const program = missingProgram(error) ?? missingProgram(error.cause)
+  if (program !== undefined) return toolsMissing([program])
   const { code = '', path, syscall } = error as NodeJS.ErrnoException
   const found = code in constants.errno ? advice[code] : undefined
   if (found === undefined) return undefined
@@ -33,4 +36,12 @@ export function explainSystemError(error: unknown): PipelineError | undefined {
     exitCode: exitCodes.hostNotFit,
     cause: error,
   })
+}
+
+// --- internal ---
+
+/** The program that could not be started because it is not there. */
+function missingProgram(error: unknown): string | undefined {
+  const { code, syscall = '' } = (error ?? {}) as Partial<NodeJS.ErrnoException>
+  return code === 'ENOENT' ? /^spawn (.+)$/.exec(syscall)?.[1] : undefined
 }

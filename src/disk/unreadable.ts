@@ -1,13 +1,15 @@
 /** Disks that can't be read. */
 
 import { stat } from 'node:fs/promises'
-import { exitCodes, PipelineError } from '../errors.ts'
+import { exitCodes, isHostFault, PipelineError } from '../errors.ts'
 
+/** @param cause a failure of the host is not the disk's fault, and is passed on as it is */
 export function unreadableDisk(
   message: string,
   cause?: unknown,
   hint = 'give the path of a whole disk image that qemu-img reads.',
 ): PipelineError {
+  if (isHostFault(cause)) return cause
   return new PipelineError({
     code: 'disk-unreadable',
     message,

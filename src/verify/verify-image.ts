@@ -17,8 +17,8 @@ import {
   sizeOf,
 } from '../contract/scenes.ts'
 import { type DiskSource, locateDisk, virtualSizeOf } from '../disk/disk-source.ts'
-import { unpackArchive } from '../disk/unpack.ts'
-import { messageOf } from '../errors.ts'
+import { withUnpacked } from '../disk/unpack.ts'
+import { isHostFault, messageOf } from '../errors.ts'
 import { createScratchFolder } from '../host/scratch-folder.ts'
 import { type AcceleratorChoice, bootsOfEmulatedGuest } from '../qemu/accelerator.ts'
 import { makeSshKey } from '../qemu/ssh.ts'
@@ -53,43 +53,11 @@ const growthBytes = 2 * 1024 ** 3
 
 /** @throws PipelineError `disk-unreadable`; whatever a check finds is a result */
 export async function verifyImage(request: ImageRequest): Promise<ImageVerification> {
-  const started = performance.now()
-  const { file, target, signal } = request
   const scratch = await createScratchFolder()
-  const checks: CheckResult[] = []
-  const onCheck = (result: CheckResult) => {
-    checks.push(result)
-    request.onCheck(result)
-  }
   try {
-    const unpacked = await unpackArchive(file, scratch.folder, signal)
-    const source = await locateDisk(unpacked, { signal })
-    // Computing checksums takes longest, and does not involve the guests.
-    const asFile = checkFile(request, source, onCheck)
-    asFile.catch(() => undefined)
-    const known = request.expected.contract
-    const isRead = request.contentOf === undefined || known === undefined
-    const contract = isRead ? await checkContent(request, source, scratch.folder, onCheck) : known
-    const scenes = await runScenes(request, contract, source, scratch.folder, (results) =>
-      checks.push(...results),
+    return await withUnpacked(request.file, scratch.folder, request.signal, (plain) =>
+      verifyPlain(request, plain, scratch.folder),
     )
-    await asFile
-    const isFine = checks.every(({ status }) => status !== 'failed')
-    const { contentOf } = request
-    return {
-      path: pathFor(file, request.outFolder),
-      target,
-      ...(contract === 'cloudstack' ? {} : { contract }),
-      format: source.format,
-      sha256: request.sha256,
-      status: isFine ? 'passed' : 'failed',
-      cached: false,
-      seconds: Math.round(performance.now() - started) / 1000,
-      accelerator: request.acceleration.accelerator,
-      ...(contentOf === undefined ? {} : { contentOf: pathFor(contentOf, request.outFolder) }),
-      scenes: [...scenes],
-      checks,
-    }
   } finally {
     await scratch.remove()
   }
@@ -99,6 +67,44 @@ export async function verifyImage(request: ImageRequest): Promise<ImageVerificat
 export function pathFor(file: string, outFolder: string): string {
   const inside = relative(outFolder, file)
   return inside.startsWith('..') ? file : inside
+}
+
+// --- internal ---
+
+/** @param plain the file itself, or its unpacked copy */
+async function verifyPlain(request: ImageRequest, plain: string, folder: string): Promise<ImageVerification> {
+  const started = performance.now()
+  const { file, target, signal } = request
+  const checks: CheckResult[] = []
+  const onCheck = (result: CheckResult) => {
+    checks.push(result)
+    request.onCheck(result)
+  }
+  const source = await locateDisk(plain, { signal })
+  // Computing checksums takes longest, and does not involve the guests.
+  const asFile = checkFile(request, source, onCheck)
+  asFile.catch(() => undefined)
+  const known = request.expected.contract
+  const isRead = request.contentOf === undefined || known === undefined
+  const contract = isRead ? await checkContent(request, source, folder, onCheck) : known
+  const scenes = await runScenes(request, contract, source, folder, (results) => checks.push(...results))
+  await asFile
+  const isFine = checks.every(({ status }) => status !== 'failed')
+  const { contentOf } = request
+  return {
+    path: pathFor(file, request.outFolder),
+    target,
+    ...(contract === 'cloudstack' ? {} : { contract }),
+    format: source.format,
+    sha256: request.sha256,
+    status: isFine ? 'passed' : 'failed',
+    cached: false,
+    seconds: Math.round(performance.now() - started) / 1000,
+    accelerator: request.acceleration.accelerator,
+    ...(contentOf === undefined ? {} : { contentOf: pathFor(contentOf, request.outFolder) }),
+    scenes: [...scenes],
+    checks,
+  }
 }
 
 async function checkFile(
@@ -144,6 +150,7 @@ async function ask(
   const started = performance.now()
   const finding = await run().catch((error: unknown): Finding => {
     signal.throwIfAborted()
+    if (isHostFault(error)) throw error
     return { status: 'failed', observed: messageOf(error) }
   })
   return resultOf(check, at, finding, (performance.now() - started) / 1000)
