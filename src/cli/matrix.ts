@@ -89,10 +89,13 @@ async function chooseChanged(
 }
 
 /** Options that affect a plan besides the pipeline, as words of a command line. */
-function overridesOf({ config, set, payload }: MatrixOptions): readonly string[] {
+function overridesOf({ config, set, targets, installer, payload }: MatrixOptions): readonly string[] {
   return [
     ...config.flatMap((file) => ['--config', resolvePath(file)]),
     ...set.flatMap((assignment) => ['--set', assignment]),
+    // An earlier version may lack the options of their own.
+    ...(targets === undefined ? [] : ['--set', `targets=[${targets}]`]),
+    ...(installer === undefined ? [] : ['--set', `installer=${installer}`]),
     ...(payload === undefined ? [] : ['--payload', payload]),
   ]
 }

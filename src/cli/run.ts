@@ -103,7 +103,8 @@ async function run(file: string, options: RunOptions, terminal: Terminal): Promi
 }
 
 function parseCount(text: string): number {
-  if (!/^\d{1,7}$/.test(text)) throw new InvalidArgumentError('it must be a whole number.')
+  if (!/^\d{1,7}$/.test(text))
+    throw new InvalidArgumentError('it must be a whole number of at most 7 digits.')
   return Number(text)
 }
 

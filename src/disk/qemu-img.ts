@@ -177,7 +177,12 @@ async function ask(
   signal?.throwIfAborted()
   if (result.code === 'ENOENT') throw toolsMissing(['qemu-img'])
   const { exitCode, stdout = '', stderr = '', shortMessage = 'qemu-img failed' } = result
-  const text = stderr.trim().replace(/^qemu-img: /, '') || (exitCode === undefined ? '' : stdout.trim())
+  // Its name for an image is one of ours, not the user's.
+  const text =
+    stderr
+      .trim()
+      .replace(/^qemu-img: /, '')
+      .replace(/Could not open 'json:\{.*\}': /, '') || (exitCode === undefined ? '' : stdout.trim())
   const said = result.timedOut ? `no end within ${limitMs / 1000} s` : text || shortMessage
   return { exitCode, stdout, said, cause: result }
 }

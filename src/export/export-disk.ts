@@ -196,16 +196,19 @@ async function requireSize(request: DiskExport, { format, sizeBytes }: ImageFile
   const found = format === 'raw' ? (await stat(disk)).size || sizeBytes : sizeBytes
   throw new PipelineError({
     code: 'disk-size',
-    message: `the disk ${disk} has ${found} bytes (${describeMiB(found)}), a size that the files for ${unfit.join(' and ')} cannot express`,
+    message: `the disk ${disk} has ${found} bytes (${describeMiB(found)}), a size that the files for ${listed(unfit)} cannot express`,
     hint: adviseSize(nearestSizesMiB(request, sizeBytes), sizeBytes),
     exitCode: exitCodes.badInput,
     details: { sizeBytes: found, targets: unfit },
   })
 }
 
+const listed = (names: readonly string[]) =>
+  names.length < 3 ? names.join(' and ') : `${names.slice(0, -1).join(', ')} and ${names.at(-1)}`
+
 function describeMiB(bytes: number): string {
   const rest = bytes % mibBytes
-  return `${Math.floor(bytes / mibBytes)} MiB${rest === 0 ? '' : ` and ${rest} bytes`}`
+  return `${Math.floor(bytes / mibBytes)} MiB${rest === 0 ? '' : ` and ${rest} ${rest === 1 ? 'byte' : 'bytes'}`}`
 }
 
 function adviseSize(sizesMiB: readonly number[], sizeBytes: number): string {

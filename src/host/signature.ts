@@ -2,6 +2,7 @@
 
 import { readFile } from 'node:fs/promises'
 import { exitCodes, PipelineError } from '../errors.ts'
+import { reasonOf } from './failures.ts'
 
 /** What one signature proves. */
 export interface SignatureVerdict {
@@ -41,7 +42,7 @@ export async function requireReadable(paths: readonly (string | undefined)[]): P
     await readFile(path).catch((cause: NodeJS.ErrnoException) => {
       throw new PipelineError({
         code: 'trust-unreadable',
-        message: `cannot read the keys in ${path}: ${cause.code ?? cause.message}`,
+        message: `cannot read the keys in ${path}: ${reasonOf(cause)}`,
         hint: '--signers and --revoked name files of SSH keys, --keyring one of OpenPGP keys, --trusted-root one of certificates.',
         exitCode: exitCodes.badInput,
         cause,

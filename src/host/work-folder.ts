@@ -2,8 +2,8 @@
 
 import { access, constants, mkdir, rm, stat } from 'node:fs/promises'
 import { isAbsolute, resolve } from 'node:path'
-import { exitCodes, messageOf, PipelineError } from '../errors.ts'
-import { findAccount } from './account.ts'
+import { exitCodes, PipelineError } from '../errors.ts'
+import { reasonOf } from './failures.ts'
 import { temporaryFolderIn } from './run-folder.ts'
 
 /**
@@ -58,17 +58,8 @@ async function faultOf(folder: string): Promise<string | undefined> {
     await access(folder, constants.W_OK | constants.X_OK)
     return undefined
   } catch (error) {
-    return reasons[(error as NodeJS.ErrnoException).code ?? '']?.() ?? messageOf(error)
+    return reasonOf(error)
   }
-}
-
-const reasons: Readonly<Record<string, () => string>> = {
-  ENOENT: () => 'there is no such folder',
-  ENOTDIR: () => 'a part of the path is not a folder',
-  EACCES: () => `${findAccount().text} may not write to it`,
-  EROFS: () => 'it is read-only',
-  ENAMETOOLONG: () => 'the path is too long',
-  ELOOP: () => 'its links lead in a circle',
 }
 
 function unfit(message: string): PipelineError {

@@ -27,7 +27,7 @@ describe('the folder for temporary files', () => {
   })
 
   it.each<[what: string, make: () => string, message: RegExp]>([
-    ['missing', () => path('none'), /^TMPDIR is .*none: there is no such folder$/],
+    ['missing', () => path('none'), /^TMPDIR is .*none: it is not there \(ENOENT\)$/],
     [
       'a file',
       () => {
@@ -42,11 +42,11 @@ describe('the folder for temporary files', () => {
         symlinkSync(path('circle'), path('circle'))
         return path('circle')
       },
-      /its links lead in a circle$/,
+      /its links lead in a circle \(ELOOP\)$/,
     ],
     // Not even root may write there.
     ['not writable', () => '/proc/self', /^TMPDIR is \/proc\/self: /],
-    ['of a name that is too long', () => path('x'.repeat(300)), /the path is too long$/],
+    ['of a name that is too long', () => path('x'.repeat(300)), /its name is too long \(ENAMETOOLONG\)$/],
     ['relative', () => 'tmp', /^TMPDIR is "tmp", which is not an absolute path$/],
   ])('is refused by name if TMPDIR is %s', async (_what, make, message) => {
     vi.stubEnv('TMPDIR', make())
