@@ -141,6 +141,7 @@ export const errorCodes = [
   'usage',
   'verification-failed',
   'went-on',
+  'work-folder',
 ] as const
 
 export type ErrorCode = (typeof errorCodes)[number]

@@ -1,6 +1,7 @@
 /** What signatures of both kinds share. */
 
 import { exitCodes, PipelineError } from '../errors.ts'
+import { reasonOf } from './failures.ts'
 import { readRegular } from './regular-file.ts'
 
 /** What one signature proves. */
@@ -41,7 +42,7 @@ export async function requireReadable(paths: readonly (string | undefined)[]): P
     await readRegular(path).catch((cause: NodeJS.ErrnoException) => {
       throw new PipelineError({
         code: 'trust-unreadable',
-        message: `cannot read the keys in ${path}: ${cause.code ?? cause.message}`,
+        message: `cannot read the keys in ${path}: ${reasonOf(cause)}`,
         hint: '--signers and --revoked name files of SSH keys, --keyring one of OpenPGP keys, --trusted-root one of certificates.',
         exitCode: exitCodes.badInput,
         cause,

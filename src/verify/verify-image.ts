@@ -9,8 +9,9 @@ import type { ImageFiles } from '../contract/image-files.ts'
 import { contentChecksOf, fileChecksOf } from '../contract/registry.ts'
 import { type MachineSizes, type SceneName, scenesFor } from '../contract/scenes.ts'
 import { type DiskSource, locateDisk, virtualSizeOf } from '../disk/disk-source.ts'
-import { unpackArchive } from '../disk/unpack.ts'
-import { messageOf } from '../errors.ts'
+import { withUnpacked } from '../disk/unpack.ts'
+import { isHostFault, messageOf } from '../errors.ts'
+import { allEnded } from '../host/all-ended.ts'
 import { createScratchFolder } from '../host/scratch-folder.ts'
 import type { AcceleratorChoice } from '../qemu/accelerator.ts'
 import { makeSshKey } from '../qemu/ssh.ts'
@@ -49,37 +50,11 @@ const growthBytes = 2 * 1024 ** 3
 
 /** @throws PipelineError `disk-unreadable`; whatever a check finds is a result */
 export async function verifyImage(request: ImageRequest): Promise<ImageVerification> {
-  const started = performance.now()
-  const { file, target, contentOf, expected, outFolder, signal } = request
   const scratch = await createScratchFolder()
   try {
-    const unpacked = await unpackArchive(file, scratch.folder, signal)
-    const source = await locateDisk(unpacked, { signal })
-    const contract = expected.contract ?? (await withFiles(source, scratch.folder, signal, contractOf))
-    // Before any guest takes the processors.
-    const content =
-      contentOf === undefined ? await checkContent(request, contract, source, scratch.folder) : []
-    // Computing checksums takes longest, and does not involve the guests.
-    const asFile = checkFile(request, source)
-    const atScenes = checkScenes(request, contract, source, scratch.folder)
-    await Promise.allSettled([asFile, atScenes])
-    const [ofFile, { scenes, checks: ofScenes }] = [await asFile, await atScenes]
-    const checks = [...ofFile, ...content, ...ofScenes]
-    const isFine = checks.every(({ status }) => status !== 'failed')
-    return {
-      path: pathFor(file, outFolder),
-      target,
-      ...(contract === 'cloudstack' ? {} : { contract }),
-      format: source.format,
-      sha256: request.sha256,
-      status: isFine ? 'passed' : 'failed',
-      cached: false,
-      seconds: Math.round(performance.now() - started) / 1000,
-      accelerator: request.acceleration.accelerator,
-      ...(contentOf === undefined ? {} : { contentOf: pathFor(contentOf, outFolder) }),
-      scenes: [...scenes],
-      checks,
-    }
+    return await withUnpacked(request.file, scratch.folder, request.signal, (plain) =>
+      verifyPlain(request, plain, scratch.folder),
+    )
   } finally {
     await scratch.remove()
   }
@@ -89,6 +64,39 @@ export async function verifyImage(request: ImageRequest): Promise<ImageVerificat
 export function pathFor(file: string, outFolder: string): string {
   const inside = relative(outFolder, file)
   return inside.startsWith('..') ? file : inside
+}
+
+// --- internal ---
+
+/** @param plain the file itself, or its unpacked copy */
+async function verifyPlain(request: ImageRequest, plain: string, folder: string): Promise<ImageVerification> {
+  const started = performance.now()
+  const { file, target, contentOf, expected, outFolder, signal } = request
+  const source = await locateDisk(plain, { signal })
+  const contract = expected.contract ?? (await withFiles(source, folder, signal, contractOf))
+  // Before any guest takes the processors.
+  const content = contentOf === undefined ? await checkContent(request, contract, source, folder) : []
+  // Computing checksums takes longest, and does not involve the guests.
+  const [ofFile, { scenes, checks: ofScenes }] = await allEnded([
+    checkFile(request, source),
+    checkScenes(request, contract, source, folder),
+  ])
+  const checks = [...ofFile, ...content, ...ofScenes]
+  const isFine = checks.every(({ status }) => status !== 'failed')
+  return {
+    path: pathFor(file, outFolder),
+    target,
+    ...(contract === 'cloudstack' ? {} : { contract }),
+    format: source.format,
+    sha256: request.sha256,
+    status: isFine ? 'passed' : 'failed',
+    cached: false,
+    seconds: Math.round(performance.now() - started) / 1000,
+    accelerator: request.acceleration.accelerator,
+    ...(contentOf === undefined ? {} : { contentOf: pathFor(contentOf, outFolder) }),
+    scenes: [...scenes],
+    checks,
+  }
 }
 
 async function checkFile(
@@ -169,6 +177,7 @@ async function askAll<AnyCheck extends Check>(
     const started = performance.now()
     const finding = await run(check).catch((error: unknown): Finding => {
       signal.throwIfAborted()
+      if (isHostFault(error)) throw error
       return { status: 'failed', observed: messageOf(error) }
     })
     const result = resultOf(check, at, finding, (performance.now() - started) / 1000)
