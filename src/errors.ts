@@ -45,6 +45,9 @@ export class PipelineError extends Error {
   }
 }
 
+/** How many of the last lines of a log an error shows. */
+export const shownLines = 20
+
 /** The message of anything thrown. */
 export function messageOf(thrown: unknown): string {
   return thrown instanceof Error ? thrown.message : String(thrown)

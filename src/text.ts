@@ -46,3 +46,12 @@ export function disarm(text: string, mayHaveColors: boolean): string {
 function escapeUnit(unit: string): string {
   return `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`
 }
+
+/** The value of a JSON text; undefined if it is none, or truncated. */
+export function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
+}

@@ -3,7 +3,7 @@
 import { access, constants } from 'node:fs/promises'
 import { execa } from 'execa'
 import type { Arch } from '../arch.ts'
-import { exitCodes, PipelineError } from '../errors.ts'
+import { exitCodes, PipelineError, shownLines } from '../errors.ts'
 import { findProgram, findTools, type ToolFault } from '../host/tools.ts'
 import { defaultPackerSource, type PackerSource, withPackerPackage } from './packer-package.ts'
 
@@ -130,7 +130,7 @@ async function runApt(command: readonly string[], { onOutput, signal }: InstallO
   if (!result.failed) return
   throw new PipelineError({
     code: 'setup-apt-failed',
-    message: `${result.shortMessage}\n${result.all.split('\n').slice(-20).join('\n')}`,
+    message: `${result.shortMessage}\n${result.all.split('\n').slice(-shownLines).join('\n')}`,
     hint: `run it by hand to see more: ${result.escapedCommand}`,
     exitCode: exitCodes.hostNotFit,
     cause: result,

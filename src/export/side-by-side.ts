@@ -6,6 +6,7 @@ import type { BlockNode } from '../disk/block-node.ts'
 import { exportFailed } from '../formats/failures.ts'
 import { compressGrains, type Grain } from '../formats/grains.ts'
 import { flattenDisk, type RawDisk } from '../formats/raw-disk.ts'
+import { secondsSince } from '../host/elapsed.ts'
 import { oneAtATime } from '../host/one-at-a-time.ts'
 import type { Emit } from '../report/events.ts'
 import type { TargetName } from '../targets/registry.ts'
@@ -152,8 +153,4 @@ async function inLists(path: string, write: () => Promise<void>): Promise<void> 
 
 function formatPercent(fraction: number): string {
   return `${Math.floor(fraction * 100)} %`
-}
-
-function secondsSince(startedMs: number): number {
-  return Math.round(performance.now() - startedMs) / 1000
 }

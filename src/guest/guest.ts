@@ -8,7 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { BlockNode } from '../disk/block-node.ts'
 import { createDisk } from '../disk/qemu-img.ts'
 import type { ErrorCode } from '../error-codes.ts'
-import { exitCodes, PipelineError } from '../errors.ts'
+import { exitCodes, PipelineError, shownLines } from '../errors.ts'
 import { cleanText } from '../qemu/console.ts'
 import { findSign, hasSign } from '../qemu/console-signs.ts'
 import { type CommandResult, connectAgent, type GuestAgent } from '../qemu/guest-agent.ts'
@@ -93,7 +93,6 @@ export interface Guest {
 }
 
 const pollMs = 250
-const shownLines = 20
 
 /** @throws PipelineError `qemu-ended` with QEMU's output */
 export async function startGuest(options: GuestOptions): Promise<Guest> {

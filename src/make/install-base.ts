@@ -1,6 +1,7 @@
 /** Makes layer 0 with the image's installer. */
 
 import { relative } from 'node:path'
+import { secondsSince } from '../host/elapsed.ts'
 import { outFolderAt } from '../host/out-folder.ts'
 import { installerOf } from '../installers/index.ts'
 import type { Layer } from '../store/layer-record.ts'
@@ -28,7 +29,7 @@ export async function installBase(run: Run): Promise<Layer> {
     estimate: run.estimates.of,
     signal: run.request.signal,
   })
-  const seconds = Math.round(performance.now() - started) / 1000
+  const seconds = secondsSince(started)
   for (const { text } of base.sources) await store.keepSource(Buffer.from(text))
   const layer = await store.commit({
     key: base.key,

@@ -5,6 +5,7 @@ import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { requireFit } from '../doctor/host-checks.ts'
 import { messageOf, PipelineError } from '../errors.ts'
+import { secondsSince } from '../host/elapsed.ts'
 import { diskFailed, interrupted, isNoSpace } from '../host/failures.ts'
 import { writeDurably } from '../host/files.ts'
 import { type Lock, takeLock, type Waiting } from '../host/lock.ts'
@@ -142,7 +143,7 @@ async function beginRun(request: BuildRequest, place: RunFolder, tools: HostTool
     tools,
     plan,
     startedAt,
-    elapsedSeconds: () => Math.round(performance.now() - startedMs) / 1000,
+    elapsedSeconds: () => secondsSince(startedMs),
     estimates,
     emit,
     timings,

@@ -19,6 +19,7 @@ import {
 import { type DiskSource, locateDisk, virtualSizeOf } from '../disk/disk-source.ts'
 import { unpackArchive } from '../disk/unpack.ts'
 import { messageOf } from '../errors.ts'
+import { secondsSince } from '../host/elapsed.ts'
 import { createScratchFolder } from '../host/scratch-folder.ts'
 import { type AcceleratorChoice, bootsOfEmulatedGuest } from '../qemu/accelerator.ts'
 import { makeSshKey } from '../qemu/ssh.ts'
@@ -84,7 +85,7 @@ export async function verifyImage(request: ImageRequest): Promise<ImageVerificat
       sha256: request.sha256,
       status: isFine ? 'passed' : 'failed',
       cached: false,
-      seconds: Math.round(performance.now() - started) / 1000,
+      seconds: secondsSince(started),
       accelerator: request.acceleration.accelerator,
       ...(contentOf === undefined ? {} : { contentOf: pathFor(contentOf, request.outFolder) }),
       scenes: [...scenes],
