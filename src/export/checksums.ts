@@ -1,13 +1,14 @@
 /** Checksums of image files, and `md5sum.txt`, `sha256sum.txt`, `sha512sum.txt` in GNU format beside them. */
 
 import { on } from 'node:events'
-import { access, stat } from 'node:fs/promises'
+import { stat } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'
 import { basename, dirname, join } from 'node:path'
 import { Worker } from 'node:worker_threads'
 import { openRawDisk, type RawDisk } from '../formats/raw-disk.ts'
-import { writeDurably } from '../host/files.ts'
+import { canAccess, writeDurably } from '../host/files.ts'
 import { readRegularText } from '../host/regular-file.ts'
+import { takeTurns } from '../host/turns.ts'
 
 /** Those that CloudStack's registration and its users ask for. */
 export const algorithms = ['md5', 'sha256', 'sha512'] as const
@@ -78,23 +79,7 @@ type HashMessage =
   | { readonly sums: Record<string, string> }
 
 /** More threads than processors would only take memory. The rest wait their turn in order. */
-const turns = limit(availableParallelism())
-
-function limit(atOnce: number): <Result>(run: () => Promise<Result>) => Promise<Result> {
-  const waiting: (() => void)[] = []
-  let free = atOnce
-  return async (run) => {
-    if (free > 0) free -= 1
-    else await new Promise<void>((resolve) => waiting.push(resolve))
-    try {
-      return await run()
-    } finally {
-      const next = waiting.shift()
-      if (next === undefined) free += 1
-      else next()
-    }
-  }
-}
+const turns = takeTurns(availableParallelism())
 
 /** Adds a file's checksums to the lists of its folder, and drops lines of files that no longer exist. */
 export async function writeChecksums(file: string, sums: Checksums): Promise<void> {
@@ -103,7 +88,7 @@ export async function writeChecksums(file: string, sums: Checksums): Promise<voi
     const path = listOf(folder, algorithm)
     const { sums: lines, others } = readList(await readIfThere(path))
     lines.set(basename(file), sums[algorithm])
-    for (const name of lines.keys()) if (!(await exists(join(folder, name)))) lines.delete(name)
+    for (const name of lines.keys()) if (!(await canAccess(join(folder, name)))) lines.delete(name)
     await writeDurably(path, renderList(lines, others))
   }
 }
@@ -131,13 +116,6 @@ async function readIfThere(path: string): Promise<string> {
     if (cause.code === 'ENOENT') return ''
     throw cause
   })
-}
-
-async function exists(path: string): Promise<boolean> {
-  return access(path).then(
-    () => true,
-    () => false,
-  )
 }
 
 /** Lines in no known format belong to someone else; they stay, before the rest. */

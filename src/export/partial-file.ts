@@ -35,6 +35,6 @@ export async function writeWhole<Result>(
 }
 
 /** A hard link if possible, else a copy; exports replace files and never write into them. */
-export async function bringFile(file: string, to: string): Promise<void> {
+export async function linkOrCopy(file: string, to: string): Promise<void> {
   await link(file, to).catch(() => copyFile(file, to, constants.COPYFILE_FICLONE))
 }

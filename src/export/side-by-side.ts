@@ -7,7 +7,7 @@ import { exportFailed } from '../formats/failures.ts'
 import { compressGrains, type Grain } from '../formats/grains.ts'
 import { flattenDisk, type RawDisk } from '../formats/raw-disk.ts'
 import { secondsSince } from '../host/elapsed.ts'
-import { oneAtATime } from '../host/one-at-a-time.ts'
+import { oneAtATime, type TakeTurns } from '../host/turns.ts'
 import type { Emit } from '../report/events.ts'
 import type { TargetName } from '../targets/registry.ts'
 import { algorithms, type Checksums, computeChecksums, dropChecksums, writeChecksums } from './checksums.ts'
@@ -105,7 +105,7 @@ async function exportTarget<Result>(
   job: SideBySide<Result>,
   { disk, key, grains }: Shared,
   target: TargetName,
-  list: ReturnType<typeof oneAtATime>,
+  list: TakeTurns,
 ): Promise<Result> {
   const { emit, signal } = job
   const path = job.fileOf(target)

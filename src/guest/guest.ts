@@ -23,6 +23,9 @@ import { guestMachine } from './machine.ts'
 /** Name of the port that the guest agent serves. */
 export const agentPort = 'org.qemu.guest_agent.0'
 
+/** The port through which older CloudStack hosts delivered data, by the name that they gave it. */
+export const oldPort = 's-42-VM.vport'
+
 export interface GuestOptions {
   /** Folder for the disk, logs and sockets of this boot. Its path must be short: a socket's is at most 108 bytes. */
   readonly folder: string

@@ -1,7 +1,7 @@
 /** Files that exist completely or not at all. */
 
 import { randomBytes } from 'node:crypto'
-import { mkdir, open, rename, rm, stat, statfs } from 'node:fs/promises'
+import { access, constants, mkdir, open, rename, rm, stat, statfs } from 'node:fs/promises'
 import { dirname } from 'node:path'
 
 /** Temporary name for `path` until it is complete: unique for each writer, and `isBeingWritten` can tell whose it is. */
@@ -80,6 +80,14 @@ export async function makeFolder(path: string): Promise<void> {
       if (again.code !== 'EEXIST') throw again
     })
   }
+}
+
+/** Whether this process may do something with a path. @default whether the path exists */
+export async function canAccess(path: string, mode: number = constants.F_OK): Promise<boolean> {
+  return access(path, mode).then(
+    () => true,
+    () => false,
+  )
 }
 
 /** Free bytes on the disk of a folder, which need not exist yet. */

@@ -1,13 +1,13 @@
 /** A Debian netinst disc as the installer's medium: it has a kernel, an initrd and the matching udebs. */
 
-import { access, mkdir } from 'node:fs/promises'
+import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { ImageFacts } from '../../config/image.ts'
 import type { ResolvedImage } from '../../config/resolved.ts'
 import { runGpgv } from '../../debian/gpgv.ts'
 import { sha256File } from '../../digest.ts'
 import { exitCodes, PipelineError } from '../../errors.ts'
-import { writeDurably } from '../../host/files.ts'
+import { canAccess, writeDurably } from '../../host/files.ts'
 import { download, get, head } from '../../host/http.ts'
 import { readIsoFile } from './iso9660.ts'
 import type { InstallerMedium } from './netboot.ts'
@@ -80,10 +80,7 @@ async function requireSigned(
   onProgress: (text: string) => void,
   signal: AbortSignal,
 ): Promise<void> {
-  const hasKeys = await access(discKeyring).then(
-    () => true,
-    () => false,
-  )
+  const hasKeys = await canAccess(discKeyring)
   if (!hasKeys) {
     onProgress(`without ${discKeyring} (package debian-keyring) only its checksum verifies the disc`)
     return

@@ -1,7 +1,7 @@
 /** Where debian-installer's kernel and initrd come from. Nothing unverified is booted. */
 
 import { createHash } from 'node:crypto'
-import { access, constants, mkdir, rename, rm, writeFile } from 'node:fs/promises'
+import { constants, mkdir, rename, rm, writeFile } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import type { ImageFacts } from '../../config/image.ts'
 import { mainArchiveOf } from '../../debian/archives.ts'
@@ -9,7 +9,7 @@ import { fetchIndex } from '../../debian/index-files.ts'
 import { findListedPackage } from '../../debian/packages-index.ts'
 import { fetchListed, type VerifiedRelease, verifyRelease } from '../../debian/release.ts'
 import { exitCodes, PipelineError } from '../../errors.ts'
-import { temporaryName } from '../../host/files.ts'
+import { canAccess, temporaryName } from '../../host/files.ts'
 import { get, head } from '../../host/http.ts'
 import { runFile } from '../../host/process.ts'
 import { readRegular } from '../../host/regular-file.ts'
@@ -64,14 +64,7 @@ async function findInstalled({
 }: NetbootRequest): Promise<InstallerMedium | undefined> {
   const folder = join(installedFolder, belowImages(image))
   const files = { kernel: join(folder, 'linux'), initrd: join(folder, 'initrd.gz') }
-  const areThere = await Promise.all(
-    Object.values(files).map((path) =>
-      access(path, constants.R_OK).then(
-        () => true,
-        () => false,
-      ),
-    ),
-  )
+  const areThere = await Promise.all(Object.values(files).map((path) => canAccess(path, constants.R_OK)))
   return areThere.every(Boolean) ? { ...files, source: `package ${netbootPackage(image)}` } : undefined
 }
 
