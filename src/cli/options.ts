@@ -28,6 +28,16 @@ export interface PipelineOptions {
 /** Collects the values of an option that may be repeated. */
 export const collect = (value: string, before: readonly string[]) => [...before, value]
 
+/** The absolute path that an option gives. */
+export function pathOf(option: string | undefined): string | undefined {
+  return option === undefined ? undefined : resolvePath(option)
+}
+
+/** The option that skips the detection of KVM. */
+export function acceleratorOption(): Option {
+  return new Option('--accelerator <name>', 'use this instead of detecting it').choices(['kvm', 'tcg'])
+}
+
 /** Adds the options for the pipeline, its values, and the output folder. */
 export function addPipelineOptions(command: Command): Command {
   return command

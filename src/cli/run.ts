@@ -15,7 +15,7 @@ import { findKernels } from '../qemu/kept-kernels.ts'
 import type { Accelerator } from '../qemu/machine.ts'
 import { type DeviceModelName, deviceModels } from '../targets/registry.ts'
 import { untilInterrupted } from './interrupt.ts'
-import { collect } from './options.ts'
+import { acceleratorOption, collect } from './options.ts'
 import type { Terminal } from './terminal.ts'
 import type { Choose } from './verb.ts'
 
@@ -48,7 +48,7 @@ export function runCommand(command: Command, terminal: Terminal, choose: Choose)
       '--folder <path>',
       'where its disk, key and sockets go, and stay; without it, a folder that is removed',
     )
-    .addOption(new Option('--accelerator <name>', 'use this instead of detecting it').choices(['kvm', 'tcg']))
+    .addOption(acceleratorOption())
     .option('--out <folder>', 'folder of builds, which remembers whether KVM works', 'out')
     .action((file: string, options: RunOptions) => choose(() => run(file, options, terminal)))
 }
@@ -101,14 +101,14 @@ async function run(file: string, options: RunOptions, terminal: Terminal): Promi
 }
 
 function parseCount(text: string): number {
-  if (!/^\d{1,7}$/.test(text)) throw new InvalidArgumentError('it must be a whole number.')
+  if (!/^\d{1,7}$/.test(text)) throw new InvalidArgumentError('It must be a whole number, e.g. 512.')
   return Number(text)
 }
 
 function parseWord(text: string): readonly [string, string] {
   const [, key, value] = /^([\w.-]+)=(\S*)$/.exec(text) ?? []
   if (key === undefined || value === undefined) {
-    throw new InvalidArgumentError(`--word ${text} must look like key=value, without spaces.`)
+    throw new InvalidArgumentError('It must look like key=value, without spaces.')
   }
   return [key, value]
 }

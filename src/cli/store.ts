@@ -165,7 +165,7 @@ function parseDuration(text: string): number {
   const [, count, unit = ''] = /^(\d+)([mhd])$/.exec(text) ?? []
   const unitMs = units[unit]
   if (count === undefined || unitMs === undefined)
-    throw new InvalidArgumentError('It looks like 90m, 12h or 7d.')
+    throw new InvalidArgumentError('It must look like 90m, 12h or 7d.')
   return Number(count) * unitMs
 }
 
@@ -175,6 +175,6 @@ function parseSize(text: string): number {
   const [, count, unit = ''] = /^(\d+(?:\.\d+)?)(MiB|GiB|TiB)$/.exec(text) ?? []
   const unitBytes = units[unit]
   if (count === undefined || unitBytes === undefined)
-    throw new InvalidArgumentError('It looks like 500MiB or 20GiB.')
+    throw new InvalidArgumentError('It must look like 500MiB or 20GiB.')
   return Math.floor(Number(count) * unitBytes)
 }

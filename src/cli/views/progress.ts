@@ -25,11 +25,14 @@ interface Running {
   detail: string
 }
 
-/** A reporter for people. Call `close` after the last event. */
-export function createTerminalReporter(options: TerminalOptions): {
+/** Shows events. Call `close` after the last one. */
+export interface Reporter {
   readonly emit: Emit
   readonly close: () => void
-} {
+}
+
+/** A reporter for people. */
+export function createTerminalReporter(options: TerminalOptions): Reporter {
   const { write, eraseLine, isLive, colors, nowMs } = options
   // Exports run in parallel, everything else one after the other.
   const running = new Map<string, Running>()

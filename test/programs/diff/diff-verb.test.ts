@@ -142,7 +142,7 @@ describeWith(['qemu-img', 'sfdisk', 'blkid', 'mke2fs', 'debugfs'], 'the verb dif
     ['a file alone', [tiny], 'is compared with nothing', 'two disk images'],
     ['a file that is no disk', ['base', tiny], 'neither a partition table nor a filesystem', 'qemu-img'],
     ['a path of neither', ['greet', '--path', '/none'], 'neither disk has /none', 'absolute'],
-    ['a path that is none', ['greet', '--path', 'etc'], 'It begins with a slash', ''],
+    ['a path that is none', ['greet', '--path', 'etc'], 'It must begin with a slash', ''],
   ])('explains %s', async (_case, words, said, hint) => {
     await makeStore()
     const { exitCode, stdout, stderr } = await diff(...words)

@@ -35,7 +35,7 @@ afterEach(() => rmSync(folder, { recursive: true, force: true }))
 const find = (report: DoctorReport, id: string) => report.checks.find((check) => check.id === id)
 
 describe('the doctor', () => {
-  it('probes at the host even where nothing is to be built', async () => {
+  it('looks at the host even where nothing is to be built', async () => {
     const report = await diagnose(input)
     for (const id of ['system', 'node', 'out-writable', 'disk-space', 'memory']) {
       expect(find(report, id)).toMatchObject({ status: 'ok' })
@@ -230,7 +230,7 @@ describe('a task', () => {
     expect(asked(0, 'bootstrap')).toBe(0)
   })
 
-  it('probes for the program of a kind of archive once, however many variants have it', async () => {
+  it('looks for the program of a kind of archive once, however many variants have it', async () => {
     const { formats } = await sampleImage(folder)
     const image = { targets: ['raw'], formats: { ...formats, raw: { archive: 'bz2' } } } as const
     const { probes } = hostChecks.find(({ id }) => id === 'archiver') as (typeof hostChecks)[number]
