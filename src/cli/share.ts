@@ -8,7 +8,7 @@ import { outFolderAt } from '../host/out-folder.ts'
 import { requireReadable } from '../host/signature.ts'
 import type { SshTrust } from '../host/ssh-signature.ts'
 import { planImage } from '../plan/plan.ts'
-import { formatBytes } from '../report/format.ts'
+import { formatBytes, plural } from '../report/format.ts'
 import type { Layer } from '../store/layer-record.ts'
 import { sizeOf } from '../store/prune.ts'
 import { openRegistry } from '../store/registry.ts'
@@ -101,7 +101,7 @@ async function share(
     if (options.unsigned === true)
       warn(terminal, `without signatures: anyone who can write to ${reference} decides what is in an image`)
     if (fault !== undefined) warn(terminal, fault)
-    terminal.error(`${layers.length} layers, ${formatBytes(sizeOf(layers))}, ${done}\n`)
+    terminal.error(`${plural(layers.length, 'layer')}, ${formatBytes(sizeOf(layers))}, ${done}\n`)
     // A layer that is not fetched is made here; one that is not uploaded is missing elsewhere.
     return fault !== undefined && verb === 'push' ? exitCodes.hostNotFit : exitCodes.ok
   } finally {

@@ -93,8 +93,3 @@ export const fault = (found: string, advice: string, error?: PipelineError): Fin
   advice,
   ...(error === undefined ? {} : { error }),
 })
-
-/** A number with its noun. */
-export function plural(count: number, noun: string): string {
-  return `${count} ${noun}${count === 1 ? '' : 's'}`
-}

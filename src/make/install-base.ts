@@ -4,6 +4,7 @@ import { relative } from 'node:path'
 import { secondsSince } from '../host/elapsed.ts'
 import { outFolderAt } from '../host/out-folder.ts'
 import { installerOf } from '../installers/index.ts'
+import { plural } from '../report/format.ts'
 import type { Layer } from '../store/layer-record.ts'
 import { accelerate } from './accelerate.ts'
 import type { Run } from './run.ts'
@@ -46,6 +47,6 @@ export async function installBase(run: Run): Promise<Layer> {
     bytesWritten: 0,
     tools: run.tools.versions,
   })
-  emit({ kind: 'part-finished', name: 'base', seconds, text: `${packages.added.length} packages` })
+  emit({ kind: 'part-finished', name: 'base', seconds, text: plural(packages.added.length, 'package') })
   return layer
 }

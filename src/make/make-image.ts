@@ -18,7 +18,7 @@ import { layoutOf, type Plan } from '../plan/plan.ts'
 import { expectRoom } from '../plan/room.ts'
 import { requireLocked } from '../provenance/lock.ts'
 import type { BuildEvent } from '../report/events.ts'
-import { formatBytes } from '../report/format.ts'
+import { formatBytes, plural } from '../report/format.ts'
 import type { Report } from '../report/report.ts'
 import { resultOfLayer, resultOfSkipped } from '../stages/results.ts'
 import { runStages } from '../stages/run-stages.ts'
@@ -215,7 +215,7 @@ async function boundStore({ request, store, plan, emit }: Run): Promise<void> {
   const { removed, leftBytes } = await keepBound(store, bound, plan)
   const most = `store.maximumGiB, which is ${formatBytes(bound.maximumBytes)}`
   if (removed.length > 0) {
-    const text = `${removed.length} unused layers, ${formatBytes(sizeOf(removed))}, removed from the store to keep to ${most}`
+    const text = `${plural(removed.length, 'unused layer')}, ${formatBytes(sizeOf(removed))}, removed from the store to keep to ${most}`
     emit({ kind: 'note', text })
   }
   if (leftBytes > bound.maximumBytes) {

@@ -1,8 +1,8 @@
 /** The checks of a host, for people. */
 
-import { type CheckStatus, plural } from '../../doctor/check.ts'
+import type { CheckStatus } from '../../doctor/check.ts'
 import type { DoctorReport } from '../../doctor/doctor.ts'
-import type { Colors } from '../../report/format.ts'
+import { type Colors, plural } from '../../report/format.ts'
 
 const marks = {
   ok: ['✔', 'green'],

@@ -2,7 +2,7 @@
 
 import { cleanText } from '../../qemu/console.ts'
 import type { BuildEvent, Emit } from '../../report/events.ts'
-import { type Colors, formatBytes, formatSeconds, formatTable } from '../../report/format.ts'
+import { type Colors, formatBytes, formatSeconds, formatTable, plural } from '../../report/format.ts'
 import type { Report, StageResult } from '../../report/report.ts'
 import { renderVerification } from './verification.ts'
 
@@ -152,10 +152,10 @@ function formatStage(stage: StageResult, outFolder: string, colors: Colors): str
 
 function describeChanges({ packages, layer, artifacts }: StageResult): string {
   const counts = [
-    [`${artifacts.length} artifacts`, artifacts.length],
+    [plural(artifacts.length, 'artifact'), artifacts.length],
     [`+${packages.added.length}`, packages.added.length],
     [`-${packages.removed.length}`, packages.removed.length],
-    [`~${packages.upgraded.length} packages`, packages.upgraded.length],
+    [`~${plural(packages.upgraded.length, 'package')}`, packages.upgraded.length],
   ] as const
   const shown = counts.flatMap(([text, count]) => (count === 0 ? [] : [text]))
   return [...shown, layer === null ? '' : formatBytes(layer.sizeBytes)]

@@ -5,7 +5,8 @@ import type { ReleaseRequest } from '../../debian/release.ts'
 import { exitCodes, PipelineError } from '../../errors.ts'
 import { canAccess } from '../../host/files.ts'
 import { probeUdebs, udebAdvice } from '../../installers/debian-installer/udebs.ts'
-import { type Finding, fault, type HostContext, ok, plural, warning } from '../check.ts'
+import { plural } from '../../report/format.ts'
+import { type Finding, fault, type HostContext, ok, warning } from '../check.ts'
 import { debianKeyring } from '../host-packages.ts'
 
 export async function checkKeyring(path: string): Promise<Finding> {
