@@ -9,10 +9,10 @@ import type { ResolvedImage, ResolvedPipeline } from '../config/resolved.ts'
 import { outFolderAt, requireOwnFolders } from '../host/out-folder.ts'
 import { requireKnownAnswers } from '../installers/debian-installer/extra-answers.ts'
 import { withInstallerStages } from '../installers/index.ts'
-import { bringFiles } from '../plan/bring-files.ts'
-import type { Missing } from '../plan/bring-source.ts'
-import { chooseContract } from '../plan/choose-contract.ts'
 import { isUrl } from '../redact.ts'
+import { chooseContract } from '../stage-files/choose-contract.ts'
+import { provideFiles } from '../stage-files/provide-files.ts'
+import type { Missing } from '../stage-files/provide-source.ts'
 
 export interface PipelineOptions {
   readonly pipeline: string
@@ -93,8 +93,8 @@ export async function choosePipeline(
   requireKnownAnswers(chosen, overrides)
   const outFolder = resolvePath(options.out)
   await requireOwnFolders(outFolderAt(outFolder))
-  const brought = await bringFiles(pipeline.images, outFolderAt(outFolder).cache.files, missing)
-  const images = (await Promise.all(brought.map(chooseContract))).map(withInstallerStages)
+  const provided = await provideFiles(pipeline.images, outFolderAt(outFolder).cache.files, missing)
+  const images = (await Promise.all(provided.map(chooseContract))).map(withInstallerStages)
   return {
     pipeline: { ...pipeline, images },
     images: images.filter(({ variant }) => chosen.some((image) => image.variant === variant)),

@@ -41,8 +41,8 @@ export async function computeChecksums<Wanted extends Algorithm = Algorithm>(
       onProgress(done.reduce((sum, each) => sum + each, 0) / (size * groups.length))
     })
   try {
-    const sums = await Promise.all(groups.map((group, index) => turns(() => hash(group, index))))
-    return Object.assign({}, ...sums)
+    const checksums = await Promise.all(groups.map((group, index) => turns(() => hash(group, index))))
+    return Object.assign({}, ...checksums)
   } finally {
     stopping.abort()
   }
@@ -64,7 +64,7 @@ async function hashInThread(
   const either = AbortSignal.any([signal, ended.signal])
   try {
     for await (const [said] of on(worker, 'message', { signal: either }) as AsyncIterable<[HashMessage]>) {
-      if (said.sums !== undefined) return said.sums
+      if (said.checksums !== undefined) return said.checksums
       onBytes(said.done)
     }
     throw either.reason
@@ -75,19 +75,19 @@ async function hashInThread(
 
 /** A thread's messages: bytes read so far, and at the end its checksums. */
 type HashMessage =
-  | { readonly done: number; readonly sums?: undefined }
-  | { readonly sums: Record<string, string> }
+  | { readonly done: number; readonly checksums?: undefined }
+  | { readonly checksums: Record<string, string> }
 
 /** More threads than processors would only take memory. The rest wait their turn in order. */
 const turns = takeTurns(availableParallelism())
 
 /** Adds a file's checksums to the lists of its folder, and drops lines of files that no longer exist. */
-export async function writeChecksums(file: string, sums: Checksums): Promise<void> {
+export async function writeChecksums(file: string, checksums: Checksums): Promise<void> {
   const folder = dirname(file)
   for (const algorithm of algorithms) {
     const path = listOf(folder, algorithm)
-    const { sums: lines, others } = readList(await readIfThere(path))
-    lines.set(basename(file), sums[algorithm])
+    const { checksums: lines, others } = readList(await readIfThere(path))
+    lines.set(basename(file), checksums[algorithm])
     for (const name of lines.keys()) if (!(await canAccess(join(folder, name)))) lines.delete(name)
     await writeDurably(path, renderList(lines, others))
   }
@@ -97,8 +97,8 @@ export async function writeChecksums(file: string, sums: Checksums): Promise<voi
 export async function dropChecksums(file: string): Promise<void> {
   for (const algorithm of algorithms) {
     const path = listOf(dirname(file), algorithm)
-    const { sums, others } = readList(await readIfThere(path))
-    if (sums.delete(basename(file))) await writeDurably(path, renderList(sums, others))
+    const { checksums, others } = readList(await readIfThere(path))
+    if (checksums.delete(basename(file))) await writeDurably(path, renderList(checksums, others))
   }
 }
 
@@ -119,33 +119,36 @@ async function readIfThere(path: string): Promise<string> {
 }
 
 /** Lines in no known format belong to someone else; they stay, before the rest. */
-function renderList(sums: ReadonlyMap<string, string>, others: readonly string[]): string {
-  const lines = [...sums].sort(([a], [b]) => (a < b ? -1 : 1)).map(([name, sum]) => `${sum}  ${name}`)
+function renderList(checksums: ReadonlyMap<string, string>, others: readonly string[]): string {
+  const lines = [...checksums]
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .map(([name, checksum]) => `${checksum}  ${name}`)
   return [...others, ...lines].map((line) => `${line}\n`).join('')
 }
 
-interface SumList {
-  readonly sums: Map<string, string>
+interface ChecksumList {
+  readonly checksums: Map<string, string>
   /** Lines that are not about a file. */
   readonly others: readonly string[]
 }
 
-function readList(text: string): SumList {
-  const sums = new Map<string, string>()
+function readList(text: string): ChecksumList {
+  const checksums = new Map<string, string>()
   const others: string[] = []
   for (const line of text.split('\n')) {
-    const [, sum, name] = /^([0-9a-f]+) [ *](.+)$/s.exec(line) ?? []
-    if (sum !== undefined && name !== undefined) sums.set(name, sum)
+    const [, checksum, name] = /^([0-9a-f]+) [ *](.+)$/s.exec(line) ?? []
+    if (checksum !== undefined && name !== undefined) checksums.set(name, checksum)
     else if (line !== '') others.push(line)
   }
-  return { sums, others }
+  return { checksums, others }
 }
 
 /** Whether the folder's lists have a file's checksums. */
-export async function hasChecksums(file: string, sums: Checksums): Promise<boolean> {
+export async function hasChecksums(file: string, checksums: Checksums): Promise<boolean> {
   for (const algorithm of algorithms) {
     if (
-      parseSums(await readIfThere(listOf(dirname(file), algorithm))).get(basename(file)) !== sums[algorithm]
+      parseChecksums(await readIfThere(listOf(dirname(file), algorithm))).get(basename(file)) !==
+      checksums[algorithm]
     )
       return false
   }
@@ -153,6 +156,6 @@ export async function hasChecksums(file: string, sums: Checksums): Promise<boole
 }
 
 /** Checksums by file name, from the format of `sha256sum` and similar tools. */
-export function parseSums(text: string): Map<string, string> {
-  return readList(text).sums
+export function parseChecksums(text: string): Map<string, string> {
+  return readList(text).checksums
 }

@@ -38,7 +38,7 @@ export interface SideBySide<Result> extends ExportSource {
 export interface MadeFile {
   readonly target: TargetName
   readonly path: string
-  readonly sums: Checksums
+  readonly checksums: Checksums
   readonly virtualSizeBytes: number
   readonly seconds: number
 }
@@ -127,20 +127,20 @@ async function exportTarget<Result>(
       grains?.close()
     }
     show('checksums')
-    const sums = await computeChecksums(file, signal, algorithms, (fraction) =>
+    const checksums = await computeChecksums(file, signal, algorithms, (fraction) =>
       show(`checksums ${formatPercent(fraction)}`),
     )
     await job.confirm?.()
     // From here on no list has a wrong checksum, whatever happens.
     await inLists(path, () => list(() => dropChecksums(path)))
-    return sums
+    return checksums
   }
   // Hashed before it gets its name, so that a file under its name is listed a moment later, interrupted or not.
-  const sums = await writeWhole(path, join(job.workFolder, basename(path)), signal, write, job.confirm)
-  await inLists(path, () => list(() => writeChecksums(path, sums)))
+  const checksums = await writeWhole(path, join(job.workFolder, basename(path)), signal, write, job.confirm)
+  await inLists(path, () => list(() => writeChecksums(path, checksums)))
   const seconds = secondsSince(started)
   emit({ kind: 'part-finished', name, seconds })
-  return job.onFile({ target, path, sums, virtualSizeBytes: disk.sizeBytes, seconds })
+  return job.onFile({ target, path, checksums, virtualSizeBytes: disk.sizeBytes, seconds })
 }
 
 async function inLists(path: string, write: () => Promise<void>): Promise<void> {

@@ -5,7 +5,7 @@ import { lstat, mkdir, readdir, rename, rm, rmdir, unlink } from 'node:fs/promis
 import { dirname, join } from 'node:path'
 import { sha256File } from '../digest.ts'
 import { exitCodes, PipelineError } from '../errors.ts'
-import { parseSums } from '../export/checksums.ts'
+import { parseChecksums } from '../export/checksums.ts'
 import { temporaryName } from '../host/files.ts'
 import { readRegularText } from '../host/regular-file.ts'
 import { recordSchema, releaseFiles, unlistedFiles } from './record.ts'
@@ -98,7 +98,7 @@ async function namesOfRelease(folder: string): Promise<ReadonlySet<string> | und
  */
 async function isAsReleased(folder: string, name: string, own: ReadonlySet<string>): Promise<boolean> {
   const readList = async (list: string) =>
-    parseSums(await readRegularText(join(folder, list)).catch(() => ''))
+    parseChecksums(await readRegularText(join(folder, list)).catch(() => ''))
   const isList = Object.values<string>(releaseFiles.sums).includes(name)
   if (isList) return [...(await readList(name)).keys()].every((listed) => own.has(listed))
   if (unlistedFiles.includes(name)) return true

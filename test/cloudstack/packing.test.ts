@@ -5,7 +5,7 @@ import { chmodSync, cpSync, mkdirSync, readdirSync, readFileSync, statSync } fro
 import { join } from 'node:path'
 import { beforeEach, expect, it } from 'vitest'
 import { listTree, sha256 } from '../../src/digest.ts'
-import { findSources, packScripts, type ScriptSources } from '../../src/plan/cloudstack-scripts.ts'
+import { findSources, packScripts, type ScriptSources } from '../../src/stage-files/cloudstack-scripts.ts'
 import { useFolder } from '../support/folder.ts'
 import { readPackingRules } from './packing-rules.ts'
 import { cloudstackSource, describeWithSource } from './tree.ts'

@@ -85,7 +85,7 @@ async function requireSigned(
     onProgress(`without ${discKeyring} (package debian-keyring) only its checksum verifies the disc`)
     return
   }
-  const [sums, signature] = await Promise.all(
+  const [checksums, signature] = await Promise.all(
     ['SHA256SUMS', 'SHA256SUMS.sign'].map(async (name) => {
       const { status, body } = await get(new URL(name, url).href, mostListBytes, signal)
       if (status !== 200) throw discUnsigned(url, `${name} answers HTTP ${status}`)
@@ -94,7 +94,11 @@ async function requireSigned(
     }),
   )
   const name = new URL(url).pathname.split('/').at(-1)
-  if (sums === undefined || signature === undefined || !sums.split('\n').includes(`${sha256}  ${name}`)) {
+  if (
+    checksums === undefined ||
+    signature === undefined ||
+    !checksums.split('\n').includes(`${sha256}  ${name}`)
+  ) {
     throw discUnsigned(url, 'its SHA256SUMS does not list it with that checksum')
   }
   const files = [join(folder, 'SHA256SUMS.sign'), join(folder, 'SHA256SUMS')]

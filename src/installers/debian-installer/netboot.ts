@@ -46,7 +46,7 @@ export async function findNetboot(request: NetbootRequest): Promise<InstallerMed
   if (installed !== undefined) return installed
   const { image, signal } = request
   const release = await verifyRelease(mainArchiveOf(image), { signal })
-  const found = (await fetchImages(request, release)) ?? (await fetchPackage(request, release))
+  const found = (await provideImages(request, release)) ?? (await fetchPackage(request, release))
   if (found === undefined) throw noNetboot(request)
   return found
 }
@@ -78,7 +78,7 @@ function belowImages({ debianVersion, debianArch }: NetbootRequest['image']): st
 const mostNetbootBytes = 256 * 1024 ** 2
 
 /** Undefined if the mirror lacks them, as do many that carry only packages. */
-async function fetchImages(
+async function provideImages(
   request: NetbootRequest,
   release: VerifiedRelease,
 ): Promise<InstallerMedium | undefined> {
@@ -88,11 +88,13 @@ async function fetchImages(
   const listed = release.files.get(`${folder}/SHA256SUMS`)
   const base = `${debian}/dists/${image.suite}/${folder}`
   if (listed === undefined || (await head(`${base}/SHA256SUMS`, signal)) !== 200) return undefined
-  const sums = parseSums((await fetchListed(`${base}/SHA256SUMS`, listed, { signal })).toString('utf8'))
+  const checksums = parseChecksums(
+    (await fetchListed(`${base}/SHA256SUMS`, listed, { signal })).toString('utf8'),
+  )
   const files: string[] = []
   for (const name of ['linux', 'initrd.gz']) {
     const path = `netboot/debian-installer/${image.debianArch}/${name}`
-    const sha256 = sums.get(path)
+    const sha256 = checksums.get(path)
     if (sha256 === undefined) return undefined
     const kept = join(request.cacheFolder, sha256, name)
     if (!(await isWhole(kept, sha256))) {
@@ -109,7 +111,7 @@ async function fetchImages(
 }
 
 /** Parses lines of a digest and a path, as `sha256sum` writes them, with or without a leading `./`. */
-export function parseSums(text: string): ReadonlyMap<string, string> {
+export function parseChecksums(text: string): ReadonlyMap<string, string> {
   return new Map(
     text.split('\n').flatMap((line) => {
       const [, sha256, path] = /^([0-9a-f]{64})\s+\*?(?:\.\/)?(.+)$/.exec(line) ?? []
