@@ -139,7 +139,7 @@ const ofNobodyKnows =
 
 describe('what is on a disk', () => {
   it('is found sound where it is', async () => {
-    expect(await failures()).toEqual([])
+    expect(await failures(), 'a new check needs what it looks for in `sound` of this file').toEqual([])
   })
 
   it.each<[string, Change, string[]]>([
