@@ -128,7 +128,7 @@ async function runApt(command: readonly string[], { onOutput, signal }: InstallO
   if (!result.failed) return
   throw new PipelineError({
     code: 'setup-apt-failed',
-    message: `${result.shortMessage}\n${result.all.split('\n').slice(-shownLines).join('\n')}`,
+    message: `apt-get failed: ${result.shortMessage}\n${result.all.split('\n').slice(-shownLines).join('\n')}`,
     hint: `run it by hand to see more: ${result.escapedCommand}`,
     exitCode: exitCodes.hostNotFit,
     cause: result,

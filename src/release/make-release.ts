@@ -7,7 +7,7 @@ import type { Package } from '../debian/dpkg-status.ts'
 import { exitCodes, PipelineError } from '../errors.ts'
 import { algorithms, type Checksums, computeChecksums } from '../export/checksums.ts'
 import { writeMetadata } from '../export/metadata.ts'
-import { linkOrCopy } from '../export/partial-file.ts'
+import { linkOrCopy } from '../host/files.ts'
 import { renderSums } from './checksum-lists.ts'
 import {
   type Collected,
