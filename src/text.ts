@@ -59,3 +59,12 @@ export function reasonIn(complaints: string): string {
     .filter((line) => line !== '')
   return lines.find((line) => !besides.test(line)) ?? lines[0] ?? ''
 }
+
+/** The value of a JSON text; undefined if it is none, or truncated. */
+export function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
+}

@@ -111,6 +111,6 @@ async function withDisks<Result>(
 }
 
 function collectPath(path: string, before: readonly string[]): readonly string[] {
-  if (!path.startsWith('/')) throw new InvalidArgumentError('It begins with a slash.')
+  if (!path.startsWith('/')) throw new InvalidArgumentError('It must begin with a slash.')
   return [...before, path === '/' ? path : path.replace(/\/+$/, '')]
 }

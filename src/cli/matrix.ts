@@ -103,7 +103,7 @@ function overridesOf({ config, set, targets, installer, payload }: MatrixOptions
 function parseRunner(text: string, before: Runners): Runners {
   const [, arch, label] = /^([^=]+)=(\S+)$/.exec(text) ?? []
   if (arch === undefined || label === undefined || !Object.hasOwn(defaultRunners, arch)) {
-    throw new InvalidArgumentError(`It looks like x86_64=${defaultRunners.x86_64}.`)
+    throw new InvalidArgumentError(`It must look like x86_64=${defaultRunners.x86_64}.`)
   }
   return { ...before, [arch]: label }
 }

@@ -9,10 +9,10 @@ import type { ResolvedImage, ResolvedPipeline } from '../config/resolved.ts'
 import { outFolderAt, requireOwnFolders } from '../host/out-folder.ts'
 import { requireKnownAnswers } from '../installers/debian-installer/extra-answers.ts'
 import { withInstallerStages } from '../installers/index.ts'
-import { bringFiles } from '../plan/bring-files.ts'
-import type { Missing } from '../plan/bring-source.ts'
-import { chooseContract } from '../plan/choose-contract.ts'
 import { isUrl } from '../redact.ts'
+import { chooseContract } from '../stage-files/choose-contract.ts'
+import { provideFiles } from '../stage-files/provide-files.ts'
+import type { Missing } from '../stage-files/provide-source.ts'
 import { type TargetName, targetNames } from '../targets/registry.ts'
 
 export interface PipelineOptions {
@@ -39,6 +39,16 @@ export function parseTargets(text: string): readonly TargetName[] {
       `It names ${JSON.stringify(unknown)}, which is none of ${targetNames.join(', ')}.`,
     )
   return [...new Set(names)] as TargetName[]
+}
+
+/** The absolute path that an option gives. */
+export function pathOf(option: string | undefined): string | undefined {
+  return option === undefined ? undefined : resolvePath(option)
+}
+
+/** The option that skips the detection of KVM. */
+export function acceleratorOption(): Option {
+  return new Option('--accelerator <name>', 'use this instead of detecting it').choices(['kvm', 'tcg'])
 }
 
 /** Adds the options for the pipeline, its values, and the output folder. */
@@ -102,8 +112,8 @@ export async function choosePipeline(
   requireKnownAnswers(chosen, overrides)
   const outFolder = resolvePath(options.out)
   await requireOwnFolders(outFolderAt(outFolder))
-  const brought = await bringFiles(pipeline.images, outFolderAt(outFolder).cache.files, missing)
-  const images = (await Promise.all(brought.map(chooseContract))).map(withInstallerStages)
+  const provided = await provideFiles(pipeline.images, outFolderAt(outFolder).cache.files, missing)
+  const images = (await Promise.all(provided.map(chooseContract))).map(withInstallerStages)
   return {
     pipeline: { ...pipeline, images },
     images: images.filter(({ variant }) => chosen.some((image) => image.variant === variant)),

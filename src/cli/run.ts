@@ -7,6 +7,7 @@ import { locateDisk, virtualSizeOf } from '../disk/disk-source.ts'
 import { withUnpacked } from '../disk/unpack.ts'
 import { requireFit } from '../doctor/host-checks.ts'
 import { type RoleName, roleNames } from '../guest/boot-arguments.ts'
+import { runGuest, socketsIn } from '../guest/run-guest.ts'
 import { outFolderAt, requireOwnFolders } from '../host/out-folder.ts'
 import { createScratchFolder } from '../host/scratch-folder.ts'
 import { socketPathBytes } from '../host/unix-socket.ts'
@@ -14,8 +15,8 @@ import { chooseAccelerator } from '../qemu/accelerator.ts'
 import { findKernels } from '../qemu/kept-kernels.ts'
 import type { Accelerator } from '../qemu/machine.ts'
 import { type DeviceModelName, deviceModels } from '../targets/registry.ts'
-import { runGuest, socketsIn } from '../verify/run-guest.ts'
 import { untilInterrupted } from './interrupt.ts'
+import { acceleratorOption } from './options.ts'
 import type { Terminal } from './terminal.ts'
 import type { Choose } from './verb.ts'
 
@@ -49,7 +50,7 @@ export function runCommand(command: Command, terminal: Terminal, choose: Choose)
       'where its disk, key and sockets go, and stay; without it, a folder that is removed',
       parseFolder,
     )
-    .addOption(new Option('--accelerator <name>', 'use this instead of detecting it').choices(['kvm', 'tcg']))
+    .addOption(acceleratorOption())
     .option('--out <folder>', 'folder of builds, which remembers whether KVM works', 'out')
     .action((file: string, options: RunOptions) => choose(() => run(file, options, terminal)))
 }
@@ -103,14 +104,13 @@ async function run(file: string, options: RunOptions, terminal: Terminal): Promi
 }
 
 function parseCount(text: string): number {
-  if (!/^\d{1,7}$/.test(text))
-    throw new InvalidArgumentError('it must be a whole number of at most 7 digits.')
+  if (!/^\d{1,7}$/.test(text)) throw new InvalidArgumentError('It must be a whole number, e.g. 512.')
   return Number(text)
 }
 
 function parsePositive(text: string): number {
   const count = parseCount(text)
-  if (count === 0) throw new InvalidArgumentError('it must be at least 1.')
+  if (count === 0) throw new InvalidArgumentError('It must be at least 1.')
   return count
 }
 
@@ -120,14 +120,14 @@ function parseFolder(text: string): string {
   const length = Math.max(...Object.values(socketsIn(folder)).map((path) => Buffer.byteLength(path)))
   if (length <= socketPathBytes) return folder
   throw new InvalidArgumentError(
-    `its sockets would have paths of ${length} bytes, and at most ${socketPathBytes} are possible: name a folder with a shorter path.`,
+    `Its sockets would have paths of ${length} bytes, and at most ${socketPathBytes} are possible: name a folder with a shorter path.`,
   )
 }
 
 function parseWord(text: string, before: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
   const [, key, value] = /^([\w.-]+)=(\S*)$/.exec(text) ?? []
   if (key === undefined || value === undefined) {
-    throw new InvalidArgumentError('it must look like key=value, without spaces.')
+    throw new InvalidArgumentError('It must look like key=value, without spaces.')
   }
   return { ...before, [key]: value }
 }

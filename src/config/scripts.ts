@@ -51,7 +51,7 @@ async function sourceFault(text: string, at: string): Promise<Fault[]> {
   if (rule !== undefined) return [{ path: at, rule, found: formatFound(text) }]
   if (source.isUrl) return []
   const found = await stat(source.location).catch(() => undefined)
-  if (found?.isDirectory() && source.sum !== undefined)
+  if (found?.isDirectory() && source.checksum !== undefined)
     return [{ path: at, rule: 'is a folder, which has no checksum', found: formatFound(text) }]
   if (found?.isDirectory() || found?.isFile()) return []
   return [{ path: at, rule: 'must be a folder or a tarball that exists', found: formatFound(text) }]

@@ -1,6 +1,6 @@
 /**
- * Computes sums of one file in a thread of its own, so that exports beside it go on. Plain JavaScript: tests start it where
- * nothing is compiled.
+ * Computes the checksums of one file in a thread of its own, so that exports beside it go on. Plain JavaScript: tests start it
+ * where nothing is compiled.
  */
 
 import { createHash } from 'node:crypto'
@@ -13,8 +13,8 @@ const hashes = algorithms.map((/** @type {string} */ algorithm) => [algorithm, c
 const buffer = Buffer.alloc(256 * 1024)
 const zeros = Buffer.alloc(256 * 1024)
 
-/** Told of every so many bytes, for whoever waits for the sums of a long file. */
-const toldBytes = 256 * 1024 * 1024
+/** Progress is reported after so many bytes. */
+const reportedBytes = 256 * 1024 * 1024
 let done = 0
 
 /** @param {Uint8Array} bytes */
@@ -22,7 +22,7 @@ function update(bytes) {
   for (const [, hash] of hashes) hash.update(bytes)
   const before = done
   done += bytes.length
-  if (Math.floor(done / toldBytes) > Math.floor(before / toldBytes)) parentPort?.postMessage({ done })
+  if (Math.floor(done / reportedBytes) > Math.floor(before / reportedBytes)) parentPort?.postMessage({ done })
 }
 
 /** Zeros count as well, but where they are known to be they need not be read. @param {number} length */
@@ -48,5 +48,5 @@ for (const { start, length } of extents) {
 passZeros(sizeBytes - position)
 closeSync(file)
 parentPort?.postMessage({
-  sums: Object.fromEntries(hashes.map(([algorithm, hash]) => [algorithm, hash.digest('hex')])),
+  checksums: Object.fromEntries(hashes.map(([algorithm, hash]) => [algorithm, hash.digest('hex')])),
 })

@@ -44,6 +44,6 @@ function canonicalSection({ release, arch }: Registered, hypervisor: string): st
 }
 
 /** The checksum by which the release compares a file with its registration. */
-export function registeredSum({ release }: Pick<Registered, 'release'>, sums: Checksums): string {
-  return isBefore(release, [4, 22]) ? sums.md5 : sums.sha512
+export function registeredChecksum({ release }: Pick<Registered, 'release'>, checksums: Checksums): string {
+  return isBefore(release, [4, 22]) ? checksums.md5 : checksums.sha512
 }

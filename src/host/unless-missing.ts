@@ -1,4 +1,4 @@
-/** Tells what is not there from what cannot be read: only the former may be made again, or cleaned up after. */
+/** Keeps apart what is not there and what cannot be read: only the former may be made again, or cleaned up after. */
 
 import { readdir, stat } from 'node:fs/promises'
 import { exitCodes, PipelineError } from '../errors.ts'

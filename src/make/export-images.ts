@@ -101,7 +101,7 @@ async function exportMissing(
 /** Records what is known about a file, so that it is not made twice. */
 async function recordImage(
   { image, layer, outFolder, emit }: ExportRequest,
-  { target, path, sums, virtualSizeBytes, seconds }: MadeFile,
+  { target, path, checksums, virtualSizeBytes, seconds }: MadeFile,
 ): Promise<ImageResult> {
   const { size, blocks } = await stat(path)
   const result: ImageResult = {
@@ -111,7 +111,7 @@ async function recordImage(
     sizeBytes: size,
     allocatedBytes: blocks * 512,
     virtualSizeBytes,
-    ...sums,
+    ...checksums,
     build_time: seconds,
     madeFrom: layer.key,
   }

@@ -5,6 +5,7 @@ import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { requireFit } from '../doctor/host-checks.ts'
 import { messageOf, PipelineError } from '../errors.ts'
+import { secondsSince } from '../host/elapsed.ts'
 import { diskFailed, interrupted, isNoSpace } from '../host/failures.ts'
 import { writeDurably } from '../host/files.ts'
 import { type Lock, takeLock, type Waiting } from '../host/lock.ts'
@@ -17,7 +18,7 @@ import { layoutOf, type Plan } from '../plan/plan.ts'
 import { expectRoom } from '../plan/room.ts'
 import { requireLocked } from '../provenance/lock.ts'
 import type { BuildEvent } from '../report/events.ts'
-import { formatBytes } from '../report/format.ts'
+import { formatBytes, plural } from '../report/format.ts'
 import type { Report } from '../report/report.ts'
 import { resultOfLayer, resultOfSkipped } from '../stages/results.ts'
 import { runStages } from '../stages/run-stages.ts'
@@ -142,7 +143,7 @@ async function beginRun(request: BuildRequest, place: RunFolder, tools: HostTool
     tools,
     plan,
     startedAt,
-    elapsedSeconds: () => Math.round(performance.now() - startedMs) / 1000,
+    elapsedSeconds: () => secondsSince(startedMs),
     estimates,
     emit,
     timings,
@@ -214,7 +215,7 @@ async function boundStore({ request, store, plan, emit }: Run): Promise<void> {
   const { removed, leftBytes } = await keepBound(store, bound, plan)
   const most = `store.maximumGiB, which is ${formatBytes(bound.maximumBytes)}`
   if (removed.length > 0) {
-    const text = `${removed.length} unused layers, ${formatBytes(sizeOf(removed))}, removed from the store to keep to ${most}`
+    const text = `${plural(removed.length, 'unused layer')}, ${formatBytes(sizeOf(removed))}, removed from the store to keep to ${most}`
     emit({ kind: 'note', text })
   }
   if (leftBytes > bound.maximumBytes) {

@@ -11,7 +11,7 @@ import type { Report } from '../report/report.ts'
 import { layersOf } from '../store/chain.ts'
 import type { Layer } from '../store/layer-record.ts'
 import { archiveOf, type TargetName, targetNames, targets } from '../targets/registry.ts'
-import { readReports } from './estimates.ts'
+import { readReports, sumOfKnown } from './estimates.ts'
 import type { Plan, PlannedLayer } from './plan.ts'
 
 /** Space assumed for a build without a predecessor: layer 0, the layers above it, a flat disk, and five images. */
@@ -54,8 +54,8 @@ export async function expectRoom(
   const isWorkHere =
     base !== undefined && installerOf(plan.image).needsWorkFolder === true && (await isWorkIn(outFolder))
   const work = isWorkHere && base.bytes !== undefined ? base.bytes * workFactor : undefined
-  const installing = base === undefined ? 0 : sum([base.bytes, isWorkHere ? work : 0])
-  const exporting = sum([...made, ...images].map(({ bytes }) => bytes).concat(flat))
+  const installing = base === undefined ? 0 : sumOfKnown([base.bytes, isWorkHere ? work : 0])
+  const exporting = sumOfKnown([...made, ...images].map(({ bytes }) => bytes).concat(flat))
   const isKnown = installing !== undefined && exporting !== undefined
   return {
     layers: made,
@@ -94,7 +94,7 @@ function flatSize(plan: Plan, made: readonly RoomOf[], reports: readonly Report[
   const chain = layersOf(plan).map(
     ({ name, cached }) => cached?.sizeBytes ?? made.find((layer) => layer.name === name)?.bytes,
   )
-  const total = sum(chain)
+  const total = sumOfKnown(chain)
   return total === undefined ? undefined : Math.min(total, layout.sizeBytes)
 }
 
@@ -110,18 +110,11 @@ function imageSize(
     return disk && estimateRoom([target], image.formats, disk).targets[target]
   }
   // A packed image is first written unpacked.
-  return archiveOf(target, image.formats) === 'none' ? last : sum([last, flat])
+  return archiveOf(target, image.formats) === 'none' ? last : sumOfKnown([last, flat])
 }
 
 function lastImage(target: TargetName, reports: readonly Report[]) {
   return reports.flatMap(({ images }) => images).findLast((image) => image.target === target)
-}
-
-function sum(values: readonly (number | undefined)[]): number | undefined {
-  return values.reduce<number | undefined>(
-    (total, value) => (total === undefined || value === undefined ? undefined : total + value),
-    0,
-  )
 }
 
 /** Whether temporary files are on the disk of a folder. A host check reports a work folder that is unfit. */

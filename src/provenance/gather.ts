@@ -5,7 +5,7 @@ import { dirname } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { ResolvedImage } from '../config/resolved.ts'
 import { archivesOf } from '../debian/archives.ts'
-import { type Package, readPackages } from '../debian/dpkg-status.ts'
+import { type Package, readPackages, withoutArchitecture } from '../debian/dpkg-status.ts'
 import { parseLicenses } from '../debian/licenses.ts'
 import { canonicalJson, sha256 } from '../digest.ts'
 import { openDisk } from '../disk/disk-files.ts'
@@ -15,6 +15,7 @@ import { outFolderAt } from '../host/out-folder.ts'
 import { findWorkFolder } from '../host/work-folder.ts'
 import { isBase } from '../store/layer-key.ts'
 import type { Layer } from '../store/layer-record.ts'
+import { packagesOf } from '../store/packages.ts'
 import type { Store } from '../store/store.ts'
 import { type AptLists, entryKey, readAptLists } from './apt-lists.ts'
 import { type InputLayer, type InputPackage, type Inputs, placeInputs, readInputs } from './inputs.ts'
@@ -165,20 +166,12 @@ function copyrightOf(name: string): string {
   return `/usr/share/doc/${withoutArchitecture(name)}/copyright`
 }
 
-/** dpkg-query says `libc6:amd64` for packages that may be installed for several architectures. */
-function withoutArchitecture(name: string): string {
-  return name.split(':')[0] as string
-}
-
 /** The packages of a stack of layers by name, after the changes of each layer; sorted by name. */
 function packagesAfter(layers: readonly Layer[]): ReadonlyMap<string, string> {
-  const packages = new Map<string, string>()
-  for (const { packages: change } of layers) {
-    for (const { name } of change.removed) packages.delete(withoutArchitecture(name))
-    for (const { name, version } of change.added) packages.set(withoutArchitecture(name), version)
-    for (const { name, to } of change.upgraded) packages.set(withoutArchitecture(name), to)
-  }
-  return new Map([...packages].sort(([a], [b]) => (a < b ? -1 : 1)))
+  const packages = [...packagesOf(layers)].map(
+    ([name, version]) => [withoutArchitecture(name), version] as const,
+  )
+  return new Map(packages.sort(([a], [b]) => (a < b ? -1 : 1)))
 }
 
 function describeLayer(layer: Layer): InputLayer {

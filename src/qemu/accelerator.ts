@@ -6,7 +6,7 @@ import { z } from 'zod'
 import type { Arch } from '../arch.ts'
 import { sha256 } from '../digest.ts'
 import { exitCodes, PipelineError } from '../errors.ts'
-import { makeFolder, writeDurably } from '../host/files.ts'
+import { canAccess, makeFolder, writeDurably } from '../host/files.ts'
 import { readRecord } from '../host/json-file.ts'
 import { readRegular } from '../host/regular-file.ts'
 import { findProgram } from '../host/tools.ts'
@@ -99,15 +99,10 @@ export async function chooseAccelerator(input: AcceleratorInput): Promise<Accele
 // --- the device ---
 
 async function deviceObstacle(device: string): Promise<string | undefined> {
-  const reach = (mode: number) =>
-    access(device, mode).then(
-      () => true,
-      () => false,
-    )
-  if (!(await reach(constants.F_OK))) {
+  if (!(await canAccess(device))) {
     return `there is no ${device}: enable virtualization in the firmware, or nested virtualization on the host of this machine`
   }
-  if (await reach(constants.R_OK | constants.W_OK)) return undefined
+  if (await canAccess(device, constants.R_OK | constants.W_OK)) return undefined
   return `${device} is not writable for this user: run "sudo usermod -aG kvm $USER" and log in again, or give it to everyone by the udev rule KERNEL=="kvm", GROUP="kvm", MODE="0666"`
 }
 

@@ -240,8 +240,8 @@ async function findVerification(
   folder: string,
   image: ResolvedImage,
 ): Promise<ImageVerification | undefined> {
-  const told = verifications?.find((one) => one.sha256 === sha256 && one.target === target)
-  const found = (await findVerdict(folder, { sha256, target })) ?? told
+  const reported = verifications?.find((one) => one.sha256 === sha256 && one.target === target)
+  const found = (await findVerdict(folder, { sha256, target })) ?? reported
   return found && applyWaivers(found, image.waivers)
 }
 

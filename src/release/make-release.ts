@@ -7,7 +7,7 @@ import type { Package } from '../debian/dpkg-status.ts'
 import { exitCodes, PipelineError } from '../errors.ts'
 import { algorithms, type Checksums, computeChecksums } from '../export/checksums.ts'
 import { writeMetadata } from '../export/metadata.ts'
-import { bringFile } from '../export/partial-file.ts'
+import { linkOrCopy } from '../host/files.ts'
 import { renderSums } from './checksum-lists.ts'
 import {
   type Collected,
@@ -97,7 +97,7 @@ async function fillFolder(
   const described: ReleaseVariant[] = []
   for (const variant of variants) {
     onStep(`${variant.image.variant}: files and packages`)
-    for (const { file } of variant.files) await bringFile(file, join(folder, basename(file)))
+    for (const { file } of variant.files) await linkOrCopy(file, join(folder, basename(file)))
     described.push(await describeVariant(folder, variant, signal))
     await writeMetadata(
       folder,

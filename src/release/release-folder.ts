@@ -4,7 +4,7 @@ import { randomBytes } from 'node:crypto'
 import { lstat, mkdir, readdir, rename, rm, rmdir, unlink } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { exitCodes, PipelineError } from '../errors.ts'
-import { parseSums } from '../export/checksums.ts'
+import { parseChecksums } from '../export/checksums.ts'
 import { temporaryName } from '../host/files.ts'
 import { sha256File } from '../host/hash-file.ts'
 import { readRegularText } from '../host/regular-file.ts'
@@ -104,7 +104,7 @@ async function isAsReleased(
   signal: AbortSignal | undefined,
 ): Promise<boolean> {
   const readList = async (list: string) =>
-    parseSums(await readRegularText(join(folder, list)).catch(() => ''))
+    parseChecksums(await readRegularText(join(folder, list)).catch(() => ''))
   const isList = Object.values<string>(releaseFiles.sums).includes(name)
   if (isList) return [...(await readList(name)).keys()].every((listed) => own.has(listed))
   if (unlistedFiles.includes(name)) return true

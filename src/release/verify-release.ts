@@ -4,7 +4,7 @@ import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type Checksums, computeChecksums } from '../export/checksums.ts'
 import { parseSections } from '../export/metadata.ts'
-import { registeredSum } from '../export/registration.ts'
+import { registeredChecksum } from '../export/registration.ts'
 import { readRegularText } from '../host/regular-file.ts'
 import { compareAttestation } from './attestation.ts'
 import { authenticate, type Trust } from './authenticate.ts'
@@ -132,7 +132,7 @@ async function compareMetadata(folder: string, record: ReleaseRecord, blame: Bla
   const sections = [...parseSections(text).values()]
   for (const sums of record.variants.flatMap(({ files }) => files)) {
     const own = sections.filter((lines) => lines.includes(`filename = ${sums.file}\n`))
-    const hasSum = own.every((lines) => lines.includes(`checksum = ${registeredSum(record, sums)}\n`))
+    const hasSum = own.every((lines) => lines.includes(`checksum = ${registeredChecksum(record, sums)}\n`))
     if (own.length === 0 || !hasSum)
       blame(releaseFiles.metadata, `it does not register ${sums.file} with its checksum`)
   }

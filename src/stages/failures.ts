@@ -1,6 +1,6 @@
 /** The failures of a run of stages. */
 
-import { messageOf, PipelineError } from '../errors.ts'
+import { messageOf, PipelineError, shownLines } from '../errors.ts'
 import { diskFailed, isNoSpace } from '../host/failures.ts'
 import { brokenPromise, type StageOutcome } from './recorder.ts'
 
@@ -9,8 +9,6 @@ export interface ConsoleTail {
   readonly lines: readonly string[]
   readonly log: string
 }
-
-const shownLines = 20
 
 export function stageFailed(outcome: StageOutcome, script: string, log: string): PipelineError {
   const { name, exitStatus, missing, lastLines } = outcome

@@ -1,7 +1,10 @@
+/** What a guest needs before Packer starts it: copied stages, boot files, the agent, overlays, the template. */
+
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { sha256 } from '../digest.ts'
 import { readBootFiles } from '../disk/boot-files.ts'
+import { rootUuidOf } from '../disk/layout.ts'
 import { createDisk } from '../disk/qemu-img.ts'
 import { readRegular } from '../host/regular-file.ts'
 import type { RunFolder } from '../host/run-folder.ts'
@@ -77,7 +80,6 @@ export async function prepareGuest(request: GuestRequest, scratch: ScratchFolder
   if (state !== undefined) await request.states.use(state, store.disk(first.key))
   const dummyDisk = join(scratch.folder, 'dummy.qcow2')
   await createDisk(dummyDisk, 1024 ** 2)
-  const rootUuid = layout.partitions.find(({ mount }) => mount === '/')?.uuid ?? ''
   const template = join(place.folder, 'build.pkr.hcl')
   const text = renderPackerTemplate({
     variant: image.variant,
@@ -94,7 +96,7 @@ export async function prepareGuest(request: GuestRequest, scratch: ScratchFolder
         disk: store.disk(first.key),
         kernel: bootFiles.kernel,
         initrd: agent.initrd,
-        kernelArguments: buildKernelArguments(rootUuid, buildUnit),
+        kernelArguments: buildKernelArguments(rootUuidOf(layout), buildUnit),
         serialLog: request.serialLog,
         qmpSocket: scratch.qmpSocket,
         channelSocket: scratch.channelSocket,

@@ -16,14 +16,13 @@ import {
 import type { DiskSource } from '../disk/disk-source.ts'
 import { messageOf, PipelineError } from '../errors.ts'
 import { type BootArguments, networksOf, plainNetworks, renderCommandLine } from '../guest/boot-arguments.ts'
-import { agentPort, type Guest, startGuest } from '../guest/guest.ts'
+import { agentPort, type Guest, oldPort, startGuest } from '../guest/guest.ts'
 import type { AcceleratorChoice } from '../qemu/accelerator.ts'
 import { hasSign } from '../qemu/console-signs.ts'
 import type { SshKey } from '../qemu/ssh.ts'
 import type { CheckResult } from '../report/verification.ts'
 import type { DeviceModel } from '../targets/device-model.ts'
 import { deviceModels, type TargetName } from '../targets/registry.ts'
-import { oldPort } from './enter-scene.ts'
 
 export interface SceneRequest {
   readonly name: SceneName
@@ -94,7 +93,7 @@ export async function bootFor(
   const model: DeviceModel = deviceModels[modelOf(name, target, request.expected.formats)]
   const others = model.hasOldPort === true ? [oldPort] : []
   const ports = spec.isPortFirst === true ? [...others, agentPort] : [agentPort, ...others]
-  const isTold = bootArguments !== undefined && spec.way === 'firmware'
+  const isInFirmware = bootArguments !== undefined && spec.way === 'firmware'
   return startGuest({
     ...request.machine,
     folder,
@@ -105,7 +104,7 @@ export async function bootFor(
     networks: bootArguments === undefined ? plainNetworks(sshPort) : networksOf(bootArguments, sshPort),
     ports,
     hasSerialPort: spec.hasSerialPort ?? true,
-    firmwareStrings: isTold ? [`cmdline:${renderCommandLine(bootArguments)}`] : [],
+    firmwareStrings: isInFirmware ? [`cmdline:${renderCommandLine(bootArguments)}`] : [],
     incoming: baseBoot?.saved,
     signal: request.signal,
   })

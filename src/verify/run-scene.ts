@@ -11,7 +11,7 @@ import {
   type SceneSpec,
   sceneSpecs,
 } from '../contract/scenes.ts'
-import { messageOf } from '../errors.ts'
+import { messageOf, shownLines } from '../errors.ts'
 import { makeBootArguments, traps } from '../guest/boot-arguments.ts'
 import type { Guest } from '../guest/guest.ts'
 import { findFreePort } from '../host/ports.ts'
@@ -29,8 +29,6 @@ export interface SceneOutcome {
   /** Path of a screenshot. */
   readonly screenshot: string | undefined
 }
-
-const shownLines = 20
 
 /** @throws only if interrupted: everything else is a result */
 export async function runScene(request: SceneRequest): Promise<SceneOutcome> {

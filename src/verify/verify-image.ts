@@ -12,6 +12,7 @@ import { type DiskSource, locateDisk, virtualSizeOf } from '../disk/disk-source.
 import { withUnpacked } from '../disk/unpack.ts'
 import { isHostFault, messageOf } from '../errors.ts'
 import { allEnded } from '../host/all-ended.ts'
+import { secondsSince } from '../host/elapsed.ts'
 import { createScratchFolder } from '../host/scratch-folder.ts'
 import type { AcceleratorChoice } from '../qemu/accelerator.ts'
 import { makeSshKey } from '../qemu/ssh.ts'
@@ -91,7 +92,7 @@ async function verifyPlain(request: ImageRequest, plain: string, folder: string)
     sha256: request.sha256,
     status: isFine ? 'passed' : 'failed',
     cached: false,
-    seconds: Math.round(performance.now() - started) / 1000,
+    seconds: secondsSince(started),
     accelerator: request.acceleration.accelerator,
     ...(contentOf === undefined ? {} : { contentOf: pathFor(contentOf, outFolder) }),
     scenes: [...scenes],

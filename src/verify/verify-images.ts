@@ -14,7 +14,7 @@ import type { ImageVerification } from '../report/verification.ts'
 import type { Candidate } from './candidates.ts'
 import { guestSlots, sizesOn } from './guest-slots.ts'
 import { digestQuestions, readVerdict, writeVerdict } from './verdicts.ts'
-import { pathFor, verifyImage } from './verify-image.ts'
+import { type ImageRequest, pathFor, verifyImage } from './verify-image.ts'
 import { applyWaivers } from './waivers.ts'
 
 export interface VerifyRequest {
@@ -38,6 +38,7 @@ export interface VerifyRequest {
   readonly signal: AbortSignal
 }
 
+/** @returns a verification of each candidate, in their order, with waivers applied */
 export async function verifyImages(request: VerifyRequest): Promise<readonly ImageVerification[]> {
   const { candidates, outFolder, emit } = request
   const failed = new AbortController()
@@ -55,66 +56,82 @@ export async function verifyImages(request: VerifyRequest): Promise<readonly Ima
   const { cpus, memoryMiB, routers } = request.machine
   const machine = sizesOn(acceleration.accelerator, { cpus, memoryMiB, routers })
   const slots = guestSlots(acceleration.accelerator, machine)
-  const results: (ImageVerification | undefined)[] = candidates.map(() => undefined)
-  const verifyOne = async (index: number): Promise<void> => {
-    const candidate = candidates[index] as Candidate
-    const first = candidates.find(({ madeFrom }) => madeFrom !== undefined && madeFrom === candidate.madeFrom)
-    const contentOf = first === undefined || first === candidate ? undefined : first.file
-    const questions = await digestQuestions({
-      expected: request.expected as unknown as Json,
-      accelerator: acceleration.accelerator,
-      machine: machine as unknown as Json,
-      hasContent: contentOf === undefined,
-    })
-    // Only some of the scenes make no verdict.
-    const isWhole = request.scenes === undefined
-    const kept =
-      request.useVerdicts && isWhole ? await readVerdict(outFolder, candidate, questions) : undefined
-    const judged = kept === undefined ? undefined : applyWaivers(kept, request.waivers)
-    if (judged?.status === 'passed') {
-      results[index] = { ...judged, path: pathFor(candidate.file, outFolder) }
-      emit({ kind: 'image-verified', verification: results[index] as ImageVerification })
-      return
-    }
-    const part = `verify ${candidate.target}`
-    emit({ kind: 'part-started', name: part, estimateSeconds: request.estimate?.(part) })
-    let at = 'file and content'
-    let asked = 0
-    const progress = () => emit({ kind: 'part-progress', name: part, text: `${at}, ${asked} checks` })
-    const verification = await verifyImage({
-      ...candidate,
-      expected: request.expected,
-      contentOf,
+  const verify = async (candidate: Candidate): Promise<ImageVerification> => {
+    const verification = await verifyCandidate(candidate, {
+      ...request,
       acceleration,
       machine,
       slots,
-      scenes: request.scenes,
-      runFolder: request.runFolder,
-      outFolder,
-      onCheck: (check) => {
-        asked += 1
-        emit({ kind: 'check-finished', target: candidate.target, check })
-        progress()
-      },
-      onScenes: (ended, total) => {
-        at = `${ended} of ${total} scenes`
-        progress()
-      },
       signal,
     })
-    if (isWhole) await writeVerdict(outFolder, verification, questions)
-    emit({ kind: 'part-finished', name: part, seconds: verification.seconds })
-    results[index] = applyWaivers(verification, request.waivers)
-    emit({ kind: 'image-verified', verification: results[index] as ImageVerification })
+    emit({ kind: 'image-verified', verification })
+    return verification
   }
-  await allEnded(
-    candidates.map((_, index) =>
-      verifyOne(index).catch((error: unknown) => {
+  return allEnded(
+    candidates.map((candidate) =>
+      verify(candidate).catch((error: unknown) => {
         // What cannot be read is reported at once, not after all guests of the other files.
         failed.abort(error)
         throw error
       }),
     ),
   )
-  return results.flatMap((result) => result ?? [])
+}
+
+type Verifying = Omit<VerifyRequest, 'machine'> & Pick<ImageRequest, 'acceleration' | 'machine' | 'slots'>
+
+/** The stored verdict on a candidate if it passed, or else a new one; waivers are applied. */
+async function verifyCandidate(candidate: Candidate, request: Verifying): Promise<ImageVerification> {
+  const { outFolder, waivers, scenes, useVerdicts } = request
+  const contentOf = findContent(candidate, request.candidates)
+  const questions = await digestQuestions({
+    expected: request.expected as unknown as Json,
+    accelerator: request.acceleration.accelerator,
+    machine: { ...request.machine, routers: { ...request.machine.routers } },
+    hasContent: contentOf === undefined,
+  })
+  // Only some of the scenes make no verdict.
+  const isWhole = scenes === undefined
+  const kept = useVerdicts && isWhole ? await readVerdict(outFolder, candidate, questions) : undefined
+  const judged = kept === undefined ? undefined : applyWaivers(kept, waivers)
+  if (judged?.status === 'passed') return { ...judged, path: pathFor(candidate.file, outFolder) }
+  const verification = await examine(candidate, contentOf, request)
+  if (isWhole) await writeVerdict(outFolder, verification, questions)
+  return applyWaivers(verification, waivers)
+}
+
+/** The file whose content is read for a candidate with the same disk; undefined if its own is. */
+function findContent({ madeFrom, file }: Candidate, candidates: readonly Candidate[]): string | undefined {
+  const first = candidates.find((other) => other.madeFrom !== undefined && other.madeFrom === madeFrom)
+  return first?.file === file ? undefined : first?.file
+}
+
+/** Runs all checks of a candidate, and reports each. */
+async function examine(
+  candidate: Candidate,
+  contentOf: string | undefined,
+  request: Verifying,
+): Promise<ImageVerification> {
+  const { emit, estimate } = request
+  const name = `verify ${candidate.target}`
+  emit({ kind: 'part-started', name, estimateSeconds: estimate?.(name) })
+  let at = 'file and content'
+  let asked = 0
+  const progress = () => emit({ kind: 'part-progress', name, text: `${at}, ${asked} checks` })
+  const verification = await verifyImage({
+    ...request,
+    ...candidate,
+    contentOf,
+    onCheck: (check) => {
+      asked += 1
+      emit({ kind: 'check-finished', target: candidate.target, check })
+      progress()
+    },
+    onScenes: (ended, total) => {
+      at = `${ended} of ${total} scenes`
+      progress()
+    },
+  })
+  emit({ kind: 'part-finished', name, seconds: verification.seconds })
+  return verification
 }

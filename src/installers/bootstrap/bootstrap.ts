@@ -9,7 +9,7 @@ import type { ResolvedImage } from '../../config/resolved.ts'
 import { imageNode } from '../../disk/block-node.ts'
 import type { Layout } from '../../disk/layout.ts'
 import { convertImage } from '../../disk/qemu-img.ts'
-import { PipelineError } from '../../errors.ts'
+import { PipelineError, shownLines } from '../../errors.ts'
 import { freeBytes } from '../../host/files.ts'
 import { runMarker, startGroup } from '../../host/process.ts'
 import { removeTree } from '../../host/remove-tree.ts'
@@ -90,7 +90,7 @@ async function runMmdebstrap(request: BootstrapRequest, work: string, raw: strin
   signal.removeEventListener('abort', abort)
   signal.throwIfAborted()
   if (result.exitCode !== 0) {
-    const details = { lastLines: lastLines.slice(-20), log }
+    const details = { lastLines: lastLines.slice(-shownLines), log }
     if (lastLines.some((line) => noSpace.test(line))) throw await bootstrapFull(packageCache, details)
     throw new PipelineError({
       code: 'bootstrap-failed',

@@ -1,12 +1,12 @@
 /** A Debian netinst disc as the installer's medium: it has a kernel, an initrd and the matching udebs. */
 
-import { access, mkdir } from 'node:fs/promises'
+import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { ImageFacts } from '../../config/image.ts'
 import type { ResolvedImage } from '../../config/resolved.ts'
 import { runGpgv } from '../../debian/gpgv.ts'
 import { exitCodes, PipelineError } from '../../errors.ts'
-import { writeDurably } from '../../host/files.ts'
+import { canAccess, writeDurably } from '../../host/files.ts'
 import { sha256File } from '../../host/hash-file.ts'
 import { download, get, head } from '../../host/http.ts'
 import { readIsoFile } from './iso9660.ts'
@@ -88,15 +88,12 @@ async function requireSigned(
   onProgress: (text: string) => void,
   signal: AbortSignal,
 ): Promise<void> {
-  const hasKeys = await access(discKeyring).then(
-    () => true,
-    () => false,
-  )
+  const hasKeys = await canAccess(discKeyring)
   if (!hasKeys) {
     onProgress(`without ${discKeyring} (package debian-keyring) only its checksum verifies the disc`)
     return
   }
-  const [sums, signature] = await Promise.all(
+  const [checksums, signature] = await Promise.all(
     ['SHA256SUMS', 'SHA256SUMS.sign'].map(async (name) => {
       const { status, body } = await get(new URL(name, url).href, mostListBytes, signal)
       if (status !== 200) throw discUnsigned(url, `${name} answers HTTP ${status}`)
@@ -105,7 +102,11 @@ async function requireSigned(
     }),
   )
   const name = new URL(url).pathname.split('/').at(-1)
-  if (sums === undefined || signature === undefined || !sums.split('\n').includes(`${sha256}  ${name}`)) {
+  if (
+    checksums === undefined ||
+    signature === undefined ||
+    !checksums.split('\n').includes(`${sha256}  ${name}`)
+  ) {
     throw discUnsigned(url, 'its SHA256SUMS does not list it with that checksum')
   }
   const files = [join(folder, 'SHA256SUMS.sign'), join(folder, 'SHA256SUMS')]

@@ -17,14 +17,14 @@ import { type AddressInfo, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { afterAll, describe, expect, it, vi } from 'vitest'
-import { main } from '../../../src/cli/main.ts'
+import { afterAll, describe, expect, it } from 'vitest'
 import { takeLock } from '../../../src/host/lock.ts'
 import { markOutput } from '../../../src/host/out-folder.ts'
 import { findProgram, findTools, hostTools } from '../../../src/host/tools.ts'
 import { neededBytes } from '../../../src/plan/room.ts'
 import { type BaseParts, keyOf } from '../../../src/store/layer-key.ts'
 import type { Layer } from '../../../src/store/layer-record.ts'
+import { runHere } from '../../support/output.ts'
 
 const program = fileURLToPath(new URL('../../../bin/systemvm-image.js', import.meta.url))
 const tiny = fileURLToPath(new URL('../../fixtures/tiny/pipeline.ts', import.meta.url))
@@ -69,21 +69,12 @@ function place() {
 /** The same without a process of its own, which costs a second: for tests that run one after the other. */
 function callFrom(folder: string) {
   return async (...words: string[]): Promise<Ended> => {
-    const text = { stdout: '', stderr: '' }
     const before = process.cwd()
-    const spies = (['stdout', 'stderr'] as const).map((to) =>
-      vi.spyOn(process[to], 'write').mockImplementation((chunk) => {
-        text[to] += chunk.toString()
-        return true
-      }),
-    )
     process.chdir(folder)
     try {
-      const exitCode = await main(words)
-      return { exitCode, ...text }
+      return await runHere(...words)
     } finally {
       process.chdir(before)
-      for (const spy of spies) spy.mockRestore()
     }
   }
 }

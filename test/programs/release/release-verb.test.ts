@@ -13,7 +13,7 @@ import {
 } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, afterEach, beforeAll, beforeEach, expect, it, vi } from 'vitest'
+import { afterAll, beforeAll, expect, it, vi } from 'vitest'
 import { main } from '../../../src/cli/main.ts'
 import { computeChecksums } from '../../../src/export/checksums.ts'
 import { renderSums } from '../../../src/release/checksum-lists.ts'
@@ -23,23 +23,14 @@ import { type Statement, statementSchema } from '../../../src/release/statement.
 import type { Report } from '../../../src/report/report.ts'
 import { builtWords, makeBuilt } from '../../support/built.ts'
 import { useFolder } from '../../support/folder.ts'
+import { useOutput } from '../../support/output.ts'
 import { describeWith } from '../../support/tools.ts'
 
 const path = useFolder()
 const programs = ['debugfs', 'mke2fs', 'sfdisk', 'blkid', 'qemu-img']
 const never = new AbortController().signal
 
-const text = { stdout: '', stderr: '' }
-beforeEach(() => {
-  for (const to of ['stdout', 'stderr'] as const) {
-    text[to] = ''
-    vi.spyOn(process[to], 'write').mockImplementation((chunk) => {
-      text[to] += chunk.toString()
-      return true
-    })
-  }
-})
-afterEach(() => vi.restoreAllMocks())
+const text = useOutput()
 
 const release = (...words: string[]) => main(['release', ...builtWords, '--out', path('out'), ...words])
 const verify = (folder = path('out', 'release'), ...words: string[]) =>

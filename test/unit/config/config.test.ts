@@ -168,13 +168,13 @@ describe('the installer', () => {
         {
           location: 'https://images.example.org/golden.qcow2',
           isUrl: true,
-          sum: { algorithm: 'sha256', hex: sum },
+          checksum: { algorithm: 'sha256', hex: sum },
         },
       ],
       [
         'trixie-x86_64-disk-image',
         'disk-image',
-        { location: path('golden.qcow2'), isUrl: false, sum: undefined },
+        { location: path('golden.qcow2'), isUrl: false, checksum: undefined },
       ],
     ])
   })

@@ -13,8 +13,8 @@ import { gunzip } from '../../../src/host/gunzip.ts'
 import { download, get, head } from '../../../src/host/http.ts'
 import { downloadResumably } from '../../../src/host/resumable-download.ts'
 import { findDisc } from '../../../src/installers/debian-installer/disc.ts'
-import { bringImage } from '../../../src/installers/disk-image/bring-image.ts'
-import { bringSource } from '../../../src/plan/bring-source.ts'
+import { provideImage } from '../../../src/installers/disk-image/provide-image.ts'
+import { provideSource } from '../../../src/stage-files/provide-source.ts'
 import { useFolder } from '../../support/folder.ts'
 
 const path = useFolder()
@@ -80,8 +80,8 @@ const callers: Readonly<Record<string, () => Promise<unknown>>> = {
       onProgress: () => undefined,
     }),
   'a disk image': () =>
-    bringImage({
-      source: { location: `${url}/a.qcow2`, isUrl: true, sum: { algorithm: 'sha256', hex: sum } },
+    provideImage({
+      source: { location: `${url}/a.qcow2`, isUrl: true, checksum: { algorithm: 'sha256', hex: sum } },
       ...{ cacheFolder: path('cache'), maximumBytes: MiB, onProgress: () => undefined, signal: never },
     }),
 }
@@ -107,7 +107,7 @@ describe('an answer without end is refused', () => {
     answer = (_request, response) =>
       response.writeHead(200, { 'content-length': `${2 ** 40}` }).flushHeaders()
     const form = { kind: 'tree', top: undefined, sourceDateEpoch: 0 } as const
-    const brought = bringSource(`${url}/a.tar#sha256=${sum}`, form, path('cache'), 'download', undefined)
+    const brought = provideSource(`${url}/a.tar#sha256=${sum}`, form, path('cache'), 'download', undefined)
     await expect(brought).rejects.toMatchObject({ code: 'download-too-large' })
     expect(readdirSync(path('cache'))).toEqual([])
   })

@@ -3,22 +3,21 @@
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { DiskSource } from '../disk/disk-source.ts'
-import {
-  makeBootArguments,
-  networksOf,
-  plainNetworks,
-  type RoleName,
-  renderCommandLine,
-} from '../guest/boot-arguments.ts'
-import { agentPort, makeOverlay } from '../guest/guest.ts'
-import { guestMachine } from '../guest/machine.ts'
 import { findFreePort } from '../host/ports.ts'
 import type { AcceleratorChoice } from '../qemu/accelerator.ts'
 import { connectAgent } from '../qemu/guest-agent.ts'
 import { startQemu } from '../qemu/process.ts'
 import { makeSshKey } from '../qemu/ssh.ts'
 import { type DeviceModelName, deviceModels } from '../targets/registry.ts'
-import { oldPort } from './enter-scene.ts'
+import {
+  makeBootArguments,
+  networksOf,
+  plainNetworks,
+  type RoleName,
+  renderCommandLine,
+} from './boot-arguments.ts'
+import { agentPort, makeOverlay, oldPort } from './guest.ts'
+import { guestMachine } from './machine.ts'
 
 export interface RunRequest {
   readonly source: DiskSource
