@@ -1,9 +1,9 @@
 /** Values for one run that override `pipeline.ts`: a YAML file and `--set path=value`. */
 
-import { readFile } from 'node:fs/promises'
 import { parseDocument } from 'yaml'
 import { exitCodes, PipelineError } from '../errors.ts'
 import { reasonOf } from '../host/failures.ts'
+import { readRegularText } from '../host/regular-file.ts'
 import { isSecretName, redact } from '../redact.ts'
 import { formatFound } from './faults.ts'
 import { pathKey, type Texts, textsOf } from './typed-texts.ts'
@@ -24,7 +24,7 @@ export function isRecord(value: unknown): value is Record<string, unknown> {
 export async function readOverrides(file: string): Promise<Overrides> {
   let text: string
   try {
-    text = await readFile(file, 'utf8')
+    text = await readRegularText(file)
   } catch (cause) {
     throw new PipelineError({
       code: 'overrides-unreadable',
