@@ -6,6 +6,7 @@ import {
   copyFileSync,
   existsSync,
   ftruncateSync,
+  lstatSync,
   mkdirSync,
   openSync,
   readdirSync,
@@ -18,6 +19,7 @@ import {
 import { join } from 'node:path'
 import { vi } from 'vitest'
 import { main } from '../../src/cli/main.ts'
+import { tinyPipeline } from './tiny-pipeline.ts'
 
 /** What may be at a path, by what it is. */
 export const kinds: Readonly<Record<string, (file: string) => void>> = {
@@ -137,6 +139,8 @@ export interface Use {
 }
 
 const use = (name: string, wordsFor: Use['wordsFor']): Use => ({ name, wordsFor })
+/** Faster to load than this project's own. */
+const small = ['--pipeline', tinyPipeline]
 const registry = '127.0.0.1:9/none/layers'
 
 /** Each path option and argument of every verb that ends by itself. */
@@ -145,41 +149,62 @@ export const uses: readonly Use[] = [
     use(`plan ${option}`, (file, out) => ['plan', option, file, '--out', out]),
   ),
   use('plan with an image', (file, out) => [
-    ...['plan', '--out', out],
+    ...['plan', ...small, '--out', out],
     ...['--set', `installer={image: ${JSON.stringify(file)}}`],
   ]),
-  use('plan --out', (file) => ['plan', '--out', file]),
-  use('render --out', (file) => ['render', '--out', file]),
+  use('plan --out', (file) => ['plan', ...small, '--out', file]),
+  use('render --out', (file) => ['render', ...small, '--out', file]),
   // Ends before it makes anything.
-  use('build --out', (file) => ['build', '--out', file, '--until', 'none']),
-  use('store ls --out', (file) => ['store', 'ls', '--out', file]),
-  use('store verify --out', (file) => ['store', 'verify', '--out', file]),
-  use('store push --sign', (file, out) => ['store', 'push', registry, '--sign', file, '--out', out]),
-  use('store pull --signers', (file, out) => ['store', 'pull', registry, '--signers', file, '--out', out]),
+  use('build --out', (file) => ['build', ...small, '--out', file, '--until', 'none']),
+  use('store ls --out', (file) => ['store', 'ls', ...small, '--out', file]),
+  use('store verify --out', (file) => ['store', 'verify', ...small, '--out', file]),
+  use('store push --sign', (file, out) => [
+    'store',
+    'push',
+    registry,
+    ...small,
+    '--sign',
+    file,
+    '--out',
+    out,
+  ]),
+  use('store pull --signers', (file, out) => [
+    'store',
+    'pull',
+    registry,
+    ...small,
+    '--signers',
+    file,
+    '--out',
+    out,
+  ]),
   use('store pull --revoked', (file, out) => [
-    ...['store', 'pull', registry, '--out', out],
+    ...['store', 'pull', registry, ...small, '--out', out],
     ...['--signers', '/dev/null', '--revoked', file],
   ]),
-  use('lock update --out', (file) => ['lock', 'update', '--out', file]),
-  use('shell --out', (file) => ['shell', 'base', '--out', file]),
+  use('lock update --out', (file) => ['lock', 'update', ...small, '--out', file]),
+  use('shell --out', (file) => ['shell', 'base', ...small, '--out', file]),
   use('clean --out', (file) => ['clean', '--dry-run', '--out', file]),
-  use('summary --out', (file) => ['summary', '--out', file]),
-  use('summary --since', (file, out) => ['summary', '--since', file, '--out', out]),
-  use('release --from', (file, out) => ['release', '--from', file, '--out', out]),
-  use('release --since', (file, out) => ['release', '--since', file, '--out', out]),
-  use('release --sign', (file, out) => ['release', '--sign', file, '--out', out]),
+  use('summary --out', (file) => ['summary', ...small, '--out', file]),
+  use('summary --since', (file, out) => ['summary', ...small, '--since', file, '--out', out]),
+  use('release --from', (file, out) => ['release', ...small, '--from', file, '--out', out]),
+  use('release --since', (file, out) => ['release', ...small, '--since', file, '--out', out]),
+  use('release --sign', (file, out) => ['release', ...small, '--sign', file, '--out', out]),
   use('release verify', (file) => ['release', 'verify', file]),
   ...['--signers', '--keyring'].map((option) =>
     use(`release verify ${option}`, (file) => ['release', 'verify', '/nowhere', option, file]),
   ),
-  use('matrix --config', (file) => ['matrix', '--config', file]),
+  use('matrix --config', (file) => ['matrix', ...small, '--config', file]),
 ]
 
 /** The verbs that read a disk. */
 export const diskUses: readonly Use[] = [
   use('export', (file, out) => ['export', '--targets', 'raw', '--out', out, `--from=${file}`]),
-  use('verify', (file, out) => ['verify', '--target', 'kvm', '--scenes', 'none', '--out', out, '--', file]),
-  use('run', (file, out) => ['run', '--out', out, '--', file]),
+  use('verify', (file, out) => [
+    ...['verify', '--pipeline', tinyPipeline, '--target', 'kvm', '--scenes', 'none', '--accelerator', 'tcg'],
+    ...['--out', out, '--', file],
+  ]),
+  use('run', (file, out) => ['run', '--accelerator', 'tcg', '--out', out, '--', file]),
   use('diff', (file, out) => ['diff', '--out', out, '--', file, file]),
 ]
 
@@ -233,10 +258,15 @@ export function faultsOf({ exitCode, said }: Outcome, secret: string): readonly 
 export const listing = (folder: string): readonly string[] =>
   existsSync(folder) ? readdirSync(folder, { recursive: true, encoding: 'utf8' }).sort() : []
 
-/** All that was written below a folder. */
+/** All that was written below a folder, but for disks. */
 export function textOf(folder: string): string {
   return listing(folder)
     .map((name) => join(folder, name))
-    .map((file) => (statSync(file, { throwIfNoEntry: false })?.isFile() ? readFileSync(file, 'latin1') : ''))
+    .map((file) => (isSmallFile(file) ? readFileSync(file, 'latin1') : ''))
     .join('\n')
+}
+
+function isSmallFile(path: string): boolean {
+  const found = lstatSync(path)
+  return found.isFile() && found.size < 2 ** 20
 }

@@ -196,7 +196,10 @@ describe('every path', () => {
         mkdirSync(out, { recursive: true })
         make(join(out, name))
         const verb = verbs[(index + turn) % verbs.length] ?? []
-        await expectSafe([...verb, '--out', out], `${verb.join(' ')}: ${name} is ${kind}`)
+        await expectSafe(
+          [...verb, '--pipeline', tinyPipeline, '--out', out],
+          `${verb.join(' ')}: ${name} is ${kind}`,
+        )
       }
   })
 
