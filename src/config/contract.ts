@@ -299,7 +299,7 @@ export const contract = {
   },
   G3: { title: "the OVA's manifest holds", why: 'vSphere compares it while it imports' },
   G4: { title: 'the guest agent freezes and thaws file systems', why: 'snapshots with memory depend on it' },
-  G5: { title: 'the guest agent tells the addresses of interfaces', why: 'the host shows them' },
+  G5: { title: 'the guest agent reports the addresses of interfaces', why: 'the host shows them' },
   G6: { title: 'the guest agent shuts the machine down', why: 'hosts ask the agent first' },
   G7: {
     title: 'kernel modules named for boot exist',
@@ -323,7 +323,7 @@ export const contract = {
   },
   G12: {
     title: 'a router fits into what it is given, 256 MiB and one processor',
-    why: 'installations that were upgraded ever since give it no more',
+    why: 'installations that have been upgraded for years give it no more',
   },
   G13: {
     title: 'it comes up without a serial port',

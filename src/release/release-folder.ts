@@ -5,7 +5,7 @@ import { lstat, mkdir, readdir, rename, rm, rmdir, unlink } from 'node:fs/promis
 import { dirname, join } from 'node:path'
 import { sha256File } from '../digest.ts'
 import { exitCodes, PipelineError } from '../errors.ts'
-import { parseChecksums } from '../export/checksums.ts'
+import { parseChecksums } from '../host/checksum-list.ts'
 import { temporaryName } from '../host/files.ts'
 import { readRegularText } from '../host/regular-file.ts'
 import { recordSchema, releaseFiles, unlistedFiles } from './record.ts'

@@ -253,13 +253,13 @@ const noData: SceneCheck = {
   does: 'hands nothing over, waits until the guest has given up, and asks whether it came up all the same',
   run: async ({ guest, limit }) => {
     const [state = 'unknown'] = await linesOf(guest, 'systemctl is-system-running --wait', limit(150))
-    const told = await linesOf(
+    const logged = await linesOf(
       guest,
       "grep -hiE 'no boot arguments|no (data|cmdline)|fail' /var/log/cloud.log",
     )
     const faults = /^(running|degraded)$/.test(state) ? [] : [`the system is ${state}`]
-    if (told.length === 0) faults.push('the log says nothing of it')
-    return judge(faults, `${state}; ${told.at(-1) ?? ''}`)
+    if (logged.length === 0) faults.push('the log says nothing of it')
+    return judge(faults, `${state}; ${logged.at(-1) ?? ''}`)
   },
 }
 
