@@ -143,7 +143,7 @@ export const contract = {
     why: 'the host delivers everything through it, and waits forever',
   },
   C2: {
-    title: 'the guest agent keeps in step',
+    title: 'the guest agent answers a sync with its id',
     why: 'the host begins with a sync, and takes no other answer',
   },
   C3: {
@@ -297,7 +297,7 @@ export const contract = {
     title: 'the initramfs has the disk drivers of every hypervisor',
     why: 'they cannot all be emulated here',
   },
-  G3: { title: "the OVA's manifest holds", why: 'vSphere compares it while it imports' },
+  G3: { title: "the OVA's manifest matches its files", why: 'vSphere compares it while it imports' },
   G4: { title: 'the guest agent freezes and thaws file systems', why: 'snapshots with memory depend on it' },
   G5: { title: 'the guest agent reports the addresses of interfaces', why: 'the host shows them' },
   G6: { title: 'the guest agent shuts the machine down', why: 'hosts ask the agent first' },
