@@ -3,7 +3,7 @@
 import { renderCommandLine, trapFile } from '../../guest/boot-arguments.ts'
 import { failed, judge, passed, type SceneCheck, skipped } from '../check.ts'
 import { linesOf } from '../lines-of.ts'
-import type { SceneName } from '../scenes.ts'
+import { routerRoles, type SceneName } from '../scenes.ts'
 
 /** Scenes with a full hand-over, one per way of delivery. */
 const ways: readonly SceneName[] = ['secstorage', 'port']
@@ -62,20 +62,7 @@ const ready: SceneCheck = {
   id: 'C4',
   group: 'hand-over',
   at: 'scene',
-  scenes: [
-    ...everyOrder,
-    'consoleproxy',
-    'virtualbox',
-    'router',
-    'redundant-router',
-    'vpcrouter',
-    'dhcpsrvr',
-    'elbvm',
-    'ilbvm',
-    'cksnode',
-    'sharedfsvm',
-    'no-serial',
-  ],
+  scenes: [...everyOrder, 'consoleproxy', 'virtualbox', ...routerRoles, 'cksnode', 'sharedfsvm', 'no-serial'],
   does: 'waits for /var/cache/cloud/boot_up_done',
   run: async ({ guest, record, limit }) => {
     if (record.readySeconds === undefined) {
