@@ -5,12 +5,12 @@ import type { Command } from 'commander'
 import type { ResolvedImage } from '../config/resolved.ts'
 import { requireFit } from '../doctor/host-checks.ts'
 import { outFolderAt } from '../host/out-folder.ts'
-import { noLayer } from '../plan/no-layer.ts'
 import { planImage } from '../plan/plan.ts'
 import { chooseAccelerator } from '../qemu/accelerator.ts'
 import { findKernels } from '../qemu/kept-kernels.ts'
 import { openShell } from '../stages/open-shell.ts'
 import { layersOf } from '../store/chain.ts'
+import { noLayer } from '../store/no-layer.ts'
 import { openStore } from '../store/store.ts'
 import { untilInterrupted } from './interrupt.ts'
 import { addPipelineOptions, choosePipeline, type PipelineOptions } from './options.ts'
@@ -40,7 +40,7 @@ async function shell(
   const plan = await planImage(image, store)
   const layers = layersOf(plan)
   const planned = layers.find(({ name }) => name === stage)
-  if (planned?.cached === undefined) throw noLayer(stage, planned, layers)
+  if (planned?.cached === undefined) throw noLayer(stage, 'stage', layers)
   terminal.error(`booting a copy of ${stage} of ${image.variant}; what is done in it is thrown away\n`)
   return untilInterrupted((signal) =>
     openShell({

@@ -104,7 +104,7 @@ async function verifyForeign(
   context: Context,
 ): Promise<readonly ImageVerification[]> {
   const { images } = await verifyAndRecord(first, 'foreign', context, {
-    candidates: await foreignCandidates(files, context.options.target),
+    candidates: await foreignCandidates(files, context.options.target, context.signal),
     expected: foreignExpectations,
     // A waiver that one file does not need may be meant for others.
     declared: [],

@@ -221,8 +221,12 @@ export interface Scene {
   readonly ssh: (command: string, options: { readonly withKey: boolean }) => Promise<SshResult>
 }
 
-/** A boot that several scenes resume from. Without a saved guest it failed, and so did they. */
+/** A boot that several scenes resume from. Without a saved guest it failed, and they are not reached. */
 export interface BaseBoot {
+  /** The scene that reports its failure. */
+  readonly bootedFor: SceneName
+  /** Share of the boot for which a busy host had no processor for the guest, from 0 to 0.9. */
+  readonly waitingShare: number
   readonly saved: SavedGuest | undefined
   readonly record: SceneRecord
   readonly lastLines: readonly string[]

@@ -1,11 +1,11 @@
 /** A Debian mirror, verified before use: its Release file's signature, age, suite and content. */
 
 import { createHash } from 'node:crypto'
-import { access } from 'node:fs/promises'
 import type { DebianArch } from '../arch.ts'
 import type { ErrorCode } from '../error-codes.ts'
 import { exitCodes, PipelineError } from '../errors.ts'
 import { get, notServed } from '../host/http.ts'
+import { readRegular } from '../host/regular-file.ts'
 import { parseReleaseDate, requireCurrent } from './release-dates.ts'
 import { badSignature, type SignedRelease, verifySignature } from './release-signature.ts'
 
@@ -61,7 +61,7 @@ export async function verifyRelease(
   request: ReleaseRequest,
   options: VerifyOptions = {},
 ): Promise<VerifiedRelease> {
-  await access(request.keyring).catch((cause) => {
+  await readRegular(request.keyring).catch((cause) => {
     throw keyringMissing(request.keyring, cause)
   })
   const url = `${request.url}/dists/${request.suite}/InRelease`

@@ -6,10 +6,10 @@ import { type NamedInstaller, namedInstallers } from '../config/installer.ts'
 import type { Backing } from '../disk/chain.ts'
 import { type DiskFormat, formatByEnding } from '../disk/disk-format.ts'
 import { exitCodes, PipelineError } from '../errors.ts'
-import { noLayer } from '../plan/no-layer.ts'
 import type { Plan } from '../plan/plan.ts'
 import { layersOf } from '../store/chain.ts'
 import type { Layer } from '../store/layer-record.ts'
+import { noLayer } from '../store/no-layer.ts'
 import type { Store } from '../store/store.ts'
 
 /** A disk to compare. */
@@ -87,7 +87,7 @@ async function findLayer(word: string, { plan, store }: SourceLookup): Promise<L
     throw unknownDisk(`the keys of ${found.length} layers begin with ${word}`, 'give more of the key.')
   }
   if (planned === undefined && (await isFile(word))) return undefined
-  throw noLayer(word, planned, layers, 'stage, layer or file')
+  throw noLayer(word, 'stage, layer or file', layers)
 }
 
 /** The part after a colon: `base:bootstrap` is layer 0 as that installer makes it, whatever the pipeline says. */

@@ -17,11 +17,17 @@ import {
   checkSystem,
 } from './checks/host.ts'
 import { checkArchive, checkKeyring, checkUdebs } from './checks/mirrors.ts'
-import { checkPath, checkSpace, checkWritable } from './checks/output.ts'
+import { checkPath, checkSpace, checkWorkFolder, checkWritable } from './checks/output.ts'
 import { checkArchiver, checkTools, packedTargets } from './checks/tools.ts'
 
 export const hostChecks: readonly HostCheck[] = [
   { id: 'system', tasks: [], probes: () => [probe('system', 'system', checkSystem)] },
+  {
+    id: 'work-folder',
+    // Before those of programs, which fail without it.
+    tasks: ['build', 'plan', 'shell', 'run', 'verify', 'export'],
+    probes: () => [probe('work-folder', 'temporary files', checkWorkFolder)],
+  },
   {
     id: 'account',
     // Each of them logs in to a guest.

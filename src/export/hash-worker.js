@@ -4,7 +4,7 @@
  */
 
 import { createHash } from 'node:crypto'
-import { closeSync, openSync, readSync } from 'node:fs'
+import { closeSync, constants, openSync, readSync } from 'node:fs'
 import { parentPort, workerData } from 'node:worker_threads'
 
 const { path, sizeBytes, extents, algorithms } = workerData
@@ -31,7 +31,8 @@ function passZeros(length) {
     update(zeros.subarray(0, Math.min(left, zeros.length)))
 }
 
-const file = openSync(path, 'r')
+// Opening a named pipe would wait for a writer.
+const file = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK)
 let position = 0
 for (const { start, length } of extents) {
   passZeros(start - position)

@@ -66,6 +66,8 @@ export interface Guest {
   readonly disk: BlockNode
   /** Seconds since it started or resumed, less those for which a busy host had no processor for it. */
   readonly seconds: () => number
+  /** Share of the time since then for which a busy host had no processor for it, from 0 to 0.9. */
+  readonly waitingShare: () => number
   /** Output of the serial console, without control sequences. */
   readonly console: () => Promise<string>
   /** The same for the virtio console, if there is one. */
@@ -129,7 +131,7 @@ export async function startGuest(options: GuestOptions): Promise<Guest> {
 
   const readLog = async (name: string) => cleanText(await readFile(path(name), 'utf8').catch(() => ''))
   const consoleText = () => readLog('serial.log')
-  const { seconds } = clock
+  const { seconds, waitingShare } = clock
 
   /** Fails as soon as waiting is pointless. */
   const requireAlive = async (): Promise<void> => {
@@ -189,6 +191,7 @@ export async function startGuest(options: GuestOptions): Promise<Guest> {
     options,
     disk,
     seconds,
+    waitingShare,
     console: consoleText,
     virtioConsole: () => readLog('hvc0.log'),
     waitForLogin,

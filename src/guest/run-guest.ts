@@ -48,6 +48,12 @@ export interface GuestWays {
   readonly qmpSocket: string
 }
 
+/** The sockets of a guest. */
+export function socketsIn(folder: string): Omit<GuestWays, 'ssh'> {
+  const path = (name: string) => join(folder, name)
+  return { agentSocket: path('agent'), portSocket: path('vport'), qmpSocket: path('qmp') }
+}
+
 /** Returns QEMU's exit status once the guest is off. */
 export async function runGuest(request: RunRequest): Promise<number> {
   const { folder, source, signal, role } = request
@@ -56,7 +62,7 @@ export async function runGuest(request: RunRequest): Promise<number> {
   const sshPort = await findFreePort()
   const bootArguments = role === undefined ? undefined : makeBootArguments(role, key.publicKey, request.words)
   const disk = await makeOverlay(path('disk.qcow2'), { backing: source.node, diskBytes: request.diskBytes })
-  const [agentSocket, portSocket, qmpSocket] = [path('agent'), path('vport'), path('qmp')]
+  const { agentSocket, portSocket, qmpSocket } = socketsIn(folder)
   const machine = guestMachine({
     ...request.acceleration,
     model: deviceModels[request.model],

@@ -79,7 +79,7 @@ async function buildAlone(
     }
     await boundStore(run)
   } catch (error) {
-    run.failure = asFailure(error, request)
+    run.failure = asFailure(error, run)
     // Half-made layers would only take up space until the next run, which sweeps too.
     if (!isLost(run)) await run.store.sweep().catch(() => undefined)
   }
@@ -109,7 +109,7 @@ function describeDamage({ name = 'a stage', key, fault }: StoreFault): string {
 async function beginRun(request: BuildRequest, place: RunFolder, tools: HostTools, lock: Lock): Promise<Run> {
   const [startedAt, startedMs] = [new Date(), performance.now()]
   const { outFolder } = request
-  const store = openStore(outFolderAt(outFolder).store, lock.confirm)
+  const store = openStore(outFolderAt(outFolder).store, lock.confirm, request.signal)
   const onDamaged = (fault: StoreFault) => request.emit({ kind: 'note', text: describeDamage(fault) })
   for (const fault of await clearLeftovers(outFolder, store)) onDamaged(fault)
   const plan = await refreshed(await planOnSoundLayers({ ...request, onDamaged }, store), request, store)
@@ -178,7 +178,7 @@ async function buildStages(run: Run, base: Layer): Promise<Layer> {
     store,
     place,
     acceleration: (kernel) => accelerate(run, kernel),
-    states: openStates(outFolderAt(request.outFolder).states),
+    states: openStates(outFolderAt(request.outFolder).states, request.signal),
     packer: run.tools.packer,
     qemuVersion: run.tools.versions[`qemu-system-${plan.image.arch}`] ?? '',
     tools: run.tools.versions,
@@ -230,8 +230,15 @@ async function verifyTargets(run: Run): Promise<void> {
   if (failed.length > 0) throw verificationFailed(failed)
 }
 
-function asFailure(error: unknown, { signal, outFolder }: BuildRequest): PipelineError {
-  if (signal.aborted) return isLockLost(signal.reason) ? signal.reason : interrupted()
+function asFailure(error: unknown, run: Run): PipelineError {
+  const { signal, outFolder, verify } = run.request
+  if (signal.aborted && isLockLost(signal.reason)) return signal.reason
+  if (signal.aborted) {
+    const isVerifying = run.images.length > 0 && verify !== undefined && run.verdicts === undefined
+    return isVerifying
+      ? interrupted('the images are complete, but not verified: "npm run verify:image" does that.')
+      : interrupted()
+  }
   if (error instanceof PipelineError) return error
   if (isNoSpace(error)) return diskFailed(true, outFolder, error)
   const message = messageOf(error)
@@ -243,7 +250,7 @@ function isLockLost(reason: unknown): reason is PipelineError {
 }
 
 async function finishRun(run: Run): Promise<Report> {
-  const { place, request } = run
+  const { place } = run
   try {
     await run.lock.confirm()
     const text = `${JSON.stringify(describeRun(run), null, 2)}\n`
@@ -251,7 +258,7 @@ async function finishRun(run: Run): Promise<Report> {
     await writeDurably(outFolderAt(place.outFolder).report, text)
   } catch (error) {
     // The disk may be full: an earlier failure is reported all the same.
-    run.failure ??= asFailure(error, request)
+    run.failure ??= asFailure(error, run)
   }
   const report = describeRun(run)
   run.emit({ kind: 'run-finished', report })

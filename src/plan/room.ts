@@ -4,6 +4,7 @@ import { stat } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { estimateRoom } from '../export/room.ts'
 import { freeBytes } from '../host/files.ts'
+import { findWorkFolder } from '../host/work-folder.ts'
 import { installerOf } from '../installers/index.ts'
 import type { RoomAhead } from '../report/events.ts'
 import type { Report } from '../report/report.ts'
@@ -50,9 +51,8 @@ export async function expectRoom(
   const chosen = hasImages ? plan.image.targets : []
   const images = chosen.map((target) => ({ name: target, bytes: imageSize(target, plan, flat, reports) }))
   const base = made.find(({ name }) => name === 'base')
-  const workFolder = installerOf(plan.image).workFolder?.()
   const isWorkHere =
-    base !== undefined && workFolder !== undefined && (await isSameDisk(outFolder, workFolder))
+    base !== undefined && installerOf(plan.image).needsWorkFolder === true && (await isWorkIn(outFolder))
   const work = isWorkHere && base.bytes !== undefined ? base.bytes * workFactor : undefined
   const installing = base === undefined ? 0 : sumOfKnown([base.bytes, isWorkHere ? work : 0])
   const exporting = sumOfKnown([...made, ...images].map(({ bytes }) => bytes).concat(flat))
@@ -117,9 +117,10 @@ function lastImage(target: TargetName, reports: readonly Report[]) {
   return reports.flatMap(({ images }) => images).findLast((image) => image.target === target)
 }
 
-async function isSameDisk(one: string, other: string): Promise<boolean> {
-  const [first, second] = await Promise.all([deviceOf(one), deviceOf(other)])
-  return first === second
+/** Whether temporary files are on the disk of a folder. A host check reports a work folder that is unfit. */
+async function isWorkIn(folder: string): Promise<boolean> {
+  const workFolder = await findWorkFolder().catch(() => undefined)
+  return workFolder !== undefined && (await deviceOf(folder)) === (await deviceOf(workFolder))
 }
 
 /** The disk of a folder, which need not exist yet. */

@@ -1,6 +1,7 @@
 /** Compares bills of materials with the images they are of, and with what the statement says the images were made from. */
 
 import { join } from 'node:path'
+import { isHostFault } from '../errors.ts'
 import { readRegularText } from '../host/regular-file.ts'
 import { chooseReadable, readImagePackages } from './read-image.ts'
 import { type Blame, type ReleaseRecord, releaseFiles } from './record.ts'
@@ -21,6 +22,7 @@ export async function compareSbom(
   const readable = chooseReadable(files)
   if (readable === undefined) return
   const installed = await readImagePackages(join(folder, readable.file), signal).catch((error: Error) => {
+    if (isHostFault(error)) throw error
     blame(readable.file, error.message.split('\n')[0] ?? 'it cannot be read')
     return undefined
   })

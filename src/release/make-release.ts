@@ -46,14 +46,13 @@ export interface ReleaseMakeRequest extends CollectRequest {
  * @throws PipelineError `release-refused` with every fault, `not-a-release`, `signing-failed`
  */
 export async function makeRelease(request: ReleaseMakeRequest): Promise<ReleaseRecord> {
-  await requireReplaceable(request.folder)
+  await requireReplaceable(request.folder, request.signal)
   request.onStep('reading the images')
   const found = await collectImages(request)
   const collected = withChoice(found, request)
   requireFit(collected, request)
-  const { result, kept } = await makeReleaseFolder(request.folder, (staging) =>
-    fillFolder(staging, collected, request),
-  )
+  const fill = (staging: string) => fillFolder(staging, collected, request)
+  const { result, kept } = await makeReleaseFolder(request.folder, fill, request.signal)
   if (kept !== undefined) request.onStep(`what is not of the release before is in ${kept}`)
   return result
 }

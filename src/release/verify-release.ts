@@ -40,7 +40,8 @@ export interface ReleaseVerifyRequest {
 /** @throws PipelineError `trust-unreadable`, `tools`, and what reading the folder throws */
 export async function verifyRelease(request: ReleaseVerifyRequest): Promise<ReleaseVerification> {
   const { folder, trust, onStep, signal } = request
-  const authentication = await authenticate(folder, trust)
+  const record = await readRecordOf(folder)
+  const authentication = await authenticate(folder, trust, record?.tag)
   const faults = new Map<string, string>()
   const blame = (file: string, fault: string) => {
     if (!faults.has(file)) faults.set(file, fault)
@@ -55,7 +56,6 @@ export async function verifyRelease(request: ReleaseVerifyRequest): Promise<Rele
     names.map(async (name) => sums.set(name, await computeChecksums(join(folder, name), signal))),
   )
   const statement = await readStatement(folder)
-  const record = await readRecordOf(folder)
   if (record === undefined) blame(releaseFiles.record, 'it cannot be read')
   compareWithStatement(statement, sums, blame)
   await compareWithLists(folder, statement, sums, blame)

@@ -3,9 +3,10 @@
 import { copyFile, lstat, mkdir, readdir, rename, rm, stat } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { type Checksum, type FileKind, parseFileSource } from '../config/file-source.ts'
-import { canonicalJson, hashFile, listTree, sha256File } from '../digest.ts'
+import { canonicalJson } from '../digest.ts'
 import { PipelineError } from '../errors.ts'
 import { makeTemporaryFolder } from '../host/files.ts'
+import { hashFile, listTree, sha256File } from '../host/hash-file.ts'
 import { download } from '../host/http.ts'
 import { unlessMissing } from '../host/unless-missing.ts'
 import {
@@ -46,10 +47,10 @@ export async function provideSource(
 ): Promise<string | undefined> {
   const source = parseFileSource(text)
   if (!source.isUrl && (await stat(source.location)).isDirectory())
-    return provideFolder(source.location, form, cache)
+    return provideFolder(source.location, form, cache, signal)
   if (missing === 'leave out' && source.isUrl && source.checksum !== undefined) {
     if (
-      (await checksumOf(keptName(cache, source.checksum), source.checksum.algorithm).catch(
+      (await checksumOf(keptName(cache, source.checksum), source.checksum.algorithm, signal).catch(
         () => undefined,
       )) !== source.checksum.hex
     )
@@ -57,19 +58,24 @@ export async function provideSource(
   }
   await mkdir(cache, { recursive: true })
   const file = await provideFile(source.location, source.isUrl, source.checksum, cache, signal)
-  const checksum = await sha256File(file)
+  const checksum = await sha256File(file, signal)
   if (form.kind === 'file') {
     const name = basename(source.isUrl ? new URL(source.location).pathname : source.location)
-    return inStaging(cache, `${checksum}-file`, async (staging) => {
+    return inStaging(cache, `${checksum}-file`, signal, async (staging) => {
       await copyFile(file, join(staging, name))
       return staging
     })
   }
   const name = form.kind === 'tree' ? checksum : `${checksum}-${packedSuffix(form)}`
-  return inStaging(cache, name, (staging) => unpack(file, staging, form))
+  return inStaging(cache, name, signal, (staging) => unpack(file, staging, form))
 }
 
-async function provideFolder(folder: string, form: FileForm, cache: string): Promise<string> {
+async function provideFolder(
+  folder: string,
+  form: FileForm,
+  cache: string,
+  signal: AbortSignal | undefined,
+): Promise<string> {
   if (form.kind === 'file') throw new SourceFault('is a folder, but must be a file')
   const sources = form.kind === 'cloudstack' ? await findSources(folder) : undefined
   if (sources === undefined) {
@@ -80,8 +86,8 @@ async function provideFolder(folder: string, form: FileForm, cache: string): Pro
   await checkTree(sources.tree)
   await checkTree(sources.utilities)
   await mkdir(cache, { recursive: true })
-  const name = `${await digestSources(sources)}-${packedSuffix(form)}`
-  return inStaging(cache, name, (staging) => pack(sources, staging, form))
+  const name = `${await digestSources(sources, signal)}-${packedSuffix(form)}`
+  return inStaging(cache, name, signal, (staging) => pack(sources, staging, form))
 }
 
 /** For cached folders that hold packed scripts, packed here or already so in the source. */
@@ -96,16 +102,17 @@ async function provideFile(
   signal: AbortSignal | undefined,
 ): Promise<string> {
   if (!isUrl || checksum === undefined) {
-    if (checksum !== undefined) await requireChecksum(location, checksum)
+    if (checksum !== undefined) await requireChecksum(location, checksum, signal)
     return location
   }
   const kept = keptName(cache, checksum)
-  if ((await checksumOf(kept, checksum.algorithm).catch(() => undefined)) === checksum.hex) return kept
+  if ((await checksumOf(kept, checksum.algorithm, signal).catch(() => undefined)) === checksum.hex)
+    return kept
   await download(location, kept, mostTarballBytes, signal ?? new AbortController().signal).catch((error) => {
     const isStatus = error instanceof PipelineError && error.code === 'mirror-http-status'
     throw isStatus ? new SourceFault(`is answered by HTTP status ${error.details.status}`) : error
   })
-  await requireChecksum(kept, checksum).catch(async (error: unknown) => {
+  await requireChecksum(kept, checksum, signal).catch(async (error: unknown) => {
     await rm(kept)
     throw error
   })
@@ -117,11 +124,15 @@ const mostTarballBytes = 2 * 1024 ** 3
 
 const keptName = (cache: string, checksum: Checksum) => join(cache, `${checksum.hex}.tar`)
 
-const checksumOf = async (file: string, algorithm: Checksum['algorithm']) =>
-  (await hashFile(file, [algorithm]))[algorithm]
+const checksumOf = async (file: string, algorithm: Checksum['algorithm'], signal: AbortSignal | undefined) =>
+  (await hashFile(file, signal, [algorithm]))[algorithm]
 
-async function requireChecksum(file: string, { algorithm, hex }: Checksum): Promise<void> {
-  const found = await checksumOf(file, algorithm)
+async function requireChecksum(
+  file: string,
+  { algorithm, hex }: Checksum,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  const found = await checksumOf(file, algorithm, signal)
   if (found !== hex) throw new SourceFault(`has another ${algorithm}, ${found}`)
 }
 
@@ -132,13 +143,14 @@ async function requireChecksum(file: string, { algorithm, hex }: Checksum): Prom
 async function inStaging(
   cache: string,
   name: string,
+  signal: AbortSignal | undefined,
   make: (staging: string) => Promise<string>,
 ): Promise<string> {
   const folder = join(cache, name)
   const staging = await makeTemporaryFolder(folder)
   try {
     const made = await make(staging)
-    if (await isSameTree(made, folder)) return folder
+    if (await isSameTree(made, folder, signal)) return folder
     await rm(folder, { recursive: true, force: true })
     // Another build may have been faster, with the same content.
     await rename(made, folder).catch(async (error: NodeJS.ErrnoException) => {
@@ -150,9 +162,9 @@ async function inStaging(
   }
 }
 
-async function isSameTree(made: string, folder: string): Promise<boolean> {
-  const found = await unlessMissing(folder, () => listTree(folder))
-  return found !== undefined && canonicalJson(found) === canonicalJson(await listTree(made))
+async function isSameTree(made: string, folder: string, signal: AbortSignal | undefined): Promise<boolean> {
+  const found = await unlessMissing(folder, () => listTree(folder, signal))
+  return found !== undefined && canonicalJson(found) === canonicalJson(await listTree(made, signal))
 }
 
 /** The folder in `staging` with what a tarball stands for. */

@@ -53,19 +53,20 @@ export async function makeBaseBoot(request: Omit<SceneRequest, 'baseBoot'>): Pro
   const limit = limitOf(request)
   const record: SceneRecord = {}
   let guest: Guest | undefined
+  const facts = () => ({ bootedFor: request.name, record, waitingShare: guest?.waitingShare() ?? 0 })
   try {
-    guest = await bootFor(request, `baseBoot-${request.name}`, undefined, 0)
+    guest = await bootFor(request, `${sceneFolder(request)}-base`, undefined, 0)
     const agent = await guest.waitForAgent(limit(60) + 60, limit(10))
     record.agentSeconds = guest.seconds()
     record.syncAnswer = await agent.call('guest-sync', { id: 1234567890 })
     if (hasSign(await guest.console(), 'loginPrompt')) record.loginSeconds = guest.seconds()
-    return { saved: await guest.save(), record, lastLines: [], screenshot: undefined }
+    return { ...facts(), saved: await guest.save(), lastLines: [], screenshot: undefined }
   } catch (error) {
     request.signal.throwIfAborted()
     if (hasSign((await guest?.console()) ?? '', 'loginPrompt')) record.loginSeconds = guest?.seconds() ?? 0
     record.trouble = troubleOf(error)
     const screenshot = await guest?.screenshot().catch(() => undefined)
-    return { saved: undefined, record, lastLines: linesOf(error), screenshot }
+    return { ...facts(), saved: undefined, lastLines: linesOf(error), screenshot }
   } finally {
     await guest?.close()
   }
@@ -75,15 +76,19 @@ export function limitOf({ acceleration }: Pick<SceneRequest, 'acceleration'>): (
   return (seconds) => seconds * patience[acceleration.accelerator]
 }
 
+/** Folder of a scene's guest. */
+export function sceneFolder({ folder, name }: Pick<SceneRequest, 'folder' | 'name'>): string {
+  return join(folder, name)
+}
+
 export async function bootFor(
   request: SceneRequest,
-  folderName: string,
+  folder: string,
   bootArguments: BootArguments | undefined,
   sshPort: number,
 ): Promise<Guest> {
   const { name, target, baseBoot } = request
   const spec: SceneSpec = sceneSpecs[name]
-  const folder = join(request.folder, folderName)
   await mkdir(folder, { recursive: true })
   const model: DeviceModel = deviceModels[modelOf(name, target, request.expected.formats)]
   const others = model.hasOldPort === true ? [oldPort] : []

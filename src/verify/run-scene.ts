@@ -3,7 +3,14 @@
 import { contract } from '../config/contract.ts'
 import type { Check, Finding, SceneCheck } from '../contract/check.ts'
 import { sceneChecksOf } from '../contract/registry.ts'
-import { modelOf, type Scene, type SceneRecord, type SceneSpec, sceneSpecs } from '../contract/scenes.ts'
+import {
+  type BaseBoot,
+  modelOf,
+  type Scene,
+  type SceneRecord,
+  type SceneSpec,
+  sceneSpecs,
+} from '../contract/scenes.ts'
 import { messageOf, shownLines } from '../errors.ts'
 import { makeBootArguments, traps } from '../guest/boot-arguments.ts'
 import type { Guest } from '../guest/guest.ts'
@@ -11,7 +18,7 @@ import { findFreePort } from '../host/ports.ts'
 import { cleanText } from '../qemu/console.ts'
 import { runSsh } from '../qemu/ssh.ts'
 import type { CheckResult, SceneResult } from '../report/verification.ts'
-import { bootFor, limitOf, linesOf, type SceneRequest, troubleOf } from './boot-scene.ts'
+import { bootFor, limitOf, linesOf, type SceneRequest, sceneFolder, troubleOf } from './boot-scene.ts'
 import { analyseStartup, enterScene } from './enter-scene.ts'
 
 export interface SceneOutcome {
@@ -56,13 +63,15 @@ export async function runScene(request: SceneRequest): Promise<SceneOutcome> {
     screenshot: evidence.screenshot,
   })
   if (baseBoot !== undefined && baseBoot.saved === undefined) {
-    for (const check of asked) report(check, withoutGuest(check, asked, record))
-    return outcome(baseBoot)
+    const isReporter = baseBoot.bootedFor === name
+    for (const check of asked)
+      report(check, isReporter ? withoutGuest(check, asked, record) : notReached(baseBoot))
+    return outcome(isReporter ? baseBoot : { lastLines: [], screenshot: undefined })
   }
   const sshPort = await findFreePort()
   let guest: Guest
   try {
-    guest = await bootFor(request, name, bootArguments, sshPort)
+    guest = await bootFor(request, sceneFolder(request), bootArguments, sshPort)
   } catch (error) {
     signal.throwIfAborted()
     record.trouble = troubleOf(error)
@@ -143,6 +152,13 @@ function withoutGuest(
     return { status: 'passed', observed: `ttyS0 in ${loginSeconds.toFixed(0)} s` }
   }
   return { status: 'skipped', observed: `cannot be checked, see ${id}: ${text}` }
+}
+
+function notReached({ bootedFor }: BaseBoot): Finding {
+  return {
+    status: 'skipped',
+    observed: `not reached: the boot that it resumes from failed, see ${bootedFor}`,
+  }
 }
 
 /** One check's result as it appears in the report. */

@@ -1,17 +1,18 @@
-/** Verifies image files, as many at a time as this host can take. */
+/** Verifies image files side by side. */
 
-import { availableParallelism, freemem } from 'node:os'
+import { setMaxListeners } from 'node:events'
 import type { PipelineFields, Waiver } from '../config/pipeline.ts'
 import type { Expected } from '../contract/expected.ts'
-import type { MachineSize, MachineSizes, SceneName } from '../contract/scenes.ts'
+import type { SceneName } from '../contract/scenes.ts'
 import type { Json } from '../digest.ts'
+import { allEnded } from '../host/all-ended.ts'
 import { outFolderAt } from '../host/out-folder.ts'
-import { someAtATime } from '../host/some-at-a-time.ts'
 import { chooseAccelerator } from '../qemu/accelerator.ts'
 import type { Accelerator } from '../qemu/machine.ts'
 import type { Emit } from '../report/events.ts'
 import type { ImageVerification } from '../report/verification.ts'
 import type { Candidate } from './candidates.ts'
+import { guestSlots, sizesOn } from './guest-slots.ts'
 import { digestQuestions, readVerdict, writeVerdict } from './verdicts.ts'
 import { type ImageRequest, pathFor, verifyImage } from './verify-image.ts'
 import { applyWaivers } from './waivers.ts'
@@ -39,7 +40,11 @@ export interface VerifyRequest {
 
 /** @returns a verification of each candidate, in their order, with waivers applied */
 export async function verifyImages(request: VerifyRequest): Promise<readonly ImageVerification[]> {
-  const { candidates, outFolder, emit, signal } = request
+  const { candidates, outFolder, emit } = request
+  const failed = new AbortController()
+  const signal = AbortSignal.any([request.signal, failed.signal])
+  // Every guest and every program of a check listens to it.
+  setMaxListeners(0, signal)
   const acceleration = await chooseAccelerator({
     arch: 'x86_64',
     kernels: request.kernels,
@@ -49,16 +54,31 @@ export async function verifyImages(request: VerifyRequest): Promise<readonly Ima
   })
   if (acceleration.accelerator === 'tcg') emit({ kind: 'note', text: `without KVM: ${acceleration.reason}` })
   const { cpus, memoryMiB, routers } = request.machine
-  const machine = { cpus, memoryMiB, routers }
+  const machine = sizesOn(acceleration.accelerator, { cpus, memoryMiB, routers })
+  const slots = guestSlots(acceleration.accelerator, machine)
   const verify = async (candidate: Candidate): Promise<ImageVerification> => {
-    const verification = await verifyCandidate(candidate, { ...request, acceleration, machine })
+    const verification = await verifyCandidate(candidate, {
+      ...request,
+      acceleration,
+      machine,
+      slots,
+      signal,
+    })
     emit({ kind: 'image-verified', verification })
     return verification
   }
-  return someAtATime(candidates, verify, parallelism(acceleration.accelerator, largest(machine)))
+  return allEnded(
+    candidates.map((candidate) =>
+      verify(candidate).catch((error: unknown) => {
+        // What cannot be read is reported at once, not after all guests of the other files.
+        failed.abort(error)
+        throw error
+      }),
+    ),
+  )
 }
 
-type Verifying = Omit<VerifyRequest, 'machine'> & Pick<ImageRequest, 'acceleration' | 'machine'>
+type Verifying = Omit<VerifyRequest, 'machine'> & Pick<ImageRequest, 'acceleration' | 'machine' | 'slots'>
 
 /** The stored verdict on a candidate if it passed, or else a new one; waivers are applied. */
 async function verifyCandidate(candidate: Candidate, request: Verifying): Promise<ImageVerification> {
@@ -95,9 +115,9 @@ async function examine(
   const { emit, estimate } = request
   const name = `verify ${candidate.target}`
   emit({ kind: 'part-started', name, estimateSeconds: estimate?.(name) })
-  let scene = ''
+  let at = 'file and content'
   let asked = 0
-  const progress = () => emit({ kind: 'part-progress', name, text: `${scene}, ${asked} checks` })
+  const progress = () => emit({ kind: 'part-progress', name, text: `${at}, ${asked} checks` })
   const verification = await verifyImage({
     ...request,
     ...candidate,
@@ -107,28 +127,11 @@ async function examine(
       emit({ kind: 'check-finished', target: candidate.target, check })
       progress()
     },
-    onScene: (started) => {
-      scene = started
+    onScenes: (ended, total) => {
+      at = `${ended} of ${total} scenes`
       progress()
     },
   })
   emit({ kind: 'part-finished', name, seconds: verification.seconds })
   return verification
-}
-
-/** The most CPUs and memory that any guest gets. */
-function largest({ cpus, memoryMiB, routers }: MachineSizes): MachineSize {
-  return { cpus: Math.max(cpus, routers.cpus), memoryMiB: Math.max(memoryMiB, routers.memoryMiB) }
-}
-
-/** How many guests to run at a time: emulated ones keep all their processors busy, others only a few. */
-export function parallelism(
-  accelerator: Accelerator,
-  { cpus, memoryMiB }: MachineSize,
-  host = { cores: availableParallelism(), freeMiB: freemem() / 1024 ** 2 },
-): number {
-  const byCores = accelerator === 'kvm' ? host.cores : Math.floor(host.cores / cpus)
-  // QEMU itself takes memory too.
-  const byMemory = Math.floor((host.freeMiB * 0.75) / (memoryMiB + 256))
-  return Math.max(1, Math.min(byCores, byMemory))
 }

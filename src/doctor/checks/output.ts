@@ -1,10 +1,11 @@
-/** Checks of the folder that builds write to. */
+/** Checks of the folders that builds write to. */
 
 import { constants } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
 import { exitCodes, PipelineError } from '../../errors.ts'
 import { findAccount } from '../../host/account.ts'
 import { canAccess, freeBytes } from '../../host/files.ts'
+import { findWorkFolder } from '../../host/work-folder.ts'
 import type { RoomAhead } from '../../report/events.ts'
 import { formatBytes } from '../../report/format.ts'
 import { type Finding, fault, ok, warning } from '../check.ts'
@@ -14,6 +15,17 @@ export async function checkWritable(folder: string): Promise<Finding> {
   const isWritable = await canAccess(existing, constants.W_OK | constants.X_OK)
   if (isWritable) return ok(folder)
   return fault(`${existing} is not writable for ${findAccount().text}`, 'give it to the user who builds.')
+}
+
+/** The folder for temporary files. */
+export async function checkWorkFolder(): Promise<Finding> {
+  try {
+    const folder = await findWorkFolder()
+    return ok(`${gibibytes(await freeBytes(folder))} free in ${folder}`)
+  } catch (error) {
+    if (!(error instanceof PipelineError)) throw error
+    return fault(error.message, error.hint ?? '', error)
+  }
 }
 
 /** Packer takes double braces in a path for its own template syntax. */

@@ -8,9 +8,9 @@ import { join } from 'node:path'
 import type { ResolvedImage } from '../../config/resolved.ts'
 import { archivesOf } from '../../debian/archives.ts'
 import { describeStanza, fetchPackageIndex, stanzasOf } from '../../debian/packages-index.ts'
-import { sha256File } from '../../digest.ts'
 import { PipelineError } from '../../errors.ts'
 import { linkOrCopy, makeTemporaryFolder } from '../../host/files.ts'
+import { sha256File } from '../../host/hash-file.ts'
 import { someAtATime } from '../../host/some-at-a-time.ts'
 import { namesIn } from '../../host/unless-missing.ts'
 
@@ -43,7 +43,7 @@ export async function offerPackages(request: OfferRequest): Promise<OfferedPacka
       const file = join(packageCache, name)
       // A newer version has taken its place, or another suite has it.
       if (expected === undefined) return
-      const found = await sha256File(file)
+      const found = await sha256File(file, request.signal)
       if (found === expected) return linkOrCopy(file, join(folder, name))
       await rm(file, { force: true })
       onNote(`${name} in ${packageCache} is not the package that the signed index lists, and is removed`)

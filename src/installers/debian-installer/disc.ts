@@ -5,9 +5,9 @@ import { join } from 'node:path'
 import type { ImageFacts } from '../../config/image.ts'
 import type { ResolvedImage } from '../../config/resolved.ts'
 import { runGpgv } from '../../debian/gpgv.ts'
-import { sha256File } from '../../digest.ts'
 import { exitCodes, PipelineError } from '../../errors.ts'
 import { canAccess, writeDurably } from '../../host/files.ts'
+import { sha256File } from '../../host/hash-file.ts'
 import { download, get, head } from '../../host/http.ts'
 import { readIsoFile } from './iso9660.ts'
 import type { InstallerMedium } from './netboot.ts'
@@ -42,7 +42,7 @@ export async function findDisc(request: DiscRequest): Promise<InstallerMedium> {
   const folder = join(cacheFolder, iso.sha256)
   const disc = join(folder, 'disc.iso')
   await mkdir(folder, { recursive: true })
-  if ((await sha256File(disc).catch(() => undefined)) !== iso.sha256) {
+  if ((await digestIfThere(disc, signal)) !== iso.sha256) {
     onProgress(`downloading ${iso.url}`)
     const url = await firstThere([iso.url, inArchive(iso.url)], signal)
     await requireSigned(url, iso.sha256, folder, onProgress, signal)
@@ -52,6 +52,14 @@ export async function findDisc(request: DiscRequest): Promise<InstallerMedium> {
   const kernel = await extract(disc, request, 'vmlinuz', join(folder, 'linux'))
   const initrd = await extract(disc, request, 'initrd.gz', join(folder, 'initrd.gz'))
   return { kernel, initrd, disc, source: iso.url }
+}
+
+/** A damaged disc is downloaded again. */
+async function digestIfThere(disc: string, signal: AbortSignal): Promise<string | undefined> {
+  return sha256File(disc, signal).catch(() => {
+    signal.throwIfAborted()
+    return undefined
+  })
 }
 
 /** Where Debian moves the discs of a release once there is a newer one. */
@@ -107,9 +115,14 @@ async function requireSigned(
   if (!has('GOODSIG') || has('BADSIG') || has('ERROR')) throw discUnsigned(url, fault?.shortMessage ?? said)
 }
 
-async function extract(disc: string, { image }: DiscRequest, name: string, to: string): Promise<string> {
+async function extract(
+  disc: string,
+  { image, signal }: DiscRequest,
+  name: string,
+  to: string,
+): Promise<string> {
   const path = `${folders[image.debianArch]}/${name}`
-  const content = await readIsoFile(disc, path)
+  const content = await readIsoFile(disc, path, signal)
   if (content === undefined) {
     throw new PipelineError({
       code: 'disc-unfit',

@@ -76,7 +76,7 @@ function belowImages({ debianVersion, debianArch }: NetbootRequest['image']): st
 // --- the mirror's images ---
 
 /** A kernel and an initrd have some 40 MB. */
-const mostNetbootBytes = 256 * 1024 ** 2
+export const mostNetbootBytes = 256 * 1024 ** 2
 
 /** Undefined if the mirror lacks them, as do many that carry only packages. */
 async function provideImages(

@@ -3,8 +3,8 @@
 import { mkdir, open, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { findListedFile, type ListedPackage } from '../../debian/packages-index.ts'
-import { sha256File } from '../../digest.ts'
 import { messageOf } from '../../errors.ts'
+import { sha256File } from '../../host/hash-file.ts'
 
 export interface PackageCacheOptions {
   /** Text of the mirror's verified indexes: only packages listed there are kept. */
@@ -15,6 +15,8 @@ export interface PackageCacheOptions {
   readonly workFolder: string
   /** Called with the reason, in one line, when a package can't be kept. */
   readonly onFault: (text: string) => void
+  /** Ends the reading of a package. */
+  readonly signal?: AbortSignal
 }
 
 export interface PackageCache {
@@ -30,13 +32,13 @@ export interface PackageCache {
 
 /** Opens the cache, and makes its folders. */
 export async function openPackageCache(options: PackageCacheOptions): Promise<PackageCache> {
-  const { index, folder, workFolder, onFault } = options
+  const { index, folder, workFolder, onFault, signal } = options
   await mkdir(folder, { recursive: true })
   await mkdir(workFolder, { recursive: true })
   let passing = 0
   const pathOf = ({ archiveName }: ListedPackage) => join(folder, archiveName)
   const isListed = async (path: string, { sha256 }: ListedPackage) =>
-    sha256File(path).then(
+    sha256File(path, signal).then(
       (found) => found === sha256,
       () => false,
     )

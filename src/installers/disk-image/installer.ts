@@ -11,11 +11,11 @@ import type { ImageFile } from '../../disk/image-file.ts'
 import { convertImage, growDisk, QemuImgError } from '../../disk/qemu-img.ts'
 import { convertArguments, growArguments } from '../../disk/qemu-img-arguments.ts'
 import { unreadableDisk } from '../../disk/unreadable.ts'
-import { findWorkFolder } from '../../disk/work-folder.ts'
 import { exitCodes, PipelineError } from '../../errors.ts'
 import { isNoSpace } from '../../host/failures.ts'
 import { outFolderAt } from '../../host/out-folder.ts'
 import { noteFolder, temporaryFolderIn } from '../../host/run-folder.ts'
+import { findWorkFolder } from '../../host/work-folder.ts'
 import { redact } from '../../redact.ts'
 import { baseFacts } from '../base-system.ts'
 import type { InstalledBase, Installer, InstallRequest, KeyParts } from '../installer.ts'
@@ -37,7 +37,7 @@ function sourceOf({ baseImage }: ResolvedImage): FileSource {
   return baseImage
 }
 
-async function keyParts(image: ResolvedImage): Promise<KeyParts> {
+async function keyParts(image: ResolvedImage, signal?: AbortSignal): Promise<KeyParts> {
   const { suite, arch, disk } = baseFacts(image)
   const command = renderCommands(fileNode('/image'), '/layer.qcow2', image)
   return {
@@ -45,7 +45,7 @@ async function keyParts(image: ResolvedImage): Promise<KeyParts> {
       suite,
       arch,
       disk: disk ?? null,
-      image: await digestOfSource(sourceOf(image)),
+      image: await digestOfSource(sourceOf(image), signal),
       scripts: [],
       command: sha256(command),
     },

@@ -3,8 +3,8 @@
 import { mkdir, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { FileSource } from '../../config/file-source.ts'
-import { hashFile, sha256File } from '../../digest.ts'
 import { exitCodes, PipelineError } from '../../errors.ts'
+import { hashFile, sha256File } from '../../host/hash-file.ts'
 import { downloadResumably } from '../../host/resumable-download.ts'
 
 export interface ProvideRequest {
@@ -28,11 +28,14 @@ export interface ProvidedImage {
  * What identifies a source: its checksum as written, `sha512:…`, or that of the file. A file without one is read once in
  * the life of this program, as long as it does not change.
  */
-export async function digestOfSource({ location, checksum }: FileSource): Promise<string> {
+export async function digestOfSource(
+  { location, checksum }: FileSource,
+  signal: AbortSignal | undefined,
+): Promise<string> {
   if (checksum !== undefined) return `${checksum.algorithm}:${checksum.hex}`
   const { size, mtimeMs } = await stat(location)
   const identity = `${location} ${size} ${mtimeMs}`
-  const digest = known.get(identity) ?? sha256File(location)
+  const digest = known.get(identity) ?? sha256File(location, signal)
   known.set(identity, digest)
   return `sha256:${await digest}`
 }
@@ -41,11 +44,11 @@ const known = new Map<string, Promise<string>>()
 
 /** @throws PipelineError `base-image-corrupt`, `download-too-large`, `mirror-unreachable`, `mirror-http-status` */
 export async function provideImage(request: ProvideRequest): Promise<ProvidedImage> {
-  const { source, onProgress } = request
+  const { source, onProgress, signal } = request
   const file = source.isUrl ? await fetchImage(request) : source.location
   onProgress('checking the image against its checksum')
   const algorithm = source.checksum?.algorithm ?? 'sha256'
-  const checksums = await hashFile(file, [...new Set(['sha256', algorithm])])
+  const checksums = await hashFile(file, signal, [...new Set(['sha256', algorithm])])
   const found = checksums[algorithm] ?? ''
   if (source.checksum !== undefined && source.checksum.hex !== found) {
     if (source.isUrl) await rm(file)

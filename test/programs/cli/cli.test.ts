@@ -206,7 +206,7 @@ describe('so is', () => {
     [
       'a missing file of values',
       ['plan', '--config', 'none.yaml'],
-      ['cannot read the configuration file none.yaml: ENOENT'],
+      ['cannot read the configuration file none.yaml: it is not there (ENOENT)'],
     ],
     [
       'a file of values that is no YAML',
@@ -479,7 +479,9 @@ describe.skipIf(!isFit)(`a build that cannot begin is exit status 3${reason}`, {
     const before = snapshot()
     const { exitCode, stdout, stderr } = await build('--out', 'file/out')
     expect({ exitCode, stdout }).toEqual({ exitCode: 3, stdout: '' })
-    expect(stderr).toContain(`cannot write in the output folder ${path('file/out')}: ENOTDIR`)
+    expect(stderr).toContain(
+      `cannot write in the output folder ${path('file/out')}: a part of its path is not a folder (ENOTDIR)`,
+    )
     expect(stderr).toContain('--out')
     expect(snapshot()).toEqual(before)
   })

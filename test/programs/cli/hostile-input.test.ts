@@ -8,6 +8,7 @@ import {
   readFileSync,
   statSync,
   symlinkSync,
+  truncateSync,
   writeFileSync,
 } from 'node:fs'
 import { join } from 'node:path'
@@ -165,6 +166,30 @@ describe('every path', () => {
         writeFileSync(file, Buffer.from(Array.from({ length: 4096 }, (_, index) => (index * 167) % 256))),
     ],
   ]
+  const kindsOfText: typeof kinds = [
+    ...kinds,
+    [
+      'a huge file',
+      (file) => {
+        writeFileSync(file, '')
+        truncateSync(file, 2 ** 40)
+      },
+    ],
+  ]
+  /** Which hold a text, and are read as a whole. */
+  const texts: readonly (readonly [string, (file: string) => readonly string[]])[] = [
+    ['plan --config', (file) => ['plan', '--config', file]],
+    ['release verify --signers', (file) => ['release', 'verify', path('release'), '--signers', file]],
+    [
+      'release verify --revoked',
+      (file) => ['release', 'verify', path('release'), '--signers', path('signers'), '--revoked', file],
+    ],
+    ['release verify --keyring', (file) => ['release', 'verify', path('release'), '--keyring', file]],
+    [
+      'release verify --trusted-root',
+      (file) => ['release', 'verify', path('release'), '--attested-by', 'https://x', '--trusted-root', file],
+    ],
+  ]
   const uses: readonly (readonly [string, (file: string) => readonly string[]])[] = [
     ['plan --pipeline', (file) => ['plan', '--pipeline', file]],
     ['plan --payload', (file) => ['plan', '--payload', file]],
@@ -190,6 +215,19 @@ describe('every path', () => {
         words.includes('--out') || words[0] === 'diff' || words[1] === 'verify' ? [] : ['--out', path('out')]
       await expectDefined([...words, ...elsewhere], [0, 1, 2, 3, 4])
       if (!words.includes('--out')) expect(listing(), what).toEqual(before)
+    }
+  })
+
+  it.each(texts)('may be anything where a text is expected: %s', async (_use, wordsOf) => {
+    mkdirSync(path('release'))
+    writeFileSync(path('release', 'release.json'), '{}')
+    writeFileSync(path('signers'), '')
+    for (const [what, make] of kindsOfText) {
+      const file = path(`ü ${what}.yaml`)
+      make(file)
+      const words = wordsOf(file)
+      const elsewhere = words[0] === 'release' ? [] : ['--out', path('out')]
+      await expectDefined([...words, ...elsewhere], [0, 2, 4])
     }
   })
 

@@ -155,7 +155,7 @@ describeWith(['qemu-img', 'qemu-io'], 'an export of any disk', () => {
     await expectRefusal(
       exportFrom(path('none')),
       2,
-      `cannot read the disk ${path('none')}: there is no such file`,
+      `cannot read the disk ${path('none')}: it is not there (ENOENT)`,
     )
     expect(left()).toEqual([])
   })

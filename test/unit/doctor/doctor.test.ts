@@ -198,16 +198,22 @@ describe('a task', () => {
       'build: archiver',
       'build: path',
       'build: tools',
+      'build: work-folder',
       'export: archiver',
+      'export: work-folder',
       'plan: disk-space',
+      'plan: work-folder',
       'planned-build: disk-space',
       'planned-build: mirror',
       'run: account',
       'run: tools',
+      'run: work-folder',
       'shell: account',
       'shell: tools',
+      'shell: work-folder',
       'verify: account',
       'verify: tools',
+      'verify: work-folder',
     ])
   })
 

@@ -3,6 +3,7 @@
 import { existsSync, readdirSync } from 'node:fs'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { fileURLToPath } from 'node:url'
 import { gzipSync } from 'node:zlib'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { fetchListed, verifyRelease } from '../../../src/debian/release.ts'
@@ -51,9 +52,20 @@ function withoutEnd(_request: IncomingMessage, response: ServerResponse): void {
 const sum = 'a'.repeat(64)
 const file = (limit: number) => ({ sha256: sum, size: limit })
 const image = { suite: 'trixie', debianArch: 'amd64', arch: 'x86_64', installer: 'debian-installer' } as const
-const mirror = () => ({ debian: url, security: url, components: ['main'], keyring: '/dev/null' })
+const mirror = () => ({
+  debian: url,
+  security: url,
+  components: ['main'],
+  keyring: fileURLToPath(import.meta.url),
+})
 const release = () => ({
-  ...{ url, suite: 'trixie', keyring: '/dev/null', components: ['main'], arch: 'amd64' as const },
+  ...{
+    url,
+    suite: 'trixie',
+    keyring: fileURLToPath(import.meta.url),
+    components: ['main'],
+    arch: 'amd64' as const,
+  },
 })
 
 const callers: Readonly<Record<string, () => Promise<unknown>>> = {

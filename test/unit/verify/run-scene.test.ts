@@ -7,6 +7,7 @@ import type { BaseBoot, SceneName } from '../../../src/contract/scenes.ts'
 import type { CheckResult } from '../../../src/report/verification.ts'
 import type { SceneRequest } from '../../../src/verify/boot-scene.ts'
 import { resultOf, runScene } from '../../../src/verify/run-scene.ts'
+import { isInconclusive } from '../../../src/verify/run-scenes.ts'
 
 const request = (name: SceneName, baseBoot: BaseBoot): SceneRequest => ({
   name,
@@ -25,7 +26,9 @@ const request = (name: SceneName, baseBoot: BaseBoot): SceneRequest => ({
   signal: new AbortController().signal,
 })
 
-const failedBaseBoot = (record: BaseBoot['record']): BaseBoot => ({
+const failedBaseBoot = (record: BaseBoot['record'], bootedFor: SceneName = 'secstorage'): BaseBoot => ({
+  bootedFor,
+  waitingShare: 0,
   saved: undefined,
   record,
   lastLines: ['systemvm login:'],
@@ -54,10 +57,18 @@ describe('a boot in which the agent never answered', () => {
   })
 
   it('is no success of a scene that does not ask for the agent', async () => {
-    const { checks } = await runScene(request('router', baseBoot))
+    const { checks } = await runScene(request('router', { ...baseBoot, bootedFor: 'router' }))
     expect(withStatus(checks, 'failed')).toEqual(['C4'])
-    const { checks: unattended } = await runScene(request('no-data', baseBoot))
+    const { checks: unattended } = await runScene(request('no-data', { ...baseBoot, bootedFor: 'no-data' }))
     expect(withStatus(unattended, 'failed')).toEqual(['G1'])
+  })
+
+  it('is reported once: other scenes that resume from it are not reached', async () => {
+    const { checks, scene, screenshot } = await runScene(request('router', baseBoot))
+    expect(new Set(checks.map(({ status }) => status))).toEqual(new Set(['skipped']))
+    for (const { observed } of checks)
+      expect(observed).toBe('not reached: the boot that it resumes from failed, see secstorage')
+    expect([scene.lastLines, screenshot]).toEqual([undefined, undefined])
   })
 })
 
@@ -76,4 +87,22 @@ it('what a check quotes of an image has nothing in it that a terminal would act 
   const [check] = fileChecksOf('kvm') as readonly [FileCheck]
   const finding = { status: 'failed', observed: '/etc/motd: \u001b]0;title\u0007\u001b[38:5:185mhi' } as const
   expect(resultOf(check, 'file', finding, 1).observed).toBe('/etc/motd: hi')
+})
+
+describe('a boot that several scenes share', () => {
+  const panic = { trouble: { id: 'B1', text: 'the kernel panicked', isPanic: true } } as const
+  const silent = { trouble: { id: 'C1', text: 'not within 360 s' } } as const
+  it.each([
+    ['that a busy host starved is made again', 'kvm', failedBaseBoot(silent), 0.3, true],
+    ['whose emulated CPU panicked as well', 'tcg', failedBaseBoot(panic), 0, true],
+    ['is believed if KVM panicked', 'kvm', failedBaseBoot(panic), 0, false],
+    ['is believed if the host was idle', 'tcg', failedBaseBoot(silent), 0.1, false],
+  ] as const)('%s', (_case, accelerator, boot, waitingShare, expected) => {
+    expect(isInconclusive({ ...boot, waitingShare }, accelerator)).toBe(expected)
+  })
+
+  it('is kept if it succeeded, however busy the host was', () => {
+    const saved = { stateFile: 'state', disk: { driver: 'qcow2' } }
+    expect(isInconclusive({ saved, record: {}, waitingShare: 0.9 }, 'tcg')).toBe(false)
+  })
 })
