@@ -1,7 +1,7 @@
 /** What an archive says about the size of its content, so that room can be asked for before it is unpacked. */
 
-import { open } from 'node:fs/promises'
 import { execa } from 'execa'
+import { openToRead } from '../host/regular-file.ts'
 
 /** How the size of an archive's content is found. bzip2 does not keep it. */
 export type SizeReader = (file: string, signal: AbortSignal) => Promise<number | undefined>
@@ -43,7 +43,7 @@ export const sizeInZip: SizeReader = async (file, signal) => {
 // --- internal ---
 
 async function readPart(file: string, length: number, placeIn: (size: number) => number): Promise<Buffer> {
-  const handle = await open(file, 'r')
+  const handle = await openToRead(file)
   try {
     const { size } = await handle.stat()
     const { buffer, bytesRead } = await handle.read(
