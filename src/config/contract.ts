@@ -311,15 +311,15 @@ export const contract = {
   },
   G9: {
     title: 'no name server is baked in',
-    why: "names of a closed network would go to somebody else's servers",
+    why: 'names of a closed network would leak to public servers',
   },
   G10: {
     title: 'swap and /boot never stop a boot, nor does anything else that cannot be mounted',
-    why: 'a loaded host brings a disk up late, and nobody can enter an emergency shell',
+    why: 'a loaded host brings a disk up late, and the emergency shell is locked',
   },
   G11: {
     title: 'the root is checked at every boot, and a damaged one repairs itself',
-    why: 'a host that fails leaves damage, and nobody is there to answer questions',
+    why: 'a host that fails leaves damage, and the console is unattended',
   },
   G12: {
     title: 'a router fits into what it is given, 256 MiB and one processor',
