@@ -101,7 +101,7 @@ function attestationTrust({ attestedBy, trustedRoot }: VerifyOptions): Attestati
   throw new PipelineError({
     code: 'usage',
     message: '--attested-by and --trusted-root need each other',
-    hint: 'an attestation is believed of one workflow, by the certificates of one root: docs/github-actions.md shows both.',
+    hint: 'an attestation is checked for one workflow, with the certificates of one root: docs/release.md shows both.',
     exitCode: exitCodes.badInput,
   })
 }

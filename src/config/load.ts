@@ -90,7 +90,7 @@ export function chooseImages(
     throw new PipelineError({
       code: 'unknown-variant',
       message: `there is no variant ${JSON.stringify(name)}`,
-      hint: `this pipeline has ${known}`,
+      hint: `name one of ${known}.`,
       exitCode: exitCodes.badInput,
     })
   })

@@ -145,17 +145,17 @@ export const everyFile: readonly SceneName[] = ['boot', 'secstorage', 'virtualbo
 /** For what does not depend on the hypervisor, one file answers for all. */
 export const once: readonly SceneName[] = ['secstorage']
 
-export const inRoles: readonly SceneName[] = [
-  'secstorage',
-  'port',
-  'consoleproxy',
+/** Routers, DHCP servers and load balancers. */
+export const routerRoles = [
   'router',
   'redundant-router',
   'vpcrouter',
   'dhcpsrvr',
   'elbvm',
   'ilbvm',
-]
+] as const satisfies readonly SceneName[]
+
+export const inRoles: readonly SceneName[] = ['secstorage', 'port', 'consoleproxy', ...routerRoles]
 
 export const everyRole: readonly SceneName[] = [...inRoles, 'unknown-type']
 

@@ -49,8 +49,8 @@ export interface DiskFiles {
 
 export interface OpenDiskOptions {
   /**
-   * Format of the image file. Without it the content decides, which whoever wrote the disk controls: specify it for an
-   * untrusted disk, as `formatByEnding` does.
+   * Format of the image file. Without it the content decides, which is up to the author of the disk: specify it for an
+   * untrusted one, as `formatByEnding` does.
    */
   readonly format?: DiskFormat | undefined
   /** @default 'none' */

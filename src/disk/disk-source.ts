@@ -20,7 +20,7 @@ export interface DiskSource {
 }
 
 export interface LocateOptions {
-  /** Without it the content decides, which whoever wrote the disk controls: specify it for an untrusted disk. */
+  /** Without it the content decides, which is up to the author of the disk: specify it for an untrusted one. */
   readonly format?: DiskFormat | undefined
   /** @default 'none' */
   readonly backing?: Backing | undefined

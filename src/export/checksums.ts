@@ -7,6 +7,7 @@ import { availableParallelism } from 'node:os'
 import { basename, dirname, join } from 'node:path'
 import { Worker } from 'node:worker_threads'
 import { openRawDisk, type RawDisk } from '../formats/raw-disk.ts'
+import { parseChecksums, readChecksumList, renderChecksumList } from '../host/checksum-list.ts'
 import { canAccess, writeDurably } from '../host/files.ts'
 import { readRegular, readRegularText } from '../host/regular-file.ts'
 import { takeTurns } from '../host/turns.ts'
@@ -99,10 +100,11 @@ export async function writeChecksums(file: string, checksums: Checksums): Promis
   const folder = dirname(file)
   for (const algorithm of algorithms) {
     const path = listOf(folder, algorithm)
-    const { checksums: lines, others } = readList(await readIfThere(path))
-    lines.set(basename(file), checksums[algorithm])
-    for (const name of lines.keys()) if (!(await canAccess(join(folder, name)))) lines.delete(name)
-    await writeDurably(path, renderList(lines, others))
+    const list = readChecksumList(await readIfThere(path))
+    list.checksums.set(basename(file), checksums[algorithm])
+    for (const name of list.checksums.keys())
+      if (!(await canAccess(join(folder, name)))) list.checksums.delete(name)
+    await writeDurably(path, renderChecksumList(list))
   }
 }
 
@@ -110,8 +112,8 @@ export async function writeChecksums(file: string, checksums: Checksums): Promis
 export async function dropChecksums(file: string): Promise<void> {
   for (const algorithm of algorithms) {
     const path = listOf(dirname(file), algorithm)
-    const { checksums, others } = readList(await readIfThere(path))
-    if (checksums.delete(basename(file))) await writeDurably(path, renderList(checksums, others))
+    const list = readChecksumList(await readIfThere(path))
+    if (list.checksums.delete(basename(file))) await writeDurably(path, renderChecksumList(list))
   }
 }
 
@@ -131,31 +133,6 @@ async function readIfThere(path: string): Promise<string> {
   })
 }
 
-/** Lines in no known format belong to someone else; they stay, before the rest. */
-function renderList(checksums: ReadonlyMap<string, string>, others: readonly string[]): string {
-  const lines = [...checksums]
-    .sort(([a], [b]) => (a < b ? -1 : 1))
-    .map(([name, checksum]) => `${checksum}  ${name}`)
-  return [...others, ...lines].map((line) => `${line}\n`).join('')
-}
-
-interface ChecksumList {
-  readonly checksums: Map<string, string>
-  /** Lines that are not about a file. */
-  readonly others: readonly string[]
-}
-
-function readList(text: string): ChecksumList {
-  const checksums = new Map<string, string>()
-  const others: string[] = []
-  for (const line of text.split('\n')) {
-    const [, checksum, name] = /^([0-9a-f]+) [ *](.+)$/s.exec(line) ?? []
-    if (checksum !== undefined && name !== undefined) checksums.set(name, checksum)
-    else if (line !== '') others.push(line)
-  }
-  return { checksums, others }
-}
-
 /** Whether the folder's lists have a file's checksums. */
 export async function hasChecksums(file: string, checksums: Checksums): Promise<boolean> {
   for (const algorithm of algorithms) {
@@ -166,9 +143,4 @@ export async function hasChecksums(file: string, checksums: Checksums): Promise<
       return false
   }
   return true
-}
-
-/** Checksums by file name, from the format of `sha256sum` and similar tools. */
-export function parseChecksums(text: string): Map<string, string> {
-  return readList(text).checksums
 }

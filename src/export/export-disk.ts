@@ -106,7 +106,7 @@ async function requireFit(request: PlainExport): Promise<ImageFile> {
 
 /**
  * Determines the disk's format from its file extension where possible: the signature of a fixed VHD is at its end, and an
- * OVA is a tar of several files. A raw disk's first bytes are up to whoever writes to it.
+ * OVA is a tar of several files. A raw disk's first bytes are up to its author.
  */
 async function inspectSource(request: PlainExport): Promise<ImageFile> {
   const { disk, backing, takesAnyBytes = false, work, signal } = request

@@ -82,7 +82,7 @@ export async function makeFolder(path: string): Promise<void> {
   }
 }
 
-/** Whether this process may do something with a path. @default whether the path exists */
+/** Whether this process may access a path in these modes. @default whether the path exists */
 export async function canAccess(path: string, mode: number = constants.F_OK): Promise<boolean> {
   return access(path, mode).then(
     () => true,

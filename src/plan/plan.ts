@@ -120,7 +120,7 @@ function chooseStages({ stages }: ResolvedImage, { from, until }: PlanOptions): 
       throw new PipelineError({
         code: 'unknown-stage',
         message: `there is no stage ${JSON.stringify(name)}`,
-        hint: `this image has ${stages.map((stage) => stage.name).join(', ')}`,
+        hint: `name one of ${stages.map((stage) => stage.name).join(', ')}.`,
         exitCode: exitCodes.badInput,
       })
     }

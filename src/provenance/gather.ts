@@ -18,7 +18,7 @@ import type { Layer } from '../store/layer-record.ts'
 import { packagesOf } from '../store/packages.ts'
 import type { Store } from '../store/store.ts'
 import { type AptLists, entryKey, readAptLists } from './apt-lists.ts'
-import { type InputLayer, type InputPackage, type Inputs, placeInputs, readInputs } from './inputs.ts'
+import { type InputLayer, type InputPackage, type Inputs, inputsPath, readInputs } from './inputs.ts'
 
 export interface GatherRequest {
   readonly image: ResolvedImage
@@ -38,7 +38,7 @@ export async function gatherInputs(request: GatherRequest): Promise<Inputs> {
   if (known !== undefined && isOfLayers(known, layers)) return known
   const found = (await recallFound(request)) ?? (await readFromLayers(request))
   const inputs = await describeInputs(request, found)
-  const path = placeInputs(outFolder, key)
+  const path = inputsPath(outFolder, key)
   await mkdir(dirname(path), { recursive: true })
   await writeDurably(path, `${JSON.stringify(inputs, null, 1)}\n`)
   return inputs

@@ -1,7 +1,8 @@
 /** The checksum lists of a release. */
 
 import { join } from 'node:path'
-import { algorithms, type Checksums, parseChecksums } from '../export/checksums.ts'
+import { algorithms, type Checksums } from '../export/checksums.ts'
+import { parseChecksums } from '../host/checksum-list.ts'
 import { readRegularText } from '../host/regular-file.ts'
 import { type Blame, releaseFiles, unlistedFiles } from './record.ts'
 import type { Statement } from './statement.ts'

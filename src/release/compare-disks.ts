@@ -48,7 +48,7 @@ export async function compareDisks(
 
 const firstLine = (error: unknown) => messageOf(error).split('\n')[0] ?? ''
 
-/** By its name, since the content is up to the one who wrote the file. */
+/** By its name, since the content is up to the author of the file. */
 async function openPlain(file: string, workFolder: string, signal: AbortSignal): Promise<BlockNode> {
   const plain = formatByEnding(file) === undefined ? await unpackArchive(file, workFolder, signal) : file
   return (await inspectImageFile(plain, { format: formatByEnding(plain) ?? 'raw', signal })).node

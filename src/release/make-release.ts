@@ -65,15 +65,13 @@ function withChoice({ variants, exceptions }: Collected, request: ReleaseMakeReq
   const missing = request.otherVariants.map((variant) => ({
     kind: 'partial' as const,
     text: `${variant}: left out, as asked`,
+    isChosen: true,
   }))
   return { variants, exceptions: [...exceptions, ...missing] }
 }
 
-/** A choice made on the command line needs no `--allow`. */
-const isChoice = (text: string) => text.includes('left out, as asked')
-
 function requireFit({ variants, exceptions }: Collected, { allowed }: ReleaseMakeRequest): void {
-  const faults = exceptions.filter(({ kind, text }) => !allowed.includes(kind) && !isChoice(text))
+  const faults = exceptions.filter(({ kind, isChosen }) => !allowed.includes(kind) && isChosen !== true)
   if (faults.length === 0 && variants.some(({ files }) => files.length > 0)) return
   const lines = faults.map(({ kind, text }) => `  ${kind}: ${text}`)
   const kinds = [...new Set(faults.map(({ kind }) => kind))]
@@ -112,7 +110,7 @@ async function fillFolder(
     name: first.image.name,
     release: first.image.release,
     tag: request.tag ?? null,
-    exceptions: [...exceptions],
+    exceptions: exceptions.map(({ kind, text }) => ({ kind, text })),
     source: sourceOf(first),
     variants: described,
   }

@@ -24,7 +24,7 @@ function capture(): { readonly output: Output; readonly restore: () => void } {
 }
 
 /** Captures both for each test of a file or of a `describe`. */
-export function useOutput(): Output & { readonly clear: () => void } {
+export function useOutput(): Readonly<Output> & { readonly clear: () => void } {
   let current: ReturnType<typeof capture> | undefined
   const output = () => current?.output ?? { stdout: '', stderr: '' }
   beforeEach(() => {

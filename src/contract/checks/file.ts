@@ -2,7 +2,8 @@
 
 import { basename, dirname, join } from 'node:path'
 import { assertionIds } from '../../config/contract.ts'
-import { algorithms, computeChecksums, parseChecksums } from '../../export/checksums.ts'
+import { algorithms, computeChecksums } from '../../export/checksums.ts'
+import { parseChecksums } from '../../host/checksum-list.ts'
 import { readRegularText } from '../../host/regular-file.ts'
 import { differs, type TargetCheck } from '../../targets/file-check.ts'
 import { type CheckId, targetNames, targets } from '../../targets/registry.ts'

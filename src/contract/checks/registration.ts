@@ -1,9 +1,10 @@
 /** Check of the `metadata.ini` beside a file: whether a management server would find and accept the file. */
 
 import { basename, dirname, join } from 'node:path'
-import { algorithms, type Checksums, computeChecksums, parseChecksums } from '../../export/checksums.ts'
+import { algorithms, type Checksums, computeChecksums } from '../../export/checksums.ts'
 import { parseSections } from '../../export/metadata.ts'
 import { registeredChecksum, registrationsOf } from '../../export/registration.ts'
+import { parseChecksums } from '../../host/checksum-list.ts'
 import { readRegularText } from '../../host/regular-file.ts'
 import { type FileCheck, judge, skipped } from '../check.ts'
 

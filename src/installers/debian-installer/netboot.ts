@@ -9,6 +9,7 @@ import { fetchIndex } from '../../debian/index-files.ts'
 import { findListedPackage } from '../../debian/packages-index.ts'
 import { fetchListed, type VerifiedRelease, verifyRelease } from '../../debian/release.ts'
 import { exitCodes, PipelineError } from '../../errors.ts'
+import { parseChecksums } from '../../host/checksum-list.ts'
 import { canAccess, temporaryName } from '../../host/files.ts'
 import { get, head } from '../../host/http.ts'
 import { runFile } from '../../host/process.ts'
@@ -110,16 +111,6 @@ async function provideImages(
   return { kernel, initrd, source: `${base}/netboot` }
 }
 
-/** Parses lines of a digest and a path, as `sha256sum` writes them, with or without a leading `./`. */
-export function parseChecksums(text: string): ReadonlyMap<string, string> {
-  return new Map(
-    text.split('\n').flatMap((line) => {
-      const [, sha256, path] = /^([0-9a-f]{64})\s+\*?(?:\.\/)?(.+)$/.exec(line) ?? []
-      return sha256 === undefined || path === undefined ? [] : [[path, sha256] as const]
-    }),
-  )
-}
-
 // --- the mirror's package ---
 
 async function fetchPackage(
@@ -191,7 +182,7 @@ function corrupt(url: string, expected: string, found: string): PipelineError {
   return new PipelineError({
     code: 'mirror-file-corrupt',
     message: `${url} is not the file that the mirror's signed lists vouch for: sha256 ${found}; expected ${expected}`,
-    hint: 'the mirror may be in the middle of an update: try again in some minutes, or use another mirror.',
+    hint: 'the mirror may be in the middle of an update: try again in a few minutes, or use another mirror.',
     exitCode: exitCodes.hostNotFit,
     details: { url, expected, found },
   })

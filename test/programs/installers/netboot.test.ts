@@ -8,7 +8,8 @@ import { dirname, join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import type { Mirror } from '../../../src/config/image.ts'
-import { findNetboot, parseChecksums } from '../../../src/installers/debian-installer/netboot.ts'
+import { parseChecksums } from '../../../src/host/checksum-list.ts'
+import { findNetboot } from '../../../src/installers/debian-installer/netboot.ts'
 import { runGpg } from '../../support/gpg.ts'
 
 const sha256 = (data: string | Buffer) => createHash('sha256').update(data).digest('hex')

@@ -444,11 +444,11 @@ describeWith(programs, 'release verify', () => {
     expect(text.stdout).toContain('sha512sum.txt.sig: it is missing')
     const made = ['--out', sound, '--to', path('signed'), '--sign', path('key')]
     expect(await main(['release', ...builtWords, ...made]), text.stderr).toBe(0)
-    text.stdout = ''
+    text.clear()
     expect(await verify(path('signed'), ...trust, '--require-signature'), text.stdout).toBe(0)
     expect(text.stderr).toMatch(/✔ 11 files of tiny 1\.0: as signed by maker@example\.org \(SSH key SHA256:/)
     writeFileSync(path('signed', 'more.txt'), 'more')
-    text.stderr = ''
+    text.clear()
     expect(await verify(path('signed'), ...trust)).toBe(4)
     expect(text.stderr).not.toContain('signed by')
   })

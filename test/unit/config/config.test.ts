@@ -862,7 +862,7 @@ describe('the images that are meant', () => {
     const pipeline = await two()
     const error = await failure((async () => chooseImages(pipeline, ['bookworm'], false))())
     expect(error.message).toBe('there is no variant "bookworm"')
-    expect(error.hint).toBe('this pipeline has trixie-x86_64, bookworm-x86_64')
+    expect(error.hint).toBe('name one of trixie-x86_64, bookworm-x86_64.')
   })
 })
 
