@@ -30,6 +30,19 @@ export async function requireFile(path: string): Promise<void> {
   throw unreadableDisk(`cannot read the disk ${path}: it is ${kind}, not a file`)
 }
 
+/** As far as an MBR reaches. What a larger disk claims to hold could be read, compared and copied without end. */
+const maximumTiB = 2
+
+/** @param sizeBytes of the disk that a guest sees @throws PipelineError `disk-unreadable` */
+export function requireBounded(path: string, sizeBytes: number): void {
+  if (sizeBytes <= maximumTiB * 1024 ** 4) return
+  throw unreadableDisk(
+    `cannot read the disk ${path}: it has ${sizeBytes} bytes; the limit is ${maximumTiB} TiB`,
+    undefined,
+    'an MBR reaches no further, and a system VM needs some GiB: give a smaller disk.',
+  )
+}
+
 const kinds = [
   ['isDirectory', 'a folder'],
   ['isFIFO', 'a named pipe'],

@@ -1,5 +1,6 @@
 /** Files that a person or a foreign folder names, opened without waiting for anything. */
 
+import type { Stats } from 'node:fs'
 import { constants, type FileHandle, open } from 'node:fs/promises'
 
 /** Neither a folder, a pipe nor a device is read: that may never end. */
@@ -12,12 +13,11 @@ const mostByDefault = 64 * 1024 ** 2
  * @throws NotReadable if it is no file, or too large; and what opening it throws
  */
 export async function readRegular(path: string, mostBytes = mostByDefault): Promise<Buffer> {
-  const file = await openToRead(path)
+  const { file, found } = await openAndLook(path)
   try {
-    const found = await file.stat()
     if (!found.isFile()) throw new NotReadable('it is not a file')
     if (found.size > mostBytes) throw new NotReadable(`it has more than ${mostBytes} bytes`)
-    return await file.readFile()
+    return await readBytes(file, found.size)
   } finally {
     await file.close()
   }
@@ -32,10 +32,25 @@ export async function readRegularText(path: string, mostBytes = mostByDefault): 
  * @throws NotReadable if it is neither; and what opening it throws
  */
 export async function openToRead(path: string): Promise<FileHandle> {
+  return (await openAndLook(path)).file
+}
+
+// --- internal ---
+
+async function openAndLook(path: string): Promise<{ readonly file: FileHandle; readonly found: Stats }> {
   // Opening a named pipe would wait for a writer.
   const file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK)
   const found = await file.stat()
-  if (found.isFile() || found.isBlockDevice()) return file
+  if (found.isFile() || found.isBlockDevice()) return { file, found }
   await file.close()
   throw new NotReadable(`${path} is not a file`)
+}
+
+/** A handle's own `readFile` asks for the size again, and so takes half as long again for thousands of records. */
+async function readBytes(file: FileHandle, size: number): Promise<Buffer> {
+  const bytes = Buffer.alloc(size)
+  let done = 0
+  for (let last = -1; last !== 0 && done < size; done += last)
+    last = (await file.read(bytes, done, size - done, done)).bytesRead
+  return bytes.subarray(0, done)
 }

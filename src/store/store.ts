@@ -1,6 +1,6 @@
 /** The store: every layer that a build has sealed, as `<key>.qcow2` with `<key>.json` beside it. */
 
-import { mkdir, rm, stat } from 'node:fs/promises'
+import { mkdir, stat, unlink } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { sha256 } from '../digest.ts'
 import { flush, writeDurably } from '../host/files.ts'
@@ -97,8 +97,8 @@ export function openStore(
     await confirm()
     await someAtATime([...withThoseAbove(keys, await list())], async (key) => {
       // The record goes first: a disk without a record is garbage, but a record without a disk would be a lie.
-      await rm(record(key), { force: true })
-      await rm(disk(key), { force: true })
+      await removeFile(record(key))
+      await removeFile(disk(key))
     })
   }
 
@@ -154,7 +154,7 @@ export function openStore(
         return key === undefined ? /\.(tmp|qcow2)$/.test(name) : !names.has(`${key}.json`)
       })
       const halfKept = sources.filter((name) => name.endsWith('.tmp')).map((name) => join('sources', name))
-      await someAtATime([...garbage, ...halfKept], (name) => rm(join(folder, name), { force: true }))
+      await someAtATime([...garbage, ...halfKept], (name) => removeFile(join(folder, name)))
       await known.keepOnly(new Set(await namesIn(folder)))
       return faults
     },
@@ -162,6 +162,13 @@ export function openStore(
 }
 
 // --- internal ---
+
+/** One call, where `rm` makes several. */
+async function removeFile(path: string): Promise<void> {
+  await unlink(path).catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== 'ENOENT') throw error
+  })
+}
 
 /** A recorded layer as it was found. */
 interface Entry {
