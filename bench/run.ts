@@ -2,7 +2,8 @@
  * How long the main jobs take on this host, part by part: `npm run bench`, or `npm run bench -- cold` for one of them.
  * `npm run bench -- exports --disk FILE` measures the exports of a disk that is there, without a build before, and with
  * `--incumbent` also CloudStack's sequence; `npm run bench -- share --layers OUT` measures a registry with the layers of a
- * build that is there; `npm run bench -- start` measures how long the program takes to start, without a build. Works in a
+ * build that is there; `npm run bench -- start` measures how long the program takes to start, and
+ * `npm run bench -- refusals` to refuse bad input, without a build. Works in a
  * folder of its own, and starts from the packages that earlier builds have downloaded.
  */
 
@@ -16,6 +17,7 @@ import { formatSeconds, formatTable } from '../src/report/format.ts'
 import type { Report } from '../src/report/report.ts'
 import { changes, withoutLayers } from './changes.ts'
 import { measureExports } from './exports.ts'
+import { measureRefusals } from './refusals.ts'
 import { measureSharing } from './share.ts'
 import { readHolds, timeLargeStore, timePlanning } from './store-jobs.ts'
 
@@ -83,7 +85,9 @@ let exports: string | undefined
 let sharing: string | undefined
 try {
   if (has('start')) await measureStart()
-  const alone = new Set(['start', 'store'])
+  if (has('refusals'))
+    for (const refusal of await measureRefusals(program, out, 5)) measurements.push({ ...refusal, parts: [] })
+  const alone = new Set(['start', 'store', 'refusals'])
   const needsBuilds = wanted.length === 0 || wanted.some((job) => !alone.has(job))
   if (needsBuilds && given.disk === undefined && given.layers === undefined) await measureBuilds()
   if (has('store')) await measureStore()
