@@ -1,9 +1,9 @@
 /**
  * How long the main jobs take on this host, part by part: `npm run bench`, or `npm run bench -- cold` for one of them.
  * These need no build first: `exports --disk FILE` exports an existing disk, and with `--incumbent` also runs CloudStack's
- * own sequence; `share --layers OUT` shares the layers of an existing build; `start` times the start of the program; `store`
- * sweeps and prunes a large store. Everything else works in its own folder, from the packages that earlier builds have
- * downloaded.
+ * own sequence; `share --layers OUT` shares the layers of an existing build; `start` times the start of the program, and
+ * `refusals` how long it takes to refuse bad input; `store` sweeps and prunes a large store. Everything else works in its own
+ * folder, from the packages that earlier builds have downloaded.
  */
 
 import { cp, mkdir, mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
@@ -17,6 +17,7 @@ import type { Report } from '../src/report/report.ts'
 import { changes, withoutLayers } from './changes.ts'
 import { measureExports } from './exports.ts'
 import { median } from './median.ts'
+import { measureRefusals } from './refusals.ts'
 import { measureSharing } from './share.ts'
 import { readHolds, timeLargeStore, timePlanning } from './store-jobs.ts'
 
@@ -84,7 +85,9 @@ let exports: string | undefined
 let sharing: string | undefined
 try {
   if (has('start')) await measureStart()
-  const alone = new Set(['start', 'store'])
+  if (has('refusals'))
+    for (const refusal of await measureRefusals(program, out, 5)) measurements.push({ ...refusal, parts: [] })
+  const alone = new Set(['start', 'store', 'refusals'])
   const needsBuilds = wanted.length === 0 || wanted.some((job) => !alone.has(job))
   if (needsBuilds && given.disk === undefined && given.layers === undefined) await measureBuilds()
   if (has('store')) await measureStore()

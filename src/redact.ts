@@ -28,11 +28,11 @@ const encodedLogin = /(%3a(?:%2f|\/)+)(?:(?!%2f|%3f|%23)[^\s"&\\/?#]){0,400}%40/
 /** Up to the value of a parameter; the parameter may be of a URL that is a parameter itself. */
 const parameter = /(?:[?&;#]|%(?:3f|26|23))([^\s"\\=&;#?]{1,200}?)(?:=|%3d)/gi
 
-/** What lets in anyone who has it, such as a presigned URL's signature. */
-const secretPart = /token|secret|passw|passphrase|signature|credential|key$/
-const secretWords = new Set(
-  'auth authorization code jwt key pass passwd pat pin pw pwd sas session sid sig ticket'.split(' '),
-)
+/** What lets in anyone who has it. */
+const secretPart = /token|secret|passw|passphrase|credential|key$/
+const secretWords = new Set('auth authorization jwt key pass passwd pat pin pw pwd sas'.split(' '))
+/** Only in URLs, such as a presigned one's signature: a setting of that name chooses an algorithm. */
+const secretParameters = new Set('code session sid sig signature ticket'.split(' '))
 
 /** A text without the logins and the tokens of the URLs in it. */
 export function redact(text: string): string {
@@ -72,20 +72,28 @@ export function isUrl(text: string): boolean {
   return new RegExp(`^(?:${webScheme}|[a-z][a-z0-9+.-]*://)`, 'i').test(text)
 }
 
-/** Whether a value is secret by the name of its setting, its variable or its parameter. */
-export function isSecretName(written: string): boolean {
-  let name = written
-  // A URL within a URL is encoded twice.
-  for (let round = 0; round < 3; round += 1)
-    name = new URLSearchParams(`${name}=`).keys().next().value ?? name
-  const words = name
-    .replace(/([a-z])([A-Z])/g, '$1 $2')
-    .toLowerCase()
-    .split(/[^a-z0-9]+/)
+/** Whether a value is secret by the name of its setting or its variable. */
+export function isSecretName(name: string): boolean {
+  const words = wordsOf(name)
   return words.some((word) => secretWords.has(word)) || secretPart.test(words.join(''))
 }
 
 // --- internal ---
+
+function isSecretParameter(written: string): boolean {
+  let name = written
+  // A URL within a URL is encoded twice.
+  for (let round = 0; round < 3; round += 1)
+    name = new URLSearchParams(`${name}=`).keys().next().value ?? name
+  return isSecretName(name) || wordsOf(name).some((word) => secretParameters.has(word))
+}
+
+function wordsOf(name: string): readonly string[] {
+  return name
+    .replace(/([a-z])([A-Z])/g, '$1 $2')
+    .toLowerCase()
+    .split(/[^a-z0-9]+/)
+}
 
 function redactLogins(text: string): string {
   let shown = ''
@@ -137,7 +145,7 @@ function redactParameters(text: string, value: RegExp): string {
   let shown = ''
   let done = 0
   for (const { 0: found, 1: name = '', index } of text.matchAll(parameter)) {
-    if (index < done || !isSecretName(name)) continue
+    if (index < done || !isSecretParameter(name)) continue
     const from = index + found.length
     const { length } = matchAt(value, text, from)
     shown += text.slice(done, from) + (length === 0 ? '' : mark)
