@@ -34,9 +34,6 @@ const secretWords = new Set(
   'auth authorization code jwt key pass passwd pat pin pw pwd sas session sid sig ticket'.split(' '),
 )
 
-/** Names of settings whose values are never shown. */
-const secretName = /passw|passphrase|secret|token|credential|private_?key/i
-
 /** A text without the logins and the tokens of the URLs in it. */
 export function redact(text: string): string {
   return redactParameters(redactLogins(text), valueHere)
@@ -75,9 +72,17 @@ export function isUrl(text: string): boolean {
   return new RegExp(`^(?:${webScheme}|[a-z][a-z0-9+.-]*://)`, 'i').test(text)
 }
 
-/** Whether a value is secret by its name. */
-export function isSecretName(name: string): boolean {
-  return secretName.test(name)
+/** Whether a value is secret by the name of its setting, its variable or its parameter. */
+export function isSecretName(written: string): boolean {
+  let name = written
+  // A URL within a URL is encoded twice.
+  for (let round = 0; round < 3; round += 1)
+    name = new URLSearchParams(`${name}=`).keys().next().value ?? name
+  const words = name
+    .replace(/([a-z])([A-Z])/g, '$1 $2')
+    .toLowerCase()
+    .split(/[^a-z0-9]+/)
+  return words.some((word) => secretWords.has(word)) || secretPart.test(words.join(''))
 }
 
 // --- internal ---
@@ -132,25 +137,13 @@ function redactParameters(text: string, value: RegExp): string {
   let shown = ''
   let done = 0
   for (const { 0: found, 1: name = '', index } of text.matchAll(parameter)) {
-    if (index < done || !isSecretParameter(name)) continue
+    if (index < done || !isSecretName(name)) continue
     const from = index + found.length
     const { length } = matchAt(value, text, from)
     shown += text.slice(done, from) + (length === 0 ? '' : mark)
     done = from + length
   }
   return shown + text.slice(done)
-}
-
-function isSecretParameter(written: string): boolean {
-  let name = written
-  // A URL within a URL is encoded twice.
-  for (let round = 0; round < 3; round += 1)
-    name = new URLSearchParams(`${name}=`).keys().next().value ?? name
-  const words = name
-    .replace(/([a-z])([A-Z])/g, '$1 $2')
-    .toLowerCase()
-    .split(/[^a-z0-9]+/)
-  return words.some((word) => secretWords.has(word)) || secretPart.test(words.join(''))
 }
 
 /** @param pattern a sticky one */

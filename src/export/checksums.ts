@@ -1,5 +1,6 @@
 /** Checksums of image files, and `md5sum.txt`, `sha256sum.txt`, `sha512sum.txt` in GNU format beside them. */
 
+import { createHash } from 'node:crypto'
 import { on } from 'node:events'
 import { stat } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'
@@ -8,7 +9,7 @@ import { Worker } from 'node:worker_threads'
 import { openRawDisk, type RawDisk } from '../formats/raw-disk.ts'
 import { parseChecksums, readChecksumList, renderChecksumList } from '../host/checksum-list.ts'
 import { canAccess, writeDurably } from '../host/files.ts'
-import { readRegularText } from '../host/regular-file.ts'
+import { readRegular, readRegularText } from '../host/regular-file.ts'
 import { takeTurns } from '../host/turns.ts'
 
 /** Those that CloudStack's registration and its users ask for. */
@@ -29,6 +30,8 @@ export async function computeChecksums<Wanted extends Algorithm = Algorithm>(
   onProgress: (fraction: number) => void = () => undefined,
 ): Promise<Readonly<Record<Wanted, string>>> {
   const { size, blocks } = await stat(path)
+  // A thread takes longer to start than to read it.
+  if (size < smallBytes) return digestsOf(await readRegular(path, smallBytes), wanted)
   const hasHoles = blocks * 512 < size
   const extents = hasHoles ? (await openRawDisk(path, signal)).extents : [{ start: 0, length: size }]
   const file = { path, sizeBytes: size, extents }
@@ -47,6 +50,16 @@ export async function computeChecksums<Wanted extends Algorithm = Algorithm>(
   } finally {
     stopping.abort()
   }
+}
+
+const smallBytes = 2 ** 20
+
+function digestsOf<Wanted extends Algorithm>(
+  bytes: Buffer,
+  wanted: readonly Wanted[],
+): Readonly<Record<Wanted, string>> {
+  const sums = wanted.map((algorithm) => [algorithm, createHash(algorithm).update(bytes).digest('hex')])
+  return Object.fromEntries(sums)
 }
 
 async function hashInThread(

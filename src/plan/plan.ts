@@ -9,6 +9,7 @@ import { readRegular } from '../host/regular-file.ts'
 import { fitLayout } from '../installers/found-layout.ts'
 import { installerOf } from '../installers/index.ts'
 import type { KeySource } from '../installers/installer.ts'
+import { isSecretName, redact } from '../redact.ts'
 import {
   type BaseParts,
   isBase,
@@ -154,7 +155,7 @@ async function partsOfStage(
     format: layerFormat,
     name: stage.name,
     script: sha256(await readRegular(stage.script)),
-    environment: stage.environment,
+    environment: withoutSecrets(stage.environment),
     sourceDateEpoch: image.sourceDateEpoch,
     // Missing downloads have no digest: the layer has to be built in any case.
     files: { ...Object.fromEntries(files), ...Object.fromEntries((stage.absent ?? []).map(notDownloaded)) },
@@ -162,6 +163,21 @@ async function partsOfStage(
     network: stage.network,
     parent,
   }
+}
+
+/**
+ * Parts are in records, and records in registries: of what is secret they have the digest. One character hides nothing, and
+ * stands for no password.
+ */
+function withoutSecrets(environment: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
+  const isSecret = (name: string, value: string) =>
+    value.length > 1 && (isSecretName(name) || redact(value) !== value)
+  return Object.fromEntries(
+    Object.entries(environment).map(([name, value]) => [
+      name,
+      isSecret(name, value) ? `sha256:${sha256(`${name}=${value}`)}` : value,
+    ]),
+  )
 }
 
 function planLayer<Parts extends LayerParts>(

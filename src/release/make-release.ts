@@ -19,7 +19,7 @@ import {
 import { renderNotes } from './notes.ts'
 import { chooseReadable, readImagePackages } from './read-image.ts'
 import { type ExceptionKind, type ReleaseRecord, type ReleaseVariant, releaseFiles } from './record.ts'
-import { makeReleaseFolder, requireReplaceable } from './release-folder.ts'
+import { makeReleaseFolder, requireReplaceable, type SoundFiles } from './release-folder.ts'
 import { faultOfSbom, renderSbom } from './sbom.ts'
 import { type SigningKeys, sign } from './sign.ts'
 import { type ClaimedRun, renderStatement } from './statement.ts'
@@ -46,13 +46,14 @@ export interface ReleaseMakeRequest extends CollectRequest {
  * @throws PipelineError `release-refused` with every fault, `not-a-release`, `signing-failed`
  */
 export async function makeRelease(request: ReleaseMakeRequest): Promise<ReleaseRecord> {
-  await requireReplaceable(request.folder, request.signal)
+  const sound: SoundFiles = new Map()
+  await requireReplaceable(request.folder, request.signal, sound)
   request.onStep('reading the images')
   const found = await collectImages(request)
   const collected = withChoice(found, request)
   requireFit(collected, request)
   const fill = (staging: string) => fillFolder(staging, collected, request)
-  const { result, kept } = await makeReleaseFolder(request.folder, fill, request.signal)
+  const { result, kept } = await makeReleaseFolder(request.folder, fill, request.signal, sound)
   if (kept !== undefined) request.onStep(`what is not of the release before is in ${kept}`)
   return result
 }

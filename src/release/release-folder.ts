@@ -5,7 +5,7 @@ import { lstat, mkdir, readdir, rename, rm, rmdir, unlink } from 'node:fs/promis
 import { dirname, join } from 'node:path'
 import { exitCodes, PipelineError } from '../errors.ts'
 import { parseChecksums } from '../host/checksum-list.ts'
-import { temporaryName } from '../host/files.ts'
+import { stampOf, temporaryName } from '../host/files.ts'
 import { sha256File } from '../host/hash-file.ts'
 import { readRegularText } from '../host/regular-file.ts'
 import { recordSchema, releaseFiles, unlistedFiles } from './record.ts'
@@ -20,6 +20,7 @@ export async function makeReleaseFolder<Result>(
   folder: string,
   fill: (staging: string) => Promise<Result>,
   signal?: AbortSignal,
+  sound?: SoundFiles,
 ): Promise<{ readonly result: Result; readonly kept: string | undefined }> {
   await mkdir(dirname(folder), { recursive: true })
   const staging = temporaryName(folder)
@@ -27,15 +28,25 @@ export async function makeReleaseFolder<Result>(
   try {
     const result = await fill(staging)
     // Filling takes minutes.
-    await requireReplaceable(folder, signal)
+    await requireReplaceable(folder, signal, sound)
     return { result, kept: await swap(folder, staging) }
   } finally {
     await rm(staging, { recursive: true, force: true })
   }
 }
 
-/** @throws PipelineError `not-a-release` if a folder has anything but a release of ours */
-export async function requireReplaceable(folder: string, signal?: AbortSignal): Promise<void> {
+/** Files that were read and found to be as released, by their stamps: a release has gigabytes. */
+export type SoundFiles = Map<string, string>
+
+/**
+ * @param sound of an earlier call: what has not changed since is not read again
+ * @throws PipelineError `not-a-release` if a folder has anything but a release of ours
+ */
+export async function requireReplaceable(
+  folder: string,
+  signal?: AbortSignal,
+  sound: SoundFiles = new Map(),
+): Promise<void> {
   const found = await lstat(folder).catch(() => undefined)
   if (found === undefined) return
   if (!found.isDirectory()) throw notARelease(folder, 'it is not a folder')
@@ -45,7 +56,7 @@ export async function requireReplaceable(folder: string, signal?: AbortSignal): 
     if (!entry.isFile() || !own.has(entry.name)) throw notARelease(folder, `it also has ${entry.name}`)
   }
   for (const name of await readdir(folder)) {
-    if (own !== undefined && !(await isAsReleased(folder, name, own, signal)))
+    if (own !== undefined && !(await isAsReleased(folder, name, own, { signal, sound })))
       throw notARelease(folder, `${name} is not what ${releaseFiles.sums.sha256} lists`)
   }
 }
@@ -101,16 +112,19 @@ async function isAsReleased(
   folder: string,
   name: string,
   own: ReadonlySet<string>,
-  signal: AbortSignal | undefined,
+  { signal, sound }: { readonly signal: AbortSignal | undefined; readonly sound: SoundFiles },
 ): Promise<boolean> {
   const readList = async (list: string) =>
     parseChecksums(await readRegularText(join(folder, list)).catch(() => ''))
   const isList = Object.values<string>(releaseFiles.sums).includes(name)
   if (isList) return [...(await readList(name)).keys()].every((listed) => own.has(listed))
   if (unlistedFiles.includes(name)) return true
-  return (
-    (await readList(releaseFiles.sums.sha256)).get(name) === (await sha256File(join(folder, name), signal))
-  )
+  const path = join(folder, name)
+  const stamp = await stampOf(path)
+  if (sound.get(name) === stamp) return true
+  const isSound = (await readList(releaseFiles.sums.sha256)).get(name) === (await sha256File(path, signal))
+  if (isSound) sound.set(name, stamp)
+  return isSound
 }
 
 function textsIn(value: unknown): readonly string[] {

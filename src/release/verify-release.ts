@@ -2,7 +2,7 @@
 
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
-import { type Checksums, computeChecksums } from '../export/checksums.ts'
+import type { Checksums } from '../export/checksums.ts'
 import { parseSections } from '../export/metadata.ts'
 import { registeredChecksum } from '../export/registration.ts'
 import { readRegularText } from '../host/regular-file.ts'
@@ -11,7 +11,9 @@ import { authenticate, type Trust } from './authenticate.ts'
 import { compareWithLists } from './checksum-lists.ts'
 import { compareDisks } from './compare-disks.ts'
 import { compareDependencies, compareSbom } from './compare-sbom.ts'
+import { sumFiles } from './file-sums.ts'
 import { type Blame, type ReleaseRecord, recordSchema, releaseFiles, unlistedFiles } from './record.ts'
+import type { SbomPackage } from './sbom.ts'
 import { type Statement, statementSchema } from './statement.ts'
 
 /** One thing wrong with a release. */
@@ -51,10 +53,7 @@ export async function verifyRelease(request: ReleaseVerifyRequest): Promise<Rele
   for (const entry of entries) if (!entry.isFile()) blame(entry.name, 'it is not a file')
   const names = entries.flatMap((entry) => (entry.isFile() ? [entry.name] : [])).sort()
   onStep(`checksums of ${names.length} files`)
-  const sums = new Map<string, Checksums>()
-  await Promise.all(
-    names.map(async (name) => sums.set(name, await computeChecksums(join(folder, name), signal))),
-  )
+  const sums = await sumFiles(folder, names, record, signal)
   const statement = await readStatement(folder)
   if (record === undefined) blame(releaseFiles.record, 'it cannot be read')
   compareWithStatement(statement, sums, blame)
@@ -68,14 +67,16 @@ export async function verifyRelease(request: ReleaseVerifyRequest): Promise<Rele
       }
     }
     await compareMetadata(folder, record, blame)
+    const bills = new Map<string, readonly SbomPackage[]>()
     for (const variant of record.variants) {
       onStep(`packages and disks of ${variant.variant}`)
       // The others are named by now: missing, changed, a link, or a folder. None of them is opened.
       const files = variant.files.filter(({ file }) => sums.has(file) && !faults.has(file))
-      await compareSbom(folder, { ...variant, files }, blame, signal)
+      const bill = await compareSbom(folder, { ...variant, files }, blame, signal)
+      if (bill !== undefined) bills.set(variant.sbom, bill)
       await compareDisks(folder, files, blame, signal)
     }
-    if (statement !== undefined) await compareDependencies(folder, record, statement, blame)
+    if (statement !== undefined) compareDependencies(bills, record, statement, blame)
   }
   return {
     files: names.length,

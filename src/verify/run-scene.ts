@@ -22,8 +22,9 @@ import { bootFor, limitOf, linesOf, type SceneRequest, sceneFolder, troubleOf } 
 import { analyseStartup, enterScene } from './enter-scene.ts'
 
 export interface SceneOutcome {
-  /** Whether the kernel panicked before any check could run. */
-  readonly hasPanicked: boolean
+  readonly record: SceneRecord
+  /** Share of the guest's time for which a busy host had no processor for it, from 0 to 0.9. */
+  readonly waitingShare: number
   readonly scene: SceneResult
   readonly checks: readonly CheckResult[]
   /** Path of a screenshot. */
@@ -43,13 +44,15 @@ export async function runScene(request: SceneRequest): Promise<SceneOutcome> {
   const record: SceneRecord = { ...baseBoot?.record }
   const asked = sceneChecksOf(name, request.contract)
   const checks: CheckResult[] = []
+  let guest: Guest | undefined
   const report = (check: Check, finding: Finding, seconds = 0): void => {
     const result = resultOf(check, name, finding, seconds)
     checks.push(result)
     request.onCheck(result)
   }
   const outcome = (evidence: Evidence, more: Partial<SceneResult> = {}): SceneOutcome => ({
-    hasPanicked: hasPanicked(record),
+    record,
+    waitingShare: guest?.waitingShare() ?? 0,
     scene: {
       name,
       summary: spec.summary,
@@ -69,7 +72,6 @@ export async function runScene(request: SceneRequest): Promise<SceneOutcome> {
     return outcome(isReporter ? baseBoot : { lastLines: [], screenshot: undefined })
   }
   const sshPort = await findFreePort()
-  let guest: Guest
   try {
     guest = await bootFor(request, sceneFolder(request), bootArguments, sshPort)
   } catch (error) {
@@ -200,8 +202,3 @@ function rounded({ agentSeconds, loginSeconds, readySeconds, trouble }: SceneRec
 }
 
 const roundSeconds = (seconds: number) => Math.round(seconds * 100) / 100
-
-/** Whether the kernel panicked before any check could run. */
-export function hasPanicked({ trouble, agentSeconds }: SceneRecord): boolean {
-  return trouble?.isPanic === true && agentSeconds === undefined
-}

@@ -6,17 +6,18 @@ import {
   type MachineSize,
   type MachineSizes,
   type SceneName,
+  type SceneRecord,
   type SceneSpec,
   sceneSpecs,
   sizeOf,
 } from '../contract/scenes.ts'
 import { allEnded } from '../host/all-ended.ts'
-import { bootsOfEmulatedGuest } from '../qemu/accelerator.ts'
+import { type AcceleratorChoice, bootsOfEmulatedGuest } from '../qemu/accelerator.ts'
 import type { Accelerator } from '../qemu/machine.ts'
 import type { CheckResult, SceneResult } from '../report/verification.ts'
 import { makeBaseBoot, type SceneRequest, sceneFolder } from './boot-scene.ts'
 import type { GuestSlots } from './guest-slots.ts'
-import { hasPanicked, runScene } from './run-scene.ts'
+import { runScene, type SceneOutcome } from './run-scene.ts'
 
 export interface ScenesRequest extends Omit<SceneRequest, 'name' | 'machine' | 'baseBoot'> {
   readonly names: readonly SceneName[]
@@ -63,27 +64,40 @@ export async function runScenes(request: ScenesRequest): Promise<ScenesOutcome> 
 
 /** A failure fails all scenes that resume from it, so one that says nothing about the image is not believed. */
 async function makeSteadyBaseBoot(wants: Omit<SceneRequest, 'baseBoot'>): Promise<BaseBoot> {
-  const first = await makeBaseBoot(wants)
-  return isInconclusive(first, wants.acceleration.accelerator) ? makeBaseBoot(wants) : first
+  return steadily(() => makeBaseBoot(wants), wants.acceleration)
 }
+
+/** A scene whose base boot failed has no guest of its own. */
+async function runSteadily(wants: SceneRequest): Promise<SceneOutcome> {
+  const hasGuest = wants.baseBoot === undefined || wants.baseBoot.saved !== undefined
+  return hasGuest ? steadily(() => runScene(wants), wants.acceleration) : runScene(wants)
+}
+
+/** Boots once more if the host is why it failed, and an emulated guest as long as its CPU panics. */
+async function steadily<Outcome extends Course>(
+  boot: () => Promise<Outcome>,
+  { accelerator }: Pick<AcceleratorChoice, 'accelerator'>,
+): Promise<Outcome> {
+  for (let boots = 1; ; boots += 1) {
+    const outcome = await boot()
+    if (boots >= mostBoots(outcome, accelerator)) return outcome
+  }
+}
+
+/** How a boot went, as far as it decides whether to believe it. */
+export type Course = Pick<BaseBoot, 'record' | 'waitingShare'>
 
 /** From this share of waiting on, the timeouts of services in the guest are the host's fault. */
 const starvedShare = 0.2
 
-/** Whether a boot failed for want of the host's processors, or by a panic of an emulated CPU. */
-export function isInconclusive(
-  { saved, record, waitingShare }: Pick<BaseBoot, 'saved' | 'record' | 'waitingShare'>,
-  accelerator: Accelerator,
-): boolean {
-  if (saved !== undefined) return false
-  return waitingShare >= starvedShare || (accelerator === 'tcg' && hasPanicked(record))
+/** How often to boot before this outcome counts. */
+export function mostBoots({ record, waitingShare }: Course, accelerator: Accelerator): number {
+  if (record.trouble === undefined) return 1
+  if (accelerator === 'tcg' && hasPanicked(record)) return bootsOfEmulatedGuest
+  return waitingShare >= starvedShare ? 2 : 1
 }
 
-/** Boots an emulated guest again if it panics: that says nothing about the image. */
-async function runSteadily(wants: SceneRequest) {
-  let outcome = await runScene(wants)
-  const isOwnBoot = wants.baseBoot === undefined && wants.acceleration.accelerator === 'tcg'
-  for (let boots = 1; isOwnBoot && outcome.hasPanicked && boots < bootsOfEmulatedGuest; boots += 1)
-    outcome = await runScene(wants)
-  return outcome
+/** Whether the kernel panicked before any check could run. */
+function hasPanicked({ trouble, agentSeconds }: SceneRecord): boolean {
+  return trouble?.isPanic === true && agentSeconds === undefined
 }

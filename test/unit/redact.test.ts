@@ -178,7 +178,9 @@ describe('a text without credentials', () => {
 
 describe('the name of a setting', () => {
   it('says whether its value is shown', () => {
-    expect(['rootPasswordHash', 'apiToken', 'client_secret'].every(isSecretName)).toBe(true)
+    expect(['rootPasswordHash', 'apiToken', 'client_secret', 'API_KEY', 'AUTH'].every(isSecretName)).toBe(
+      true,
+    )
     expect(['keyring', 'keyboard', 'keys', 'payload'].some(isSecretName)).toBe(false)
   })
 })
