@@ -5,6 +5,7 @@ import { type Command, InvalidArgumentError, Option } from 'commander'
 import type { ResolvedImage } from '../config/resolved.ts'
 import { exitCodes, PipelineError } from '../errors.ts'
 import { outFolderAt } from '../host/out-folder.ts'
+import { requireReadable } from '../host/signature.ts'
 import { type ExceptionKind, exceptionKinds, readRecord } from '../release/record.ts'
 import { describeRun } from '../release/statement.ts'
 import { requireTag } from '../release/tag.ts'
@@ -88,6 +89,7 @@ async function make(options: ReleaseOptions, terminal: Terminal): Promise<number
   const chosen = new Set(images.map(({ variant }) => variant))
   // The library for bills of materials takes a quarter of a second to load, so no other verb waits for it.
   const { makeRelease, tooLargeForGitHub } = await import('../release/make-release.ts')
+  await requireReadable([options.sign])
   const record = await untilInterrupted((signal) =>
     makeRelease({
       images,

@@ -116,6 +116,8 @@ function parsePositive(text: string): number {
 
 /** A socket with a longer path cannot be made. */
 function parseFolder(text: string): string {
+  // Refused as any other empty option.
+  if (text === '') return text
   const folder = resolvePath(text)
   const length = Math.max(...Object.values(socketsIn(folder)).map((path) => Buffer.byteLength(path)))
   if (length <= socketPathBytes) return folder

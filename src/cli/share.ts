@@ -136,7 +136,7 @@ async function chooseSigning(
     })
   const trust =
     signers === undefined ? undefined : { signers: resolvePath(signers), revoked: pathOf(revoked) }
-  await requireReadable([trust?.signers, trust?.revoked])
+  await requireReadable([pathOf(sign), trust?.signers, trust?.revoked])
   return { signingKey: pathOf(sign), trust }
 }
 

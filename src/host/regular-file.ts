@@ -15,8 +15,8 @@ export async function readRegular(path: string, mostBytes = mostByDefault): Prom
   const file = await openToRead(path)
   try {
     const found = await file.stat()
-    if (!found.isFile()) throw new NotReadable(`${path} is not a file`)
-    if (found.size > mostBytes) throw new NotReadable(`${path} has more than ${mostBytes} bytes`)
+    if (!found.isFile()) throw new NotReadable('it is not a file')
+    if (found.size > mostBytes) throw new NotReadable(`it has more than ${mostBytes} bytes`)
     return await file.readFile()
   } finally {
     await file.close()

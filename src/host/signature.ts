@@ -39,11 +39,11 @@ export function signingFailed(key: string, said: string): PipelineError {
 export async function requireReadable(paths: readonly (string | undefined)[]): Promise<void> {
   for (const path of paths) {
     if (path === undefined) continue
-    await readRegular(path).catch((cause: NodeJS.ErrnoException) => {
+    await readRegular(path).catch((cause: unknown) => {
       throw new PipelineError({
         code: 'trust-unreadable',
         message: `cannot read the keys in ${path}: ${reasonOf(cause)}`,
-        hint: '--signers and --revoked name files of SSH keys, --keyring one of OpenPGP keys, --trusted-root one of certificates.',
+        hint: '--sign, --signers and --revoked name files of SSH keys, --keyring one of OpenPGP keys, --trusted-root one of certificates.',
         exitCode: exitCodes.badInput,
         cause,
       })

@@ -512,7 +512,7 @@ describe.skipIf(!isFit)(`a build that cannot begin is exit status 3${reason}`, {
     const { path } = place()
     const { exitCode, stderr } = await buildOnTmpfs(path('out'), 'ro')
     expect(exitCode).toBe(3)
-    expect(stderr).toContain(`cannot write in the output folder ${path('out')}: EROFS`)
+    expect(stderr).toContain(`cannot write in the output folder ${path('out')}: it is read-only (EROFS)`)
   })
 
   it.skipIf(ownMounts === undefined)(`on a disk that is too small${mounts}`, async () => {
