@@ -11,6 +11,8 @@ export interface OutFolder {
   readonly path: string
   /** Report of the last run. */
   readonly report: string
+  /** The same as a web page. */
+  readonly reportPage: string
   /** Layers. */
   readonly store: string
   /** Saved states of guests, beside the layers that they belong to. */
@@ -55,6 +57,7 @@ export function outFolderAt(path: string): OutFolder {
   return Object.freeze({
     path,
     report: at('report.json'),
+    reportPage: at('report.html'),
     store: at('store'),
     states: at('store', 'states'),
     runs: at('runs'),
@@ -95,7 +98,7 @@ export async function foldersWrittenTo(out: OutFolder): Promise<readonly string[
  * @throws PipelineError `out-linked`
  */
 export async function requireOwnFolders(out: OutFolder): Promise<void> {
-  const { path, cache, report: _file, ...folders } = out
+  const { path, cache, report: _report, reportPage: _page, ...folders } = out
   await requireUnlinked(...Object.values(folders), ...Object.values(cache))
   // Their own folders have names that only runs, variants, releases and media give.
   for (const folder of [out.runs, out.render, out.repository, cache.netboot])

@@ -22,7 +22,7 @@ import { messageOf } from '../errors.ts'
 import { createScratchFolder } from '../host/scratch-folder.ts'
 import { type AcceleratorChoice, bootsOfEmulatedGuest } from '../qemu/accelerator.ts'
 import { makeSshKey } from '../qemu/ssh.ts'
-import type { CheckResult, ImageVerification, SceneResult } from '../report/verification.ts'
+import type { CheckResult, DiskUsage, ImageVerification, SceneResult } from '../report/verification.ts'
 import type { TargetName } from '../targets/registry.ts'
 import { makeBaseBoot, type SceneRequest } from './boot-scene.ts'
 import { openImageFiles } from './open-image-files.ts'
@@ -69,7 +69,10 @@ export async function verifyImage(request: ImageRequest): Promise<ImageVerificat
     asFile.catch(() => undefined)
     const known = request.expected.contract
     const isRead = request.contentOf === undefined || known === undefined
-    const contract = isRead ? await checkContent(request, source, scratch.folder, onCheck) : known
+    const content: Content = isRead
+      ? await checkContent(request, source, scratch.folder, onCheck)
+      : { contract: known }
+    const { contract, usage } = content
     const scenes = await runScenes(request, contract, source, scratch.folder, (results) =>
       checks.push(...results),
     )
@@ -87,6 +90,7 @@ export async function verifyImage(request: ImageRequest): Promise<ImageVerificat
       seconds: Math.round(performance.now() - started) / 1000,
       accelerator: request.acceleration.accelerator,
       ...(contentOf === undefined ? {} : { contentOf: pathFor(contentOf, request.outFolder) }),
+      ...(usage === undefined ? {} : { usage }),
       scenes: [...scenes],
       checks,
     }
@@ -111,13 +115,19 @@ async function checkFile(
     onCheck(await ask(check, 'file', () => check.run(subject), signal))
 }
 
-/** @returns the contract it was checked against */
+interface Content {
+  /** The one it was checked against. */
+  readonly contract: ContractName
+  /** Undefined if it was not read. */
+  readonly usage?: DiskUsage
+}
+
 async function checkContent(
   { expected, signal, onScene }: ImageRequest,
   source: DiskSource,
   folder: string,
   onCheck: (result: CheckResult) => void,
-): Promise<ContractName> {
+): Promise<Content> {
   onScene('content')
   const workFolder = join(folder, 'content')
   await mkdir(workFolder)
@@ -128,7 +138,7 @@ async function checkContent(
     for (const check of contentChecksOf(contract)) {
       onCheck(await ask(check, 'content', () => check.run(subject), signal))
     }
-    return contract
+    return { contract, usage: await files.measure() }
   } finally {
     await files.close()
     await rm(workFolder, { recursive: true, force: true })

@@ -1,0 +1,59 @@
+/** Real Chromium, which judges the pages that we write. */
+
+import { existsSync } from 'node:fs'
+import { delimiter, join } from 'node:path'
+import { type Browser, type BrowserContextOptions, chromium, type Page } from 'playwright-core'
+import { afterAll, beforeAll, describe } from 'vitest'
+
+/** Debian's package, and what GitHub's machines have. */
+const programs = ['chromium', 'chromium-browser', 'google-chrome']
+
+/** Path of the browser on this host. */
+const chromiumPath = programs
+  .flatMap((name) => (process.env.PATH ?? '').split(delimiter).map((folder) => join(folder, name)))
+  .find((path) => existsSync(path))
+
+/** Opens a page that may ask no host for anything. */
+export type OpenPage = (url: string, options?: BrowserContextOptions) => Promise<OpenedPage>
+
+export interface OpenedPage {
+  readonly page: Page
+  /** What it asked for besides itself, printed to the console, and showed in dialogs. */
+  readonly noise: readonly string[]
+}
+
+/** `describe` for tests in a browser: without one it is skipped and says why, but never in CI. */
+export function describeInBrowser(title: string, define: (open: OpenPage) => void): void {
+  if (chromiumPath === undefined && (process.env.CI ?? '') === '') {
+    describe.skip(`${title} (this host has no ${programs[0]})`, () => define(noBrowser))
+    return
+  }
+  describe(title, () => {
+    let browser: Browser | undefined
+    beforeAll(async () => {
+      // Chromium refuses to sandbox root's processes.
+      const asRoot = process.getuid?.() === 0 ? ['--no-sandbox'] : []
+      browser = await chromium.launch({ executablePath: chromiumPath ?? 'chromium', args: asRoot })
+    })
+    afterAll(() => browser?.close())
+    define(async (url, options = {}) => {
+      const context = await (browser as Browser).newContext(options)
+      const page = await context.newPage()
+      const noise: string[] = []
+      page.on('request', (request) => {
+        if (request.url() !== url && !request.url().startsWith('data:'))
+          noise.push(`asked for ${request.url()}`)
+      })
+      page.on('console', (message) => noise.push(`printed ${message.text()}`))
+      page.on('pageerror', (error) => noise.push(`failed: ${error.message}`))
+      page.on('dialog', (dialog) => {
+        noise.push(`showed ${dialog.message()}`)
+        void dialog.dismiss()
+      })
+      await page.goto(url)
+      return { page, noise }
+    })
+  })
+}
+
+const noBrowser: OpenPage = () => Promise.reject(new Error('there is no browser'))
