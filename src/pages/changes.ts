@@ -16,6 +16,8 @@ interface ChangeTable {
   readonly title: string
   readonly what: string
   readonly rows: readonly ChangeRow[]
+  /** Whether they are numbers. */
+  readonly hasDelta: boolean
 }
 
 interface ChangeRow {
@@ -48,7 +50,9 @@ export function compareReports(before: Report, now: Report): ChangesView {
   ]
   return {
     since: `run ${before.run.id} of ${formatInstant(before.run.startedAt)}, ${before.image.name} ${before.image.release} ${before.image.variant}`,
-    tables: tables.filter(({ rows }) => rows.length > 0),
+    tables: tables
+      .filter(({ rows }) => rows.length > 0)
+      .map((table) => ({ ...table, hasDelta: table.rows.some(({ delta }) => delta !== '') })),
     same: tables.filter(({ rows }) => rows.length === 0).map(({ title }) => title.toLowerCase()),
   }
 }

@@ -9,6 +9,7 @@ type Status = Report['stages'][number]['status']
 
 export interface TimelineRow {
   readonly name: string
+  /** Empty of what ran. */
   readonly status: string
   readonly kind: 'part' | 'stage'
   readonly isInner: boolean
@@ -128,7 +129,7 @@ function viewRow(item: Item, critical: ReadonlySet<string>, from: number, whole:
   return {
     name,
     kind,
-    status: kind === 'part' ? '' : status,
+    status: status === 'ran' ? '' : status,
     isInner: isInner(name),
     isCritical: critical.has(name) && span !== undefined,
     isCached: status === 'cached',

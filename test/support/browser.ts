@@ -1,6 +1,7 @@
 /** Real Chromium, which judges the pages that we write. */
 
-import { existsSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
 import { delimiter, join } from 'node:path'
 import { type Browser, type BrowserContextOptions, chromium, type Page } from 'playwright-core'
 import { afterAll, beforeAll, describe } from 'vitest'
@@ -57,3 +58,14 @@ export function describeInBrowser(title: string, define: (open: OpenPage) => voi
 }
 
 const noBrowser: OpenPage = () => Promise.reject(new Error('there is no browser'))
+
+const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
+
+/** What axe finds inaccessible on a page: its rule, and the first element. */
+export async function violationsOf(page: Page): Promise<readonly string[]> {
+  await page.evaluate(axe)
+  const found = await page.evaluate<{ readonly id: string; readonly nodes: { readonly html: string }[] }[]>(
+    'axe.run().then(({ violations }) => violations)',
+  )
+  return found.map(({ id, nodes }) => `${id}: ${nodes[0]?.html}`)
+}

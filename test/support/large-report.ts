@@ -18,7 +18,7 @@ export function makeLargeReport(packageCount = 400): Report {
   const [stage, image] = [sample.stages[0], sample.images[0]] as [Report['stages'][0], Report['images'][0]]
   const stages = Array.from({ length: 14 }, (_, index): Report['stages'][number] => ({
     ...stage,
-    name: `stage_${index}`,
+    name: `configure_systemvm_part_${index}`,
     status: index < 9 ? 'cached' : 'ran',
     ...(index < 9 ? {} : { startedSeconds: 10 + (index - 9) * 8 }),
     build_time: 2 + index / 2,

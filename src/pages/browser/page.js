@@ -54,7 +54,7 @@ function wantedTags(form) {
 
 /** @param {HTMLButtonElement} button */
 function useCopy(button) {
-  const code = button.previousElementSibling
+  const code = button.nextElementSibling
   const [label] = button.childNodes
   if (code === null || label === undefined) return
   button.hidden = false

@@ -19,7 +19,7 @@ describe('what has changed since an earlier report', () => {
       build_time: stage.build_time - ([0.4, 3][index - 12] ?? 0),
     }))
     expect(tableOf({ ...now, stages }, 'Times')).toEqual([
-      { name: 'stage_13', before: '5.5s', now: '8.5s', delta: '+3.0s' },
+      { name: 'configure_systemvm_part_13', before: '5.5s', now: '8.5s', delta: '+3.0s' },
     ])
   })
 

@@ -48,5 +48,5 @@ it('says what each stage added', () => {
   const { layers } = viewSizes(report)
   expect(layers).toHaveLength(15)
   expect(layers[0]).toMatchObject({ name: 'layer 0', size: '858.3 MiB' })
-  expect(layers.at(-1)).toMatchObject({ name: 'stage_13', size: '13.4 MiB', width: '100%' })
+  expect(layers.at(-1)).toMatchObject({ name: 'configure_systemvm_part_13', size: '13.4 MiB', width: '100%' })
 })

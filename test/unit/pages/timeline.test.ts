@@ -43,11 +43,11 @@ describe('the timeline', () => {
     const critical = rows.filter(({ isCritical }) => isCritical).map(({ name }) => name)
     expect(critical).toEqual([
       'wake',
-      'stage_9',
-      'stage_10',
-      'stage_11',
-      'stage_12',
-      'stage_13',
+      'configure_systemvm_part_9',
+      'configure_systemvm_part_10',
+      'configure_systemvm_part_11',
+      'configure_systemvm_part_12',
+      'configure_systemvm_part_13',
       'shutdown',
       'export kvm',
       'verify kvm',
