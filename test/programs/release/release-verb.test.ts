@@ -53,6 +53,7 @@ const files = [
   'metadata.ini',
   'provenance.intoto.json',
   'release.json',
+  'report.html',
   'tiny-1.0-x86_64-kvm.qcow2',
   'tiny-1.0-x86_64-ovm.raw',
   'tiny-1.0-x86_64.cdx.json',
