@@ -2,7 +2,8 @@
  * How long the main jobs take on this host, part by part: `npm run bench`, or `npm run bench -- cold` for one of them.
  * `npm run bench -- exports --disk FILE` measures the exports of a disk that is there, without a build before, and with
  * `--incumbent` also CloudStack's sequence; `npm run bench -- share --layers OUT` measures a registry with the layers of a
- * build that is there; `npm run bench -- start` measures how long the program takes to start, without a build. Works in a
+ * build that is there; `npm run bench -- start` measures how long the program takes to start, without a build, and
+ * `npm run bench -- page` how long the page of a report takes to be made and, in Chromium, to be seen. Works in a
  * folder of its own, and starts from the packages that earlier builds have downloaded.
  */
 
@@ -16,6 +17,7 @@ import { formatSeconds, formatTable } from '../src/report/format.ts'
 import type { Report } from '../src/report/report.ts'
 import { changes, withoutLayers } from './changes.ts'
 import { measureExports } from './exports.ts'
+import { timePage } from './page.ts'
 import { measureSharing } from './share.ts'
 import { readHolds, timeLargeStore, timePlanning } from './store-jobs.ts'
 
@@ -83,7 +85,8 @@ let exports: string | undefined
 let sharing: string | undefined
 try {
   if (has('start')) await measureStart()
-  const alone = new Set(['start', 'store'])
+  if (has('page')) await measurePage()
+  const alone = new Set(['start', 'store', 'page'])
   const needsBuilds = wanted.length === 0 || wanted.some((job) => !alone.has(job))
   if (needsBuilds && given.disk === undefined && given.layers === undefined) await measureBuilds()
   if (has('store')) await measureStore()
@@ -102,6 +105,14 @@ async function measureStore(): Promise<void> {
 }
 
 /** What every verb costs before it does anything, and the shortest one that reads the pipeline. */
+async function measurePage(): Promise<void> {
+  const times = await timePage(out, Number(given.rounds))
+  if (times === undefined) return console.error('there is no Chromium on this host: no page is measured')
+  const { render, paint } = times
+  measurements.push({ job: 'page of a report with 400 packages', seconds: render, parts: [] })
+  measurements.push({ job: 'its first paint in Chromium', seconds: paint, parts: [] })
+}
+
 async function measureStart(): Promise<void> {
   const help = async () => {
     const started = performance.now()

@@ -32,6 +32,8 @@ export interface TimelineGroup {
 export interface TimelineView {
   readonly groups: readonly TimelineGroup[]
   readonly path: string | undefined
+  /** Why there is no path, if there is none. */
+  readonly withoutPath: string
   readonly summary: string
 }
 
@@ -51,6 +53,9 @@ export function viewTimeline(report: Report): TimelineView {
       ...(verifying.length === 0 ? [] : [viewGroup('Verifying it', verifying, critical)]),
     ],
     path: path.length === 0 ? undefined : describePath(path, durationSeconds),
+    withoutPath: items.some(({ status }) => status === 'ran' || status === 'failed')
+      ? 'This report does not say when its parts began.'
+      : 'Nothing had to run.',
     summary: summarize(report),
   }
 }
@@ -148,7 +153,7 @@ function summarize({ stages }: Report): string {
   const cached = stages.filter(({ status }) => status === 'cached')
   if (cached.length === 0) return `${count(stages.length, 'stage')}, none cached.`
   const saved = cached.reduce((sum, { build_time }) => sum + build_time, 0)
-  return `${count(stages.length, 'stage')}, ${cached.length} cached, which saved ${formatSeconds(saved)} of their own time and their boots.`
+  return `${count(stages.length, 'stage')}, ${cached.length} cached, which saved ${formatSeconds(saved)} besides boots.`
 }
 
 const steps = [0.1, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 21_600]

@@ -1,18 +1,12 @@
 /** Real Chromium, which judges the pages that we write. */
 
-import { existsSync, readFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
-import { delimiter, join } from 'node:path'
 import { type Browser, type BrowserContextOptions, chromium, type Page } from 'playwright-core'
 import { afterAll, beforeAll, describe } from 'vitest'
+import { chromiumNames, findChromium, launchOptions } from './browser-program.ts'
 
-/** Debian's package, and what GitHub's machines have. */
-const programs = ['chromium', 'chromium-browser', 'google-chrome']
-
-/** Path of the browser on this host. */
-const chromiumPath = programs
-  .flatMap((name) => (process.env.PATH ?? '').split(delimiter).map((folder) => join(folder, name)))
-  .find((path) => existsSync(path))
+const chromiumPath = findChromium()
 
 /** Opens a page that may ask no host for anything. */
 export type OpenPage = (url: string, options?: BrowserContextOptions) => Promise<OpenedPage>
@@ -26,15 +20,13 @@ export interface OpenedPage {
 /** `describe` for tests in a browser: without one it is skipped and says why, but never in CI. */
 export function describeInBrowser(title: string, define: (open: OpenPage) => void): void {
   if (chromiumPath === undefined && (process.env.CI ?? '') === '') {
-    describe.skip(`${title} (this host has no ${programs[0]})`, () => define(noBrowser))
+    describe.skip(`${title} (this host has no ${chromiumNames[0]})`, () => define(noBrowser))
     return
   }
   describe(title, () => {
     let browser: Browser | undefined
     beforeAll(async () => {
-      // Chromium refuses to sandbox root's processes.
-      const asRoot = process.getuid?.() === 0 ? ['--no-sandbox'] : []
-      browser = await chromium.launch({ executablePath: chromiumPath ?? 'chromium', args: asRoot })
+      browser = await chromium.launch(launchOptions(chromiumPath ?? chromiumNames[0]))
     })
     afterAll(() => browser?.close())
     define(async (url, options = {}) => {

@@ -64,6 +64,14 @@ describe('the timeline', () => {
     expect(rows.find(({ name }) => name === 'verify kvm')?.bar).toEqual({ x: '0%', width: '100%' })
   })
 
+  it('says so if nothing had to run', () => {
+    const stages = report.stages.slice(0, 9)
+    expect(viewTimeline({ ...report, timings: [], stages })).toMatchObject({
+      path: undefined,
+      withoutPath: 'Nothing had to run.',
+    })
+  })
+
   it('has no bars and no path of a report that does not say when parts began', () => {
     const without = {
       ...report,
@@ -72,6 +80,7 @@ describe('the timeline', () => {
     }
     const old = viewTimeline(without)
     expect(old.path).toBeUndefined()
+    expect(old.withoutPath).toContain('does not say when its parts began')
     expect(old.groups.flatMap((group) => group.rows).filter(({ bar }) => bar !== undefined)).toEqual([])
   })
 })
