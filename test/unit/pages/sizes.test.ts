@@ -35,8 +35,10 @@ describe('the map of an image', () => {
 
   it.each(['/', '', '//', 'no/slash'])('ends, whatever a folder is called: %j', (path) => {
     const [verification] = report.verifications as [NonNullable<Report['verifications']>[number]]
-    const usage = { filesBytes: 10, folders: [{ path, sizeBytes: 10 }], packages: [] }
-    expect(viewSizes({ ...report, verifications: [{ ...verification, usage }] }).folders).toBeDefined()
+    const folders = [path, '/usr'].map((one) => ({ path: one, sizeBytes: 10 }))
+    const usage = { filesBytes: 20, folders, packages: [] }
+    const view = viewSizes({ ...report, verifications: [{ ...verification, usage }] })
+    expect(view.folders?.map.cells.map(({ title }) => title)).toContain('/usr: 10 B')
   })
 
   it('is left out where nothing was measured', () => {
