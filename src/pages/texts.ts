@@ -2,7 +2,7 @@
 
 import { showInvisible } from '../text.ts'
 
-/** More of one text helps nobody on a page; the report has all of it. */
+/** Longer texts would bury the rest of a page; the report has all of them. */
 const mostCharacters = 4000
 
 /** A value with every text in it made visible, and bounded. */
