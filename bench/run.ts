@@ -1,9 +1,10 @@
 /**
  * How long the main jobs take on this host, part by part: `npm run bench`, or `npm run bench -- cold` for one of them.
  * These need no build first: `exports --disk FILE` exports an existing disk, and with `--incumbent` also runs CloudStack's
- * own sequence; `share --layers OUT` shares the layers of an existing build; `start` times the start of the program, and
- * `refusals` how long it takes to refuse bad input; `store` sweeps and prunes a large store. Everything else works in its own
- * folder, from the packages that earlier builds have downloaded.
+ * own sequence; `share --layers OUT` shares the layers of an existing build; `start` times the start of the program, `page` how
+ * long the page of a report takes to be made and, in Chromium, to be seen, and `refusals` how long it takes to refuse bad input;
+ * `store` sweeps and prunes a large store. Everything else works in its own folder, from the packages that earlier builds have
+ * downloaded.
  */
 
 import { cp, mkdir, mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
@@ -17,6 +18,7 @@ import type { Report } from '../src/report/report.ts'
 import { changes, withoutLayers } from './changes.ts'
 import { measureExports } from './exports.ts'
 import { median } from './median.ts'
+import { timePage } from './page.ts'
 import { measureRefusals } from './refusals.ts'
 import { measureSharing } from './share.ts'
 import { readHolds, timeLargeStore, timePlanning } from './store-jobs.ts'
@@ -87,7 +89,8 @@ try {
   if (has('start')) await measureStart()
   if (has('refusals'))
     for (const refusal of await measureRefusals(program, out, 5)) measurements.push({ ...refusal, parts: [] })
-  const alone = new Set(['start', 'store', 'refusals'])
+  if (has('page')) await measurePage()
+  const alone = new Set(['start', 'store', 'refusals', 'page'])
   const needsBuilds = wanted.length === 0 || wanted.some((job) => !alone.has(job))
   if (needsBuilds && given.disk === undefined && given.layers === undefined) await measureBuilds()
   if (has('store')) await measureStore()
@@ -106,6 +109,14 @@ async function measureStore(): Promise<void> {
 }
 
 /** What every verb costs before it does anything, and the shortest one that reads the pipeline. */
+async function measurePage(): Promise<void> {
+  const times = await timePage(out, Number(given.rounds))
+  if (times === undefined) return console.error('there is no Chromium on this host: no page is measured')
+  const { render, paint } = times
+  measurements.push({ job: 'page of a report with 400 packages', seconds: render, parts: [] })
+  measurements.push({ job: 'its first paint in Chromium', seconds: paint, parts: [] })
+}
+
 async function measureStart(): Promise<void> {
   const help = async () => {
     const started = performance.now()

@@ -95,6 +95,7 @@ export const errorCodes = [
   'no-layer',
   'no-path',
   'no-release',
+  'no-report',
   'no-space',
   'no-terminal',
   'not-a-release',

@@ -32,14 +32,18 @@ const commands = /^([^\S\n\r\u2028\u2029]*):(?=:)|#(?=#\w{0,99}\[)/gm
  * characters become escapes, which in a JSON string mean the same characters.
  */
 export function disarm(text: string, mayHaveColors: boolean): string {
-  const visible = text.replace(shown, (found) => {
+  return showInvisible(text, mayHaveColors).replace(commands, (found, space: string | undefined) =>
+    found === '#' ? escapeUnit(found) : `${space ?? ''}${escapeUnit(':')}`,
+  )
+}
+
+/** A text with escapes, as in JSON, for its invisible characters other than those of lines and tabs. */
+export function showInvisible(text: string, mayHaveColors = false): string {
+  return text.replace(shown, (found) => {
     if (found === '\n' || found === '\t') return found
     if (!found.startsWith('\u001b[')) return found.split('').map(escapeUnit).join('')
     return mayHaveColors ? found : `${escapeUnit('\u001b')}${found.slice(1)}`
   })
-  return visible.replace(commands, (found, space: string | undefined) =>
-    found === '#' ? escapeUnit(found) : `${space ?? ''}${escapeUnit(':')}`,
-  )
 }
 
 /** One UTF-16 code unit as JSON would write it. */

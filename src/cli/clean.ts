@@ -37,7 +37,7 @@ async function clean(options: CleanOptions, terminal: Terminal): Promise<number>
     out.render,
     out.cache.path,
   ]
-  const paths = [out.store, out.runs, out.report, ...(options.all ? costly : [])]
+  const paths = [out.store, out.runs, out.report, out.reportPage, ...(options.all ? costly : [])]
   const present: string[] = []
   for (const path of paths) {
     if (await stat(path).catch(() => undefined)) present.push(path)

@@ -9,7 +9,7 @@ import { readInputs } from '../provenance/inputs.ts'
 import { readRecord } from '../release/record.ts'
 import { renderSummary } from '../release/summary.ts'
 import type { Report } from '../report/report.ts'
-import { findVerdict } from '../verify/verdicts.ts'
+import { withVerdicts } from '../verify/with-verdicts.ts'
 import { addPipelineOptions, choosePipeline, type PipelineOptions } from './options.ts'
 import type { Terminal } from './terminal.ts'
 import type { Choose } from './verb.ts'
@@ -55,15 +55,4 @@ async function withFreshness(report: Report, image: ResolvedImage, outFolder: st
   const packages = new Map(inputs.packages.map(({ name, version }) => [name, version]))
   const now = await lookAtFreshness({ image, packages, outFolder })
   return now.status === 'unknown' && report.freshness !== undefined ? report : { ...report, freshness: now }
-}
-
-/** The report, with what `verify` has found since. */
-async function withVerdicts(report: Report, outFolder: string): Promise<Report> {
-  const reported = report.verifications ?? []
-  const kept = await Promise.all(report.images.map((image) => findVerdict(outFolder, image)))
-  const verifications = report.images.flatMap(
-    ({ sha256, target }, index) =>
-      kept[index] ?? reported.find((one) => one.sha256 === sha256 && one.target === target) ?? [],
-  )
-  return { ...report, verifications }
 }

@@ -79,6 +79,11 @@ export const verbs: readonly Verb[] = [
     load: async () => (await import('./release.ts')).releaseCommand,
   },
   {
+    name: 'report',
+    summary: 'write the report of a run as a web page, or open it; compares with an earlier one',
+    load: async () => (await import('./report.ts')).reportCommand,
+  },
+  {
     name: 'summary',
     summary: 'print the last build as Markdown: stages, sizes, checks; for GitHub’s step summary',
     load: async () => (await import('./summary.ts')).summaryCommand,

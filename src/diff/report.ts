@@ -1,11 +1,12 @@
 /** Everything that `diff` reports about two disks, for people and for machines. */
 
 import type { DiskFile, DiskFiles } from '../disk/disk-files.ts'
+import { measureFolders } from '../disk/folder-sizes.ts'
 import { followPath } from '../disk/paths.ts'
 import { exitCodes, PipelineError } from '../errors.ts'
 import { compareDisks, type DiskDifference, narrow } from './compare.ts'
 import { type ContentDifference, compareContents, shownFolders } from './contents.ts'
-import { findGrowth, type Growth, measureFolders } from './sizes.ts'
+import { findGrowth, type Growth } from './sizes.ts'
 
 export interface DiffReport {
   readonly difference: DiskDifference

@@ -1,33 +1,12 @@
-/** How much each folder of a disk holds, and where it grew. */
+/** Where a disk grew. */
 
-import type { DiskFile } from '../disk/disk-files.ts'
+import { parentOf } from '../disk/folder-sizes.ts'
 
 /** A folder whose size differs. */
 export interface Growth {
   readonly path: string
   readonly beforeBytes: number
   readonly afterBytes: number
-}
-
-/**
- * Bytes in and below each folder, as `du --apparent-size` counts them: a file with several names only once, at its first
- * name.
- */
-export function measureFolders(files: ReadonlyMap<string, DiskFile>): ReadonlyMap<string, number> {
-  const sizes = new Map<string, number>()
-  const counted = new Set<string>()
-  for (const { path, type, inode, partition, sizeBytes, links } of files.values()) {
-    if (type === 'folder') sizes.set(path, sizes.get(path) ?? 0)
-    if (type !== 'file') continue
-    const identity = `${partition} ${inode}`
-    if (links > 1 && counted.has(identity)) continue
-    counted.add(identity)
-    for (let folder = parentOf(path); ; folder = parentOf(folder)) {
-      sizes.set(folder, (sizes.get(folder) ?? 0) + sizeBytes)
-      if (folder === '/') break
-    }
-  }
-  return sizes
 }
 
 /** A folder is left out if one of its subfolders accounts for nearly all of its growth. */
@@ -57,10 +36,4 @@ export function findGrowth(
     .filter(([path]) => !explained.has(path))
     .sort(([a, x], [b, y]) => Math.abs(y) - Math.abs(x) || (a < b ? -1 : 1))
     .map(([path]) => ({ path, beforeBytes: before.get(path) ?? 0, afterBytes: after.get(path) ?? 0 }))
-}
-
-// --- internal ---
-
-function parentOf(path: string): string {
-  return path.slice(0, path.lastIndexOf('/')) || '/'
 }

@@ -12,6 +12,8 @@ export interface OutFolder {
   readonly path: string
   /** Report of the last run. */
   readonly report: string
+  /** The same as a web page. */
+  readonly reportPage: string
   /** Layers. */
   readonly store: string
   /** Saved states of guests, beside the layers that they belong to. */
@@ -56,6 +58,7 @@ export function outFolderAt(path: string): OutFolder {
   return Object.freeze({
     path,
     report: at('report.json'),
+    reportPage: at('report.html'),
     store: at('store'),
     states: at('store', 'states'),
     runs: at('runs'),
@@ -96,7 +99,7 @@ export async function foldersWrittenTo(out: OutFolder): Promise<readonly string[
  * @throws PipelineError `out-linked`, `not-output` for a file
  */
 export async function requireOwnFolders(out: OutFolder): Promise<void> {
-  const { path, cache, report: _file, ...folders } = out
+  const { path, cache, report: _report, reportPage: _page, ...folders } = out
   await requireFolder(path)
   await requireUnlinked(...Object.values(folders), ...Object.values(cache))
   // Their own folders have names that only runs, variants, releases and media give.

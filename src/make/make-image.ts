@@ -13,6 +13,7 @@ import { describeHolder, type Holder } from '../host/lock-holder.ts'
 import { markOutput, outFolderAt, requireWritable } from '../host/out-folder.ts'
 import { markChildren } from '../host/process.ts'
 import { noteBeginning, noteEnd, type RunFolder, runFolderOf } from '../host/run-folder.ts'
+import { writeRunPages } from '../pages/write-page.ts'
 import { lookAhead, readEstimates } from '../plan/estimates.ts'
 import { layoutOf, type Plan } from '../plan/plan.ts'
 import { expectRoom } from '../plan/room.ts'
@@ -35,7 +36,7 @@ import { installBase } from './install-base.ts'
 import { clearLeftovers } from './leftovers.ts'
 import { type HostTools, readTools, requireFitPlan } from './preflight.ts'
 import { recordInputs } from './record-inputs.ts'
-import { type BuildRequest, describeRun, type Run } from './run.ts'
+import { type BuildRequest, describeRun, type Run, timingOf } from './run.ts'
 import { planOnSoundLayers } from './sound-layers.ts'
 import { keepBound } from './store-bound.ts'
 
@@ -128,9 +129,12 @@ async function beginRun(request: BuildRequest, place: RunFolder, tools: HostTool
   // Records hold the settings of stages, which may be secret.
   await mkdir(store.folder, { recursive: true, mode: 0o700 })
   const estimates = await readEstimates(outFolder, layers, plan.image)
+  const elapsedSeconds = () => secondsSince(startedMs)
   const timings: Run['timings'] = []
+  const stageStarts: Run['stageStarts'] = new Map()
   const emit = (event: BuildEvent): void => {
-    if (event.kind === 'part-finished') timings.push({ name: event.name, seconds: event.seconds })
+    if (event.kind === 'stage-started') stageStarts.set(event.name, elapsedSeconds())
+    if (event.kind === 'part-finished') timings.push(timingOf(event, elapsedSeconds()))
     request.emit(event)
   }
   const ahead = lookAhead(plan, estimates, isExported)
@@ -143,16 +147,18 @@ async function beginRun(request: BuildRequest, place: RunFolder, tools: HostTool
     tools,
     plan,
     startedAt,
-    elapsedSeconds: () => secondsSince(startedMs),
+    elapsedSeconds,
     estimates,
     emit,
     timings,
+    stageStarts,
     accelerator: undefined,
     base: plan.base.cached,
     stages: plan.stages.map((stage) =>
       stage.cached === undefined ? resultOfSkipped(stage) : resultOfLayer(stage.cached, 'cached'),
     ),
     images: [],
+    packages: undefined,
     freshness: undefined,
     verdicts: undefined,
     failure: undefined,
@@ -249,13 +255,25 @@ function isLockLost(reason: unknown): reason is PipelineError {
   return reason instanceof PipelineError && reason.code === 'lock-lost'
 }
 
+/** Writes the report's page. The report has all that is on it, so a run does not fail for want of a page. */
+async function showReport(
+  { emit }: Run,
+  report: Report,
+  files: Parameters<typeof writeRunPages>[1],
+): Promise<void> {
+  await writeRunPages(report, files).catch((error: unknown) =>
+    emit({ kind: 'note', text: `there is no report.html: ${messageOf(error)}` }),
+  )
+}
+
 async function finishRun(run: Run): Promise<Report> {
   const { place } = run
+  const files = [join(place.folder, 'report.json'), outFolderAt(place.outFolder).report] as const
   try {
     await run.lock.confirm()
-    const text = `${JSON.stringify(describeRun(run), null, 2)}\n`
-    await writeDurably(join(place.folder, 'report.json'), text)
-    await writeDurably(outFolderAt(place.outFolder).report, text)
+    const report = describeRun(run)
+    for (const file of files) await writeDurably(file, `${JSON.stringify(report, null, 2)}\n`)
+    await showReport(run, report, files)
   } catch (error) {
     // The disk may be full: an earlier failure is reported all the same.
     run.failure ??= asFailure(error, run)

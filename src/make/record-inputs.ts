@@ -20,6 +20,7 @@ export async function recordInputs(run: Run, final: Layer): Promise<void> {
   const started = performance.now()
   try {
     const inputs = await gatherInputs({ image: plan.image, layers, store, outFolder, signal })
+    run.packages = inputs.packages
     if (locked !== undefined) requireSameInputs(inputs, locked)
   } catch (error) {
     // An image without this record is still an image, unless it was built with --locked.

@@ -8,6 +8,7 @@ import type { Lock } from '../host/lock.ts'
 import type { RunFolder } from '../host/run-folder.ts'
 import type { Estimates } from '../plan/estimates.ts'
 import type { Plan, PlanOptions } from '../plan/plan.ts'
+import type { InputPackage } from '../provenance/inputs.ts'
 import type { Locked } from '../provenance/lock.ts'
 import type { AcceleratorChoice } from '../qemu/accelerator.ts'
 import type { Accelerator } from '../qemu/machine.ts'
@@ -74,12 +75,16 @@ export interface Run {
   /** Time since then, by the monotonic clock. */
   readonly elapsedSeconds: () => number
   readonly emit: Emit
-  readonly timings: { name: string; seconds: number }[]
+  readonly timings: Report['timings']
+  /** When stages began, in seconds from the start of the run. */
+  readonly stageStarts: Map<string, number>
   accelerator: AcceleratorChoice | undefined
   /** Layer 0, once it is there. */
   base: Layer | undefined
   stages: readonly StageResult[]
   images: readonly ImageResult[]
+  /** Of the image; undefined while what it is made from is not recorded. */
+  packages: readonly InputPackage[] | undefined
   freshness: Freshness | undefined
   verdicts: Verdicts | undefined
   failure: PipelineError | undefined
@@ -126,8 +131,9 @@ export function describeRun(run: Run): Report {
     },
     timings: run.timings,
     ...(run.base === undefined ? {} : { base: describeBase(run.base) }),
-    stages: [...run.stages],
+    stages: run.stages.map((stage) => withStart(stage, run.stageStarts.get(stage.name))),
     images: [...run.images],
+    ...(run.packages === undefined ? {} : { packages: run.packages.map(describePackage) }),
     ...(run.freshness === undefined ? {} : { freshness: run.freshness }),
     ...(run.verdicts === undefined
       ? {}
@@ -138,8 +144,25 @@ export function describeRun(run: Run): Report {
   })
 }
 
-function describeBase({ key, sha256, origin }: Layer): NonNullable<Report['base']> {
-  return { key, sha256, ...(origin === undefined ? {} : { origin }) }
+/** A part as the report has it, now that it has ended. */
+export function timingOf(
+  { name, seconds }: { readonly name: string; readonly seconds: number },
+  elapsedSeconds: number,
+): Report['timings'][number] {
+  const startedSeconds = Math.max(0, Math.round((elapsedSeconds - seconds) * 1000) / 1000)
+  return { name, startedSeconds, seconds }
+}
+
+function withStart(stage: StageResult, startedSeconds: number | undefined): StageResult {
+  return startedSeconds === undefined ? stage : { ...stage, startedSeconds }
+}
+
+function describePackage({ name, version, architecture, licenses }: InputPackage) {
+  return { name, version, architecture, licenses: [...licenses] }
+}
+
+function describeBase({ key, sha256, sizeBytes, origin }: Layer): NonNullable<Report['base']> {
+  return { key, sha256, sizeBytes, ...(origin === undefined ? {} : { origin }) }
 }
 
 function describeCheckout({ changed, ...source }: Source): NonNullable<Report['source']> {

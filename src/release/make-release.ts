@@ -17,6 +17,7 @@ import {
   collectImages,
 } from './collect.ts'
 import { renderNotes } from './notes.ts'
+import { renderReleasePage } from './page.ts'
 import { chooseReadable, readImagePackages } from './read-image.ts'
 import { type ExceptionKind, type ReleaseRecord, type ReleaseVariant, releaseFiles } from './record.ts'
 import { makeReleaseFolder, requireReplaceable, type SoundFiles } from './release-folder.ts'
@@ -116,6 +117,7 @@ async function fillFolder(
   }
   await writeFile(join(folder, releaseFiles.record), `${JSON.stringify(record, null, 1)}\n`)
   await writeFile(join(folder, releaseFiles.notes), renderNotes(record, request.before))
+  await writeFile(join(folder, releaseFiles.page), renderReleasePage(record, request.before))
   onStep('statement and checksums')
   await seal(folder, record, variants, request)
   return record

@@ -27,6 +27,7 @@ export const releaseFiles = {
   record: 'release.json',
   statement: 'provenance.intoto.json',
   notes: 'RELEASE_NOTES.md',
+  page: 'report.html',
   metadata: 'metadata.ini',
   sums: { md5: 'md5sum.txt', sha256: 'sha256sum.txt', sha512: 'sha512sum.txt' },
   /** The file that signatures are of: it has the checksum of every other file but those of the lists. */

@@ -41,6 +41,13 @@ export const packageChangeSchema = z.strictObject({
   upgraded: z.array(z.strictObject({ name: packageName, from: versionText, to: versionText })),
 })
 
+const installedPackage = z.strictObject({
+  name: packageName,
+  version: versionText,
+  architecture: z.string(),
+  licenses: z.array(z.string()).describe('short names of its copyright file; empty if unknown'),
+})
+
 const failure = z.strictObject({
   code: z.string(),
   message: z.string(),
@@ -56,9 +63,16 @@ export const originSchema = z
   })
   .describe('where a layer was pulled from; absent if it was made here')
 
+const startedSeconds = z
+  .number()
+  .min(0)
+  .optional()
+  .describe('when it began, in seconds from the start of the run; absent if it did not run')
+
 const stage = z.strictObject({
   name: z.string(),
   status: z.enum(['ran', 'cached', 'failed', 'skipped']),
+  startedSeconds,
   build_time: z.number().min(0).describe('seconds on the host; of a cached stage, of the run that made it'),
   key: z.string().describe('content key of the layer'),
   log: z.string().nullable().describe('relative to out/'),
@@ -130,14 +144,23 @@ export const reportSchema = z.strictObject({
     virtualSizeBytes: z.int(),
   }),
   timings: z
-    .array(z.strictObject({ name: z.string(), seconds: z.number() }))
+    .array(z.strictObject({ name: z.string(), startedSeconds, seconds: z.number() }))
     .describe('parts of the run that are not stages, such as the boot of the guest'),
   base: z
-    .strictObject({ key: digestSchema, sha256: digestSchema, origin: originSchema.optional() })
+    .strictObject({
+      key: digestSchema,
+      sha256: digestSchema,
+      sizeBytes: z.int().min(0).optional().describe('of the sealed file'),
+      origin: originSchema.optional(),
+    })
     .optional()
     .describe('layer 0; absent if the run ended before it was there'),
   stages: z.array(stage),
   images: z.array(imageSchema),
+  packages: z
+    .array(installedPackage)
+    .optional()
+    .describe('in the image, by name; absent where what it is made from is not recorded'),
   freshness: freshnessSchema
     .optional()
     .describe(

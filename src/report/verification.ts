@@ -33,6 +33,18 @@ const scene = z.strictObject({
   screenshot: z.string().optional().describe('picture of the screen; relative to out/'),
 })
 
+const usage = z
+  .strictObject({
+    filesBytes: z.int().min(0).describe('of all regular files'),
+    folders: z
+      .array(z.strictObject({ path: z.string(), sizeBytes: z.int().min(0) }))
+      .describe('that hold a noticeable part of it, by path, subfolders included'),
+    packages: z
+      .array(z.strictObject({ name: z.string(), sizeBytes: z.int().min(0) }))
+      .describe('largest first, with the files on their lists; what no list has is in none'),
+  })
+  .describe('what the files on the disk take, as their sizes say; absent where the content was not read')
+
 export const imageVerification = z.strictObject({
   path: z.string().describe('relative to out/, or absolute if it is elsewhere'),
   target: z.string().nullable().describe('null if that is unknown'),
@@ -50,6 +62,7 @@ export const imageVerification = z.strictObject({
     .string()
     .optional()
     .describe('file in which the same disk was read for the checks at "content"'),
+  usage: usage.optional(),
   scenes: z.array(scene),
   checks: z.array(checkResult),
 })
@@ -64,6 +77,7 @@ export const verificationSchema = z.strictObject({
   unchecked: z.array(z.strictObject({ id: z.string(), reason: z.string() })),
 })
 
+export type DiskUsage = z.output<typeof usage>
 export type CheckResult = z.output<typeof checkResult>
 export type SceneResult = z.output<typeof scene>
 export type ImageVerification = z.output<typeof imageVerification>

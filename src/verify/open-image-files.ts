@@ -1,19 +1,25 @@
 /** Opens an image's file systems for checks. */
 
 import type { FileEntry, ImageFiles } from '../contract/image-files.ts'
+import { measureUsage } from '../debian/disk-usage.ts'
 import { type DiskFile, openDisk } from '../disk/disk-files.ts'
 import type { DiskSource } from '../disk/disk-source.ts'
 import { followPath } from '../disk/paths.ts'
+import type { DiskUsage } from '../report/verification.ts'
 
 /** DOS partition types that only hold other partitions. */
 const extendedTypes = new Set(['5', 'f', '05', '0f', '85'])
+
+export interface OpenImageFiles extends ImageFiles {
+  readonly measure: () => Promise<DiskUsage>
+}
 
 /** @param workFolder an existing folder with room for the disk's data */
 export async function openImageFiles(
   source: DiskSource,
   workFolder: string,
   signal: AbortSignal,
-): Promise<ImageFiles> {
+): Promise<OpenImageFiles> {
   const disk = await openDisk(source.file, { format: source.format, workFolder, signal })
   const tree = await disk.list()
   const folders = groupByFolder(tree)
@@ -39,6 +45,7 @@ export async function openImageFiles(
     },
     read: (path) => disk.read(path, { follow: true }),
     readAll: (paths) => disk.readMany(paths),
+    measure: () => measureUsage(disk),
     close: disk.close,
   }
 }

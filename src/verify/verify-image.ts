@@ -5,7 +5,6 @@ import { extname, join, relative } from 'node:path'
 import type { ContractName } from '../config/contract.ts'
 import type { Check, Finding } from '../contract/check.ts'
 import { contractOf, type Expected } from '../contract/expected.ts'
-import type { ImageFiles } from '../contract/image-files.ts'
 import { contentChecksOf, fileChecksOf } from '../contract/registry.ts'
 import { type MachineSizes, type SceneName, scenesFor } from '../contract/scenes.ts'
 import { type DiskSource, locateDisk, virtualSizeOf } from '../disk/disk-source.ts'
@@ -16,10 +15,10 @@ import { secondsSince } from '../host/elapsed.ts'
 import { createScratchFolder } from '../host/scratch-folder.ts'
 import type { AcceleratorChoice } from '../qemu/accelerator.ts'
 import { makeSshKey } from '../qemu/ssh.ts'
-import type { CheckResult, ImageVerification } from '../report/verification.ts'
+import type { CheckResult, DiskUsage, ImageVerification } from '../report/verification.ts'
 import type { TargetName } from '../targets/registry.ts'
 import type { GuestSlots } from './guest-slots.ts'
-import { openImageFiles } from './open-image-files.ts'
+import { type OpenImageFiles, openImageFiles } from './open-image-files.ts'
 import { resultOf } from './run-scene.ts'
 import { runScenes, type ScenesOutcome } from './run-scenes.ts'
 
@@ -76,13 +75,13 @@ async function verifyPlain(request: ImageRequest, plain: string, folder: string)
   const source = await locateDisk(plain, { signal })
   const contract = expected.contract ?? (await withFiles(source, folder, signal, contractOf))
   // Before any guest takes the processors.
-  const content = contentOf === undefined ? await checkContent(request, contract, source, folder) : []
+  const content = contentOf === undefined ? await checkContent(request, contract, source, folder) : undefined
   // Computing checksums takes longest, and does not involve the guests.
   const [ofFile, { scenes, checks: ofScenes }] = await allEnded([
     checkFile(request, source),
     checkScenes(request, contract, source, folder),
   ])
-  const checks = [...ofFile, ...content, ...ofScenes]
+  const checks = [...ofFile, ...(content?.checks ?? []), ...ofScenes]
   const isFine = checks.every(({ status }) => status !== 'failed')
   return {
     path: pathFor(file, outFolder),
@@ -95,6 +94,7 @@ async function verifyPlain(request: ImageRequest, plain: string, folder: string)
     seconds: secondsSince(started),
     accelerator: request.acceleration.accelerator,
     ...(contentOf === undefined ? {} : { contentOf: pathFor(contentOf, outFolder) }),
+    ...(content === undefined ? {} : { usage: content.usage }),
     scenes: [...scenes],
     checks,
   }
@@ -113,20 +113,21 @@ async function checkContent(
   contract: ContractName,
   source: DiskSource,
   folder: string,
-): Promise<readonly CheckResult[]> {
-  return withFiles(source, folder, signal, (files) =>
-    askAll(contentChecksOf(contract), 'content', (check) => check.run({ files, expected }), {
+): Promise<{ readonly checks: readonly CheckResult[]; readonly usage: DiskUsage }> {
+  return withFiles(source, folder, signal, async (files) => ({
+    checks: await askAll(contentChecksOf(contract), 'content', (check) => check.run({ files, expected }), {
       onCheck,
       signal,
     }),
-  )
+    usage: await files.measure(),
+  }))
 }
 
 async function withFiles<Result>(
   source: DiskSource,
   folder: string,
   signal: AbortSignal,
-  use: (files: ImageFiles) => Promise<Result>,
+  use: (files: OpenImageFiles) => Promise<Result>,
 ): Promise<Result> {
   const workFolder = join(folder, 'content')
   await mkdir(workFolder)

@@ -149,6 +149,13 @@ describe('a build from nothing', () => {
     expect(other.stderr).toContain('package adduser: 0 → ')
   })
 
+  it('shows its report as a page, beside each of both', async () => {
+    const page = await readFile(join(outFolder, 'report.html'), 'utf8')
+    for (const { name } of report.stages) expect(page).toContain(`>${name}</th>`)
+    expect(report.stages.every(({ startedSeconds = 0 }) => startedSeconds > 0)).toBe(true)
+    expect(await readFile(join(outFolder, 'runs', report.run.id, 'report.html'), 'utf8')).toBe(page)
+  })
+
   it('writes no key of the build to any log', async () => {
     const run = join(outFolder, 'runs', report.run.id)
     for (const name of await readdir(run)) {

@@ -218,8 +218,10 @@ async function playAction(name: string, given: Readonly<Record<string, string>>,
     case 'actions/setup-node':
       return fine
     case 'actions/upload-artifact':
+      if (given['if-no-files-found'] === 'ignore' && !existsSync(join(workspace, given.path ?? '')))
+        return fine
       keepArtifact(join(workspace, given.path ?? ''), join(artifacts, given.name ?? ''))
-      return fine
+      return { ...fine, outputs: { 'artifact-url': `https://github.com/artifacts/${given.name}` } }
     case 'actions/download-artifact': {
       if (given.name !== undefined) {
         cpSync(join(artifacts, given.name), join(workspace, given.path ?? ''), { recursive: true })

@@ -110,6 +110,7 @@ describeWith(
         expect(result.summary).toContain('## ✅ trixie-x86_64: succeeded in')
         expect(result.summary).toMatch(/\| greet \| ran \| [\d.]+s \|/)
         expect(result.summary).toContain('| kvm | `tiny-1.0-x86_64-kvm.qcow2` |')
+        expect(result.summary).toContain('[The report of trixie-x86_64](https://github.com/artifacts/')
         console.log(result.summary)
       })
 

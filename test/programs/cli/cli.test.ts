@@ -316,6 +316,7 @@ describe('clean', () => {
       writeFileSync(path('out', name, 'file'), name)
     }
     writeFileSync(path('out', 'report.json'), '{}')
+    writeFileSync(path('out', 'report.html'), '<html>')
     writeFileSync(path('out', 'README.md'), 'mine')
     writeFileSync(path('out', '.systemvm-image'), 'ours')
     return { ...made, left: () => readdirSync(path('out')).sort() }
@@ -326,7 +327,7 @@ describe('clean', () => {
     const { exitCode, stdout } = await call('clean')
     expect(exitCode).toBe(0)
     expect(stdout.trimEnd().split('\n')).toEqual(
-      ['store', 'runs', 'report.json'].map((name) => path('out', name)),
+      ['store', 'runs', 'report.json', 'report.html'].map((name) => path('out', name)),
     )
     expect(left()).toEqual(['.systemvm-image', 'README.md', 'cache', 'images', 'inputs', 'verdicts'])
   })

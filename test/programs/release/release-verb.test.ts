@@ -44,6 +44,7 @@ const files = [
   'metadata.ini',
   'provenance.intoto.json',
   'release.json',
+  'report.html',
   'tiny-1.0-x86_64-kvm.qcow2',
   'tiny-1.0-x86_64-ovm.raw',
   'tiny-1.0-x86_64.cdx.json',
@@ -96,7 +97,7 @@ describeWith(programs, 'a release', () => {
     expect(notes).toContain('- kernel: linux-image-6.12.1-amd64 6.12.1-1')
     expect(notes).not.toContain('in spite of')
     expect(await verify(), text.stdout).toBe(0)
-    expect(text.stderr).toContain('10 files of tiny 1.0, tag v1.0: consistent with itself, not authenticated')
+    expect(text.stderr).toContain('11 files of tiny 1.0, tag v1.0: consistent with itself, not authenticated')
   })
 
   it('is the same when it is made again', async () => {
@@ -439,14 +440,14 @@ describeWith(programs, 'release verify', () => {
     const trust = ['--signers', path('signers')]
     copy()
     expect(await verify(path('release'), '--require-signature')).toBe(4)
-    expect(text.stderr).toContain('✖ 10 files of tiny 1.0: consistent with itself, not authenticated')
+    expect(text.stderr).toContain('✖ 11 files of tiny 1.0: consistent with itself, not authenticated')
     expect(await verify(path('release'), ...trust)).toBe(4)
     expect(text.stdout).toContain('sha512sum.txt.sig: it is missing')
     const made = ['--out', sound, '--to', path('signed'), '--sign', path('key')]
     expect(await main(['release', ...builtWords, ...made]), text.stderr).toBe(0)
     text.clear()
     expect(await verify(path('signed'), ...trust, '--require-signature'), text.stdout).toBe(0)
-    expect(text.stderr).toMatch(/✔ 11 files of tiny 1\.0: as signed by maker@example\.org \(SSH key SHA256:/)
+    expect(text.stderr).toMatch(/✔ 12 files of tiny 1\.0: as signed by maker@example\.org \(SSH key SHA256:/)
     writeFileSync(path('signed', 'more.txt'), 'more')
     text.clear()
     expect(await verify(path('signed'), ...trust)).toBe(4)

@@ -130,6 +130,7 @@ describeWith(programs, 'the verb', () => {
     const [image] = images
     expect(image).toMatchObject({ target: 'raw', format: 'raw', status: 'failed', scenes: [] })
     expect(image?.checks.find(({ id }) => id === 'A8')).toMatchObject({ status: 'passed', at: 'content' })
+    expect(image?.usage?.folders.map(({ path: folder }) => folder)).toContain('/etc')
     expect(image?.checks.find(({ id }) => id === 'A3')).toMatchObject({ status: 'skipped', at: 'file' })
     expect(unchecked.map(({ id }) => id)).toContain('E0')
     expect(readFileSync(junit, 'utf8')).toContain('<failure message="there is no /boot/grub/grub.cfg"/>')

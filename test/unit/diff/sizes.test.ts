@@ -1,6 +1,7 @@
 import { expect, it } from 'vitest'
-import { findGrowth, measureFolders } from '../../../src/diff/sizes.ts'
+import { findGrowth } from '../../../src/diff/sizes.ts'
 import type { DiskFile } from '../../../src/disk/disk-files.ts'
+import { measureFolders } from '../../../src/disk/folder-sizes.ts'
 
 /** Files by path, with their sizes; those of the same inode are the same file. */
 function filesOf(sizes: Readonly<Record<string, number | readonly [size: number, inode: number]>>) {

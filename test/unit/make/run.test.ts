@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest'
 import { PipelineError } from '../../../src/errors.ts'
 import { runFolderOf } from '../../../src/host/run-folder.ts'
-import { describeRun, type Run } from '../../../src/make/run.ts'
+import { describeRun, type Run, timingOf } from '../../../src/make/run.ts'
 import { planImage } from '../../../src/plan/plan.ts'
 import { reportSchema } from '../../../src/report/report.ts'
 import { openStore } from '../../../src/store/store.ts'
@@ -22,6 +22,7 @@ async function runWith(over: object = {}): Promise<Run> {
     startedAt,
     elapsedSeconds: () => 12.5,
     timings: [],
+    stageStarts: new Map(),
     stages: [],
     images: [],
     ...over,
@@ -54,4 +55,26 @@ it('has no credentials in it, wherever they come from', async () => {
   const report = reportSchema.parse(describeRun(await runWith({ failure, request, accelerator })))
   expect(JSON.stringify(report)).not.toMatch(/planted|S3|CR3T/)
   expect(report.run.failure?.lastLines).toEqual(['E: cannot fetch http://…@example.org/x'])
+})
+
+it('says when parts and stages began, and which packages are in the image', async () => {
+  const stage = { name: 'first', status: 'ran', build_time: 2, key: 'k', log: null, exitStatus: 0 }
+  const empty = {
+    artifacts: [],
+    packages: { added: [], removed: [], upgraded: [] },
+    bytesWritten: 0,
+    layer: null,
+  }
+  const cached = { ...stage, ...empty, name: 'second', status: 'cached' }
+  const one = { name: 'dpkg', version: '1.22', architecture: 'amd64', licenses: ['GPL-2.0-or-later'] }
+  const run = await runWith({
+    timings: [timingOf({ name: 'boot', seconds: 4.5 }, 5.25)],
+    stages: [{ ...stage, ...empty }, cached],
+    stageStarts: new Map([['first', 6]]),
+    packages: [{ ...one, sha256: null, file: null }],
+  })
+  const report = reportSchema.parse(describeRun(run))
+  expect(report.timings).toEqual([{ name: 'boot', startedSeconds: 0.75, seconds: 4.5 }])
+  expect(report.stages.map(({ startedSeconds }) => startedSeconds)).toEqual([6, undefined])
+  expect(report.packages).toEqual([one])
 })

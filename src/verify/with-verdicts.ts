@@ -1,0 +1,15 @@
+/** A report and the verdicts that came after it. */
+
+import type { Report } from '../report/report.ts'
+import { findVerdict } from './verdicts.ts'
+
+/** The report, with what `verify` has found since about the bytes that it names. */
+export async function withVerdicts(report: Report, outFolder: string): Promise<Report> {
+  const told = report.verifications ?? []
+  const kept = await Promise.all(report.images.map((image) => findVerdict(outFolder, image)))
+  const verifications = report.images.flatMap(
+    ({ sha256, target }, index) =>
+      kept[index] ?? told.find((one) => one.sha256 === sha256 && one.target === target) ?? [],
+  )
+  return { ...report, verifications }
+}

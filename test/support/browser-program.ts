@@ -1,0 +1,20 @@
+/** The Chromium of this host. */
+
+import { existsSync } from 'node:fs'
+import { delimiter, join } from 'node:path'
+import type { LaunchOptions } from 'playwright-core'
+
+/** Debian's package, and what GitHub's machines have. */
+export const chromiumNames = ['chromium', 'chromium-browser', 'google-chrome'] as const
+
+export function findChromium(): string | undefined {
+  const folders = (process.env.PATH ?? '').split(delimiter)
+  return chromiumNames
+    .flatMap((name) => folders.map((folder) => join(folder, name)))
+    .find((path) => existsSync(path))
+}
+
+export function launchOptions(executablePath: string): LaunchOptions {
+  // Chromium refuses to sandbox root's processes.
+  return { executablePath, args: process.getuid?.() === 0 ? ['--no-sandbox'] : [] }
+}
