@@ -38,8 +38,8 @@ export interface MirrorProxy {
 
 /** Starts it on a free port. */
 export async function startMirrorProxy(options: MirrorProxyOptions): Promise<MirrorProxy> {
+  const packages = await openPackageCache(options.packages)
   const closing = new AbortController()
-  const packages = await openPackageCache({ ...options.packages, signal: closing.signal })
   const underWay = new Set<Promise<void>>()
   const server = createServer((incoming, response) => {
     const answered = answer({ ...options, cache: packages }, incoming, response, closing.signal)

@@ -15,8 +15,6 @@ export interface PackageCacheOptions {
   readonly workFolder: string
   /** Called with the reason, in one line, when a package can't be kept. */
   readonly onFault: (text: string) => void
-  /** Ends the reading of a package. */
-  readonly signal?: AbortSignal
 }
 
 export interface PackageCache {
@@ -32,13 +30,13 @@ export interface PackageCache {
 
 /** Opens the cache, and makes its folders. */
 export async function openPackageCache(options: PackageCacheOptions): Promise<PackageCache> {
-  const { index, folder, workFolder, onFault, signal } = options
+  const { index, folder, workFolder, onFault } = options
   await mkdir(folder, { recursive: true })
   await mkdir(workFolder, { recursive: true })
   let passing = 0
   const pathOf = ({ archiveName }: ListedPackage) => join(folder, archiveName)
   const isListed = async (path: string, { sha256 }: ListedPackage) =>
-    sha256File(path, signal).then(
+    sha256File(path).then(
       (found) => found === sha256,
       () => false,
     )
