@@ -1,6 +1,6 @@
 #!/bin/sh
-# setup.sh: what this product needs before it can run itself: Node.js, its npm packages, then its own `setup`.
-# Run it again at any time: what is there already is left alone. Options go to `setup`; see `--help` there.
+# setup.sh: installs what this program needs to run: Node.js, its npm packages, then the host's packages by its own `setup`.
+# Run it again at any time: it leaves alone what is already there. Options go to `setup`; see `setup --help`.
 set -eu
 
 say() { printf 'setup: %s\n' "$*" >&2; }
@@ -45,10 +45,10 @@ else
   install_node
 fi
 
-# npm ci empties node_modules first, so the copy is there only when it came to its end.
+# npm ci empties node_modules first, so the copy exists only if it finished.
 installed=node_modules/.installed-package-lock.json
 if cmp -s package-lock.json "$installed"; then
-  say 'node_modules is in step with package-lock.json'
+  say 'node_modules matches package-lock.json'
 else
   say 'npm ci installs what package-lock.json names'
   npm ci --no-audit --no-fund >&2

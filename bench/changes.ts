@@ -1,4 +1,4 @@
-/** What a change costs that makes one stage and all after it again: by how early the stage is, and how the guest comes up. */
+/** The cost of a change that makes a stage and all after it again, by the stage's position and by how the guest starts. */
 
 export interface Change {
   readonly job: string
@@ -17,13 +17,13 @@ const stages = [
 const withoutExports = ['--until', 'zerodisk']
 const withoutStates = ['--set', 'machine.savedStatesMiB=0']
 
-/** In this order: the second build of a stage wakes the guest that the first has left asleep. */
+/** In this order: the last build of a stage resumes the state that the one before it has kept. */
 export const changes: readonly Change[] = stages.flatMap(([stage, where]) => {
   const again = ['--from', stage, ...withoutExports]
   return [
     { job: `${where} changed: boot`, words: [...again, ...withoutStates] },
     { job: `${where} changed: boot, and states kept`, words: again },
-    { job: `${where} changed: wake`, words: again },
+    { job: `${where} changed: resume`, words: again },
   ]
 })
 

@@ -1,10 +1,11 @@
-/** The exports against what makes such files elsewhere, job by job in several rounds, so that a drifting host harms none. */
+/** Our exports beside the tools that make such files elsewhere, job by job in several rounds, so that a drifting host distorts none. */
 
 import { mkdir, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { $ as shell } from 'zx'
 import { formatBytes, formatSeconds, formatTable } from '../src/report/format.ts'
 import { targetNames } from '../src/targets/registry.ts'
+import { median } from './median.ts'
 
 const $ = shell({ quiet: true, stdio: ['ignore', 'ignore', 'inherit'] })
 
@@ -44,7 +45,7 @@ function jobsFor(program: string, disk: string, hasIncumbent: boolean): readonly
   ]
 }
 
-/** What CloudStack's own build does, as far as its tools are still there: minutes of one processor. */
+/** What CloudStack's own build does, as far as its tools still exist: it takes minutes on one processor. */
 function incumbent(disk: string): Job {
   return {
     name: "CloudStack's: qcow2 -c, vpc and raw, each then by bzip2",
@@ -93,7 +94,7 @@ export async function measureExports(
     median(ratios[index] ?? []).toFixed(2),
     formatBytes(sizes[index] ?? 0),
   ])
-  const title = ['', 'time', `of qemu-img's`, 'takes']
+  const title = ['', 'time', "of qemu-img's", 'size']
   return formatTable([title, ...rows], [false, true, true, true])
 }
 
@@ -101,8 +102,4 @@ async function allocated(folder: string): Promise<number> {
   const { stdout } = await shell({ quiet: true })`du --summarize --block-size=1 ${folder}`
   const own = (await stat(folder)).blocks * 512
   return Number(stdout.split('\t')[0]) - own
-}
-
-function median(values: readonly number[]): number {
-  return [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)] ?? 0
 }

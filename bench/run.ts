@@ -1,10 +1,10 @@
 /**
  * How long the main jobs take on this host, part by part: `npm run bench`, or `npm run bench -- cold` for one of them.
- * `npm run bench -- exports --disk FILE` measures the exports of a disk that is there, without a build before, and with
- * `--incumbent` also CloudStack's sequence; `npm run bench -- share --layers OUT` measures a registry with the layers of a
- * build that is there; `npm run bench -- start` measures how long the program takes to start, without a build, and
- * `npm run bench -- page` how long the page of a report takes to be made and, in Chromium, to be seen. Works in a
- * folder of its own, and starts from the packages that earlier builds have downloaded.
+ * These need no build first: `exports --disk FILE` exports an existing disk, and with `--incumbent` also runs CloudStack's
+ * own sequence; `share --layers OUT` shares the layers of an existing build; `start` times the start of the program, and
+ * `refusals` how long it takes to refuse bad input; `store` sweeps and prunes a large store; `page` makes the
+ * page of a report and shows it in Chromium. Everything else works in its own
+ * folder, from the packages that earlier builds have downloaded.
  */
 
 import { cp, mkdir, mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
@@ -17,20 +17,22 @@ import { formatSeconds, formatTable } from '../src/report/format.ts'
 import type { Report } from '../src/report/report.ts'
 import { changes, withoutLayers } from './changes.ts'
 import { measureExports } from './exports.ts'
+import { median } from './median.ts'
 import { timePage } from './page.ts'
+import { measureRefusals } from './refusals.ts'
 import { measureSharing } from './share.ts'
 import { readHolds, timeLargeStore, timePlanning } from './store-jobs.ts'
 
 const project = fileURLToPath(new URL('..', import.meta.url))
 const program = join(project, 'bin', 'systemvm-image.js')
 
-// What the program shows while it works goes to the terminal, its results nowhere.
+// Progress goes to the terminal, results nowhere.
 const $ = shell({ quiet: true, cwd: project, stdio: ['ignore', 'ignore', 'inherit'] })
 
 interface Measurement {
   readonly job: string
   readonly seconds: number
-  /** What the time went into, where a report tells. */
+  /** Where the time went, if a report says. */
   readonly parts: readonly (readonly [string, number])[]
 }
 
@@ -67,10 +69,10 @@ function formatShort(seconds: number): string {
   return seconds < 1 ? `${Math.round(seconds * 1000)} ms` : formatSeconds(seconds)
 }
 
-async function median(job: string, count: number, once: () => Promise<number>): Promise<Measurement> {
+async function repeat(job: string, count: number, once: () => Promise<number>): Promise<Measurement> {
   const all: number[] = []
   for (let index = 0; index < count; index += 1) all.push(await once())
-  return { job, seconds: all.sort((a, b) => a - b)[Math.floor(count / 2)] ?? 0, parts: [] }
+  return { job, seconds: median(all), parts: [] }
 }
 
 /** The disk that was given, or that of the build. */
@@ -85,8 +87,10 @@ let exports: string | undefined
 let sharing: string | undefined
 try {
   if (has('start')) await measureStart()
+  if (has('refusals'))
+    for (const refusal of await measureRefusals(program, out, 5)) measurements.push({ ...refusal, parts: [] })
   if (has('page')) await measurePage()
-  const alone = new Set(['start', 'store', 'page'])
+  const alone = new Set(['start', 'store', 'refusals', 'page'])
   const needsBuilds = wanted.length === 0 || wanted.some((job) => !alone.has(job))
   if (needsBuilds && given.disk === undefined && given.layers === undefined) await measureBuilds()
   if (has('store')) await measureStore()
@@ -104,23 +108,22 @@ async function measureStore(): Promise<void> {
   measurements.push({ job: 'pruning of 1,490 of them', seconds: prune, parts: [] })
 }
 
-/** What every verb costs before it does anything, and the shortest one that reads the pipeline. */
 async function measurePage(): Promise<void> {
   const times = await timePage(out, Number(given.rounds))
   if (times === undefined) return console.error('there is no Chromium on this host: no page is measured')
-  const { render, paint } = times
-  measurements.push({ job: 'page of a report with 400 packages', seconds: render, parts: [] })
-  measurements.push({ job: 'its first paint in Chromium', seconds: paint, parts: [] })
+  measurements.push({ job: 'page of a report with 400 packages', seconds: times.render, parts: [] })
+  measurements.push({ job: 'its first paint in Chromium', seconds: times.paint, parts: [] })
 }
 
+/** What every verb costs before it does anything, and the shortest one that reads the pipeline. */
 async function measureStart(): Promise<void> {
   const help = async () => {
     const started = performance.now()
     await $`${process.execPath} ${program} --help`
     return (performance.now() - started) / 1000
   }
-  measurements.push(await median('--help (median of 5)', 5, help))
-  measurements.push(await median('plan, without a layer (median of 5)', 5, () => run('plan')))
+  measurements.push(await repeat('--help (median of 5)', 5, help))
+  measurements.push(await repeat('plan, without a layer (median of 5)', 5, () => run('plan')))
 }
 
 async function measureBuilds(): Promise<void> {
@@ -129,14 +132,14 @@ async function measureBuilds(): Promise<void> {
   await cp(packages, join(out, 'cache', 'packages'), { recursive: true }).catch(() => {
     console.error('no packages are downloaded yet: the cold build below downloads them')
   })
-  // What it takes to verify images is a job of its own.
+  // Verification is a job of its own.
   const cold = await build('cold build, packages downloaded', '--no-verify')
   if (has('cold')) measurements.push(cold)
   if (has('no-op'))
     measurements.push(
-      await median('build, nothing changed (median of 5)', 5, () => run('build', '--no-verify')),
+      await repeat('build, nothing changed (median of 5)', 5, () => run('build', '--no-verify')),
     )
-  if (has('plan')) measurements.push(await median('plan (median of 5)', 5, () => run('plan')))
+  if (has('plan')) measurements.push(await repeat('plan (median of 5)', 5, () => run('plan')))
   if (has('changes')) {
     for (const { job, words } of [...changes, withoutLayers]) measurements.push(await build(job, ...words))
     const holds = await readHolds(out)
@@ -145,7 +148,7 @@ async function measureBuilds(): Promise<void> {
   }
   if (has('planning')) {
     const seconds = await timePlanning(out)
-    measurements.push({ job: 'planning alone, with every layer made sure of', seconds, parts: [] })
+    measurements.push({ job: 'planning alone, with every layer verified', seconds, parts: [] })
   }
   if (has('verify')) {
     const started = performance.now()

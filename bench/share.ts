@@ -1,10 +1,11 @@
-/** Layers to a registry on a loopback address and back, beside the same bytes through zstd and back. */
+/** Pushing layers to a registry on a loopback address and pulling them, beside the same bytes through zstd and back. */
 
 import { mkdir, mkdtemp, readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { $ as shell } from 'zx'
 import { formatSeconds, formatTable } from '../src/report/format.ts'
 import { startRegistry } from '../test/support/registry.ts'
+import { median } from './median.ts'
 
 const $ = shell({ quiet: true, stdio: ['ignore', 'ignore', 'inherit'] })
 
@@ -29,7 +30,7 @@ export async function measureSharing(program: string, out: string, rounds: numbe
           for (const disk of disks)
             await $`zstd -q -T0 -3 -c ${join(store, disk)} | zstd -q -d -c > ${join(place, 'copy')}`
         })
-        // skopeo remembers what it has pushed to a registry of that name: each round has another port.
+        // skopeo remembers what it has pushed to a registry of that name: every round has its own port.
         const repository = `${registry.host}/bench/layers`
         await time(
           'store push',
@@ -48,8 +49,6 @@ export async function measureSharing(program: string, out: string, rounds: numbe
   } finally {
     await rm(folder, { recursive: true, force: true })
   }
-  const median = (values: readonly number[]) =>
-    [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)] ?? 0
   const yardstick = median(times['through zstd'] ?? [])
   const rows = Object.entries(times).map(([name, values]) => [
     name,

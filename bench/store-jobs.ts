@@ -1,4 +1,4 @@
-/** What is done often and should not be felt: planning on a full store, and holding a guest to seal its layer. */
+/** What happens often and should go unnoticed: planning on a full store, and holding a guest to seal its layer. */
 
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -9,8 +9,9 @@ import { keyOf, type LayerKey, type StageParts } from '../src/store/layer-key.ts
 import { choosePrunable } from '../src/store/prune.ts'
 import { openStore } from '../src/store/store.ts'
 import { recordedFacts } from '../test/support/layers.ts'
+import { median } from './median.ts'
 
-/** Seconds to hash scripts and settings, and to make sure of every layer below the last stage. The first time warms up. */
+/** Seconds to plan and to verify every layer of the plan. The first of two runs warms up. */
 export async function timePlanning(outFolder: string): Promise<number> {
   const [image] = chooseImages(await loadPipeline(defaultPipeline, []), [], false)
   if (image === undefined) throw new Error('the pipeline has no image')
@@ -29,8 +30,7 @@ export async function timePlanning(outFolder: string): Promise<number> {
 export async function readHolds(outFolder: string): Promise<{ median: number; most: number }> {
   const layers = await openStore(join(outFolder, 'store')).list()
   const all = layers.flatMap(({ heldSeconds = 0 }) => (heldSeconds > 0 ? [heldSeconds] : []))
-  all.sort((a, b) => a - b)
-  return { median: all[Math.floor(all.length / 2)] ?? 0, most: all.at(-1) ?? 0 }
+  return { median: median(all), most: Math.max(0, ...all) }
 }
 
 /** Seconds to sweep a store of many layers that are all sound, and to prune all but one chain of ten. */

@@ -4,7 +4,7 @@ import { compileProgram } from '../src/compile/program.js'
 
 // Traces name the sources.
 process.setSourceMapsEnabled(true)
-// Whoever reads our results may stop early, as `head` does.
+// A reader of our results may stop early, as `head` does.
 process.stdout.on('error', (error) => process.exit(error.code === 'EPIPE' ? 0 : 1))
 const folder = await compileProgram().catch((error) => {
   console.error(`✖ the program could not be compiled: ${error.message}`)

@@ -54,8 +54,8 @@ export const authorized_keys = defineStage({
   from: import.meta.url,
   settings: {
     /**
-     * OpenSSH public keys, one `type base64 comment` each, as in an `id_ed25519.pub`. For tests: everybody who has the
-     * image then has these keys' VMs, and CloudStack brings its own key at first boot.
+     * OpenSSH public keys, one `type base64 comment` each, as in an `id_ed25519.pub`. For tests only: their owners can
+     * log in to every machine made of the image. CloudStack brings its own key at first boot.
      * @default none
      */
     keys: z.array(publicKey).default([]),

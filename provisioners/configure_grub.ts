@@ -31,11 +31,11 @@ export const configure_grub = defineStage({
       ...(image.arch === 'x86_64' ? ['console=ttyS0,115200n8'] : ['console=ttyAMA0']),
       'net.ifnames=0',
       'biosdevname=0',
-      // A disk that lost its host may be damaged, and nobody is there to answer questions: the initramfs checks the root at
-      // every boot and repairs what it finds. That is a second under emulation; a journal that is clean proves nothing.
+      // A disk whose host failed may be damaged, and the console is unattended: the initramfs checks the root at every
+      // boot and repairs what it finds. This takes a second under emulation; a clean journal proves nothing.
       'fsck.mode=force',
       'fsck.repair=yes',
-      // Where the initramfs finds no root in half a minute, it starts anew instead of a shell that nobody sits at.
+      // If the initramfs finds no root within half a minute, it restarts the machine instead of opening a shell.
       'panic=10',
       ...settings.kernelArguments,
     ].join(' '),

@@ -10,7 +10,7 @@ export const configure_login = defineStage({
   from: import.meta.url,
   settings: {
     /**
-     * crypt(3) hash of root's password, for logging in on a console. It is in the image for everyone who has that.
+     * crypt(3) hash of root's password, for logging in on a console. Anyone who has the image can read it.
      * @default none: root logs in with an SSH key only
      */
     rootPasswordHash: z

@@ -7,13 +7,13 @@ export const configure_networking = defineStage({
   from: import.meta.url,
   settings: {
     /**
-     * Resolvers for as long as neither DHCP nor CloudStack has set others. Public ones would be asked by every VM that
-     * starts on a private network.
+     * Resolvers until DHCP or CloudStack sets others. Every machine that starts on a private network would ask public
+     * ones.
      * @default none
      */
     nameservers: z.array(z.union([z.ipv4(), z.ipv6()])).default([]),
   },
-  // trixie would rather have dhcpcd, but CloudStack's scripts call dhclient, and two clients on one interface are one too many.
+  // trixie prefers dhcpcd, but CloudStack's scripts call dhclient, and an interface must have only one client.
   packages: () => ['ifupdown', 'iproute2', 'isc-dhcp-client', 'openssh-server'],
   environment: (settings, image) => ({
     SYSTEM_HOSTNAME: image.hostname,

@@ -13,8 +13,8 @@ export const configure_systemvm_services = defineStage({
     signature: z.enum(['md5', 'sha512']).default('sha512'),
     /**
      * What runs in the guest, as a tree to lay over its root: a folder, a tarball, or the URL of one that ends in
-     * `#sha256=` or `#sha512=` and its sum. CloudStack's own is found in its sources as a whole, or is the
-     * `cloud-scripts.tgz` of its packages.
+     * `#sha256=` or `#sha512=` and its checksum. For CloudStack's own: its whole sources, or the `cloud-scripts.tgz` of
+     * its packages.
      * @default this project's own first boot
      */
     payload: z.string().min(1).default('./payload'),

@@ -11,6 +11,6 @@ export const install_systemvm_packages = defineStage({
   }),
   leaves: () => ['/etc/default/sysstat', '/usr/bin/java', '/usr/bin/dhcp_release', '/usr/bin/growpart'],
   network: true,
-  // Ample for installing all of them in an emulated guest, should the base have come without.
+  // Enough to install all of them in an emulated guest, if the base lacks them.
   timeoutSeconds: 7200,
 })

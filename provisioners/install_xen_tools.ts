@@ -1,10 +1,13 @@
 import { parseFileSource } from '../src/config/file-source.ts'
 import { defineStage, z } from '../src/config/stage.ts'
 
-/** No archive vouches for it, so its sum has to. */
+/** No archive vouches for it, so its checksum has to. */
 const file = z
   .string()
-  .refine((text) => parseFileSource(text).sum !== undefined, 'must end in #sha256= or #sha512= and its sum')
+  .refine(
+    (text) => parseFileSource(text).checksum !== undefined,
+    'must end in #sha256= or #sha512= and its checksum',
+  )
 
 export const install_xen_tools = defineStage({
   name: 'install_xen_tools',
@@ -12,13 +15,13 @@ export const install_xen_tools = defineStage({
   from: import.meta.url,
   settings: {
     /**
-     * URL or path, with its sum, of a `vhd-util` that runs on the image's architecture. Storage VMs on XenServer make
-     * templates of snapshots by it.
+     * URL or path, with its checksum, of a `vhd-util` that runs on the image's architecture. Storage VMs on XenServer use
+     * it to make templates of snapshots.
      * @default none
      */
     vhdUtil: file.optional(),
     /**
-     * URL or path, with its sum, of a .deb with `xe-daemon`. XenServer shows by it that a machine is up, and its addresses.
+     * URL or path, with its checksum, of a .deb with `xe-daemon`, which tells XenServer that the machine is up, and its addresses.
      * @default none
      */
     guestUtilities: file.optional(),

@@ -7,14 +7,14 @@ import type { Suite } from '../src/config/image.ts'
  *
  * Not taken, though earlier templates had them:
  * - `vhd-util` (a 32-bit binary, with its i386 libraries) and `xe-guest-utilities`: unsigned downloads, in no Debian suite.
- *   Who has them somewhere gives them to the stage `install_xen_tools`.
+ *   If you have them, give them to the stage `install_xen_tools`.
  * - `containerd.io` from Docker: Debian's own `containerd` serves Kubernetes nodes as well.
  * - `grub-legacy`, `apt-transport-https`, `dnsutils`, `ftp`, `telnet`: superseded, or empty transitional packages.
  * - `software-properties-common`, `gnupg`, `gnupg-agent`: they only served to add foreign repositories.
  * - `haveged`: the kernel seeds itself since 5.6.
  * - `libssl-dev`, `libapr1-dev`, `libtcnative-1`: headers and a Tomcat library that nothing in the VM uses.
  * - `sharutils`: it unpacked the build's own archive, and was purged again.
- * - `libxenstore4`, `libnetfilter-conntrack3`, `python3-jsonschema`, `ieee-data`, …: dependencies find their own way.
+ * - `libxenstore4`, `libnetfilter-conntrack3`, `python3-jsonschema`, `ieee-data`, …: other packages depend on them.
  */
 const everywhere = [
   // System and shell. CloudStack edits the configuration of ntpsec, which takes the place of systemd-timesyncd.

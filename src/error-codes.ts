@@ -65,6 +65,7 @@ export const errorCodes = [
   'installer-vanished',
   'interrupted',
   'keyring-missing',
+  'lock-exhausted',
   'lock-incomplete',
   'lock-lost',
   'lock-mismatch',
@@ -141,6 +142,7 @@ export const errorCodes = [
   'usage',
   'verification-failed',
   'went-on',
+  'work-folder',
 ] as const
 
 export type ErrorCode = (typeof errorCodes)[number]

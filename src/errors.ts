@@ -45,6 +45,14 @@ export class PipelineError extends Error {
   }
 }
 
+/** Whether something failed because of the host, and says nothing about what was looked at. */
+export function isHostFault(thrown: unknown): thrown is PipelineError {
+  return thrown instanceof PipelineError && thrown.exitCode === exitCodes.hostNotFit
+}
+
+/** How many of the last lines of a log an error shows. */
+export const shownLines = 20
+
 /** The message of anything thrown. */
 export function messageOf(thrown: unknown): string {
   return thrown instanceof Error ? thrown.message : String(thrown)

@@ -1,41 +1,52 @@
-/** Takes credentials out of texts before they leave this program: to a terminal, a report, a record. */
+/**
+ * Takes credentials out of texts before they leave this program: to a terminal, a report, a record. Where a login may end in
+ * two places, it ends in the later one: a host too little is shown rather than half a password.
+ */
 
 const mark = '…'
 
-// Texts come from outside, and may be long: no pattern here looks at more than a few hundred characters from where it begins.
+// Texts come from outside, and may be long. Each pattern reads on from where the last one ended, or some hundred characters.
 
-/** Up to the last `@` before the path. An escaped quote is part of a password; a plain one ends the URL. */
-const login = /(:\/\/)(?:\\.|[^\s"\\/?#])*@/g
+/** A slash, as JSON may write it, and the backslash that URL parsers take for one. */
+const slash = String.raw`(?:\\?\/|\\\\)`
+/** Parsers know the schemes of the web by name, and need no slash after them. */
+const webScheme = '(?:https?|ftps?|wss?):'
+/** An escape, or what can be in a URL that somebody typed. Before a comma or at an end, a quote is not part of it. */
+const character = (besides: string) => String.raw`(?:\\[^/\s]|[^\s"\\${besides}]|"(?![\s,:}\])]|$))`
 
-/**
- * A password with a `/`, `?` or `#`, which only a broken URL has: its beginning stands where a port would, and is no number.
- * A host in brackets has colons of its own.
- */
-const brokenLogin =
-  /(:\/\/)(?!\[)(?:\\.|[^\s"\\/?#:@]){0,400}:(?!\d{0,9}(?:[/?#\s"]|$))(?:\\.|[^\s"\\]){0,400}@/g
+const beforeAuthority = new RegExp(`\\b${webScheme}${slash}*|:${slash}+|${slash}{2,}`, 'gi')
+const authorityHere = new RegExp(`${character('/?#')}*`, 'y')
+const wordHere = new RegExp(`(?:\\\\/|${character('')})*`, 'y')
+const valueHere = new RegExp(`${character('&#')}*`, 'y')
+/** As far as a password with spaces may reach. */
+const lineHere = /(?:\\[^n]|[^"\\\n]|"(?![\s,:}\])]|$)){0,400}@/y
+const hostInBrackets = /^\[[^\]@]*\](?::\d*)?$/
 
-/** Parameters that let in anyone who has the URL, as presigned ones do. */
-const secretParameter =
-  /([?&;#][\w.~%-]{0,99}(?:token|secret|passw|pwd|signature|sig|credential|jwt|api_?key|access_?key)[\w.~%-]{0,99}=)[^&#\s"\\]+/gi
+/** A URL within a parameter of another. */
+const encodedLogin = /(%3a(?:%2f|\/)+)(?:(?!%2f|%3f|%23)[^\s"&\\/?#]){0,400}%40/gi
 
-/** Names of settings whose values are never shown. */
-const secretName = /passw|passphrase|secret|token|credential|private_?key/i
+/** Up to the value of a parameter; the parameter may be of a URL that is a parameter itself. */
+const parameter = /(?:[?&;#]|%(?:3f|26|23))([^\s"\\=&;#?]{1,200}?)(?:=|%3d)/gi
+
+/** What lets in anyone who has it. */
+const secretPart = /token|secret|passw|passphrase|credential|key$/
+const secretWords = new Set('auth authorization jwt key pass passwd pat pin pw pwd sas'.split(' '))
+/** Only in URLs, such as a presigned one's signature: a setting of that name chooses an algorithm. */
+const secretParameters = new Set('code session sid sig signature ticket'.split(' '))
 
 /** A text without the logins and the tokens of the URLs in it. */
 export function redact(text: string): string {
-  return text
-    .replace(login, `$1${mark}@`)
-    .replace(brokenLogin, `$1${mark}@`)
-    .replace(secretParameter, `$1${mark}`)
+  return redactParameters(redactLogins(text), valueHere)
 }
 
 /** A text that is one URL, or was meant to be: spaces and quotes are part of it, and its scheme may be missing. */
 export function redactUrl(text: string): string {
-  const [, scheme = '', rest = ''] = /^([a-z][a-z0-9+.-]*:\/\/)?(.*)$/is.exec(text) ?? []
-  const authority = /^[^/?#]*/.exec(rest)?.[0] ?? ''
-  if (/^(\[[^\]@]*\]|[^:@]*)(:\d*)?$/.test(authority)) return redact(text)
-  const at = authority.includes('@') ? authority.lastIndexOf('@') : rest.lastIndexOf('@')
-  return redact(at === -1 ? text : `${scheme}${mark}${rest.slice(at)}`)
+  const [opening = ''] =
+    new RegExp(`^\\s*(?:${webScheme}[\\\\/]*|[a-z][a-z0-9+.-]*:[\\\\/]+)?`, 'i').exec(text) ?? []
+  const rest = text.slice(opening.length)
+  const at = endOfLogin(/^[^/?#\\]*/.exec(rest)?.[0] ?? '', rest.lastIndexOf('@'))
+  const plain = at === -1 ? text : `${opening}${mark}${rest.slice(at)}`
+  return redactParameters(redactLogins(plain), /[^&#]*/y)
 }
 
 /** A value with every text in it redacted, ready to be written as JSON. */
@@ -51,16 +62,100 @@ export function redactCommand(words: readonly string[]): readonly string[] {
   return words.map((word, index) => {
     const isAssignment = words[index - 1] === '--set' || word.startsWith('--set=')
     if (isAssignment) return word.replace(/^((?:--set=)?[\w.-]+=)[\s\S]*$/, `$1${mark}`)
-    return isUrl(word) ? redactUrl(word) : redact(word)
+    const [, option = '', value = word] = /^(--[a-z-]+=)(.*)$/s.exec(word) ?? []
+    return isUrl(value) ? `${option}${redactUrl(value)}` : redact(word)
   })
 }
 
 /** Whether a text as a whole is a URL, or was meant to be. */
 export function isUrl(text: string): boolean {
-  return /^[a-z][a-z0-9+.-]*:\/\//i.test(text)
+  return new RegExp(`^(?:${webScheme}|[a-z][a-z0-9+.-]*://)`, 'i').test(text)
 }
 
-/** Whether a value is secret by its name. */
+/** Whether a value is secret by the name of its setting or its variable. */
 export function isSecretName(name: string): boolean {
-  return secretName.test(name)
+  const words = wordsOf(name)
+  return words.some((word) => secretWords.has(word)) || secretPart.test(words.join(''))
+}
+
+// --- internal ---
+
+function isSecretParameter(written: string): boolean {
+  let name = written
+  // A URL within a URL is encoded twice.
+  for (let round = 0; round < 3; round += 1)
+    name = new URLSearchParams(`${name}=`).keys().next().value ?? name
+  return isSecretName(name) || wordsOf(name).some((word) => secretParameters.has(word))
+}
+
+function wordsOf(name: string): readonly string[] {
+  return name
+    .replace(/([a-z])([A-Z])/g, '$1 $2')
+    .toLowerCase()
+    .split(/[^a-z0-9]+/)
+}
+
+function redactLogins(text: string): string {
+  let shown = ''
+  let done = 0
+  let word = { end: 0, lastAt: -1 }
+  beforeAuthority.lastIndex = 0
+  for (;;) {
+    const found = beforeAuthority.exec(text)
+    if (found === null) break
+    const from = beforeAuthority.lastIndex
+    const authority = matchAt(authorityHere, text, from)
+    if (from >= word.end) {
+      const rest = matchAt(wordHere, text, from)
+      word = { end: from + rest.length, lastAt: from + rest.lastIndexOf('@') }
+    }
+    const at = /^:\\?\/$/.test(found[0])
+      ? endAfterPath(authority)
+      : endInText(text, from, authority, word.lastAt - from)
+    beforeAuthority.lastIndex = from + (at === -1 ? authority.length : at)
+    if (at === -1) continue
+    shown += text.slice(done, from) + mark
+    done = from + at
+  }
+  return (shown + text.slice(done)).replace(encodedLogin, `$1${mark}%40`)
+}
+
+/** Where a login ends, at an `@`, from where it begins; -1 if there is none. After one slash there may be a path. */
+function endAfterPath(authority: string): number {
+  return mayHavePassword(authority) ? authority.lastIndexOf('@') : -1
+}
+
+/** @param lastAt where the last `@` of the word is, if that is not negative */
+function endInText(text: string, from: number, authority: string, lastAt: number): number {
+  const end = endOfLogin(authority, lastAt)
+  if (end >= 0 || !mayHavePassword(authority) || /^[^:]*:\d*\W*$/.test(authority)) return end
+  return matchAt(lineHere, text, from).length - 1
+}
+
+/** After a colon comes a port or a password, and a broken password may hold all that ends a host. */
+function endOfLogin(authority: string, lastAt: number): number {
+  return mayHavePassword(authority) ? Math.max(lastAt, -1) : authority.lastIndexOf('@')
+}
+
+function mayHavePassword(authority: string): boolean {
+  return /^[^@]*:/.test(authority) && !hostInBrackets.test(authority)
+}
+
+function redactParameters(text: string, value: RegExp): string {
+  let shown = ''
+  let done = 0
+  for (const { 0: found, 1: name = '', index } of text.matchAll(parameter)) {
+    if (index < done || !isSecretParameter(name)) continue
+    const from = index + found.length
+    const { length } = matchAt(value, text, from)
+    shown += text.slice(done, from) + (length === 0 ? '' : mark)
+    done = from + length
+  }
+  return shown + text.slice(done)
+}
+
+/** @param pattern a sticky one */
+function matchAt(pattern: RegExp, text: string, index: number): string {
+  pattern.lastIndex = index
+  return pattern.exec(text)?.[0] ?? ''
 }

@@ -50,3 +50,25 @@ export function showInvisible(text: string, mayHaveColors = false): string {
 function escapeUnit(unit: string): string {
   return `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`
 }
+
+/** What tar and the programs below it say besides the reason. */
+const besides =
+  /Child returned status|Error is not recoverable|Exiting with failure status|Removing leading|A lone zero block/
+
+/** The line that says why a program failed: the first, since what follows is mostly its result. Empty if there is none. */
+export function reasonIn(complaints: string): string {
+  const lines = complaints
+    .split('\n')
+    .map((line) => line.trim())
+    .filter((line) => line !== '')
+  return lines.find((line) => !besides.test(line)) ?? lines[0] ?? ''
+}
+
+/** The value of a JSON text; undefined if it is none, or truncated. */
+export function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
+}

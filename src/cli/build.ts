@@ -23,8 +23,8 @@ import { verifyImages } from '../verify/verify-images.ts'
 import { unusedWaivers } from '../verify/waivers.ts'
 import { untilInterrupted } from './interrupt.ts'
 import { askPerson } from './on-failure.ts'
-import { addPipelineOptions, choosePipeline, type PipelineOptions } from './options.ts'
-import { reportTo, type Terminal } from './terminal.ts'
+import { acceleratorOption, addPipelineOptions, choosePipeline, type PipelineOptions } from './options.ts'
+import { reportAsJson, reportTo, type Terminal } from './terminal.ts'
 import type { Choose } from './verb.ts'
 import { addWaitOption, type WaitOptions } from './wait.ts'
 
@@ -53,7 +53,7 @@ export function buildCommand(command: Command, terminal: Terminal, choose: Choos
     )
     .option('--no-verify', 'do not boot the finished images to check what CloudStack relies on')
     .option('--locked', `fail if anything differs from ${lockFile} beside the pipeline`)
-    .addOption(new Option('--accelerator <name>', 'use this instead of detecting it').choices(['kvm', 'tcg']))
+    .addOption(acceleratorOption())
     .option('--json', 'print events as JSON lines on stdout')
     .action((options: BuildOptions) => choose(() => build(options, terminal)))
 }
@@ -64,7 +64,7 @@ async function build(options: BuildOptions, terminal: Terminal): Promise<number>
   const bound =
     maximumStoreBytes === undefined ? undefined : { maximumBytes: maximumStoreBytes, images: pipeline.images }
   const ask = options.onFailure === 'shell' ? askPerson(terminal, process) : undefined
-  const reporter = createReporter(options, terminal, outFolder)
+  const reporter = options.json ? reportAsJson(terminal) : reportTo(terminal, outFolder)
   const source = await readSource(options, outFolder, reporter.emit)
   const locked = options.locked === undefined ? undefined : await readLock(lockPath(options))
   const command = ['systemvm-image', ...redactCommand(process.argv.slice(2))]
@@ -143,17 +143,6 @@ function verifyBuilt(image: ResolvedImage, options: BuildOptions, signal: AbortS
     for (const id of unused) emit({ kind: 'note', text: `the waiver of ${id} is no longer needed` })
     return { verifications, unusedWaivers: unused }
   }
-}
-
-function createReporter(
-  options: BuildOptions,
-  terminal: Terminal,
-  outFolder: string,
-): { readonly emit: Emit; readonly close: () => void } {
-  if (options.json) {
-    return { emit: (event) => terminal.out(`${JSON.stringify(event)}\n`), close: () => undefined }
-  }
-  return reportTo(terminal, outFolder)
 }
 
 function exitCodeOf({ run }: Report): number {

@@ -97,7 +97,7 @@ async function valuesOf(option: Option, words: readonly string[]): Promise<reado
 async function argumentsOf(command: Command, words: readonly string[]): Promise<readonly string[]> {
   const arguments_ = command.registeredArguments
   const choices = arguments_.flatMap(({ argChoices }) => argChoices ?? [])
-  const takesStage = arguments_.some((argument) => ['stage', 'a', 'b'].includes(argument.name()))
+  const takesStage = arguments_.some((argument) => ['stage', 'disk', 'other'].includes(argument.name()))
   return takesStage ? ['base', ...(await namesOfStages(words))] : choices
 }
 

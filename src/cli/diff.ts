@@ -7,9 +7,9 @@ import { type ExpectedDifference, setAsideExpected } from '../diff/installers.ts
 import { reportDifference } from '../diff/report.ts'
 import { type ComparedDisk, findSources, installerOf } from '../diff/sources.ts'
 import { type DiskFiles, openDisk } from '../disk/disk-files.ts'
-import { findWorkFolder } from '../disk/work-folder.ts'
 import { exitCodes } from '../errors.ts'
 import { outFolderAt } from '../host/out-folder.ts'
+import { findWorkFolder } from '../host/work-folder.ts'
 import { planImage } from '../plan/plan.ts'
 import { formatTable } from '../report/format.ts'
 import { openStore } from '../store/store.ts'
@@ -111,6 +111,6 @@ async function withDisks<Result>(
 }
 
 function collectPath(path: string, before: readonly string[]): readonly string[] {
-  if (!path.startsWith('/')) throw new InvalidArgumentError('It begins with a slash.')
+  if (!path.startsWith('/')) throw new InvalidArgumentError('It must begin with a slash.')
   return [...before, path === '/' ? path : path.replace(/\/+$/, '')]
 }

@@ -1,7 +1,7 @@
 /** `doctor`: whether this host can build, and what to do if it can't. */
 
 import type { Command } from 'commander'
-import { diagnose, renderDoctor } from '../doctor/doctor.ts'
+import { diagnose } from '../doctor/doctor.ts'
 import { exitCodes } from '../errors.ts'
 import { outFolderAt } from '../host/out-folder.ts'
 import { neededBytes } from '../plan/room.ts'
@@ -9,6 +9,7 @@ import { findKernels } from '../qemu/kept-kernels.ts'
 import { addPipelineOptions, choosePipeline, type PipelineOptions } from './options.ts'
 import type { Terminal } from './terminal.ts'
 import type { Choose } from './verb.ts'
+import { renderDoctor } from './views/doctor.ts'
 
 interface DoctorOptions extends PipelineOptions {
   readonly json?: boolean
@@ -33,10 +34,6 @@ async function doctor(options: DoctorOptions, terminal: Terminal): Promise<numbe
     cacheDir: cache.path,
   })
   const { colors } = terminal
-  terminal.out(
-    options.json
-      ? `${JSON.stringify(report, null, 2)}\n`
-      : renderDoctor(report, { color: colors.isColorSupported }),
-  )
+  terminal.out(options.json ? `${JSON.stringify(report, null, 2)}\n` : renderDoctor(report, colors))
   return report.isFit ? exitCodes.ok : exitCodes.hostNotFit
 }

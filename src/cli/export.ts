@@ -1,21 +1,22 @@
 /** `export`: files for hypervisors from any disk image, without a pipeline. */
 
 import { basename, extname, resolve as resolvePath } from 'node:path'
-import { type Command, InvalidArgumentError } from 'commander'
+import type { Command } from 'commander'
 import { z } from 'zod'
-import { configurationError } from '../config/faults.ts'
+import { configurationError, type Fault } from '../config/faults.ts'
 import { issuesToFaults } from '../config/issues.ts'
 import { mergeOver, type Overrides, parseAssignment, textOf } from '../config/overrides.ts'
 import { pipelineFields } from '../config/pipeline.ts'
 import { expandFormats } from '../config/presets.ts'
 import { targetFaults } from '../config/target-rules.ts'
 import { parseTyped } from '../config/typed-texts.ts'
+import { validFormats } from '../config/valid-fields.ts'
 import { requireFit } from '../doctor/host-checks.ts'
 import { exitCodes } from '../errors.ts'
 import { exportDisk } from '../export/export-disk.ts'
 import { type TargetName, targetNames, targets } from '../targets/registry.ts'
 import { untilInterrupted } from './interrupt.ts'
-import { collect } from './options.ts'
+import { collect, parseTargets } from './options.ts'
 import { reportTo, type Terminal } from './terminal.ts'
 import type { Choose } from './verb.ts'
 import { addWaitOption, tellWaiting, type WaitOptions } from './wait.ts'
@@ -43,6 +44,7 @@ const exportFields = z.strictObject({
     )
     // A name in an OVA's tar has at most 100 bytes, including an extension.
     .refine((name) => Buffer.byteLength(name) <= 80, 'must be at most 80 characters (bytes)'),
+  targets: pipelineFields.shape.targets,
   formats: pipelineFields.shape.formats,
   date: pipelineFields.shape.date,
 })
@@ -69,8 +71,8 @@ export function exportCommand(command: Command, terminal: Terminal, choose: Choo
 }
 
 async function run(options: ExportOptions, terminal: Terminal): Promise<number> {
-  const { name, date, formats } = decide(options)
-  await requireFit('export', { images: [{ targets: options.targets, formats }] })
+  const { name, date, targets, formats } = decide(options)
+  await requireFit('export', { images: [{ targets, formats }] })
   const folder = resolvePath(options.out)
   const reporter = reportTo(terminal, folder)
   try {
@@ -80,7 +82,7 @@ async function run(options: ExportOptions, terminal: Terminal): Promise<number> 
         backing: options.withBackingFiles ? 'local files' : 'none',
         takesAnyBytes: options.raw,
         fileName: name,
-        targets: options.targets,
+        targets,
         formats,
         sourceDateEpoch: Date.parse(`${date}T00:00:00Z`) / 1000,
         folder,
@@ -97,23 +99,47 @@ async function run(options: ExportOptions, terminal: Terminal): Promise<number> 
 }
 
 /** @throws PipelineError `configuration` with every fault in the options */
-function decide({ from, name, date, set, targets }: ExportOptions): z.output<typeof exportFields> {
+function decide({ from, name, date, set, targets: chosen }: ExportOptions): z.output<typeof exportFields> {
   const overrides: readonly Overrides[] = [
     name === undefined
       ? { source: '--from; give another with --name', values: { name: stemOf(from) } }
       : { source: '--name', values: { name } },
     { source: '--date', values: { date } },
+    { source: '--targets', values: { targets: chosen } },
     ...set.map(parseAssignment),
   ]
-  const written = overrides.reduce<unknown>((value, over) => mergeOver(value, withFormats(over.values)), {})
+  const written = overrides.reduce<Readonly<Record<string, unknown>>>(
+    (value, over) => mergeOver(value, withFormats(over.values)) as Readonly<Record<string, unknown>>,
+    {},
+  )
   const { parsed, value } = parseTyped(exportFields, written, (path) => textOf(overrides, path))
-  if (!parsed.success) throw configurationError(issuesToFaults(parsed.error.issues, value, [], overrides))
-  // What is on the disk is unknown.
-  const epoch = { seconds: Date.parse(`${parsed.data.date}T00:00:00Z`) / 1000, source: 'date' } as const
-  const surroundings = { fileName: parsed.data.name, epoch }
-  const faults = targetFaults(targets, parsed.data.formats, surroundings, overrides)
-  if (faults.length > 0) throw configurationError(faults)
+  const faults = [
+    ...(parsed.success ? [] : issuesToFaults(parsed.error.issues, value, [], overrides)),
+    ...faultsBetween(value, overrides),
+  ]
+  if (!parsed.success || faults.length > 0) throw configurationError(faults)
   return parsed.data
+}
+
+/** Rules of the targets, as far as what they are about is valid. What is on the disk is unknown. */
+function faultsBetween(written: unknown, overrides: readonly Overrides[]): readonly Fault[] {
+  const { name, targets, formats, date } = written as Readonly<Record<string, unknown>>
+  const { shape } = exportFields
+  const chosen = shape.targets.safeParse(targets)
+  if (!chosen.success) return []
+  const fileName = shape.name.safeParse(name)
+  const day = shape.date.safeParse(date)
+  return targetFaults(
+    chosen.data,
+    validFormats(formats),
+    {
+      ...(fileName.success ? { fileName: fileName.data } : {}),
+      ...(day.success
+        ? { epoch: { seconds: Date.parse(`${day.data}T00:00:00Z`) / 1000, source: 'date' } }
+        : {}),
+    },
+    overrides,
+  )
 }
 
 /** The name of a disk without its ending, nor that of an archive. */
@@ -124,11 +150,3 @@ function stemOf(path: string): string {
 
 const withFormats = ({ formats, ...values }: Overrides['values']) =>
   formats === undefined ? values : { ...values, formats: expandFormats(formats) }
-
-function parseTargets(text: string): readonly TargetName[] {
-  const names = text.split(',').map((name) => name.trim())
-  const unknown = names.find((name) => !targetNames.some((target) => target === name))
-  if (unknown !== undefined)
-    throw new InvalidArgumentError(`${unknown} is none of ${targetNames.join(', ')}.`)
-  return [...new Set(names)] as TargetName[]
-}

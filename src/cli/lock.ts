@@ -18,6 +18,7 @@ import {
   readLock,
   renderLock,
 } from '../provenance/lock.ts'
+import { plural } from '../report/format.ts'
 import { layersOf } from '../store/chain.ts'
 import { openStore } from '../store/store.ts'
 import { untilInterrupted } from './interrupt.ts'
@@ -80,7 +81,7 @@ function describe({
   readonly changes: readonly string[]
 }): string {
   if (changes.length === 0) return `${variant}: nothing changes\n`
-  return `${variant}: ${changes.length} changes\n${changes.map((line) => `  ${line}\n`).join('')}`
+  return `${variant}: ${plural(changes.length, 'change')}\n${changes.map((line) => `  ${line}\n`).join('')}`
 }
 
 /** What an image was made from, if all its layers are in the store. */

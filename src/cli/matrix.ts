@@ -1,13 +1,11 @@
 /** `matrix`: prints the variants as a GitHub Actions matrix. */
 
-import { mkdir, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
 import { join, resolve as resolvePath } from 'node:path'
 import { type Command, InvalidArgumentError } from 'commander'
 import type { Arch } from '../arch.ts'
 import type { ResolvedImage } from '../config/resolved.ts'
 import { exitCodes } from '../errors.ts'
-import { temporaryFolderIn } from '../host/run-folder.ts'
+import { inWorkFolder } from '../host/work-folder.ts'
 import { hasChanged, planEarlier } from '../plan/changed-since.ts'
 import { defaultRunners, digestExports, isChosen, matrixOf } from '../plan/matrix.ts'
 import { planImage } from '../plan/plan.ts'
@@ -68,9 +66,7 @@ async function chooseChanged(
 ): Promise<readonly ResolvedImage[]> {
   const { changedSince: revision } = options
   if (revision === undefined) return images
-  const workFolder = temporaryFolderIn(tmpdir())
-  await mkdir(workFolder, { mode: 0o700 })
-  try {
+  return inWorkFolder(async (workFolder) => {
     const pipeline = resolvePath(options.pipeline)
     const words = overridesOf(options)
     const found = await untilInterrupted((signal) =>
@@ -89,16 +85,17 @@ async function chooseChanged(
       else terminal.error(`${image.variant}: nothing has changed since ${revision}\n`)
     }
     return chosen
-  } finally {
-    await rm(workFolder, { recursive: true, force: true })
-  }
+  })
 }
 
 /** Options that affect a plan besides the pipeline, as words of a command line. */
-function overridesOf({ config, set, payload }: MatrixOptions): readonly string[] {
+function overridesOf({ config, set, targets, installer, payload }: MatrixOptions): readonly string[] {
   return [
     ...config.flatMap((file) => ['--config', resolvePath(file)]),
     ...set.flatMap((assignment) => ['--set', assignment]),
+    // An earlier version may lack the options of their own.
+    ...(targets === undefined ? [] : ['--set', `targets=[${targets}]`]),
+    ...(installer === undefined ? [] : ['--set', `installer=${installer}`]),
     ...(payload === undefined ? [] : ['--payload', payload]),
   ]
 }
@@ -106,7 +103,7 @@ function overridesOf({ config, set, payload }: MatrixOptions): readonly string[]
 function parseRunner(text: string, before: Runners): Runners {
   const [, arch, label] = /^([^=]+)=(\S+)$/.exec(text) ?? []
   if (arch === undefined || label === undefined || !Object.hasOwn(defaultRunners, arch)) {
-    throw new InvalidArgumentError(`It looks like x86_64=${defaultRunners.x86_64}.`)
+    throw new InvalidArgumentError(`It must look like x86_64=${defaultRunners.x86_64}.`)
   }
   return { ...before, [arch]: label }
 }

@@ -1,7 +1,7 @@
 /** Options shared by several verbs. */
 
 import { resolve as resolvePath } from 'node:path'
-import { type Command, Option } from 'commander'
+import { type Command, InvalidArgumentError, Option } from 'commander'
 import { type NamedInstaller, namedInstallers } from '../config/installer.ts'
 import { chooseImages, defaultPipeline, loadPipeline } from '../config/load.ts'
 import { type Overrides, parseAssignment, readOverrides } from '../config/overrides.ts'
@@ -9,16 +9,18 @@ import type { ResolvedImage, ResolvedPipeline } from '../config/resolved.ts'
 import { outFolderAt, requireOwnFolders } from '../host/out-folder.ts'
 import { requireKnownAnswers } from '../installers/debian-installer/extra-answers.ts'
 import { withInstallerStages } from '../installers/index.ts'
-import { bringFiles } from '../plan/bring-files.ts'
-import type { Missing } from '../plan/bring-source.ts'
-import { chooseContract } from '../plan/choose-contract.ts'
 import { isUrl } from '../redact.ts'
+import { chooseContract } from '../stage-files/choose-contract.ts'
+import { provideFiles } from '../stage-files/provide-files.ts'
+import type { Missing } from '../stage-files/provide-source.ts'
+import { type TargetName, targetNames } from '../targets/registry.ts'
 
 export interface PipelineOptions {
   readonly pipeline: string
   readonly config: readonly string[]
   readonly set: readonly string[]
   readonly payload?: string
+  readonly targets?: readonly TargetName[]
   readonly installer?: NamedInstaller
   readonly variant: readonly string[]
   readonly all?: boolean
@@ -27,6 +29,27 @@ export interface PipelineOptions {
 
 /** Collects the values of an option that may be repeated. */
 export const collect = (value: string, before: readonly string[]) => [...before, value]
+
+/** Parses names of targets, separated by commas. */
+export function parseTargets(text: string): readonly TargetName[] {
+  const names = text.split(',').map((name) => name.trim())
+  const unknown = names.find((name) => !targetNames.some((target) => target === name))
+  if (unknown !== undefined)
+    throw new InvalidArgumentError(
+      `It names ${JSON.stringify(unknown)}, which is none of ${targetNames.join(', ')}.`,
+    )
+  return [...new Set(names)] as TargetName[]
+}
+
+/** The absolute path that an option gives. */
+export function pathOf(option: string | undefined): string | undefined {
+  return option === undefined ? undefined : resolvePath(option)
+}
+
+/** The option that skips the detection of KVM. */
+export function acceleratorOption(): Option {
+  return new Option('--accelerator <name>', 'use this instead of detecting it').choices(['kvm', 'tcg'])
+}
 
 /** Adds the options for the pipeline, its values, and the output folder. */
 export function addPipelineOptions(command: Command): Command {
@@ -42,6 +65,11 @@ export function addPipelineOptions(command: Command): Command {
     .option(
       '--payload <source>',
       "folder, tarball or URL#sha256=… of CloudStack's sources or scripts, instead of this project's own",
+    )
+    .option(
+      '--targets <list>',
+      `what to make files for, instead of what the pipeline says: some of ${targetNames.join(',')}`,
+      parseTargets,
     )
     .addOption(
       new Option('--installer <name>', 'how layer 0 is made, instead of what the pipeline says').choices(
@@ -71,6 +99,7 @@ export async function choosePipeline(
   const overrides: Overrides[] = [
     ...files,
     ...options.set.map(parseAssignment),
+    ...(options.targets === undefined ? [] : [{ source: '--targets', values: { targets: options.targets } }]),
     ...(options.installer === undefined
       ? []
       : [{ source: '--installer', values: { installer: options.installer } }]),
@@ -83,8 +112,8 @@ export async function choosePipeline(
   requireKnownAnswers(chosen, overrides)
   const outFolder = resolvePath(options.out)
   await requireOwnFolders(outFolderAt(outFolder))
-  const brought = await bringFiles(pipeline.images, outFolderAt(outFolder).cache.files, missing)
-  const images = (await Promise.all(brought.map(chooseContract))).map(withInstallerStages)
+  const provided = await provideFiles(pipeline.images, outFolderAt(outFolder).cache.files, missing)
+  const images = (await Promise.all(provided.map(chooseContract))).map(withInstallerStages)
   return {
     pipeline: { ...pipeline, images },
     images: images.filter(({ variant }) => chosen.some((image) => image.variant === variant)),

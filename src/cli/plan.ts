@@ -13,16 +13,22 @@ import { lookAhead, readEstimates } from '../plan/estimates.ts'
 import { lookAtFreshness, packagesOfPlan } from '../plan/freshness.ts'
 import { digestExports } from '../plan/matrix.ts'
 import { type Plan, type PlannedLayer, planImage } from '../plan/plan.ts'
-import { expectRoom, type Room } from '../plan/room.ts'
+import { expectRoom } from '../plan/room.ts'
 import { explainLayer } from '../plan/why.ts'
-import { formatBytes, formatSeconds, formatTable } from '../report/format.ts'
-import { describeFreshness, type Freshness } from '../report/freshness.ts'
+import type { Freshness } from '../report/freshness.ts'
 import { layersOf } from '../store/chain.ts'
 import { sizeOf } from '../store/prune.ts'
 import { openStore, type Store } from '../store/store.ts'
 import { addPipelineOptions, choosePipeline, type PipelineOptions } from './options.ts'
-import type { Terminal } from './terminal.ts'
+import { type Terminal, warn } from './terminal.ts'
 import type { Choose } from './verb.ts'
+import {
+  type PlannedImage,
+  type PlanText,
+  renderPlannedImage,
+  renderStore,
+  type StoreOutlook,
+} from './views/plan.ts'
 
 interface PlanCommandOptions extends PipelineOptions {
   readonly json?: boolean
@@ -40,84 +46,53 @@ async function plan(options: PlanCommandOptions, terminal: Terminal): Promise<nu
   const { pipeline, images, outFolder } = await choosePipeline(options)
   const store = openStore(outFolderAt(outFolder).store)
   const shown = []
-  const readiness = new Map<string, Readiness>()
-  for (const image of images) {
-    const planned = await planImage(image, store)
-    // The archives answer while everything else is looked at.
-    const comparing = compareWithArchives(image, planned, outFolder)
-    const ready = await readinessOf(image, planned)
-    if (ready !== undefined) readiness.set(image.variant, ready)
-    const layers = await store.list()
-    const estimates = await readEstimates(outFolder, layers, image)
-    const isExported = await isFinished(planned, outFolder)
-    const { estimateSeconds } = lookAhead(planned, estimates, isExported)
-    const rows = await Promise.all(
-      layersOf(planned).map(async (layer) => ({
-        ...describeLayer(layer),
-        ...(options.why ? { differences: await explainLayer(layer, store) } : {}),
-      })),
-    )
-    shown.push({
-      variant: image.variant,
-      contract: image.verification.contract,
-      installer: { name: image.installer, ...ready?.details },
-      layers: rows,
-      images: isExported ? 'there' : 'to make',
-      exports: digestExports(image),
-      estimateSeconds,
-      room: await expectRoom(planned, outFolder, layers, !isExported),
-      freshness: (await comparing) ?? null,
-    })
-  }
-  const stored = await outlook(pipeline, store, shown)
+  for (const image of images) shown.push(await lookAtImage(image, store, outFolder, options.why === true))
+  const outlook = await outlookOf(pipeline, store, shown)
   if (options.json) {
-    terminal.out(
-      `${JSON.stringify(
-        shown.map((image) => ({ ...image, store: stored })),
-        null,
-        2,
-      )}\n`,
-    )
+    const document = shown.map(({ facts }) => ({ ...facts, store: outlook }))
+    terminal.out(`${JSON.stringify(document, null, 2)}\n`)
     return exitCodes.ok
   }
-  for (const one of shown) {
-    const { variant, contract, installer, layers, images: files, estimateSeconds, room, freshness } = one
-    const rows = layers.map(({ name, action, key, reason }) => [name, action, key.slice(0, 12), reason ?? ''])
-    terminal.out(
-      `${terminal.colors.bold(variant)}\n${formatTable([['layer', 'action', 'key', 'why'], ...rows])}\n`,
-    )
-    for (const { name, differences = [] } of layers) {
-      for (const { part, lines } of differences) {
-        terminal.out(
-          `\n${terminal.colors.bold(`${name}: ${part}`)}\n${lines.map((line) => `  ${line}\n`).join('')}`,
-        )
-      }
-    }
-    const ready = readiness.get(variant)
-    if (ready !== undefined) {
-      const text = `installer: ${installer.name} ${ready.text}`
-      if (ready.isFit) terminal.out(`${text}\n`)
-      else terminal.error(`${terminal.colors.yellow('!')} ${text}\n  ${ready.advice}\n`)
-    }
-    if (contract === 'cloudstack-payload')
-      terminal.out("contract: cloudstack-payload, what holds where first boot is CloudStack's own\n")
-    if (freshness !== null) showFreshness(freshness, terminal)
-    const time = estimateSeconds === undefined ? 'time unknown' : `about ${formatSeconds(estimateSeconds)}`
-    terminal.out(`images: ${files}; ${time}\n`)
-    if (room.peakBytes > 0) terminal.out(`room: ${describeRoom(room)}\n`)
-    for (const text of await findWarnings({ images: [], outDir: outFolder, room })) {
-      terminal.error(`${terminal.colors.yellow('!')} ${text}\n`)
-    }
+  const show = ({ text, isWarning }: PlanText) =>
+    isWarning ? warn(terminal, text) : terminal.out(`${text}\n`)
+  for (const { facts, readiness } of shown) {
+    const warnings = await findWarnings({ images: [], outDir: outFolder, room: facts.room })
+    renderPlannedImage(facts, { readiness, warnings }, terminal.colors).forEach(show)
   }
-  const { bytes, maximumBytes, neededBytes } = stored
-  const most = maximumBytes === null ? '' : ` of at most ${formatBytes(maximumBytes)}`
-  const free = formatBytes(shown[0]?.room.freeBytes ?? 0)
-  terminal.out(`output: ${outFolder}; ${free} are free there, layers take ${formatBytes(bytes)}${most}\n`)
-  if (maximumBytes !== null && neededBytes > maximumBytes) {
-    const text = `the layers in use will take ${formatBytes(neededBytes)}, more than store.maximumGiB, which is ${formatBytes(maximumBytes)}`
-    terminal.error(`${terminal.colors.yellow('!')} ${text}\n`)
-  }
+  renderStore(outlook, outFolder, shown[0]?.facts.room.freeBytes ?? 0).forEach(show)
   return exitCodes.ok
+}
+
+/** What a build of an image would do. `facts` is an element of `plan --json`. */
+async function lookAtImage(image: ResolvedImage, store: Store, outFolder: string, isExplained: boolean) {
+  const planned = await planImage(image, store)
+  // The archives answer while everything else is looked at.
+  const comparing = compareWithArchives(image, planned, outFolder)
+  const readiness = await readinessOf(image, planned)
+  const layers = await store.list()
+  const isExported = await isFinished(planned, outFolder)
+  const estimates = await readEstimates(outFolder, layers, image)
+  const facts = {
+    variant: image.variant,
+    contract: image.verification.contract,
+    installer: { name: image.installer, ...readiness?.details },
+    layers: await Promise.all(
+      layersOf(planned).map(async (layer) => ({
+        ...describeLayer(layer),
+        ...(isExplained ? { differences: await explainLayer(layer, store) } : {}),
+      })),
+    ),
+    images: isExported ? 'there' : 'to make',
+    exports: digestExports(image),
+    estimateSeconds: lookAhead(planned, estimates, isExported).estimateSeconds,
+    room: await expectRoom(planned, outFolder, layers, !isExported),
+    freshness: (await comparing) ?? null,
+  } satisfies PlannedImage & { readonly exports: object }
+  return { facts, readiness }
+}
+
+function describeLayer({ name, key, cached, reason }: PlannedLayer) {
+  return { name, key, action: cached === undefined ? ('run' as const) : ('cached' as const), reason }
 }
 
 /** Whether an upcoming installation can work: half an hour depends on it. */
@@ -135,21 +110,14 @@ async function compareWithArchives(
   return lookAtFreshness({ image, packages: packagesOfPlan(planned), outFolder })
 }
 
-function showFreshness(freshness: Freshness, { out, error, colors }: Terminal): void {
-  const text = `updates: ${describeFreshness(freshness)}`
-  if (freshness.status !== 'outdated') out(`${text}\n`)
-  else error(`${colors.yellow('!')} ${text}\n  build --refresh makes every layer again\n`)
-}
-
-/** The store's size and maximum: `neededBytes` is what cannot be pruned once the plans are carried out. */
-async function outlook(
+async function outlookOf(
   { images, maximumStoreBytes }: ResolvedPipeline,
   store: Store,
-  shown: readonly { readonly room: Room }[],
-) {
+  shown: readonly { readonly facts: Pick<PlannedImage, 'room'> }[],
+): Promise<StoreOutlook> {
   const used = await keysInUse(images, store)
   const layers = await store.list()
-  const toMake = shown.flatMap(({ room }) => room.layers.map(({ bytes }) => bytes ?? 0))
+  const toMake = shown.flatMap(({ facts }) => facts.room.layers.map(({ bytes }) => bytes ?? 0))
   return {
     bytes: sizeOf(layers),
     maximumBytes: maximumStoreBytes ?? null,
@@ -158,27 +126,4 @@ async function outlook(
       sizeOf(layers.filter(({ key }) => used.has(key))),
     ),
   }
-}
-
-/** `about 1.2 GiB: layers 0.2 GiB, kvm 430.0 MiB, a flat disk 1.0 GiB while images are made`, or the assumption. */
-function describeRoom({ layers, images, flatBytes, workBytes, peakBytes, isKnown }: Room): string {
-  const size = (bytes: number | undefined) => (bytes === undefined ? 'unknown' : formatBytes(bytes))
-  const ofLayers = layers.map(({ bytes }) => bytes)
-  const isSummed = ofLayers.every((bytes) => bytes !== undefined)
-  const parts = [
-    ...(layers.length === 0
-      ? []
-      : [
-          `layers ${size(isSummed ? ofLayers.reduce<number>((sum, bytes) => sum + (bytes ?? 0), 0) : undefined)}`,
-        ]),
-    ...images.map(({ name, bytes }) => `${name} ${size(bytes)}`),
-    ...(images.length === 0 ? [] : [`a flat disk ${size(flatBytes)} while images are made`]),
-    ...(workBytes === undefined ? [] : [`${size(workBytes)} while layer 0 is made`]),
-  ]
-  const total = isKnown ? `about ${formatBytes(peakBytes)}` : `${formatBytes(peakBytes)} must be free`
-  return `${total}: ${parts.join(', ')}`
-}
-
-function describeLayer({ name, key, cached, reason }: PlannedLayer) {
-  return { name, key, action: cached === undefined ? ('run' as const) : ('cached' as const), reason }
 }

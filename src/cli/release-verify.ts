@@ -8,7 +8,8 @@ import type { AttestationTrust } from '../release/attestation.ts'
 import { readRecord, releaseFiles } from '../release/record.ts'
 import type { ReleaseVerification } from '../release/verify-release.ts'
 import { untilInterrupted } from './interrupt.ts'
-import type { Terminal } from './terminal.ts'
+import { pathOf } from './options.ts'
+import { type Terminal, warn } from './terminal.ts'
 import type { Choose } from './verb.ts'
 
 interface VerifyOptions {
@@ -72,7 +73,7 @@ async function verify(folder: string, options: VerifyOptions, terminal: Terminal
   const exceptions = record?.exceptions ?? []
   if (options.json) terminal.out(`${JSON.stringify({ files, exceptions, signedBy, faults }, null, 2)}\n`)
   else for (const { file, fault } of faults) terminal.out(`${file}: ${fault}\n`)
-  for (const { kind, text } of exceptions) terminal.error(`${terminal.colors.yellow('!')} ${kind}: ${text}\n`)
+  for (const { kind, text } of exceptions) warn(terminal, `${kind}: ${text}`)
   const isRefused = options.requireSignature === true && signedBy.length === 0
   terminal.error(renderVerdict(verification, isRefused, terminal.colors))
   return faults.length === 0 && !isRefused ? exitCodes.ok : exitCodes.verificationFailed
@@ -100,13 +101,9 @@ function attestationTrust({ attestedBy, trustedRoot }: VerifyOptions): Attestati
   throw new PipelineError({
     code: 'usage',
     message: '--attested-by and --trusted-root need each other',
-    hint: 'an attestation is believed of one workflow, by the certificates of one root: docs/github-actions.md shows both.',
+    hint: 'an attestation is checked for one workflow, with the certificates of one root: docs/release.md shows both.',
     exitCode: exitCodes.badInput,
   })
-}
-
-function pathOf(option: string | undefined): string | undefined {
-  return option === undefined ? undefined : resolvePath(option)
 }
 
 /** A folder with nothing of a release in it is a usage error, not a broken release. */

@@ -5,14 +5,15 @@ import { type Command, InvalidArgumentError, Option } from 'commander'
 import type { ResolvedImage } from '../config/resolved.ts'
 import { exitCodes, PipelineError } from '../errors.ts'
 import { outFolderAt } from '../host/out-folder.ts'
+import { requireReadable } from '../host/signature.ts'
 import { type ExceptionKind, exceptionKinds, readRecord } from '../release/record.ts'
 import { describeRun } from '../release/statement.ts'
 import { requireTag } from '../release/tag.ts'
 import { type TargetName, targetNames } from '../targets/registry.ts'
 import { untilInterrupted } from './interrupt.ts'
-import { addPipelineOptions, choosePipeline, collect, type PipelineOptions } from './options.ts'
+import { addPipelineOptions, choosePipeline, collect, type PipelineOptions, pathOf } from './options.ts'
 import { addReleaseVerify } from './release-verify.ts'
-import type { Terminal } from './terminal.ts'
+import { type Terminal, warn } from './terminal.ts'
 import type { Choose } from './verb.ts'
 
 interface ReleaseOptions extends PipelineOptions {
@@ -63,7 +64,7 @@ export function releaseCommand(command: Command, terminal: Terminal, choose: Cho
 
 function parseDays(text: string): number {
   if (/^[1-9]\d{0,4}$/.test(text)) return Number(text)
-  throw new InvalidArgumentError('It is whole days, e.g. 30.')
+  throw new InvalidArgumentError('It must be a whole number of days, e.g. 30.')
 }
 
 /** Collects values from a fixed set; commander drops its own check if there is a parser. */
@@ -88,6 +89,7 @@ async function make(options: ReleaseOptions, terminal: Terminal): Promise<number
   const chosen = new Set(images.map(({ variant }) => variant))
   // The library for bills of materials takes a quarter of a second to load, so no other verb waits for it.
   const { makeRelease, tooLargeForGitHub } = await import('../release/make-release.ts')
+  await requireReadable([options.sign])
   const record = await untilInterrupted((signal) =>
     makeRelease({
       images,
@@ -102,19 +104,16 @@ async function make(options: ReleaseOptions, terminal: Terminal): Promise<number
       before,
       claimed: describeRun(process.env),
       keys: {
-        ssh: options.sign === undefined ? undefined : resolvePath(options.sign),
+        ssh: pathOf(options.sign),
         openpgp: options.signOpenpgp,
       },
       onStep: (text) => terminal.error(`${text}\n`),
       signal,
     }),
   )
-  for (const { kind, text } of record.exceptions)
-    terminal.error(`${terminal.colors.yellow('!')} ${kind}: ${text}\n`)
+  for (const { kind, text } of record.exceptions) warn(terminal, `${kind}: ${text}`)
   for (const name of await tooLargeForGitHub(folder))
-    terminal.error(
-      `${terminal.colors.yellow('!')} ${name} is too large for a GitHub release, whose files must be under 2 GiB\n`,
-    )
+    warn(terminal, `${name} is too large for a GitHub release, whose files must be under 2 GiB`)
   terminal.out(options.json ? `${JSON.stringify(record, null, 2)}\n` : `${folder}\n`)
   return exitCodes.ok
 }

@@ -4,24 +4,25 @@ import { mkdir } from 'node:fs/promises'
 import { resolve as resolvePath } from 'node:path'
 import { type Command, InvalidArgumentError, Option } from 'commander'
 import { locateDisk, virtualSizeOf } from '../disk/disk-source.ts'
-import { unpackArchive } from '../disk/unpack.ts'
+import { withUnpacked } from '../disk/unpack.ts'
 import { requireFit } from '../doctor/host-checks.ts'
 import { type RoleName, roleNames } from '../guest/boot-arguments.ts'
+import { runGuest, socketsIn } from '../guest/run-guest.ts'
 import { outFolderAt, requireOwnFolders } from '../host/out-folder.ts'
 import { createScratchFolder } from '../host/scratch-folder.ts'
+import { socketPathBytes } from '../host/unix-socket.ts'
 import { chooseAccelerator } from '../qemu/accelerator.ts'
 import { findKernels } from '../qemu/kept-kernels.ts'
 import type { Accelerator } from '../qemu/machine.ts'
 import { type DeviceModelName, deviceModels } from '../targets/registry.ts'
-import { runGuest } from '../verify/run-guest.ts'
 import { untilInterrupted } from './interrupt.ts'
-import { collect } from './options.ts'
+import { acceleratorOption } from './options.ts'
 import type { Terminal } from './terminal.ts'
 import type { Choose } from './verb.ts'
 
 interface RunOptions {
   readonly type?: RoleName
-  readonly word: readonly string[]
+  readonly word: Readonly<Record<string, string>>
   readonly model: DeviceModelName
   readonly memory: number
   readonly cpus: number
@@ -39,16 +40,17 @@ export function runCommand(command: Command, terminal: Terminal, choose: Choose)
         ...roleNames,
       ]),
     )
-    .option('--word <key=value>', 'add or replace a boot argument; may be repeated', collect, [])
+    .option('--word <key=value>', 'add or replace a boot argument; may be repeated', parseWord, {})
     .addOption(new Option('--model <name>', 'devices').choices(Object.keys(deviceModels)).default('virtio'))
-    .option('--memory <MiB>', 'memory', parseCount, 512)
-    .option('--cpus <count>', 'processors', parseCount, 2)
+    .option('--memory <MiB>', 'memory', parsePositive, 512)
+    .option('--cpus <count>', 'processors', parsePositive, 2)
     .option('--grow <MiB>', 'enlarge the disk by this much', parseCount, 0)
     .option(
       '--folder <path>',
       'where its disk, key and sockets go, and stay; without it, a folder that is removed',
+      parseFolder,
     )
-    .addOption(new Option('--accelerator <name>', 'use this instead of detecting it').choices(['kvm', 'tcg']))
+    .addOption(acceleratorOption())
     .option('--out <folder>', 'folder of builds, which remembers whether KVM works', 'out')
     .action((file: string, options: RunOptions) => choose(() => run(file, options, terminal)))
 }
@@ -59,40 +61,41 @@ async function run(file: string, options: RunOptions, terminal: Terminal): Promi
   await requireOwnFolders(out)
   const { cache } = out
   const scratch = await createScratchFolder()
-  const folder = options.folder === undefined ? scratch.folder : resolvePath(options.folder)
+  const folder = options.folder ?? scratch.folder
   await mkdir(folder, { recursive: true })
   const say = (text: string) => terminal.error(`${text}\n`)
   try {
     return await untilInterrupted(async (signal) => {
-      const unpacked = await unpackArchive(resolvePath(file), scratch.folder, signal)
-      const source = await locateDisk(unpacked, { signal })
-      const acceleration = await chooseAccelerator({
-        arch: 'x86_64',
-        kernels: await findKernels(cache.kernels),
-        cacheDir: cache.path,
-        force: options.accelerator,
-        signal,
-      })
-      return runGuest({
-        source,
-        diskBytes: (await virtualSizeOf(source)) + options.grow * 1024 ** 2,
-        model: options.model,
-        acceleration,
-        cpus: options.cpus,
-        memoryMiB: options.memory,
-        role: options.type,
-        words: Object.fromEntries(options.word.map(parseWord)),
-        folder,
-        onStart: ({ ssh, agentSocket, portSocket, qmpSocket }) => {
-          say(`${source.file} on ${deviceModels[options.model].summary}; ${acceleration.reason}`)
-          say(`  log in:       ssh ${ssh.join(' ')}`)
-          say(`  guest agent:  ${agentSocket}`)
-          say(`  .vport:       ${portSocket}`)
-          say(`  QMP:          ${qmpSocket}`)
-          say('  Control-A X ends it, Control-A H says what else there is.')
-        },
-        onDelivery: (text) => say(`\r\n[${text}]\r`),
-        signal,
+      return withUnpacked(resolvePath(file), scratch.folder, signal, async (plain) => {
+        const source = await locateDisk(plain, { signal })
+        const acceleration = await chooseAccelerator({
+          arch: 'x86_64',
+          kernels: await findKernels(cache.kernels),
+          cacheDir: cache.path,
+          force: options.accelerator,
+          signal,
+        })
+        return runGuest({
+          source,
+          diskBytes: (await virtualSizeOf(source)) + options.grow * 1024 ** 2,
+          model: options.model,
+          acceleration,
+          cpus: options.cpus,
+          memoryMiB: options.memory,
+          role: options.type,
+          words: options.word,
+          folder,
+          onStart: ({ ssh, agentSocket, portSocket, qmpSocket }) => {
+            say(`${source.file} on ${deviceModels[options.model].summary}; ${acceleration.reason}`)
+            say(`  log in:       ssh ${ssh.join(' ')}`)
+            say(`  guest agent:  ${agentSocket}`)
+            say(`  .vport:       ${portSocket}`)
+            say(`  QMP:          ${qmpSocket}`)
+            say('  Control-A X ends it, Control-A H says what else there is.')
+          },
+          onDelivery: (text) => say(`\r\n[${text}]\r`),
+          signal,
+        })
       })
     })
   } finally {
@@ -101,14 +104,32 @@ async function run(file: string, options: RunOptions, terminal: Terminal): Promi
 }
 
 function parseCount(text: string): number {
-  if (!/^\d{1,7}$/.test(text)) throw new InvalidArgumentError('it must be a whole number.')
+  if (!/^\d{1,7}$/.test(text)) throw new InvalidArgumentError('It must be a whole number, e.g. 512.')
   return Number(text)
 }
 
-function parseWord(text: string): readonly [string, string] {
+function parsePositive(text: string): number {
+  const count = parseCount(text)
+  if (count === 0) throw new InvalidArgumentError('It must be at least 1.')
+  return count
+}
+
+/** A socket with a longer path cannot be made. */
+function parseFolder(text: string): string {
+  // Refused as any other empty option.
+  if (text === '') return text
+  const folder = resolvePath(text)
+  const length = Math.max(...Object.values(socketsIn(folder)).map((path) => Buffer.byteLength(path)))
+  if (length <= socketPathBytes) return folder
+  throw new InvalidArgumentError(
+    `Its sockets would have paths of ${length} bytes, and at most ${socketPathBytes} are possible: name a folder with a shorter path.`,
+  )
+}
+
+function parseWord(text: string, before: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
   const [, key, value] = /^([\w.-]+)=(\S*)$/.exec(text) ?? []
   if (key === undefined || value === undefined) {
-    throw new InvalidArgumentError(`--word ${text} must look like key=value, without spaces.`)
+    throw new InvalidArgumentError('It must look like key=value, without spaces.')
   }
-  return [key, value]
+  return { ...before, [key]: value }
 }

@@ -13,7 +13,7 @@ interface SetupOptions {
 
 export function setupCommand(command: Command, terminal: Terminal, choose: Choose): void {
   command
-    .option('--yes', 'do not ask')
+    .option('--yes', 'install them; without it, only list what is missing')
     .option('--no-tests', 'leave out what only the tests need')
     .action((options: SetupOptions) => choose(() => setup(options, terminal)))
 }

@@ -8,15 +8,15 @@ import { outFolderAt } from '../host/out-folder.ts'
 import { requireReadable } from '../host/signature.ts'
 import type { SshTrust } from '../host/ssh-signature.ts'
 import { planImage } from '../plan/plan.ts'
-import { formatBytes } from '../report/format.ts'
+import { formatBytes, plural } from '../report/format.ts'
 import type { Layer } from '../store/layer-record.ts'
 import { sizeOf } from '../store/prune.ts'
 import { openRegistry } from '../store/registry.ts'
 import { pullLayers, pushLayers } from '../store/share.ts'
 import { openStore } from '../store/store.ts'
 import { untilInterrupted } from './interrupt.ts'
-import { addPipelineOptions, choosePipeline, type PipelineOptions } from './options.ts'
-import type { Terminal } from './terminal.ts'
+import { addPipelineOptions, choosePipeline, type PipelineOptions, pathOf } from './options.ts'
+import { type Terminal, warn } from './terminal.ts'
 import type { Choose } from './verb.ts'
 import { addWaitOption, takeFolder, type WaitOptions } from './wait.ts'
 
@@ -99,11 +99,9 @@ async function share(
       terminal.out(`${JSON.stringify({ layers: rows, fault: fault ?? null }, null, 2)}\n`)
     }
     if (options.unsigned === true)
-      terminal.error(
-        `${terminal.colors.yellow('!')} without signatures: whoever can write to ${reference} decides what is in an image\n`,
-      )
-    if (fault !== undefined) terminal.error(`${terminal.colors.yellow('!')} ${fault}\n`)
-    terminal.error(`${layers.length} layers, ${formatBytes(sizeOf(layers))}, ${done}\n`)
+      warn(terminal, `without signatures: anyone who can write to ${reference} decides what is in an image`)
+    if (fault !== undefined) warn(terminal, fault)
+    terminal.error(`${plural(layers.length, 'layer')}, ${formatBytes(sizeOf(layers))}, ${done}\n`)
     // A layer that is not fetched is made here; one that is not uploaded is missing elsewhere.
     return fault !== undefined && verb === 'push' ? exitCodes.hostNotFit : exitCodes.ok
   } finally {
@@ -138,13 +136,11 @@ async function chooseSigning(
     })
   const trust =
     signers === undefined ? undefined : { signers: resolvePath(signers), revoked: pathOf(revoked) }
-  await requireReadable([trust?.signers, trust?.revoked])
+  await requireReadable([pathOf(sign), trust?.signers, trust?.revoked])
   return { signingKey: pathOf(sign), trust }
 }
 
-const pathOf = (option: string | undefined) => (option === undefined ? undefined : resolvePath(option))
-
 function parseSeconds(text: string): number {
   if (/^[1-9]\d{0,5}$/.test(text)) return Number(text)
-  throw new InvalidArgumentError('It is whole seconds, e.g. 300.')
+  throw new InvalidArgumentError('It must be a whole number of seconds, e.g. 300.')
 }

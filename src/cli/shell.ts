@@ -4,13 +4,13 @@ import { resolve as resolvePath } from 'node:path'
 import type { Command } from 'commander'
 import type { ResolvedImage } from '../config/resolved.ts'
 import { requireFit } from '../doctor/host-checks.ts'
-import { exitCodes, PipelineError } from '../errors.ts'
 import { outFolderAt } from '../host/out-folder.ts'
 import { planImage } from '../plan/plan.ts'
 import { chooseAccelerator } from '../qemu/accelerator.ts'
 import { findKernels } from '../qemu/kept-kernels.ts'
 import { openShell } from '../stages/open-shell.ts'
 import { layersOf } from '../store/chain.ts'
+import { noLayer } from '../store/no-layer.ts'
 import { openStore } from '../store/store.ts'
 import { untilInterrupted } from './interrupt.ts'
 import { addPipelineOptions, choosePipeline, type PipelineOptions } from './options.ts'
@@ -40,18 +40,7 @@ async function shell(
   const plan = await planImage(image, store)
   const layers = layersOf(plan)
   const planned = layers.find(({ name }) => name === stage)
-  if (planned?.cached === undefined) {
-    const there = layers.filter(({ cached }) => cached !== undefined).map(({ name }) => name)
-    throw new PipelineError({
-      code: 'no-layer',
-      message:
-        planned === undefined
-          ? `there is no stage ${JSON.stringify(stage)}`
-          : `stage ${stage} has no layer yet`,
-      hint: there.length === 0 ? 'build the image first.' : `there are layers of ${there.join(', ')}`,
-      exitCode: exitCodes.badInput,
-    })
-  }
+  if (planned?.cached === undefined) throw noLayer(stage, 'stage', layers)
   terminal.error(`booting a copy of ${stage} of ${image.variant}; what is done in it is thrown away\n`)
   return untilInterrupted((signal) =>
     openShell({

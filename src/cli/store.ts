@@ -4,9 +4,9 @@ import { resolve as resolvePath } from 'node:path'
 import { type Command, InvalidArgumentError } from 'commander'
 import { exitCodes } from '../errors.ts'
 import { outFolderAt } from '../host/out-folder.ts'
-import type { Missing } from '../plan/bring-source.ts'
 import { planImage } from '../plan/plan.ts'
-import { formatAge, formatBytes, formatTable } from '../report/format.ts'
+import { formatAge, formatBytes, formatTable, plural } from '../report/format.ts'
+import type { Missing } from '../stage-files/provide-source.ts'
 import { layersOf } from '../store/chain.ts'
 import type { Layer } from '../store/layer-record.ts'
 import { choosePrunable, growTrees, type LayerTree, sizeOf } from '../store/prune.ts'
@@ -81,8 +81,8 @@ async function list(options: ListOptions, terminal: Terminal): Promise<number> {
   }
   const rows = growTrees(layers).flatMap((tree) => describe(tree, users, statesOf))
   const head = ['layer', 'size', 'state', 'age', 'key', 'used by']
-  const counts = [`${layers.length} layers, ${formatBytes(sizeOf(layers))}`]
-  if (saved.length > 0) counts.push(`${saved.length} states, ${formatBytes(sizeOf(saved))}`)
+  const counts = [`${plural(layers.length, 'layer')}, ${formatBytes(sizeOf(layers))}`]
+  if (saved.length > 0) counts.push(`${plural(saved.length, 'state')}, ${formatBytes(sizeOf(saved))}`)
   terminal.out(`${formatTable([head, ...rows], [false, true, true, true])}\n${counts.join('; ')}\n`)
   return exitCodes.ok
 }
@@ -123,7 +123,7 @@ async function verify(options: PipelineOptions, terminal: Terminal): Promise<num
   const faults = await store.inspect()
   for (const { name, key, fault } of faults) terminal.out(`${name ?? 'a layer'} ${key}: ${fault}\n`)
   const count = faults.length === 0 ? 'all sound' : `${faults.length} broken: a build makes them again`
-  terminal.error(`${layers.length} layers, ${count}\n`)
+  terminal.error(`${plural(layers.length, 'layer')}, ${count}\n`)
   return faults.length === 0 ? exitCodes.ok : exitCodes.verificationFailed
 }
 
@@ -133,7 +133,7 @@ async function prune(options: PruneOptions, terminal: Terminal): Promise<number>
   const chosen = isLook ? found : await removeChosen(options, terminal)
   for (const { name, key, sizeBytes } of chosen) terminal.out(`${name} ${key} ${formatBytes(sizeBytes)}\n`)
   const verb = options.dryRun ? 'would be removed' : 'removed'
-  terminal.error(`${chosen.length} layers, ${formatBytes(sizeOf(chosen))}, ${verb}\n`)
+  terminal.error(`${plural(chosen.length, 'layer')}, ${formatBytes(sizeOf(chosen))}, ${verb}\n`)
   return exitCodes.ok
 }
 
@@ -165,7 +165,7 @@ function parseDuration(text: string): number {
   const [, count, unit = ''] = /^(\d+)([mhd])$/.exec(text) ?? []
   const unitMs = units[unit]
   if (count === undefined || unitMs === undefined)
-    throw new InvalidArgumentError('It looks like 90m, 12h or 7d.')
+    throw new InvalidArgumentError('It must look like 90m, 12h or 7d.')
   return Number(count) * unitMs
 }
 
@@ -175,6 +175,6 @@ function parseSize(text: string): number {
   const [, count, unit = ''] = /^(\d+(?:\.\d+)?)(MiB|GiB|TiB)$/.exec(text) ?? []
   const unitBytes = units[unit]
   if (count === undefined || unitBytes === undefined)
-    throw new InvalidArgumentError('It looks like 500MiB or 20GiB.')
+    throw new InvalidArgumentError('It must look like 500MiB or 20GiB.')
   return Math.floor(Number(count) * unitBytes)
 }

@@ -6,7 +6,7 @@ import picocolors from 'picocolors'
 import { redact } from '../redact.ts'
 import type { Colors } from '../report/format.ts'
 import { disarm } from '../text.ts'
-import { createTerminalReporter } from './views/progress.ts'
+import { createTerminalReporter, type Reporter } from './views/progress.ts'
 
 export interface Terminal {
   /** Writes a result to stdout. Of text from outside, what would control a terminal or a CI system is escaped. */
@@ -41,8 +41,18 @@ export function createTerminal({ stdout, stderr, env }: NodeJS.Process): Termina
   }
 }
 
+/** Writes a warning to stderr. */
+export function warn({ error, colors }: Pick<Terminal, 'error' | 'colors'>, text: string): void {
+  error(`${colors.yellow('!')} ${text}\n`)
+}
+
+/** A reporter that prints every event as a line of JSON on stdout. */
+export function reportAsJson({ out }: Pick<Terminal, 'out'>): Reporter {
+  return { emit: (event) => out(`${JSON.stringify(event)}\n`), close: () => undefined }
+}
+
 /** A progress reporter for this terminal. */
-export function reportTo(terminal: Terminal, outFolder: string): ReturnType<typeof createTerminalReporter> {
+export function reportTo(terminal: Terminal, outFolder: string): Reporter {
   return createTerminalReporter({
     write: terminal.error,
     eraseLine: terminal.eraseLine,

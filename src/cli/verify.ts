@@ -3,6 +3,7 @@
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type Command, InvalidArgumentError, Option } from 'commander'
+import type { Waiver } from '../config/pipeline.ts'
 import type { ResolvedImage } from '../config/resolved.ts'
 import { expectationsOf, foreignExpectations } from '../contract/expected.ts'
 import { unchecked } from '../contract/registry.ts'
@@ -19,11 +20,11 @@ import type { ImageVerification, Verification } from '../report/verification.ts'
 import { type TargetName, targetNames } from '../targets/registry.ts'
 import { builtCandidates, foreignCandidates, readReport } from '../verify/candidates.ts'
 import { renderJunit } from '../verify/junit.ts'
-import { verifyImages } from '../verify/verify-images.ts'
+import { type VerifyRequest, verifyImages } from '../verify/verify-images.ts'
 import { unusedWaivers } from '../verify/waivers.ts'
 import { untilInterrupted } from './interrupt.ts'
-import { addPipelineOptions, choosePipeline, type PipelineOptions } from './options.ts'
-import { reportTo, type Terminal } from './terminal.ts'
+import { acceleratorOption, addPipelineOptions, choosePipeline, type PipelineOptions } from './options.ts'
+import { reportAsJson, reportTo, type Terminal } from './terminal.ts'
 import type { Choose } from './verb.ts'
 
 interface VerifyOptions extends PipelineOptions {
@@ -48,7 +49,7 @@ export function verifyCommand(command: Command, terminal: Terminal, choose: Choo
     )
     .option('--scenes <list>', 'only these boots, or none', parseScenes)
     .option('--again', 'also verify what was verified before')
-    .addOption(new Option('--accelerator <name>', 'use this instead of detecting it').choices(['kvm', 'tcg']))
+    .addOption(acceleratorOption())
     .option('--json', 'print events as JSON lines on stdout')
     .action((files: readonly string[], options: VerifyOptions) =>
       choose(() => verify(files, options, terminal)),
@@ -58,75 +59,118 @@ export function verifyCommand(command: Command, terminal: Terminal, choose: Choo
 async function verify(files: readonly string[], options: VerifyOptions, terminal: Terminal): Promise<number> {
   await requireFit('verify', { images: [] })
   const { images, outFolder } = await choosePipeline(options, 'download')
-  const reporter = options.json
-    ? { emit: ((event) => terminal.out(`${JSON.stringify(event)}\n`)) as Emit, close: () => undefined }
-    : reportTo(terminal, outFolder)
+  const reporter = options.json ? reportAsJson(terminal) : reportTo(terminal, outFolder)
+  const [first] = images as readonly [ResolvedImage]
   try {
     return await untilInterrupted(async (signal) => {
-      const common = {
-        outFolder,
-        kernels: await findKernels(outFolderAt(outFolder).cache.kernels),
-        useVerdicts: options.again !== true,
-        scenes: options.scenes,
-        forceAccelerator: options.accelerator,
-        emit: reporter.emit,
-        signal,
-      }
-      let isFine = true
-      const asked = files.length > 0 ? [undefined] : images
-      for (const image of asked) {
-        const place = runFolderOf(outFolder, image?.variant ?? 'foreign', new Date())
-        const candidates =
-          image === undefined
-            ? await foreignCandidates(files, options.target)
-            : await builtCandidates(image, outFolder)
-        await mkdir(place.folder, { recursive: true })
-        const startedAt = new Date()
-        const verifications = await verifyImages({
-          ...common,
-          candidates,
-          expected: image === undefined ? foreignExpectations : expectationsOf(image),
-          waivers: (image ?? (images[0] as ResolvedImage)).waivers,
-          machine: (image ?? (images[0] as ResolvedImage)).verification,
-          runFolder: place.folder,
-        })
-        const waivers = image?.waivers ?? []
-        const unused = unusedWaivers(verifications, waivers)
-        for (const id of unused)
-          reporter.emit({ kind: 'note', text: `the waiver of ${id} is no longer needed` })
-        const document: Verification = {
-          version: 1,
-          startedAt: startedAt.toISOString(),
-          durationSeconds: (Date.now() - startedAt.getTime()) / 1000,
-          images: [...verifications],
-          unusedWaivers: [...unused],
-          unchecked: [...unchecked],
-        }
-        await writeDurably(join(place.folder, 'verification.json'), `${JSON.stringify(document, null, 2)}\n`)
-        await writeDurably(join(place.folder, 'junit.xml'), renderJunit(verifications))
-        if (image !== undefined && options.scenes === undefined)
-          await addToReport(outFolder, verifications, unused)
-        if (!options.json)
-          terminal.out(`${join(place.folder, 'verification.json')}\n${join(place.folder, 'junit.xml')}\n`)
-        if (verifications.some(({ status }) => status === 'failed')) isFine = false
-      }
-      return isFine ? exitCodes.ok : exitCodes.verificationFailed
+      const context = { options, outFolder, terminal, emit: reporter.emit, signal }
+      if (files.length > 0) return exitCodeOf(await verifyForeign(files, first, context))
+      let exitCode: number = exitCodes.ok
+      for (const image of images) exitCode = exitCodeOf(await verifyLastBuild(image, context)) || exitCode
+      return exitCode
     })
   } finally {
     reporter.close()
   }
 }
 
+interface Context {
+  readonly options: VerifyOptions
+  readonly outFolder: string
+  readonly terminal: Terminal
+  readonly emit: Emit
+  readonly signal: AbortSignal
+}
+
+/** The files of the last build. Their verdicts become part of its report. */
+async function verifyLastBuild(
+  image: ResolvedImage,
+  context: Context,
+): Promise<readonly ImageVerification[]> {
+  const { outFolder, options } = context
+  const document = await verifyAndRecord(image, image.variant, context, {
+    candidates: await builtCandidates(image, outFolder),
+    expected: expectationsOf(image),
+    declared: image.waivers,
+  })
+  if (options.scenes === undefined) await addToReport(outFolder, document)
+  return document.images
+}
+
+/** Files that no pipeline here has built. The waivers and the machine of the pipeline's first image apply. */
+async function verifyForeign(
+  files: readonly string[],
+  first: ResolvedImage,
+  context: Context,
+): Promise<readonly ImageVerification[]> {
+  const { images } = await verifyAndRecord(first, 'foreign', context, {
+    candidates: await foreignCandidates(files, context.options.target, context.signal),
+    expected: foreignExpectations,
+    // A waiver that one file does not need may be meant for others.
+    declared: [],
+  })
+  return images
+}
+
+interface Subject extends Pick<VerifyRequest, 'candidates' | 'expected'> {
+  /** The waivers to report if they are not needed. */
+  readonly declared: readonly Waiver[]
+}
+
+/** Verifies files, writes `verification.json` and `junit.xml` into a run folder, and prints where. */
+async function verifyAndRecord(
+  { waivers, verification }: ResolvedImage,
+  runName: string,
+  { options, outFolder, terminal, emit, signal }: Context,
+  { declared, ...subject }: Subject,
+): Promise<Verification> {
+  const startedAt = new Date()
+  const { folder } = runFolderOf(outFolder, runName, startedAt)
+  await mkdir(folder, { recursive: true })
+  const verifications = await verifyImages({
+    ...subject,
+    waivers,
+    machine: verification,
+    outFolder,
+    runFolder: folder,
+    kernels: await findKernels(outFolderAt(outFolder).cache.kernels),
+    useVerdicts: options.again !== true,
+    scenes: options.scenes,
+    forceAccelerator: options.accelerator,
+    emit,
+    signal,
+  })
+  const unused = unusedWaivers(verifications, declared)
+  for (const id of unused) emit({ kind: 'note', text: `the waiver of ${id} is no longer needed` })
+  const document: Verification = {
+    version: 1,
+    startedAt: startedAt.toISOString(),
+    durationSeconds: (Date.now() - startedAt.getTime()) / 1000,
+    images: [...verifications],
+    unusedWaivers: [...unused],
+    unchecked: [...unchecked],
+  }
+  const paths = [join(folder, 'verification.json'), join(folder, 'junit.xml')] as const
+  await writeDurably(paths[0], `${JSON.stringify(document, null, 2)}\n`)
+  await writeDurably(paths[1], renderJunit(verifications))
+  if (!options.json) for (const path of paths) terminal.out(`${path}\n`)
+  return document
+}
+
+function exitCodeOf(verifications: readonly ImageVerification[]): number {
+  const hasFailed = verifications.some(({ status }) => status === 'failed')
+  return hasFailed ? exitCodes.verificationFailed : exitCodes.ok
+}
+
 /** Adds the verdicts to the report of the last build, if that is about the same files. */
 async function addToReport(
   outFolder: string,
-  verifications: readonly ImageVerification[],
-  unused: readonly string[],
+  { images: verifications, unusedWaivers }: Verification,
 ): Promise<void> {
   const report = await readReport(outFolder)
   const isSame = verifications.every(({ sha256 }) => report?.images.some((image) => image.sha256 === sha256))
   if (report === undefined || !isSame) return
-  const text = `${JSON.stringify({ ...report, verifications, unusedWaivers: unused }, null, 2)}\n`
+  const text = `${JSON.stringify({ ...report, verifications, unusedWaivers }, null, 2)}\n`
   await writeDurably(outFolderAt(outFolder).report, text)
 }
 

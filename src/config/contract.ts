@@ -143,7 +143,7 @@ export const contract = {
     why: 'the host delivers everything through it, and waits forever',
   },
   C2: {
-    title: 'the guest agent keeps in step',
+    title: 'the guest agent answers a sync with its id',
     why: 'the host begins with a sync, and takes no other answer',
   },
   C3: {
@@ -297,9 +297,9 @@ export const contract = {
     title: 'the initramfs has the disk drivers of every hypervisor',
     why: 'they cannot all be emulated here',
   },
-  G3: { title: "the OVA's manifest holds", why: 'vSphere compares it while it imports' },
+  G3: { title: "the OVA's manifest matches its files", why: 'vSphere compares it while it imports' },
   G4: { title: 'the guest agent freezes and thaws file systems', why: 'snapshots with memory depend on it' },
-  G5: { title: 'the guest agent tells the addresses of interfaces', why: 'the host shows them' },
+  G5: { title: 'the guest agent reports the addresses of interfaces', why: 'the host shows them' },
   G6: { title: 'the guest agent shuts the machine down', why: 'hosts ask the agent first' },
   G7: {
     title: 'kernel modules named for boot exist',
@@ -311,19 +311,19 @@ export const contract = {
   },
   G9: {
     title: 'no name server is baked in',
-    why: "names of a closed network would go to somebody else's servers",
+    why: 'names of a closed network would leak to public servers',
   },
   G10: {
     title: 'swap and /boot never stop a boot, nor does anything else that cannot be mounted',
-    why: 'a loaded host brings a disk up late, and nobody can enter an emergency shell',
+    why: 'a loaded host brings a disk up late, and the emergency shell is locked',
   },
   G11: {
     title: 'the root is checked at every boot, and a damaged one repairs itself',
-    why: 'a host that fails leaves damage, and nobody is there to answer questions',
+    why: 'a host that fails leaves damage, and the console is unattended',
   },
   G12: {
     title: 'a router fits into what it is given, 256 MiB and one processor',
-    why: 'installations that were upgraded ever since give it no more',
+    why: 'installations that have been upgraded for years give it no more',
   },
   G13: {
     title: 'it comes up without a serial port',

@@ -10,7 +10,7 @@ import { faultOfUrl } from './urls.ts'
 export type FileKind = 'tree' | 'file' | 'cloudstack'
 
 /** A file's expected checksum: Apache publishes sha512, most others sha256. */
-export interface Sum {
+export interface Checksum {
   readonly algorithm: 'sha256' | 'sha512'
   readonly hex: string
 }
@@ -21,32 +21,36 @@ export interface FileSource {
   readonly location: string
   readonly isUrl: boolean
   /** Checksum of the file. */
-  readonly sum: Sum | undefined
+  readonly checksum: Checksum | undefined
 }
 
-const sumSuffix = /#(sha256|sha512)=([0-9a-fA-F]*)$/
+const checksumSuffix = /#(sha256|sha512)=([0-9a-fA-F]*)$/
 
 export function parseFileSource(text: string): FileSource {
-  const [, algorithm, hex = ''] = sumSuffix.exec(text) ?? []
+  const [, algorithm, hex = ''] = checksumSuffix.exec(text) ?? []
   return {
-    location: text.replace(sumSuffix, ''),
+    location: text.replace(checksumSuffix, ''),
     isUrl: isUrl(text),
-    sum:
+    checksum:
       algorithm === undefined
         ? undefined
-        : { algorithm: algorithm as Sum['algorithm'], hex: hex.toLowerCase() },
+        : { algorithm: algorithm as Checksum['algorithm'], hex: hex.toLowerCase() },
   }
 }
 
 /** What is wrong with how a source is written; undefined if nothing. */
-export function faultOfSource({ isUrl, location, sum }: FileSource, what = 'tarball'): string | undefined {
+export function faultOfSource(
+  { isUrl, location, checksum }: FileSource,
+  what = 'tarball',
+): string | undefined {
   const fault = isUrl ? faultOfUrl(location) : undefined
   if (fault !== undefined) return fault
   // A server may send something else today than when the checksum was taken.
-  if (isUrl && sum === undefined) return `must end in #sha256= or #sha512= and the checksum of the ${what}`
-  if (sum === undefined) return undefined
-  const digits = sum.algorithm === 'sha256' ? 64 : 128
-  if (sum.hex.length !== digits || /[^0-9a-f]/.test(sum.hex))
-    return `must have ${digits} hexadecimal digits after #${sum.algorithm}=`
+  if (isUrl && checksum === undefined)
+    return `must end in #sha256= or #sha512= and the checksum of the ${what}`
+  if (checksum === undefined) return undefined
+  const digits = checksum.algorithm === 'sha256' ? 64 : 128
+  if (checksum.hex.length !== digits || /[^0-9a-f]/.test(checksum.hex))
+    return `must have ${digits} hexadecimal digits after #${checksum.algorithm}=`
   return undefined
 }

@@ -26,7 +26,7 @@ export function issuesToFaults(
       const found = isSecret ? 'a value that is not shown' : formatFound(value)
       return {
         path: formatPath(full),
-        rule: issue.code === 'unrecognized_keys' ? 'is not known here' : ruleOf(issue.message, found),
+        rule: issue.code === 'unrecognized_keys' ? 'is not known here' : ruleOf(issue, found),
         found,
         source: sourceOf(overrides, full),
       }
@@ -34,9 +34,28 @@ export function issuesToFaults(
   })
 }
 
-/** Drops what zod received: the fault shows it as found, in better words. */
-function ruleOf(message: string, found: string | undefined): string {
-  return found === undefined ? message : message.replace(/, received \w+$/, '')
+/** The broken rule. Rules of our own schemas have their own words; zod's are put like them. */
+function ruleOf(issue: z.core.$ZodIssue, found: string | undefined): string {
+  const { message } = issue
+  if (!/^Invalid (input|option): expected /.test(message)) return message
+  const missing = found === undefined ? 'is missing: it ' : ''
+  if (issue.code === 'invalid_value') return `${missing}must be ${oneOf(issue.values.map(String))}`
+  const kind = issue.code === 'invalid_type' ? kinds[issue.expected] : undefined
+  return kind === undefined ? message.replace(/, received \w+$/, '') : `${missing}must be ${kind}`
+}
+
+const kinds: Readonly<Record<string, string>> = {
+  array: 'a list, as in [a, b]',
+  object: 'a group of keys and values',
+  record: 'a group of keys and values',
+  string: 'a text',
+  number: 'a number',
+  int: 'a whole number',
+  boolean: 'true or false',
+}
+
+function oneOf(values: readonly string[]): string {
+  return values.length === 1 ? `${values[0]}` : `${values.slice(0, -1).join(', ')} or ${values.at(-1)}`
 }
 
 function valueAt(input: unknown, path: readonly PropertyKey[]): unknown {

@@ -27,6 +27,11 @@ export async function loadPipeline(
   // Importing a FIFO would never end.
   if (found?.isFile() !== true)
     throw badPipeline(`there is no pipeline file ${path}`, 'give --pipeline the path of a pipeline.ts.')
+  if (!/\.[cm]?[jt]s$/.test(path))
+    throw badPipeline(
+      `${path} is not a pipeline by its name`,
+      'give --pipeline the path of a .ts or .js file.',
+    )
   let loaded: { readonly default?: unknown }
   try {
     loaded = (await importModule(path)) as { readonly default?: unknown }
@@ -78,19 +83,19 @@ export function chooseImages(
   names: readonly string[],
   all: boolean,
 ): readonly ResolvedImage[] {
-  if (all) return images
-  if (names.length === 0) return images.slice(0, 1)
-  return names.map((name) => {
+  const named = names.map((name) => {
     const image = images.find(({ variant }) => variant === name)
     if (image !== undefined) return image
     const known = images.map(({ variant }) => variant).join(', ')
     throw new PipelineError({
       code: 'unknown-variant',
       message: `there is no variant ${JSON.stringify(name)}`,
-      hint: `this pipeline has ${known}`,
+      hint: `name one of ${known}.`,
       exitCode: exitCodes.badInput,
     })
   })
+  if (all) return images
+  return named.length === 0 ? images.slice(0, 1) : named
 }
 
 function badPipeline(message: string, hint: string, cause?: unknown): PipelineError {

@@ -1,8 +1,9 @@
 /** Values for one run that override `pipeline.ts`: a YAML file and `--set path=value`. */
 
-import { readFile } from 'node:fs/promises'
 import { parseDocument } from 'yaml'
 import { exitCodes, PipelineError } from '../errors.ts'
+import { reasonOf } from '../host/failures.ts'
+import { readRegularText } from '../host/regular-file.ts'
 import { isSecretName, redact } from '../redact.ts'
 import { formatFound } from './faults.ts'
 import { pathKey, type Texts, textsOf } from './typed-texts.ts'
@@ -23,11 +24,11 @@ export function isRecord(value: unknown): value is Record<string, unknown> {
 export async function readOverrides(file: string): Promise<Overrides> {
   let text: string
   try {
-    text = await readFile(file, 'utf8')
+    text = await readRegularText(file)
   } catch (cause) {
     throw new PipelineError({
       code: 'overrides-unreadable',
-      message: `cannot read the configuration file ${file}: ${(cause as NodeJS.ErrnoException).code ?? cause}`,
+      message: `cannot read the configuration file ${file}: ${reasonOf(cause)}`,
       hint: 'give --config the path of a YAML file.',
       exitCode: exitCodes.badInput,
       cause,
@@ -42,7 +43,7 @@ export async function readOverrides(file: string): Promise<Overrides> {
   } catch (cause) {
     throw new PipelineError({
       code: 'overrides-syntax',
-      message: `${file} is not valid YAML: ${redact((cause as Error).message)}`,
+      message: `${file} is not valid YAML: ${redact((cause as Error).message).trimEnd()}`,
       hint: 'fix the file, or leave it out of --config; nothing was touched.',
       exitCode: exitCodes.badInput,
       cause,
@@ -51,7 +52,8 @@ export async function readOverrides(file: string): Promise<Overrides> {
   if (!isRecord(values)) {
     throw new PipelineError({
       code: 'overrides-syntax',
-      message: `${file} must hold keys and values at its top level, like the fields of pipeline.ts`,
+      message: `${file} must hold keys and values at its top level, found ${formatFound(values)}`,
+      hint: 'write fields of pipeline.ts, for example machine: { cpus: 4 }; nothing was touched.',
       exitCode: exitCodes.badInput,
     })
   }
@@ -79,7 +81,7 @@ export function parseAssignment(assignment: string): Overrides {
   } catch (cause) {
     throw new PipelineError({
       code: 'assignment-syntax',
-      message: `the value of --set ${match[1]} is not valid YAML${isSecretName(match[1] ?? '') ? '' : `: ${redact((cause as Error).message)}`}`,
+      message: `the value of --set ${match[1]} is not valid YAML${isSecretName(match[1] ?? '') ? '' : `: ${redact((cause as Error).message).trimEnd()}`}`,
       hint: "put quotes around a text that holds any of YAML's own characters, such as * & ! [ {.",
       exitCode: exitCodes.badInput,
       cause,

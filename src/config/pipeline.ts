@@ -222,7 +222,7 @@ export const pipelineFields = z.strictObject({
        * that applies to it; for files built elsewhere it can be set explicitly.
        */
       contract: z.enum(['none', ...contractNames]).default('none'),
-      /** Of each guest. CloudStack's system VMs have 256 to 1024 MiB. */
+      /** Of each guest. CloudStack's system VMs have 256 to 1024 MiB. An emulated guest always has one CPU. */
       ...sizeFields({ memoryMiB: 512, cpus: 2 }),
       /** Of a guest in a router's role: installations upgraded from old versions may give it no more. */
       routers: z.strictObject(sizeFields({ memoryMiB: 256, cpus: 1 })).prefault({}),

@@ -15,7 +15,7 @@ export interface ResolvedStage {
   readonly environment: Readonly<Record<string, string>>
   readonly packages: readonly string[]
   readonly leaves: readonly string[]
-  /** Host folders by their names under `$STAGE_FILES`: absolute paths. Until `bringFiles`, also tarballs and URLs. */
+  /** Host folders by their names under `$STAGE_FILES`: absolute paths. Until `provideFiles`, also tarballs and URLs. */
   readonly files: Readonly<Record<string, string>>
   /** The same as they were written. */
   readonly sources: Readonly<Record<string, string>>

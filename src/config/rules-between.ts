@@ -19,7 +19,7 @@ export function faultsBetween(fields: ValidFields, epoch: Epoch, overrides: read
   const { disk, targets, formats } = fields
   return [
     ...(disk === undefined ? [] : diskFaults(disk, overrides)),
-    ...(targets === undefined || formats === undefined
+    ...(targets === undefined
       ? []
       : targetFaults(targets, formats, surroundingsOf(fields, epoch), overrides)),
     ...registrationFaults(fields, overrides),

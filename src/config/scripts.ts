@@ -1,7 +1,8 @@
 /** Checks the host files of stages before anything is touched. */
 
-import { readFile, stat } from 'node:fs/promises'
+import { stat } from 'node:fs/promises'
 import { execa } from 'execa'
+import { readRegularText } from '../host/regular-file.ts'
 import { type Fault, formatFound } from './faults.ts'
 import { faultOfSource, parseFileSource } from './file-source.ts'
 import type { ResolvedImage } from './resolved.ts'
@@ -27,7 +28,7 @@ export async function checkScripts(images: readonly ResolvedImage[]): Promise<Fa
 async function scriptFault(path: string, at: string): Promise<Fault[]> {
   let text: string
   try {
-    text = await readFile(path, 'utf8')
+    text = await readRegularText(path)
   } catch (error) {
     const missing = (error as NodeJS.ErrnoException).code === 'ENOENT'
     return [{ path: at, rule: missing ? 'the script does not exist' : 'cannot be read', found: path }]
@@ -50,7 +51,7 @@ async function sourceFault(text: string, at: string): Promise<Fault[]> {
   if (rule !== undefined) return [{ path: at, rule, found: formatFound(text) }]
   if (source.isUrl) return []
   const found = await stat(source.location).catch(() => undefined)
-  if (found?.isDirectory() && source.sum !== undefined)
+  if (found?.isDirectory() && source.checksum !== undefined)
     return [{ path: at, rule: 'is a folder, which has no checksum', found: formatFound(text) }]
   if (found?.isDirectory() || found?.isFile()) return []
   return [{ path: at, rule: 'must be a folder or a tarball that exists', found: formatFound(text) }]

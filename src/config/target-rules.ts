@@ -1,19 +1,21 @@
 /** Rules of targets: for their settings, and for the rest of the pipeline. */
 
-import { type FormatSettings, type TargetName, targets } from '../targets/registry.ts'
+import { type TargetName, targets } from '../targets/registry.ts'
 import type { Surroundings } from '../targets/target.ts'
 import { type Fault, formatFound, formatPath } from './faults.ts'
 import { type Overrides, sourceOf } from './overrides.ts'
+import type { ValidFormats } from './valid-fields.ts'
 
-/** All broken rules of the chosen targets. */
+/** All broken rules of the chosen targets, as far as their settings are valid. */
 export function targetFaults(
   chosen: readonly TargetName[],
-  formats: FormatSettings,
+  formats: ValidFormats,
   surroundings: Surroundings,
   overrides: readonly Overrides[],
 ): Fault[] {
   return chosen.flatMap((name) => {
-    const broken = targets[name].brokenRules?.(formats[name], surroundings) ?? []
+    const settings = formats[name]
+    const broken = settings === undefined ? [] : (targets[name].brokenRules?.(settings, surroundings) ?? [])
     return broken.map(({ path, rule, found }) => ({
       path: formatPath(path),
       rule,

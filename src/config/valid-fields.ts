@@ -1,16 +1,31 @@
 /** The fields of a pipeline one by one: a fault in one of them hides no fault of another. */
 
+import { type FormatSettings, formatFields, type TargetName, targetNames } from '../targets/registry.ts'
 import { isRecord } from './overrides.ts'
 import { type PipelineFields, pipelineFields } from './pipeline.ts'
 
-/** The fields of a pipeline that are valid by themselves. */
-export type ValidFields = Partial<PipelineFields>
+/** The fields of a pipeline that are valid by themselves, and of `formats` the targets that are. */
+export type ValidFields = Partial<Omit<PipelineFields, 'formats'>> & { readonly formats: ValidFormats }
+
+/** Settings of the targets that have valid ones. */
+export type ValidFormats = Partial<FormatSettings>
 
 export function validFields(written: unknown): ValidFields {
   const values = isRecord(written) ? written : {}
-  const fields = Object.entries(pipelineFields.shape).flatMap(([name, schema]) => {
+  const { formats: _formats, ...shape } = pipelineFields.shape
+  const fields = Object.entries(shape).flatMap(([name, schema]) => {
     const parsed = schema.safeParse(values[name])
     return parsed.success ? [[name, parsed.data]] : []
   })
-  return Object.fromEntries(fields) as ValidFields
+  return { ...Object.fromEntries(fields), formats: validFormats(values.formats) } as ValidFields
+}
+
+/** @param written settings by target, as a pipeline has them */
+export function validFormats(written: unknown): ValidFormats {
+  const settings = isRecord(written) ? written : {}
+  const valid = targetNames.flatMap((name: TargetName) => {
+    const parsed = formatFields[name].safeParse(settings[name] ?? {})
+    return parsed.success ? [[name, parsed.data]] : []
+  })
+  return Object.fromEntries(valid) as ValidFormats
 }

@@ -145,17 +145,17 @@ export const everyFile: readonly SceneName[] = ['boot', 'secstorage', 'virtualbo
 /** For what does not depend on the hypervisor, one file answers for all. */
 export const once: readonly SceneName[] = ['secstorage']
 
-export const inRoles: readonly SceneName[] = [
-  'secstorage',
-  'port',
-  'consoleproxy',
+/** Routers, DHCP servers and load balancers. */
+export const routerRoles = [
   'router',
   'redundant-router',
   'vpcrouter',
   'dhcpsrvr',
   'elbvm',
   'ilbvm',
-]
+] as const satisfies readonly SceneName[]
+
+export const inRoles: readonly SceneName[] = ['secstorage', 'port', 'consoleproxy', ...routerRoles]
 
 export const everyRole: readonly SceneName[] = [...inRoles, 'unknown-type']
 
@@ -221,8 +221,12 @@ export interface Scene {
   readonly ssh: (command: string, options: { readonly withKey: boolean }) => Promise<SshResult>
 }
 
-/** A boot that several scenes resume from. Without a saved guest it failed, and so did they. */
+/** A boot that several scenes resume from. Without a saved guest it failed, and they are not reached. */
 export interface BaseBoot {
+  /** The scene that reports its failure. */
+  readonly bootedFor: SceneName
+  /** Share of the boot for which a busy host had no processor for the guest, from 0 to 0.9. */
+  readonly waitingShare: number
   readonly saved: SavedGuest | undefined
   readonly record: SceneRecord
   readonly lastLines: readonly string[]

@@ -39,6 +39,11 @@ export function parsePackages(text: string): ReadonlyMap<string, Package> {
   )
 }
 
+/** A package's name without the `:amd64` that dpkg-query adds where it may be installed for several architectures. */
+export function withoutArchitecture(name: string): string {
+  return name.split(':')[0] as string
+}
+
 // --- internal ---
 
 function parsePackage(paragraph: string): Package | undefined {

@@ -35,7 +35,7 @@ export async function fetchIndex(
   if (packing === undefined || listed === undefined) return undefined
   const from = `${url}/dists/${suite}/${index}${packing}`
   const name = `${nameOfArchive({ url, suite })}.${component}_${arch}${packing}`
-  const packed = await bring(from, listed, cache && join(cache, name), signal)
+  const packed = await fetchOrRead(from, listed, cache && join(cache, name), signal)
   const size = Math.min(files.get(index)?.size ?? maximumBytes, maximumBytes)
   return packing === '.gz' ? gunzip(packed, Math.max(size, 1), from) : unxz(packed, Math.max(size, 1), signal)
 }
@@ -45,7 +45,7 @@ export async function fetchIndex(
 /** Ten times what Debian's largest has today. */
 const maximumBytes = 512 * 1024 ** 2
 
-async function bring(
+async function fetchOrRead(
   url: string,
   listed: ReleaseFile,
   kept: string | undefined,

@@ -44,7 +44,7 @@ export function requireNotOlder(request: Dated, date: Date, seen: Date, memory: 
   throw new PipelineError({
     code: 'mirror-rolled-back',
     message: `${request.url} serves the ${request.suite} of ${date.toISOString()}, and has served that of ${seen.toISOString()} before`,
-    hint: `one of its servers may be behind: try again in some minutes, or use another mirror. If the archive was set back on purpose, remove ${memory}.`,
+    hint: `one of its servers may be behind: try again in a few minutes, or use another mirror. If the archive was set back on purpose, remove ${memory}.`,
     exitCode: exitCodes.hostNotFit,
     details: { url: request.url, suite: request.suite, date: date.toISOString(), seen: seen.toISOString() },
   })

@@ -1,11 +1,11 @@
 /** A Debian mirror, verified before use: its Release file's signature, age, suite and content. */
 
 import { createHash } from 'node:crypto'
-import { access } from 'node:fs/promises'
 import type { DebianArch } from '../arch.ts'
 import type { ErrorCode } from '../error-codes.ts'
 import { exitCodes, PipelineError } from '../errors.ts'
-import { get } from '../host/http.ts'
+import { get, notServed } from '../host/http.ts'
+import { readRegular } from '../host/regular-file.ts'
 import { parseReleaseDate, requireCurrent } from './release-dates.ts'
 import { badSignature, type SignedRelease, verifySignature } from './release-signature.ts'
 
@@ -61,7 +61,7 @@ export async function verifyRelease(
   request: ReleaseRequest,
   options: VerifyOptions = {},
 ): Promise<VerifiedRelease> {
-  await access(request.keyring).catch((cause) => {
+  await readRegular(request.keyring).catch((cause) => {
     throw keyringMissing(request.keyring, cause)
   })
   const url = `${request.url}/dists/${request.suite}/InRelease`
@@ -117,15 +117,7 @@ export async function fetchListed(
   // A mirror in the middle of an update may serve a file of another size.
   const most = Math.min((listed.size || 0) * 2 + 1024 ** 2, mostListedBytes)
   const { status, body } = await get(url, most, options.signal)
-  if (status !== 200) {
-    throw new PipelineError({
-      code: 'mirror-http-status',
-      message: `${new URL(url).host} answers HTTP ${status} for ${url}`,
-      hint: 'try again later, or use another mirror.',
-      exitCode: exitCodes.hostNotFit,
-      details: { url, status },
-    })
-  }
+  if (status !== 200) throw notServed(url, status)
   checkListed(url, body, listed)
   return body
 }
@@ -137,7 +129,7 @@ export function checkListed(url: string, body: Buffer, listed: ReleaseFile): voi
   throw new PipelineError({
     code: 'mirror-file-corrupt',
     message: `${url} is not the file that the mirror's signed lists vouch for: ${found.size} bytes, sha256 ${found.sha256}; expected ${listed.size} bytes, sha256 ${listed.sha256}`,
-    hint: 'the mirror may be in the middle of an update: try again in some minutes, or use another mirror.',
+    hint: 'the mirror may be in the middle of an update: try again in a few minutes, or use another mirror.',
     exitCode: exitCodes.hostNotFit,
     details: { url, expected: listed, found },
   })

@@ -9,6 +9,7 @@ import { exitCodes, PipelineError } from '../errors.ts'
 import type { Plan } from '../plan/plan.ts'
 import { layersOf } from '../store/chain.ts'
 import type { Layer } from '../store/layer-record.ts'
+import { noLayer } from '../store/no-layer.ts'
 import type { Store } from '../store/store.ts'
 
 /** A disk to compare. */
@@ -86,16 +87,7 @@ async function findLayer(word: string, { plan, store }: SourceLookup): Promise<L
     throw unknownDisk(`the keys of ${found.length} layers begin with ${word}`, 'give more of the key.')
   }
   if (planned === undefined && (await isFile(word))) return undefined
-  const there = layers.filter(({ cached }) => cached !== undefined).map(({ name }) => name)
-  throw new PipelineError({
-    code: 'no-layer',
-    message:
-      planned === undefined
-        ? `there is no stage, layer or file ${JSON.stringify(word)}`
-        : `stage ${word} has no layer yet`,
-    hint: there.length === 0 ? 'build the image first.' : `there are layers of ${there.join(', ')}`,
-    exitCode: exitCodes.badInput,
-  })
+  throw noLayer(word, 'stage, layer or file', layers)
 }
 
 /** The part after a colon: `base:bootstrap` is layer 0 as that installer makes it, whatever the pipeline says. */

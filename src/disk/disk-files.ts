@@ -3,6 +3,7 @@
 import { createHash, type Hash } from 'node:crypto'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { join } from 'node:path'
+import { isNoSpace } from '../host/failures.ts'
 import type { Backing } from './chain.ts'
 import { streamContent } from './debugfs.ts'
 import type { DiskFormat } from './disk-format.ts'
@@ -10,8 +11,10 @@ import { readContents, readTree, type Superblock, settleJournal } from './filesy
 import type { Mount } from './fstab.ts'
 import { type ImageFile, inspectImageFile } from './image-file.ts'
 import { type Copy, type DiskFile, findMountPoint, findRoot, listFiles, type Place } from './mounting.ts'
+import { noRoomFor } from './no-room.ts'
 import { copyPartition, type PartitionEntry, readPartitions } from './partitions.ts'
 import { followPath } from './paths.ts'
+import { requireRoomForCopies } from './room-for-copies.ts'
 import { requireInspectionTools } from './tools.ts'
 
 export type { DiskFile } from './mounting.ts'
@@ -46,13 +49,13 @@ export interface DiskFiles {
 
 export interface OpenDiskOptions {
   /**
-   * Format of the image file. Without it the content decides, which whoever wrote the disk controls: specify it for an
-   * untrusted disk, as `formatByEnding` does.
+   * Format of the image file. Without it the content decides, which is up to the author of the disk: specify it for an
+   * untrusted one, as `formatByEnding` does.
    */
   readonly format?: DiskFormat | undefined
   /** @default 'none' */
   readonly backing?: Backing | undefined
-  /** An existing folder with room for the disk's data; a folder made in it is removed by `close`. */
+  /** An existing folder in that for temporary files; a folder made in it is removed by `close`. */
   readonly workFolder: string
   readonly signal: AbortSignal
 }
@@ -69,6 +72,7 @@ export async function openDisk(file: string, options: OpenDiskOptions): Promise<
   const folder = await mkdtemp(join(options.workFolder, 'disk-'))
   try {
     const { kind, partitions } = await readPartitions(image, join(folder, 'table'), signal)
+    await requireRoomForCopies(image, partitions.filter(isRead), signal)
     // All must have ended before the folder can be removed.
     const copying = partitions.map((entry) => copyFilesystem(image, entry, folder, signal))
     await Promise.allSettled(copying)
@@ -102,11 +106,13 @@ export async function openDisk(file: string, options: OpenDiskOptions): Promise<
     }
   } catch (error) {
     await rm(folder, { recursive: true, force: true })
-    throw error
+    throw isNoSpace(error) ? await noRoomFor(`a copy of the disk ${file}`, error) : error
   }
 }
 
 // --- internal ---
+
+const isRead = ({ filesystem = '' }: PartitionEntry) => /^ext[234]$/.test(filesystem)
 
 async function copyFilesystem(
   image: Parameters<typeof copyPartition>[0],
@@ -115,7 +121,7 @@ async function copyFilesystem(
   signal: AbortSignal,
 ): Promise<Copy> {
   const file = join(folder, `partition-${entry.number}`)
-  if (!/^ext[234]$/.test(entry.filesystem ?? '')) {
+  if (!isRead(entry)) {
     return { entry, file, superblock: undefined, tree: async () => new Map() }
   }
   await copyPartition(image, entry, file, signal)

@@ -1,8 +1,8 @@
 /** Formats of disk images, recognized by names and by content. */
 
-import { open } from 'node:fs/promises'
 import { extname } from 'node:path'
 import { messageOf } from '../errors.ts'
+import { openToRead } from '../host/regular-file.ts'
 import { unreadableDisk } from './unreadable.ts'
 
 export type DiskFormat = 'qcow2' | 'vhd' | 'vhdx' | 'vmdk' | 'ova' | 'raw'
@@ -73,7 +73,7 @@ export async function recognizeOther(file: string): Promise<string> {
 async function readEnds(file: string): Promise<{ readonly head: Buffer; readonly tail: Buffer }> {
   const unreadable = (cause: unknown) =>
     unreadableDisk(`cannot read the disk ${file}: ${messageOf(cause)}`, cause)
-  const handle = await open(file, 'r').catch((cause) => {
+  const handle = await openToRead(file).catch((cause) => {
     throw unreadable(cause)
   })
   try {

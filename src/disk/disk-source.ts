@@ -6,7 +6,7 @@ import { type DiskFormat, recognizeFormat } from './disk-format.ts'
 import { locateInOva } from './ova.ts'
 import { readImageInfo } from './qemu-img.ts'
 import type { TarMember } from './tar.ts'
-import { requireFile, unreadableDisk } from './unreadable.ts'
+import { requireBounded, requireFile, unreadableDisk } from './unreadable.ts'
 
 export interface DiskSource {
   readonly file: string
@@ -20,7 +20,7 @@ export interface DiskSource {
 }
 
 export interface LocateOptions {
-  /** Without it the content decides, which whoever wrote the disk controls: specify it for an untrusted disk. */
+  /** Without it the content decides, which is up to the author of the disk: specify it for an untrusted one. */
   readonly format?: DiskFormat | undefined
   /** @default 'none' */
   readonly backing?: Backing | undefined
@@ -50,7 +50,9 @@ export async function locateDisk(
   return { file, format: found, node, members: [], below }
 }
 
-/** Size of the disk that a guest sees. */
-export async function virtualSizeOf({ node }: Pick<DiskSource, 'node'>): Promise<number> {
-  return (await readImageInfo(node))['virtual-size']
+/** Size of the disk that a guest sees. @throws PipelineError `disk-unreadable` */
+export async function virtualSizeOf({ file, node }: Pick<DiskSource, 'file' | 'node'>): Promise<number> {
+  const { 'virtual-size': sizeBytes } = await readImageInfo(node)
+  requireBounded(file, sizeBytes)
+  return sizeBytes
 }

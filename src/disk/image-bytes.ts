@@ -18,9 +18,9 @@ export async function extractBytes(
   signal: AbortSignal,
 ): Promise<void> {
   const from = stretchNode(node, { offset, sizeBytes })
-  await convertImage({ from, to: file, format: 'raw' }, signal).catch((cause) => {
+  await convertImage({ from, to: file, format: 'raw' }, signal).catch(async (cause) => {
     signal.throwIfAborted()
-    if (isNoSpace(cause)) throw noRoomFor(file, cause)
+    if (isNoSpace(cause)) throw await noRoomFor(`a copy of the disk ${path}`, cause)
     throw unreadableDisk(`the disk ${path} cannot be copied to ${file}: ${messageOf(cause)}`, cause)
   })
 }

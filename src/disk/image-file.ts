@@ -6,7 +6,7 @@ import type { Backing } from './chain.ts'
 import { type DiskFormat, recognizeFormat, recognizeOther } from './disk-format.ts'
 import { locateDisk } from './disk-source.ts'
 import { checkImage, readImageInfo } from './qemu-img.ts'
-import { requireFile, unreadableDisk } from './unreadable.ts'
+import { requireBounded, requireFile, unreadableDisk } from './unreadable.ts'
 
 export interface ImageFile {
   readonly path: string
@@ -44,6 +44,7 @@ export async function inspectImageFile(path: string, options: InspectOptions): P
     signal.throwIfAborted()
     throw unreadableDisk(`cannot read the disk ${path}: ${messageOf(cause)}`, cause)
   })
+  requireBounded(path, facts['virtual-size'])
   if (facts['virtual-size'] === 0) throw unreadableDisk(`the disk ${path} has no bytes`)
   if (facts.encrypted) throw unreadableDisk(`the disk ${path} is encrypted; export a copy that is not`)
   for (const link of [{ path, node }, ...below]) await requireWhole(link.path, link.node, signal)

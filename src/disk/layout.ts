@@ -51,6 +51,11 @@ export interface Layout {
   readonly partitions: readonly PlacedPartition[]
 }
 
+/** UUID of the root filesystem; empty if there is none, which no resolved disk lacks. */
+export function rootUuidOf({ partitions }: Layout): string {
+  return partitions.find(({ mount }) => mount === '/')?.uuid ?? ''
+}
+
 /** Places a disk's partitions. UUIDs and the disk's signature follow from `identity` alone. */
 export function placePartitions(disk: Disk, identity: string): Layout {
   const diskSectors = (disk.sizeMiB * 1024 * 1024) / sectorBytes

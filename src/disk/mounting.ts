@@ -51,6 +51,8 @@ export async function findRoot(
   const found = copies.map(({ entry }) => `${entry.number} ${entry.filesystem ?? entry.type}`).join(', ')
   throw unreadableDisk(
     `the disk ${file} has ${only === undefined ? 'no' : 'more than one'} root filesystem that can be read: its partitions are ${found || 'none'}`,
+    undefined,
+    'give the disk of an installed system: an ext2, ext3 or ext4 file system on it must have /etc, and one of them must be / in its fstab.',
   )
 }
 

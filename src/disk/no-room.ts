@@ -1,13 +1,39 @@
-/** A work folder that is too small for what is copied into it. */
+/** The room for copies of disks, all of which are in the folder for temporary files. */
 
-import { dirname } from 'node:path'
 import { exitCodes, PipelineError } from '../errors.ts'
+import { freeBytes } from '../host/files.ts'
+import { findWorkFolder } from '../host/work-folder.ts'
 
-/** @param file the copy */
-export function noRoomFor(file: string, cause?: unknown): PipelineError {
+/**
+ * Asks for room before anything is written.
+ * @param what is to be written there, as in `a copy of the disk x.qcow2`
+ * @throws PipelineError `no-space`
+ */
+export async function requireRoom(bytes: number, what: string): Promise<void> {
+  const folder = await findWorkFolder()
+  const free = await freeBytes(folder)
+  if (free >= bytes) return
+  // Rounded so that two sizes never look the same.
+  throw noSpace(
+    folder,
+    what,
+    `it takes ${mebibytes(bytes, Math.ceil)}, ${mebibytes(free, Math.floor)} are free`,
+  )
+}
+
+/** The error for a write that failed. @param what as above */
+export async function noRoomFor(what: string, cause: unknown): Promise<PipelineError> {
+  return noSpace(await findWorkFolder(), what, 'the disk is full', cause)
+}
+
+// --- internal ---
+
+const mebibytes = (bytes: number, round: (value: number) => number) => `${round(bytes / 1024 ** 2)} MiB`
+
+function noSpace(folder: string, what: string, why: string, cause?: unknown): PipelineError {
   return new PipelineError({
     code: 'no-space',
-    message: `there is no room for a copy of the disk's data in ${dirname(file)}`,
+    message: `there is no room in ${folder} for ${what}: ${why}`,
     hint: 'make room there, or set TMPDIR to a folder that has it.',
     exitCode: exitCodes.hostNotFit,
     cause,

@@ -1,6 +1,7 @@
 /** The one place that runs qemu-img, with one set of rules for time, cancellation and environment. */
 
 import { execa } from 'execa'
+import { toolsMissing } from '../host/tools.ts'
 import type { BlockNode } from './block-node.ts'
 import {
   type ConvertRequest,
@@ -174,8 +175,14 @@ async function ask(
   }
   const result = await child
   signal?.throwIfAborted()
+  if (result.code === 'ENOENT') throw toolsMissing(['qemu-img'])
   const { exitCode, stdout = '', stderr = '', shortMessage = 'qemu-img failed' } = result
-  const text = stderr.trim().replace(/^qemu-img: /, '') || (exitCode === undefined ? '' : stdout.trim())
+  // Its name for an image is one of ours, not the user's.
+  const text =
+    stderr
+      .trim()
+      .replace(/^qemu-img: /, '')
+      .replace(/Could not open 'json:\{.*\}': /, '') || (exitCode === undefined ? '' : stdout.trim())
   const said = result.timedOut ? `no end within ${limitMs / 1000} s` : text || shortMessage
   return { exitCode, stdout, said, cause: result }
 }

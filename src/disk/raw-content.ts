@@ -3,14 +3,16 @@
 import { PipelineError } from '../errors.ts'
 import type { ImageFile } from './image-file.ts'
 import { readPartitions } from './partitions.ts'
+import { requireInspectionTools } from './tools.ts'
 import { unreadableDisk } from './unreadable.ts'
 
 /**
  * For QEMU, any file is a raw disk. Here it must have a partition table or a file system.
  * @param folder for a copy of the disk's first and last MiB
- * @throws PipelineError `disk-unreadable`
+ * @throws PipelineError `disk-unreadable`, `tools`
  */
 export async function requireRawDisk(image: ImageFile, folder: string, signal: AbortSignal): Promise<void> {
+  await requireInspectionTools()
   try {
     await readPartitions(image, folder, signal)
   } catch (cause) {

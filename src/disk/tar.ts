@@ -5,9 +5,9 @@
  */
 
 import { createHash } from 'node:crypto'
-import { createReadStream } from 'node:fs'
-import { type FileHandle, open } from 'node:fs/promises'
+import type { FileHandle } from 'node:fs/promises'
 import { pipeline } from 'node:stream/promises'
+import { openToRead } from '../host/regular-file.ts'
 import type { Stretch } from './block-node.ts'
 import { readTarHeader, type TarHeader, tarBlockBytes } from './tar-header.ts'
 import { unreadableDisk } from './unreadable.ts'
@@ -35,7 +35,7 @@ const maximumTextBytes = 1 << 20
  * @throws PipelineError `disk-unreadable` for what is damaged, truncated, or split
  */
 export async function readTar(path: string, signal?: AbortSignal): Promise<readonly TarMember[]> {
-  const file = await open(path, 'r')
+  const file = await openToRead(path)
   try {
     const { size } = await file.stat()
     return await readMembers(file, size, signal)
@@ -53,7 +53,7 @@ export async function readMember(path: string, { offset, sizeBytes }: Stretch): 
   if (sizeBytes > maximumTextBytes) {
     throw unreadableDisk(`cannot read the tar archive ${path}: a text in it has ${sizeBytes} bytes`)
   }
-  const file = await open(path, 'r')
+  const file = await openToRead(path)
   try {
     return (await readAt(file, offset, sizeBytes)).toString()
   } finally {
@@ -71,7 +71,7 @@ export async function hashMember(
   const hash = createHash(algorithm)
   if (sizeBytes === 0) return hash.digest('hex')
   const part = { start: offset, end: offset + sizeBytes - 1, highWaterMark: 1 << 20 }
-  await pipeline(createReadStream(path, part), hash, { signal })
+  await pipeline((await openToRead(path)).createReadStream(part), hash, { signal })
   return hash.digest('hex')
 }
 

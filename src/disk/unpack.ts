@@ -1,21 +1,30 @@
 /** Archives that images come in. */
 
 import { createWriteStream } from 'node:fs'
-import { open } from 'node:fs/promises'
 import { basename, extname, join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { execa } from 'execa'
 import { exitCodes, messageOf, PipelineError } from '../errors.ts'
 import { boundBytes } from '../host/bound-bytes.ts'
 import { isNoSpace } from '../host/failures.ts'
+import { openToRead } from '../host/regular-file.ts'
 import { findProgram } from '../host/tools.ts'
-import { noRoomFor } from './no-room.ts'
+import { reasonIn } from '../text.ts'
+import { noRoomFor, requireRoom } from './no-room.ts'
+import { type SizeReader, sizeInGzip, sizeInXz, sizeInZip, sizeInZstd } from './unpacked-size.ts'
 import { requireFile, unreadableDisk } from './unreadable.ts'
+
+interface Unpacker {
+  /** The archive's first bytes. */
+  readonly magic: string
+  /** Programs that unpack it to standard output, best first. */
+  readonly programs: readonly (readonly string[])[]
+  readonly sizeIn?: SizeReader
+}
 
 const zipMagic = 'PK\u0003\u0004'
 
-/** Programs that unpack an archive to standard output, best first, by the archive's first bytes. */
-const unpackers: readonly { readonly magic: string; readonly programs: readonly (readonly string[])[] }[] = [
+const unpackers: readonly Unpacker[] = [
   {
     magic: 'BZh',
     programs: [
@@ -29,18 +38,19 @@ const unpackers: readonly { readonly magic: string; readonly programs: readonly 
       ['pigz', '-dc'],
       ['gzip', '-dc'],
     ],
+    sizeIn: sizeInGzip,
   },
-  { magic: '\u00fd7zXZ\0', programs: [['xz', '-dc']] },
-  { magic: '\u0028\u00b5\u002f\u00fd', programs: [['zstd', '-dcq', '--long=31']] },
+  { magic: '\u00fd7zXZ\0', programs: [['xz', '-dc']], sizeIn: sizeInXz },
+  { magic: '\u0028\u00b5\u002f\u00fd', programs: [['zstd', '-dcq', '--long=31']], sizeIn: sizeInZstd },
   // Without a password, it would ask for one on the terminal.
-  { magic: zipMagic, programs: [['unzip', '-P', 'none', '-p']] },
+  { magic: zipMagic, programs: [['unzip', '-P', 'none', '-p']], sizeIn: sizeInZip },
 ]
 
 /** Of what an archive unpacks to: more than any disk of a system VM. */
 const maximumBytes = 64 * 1024 ** 3
 
-/** Of the names in a zip file. */
-const listingBytes = 1024 ** 2
+/** Of the names in a zip file, and of what a program complains about. */
+const textBytes = 1024 ** 2
 
 /**
  * The file itself, or its unpacked copy.
@@ -56,38 +66,74 @@ export async function unpackArchive(
   const head = await readHead(file)
   const kind = unpackers.find(({ magic }) => head.startsWith(magic))
   if (kind === undefined) return file
+  const words = await findUnpacker(file, kind)
   if (kind.magic === zipMagic) await requireOneMember(file, signal)
-  for (const [program = '', ...words] of kind.programs) {
-    if ((await findProgram(program)) === undefined) continue
-    const unpacked = join(folder, basename(file, extname(file)))
-    const child = execa(program, [...words, file], { cancelSignal: signal, buffer: false, stdin: 'ignore' })
-    // Its failure shows below.
-    child.catch(() => undefined)
-    const bounded = (chunks: AsyncIterable<Uint8Array>) =>
-      boundBytes(chunks, most, () => tooLarge(file, most))
-    try {
-      await pipeline(child.stdout, bounded, createWriteStream(unpacked), { signal })
-      await child
-    } catch (cause) {
-      signal.throwIfAborted()
-      if (cause instanceof PipelineError) throw cause
-      if (isNoSpace(cause)) throw noRoomFor(unpacked, cause)
-      throw unreadableDisk(`cannot unpack ${file}: ${messageOf(cause)}`, cause)
-    } finally {
-      child.kill()
-    }
-    return unpacked
-  }
-  const names = kind.programs.map(([name]) => name).join(' or ')
+  const size = (await kind.sizeIn?.(file, signal)) ?? 0
+  if (size > most) throw tooLarge(file, most)
+  await requireRoom(size, `the unpacked ${file}`)
+  const unpacked = join(folder, basename(file, extname(file)))
+  await runUnpacker([...words, file], unpacked, signal, most)
+  return unpacked
+}
+
+/** Runs an action on the file, or on its unpacked copy, whose name is none of the user's: errors name the archive. */
+export async function withUnpacked<Result>(
+  file: string,
+  folder: string,
+  signal: AbortSignal,
+  action: (plain: string) => Promise<Result>,
+): Promise<Result> {
+  const plain = await unpackArchive(file, folder, signal)
+  return action(plain).catch((error: unknown) => {
+    if (plain === file || !(error instanceof PipelineError)) throw error
+    const message = error.message.replaceAll(plain, `${file} (unpacked)`)
+    throw new PipelineError({ ...error, message, cause: error })
+  })
+}
+
+// --- internal ---
+
+/** @throws PipelineError `tools` */
+async function findUnpacker(file: string, { programs }: Unpacker): Promise<readonly string[]> {
+  for (const words of programs) if ((await findProgram(words[0] ?? '')) !== undefined) return words
   throw new PipelineError({
     code: 'tools',
-    message: `${file} is an archive, and this host has no ${names} to unpack it`,
+    message: `${file} is an archive, and this host has no ${programs.map(([name]) => name).join(' or ')} to unpack it`,
     hint: 'install it with: npm run setup',
     exitCode: exitCodes.hostNotFit,
   })
 }
 
-// --- internal ---
+async function runUnpacker(
+  [program = '', ...words]: readonly string[],
+  unpacked: string,
+  signal: AbortSignal,
+  most: number,
+): Promise<void> {
+  const file = words.at(-1) ?? ''
+  const child = execa(program, words, {
+    cancelSignal: signal,
+    buffer: { stdout: false },
+    maxBuffer: { stderr: textBytes },
+    stdin: 'ignore',
+    env: { LC_ALL: 'C' },
+  })
+  // Its failure shows below.
+  child.catch(() => undefined)
+  const bounded = (chunks: AsyncIterable<Uint8Array>) => boundBytes(chunks, most, () => tooLarge(file, most))
+  try {
+    await pipeline(child.stdout, bounded, createWriteStream(unpacked), { signal })
+    await child
+  } catch (cause) {
+    signal.throwIfAborted()
+    if (cause instanceof PipelineError) throw cause
+    if (isNoSpace(cause)) throw await noRoomFor(`the unpacked ${file}`, cause)
+    const { stderr = '' } = cause as { readonly stderr?: string }
+    throw unreadableDisk(`cannot unpack ${file}: ${reasonIn(stderr) || messageOf(cause)}`, cause)
+  } finally {
+    child.kill()
+  }
+}
 
 function tooLarge(file: string, most: number): PipelineError {
   return unreadableDisk(
@@ -103,11 +149,9 @@ async function requireOneMember(file: string, signal: AbortSignal): Promise<void
     reject: false,
     cancelSignal: signal,
     stdin: 'ignore',
-    maxBuffer: listingBytes,
+    maxBuffer: textBytes,
     timeout: 60_000,
   })
-  // Without unzip, the error about missing programs says more.
-  if (failed && /ENOENT/.test(shortMessage ?? '')) return
   if (failed) throw unreadableDisk(`cannot unpack ${file}: it is damaged or cut short`, shortMessage)
   const names = stdout.split('\n')
   if (names.length === 1) return
@@ -120,7 +164,7 @@ async function requireOneMember(file: string, signal: AbortSignal): Promise<void
 
 async function readHead(file: string): Promise<string> {
   await requireFile(file)
-  const handle = await open(file, 'r').catch((cause) => {
+  const handle = await openToRead(file).catch((cause) => {
     throw unreadableDisk(`cannot read the disk ${file}: ${messageOf(cause)}`, cause)
   })
   try {

@@ -1,13 +1,16 @@
 /** Disks that can't be read. */
 
 import { stat } from 'node:fs/promises'
-import { exitCodes, PipelineError } from '../errors.ts'
+import { exitCodes, isHostFault, PipelineError } from '../errors.ts'
+import { reasonOf } from '../host/failures.ts'
 
+/** @param cause a failure of the host is not the disk's fault, and is passed on as it is */
 export function unreadableDisk(
   message: string,
   cause?: unknown,
   hint = 'give the path of a whole disk image that qemu-img reads.',
 ): PipelineError {
+  if (isHostFault(cause)) return cause
   return new PipelineError({
     code: 'disk-unreadable',
     message,
@@ -20,12 +23,24 @@ export function unreadableDisk(
 /** Reading anything else would block, or never end. @throws PipelineError `disk-unreadable` */
 export async function requireFile(path: string): Promise<void> {
   const found = await stat(path).catch((cause: NodeJS.ErrnoException) => {
-    const said = cause.code === 'ENOENT' ? 'there is no such file' : cause.message
-    throw unreadableDisk(`cannot read the disk ${path}: ${said}`, cause)
+    throw unreadableDisk(`cannot read the disk ${path}: ${reasonOf(cause)}`, cause)
   })
   if (found.isFile() || found.isBlockDevice()) return
   const kind = kinds.find(([is]) => found[is]())?.[1] ?? 'something else'
   throw unreadableDisk(`cannot read the disk ${path}: it is ${kind}, not a file`)
+}
+
+/** As far as an MBR reaches. What a larger disk claims to hold could be read, compared and copied without end. */
+const maximumTiB = 2
+
+/** @param sizeBytes of the disk that a guest sees @throws PipelineError `disk-unreadable` */
+export function requireBounded(path: string, sizeBytes: number): void {
+  if (sizeBytes <= maximumTiB * 1024 ** 4) return
+  throw unreadableDisk(
+    `cannot read the disk ${path}: it has ${sizeBytes} bytes; the limit is ${maximumTiB} TiB`,
+    undefined,
+    'an MBR reaches no further, and a system VM needs some GiB: give a smaller disk.',
+  )
 }
 
 const kinds = [

@@ -44,7 +44,7 @@ export interface DoctorCheck {
   readonly advice?: string | undefined
 }
 
-/** The result of a look. */
+/** The result of a probe. */
 export interface Finding extends Omit<DoctorCheck, 'id' | 'title'> {
   /** The error for verbs that depend on it. */
   readonly error?: PipelineError
@@ -52,8 +52,8 @@ export interface Finding extends Omit<DoctorCheck, 'id' | 'title'> {
   readonly note?: string
 }
 
-/** One look: most checks have one, some have one per archive, keyring, … */
-export interface Look {
+/** One probe of the host: most checks have one, some have one per archive, keyring, … */
+export interface Probe {
   readonly id: string
   readonly title: string
   /** Throws a `PipelineError` for a fault, or returns findings. Several findings have their own ids and titles. */
@@ -65,10 +65,10 @@ type Found = Finding | readonly (Finding & Pick<DoctorCheck, 'id' | 'title'>)[]
 /** Tasks that may be refused. `planned-build` is a build that knows what it will make and download; `plan` only warns. */
 export type Task = 'build' | 'planned-build' | 'plan' | 'shell' | 'run' | 'verify' | 'export'
 
-/** What looks have in common. */
+/** What probes have in common. */
 export interface HostContext extends HostInput {
   readonly task: Task | 'doctor'
-  /** Fetches and verifies an archive once, however many looks need it. @throws PipelineError as `verifyRelease` does */
+  /** Fetches and verifies an archive once, however many probes need it. @throws PipelineError as `verifyRelease` does */
   readonly releaseOf: (archive: ReleaseRequest) => Promise<VerifiedRelease>
 }
 
@@ -77,7 +77,7 @@ export interface HostCheck {
   readonly id: string
   /** Tasks that run it and stop if it finds a fault with an error. `doctor` runs all checks. */
   readonly tasks: readonly Task[]
-  readonly looks: (context: HostContext) => readonly Look[]
+  readonly probes: (context: HostContext) => readonly Probe[]
 }
 
 export const ok = (found: string): Finding => ({ status: 'ok', found })
@@ -93,8 +93,3 @@ export const fault = (found: string, advice: string, error?: PipelineError): Fin
   advice,
   ...(error === undefined ? {} : { error }),
 })
-
-/** A number with its noun. */
-export function plural(count: number, noun: string): string {
-  return `${count} ${noun}${count === 1 ? '' : 's'}`
-}

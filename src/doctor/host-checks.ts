@@ -7,7 +7,7 @@ import { type ReleaseRequest, type VerifiedRelease, verifyRelease } from '../deb
 import { openReleaseMemory } from '../debian/release-memory.ts'
 import { findAccount } from '../host/account.ts'
 import { needsUdebs } from '../installers/debian-installer/udebs.ts'
-import type { Finding, HostCheck, HostContext, HostImage, HostInput, Look, Task } from './check.ts'
+import type { Finding, HostCheck, HostContext, HostImage, HostInput, Probe, Task } from './check.ts'
 import {
   checkAccelerator,
   checkAccount,
@@ -17,125 +17,131 @@ import {
   checkSystem,
 } from './checks/host.ts'
 import { checkArchive, checkKeyring, checkUdebs } from './checks/mirrors.ts'
-import { checkPath, checkSpace, checkWritable } from './checks/output.ts'
+import { checkPath, checkSpace, checkWorkFolder, checkWritable } from './checks/output.ts'
 import { checkArchiver, checkTools, packedTargets } from './checks/tools.ts'
 
 export const hostChecks: readonly HostCheck[] = [
-  { id: 'system', tasks: [], looks: () => [look('system', 'system', checkSystem)] },
+  { id: 'system', tasks: [], probes: () => [probe('system', 'system', checkSystem)] },
+  {
+    id: 'work-folder',
+    // Before those of programs, which fail without it.
+    tasks: ['build', 'plan', 'shell', 'run', 'verify', 'export'],
+    probes: () => [probe('work-folder', 'temporary files', checkWorkFolder)],
+  },
   {
     id: 'account',
     // Each of them logs in to a guest.
     tasks: ['build', 'shell', 'run', 'verify'],
-    looks: () => [look('account', 'account', () => checkAccount(findAccount()))],
+    probes: () => [probe('account', 'account', () => checkAccount(findAccount()))],
   },
-  { id: 'node', tasks: [], looks: () => [look('node', 'Node.js', () => checkNode(process.versions.node))] },
+  { id: 'node', tasks: [], probes: () => [probe('node', 'Node.js', () => checkNode(process.versions.node))] },
   {
     id: 'tools',
     tasks: ['build', 'shell', 'run', 'verify'],
-    looks: ({ images }) =>
+    probes: ({ images }) =>
       (images.length === 0 ? (['x86_64'] as const) : archsOf(images)).map((arch) =>
-        look('tools', 'tools', () => checkTools(arch)),
+        probe('tools', 'tools', () => checkTools(arch)),
       ),
   },
   {
     id: 'path',
     tasks: ['build'],
-    looks: ({ images, outDir }) =>
+    probes: ({ images, outDir }) =>
       [outDir, ...images.flatMap(({ stages = [] }) => stages.map(({ script }) => script))]
         .filter((path) => path?.includes('{{'))
-        .map((path) => look('path', 'path', () => checkPath(path ?? ''))),
+        .map((path) => probe('path', 'path', () => checkPath(path ?? ''))),
   },
   {
     id: 'archiver',
     tasks: ['build', 'export'],
-    looks: ({ images }) => {
-      const looks = images.flatMap(({ targets, formats }) =>
+    probes: ({ images }) => {
+      const probes = images.flatMap(({ targets, formats }) =>
         targets === undefined || formats === undefined
           ? []
           : packedTargets({ targets, formats }).map((target) =>
-              look(`archiver:${target}`, 'archivers', () => checkArchiver(target, formats)),
+              probe(`archiver:${target}`, 'archivers', () => checkArchiver(target, formats)),
             ),
       )
       // A target has one kind of archive in all images.
-      return [...new Map(looks.map((one) => [one.id, one])).values()]
+      return [...new Map(probes.map((one) => [one.id, one])).values()]
     },
   },
   {
     id: 'out-writable',
     // A build makes the folder, and so finds out by itself.
     tasks: [],
-    looks: ({ outDir }) =>
-      outDir === undefined ? [] : [look('out-writable', 'output', () => checkWritable(outDir))],
+    probes: ({ outDir }) =>
+      outDir === undefined ? [] : [probe('out-writable', 'output', () => checkWritable(outDir))],
   },
   {
     id: 'disk-space',
     tasks: ['planned-build', 'plan'],
-    looks: ({ outDir, room, neededBytes }) => {
+    probes: ({ outDir, room, neededBytes }) => {
       const need = room ?? (neededBytes === undefined ? undefined : { neededBytes })
       if (outDir === undefined || need === undefined) return []
-      return [look('disk-space', 'disk space', () => checkSpace(outDir, need))]
+      return [probe('disk-space', 'disk space', () => checkSpace(outDir, need))]
     },
   },
   {
     id: 'memory',
     tasks: [],
-    looks: ({ neededMemoryMiB = 2560 }) => [look('memory', 'memory', () => checkMemory(neededMemoryMiB))],
+    probes: ({ neededMemoryMiB = 2560 }) => [probe('memory', 'memory', () => checkMemory(neededMemoryMiB))],
   },
   {
     id: 'user-namespaces',
     tasks: [],
     // Only the installer bootstrap makes one, and root needs none.
-    looks: ({ images, signal }) => {
+    probes: ({ images, signal }) => {
       const isNeeded = images.length === 0 || images.some(({ installer }) => installer !== 'debian-installer')
       if (!isNeeded || process.getuid?.() === 0) return []
-      return [look('user-namespaces', 'namespaces', () => checkNamespaces(signal))]
+      return [probe('user-namespaces', 'namespaces', () => checkNamespaces(signal))]
     },
   },
   {
     id: 'keyring',
     // Without it, no archive can be verified, and the mirror check fails.
     tasks: [],
-    looks: ({ images }) =>
+    probes: ({ images }) =>
       unique(images.flatMap(({ mirror }) => mirror?.keyring ?? [])).map((path) =>
-        look(`keyring:${path}`, 'keyring', () => checkKeyring(path)),
+        probe(`keyring:${path}`, 'keyring', () => checkKeyring(path)),
       ),
   },
   {
     id: 'accelerator',
     tasks: [],
-    looks: (context) => {
+    probes: (context) => {
       const { cacheDir, images } = context
       if (cacheDir === undefined) return []
       return archsOf(images).map((arch) =>
-        look(`accelerator:${arch}`, 'accelerator', () => checkAccelerator(arch, cacheDir, context)),
+        probe(`accelerator:${arch}`, 'accelerator', () => checkAccelerator(arch, cacheDir, context)),
       )
     },
   },
   {
     id: 'mirror',
     tasks: ['planned-build'],
-    looks: (context) =>
+    probes: (context) =>
       uniqueArchives(context.images.filter(hasMirror).flatMap(archivesOf)).map((archive) =>
-        look(`mirror:${archive.suite}`, archive.suite, () => checkArchive(archive, context)),
+        probe(`mirror:${archive.suite}`, archive.suite, () => checkArchive(archive, context)),
       ),
   },
   {
     id: 'udebs',
     // In a build, the installer checks this.
     tasks: [],
-    looks: (context) => {
+    probes: (context) => {
       const images = context.images.filter(hasMirror)
       const wanted = uniqueArchives(images.filter(wantsUdebs).map(udebArchiveOf))
       const all = uniqueArchives(images.map(udebArchiveOf))
       return (context.task === 'doctor' ? all : wanted).map((archive) => {
         const isWanted = wanted.some((one) => isSame(one, archive))
-        return look(`udebs:${archive.suite}`, 'udebs', () => checkUdebs(archive, isWanted, context))
+        return probe(`udebs:${archive.suite}`, 'udebs', () => checkUdebs(archive, isWanted, context))
       })
     },
   },
 ]
 
-/** The context that looks run in. */
+/** The context that probes run in. */
 export function contextOf(task: HostContext['task'], input: HostInput): HostContext {
   const releases = new Map<string, Promise<VerifiedRelease>>()
   const memory = input.outDir === undefined ? undefined : openReleaseMemory(input.outDir)
@@ -150,7 +156,7 @@ export function contextOf(task: HostContext['task'], input: HostInput): HostCont
 }
 
 /**
- * Runs the checks of a task one after the other, and the looks of each in parallel.
+ * Runs the checks of a task one after the other, and the probes of each in parallel.
  * @returns warnings
  * @throws the PipelineError of the first fault
  */
@@ -158,7 +164,7 @@ export async function requireFit(task: Exclude<Task, 'plan'>, input: HostInput):
   const context = contextOf(task, input)
   const notes: string[] = []
   for (const check of checksOf(task)) {
-    const findings = await makeLooks(check, context)
+    const findings = await runProbes(check, context)
     const fault = findings.find(({ error }) => error !== undefined)
     if (fault?.error !== undefined) throw fault.error
     notes.push(...findings.flatMap(({ note }) => note ?? []))
@@ -169,7 +175,7 @@ export async function requireFit(task: Exclude<Task, 'plan'>, input: HostInput):
 /** Warnings for a plan. */
 export async function findWarnings(input: HostInput): Promise<readonly string[]> {
   const context = contextOf('plan', input)
-  const findings = await Promise.all(checksOf('plan').map((check) => makeLooks(check, context)))
+  const findings = await Promise.all(checksOf('plan').map((check) => runProbes(check, context)))
   return findings.flat().flatMap(({ note, error }) => note ?? error?.message ?? [])
 }
 
@@ -179,11 +185,11 @@ function checksOf(task: Task): readonly HostCheck[] {
   return hostChecks.filter(({ tasks }) => tasks.includes(task))
 }
 
-async function makeLooks({ looks }: HostCheck, context: HostContext): Promise<readonly Finding[]> {
-  return (await Promise.all(looks(context).map(({ run }) => run()))).flat()
+async function runProbes({ probes }: HostCheck, context: HostContext): Promise<readonly Finding[]> {
+  return (await Promise.all(probes(context).map(({ run }) => run()))).flat()
 }
 
-function look(id: string, title: string, run: Look['run']): Look {
+function probe(id: string, title: string, run: Probe['run']): Probe {
   return { id, title, run }
 }
 

@@ -1,9 +1,10 @@
 /** The Debian and Ubuntu packages of the programs needed, and their installation. */
 
-import { access, constants } from 'node:fs/promises'
+import { constants } from 'node:fs/promises'
 import { execa } from 'execa'
 import type { Arch } from '../arch.ts'
-import { exitCodes, PipelineError } from '../errors.ts'
+import { exitCodes, PipelineError, shownLines } from '../errors.ts'
+import { canAccess } from '../host/files.ts'
 import { findProgram, findTools, type ToolFault } from '../host/tools.ts'
 import { defaultPackerSource, type PackerSource, withPackerPackage } from './packer-package.ts'
 
@@ -54,10 +55,7 @@ async function examineHost(search: PackageSearch): Promise<HostExamination> {
     // Includes what only other users need: a host is set up for all of them.
     needs: search.forTests ? ['build', 'rootless', 'tests'] : ['build', 'rootless'],
   })
-  const hasKeyring = await access(search.keyring ?? debianKeyring.path, constants.R_OK).then(
-    () => true,
-    () => false,
-  )
+  const hasKeyring = await canAccess(search.keyring ?? debianKeyring.path, constants.R_OK)
   return { faults, keyrings: hasKeyring ? [] : [debianKeyring.package] }
 }
 
@@ -130,7 +128,7 @@ async function runApt(command: readonly string[], { onOutput, signal }: InstallO
   if (!result.failed) return
   throw new PipelineError({
     code: 'setup-apt-failed',
-    message: `${result.shortMessage}\n${result.all.split('\n').slice(-20).join('\n')}`,
+    message: `apt-get failed: ${result.shortMessage}\n${result.all.split('\n').slice(-shownLines).join('\n')}`,
     hint: `run it by hand to see more: ${result.escapedCommand}`,
     exitCode: exitCodes.hostNotFit,
     cause: result,

@@ -1,13 +1,13 @@
 /** Packer for a Debian or Ubuntu release without it: Debian 12's package, which depends only on the C library. */
 
-import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { chmod, writeFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import type { DebianArch } from '../arch.ts'
 import { findListedPackage, mostIndexBytes } from '../debian/packages-index.ts'
 import { fetchListed, verifyRelease } from '../debian/release.ts'
 import { exitCodes, PipelineError } from '../errors.ts'
 import { gunzip } from '../host/gunzip.ts'
+import { inWorkFolder } from '../host/work-folder.ts'
 
 export interface PackerSource {
   /** Mirror URL without a trailing slash. */
@@ -45,16 +45,13 @@ export async function withPackerPackage(
   if (listed === undefined) throw notThere(source, 'packer')
   const content = await fetchListed(`${source.mirror}/${listed.fileName}`, listed, { signal })
 
-  const folder = await mkdtemp(join(tmpdir(), 'systemvm-image-'))
-  try {
+  await inWorkFolder(async (folder) => {
     // apt reads it as its own user.
     await chmod(folder, 0o755)
     const path = join(folder, basename(listed.fileName))
     await writeFile(path, content)
     await install(path)
-  } finally {
-    await rm(folder, { recursive: true, force: true })
-  }
+  })
 }
 
 function notThere({ mirror, suite }: PackerSource, what: string): PipelineError {

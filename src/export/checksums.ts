@@ -1,13 +1,16 @@
 /** Checksums of image files, and `md5sum.txt`, `sha256sum.txt`, `sha512sum.txt` in GNU format beside them. */
 
+import { createHash } from 'node:crypto'
 import { on } from 'node:events'
-import { access, stat } from 'node:fs/promises'
+import { stat } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'
 import { basename, dirname, join } from 'node:path'
 import { Worker } from 'node:worker_threads'
 import { openRawDisk, type RawDisk } from '../formats/raw-disk.ts'
-import { writeDurably } from '../host/files.ts'
-import { readRegularText } from '../host/regular-file.ts'
+import { parseChecksums, readChecksumList, renderChecksumList } from '../host/checksum-list.ts'
+import { canAccess, writeDurably } from '../host/files.ts'
+import { readRegular, readRegularText } from '../host/regular-file.ts'
+import { takeTurns } from '../host/turns.ts'
 
 /** Those that CloudStack's registration and its users ask for. */
 export const algorithms = ['md5', 'sha256', 'sha512'] as const
@@ -27,6 +30,8 @@ export async function computeChecksums<Wanted extends Algorithm = Algorithm>(
   onProgress: (fraction: number) => void = () => undefined,
 ): Promise<Readonly<Record<Wanted, string>>> {
   const { size, blocks } = await stat(path)
+  // A thread takes longer to start than to read it.
+  if (size < smallBytes) return digestsOf(await readRegular(path, smallBytes), wanted)
   const hasHoles = blocks * 512 < size
   const extents = hasHoles ? (await openRawDisk(path, signal)).extents : [{ start: 0, length: size }]
   const file = { path, sizeBytes: size, extents }
@@ -40,11 +45,21 @@ export async function computeChecksums<Wanted extends Algorithm = Algorithm>(
       onProgress(done.reduce((sum, each) => sum + each, 0) / (size * groups.length))
     })
   try {
-    const sums = await Promise.all(groups.map((group, index) => turns(() => hash(group, index))))
-    return Object.assign({}, ...sums)
+    const checksums = await Promise.all(groups.map((group, index) => turns(() => hash(group, index))))
+    return Object.assign({}, ...checksums)
   } finally {
     stopping.abort()
   }
+}
+
+const smallBytes = 2 ** 20
+
+function digestsOf<Wanted extends Algorithm>(
+  bytes: Buffer,
+  wanted: readonly Wanted[],
+): Readonly<Record<Wanted, string>> {
+  const sums = wanted.map((algorithm) => [algorithm, createHash(algorithm).update(bytes).digest('hex')])
+  return Object.fromEntries(sums)
 }
 
 async function hashInThread(
@@ -63,7 +78,7 @@ async function hashInThread(
   const either = AbortSignal.any([signal, ended.signal])
   try {
     for await (const [said] of on(worker, 'message', { signal: either }) as AsyncIterable<[HashMessage]>) {
-      if (said.sums !== undefined) return said.sums
+      if (said.checksums !== undefined) return said.checksums
       onBytes(said.done)
     }
     throw either.reason
@@ -74,37 +89,22 @@ async function hashInThread(
 
 /** A thread's messages: bytes read so far, and at the end its checksums. */
 type HashMessage =
-  | { readonly done: number; readonly sums?: undefined }
-  | { readonly sums: Record<string, string> }
+  | { readonly done: number; readonly checksums?: undefined }
+  | { readonly checksums: Record<string, string> }
 
 /** More threads than processors would only take memory. The rest wait their turn in order. */
-const turns = limit(availableParallelism())
-
-function limit(atOnce: number): <Result>(run: () => Promise<Result>) => Promise<Result> {
-  const waiting: (() => void)[] = []
-  let free = atOnce
-  return async (run) => {
-    if (free > 0) free -= 1
-    else await new Promise<void>((resolve) => waiting.push(resolve))
-    try {
-      return await run()
-    } finally {
-      const next = waiting.shift()
-      if (next === undefined) free += 1
-      else next()
-    }
-  }
-}
+const turns = takeTurns(availableParallelism())
 
 /** Adds a file's checksums to the lists of its folder, and drops lines of files that no longer exist. */
-export async function writeChecksums(file: string, sums: Checksums): Promise<void> {
+export async function writeChecksums(file: string, checksums: Checksums): Promise<void> {
   const folder = dirname(file)
   for (const algorithm of algorithms) {
     const path = listOf(folder, algorithm)
-    const { sums: lines, others } = readList(await readIfThere(path))
-    lines.set(basename(file), sums[algorithm])
-    for (const name of lines.keys()) if (!(await exists(join(folder, name)))) lines.delete(name)
-    await writeDurably(path, renderList(lines, others))
+    const list = readChecksumList(await readIfThere(path))
+    list.checksums.set(basename(file), checksums[algorithm])
+    for (const name of list.checksums.keys())
+      if (!(await canAccess(join(folder, name)))) list.checksums.delete(name)
+    await writeDurably(path, renderChecksumList(list))
   }
 }
 
@@ -112,8 +112,8 @@ export async function writeChecksums(file: string, sums: Checksums): Promise<voi
 export async function dropChecksums(file: string): Promise<void> {
   for (const algorithm of algorithms) {
     const path = listOf(dirname(file), algorithm)
-    const { sums, others } = readList(await readIfThere(path))
-    if (sums.delete(basename(file))) await writeDurably(path, renderList(sums, others))
+    const list = readChecksumList(await readIfThere(path))
+    if (list.checksums.delete(basename(file))) await writeDurably(path, renderChecksumList(list))
   }
 }
 
@@ -133,48 +133,14 @@ async function readIfThere(path: string): Promise<string> {
   })
 }
 
-async function exists(path: string): Promise<boolean> {
-  return access(path).then(
-    () => true,
-    () => false,
-  )
-}
-
-/** Lines in no known format belong to someone else; they stay, before the rest. */
-function renderList(sums: ReadonlyMap<string, string>, others: readonly string[]): string {
-  const lines = [...sums].sort(([a], [b]) => (a < b ? -1 : 1)).map(([name, sum]) => `${sum}  ${name}`)
-  return [...others, ...lines].map((line) => `${line}\n`).join('')
-}
-
-interface SumList {
-  readonly sums: Map<string, string>
-  /** Lines that are not about a file. */
-  readonly others: readonly string[]
-}
-
-function readList(text: string): SumList {
-  const sums = new Map<string, string>()
-  const others: string[] = []
-  for (const line of text.split('\n')) {
-    const [, sum, name] = /^([0-9a-f]+) [ *](.+)$/s.exec(line) ?? []
-    if (sum !== undefined && name !== undefined) sums.set(name, sum)
-    else if (line !== '') others.push(line)
-  }
-  return { sums, others }
-}
-
 /** Whether the folder's lists have a file's checksums. */
-export async function hasChecksums(file: string, sums: Checksums): Promise<boolean> {
+export async function hasChecksums(file: string, checksums: Checksums): Promise<boolean> {
   for (const algorithm of algorithms) {
     if (
-      parseSums(await readIfThere(listOf(dirname(file), algorithm))).get(basename(file)) !== sums[algorithm]
+      parseChecksums(await readIfThere(listOf(dirname(file), algorithm))).get(basename(file)) !==
+      checksums[algorithm]
     )
       return false
   }
   return true
-}
-
-/** Checksums by file name, from the format of `sha256sum` and similar tools. */
-export function parseSums(text: string): Map<string, string> {
-  return readList(text).sums
 }

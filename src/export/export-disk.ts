@@ -1,21 +1,20 @@
 /** Exports any disk, without a pipeline and without a store. */
 
 import { setMaxListeners } from 'node:events'
-import { mkdir, realpath, rm, stat } from 'node:fs/promises'
+import { realpath, stat } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import type { Backing } from '../disk/chain.ts'
 import { formatByEnding, recognizeFormat } from '../disk/disk-format.ts'
 import { type ImageFile, inspectImageFile } from '../disk/image-file.ts'
 import { requireRawDisk } from '../disk/raw-content.ts'
-import { unpackArchive } from '../disk/unpack.ts'
+import { withUnpacked } from '../disk/unpack.ts'
 import { unreadableDisk } from '../disk/unreadable.ts'
-import { findWorkFolder } from '../disk/work-folder.ts'
 import { exitCodes, PipelineError } from '../errors.ts'
 import type { DiskSizes } from '../formats/sizes.ts'
 import { stampOf } from '../host/files.ts'
 import { takeLock, type Waiting } from '../host/lock.ts'
 import { requireWritable } from '../host/out-folder.ts'
-import { temporaryFolderIn } from '../host/run-folder.ts'
+import { inWorkFolder } from '../host/work-folder.ts'
 import type { Emit } from '../report/events.ts'
 import { type TargetName, targets } from '../targets/registry.ts'
 import { listsOf } from './checksums.ts'
@@ -44,15 +43,13 @@ export interface DiskExport extends ExportSource {
  * @throws PipelineError `disk-unreadable`, `disk-refers-elsewhere`, `disk-size`, `disk-in-the-way`, `disk-changed`, `out-read-only`, `locked`, `export-failed`, `no-space`, `tools`
  */
 export async function exportDisk(request: DiskExport): Promise<readonly string[]> {
-  const work = temporaryFolderIn(await findWorkFolder())
-  await mkdir(work, { mode: 0o700 })
-  try {
-    const isArchive = formatByEnding(request.disk) === undefined
-    const disk = isArchive ? await unpackArchive(request.disk, work, request.signal) : request.disk
-    return await exportPlain({ ...request, disk, given: request.disk, work })
-  } finally {
-    await rm(work, { recursive: true, force: true })
-  }
+  const { disk: given, signal } = request
+  return inWorkFolder((work) => {
+    const exportFrom = (disk: string) => exportPlain({ ...request, disk, given, work })
+    return formatByEnding(given) === undefined
+      ? withUnpacked(given, work, signal, exportFrom)
+      : exportFrom(given)
+  })
 }
 
 // --- internal ---
@@ -109,7 +106,7 @@ async function requireFit(request: PlainExport): Promise<ImageFile> {
 
 /**
  * Determines the disk's format from its file extension where possible: the signature of a fixed VHD is at its end, and an
- * OVA is a tar of several files. A raw disk's first bytes are up to whoever writes to it.
+ * OVA is a tar of several files. A raw disk's first bytes are up to its author.
  */
 async function inspectSource(request: PlainExport): Promise<ImageFile> {
   const { disk, backing, takesAnyBytes = false, work, signal } = request
@@ -199,16 +196,19 @@ async function requireSize(request: DiskExport, { format, sizeBytes }: ImageFile
   const found = format === 'raw' ? (await stat(disk)).size || sizeBytes : sizeBytes
   throw new PipelineError({
     code: 'disk-size',
-    message: `the disk ${disk} has ${found} bytes (${describeMiB(found)}), a size that the files for ${unfit.join(' and ')} cannot express`,
+    message: `the disk ${disk} has ${found} bytes (${describeMiB(found)}), a size that the files for ${listed(unfit)} cannot express`,
     hint: adviseSize(nearestSizesMiB(request, sizeBytes), sizeBytes),
     exitCode: exitCodes.badInput,
     details: { sizeBytes: found, targets: unfit },
   })
 }
 
+const listed = (names: readonly string[]) =>
+  names.length < 3 ? names.join(' and ') : `${names.slice(0, -1).join(', ')} and ${names.at(-1)}`
+
 function describeMiB(bytes: number): string {
   const rest = bytes % mibBytes
-  return `${Math.floor(bytes / mibBytes)} MiB${rest === 0 ? '' : ` and ${rest} bytes`}`
+  return `${Math.floor(bytes / mibBytes)} MiB${rest === 0 ? '' : ` and ${rest} ${rest === 1 ? 'byte' : 'bytes'}`}`
 }
 
 function adviseSize(sizesMiB: readonly number[], sizeBytes: number): string {

@@ -1,10 +1,10 @@
 /**
- * Computes sums of one file in a thread of its own, so that exports beside it go on. Plain JavaScript: tests start it where
- * nothing is compiled.
+ * Computes the checksums of one file in a thread of its own, so that exports beside it go on. Plain JavaScript: tests start it
+ * where nothing is compiled.
  */
 
 import { createHash } from 'node:crypto'
-import { closeSync, openSync, readSync } from 'node:fs'
+import { closeSync, constants, openSync, readSync } from 'node:fs'
 import { parentPort, workerData } from 'node:worker_threads'
 
 const { path, sizeBytes, extents, algorithms } = workerData
@@ -13,8 +13,8 @@ const hashes = algorithms.map((/** @type {string} */ algorithm) => [algorithm, c
 const buffer = Buffer.alloc(256 * 1024)
 const zeros = Buffer.alloc(256 * 1024)
 
-/** Told of every so many bytes, for whoever waits for the sums of a long file. */
-const toldBytes = 256 * 1024 * 1024
+/** Progress is reported after so many bytes. */
+const reportedBytes = 256 * 1024 * 1024
 let done = 0
 
 /** @param {Uint8Array} bytes */
@@ -22,7 +22,7 @@ function update(bytes) {
   for (const [, hash] of hashes) hash.update(bytes)
   const before = done
   done += bytes.length
-  if (Math.floor(done / toldBytes) > Math.floor(before / toldBytes)) parentPort?.postMessage({ done })
+  if (Math.floor(done / reportedBytes) > Math.floor(before / reportedBytes)) parentPort?.postMessage({ done })
 }
 
 /** Zeros count as well, but where they are known to be they need not be read. @param {number} length */
@@ -31,7 +31,8 @@ function passZeros(length) {
     update(zeros.subarray(0, Math.min(left, zeros.length)))
 }
 
-const file = openSync(path, 'r')
+// Opening a named pipe would wait for a writer.
+const file = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK)
 let position = 0
 for (const { start, length } of extents) {
   passZeros(start - position)
@@ -47,5 +48,5 @@ for (const { start, length } of extents) {
 passZeros(sizeBytes - position)
 closeSync(file)
 parentPort?.postMessage({
-  sums: Object.fromEntries(hashes.map(([algorithm, hash]) => [algorithm, hash.digest('hex')])),
+  checksums: Object.fromEntries(hashes.map(([algorithm, hash]) => [algorithm, hash.digest('hex')])),
 })

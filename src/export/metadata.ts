@@ -7,7 +7,7 @@ import { writeDurably } from '../host/files.ts'
 import { readRegularText } from '../host/regular-file.ts'
 import type { ImageResult } from '../report/report.ts'
 import type { TargetName } from '../targets/registry.ts'
-import { type Registration, registeredSum, registrationsOf } from './registration.ts'
+import { type Registration, registeredChecksum, registrationsOf } from './registration.ts'
 
 /** Never resolves, by RFC 2606: CloudStack's setup aborts at a template without a URL, even if its file is there. */
 const nowhere = 'http://systemvm.invalid'
@@ -49,7 +49,7 @@ function renderSection(image: ResolvedImage, result: ImageResult, registration: 
   const file = basename(result.path)
   return render({
     templatename: registration.templateName,
-    checksum: registeredSum(image, result),
+    checksum: registeredChecksum(image, result),
     downloadurl: `${placeDownloads(image).url}/${file}`,
     filename: file,
     arch: image.arch,

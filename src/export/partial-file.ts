@@ -1,6 +1,6 @@
 /** Files that get their name only once they are complete. */
 
-import { constants, copyFile, link, rename, rm } from 'node:fs/promises'
+import { rename, rm } from 'node:fs/promises'
 import { PipelineError } from '../errors.ts'
 import { exportFailed } from '../formats/failures.ts'
 
@@ -32,9 +32,4 @@ export async function writeWhole<Result>(
       () => undefined,
     )
   }
-}
-
-/** A hard link if possible, else a copy; exports replace files and never write into them. */
-export async function bringFile(file: string, to: string): Promise<void> {
-  await link(file, to).catch(() => copyFile(file, to, constants.COPYFILE_FICLONE))
 }

@@ -44,6 +44,10 @@ function canonicalSection({ release, arch }: Registered, hypervisor: string): st
 }
 
 /** The checksum by which the release compares a file with its registration. */
-export function registeredSum({ release }: Pick<Registered, 'release'>, sums: Checksums): string {
-  return isBefore(release, [4, 22]) ? sums.md5 : sums.sha512
+export function registeredChecksum(registered: Pick<Registered, 'release'>, checksums: Checksums): string {
+  return checksums[registeredAlgorithm(registered)]
+}
+
+export function registeredAlgorithm({ release }: Pick<Registered, 'release'>): 'md5' | 'sha512' {
+  return isBefore(release, [4, 22]) ? 'md5' : 'sha512'
 }

@@ -4,11 +4,11 @@ import { mkdir, readdir, rm } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { repositoryFolder } from '../config/release.ts'
 import type { ResolvedImage } from '../config/resolved.ts'
+import { linkOrCopy } from '../host/files.ts'
 import { outFolderAt } from '../host/out-folder.ts'
 import type { ImageResult } from '../report/report.ts'
 import { writeChecksums } from './checksums.ts'
 import { writeMetadata } from './metadata.ts'
-import { bringFile } from './partial-file.ts'
 
 /** Puts an image's files into its release's folder, with their checksums, replacing its earlier ones. */
 export async function writeRepository(
@@ -23,7 +23,7 @@ export async function writeRepository(
   for (const name of former) await rm(join(folder, name))
   for (const result of results) {
     const file = join(folder, basename(result.path))
-    await bringFile(join(outFolder, result.path), file)
+    await linkOrCopy(join(outFolder, result.path), file)
     await writeChecksums(file, result)
   }
   await writeMetadata(folder, image, results)

@@ -6,7 +6,8 @@ import type { BlockNode } from '../disk/block-node.ts'
 import { exportFailed } from '../formats/failures.ts'
 import { compressGrains, type Grain } from '../formats/grains.ts'
 import { flattenDisk, type RawDisk } from '../formats/raw-disk.ts'
-import { oneAtATime } from '../host/one-at-a-time.ts'
+import { secondsSince } from '../host/elapsed.ts'
+import { oneAtATime, type TakeTurns } from '../host/turns.ts'
 import type { Emit } from '../report/events.ts'
 import type { TargetName } from '../targets/registry.ts'
 import { algorithms, type Checksums, computeChecksums, dropChecksums, writeChecksums } from './checksums.ts'
@@ -37,7 +38,7 @@ export interface SideBySide<Result> extends ExportSource {
 export interface MadeFile {
   readonly target: TargetName
   readonly path: string
-  readonly sums: Checksums
+  readonly checksums: Checksums
   readonly virtualSizeBytes: number
   readonly seconds: number
 }
@@ -104,7 +105,7 @@ async function exportTarget<Result>(
   job: SideBySide<Result>,
   { disk, key, grains }: Shared,
   target: TargetName,
-  list: ReturnType<typeof oneAtATime>,
+  list: TakeTurns,
 ): Promise<Result> {
   const { emit, signal } = job
   const path = job.fileOf(target)
@@ -126,20 +127,20 @@ async function exportTarget<Result>(
       grains?.close()
     }
     show('checksums')
-    const sums = await computeChecksums(file, signal, algorithms, (fraction) =>
+    const checksums = await computeChecksums(file, signal, algorithms, (fraction) =>
       show(`checksums ${formatPercent(fraction)}`),
     )
     await job.confirm?.()
     // From here on no list has a wrong checksum, whatever happens.
     await inLists(path, () => list(() => dropChecksums(path)))
-    return sums
+    return checksums
   }
   // Hashed before it gets its name, so that a file under its name is listed a moment later, interrupted or not.
-  const sums = await writeWhole(path, join(job.workFolder, basename(path)), signal, write, job.confirm)
-  await inLists(path, () => list(() => writeChecksums(path, sums)))
+  const checksums = await writeWhole(path, join(job.workFolder, basename(path)), signal, write, job.confirm)
+  await inLists(path, () => list(() => writeChecksums(path, checksums)))
   const seconds = secondsSince(started)
   emit({ kind: 'part-finished', name, seconds })
-  return job.onFile({ target, path, sums, virtualSizeBytes: disk.sizeBytes, seconds })
+  return job.onFile({ target, path, checksums, virtualSizeBytes: disk.sizeBytes, seconds })
 }
 
 async function inLists(path: string, write: () => Promise<void>): Promise<void> {
@@ -152,8 +153,4 @@ async function inLists(path: string, write: () => Promise<void>): Promise<void> 
 
 function formatPercent(fraction: number): string {
   return `${Math.floor(fraction * 100)} %`
-}
-
-function secondsSince(startedMs: number): number {
-  return Math.round(performance.now() - startedMs) / 1000
 }

@@ -10,6 +10,7 @@
 import { type FileHandle, open } from 'node:fs/promises'
 import { Transform } from 'node:stream'
 import { execa } from 'execa'
+import { openToRead } from '../host/regular-file.ts'
 
 /** Called with the share of the source read so far, from 0 to 1. */
 export type OnProgress = (fraction: number) => void
@@ -81,7 +82,7 @@ async function compress(
   onProgress: OnProgress,
   signal: AbortSignal,
 ): Promise<{ readonly read: number; readonly written: number }> {
-  const from = await open(source, 'r')
+  const from = await openToRead(source)
   const { size } = await from.stat()
   let read = 0
   const meter = new Transform({

@@ -1,6 +1,6 @@
 /** Why an image file could not be made. */
 
-import { PipelineError } from '../errors.ts'
+import { isHostFault, PipelineError } from '../errors.ts'
 
 /** Why a writer cannot make its file, and what to do next. The caller adds which file it is. */
 export class ExportFault extends Error {
@@ -16,8 +16,10 @@ export class ExportFault extends Error {
 /**
  * The error for an export that failed because of a system call or a program.
  * @param what kind of file and its path
+ * @param cause a failure of the host says more by itself, and is passed on as it is
  */
 export function exportFailed(what: string, cause: unknown): PipelineError {
+  if (isHostFault(cause)) return cause
   const found = cause as { code?: string; shortMessage?: string; stderr?: string; message: string }
   const said = found.stderr?.trim() || (found.shortMessage ?? found.message)
   const isFull = found.code === 'ENOSPC' || said.includes('No space left on device')

@@ -57,7 +57,7 @@ export async function* compressGrains(
   const pending: Promise<Grain>[] = []
   for await (const block of readDataBlocks(disk, grainBytes, concurrency)) {
     const grain = compress(block)
-    // Whoever awaits it sees the failure; after an earlier failure no one does.
+    // The code that awaits it sees the failure; after an earlier failure, none does.
     grain.catch(() => undefined)
     pending.push(grain)
     if (pending.length >= concurrency) yield await (pending.shift() as Promise<Grain>)

@@ -1,6 +1,6 @@
 /** What a qcow2 asks of its reader, from its header: docs/interop/qcow2.rst of QEMU. */
 
-import { open } from 'node:fs/promises'
+import { openToRead } from '../host/regular-file.ts'
 
 /** Bits that a reader must know, or refuse the file. CloudStack's inspection refuses all but the fourth. */
 const incompatibleBits = [
@@ -15,7 +15,7 @@ const headerBytes = 104
 
 /** The features of a qcow2 that a host may refuse, in words. */
 export async function readUnusualFeatures(file: string): Promise<readonly string[]> {
-  const handle = await open(file, 'r')
+  const handle = await openToRead(file)
   try {
     const { buffer: header, bytesRead } = await handle.read(Buffer.alloc(headerBytes), 0, headerBytes, 0)
     if (bytesRead < headerBytes) return ['its header is cut short']

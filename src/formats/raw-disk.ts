@@ -1,8 +1,9 @@
 /** The final layer as one sparse raw file, read by every exporter: written once, and only where there is data. */
 
-import { open } from 'node:fs/promises'
+import type { FileHandle } from 'node:fs/promises'
 import { type BlockNode, imageNode } from '../disk/block-node.ts'
 import { convertImage, mapImage } from '../disk/qemu-img.ts'
+import { openToRead } from '../host/regular-file.ts'
 import { exportFailed } from './failures.ts'
 
 /** A range of the disk that may hold anything but zeros, in bytes. */
@@ -70,7 +71,7 @@ export async function* readDataBlocks(
   // A ring buffer. What does not fit behind the last stretch leaves less than one unused.
   const memory = Buffer.allocUnsafeSlow((kept + 2 * atOnce) * blockBytes)
   let free = 0
-  const file = await open(disk.path, 'r')
+  const file = await openToRead(disk.path)
   try {
     let next = 0
     for (const { start, length } of disk.extents) {
@@ -94,11 +95,7 @@ export async function* readDataBlocks(
 }
 
 /** Fills up with zeros behind the end of the file. */
-async function readFully(
-  file: Awaited<ReturnType<typeof open>>,
-  buffer: Buffer,
-  position: number,
-): Promise<void> {
+async function readFully(file: FileHandle, buffer: Buffer, position: number): Promise<void> {
   let done = 0
   for (let bytesRead = -1; bytesRead !== 0 && done < buffer.length; done += bytesRead) {
     bytesRead = (await file.read(buffer, done, buffer.length - done, position + done)).bytesRead

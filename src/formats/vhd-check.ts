@@ -3,7 +3,8 @@
  * available on Debian.
  */
 
-import { type FileHandle, open } from 'node:fs/promises'
+import type { FileHandle } from 'node:fs/promises'
+import { openToRead } from '../host/regular-file.ts'
 import { checkBatmap } from './vhd-batmap-check.ts'
 import { type Block, type Fault, hex, mostEntries, readAt, readSize } from './vhd-check-parts.ts'
 import { type VhdRule, vhdRules } from './vhd-check-rules.ts'
@@ -40,7 +41,7 @@ const mostFaults = 50
  * the file.
  */
 export async function checkVhd(file: string, signal?: AbortSignal): Promise<readonly string[]> {
-  const handle = await open(file, 'r')
+  const handle = await openToRead(file)
   try {
     const faults: string[] = []
     const fault = (rule: VhdRule, found: string) => {

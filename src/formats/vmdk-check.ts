@@ -1,6 +1,7 @@
 /** Checks a streamOptimized VMDK to the last byte: walks every marker, and unpacks every grain. */
 
-import { type FileHandle, open } from 'node:fs/promises'
+import type { FileHandle } from 'node:fs/promises'
+import { openToRead } from '../host/regular-file.ts'
 import { grainBytes } from './grains.ts'
 import {
   descriptorSectors,
@@ -49,7 +50,7 @@ export async function checkVmdk(
   path: string,
   { part, unpacks = true, signal }: CheckOptions = {},
 ): Promise<VmdkFacts> {
-  const file = await open(path, 'r')
+  const file = await openToRead(path)
   try {
     const whole = part ?? { offset: 0, length: (await file.stat()).size }
     demand(whole.length % sectorBytes === 0, 'whole-sectors', `${whole.length} bytes`)

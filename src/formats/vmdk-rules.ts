@@ -110,7 +110,7 @@ export function unpackGrain(grain: number, stored: Buffer): Promise<void> {
       throw new VmdkFault('grain-data', `grain ${grain} cannot be unpacked: ${cause.message}`)
     },
   )
-  // After an earlier fault no one awaits it.
+  // After an earlier fault nothing awaits it.
   unpacked.catch(() => undefined)
   return unpacked
 }

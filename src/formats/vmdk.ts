@@ -50,12 +50,12 @@ export async function writeStreamOptimizedVmdk(
   const hash = createHash('sha256')
   let sizeBytes = 0
   let written = 0
-  let told = -1
+  let shown = -1
   const count = () => {
     written += 1
     const percent = Math.floor((written / expected) * 100)
-    if (percent > told && percent < 100) onProgress(percent / 100)
-    told = Math.max(told, percent)
+    if (percent > shown && percent < 100) onProgress(percent / 100)
+    shown = Math.max(shown, percent)
   }
   const chunks = async function* () {
     for await (const chunk of gather(vmdkChunks(disk, options, grains, count))) {

@@ -61,7 +61,7 @@ const management: HandedAddress = {
   network: { network: '192.168.56.0/24', host: '192.168.56.1' },
 }
 
-// A block reserved for documentation: public, and in use by no one.
+// A block reserved for documentation: public, and unused.
 const publicNetwork: HandedAddress = {
   address: '203.0.113.10',
   prefixLength: 24,

@@ -8,7 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { BlockNode } from '../disk/block-node.ts'
 import { createDisk } from '../disk/qemu-img.ts'
 import type { ErrorCode } from '../error-codes.ts'
-import { exitCodes, PipelineError } from '../errors.ts'
+import { exitCodes, PipelineError, shownLines } from '../errors.ts'
 import { cleanText } from '../qemu/console.ts'
 import { findSign, hasSign } from '../qemu/console-signs.ts'
 import { type CommandResult, connectAgent, type GuestAgent } from '../qemu/guest-agent.ts'
@@ -22,6 +22,9 @@ import { guestMachine } from './machine.ts'
 
 /** Name of the port that the guest agent serves. */
 export const agentPort = 'org.qemu.guest_agent.0'
+
+/** The port through which older CloudStack hosts delivered data, by the name that they gave it. */
+export const oldPort = 's-42-VM.vport'
 
 export interface GuestOptions {
   /** Folder for the disk, logs and sockets of this boot. Its path must be short: a socket's is at most 108 bytes. */
@@ -63,6 +66,8 @@ export interface Guest {
   readonly disk: BlockNode
   /** Seconds since it started or resumed, less those for which a busy host had no processor for it. */
   readonly seconds: () => number
+  /** Share of the time since then for which a busy host had no processor for it, from 0 to 0.9. */
+  readonly waitingShare: () => number
   /** Output of the serial console, without control sequences. */
   readonly console: () => Promise<string>
   /** The same for the virtio console, if there is one. */
@@ -93,7 +98,6 @@ export interface Guest {
 }
 
 const pollMs = 250
-const shownLines = 20
 
 /** @throws PipelineError `qemu-ended` with QEMU's output */
 export async function startGuest(options: GuestOptions): Promise<Guest> {
@@ -127,7 +131,7 @@ export async function startGuest(options: GuestOptions): Promise<Guest> {
 
   const readLog = async (name: string) => cleanText(await readFile(path(name), 'utf8').catch(() => ''))
   const consoleText = () => readLog('serial.log')
-  const { seconds } = clock
+  const { seconds, waitingShare } = clock
 
   /** Fails as soon as waiting is pointless. */
   const requireAlive = async (): Promise<void> => {
@@ -187,6 +191,7 @@ export async function startGuest(options: GuestOptions): Promise<Guest> {
     options,
     disk,
     seconds,
+    waitingShare,
     console: consoleText,
     virtioConsole: () => readLog('hvc0.log'),
     waitForLogin,

@@ -1,10 +1,33 @@
 /** Failures that can happen to anything on a host: a full disk, or an interruption. */
 
-import { exitCodes, PipelineError } from '../errors.ts'
+import { exitCodes, messageOf, PipelineError } from '../errors.ts'
 
 /** Whether an error from a system call or a program means a full disk. */
 export function isNoSpace(cause: unknown): boolean {
   return cause instanceof Error && /ENOSPC|No space left on device/i.test(cause.message)
+}
+
+const reasons: Readonly<Record<string, string>> = {
+  ENOENT: 'it is not there',
+  ENOTDIR: 'a part of its path is not a folder',
+  EISDIR: 'it is a folder',
+  EACCES: 'permission denied',
+  EPERM: 'not permitted',
+  EROFS: 'it is read-only',
+  ENOSPC: 'the disk is full',
+  EDQUOT: 'your quota is used up',
+  EMFILE: 'too many open files',
+  ENFILE: 'too many open files on this host',
+  EIO: 'the disk failed',
+  ENAMETOOLONG: 'its name is too long',
+  ELOOP: 'its links lead in a circle',
+}
+
+/** Why a system call failed, in words and with its code; the message of any other error. */
+export function reasonOf(cause: unknown): string {
+  const { code = '' } = (cause ?? {}) as Partial<NodeJS.ErrnoException>
+  const reason = reasons[code]
+  return reason === undefined ? messageOf(cause) : `${reason} (${code})`
 }
 
 export function diskFailed(isFull: boolean, folder: string, cause?: unknown): PipelineError {
@@ -18,11 +41,11 @@ export function diskFailed(isFull: boolean, folder: string, cause?: unknown): Pi
   })
 }
 
-export function interrupted(): PipelineError {
+export function interrupted(hint = 'run it again: it resumes after the last finished stage.'): PipelineError {
   return new PipelineError({
     code: 'interrupted',
     message: 'the build was interrupted',
-    hint: 'run it again: it resumes after the last finished stage.',
+    hint,
     exitCode: exitCodes.interrupted,
   })
 }

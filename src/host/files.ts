@@ -1,7 +1,7 @@
 /** Files that exist completely or not at all. */
 
 import { randomBytes } from 'node:crypto'
-import { mkdir, open, rename, rm, stat, statfs } from 'node:fs/promises'
+import { access, constants, copyFile, link, mkdir, open, rename, rm, stat, statfs } from 'node:fs/promises'
 import { dirname } from 'node:path'
 
 /** Temporary name for `path` until it is complete: unique for each writer, and `isBeingWritten` can tell whose it is. */
@@ -82,6 +82,14 @@ export async function makeFolder(path: string): Promise<void> {
   }
 }
 
+/** Whether this process may access a path in these modes. @default whether the path exists */
+export async function canAccess(path: string, mode: number = constants.F_OK): Promise<boolean> {
+  return access(path, mode).then(
+    () => true,
+    () => false,
+  )
+}
+
 /** Free bytes on the disk of a folder, which need not exist yet. */
 export async function freeBytes(folder: string): Promise<number> {
   try {
@@ -98,6 +106,14 @@ export async function freeBytes(folder: string): Promise<number> {
 
 /** Errors of filesystems without hard links, or that refuse one more. */
 export const withoutLinks: readonly string[] = ['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EMLINK', 'EXDEV']
+
+/** Makes `to` a hard link to a file, or a copy where the filesystem refuses one. For files that are replaced, never changed. */
+export async function linkOrCopy(file: string, to: string): Promise<void> {
+  await link(file, to).catch(async (error: NodeJS.ErrnoException) => {
+    if (!withoutLinks.includes(error.code ?? '')) throw error
+    await copyFile(file, to, constants.COPYFILE_FICLONE)
+  })
+}
 
 /** Changes whenever a file is written or replaced, and is cheap. Meaningless for a device. */
 export async function stampOf(file: string): Promise<string> {

@@ -51,7 +51,7 @@ function publicUrl(remote: string): string | undefined {
     if (url.pathname.includes('@')) return undefined
     return Object.assign(url, { username: '', password: '', search: '', hash: '' }).href
   } catch {
-    // Git may have a use for it; where a login ends in it cannot be told.
+    // Git may have a use for it, but which part of it is a login is unclear.
     return undefined
   }
 }

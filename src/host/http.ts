@@ -158,7 +158,7 @@ async function withResponse<Result>(
   }
 }
 
-/** Of what is asked for: a small answer that unpacks to a large one is none. */
+/** Asks for content as it is: a small encoded answer could unpack to a large one, past every limit. */
 export const identity = { 'accept-encoding': 'identity' } as const
 
 /** @throws PipelineError `download-encoded` for a content that is to be decoded */

@@ -1,6 +1,7 @@
 /** Records of earlier runs: small JSON files that a build can do without, but only if they are really missing or wrong. */
 
 import type { z } from 'zod'
+import { parseJson } from '../text.ts'
 import { NotReadable, readRegularText } from './regular-file.ts'
 import { unlessMissing } from './unless-missing.ts'
 
@@ -15,12 +16,7 @@ export async function readJson(path: string, mostBytes?: number): Promise<unknow
       throw error
     }),
   )
-  if (text === undefined) return undefined
-  try {
-    return JSON.parse(text)
-  } catch {
-    return undefined
-  }
+  return text === undefined ? undefined : parseJson(text)
 }
 
 /** The record in a file; undefined if there is none of this schema. @throws PipelineError `unreadable` */

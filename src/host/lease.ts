@@ -8,6 +8,7 @@ import { randomBytes } from 'node:crypto'
 import { link, readdir, rm, stat, utimes, writeFile } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { exitCodes, PipelineError } from '../errors.ts'
 import { withoutLinks, writeDurably } from './files.ts'
 import { type Holder, hasEnded, readHolder } from './lock-holder.ts'
 
@@ -28,7 +29,10 @@ export interface LeaseTiming {
 /** Clocks alone decide nothing: those of two hosts may differ, and a host may have slept. */
 export const leaseTiming: LeaseTiming = { beatMs: 2_000, silentMs: 30_000 }
 
-/** Takes the lease, or returns its holder. */
+/**
+ * Takes the lease, or returns its holder.
+ * @throws PipelineError `lock-exhausted`
+ */
 export async function takeLease(
   path: string,
   own: Holder,
@@ -42,6 +46,7 @@ export async function takeLease(
       const isFree = other === undefined ? await isReleased(file) : await hasEnded(other)
       if (!isFree && (await isRenewed(file, timing))) return { other }
     }
+    if (newest === lastGeneration) throw noGenerationLeft(`${path}.${newest}`)
     const file = `${path}.${newest + 1}`
     if (!(await create(file, JSON.stringify(own)))) continue
     // While we looked, others may have succeeded each other, and removed the name that we have just taken.
@@ -84,14 +89,29 @@ async function newestOf(path: string): Promise<number> {
   return Math.max(0, ...(await generationsOf(path)))
 }
 
+/** A holder a second would need thirty years to come this far. */
+const lastGeneration = 999_999_999
+
+/** Other names are not of a lease: counting on from a larger number would pass what a number can hold. */
+const generationPattern = /^[1-9]\d{0,8}$/
+
 async function generationsOf(path: string): Promise<readonly number[]> {
   const start = `${basename(path)}.`
   const names = await readdir(dirname(path))
   return names
     .filter((name) => name.startsWith(start))
     .map((name) => name.slice(start.length))
-    .filter((rest) => /^[1-9]\d{0,14}$/.test(rest))
+    .filter((rest) => generationPattern.test(rest))
     .map(Number)
+}
+
+function noGenerationLeft(file: string): PipelineError {
+  return new PipelineError({
+    code: 'lock-exhausted',
+    message: `the lock file ${file} has the last number there is: no holder can follow it`,
+    hint: 'no run made it. Remove it while no run uses this folder.',
+    exitCode: exitCodes.hostNotFit,
+  })
 }
 
 const oldMs = 3_600_000

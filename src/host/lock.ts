@@ -4,6 +4,7 @@ import { type FileHandle, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { exitCodes, PipelineError } from '../errors.ts'
+import { reasonOf } from './failures.ts'
 import { makeFolder } from './files.ts'
 import { isAt, isLocal, type KernelLock, tryKernelLock } from './kernel-lock.ts'
 import { type Lease, type LeaseTiming, leaseTiming, takeLease } from './lease.ts'
@@ -159,7 +160,7 @@ function cannotLock(path: string, cause: NodeJS.ErrnoException): PipelineError {
     code: isFull ? 'no-space' : 'out-read-only',
     message: isFull
       ? `the disk that holds ${path} is full: not even the lock can be written`
-      : `cannot write the lock ${path}: ${cause.code}`,
+      : `cannot write the lock ${path}: ${reasonOf(cause)}`,
     hint: isFull
       ? 'make room and run the command again; what was finished before is kept.'
       : 'make its folder writable for you, or give another one with --out.',

@@ -3,6 +3,7 @@
 import { access, constants, lstat, readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { exitCodes, PipelineError } from '../errors.ts'
+import { reasonOf } from './failures.ts'
 import { makeFolder, writeDurably } from './files.ts'
 import { namesIn } from './unless-missing.ts'
 
@@ -95,14 +96,27 @@ export async function foldersWrittenTo(out: OutFolder): Promise<readonly string[
 /**
  * Requires that no folder of `out/` is a link, before anything is written to or removed from it: a folder from elsewhere
  * could lead to any files of the user. `out/` itself may be one, since it is the user who names it.
- * @throws PipelineError `out-linked`
+ * @throws PipelineError `out-linked`, `not-output` for a file
  */
 export async function requireOwnFolders(out: OutFolder): Promise<void> {
   const { path, cache, report: _report, reportPage: _page, ...folders } = out
+  await requireFolder(path)
   await requireUnlinked(...Object.values(folders), ...Object.values(cache))
   // Their own folders have names that only runs, variants, releases and media give.
   for (const folder of [out.runs, out.render, out.repository, cache.netboot])
     await requireUnlinked(...(await namesIn(folder)).map((name) => join(folder, name)))
+}
+
+/** A file in its place would look like an output folder with nothing in it. */
+async function requireFolder(path: string): Promise<void> {
+  const found = await stat(path).catch(() => undefined)
+  if (found === undefined || found.isDirectory()) return
+  throw new PipelineError({
+    code: 'not-output',
+    message: `the output folder ${path} is not a folder`,
+    hint: 'give another one with --out.',
+    exitCode: exitCodes.badInput,
+  })
 }
 
 /** @throws PipelineError `out-linked` if any of these paths is a link */
@@ -145,7 +159,7 @@ export async function requireWritable(folder: string): Promise<void> {
   } catch (cause) {
     throw new PipelineError({
       code: 'out-read-only',
-      message: `cannot write in the output folder ${folder}: ${(cause as NodeJS.ErrnoException).code}`,
+      message: `cannot write in the output folder ${folder}: ${reasonOf(cause)}`,
       hint: 'make it writable for you, or give another one with --out.',
       exitCode: exitCodes.hostNotFit,
       cause,

@@ -1,6 +1,7 @@
-/** Small files that may have come from elsewhere. */
+/** Files that a person or a foreign folder names, opened without waiting for anything. */
 
-import { constants, open } from 'node:fs/promises'
+import type { Stats } from 'node:fs'
+import { constants, type FileHandle, open } from 'node:fs/promises'
 
 /** Neither a folder, a pipe nor a device is read: that may never end. */
 export class NotReadable extends Error {}
@@ -12,13 +13,11 @@ const mostByDefault = 64 * 1024 ** 2
  * @throws NotReadable if it is no file, or too large; and what opening it throws
  */
 export async function readRegular(path: string, mostBytes = mostByDefault): Promise<Buffer> {
-  // Opening a named pipe would wait for a writer.
-  const file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK)
+  const { file, found } = await openAndLook(path)
   try {
-    const found = await file.stat()
-    if (!found.isFile()) throw new NotReadable(`${path} is not a file`)
-    if (found.size > mostBytes) throw new NotReadable(`${path} has more than ${mostBytes} bytes`)
-    return await file.readFile()
+    if (!found.isFile()) throw new NotReadable('it is not a file')
+    if (found.size > mostBytes) throw new NotReadable(`it has more than ${mostBytes} bytes`)
+    return await readBytes(file, found.size)
   } finally {
     await file.close()
   }
@@ -26,4 +25,32 @@ export async function readRegular(path: string, mostBytes = mostByDefault): Prom
 
 export async function readRegularText(path: string, mostBytes = mostByDefault): Promise<string> {
   return (await readRegular(path, mostBytes)).toString('utf8')
+}
+
+/**
+ * Opens a file of any size, or a disk, which may be a link to one.
+ * @throws NotReadable if it is neither; and what opening it throws
+ */
+export async function openToRead(path: string): Promise<FileHandle> {
+  return (await openAndLook(path)).file
+}
+
+// --- internal ---
+
+async function openAndLook(path: string): Promise<{ readonly file: FileHandle; readonly found: Stats }> {
+  // Opening a named pipe would wait for a writer.
+  const file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK)
+  const found = await file.stat()
+  if (found.isFile() || found.isBlockDevice()) return { file, found }
+  await file.close()
+  throw new NotReadable(`${path} is not a file`)
+}
+
+/** A handle's own `readFile` asks for the size again, and so takes half as long again for thousands of records. */
+async function readBytes(file: FileHandle, size: number): Promise<Buffer> {
+  const bytes = Buffer.alloc(size)
+  let done = 0
+  for (let last = -1; last !== 0 && done < size; done += last)
+    last = (await file.read(bytes, done, size - done, done)).bytesRead
+  return bytes.subarray(0, done)
 }

@@ -56,7 +56,7 @@ export async function downloadResumably(url: string, file: string, limits: Downl
           boundBytes(chunks, maximumBytes - start, () => tooLarge(url, maximumBytes))
         const { O_WRONLY, O_CREAT, O_NOFOLLOW, O_TRUNC, O_APPEND } = constants
         const flags = O_WRONLY | O_CREAT | O_NOFOLLOW | (start === 0 ? O_TRUNC : O_APPEND)
-        // At once: an answer that breaks while nobody reads it would end the program.
+        // At once: an answer that breaks before it is read would end the program.
         const fd = openSync(partial, flags)
         await pipeline(answer.body, bounded, createWriteStream(partial, { fd }), { signal })
       }

@@ -1,12 +1,14 @@
 /** A short-lived folder outside of `out/`. */
 
-import { mkdir, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { mkdir, rm, symlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import { temporaryFolderIn } from './run-folder.ts'
+import { socketPathBytes } from './unix-socket.ts'
+import { findShortFolder, findWorkFolder } from './work-folder.ts'
 
-/** A short-lived folder of one run for sockets, keys, and Packer's own files. */
+/** A short-lived folder of one run for disks, sockets, keys, and Packer's own files. */
 export interface ScratchFolder {
+  /** Short enough for a socket in a folder in it. Has all its files in the work folder, perhaps by a link. */
   readonly folder: string
   readonly qmpSocket: string
   readonly channelSocket: string
@@ -14,21 +16,32 @@ export interface ScratchFolder {
   readonly remove: () => Promise<void>
 }
 
+/** Bytes left for a socket within the folder: `/baseBoot-redundant-router/port0` is the longest. */
+const innerBytes = 33
+
 /**
- * Makes the folder, outside of `out/`: a socket's path must fit into 108 bytes, however deep a clone is.
- * @param note called with the folder before it exists
+ * Makes the folder in the work folder. If its path is too long for sockets, a link with a short path leads to it.
+ * @param note called with each folder before it exists
+ * @throws PipelineError `work-folder`
  */
 export async function createScratchFolder(note?: (folder: string) => Promise<void>): Promise<ScratchFolder> {
-  // 108 bytes, minus the longest name below and this folder's own name.
-  const parent = tmpdir().length > 50 ? '/tmp' : tmpdir()
-  const folder = temporaryFolderIn(parent)
-  await note?.(folder)
-  await mkdir(folder, { mode: 0o700 })
+  const place = temporaryFolderIn(await findWorkFolder())
+  const isShort = Buffer.byteLength(place) <= socketPathBytes - innerBytes
+  const made = isShort ? [place] : [place, temporaryFolderIn(await findShortFolder())]
+  for (const folder of made) {
+    await note?.(folder)
+    await mkdir(folder, { mode: 0o700 })
+  }
+  const [, short] = made
+  const folder = short === undefined ? place : join(short, 'at')
+  if (short !== undefined) await symlink(place, folder)
   return {
     folder,
     qmpSocket: join(folder, 'qmp'),
     channelSocket: join(folder, 'channel'),
     checkpointSocket: join(folder, 'checkpoint'),
-    remove: () => rm(folder, { recursive: true, force: true }),
+    remove: async () => {
+      for (const one of made) await rm(one, { recursive: true, force: true })
+    },
   }
 }

@@ -1,7 +1,8 @@
 /** What signatures of both kinds share. */
 
-import { readFile } from 'node:fs/promises'
 import { exitCodes, PipelineError } from '../errors.ts'
+import { reasonOf } from './failures.ts'
+import { readRegular } from './regular-file.ts'
 
 /** What one signature proves. */
 export interface SignatureVerdict {
@@ -38,11 +39,11 @@ export function signingFailed(key: string, said: string): PipelineError {
 export async function requireReadable(paths: readonly (string | undefined)[]): Promise<void> {
   for (const path of paths) {
     if (path === undefined) continue
-    await readFile(path).catch((cause: NodeJS.ErrnoException) => {
+    await readRegular(path).catch((cause: unknown) => {
       throw new PipelineError({
         code: 'trust-unreadable',
-        message: `cannot read the keys in ${path}: ${cause.code ?? cause.message}`,
-        hint: '--signers and --revoked name files of SSH keys, --keyring one of OpenPGP keys, --trusted-root one of certificates.',
+        message: `cannot read the keys in ${path}: ${reasonOf(cause)}`,
+        hint: '--sign, --signers and --revoked name files of SSH keys, --keyring one of OpenPGP keys, --trusted-root one of certificates.',
         exitCode: exitCodes.badInput,
         cause,
       })

@@ -4,6 +4,7 @@ import { access, constants, stat } from 'node:fs/promises'
 import { delimiter, join } from 'node:path'
 import { execa } from 'execa'
 import type { Arch } from '../arch.ts'
+import { exitCodes, PipelineError } from '../errors.ts'
 
 /** Who needs a tool: `rootless` is every build not run by root; a missing `optional` one is no fault. */
 export type ToolNeed = 'build' | 'rootless' | 'tests' | 'optional'
@@ -173,6 +174,17 @@ export function isAtLeast(version: string, minimum: string): boolean {
     if (difference !== 0) return difference > 0
   }
   return true
+}
+
+/** @param names programs that this host lacks, of the table or not */
+export function toolsMissing(names: readonly string[]): PipelineError {
+  return new PipelineError({
+    code: 'tools',
+    message: `this host lacks ${names.join(', ')}`,
+    hint: 'install what is missing with: npm run setup',
+    exitCode: exitCodes.hostNotFit,
+    details: { tools: names },
+  })
 }
 
 // --- internal ---

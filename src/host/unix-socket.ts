@@ -1,8 +1,11 @@
-/** Unix sockets that another program is about to create. */
+/** Unix sockets: how long their paths may be, and those that another program is about to create. */
 
 import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
+
+/** Longest path of a Unix socket on Linux: `sun_path` has 108 bytes, the last of them zero. */
+export const socketPathBytes = 107
 
 /** Connects as soon as the socket exists; gives up when `signal` is aborted. */
 export async function connectWhenThere(path: string, signal: AbortSignal): Promise<Socket> {

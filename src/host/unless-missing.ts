@@ -1,7 +1,8 @@
-/** Tells what is not there from what cannot be read: only the former may be made again, or cleaned up after. */
+/** Keeps apart what is not there and what cannot be read: only the former may be made again, or cleaned up after. */
 
 import { readdir, stat } from 'node:fs/promises'
 import { exitCodes, PipelineError } from '../errors.ts'
+import { reasonOf } from './failures.ts'
 
 const absent = new Set(['ENOENT', 'ENOTDIR'])
 
@@ -35,7 +36,7 @@ function unreadable(path: string, code: string, cause: unknown): PipelineError {
   const isLimit = code === 'EMFILE' || code === 'ENFILE'
   return new PipelineError({
     code: 'unreadable',
-    message: `cannot read ${path}: ${code}`,
+    message: `cannot read ${path}: ${reasonOf(cause)}`,
     hint: isLimit
       ? 'too many files are open: raise the limit with ulimit -n, and try again. Nothing was removed.'
       : 'check its permissions and the disk it is on, and try again. Nothing was removed.',

@@ -16,7 +16,7 @@ export interface Installer {
   /** Whether it places partitions itself. Then only the layer's record knows where they are. */
   readonly placesPartitions: boolean
   /** What determines layer 0. Reads only local files. */
-  readonly keyParts: (image: ResolvedImage) => Promise<KeyParts>
+  readonly keyParts: (image: ResolvedImage, signal?: AbortSignal) => Promise<KeyParts>
   /** Predicts whether an installation can work; absent if nothing can be said beforehand. */
   readonly readiness?: (image: ResolvedImage, signal?: AbortSignal) => Promise<Readiness | undefined>
   /** Refuses in seconds what would only fail halfway. @throws PipelineError */
@@ -25,8 +25,8 @@ export interface Installer {
   readonly install: (request: InstallRequest) => Promise<InstalledBase>
   /** Stages to run before the pipeline's, so that layer 0 is what those expect. */
   readonly stages?: (image: ResolvedImage) => readonly ResolvedStage[]
-  /** Host folder that temporarily takes far more space than the layer; absent if there is none. */
-  readonly workFolder?: () => string
+  /** Whether it temporarily takes far more space than the layer in the folder for temporary files. @default false */
+  readonly needsWorkFolder?: boolean
   /** Input files for other programs, by name, with placeholders for what only a run knows. */
   readonly renderFiles?: (image: ResolvedImage, dialect: PackerDialect) => Readonly<Record<string, string>>
 }

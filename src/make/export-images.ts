@@ -87,9 +87,9 @@ async function exportMissing(
     workFolder: unfinishedImages,
     findKey: async () => layer.sha256,
     targets: missing,
-    fileOf: (target) => placeImage(image, outFolder, target).file,
+    fileOf: (target) => imagePaths(image, outFolder, target).file,
     // It would no longer be true.
-    onBegin: (target) => rm(placeImage(image, outFolder, target).record, { force: true }),
+    onBegin: (target) => rm(imagePaths(image, outFolder, target).record, { force: true }),
     onFile: (file) => recordImage(request, file),
     ...(request.confirm === undefined ? {} : { confirm: request.confirm }),
     estimate,
@@ -101,7 +101,7 @@ async function exportMissing(
 /** Records what is known about a file, so that it is not made twice. */
 async function recordImage(
   { image, layer, outFolder, emit }: ExportRequest,
-  { target, path, sums, virtualSizeBytes, seconds }: MadeFile,
+  { target, path, checksums, virtualSizeBytes, seconds }: MadeFile,
 ): Promise<ImageResult> {
   const { size, blocks } = await stat(path)
   const result: ImageResult = {
@@ -111,7 +111,7 @@ async function recordImage(
     sizeBytes: size,
     allocatedBytes: blocks * 512,
     virtualSizeBytes,
-    ...sums,
+    ...checksums,
     build_time: seconds,
     madeFrom: layer.key,
   }
@@ -120,7 +120,7 @@ async function recordImage(
     stamp: await stampOf(path),
     image: result,
   }
-  await writeDurably(placeImage(image, outFolder, target).record, `${JSON.stringify(entry)}\n`)
+  await writeDurably(imagePaths(image, outFolder, target).record, `${JSON.stringify(entry)}\n`)
   emit({ kind: 'image-finished', image: result, cached: false })
   return result
 }
@@ -129,7 +129,7 @@ const exportRecord = z.strictObject({ key: z.string(), stamp: z.string(), image:
 
 type ExportRecord = Readonly<z.output<typeof exportRecord>>
 
-function placeImage(image: ResolvedImage, outFolder: string, target: TargetName) {
+function imagePaths(image: ResolvedImage, outFolder: string, target: TargetName) {
   const folder = outFolderAt(outFolder).images
   const name = imageName(image, target)
   return { file: join(folder, name), record: join(folder, `.${name}.json`) }
@@ -148,7 +148,7 @@ async function readRecord(
   outFolder: string,
   target: TargetName,
 ): Promise<ExportRecord | undefined> {
-  const { file, record: path } = placeImage(image, outFolder, target)
+  const { file, record: path } = imagePaths(image, outFolder, target)
   const record = await readRecordFile(path, exportRecord)
   const isOwn = record?.image.path === relative(outFolder, file) && record.image.target === target
   if (record === undefined || !isOwn || record.key !== exportKey(image, layer, target)) return undefined

@@ -30,7 +30,7 @@ export async function refreshed(plan: Plan, request: BuildRequest, store: Store)
     return plan
   }
   says('; every layer is made again')
-  return planImage(image, store, { ...planning, ignoreStore: true })
+  return planImage(image, store, { ...planning, signal, ignoreStore: true })
 }
 
 /** Why another installation would bring the same packages; undefined if it would not. */

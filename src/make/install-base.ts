@@ -1,8 +1,10 @@
 /** Makes layer 0 with the image's installer. */
 
 import { relative } from 'node:path'
+import { secondsSince } from '../host/elapsed.ts'
 import { outFolderAt } from '../host/out-folder.ts'
 import { installerOf } from '../installers/index.ts'
+import { plural } from '../report/format.ts'
 import type { Layer } from '../store/layer-record.ts'
 import { accelerate } from './accelerate.ts'
 import type { Run } from './run.ts'
@@ -28,7 +30,7 @@ export async function installBase(run: Run): Promise<Layer> {
     estimate: run.estimates.of,
     signal: run.request.signal,
   })
-  const seconds = Math.round(performance.now() - started) / 1000
+  const seconds = secondsSince(started)
   for (const { text } of base.sources) await store.keepSource(Buffer.from(text))
   const layer = await store.commit({
     key: base.key,
@@ -45,6 +47,6 @@ export async function installBase(run: Run): Promise<Layer> {
     bytesWritten: 0,
     tools: run.tools.versions,
   })
-  emit({ kind: 'part-finished', name: 'base', seconds, text: `${packages.added.length} packages` })
+  emit({ kind: 'part-finished', name: 'base', seconds, text: plural(packages.added.length, 'package') })
   return layer
 }

@@ -5,6 +5,7 @@ import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { requireFit } from '../doctor/host-checks.ts'
 import { messageOf, PipelineError } from '../errors.ts'
+import { secondsSince } from '../host/elapsed.ts'
 import { diskFailed, interrupted, isNoSpace } from '../host/failures.ts'
 import { writeDurably } from '../host/files.ts'
 import { type Lock, takeLock, type Waiting } from '../host/lock.ts'
@@ -18,7 +19,7 @@ import { layoutOf, type Plan } from '../plan/plan.ts'
 import { expectRoom } from '../plan/room.ts'
 import { requireLocked } from '../provenance/lock.ts'
 import type { BuildEvent } from '../report/events.ts'
-import { formatBytes } from '../report/format.ts'
+import { formatBytes, plural } from '../report/format.ts'
 import type { Report } from '../report/report.ts'
 import { resultOfLayer, resultOfSkipped } from '../stages/results.ts'
 import { runStages } from '../stages/run-stages.ts'
@@ -79,7 +80,7 @@ async function buildAlone(
     }
     await boundStore(run)
   } catch (error) {
-    run.failure = asFailure(error, request)
+    run.failure = asFailure(error, run)
     // Half-made layers would only take up space until the next run, which sweeps too.
     if (!isLost(run)) await run.store.sweep().catch(() => undefined)
   }
@@ -109,7 +110,7 @@ function describeDamage({ name = 'a stage', key, fault }: StoreFault): string {
 async function beginRun(request: BuildRequest, place: RunFolder, tools: HostTools, lock: Lock): Promise<Run> {
   const [startedAt, startedMs] = [new Date(), performance.now()]
   const { outFolder } = request
-  const store = openStore(outFolderAt(outFolder).store, lock.confirm)
+  const store = openStore(outFolderAt(outFolder).store, lock.confirm, request.signal)
   const onDamaged = (fault: StoreFault) => request.emit({ kind: 'note', text: describeDamage(fault) })
   for (const fault of await clearLeftovers(outFolder, store)) onDamaged(fault)
   const plan = await refreshed(await planOnSoundLayers({ ...request, onDamaged }, store), request, store)
@@ -128,7 +129,7 @@ async function beginRun(request: BuildRequest, place: RunFolder, tools: HostTool
   // Records hold the settings of stages, which may be secret.
   await mkdir(store.folder, { recursive: true, mode: 0o700 })
   const estimates = await readEstimates(outFolder, layers, plan.image)
-  const elapsedSeconds = () => Math.round(performance.now() - startedMs) / 1000
+  const elapsedSeconds = () => secondsSince(startedMs)
   const timings: Run['timings'] = []
   const stageStarts: Run['stageStarts'] = new Map()
   const emit = (event: BuildEvent): void => {
@@ -183,7 +184,7 @@ async function buildStages(run: Run, base: Layer): Promise<Layer> {
     store,
     place,
     acceleration: (kernel) => accelerate(run, kernel),
-    states: openStates(outFolderAt(request.outFolder).states),
+    states: openStates(outFolderAt(request.outFolder).states, request.signal),
     packer: run.tools.packer,
     qemuVersion: run.tools.versions[`qemu-system-${plan.image.arch}`] ?? '',
     tools: run.tools.versions,
@@ -220,7 +221,7 @@ async function boundStore({ request, store, plan, emit }: Run): Promise<void> {
   const { removed, leftBytes } = await keepBound(store, bound, plan)
   const most = `store.maximumGiB, which is ${formatBytes(bound.maximumBytes)}`
   if (removed.length > 0) {
-    const text = `${removed.length} unused layers, ${formatBytes(sizeOf(removed))}, removed from the store to keep to ${most}`
+    const text = `${plural(removed.length, 'unused layer')}, ${formatBytes(sizeOf(removed))}, removed from the store to keep to ${most}`
     emit({ kind: 'note', text })
   }
   if (leftBytes > bound.maximumBytes) {
@@ -235,8 +236,15 @@ async function verifyTargets(run: Run): Promise<void> {
   if (failed.length > 0) throw verificationFailed(failed)
 }
 
-function asFailure(error: unknown, { signal, outFolder }: BuildRequest): PipelineError {
-  if (signal.aborted) return isLockLost(signal.reason) ? signal.reason : interrupted()
+function asFailure(error: unknown, run: Run): PipelineError {
+  const { signal, outFolder, verify } = run.request
+  if (signal.aborted && isLockLost(signal.reason)) return signal.reason
+  if (signal.aborted) {
+    const isVerifying = run.images.length > 0 && verify !== undefined && run.verdicts === undefined
+    return isVerifying
+      ? interrupted('the images are complete, but not verified: "npm run verify:image" does that.')
+      : interrupted()
+  }
   if (error instanceof PipelineError) return error
   if (isNoSpace(error)) return diskFailed(true, outFolder, error)
   const message = messageOf(error)
@@ -259,7 +267,7 @@ async function showReport(
 }
 
 async function finishRun(run: Run): Promise<Report> {
-  const { place, request } = run
+  const { place } = run
   const files = [join(place.folder, 'report.json'), outFolderAt(place.outFolder).report] as const
   try {
     await run.lock.confirm()
@@ -268,7 +276,7 @@ async function finishRun(run: Run): Promise<Report> {
     await showReport(run, report, files)
   } catch (error) {
     // The disk may be full: an earlier failure is reported all the same.
-    run.failure ??= asFailure(error, request)
+    run.failure ??= asFailure(error, run)
   }
   const report = describeRun(run)
   run.emit({ kind: 'run-finished', report })

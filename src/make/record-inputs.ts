@@ -1,5 +1,6 @@
 /** Records what the image of a run is made from. */
 
+import { secondsSince } from '../host/elapsed.ts'
 import { gatherInputs, isOfLayers } from '../provenance/gather.ts'
 import { readInputs } from '../provenance/inputs.ts'
 import { requireSameInputs } from '../provenance/lock.ts'
@@ -26,7 +27,7 @@ export async function recordInputs(run: Run, final: Layer): Promise<void> {
     if (locked !== undefined || signal.aborted) throw error
     emit({ kind: 'note', text: `what the image is made from is not recorded: ${(error as Error).message}` })
   }
-  const seconds = Math.round(performance.now() - started) / 1000
+  const seconds = secondsSince(started)
   if (!isKnown) emit({ kind: 'part-finished', name: 'inputs', seconds })
   if (locked === undefined && plan.image.mirror.snapshot === undefined) {
     emit({ kind: 'note', text: 'not pinned: the packages are those that the mirror has served' })

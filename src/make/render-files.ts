@@ -4,7 +4,7 @@ import { relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { ResolvedImage } from '../config/resolved.ts'
 import { installers } from '../installers/index.ts'
-import { type PackerDialect, renderPackerTemplate } from '../packer/template.ts'
+import { type PackerDialect, placeholderBuild, renderPackerTemplate } from '../packer/template.ts'
 import { qemuArguments } from '../qemu/arguments.ts'
 import { buildUnit } from '../stages/agent.ts'
 import { buildKernelArguments, buildMachine } from '../stages/build-machine.ts'
@@ -14,13 +14,7 @@ const project = fileURLToPath(new URL('../../', import.meta.url))
 /** Renders `build.pkr.hcl` and the installers' files. Paths are relative to the project; `run/` is the run folder. */
 export function renderFiles(image: ResolvedImage, dialect: PackerDialect): Readonly<Record<string, string>> {
   const template = renderPackerTemplate({
-    variant: image.variant,
-    dialect,
-    dummyDisk: 'run/dummy.qcow2',
-    dummyDigest: `sha256:${'0'.repeat(64)}`,
-    outputFolder: 'run/output',
-    machineName: image.name,
-    accelerator: 'kvm',
+    ...placeholderBuild(image, dialect),
     machineArguments: qemuArguments(
       buildMachine({
         ...image.machine,

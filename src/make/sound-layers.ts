@@ -11,15 +11,16 @@ export interface SoundPlanRequest {
   readonly image: ResolvedImage
   readonly planning: PlanOptions
   readonly outFolder: string
+  readonly signal?: AbortSignal
   /** Called for each layer that does not match its record. It is removed, with those above it. */
   readonly onDamaged: (fault: StoreFault) => void
 }
 
 /** Plans, and plans again without the layers that do not match their records. */
 export async function planOnSoundLayers(request: SoundPlanRequest, store: Store): Promise<Plan> {
-  const { image, planning, outFolder, onDamaged } = request
+  const { image, planning, outFolder, onDamaged, signal } = request
   for (;;) {
-    const plan = await planImage(image, store, planning)
+    const plan = await planImage(image, store, { ...planning, signal })
     // Nothing will be built on them.
     if (await isFinished(plan, outFolder)) return plan
     const damaged = await findDamaged(plan, store)

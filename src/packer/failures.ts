@@ -1,8 +1,6 @@
 /** The ways in which Packer fails. */
 
-import { PipelineError } from '../errors.ts'
-
-const shownLines = 20
+import { PipelineError, shownLines } from '../errors.ts'
 
 export function packerFailed(
   stage: string | undefined,

@@ -14,7 +14,8 @@ export type PackerDialect = '1.6' | '1.7'
 /** Versions of the QEMU plugin that this template was written for. */
 export const pluginVersion = '>= 1.1.0'
 
-export interface PackerView {
+/** What every template here says: a machine, and the dummy disk that Packer insists on. */
+export interface PackerBuild {
   readonly variant: string
   readonly dialect: PackerDialect
   readonly dummyDisk: string
@@ -24,6 +25,25 @@ export interface PackerView {
   readonly machineName: string
   readonly accelerator: string
   readonly machineArguments: QemuArguments
+}
+
+/** Placeholders for what only a run knows, for templates that people read. `run/` is the run's folder. */
+export function placeholderBuild(
+  { variant, name }: { readonly variant: string; readonly name: string },
+  dialect: PackerDialect,
+): Omit<PackerBuild, 'machineArguments'> {
+  return {
+    variant,
+    dialect,
+    dummyDisk: 'run/dummy.qcow2',
+    dummyDigest: `sha256:${'0'.repeat(64)}`,
+    outputFolder: 'run/output',
+    machineName: name,
+    accelerator: 'kvm',
+  }
+}
+
+export interface PackerView extends PackerBuild {
   readonly privateKey: string
   readonly bootTimeoutSeconds: number
   readonly stages: readonly ResolvedStage[]

@@ -76,12 +76,13 @@ export function lookAhead(
     toRun.length > 0 || !isExported
       ? plan.image.targets.map((target) => estimates.of(`export ${target}`))
       : []
-  const total = sum(sequence)
+  const total = sumOfKnown(sequence)
   const slowest = exports.every((value) => value !== undefined) ? Math.max(0, ...exports) : undefined
-  return { ahead, estimateSeconds: sum([total, slowest]) }
+  return { ahead, estimateSeconds: sumOfKnown([total, slowest]) }
 }
 
-function sum(values: readonly (number | undefined)[]): number | undefined {
+/** The sum of numbers; undefined if one of them is not known. */
+export function sumOfKnown(values: readonly (number | undefined)[]): number | undefined {
   return values.reduce<number | undefined>(
     (total, value) => (total === undefined || value === undefined ? undefined : total + value),
     0,

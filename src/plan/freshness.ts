@@ -3,6 +3,7 @@
 import { debianArchives, type Mirror } from '../config/image.ts'
 import type { ResolvedImage } from '../config/resolved.ts'
 import { archivesOf } from '../debian/archives.ts'
+import { withoutArchitecture } from '../debian/dpkg-status.ts'
 import { fetchIndex } from '../debian/index-files.ts'
 import { type ReleaseMemory, type ReleaseRequest, verifyRelease } from '../debian/release.ts'
 import { openReleaseMemory } from '../debian/release-memory.ts'
@@ -40,7 +41,7 @@ export async function judgeFreshness(request: FreshnessRequest): Promise<KnownFr
     ),
   )
   const updates = findUpdates(
-    withoutArchitectures(packages),
+    new Map([...packages].map(([name, version]) => [withoutArchitecture(name), version])),
     loaded.flatMap(({ indexes }) => indexes),
   )
   return {
@@ -118,11 +119,6 @@ async function loadArchive(
     return { suite, isSecurity, text }
   })
   return { suite, url, date: release.date.toISOString(), indexes }
-}
-
-/** dpkg-query says `libc6:amd64` for packages that may be installed for several architectures. */
-function withoutArchitectures(packages: ReadonlyMap<string, string>): ReadonlyMap<string, string> {
-  return new Map([...packages].map(([name, version]) => [name.split(':')[0] as string, version]))
 }
 
 /** Nothing to compare with is not the same as nothing to update. */

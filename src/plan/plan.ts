@@ -1,13 +1,15 @@
 /** What a build would do: for each layer whether it is in the store, and if not, why. */
 
-import { readFile } from 'node:fs/promises'
 import type { ResolvedImage, ResolvedStage } from '../config/resolved.ts'
-import { canonicalJson, type Json, listTree, sha256 } from '../digest.ts'
+import { canonicalJson, type Json, sha256 } from '../digest.ts'
 import { type Layout, placePartitions } from '../disk/layout.ts'
 import { exitCodes, PipelineError } from '../errors.ts'
+import { listTree } from '../host/hash-file.ts'
+import { readRegular } from '../host/regular-file.ts'
 import { fitLayout } from '../installers/found-layout.ts'
 import { installerOf } from '../installers/index.ts'
 import type { KeySource } from '../installers/installer.ts'
+import { isSecretName, redact } from '../redact.ts'
 import {
   type BaseParts,
   isBase,
@@ -60,6 +62,8 @@ export interface PlanOptions {
   readonly from?: string | undefined
   /** Leave out the stages after this one. */
   readonly until?: string | undefined
+  /** Ends the reading of the files that stages use. */
+  readonly signal?: AbortSignal | undefined
 }
 
 /** Plans one image. Reads the host's scripts and the store's records, and changes nothing. */
@@ -69,7 +73,7 @@ export async function planImage(
   options: PlanOptions = {},
 ): Promise<Plan> {
   const layers = await store.list()
-  const { parts, sources } = await installerOf(image).keyParts(image)
+  const { parts, sources } = await installerOf(image).keyParts(image, options.signal)
   const baseParts: BaseParts = { ...parts, format: layerFormat, installer: image.installer }
   const baseKey = keyOf(baseParts)
   // Layers of another variant do not explain why this one's have to be built.
@@ -85,7 +89,7 @@ export async function planImage(
   const stages: PlannedStage[] = []
   let parent: PlannedLayer = base
   for (const stage of chooseStages(image, options)) {
-    const parts = await partsOfStage(stage, image, parent.key)
+    const parts = await partsOfStage(stage, image, parent.key, options.signal)
     // A layer is only useful on top of all those below it.
     const below: string | undefined = parent.cached === undefined ? 'a layer below has to be made' : undefined
     const obstacle = stage.name === options.from ? 'asked for' : below
@@ -116,7 +120,7 @@ function chooseStages({ stages }: ResolvedImage, { from, until }: PlanOptions): 
       throw new PipelineError({
         code: 'unknown-stage',
         message: `there is no stage ${JSON.stringify(name)}`,
-        hint: `this image has ${stages.map((stage) => stage.name).join(', ')}`,
+        hint: `name one of ${stages.map((stage) => stage.name).join(', ')}.`,
         exitCode: exitCodes.badInput,
       })
     }
@@ -140,15 +144,18 @@ async function partsOfStage(
   stage: ResolvedStage,
   image: ResolvedImage,
   parent: LayerKey,
+  signal: AbortSignal | undefined,
 ): Promise<StageParts> {
   const files = await Promise.all(
-    Object.entries(stage.files).map(async ([name, folder]) => [name, await listTree(folder)] as const),
+    Object.entries(stage.files).map(
+      async ([name, folder]) => [name, await listTree(folder, signal)] as const,
+    ),
   )
   return {
     format: layerFormat,
     name: stage.name,
-    script: sha256(await readFile(stage.script)),
-    environment: stage.environment,
+    script: sha256(await readRegular(stage.script)),
+    environment: withoutSecrets(stage.environment),
     sourceDateEpoch: image.sourceDateEpoch,
     // Missing downloads have no digest: the layer has to be built in any case.
     files: { ...Object.fromEntries(files), ...Object.fromEntries((stage.absent ?? []).map(notDownloaded)) },
@@ -156,6 +163,21 @@ async function partsOfStage(
     network: stage.network,
     parent,
   }
+}
+
+/**
+ * Parts are in records, and records in registries: of what is secret they have the digest. One character hides nothing, and
+ * stands for no password.
+ */
+function withoutSecrets(environment: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
+  const isSecret = (name: string, value: string) =>
+    value.length > 1 && (isSecretName(name) || redact(value) !== value)
+  return Object.fromEntries(
+    Object.entries(environment).map(([name, value]) => [
+      name,
+      isSecret(name, value) ? `sha256:${sha256(`${name}=${value}`)}` : value,
+    ]),
+  )
 }
 
 function planLayer<Parts extends LayerParts>(

@@ -4,13 +4,14 @@ import { stat } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { estimateRoom } from '../export/room.ts'
 import { freeBytes } from '../host/files.ts'
+import { findWorkFolder } from '../host/work-folder.ts'
 import { installerOf } from '../installers/index.ts'
 import type { RoomAhead } from '../report/events.ts'
 import type { Report } from '../report/report.ts'
 import { layersOf } from '../store/chain.ts'
 import type { Layer } from '../store/layer-record.ts'
 import { archiveOf, type TargetName, targetNames, targets } from '../targets/registry.ts'
-import { readReports } from './estimates.ts'
+import { readReports, sumOfKnown } from './estimates.ts'
 import type { Plan, PlannedLayer } from './plan.ts'
 
 /** Space assumed for a build without a predecessor: layer 0, the layers above it, a flat disk, and five images. */
@@ -50,12 +51,11 @@ export async function expectRoom(
   const chosen = hasImages ? plan.image.targets : []
   const images = chosen.map((target) => ({ name: target, bytes: imageSize(target, plan, flat, reports) }))
   const base = made.find(({ name }) => name === 'base')
-  const workFolder = installerOf(plan.image).workFolder?.()
   const isWorkHere =
-    base !== undefined && workFolder !== undefined && (await isSameDisk(outFolder, workFolder))
+    base !== undefined && installerOf(plan.image).needsWorkFolder === true && (await isWorkIn(outFolder))
   const work = isWorkHere && base.bytes !== undefined ? base.bytes * workFactor : undefined
-  const installing = base === undefined ? 0 : sum([base.bytes, isWorkHere ? work : 0])
-  const exporting = sum([...made, ...images].map(({ bytes }) => bytes).concat(flat))
+  const installing = base === undefined ? 0 : sumOfKnown([base.bytes, isWorkHere ? work : 0])
+  const exporting = sumOfKnown([...made, ...images].map(({ bytes }) => bytes).concat(flat))
   const isKnown = installing !== undefined && exporting !== undefined
   return {
     layers: made,
@@ -94,7 +94,7 @@ function flatSize(plan: Plan, made: readonly RoomOf[], reports: readonly Report[
   const chain = layersOf(plan).map(
     ({ name, cached }) => cached?.sizeBytes ?? made.find((layer) => layer.name === name)?.bytes,
   )
-  const total = sum(chain)
+  const total = sumOfKnown(chain)
   return total === undefined ? undefined : Math.min(total, layout.sizeBytes)
 }
 
@@ -110,23 +110,17 @@ function imageSize(
     return disk && estimateRoom([target], image.formats, disk).targets[target]
   }
   // A packed image is first written unpacked.
-  return archiveOf(target, image.formats) === 'none' ? last : sum([last, flat])
+  return archiveOf(target, image.formats) === 'none' ? last : sumOfKnown([last, flat])
 }
 
 function lastImage(target: TargetName, reports: readonly Report[]) {
   return reports.flatMap(({ images }) => images).findLast((image) => image.target === target)
 }
 
-function sum(values: readonly (number | undefined)[]): number | undefined {
-  return values.reduce<number | undefined>(
-    (total, value) => (total === undefined || value === undefined ? undefined : total + value),
-    0,
-  )
-}
-
-async function isSameDisk(one: string, other: string): Promise<boolean> {
-  const [first, second] = await Promise.all([deviceOf(one), deviceOf(other)])
-  return first === second
+/** Whether temporary files are on the disk of a folder. A host check reports a work folder that is unfit. */
+async function isWorkIn(folder: string): Promise<boolean> {
+  const workFolder = await findWorkFolder().catch(() => undefined)
+  return workFolder !== undefined && (await deviceOf(folder)) === (await deviceOf(workFolder))
 }
 
 /** The disk of a folder, which need not exist yet. */

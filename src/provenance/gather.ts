@@ -5,18 +5,20 @@ import { dirname } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { ResolvedImage } from '../config/resolved.ts'
 import { archivesOf } from '../debian/archives.ts'
-import { type Package, readPackages } from '../debian/dpkg-status.ts'
+import { type Package, readPackages, withoutArchitecture } from '../debian/dpkg-status.ts'
 import { parseLicenses } from '../debian/licenses.ts'
-import { canonicalJson, listTree, sha256 } from '../digest.ts'
+import { canonicalJson, sha256 } from '../digest.ts'
 import { openDisk } from '../disk/disk-files.ts'
-import { findWorkFolder } from '../disk/work-folder.ts'
 import { writeDurably } from '../host/files.ts'
+import { listTree } from '../host/hash-file.ts'
 import { outFolderAt } from '../host/out-folder.ts'
+import { findWorkFolder } from '../host/work-folder.ts'
 import { isBase } from '../store/layer-key.ts'
 import type { Layer } from '../store/layer-record.ts'
+import { packagesOf } from '../store/packages.ts'
 import type { Store } from '../store/store.ts'
 import { type AptLists, entryKey, readAptLists } from './apt-lists.ts'
-import { type InputLayer, type InputPackage, type Inputs, placeInputs, readInputs } from './inputs.ts'
+import { type InputLayer, type InputPackage, type Inputs, inputsPath, readInputs } from './inputs.ts'
 
 export interface GatherRequest {
   readonly image: ResolvedImage
@@ -36,7 +38,7 @@ export async function gatherInputs(request: GatherRequest): Promise<Inputs> {
   if (known !== undefined && isOfLayers(known, layers)) return known
   const found = (await recallFound(request)) ?? (await readFromLayers(request))
   const inputs = await describeInputs(request, found)
-  const path = placeInputs(outFolder, key)
+  const path = inputsPath(outFolder, key)
   await mkdir(dirname(path), { recursive: true })
   await writeDurably(path, `${JSON.stringify(inputs, null, 1)}\n`)
   return inputs
@@ -164,20 +166,12 @@ function copyrightOf(name: string): string {
   return `/usr/share/doc/${withoutArchitecture(name)}/copyright`
 }
 
-/** dpkg-query says `libc6:amd64` for packages that may be installed for several architectures. */
-function withoutArchitecture(name: string): string {
-  return name.split(':')[0] as string
-}
-
 /** The packages of a stack of layers by name, after the changes of each layer; sorted by name. */
 function packagesAfter(layers: readonly Layer[]): ReadonlyMap<string, string> {
-  const packages = new Map<string, string>()
-  for (const { packages: change } of layers) {
-    for (const { name } of change.removed) packages.delete(withoutArchitecture(name))
-    for (const { name, version } of change.added) packages.set(withoutArchitecture(name), version)
-    for (const { name, to } of change.upgraded) packages.set(withoutArchitecture(name), to)
-  }
-  return new Map([...packages].sort(([a], [b]) => (a < b ? -1 : 1)))
+  const packages = [...packagesOf(layers)].map(
+    ([name, version]) => [withoutArchitecture(name), version] as const,
+  )
+  return new Map(packages.sort(([a], [b]) => (a < b ? -1 : 1)))
 }
 
 function describeLayer(layer: Layer): InputLayer {

@@ -58,11 +58,11 @@ export type InputPackage = z.output<typeof inputPackage>
 export type InputLayer = z.output<typeof inputLayer>
 
 /** Path of the inputs of the images made from a layer. */
-export function placeInputs(outFolder: string, layerKey: string): string {
+export function inputsPath(outFolder: string, layerKey: string): string {
   return join(outFolderAt(outFolder).inputs, `${layerKey}.json`)
 }
 
 /** The inputs of a layer's images; undefined if nothing, or only an older program, has written them. */
 export async function readInputs(outFolder: string, layerKey: string): Promise<Inputs | undefined> {
-  return readRecord(placeInputs(outFolder, layerKey), inputsSchema)
+  return readRecord(inputsPath(outFolder, layerKey), inputsSchema)
 }

@@ -4,10 +4,11 @@ import { access, constants, readdir, readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { z } from 'zod'
 import type { Arch } from '../arch.ts'
-import { sha256, sha256File } from '../digest.ts'
+import { sha256 } from '../digest.ts'
 import { exitCodes, PipelineError } from '../errors.ts'
-import { makeFolder, writeDurably } from '../host/files.ts'
+import { canAccess, makeFolder, writeDurably } from '../host/files.ts'
 import { readRecord } from '../host/json-file.ts'
+import { readRegular } from '../host/regular-file.ts'
 import { findProgram } from '../host/tools.ts'
 import { lineOf } from '../text.ts'
 import { bootKernel, createMachine } from './kvm-probe.ts'
@@ -98,15 +99,10 @@ export async function chooseAccelerator(input: AcceleratorInput): Promise<Accele
 // --- the device ---
 
 async function deviceObstacle(device: string): Promise<string | undefined> {
-  const reach = (mode: number) =>
-    access(device, mode).then(
-      () => true,
-      () => false,
-    )
-  if (!(await reach(constants.F_OK))) {
+  if (!(await canAccess(device))) {
     return `there is no ${device}: enable virtualization in the firmware, or nested virtualization on the host of this machine`
   }
-  if (await reach(constants.R_OK | constants.W_OK)) return undefined
+  if (await canAccess(device, constants.R_OK | constants.W_OK)) return undefined
   return `${device} is not writable for this user: run "sudo usermod -aG kvm $USER" and log in again, or give it to everyone by the udev rule KERNEL=="kvm", GROUP="kvm", MODE="0666"`
 }
 
@@ -148,7 +144,7 @@ const storedChoice = z.strictObject({ accelerator: z.enum(['kvm', 'tcg']), reaso
 async function identity(qemu: string, kernel: string, bootIdPath: string): Promise<string> {
   const { size, mtimeMs } = await stat(qemu)
   const bootId = await readFile(bootIdPath, 'utf8').catch(() => '')
-  const facts = [bootId.trim(), `${qemu} ${size} ${mtimeMs}`, await sha256File(kernel)]
+  const facts = [bootId.trim(), `${qemu} ${size} ${mtimeMs}`, sha256(await readRegular(kernel))]
   return sha256(facts.join('\n')).slice(0, 16)
 }
 

@@ -1,7 +1,7 @@
 /** What a guest's console lines mean: those of firmware, boot loader, kernel, systemd and our own build agent. */
 
 import type { ErrorCode } from '../error-codes.ts'
-import { PipelineError } from '../errors.ts'
+import { PipelineError, shownLines } from '../errors.ts'
 import { cleanText } from './console.ts'
 
 interface ConsoleSign {
@@ -116,6 +116,6 @@ export function readSign(line: string, recent: readonly string[], log: string): 
     code: sign.code,
     message: `${sign.what}: ${sign.line}`,
     hint: `the console's last lines are below; the full log is ${log}`,
-    details: { lastLines: recent.slice(-20), log },
+    details: { lastLines: recent.slice(-shownLines), log },
   })
 }

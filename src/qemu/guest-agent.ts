@@ -4,7 +4,8 @@ import { randomInt } from 'node:crypto'
 import { once } from 'node:events'
 import { connect } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { oneAtATime } from '../host/one-at-a-time.ts'
+import { oneAtATime } from '../host/turns.ts'
+import { parseJson } from '../text.ts'
 import { cleanText } from './console.ts'
 import { type GuestClock, startGuestClock } from './guest-clock.ts'
 
@@ -93,7 +94,7 @@ export async function connectAgent(
       const answered = new Promise<Answer>((resolve, reject) => {
         take = (line) => {
           if (ended !== undefined) return reject(ended)
-          const answer = parseAnswer(line)
+          const answer = parseJson(line) as Answer | undefined
           if (answer !== undefined && isOurs(answer)) resolve(answer)
         }
       })
@@ -154,15 +155,6 @@ export async function connectAgent(
   }
 
   return { call, sync, run, writeFile, close: () => socket.destroy() }
-}
-
-/** One line from the agent; undefined if it is truncated. */
-function parseAnswer(line: string): Answer | undefined {
-  try {
-    return JSON.parse(line) as Answer
-  } catch {
-    return undefined
-  }
 }
 
 function readResult(status: ExecStatus): CommandResult {

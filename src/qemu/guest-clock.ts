@@ -5,7 +5,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import type { Qmp } from './qmp.ts'
 
 export interface GuestClock {
-  /** Seconds since the clock started, less those in which the guest waited for a processor of the host. */
+  /** Seconds since the clock started, less those in which the guest, or QEMU for it, waited for a processor of the host. */
   readonly seconds: () => number
   /** Share of the host's time that the guest had to wait, from 0 to 0.9. */
   readonly waitingShare: () => number
@@ -19,27 +19,32 @@ export interface GuestClock {
 export const longestStretch = 10
 const shortestSleepMs = 20
 
-/**
- * @param now milliseconds
- * @param waitedMs milliseconds for which a thread of the host was ready to run but did not, since it started
- */
-export function startGuestClock(now = () => performance.now(), waitedMs = readWaitedMs): GuestClock {
-  const startedMs = now()
+/** What a clock asks its host. */
+export interface ClockHost {
+  /** Milliseconds of a clock that is never set. */
+  readonly now: () => number
+  /** Milliseconds for which a thread was ready to run but did not, since it started; undefined if unknown. */
+  readonly waitedMs: (thread: number) => number | undefined
+  /** The process that a thread belongs to, which is also the id of its first thread. */
+  readonly processOf: (thread: number) => number | undefined
+}
+
+export function startGuestClock(host: ClockHost = linux): GuestClock {
+  const startedMs = host.now()
   let countedMs = 0
   let lastMs = startedMs
-  let threads: readonly { readonly id: number; waitedMs: number }[] = []
+  let processors: readonly Thread[] = []
+  // QEMU's first thread emulates the disks and all other devices. The processors sleep until they have answered.
+  let devices: Thread | undefined
 
   const seconds = (): number => {
-    const nowMs = now()
-    const waits = threads.map((thread) => {
-      const before = thread.waitedMs
-      thread.waitedMs = waitedMs(thread.id) ?? before
-      return thread.waitedMs - before
-    })
+    const nowMs = host.now()
     const passedMs = nowMs - lastMs
     lastMs = nowMs
+    const ofDevices = devices === undefined ? 0 : newlyWaitedMs(devices, host)
     // The processor that waited longest holds up the others.
-    countedMs += Math.max(passedMs / longestStretch, passedMs - Math.max(0, ...waits))
+    const ofProcessors = Math.max(0, ...processors.map((thread) => newlyWaitedMs(thread, host)))
+    countedMs += Math.max(passedMs / longestStretch, passedMs - ofDevices - ofProcessors)
     return countedMs / 1000
   }
 
@@ -51,9 +56,12 @@ export function startGuestClock(now = () => performance.now(), waitedMs = readWa
       return passed === 0 ? 0 : 1 - counted / passed
     },
     follow: async (qmp) => {
-      const processors = (await qmp.execute('query-cpus-fast')) as readonly { readonly 'thread-id': number }[]
+      const found = (await qmp.execute('query-cpus-fast')) as readonly { readonly 'thread-id': number }[]
       seconds()
-      threads = processors.map(({ 'thread-id': id }) => ({ id, waitedMs: waitedMs(id) ?? 0 }))
+      const follow = (id: number): Thread => ({ id, waitedMs: host.waitedMs(id) ?? 0 })
+      processors = found.map(({ 'thread-id': id }) => follow(id))
+      const process = processors[0] && host.processOf(processors[0].id)
+      devices = process === undefined ? undefined : follow(process)
     },
     sleep: async (wanted, signal) => {
       const end = seconds() + wanted
@@ -63,13 +71,37 @@ export function startGuestClock(now = () => performance.now(), waitedMs = readWa
   }
 }
 
-/** From Linux' `/proc/<thread>/schedstat`: nanoseconds run, nanoseconds waited, times run. */
-function readWaitedMs(thread: number): number | undefined {
-  try {
-    const [, waited] = readFileSync(`/proc/${thread}/schedstat`, 'utf8').split(' ')
+interface Thread {
+  readonly id: number
+  /** What it had waited when it was last asked. */
+  waitedMs: number
+}
+
+/** What a thread has waited since it was last asked. */
+function newlyWaitedMs(thread: Thread, { waitedMs }: ClockHost): number {
+  const before = thread.waitedMs
+  thread.waitedMs = waitedMs(thread.id) ?? before
+  return thread.waitedMs - before
+}
+
+const linux: ClockHost = {
+  now: () => performance.now(),
+  // Nanoseconds run, nanoseconds waited, times run.
+  waitedMs: (thread) => {
+    const [, waited] = readProc(thread, 'schedstat')?.split(' ') ?? []
     return waited === undefined ? undefined : Number(waited) / 1e6
+  },
+  processOf: (thread) => {
+    const [, process] = /^Tgid:\s*(\d+)$/m.exec(readProc(thread, 'status') ?? '') ?? []
+    return process === undefined ? undefined : Number(process)
+  },
+}
+
+/** Undefined if the thread has ended, or this kernel does not measure. */
+function readProc(thread: number, name: string): string | undefined {
+  try {
+    return readFileSync(`/proc/${thread}/${name}`, 'utf8')
   } catch {
-    // The thread has ended, or this kernel does not measure.
     return undefined
   }
 }

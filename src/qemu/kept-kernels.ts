@@ -1,14 +1,15 @@
 /** The kernel of the last guest, kept for probing KVM on hosts whose own kernels only root may read. Its name is its digest. */
 
-import { mkdir, readFile, rm } from 'node:fs/promises'
+import { mkdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { sha256, sha256File } from '../digest.ts'
+import { sha256 } from '../digest.ts'
 import { writeDurably } from '../host/files.ts'
+import { readRegular } from '../host/regular-file.ts'
 import { namesIn, unlessMissing } from '../host/unless-missing.ts'
 
 /** Keeps this kernel in place of the ones before. */
 export async function keepKernel(folder: string, kernel: string): Promise<void> {
-  const bytes = await readFile(kernel)
+  const bytes = await readRegular(kernel)
   const name = sha256(bytes)
   await mkdir(folder, { recursive: true })
   await writeDurably(join(folder, name), bytes)
@@ -21,7 +22,8 @@ export async function findKernels(folder: string): Promise<readonly string[]> {
   const sound: string[] = []
   for (const name of (await namesIn(folder)).filter(isDigest)) {
     const path = join(folder, name)
-    if ((await unlessMissing(path, () => sha256File(path))) === name) sound.push(path)
+    const bytes = await unlessMissing(path, () => readRegular(path))
+    if (bytes !== undefined && sha256(bytes) === name) sound.push(path)
   }
   return sound
 }

@@ -1,7 +1,7 @@
 /** One QEMU from start to stop: its process, its output, and its QMP connection. */
 
 import { setTimeout as sleep } from 'node:timers/promises'
-import { PipelineError } from '../errors.ts'
+import { PipelineError, shownLines } from '../errors.ts'
 import { type ProcessGroup, type ProcessResult, startGroup, startOnTerminal } from '../host/process.ts'
 import { qemuArguments } from './arguments.ts'
 import type { Machine } from './machine.ts'
@@ -34,7 +34,6 @@ export interface Qemu {
 const qmpLimitMs = 30_000
 /** QEMU restores the terminal, if it is given time. */
 const terminalGraceMs = 5_000
-const shownLines = 20
 
 export function startQemu(machine: Machine, options: QemuOptions = {}): Qemu {
   const { program = 'qemu-system-x86_64', namespace, onLine } = options

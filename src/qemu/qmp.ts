@@ -3,6 +3,7 @@
 import { EventEmitter, once } from 'node:events'
 import { createInterface } from 'node:readline'
 import { connectWhenThere } from '../host/unix-socket.ts'
+import { parseJson } from '../text.ts'
 
 interface Answer {
   readonly return?: unknown
@@ -31,7 +32,7 @@ export async function connectQmp(path: string, signal: AbortSignal): Promise<Qmp
   // It repeats the socket's errors, which killing QEMU causes.
   const lines = createInterface({ input: socket }).on('error', () => socket.destroy())
   lines.on('line', (line) => {
-    const answer = parseAnswer(line)
+    const answer = parseJson(line) as Answer | undefined
     if (answer === undefined) return
     if (answer.QMP !== undefined) events.emit('greeting')
     else if (answer.event !== undefined) events.emit('event', answer.event, answer.data)
@@ -60,13 +61,4 @@ export async function connectQmp(path: string, signal: AbortSignal): Promise<Qmp
     throw error
   }
   return { execute, events, close: () => socket.destroy() }
-}
-
-/** One line from QEMU; undefined if it is truncated. */
-function parseAnswer(line: string): Answer | undefined {
-  try {
-    return JSON.parse(line) as Answer
-  } catch {
-    return undefined
-  }
 }

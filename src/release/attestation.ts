@@ -41,14 +41,21 @@ export async function compareAttestation(
     if (!sums.has(file)) blame(name, `it is also of ${file}, which is missing`)
 }
 
-/** Requires that GitHub attested it, which is there, for a run of that workflow on a tag. Needs no network. */
-export async function verifyAttestation(folder: string, trust: AttestationTrust): Promise<SignatureVerdict> {
+/**
+ * Requires that GitHub attested it, which is there, for a run of that workflow on the release's tag. Needs no network.
+ * @param tag null if the release names none, undefined if that is unknown: then any will do
+ */
+export async function verifyAttestation(
+  folder: string,
+  trust: AttestationTrust,
+  tag: string | null | undefined,
+): Promise<SignatureVerdict> {
   const text = await readRegularText(join(folder, name))
   const roots = (await readRegularText(trust.trustedRoot)).split('\n').filter((line) => line.trim() !== '')
   const faults: string[] = []
   for (const root of roots) {
     try {
-      return judge(verify(text, root), trust.workflow)
+      return judge(verify(text, root), trust.workflow, tag)
     } catch (error) {
       faults.push(messageOf(error))
     }
@@ -101,8 +108,13 @@ function verify(bundle: string, root: string): Identity {
 function judge(
   { subjectAlternativeName: found = '', extensions }: Identity,
   workflow: string,
+  tag: string | null | undefined,
 ): SignatureVerdict {
   if (extensions?.issuer !== issuer) return noSignature(`it is of ${extensions?.issuer}, and not of GitHub`)
-  if (!found.startsWith(`${workflow}@refs/tags/`)) return noSignature(`it is of ${found}`)
+  const prefix = `${workflow}@refs/tags/`
+  if (!found.startsWith(prefix)) return noSignature(`it is of ${found}`)
+  const attested = found.slice(prefix.length)
+  if (tag !== undefined && tag !== attested)
+    return noSignature(`it is of the tag ${attested}; the release says ${tag ?? 'none'}`)
   return { signers: [`${found} (GitHub attestation)`], fault: undefined }
 }

@@ -33,9 +33,14 @@ export interface Authentication {
 
 /**
  * Requires a good signature of each kind that keys are given for.
+ * @param tag that the release says it is of, as `verifyAttestation` takes it
  * @throws PipelineError `trust-unreadable`, `tools`
  */
-export async function authenticate(folder: string, trust: Trust): Promise<Authentication> {
+export async function authenticate(
+  folder: string,
+  trust: Trust,
+  tag?: string | null,
+): Promise<Authentication> {
   const { signers, revoked, keyring, attestation } = trust
   await requireReadable([signers, revoked, keyring, attestation?.trustedRoot])
   const signed = await readRegular(join(folder, releaseFiles.signed)).catch(() => Buffer.alloc(0))
@@ -53,7 +58,7 @@ export async function authenticate(folder: string, trust: Trust): Promise<Authen
   if (attestation !== undefined)
     verdicts.set(
       releaseFiles.attestation,
-      await judge(folder, releaseFiles.attestation, () => verifyAttestation(folder, attestation)),
+      await judge(folder, releaseFiles.attestation, () => verifyAttestation(folder, attestation, tag)),
     )
   return {
     signedBy: [...verdicts.values()].flatMap((verdict) => verdict.signers),

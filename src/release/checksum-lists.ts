@@ -1,7 +1,8 @@
 /** The checksum lists of a release. */
 
 import { join } from 'node:path'
-import { algorithms, type Checksums, parseSums } from '../export/checksums.ts'
+import { algorithms, type Checksums } from '../export/checksums.ts'
+import { parseChecksums } from '../host/checksum-list.ts'
 import { readRegularText } from '../host/regular-file.ts'
 import { type Blame, releaseFiles, unlistedFiles } from './record.ts'
 import type { Statement } from './statement.ts'
@@ -39,7 +40,7 @@ export async function compareWithLists(
     ),
   )
   const disagreeing = algorithms.map((algorithm, index) => {
-    const listed = parseSums(texts[index] ?? '')
+    const listed = parseChecksums(texts[index] ?? '')
     return new Set([...covered.keys()].filter((name) => listed.get(name) !== covered.get(name)?.[algorithm]))
   })
   for (const [index, algorithm] of algorithms.entries()) {

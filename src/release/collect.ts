@@ -57,15 +57,20 @@ export interface CollectedVariant {
   readonly freshness: ReleaseVariant['freshness']
 }
 
+export interface CollectedException extends ReleaseException {
+  /** Whether the command line asks for it: it then needs no `--allow`. @default false */
+  readonly isChosen?: boolean
+}
+
 export interface Collected {
   readonly variants: readonly CollectedVariant[]
   /** Everything wrong with the images; empty if they are fit. */
-  readonly exceptions: readonly ReleaseException[]
+  readonly exceptions: readonly CollectedException[]
 }
 
 /** Collects the newest images of each variant. Reads every file once. */
 export async function collectImages(request: CollectRequest): Promise<Collected> {
-  const exceptions: ReleaseException[] = []
+  const exceptions: CollectedException[] = []
   const variants: CollectedVariant[] = []
   for (const image of request.images) {
     const found = await collectVariant(image, request, exceptions)
@@ -86,7 +91,7 @@ export async function collectImages(request: CollectRequest): Promise<Collected>
 async function collectVariant(
   image: ResolvedImage,
   request: CollectRequest,
-  exceptions: ReleaseException[],
+  exceptions: CollectedException[],
 ): Promise<CollectedVariant | undefined> {
   const { variant } = image
   const say = (kind: ReleaseException['kind'], text: string) =>
@@ -101,7 +106,8 @@ async function collectVariant(
   await judgePlan(report, image, say)
   const wanted = image.targets.filter((target) => !request.leftOut.includes(target))
   for (const target of image.targets) {
-    if (!wanted.includes(target)) say('partial', `left out, as asked: ${target}`)
+    if (wanted.includes(target)) continue
+    exceptions.push({ kind: 'partial', text: `${variant}: left out, as asked: ${target}`, isChosen: true })
   }
   const files = await Promise.all(
     wanted.map((target) => collectFile(target, { report, folder, image, signal: request.signal, say })),
@@ -240,8 +246,8 @@ async function findVerification(
   folder: string,
   image: ResolvedImage,
 ): Promise<ImageVerification | undefined> {
-  const told = verifications?.find((one) => one.sha256 === sha256 && one.target === target)
-  const found = (await findVerdict(folder, { sha256, target })) ?? told
+  const reported = verifications?.find((one) => one.sha256 === sha256 && one.target === target)
+  const found = (await findVerdict(folder, { sha256, target })) ?? reported
   return found && applyWaivers(found, image.waivers)
 }
 

@@ -1,14 +1,13 @@
 /** Requires that all files of a variant hold the same disk, whatever their formats. */
 
-import { mkdtemp, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { BlockNode } from '../disk/block-node.ts'
 import { formatByEnding } from '../disk/disk-format.ts'
 import { inspectImageFile } from '../disk/image-file.ts'
 import { compareImages } from '../disk/qemu-img.ts'
 import { unpackArchive } from '../disk/unpack.ts'
-import { findWorkFolder } from '../disk/work-folder.ts'
-import { messageOf } from '../errors.ts'
+import { isHostFault, messageOf } from '../errors.ts'
+import { inWorkFolder } from '../host/work-folder.ts'
 import type { Blame, ReleaseImage } from './record.ts'
 
 /**
@@ -24,11 +23,11 @@ export async function compareDisks(
   // The largest is not compressed, or the least, so that it is fast to read again and again.
   const [reference, ...others] = [...files].sort((one, other) => other.sizeBytes - one.sizeBytes)
   if (reference === undefined || others.length === 0) return
-  const workFolder = await mkdtemp(join(await findWorkFolder(), 'systemvm-image-'))
-  try {
+  await inWorkFolder(async (workFolder) => {
     const open = async (name: string) =>
       openPlain(join(folder, name), workFolder, signal).catch((error: unknown) => {
         signal.throwIfAborted()
+        if (isHostFault(error)) throw error
         blame(name, firstLine(error))
       })
     const first = await open(reference.file)
@@ -38,19 +37,18 @@ export async function compareDisks(
       if (other === undefined) continue
       await compareImages(first, other, signal).catch((error: unknown) => {
         signal.throwIfAborted()
+        if (isHostFault(error)) throw error
         blame(file, `its disk is not the one in ${reference.file}: ${firstLine(error)}`)
       })
     }
-  } finally {
-    await rm(workFolder, { recursive: true, force: true })
-  }
+  })
 }
 
 // --- internal ---
 
 const firstLine = (error: unknown) => messageOf(error).split('\n')[0] ?? ''
 
-/** By its name, since the content is up to the one who wrote the file. */
+/** By its name, since the content is up to the author of the file. */
 async function openPlain(file: string, workFolder: string, signal: AbortSignal): Promise<BlockNode> {
   const plain = formatByEnding(file) === undefined ? await unpackArchive(file, workFolder, signal) : file
   return (await inspectImageFile(plain, { format: formatByEnding(plain) ?? 'raw', signal })).node

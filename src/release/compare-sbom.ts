@@ -1,31 +1,43 @@
 /** Compares bills of materials with the images they are of, and with what the statement says the images were made from. */
 
 import { join } from 'node:path'
+import { isHostFault } from '../errors.ts'
 import { readRegularText } from '../host/regular-file.ts'
 import { chooseReadable, readImagePackages } from './read-image.ts'
 import { type Blame, type ReleaseRecord, releaseFiles } from './record.ts'
-import { faultOfSbom, purlOf, readSbom } from './sbom.ts'
+import { faultOfSbom, purlOf, readSbom, type SbomPackage } from './sbom.ts'
 import type { Statement } from './statement.ts'
 
-/** Requires that a bill is CycloneDX, and that it and the record list exactly what dpkg has in the image. */
+/**
+ * Requires that a bill is CycloneDX, and that it and the record list exactly what dpkg has in the image.
+ * @returns the packages of the bill; undefined if it is missing or broken
+ */
 export async function compareSbom(
   folder: string,
   { sbom, files, suite, packages }: ReleaseRecord['variants'][number],
   blame: Blame,
   signal: AbortSignal,
-): Promise<void> {
+): Promise<readonly SbomPackage[] | undefined> {
   const text = await readRegularText(join(folder, sbom)).catch(() => undefined)
-  if (text === undefined) return blame(sbom, 'it is missing')
+  if (text === undefined) {
+    blame(sbom, 'it is missing')
+    return undefined
+  }
   const fault = await faultOfSbom(text).catch((error: Error) => error.message)
-  if (fault !== undefined) return blame(sbom, `it is not CycloneDX: ${fault.slice(0, 200)}`)
+  if (fault !== undefined) {
+    blame(sbom, `it is not CycloneDX: ${fault.slice(0, 200)}`)
+    return undefined
+  }
+  const bill = readSbom(text)
   const readable = chooseReadable(files)
-  if (readable === undefined) return
+  if (readable === undefined) return bill
   const installed = await readImagePackages(join(folder, readable.file), signal).catch((error: Error) => {
+    if (isHostFault(error)) throw error
     blame(readable.file, error.message.split('\n')[0] ?? 'it cannot be read')
     return undefined
   })
-  if (installed === undefined) return
-  const listed = new Set(readSbom(text).map(({ purl }) => purl))
+  if (installed === undefined) return bill
+  const listed = new Set(bill.map(({ purl }) => purl))
   const there = new Set(installed.map((one) => purlOf(one, suite)))
   const difference =
     [...there].find((purl) => !listed.has(purl)) ?? [...listed].find((purl) => !there.has(purl))
@@ -34,30 +46,32 @@ export async function compareSbom(
   const isSame = installed.length === Object.keys(packages).length
   if (!isSame || installed.some(({ name, version }) => packages[name] !== version))
     blame(releaseFiles.record, `it does not list what dpkg has in ${readable.file}`)
+  return bill
 }
 
 /**
  * Requires that bills and statement name the same packages with the same digests of their .deb. Variants whose inputs are
  * unknown, which the record says, have none in the statement.
+ * @param bills their packages, by the names of their files
  */
-export async function compareDependencies(
-  folder: string,
+export function compareDependencies(
+  bills: ReadonlyMap<string, readonly SbomPackage[]>,
   record: ReleaseRecord,
   statement: Statement,
   blame: Blame,
-): Promise<void> {
+): void {
   const resolved = new Map<string, string | undefined>()
   for (const { uri, digest } of statement.predicate.buildDefinition.resolvedDependencies)
     if (uri?.startsWith('pkg:deb/')) resolved.set(uri, digest?.sha256)
   const billed = new Set<string>()
   for (const { variant, sbom } of record.variants) {
-    const text = await readRegularText(join(folder, sbom)).catch(() => undefined)
+    const bill = bills.get(sbom)
     // That it is missing or broken is known by now.
-    if (text === undefined || (await faultOfSbom(text).catch(() => 'unreadable')) !== undefined) return
+    if (bill === undefined) return
     const isUnrecorded = record.exceptions.some(
       (one) => one.kind === 'unrecorded' && one.text.startsWith(`${variant}:`),
     )
-    for (const { purl, sha256 } of readSbom(text)) {
+    for (const { purl, sha256 } of bill) {
       billed.add(purl)
       if (!resolved.has(purl) && isUnrecorded) continue
       if (!resolved.has(purl)) blame(sbom, `${purl} is not in ${releaseFiles.statement}`)

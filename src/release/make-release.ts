@@ -7,7 +7,7 @@ import type { Package } from '../debian/dpkg-status.ts'
 import { exitCodes, PipelineError } from '../errors.ts'
 import { algorithms, type Checksums, computeChecksums } from '../export/checksums.ts'
 import { writeMetadata } from '../export/metadata.ts'
-import { bringFile } from '../export/partial-file.ts'
+import { linkOrCopy } from '../host/files.ts'
 import { renderSums } from './checksum-lists.ts'
 import {
   type Collected,
@@ -20,7 +20,7 @@ import { renderNotes } from './notes.ts'
 import { renderReleasePage } from './page.ts'
 import { chooseReadable, readImagePackages } from './read-image.ts'
 import { type ExceptionKind, type ReleaseRecord, type ReleaseVariant, releaseFiles } from './record.ts'
-import { makeReleaseFolder, requireReplaceable } from './release-folder.ts'
+import { makeReleaseFolder, requireReplaceable, type SoundFiles } from './release-folder.ts'
 import { faultOfSbom, renderSbom } from './sbom.ts'
 import { type SigningKeys, sign } from './sign.ts'
 import { type ClaimedRun, renderStatement } from './statement.ts'
@@ -47,14 +47,14 @@ export interface ReleaseMakeRequest extends CollectRequest {
  * @throws PipelineError `release-refused` with every fault, `not-a-release`, `signing-failed`
  */
 export async function makeRelease(request: ReleaseMakeRequest): Promise<ReleaseRecord> {
-  await requireReplaceable(request.folder)
+  const sound: SoundFiles = new Map()
+  await requireReplaceable(request.folder, request.signal, sound)
   request.onStep('reading the images')
   const found = await collectImages(request)
   const collected = withChoice(found, request)
   requireFit(collected, request)
-  const { result, kept } = await makeReleaseFolder(request.folder, (staging) =>
-    fillFolder(staging, collected, request),
-  )
+  const fill = (staging: string) => fillFolder(staging, collected, request)
+  const { result, kept } = await makeReleaseFolder(request.folder, fill, request.signal, sound)
   if (kept !== undefined) request.onStep(`what is not of the release before is in ${kept}`)
   return result
 }
@@ -66,15 +66,13 @@ function withChoice({ variants, exceptions }: Collected, request: ReleaseMakeReq
   const missing = request.otherVariants.map((variant) => ({
     kind: 'partial' as const,
     text: `${variant}: left out, as asked`,
+    isChosen: true,
   }))
   return { variants, exceptions: [...exceptions, ...missing] }
 }
 
-/** A choice made on the command line needs no `--allow`. */
-const isChoice = (text: string) => text.includes('left out, as asked')
-
 function requireFit({ variants, exceptions }: Collected, { allowed }: ReleaseMakeRequest): void {
-  const faults = exceptions.filter(({ kind, text }) => !allowed.includes(kind) && !isChoice(text))
+  const faults = exceptions.filter(({ kind, isChosen }) => !allowed.includes(kind) && isChosen !== true)
   if (faults.length === 0 && variants.some(({ files }) => files.length > 0)) return
   const lines = faults.map(({ kind, text }) => `  ${kind}: ${text}`)
   const kinds = [...new Set(faults.map(({ kind }) => kind))]
@@ -99,7 +97,7 @@ async function fillFolder(
   const described: ReleaseVariant[] = []
   for (const variant of variants) {
     onStep(`${variant.image.variant}: files and packages`)
-    for (const { file } of variant.files) await bringFile(file, join(folder, basename(file)))
+    for (const { file } of variant.files) await linkOrCopy(file, join(folder, basename(file)))
     described.push(await describeVariant(folder, variant, signal))
     await writeMetadata(
       folder,
@@ -113,7 +111,7 @@ async function fillFolder(
     name: first.image.name,
     release: first.image.release,
     tag: request.tag ?? null,
-    exceptions: [...exceptions],
+    exceptions: exceptions.map(({ kind, text }) => ({ kind, text })),
     source: sourceOf(first),
     variants: described,
   }

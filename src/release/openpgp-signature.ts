@@ -1,11 +1,12 @@
 /** Detached OpenPGP signatures, as the rules of the Apache Software Foundation ask for: made by gpg, verified by gpgv. */
 
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { execa } from 'execa'
 import { runGpgv } from '../debian/gpgv.ts'
+import { readRegular } from '../host/regular-file.ts'
 import { noSignature, programMissing, type SignatureVerdict, signingFailed } from '../host/signature.ts'
+import { inWorkFolder } from '../host/work-folder.ts'
 
 /**
  * Writes `<file>.asc`. gpg's agent asks for a passphrase.
@@ -30,18 +31,15 @@ export async function verifyOpenPgp(
   signature: string,
   keyring: string,
 ): Promise<SignatureVerdict> {
-  const folder = await mkdtemp(join(tmpdir(), 'systemvm-image-'))
-  try {
+  return inWorkFolder(async (folder) => {
     const binary = join(folder, 'keyring.gpg')
-    await writeFile(binary, dearmor(await readFile(keyring)))
+    await writeFile(binary, dearmor(await readRegular(keyring)))
     const { status, said, fault } = await runGpgv(binary, ['--weak-digest', 'SHA1', signature, '-'], {
       input: content,
     })
     if (fault !== undefined) throw programMissing('gpgv', 'gpgv')
     return judge(status, said, keyring)
-  } finally {
-    await rm(folder, { recursive: true, force: true })
-  }
+  })
 }
 
 // --- internal ---
@@ -65,7 +63,7 @@ function judge(status: readonly (readonly string[])[], said: string, keyring: st
     if (has('NO_PUBKEY')) return `no key in ${keyring} made it`
     return `it is not good: ${said.split('\n').at(-1)}`
   }
-  // One bad signature is too many, whoever else signed.
+  // One bad signature is too many, however many are good.
   if (signers.length > 0 && !has('BADSIG')) return { signers, fault: undefined }
   return noSignature(fault())
 }

@@ -1,12 +1,10 @@
 /** The packages of an image file, as its own dpkg lists them. */
 
-import { mkdtemp, rm } from 'node:fs/promises'
-import { join } from 'node:path'
 import { type Package, readPackages } from '../debian/dpkg-status.ts'
 import { openDisk } from '../disk/disk-files.ts'
 import { formatByEnding } from '../disk/disk-format.ts'
 import { unpackArchive } from '../disk/unpack.ts'
-import { findWorkFolder } from '../disk/work-folder.ts'
+import { inWorkFolder } from '../host/work-folder.ts'
 import { targetNames } from '../targets/registry.ts'
 
 /** The file of a variant that is fastest to read: all have the same disk. */
@@ -19,8 +17,7 @@ export function chooseReadable<File extends { readonly target: string }>(
 
 /** Packages sorted by name. Boots nothing. @throws PipelineError `disk-unreadable`, `no-space`, `tools` */
 export async function readImagePackages(file: string, signal: AbortSignal): Promise<readonly Package[]> {
-  const workFolder = await mkdtemp(join(await findWorkFolder(), 'systemvm-image-'))
-  try {
+  return inWorkFolder(async (workFolder) => {
     const isPlain = formatByEnding(file) !== undefined
     const plain = isPlain ? file : await unpackArchive(file, workFolder, signal)
     const disk = await openDisk(plain, { format: formatByEnding(plain), workFolder, signal })
@@ -30,7 +27,5 @@ export async function readImagePackages(file: string, signal: AbortSignal): Prom
     } finally {
       await disk.close()
     }
-  } finally {
-    await rm(workFolder, { recursive: true, force: true })
-  }
+  })
 }

@@ -4,6 +4,7 @@ import { stat } from 'node:fs/promises'
 import { join, resolve as resolvePath } from 'node:path'
 import { z } from 'zod'
 import { exitCodes, PipelineError } from '../errors.ts'
+import { reasonOf } from '../host/failures.ts'
 import { readRegularText } from '../host/regular-file.ts'
 import { updateSchema } from '../report/freshness.ts'
 import { pathBelow } from '../text.ts'
@@ -140,10 +141,11 @@ export async function readRecord(place: string): Promise<ReleaseRecord> {
   const name = isFolder ? join(path, releaseFiles.record) : path
   try {
     // Reading a FIFO or a device may never end.
-    if (!(await stat(name)).isFile()) throw new Error('not a file')
+    if (!(await stat(name)).isFile()) throw new Error('it is not a file')
     return recordSchema.parse(JSON.parse(await readRegularText(name)))
   } catch (cause) {
-    const why = (cause as NodeJS.ErrnoException).code ?? 'it has another format'
+    const why =
+      cause instanceof z.ZodError || cause instanceof SyntaxError ? 'it has another format' : reasonOf(cause)
     throw new PipelineError({
       code: 'no-release',
       message: `cannot read the record of a release ${name}: ${why}`,

@@ -3,10 +3,10 @@
 import { randomBytes } from 'node:crypto'
 import { lstat, mkdir, readdir, rename, rm, rmdir, unlink } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import { sha256File } from '../digest.ts'
 import { exitCodes, PipelineError } from '../errors.ts'
-import { parseSums } from '../export/checksums.ts'
-import { temporaryName } from '../host/files.ts'
+import { parseChecksums } from '../host/checksum-list.ts'
+import { stampOf, temporaryName } from '../host/files.ts'
+import { sha256File } from '../host/hash-file.ts'
 import { readRegularText } from '../host/regular-file.ts'
 import { recordSchema, releaseFiles, unlistedFiles } from './record.ts'
 
@@ -19,6 +19,8 @@ import { recordSchema, releaseFiles, unlistedFiles } from './record.ts'
 export async function makeReleaseFolder<Result>(
   folder: string,
   fill: (staging: string) => Promise<Result>,
+  signal?: AbortSignal,
+  sound?: SoundFiles,
 ): Promise<{ readonly result: Result; readonly kept: string | undefined }> {
   await mkdir(dirname(folder), { recursive: true })
   const staging = temporaryName(folder)
@@ -26,15 +28,25 @@ export async function makeReleaseFolder<Result>(
   try {
     const result = await fill(staging)
     // Filling takes minutes.
-    await requireReplaceable(folder)
+    await requireReplaceable(folder, signal, sound)
     return { result, kept: await swap(folder, staging) }
   } finally {
     await rm(staging, { recursive: true, force: true })
   }
 }
 
-/** @throws PipelineError `not-a-release` if a folder has anything but a release of ours */
-export async function requireReplaceable(folder: string): Promise<void> {
+/** Files that were read and found to be as released, by their stamps: a release has gigabytes. */
+export type SoundFiles = Map<string, string>
+
+/**
+ * @param sound of an earlier call: what has not changed since is not read again
+ * @throws PipelineError `not-a-release` if a folder has anything but a release of ours
+ */
+export async function requireReplaceable(
+  folder: string,
+  signal?: AbortSignal,
+  sound: SoundFiles = new Map(),
+): Promise<void> {
   const found = await lstat(folder).catch(() => undefined)
   if (found === undefined) return
   if (!found.isDirectory()) throw notARelease(folder, 'it is not a folder')
@@ -44,7 +56,7 @@ export async function requireReplaceable(folder: string): Promise<void> {
     if (!entry.isFile() || !own.has(entry.name)) throw notARelease(folder, `it also has ${entry.name}`)
   }
   for (const name of await readdir(folder)) {
-    if (own !== undefined && !(await isAsReleased(folder, name, own)))
+    if (own !== undefined && !(await isAsReleased(folder, name, own, { signal, sound })))
       throw notARelease(folder, `${name} is not what ${releaseFiles.sums.sha256} lists`)
   }
 }
@@ -96,13 +108,23 @@ async function namesOfRelease(folder: string): Promise<ReadonlySet<string> | und
  * Whether a file is the one that was released. Anyone can write a record that lists a file of the user by its name, but its
  * checksum takes the file.
  */
-async function isAsReleased(folder: string, name: string, own: ReadonlySet<string>): Promise<boolean> {
+async function isAsReleased(
+  folder: string,
+  name: string,
+  own: ReadonlySet<string>,
+  { signal, sound }: { readonly signal: AbortSignal | undefined; readonly sound: SoundFiles },
+): Promise<boolean> {
   const readList = async (list: string) =>
-    parseSums(await readRegularText(join(folder, list)).catch(() => ''))
+    parseChecksums(await readRegularText(join(folder, list)).catch(() => ''))
   const isList = Object.values<string>(releaseFiles.sums).includes(name)
   if (isList) return [...(await readList(name)).keys()].every((listed) => own.has(listed))
   if (unlistedFiles.includes(name)) return true
-  return (await readList(releaseFiles.sums.sha256)).get(name) === (await sha256File(join(folder, name)))
+  const path = join(folder, name)
+  const stamp = await stampOf(path)
+  if (sound.get(name) === stamp) return true
+  const isSound = (await readList(releaseFiles.sums.sha256)).get(name) === (await sha256File(path, signal))
+  if (isSound) sound.set(name, stamp)
+  return isSound
 }
 
 function textsIn(value: unknown): readonly string[] {

@@ -3,6 +3,7 @@
 import { Enums, Factories, Models, Serialize, Spec, Validation } from '@cyclonedx/cyclonedx-library'
 import { PackageURL } from 'packageurl-js'
 import type { Package } from '../debian/dpkg-status.ts'
+import { withoutArchitecture } from '../debian/dpkg-status.ts'
 import { uuidFrom } from '../digest.ts'
 import type { InputPackage } from '../provenance/inputs.ts'
 
@@ -23,9 +24,8 @@ export function purlOf(
   { name, version, architecture }: Pick<Package, 'name' | 'version' | 'architecture'>,
   suite: string,
 ): string {
-  const bare = name.split(':')[0] as string
   const qualifiers = { arch: architecture, distro: suite }
-  return new PackageURL('deb', 'debian', bare, version, qualifiers, undefined).toString()
+  return new PackageURL('deb', 'debian', withoutArchitecture(name), version, qualifiers, undefined).toString()
 }
 
 /**

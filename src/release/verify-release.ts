@@ -2,16 +2,18 @@
 
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
-import { type Checksums, computeChecksums } from '../export/checksums.ts'
+import type { Checksums } from '../export/checksums.ts'
 import { parseSections } from '../export/metadata.ts'
-import { registeredSum } from '../export/registration.ts'
+import { registeredChecksum } from '../export/registration.ts'
 import { readRegularText } from '../host/regular-file.ts'
 import { compareAttestation } from './attestation.ts'
 import { authenticate, type Trust } from './authenticate.ts'
 import { compareWithLists } from './checksum-lists.ts'
 import { compareDisks } from './compare-disks.ts'
 import { compareDependencies, compareSbom } from './compare-sbom.ts'
+import { sumFiles } from './file-sums.ts'
 import { type Blame, type ReleaseRecord, recordSchema, releaseFiles, unlistedFiles } from './record.ts'
+import type { SbomPackage } from './sbom.ts'
 import { type Statement, statementSchema } from './statement.ts'
 
 /** One thing wrong with a release. */
@@ -40,7 +42,8 @@ export interface ReleaseVerifyRequest {
 /** @throws PipelineError `trust-unreadable`, `tools`, and what reading the folder throws */
 export async function verifyRelease(request: ReleaseVerifyRequest): Promise<ReleaseVerification> {
   const { folder, trust, onStep, signal } = request
-  const authentication = await authenticate(folder, trust)
+  const record = await readRecordOf(folder)
+  const authentication = await authenticate(folder, trust, record?.tag)
   const faults = new Map<string, string>()
   const blame = (file: string, fault: string) => {
     if (!faults.has(file)) faults.set(file, fault)
@@ -50,12 +53,8 @@ export async function verifyRelease(request: ReleaseVerifyRequest): Promise<Rele
   for (const entry of entries) if (!entry.isFile()) blame(entry.name, 'it is not a file')
   const names = entries.flatMap((entry) => (entry.isFile() ? [entry.name] : [])).sort()
   onStep(`checksums of ${names.length} files`)
-  const sums = new Map<string, Checksums>()
-  await Promise.all(
-    names.map(async (name) => sums.set(name, await computeChecksums(join(folder, name), signal))),
-  )
+  const sums = await sumFiles(folder, names, record, signal)
   const statement = await readStatement(folder)
-  const record = await readRecordOf(folder)
   if (record === undefined) blame(releaseFiles.record, 'it cannot be read')
   compareWithStatement(statement, sums, blame)
   await compareWithLists(folder, statement, sums, blame)
@@ -68,14 +67,16 @@ export async function verifyRelease(request: ReleaseVerifyRequest): Promise<Rele
       }
     }
     await compareMetadata(folder, record, blame)
+    const bills = new Map<string, readonly SbomPackage[]>()
     for (const variant of record.variants) {
       onStep(`packages and disks of ${variant.variant}`)
       // The others are named by now: missing, changed, a link, or a folder. None of them is opened.
       const files = variant.files.filter(({ file }) => sums.has(file) && !faults.has(file))
-      await compareSbom(folder, { ...variant, files }, blame, signal)
+      const bill = await compareSbom(folder, { ...variant, files }, blame, signal)
+      if (bill !== undefined) bills.set(variant.sbom, bill)
       await compareDisks(folder, files, blame, signal)
     }
-    if (statement !== undefined) await compareDependencies(folder, record, statement, blame)
+    if (statement !== undefined) compareDependencies(bills, record, statement, blame)
   }
   return {
     files: names.length,
@@ -132,7 +133,7 @@ async function compareMetadata(folder: string, record: ReleaseRecord, blame: Bla
   const sections = [...parseSections(text).values()]
   for (const sums of record.variants.flatMap(({ files }) => files)) {
     const own = sections.filter((lines) => lines.includes(`filename = ${sums.file}\n`))
-    const hasSum = own.every((lines) => lines.includes(`checksum = ${registeredSum(record, sums)}\n`))
+    const hasSum = own.every((lines) => lines.includes(`checksum = ${registeredChecksum(record, sums)}\n`))
     if (own.length === 0 || !hasSum)
       blame(releaseFiles.metadata, `it does not register ${sums.file} with its checksum`)
   }

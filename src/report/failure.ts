@@ -1,9 +1,7 @@
 /** Errors as they appear in the report. */
 
-import type { PipelineError } from '../errors.ts'
+import { type PipelineError, shownLines } from '../errors.ts'
 import type { Failure } from './report.ts'
-
-const shownLines = 20
 
 /** An error as it appears in the report. */
 export function describeFailure(error: PipelineError, lastLines?: readonly string[]): Failure {

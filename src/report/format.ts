@@ -32,6 +32,11 @@ export function formatBytes(bytes: number): string {
   return `${unit === 0 ? value : value.toFixed(1)} ${units[unit]}`
 }
 
+/** A number with its noun: `1 layer`, `3 layers`. */
+export function plural(count: number, noun: string): string {
+  return `${count} ${noun}${count === 1 ? '' : 's'}`
+}
+
 /** Rows in aligned columns, two spaces apart. */
 export function formatTable(
   rows: readonly (readonly string[])[],

@@ -1,10 +1,12 @@
 /** Copies the scripts and folders of stages as they were planned, so that edits during a build have no effect on it. */
 
-import { cp, lstat, mkdir, readFile, writeFile } from 'node:fs/promises'
+import { cp, lstat, mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { ResolvedStage } from '../config/resolved.ts'
-import { canonicalJson, type Json, listTree, sha256 } from '../digest.ts'
+import { canonicalJson, type Json, sha256 } from '../digest.ts'
 import { exitCodes, PipelineError } from '../errors.ts'
+import { listTree } from '../host/hash-file.ts'
+import { readRegular } from '../host/regular-file.ts'
 import type { PlannedStage } from '../plan/plan.ts'
 import type { Store } from '../store/store.ts'
 
@@ -16,17 +18,19 @@ export async function copyInputs(
   stages: readonly PlannedStage[],
   folder: string,
   store: Store,
+  signal?: AbortSignal,
 ): Promise<readonly ResolvedStage[]> {
   await mkdir(folder, { recursive: true })
-  return Promise.all(stages.map((planned) => copyStage(planned, folder, store)))
+  return Promise.all(stages.map((planned) => copyStage(planned, folder, store, signal)))
 }
 
 async function copyStage(
   { stage, parts }: PlannedStage,
   folder: string,
   store: Store,
+  signal: AbortSignal | undefined,
 ): Promise<ResolvedStage> {
-  const bytes = await readFile(stage.script)
+  const bytes = await readRegular(stage.script)
   if (sha256(bytes) !== parts.script) throw changed(stage.name, stage.script)
   const script = join(folder, `${stage.name}.sh`)
   await writeFile(script, bytes)
@@ -36,7 +40,7 @@ async function copyStage(
     const copy = join(folder, stage.name, name)
     await cp(path, copy, { recursive: true, verbatimSymlinks: true })
     const planned = (parts.files as Readonly<Record<string, Json>>)[name] ?? null
-    const listing = await listTree(copy)
+    const listing = await listTree(copy, signal)
     if (canonicalJson(listing) !== canonicalJson(planned)) throw changed(stage.name, path)
     for (const file of Object.keys(listing)) await keepText(join(copy, file), store)
     files[name] = copy
@@ -49,7 +53,7 @@ const largestText = 256 * 1024
 
 async function keepText(path: string, store: Store): Promise<void> {
   const found = await lstat(path)
-  if (found.isFile() && found.size <= largestText) await store.keepSource(await readFile(path))
+  if (found.isFile() && found.size <= largestText) await store.keepSource(await readRegular(path))
 }
 
 function changed(stage: string, path: string): PipelineError {

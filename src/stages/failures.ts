@@ -1,6 +1,6 @@
 /** The failures of a run of stages. */
 
-import { messageOf, PipelineError } from '../errors.ts'
+import { messageOf, PipelineError, shownLines } from '../errors.ts'
 import { diskFailed, isNoSpace } from '../host/failures.ts'
 import { brokenPromise, type StageOutcome } from './recorder.ts'
 
@@ -10,7 +10,9 @@ export interface ConsoleTail {
   readonly log: string
 }
 
-const shownLines = 20
+const belowHint = (log: string) => `the console's last lines are below; the full log is ${log}`
+
+const detailsOf = ({ lines, log }: ConsoleTail) => ({ lastLines: lines.slice(-shownLines), log })
 
 export function stageFailed(outcome: StageOutcome, script: string, log: string): PipelineError {
   const { name, exitStatus, missing, lastLines } = outcome
@@ -65,12 +67,12 @@ export function stateNotResumed(cause: unknown): PipelineError {
   })
 }
 
-export function guestPanicked({ lines, log }: ConsoleTail): PipelineError {
+export function guestPanicked(tail: ConsoleTail): PipelineError {
   return new PipelineError({
     code: 'guest-panicked',
     message: 'the kernel of the guest panicked',
-    hint: `the console's last lines are below; the full log is ${log}`,
-    details: { lastLines: lines.slice(-shownLines), log },
+    hint: belowHint(tail.log),
+    details: detailsOf(tail),
   })
 }
 
@@ -78,7 +80,7 @@ export function guestPanicked({ lines, log }: ConsoleTail): PipelineError {
 export function guestSilent(
   isReady: boolean,
   seconds: number,
-  { lines, log }: ConsoleTail,
+  tail: ConsoleTail,
   waiting: string,
 ): PipelineError {
   return new PipelineError({
@@ -86,8 +88,8 @@ export function guestSilent(
     message: isReady
       ? `the guest is up, but Packer has not got in by SSH for ${seconds} s${waiting}`
       : `the guest hangs while booting: its console has been silent for ${seconds} s${waiting}`,
-    hint: `the console's last lines are below; the full log is ${log}`,
-    details: { lastLines: lines.slice(-shownLines), log },
+    hint: belowHint(tail.log),
+    details: detailsOf(tail),
   })
 }
 
@@ -95,7 +97,7 @@ export function guestSilent(
 export function bootTimedOut(
   seconds: number,
   isReady: boolean,
-  { lines, log }: ConsoleTail,
+  tail: ConsoleTail,
   waiting: string,
 ): PipelineError {
   return new PipelineError({
@@ -103,25 +105,25 @@ export function bootTimedOut(
     message: isReady
       ? `the guest is up, but Packer did not get in by SSH within ${seconds} s${waiting}`
       : `the guest was not ready within ${seconds} s${waiting}`,
-    hint: `raise machine.bootTimeoutSeconds for a slow host; the full console log is ${log}`,
-    details: { lastLines: lines.slice(-shownLines), log },
+    hint: `raise machine.bootTimeoutSeconds for a slow host; the full console log is ${tail.log}`,
+    details: detailsOf(tail),
   })
 }
 
-export function guestVanished(stage: string | undefined, { lines, log }: ConsoleTail): PipelineError {
+export function guestVanished(stage: string | undefined, tail: ConsoleTail): PipelineError {
   return new PipelineError({
     code: 'guest-vanished',
     message: `the guest powered off or QEMU ended ${stage === undefined ? 'while booting' : `during stage ${stage}`}`,
-    hint: `the console's last lines are below; the full log is ${log}`,
-    details: { stage, lastLines: lines.slice(-shownLines), log },
+    hint: belowHint(tail.log),
+    details: { stage, ...detailsOf(tail) },
   })
 }
 
-export function guestLost({ lines, log }: ConsoleTail): PipelineError {
+export function guestLost(tail: ConsoleTail): PipelineError {
   return new PipelineError({
     code: 'guest-vanished',
     message: 'QEMU ended while the guest was shutting down: what the last stage left is not all on the disk',
-    hint: `run the build again: it resumes after the last finished stage; the full console log is ${log}`,
-    details: { lastLines: lines.slice(-shownLines), log },
+    hint: `run the build again: it resumes after the last finished stage; the full console log is ${tail.log}`,
+    details: detailsOf(tail),
   })
 }

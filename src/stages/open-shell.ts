@@ -7,6 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { ResolvedImage } from '../config/resolved.ts'
 import { readBootFiles } from '../disk/boot-files.ts'
 import type { Layout } from '../disk/layout.ts'
+import { rootUuidOf } from '../disk/layout.ts'
 import { createOverlay } from '../disk/qemu-img.ts'
 import { PipelineError } from '../errors.ts'
 import { findFreePort } from '../host/ports.ts'
@@ -58,7 +59,6 @@ async function runShell(request: ShellRequest, scratch: ScratchFolder): Promise<
   const disk = join(scratch.folder, 'disk.qcow2')
   await createOverlay({ file: disk, backing: request.disk })
   const serialLog = join(scratch.folder, 'serial.log')
-  const rootUuid = layout.partitions.find(({ mount }) => mount === '/')?.uuid ?? ''
   const port = await findFreePort()
   const machine = buildMachine({
     ...acceleration,
@@ -66,7 +66,7 @@ async function runShell(request: ShellRequest, scratch: ScratchFolder): Promise<
     disk,
     kernel: bootFiles.kernel,
     initrd: agent.initrd,
-    kernelArguments: buildKernelArguments(rootUuid, buildUnit),
+    kernelArguments: buildKernelArguments(rootUuidOf(layout), buildUnit),
     serialLog,
     qmpSocket: scratch.qmpSocket,
     channelSocket: scratch.channelSocket,

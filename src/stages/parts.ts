@@ -1,5 +1,6 @@
 /** The parts of a run that are not stages, each timed: the boot, the shutdown. */
 
+import { secondsSince } from '../host/elapsed.ts'
 import type { Emit } from '../report/events.ts'
 
 export interface Parts {
@@ -11,7 +12,7 @@ export interface Parts {
 
 export function createParts(emit: Emit, estimate: (name: string) => number | undefined): Parts {
   const startedMs = new Map<string, number>()
-  const seconds = (name: string) => Math.round(performance.now() - (startedMs.get(name) ?? 0)) / 1000
+  const seconds = (name: string) => secondsSince(startedMs.get(name) ?? 0)
   return {
     start: (name) => {
       startedMs.set(name, performance.now())

@@ -1,8 +1,12 @@
+/** What a guest needs before Packer starts it: copied stages, boot files, the agent, overlays, the template. */
+
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { sha256File } from '../digest.ts'
+import { sha256 } from '../digest.ts'
 import { readBootFiles } from '../disk/boot-files.ts'
+import { rootUuidOf } from '../disk/layout.ts'
 import { createDisk } from '../disk/qemu-img.ts'
+import { readRegular } from '../host/regular-file.ts'
 import type { RunFolder } from '../host/run-folder.ts'
 import type { ScratchFolder } from '../host/scratch-folder.ts'
 import { type PackerDialect, renderPackerTemplate } from '../packer/template.ts'
@@ -35,6 +39,7 @@ export interface GuestRequest {
   readonly packer: PackerDialect
   readonly checkpointCommand: (stage: string) => string
   readonly serialLog: string
+  readonly signal: AbortSignal
 }
 
 export interface PreparedGuest {
@@ -55,7 +60,7 @@ export interface PreparedGuest {
 export async function prepareGuest(request: GuestRequest, scratch: ScratchFolder): Promise<PreparedGuest> {
   const { plan, stages, parent, store, place } = request
   const { image, layout } = plan
-  const resolved = await copyInputs(stages, join(place.folder, 'inputs'), store)
+  const resolved = await copyInputs(stages, join(place.folder, 'inputs'), store, request.signal)
   const bootFiles = await readBootFiles(store.disk(parent.key), layout, join(scratch.folder, 'boot'))
   const acceleration = await request.acceleration(bootFiles.kernel)
   const agent = await makeBuildAgent(
@@ -75,13 +80,12 @@ export async function prepareGuest(request: GuestRequest, scratch: ScratchFolder
   if (state !== undefined) await request.states.use(state, store.disk(first.key))
   const dummyDisk = join(scratch.folder, 'dummy.qcow2')
   await createDisk(dummyDisk, 1024 ** 2)
-  const rootUuid = layout.partitions.find(({ mount }) => mount === '/')?.uuid ?? ''
   const template = join(place.folder, 'build.pkr.hcl')
   const text = renderPackerTemplate({
     variant: image.variant,
     dialect: request.packer,
     dummyDisk,
-    dummyDigest: `sha256:${await sha256File(dummyDisk)}`,
+    dummyDigest: `sha256:${sha256(await readRegular(dummyDisk))}`,
     outputFolder: join(scratch.folder, 'output'),
     machineName: image.name,
     accelerator: acceleration.accelerator,
@@ -92,7 +96,7 @@ export async function prepareGuest(request: GuestRequest, scratch: ScratchFolder
         disk: store.disk(first.key),
         kernel: bootFiles.kernel,
         initrd: agent.initrd,
-        kernelArguments: buildKernelArguments(rootUuid, buildUnit),
+        kernelArguments: buildKernelArguments(rootUuidOf(layout), buildUnit),
         serialLog: request.serialLog,
         qmpSocket: scratch.qmpSocket,
         channelSocket: scratch.channelSocket,

@@ -2,6 +2,7 @@
 
 import { relative } from 'node:path'
 import { createOverlay } from '../disk/qemu-img.ts'
+import { secondsSince } from '../host/elapsed.ts'
 import type { PlannedStage } from '../plan/plan.ts'
 import { diskId } from '../qemu/machine.ts'
 import type { Qmp } from '../qemu/qmp.ts'
@@ -122,7 +123,7 @@ export function createSealer(options: SealerOptions): Sealer {
       })
       if (keepsState) await suspender.save(stage.key)
       await (keepsState ? channel.resume() : channel.thaw())
-      heldSeconds.set(name, Math.round(performance.now() - heldMs) / 1000)
+      heldSeconds.set(name, secondsSince(heldMs))
     },
     measureLast: () => measure((stages.at(-1) as PlannedStage).name).catch(() => undefined),
     record: (outcome) =>

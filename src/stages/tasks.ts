@@ -2,7 +2,7 @@
 
 export interface Tasks {
   readonly add: (task: Promise<unknown>) => void
-  /** Resolves when all work is done, including work added meanwhile. Its errors go to whoever added it. */
+  /** Resolves when all work is done, including work added meanwhile. Its errors are for its own code to report. */
   readonly settled: () => Promise<void>
 }
 

@@ -6,13 +6,14 @@
 import { type ChildProcessByStdio, spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { createWriteStream } from 'node:fs'
-import { mkdir, open, rename, rm, stat, writeFile } from 'node:fs/promises'
+import { mkdir, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import type { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { z } from 'zod'
-import { sha256, sha256File } from '../digest.ts'
+import { sha256 } from '../digest.ts'
 import { readJson } from '../host/json-file.ts'
+import { openToRead, readRegular } from '../host/regular-file.ts'
 import type { SshTrust } from '../host/ssh-signature.ts'
 import type { LayerKey } from './layer-key.ts'
 import { type Layer, type LayerOrigin, maximumRecordBytes, parseLayer } from './layer-record.ts'
@@ -166,7 +167,8 @@ async function readManifest(folder: string): Promise<FoundArtifact> {
     if (found?.size !== size) throw new WrongLayer('one of its blobs is truncated')
   }
   const [record, blob] = paths.map((name) => join(folder, name)) as [string, string]
-  if ((await sha256File(record)) !== paths[0]) throw new WrongLayer('its record is not what its digest says')
+  if (sha256(await readRegular(record, maximumRecordBytes)) !== paths[0])
+    throw new WrongLayer('its record is not what its digest says')
   return { record, disk: blob, signature: parsed.data.annotations?.[signatureAnnotation] }
 }
 
@@ -192,7 +194,7 @@ const header = {
 
 /** Guards against a disk whose backing could pull any host file into the image. @throws WrongLayer */
 async function requireHeader(path: string, { parent }: Layer, diskBytes: number): Promise<void> {
-  const file = await open(path, 'r')
+  const file = await openToRead(path)
   try {
     const bytes = Buffer.alloc(header.bytes)
     await file.read(bytes, 0, bytes.length, 0)

@@ -6,8 +6,8 @@
 import { stat } from 'node:fs/promises'
 import { basename } from 'node:path'
 import { z } from 'zod'
-import { sha256File } from '../digest.ts'
 import { writeDurably } from '../host/files.ts'
+import { sha256File } from '../host/hash-file.ts'
 import { readRecord } from '../host/json-file.ts'
 import { digestSchema } from '../report/report.ts'
 
@@ -23,7 +23,7 @@ export interface KnownDigests {
 }
 
 /** Stores digests in `file`, keyed by file names alone: after a store is moved, its files are read again. */
-export function openKnownDigests(file: string): KnownDigests {
+export function openKnownDigests(file: string, signal?: AbortSignal): KnownDigests {
   const read = async () => (await readRecord(file, schema)) ?? {}
   const learn = async (path: string, sha256: string): Promise<void> => {
     const touched = await describeTouch(path)
@@ -39,7 +39,7 @@ export function openKnownDigests(file: string): KnownDigests {
     of: async (path) => {
       const known = (await read())[basename(path)]
       if (known !== undefined && known.touched === (await describeTouch(path))) return known.sha256
-      const found = await sha256File(path)
+      const found = await sha256File(path, signal)
       await learn(path, found)
       return found
     },

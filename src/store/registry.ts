@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url'
 import { execa } from 'execa'
 import { z } from 'zod'
 import { exitCodes, PipelineError } from '../errors.ts'
+import { parseJson } from '../text.ts'
 
 /** A repository in a registry. */
 export interface Registry {
@@ -67,14 +68,6 @@ export function openRegistry(reference: string): Registry {
 const policy = fileURLToPath(new URL('./skopeo-policy.json', import.meta.url))
 /** What skopeo prints of a repository; only tags that are keys are of interest. */
 const tagList = z.object({ Tags: z.array(z.string()).nullable() })
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch {
-    return undefined
-  }
-}
 
 async function skopeo(words: readonly string[], signal: AbortSignal): Promise<string> {
   const result = await execa('skopeo', ['--policy', policy, ...words], {

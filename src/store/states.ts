@@ -6,8 +6,8 @@
 import { copyFile, mkdir, rm, stat, utimes } from 'node:fs/promises'
 import { join } from 'node:path'
 import { z } from 'zod'
-import { sha256File } from '../digest.ts'
 import { writeDurably } from '../host/files.ts'
+import { sha256File } from '../host/hash-file.ts'
 import { readRecord } from '../host/json-file.ts'
 import { requireUnlinked } from '../host/out-folder.ts'
 import { someAtATime } from '../host/some-at-a-time.ts'
@@ -52,8 +52,11 @@ export interface States {
   readonly prune: (layers: readonly Layer[], maximumBytes?: number) => Promise<void>
 }
 
-/** Opens the states in `folder`, which need not exist yet. */
-export function openStates(folder: string): States {
+/**
+ * Opens the states in `folder`, which need not exist yet.
+ * @param signal ends the reading of memory
+ */
+export function openStates(folder: string, signal?: AbortSignal): States {
   const memory = (key: string) => join(folder, `${key}.zst`)
   const changes = (key: string) => join(folder, `${key}.qcow2`)
   const record = (key: string) => join(folder, `${key}.json`)
@@ -87,7 +90,8 @@ export function openStates(folder: string): States {
     },
     list: async () => (await someAtATime(await keys(), read)).filter((state) => state !== undefined),
     verify: async ({ key, sha256, changesSha256 }) =>
-      (await digestOf(memory(key))) === sha256 && (await digestOf(changes(key))) === changesSha256,
+      (await digestOf(memory(key), signal)) === sha256 &&
+      (await digestOf(changes(key), signal)) === changesSha256,
     prepare: async (key) => {
       // Memory may hold secrets of the guest.
       await mkdir(folder, { recursive: true, mode: 0o700 })
@@ -95,13 +99,13 @@ export function openStates(folder: string): States {
       unfinished.add(key)
     },
     commit: async (key, layer) => {
-      const changesSha256 = await digestOf(changes(key))
+      const changesSha256 = await digestOf(changes(key), signal)
       const sizes = await Promise.all([memory(key), changes(key)].map(sizeOf))
       const state: SavedState = {
         key,
         layer: layer.key,
         layerSha256: layer.sha256,
-        sha256: await sha256File(memory(key)),
+        sha256: await sha256File(memory(key), signal),
         changesSha256,
         sizeBytes: sizes.reduce((sum, size) => sum + size, 0),
         createdAt: new Date().toISOString(),
@@ -135,8 +139,8 @@ export function openStates(folder: string): States {
   }
 }
 
-async function digestOf(path: string): Promise<string | null> {
-  return (await sizeOf(path)) === 0 ? null : sha256File(path)
+async function digestOf(path: string, signal: AbortSignal | undefined): Promise<string | null> {
+  return (await sizeOf(path)) === 0 ? null : sha256File(path, signal)
 }
 
 async function sizeOf(path: string): Promise<number> {

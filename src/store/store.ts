@@ -1,9 +1,10 @@
 /** The store: every layer that a build has sealed, as `<key>.qcow2` with `<key>.json` beside it. */
 
-import { mkdir, rm, stat } from 'node:fs/promises'
+import { mkdir, stat, unlink } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import { sha256, sha256File } from '../digest.ts'
+import { sha256 } from '../digest.ts'
 import { flush, writeDurably } from '../host/files.ts'
+import { sha256File } from '../host/hash-file.ts'
 import { readJson } from '../host/json-file.ts'
 import { requireUnlinked } from '../host/out-folder.ts'
 import { readRegularText } from '../host/regular-file.ts'
@@ -53,8 +54,13 @@ export interface Store {
 /**
  * Opens the store in `folder`, which need not exist yet.
  * @param confirm called before every change that others rely on; throws if it must not be made
+ * @param signal ends the reading of disks
  */
-export function openStore(folder: string, confirm: () => Promise<void> = async () => undefined): Store {
+export function openStore(
+  folder: string,
+  confirm: () => Promise<void> = async () => undefined,
+  signal?: AbortSignal,
+): Store {
   const disk = (key: LayerKey) => join(folder, `${key}.qcow2`)
   const record = (key: LayerKey) => join(folder, `${key}.json`)
   const source = (digest: string) => join(folder, 'sources', digest)
@@ -83,7 +89,7 @@ export function openStore(folder: string, confirm: () => Promise<void> = async (
   const list = async (): Promise<readonly Layer[]> =>
     (await readAll()).map(completeIn).filter((layer) => layer !== undefined)
 
-  const known = openKnownDigests(join(folder, 'digests.json'))
+  const known = openKnownDigests(join(folder, 'digests.json'), signal)
 
   const remove = async (...keys: readonly LayerKey[]): Promise<void> => {
     if (keys.length === 0) return
@@ -91,8 +97,8 @@ export function openStore(folder: string, confirm: () => Promise<void> = async (
     await confirm()
     await someAtATime([...withThoseAbove(keys, await list())], async (key) => {
       // The record goes first: a disk without a record is garbage, but a record without a disk would be a lie.
-      await rm(record(key), { force: true })
-      await rm(disk(key), { force: true })
+      await removeFile(record(key))
+      await removeFile(disk(key))
     })
   }
 
@@ -120,7 +126,7 @@ export function openStore(folder: string, confirm: () => Promise<void> = async (
       const faults = faultsIn(entries)
       for (const { key, layer } of entries) {
         if (layer === undefined || faults.some((fault) => fault.key === key)) continue
-        if ((await sha256File(disk(key))) === layer.sha256) continue
+        if ((await sha256File(disk(key), signal)) === layer.sha256) continue
         faults.push({ key, name: layer.name, fault: 'its disk is not what its digest says' })
       }
       return faults
@@ -128,7 +134,7 @@ export function openStore(folder: string, confirm: () => Promise<void> = async (
     commit: async (fields) => {
       await flush(disk(fields.key))
       const { size } = await stat(disk(fields.key))
-      return adopt({ ...fields, sha256: await sha256File(disk(fields.key)), sizeBytes: size })
+      return adopt({ ...fields, sha256: await sha256File(disk(fields.key), signal), sizeBytes: size })
     },
     keepSource: async (bytes) => {
       const path = source(sha256(bytes))
@@ -148,7 +154,7 @@ export function openStore(folder: string, confirm: () => Promise<void> = async (
         return key === undefined ? /\.(tmp|qcow2)$/.test(name) : !names.has(`${key}.json`)
       })
       const halfKept = sources.filter((name) => name.endsWith('.tmp')).map((name) => join('sources', name))
-      await someAtATime([...garbage, ...halfKept], (name) => rm(join(folder, name), { force: true }))
+      await someAtATime([...garbage, ...halfKept], (name) => removeFile(join(folder, name)))
       await known.keepOnly(new Set(await namesIn(folder)))
       return faults
     },
@@ -156,6 +162,13 @@ export function openStore(folder: string, confirm: () => Promise<void> = async (
 }
 
 // --- internal ---
+
+/** One call, where `rm` makes several. */
+async function removeFile(path: string): Promise<void> {
+  await unlink(path).catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== 'ENOENT') throw error
+  })
+}
 
 /** A recorded layer as it was found. */
 interface Entry {

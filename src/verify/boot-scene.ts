@@ -16,14 +16,13 @@ import {
 import type { DiskSource } from '../disk/disk-source.ts'
 import { messageOf, PipelineError } from '../errors.ts'
 import { type BootArguments, networksOf, plainNetworks, renderCommandLine } from '../guest/boot-arguments.ts'
-import { agentPort, type Guest, startGuest } from '../guest/guest.ts'
+import { agentPort, type Guest, oldPort, startGuest } from '../guest/guest.ts'
 import type { AcceleratorChoice } from '../qemu/accelerator.ts'
 import { hasSign } from '../qemu/console-signs.ts'
 import type { SshKey } from '../qemu/ssh.ts'
 import type { CheckResult } from '../report/verification.ts'
 import type { DeviceModel } from '../targets/device-model.ts'
 import { deviceModels, type TargetName } from '../targets/registry.ts'
-import { oldPort } from './enter-scene.ts'
 
 export interface SceneRequest {
   readonly name: SceneName
@@ -54,19 +53,20 @@ export async function makeBaseBoot(request: Omit<SceneRequest, 'baseBoot'>): Pro
   const limit = limitOf(request)
   const record: SceneRecord = {}
   let guest: Guest | undefined
+  const facts = () => ({ bootedFor: request.name, record, waitingShare: guest?.waitingShare() ?? 0 })
   try {
-    guest = await bootFor(request, `baseBoot-${request.name}`, undefined, 0)
+    guest = await bootFor(request, `${sceneFolder(request)}-base`, undefined, 0)
     const agent = await guest.waitForAgent(limit(60) + 60, limit(10))
     record.agentSeconds = guest.seconds()
     record.syncAnswer = await agent.call('guest-sync', { id: 1234567890 })
     if (hasSign(await guest.console(), 'loginPrompt')) record.loginSeconds = guest.seconds()
-    return { saved: await guest.save(), record, lastLines: [], screenshot: undefined }
+    return { ...facts(), saved: await guest.save(), lastLines: [], screenshot: undefined }
   } catch (error) {
     request.signal.throwIfAborted()
     if (hasSign((await guest?.console()) ?? '', 'loginPrompt')) record.loginSeconds = guest?.seconds() ?? 0
     record.trouble = troubleOf(error)
     const screenshot = await guest?.screenshot().catch(() => undefined)
-    return { saved: undefined, record, lastLines: linesOf(error), screenshot }
+    return { ...facts(), saved: undefined, lastLines: linesOf(error), screenshot }
   } finally {
     await guest?.close()
   }
@@ -76,20 +76,24 @@ export function limitOf({ acceleration }: Pick<SceneRequest, 'acceleration'>): (
   return (seconds) => seconds * patience[acceleration.accelerator]
 }
 
+/** Folder of a scene's guest. */
+export function sceneFolder({ folder, name }: Pick<SceneRequest, 'folder' | 'name'>): string {
+  return join(folder, name)
+}
+
 export async function bootFor(
   request: SceneRequest,
-  folderName: string,
+  folder: string,
   bootArguments: BootArguments | undefined,
   sshPort: number,
 ): Promise<Guest> {
   const { name, target, baseBoot } = request
   const spec: SceneSpec = sceneSpecs[name]
-  const folder = join(request.folder, folderName)
   await mkdir(folder, { recursive: true })
   const model: DeviceModel = deviceModels[modelOf(name, target, request.expected.formats)]
   const others = model.hasOldPort === true ? [oldPort] : []
   const ports = spec.isPortFirst === true ? [...others, agentPort] : [agentPort, ...others]
-  const isTold = bootArguments !== undefined && spec.way === 'firmware'
+  const isInFirmware = bootArguments !== undefined && spec.way === 'firmware'
   return startGuest({
     ...request.machine,
     folder,
@@ -100,7 +104,7 @@ export async function bootFor(
     networks: bootArguments === undefined ? plainNetworks(sshPort) : networksOf(bootArguments, sshPort),
     ports,
     hasSerialPort: spec.hasSerialPort ?? true,
-    firmwareStrings: isTold ? [`cmdline:${renderCommandLine(bootArguments)}`] : [],
+    firmwareStrings: isInFirmware ? [`cmdline:${renderCommandLine(bootArguments)}`] : [],
     incoming: baseBoot?.saved,
     signal: request.signal,
   })

@@ -2,9 +2,9 @@
 
 import { basename, join, resolve as resolvePath } from 'node:path'
 import type { ResolvedImage } from '../config/resolved.ts'
-import { hashFile } from '../digest.ts'
 import { requireFile, unreadableDisk } from '../disk/unreadable.ts'
 import { exitCodes, messageOf, PipelineError } from '../errors.ts'
+import { hashFile } from '../host/hash-file.ts'
 import { readRecord } from '../host/json-file.ts'
 import { outFolderAt } from '../host/out-folder.ts'
 import { type ImageResult, type Report, reportSchema } from '../report/report.ts'
@@ -58,13 +58,15 @@ export async function builtCandidates(
 export async function foreignCandidates(
   files: readonly string[],
   target: TargetName | undefined,
+  signal: AbortSignal,
 ): Promise<readonly Candidate[]> {
   return Promise.all(
     files.map(async (name) => {
       const file = resolvePath(name)
       const chosen = target ?? targetByName(file)
       await requireFile(file)
-      const { sha256 } = await hashFile(file).catch((cause) => {
+      const { sha256 } = await hashFile(file, signal).catch((cause) => {
+        signal.throwIfAborted()
         throw unreadableDisk(`cannot read the disk ${file}: ${messageOf(cause)}`, cause)
       })
       return { file, target: chosen, sha256: sha256 as string, madeFrom: undefined }

@@ -5,12 +5,9 @@ import { copyScripts } from '../contract/copy-scripts.ts'
 import type { BaseBoot, Scene, SceneSpec } from '../contract/scenes.ts'
 import { exitCodes, PipelineError } from '../errors.ts'
 import { renderCommandLine, renderPortLines } from '../guest/boot-arguments.ts'
-import type { Guest } from '../guest/guest.ts'
+import { type Guest, oldPort } from '../guest/guest.ts'
 import type { SshKey } from '../qemu/ssh.ts'
 import type { SceneResult } from '../report/verification.ts'
-
-/** The legacy port, under the name that CloudStack's hosts gave it. */
-export const oldPort = 's-42-VM.vport'
 
 export async function enterScene(
   scene: Scene,

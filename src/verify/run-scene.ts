@@ -3,27 +3,33 @@
 import { contract } from '../config/contract.ts'
 import type { Check, Finding, SceneCheck } from '../contract/check.ts'
 import { sceneChecksOf } from '../contract/registry.ts'
-import { modelOf, type Scene, type SceneRecord, type SceneSpec, sceneSpecs } from '../contract/scenes.ts'
-import { messageOf } from '../errors.ts'
+import {
+  type BaseBoot,
+  modelOf,
+  type Scene,
+  type SceneRecord,
+  type SceneSpec,
+  sceneSpecs,
+} from '../contract/scenes.ts'
+import { messageOf, shownLines } from '../errors.ts'
 import { makeBootArguments, traps } from '../guest/boot-arguments.ts'
 import type { Guest } from '../guest/guest.ts'
 import { findFreePort } from '../host/ports.ts'
 import { cleanText } from '../qemu/console.ts'
 import { runSsh } from '../qemu/ssh.ts'
 import type { CheckResult, SceneResult } from '../report/verification.ts'
-import { bootFor, limitOf, linesOf, type SceneRequest, troubleOf } from './boot-scene.ts'
+import { bootFor, limitOf, linesOf, type SceneRequest, sceneFolder, troubleOf } from './boot-scene.ts'
 import { analyseStartup, enterScene } from './enter-scene.ts'
 
 export interface SceneOutcome {
-  /** Whether the kernel panicked before any check could run. */
-  readonly hasPanicked: boolean
+  readonly record: SceneRecord
+  /** Share of the guest's time for which a busy host had no processor for it, from 0 to 0.9. */
+  readonly waitingShare: number
   readonly scene: SceneResult
   readonly checks: readonly CheckResult[]
   /** Path of a screenshot. */
   readonly screenshot: string | undefined
 }
-
-const shownLines = 20
 
 /** @throws only if interrupted: everything else is a result */
 export async function runScene(request: SceneRequest): Promise<SceneOutcome> {
@@ -38,13 +44,15 @@ export async function runScene(request: SceneRequest): Promise<SceneOutcome> {
   const record: SceneRecord = { ...baseBoot?.record }
   const asked = sceneChecksOf(name, request.contract)
   const checks: CheckResult[] = []
+  let guest: Guest | undefined
   const report = (check: Check, finding: Finding, seconds = 0): void => {
     const result = resultOf(check, name, finding, seconds)
     checks.push(result)
     request.onCheck(result)
   }
   const outcome = (evidence: Evidence, more: Partial<SceneResult> = {}): SceneOutcome => ({
-    hasPanicked: hasPanicked(record),
+    record,
+    waitingShare: guest?.waitingShare() ?? 0,
     scene: {
       name,
       summary: spec.summary,
@@ -58,13 +66,14 @@ export async function runScene(request: SceneRequest): Promise<SceneOutcome> {
     screenshot: evidence.screenshot,
   })
   if (baseBoot !== undefined && baseBoot.saved === undefined) {
-    for (const check of asked) report(check, withoutGuest(check, asked, record))
-    return outcome(baseBoot)
+    const isReporter = baseBoot.bootedFor === name
+    for (const check of asked)
+      report(check, isReporter ? withoutGuest(check, asked, record) : notReached(baseBoot))
+    return outcome(isReporter ? baseBoot : { lastLines: [], screenshot: undefined })
   }
   const sshPort = await findFreePort()
-  let guest: Guest
   try {
-    guest = await bootFor(request, name, bootArguments, sshPort)
+    guest = await bootFor(request, sceneFolder(request), bootArguments, sshPort)
   } catch (error) {
     signal.throwIfAborted()
     record.trouble = troubleOf(error)
@@ -147,6 +156,13 @@ function withoutGuest(
   return { status: 'skipped', observed: `cannot be checked, see ${id}: ${text}` }
 }
 
+function notReached({ bootedFor }: BaseBoot): Finding {
+  return {
+    status: 'skipped',
+    observed: `not reached: the boot that it resumes from failed, see ${bootedFor}`,
+  }
+}
+
 /** One check's result as it appears in the report. */
 export function resultOf(check: Check, at: string, finding: Finding, seconds: number): CheckResult {
   return {
@@ -186,8 +202,3 @@ function rounded({ agentSeconds, loginSeconds, readySeconds, trouble }: SceneRec
 }
 
 const roundSeconds = (seconds: number) => Math.round(seconds * 100) / 100
-
-/** Whether the kernel panicked before any check could run. */
-export function hasPanicked({ trouble, agentSeconds }: SceneRecord): boolean {
-  return trouble?.isPanic === true && agentSeconds === undefined
-}

@@ -4,10 +4,12 @@ import { mkdir } from 'node:fs/promises'
 import { extname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { z } from 'zod'
-import { canonicalJson, type Json, listTree, sha256, sha256File } from '../digest.ts'
+import { canonicalJson, type Json, sha256 } from '../digest.ts'
 import { writeDurably } from '../host/files.ts'
+import { listTree } from '../host/hash-file.ts'
 import { readRecord } from '../host/json-file.ts'
 import { outFolderAt } from '../host/out-folder.ts'
+import { readRegular } from '../host/regular-file.ts'
 import { type ImageVerification, imageVerification } from '../report/verification.ts'
 
 const verdict = z.strictObject({ questions: z.string(), verification: imageVerification })
@@ -46,7 +48,7 @@ const project = fileURLToPath(new URL('../../', import.meta.url))
 export async function digestQuestions(facts: Json, folder = project): Promise<string> {
   const program = questioningCode.map((path) => {
     const full = join(folder, path)
-    return extname(path) === '' ? listTree(full) : sha256File(full)
+    return extname(path) === '' ? listTree(full) : readRegular(full).then(sha256)
   })
   return sha256(canonicalJson({ program: await Promise.all(program), facts }))
 }

@@ -6,27 +6,21 @@ import type { ContractName } from '../config/contract.ts'
 import type { Check, Finding } from '../contract/check.ts'
 import { contractOf, type Expected } from '../contract/expected.ts'
 import { contentChecksOf, fileChecksOf } from '../contract/registry.ts'
-import {
-  type BaseBoot,
-  type MachineSize,
-  type MachineSizes,
-  type SceneName,
-  type SceneSpec,
-  sceneSpecs,
-  scenesFor,
-  sizeOf,
-} from '../contract/scenes.ts'
+import { type MachineSizes, type SceneName, scenesFor } from '../contract/scenes.ts'
 import { type DiskSource, locateDisk, virtualSizeOf } from '../disk/disk-source.ts'
-import { unpackArchive } from '../disk/unpack.ts'
-import { messageOf } from '../errors.ts'
+import { withUnpacked } from '../disk/unpack.ts'
+import { isHostFault, messageOf } from '../errors.ts'
+import { allEnded } from '../host/all-ended.ts'
+import { secondsSince } from '../host/elapsed.ts'
 import { createScratchFolder } from '../host/scratch-folder.ts'
-import { type AcceleratorChoice, bootsOfEmulatedGuest } from '../qemu/accelerator.ts'
+import type { AcceleratorChoice } from '../qemu/accelerator.ts'
 import { makeSshKey } from '../qemu/ssh.ts'
-import type { CheckResult, DiskUsage, ImageVerification, SceneResult } from '../report/verification.ts'
+import type { CheckResult, DiskUsage, ImageVerification } from '../report/verification.ts'
 import type { TargetName } from '../targets/registry.ts'
-import { makeBaseBoot, type SceneRequest } from './boot-scene.ts'
-import { openImageFiles } from './open-image-files.ts'
-import { hasPanicked, resultOf, runScene } from './run-scene.ts'
+import type { GuestSlots } from './guest-slots.ts'
+import { type OpenImageFiles, openImageFiles } from './open-image-files.ts'
+import { resultOf } from './run-scene.ts'
+import { runScenes, type ScenesOutcome } from './run-scenes.ts'
 
 export interface ImageRequest {
   /** Path of the file that ships. */
@@ -43,8 +37,11 @@ export interface ImageRequest {
   /** Folder for screenshots. */
   readonly runFolder: string
   readonly outFolder: string
+  /** Shared by all images that are verified at the same time. */
+  readonly slots: GuestSlots
   readonly onCheck: (result: CheckResult) => void
-  readonly onScene: (name: string) => void
+  /** Called before the first scene, and as each ends. */
+  readonly onScenes: (ended: number, total: number) => void
   readonly signal: AbortSignal
 }
 
@@ -53,47 +50,11 @@ const growthBytes = 2 * 1024 ** 3
 
 /** @throws PipelineError `disk-unreadable`; whatever a check finds is a result */
 export async function verifyImage(request: ImageRequest): Promise<ImageVerification> {
-  const started = performance.now()
-  const { file, target, signal } = request
   const scratch = await createScratchFolder()
-  const checks: CheckResult[] = []
-  const onCheck = (result: CheckResult) => {
-    checks.push(result)
-    request.onCheck(result)
-  }
   try {
-    const unpacked = await unpackArchive(file, scratch.folder, signal)
-    const source = await locateDisk(unpacked, { signal })
-    // Computing checksums takes longest, and does not involve the guests.
-    const asFile = checkFile(request, source, onCheck)
-    asFile.catch(() => undefined)
-    const known = request.expected.contract
-    const isRead = request.contentOf === undefined || known === undefined
-    const content: Content = isRead
-      ? await checkContent(request, source, scratch.folder, onCheck)
-      : { contract: known }
-    const { contract, usage } = content
-    const scenes = await runScenes(request, contract, source, scratch.folder, (results) =>
-      checks.push(...results),
+    return await withUnpacked(request.file, scratch.folder, request.signal, (plain) =>
+      verifyPlain(request, plain, scratch.folder),
     )
-    await asFile
-    const isFine = checks.every(({ status }) => status !== 'failed')
-    const { contentOf } = request
-    return {
-      path: pathFor(file, request.outFolder),
-      target,
-      ...(contract === 'cloudstack' ? {} : { contract }),
-      format: source.format,
-      sha256: request.sha256,
-      status: isFine ? 'passed' : 'failed',
-      cached: false,
-      seconds: Math.round(performance.now() - started) / 1000,
-      accelerator: request.acceleration.accelerator,
-      ...(contentOf === undefined ? {} : { contentOf: pathFor(contentOf, request.outFolder) }),
-      ...(usage === undefined ? {} : { usage }),
-      scenes: [...scenes],
-      checks,
-    }
   } finally {
     await scratch.remove()
   }
@@ -105,130 +66,125 @@ export function pathFor(file: string, outFolder: string): string {
   return inside.startsWith('..') ? file : inside
 }
 
-async function checkFile(
-  { file, target, expected, signal }: ImageRequest,
-  source: DiskSource,
-  onCheck: (result: CheckResult) => void,
-): Promise<void> {
-  const subject = { source, packedAs: file, target, expected, signal }
-  for (const check of fileChecksOf(target))
-    onCheck(await ask(check, 'file', () => check.run(subject), signal))
+// --- internal ---
+
+/** @param plain the file itself, or its unpacked copy */
+async function verifyPlain(request: ImageRequest, plain: string, folder: string): Promise<ImageVerification> {
+  const started = performance.now()
+  const { file, target, contentOf, expected, outFolder, signal } = request
+  const source = await locateDisk(plain, { signal })
+  const contract = expected.contract ?? (await withFiles(source, folder, signal, contractOf))
+  // Before any guest takes the processors.
+  const content = contentOf === undefined ? await checkContent(request, contract, source, folder) : undefined
+  // Computing checksums takes longest, and does not involve the guests.
+  const [ofFile, { scenes, checks: ofScenes }] = await allEnded([
+    checkFile(request, source),
+    checkScenes(request, contract, source, folder),
+  ])
+  const checks = [...ofFile, ...(content?.checks ?? []), ...ofScenes]
+  const isFine = checks.every(({ status }) => status !== 'failed')
+  return {
+    path: pathFor(file, outFolder),
+    target,
+    ...(contract === 'cloudstack' ? {} : { contract }),
+    format: source.format,
+    sha256: request.sha256,
+    status: isFine ? 'passed' : 'failed',
+    cached: false,
+    seconds: secondsSince(started),
+    accelerator: request.acceleration.accelerator,
+    ...(contentOf === undefined ? {} : { contentOf: pathFor(contentOf, outFolder) }),
+    ...(content === undefined ? {} : { usage: content.usage }),
+    scenes: [...scenes],
+    checks,
+  }
 }
 
-interface Content {
-  /** The one it was checked against. */
-  readonly contract: ContractName
-  /** Undefined if it was not read. */
-  readonly usage?: DiskUsage
+async function checkFile(
+  { file, target, expected, onCheck, signal }: ImageRequest,
+  source: DiskSource,
+): Promise<readonly CheckResult[]> {
+  const subject = { source, packedAs: file, target, expected, signal }
+  return askAll(fileChecksOf(target), 'file', (check) => check.run(subject), { onCheck, signal })
 }
 
 async function checkContent(
-  { expected, signal, onScene }: ImageRequest,
+  { expected, onCheck, signal }: ImageRequest,
+  contract: ContractName,
   source: DiskSource,
   folder: string,
-  onCheck: (result: CheckResult) => void,
-): Promise<Content> {
-  onScene('content')
+): Promise<{ readonly checks: readonly CheckResult[]; readonly usage: DiskUsage }> {
+  return withFiles(source, folder, signal, async (files) => ({
+    checks: await askAll(contentChecksOf(contract), 'content', (check) => check.run({ files, expected }), {
+      onCheck,
+      signal,
+    }),
+    usage: await files.measure(),
+  }))
+}
+
+async function withFiles<Result>(
+  source: DiskSource,
+  folder: string,
+  signal: AbortSignal,
+  use: (files: OpenImageFiles) => Promise<Result>,
+): Promise<Result> {
   const workFolder = join(folder, 'content')
   await mkdir(workFolder)
   const files = await openImageFiles(source, workFolder, signal)
   try {
-    const subject = { files, expected }
-    const contract = expected.contract ?? (await contractOf(files))
-    for (const check of contentChecksOf(contract)) {
-      onCheck(await ask(check, 'content', () => check.run(subject), signal))
-    }
-    return { contract, usage: await files.measure() }
+    return await use(files)
   } finally {
     await files.close()
     await rm(workFolder, { recursive: true, force: true })
   }
 }
 
-async function ask(
-  check: Check,
-  at: string,
-  run: () => Promise<Finding>,
-  signal: AbortSignal,
-): Promise<CheckResult> {
-  const started = performance.now()
-  const finding = await run().catch((error: unknown): Finding => {
-    signal.throwIfAborted()
-    return { status: 'failed', observed: messageOf(error) }
-  })
-  return resultOf(check, at, finding, (performance.now() - started) / 1000)
-}
-
-async function runScenes(
+async function checkScenes(
   request: ImageRequest,
   contract: ContractName,
   source: DiskSource,
   folder: string,
-  onResults: (results: readonly CheckResult[]) => void,
-): Promise<readonly SceneResult[]> {
-  const { target, expected, acceleration, machine, onCheck, signal } = request
-  const { scenes: wanted } = request
+): Promise<ScenesOutcome> {
+  const { target, scenes: wanted, runFolder, outFolder } = request
   const names = scenesFor(target, contract).filter((name) => wanted === undefined || wanted.includes(name))
-  if (names.length === 0) return []
+  if (names.length === 0) return { scenes: [], checks: [] }
   const diskBytes = await virtualSizeOf(source)
-  const shared: Omit<SceneRequest, 'name' | 'machine'> = {
-    target,
+  return runScenes({
+    ...request,
+    names,
     source,
-    expected,
     contract,
-    acceleration,
     folder,
     key: await makeSshKey(folder),
     diskBytes,
     grownToBytes: diskBytes + growthBytes,
-    onCheck,
-    signal,
-  }
-  const isEmulated = acceleration.accelerator === 'tcg'
-  const baseBoots = new Map<MachineSize, BaseBoot>()
-  const results: SceneResult[] = []
-  for (const name of names) {
-    request.onScene(name)
-    const spec: SceneSpec = sceneSpecs[name]
-    const wants = { ...shared, name, machine: sizeOf(name, machine) }
-    let baseBoot: BaseBoot | undefined
-    if (spec.isBranch === true) {
-      baseBoot =
-        baseBoots.get(wants.machine) ??
-        (await steadily(
-          () => makeBaseBoot(wants),
-          ({ record }) => isEmulated && hasPanicked(record),
-        ))
-      baseBoots.set(wants.machine, baseBoot)
-    }
-    const { scene, checks, screenshot } = await steadily(
-      () => runScene({ ...wants, baseBoot }),
-      (outcome) => isEmulated && outcome.hasPanicked && baseBoot === undefined,
-    )
-    onResults(checks)
-    results.push({ ...scene, ...(await keepPicture(request, name, screenshot)) })
+    keepScreenshot: async (scene, file) => {
+      await mkdir(runFolder, { recursive: true })
+      const kept = join(runFolder, `screen-${target}-${scene}${extname(file)}`)
+      await copyFile(file, kept)
+      return pathFor(kept, outFolder)
+    },
+  })
+}
+
+async function askAll<AnyCheck extends Check>(
+  checks: readonly AnyCheck[],
+  at: string,
+  run: (check: AnyCheck) => Promise<Finding>,
+  { onCheck, signal }: Pick<ImageRequest, 'onCheck' | 'signal'>,
+): Promise<readonly CheckResult[]> {
+  const results: CheckResult[] = []
+  for (const check of checks) {
+    const started = performance.now()
+    const finding = await run(check).catch((error: unknown): Finding => {
+      signal.throwIfAborted()
+      if (isHostFault(error)) throw error
+      return { status: 'failed', observed: messageOf(error) }
+    })
+    const result = resultOf(check, at, finding, (performance.now() - started) / 1000)
+    results.push(result)
+    onCheck(result)
   }
   return results
-}
-
-/** Boots an emulated guest again if it panics: that says nothing about the image. */
-async function steadily<Outcome>(
-  boot: () => Promise<Outcome>,
-  hasPanicked: (outcome: Outcome) => boolean,
-): Promise<Outcome> {
-  let outcome = await boot()
-  for (let boots = 1; hasPanicked(outcome) && boots < bootsOfEmulatedGuest; boots += 1) outcome = await boot()
-  return outcome
-}
-
-async function keepPicture(
-  { target, runFolder, outFolder }: ImageRequest,
-  scene: string,
-  picture: string | undefined,
-): Promise<Partial<SceneResult>> {
-  if (picture === undefined) return {}
-  await mkdir(runFolder, { recursive: true })
-  const kept = join(runFolder, `screen-${target}-${scene}${extname(picture)}`)
-  await copyFile(picture, kept)
-  return { screenshot: pathFor(kept, outFolder) }
 }

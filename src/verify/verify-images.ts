@@ -1,18 +1,20 @@
-/** Verifies image files, as many at a time as this host can take. */
+/** Verifies image files side by side. */
 
-import { availableParallelism, freemem } from 'node:os'
+import { setMaxListeners } from 'node:events'
 import type { PipelineFields, Waiver } from '../config/pipeline.ts'
 import type { Expected } from '../contract/expected.ts'
-import type { MachineSize, MachineSizes, SceneName } from '../contract/scenes.ts'
+import type { SceneName } from '../contract/scenes.ts'
 import type { Json } from '../digest.ts'
+import { allEnded } from '../host/all-ended.ts'
 import { outFolderAt } from '../host/out-folder.ts'
 import { chooseAccelerator } from '../qemu/accelerator.ts'
 import type { Accelerator } from '../qemu/machine.ts'
 import type { Emit } from '../report/events.ts'
 import type { ImageVerification } from '../report/verification.ts'
 import type { Candidate } from './candidates.ts'
+import { guestSlots, sizesOn } from './guest-slots.ts'
 import { digestQuestions, readVerdict, writeVerdict } from './verdicts.ts'
-import { pathFor, verifyImage } from './verify-image.ts'
+import { type ImageRequest, pathFor, verifyImage } from './verify-image.ts'
 import { applyWaivers } from './waivers.ts'
 
 export interface VerifyRequest {
@@ -36,8 +38,13 @@ export interface VerifyRequest {
   readonly signal: AbortSignal
 }
 
+/** @returns a verification of each candidate, in their order, with waivers applied */
 export async function verifyImages(request: VerifyRequest): Promise<readonly ImageVerification[]> {
-  const { candidates, outFolder, emit, signal } = request
+  const { candidates, outFolder, emit } = request
+  const failed = new AbortController()
+  const signal = AbortSignal.any([request.signal, failed.signal])
+  // Every guest and every program of a check listens to it.
+  setMaxListeners(0, signal)
   const acceleration = await chooseAccelerator({
     arch: 'x86_64',
     kernels: request.kernels,
@@ -47,92 +54,84 @@ export async function verifyImages(request: VerifyRequest): Promise<readonly Ima
   })
   if (acceleration.accelerator === 'tcg') emit({ kind: 'note', text: `without KVM: ${acceleration.reason}` })
   const { cpus, memoryMiB, routers } = request.machine
-  const machine = { cpus, memoryMiB, routers }
-  const results: (ImageVerification | undefined)[] = candidates.map(() => undefined)
-  const verifyOne = async (index: number): Promise<void> => {
-    const candidate = candidates[index] as Candidate
-    const first = candidates.find(({ madeFrom }) => madeFrom !== undefined && madeFrom === candidate.madeFrom)
-    const contentOf = first === undefined || first === candidate ? undefined : first.file
-    const questions = await digestQuestions({
-      expected: request.expected as unknown as Json,
-      accelerator: acceleration.accelerator,
-      machine,
-      hasContent: contentOf === undefined,
-    })
-    // Only some of the scenes make no verdict.
-    const isWhole = request.scenes === undefined
-    const kept =
-      request.useVerdicts && isWhole ? await readVerdict(outFolder, candidate, questions) : undefined
-    const judged = kept === undefined ? undefined : applyWaivers(kept, request.waivers)
-    if (judged?.status === 'passed') {
-      results[index] = { ...judged, path: pathFor(candidate.file, outFolder) }
-      emit({ kind: 'image-verified', verification: results[index] as ImageVerification })
-      return
-    }
-    const part = `verify ${candidate.target}`
-    emit({ kind: 'part-started', name: part, estimateSeconds: request.estimate?.(part) })
-    let scene = ''
-    let asked = 0
-    const progress = () => emit({ kind: 'part-progress', name: part, text: `${scene}, ${asked} checks` })
-    const verification = await verifyImage({
-      ...candidate,
-      expected: request.expected,
-      contentOf,
+  const machine = sizesOn(acceleration.accelerator, { cpus, memoryMiB, routers })
+  const slots = guestSlots(acceleration.accelerator, machine)
+  const verify = async (candidate: Candidate): Promise<ImageVerification> => {
+    const verification = await verifyCandidate(candidate, {
+      ...request,
       acceleration,
       machine,
-      scenes: request.scenes,
-      runFolder: request.runFolder,
-      outFolder,
-      onCheck: (check) => {
-        asked += 1
-        emit({ kind: 'check-finished', target: candidate.target, check })
-        progress()
-      },
-      onScene: (name) => {
-        scene = name
-        progress()
-      },
+      slots,
       signal,
     })
-    if (isWhole) await writeVerdict(outFolder, verification, questions)
-    emit({ kind: 'part-finished', name: part, seconds: verification.seconds })
-    results[index] = applyWaivers(verification, request.waivers)
-    emit({ kind: 'image-verified', verification: results[index] as ImageVerification })
+    emit({ kind: 'image-verified', verification })
+    return verification
   }
-  await inPool(candidates.length, parallelism(acceleration.accelerator, largest(machine)), verifyOne)
-  return results.flatMap((result) => result ?? [])
+  return allEnded(
+    candidates.map((candidate) =>
+      verify(candidate).catch((error: unknown) => {
+        // What cannot be read is reported at once, not after all guests of the other files.
+        failed.abort(error)
+        throw error
+      }),
+    ),
+  )
 }
 
-/** The most CPUs and memory that any guest gets. */
-function largest({ cpus, memoryMiB, routers }: MachineSizes): MachineSize {
-  return { cpus: Math.max(cpus, routers.cpus), memoryMiB: Math.max(memoryMiB, routers.memoryMiB) }
+type Verifying = Omit<VerifyRequest, 'machine'> & Pick<ImageRequest, 'acceleration' | 'machine' | 'slots'>
+
+/** The stored verdict on a candidate if it passed, or else a new one; waivers are applied. */
+async function verifyCandidate(candidate: Candidate, request: Verifying): Promise<ImageVerification> {
+  const { outFolder, waivers, scenes, useVerdicts } = request
+  const contentOf = findContent(candidate, request.candidates)
+  const questions = await digestQuestions({
+    expected: request.expected as unknown as Json,
+    accelerator: request.acceleration.accelerator,
+    machine: { ...request.machine, routers: { ...request.machine.routers } },
+    hasContent: contentOf === undefined,
+  })
+  // Only some of the scenes make no verdict.
+  const isWhole = scenes === undefined
+  const kept = useVerdicts && isWhole ? await readVerdict(outFolder, candidate, questions) : undefined
+  const judged = kept === undefined ? undefined : applyWaivers(kept, waivers)
+  if (judged?.status === 'passed') return { ...judged, path: pathFor(candidate.file, outFolder) }
+  const verification = await examine(candidate, contentOf, request)
+  if (isWhole) await writeVerdict(outFolder, verification, questions)
+  return applyWaivers(verification, waivers)
 }
 
-/** How many guests to run at a time: emulated ones keep all their processors busy, others only a few. */
-export function parallelism(
-  accelerator: Accelerator,
-  { cpus, memoryMiB }: MachineSize,
-  host = { cores: availableParallelism(), freeMiB: freemem() / 1024 ** 2 },
-): number {
-  const byCores = accelerator === 'kvm' ? host.cores : Math.floor(host.cores / cpus)
-  // QEMU itself takes memory too.
-  const byMemory = Math.floor((host.freeMiB * 0.75) / (memoryMiB + 256))
-  return Math.max(1, Math.min(byCores, byMemory))
+/** The file whose content is read for a candidate with the same disk; undefined if its own is. */
+function findContent({ madeFrom, file }: Candidate, candidates: readonly Candidate[]): string | undefined {
+  const first = candidates.find((other) => other.madeFrom !== undefined && other.madeFrom === madeFrom)
+  return first?.file === file ? undefined : first?.file
 }
 
-/** Runs jobs by number, `width` at a time. Throws the first failure once all jobs that started have ended. */
-async function inPool(count: number, width: number, job: (index: number) => Promise<void>): Promise<void> {
-  let next = 0
-  let failure: { readonly error: unknown } | undefined
-  const worker = async (): Promise<void> => {
-    while (next < count && failure === undefined) {
-      const index = next
-      next += 1
-      await job(index).catch((error: unknown) => {
-        failure ??= { error }
-      })
-    }
-  }
-  await Promise.all(Array.from({ length: Math.min(width, count) }, worker))
-  if (failure !== undefined) throw failure.error
+/** Runs all checks of a candidate, and reports each. */
+async function examine(
+  candidate: Candidate,
+  contentOf: string | undefined,
+  request: Verifying,
+): Promise<ImageVerification> {
+  const { emit, estimate } = request
+  const name = `verify ${candidate.target}`
+  emit({ kind: 'part-started', name, estimateSeconds: estimate?.(name) })
+  let at = 'file and content'
+  let asked = 0
+  const progress = () => emit({ kind: 'part-progress', name, text: `${at}, ${asked} checks` })
+  const verification = await verifyImage({
+    ...request,
+    ...candidate,
+    contentOf,
+    onCheck: (check) => {
+      asked += 1
+      emit({ kind: 'check-finished', target: candidate.target, check })
+      progress()
+    },
+    onScenes: (ended, total) => {
+      at = `${ended} of ${total} scenes`
+      progress()
+    },
+  })
+  emit({ kind: 'part-finished', name, seconds: verification.seconds })
+  return verification
 }

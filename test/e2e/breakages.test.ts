@@ -14,6 +14,7 @@ import { contentChecksOf } from '../../src/contract/registry.ts'
 import type { SceneName } from '../../src/contract/scenes.ts'
 import { locateDisk } from '../../src/disk/disk-source.ts'
 import { type AcceleratorChoice, chooseAccelerator } from '../../src/qemu/accelerator.ts'
+import { guestSlots } from '../../src/verify/guest-slots.ts'
 import { openImageFiles } from '../../src/verify/open-image-files.ts'
 import { verifyImage } from '../../src/verify/verify-image.ts'
 import { copyLastImage, type Offsets, outFolder } from '../support/last-image.ts'
@@ -146,6 +147,8 @@ async function contentFailures(): Promise<string[]> {
   }
 }
 
+const machine = { cpus: 2, memoryMiB: 512, routers: { cpus: 1, memoryMiB: 256 } }
+
 /** Ids of the checks of scenes that fail, each with what was observed. */
 async function sceneFailures(scenes: readonly SceneName[]): Promise<Record<string, string>> {
   const { checks } = await verifyImage({
@@ -155,12 +158,13 @@ async function sceneFailures(scenes: readonly SceneName[]): Promise<Record<strin
     expected,
     contentOf: 'nothing',
     acceleration,
-    machine: { cpus: 2, memoryMiB: 512, routers: { cpus: 1, memoryMiB: 256 } },
+    machine,
     scenes,
     runFolder: folder,
     outFolder,
     onCheck: () => undefined,
-    onScene: () => undefined,
+    onScenes: () => undefined,
+    slots: guestSlots(acceleration.accelerator, machine),
     signal,
   })
   const failed = checks.filter(({ at, status }) => at !== 'file' && status === 'failed')

@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest'
-import { sha256File } from '../../src/digest.ts'
 import { exportQcow2 } from '../../src/formats/qcow2.ts'
+import { sha256File } from '../../src/host/hash-file.ts'
 import { makeRawDisk } from '../support/disks.ts'
 import { useFolder } from '../support/folder.ts'
 import { describeJudge, hasLibrary, judgedBytes, judgedContent, readByLibrary } from './judges.ts'

@@ -3,7 +3,7 @@
 import { execFileSync } from 'node:child_process'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
-import { sha256File } from '../../src/digest.ts'
+import { sha256File } from '../../src/host/hash-file.ts'
 import { formatFields } from '../../src/targets/registry.ts'
 import { virtualbox } from '../../src/targets/virtualbox.ts'
 import { makeRawDisk } from '../support/disks.ts'

@@ -7,7 +7,7 @@ import { loadPipeline } from '../../src/config/load.ts'
 import type { ResolvedImage } from '../../src/config/resolved.ts'
 import { computeChecksums } from '../../src/export/checksums.ts'
 import { planImage } from '../../src/plan/plan.ts'
-import { type Inputs, placeInputs } from '../../src/provenance/inputs.ts'
+import { type Inputs, inputsPath } from '../../src/provenance/inputs.ts'
 import { type ImageResult, type Report, reportSchema } from '../../src/report/report.ts'
 import { openStore } from '../../src/store/store.ts'
 import { makeDisk, makeFilesystem, makeTree } from './filesystems.ts'
@@ -32,7 +32,7 @@ export interface BuiltOptions {
 
 const samplePackages = { dpkg: '1.22.21', libc6: '2.41-12', 'linux-image-6.12.1-amd64': '6.12.1-1' }
 
-/** A clean build that was verified well, unless something else is said. */
+/** By default, a clean build that passed its verification. */
 export async function makeBuilt(folder: string, options: BuiltOptions = {}): Promise<void> {
   const { packages = samplePackages, over = {}, verified = true, recorded = true } = options
   const overrides = [{ source: 'test', values: { targets: ['kvm', 'raw'] } }]
@@ -64,7 +64,7 @@ export async function makeBuilt(folder: string, options: BuiltOptions = {}): Pro
     ...over,
   }
   write(join(folder, 'runs', report.run.id, 'report.json'), reportSchema.parse(report))
-  if (recorded) write(placeInputs(folder, keys.at(-1) ?? ''), inputsOf(image, stages, packages))
+  if (recorded) write(inputsPath(folder, keys.at(-1) ?? ''), inputsOf(image, stages, packages))
 }
 
 function write(path: string, value: unknown): void {

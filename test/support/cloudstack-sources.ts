@@ -47,7 +47,7 @@ export const packedFiles = {
   'var/www/html/latest/.htaccess': '755',
 }
 
-/** Writes the tree, with the modes of somebody's umask. */
+/** Writes the tree, with modes that an umask has changed. */
 export function writeSources(folder: string, mode = 0o644): void {
   for (const path of files) {
     const file = join(folder, path)

@@ -1,4 +1,4 @@
-/** Image files whose headers name other files and servers: what whoever opens them by name would read. */
+/** Image files whose headers name other files and servers, which a reader that opens them by name would read. */
 
 import { execFileSync } from 'node:child_process'
 import { openSync, readFileSync, writeFileSync, writeSync } from 'node:fs'
@@ -157,7 +157,7 @@ export const hostileImages: readonly HostileImage[] = Object.entries(corpus).map
   },
 }))
 
-/** Makes the file that nobody may read through an image: a raw disk, so that a reader would accept it. */
+/** Makes the file that must not be read through an image: a raw disk, so that a reader would accept it. */
 export function makeSecret(file: string): string {
   const handle = openSync(file, 'w', 0o600)
   const disk = Buffer.alloc(sizeBytes)

@@ -14,7 +14,7 @@ export interface Offsets {
   readonly boot: number
 }
 
-/** Writes the image for KVM, or the one that SYSTEMVM_TEST_IMAGE names, to a raw file. It is built where it was not. */
+/** Writes the image for KVM, or the one that SYSTEMVM_TEST_IMAGE names, to a raw file. It is built if it is missing. */
 export async function copyLastImage(disk: string): Promise<Offsets> {
   await execa('qemu-img', ['convert', '-O', 'raw', await findImage(), disk])
   const table = await execa('sfdisk', ['--json', disk], { env: { PATH: pathOfTools, LC_ALL: 'C' } })

@@ -3,13 +3,16 @@
  * or takes it so many times, and dies with it. A file shows whether another process has the lock too.
  */
 
-import { closeSync, openSync, readFileSync, rmSync, writeSync } from 'node:fs'
+import { closeSync, openSync, readFileSync, rmSync, writeFileSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { takeLock } from '../../src/host/lock.ts'
 
 const [folder = '', times = '1', what, beatMs = '2000', silentMs = '30000'] = process.argv.slice(2)
 const witness = join(folder, 'witness')
+
+/** What a process writes into the file before it dies: its number may be taken for a while longer, its lock is not. */
+const dying = 'dying'
 
 /** Fails if the process that made the file is still alive. */
 function enter(): void {
@@ -19,8 +22,9 @@ function enter(): void {
       writeSync(file, `${process.pid}`)
       return closeSync(file)
     } catch {
-      const other = Number(readFileSync(witness, 'utf8'))
-      if (isAlive(other)) return void process.stdout.write(`two holders: ${other} too\n`)
+      const other = readFileSync(witness, 'utf8')
+      if (other !== dying && isAlive(Number(other)))
+        return void process.stdout.write(`two holders: ${other} too\n`)
       rmSync(witness, { force: true })
     }
   }
@@ -48,7 +52,10 @@ for (let count = 1; what === 'die'; count += 1) {
   enter()
   process.stdout.write('held\n')
   await sleep(2)
-  if (count === Number(times)) process.kill(process.pid, 'SIGKILL')
+  if (count === Number(times)) {
+    writeFileSync(witness, dying)
+    process.kill(process.pid, 'SIGKILL')
+  }
   rmSync(witness, { force: true })
   await lock.release()
 }

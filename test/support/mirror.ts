@@ -53,7 +53,7 @@ export async function startMirror(): Promise<TestMirror> {
     spawnSync('gpgconf', ['--homedir', home, '--kill', 'all'])
     rmSync(home, { recursive: true, force: true })
   }
-  // A test file that only has it in its surroundings need not close it.
+  // A test file that does not use it itself need not close it.
   server.unref()
   process.once('exit', removeKeys)
   const origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`

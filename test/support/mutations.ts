@@ -1,4 +1,4 @@
-/** Every way in which somebody might change one field of a record. */
+/** Every change of one field of a record. */
 
 type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json }
 

@@ -130,7 +130,7 @@ export interface CloudStackReading {
     readonly virtualSizeBytes: number
     readonly controller: string
   }[]
-  /** Network cards, which it would ask for a network each. */
+  /** Network cards: it would ask for a network for each. */
   readonly connections: readonly string[]
 }
 

@@ -1,4 +1,4 @@
-/** Small pipelines for tests, decided like any other. */
+/** Small pipelines for tests, resolved like any other. */
 
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -55,7 +55,7 @@ export function threeStages(folder: string) {
   }
 }
 
-/** The sample pipeline with three stages, decided. */
+/** The sample pipeline with three stages, resolved. */
 export async function sampleImage(folder: string, over: Partial<Pipeline> = {}): Promise<ResolvedImage> {
   const { first, second, third } = threeStages(folder)
   const pipeline = definePipeline({ ...sound, stages: [first(), second(), third()], ...over })

@@ -26,7 +26,7 @@ export async function findPort(): Promise<number> {
   return port
 }
 
-/** Starts Debian's docker-registry. @param isClosed whether it refuses whoever has not logged in */
+/** Starts Debian's docker-registry. @param isClosed whether it requires a login */
 export async function startRegistry(folder: string, isClosed = false): Promise<TestRegistry> {
   const host = `127.0.0.1:${await findPort()}`
   mkdirSync(folder, { recursive: true })

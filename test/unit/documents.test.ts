@@ -88,6 +88,21 @@ describe('errors', () => {
     expect(sources.includes(`'${code}'`)).toBe(true)
   })
 
+  it('are quoted in the words of the program, in which … stands for anything', () => {
+    const words = sources.replaceAll("\\'", "'").replaceAll(/\s+/g, ' ')
+    const rows = read('docs/troubleshooting.md')
+      .split('\n')
+      .filter((line) => line.startsWith('| `'))
+    const quotes = rows.flatMap((row) =>
+      [...(row.split(' | ')[0] ?? '').replaceAll(/\[`[^\]]*\]/g, '').matchAll(/`([^`]+)`/g)].map(
+        ([, quote = '']) => quote,
+      ),
+    )
+    const fragmentsOf = (quote: string) => quote.split(/…|\b[XY]\b/).map((part) => part.trim())
+    const unsaid = quotes.filter((quote) => fragmentsOf(quote).some((part) => !words.includes(part)))
+    expect(unsaid, 'change docs/troubleshooting.md to what the program says').toEqual([])
+  })
+
   it('are none that the program does not have', () => {
     expect(
       explained.filter((code) => !(errorCodes as readonly (string | undefined)[]).includes(code)),

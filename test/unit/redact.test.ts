@@ -12,6 +12,11 @@ const passwords = [
   'S3/CRET',
   'S3?CRET',
   'S3#CRET',
+  '123/S3CRET',
+  '80?S3CRET',
+  '80#S3CRET',
+  'S3@1/CRET',
+  'S3"CRET',
 ]
 
 describe('a URL with a login', () => {
@@ -29,13 +34,34 @@ describe('a URL with a login', () => {
     expect(redactUrl(url)).toBe('http://…@proxy.example:3128/path')
   })
 
-  it.each([...passwords, 'S3"CRET', 'S3 CRET'])('loses it with the password %s in JSON too', (password) => {
+  it.each(['http:/', 'http:', 'HTTPS:////', 'http:\\\\', 'http:\\/\\/', 'socks5:/', '//', 'x,ftp://'])(
+    'loses it after %s',
+    (start) => {
+      expect(redact(`see ${start}user:S3CRET@host/x`)).toBe(`see ${start}…@host/x`)
+    },
+  )
+
+  it('loses a password with spaces, and what follows a port stays', () => {
+    expect(redact('no answer from http://user:S3 CRET@proxy:3128/ today')).toBe(
+      'no answer from http://…@proxy:3128/ today',
+    )
+    expect(redactUrl('http://user:12 S3@proxy')).toBe('http://…@proxy')
+    expect(redactCommand(['--payload=http://user:12 S3@proxy'])).toEqual(['--payload=http://…@proxy'])
+  })
+
+  it('loses it within a parameter of another', () => {
+    expect(redact('https://a.example/?to=https%3A%2F%2Fuser%3AS3CRET%40b.example%2F&n=1')).toBe(
+      'https://a.example/?to=https%3A%2F%2F…%40b.example%2F&n=1',
+    )
+  })
+
+  it.each([...passwords, 'S3 CRET'])('loses it with the password %s in JSON too', (password) => {
     const value = {
       found: redactUrl(`http://user:${password}@proxy.example/`),
       other: ['http://a.example', 'b@c.example'],
     }
     expect(JSON.stringify(value)).not.toMatch(/S3|CRET/)
-    if (!password.includes(' '))
+    if (!/[ "]/.test(password))
       expect(redact(JSON.stringify([`http://user:${password}@proxy.example/`]))).toBe(
         '["http://…@proxy.example/"]',
       )
@@ -53,16 +79,76 @@ describe('a URL with a login', () => {
   })
 })
 
+describe('a parameter', () => {
+  it.each([
+    ...['auth', 'key', 'code', 'sig', 'jwt', 'api_key', 'apiKey', 'AWSAccessKeyId', 'X-Amz-Signature'],
+    ...['%74oken', '%2574oken', 'to%6ben', '%61uth', 'p%61ssword', 'private%5Ftoken', '%zz%74oken'],
+  ])('%s loses its value, in a URL within another too', (name) => {
+    const url = `https://a.example/x?id=1&${name}=S3CRET&n=2`
+    expect(redact(`${url} and`)).toBe(`https://a.example/x?id=1&${name}=…&n=2 and`)
+    expect(redact(`x?to=${encodeURIComponent(url)}`)).not.toContain('S3CRET')
+    expect(redactUrl(`https://a.example/x?${name}=S3 "C;RET#z`)).toBe(`https://a.example/x?${name}=…#z`)
+  })
+})
+
+describe('a text in which URL parsers find a password', () => {
+  const parts = ['http:', 'ws:', 'git:', '/', '//', '\\', 'user', 'a.b', ':', '@', '1', '?', '#', '%40']
+  /** A generator of numbers below 1, the same ones in every run. */
+  const random = (seed: number) => () => {
+    seed = (Math.imul(seed, 1_664_525) + 1_013_904_223) >>> 0
+    return seed / 2 ** 32
+  }
+  const passwordIn = (text: string): string => {
+    try {
+      return new URL(text).password
+    } catch {
+      return ''
+    }
+  }
+
+  it('loses it', { timeout: 30_000 }, () => {
+    const next = random(1)
+    const pick = () => parts[Math.floor(next() * parts.length)] as string
+    const some = () => Array.from({ length: Math.floor(next() * 4) }, pick).join('')
+    let found = 0
+    for (let round = 0; round < 50_000; round += 1) {
+      const text = `${pick()}${some()}${some()}:${some()}S3${some()}@${some()}h`
+      if (!passwordIn(text).includes('S3')) continue
+      found += 1
+      for (const shown of [redact(`see ${text} there`), redactUrl(text)])
+        expect(shown, text).not.toContain('S3')
+    }
+    expect(found).toBeGreaterThan(300)
+  })
+})
+
 describe('a long text', () => {
   // In time that grows with the square of the length, each takes minutes.
-  it.each(['a.', '://', '://a:', '://a:b', 'http:', 'a://b ', '?a', '&a=', '?token', ';token=', '\\', '@'])(
-    'is read in a moment, however often it has %j',
-    { timeout: 30_000 },
-    (part) => {
-      const text = part.repeat(Math.floor((1 << 18) / part.length))
-      for (const one of [text, `http://a:b${text}`, `http://${text}@h`]) redact(one)
-    },
-  )
+  it.each([
+    'a.',
+    '://',
+    '://a:',
+    '://a:b',
+    'http:',
+    'a://b ',
+    '?a',
+    '&a=',
+    '?token',
+    ';token=',
+    '\\',
+    '@',
+    '//',
+    ':/a:',
+    '"',
+    'http:"',
+    '%3a%2f',
+    '%26key%3d',
+    '&key=',
+    'http://a:b c',
+  ])('is read in a moment, however often it has %j', { timeout: 30_000 }, (part) => {
+    const text = part.repeat(Math.floor((1 << 18) / part.length))
+    for (const one of [text, `http://a:b${text}`, `http://${text}@h`]) redact(one)
+  })
 })
 
 describe('a command line', () => {
@@ -80,7 +166,7 @@ describe('a text without credentials', () => {
   it.each([
     'https://registry.example/@scope/package and joe@example.org',
     'http://deb.debian.org/debian is signed by joe@debian.org',
-    'docker://[::1]:5000/layers@sha256:00 http://[fe80::1]/x@y http://host:80/x@y',
+    'docker://[::1]:5000/layers@sha256:00 http://[fe80::1]/x@y',
     '{"url":"http://deb.debian.org","by":"joe@debian.org"}',
     'ssh-ed25519 AAAA joe@example.org',
     'https://bugs.example/?id=1&state=open',
@@ -92,7 +178,12 @@ describe('a text without credentials', () => {
 
 describe('the name of a setting', () => {
   it('says whether its value is shown', () => {
-    expect(['rootPasswordHash', 'apiToken', 'client_secret'].every(isSecretName)).toBe(true)
-    expect(['keyring', 'keyboard', 'keys', 'payload'].some(isSecretName)).toBe(false)
+    expect(['rootPasswordHash', 'apiToken', 'client_secret', 'API_KEY', 'AUTH'].every(isSecretName)).toBe(
+      true,
+    )
+    // The name of a hash is a setting: what it chooses is shown, and stays in the keys of layers.
+    expect(['keyring', 'keyboard', 'keys', 'payload', 'signature', 'SIGNATURE'].some(isSecretName)).toBe(
+      false,
+    )
   })
 })

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { disarm, lineOf, pathBelow } from '../../src/text.ts'
+import { disarm, lineOf, pathBelow, reasonIn } from '../../src/text.ts'
 
 describe('a text for a terminal or a log', () => {
   it('stays as it is, with lines, tabs and letters of any language', () => {
@@ -64,4 +64,25 @@ describe('a path below a folder', () => {
       expect(pathBelow.safeParse(path).success).toBe(false)
     },
   )
+})
+
+describe('the reason in what a program says', () => {
+  it.each([
+    [
+      'gzip: stdin: not in gzip format\ntar: Child returned status 1\ntar: Error is not recoverable: exiting now\n',
+      'gzip: stdin: not in gzip format',
+    ],
+    [
+      'tar: a: Cannot open: File exists\ntar: Exiting with failure status due to previous errors',
+      'tar: a: Cannot open: File exists',
+    ],
+    [
+      "tar: Removing leading `/' from member names\ntar: Unexpected EOF in archive",
+      'tar: Unexpected EOF in archive',
+    ],
+    ['tar: Error is not recoverable: exiting now', 'tar: Error is not recoverable: exiting now'],
+    [' \n', ''],
+  ])('is the line that says why: %j', (said, reason) => {
+    expect(reasonIn(said)).toBe(reason)
+  })
 })

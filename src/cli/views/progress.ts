@@ -2,7 +2,7 @@
 
 import { cleanText } from '../../qemu/console.ts'
 import type { BuildEvent, Emit } from '../../report/events.ts'
-import { type Colors, formatBytes, formatSeconds, formatTable } from '../../report/format.ts'
+import { type Colors, formatBytes, formatSeconds, formatTable, plural } from '../../report/format.ts'
 import type { Report, StageResult } from '../../report/report.ts'
 import { renderVerification } from './verification.ts'
 
@@ -25,11 +25,14 @@ interface Running {
   detail: string
 }
 
-/** A reporter for people. Call `close` after the last event. */
-export function createTerminalReporter(options: TerminalOptions): {
+/** Shows events. Call `close` after the last one. */
+export interface Reporter {
   readonly emit: Emit
   readonly close: () => void
-} {
+}
+
+/** A reporter for people. */
+export function createTerminalReporter(options: TerminalOptions): Reporter {
   const { write, eraseLine, isLive, colors, nowMs } = options
   // Exports run in parallel, everything else one after the other.
   const running = new Map<string, Running>()
@@ -149,10 +152,10 @@ function formatStage(stage: StageResult, outFolder: string, colors: Colors): str
 
 function describeChanges({ packages, layer, artifacts }: StageResult): string {
   const counts = [
-    [`${artifacts.length} artifacts`, artifacts.length],
+    [plural(artifacts.length, 'artifact'), artifacts.length],
     [`+${packages.added.length}`, packages.added.length],
     [`-${packages.removed.length}`, packages.removed.length],
-    [`~${packages.upgraded.length} packages`, packages.upgraded.length],
+    [`~${plural(packages.upgraded.length, 'package')}`, packages.upgraded.length],
   ] as const
   const shown = counts.flatMap(([text, count]) => (count === 0 ? [] : [text]))
   return [...shown, layer === null ? '' : formatBytes(layer.sizeBytes)]

@@ -27,8 +27,8 @@ export function renderVerification(verification: ImageVerification, colors: Colo
 }
 
 function renderGroup(group: string, checks: readonly CheckResult[], colors: Colors): string[] {
-  const told = checks.filter(({ status }) => status === 'failed' || status === 'waived')
-  const lines = told.flatMap(({ id, title, at, status, observed, reason }) => {
+  const shown = checks.filter(({ status }) => status === 'failed' || status === 'waived')
+  const lines = shown.flatMap(({ id, title, at, status, observed, reason }) => {
     const mark = status === 'failed' ? colors.red('✖') : colors.yellow('!')
     const where = at === 'file' || at === 'content' ? '' : ` (${at})`
     return [

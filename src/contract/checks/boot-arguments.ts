@@ -3,7 +3,7 @@
 import { renderCommandLine, trapFile } from '../../guest/boot-arguments.ts'
 import { failed, judge, passed, type SceneCheck, skipped } from '../check.ts'
 import { linesOf } from '../lines-of.ts'
-import type { SceneName } from '../scenes.ts'
+import { routerRoles, type SceneName } from '../scenes.ts'
 
 /** Scenes with a full hand-over, one per way of delivery. */
 const ways: readonly SceneName[] = ['secstorage', 'port']
@@ -62,20 +62,7 @@ const ready: SceneCheck = {
   id: 'C4',
   group: 'hand-over',
   at: 'scene',
-  scenes: [
-    ...everyOrder,
-    'consoleproxy',
-    'virtualbox',
-    'router',
-    'redundant-router',
-    'vpcrouter',
-    'dhcpsrvr',
-    'elbvm',
-    'ilbvm',
-    'cksnode',
-    'sharedfsvm',
-    'no-serial',
-  ],
+  scenes: [...everyOrder, 'consoleproxy', 'virtualbox', ...routerRoles, 'cksnode', 'sharedfsvm', 'no-serial'],
   does: 'waits for /var/cache/cloud/boot_up_done',
   run: async ({ guest, record, limit }) => {
     if (record.readySeconds === undefined) {
@@ -253,13 +240,13 @@ const noData: SceneCheck = {
   does: 'hands nothing over, waits until the guest has given up, and asks whether it came up all the same',
   run: async ({ guest, limit }) => {
     const [state = 'unknown'] = await linesOf(guest, 'systemctl is-system-running --wait', limit(150))
-    const told = await linesOf(
+    const logged = await linesOf(
       guest,
       "grep -hiE 'no boot arguments|no (data|cmdline)|fail' /var/log/cloud.log",
     )
     const faults = /^(running|degraded)$/.test(state) ? [] : [`the system is ${state}`]
-    if (told.length === 0) faults.push('the log says nothing of it')
-    return judge(faults, `${state}; ${told.at(-1) ?? ''}`)
+    if (logged.length === 0) faults.push('the log says nothing of it')
+    return judge(faults, `${state}; ${logged.at(-1) ?? ''}`)
   },
 }
 

@@ -2,7 +2,8 @@
 
 import { basename, dirname, join } from 'node:path'
 import { assertionIds } from '../../config/contract.ts'
-import { algorithms, computeChecksums, parseSums } from '../../export/checksums.ts'
+import { algorithms, computeChecksums } from '../../export/checksums.ts'
+import { parseChecksums } from '../../host/checksum-list.ts'
 import { readRegularText } from '../../host/regular-file.ts'
 import { differs, type TargetCheck } from '../../targets/file-check.ts'
 import { type CheckId, targetNames, targets } from '../../targets/registry.ts'
@@ -22,7 +23,7 @@ const packing: FileCheck = {
   },
 }
 
-const sums: FileCheck = {
+const checksumLists: FileCheck = {
   id: 'A3',
   group: 'file',
   at: 'file',
@@ -41,7 +42,7 @@ const sums: FileCheck = {
     if (lists.length === 0) return skipped('there are no checksum lists beside the file')
     const computed = await computeChecksums(packedAs, signal)
     const faults = lists.flatMap(([algorithm, list]) =>
-      differs(`${algorithm}sum.txt`, parseSums(list).get(basename(packedAs)), computed[algorithm]),
+      differs(`${algorithm}sum.txt`, parseChecksums(list).get(basename(packedAs)), computed[algorithm]),
     )
     if (!lists.some(([algorithm]) => algorithm === 'sha512')) faults.push('there is no sha512sum.txt')
     return judge(faults, `${lists.map(([algorithm]) => algorithm).join(', ')}: ${computed.sha256}`)
@@ -68,6 +69,6 @@ const ofTargets = targetNames.flatMap((target) => {
 })
 
 /** In the contract's order. */
-export const fileChecks: readonly FileCheck[] = [packing, sums, ...ofTargets].sort(
+export const fileChecks: readonly FileCheck[] = [packing, checksumLists, ...ofTargets].sort(
   (one, other) => assertionIds.indexOf(one.id) - assertionIds.indexOf(other.id),
 )

@@ -161,11 +161,11 @@ const broken: SceneCheck = {
     if (states.join() !== 'failed,inactive') faults.push(`first boot is ${states.join(', ')}`)
     const { stdout, stderr } = await ssh('id -un', { withKey: true })
     if (stdout.trim() !== 'root') faults.push(`SSH: ${stderr.trim().split('\n').at(-1)}`)
-    const [told = 'the log says nothing of it'] = await linesOf(
+    const [logged = 'the log says nothing of it'] = await linesOf(
       guest,
       'grep -h "failed: packet filter" /var/log/cloud.log',
     )
-    return judge(faults, told)
+    return judge(faults, logged)
   },
 }
 

@@ -57,9 +57,9 @@ async function sourceOf(
 ): Promise<string | undefined> {
   const bytes = downloads.length === 0 ? undefined : await files.read(path)
   return downloads.find(
-    ({ sum }) =>
+    ({ checksum }) =>
       bytes !== undefined &&
-      sum !== undefined &&
-      createHash(sum.algorithm).update(bytes).digest('hex') === sum.hex,
+      checksum !== undefined &&
+      createHash(checksum.algorithm).update(bytes).digest('hex') === checksum.hex,
   )?.location
 }

@@ -4,7 +4,7 @@ import { parseFstab } from '../../disk/fstab.ts'
 import { type ContentCheck, failed, judge, passed, type SceneCheck, skipped } from '../check.ts'
 import { readText } from '../image-files.ts'
 import { linesOf } from '../lines-of.ts'
-import type { SceneName } from '../scenes.ts'
+import { routerRoles, type SceneName } from '../scenes.ts'
 import { defaultKernelWords } from './content.ts'
 
 const optionalMounts: ContentCheck = {
@@ -55,15 +55,7 @@ const checkedRoot: SceneCheck = {
   },
 }
 
-const routerScenes: readonly SceneName[] = [
-  'router',
-  'redundant-router',
-  'vpcrouter',
-  'dhcpsrvr',
-  'elbvm',
-  'ilbvm',
-  'no-serial',
-]
+const routerScenes: readonly SceneName[] = [...routerRoles, 'no-serial']
 
 /** `systemctl daemon-reload` refuses to run with less free space in /run. */
 const reloadMiB = 16

@@ -32,10 +32,11 @@ const network: SceneCheck = {
       '-A INPUT -i eth0 -p udp -m udp --dport 53 -j ACCEPT',
     ])
       if (isComplete && !rules.includes(rule)) faults.push(`no rule ${rule}`)
-    const told = await linesOf(guest, 'cat /etc/radvd.conf /etc/dnsmasq.conf')
+    const configured = await linesOf(guest, 'cat /etc/radvd.conf /etc/dnsmasq.conf')
     // radvd accepts any address of a network as its prefix.
-    if (!told.some((line) => /prefix fd12:3456:789a::1?\/64/.test(line))) faults.push('radvd has no prefix')
-    if (!told.includes(`dhcp-range=${ipv6Words.eth0ip6},static`)) faults.push('dnsmasq has no range')
+    if (!configured.some((line) => /prefix fd12:3456:789a::1?\/64/.test(line)))
+      faults.push('radvd has no prefix')
+    if (!configured.includes(`dhcp-range=${ipv6Words.eth0ip6},static`)) faults.push('dnsmasq has no range')
     return judge(faults, `${addresses.join(', ')}; ${route.trim()}`)
   },
 }

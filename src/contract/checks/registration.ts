@@ -1,9 +1,10 @@
 /** Check of the `metadata.ini` beside a file: whether a management server would find and accept the file. */
 
 import { basename, dirname, join } from 'node:path'
-import { algorithms, type Checksums, computeChecksums, parseSums } from '../../export/checksums.ts'
+import { algorithms, type Checksums, computeChecksums } from '../../export/checksums.ts'
 import { parseSections } from '../../export/metadata.ts'
-import { registeredSum, registrationsOf } from '../../export/registration.ts'
+import { registeredChecksum, registrationsOf } from '../../export/registration.ts'
+import { parseChecksums } from '../../host/checksum-list.ts'
 import { readRegularText } from '../../host/regular-file.ts'
 import { type FileCheck, judge, skipped } from '../check.ts'
 
@@ -19,13 +20,13 @@ const registration: FileCheck = {
     if (registered === undefined || target === undefined)
       return skipped('the release of the file and the names it is registered under are unknown')
     const sections = new Map([...parseSections(text)].map(([name, lines]) => [name, parseLines(lines)]))
-    const sum = registeredSum(registered, await sumsOf(packedAs, signal))
+    const checksum = registeredChecksum(registered, await checksumsOf(packedAs, signal))
     const names: string[] = []
     const faults = registrationsOf(registered, target).flatMap(({ section, hiddenBy, guestOs }) => {
       names.push(section)
       const found = sections.get(section)
       if (found === undefined) return [`it has no section ${section}`]
-      const wanted = { filename: basename(packedAs), checksum: sum, guestos: guestOs }
+      const wanted = { filename: basename(packedAs), checksum, guestos: guestOs }
       return [
         ...Object.entries(wanted).flatMap(([key, value]) =>
           found[key] === value
@@ -50,14 +51,14 @@ function parseLines(lines: string): Readonly<Record<string, string>> {
 }
 
 /** Checksums from the lists beside the file, which another check compares with it; computed if there are none. */
-async function sumsOf(file: string, signal: AbortSignal): Promise<Checksums> {
+async function checksumsOf(file: string, signal: AbortSignal): Promise<Checksums> {
   const listed = await Promise.all(
     algorithms.map(async (algorithm) => {
       const list = await readRegularText(join(dirname(file), `${algorithm}sum.txt`)).catch(() => '')
-      return [algorithm, parseSums(list).get(basename(file))] as const
+      return [algorithm, parseChecksums(list).get(basename(file))] as const
     }),
   )
-  return listed.every(([, sum]) => sum !== undefined)
+  return listed.every(([, checksum]) => checksum !== undefined)
     ? (Object.fromEntries(listed) as Checksums)
     : computeChecksums(file, signal)
 }

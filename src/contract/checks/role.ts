@@ -73,8 +73,8 @@ const userData: SceneCheck = {
     if (!found.includes('before')) faults.push('they have not run before')
     // CloudStack sets the name, and everything else that user data does not.
     if (found.at(-1) !== bootArguments?.name) faults.push(`the host name is ${found.at(-1)}`)
-    const told = await linesOf(guest, 'grep -h "user data" /var/log/cloud.log')
-    return judge(faults.length === 0 ? [] : [...faults, ...told], told.at(-1) ?? 'they have run')
+    const logged = await linesOf(guest, 'grep -h "user data" /var/log/cloud.log')
+    return judge(faults.length === 0 ? [] : [...faults, ...logged], logged.at(-1) ?? 'they have run')
   },
 }
 

@@ -1,7 +1,7 @@
 /** The other files that an image file says parts of its disk are in, read before QEMU could open them. */
 
-import { open } from 'node:fs/promises'
 import { messageOf } from '../../errors.ts'
+import { openToRead } from '../../host/regular-file.ts'
 import type { Stretch } from '../block-node.ts'
 import type { DiskFormat } from '../disk-format.ts'
 import { unreadableDisk } from '../unreadable.ts'
@@ -17,7 +17,7 @@ export async function readReferences(
   format: Exclude<DiskFormat, 'ova'>,
   place?: Stretch,
 ): Promise<readonly Reference[]> {
-  const file = await open(path, 'r').catch((cause) => {
+  const file = await openToRead(path).catch((cause) => {
     throw unreadableDisk(`cannot read the disk ${path}: ${messageOf(cause)}`, cause)
   })
   try {

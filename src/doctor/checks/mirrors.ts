@@ -1,17 +1,16 @@
 /** Checks of the archives that images are made from. */
 
-import { access, constants } from 'node:fs/promises'
+import { constants } from 'node:fs/promises'
 import type { ReleaseRequest } from '../../debian/release.ts'
 import { exitCodes, PipelineError } from '../../errors.ts'
+import { canAccess } from '../../host/files.ts'
 import { probeUdebs, udebAdvice } from '../../installers/debian-installer/udebs.ts'
-import { type Finding, fault, type HostContext, ok, plural, warning } from '../check.ts'
+import { plural } from '../../report/format.ts'
+import { type Finding, fault, type HostContext, ok, warning } from '../check.ts'
 import { debianKeyring } from '../host-packages.ts'
 
 export async function checkKeyring(path: string): Promise<Finding> {
-  const isReadable = await access(path, constants.R_OK).then(
-    () => true,
-    () => false,
-  )
+  const isReadable = await canAccess(path, constants.R_OK)
   if (isReadable) return ok(path)
   const advice =
     path === debianKeyring.path

@@ -1,22 +1,31 @@
-/** Checks of the folder that builds write to. */
+/** Checks of the folders that builds write to. */
 
-import { access, constants } from 'node:fs/promises'
+import { constants } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
 import { exitCodes, PipelineError } from '../../errors.ts'
 import { findAccount } from '../../host/account.ts'
-import { freeBytes } from '../../host/files.ts'
+import { canAccess, freeBytes } from '../../host/files.ts'
+import { findWorkFolder } from '../../host/work-folder.ts'
 import type { RoomAhead } from '../../report/events.ts'
 import { formatBytes } from '../../report/format.ts'
 import { type Finding, fault, ok, warning } from '../check.ts'
 
 export async function checkWritable(folder: string): Promise<Finding> {
   const existing = await nearestExisting(folder)
-  const isWritable = await access(existing, constants.W_OK | constants.X_OK).then(
-    () => true,
-    () => false,
-  )
+  const isWritable = await canAccess(existing, constants.W_OK | constants.X_OK)
   if (isWritable) return ok(folder)
   return fault(`${existing} is not writable for ${findAccount().text}`, 'give it to the user who builds.')
+}
+
+/** The folder for temporary files. */
+export async function checkWorkFolder(): Promise<Finding> {
+  try {
+    const folder = await findWorkFolder()
+    return ok(`${gibibytes(await freeBytes(folder))} free in ${folder}`)
+  } catch (error) {
+    if (!(error instanceof PipelineError)) throw error
+    return fault(error.message, error.hint ?? '', error)
+  }
 }
 
 /** Packer takes double braces in a path for its own template syntax. */
@@ -35,7 +44,7 @@ export function checkPath(path: string): Finding {
 const comfort = 1.25
 
 /** The warning about a disk that is too small for a build, or barely large enough. */
-export function describeShortness(folder: string, room: RoomAhead): string | undefined {
+export function describeShortage(folder: string, room: RoomAhead): string | undefined {
   const { peakBytes, isKnown, freeBytes } = room
   if (freeBytes >= peakBytes * (isKnown ? comfort : 1)) return undefined
   const needs = `${isKnown ? 'this build needs about' : 'a build needs'} ${formatBytes(peakBytes)}`
@@ -54,14 +63,14 @@ export async function checkSpace(
       ? room
       : { peakBytes: room.neededBytes, isKnown: false, freeBytes: await freeBytes(existing) }
   const found = `${gibibytes(ahead.freeBytes)} free in ${existing}`
-  const shortness = describeShortness(folder, ahead)
-  if (shortness === undefined) return ok(found)
+  const shortage = describeShortage(folder, ahead)
+  if (shortage === undefined) return ok(found)
   const text = `${found}, ${gibibytes(ahead.peakBytes)} needed`
   const advice = 'free some there, or build on another filesystem.'
-  if (ahead.freeBytes >= ahead.peakBytes) return warning(text, advice, shortness)
+  if (ahead.freeBytes >= ahead.peakBytes) return warning(text, advice, shortage)
   const error = new PipelineError({
     code: 'no-space',
-    message: shortness,
+    message: shortage,
     hint: 'make room, remove layers with: npm run image -- store prune, or give another folder with --out.',
     exitCode: exitCodes.hostNotFit,
     details: { freeBytes: ahead.freeBytes, neededBytes: ahead.peakBytes },
@@ -73,10 +82,7 @@ export async function checkSpace(
 
 async function nearestExisting(path: string): Promise<string> {
   const full = resolve(path)
-  const exists = await access(full).then(
-    () => true,
-    () => false,
-  )
+  const exists = await canAccess(full)
   return exists || dirname(full) === full ? full : nearestExisting(dirname(full))
 }
 

@@ -9,11 +9,12 @@ import type { ResolvedImage } from '../../config/resolved.ts'
 import { imageNode } from '../../disk/block-node.ts'
 import type { Layout } from '../../disk/layout.ts'
 import { convertImage } from '../../disk/qemu-img.ts'
-import { PipelineError } from '../../errors.ts'
+import { PipelineError, shownLines } from '../../errors.ts'
 import { freeBytes } from '../../host/files.ts'
 import { runMarker, startGroup } from '../../host/process.ts'
 import { removeTree } from '../../host/remove-tree.ts'
 import { temporaryFolderIn } from '../../host/run-folder.ts'
+import { findWorkFolder } from '../../host/work-folder.ts'
 import type { PackageChange } from '../../report/report.ts'
 import { bootstrapCommand, bootstrapScripts } from './command.ts'
 import { offerPackages } from './offered-packages.ts'
@@ -35,15 +36,11 @@ export interface BootstrapRequest {
   readonly signal: AbortSignal
 }
 
-/** Where layer 0 is made. The namespace's root is another user, so it can't enter a private home folder. */
-export function workFolder(): string {
-  return process.env.TMPDIR || '/var/tmp'
-}
-
 /** Makes layer 0. */
 export async function bootstrap(request: BootstrapRequest): Promise<PackageChange> {
   const { signal } = request
-  const work = temporaryFolderIn(workFolder())
+  // The namespace's root is another user, so it can't enter a private home folder.
+  const work = temporaryFolderIn(await findWorkFolder())
   await request.onFolder(work)
   try {
     await mkdir(work)
@@ -93,7 +90,7 @@ async function runMmdebstrap(request: BootstrapRequest, work: string, raw: strin
   signal.removeEventListener('abort', abort)
   signal.throwIfAborted()
   if (result.exitCode !== 0) {
-    const details = { lastLines: lastLines.slice(-20), log }
+    const details = { lastLines: lastLines.slice(-shownLines), log }
     if (lastLines.some((line) => noSpace.test(line))) throw await bootstrapFull(packageCache, details)
     throw new PipelineError({
       code: 'bootstrap-failed',
@@ -116,7 +113,7 @@ async function bootstrapFull(
   details: Readonly<Record<string, unknown>>,
 ): Promise<PipelineError> {
   const isCacheFull = (await freeBytes(packageCache)) < 16 * 1024 ** 2
-  const folder = isCacheFull ? packageCache : workFolder()
+  const folder = isCacheFull ? packageCache : await findWorkFolder()
   const elsewhere = isCacheFull ? '' : ', or name a folder on another disk with TMPDIR'
   return new PipelineError({
     code: 'disk-full',

@@ -3,6 +3,7 @@
 import type { ResolvedImage } from '../../config/resolved.ts'
 import { renderSourceLines, renderSources } from '../../debian/archives.ts'
 import { type Layout, renderFstab, renderSfdisk, sectorBytes } from '../../disk/layout.ts'
+import { quote } from '../../host/shell-words.ts'
 import { basePackages, dpkgExcludes, initramfsSettings, initramfsSettingsFile } from '../base-system.ts'
 
 export interface BootstrapCommand {
@@ -92,9 +93,4 @@ function hookEnvironment(image: ResolvedImage, layout: Layout, disk: string): Re
       )
       .join('\n'),
   }
-}
-
-/** Quotes for a shell, and for mmdebstrap, which splits its hooks itself. */
-function quote(word: string): string {
-  return `'${word.replaceAll("'", "'\\''")}'`
 }

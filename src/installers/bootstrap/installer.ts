@@ -8,7 +8,7 @@ import { placePartitions } from '../../disk/layout.ts'
 import { noteFolder } from '../../host/run-folder.ts'
 import { baseFacts } from '../base-system.ts'
 import type { Installer, KeyParts } from '../installer.ts'
-import { bootstrap, workFolder } from './bootstrap.ts'
+import { bootstrap } from './bootstrap.ts'
 import { bootstrapCommand, bootstrapScripts, renderCommand } from './command.ts'
 
 export const bootstrapInstaller: Installer = {
@@ -31,7 +31,7 @@ export const bootstrapInstaller: Installer = {
     })
     return { packages, log }
   },
-  workFolder,
+  needsWorkFolder: true,
 }
 
 /** Placeholders for what a run chooses, and for the disk's identity, which follows from the key. */

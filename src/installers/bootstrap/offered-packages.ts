@@ -3,14 +3,14 @@
  * alone, so that here the digests are compared first.
  */
 
-import { copyFile, link, readdir, rename, rm } from 'node:fs/promises'
+import { readdir, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { ResolvedImage } from '../../config/resolved.ts'
 import { archivesOf } from '../../debian/archives.ts'
 import { describeStanza, fetchPackageIndex, stanzasOf } from '../../debian/packages-index.ts'
-import { sha256File } from '../../digest.ts'
 import { PipelineError } from '../../errors.ts'
-import { makeTemporaryFolder, withoutLinks } from '../../host/files.ts'
+import { linkOrCopy, makeTemporaryFolder } from '../../host/files.ts'
+import { sha256File } from '../../host/hash-file.ts'
 import { someAtATime } from '../../host/some-at-a-time.ts'
 import { namesIn } from '../../host/unless-missing.ts'
 
@@ -43,7 +43,7 @@ export async function offerPackages(request: OfferRequest): Promise<OfferedPacka
       const file = join(packageCache, name)
       // A newer version has taken its place, or another suite has it.
       if (expected === undefined) return
-      const found = await sha256File(file)
+      const found = await sha256File(file, request.signal)
       if (found === expected) return linkOrCopy(file, join(folder, name))
       await rm(file, { force: true })
       onNote(`${name} in ${packageCache} is not the package that the signed index lists, and is removed`)
@@ -82,13 +82,6 @@ async function readDigests(
     return new Map()
   }
   return digests
-}
-
-async function linkOrCopy(from: string, to: string): Promise<void> {
-  await link(from, to).catch(async (error: NodeJS.ErrnoException) => {
-    if (!withoutLinks.includes(error.code ?? '')) throw error
-    await copyFile(from, to)
-  })
 }
 
 async function keepNew(folder: string, packageCache: string): Promise<void> {

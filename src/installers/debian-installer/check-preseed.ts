@@ -1,7 +1,7 @@
 /** Lets debconf itself check a preseed before a whole installation depends on it. */
 
 import { execa } from 'execa'
-import { exitCodes, PipelineError } from '../../errors.ts'
+import { exitCodes, PipelineError, shownLines } from '../../errors.ts'
 import { findProgram } from '../../host/tools.ts'
 
 /**
@@ -27,6 +27,6 @@ export async function checkPreseed(preseed: string, signal?: AbortSignal): Promi
     message: `debconf-set-selections refuses the preseed: ${said.split('\n')[0] || `exit status ${exitCode}`}`,
     hint: 'fix debianInstaller.extraAnswers in pipeline.ts, or templates/preseed.cfg.hbs; render writes the file.',
     exitCode: exitCodes.badInput,
-    details: { lastLines: said.split('\n').slice(-20) },
+    details: { lastLines: said.split('\n').slice(-shownLines) },
   })
 }

@@ -1,22 +1,22 @@
 /** The installer `debian-installer`: Debian's own, in a machine that Packer boots, answered by a preseed. */
 
-import { readFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import type { ResolvedImage } from '../../config/resolved.ts'
 import { mainArchiveOf } from '../../debian/archives.ts'
 import { readPackages } from '../../debian/dpkg-status.ts'
 import { fetchPackageIndex } from '../../debian/packages-index.ts'
-import { sha256File } from '../../digest.ts'
 import type { CpioEntry } from '../../disk/cpio.ts'
 import { openDisk } from '../../disk/disk-files.ts'
 import type { Layout } from '../../disk/layout.ts'
 import { createDisk } from '../../disk/qemu-img.ts'
-import { findWorkFolder } from '../../disk/work-folder.ts'
 import { PipelineError } from '../../errors.ts'
 import { temporaryName } from '../../host/files.ts'
+import { sha256File } from '../../host/hash-file.ts'
 import { outFolderAt } from '../../host/out-folder.ts'
+import { readRegular } from '../../host/regular-file.ts'
 import type { RunFolder } from '../../host/run-folder.ts'
 import { createScratchFolder } from '../../host/scratch-folder.ts'
+import { findWorkFolder } from '../../host/work-folder.ts'
 import type { PackerDialect } from '../../packer/template.ts'
 import { bootsOfEmulatedGuest } from '../../qemu/accelerator.ts'
 import type { Acceleration } from '../../qemu/machine.ts'
@@ -64,7 +64,7 @@ export async function installDebian(request: DebianRequest): Promise<InstalledDe
   await checkPreseed(renderImagePreseed(image), signal)
   const cacheFolder = outFolderAt(place.outFolder).cache.netboot
   const medium = await findMedium(image, { cacheFolder, onProgress: request.onProgress, signal })
-  const installerFiles = await digestMedium(medium)
+  const installerFiles = await digestMedium(medium, signal)
   request.onProgress(`booting ${medium.source}`)
   const acceleration = await request.acceleration(medium.kernel)
   const overlay = [await trustedKeys(image)]
@@ -75,11 +75,14 @@ export async function installDebian(request: DebianRequest): Promise<InstalledDe
   return { ...installed, installerFiles }
 }
 
-async function digestMedium({ kernel, initrd, disc }: InstallerMedium): Promise<Record<string, string>> {
+async function digestMedium(
+  { kernel, initrd, disc }: InstallerMedium,
+  signal: AbortSignal,
+): Promise<Record<string, string>> {
   return {
-    linux: await sha256File(kernel),
-    'initrd.gz': await sha256File(initrd),
-    ...(disc === undefined ? {} : { disc: await sha256File(disc) }),
+    linux: await sha256File(kernel, signal),
+    'initrd.gz': await sha256File(initrd, signal),
+    ...(disc === undefined ? {} : { disc: await sha256File(disc, signal) }),
   }
 }
 
@@ -178,7 +181,7 @@ async function runOnce(request: DebianRequest, installation: Installation): Prom
  */
 export async function trustedKeys({ mirror }: ResolvedImage): Promise<CpioEntry> {
   const keyrings = new Set([mirror.keyring, mirror.udebs?.keyring ?? mirror.keyring])
-  const content = Buffer.concat(await Promise.all([...keyrings].map((keyring) => readFile(keyring))))
+  const content = Buffer.concat(await Promise.all([...keyrings].map((keyring) => readRegular(keyring))))
   return { path: 'usr/share/keyrings/archive.gpg', mode: 0o644, content }
 }
 

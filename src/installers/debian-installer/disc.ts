@@ -1,13 +1,13 @@
 /** A Debian netinst disc as the installer's medium: it has a kernel, an initrd and the matching udebs. */
 
-import { access, mkdir } from 'node:fs/promises'
+import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { ImageFacts } from '../../config/image.ts'
 import type { ResolvedImage } from '../../config/resolved.ts'
 import { runGpgv } from '../../debian/gpgv.ts'
-import { sha256File } from '../../digest.ts'
 import { exitCodes, PipelineError } from '../../errors.ts'
-import { writeDurably } from '../../host/files.ts'
+import { canAccess, writeDurably } from '../../host/files.ts'
+import { sha256File } from '../../host/hash-file.ts'
 import { download, get, head } from '../../host/http.ts'
 import { readIsoFile } from './iso9660.ts'
 import type { InstallerMedium } from './netboot.ts'
@@ -42,7 +42,7 @@ export async function findDisc(request: DiscRequest): Promise<InstallerMedium> {
   const folder = join(cacheFolder, iso.sha256)
   const disc = join(folder, 'disc.iso')
   await mkdir(folder, { recursive: true })
-  if ((await sha256File(disc).catch(() => undefined)) !== iso.sha256) {
+  if ((await digestIfThere(disc, signal)) !== iso.sha256) {
     onProgress(`downloading ${iso.url}`)
     const url = await firstThere([iso.url, inArchive(iso.url)], signal)
     await requireSigned(url, iso.sha256, folder, onProgress, signal)
@@ -52,6 +52,14 @@ export async function findDisc(request: DiscRequest): Promise<InstallerMedium> {
   const kernel = await extract(disc, request, 'vmlinuz', join(folder, 'linux'))
   const initrd = await extract(disc, request, 'initrd.gz', join(folder, 'initrd.gz'))
   return { kernel, initrd, disc, source: iso.url }
+}
+
+/** A damaged disc is downloaded again. */
+async function digestIfThere(disc: string, signal: AbortSignal): Promise<string | undefined> {
+  return sha256File(disc, signal).catch(() => {
+    signal.throwIfAborted()
+    return undefined
+  })
 }
 
 /** Where Debian moves the discs of a release once there is a newer one. */
@@ -80,15 +88,12 @@ async function requireSigned(
   onProgress: (text: string) => void,
   signal: AbortSignal,
 ): Promise<void> {
-  const hasKeys = await access(discKeyring).then(
-    () => true,
-    () => false,
-  )
+  const hasKeys = await canAccess(discKeyring)
   if (!hasKeys) {
     onProgress(`without ${discKeyring} (package debian-keyring) only its checksum verifies the disc`)
     return
   }
-  const [sums, signature] = await Promise.all(
+  const [checksums, signature] = await Promise.all(
     ['SHA256SUMS', 'SHA256SUMS.sign'].map(async (name) => {
       const { status, body } = await get(new URL(name, url).href, mostListBytes, signal)
       if (status !== 200) throw discUnsigned(url, `${name} answers HTTP ${status}`)
@@ -97,7 +102,11 @@ async function requireSigned(
     }),
   )
   const name = new URL(url).pathname.split('/').at(-1)
-  if (sums === undefined || signature === undefined || !sums.split('\n').includes(`${sha256}  ${name}`)) {
+  if (
+    checksums === undefined ||
+    signature === undefined ||
+    !checksums.split('\n').includes(`${sha256}  ${name}`)
+  ) {
     throw discUnsigned(url, 'its SHA256SUMS does not list it with that checksum')
   }
   const files = [join(folder, 'SHA256SUMS.sign'), join(folder, 'SHA256SUMS')]
@@ -106,9 +115,14 @@ async function requireSigned(
   if (!has('GOODSIG') || has('BADSIG') || has('ERROR')) throw discUnsigned(url, fault?.shortMessage ?? said)
 }
 
-async function extract(disc: string, { image }: DiscRequest, name: string, to: string): Promise<string> {
+async function extract(
+  disc: string,
+  { image, signal }: DiscRequest,
+  name: string,
+  to: string,
+): Promise<string> {
   const path = `${folders[image.debianArch]}/${name}`
-  const content = await readIsoFile(disc, path)
+  const content = await readIsoFile(disc, path, signal)
   if (content === undefined) {
     throw new PipelineError({
       code: 'disc-unfit',

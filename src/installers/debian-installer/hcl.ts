@@ -1,21 +1,11 @@
 /** Packer's template for an installation: a machine that boots the installer, and a server with its preseed. */
 
-import { hclString, type PackerDialect, pluginVersion } from '../../packer/template.ts'
-import type { QemuArguments } from '../../qemu/arguments.ts'
+import { hclString, type PackerBuild, pluginVersion } from '../../packer/template.ts'
 import { renderTemplate } from '../../template.ts'
 
-export interface InstallerTemplateView {
-  readonly variant: string
-  readonly dialect: PackerDialect
-  readonly dummyDisk: string
-  /** sha256 of the dummy disk. */
-  readonly dummyDigest: string
-  readonly outputFolder: string
-  readonly machineName: string
+export interface InstallerTemplateView extends PackerBuild {
   /** Folder that Packer serves. */
   readonly httpFolder: string
-  readonly accelerator: string
-  readonly machineArguments: QemuArguments
 }
 
 /** Renders `installer.pkr.hcl`. */

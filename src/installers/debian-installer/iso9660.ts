@@ -1,10 +1,15 @@
 /** Reads files of a CD image without mounting it: just enough of ISO 9660 for a kernel and an initrd. */
 
-import { type FileHandle, open } from 'node:fs/promises'
+import type { FileHandle } from 'node:fs/promises'
+import { openToRead } from '../../host/regular-file.ts'
 
 const blockBytes = 2048
 /** The primary volume descriptor; the sixteen blocks before it are reserved for boot code. */
 const descriptorBlock = 16
+/** A kernel, an initrd or a list of names: a disc that claims more of one is no installer's. */
+const mostBytes = 512 * 1024 ** 2
+/** Between two looks at the signal. */
+const stretchBytes = 4 * 1024 ** 2
 /** Offset of the root folder's record within the descriptor. */
 const rootRecordOffset = 156
 
@@ -19,17 +24,21 @@ interface Extent {
  * @returns undefined if no file has that name
  * @throws Error for a file that is not an ISO 9660 image
  */
-export async function readIsoFile(image: string, path: string): Promise<Buffer | undefined> {
-  const file = await open(image, 'r')
+export async function readIsoFile(
+  image: string,
+  path: string,
+  signal?: AbortSignal,
+): Promise<Buffer | undefined> {
+  const file = await openToRead(image)
   try {
     const descriptor = await readAt(file, descriptorBlock * blockBytes, blockBytes)
     if (descriptor.toString('latin1', 1, 6) !== 'CD001') throw new Error(`${image} is not an ISO 9660 image`)
     let extent: Extent | undefined = parseRecord(descriptor.subarray(rootRecordOffset))
     for (const name of path.split('/').filter(Boolean)) {
       if (!extent?.isFolder) return undefined
-      extent = findEntry(await readExtent(file, extent), name)
+      extent = findEntry(await readExtent(file, extent, signal), name)
     }
-    return extent === undefined || extent.isFolder ? undefined : await readExtent(file, extent)
+    return extent === undefined || extent.isFolder ? undefined : await readExtent(file, extent, signal)
   } finally {
     await file.close()
   }
@@ -63,8 +72,19 @@ function parseRecord(record: Buffer): Extent {
   }
 }
 
-function readExtent(file: FileHandle, { block, sizeBytes }: Extent): Promise<Buffer> {
-  return readAt(file, block * blockBytes, sizeBytes)
+async function readExtent(
+  file: FileHandle,
+  { block, sizeBytes }: Extent,
+  signal: AbortSignal | undefined,
+): Promise<Buffer> {
+  if (sizeBytes > mostBytes) throw new Error(`a file in the image has ${sizeBytes} bytes`)
+  const stretches: Buffer[] = []
+  for (let done = 0; done < sizeBytes; done += stretchBytes) {
+    signal?.throwIfAborted()
+    const length = Math.min(stretchBytes, sizeBytes - done)
+    stretches.push(await readAt(file, block * blockBytes + done, length))
+  }
+  return Buffer.concat(stretches)
 }
 
 async function readAt(file: FileHandle, position: number, length: number): Promise<Buffer> {

@@ -4,12 +4,12 @@
  * mirror's address says so. The guest checks signatures itself, as it would without a proxy.
  */
 
-import { createReadStream } from 'node:fs'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { pipeline } from 'node:stream/promises'
 import { messageOf } from '../../errors.ts'
 import { request, type StreamedAnswer, type StreamedRequest } from '../../host/http.ts'
+import { openToRead } from '../../host/regular-file.ts'
 import { openPackageCache, type PackageCache, type PackageCacheOptions } from './package-cache.ts'
 
 export interface MirrorProxyOptions {
@@ -95,7 +95,7 @@ async function answer(
       onAnswer({ url: asked, status: 200, origin: 'cache' })
       response.writeHead(200, { 'content-length': listed.size })
       if (method === 'HEAD') return void response.end()
-      return await pipeline(createReadStream(kept), response, { signal })
+      return await pipeline((await openToRead(kept)).createReadStream(), response, { signal })
     }
     const { status, headers, body } = await requestWithin(target, {
       method,

@@ -1,7 +1,7 @@
 /** Where debian-installer's kernel and initrd come from. Nothing unverified is booted. */
 
 import { createHash } from 'node:crypto'
-import { access, constants, mkdir, rename, rm, writeFile } from 'node:fs/promises'
+import { constants, mkdir, rename, rm, writeFile } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import type { ImageFacts } from '../../config/image.ts'
 import { mainArchiveOf } from '../../debian/archives.ts'
@@ -9,7 +9,8 @@ import { fetchIndex } from '../../debian/index-files.ts'
 import { findListedPackage } from '../../debian/packages-index.ts'
 import { fetchListed, type VerifiedRelease, verifyRelease } from '../../debian/release.ts'
 import { exitCodes, PipelineError } from '../../errors.ts'
-import { temporaryName } from '../../host/files.ts'
+import { parseChecksums } from '../../host/checksum-list.ts'
+import { canAccess, temporaryName } from '../../host/files.ts'
 import { get, head } from '../../host/http.ts'
 import { runFile } from '../../host/process.ts'
 import { readRegular } from '../../host/regular-file.ts'
@@ -46,7 +47,7 @@ export async function findNetboot(request: NetbootRequest): Promise<InstallerMed
   if (installed !== undefined) return installed
   const { image, signal } = request
   const release = await verifyRelease(mainArchiveOf(image), { signal })
-  const found = (await fetchImages(request, release)) ?? (await fetchPackage(request, release))
+  const found = (await provideImages(request, release)) ?? (await fetchPackage(request, release))
   if (found === undefined) throw noNetboot(request)
   return found
 }
@@ -64,14 +65,7 @@ async function findInstalled({
 }: NetbootRequest): Promise<InstallerMedium | undefined> {
   const folder = join(installedFolder, belowImages(image))
   const files = { kernel: join(folder, 'linux'), initrd: join(folder, 'initrd.gz') }
-  const areThere = await Promise.all(
-    Object.values(files).map((path) =>
-      access(path, constants.R_OK).then(
-        () => true,
-        () => false,
-      ),
-    ),
-  )
+  const areThere = await Promise.all(Object.values(files).map((path) => canAccess(path, constants.R_OK)))
   return areThere.every(Boolean) ? { ...files, source: `package ${netbootPackage(image)}` } : undefined
 }
 
@@ -82,10 +76,10 @@ function belowImages({ debianVersion, debianArch }: NetbootRequest['image']): st
 // --- the mirror's images ---
 
 /** A kernel and an initrd have some 40 MB. */
-const mostNetbootBytes = 256 * 1024 ** 2
+export const mostNetbootBytes = 256 * 1024 ** 2
 
 /** Undefined if the mirror lacks them, as do many that carry only packages. */
-async function fetchImages(
+async function provideImages(
   request: NetbootRequest,
   release: VerifiedRelease,
 ): Promise<InstallerMedium | undefined> {
@@ -95,11 +89,13 @@ async function fetchImages(
   const listed = release.files.get(`${folder}/SHA256SUMS`)
   const base = `${debian}/dists/${image.suite}/${folder}`
   if (listed === undefined || (await head(`${base}/SHA256SUMS`, signal)) !== 200) return undefined
-  const sums = parseSums((await fetchListed(`${base}/SHA256SUMS`, listed, { signal })).toString('utf8'))
+  const checksums = parseChecksums(
+    (await fetchListed(`${base}/SHA256SUMS`, listed, { signal })).toString('utf8'),
+  )
   const files: string[] = []
   for (const name of ['linux', 'initrd.gz']) {
     const path = `netboot/debian-installer/${image.debianArch}/${name}`
-    const sha256 = sums.get(path)
+    const sha256 = checksums.get(path)
     if (sha256 === undefined) return undefined
     const kept = join(request.cacheFolder, sha256, name)
     if (!(await isWhole(kept, sha256))) {
@@ -113,16 +109,6 @@ async function fetchImages(
   }
   const [kernel = '', initrd = ''] = files
   return { kernel, initrd, source: `${base}/netboot` }
-}
-
-/** Parses lines of a digest and a path, as `sha256sum` writes them, with or without a leading `./`. */
-export function parseSums(text: string): ReadonlyMap<string, string> {
-  return new Map(
-    text.split('\n').flatMap((line) => {
-      const [, sha256, path] = /^([0-9a-f]{64})\s+\*?(?:\.\/)?(.+)$/.exec(line) ?? []
-      return sha256 === undefined || path === undefined ? [] : [[path, sha256] as const]
-    }),
-  )
 }
 
 // --- the mirror's package ---
@@ -196,7 +182,7 @@ function corrupt(url: string, expected: string, found: string): PipelineError {
   return new PipelineError({
     code: 'mirror-file-corrupt',
     message: `${url} is not the file that the mirror's signed lists vouch for: sha256 ${found}; expected ${expected}`,
-    hint: 'the mirror may be in the middle of an update: try again in some minutes, or use another mirror.',
+    hint: 'the mirror may be in the middle of an update: try again in a few minutes, or use another mirror.',
     exitCode: exitCodes.hostNotFit,
     details: { url, expected, found },
   })

@@ -3,8 +3,8 @@
 import { mkdir, open, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { findListedFile, type ListedPackage } from '../../debian/packages-index.ts'
-import { sha256File } from '../../digest.ts'
 import { messageOf } from '../../errors.ts'
+import { sha256File } from '../../host/hash-file.ts'
 
 export interface PackageCacheOptions {
   /** Text of the mirror's verified indexes: only packages listed there are kept. */
@@ -36,6 +36,7 @@ export async function openPackageCache(options: PackageCacheOptions): Promise<Pa
   let passing = 0
   const pathOf = ({ archiveName }: ListedPackage) => join(folder, archiveName)
   const isListed = async (path: string, { sha256 }: ListedPackage) =>
+    // A package that has just arrived is kept even while the proxy closes.
     sha256File(path).then(
       (found) => found === sha256,
       () => false,

@@ -1,5 +1,6 @@
 /** The phases of an installation as parts of a run, each with its time and its estimate. */
 
+import { secondsSince } from '../../host/elapsed.ts'
 import type { BuildEvent } from '../../report/events.ts'
 import { emulatedSeconds, type InstallerPhase, nameOfPhase } from './phases.ts'
 
@@ -25,7 +26,7 @@ export function startPhases({ emit, estimate, isEmulated }: Reporting): PhasePar
   let current: { readonly name: string; readonly startedMs: number } | undefined
   const finish = () => {
     if (current === undefined) return
-    const seconds = Math.round(performance.now() - current.startedMs) / 1000
+    const seconds = secondsSince(current.startedMs)
     emit({ kind: 'part-finished', name: current.name, seconds })
     current = undefined
   }

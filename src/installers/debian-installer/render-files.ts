@@ -1,7 +1,7 @@
 /** The input files of an installation, for people and for tests: placeholders stand for what only a run knows. */
 
 import type { ResolvedImage } from '../../config/resolved.ts'
-import type { PackerDialect } from '../../packer/template.ts'
+import { type PackerDialect, placeholderBuild } from '../../packer/template.ts'
 import { qemuArguments } from '../../qemu/arguments.ts'
 import { renderInstallerTemplate } from './hcl.ts'
 import { renderImagePreseed } from './image-preseed.ts'
@@ -14,14 +14,8 @@ export function renderInstallerFiles(
   dialect: PackerDialect,
 ): Readonly<Record<string, string>> {
   const template = renderInstallerTemplate({
-    variant: image.variant,
-    dialect,
-    dummyDisk: 'run/dummy.qcow2',
-    dummyDigest: `sha256:${'0'.repeat(64)}`,
-    outputFolder: 'run/output',
-    machineName: image.name,
+    ...placeholderBuild(image, dialect),
     httpFolder: 'http',
-    accelerator: 'kvm',
     machineArguments: qemuArguments(
       installerMachine({
         ...image.machine,

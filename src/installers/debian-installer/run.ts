@@ -1,13 +1,14 @@
 /** Runs debian-installer on an empty disk: one Packer build of a machine that powers itself off, watched throughout. */
 
 import { appendFileSync } from 'node:fs'
-import { mkdir, readFile, writeFile } from 'node:fs/promises'
+import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { sha256File } from '../../digest.ts'
+import { sha256 } from '../../digest.ts'
 import { type CpioEntry, renderCpio } from '../../disk/cpio.ts'
 import { createDisk } from '../../disk/qemu-img.ts'
 import type { PipelineError } from '../../errors.ts'
 import { diskFailed, interrupted, isNoSpace } from '../../host/failures.ts'
+import { readRegular } from '../../host/regular-file.ts'
 import type { RunFolder } from '../../host/run-folder.ts'
 import type { ScratchFolder } from '../../host/scratch-folder.ts'
 import { packerFailed } from '../../packer/failures.ts'
@@ -21,6 +22,7 @@ import { renderInstallerTemplate } from './hcl.ts'
 import { hostAddress, httpPortPlaceholder, installerMachine } from './machine.ts'
 import { type MirrorProxy, type MirrorProxyOptions, startMirrorProxy } from './mirror-proxy.ts'
 import type { InstallerMedium } from './netboot.ts'
+import { mostNetbootBytes } from './netboot.ts'
 import { type InstallerPhase, installerPhases } from './phases.ts'
 import type { InstallerHost } from './preseed.ts'
 import { receiveSyslog, type SyslogMessage } from './syslog.ts'
@@ -183,7 +185,7 @@ async function prepare(
     variant: request.variant,
     dialect: request.packer,
     dummyDisk,
-    dummyDigest: `sha256:${await sha256File(dummyDisk)}`,
+    dummyDigest: `sha256:${sha256(await readRegular(dummyDisk))}`,
     outputFolder: join(scratch.folder, 'output'),
     machineName: request.name,
     httpFolder: logs.http,
@@ -208,7 +210,7 @@ async function prepare(
 /** Appends files to an initrd: the kernel unpacks one archive after the other. */
 async function overlaid(initrd: string, entries: readonly CpioEntry[], to: string): Promise<string> {
   if (entries.length === 0) return initrd
-  const original = await readFile(initrd)
+  const original = await readRegular(initrd, mostNetbootBytes)
   // Archives begin at multiples of four bytes.
   const gap = Buffer.alloc((4 - (original.length % 4)) % 4)
   await writeFile(to, Buffer.concat([original, gap, renderCpio(entries)]))

@@ -11,18 +11,18 @@ import type { ImageFile } from '../../disk/image-file.ts'
 import { convertImage, growDisk, QemuImgError } from '../../disk/qemu-img.ts'
 import { convertArguments, growArguments } from '../../disk/qemu-img-arguments.ts'
 import { unreadableDisk } from '../../disk/unreadable.ts'
-import { findWorkFolder } from '../../disk/work-folder.ts'
 import { exitCodes, PipelineError } from '../../errors.ts'
 import { isNoSpace } from '../../host/failures.ts'
 import { outFolderAt } from '../../host/out-folder.ts'
 import { noteFolder, temporaryFolderIn } from '../../host/run-folder.ts'
+import { findWorkFolder } from '../../host/work-folder.ts'
 import { redact } from '../../redact.ts'
 import { baseFacts } from '../base-system.ts'
 import type { InstalledBase, Installer, InstallRequest, KeyParts } from '../installer.ts'
 import { adoptionStage } from './adoption.ts'
-import { bringImage, digestOfSource } from './bring-image.ts'
 import { examineImage } from './examine.ts'
 import { openImageFile } from './open-image.ts'
+import { digestOfSource, provideImage } from './provide-image.ts'
 
 export const diskImageInstaller: Installer = {
   name: 'disk-image',
@@ -37,7 +37,7 @@ function sourceOf({ baseImage }: ResolvedImage): FileSource {
   return baseImage
 }
 
-async function keyParts(image: ResolvedImage): Promise<KeyParts> {
+async function keyParts(image: ResolvedImage, signal?: AbortSignal): Promise<KeyParts> {
   const { suite, arch, disk } = baseFacts(image)
   const command = renderCommands(fileNode('/image'), '/layer.qcow2', image)
   return {
@@ -45,7 +45,7 @@ async function keyParts(image: ResolvedImage): Promise<KeyParts> {
       suite,
       arch,
       disk: disk ?? null,
-      image: await digestOfSource(sourceOf(image)),
+      image: await digestOfSource(sourceOf(image), signal),
       scripts: [],
       command: sha256(command),
     },
@@ -66,7 +66,7 @@ function renderCommands(from: BlockNode, to: string, image: ResolvedImage): stri
 async function install(request: InstallRequest): Promise<InstalledBase> {
   const { image, place, planned, emit, signal } = request
   const onProgress = (text: string) => emit({ kind: 'part-progress', name: 'base', text })
-  const brought = await bringImage({
+  const provided = await provideImage({
     source: sourceOf(image),
     cacheFolder: outFolderAt(place.outFolder).cache.images,
     // No format is much larger than the disk in it.
@@ -74,12 +74,12 @@ async function install(request: InstallRequest): Promise<InstalledBase> {
     onProgress,
     signal,
   })
-  if (brought.digest !== planned.image) throw changed(sourceOf(image).location)
+  if (provided.digest !== planned.image) throw changed(sourceOf(image).location)
   const folder = temporaryFolderIn(await findWorkFolder())
   await noteFolder(place.folder, folder)
   await mkdir(folder, { mode: 0o700 })
   try {
-    const file = await openImageFile(brought.file, folder, signal)
+    const file = await openImageFile(provided.file, folder, signal)
     onProgress('examining the image')
     const disk = await openDisk(file.path, { workFolder: folder, signal })
     const examined = await examineImage(image, disk).finally(disk.close)
@@ -88,12 +88,12 @@ async function install(request: InstallRequest): Promise<InstalledBase> {
     const log = join(place.folder, 'base.log')
     await writeFile(
       log,
-      `${redact(sourceOf(image).location)}: ${brought.digest}\n${renderCommands(file.node, request.disk, image)}`,
+      `${redact(sourceOf(image).location)}: ${provided.digest}\n${renderCommands(file.node, request.disk, image)}`,
     )
     return {
       packages: { added: [...examined.packages], removed: [], upgraded: [] },
       layout: examined.layout,
-      installerFiles: { 'disk image': brought.sha256 },
+      installerFiles: { 'disk image': provided.sha256 },
       log,
     }
   } finally {

@@ -17,14 +17,14 @@ import { type AddressInfo, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { afterAll, describe, expect, it, vi } from 'vitest'
-import { main } from '../../../src/cli/main.ts'
+import { afterAll, describe, expect, it } from 'vitest'
 import { takeLock } from '../../../src/host/lock.ts'
 import { markOutput } from '../../../src/host/out-folder.ts'
 import { findProgram, findTools, hostTools } from '../../../src/host/tools.ts'
 import { neededBytes } from '../../../src/plan/room.ts'
 import { type BaseParts, keyOf } from '../../../src/store/layer-key.ts'
 import type { Layer } from '../../../src/store/layer-record.ts'
+import { runHere } from '../../support/output.ts'
 
 const program = fileURLToPath(new URL('../../../bin/systemvm-image.js', import.meta.url))
 const tiny = fileURLToPath(new URL('../../fixtures/tiny/pipeline.ts', import.meta.url))
@@ -69,21 +69,12 @@ function place() {
 /** The same without a process of its own, which costs a second: for tests that run one after the other. */
 function callFrom(folder: string) {
   return async (...words: string[]): Promise<Ended> => {
-    const text = { stdout: '', stderr: '' }
     const before = process.cwd()
-    const spies = (['stdout', 'stderr'] as const).map((to) =>
-      vi.spyOn(process[to], 'write').mockImplementation((chunk) => {
-        text[to] += chunk.toString()
-        return true
-      }),
-    )
     process.chdir(folder)
     try {
-      const exitCode = await main(words)
-      return { exitCode, ...text }
+      return await runHere(...words)
     } finally {
       process.chdir(before)
-      for (const spy of spies) spy.mockRestore()
     }
   }
 }
@@ -215,7 +206,7 @@ describe('so is', () => {
     [
       'a missing file of values',
       ['plan', '--config', 'none.yaml'],
-      ['cannot read the configuration file none.yaml: ENOENT'],
+      ['cannot read the configuration file none.yaml: it is not there (ENOENT)'],
     ],
     [
       'a file of values that is no YAML',
@@ -489,7 +480,9 @@ describe.skipIf(!isFit)(`a build that cannot begin is exit status 3${reason}`, {
     const before = snapshot()
     const { exitCode, stdout, stderr } = await build('--out', 'file/out')
     expect({ exitCode, stdout }).toEqual({ exitCode: 3, stdout: '' })
-    expect(stderr).toContain(`cannot write in the output folder ${path('file/out')}: ENOTDIR`)
+    expect(stderr).toContain(
+      `cannot write in the output folder ${path('file/out')}: a part of its path is not a folder (ENOTDIR)`,
+    )
     expect(stderr).toContain('--out')
     expect(snapshot()).toEqual(before)
   })
@@ -520,7 +513,7 @@ describe.skipIf(!isFit)(`a build that cannot begin is exit status 3${reason}`, {
     const { path } = place()
     const { exitCode, stderr } = await buildOnTmpfs(path('out'), 'ro')
     expect(exitCode).toBe(3)
-    expect(stderr).toContain(`cannot write in the output folder ${path('out')}: EROFS`)
+    expect(stderr).toContain(`cannot write in the output folder ${path('out')}: it is read-only (EROFS)`)
   })
 
   it.skipIf(ownMounts === undefined)(`on a disk that is too small${mounts}`, async () => {

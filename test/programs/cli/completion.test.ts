@@ -26,7 +26,7 @@ async function offeredByBash(...words: readonly string[]): Promise<readonly stri
 }
 
 describeWith(['bash'], 'completion in bash', () => {
-  it('knows the verbs, and shows nobody its own', async () => {
+  it('knows the verbs, and hides its own', async () => {
     expect(await offeredByBash('st')).toEqual(['store'])
     expect(await offeredByBash('')).toEqual(expect.arrayContaining(['build', 'plan', 'shell']))
     expect(await offeredByBash('_')).toEqual([''])
@@ -38,6 +38,8 @@ describeWith(['bash'], 'completion in bash', () => {
     expect(await offeredByBash('build', '--from', 'configure_l')).toEqual(both)
     expect(await offeredByBash('shell', 'configure_l')).toEqual(both)
     expect(await offeredByBash('shell', 'ba')).toEqual(['base'])
+    expect(await offeredByBash('diff', 'configure_l')).toEqual(both)
+    expect(await offeredByBash('diff', 'base', 'configure_l')).toEqual(both)
   })
 
   it('knows the stages of the pipeline that is named', async () => {

@@ -1,7 +1,8 @@
 import { execFileSync } from 'node:child_process'
-import { chmodSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdirSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
-import { canonicalJson, hashFile, listTree, sha256, sha256File, uuidFrom } from '../../../src/digest.ts'
+import { canonicalJson, sha256, uuidFrom } from '../../../src/digest.ts'
+import { hashFile, listTree, sha256File } from '../../../src/host/hash-file.ts'
 import { useFolder } from '../../support/folder.ts'
 
 const path = useFolder()
@@ -31,12 +32,33 @@ describe('a file', () => {
     writeFileSync(path('file'), bytes)
     const judged = (program: string) =>
       execFileSync(program, [path('file')], { encoding: 'utf8' }).split(' ')[0]
-    expect(await hashFile(path('file'), ['sha256', 'sha512'])).toEqual({
+    expect(await hashFile(path('file'), undefined, ['sha256', 'sha512'])).toEqual({
       sha256: judged('sha256sum'),
       sha512: judged('sha512sum'),
     })
     expect(await sha256File(path('file'))).toBe(sha256(bytes))
   })
+
+  it('ends with the signal, however long it is', { timeout: 20_000 }, async () => {
+    writeFileSync(path('file'), '')
+    truncateSync(path('file'), 2 ** 42)
+    const stopping = new AbortController()
+    const reason = new Error('interrupted')
+    setTimeout(() => stopping.abort(reason), 50)
+    await expect(sha256File(path('file'), stopping.signal)).rejects.toBe(reason)
+    await expect(sha256File(path('file'), stopping.signal)).rejects.toBe(reason)
+  })
+
+  it.each(['fifo', 'device', 'folder'])(
+    'that is a %s is not waited for',
+    { timeout: 20_000 },
+    async (kind) => {
+      if (kind === 'fifo') execFileSync('mkfifo', [path(kind)])
+      if (kind === 'device') symlinkSync('/dev/zero', path(kind))
+      if (kind === 'folder') mkdirSync(path(kind))
+      await expect(sha256File(path(kind))).rejects.toThrow(`${path(kind)} is not a file`)
+    },
+  )
 
   it('that is missing is an error, not the digest of nothing', async () => {
     await expect(sha256File(path('none'))).rejects.toThrow('ENOENT')

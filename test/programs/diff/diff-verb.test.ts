@@ -2,7 +2,6 @@ import { execFileSync } from 'node:child_process'
 import { mkdirSync, readdirSync, readFileSync, statSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { afterEach, beforeEach, expect, it, vi } from 'vitest'
-import { main } from '../../../src/cli/main.ts'
 import { loadPipeline } from '../../../src/config/load.ts'
 import type { ResolvedImage } from '../../../src/config/resolved.ts'
 import { planImage } from '../../../src/plan/plan.ts'
@@ -10,6 +9,7 @@ import { openStore } from '../../../src/store/store.ts'
 import { makeFilesystem, makeTree, type Tree } from '../../support/filesystems.ts'
 import { useFolder } from '../../support/folder.ts'
 import { seal } from '../../support/layers.ts'
+import { runHere } from '../../support/output.ts'
 import { describeWith } from '../../support/tools.ts'
 
 const tiny = fileURLToPath(new URL('../../fixtures/tiny/pipeline.ts', import.meta.url))
@@ -22,20 +22,9 @@ afterEach(() => vi.unstubAllEnvs())
 
 /** Runs the verb in this process. */
 async function diff(...words: readonly string[]) {
-  const text = { stdout: '', stderr: '' }
-  const spies = (['stdout', 'stderr'] as const).map((to) =>
-    vi.spyOn(process[to], 'write').mockImplementation((chunk) => {
-      text[to] += chunk.toString()
-      return true
-    }),
-  )
-  try {
-    const exitCode = await main(['diff', ...words, '--pipeline', tiny, '--out', path('out')])
-    return { exitCode, ...text }
-  } finally {
-    for (const spy of spies) spy.mockRestore()
-    expect(readdirSync(path('temporary'))).toEqual([])
-  }
+  const ended = await runHere('diff', ...words, '--pipeline', tiny, '--out', path('out'))
+  expect(readdirSync(path('temporary'))).toEqual([])
+  return ended
 }
 
 /** Makes a qcow2 of a tree. */
@@ -142,7 +131,7 @@ describeWith(['qemu-img', 'sfdisk', 'blkid', 'mke2fs', 'debugfs'], 'the verb dif
     ['a file alone', [tiny], 'is compared with nothing', 'two disk images'],
     ['a file that is no disk', ['base', tiny], 'neither a partition table nor a filesystem', 'qemu-img'],
     ['a path of neither', ['greet', '--path', '/none'], 'neither disk has /none', 'absolute'],
-    ['a path that is none', ['greet', '--path', 'etc'], 'It begins with a slash', ''],
+    ['a path that is none', ['greet', '--path', 'etc'], 'It must begin with a slash', ''],
   ])('explains %s', async (_case, words, said, hint) => {
     await makeStore()
     const { exitCode, stdout, stderr } = await diff(...words)

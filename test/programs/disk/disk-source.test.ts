@@ -73,7 +73,7 @@ describeWith(['qemu-img', 'tar'], 'the disk in a file', () => {
 
   it.each([
     ['a folder', 'it is a folder'],
-    ['none', 'there is no such file'],
+    ['none', 'it is not there'],
   ])('is not looked for in %s', async (name, said) => {
     mkdirSync(path('a folder'))
     await expect(locateDisk(path(name))).rejects.toThrow(said)

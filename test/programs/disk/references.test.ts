@@ -4,7 +4,7 @@ import { execFileSync } from 'node:child_process'
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { type AddressInfo, createServer, type Server } from 'node:net'
 import { basename, join } from 'node:path'
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
+import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
 import { main } from '../../../src/cli/main.ts'
 import { openChain } from '../../../src/disk/chain.ts'
 import { inspectImageFile } from '../../../src/disk/image-file.ts'
@@ -12,6 +12,7 @@ import { openImageFile } from '../../../src/installers/disk-image/open-image.ts'
 import { readImagePackages } from '../../../src/release/read-image.ts'
 import { useFolder } from '../../support/folder.ts'
 import { hostileImages, makeSecret } from '../../support/hostile-images.ts'
+import { useOutput } from '../../support/output.ts'
 import { describeWith } from '../../support/tools.ts'
 
 // Which tools this host has is not the question here, and asking takes a second each time.
@@ -35,17 +36,11 @@ beforeAll(async () => {
 })
 afterAll(() => server.close())
 
-let said = ''
+const output = useOutput()
+const said = () => output.stdout + output.stderr
 beforeEach(() => {
-  said = ''
   connections = 0
-  for (const to of ['stdout', 'stderr'] as const)
-    vi.spyOn(process[to], 'write').mockImplementation((chunk) => {
-      said += chunk.toString()
-      return true
-    })
 })
-afterEach(() => vi.restoreAllMocks())
 
 const verbs: Readonly<Record<string, (file: string) => Promise<unknown>>> = {
   export: (file) => main(['export', '--from', file, '--out', path('out'), '--targets', 'raw', '--name', 'x']),
@@ -97,10 +92,10 @@ describeWith(programs, 'an image that refers to', () => {
       'is refused by %s, by the name in it',
       async (verb) => {
         const { file, secret } = makeIt()
-        expect(await verbs[verb]?.(file), said).toBe(2)
-        expect(said).toMatch(/refers to another file, which is not opened: (backing|data|extent|parent)/)
-        expect(said).toContain(basename(file).replace(/\.bz2$/, ''))
-        expect(said).toContain('qemu-img convert')
+        expect(await verbs[verb]?.(file), said()).toBe(2)
+        expect(said()).toMatch(/refers to another file, which is not opened: (backing|data|extent|parent)/)
+        expect(said()).toContain(basename(file).replace(/\.bz2$/, ''))
+        expect(said()).toContain('qemu-img convert')
         nothingLeft(secret)
       },
     )

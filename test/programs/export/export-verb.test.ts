@@ -15,11 +15,11 @@ import { delimiter } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { afterEach, describe, expect, it, vi } from 'vitest'
-import { main } from '../../../src/cli/main.ts'
 import { nearestSizesMiB } from '../../../src/export/export-disk.ts'
 import { geometryBytes, geometryOf } from '../../../src/formats/vhd-format.ts'
 import { takeLock } from '../../../src/host/lock.ts'
 import { useFolder } from '../../support/folder.ts'
+import { runHere } from '../../support/output.ts'
 import { sampleImage } from '../../support/pipelines.ts'
 import { describeWith } from '../../support/tools.ts'
 
@@ -36,22 +36,8 @@ function makeDisk(size = '252M', name = 'disk.qcow2'): string {
   return path(name)
 }
 
-/** Runs the verb in this process. */
-async function exportFrom(disk: string, ...words: string[]) {
-  const text = { stdout: '', stderr: '' }
-  const spies = (['stdout', 'stderr'] as const).map((to) =>
-    vi.spyOn(process[to], 'write').mockImplementation((chunk) => {
-      text[to] += chunk.toString()
-      return true
-    }),
-  )
-  try {
-    const exitCode = await main(['export', '--from', disk, '--out', path('out'), ...words])
-    return { exitCode, ...text }
-  } finally {
-    for (const spy of spies) spy.mockRestore()
-  }
-}
+const exportFrom = (disk: string, ...words: string[]) =>
+  runHere('export', '--from', disk, '--out', path('out'), ...words)
 
 /** A program that is found before the real one. `$real` in its script is the real one. */
 function fake(name: string, script: string): void {
@@ -169,7 +155,7 @@ describeWith(['qemu-img', 'qemu-io'], 'an export of any disk', () => {
     await expectRefusal(
       exportFrom(path('none')),
       2,
-      `cannot read the disk ${path('none')}: there is no such file`,
+      `cannot read the disk ${path('none')}: it is not there (ENOENT)`,
     )
     expect(left()).toEqual([])
   })

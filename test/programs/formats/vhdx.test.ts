@@ -1,10 +1,10 @@
 import { execFileSync } from 'node:child_process'
 import { mkdirSync, readdirSync, readFileSync } from 'node:fs'
 import { expect, it } from 'vitest'
-import { sha256File } from '../../../src/digest.ts'
 import { writeWhole } from '../../../src/export/partial-file.ts'
 import { openRawDisk, type RawDisk } from '../../../src/formats/raw-disk.ts'
 import { crc32c, writeVhdx } from '../../../src/formats/vhdx.ts'
+import { sha256File } from '../../../src/host/hash-file.ts'
 import { useFolder } from '../../support/folder.ts'
 import { describeWith } from '../../support/tools.ts'
 

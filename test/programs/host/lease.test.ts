@@ -136,4 +136,27 @@ describe('a lease of another host', () => {
     expect(await slow).toMatchObject({ other: { runId: 'third' } })
     expect(readdirSync(path()).filter((name) => name.startsWith('lock'))).toEqual(['lock.1', 'lock.3'])
   })
+
+  it.each([
+    '0',
+    '01',
+    '-1',
+    '1e3',
+    '1000000000',
+    '999999999999999',
+    `${Number.MAX_SAFE_INTEGER}`,
+    '9'.repeat(200),
+  ])('has no generation %s', async (generation) => {
+    writeFileSync(path(`lock.${generation}`), 'released\n')
+    expect(isLease(await takeLease(path('lock'), await describeSelf('mine'), timing))).toBe(true)
+    expect(existsSync(path('lock.1'))).toBe(true)
+  })
+
+  it('has a last generation, which is refused by name', async () => {
+    writeFileSync(path('lock.999999999'), 'released\n')
+    await expect(takeLease(path('lock'), await describeSelf('mine'), timing)).rejects.toMatchObject({
+      code: 'lock-exhausted',
+      message: expect.stringContaining(path('lock.999999999')) as string,
+    })
+  })
 })

@@ -1,21 +1,20 @@
 /** Files of `out/` that are links are replaced: what they lead to stays as it is. */
 
 import { lstatSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
-import { afterEach, beforeEach, expect, it, vi } from 'vitest'
+import { beforeEach, expect, it } from 'vitest'
 import { main } from '../../../src/cli/main.ts'
 import { markOutput } from '../../../src/host/out-folder.ts'
 import { useFolder } from '../../support/folder.ts'
+import { useOutput } from '../../support/output.ts'
 
 const path = useFolder()
+useOutput()
 const render = () => main(['render', '--variant', 'trixie-x86_64', '--out', path('out')])
 
 beforeEach(() => {
-  for (const to of ['stdout', 'stderr'] as const) vi.spyOn(process[to], 'write').mockReturnValue(true)
   mkdirSync(path('out', 'render'), { recursive: true })
   writeFileSync(path('of-others'), 'mine')
 })
-
-afterEach(() => vi.restoreAllMocks())
 
 it('marks the folder without writing through a link', async () => {
   symlinkSync(path('of-others'), path('out', '.systemvm-image'))

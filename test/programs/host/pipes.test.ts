@@ -3,9 +3,13 @@
 import { execFileSync } from 'node:child_process'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { beforeEach, describe, expect, it } from 'vitest'
+import type { ResolvedImage } from '../../../src/config/resolved.ts'
+import { checkScripts } from '../../../src/config/scripts.ts'
+import { verifyRelease as verifyDebianRelease } from '../../../src/debian/release.ts'
 import { nameOfArchive, openReleaseMemory } from '../../../src/debian/release-memory.ts'
 import { readRegular } from '../../../src/host/regular-file.ts'
 import { readNote } from '../../../src/host/run-folder.ts'
+import { readIsoFile } from '../../../src/installers/debian-installer/iso9660.ts'
 import { readLock } from '../../../src/provenance/lock.ts'
 import { verifyRelease } from '../../../src/release/verify-release.ts'
 import { useFolder } from '../../support/folder.ts'
@@ -36,6 +40,19 @@ describe('a named pipe is not waited for', { timeout: 5000 }, () => {
   it('as the note of a run', async () => {
     pipe('release', 'unfinished')
     await expect(readNote(path('release'))).resolves.toBeUndefined()
+  })
+
+  it('as a keyring, a script, or a disc', async () => {
+    pipe('file')
+    const request = { url: 'http://127.0.0.1:9', suite: 'trixie', keyring: path('file') }
+    await expect(
+      verifyDebianRelease(request as unknown as Parameters<typeof verifyDebianRelease>[0]),
+    ).rejects.toMatchObject({ code: 'keyring-missing' })
+    const image = { stages: [{ name: 'stage', script: path('file'), files: {} }] }
+    expect(await checkScripts([image as unknown as ResolvedImage])).toMatchObject([
+      { path: 'stages.stage.script', rule: 'cannot be read' },
+    ])
+    await expect(readIsoFile(path('file'), 'vmlinuz')).rejects.toThrow('is not a file')
   })
 
   it('as a lock', async () => {

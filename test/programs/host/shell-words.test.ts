@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process'
 import { expect, it } from 'vitest'
-import { oneAtATime } from '../../../src/host/one-at-a-time.ts'
 import { quote } from '../../../src/host/shell-words.ts'
+import { oneAtATime } from '../../../src/host/turns.ts'
 
 it.each(['sh', 'bash'])('every text is one word of %s', (shell) => {
   const words = ['', 'a b', "it's", '$HOME `x` "y" \\', 'two\nlines', "'", "''", '-n', '*', 'ä']

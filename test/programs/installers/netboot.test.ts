@@ -8,7 +8,8 @@ import { dirname, join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import type { Mirror } from '../../../src/config/image.ts'
-import { findNetboot, parseSums } from '../../../src/installers/debian-installer/netboot.ts'
+import { parseChecksums } from '../../../src/host/checksum-list.ts'
+import { findNetboot } from '../../../src/installers/debian-installer/netboot.ts'
 import { runGpg } from '../../support/gpg.ts'
 
 const sha256 = (data: string | Buffer) => createHash('sha256').update(data).digest('hex')
@@ -22,7 +23,7 @@ describe('a list of sums', () => {
   it('names files as they lie below it', () => {
     const sum = 'a'.repeat(64)
     const text = `${sum}  ./netboot/linux\n${sum} *plain\nnot a line\n`
-    expect([...parseSums(text)]).toEqual([
+    expect([...parseChecksums(text)]).toEqual([
       ['netboot/linux', sum],
       ['plain', sum],
     ])

@@ -1,7 +1,7 @@
 /** `plan` and `build --refresh` on layers that are older than the archives. */
 
 import { mkdirSync } from 'node:fs'
-import { afterAll, afterEach, beforeAll, beforeEach, expect, it, vi } from 'vitest'
+import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest'
 import { main } from '../../../src/cli/main.ts'
 import { loadPipeline } from '../../../src/config/load.ts'
 import type { ResolvedImage } from '../../../src/config/resolved.ts'
@@ -13,13 +13,14 @@ import { openStore, type Store } from '../../../src/store/store.ts'
 import { useFolder } from '../../support/folder.ts'
 import { seal } from '../../support/layers.ts'
 import { startMirror, type TestMirror } from '../../support/mirror.ts'
+import { useOutput } from '../../support/output.ts'
 import { tinyPipeline } from '../../support/tiny-pipeline.ts'
 import { describeWith } from '../../support/tools.ts'
 
 const path = useFolder()
 let mirror: TestMirror
 let store: Store
-const text = { stdout: '', stderr: '' }
+const text = useOutput()
 
 const words = (...more: string[]) => [
   '--pipeline',
@@ -58,15 +59,7 @@ describeWith(['gpg', 'gpgv', 'xz'], 'layers that are older than the archives', (
     await markOutput(path('out'))
     store = openStore(outFolderAt(path('out')).store)
     for (const suite of ['trixie', 'trixie-updates', 'trixie-security']) mirror.publish(suite)
-    for (const to of ['stdout', 'stderr'] as const) {
-      text[to] = ''
-      vi.spyOn(process[to], 'write').mockImplementation((chunk) => {
-        text[to] += chunk.toString()
-        return true
-      })
-    }
   })
-  afterEach(() => vi.restoreAllMocks())
 
   it('are named by a plan, with what brings the newer packages', async () => {
     await fillStore()
@@ -78,7 +71,7 @@ describeWith(['gpg', 'gpgv', 'xz'], 'layers that are older than the archives', (
       /1 package is newer in the archives of \S+; security updates: nano 8\.4-1 → 8\.4-1\+deb13u1/,
     )
     expect(text.stderr).toContain('build --refresh makes every layer again')
-    text.stdout = ''
+    text.clear()
     expect(await plan('--json')).toBe(0)
     expect(JSON.parse(text.stdout)).toMatchObject([
       { freshness: { status: 'outdated', updates: [{ name: 'nano', security: true }] } },

@@ -1,6 +1,7 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import type { AddressInfo } from 'node:net'
 import { createServer } from 'node:net'
+import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import type { ResolvedImage } from '../../../src/config/resolved.ts'
 import { markOutput } from '../../../src/host/out-folder.ts'
@@ -181,7 +182,7 @@ describeWith(['gpg', 'gpgv', 'xz'], 'an archive that goes back', () => {
 
 describe('a look at the archives', () => {
   beforeEach(() => {
-    mirror = { debian: '', security: '', keyring: '/dev/null' } as TestMirror
+    mirror = { debian: '', security: '', keyring: fileURLToPath(import.meta.url) } as TestMirror
   })
 
   const look = (url: string, patienceMs?: number) =>

@@ -104,7 +104,7 @@ describe('matrix', () => {
 
   it.each([
     ['a revision that is not there', ['--changed-since', 'nowhere'], 'has no revision "nowhere"'],
-    ['a machine for no architecture', ['--runner', 'riscv=x'], 'It looks like x86_64=ubuntu-24.04'],
+    ['a machine for no architecture', ['--runner', 'riscv=x'], 'It must look like x86_64=ubuntu-24.04'],
   ])('refuses %s with 2', async (_case, words, said) => {
     expect((await matrix(...words)).exitCode).toBe(2)
     expect(stderr).toContain(said)

@@ -6,6 +6,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { compareAttestation } from '../../../src/release/attestation.ts'
 import { authenticate } from '../../../src/release/authenticate.ts'
 import { releaseFiles } from '../../../src/release/record.ts'
+import { verifyRelease } from '../../../src/release/verify-release.ts'
 import { useFolder } from '../../support/folder.ts'
 import { startSigstore, type TestSigstore } from '../../support/sigstore.ts'
 
@@ -35,12 +36,38 @@ beforeEach(() => {
 })
 const put = (bundle: string) => writeFileSync(path('release', name), bundle)
 const attest = async (by = ours, issuer?: string) => put(await sigstore.attest(statementOf('a'), by, issuer))
-const verify = () => authenticate(path('release'), { attestation: { trustedRoot: path('root'), workflow } })
+const verify = (tag?: string | null) =>
+  authenticate(path('release'), { attestation: { trustedRoot: path('root'), workflow } }, tag)
 
 describe('an attestation', () => {
   it('is believed of the workflow that was asked for', async () => {
     await attest()
     expect(await verify()).toEqual({ signedBy: [`${ours} (GitHub attestation)`], faults: [] })
+  })
+
+  it.each<[string | null, readonly string[]]>([
+    ['v1.0', []],
+    ['v1.1', ['it is of the tag v1.0; the release says v1.1']],
+    [null, ['it is of the tag v1.0; the release says none']],
+  ])('is compared with the tag of the release, %s', async (tag, faults) => {
+    await attest()
+    const found = await verify(tag)
+    expect(found.faults.map(({ fault }) => fault)).toEqual(faults)
+    expect(found.signedBy).toHaveLength(1 - faults.length)
+  })
+
+  it('of another tag is a fault of the release', async () => {
+    await attest()
+    const record = { version: 1, name: 'image', release: '1.1', tag: 'v1.1' }
+    const empty = { exceptions: [], source: null, variants: [] }
+    writeFileSync(path('release', releaseFiles.record), JSON.stringify({ ...record, ...empty }))
+    const { faults } = await verifyRelease({
+      folder: path('release'),
+      trust: { attestation: { trustedRoot: path('root'), workflow } },
+      onStep: () => undefined,
+      signal: new AbortController().signal,
+    })
+    expect(faults).toContainEqual({ file: name, fault: 'it is of the tag v1.0; the release says v1.1' })
   })
 
   it.each<[string, () => Promise<void>, RegExp]>([

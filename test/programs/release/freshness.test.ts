@@ -1,32 +1,25 @@
 /** What `release` says about images that are older than the archives. */
 
 import { readFileSync } from 'node:fs'
-import { afterAll, afterEach, beforeEach, expect, it, vi } from 'vitest'
+import { afterAll, beforeEach, expect, it } from 'vitest'
 import { main } from '../../../src/cli/main.ts'
 import type { ReleaseRecord } from '../../../src/release/record.ts'
 import { builtMirror, builtWords, makeBuilt } from '../../support/built.ts'
 import { useFolder } from '../../support/folder.ts'
+import { useOutput } from '../../support/output.ts'
 import { describeWith } from '../../support/tools.ts'
 
 const path = useFolder()
 const programs = ['debugfs', 'mke2fs', 'sfdisk', 'blkid', 'qemu-img', 'gpg', 'gpgv', 'xz']
 
-const text = { stdout: '', stderr: '' }
+const text = useOutput()
 beforeEach(() => {
-  for (const to of ['stdout', 'stderr'] as const) {
-    text[to] = ''
-    vi.spyOn(process[to], 'write').mockImplementation((chunk) => {
-      text[to] += chunk.toString()
-      return true
-    })
-  }
   for (const suite of ['trixie', 'trixie-updates', 'trixie-security']) builtMirror.publish(suite)
 })
-afterEach(() => vi.restoreAllMocks())
 afterAll(() => builtMirror.close())
 
 const release = (...words: string[]) => {
-  text.stderr = ''
+  text.clear()
   return main(['release', ...builtWords, '--out', path('out'), ...words])
 }
 const record = () => JSON.parse(readFileSync(path('out', 'release', 'release.json'), 'utf8')) as ReleaseRecord

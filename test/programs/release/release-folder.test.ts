@@ -2,7 +2,15 @@
 
 import { execFileSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs'
 import { beforeEach, describe, expect, it } from 'vitest'
 import type { ReleaseRecord } from '../../../src/release/record.ts'
 import { makeReleaseFolder, requireReplaceable } from '../../../src/release/release-folder.ts'
@@ -103,6 +111,20 @@ describe('a release', () => {
     await expect(replace()).rejects.toMatchObject(refused)
     expect(readdirSync(path('release'), { recursive: true }).sort()).toEqual(before)
     expect(readdirSync(path()).sort()).toEqual(['others', 'release'])
+  })
+
+  it('is read once, unless it has changed since', async () => {
+    writeRelease('release', 'old')
+    const image = path('release', 'a.qcow2')
+    const sound = new Map<string, string>()
+    const look = (content: string, seconds: number) => {
+      writeFileSync(image, content)
+      utimesSync(image, seconds, seconds)
+      return requireReplaceable(path('release'), undefined, sound)
+    }
+    await look('old', 1000)
+    await look('new', 1000)
+    await expect(look('new', 2000)).rejects.toMatchObject(refused)
   })
 
   it('does not replace files of the user that a record of a stranger lists', async () => {

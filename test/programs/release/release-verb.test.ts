@@ -13,7 +13,7 @@ import {
 } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, afterEach, beforeAll, beforeEach, expect, it, vi } from 'vitest'
+import { afterAll, beforeAll, expect, it, vi } from 'vitest'
 import { main } from '../../../src/cli/main.ts'
 import { computeChecksums } from '../../../src/export/checksums.ts'
 import { renderSums } from '../../../src/release/checksum-lists.ts'
@@ -23,23 +23,14 @@ import { type Statement, statementSchema } from '../../../src/release/statement.
 import type { Report } from '../../../src/report/report.ts'
 import { builtWords, makeBuilt } from '../../support/built.ts'
 import { useFolder } from '../../support/folder.ts'
+import { useOutput } from '../../support/output.ts'
 import { describeWith } from '../../support/tools.ts'
 
 const path = useFolder()
 const programs = ['debugfs', 'mke2fs', 'sfdisk', 'blkid', 'qemu-img']
 const never = new AbortController().signal
 
-const text = { stdout: '', stderr: '' }
-beforeEach(() => {
-  for (const to of ['stdout', 'stderr'] as const) {
-    text[to] = ''
-    vi.spyOn(process[to], 'write').mockImplementation((chunk) => {
-      text[to] += chunk.toString()
-      return true
-    })
-  }
-})
-afterEach(() => vi.restoreAllMocks())
+const text = useOutput()
 
 const release = (...words: string[]) => main(['release', ...builtWords, '--out', path('out'), ...words])
 const verify = (folder = path('out', 'release'), ...words: string[]) =>
@@ -454,11 +445,11 @@ describeWith(programs, 'release verify', () => {
     expect(text.stdout).toContain('sha512sum.txt.sig: it is missing')
     const made = ['--out', sound, '--to', path('signed'), '--sign', path('key')]
     expect(await main(['release', ...builtWords, ...made]), text.stderr).toBe(0)
-    text.stdout = ''
+    text.clear()
     expect(await verify(path('signed'), ...trust, '--require-signature'), text.stdout).toBe(0)
     expect(text.stderr).toMatch(/✔ 12 files of tiny 1\.0: as signed by maker@example\.org \(SSH key SHA256:/)
     writeFileSync(path('signed', 'more.txt'), 'more')
-    text.stderr = ''
+    text.clear()
     expect(await verify(path('signed'), ...trust)).toBe(4)
     expect(text.stderr).not.toContain('signed by')
   })

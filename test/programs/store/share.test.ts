@@ -25,6 +25,7 @@ import {
 import { openStore, type Store } from '../../../src/store/store.ts'
 import { useFolder } from '../../support/folder.ts'
 import { record } from '../../support/layers.ts'
+import { useOutput } from '../../support/output.ts'
 import { sampleImage } from '../../support/pipelines.ts'
 import { findPort, startRegistry, type TestRegistry } from '../../support/registry.ts'
 import { tinyPipeline } from '../../support/tiny-pipeline.ts'
@@ -419,13 +420,8 @@ describeWith(['skopeo', 'docker-registry', 'qemu-img', 'zstd'], 'a registry', ()
     expect((await pull()).fault).toContain('its disk has the wrong backing file')
   })
 
+  const text = useOutput()
   it('is shared with by the verbs: what does not come is no failure, what is not brought is one', async () => {
-    const text = { stdout: '', stderr: '' }
-    for (const to of ['stdout', 'stderr'] as const)
-      vi.spyOn(process[to], 'write').mockImplementation((chunk) => {
-        text[to] += chunk.toString()
-        return true
-      })
     const { images } = await loadPipeline(tinyPipeline, [])
     image = images[0] as ResolvedImage
     const out = openStore(path('out', 'store'))
@@ -433,26 +429,22 @@ describeWith(['skopeo', 'docker-registry', 'qemu-img', 'zstd'], 'a registry', ()
     await fill(out)
     const verb = (...words: string[]) =>
       main(['store', ...words, '--pipeline', tinyPipeline, '--out', path('out')])
-    try {
-      expect(await verb('push', `${registry.host}/a/b`)).toBe(2)
-      expect(text.stderr).toContain('store push takes either --sign KEY or --unsigned')
-      expect(await verb('pull', `${registry.host}/a/b`)).toBe(2)
-      expect(text.stderr).toContain('store pull takes either --signers FILE or --unsigned')
-      expect(await verb('pull', `${registry.host}/a/b`, '--signers', path('nowhere'))).toBe(2)
-      expect(text.stderr).toContain('cannot read the keys in')
-      expect(await verb('push', `${registry.host}/a/b`, '--unsigned')).toBe(0)
-      expect(text.stderr).toMatch(/^4 layers, .* pushed$/m)
-      expect(text.stderr).toContain('without signatures: ')
-      await out.remove((await out.list()).find(({ name }) => name === 'unpack')?.key as LayerKey)
-      expect(await verb('pull', `${registry.host}/a/b`, '--unsigned', '--json')).toBe(0)
-      expect(text.stderr).toMatch(/^2 layers, .* pulled$/m)
-      const host = `127.0.0.1:${await findPort()}`
-      expect(await verb('push', `${host}/a/b`, '--unsigned')).toBe(3)
-      expect(await verb('pull', `${host}/a/b`, '--unsigned')).toBe(0)
-      expect(await verb('pull', 'https://user:planted@ghcr.io/a/b')).toBe(2)
-      expect(text.stdout + text.stderr).not.toContain('planted')
-    } finally {
-      vi.restoreAllMocks()
-    }
+    expect(await verb('push', `${registry.host}/a/b`)).toBe(2)
+    expect(text.stderr).toContain('store push takes either --sign KEY or --unsigned')
+    expect(await verb('pull', `${registry.host}/a/b`)).toBe(2)
+    expect(text.stderr).toContain('store pull takes either --signers FILE or --unsigned')
+    expect(await verb('pull', `${registry.host}/a/b`, '--signers', path('nowhere'))).toBe(2)
+    expect(text.stderr).toContain('cannot read the keys in')
+    expect(await verb('push', `${registry.host}/a/b`, '--unsigned')).toBe(0)
+    expect(text.stderr).toMatch(/^4 layers, .* pushed$/m)
+    expect(text.stderr).toContain('without signatures: ')
+    await out.remove((await out.list()).find(({ name }) => name === 'unpack')?.key as LayerKey)
+    expect(await verb('pull', `${registry.host}/a/b`, '--unsigned', '--json')).toBe(0)
+    expect(text.stderr).toMatch(/^2 layers, .* pulled$/m)
+    const host = `127.0.0.1:${await findPort()}`
+    expect(await verb('push', `${host}/a/b`, '--unsigned')).toBe(3)
+    expect(await verb('pull', `${host}/a/b`, '--unsigned')).toBe(0)
+    expect(await verb('pull', 'https://user:planted@ghcr.io/a/b')).toBe(2)
+    expect(text.stdout + text.stderr).not.toContain('planted')
   })
 })

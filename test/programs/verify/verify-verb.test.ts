@@ -3,7 +3,7 @@
 import { execFileSync } from 'node:child_process'
 import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { afterEach, beforeEach, expect, it, vi } from 'vitest'
+import { afterEach, beforeEach, expect, it } from 'vitest'
 import { main } from '../../../src/cli/main.ts'
 import { readText } from '../../../src/contract/image-files.ts'
 import { locateDisk } from '../../../src/disk/disk-source.ts'
@@ -14,6 +14,7 @@ import { ovaOptions, vmwareFields } from '../../../src/targets/vmware.ts'
 import { openImageFiles } from '../../../src/verify/open-image-files.ts'
 import { makeDisk, makeFilesystem } from '../../support/filesystems.ts'
 import { useFolder } from '../../support/folder.ts'
+import { useOutput } from '../../support/output.ts'
 import { describeWith } from '../../support/tools.ts'
 
 const path = useFolder()
@@ -111,21 +112,9 @@ describeWith(['bzip2'], 'an archive', () => {
 
 describeWith(programs, 'the verb', () => {
   const before = process.cwd()
-  const text = { stdout: '', stderr: '' }
-  beforeEach(() => {
-    process.chdir(path())
-    for (const to of ['stdout', 'stderr'] as const) {
-      text[to] = ''
-      vi.spyOn(process[to], 'write').mockImplementation((chunk) => {
-        text[to] += chunk.toString()
-        return true
-      })
-    }
-  })
-  afterEach(() => {
-    vi.restoreAllMocks()
-    process.chdir(before)
-  })
+  const text = useOutput()
+  beforeEach(() => process.chdir(path()))
+  afterEach(() => process.chdir(before))
   const verify = (...words: string[]) =>
     main(['verify', '--scenes', 'none', '--accelerator', 'tcg', ...words])
 

@@ -98,6 +98,17 @@ describe('layers', () => {
 })
 
 describe('a release', () => {
+  it('is built with --refresh, and nothing else is', () => {
+    const passed = (file: string) => workflow(file).jobs.build?.steps?.find(({ uses }) => uses === './')?.with
+    const { images } = workflow('make-release.yml').jobs
+    const refresh = (inputs: object) => fill(passed('build.yml')?.refresh, { inputs })
+    expect([refresh(images?.with ?? {}), refresh({})]).toEqual(['true', 'false'])
+    const { steps } = readYaml<Action>(join(project, 'action.yml')).runs
+    const build = steps.find(({ name }) => name === 'Build')
+    expect(build?.env?.REFRESH).toBe('${{ inputs.refresh }}')
+    expect(build?.run).toContain('if [ "$REFRESH" = true ]; then options+=(--refresh); fi\n')
+  })
+
   it('is attested in the workflow that builds it, which nothing but another workflow starts', () => {
     expect(Object.keys(workflow('make-release.yml').on)).toEqual(['workflow_call'])
     const attesting = all.filter(({ job }) =>

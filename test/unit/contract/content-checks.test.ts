@@ -139,7 +139,7 @@ const ofNobodyKnows =
 
 describe('what is on a disk', () => {
   it('is found sound where it is', async () => {
-    expect(await failures()).toEqual([])
+    expect(await failures(), 'a new check needs what it looks for in `sound` of this file').toEqual([])
   })
 
   it.each<[string, Change, string[]]>([
@@ -253,7 +253,7 @@ describe('what is on a disk', () => {
 
   it('may have a program of no package that the pipeline has named with its sum', async () => {
     const sum = { algorithm: 'sha256', hex: createHash('sha256').update('elf').digest('hex') } as const
-    const expected = { downloads: [{ location: 'https://example.org/vhd-util', isUrl: true, sum }] }
+    const expected = { downloads: [{ location: 'https://example.org/vhd-util', isUrl: true, checksum: sum }] }
     expect(await failures({ ...file('/usr/bin/vhd-util', 'elf'), expected })).toEqual([])
     expect(await failures({ ...file('/usr/bin/vhd-util', 'changed'), expected })).toEqual(['F5'])
     expect(await failures({ ...file('/usr/bin/other', 'other'), expected })).toEqual(['F5'])

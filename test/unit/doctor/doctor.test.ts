@@ -3,11 +3,13 @@ import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import picocolors from 'picocolors'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { renderDoctor } from '../../../src/cli/views/doctor.ts'
 import type { HostContext, HostImage, HostInput } from '../../../src/doctor/check.ts'
 import { checkAccount } from '../../../src/doctor/checks/host.ts'
 import { checkUdebs } from '../../../src/doctor/checks/mirrors.ts'
-import { type DoctorReport, diagnose, renderDoctor } from '../../../src/doctor/doctor.ts'
+import { type DoctorReport, diagnose } from '../../../src/doctor/doctor.ts'
 import { contextOf, hostChecks, requireFit } from '../../../src/doctor/host-checks.ts'
 import { PipelineError } from '../../../src/errors.ts'
 import { sampleImage } from '../../support/pipelines.ts'
@@ -196,16 +198,22 @@ describe('a task', () => {
       'build: archiver',
       'build: path',
       'build: tools',
+      'build: work-folder',
       'export: archiver',
+      'export: work-folder',
       'plan: disk-space',
+      'plan: work-folder',
       'planned-build: disk-space',
       'planned-build: mirror',
       'run: account',
       'run: tools',
+      'run: work-folder',
       'shell: account',
       'shell: tools',
+      'shell: work-folder',
       'verify: account',
       'verify: tools',
+      'verify: work-folder',
     ])
   })
 
@@ -217,10 +225,10 @@ describe('a task', () => {
   })
 
   it('is asked for namespaces only where an image is installed by mmdebstrap, and not by root', () => {
-    const { looks } = hostChecks.find(({ id }) => id === 'user-namespaces') as (typeof hostChecks)[number]
+    const { probes } = hostChecks.find(({ id }) => id === 'user-namespaces') as (typeof hostChecks)[number]
     const asked = (uid: number, ...installers: readonly ('bootstrap' | 'debian-installer')[]) => {
       vi.spyOn(process as { getuid: () => number }, 'getuid').mockReturnValue(uid)
-      return looks(contextOf('doctor', { images: installers.map((installer) => ({ installer })) })).length
+      return probes(contextOf('doctor', { images: installers.map((installer) => ({ installer })) })).length
     }
     expect(asked(1000)).toBe(1)
     expect(asked(1000, 'debian-installer', 'bootstrap')).toBe(1)
@@ -231,8 +239,8 @@ describe('a task', () => {
   it('looks for the program of a kind of archive once, however many variants have it', async () => {
     const { formats } = await sampleImage(folder)
     const image = { targets: ['raw'], formats: { ...formats, raw: { archive: 'bz2' } } } as const
-    const { looks } = hostChecks.find(({ id }) => id === 'archiver') as (typeof hostChecks)[number]
-    const ids = looks(contextOf('doctor', { images: [image, image] })).map(({ id }) => id)
+    const { probes } = hostChecks.find(({ id }) => id === 'archiver') as (typeof hostChecks)[number]
+    const ids = probes(contextOf('doctor', { images: [image, image] })).map(({ id }) => id)
     expect(ids).toEqual(['archiver:raw'])
   })
 
@@ -298,7 +306,7 @@ describe('the report', () => {
   }
 
   it('is aligned text with a mark on each line and advice below', () => {
-    expect(renderDoctor(report, { color: false })).toBe(
+    expect(renderDoctor(report, picocolors.createColors(false))).toBe(
       [
         '✔ Node.js     20.1.0',
         '! memory      900 MiB available',
@@ -314,14 +322,14 @@ describe('the report', () => {
   })
 
   it('is the same text in colour', () => {
-    const colored = renderDoctor(report, { color: true })
-    expect(colored).toContain('\u001b[31m✖\u001b[0m disk space')
+    const colored = renderDoctor(report, picocolors.createColors(true))
+    expect(colored).toContain('\u001b[31m✖\u001b[39m disk space')
     // biome-ignore lint/suspicious/noControlCharactersInRegex: the escape sequences are what is taken out
-    expect(colored.replaceAll(/\u001b\[\d+m/g, '')).toBe(renderDoctor(report, { color: false }))
+    expect(colored.replaceAll(/\u001b\[\d+m/g, '')).toBe(renderDoctor(report, picocolors.createColors(false)))
   })
 
   it('says what is fit', () => {
     const fit = { checks: report.checks.slice(0, 2), isFit: true }
-    expect(renderDoctor(fit, { color: false })).toContain('fit to build: 0 faults, 1 warning')
+    expect(renderDoctor(fit, picocolors.createColors(false))).toContain('fit to build: 0 faults, 1 warning')
   })
 })

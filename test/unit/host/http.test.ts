@@ -3,6 +3,7 @@
 import { existsSync, readdirSync } from 'node:fs'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { fileURLToPath } from 'node:url'
 import { gzipSync } from 'node:zlib'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { fetchListed, verifyRelease } from '../../../src/debian/release.ts'
@@ -12,8 +13,8 @@ import { gunzip } from '../../../src/host/gunzip.ts'
 import { download, get, head } from '../../../src/host/http.ts'
 import { downloadResumably } from '../../../src/host/resumable-download.ts'
 import { findDisc } from '../../../src/installers/debian-installer/disc.ts'
-import { bringImage } from '../../../src/installers/disk-image/bring-image.ts'
-import { bringSource } from '../../../src/plan/bring-source.ts'
+import { provideImage } from '../../../src/installers/disk-image/provide-image.ts'
+import { provideSource } from '../../../src/stage-files/provide-source.ts'
 import { useFolder } from '../../support/folder.ts'
 
 const path = useFolder()
@@ -51,9 +52,20 @@ function withoutEnd(_request: IncomingMessage, response: ServerResponse): void {
 const sum = 'a'.repeat(64)
 const file = (limit: number) => ({ sha256: sum, size: limit })
 const image = { suite: 'trixie', debianArch: 'amd64', arch: 'x86_64', installer: 'debian-installer' } as const
-const mirror = () => ({ debian: url, security: url, components: ['main'], keyring: '/dev/null' })
+const mirror = () => ({
+  debian: url,
+  security: url,
+  components: ['main'],
+  keyring: fileURLToPath(import.meta.url),
+})
 const release = () => ({
-  ...{ url, suite: 'trixie', keyring: '/dev/null', components: ['main'], arch: 'amd64' as const },
+  ...{
+    url,
+    suite: 'trixie',
+    keyring: fileURLToPath(import.meta.url),
+    components: ['main'],
+    arch: 'amd64' as const,
+  },
 })
 
 const callers: Readonly<Record<string, () => Promise<unknown>>> = {
@@ -68,8 +80,8 @@ const callers: Readonly<Record<string, () => Promise<unknown>>> = {
       onProgress: () => undefined,
     }),
   'a disk image': () =>
-    bringImage({
-      source: { location: `${url}/a.qcow2`, isUrl: true, sum: { algorithm: 'sha256', hex: sum } },
+    provideImage({
+      source: { location: `${url}/a.qcow2`, isUrl: true, checksum: { algorithm: 'sha256', hex: sum } },
       ...{ cacheFolder: path('cache'), maximumBytes: MiB, onProgress: () => undefined, signal: never },
     }),
 }
@@ -95,7 +107,7 @@ describe('an answer without end is refused', () => {
     answer = (_request, response) =>
       response.writeHead(200, { 'content-length': `${2 ** 40}` }).flushHeaders()
     const form = { kind: 'tree', top: undefined, sourceDateEpoch: 0 } as const
-    const brought = bringSource(`${url}/a.tar#sha256=${sum}`, form, path('cache'), 'download', undefined)
+    const brought = provideSource(`${url}/a.tar#sha256=${sum}`, form, path('cache'), 'download', undefined)
     await expect(brought).rejects.toMatchObject({ code: 'download-too-large' })
     expect(readdirSync(path('cache'))).toEqual([])
   })

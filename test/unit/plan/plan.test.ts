@@ -1,4 +1,4 @@
-import { chmodSync, mkdirSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdirSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
 import type { Pipeline } from '../../../src/config/pipeline.ts'
 import { resolvePipeline } from '../../../src/config/resolve.ts'
@@ -249,5 +249,39 @@ describe('the reason', () => {
     const plan = await planImage(bookworm, store())
     expect(new Set(Object.values(misses(plan)))).toEqual(new Set(['never built']))
     expect(Object.keys(misses(plan))).toEqual(layers)
+  })
+})
+
+describe('a secret in the environment of a stage', () => {
+  const planWith = async (token: string) => {
+    const image = await sampleImage(path())
+    const secrets = {
+      API_TOKEN: token,
+      MIRROR: `http://user:${token}@mirror.example/`,
+      ROOT_PASSWORD_HASH: '*',
+    }
+    const stages = image.stages.map((stage) => ({
+      ...stage,
+      environment: { ...stage.environment, ...secrets },
+    }))
+    return planImage({ ...image, stages }, store())
+  }
+
+  it('is in the guest, and in no part of a key, which records have', async () => {
+    const { stages } = await planWith('pl4nted')
+    for (const { parts, stage } of stages) {
+      expect(JSON.stringify(parts)).not.toContain('pl4nted')
+      expect(parts.environment).toMatchObject({ WORD: 'word', ROOT_PASSWORD_HASH: '*' })
+      expect(stage.environment).toMatchObject({ API_TOKEN: 'pl4nted' })
+    }
+    await build(await planWith('pl4nted'), store())
+    for (const name of readdirSync(path('store')).filter((name) => name.endsWith('.json')))
+      expect(readFileSync(path('store', name), 'utf8')).not.toContain('pl4nted')
+  })
+
+  it('makes the layer again when it changes', async () => {
+    await build(await planWith('pl4nted'), store())
+    expect(misses(await planWith('pl4nted'))).toEqual({})
+    expect(misses(await planWith('another')).first).toBe('environment changed')
   })
 })

@@ -1,7 +1,7 @@
 import { mkdirSync, truncateSync, writeFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
 import type { Pipeline } from '../../../src/config/pipeline.ts'
-import { checkSpace, describeShortness } from '../../../src/doctor/checks/output.ts'
+import { checkSpace, describeShortage } from '../../../src/doctor/checks/output.ts'
 import { requireFit } from '../../../src/doctor/host-checks.ts'
 import { planImage } from '../../../src/plan/plan.ts'
 import { expectRoom, neededBytes, type Room } from '../../../src/plan/room.ts'
@@ -142,7 +142,7 @@ describe('a disk', () => {
       code: 'no-space',
       message: 'not enough disk space for /out: 999.0 MiB are free, this build needs about 1000.0 MiB',
     })
-    expect(describeShortness('/out', room(10 * mib, false))).toBe(
+    expect(describeShortage('/out', room(10 * mib, false))).toBe(
       'not enough disk space for /out: 10.0 MiB are free, a build needs 1000.0 MiB',
     )
   })

@@ -2,19 +2,21 @@ import { describe, expect, it } from 'vitest'
 import { describeWaiting, startGuestClock } from '../../../src/qemu/guest-clock.ts'
 import type { Qmp } from '../../../src/qemu/qmp.ts'
 
-/** A host that passes time as a test says, and two processors of a guest. */
+/** A host that passes time as a test says, two processors of a guest (7 and 8), and QEMU's first thread (5). */
 async function withHost() {
   const host = {
     nowMs: 1000,
     waitedMs: new Map<number, number | undefined>([
+      [5, 100],
       [7, 400],
       [8, 0],
     ]),
   }
-  const clock = startGuestClock(
-    () => host.nowMs,
-    (thread) => host.waitedMs.get(thread),
-  )
+  const clock = startGuestClock({
+    now: () => host.nowMs,
+    waitedMs: (thread) => host.waitedMs.get(thread),
+    processOf: () => 5,
+  })
   const execute = async () => [{ 'thread-id': 7 }, { 'thread-id': 8 }]
   await clock.follow({ execute } as unknown as Qmp)
   const pass = (seconds: number, waits: Readonly<Record<number, number>> = {}) => {
@@ -44,6 +46,12 @@ describe("a guest's clock", () => {
     )
   })
 
+  it('stands while the processors sleep because QEMU has none for their disk', async () => {
+    const { clock, pass } = await withHost()
+    pass(60, { 5: 20, 7: 30 })
+    expect(clock.seconds()).toBe(10)
+  })
+
   it('never stands still: a limit on a host without any time ends at ten times its length', async () => {
     const { clock, pass } = await withHost()
     pass(600, { 7: 600 })
@@ -59,10 +67,11 @@ describe("a guest's clock", () => {
 
   it('counts all time until it knows the processors', () => {
     let nowMs = 0
-    const clock = startGuestClock(
-      () => nowMs,
-      () => 1_000_000,
-    )
+    const clock = startGuestClock({
+      now: () => nowMs,
+      waitedMs: () => 1_000_000,
+      processOf: () => undefined,
+    })
     nowMs = 3000
     expect(clock.seconds()).toBe(3)
   })

@@ -5,9 +5,9 @@ import picocolors from 'picocolors'
 import { describe, expect, it } from 'vitest'
 import { renderVerification } from '../../../src/cli/views/verification.ts'
 import { type ImageVerification, imageVerification } from '../../../src/report/verification.ts'
+import { guestsAtATime } from '../../../src/verify/guest-slots.ts'
 import { renderJunit } from '../../../src/verify/junit.ts'
 import { digestQuestions, questioningCode, readVerdict, writeVerdict } from '../../../src/verify/verdicts.ts'
-import { parallelism } from '../../../src/verify/verify-images.ts'
 import { applyWaivers, unusedWaivers } from '../../../src/verify/waivers.ts'
 import { useFolder } from '../../support/folder.ts'
 import { importedFrom, project, read } from '../../support/imports.ts'
@@ -226,6 +226,6 @@ describe('guests at a time', () => {
     ['fewer where memory is short', 'kvm', 8, 2100, 2],
     ['one, however little there is', 'kvm', 1, 100, 1],
   ] as const)('are %s', (_case, accelerator, cores, freeMiB, expected) => {
-    expect(parallelism(accelerator, machine, { cores, freeMiB })).toBe(expected)
+    expect(guestsAtATime(accelerator, machine, { cores, freeMiB })).toBe(expected)
   })
 })

@@ -2,6 +2,8 @@
 
 import { isUtf8 } from 'node:buffer'
 import { execa } from 'execa'
+import { toolsMissing } from '../host/tools.ts'
+import { reasonIn } from '../text.ts'
 import { escapeBytes, faultOfTree } from './tree-faults.ts'
 
 const limits = { timeout: 120_000, reject: false, maxBuffer: 64 << 20, env: { LC_ALL: 'C' } } as const
@@ -18,7 +20,8 @@ export async function unpackTarball(tarball: string, folder: string): Promise<st
     // Escaping keeps a name with a line break on one line.
     execa('tar', ['--list', '--quoting-style=escape', ...options, '--file', tarball], limits)
   const names = await list()
-  if (names.failed) return `is not a tarball that tar can read (${lastLine(names.stderr)})`
+  if (names.code === 'ENOENT') throw toolsMissing(['tar'])
+  if (names.failed) return `is not a tarball that tar can read (${reasonIn(names.stderr)})`
   for (const name of names.stdout.split('\n').filter(Boolean)) {
     if (name.startsWith('/')) return `has the absolute name ${name} in it`
     if (name.split('/').includes('..')) return `has the name ${name} in it, which leads out of it`
@@ -36,7 +39,7 @@ export async function unpackTarball(tarball: string, folder: string): Promise<st
     ['--extract', ...options, '--file', tarball, '--directory', folder],
     limits,
   )
-  if (unpacked.failed) return `cannot be unpacked (${lastLine(unpacked.stderr)})`
+  if (unpacked.failed) return `cannot be unpacked (${reasonIn(unpacked.stderr)})`
   return faultOfTree(folder)
 }
 
@@ -46,8 +49,4 @@ function bytesOf(name: string): Buffer {
     code.length === 3 ? String.fromCharCode(Number.parseInt(code, 8)) : code,
   )
   return Buffer.from(bytes, 'latin1')
-}
-
-function lastLine(text: string): string {
-  return text.trim().split('\n').at(-1) ?? ''
 }

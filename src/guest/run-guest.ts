@@ -3,22 +3,21 @@
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { DiskSource } from '../disk/disk-source.ts'
-import {
-  makeBootArguments,
-  networksOf,
-  plainNetworks,
-  type RoleName,
-  renderCommandLine,
-} from '../guest/boot-arguments.ts'
-import { agentPort, makeOverlay } from '../guest/guest.ts'
-import { guestMachine } from '../guest/machine.ts'
 import { findFreePort } from '../host/ports.ts'
 import type { AcceleratorChoice } from '../qemu/accelerator.ts'
 import { connectAgent } from '../qemu/guest-agent.ts'
 import { startQemu } from '../qemu/process.ts'
 import { makeSshKey } from '../qemu/ssh.ts'
 import { type DeviceModelName, deviceModels } from '../targets/registry.ts'
-import { oldPort } from './enter-scene.ts'
+import {
+  makeBootArguments,
+  networksOf,
+  plainNetworks,
+  type RoleName,
+  renderCommandLine,
+} from './boot-arguments.ts'
+import { agentPort, makeOverlay, oldPort } from './guest.ts'
+import { guestMachine } from './machine.ts'
 
 export interface RunRequest {
   readonly source: DiskSource
@@ -49,6 +48,12 @@ export interface GuestWays {
   readonly qmpSocket: string
 }
 
+/** The sockets of a guest. */
+export function socketsIn(folder: string): Omit<GuestWays, 'ssh'> {
+  const path = (name: string) => join(folder, name)
+  return { agentSocket: path('agent'), portSocket: path('vport'), qmpSocket: path('qmp') }
+}
+
 /** Returns QEMU's exit status once the guest is off. */
 export async function runGuest(request: RunRequest): Promise<number> {
   const { folder, source, signal, role } = request
@@ -57,7 +62,7 @@ export async function runGuest(request: RunRequest): Promise<number> {
   const sshPort = await findFreePort()
   const bootArguments = role === undefined ? undefined : makeBootArguments(role, key.publicKey, request.words)
   const disk = await makeOverlay(path('disk.qcow2'), { backing: source.node, diskBytes: request.diskBytes })
-  const [agentSocket, portSocket, qmpSocket] = [path('agent'), path('vport'), path('qmp')]
+  const { agentSocket, portSocket, qmpSocket } = socketsIn(folder)
   const machine = guestMachine({
     ...request.acceleration,
     model: deviceModels[request.model],

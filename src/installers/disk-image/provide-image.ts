@@ -3,11 +3,11 @@
 import { mkdir, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { FileSource } from '../../config/file-source.ts'
-import { hashFile, sha256File } from '../../digest.ts'
 import { exitCodes, PipelineError } from '../../errors.ts'
+import { hashFile, sha256File } from '../../host/hash-file.ts'
 import { downloadResumably } from '../../host/resumable-download.ts'
 
-export interface BringRequest {
+export interface ProvideRequest {
   readonly source: FileSource
   /** Folder that keeps downloads. */
   readonly cacheFolder: string
@@ -17,7 +17,7 @@ export interface BringRequest {
   readonly signal: AbortSignal
 }
 
-export interface BroughtImage {
+export interface ProvidedImage {
   readonly file: string
   readonly sha256: string
   /** As `digestOfSource` returns it. */
@@ -28,11 +28,14 @@ export interface BroughtImage {
  * What identifies a source: its checksum as written, `sha512:…`, or that of the file. A file without one is read once in
  * the life of this program, as long as it does not change.
  */
-export async function digestOfSource({ location, sum }: FileSource): Promise<string> {
-  if (sum !== undefined) return `${sum.algorithm}:${sum.hex}`
+export async function digestOfSource(
+  { location, checksum }: FileSource,
+  signal: AbortSignal | undefined,
+): Promise<string> {
+  if (checksum !== undefined) return `${checksum.algorithm}:${checksum.hex}`
   const { size, mtimeMs } = await stat(location)
   const identity = `${location} ${size} ${mtimeMs}`
-  const digest = known.get(identity) ?? sha256File(location)
+  const digest = known.get(identity) ?? sha256File(location, signal)
   known.set(identity, digest)
   return `sha256:${await digest}`
 }
@@ -40,23 +43,23 @@ export async function digestOfSource({ location, sum }: FileSource): Promise<str
 const known = new Map<string, Promise<string>>()
 
 /** @throws PipelineError `base-image-corrupt`, `download-too-large`, `mirror-unreachable`, `mirror-http-status` */
-export async function bringImage(request: BringRequest): Promise<BroughtImage> {
-  const { source, onProgress } = request
+export async function provideImage(request: ProvideRequest): Promise<ProvidedImage> {
+  const { source, onProgress, signal } = request
   const file = source.isUrl ? await fetchImage(request) : source.location
   onProgress('checking the image against its checksum')
-  const algorithm = source.sum?.algorithm ?? 'sha256'
-  const sums = await hashFile(file, [...new Set(['sha256', algorithm])])
-  const found = sums[algorithm] ?? ''
-  if (source.sum !== undefined && source.sum.hex !== found) {
+  const algorithm = source.checksum?.algorithm ?? 'sha256'
+  const checksums = await hashFile(file, signal, [...new Set(['sha256', algorithm])])
+  const found = checksums[algorithm] ?? ''
+  if (source.checksum !== undefined && source.checksum.hex !== found) {
     if (source.isUrl) await rm(file)
     throw corrupt(source, found)
   }
-  return { file, sha256: sums.sha256 ?? '', digest: `${algorithm}:${found}` }
+  return { file, sha256: checksums.sha256 ?? '', digest: `${algorithm}:${found}` }
 }
 
-async function fetchImage(request: BringRequest): Promise<string> {
+async function fetchImage(request: ProvideRequest): Promise<string> {
   const { source, cacheFolder, maximumBytes, onProgress, signal } = request
-  const kept = join(cacheFolder, source.sum?.hex ?? '')
+  const kept = join(cacheFolder, source.checksum?.hex ?? '')
   if ((await stat(kept).catch(() => undefined)) !== undefined) return kept
   onProgress(`downloading ${source.location}`)
   await mkdir(cacheFolder, { recursive: true })
@@ -64,12 +67,12 @@ async function fetchImage(request: BringRequest): Promise<string> {
   return kept
 }
 
-function corrupt({ location, sum }: FileSource, found: string): PipelineError {
+function corrupt({ location, checksum }: FileSource, found: string): PipelineError {
   return new PipelineError({
     code: 'base-image-corrupt',
-    message: `the disk image ${location} is not what installer.image says: ${sum?.algorithm} ${found}; expected ${sum?.hex}`,
+    message: `the disk image ${location} is not what installer.image says: ${checksum?.algorithm} ${found}; expected ${checksum?.hex}`,
     hint: 'correct the checksum, or give the file that it belongs to.',
     exitCode: exitCodes.badInput,
-    details: { location, expected: sum?.hex, found },
+    details: { location, expected: checksum?.hex, found },
   })
 }

@@ -20,8 +20,8 @@ import type { ResolvedImage } from '../../../src/config/resolved.ts'
 import { contractOf } from '../../../src/contract/expected.ts'
 import { sceneChecksOf } from '../../../src/contract/registry.ts'
 import { scenesFor } from '../../../src/contract/scenes.ts'
-import { bringFiles } from '../../../src/plan/bring-files.ts'
-import { chooseContract } from '../../../src/plan/choose-contract.ts'
+import { chooseContract } from '../../../src/stage-files/choose-contract.ts'
+import { provideFiles } from '../../../src/stage-files/provide-files.ts'
 import { packedFiles, writeSources } from '../../support/cloudstack-sources.ts'
 import { useFolder } from '../../support/folder.ts'
 import { fakeImageFiles } from '../../support/image-files.ts'
@@ -32,7 +32,7 @@ const path = useFolder()
 /** Path of the archive that is brought for a payload. */
 async function archiveOf(payload: string): Promise<string> {
   const { images } = await resolvePipeline({ ...sound, stages: [configure_systemvm_services({ payload })] })
-  const [image] = await bringFiles(images, path('cache', 'files'))
+  const [image] = await provideFiles(images, path('cache', 'files'))
   const folder = image?.stages[0]?.files.payload as string
   expect(readdirSync(folder)).toEqual(['cloud-scripts.tgz'])
   return join(folder, 'cloud-scripts.tgz')
@@ -198,7 +198,7 @@ describe('the contract', () => {
       verification: { contract },
       stages: [configure_systemvm_services(settings)],
     })
-    const [image] = await bringFiles(images, path('cache', 'files'))
+    const [image] = await provideFiles(images, path('cache', 'files'))
     const { verification } = await chooseContract(image as ResolvedImage)
     return verification.contract
   }

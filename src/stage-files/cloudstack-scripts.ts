@@ -6,7 +6,6 @@ import {
   lstat,
   mkdir,
   mkdtemp,
-  open,
   readdir,
   realpath,
   rm,
@@ -15,7 +14,9 @@ import {
 } from 'node:fs/promises'
 import { dirname, join, relative, sep } from 'node:path'
 import { execa } from 'execa'
-import { canonicalJson, listTree, sha256 } from '../digest.ts'
+import { canonicalJson, sha256 } from '../digest.ts'
+import { listTree } from '../host/hash-file.ts'
+import { openToRead } from '../host/regular-file.ts'
 import { SourceFault } from './source-fault.ts'
 
 /** Name of the archive, in CloudStack's packages and in the guest. */
@@ -67,13 +68,16 @@ export async function findSources(folder: string): Promise<ScriptSources | undef
 }
 
 /** Digest that depends only on the content. */
-export async function digestSources({ tree, utilities }: ScriptSources): Promise<string> {
-  return sha256(canonicalJson([await listTree(tree), await listTree(utilities)]))
+export async function digestSources(
+  { tree, utilities }: ScriptSources,
+  signal: AbortSignal | undefined,
+): Promise<string> {
+  return sha256(canonicalJson([await listTree(tree, signal), await listTree(utilities, signal)]))
 }
 
 /** Whether a tarball was packed by CloudStack's build: its exact bytes are then what is signed. */
 export async function isPackedScripts(tarball: string, unpacked: string): Promise<boolean> {
-  const file = await open(tarball)
+  const file = await openToRead(tarball)
   try {
     const { buffer } = await file.read(Buffer.alloc(2), 0, 2, 0)
     // The guest unpacks it with gzip alone.

@@ -2,8 +2,9 @@
 
 import { isUtf8 } from 'node:buffer'
 import type { Dirent } from 'node:fs'
-import { access, constants, readdir, readlink, realpath } from 'node:fs/promises'
+import { constants, readdir, readlink, realpath } from 'node:fs/promises'
 import { dirname, join, relative, resolve as resolvePath } from 'node:path'
+import { canAccess } from '../host/files.ts'
 
 /** The first thing wrong with a tree; undefined if nothing. Opens no file: a FIFO or a device would never end. */
 export async function faultOfTree(unresolved: string): Promise<string | undefined> {
@@ -52,10 +53,7 @@ async function faultOfEntry(folder: string, path: string, entry: Entry): Promise
   if (entry.isSymbolicLink()) return faultOfLink(folder, path)
   if (!entry.isFile())
     return `has ${nameKind(entry)} in it, ${path}, where only files, folders and links may be`
-  const isReadable = await access(join(folder, path), constants.R_OK).then(
-    () => true,
-    () => false,
-  )
+  const isReadable = await canAccess(join(folder, path), constants.R_OK)
   return isReadable ? undefined : `has the file ${path} in it, which cannot be read`
 }
 

@@ -19,9 +19,10 @@ import { install_xen_tools } from '../../../provisioners/install_xen_tools.ts'
 import { formatFound } from '../../../src/config/faults.ts'
 import { resolvePipeline } from '../../../src/config/resolve.ts'
 import type { ResolvedImage } from '../../../src/config/resolved.ts'
-import { listTree, sha256 } from '../../../src/digest.ts'
-import { bringFiles } from '../../../src/plan/bring-files.ts'
+import { sha256 } from '../../../src/digest.ts'
+import { listTree } from '../../../src/host/hash-file.ts'
 import { planImage } from '../../../src/plan/plan.ts'
+import { provideFiles } from '../../../src/stage-files/provide-files.ts'
 import { openStore } from '../../../src/store/store.ts'
 import { useFolder } from '../../support/folder.ts'
 import { sound } from '../../support/pipelines.ts'
@@ -36,7 +37,7 @@ async function imageWith(payload: string): Promise<ResolvedImage> {
 }
 
 async function bring(payload: string): Promise<ResolvedImage> {
-  const [image] = await bringFiles([await imageWith(payload)], path('cache', 'files'))
+  const [image] = await provideFiles([await imageWith(payload)], path('cache', 'files'))
   return image as ResolvedImage
 }
 
@@ -71,7 +72,7 @@ async function faultOf(payload: string): Promise<string> {
 describe("a stage's files", () => {
   it('are this project’s own unless told otherwise', async () => {
     const { images } = await resolvePipeline({ ...sound, stages: [configure_systemvm_services()] })
-    const [image] = await bringFiles(images, path('cache', 'files'))
+    const [image] = await provideFiles(images, path('cache', 'files'))
     expect(readdirSync(payloadOf(image as ResolvedImage)).sort()).toEqual(['etc', 'opt'])
     expect(existsSync(path('cache'))).toBe(false)
   })
@@ -247,7 +248,7 @@ describe('a folder with what no tarball may have', () => {
 describe('one file', () => {
   async function bringTool(vhdUtil: string) {
     const { images } = await resolvePipeline({ ...sound, stages: [install_xen_tools({ vhdUtil })] })
-    return bringFiles(images, path('cache', 'files'))
+    return provideFiles(images, path('cache', 'files'))
   }
 
   it('is brought as it is, in a folder of its own', async () => {
@@ -261,7 +262,7 @@ describe('one file', () => {
   it('needs a sum, and has to have it', async () => {
     writeFileSync(path('vhd-util'), 'elf')
     const faults = (source: string) => bringTool(source).catch((error) => error.details.faults[0].rule)
-    expect(await faults(path('vhd-util'))).toBe('must end in #sha256= or #sha512= and its sum')
+    expect(await faults(path('vhd-util'))).toBe('must end in #sha256= or #sha512= and its checksum')
     const wrong = '0'.repeat(64)
     expect(await faults(`${path('vhd-util')}#sha256=${wrong}`)).toMatch(/^has another sha256, /)
   })
@@ -275,7 +276,7 @@ describe('one file', () => {
 describe('a tarball behind a URL', () => {
   it('that was never downloaded is left out by a verb that only looks, and its layer has to be made', async () => {
     const url = `http://127.0.0.1:9/payload.tgz#sha256=${'0'.repeat(64)}`
-    const [image] = await bringFiles([await imageWith(url)], path('cache', 'files'), 'leave out')
+    const [image] = await provideFiles([await imageWith(url)], path('cache', 'files'), 'leave out')
     expect(image?.stages[0]).toMatchObject({ files: {}, absent: ['payload'] })
     const { stages } = await planImage(image as ResolvedImage, openStore(path('store')))
     expect(stages[0]).toMatchObject({ cached: undefined, reason: 'payload is not downloaded' })
@@ -289,7 +290,7 @@ describe('a tarball behind a URL', () => {
     const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/payload.tgz#sha256=${sumOf(tarball)}`
     const image = await bring(url)
     await new Promise((resolve) => server.close(resolve))
-    const [looked] = await bringFiles([await imageWith(url)], path('cache', 'files'), 'leave out')
+    const [looked] = await provideFiles([await imageWith(url)], path('cache', 'files'), 'leave out')
     expect(payloadOf(looked as ResolvedImage)).toBe(payloadOf(image))
   })
 })

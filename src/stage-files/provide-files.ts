@@ -2,7 +2,7 @@
 
 import { configurationError, type Fault, formatFound } from '../config/faults.ts'
 import type { ResolvedImage, ResolvedStage } from '../config/resolved.ts'
-import { bringSource, type Missing } from './bring-source.ts'
+import { type Missing, provideSource } from './provide-source.ts'
 import { SourceFault } from './source-fault.ts'
 
 /**
@@ -11,7 +11,7 @@ import { SourceFault } from './source-fault.ts'
  * @param missing what to do about URLs that are not in it
  * @throws PipelineError `configuration` with every fault found; `mirror-unreachable`
  */
-export async function bringFiles(
+export async function provideFiles(
   images: readonly ResolvedImage[],
   cache: string,
   missing: Missing = 'download',
@@ -20,18 +20,21 @@ export async function bringFiles(
   const faults: Fault[] = []
   // Variants share their files.
   const folders = new Map<string, Promise<string | undefined>>()
-  const bring = async (stage: ResolvedStage, { sourceDateEpoch }: ResolvedImage): Promise<ResolvedStage> => {
+  const provide = async (
+    stage: ResolvedStage,
+    { sourceDateEpoch }: ResolvedImage,
+  ): Promise<ResolvedStage> => {
     const files: Record<string, string> = {}
     const absent: string[] = []
     for (const [name, text] of Object.entries(stage.files)) {
       try {
         const form = { kind: stage.fileKinds[name] ?? 'tree', top: stage.filesTop[name], sourceDateEpoch }
         const key = JSON.stringify([text, form])
-        const folder = folders.get(key) ?? bringSource(text, form, cache, missing, signal)
+        const folder = folders.get(key) ?? provideSource(text, form, cache, missing, signal)
         folders.set(key, folder)
-        const brought = await folder
-        if (brought === undefined) absent.push(name)
-        else files[name] = brought
+        const provided = await folder
+        if (provided === undefined) absent.push(name)
+        else files[name] = provided
       } catch (error) {
         if (!(error instanceof SourceFault)) throw error
         faults.push({
@@ -43,13 +46,13 @@ export async function bringFiles(
     }
     return { ...stage, files, absent }
   }
-  const brought = []
+  const provided = []
   for (const image of images) {
     const stages = []
-    for (const stage of image.stages) stages.push(await bring(stage, image))
-    brought.push({ ...image, stages })
+    for (const stage of image.stages) stages.push(await provide(stage, image))
+    provided.push({ ...image, stages })
   }
   const different = new Map(faults.map((fault) => [JSON.stringify(fault), fault]))
   if (different.size > 0) throw configurationError([...different.values()])
-  return brought
+  return provided
 }

@@ -2,10 +2,11 @@
 
 import { copyFile, lstat, mkdir, readdir, rename, rm, stat } from 'node:fs/promises'
 import { basename, join } from 'node:path'
-import { type FileKind, parseFileSource, type Sum } from '../config/file-source.ts'
-import { canonicalJson, hashFile, listTree, sha256File } from '../digest.ts'
+import { type Checksum, type FileKind, parseFileSource } from '../config/file-source.ts'
+import { canonicalJson } from '../digest.ts'
 import { PipelineError } from '../errors.ts'
 import { makeTemporaryFolder } from '../host/files.ts'
+import { hashFile, listTree, sha256File } from '../host/hash-file.ts'
 import { download } from '../host/http.ts'
 import { unlessMissing } from '../host/unless-missing.ts'
 import {
@@ -37,7 +38,7 @@ export type Missing = 'download' | 'leave out'
  * Returns the folder; undefined for a URL that is not in the cache and is to be left out.
  * @throws SourceFault; PipelineError `mirror-unreachable`, `download-too-large`, `download-encoded`
  */
-export async function bringSource(
+export async function provideSource(
   text: string,
   form: FileForm,
   cache: string,
@@ -46,29 +47,35 @@ export async function bringSource(
 ): Promise<string | undefined> {
   const source = parseFileSource(text)
   if (!source.isUrl && (await stat(source.location)).isDirectory())
-    return bringFolder(source.location, form, cache)
-  if (missing === 'leave out' && source.isUrl && source.sum !== undefined) {
+    return provideFolder(source.location, form, cache, signal)
+  if (missing === 'leave out' && source.isUrl && source.checksum !== undefined) {
     if (
-      (await sumOf(keptName(cache, source.sum), source.sum.algorithm).catch(() => undefined)) !==
-      source.sum.hex
+      (await checksumOf(keptName(cache, source.checksum), source.checksum.algorithm, signal).catch(
+        () => undefined,
+      )) !== source.checksum.hex
     )
       return undefined
   }
   await mkdir(cache, { recursive: true })
-  const file = await bringFile(source.location, source.isUrl, source.sum, cache, signal)
-  const sum = await sha256File(file)
+  const file = await provideFile(source.location, source.isUrl, source.checksum, cache, signal)
+  const checksum = await sha256File(file, signal)
   if (form.kind === 'file') {
     const name = basename(source.isUrl ? new URL(source.location).pathname : source.location)
-    return inStaging(cache, `${sum}-file`, async (staging) => {
+    return inStaging(cache, `${checksum}-file`, signal, async (staging) => {
       await copyFile(file, join(staging, name))
       return staging
     })
   }
-  const name = form.kind === 'tree' ? sum : `${sum}-${packedSuffix(form)}`
-  return inStaging(cache, name, (staging) => unpack(file, staging, form))
+  const name = form.kind === 'tree' ? checksum : `${checksum}-${packedSuffix(form)}`
+  return inStaging(cache, name, signal, (staging) => unpack(file, staging, form))
 }
 
-async function bringFolder(folder: string, form: FileForm, cache: string): Promise<string> {
+async function provideFolder(
+  folder: string,
+  form: FileForm,
+  cache: string,
+  signal: AbortSignal | undefined,
+): Promise<string> {
   if (form.kind === 'file') throw new SourceFault('is a folder, but must be a file')
   const sources = form.kind === 'cloudstack' ? await findSources(folder) : undefined
   if (sources === undefined) {
@@ -79,32 +86,33 @@ async function bringFolder(folder: string, form: FileForm, cache: string): Promi
   await checkTree(sources.tree)
   await checkTree(sources.utilities)
   await mkdir(cache, { recursive: true })
-  const name = `${await digestSources(sources)}-${packedSuffix(form)}`
-  return inStaging(cache, name, (staging) => pack(sources, staging, form))
+  const name = `${await digestSources(sources, signal)}-${packedSuffix(form)}`
+  return inStaging(cache, name, signal, (staging) => pack(sources, staging, form))
 }
 
 /** For cached folders that hold packed scripts, packed here or already so in the source. */
 const packedSuffix = ({ sourceDateEpoch }: FileForm) => `scripts${packingVersion}-${sourceDateEpoch}`
 
 /** Path of the file, local or downloaded now or earlier, after checking its checksum. */
-async function bringFile(
+async function provideFile(
   location: string,
   isUrl: boolean,
-  sum: Sum | undefined,
+  checksum: Checksum | undefined,
   cache: string,
   signal: AbortSignal | undefined,
 ): Promise<string> {
-  if (!isUrl || sum === undefined) {
-    if (sum !== undefined) await requireSum(location, sum)
+  if (!isUrl || checksum === undefined) {
+    if (checksum !== undefined) await requireChecksum(location, checksum, signal)
     return location
   }
-  const kept = keptName(cache, sum)
-  if ((await sumOf(kept, sum.algorithm).catch(() => undefined)) === sum.hex) return kept
+  const kept = keptName(cache, checksum)
+  if ((await checksumOf(kept, checksum.algorithm, signal).catch(() => undefined)) === checksum.hex)
+    return kept
   await download(location, kept, mostTarballBytes, signal ?? new AbortController().signal).catch((error) => {
     const isStatus = error instanceof PipelineError && error.code === 'mirror-http-status'
     throw isStatus ? new SourceFault(`is answered by HTTP status ${error.details.status}`) : error
   })
-  await requireSum(kept, sum).catch(async (error: unknown) => {
+  await requireChecksum(kept, checksum, signal).catch(async (error: unknown) => {
     await rm(kept)
     throw error
   })
@@ -114,13 +122,17 @@ async function bringFile(
 /** CloudStack's whole sources have 60 MB. */
 const mostTarballBytes = 2 * 1024 ** 3
 
-const keptName = (cache: string, sum: Sum) => join(cache, `${sum.hex}.tar`)
+const keptName = (cache: string, checksum: Checksum) => join(cache, `${checksum.hex}.tar`)
 
-const sumOf = async (file: string, algorithm: Sum['algorithm']) =>
-  (await hashFile(file, [algorithm]))[algorithm]
+const checksumOf = async (file: string, algorithm: Checksum['algorithm'], signal: AbortSignal | undefined) =>
+  (await hashFile(file, signal, [algorithm]))[algorithm]
 
-async function requireSum(file: string, { algorithm, hex }: Sum): Promise<void> {
-  const found = await sumOf(file, algorithm)
+async function requireChecksum(
+  file: string,
+  { algorithm, hex }: Checksum,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  const found = await checksumOf(file, algorithm, signal)
   if (found !== hex) throw new SourceFault(`has another ${algorithm}, ${found}`)
 }
 
@@ -131,13 +143,14 @@ async function requireSum(file: string, { algorithm, hex }: Sum): Promise<void> 
 async function inStaging(
   cache: string,
   name: string,
+  signal: AbortSignal | undefined,
   make: (staging: string) => Promise<string>,
 ): Promise<string> {
   const folder = join(cache, name)
   const staging = await makeTemporaryFolder(folder)
   try {
     const made = await make(staging)
-    if (await isSameTree(made, folder)) return folder
+    if (await isSameTree(made, folder, signal)) return folder
     await rm(folder, { recursive: true, force: true })
     // Another build may have been faster, with the same content.
     await rename(made, folder).catch(async (error: NodeJS.ErrnoException) => {
@@ -149,9 +162,9 @@ async function inStaging(
   }
 }
 
-async function isSameTree(made: string, folder: string): Promise<boolean> {
-  const found = await unlessMissing(folder, () => listTree(folder))
-  return found !== undefined && canonicalJson(found) === canonicalJson(await listTree(made))
+async function isSameTree(made: string, folder: string, signal: AbortSignal | undefined): Promise<boolean> {
+  const found = await unlessMissing(folder, () => listTree(folder, signal))
+  return found !== undefined && canonicalJson(found) === canonicalJson(await listTree(made, signal))
 }
 
 /** The folder in `staging` with what a tarball stands for. */

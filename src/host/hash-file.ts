@@ -1,0 +1,66 @@
+/** Digests of files and folders, which may be large: a signal ends the reading at once. */
+
+import { createHash } from 'node:crypto'
+import { lstat, readdir, readlink } from 'node:fs/promises'
+import { join } from 'node:path'
+import { pipeline } from 'node:stream/promises'
+import { openToRead } from './regular-file.ts'
+
+/**
+ * Digests of a file's bytes, in hex by algorithm, read once.
+ * @param signal undefined where nothing can be interrupted
+ * @throws NotReadable, and what opening it throws
+ */
+export async function hashFile(
+  path: string,
+  signal: AbortSignal | undefined,
+  algorithms: readonly string[] = ['sha256'],
+): Promise<Readonly<Record<string, string>>> {
+  signal?.throwIfAborted()
+  const hashes = algorithms.map((algorithm) => [algorithm, createHash(algorithm)] as const)
+  const file = await openToRead(path)
+  const stream = file.createReadStream({ highWaterMark: 1 << 20 })
+  const digest = async (chunks: AsyncIterable<Buffer>) => {
+    for await (const chunk of chunks) for (const [, hash] of hashes) hash.update(chunk)
+  }
+  await pipeline(stream, digest, { signal: signal ?? new AbortController().signal }).catch(
+    (error: unknown) => {
+      signal?.throwIfAborted()
+      throw error
+    },
+  )
+  return Object.fromEntries(hashes.map(([algorithm, hash]) => [algorithm, hash.digest('hex')]))
+}
+
+/** @throws like `hashFile` */
+export async function sha256File(path: string, signal?: AbortSignal): Promise<string> {
+  return (await hashFile(path, signal)).sha256 as string
+}
+
+/**
+ * A folder as a list of `path mode digest` by relative path: identical for two checkouts of the same tree, which Git keeps
+ * without empty folders.
+ * @throws Error for anything but files, folders and links: reading a FIFO or a device may never end
+ */
+export async function listTree(
+  folder: string,
+  signal?: AbortSignal,
+): Promise<Readonly<Record<string, string>>> {
+  const entries: Record<string, string> = {}
+  const walk = async (relative: string): Promise<void> => {
+    const names = await readdir(join(folder, relative))
+    if (names.length === 0 && relative !== '') entries[relative] = 'empty folder'
+    for (const name of names.sort()) {
+      const path = relative === '' ? name : `${relative}/${name}`
+      const found = await lstat(join(folder, path))
+      // Git only keeps the execute bit, so two checkouts may differ in the others.
+      const mode = found.mode & 0o100 ? '755' : '644'
+      if (found.isDirectory()) await walk(path)
+      else if (found.isSymbolicLink()) entries[path] = `link ${await readlink(join(folder, path))}`
+      else if (found.isFile()) entries[path] = `${mode} ${await sha256File(join(folder, path), signal)}`
+      else throw new Error(`${join(folder, path)} is neither file, folder nor link`)
+    }
+  }
+  await walk('')
+  return entries
+}

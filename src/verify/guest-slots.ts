@@ -1,0 +1,40 @@
+/** How many guests run at a time, over all images that are being verified. */
+
+import { availableParallelism, freemem } from 'node:os'
+import pLimit, { type LimitFunction } from 'p-limit'
+import type { MachineSize, MachineSizes } from '../contract/scenes.ts'
+import type { Accelerator } from '../qemu/machine.ts'
+
+/** Runs a job that needs a guest as soon as there is room for one. Such a job must not wait for another. */
+export type GuestSlots = LimitFunction
+
+export function guestSlots(accelerator: Accelerator, sizes: MachineSizes): GuestSlots {
+  return pLimit(guestsAtATime(accelerator, largest(sizes)))
+}
+
+/**
+ * The sizes of guests on this host. An emulated guest gets one processor: its boot hardly uses a second one, which another
+ * guest uses well, and only emulated guests with several trip over kernels that patch themselves.
+ */
+export function sizesOn(accelerator: Accelerator, sizes: MachineSizes): MachineSizes {
+  if (accelerator === 'kvm') return sizes
+  return { ...sizes, cpus: 1, routers: { ...sizes.routers, cpus: 1 } }
+}
+
+/** QEMU itself takes memory too. */
+const overheadMiB = 256
+
+export function guestsAtATime(
+  accelerator: Accelerator,
+  { cpus, memoryMiB }: MachineSize,
+  host = { cores: availableParallelism(), freeMiB: freemem() / 1024 ** 2 },
+): number {
+  const byCores = accelerator === 'kvm' ? host.cores : Math.floor(host.cores / cpus)
+  const byMemory = Math.floor((host.freeMiB * 0.75) / (memoryMiB + overheadMiB))
+  return Math.max(1, Math.min(byCores, byMemory))
+}
+
+/** The most CPUs and memory that any guest gets. */
+function largest({ cpus, memoryMiB, routers }: MachineSizes): MachineSize {
+  return { cpus: Math.max(cpus, routers.cpus), memoryMiB: Math.max(memoryMiB, routers.memoryMiB) }
+}
