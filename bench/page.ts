@@ -7,6 +7,7 @@ import { chromium } from 'playwright-core'
 import { renderRunPage } from '../src/pages/run-page.ts'
 import { findChromium, launchOptions } from '../test/support/browser-program.ts'
 import { makeLargeReport } from '../test/support/large-report.ts'
+import { median } from './median.ts'
 
 export interface PageTimes {
   /** Seconds, medians. */
@@ -42,8 +43,4 @@ export async function timePage(folder: string, rounds: number): Promise<PageTime
     await browser.close()
     await rm(file, { force: true })
   }
-}
-
-function median(values: readonly number[]): number {
-  return [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)] ?? 0
 }

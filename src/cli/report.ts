@@ -114,7 +114,7 @@ async function requirePage(page: string): Promise<string> {
   if (await exists(page)) return page
   throw new PipelineError({
     code: 'no-report',
-    message: `the release in ${dirname(page)} has no ${pageName}, and nothing is added to a release`,
+    message: `the release in ${dirname(page)} has no report.html, and nothing is added to a release`,
     hint: 'name another file to write with --to.',
     exitCode: exitCodes.badInput,
   })

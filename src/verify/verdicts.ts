@@ -22,6 +22,7 @@ export const questioningCode = [
   'src/export',
   'src/qemu',
   'src/report',
+  'src/debian/disk-usage.ts',
   'src/config',
   'src/targets',
   'src/formats',

@@ -5,11 +5,11 @@ import { findVerdict } from './verdicts.ts'
 
 /** The report, with what `verify` has found since about the bytes that it names. */
 export async function withVerdicts(report: Report, outFolder: string): Promise<Report> {
-  const told = report.verifications ?? []
+  const reported = report.verifications ?? []
   const kept = await Promise.all(report.images.map((image) => findVerdict(outFolder, image)))
   const verifications = report.images.flatMap(
     ({ sha256, target }, index) =>
-      kept[index] ?? told.find((one) => one.sha256 === sha256 && one.target === target) ?? [],
+      kept[index] ?? reported.find((one) => one.sha256 === sha256 && one.target === target) ?? [],
   )
   return { ...report, verifications }
 }

@@ -21,6 +21,7 @@ const plain: Readonly<Record<string, string>> = {
   'src/installers/bootstrap/bootstrap.ts': 'what a hook left, which is looked at before',
   'src/installers/bootstrap/installer.ts': 'the program’s own scripts',
   'src/installers/debian-installer/extra-answers.ts': 'the program’s own tables',
+  'src/pages/render.ts': 'the program’s own templates',
   'src/qemu/accelerator.ts': 'the kernel’s files',
   'src/qemu/console.ts': 'a log that QEMU is writing',
   'src/qemu/guest-clock.ts': 'the kernel’s files',
