@@ -1,10 +1,10 @@
 /**
  * How long the main jobs take on this host, part by part: `npm run bench`, or `npm run bench -- cold` for one of them.
  * These need no build first: `exports --disk FILE` exports an existing disk, and with `--incumbent` also runs CloudStack's
- * own sequence; `share --layers OUT` shares the layers of an existing build; `start` times the start of the program, and
- * `refusals` how long it takes to refuse bad input; `store` sweeps and prunes a large store; `page` makes the
- * page of a report and shows it in Chromium. Everything else works in its own
- * folder, from the packages that earlier builds have downloaded.
+ * own sequence; `share --layers OUT` shares the layers of an existing build; `start` times the start of the program, `page` how
+ * long the page of a report takes to be made and, in Chromium, to be seen, and `refusals` how long it takes to refuse bad input;
+ * `store` sweeps and prunes a large store. Everything else works in its own folder, from the packages that earlier builds have
+ * downloaded.
  */
 
 import { cp, mkdir, mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
@@ -108,14 +108,15 @@ async function measureStore(): Promise<void> {
   measurements.push({ job: 'pruning of 1,490 of them', seconds: prune, parts: [] })
 }
 
+/** What every verb costs before it does anything, and the shortest one that reads the pipeline. */
 async function measurePage(): Promise<void> {
   const times = await timePage(out, Number(given.rounds))
   if (times === undefined) return console.error('there is no Chromium on this host: no page is measured')
-  measurements.push({ job: 'page of a report with 400 packages', seconds: times.render, parts: [] })
-  measurements.push({ job: 'its first paint in Chromium', seconds: times.paint, parts: [] })
+  const { render, paint } = times
+  measurements.push({ job: 'page of a report with 400 packages', seconds: render, parts: [] })
+  measurements.push({ job: 'its first paint in Chromium', seconds: paint, parts: [] })
 }
 
-/** What every verb costs before it does anything, and the shortest one that reads the pipeline. */
 async function measureStart(): Promise<void> {
   const help = async () => {
     const started = performance.now()

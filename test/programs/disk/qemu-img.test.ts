@@ -188,6 +188,6 @@ describeWith(['qemu-img'], 'qemu-img', () => {
 
   it('that is not there is said to be missing', async () => {
     vi.stubEnv('PATH', path())
-    await expect(checkImage(disk)).rejects.toThrow('ENOENT')
+    await expect(checkImage(disk)).rejects.toThrow('this host lacks qemu-img')
   })
 })
