@@ -84,7 +84,11 @@ class Nodes(MachineTest):
             self.machine.runs.index(f'systemctl start --no-block {" ".join(STAGES)}'),
         )
         self.assertLess(lease, start)
-        self.assertIn('dhclient -x eth0', self.machine.runs)
+
+    def test_the_dhcp_client_stays_or_the_address_would_go_with_it(self):
+        self.boot('cksnode')
+        clients = [run for run in self.machine.runs if run.startswith('dhclient')]
+        self.assertEqual(clients, ['dhclient -1 eth0'])
 
     def test_cloud_init_runs_once_in_its_life(self):
         self.machine.put(SUCCESS)
@@ -115,3 +119,5 @@ class Nodes(MachineTest):
     def test_addresses_by_dhcp_where_nobody_says_one(self):
         self.boot('sharedfsvm', 'name=s-5-VM eth0ip=0.0.0.0 eth0mask=0.0.0.0')
         self.assertIn('iface eth0 inet dhcp', self.machine.read('/etc/network/interfaces'))
+        # The network's own client is there.
+        self.assertFalse(any(run.startswith('dhclient') for run in self.machine.runs))

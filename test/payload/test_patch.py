@@ -391,7 +391,9 @@ class Patching(MachineTest):
 
     def test_what_is_on_the_system_is_in_the_way(self):
         os.makedirs(self.machine.path('/opt/folder'))
-        os.symlink(tempfile.gettempdir(), self.machine.path('/opt/link'))
+        elsewhere = tempfile.TemporaryDirectory()
+        self.addCleanup(elsewhere.cleanup)
+        os.symlink(elsewhere.name, self.machine.path('/opt/link'))
         self.machine.put('/opt/file')
         for files, special, reason in (
             ({'opt/folder': 'x'}, {}, "'opt/folder' is a folder"),

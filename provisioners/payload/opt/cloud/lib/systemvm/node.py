@@ -78,11 +78,12 @@ def start_node(machine: Machine, role: Role) -> None:
     """What wants a network: the lease by which cloud-init finds its data, and cloud-init, once in a machine's life."""
     if not role.is_node:
         return
-    # Also where the address is known already: what counts is the lease's file, which says who serves this network.
-    code, output = machine.run('dhclient', '-1', 'eth0', timeout_seconds=90)
-    if code != 0:
-        machine.log(f'no lease on eth0: {output.splitlines()[-1] if output else code}')
-    machine.run('dhclient', '-x', 'eth0')
+    # Also where the address is known already: what counts is the lease's file, which says who serves this network. The client
+    # stays, as it would take the interface's addresses away with itself.
+    if not re.search(r'^iface eth0 inet dhcp$', machine.read('/etc/network/interfaces'), flags=re.M):
+        code, output = machine.run('dhclient', '-1', 'eth0', timeout_seconds=90)
+        if code != 0:
+            machine.log(f'no lease on eth0: {output.splitlines()[-1] if output else code}')
     if machine.exists(SUCCESS):
         machine.log(f'{SUCCESS} is there: cloud-init has done its work')
         machine.run('systemctl', '--quiet', 'disable', '--now', *STAGES)
