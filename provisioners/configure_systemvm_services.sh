@@ -14,8 +14,8 @@ tar --extract --file="$scratch/system.tar" --directory=/ --no-overwrite-dir
 # systemd goes there when something that the fstab asks for cannot be mounted, and stops before SSH: at a shell that nobody
 # can enter, since root has no password yet. Without it the boot goes on with what there is.
 ln -sfn /dev/null /etc/systemd/system/emergency.target
-# As a part of sysinit.target it comes back with every service that is started, so whoever turns swap off, like CloudStack's
-# setup of Kubernetes nodes, would have it again. And nothing need wait for swap: a udev rule takes it when it comes.
+# systemd may start what belongs to sysinit.target along with any other unit, so swap that CloudStack's scripts turn off could
+# come back. And nothing need wait for swap: a udev rule takes it when it comes.
 ln -sfn /dev/null /etc/systemd/system/swap.target
 
 mkdir -p /opt/cloud/bin /opt/tftpboot /usr/local/cloud /usr/share/cloud /var/lib/haproxy /var/lib/hyperv \

@@ -314,8 +314,8 @@ export const contract = {
     why: 'names of a closed network would leak to public servers',
   },
   G10: {
-    title: 'swap and /boot never stop a boot, nor does any mount',
-    why: 'a host may bring a disk up late, and the emergency shell is locked',
+    title: 'swap and /boot never stop a boot, nor does any mount; swap, once off, stays off',
+    why: 'a host may bring a disk up late, the emergency shell is locked, and kubelets refuse to run with swap',
   },
   G11: {
     title: 'the root is checked at every boot, and a damaged one repairs itself',

@@ -25,6 +25,33 @@ const optionalMounts: ContentCheck = {
   },
 }
 
+const swap: SceneCheck = {
+  id: 'G10',
+  group: 'boot',
+  at: 'scene',
+  scenes: ['secstorage'],
+  does: 'counts the swap in use; turns it off, starts a unit, and counts again',
+  run: async ({ guest, limit }) => {
+    const inUse = 'tail -n +2 /proc/swaps'
+    const wanted = parseFstab((await guest.run('cat /etc/fstab')).stdout).filter(
+      ({ type }) => type === 'swap',
+    )
+    const until = `for i in $(seq ${limit(10)}); do [ $(${inUse} | wc -l) -ge ${wanted.length} ] && break; sleep 1; done`
+    const used = await linesOf(guest, `${until}; ${inUse}`, limit(20))
+    const faults =
+      used.length < wanted.length ? [`of ${wanted.length} in the fstab, ${used.length} in use`] : []
+    // Any unit does: with it systemd starts all that belongs to the boot and is off.
+    const startUnit = 'systemd-run --quiet --wait true; sleep 1'
+    const left = await linesOf(
+      guest,
+      `swapoff --all; udevadm settle; ${startUnit}; ${inUse}; swapon --all`,
+      limit(30),
+    )
+    if (left.length > 0) faults.push(`it comes back: ${left.join(', ')}`)
+    return judge(faults, `${used.length} in use; once off, it stays off`)
+  },
+}
+
 const repair: ContentCheck = {
   id: 'G11',
   group: 'boot',
@@ -107,4 +134,4 @@ const withoutSerialPort: SceneCheck = {
 }
 
 export const hostContentChecks: readonly ContentCheck[] = [optionalMounts, repair]
-export const hostSceneChecks: readonly SceneCheck[] = [checkedRoot, memory, withoutSerialPort]
+export const hostSceneChecks: readonly SceneCheck[] = [swap, checkedRoot, memory, withoutSerialPort]
