@@ -16,15 +16,15 @@ export interface RunLogs {
 }
 
 /** @param stages names of all stages of the plan, in the order that numbers their logs */
-export function logsOf({ folder, outFolder }: RunFolder, stages: readonly string[]): RunLogs {
+export function logsOf({ path, outFolder }: RunFolder, stages: readonly string[]): RunLogs {
   const of = (stage: string): string => {
     const number = `${stages.indexOf(stage) + 1}`.padStart(2, '0')
-    return join(folder, 'stages', `${number}-${stage}.log`)
+    return join(path, 'stages', `${number}-${stage}.log`)
   }
   return {
-    serial: join(folder, 'serial.log'),
-    packer: join(folder, 'packer.log'),
-    packerDebug: join(folder, 'packer-debug.log'),
+    serial: join(path, 'serial.log'),
+    packer: join(path, 'packer.log'),
+    packerDebug: join(path, 'packer-debug.log'),
     of,
     reported: (stage) => relative(outFolder, of(stage)),
   }

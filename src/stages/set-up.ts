@@ -66,13 +66,13 @@ const stopGraceMs = 8_000
 
 /** @throws the reason of `signal` when it is aborted before Packer starts */
 export async function setUpRun(request: SetUpRequest, setUp: SetUp): Promise<Equipment> {
-  const { plan, stages, scratch, place, emit, estimate, signal, send } = request
+  const { plan, stages, scratch, runFolder, emit, estimate, signal, send } = request
   const { machine } = plan.image
   const names = plan.stages.map(({ name }) => name)
-  const logs = logsOf(place, names)
+  const logs = logsOf(runFolder, names)
   const append = (path: string, text: string) =>
     appendLine(path, text, (cause) =>
-      send({ kind: 'log-failed', error: diskFailed(isNoSpace(cause), place.folder, cause) }),
+      send({ kind: 'log-failed', error: diskFailed(isNoSpace(cause), runFolder.path, cause) }),
     )
   const tasks = await setUp({ run: createTasks, cleanup: ({ settled }) => settled() })
   const server = await setUp({
@@ -140,7 +140,7 @@ export async function setUpRun(request: SetUpRequest, setUp: SetUp): Promise<Equ
     run: () => {
       const { ended, errors, stop } = startPacker({
         template: guest.template,
-        place,
+        runFolder,
         scratch,
         debugLog: logs.packerDebug,
         onLine: ({ text }) => {

@@ -46,7 +46,7 @@ export interface InstallerRequest {
   /** qcow2 to install on. */
   readonly disk: string
   /** Where its logs stay. */
-  readonly place: RunFolder
+  readonly runFolder: RunFolder
   readonly onPhase: (phase: InstallerPhase) => void
   readonly onProgress: (text: string) => void
   readonly signal: AbortSignal
@@ -76,8 +76,8 @@ const lastWordsMs = 400
  * @throws PipelineError `installer-*`, `guest-panicked`, `packer-died`, `disk-full` or `interrupted`, with the machine gone
  */
 export async function runInstaller(request: InstallerRequest, scratch: ScratchFolder): Promise<void> {
-  const { place, signal } = request
-  const logs = installerLogs(place.folder)
+  const { runFolder, signal } = request
+  const logs = installerLogs(runFolder.path)
   signal.throwIfAborted()
   const started = performance.now()
   let failure: PipelineError | undefined
@@ -93,7 +93,7 @@ export async function runInstaller(request: InstallerRequest, scratch: ScratchFo
     try {
       appendFileSync(path, `${text}\n`)
     } catch (cause) {
-      fail(diskFailed(isNoSpace(cause), place.folder, cause))
+      fail(diskFailed(isNoSpace(cause), runFolder.path, cause))
     }
   }
   const watch = watchInstaller({
@@ -122,7 +122,7 @@ export async function runInstaller(request: InstallerRequest, scratch: ScratchFo
         'event',
         (name: string, data: { readonly reason?: string; readonly nospace?: boolean } = {}) => {
           if (name === 'SHUTDOWN') isPowerOff = data.reason === 'guest-shutdown'
-          if (name === 'BLOCK_IO_ERROR') fail(diskFailed(data.nospace === true, place.outFolder))
+          if (name === 'BLOCK_IO_ERROR') fail(diskFailed(data.nospace === true, runFolder.outFolder))
         },
       )
     },
@@ -143,7 +143,7 @@ export async function runInstaller(request: InstallerRequest, scratch: ScratchFo
     if (failure === undefined) {
       packer = startPacker({
         template: logs.template,
-        place,
+        runFolder,
         scratch,
         debugLog: logs.packerDebug,
         onLine: ({ text }) => log(logs.packer, text),
@@ -173,8 +173,8 @@ async function prepare(
   scratch: ScratchFolder,
   ports: Pick<InstallerHost, 'syslogPort' | 'proxyPort'>,
 ): Promise<void> {
-  const { medium, place, acceleration, preseed } = request
-  const logs = installerLogs(place.folder)
+  const { medium, runFolder, acceleration, preseed } = request
+  const logs = installerLogs(runFolder.path)
   const host: InstallerHost = { address: hostAddress, httpPort: httpPortPlaceholder, ...ports }
   await mkdir(logs.http, { recursive: true })
   if (preseed !== undefined) await writeFile(join(logs.http, 'preseed.cfg'), preseed(host))

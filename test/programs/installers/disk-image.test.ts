@@ -90,7 +90,7 @@ async function install(image: ResolvedImage, planned?: string): Promise<Installe
     layout: { sizeBytes: 0, diskId: '', extended: undefined, partitions: [] },
     disk: path('layer.qcow2'),
     packageCache: path('packages'),
-    place: { id: 'run', folder: path('out', 'runs', 'run'), outFolder: path('out') },
+    runFolder: { id: 'run', path: path('out', 'runs', 'run'), outFolder: path('out') },
     packer: '1.6',
     acceleration: () => Promise.reject(new Error('nothing is booted')),
     emit: () => undefined,
