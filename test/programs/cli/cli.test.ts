@@ -387,9 +387,9 @@ describe('store', () => {
     const made = place()
     const { path } = made
     mkdirSync(path('out', 'store'), { recursive: true })
-    const sum = createHash('sha256').update('disk').digest('hex')
+    const checksum = createHash('sha256').update('disk').digest('hex')
     const layer: Layer = {
-      ...{ key, name: 'base', parent: null, parts, sha256: sum, sizeBytes: 4 },
+      ...{ key, name: 'base', parent: null, parts, sha256: checksum, sizeBytes: 4 },
       ...{ createdAt: '2026-01-01T00:00:00Z', buildTimeSeconds: 1, log: '', artifacts: [], bytesWritten: 0 },
       ...{ packages: { added: [], removed: [], upgraded: [] }, tools: {} },
     }
