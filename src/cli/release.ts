@@ -52,7 +52,7 @@ export function releaseCommand(command: Command, terminal: Terminal, choose: Cho
         .argParser(parseChoice(targetNames))
         .default([]),
     )
-    .option('--sign <key>', 'SSH key to sign the release with: a private one, or a public one of an agent')
+    .option('--sign <file>', 'SSH key to sign the release with: a private one, or a public one of an agent')
     .option(
       '--sign-openpgp <key>',
       'OpenPGP key to sign the release with: a fingerprint or user ID that gpg has',

@@ -38,8 +38,8 @@ interface VerifyOptions extends PipelineOptions {
 export function verifyCommand(command: Command, terminal: Terminal, choose: Choose): void {
   addPipelineOptions(
     command.argument(
-      '[file...]',
-      'image files that no pipeline here has built; without any, those of the last build',
+      '[image...]',
+      'files that no pipeline here has built; without any, those of the last build',
     ),
   )
     .addOption(
