@@ -1,6 +1,5 @@
 /** The logs of a run: what Packer, the console and each stage said. */
 
-import { appendFileSync } from 'node:fs'
 import { join, relative } from 'node:path'
 import type { RunFolder } from '../host/run-folder.ts'
 
@@ -27,14 +26,5 @@ export function logsOf({ path, outFolder }: RunFolder, stages: readonly string[]
     packerDebug: join(path, 'packer-debug.log'),
     of,
     reported: (stage) => relative(outFolder, of(stage)),
-  }
-}
-
-/** Appends a line to a log; calls `onError` when it can't be written, as on a full disk. */
-export function appendLine(path: string, text: string, onError: (cause: unknown) => void): void {
-  try {
-    appendFileSync(path, `${text}\n`)
-  } catch (cause) {
-    onError(cause)
   }
 }
