@@ -123,22 +123,22 @@ async function buildUntilDecided(request: BuildRequest, ask: Decide | undefined)
 /** Verifies what a run made. What was verified before is not verified again. */
 function verifyBuilt(image: ResolvedImage, options: BuildOptions, signal: AbortSignal): Verify | undefined {
   if (image.verification.contract === 'none') return undefined
-  return async (images, { place, emit, estimates }) => {
+  return async (images, { runFolder, emit, estimates }) => {
     const verifications = await verifyImages({
-      candidates: candidatesOf(images, place.outFolder),
+      candidates: candidatesOf(images, runFolder.outFolder),
       expected: expectationsOf(image),
       waivers: image.waivers,
       machine: image.verification,
-      outFolder: place.outFolder,
-      runFolder: place.folder,
+      outFolder: runFolder.outFolder,
+      screenshotFolder: runFolder.path,
       useVerdicts: true,
-      kernels: await findKernels(outFolderAt(place.outFolder).cache.kernels),
+      kernels: await findKernels(outFolderAt(runFolder.outFolder).cache.kernels),
       forceAccelerator: options.accelerator,
       estimate: estimates.of,
       emit,
       signal,
     })
-    await writeDurably(join(place.folder, 'junit.xml'), renderJunit(verifications))
+    await writeDurably(join(runFolder.path, 'junit.xml'), renderJunit(verifications))
     const unused = unusedWaivers(verifications, image.waivers)
     for (const id of unused) emit({ kind: 'note', text: `the waiver of ${id} is no longer needed` })
     return { verifications, unusedWaivers: unused }

@@ -39,7 +39,7 @@ export function diffCommand(command: Command, terminal: Terminal, choose: Choose
     )
     .argument('[other]', 'what it became; without it, the disk is a stage, compared with the layer below')
   addPipelineOptions(command)
-    .option('--path <folder>', 'only what is there, with all contents; may be repeated', collectPath, [])
+    .option('--path <path>', 'only what is there, with all contents; may be repeated', collectPath, [])
     .option('--full', 'leave nothing out')
     .option('--with-backing-files', 'also read the local files that a qcow2 is based on')
     .option('--json', 'print the difference as JSON')

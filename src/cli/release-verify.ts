@@ -5,7 +5,7 @@ import { resolve as resolvePath } from 'node:path'
 import type { Command } from 'commander'
 import { exitCodes, PipelineError } from '../errors.ts'
 import type { AttestationTrust } from '../release/attestation.ts'
-import { readRecord, releaseFiles } from '../release/record.ts'
+import { readReleaseRecord, releaseFiles } from '../release/record.ts'
 import type { ReleaseVerification } from '../release/verify-release.ts'
 import { untilInterrupted } from './interrupt.ts'
 import { pathOf } from './options.ts'
@@ -110,5 +110,5 @@ function attestationTrust({ attestedBy, trustedRoot }: VerifyOptions): Attestati
 async function requireRelease(folder: string): Promise<void> {
   const names: readonly string[] = await readdir(folder).catch(() => [])
   if (!names.some((name) => name === releaseFiles.record || name === releaseFiles.statement))
-    await readRecord(folder)
+    await readReleaseRecord(folder)
 }

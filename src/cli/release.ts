@@ -6,7 +6,7 @@ import type { ResolvedImage } from '../config/resolved.ts'
 import { exitCodes, PipelineError } from '../errors.ts'
 import { outFolderAt } from '../host/out-folder.ts'
 import { requireReadable } from '../host/signature.ts'
-import { type ExceptionKind, exceptionKinds, readRecord } from '../release/record.ts'
+import { type ExceptionKind, exceptionKinds, readReleaseRecord } from '../release/record.ts'
 import { describeRun } from '../release/statement.ts'
 import { requireTag } from '../release/tag.ts'
 import { type TargetName, targetNames } from '../targets/registry.ts'
@@ -52,7 +52,7 @@ export function releaseCommand(command: Command, terminal: Terminal, choose: Cho
         .argParser(parseChoice(targetNames))
         .default([]),
     )
-    .option('--sign <key>', 'SSH key to sign the release with: a private one, or a public one of an agent')
+    .option('--sign <file>', 'SSH key to sign the release with: a private one, or a public one of an agent')
     .option(
       '--sign-openpgp <key>',
       'OpenPGP key to sign the release with: a fingerprint or user ID that gpg has',
@@ -84,7 +84,7 @@ async function make(options: ReleaseOptions, terminal: Terminal): Promise<number
   const isNamed = options.variant.length > 0
   const { pipeline, images, outFolder } = await choosePipeline({ ...options, all: !isNamed }, 'download')
   if (options.tag !== undefined) requireTag(options.tag, images[0] as ResolvedImage)
-  const before = options.since === undefined ? undefined : await readRecord(options.since)
+  const before = options.since === undefined ? undefined : await readReleaseRecord(options.since)
   const folder = options.to === undefined ? outFolderAt(outFolder).release : resolvePath(options.to)
   const chosen = new Set(images.map(({ variant }) => variant))
   // The library for bills of materials takes a quarter of a second to load, so no other verb waits for it.

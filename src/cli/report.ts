@@ -13,7 +13,7 @@ import { outFolderOf, readPictures } from '../pages/pictures.ts'
 import { renderRunPage } from '../pages/run-page.ts'
 import { pageName, writeRunPages } from '../pages/write-page.ts'
 import { renderReleasePage } from '../release/page.ts'
-import { type ReleaseRecord, recordSchema, releaseFiles } from '../release/record.ts'
+import { parseReleaseRecord, type ReleaseRecord, releaseFiles } from '../release/record.ts'
 import { type Report, reportSchema } from '../report/report.ts'
 import { withVerdicts } from '../verify/with-verdicts.ts'
 import type { Terminal } from './terminal.ts'
@@ -66,8 +66,8 @@ async function readSource(place: string): Promise<Source> {
   const value = await readJson(file)
   const report = reportSchema.safeParse(value)
   if (report.success) return { kind: 'run', file, report: report.data }
-  const record = recordSchema.safeParse(value)
-  if (record.success) return { kind: 'release', file, record: record.data }
+  const record = parseReleaseRecord(value)
+  if (record !== undefined) return { kind: 'release', file, record }
   throw new PipelineError({
     code: 'no-report',
     message:

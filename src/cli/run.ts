@@ -6,8 +6,10 @@ import { type Command, InvalidArgumentError, Option } from 'commander'
 import { locateDisk, virtualSizeOf } from '../disk/disk-source.ts'
 import { withUnpacked } from '../disk/unpack.ts'
 import { requireFit } from '../doctor/host-checks.ts'
+import { exitCodes, PipelineError } from '../errors.ts'
 import { type RoleName, roleNames } from '../guest/boot-arguments.ts'
 import { runGuest, socketsIn } from '../guest/run-guest.ts'
+import { reasonOf } from '../host/failures.ts'
 import { outFolderAt, requireOwnFolders } from '../host/out-folder.ts'
 import { createScratchFolder } from '../host/scratch-folder.ts'
 import { socketPathBytes } from '../host/unix-socket.ts'
@@ -34,7 +36,7 @@ interface RunOptions {
 
 export function runCommand(command: Command, terminal: Terminal, choose: Choose): void {
   command
-    .argument('<file>', 'qcow2, VHD, VHDX, VMDK, OVA or raw, or one of them as bz2, gz or zip')
+    .argument('<image>', 'qcow2, VHD, VHDX, VMDK, OVA or raw, or one of them as bz2, gz or zip')
     .addOption(
       new Option('--type <role>', 'role to hand over; without it, nothing is handed over').choices([
         ...roleNames,
@@ -46,7 +48,7 @@ export function runCommand(command: Command, terminal: Terminal, choose: Choose)
     .option('--cpus <count>', 'processors', parsePositive, 2)
     .option('--grow <MiB>', 'enlarge the disk by this much', parseCount, 0)
     .option(
-      '--folder <path>',
+      '--folder <folder>',
       'where its disk, key and sockets go, and stay; without it, a folder that is removed',
       parseFolder,
     )
@@ -60,9 +62,9 @@ async function run(file: string, options: RunOptions, terminal: Terminal): Promi
   const out = outFolderAt(resolvePath(options.out))
   await requireOwnFolders(out)
   const { cache } = out
+  if (options.folder !== undefined) await makeFolder(options.folder)
   const scratch = await createScratchFolder()
   const folder = options.folder ?? scratch.folder
-  await mkdir(folder, { recursive: true })
   const say = (text: string) => terminal.error(`${text}\n`)
   try {
     return await untilInterrupted(async (signal) => {
@@ -101,6 +103,19 @@ async function run(file: string, options: RunOptions, terminal: Terminal): Promi
   } finally {
     await scratch.remove()
   }
+}
+
+/** @throws PipelineError `usage` */
+async function makeFolder(path: string): Promise<void> {
+  await mkdir(path, { recursive: true }).catch((cause: unknown) => {
+    throw new PipelineError({
+      code: 'usage',
+      message: `cannot make the folder ${path}: ${reasonOf(cause)}`,
+      hint: 'name another one with --folder.',
+      exitCode: exitCodes.badInput,
+      cause,
+    })
+  })
 }
 
 function parseCount(text: string): number {

@@ -112,7 +112,7 @@ async function share(
 function addTrustOptions(verb: keyof typeof verbs, command: Command): Command {
   if (verb === 'push')
     return command
-      .option('--sign <key>', 'SSH key to sign the layers with: a private one, or a public one of an agent')
+      .option('--sign <file>', 'SSH key to sign the layers with: a private one, or a public one of an agent')
       .option('--unsigned', 'leave the layers unsigned, which only a pull with --unsigned accepts')
   return command
     .option('--signers <file>', 'SSH keys, one of which must have signed each layer: see ssh-keygen(1)')

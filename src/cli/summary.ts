@@ -6,7 +6,7 @@ import { exitCodes } from '../errors.ts'
 import { readReports } from '../plan/estimates.ts'
 import { lookAtFreshness } from '../plan/freshness.ts'
 import { readInputs } from '../provenance/inputs.ts'
-import { readRecord } from '../release/record.ts'
+import { readReleaseRecord } from '../release/record.ts'
 import { renderSummary } from '../release/summary.ts'
 import type { Report } from '../report/report.ts'
 import { withVerdicts } from '../verify/with-verdicts.ts'
@@ -26,7 +26,7 @@ export function summaryCommand(command: Command, terminal: Terminal, choose: Cho
 
 async function summary(options: SummaryOptions, terminal: Terminal): Promise<number> {
   const { images, outFolder } = await choosePipeline(options)
-  const before = options.since === undefined ? undefined : await readRecord(options.since)
+  const before = options.since === undefined ? undefined : await readReleaseRecord(options.since)
   const reports = await readReports(outFolder)
   for (const image of images) {
     const { variant } = image

@@ -38,8 +38,8 @@ interface VerifyOptions extends PipelineOptions {
 export function verifyCommand(command: Command, terminal: Terminal, choose: Choose): void {
   addPipelineOptions(
     command.argument(
-      '[file...]',
-      'image files that no pipeline here has built; without any, those of the last build',
+      '[image...]',
+      'files that no pipeline here has built; without any, those of the last build',
     ),
   )
     .addOption(
@@ -125,14 +125,14 @@ async function verifyAndRecord(
   { declared, ...subject }: Subject,
 ): Promise<Verification> {
   const startedAt = new Date()
-  const { folder } = runFolderOf(outFolder, runName, startedAt)
-  await mkdir(folder, { recursive: true })
+  const runFolder = runFolderOf(outFolder, runName, startedAt)
+  await mkdir(runFolder.path, { recursive: true })
   const verifications = await verifyImages({
     ...subject,
     waivers,
     machine: verification,
     outFolder,
-    runFolder: folder,
+    screenshotFolder: runFolder.path,
     kernels: await findKernels(outFolderAt(outFolder).cache.kernels),
     useVerdicts: options.again !== true,
     scenes: options.scenes,
@@ -150,7 +150,7 @@ async function verifyAndRecord(
     unusedWaivers: [...unused],
     unchecked: [...unchecked],
   }
-  const paths = [join(folder, 'verification.json'), join(folder, 'junit.xml')] as const
+  const paths = [join(runFolder.path, 'verification.json'), join(runFolder.path, 'junit.xml')] as const
   await writeDurably(paths[0], `${JSON.stringify(document, null, 2)}\n`)
   await writeDurably(paths[1], renderJunit(verifications))
   if (!options.json) for (const path of paths) terminal.out(`${path}\n`)

@@ -121,9 +121,9 @@ async function writeAround(path: string, plan: PackagePlan, disk: DiskFacts): Pr
 }
 
 /** Checksums in the format of `openssl dgst`, which importers read: they refuse lines with any other spacing. */
-function renderManifest(sums: Readonly<Record<string, string>>): string {
-  return Object.entries(sums)
-    .map(([name, sum]) => `SHA256(${name})= ${sum}\n`)
+function renderManifest(checksums: Readonly<Record<string, string>>): string {
+  return Object.entries(checksums)
+    .map(([name, checksum]) => `SHA256(${name})= ${checksum}\n`)
     .join('')
 }
 

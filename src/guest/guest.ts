@@ -4,21 +4,18 @@ import { once } from 'node:events'
 import { readFile, stat } from 'node:fs/promises'
 import { connect } from 'node:net'
 import { join } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
 import type { BlockNode } from '../disk/block-node.ts'
 import { createDisk } from '../disk/qemu-img.ts'
-import type { ErrorCode } from '../error-codes.ts'
-import { exitCodes, PipelineError, shownLines } from '../errors.ts'
 import { cleanText } from '../qemu/console.ts'
-import { findSign, hasSign } from '../qemu/console-signs.ts'
 import { type CommandResult, connectAgent, type GuestAgent } from '../qemu/guest-agent.ts'
-import { describeWaiting, startGuestClock } from '../qemu/guest-clock.ts'
+import { startGuestClock } from '../qemu/guest-clock.ts'
 import type { Acceleration, DirectBoot, GuestNetwork } from '../qemu/machine.ts'
-import { startQemu } from '../qemu/process.ts'
+import { type Qemu, startQemu } from '../qemu/process.ts'
 import type { Qmp } from '../qemu/qmp.ts'
 import { loadState, suspend } from '../qemu/suspend.ts'
 import type { DeviceModel } from '../targets/device-model.ts'
 import { guestMachine } from './machine.ts'
+import { hasEnded, type WatchedGuest, waitForAnswer, waitForLogin } from './waiting.ts'
 
 /** Name of the port that the guest agent serves. */
 export const agentPort = 'org.qemu.guest_agent.0'
@@ -97,8 +94,6 @@ export interface Guest {
   readonly close: () => Promise<void>
 }
 
-const pollMs = 250
-
 /** @throws PipelineError `qemu-ended` with QEMU's output */
 export async function startGuest(options: GuestOptions): Promise<Guest> {
   const { folder, signal } = options
@@ -118,97 +113,65 @@ export async function startGuest(options: GuestOptions): Promise<Guest> {
     awaitsState: options.incoming !== undefined,
   })
   const qemu = startQemu(machine, { namespace: options.namespace })
-  let qmp: Qmp
-  try {
-    qmp = await qemu.connect(signal)
-    await clock.follow(qmp)
-    if (options.incoming !== undefined) await loadState(qmp, options.incoming.stateFile, signal)
-  } catch (error) {
-    await qemu.stop()
-    throw error
-  }
+  const qmp = await connectOrStop(qemu, async () => {
+    const connection = await qemu.connect(signal)
+    await clock.follow(connection)
+    if (options.incoming !== undefined) await loadState(connection, options.incoming.stateFile, signal)
+    return connection
+  })
   let agent: GuestAgent | undefined
 
   const readLog = async (name: string) => cleanText(await readFile(path(name), 'utf8').catch(() => ''))
-  const consoleText = () => readLog('serial.log')
-  const { seconds, waitingShare } = clock
-
-  /** Fails as soon as waiting is pointless. */
-  const requireAlive = async (): Promise<void> => {
-    signal.throwIfAborted()
-    const text = await consoleText()
-    const end = findSign(text, 'end')
-    if (end?.code !== undefined) throw guestFailed(end.code, `${end.what}: ${end.line}`, text)
-    if (!qemu.isRunning()) throw guestFailed('guest-ended', 'the guest powered off or QEMU ended', text)
+  const portSocket = (name: string) => path(`port${options.ports.indexOf(name)}`)
+  const watched: WatchedGuest = {
+    clock,
+    consoleText: () => readLog('serial.log'),
+    isRunning: qemu.isRunning,
+    signal,
   }
-
-  const waitForLogin = async (limitSeconds: number): Promise<void> => {
-    for (const end = seconds() + limitSeconds; seconds() < end; ) {
-      if (hasSign(await consoleText(), 'loginPrompt')) return
-      await requireAlive()
-      await sleep(pollMs, undefined, { signal })
-    }
-    const what = `no login prompt on the serial console within ${limitSeconds} s`
-    throw guestLate('guest-silent', `${what}${describeWaiting(clock)}`, await consoleText())
-  }
-
-  const waitForAgent = async (limitSeconds: number, graceSeconds: number): Promise<GuestAgent> => {
-    agent ??= await connectAgent(path(`port${options.ports.indexOf(agentPort)}`), signal, clock)
-    const started = seconds()
-    let upSince: number | undefined
-    for (const end = started + limitSeconds; seconds() < end; ) {
-      await requireAlive()
-      const answered = await agent.sync(2).then(
-        () => true,
-        () => false,
-      )
-      if (answered) return agent
-      // A guest that shows a login prompt has started everything it starts by itself.
-      if (hasSign(await consoleText(), 'loginPrompt')) upSince ??= seconds()
-      if (upSince !== undefined && seconds() - upSince > graceSeconds) break
-    }
-    const what = `the guest agent has not answered within ${Math.round(seconds() - started)} s`
-    throw guestLate('agent-silent', `${what}${describeWaiting(clock)}`, await consoleText())
-  }
-
-  const hasEnded = async (limitSeconds: number): Promise<boolean> => {
-    for (const end = seconds() + limitSeconds; qemu.isRunning() && seconds() < end; ) {
-      await sleep(pollMs, undefined, { signal })
-    }
-    return !qemu.isRunning()
-  }
-
-  const save = async (): Promise<SavedGuest> => {
-    const stateFile = path('state')
-    agent?.close()
-    await suspend(qmp, stateFile, signal)
-    await qmp.execute('quit').catch(() => undefined)
-    await qemu.ended
-    return { stateFile, disk }
-  }
-
   return {
     options,
     disk,
-    seconds,
-    waitingShare,
-    console: consoleText,
+    seconds: clock.seconds,
+    waitingShare: clock.waitingShare,
+    console: watched.consoleText,
     virtioConsole: () => readLog('hvc0.log'),
-    waitForLogin,
-    waitForAgent,
+    waitForLogin: (limitSeconds) => waitForLogin(watched, limitSeconds),
+    waitForAgent: async (limitSeconds, graceSeconds) => {
+      agent ??= await connectAgent(portSocket(agentPort), signal, clock)
+      await waitForAnswer(watched, agent, { limitSeconds, graceSeconds })
+      return agent
+    },
     run: async (command, limitSeconds) => {
       if (agent === undefined) throw new Error('the guest agent is not connected')
       return agent.run(command, limitSeconds)
     },
-    send: (port, text) => sendTo(path(`port${options.ports.indexOf(port)}`), text),
+    send: (port, text) => sendTo(portSocket(port), text),
     qmp,
-    hasEnded,
+    hasEnded: (limitSeconds) => hasEnded(watched, limitSeconds),
     screenshot: () => takePicture(qmp, path('screen')),
-    save,
+    save: async () => {
+      const stateFile = path('state')
+      agent?.close()
+      await suspend(qmp, stateFile, signal)
+      await qmp.execute('quit').catch(() => undefined)
+      await qemu.ended
+      return { stateFile, disk }
+    },
     close: async () => {
       agent?.close()
       await qemu.stop()
     },
+  }
+}
+
+/** Stops a QEMU that cannot be connected to: the caller has no guest yet that it could close. */
+async function connectOrStop(qemu: Qemu, connect: () => Promise<Qmp>): Promise<Qmp> {
+  try {
+    return await connect()
+  } catch (error) {
+    await qemu.stop()
+    throw error
   }
 }
 
@@ -253,21 +216,4 @@ async function takePicture(qmp: Qmp, path: string): Promise<string | undefined> 
     if (taken !== undefined) return name
   }
   return undefined
-}
-
-/** The error of a guest that missed a deadline, with a likely reason. */
-function guestLate(code: ErrorCode, message: string, consoleText: string): PipelineError {
-  const hurt = findSign(consoleText, 'hurt')
-  const why = hurt === undefined ? '' : `; ${hurt.what}: ${hurt.line}`
-  return guestFailed(code, `${message}${why}`, consoleText)
-}
-
-function guestFailed(code: ErrorCode, message: string, consoleText: string): PipelineError {
-  return new PipelineError({
-    code,
-    message,
-    hint: "the serial console's last lines are below.",
-    exitCode: exitCodes.verificationFailed,
-    details: { lastLines: consoleText.trimEnd().split('\n').slice(-shownLines) },
-  })
 }

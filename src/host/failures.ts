@@ -9,6 +9,7 @@ export function isNoSpace(cause: unknown): boolean {
 
 const reasons: Readonly<Record<string, string>> = {
   ENOENT: 'it is not there',
+  EEXIST: 'something else is there',
   ENOTDIR: 'a part of its path is not a folder',
   EISDIR: 'it is a folder',
   EACCES: 'permission denied',

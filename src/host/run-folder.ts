@@ -9,7 +9,7 @@ import { readRegularText } from './regular-file.ts'
 export interface RunFolder {
   readonly id: string
   /** `out/runs/<id>` */
-  readonly folder: string
+  readonly path: string
   /** `out` */
   readonly outFolder: string
 }
@@ -18,7 +18,7 @@ export interface RunFolder {
 export function runFolderOf(outFolder: string, variant: string, startedAt: Date): RunFolder {
   const stamp = startedAt.toISOString().replaceAll(/[-:]|\.\d+/g, '')
   const id = `${stamp}-${variant}-${process.pid}`
-  return { id, folder: join(outFolderAt(outFolder).runs, id), outFolder }
+  return { id, path: join(outFolderAt(outFolder).runs, id), outFolder }
 }
 
 /** Path of a folder that a run makes outside of `out/`. Its name is found nowhere else. */
@@ -32,13 +32,13 @@ const temporaryPattern = /^systemvm-image-[0-9a-f]{12}$/
 const noteName = 'unfinished'
 
 /** Notes that a run has begun: a note without a living run means that there is something to clean up. */
-export async function noteBeginning(runFolder: string): Promise<void> {
-  await writeFile(join(runFolder, noteName), `${await identityOf(runFolder)}\n`)
+export async function noteBeginning(folder: string): Promise<void> {
+  await writeFile(join(folder, noteName), `${await identityOf(folder)}\n`)
 }
 
 /** Differs for a copy of the folder, which is no run of this host and must not end those that are. */
-async function identityOf(runFolder: string): Promise<string> {
-  const { dev, ino } = await stat(runFolder)
+async function identityOf(folder: string): Promise<string> {
+  const { dev, ino } = await stat(folder)
   return `run ${dev} ${ino}`
 }
 
@@ -46,10 +46,10 @@ async function identityOf(runFolder: string): Promise<string> {
  * The temporary folders of a run that was killed; undefined if it has ended by itself, or ran elsewhere. Whatever a note
  * says, these are folders of this user, under a name that a run gives them.
  */
-export async function readNote(runFolder: string): Promise<readonly string[] | undefined> {
-  const text = await readRegularText(join(runFolder, noteName)).catch(() => undefined)
+export async function readNote(folder: string): Promise<readonly string[] | undefined> {
+  const text = await readRegularText(join(folder, noteName)).catch(() => undefined)
   const [identity, ...paths] = text?.split('\n') ?? []
-  if (identity === undefined || identity !== (await identityOf(runFolder))) return undefined
+  if (identity === undefined || identity !== (await identityOf(folder))) return undefined
   const areOurs = await Promise.all(paths.map(isTemporary))
   return paths.filter((_, index) => areOurs[index])
 }
@@ -61,11 +61,11 @@ async function isTemporary(path: string): Promise<boolean> {
 }
 
 /** Notes a folder outside of `out/` that the run is about to make. */
-export async function noteFolder(runFolder: string, path: string): Promise<void> {
-  await appendFile(join(runFolder, noteName), `${path}\n`)
+export async function noteFolder(folder: string, made: string): Promise<void> {
+  await appendFile(join(folder, noteName), `${made}\n`)
 }
 
 /** Notes that a run has ended by itself and left nothing behind. */
-export async function noteEnd(runFolder: string): Promise<void> {
-  await rm(join(runFolder, noteName), { force: true })
+export async function noteEnd(folder: string): Promise<void> {
+  await rm(join(folder, noteName), { force: true })
 }

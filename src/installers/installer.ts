@@ -61,13 +61,13 @@ export interface InstallRequest {
   readonly image: ResolvedImage
   /** What the layer's key was made from. */
   readonly planned: InstallerParts
-  /** Where to put partitions, for an installer that can place them. */
+  /** Where to put partitions, for an installer that can runFolder them. */
   readonly layout: Layout
   /** qcow2 file to make. */
   readonly disk: string
   /** Folder that keeps downloaded packages between runs, under apt's names. */
   readonly packageCache: string
-  readonly place: RunFolder
+  readonly runFolder: RunFolder
   readonly packer: PackerDialect
   /** Decides how to execute a guest, by booting its kernel. */
   readonly acceleration: (kernel: string) => Promise<Acceleration>

@@ -7,8 +7,8 @@ import type { Run } from './run.ts'
 
 /** Finds out whether KVM works here by booting the guest's kernel. */
 export async function accelerate(run: Run, kernel: string): Promise<AcceleratorChoice> {
-  const { place, request, emit, plan } = run
-  const { cache } = outFolderAt(place.outFolder)
+  const { runFolder, request, emit, plan } = run
+  const { cache } = outFolderAt(runFolder.outFolder)
   const choice = await chooseAccelerator({
     arch: plan.image.arch,
     kernels: [kernel],

@@ -45,10 +45,10 @@ const patienceMs = 20_000
 
 /** Compares the finished image with the archives, for the report. Never fails a build. */
 export async function recordFreshness(run: Run, final: Layer): Promise<void> {
-  const { plan, store, place, emit, request } = run
+  const { plan, store, runFolder, emit, request } = run
   const packages = packagesOf(await layersUpTo(final, store))
   run.freshness = await lookAtFreshness(
-    { image: plan.image, packages, outFolder: place.outFolder, signal: request.signal },
+    { image: plan.image, packages, outFolder: runFolder.outFolder, signal: request.signal },
     patienceMs,
   )
   if (run.freshness.status === 'current') return

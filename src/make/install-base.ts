@@ -11,7 +11,7 @@ import type { Run } from './run.ts'
 
 /** Returns layer 0, and makes it unless the store has it. */
 export async function installBase(run: Run): Promise<Layer> {
-  const { plan, store, place, emit } = run
+  const { plan, store, runFolder, emit } = run
   const { base, image } = plan
   if (base.cached !== undefined) return base.cached
   emit({ kind: 'part-started', name: 'base', estimateSeconds: run.estimates.of('base') })
@@ -22,8 +22,8 @@ export async function installBase(run: Run): Promise<Layer> {
     planned: base.parts,
     layout: plan.layout,
     disk: store.disk(base.key),
-    packageCache: outFolderAt(place.outFolder).cache.packages,
-    place,
+    packageCache: outFolderAt(runFolder.outFolder).cache.packages,
+    runFolder,
     packer: run.tools.packer,
     acceleration: (kernel) => accelerate(run, kernel),
     emit,
@@ -39,7 +39,7 @@ export async function installBase(run: Run): Promise<Layer> {
     parts: base.parts,
     createdAt: new Date().toISOString(),
     buildTimeSeconds: seconds,
-    log: relative(place.outFolder, log),
+    log: relative(runFolder.outFolder, log),
     artifacts: [],
     packages,
     ...(layout === undefined ? {} : { layout }),

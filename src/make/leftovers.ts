@@ -8,8 +8,9 @@ import { killMarked } from '../host/process.ts'
 import { removeTree } from '../host/remove-tree.ts'
 import { noteEnd, readNote } from '../host/run-folder.ts'
 import { namesIn } from '../host/unless-missing.ts'
+import type { StoreFault } from '../store/entries.ts'
 import { openStates } from '../store/states.ts'
-import type { Store, StoreFault } from '../store/store.ts'
+import type { Store } from '../store/store.ts'
 
 /**
  * Kills processes and removes files that killed runs left behind. The lock must be held.

@@ -23,11 +23,12 @@ import { formatBytes, plural } from '../report/format.ts'
 import type { Report } from '../report/report.ts'
 import { resultOfLayer, resultOfSkipped } from '../stages/results.ts'
 import { runStages } from '../stages/run-stages.ts'
+import type { StoreFault } from '../store/entries.ts'
 import type { Layer } from '../store/layer-record.ts'
 import { packagesOf } from '../store/packages.ts'
 import { sizeOf } from '../store/prune.ts'
 import { openStates } from '../store/states.ts'
-import { openStore, type StoreFault } from '../store/store.ts'
+import { openStore } from '../store/store.ts'
 import { verificationFailed } from '../verify/failures.ts'
 import { accelerate } from './accelerate.ts'
 import { exportImages, isFinished } from './export-images.ts'
@@ -46,15 +47,15 @@ import { keepBound } from './store-bound.ts'
  * @throws PipelineError if the host or the configuration is not fit, before the run begins
  */
 export async function buildImage(request: BuildRequest): Promise<Report> {
-  const place = runFolderOf(request.outFolder, request.image.variant, new Date())
+  const runFolder = runFolderOf(request.outFolder, request.image.variant, new Date())
   await requireFit('build', { images: [request.image], outDir: request.outFolder })
   const tools = await readTools(request.image.arch)
   await requireWritable(request.outFolder)
-  const lock = await takeLock(request.outFolder, place.id, request.wait ? waitingOf(request) : undefined)
+  const lock = await takeLock(request.outFolder, runFolder.id, request.wait ? waitingOf(request) : undefined)
   const signal = AbortSignal.any([request.signal, lock.lost])
   setMaxListeners(0, signal)
   try {
-    return await buildAlone({ ...request, signal }, place, tools, lock)
+    return await buildAlone({ ...request, signal }, runFolder, tools, lock)
   } finally {
     await lock.release()
   }
@@ -63,11 +64,11 @@ export async function buildImage(request: BuildRequest): Promise<Report> {
 /** Builds while holding the lock. */
 async function buildAlone(
   request: BuildRequest,
-  place: RunFolder,
+  runFolder: RunFolder,
   tools: HostTools,
   lock: Lock,
 ): Promise<Report> {
-  const run = await beginRun(request, place, tools, lock)
+  const run = await beginRun(request, runFolder, tools, lock)
   try {
     const base = await installBase(run)
     run.base = base
@@ -85,7 +86,7 @@ async function buildAlone(
     if (!isLost(run)) await run.store.sweep().catch(() => undefined)
   }
   const report = await finishRun(run)
-  if (!isLost(run)) await noteEnd(place.folder)
+  if (!isLost(run)) await noteEnd(runFolder.path)
   // A bug is reported like any failure, then shown with its stack.
   if (run.failure?.code === 'unexpected') throw run.failure.cause
   return report
@@ -107,7 +108,12 @@ function describeDamage({ name = 'a stage', key, fault }: StoreFault): string {
 }
 
 /** Cleans up, plans, and checks that the plan can be carried out; then creates the run folder. */
-async function beginRun(request: BuildRequest, place: RunFolder, tools: HostTools, lock: Lock): Promise<Run> {
+async function beginRun(
+  request: BuildRequest,
+  runFolder: RunFolder,
+  tools: HostTools,
+  lock: Lock,
+): Promise<Run> {
   const [startedAt, startedMs] = [new Date(), performance.now()]
   const { outFolder } = request
   const store = openStore(outFolderAt(outFolder).store, lock.confirm, request.signal)
@@ -122,10 +128,10 @@ async function beginRun(request: BuildRequest, place: RunFolder, tools: HostTool
     request.emit({ kind: 'note', text })
   }
   if (request.locked !== undefined) await requireLocked(plan, request.locked, tools.versions, request.signal)
-  await requireWritable(place.folder)
+  await requireWritable(runFolder.path)
   await markOutput(outFolder)
-  markChildren(place.id)
-  await noteBeginning(place.folder)
+  markChildren(runFolder.id)
+  await noteBeginning(runFolder.path)
   // Records hold the settings of stages, which may be secret.
   await mkdir(store.folder, { recursive: true, mode: 0o700 })
   const estimates = await readEstimates(outFolder, layers, plan.image)
@@ -138,10 +144,10 @@ async function beginRun(request: BuildRequest, place: RunFolder, tools: HostTool
     request.emit(event)
   }
   const ahead = lookAhead(plan, estimates, isExported)
-  emit({ kind: 'run-started', runId: place.id, variant: plan.image.variant, ...ahead, room })
+  emit({ kind: 'run-started', runId: runFolder.id, variant: plan.image.variant, ...ahead, room })
   return {
     request,
-    place,
+    runFolder,
     store,
     lock,
     tools,
@@ -167,7 +173,7 @@ async function beginRun(request: BuildRequest, place: RunFolder, tools: HostTool
 
 /** Runs the stages whose layers are missing from the store, and returns the last layer. */
 async function buildStages(run: Run, base: Layer): Promise<Layer> {
-  const { plan, store, place, emit, request } = run
+  const { plan, store, runFolder, emit, request } = run
   const cached = plan.stages.filter((stage) => stage.cached !== undefined)
   const stages = plan.stages.slice(cached.length)
   for (const stage of run.stages.slice(0, cached.length)) emit({ kind: 'stage-finished', stage })
@@ -182,7 +188,7 @@ async function buildStages(run: Run, base: Layer): Promise<Layer> {
     parent,
     installed: packagesOf(below),
     store,
-    place,
+    runFolder,
     acceleration: (kernel) => accelerate(run, kernel),
     states: openStates(outFolderAt(request.outFolder).states, request.signal),
     packer: run.tools.packer,
@@ -201,12 +207,12 @@ async function buildStages(run: Run, base: Layer): Promise<Layer> {
 }
 
 async function exportTargets(run: Run, layer: Layer): Promise<void> {
-  const { plan, store, place, emit, request, estimates } = run
+  const { plan, store, runFolder, emit, request, estimates } = run
   run.images = await exportImages({
     image: plan.image,
     layer,
     layerDisk: store.disk(layer.key),
-    outFolder: place.outFolder,
+    outFolder: runFolder.outFolder,
     estimate: estimates.of,
     confirm: run.lock.confirm,
     emit,
@@ -267,8 +273,8 @@ async function showReport(
 }
 
 async function finishRun(run: Run): Promise<Report> {
-  const { place } = run
-  const files = [join(place.folder, 'report.json'), outFolderAt(place.outFolder).report] as const
+  const { runFolder } = run
+  const files = [join(runFolder.path, 'report.json'), outFolderAt(runFolder.outFolder).report] as const
   try {
     await run.lock.confirm()
     const report = describeRun(run)

@@ -10,9 +10,9 @@ import type { Run } from './run.ts'
 
 /** Records what the image is made from beside it. @throws PipelineError `lock-mismatch` if it differs from the lock */
 export async function recordInputs(run: Run, final: Layer): Promise<void> {
-  const { plan, store, place, emit, request } = run
+  const { plan, store, runFolder, emit, request } = run
   const { locked, signal } = request
-  const outFolder = place.outFolder
+  const outFolder = runFolder.outFolder
   const layers = await layersUpTo(final, store)
   const known = await readInputs(outFolder, final.key)
   const isKnown = known !== undefined && isOfLayers(known, layers)

@@ -59,13 +59,13 @@ export interface Verdicts {
 
 export type Verify = (
   images: readonly ImageResult[],
-  context: Pick<Run, 'place' | 'emit' | 'estimates'>,
+  context: Pick<Run, 'runFolder' | 'emit' | 'estimates'>,
 ) => Promise<Verdicts>
 
 /** What a run knows so far. It becomes the report at the end, whatever happens. */
 export interface Run {
   readonly request: BuildRequest
-  readonly place: RunFolder
+  readonly runFolder: RunFolder
   readonly store: Store
   readonly lock: Pick<Lock, 'confirm'>
   readonly tools: HostTools
@@ -92,7 +92,7 @@ export interface Run {
 
 /** The report of a run as far as it got, without credentials. */
 export function describeRun(run: Run): Report {
-  const { request, place, plan, startedAt, failure } = run
+  const { request, runFolder, plan, startedAt, failure } = run
   const durationSeconds = run.elapsedSeconds()
   // Not by the host's clock, which may have been set in the meantime.
   const finishedAt = new Date(startedAt.getTime() + durationSeconds * 1000)
@@ -100,7 +100,7 @@ export function describeRun(run: Run): Report {
   return redactAll({
     version: reportVersion,
     run: {
-      id: place.id,
+      id: runFolder.id,
       status: failure === undefined ? 'succeeded' : interrupted ? 'interrupted' : 'failed',
       startedAt: startedAt.toISOString(),
       finishedAt: finishedAt.toISOString(),

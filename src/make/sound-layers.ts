@@ -3,8 +3,9 @@
 import type { ResolvedImage } from '../config/resolved.ts'
 import { type Plan, type PlanOptions, planImage } from '../plan/plan.ts'
 import { layersOf } from '../store/chain.ts'
+import type { StoreFault } from '../store/entries.ts'
 import type { Layer } from '../store/layer-record.ts'
-import type { Store, StoreFault } from '../store/store.ts'
+import type { Store } from '../store/store.ts'
 import { isFinished } from './export-images.ts'
 
 export interface SoundPlanRequest {

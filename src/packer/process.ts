@@ -8,7 +8,7 @@ import { type PackerLine, parsePackerLine } from './stream.ts'
 
 export interface PackerRequest {
   readonly template: string
-  readonly place: RunFolder
+  readonly runFolder: RunFolder
   readonly scratch: ScratchFolder
   /** Packer's debug log. */
   readonly debugLog: string
@@ -21,12 +21,13 @@ export interface PackerProcess extends ProcessGroup {
   readonly errors: readonly string[]
 }
 
-export function startPacker({ template, place, scratch, debugLog, onLine }: PackerRequest): PackerProcess {
+export function startPacker(request: PackerRequest): PackerProcess {
+  const { template, runFolder, scratch, debugLog, onLine } = request
   const errors: string[] = []
   const group = startGroup('packer', ['build', '-color=false', '-machine-readable', resolve(template)], {
-    cwd: place.folder,
+    cwd: runFolder.path,
     env: {
-      [runMarker]: place.id,
+      [runMarker]: runFolder.id,
       CHECKPOINT_DISABLE: '1',
       PACKER_CACHE_DIR: join(scratch.folder, 'cache'),
       PACKER_LOG: '1',

@@ -1,5 +1,6 @@
 /** What a run made: image files with their checksums, and the files that its stages promised. */
 
+import { algorithms, type Checksums } from '../export/checksums.ts'
 import { formatBytes, formatSeconds } from '../report/format.ts'
 import type { Report } from '../report/report.ts'
 
@@ -15,7 +16,12 @@ interface ImageFileView {
   readonly path: string
   readonly size: string
   readonly facts: string
-  readonly sums: readonly { readonly algorithm: string; readonly value: string }[]
+  readonly checksums: readonly ChecksumView[]
+}
+
+interface ChecksumView {
+  readonly algorithm: string
+  readonly value: string
 }
 
 interface StageFilesView {
@@ -42,10 +48,7 @@ export function viewFiles({ images, stages }: Report): FilesView {
         `made in ${formatSeconds(image.build_time)}`,
         `from layer ${image.madeFrom.slice(0, 12)}`,
       ].join('; '),
-      sums: (['md5', 'sha256', 'sha512'] as const).map((algorithm) => ({
-        algorithm,
-        value: image[algorithm],
-      })),
+      checksums: viewChecksums(image),
     })),
     stages: stages
       .filter(({ artifacts }) => artifacts.length > 0)
@@ -61,4 +64,8 @@ export function viewFiles({ images, stages }: Report): FilesView {
       })),
     count: stages.reduce((sum, { artifacts }) => sum + artifacts.length, 0),
   }
+}
+
+export function viewChecksums(checksums: Checksums): readonly ChecksumView[] {
+  return algorithms.map((algorithm) => ({ algorithm, value: checksums[algorithm] }))
 }

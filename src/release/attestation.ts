@@ -29,16 +29,16 @@ const name = releaseFiles.attestation
 /** Requires that the attestation is one of exactly these files, but not that GitHub made it. */
 export async function compareAttestation(
   folder: string,
-  sums: ReadonlyMap<string, Pick<Checksums, 'sha256'>>,
+  checksums: ReadonlyMap<string, Pick<Checksums, 'sha256'>>,
   blame: Blame,
 ): Promise<void> {
-  if (!sums.has(name)) return
+  if (!checksums.has(name)) return
   const subjects = await readSubjects(folder).catch(() => undefined)
   if (subjects === undefined) return blame(name, 'it cannot be read')
-  for (const [file, { sha256 }] of sums)
+  for (const [file, { sha256 }] of checksums)
     if (!madeLater.includes(file) && subjects.get(file) !== sha256) blame(name, `it is not of this ${file}`)
   for (const file of subjects.keys())
-    if (!sums.has(file)) blame(name, `it is also of ${file}, which is missing`)
+    if (!checksums.has(file)) blame(name, `it is also of ${file}, which is missing`)
 }
 
 /**

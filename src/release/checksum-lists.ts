@@ -2,20 +2,18 @@
 
 import { join } from 'node:path'
 import { algorithms, type Checksums } from '../export/checksums.ts'
-import { parseChecksums } from '../host/checksum-list.ts'
+import { parseChecksums, renderChecksumList } from '../host/checksum-list.ts'
 import { readRegularText } from '../host/regular-file.ts'
 import { type Blame, releaseFiles, unlistedFiles } from './record.ts'
 import type { Statement } from './statement.ts'
 
-/** A list in GNU format, sorted by name: the same files always give the same text. */
-export function renderSums(
-  sums: ReadonlyMap<string, Checksums>,
+/** The list of one algorithm: the same files always give the same text. */
+export function renderList(
+  checksums: ReadonlyMap<string, Checksums>,
   algorithm: (typeof algorithms)[number],
 ): string {
-  return [...sums]
-    .sort(([a], [b]) => (a < b ? -1 : 1))
-    .map(([name, sum]) => `${sum[algorithm]}  ${name}\n`)
-    .join('')
+  const ofAlgorithm = [...checksums].map(([name, each]) => [name, each[algorithm]] as const)
+  return renderChecksumList({ checksums: new Map(ofAlgorithm), others: [] })
 }
 
 /**
@@ -25,18 +23,18 @@ export function renderSums(
 export async function compareWithLists(
   folder: string,
   statement: Statement | undefined,
-  sums: ReadonlyMap<string, Checksums>,
+  checksums: ReadonlyMap<string, Checksums>,
   blame: Blame,
 ): Promise<void> {
-  const covered = new Map([...sums].filter(([name]) => !unlistedFiles.includes(name)))
+  const covered = new Map([...checksums].filter(([name]) => !unlistedFiles.includes(name)))
   const texts = await Promise.all(
     algorithms.map((algorithm) =>
-      readRegularText(join(folder, releaseFiles.sums[algorithm])).catch(() => undefined),
+      readRegularText(join(folder, releaseFiles.checksums[algorithm])).catch(() => undefined),
     ),
   )
   const isStated = new Set(
     statement?.subject.flatMap(({ name, digest }) =>
-      sums.get(name)?.sha256 === digest.sha256 ? [name] : [],
+      checksums.get(name)?.sha256 === digest.sha256 ? [name] : [],
     ),
   )
   const disagreeing = algorithms.map((algorithm, index) => {
@@ -45,9 +43,9 @@ export async function compareWithLists(
   })
   for (const [index, algorithm] of algorithms.entries()) {
     const text = texts[index]
-    const name = releaseFiles.sums[algorithm]
+    const name = releaseFiles.checksums[algorithm]
     if (text === undefined) blame(name, 'it is missing')
-    if (text === undefined || text === renderSums(covered, algorithm)) continue
+    if (text === undefined || text === renderList(covered, algorithm)) continue
     const others = disagreeing.filter((_, other) => other !== index)
     const own = disagreeing[index] as ReadonlySet<string>
     const changed = [...own].filter((file) => !isStated.has(file) && others.some((set) => set.has(file)))

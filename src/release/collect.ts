@@ -229,8 +229,7 @@ async function collectFile(target: TargetName, request: FileRequest): Promise<Co
   const isSame = sha256 === result.sha256
   if (!isSame) say('mixed', `${result.path} is not the file that the run has made`)
   // The other checksums then match too: the run computed all three from the same bytes.
-  const sums: Checksums = isSame ? result : await computeChecksums(file, signal)
-  const { md5, sha512 } = sums
+  const { md5, sha512 }: Checksums = isSame ? result : await computeChecksums(file, signal)
   const now = { ...result, sizeBytes: found.size, md5, sha256, sha512 }
   const verification = await findVerification(now, report, folder, image)
   if (verification === undefined) say('unverified', `${result.path} was not verified as it is now`)

@@ -8,7 +8,7 @@ import { exitCodes, PipelineError } from '../errors.ts'
 import { algorithms, type Checksums, computeChecksums } from '../export/checksums.ts'
 import { writeMetadata } from '../export/metadata.ts'
 import { linkOrCopy } from '../host/files.ts'
-import { renderSums } from './checksum-lists.ts'
+import { renderList } from './checksum-lists.ts'
 import {
   type Collected,
   type CollectedFile,
@@ -220,20 +220,20 @@ async function seal(
   const known = new Map<string, Checksums>(
     record.variants.flatMap(({ files }) => files.map((file) => [file.file, file] as const)),
   )
-  const sumsOf = async (name: string) =>
+  const checksumsOf = async (name: string) =>
     known.get(name) ?? (await computeChecksums(join(folder, name), signal))
   const names = (await readdir(folder)).sort()
-  const sums = new Map<string, Checksums>()
-  for (const name of names) sums.set(name, await sumsOf(name))
+  const checksums = new Map<string, Checksums>()
+  for (const name of names) checksums.set(name, await checksumsOf(name))
   const inputs = new Map(
     variants.flatMap(({ image, inputs }) => (inputs === undefined ? [] : [[image.variant, inputs] as const])),
   )
-  const subjects = names.map((name) => ({ name, ...(sums.get(name) as Checksums) }))
+  const subjects = names.map((name) => ({ name, ...(checksums.get(name) as Checksums) }))
   const text = renderStatement({ record, subjects, inputs, claimed, program: await programVersion() })
   await writeFile(join(folder, releaseFiles.statement), text)
-  sums.set(releaseFiles.statement, await sumsOf(releaseFiles.statement))
+  checksums.set(releaseFiles.statement, await checksumsOf(releaseFiles.statement))
   for (const algorithm of algorithms) {
-    await writeFile(join(folder, releaseFiles.sums[algorithm]), renderSums(sums, algorithm))
+    await writeFile(join(folder, releaseFiles.checksums[algorithm]), renderList(checksums, algorithm))
   }
   await sign(join(folder, releaseFiles.signed), keys)
 }

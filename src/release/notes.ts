@@ -16,7 +16,7 @@ export function renderNotes(record: ReleaseRecord, before: ReleaseRecord | undef
     ...record.variants.flatMap(describeVariant),
     ...(before === undefined ? [] : [`## Since ${before.release}`, ...changes.flatMap(describeChanges)]),
     '## To check it',
-    `\`systemvm-image release verify FOLDER\` compares every file here with \`${releaseFiles.statement}\` and with the checksums, and the bills of materials with the images; it needs no network. \`sha512sum --check ${releaseFiles.sums.sha512}\` compares the sums alone.`,
+    `\`systemvm-image release verify FOLDER\` compares every file here with \`${releaseFiles.statement}\` and with the checksums, and the bills of materials with the images; it needs no network. \`sha512sum --check ${releaseFiles.checksums.sha512}\` compares the checksums alone.`,
   ]
   return `${sections.join('\n\n')}\n`
 }

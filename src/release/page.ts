@@ -1,5 +1,6 @@
 /** `report.html` of a release: all variants side by side, as one page for people. */
 
+import { viewChecksums } from '../pages/files.ts'
 import { renderPage } from '../pages/render.ts'
 import { count, formatInstant, join, presentable } from '../pages/texts.ts'
 import { formatBytes, formatSeconds } from '../report/format.ts'
@@ -118,7 +119,7 @@ function viewFile({ variant }: ReleaseVariant, image: ReleaseImage) {
     path: image.file,
     size: formatBytes(image.sizeBytes),
     facts: `disk of ${formatBytes(image.virtualSizeBytes)}; from layer ${image.madeFrom.slice(0, 12)}`,
-    sums: (['md5', 'sha256', 'sha512'] as const).map((algorithm) => ({ algorithm, value: image[algorithm] })),
+    checksums: viewChecksums(image),
   }
 }
 

@@ -7,7 +7,7 @@ import { exitCodes, PipelineError } from '../errors.ts'
 import { reasonOf } from '../host/failures.ts'
 import { readRegularText } from '../host/regular-file.ts'
 import { updateSchema } from '../report/freshness.ts'
-import { pathBelow } from '../text.ts'
+import { parseJson, pathBelow } from '../text.ts'
 
 /** What may be wrong with the images of a release if `--allow` permits it. */
 export const exceptionKinds = [
@@ -29,7 +29,7 @@ export const releaseFiles = {
   notes: 'RELEASE_NOTES.md',
   page: 'report.html',
   metadata: 'metadata.ini',
-  sums: { md5: 'md5sum.txt', sha256: 'sha256sum.txt', sha512: 'sha512sum.txt' },
+  checksums: { md5: 'md5sum.txt', sha256: 'sha256sum.txt', sha512: 'sha512sum.txt' },
   /** The file that signatures are of: it has the checksum of every other file but those of the lists. */
   signed: 'sha512sum.txt',
   /** Made last, and only if asked for. */
@@ -40,7 +40,7 @@ export const releaseFiles = {
 
 /** Files that no checksum list has: the lists themselves, and what is made after them. */
 export const unlistedFiles: readonly string[] = [
-  ...Object.values(releaseFiles.sums),
+  ...Object.values(releaseFiles.checksums),
   ...Object.values(releaseFiles.signatures),
   releaseFiles.attestation,
 ]
@@ -110,7 +110,7 @@ const variant = z.strictObject({
   ),
 })
 
-export const recordSchema = z.strictObject({
+const recordSchema = z.strictObject({
   version: z.literal(1),
   name: z.string(),
   release: z.string(),
@@ -130,28 +130,44 @@ export type ReleaseVariant = Readonly<z.output<typeof variant>>
 export type ReleaseImage = Readonly<z.output<typeof file>>
 export type ReleaseException = Readonly<z.output<typeof exception>>
 
+/** The record of a release in a JSON value; undefined if it is none that this program knows. */
+export function parseReleaseRecord(value: unknown): ReleaseRecord | undefined {
+  return recordSchema.safeParse(value).data
+}
+
+/** The record in the folder of a release; undefined if there is none that can be read. */
+export async function findReleaseRecord(folder: string): Promise<ReleaseRecord | undefined> {
+  return parseFile(join(folder, releaseFiles.record)).catch(() => undefined)
+}
+
 /**
- * Reads the record of a release.
- * @param place its folder, or the path of the record
+ * @param path folder of a release, or path of its record
  * @throws PipelineError `no-release`
  */
-export async function readRecord(place: string): Promise<ReleaseRecord> {
-  const path = resolvePath(place)
-  const isFolder = (await stat(path).catch(() => undefined))?.isDirectory() ?? false
-  const name = isFolder ? join(path, releaseFiles.record) : path
-  try {
-    // Reading a FIFO or a device may never end.
-    if (!(await stat(name)).isFile()) throw new Error('it is not a file')
-    return recordSchema.parse(JSON.parse(await readRegularText(name)))
-  } catch (cause) {
-    const why =
-      cause instanceof z.ZodError || cause instanceof SyntaxError ? 'it has another format' : reasonOf(cause)
-    throw new PipelineError({
-      code: 'no-release',
-      message: `cannot read the record of a release ${name}: ${why}`,
-      hint: `give the folder of a release, or its ${releaseFiles.record}.`,
-      exitCode: exitCodes.badInput,
-      cause,
-    })
-  }
+export async function readReleaseRecord(path: string): Promise<ReleaseRecord> {
+  const absolute = resolvePath(path)
+  const isFolder = (await stat(absolute).catch(() => undefined))?.isDirectory() ?? false
+  const file = isFolder ? join(absolute, releaseFiles.record) : absolute
+  const record = await parseFile(file).catch((cause: unknown) => {
+    throw noRelease(file, reasonOf(cause), cause)
+  })
+  if (record === undefined) throw noRelease(file, 'it has another format')
+  return record
+}
+
+// --- internal ---
+
+async function parseFile(file: string): Promise<ReleaseRecord | undefined> {
+  if (!(await stat(file)).isFile()) throw new Error('it is not a file')
+  return parseReleaseRecord(parseJson(await readRegularText(file)))
+}
+
+function noRelease(file: string, why: string, cause?: unknown): PipelineError {
+  return new PipelineError({
+    code: 'no-release',
+    message: `cannot read the record of a release ${file}: ${why}`,
+    hint: `give the folder of a release, or its ${releaseFiles.record}.`,
+    exitCode: exitCodes.badInput,
+    cause,
+  })
 }

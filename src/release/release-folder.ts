@@ -8,7 +8,7 @@ import { parseChecksums } from '../host/checksum-list.ts'
 import { stampOf, temporaryName } from '../host/files.ts'
 import { sha256File } from '../host/hash-file.ts'
 import { readRegularText } from '../host/regular-file.ts'
-import { recordSchema, releaseFiles, unlistedFiles } from './record.ts'
+import { findReleaseRecord, releaseFiles, unlistedFiles } from './record.ts'
 
 /**
  * Fills a folder and puts it in the place of a release. The one that was there keeps its name until then, and loses only
@@ -57,7 +57,7 @@ export async function requireReplaceable(
   }
   for (const name of await readdir(folder)) {
     if (own !== undefined && !(await isAsReleased(folder, name, own, { signal, sound })))
-      throw notARelease(folder, `${name} is not what ${releaseFiles.sums.sha256} lists`)
+      throw notARelease(folder, `${name} is not what ${releaseFiles.checksums.sha256} lists`)
   }
 }
 
@@ -95,13 +95,10 @@ async function removeRelease(folder: string): Promise<string | undefined> {
 
 /** The names of a release's files; undefined for a folder without a record. */
 async function namesOfRelease(folder: string): Promise<ReadonlySet<string> | undefined> {
-  try {
-    const record = recordSchema.parse(JSON.parse(await readRegularText(join(folder, releaseFiles.record))))
-    const listed = record.variants.flatMap(({ sbom, files }) => [sbom, ...files.map(({ file }) => file)])
-    return new Set([...listed, ...textsIn(releaseFiles)])
-  } catch {
-    return undefined
-  }
+  const record = await findReleaseRecord(folder)
+  if (record === undefined) return undefined
+  const listed = record.variants.flatMap(({ sbom, files }) => [sbom, ...files.map(({ file }) => file)])
+  return new Set([...listed, ...textsIn(releaseFiles)])
 }
 
 /**
@@ -116,13 +113,14 @@ async function isAsReleased(
 ): Promise<boolean> {
   const readList = async (list: string) =>
     parseChecksums(await readRegularText(join(folder, list)).catch(() => ''))
-  const isList = Object.values<string>(releaseFiles.sums).includes(name)
+  const isList = Object.values<string>(releaseFiles.checksums).includes(name)
   if (isList) return [...(await readList(name)).keys()].every((listed) => own.has(listed))
   if (unlistedFiles.includes(name)) return true
   const path = join(folder, name)
   const stamp = await stampOf(path)
   if (sound.get(name) === stamp) return true
-  const isSound = (await readList(releaseFiles.sums.sha256)).get(name) === (await sha256File(path, signal))
+  const isSound =
+    (await readList(releaseFiles.checksums.sha256)).get(name) === (await sha256File(path, signal))
   if (isSound) sound.set(name, stamp)
   return isSound
 }

@@ -11,8 +11,8 @@ import { authenticate, type Trust } from './authenticate.ts'
 import { compareWithLists } from './checksum-lists.ts'
 import { compareDisks } from './compare-disks.ts'
 import { compareDependencies, compareSbom } from './compare-sbom.ts'
-import { sumFiles } from './file-sums.ts'
-import { type Blame, type ReleaseRecord, recordSchema, releaseFiles, unlistedFiles } from './record.ts'
+import { computeReleaseChecksums } from './file-checksums.ts'
+import { type Blame, findReleaseRecord, type ReleaseRecord, releaseFiles, unlistedFiles } from './record.ts'
 import type { SbomPackage } from './sbom.ts'
 import { type Statement, statementSchema } from './statement.ts'
 
@@ -42,7 +42,7 @@ export interface ReleaseVerifyRequest {
 /** @throws PipelineError `trust-unreadable`, `tools`, and what reading the folder throws */
 export async function verifyRelease(request: ReleaseVerifyRequest): Promise<ReleaseVerification> {
   const { folder, trust, onStep, signal } = request
-  const record = await readRecordOf(folder)
+  const record = await findReleaseRecord(folder)
   const authentication = await authenticate(folder, trust, record?.tag)
   const faults = new Map<string, string>()
   const blame = (file: string, fault: string) => {
@@ -53,16 +53,16 @@ export async function verifyRelease(request: ReleaseVerifyRequest): Promise<Rele
   for (const entry of entries) if (!entry.isFile()) blame(entry.name, 'it is not a file')
   const names = entries.flatMap((entry) => (entry.isFile() ? [entry.name] : [])).sort()
   onStep(`checksums of ${names.length} files`)
-  const sums = await sumFiles(folder, names, record, signal)
+  const checksums = await computeReleaseChecksums(folder, names, record, signal)
   const statement = await readStatement(folder)
   if (record === undefined) blame(releaseFiles.record, 'it cannot be read')
-  compareWithStatement(statement, sums, blame)
-  await compareWithLists(folder, statement, sums, blame)
-  await compareAttestation(folder, sums, blame)
+  compareWithStatement(statement, checksums, blame)
+  await compareWithLists(folder, statement, checksums, blame)
+  await compareAttestation(folder, checksums, blame)
   if (record !== undefined) {
     for (const { files } of record.variants) {
       for (const { file, sha256 } of files) {
-        if (sums.get(file)?.sha256 !== sha256)
+        if (checksums.get(file)?.sha256 !== sha256)
           blame(file, `it is not the file that ${releaseFiles.record} describes`)
       }
     }
@@ -71,7 +71,7 @@ export async function verifyRelease(request: ReleaseVerifyRequest): Promise<Rele
     for (const variant of record.variants) {
       onStep(`packages and disks of ${variant.variant}`)
       // The others are named by now: missing, changed, a link, or a folder. None of them is opened.
-      const files = variant.files.filter(({ file }) => sums.has(file) && !faults.has(file))
+      const files = variant.files.filter(({ file }) => checksums.has(file) && !faults.has(file))
       const bill = await compareSbom(folder, { ...variant, files }, blame, signal)
       if (bill !== undefined) bills.set(variant.sbom, bill)
       await compareDisks(folder, files, blame, signal)
@@ -97,32 +97,27 @@ async function readStatement(folder: string): Promise<Statement | undefined> {
   }
 }
 
-async function readRecordOf(folder: string): Promise<ReleaseRecord | undefined> {
-  try {
-    return recordSchema.parse(JSON.parse(await readRegularText(join(folder, releaseFiles.record))))
-  } catch {
-    return undefined
-  }
-}
-
 /** Requires that every file except the statement and those made after it is a subject, and every subject a file. */
 function compareWithStatement(
   statement: Statement | undefined,
-  sums: ReadonlyMap<string, Checksums>,
+  checksums: ReadonlyMap<string, Checksums>,
   blame: Blame,
 ): void {
   if (statement === undefined) {
-    blame(releaseFiles.statement, sums.has(releaseFiles.statement) ? 'it cannot be read' : 'it is missing')
+    blame(
+      releaseFiles.statement,
+      checksums.has(releaseFiles.statement) ? 'it cannot be read' : 'it is missing',
+    )
     return
   }
   const subjects = new Map(statement.subject.map(({ name, digest }) => [name, digest]))
   for (const [name, digest] of subjects) {
-    const found = sums.get(name)
+    const found = checksums.get(name)
     if (found === undefined) blame(name, 'it is missing')
     else if (found.sha256 !== digest.sha256 || found.sha512 !== digest.sha512)
       blame(name, `its checksums are not those of ${releaseFiles.statement}`)
   }
-  for (const name of sums.keys()) {
+  for (const name of checksums.keys()) {
     if (!subjects.has(name) && name !== releaseFiles.statement && !unlistedFiles.includes(name))
       blame(name, 'it is not part of this release')
   }
@@ -131,10 +126,11 @@ function compareWithStatement(
 async function compareMetadata(folder: string, record: ReleaseRecord, blame: Blame): Promise<void> {
   const text = await readRegularText(join(folder, releaseFiles.metadata)).catch(() => '')
   const sections = [...parseSections(text).values()]
-  for (const sums of record.variants.flatMap(({ files }) => files)) {
-    const own = sections.filter((lines) => lines.includes(`filename = ${sums.file}\n`))
-    const hasSum = own.every((lines) => lines.includes(`checksum = ${registeredChecksum(record, sums)}\n`))
-    if (own.length === 0 || !hasSum)
-      blame(releaseFiles.metadata, `it does not register ${sums.file} with its checksum`)
+  for (const image of record.variants.flatMap(({ files }) => files)) {
+    const own = sections.filter((lines) => lines.includes(`filename = ${image.file}\n`))
+    const checksum = registeredChecksum(record, image)
+    const hasChecksum = own.every((lines) => lines.includes(`checksum = ${checksum}\n`))
+    if (own.length === 0 || !hasChecksum)
+      blame(releaseFiles.metadata, `it does not register ${image.file} with its checksum`)
   }
 }

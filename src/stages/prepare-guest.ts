@@ -28,7 +28,7 @@ export interface GuestRequest {
   /** The layer that the first stage starts from. */
   readonly parent: Layer
   readonly store: Store
-  readonly place: RunFolder
+  readonly runFolder: RunFolder
   readonly acceleration: (kernel: string) => Promise<Acceleration>
   readonly states: States
   /** Whether the guest may resume from a saved state. */
@@ -58,9 +58,9 @@ export interface PreparedGuest {
 
 /** Makes the files that `packer build` needs. */
 export async function prepareGuest(request: GuestRequest, scratch: ScratchFolder): Promise<PreparedGuest> {
-  const { plan, stages, parent, store, place } = request
+  const { plan, stages, parent, store, runFolder } = request
   const { image, layout } = plan
-  const resolved = await copyInputs(stages, join(place.folder, 'inputs'), store, request.signal)
+  const resolved = await copyInputs(stages, join(runFolder.path, 'inputs'), store, request.signal)
   const bootFiles = await readBootFiles(store.disk(parent.key), layout, join(scratch.folder, 'boot'))
   const acceleration = await request.acceleration(bootFiles.kernel)
   const agent = await makeBuildAgent(
@@ -80,7 +80,7 @@ export async function prepareGuest(request: GuestRequest, scratch: ScratchFolder
   if (state !== undefined) await request.states.use(state, store.disk(first.key))
   const dummyDisk = join(scratch.folder, 'dummy.qcow2')
   await createDisk(dummyDisk, 1024 ** 2)
-  const template = join(place.folder, 'build.pkr.hcl')
+  const template = join(runFolder.path, 'build.pkr.hcl')
   const text = renderPackerTemplate({
     variant: image.variant,
     dialect: request.packer,
@@ -110,7 +110,7 @@ export async function prepareGuest(request: GuestRequest, scratch: ScratchFolder
     isPatient: request.holdsFailures,
     checkpointCommand: request.checkpointCommand,
   })
-  await mkdir(join(place.folder, 'stages'), { recursive: true })
+  await mkdir(join(runFolder.path, 'stages'), { recursive: true })
   await writeFile(template, text)
   return {
     template,

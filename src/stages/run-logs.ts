@@ -1,6 +1,5 @@
 /** The logs of a run: what Packer, the console and each stage said. */
 
-import { appendFileSync } from 'node:fs'
 import { join, relative } from 'node:path'
 import type { RunFolder } from '../host/run-folder.ts'
 
@@ -16,25 +15,16 @@ export interface RunLogs {
 }
 
 /** @param stages names of all stages of the plan, in the order that numbers their logs */
-export function logsOf({ folder, outFolder }: RunFolder, stages: readonly string[]): RunLogs {
+export function logsOf({ path, outFolder }: RunFolder, stages: readonly string[]): RunLogs {
   const of = (stage: string): string => {
     const number = `${stages.indexOf(stage) + 1}`.padStart(2, '0')
-    return join(folder, 'stages', `${number}-${stage}.log`)
+    return join(path, 'stages', `${number}-${stage}.log`)
   }
   return {
-    serial: join(folder, 'serial.log'),
-    packer: join(folder, 'packer.log'),
-    packerDebug: join(folder, 'packer-debug.log'),
+    serial: join(path, 'serial.log'),
+    packer: join(path, 'packer.log'),
+    packerDebug: join(path, 'packer-debug.log'),
     of,
     reported: (stage) => relative(outFolder, of(stage)),
-  }
-}
-
-/** Appends a line to a log; calls `onError` when it can't be written, as on a full disk. */
-export function appendLine(path: string, text: string, onError: (cause: unknown) => void): void {
-  try {
-    appendFileSync(path, `${text}\n`)
-  } catch (cause) {
-    onError(cause)
   }
 }

@@ -17,7 +17,7 @@ export async function runOnce(request: StagesRequest, mayResume: boolean): Promi
   const onCleanupError = (error: unknown) => void cleanupErrors.push(error)
   const outcome = await withSteps(async (setUp) => {
     const scratch = await setUp({
-      run: () => createScratchFolder((folder) => noteFolder(request.place.folder, folder)),
+      run: () => createScratchFolder((folder) => noteFolder(request.runFolder.path, folder)),
       cleanup: ({ remove }) => remove(),
     })
     const conclude = await withSteps((inner) => run(request, mayResume, scratch, inner), onCleanupError)

@@ -1,8 +1,8 @@
 /** Sets up everything a run needs: the guest's files, our end of each connection to it, and Packer. */
 
-import { diskFailed, isNoSpace } from '../host/failures.ts'
+import { openLogs } from '../host/log-files.ts'
 import type { ScratchFolder } from '../host/scratch-folder.ts'
-import type { SetUp } from '../host/steps.ts'
+import type { SetUp, Step } from '../host/steps.ts'
 import { type PackerProcess, startPacker } from '../packer/process.ts'
 import type { Emit } from '../report/events.ts'
 import { type Channel, connectChannel } from './channel.ts'
@@ -13,7 +13,7 @@ import { createParts, type Parts } from './parts.ts'
 import { type GuestRequest, type PreparedGuest, prepareGuest } from './prepare-guest.ts'
 import { createStageRecorder, type StageRecorder } from './recorder.ts'
 import type { RunEvent } from './run-events.ts'
-import { appendLine, logsOf, type RunLogs } from './run-logs.ts'
+import { logsOf, type RunLogs } from './run-logs.ts'
 import { createSealer, type Sealer } from './sealer.ts'
 import { createSuspender, type Suspender } from './suspender.ts'
 import { createTasks, type Tasks } from './tasks.ts'
@@ -66,20 +66,12 @@ const stopGraceMs = 8_000
 
 /** @throws the reason of `signal` when it is aborted before Packer starts */
 export async function setUpRun(request: SetUpRequest, setUp: SetUp): Promise<Equipment> {
-  const { plan, stages, scratch, place, emit, estimate, signal, send } = request
-  const { machine } = plan.image
+  const { plan, scratch, runFolder, emit, estimate, signal, send } = request
   const names = plan.stages.map(({ name }) => name)
-  const logs = logsOf(place, names)
-  const append = (path: string, text: string) =>
-    appendLine(path, text, (cause) =>
-      send({ kind: 'log-failed', error: diskFailed(isNoSpace(cause), place.folder, cause) }),
-    )
+  const logs = logsOf(runFolder, names)
+  const append = openLogs(runFolder.path, (error) => send({ kind: 'log-failed', error }))
   const tasks = await setUp({ run: createTasks, cleanup: ({ settled }) => settled() })
-  const server = await setUp({
-    run: () =>
-      startCheckpointServer(scratch.checkpointSocket, (name) => send({ kind: 'checkpoint-asked', name })),
-    cleanup: ({ close }) => close(),
-  })
+  const server = await setUp(checkpointServer(request))
   const guest = await prepareGuest(
     {
       ...request,
@@ -89,17 +81,7 @@ export async function setUpRun(request: SetUpRequest, setUp: SetUp): Promise<Equ
     },
     scratch,
   )
-  const watch = await setUp({
-    run: () =>
-      watchGuest({
-        serialLog: logs.serial,
-        qmpSocket: scratch.qmpSocket,
-        storeFolder: request.store.folder,
-        bootTimeoutSeconds: machine.bootTimeoutSeconds,
-        onEvent: send,
-      }),
-    cleanup: ({ close }) => close(),
-  })
+  const watch = await setUp(guestWatch(request, logs))
   const disconnecting = await setUp({
     run: () => new AbortController(),
     cleanup: (controller) => controller.abort(),
@@ -108,7 +90,7 @@ export async function setUpRun(request: SetUpRequest, setUp: SetUp): Promise<Equ
   channel.catch(() => undefined)
   const suspender = createSuspender({
     states: request.states,
-    maximumBytes: machine.savedStatesMiB * 1024 ** 2,
+    maximumBytes: plan.image.machine.savedStatesMiB * 1024 ** 2,
     stages: names,
     estimate,
     keyOf: guest.keyOfState,
@@ -117,7 +99,6 @@ export async function setUpRun(request: SetUpRequest, setUp: SetUp): Promise<Equ
   })
   const sealer = createSealer({
     ...request,
-    stages,
     qmp: watch.qmp,
     channel,
     suspender,
@@ -131,45 +112,73 @@ export async function setUpRun(request: SetUpRequest, setUp: SetUp): Promise<Equ
   const recorder = createStageRecorder(new Map(request.installed), () => performance.now())
 
   signal.throwIfAborted()
+  await setUp(interruption(request))
+  const packer = await setUp(
+    packerProcess(request, guest.template, logs, (line) => {
+      append(logs.packer, line)
+      const event = recorder.take(line)
+      if (event !== undefined) send(event)
+    }),
+  )
+  const log = (stage: string, text: string) => append(logs.of(stage), text)
+  const parts = createParts(emit, estimate)
+  return {
+    ...{ logs, log, parts, tasks, server, guest, watch },
+    ...{ channel, suspender, sealer, timers, recorder, packer },
+  }
+}
+
+// --- internal ---
+
+function checkpointServer({ scratch, send }: SetUpRequest): Step<CheckpointServer> {
+  return {
+    run: () =>
+      startCheckpointServer(scratch.checkpointSocket, (name) => send({ kind: 'checkpoint-asked', name })),
+    cleanup: ({ close }) => close(),
+  }
+}
+
+function guestWatch({ scratch, store, plan, send }: SetUpRequest, logs: RunLogs): Step<GuestWatch> {
+  return {
+    run: () =>
+      watchGuest({
+        serialLog: logs.serial,
+        qmpSocket: scratch.qmpSocket,
+        storeFolder: store.folder,
+        bootTimeoutSeconds: plan.image.machine.bootTimeoutSeconds,
+        onEvent: send,
+      }),
+    cleanup: ({ close }) => close(),
+  }
+}
+
+function interruption({ signal, send }: SetUpRequest): Step<void> {
   const interrupt = () => send({ kind: 'interrupted' })
-  await setUp({
+  return {
     run: () => signal.addEventListener('abort', interrupt, { once: true }),
     cleanup: () => signal.removeEventListener('abort', interrupt),
-  })
-  const packer = await setUp({
+  }
+}
+
+function packerProcess(
+  { runFolder, scratch }: SetUpRequest,
+  template: string,
+  logs: RunLogs,
+  onText: (line: string) => void,
+): Step<Equipment['packer']> {
+  return {
     run: () => {
       const { ended, errors, stop } = startPacker({
-        template: guest.template,
-        place,
+        template,
+        runFolder,
         scratch,
         debugLog: logs.packerDebug,
-        onLine: ({ text }) => {
-          append(logs.packer, text)
-          const event = recorder.take(text)
-          if (event !== undefined) send(event)
-        },
+        onLine: ({ text }) => onText(text),
       })
       // On a second signal, Packer would leave its guest behind.
       return { ended, errors, stop: once(() => stop(stopGraceMs)) }
     },
     cleanup: ({ stop }) => stop(),
-  })
-  const log = (stage: string, text: string) => append(logs.of(stage), text)
-  const parts = createParts(emit, estimate)
-  return {
-    logs,
-    log,
-    parts,
-    tasks,
-    server,
-    guest,
-    watch,
-    channel,
-    suspender,
-    sealer,
-    timers,
-    recorder,
-    packer,
   }
 }
 

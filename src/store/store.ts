@@ -1,26 +1,17 @@
 /** The store: every layer that a build has sealed, as `<key>.qcow2` with `<key>.json` beside it. */
 
-import { mkdir, stat, unlink } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
-import { sha256 } from '../digest.ts'
+import { stat, unlink } from 'node:fs/promises'
+import { join } from 'node:path'
 import { flush, writeDurably } from '../host/files.ts'
 import { sha256File } from '../host/hash-file.ts'
-import { readJson } from '../host/json-file.ts'
 import { requireUnlinked } from '../host/out-folder.ts'
-import { readRegularText } from '../host/regular-file.ts'
 import { someAtATime } from '../host/some-at-a-time.ts'
-import { namesIn, sizeIfThere, unlessMissing } from '../host/unless-missing.ts'
+import { namesIn, unlessMissing } from '../host/unless-missing.ts'
+import { completeIn, faultsIn, openEntries, type StoreFault } from './entries.ts'
 import { openKnownDigests } from './known-digests.ts'
-import { isLayerKey, type LayerKey } from './layer-key.ts'
-import { type Layer, maximumRecordBytes, nameIn, parseLayer } from './layer-record.ts'
-
-/** One thing wrong in a store. */
-export interface StoreFault {
-  readonly key: LayerKey
-  /** The layer's name, if its record is readable. */
-  readonly name: string | undefined
-  readonly fault: string
-}
+import type { LayerKey } from './layer-key.ts'
+import { type Layer, parseLayer } from './layer-record.ts'
+import { openSources } from './sources.ts'
 
 /** Whatever fails to be read, but is there, throws PipelineError `unreadable`: nothing is removed then. */
 export interface Store {
@@ -61,35 +52,11 @@ export function openStore(
   confirm: () => Promise<void> = async () => undefined,
   signal?: AbortSignal,
 ): Store {
-  const disk = (key: LayerKey) => join(folder, `${key}.qcow2`)
-  const record = (key: LayerKey) => join(folder, `${key}.json`)
-  const source = (digest: string) => join(folder, 'sources', digest)
-
-  const readEntry = async (key: LayerKey): Promise<Entry> => {
-    const value = await readJson(record(key), maximumRecordBytes)
-    const layer = parseLayer(value)
-    const isOwn = layer?.key === key
-    return {
-      key,
-      layer: isOwn ? layer : undefined,
-      name: nameIn(value),
-      diskBytes: await sizeIfThere(disk(key)),
-    }
-  }
-
-  const recordedKeys = async (): Promise<readonly LayerKey[]> => {
-    const names = (await namesIn(folder)).filter((name) => name.endsWith('.json'))
-    return names.map((name) => name.slice(0, -'.json'.length)).filter(isLayerKey)
-  }
-
-  const readAll = async (): Promise<readonly Entry[]> => someAtATime(await recordedKeys(), readEntry)
-
-  const find = async (key: LayerKey): Promise<Layer | undefined> => completeIn(await readEntry(key))
-
-  const list = async (): Promise<readonly Layer[]> =>
-    (await readAll()).map(completeIn).filter((layer) => layer !== undefined)
-
+  const { disk, record, ...entries } = openEntries(folder)
+  const sources = openSources(join(folder, 'sources'))
   const known = openKnownDigests(join(folder, 'digests.json'), signal)
+  const list = async (): Promise<readonly Layer[]> =>
+    (await entries.readAll()).map(completeIn).filter((layer) => layer !== undefined)
 
   const remove = async (...keys: readonly LayerKey[]): Promise<void> => {
     if (keys.length === 0) return
@@ -116,15 +83,15 @@ export function openStore(
   return {
     folder,
     disk,
-    find,
+    find: async (key) => completeIn(await entries.read(key)),
     list,
     remove,
     adopt,
     verify: async ({ key, sha256 }) => (await unlessMissing(disk(key), () => known.of(disk(key)))) === sha256,
     inspect: async () => {
-      const entries = await readAll()
-      const faults = faultsIn(entries)
-      for (const { key, layer } of entries) {
+      const found = await entries.readAll()
+      const faults = faultsIn(found)
+      for (const { key, layer } of found) {
         if (layer === undefined || faults.some((fault) => fault.key === key)) continue
         if ((await sha256File(disk(key), signal)) === layer.sha256) continue
         faults.push({ key, name: layer.name, fault: 'its disk is not what its digest says' })
@@ -136,25 +103,16 @@ export function openStore(
       const { size } = await stat(disk(fields.key))
       return adopt({ ...fields, sha256: await sha256File(disk(fields.key), signal), sizeBytes: size })
     },
-    keepSource: async (bytes) => {
-      const path = source(sha256(bytes))
-      await mkdir(dirname(path), { recursive: true })
-      if ((await sizeIfThere(path)) === undefined) await writeDurably(path, bytes)
-    },
-    readSource: (digest) => readRegularText(source(digest)).catch(() => undefined),
+    keepSource: sources.keep,
+    readSource: sources.read,
     sweep: async () => {
-      await requireUnlinked(folder, join(folder, 'sources'))
+      await requireUnlinked(folder, sources.folder)
       // Everything is read before anything is removed.
-      const faults = faultsIn(await readAll())
-      const sources = await namesIn(join(folder, 'sources'))
+      const faults = faultsIn(await entries.readAll())
+      const unfinished = await sources.unfinished()
       await remove(...faults.map(({ key }) => key))
-      const names = new Set(await namesIn(folder))
-      const garbage = [...names].filter((name) => {
-        const key = /^([0-9a-f]{64})\.qcow2$/.exec(name)?.[1]
-        return key === undefined ? /\.(tmp|qcow2)$/.test(name) : !names.has(`${key}.json`)
-      })
-      const halfKept = sources.filter((name) => name.endsWith('.tmp')).map((name) => join('sources', name))
-      await someAtATime([...garbage, ...halfKept], (name) => removeFile(join(folder, name)))
+      const garbage = garbageIn(await namesIn(folder)).map((name) => join(folder, name))
+      await someAtATime([...garbage, ...unfinished], removeFile)
       await known.keepOnly(new Set(await namesIn(folder)))
       return faults
     },
@@ -170,36 +128,13 @@ async function removeFile(path: string): Promise<void> {
   })
 }
 
-/** A recorded layer as it was found. */
-interface Entry {
-  readonly key: LayerKey
-  /** Undefined if the file is not a record of it. */
-  readonly layer: Layer | undefined
-  readonly name: string | undefined
-  /** Undefined if there is no disk. */
-  readonly diskBytes: number | undefined
-}
-
-function completeIn({ layer, diskBytes }: Entry): Layer | undefined {
-  return layer !== undefined && diskBytes === layer.sizeBytes ? layer : undefined
-}
-
-/** What is wrong with layers, without reading their disks. */
-function faultsIn(entries: readonly Entry[]): StoreFault[] {
-  const complete = new Set(entries.filter((entry) => completeIn(entry) !== undefined).map(({ key }) => key))
-  return entries.flatMap((entry) => {
-    const fault = faultOf(entry, complete)
-    return fault === undefined ? [] : [{ key: entry.key, name: entry.name, fault }]
+/** Unfinished files, and disks without a record. */
+function garbageIn(names: readonly string[]): readonly string[] {
+  const all = new Set(names)
+  return names.filter((name) => {
+    const key = /^([0-9a-f]{64})\.qcow2$/.exec(name)?.[1]
+    return key === undefined ? /\.(tmp|qcow2)$/.test(name) : !all.has(`${key}.json`)
   })
-}
-
-function faultOf({ layer, name, diskBytes }: Entry, complete: ReadonlySet<LayerKey>): string | undefined {
-  if (layer === undefined)
-    return name === undefined ? 'its record cannot be read' : 'its record is not what its key was made from'
-  if (diskBytes === undefined) return 'its disk is missing'
-  if (diskBytes !== layer.sizeBytes) return `its disk has ${diskBytes} bytes instead of ${layer.sizeBytes}`
-  const isOnSound = layer.parent === null || complete.has(layer.parent)
-  return isOnSound ? undefined : 'the layer below it is missing or damaged'
 }
 
 /** Keys, and those of all layers above them, each after the ones above it. */

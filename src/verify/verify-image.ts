@@ -35,7 +35,7 @@ export interface ImageRequest {
   /** Only these of the target's scenes. @default all */
   readonly scenes?: readonly SceneName[] | undefined
   /** Folder for screenshots. */
-  readonly runFolder: string
+  readonly screenshotFolder: string
   readonly outFolder: string
   /** Shared by all images that are verified at the same time. */
   readonly slots: GuestSlots
@@ -146,7 +146,7 @@ async function checkScenes(
   source: DiskSource,
   folder: string,
 ): Promise<ScenesOutcome> {
-  const { target, scenes: wanted, runFolder, outFolder } = request
+  const { target, scenes: wanted, screenshotFolder, outFolder } = request
   const names = scenesFor(target, contract).filter((name) => wanted === undefined || wanted.includes(name))
   if (names.length === 0) return { scenes: [], checks: [] }
   const diskBytes = await virtualSizeOf(source)
@@ -160,8 +160,8 @@ async function checkScenes(
     diskBytes,
     grownToBytes: diskBytes + growthBytes,
     keepScreenshot: async (scene, file) => {
-      await mkdir(runFolder, { recursive: true })
-      const kept = join(runFolder, `screen-${target}-${scene}${extname(file)}`)
+      await mkdir(screenshotFolder, { recursive: true })
+      const kept = join(screenshotFolder, `screen-${target}-${scene}${extname(file)}`)
       await copyFile(file, kept)
       return pathFor(kept, outFolder)
     },

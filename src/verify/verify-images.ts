@@ -23,8 +23,8 @@ export interface VerifyRequest {
   readonly waivers: readonly Waiver[]
   readonly machine: PipelineFields['verification']
   readonly outFolder: string
-  /** Folder for the evidence of failures. */
-  readonly runFolder: string
+  /** Folder for screenshots of scenes that fail. */
+  readonly screenshotFolder: string
   /** Whether verdicts of earlier runs count. */
   readonly useVerdicts: boolean
   /** @default all of each target */

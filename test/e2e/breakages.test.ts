@@ -160,7 +160,7 @@ async function sceneFailures(scenes: readonly SceneName[]): Promise<Record<strin
     acceleration,
     machine,
     scenes,
-    runFolder: folder,
+    screenshotFolder: folder,
     outFolder,
     onCheck: () => undefined,
     onScenes: () => undefined,

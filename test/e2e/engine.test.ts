@@ -94,7 +94,7 @@ describe('a build from nothing', () => {
     expect(log).not.toContain('@stage')
   })
 
-  it('leaves a sound image with sums that hold', async () => {
+  it('leaves a sound image with checksums that hold', async () => {
     const [image] = report.images
     await $`qemu-img check ${join(outFolder, image?.path ?? '')}`
     for (const algorithm of ['sha256', 'sha512']) {

@@ -99,7 +99,7 @@ export async function runUntilFailure({
   onPhase,
 }: LiveRequest): Promise<LiveRun> {
   const folder = await mkdtemp(join(tmpdir(), 'systemvm-installer-'))
-  const place = { id: `test-${process.pid}-${Date.now()}`, folder, outFolder: folder }
+  const runFolder = { id: `test-${process.pid}-${Date.now()}`, path: folder, outFolder: folder }
   const scratch = await createScratchFolder()
   const phases: InstallerPhase[] = []
   try {
@@ -135,7 +135,7 @@ export async function runUntilFailure({
         },
         kernelArguments: (host) => installerKernelArguments(image, host),
         disk,
-        place,
+        runFolder,
         onPhase: (phase) => {
           phases.push(phase)
           onPhase?.(phase)
@@ -153,7 +153,7 @@ export async function runUntilFailure({
     // A kernel that panics says nothing there.
     const syslog = await readFile(installerLogs(folder).syslog, 'utf8').catch(() => '')
     const lastSeconds = Number(/^ *([\d.]+) [^\n]*\n$/m.exec(`${syslog.trimEnd().split('\n').at(-1)}\n`)?.[1])
-    const left = (await findMarked(place.id)).length
+    const left = (await findMarked(runFolder.id)).length
     return { error, phases, durationSeconds, silentSeconds: durationSeconds - lastSeconds, syslog, left }
   } finally {
     await scratch.remove()

@@ -26,6 +26,8 @@ export interface TestMirror {
   readonly words: readonly string[]
   /** Publishes a suite, e.g. `trixie-security`, anew. */
   readonly publish: (suite: string, published?: Published) => void
+  /** Publishes empty archives of trixie. */
+  readonly publishEmpty: () => void
   /** Serves other bytes for a path. */
   readonly serve: (path: string, bytes: Buffer | undefined) => void
   readonly read: (path: string) => Buffer
@@ -83,7 +85,10 @@ export async function startMirror(): Promise<TestMirror> {
     files.set(`${below}/InRelease`, readFileSync(join(home, 'InRelease')))
     files.set(`${below}/${name}${packing}`, packed)
   }
-  for (const suite of ['trixie', 'trixie-updates', 'trixie-security']) publish(suite)
+  const publishEmpty = () => {
+    for (const suite of ['trixie', 'trixie-updates', 'trixie-security']) publish(suite)
+  }
+  publishEmpty()
   return {
     debian,
     security,
@@ -93,6 +98,7 @@ export async function startMirror(): Promise<TestMirror> {
       `freshness.${name}=${value}`,
     ]),
     publish,
+    publishEmpty,
     serve: (path, bytes) => {
       if (bytes === undefined) files.delete(path)
       else files.set(path, bytes)

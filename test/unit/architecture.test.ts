@@ -72,7 +72,7 @@ describe('the output folder', () => {
     const below = new RegExp(`join\\([^)]*\\bout\\w*, '(?:${names})'`)
     const elsewhere = files.filter((path) => path !== 'src/host/out-folder.ts' && below.test(read(path)))
     expect(elsewhere).toEqual([])
-    expect(below.test("join(place.outFolder, 'cache', 'files')")).toBe(true)
+    expect(below.test("join(runFolder.outFolder, 'cache', 'files')")).toBe(true)
   })
 })
 

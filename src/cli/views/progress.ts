@@ -4,25 +4,12 @@ import { cleanText } from '../../qemu/console.ts'
 import type { BuildEvent, Emit } from '../../report/events.ts'
 import { type Colors, formatBytes, formatSeconds, formatTable, plural } from '../../report/format.ts'
 import type { Report, StageResult } from '../../report/report.ts'
+import { type LiveLineOptions, nameWidth, openLiveLine } from './live-line.ts'
 import { renderVerification } from './verification.ts'
 
-export interface TerminalOptions {
-  readonly write: (text: string) => void
-  readonly eraseLine: () => void
-  /** Whether the cursor may be moved. Otherwise every line stays, and nothing is written twice. */
-  readonly isLive: boolean
-  readonly columns: number
+export interface TerminalOptions extends LiveLineOptions {
   /** Output folder as a person would type it; the report's paths are relative to it. */
   readonly outFolder: string
-  readonly colors: Colors
-  readonly nowMs: () => number
-}
-
-interface Running {
-  readonly name: string
-  readonly startedMs: number
-  readonly estimateSeconds: number | undefined
-  detail: string
 }
 
 /** Shows events. Call `close` after the last one. */
@@ -33,44 +20,9 @@ export interface Reporter {
 
 /** A reporter for people. */
 export function createTerminalReporter(options: TerminalOptions): Reporter {
-  const { write, eraseLine, isLive, colors, nowMs } = options
-  // Exports run in parallel, everything else one after the other.
-  const running = new Map<string, Running>()
-
-  const clearLive = () => {
-    if (isLive && running.size > 0) eraseLine()
-  }
-  const drawLive = () => {
-    if (!isLive || running.size === 0) return
-    const line = formatRunning([...running.values()], nowMs())
-    eraseLine()
-    write(`${colors.cyan('●')} ${line.slice(0, Math.max(20, options.columns - 4))}`)
-  }
-  const print = (line: string) => {
-    clearLive()
-    write(`${line}\n`)
-    drawLive()
-  }
-  const start = (name: string, estimateSeconds: number | undefined) => {
-    running.set(name, { name, startedMs: nowMs(), estimateSeconds, detail: '' })
-    if (!isLive) write(`● ${name}${formatEstimate(estimateSeconds)}\n`)
-    drawLive()
-  }
-  const progress = (name: string, detail: string) => {
-    const part = running.get(name)
-    if (part !== undefined) part.detail = detail
-    drawLive()
-  }
-  const stop = (name: string) => {
-    clearLive()
-    running.delete(name)
-  }
-  const stopAll = () => {
-    clearLive()
-    running.clear()
-  }
-  const timer = isLive ? setInterval(drawLive, 500) : undefined
-  timer?.unref()
+  const { write, colors, outFolder } = options
+  const live = openLiveLine(options)
+  const { print } = live
 
   const emit = (event: BuildEvent): void => {
     switch (event.kind) {
@@ -85,18 +37,18 @@ export function createTerminalReporter(options: TerminalOptions): Reporter {
       }
       case 'part-started':
       case 'stage-started':
-        return start(event.name, event.estimateSeconds)
+        return live.start(event.name, event.estimateSeconds)
       case 'part-progress':
       case 'stage-output':
-        return progress(event.name, oneLine(event.text))
+        return live.describe(event.name, oneLine(event.text))
       case 'part-finished':
-        stop(event.name)
+        live.end(event.name)
         return print(
           formatDone(colors.green('✔'), event.name, formatSeconds(event.seconds), event.text ?? ''),
         )
       case 'stage-finished':
-        stop(event.stage.name)
-        return print(formatStage(event.stage, options.outFolder, colors))
+        live.end(event.stage.name)
+        return print(formatStage(event.stage, outFolder, colors))
       case 'image-finished': {
         const { path, sizeBytes } = event.image
         const time = event.cached ? 'cached' : formatSeconds(event.image.build_time)
@@ -112,20 +64,12 @@ export function createTerminalReporter(options: TerminalOptions): Reporter {
       case 'note':
         return print(`${colors.yellow('!')} ${event.text}`)
       case 'run-finished':
-        stopAll()
-        return write(`\n${renderSummary(event.report, options.outFolder, colors)}`)
+        live.endAll()
+        return write(`\n${renderSummary(event.report, outFolder, colors)}`)
     }
   }
-  return {
-    emit,
-    close: () => {
-      clearInterval(timer)
-      stopAll()
-    },
-  }
+  return { emit, close: live.close }
 }
-
-const nameWidth = 30
 
 function formatDone(mark: string, name: string, time: string, text: string): string {
   return `${mark} ${name.padEnd(nameWidth)} ${time.padStart(8)}  ${text}`.trimEnd()
@@ -166,21 +110,6 @@ function describeChanges({ packages, layer, artifacts }: StageResult): string {
 /** A guest may print anything, even what moves the cursor. */
 function oneLine(text: string): string {
   return cleanText(text).replaceAll(/\p{Cc}+/gu, ' ')
-}
-
-function formatEstimate(seconds: number | undefined): string {
-  return seconds === undefined ? '' : ` (about ${formatSeconds(seconds)})`
-}
-
-function formatRunning(parts: readonly Running[], nowMs: number): string {
-  const [first] = parts as readonly [Running]
-  const elapsed = formatSeconds((nowMs - first.startedMs) / 1000)
-  if (parts.length > 1) {
-    return `${elapsed.padStart(8)}  ${parts.map(({ name, detail }) => `${name} ${detail}`.trim()).join('   ')}`
-  }
-  const { name, estimateSeconds, detail } = first
-  const of = estimateSeconds === undefined ? '' : ` of about ${formatSeconds(estimateSeconds)}`
-  return `${name.padEnd(nameWidth)} ${elapsed.padStart(8)}${of}  ${detail}`.trimEnd()
 }
 
 /** The table at the end: the cost of each stage, what was made, and what went wrong. */

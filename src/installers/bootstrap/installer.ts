@@ -15,18 +15,18 @@ export const bootstrapInstaller: Installer = {
   name: 'bootstrap',
   placesPartitions: false,
   keyParts,
-  install: async ({ image, layout, disk, packageCache, place, emit, signal }) => {
-    const log = join(place.folder, 'base.log')
+  install: async ({ image, layout, disk, packageCache, runFolder, emit, signal }) => {
+    const log = join(runFolder.path, 'base.log')
     const packages = await bootstrap({
       image,
       layout,
       disk,
       packageCache,
       log,
-      runId: place.id,
+      runId: runFolder.id,
       onProgress: (text) => emit({ kind: 'part-progress', name: 'base', text }),
       onNote: (text) => emit({ kind: 'note', text }),
-      onFolder: (path) => noteFolder(place.folder, path),
+      onFolder: (path) => noteFolder(runFolder.path, path),
       signal,
     })
     return { packages, log }

@@ -37,7 +37,7 @@ export interface DebianRequest {
   readonly image: ResolvedImage
   /** qcow2 file to make. */
   readonly disk: string
-  readonly place: RunFolder
+  readonly runFolder: RunFolder
   /** Folder that keeps downloaded packages between runs. */
   readonly packageCache: string
   readonly packer: PackerDialect
@@ -60,9 +60,9 @@ export interface InstalledDebian {
 
 /** Makes layer 0. @throws PipelineError `installer-*`, `preseed-*`, and the reasons to refuse a mirror */
 export async function installDebian(request: DebianRequest): Promise<InstalledDebian> {
-  const { image, place, disk, signal } = request
+  const { image, runFolder, disk, signal } = request
   await checkPreseed(renderImagePreseed(image), signal)
-  const cacheFolder = outFolderAt(place.outFolder).cache.netboot
+  const cacheFolder = outFolderAt(runFolder.outFolder).cache.netboot
   const medium = await findMedium(image, { cacheFolder, onProgress: request.onProgress, signal })
   const installerFiles = await digestMedium(medium, signal)
   request.onProgress(`booting ${medium.source}`)
@@ -71,7 +71,7 @@ export async function installDebian(request: DebianRequest): Promise<InstalledDe
   const mirror = await reachMirror(request)
   await runSteadily(request, { medium, mirror, acceleration, overlay })
   request.onProgress('reading the disk')
-  const installed = await readInstalled(image, disk, place, request.onNote, signal)
+  const installed = await readInstalled(image, disk, runFolder, request.onNote, signal)
   return { ...installed, installerFiles }
 }
 
@@ -149,7 +149,7 @@ async function runSteadily(request: DebianRequest, installation: Installation, b
 }
 
 async function runOnce(request: DebianRequest, installation: Installation): Promise<void> {
-  const { image, disk, place, signal } = request
+  const { image, disk, runFolder, signal } = request
   await createDisk(disk, image.disk.sizeMiB * 1024 ** 2, signal)
   const scratch = await createScratchFolder(request.onFolder)
   try {
@@ -163,7 +163,7 @@ async function runOnce(request: DebianRequest, installation: Installation): Prom
         preseed: (host) => renderImagePreseed(image, host),
         kernelArguments: (host) => installerKernelArguments(image, host),
         disk,
-        place,
+        runFolder,
         onPhase: request.onPhase,
         onProgress: request.onProgress,
         signal,
@@ -192,14 +192,14 @@ export async function trustedKeys({ mirror }: ResolvedImage): Promise<CpioEntry>
 async function readInstalled(
   image: ResolvedImage,
   disk: string,
-  place: RunFolder,
+  runFolder: RunFolder,
   onNote: (text: string) => void,
   signal: AbortSignal,
 ): Promise<Omit<InstalledDebian, 'installerFiles'>> {
   const files = await openDisk(disk, { format: 'qcow2', workFolder: await findWorkFolder(), signal })
   try {
     const { layout, differences } = readLayout(image.disk, files)
-    if (differences.length > 0) throw installerDiskDiffers(differences, installerLogs(place.folder).syslog)
+    if (differences.length > 0) throw installerDiskDiffers(differences, installerLogs(runFolder.path).syslog)
     const asked = await files.read(questionsFile)
     const ofPackages = image.debianInstaller.extraAnswers.filter(({ owner }) => owner !== 'd-i')
     const unknown = unknownAnswers(

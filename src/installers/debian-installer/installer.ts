@@ -49,13 +49,13 @@ function keyParts(image: ResolvedImage): KeyParts {
 
 /** Each phase of the installer is a timed part of the run. */
 async function install(request: InstallRequest): Promise<InstalledBase> {
-  const { place, emit } = request
+  const { runFolder, emit } = request
   let isEmulated = false
   const phases = startPhases({ emit, estimate: request.estimate, isEmulated: () => isEmulated })
   const installed = await installDebian({
     image: request.image,
     disk: request.disk,
-    place,
+    runFolder,
     packageCache: request.packageCache,
     packer: request.packer,
     acceleration: async (kernel) => {
@@ -66,9 +66,9 @@ async function install(request: InstallRequest): Promise<InstalledBase> {
     onPhase: phases.enter,
     onProgress: phases.progress,
     onNote: (text) => emit({ kind: 'note', text }),
-    onFolder: (path) => noteFolder(place.folder, path),
+    onFolder: (path) => noteFolder(runFolder.path, path),
     signal: request.signal,
   })
   phases.finish()
-  return { ...installed, log: installerLogs(place.folder).syslog }
+  return { ...installed, log: installerLogs(runFolder.path).syslog }
 }

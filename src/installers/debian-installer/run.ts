@@ -1,26 +1,28 @@
 /** Runs debian-installer on an empty disk: one Packer build of a machine that powers itself off, watched throughout. */
 
-import { appendFileSync } from 'node:fs'
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { sha256 } from '../../digest.ts'
 import { type CpioEntry, renderCpio } from '../../disk/cpio.ts'
 import { createDisk } from '../../disk/qemu-img.ts'
 import type { PipelineError } from '../../errors.ts'
-import { diskFailed, interrupted, isNoSpace } from '../../host/failures.ts'
+import { diskFailed, interrupted } from '../../host/failures.ts'
+import { openLogs } from '../../host/log-files.ts'
+import type { ProcessResult } from '../../host/process.ts'
 import { readRegular } from '../../host/regular-file.ts'
 import type { RunFolder } from '../../host/run-folder.ts'
 import type { ScratchFolder } from '../../host/scratch-folder.ts'
+import { type SetUp, withSteps } from '../../host/steps.ts'
 import { packerFailed } from '../../packer/failures.ts'
 import { type PackerProcess, startPacker } from '../../packer/process.ts'
 import type { PackerDialect } from '../../packer/template.ts'
 import { qemuArguments } from '../../qemu/arguments.ts'
-import { followLines } from '../../qemu/console.ts'
 import type { Acceleration } from '../../qemu/machine.ts'
-import { connectQmp } from '../../qemu/qmp.ts'
 import { renderInstallerTemplate } from './hcl.ts'
 import { hostAddress, httpPortPlaceholder, installerMachine } from './machine.ts'
-import { type MirrorProxy, type MirrorProxyOptions, startMirrorProxy } from './mirror-proxy.ts'
+import { followConsole, watchPower } from './machine-watch.ts'
+import { type MirrorProxyOptions, startMirrorProxy } from './mirror-proxy.ts'
 import type { InstallerMedium } from './netboot.ts'
 import { mostNetbootBytes } from './netboot.ts'
 import { type InstallerPhase, installerPhases } from './phases.ts'
@@ -46,7 +48,7 @@ export interface InstallerRequest {
   /** qcow2 to install on. */
   readonly disk: string
   /** Where its logs stay. */
-  readonly place: RunFolder
+  readonly runFolder: RunFolder
   readonly onPhase: (phase: InstallerPhase) => void
   readonly onProgress: (text: string) => void
   readonly signal: AbortSignal
@@ -76,26 +78,31 @@ const lastWordsMs = 400
  * @throws PipelineError `installer-*`, `guest-panicked`, `packer-died`, `disk-full` or `interrupted`, with the machine gone
  */
 export async function runInstaller(request: InstallerRequest, scratch: ScratchFolder): Promise<void> {
-  const { place, signal } = request
-  const logs = installerLogs(place.folder)
-  signal.throwIfAborted()
+  request.signal.throwIfAborted()
+  const cleanupErrors: unknown[] = []
+  const failure = await withSteps(
+    (setUp) => install(request, scratch, setUp),
+    (error) => cleanupErrors.push(error),
+  )
+  if (failure !== undefined) throw failure
+  if (cleanupErrors.length > 0) throw cleanupErrors[0]
+}
+
+// --- internal ---
+
+/** Returns why it failed; undefined if it did not. */
+async function install(
+  request: InstallerRequest,
+  scratch: ScratchFolder,
+  setUp: SetUp,
+): Promise<PipelineError | undefined> {
+  const { runFolder, signal } = request
+  const logs = installerLogs(runFolder.path)
+  const outcome = createOutcome()
+  const { fail } = outcome
+  const append = openLogs(runFolder.path, fail)
   const started = performance.now()
-  let failure: PipelineError | undefined
-  let stopping: Promise<void> | undefined
-  let packer: PackerProcess | undefined
-  let proxy: MirrorProxy | undefined
-  const fail = (error: PipelineError) => {
-    failure ??= error
-    stopping ??= packer?.stop(stopGraceMs)
-  }
-  /** Writes to a log, whose disk may be full. */
-  const log = (path: string, text: string) => {
-    try {
-      appendFileSync(path, `${text}\n`)
-    } catch (cause) {
-      fail(diskFailed(isNoSpace(cause), place.folder, cause))
-    }
-  }
+  const seconds = () => ((performance.now() - started) / 1000).toFixed(1).padStart(7)
   const watch = watchInstaller({
     onPhase: request.onPhase,
     onProgress: request.onProgress,
@@ -105,66 +112,82 @@ export async function runInstaller(request: InstallerRequest, scratch: ScratchFo
   })
   request.onPhase(installerPhases[0])
 
-  const seconds = () => ((performance.now() - started) / 1000).toFixed(1).padStart(7)
-  const syslog = await receiveSyslog((message: SyslogMessage) => {
-    log(logs.syslog, `${seconds()} ${message.program}: ${message.text}`)
-    watch.syslog(message)
-  })
-  const watching = new AbortController()
-  const clock = setInterval(watch.tick, 1000)
-  const console = followLines(logs.serial, watching.signal, watch.serial)
   const interrupt = () => fail(interrupted())
-  signal.addEventListener('abort', interrupt, { once: true })
-  let isPowerOff = false
-  const qmp = connectQmp(scratch.qmpSocket, watching.signal).then(
-    ({ events }) => {
-      events.on(
-        'event',
-        (name: string, data: { readonly reason?: string; readonly nospace?: boolean } = {}) => {
-          if (name === 'SHUTDOWN') isPowerOff = data.reason === 'guest-shutdown'
-          if (name === 'BLOCK_IO_ERROR') fail(diskFailed(data.nospace === true, place.outFolder))
+  await setUp({
+    run: () => signal.addEventListener('abort', interrupt, { once: true }),
+    cleanup: () => signal.removeEventListener('abort', interrupt),
+  })
+  const proxy = await setUp({
+    run: () =>
+      startMirrorProxy({
+        ...request.mirror,
+        onAnswer: ({ status, origin, url, fault }) => {
+          const words = [seconds(), status, origin, url, fault].filter((word) => word !== undefined)
+          append(logs.mirror, words.join(' '))
+          if (fault !== undefined && origin === 'mirror') watch.mirror(`${url}: ${fault}`)
         },
-      )
-    },
-    () => undefined,
-  )
-  try {
-    proxy = await startMirrorProxy({
-      ...request.mirror,
-      onAnswer: ({ status, origin, url, fault }) => {
-        log(
-          logs.mirror,
-          [seconds(), status, origin, url, fault].filter((word) => word !== undefined).join(' '),
-        )
-        if (fault !== undefined && origin === 'mirror') watch.mirror(`${url}: ${fault}`)
-      },
-    })
-    await prepare(request, scratch, { syslogPort: syslog.port, proxyPort: proxy.port })
-    if (failure === undefined) {
-      packer = startPacker({
+      }),
+    cleanup: ({ close }) => close(),
+  })
+  const syslog = await setUp({
+    run: () =>
+      receiveSyslog((message: SyslogMessage) => {
+        append(logs.syslog, `${seconds()} ${message.program}: ${message.text}`)
+        watch.syslog(message)
+      }),
+    cleanup: ({ close }) => close(),
+  })
+  await setUp({
+    run: () => followConsole(logs.serial, watch.serial),
+    cleanup: ({ close }) => close(),
+  })
+  const power = await setUp({
+    run: () => watchPower(scratch.qmpSocket, (isFull) => fail(diskFailed(isFull, runFolder.outFolder))),
+    cleanup: ({ close }) => close(),
+  })
+  await setUp({
+    run: () => setInterval(watch.tick, 1000),
+    cleanup: clearInterval,
+  })
+  await prepare(request, scratch, { syslogPort: syslog.port, proxyPort: proxy.port })
+  if (outcome.failure() !== undefined) return outcome.failure()
+
+  const packer = await setUp({
+    run: () =>
+      startPacker({
         template: logs.template,
-        place,
+        runFolder,
         scratch,
         debugLog: logs.packerDebug,
-        onLine: ({ text }) => log(logs.packer, text),
-      })
+        onLine: ({ text }) => append(logs.packer, text),
+      }),
+    cleanup: ({ stop }) => stop(stopGraceMs),
+  })
+  const ended = await outcome.untilEnd(packer)
+  await sleep(lastWordsMs)
+  if (ended.exitCode !== 0) fail(packerFailed(undefined, ended, packer.errors, logs.packerDebug))
+  return outcome.failure() ?? watch.ended(power.isPowerOff())
+}
+
+/** The first failure, at which Packer is stopped. Later ones follow from it. */
+function createOutcome() {
+  let failure: PipelineError | undefined
+  let packer: PackerProcess | undefined
+  let stopping: Promise<void> | undefined
+  return {
+    failure: () => failure,
+    fail: (error: PipelineError): void => {
+      failure ??= error
+      stopping ??= packer?.stop(stopGraceMs)
+    },
+    untilEnd: async (process: PackerProcess): Promise<ProcessResult> => {
+      packer = process
+      if (failure !== undefined) stopping ??= packer.stop(stopGraceMs)
       const ended = await packer.ended
       await stopping
-      await new Promise((resolve) => setTimeout(resolve, lastWordsMs))
-      if (failure === undefined && ended.exitCode !== 0) {
-        fail(packerFailed(undefined, ended, packer.errors, logs.packerDebug))
-      }
-      failure ??= watch.ended(isPowerOff)
-    }
-  } finally {
-    signal.removeEventListener('abort', interrupt)
-    clearInterval(clock)
-    watching.abort()
-    await packer?.stop(stopGraceMs)
-    syslog.close()
-    await Promise.all([console, qmp, proxy?.close()])
+      return ended
+    },
   }
-  if (failure !== undefined) throw failure
 }
 
 /** Writes the files that Packer and the machine start with. */
@@ -173,8 +196,8 @@ async function prepare(
   scratch: ScratchFolder,
   ports: Pick<InstallerHost, 'syslogPort' | 'proxyPort'>,
 ): Promise<void> {
-  const { medium, place, acceleration, preseed } = request
-  const logs = installerLogs(place.folder)
+  const { medium, runFolder, acceleration, preseed } = request
+  const logs = installerLogs(runFolder.path)
   const host: InstallerHost = { address: hostAddress, httpPort: httpPortPlaceholder, ...ports }
   await mkdir(logs.http, { recursive: true })
   if (preseed !== undefined) await writeFile(join(logs.http, 'preseed.cfg'), preseed(host))

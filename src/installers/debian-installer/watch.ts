@@ -6,6 +6,7 @@
 
 import type { PipelineError } from '../../errors.ts'
 import { hasSign, readSign } from '../../qemu/console-signs.ts'
+import { followDebconf } from './debconf.ts'
 import {
   type Evidence,
   installerBlocked,
@@ -66,11 +67,7 @@ export function watchInstaller(options: InstallerWatchOptions): InstallerWatch {
   let lastWordMs = nowMs()
   let lastTickMs = nowMs()
   let hasFailed = false
-  /** The question put last, which will be asked. */
-  let question: string | undefined
-  /** The last command to debconf, until it replies. */
-  let lastCommand = ''
-  let askedMs: number | undefined
+  const debconf = followDebconf(nowMs)
   let mirrorFault: { readonly text: string; readonly atMs: number } | undefined
   const lines: string[] = []
   const consoleLines: string[] = []
@@ -96,23 +93,11 @@ export function watchInstaller(options: InstallerWatchOptions): InstallerWatch {
     onPhase(phase)
   }
 
-  /** One line of debconf's: `--> command`, and its reply `<-- …` before the next. */
-  const exchange = (text: string) => {
-    const [, command, words = ''] = /^--> (\S+) ?(.*)$/.exec(text) ?? []
-    const isReply = text.startsWith('<-- ')
-    if (command === undefined && !isReply) return
-    if (lastCommand.startsWith('INPUT ') && text.startsWith('<-- 0')) question = lastCommand.split(' ')[2]
-    // The reply may get lost, but what follows it says as much.
-    if (lastCommand === 'GO') question = undefined
-    askedMs = command === 'GO' && question !== undefined ? nowMs() : undefined
-    lastCommand = isReply ? '' : `${command} ${words}`.trim()
-  }
-
   return {
     phase: () => phase,
     syslog: (message) => {
       lastWordMs = nowMs()
-      if (isExchange(message)) return exchange(message.text)
+      if (isExchange(message)) return debconf.take(message.text)
       const { program, text } = message
       if (text.trim() === '' || harmless.test(text)) return
       keep(lines, program === '' ? text : `${program}: ${text}`)
@@ -141,10 +126,11 @@ export function watchInstaller(options: InstallerWatchOptions): InstallerWatch {
       lastTickMs = now
       if (missedMs > sleptMs) {
         lastWordMs += missedMs
-        if (askedMs !== undefined) askedMs += missedMs
+        debconf.postpone(missedMs)
       }
-      if (askedMs !== undefined && now - askedMs > blockedMs && question !== undefined) {
-        fail(installerBlocked(question, evidence()))
+      const asked = debconf.asked()
+      if (asked !== undefined && now - asked.sinceMs > blockedMs) {
+        fail(installerBlocked(asked.question, evidence()))
       } else if (now - lastWordMs > silenceSeconds[phase] * 1000) {
         fail(installerStalled(silenceSeconds[phase], evidence()))
       }

@@ -64,11 +64,11 @@ function renderCommands(from: BlockNode, to: string, image: ResolvedImage): stri
 }
 
 async function install(request: InstallRequest): Promise<InstalledBase> {
-  const { image, place, planned, emit, signal } = request
+  const { image, runFolder, planned, emit, signal } = request
   const onProgress = (text: string) => emit({ kind: 'part-progress', name: 'base', text })
   const provided = await provideImage({
     source: sourceOf(image),
-    cacheFolder: outFolderAt(place.outFolder).cache.images,
+    cacheFolder: outFolderAt(runFolder.outFolder).cache.images,
     // No format is much larger than the disk in it.
     maximumBytes: image.disk.sizeMiB * 1024 ** 2 * 1.1,
     onProgress,
@@ -76,7 +76,7 @@ async function install(request: InstallRequest): Promise<InstalledBase> {
   })
   if (provided.digest !== planned.image) throw changed(sourceOf(image).location)
   const folder = temporaryFolderIn(await findWorkFolder())
-  await noteFolder(place.folder, folder)
+  await noteFolder(runFolder.path, folder)
   await mkdir(folder, { mode: 0o700 })
   try {
     const file = await openImageFile(provided.file, folder, signal)
@@ -85,7 +85,7 @@ async function install(request: InstallRequest): Promise<InstalledBase> {
     const examined = await examineImage(image, disk).finally(disk.close)
     onProgress('writing the disk')
     await convert(file, request)
-    const log = join(place.folder, 'base.log')
+    const log = join(runFolder.path, 'base.log')
     await writeFile(
       log,
       `${redact(sourceOf(image).location)}: ${provided.digest}\n${renderCommands(file.node, request.disk, image)}`,

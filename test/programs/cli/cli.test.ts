@@ -25,6 +25,7 @@ import { neededBytes } from '../../../src/plan/room.ts'
 import { type BaseParts, keyOf } from '../../../src/store/layer-key.ts'
 import type { Layer } from '../../../src/store/layer-record.ts'
 import { runHere } from '../../support/output.ts'
+import { findPort } from '../../support/registry.ts'
 
 const program = fileURLToPath(new URL('../../../bin/systemvm-image.js', import.meta.url))
 const tiny = fileURLToPath(new URL('../../fixtures/tiny/pipeline.ts', import.meta.url))
@@ -387,9 +388,9 @@ describe('store', () => {
     const made = place()
     const { path } = made
     mkdirSync(path('out', 'store'), { recursive: true })
-    const sum = createHash('sha256').update('disk').digest('hex')
+    const checksum = createHash('sha256').update('disk').digest('hex')
     const layer: Layer = {
-      ...{ key, name: 'base', parent: null, parts, sha256: sum, sizeBytes: 4 },
+      ...{ key, name: 'base', parent: null, parts, sha256: checksum, sizeBytes: 4 },
       ...{ createdAt: '2026-01-01T00:00:00Z', buildTimeSeconds: 1, log: '', artifacts: [], bytesWritten: 0 },
       ...{ packages: { added: [], removed: [], upgraded: [] }, tools: {} },
     }
@@ -534,15 +535,6 @@ describe.skipIf(!isFit || !hasSpace)(
   `a build that may not begin${reason}${space}`,
   { concurrent: true },
   () => {
-    /** A port on which nobody listens. */
-    const closedPort = async () => {
-      const server = createServer().listen(0, '127.0.0.1')
-      await once(server, 'listening')
-      const { port } = server.address() as AddressInfo
-      server.close()
-      await once(server, 'close')
-      return port
-    }
     const mirrorAt = (port: number) => [
       ...['--set', `mirror.debian=http://127.0.0.1:${port}/debian`],
       ...['--set', `mirror.security=http://127.0.0.1:${port}/security`],
@@ -577,7 +569,7 @@ describe.skipIf(!isFit || !hasSpace)(
       const lock = await takeLock(path('out'), 'the-first')
       const { child, ended } = begin([
         ...['build', '--pipeline', tiny, '--wait'],
-        ...mirrorAt(await closedPort()),
+        ...mirrorAt(await findPort()),
       ])
       await said(child.stderr, `waiting for process ${process.pid}, run the-first, since 2`)
       await lock.release()
@@ -609,7 +601,7 @@ describe.skipIf(!isFit || !hasSpace)(
 
     it('without its mirror is refused with its address, before anything is made', async () => {
       const { path, build } = place()
-      const port = await closedPort()
+      const port = await findPort()
       const { exitCode, stdout, stderr } = await build(...mirrorAt(port))
       expect({ exitCode, stdout }).toEqual({ exitCode: 3, stdout: '' })
       expect(stderr).toContain(`cannot reach 127.0.0.1:${port}`)
@@ -618,7 +610,7 @@ describe.skipIf(!isFit || !hasSpace)(
 
     it('with --json says why on stdout as well, as JSON', async () => {
       const { build } = place()
-      const { exitCode, stdout } = await build('--json', ...mirrorAt(await closedPort()))
+      const { exitCode, stdout } = await build('--json', ...mirrorAt(await findPort()))
       expect(exitCode).toBe(3)
       const lines = stdout.trimEnd().split('\n')
       expect(lines.map((line) => JSON.parse(line) as unknown)).toMatchObject([

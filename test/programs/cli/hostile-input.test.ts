@@ -1,45 +1,19 @@
 /** Whatever is fed to it: a defined exit code, no stack, no hang, nothing written elsewhere, and no secret shown. */
 
-import { mkdirSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import { stringify } from 'yaml'
 import pipeline from '../../../pipeline.ts'
-import { useFolder } from '../../support/folder.ts'
-import {
-  beginnings,
-  diskUses,
-  endings,
-  faultsOf,
-  feed,
-  kinds,
-  listing,
-  makeContents,
-  textOf,
-  uses,
-} from '../../support/hostile-input.ts'
+import { parseCommandLine } from '../../../src/cli/main.ts'
+import { createTerminal } from '../../../src/cli/terminal.ts'
+import { beginnings, endings, kinds, makeContents, makeHugeFile } from '../../support/hostile-files.ts'
+import { expectSafe, feed, others, secret, textOf, useHostileFolder } from '../../support/hostile-input.ts'
+import { findPathInputs, makeSamples } from '../../support/path-inputs.ts'
 import { textSettings } from '../../support/settings.ts'
 import { tinyPipeline } from '../../support/tiny-pipeline.ts'
 
-const path = useFolder()
-const secret = 'pl4nted'
-
-// A guest that boots would run on.
-vi.mock('../../../src/guest/run-guest.ts', async (original) => ({
-  ...(await original<typeof import('../../../src/guest/run-guest.ts')>()),
-  runGuest: async () => 0,
-}))
-
-/** Runs the program, which must be safe: no hang, no stack, no secret, and nothing written but to `out`. */
-async function expectSafe(words: readonly string[], title: string, isOut = false): Promise<void> {
-  const before = others()
-  const outcome = await feed(...words)
-  expect(faultsOf(outcome, secret), `${title}\n${outcome.said.slice(0, 2000)}`).toEqual([])
-  if (!isOut) expect(others(), title).toEqual(before)
-}
-
-/** The paths below the test's folder, without those of `--out`. */
-const others = () => listing(path()).filter((name) => !name.startsWith('out'))
+const path = useHostileFolder()
 
 async function expectDefined(
   words: readonly string[],
@@ -95,7 +69,7 @@ describe('every text of the configuration', () => {
   it.each(corpus)('may be %s', async (_what, value) => {
     for (const [index, { holding }] of settings.entries())
       writeFileSync(path(`${index}.yaml`), stringify(holding(value)))
-    const before = others()
+    const before = others(path())
     const words = settings.flatMap((_setting, index) => ['--config', path(`${index}.yaml`)])
     // All of them, and each of some by itself: what is refused alone may hide what another one does.
     await expectDefined(['plan', '--out', path('out'), ...words])
@@ -103,7 +77,7 @@ describe('every text of the configuration', () => {
     for (const index of settings.keys())
       if (index % corpus.length === turn)
         await expectDefined(['plan', '--out', path('out'), '--config', path(`${index}.yaml`)])
-    expect(others()).toEqual(before)
+    expect(others(path())).toEqual(before)
   })
 
   it.each(['plan', 'render'])('shows no credentials in it: %s', async (verb) => {
@@ -147,46 +121,52 @@ describe('every text of the configuration', () => {
   })
 })
 
+const inputs = await findPathInputs()
+const diskInputs = inputs.filter(({ expects }) => expects === 'disk')
+
 describe('every path', () => {
-  it.each(uses.map(({ name, wordsFor }) => [name, wordsFor] as const))(
-    'may be anything: %s',
-    async (name, wordsFor) => {
-      const turn = uses.findIndex((one) => one.name === name)
-      for (const [index, [kind, make]] of Object.entries(kinds).entries()) {
-        // The rest is fed by chance, in `test/survive/hostile-input.test.ts`.
-        if ((index + turn) % 2 === 1) continue
-        const file = path(`ü ${kind}.v1`)
-        make(file)
-        await expectSafe(wordsFor(file, path('out')), `${name}: ${kind}`, name.endsWith('--out'))
-      }
-    },
-  )
+  it.each(inputs)('is given in a command line that the program takes: $name', async ({ wordsFor }) => {
+    const words = wordsFor(path('file'), await makeSamples(path()))
+    await expect(parseCommandLine(words, createTerminal(process))).resolves.toBeTypeOf('function')
+  })
 
-  it.each(diskUses.map(({ name, wordsFor }) => [name, wordsFor] as const))(
-    'may be anything that a disk is not: %s',
-    async (name, wordsFor) => {
-      for (const [index, [kind, make]] of Object.entries(kinds).entries()) {
-        const file = path(`${kind}${endings[index % endings.length]}`)
-        make(file)
-        await expectSafe(wordsFor(file, path('out')), `${name}: ${file}`)
-      }
-    },
-  )
+  it.each(inputs)('may be anything: $name', async ({ name, expects, isWritten, isShared, wordsFor }) => {
+    const samples = await makeSamples(path())
+    const turn = inputs.findIndex((one) => one.name === name)
+    const made = Object.entries(kinds).filter((_kind, index) => !isShared || (index + turn) % 2 === 0)
+    // The rest is fed by chance, in `test/survive/hostile-input.test.ts`.
+    for (const [kind, make] of expects === 'text'
+      ? [...made, ['a huge file', makeHugeFile] as const]
+      : made) {
+      const file = path(`ü ${kind}.v1`)
+      make(file)
+      await expectSafe(path(), wordsFor(file, samples), `${name}: ${kind}`, isWritten)
+    }
+  })
 
-  it.each(diskUses.map(({ name, wordsFor }) => [name, wordsFor] as const))(
-    'may have any ending, whatever is in the file: %s',
-    async (name, wordsFor) => {
-      mkdirSync(path('contents'))
-      const turn = diskUses.findIndex((one) => one.name === name)
-      for (const [index, [what, make]] of Object.entries(makeContents(path('contents'))).entries()) {
-        const ending = endings[(index + turn * 3) % endings.length]
-        const file = path(`${beginnings[(index + turn) % beginnings.length]}${ending}`)
-        make(file)
-        await expectSafe(wordsFor(file, path('out')), `${name}: ${what} as ${file}`)
-        rmSync(file)
-      }
-    },
-  )
+  it('may be an image that the configuration names', async () => {
+    for (const [kind, make] of Object.entries(kinds)) {
+      const file = path(`ü ${kind}.v1`)
+      make(file)
+      const image = `installer={image: ${JSON.stringify(file)}}`
+      const words = ['plan', '--pipeline', tinyPipeline, '--out', path('out'), '--set', image]
+      await expectSafe(path(), words, kind)
+    }
+  })
+
+  it.each(diskInputs)('may have any ending, whatever is in the file: $name', async ({ name, wordsFor }) => {
+    mkdirSync(path('contents'))
+    const samples = await makeSamples(path())
+    const contents = { ...kinds, ...makeContents(path('contents')) }
+    const turn = diskInputs.findIndex((one) => one.name === name)
+    for (const [index, [what, make]] of Object.entries(contents).entries()) {
+      const ending = endings[(index + turn * 3) % endings.length]
+      const file = path(`${beginnings[(index + turn) % beginnings.length]}${ending}`)
+      make(file)
+      await expectSafe(path(), wordsFor(file, samples), `${name}: ${what} as ${file}`)
+      rmSync(file, { recursive: true, force: true })
+    }
+  })
 
   it('may lead to an output folder with anything in it', async () => {
     const verbs = [['plan'], ['summary'], ['release'], ['lock', 'update'], ['store', 'ls'], ['verify']]
@@ -197,62 +177,18 @@ describe('every path', () => {
         make(join(out, name))
         const verb = verbs[(index + turn) % verbs.length] ?? []
         await expectSafe(
+          path(),
           [...verb, '--pipeline', tinyPipeline, '--out', out],
           `${verb.join(' ')}: ${name} is ${kind}`,
         )
       }
   })
 
-  const texts: readonly (readonly [string, (file: string) => readonly string[]])[] = [
-    ['plan --config', (file) => ['plan', '--config', file, '--out', path('out')]],
-    ['release verify --signers', (file) => ['release', 'verify', path('release'), '--signers', file]],
-    [
-      'release verify --revoked',
-      (file) => ['release', 'verify', path('release'), '--signers', path('signers'), '--revoked', file],
-    ],
-    ['release verify --keyring', (file) => ['release', 'verify', path('release'), '--keyring', file]],
-    [
-      'release verify --trusted-root',
-      (file) => ['release', 'verify', path('release'), '--attested-by', 'https://x', '--trusted-root', file],
-    ],
-  ]
-
-  it.each(texts)('may be anything where a text is expected: %s', async (name, wordsFor) => {
-    mkdirSync(path('release'))
-    writeFileSync(path('release', 'release.json'), '{}')
-    writeFileSync(path('signers'), '')
-    const huge = (file: string) => {
-      writeFileSync(file, '')
-      truncateSync(file, 2 ** 40)
-    }
-    for (const [kind, make] of Object.entries({ ...kinds, 'a huge file': huge })) {
-      const file = path(`ü ${kind}.yaml`)
-      make(file)
-      await expectSafe(wordsFor(file), `${name}: ${kind}`)
-    }
-  })
-
-  it.each(['plan --payload', 'plan --out', 'plan --config', 'plan --set', 'export --from', 'run --folder'])(
-    'is not the current folder where an unset variable has left it empty: %s',
-    async (words) => {
-      const [verb = '', option = ''] = words.split(' ')
-      const more = verb === 'run' ? ['x.qcow2'] : []
-      expect(await expectDefined([verb, option, '', ...more], [2])).toMatch(
-        / is empty: give it a value, or leave it out/,
-      )
+  it.each(inputs)(
+    'is not the current folder where an unset variable has left it empty: $name',
+    async ({ wordsFor }) => {
+      const words = wordsFor('', await makeSamples(path()))
+      expect(await expectDefined(words, [2])).toMatch(/ is empty: give it a value, or leave it out/)
     },
   )
-})
-
-beforeEach(() => {
-  mkdirSync(path('temporary'))
-  vi.stubEnv('TMPDIR', path('temporary'))
-  vi.stubEnv('https_proxy', `http://user:${secret}@127.0.0.1:9/`)
-  vi.stubEnv('GITHUB_TOKEN', secret)
-})
-
-afterEach(() => {
-  expect(listing(path('temporary'))).toEqual([])
-  expect(textOf(path('out'))).not.toContain(secret)
-  vi.unstubAllEnvs()
 })

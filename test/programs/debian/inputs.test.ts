@@ -114,7 +114,7 @@ SHA256:
     return readAptLists(disk, [request], new Set(names), never)
   }
 
-  it('say which archive it was, who signed it, and what every package’s file has for a sum', async () => {
+  it('say which archive it was, who signed it, and the checksum of every package’s file', async () => {
     const signed = sign(release(index, 'Valid-Until: Sun, 13 Sep 2026 00:00:00 UTC\n'))
     const { archives, entries } = await readLists({
       [`${prefix}InRelease`]: signed,

@@ -348,8 +348,8 @@ describe.skipIf(missing.length > 0)(`a mirror (skipped where gpg or gpgv is miss
 
     it('has them in a suite of their own, by a key of their own, without any other index', async () => {
       const text = ['Codename: my-udebs', 'Date: Sat, 12 Sep 2026 07:55:41 UTC', `Architectures: ${arch}`]
-      const sums = ['Components: main', 'SHA256:', ` ${sha256(index)} ${index.length} ${udebIndex}`, '']
-      serve('/debian/dists/my-udebs/InRelease', sign([...text, ...sums].join('\n')))
+      const checksums = ['Components: main', 'SHA256:', ` ${sha256(index)} ${index.length} ${udebIndex}`, '']
+      serve('/debian/dists/my-udebs/InRelease', sign([...text, ...checksums].join('\n')))
       serve(`/debian/dists/my-udebs/${udebIndex}`, index)
       const mirror = {
         debian: request.url,

@@ -91,7 +91,7 @@ describe('checksum files', () => {
     expect(status).toBe(1)
   })
 
-  it('have one line for a file that is made again, with its new sum', async () => {
+  it('have one line for a file that is made again, with its new checksum', async () => {
     await add('a-kvm.qcow2', 'old')
     await add('a-kvm.qcow2', 'new')
     expect(names()).toEqual(['a-kvm.qcow2'])

@@ -103,15 +103,15 @@ describe('a repository', () => {
     for (const [index, name] of names.entries()) {
       const file = path('out', 'images', name)
       writeFileSync(file, `content of ${name}`)
-      const sums = await computeChecksums(file, never)
-      results.push({ target: image.targets[index], path: `images/${name}`, ...sums } as ImageResult)
+      const checksums = await computeChecksums(file, never)
+      results.push({ target: image.targets[index], path: `images/${name}`, ...checksums } as ImageResult)
     }
     await writeRepository(path('out'), image, results)
   }
   const repository = (...names: string[]) => path('out', 'repository', '4.22', ...names)
   const lists = ['md5sum.txt', 'metadata.ini', 'sha256sum.txt', 'sha512sum.txt']
 
-  it("has the files in the release's folder, with sums and what registers them", async () => {
+  it("has the files in the release's folder, with checksums and what registers them", async () => {
     await make(packedNames)
     expect(readdirSync(repository()).sort()).toEqual([...packedNames, ...lists].sort())
     for (const program of ['md5sum', 'sha256sum', 'sha512sum'])
@@ -129,8 +129,8 @@ describe('a repository', () => {
     await make(packedNames.slice(0, 1))
     const kept = ['sample-4.22.0-old-x86_64-kvm.qcow2.bz2', ...packedNames.slice(0, 1)]
     expect(readdirSync(repository()).sort()).toEqual([...kept, ...lists].sort())
-    const sums = readFileSync(repository('sha512sum.txt'), 'utf8')
-    expect(sums.match(/\S+$/gm)).toEqual(kept)
-    expect(sums.match(/4\.22\.0-x86_64-kvm/g)).toHaveLength(1)
+    const checksums = readFileSync(repository('sha512sum.txt'), 'utf8')
+    expect(checksums.match(/\S+$/gm)).toEqual(kept)
+    expect(checksums.match(/4\.22\.0-x86_64-kvm/g)).toHaveLength(1)
   })
 })

@@ -361,7 +361,7 @@ describeWith(['qemu-img', 'qemu-io'], 'an export of any disk', () => {
     expect(left()).toEqual([])
   })
 
-  it('leaves what is finished, with its sums, when another target fails', async () => {
+  it('leaves what is finished, with its checksums, when another target fails', async () => {
     const disk = makeDisk()
     fake('lbzip2', 'echo "lbzip2: out of luck" >&2; exit 1')
     const words = ['--targets', 'kvm,raw', '--set', 'formats.raw.archive=bz2']
@@ -376,15 +376,15 @@ describeWith(['qemu-img', 'qemu-io'], 'an export of any disk', () => {
 
   it('makes the same bytes of each file, whichever others are made beside it', async () => {
     const disk = makeDisk()
-    const sums = async (targets: string) => {
+    const checksums = async (targets: string) => {
       rmSync(path('out'), { recursive: true, force: true })
       expect((await exportFrom(disk, '--targets', targets)).exitCode).toBe(0)
       const lines = readFileSync(path('out', 'sha256sum.txt'), 'utf8').trimEnd().split('\n')
       return Object.fromEntries(lines.map((line) => line.split('  ').reverse() as [string, string]))
     }
-    const alone = { ...(await sums('kvm')), ...(await sums('vmware')), ...(await sums('raw')) }
+    const alone = { ...(await checksums('kvm')), ...(await checksums('vmware')), ...(await checksums('raw')) }
     expect(Object.keys(alone)).toHaveLength(3)
-    expect(await sums('vmware,raw,kvm,xenserver,hyperv')).toMatchObject(alone)
+    expect(await checksums('vmware,raw,kvm,xenserver,hyperv')).toMatchObject(alone)
   })
 
   it.each([
@@ -402,7 +402,7 @@ describeWith(['qemu-img', 'qemu-io'], 'an export of any disk', () => {
     expect(left()).toEqual([other, 'md5sum.txt', 'sha256sum.txt', 'sha512sum.txt'])
   })
 
-  it('that cannot list its sums says so', async () => {
+  it('that cannot list its checksums says so', async () => {
     const disk = makeDisk()
     mkdirSync(path('out', 'md5sum.txt'), { recursive: true })
     const words = ['--targets', 'kvm']

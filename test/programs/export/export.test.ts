@@ -200,7 +200,7 @@ describeWith(['qemu-img', 'qemu-io'], 'the images of a run', () => {
   }
   const name = 'sample-1.0-x86_64-kvm.qcow2'
 
-  it('lie in images/ with their sums, under a name that says what they are', async () => {
+  it('lie in images/ with their checksums, under a name that says what they are', async () => {
     const { request, layer } = await prepare()
     const [result] = await exportImages(request)
     expect(result).toMatchObject({
@@ -217,7 +217,7 @@ describeWith(['qemu-img', 'qemu-io'], 'the images of a run', () => {
     execFileSync('sha256sum', ['--check', '--status', 'sha256sum.txt'], { cwd: path('out', 'images') })
   })
 
-  it('tell how far they are, and that their sums are taken', async () => {
+  it('tell how far they are, and that their checksums are computed', async () => {
     const { request, events } = await prepare()
     await exportImages(request)
     const told = events.flatMap((event) =>
@@ -240,7 +240,7 @@ describeWith(['qemu-img', 'qemu-io'], 'the images of a run', () => {
     expect(await exportImages(request)).toEqual([made])
   })
 
-  it('whose sums cannot be listed are no bug of the program', async () => {
+  it('whose checksums cannot be listed are no bug of the program', async () => {
     const { request } = await prepare()
     mkdirSync(path('out', 'images', 'sha256sum.txt'), { recursive: true })
     await expect(exportImages(request)).rejects.toMatchObject({

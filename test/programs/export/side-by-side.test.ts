@@ -39,7 +39,7 @@ describeWith(['qemu-img'], 'an export to several targets', () => {
     expect(readFileSync(path('raw')).equals(finished)).toBe(true)
   })
 
-  it('that is interrupted while it sums leaves no file that is not in the lists', async () => {
+  it('that is interrupted while it computes checksums leaves no file that is not in the lists', async () => {
     const stopping = new AbortController()
     const job = run(['kvm'], {
       emit: (event) => {

@@ -81,7 +81,7 @@ function entriesOf(tar: Buffer): Entry[] {
 const textOf = (entry?: Entry) => entry?.data.toString() ?? ''
 
 describeWith(['qemu-img', 'tar'], 'an OVA', () => {
-  it('has the description first, then the sums, then the disk, and nothing else', async () => {
+  it('has the description first, then the checksums, then the disk, and nothing else', async () => {
     const tar = await make()
     const list = execFileSync('tar', ['--numeric-owner', '--utc', '--full-time', '-tvf', path('image.ova')], {
       encoding: 'utf8',
@@ -106,14 +106,14 @@ describeWith(['qemu-img', 'tar'], 'an OVA', () => {
     expect(tar.subarray(-1024).every((byte) => byte === 0)).toBe(true)
   })
 
-  it('has the sums of the other files in its manifest, in the only spelling that importers take', async () => {
+  it('has the checksums of the other files in its manifest, in the only spelling that importers take', async () => {
     const [ovf, manifest, disk] = entriesOf(await make())
-    const sum = (entry?: Entry) =>
+    const checksum = (entry?: Entry) =>
       createHash('sha256')
         .update(entry?.data ?? '')
         .digest('hex')
     expect(textOf(manifest)).toBe(
-      `SHA256(sample.ovf)= ${sum(ovf)}\nSHA256(sample-disk1.vmdk)= ${sum(disk)}\n`,
+      `SHA256(sample.ovf)= ${checksum(ovf)}\nSHA256(sample-disk1.vmdk)= ${checksum(disk)}\n`,
     )
   })
 

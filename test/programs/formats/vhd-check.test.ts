@@ -76,7 +76,7 @@ const inHeader = (change: Change) => (file: string) =>
 const inTable = (index: number, sector: number) => (file: string) =>
   patch(file, tableOffset + index * 4, 4, (entry) => entry.writeUInt32BE(sector))
 const inBatmap = (change: Change) => (file: string) => patch(file, batmapOffset, 512, change)
-/** Of the map itself, whose sum is in its header. */
+/** Of the map itself, whose checksum is in its header. */
 const inMap = (change: Change) => (file: string) =>
   patch(file, batmapOffset, 1024, (both) => {
     change(both.subarray(512))

@@ -78,16 +78,16 @@ describeWith(['qemu-img', 'qemu-io'], 'a VHD', () => {
 
   it('has the same bytes in another place at another time', async () => {
     const disk = await makeDisk()
-    const sums = async () => {
+    const digests = async () => {
       const files: string[] = []
       for (const kind of kinds) files.push(await write(kind, disk))
       return Promise.all(files.map((file) => sha256File(file)))
     }
-    const first = await sums()
+    const first = await digests()
     await sleep(1100)
     folder = 'elsewhere'
     mkdirSync(path(folder))
-    expect(await sums()).toEqual(first)
+    expect(await digests()).toEqual(first)
     expect(new Set(first).size).toBe(3)
   })
 

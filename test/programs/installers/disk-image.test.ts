@@ -90,7 +90,7 @@ async function install(image: ResolvedImage, planned?: string): Promise<Installe
     layout: { sizeBytes: 0, diskId: '', extended: undefined, partitions: [] },
     disk: path('layer.qcow2'),
     packageCache: path('packages'),
-    place: { id: 'run', folder: path('out', 'runs', 'run'), outFolder: path('out') },
+    runFolder: { id: 'run', path: path('out', 'runs', 'run'), outFolder: path('out') },
     packer: '1.6',
     acceleration: () => Promise.reject(new Error('nothing is booted')),
     emit: () => undefined,
@@ -228,7 +228,7 @@ describeWith(tools, 'a disk image as layer 0', () => {
     expect(error.message).toContain(`backing file "${path('golden.raw')}"`)
   })
 
-  it('is refused when it is not what its sum says, or not what was planned', async () => {
+  it('is refused when it is not what its checksum says, or not what was planned', async () => {
     const file = makeImage()
     const wrong = await failureOf(install(await imageOf(`${file}#sha256=${'0'.repeat(64)}`)))
     expect(wrong.code).toBe('base-image-corrupt')
@@ -238,7 +238,7 @@ describeWith(tools, 'a disk image as layer 0', () => {
   })
 })
 
-it('has its content in the key, or the sum that it is written with', async () => {
+it('has its content in the key, or the checksum that it is written with', async () => {
   const partOf = async (source: string) =>
     (await installerOf({ installer: 'disk-image' }).keyParts(await imageOf(source))).parts.image
   writeFileSync(path('golden'), 'one')
@@ -248,8 +248,10 @@ it('has its content in the key, or the sum that it is written with', async () =>
   expect(await partOf(path('golden'))).toBe(`sha256:${sha256('two')}`)
   const { sources } = await installerOf({ installer: 'disk-image' }).keyParts(await imageOf(path('golden')))
   expect(sources[0]?.text).not.toContain(process.cwd())
-  const sum = 'a'.repeat(128)
-  expect(await partOf(`https://images.example.org/golden.qcow2#sha512=${sum}`)).toBe(`sha512:${sum}`)
+  const checksum = 'a'.repeat(128)
+  expect(await partOf(`https://images.example.org/golden.qcow2#sha512=${checksum}`)).toBe(
+    `sha512:${checksum}`,
+  )
 })
 
 it('has a first stage that installs what all the others expect', async () => {

@@ -19,13 +19,13 @@ const missing = ['gpg', 'gpgv', 'dpkg-deb'].filter(
 )
 if (missing.length > 0 && process.env.CI === 'true') throw new Error(`CI lacks ${missing.join(' and ')}`)
 
-describe('a list of sums', () => {
+describe('a list of checksums', () => {
   it('names files as they lie below it', () => {
-    const sum = 'a'.repeat(64)
-    const text = `${sum}  ./netboot/linux\n${sum} *plain\nnot a line\n`
+    const checksum = 'a'.repeat(64)
+    const text = `${checksum}  ./netboot/linux\n${checksum} *plain\nnot a line\n`
     expect([...parseChecksums(text)]).toEqual([
-      ['netboot/linux', sum],
-      ['plain', sum],
+      ['netboot/linux', checksum],
+      ['plain', checksum],
     ])
   })
 })
@@ -92,18 +92,18 @@ describe.skipIf(missing.length > 0)('netboot files (skipped where gpg, gpgv or d
   /** Publishes a suite that vouches for some files, and serves those of them that have a content. */
   function publish(files: Readonly<Record<string, string | Buffer>>): void {
     const all = { 'main/binary-amd64/Packages.xz': 'an index', ...files }
-    const sums = Object.entries(all).map(([path, data]) => ` ${sha256(data)} ${data.length} ${path}`)
+    const checksums = Object.entries(all).map(([path, data]) => ` ${sha256(data)} ${data.length} ${path}`)
     const fields = ['Codename: trixie', 'Date: Sat, 12 Sep 2026 07:55:41 UTC', 'Architectures: amd64']
-    const text = [...fields, 'Components: main', 'SHA256:', ...sums, ''].join('\n')
+    const text = [...fields, 'Components: main', 'SHA256:', ...checksums, ''].join('\n')
     routes.set('/debian/dists/trixie/InRelease', gpg(['--clearsign'], text))
     for (const [path, data] of Object.entries(files)) routes.set(`/debian/dists/trixie/${path}`, data)
   }
 
   const publishImages = () => {
-    const sums = ['linux', 'initrd.gz'].map(
+    const checksums = ['linux', 'initrd.gz'].map(
       (name) => `${sha256(`${name} of the mirror`)}  ./${below}/${name}\n`,
     )
-    publish({ [`${images}/SHA256SUMS`]: sums.join('') })
+    publish({ [`${images}/SHA256SUMS`]: checksums.join('') })
     for (const name of ['linux', 'initrd.gz']) {
       routes.set(`/debian/dists/trixie/${images}/${below}/${name}`, `${name} of the mirror`)
     }

@@ -103,7 +103,7 @@ describe('a name that a killed program has left', () => {
 
   it.each<[folder: string, writer: string, name: string]>([
     ['.', 'a report', 'report.json'],
-    ['images', 'a list of sums', 'md5sum.txt'],
+    ['images', 'a list of checksums', 'md5sum.txt'],
     ['inputs', 'a record', 'some.json'],
     ['verdicts', 'a record', 'some.json'],
     ['store/states', 'a saved state', 'state'],

@@ -33,7 +33,8 @@ function imageOf(over: Partial<Image['mirror']> = {}, freshness: Partial<Image['
 
 const judge = (image = imageOf()) => judgeFreshness({ image, packages, outFolder: path('out') })
 
-describeWith(['gpg', 'gpgv', 'xz'], 'an image compared with its archives', () => {
+/** A mirror for a block of tests, and an output folder for each of them. */
+function useMirror(): void {
   beforeAll(async () => {
     mirror = await startMirror()
   })
@@ -41,7 +42,13 @@ describeWith(['gpg', 'gpgv', 'xz'], 'an image compared with its archives', () =>
   beforeEach(async () => {
     mkdirSync(path('out'))
     await markOutput(path('out'))
-    for (const suite of ['trixie', 'trixie-updates', 'trixie-security']) mirror.publish(suite)
+  })
+}
+
+describeWith(['gpg', 'gpgv', 'xz'], 'an image compared with its archives', () => {
+  useMirror()
+  beforeEach(() => {
+    mirror.publishEmpty()
     mirror.asked.length = 0
   })
 
@@ -131,14 +138,7 @@ describeWith(['gpg', 'gpgv', 'xz'], 'an archive that goes back', () => {
   const day = 86_400_000
   const at = (daysAgo: number) => new Date(Date.now() - daysAgo * day)
 
-  beforeAll(async () => {
-    mirror = await startMirror()
-  })
-  afterAll(() => mirror.close())
-  beforeEach(async () => {
-    mkdirSync(path('out'))
-    await markOutput(path('out'))
-  })
+  useMirror()
 
   it('is refused once a newer Release file of it was seen, and taken again when it is as new', async () => {
     mirror.publish('trixie-security', { date: at(30), packages: { nano: '1' } })

@@ -22,7 +22,7 @@ beforeAll(async () => {
 afterAll(() => sigstore.stop())
 
 const digestOf = (text: string) => createHash('sha256').update(text).digest('hex')
-const sums = (...files: string[]) => new Map(files.map((file) => [file, { sha256: digestOf(file) }]))
+const checksums = (...files: string[]) => new Map(files.map((file) => [file, { sha256: digestOf(file) }]))
 const statementOf = (...files: string[]) => ({
   _type: 'https://in-toto.io/Statement/v1',
   subject: files.map((file) => ({ name: file, digest: { sha256: digestOf(file) } })),
@@ -136,10 +136,10 @@ describe('an attestation', () => {
   }
 
   it.each<[string, readonly string[], Map<string, { readonly sha256: string }>, readonly string[]]>([
-    ['of these files', ['a', 'b'], sums('a', 'b'), []],
-    ['made before a maintainer signed', ['a'], sums('a', 'sha512sum.txt.sig', 'sha512sum.txt.asc'), []],
-    ['of fewer files', ['a'], sums('a', 'b'), [`${name}: it is not of this b`]],
-    ['of more files', ['a', 'b'], sums('a'), [`${name}: it is also of b, which is missing`]],
+    ['of these files', ['a', 'b'], checksums('a', 'b'), []],
+    ['made before a maintainer signed', ['a'], checksums('a', 'sha512sum.txt.sig', 'sha512sum.txt.asc'), []],
+    ['of fewer files', ['a'], checksums('a', 'b'), [`${name}: it is not of this b`]],
+    ['of more files', ['a', 'b'], checksums('a'), [`${name}: it is also of b, which is missing`]],
     [
       'of other content',
       ['a'],
@@ -153,6 +153,6 @@ describe('an attestation', () => {
 
   it('that cannot be read is named', async () => {
     put('attested')
-    expect(await compare(sums('a'))).toEqual([`${name}: it cannot be read`])
+    expect(await compare(checksums('a'))).toEqual([`${name}: it cannot be read`])
   })
 })

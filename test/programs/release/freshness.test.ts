@@ -13,9 +13,7 @@ const path = useFolder()
 const programs = ['debugfs', 'mke2fs', 'sfdisk', 'blkid', 'qemu-img', 'gpg', 'gpgv', 'xz']
 
 const text = useOutput()
-beforeEach(() => {
-  for (const suite of ['trixie', 'trixie-updates', 'trixie-security']) builtMirror.publish(suite)
-})
+beforeEach(() => builtMirror.publishEmpty())
 afterAll(() => builtMirror.close())
 
 const release = (...words: string[]) => {

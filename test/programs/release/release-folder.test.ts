@@ -21,8 +21,15 @@ const record = (...files: string[]) => JSON.stringify(recordOf(files))
 const sumOf = (text: string) => createHash('sha256').update(text).digest('hex')
 
 function recordOf(files: readonly string[]): ReleaseRecord {
-  const sums = { md5: '', sha256: '', sha512: '' }
-  const disk = { target: 'kvm', format: 'qcow2', sizeBytes: 1, virtualSizeBytes: 1, madeFrom: '', ...sums }
+  const checksums = { md5: '', sha256: '', sha512: '' }
+  const disk = {
+    target: 'kvm',
+    format: 'qcow2',
+    sizeBytes: 1,
+    virtualSizeBytes: 1,
+    madeFrom: '',
+    ...checksums,
+  }
   const run = { id: '', startedAt: '', finishedAt: '', durationSeconds: 1, accelerator: null }
   const variant = {
     variant: 'a',

@@ -16,7 +16,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, expect, it, vi } from 'vitest'
 import { main } from '../../../src/cli/main.ts'
 import { computeChecksums } from '../../../src/export/checksums.ts'
-import { renderSums } from '../../../src/release/checksum-lists.ts'
+import { renderList } from '../../../src/release/checksum-lists.ts'
 import type { ReleaseRecord } from '../../../src/release/record.ts'
 import { faultOfSbom } from '../../../src/release/sbom.ts'
 import { type Statement, statementSchema } from '../../../src/release/statement.ts'
@@ -38,7 +38,7 @@ const verify = (folder = path('out', 'release'), ...words: string[]) =>
 const read = (...names: string[]) => readFileSync(path('out', 'release', ...names), 'utf8')
 
 /** Files of a release of the tiny pipeline. */
-const sums = ['md5sum.txt', 'sha256sum.txt', 'sha512sum.txt']
+const checksumLists = ['md5sum.txt', 'sha256sum.txt', 'sha512sum.txt']
 const files = [
   'RELEASE_NOTES.md',
   'metadata.ini',
@@ -48,17 +48,17 @@ const files = [
   'tiny-1.0-x86_64-kvm.qcow2',
   'tiny-1.0-x86_64-ovm.raw',
   'tiny-1.0-x86_64.cdx.json',
-  ...sums,
+  ...checksumLists,
 ]
 
 describeWith(programs, 'a release', () => {
-  it('has the files, with sums, a bill of materials, a statement about all of them, and notes', async () => {
+  it('has the files, with checksums, a bill of materials, a statement about all of them, and notes', async () => {
     await makeBuilt(path('out'))
     expect(await release('--tag', 'v1.0'), text.stderr).toBe(0)
     expect(text.stdout.trim()).toBe(path('out', 'release'))
     expect(readdirSync(path('out', 'release')).sort()).toEqual([...files].sort())
     const statement = statementSchema.parse(JSON.parse(read('provenance.intoto.json'))) as Statement
-    const covered = files.filter((name) => !sums.includes(name) && name !== 'provenance.intoto.json')
+    const covered = files.filter((name) => !checksumLists.includes(name) && name !== 'provenance.intoto.json')
     expect(statement.subject.map(({ name }) => name).sort()).toEqual(covered.sort())
     const { resolvedDependencies } = statement.predicate.buildDefinition
     const named = resolvedDependencies.map(({ name }) => name)
@@ -322,7 +322,7 @@ describeWith(programs, 'release verify', () => {
     expect(text.stdout).toContain('folder: it is not a file')
   })
 
-  it('finds a bill of materials that is not of the image, whatever sums it has been given', async () => {
+  it('finds a bill of materials that is not of the image, whatever checksums it has been given', async () => {
     copy()
     const name = 'tiny-1.0-x86_64.cdx.json'
     const forged = readFileSync(path('release', name), 'utf8').replaceAll('2.41-12', '2.41-13')
@@ -332,7 +332,7 @@ describeWith(programs, 'release verify', () => {
     expect(text.stdout).toContain(`${name}: it does not list what dpkg has in tiny-1.0-x86_64-kvm.qcow2`)
   })
 
-  /** Gives a forged image the sums that make everything but its content right. */
+  /** Gives a forged image the checksums that make everything but its content right. */
   async function registerAgain(name: string): Promise<void> {
     const now = await computeChecksums(path('release', name), never)
     const record = JSON.parse(readFileSync(path('release', 'release.json'), 'utf8')) as ReleaseRecord
@@ -349,7 +349,7 @@ describeWith(programs, 'release verify', () => {
       await sealAgain(file)
   }
 
-  /** Gives a forged file the sums that make everything but its content right. */
+  /** Gives a forged file the checksums that make everything but its content right. */
   async function sealAgain(name: string): Promise<void> {
     const statementPath = path('release', 'provenance.intoto.json')
     const statement = JSON.parse(readFileSync(statementPath, 'utf8')) as Statement
@@ -359,13 +359,13 @@ describeWith(programs, 'release verify', () => {
     )
     writeFileSync(statementPath, `${JSON.stringify({ ...statement, subject }, null, 1)}\n`)
     const all = new Map<string, typeof now>()
-    for (const file of files.filter((file) => !sums.includes(file)))
+    for (const file of files.filter((file) => !checksumLists.includes(file)))
       all.set(file, await computeChecksums(path('release', file), never))
     for (const algorithm of ['md5', 'sha256', 'sha512'] as const)
-      writeFileSync(path('release', `${algorithm}sum.txt`), renderSums(all, algorithm))
+      writeFileSync(path('release', `${algorithm}sum.txt`), renderList(all, algorithm))
   }
 
-  it('finds another disk in one of the files, whatever sums it has been given', async () => {
+  it('finds another disk in one of the files, whatever checksums it has been given', async () => {
     copy()
     const name = 'tiny-1.0-x86_64-ovm.raw'
     writeFileSync(path('release', name), flip(readFileSync(path('release', name)), 9 * 2 ** 20))
@@ -411,7 +411,7 @@ describeWith(programs, 'release verify', () => {
 
   it('finds lists that were all changed in the same way', async () => {
     copy()
-    for (const list of sums) {
+    for (const list of checksumLists) {
       const lines = readFileSync(path('release', list), 'utf8').split('\n')
       const changed = lines.map((line) =>
         line.endsWith('RELEASE_NOTES.md') ? line.replace(/^./, (c) => (c === '0' ? '1' : '0')) : line,
@@ -419,7 +419,8 @@ describeWith(programs, 'release verify', () => {
       writeFileSync(path('release', list), changed.join('\n'))
     }
     expect(await verify(path('release'))).toBe(4)
-    for (const list of sums) expect(text.stdout).toContain(`${list}: it is not the list of these files`)
+    for (const list of checksumLists)
+      expect(text.stdout).toContain(`${list}: it is not the list of these files`)
   })
 
   it('opens no file outside of the release, whatever its record names', async () => {

@@ -119,7 +119,7 @@ describe("CloudStack's sources as payload", () => {
   it.each([
     ['apache-cloudstack-4.22.0.0-src.tar.bz2', '--bzip2'],
     ['apache-cloudstack-4.22.0.0-src.tar.gz', '--gzip'],
-  ])('may be a release, with the sum that Apache publishes: %s', async (name, option) => {
+  ])('may be a release, with the checksum that Apache publishes: %s', async (name, option) => {
     const tarball = release(name, option)
     const archive = await archiveOf(`${tarball}#sha512=${sumOf(tarball)}`)
     expect(modesOf(archive)).toEqual(packedFiles)

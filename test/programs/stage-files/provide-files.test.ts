@@ -52,7 +52,7 @@ function pack(from: string, ...words: string[]): string {
   })
   return tarball
 }
-const sumOf = (file: string) => sha256(readFileSync(file))
+const checksumOf = (file: string) => sha256(readFileSync(file))
 
 /** The rule of the one fault that is found, wherever: on reading the configuration or on bringing its files. */
 async function faultOf(payload: string): Promise<string> {
@@ -110,11 +110,13 @@ describe("a stage's files", () => {
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
     const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/payload.tgz`
     try {
-      const source = `${url}#sha256=${sumOf(tarball)}`
+      const source = `${url}#sha256=${checksumOf(tarball)}`
       expect(await listTree(payloadOf(await bring(source)))).toEqual(await listTree(tree))
       expect(await listTree(payloadOf(await bring(source)))).toEqual(await listTree(tree))
       expect(asked).toBe(1)
-      expect(await faultOf(`${url}#sha256=${'0'.repeat(64)}`)).toBe(`has another sha256, ${sumOf(tarball)}`)
+      expect(await faultOf(`${url}#sha256=${'0'.repeat(64)}`)).toBe(
+        `has another sha256, ${checksumOf(tarball)}`,
+      )
     } finally {
       server.closeAllConnections?.()
       server.close()
@@ -133,20 +135,24 @@ describe("a stage's files", () => {
     }
   })
 
-  it('are checked against the sum of a tarball at hand as well', async () => {
+  it('are checked against the checksum of a tarball at hand as well', async () => {
     const tarball = pack(tree, '.')
-    await bring(`${tarball}#sha256=${sumOf(tarball).toUpperCase()}`)
-    const sum = '0'.repeat(64)
-    expect(await faultOf(`${tarball}#sha256=${sum}`)).toBe(`has another sha256, ${sumOf(tarball)}`)
+    await bring(`${tarball}#sha256=${checksumOf(tarball).toUpperCase()}`)
+    const checksum = '0'.repeat(64)
+    expect(await faultOf(`${tarball}#sha256=${checksum}`)).toBe(`has another sha256, ${checksumOf(tarball)}`)
   })
 
   it.each([
     [
-      'a URL without a sum',
+      'a URL without a checksum',
       'https://example.org/x.tgz',
       'must end in #sha256= or #sha512= and the checksum of the tarball',
     ],
-    ['half a sum', 'https://example.org/x.tgz#sha256=12', 'must have 64 hexadecimal digits after #sha256='],
+    [
+      'half a checksum',
+      'https://example.org/x.tgz#sha256=12',
+      'must have 64 hexadecimal digits after #sha256=',
+    ],
     ['another protocol', `ftp://example.org/x#sha256=${'0'.repeat(64)}`, 'must be a URL of http or https'],
     ['nothing there', '/nowhere/payload.tgz', 'must be a folder or a tarball that exists'],
   ])('are refused before anything is fetched: %s', async (_what, payload, rule) => {
@@ -253,13 +259,13 @@ describe('one file', () => {
 
   it('is brought as it is, in a folder of its own', async () => {
     writeFileSync(path('vhd-util'), 'elf')
-    const [image] = await bringTool(`${path('vhd-util')}#sha256=${sumOf(path('vhd-util'))}`)
+    const [image] = await bringTool(`${path('vhd-util')}#sha256=${checksumOf(path('vhd-util'))}`)
     const folder = image?.stages[0]?.files.vhd_util as string
     expect(readdirSync(folder)).toEqual(['vhd-util'])
     expect(readFileSync(`${folder}/vhd-util`, 'utf8')).toBe('elf')
   })
 
-  it('needs a sum, and has to have it', async () => {
+  it('needs a checksum, and has to have it', async () => {
     writeFileSync(path('vhd-util'), 'elf')
     const faults = (source: string) => bringTool(source).catch((error) => error.details.faults[0].rule)
     expect(await faults(path('vhd-util'))).toBe('must end in #sha256= or #sha512= and its checksum')
@@ -287,7 +293,7 @@ describe('a tarball behind a URL', () => {
     const tarball = pack(tree, '.')
     const server = createServer((_, response) => response.end(readFileSync(tarball)))
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-    const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/payload.tgz#sha256=${sumOf(tarball)}`
+    const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/payload.tgz#sha256=${checksumOf(tarball)}`
     const image = await bring(url)
     await new Promise((resolve) => server.close(resolve))
     const [looked] = await provideFiles([await imageWith(url)], path('cache', 'files'), 'leave out')

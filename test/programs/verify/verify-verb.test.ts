@@ -136,7 +136,7 @@ describeWith(programs, 'the verb', () => {
     expect(readFileSync(junit, 'utf8')).toContain('<failure message="there is no /boot/grub/grub.cfg"/>')
   })
 
-  it('compares the sums that lie beside a file', async () => {
+  it('compares the checksums that lie beside a file', async () => {
     const file = makeSample()
     writeFileSync(path('sha512sum.txt'), `${'0'.repeat(128)}  sample-ovm.raw\n`)
     expect(await verify(file)).toBe(4)

@@ -185,7 +185,7 @@ describe('the summary', () => {
     expect(names).toEqual(['boot', 'greet', 'unpack', 'misbehave', 'export kvm'])
   })
 
-  it('names each image with its size and sum, and how long it all took', () => {
+  it('names each image with its size and checksum, and how long it all took', () => {
     const text = summary(succeeded)
     const [image] = succeeded.images
     expect(text).toContain(`${image?.path}  214.9 MiB`)

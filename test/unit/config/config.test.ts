@@ -151,11 +151,11 @@ describe('the installer', () => {
     expect(all[0]).toMatchObject({ variant: 'trixie-x86_64', installer: 'debian-installer' })
   })
 
-  it('may be a disk image, by its path or by its URL with a sum', async () => {
+  it('may be a disk image, by its path or by its URL with a checksum', async () => {
     writeFileSync(path('golden.qcow2'), '')
-    const sum = 'a'.repeat(64)
+    const checksum = 'a'.repeat(64)
     const images = await resolved({
-      installer: { image: `https://images.example.org/golden.qcow2#sha256=${sum}` },
+      installer: { image: `https://images.example.org/golden.qcow2#sha256=${checksum}` },
       variants: [
         { suite: 'trixie', arch: 'x86_64' },
         { suite: 'trixie', arch: 'x86_64', label: 'own', installer: { image: path('golden.qcow2') } },
@@ -168,7 +168,7 @@ describe('the installer', () => {
         {
           location: 'https://images.example.org/golden.qcow2',
           isUrl: true,
-          checksum: { algorithm: 'sha256', hex: sum },
+          checksum: { algorithm: 'sha256', hex: checksum },
         },
       ],
       [
@@ -182,8 +182,16 @@ describe('the installer', () => {
   it.each([
     ['a relative path', { image: 'golden.qcow2' }, 'installer.image: must be an absolute path'],
     ['a file that is not there', { image: '/no/such' }, 'installer.image: must be a disk image that exists'],
-    ['a URL without a sum', { image: 'https://a.example.org/b' }, 'installer.image: must end in #sha256='],
-    ['a sum that is cut', { image: '/a#sha256=abc' }, 'installer.image: must have 64 hexadecimal digits'],
+    [
+      'a URL without a checksum',
+      { image: 'https://a.example.org/b' },
+      'installer.image: must end in #sha256=',
+    ],
+    [
+      'a checksum that is cut',
+      { image: '/a#sha256=abc' },
+      'installer.image: must have 64 hexadecimal digits',
+    ],
     ['another name', 'anaconda', 'installer: must be bootstrap, debian-installer, or { image: … }'],
   ])('is refused as %s', async (_case, installer, rule) => {
     const faults = await faultsOf(resolvePipeline(sample({ installer })))
@@ -200,7 +208,7 @@ describe('the installer', () => {
     ])
   })
 
-  it('may be a disc, named with its sum', async () => {
+  it('may be a disc, named with its checksum', async () => {
     const iso = {
       url: 'https://cdimage.debian.org/debian-cd/13.1.0/amd64/iso-cd/a.iso',
       sha256: 'a'.repeat(64),
@@ -387,8 +395,8 @@ describe('faults', () => {
     const [fault, ...others] = await faultsOf(resolvePipeline(sample({ mirror: { debian } })))
     expect(fault?.rule).toMatch(rule)
     expect(others).toEqual([])
-    const sum = `#sha256=${'0'.repeat(64)}`
-    const image = `${debian}${sum}`
+    const checksum = `#sha256=${'0'.repeat(64)}`
+    const image = `${debian}${checksum}`
     if (!/[?#]|\\/.test(debian.slice(8)))
       expect((await faultsOf(resolvePipeline(sample({ installer: { image } })))).length).toBe(1)
     const iso = { url: `${debian}/x.iso`, sha256: '0'.repeat(64) }

@@ -251,9 +251,11 @@ describe('what is on a disk', () => {
     expect(await failures(change)).toEqual(ids)
   })
 
-  it('may have a program of no package that the pipeline has named with its sum', async () => {
-    const sum = { algorithm: 'sha256', hex: createHash('sha256').update('elf').digest('hex') } as const
-    const expected = { downloads: [{ location: 'https://example.org/vhd-util', isUrl: true, checksum: sum }] }
+  it('may have a program of no package that the pipeline has named with its checksum', async () => {
+    const checksum = { algorithm: 'sha256', hex: createHash('sha256').update('elf').digest('hex') } as const
+    const expected = {
+      downloads: [{ location: 'https://example.org/vhd-util', isUrl: true, checksum }],
+    }
     expect(await failures({ ...file('/usr/bin/vhd-util', 'elf'), expected })).toEqual([])
     expect(await failures({ ...file('/usr/bin/vhd-util', 'changed'), expected })).toEqual(['F5'])
     expect(await failures({ ...file('/usr/bin/other', 'other'), expected })).toEqual(['F5'])

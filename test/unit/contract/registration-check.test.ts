@@ -15,7 +15,7 @@ import { sampleImage } from '../../support/pipelines.ts'
 const path = useFolder()
 const never = new AbortController().signal
 
-/** Writes an image's file with its sums and its metadata, and asks the check; `change` makes another text of the metadata. */
+/** Writes an image's file with its checksums and its metadata, and asks the check; `change` makes another text of the metadata. */
 async function ask(
   target: TargetName,
   change: (text: string) => string = (text) => text,
@@ -25,9 +25,9 @@ async function ask(
   const image = await sampleImage(path(), { release: '4.22.0', targets: [target], ...over })
   const file = path('image')
   writeFileSync(file, 'content')
-  const sums = await computeChecksums(file, never)
-  await writeChecksums(file, sums)
-  await writeMetadata(path(), image, [{ target, path: basename(file), ...sums } as ImageResult])
+  const checksums = await computeChecksums(file, never)
+  await writeChecksums(file, checksums)
+  await writeMetadata(path(), image, [{ target, path: basename(file), ...checksums } as ImageResult])
   const text = change(readFileSync(path('metadata.ini'), 'utf8'))
   writeFileSync(path('metadata.ini'), text)
   const expected = isForeign ? foreignExpectations : expectationsOf(image)
@@ -51,7 +51,7 @@ it.each([
 
 it.each([
   ['another name', (text) => text.replace('[vmware]', '[vmware-x86_64]'), 'it has no section vmware'],
-  ['another sum', (text) => text.replace(/checksum = ../, 'checksum = zz'), 'checksum of vmware is zz'],
+  ['another checksum', (text) => text.replace(/checksum = ../, 'checksum = zz'), 'checksum of vmware is zz'],
   [
     'another file',
     (text) => text.replace('filename = image', 'filename = other'),

@@ -61,10 +61,10 @@ it.each([
   ['4.22.0', 'kvm-x86_64', 'sha512'],
   ['4.23.0.0', 'kvm-x86_64', 'sha512'],
   ['5.0', 'kvm-x86_64', 'sha512'],
-])('metadata.ini of %s has the section %s, and %s as the sum', async (release, kvm, sum) => {
+])('metadata.ini of %s has the section %s, and %s as the checksum', async (release, kvm, checksum) => {
   const text = await write({ release })
   expect(sectionNames()).toEqual(['default', ...[...bare, kvm].sort()])
-  expect(text.match(/^checksum = \w+/gm)).toEqual(Array(6).fill(`checksum = ${sum}`))
+  expect(text.match(/^checksum = \w+/gm)).toEqual(Array(6).fill(`checksum = ${checksum}`))
 })
 
 it.each([

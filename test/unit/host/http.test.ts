@@ -49,8 +49,8 @@ function withoutEnd(_request: IncomingMessage, response: ServerResponse): void {
   more()
 }
 
-const sum = 'a'.repeat(64)
-const file = (limit: number) => ({ sha256: sum, size: limit })
+const checksum = 'a'.repeat(64)
+const file = (limit: number) => ({ sha256: checksum, size: limit })
 const image = { suite: 'trixie', debianArch: 'amd64', arch: 'x86_64', installer: 'debian-installer' } as const
 const mirror = () => ({
   debian: url,
@@ -76,12 +76,12 @@ const callers: Readonly<Record<string, () => Promise<unknown>>> = {
   'a listed file': () => fetchListed(`${url}/Packages.xz`, file(MiB)),
   'the disc of an installer': () =>
     findDisc({
-      ...{ iso: { url: `${url}/a.iso`, sha256: sum }, image, cacheFolder: path(), signal: never },
+      ...{ iso: { url: `${url}/a.iso`, sha256: checksum }, image, cacheFolder: path(), signal: never },
       onProgress: () => undefined,
     }),
   'a disk image': () =>
     provideImage({
-      source: { location: `${url}/a.qcow2`, isUrl: true, checksum: { algorithm: 'sha256', hex: sum } },
+      source: { location: `${url}/a.qcow2`, isUrl: true, checksum: { algorithm: 'sha256', hex: checksum } },
       ...{ cacheFolder: path('cache'), maximumBytes: MiB, onProgress: () => undefined, signal: never },
     }),
 }
@@ -107,7 +107,13 @@ describe('an answer without end is refused', () => {
     answer = (_request, response) =>
       response.writeHead(200, { 'content-length': `${2 ** 40}` }).flushHeaders()
     const form = { kind: 'tree', top: undefined, sourceDateEpoch: 0 } as const
-    const brought = provideSource(`${url}/a.tar#sha256=${sum}`, form, path('cache'), 'download', undefined)
+    const brought = provideSource(
+      `${url}/a.tar#sha256=${checksum}`,
+      form,
+      path('cache'),
+      'download',
+      undefined,
+    )
     await expect(brought).rejects.toMatchObject({ code: 'download-too-large' })
     expect(readdirSync(path('cache'))).toEqual([])
   })

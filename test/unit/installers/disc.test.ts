@@ -60,9 +60,9 @@ afterEach(() => {
 
 const disc = makeDisc()
 const sha256 = createHash('sha256').update(disc).digest('hex')
-const find = (url: string, sum = sha256) =>
+const find = (url: string, checksum = sha256) =>
   findDisc({
-    iso: { url, sha256: sum },
+    iso: { url, sha256: checksum },
     image: { debianArch: 'amd64' },
     cacheFolder: folder,
     onProgress: () => undefined,

@@ -16,7 +16,7 @@ async function runWith(over: object = {}): Promise<Run> {
   const startedAt = new Date()
   const run = {
     request: { command: ['systemvm-image', 'build'] },
-    place: runFolderOf(path(), image.variant, startedAt),
+    runFolder: runFolderOf(path(), image.variant, startedAt),
     tools: { versions: {}, packer: '1.6' },
     plan,
     startedAt,

@@ -67,7 +67,7 @@ function write(of: Inputs = inputs): Promise<Locked> {
 const withPackages = (packages: Inputs['packages']): Inputs => ({ ...inputs, packages })
 
 describe('a lock', () => {
-  it('is read as it was written, in the order of names, and known by its sum', async () => {
+  it('is read as it was written, in the order of names, and known by its checksum', async () => {
     const locked = await write()
     expect(locked.lock.variants['trixie-x86_64']).toEqual(lockOf(inputs))
     const text = readFileSync(path('pipeline.lock.yaml'), 'utf8')

@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
 import { computeChecksums } from '../../../src/export/checksums.ts'
-import { sumFile } from '../../../src/release/file-sums.ts'
+import { computeFileChecksums } from '../../../src/release/file-checksums.ts'
 import { useFolder } from '../../support/folder.ts'
 
 const path = useFolder()
@@ -15,19 +15,19 @@ describe.each([100, 3 * 2 ** 20 + 1])('a file of %i bytes', (bytes) => {
   }
 
   it('has all its checksums where nothing is known of it', async () => {
-    const sums = await written()
-    expect(await sumFile(path('file'), undefined, signal)).toEqual(sums)
+    const checksums = await written()
+    expect(await computeFileChecksums(path('file'), undefined, signal)).toEqual(checksums)
   })
 
   it('has the md5 of the record, where it is the file of the record', async () => {
-    const sums = await written()
-    const recorded = { ...sums, md5: 'as recorded' }
-    expect(await sumFile(path('file'), recorded, signal)).toEqual(recorded)
+    const checksums = await written()
+    const recorded = { ...checksums, md5: 'as recorded' }
+    expect(await computeFileChecksums(path('file'), recorded, signal)).toEqual(recorded)
   })
 
   it.each(['sha256', 'sha512'])('has its own md5 where its %s is another', async (algorithm) => {
-    const sums = await written()
-    const recorded = { ...sums, md5: 'as recorded', [algorithm]: 'another' }
-    expect(await sumFile(path('file'), recorded, signal)).toEqual(sums)
+    const checksums = await written()
+    const recorded = { ...checksums, md5: 'as recorded', [algorithm]: 'another' }
+    expect(await computeFileChecksums(path('file'), recorded, signal)).toEqual(checksums)
   })
 })

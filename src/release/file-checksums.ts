@@ -6,7 +6,7 @@ import { registeredAlgorithm } from '../export/registration.ts'
 import type { ReleaseImage, ReleaseRecord } from './record.ts'
 
 /** Checksums by file name. */
-export async function sumFiles(
+export async function computeReleaseChecksums(
   folder: string,
   names: readonly string[],
   record: ReleaseRecord | undefined,
@@ -17,17 +17,20 @@ export async function sumFiles(
       ? []
       : record.variants.flatMap(({ files }) => files.map((file) => [file.file, file] as const)),
   )
-  const sums = await Promise.all(
-    names.map(async (name) => [name, await sumFile(join(folder, name), known.get(name), signal)] as const),
+  const checksums = await Promise.all(
+    names.map(
+      async (name) =>
+        [name, await computeFileChecksums(join(folder, name), known.get(name), signal)] as const,
+    ),
   )
-  return new Map(sums)
+  return new Map(checksums)
 }
 
 /**
  * Checksums of one file. Computing an md5 takes as long as both others, and proves nothing beside them: the md5 of an image
  * that CloudStack does not register by it is the record's, if the others are.
  */
-export async function sumFile(
+export async function computeFileChecksums(
   path: string,
   known: Pick<ReleaseImage, keyof Checksums> | undefined,
   signal: AbortSignal,

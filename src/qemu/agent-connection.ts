@@ -1,0 +1,98 @@
+/** The wire to a QEMU guest agent: JSON lines, one request and one answer at a time, and a sentinel to get back in step. */
+
+import { once } from 'node:events'
+import { connect } from 'node:net'
+import { parseJson } from '../text.ts'
+import type { GuestClock } from './guest-clock.ts'
+
+export interface Answer {
+  readonly return?: unknown
+  readonly error?: { readonly class: string; readonly desc: string }
+}
+
+/** @throws Error when QEMU has ended. Answers are undefined if none has come in time. */
+export interface AgentConnection {
+  /** The first answer to a request. */
+  readonly exchange: (request: object, limitSeconds: number) => Promise<Answer | undefined>
+  /** The first answer that returns `id`, which the request has asked for. */
+  readonly synchronize: (request: object, id: number, limitSeconds: number) => Promise<Answer | undefined>
+  readonly close: () => void
+}
+
+/** Sent before a `guest-sync-delimited` and received before its answer: 0xFF never occurs in UTF-8 JSON. */
+const sentinel = 0xff
+
+export async function connectToAgent(
+  path: string,
+  signal: AbortSignal,
+  clock: Pick<GuestClock, 'sleep'>,
+): Promise<AgentConnection> {
+  const socket = connect(path)
+  await once(socket, 'connect', { signal })
+  let ended: Error | undefined
+  let take: ((line: string) => void) | undefined
+  socket.on(
+    'data',
+    // Anything before the sentinel answers an earlier client.
+    splitLines((line) => take?.(line.subarray(line.lastIndexOf(sentinel) + 1).toString())),
+  )
+  const end = () => {
+    ended ??= new Error('QEMU ended, and the guest agent with it')
+    take?.('')
+  }
+  socket.on('error', end)
+  socket.on('close', end)
+
+  const send = async (
+    bytes: Buffer,
+    isOurs: (answer: Answer) => boolean,
+    limitSeconds: number,
+  ): Promise<Answer | undefined> => {
+    if (ended !== undefined) throw ended
+    const waiting = new AbortController()
+    try {
+      const answered = new Promise<Answer>((resolve, reject) => {
+        take = (line) => {
+          if (ended !== undefined) return reject(ended)
+          const answer = parseJson(line) as Answer | undefined
+          if (answer !== undefined && isOurs(answer)) resolve(answer)
+        }
+      })
+      socket.write(bytes)
+      const late = clock.sleep(limitSeconds, AbortSignal.any([waiting.signal, signal]))
+      return (await Promise.race([answered, late])) ?? undefined
+    } finally {
+      take = undefined
+      waiting.abort()
+    }
+  }
+
+  return {
+    exchange: (request, limitSeconds) => send(lineOf(request), () => true, limitSeconds),
+    synchronize: (request, id, limitSeconds) =>
+      // The sentinel makes the agent discard a partial line that it may have received before.
+      send(
+        Buffer.concat([Buffer.of(sentinel), lineOf(request)]),
+        (answer) => answer.return === id,
+        limitSeconds,
+      ),
+    close: () => socket.destroy(),
+  }
+}
+
+function lineOf(request: object): Buffer {
+  return Buffer.from(`${JSON.stringify(request)}\n`)
+}
+
+/** Passes on whole lines, without their ends, of bytes that arrive in pieces. */
+function splitLines(onLine: (line: Buffer) => void): (bytes: Buffer) => void {
+  let rest = Buffer.alloc(0)
+  return (bytes) => {
+    rest = Buffer.concat([rest, bytes])
+    for (let end = rest.indexOf('\n'); end >= 0; end = rest.indexOf('\n')) {
+      const line = rest.subarray(0, end)
+      rest = rest.subarray(end + 1)
+      onLine(line)
+    }
+  }
+}
