@@ -284,6 +284,8 @@ export function networksOf(
     const forward = { hostPort: sshPort, guestAddress: address ?? '', guestPort }
     return {
       ...(network ?? { network: `10.250.${position}.0/24`, host: `10.250.${position}.1` }),
+      // A network's router gives a machine the address that its boot arguments say.
+      ...(address === undefined ? {} : { lease: address }),
       ...(position === index ? { forward } : {}),
     }
   })

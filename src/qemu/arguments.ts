@@ -10,6 +10,7 @@ import {
   type NetworkCard,
   type PortForward,
   type SerialPort,
+  type UserNetwork,
   type VirtioPort,
 } from './machine.ts'
 
@@ -101,9 +102,13 @@ function cardDevice({ device, mac }: NetworkCard, index: number): string {
 
 function networkBackend(network: GuestNetwork, index: number): string {
   if ('tap' in network) return `tap,id=net${index},ifname=${network.tap},script=no,downscript=no`
-  const addresses =
-    'isOpen' in network ? '' : `,restrict=on,ipv6=off,net=${network.network},host=${network.host}`
+  const addresses = 'isOpen' in network ? '' : addressesOf(network)
   return `user,id=net${index}${addresses}${forwarding(network.forward)}`
+}
+
+function addressesOf({ network, host, lease }: UserNetwork): string {
+  const dhcp = lease === undefined ? '' : `,dhcpstart=${lease}`
+  return `,restrict=on,ipv6=off,net=${network},host=${host}${dhcp}`
 }
 
 function forwarding(forward: PortForward | undefined): string {

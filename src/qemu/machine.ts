@@ -96,6 +96,8 @@ export interface UserNetwork {
   readonly network: string
   /** Address of the host in it. */
   readonly host: string
+  /** Address that the guest is given if it asks by DHCP. @default one that QEMU chooses */
+  readonly lease?: string
   readonly forward?: PortForward
 }
 

@@ -108,6 +108,7 @@ describe('a machine', () => {
             network: {
               network: '10.1.0.0/24',
               host: '10.1.0.1',
+              lease: '10.1.0.5',
               forward: { hostPort: 2222, guestAddress: '10.1.0.5', guestPort: 3922 },
             },
           },
@@ -121,7 +122,7 @@ describe('a machine', () => {
       [
         '-device e1000,netdev=net0,mac=52:54:00:5e:00:01,romfile=',
         '-device e1000,netdev=net1,mac=52:54:00:5e:00:02,romfile=',
-        '-netdev user,id=net0,restrict=on,ipv6=off,net=10.1.0.0/24,host=10.1.0.1,hostfwd=tcp:127.0.0.1:2222-10.1.0.5:3922',
+        '-netdev user,id=net0,restrict=on,ipv6=off,net=10.1.0.0/24,host=10.1.0.1,dhcpstart=10.1.0.5,hostfwd=tcp:127.0.0.1:2222-10.1.0.5:3922',
         '-netdev user,id=net1,restrict=on,ipv6=off,net=10.2.0.0/24,host=10.2.0.1',
       ],
     ],
