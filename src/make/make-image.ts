@@ -5,6 +5,7 @@ import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { requireFit } from '../doctor/host-checks.ts'
 import { messageOf, PipelineError } from '../errors.ts'
+import { allEnded } from '../host/all-ended.ts'
 import { secondsSince } from '../host/elapsed.ts'
 import { diskFailed, interrupted, isNoSpace } from '../host/failures.ts'
 import { writeDurably } from '../host/files.ts'
@@ -74,9 +75,8 @@ async function buildAlone(
     run.base = base
     const final = await buildStages(run, base)
     if (request.planning.until === undefined) {
-      await recordInputs(run, final)
-      await exportTargets(run, final)
-      await recordFreshness(run, final)
+      // The archives' answers take a while, and so do the indexes they send.
+      await allEnded([makeImages(run, final), recordFreshness(run, final)])
       await verifyTargets(run)
     }
     await boundStore(run)
@@ -206,7 +206,9 @@ async function buildStages(run: Run, base: Layer): Promise<Layer> {
   return last
 }
 
-async function exportTargets(run: Run, layer: Layer): Promise<void> {
+/** Records what the image was made of, and makes the targets' files. */
+async function makeImages(run: Run, layer: Layer): Promise<void> {
+  await recordInputs(run, layer)
   const { plan, store, runFolder, emit, request, estimates } = run
   run.images = await exportImages({
     image: plan.image,

@@ -1,12 +1,15 @@
 /** Requires that all files of a variant hold the same disk, whatever their formats. */
 
+import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
+import pLimit from 'p-limit'
 import type { BlockNode } from '../disk/block-node.ts'
 import { formatByEnding } from '../disk/disk-format.ts'
 import { inspectImageFile } from '../disk/image-file.ts'
 import { compareImages } from '../disk/qemu-img.ts'
 import { unpackArchive } from '../disk/unpack.ts'
 import { isHostFault, messageOf } from '../errors.ts'
+import { allEnded } from '../host/all-ended.ts'
 import { inWorkFolder } from '../host/work-folder.ts'
 import type { Blame, ReleaseImage } from './record.ts'
 
@@ -24,29 +27,40 @@ export async function compareDisks(
   const [reference, ...others] = [...files].sort((one, other) => other.sizeBytes - one.sizeBytes)
   if (reference === undefined || others.length === 0) return
   await inWorkFolder(async (workFolder) => {
-    const open = async (name: string) =>
-      openPlain(join(folder, name), workFolder, signal).catch((error: unknown) => {
-        signal.throwIfAborted()
-        if (isHostFault(error)) throw error
-        blame(name, firstLine(error))
-      })
-    const first = await open(reference.file)
-    if (first === undefined) return
-    for (const { file } of others) {
-      const other = await open(file)
-      if (other === undefined) continue
-      await compareImages(first, other, signal).catch((error: unknown) => {
-        signal.throwIfAborted()
-        if (isHostFault(error)) throw error
-        blame(file, `its disk is not the one in ${reference.file}: ${firstLine(error)}`)
-      })
+    const open = (name: string) => openPlain(join(folder, name), workFolder, signal)
+    const first = await faultOf(open(reference.file), signal)
+    if ('fault' in first) {
+      blame(reference.file, first.fault)
+      return
     }
+    // Each comparison inflates a disk on one processor.
+    const limit = pLimit(availableParallelism())
+    const faultIn = async (file: string) => {
+      const other = await faultOf(open(file), signal)
+      if ('fault' in other) return other.fault
+      const same = await faultOf(compareImages(first.value, other.value, signal), signal)
+      return 'fault' in same ? `its disk is not the one in ${reference.file}: ${same.fault}` : undefined
+    }
+    const judged = others.map(({ file }) => limit(async () => ({ file, fault: await faultIn(file) })))
+    for (const { file, fault } of await allEnded(judged)) if (fault !== undefined) blame(file, fault)
   })
 }
 
 // --- internal ---
 
-const firstLine = (error: unknown) => messageOf(error).split('\n')[0] ?? ''
+/** What an action returns, or what is wrong with its file, in one line. @throws the abort reason, and faults of the host */
+async function faultOf<Value>(
+  action: Promise<Value>,
+  signal: AbortSignal,
+): Promise<{ readonly value: Value } | { readonly fault: string }> {
+  try {
+    return { value: await action }
+  } catch (error) {
+    signal.throwIfAborted()
+    if (isHostFault(error)) throw error
+    return { fault: messageOf(error).split('\n')[0] ?? '' }
+  }
+}
 
 /** By its name, since the content is up to the author of the file. */
 async function openPlain(file: string, workFolder: string, signal: AbortSignal): Promise<BlockNode> {
