@@ -1,7 +1,7 @@
 /** What is the same whenever TypeScript is compiled here, with esbuild. */
 
 import { readFileSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { dirname, join, relative } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { build } from 'esbuild'
 
@@ -32,6 +32,12 @@ export const sourceUrls = {
 }
 
 /**
+ * Packages of many small files, which take longer to find than to run: each becomes one module. None of them is one that modules of
+ * users share with the program, as zod is.
+ */
+const bundledPackages = ['execa', 'handlebars', 'undici', 'yaml']
+
+/**
  * Compiles each source to a module of its own, with imports of other sources turned into imports of their modules.
  * @param {string} clone
  * @param {readonly string[]} sources paths in the clone
@@ -47,9 +53,24 @@ export async function compileSources(clone, sources, folder) {
     packages: 'external',
     sourcemap: 'linked',
     sourcesContent: false,
-    plugins: [sourceUrls, besideEachOther],
+    plugins: [sourceUrls, besideEachOther, inPackages(clone)],
   })
+  await Promise.all(bundledPackages.map((name) => bundlePackage(clone, name, join(folder, 'packages'))))
   writeFileSync(join(folder, 'package.json'), '{ "type": "module" }\n')
+}
+
+/** @param {string} clone @param {string} name @param {string} folder where its module goes */
+async function bundlePackage(clone, name, folder) {
+  // Of CommonJS only Node knows the names that it exports.
+  const names = Object.keys(await import(name)).filter((one) => /^[\w$]+$/.test(one))
+  await build({
+    ...commonOptions,
+    stdin: { contents: `export { ${names.join(', ')} } from '${name}'`, resolveDir: clone },
+    outfile: join(folder, `${name}.js`),
+    banner: {
+      js: "import { createRequire } from 'node:module'; const require = createRequire(import.meta.url);",
+    },
+  })
 }
 
 /** @type {import('esbuild').Plugin} */
@@ -65,3 +86,14 @@ const besideEachOther = {
     })
   },
 }
+
+/** @param {string} clone @returns {import('esbuild').Plugin} */
+const inPackages = (clone) => ({
+  name: 'in-packages',
+  setup({ onResolve }) {
+    onResolve({ filter: new RegExp(`^(${bundledPackages.join('|')})$`) }, ({ path, importer }) => ({
+      path: `${relative(dirname(importer), clone) || '.'}/packages/${path}.js`,
+      external: true,
+    }))
+  },
+})

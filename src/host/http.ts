@@ -5,7 +5,7 @@ import { createWriteStream } from 'node:fs'
 import { rename, rm } from 'node:fs/promises'
 import { pipeline } from 'node:stream/promises'
 import { setTimeout as delay } from 'node:timers/promises'
-import { Agent, type Dispatcher, EnvHttpProxyAgent, interceptors, request as requestStream } from 'undici'
+import type { Dispatcher } from 'undici'
 import { exitCodes, messageOf, PipelineError } from '../errors.ts'
 import { boundBytes } from './bound-bytes.ts'
 import { isNoSpace } from './failures.ts'
@@ -35,7 +35,10 @@ let direct: Dispatcher | undefined
 let following: Dispatcher | undefined
 
 /** The environment's proxy, if it names one. @throws PipelineError `proxy-unusable` */
-function environmentDispatcher(): Dispatcher {
+function environmentDispatcher({
+  Agent,
+  EnvHttpProxyAgent,
+}: Pick<typeof import('undici'), 'Agent' | 'EnvHttpProxyAgent'>): Dispatcher {
   const options = { connect: { timeout: connectTimeoutMs }, connections: 4 }
   // Caching proxies for packages expect plain requests for http URLs, and mostly refuse tunnels.
   const proxied = { ...options, proxyTunnel: false }
@@ -125,10 +128,12 @@ export async function request(
 }
 
 async function send(url: string, options: StreamedRequest, follows: boolean): Promise<StreamedAnswer> {
-  direct ??= environmentDispatcher()
-  following ??= direct.compose(interceptors.redirect({ maxRedirections: mostRedirections }))
+  // A hundred modules, which a program that asks no server need not load.
+  const undici = await import('undici')
+  direct ??= environmentDispatcher(undici)
+  following ??= direct.compose(undici.interceptors.redirect({ maxRedirections: mostRedirections }))
   const dispatcher = follows ? following : direct
-  const { statusCode, headers, body } = await requestStream(url, { ...options, dispatcher })
+  const { statusCode, headers, body } = await undici.request(url, { ...options, dispatcher })
   return { status: statusCode, headers, body }
 }
 

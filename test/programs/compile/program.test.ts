@@ -68,6 +68,22 @@ describe('the program', () => {
     expect(compiled()).toHaveLength(2)
   })
 
+  it('has packages of many files in modules of its own, CommonJS and others', async () => {
+    write(
+      'src/cli/main.ts',
+      "import { execaSync } from 'execa'\n" +
+        "import Handlebars from 'handlebars'\n" +
+        "import { Agent } from 'undici'\n" +
+        "import { parse } from 'yaml'\n" +
+        'export const main = async (): Promise<number> => {\n' +
+        "  const { stdout } = execaSync('echo', [Handlebars.compile('{{a}} {{b}}')(parse('{ a: 1, b: 2 }'))])\n" +
+        '  console.log(stdout, typeof Agent)\n  return 0\n}\n',
+    )
+    expect(await run()).toEqual({ code: 0, stdout: '1 2 function\n', stderr: '' })
+    rmSync(join(folder, 'clone/node_modules'))
+    expect(await run()).toEqual({ code: 0, stdout: '1 2 function\n', stderr: '' })
+  })
+
   it('puts nothing into folders that others share', async () => {
     await run()
     expect(readdirSync(join(folder, 'temporary'))).toEqual([])
