@@ -78,6 +78,16 @@ export function isSecretName(name: string): boolean {
   return words.some((word) => secretWords.has(word)) || secretPart.test(words.join(''))
 }
 
+/** Whether a stage's variable is secret, or has a login in it. One character hides nothing, and stands for no password. */
+export function isSecretVariable(name: string, value: string): boolean {
+  return value.length > 1 && (isSecretName(name) || redact(value) !== value)
+}
+
+/** A text without these secrets. */
+export function conceal(text: string, secrets: readonly string[]): string {
+  return secrets.reduce((shown, secret) => shown.replaceAll(secret, mark), text)
+}
+
 // --- internal ---
 
 function isSecretParameter(written: string): boolean {

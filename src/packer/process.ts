@@ -4,6 +4,8 @@ import { join, resolve } from 'node:path'
 import { type ProcessGroup, runMarker, startGroup } from '../host/process.ts'
 import type { RunFolder } from '../host/run-folder.ts'
 import type { ScratchFolder } from '../host/scratch-folder.ts'
+import { conceal } from '../redact.ts'
+import { secretVariables } from './secrets.ts'
 import { type PackerLine, parsePackerLine } from './stream.ts'
 
 export interface PackerRequest {
@@ -12,6 +14,8 @@ export interface PackerRequest {
   readonly scratch: ScratchFolder
   /** Packer's debug log. */
   readonly debugLog: string
+  /** What neither the lines nor the log show. The template declares a variable for each. */
+  readonly secrets: readonly string[]
   /** Called with every line meant for people. */
   readonly onLine: (line: PackerLine) => void
 }
@@ -22,7 +26,7 @@ export interface PackerProcess extends ProcessGroup {
 }
 
 export function startPacker(request: PackerRequest): PackerProcess {
-  const { template, runFolder, scratch, debugLog, onLine } = request
+  const { template, runFolder, scratch, debugLog, secrets, onLine } = request
   const errors: string[] = []
   const group = startGroup('packer', ['build', '-color=false', '-machine-readable', resolve(template)], {
     cwd: runFolder.path,
@@ -33,9 +37,13 @@ export function startPacker(request: PackerRequest): PackerProcess {
       PACKER_LOG: '1',
       PACKER_LOG_PATH: debugLog,
       TMPDIR: scratch.folder,
+      ...Object.fromEntries(
+        Object.entries(secretVariables(secrets)).map(([name, secret]) => [`PKR_VAR_${name}`, secret]),
+      ),
     },
     onLine: (text) => {
-      for (const line of parsePackerLine(text)) {
+      for (const parsed of parsePackerLine(text)) {
+        const line = { ...parsed, text: conceal(parsed.text, secrets) }
         if (line.kind === 'error' && line.text.trim() !== '') errors.push(line.text.trim())
         onLine(line)
       }

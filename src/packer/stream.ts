@@ -2,6 +2,9 @@
 
 import { cleanText } from '../qemu/console.ts'
 
+/** How Packer writes a comma in a machine-readable line. */
+export const writtenComma = '%!(PACKER_COMMA)'
+
 /** One line of Packer's output, with the kind that its user interface gives it. */
 export interface PackerLine {
   readonly kind: 'say' | 'message' | 'error'
@@ -37,7 +40,7 @@ export function parsePackerLine(line: string): readonly PackerLine[] {
   if (match === null || match[2] !== 'ui') return []
   const [, kind, data] = /^(say|message|error),(.*)$/.exec(match[3] as string) ?? []
   if (kind === undefined || data === undefined) return []
-  const text = data.replaceAll('%!(PACKER_COMMA)', ',').replaceAll('\\r', '\r').replaceAll('\\n', '\n')
+  const text = data.replaceAll(writtenComma, ',').replaceAll('\\r', '\r').replaceAll('\\n', '\n')
   return text
     .split('\n')
     .map((part) => ({ kind: kind as PackerLine['kind'], text: withoutPrefix(cleanText(part)) }))

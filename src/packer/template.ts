@@ -4,6 +4,7 @@ import type { ResolvedStage } from '../config/resolved.ts'
 import type { QemuArguments } from '../qemu/arguments.ts'
 import { longestStretch } from '../qemu/guest-clock.ts'
 import { renderTemplate } from '../template.ts'
+import { secretsOf, secretVariables } from './secrets.ts'
 
 /**
  * Packer's two dialects: 1.6, where the QEMU builder is built in, and 1.7 or newer, where it is a plugin that the template
@@ -67,6 +68,7 @@ export function renderPackerTemplate(view: PackerView): string {
       // Packer counts the host's time, and may only end what the watch over the guest's own time has not.
       bootTimeout: `${view.bootTimeoutSeconds * longestStretch}s`,
       opening: view.checkpointCommand(opening),
+      secrets: Object.keys(secretVariables(secretsOf(view.stages))),
       stages: view.stages.map((stage) => ({
         summary: `${stage.name}: ${stage.summary}`,
         script: stage.script,

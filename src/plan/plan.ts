@@ -9,7 +9,7 @@ import { readRegular } from '../host/regular-file.ts'
 import { fitLayout } from '../installers/found-layout.ts'
 import { installerOf } from '../installers/index.ts'
 import type { KeySource } from '../installers/installer.ts'
-import { isSecretName, redact } from '../redact.ts'
+import { isSecretVariable } from '../redact.ts'
 import {
   type BaseParts,
   isBase,
@@ -170,12 +170,10 @@ async function partsOfStage(
  * stands for no password.
  */
 function withoutSecrets(environment: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
-  const isSecret = (name: string, value: string) =>
-    value.length > 1 && (isSecretName(name) || redact(value) !== value)
   return Object.fromEntries(
     Object.entries(environment).map(([name, value]) => [
       name,
-      isSecret(name, value) ? `sha256:${sha256(`${name}=${value}`)}` : value,
+      isSecretVariable(name, value) ? `sha256:${sha256(`${name}=${value}`)}` : value,
     ]),
   )
 }

@@ -4,6 +4,7 @@ import { openLogs } from '../host/log-files.ts'
 import type { ScratchFolder } from '../host/scratch-folder.ts'
 import type { SetUp, Step } from '../host/steps.ts'
 import { type PackerProcess, startPacker } from '../packer/process.ts'
+import { secretsOf } from '../packer/secrets.ts'
 import type { Emit } from '../report/events.ts'
 import { type Channel, connectChannel } from './channel.ts'
 import { type CheckpointServer, startCheckpointServer } from './checkpoint-server.ts'
@@ -161,7 +162,7 @@ function interruption({ signal, send }: SetUpRequest): Step<void> {
 }
 
 function packerProcess(
-  { runFolder, scratch }: SetUpRequest,
+  { plan, runFolder, scratch }: SetUpRequest,
   template: string,
   logs: RunLogs,
   onText: (line: string) => void,
@@ -173,6 +174,7 @@ function packerProcess(
         runFolder,
         scratch,
         debugLog: logs.packerDebug,
+        secrets: secretsOf(plan.stages.map(({ stage }) => stage)),
         onLine: ({ text }) => onText(text),
       })
       // On a second signal, Packer would leave its guest behind.

@@ -159,6 +159,7 @@ async function install(
         runFolder,
         scratch,
         debugLog: logs.packerDebug,
+        secrets: [],
         onLine: ({ text }) => append(logs.packer, text),
       }),
     cleanup: ({ stop }) => stop(stopGraceMs),

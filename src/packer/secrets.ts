@@ -1,0 +1,25 @@
+/** What stages are given and no log may show, although a script may print it. */
+
+import type { ResolvedStage } from '../config/resolved.ts'
+import { isSecretVariable } from '../redact.ts'
+import { writtenComma } from './stream.ts'
+
+/** Shorter texts are part of other words, which logs without them would lose. */
+const shortest = 4
+
+/** The lines of all secret variables, the longest first, so that none is left in part. */
+export function secretsOf(stages: readonly Pick<ResolvedStage, 'environment'>[]): readonly string[] {
+  const values = stages.flatMap(({ environment }) =>
+    Object.entries(environment).flatMap(([name, value]) => (isSecretVariable(name, value) ? [value] : [])),
+  )
+  const lines = values.flatMap((value) => value.split('\n')).map((line) => line.trim())
+  return [...new Set(lines)]
+    .filter(({ length }) => length >= shortest)
+    .sort((one, other) => other.length - one.length)
+}
+
+/** Packer's variables, by name, for what it then leaves out of its own log. */
+export function secretVariables(secrets: readonly string[]): Readonly<Record<string, string>> {
+  const texts = secrets.flatMap((text) => [text, text.replaceAll(',', writtenComma)])
+  return Object.fromEntries([...new Set(texts)].map((text, index) => [`secret_${index}`, text]))
+}
