@@ -2,7 +2,7 @@
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type Bench, describeRouter, openBench } from './bench.ts'
-import { addClient, type Client, fetchFrom } from './client.ts'
+import { addClient, type Client, fetchFrom, type Lease } from './client.ts'
 import { addInternet, internet, serveWeb } from './internet.ts'
 import type { LabHost } from './lab.ts'
 import { dhcpEntry, machinePassword } from './router-files/machines.ts'
@@ -23,6 +23,7 @@ const halves = [
 ] as const
 /** Emulated, a change takes the scripts a minute. */
 const changeLimitSeconds = 600
+const leaseLimitSeconds = 180
 
 describeRouter('a redundant pair of routers', () => {
   let bench: Bench
@@ -103,7 +104,13 @@ describeRouter('a redundant pair of routers', () => {
 
   const serves = () => {
     it('serves its network: a lease, the way out, and the way in', async () => {
-      expect(await client.lease()).toMatchObject({ address: machine.address, router: gateway })
+      let lease: Lease | undefined
+      // Services start after the state has changed; a machine goes on asking.
+      await waitUntil('the machine has a lease', leaseLimitSeconds, async () => {
+        lease = await client.lease()
+        return lease !== undefined
+      })
+      expect(lease).toMatchObject({ address: machine.address, router: gateway })
       expect(await client.fetch(`http://${internet.server}/`)).toBe(`internet saw ${natAddress}`)
       expect(await fetchFrom(outside, `http://${natAddress}:2222/`)).toBe(`only saw ${internet.gateway}`)
     })
