@@ -3,6 +3,7 @@
 import { Command, CommanderError } from 'commander'
 import { exitCodes, PipelineError } from '../errors.ts'
 import { redactAll } from '../redact.ts'
+import { programVersion } from '../version.ts'
 import { explainSystemError } from './system-error.ts'
 import { createTerminal, type Terminal } from './terminal.ts'
 import type { Choose } from './verb.ts'
@@ -44,6 +45,7 @@ async function createProgram(
 ): Promise<Command> {
   const program = new Command('systemvm-image')
     .description('Builds the Apache CloudStack system VM template from pipeline.ts.')
+    .version(programVersion(), '--version', 'print the version')
     .helpCommand(false)
     .showHelpAfterError('(--help lists verbs and options)')
     .exitOverride()

@@ -1,13 +1,13 @@
 /** Makes the folder of a release: the files, and everything others need to trust them. */
 
-import { readdir, readFile, stat, writeFile } from 'node:fs/promises'
+import { readdir, stat, writeFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import type { Package } from '../debian/dpkg-status.ts'
 import { exitCodes, PipelineError } from '../errors.ts'
 import { algorithms, type Checksums, computeChecksums } from '../export/checksums.ts'
 import { writeMetadata } from '../export/metadata.ts'
 import { linkOrCopy } from '../host/files.ts'
+import { programVersion } from '../version.ts'
 import { renderList } from './checksum-lists.ts'
 import {
   type Collected,
@@ -229,18 +229,13 @@ async function seal(
     variants.flatMap(({ image, inputs }) => (inputs === undefined ? [] : [[image.variant, inputs] as const])),
   )
   const subjects = names.map((name) => ({ name, ...(checksums.get(name) as Checksums) }))
-  const text = renderStatement({ record, subjects, inputs, claimed, program: await programVersion() })
+  const text = renderStatement({ record, subjects, inputs, claimed, program: programVersion() })
   await writeFile(join(folder, releaseFiles.statement), text)
   checksums.set(releaseFiles.statement, await checksumsOf(releaseFiles.statement))
   for (const algorithm of algorithms) {
     await writeFile(join(folder, releaseFiles.checksums[algorithm]), renderList(checksums, algorithm))
   }
   await sign(join(folder, releaseFiles.signed), keys)
-}
-
-async function programVersion(): Promise<string> {
-  const path = fileURLToPath(new URL('../../package.json', import.meta.url))
-  return (JSON.parse(await readFile(path, 'utf8')) as { version: string }).version
 }
 
 /** Names of files too large for a GitHub release, where each file must be under 2 GiB. */

@@ -101,6 +101,11 @@ describe.concurrent('help', () => {
     expect(stdout).toMatch(/0 done, 1 build failed, 2 bad configuration or usage, 3 host not fit/)
   })
 
+  it('has the version beside it', async () => {
+    const { version } = JSON.parse(readFileSync(new URL('../../../package.json', import.meta.url), 'utf8'))
+    expect(await place().run('--version')).toMatchObject({ exitCode: 0, stdout: `${version}\n`, stderr: '' })
+  })
+
   it('is what one gets without a verb, on stderr', async () => {
     const { exitCode, stdout, stderr } = await place().run()
     expect({ exitCode, stdout }).toEqual({ exitCode: 2, stdout: '' })
