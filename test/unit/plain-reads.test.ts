@@ -26,11 +26,11 @@ const plain: Readonly<Record<string, string>> = {
   'src/qemu/console.ts': 'a log that QEMU is writing',
   'src/qemu/guest-clock.ts': 'the kernel’s files',
   'src/qemu/ssh.ts': 'a key that was just made',
-  'src/release/make-release.ts': 'the program’s own package.json',
   'src/release/sign.ts': 'a list that was just written',
   'src/stages/agent.ts': 'the program’s own files, and keys and an initrd in a folder made for them',
   'src/stages/state-key.ts': 'the kernel’s files',
   'src/template.ts': 'the program’s own templates',
+  'src/version.ts': 'the program’s own package.json',
 }
 
 /** Whether a source file opens paths to read them. */
