@@ -1,8 +1,11 @@
 /** Files that exist completely or not at all. */
 
 import { randomBytes } from 'node:crypto'
+import { createWriteStream } from 'node:fs'
 import { access, constants, copyFile, link, mkdir, open, rename, rm, stat, statfs } from 'node:fs/promises'
 import { dirname } from 'node:path'
+import { pipeline } from 'node:stream/promises'
+import { openToRead } from './regular-file.ts'
 
 /** Temporary name for `path` until it is complete: unique for each writer, and `isBeingWritten` can tell whose it is. */
 export function temporaryName(path: string): string {
@@ -107,11 +110,24 @@ export async function freeBytes(folder: string): Promise<number> {
 /** Errors of filesystems without hard links, or that refuse one more. */
 export const withoutLinks: readonly string[] = ['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EMLINK', 'EXDEV']
 
-/** Makes `to` a hard link to a file, or a copy where the filesystem refuses one. For files that are replaced, never changed. */
-export async function linkOrCopy(file: string, to: string): Promise<void> {
+/**
+ * Makes `to` a hard link to a file, or a copy where the filesystem refuses one. For files that are replaced, never changed.
+ * @throws the abort reason at once, also amid a large file
+ */
+export async function linkOrCopy(file: string, to: string, signal?: AbortSignal): Promise<void> {
   await link(file, to).catch(async (error: NodeJS.ErrnoException) => {
     if (!withoutLinks.includes(error.code ?? '')) throw error
-    await copyFile(file, to, constants.COPYFILE_FICLONE)
+    // A clone takes no time. Node's own copy of a large file cannot be interrupted.
+    await copyFile(file, to, constants.COPYFILE_FICLONE_FORCE).catch(() => copyInParts(file, to, signal))
+  })
+}
+
+async function copyInParts(file: string, to: string, signal: AbortSignal | undefined): Promise<void> {
+  const from = await openToRead(file)
+  const reading = from.createReadStream({ highWaterMark: 1024 ** 2 })
+  await pipeline(reading, createWriteStream(to), { signal }).catch((error: unknown) => {
+    signal?.throwIfAborted()
+    throw error
   })
 }
 

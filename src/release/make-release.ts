@@ -97,7 +97,7 @@ async function fillFolder(
   const described: ReleaseVariant[] = []
   for (const variant of variants) {
     onStep(`${variant.image.variant}: files and packages`)
-    for (const { file } of variant.files) await linkOrCopy(file, join(folder, basename(file)))
+    for (const { file } of variant.files) await linkOrCopy(file, join(folder, basename(file)), signal)
     described.push(await describeVariant(folder, variant, signal))
     await writeMetadata(
       folder,

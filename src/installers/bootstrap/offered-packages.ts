@@ -44,7 +44,7 @@ export async function offerPackages(request: OfferRequest): Promise<OfferedPacka
       // A newer version has taken its place, or another suite has it.
       if (expected === undefined) return
       const found = await sha256File(file, request.signal)
-      if (found === expected) return linkOrCopy(file, join(folder, name))
+      if (found === expected) return linkOrCopy(file, join(folder, name), request.signal)
       await rm(file, { force: true })
       onNote(`${name} in ${packageCache} is not the package that the signed index lists, and is removed`)
     })

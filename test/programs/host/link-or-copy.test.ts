@@ -1,0 +1,43 @@
+/** Links, and copies across filesystems. */
+
+import { mkdtempSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { linkOrCopy } from '../../../src/host/files.ts'
+import { useFolder } from '../../support/folder.ts'
+
+const path = useFolder()
+const memory = '/dev/shm'
+const isElsewhere = statSync(memory, { throwIfNoEntry: false })?.dev !== statSync('/tmp').dev
+
+describe('a link or a copy', () => {
+  it('is a link on the same filesystem', async () => {
+    writeFileSync(path('file'), 'content')
+    await linkOrCopy(path('file'), path('other'))
+    expect(statSync(path('other')).ino).toBe(statSync(path('file')).ino)
+  })
+})
+
+describe.skipIf(!isElsewhere)(`a copy from ${memory}`, () => {
+  let file = ''
+  beforeEach(() => {
+    file = join(mkdtempSync(join(memory, 'test-')), 'file')
+    writeFileSync(file, 'content')
+  })
+  afterEach(() => rmSync(join(file, '..'), { recursive: true, force: true }))
+
+  it('has the same content', async () => {
+    await linkOrCopy(file, path('copy'))
+    expect(readFileSync(path('copy'), 'utf8')).toBe('content')
+  })
+
+  it('ends amid a large file when it is interrupted', async () => {
+    truncateSync(file, 8 * 1024 ** 3)
+    const reason = new Error('interrupted')
+    const interruption = new AbortController()
+    const copying = linkOrCopy(file, path('copy'), interruption.signal)
+    setTimeout(() => interruption.abort(reason), 50)
+    await expect(copying).rejects.toBe(reason)
+    expect(statSync(path('copy')).size).toBeLessThan(8 * 1024 ** 3)
+  })
+})
