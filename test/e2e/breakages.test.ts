@@ -285,7 +285,7 @@ describe('by booting', () => {
     expect(Object.keys(await broken(changes, () => sceneFailures(['secstorage'])))).toEqual(['C1'])
   })
 
-  it('a unit that fails, values that a shell acts on, and sshd on 22 are found by their checks', async () => {
+  it('a unit that fails, values that a shell acts on, sshd on 22, and swap that comes back are found by their checks', async () => {
     const unit = '[Service]\nType=oneshot\nExecStart=/bin/false\n[Install]\nWantedBy=multi-user.target\n'
     const changes: Change[] = [
       { write: '/etc/systemd/system/broken.service', text: unit },
@@ -299,9 +299,28 @@ describe('by booting', () => {
         from: /^def parse\(.*\n/m,
         to: '$&    import os; [os.system("echo " + word) for word in text.split()]\n',
       },
+      { edit: '/etc/udev/rules.d/80-systemvm-swap.rules', from: 'ACTION=="add", ', to: '' },
     ]
     const found = await broken(changes, () => sceneFailures(['secstorage']))
-    expect(Object.keys(found).sort(), JSON.stringify(found, null, 2)).toEqual(['B3', 'C10', 'G1', 'G8'])
+    expect(Object.keys(found).sort(), JSON.stringify(found, null, 2)).toEqual([
+      'B3',
+      'C10',
+      'G1',
+      'G10',
+      'G8',
+    ])
+  })
+
+  it('a node that gives its address away with its DHCP client is found by one check', async () => {
+    const changes: Change[] = [
+      {
+        edit: '/opt/cloud/lib/systemvm/node.py',
+        from: /^( +)code, output = machine\.run\('dhclient'.*\n/m,
+        to: "$&$1machine.run('dhclient', '-x', 'eth0')\n",
+      },
+    ]
+    const found = await broken(changes, () => sceneFailures(['sharedfsvm']))
+    expect(Object.keys(found), JSON.stringify(found, null, 2)).toEqual(['D11'])
   })
 
   it('a port that is opened by its number is found where the agent is numbered before it', async () => {
