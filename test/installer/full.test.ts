@@ -25,7 +25,7 @@ beforeAll(async () => {
 })
 
 afterAll(async () => {
-  if (typeof source !== 'string') source.close()
+  if (typeof source === 'object') source.close()
   if (isKept) process.stderr.write(`what was made is in ${folder}\n`)
   else await rm(folder, { recursive: true, force: true })
 })

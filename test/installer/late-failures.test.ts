@@ -25,7 +25,7 @@ beforeAll(async () => {
 })
 
 afterAll(async () => {
-  if (typeof source !== 'string') source.close()
+  if (typeof source === 'object') source.close()
   await rm(folder, { recursive: true, force: true })
 })
 
