@@ -1,12 +1,15 @@
 /** Suspends a guest to a file and resumes it: QEMU's migration. */
 
-import { access, constants } from 'node:fs/promises'
+import { access, constants, rm, stat } from 'node:fs/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { quote } from '../host/shell-words.ts'
 import type { Qmp } from './qmp.ts'
 
 /** More than any disk can take: QEMU's own limit is meant for networks. */
 const unlimitedBytesPerSecond = 2 ** 40
+
+/** Where a state is until it is complete. */
+export const partialState = (path: string) => `${path}.partial`
 
 /** Stops a guest and writes its state to a file. It stays stopped. */
 export async function suspend(qmp: Qmp, path: string, signal?: AbortSignal): Promise<void> {
@@ -36,9 +39,36 @@ export async function loadState(qmp: Qmp, path: string, signal?: AbortSignal): P
 
 async function writeState(qmp: Qmp, path: string, signal?: AbortSignal): Promise<void> {
   await qmp.execute('migrate-set-parameters', { 'max-bandwidth': unlimitedBytesPerSecond })
-  await qmp.execute('migrate', { uri: `exec:zstd -1 -q -f -o ${quote(path)}` })
+  const partial = partialState(path)
+  await rm(path, { force: true })
+  const pack = `zstd -1 -q -f -o ${quote(partial)} && mv -f ${quote(partial)} ${quote(path)}`
+  await qmp.execute('migrate', { uri: `exec:${pack}` })
   await waitWhile(qmp, 'query-migrate', ['setup', 'active', 'device', 'none'], 'completed', signal)
+  await waitForFile(path, partial, signal)
 }
+
+/** Longest time that a file may not grow while it is written: on a disk that many use. */
+const silenceMs = 60_000
+/** Longest time in which nothing is there: the program has not begun yet, or has ended in vain. */
+const absenceMs = 5_000
+
+/**
+ * QEMU has handed over all of the state, and does not ask what became of it: the program that packs it may still be writing,
+ * or its disk may be full.
+ */
+async function waitForFile(path: string, partial: string, signal: AbortSignal | undefined): Promise<void> {
+  let last = { size: -1, atMs: performance.now() }
+  for (;;) {
+    if ((await sizeOf(path)) !== undefined) return
+    const size = (await sizeOf(partial)) ?? -1
+    if (size !== last.size) last = { size, atMs: performance.now() }
+    const limitMs = size === -1 ? absenceMs : silenceMs
+    if (performance.now() - last.atMs > limitMs) throw new Error(`zstd has not written ${path}`)
+    await sleep(20, undefined, signal === undefined ? {} : { signal })
+  }
+}
+
+const sizeOf = async (path: string) => (await stat(path).catch(() => undefined))?.size
 
 async function waitWhile(
   qmp: Qmp,

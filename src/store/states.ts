@@ -12,6 +12,7 @@ import { readRecord } from '../host/json-file.ts'
 import { requireUnlinked } from '../host/out-folder.ts'
 import { someAtATime } from '../host/some-at-a-time.ts'
 import { namesIn, sizeIfThere } from '../host/unless-missing.ts'
+import { partialState } from '../qemu/suspend.ts'
 import { digestSchema } from '../report/report.ts'
 import type { Layer } from './layer-record.ts'
 
@@ -72,12 +73,17 @@ export function openStates(folder: string, signal?: AbortSignal): States {
   const remove = async (key: string): Promise<void> => {
     await requireUnlinked(folder)
     unfinished.delete(key)
-    for (const path of [record(key), memory(key), changes(key)]) await rm(path, { force: true })
+    for (const path of [record(key), memory(key), partialState(memory(key)), changes(key)])
+      await rm(path, { force: true })
   }
 
   const keys = async (): Promise<readonly string[]> => {
     const names = await namesIn(folder)
-    return [...new Set(names.flatMap((name) => /^([0-9a-f]{64})\.(json|zst|qcow2)$/.exec(name)?.[1] ?? []))]
+    return [
+      ...new Set(
+        names.flatMap((name) => /^([0-9a-f]{64})\.(json|zst|zst\.partial|qcow2)$/.exec(name)?.[1] ?? []),
+      ),
+    ]
   }
 
   return {

@@ -19,14 +19,23 @@ afterEach(() => {
 const closed = { network: '10.0.2.0/24', host: '10.0.2.2' }
 
 /** A machine without a disk, in its firmware, confined and connected as builds' are: enough to have a state. */
-async function start(name: string, changes: Partial<Machine> = {}): Promise<Qmp> {
+async function start(
+  name: string,
+  changes: Partial<Machine> = {},
+  env: Readonly<Record<string, string>> = {},
+): Promise<Qmp> {
   const machine: Machine = {
     ...{ type: 'pc', accelerator: 'tcg', cpu: 'qemu64', memoryMiB: 32, serial: 'none', savesStates: true },
     cards: [{ device: 'virtio-net-pci', network: { isOpen: true } }],
     qmpSocket: path(name),
     ...changes,
   }
-  started.push(spawn('qemu-system-x86_64', qemuArguments(machine).flat(), { stdio: 'ignore' }))
+  started.push(
+    spawn('qemu-system-x86_64', qemuArguments(machine).flat(), {
+      stdio: 'ignore',
+      env: { ...process.env, ...env },
+    }),
+  )
   return connectQmp(path(name), AbortSignal.timeout(60_000))
 }
 
@@ -85,7 +94,16 @@ describeWith(['qemu-system-x86_64', 'zstd'], "a guest's state, judged by QEMU", 
   it('can not be kept where nothing can be written, and the guest goes on all the same', async () => {
     const qmp = await start('first')
     const refused = saveState(qmp, path('no', 'such', 'folder'), async () => undefined)
-    await expect(refused).rejects.toThrow('query-migrate')
+    // QEMU 10 hands over a small state before it notices.
+    await expect(refused).rejects.toThrow(/query-migrate|zstd has not written/)
+    expect(await statusOf(qmp)).toBe('running')
+  })
+
+  it('can not be kept where it cannot be written to its end, and the guest goes on all the same', async () => {
+    writeFileSync(path('zstd'), '#!/bin/sh\ncat >"$5"; rm "$5"; exit 1\n', { mode: 0o755 })
+    const qmp = await start('first', {}, { PATH: `${path()}:${process.env.PATH}` })
+    const refused = saveState(qmp, path('state'), async () => undefined)
+    await expect(refused).rejects.toThrow(`zstd has not written ${path('state')}`)
     expect(await statusOf(qmp)).toBe('running')
   })
 
