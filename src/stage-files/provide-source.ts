@@ -18,7 +18,7 @@ import {
   packScripts,
   type ScriptSources,
 } from './cloudstack-scripts.ts'
-import { SourceFault } from './source-fault.ts'
+import { faultOfSize, mostFileBytes, SourceFault } from './source-fault.ts'
 import { unpackTarball } from './tarball.ts'
 import { faultOfTree } from './tree-faults.ts'
 
@@ -102,13 +102,15 @@ async function provideFile(
   signal: AbortSignal | undefined,
 ): Promise<string> {
   if (!isUrl || checksum === undefined) {
+    const fault = faultOfSize((await stat(location)).size)
+    if (fault !== undefined) throw new SourceFault(`has ${fault}`)
     if (checksum !== undefined) await requireChecksum(location, checksum, signal)
     return location
   }
   const kept = keptName(cache, checksum)
   if ((await checksumOf(kept, checksum.algorithm, signal).catch(() => undefined)) === checksum.hex)
     return kept
-  await download(location, kept, mostTarballBytes, signal ?? new AbortController().signal).catch((error) => {
+  await download(location, kept, mostFileBytes, signal ?? new AbortController().signal).catch((error) => {
     const isStatus = error instanceof PipelineError && error.code === 'mirror-http-status'
     throw isStatus ? new SourceFault(`is answered by HTTP status ${error.details.status}`) : error
   })
@@ -118,9 +120,6 @@ async function provideFile(
   })
   return kept
 }
-
-/** CloudStack's whole sources have 60 MB. */
-const mostTarballBytes = 2 * 1024 ** 3
 
 const keptName = (cache: string, checksum: Checksum) => join(cache, `${checksum.hex}.tar`)
 

@@ -2,9 +2,10 @@
 
 import { isUtf8 } from 'node:buffer'
 import type { Dirent } from 'node:fs'
-import { constants, readdir, readlink, realpath } from 'node:fs/promises'
+import { constants, lstat, readdir, readlink, realpath } from 'node:fs/promises'
 import { dirname, join, relative, resolve as resolvePath } from 'node:path'
 import { canAccess } from '../host/files.ts'
+import { faultOfSize } from './source-fault.ts'
 
 /** The first thing wrong with a tree; undefined if nothing. Opens no file: a FIFO or a device would never end. */
 export async function faultOfTree(unresolved: string): Promise<string | undefined> {
@@ -53,8 +54,10 @@ async function faultOfEntry(folder: string, path: string, entry: Entry): Promise
   if (entry.isSymbolicLink()) return faultOfLink(folder, path)
   if (!entry.isFile())
     return `has ${nameKind(entry)} in it, ${path}, where only files, folders and links may be`
-  const isReadable = await canAccess(join(folder, path), constants.R_OK)
-  return isReadable ? undefined : `has the file ${path} in it, which cannot be read`
+  if (!(await canAccess(join(folder, path), constants.R_OK)))
+    return `has the file ${path} in it, which cannot be read`
+  const fault = faultOfSize((await lstat(join(folder, path))).size)
+  return fault === undefined ? undefined : `has the file ${path} in it, of ${fault}`
 }
 
 function nameKind(entry: Entry): string {

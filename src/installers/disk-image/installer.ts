@@ -45,7 +45,7 @@ async function keyParts(image: ResolvedImage, signal?: AbortSignal): Promise<Key
       suite,
       arch,
       disk: disk ?? null,
-      image: await digestOfSource(sourceOf(image), signal),
+      image: await digestOfSource(sourceOf(image), mostBytesOf(image), signal),
       scripts: [],
       command: sha256(command),
     },
@@ -55,6 +55,9 @@ async function keyParts(image: ResolvedImage, signal?: AbortSignal): Promise<Key
 
 /** Size of the layer's disk, to which the image's grows; the last partition takes up the room at first boot. */
 const sizeOf = ({ disk }: ResolvedImage) => disk.sizeMiB * 1024 ** 2
+
+/** Of the image's file: no format is much larger than the disk in it. */
+const mostBytesOf = (image: ResolvedImage) => sizeOf(image) * 1.1
 
 /** The commands that make the layer, as a person could type them. */
 function renderCommands(from: BlockNode, to: string, image: ResolvedImage): string {
@@ -69,8 +72,7 @@ async function install(request: InstallRequest): Promise<InstalledBase> {
   const provided = await provideImage({
     source: sourceOf(image),
     cacheFolder: outFolderAt(runFolder.outFolder).cache.images,
-    // No format is much larger than the disk in it.
-    maximumBytes: image.disk.sizeMiB * 1024 ** 2 * 1.1,
+    maximumBytes: mostBytesOf(image),
     onProgress,
     signal,
   })

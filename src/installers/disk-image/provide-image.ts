@@ -1,17 +1,19 @@
 /** Provides the disk image that layer 0 is made from: a local file, or one that is downloaded once and kept. */
 
+import type { Stats } from 'node:fs'
 import { mkdir, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { FileSource } from '../../config/file-source.ts'
 import { exitCodes, PipelineError } from '../../errors.ts'
 import { hashFile, sha256File } from '../../host/hash-file.ts'
 import { downloadResumably } from '../../host/resumable-download.ts'
+import { formatBytes } from '../../report/format.ts'
 
 export interface ProvideRequest {
   readonly source: FileSource
   /** Folder that keeps downloads. */
   readonly cacheFolder: string
-  /** Larger files are not downloaded. */
+  /** Larger files are neither downloaded nor read. */
   readonly maximumBytes: number
   readonly onProgress: (text: string) => void
   readonly signal: AbortSignal
@@ -27,13 +29,16 @@ export interface ProvidedImage {
 /**
  * What identifies a source: its checksum as written, `sha512:…`, or that of the file. A file without one is read once in
  * the life of this program, as long as it does not change.
+ * @param maximumBytes of a file that is read
+ * @throws PipelineError `base-image-layout`
  */
 export async function digestOfSource(
   { location, checksum }: FileSource,
+  maximumBytes: number,
   signal: AbortSignal | undefined,
 ): Promise<string> {
   if (checksum !== undefined) return `${checksum.algorithm}:${checksum.hex}`
-  const { size, mtimeMs } = await stat(location)
+  const { size, mtimeMs } = await requireSmall(location, maximumBytes)
   const identity = `${location} ${size} ${mtimeMs}`
   const digest = known.get(identity) ?? sha256File(location, signal)
   known.set(identity, digest)
@@ -42,10 +47,14 @@ export async function digestOfSource(
 
 const known = new Map<string, Promise<string>>()
 
-/** @throws PipelineError `base-image-corrupt`, `download-too-large`, `mirror-unreachable`, `mirror-http-status` */
+/**
+ * @throws PipelineError `base-image-corrupt`, `base-image-layout`, `download-too-large`, `mirror-unreachable`,
+ * `mirror-http-status`
+ */
 export async function provideImage(request: ProvideRequest): Promise<ProvidedImage> {
   const { source, onProgress, signal } = request
   const file = source.isUrl ? await fetchImage(request) : source.location
+  await requireSmall(file, request.maximumBytes)
   onProgress('checking the image against its checksum')
   const algorithm = source.checksum?.algorithm ?? 'sha256'
   const checksums = await hashFile(file, signal, [...new Set(['sha256', algorithm])])
@@ -65,6 +74,23 @@ async function fetchImage(request: ProvideRequest): Promise<string> {
   await mkdir(cacheFolder, { recursive: true })
   await downloadResumably(source.location, kept, { maximumBytes, signal })
   return kept
+}
+
+/** A sparse file of terabytes would be read for an hour before it turned out not to fit. */
+async function requireSmall(location: string, maximumBytes: number): Promise<Stats> {
+  const found = await stat(location)
+  if (found.size > maximumBytes) throw tooLarge(location, found.size, maximumBytes)
+  return found
+}
+
+function tooLarge(location: string, sizeBytes: number, maximumBytes: number): PipelineError {
+  return new PipelineError({
+    code: 'base-image-layout',
+    message: `the disk image ${location} does not fit disk in pipeline.ts: the file has ${formatBytes(sizeBytes)}, where ${formatBytes(maximumBytes)} are the most`,
+    hint: 'give another image, or a larger disk.sizeMiB.',
+    exitCode: exitCodes.badInput,
+    details: { location, sizeBytes, maximumBytes },
+  })
 }
 
 function corrupt({ location, checksum }: FileSource, found: string): PipelineError {

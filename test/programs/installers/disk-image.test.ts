@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process'
-import { mkdirSync, readFileSync, utimesSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, truncateSync, utimesSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import { expect, it } from 'vitest'
@@ -252,6 +252,14 @@ it('has its content in the key, or the checksum that it is written with', async 
   expect(await partOf(`https://images.example.org/golden.qcow2#sha512=${checksum}`)).toBe(
     `sha512:${checksum}`,
   )
+})
+
+it('is refused before it is read when it is far larger than the disk', { timeout: 10_000 }, async () => {
+  writeFileSync(path('huge.qcow2'), '')
+  truncateSync(path('huge.qcow2'), 1024 ** 4)
+  const { code, message } = await failureOf(install(await imageOf(path('huge.qcow2'))))
+  expect(code).toBe('base-image-layout')
+  expect(message).toContain('the file has 1.0 TiB, where 138.6 MiB are the most')
 })
 
 it('has a first stage that installs what all the others expect', async () => {

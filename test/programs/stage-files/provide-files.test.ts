@@ -8,6 +8,7 @@ import {
   renameSync,
   rmSync,
   symlinkSync,
+  truncateSync,
   writeFileSync,
 } from 'node:fs'
 import { createServer } from 'node:http'
@@ -168,6 +169,16 @@ describe("a stage's files", () => {
   })
 })
 
+function makeSparse(file: string): void {
+  writeFileSync(file, '')
+  truncateSync(file, 1024 ** 4)
+}
+
+it('a tarball of terabytes is refused before it is read', { timeout: 10_000 }, async () => {
+  makeSparse(path('huge.tar'))
+  expect(await faultOf(path('huge.tar'))).toBe('has 1.0 TiB, where 2.0 GiB are the most')
+})
+
 describe('a folder with what no tarball may have', () => {
   const isRoot = process.getuid?.() === 0
   const inTree = (name: string) => path('tree', 'etc', name)
@@ -176,6 +187,11 @@ describe('a folder with what no tarball may have', () => {
       'a FIFO',
       () => execFileSync('mkfifo', [inTree('pipe')]),
       'has a FIFO in it, etc/pipe, where only files, folders and links may be',
+    ],
+    [
+      'a sparse file of terabytes',
+      () => makeSparse(inTree('huge')),
+      'has the file etc/huge in it, of 1.0 TiB, where 2.0 GiB are the most',
     ],
     ['a socket', () => listenAt(inTree('socket')), /^has a socket in it, etc\/socket, where only files/],
     [
