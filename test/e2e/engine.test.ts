@@ -28,19 +28,26 @@ beforeAll(async () => {
 })
 
 afterAll(async () => {
-  expect(await processesOf(outFolder), 'left running').toEqual([])
+  expect(await commandsOf(outFolder), 'left running').toEqual([])
   await rm(outFolder, { recursive: true, force: true })
 })
 
-/** Command lines of every process that has to do with a folder. */
-async function processesOf(folder: string): Promise<string[]> {
-  const found: string[] = []
-  for (const pid of (await readdir('/proc')).filter((name) => /^\d+$/.test(name))) {
-    const line = (await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '')).replaceAll('\0', ' ')
-    if (line.includes(folder) && Number(pid) !== process.pid) found.push(line)
+interface Process {
+  readonly pid: number
+  readonly command: string
+}
+
+/** Every process that has to do with a folder, but this one. */
+async function processesOf(folder: string): Promise<readonly Process[]> {
+  const found: Process[] = []
+  for (const name of (await readdir('/proc')).filter((entry) => /^\d+$/.test(entry))) {
+    const command = (await readFile(`/proc/${name}/cmdline`, 'utf8').catch(() => '')).replaceAll('\0', ' ')
+    if (command.includes(folder) && Number(name) !== process.pid) found.push({ pid: Number(name), command })
   }
   return found
 }
+
+const commandsOf = async (folder: string) => (await processesOf(folder)).map(({ command }) => command)
 
 describe('a build from nothing', () => {
   let report: Report
@@ -191,7 +198,7 @@ describe('a stage that goes wrong', () => {
     // It went on after the last stage that is still good.
     expect(stageOf(report, 'unpack')?.status).toBe('cached')
     expect(stageOf(report, 'misbehave')?.status).toBe('failed')
-    expect(await processesOf(outFolder)).toEqual([])
+    expect(await commandsOf(outFolder)).toEqual([])
     return { result, report }
   }
 
@@ -323,18 +330,19 @@ describe('a build that is ended from outside', () => {
     const result = await running
     expect(result.exitCode, result.stderr).toBe(130)
     expect((await readReport(outFolder)).run.status).toBe('interrupted')
-    expect(await processesOf(outFolder)).toEqual([])
+    expect(await commandsOf(outFolder)).toEqual([])
   })
 
   it('says so within seconds when Packer is killed', async () => {
     const { running } = await startAndWaitForPacker()
     const killed = performance.now()
-    await $`pkill -KILL -f ${`^packer build .*${outFolder}`}`
+    for (const { pid, command } of await processesOf(outFolder))
+      if (command.startsWith('packer build ')) process.kill(pid, 'SIGKILL')
     const result = await running
     expect(result.exitCode, result.stderr).toBe(1)
     expect((performance.now() - killed) / 1000).toBeLessThan(10)
     expect((await readReport(outFolder)).run.failure?.code).toBe('packer-died')
-    expect(await processesOf(outFolder)).toEqual([])
+    expect(await commandsOf(outFolder)).toEqual([])
   })
 
   it('leaves nothing that the next build trips over when it is killed itself', async () => {
@@ -343,7 +351,7 @@ describe('a build that is ended from outside', () => {
     await running
     const result = await build()
     expect(result.exitCode, result.stderr).toBe(0)
-    expect(await processesOf(outFolder)).toEqual([])
+    expect(await commandsOf(outFolder)).toEqual([])
     await access(join(outFolder, 'images', 'tiny-1.0-x86_64-kvm.qcow2'))
   })
 })
