@@ -317,7 +317,7 @@ describe('a build that is ended from outside', () => {
   const startAndWaitForPacker = async () => {
     const running = build('--set', 'stages.misbehave.how=exit')
     for (let tries = 0; tries < 300; tries += 1) {
-      const qemu = (await processesOf(outFolder)).some((line) => line.startsWith('/usr/bin/qemu-system'))
+      const qemu = (await commandsOf(outFolder)).some((line) => line.startsWith('/usr/bin/qemu-system'))
       if (qemu) return { running }
       await sleep(100)
     }
