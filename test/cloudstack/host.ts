@@ -17,7 +17,7 @@ import { findFreePort } from '../../src/host/ports.ts'
 import { type AcceleratorChoice, chooseAccelerator } from '../../src/qemu/accelerator.ts'
 import type { GuestNetwork } from '../../src/qemu/machine.ts'
 import { makeSshKey, runSsh, type SshKey, type SshResult } from '../../src/qemu/ssh.ts'
-import { deviceModels } from '../../src/targets/registry.ts'
+import { kvmMachine } from './kvm-machine.ts'
 import type { Packed } from './tree.ts'
 
 export interface SystemVmOptions {
@@ -76,7 +76,7 @@ export async function startSystemVm(options: SystemVmOptions): Promise<SystemVm>
     folder,
     backing: again?.guest.disk ?? source.node,
     diskBytes: await virtualSizeOf(source),
-    model: deviceModels.virtio,
+    model: kvmMachine,
     acceleration: await chooseOnce(),
     cpus: options.cpus ?? 2,
     memoryMiB: options.memoryMiB ?? 512,

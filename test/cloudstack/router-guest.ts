@@ -6,8 +6,8 @@ import { join } from 'node:path'
 import { locateDisk, virtualSizeOf } from '../../src/disk/disk-source.ts'
 import { agentPort, type Guest, startGuest } from '../../src/guest/guest.ts'
 import { makeSshKey } from '../../src/qemu/ssh.ts'
-import { deviceModels } from '../../src/targets/registry.ts'
 import type { Processor } from './emulated-boot.ts'
+import { kvmMachine } from './kvm-machine.ts'
 import type { Lab, LabResult } from './lab.ts'
 import type { RouterFile } from './router-files/file.ts'
 import { openSsh, type RouterSsh } from './router-ssh.ts'
@@ -74,7 +74,7 @@ export async function startRouter(options: RouterOptions): Promise<Router> {
     folder,
     backing: source.node,
     diskBytes: await virtualSizeOf(source),
-    model: deviceModels.virtio,
+    model: kvmMachine,
     ...options.processor,
     cpus: 1,
     memoryMiB: 512,
