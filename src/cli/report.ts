@@ -14,7 +14,7 @@ import { renderRunPage } from '../pages/run-page.ts'
 import { pageName, writeRunPages } from '../pages/write-page.ts'
 import { renderReleasePage } from '../release/page.ts'
 import { parseReleaseRecord, type ReleaseRecord, releaseFiles } from '../release/record.ts'
-import { type Report, reportSchema } from '../report/report.ts'
+import { mostReportBytes, type Report, reportSchema } from '../report/report.ts'
 import { withVerdicts } from '../verify/with-verdicts.ts'
 import type { Terminal } from './terminal.ts'
 import type { Choose } from './verb.ts'
@@ -63,7 +63,7 @@ type Source =
 /** @throws PipelineError `no-report` */
 async function readSource(place: string): Promise<Source> {
   const file = await findFile(resolvePath(place))
-  const value = await readJson(file)
+  const value = await readJson(file, mostReportBytes)
   const report = reportSchema.safeParse(value)
   if (report.success) return { kind: 'run', file, report: report.data }
   const record = parseReleaseRecord(value)
@@ -72,7 +72,7 @@ async function readSource(place: string): Promise<Source> {
     code: 'no-report',
     message:
       value === undefined
-        ? `there is no report ${file}, or it is not JSON`
+        ? `there is no report ${file}, it is too large, or it is not JSON`
         : `${file} is no report of a run or a release that this program knows`,
     hint: 'give a report.json, a release.json, or a folder with one; a build writes report.json to its output folder.',
     exitCode: exitCodes.badInput,

@@ -1,12 +1,12 @@
 /** Values for one run that override `pipeline.ts`: a YAML file and `--set path=value`. */
 
-import { parseDocument } from 'yaml'
 import { exitCodes, PipelineError } from '../errors.ts'
 import { reasonOf } from '../host/failures.ts'
 import { readRegularText } from '../host/regular-file.ts'
 import { isSecretName, redact } from '../redact.ts'
 import { formatFound } from './faults.ts'
 import { pathKey, type Texts, textsOf } from './typed-texts.ts'
+import { parseYaml } from './yaml.ts'
 
 export interface Overrides {
   /** Where the values come from, for error texts: a file name or an option. */
@@ -91,14 +91,15 @@ export function parseAssignment(assignment: string): Overrides {
   return { source: `--set ${match[1]}`, values: values as Record<string, unknown>, texts }
 }
 
+/** A pipeline has ten thousand. Each unknown key is a fault, which is looked for in all overrides. */
+const mostCharacters = 64 * 1024
+
 /** @param path where the value belongs */
 function readYaml(
   text: string,
   path: readonly string[] = [],
 ): { readonly value: unknown; readonly texts: Texts } {
-  const document = parseDocument(text, { uniqueKeys: true })
-  const [error] = document.errors
-  if (error !== undefined) throw error
+  const document = parseYaml(text, mostCharacters)
   // Aliases are only resolved here: one may point nowhere, or expand beyond any memory.
   const value: unknown = document.toJS()
   refuseCycles(value)

@@ -4,6 +4,7 @@ import { dirname, resolve } from 'node:path'
 import { exitCodes, PipelineError } from '../errors.ts'
 import { type BlockNode, fileNode } from './block-node.ts'
 import { type DiskFormat, driverOf } from './disk-format.ts'
+import { requireTablesFit } from './qcow2-tables.ts'
 import { readReferences } from './references/read.ts'
 import type { Reference } from './references/reference.ts'
 import { requireFile, unreadableDisk } from './unreadable.ts'
@@ -69,6 +70,7 @@ async function followBacking(
   const files: ChainFile[] = [{ path, format }]
   for (let top = files[0] as ChainFile; ; top = files.at(-1) as ChainFile) {
     const references = await readReferences(top.path, top.format)
+    if (top.format === 'qcow2') await requireTablesFit(top.path)
     const [reference, ...others] = references
     if (reference === undefined) return files
     const below = others.length === 0 ? placeBelow(top, reference, backing) : undefined

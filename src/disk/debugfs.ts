@@ -33,7 +33,10 @@ export async function askDebugfs(
 ): Promise<Answers> {
   if (requests.length === 0) return readAnswers(filesystem, '')
   const { stdout } = await runDebugfs(filesystem, requests, signal)
-  return readAnswers(filesystem, Buffer.from(stdout).toString('latin1'))
+  return readAnswers(
+    filesystem,
+    Buffer.from(stdout.buffer, stdout.byteOffset, stdout.byteLength).toString('latin1'),
+  )
 }
 
 /** Replays the journal into the filesystem, as the kernel would on mounting it. */
@@ -93,6 +96,8 @@ function debugfsEnvironment(): NodeJS.ProcessEnv {
   return { ...process.env, PATH, LC_ALL: 'C', DEBUGFS_PAGER: '__none__' }
 }
 
+const mostAnswerBytes = 256 * 1024 ** 2
+
 async function runDebugfs(
   filesystem: string,
   requests: readonly string[],
@@ -104,7 +109,7 @@ async function runDebugfs(
     input: `${requests.join('\n')}\n`,
     encoding: 'buffer',
     stripFinalNewline: false,
-    maxBuffer: 1 << 30,
+    maxBuffer: mostAnswerBytes,
     timeout: 600_000,
     cancelSignal: signal,
     env: debugfsEnvironment(),

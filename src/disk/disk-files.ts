@@ -1,13 +1,18 @@
 /** The files of a disk image, read without booting it, without mounting it, and without root. */
 
-import { createHash, type Hash } from 'node:crypto'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { isNoSpace } from '../host/failures.ts'
 import type { Backing } from './chain.ts'
-import { streamContent } from './debugfs.ts'
 import type { DiskFormat } from './disk-format.ts'
-import { readContents, readTree, type Superblock, settleJournal } from './filesystem.ts'
+import {
+  digestContents,
+  mostNames,
+  readContents,
+  readTree,
+  type Superblock,
+  settleJournal,
+} from './filesystem.ts'
 import type { Mount } from './fstab.ts'
 import { type ImageFile, inspectImageFile } from './image-file.ts'
 import { type Copy, type DiskFile, findMountPoint, findRoot, listFiles, type Place } from './mounting.ts'
@@ -74,7 +79,8 @@ export async function openDisk(file: string, options: OpenDiskOptions): Promise<
     const { kind, partitions } = await readPartitions(image, join(folder, 'table'), signal)
     await requireRoomForCopies(image, partitions.filter(isRead), signal)
     // All must have ended before the folder can be removed.
-    const copying = partitions.map((entry) => copyFilesystem(image, entry, folder, signal))
+    const names = { left: mostNames }
+    const copying = partitions.map((entry) => copyFilesystem(image, entry, folder, names, signal))
     await Promise.allSettled(copying)
     const copies = await Promise.all(copying)
     const { root, mounts } = await findRoot(file, copies, signal)
@@ -118,6 +124,7 @@ async function copyFilesystem(
   image: Parameters<typeof copyPartition>[0],
   entry: PartitionEntry,
   folder: string,
+  names: { left: number },
   signal: AbortSignal,
 ): Promise<Copy> {
   const file = join(folder, `partition-${entry.number}`)
@@ -126,7 +133,12 @@ async function copyFilesystem(
   }
   await copyPartition(image, entry, file, signal)
   const superblock = await settleJournal(file, signal)
-  return { entry, file, superblock, tree: once(() => readTree(file, signal)) }
+  const tree = once(async () => {
+    const files = await readTree(file, names.left, signal)
+    names.left -= files.size
+    return files
+  })
+  return { entry, file, superblock, tree }
 }
 
 /** Asks once and returns the same answer to everyone. */
@@ -163,10 +175,7 @@ async function digestFiles(
 ): Promise<ReadonlyMap<string, string>> {
   const found = new Map<string, string>()
   for (const [{ file: filesystem }, files] of chosen) {
-    const unique = [...new Map(files.map((file) => [file.inode, file])).values()]
-    const hashes = new Map<number, Hash>(unique.map(({ inode }) => [inode, createHash('sha256')]))
-    await streamContent(filesystem, unique, ({ inode }, bytes) => hashes.get(inode)?.update(bytes), signal)
-    const digests = new Map([...hashes].map(([inode, hash]) => [inode, hash.digest('hex')]))
+    const digests = await digestContents(filesystem, files, signal)
     for (const { path, inode } of files) found.set(path, digests.get(inode) ?? '')
   }
   return found

@@ -1,5 +1,7 @@
 /** One ext2, ext3 or ext4 filesystem in a local file: its tree, its contents, its superblock. */
 
+import { createHash } from 'node:crypto'
+import { stat } from 'node:fs/promises'
 import { askDebugfs, type ContentRequest, replayJournal, streamContent } from './debugfs.ts'
 import { type FolderEntry, type Inode, readFolders, readInodes } from './inodes.ts'
 import { decodeName } from './names.ts'
@@ -53,18 +55,29 @@ export async function readFolder(
 ): Promise<readonly FolderEntry[]> {
   let inode = rootInode
   for (const name of path.split('/').filter(Boolean)) {
-    const [entries = []] = await readFolders(filesystem, [inode], signal)
+    const [entries = []] = await readFolders(filesystem, [inode], mostNames, signal)
     const next = entries.find((entry) => entry.isFolder && entry.name === name)
     if (next === undefined) return []
     inode = next.inode
   }
-  const [entries = []] = await readFolders(filesystem, [inode], signal)
+  const [entries = []] = await readFolders(filesystem, [inode], mostNames, signal)
   return entries
 }
 
-/** Every file, by its path from this filesystem's root, which is `/`; a folder comes before its content. */
-export async function readTree(filesystem: string, signal: AbortSignal): Promise<ReadonlyMap<string, Inode>> {
-  const numbers = await walk(filesystem, signal)
+/** Names on a disk, some times those of the largest system VM. A name takes few bytes there, and many in memory. */
+export const mostNames = 500_000
+
+/**
+ * Every file, by its path from this filesystem's root, which is `/`; a folder comes before its content.
+ * @param most names in it
+ * @throws PipelineError `disk-unreadable`
+ */
+export async function readTree(
+  filesystem: string,
+  most: number,
+  signal: AbortSignal,
+): Promise<ReadonlyMap<string, Inode>> {
+  const numbers = await walk(filesystem, most, signal)
   const unique = [...new Set(numbers.values())]
   const inodes = new Map<number, Inode>()
   for (const inode of await readInodes(filesystem, unique, signal)) inodes.set(inode.inode, inode)
@@ -80,6 +93,12 @@ export async function readTree(filesystem: string, signal: AbortSignal): Promise
 /** A size in an inode costs nothing: a file may have far more bytes than the disk that it is on. */
 const mostContentBytes = 1024 ** 3
 
+/** Of one file; longer ones cannot become a text. */
+const mostFileBytes = 256 * 1024 ** 2
+
+/** What files may have besides the data of their disk: holes, and what some of them share. */
+const mostHoleBytes = 8 * 1024 ** 3
+
 /** Contents of files, by inode. @throws PipelineError `disk-unreadable` if they are too large for memory */
 export async function readContents(
   filesystem: string,
@@ -89,7 +108,7 @@ export async function readContents(
   const parts = new Map<number, Buffer[]>(requests.map(({ inode }) => [inode, []]))
   const unique = [...new Map(requests.map((request) => [request.inode, request])).values()]
   const total = unique.reduce((bytes, { sizeBytes }) => bytes + sizeBytes, 0)
-  if (total > mostContentBytes) {
+  if (total > mostContentBytes || unique.some(({ sizeBytes }) => sizeBytes > mostFileBytes)) {
     throw unreadableDisk(`cannot read the disk: files to be read at once have ${total} bytes`)
   }
   const keep = ({ inode }: ContentRequest, bytes: Buffer) => void parts.get(inode)?.push(Buffer.from(bytes))
@@ -97,23 +116,61 @@ export async function readContents(
   return new Map([...parts].map(([inode, chunks]) => [inode, Buffer.concat(chunks)]))
 }
 
+/**
+ * sha256 of files, in hex, by inode; holds no file in memory.
+ * @throws PipelineError `disk-unreadable` if they have far more bytes than the filesystem
+ */
+export async function digestContents(
+  filesystem: string,
+  requests: readonly ContentRequest[],
+  signal: AbortSignal,
+): Promise<ReadonlyMap<number, string>> {
+  const unique = [...new Map(requests.map((request) => [request.inode, request])).values()]
+  const total = unique.reduce((bytes, { sizeBytes }) => bytes + sizeBytes, 0)
+  const dataBytes = (await stat(filesystem)).blocks * 512
+  if (total > dataBytes + mostHoleBytes) {
+    const why = `its files have ${total} bytes, and its filesystem only ${dataBytes} bytes of data`
+    throw unreadableDisk(`cannot read the disk: ${why}`, undefined, 'remove files with large holes from it.')
+  }
+  const hashes = new Map(unique.map(({ inode }) => [inode, createHash('sha256')]))
+  await streamContent(filesystem, unique, ({ inode }, bytes) => hashes.get(inode)?.update(bytes), signal)
+  return new Map([...hashes].map(([inode, hash]) => [inode, hash.digest('hex')]))
+}
+
 // --- internal ---
 
+/** Of folders within folders. Each costs a call, and real disks have thirty. */
+const mostLevels = 200
+
+/** In all paths of a filesystem; those of a system VM have six million. */
+const mostPathCharacters = 1e8
+
 /** Inodes by path, level by level: one call for each level of the tree. */
-async function walk(filesystem: string, signal: AbortSignal): Promise<ReadonlyMap<string, number>> {
+async function walk(
+  filesystem: string,
+  most: number,
+  signal: AbortSignal,
+): Promise<ReadonlyMap<string, number>> {
   const numbers = new Map<string, number>([['/', rootInode]])
   const seen = new Set([rootInode])
+  let characters = 0
   let level: readonly (readonly [string, number])[] = [['', rootInode]]
-  while (level.length > 0) {
+  for (let depth = 0; level.length > 0; depth += 1) {
+    if (depth > mostLevels)
+      throw unreadableDisk(`the filesystem ${filesystem} has more than ${mostLevels} levels of folders`)
     const folders = await readFolders(
       filesystem,
       level.map(([, inode]) => inode),
+      most - numbers.size,
       signal,
     )
     const next: [string, number][] = []
     for (const [index, [folder]] of level.entries()) {
       for (const { inode, name, isFolder } of folders[index] as readonly FolderEntry[]) {
         const path = `${folder}/${name}`
+        characters += path.length
+        if (characters > mostPathCharacters)
+          throw unreadableDisk(`the filesystem ${filesystem} has longer paths than any system VM`)
         numbers.set(path, inode)
         if (!isFolder) continue
         if (seen.has(inode)) throw unreadableDisk(`the folder ${path} is in the disk's tree twice`)

@@ -35,14 +35,20 @@ export interface FolderEntry {
   readonly name: string
 }
 
-/** Reads folders, in the order given; `.` and `..` are left out. */
+/**
+ * Reads folders, in the order given; `.` and `..` are left out.
+ * @param most names in all of them
+ * @throws PipelineError `disk-unreadable`
+ */
 export async function readFolders(
   filesystem: string,
   inodes: readonly number[],
+  most: number,
   signal: AbortSignal,
 ): Promise<readonly (readonly FolderEntry[])[]> {
   const requests = inodes.map((inode) => `ls -p <${inode}>`)
   const answers = await askDebugfs(filesystem, requests, signal)
+  let left = most
   const folders = requests.map((request) => {
     answers.begin(request)
     const entries: FolderEntry[] = []
@@ -52,6 +58,8 @@ export async function readFolders(
       // Removed entries have the inode 0.
       if (name === '.') isWhole = true
       if (inode === '0' || name === '.' || name === '..') continue
+      left -= 1
+      if (left < 0) throw unreadableDisk(`the filesystem ${filesystem} has too many names for any system VM`)
       const isFolder = mode.startsWith('04')
       entries.push({ inode: Number(inode), isFolder, name: decodeName(Buffer.from(name, 'latin1')) })
     }
@@ -67,8 +75,26 @@ export async function readFolders(
 /** `/inode/mode/uid/gid/name/size/`. Names contain no slash, so this cannot end too early. */
 const entryLine = /\/(\d+)\/(\d{6})\/-?\d+\/-?\d+\/([^/]*)\/\d*\/\n/y
 
+/** An answer has about a thousand characters, and all of them are one text. */
+const inodesAtOnce = 50_000
+
 /** Reads inodes. A link's target is set if the inode holds it, and `undefined` if a block does. */
 export async function readInodes(
+  filesystem: string,
+  inodes: readonly number[],
+  signal: AbortSignal,
+): Promise<readonly Inode[]> {
+  const found: Inode[] = []
+  for (let from = 0; from < inodes.length; from += inodesAtOnce) {
+    const some = await readSomeInodes(filesystem, inodes.slice(from, from + inodesAtOnce), signal)
+    for (const inode of some) found.push(inode)
+  }
+  return found
+}
+
+// --- internal ---
+
+async function readSomeInodes(
   filesystem: string,
   inodes: readonly number[],
   signal: AbortSignal,

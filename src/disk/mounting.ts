@@ -28,6 +28,9 @@ export interface Place extends Copy {
   readonly mountPoint: string | undefined
 }
 
+/** Each line is compared with each partition. */
+const mostFstabBytes = 64 * 1024
+
 /** The filesystem that is the root by its own fstab; else the only one with an /etc. */
 export async function findRoot(
   file: string,
@@ -39,6 +42,8 @@ export async function findRoot(
     if (root.superblock === undefined) continue
     const tree = await root.tree()
     const fstab = tree.get('/etc/fstab')
+    if (fstab !== undefined && fstab.sizeBytes > mostFstabBytes)
+      throw unreadableDisk(`the disk ${file} has an fstab of ${fstab.sizeBytes} bytes`)
     const inodes = fstab?.type === 'file' ? [fstab] : []
     const contents = await readContents(root.file, inodes, signal)
     const mounts = parseFstab([...contents.values()].join(''))

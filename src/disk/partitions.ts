@@ -50,6 +50,8 @@ export async function readPartitions(
   if (primary === undefined) return { kind: 'none', partitions: [await readWhole(image, folder, signal)] }
   await copyLogicalTables(image, disk, primary, signal)
   const table = (await readTable(disk, signal)) ?? primary
+  const count = table.partitions.length
+  if (count > mostPartitions) throw unreadableDisk(`the disk ${image.path} has ${count} partitions`)
   const partitions: PartitionEntry[] = []
   for (const entry of table.partitions) {
     const isExtended = isExtendedType(table, entry)
@@ -85,6 +87,9 @@ export function isExtended(type: string): boolean {
 }
 
 // --- internal ---
+
+/** As many as a GPT has room for, unless it is made for more. */
+const mostPartitions = 128
 
 /** Enough for every table, and for what blkid looks for at the start of a filesystem. */
 const probedBytes = 1024 * 1024

@@ -2,7 +2,19 @@
 
 import { randomBytes } from 'node:crypto'
 import { createWriteStream } from 'node:fs'
-import { access, constants, copyFile, link, mkdir, open, rename, rm, stat, statfs } from 'node:fs/promises'
+import {
+  access,
+  constants,
+  copyFile,
+  link,
+  mkdir,
+  open,
+  realpath,
+  rename,
+  rm,
+  stat,
+  statfs,
+} from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { openToRead } from './regular-file.ts'
@@ -115,7 +127,8 @@ export const withoutLinks: readonly string[] = ['EPERM', 'ENOTSUP', 'EOPNOTSUPP'
  * @throws the abort reason at once, also amid a large file
  */
 export async function linkOrCopy(file: string, to: string, signal?: AbortSignal): Promise<void> {
-  await link(file, to).catch(async (error: NodeJS.ErrnoException) => {
+  // Of a symbolic link, a link would be one more.
+  await link(await realpath(file), to).catch(async (error: NodeJS.ErrnoException) => {
     if (!withoutLinks.includes(error.code ?? '')) throw error
     // A clone takes no time. Node's own copy of a large file cannot be interrupted.
     await copyFile(file, to, constants.COPYFILE_FICLONE_FORCE).catch(() => copyInParts(file, to, signal))

@@ -7,6 +7,7 @@ import { execa } from 'execa'
 import { z } from 'zod'
 import { exitCodes, PipelineError } from '../errors.ts'
 import { findCheckout, writeTree } from '../host/git.ts'
+import { parseJson } from '../text.ts'
 
 /** What identifies a variant's build: the keys of all its layers, and the export settings of its files. */
 export interface Identity {
@@ -79,10 +80,12 @@ export async function planEarlier(
     },
   )
   signal.throwIfAborted()
-  const parsed = planSchema.safeParse(result.exitCode === 0 ? JSON.parse(result.stdout) : undefined)
+  const hasPlan = result.exitCode === 0
+  const parsed = planSchema.safeParse(hasPlan ? parseJson(result.stdout) : undefined)
   if (parsed.success) return { plan: parsed.data }
-  const said =
-    (result.stderr ?? '').trim().split('\n')[0] || result.shortMessage || 'its plan has a different format'
+  const said = hasPlan
+    ? 'its plan has a different format'
+    : (result.stderr ?? '').trim().split('\n')[0] || result.shortMessage
   return { reason: `the program of ${revision} makes no plan: ${said}` }
 }
 

@@ -1,8 +1,9 @@
 /** `pipeline.lock.yaml`: the inputs of a build, so that another machine uses the same ones. */
 
 import { dirname, join, resolve as resolvePath } from 'node:path'
-import { parse, stringify } from 'yaml'
+import { stringify } from 'yaml'
 import { z } from 'zod'
+import { parseYaml } from '../config/yaml.ts'
 import { archivesOf } from '../debian/archives.ts'
 import { verifyRelease } from '../debian/release.ts'
 import { sha256 } from '../digest.ts'
@@ -14,6 +15,9 @@ import type { Inputs } from './inputs.ts'
 
 /** Name of the file, beside the pipeline. */
 export const lockFile = 'pipeline.lock.yaml'
+
+/** That of two variants has three hundred thousand. */
+const mostCharacters = 4 * 1024 ** 2
 
 const digest = z.string().regex(/^[0-9a-f]{64}$/)
 
@@ -62,7 +66,7 @@ export async function readLock(path: string): Promise<Locked> {
     })
   })
   try {
-    return { path, sha256: sha256(text), lock: lockSchema.parse(parse(text)) }
+    return { path, sha256: sha256(text), lock: lockSchema.parse(parseYaml(text, mostCharacters).toJS()) }
   } catch (cause) {
     const why = cause instanceof z.ZodError ? describeIssue(cause) : (cause as Error).message.split('\n')[0]
     throw new PipelineError({

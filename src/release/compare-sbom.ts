@@ -2,10 +2,10 @@
 
 import { join } from 'node:path'
 import { isHostFault } from '../errors.ts'
-import { readRegularText } from '../host/regular-file.ts'
+import { NotReadable, readRegularText } from '../host/regular-file.ts'
 import { chooseReadable, readImagePackages } from './read-image.ts'
 import { type Blame, type ReleaseRecord, releaseFiles } from './record.ts'
-import { faultOfSbom, purlOf, readSbom, type SbomPackage } from './sbom.ts'
+import { faultOfSbom, mostSbomBytes, purlOf, readSbom, type SbomPackage } from './sbom.ts'
 import type { Statement } from './statement.ts'
 
 /**
@@ -18,11 +18,10 @@ export async function compareSbom(
   blame: Blame,
   signal: AbortSignal,
 ): Promise<readonly SbomPackage[] | undefined> {
-  const text = await readRegularText(join(folder, sbom)).catch(() => undefined)
-  if (text === undefined) {
-    blame(sbom, 'it is missing')
-    return undefined
-  }
+  const text = await readRegularText(join(folder, sbom), mostSbomBytes).catch((error: Error) => {
+    blame(sbom, error instanceof NotReadable ? error.message : 'it is missing')
+  })
+  if (text === undefined) return undefined
   const fault = await faultOfSbom(text).catch((error: Error) => error.message)
   if (fault !== undefined) {
     blame(sbom, `it is not CycloneDX: ${fault.slice(0, 200)}`)
@@ -61,8 +60,12 @@ export function compareDependencies(
   blame: Blame,
 ): void {
   const resolved = new Map<string, string | undefined>()
-  for (const { uri, digest } of statement.predicate.buildDefinition.resolvedDependencies)
-    if (uri?.startsWith('pkg:deb/')) resolved.set(uri, digest?.sha256)
+  for (const { uri, digest } of statement.predicate.buildDefinition.resolvedDependencies) {
+    if (uri?.startsWith('pkg:deb/') !== true) continue
+    if (resolved.has(uri) && resolved.get(uri) !== digest?.sha256)
+      blame(releaseFiles.statement, `it has ${uri} twice, with different digests`)
+    resolved.set(uri, digest?.sha256)
+  }
   const billed = new Set<string>()
   for (const { variant, sbom } of record.variants) {
     const bill = bills.get(sbom)

@@ -2,7 +2,7 @@
 
 import { formatBytes, formatSeconds } from '../report/format.ts'
 import { listOf } from '../report/freshness.ts'
-import { describeDelta, table } from '../report/markdown.ts'
+import { code, describeDelta, plain, table } from '../report/markdown.ts'
 import { compareReleases, type VariantChanges } from './changes.ts'
 import { type ReleaseImage, type ReleaseRecord, type ReleaseVariant, releaseFiles } from './record.ts'
 
@@ -10,11 +10,13 @@ import { type ReleaseImage, type ReleaseRecord, type ReleaseVariant, releaseFile
 export function renderNotes(record: ReleaseRecord, before: ReleaseRecord | undefined): string {
   const changes = before === undefined ? [] : compareReleases(before, record)
   const sections = [
-    `# ${record.name} ${record.release}`,
+    `# ${plain(`${record.name} ${record.release}`)}`,
     ...exceptionsIn(record),
     ...sourceOf(record),
     ...record.variants.flatMap(describeVariant),
-    ...(before === undefined ? [] : [`## Since ${before.release}`, ...changes.flatMap(describeChanges)]),
+    ...(before === undefined
+      ? []
+      : [`## Since ${plain(before.release)}`, ...changes.flatMap(describeChanges)]),
     '## To check it',
     `\`systemvm-image release verify FOLDER\` compares every file here with \`${releaseFiles.statement}\` and with the checksums, and the bills of materials with the images; it needs no network. \`sha512sum --check ${releaseFiles.checksums.sha512}\` compares the checksums alone.`,
   ]
@@ -25,14 +27,14 @@ export function renderNotes(record: ReleaseRecord, before: ReleaseRecord | undef
 
 function exceptionsIn({ exceptions }: ReleaseRecord): readonly string[] {
   if (exceptions.length === 0) return []
-  const lines = exceptions.map(({ kind, text }) => `> - ${kind}: ${text}`)
+  const lines = exceptions.map(({ kind, text }) => `> - ${kind}: ${plain(text)}`)
   return [['> **This release was made despite the following.**', '>', ...lines].join('\n')]
 }
 
 function sourceOf({ source, tag }: ReleaseRecord): readonly string[] {
   if (source === null) return []
-  const where = source.repository === undefined ? '' : ` of ${source.repository}`
-  return [`Built from commit \`${source.commit}\`${where}${tag === null ? '' : `, tag \`${tag}\``}.`]
+  const where = source.repository === undefined ? '' : ` of ${plain(source.repository)}`
+  return [`Built from commit ${code(source.commit)}${where}${tag === null ? '' : `, tag ${code(tag)}`}.`]
 }
 
 function describeUpdates({ freshness }: ReleaseVariant): readonly string[] {
@@ -51,26 +53,26 @@ function describeUpdates({ freshness }: ReleaseVariant): readonly string[] {
 function describeVariant(variant: ReleaseVariant): readonly string[] {
   const { snapshot, lock, packages, kernel, run, sbom } = variant
   const pins = [
-    snapshot === null ? undefined : `the snapshot ${snapshot}`,
+    snapshot === null ? undefined : `the snapshot ${plain(snapshot)}`,
     lock === null ? undefined : 'a lock',
   ].filter((pin) => pin !== undefined)
   const facts = [
-    `${Object.keys(packages).length} packages, listed in \`${sbom}\``,
-    `kernel: ${kernel.join(', ') || 'none'}`,
+    `${Object.keys(packages).length} packages, listed in ${code(sbom)}`,
+    `kernel: ${plain(kernel.join(', ')) || 'none'}`,
     pins.length === 0 ? 'not pinned: packages as the mirror had them' : `pinned by ${pins.join(' and ')}`,
-    ...describeUpdates(variant),
-    `run ${run.id}, ${formatSeconds(run.durationSeconds)}${run.accelerator === null ? '' : `, ${run.accelerator}`}`,
+    ...describeUpdates(variant).map(plain),
+    `run ${plain(run.id)}, ${formatSeconds(run.durationSeconds)}${run.accelerator === null ? '' : `, ${plain(run.accelerator)}`}`,
   ]
   return [
-    `## ${variant.variant}`,
+    `## ${plain(variant.variant)}`,
     table(
       ['for', 'file', 'size', 'checks', 'sha256'],
       variant.files.map((file) => [
-        file.target,
-        `\`${file.file}\``,
+        plain(file.target),
+        code(file.file),
         formatBytes(file.sizeBytes),
         describeChecks(file),
-        `\`${file.sha256}\``,
+        code(file.sha256),
       ]),
     ),
     facts.map((fact) => `- ${fact}`).join('\n'),
@@ -85,7 +87,7 @@ function describeChecks({ verification }: ReleaseImage): string {
     failed > 0 ? `**${failed} failed**` : '',
     waived > 0 ? `${waived} waived` : '',
     skipped > 0 ? `${skipped} skipped` : '',
-    `${scenes} boots (${accelerator})`,
+    `${scenes} boots (${plain(accelerator)})`,
   ]
   return parts.filter(Boolean).join(', ')
 }
@@ -98,18 +100,19 @@ function describeChanges({
   sizes,
   stages,
 }: VariantChanges): readonly string[] {
-  if (isNew) return [`### ${variant}`, 'Was not in that release.']
+  if (isNew) return [`### ${plain(variant)}`, 'Was not in that release.']
   const lines = [
     kernel.before.join() === kernel.after.join()
-      ? `- kernel: the same, ${kernel.after.join(', ') || 'none'}`
-      : `- kernel: ${kernel.before.join(', ') || 'none'} → ${kernel.after.join(', ') || 'none'}`,
+      ? `- kernel: the same, ${plain(kernel.after.join(', ')) || 'none'}`
+      : `- kernel: ${plain(kernel.before.join(', ')) || 'none'} → ${plain(kernel.after.join(', ')) || 'none'}`,
     ...sizes.map(
-      ({ target, before, after }) => `- ${target}: ${formatBytes(after)}${describeDelta(before, after)}`,
+      ({ target, before, after }) =>
+        `- ${plain(target)}: ${formatBytes(after)}${describeDelta(before, after)}`,
     ),
   ]
   const moved = stages.filter(({ before, after }) => before !== after)
   return [
-    `### ${variant}`,
+    `### ${plain(variant)}`,
     lines.join('\n'),
     packages.length === 0 ? 'No package has changed.' : `${packages.length} packages have changed:`,
     ...(packages.length === 0
@@ -117,7 +120,7 @@ function describeChanges({
       : [
           table(
             ['package', 'before', 'now'],
-            packages.map(({ name, before, after }) => [name, before ?? '', after ?? 'removed']),
+            packages.map(({ name, before, after }) => [name, before ?? '', after ?? 'removed'].map(plain)),
           ),
         ]),
     ...(moved.length === 0
@@ -125,7 +128,7 @@ function describeChanges({
       : [
           table(
             ['stage', 'before', 'now'],
-            moved.map(({ name, before, after }) => [name, secondsOr(before), secondsOr(after)]),
+            moved.map(({ name, before, after }) => [plain(name), secondsOr(before), secondsOr(after)]),
           ),
         ]),
   ]

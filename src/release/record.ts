@@ -92,7 +92,7 @@ const variant = z.strictObject({
   }),
   snapshot: z.string().nullable(),
   lock: z.string().nullable().describe('sha256 of the lock file that the build was checked against'),
-  files: z.array(file),
+  files: z.array(file).max(100),
   packages: z.record(z.string(), z.string()).describe('versions by name, from dpkg in the image'),
   freshness: z
     .strictObject({
@@ -105,9 +105,11 @@ const variant = z.strictObject({
     .nullable()
     .optional()
     .describe('compared with the archives when it was released; null if they could not be asked'),
-  stages: z.array(
-    z.strictObject({ name: z.string(), build_time: z.number(), layerBytes: z.int(), status: z.string() }),
-  ),
+  stages: z
+    .array(
+      z.strictObject({ name: z.string(), build_time: z.number(), layerBytes: z.int(), status: z.string() }),
+    )
+    .max(1000),
 })
 
 const recordSchema = z.strictObject({
@@ -119,8 +121,11 @@ const recordSchema = z.strictObject({
   source: z
     .strictObject({ commit: z.string(), changed: z.array(z.string()), repository: z.string().optional() })
     .nullable(),
-  variants: z.array(variant),
+  variants: z.array(variant).max(100).refine(haveOwnFiles),
 })
+
+/** A record of two variants has 60 kB. */
+const mostRecordBytes = 8 * 1024 ** 2
 
 /** Says what is wrong with a file of a release. */
 export type Blame = (file: string, fault: string) => void
@@ -157,9 +162,14 @@ export async function readReleaseRecord(path: string): Promise<ReleaseRecord> {
 
 // --- internal ---
 
+function haveOwnFiles(variants: readonly Pick<ReleaseVariant, 'sbom' | 'files'>[]): boolean {
+  const names = variants.flatMap(({ sbom, files }) => [sbom, ...files.map(({ file }) => file)])
+  return new Set(names).size === names.length
+}
+
 async function parseFile(file: string): Promise<ReleaseRecord | undefined> {
   if (!(await stat(file)).isFile()) throw new Error('it is not a file')
-  return parseReleaseRecord(parseJson(await readRegularText(file)))
+  return parseReleaseRecord(parseJson(await readRegularText(file, mostRecordBytes)))
 }
 
 function noRelease(file: string, why: string, cause?: unknown): PipelineError {

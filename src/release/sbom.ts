@@ -6,6 +6,8 @@ import type { Package } from '../debian/dpkg-status.ts'
 import { withoutArchitecture } from '../debian/dpkg-status.ts'
 import { uuidFrom } from '../digest.ts'
 import type { InputPackage } from '../provenance/inputs.ts'
+import { parseJson } from '../text.ts'
+import { excessOf } from './sbom-limits.ts'
 
 /** The subject of a bill of materials. */
 export interface SbomSubject {
@@ -52,8 +54,13 @@ export function renderSbom(
   return `${serializer().serialize(bom, { sortLists: true, space: 1 })}\n`
 }
 
+/** A bill of six hundred packages has 600 kB. */
+export const mostSbomBytes = 16 * 1024 ** 2
+
 /** What is wrong with a bill according to CycloneDX's own schema; undefined if it is valid. */
 export async function faultOfSbom(text: string): Promise<string | undefined> {
+  const excess = excessOf(parseJson(text))
+  if (excess !== undefined) return excess
   const found = await new Validation.JsonStrictValidator(Spec.Version.v1dot6).validate(text)
   return found === null ? undefined : JSON.stringify(found)
 }

@@ -3,13 +3,12 @@
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Checksums } from '../export/checksums.ts'
-import { parseSections } from '../export/metadata.ts'
-import { registeredChecksum } from '../export/registration.ts'
 import { readRegularText } from '../host/regular-file.ts'
 import { compareAttestation } from './attestation.ts'
 import { authenticate, type Trust } from './authenticate.ts'
 import { compareWithLists } from './checksum-lists.ts'
 import { compareDisks } from './compare-disks.ts'
+import { compareMetadata } from './compare-metadata.ts'
 import { compareDependencies, compareSbom } from './compare-sbom.ts'
 import { computeReleaseChecksums } from './file-checksums.ts'
 import { type Blame, findReleaseRecord, type ReleaseRecord, releaseFiles, unlistedFiles } from './record.ts'
@@ -120,17 +119,5 @@ function compareWithStatement(
   for (const name of checksums.keys()) {
     if (!subjects.has(name) && name !== releaseFiles.statement && !unlistedFiles.includes(name))
       blame(name, 'it is not part of this release')
-  }
-}
-
-async function compareMetadata(folder: string, record: ReleaseRecord, blame: Blame): Promise<void> {
-  const text = await readRegularText(join(folder, releaseFiles.metadata)).catch(() => '')
-  const sections = [...parseSections(text).values()]
-  for (const image of record.variants.flatMap(({ files }) => files)) {
-    const own = sections.filter((lines) => lines.includes(`filename = ${image.file}\n`))
-    const checksum = registeredChecksum(record, image)
-    const hasChecksum = own.every((lines) => lines.includes(`checksum = ${checksum}\n`))
-    if (own.length === 0 || !hasChecksum)
-      blame(releaseFiles.metadata, `it does not register ${image.file} with its checksum`)
   }
 }

@@ -7,6 +7,9 @@ import { imageVerification } from './verification.ts'
 
 export const reportVersion = 1
 
+/** That of a whole build has 300 kB. Its lists have limits too: a page compares what is in some of them with each other. */
+export const mostReportBytes = 16 * 1024 ** 2
+
 export const digestSchema = z.string().regex(/^[0-9a-f]{64}$/)
 
 export const artifactSchema = z.strictObject({
@@ -145,6 +148,7 @@ export const reportSchema = z.strictObject({
   }),
   timings: z
     .array(z.strictObject({ name: z.string(), startedSeconds, seconds: z.number() }))
+    .max(1000)
     .describe('parts of the run that are not stages, such as the boot of the guest'),
   base: z
     .strictObject({
@@ -155,10 +159,11 @@ export const reportSchema = z.strictObject({
     })
     .optional()
     .describe('layer 0; absent if the run ended before it was there'),
-  stages: z.array(stage),
-  images: z.array(imageSchema),
+  stages: z.array(stage).max(1000),
+  images: z.array(imageSchema).max(100),
   packages: z
     .array(installedPackage)
+    .max(20_000)
     .optional()
     .describe('in the image, by name; absent where what it is made from is not recorded'),
   freshness: freshnessSchema
@@ -168,6 +173,7 @@ export const reportSchema = z.strictObject({
     ),
   verifications: z
     .array(imageVerification)
+    .max(100)
     .optional()
     .describe('of image files, by the checks of docs/verify.md; absent where nothing was verified'),
   unusedWaivers: z

@@ -38,9 +38,11 @@ const usage = z
     filesBytes: z.int().min(0).describe('of all regular files'),
     folders: z
       .array(z.strictObject({ path: z.string(), sizeBytes: z.int().min(0) }))
+      .max(10_000)
       .describe('that hold a noticeable part of it, by path, subfolders included'),
     packages: z
       .array(z.strictObject({ name: z.string(), sizeBytes: z.int().min(0) }))
+      .max(20_000)
       .describe('largest first, with the files on their lists; what no list has is in none'),
   })
   .describe('what the files on the disk take, as their sizes say; absent where the content was not read')
@@ -63,8 +65,8 @@ export const imageVerification = z.strictObject({
     .optional()
     .describe('file in which the same disk was read for the checks at "content"'),
   usage: usage.optional(),
-  scenes: z.array(scene),
-  checks: z.array(checkResult),
+  scenes: z.array(scene).max(1000),
+  checks: z.array(checkResult).max(10_000),
 })
 
 /** The result of the command `verify`, outside of a build. */

@@ -1,6 +1,15 @@
 /** Links, and copies across filesystems. */
 
-import { mkdtempSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs'
+import {
+  lstatSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { linkOrCopy } from '../../../src/host/files.ts'
@@ -15,6 +24,13 @@ describe('a link or a copy', () => {
     writeFileSync(path('file'), 'content')
     await linkOrCopy(path('file'), path('other'))
     expect(statSync(path('other')).ino).toBe(statSync(path('file')).ino)
+  })
+
+  it('is one of the file itself where only a symbolic link to it is named', async () => {
+    writeFileSync(path('file'), 'content')
+    symlinkSync('file', path('symbolic'))
+    await linkOrCopy(path('symbolic'), path('other'))
+    expect(lstatSync(path('other')).isFile()).toBe(true)
   })
 })
 

@@ -100,6 +100,13 @@ describe('matrix', () => {
       (await matrix('--pipeline', path('repository', 'renamed.mts'), '--changed-since', 'HEAD~1')).names,
     ).toHaveLength(2)
     expect(stderr).toContain('the program of HEAD~1 makes no plan: ✖ there is no pipeline file')
+    mkdirSync(path('repository', 'bin'))
+    writeFileSync(path('repository', 'bin', 'systemvm-image.js'), 'console.log("usage")\n')
+    git('add', '.')
+    git('commit', '--quiet', '-m', 'third')
+    const other = await matrix('--pipeline', path('repository', 'renamed.mts'), '--changed-since', 'HEAD')
+    expect(other.names).toHaveLength(2)
+    expect(stderr).toContain('the program of HEAD makes no plan: its plan has a different format')
   })
 
   it.each([

@@ -401,6 +401,52 @@ describeWith(programs, 'release verify', () => {
       },
       'provenance.intoto.json: pkg:deb/debian/nano@8.4-1 is in no bill of materials',
     ],
+    [
+      'a statement with two digests of a package',
+      'provenance.intoto.json',
+      (statement) => {
+        const parsed = JSON.parse(statement) as Statement
+        const { resolvedDependencies } = parsed.predicate.buildDefinition
+        const genuine = resolvedDependencies.find(({ uri }) => uri?.startsWith('pkg:deb/'))
+        resolvedDependencies.unshift({ ...genuine, digest: { sha256: 'd'.repeat(64) } })
+        return JSON.stringify(parsed)
+      },
+      'provenance.intoto.json: it has pkg:deb/debian/',
+    ],
+    [
+      'a registration of another file',
+      'metadata.ini',
+      (metadata) => `${metadata}[kvm-x86_64]\nfilename = release.json\nchecksum = 0\n`,
+      'metadata.ini: its section [kvm-x86_64] is not of an image of this release',
+    ],
+    [
+      'a registration that one reader sees, and another does not',
+      'metadata.ini',
+      (metadata) => `${metadata}[kvm]\nfilename = evil.qcow2\n`,
+      'metadata.ini: it has the section [kvm] twice',
+    ],
+    [
+      'a registration with two checksums',
+      'metadata.ini',
+      (metadata) => metadata.replace(/^checksum = .*$/m, '$&\nchecksum = 0'),
+      'repeats checksum',
+    ],
+    [
+      'a registration whose checksum only ends like one',
+      'metadata.ini',
+      (metadata) => metadata.replace(/^checksum = .*$/m, 'checksum = 0\nold$&'),
+      'metadata.ini: it does not register tiny-1.0-x86_64-',
+    ],
+    [
+      'a bill that would be validated for hours',
+      'tiny-1.0-x86_64.cdx.json',
+      (bill) => {
+        const parsed = JSON.parse(bill) as { components: object[] }
+        const more = Array.from({ length: 100_000 }, (_, index) => ({ type: 'library', name: `${index}` }))
+        return JSON.stringify({ ...parsed, components: [...parsed.components, ...more] })
+      },
+      'tiny-1.0-x86_64.cdx.json: it is not CycloneDX: its lists are longer than those of any disk',
+    ],
   ])('finds %s', async (_case, name, change, said) => {
     copy()
     writeFileSync(path('release', name), change(readFileSync(path('release', name), 'utf8')))

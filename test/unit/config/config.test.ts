@@ -714,7 +714,9 @@ describe('a file of overrides', () => {
 
   it.each([
     ['no YAML', 'a: [1,\n', 'not valid YAML'],
-    ['one key twice', 'hostname: a\nhostname: b\n', 'not valid YAML'],
+    ['one key twice', 'hostname: a\nhostname: b\n', 'the key hostname is there twice, again at line 2'],
+    ['one key twice within another', 'machine:\n  cpus: 1\n  cpus: 2\n', 'the key cpus is there twice'],
+    ['more than any pipeline has', `# ${'x'.repeat(2 ** 16)}\n`, 'at most 65536 are read'],
     ['a list', '- a\n', 'must hold keys and values'],
     ['an alias that leads nowhere', 'machine: *nope\n', 'Unresolved alias'],
     [

@@ -1,13 +1,35 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
 import { PipelineError } from '../../../src/errors.ts'
-import { findReleaseRecord, readReleaseRecord } from '../../../src/release/record.ts'
+import {
+  findReleaseRecord,
+  type ReleaseImage,
+  type ReleaseVariant,
+  readReleaseRecord,
+} from '../../../src/release/record.ts'
 import { useFolder } from '../../support/folder.ts'
 import { makeSampleRelease } from '../../support/sample-release.ts'
 
 const path = useFolder()
 const record = () => path('release.json')
 const sample = makeSampleRelease(3)
+
+const [variant] = sample.variants as [ReleaseVariant]
+const [file] = variant.files as [ReleaseImage]
+const numbers = (count: number) => Array.from({ length: count }, (_, number) => `${number}`)
+const withFiles = (count: number) => ({
+  ...sample,
+  variants: [{ ...variant, files: numbers(count).map((name) => ({ ...file, file: name })) }],
+})
+const withStages = (count: number) => ({
+  ...sample,
+  variants: [
+    {
+      ...variant,
+      stages: numbers(count).map((name) => ({ name, build_time: 1, layerBytes: 1, status: 'built' })),
+    },
+  ],
+})
 
 describe('the record of a release', () => {
   it('is found in its folder, or by its own path', async () => {
@@ -25,6 +47,25 @@ describe('the record of a release', () => {
     [
       'a name that leads out of the folder',
       () => writeFileSync(record(), JSON.stringify(sample).replaceAll('.cdx.json', '/../x')),
+      'it has another format',
+    ],
+    [
+      'one of more files than can be compared',
+      () => writeFileSync(record(), JSON.stringify(withFiles(101))),
+      'it has another format',
+    ],
+    [
+      'one that names a file twice',
+      () =>
+        writeFileSync(
+          record(),
+          JSON.stringify({ ...sample, variants: [...sample.variants, ...sample.variants] }),
+        ),
+      'it has another format',
+    ],
+    [
+      'one of more stages than any build has',
+      () => writeFileSync(record(), JSON.stringify(withStages(1001))),
       'it has another format',
     ],
   ])('is not %s', async (_, make, why) => {

@@ -50,6 +50,14 @@ describe('a report', () => {
       (report: Report) => ({ ...report, stages: [{ ...report.stages[0], build_time: -1 }] }),
     ],
     [
+      'more stages than any build has',
+      (report: Report) => ({ ...report, stages: Array(1001).fill(report.stages[0]) }),
+    ],
+    [
+      'more parts than a page can compare',
+      (report: Report) => ({ ...report, timings: Array(1001).fill({ name: 'a', seconds: 1 }) }),
+    ],
+    [
       'a date that is none',
       (report: Report) => ({ ...report, run: { ...report.run, startedAt: 'yesterday' } }),
     ],

@@ -1,0 +1,36 @@
+/** Which bills can be validated at all: CycloneDX's validator takes any time for a hostile one, and nothing can interrupt it. */
+
+/** Undefined if it can be; else what is too much. */
+export function excessOf(bill: unknown): string | undefined {
+  const { comparedCharacters } = weigh(bill, mostLevels)
+  return comparedCharacters > mostCompared ? 'its lists are longer than those of any disk' : undefined
+}
+
+// --- internal ---
+
+/** Real ones have ten. */
+const mostLevels = 100
+
+/** Takes seconds. Six hundred packages, each with a thousand characters, have a tenth of it. */
+const mostCompared = 4e9
+
+interface Weight {
+  readonly characters: number
+  readonly comparedCharacters: number
+}
+
+/** No list may have an item twice, so each is compared with each. */
+function weigh(value: unknown, levels: number): Weight {
+  if (typeof value !== 'object' || value === null)
+    return { characters: String(value).length, comparedCharacters: 0 }
+  if (levels === 0) return { characters: 0, comparedCharacters: Number.POSITIVE_INFINITY }
+  let characters = 0
+  let comparedCharacters = 0
+  for (const [key, inner] of Object.entries(value)) {
+    const weight = weigh(inner, levels - 1)
+    characters += weight.characters + key.length + 1
+    comparedCharacters += weight.comparedCharacters
+  }
+  if (Array.isArray(value)) comparedCharacters += characters * value.length
+  return { characters, comparedCharacters }
+}
