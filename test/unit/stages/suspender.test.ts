@@ -18,7 +18,7 @@ const qemu = (isBroken = false): Qmp => ({
   close: () => undefined,
   execute: async (command, argumentsObject) => {
     if (command === 'migrate') {
-      const [, file = ''] = /-o '(.+)'$/.exec((argumentsObject as { uri: string }).uri) ?? []
+      const [, file = ''] = / mv -f '.+' '(.+)'$/.exec((argumentsObject as { uri: string }).uri) ?? []
       if (!isBroken) writeFileSync(file, 'memory')
     }
     return command === 'query-migrate' ? { status: isBroken ? 'failed' : 'completed' } : {}
