@@ -5,8 +5,9 @@
  */
 
 import type { AssertionId, ContractName } from '../config/contract.ts'
-import { type BootArguments, ipv6Words, type RoleName, userDataWords } from '../guest/boot-arguments.ts'
+import { type BootArguments, ipv6Words, userDataWords } from '../guest/boot-arguments.ts'
 import type { Guest, SavedGuest } from '../guest/guest.ts'
+import type { RoleName } from '../guest/roles.ts'
 import type { AcceleratorChoice } from '../qemu/accelerator.ts'
 import type { SshResult } from '../qemu/ssh.ts'
 import { type DeviceModelName, type FormatSettings, type TargetName, targets } from '../targets/registry.ts'

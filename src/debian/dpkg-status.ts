@@ -1,7 +1,7 @@
 /** The packages on a disk, read from its dpkg status. */
 
 import type { DiskFiles } from '../disk/disk-files.ts'
-import { unreadableDisk } from '../disk/unreadable.ts'
+import { requireAtMost } from '../disk/unreadable.ts'
 import { parseFields } from './release.ts'
 
 /** An installed package: its files are on the disk. */
@@ -25,8 +25,7 @@ const mostStatusBytes = 32 * 1024 ** 2
 /** Packages by name; empty if there is no dpkg. @throws PipelineError `disk-unreadable` */
 export async function readPackages(disk: DiskFiles): Promise<ReadonlyMap<string, Package>> {
   const content = await disk.read('/var/lib/dpkg/status', { follow: true })
-  if (content !== undefined && content.length > mostStatusBytes)
-    throw unreadableDisk(`the disk ${disk.path} has a dpkg status of ${content.length} bytes`)
+  requireAtMost(content?.length ?? 0, mostStatusBytes, 'bytes in the status of its dpkg', disk.path)
   return parsePackages(content?.toString() ?? '')
 }
 

@@ -5,16 +5,10 @@ import { join } from 'node:path'
 import { isNoSpace } from '../host/failures.ts'
 import type { Backing } from './chain.ts'
 import type { DiskFormat } from './disk-format.ts'
-import {
-  digestContents,
-  mostNames,
-  readContents,
-  readTree,
-  type Superblock,
-  settleJournal,
-} from './filesystem.ts'
+import { digestContents, readContents, readTree, type Superblock, settleJournal } from './filesystem.ts'
 import type { Mount } from './fstab.ts'
 import { type ImageFile, inspectImageFile } from './image-file.ts'
+import { mostNames } from './inodes.ts'
 import { type Copy, type DiskFile, findMountPoint, findRoot, listFiles, type Place } from './mounting.ts'
 import { noRoomFor } from './no-room.ts'
 import { copyPartition, type PartitionEntry, readPartitions } from './partitions.ts'

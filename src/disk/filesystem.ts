@@ -3,9 +3,9 @@
 import { createHash } from 'node:crypto'
 import { stat } from 'node:fs/promises'
 import { askDebugfs, type ContentRequest, replayJournal, streamContent } from './debugfs.ts'
-import { type FolderEntry, type Inode, readFolders, readInodes } from './inodes.ts'
+import { type FolderEntry, type Inode, mostNames, readFolders, readInodes } from './inodes.ts'
 import { decodeName } from './names.ts'
-import { unreadableDisk } from './unreadable.ts'
+import { requireAtMost, unreadableDisk } from './unreadable.ts'
 
 /** The fields of a superblock. */
 export interface Superblock {
@@ -64,9 +64,6 @@ export async function readFolder(
   return entries
 }
 
-/** Names on a disk, some times those of the largest system VM. A name takes few bytes there, and many in memory. */
-export const mostNames = 500_000
-
 /**
  * Every file, by its path from this filesystem's root, which is `/`; a folder comes before its content.
  * @param most names in it
@@ -106,11 +103,9 @@ export async function readContents(
   signal: AbortSignal,
 ): Promise<ReadonlyMap<number, Buffer>> {
   const parts = new Map<number, Buffer[]>(requests.map(({ inode }) => [inode, []]))
-  const unique = [...new Map(requests.map((request) => [request.inode, request])).values()]
-  const total = unique.reduce((bytes, { sizeBytes }) => bytes + sizeBytes, 0)
-  if (total > mostContentBytes || unique.some(({ sizeBytes }) => sizeBytes > mostFileBytes)) {
-    throw unreadableDisk(`cannot read the disk: files to be read at once have ${total} bytes`)
-  }
+  const { unique, totalBytes } = withoutLinks(requests)
+  requireAtMost(totalBytes, mostContentBytes, 'bytes in files that are read at once')
+  for (const { sizeBytes } of unique) requireAtMost(sizeBytes, mostFileBytes, 'bytes in a file that is read')
   const keep = ({ inode }: ContentRequest, bytes: Buffer) => void parts.get(inode)?.push(Buffer.from(bytes))
   await streamContent(filesystem, unique, keep, signal)
   return new Map([...parts].map(([inode, chunks]) => [inode, Buffer.concat(chunks)]))
@@ -125,19 +120,21 @@ export async function digestContents(
   requests: readonly ContentRequest[],
   signal: AbortSignal,
 ): Promise<ReadonlyMap<number, string>> {
-  const unique = [...new Map(requests.map((request) => [request.inode, request])).values()]
-  const total = unique.reduce((bytes, { sizeBytes }) => bytes + sizeBytes, 0)
+  const { unique, totalBytes } = withoutLinks(requests)
   const dataBytes = (await stat(filesystem)).blocks * 512
-  if (total > dataBytes + mostHoleBytes) {
-    const why = `its files have ${total} bytes, and its filesystem only ${dataBytes} bytes of data`
-    throw unreadableDisk(`cannot read the disk: ${why}`, undefined, 'remove files with large holes from it.')
-  }
+  requireAtMost(totalBytes, dataBytes + mostHoleBytes, 'bytes in files, holes included')
   const hashes = new Map(unique.map(({ inode }) => [inode, createHash('sha256')]))
   await streamContent(filesystem, unique, ({ inode }, bytes) => hashes.get(inode)?.update(bytes), signal)
   return new Map([...hashes].map(([inode, hash]) => [inode, hash.digest('hex')]))
 }
 
 // --- internal ---
+
+/** Each file once, whatever names it has, and the bytes of all. */
+function withoutLinks(requests: readonly ContentRequest[]) {
+  const unique = [...new Map(requests.map((request) => [request.inode, request])).values()]
+  return { unique, totalBytes: unique.reduce((bytes, { sizeBytes }) => bytes + sizeBytes, 0) }
+}
 
 /** Of folders within folders. Each costs a call, and real disks have thirty. */
 const mostLevels = 200
@@ -156,8 +153,7 @@ async function walk(
   let characters = 0
   let level: readonly (readonly [string, number])[] = [['', rootInode]]
   for (let depth = 0; level.length > 0; depth += 1) {
-    if (depth > mostLevels)
-      throw unreadableDisk(`the filesystem ${filesystem} has more than ${mostLevels} levels of folders`)
+    requireAtMost(depth, mostLevels, 'levels of folders')
     const folders = await readFolders(
       filesystem,
       level.map(([, inode]) => inode),
@@ -169,8 +165,7 @@ async function walk(
       for (const { inode, name, isFolder } of folders[index] as readonly FolderEntry[]) {
         const path = `${folder}/${name}`
         characters += path.length
-        if (characters > mostPathCharacters)
-          throw unreadableDisk(`the filesystem ${filesystem} has longer paths than any system VM`)
+        requireAtMost(characters, mostPathCharacters, 'characters in paths')
         numbers.set(path, inode)
         if (!isFolder) continue
         if (seen.has(inode)) throw unreadableDisk(`the folder ${path} is in the disk's tree twice`)

@@ -3,7 +3,7 @@
 import { readAttributes } from './attributes.ts'
 import { type Answers, askDebugfs } from './debugfs.ts'
 import { decodeName } from './names.ts'
-import { unreadableDisk } from './unreadable.ts'
+import { requireAtMost, unreadableDisk } from './unreadable.ts'
 
 export type FileType = 'file' | 'folder' | 'link' | 'character' | 'block' | 'pipe' | 'socket'
 
@@ -35,9 +35,12 @@ export interface FolderEntry {
   readonly name: string
 }
 
+/** Names on a disk, some times those of the largest system VM. A name takes few bytes there, and many in memory. */
+export const mostNames = 500_000
+
 /**
  * Reads folders, in the order given; `.` and `..` are left out.
- * @param most names in all of them
+ * @param most names in all of them: what is left of `mostNames`
  * @throws PipelineError `disk-unreadable`
  */
 export async function readFolders(
@@ -48,7 +51,7 @@ export async function readFolders(
 ): Promise<readonly (readonly FolderEntry[])[]> {
   const requests = inodes.map((inode) => `ls -p <${inode}>`)
   const answers = await askDebugfs(filesystem, requests, signal)
-  let left = most
+  let count = 0
   const folders = requests.map((request) => {
     answers.begin(request)
     const entries: FolderEntry[] = []
@@ -58,8 +61,8 @@ export async function readFolders(
       // Removed entries have the inode 0.
       if (name === '.') isWhole = true
       if (inode === '0' || name === '.' || name === '..') continue
-      left -= 1
-      if (left < 0) throw unreadableDisk(`the filesystem ${filesystem} has too many names for any system VM`)
+      count += 1
+      requireAtMost(mostNames - most + count, mostNames, 'names')
       const isFolder = mode.startsWith('04')
       entries.push({ inode: Number(inode), isFolder, name: decodeName(Buffer.from(name, 'latin1')) })
     }

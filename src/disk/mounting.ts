@@ -4,7 +4,7 @@ import { readContents, type Superblock } from './filesystem.ts'
 import { type Mount, namesPartition, parseFstab } from './fstab.ts'
 import type { Inode } from './inodes.ts'
 import type { PartitionEntry } from './partitions.ts'
-import { unreadableDisk } from './unreadable.ts'
+import { requireAtMost, unreadableDisk } from './unreadable.ts'
 
 /** One file of a disk, by its absolute path in the booted system. */
 export interface DiskFile extends Inode {
@@ -42,8 +42,7 @@ export async function findRoot(
     if (root.superblock === undefined) continue
     const tree = await root.tree()
     const fstab = tree.get('/etc/fstab')
-    if (fstab !== undefined && fstab.sizeBytes > mostFstabBytes)
-      throw unreadableDisk(`the disk ${file} has an fstab of ${fstab.sizeBytes} bytes`)
+    requireAtMost(fstab?.sizeBytes ?? 0, mostFstabBytes, 'bytes in its fstab', file)
     const inodes = fstab?.type === 'file' ? [fstab] : []
     const contents = await readContents(root.file, inodes, signal)
     const mounts = parseFstab([...contents.values()].join(''))

@@ -6,7 +6,7 @@ import { execa } from 'execa'
 import { copyBytes, extractBytes } from './image-bytes.ts'
 import type { ImageFile } from './image-file.ts'
 import { sectorBytes } from './layout.ts'
-import { unreadableDisk } from './unreadable.ts'
+import { requireAtMost, unreadableDisk } from './unreadable.ts'
 
 /** A range of the disk, and its content. */
 export interface PartitionEntry {
@@ -50,8 +50,7 @@ export async function readPartitions(
   if (primary === undefined) return { kind: 'none', partitions: [await readWhole(image, folder, signal)] }
   await copyLogicalTables(image, disk, primary, signal)
   const table = (await readTable(disk, signal)) ?? primary
-  const count = table.partitions.length
-  if (count > mostPartitions) throw unreadableDisk(`the disk ${image.path} has ${count} partitions`)
+  requireAtMost(table.partitions.length, mostPartitions, 'partitions', image.path)
   const partitions: PartitionEntry[] = []
   for (const entry of table.partitions) {
     const isExtended = isExtendedType(table, entry)

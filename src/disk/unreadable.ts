@@ -30,6 +30,21 @@ export async function requireFile(path: string): Promise<void> {
   throw unreadableDisk(`cannot read the disk ${path}: it is ${kind}, not a file`)
 }
 
+/**
+ * Requires that there is no more of something on a disk than on any disk of a system VM, some times over.
+ * @param what in the plural
+ * @param path of the disk, where it is known
+ * @throws PipelineError `disk-unreadable`
+ */
+export function requireAtMost(found: number, most: number, what: string, path?: string): void {
+  if (found <= most) return
+  throw unreadableDisk(
+    `cannot read the disk${path === undefined ? '' : ` ${path}`}: it has ${found} ${what}; the limit is ${most}`,
+    undefined,
+    'no system VM has that many: remove them from the disk, or give another.',
+  )
+}
+
 /** As far as an MBR reaches. What a larger disk claims to hold could be read, compared and copied without end. */
 const maximumTiB = 2
 

@@ -15,6 +15,7 @@ export async function writeRepository(
   outFolder: string,
   image: ResolvedImage,
   results: readonly ImageResult[],
+  signal: AbortSignal,
 ): Promise<void> {
   const folder = join(outFolderAt(outFolder).repository, repositoryFolder(image.release))
   await mkdir(folder, { recursive: true })
@@ -23,7 +24,7 @@ export async function writeRepository(
   for (const name of former) await rm(join(folder, name))
   for (const result of results) {
     const file = join(folder, basename(result.path))
-    await linkOrCopy(join(outFolder, result.path), file)
+    await linkOrCopy(join(outFolder, result.path), file, signal)
     await writeChecksums(file, result)
   }
   await writeMetadata(folder, image, results)

@@ -9,15 +9,10 @@ import { connectAgent } from '../qemu/guest-agent.ts'
 import { startQemu } from '../qemu/process.ts'
 import { makeSshKey } from '../qemu/ssh.ts'
 import { type DeviceModelName, deviceModels } from '../targets/registry.ts'
-import {
-  makeBootArguments,
-  networksOf,
-  plainNetworks,
-  type RoleName,
-  renderCommandLine,
-} from './boot-arguments.ts'
+import { makeBootArguments, networksOf, plainNetworks, renderCommandLine } from './boot-arguments.ts'
 import { agentPort, makeOverlay, oldPort } from './guest.ts'
 import { guestMachine } from './machine.ts'
+import type { RoleName } from './roles.ts'
 
 export interface RunRequest {
   readonly source: DiskSource

@@ -126,19 +126,27 @@ export const withoutLinks: readonly string[] = ['EPERM', 'ENOTSUP', 'EOPNOTSUPP'
  * Makes `to` a hard link to a file, or a copy where the filesystem refuses one. For files that are replaced, never changed.
  * @throws the abort reason at once, also amid a large file
  */
-export async function linkOrCopy(file: string, to: string, signal?: AbortSignal): Promise<void> {
+export async function linkOrCopy(file: string, to: string, signal: AbortSignal | undefined): Promise<void> {
   // Of a symbolic link, a link would be one more.
   await link(await realpath(file), to).catch(async (error: NodeJS.ErrnoException) => {
     if (!withoutLinks.includes(error.code ?? '')) throw error
-    // A clone takes no time. Node's own copy of a large file cannot be interrupted.
-    await copyFile(file, to, constants.COPYFILE_FICLONE_FORCE).catch(() => copyInParts(file, to, signal))
+    await copyLarge(file, to, signal)
   })
+}
+
+/**
+ * Copies a file with its mode, or clones it where the filesystem can.
+ * @throws the abort reason at once, which Node's own copy does not
+ */
+export async function copyLarge(file: string, to: string, signal: AbortSignal | undefined): Promise<void> {
+  await copyFile(file, to, constants.COPYFILE_FICLONE_FORCE).catch(() => copyInParts(file, to, signal))
 }
 
 async function copyInParts(file: string, to: string, signal: AbortSignal | undefined): Promise<void> {
   const from = await openToRead(file)
+  const { mode } = await from.stat()
   const reading = from.createReadStream({ highWaterMark: 1024 ** 2 })
-  await pipeline(reading, createWriteStream(to), { signal }).catch((error: unknown) => {
+  await pipeline(reading, createWriteStream(to, { mode }), { signal }).catch((error: unknown) => {
     signal?.throwIfAborted()
     throw error
   })

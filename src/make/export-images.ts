@@ -56,7 +56,7 @@ export async function exportImages(request: ExportRequest): Promise<readonly Ima
   const results = image.targets.flatMap((target) => known.get(target) ?? [])
   // Even if no file was made: what it says about them may have changed.
   await writeMetadata(outFolderAt(outFolder).images, image, results)
-  if (image.repository) await writeRepository(outFolder, image, results)
+  if (image.repository) await writeRepository(outFolder, image, results, request.signal)
   return results
 }
 

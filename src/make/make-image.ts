@@ -75,7 +75,7 @@ async function buildAlone(
     run.base = base
     const final = await buildStages(run, base)
     if (request.planning.until === undefined) {
-      // The archives' answers take a while, and so do the indexes they send.
+      // Asking the archives is mostly waiting, with work beside it that needs no answer.
       await allEnded([makeImages(run, final), recordFreshness(run, final)])
       await verifyTargets(run)
     }

@@ -13,9 +13,14 @@ export function secretsOf(stages: readonly Pick<ResolvedStage, 'environment'>[])
     Object.entries(environment).flatMap(([name, value]) => (isSecretVariable(name, value) ? [value] : [])),
   )
   const lines = values.flatMap((value) => value.split('\n')).map((line) => line.trim())
-  return [...new Set(lines)]
+  return [...new Set(lines.flatMap(quotedForms))]
     .filter(({ length }) => length >= shortest)
     .sort((one, other) => other.length - one.length)
+}
+
+/** A text as it is, and as shells quote it where `set -x` shows each command. */
+function quotedForms(text: string): readonly string[] {
+  return [text, text.replaceAll("'", `'\\''`), text.replaceAll("'", `'"'"'`)]
 }
 
 /** Packer's variables, by name, for what it then leaves out of its own log. */

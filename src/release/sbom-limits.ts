@@ -3,7 +3,10 @@
 /** Undefined if it can be; else what is too much. */
 export function excessOf(bill: unknown): string | undefined {
   const { comparedCharacters } = weigh(bill, mostLevels)
-  return comparedCharacters > mostCompared ? 'its lists are longer than those of any disk' : undefined
+  if (comparedCharacters <= mostCompared) return undefined
+  return Number.isFinite(comparedCharacters)
+    ? `to validate it takes comparing ${comparedCharacters} characters; the limit is ${mostCompared}`
+    : `it has more than ${mostLevels} levels`
 }
 
 // --- internal ---

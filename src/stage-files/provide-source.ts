@@ -1,11 +1,11 @@
 /** Provides one source of a stage's files as a folder, in the cache unless it already is a folder. */
 
-import { copyFile, lstat, mkdir, readdir, rename, rm, stat } from 'node:fs/promises'
+import { lstat, mkdir, readdir, rename, rm, stat } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { type Checksum, type FileKind, parseFileSource } from '../config/file-source.ts'
 import { canonicalJson } from '../digest.ts'
 import { PipelineError } from '../errors.ts'
-import { makeTemporaryFolder } from '../host/files.ts'
+import { copyLarge, makeTemporaryFolder } from '../host/files.ts'
 import { hashFile, listTree, sha256File } from '../host/hash-file.ts'
 import { download } from '../host/http.ts'
 import { unlessMissing } from '../host/unless-missing.ts'
@@ -62,12 +62,12 @@ export async function provideSource(
   if (form.kind === 'file') {
     const name = basename(source.isUrl ? new URL(source.location).pathname : source.location)
     return inStaging(cache, `${checksum}-file`, signal, async (staging) => {
-      await copyFile(file, join(staging, name))
+      await copyLarge(file, join(staging, name), signal)
       return staging
     })
   }
   const name = form.kind === 'tree' ? checksum : `${checksum}-${packedSuffix(form)}`
-  return inStaging(cache, name, signal, (staging) => unpack(file, staging, form))
+  return inStaging(cache, name, signal, (staging) => unpack(file, staging, form, signal))
 }
 
 async function provideFolder(
@@ -167,7 +167,12 @@ async function isSameTree(made: string, folder: string, signal: AbortSignal | un
 }
 
 /** The folder in `staging` with what a tarball stands for. */
-async function unpack(tarball: string, staging: string, form: FileForm): Promise<string> {
+async function unpack(
+  tarball: string,
+  staging: string,
+  form: FileForm,
+  signal: AbortSignal | undefined,
+): Promise<string> {
   const tree = join(staging, 'tree')
   await mkdir(tree)
   const fault = await unpackTarball(tarball, tree)
@@ -178,7 +183,7 @@ async function unpack(tarball: string, staging: string, form: FileForm): Promise
   if (form.kind !== 'cloudstack' || !(await isPackedScripts(tarball, tree))) return tree
   const packed = join(staging, 'packed')
   await mkdir(packed)
-  await copyFile(tarball, join(packed, archiveName))
+  await copyLarge(tarball, join(packed, archiveName), signal)
   return packed
 }
 

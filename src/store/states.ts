@@ -3,10 +3,10 @@
  * are a cache of boots: any of them can go at any time, and a damaged one is never used.
  */
 
-import { copyFile, mkdir, rm, stat, utimes } from 'node:fs/promises'
+import { mkdir, rm, stat, utimes } from 'node:fs/promises'
 import { join } from 'node:path'
 import { z } from 'zod'
-import { writeDurably } from '../host/files.ts'
+import { copyLarge, writeDurably } from '../host/files.ts'
 import { sha256File } from '../host/hash-file.ts'
 import { readRecord } from '../host/json-file.ts'
 import { requireUnlinked } from '../host/out-folder.ts'
@@ -121,7 +121,7 @@ export function openStates(folder: string, signal?: AbortSignal): States {
       return state
     },
     use: async ({ key, changesSha256 }, path) => {
-      if (changesSha256 !== null) await copyFile(changes(key), path)
+      if (changesSha256 !== null) await copyLarge(changes(key), path, signal)
       const now = new Date()
       await utimes(record(key), now, now)
     },

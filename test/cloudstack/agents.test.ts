@@ -7,7 +7,7 @@ import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import type { RoleName } from '../../src/guest/boot-arguments.ts'
+import type { RoleName } from '../../src/guest/roles.ts'
 import { encodePem, makeAuthority } from './certificates.ts'
 import {
   deliver,

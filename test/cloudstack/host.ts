@@ -6,13 +6,9 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { execa } from 'execa'
 import { locateDisk, virtualSizeOf } from '../../src/disk/disk-source.ts'
-import {
-  makeBootArguments,
-  networksOf,
-  type RoleName,
-  renderCommandLine,
-} from '../../src/guest/boot-arguments.ts'
+import { makeBootArguments, networksOf, renderCommandLine } from '../../src/guest/boot-arguments.ts'
 import { agentPort, type Guest, startGuest } from '../../src/guest/guest.ts'
+import type { RoleName } from '../../src/guest/roles.ts'
 import { findFreePort } from '../../src/host/ports.ts'
 import { type AcceleratorChoice, chooseAccelerator } from '../../src/qemu/accelerator.ts'
 import type { GuestNetwork } from '../../src/qemu/machine.ts'

@@ -16,6 +16,7 @@ const canMount = process.getuid?.() === 0
 const reason = canMount ? '' : ' (only root may mount a disk)'
 const mib = 1024 ** 2
 
+// Skipped where no small disk can be mounted.
 describe.skipIf(!canMount)(`on a disk that runs full${reason}`, () => {
   let root: string
   let outFolder: string

@@ -1,7 +1,7 @@
 /** Checks of the network that a machine sets up from its boot arguments, and of logging in over it. */
 
-import { localGateway, managementNetwork } from '../../guest/boot-arguments.ts'
 import { macOf } from '../../guest/machine.ts'
+import { localGateway, managementNetwork } from '../../guest/roles.ts'
 import { judge, type SceneCheck } from '../check.ts'
 import { linesOf } from '../lines-of.ts'
 

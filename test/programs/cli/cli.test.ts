@@ -479,6 +479,7 @@ const ownMounts = [
     spawnSync(command, [...words, 'mount', '-t', 'tmpfs', 'none', '/mnt']).status === 0,
 )
 
+// Skipped where the host has no tools to build with: that is then what is refused.
 describe.skipIf(!isFit)(`a build that cannot begin is exit status 3${reason}`, { concurrent: true }, () => {
   it('in a folder that cannot be', async () => {
     const { path, build, snapshot } = place()
@@ -515,6 +516,7 @@ describe.skipIf(!isFit)(`a build that cannot begin is exit status 3${reason}`, {
   }
   const mounts = ownMounts === undefined ? ' (nothing may be mounted here)' : ''
 
+  // Skipped where no process may mount a disk of its own.
   it.skipIf(ownMounts === undefined)(`on a disk that is read-only${mounts}`, async () => {
     const { path } = place()
     const { exitCode, stderr } = await buildOnTmpfs(path('out'), 'ro')
@@ -522,6 +524,7 @@ describe.skipIf(!isFit)(`a build that cannot begin is exit status 3${reason}`, {
     expect(stderr).toContain(`cannot write in the output folder ${path('out')}: it is read-only (EROFS)`)
   })
 
+  // Skipped for the same reason.
   it.skipIf(ownMounts === undefined)(`on a disk that is too small${mounts}`, async () => {
     const { path } = place()
     const { exitCode, stdout, stderr } = await buildOnTmpfs(path('out'), 'size=512m')

@@ -47,6 +47,7 @@ function releaseText(
     .join('')
 }
 
+// Skipped without what signs the mirror, and what proves it.
 describe.skipIf(missing.length > 0)(`a mirror (skipped where gpg or gpgv is missing)`, () => {
   let folder: string
   let keyring: string

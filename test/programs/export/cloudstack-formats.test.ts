@@ -106,7 +106,7 @@ describe('a repository', () => {
       const checksums = await computeChecksums(file, never)
       results.push({ target: image.targets[index], path: `images/${name}`, ...checksums } as ImageResult)
     }
-    await writeRepository(path('out'), image, results)
+    await writeRepository(path('out'), image, results, never)
   }
   const repository = (...names: string[]) => path('out', 'repository', '4.22', ...names)
   const lists = ['md5sum.txt', 'metadata.ini', 'sha256sum.txt', 'sha512sum.txt']

@@ -6,9 +6,9 @@ import {
   plainNetworks,
   renderCommandLine,
   renderPortLines,
-  roleNames,
 } from '../../../src/guest/boot-arguments.ts'
 import { type GuestMachine, guestMachine, macOf } from '../../../src/guest/machine.ts'
+import { roleNames } from '../../../src/guest/roles.ts'
 import { qemuArguments } from '../../../src/qemu/arguments.ts'
 import { type DeviceModelName, deviceModels } from '../../../src/targets/registry.ts'
 import { describeWith } from '../../support/tools.ts'

@@ -30,6 +30,7 @@ describe('a list of checksums', () => {
   })
 })
 
+// Skipped without what signs the mirror and proves it, or makes its packages.
 describe.skipIf(missing.length > 0)('netboot files (skipped where gpg, gpgv or dpkg-deb is missing)', () => {
   const images = 'main/installer-amd64/current/images'
   const below = 'netboot/debian-installer/amd64'

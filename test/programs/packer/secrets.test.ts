@@ -1,11 +1,13 @@
 /** What a stage must not print, and prints: judged by what Packer itself writes. */
 
+import { execFileSync } from 'node:child_process'
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
 import { createScratchFolder } from '../../../src/host/scratch-folder.ts'
 import { startPacker } from '../../../src/packer/process.ts'
 import { secretsOf, secretVariables } from '../../../src/packer/secrets.ts'
 import { type PackerView, renderPackerTemplate } from '../../../src/packer/template.ts'
+import { conceal } from '../../../src/redact.ts'
 import { useFolder } from '../../support/folder.ts'
 import { sampleImage } from '../../support/pipelines.ts'
 import { describeWith } from '../../support/tools.ts'
@@ -29,6 +31,17 @@ describe('the secrets of stages', () => {
       '-----END KEY-----',
       'c2VjcmV0',
     ])
+  })
+
+  it('are known as shells quote them, too', () => {
+    const secrets = secretsOf([{ environment: { TOKEN: "it's a word" } }])
+    const shown = execFileSync('bash', ['-xc', ': "$TOKEN"; exec 2>&1; set -x; : "$TOKEN"'], {
+      env: { ...process.env, TOKEN: "it's a word" },
+      encoding: 'utf8',
+      stdio: ['ignore', 'pipe', 'ignore'],
+    })
+    expect(shown).toContain('word')
+    expect(conceal(shown, secrets)).not.toContain('word')
   })
 
   it('hide longer ones before those that are a part of them', () => {

@@ -4,7 +4,7 @@ import { type AssertionId, assertionIds, contract, contractNames } from '../../.
 import { checkGroups } from '../../../src/contract/check.ts'
 import { checks, fileChecksOf, sceneChecksOf, unchecked, unreached } from '../../../src/contract/registry.ts'
 import { type SceneName, type SceneSpec, sceneSpecs, scenesOf, sizeOf } from '../../../src/contract/scenes.ts'
-import { roleNames } from '../../../src/guest/boot-arguments.ts'
+import { roleNames } from '../../../src/guest/roles.ts'
 import { targetNames } from '../../../src/targets/registry.ts'
 
 /** The contract as it is written down, so that no assertion goes or comes by accident. */
