@@ -16,9 +16,9 @@ import type { Acceleration, Accelerator } from './machine.ts'
 
 /**
  * How often an emulated guest may boot before a panic counts. QEMU's emulated CPUs trip over a kernel that patches itself
- * while another CPU runs it (`Oops: int3`): about once in a hundred boots, on some hosts twice in a row.
+ * while another CPU runs it (`Oops: int3`): about once in a hundred boots, on busy hosts twice in a row.
  */
-export const bootsOfEmulatedGuest = 3
+export const bootsOfEmulatedGuest = 5
 
 /** How to run guests here. */
 export interface AcceleratorChoice extends Acceleration {

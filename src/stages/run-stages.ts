@@ -9,10 +9,28 @@ export type StagesOutcome = Pick<RunOutcome, 'results' | 'failure'>
 
 /** Runs the stages of a request. A failure of the guest or of a stage is part of the outcome, not thrown. */
 export async function runStages(request: StagesRequest): Promise<StagesOutcome> {
-  let outcome = await runOnce(request, request.plan.image.machine.savedStatesMiB > 0)
-  for (let boots = 1; outcome.isWorthAnotherBoot && boots < bootsOfEmulatedGuest; boots += 1) {
-    request.emit({ kind: 'note', text: `${outcome.failure?.message}; it is booted again` })
-    outcome = await runOnce(request, false)
+  return runUntilItCounts(
+    request.plan.image.machine.savedStatesMiB > 0,
+    (mayResume) => runOnce(request, mayResume),
+    (text) => request.emit({ kind: 'note', text }),
+  )
+}
+
+/**
+ * Runs until the outcome counts: until it is not the fault of a saved state or of an emulated processor. A state that does
+ * not resume is no boot: the guest still has all of its boots.
+ */
+export async function runUntilItCounts(
+  mayResume: boolean,
+  run: (mayResume: boolean) => Promise<RunOutcome>,
+  onNote: (text: string) => void,
+): Promise<RunOutcome> {
+  let outcome = await run(mayResume)
+  let boots = outcome.isStateBroken ? 0 : 1
+  while (outcome.isWorthAnotherBoot && boots < bootsOfEmulatedGuest) {
+    onNote(`${outcome.failure?.message}; it is booted again`)
+    outcome = await run(false)
+    boots += 1
   }
   return outcome
 }
