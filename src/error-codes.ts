@@ -117,6 +117,8 @@ export const errorCodes = [
   'qemu-ended',
   'qemu-missing',
   'release-refused',
+  'repack-failed',
+  'repack-unfit',
   'seal-failed',
   'setup-apt-failed',
   'setup-incomplete',

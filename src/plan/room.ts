@@ -91,6 +91,9 @@ function flatSize(plan: Plan, made: readonly RoomOf[], reports: readonly Report[
   )
   const last = flattened && lastImage(flattened, reports)?.allocatedBytes
   if (last !== undefined) return last
+  const { final } = plan
+  const finalSize = final?.cached?.sizeBytes ?? made.find(({ name }) => name === final?.name)?.bytes
+  if (finalSize !== undefined) return finalSize
   const chain = layersOf(plan).map(
     ({ name, cached }) => cached?.sizeBytes ?? made.find((layer) => layer.name === name)?.bytes,
   )

@@ -14,7 +14,7 @@ import { gatherInputs } from '../provenance/gather.ts'
 import { type Inputs, readInputs } from '../provenance/inputs.ts'
 import { type ImageResult, type Report, reportSchema } from '../report/report.ts'
 import type { ImageVerification } from '../report/verification.ts'
-import { layersUpTo } from '../store/chain.ts'
+import { layersOf, layersUpTo } from '../store/chain.ts'
 import type { LayerKey } from '../store/layer-key.ts'
 import { openStore } from '../store/store.ts'
 import type { TargetName } from '../targets/registry.ts'
@@ -194,17 +194,17 @@ function judgeRun({ run, source, image: built }: Report, image: ResolvedImage, s
 }
 
 /** A release needs the same pipeline and program that made its images. */
-async function judgePlan({ stages, images }: Report, image: ResolvedImage, say: Say): Promise<void> {
+async function judgePlan({ stages, final, images }: Report, image: ResolvedImage, say: Say): Promise<void> {
   const plan = await planImage(image, openStore('/nonexistent'))
-  const last = plan.stages.at(-1) ?? plan.base
+  const last = layersOf(plan).at(-1)
   const keys = new Set(images.map(({ madeFrom }) => madeFrom))
   if (keys.size > 1) say('mixed', `its files are made from ${keys.size} layers`)
   const [key] = keys
-  const built = stages.at(-1)
+  const built = final ?? stages.at(-1)
   if (built !== undefined && key !== undefined && built.key !== key) {
-    say('mixed', `its files are not made from the last stage of their run`)
+    say('mixed', `its files are not made from the last layer of their run`)
   }
-  if (key !== last.key)
+  if (key !== last?.key)
     say('mixed', 'built by another pipeline or program than this: the keys of its layers differ')
 }
 
