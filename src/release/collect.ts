@@ -15,7 +15,7 @@ import { type Inputs, readInputs } from '../provenance/inputs.ts'
 import { type ImageResult, type Report, reportSchema } from '../report/report.ts'
 import type { ImageVerification } from '../report/verification.ts'
 import { layersOf, layersUpTo } from '../store/chain.ts'
-import type { LayerKey } from '../store/layer-key.ts'
+import { type LayerKey, repackName } from '../store/layer-key.ts'
 import { openStore } from '../store/store.ts'
 import type { TargetName } from '../targets/registry.ts'
 import { findVerdict } from '../verify/verdicts.ts'
@@ -252,15 +252,17 @@ async function findVerification(
 
 /** What the build recorded, or what the layers say if they still exist. */
 async function findInputs(
-  { images, stages }: Report,
+  { images, stages, final }: Report,
   outFolder: string,
   image: ResolvedImage,
   signal: AbortSignal,
 ): Promise<Inputs | undefined> {
   const key = (images[0]?.madeFrom ?? '') as LayerKey
   const known = await readInputs(outFolder, key)
-  const isOfRun = stages.every(({ name, layer }) =>
-    known?.layers.some((one) => one.name === name && one.sha256 === layer?.sha256),
+  const made = stages.map(({ name, layer }) => ({ name, sha256: layer?.sha256 }))
+  if (final !== undefined) made.push({ name: repackName, sha256: final.sha256 })
+  const isOfRun = made.every(({ name, sha256 }) =>
+    known?.layers.some((layer) => layer.name === name && layer.sha256 === sha256),
   )
   if (known !== undefined && isOfRun) return known
   const store = openStore(outFolderAt(outFolder).store)
