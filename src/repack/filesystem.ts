@@ -1,6 +1,6 @@
 /** Makes an ext filesystem anew from its files: the same bytes for the same files, whoever wrote them, and when. */
 
-import { writeFile } from 'node:fs/promises'
+import { rm, writeFile } from 'node:fs/promises'
 import { join, relative } from 'node:path'
 import { execa } from 'execa'
 import { changeFilesystem } from '../disk/debugfs.ts'
@@ -13,7 +13,7 @@ import { extractContents } from './extract.ts'
 import { renderRequests } from './requests.ts'
 
 export interface FilesystemSource {
-  /** A copy of the filesystem, with its journal replayed. */
+  /** A copy of the filesystem, with its journal replayed. It is removed once it has been read. */
   readonly file: string
   readonly entry: PartitionEntry
   readonly superblock: Superblock
@@ -32,9 +32,12 @@ export interface FilesystemJob {
 /** Makes a filesystem of the same size, UUID and files. @throws PipelineError `repack-unfit`, `repack-failed` */
 export async function makeFilesystem(source: FilesystemSource, job: FilesystemJob): Promise<void> {
   const { entry, superblock, file } = source
+  requireKnownFeatures(entry, superblock)
   const tree = await readTree(file, mostNames, job.signal)
   const contents = await extractContents(file, [...tree.values()], job.folder, job.signal)
-  const requests = renderRequests(tree, contents, job.epoch)
+  await rm(file)
+  const hasExtents = entry.filesystem === 'ext4'
+  const requests = renderRequests(tree, contents, { epoch: job.epoch, hasExtents })
   await makeEmpty(entry, superblock, job)
   // Relative: a question mark in the path would begin the options.
   const place = `${relative(job.folder, job.disk)}?offset=${entry.startSector * sectorBytes}`
@@ -51,10 +54,29 @@ export async function makeFilesystem(source: FilesystemSource, job: FilesystemJo
 // --- internal ---
 
 /** What mke2fs of Debian 12 chooses, stated: neither a newer program nor the host's mke2fs.conf changes it. */
-const featuresOf: Readonly<Record<string, string>> = {
+const featuresOf = {
   ext2: 'ext_attr,resize_inode,dir_index,filetype,sparse_super,large_file',
   ext3: 'ext_attr,resize_inode,dir_index,filetype,sparse_super,large_file,has_journal',
   ext4: 'ext_attr,resize_inode,dir_index,filetype,sparse_super,large_file,has_journal,extent,64bit,flex_bg,huge_file,dir_nlink,extra_isize,metadata_csum',
+}
+
+/** Those that only change how a filesystem stores files. */
+const droppedFeatures = new Set([
+  ...['needs_recovery', 'orphan_file', 'orphan_present', 'metadata_csum_seed', 'uninit_bg', 'fast_commit'],
+  ...['inline_data', 'large_dir', 'meta_bg', 'sparse_super2', 'bigalloc', 'ea_inode', 'stable_inodes'],
+])
+
+/** The files of another filesystem may be more than what is read of them: encrypted, or folded by case. */
+function requireKnownFeatures({ number, filesystem = '' }: PartitionEntry, { features }: Superblock): void {
+  const made = new Set([...featuresOf.ext4.split(',')])
+  const unknown = features.filter((feature) => !made.has(feature) && !droppedFeatures.has(feature))
+  if (unknown.length === 0) return
+  throw new PipelineError({
+    code: 'repack-unfit',
+    message: `the final disk cannot be made anew: the ${filesystem} of partition ${number} has the features ${unknown.join(', ')}`,
+    hint: "keep the last stage's disk with reproducible: false.",
+    details: { partition: number, features: unknown },
+  })
 }
 
 const configuration =
@@ -91,7 +113,7 @@ async function makeEmpty(entry: PartitionEntry, superblock: Superblock, job: Fil
       '-t',
       filesystem,
       '-O',
-      `none,${featuresOf[filesystem]}`,
+      `none,${featuresOf[filesystem as keyof typeof featuresOf]}`,
       '-b',
       `${blockBytes}`,
       '-I',
@@ -146,7 +168,8 @@ async function run(
   const lastLines = `${result.all ?? ''}`.trim().split('\n').slice(-10)
   throw new PipelineError({
     code: 'repack-failed',
-    message: `the final disk could not be made: ${what}`,
-    details: { lastLines, why: result.shortMessage },
+    message: `the final disk could not be made: ${what}: ${lastLines.at(-1) ?? result.shortMessage}`,
+    details: { lastLines },
+    cause: result,
   })
 }

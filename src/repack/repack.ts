@@ -8,8 +8,10 @@ import { settleJournal } from '../disk/filesystem.ts'
 import { extractBytes } from '../disk/image-bytes.ts'
 import { type ImageFile, inspectImageFile } from '../disk/image-file.ts'
 import { sectorBytes } from '../disk/layout.ts'
+import { noRoomFor } from '../disk/no-room.ts'
 import { copyPartition, isExtended, type PartitionEntry, readPartitions } from '../disk/partitions.ts'
 import { convertImage } from '../disk/qemu-img.ts'
+import { isNoSpace } from '../host/failures.ts'
 import { makeFilesystem } from './filesystem.ts'
 
 export interface RepackRequest {
@@ -27,9 +29,19 @@ export interface RepackRequest {
 
 /**
  * Makes a disk with the same partitions and files. Everything outside of partitions, the boot loader, is copied.
- * @throws PipelineError `repack-unfit`, `repack-failed`, `disk-unreadable`
+ * @throws PipelineError `repack-unfit`, `repack-failed`, `disk-unreadable`, `no-space`
  */
-export async function repack({ from, to, epoch, folder, onProgress, signal }: RepackRequest): Promise<void> {
+export async function repack(request: RepackRequest): Promise<void> {
+  try {
+    await makeDisk(request)
+  } catch (error) {
+    throw isNoSpace(error) ? await noRoomFor('the final disk', error) : error
+  }
+}
+
+// --- internal ---
+
+async function makeDisk({ from, to, epoch, folder, onProgress, signal }: RepackRequest): Promise<void> {
   const image = await inspectImageFile(from, { format: 'qcow2', backing: 'same folder', signal })
   const { kind, partitions } = await readPartitions(image, join(folder, 'table'), signal)
   const disk = join(folder, 'disk.raw')
@@ -44,8 +56,6 @@ export async function repack({ from, to, epoch, folder, onProgress, signal }: Re
   onProgress('writing the disk')
   await convertImage({ from: imageNode('raw', disk), to, format: 'qcow2' }, signal)
 }
-
-// --- internal ---
 
 interface Job {
   readonly disk: string

@@ -13,16 +13,22 @@ export interface Contents {
   readonly attributeOf: (inode: number, name: string) => string
 }
 
+export interface RequestOptions {
+  /** Seconds since 1970. */
+  readonly epoch: number
+  /** Whether the filesystem stores where data is as extents. */
+  readonly hasExtents: boolean
+}
+
 /**
  * Requests that make every file of a tree, in the order of their names, with the times of `epoch` at the latest.
  * @param tree every file by path, `/` and each folder before its content
- * @param epoch seconds since 1970
- * @throws PipelineError `repack-name` if debugfs cannot be given a name
+ * @throws PipelineError `repack-unfit` if debugfs cannot make a file
  */
 export function renderRequests(
   tree: ReadonlyMap<string, Inode>,
   contents: Contents,
-  epoch: number,
+  options: RequestOptions,
 ): readonly Buffer[] {
   const sorted = [...tree].sort(([one], [other]) => comparePaths(one, other))
   const firstNames = new Map<number, string>()
@@ -36,7 +42,7 @@ export function renderRequests(
     }
     firstNames.set(inode.inode, path)
     if (!isMade(path)) making.push(...makingRequests(path, inode, contents))
-    setting.push(...settingRequests(path, inode, contents, epoch))
+    setting.push(...settingRequests(path, inode, contents, options))
   }
   return [...making, ...setting]
 }
@@ -86,12 +92,15 @@ const typeBits: Readonly<Record<Inode['type'], number>> = {
   socket: 0o140000,
 }
 
+/** An inode's own flag, which setting all of its flags must keep. */
+const extentsFlag = 0x80000
+
 /** debugfs gives every file the time that it believes in, which is the epoch, and root as its owner. */
 function settingRequests(
   path: string,
-  { type, mode, uid, gid, links, modifiedAt, attributes, inode }: Inode,
+  { type, mode, uid, gid, links, modifiedAt, attributes, flags, inode }: Inode,
   contents: Contents,
-  epoch: number,
+  { epoch, hasExtents }: RequestOptions,
 ): readonly Buffer[] {
   const set = (field: string, value: string) => request('set_inode_field', path, field, value)
   const requests = [set('mode', `0${(typeBits[type] | mode).toString(8)}`)]
@@ -100,6 +109,7 @@ function settingRequests(
   if (modifiedAt !== epoch) requests.push(set('mtime', `@${Math.max(0, Math.min(modifiedAt, epoch))}`))
   // Those of folders follow from what is in them.
   if (type !== 'folder' && links !== 1) requests.push(set('links_count', `${links}`))
+  if (flags !== 0) requests.push(set('flags', `0x${(flags | (hasExtents ? extentsFlag : 0)).toString(16)}`))
   for (const name of [...attributes.keys()].sort())
     requests.push(request('ea_set', '-f', contents.attributeOf(inode, name), path, name))
   return requests

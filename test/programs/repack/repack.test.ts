@@ -61,6 +61,7 @@ const special = [
   'set_inode_field /usr/empty uid 100000',
   'set_inode_field /usr/empty gid 12',
   'set_inode_field /usr/bin/[ mode 0104755',
+  'set_inode_field /usr/large flags 0x80010',
   'ea_set /usr/bin/[ user.note "a value that is longer than what fits beside the inode: it has a block of its own"',
 ]
 
