@@ -119,6 +119,8 @@ export const errorCodes = [
   'release-refused',
   'repack-failed',
   'repack-unfit',
+  'reproduce-settings',
+  'reproduce-source',
   'seal-failed',
   'setup-apt-failed',
   'setup-incomplete',
