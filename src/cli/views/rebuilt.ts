@@ -31,7 +31,7 @@ function describePackages({
   if (names.length === 0) return []
   const more = names.length > mostNamed ? [`… and ${names.length - mostNamed} more`] : []
   return [
-    `${variant}: ${plural(names.length, 'package')} of another version`,
+    `${variant}: ${plural(names.length, 'package')} differ`,
     ...names.slice(0, mostNamed).map((name) => `  ${name}`),
     ...more,
   ]
