@@ -32,19 +32,25 @@ export interface RepackRequest {
  * @throws PipelineError `repack-unfit`, `repack-failed`, `disk-unreadable`, `no-space`
  */
 export async function repack(request: RepackRequest): Promise<void> {
+  const { to, folder, onProgress, signal } = request
+  const disk = join(folder, 'disk.raw')
   try {
-    await makeDisk(request)
+    await makeDisk(request, disk)
   } catch (error) {
     throw isNoSpace(error) ? await noRoomFor('the final disk', error) : error
   }
+  onProgress('writing the disk')
+  await convertImage({ from: imageNode('raw', disk), to, format: 'qcow2' }, signal)
 }
 
 // --- internal ---
 
-async function makeDisk({ from, to, epoch, folder, onProgress, signal }: RepackRequest): Promise<void> {
+async function makeDisk(
+  { from, epoch, folder, onProgress, signal }: RepackRequest,
+  disk: string,
+): Promise<void> {
   const image = await inspectImageFile(from, { format: 'qcow2', backing: 'same folder', signal })
   const { kind, partitions } = await readPartitions(image, join(folder, 'table'), signal)
-  const disk = join(folder, 'disk.raw')
   await writeFile(disk, '')
   await truncate(disk, image.sizeBytes)
   const held = partitions.filter(({ type }) => !(kind === 'dos' && isExtended(type)))
@@ -53,8 +59,6 @@ async function makeDisk({ from, to, epoch, folder, onProgress, signal }: RepackR
     onProgress(`partition ${entry.number}`)
     await makePartition(image, entry, { disk, folder, epoch, signal })
   }
-  onProgress('writing the disk')
-  await convertImage({ from: imageNode('raw', disk), to, format: 'qcow2' }, signal)
 }
 
 interface Job {
