@@ -79,6 +79,8 @@ interface Variant {
 }
 
 async function reproduce(path: string, options: ReproduceOptions, terminal: Terminal): Promise<number> {
+  // What is wrong with the options is said first.
+  await choosePipeline(options)
   const record = await readReleaseRecord(path)
   const key = pathOf(options.sign)
   await requireReadable([key])
