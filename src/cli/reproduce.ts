@@ -1,6 +1,6 @@
 /** `reproduce`: builds a release again, and compares every file. */
 
-import { stat } from 'node:fs/promises'
+import { rm, stat } from 'node:fs/promises'
 import { dirname, join, resolve as resolvePath } from 'node:path'
 import type { Command } from 'commander'
 import type { ResolvedImage } from '../config/resolved.ts'
@@ -10,13 +10,22 @@ import { formatByEnding } from '../disk/disk-format.ts'
 import { exitCodes, PipelineError } from '../errors.ts'
 import { writeDurably } from '../host/files.ts'
 import { describeSource, type Source } from '../host/git.ts'
+import { requireReadable } from '../host/signature.ts'
+import { signWithSsh } from '../host/ssh-signature.ts'
 import { buildImage } from '../make/make-image.ts'
 import { planImage } from '../plan/plan.ts'
 import { type Locked, lockPath, readLock } from '../provenance/lock.ts'
 import type { Accelerator } from '../qemu/machine.ts'
 import { redactCommand } from '../redact.ts'
 import { readImagePackages } from '../release/read-image.ts'
-import { compareRebuild, isIdentical, type RebuiltVariant, renderRebuild } from '../release/rebuild.ts'
+import {
+  compareRebuild,
+  isIdentical,
+  type RebuiltVariant,
+  rebuildEnding,
+  rebuildNamespace,
+  renderRebuild,
+} from '../release/rebuild.ts'
 import { type ReleaseRecord, type ReleaseVariant, readReleaseRecord } from '../release/record.ts'
 import type { Report } from '../report/report.ts'
 import { layersOf } from '../store/chain.ts'
@@ -24,7 +33,13 @@ import { openStore } from '../store/store.ts'
 import type { TargetName } from '../targets/registry.ts'
 import { programVersion } from '../version.ts'
 import { untilInterrupted } from './interrupt.ts'
-import { acceleratorOption, addPipelineOptions, choosePipeline, type PipelineOptions } from './options.ts'
+import {
+  acceleratorOption,
+  addPipelineOptions,
+  choosePipeline,
+  type PipelineOptions,
+  pathOf,
+} from './options.ts'
 import { reportTo, type Terminal } from './terminal.ts'
 import type { Choose } from './verb.ts'
 import { renderDiff } from './views/diff.ts'
@@ -32,6 +47,7 @@ import { renderRebuilt } from './views/rebuilt.ts'
 
 interface ReproduceOptions extends PipelineOptions {
   readonly accelerator?: Accelerator
+  readonly sign?: string
   readonly json?: boolean
 }
 
@@ -39,13 +55,14 @@ interface ReproduceOptions extends PipelineOptions {
 const defaultOutFolder = 'out/reproduced'
 
 /** The statement about a rebuild, in the output folder. */
-const statementFile = 'rebuild.intoto.json'
+const statementFile = `rebuild${rebuildEnding}`
 
 export function reproduceCommand(command: Command, terminal: Terminal, choose: Choose): void {
   addPipelineOptions(
     command.argument('<release>', 'folder of a release, or its release.json: then no differences are shown'),
   )
     .addOption(acceleratorOption())
+    .option('--sign <file>', 'SSH key to sign the statement with: a private one, or a public one of an agent')
     .option('--json', 'print the comparison as JSON')
     .action((release: string, options: ReproduceOptions) => {
       const out = command.getOptionValueSource('out') === 'default' ? defaultOutFolder : options.out
@@ -62,7 +79,11 @@ interface Variant {
 }
 
 async function reproduce(path: string, options: ReproduceOptions, terminal: Terminal): Promise<number> {
+  // What is wrong with the options is said first.
+  await choosePipeline(options)
   const record = await readReleaseRecord(path)
+  const key = pathOf(options.sign)
+  await requireReadable([key])
   const outFolder = resolvePath(options.out)
   const source = await requireSource(record, options, outFolder)
   const variants = await chooseVariants(record, options)
@@ -92,7 +113,10 @@ async function reproduce(path: string, options: ReproduceOptions, terminal: Term
     }
     const results = rebuilt.map(({ variant }) => variant)
     const statement = join(outFolder, statementFile)
-    await writeDurably(statement, renderRebuild(record, results, programVersion()))
+    const text = renderRebuild(record, results, programVersion())
+    await writeDurably(statement, text)
+    if (key === undefined) await rm(`${statement}.sig`, { force: true })
+    else await writeDurably(`${statement}.sig`, await signWithSsh(text, rebuildNamespace, key))
     terminal.out(
       options.json
         ? `${JSON.stringify({ variants: results, statement }, null, 2)}\n`

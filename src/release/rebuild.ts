@@ -1,7 +1,9 @@
 /** A release that was built again: which of its files are the same, and a statement about it that others can publish. */
 
-import type { PackageChange } from '../report/report.ts'
+import { z } from 'zod'
+import { digestSchema, type PackageChange, packageChangeSchema } from '../report/report.ts'
 import { comparePackages } from '../stages/recorder.ts'
+import { lineOf, parseJson } from '../text.ts'
 import type { ReleaseRecord, ReleaseVariant } from './record.ts'
 
 /** A file of the release, and the one that was built again. */
@@ -60,6 +62,53 @@ export function compareRebuild(
   }
 }
 
+/** How the names of statements end. */
+export const rebuildEnding = '.intoto.json'
+
+/** Purpose of SSH signatures of statements. */
+export const rebuildNamespace = 'systemvm-image-rebuild'
+
+const named = { name: lineOf(255) }
+const digest = z.strictObject({ sha256: digestSchema })
+
+const rebuildSchema = z.strictObject({
+  _type: z.literal('https://in-toto.io/Statement/v1'),
+  subject: z
+    .array(z.strictObject({ ...named, digest }))
+    .min(1)
+    .max(1000),
+  predicateType: z.literal('urn:systemvm-image:rebuild:1'),
+  predicate: z.strictObject({
+    release: z.strictObject({
+      ...named,
+      release: lineOf(100),
+      tag: lineOf(100).nullable(),
+      commit: lineOf(100).nullable(),
+    }),
+    isIdentical: z.boolean(),
+    rebuilt: z.array(z.strictObject({ ...named, digest: digest.nullable() })).max(1000),
+    builds: z
+      .array(
+        z.strictObject({
+          variant: lineOf(100),
+          startedOn: z.iso.datetime(),
+          finishedOn: z.iso.datetime(),
+          tools: z.record(lineOf(64), lineOf(200)),
+          packages: packageChangeSchema,
+        }),
+      )
+      .max(100),
+  }),
+})
+
+/** A statement that a release was built again. */
+export type RebuildStatement = Readonly<z.output<typeof rebuildSchema>>
+
+/** The statement in a JSON text; undefined if it is none. */
+export function parseRebuild(text: string): RebuildStatement | undefined {
+  return rebuildSchema.safeParse(parseJson(text)).data
+}
+
 /** An in-toto statement about the files of a release: whether building them again made the same bytes. */
 export function renderRebuild(
   record: ReleaseRecord,
@@ -67,7 +116,7 @@ export function renderRebuild(
   program: string,
 ): string {
   const files = variants.flatMap((variant) => variant.files)
-  const statement = {
+  const statement: RebuildStatement = {
     _type: 'https://in-toto.io/Statement/v1',
     subject: files.map(({ file, releasedSha256 }) => ({ name: file, digest: { sha256: releasedSha256 } })),
     predicateType: 'urn:systemvm-image:rebuild:1',

@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url'
 import { execa } from 'execa'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { plainWay, runIn, strangeWay, sumsIn } from '../support/two-builds.ts'
+import { systemvmImage } from './program.ts'
 
 const fixture = fileURLToPath(new URL('../fixtures/twice/pipeline.ts', import.meta.url))
 
@@ -35,11 +36,19 @@ it('a release is the same, file by file, in another folder, time zone and langua
   expect(released.exitCode, released.stderr).toBe(0)
   const release = released.stdout.trim()
 
-  const rebuilt = await runIn(second, ['reproduce', release, '--pipeline', pipeline])
+  const key = join(folder, 'rebuilder')
+  await execa('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-C', '', '-f', key])
+  const rebuilt = await runIn(second, ['reproduce', release, '--pipeline', pipeline, '--sign', key])
   expect(rebuilt.stdout.match(/ identical /g), rebuilt.stdout + rebuilt.stderr).toHaveLength(6)
   expect(rebuilt.exitCode, rebuilt.stderr).toBe(0)
   expect(await sumsIn(second)).toEqual(await sumsIn(first))
   const statement = JSON.parse(await readFile(join(second.outFolder, 'rebuild.intoto.json'), 'utf8'))
   expect(statement.predicate.isIdentical).toBe(true)
   expect(statement.subject).toHaveLength(6)
+
+  await writeFile(join(folder, 'rebuilders'), `rebuilder@example.org ${await readFile(`${key}.pub`, 'utf8')}`)
+  const trust = ['--rebuilds', second.outFolder, '--rebuilders', join(folder, 'rebuilders')]
+  const verified = await systemvmImage(['release', 'verify', release, ...trust, '--require-rebuilds', '1'])
+  expect(verified.stderr).toContain('built again, with the same files, by rebuilder@example.org')
+  expect(verified.exitCode, verified.stderr).toBe(0)
 })

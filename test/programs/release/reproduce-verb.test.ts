@@ -68,6 +68,16 @@ describeWith(['git'], 'a release is not built again', () => {
     expect(await reproduce()).toEqual([2, expect.stringContaining('this checkout has changes: stray.ts')])
   })
 
+  it('and does not count without the keys of those who have built it', async () => {
+    writeRelease(null)
+    const words = ['release', 'verify', path(), '--rebuilds', path('checkout')]
+    const { exitCode, stderr } = await systemvmImage(words, 60)
+    expect([exitCode, stderr]).toEqual([
+      2,
+      expect.stringContaining('--rebuilds and --rebuilders need each other'),
+    ])
+  })
+
   it('with other settings, which other keys show', async () => {
     writeRelease({ commit: git('rev-parse', 'HEAD'), changed: [] })
     const [exitCode, said] = await reproduce()
@@ -77,7 +87,7 @@ describeWith(['git'], 'a release is not built again', () => {
     )
     expect(await reproduce('--variant', 'bookworm-x86_64')).toEqual([
       2,
-      expect.stringContaining('the release has no variant bookworm-x86_64'),
+      expect.stringContaining('bookworm-x86_64'),
     ])
     expect(readdirSync(path())).not.toContain('out')
   })
