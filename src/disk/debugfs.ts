@@ -87,7 +87,15 @@ export async function streamContent(
   child.stderr.setEncoding('utf8').on('data', (text: string) => {
     complaints += text
   })
-  const reader = cutContent(wanted, onChunk)
+  let refusal: { readonly error: unknown } | undefined
+  const reader = cutContent(wanted, (request, bytes) => {
+    try {
+      onChunk(request, bytes)
+    } catch (error) {
+      refusal = { error }
+      throw error
+    }
+  })
   let fault: unknown
   try {
     for await (const chunk of child.stdout) reader.push(chunk as Buffer)
@@ -100,6 +108,8 @@ export async function streamContent(
     fault ??= error
   })
   signal.throwIfAborted()
+  // debugfs then complains that nobody reads on.
+  if (refusal !== undefined) throw refusal.error
   requireQuiet(filesystem, complaints)
   if (fault !== undefined) throw fault
 }
