@@ -22,7 +22,7 @@ export interface RepackRequest {
   readonly to: string
   /** The latest time of any file: seconds since 1970. */
   readonly epoch: number
-  /** An existing folder for temporary files, with room for twice the disk's data. */
+  /** An existing folder for temporary files, with room for three times the disk's data. */
   readonly folder: string
   readonly onProgress: (text: string) => void
   readonly signal: AbortSignal
