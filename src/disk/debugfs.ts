@@ -5,6 +5,7 @@
 
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { Readable } from 'node:stream'
 import { execa } from 'execa'
 import { unreadableDisk } from './unreadable.ts'
 
@@ -46,17 +47,19 @@ export async function replayJournal(filesystem: string, signal: AbortSignal): Pr
 
 /**
  * Carries out requests that change the filesystem.
- * @param requests as bytes, since names need not be UTF-8
+ * @param requests as bytes, since names need not be UTF-8; they may come while debugfs carries out the first ones
  * @param options where debugfs runs, and its environment
  */
 export async function changeFilesystem(
   filesystem: string,
-  requests: readonly Buffer[],
+  requests: AsyncIterable<Buffer>,
   options: { readonly cwd: string; readonly env: NodeJS.ProcessEnv },
   signal: AbortSignal,
 ): Promise<void> {
-  const lines = requests.flatMap((request) => [request, Buffer.from('\n')])
-  await runDebugfs(filesystem, Buffer.concat(lines), signal, ['-w'], options)
+  const lines = async function* () {
+    for await (const request of requests) yield Buffer.concat([request, Buffer.from('\n')])
+  }
+  await runDebugfs(filesystem, Readable.from(lines()), signal, ['-w'], options)
 }
 
 export interface ContentRequest {
@@ -87,7 +90,15 @@ export async function streamContent(
   child.stderr.setEncoding('utf8').on('data', (text: string) => {
     complaints += text
   })
-  const reader = cutContent(wanted, onChunk)
+  let refusal: { readonly error: unknown } | undefined
+  const reader = cutContent(wanted, (request, bytes) => {
+    try {
+      onChunk(request, bytes)
+    } catch (error) {
+      refusal = { error }
+      throw error
+    }
+  })
   let fault: unknown
   try {
     for await (const chunk of child.stdout) reader.push(chunk as Buffer)
@@ -100,6 +111,8 @@ export async function streamContent(
     fault ??= error
   })
   signal.throwIfAborted()
+  // debugfs then complains that nobody reads on.
+  if (refusal !== undefined) throw refusal.error
   requireQuiet(filesystem, complaints)
   if (fault !== undefined) throw fault
 }
@@ -115,7 +128,7 @@ const mostAnswerBytes = 256 * 1024 ** 2
 
 async function runDebugfs(
   filesystem: string,
-  input: string | Buffer,
+  input: string | Readable,
   signal: AbortSignal,
   flags: readonly string[] = [],
   { cwd, env = {} }: { readonly cwd?: string; readonly env?: NodeJS.ProcessEnv } = {},

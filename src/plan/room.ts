@@ -75,8 +75,8 @@ export async function expectRoom(
 /** Measured: the package tree plus a raw disk, relative to the resulting qcow2. */
 const workFactor = 3
 
-/** The files' contents, and the raw disk they are put on. */
-const repackFactor = 2
+/** A copy of the disk, the files' contents, and the raw disk they are put on. */
+const repackFactor = 3
 
 function sizeOf(
   { name, closest }: PlannedLayer,

@@ -1,6 +1,6 @@
 /** Makes an ext filesystem anew from its files: the same bytes for the same files, whoever wrote them, and when. */
 
-import { rm, writeFile } from 'node:fs/promises'
+import { writeFile } from 'node:fs/promises'
 import { join, relative } from 'node:path'
 import { execa } from 'execa'
 import { changeFilesystem } from '../disk/debugfs.ts'
@@ -9,11 +9,12 @@ import { mostNames } from '../disk/inodes.ts'
 import { sectorBytes } from '../disk/layout.ts'
 import type { PartitionEntry } from '../disk/partitions.ts'
 import { PipelineError } from '../errors.ts'
-import { extractContents } from './extract.ts'
-import { renderRequests } from './requests.ts'
+import { allEnded } from '../host/all-ended.ts'
+import { type Extraction, prepareContents } from './extract.ts'
+import { inOrder, type Request, renderRequests } from './requests.ts'
 
 export interface FilesystemSource {
-  /** A copy of the filesystem, with its journal replayed. It is removed once it has been read. */
+  /** A copy of the filesystem, with its journal replayed. */
   readonly file: string
   readonly entry: PartitionEntry
   readonly superblock: Superblock
@@ -33,25 +34,30 @@ export interface FilesystemJob {
 export async function makeFilesystem(source: FilesystemSource, job: FilesystemJob): Promise<void> {
   const { entry, superblock, file } = source
   requireKnownFeatures(entry, superblock)
-  const tree = await readTree(file, mostNames, job.signal)
-  const contents = await extractContents(file, [...tree.values()], job.folder, job.signal)
-  await rm(file)
-  const hasExtents = entry.filesystem === 'ext4'
-  const requests = renderRequests(tree, contents, { epoch: job.epoch, hasExtents })
+  const files = inOrder(await readTree(file, mostNames, job.signal))
+  const inodes = files.map(([, inode]) => inode)
+  const contents = await prepareContents(file, inodes, job.folder, job.signal)
+  const options = { epoch: job.epoch, hasExtents: entry.filesystem === 'ext4' }
+  const requests = [...renderRequests(files, contents, options), ...lastRequests(superblock)]
   await makeEmpty(entry, superblock, job)
   // Relative: a question mark in the path would begin the options.
   const place = `${relative(job.folder, job.disk)}?offset=${entry.startSector * sectorBytes}`
-  const environment = environmentOf(job)
-  await changeFilesystem(
-    place,
-    [...requests, ...lastRequests(superblock)],
-    { cwd: job.folder, env: environment },
-    job.signal,
-  )
+  const surroundings = { cwd: job.folder, env: environmentOf(job) }
+  const extraction = contents.extract()
+  const changed = changeFilesystem(place, feed(requests, extraction), surroundings, job.signal)
+  await allEnded([extraction.ended, changed])
   await requireSound(place, entry, job)
 }
 
 // --- internal ---
+
+/** Gives each request as soon as the content that it reads is there: one debugfs writes while the other still reads. */
+async function* feed(requests: readonly Request[], { ready }: Extraction): AsyncGenerator<Buffer> {
+  for (const { line, reads } of requests) {
+    if (reads !== undefined) await ready(reads)
+    yield line
+  }
+}
 
 /** What mke2fs of Debian 12 chooses, stated: neither a newer program nor the host's mke2fs.conf changes it. */
 const featuresOf = {
@@ -136,9 +142,9 @@ async function makeEmpty(entry: PartitionEntry, superblock: Superblock, job: Fil
 }
 
 /** Of the superblock: what mke2fs has no exact option for, and what counts writes. */
-function lastRequests({ reservedBlocks }: Superblock): readonly Buffer[] {
+function lastRequests({ reservedBlocks }: Superblock): readonly Request[] {
   return [`set_super_value r_blocks_count ${reservedBlocks}`, 'set_super_value kbytes_written 0'].map(
-    (line) => Buffer.from(line),
+    (line) => ({ line: Buffer.from(line) }),
   )
 }
 

@@ -12,6 +12,7 @@ import { noRoomFor } from '../disk/no-room.ts'
 import { copyPartition, isExtended, type PartitionEntry, readPartitions } from '../disk/partitions.ts'
 import { convertImage } from '../disk/qemu-img.ts'
 import { isNoSpace } from '../host/failures.ts'
+import { makeFat } from './fat.ts'
 import { makeFilesystem } from './filesystem.ts'
 
 export interface RepackRequest {
@@ -21,7 +22,7 @@ export interface RepackRequest {
   readonly to: string
   /** The latest time of any file: seconds since 1970. */
   readonly epoch: number
-  /** An existing folder for temporary files, with room for twice the disk's data. */
+  /** An existing folder for temporary files, with room for three times the disk's data. */
   readonly folder: string
   readonly onProgress: (text: string) => void
   readonly signal: AbortSignal
@@ -83,6 +84,11 @@ async function makePartition(image: ImageFile, entry: PartitionEntry, job: Job):
     await makeFilesystem({ file, entry, superblock }, { ...job, folder })
   } else if (entry.filesystem === 'swap') {
     await makeSwap(entry, { ...job, folder })
+  } else if (entry.filesystem === 'vfat') {
+    const [from, to] = [join(folder, 'filesystem'), join(folder, 'made')]
+    await copyPartition(image, entry, from, job.signal)
+    await makeFat({ from, to, folder, epoch: job.epoch, signal: job.signal })
+    await copyInto(to, job.disk, entry.startSector * sectorBytes)
   } else {
     const stretch = { offset: entry.startSector * sectorBytes, sizeBytes: entry.sectors * sectorBytes }
     await copyStretch(image, stretch, job.disk, folder, job.signal)

@@ -20,21 +20,34 @@ export interface RequestOptions {
   readonly hasExtents: boolean
 }
 
+/** A request, and the inode whose content it reads. */
+export interface Request {
+  readonly line: Buffer
+  readonly reads?: number
+}
+
+/** A file with one of its names. */
+export type NamedInode = readonly [path: string, inode: Inode]
+
+/** A tree in the order in which its files are made: by names, byte by byte, a folder right before its content. */
+export function inOrder(tree: ReadonlyMap<string, Inode>): readonly NamedInode[] {
+  return [...tree].sort(([one], [other]) => Buffer.compare(sortable(one), sortable(other)))
+}
+
 /**
- * Requests that make every file of a tree, in the order of their names, with the times of `epoch` at the latest.
- * @param tree every file by path, `/` and each folder before its content
+ * Requests that make every file, with the times of `epoch` at the latest.
+ * @param files every file, `/` and each folder before its content
  * @throws PipelineError `repack-unfit` if debugfs cannot make a file
  */
 export function renderRequests(
-  tree: ReadonlyMap<string, Inode>,
+  files: readonly NamedInode[],
   contents: Contents,
   options: RequestOptions,
-): readonly Buffer[] {
-  const sorted = [...tree].sort(([one], [other]) => comparePaths(one, other))
+): readonly Request[] {
   const firstNames = new Map<number, string>()
-  const making: Buffer[] = []
-  const setting: Buffer[] = []
-  for (const [path, inode] of sorted) {
+  const making: Request[] = []
+  const setting: Request[] = []
+  for (const [path, inode] of files) {
     const first = firstNames.get(inode.inode)
     if (first !== undefined) {
       making.push(request('ln', first, path))
@@ -58,12 +71,12 @@ function makingRequests(
   path: string,
   { type, inode, target = '', device = '' }: Inode,
   contents: Contents,
-): readonly Buffer[] {
+): readonly Request[] {
   switch (type) {
     case 'folder':
       return [request('mkdir', path)]
     case 'file':
-      return [request('write', contents.contentOf(inode), path)]
+      return [{ ...request('write', contents.contentOf(inode), path), reads: inode }]
     case 'link':
       return [request('symlink', path, target)]
     case 'character':
@@ -78,7 +91,7 @@ function makingRequests(
 }
 
 /** The only request that takes no path. */
-function mknod(path: string, ...words: readonly string[]): readonly Buffer[] {
+function mknod(path: string, ...words: readonly string[]): readonly Request[] {
   return [request('cd', posix.dirname(path)), request('mknod', posix.basename(path), ...words)]
 }
 
@@ -101,7 +114,7 @@ function settingRequests(
   { type, mode, uid, gid, links, modifiedAt, attributes, flags, inode }: Inode,
   contents: Contents,
   { epoch, hasExtents }: RequestOptions,
-): readonly Buffer[] {
+): readonly Request[] {
   const set = (field: string, value: string) => request('set_inode_field', path, field, value)
   const requests = [set('mode', `0${(typeBits[type] | mode).toString(8)}`)]
   if (uid !== 0) requests.push(set('uid', `${uid}`))
@@ -118,13 +131,13 @@ function settingRequests(
 /** debugfs reads a line into a buffer of 8,192 bytes. */
 const longestRequest = 8000
 
-function request(verb: string, ...words: readonly string[]): Buffer {
+function request(verb: string, ...words: readonly string[]): Request {
   const quoted = words.map((word) => `"${word.replaceAll('"', '""')}"`)
   const line = encodeName([verb, ...quoted].join(' '))
   const name = words.find((word) => word.startsWith('/')) ?? ''
   if (/[\r\n]/.test(words.join(''))) throw unfit(name, 'has the end of a line in its name or target')
   if (line.length > longestRequest) throw unfit(name, `has ${line.length} bytes in its name and target`)
-  return line
+  return { line }
 }
 
 function unfit(path: string, what: string): PipelineError {
@@ -136,11 +149,7 @@ function unfit(path: string, what: string): PipelineError {
   })
 }
 
-/** Byte by byte, with a folder's content right behind it. */
-function comparePaths(one: string, other: string): number {
-  return Buffer.compare(sortable(one), sortable(other))
-}
-
+/** Before all other bytes, a slash keeps what is in a folder together. */
 function sortable(path: string): Buffer {
   return encodeName(path === '/' ? '' : path).map((byte) => (byte === 0x2f ? 0 : byte)) as Buffer
 }

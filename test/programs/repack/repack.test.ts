@@ -191,6 +191,9 @@ describeWith(['qemu-img', 'mke2fs', 'debugfs', 'sfdisk', 'mkswap'], 'a disk that
       path('socket.raw'),
       path('socket.qcow2'),
     ])
-    await expect(repacked(path('socket.qcow2'))).rejects.toThrow('cannot be made anew: /pipe is a socket')
+    await expect(repacked(path('socket.qcow2'))).rejects.toMatchObject({
+      code: 'repack-unfit',
+      message: 'the final disk cannot be made anew: /pipe is a socket',
+    })
   })
 })

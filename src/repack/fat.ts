@@ -1,0 +1,122 @@
+/** Makes a FAT anew from its files, which only the EFI system partition has. */
+
+import { mkdir, open, readdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { execa } from 'execa'
+import { PipelineError } from '../errors.ts'
+
+export interface FatJob {
+  /** A copy of the filesystem. */
+  readonly from: string
+  /** File to make. */
+  readonly to: string
+  /** An existing folder for the files. */
+  readonly folder: string
+  /** The time of every file: seconds since 1970. */
+  readonly epoch: number
+  readonly signal: AbortSignal
+}
+
+/** Makes a FAT with the same geometry, serial number, label and files. @throws PipelineError `repack-failed` */
+export async function makeFat(job: FatJob): Promise<void> {
+  const { from, to, folder } = job
+  const geometry = await readGeometry(from)
+  const files = join(folder, 'files')
+  await mkdir(files)
+  if ((await run('mdir', ['-b', '-i', from, '::/'], job)).trim() !== '')
+    await run('mcopy', ['-s', '-n', '-Q', '-i', from, '::/*', files], job)
+  await run('mkfs.vfat', [...wordsOf(geometry), to, `${geometry.sizeBytes / 1024}`], job)
+  await copyFolder(files, '::', job)
+}
+
+// --- internal ---
+
+/** What the first sector says. */
+interface Geometry {
+  readonly sizeBytes: number
+  readonly bits: 12 | 16 | 32
+  readonly sectorsPerCluster: number
+  readonly reservedSectors: number
+  readonly tables: number
+  readonly hiddenSectors: number
+  /** Eight hexadecimal digits. */
+  readonly serial: string
+  /** Empty if there is none. */
+  readonly label: string
+}
+
+/** Offsets in the first sector: see Microsoft's FAT specification, "Boot Sector and BPB". */
+async function readGeometry(file: string): Promise<Geometry> {
+  const handle = await open(file)
+  try {
+    const { size } = await handle.stat()
+    const { buffer: sector } = await handle.read(Buffer.alloc(512), 0, 512, 0)
+    const is32 = sector.readUInt16LE(22) === 0
+    const extended = is32 ? 64 : 36
+    const type = sector.toString('latin1', extended + 18, extended + 26).trim()
+    const bits = is32 ? 32 : type === 'FAT12' ? 12 : 16
+    const label = sector.toString('latin1', extended + 7, extended + 18).trimEnd()
+    return {
+      sizeBytes: size,
+      bits,
+      sectorsPerCluster: sector.readUInt8(13),
+      reservedSectors: sector.readUInt16LE(14),
+      tables: sector.readUInt8(16),
+      hiddenSectors: sector.readUInt32LE(28),
+      serial: sector
+        .readUInt32LE(extended + 3)
+        .toString(16)
+        .padStart(8, '0'),
+      label: label === 'NO NAME' ? '' : label,
+    }
+  } finally {
+    await handle.close()
+  }
+}
+
+function wordsOf(geometry: Geometry): readonly string[] {
+  const { bits, sectorsPerCluster, reservedSectors, tables, hiddenSectors, serial, label } = geometry
+  return [
+    ...['--invariant', '-C', '-F', `${bits}`, '-s', `${sectorsPerCluster}`, '-R', `${reservedSectors}`],
+    ...['-f', `${tables}`, '-h', `${hiddenSectors}`, '-i', serial, ...(label === '' ? [] : ['-n', label])],
+  ]
+}
+
+/** One file after the other, in the order of their names. */
+async function copyFolder(from: string, to: string, job: FatJob): Promise<void> {
+  const entries = await readdir(from, { withFileTypes: true })
+  for (const entry of entries.sort((a, b) => (a.name < b.name ? -1 : 1))) {
+    const [path, target] = [join(from, entry.name), `${to}/${entry.name}`]
+    if (entry.isDirectory()) {
+      await run('mmd', ['-i', job.to, target], job)
+      await copyFolder(path, target, job)
+    } else {
+      await run('mcopy', ['-Q', '-i', job.to, path, target], job)
+    }
+  }
+}
+
+/** mtools take the time, which they cannot be told, from SOURCE_DATE_EPOCH. */
+async function run(program: string, words: readonly string[], { epoch, signal }: FatJob): Promise<string> {
+  const result = await execa(program, words, {
+    cancelSignal: signal,
+    timeout: 60_000,
+    reject: false,
+    extendEnv: false,
+    env: {
+      PATH: `${process.env.PATH ?? ''}:/usr/sbin:/sbin`,
+      LC_ALL: 'C',
+      TZ: 'UTC',
+      SOURCE_DATE_EPOCH: `${epoch}`,
+      MTOOLS_SKIP_CHECK: '1',
+    },
+  })
+  signal.throwIfAborted()
+  if (!result.failed) return result.stdout
+  const why = result.stderr.trim().split('\n').at(-1) || result.shortMessage
+  throw new PipelineError({
+    code: 'repack-failed',
+    message: `the final disk could not be made: ${program} failed on the EFI system partition: ${why}`,
+    cause: result,
+  })
+}
