@@ -89,6 +89,11 @@ export const verbs: readonly Verb[] = [
     load: async () => (await import('./summary.ts')).summaryCommand,
   },
   {
+    name: 'init',
+    summary: 'make the repository of a small appliance: a pipeline, two stages, tests, a workflow',
+    load: async () => (await import('./init.ts')).initCommand,
+  },
+  {
     name: 'completion',
     summary: 'print a script that makes a shell complete this program, for its start-up file',
     load: async () => (await import('./completion.ts')).completionCommand,

@@ -4,14 +4,17 @@ import { stat } from 'node:fs/promises'
 import { resolve as resolvePath } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { CompilationError, importModule } from '../compile/import-module.ts'
+import { isPackage } from '../compile/program.js'
 import { exitCodes, PipelineError } from '../errors.ts'
 import { isRecord, type Overrides } from './overrides.ts'
 import type { Pipeline } from './pipeline.ts'
 import { resolvePipeline } from './resolve.ts'
 import type { ResolvedImage, ResolvedPipeline } from './resolved.ts'
 
-/** The pipeline of this project: the system VM template. */
-export const defaultPipeline = fileURLToPath(new URL('../../pipeline.ts', import.meta.url))
+/** The pipeline of this project, the system VM template; for the npm package, that of the current folder. */
+export const defaultPipeline = isPackage
+  ? 'pipeline.ts'
+  : fileURLToPath(new URL('../../pipeline.ts', import.meta.url))
 
 /**
  * Loads the default export of a pipeline file and resolves it.
@@ -26,7 +29,10 @@ export async function loadPipeline(
   const found = await stat(path).catch(() => undefined)
   // Importing a FIFO would never end.
   if (found?.isFile() !== true)
-    throw badPipeline(`there is no pipeline file ${path}`, 'give --pipeline the path of a pipeline.ts.')
+    throw badPipeline(
+      `there is no pipeline file ${path}`,
+      'give --pipeline the path of a pipeline.ts, or make an appliance with: init',
+    )
   if (!/\.[cm]?[jt]s$/.test(path))
     throw badPipeline(
       `${path} is not a pipeline by its name`,
