@@ -1,9 +1,9 @@
 /** The `package.json` of a new appliance. */
 
-import { readFileSync } from 'node:fs'
 import { basename, dirname, join, relative, resolve as resolvePath } from 'node:path'
 import { isPackage, sourceFolder } from '../compile/program.js'
 import { exitCodes, PipelineError } from '../errors.ts'
+import { readRegularText } from '../host/regular-file.ts'
 import { parseJson } from '../text.ts'
 import { programVersion } from '../version.ts'
 
@@ -63,12 +63,13 @@ export function mergePackage({ template, existing, file, name, dependency }: Mer
 }
 
 /** Where npm got this program: as the project wrote it that it is installed in, or the tarball of the clone. */
-export function ownDependency(folder: string): string {
+export async function ownDependency(folder: string): Promise<string> {
   const top = resolvePath(sourceFolder())
   if (!isPackage) return fileSpec(folder, join(top, `${ownName}-${programVersion()}.tgz`))
   const modules = dirname(dirname(top))
   const project = dirname(modules)
-  const { dependencies, devDependencies } = basename(modules) === 'node_modules' ? readPackage(project) : {}
+  const isInProject = basename(modules) === 'node_modules'
+  const { dependencies, devDependencies } = isInProject ? await readPackage(project) : {}
   const written = devDependencies?.[ownName] ?? dependencies?.[ownName]
   if (written?.startsWith('file:'))
     return fileSpec(folder, resolvePath(project, written.slice('file:'.length)))
@@ -81,13 +82,10 @@ function fileSpec(folder: string, path: string): string {
   return `file:${relative(folder, path)}`
 }
 
-function readPackage(folder: string): PackageJson {
-  try {
-    return (parseJson(readFileSync(join(folder, 'package.json'), 'utf8')) ?? {}) as PackageJson
-  } catch {
-    // A global installation belongs to no project.
-    return {}
-  }
+/** A project's own file; empty for a global installation, which belongs to no project. */
+async function readPackage(project: string): Promise<PackageJson> {
+  const text = await readRegularText(join(project, 'package.json')).catch(() => '{}')
+  return (parseJson(text) ?? {}) as PackageJson
 }
 
 /** A name that npm takes. */

@@ -6,6 +6,7 @@ import { basename, dirname, join, resolve as resolvePath } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Command } from 'commander'
 import { exitCodes, PipelineError } from '../errors.ts'
+import { readRegularText } from '../host/regular-file.ts'
 import { mergePackage, ownDependency } from './init-package.ts'
 import type { Terminal } from './terminal.ts'
 import type { Choose } from './verb.ts'
@@ -33,13 +34,13 @@ async function init(folder: string, terminal: Terminal): Promise<number> {
     })
   }
   const packageFile = join(folder, 'package.json')
-  const existing = existsSync(packageFile) ? await readFile(packageFile, 'utf8') : '{}'
+  const existing = existsSync(packageFile) ? await readRegularText(packageFile) : '{}'
   const merged = mergePackage({
     template: await readFile(join(example, 'package.json'), 'utf8'),
     existing,
     file: packageFile,
     name: basename(folder),
-    dependency: ownDependency(folder),
+    dependency: await ownDependency(folder),
   })
   for (const path of files) {
     const target = join(folder, placeOf(path))
