@@ -25,6 +25,13 @@ export async function loadPipeline(
   overrides: readonly Overrides[],
   payload?: string,
 ): Promise<ResolvedPipeline> {
+  const pipeline = await importPipeline(file)
+  const more = payload === undefined ? [] : [overridePayload(pipeline, resolvePath(file), payload)]
+  return resolvePipeline(pipeline, [...overrides, ...more], process.env)
+}
+
+/** The default export of a pipeline file, not checked yet. @throws PipelineError `pipeline-unreadable` */
+export async function importPipeline(file: string): Promise<Pipeline> {
   const path = resolvePath(file)
   const found = await stat(path).catch(() => undefined)
   // Importing a FIFO would never end.
@@ -55,9 +62,7 @@ export async function loadPipeline(
       'end it with: export default definePipeline({…})',
     )
   }
-  const chosen = pipeline as unknown as Pipeline
-  const more = payload === undefined ? [] : [overridePayload(chosen, path, payload)]
-  return resolvePipeline(chosen, [...overrides, ...more], process.env)
+  return pipeline as unknown as Pipeline
 }
 
 /** Where in a file something was thrown, as ` at line 3, column 7`; empty if it was thrown elsewhere. */

@@ -49,6 +49,7 @@ const partition = z.strictObject({
     .string()
     .regex(/^\/$|^(\/[a-z0-9_-]+)+$/, 'must be an absolute path in lower case')
     .optional(),
+  /** What it is formatted with. */
   filesystem: z.enum(['ext2', 'ext4', 'swap']),
   /** MiB; leave out for the one that takes the rest. */
   sizeMiB: z.int().min(8, 'must be at least 8 MiB').optional(),
@@ -56,6 +57,7 @@ const partition = z.strictObject({
   grow: z.boolean().default(false),
   /** Primary partition; the others become logical ones, numbered from 5. @default false */
   primary: z.boolean().default(false),
+  /** Marks it as the one to boot from. @default false */
   bootable: z.boolean().default(false),
   /** Share of blocks reserved for root, in percent. @default 0 */
   reservedPercent: z.number().min(0).max(50).default(0),
@@ -63,7 +65,9 @@ const partition = z.strictObject({
 
 /** Size of the guests that verify an image. */
 const sizeFields = (byDefault: { readonly memoryMiB: number; readonly cpus: number }) => ({
+  /** Memory in MiB. */
   memoryMiB: z.int().min(256, 'must be at least 256 MiB').max(65_536).default(byDefault.memoryMiB),
+  /** Processors. */
   cpus: z.int().min(1).max(64).default(byDefault.cpus),
 })
 
@@ -76,6 +80,7 @@ const mirror = z.strictObject({
   debian: folderUrl.default(debianArchives.debian),
   /** The security archive. @default http://deb.debian.org/debian-security */
   security: folderUrl.default(debianArchives.security),
+  /** Components of both. */
   components: z
     .array(z.string().regex(/^[a-z-]+$/))
     .min(1)
@@ -121,7 +126,9 @@ export const pipelineFields = z.strictObject({
   variants: z
     .array(
       z.strictObject({
+        /** Debian release. */
         suite: z.enum(['bookworm', 'trixie']),
+        /** Processor, as the kernel calls it. */
         arch: z.enum(['x86_64']),
         /** Goes into the file name, to tell images of one architecture apart. */
         label: z
@@ -134,7 +141,9 @@ export const pipelineFields = z.strictObject({
       }),
     )
     .min(1, 'must name at least one variant'),
+  /** The disk of the images. */
   disk: z.strictObject({
+    /** A multiple of 126 MiB, which every format can express. */
     sizeMiB: z
       .int()
       .positive()
@@ -142,14 +151,19 @@ export const pipelineFields = z.strictObject({
         maximumDiskMiB,
         `must be at most ${maximumDiskMiB} MiB, the most that a DOS partition table can hold`,
       ),
+    /** In the order of the disk. */
     partitions: z.array(partition).min(1),
   }),
+  /** Until a host gives another one. */
   hostname: z.string().regex(hostLabel, 'must be one DNS label in lower case'),
+  /** Of the host name. */
   domain: z.string().regex(dnsName, 'must be a DNS name in lower case'),
+  /** The one locale of the image. */
   locale: z
     .string()
     .regex(/^[a-z]{2,3}_[A-Z]{2}\.UTF-8$/, 'must be a UTF-8 locale like en_US.UTF-8')
     .default('en_US.UTF-8'),
+  /** Name in the tz database. */
   timezone: z
     .string()
     .regex(/^[A-Z][\w+-]*(\/[A-Z][\w+-]*)*$/, 'must be a time zone like Europe/Berlin')
@@ -159,10 +173,12 @@ export const pipelineFields = z.strictObject({
     .string()
     .regex(/^[a-z]{2,8}$/, 'must be a keyboard layout like us')
     .default('us'),
+  /** Where packages come from. */
   mirror: mirror.prefault({}),
   /** The administrative account besides root. Neither has a password. */
   account: z
     .strictObject({
+      /** Login name. */
       name: z
         .string()
         .regex(unixName, 'must be a user name')
@@ -170,10 +186,12 @@ export const pipelineFields = z.strictObject({
           (name) => !systemNames.has(name),
           'must not be a user or group that Debian has from the start',
         ),
+      /** For people. */
       fullName: z
         .string()
         .regex(/^[^:,\p{Cc}]*$/u, 'must have no colon, comma or control character')
         .default(''),
+      /** Groups besides its own. */
       groups: z
         .array(z.string().regex(unixName, 'must be a group name'))
         .refine(isWithoutDuplicates, 'must name each group once')
@@ -195,11 +213,13 @@ export const pipelineFields = z.strictObject({
   /** The machine that stages run in; not part of the result. */
   machine: z
     .strictObject({
+      /** Memory in MiB. */
       memoryMiB: z
         .int()
         .min(256, 'must be at least 256 MiB')
         .max(1024 ** 2, 'must be at most 1048576 MiB, which is 1 TiB')
         .default(2048),
+      /** Processors. */
       cpus: z.int().min(1).max(64).default(2),
       /** The build stops if the guest is not ready for its first stage by then. */
       bootTimeoutSeconds: z.int().min(10).default(600),
@@ -232,9 +252,11 @@ export const pipelineFields = z.strictObject({
   waivers: z
     .array(
       z.strictObject({
+        /** Its id, e.g. `F7`: `docs/verify.md` lists them. */
         check: z.enum(assertionIds as [AssertionId, ...AssertionId[]], {
           error: 'must be the id of a check, as docs/verify.md lists them',
         }),
+        /** Why that is right for this image. */
         reason: z.string().min(10, 'must say why, in ten characters or more'),
       }),
     )
