@@ -5,6 +5,7 @@ import { rename, writeFile } from 'node:fs/promises'
 import { join, relative, resolve, sep } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import type { BuildFailure, Message, Plugin } from 'esbuild'
+import { renderPlace } from '../text.ts'
 import { makeImportedFolder, programFolder, sourceFolder } from './program.js'
 
 /** A module that does not compile. `message` names file, line, and column, and shows the text there. */
@@ -66,8 +67,7 @@ async function bundle(path: string, folder: string, imported: string): Promise<s
 function describe({ text, location }: Message): string {
   if (location === null) return text
   const { file, line, column, length, lineText } = location
-  const underline = ' '.repeat(column) + '^'.repeat(Math.max(1, Math.min(length, lineText.length - column)))
-  return `${text}\n  ${file}:${line}:${column + 1}\n    ${lineText}\n    ${underline}`
+  return `${text}\n${renderPlace(file, { line, column: column + 1, text: lineText, length })}`
 }
 
 /** What this package offers, and the module of each: a pipeline gets them from the program that runs it. */

@@ -2,6 +2,7 @@
 
 import { z } from 'zod'
 import { formatFields, targetNames } from '../targets/registry.ts'
+import { rememberCall } from './call-sites.ts'
 import { type AssertionId, assertionIds, contractNames } from './contract.ts'
 import { debianInstallerFields } from './debian-installer.ts'
 import { freshnessFields } from './freshness.ts'
@@ -295,7 +296,8 @@ export type PipelineFields = z.output<typeof pipelineFields>
 /** A failure that is right for an image. */
 export type Waiver = PipelineFields['waivers'][number]
 
-/** Types `pipeline.ts`; does nothing else. */
+/** Types `pipeline.ts`, and remembers where it is; does nothing else. */
 export function definePipeline(pipeline: Pipeline): Pipeline {
+  rememberCall(pipeline)
   return pipeline
 }
