@@ -114,7 +114,7 @@ export const pipelineFields = z.strictObject({
     .string()
     .regex(/^[a-z][a-z0-9-]*$/, 'must be lower case letters, digits and dashes')
     .max(40, fitsTar(40)),
-  /** CloudStack release that the template is for, e.g. `4.22.0`. */
+  /** Version of the images, e.g. `1.0`; of a system VM, the CloudStack release that it is for, e.g. `4.22.0`. */
   release: z
     .string()
     .regex(/^\d+(\.\d+){1,3}(-[A-Za-z0-9.]+)?$/, 'must look like 4.22.0')

@@ -6,6 +6,8 @@ set -eu
 
 cat >/etc/cloud/cloud.cfg.d/90-appliance.cfg <<END
 datasource_list: [$SOURCES]
+# sudo looks up the name that the seed gives.
+manage_etc_hosts: localhost
 system_info:
   default_user:
     name: $ACCOUNT
