@@ -23,10 +23,10 @@ describe('the example', () => {
     const [, summary] = /summary: '(.*)',/.exec(declaration) ?? []
     expect(title).toBe(`# ${name}: ${summary}.`)
     expect(uses).toMatch(/^# uses: .* {4}leaves: .*$/)
-    const demanded = [...read(`stages/${name}`).matchAll(/"\$\{(\w+):?\?\}"/g)].map(
+    const demanded = [...read(`stages/${name}`).matchAll(/"\$\{([A-Z_]+):?\?\}"/g)].map(
       ([, variable]) => variable,
     )
-    for (const variable of demanded) expect(declaration).toContain(`    ${variable}: `.trim())
+    for (const variable of demanded) expect(declaration).toContain(`${variable}:`)
   })
 })
 
