@@ -107,8 +107,7 @@ const mirror = z.strictObject({
     .optional(),
 })
 
-/** The rules for a whole pipeline except its stages, whose settings each stage checks itself. */
-export const pipelineFields = z.strictObject({
+const pipelineShape = {
   /** First part of every image's file name. */
   name: z
     .string()
@@ -281,7 +280,13 @@ export const pipelineFields = z.strictObject({
   repository: z.boolean().default(false),
   /** How each target's file is written. `'cloudstack'` packs them as its package builds expect, and sets `repository`. */
   formats: z.strictObject(formatFields).prefault({}),
-})
+}
+
+/**
+ * The rules for a whole pipeline except its stages, whose settings each stage checks itself. With its type written down, the
+ * declarations of the npm package keep the comments above.
+ */
+export const pipelineFields: z.ZodObject<typeof pipelineShape, z.core.$strict> = z.strictObject(pipelineShape)
 
 /** A pipeline as a person writes it. */
 export type Pipeline = Omit<z.input<typeof pipelineFields>, 'formats'> & {

@@ -12,7 +12,7 @@ interface Part {
 }
 
 const parts: readonly Part[] = [
-  { file: 'pipeline', name: 'pipelineFields', at: '' },
+  { file: 'pipeline', name: 'pipelineShape', at: '' },
   { file: 'pipeline', name: 'partition', at: 'disk.partitions' },
   { file: 'pipeline', name: 'mirror', at: 'mirror' },
   ...['verification', 'verification.routers'].map((at) => ({ file: 'pipeline', name: 'sizeFields', at })),

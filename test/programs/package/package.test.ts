@@ -95,6 +95,11 @@ describe('the tarball', () => {
     expect(sources.filter((path) => !path.startsWith('package/dist/examples/'))).toEqual([])
   })
 
+  it('has what the fields of a pipeline mean, for editors', () => {
+    const declarations = readFileSync(join(own(), 'dist/src/config/pipeline.d.ts'), 'utf8')
+    expect(declarations).toContain('/** Console keyboard layout. */')
+  })
+
   it('brings its packages with their licenses, but those that npm installs', () => {
     const { dependencies } = readJson(join(project, 'package.json'))
     expect(Object.keys(dependencies)).toEqual(['esbuild', 'zod'])
