@@ -1,7 +1,7 @@
 /**
  * `unit` in seconds, `programs` with ours and others' run for real, `golden` on rendered files, `e2e` with real guests, one after
- * the other. `survive`, `breakages`, `hosts`, `workflows` and `cloudstack` take too long for every day, `suites` asks Debian's mirror: `npm test` leaves them
- * out, and each has a script of its own.
+ * the other. `survive`, `breakages`, `hosts`, `reproduce`, `workflows` and `cloudstack` take too long for every day, `suites` asks
+ * Debian's mirror: `npm test` leaves them out, and each has a script of its own.
  */
 
 import { defineConfig } from 'vitest/config'
@@ -122,6 +122,16 @@ export default defineConfig({
           hookTimeout: 3_600_000,
           sequence: { groupOrder: 9 },
           poolOptions: { forks: { singleFork: true } },
+        },
+      },
+      {
+        // Builds the product twice.
+        test: {
+          name: 'reproduce',
+          include: ['test/reproduce/**/*.test.ts'],
+          testTimeout: 7_200_000,
+          sequence: { groupOrder: 11 },
+          env,
         },
       },
       {

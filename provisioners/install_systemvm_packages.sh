@@ -1,8 +1,8 @@
 #!/bin/sh
 # install_systemvm_packages.sh: every package of the system VM, configured as if answered by hand.
-# uses: PACKAGES (by spaces)    leaves: /etc/default/sysstat, the packages
+# uses: PACKAGES (by spaces), SOURCE_DATE_EPOCH    leaves: /etc/default/sysstat, the packages
 set -eu
-: "${PACKAGES:?}"
+: "${PACKAGES:?}" "${SOURCE_DATE_EPOCH:?}"
 
 # Sets `missing`. One query for all: each process is dear under emulation. It fails when a name is unknown, that is, missing.
 find_missing() {
@@ -41,7 +41,42 @@ echo 'ENABLED="true"' >/etc/default/sysstat
 # Where nobody answered, iptables-persistent has saved the rules of the machine that the base was made on.
 rm -f /etc/iptables/rules.v4 /etc/iptables/rules.v6
 
-[ -z "$missing" ] || { echo "install_systemvm_packages: not installed:$missing" >&2; exit 1; }
 # A postinst that could not run Java leaves no key store, and no error.
 [ -s /etc/ssl/certs/java/cacerts ]
+# Java's key store has for each certificate the moment it was added, and a seal over all. Java knows no other moment.
+python3 - /etc/ssl/certs/java/cacerts "$SOURCE_DATE_EPOCH" <<'END'
+import hashlib
+import struct
+import sys
+
+path, epoch = sys.argv[1], int(sys.argv[2])
+with open(path, 'rb') as file:
+    store = bytearray(file.read())
+
+
+def seal():
+    return hashlib.sha1('changeit'.encode('utf-16-be') + b'Mighty Aphrodite' + store[:-20]).digest()
+
+
+def skip(at, width):
+    return at + struct.calcsize(width) + struct.unpack_from(width, store, at)[0]
+
+
+magic, version, count = struct.unpack_from('>3I', store)
+if (magic, version, store[-20:]) != (0xFEEDFEED, 2, seal()):
+    sys.exit(f'install_systemvm_packages: {path} is not a key store with the password that Debian gives it')
+at = 12
+for _ in range(count):
+    (kind,) = struct.unpack_from('>I', store, at)
+    if kind != 2:
+        sys.exit(f'install_systemvm_packages: {path} has an entry of the kind {kind}, which is no certificate')
+    at = skip(at + 4, '>H')
+    struct.pack_into('>Q', store, at, epoch * 1000)
+    at = skip(skip(at + 8, '>H'), '>I')
+store[-20:] = seal()
+with open(path, 'wb') as file:
+    file.write(store)
+END
+
+[ -z "$missing" ] || { echo "install_systemvm_packages: not installed:$missing" >&2; exit 1; }
 echo 'install_systemvm_packages: all there'

@@ -5,11 +5,10 @@ import { type Command, InvalidArgumentError } from 'commander'
 import { isEqual } from '../diff/compare.ts'
 import { type ExpectedDifference, setAsideExpected } from '../diff/installers.ts'
 import { reportDifference } from '../diff/report.ts'
-import { type ComparedDisk, findSources, installerOf } from '../diff/sources.ts'
-import { type DiskFiles, openDisk } from '../disk/disk-files.ts'
+import { findSources, installerOf } from '../diff/sources.ts'
+import { withDisks } from '../diff/with-disks.ts'
 import { exitCodes } from '../errors.ts'
 import { outFolderAt } from '../host/out-folder.ts'
-import { findWorkFolder } from '../host/work-folder.ts'
 import { planImage } from '../plan/plan.ts'
 import { formatTable } from '../report/format.ts'
 import { openStore } from '../store/store.ts'
@@ -87,27 +86,6 @@ function renderExpected(expected: readonly ExpectedDifference[], colors: Termina
   const rows = expected.map(({ name, count, why }) => [name, `${count}`, why])
   const lines = rows.length === 0 ? 'none' : formatTable(rows, [false, true])
   return `${colors.bold('Expected between two installers, and left out above')}\n${lines.replaceAll(/^/gm, '  ')}\n`
-}
-
-/** Opens both disks in parallel, and closes what was opened whatever happens. */
-async function withDisks<Result>(
-  sources: readonly [ComparedDisk, ComparedDisk],
-  signal: AbortSignal,
-  action: (disks: readonly [DiskFiles, DiskFiles]) => Promise<Result>,
-): Promise<Result> {
-  const workFolder = await findWorkFolder()
-  const opening = sources.map(({ file, format, backing }) =>
-    openDisk(file, { format, backing, workFolder, signal }),
-  )
-  const opened = await Promise.allSettled(opening)
-  try {
-    const failed = opened.find((outcome) => outcome.status === 'rejected')
-    if (failed !== undefined) throw failed.reason
-    const [before, after] = await Promise.all(opening)
-    return await action([before as DiskFiles, after as DiskFiles])
-  } finally {
-    for (const outcome of opened) if (outcome.status === 'fulfilled') await outcome.value.close()
-  }
 }
 
 function collectPath(path: string, before: readonly string[]): readonly string[] {

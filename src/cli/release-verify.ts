@@ -2,9 +2,10 @@
 
 import { readdir } from 'node:fs/promises'
 import { resolve as resolvePath } from 'node:path'
-import type { Command } from 'commander'
+import { type Command, InvalidArgumentError } from 'commander'
 import { exitCodes, PipelineError } from '../errors.ts'
 import type { AttestationTrust } from '../release/attestation.ts'
+import type { CountedRebuilds, RebuildTrust } from '../release/count-rebuilds.ts'
 import { readReleaseRecord, releaseFiles } from '../release/record.ts'
 import type { ReleaseVerification } from '../release/verify-release.ts'
 import { untilInterrupted } from './interrupt.ts'
@@ -19,6 +20,9 @@ interface VerifyOptions {
   readonly attestedBy?: string
   readonly trustedRoot?: string
   readonly requireSignature?: boolean
+  readonly rebuilds?: string
+  readonly rebuilders?: string
+  readonly requireRebuilds?: number
   readonly json?: boolean
 }
 
@@ -45,6 +49,9 @@ export function addReleaseVerify(release: Command, terminal: Terminal, choose: C
     )
     .option('--trusted-root <file>', 'what gh attestation trusted-root prints')
     .option('--require-signature', 'end with 4 unless it is known who signed it')
+    .option('--rebuilds <folder>', 'statements of reproduce, with their signatures; needs --rebuilders')
+    .option('--rebuilders <file>', 'SSH keys of those who build releases again: allowed signers')
+    .option('--require-rebuilds <count>', 'end with 4 unless so many of them made the same files', parseCount)
     .option('--json', 'print what is wrong as JSON')
     .action((folder: string, _options: VerifyOptions, command: Command) =>
       choose(() => verify(folder, command.optsWithGlobals(), terminal)),
@@ -55,6 +62,7 @@ export function addReleaseVerify(release: Command, terminal: Terminal, choose: C
 
 async function verify(folder: string, options: VerifyOptions, terminal: Terminal): Promise<number> {
   await requireRelease(folder)
+  const rebuilding = rebuildTrust(options)
   const { verifyRelease } = await import('../release/verify-release.ts')
   const verification = await untilInterrupted((signal) =>
     verifyRelease({
@@ -71,12 +79,52 @@ async function verify(folder: string, options: VerifyOptions, terminal: Terminal
   )
   const { files, record, signedBy, faults } = verification
   const exceptions = record?.exceptions ?? []
-  if (options.json) terminal.out(`${JSON.stringify({ files, exceptions, signedBy, faults }, null, 2)}\n`)
+  const { rebuiltBy, faults: doubts } = await findRebuilds(verification, rebuilding)
+  const result = { files, exceptions, signedBy, rebuiltBy, faults }
+  if (options.json) terminal.out(`${JSON.stringify(result, null, 2)}\n`)
   else for (const { file, fault } of faults) terminal.out(`${file}: ${fault}\n`)
+  for (const { file, fault } of doubts) warn(terminal, `${file} does not count: ${fault}`)
   for (const { kind, text } of exceptions) warn(terminal, `${kind}: ${text}`)
-  const isRefused = options.requireSignature === true && signedBy.length === 0
+  const { requireSignature = false, requireRebuilds = 0 } = options
+  const isRefused = (requireSignature && signedBy.length === 0) || rebuiltBy.length < requireRebuilds
   terminal.error(renderVerdict(verification, isRefused, terminal.colors))
+  if (rebuilding !== undefined) terminal.error(`${renderRebuilders(rebuiltBy)}\n`)
   return faults.length === 0 && !isRefused ? exitCodes.ok : exitCodes.verificationFailed
+}
+
+/** @throws PipelineError `usage` */
+function rebuildTrust(options: VerifyOptions): RebuildTrust | undefined {
+  const { rebuilds, rebuilders, requireRebuilds, revoked } = options
+  if (rebuilds !== undefined && rebuilders !== undefined)
+    return { folder: resolvePath(rebuilds), rebuilders: resolvePath(rebuilders), revoked: pathOf(revoked) }
+  if (rebuilds === undefined && rebuilders === undefined && requireRebuilds === undefined) return undefined
+  throw new PipelineError({
+    code: 'usage',
+    message: '--rebuilds and --rebuilders need each other',
+    hint: 'anyone can write a statement: name the keys of those whom you believe; docs/reproducible.md shows how.',
+    exitCode: exitCodes.badInput,
+  })
+}
+
+/** Files that were changed since are not those that anyone built again. */
+async function findRebuilds(
+  { record, faults }: ReleaseVerification,
+  trust: RebuildTrust | undefined,
+): Promise<CountedRebuilds> {
+  if (trust === undefined || record === undefined || faults.length > 0) return { rebuiltBy: [], faults: [] }
+  const { countRebuilds } = await import('../release/count-rebuilds.ts')
+  return countRebuilds(record, trust)
+}
+
+function renderRebuilders(rebuiltBy: readonly string[]): string {
+  return rebuiltBy.length === 0
+    ? 'nobody whose key you named has built the same files again'
+    : `built again, with the same files, by ${rebuiltBy.join(' and ')}`
+}
+
+function parseCount(text: string): number {
+  if (!/^[1-9]\d{0,2}$/.test(text)) throw new InvalidArgumentError('It must be a number from 1 to 999.')
+  return Number(text)
 }
 
 function renderVerdict(

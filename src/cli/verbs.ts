@@ -79,6 +79,11 @@ export const verbs: readonly Verb[] = [
     load: async () => (await import('./release.ts')).releaseCommand,
   },
   {
+    name: 'reproduce',
+    summary: 'build a release again from the same commit, and compare every file',
+    load: async () => (await import('./reproduce.ts')).reproduceCommand,
+  },
+  {
     name: 'report',
     summary: 'write the report of a run as a web page, or open it; compares with an earlier one',
     load: async () => (await import('./report.ts')).reportCommand,

@@ -122,6 +122,8 @@ const pipelineShape = {
   date: z.iso
     .date('must be a date like 2026-11-01')
     .refine(isDateOfFiles, `must be from ${firstDay}, a zip file's first day, to 2242-03-16, an OVA's last`),
+  /** Make the final disk anew, so that the same files are the same bytes. */
+  reproducible: z.boolean().default(true),
   /** Images of this product, the default first. */
   variants: z
     .array(

@@ -48,6 +48,7 @@ export function resolveImage(
     label: variant.label,
     downloadUrl: fields.downloadUrl,
     repository: fields.repository,
+    reproducible: fields.reproducible,
     stages,
     fileName: `${fields.name}-${fields.release}${label}-${variant.arch}`,
   }

@@ -75,7 +75,7 @@ export function resolveSettings(
 }
 
 /** Names in the report for parts of a run that are not stages. */
-const partNames = ['base', 'boot', 'shutdown', 'inputs', 'flatten']
+const partNames = ['base', 'repack', 'boot', 'shutdown', 'inputs', 'flatten']
 
 /** Faults of the names that stages have. */
 export function stageNameFaults(uses: readonly StageUse[]): Fault[] {

@@ -44,6 +44,8 @@ export interface ResolvedImage extends ImageFacts {
   readonly label: string | undefined
   readonly downloadUrl: string | undefined
   readonly repository: boolean
+  /** Whether the final disk is made anew from its files. */
+  readonly reproducible: boolean
   readonly stages: readonly ResolvedStage[]
   /** File name of an image without `-<target>.<extension>`. */
   readonly fileName: string

@@ -109,6 +109,7 @@ function compareFiles(before: DiskFile, after: DiskFile): readonly FileAspect[] 
 
 function haveSameAttributes(before: DiskFile, after: DiskFile): boolean {
   const [old, now] = [before.attributes, after.attributes]
+  if (before.flags !== after.flags) return false
   return old.size === now.size && [...old].every(([name, value]) => now.get(name)?.equals(value) ?? false)
 }
 

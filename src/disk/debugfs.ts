@@ -32,7 +32,7 @@ export async function askDebugfs(
   signal: AbortSignal,
 ): Promise<Answers> {
   if (requests.length === 0) return readAnswers(filesystem, '')
-  const { stdout } = await runDebugfs(filesystem, requests, signal)
+  const { stdout } = await runDebugfs(filesystem, `${requests.join('\n')}\n`, signal)
   return readAnswers(
     filesystem,
     Buffer.from(stdout.buffer, stdout.byteOffset, stdout.byteLength).toString('latin1'),
@@ -41,7 +41,22 @@ export async function askDebugfs(
 
 /** Replays the journal into the filesystem, as the kernel would on mounting it. */
 export async function replayJournal(filesystem: string, signal: AbortSignal): Promise<void> {
-  await runDebugfs(filesystem, ['journal_run'], signal, ['-w'])
+  await runDebugfs(filesystem, 'journal_run\n', signal, ['-w'])
+}
+
+/**
+ * Carries out requests that change the filesystem.
+ * @param requests as bytes, since names need not be UTF-8
+ * @param options where debugfs runs, and its environment
+ */
+export async function changeFilesystem(
+  filesystem: string,
+  requests: readonly Buffer[],
+  options: { readonly cwd: string; readonly env: NodeJS.ProcessEnv },
+  signal: AbortSignal,
+): Promise<void> {
+  const lines = requests.flatMap((request) => [request, Buffer.from('\n')])
+  await runDebugfs(filesystem, Buffer.concat(lines), signal, ['-w'], options)
 }
 
 export interface ContentRequest {
@@ -100,19 +115,21 @@ const mostAnswerBytes = 256 * 1024 ** 2
 
 async function runDebugfs(
   filesystem: string,
-  requests: readonly string[],
+  input: string | Buffer,
   signal: AbortSignal,
   flags: readonly string[] = [],
+  { cwd, env = {} }: { readonly cwd?: string; readonly env?: NodeJS.ProcessEnv } = {},
 ) {
   const result = await execa('debugfs', [...flags, '-f', '-', '--', filesystem], {
     reject: false,
-    input: `${requests.join('\n')}\n`,
+    input,
     encoding: 'buffer',
     stripFinalNewline: false,
     maxBuffer: mostAnswerBytes,
     timeout: 600_000,
     cancelSignal: signal,
-    env: debugfsEnvironment(),
+    ...(cwd === undefined ? {} : { cwd }),
+    env: { ...debugfsEnvironment(), ...env },
     extendEnv: false,
   })
   signal.throwIfAborted()

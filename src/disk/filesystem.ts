@@ -94,7 +94,7 @@ const mostContentBytes = 1024 ** 3
 const mostFileBytes = 256 * 1024 ** 2
 
 /** What files may have besides the data of their disk: holes, and what some of them share. */
-const mostHoleBytes = 8 * 1024 ** 3
+export const mostHoleBytes = 8 * 1024 ** 3
 
 /** Contents of files, by inode. @throws PipelineError `disk-unreadable` if they are too large for memory */
 export async function readContents(

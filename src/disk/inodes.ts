@@ -26,6 +26,8 @@ export interface Inode {
   readonly device: string | undefined
   /** Extended attributes, capabilities and ACLs among them. */
   readonly attributes: ReadonlyMap<string, Buffer>
+  /** Those that chattr(1) sets, such as immutable (0x10). */
+  readonly flags: number
 }
 
 /** A name in a folder. */
@@ -133,7 +135,10 @@ const types: Readonly<Record<string, FileType>> = {
 }
 
 const firstLines =
-  /Inode: \d+ +Type: ([a-zA-Z ]+?) +Mode: +(\d+) +Flags: .*\nGeneration: .*\nUser: +(-?\d+) +Group: +(-?\d+) .*?Size: (\d+)\n(?:File ACL: .*\n)Links: (\d+) .*\n/y
+  /Inode: \d+ +Type: ([a-zA-Z ]+?) +Mode: +(\d+) +Flags: 0x([0-9a-f]+)\nGeneration: .*\nUser: +(-?\d+) +Group: +(-?\d+) .*?Size: (\d+)\n(?:File ACL: .*\n)Links: (\d+) .*\n/y
+/** Of `FS_IOC_SETFLAGS` in ioctl_iflags(2). All others say how the inode stores its data. */
+const settableFlags = 0x83c4ff | 0x10000
+
 const modifiedLine = /mtime: 0x([0-9a-f]{8})(?::([0-9a-f]{8}))? .*\n/y
 const attributeLine = / {2}(\S.*?) \((\d+)\)(?: = .*)?\n/y
 const deviceLine = /.*Device major\/minor number: (\d+):(\d+) .*\n/y
@@ -148,7 +153,7 @@ interface FoundInode extends Omit<Inode, 'attributes'> {
 function readInode(answers: Answers, inode: number): FoundInode {
   const first = answers.take(firstLines)
   if (first === undefined) throw unreadableDisk(`debugfs does not say what inode ${inode} is`)
-  const [, typeName = '', mode = '', uid, gid, size, links] = first
+  const [, typeName = '', mode = '', flags = '', uid, gid, size, links] = first
   const type = types[typeName]
   if (type === undefined) throw unreadableDisk(`inode ${inode} is a ${typeName}`)
   const attributeSizes = new Map<string, number>()
@@ -194,6 +199,7 @@ function readInode(answers: Answers, inode: number): FoundInode {
     target,
     device,
     attributeSizes,
+    flags: Number.parseInt(flags, 16) & settableFlags,
   }
 }
 

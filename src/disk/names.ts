@@ -14,6 +14,18 @@ export function decodeName(bytes: Uint8Array): string {
   }
 }
 
+/** The bytes of a name that `decodeName` made. */
+export function encodeName(name: string): Buffer {
+  const parts = name.split(/([\u{dc80}-\u{dcff}]+)/u)
+  return Buffer.concat(
+    parts.map((part, index) =>
+      index % 2 === 0
+        ? Buffer.from(part)
+        : Buffer.from(Array.from(part, (unit) => unit.charCodeAt(0) - loneUnits)),
+    ),
+  )
+}
+
 /** A name as one line for people, with escapes for invisible characters and for bytes that are not UTF-8. */
 export function showName(name: string): string {
   return name.replace(/[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu, (character) => {

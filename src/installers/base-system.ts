@@ -33,11 +33,13 @@ export const initramfsSettingsFile = '/etc/initramfs-tools/conf.d/systemvm-root'
 /**
  * The initramfs needs the program that checks the root filesystem, and can't find out which one in a tree without a device.
  * And systemd keeps the `/run` that the initramfs mounted, by default a tenth of memory; with 256 MiB that is hardly more
- * than the 16 MiB below which `systemctl daemon-reload` refuses.
+ * than the 16 MiB below which `systemctl daemon-reload` refuses. mkinitramfs reads these settings as shell, and makes the
+ * same bytes of the same files if no time may be later than a date. Any date will do: the image's would make layer 0 depend
+ * on it.
  */
 export function initramfsSettings({ partitions }: Disk): readonly string[] {
   const root = partitions.find(({ mount }) => mount === '/')
-  return [`FSTYPE=${root?.filesystem}`, 'RUNSIZE=20%']
+  return [`FSTYPE=${root?.filesystem}`, 'RUNSIZE=20%', `SOURCE_DATE_EPOCH=${Date.UTC(2000, 0) / 1000}`]
 }
 
 /** All packages of layer 0: the kernel, what provisioning needs, and every stage's, so that none is installed slowly. */

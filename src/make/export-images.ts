@@ -7,6 +7,7 @@ import type { ResolvedImage } from '../config/resolved.ts'
 import { canonicalJson, sha256 } from '../digest.ts'
 import { openChain } from '../disk/chain.ts'
 import { hasChecksums } from '../export/checksums.ts'
+import { digestContent } from '../export/content-digest.ts'
 import { dependenciesOf, imageName } from '../export/image-file.ts'
 import { writeMetadata } from '../export/metadata.ts'
 import { writeRepository } from '../export/repository.ts'
@@ -78,7 +79,7 @@ async function exportMissing(
   request: ExportRequest,
   missing: readonly TargetName[],
 ): Promise<readonly ImageResult[]> {
-  const { image, layer, layerDisk, outFolder, emit, estimate, signal } = request
+  const { image, layerDisk, outFolder, emit, estimate, signal } = request
   const { images, unfinishedImages } = outFolderAt(outFolder)
   await mkdir(images, { recursive: true })
   const [{ node }] = await openChain(layerDisk, 'qcow2', 'same folder')
@@ -86,7 +87,8 @@ async function exportMissing(
     ...image,
     disk: node,
     workFolder: unfinishedImages,
-    findKey: async () => layer.sha256,
+    // Of the content: layers with the same content may be different files.
+    findKey: async (disk) => digestContent(disk, signal),
     targets: missing,
     fileOf: (target) => imagePaths(image, outFolder, target).file,
     // It would no longer be true.

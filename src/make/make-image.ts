@@ -36,6 +36,7 @@ import { exportImages, isFinished } from './export-images.ts'
 import { recordFreshness, refreshed } from './freshness.ts'
 import { installBase } from './install-base.ts'
 import { clearLeftovers } from './leftovers.ts'
+import { makeFinal } from './make-final.ts'
 import { type HostTools, readTools, requireFitPlan } from './preflight.ts'
 import { recordInputs } from './record-inputs.ts'
 import { type BuildRequest, describeRun, type Run, timingOf } from './run.ts'
@@ -73,8 +74,9 @@ async function buildAlone(
   try {
     const base = await installBase(run)
     run.base = base
-    const final = await buildStages(run, base)
+    const last = await buildStages(run, base)
     if (request.planning.until === undefined) {
+      const final = await makeFinal(run, last)
       // Asking the archives is mostly waiting, with work beside it that needs no answer.
       await allEnded([makeImages(run, final), recordFreshness(run, final)])
       await verifyTargets(run)
@@ -163,6 +165,7 @@ async function beginRun(
     stages: plan.stages.map((stage) =>
       stage.cached === undefined ? resultOfSkipped(stage) : resultOfLayer(stage.cached, 'cached'),
     ),
+    final: plan.final?.cached,
     images: [],
     packages: undefined,
     freshness: undefined,

@@ -82,6 +82,8 @@ export interface Run {
   /** Layer 0, once it is there. */
   base: Layer | undefined
   stages: readonly StageResult[]
+  /** The disk that images are made from, if the plan has one. */
+  final: Layer | undefined
   images: readonly ImageResult[]
   /** Of the image; undefined while what it is made from is not recorded. */
   packages: readonly InputPackage[] | undefined
@@ -132,6 +134,7 @@ export function describeRun(run: Run): Report {
     timings: run.timings,
     ...(run.base === undefined ? {} : { base: describeBase(run.base) }),
     stages: run.stages.map((stage) => withStart(stage, run.stageStarts.get(stage.name))),
+    ...(run.final === undefined ? {} : { final: describeFinal(run.final) }),
     images: [...run.images],
     ...(run.packages === undefined ? {} : { packages: run.packages.map(describePackage) }),
     ...(run.freshness === undefined ? {} : { freshness: run.freshness }),
@@ -163,6 +166,10 @@ function describePackage({ name, version, architecture, licenses }: InputPackage
 
 function describeBase({ key, sha256, sizeBytes, origin }: Layer): NonNullable<Report['base']> {
   return { key, sha256, sizeBytes, ...(origin === undefined ? {} : { origin }) }
+}
+
+function describeFinal({ key, sha256, sizeBytes }: Layer): NonNullable<Report['final']> {
+  return { key, sha256, sizeBytes }
 }
 
 function describeCheckout({ changed, ...source }: Source): NonNullable<Report['source']> {

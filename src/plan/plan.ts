@@ -16,6 +16,8 @@ import {
   keyOf,
   type LayerKey,
   type LayerParts,
+  type RepackParts,
+  repackName,
   type StageParts,
 } from '../store/layer-key.ts'
 import type { Layer } from '../store/layer-record.ts'
@@ -23,6 +25,9 @@ import type { Store } from '../store/store.ts'
 
 /** Raised when a change of the engine makes earlier layers wrong. */
 const layerFormat = 3
+
+/** Raised when `src/repack/` makes other bytes of the same files. */
+const repackRevision = 1
 
 /** A layer that the image needs, whether it exists or not. */
 export interface PlannedLayer<Parts extends LayerParts = LayerParts> {
@@ -52,6 +57,8 @@ export interface Plan {
   readonly layout: Layout
   readonly base: PlannedBase
   readonly stages: readonly PlannedStage[]
+  /** The disk that images are made from; undefined if that is the last stage's, or no images are made. */
+  readonly final: PlannedLayer<RepackParts> | undefined
 }
 
 /** Which layers of the store a plan may use. */
@@ -104,13 +111,31 @@ export async function planImage(
   }
   const layout = layoutOf(image, baseKey, base.cached)
   if (layout === undefined) throw new Error('a base that is used has a layout that fits')
-  return { image, layout, base, stages }
+  const final =
+    image.reproducible && options.until === undefined ? planFinal(image, parent, known) : undefined
+  return { image, layout, base, stages, final }
 }
 
 /** Where the partitions of a base are, or will be; undefined if its record does not fit the image's disk. */
 export function layoutOf(image: ResolvedImage, key: LayerKey, base: Layer | undefined): Layout | undefined {
   if (base === undefined || !installerOf(image).placesPartitions) return placePartitions(image.disk, key)
   return base.layout && fitLayout(image.disk, base.layout)
+}
+
+function planFinal(
+  { sourceDateEpoch }: ResolvedImage,
+  { key: parent, cached }: PlannedLayer,
+  known: readonly Layer[],
+): PlannedLayer<RepackParts> {
+  const parts: RepackParts = {
+    format: layerFormat,
+    name: repackName,
+    revision: repackRevision,
+    sourceDateEpoch,
+    parent,
+  }
+  const obstacle = cached === undefined ? 'a layer below has to be made' : undefined
+  return planLayer(repackName, keyOf(parts), parts, parent, known, obstacle)
 }
 
 /** The image's stages up to `until`. @throws PipelineError `unknown-stage` */

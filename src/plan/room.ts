@@ -51,18 +51,22 @@ export async function expectRoom(
   const chosen = hasImages ? plan.image.targets : []
   const images = chosen.map((target) => ({ name: target, bytes: imageSize(target, plan, flat, reports) }))
   const base = made.find(({ name }) => name === 'base')
-  const isWorkHere =
-    base !== undefined && installerOf(plan.image).needsWorkFolder === true && (await isWorkIn(outFolder))
-  const work = isWorkHere && base.bytes !== undefined ? base.bytes * workFactor : undefined
-  const installing = base === undefined ? 0 : sumOfKnown([base.bytes, isWorkHere ? work : 0])
-  const exporting = sumOfKnown([...made, ...images].map(({ bytes }) => bytes).concat(flat))
-  const isKnown = installing !== undefined && exporting !== undefined
+  const isWorkHere = await isWorkIn(outFolder)
+  const needsWork = base !== undefined && isWorkHere && installerOf(plan.image).needsWorkFolder === true
+  const work = needsWork && base.bytes !== undefined ? base.bytes * workFactor : undefined
+  const installing = base === undefined ? 0 : sumOfKnown([base.bytes, needsWork ? work : 0])
+  const final = made.find(({ name }) => name === plan.final?.name)
+  const repacking = isWorkHere && final?.bytes !== undefined ? final.bytes * repackFactor : 0
+  const layersBytes = made.map(({ bytes }) => bytes)
+  const exporting = sumOfKnown([...layersBytes, ...images.map(({ bytes }) => bytes), flat])
+  const finishing = sumOfKnown([...layersBytes, repacking])
+  const isKnown = installing !== undefined && exporting !== undefined && finishing !== undefined
   return {
     layers: made,
     images,
     flatBytes: flat,
     workBytes: work,
-    peakBytes: isKnown ? Math.max(installing, exporting) : neededBytes,
+    peakBytes: isKnown ? Math.max(installing, finishing, exporting) : neededBytes,
     isKnown,
     freeBytes: await freeBytes(outFolder),
   }
@@ -70,6 +74,9 @@ export async function expectRoom(
 
 /** Measured: the package tree plus a raw disk, relative to the resulting qcow2. */
 const workFactor = 3
+
+/** The files' contents, and the raw disk they are put on. */
+const repackFactor = 2
 
 function sizeOf(
   { name, closest }: PlannedLayer,
@@ -91,6 +98,9 @@ function flatSize(plan: Plan, made: readonly RoomOf[], reports: readonly Report[
   )
   const last = flattened && lastImage(flattened, reports)?.allocatedBytes
   if (last !== undefined) return last
+  const { final } = plan
+  const finalSize = final?.cached?.sizeBytes ?? made.find(({ name }) => name === final?.name)?.bytes
+  if (finalSize !== undefined) return finalSize
   const chain = layersOf(plan).map(
     ({ name, cached }) => cached?.sizeBytes ?? made.find((layer) => layer.name === name)?.bytes,
   )

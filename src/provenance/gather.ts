@@ -13,7 +13,7 @@ import { writeDurably } from '../host/files.ts'
 import { listTree } from '../host/hash-file.ts'
 import { outFolderAt } from '../host/out-folder.ts'
 import { findWorkFolder } from '../host/work-folder.ts'
-import { isBase } from '../store/layer-key.ts'
+import { isBase, isStage } from '../store/layer-key.ts'
 import type { Layer } from '../store/layer-record.ts'
 import { packagesOf } from '../store/packages.ts'
 import type { Store } from '../store/store.ts'
@@ -176,7 +176,7 @@ function packagesAfter(layers: readonly Layer[]): ReadonlyMap<string, string> {
 
 function describeLayer(layer: Layer): InputLayer {
   const { name, key, sha256: digest, parts, installerFiles, tools, origin } = layer
-  const stage = isBase(parts) ? undefined : parts
+  const stage = isStage(parts) ? parts : undefined
   return {
     name,
     key,

@@ -14,8 +14,8 @@ import { gatherInputs } from '../provenance/gather.ts'
 import { type Inputs, readInputs } from '../provenance/inputs.ts'
 import { type ImageResult, type Report, reportSchema } from '../report/report.ts'
 import type { ImageVerification } from '../report/verification.ts'
-import { layersUpTo } from '../store/chain.ts'
-import type { LayerKey } from '../store/layer-key.ts'
+import { layersOf, layersUpTo } from '../store/chain.ts'
+import { type LayerKey, repackName } from '../store/layer-key.ts'
 import { openStore } from '../store/store.ts'
 import type { TargetName } from '../targets/registry.ts'
 import { findVerdict } from '../verify/verdicts.ts'
@@ -194,17 +194,17 @@ function judgeRun({ run, source, image: built }: Report, image: ResolvedImage, s
 }
 
 /** A release needs the same pipeline and program that made its images. */
-async function judgePlan({ stages, images }: Report, image: ResolvedImage, say: Say): Promise<void> {
+async function judgePlan({ stages, final, images }: Report, image: ResolvedImage, say: Say): Promise<void> {
   const plan = await planImage(image, openStore('/nonexistent'))
-  const last = plan.stages.at(-1) ?? plan.base
+  const last = layersOf(plan).at(-1)
   const keys = new Set(images.map(({ madeFrom }) => madeFrom))
   if (keys.size > 1) say('mixed', `its files are made from ${keys.size} layers`)
   const [key] = keys
-  const built = stages.at(-1)
+  const built = final ?? stages.at(-1)
   if (built !== undefined && key !== undefined && built.key !== key) {
-    say('mixed', `its files are not made from the last stage of their run`)
+    say('mixed', `its files are not made from the last layer of their run`)
   }
-  if (key !== last.key)
+  if (key !== last?.key)
     say('mixed', 'built by another pipeline or program than this: the keys of its layers differ')
 }
 
@@ -252,15 +252,17 @@ async function findVerification(
 
 /** What the build recorded, or what the layers say if they still exist. */
 async function findInputs(
-  { images, stages }: Report,
+  { images, stages, final }: Report,
   outFolder: string,
   image: ResolvedImage,
   signal: AbortSignal,
 ): Promise<Inputs | undefined> {
   const key = (images[0]?.madeFrom ?? '') as LayerKey
   const known = await readInputs(outFolder, key)
-  const isOfRun = stages.every(({ name, layer }) =>
-    known?.layers.some((one) => one.name === name && one.sha256 === layer?.sha256),
+  const made = stages.map(({ name, layer }) => ({ name, sha256: layer?.sha256 }))
+  if (final !== undefined) made.push({ name: repackName, sha256: final.sha256 })
+  const isOfRun = made.every(({ name, sha256 }) =>
+    known?.layers.some((layer) => layer.name === name && layer.sha256 === sha256),
   )
   if (known !== undefined && isOfRun) return known
   const store = openStore(outFolderAt(outFolder).store)

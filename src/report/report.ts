@@ -160,6 +160,12 @@ export const reportSchema = z.strictObject({
     .optional()
     .describe('layer 0; absent if the run ended before it was there'),
   stages: z.array(stage).max(1000),
+  final: z
+    .strictObject({ key: digestSchema, sha256: digestSchema, sizeBytes: z.int().min(0) })
+    .optional()
+    .describe(
+      "the disk that images are made from; absent if that is the last stage's, or the run ended before",
+    ),
   images: z.array(imageSchema).max(100),
   packages: z
     .array(installedPackage)

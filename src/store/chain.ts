@@ -3,12 +3,13 @@
 import type { Layer } from './layer-record.ts'
 import type { Store } from './store.ts'
 
-/** A base and the stage layers above it, lowest first. */
-export function layersOf<Base, Stage>(of: {
+/** A base, the stage layers above it, and the final disk if there is one, lowest first. */
+export function layersOf<Base, Stage, Final = never>(of: {
   readonly base: Base
   readonly stages: readonly Stage[]
-}): readonly (Base | Stage)[] {
-  return [of.base, ...of.stages]
+  readonly final?: Final | undefined
+}): readonly (Base | Stage | Final)[] {
+  return [of.base, ...of.stages, ...(of.final === undefined ? [] : [of.final])]
 }
 
 /** A layer and all below it, lowest first. Starts above the base if a layer in between is gone. */

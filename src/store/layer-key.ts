@@ -41,7 +41,20 @@ export type StageParts = {
   readonly parent: LayerKey
 }
 
-export type LayerParts = BaseParts | StageParts
+/** What determines the final disk, besides the files of the last layer. */
+export type RepackParts = {
+  readonly format: number
+  readonly name: typeof repackName
+  /** Raised when the same files become other bytes. */
+  readonly revision: number
+  readonly sourceDateEpoch: number
+  readonly parent: LayerKey
+}
+
+/** Name of the final disk's layer, which no stage may have. */
+export const repackName = 'repack'
+
+export type LayerParts = BaseParts | StageParts | RepackParts
 
 export function keyOf(parts: LayerParts): LayerKey {
   return sha256(canonicalJson(parts)) as LayerKey
@@ -54,6 +67,10 @@ export function parentOf(parts: LayerParts): LayerKey | null {
 
 export function isBase(parts: LayerParts): parts is BaseParts {
   return parentOf(parts) === null
+}
+
+export function isStage(parts: LayerParts): parts is StageParts {
+  return 'script' in parts && !isBase(parts)
 }
 
 /** Whether a text looks like a key. */

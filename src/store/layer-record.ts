@@ -7,7 +7,7 @@ import { z } from 'zod'
 import type { Json } from '../digest.ts'
 import { artifactSchema, digestSchema, originSchema, packageChangeSchema } from '../report/report.ts'
 import { lineOf, pathBelow } from '../text.ts'
-import { isLayerKey, keyOf, type LayerKey, type LayerParts, parentOf } from './layer-key.ts'
+import { isLayerKey, keyOf, type LayerKey, type LayerParts, parentOf, repackName } from './layer-key.ts'
 
 /** Larger files are no records: the largest, a base's, lists some hundred packages. */
 export const maximumRecordBytes = 8 * 1024 ** 2
@@ -45,7 +45,15 @@ const stageParts = z.strictObject({
   parent: key,
 })
 
-const anyParts = z.union([stageParts, baseParts])
+const repackParts = z.strictObject({
+  format: z.int(),
+  name: z.literal(repackName),
+  revision: z.int(),
+  sourceDateEpoch: z.int(),
+  parent: key,
+})
+
+const anyParts = z.union([stageParts, repackParts, baseParts])
 
 /** MBR has 32 bits for a sector. */
 const lastSector = 2 ** 32 - 1

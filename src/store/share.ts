@@ -130,9 +130,12 @@ export async function pullLayers(request: PullRequest): Promise<Shared> {
 
 const atOnce = 3
 
+/** The final disk is as large as all layers together, and takes half a minute to make. */
+const sharedLayersOf = ({ base, stages }: WantedLayers) => layersOf({ base, stages })
+
 /** The layers of plans that are in the store, without duplicates. */
 function storedLayersOf(plans: readonly WantedLayers[]): readonly Layer[] {
-  const all = plans.flatMap((plan) => layersOf(plan).flatMap(({ cached }) => cached ?? []))
+  const all = plans.flatMap((plan) => sharedLayersOf(plan).flatMap(({ cached }) => cached ?? []))
   return [...new Map(all.map((layer) => [layer.key, layer])).values()]
 }
 
@@ -142,7 +145,7 @@ function wantedOf(
   there: ReadonlySet<string>,
 ): readonly (WantedLayer & { readonly diskBytes: number })[] {
   const wanted = plans.flatMap((plan) => {
-    const missing = layersOf(plan).filter(({ cached }) => cached === undefined)
+    const missing = sharedLayersOf(plan).filter(({ cached }) => cached === undefined)
     const end = missing.findIndex(({ key }) => !there.has(key))
     const diskBytes = plan.layout.sizeBytes
     return missing.slice(0, end === -1 ? missing.length : end).map((layer) => ({ ...layer, diskBytes }))

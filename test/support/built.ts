@@ -38,12 +38,12 @@ export async function makeBuilt(folder: string, options: BuiltOptions = {}): Pro
   const overrides = [{ source: 'test', values: { targets: ['kvm', 'raw'] } }]
   const { images } = await loadPipeline(tinyPipeline, overrides)
   const image = images[0] as ResolvedImage
-  const { stages } = await planImage(image, openStore('/nonexistent'))
-  const keys = stages.map(({ key }) => key)
+  const { stages, final } = await planImage(image, openStore('/nonexistent'))
+  const key = final?.key ?? ''
   const [kvm, raw] = makeFiles(folder, packages)
   const results = [
-    await describe(kvm, 'kvm', 'qcow2', folder, keys.at(-1) ?? ''),
-    await describe(raw, 'raw', 'raw', folder, keys.at(-1) ?? ''),
+    await describe(kvm, 'kvm', 'qcow2', folder, key),
+    await describe(raw, 'raw', 'raw', folder, key),
   ]
   const before = JSON.parse(
     readFileSync(new URL('../fixtures/reports/succeeded.json', import.meta.url), 'utf8'),
@@ -59,12 +59,14 @@ export async function makeBuilt(folder: string, options: BuiltOptions = {}): Pro
       key,
       layer: { sha256: digestOf('a'), sizeBytes: 1000 },
     })),
+    final: { key, sha256: digestOf('a'), sizeBytes: 1000 },
     images: results,
     verifications: verified ? results.map(verificationOf) : [],
     ...over,
   }
   write(join(folder, 'runs', report.run.id, 'report.json'), reportSchema.parse(report))
-  if (recorded) write(inputsPath(folder, keys.at(-1) ?? ''), inputsOf(image, stages, packages))
+  if (recorded)
+    write(inputsPath(folder, key), inputsOf(image, [...stages, { name: 'repack', key }], packages))
 }
 
 function write(path: string, value: unknown): void {

@@ -73,8 +73,11 @@ const needs: Readonly<Record<string, (input: string, samples: Samples) => readon
   clean: () => ['--dry-run'],
   verify: () => ['--target', 'kvm', '--scenes', 'none', '--accelerator', 'tcg'],
   run: (input, { disk }) => ['--accelerator', 'tcg', ...(input === '<image>' ? [] : [disk])],
+  reproduce: (input, { release }) => (input === '<release>' ? [] : [release]),
   'release verify': (input, { release, signers }) => [
     ...(input === '<folder>' ? [] : [release]),
+    ...(input === '--rebuilds' ? ['--rebuilders', signers] : []),
+    ...(input === '--rebuilders' ? ['--rebuilds', release] : []),
     ...(input === '--revoked' ? ['--signers', signers] : []),
     ...(input === '--trusted-root' ? ['--attested-by', 'https://x'] : []),
   ],

@@ -26,6 +26,7 @@ export const sound: Omit<Pipeline, 'stages'> = {
   domain: 'example.org',
   account: { name: 'tester' },
   targets: ['kvm'],
+  reproducible: false,
 }
 
 /** Three stages, `first`, `second` and `third`, whose scripts and files lie in `folder`. */

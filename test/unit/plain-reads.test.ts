@@ -29,6 +29,8 @@ const plain: Readonly<Record<string, string>> = {
   'src/qemu/guest-clock.ts': 'the kernel’s files',
   'src/qemu/ssh.ts': 'a key that was just made',
   'src/release/sign.ts': 'a list that was just written',
+  'src/repack/extract.ts': 'files that it makes, opened to be written',
+  'src/repack/repack.ts': 'the disk that it makes, and what was just extracted',
   'src/stages/agent.ts': 'the program’s own files, and keys and an initrd in a folder made for them',
   'src/stages/state-key.ts': 'the kernel’s files',
   'src/template.ts': 'the program’s own templates',

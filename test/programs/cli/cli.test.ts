@@ -231,7 +231,7 @@ describe.concurrent('plan', () => {
     expect(lines[0]).toBe('trixie-x86_64')
     expect(lines[1]).toMatch(/^layer +action +key +why$/)
     const rows = lines.slice(2, -3).map((line) => line.split(/ {2,}/))
-    expect(rows.map(([name]) => name)).toEqual(['base', 'greet', 'unpack', 'misbehave'])
+    expect(rows.map(([name]) => name)).toEqual(['base', 'greet', 'unpack', 'misbehave', 'repack'])
     for (const [, action, key, why] of rows) {
       expect(action).toBe('run')
       expect(key).toMatch(/^[0-9a-f]{12}$/)
@@ -259,6 +259,7 @@ describe.concurrent('plan', () => {
       ['greet', 'run'],
       ['unpack', 'run'],
       ['misbehave', 'run'],
+      ['repack', 'run'],
     ])
     for (const { key } of image?.layers ?? []) expect(key).toMatch(/^[0-9a-f]{64}$/)
   })

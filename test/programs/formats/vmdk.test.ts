@@ -1,4 +1,5 @@
 import { execFileSync, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
 import { createWriteStream, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { describe, expect, it } from 'vitest'
@@ -48,7 +49,12 @@ async function write(
 ) {
   const output = createWriteStream(path(name))
   const grains = compressGrains(disk, concurrency)
-  return writeStreamOptimizedVmdk(disk, output, { ...options, ...over }, onProgress, signal, grains)
+  try {
+    return await writeStreamOptimizedVmdk(disk, output, { ...options, ...over }, onProgress, signal, grains)
+  } finally {
+    // A stream that is given up may still open its file.
+    if (!output.closed) await once(output, 'close')
+  }
 }
 
 /** Where things are in a file, found from its end: `[grain, sector]` by table, and the sectors of what leads there. */

@@ -31,7 +31,7 @@ it('what packages act on while they are installed is in the tree before the firs
     },
   })
   expect(readFileSync(path('etc/initramfs-tools/conf.d/systemvm-root'), 'utf8')).toBe(
-    'FSTYPE=ext4\nRUNSIZE=20%\n',
+    'FSTYPE=ext4\nRUNSIZE=20%\nSOURCE_DATE_EPOCH=946684800\n',
   )
   expect(readFileSync(path('etc/dpkg/dpkg.cfg.d/systemvm'), 'utf8').split('\n')).toEqual([
     ...dpkgExcludes,

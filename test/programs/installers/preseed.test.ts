@@ -355,7 +355,9 @@ describe('the first and the last command of the installer', () => {
   afterEach(() => rmSync(folder, { recursive: true, force: true }))
 
   it('has the initramfs know the type of the root, and how large /run is to be, before the first one is made', () => {
-    expect(target('etc/initramfs-tools/conf.d/systemvm-root')).toBe('FSTYPE=ext4\nRUNSIZE=20%\n')
+    expect(target('etc/initramfs-tools/conf.d/systemvm-root')).toBe(
+      'FSTYPE=ext4\nRUNSIZE=20%\nSOURCE_DATE_EPOCH=946684800\n',
+    )
   })
 
   it('waits as long for swap and /boot as the bootstrap installer has it do', () => {

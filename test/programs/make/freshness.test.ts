@@ -42,10 +42,11 @@ async function loadImage(over: Partial<ResolvedImage> = {}): Promise<ResolvedIma
 /** Layers of the whole pipeline, with an old nano in the base. */
 async function fillStore(): Promise<Plan> {
   const image = await loadImage()
-  const { base, stages } = await planImage(image, store)
+  const [base, ...above] = layersOf(await planImage(image, store))
+  if (base === undefined) throw new Error('a plan has a base')
   const packages = { added: [{ name: 'nano', version: '8.4-1' }], removed: [], upgraded: [] }
   await store.adopt({ ...(await seal(base, store)), packages })
-  for (const stage of stages) await seal(stage, store)
+  for (const layer of above) await seal(layer, store)
   return planImage(image, store)
 }
 

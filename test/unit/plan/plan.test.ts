@@ -4,6 +4,7 @@ import type { Pipeline } from '../../../src/config/pipeline.ts'
 import { resolvePipeline } from '../../../src/config/resolve.ts'
 import type { ResolvedImage } from '../../../src/config/resolved.ts'
 import { type Plan, planImage } from '../../../src/plan/plan.ts'
+import { layersOf } from '../../../src/store/chain.ts'
 import type { LayerKey } from '../../../src/store/layer-key.ts'
 import { openStore, type Store } from '../../../src/store/store.ts'
 import { useFolder } from '../../support/folder.ts'
@@ -16,14 +17,35 @@ const store = () => openStore(path('store'))
 /** Puts every layer of a plan into the store, as a build would. */
 async function build(plan: Plan, into: Store): Promise<void> {
   mkdirSync(into.folder, { recursive: true })
-  for (const layer of [plan.base, ...plan.stages]) await seal(layer, into)
+  for (const layer of layersOf(plan)) await seal(layer, into)
 }
 
 /** What would be made, and why: `{second: 'script changed', third: 'a layer below changed'}`. */
-function misses({ base, stages }: Plan): Record<string, string | undefined> {
-  const made = [base, ...stages].filter(({ cached }) => cached === undefined)
+function misses(plan: Plan): Record<string, string | undefined> {
+  const made = layersOf(plan).filter(({ cached }) => cached === undefined)
   return Object.fromEntries(made.map(({ name, reason }) => [name, reason]))
 }
+
+describe('the final disk', () => {
+  const planWith = async (over: Partial<Pipeline>, options = {}) =>
+    planImage(await sampleImage(path(), { reproducible: true, ...over }), store(), options)
+
+  it('is made from the last stage, whenever that or the date changes', async () => {
+    const plan = await planWith({})
+    expect(plan.final?.parent).toBe(plan.stages.at(-1)?.key)
+    await build(plan, store())
+    expect(misses(await planWith({}))).toEqual({})
+    expect(misses(await planWith({}, { from: 'third' }))).toEqual({
+      third: 'asked for',
+      repack: 'a layer below has to be made',
+    })
+  })
+
+  it('is left out where it is not wanted, and where no images are made', async () => {
+    expect((await planWith({ reproducible: false })).final).toBeUndefined()
+    expect((await planWith({}, { until: 'second' })).final).toBeUndefined()
+  })
+})
 
 describe('a plan', () => {
   it('of an empty store makes everything, and says that it never was', async () => {

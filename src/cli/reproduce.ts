@@ -1,0 +1,253 @@
+/** `reproduce`: builds a release again, and compares every file. */
+
+import { rm, stat } from 'node:fs/promises'
+import { dirname, join, resolve as resolvePath } from 'node:path'
+import type { Command } from 'commander'
+import type { ResolvedImage } from '../config/resolved.ts'
+import { reportDifference } from '../diff/report.ts'
+import { withDisks } from '../diff/with-disks.ts'
+import { formatByEnding } from '../disk/disk-format.ts'
+import { exitCodes, PipelineError } from '../errors.ts'
+import { writeDurably } from '../host/files.ts'
+import { describeSource, type Source } from '../host/git.ts'
+import { requireReadable } from '../host/signature.ts'
+import { signWithSsh } from '../host/ssh-signature.ts'
+import { buildImage } from '../make/make-image.ts'
+import { planImage } from '../plan/plan.ts'
+import { type Locked, lockPath, readLock } from '../provenance/lock.ts'
+import type { Accelerator } from '../qemu/machine.ts'
+import { redactCommand } from '../redact.ts'
+import { readImagePackages } from '../release/read-image.ts'
+import {
+  compareRebuild,
+  isIdentical,
+  type RebuiltVariant,
+  rebuildEnding,
+  rebuildNamespace,
+  renderRebuild,
+} from '../release/rebuild.ts'
+import { type ReleaseRecord, type ReleaseVariant, readReleaseRecord } from '../release/record.ts'
+import type { Report } from '../report/report.ts'
+import { layersOf } from '../store/chain.ts'
+import { openStore } from '../store/store.ts'
+import type { TargetName } from '../targets/registry.ts'
+import { programVersion } from '../version.ts'
+import { untilInterrupted } from './interrupt.ts'
+import {
+  acceleratorOption,
+  addPipelineOptions,
+  choosePipeline,
+  type PipelineOptions,
+  pathOf,
+} from './options.ts'
+import { reportTo, type Terminal } from './terminal.ts'
+import type { Choose } from './verb.ts'
+import { renderDiff } from './views/diff.ts'
+import { renderRebuilt } from './views/rebuilt.ts'
+
+interface ReproduceOptions extends PipelineOptions {
+  readonly accelerator?: Accelerator
+  readonly sign?: string
+  readonly json?: boolean
+}
+
+/** Of its own, since nothing that was built before counts. */
+const defaultOutFolder = 'out/reproduced'
+
+/** The statement about a rebuild, in the output folder. */
+const statementFile = `rebuild${rebuildEnding}`
+
+export function reproduceCommand(command: Command, terminal: Terminal, choose: Choose): void {
+  addPipelineOptions(
+    command.argument('<release>', 'folder of a release, or its release.json: then no differences are shown'),
+  )
+    .addOption(acceleratorOption())
+    .option('--sign <file>', 'SSH key to sign the statement with: a private one, or a public one of an agent')
+    .option('--json', 'print the comparison as JSON')
+    .action((release: string, options: ReproduceOptions) => {
+      const out = command.getOptionValueSource('out') === 'default' ? defaultOutFolder : options.out
+      return choose(() => reproduce(release, { ...options, out }, terminal))
+    })
+}
+
+// --- internal ---
+
+interface Variant {
+  readonly released: ReleaseVariant
+  readonly image: ResolvedImage
+  readonly locked: Locked | undefined
+}
+
+async function reproduce(path: string, options: ReproduceOptions, terminal: Terminal): Promise<number> {
+  // What is wrong with the options is said first.
+  await choosePipeline(options)
+  const record = await readReleaseRecord(path)
+  const key = pathOf(options.sign)
+  await requireReadable([key])
+  const outFolder = resolvePath(options.out)
+  const source = await requireSource(record, options, outFolder)
+  const variants = await chooseVariants(record, options)
+  return untilInterrupted(async (signal) => {
+    const reporter = reportTo(terminal, outFolder)
+    const rebuilt: { readonly variant: RebuiltVariant; readonly report: Report }[] = []
+    try {
+      for (const { released, image, locked } of variants) {
+        const report = await buildImage({
+          image,
+          outFolder,
+          planning: { ignoreStore: true },
+          forceAccelerator: options.accelerator,
+          command: ['systemvm-image', ...redactCommand(process.argv.slice(2))],
+          source,
+          locked,
+          emit: reporter.emit,
+          signal,
+        })
+        if (report.run.status !== 'succeeded')
+          return report.run.status === 'interrupted' ? exitCodes.interrupted : exitCodes.buildFailed
+        const packages = await packagesOf(report, outFolder, signal)
+        rebuilt.push({ variant: compareRebuild(released, { ...report, packages }), report })
+      }
+    } finally {
+      reporter.close()
+    }
+    const results = rebuilt.map(({ variant }) => variant)
+    const statement = join(outFolder, statementFile)
+    const text = renderRebuild(record, results, programVersion())
+    await writeDurably(statement, text)
+    if (key === undefined) await rm(`${statement}.sig`, { force: true })
+    else await writeDurably(`${statement}.sig`, await signWithSsh(text, rebuildNamespace, key))
+    terminal.out(
+      options.json
+        ? `${JSON.stringify({ variants: results, statement }, null, 2)}\n`
+        : renderRebuilt(results),
+    )
+    for (const { variant, report } of rebuilt)
+      if (!options.json) await showDifference(path, variant, report, outFolder, terminal, signal)
+    terminal.error(`statement: ${statement}\n`)
+    return results.every(({ files }) => files.every(isIdentical))
+      ? exitCodes.ok
+      : exitCodes.verificationFailed
+  })
+}
+
+/** @throws PipelineError `reproduce-source` unless this checkout is what the release was built from */
+async function requireSource(
+  { source: released }: ReleaseRecord,
+  { pipeline }: ReproduceOptions,
+  outFolder: string,
+): Promise<Source> {
+  if (released === null || released.changed.length > 0) {
+    const what =
+      released === null
+        ? 'no known commit'
+        : `a checkout with changes: ${released.changed.slice(0, 5).join(', ')}`
+    throw otherSource(
+      `the release was built from ${what}`,
+      'only a release of a clean checkout can be built again.',
+    )
+  }
+  const { commit, repository } = released
+  const hint = `use a clean checkout of it: git clone ${repository ?? 'REPOSITORY'} checkout && git -C checkout checkout ${commit}`
+  const here = await describeSource(dirname(resolvePath(pipeline)), outFolder)
+  if (here?.commit !== commit)
+    throw otherSource(
+      `the release was built from commit ${commit}, and this is ${here?.commit ?? 'no checkout'}`,
+      hint,
+    )
+  if (here.changed.length > 0)
+    throw otherSource(`this checkout has changes: ${here.changed.slice(0, 5).join(', ')}`, hint)
+  return here
+}
+
+function otherSource(message: string, hint: string): PipelineError {
+  return new PipelineError({ code: 'reproduce-source', message, hint, exitCode: exitCodes.badInput })
+}
+
+/** The variants of a release, each with the image that has the same keys here. @throws PipelineError `reproduce-settings` */
+async function chooseVariants(record: ReleaseRecord, options: ReproduceOptions): Promise<readonly Variant[]> {
+  const { variant: names } = options
+  const wanted = record.variants.filter(({ variant }) => names.length === 0 || names.includes(variant))
+  if (wanted.length === 0) throw otherSettings(`the release has no variant ${names.join(', ')}`, record)
+  const { images } = await choosePipeline({ ...options, variant: [], all: true }, 'download')
+  return Promise.all(
+    wanted.map(async (released) => {
+      const image = images.find(({ variant }) => variant === released.variant)
+      if (image === undefined) throw otherSettings(`the pipeline has no variant ${released.variant}`, record)
+      const targets = released.files.map(({ target }) => target as TargetName)
+      const chosen = { ...image, targets }
+      await requireSameKey(released, chosen, record)
+      return { released, image: chosen, locked: await lockOf(released, options, record) }
+    }),
+  )
+}
+
+/** Settings are not in a release, but they are in the keys of its layers. */
+async function requireSameKey(
+  { variant, files }: ReleaseVariant,
+  image: ResolvedImage,
+  record: ReleaseRecord,
+): Promise<void> {
+  const key = layersOf(await planImage(image, openStore('/nonexistent'))).at(-1)?.key
+  const other = files.find(({ madeFrom }) => madeFrom !== key)
+  if (other === undefined) return
+  const keys = `layer ${other.madeFrom.slice(0, 12)}, which would be ${key?.slice(0, 12)} here`
+  throw otherSettings(`${variant} was built with other settings: ${other.file} is made from ${keys}`, record)
+}
+
+/** A build that was held to a lock is held to the same one. */
+async function lockOf(
+  { variant, lock }: ReleaseVariant,
+  options: ReproduceOptions,
+  record: ReleaseRecord,
+): Promise<Locked | undefined> {
+  if (lock === null) return undefined
+  const locked = await readLock(lockPath(options))
+  if (locked.sha256 === lock) return locked
+  throw otherSettings(
+    `${variant} was built with another ${locked.path}: sha256 ${lock}, here ${locked.sha256}`,
+    record,
+  )
+}
+
+function otherSettings(message: string, { name, release }: ReleaseRecord): PipelineError {
+  return new PipelineError({
+    code: 'reproduce-settings',
+    message,
+    hint: `give the options that ${name} ${release} was built with: --set, --config, --payload, --installer, SOURCE_DATE_EPOCH.`,
+    exitCode: exitCodes.badInput,
+  })
+}
+
+async function packagesOf(report: Report, outFolder: string, signal: AbortSignal) {
+  const [image] = report.images
+  return (
+    report.packages ?? (image === undefined ? [] : readImagePackages(join(outFolder, image.path), signal))
+  )
+}
+
+/** Shows how the disks differ, if the release's own files are there. */
+async function showDifference(
+  release: string,
+  { files }: RebuiltVariant,
+  report: Report,
+  outFolder: string,
+  terminal: Terminal,
+  signal: AbortSignal,
+): Promise<void> {
+  if (!(await stat(release)).isDirectory()) return
+  const differing = files.find((file) => !isIdentical(file) && formatByEnding(file.file) !== undefined)
+  const image = report.images.find(({ target }) => target === differing?.target)
+  if (differing === undefined || image === undefined) return
+  const disks = [join(resolvePath(release), differing.file), join(outFolder, image.path)] as const
+  const [before, after] = disks.map((file) => ({
+    name: file,
+    file,
+    format: formatByEnding(file),
+    backing: 'none' as const,
+  }))
+  if (before === undefined || after === undefined) return
+  terminal.error(`comparing ${before.name} → ${after.name}\n`)
+  const difference = await withDisks([before, after], signal, (opened) => reportDifference(...opened, []))
+  terminal.out(`\n${renderDiff(difference, { colors: terminal.colors, isFull: false })}`)
+}

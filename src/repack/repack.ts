@@ -1,0 +1,163 @@
+/** The final disk: the last stage's, made anew from its files, so that the same files are the same bytes. */
+
+import { mkdir, open, rm, truncate, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { execa } from 'execa'
+import { imageNode } from '../disk/block-node.ts'
+import { settleJournal } from '../disk/filesystem.ts'
+import { extractBytes } from '../disk/image-bytes.ts'
+import { type ImageFile, inspectImageFile } from '../disk/image-file.ts'
+import { sectorBytes } from '../disk/layout.ts'
+import { noRoomFor } from '../disk/no-room.ts'
+import { copyPartition, isExtended, type PartitionEntry, readPartitions } from '../disk/partitions.ts'
+import { convertImage } from '../disk/qemu-img.ts'
+import { isNoSpace } from '../host/failures.ts'
+import { makeFilesystem } from './filesystem.ts'
+
+export interface RepackRequest {
+  /** qcow2 of the last layer. */
+  readonly from: string
+  /** qcow2 to make; stands on no other. */
+  readonly to: string
+  /** The latest time of any file: seconds since 1970. */
+  readonly epoch: number
+  /** An existing folder for temporary files, with room for twice the disk's data. */
+  readonly folder: string
+  readonly onProgress: (text: string) => void
+  readonly signal: AbortSignal
+}
+
+/**
+ * Makes a disk with the same partitions and files. Everything outside of partitions, the boot loader, is copied.
+ * @throws PipelineError `repack-unfit`, `repack-failed`, `disk-unreadable`, `no-space`
+ */
+export async function repack(request: RepackRequest): Promise<void> {
+  const { to, folder, onProgress, signal } = request
+  const disk = join(folder, 'disk.raw')
+  try {
+    await makeDisk(request, disk)
+  } catch (error) {
+    throw isNoSpace(error) ? await noRoomFor('the final disk', error) : error
+  }
+  onProgress('writing the disk')
+  await convertImage({ from: imageNode('raw', disk), to, format: 'qcow2' }, signal)
+}
+
+// --- internal ---
+
+async function makeDisk(
+  { from, epoch, folder, onProgress, signal }: RepackRequest,
+  disk: string,
+): Promise<void> {
+  const image = await inspectImageFile(from, { format: 'qcow2', backing: 'same folder', signal })
+  const { kind, partitions } = await readPartitions(image, join(folder, 'table'), signal)
+  await writeFile(disk, '')
+  await truncate(disk, image.sizeBytes)
+  const held = partitions.filter(({ type }) => !(kind === 'dos' && isExtended(type)))
+  for (const gap of gapsBetween(held, image.sizeBytes)) await copyStretch(image, gap, disk, folder, signal)
+  for (const entry of held) {
+    onProgress(`partition ${entry.number}`)
+    await makePartition(image, entry, { disk, folder, epoch, signal })
+  }
+}
+
+interface Job {
+  readonly disk: string
+  readonly folder: string
+  readonly epoch: number
+  readonly signal: AbortSignal
+}
+
+interface Stretch {
+  readonly offset: number
+  readonly sizeBytes: number
+}
+
+async function makePartition(image: ImageFile, entry: PartitionEntry, job: Job): Promise<void> {
+  const folder = join(job.folder, `partition-${entry.number}`)
+  await mkdir(folder)
+  if (/^ext[234]$/.test(entry.filesystem ?? '')) {
+    const file = join(folder, 'filesystem')
+    await copyPartition(image, entry, file, job.signal)
+    const superblock = await settleJournal(file, job.signal)
+    await makeFilesystem({ file, entry, superblock }, { ...job, folder })
+  } else if (entry.filesystem === 'swap') {
+    await makeSwap(entry, { ...job, folder })
+  } else {
+    const stretch = { offset: entry.startSector * sectorBytes, sizeBytes: entry.sectors * sectorBytes }
+    await copyStretch(image, stretch, job.disk, folder, job.signal)
+  }
+  await rm(folder, { recursive: true })
+}
+
+/** An empty swap area is its first page. */
+const swapPageBytes = 4096
+
+async function makeSwap(
+  { startSector, sectors, uuid = '', label = '' }: PartitionEntry,
+  { disk, folder, signal }: Job,
+): Promise<void> {
+  const file = join(folder, 'swap')
+  await writeFile(file, '', { mode: 0o600 })
+  await truncate(file, sectors * sectorBytes)
+  const words = [
+    '--pagesize',
+    `${swapPageBytes}`,
+    '--uuid',
+    uuid,
+    ...(label === '' ? [] : ['--label', label]),
+    file,
+  ]
+  await execa('mkswap', words, {
+    cancelSignal: signal,
+    timeout: 60_000,
+    env: { PATH: `${process.env.PATH ?? ''}:/usr/sbin:/sbin`, LC_ALL: 'C' },
+  })
+  await truncate(file, swapPageBytes)
+  await copyInto(file, disk, startSector * sectorBytes)
+}
+
+/** What no partition covers: the table, the boot loader behind it, and the tables of logical partitions. */
+function gapsBetween(partitions: readonly PartitionEntry[], diskBytes: number): readonly Stretch[] {
+  const sorted = [...partitions].sort((a, b) => a.startSector - b.startSector)
+  const gaps: Stretch[] = []
+  let end = 0
+  for (const { startSector, sectors } of [...sorted, { startSector: diskBytes / sectorBytes, sectors: 0 }]) {
+    if (startSector > end)
+      gaps.push({ offset: end * sectorBytes, sizeBytes: (startSector - end) * sectorBytes })
+    end = startSector + sectors
+  }
+  return gaps
+}
+
+async function copyStretch(
+  image: ImageFile,
+  { offset, sizeBytes }: Stretch,
+  disk: string,
+  folder: string,
+  signal: AbortSignal,
+): Promise<void> {
+  const file = join(folder, 'stretch')
+  await extractBytes(image, offset, sizeBytes, file, signal)
+  await copyInto(file, disk, offset)
+  await rm(file)
+}
+
+const zeros = Buffer.alloc(1024 ** 2)
+
+/** Copies a file into a disk, which stays sparse. */
+async function copyInto(path: string, disk: string, offset: number): Promise<void> {
+  const [from, to] = await Promise.all([open(path), open(disk, 'r+')])
+  try {
+    const chunk = Buffer.alloc(zeros.length)
+    for (let at = 0; ; ) {
+      const { bytesRead } = await from.read(chunk, 0, chunk.length, at)
+      if (bytesRead === 0) return
+      const isEmpty = chunk.compare(zeros, 0, bytesRead, 0, bytesRead) === 0
+      if (!isEmpty) await to.write(chunk, 0, bytesRead, offset + at)
+      at += bytesRead
+    }
+  } finally {
+    await Promise.all([from.close(), to.close()])
+  }
+}

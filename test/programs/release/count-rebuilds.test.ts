@@ -1,0 +1,99 @@
+import { execFileSync } from 'node:child_process'
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { beforeEach, expect, it } from 'vitest'
+import { signWithSsh } from '../../../src/host/ssh-signature.ts'
+import { countRebuilds } from '../../../src/release/count-rebuilds.ts'
+import { compareRebuild, rebuildNamespace, renderRebuild } from '../../../src/release/rebuild.ts'
+import { useFolder } from '../../support/folder.ts'
+import { makeSampleRelease } from '../../support/sample-release.ts'
+import { describeWith } from '../../support/tools.ts'
+
+const path = useFolder()
+const record = makeSampleRelease(3)
+
+/** A statement about the variants of the sample, with other bytes in the files of some targets. */
+function statement(other: readonly string[] = [], variants = record.variants): string {
+  const rebuilt = variants.map((variant) =>
+    compareRebuild(variant, {
+      run: { startedAt: '2026-11-23T00:00:00.000Z', finishedAt: '2026-11-23T00:05:00.000Z' },
+      host: { tools: { packer: '1.6.6' } },
+      images: variant.files.map(({ target, sha256 }) => ({
+        target,
+        sha256: other.includes(target) ? 'f'.repeat(64) : sha256,
+      })),
+      packages: [],
+    }),
+  )
+  return renderRebuild(record, rebuilt, '1.2.3')
+}
+
+async function publish(
+  name: string,
+  text: string,
+  key?: string,
+  namespace = rebuildNamespace,
+): Promise<void> {
+  writeFileSync(path(`rebuilds/${name}.intoto.json`), text)
+  if (key === undefined) return
+  writeFileSync(path(`rebuilds/${name}.intoto.json.sig`), await signWithSsh(text, namespace, path(key)))
+}
+
+const count = () => countRebuilds(record, { folder: path('rebuilds'), rebuilders: path('rebuilders') })
+
+describeWith(['ssh-keygen'], 'those who built a release again', () => {
+  beforeEach(() => {
+    mkdirSync(path('rebuilds'))
+    const publicKeys = ['alice', 'bob', 'stranger'].map((name) => {
+      execFileSync('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-C', '', '-f', path(name)])
+      return readFileSync(path(`${name}.pub`), 'utf8')
+    })
+    writeFileSync(path('rebuilders'), `alice@example.org ${publicKeys[0]}bob@example.org ${publicKeys[1]}`)
+  })
+
+  it('count once each, by their keys', async () => {
+    await publish('one', statement(), 'alice')
+    await publish('two', statement(), 'alice')
+    await publish('three', statement(), 'bob')
+    const { rebuiltBy, faults } = await count()
+    expect(faults).toEqual([])
+    expect(rebuiltBy).toEqual([
+      expect.stringMatching(/^alice@example\.org \(SSH key SHA256:/),
+      expect.stringMatching(/^bob@example\.org \(SSH key SHA256:/),
+    ])
+  })
+
+  it.each([
+    ['unsigned', () => publish('x', statement()), 'it has no signature beside it'],
+    ['by a stranger', () => publish('x', statement(), 'stranger'), 'no key in '],
+    ['signed for something else', () => publish('x', statement(), 'alice', 'git'), 'it is not good'],
+    ['of a file that differs', () => publish('x', statement(['kvm']), 'alice'), '-kvm.qcow2 differs'],
+    [
+      'of a part',
+      () => publish('x', statement([], record.variants.slice(0, 1)), 'alice'),
+      'was not built again',
+    ],
+    ['of another kind', () => publish('x', '{"_type":"x"}', 'alice'), 'it is no statement of a rebuild'],
+  ])('do not count where a statement is %s', async (_case, put, fault) => {
+    await put()
+    const { rebuiltBy, faults } = await count()
+    expect(rebuiltBy).toEqual([])
+    expect(faults).toEqual([{ file: 'x.intoto.json', fault: expect.stringContaining(fault) }])
+  })
+
+  it('do not count where a statement was changed after it was signed, or is of another release', async () => {
+    await publish('x', statement(), 'alice')
+    writeFileSync(
+      path('rebuilds/x.intoto.json'),
+      statement(['kvm']).replaceAll('f'.repeat(64), '0'.repeat(64)),
+    )
+    expect((await count()).faults).toEqual([
+      { file: 'x.intoto.json', fault: expect.stringContaining('not good') },
+    ])
+    rmSync(path('rebuilds/x.intoto.json.sig'))
+    const [file] = record.variants[0]?.files ?? []
+    await publish('x', statement().replaceAll(file?.sha256 ?? '', 'a'.repeat(64)), 'alice')
+    expect((await count()).faults).toEqual([
+      { file: 'x.intoto.json', fault: expect.stringContaining('another') },
+    ])
+  })
+})
