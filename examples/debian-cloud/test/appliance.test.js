@@ -20,10 +20,15 @@ function plan(...options) {
   return JSON.parse(execFileSync('npx', words, { encoding: 'utf8' }))[0].layers
 }
 
-test('the plan has every stage, and cleans up last', () => {
+test('the plan has every stage, and cleans up after all that write', () => {
   const names = plan().map(({ name }) => name)
   assert.equal(names[0], 'base')
-  assert.deepEqual(names.slice(-2), ['cleanup', 'zerodisk'])
+  assert.deepEqual(names.slice(names.indexOf('install_guest_agent'), names.indexOf('zerodisk') + 1), [
+    'install_guest_agent',
+    'configure_cloud_init',
+    'cleanup',
+    'zerodisk',
+  ])
 })
 
 test('a setting changes its stage and those after it, and none before', () => {
