@@ -6,8 +6,9 @@ import { rememberCall } from './call-sites.ts'
 import { type AssertionId, assertionIds, contractNames } from './contract.ts'
 import { debianInstallerFields } from './debian-installer.ts'
 import { freshnessFields } from './freshness.ts'
-import { debianArchives, maximumDiskMiB } from './image.ts'
+import { maximumDiskMiB } from './image.ts'
 import { installerField } from './installer.ts'
+import { hostFile, mirrorFields } from './mirror.ts'
 import type { FormatPreset } from './presets.ts'
 import type { StageUse } from './stage.ts'
 import { folderUrl } from './urls.ts'
@@ -70,41 +71,6 @@ const sizeFields = (byDefault: { readonly memoryMiB: number; readonly cpus: numb
   memoryMiB: z.int().min(256, 'must be at least 256 MiB').max(65_536).default(byDefault.memoryMiB),
   /** Processors. */
   cpus: z.int().min(1).max(64).default(byDefault.cpus),
-})
-
-const hostFile = z
-  .string()
-  .regex(/^\/[^\s\p{Cc}]+$/u, 'must be an absolute path without spaces and control characters')
-
-const mirror = z.strictObject({
-  /** Debian's archive. @default http://deb.debian.org/debian */
-  debian: folderUrl.default(debianArchives.debian),
-  /** The security archive. @default http://deb.debian.org/debian-security */
-  security: folderUrl.default(debianArchives.security),
-  /** Components of both. */
-  components: z
-    .array(z.string().regex(/^[a-z-]+$/))
-    .min(1)
-    .default(['main']),
-  /** Keyring that signs both, on the host and in the guest. */
-  keyring: hostFile.default(debianArchives.keyring),
-  /** Instant of a snapshot archive, when the URLs above name one: switches off expiry checks. */
-  snapshot: z
-    .string()
-    .regex(/^\d{8}T\d{6}Z$/, 'must look like 20261101T000000Z')
-    .optional(),
-  /** Where debian-installer gets its own packages, if `debian` has none. @default the suite of the variant */
-  udebs: z
-    .strictObject({
-      /** Folder below `dists/` of the same mirror. */
-      suite: z
-        .string()
-        .regex(/^[a-z0-9][a-z0-9.+-]*$/, 'must be the name of a suite')
-        .optional(),
-      /** Binary keyring on the host that signs it. @default mirror.keyring */
-      keyring: hostFile.optional(),
-    })
-    .optional(),
 })
 
 const pipelineShape = {
@@ -176,7 +142,7 @@ const pipelineShape = {
     .regex(/^[a-z]{2,8}$/, 'must be a keyboard layout like us')
     .default('us'),
   /** Where packages come from. */
-  mirror: mirror.prefault({}),
+  mirror: mirrorFields.prefault({}),
   /** The administrative account besides root. Neither has a password. */
   account: z
     .strictObject({
