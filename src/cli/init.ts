@@ -5,6 +5,7 @@ import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
 import { basename, dirname, join, resolve as resolvePath } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Command } from 'commander'
+import { isPackage, sourceFolder } from '../compile/program.js'
 import { exitCodes, PipelineError } from '../errors.ts'
 import { readRegularText } from '../host/regular-file.ts'
 import { mergePackage, ownDependency } from './init-package.ts'
@@ -70,9 +71,12 @@ function placeOf(path: string): string {
 
 function renderNextSteps(folder: string): string {
   const enter = folder === process.cwd() ? [] : [`  cd ${folder}`]
+  // An appliance depends on the package, which a clone has to make first.
+  const pack = isPackage ? [] : [`  (cd ${resolvePath(sourceFolder())} && npm pack)`]
   return [
     `✔ made an appliance in ${folder}`,
     ...enter,
+    ...pack,
     '  npm install                the compiler, and its types',
     '  npm test                   the plan and the scripts, in seconds',
     '  npm run setup              the programs of this host: Packer, QEMU, mmdebstrap',

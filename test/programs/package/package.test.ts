@@ -3,10 +3,10 @@
  * fetch is packed from this clone.
  */
 
-import { execFile, execFileSync } from 'node:child_process'
+import { execFile, execFileSync, spawnSync } from 'node:child_process'
 import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 
@@ -193,6 +193,17 @@ describe('a repository that init made', () => {
       name: 'other-one',
       devDependencies: { 'systemvm-image': `file:../../tarballs/${tarball.split('/').at(-1)}` },
     })
+  })
+
+  it('may be made by a clone, whose tarball it then depends on', () => {
+    const program = join(project, 'bin/systemvm-image.js')
+    const { stderr } = spawnSync(process.execPath, [program, 'init', join(root, 'by-clone')], {
+      encoding: 'utf8',
+    })
+    expect(stderr).toContain(`(cd ${resolve(project)} && npm pack)`)
+    const { devDependencies } = readJson(join(root, 'by-clone/package.json'))
+    const spec = devDependencies['systemvm-image'] as string
+    expect(dirname(resolve(root, 'by-clone', spec.replace('file:', '')))).toBe(resolve(project))
   })
 
   it('keeps what its package.json says, but the test that npm init makes up', () => {
