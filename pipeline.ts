@@ -16,7 +16,7 @@ import { configure_systemvm_services } from './provisioners/configure_systemvm_s
 import { install_systemvm_packages } from './provisioners/install_systemvm_packages.ts'
 import { install_xen_tools } from './provisioners/install_xen_tools.ts'
 import { zerodisk } from './provisioners/zerodisk.ts'
-import { definePipeline } from './src/config/pipeline.ts'
+import { definePipeline } from './src/api.ts'
 
 export default definePipeline({
   name: 'systemvmtemplate',

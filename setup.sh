@@ -45,13 +45,13 @@ else
   install_node
 fi
 
-# npm ci empties node_modules first, so the copy exists only if it finished.
+# NODE_ENV=production would leave out the packages that this program is compiled with. npm ci empties node_modules first, so the copy exists only if it finished.
 installed=node_modules/.installed-package-lock.json
 if cmp -s package-lock.json "$installed"; then
   say 'node_modules matches package-lock.json'
 else
   say 'npm ci installs what package-lock.json names'
-  npm ci --no-audit --no-fund >&2
+  npm ci --include=dev --no-audit --no-fund >&2
   cp package-lock.json "$installed"
 fi
 

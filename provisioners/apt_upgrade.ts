@@ -1,4 +1,4 @@
-import { defineStage, z } from '../src/config/stage.ts'
+import { defineStage, z } from '../src/api.ts'
 
 export const apt_upgrade = defineStage({
   name: 'apt_upgrade',

@@ -1,5 +1,5 @@
 import { Buffer } from 'node:buffer'
-import { defineStage, z } from '../src/config/stage.ts'
+import { defineStage, z } from '../src/api.ts'
 
 /** What sshd accepts as a user's key in both suites. DSA is gone; RSA is what CloudStack makes. */
 const keyTypes = [

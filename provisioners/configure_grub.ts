@@ -1,4 +1,4 @@
-import { defineStage, z } from '../src/config/stage.ts'
+import { defineStage, z } from '../src/api.ts'
 
 export const configure_grub = defineStage({
   name: 'configure_grub',

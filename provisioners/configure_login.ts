@@ -1,4 +1,4 @@
-import { defineStage, z } from '../src/config/stage.ts'
+import { defineStage, z } from '../src/api.ts'
 
 /** What `mkpasswd` or `openssl passwd -6` prints: yescrypt, SHA-512 or SHA-256. Weaker kinds are refused. */
 const cryptHash =

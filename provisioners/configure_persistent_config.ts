@@ -1,4 +1,4 @@
-import { defineStage } from '../src/config/stage.ts'
+import { defineStage } from '../src/api.ts'
 
 export const configure_persistent_config = defineStage({
   name: 'configure_persistent_config',

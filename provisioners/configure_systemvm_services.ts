@@ -1,4 +1,4 @@
-import { defineStage, z } from '../src/config/stage.ts'
+import { defineStage, z } from '../src/api.ts'
 
 export const configure_systemvm_services = defineStage({
   name: 'configure_systemvm_services',

@@ -1,4 +1,4 @@
-import { defineStage } from '../src/config/stage.ts'
+import { defineStage } from '../src/api.ts'
 import { systemvmPackages } from './systemvm_packages.ts'
 
 export const install_systemvm_packages = defineStage({

@@ -1,5 +1,5 @@
+import { defineStage, z } from '../src/api.ts'
 import { parseFileSource } from '../src/config/file-source.ts'
-import { defineStage, z } from '../src/config/stage.ts'
 
 /** No archive vouches for it, so its checksum has to. */
 const file = z

@@ -1,5 +1,4 @@
-import type { DebianArch } from '../src/arch.ts'
-import type { Suite } from '../src/config/image.ts'
+import type { DebianArch, Suite } from '../src/api.ts'
 
 /**
  * What every system VM carries, by purpose. Packages that a single stage configures (`grub-pc`, `locales`, `acpid`, …)

@@ -26,6 +26,7 @@ export const errorCodes = [
   'download-encoded',
   'download-too-large',
   'export-failed',
+  'folder-in-use',
   'git-refused',
   'gpgv-failed',
   'guest-emergency',

@@ -46,6 +46,31 @@ export function showInvisible(text: string, mayHaveColors = false): string {
   })
 }
 
+/** A place in a text that a person wrote. */
+export interface Place {
+  /** From 1, like the column. */
+  readonly line: number
+  readonly column: number
+  /** The whole line; empty if it must not be shown. */
+  readonly text: string
+  /** How many characters of it are meant. */
+  readonly length: number
+}
+
+const mostShown = 100
+
+/** The place as an editor opens it, and below it the line with what is meant underlined. */
+export function renderPlace(file: string, { line, column, text, length }: Place, indent = '  '): string {
+  const at = `${indent}${file}:${line}:${column}`
+  if (text === '') return at
+  const from = Math.max(0, Math.min(column - 1 - mostShown / 2, text.length - mostShown))
+  const shown = text.slice(from, from + mostShown)
+  const before = shown.slice(0, column - 1 - from)
+  const marks = '^'.repeat(Math.max(1, Math.min(length, shown.length - before.length)))
+  // Tabs stay, so that the marks are below what they mean.
+  return `${at}\n${indent}  ${shown}\n${indent}  ${before.replaceAll(/[^\t]/g, ' ')}${marks}`
+}
+
 /** One UTF-16 code unit as JSON would write it. */
 function escapeUnit(unit: string): string {
   return `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`

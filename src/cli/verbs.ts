@@ -94,6 +94,16 @@ export const verbs: readonly Verb[] = [
     load: async () => (await import('./summary.ts')).summaryCommand,
   },
   {
+    name: 'schema',
+    summary: 'print the JSON Schema of --config for a pipeline with its stages, for YAML editors',
+    load: async () => (await import('./schema.ts')).schemaCommand,
+  },
+  {
+    name: 'init',
+    summary: 'make the repository of a small appliance: a pipeline, two stages, tests, a workflow',
+    load: async () => (await import('./init.ts')).initCommand,
+  },
+  {
     name: 'completion',
     summary: 'print a script that makes a shell complete this program, for its start-up file',
     load: async () => (await import('./completion.ts')).completionCommand,

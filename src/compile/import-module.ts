@@ -5,7 +5,8 @@ import { rename, writeFile } from 'node:fs/promises'
 import { join, relative, resolve, sep } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import type { BuildFailure, Message, Plugin } from 'esbuild'
-import { makeFolder, programFolder, sourceFolder } from './program.js'
+import { renderPlace } from '../text.ts'
+import { makeImportedFolder, programFolder, sourceFolder } from './program.js'
 
 /** A module that does not compile. `message` names file, line, and column, and shows the text there. */
 export class CompilationError extends Error {}
@@ -20,14 +21,14 @@ export async function importModule(path: string): Promise<unknown> {
   if (folder === undefined) return import(pathToFileURL(path).href)
   const own = moduleOf(path, folder)
   if (own !== undefined) return import(own)
-  const written = await writeModule(await bundle(path, folder), folder)
+  const imported = makeImportedFolder(folder)
+  const written = await writeModule(await bundle(path, folder, imported), imported)
   return import(pathToFileURL(written).href)
 }
 
-/** Writes a module beside the program's, or into a private folder if those are another user's. */
 async function writeModule(text: string, folder: string): Promise<string> {
   const name = `${createHash('sha256').update(text).digest('hex').slice(0, 32)}.mjs`
-  const path = join(makeFolder(join(folder, 'imported')), name)
+  const path = join(folder, name)
   const unfinished = `${path}.${process.pid}`
   await writeFile(unfinished, text)
   await rename(unfinished, path)
@@ -41,14 +42,15 @@ function moduleOf(path: string, folder: string): string | undefined {
   return pathToFileURL(resolve(folder, inside.replace(/\.ts$/, '.js'))).href
 }
 
-async function bundle(path: string, folder: string): Promise<string> {
+/** @param imported folder for the bundle, which its source map starts from */
+async function bundle(path: string, folder: string, imported: string): Promise<string> {
   const { commonOptions, sourceUrls } = await import('./sources.js')
   const { build } = await import('esbuild')
   try {
     const { outputFiles } = await build({
       ...commonOptions,
       entryPoints: [path],
-      outfile: join(folder, 'imported', 'module.mjs'),
+      outfile: join(imported, 'module.mjs'),
       write: false,
       sourcemap: 'inline',
       sourcesContent: false,
@@ -65,8 +67,13 @@ async function bundle(path: string, folder: string): Promise<string> {
 function describe({ text, location }: Message): string {
   if (location === null) return text
   const { file, line, column, length, lineText } = location
-  const underline = ' '.repeat(column) + '^'.repeat(Math.max(1, Math.min(length, lineText.length - column)))
-  return `${text}\n  ${file}:${line}:${column + 1}\n    ${lineText}\n    ${underline}`
+  return `${text}\n${renderPlace(file, { line, column: column + 1, text: lineText, length })}`
+}
+
+/** What this package offers, and the module of each: a pipeline gets them from the program that runs it. */
+const entryPoints: Readonly<Record<string, string>> = {
+  'systemvm-image': 'src/api.js',
+  'systemvm-image/stages': 'provisioners/stages.js',
 }
 
 /** Modules of this program and packages, each imported by the URL of its file. */
@@ -76,12 +83,17 @@ const outsideOfBundle = (folder: string): Plugin => ({
     const looking = { looking: true }
     onResolve({ filter: /.*/ }, async ({ path, kind, resolveDir, importer, pluginData }) => {
       if (kind === 'entry-point' || pluginData === looking || path.startsWith('node:')) return undefined
+      const entry = entryPoints[path]
+      if (entry !== undefined) return { path: pathToFileURL(join(folder, entry)).href, external: true }
       const found = await find(path, { kind, resolveDir, importer, pluginData: looking })
       if (found.errors.length > 0 || found.external) return found
       const own = moduleOf(found.path, folder)
       if (own !== undefined) return { path: own, external: true }
       const isPackage = !path.startsWith('.') && !path.startsWith(sep)
-      return isPackage ? { path: pathToFileURL(found.path).href, external: true } : found
+      // Node.js runs no TypeScript of packages.
+      return isPackage && !/\.[cm]?ts$/.test(found.path)
+        ? { path: pathToFileURL(found.path).href, external: true }
+        : found
     })
   },
 })

@@ -1,6 +1,6 @@
 /**
  * This program as JavaScript, which Node.js runs without a loader. Compiled modules lie in `.compiled/<digest of the sources>` of
- * the clone: a source that changes is compiled again, and a folder that exists is complete.
+ * the clone: a source that changes is compiled again, and a folder that exists is complete. The npm package holds modules alone.
  *
  * Itself JavaScript, because it runs before anything is compiled.
  */
@@ -9,6 +9,7 @@ import { createHash } from 'node:crypto'
 import {
   accessSync,
   constants,
+  existsSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
@@ -22,6 +23,10 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 const clone = fileURLToPath(new URL('../..', import.meta.url))
+
+/** Whether this is the npm package, whose modules are compiled. */
+export const isPackage = !existsSync(join(clone, 'src/cli/main.ts'))
+
 const dayMilliseconds = 24 * 60 * 60 * 1000
 
 /**
@@ -35,18 +40,22 @@ export function programFolder() {
   return compiledFolder
 }
 
-/** Clone whose sources are compiled. */
+/** Clone whose sources are compiled, or the folder of the modules in the npm package. */
 export function sourceFolder() {
   return clone
 }
 
 /**
- * Compiles what is not compiled yet.
+ * Compiles what is not compiled yet. In the npm package that is nothing.
  * @param {readonly string[]} roots files and folders of the clone
  * @returns {Promise<string>} folder of the modules
  * @throws esbuild's BuildFailure, if a source cannot be compiled
  */
 export async function compileProgram(roots = ['pipeline.ts', 'provisioners', 'src']) {
+  if (isPackage) {
+    compiledFolder = clone
+    return clone
+  }
   const sources = roots.flatMap(listSources)
   const parent = join(clone, '.compiled')
   const folder = join(parent, digestOf(sources))
@@ -76,11 +85,17 @@ async function compileInto(parent, folder, sources) {
   return folder
 }
 
+/** Makes the folder for modules that users bring. @param {string} program `programFolder` */
+export function makeImportedFolder(program) {
+  // Other processes share an installed package, and nothing would ever tidy it up.
+  return isPackage ? makePrivateFolder() : makeFolder(join(program, 'imported'))
+}
+
 /**
- * Makes a folder, or a private one elsewhere, until this process ends, if its place belongs to another user.
+ * Makes a folder, or a private one if its place belongs to another user.
  * @param {string} wanted
  */
-export function makeFolder(wanted) {
+function makeFolder(wanted) {
   try {
     mkdirSync(wanted, { recursive: true })
     accessSync(wanted, constants.W_OK)
@@ -88,10 +103,15 @@ export function makeFolder(wanted) {
   } catch (error) {
     const { code = '' } = /** @type {NodeJS.ErrnoException} */ (error)
     if (!['EACCES', 'EPERM', 'EROFS'].includes(code)) throw error
-    const folder = mkdtempSync(join(tmpdir(), 'systemvm-image-'))
-    process.once('exit', () => rmSync(folder, { recursive: true, force: true }))
-    return folder
+    return makePrivateFolder()
   }
+}
+
+/** Makes a folder that goes when this process ends. */
+function makePrivateFolder() {
+  const folder = mkdtempSync(join(tmpdir(), 'systemvm-image-'))
+  process.once('exit', () => rmSync(folder, { recursive: true, force: true }))
+  return folder
 }
 
 /** Removes old compilations. A program that runs may still load modules, but none runs for a day. @param {string} parent */

@@ -31,19 +31,49 @@ export const sourceUrls = {
   },
 }
 
-/**
- * Packages of many small files, which take longer to find than to run: each becomes one module. None of them is one that modules of
- * users share with the program, as zod is.
- */
-const bundledPackages = ['execa', 'handlebars', 'undici', 'yaml']
+/** Packages of many small files, which take longer to find than to run: each becomes one module. */
+const packagesOfManyFiles = ['execa', 'handlebars', 'undici', 'yaml']
 
 /**
- * Compiles each source to a module of its own, with imports of other sources turned into imports of their modules.
+ * Compiles each source to a module of its own, with imports of other sources turned into imports of their modules. Modules run
+ * beside the clone, whose scripts, templates and JavaScript they find at their place.
  * @param {string} clone
  * @param {readonly string[]} sources paths in the clone
  * @param {string} folder where modules go, at the sources' paths
  */
 export async function compileSources(clone, sources, folder) {
+  await compileModules(clone, sources, folder, {
+    sourcemap: 'linked',
+    sourcesContent: false,
+    plugins: [sourceUrls, besideEachOther(true), inPackages(clone, packagesOfManyFiles)],
+  })
+  await Promise.all(packagesOfManyFiles.map((name) => bundlePackage(clone, name, join(folder, 'packages'))))
+  writeFileSync(join(folder, 'package.json'), '{ "type": "module" }\n')
+}
+
+/**
+ * The same for modules that go to other hosts, with the packages that they import.
+ * @param {string} clone
+ * @param {readonly string[]} sources
+ * @param {string} folder
+ * @param {readonly string[]} packages those that become modules of their own
+ * @returns {Promise<readonly string[]>} the files of packages that are in the modules, as paths in the clone
+ */
+export async function compilePackage(clone, sources, folder, packages) {
+  await compileModules(clone, sources, folder, {
+    plugins: [besideEachOther(false), inPackages(clone, packages)],
+  })
+  const bundled = packages.map((name) => bundlePackage(clone, name, join(folder, 'packages')))
+  return (await Promise.all(bundled)).flat()
+}
+
+/**
+ * @param {string} clone
+ * @param {readonly string[]} sources
+ * @param {string} folder
+ * @param {import('esbuild').BuildOptions} options
+ */
+async function compileModules(clone, sources, folder, options) {
   await build({
     ...commonOptions,
     absWorkingDir: clone,
@@ -51,47 +81,56 @@ export async function compileSources(clone, sources, folder) {
     outbase: clone,
     outdir: folder,
     packages: 'external',
-    sourcemap: 'linked',
-    sourcesContent: false,
-    plugins: [sourceUrls, besideEachOther, inPackages(clone)],
+    ...options,
   })
-  await Promise.all(bundledPackages.map((name) => bundlePackage(clone, name, join(folder, 'packages'))))
-  writeFileSync(join(folder, 'package.json'), '{ "type": "module" }\n')
 }
 
-/** @param {string} clone @param {string} name @param {string} folder where its module goes */
+/**
+ * None of these may be one that modules of users share with the program, as zod is.
+ * @param {string} clone
+ * @param {string} name
+ * @param {string} folder where its module goes
+ * @returns {Promise<readonly string[]>} the files in it, as paths in the clone
+ */
 async function bundlePackage(clone, name, folder) {
   // Of CommonJS only Node knows the names that it exports.
   const names = Object.keys(await import(name)).filter((one) => /^[\w$]+$/.test(one))
-  await build({
+  const { metafile } = await build({
     ...commonOptions,
+    absWorkingDir: clone,
     stdin: { contents: `export { ${names.join(', ')} } from '${name}'`, resolveDir: clone },
     outfile: join(folder, `${name}.js`),
+    metafile: true,
     banner: {
-      js: "import { createRequire } from 'node:module'; const require = createRequire(import.meta.url);",
+      js: [
+        "import { createRequire } from 'node:module'",
+        "import { fileURLToPath as pathOfModule } from 'node:url'",
+        'const require = createRequire(import.meta.url)',
+        "const __dirname = pathOfModule(new URL('.', import.meta.url))",
+      ].join('\n'),
     },
   })
+  return Object.keys(metafile.inputs).filter((path) => path !== '<stdin>')
 }
 
-/** @type {import('esbuild').Plugin} */
-const besideEachOther = {
+/** @param {boolean} isHere whether JavaScript runs where it is @returns {import('esbuild').Plugin} */
+const besideEachOther = (isHere) => ({
   name: 'beside-each-other',
   setup({ onResolve }) {
     onResolve({ filter: /^\.{1,2}\// }, ({ path, kind, resolveDir }) => {
       if (kind === 'entry-point') return undefined
-      const isSource = path.endsWith('.ts')
-      // JavaScript runs where it is.
-      const target = isSource ? path.replace(/\.ts$/, '.js') : pathToFileURL(join(resolveDir, path)).href
+      const isAtPlace = isHere && !path.endsWith('.ts')
+      const target = isAtPlace ? pathToFileURL(join(resolveDir, path)).href : path.replace(/\.ts$/, '.js')
       return { path: target, external: true }
     })
   },
-}
+})
 
-/** @param {string} clone @returns {import('esbuild').Plugin} */
-const inPackages = (clone) => ({
+/** @param {string} clone @param {readonly string[]} packages @returns {import('esbuild').Plugin} */
+const inPackages = (clone, packages) => ({
   name: 'in-packages',
   setup({ onResolve }) {
-    onResolve({ filter: new RegExp(`^(${bundledPackages.join('|')})$`) }, ({ path, importer }) => ({
+    onResolve({ filter: new RegExp(`^(${packages.join('|')})$`) }, ({ path, importer }) => ({
       path: `${relative(dirname(importer), clone) || '.'}/packages/${path}.js`,
       external: true,
     }))

@@ -29,12 +29,24 @@ const question = z.strictObject({
     .default('d-i'),
 })
 
+const answerType = 'Type of the question, as debconf knows it.'
+const answerValue = 'The answer.'
+
 /** An answer to a debconf question, in the form of its type. Passwords are excluded: they would be in every log. */
 const answer = z.discriminatedUnion('type', [
-  question.extend({ type: z.enum(['string', 'select', 'text']), value: line }),
-  question.extend({ type: z.literal('boolean'), value: z.boolean() }),
-  question.extend({ type: z.literal('multiselect'), value: z.array(line) }),
-  question.extend({ type: z.literal('note') }),
+  question.extend({
+    type: z.enum(['string', 'select', 'text']).describe(answerType),
+    value: line.describe(answerValue),
+  }),
+  question.extend({
+    type: z.literal('boolean').describe(answerType),
+    value: z.boolean().describe(answerValue),
+  }),
+  question.extend({
+    type: z.literal('multiselect').describe(answerType),
+    value: z.array(line).describe(answerValue),
+  }),
+  question.extend({ type: z.literal('note').describe(answerType) }),
 ])
 
 const discUrl = z.string().check(({ value, issues }) => {

@@ -3,7 +3,7 @@
 import type { Partition } from '../disk/layout.ts'
 import { type Fault, formatFound, formatPath } from './faults.ts'
 import { diskUnitMiB } from './image.ts'
-import { type Overrides, sourceOf } from './overrides.ts'
+import { type Overrides, originOf } from './overrides.ts'
 import type { PipelineFields } from './pipeline.ts'
 
 /** MiB kept free for the partition table, the boot loader and each logical partition's own record. */
@@ -19,7 +19,7 @@ export function diskFaults(disk: PipelineFields['disk'], overrides: readonly Ove
       path: formatPath(path),
       rule,
       found: formatFound(found),
-      source: sourceOf(overrides, path),
+      ...originOf(overrides, path),
     })
   const { sizeMiB, partitions } = disk
   if (sizeMiB % diskUnitMiB !== 0) {

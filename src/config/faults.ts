@@ -2,6 +2,7 @@
 
 import { exitCodes, PipelineError } from '../errors.ts'
 import { isSecretName, isUrl, redact, redactAll, redactUrl } from '../redact.ts'
+import { type Place, renderPlace } from '../text.ts'
 
 /** One thing wrong with a configuration. */
 export interface Fault {
@@ -13,6 +14,8 @@ export interface Fault {
   readonly found?: string | undefined
   /** File or option that the value came from. */
   readonly source?: string | undefined
+  /** Where it is in that file. */
+  readonly place?: Place | undefined
 }
 
 /** What was resolved, and everything wrong with what it was resolved from. */
@@ -54,8 +57,10 @@ function toJson(value: unknown): string {
 
 export function formatFault(fault: Fault): string {
   const found = fault.found === undefined ? '' : `, found ${fault.found}`
-  const source = fault.source === undefined ? '' : ` (${fault.source})`
-  return `${fault.path}: ${fault.rule}${found}${source}`
+  const { source = '', place } = fault
+  const from =
+    source === '' ? '' : place === undefined ? ` (${source})` : `\n${renderPlace(source, place, '    ')}`
+  return `${fault.path}: ${fault.rule}${found}${from}`
 }
 
 /** All faults of a configuration as one error. */

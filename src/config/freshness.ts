@@ -20,13 +20,16 @@ export const freshnessFields = (url: z.ZodType<string, string>, keyring: z.ZodTy
     waivers: z
       .array(
         z.strictObject({
+          /** Package, source package, or `base age`. */
           accepts: z
             .string()
             .refine(
               (name) => name === baseAge || /^[a-z0-9][a-z0-9.+-]+$/.test(name),
               `must be the name of a package, of a source package, or ${baseAge}`,
             ),
+          /** Why that is right for now. */
           reason: z.string().min(10, 'must say why, in ten characters or more'),
+          /** The last day, e.g. `2026-12-31`. */
           until: z.iso.date('must be the last day, like 2026-12-31'),
         }),
       )

@@ -38,7 +38,7 @@ export interface Account {
 export interface ImageFacts {
   /** `systemvmtemplate` */
   readonly name: string
-  /** CloudStack release, e.g. `4.22.0.0`. */
+  /** Version of the images; of a system VM, the CloudStack release, e.g. `4.22.0.0`. */
   readonly release: string
   /** The date stamped on everything in this build: seconds since 1970, UTC. */
   readonly sourceDateEpoch: number

@@ -13,12 +13,17 @@ export type NamedInstaller = (typeof namedInstallers)[number]
 
 export type InstallerName = NamedInstaller | 'disk-image'
 
-const image = z.string().check(({ value, issues }) => {
-  const source = parseFileSource(value)
-  const isPlain = source.isUrl || isAbsolute(value)
-  const rule = isPlain ? faultOfSource(source, 'image') : 'must be an absolute path, or a URL with a checksum'
-  if (rule !== undefined) issues.push({ code: 'custom', message: rule, input: value, continue: true })
-})
+const image = z
+  .string()
+  .describe('Absolute path of a disk image, or a URL that ends in #sha256= or #sha512= and its checksum.')
+  .check(({ value, issues }) => {
+    const source = parseFileSource(value)
+    const isPlain = source.isUrl || isAbsolute(value)
+    const rule = isPlain
+      ? faultOfSource(source, 'image')
+      : 'must be an absolute path, or a URL with a checksum'
+    if (rule !== undefined) issues.push({ code: 'custom', message: rule, input: value, continue: true })
+  })
 
 /** The value of `installer`. */
 export const installerField = z.union([z.enum(namedInstallers), z.strictObject({ image })], {

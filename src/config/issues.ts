@@ -3,7 +3,7 @@
 import type { z } from 'zod'
 import { isSecretName } from '../redact.ts'
 import { type Fault, formatFound, formatPath } from './faults.ts'
-import { isRecord, type Overrides, sourceOf } from './overrides.ts'
+import { isRecord, type Overrides, originOf } from './overrides.ts'
 
 /**
  * Faults from zod's issues.
@@ -28,7 +28,7 @@ export function issuesToFaults(
         path: formatPath(full),
         rule: issue.code === 'unrecognized_keys' ? 'is not known here' : ruleOf(issue, found),
         found,
-        source: sourceOf(overrides, full),
+        ...originOf(overrides, full, issue.code === 'unrecognized_keys' ? 'key' : 'value'),
       }
     })
   })

@@ -4,14 +4,20 @@ import { stat } from 'node:fs/promises'
 import { resolve as resolvePath } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { CompilationError, importModule } from '../compile/import-module.ts'
+import { isPackage } from '../compile/program.js'
 import { exitCodes, PipelineError } from '../errors.ts'
+import { readRegularText } from '../host/regular-file.ts'
+import { type Place, renderPlace } from '../text.ts'
 import { isRecord, type Overrides } from './overrides.ts'
 import type { Pipeline } from './pipeline.ts'
+import { placeOfCall } from './pipeline-places.ts'
 import { resolvePipeline } from './resolve.ts'
 import type { ResolvedImage, ResolvedPipeline } from './resolved.ts'
 
-/** The pipeline of this project: the system VM template. */
-export const defaultPipeline = fileURLToPath(new URL('../../pipeline.ts', import.meta.url))
+/** The pipeline of this project, the system VM template; for the npm package, that of the current folder. */
+export const defaultPipeline = isPackage
+  ? 'pipeline.ts'
+  : fileURLToPath(new URL('../../pipeline.ts', import.meta.url))
 
 /**
  * Loads the default export of a pipeline file and resolves it.
@@ -22,11 +28,21 @@ export async function loadPipeline(
   overrides: readonly Overrides[],
   payload?: string,
 ): Promise<ResolvedPipeline> {
+  const pipeline = await importPipeline(file)
+  const more = payload === undefined ? [] : [overridePayload(pipeline, resolvePath(file), payload)]
+  return resolvePipeline(pipeline, [...overrides, ...more], process.env)
+}
+
+/** The default export of a pipeline file, not checked yet. @throws PipelineError `pipeline-unreadable` */
+export async function importPipeline(file: string): Promise<Pipeline> {
   const path = resolvePath(file)
   const found = await stat(path).catch(() => undefined)
   // Importing a FIFO would never end.
   if (found?.isFile() !== true)
-    throw badPipeline(`there is no pipeline file ${path}`, 'give --pipeline the path of a pipeline.ts.')
+    throw badPipeline(
+      `there is no pipeline file ${path}`,
+      'give --pipeline the path of a pipeline.ts, or make an appliance with: init',
+    )
   if (!/\.[cm]?[jt]s$/.test(path))
     throw badPipeline(
       `${path} is not a pipeline by its name`,
@@ -39,8 +55,13 @@ export async function loadPipeline(
     const { message } = cause as Error
     if (cause instanceof CompilationError)
       throw badPipeline(`${path} does not compile: ${message}`, 'correct it there.', cause)
-    const hint = `it threw as it was imported${placeIn(path, cause)}.`
-    throw badPipeline(`${path} could not be loaded: ${message}`, hint, cause)
+    const place = await placeIn(path, cause)
+    const where = place === undefined ? '' : `\n${renderPlace(path, place)}`
+    throw badPipeline(
+      `${path} could not be loaded: ${message}${where}`,
+      'it threw as it was imported.',
+      cause,
+    )
   }
   const pipeline = loaded.default
   if (!isRecord(pipeline) || !Array.isArray(pipeline.stages)) {
@@ -49,17 +70,17 @@ export async function loadPipeline(
       'end it with: export default definePipeline({…})',
     )
   }
-  const chosen = pipeline as unknown as Pipeline
-  const more = payload === undefined ? [] : [overridePayload(chosen, path, payload)]
-  return resolvePipeline(chosen, [...overrides, ...more], process.env)
+  return pipeline as unknown as Pipeline
 }
 
-/** Where in a file something was thrown, as ` at line 3, column 7`; empty if it was thrown elsewhere. */
-function placeIn(path: string, cause: unknown): string {
+/** Where in a file something was thrown; undefined if it was thrown elsewhere. */
+async function placeIn(path: string, cause: unknown): Promise<Place | undefined> {
   const { stack = '' } = cause as Error
-  const place = stack.split(pathToFileURL(path).href)[1] ?? stack.split(path)[1]
-  const [, line, column] = /^:(\d+):(\d+)/.exec(place ?? '') ?? []
-  return line === undefined ? '' : ` at line ${line}, column ${column}`
+  const trace = stack.split(pathToFileURL(path).href)[1] ?? stack.split(path)[1]
+  const [, line, column] = /^:(\d+):(\d+)/.exec(trace ?? '') ?? []
+  if (line === undefined) return undefined
+  const text = await readRegularText(path)
+  return placeOfCall(text, { line: Number(line), column: Number(column) })
 }
 
 /** A payload as an override, for the stage that takes files of that kind. @throws PipelineError `usage` */

@@ -1,12 +1,15 @@
 /** Values for one run that override `pipeline.ts`: a YAML file and `--set path=value`. */
 
+import type { Document } from 'yaml'
 import { exitCodes, PipelineError } from '../errors.ts'
 import { reasonOf } from '../host/failures.ts'
 import { readRegularText } from '../host/regular-file.ts'
 import { isSecretName, redact } from '../redact.ts'
-import { formatFound } from './faults.ts'
+import { type Place, renderPlace } from '../text.ts'
+import { type Fault, formatFound } from './faults.ts'
 import { pathKey, type Texts, textsOf } from './typed-texts.ts'
-import { parseYaml } from './yaml.ts'
+import { parseYaml, placesOf, type Span, YamlError } from './yaml.ts'
+import { spansOf } from './yaml-spans.ts'
 
 export interface Overrides {
   /** Where the values come from, for error texts: a file name or an option. */
@@ -14,7 +17,12 @@ export interface Overrides {
   readonly values: Readonly<Record<string, unknown>>
   /** How those that look like numbers were written. @default nothing was */
   readonly texts?: Texts
+  /** Where they stand in a file; the closest value above where there is none. @default nowhere */
+  readonly placeOf?: (path: readonly PropertyKey[], part: Part) => Place
 }
+
+/** A field, or what it is set to. */
+type Part = 'key' | 'value'
 
 export function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
@@ -34,21 +42,21 @@ export async function readOverrides(file: string): Promise<Overrides> {
       cause,
     })
   }
-  let values: unknown
-  let texts: Texts
+  let read: Read
   try {
-    const read = readYaml(text)
-    values = read.value ?? {}
-    texts = read.texts
+    read = readYaml(text)
   } catch (cause) {
+    const { message } = cause as Error
+    const place = cause instanceof YamlError ? `\n${renderPlace(file, cause.place)}` : ''
     throw new PipelineError({
       code: 'overrides-syntax',
-      message: `${file} is not valid YAML: ${redact((cause as Error).message).trimEnd()}`,
+      message: `${file} is not valid YAML: ${redact(message)}${place}`,
       hint: 'fix the file, or leave it out of --config; nothing was touched.',
       exitCode: exitCodes.badInput,
       cause,
     })
   }
+  const values = read.value ?? {}
   if (!isRecord(values)) {
     throw new PipelineError({
       code: 'overrides-syntax',
@@ -57,7 +65,22 @@ export async function readOverrides(file: string): Promise<Overrides> {
       exitCode: exitCodes.badInput,
     })
   }
-  return { source: file, values, texts }
+  return { source: file, values, texts: read.texts, placeOf: findPlaces(text, read.document) }
+}
+
+function findPlaces(text: string, document: Document): NonNullable<Overrides['placeOf']> {
+  const { keys, values } = spansOf(document)
+  const placeAt = placesOf(text)
+  return (path, part) => {
+    const above = path.map((_name, index) => pathKey(path.slice(0, path.length - index)))
+    const found = (part === 'key' ? keys.get(pathKey(path)) : undefined) ?? first(above, values)
+    return placeAt(found ?? [0, 1])
+  }
+}
+
+function first(keys: readonly string[], spans: ReadonlyMap<string, Span>): Span | undefined {
+  const key = keys.find((key) => spans.has(key))
+  return key === undefined ? undefined : spans.get(key)
 }
 
 /** Parses `--set mirror.debian=http://…`; the value is YAML, so it may be a number, list or boolean. */
@@ -94,16 +117,19 @@ export function parseAssignment(assignment: string): Overrides {
 /** A pipeline has ten thousand. Each unknown key is a fault, which is looked for in all overrides. */
 const mostCharacters = 64 * 1024
 
+interface Read {
+  readonly document: Document
+  readonly value: unknown
+  readonly texts: Texts
+}
+
 /** @param path where the value belongs */
-function readYaml(
-  text: string,
-  path: readonly string[] = [],
-): { readonly value: unknown; readonly texts: Texts } {
+function readYaml(text: string, path: readonly string[] = []): Read {
   const document = parseYaml(text, mostCharacters)
   // Aliases are only resolved here: one may point nowhere, or expand beyond any memory.
   const value: unknown = document.toJS()
   refuseCycles(value)
-  return { value, texts: textsOf(document, path) }
+  return { document, value, texts: textsOf(document, path) }
 }
 
 /** In YAML a value can contain itself. No setting does, and walking through one would never end. */
@@ -133,9 +159,22 @@ function ownValue(record: Readonly<Record<string, unknown>>, key: string): unkno
   return Object.hasOwn(record, key) ? record[key] : undefined
 }
 
-/** The override that set the value at `path`, or the closest value above or below it. */
-export function sourceOf(overrides: readonly Overrides[], path: readonly PropertyKey[]): string | undefined {
-  return lastOver(overrides, path)?.source
+/**
+ * The override that set the value at `path`, or the closest value above or below it, and where that stands. Nothing, where the
+ * pipeline did.
+ */
+export function originOf(
+  overrides: readonly Overrides[],
+  path: readonly PropertyKey[],
+  part: Part = 'value',
+): Pick<Fault, 'source' | 'place'> {
+  const over = lastOver(overrides, path)
+  if (over === undefined) return {}
+  const { source, placeOf } = over
+  if (placeOf === undefined) return { source }
+  const place = placeOf(path, part)
+  const isSecret = path.some((name) => isSecretName(String(name)))
+  return { source, place: isSecret ? { ...place, text: '' } : place }
 }
 
 /** How the value at `path` was written in YAML, if it looks like a number and came from there. */

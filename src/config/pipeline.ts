@@ -2,11 +2,13 @@
 
 import { z } from 'zod'
 import { formatFields, targetNames } from '../targets/registry.ts'
+import { rememberCall } from './call-sites.ts'
 import { type AssertionId, assertionIds, contractNames } from './contract.ts'
 import { debianInstallerFields } from './debian-installer.ts'
 import { freshnessFields } from './freshness.ts'
-import { debianArchives, maximumDiskMiB } from './image.ts'
+import { maximumDiskMiB } from './image.ts'
 import { installerField } from './installer.ts'
+import { hostFile, mirrorFields } from './mirror.ts'
 import type { FormatPreset } from './presets.ts'
 import type { StageUse } from './stage.ts'
 import { folderUrl } from './urls.ts'
@@ -49,6 +51,7 @@ const partition = z.strictObject({
     .string()
     .regex(/^\/$|^(\/[a-z0-9_-]+)+$/, 'must be an absolute path in lower case')
     .optional(),
+  /** What it is formatted with. */
   filesystem: z.enum(['ext2', 'ext4', 'swap']),
   /** MiB; leave out for the one that takes the rest. */
   sizeMiB: z.int().min(8, 'must be at least 8 MiB').optional(),
@@ -56,6 +59,7 @@ const partition = z.strictObject({
   grow: z.boolean().default(false),
   /** Primary partition; the others become logical ones, numbered from 5. @default false */
   primary: z.boolean().default(false),
+  /** Marks it as the one to boot from. @default false */
   bootable: z.boolean().default(false),
   /** Share of blocks reserved for root, in percent. @default 0 */
   reservedPercent: z.number().min(0).max(50).default(0),
@@ -63,52 +67,19 @@ const partition = z.strictObject({
 
 /** Size of the guests that verify an image. */
 const sizeFields = (byDefault: { readonly memoryMiB: number; readonly cpus: number }) => ({
+  /** Memory in MiB. */
   memoryMiB: z.int().min(256, 'must be at least 256 MiB').max(65_536).default(byDefault.memoryMiB),
+  /** Processors. */
   cpus: z.int().min(1).max(64).default(byDefault.cpus),
 })
 
-const hostFile = z
-  .string()
-  .regex(/^\/[^\s\p{Cc}]+$/u, 'must be an absolute path without spaces and control characters')
-
-const mirror = z.strictObject({
-  /** Debian's archive. @default http://deb.debian.org/debian */
-  debian: folderUrl.default(debianArchives.debian),
-  /** The security archive. @default http://deb.debian.org/debian-security */
-  security: folderUrl.default(debianArchives.security),
-  components: z
-    .array(z.string().regex(/^[a-z-]+$/))
-    .min(1)
-    .default(['main']),
-  /** Keyring that signs both, on the host and in the guest. */
-  keyring: hostFile.default(debianArchives.keyring),
-  /** Instant of a snapshot archive, when the URLs above name one: switches off expiry checks. */
-  snapshot: z
-    .string()
-    .regex(/^\d{8}T\d{6}Z$/, 'must look like 20261101T000000Z')
-    .optional(),
-  /** Where debian-installer gets its own packages, if `debian` has none. @default the suite of the variant */
-  udebs: z
-    .strictObject({
-      /** Folder below `dists/` of the same mirror. */
-      suite: z
-        .string()
-        .regex(/^[a-z0-9][a-z0-9.+-]*$/, 'must be the name of a suite')
-        .optional(),
-      /** Binary keyring on the host that signs it. @default mirror.keyring */
-      keyring: hostFile.optional(),
-    })
-    .optional(),
-})
-
-/** The rules for a whole pipeline except its stages, whose settings each stage checks itself. */
-export const pipelineFields = z.strictObject({
+const pipelineShape = {
   /** First part of every image's file name. */
   name: z
     .string()
     .regex(/^[a-z][a-z0-9-]*$/, 'must be lower case letters, digits and dashes')
     .max(40, fitsTar(40)),
-  /** CloudStack release that the template is for, e.g. `4.22.0`. */
+  /** Version of the images, e.g. `1.0`; of a system VM, the CloudStack release that it is for, e.g. `4.22.0`. */
   release: z
     .string()
     .regex(/^\d+(\.\d+){1,3}(-[A-Za-z0-9.]+)?$/, 'must look like 4.22.0')
@@ -123,7 +94,9 @@ export const pipelineFields = z.strictObject({
   variants: z
     .array(
       z.strictObject({
+        /** Debian release. */
         suite: z.enum(['bookworm', 'trixie']),
+        /** Processor, as the kernel calls it. */
         arch: z.enum(['x86_64']),
         /** Goes into the file name, to tell images of one architecture apart. */
         label: z
@@ -136,7 +109,9 @@ export const pipelineFields = z.strictObject({
       }),
     )
     .min(1, 'must name at least one variant'),
+  /** The disk of the images. */
   disk: z.strictObject({
+    /** A multiple of 126 MiB, which every format can express. */
     sizeMiB: z
       .int()
       .positive()
@@ -144,14 +119,19 @@ export const pipelineFields = z.strictObject({
         maximumDiskMiB,
         `must be at most ${maximumDiskMiB} MiB, the most that a DOS partition table can hold`,
       ),
+    /** In the order of the disk. */
     partitions: z.array(partition).min(1),
   }),
+  /** Until a host gives another one. */
   hostname: z.string().regex(hostLabel, 'must be one DNS label in lower case'),
+  /** Of the host name. */
   domain: z.string().regex(dnsName, 'must be a DNS name in lower case'),
+  /** The one locale of the image. */
   locale: z
     .string()
     .regex(/^[a-z]{2,3}_[A-Z]{2}\.UTF-8$/, 'must be a UTF-8 locale like en_US.UTF-8')
     .default('en_US.UTF-8'),
+  /** Name in the tz database. */
   timezone: z
     .string()
     .regex(/^[A-Z][\w+-]*(\/[A-Z][\w+-]*)*$/, 'must be a time zone like Europe/Berlin')
@@ -161,10 +141,12 @@ export const pipelineFields = z.strictObject({
     .string()
     .regex(/^[a-z]{2,8}$/, 'must be a keyboard layout like us')
     .default('us'),
-  mirror: mirror.prefault({}),
+  /** Where packages come from. */
+  mirror: mirrorFields.prefault({}),
   /** The administrative account besides root. Neither has a password. */
   account: z
     .strictObject({
+      /** Login name. */
       name: z
         .string()
         .regex(unixName, 'must be a user name')
@@ -172,10 +154,12 @@ export const pipelineFields = z.strictObject({
           (name) => !systemNames.has(name),
           'must not be a user or group that Debian has from the start',
         ),
+      /** For people. */
       fullName: z
         .string()
         .regex(/^[^:,\p{Cc}]*$/u, 'must have no colon, comma or control character')
         .default(''),
+      /** Groups besides its own. */
       groups: z
         .array(z.string().regex(unixName, 'must be a group name'))
         .refine(isWithoutDuplicates, 'must name each group once')
@@ -197,11 +181,13 @@ export const pipelineFields = z.strictObject({
   /** The machine that stages run in; not part of the result. */
   machine: z
     .strictObject({
+      /** Memory in MiB. */
       memoryMiB: z
         .int()
         .min(256, 'must be at least 256 MiB')
         .max(1024 ** 2, 'must be at most 1048576 MiB, which is 1 TiB')
         .default(2048),
+      /** Processors. */
       cpus: z.int().min(1).max(64).default(2),
       /** The build stops if the guest is not ready for its first stage by then. */
       bootTimeoutSeconds: z.int().min(10).default(600),
@@ -234,9 +220,11 @@ export const pipelineFields = z.strictObject({
   waivers: z
     .array(
       z.strictObject({
+        /** Its id, e.g. `F7`: `docs/verify.md` lists them. */
         check: z.enum(assertionIds as [AssertionId, ...AssertionId[]], {
           error: 'must be the id of a check, as docs/verify.md lists them',
         }),
+        /** Why that is right for this image. */
         reason: z.string().min(10, 'must say why, in ten characters or more'),
       }),
     )
@@ -260,7 +248,13 @@ export const pipelineFields = z.strictObject({
   repository: z.boolean().default(false),
   /** How each target's file is written. `'cloudstack'` packs them as its package builds expect, and sets `repository`. */
   formats: z.strictObject(formatFields).prefault({}),
-})
+}
+
+/**
+ * The rules for a whole pipeline except its stages, whose settings each stage checks itself. With its type written down, the
+ * declarations of the npm package keep the comments above.
+ */
+export const pipelineFields: z.ZodObject<typeof pipelineShape, z.core.$strict> = z.strictObject(pipelineShape)
 
 /** A pipeline as a person writes it. */
 export type Pipeline = Omit<z.input<typeof pipelineFields>, 'formats'> & {
@@ -275,7 +269,8 @@ export type PipelineFields = z.output<typeof pipelineFields>
 /** A failure that is right for an image. */
 export type Waiver = PipelineFields['waivers'][number]
 
-/** Types `pipeline.ts`; does nothing else. */
+/** Types `pipeline.ts`, and remembers where it is; does nothing else. */
 export function definePipeline(pipeline: Pipeline): Pipeline {
+  rememberCall(pipeline)
   return pipeline
 }

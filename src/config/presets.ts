@@ -15,6 +15,8 @@ const formats = {
 
 export type FormatPreset = keyof typeof formats
 
+export const formatPresets = Object.keys(formats) as readonly FormatPreset[]
+
 /** Replaces a preset by its settings, so that others can be merged into them. */
 export function expandFormats(value: unknown): unknown {
   return typeof value === 'string' && Object.hasOwn(formats, value) ? formats[value as FormatPreset] : value

@@ -1,7 +1,7 @@
 /** The rules for a pipeline so that a management server finds its images. */
 
 import { type Fault, formatFound } from './faults.ts'
-import { type Overrides, sourceOf } from './overrides.ts'
+import { type Overrides, originOf } from './overrides.ts'
 import { repositoryFolder } from './release.ts'
 import type { ValidFields } from './valid-fields.ts'
 
@@ -23,7 +23,7 @@ function addressFaults(
       path: 'downloadUrl',
       rule: `must end in /${folder}, the folder of this release in a repository`,
       found: formatFound(downloadUrl),
-      source: sourceOf(overrides, ['downloadUrl']),
+      ...originOf(overrides, ['downloadUrl']),
     },
   ]
 }

@@ -7,7 +7,7 @@ import { isUrl } from '../redact.ts'
 import { type Fault, formatFound, type Resolution } from './faults.ts'
 import type { ImageFacts } from './image.ts'
 import { issuesToFaults } from './issues.ts'
-import { isRecord, mergeOver, type Overrides, textOf } from './overrides.ts'
+import { isRecord, mergeOver, type Overrides, originOf, textOf } from './overrides.ts'
 import type { ResolvedStage } from './resolved.ts'
 import type { StageUse } from './stage.ts'
 import { parseTyped } from './typed-texts.ts'
@@ -17,7 +17,7 @@ export function overrideStages(
   uses: readonly StageUse[],
   overrides: readonly Overrides[],
 ): Resolution<readonly StageUse[]> {
-  const chosen = overrides.map(({ source, values }) => settingsByStage(uses, values.stages, source))
+  const chosen = overrides.map((over) => settingsByStage(uses, over))
   const value = uses.map((use) => {
     const layers = chosen.flatMap(({ value: byName }) => byName.get(use.name) ?? [])
     return { ...use, settings: layers.reduce<unknown>(mergeOver, use.settings) as StageUse['settings'] }
@@ -101,23 +101,26 @@ export function stageNameFaults(uses: readonly StageUse[]): Fault[] {
 
 function settingsByStage(
   uses: readonly StageUse[],
-  stages: unknown,
-  source: string,
+  over: Overrides,
 ): Resolution<ReadonlyMap<string, Record<string, unknown>>> {
   const value = new Map<string, Record<string, unknown>>()
+  const { stages } = over.values
   if (stages === undefined) return { value, faults: [] }
   if (!isRecord(stages)) {
     const rule = 'must map stage names to settings'
-    return { value, faults: [{ path: 'stages', rule, found: formatFound(stages), source }] }
+    const origin = originOf([over], ['stages'])
+    return { value, faults: [{ path: 'stages', rule, found: formatFound(stages), ...origin }] }
   }
   const known = uses.map(({ name }) => name)
   const faults = Object.entries(stages).flatMap(([name, settings]): Fault[] => {
     const path = `stages.${name}`
     if (!known.includes(name)) {
-      return [{ path, rule: `is not a stage of this pipeline, which has ${known.join(', ')}`, source }]
+      const rule = `is not a stage of this pipeline, which has ${known.join(', ')}`
+      return [{ path, rule, ...originOf([over], ['stages', name], 'key') }]
     }
     if (!isRecord(settings)) {
-      return [{ path, rule: 'must be settings by name', found: formatFound(settings), source }]
+      const origin = originOf([over], ['stages', name])
+      return [{ path, rule: 'must be settings by name', found: formatFound(settings), ...origin }]
     }
     value.set(name, settings)
     return []

@@ -5,6 +5,7 @@ import { baseImageFaults } from './installer.ts'
 import { issuesToFaults } from './issues.ts'
 import { mergeOver, type Overrides, textOf } from './overrides.ts'
 import { maximumEpoch, type Pipeline, type PipelineFields, pipelineFields } from './pipeline.ts'
+import { placeFaults } from './pipeline-places.ts'
 import { expandPresets } from './presets.ts'
 import { fileNameFaults, resolveImage } from './resolve-image.ts'
 import { overrideStages, resolveSettings, stageNameFaults } from './resolve-stage.ts'
@@ -45,7 +46,7 @@ export async function resolvePipeline(
     ...faultsBetween(valid, epoch.value, overrides),
     ...images.faults,
   ]
-  if (faults.length > 0) throw configurationError(unique(faults))
+  if (faults.length > 0) throw configurationError(await placeFaults(unique(faults), pipeline))
   const maximumGiB = parsed.data?.store.maximumGiB
   const maximumStoreBytes = maximumGiB === undefined ? undefined : Math.floor(maximumGiB * 1024 ** 3)
   return { name: parsed.data?.name ?? '', maximumStoreBytes, images: images.value }

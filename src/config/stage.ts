@@ -1,6 +1,7 @@
 /** A stage: one provisioner script with typed settings. What `provisioners/<name>.ts` declares and `pipeline.ts` uses. */
 
 import { z } from 'zod'
+import { rememberCall } from './call-sites.ts'
 import type { FileKind } from './file-source.ts'
 import type { ImageFacts } from './image.ts'
 
@@ -61,11 +62,15 @@ export interface StageDefinition<Shape extends z.ZodRawShape> {
 export function defineStage<const Shape extends z.ZodRawShape = Record<never, never>>(
   spec: StageSpec<Shape>,
 ): StageDefinition<Shape> {
-  const use = (settings?: SettingsInput<Shape>): StageUse => ({
-    name: spec.name,
-    spec: spec as unknown as StageSpec<z.ZodRawShape>,
-    settings: (settings ?? {}) as Record<string, unknown>,
-  })
+  const use = (settings?: SettingsInput<Shape>): StageUse => {
+    const stage: StageUse = {
+      name: spec.name,
+      spec: spec as unknown as StageSpec<z.ZodRawShape>,
+      settings: (settings ?? {}) as Record<string, unknown>,
+    }
+    rememberCall(stage)
+    return stage
+  }
   return Object.assign(use, { spec })
 }
 

@@ -3,7 +3,7 @@
 import { readFileSync } from 'node:fs'
 import { type Fault, formatFound } from './faults.ts'
 import type { Suite } from './image.ts'
-import { type Overrides, sourceOf } from './overrides.ts'
+import { type Overrides, originOf } from './overrides.ts'
 import type { ValidFields } from './valid-fields.ts'
 
 /** The settings of a system that name something in a package. */
@@ -70,7 +70,7 @@ export function settingFaults(fields: ValidFields, overrides: readonly Overrides
         path: setting,
         rule: `must be ${noun} of ${suite}, whose ${name} (${known.versions[setting]}) has no such${advice}`,
         found: formatFound(value),
-        source: sourceOf(overrides, [setting]),
+        ...originOf(overrides, [setting]),
       }
     })
   })

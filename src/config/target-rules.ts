@@ -3,7 +3,7 @@
 import { type TargetName, targets } from '../targets/registry.ts'
 import type { Surroundings } from '../targets/target.ts'
 import { type Fault, formatFound, formatPath } from './faults.ts'
-import { type Overrides, sourceOf } from './overrides.ts'
+import { type Overrides, originOf } from './overrides.ts'
 import type { ValidFormats } from './valid-fields.ts'
 
 /** All broken rules of the chosen targets, as far as their settings are valid. */
@@ -20,7 +20,7 @@ export function targetFaults(
       path: formatPath(path),
       rule,
       found: formatFound(found),
-      source: sourceOf(overrides, path),
+      ...originOf(overrides, path),
     }))
   })
 }

@@ -1,24 +1,39 @@
 /** YAML from elsewhere, read in a time that its length bounds. */
 
 import { type Document, isScalar, LineCounter, parseDocument, visit } from 'yaml'
+import { isSecretName, redact } from '../redact.ts'
+import type { Place } from '../text.ts'
 
-/** @throws Error with what is wrong, or that it is too long */
+/** What is wrong with a text that is no YAML, and where. */
+export class YamlError extends Error {
+  readonly place: Place
+
+  constructor(message: string, place: Place) {
+    super(message)
+    this.place = place
+  }
+}
+
+/** Where something begins and ends in a text, in characters. */
+export type Span = readonly [from: number, to: number]
+
+/** @throws YamlError; Error if the text is too long */
 export function parseYaml(text: string, mostCharacters: number): Document {
   if (text.length > mostCharacters)
     throw new Error(`it has ${text.length} characters, and at most ${mostCharacters} are read`)
-  const lines = new LineCounter()
   // The library compares each key with each other one to find those that are there twice.
-  const document = parseDocument(text, { uniqueKeys: false, lineCounter: lines })
+  const document = parseDocument(text, { uniqueKeys: false, prettyErrors: false })
+  const fail = (message: string, span: Span) => new YamlError(message, placesOf(text)(span))
   const [error] = document.errors
-  if (error !== undefined) throw error
+  if (error !== undefined) throw fail(error.message, error.pos)
   visit(document, {
     Map: (_key, { items }) => {
       const names = new Set<string>()
       for (const { key } of items) {
         if (!isScalar(key)) continue
         const name = String(key.value)
-        if (names.has(name))
-          throw new Error(`the key ${name} is there twice, again at line ${lineOf(key.range?.[0], lines)}`)
+        const [from = 0, to = from + 1] = key.range ?? []
+        if (names.has(name)) throw fail(`the key ${name} is there twice`, [from, to])
         names.add(name)
       }
     },
@@ -26,8 +41,19 @@ export function parseYaml(text: string, mostCharacters: number): Document {
   return document
 }
 
-// --- internal ---
-
-function lineOf(offset: number | undefined, lines: LineCounter): number {
-  return offset === undefined ? 1 : lines.linePos(offset).line
+/** Finds places in a text. A line is left out if it may have a credential in it. */
+export function placesOf(text: string): (span: Span) => Place {
+  const counter = new LineCounter()
+  counter.addNewLine(0)
+  for (const { index } of text.matchAll(/\n/g)) counter.addNewLine(index + 1)
+  return ([from, to]) => {
+    const { line, col: column } = counter.linePos(Math.min(from, text.length))
+    const start = counter.lineStarts[line - 1] ?? 0
+    const [whole = ''] = text.slice(start, start + mostOfLine).split(/\r?\n/)
+    const isSecret = (whole.match(/[\w-]+/g) ?? []).some(isSecretName) || redact(whole) !== whole
+    const length = Math.min(to - from, start + whole.length - from)
+    return { line, column, text: isSecret ? '' : whole, length: Math.max(1, length) }
+  }
 }
+
+const mostOfLine = 4096

@@ -55,8 +55,9 @@ export async function exportImages(request: ExportRequest): Promise<readonly Ima
     for (const result of await exportMissing(request, missing)) known.set(result.target as TargetName, result)
   }
   const results = image.targets.flatMap((target) => known.get(target) ?? [])
-  // Even if no file was made: what it says about them may have changed.
-  await writeMetadata(outFolderAt(outFolder).images, image, results)
+  // Even if no file was made: what it says about them may have changed. Without a contract an image is no system VM.
+  if (image.verification.contract !== 'none')
+    await writeMetadata(outFolderAt(outFolder).images, image, results)
   if (image.repository) await writeRepository(outFolder, image, results, request.signal)
   return results
 }

@@ -3,7 +3,7 @@
 import { dirname, join, resolve as resolvePath } from 'node:path'
 import { stringify } from 'yaml'
 import { z } from 'zod'
-import { parseYaml } from '../config/yaml.ts'
+import { parseYaml, YamlError } from '../config/yaml.ts'
 import { archivesOf } from '../debian/archives.ts'
 import { verifyRelease } from '../debian/release.ts'
 import { sha256 } from '../digest.ts'
@@ -69,9 +69,10 @@ export async function readLock(path: string): Promise<Locked> {
     return { path, sha256: sha256(text), lock: lockSchema.parse(parseYaml(text, mostCharacters).toJS()) }
   } catch (cause) {
     const why = cause instanceof z.ZodError ? describeIssue(cause) : (cause as Error).message.split('\n')[0]
+    const at = cause instanceof YamlError ? ` at line ${cause.place.line}, column ${cause.place.column}` : ''
     throw new PipelineError({
       code: 'lock-unreadable',
-      message: `the lock ${path} cannot be read: ${why}`,
+      message: `the lock ${path} cannot be read: ${why}${at}`,
       hint: 'restore the committed file, or remove it and write a new one with: npm run image -- lock update',
       exitCode: exitCodes.badInput,
       cause,

@@ -17,6 +17,7 @@ export const hyperv = defineTarget({
       container: z.enum(['vhd', 'vhdx']).default('vhd'),
       /** Of a VHD. `fixed`, which Azure requires, is the disk itself with a footer behind it. */
       subformat: z.enum(['dynamic', 'fixed']).default('dynamic'),
+      /** Packs the file. */
       archive: z.enum(['none', 'zip']).default('none'),
     })
     .prefault({}),

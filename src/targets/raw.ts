@@ -9,7 +9,12 @@ export const raw = defineTarget({
   name: 'raw',
   rank: 2,
 
-  settings: z.strictObject({ archive: z.enum(['none', 'bz2']).default('none') }).prefault({}),
+  settings: z
+    .strictObject({
+      /** Packs the file. */
+      archive: z.enum(['none', 'bz2']).default('none'),
+    })
+    .prefault({}),
   cloudstack: { archive: 'bz2' },
 
   format: () => 'raw',

@@ -9,11 +9,13 @@ import { raw } from './raw.ts'
 import { type BrokenRule, defineTarget, type Surroundings } from './target.ts'
 
 const settings = z.strictObject({
+  /** Memory in MiB, until the host gives another size. */
   memoryMiB: z
     .int()
     .min(128, 'must be at least 128 MiB')
     .multipleOf(4, 'must be a multiple of 4 MiB')
     .default(512),
+  /** Processors, until the host gives another number. */
   cpus: z.int().min(1).max(64).default(1),
   /** What the network card is attached to, in VirtualBox's words. NAT needs nothing from the host. */
   network: z.enum(['none', 'NAT', 'Bridged', 'HostOnly', 'Internal']).default('NAT'),

@@ -63,14 +63,17 @@ export const vmwareFields = z.strictObject({
     .default('otherLinux64Guest'),
   /** The disk's controller. */
   diskController: z.enum(['lsilogic', 'lsilogicsas', 'pvscsi']).default('lsilogic'),
+  /** Memory in MiB, until the host gives another size. */
   memoryMiB: z
     .int()
     .min(128, 'must be at least 128 MiB')
     .multipleOf(4, 'must be a multiple of 4 MiB')
     .default(256),
+  /** Processors, until the host gives another number. */
   cpus: z.int().min(1).max(64).default(1),
   /** Network card. CloudStack attaches its own to system VMs and expects none here. */
   nic: z.enum(['none', 'e1000', 'vmxnet3']).default('none'),
+  /** Firmware of the machine; the images have a boot loader for `bios`. */
   firmware: z.enum(['bios', 'efi']).default('bios'),
 })
 

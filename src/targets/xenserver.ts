@@ -10,7 +10,12 @@ export const xenserver = defineTarget({
   name: 'xenserver',
   rank: 3,
 
-  settings: z.strictObject({ archive: z.enum(['none', 'bz2']).default('none') }).prefault({}),
+  settings: z
+    .strictObject({
+      /** Packs the file. */
+      archive: z.enum(['none', 'bz2']).default('none'),
+    })
+    .prefault({}),
   brokenRules: (_settings, surroundings) => vhdRules(surroundings),
   cloudstack: { archive: 'bz2' },
 

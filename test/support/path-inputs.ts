@@ -85,8 +85,8 @@ const needs: Readonly<Record<string, (input: string, samples: Samples) => readon
 
 const registry = '127.0.0.1:9/none/layers'
 
-/** Options that name what is written. */
-const written: readonly string[] = ['--out', '--to', '--folder']
+/** Options and arguments that name what is written. */
+const written: readonly string[] = ['--out', '--to', '--folder', 'init <folder>']
 
 /** @throws Error for a placeholder that does not say whether it is a path */
 export async function findPathInputs(): Promise<readonly PathInput[]> {
@@ -130,7 +130,7 @@ export async function findPathInputs(): Promise<readonly PathInput[]> {
     const own: PathInput = {
       name: `${name} ${placeholder}`,
       expects,
-      isWritten: false,
+      isWritten: written.includes(`${name} ${placeholder}`),
       isShared: false,
       wordsFor: (file, samples) => [...before(placeholder, samples), '--', ...paths.map(() => file)],
     }

@@ -5,6 +5,8 @@ import { files, read } from '../support/imports.ts'
 
 /** None of these files is named by a person, or in a folder of others. */
 const plain: Readonly<Record<string, string>> = {
+  'src/cli/init.ts': 'the program’s own example',
+  'src/compile/pack.js': 'the program’s own code, and that of its packages',
   'src/compile/program.js': 'the program’s own code, before it is compiled',
   'src/compile/sources.js': 'modules, as Node.js is about to run them',
   'src/config/suite-settings.ts': 'the program’s own tables',

@@ -3,7 +3,7 @@
 import { readFileSync } from 'node:fs'
 import type { ExtraAnswer } from '../../config/debian-installer.ts'
 import { configurationError, type Fault, formatFound, formatPath } from '../../config/faults.ts'
-import { type Overrides, sourceOf } from '../../config/overrides.ts'
+import { type Overrides, originOf } from '../../config/overrides.ts'
 import type { ResolvedImage } from '../../config/resolved.ts'
 import { answeredQuestions, type InstallerHost, preseedView, renderPreseed } from './preseed.ts'
 
@@ -46,7 +46,7 @@ export function requireKnownAnswers(
     const path = ['debianInstaller', 'extraAnswers', index, 'question']
     const rule = faultOf(owner, question, own) ?? faultOfTwice(extraAnswers, index)
     if (rule === undefined) return []
-    return [{ path: formatPath(path), rule, found: formatFound(question), source: sourceOf(overrides, path) }]
+    return [{ path: formatPath(path), rule, found: formatFound(question), ...originOf(overrides, path) }]
   })
   if (faults.length > 0) throw configurationError(faults)
 }

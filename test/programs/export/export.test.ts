@@ -213,8 +213,15 @@ describeWith(['qemu-img', 'qemu-io'], 'the images of a run', () => {
       readdirSync(path('out', 'images'))
         .filter((file) => !file.startsWith('.'))
         .sort(),
-    ).toEqual([name, 'md5sum.txt', 'metadata.ini', 'sha256sum.txt', 'sha512sum.txt'].sort())
+    ).toEqual([name, 'md5sum.txt', 'sha256sum.txt', 'sha512sum.txt'].sort())
     execFileSync('sha256sum', ['--check', '--status', 'sha256sum.txt'], { cwd: path('out', 'images') })
+  })
+
+  it('are registered where they are system VMs', async () => {
+    const { request, image } = await prepare()
+    const verification = { ...image.verification, contract: 'cloudstack' } as const
+    await exportImages({ ...request, image: { ...image, verification } })
+    expect(readFileSync(path('out', 'images', 'metadata.ini'), 'utf8')).toContain(`filename = ${name}\n`)
   })
 
   it('tell how far they are, and that their checksums are computed', async () => {

@@ -27,7 +27,10 @@ const stepsOf = (name: string): readonly Step[] => jobsOf(name).flatMap(([, { st
 
 const hasActionlint = spawnSync('actionlint', ['--version']).error === undefined
 
-describe.each(files)('%s', (name) => {
+/** What `init` gives to others. */
+const ofExample = '../../examples/debian-cloud/.github/workflows/build.yml'
+
+describe.each([...files, ofExample])('%s', (name) => {
   it('is a workflow by GitHub’s schema', () => {
     const content = readFileSync(join(folder, name), 'utf8')
     const { context } = parseWorkflow({ name, content }, new NoOperationTraceWriter())

@@ -271,15 +271,24 @@ describe('faults', () => {
     const from = path('values.yaml')
     const lines = error.message.split('\n')
     expect(lines[0]).toBe('the configuration has 7 faults:')
-    expect(lines.slice(1).filter((line) => !line.includes('second.count'))).toEqual([
+    const second = lines.findIndex((line) => line.includes('second.count'))
+    expect([...lines.slice(1, second), ...lines.slice(second + 4)]).toEqual([
       '  date: must be a date like 2026-11-01, found "today"',
-      `  hostname: must be one DNS label in lower case, found "Not A Host" (${from})`,
-      `  machine.memoryMiB: must be at least 256 MiB, found 12 (${from})`,
+      '  hostname: must be one DNS label in lower case, found "Not A Host"',
+      `    ${from}:1:11`,
+      '      hostname: Not A Host',
+      '                ^^^^^^^^^^',
+      '  machine.memoryMiB: must be at least 256 MiB, found 12',
+      `    ${from}:3:14`,
+      '        memoryMiB: 12',
+      '                   ^^',
       '  colour: is not known here, found "blue"',
       '  SOURCE_DATE_EPOCH: must be whole seconds since 1970, found "never" (environment)',
       '  stages.third.wrod: is not known here, found "x" (--set stages.third.wrod)',
     ])
-    expect(error.message).toMatch(/stages\.second\.count: .*0.*, found -1 \(.*values\.yaml\)/)
+    expect(lines.slice(second, second + 4).join('\n')).toMatch(
+      /stages\.second\.count: .*0.*, found -1\n.*values\.yaml:5:19\n.*\{count: -1\}\n *\^\^$/,
+    )
     expect(error.hint).toContain('nothing was touched')
   })
 
@@ -667,6 +676,7 @@ describe('overrides', () => {
         path: 'stages.frist',
         rule: 'is not a stage of this pipeline, which has first, second, third',
         source: path('values.yaml'),
+        place: { line: 2, column: 3, text: '  frist: {count: 2}', length: 5 },
       },
     ])
   })
@@ -714,7 +724,7 @@ describe('a file of overrides', () => {
 
   it.each([
     ['no YAML', 'a: [1,\n', 'not valid YAML'],
-    ['one key twice', 'hostname: a\nhostname: b\n', 'the key hostname is there twice, again at line 2'],
+    ['one key twice', 'hostname: a\nhostname: b\n', 'the key hostname is there twice\n'],
     ['one key twice within another', 'machine:\n  cpus: 1\n  cpus: 2\n', 'the key cpus is there twice'],
     ['more than any pipeline has', `# ${'x'.repeat(2 ** 16)}\n`, 'at most 65536 are read'],
     ['a list', '- a\n', 'must hold keys and values'],
@@ -786,7 +796,7 @@ describe("a stage's script", () => {
     const pipeline = sample()
     rmSync(path('second.sh'))
     sampleWithoutScripts = () => pipeline
-    expect(await faults()).toEqual([
+    expect(await faults()).toMatchObject([
       { path: 'stages.second.script', rule: 'the script does not exist', found: path('second.sh') },
     ])
   })
@@ -795,7 +805,7 @@ describe("a stage's script", () => {
     const pipeline = sample()
     writeFileSync(path('second.sh'), '\n  \n')
     sampleWithoutScripts = () => pipeline
-    expect(await faults()).toEqual([
+    expect(await faults()).toMatchObject([
       { path: 'stages.second.script', rule: 'the script is empty', found: path('second.sh') },
     ])
   })

@@ -1,0 +1,20 @@
+/**
+ * The public interface of this package, `import … from 'systemvm-image'`: what a `pipeline.ts` and its stages are written with.
+ * Everything else in `src/` is internal. `docs/package.md` says what a version promises.
+ */
+
+export type { Arch, DebianArch } from './arch.ts'
+export type { FileKind } from './config/file-source.ts'
+export type { Account, ImageFacts, Mirror, Suite } from './config/image.ts'
+export { definePipeline, type Pipeline } from './config/pipeline.ts'
+export {
+  defineStage,
+  type Settings,
+  type SettingsInput,
+  type StageDefinition,
+  type StageSpec,
+  type StageUse,
+  z,
+} from './config/stage.ts'
+export type { Disk, Partition } from './disk/layout.ts'
+export type { TargetName } from './targets/registry.ts'

@@ -1,0 +1,95 @@
+/** The `package.json` of a new appliance. */
+
+import { basename, dirname, join, relative, resolve as resolvePath } from 'node:path'
+import { isPackage, sourceFolder } from '../compile/program.js'
+import { exitCodes, PipelineError } from '../errors.ts'
+import { readRegularText } from '../host/regular-file.ts'
+import { parseJson } from '../text.ts'
+import { programVersion } from '../version.ts'
+
+const ownName = 'systemvm-image'
+
+type Texts = Readonly<Record<string, string>>
+
+interface PackageJson {
+  readonly scripts?: Texts
+  readonly dependencies?: Texts
+  readonly devDependencies?: Texts
+  readonly [field: string]: unknown
+}
+
+export interface MergeRequest {
+  /** The example's `package.json`. */
+  readonly template: string
+  /** The folder's own; `{}` if it has none. */
+  readonly existing: string
+  /** Path of the latter, for error texts. */
+  readonly file: string
+  /** Name of the folder. */
+  readonly name: string
+  /** Where npm gets this program, as `package.json` writes it. */
+  readonly dependency: string
+}
+
+/**
+ * The text of the merged file: what the folder's own says stays, except that its modules are ECMAScript's.
+ * @throws PipelineError `folder-in-use`, if its own is none
+ */
+export function mergePackage({ template, existing, file, name, dependency }: MergeRequest): string {
+  const base = JSON.parse(template) as PackageJson
+  const own = parseJson(existing) as PackageJson | undefined
+  if (typeof own !== 'object' || own === null || Array.isArray(own)) {
+    throw new PipelineError({
+      code: 'folder-in-use',
+      message: `${file} is no package.json`,
+      hint: 'correct it, or name another folder; nothing was written.',
+      exitCode: exitCodes.badInput,
+    })
+  }
+  // What `npm init` writes is no test.
+  const { test, ...scripts } = own.scripts ?? {}
+  const keptTest = test === undefined || test.includes('no test specified') ? {} : { test }
+  const isThere = own.dependencies?.[ownName] !== undefined || own.devDependencies?.[ownName] !== undefined
+  const { [ownName]: _placeholder, ...tools } = base.devDependencies ?? {}
+  const merged = {
+    ...base,
+    name: packageName(name),
+    ...own,
+    type: 'module',
+    scripts: { ...base.scripts, ...scripts, ...keptTest },
+    devDependencies: { ...tools, ...(isThere ? {} : { [ownName]: dependency }), ...own.devDependencies },
+  }
+  return `${JSON.stringify(merged, null, 2)}\n`
+}
+
+/** Where npm got this program: as the project wrote it that it is installed in, or the tarball of the clone. */
+export async function ownDependency(folder: string): Promise<string> {
+  const top = resolvePath(sourceFolder())
+  if (!isPackage) return fileSpec(folder, join(top, `${ownName}-${programVersion()}.tgz`))
+  const modules = dirname(dirname(top))
+  const project = dirname(modules)
+  const isInProject = basename(modules) === 'node_modules'
+  const { dependencies, devDependencies } = isInProject ? await readPackage(project) : {}
+  const written = devDependencies?.[ownName] ?? dependencies?.[ownName]
+  if (written?.startsWith('file:'))
+    return fileSpec(folder, resolvePath(project, written.slice('file:'.length)))
+  return written ?? programVersion()
+}
+
+// --- internal ---
+
+function fileSpec(folder: string, path: string): string {
+  return `file:${relative(folder, path)}`
+}
+
+/** A project's own file; empty for a global installation, which belongs to no project. */
+async function readPackage(project: string): Promise<PackageJson> {
+  const text = await readRegularText(join(project, 'package.json')).catch(() => '{}')
+  return (parseJson(text) ?? {}) as PackageJson
+}
+
+/** A name that npm takes. */
+function packageName(name: string): string {
+  const fit = name.toLowerCase().replace(/[^a-z0-9._-]+/g, '-')
+  return fit.replace(/^[^a-z0-9]+|[^a-z0-9]+$/g, '') || 'appliance'
+}

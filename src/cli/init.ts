@@ -1,0 +1,86 @@
+/** `init`: makes the repository of a small appliance, grown from the one in `examples/`. */
+
+import { existsSync } from 'node:fs'
+import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
+import { basename, dirname, join, resolve as resolvePath } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import type { Command } from 'commander'
+import { isPackage, sourceFolder } from '../compile/program.js'
+import { exitCodes, PipelineError } from '../errors.ts'
+import { readRegularText } from '../host/regular-file.ts'
+import { mergePackage, ownDependency } from './init-package.ts'
+import type { Terminal } from './terminal.ts'
+import type { Choose } from './verb.ts'
+
+const example = fileURLToPath(new URL('../../examples/debian-cloud/', import.meta.url))
+
+/** Never copied: what a build or `npm install` leaves. */
+const leftovers = ['node_modules', 'out']
+
+export function initCommand(command: Command, terminal: Terminal, choose: Choose): void {
+  command
+    .argument('[folder]', 'where to make it; may have a package.json, which is completed', '.')
+    .action((folder: string) => choose(() => init(resolvePath(folder), terminal)))
+}
+
+async function init(folder: string, terminal: Terminal): Promise<number> {
+  const files = (await listFiles('')).filter((path) => path !== 'package.json')
+  const taken = files.map(placeOf).filter((path) => existsSync(join(folder, path)))
+  if (taken.length > 0) {
+    throw new PipelineError({
+      code: 'folder-in-use',
+      message: `${folder} already has ${taken.join(', ')}`,
+      hint: 'name another folder; nothing was written.',
+      exitCode: exitCodes.badInput,
+    })
+  }
+  const packageFile = join(folder, 'package.json')
+  const existing = existsSync(packageFile) ? await readRegularText(packageFile) : '{}'
+  const merged = mergePackage({
+    template: await readFile(join(example, 'package.json'), 'utf8'),
+    existing,
+    file: packageFile,
+    name: basename(folder),
+    dependency: await ownDependency(folder),
+  })
+  for (const path of files) {
+    const target = join(folder, placeOf(path))
+    await mkdir(dirname(target), { recursive: true })
+    await writeFile(target, await readFile(join(example, path)), { flag: 'wx' })
+  }
+  await writeFile(packageFile, merged)
+  terminal.out(`${[...files.map(placeOf), 'package.json'].sort().join('\n')}\n`)
+  terminal.error(renderNextSteps(folder))
+  return exitCodes.ok
+}
+
+async function listFiles(below: string): Promise<readonly string[]> {
+  const entries = await readdir(join(example, below), { withFileTypes: true })
+  const kept = entries.filter(({ name }) => !leftovers.includes(name))
+  const lists = kept.map((entry) => {
+    const path = join(below, entry.name)
+    return entry.isDirectory() ? listFiles(path) : [path]
+  })
+  return (await Promise.all(lists)).flat()
+}
+
+/** npm puts no `.gitignore` into a package. */
+function placeOf(path: string): string {
+  return path.replace(/^_gitignore$/, '.gitignore')
+}
+
+function renderNextSteps(folder: string): string {
+  const enter = folder === process.cwd() ? [] : [`  cd ${folder}`]
+  // An appliance depends on the package, which a clone has to make first.
+  const pack = isPackage ? [] : [`  (cd ${resolvePath(sourceFolder())} && npm pack)`]
+  return [
+    `✔ made an appliance in ${folder}`,
+    ...enter,
+    ...pack,
+    '  npm install                the compiler, and its types',
+    '  npm test                   the plan and the scripts, in seconds',
+    '  npm run setup              the programs of this host: Packer, QEMU, mmdebstrap',
+    '  npm run build:image        the image, in out/images',
+    '',
+  ].join('\n')
+}

@@ -1,0 +1,105 @@
+/** JSON Schema of what `--config` reads, for editors: the fields of a pipeline, each of which may be left out. */
+
+import { z } from 'zod'
+import { pipelineFields } from './pipeline.ts'
+import { formatPresets } from './presets.ts'
+import type { StageUse } from './stage.ts'
+
+export type JsonSchema = z.core.JSONSchema.JSONSchema
+
+/**
+ * The schema for any pipeline: it takes every stage with any settings.
+ * @param descriptions of fields, by path: `disk.partitions.sizeMiB`
+ */
+export function configurationJsonSchema(descriptions: ReadonlyMap<string, string>): JsonSchema {
+  const { $schema, properties = {}, ...rest } = relax(z.toJSONSchema(pipelineFields, { io: 'input' }))
+  const fields = describeProperties(properties, '', descriptions)
+  const { description, ...formats } = fields.formats as JsonSchema
+  return {
+    $id: 'urn:systemvm-image:configuration:1',
+    title: 'systemvm-image configuration',
+    description: 'Values that win over those of a pipeline.ts, as --config reads them.',
+    ...($schema === undefined ? {} : { $schema }),
+    ...rest,
+    properties: {
+      ...fields,
+      formats: { ...withText(description), anyOf: [{ enum: [...formatPresets] }, formats] },
+      stages: {
+        ...withText('Settings of stages, by the name of the stage.'),
+        type: 'object',
+        additionalProperties: { type: 'object' },
+      },
+    },
+  }
+}
+
+/** The same for one pipeline: it takes no other stages, and no other settings. */
+export function withStages(schema: JsonSchema, stages: readonly StageUse[]): JsonSchema {
+  const settings = stages.map(({ name, spec }) => {
+    const shape = z.strictObject(spec.settings ?? {})
+    const { $schema: _, ...own } = relax(z.toJSONSchema(shape, { io: 'input', unrepresentable: 'any' }))
+    return [name, { description: spec.summary, ...own }]
+  })
+  const known: JsonSchema = {
+    ...withText('Settings of stages, by the name of the stage.'),
+    type: 'object',
+    properties: Object.fromEntries(settings),
+    additionalProperties: false,
+  }
+  const { $id: _, ...rest } = schema
+  return { ...rest, properties: { ...rest.properties, stages: known } }
+}
+
+// --- internal ---
+
+/**
+ * What is merged needs no field; a list is replaced as a whole, so what is in it does. A text needs no quotes where YAML sees a
+ * number. Limits and defaults that say nothing are left out.
+ */
+function relax(schema: JsonSchema, isMerged = true): JsonSchema {
+  const relaxed = { ...schema }
+  if (relaxed.maximum === Number.MAX_SAFE_INTEGER) delete relaxed.maximum
+  if (JSON.stringify(relaxed.default) === '{}') delete relaxed.default
+  if (isMerged) delete relaxed.required
+  if (relaxed.type === 'string' && relaxed.enum === undefined && relaxed.const === undefined)
+    relaxed.type = ['string', 'number']
+  if (relaxed.items !== undefined) relaxed.items = relax(relaxed.items as JsonSchema, false)
+  for (const key of ['anyOf', 'oneOf'] as const) {
+    const choices = relaxed[key]
+    if (choices !== undefined) relaxed[key] = choices.map((one) => relax(one as JsonSchema, false))
+  }
+  if (relaxed.properties !== undefined)
+    relaxed.properties = mapProperties(relaxed.properties, (one) => relax(one, isMerged))
+  return relaxed
+}
+
+function describeProperties(
+  properties: Properties,
+  at: string,
+  descriptions: ReadonlyMap<string, string>,
+): Properties {
+  return mapProperties(properties, (schema, name) => {
+    const path = at === '' ? name : `${at}.${name}`
+    const within = (one: JsonSchema): JsonSchema => ({
+      ...one,
+      ...(one.items === undefined ? {} : { items: within(one.items as JsonSchema) }),
+      ...(one.oneOf === undefined ? {} : { oneOf: one.oneOf.map((choice) => within(choice as JsonSchema)) }),
+      ...(one.properties === undefined
+        ? {}
+        : { properties: describeProperties(one.properties, path, descriptions) }),
+    })
+    return { ...withText(descriptions.get(path)), ...within(schema) }
+  })
+}
+
+type Properties = NonNullable<JsonSchema['properties']>
+
+function mapProperties(
+  properties: Properties,
+  map: (schema: JsonSchema, name: string) => JsonSchema,
+): Properties {
+  const mapped = Object.entries(properties).map(([name, one]) => [name, map(one as JsonSchema, name)])
+  return Object.fromEntries(mapped)
+}
+
+const withText = (description: string | undefined) => (description === undefined ? {} : { description })

@@ -1,0 +1,45 @@
+/** Shows faults of a pipeline in its source, which needs what runs to be traced to what a person wrote. */
+
+import { readRegularText } from '../host/regular-file.ts'
+import type { Place } from '../text.ts'
+import { type CallSite, callSiteOf } from './call-sites.ts'
+import type { Fault } from './faults.ts'
+import type { Pipeline } from './pipeline.ts'
+import { findField } from './source-fields.ts'
+import { placesOf, type Span } from './yaml.ts'
+
+/**
+ * Adds file and place to faults that come from the pipeline itself: those of the field, where it is written in the call of
+ * `definePipeline` or of the stage, or else of the call. A value that is computed, or spread from elsewhere, is shown at the call.
+ */
+export async function placeFaults(faults: readonly Fault[], pipeline: Pipeline): Promise<readonly Fault[]> {
+  return Promise.all(faults.map((fault) => placeFault(fault, pipeline)))
+}
+
+async function placeFault(fault: Fault, pipeline: Pipeline): Promise<Fault> {
+  if (fault.source !== undefined) return fault
+  const path = fault.path.split(/[.[\]]+/).filter(Boolean)
+  const [field, name] = path
+  const stage = field === 'stages' ? pipeline.stages.find((use) => use.name === name) : undefined
+  const site = callSiteOf(stage ?? pipeline)
+  const text = site && (await readRegularText(site.file).catch(() => undefined))
+  if (site === undefined || text === undefined) return fault
+  const start = offsetOf(text, site)
+  const span = findField(text, start, stage === undefined ? path : path.slice(2)) ?? nameAt(text, start)
+  return { ...fault, source: site.file, place: placesOf(text)(span) }
+}
+
+/** The name that stands at a place of a trace. */
+export function placeOfCall(text: string, site: Pick<CallSite, 'line' | 'column'>): Place {
+  return placesOf(text)(nameAt(text, offsetOf(text, site)))
+}
+
+function offsetOf(text: string, { line, column }: Pick<CallSite, 'line' | 'column'>): number {
+  const before = text.split('\n').slice(0, line - 1)
+  return before.reduce((sum, one) => sum + one.length + 1, column - 1)
+}
+
+function nameAt(text: string, start: number): Span {
+  const [name = ''] = /^[\w$.]+/.exec(text.slice(start)) ?? []
+  return [start, start + Math.max(1, name.length)]
+}

@@ -1,0 +1,281 @@
+/**
+ * The npm package as others get it: packed, installed into an empty folder without a registry, and used there. What npm would
+ * fetch is packed from this clone.
+ */
+
+import { execFile, execFileSync, spawnSync } from 'node:child_process'
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { dirname, join, resolve } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+
+const project = fileURLToPath(new URL('../../../', import.meta.url))
+const modules = join(project, 'node_modules')
+const example = join(project, 'examples/debian-cloud')
+/** npm reports to its registry whatever it can, and looks for newer versions of itself. */
+const offline = ['--offline', '--no-audit', '--no-fund', '--no-update-notifier', '--loglevel=error']
+
+interface Layer {
+  readonly name: string
+  readonly key: string
+}
+
+let root: string
+/** The repository that `init` made. */
+let made: string
+let tarball: string
+/** Of packages that npm would get from a registry. */
+let fetched: readonly string[]
+
+beforeAll(() => {
+  root = mkdtempSync(join(tmpdir(), 'package-'))
+  const tarballs = join(root, 'tarballs')
+  mkdirSync(tarballs)
+  const pack = (from: readonly string[], ...options: string[]) =>
+    execFileSync('npm', ['pack', '--silent', '--pack-destination', tarballs, ...options, ...from], {
+      cwd: project,
+      encoding: 'utf8',
+    })
+  const platforms = readdirSync(join(modules, '@esbuild')).map((name) => join(modules, '@esbuild', name))
+  pack([join(modules, 'esbuild'), join(modules, 'zod'), ...platforms], '--ignore-scripts')
+  fetched = readdirSync(tarballs).map((name) => join(tarballs, name))
+  tarball = join(tarballs, pack([]).trim().split('\n').at(-1) ?? '')
+  made = join(root, 'appliance')
+  mkdirSync(made)
+  install(made, tarball, ...fetched)
+  run('init')
+})
+afterAll(() => rmSync(root, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 }))
+
+function install(folder: string, ...tarballs: readonly string[]): void {
+  const cache = ['--cache', join(root, 'cache')]
+  execFileSync('npm', ['install', ...cache, ...offline, ...tarballs], { cwd: folder })
+}
+
+const readJson = (path: string) => JSON.parse(readFileSync(path, 'utf8'))
+
+/** Runs the installed program in the appliance. @throws Error with what it printed */
+const run = (...words: string[]) =>
+  execFileSync(join(made, 'node_modules/.bin/systemvm-image'), words, {
+    cwd: made,
+    encoding: 'utf8',
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+
+const own = () => join(made, 'node_modules/systemvm-image')
+
+const layersOf = (stdout: string): readonly Layer[] => JSON.parse(stdout)[0].layers
+const plan = (...options: string[]) => layersOf(run('plan', '--json', '--out', join(root, 'out'), ...options))
+
+/** Complaints of the compiler about the appliance, which gets its tools from this clone. */
+function typecheck(): Promise<string> {
+  const types = join(made, 'node_modules/@types/node')
+  cpSync(join(modules, '@types/node'), types, { recursive: true })
+  cpSync(join(modules, 'undici-types'), join(made, 'node_modules/undici-types'), { recursive: true })
+  return new Promise((resolve) => {
+    execFile(
+      process.execPath,
+      [join(modules, 'typescript/bin/tsc'), '-p', made],
+      { cwd: made },
+      (_, stdout) => resolve(stdout),
+    )
+  })
+}
+
+describe('the tarball', () => {
+  const filesIn = () => execFileSync('tar', ['-tzf', tarball], { encoding: 'utf8' }).trim().split('\n')
+
+  it('has JavaScript with types, and TypeScript in examples alone', () => {
+    const files = filesIn()
+    for (const path of ['src/api.js', 'src/api.d.ts', 'provisioners/stages.d.ts', 'provisioners/cleanup.sh'])
+      expect(files).toContain(`package/dist/${path}`)
+    const sources = files.filter((path) => /(?<!\.d)\.ts$/.test(path))
+    expect(sources.length).toBeGreaterThan(0)
+    expect(sources.filter((path) => !path.startsWith('package/dist/examples/'))).toEqual([])
+  })
+
+  it('has what the fields of a pipeline mean, for editors', () => {
+    const declarations = readFileSync(join(own(), 'dist/src/config/pipeline.d.ts'), 'utf8')
+    expect(declarations).toContain('/** Console keyboard layout. */')
+  })
+
+  it('brings its packages with their licenses, but those that npm installs', () => {
+    const { dependencies } = readJson(join(project, 'package.json'))
+    expect(Object.keys(dependencies)).toEqual(['esbuild', 'zod'])
+    const licenses = readFileSync(join(own(), 'dist/packages/LICENSES.txt'), 'utf8')
+    for (const name of ['commander', 'undici', 'ajv', '@sigstore/verify'])
+      expect(licenses).toMatch(new RegExp(`^${name} [\\d.]+: [\\w.-]+$`, 'm'))
+    expect(licenses).not.toMatch(/^\S+ [\d.]+: undefined$/m)
+  })
+
+  it('leaves nothing in the clone', () => {
+    expect(readdirSync(project)).not.toContain('dist')
+  })
+})
+
+describe('what is installed', () => {
+  it('has a public interface, and nothing else', () => {
+    const load = (name: string) =>
+      execFileSync(
+        process.execPath,
+        ['--input-type=module', '-e', `console.log(Object.keys(await import('${name}')).sort().join(' '))`],
+        { cwd: made, encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] },
+      ).trim()
+    expect(load('systemvm-image')).toBe('definePipeline defineStage z')
+    expect(load('systemvm-image/stages')).toContain('cleanup configure_grub')
+    for (const path of ['dist/src/api.js', 'src/config/pipeline.ts'])
+      expect(() => load(`systemvm-image/${path}`)).toThrow(/ERR_PACKAGE_PATH_NOT_EXPORTED/)
+  })
+
+  // npm goes over what is there already whenever it adds something.
+  it('stays three packages and those of the platform when npm installs something else', () => {
+    const [folder, more] = [join(root, 'second'), join(root, 'more')]
+    for (const path of [folder, more]) mkdirSync(path)
+    writeFileSync(join(more, 'package.json'), JSON.stringify({ name: 'more', version: '1.0.0' }))
+    install(folder, tarball, ...fetched)
+    install(folder, more)
+    const { packages } = readJson(join(folder, 'node_modules/.package-lock.json'))
+    const names = Object.keys(packages).filter(
+      (path) => !path.includes('@esbuild/') && !path.endsWith('more'),
+    )
+    expect(names).toEqual(['node_modules/esbuild', 'node_modules/systemvm-image', 'node_modules/zod'])
+  })
+
+  it('checks bills of materials by the schemas that it brings', async () => {
+    const { faultOfSbom } = await import(join(own(), 'dist/src/release/sbom.js'))
+    const bill = { bomFormat: 'CycloneDX', specVersion: '1.6', version: 1, components: [] }
+    expect(await faultOfSbom(JSON.stringify(bill))).toBeUndefined()
+    expect(await faultOfSbom(JSON.stringify({ ...bill, version: 'first' }))).toContain('must be integer')
+  })
+
+  it('says where there is no pipeline that init makes one', () => {
+    expect(() => run('plan', '--pipeline', 'none.ts')).toThrow(/there is no pipeline file .*\n.*: init/)
+  })
+})
+
+describe('a repository that init made', () => {
+  it('has a plan with the same keys as its example in the clone', () => {
+    const words = ['plan', '--json', '--pipeline', join(example, 'pipeline.ts'), '--out', join(root, 'other')]
+    const inClone = execFileSync(process.execPath, [join(project, 'bin/systemvm-image.js'), ...words], {
+      encoding: 'utf8',
+    })
+    expect(plan()).toEqual(layersOf(inClone))
+    expect(plan().map(({ name }) => name)).toContain('configure_cloud_init')
+  })
+
+  it('passes its own tests', () => {
+    const { VITEST: _, NODE_OPTIONS: __, ...env } = process.env
+    const stdout = execFileSync('npm', ['test'], { cwd: made, encoding: 'utf8', env })
+    expect(stdout).toMatch(/# pass [1-9]|ℹ pass [1-9]/)
+    expect(stdout).toMatch(/# fail 0|ℹ fail 0/)
+  })
+
+  it('compiles, and not with a misspelt setting', async () => {
+    expect(await typecheck()).toBe('')
+    const file = join(made, 'pipeline.ts')
+    const text = readFileSync(file, 'utf8')
+    writeFileSync(
+      file,
+      text.replace('install_guest_agent()', "install_guest_agent({ refuses: ['guest-exec'] })"),
+    )
+    expect(await typecheck()).toContain("'refuses' does not exist in type")
+    writeFileSync(file, text)
+  })
+
+  it('is not made again over itself', () => {
+    expect(() => run('init')).toThrow(/already has .*pipeline\.ts.*\n.*nothing was written/)
+  })
+
+  it('may lie elsewhere, and gets this package from the same tarball', () => {
+    run('init', '../deep/Other One')
+    expect(readJson(join(root, 'deep/Other One/package.json'))).toMatchObject({
+      name: 'other-one',
+      devDependencies: { 'systemvm-image': `file:../../tarballs/${tarball.split('/').at(-1)}` },
+    })
+  })
+
+  it('may be made by a clone, whose tarball it then depends on', () => {
+    const program = join(project, 'bin/systemvm-image.js')
+    const { stderr } = spawnSync(process.execPath, [program, 'init', join(root, 'by-clone')], {
+      encoding: 'utf8',
+    })
+    expect(stderr).toContain(`(cd ${resolve(project)} && npm pack)`)
+    const { devDependencies } = readJson(join(root, 'by-clone/package.json'))
+    const spec = devDependencies['systemvm-image'] as string
+    expect(dirname(resolve(root, 'by-clone', spec.replace('file:', '')))).toBe(resolve(project))
+  })
+
+  it('keeps what its package.json says, but the test that npm init makes up', () => {
+    const folder = join(root, 'kept')
+    mkdirSync(folder)
+    const own = {
+      name: 'mine',
+      type: 'commonjs',
+      license: 'MIT',
+      scripts: { test: 'echo "Error: no test specified" && exit 1', image: 'mine' },
+    }
+    writeFileSync(join(folder, 'package.json'), JSON.stringify(own))
+    run('init', folder)
+    expect(readJson(join(folder, 'package.json'))).toMatchObject({
+      name: 'mine',
+      type: 'module',
+      license: 'MIT',
+      scripts: { test: 'node --test', image: 'mine', typecheck: 'tsc --noEmit' },
+    })
+  })
+
+  it('is not made over a package.json that is none', () => {
+    const folder = join(root, 'broken')
+    mkdirSync(folder)
+    writeFileSync(join(folder, 'package.json'), '[]')
+    expect(() => run('init', folder)).toThrow(/package\.json is no package\.json/)
+    expect(readdirSync(folder)).toEqual(['package.json'])
+  })
+})
+
+describe('a stage from another package', () => {
+  const name = 'systemvm-image-stage-motd'
+  const write = (path: string, text: string) => writeFileSync(join(made, 'node_modules', name, path), text)
+  const setVersion = (version: string, main: string) =>
+    write('package.json', JSON.stringify({ name, version, type: 'module', exports: `./${main}` }))
+  const declaration = `import { defineStage, z } from 'systemvm-image'
+    export const motd = defineStage({
+      name: 'motd',
+      summary: 'a message of the day',
+      from: import.meta.url,
+      settings: { text: z.string().default('hello') },
+      environment: ({ text }) => ({ TEXT: text }),
+      leaves: () => ['/etc/motd'],
+    })\n`
+
+  beforeAll(() => {
+    mkdirSync(join(made, 'node_modules', name))
+    write('motd.sh', 'set -eu\necho "$TEXT" >/etc/motd\n')
+    const text = readFileSync(join(made, 'pipeline.ts'), 'utf8')
+    writeFileSync(
+      join(made, 'foreign.ts'),
+      `import { motd } from '${name}'\n${text.replace('    cleanup(),', '    motd(),\n    cleanup(),')}`,
+    )
+  })
+  const keys = () => new Map(plan('--pipeline', 'foreign.ts').map(({ name, key }) => [name, key]))
+
+  it.each(['motd.js', 'motd.ts'])('in %s is found by its import', (main) => {
+    setVersion('1.0.0', main)
+    write(main, declaration)
+    expect(keys().get('motd')).toMatch(/^[0-9a-f]{64}$/)
+  })
+
+  it('is known by its content, whatever its version', () => {
+    setVersion('1.0.0', 'motd.js')
+    const before = keys()
+    setVersion('2.0.0', 'motd.js')
+    expect(keys()).toEqual(before)
+    write('motd.sh', 'set -eu\necho "$TEXT" >>/etc/motd\n')
+    const after = keys()
+    expect(after.get('configure_cloud_init')).toBe(before.get('configure_cloud_init'))
+    expect(after.get('motd')).not.toBe(before.get('motd'))
+    write('motd.js', declaration.replace("'hello'", "'good day'"))
+    expect(keys().get('motd')).not.toBe(after.get('motd'))
+  })
+})

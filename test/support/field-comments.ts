@@ -1,0 +1,62 @@
+/** What the comments in our sources say about the fields of a configuration, by path. */
+
+import { targetNames } from '../../src/targets/registry.ts'
+import { read } from './imports.ts'
+
+/** A part of the schema: where its fields are declared, and where they are in a configuration. */
+interface Part {
+  readonly file: string
+  /** Name that the declaration gives it. */
+  readonly name: string
+  readonly at: string
+}
+
+const parts: readonly Part[] = [
+  { file: 'pipeline', name: 'pipelineShape', at: '' },
+  { file: 'pipeline', name: 'partition', at: 'disk.partitions' },
+  { file: 'mirror', name: 'mirrorFields', at: 'mirror' },
+  ...['verification', 'verification.routers'].map((at) => ({ file: 'pipeline', name: 'sizeFields', at })),
+  { file: 'debian-installer', name: 'debianInstallerFields', at: 'debianInstaller' },
+  { file: 'debian-installer', name: 'question', at: 'debianInstaller.extraAnswers' },
+  { file: 'freshness', name: 'freshnessFields', at: 'freshness' },
+]
+
+/** Texts without `@default`, which the schema says itself, and without Markdown. */
+export function fieldComments(): ReadonlyMap<string, string> {
+  const own = parts.flatMap(({ file, name, at }) => {
+    const text = read(`src/config/${file}.ts`)
+    const from = text.search(new RegExp(`^(?:export )?const ${name} = `, 'm'))
+    return scan(text.slice(from).split(/\n(?=\S)/)[0] ?? '', at)
+  })
+  const ofTargets = targetNames.flatMap((name) => {
+    const text = read(`src/targets/${name}.ts`)
+    const settings = scan(text, '').map(
+      ([path, comment]) => [`formats.${name}.${path.split('.').at(-1)}`, comment] as const,
+    )
+    return [[`formats.${name}`, plain(/\/\*\*(.*?)\*\//.exec(text)?.[1] ?? '')] as const, ...settings]
+  })
+  return new Map([...ofTargets, ...own])
+}
+
+/** Comments before properties. Our sources are formatted: what is inside of something is indented. */
+function scan(text: string, at: string): readonly (readonly [string, string])[] {
+  const found: [string, string][] = []
+  const parents: { readonly indent: number; readonly name: string }[] = []
+  for (const [, comment, indent = '', name = ''] of text.matchAll(
+    /(?:^ *\/\*\*((?:(?!\*\/)[\s\S])*)\*\/\n)?^( +)'?(\w+)'?:(?= |$)/gm,
+  )) {
+    while ((parents.at(-1)?.indent ?? -1) >= indent.length) parents.pop()
+    parents.push({ indent: indent.length, name })
+    const path = [at, ...parents.map((parent) => parent.name)].filter(Boolean).join('.')
+    if (comment !== undefined) found.push([path, plain(comment)])
+  }
+  return found
+}
+
+function plain(comment: string): string {
+  const text = comment.replaceAll(/^\s*\*? ?/gm, '').replaceAll(/\s+/g, ' ')
+  return text
+    .replace(/ ?@default .*$/, '')
+    .replaceAll('`', '')
+    .trim()
+}
