@@ -45,7 +45,8 @@ else
   install_node
 fi
 
-# NODE_ENV=production would leave out the packages that this program is compiled with. npm ci empties node_modules first, so the copy exists only if it finished.
+# npm ci empties node_modules first, so the copy exists only if it finished. Without --include, NODE_ENV=production would leave
+# out the packages that this program is compiled from.
 installed=node_modules/.installed-package-lock.json
 if cmp -s package-lock.json "$installed"; then
   say 'node_modules matches package-lock.json'
