@@ -25,7 +25,7 @@ fi
 rm -f /etc/ssh/ssh_host_* /etc/ssl/private/ssl-cert-snakeoil.key /etc/ssl/certs/ssl-cert-snakeoil.pem
 rm -f /var/lib/systemd/random-seed /var/lib/systemd/credential.secret
 rm -rf /var/lib/dhcp/* /var/lib/dhcpcd/* /var/lib/cloud/* /etc/udev/rules.d/70-persistent-net.rules
-find /etc/ssl/certs -maxdepth 1 -xtype l -delete
+[ ! -d /etc/ssl/certs ] || find /etc/ssl/certs -maxdepth 1 -xtype l -delete
 # Empty, neither absent nor "uninitialized": that would be a first boot to systemd, which then enables every service that
 # a preset does not disable. A transient id may lie over the file.
 umount /etc/machine-id 2>/dev/null || :
@@ -61,8 +61,12 @@ find /usr/share/locale -mindepth 1 -maxdepth 1 -type d \
 # Last, because it kept packages from starting their services.
 rm -f /usr/sbin/policy-rc.d
 
-left=$(find /etc/ssh /etc/ssl/private /root /home /var/lib/apt/lists /var/cache/apt -xdev -type f \
-  \( -name 'ssh_host_*' -o -name '*.key' -o -name 'id_*' -o -name '*_Packages*' -o -name '*.deb' \))
+left=
+for folder in /etc/ssh /etc/ssl/private /root /home /var/lib/apt/lists /var/cache/apt; do
+  [ -d "$folder" ] || continue
+  left=$left$(find "$folder" -xdev -type f \
+    \( -name 'ssh_host_*' -o -name '*.key' -o -name 'id_*' -o -name '*_Packages*' -o -name '*.deb' \))
+done
 [ -z "$left" ] || { echo "cleanup: left over: $left" >&2; exit 1; }
 broken=$(dpkg --audit)
 [ -z "$broken" ] || { echo "cleanup: $broken" >&2; exit 1; }

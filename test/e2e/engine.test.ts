@@ -136,7 +136,7 @@ describe('a build from nothing', () => {
     expect(inputs?.packages.length).toBeGreaterThan(100)
     expect(inputs?.packages.filter(({ sha256 }) => sha256 === null)).toEqual([])
     expect(inputs?.packages.map(({ name }) => name)).not.toContain('nano')
-    expect(inputs?.layers.map(({ name }) => name)).toEqual(['base', 'greet', 'unpack', 'misbehave'])
+    expect(inputs?.layers.map(({ name }) => name)).toEqual(['base', 'greet', 'unpack', 'misbehave', 'repack'])
     expect(report.pinned).toEqual({ snapshot: null, lock: null })
   })
 
