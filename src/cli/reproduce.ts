@@ -10,6 +10,7 @@ import { formatByEnding } from '../disk/disk-format.ts'
 import { exitCodes, PipelineError } from '../errors.ts'
 import { writeDurably } from '../host/files.ts'
 import { describeSource, type Source } from '../host/git.ts'
+import { quote } from '../host/shell-words.ts'
 import { requireReadable } from '../host/signature.ts'
 import { signWithSsh } from '../host/ssh-signature.ts'
 import { buildImage } from '../make/make-image.ts'
@@ -30,7 +31,7 @@ import { type ReleaseRecord, type ReleaseVariant, readReleaseRecord } from '../r
 import type { Report } from '../report/report.ts'
 import { layersOf } from '../store/chain.ts'
 import { openStore } from '../store/store.ts'
-import type { TargetName } from '../targets/registry.ts'
+import { type TargetName, targetNames } from '../targets/registry.ts'
 import { programVersion } from '../version.ts'
 import { untilInterrupted } from './interrupt.ts'
 import {
@@ -137,18 +138,20 @@ async function requireSource(
   { pipeline }: ReproduceOptions,
   outFolder: string,
 ): Promise<Source> {
-  if (released === null || released.changed.length > 0) {
-    const what =
-      released === null
-        ? 'no known commit'
-        : `a checkout with changes: ${released.changed.slice(0, 5).join(', ')}`
+  const isKnown = released !== null && /^[0-9a-f]{40,64}$/.test(released.commit)
+  if (!isKnown || released.changed.length > 0) {
+    const what = !isKnown
+      ? 'no known commit'
+      : `a checkout with changes: ${released.changed.slice(0, 5).join(', ')}`
     throw otherSource(
       `the release was built from ${what}`,
       'only a release of a clean checkout can be built again.',
     )
   }
   const { commit, repository } = released
-  const hint = `use a clean checkout of it: git clone ${repository ?? 'REPOSITORY'} checkout && git -C checkout checkout ${commit}`
+  // Somebody will paste this, and the record is anyone's.
+  const from = repository === undefined ? 'REPOSITORY' : quote(repository)
+  const hint = `use a clean checkout of it: git clone -- ${from} checkout && git -C checkout checkout ${commit}`
   const here = await describeSource(dirname(resolvePath(pipeline)), outFolder)
   if (here?.commit !== commit)
     throw otherSource(
@@ -174,12 +177,18 @@ async function chooseVariants(record: ReleaseRecord, options: ReproduceOptions):
     wanted.map(async (released) => {
       const image = images.find(({ variant }) => variant === released.variant)
       if (image === undefined) throw otherSettings(`the pipeline has no variant ${released.variant}`, record)
-      const targets = released.files.map(({ target }) => target as TargetName)
-      const chosen = { ...image, targets }
+      const chosen = { ...image, targets: released.files.map(({ target }) => knownTarget(target, record)) }
       await requireSameKey(released, chosen, record)
       return { released, image: chosen, locked: await lockOf(released, options, record) }
     }),
   )
+}
+
+function knownTarget(name: string, record: ReleaseRecord): TargetName {
+  const target = targetNames.find((known) => known === name)
+  if (target === undefined)
+    throw otherSettings(`no file is made here for the target ${JSON.stringify(name)}`, record)
+  return target
 }
 
 /** Settings are not in a release, but they are in the keys of its layers. */

@@ -1,11 +1,11 @@
 /** Who says, by a key that the reader trusts, that building a release again made the same files. */
 
-import { lstat } from 'node:fs/promises'
+import { lstat, readdir } from 'node:fs/promises'
 import { join } from 'node:path'
+import { reasonOf } from '../host/failures.ts'
 import { readRegularText } from '../host/regular-file.ts'
 import { requireReadable } from '../host/signature.ts'
 import { verifySsh } from '../host/ssh-signature.ts'
-import { namesIn } from '../host/unless-missing.ts'
 import { parseRebuild, type RebuildStatement, rebuildEnding, rebuildNamespace } from './rebuild.ts'
 import type { ReleaseRecord } from './record.ts'
 
@@ -28,9 +28,13 @@ export interface CountedRebuilds {
 /** @throws PipelineError `trust-unreadable`, `tools`, and what reading the folder throws */
 export async function countRebuilds(record: ReleaseRecord, trust: RebuildTrust): Promise<CountedRebuilds> {
   await requireReadable([trust.rebuilders, trust.revoked])
-  const files = (await namesIn(trust.folder)).filter((name) => name.endsWith(rebuildEnding)).sort()
   const rebuiltBy = new Map<string, string>()
   const faults: { readonly file: string; readonly fault: string }[] = []
+  const names = await readdir(trust.folder).catch((error: unknown) => {
+    faults.push({ file: trust.folder, fault: reasonOf(error) })
+    return []
+  })
+  const files = names.filter((name) => name.endsWith(rebuildEnding)).sort()
   for (const file of files) {
     const { signers, fault } = await judge(record, join(trust.folder, file), trust)
     if (fault !== undefined) faults.push({ file, fault })
@@ -41,6 +45,9 @@ export async function countRebuilds(record: ReleaseRecord, trust: RebuildTrust):
 
 // --- internal ---
 
+/** A statement about two variants has 5 kB. */
+const mostBytes = 1024 ** 2
+
 /** One person may have several keys. */
 const nameOf = (signer: string) => signer.replace(/ \(SSH key .*$/, '')
 
@@ -48,7 +55,8 @@ async function judge(record: ReleaseRecord, file: string, { rebuilders, revoked 
   const none = (fault: string) => ({ signers: [], fault })
   const signature = `${file}.sig`
   if (!(await lstat(signature).catch(() => undefined))?.isFile()) return none('it has no signature beside it')
-  const content = await readRegularText(file)
+  const content = await readRegularText(file, mostBytes).catch((error: unknown) => none(reasonOf(error)))
+  if (typeof content !== 'string') return content
   const verdict = await verifySsh(
     { content, signature, namespace: rebuildNamespace },
     { signers: rebuilders, revoked },
@@ -66,7 +74,9 @@ function differenceIn(
 ): string | undefined {
   const released = new Map(subject.map(({ name, digest }) => [name, digest.sha256]))
   const rebuilt = new Map(predicate.rebuilt.map(({ name, digest }) => [name, digest?.sha256]))
-  for (const { file, sha256 } of variants.flatMap(({ files }) => files)) {
+  const images = variants.flatMap(({ files }) => files)
+  if (images.length === 0) return 'the release has no image'
+  for (const { file, sha256 } of images) {
     if (!released.has(file)) return `${file} was not built again`
     if (released.get(file) !== sha256) return `it is about another ${file}`
     if (rebuilt.get(file) !== sha256) return `${file} differs`

@@ -2,19 +2,14 @@
 
 import { mkdir, open, readdir } from 'node:fs/promises'
 import { join } from 'node:path'
-import { execa } from 'execa'
-import { PipelineError } from '../errors.ts'
+import { runTool, type ToolJob } from './run-tool.ts'
 
-export interface FatJob {
+/** `folder` is for the files. */
+export interface FatJob extends ToolJob {
   /** A copy of the filesystem. */
   readonly from: string
   /** File to make. */
   readonly to: string
-  /** An existing folder for the files. */
-  readonly folder: string
-  /** The time of every file: seconds since 1970. */
-  readonly epoch: number
-  readonly signal: AbortSignal
 }
 
 /** Makes a FAT with the same geometry, serial number, label and files. @throws PipelineError `repack-failed` */
@@ -23,9 +18,9 @@ export async function makeFat(job: FatJob): Promise<void> {
   const geometry = await readGeometry(from)
   const files = join(folder, 'files')
   await mkdir(files)
-  if ((await run('mdir', ['-b', '-i', from, '::/'], job)).trim() !== '')
-    await run('mcopy', ['-s', '-n', '-Q', '-i', from, '::/*', files], job)
-  await run('mkfs.vfat', [...wordsOf(geometry), to, `${geometry.sizeBytes / 1024}`], job)
+  if ((await runTool('mdir', ['-b', '-i', from, '::/'], job)).trim() !== '')
+    await runTool('mcopy', ['-s', '-n', '-Q', '-i', from, '::/*', files], job)
+  await runTool('mkfs.vfat', [...wordsOf(geometry), to, `${geometry.sizeBytes / 1024}`], job)
   await copyFolder(files, '::', job)
 }
 
@@ -88,35 +83,10 @@ async function copyFolder(from: string, to: string, job: FatJob): Promise<void> 
   for (const entry of entries.sort((a, b) => (a.name < b.name ? -1 : 1))) {
     const [path, target] = [join(from, entry.name), `${to}/${entry.name}`]
     if (entry.isDirectory()) {
-      await run('mmd', ['-i', job.to, target], job)
+      await runTool('mmd', ['-i', job.to, target], job)
       await copyFolder(path, target, job)
     } else {
-      await run('mcopy', ['-Q', '-i', job.to, path, target], job)
+      await runTool('mcopy', ['-Q', '-i', job.to, path, target], job)
     }
   }
-}
-
-/** mtools take the time, which they cannot be told, from SOURCE_DATE_EPOCH. */
-async function run(program: string, words: readonly string[], { epoch, signal }: FatJob): Promise<string> {
-  const result = await execa(program, words, {
-    cancelSignal: signal,
-    timeout: 60_000,
-    reject: false,
-    extendEnv: false,
-    env: {
-      PATH: `${process.env.PATH ?? ''}:/usr/sbin:/sbin`,
-      LC_ALL: 'C',
-      TZ: 'UTC',
-      SOURCE_DATE_EPOCH: `${epoch}`,
-      MTOOLS_SKIP_CHECK: '1',
-    },
-  })
-  signal.throwIfAborted()
-  if (!result.failed) return result.stdout
-  const why = result.stderr.trim().split('\n').at(-1) || result.shortMessage
-  throw new PipelineError({
-    code: 'repack-failed',
-    message: `the final disk could not be made: ${program} failed on the EFI system partition: ${why}`,
-    cause: result,
-  })
 }

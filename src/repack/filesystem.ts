@@ -2,7 +2,6 @@
 
 import { writeFile } from 'node:fs/promises'
 import { join, relative } from 'node:path'
-import { execa } from 'execa'
 import { changeFilesystem } from '../disk/debugfs.ts'
 import { readTree, type Superblock } from '../disk/filesystem.ts'
 import { mostNames } from '../disk/inodes.ts'
@@ -12,6 +11,7 @@ import { PipelineError } from '../errors.ts'
 import { allEnded } from '../host/all-ended.ts'
 import { type Extraction, prepareContents } from './extract.ts'
 import { inOrder, type Request, renderRequests } from './requests.ts'
+import { environmentOf, runTool, type ToolJob } from './run-tool.ts'
 
 export interface FilesystemSource {
   /** A copy of the filesystem, with its journal replayed. */
@@ -20,14 +20,9 @@ export interface FilesystemSource {
   readonly superblock: Superblock
 }
 
-export interface FilesystemJob {
+export interface FilesystemJob extends ToolJob {
   /** Raw disk to write to, where the partition is. */
   readonly disk: string
-  /** For temporary files: nearly as many bytes as the filesystem has data. */
-  readonly folder: string
-  /** The latest time of any file, and the time of everything else: seconds since 1970. */
-  readonly epoch: number
-  readonly signal: AbortSignal
 }
 
 /** Makes a filesystem of the same size, UUID and files. @throws PipelineError `repack-unfit`, `repack-failed` */
@@ -88,19 +83,6 @@ function requireKnownFeatures({ number, filesystem = '' }: PartitionEntry, { fea
 const configuration =
   '[fs_types]\next2 = {\n}\next3 = {\n}\next4 = {\n}\nsmall = {\n}\nfloppy = {\n}\nbig = {\n}\nhuge = {\n}\n'
 
-function environmentOf({ epoch, folder }: FilesystemJob): NodeJS.ProcessEnv {
-  const PATH = `${process.env.PATH ?? ''}:/usr/sbin:/sbin`
-  const time = `${epoch}`
-  // Programs from 1.47.1 on know the second name, older ones the first.
-  return {
-    PATH,
-    LC_ALL: 'C',
-    MKE2FS_CONFIG: join(folder, 'mke2fs.conf'),
-    E2FSPROGS_FAKE_TIME: time,
-    SOURCE_DATE_EPOCH: time,
-  }
-}
-
 async function makeEmpty(entry: PartitionEntry, superblock: Superblock, job: FilesystemJob): Promise<void> {
   const { blockBytes, blocks, inodes } = superblock
   const { filesystem = '', uuid = '', label = '', startSector } = entry
@@ -138,7 +120,7 @@ async function makeEmpty(entry: PartitionEntry, superblock: Superblock, job: Fil
     ],
     ...[relative(job.folder, job.disk), `${(blocks * blockBytes) / 1024}k`],
   ]
-  await run('mke2fs', words, job)
+  await runTool('mke2fs', words, job)
 }
 
 /** Of the superblock: what mke2fs has no exact option for, and what counts writes. */
@@ -149,33 +131,10 @@ function lastRequests({ reservedBlocks }: Superblock): readonly Request[] {
 }
 
 async function requireSound(place: string, { number }: PartitionEntry, job: FilesystemJob): Promise<void> {
-  await run('e2fsck', ['-f', '-n', place], job, `the filesystem made for partition ${number} is not sound`)
-}
-
-async function run(
-  program: string,
-  words: readonly string[],
-  job: FilesystemJob,
-  what = `${program} failed`,
-): Promise<void> {
-  const { folder, signal } = job
-  const options = {
-    cwd: folder,
-    env: environmentOf(job),
-    extendEnv: false,
-    all: true,
-    reject: false,
-    cancelSignal: signal,
-    timeout: 600_000,
-  } as const
-  const result = await execa(program, words, options)
-  signal.throwIfAborted()
-  if (!result.failed) return
-  const lastLines = `${result.all ?? ''}`.trim().split('\n').slice(-10)
-  throw new PipelineError({
-    code: 'repack-failed',
-    message: `the final disk could not be made: ${what}: ${lastLines.at(-1) ?? result.shortMessage}`,
-    details: { lastLines },
-    cause: result,
-  })
+  await runTool(
+    'e2fsck',
+    ['-f', '-n', place],
+    job,
+    `the filesystem made for partition ${number} is not sound`,
+  )
 }

@@ -2,7 +2,6 @@
 
 import { mkdir, open, rm, truncate, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { execa } from 'execa'
 import { imageNode } from '../disk/block-node.ts'
 import { settleJournal } from '../disk/filesystem.ts'
 import { extractBytes } from '../disk/image-bytes.ts'
@@ -13,7 +12,8 @@ import { copyPartition, isExtended, type PartitionEntry, readPartitions } from '
 import { convertImage } from '../disk/qemu-img.ts'
 import { isNoSpace } from '../host/failures.ts'
 import { makeFat } from './fat.ts'
-import { makeFilesystem } from './filesystem.ts'
+import { type FilesystemJob, makeFilesystem } from './filesystem.ts'
+import { runTool } from './run-tool.ts'
 
 export interface RepackRequest {
   /** qcow2 of the last layer. */
@@ -47,9 +47,11 @@ export async function repack(request: RepackRequest): Promise<void> {
 // --- internal ---
 
 async function makeDisk(
-  { from, epoch, folder, onProgress, signal }: RepackRequest,
+  { from, epoch: date, folder, onProgress, signal }: RepackRequest,
   disk: string,
 ): Promise<void> {
+  // e2fsprogs take 0 for no time at all, and then the clock's.
+  const epoch = Math.max(1, date)
   const image = await inspectImageFile(from, { format: 'qcow2', backing: 'same folder', signal })
   const { kind, partitions } = await readPartitions(image, join(folder, 'table'), signal)
   await writeFile(disk, '')
@@ -62,19 +64,12 @@ async function makeDisk(
   }
 }
 
-interface Job {
-  readonly disk: string
-  readonly folder: string
-  readonly epoch: number
-  readonly signal: AbortSignal
-}
-
 interface Stretch {
   readonly offset: number
   readonly sizeBytes: number
 }
 
-async function makePartition(image: ImageFile, entry: PartitionEntry, job: Job): Promise<void> {
+async function makePartition(image: ImageFile, entry: PartitionEntry, job: FilesystemJob): Promise<void> {
   const folder = join(job.folder, `partition-${entry.number}`)
   await mkdir(folder)
   if (/^ext[234]$/.test(entry.filesystem ?? '')) {
@@ -101,26 +96,15 @@ const swapPageBytes = 4096
 
 async function makeSwap(
   { startSector, sectors, uuid = '', label = '' }: PartitionEntry,
-  { disk, folder, signal }: Job,
+  job: FilesystemJob,
 ): Promise<void> {
-  const file = join(folder, 'swap')
+  const file = join(job.folder, 'swap')
   await writeFile(file, '', { mode: 0o600 })
   await truncate(file, sectors * sectorBytes)
-  const words = [
-    '--pagesize',
-    `${swapPageBytes}`,
-    '--uuid',
-    uuid,
-    ...(label === '' ? [] : ['--label', label]),
-    file,
-  ]
-  await execa('mkswap', words, {
-    cancelSignal: signal,
-    timeout: 60_000,
-    env: { PATH: `${process.env.PATH ?? ''}:/usr/sbin:/sbin`, LC_ALL: 'C' },
-  })
+  const named = label === '' ? [] : ['--label', label]
+  await runTool('mkswap', ['--pagesize', `${swapPageBytes}`, '--uuid', uuid, ...named, file], job)
   await truncate(file, swapPageBytes)
-  await copyInto(file, disk, startSector * sectorBytes)
+  await copyInto(file, job.disk, startSector * sectorBytes)
 }
 
 /** What no partition covers: the table, the boot loader behind it, and the tables of logical partitions. */

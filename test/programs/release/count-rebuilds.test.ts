@@ -80,6 +80,23 @@ describeWith(['ssh-keygen'], 'those who built a release again', () => {
     expect(faults).toEqual([{ file: 'x.intoto.json', fault: expect.stringContaining(fault) }])
   })
 
+  it('do not count where a statement is no file, or too large, or there is no folder', async () => {
+    await publish('x', statement(), 'alice')
+    rmSync(path('rebuilds/x.intoto.json'))
+    execFileSync('mkfifo', [path('rebuilds/x.intoto.json')])
+    await publish('y', statement(), 'alice')
+    writeFileSync(path('rebuilds/y.intoto.json'), ' '.repeat(2 ** 20 + 1))
+    expect(await count()).toEqual({
+      rebuiltBy: [],
+      faults: [
+        { file: 'x.intoto.json', fault: expect.stringContaining('not a file') },
+        { file: 'y.intoto.json', fault: expect.stringContaining('more than') },
+      ],
+    })
+    rmSync(path('rebuilds'), { recursive: true })
+    expect((await count()).faults).toEqual([{ file: path('rebuilds'), fault: 'it is not there (ENOENT)' }])
+  })
+
   it('do not count where a statement was changed after it was signed, or is of another release', async () => {
     await publish('x', statement(), 'alice')
     writeFileSync(

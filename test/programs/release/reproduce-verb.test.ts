@@ -3,6 +3,7 @@
 import { execFileSync } from 'node:child_process'
 import { mkdirSync, readdirSync, writeFileSync } from 'node:fs'
 import { beforeEach, expect, it } from 'vitest'
+import type { ReleaseRecord } from '../../../src/release/record.ts'
 import { systemvmImage } from '../../e2e/program.ts'
 import { useFolder } from '../../support/folder.ts'
 import { makeSampleRelease } from '../../support/sample-release.ts'
@@ -20,14 +21,11 @@ const git = (...words: string[]) =>
     },
   ).trim()
 
-/** Writes the record of a release of the tiny pipeline, of a commit. */
-function writeRelease(
-  source: { readonly commit: string; readonly changed: readonly string[] } | null,
-): string {
+/** Writes the record of a release that was built from this, with another name for the target kvm. */
+function writeRelease(source: ReleaseRecord['source'], kvm = 'kvm'): void {
   const sample = makeSampleRelease(3)
-  const variants = sample.variants.slice(0, 1)
-  writeFileSync(path('release.json'), JSON.stringify({ ...sample, source, variants }))
-  return path('release.json')
+  const text = JSON.stringify({ ...sample, source, variants: sample.variants.slice(0, 1) })
+  writeFileSync(path('release.json'), text.replaceAll('"target":"kvm"', `"target":${JSON.stringify(kvm)}`))
 }
 
 /** The exit code, and what is said. */
@@ -66,6 +64,20 @@ describeWith(['git'], 'a release is not built again', () => {
     writeRelease({ commit: git('rev-parse', 'HEAD'), changed: [] })
     writeFileSync(path('checkout/stray.ts'), '')
     expect(await reproduce()).toEqual([2, expect.stringContaining('this checkout has changes: stray.ts')])
+  })
+
+  it('by a command of somebody else, or for a target of another program', async () => {
+    const commit = 'f'.repeat(40)
+    writeRelease({ commit, changed: [], repository: "x'; touch /tmp/pwned; '" })
+    const [, said] = await reproduce()
+    expect(said).toContain("git clone -- 'x'\\''; touch /tmp/pwned; '\\''' checkout")
+    writeRelease({ commit: '$(touch x)', changed: [] })
+    expect((await reproduce())[1]).toContain('was built from no known commit')
+    writeRelease({ commit: git('rev-parse', 'HEAD'), changed: [] }, 'floppy')
+    expect(await reproduce()).toEqual([
+      2,
+      expect.stringContaining('no file is made here for the target "floppy"'),
+    ])
   })
 
   it('and does not count without the keys of those who have built it', async () => {
