@@ -4,12 +4,11 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { describe } from 'vitest'
 import { defaultPipeline, loadPipeline } from '../../src/config/load.ts'
 import { outFolderAt } from '../../src/host/out-folder.ts'
 import { chooseAccelerator } from '../../src/qemu/accelerator.ts'
 import { findKernels } from '../../src/qemu/kept-kernels.ts'
-import { describeWith } from '../support/tools.ts'
+import { describeUnless, describeWith } from '../support/tools.ts'
 import { chooseProcessor, type Processor } from './emulated-boot.ts'
 import { buildImage, variant } from './image.ts'
 import { type Lab, makeLab } from './lab.ts'
@@ -38,7 +37,7 @@ const programs = ['ip', 'udhcpc', 'dig', 'curl', 'python3', 'ssh', 'scp']
 export function describeRouter(title: string, define: () => void): void {
   if (cloudstackSource === '') describeWithSource(title, define)
   else if (isRoot) describeWith(programs, title, define)
-  else describe.skip(`${title} (only root makes network namespaces)`, define)
+  else describeUnless('only root makes network namespaces', title, define)
 }
 
 export async function openBench(): Promise<Bench> {

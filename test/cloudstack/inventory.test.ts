@@ -40,6 +40,7 @@ describeWithSource("what CloudStack's tree needs", () => {
   })
 
   it('is read from all parts of the tree', (context) => {
+    // Skipped for a part of CloudStack's sources, in which the inventory has holes.
     if (tree.unread.length > 0) context.skip(`this tree is a part of one, without ${tree.unread.join(', ')}`)
   })
 

@@ -4,8 +4,7 @@ import { execFileSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { chmodSync, cpSync, existsSync, mkdirSync, readdirSync, readFileSync, statSync } from 'node:fs'
 import { basename, join, relative } from 'node:path'
-import { describe } from 'vitest'
-import { describeWith } from '../support/tools.ts'
+import { describeUnless, describeWith } from '../support/tools.ts'
 
 /** The three files, in the order that the host copies them. */
 export interface Packed {
@@ -26,7 +25,7 @@ export function describeWithSource(
   programs: readonly string[] = [],
 ): void {
   if (cloudstackSource !== '') describeWith(programs, title, define)
-  else describe.skip(`${title} (CLOUDSTACK_SOURCE names no folder with the sources of CloudStack)`, define)
+  else describeUnless('CLOUDSTACK_SOURCE names no folder with the sources of CloudStack', title, define)
 }
 
 /**

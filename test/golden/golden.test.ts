@@ -148,6 +148,7 @@ async function run(program: string, arguments_: readonly string[]): Promise<Outc
 /** A missing tool leaves a test out on a developer's machine, and fails it in CI. */
 function lacks(context: TestContext, what: string): never {
   if (process.env.CI === 'true') throw new Error(`CI lacks ${what}`)
+  // Skipped without the tool, which is the judge.
   context.skip(`needs ${what}`)
 }
 

@@ -8,7 +8,7 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { execa } from 'execa'
-import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFailed } from 'vitest'
+import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFailed, type TestContext } from 'vitest'
 import { type Report, reportSchema } from '../../src/report/report.ts'
 import { program, tinyPipeline } from '../e2e/program.ts'
 import { tinyImage } from './live.ts'
@@ -37,6 +37,10 @@ beforeEach(() =>
 )
 
 describe('a whole installation', () => {
+  // Skipped without a mirror that has the installer's packages.
+  const requireUdebs = (context: TestContext) => {
+    if (typeof source === 'string') context.skip(`no udebs to install with: ${source}`)
+  }
   const run = (verb: string, installer: string, ...words: readonly string[]) => {
     const { mirror } = source as UdebSource
     const values = ['--set', `mirror=${JSON.stringify(mirror)}`]
@@ -51,7 +55,7 @@ describe('a whole installation', () => {
     reportSchema.parse(JSON.parse(await readFile(join(folder, 'out', 'report.json'), 'utf8')))
 
   it('makes a layer 0 that a stage runs on, with the time of each phase', async (context) => {
-    if (typeof source === 'string') return context.skip(`no udebs to install with: ${source}`)
+    requireUdebs(context)
     const result = await run('build', 'debian-installer', '--until', 'greet')
     expect(result.exitCode, result.stderr).toBe(0)
     const report = await readReport()
@@ -76,7 +80,7 @@ describe('a whole installation', () => {
   })
 
   it('makes the same as the other installer, but for what is expected', async (context) => {
-    if (typeof source === 'string') return context.skip(`no udebs to install with: ${source}`)
+    requireUdebs(context)
     const other = await run('build', 'bootstrap', '--until', 'greet')
     expect(other.exitCode, other.stderr).toBe(0)
     const result = await run(
@@ -90,7 +94,7 @@ describe('a whole installation', () => {
   })
 
   it('is not made a second time', async (context) => {
-    if (typeof source === 'string') return context.skip(`no udebs to install with: ${source}`)
+    requireUdebs(context)
     const result = await run('build', 'debian-installer', '--until', 'greet')
     expect(result.exitCode, result.stderr).toBe(0)
     expect((await readReport()).stages).toMatchObject([{ name: 'greet', status: 'cached' }])

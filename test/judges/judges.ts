@@ -2,9 +2,8 @@
 
 import { execFileSync, spawnSync } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
-import { describe } from 'vitest'
 import { type Content, noise, words } from '../support/disks.ts'
-import { pathOfTools } from '../support/tools.ts'
+import { describeUnless, pathOfTools, reasonToSkip } from '../support/tools.ts'
 
 /** `describe` for a judge. Each of `wanted` is what has to be there, and whether it is; in CI all of it has to be. */
 export function describeJudge(
@@ -13,8 +12,7 @@ export function describeJudge(
   define: () => void,
 ): void {
   const missing = Object.entries(wanted).flatMap(([what, isThere]) => (isThere ? [] : [what]))
-  if (missing.length === 0 || (process.env.CI ?? '') !== '') describe(title, define)
-  else describe.skip(`${title} (this host has no ${missing.join(', ')})`, define)
+  describeUnless(reasonToSkip(missing), title, define)
 }
 
 export function hasProgram(name: string): boolean {

@@ -3,8 +3,9 @@
 import { readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { type Browser, type BrowserContextOptions, chromium, type Page } from 'playwright-core'
-import { afterAll, beforeAll, describe } from 'vitest'
+import { afterAll, beforeAll } from 'vitest'
 import { chromiumNames, findChromium, launchOptions } from './browser-program.ts'
+import { describeUnless, reasonToSkip } from './tools.ts'
 
 const chromiumPath = findChromium()
 
@@ -19,11 +20,8 @@ export interface OpenedPage {
 
 /** `describe` for tests in a browser: without one it is skipped and says why, but never in CI. */
 export function describeInBrowser(title: string, define: (open: OpenPage) => void): void {
-  if (chromiumPath === undefined && (process.env.CI ?? '') === '') {
-    describe.skip(`${title} (this host has no ${chromiumNames[0]})`, () => define(noBrowser))
-    return
-  }
-  describe(title, () => {
+  const reason = reasonToSkip(chromiumPath === undefined ? [chromiumNames[0]] : [])
+  describeUnless(reason, title, () => {
     let browser: Browser | undefined
     beforeAll(async () => {
       browser = await chromium.launch(launchOptions(chromiumPath ?? chromiumNames[0]))
@@ -48,8 +46,6 @@ export function describeInBrowser(title: string, define: (open: OpenPage) => voi
     })
   })
 }
-
-const noBrowser: OpenPage = () => Promise.reject(new Error('there is no browser'))
 
 const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
 

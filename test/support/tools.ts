@@ -9,9 +9,22 @@ const folders = [...(process.env.PATH ?? '').split(delimiter), '/usr/sbin', '/sb
 /** `PATH` with the folders of root's programs, which users' leaves out. */
 export const pathOfTools = folders.join(delimiter)
 
-/** `describe` for tests that need programs: without them it is skipped and says why, but never in CI. */
+/** `describe`, or skipped with the reason beside its title: what this host lacks. */
+export function describeUnless(reason: string | undefined, title: string, define: () => void): void {
+  if (reason === undefined) describe(title, define)
+  // Skipped for the caller's reason, which the report shows.
+  else describe.skip(`${title} (${reason})`, define)
+}
+
+/** Why tests that need something are skipped; never in CI, where they fail instead. */
+export function reasonToSkip(missing: readonly string[]): string | undefined {
+  return missing.length === 0 || (process.env.CI ?? '') !== ''
+    ? undefined
+    : `this host has no ${missing.join(', ')}`
+}
+
+/** `describe` for tests that need programs. */
 export function describeWith(programs: readonly string[], title: string, define: () => void): void {
   const missing = programs.filter((name) => !folders.some((folder) => existsSync(join(folder, name))))
-  if (missing.length === 0 || (process.env.CI ?? '') !== '') describe(title, define)
-  else describe.skip(`${title} (this host has no ${missing.join(', ')})`, define)
+  describeUnless(reasonToSkip(missing), title, define)
 }
