@@ -103,6 +103,7 @@ export const errorCodes = [
   'not-built',
   'not-output',
   'not-ready',
+  'not-taken',
   'out-linked',
   'out-read-only',
   'overrides-syntax',

@@ -2,6 +2,7 @@
 
 import { randomInt } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { messageOf } from '../errors.ts'
 import { oneAtATime } from '../host/turns.ts'
 import { type Answer, connectToAgent } from './agent-connection.ts'
 import { cleanText } from './console.ts'
@@ -25,6 +26,8 @@ export interface GuestAgent {
   readonly run: (command: string, limitSeconds?: number) => Promise<CommandResult>
   /** Opens, writes and closes a file, as the host does to deliver its data. */
   readonly writeFile: (path: string, content: string) => Promise<void>
+  /** Whether there is such a file. Starts no program in the guest, which makes it the cheapest way to wait for one. */
+  readonly hasFile: (path: string) => Promise<boolean>
   readonly close: () => void
 }
 
@@ -81,6 +84,7 @@ export async function connectAgent(
     run: (command, limitSeconds = runLimitSeconds) =>
       runCommand(call, command, { limitSeconds, clock, signal }),
     writeFile: (file, content) => writeFile(call, file, content),
+    hasFile: (file) => hasFile(call, file),
     close: connection.close,
   }
 }
@@ -115,6 +119,17 @@ async function writeFile(call: GuestAgent['call'], path: string, content: string
   const handle = await call('guest-file-open', { path, mode: 'w+' })
   await call('guest-file-write', { handle, 'buf-b64': Buffer.from(content).toString('base64') })
   await call('guest-file-close', { handle })
+}
+
+async function hasFile(call: GuestAgent['call'], path: string): Promise<boolean> {
+  try {
+    const handle = await call('guest-file-open', { path, mode: 'r' })
+    await call('guest-file-close', { handle })
+    return true
+  } catch (error) {
+    if (messageOf(error).includes('No such file or directory')) return false
+    throw error
+  }
 }
 
 function readResult(status: ExecStatus): CommandResult {

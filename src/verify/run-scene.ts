@@ -1,6 +1,6 @@
 /** Sets up a scene and runs its checks. Every outcome is a result; only an interruption is thrown. */
 
-import { contract } from '../config/contract.ts'
+import { type AssertionId, contract } from '../config/contract.ts'
 import type { Check, Finding, SceneCheck } from '../contract/check.ts'
 import { sceneChecksOf } from '../contract/registry.ts'
 import {
@@ -126,34 +126,54 @@ async function askScene(
   asked: readonly SceneCheck[],
   signal: AbortSignal,
 ): Promise<Finding> {
-  const { record } = scene
-  const { needs = 'agent' } = check
-  if (needs !== 'nothing' && record.trouble !== undefined && record.trouble.id !== 'C4') {
-    return withoutGuest(check, asked, record)
-  }
-  if (needs === 'taken' && record.wasTaken !== true) {
-    return { status: 'skipped', observed: 'the guest did not take what was handed over: see C3' }
-  }
+  const foregone = findTrouble(check, asked, scene.record)
+  if (foregone !== undefined) return foregone
   return check.run(scene).catch((error: unknown): Finding => {
     signal.throwIfAborted()
     return { status: 'failed', observed: messageOf(error) }
   })
 }
 
-/** What a check finds without a guest to look into: one check fails, and the others point to it. */
+/**
+ * What a check of a scene in trouble finds without running: the trouble, or where it is reported. Undefined if it is to run: a
+ * guest that is up can answer for what does not depend on its arguments, and C4 has more to say about why it is not ready.
+ */
+export function findTrouble(
+  check: SceneCheck,
+  asked: readonly SceneCheck[],
+  record: SceneRecord,
+): Finding | undefined {
+  const { trouble, wasTaken } = record
+  const { id, needs = 'agent' } = check
+  if (needs === 'nothing' || trouble === undefined) return undefined
+  const isUp = trouble.id === 'C3' || trouble.id === 'C4'
+  const isReporter = id === reporterOf(trouble, asked)
+  const runs = isReporter ? trouble.id === 'C4' && id === 'C4' : needs !== 'taken' || wasTaken === true
+  return isUp && runs ? undefined : withoutGuest(check, asked, record)
+}
+
+/** What a check finds in a scene that is in trouble: one check fails, and the others point to it. */
 function withoutGuest(
   check: SceneCheck,
-  others: readonly SceneCheck[],
-  { trouble, loginSeconds }: SceneRecord,
+  asked: readonly SceneCheck[],
+  { trouble = { id: 'B1', text: 'the guest did not boot' }, loginSeconds }: SceneRecord,
 ): Finding {
-  const { id: best, text } = trouble ?? { id: 'B1' as const, text: 'the guest did not boot' }
-  // Not every scene has the check that fits best.
-  const id = ([best, 'G1', 'C4'] as const).find((candidate) => others.some((other) => other.id === candidate))
-  if (check.id === id) return { status: 'failed', observed: text }
+  const reporter = reporterOf(trouble, asked)
+  if (check.id === reporter) return { status: 'failed', observed: trouble.text }
   if (check.id === 'B1' && loginSeconds !== undefined) {
     return { status: 'passed', observed: `ttyS0 in ${loginSeconds.toFixed(0)} s` }
   }
-  return { status: 'skipped', observed: `cannot be checked, see ${id}: ${text}` }
+  return { status: 'skipped', observed: `cannot be checked, see ${reporter}: ${trouble.text}` }
+}
+
+/** The check that fails for a scene's trouble. Not every scene has the one that fits best, but one fails in every scene. */
+function reporterOf(
+  { id: best }: NonNullable<SceneRecord['trouble']>,
+  asked: readonly SceneCheck[],
+): AssertionId | undefined {
+  const candidates = [best, 'G1', 'C4'] as const
+  const any = asked.find(({ needs }) => needs !== 'nothing')
+  return candidates.find((candidate) => asked.some(({ id }) => id === candidate)) ?? any?.id
 }
 
 function notReached({ bootedFor }: BaseBoot): Finding {

@@ -39,9 +39,10 @@ const written: SceneCheck = {
   group: 'hand-over',
   at: 'scene',
   scenes: everyOrder,
-  does: 'reads /var/cache/cloud/cmdline, and looks in the log for when it was noticed',
-  run: async ({ guest, bootArguments }) => {
+  does: 'reads /var/cache/cloud/cmdline and what was made of it, and looks in the log for when it was noticed',
+  run: async ({ guest, bootArguments, record }) => {
     if (bootArguments === undefined) return skipped('nothing was handed over')
+    if (record.wasTaken === false) return failed(record.trouble?.text ?? 'it was not taken')
     const { stdout } = await guest.run('cat /var/cache/cloud/cmdline')
     const faults =
       asWords(stdout) === asWords(renderCommandLine(bootArguments))

@@ -1,12 +1,13 @@
 /** What scenes say of a boot that did not come about: nothing here boots. */
 
 import { describe, expect, it } from 'vitest'
+import { contractNames } from '../../../src/config/contract.ts'
 import type { FileCheck } from '../../../src/contract/check.ts'
-import { fileChecksOf } from '../../../src/contract/registry.ts'
-import type { BaseBoot, SceneName } from '../../../src/contract/scenes.ts'
+import { fileChecksOf, sceneChecksOf } from '../../../src/contract/registry.ts'
+import { type BaseBoot, type SceneName, sceneSpecs } from '../../../src/contract/scenes.ts'
 import type { CheckResult } from '../../../src/report/verification.ts'
 import type { SceneRequest } from '../../../src/verify/boot-scene.ts'
-import { resultOf, runScene } from '../../../src/verify/run-scene.ts'
+import { findTrouble, resultOf, runScene } from '../../../src/verify/run-scene.ts'
 import { mostBoots } from '../../../src/verify/run-scenes.ts'
 
 const request = (name: SceneName, baseBoot: BaseBoot): SceneRequest => ({
@@ -69,6 +70,34 @@ describe('a boot in which the agent never answered', () => {
     for (const { observed } of checks)
       expect(observed).toBe('not reached: the boot that it resumes from failed, see secstorage')
     expect([scene.lastLines, screenshot]).toEqual([undefined, undefined])
+  })
+})
+
+describe.each(contractNames)('a guest that is up, of the contract %s', (contract) => {
+  const roleScenes = (Object.keys(sceneSpecs) as SceneName[]).filter((name) => 'role' in sceneSpecs[name])
+
+  it.each(roleScenes)('cannot pass as %s without its arguments', (name) => {
+    const asked = sceneChecksOf(name, contract)
+    const record = {
+      readySeconds: 1,
+      wasTaken: false,
+      trouble: { id: 'C3', text: 'cmd_line.json has nothing' },
+    } as const
+    const findings = asked.map((check) => findTrouble(check, asked, record))
+    expect(findings.filter((finding) => finding?.status === 'failed')).toHaveLength(1)
+    for (const [index, { needs }] of asked.entries()) {
+      if (needs === 'taken') expect(findings[index]?.status).not.toBe(undefined)
+    }
+  })
+
+  it.each(roleScenes)('cannot pass as %s if first boot does not end', (name) => {
+    const asked = sceneChecksOf(name, contract)
+    const record = { trouble: { id: 'C4', text: 'no boot_up_done' } } as const
+    const findings = asked.map((check) => ({ id: check.id, finding: findTrouble(check, asked, record) }))
+    const failed = findings.filter(({ finding }) => finding?.status === 'failed')
+    // C4 looks itself, and says what the log has.
+    const looks = findings.filter(({ id, finding }) => id === 'C4' && finding === undefined)
+    expect([...failed, ...looks]).toHaveLength(1)
   })
 })
 
