@@ -64,6 +64,8 @@ Before=ssh.service ssh.socket
 Type=oneshot
 RemainAfterExit=yes
 ExecStart=/usr/bin/ssh-keygen -A
+# It computes for long where there is one slow processor, and first boot waits a minute for the agent to bring its arguments.
+CPUWeight=20
 
 [Install]
 WantedBy=ssh.service ssh.socket
