@@ -72,6 +72,11 @@ async function lookAtImage(image: ResolvedImage, store: Store, outFolder: string
   const layers = await store.list()
   const isExported = await isFinished(planned, outFolder)
   const estimates = await readEstimates(outFolder, layers, image)
+  const { estimateSeconds, assumesEmulation } = lookAhead(planned, estimates, {
+    areWanted: true,
+    exist: isExported,
+    areVerified: image.verification.contract !== 'none',
+  })
   const facts = {
     variant: image.variant,
     contract: image.verification.contract,
@@ -84,7 +89,8 @@ async function lookAtImage(image: ResolvedImage, store: Store, outFolder: string
     ),
     images: isExported ? 'there' : 'to make',
     exports: digestExports(image),
-    estimateSeconds: lookAhead(planned, estimates, isExported).estimateSeconds,
+    estimateSeconds,
+    assumesEmulation,
     room: await expectRoom(planned, outFolder, layers, !isExported),
     freshness: (await comparing) ?? null,
   } satisfies PlannedImage & { readonly exports: object }

@@ -145,7 +145,11 @@ async function beginRun(
     if (event.kind === 'part-finished') timings.push(timingOf(event, elapsedSeconds()))
     request.emit(event)
   }
-  const ahead = lookAhead(plan, estimates, isExported)
+  const ahead = lookAhead(plan, estimates, {
+    areWanted: request.planning.until === undefined,
+    exist: isExported,
+    areVerified: request.verify !== undefined,
+  })
   emit({ kind: 'run-started', runId: runFolder.id, variant: plan.image.variant, ...ahead, room })
   return {
     request,

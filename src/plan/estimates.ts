@@ -11,10 +11,13 @@ import { layersOf } from '../store/chain.ts'
 import { isBase } from '../store/layer-key.ts'
 import type { Layer } from '../store/layer-record.ts'
 import type { Plan } from './plan.ts'
+import { referenceTimes } from './reference-times.ts'
 
 export interface Estimates {
   /** Seconds of a stage or part by name, if known. */
   readonly of: (name: string) => number | undefined
+  /** Whether it was measured here. Otherwise it is of emulated guests on a known host, scaled to the speed of this one. */
+  readonly isMeasured: (name: string) => boolean
 }
 
 /** Reads the newest reports below `out/runs` and the layers' records. One installer's times say nothing about another's. */
@@ -34,7 +37,8 @@ export async function readEstimates(
       if (name !== baseName || image.installer === installer) known.set(name, seconds)
     }
   }
-  return { of: (name) => known.get(name) }
+  const elsewhere = referenceTimes(installer)
+  return { of: (name) => known.get(name) ?? elsewhere(name), isMeasured: (name) => known.has(name) }
 }
 
 const baseName = 'base'
@@ -54,31 +58,45 @@ export async function readReports(outFolder: string): Promise<readonly Report[]>
   return reports
 }
 
-/**
- * The work ahead of a run, with the total of known times; undefined when something long is not known.
- * @param isExported whether the images of the last layer exist
- */
-export function lookAhead(
-  plan: Plan,
-  estimates: Estimates,
-  isExported: boolean,
-): { readonly ahead: readonly Ahead[]; readonly estimateSeconds: number | undefined } {
+/** What a run is to do with the images of the last layer. */
+export interface ImagesAhead {
+  readonly areWanted: boolean
+  readonly exist: boolean
+  readonly areVerified: boolean
+}
+
+export interface LookAhead {
+  readonly ahead: readonly Ahead[]
+  /** Total of known times; undefined when something long is not known. */
+  readonly estimateSeconds: number | undefined
+  /** Whether that is of emulated guests, because nothing was ever built here. */
+  readonly assumesEmulation: boolean
+}
+
+/** The work ahead of a run. */
+export function lookAhead(plan: Plan, estimates: Estimates, images: ImagesAhead): LookAhead {
   const ahead = layersOf(plan).map(({ name, cached }) => ({
     name,
     cached: cached !== undefined,
     estimateSeconds: estimates.of(name),
   }))
-  const toRun = ahead.filter(({ cached }) => !cached)
-  const parts = toRun.some(({ name }) => name !== baseName) ? ['boot', 'shutdown'] : []
-  const sequence = [...toRun.map(({ estimateSeconds }) => estimateSeconds), ...parts.map(estimates.of)]
-  // Exports run side by side: the slowest decides.
-  const exports =
-    toRun.length > 0 || !isExported
-      ? plan.image.targets.map((target) => estimates.of(`export ${target}`))
-      : []
-  const total = sumOfKnown(sequence)
-  const slowest = exports.every((value) => value !== undefined) ? Math.max(0, ...exports) : undefined
-  return { ahead, estimateSeconds: sumOfKnown([total, slowest]) }
+  const toRun = ahead.filter(({ cached }) => !cached).map(({ name }) => name)
+  const boots = toRun.some((name) => name !== baseName) ? ['boot', 'shutdown'] : []
+  const isNew = images.areWanted && (toRun.length > 0 || !images.exist)
+  const exported = isNew ? plan.image.targets.map((target) => `export ${target}`) : []
+  const verified = isNew && images.areVerified ? plan.image.targets.map((target) => `verify ${target}`) : []
+  const inTurn = [...toRun, ...boots].map(estimates.of)
+  const sideBySide = [exported, verified].map((names) => slowestOf(names.map(estimates.of)))
+  return {
+    ahead,
+    estimateSeconds: sumOfKnown([...inTurn, ...sideBySide]),
+    assumesEmulation: [...toRun, ...boots, ...verified].some((name) => !estimates.isMeasured(name)),
+  }
+}
+
+/** Of what runs side by side, the slowest decides. Undefined if one of them is not known. */
+function slowestOf(seconds: readonly (number | undefined)[]): number | undefined {
+  return seconds.every((value) => value !== undefined) ? Math.max(0, ...seconds) : undefined
 }
 
 /** The sum of numbers; undefined if one of them is not known. */

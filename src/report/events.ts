@@ -29,6 +29,8 @@ export type BuildEvent =
       readonly ahead: readonly Ahead[]
       /** Seconds that the whole run will take, if known. */
       readonly estimateSeconds: number | undefined
+      /** Whether that is of emulated guests, because nothing was ever built here. */
+      readonly assumesEmulation: boolean
       readonly room: RoomAhead
     }
   /** A part of the run that is not a stage: the installation, the boot, an export. */

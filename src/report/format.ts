@@ -15,6 +15,15 @@ export function formatSeconds(seconds: number): string {
   return hours > 0 ? `${hours}h ${two(minutes)}m` : `${minutes}m ${two(rest)}s`
 }
 
+/** What lies ahead: `about 4m 30s`, or `about 26m 10s if guests are emulated` where nothing was measured yet. */
+export function formatOutlook(ahead: {
+  readonly estimateSeconds: number
+  readonly assumesEmulation: boolean
+}): string {
+  const time = `about ${formatSeconds(ahead.estimateSeconds)}`
+  return ahead.assumesEmulation ? `${time} if guests are emulated` : time
+}
+
 /** How long ago, in one unit: `40s`, `12m`, `5h`, `3d`. A date in the future, from a wrong clock, counts as new. */
 export function formatAge(seconds: number): string {
   if (seconds < 60) return `${Math.max(0, Math.round(seconds))}s`

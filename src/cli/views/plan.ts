@@ -5,7 +5,7 @@ import type { Readiness } from '../../installers/installer.ts'
 import { sumOfKnown } from '../../plan/estimates.ts'
 import type { Room } from '../../plan/room.ts'
 import type { Difference } from '../../plan/why.ts'
-import { type Colors, formatBytes, formatSeconds, formatTable } from '../../report/format.ts'
+import { type Colors, formatBytes, formatOutlook, formatTable } from '../../report/format.ts'
 import { describeFreshness, type Freshness } from '../../report/freshness.ts'
 
 /** What is planned for one image. */
@@ -23,6 +23,7 @@ export interface PlannedImage {
   }[]
   readonly images: 'there' | 'to make'
   readonly estimateSeconds: number | undefined
+  readonly assumesEmulation: boolean
   readonly room: Room
   readonly freshness: Freshness | null
 }
@@ -57,8 +58,10 @@ export function renderPlannedImage(
   { readiness, warnings }: Remarks,
   colors: Colors,
 ): readonly PlanText[] {
-  const { variant, contract, images, estimateSeconds, room, freshness } = image
-  const time = estimateSeconds === undefined ? 'time unknown' : `about ${formatSeconds(estimateSeconds)}`
+  const { variant, contract, images, room, freshness } = image
+  const { estimateSeconds, assumesEmulation } = image
+  const time =
+    estimateSeconds === undefined ? 'time unknown' : formatOutlook({ estimateSeconds, assumesEmulation })
   return [
     result(`${colors.bold(variant)}\n${renderLayers(image)}`),
     ...renderDifferences(image, colors),

@@ -2,7 +2,14 @@
 
 import { cleanText } from '../../qemu/console.ts'
 import type { BuildEvent, Emit } from '../../report/events.ts'
-import { type Colors, formatBytes, formatSeconds, formatTable, plural } from '../../report/format.ts'
+import {
+  type Colors,
+  formatBytes,
+  formatOutlook,
+  formatSeconds,
+  formatTable,
+  plural,
+} from '../../report/format.ts'
 import type { Report, StageResult } from '../../report/report.ts'
 import { type LiveLineOptions, nameWidth, openLiveLine } from './live-line.ts'
 import { renderVerification } from './verification.ts'
@@ -29,8 +36,9 @@ export function createTerminalReporter(options: TerminalOptions): Reporter {
       case 'run-started': {
         const cached = event.ahead.filter((layer) => layer.cached).length
         const total = event.ahead.length
-        const { estimateSeconds, room } = event
-        const time = estimateSeconds === undefined ? '' : `, about ${formatSeconds(estimateSeconds)}`
+        const { estimateSeconds, assumesEmulation, room } = event
+        const time =
+          estimateSeconds === undefined ? '' : `, ${formatOutlook({ estimateSeconds, assumesEmulation })}`
         const size = room.isKnown && room.peakBytes > 0 ? `, about ${formatBytes(room.peakBytes)}` : ''
         print(`${colors.bold(event.variant)} ${total - cached} of ${total} layers to make${time}${size}`)
         return

@@ -33,6 +33,7 @@ const events: readonly BuildEvent[] = [
       { name: 'unpack', cached: false, estimateSeconds: 20 },
     ],
     estimateSeconds: 61,
+    assumesEmulation: false,
     room: { peakBytes: 2 * 1024 ** 3, isKnown: true, freeBytes: 3 * 1024 ** 3 },
   },
   { kind: 'stage-finished', stage: { ...greet, name: 'earlier', status: 'cached' } },

@@ -1,7 +1,9 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
+import { loadPipeline } from '../../../src/config/load.ts'
 import { lookAhead, readEstimates } from '../../../src/plan/estimates.ts'
 import { type Plan, planImage } from '../../../src/plan/plan.ts'
+import { measureSlowness, referenceTimes } from '../../../src/plan/reference-times.ts'
 import type { Report } from '../../../src/report/report.ts'
 import type { LayerParts } from '../../../src/store/layer-key.ts'
 import type { Layer } from '../../../src/store/layer-record.ts'
@@ -66,7 +68,7 @@ describe('an estimate', () => {
   })
 
   it('does without runs, and without reports that cannot be read', async () => {
-    expect((await readEstimates(path('none'), [], byBootstrap)).of('boot')).toBeUndefined()
+    expect((await readEstimates(path('none'), [], byBootstrap)).isMeasured('boot')).toBe(false)
     mkdirSync(path('runs', '20260102T000000Z-b'), { recursive: true })
     writeFileSync(path('runs', '20260102T000000Z-b', 'report.json'), '{"timings": [')
     mkdirSync(path('runs', '20260103T000000Z-c'), { recursive: true })
@@ -75,9 +77,56 @@ describe('an estimate', () => {
   })
 })
 
+describe('times of a known host', () => {
+  const twiceAsSlow = () => 2
+
+  it('are scaled to this one, which is measured only if they are needed', () => {
+    let measurements = 0
+    const measure = () => {
+      measurements += 1
+      return 2
+    }
+    const at = (slowness: number) => referenceTimes('bootstrap', () => slowness)('boot') ?? 0
+    const times = referenceTimes('bootstrap', measure)
+    expect(times('a stage of another pipeline')).toBeUndefined()
+    expect(measurements).toBe(0)
+    expect(times('boot')).toBe(2 * at(1))
+    expect(times('verify kvm')).toBeGreaterThan(0)
+    expect(measurements).toBe(1)
+  })
+
+  it('are there for every stage, part and target of a variant that is built by default', async () => {
+    const { images } = await loadPipeline('pipeline.ts', [])
+    const image = images.find(({ variant }) => variant === 'bookworm-x86_64')
+    const times = referenceTimes('bootstrap', twiceAsSlow)
+    const stages = image?.stages.map(({ name }) => name) ?? []
+    const targets = image?.targets ?? []
+    const names = [
+      'base',
+      ...stages,
+      ...targets.flatMap((target) => [`export ${target}`, `verify ${target}`]),
+    ]
+    expect(names.length).toBeGreaterThan(20)
+    expect(names.filter((name) => times(name) === undefined)).toEqual([])
+  })
+
+  it('say nothing of layer 0 by another installer', () => {
+    expect(referenceTimes('debian-installer', twiceAsSlow)('base')).toBeUndefined()
+    expect(referenceTimes('debian-installer', twiceAsSlow)('boot')).toBeGreaterThan(0)
+  })
+
+  it('measure this host as some number', () => {
+    expect(measureSlowness()).toBeGreaterThan(0)
+  })
+})
+
 describe('what lies ahead', () => {
   const all = { base: 100, first: 1, second: 2, third: 4, boot: 30, shutdown: 5, 'export kvm': 20 }
-  const estimates = (known: Record<string, number>) => ({ of: (name: string) => known[name] })
+  const estimates = (known: Record<string, number>, isMeasured = true) => ({
+    of: (name: string) => known[name],
+    isMeasured: () => isMeasured,
+  })
+  const fresh = { areWanted: true, exist: false, areVerified: false }
 
   /** A plan in which the layers of these names are in the store. */
   const planWith = async (cached: readonly string[]): Promise<Plan> => {
@@ -88,7 +137,7 @@ describe('what lies ahead', () => {
   }
 
   it('is everything the first time, boot and export with it', async () => {
-    const { ahead, estimateSeconds } = lookAhead(await planWith([]), estimates(all), false)
+    const { ahead, estimateSeconds } = lookAhead(await planWith([]), estimates(all), fresh)
     expect(estimateSeconds).toBe(162)
     expect(ahead.map(({ name, cached }) => [name, cached])).toEqual([
       ['base', false],
@@ -99,18 +148,36 @@ describe('what lies ahead', () => {
   })
 
   it('leaves out what is cached', async () => {
-    const { ahead, estimateSeconds } = lookAhead(await planWith(['base', 'first']), estimates(all), false)
+    const { ahead, estimateSeconds } = lookAhead(await planWith(['base', 'first']), estimates(all), fresh)
     expect(estimateSeconds).toBe(2 + 4 + 30 + 5 + 20)
     expect(ahead.filter(({ cached }) => cached).map(({ name }) => name)).toEqual(['base', 'first'])
   })
 
   it('is nothing when all of it is there', async () => {
     const cached = ['base', 'first', 'second', 'third']
-    expect(lookAhead(await planWith(cached), estimates({}), true).estimateSeconds).toBe(0)
+    expect(lookAhead(await planWith(cached), estimates({}), { ...fresh, exist: true }).estimateSeconds).toBe(
+      0,
+    )
+  })
+
+  it('has no images where the run ends at a stage', async () => {
+    const images = { ...fresh, areWanted: false, areVerified: true }
+    expect(lookAhead(await planWith([]), estimates(all), images).estimateSeconds).toBe(142)
+  })
+
+  it('goes on until the last image is verified', async () => {
+    const images = { ...fresh, areVerified: true }
+    const known = { ...all, 'verify kvm': 1000 }
+    expect(lookAhead(await planWith([]), estimates(known), images).estimateSeconds).toBe(1162)
+  })
+
+  it('assumes emulation as long as nothing was measured here', async () => {
+    expect(lookAhead(await planWith([]), estimates(all), fresh).assumesEmulation).toBe(false)
+    expect(lookAhead(await planWith([]), estimates(all, false), fresh).assumesEmulation).toBe(true)
   })
 
   it.each(Object.keys(all))('is unknown as long as %s is', async (name) => {
     const { [name as keyof typeof all]: _, ...known } = all
-    expect(lookAhead(await planWith([]), estimates(known), false).estimateSeconds).toBeUndefined()
+    expect(lookAhead(await planWith([]), estimates(known), fresh).estimateSeconds).toBeUndefined()
   })
 })
