@@ -1,9 +1,9 @@
 #!/usr/bin/env node
 import { pathToFileURL } from 'node:url'
 import { compileProgram } from '../src/compile/program.js'
+import { nameSourcesInTraces } from '../src/compile/traces.js'
 
-// Traces name the sources.
-process.setSourceMapsEnabled(true)
+nameSourcesInTraces()
 // A reader of our results may stop early, as `head` does.
 process.stdout.on('error', (error) => process.exit(error.code === 'EPIPE' ? 0 : 1))
 const folder = await compileProgram().catch((error) => {

@@ -18,31 +18,38 @@ export async function checkScripts(images: readonly ResolvedImage[]): Promise<Fa
       ),
     ),
   )
-  const faults = await Promise.all([
-    ...[...scripts].map(([path, name]) => scriptFault(path, `stages.${name}.script`)),
-    ...[...sources].map(([text, at]) => sourceFault(text, at)),
-  ])
-  return faults.flat()
+  const unread = new Map(
+    await Promise.all([...scripts.keys()].map(async (path) => [path, await faultOfText(path)] as const)),
+  )
+  const unparsed = await faultsOfShell([...scripts.keys()].filter((path) => unread.get(path) === undefined))
+  const unfit = [...scripts].flatMap(([path, name]) => {
+    const rule = unread.get(path) ?? unparsed.get(path)
+    return rule === undefined ? [] : [{ path: `stages.${name}.script`, rule, found: path }]
+  })
+  return [...unfit, ...(await Promise.all([...sources].map(([text, at]) => sourceFault(text, at)))).flat()]
 }
 
-async function scriptFault(path: string, at: string): Promise<Fault[]> {
-  let text: string
+async function faultOfText(path: string): Promise<string | undefined> {
   try {
-    text = await readRegularText(path)
+    const text = await readRegularText(path)
+    return text.trim() === '' ? 'the script is empty' : undefined
   } catch (error) {
     const missing = (error as NodeJS.ErrnoException).code === 'ENOENT'
-    return [{ path: at, rule: missing ? 'the script does not exist' : 'cannot be read', found: path }]
+    return missing ? 'the script does not exist' : 'cannot be read'
   }
-  if (text.trim() === '') return [{ path: at, rule: 'the script is empty', found: path }]
-  const parsed = await execa('sh', ['-n', '--', path], { reject: false, timeout: 10_000 })
-  if (parsed.exitCode === 0) return []
-  return [
-    {
-      path: at,
-      rule: `is not valid shell (${parsed.stderr.replaceAll(`${path}: `, '').trim()})`,
-      found: path,
-    },
-  ]
+}
+
+/** By path. All are asked about in one process of ours, since starting one for each costs more than the answers. */
+async function faultsOfShell(paths: readonly string[]): Promise<ReadonlyMap<string, string>> {
+  const options = { reject: false, stdin: 'ignore', timeout: 10_000 } as const
+  const each = 'for script do sh -n -- "$script" || exit; done'
+  const all = await execa('sh', ['-c', each, 'sh', ...paths], options)
+  if (all.exitCode === 0) return new Map()
+  const asked = paths.map(async (path): Promise<readonly (readonly [string, string])[]> => {
+    const { exitCode, stderr } = await execa('sh', ['-n', '--', path], options)
+    return exitCode === 0 ? [] : [[path, `is not valid shell (${stderr.replaceAll(`${path}: `, '').trim()})`]]
+  })
+  return new Map((await Promise.all(asked)).flat())
 }
 
 async function sourceFault(text: string, at: string): Promise<Fault[]> {

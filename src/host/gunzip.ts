@@ -4,6 +4,9 @@ import { promisify } from 'node:util'
 import { gunzip as unpack } from 'node:zlib'
 import { exitCodes, PipelineError } from '../errors.ts'
 
+/** Zlib's own 16 KiB make unpacking an index of 50 MB take twice as long. */
+const chunkBytes = 256 * 1024
+
 /**
  * Unpacks in memory.
  * @param name of what is unpacked, for errors
@@ -11,7 +14,7 @@ import { exitCodes, PipelineError } from '../errors.ts'
  */
 export async function gunzip(packed: Buffer, maximumBytes: number, name: string): Promise<Buffer> {
   try {
-    return await promisify(unpack)(packed, { maxOutputLength: maximumBytes })
+    return await promisify(unpack)(packed, { maxOutputLength: maximumBytes, chunkSize: chunkBytes })
   } catch (cause) {
     const isLarge = (cause as NodeJS.ErrnoException).code === 'ERR_BUFFER_TOO_LARGE'
     throw new PipelineError({

@@ -1,10 +1,11 @@
 /** Digests of files and folders, which may be large: a signal ends the reading at once. */
 
-import { createHash } from 'node:crypto'
+import { createHash, type Hash } from 'node:crypto'
 import { lstat, readdir, readlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { openToRead } from './regular-file.ts'
+import { someAtATime } from './some-at-a-time.ts'
 
 /**
  * Digests of a file's bytes, in hex by algorithm, read once.
@@ -19,7 +20,11 @@ export async function hashFile(
   signal?.throwIfAborted()
   const hashes = algorithms.map((algorithm) => [algorithm, createHash(algorithm)] as const)
   const file = await openToRead(path)
-  const stream = file.createReadStream({ highWaterMark: 1 << 20 })
+  if ((await file.stat()).size <= chunkBytes) {
+    const bytes = await file.readFile().finally(() => file.close())
+    return digestsOf(hashes.map(([algorithm, hash]) => [algorithm, hash.update(bytes)]))
+  }
+  const stream = file.createReadStream({ highWaterMark: chunkBytes })
   const digest = async (chunks: AsyncIterable<Buffer>) => {
     for await (const chunk of chunks) for (const [, hash] of hashes) hash.update(chunk)
   }
@@ -29,6 +34,13 @@ export async function hashFile(
       throw error
     },
   )
+  return digestsOf(hashes)
+}
+
+/** A stream takes as much memory for each of the many files that are smaller, and longer than reading them. */
+const chunkBytes = 1 << 20
+
+function digestsOf(hashes: readonly (readonly [string, Hash])[]): Readonly<Record<string, string>> {
   return Object.fromEntries(hashes.map(([algorithm, hash]) => [algorithm, hash.digest('hex')]))
 }
 
@@ -47,20 +59,26 @@ export async function listTree(
   signal?: AbortSignal,
 ): Promise<Readonly<Record<string, string>>> {
   const entries: Record<string, string> = {}
+  const files: string[] = []
   const walk = async (relative: string): Promise<void> => {
     const names = await readdir(join(folder, relative))
     if (names.length === 0 && relative !== '') entries[relative] = 'empty folder'
     for (const name of names.sort()) {
       const path = relative === '' ? name : `${relative}/${name}`
       const found = await lstat(join(folder, path))
-      // Git only keeps the execute bit, so two checkouts may differ in the others.
-      const mode = found.mode & 0o100 ? '755' : '644'
       if (found.isDirectory()) await walk(path)
       else if (found.isSymbolicLink()) entries[path] = `link ${await readlink(join(folder, path))}`
-      else if (found.isFile()) entries[path] = `${mode} ${await sha256File(join(folder, path), signal)}`
-      else throw new Error(`${join(folder, path)} is neither file, folder nor link`)
+      else if (!found.isFile()) throw new Error(`${join(folder, path)} is neither file, folder nor link`)
+      else {
+        // Git only keeps the execute bit, so two checkouts may differ in the others.
+        entries[path] = found.mode & 0o100 ? '755' : '644'
+        files.push(path)
+      }
     }
   }
   await walk('')
+  await someAtATime(files, async (path) => {
+    entries[path] += ` ${await sha256File(join(folder, path), signal)}`
+  })
   return entries
 }

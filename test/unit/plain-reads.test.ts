@@ -9,6 +9,7 @@ const plain: Readonly<Record<string, string>> = {
   'src/compile/pack.js': 'the program’s own code, and that of its packages',
   'src/compile/program.js': 'the program’s own code, before it is compiled',
   'src/compile/sources.js': 'modules, as Node.js is about to run them',
+  'src/compile/traces.js': 'modules that Node.js has run, and their maps',
   'src/config/suite-settings.ts': 'the program’s own tables',
   'src/disk/image-bytes.ts': 'what was just extracted',
   'src/doctor/checks/host.ts': 'the kernel’s files, and lists of /etc',

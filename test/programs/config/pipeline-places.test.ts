@@ -50,3 +50,12 @@ describe('a fault in pipeline.ts', () => {
     expect(await complaint(from, to)).toMatch(place(line, marks))
   })
 })
+
+it('a trace names sources of the program and of the pipeline, not what they were compiled to', async () => {
+  const use = 'install_guest_agent()'
+  const broken = `{ ...${use}, spec: { ...${use}.spec, packages: () => { throw new RangeError('mine') } } }`
+  const said = await complaint(use, broken)
+  expect(said).toMatch(/RangeError: mine\n.*\/appliance\/pipeline\.ts:\d+:\d+/)
+  expect(said).toMatch(/ at resolveStage \(\/.*\/src\/config\/resolve-stage\.ts:\d+:\d+\)\n/)
+  expect(said).not.toContain('.compiled')
+})
