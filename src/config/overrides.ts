@@ -114,7 +114,7 @@ export function parseAssignment(assignment: string): Overrides {
   return { source: `--set ${match[1]}`, values: values as Record<string, unknown>, texts }
 }
 
-/** A pipeline has ten thousand. Each unknown key is a fault, which is looked for in all overrides. */
+/** A pipeline has ten thousand. A limit, since every unknown key becomes a fault, whose origin is looked up in all overrides. */
 const mostCharacters = 64 * 1024
 
 interface Read {

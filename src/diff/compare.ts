@@ -1,9 +1,9 @@
 /** How two disks differ: files in every respect, packages, partitions. */
 
+import { comparePackages } from '../debian/compare-packages.ts'
 import { readPackages } from '../debian/dpkg-status.ts'
 import type { DiskFile, DiskFiles, DiskPartition } from '../disk/disk-files.ts'
 import type { PackageChange } from '../report/report.ts'
-import { comparePackages } from '../stages/recorder.ts'
 
 /** A way in which a file differs. If its type does, nothing else is compared. */
 export type FileAspect = 'type' | 'mode' | 'owner' | 'attributes' | 'target' | 'device' | 'content'

@@ -24,7 +24,7 @@ export interface ComparedDisk {
 }
 
 export interface SourceLookup {
-  /** The backing files of disks that are no layers. */
+  /** Which backing files are opened of disks that are not layers. */
   readonly backing: Backing
   /** The plan of the image whose stages are named; only called if a word may be a stage. */
   readonly plan: (installer?: NamedInstaller) => Promise<Plan>

@@ -111,7 +111,7 @@ export async function streamContent(
     fault ??= error
   })
   signal.throwIfAborted()
-  // debugfs then complains that nobody reads on.
+  // debugfs then complains that its output is no longer read.
   if (refusal !== undefined) throw refusal.error
   requireQuiet(filesystem, complaints)
   if (fault !== undefined) throw fault
@@ -198,7 +198,7 @@ function cutContent(
   let index = 0
   let header = Buffer.alloc(0)
   let missing = 0
-  const isHeaderOf = (request: ContentRequest) => Buffer.from(`debugfs: cat <${request.inode}>\n`)
+  const headerOf = (request: ContentRequest) => Buffer.from(`debugfs: cat <${request.inode}>\n`)
   const wrong = (request: ContentRequest | undefined) =>
     unreadableDisk(`the content of inode ${request?.inode} does not have the size that the inode says`)
   return {
@@ -208,7 +208,7 @@ function cutContent(
         const request = requests[index]
         if (request === undefined) throw wrong(requests.at(-1))
         if (missing === 0) {
-          const expected = isHeaderOf(request)
+          const expected = headerOf(request)
           const needed = expected.length - header.length
           header = Buffer.concat([header, rest.subarray(0, needed)])
           rest = rest.subarray(needed)

@@ -54,7 +54,7 @@ export interface OpenDiskOptions {
   readonly format?: DiskFormat | undefined
   /** @default 'none' */
   readonly backing?: Backing | undefined
-  /** An existing folder in that for temporary files; a folder made in it is removed by `close`. */
+  /** An existing folder for temporary files; `close` removes what was made in it. */
   readonly workFolder: string
   readonly signal: AbortSignal
 }

@@ -90,7 +90,7 @@ export async function readTree(
 /** A size in an inode costs nothing: a file may have far more bytes than the disk that it is on. */
 const mostContentBytes = 1024 ** 3
 
-/** Of one file; longer ones cannot become a text. */
+/** Of one file: a longer one does not fit into a string. */
 const mostFileBytes = 256 * 1024 ** 2
 
 /** What files may have besides the data of their disk: holes, and what some of them share. */
@@ -136,10 +136,10 @@ function withoutLinks(requests: readonly ContentRequest[]) {
   return { unique, totalBytes: unique.reduce((bytes, { sizeBytes }) => bytes + sizeBytes, 0) }
 }
 
-/** Of folders within folders. Each costs a call, and real disks have thirty. */
+/** Levels of nested folders. Each costs a call, and real disks have thirty. */
 const mostLevels = 200
 
-/** In all paths of a filesystem; those of a system VM have six million. */
+/** Characters in all paths of a filesystem; a system VM's have six million. */
 const mostPathCharacters = 1e8
 
 /** Inodes by path, level by level: one call for each level of the tree. */

@@ -37,7 +37,7 @@ export interface FolderEntry {
   readonly name: string
 }
 
-/** Names on a disk, some times those of the largest system VM. A name takes few bytes there, and many in memory. */
+/** Names on a disk, several times as many as the largest system VM has. A name takes few bytes there, and many in memory. */
 export const mostNames = 500_000
 
 /**

@@ -31,7 +31,7 @@ export async function requireFile(path: string): Promise<void> {
 }
 
 /**
- * Requires that there is no more of something on a disk than on any disk of a system VM, some times over.
+ * Requires that there is no more of something on a disk than several disks of system VMs have.
  * @param what in the plural
  * @param path of the disk, where it is known
  * @throws PipelineError `disk-unreadable`

@@ -26,7 +26,7 @@ export interface Grain {
 }
 
 /**
- * Readers of qcow2 look back no further than 4 KiB, so neither may VMDKs, which get 5 % larger by that. On a system VM's
+ * Readers of qcow2 look back no further than 4 KiB, so grains must not either, which makes VMDKs 5 % larger. On a system VM's
  * disk, level 6 takes 1.2 times as long for 0.2 % fewer bytes, 9 twice as long for 0.4 % fewer, and level 1 0.75 of the
  * time for 4 % more.
  */

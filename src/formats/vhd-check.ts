@@ -116,7 +116,7 @@ function checkFooter(footer: Buffer, end: number, fault: Fault): boolean {
     const value = footer[at[state]] ?? 0
     if (value > 1) fault(`footer-${state}`, `it is ${value}`)
   }
-  if (!isZero(footer.subarray(at.reserved))) fault('footer-reserved', 'they are not')
+  if (!isZero(footer.subarray(at.reserved))) fault('footer-reserved', 'it is not')
   return isRight
 }
 

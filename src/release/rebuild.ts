@@ -1,8 +1,8 @@
 /** A release that was built again: which of its files are the same, and a statement about it that others can publish. */
 
 import { z } from 'zod'
+import { comparePackages } from '../debian/compare-packages.ts'
 import { digestSchema, type PackageChange, packageChangeSchema } from '../report/report.ts'
-import { comparePackages } from '../stages/recorder.ts'
 import { lineOf, parseJson } from '../text.ts'
 import type { ReleaseRecord, ReleaseVariant } from './record.ts'
 

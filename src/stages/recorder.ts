@@ -1,5 +1,6 @@
 /** Turns the guest's output into what its stages did: a state machine over lines, with the clock passed in. */
 
+import { comparePackages } from '../debian/compare-packages.ts'
 import { parseStageLine, type StageLine } from '../packer/stream.ts'
 import type { PackageChange, StageArtifact } from '../report/report.ts'
 
@@ -109,19 +110,4 @@ interface Draft {
 function newDraft(name: string, startedMs: number): Draft {
   const packages = { added: [], removed: [], upgraded: [] }
   return { name, startedMs, artifacts: [], missing: [], lastLines: [], listing: new Map(), packages }
-}
-
-/** What a stage changed, from the package lists before and after it. */
-export function comparePackages(
-  before: ReadonlyMap<string, string>,
-  after: ReadonlyMap<string, string>,
-): PackageChange {
-  const added = [...after].filter(([name]) => !before.has(name))
-  const removed = [...before].filter(([name]) => !after.has(name))
-  const upgraded = [...after].flatMap(([name, to]) => {
-    const from = before.get(name)
-    return from === undefined || from === to ? [] : [{ name, from, to }]
-  })
-  const named = (list: [string, string][]) => list.map(([name, version]) => ({ name, version }))
-  return { added: named(added), removed: named(removed), upgraded }
 }

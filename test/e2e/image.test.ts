@@ -40,23 +40,9 @@ beforeAll(async () => {
 
 describe('the report', () => {
   it('has every stage, each with its build_time, and checksums of all that it promised', () => {
-    expect(report.stages.map(({ name }) => name)).toEqual([
-      'build_time',
-      'apt_upgrade',
-      'configure_grub',
-      'configure_locale',
-      'configure_login',
-      'configure_networking',
-      'configure_acpid',
-      'install_systemvm_packages',
-      'configure_cloud_init',
-      'configure_conntrack',
-      'configure_systemvm_services',
-      'authorized_keys',
-      'configure_persistent_config',
-      'cleanup',
-      'zerodisk',
-    ])
+    // The golden files say which stages the product has.
+    expect(report.stages.map(({ name }) => name)).toEqual(image.stages.map(({ name }) => name))
+    expect(report.stages.length).toBeGreaterThan(0)
     for (const stage of report.stages) {
       expect(stage.build_time, stage.name).toBeGreaterThan(0)
       const promised = image.stages.find(({ name }) => name === stage.name)?.leaves ?? []

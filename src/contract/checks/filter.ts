@@ -45,8 +45,9 @@ const beforeNetwork: SceneCheck = {
     const numbersOf = (line: string) => [...line.matchAll(/\b\d{4,}\b/g)].map(([text]) => Number(text))
     const loaded = Math.max(...numbersOf(filter))
     const began = Math.min(...numbersOf(network))
-    const faults =
-      filter.includes('active') && loaded < began ? [] : [`${unit}: ${filter}; network: ${network}`]
+    // `inactive` has the same letters, and no times.
+    const isBefore = /\bactive\b/.test(filter) && loaded < began
+    const faults = isBefore ? [] : [`${unit}: ${filter}; network: ${network}`]
     return judge(faults, `${((began - loaded) / 1e6).toFixed(1)} s before`)
   },
 }

@@ -52,7 +52,7 @@ const node: SceneCheck = {
     const { stderr } = await ssh('true', { withKey: false })
     if (!stderr.includes('Authentications that can continue: publickey'))
       faults.push('no answer on 22 from outside')
-    return judge(faults, `${tests.length + own.length + 1} things`)
+    return judge(faults, `${tests.length + own.length + 1} conditions`)
   },
 }
 

@@ -10,7 +10,7 @@ const logs: SceneCheck = {
   group: 'role',
   at: 'scene',
   scenes: ['router'],
-  does: "reads logrotate's configuration as logrotate does, and looks for haproxy's log and a bound on the journal",
+  does: "reads logrotate's configuration as logrotate does, and looks for haproxy's log in it, and asks systemd for its timer",
   run: async ({ guest }) => {
     const { stderr, exitCode } = await guest.run('logrotate --debug /etc/logrotate.conf', 120)
     const faults = exitCode === 0 ? [] : [`logrotate: ${stderr.match(/^error:.*$/m)?.[0] ?? exitCode}`]
@@ -69,12 +69,12 @@ const userData: SceneCheck = {
       guest,
       `test -e ${userDataFile} && echo left; test ${done} -nt ${userDataFile} && echo before; cat /etc/hostname`,
     )
-    const faults = found.includes('left') ? [] : ['they have not run']
-    if (!found.includes('before')) faults.push('they have not run before')
+    const faults = found.includes('left') ? [] : ['the user data has not run']
+    if (!found.includes('before')) faults.push('it did not run before boot_up_done')
     // CloudStack sets the name, and everything else that user data does not.
     if (found.at(-1) !== bootArguments?.name) faults.push(`the host name is ${found.at(-1)}`)
     const logged = await linesOf(guest, 'grep -h "user data" /var/log/cloud.log')
-    return judge(faults.length === 0 ? [] : [...faults, ...logged], logged.at(-1) ?? 'they have run')
+    return judge(faults.length === 0 ? [] : [...faults, ...logged], logged.at(-1) ?? 'it has run')
   },
 }
 

@@ -1,47 +1,33 @@
 import { execFileSync, spawnSync } from 'node:child_process'
 import { readdirSync, readFileSync } from 'node:fs'
+import { basename } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, it } from 'vitest'
 import { apt_upgrade } from '../../../provisioners/apt_upgrade.ts'
 import { authorized_keys } from '../../../provisioners/authorized_keys.ts'
-import { build_time } from '../../../provisioners/build_time.ts'
-import { cleanup } from '../../../provisioners/cleanup.ts'
-import { configure_acpid } from '../../../provisioners/configure_acpid.ts'
-import { configure_cloud_init } from '../../../provisioners/configure_cloud_init.ts'
 import { configure_conntrack } from '../../../provisioners/configure_conntrack.ts'
 import { configure_grub } from '../../../provisioners/configure_grub.ts'
-import { configure_locale } from '../../../provisioners/configure_locale.ts'
 import { configure_login } from '../../../provisioners/configure_login.ts'
 import { configure_networking } from '../../../provisioners/configure_networking.ts'
-import { configure_persistent_config } from '../../../provisioners/configure_persistent_config.ts'
-import { configure_systemvm_services } from '../../../provisioners/configure_systemvm_services.ts'
-import { install_systemvm_packages } from '../../../provisioners/install_systemvm_packages.ts'
-import { install_xen_tools } from '../../../provisioners/install_xen_tools.ts'
 import { systemvmPackages } from '../../../provisioners/systemvm_packages.ts'
-import { zerodisk } from '../../../provisioners/zerodisk.ts'
 import type { ImageFacts, Suite } from '../../../src/config/image.ts'
 import { type StageUse, z } from '../../../src/config/stage.ts'
 
 const folder = fileURLToPath(new URL('../../../provisioners/', import.meta.url))
 
-const stages: readonly StageUse[] = [
-  apt_upgrade(),
-  authorized_keys(),
-  build_time(),
-  cleanup(),
-  configure_acpid(),
-  configure_cloud_init(),
-  configure_conntrack(),
-  configure_grub(),
-  configure_locale(),
-  configure_login(),
-  configure_networking(),
-  configure_persistent_config(),
-  configure_systemvm_services(),
-  install_systemvm_packages(),
-  install_xen_tools(),
-  zerodisk(),
-]
+/** Of each script, what the module beside it declares, with its default settings. */
+const stages: readonly StageUse[] = await Promise.all(
+  readdirSync(folder)
+    .filter((file) => file.endsWith('.sh'))
+    .sort()
+    .map(async (file) => {
+      const name = basename(file, '.sh')
+      const declared = (await import(`${folder}${name}.ts`)) as Readonly<Record<string, () => StageUse>>
+      const define = declared[name]
+      if (define === undefined) throw new Error(`provisioners/${name}.ts exports no stage ${name}`)
+      return define()
+    }),
+)
 
 function imageOf(suite: Suite, machine: Pick<ImageFacts, 'arch' | 'debianArch'>): ImageFacts {
   return {
@@ -98,17 +84,16 @@ function scriptOf(stage: StageUse): string {
 const shellcheck = spawnSync('shellcheck', ['--version']).status === 0
 
 describe('scripts', () => {
-  it('belong to one stage each', () => {
+  it('have the names of their stages', () => {
     const scripts = readdirSync(folder).filter((name) => name.endsWith('.sh'))
-    expect(scripts, 'each belongs to a stage in `stages` of this file').toEqual(
-      stages.map((stage) => `${stage.name}.sh`).sort(),
-    )
+    expect(stages.map((stage) => `${stage.name}.sh`)).toEqual(scripts.sort())
   })
 
   it.each(stages.map((stage) => [stage.name, stage] as const))('%s has its row in docs/stages.md', (name) => {
     const page = readFileSync(new URL('../../../docs/stages.md', import.meta.url), 'utf8')
     const rows = page.split('\n').map((line) => line.split('|').map((cell) => cell.trim()))
-    expect(rows.find(([, cell]) => cell === `\`${name}\``)?.[2]).toMatch(/^\S.{20}/)
+    const row = rows.find(([, cell]) => cell === `\`${name}\``)
+    expect(row?.[2] ?? '', `docs/stages.md needs a row: | \`${name}\` | what it does |`).toMatch(/^\S.{20}/)
   })
 
   it.each(stages.map((stage) => [stage.name, stage] as const))('%s has the header of all', (name, stage) => {

@@ -27,9 +27,9 @@ function undescribed(schema: JsonSchema, path: string): readonly string[] {
 }
 
 describe('the published schema', () => {
-  // After a change: npx vitest run --project unit test/unit/config -u
   it('is that of the fields, with the comments in their sources', async () => {
     const schema = configurationJsonSchema(fieldComments())
+    // After a change of a field or its comment: npx vitest run --project unit test/unit/config -u
     await expect(`${JSON.stringify(schema, null, 2)}\n`).toMatchFileSnapshot(fileURLToPath(published))
   })
 

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
+import { comparePackages } from '../../../src/debian/compare-packages.ts'
 import { parsePackerLine } from '../../../src/packer/stream.ts'
-import { comparePackages, createStageRecorder, type StageOutcome } from '../../../src/stages/recorder.ts'
+import { createStageRecorder, type StageOutcome } from '../../../src/stages/recorder.ts'
 
 /** A recorder with a clock that is set by hand, and everything it has told. */
 function record(installed: Record<string, string> = {}) {
