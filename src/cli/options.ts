@@ -4,11 +4,14 @@ import { resolve as resolvePath } from 'node:path'
 import { type Command, InvalidArgumentError, Option } from 'commander'
 import { type NamedInstaller, namedInstallers } from '../config/installer.ts'
 import { chooseImages, defaultPipeline, loadPipeline } from '../config/load.ts'
+import { isUnresolved } from '../config/mirror.ts'
 import { type Overrides, parseAssignment, readOverrides } from '../config/overrides.ts'
 import type { ResolvedImage, ResolvedPipeline } from '../config/resolved.ts'
+import { exitCodes, PipelineError } from '../errors.ts'
 import { outFolderAt, requireOwnFolders } from '../host/out-folder.ts'
 import { requireKnownAnswers } from '../installers/debian-installer/extra-answers.ts'
 import { withInstallerStages } from '../installers/index.ts'
+import { lockPath, readLock, snapshotsIn } from '../provenance/lock.ts'
 import { isUrl } from '../redact.ts'
 import { chooseContract } from '../stage-files/choose-contract.ts'
 import { provideFiles } from '../stage-files/provide-files.ts'
@@ -90,10 +93,13 @@ export interface Chosen {
 /**
  * Loads the pipeline that the options name.
  * @param missing whether to download files of stages that are not there yet
+ * @param snapshots for `mirror.snapshot: 'latest'`: the instant by variant, instead of those of the lock
+ * @throws PipelineError `snapshot-unresolved`, and what reading and resolving throw
  */
 export async function choosePipeline(
   options: PipelineOptions,
   missing: Missing = 'leave out',
+  snapshots?: ReadonlyMap<string, string>,
 ): Promise<Chosen> {
   const files = await Promise.all(options.config.map(readOverrides))
   const overrides: Overrides[] = [
@@ -107,8 +113,13 @@ export async function choosePipeline(
   // A path is relative to the current folder, as for any other option.
   const payload =
     options.payload === undefined || isUrl(options.payload) ? options.payload : resolvePath(options.payload)
-  const pipeline = await loadPipeline(options.pipeline, overrides, payload)
+  const load = (instants?: ReadonlyMap<string, string>) =>
+    loadPipeline(options.pipeline, overrides, payload, instants)
+  const written = await load(snapshots)
+  const isOpen = snapshots === undefined && written.images.some(({ mirror }) => isUnresolved(mirror))
+  const pipeline = isOpen ? await load(await lockedSnapshots(options)) : written
   const chosen = chooseImages(pipeline, options.variant, options.all ?? false)
+  if (snapshots === undefined) for (const image of chosen) requireResolved(image, options)
   requireKnownAnswers(chosen, overrides)
   const outFolder = resolvePath(options.out)
   await requireOwnFolders(outFolderAt(outFolder))
@@ -119,4 +130,25 @@ export async function choosePipeline(
     images: images.filter(({ variant }) => chosen.some((image) => image.variant === variant)),
     outFolder,
   }
+}
+
+// --- internal ---
+
+async function lockedSnapshots(options: PipelineOptions): Promise<ReadonlyMap<string, string>> {
+  try {
+    return snapshotsIn((await readLock(lockPath(options))).lock)
+  } catch (error) {
+    if (error instanceof PipelineError && error.code === 'lock-missing') return new Map()
+    throw error
+  }
+}
+
+function requireResolved({ variant, mirror }: ResolvedImage, options: PipelineOptions): void {
+  if (!isUnresolved(mirror)) return
+  throw new PipelineError({
+    code: 'snapshot-unresolved',
+    message: `mirror.snapshot is latest, and ${lockPath(options)} does not say which instant that is for ${variant}`,
+    hint: `choose the newest: npm run image -- lock update --bump --variant ${variant}`,
+    exitCode: exitCodes.badInput,
+  })
 }

@@ -14,7 +14,10 @@ export interface Mirror {
   readonly components: readonly string[]
   /** The guest's keyring file, which the installer uses too. */
   readonly keyring: string
-  /** Instant of a snapshot archive (`20261101T000000Z`), if the URLs name one; switches off expiry checks. */
+  /**
+   * Instant of a snapshot archive (`20261101T000000Z`), if the URLs name one; switches off expiry checks. `latest`, and the
+   * URLs have `{snapshot}`, where no lock says which: then nothing can be built.
+   */
   readonly snapshot?: string | undefined
   /** Where debian-installer gets its own packages: another folder below `dists/`, another keyring of this host. */
   readonly udebs?: { readonly suite?: string | undefined; readonly keyring?: string | undefined } | undefined

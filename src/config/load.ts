@@ -22,15 +22,17 @@ export const defaultPipeline = isPackage
 /**
  * Loads the default export of a pipeline file and resolves it.
  * @param payload source of CloudStack's scripts, for the stage that takes some
+ * @param snapshots for `mirror.snapshot: 'latest'`: the instant by variant
  */
 export async function loadPipeline(
   file: string,
   overrides: readonly Overrides[],
   payload?: string,
+  snapshots?: ReadonlyMap<string, string>,
 ): Promise<ResolvedPipeline> {
   const pipeline = await importPipeline(file)
   const more = payload === undefined ? [] : [overridePayload(pipeline, resolvePath(file), payload)]
-  return resolvePipeline(pipeline, [...overrides, ...more], process.env)
+  return resolvePipeline(pipeline, [...overrides, ...more], process.env, snapshots)
 }
 
 /** The default export of a pipeline file, not checked yet. @throws PipelineError `pipeline-unreadable` */

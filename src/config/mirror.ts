@@ -1,7 +1,7 @@
 /** Where packages come from, as a person writes it. */
 
 import { z } from 'zod'
-import { debianArchives } from './image.ts'
+import { debianArchives, type Mirror } from './image.ts'
 import { folderUrl } from './urls.ts'
 
 /** A file of this host. */
@@ -9,7 +9,16 @@ export const hostFile = z
   .string()
   .regex(/^\/[^\s\p{Cc}]+$/u, 'must be an absolute path without spaces and control characters')
 
-export const mirrorFields = z.strictObject({
+/** An instant, as a snapshot archive writes it in its URLs. */
+const instant = /^\d{8}T\d{6}Z$/
+
+/** What stands for the instant in the URLs of a snapshot archive. */
+const placeholder = '{snapshot}'
+
+/** What stands in `mirror.snapshot` for the instant that the lock names. */
+const latest = 'latest'
+
+const fields = z.strictObject({
   /** Debian's archive. @default http://deb.debian.org/debian */
   debian: folderUrl.default(debianArchives.debian),
   /** The security archive. @default http://deb.debian.org/debian-security */
@@ -21,10 +30,16 @@ export const mirrorFields = z.strictObject({
     .default(['main']),
   /** Keyring that signs both, on the host and in the guest. */
   keyring: hostFile.default(debianArchives.keyring),
-  /** Instant of a snapshot archive, when the URLs above name one: switches off expiry checks. */
+  /**
+   * Instant of a snapshot archive, when the URLs above name one: switches off expiry checks. It takes the place of
+   * `{snapshot}` in them. With `latest`, `lock update --bump` chooses it, and the lock keeps it.
+   */
   snapshot: z
     .string()
-    .regex(/^\d{8}T\d{6}Z$/, 'must look like 20261101T000000Z')
+    .refine(
+      (text) => text === latest || instant.test(text),
+      `must look like 20261101T000000Z, or be ${latest}`,
+    )
     .optional(),
   /** Where debian-installer gets its own packages, if `debian` has none. @default the suite of the variant */
   udebs: z
@@ -39,3 +54,34 @@ export const mirrorFields = z.strictObject({
     })
     .optional(),
 })
+
+export const mirrorFields = fields.check(({ value, issues }) => {
+  const { snapshot } = value
+  for (const name of ['debian', 'security'] as const) {
+    const hasPlace = value[name].includes(placeholder)
+    if (hasPlace === (snapshot === latest) || (hasPlace && snapshot !== undefined)) continue
+    const message = hasPlace
+      ? `has ${placeholder}, but mirror.snapshot is not set: it says which instant that is`
+      : `must have ${placeholder} where the instant belongs if mirror.snapshot is ${latest}`
+    issues.push({ code: 'custom', message, path: [name], input: value[name], continue: true })
+  }
+})
+
+/** Whether the lock has to say which instant a mirror is of. */
+export function isUnresolved({ snapshot }: Pick<Mirror, 'snapshot'>): boolean {
+  return snapshot === latest
+}
+
+/** Whether a text from elsewhere names an instant. */
+export function isInstant(text: string): boolean {
+  return instant.test(text)
+}
+
+/** A mirror at one instant, which is in the place of `{snapshot}`. @param chosen for `latest`, if it is known */
+export function mirrorAt(mirror: Mirror, chosen: string | undefined): Mirror {
+  const { debian, security } = mirror
+  const snapshot = isUnresolved(mirror) ? (chosen ?? latest) : mirror.snapshot
+  if (snapshot === undefined || snapshot === latest) return mirror
+  const at = (url: string) => url.replaceAll(placeholder, snapshot)
+  return { ...mirror, debian: at(debian), security: at(security), snapshot }
+}

@@ -4,6 +4,7 @@ import type { Disk } from '../disk/layout.ts'
 import type { Fault, Resolution } from './faults.ts'
 import type { ImageFacts } from './image.ts'
 import { resolveInstaller } from './installer.ts'
+import { mirrorAt } from './mirror.ts'
 import type { Overrides } from './overrides.ts'
 import type { PipelineFields } from './pipeline.ts'
 import { resolveStage } from './resolve-stage.ts'
@@ -13,19 +14,30 @@ import type { StageUse } from './stage.ts'
 const debianVersions = { bookworm: 12, trixie: 13 } as const
 const debianArchs = { x86_64: 'amd64', aarch64: 'arm64' } as const
 
+/** What a run knows beside the pipeline. */
+export interface Given {
+  readonly sourceDateEpoch: number
+  readonly overrides: readonly Overrides[]
+  /** For `mirror.snapshot: 'latest'`: the instant by variant, as far as it is known. */
+  readonly snapshots: ReadonlyMap<string, string>
+}
+
 export function resolveImage(
   fields: PipelineFields,
   variant: PipelineFields['variants'][number],
   uses: readonly StageUse[],
-  sourceDateEpoch: number,
-  overrides: readonly Overrides[],
+  { sourceDateEpoch, overrides, snapshots }: Given,
 ): Resolution<ResolvedImage> {
   const { variants: _variants, date: _date, store: _store, installer: _installer, disk, ...shared } = fields
   const { installer, baseImage } = resolveInstaller(variant.installer ?? fields.installer)
+  const name = [variant.suite, variant.arch, ...(variant.installer === undefined ? [] : [installer])].join(
+    '-',
+  )
   const facts: ImageFacts = {
     ...shared,
+    mirror: mirrorAt(fields.mirror, snapshots.get(name)),
     sourceDateEpoch,
-    variant: [variant.suite, variant.arch, ...(variant.installer === undefined ? [] : [installer])].join('-'),
+    variant: name,
     suite: variant.suite,
     debianVersion: debianVersions[variant.suite],
     arch: variant.arch,

@@ -7,7 +7,7 @@ import { mergeOver, type Overrides, textOf } from './overrides.ts'
 import { maximumEpoch, type Pipeline, type PipelineFields, pipelineFields } from './pipeline.ts'
 import { placeFaults } from './pipeline-places.ts'
 import { expandPresets } from './presets.ts'
-import { fileNameFaults, resolveImage } from './resolve-image.ts'
+import { fileNameFaults, type Given, resolveImage } from './resolve-image.ts'
 import { overrideStages, resolveSettings, stageNameFaults } from './resolve-stage.ts'
 import type { ResolvedImage, ResolvedPipeline } from './resolved.ts'
 import { type Epoch, faultsBetween } from './rules-between.ts'
@@ -18,12 +18,14 @@ import { validFields } from './valid-fields.ts'
 
 /**
  * Resolves a pipeline.
+ * @param snapshots for `mirror.snapshot: 'latest'`: the instant by variant
  * @throws PipelineError `configuration` with every fault found
  */
 export async function resolvePipeline(
   pipeline: Pipeline,
   overrides: readonly Overrides[] = [],
   environment: Readonly<Record<string, string | undefined>> = {},
+  snapshots: ReadonlyMap<string, string> = new Map(),
 ): Promise<ResolvedPipeline> {
   const { stages: written, ...ownFields } = pipeline
   const merged = overrides.reduce<unknown>((value, over) => {
@@ -35,7 +37,11 @@ export async function resolvePipeline(
   const valid = validFields(typed)
   const epoch = resolveEpoch(valid.date, environment.SOURCE_DATE_EPOCH)
   const images = parsed.success
-    ? await resolveImages(parsed.data, uses.value, epoch.value.seconds, overrides)
+    ? await resolveImages(parsed.data, uses.value, {
+        sourceDateEpoch: epoch.value.seconds,
+        overrides,
+        snapshots,
+      })
     : // Settings can be checked without the image; what depends on both waits for the next run.
       { value: [], faults: uses.value.flatMap((use) => resolveSettings(use, overrides).faults) }
   const faults = [
@@ -55,10 +61,9 @@ export async function resolvePipeline(
 async function resolveImages(
   fields: PipelineFields,
   uses: readonly StageUse[],
-  epoch: number,
-  overrides: readonly Overrides[],
+  given: Given,
 ): Promise<Resolution<readonly ResolvedImage[]>> {
-  const resolved = fields.variants.map((variant) => resolveImage(fields, variant, uses, epoch, overrides))
+  const resolved = fields.variants.map((variant) => resolveImage(fields, variant, uses, given))
   const value = resolved.map((image) => image.value)
   const faults = [
     ...resolved.flatMap((image) => image.faults),

@@ -2,8 +2,8 @@
 
 import type { Surroundings } from '../targets/target.ts'
 import { diskFaults } from './disk-rules.ts'
-import type { Fault } from './faults.ts'
-import type { Overrides } from './overrides.ts'
+import { type Fault, formatFound } from './faults.ts'
+import { type Overrides, originOf } from './overrides.ts'
 import { registrationFaults } from './registration-rules.ts'
 import { settingFaults } from './suite-settings.ts'
 import { targetFaults } from './target-rules.ts'
@@ -24,10 +24,31 @@ export function faultsBetween(fields: ValidFields, epoch: Epoch, overrides: read
       : targetFaults(targets, formats, surroundingsOf(fields, epoch), overrides)),
     ...registrationFaults(fields, overrides),
     ...settingFaults(fields, overrides),
+    ...dateFaults(fields, epoch, overrides),
   ]
 }
 
 // --- internal ---
+
+/** e2fsprogs 1.47 writes the time of a new file in 32 bits with a sign, so that the kernel reads a later one as one of 1903. */
+const lastFileSecond = 2 ** 31 - 1
+
+function dateFaults(
+  { reproducible }: ValidFields,
+  { seconds, source }: Epoch,
+  overrides: readonly Overrides[],
+): Fault[] {
+  if (reproducible !== true || seconds <= lastFileSecond) return []
+  const day = new Date(seconds * 1000).toISOString().slice(0, 10)
+  return [
+    {
+      path: source,
+      rule: 'must be at most 2038-01-19, the last day of files that e2fsprogs makes; or set reproducible: false',
+      found: formatFound(source === 'date' ? day : seconds),
+      ...originOf(overrides, [source]),
+    },
+  ]
+}
 
 function surroundingsOf({ disk, kernelPackage }: ValidFields, epoch: Epoch): Surroundings {
   return {

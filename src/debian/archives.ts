@@ -54,6 +54,14 @@ export function renderSources(image: OfImage): string {
   return [renderStanza(main, updates), renderStanza(security)].join('\n')
 }
 
+/** How apt begins the names of an archive's lists: its URL without the scheme. */
+export function aptListName(url: string): string {
+  return url
+    .replace(/^https?:\/\//, '')
+    .replaceAll('_', '%5f')
+    .replaceAll('/', '_')
+}
+
 // --- internal ---
 
 /** A stanza for archives of the same mirror. */

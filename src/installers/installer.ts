@@ -2,6 +2,7 @@
 
 import type { InstallerName } from '../config/installer.ts'
 import type { ResolvedImage, ResolvedStage } from '../config/resolved.ts'
+import type { LoadedArchive } from '../debian/load-archives.ts'
 import type { Layout } from '../disk/layout.ts'
 import type { RunFolder } from '../host/run-folder.ts'
 import type { PackerDialect } from '../packer/template.ts'
@@ -21,6 +22,12 @@ export interface Installer {
   readonly readiness?: (image: ResolvedImage, signal?: AbortSignal) => Promise<Readiness | undefined>
   /** Refuses in seconds what would only fail halfway. @throws PipelineError */
   readonly preflight?: (image: ResolvedImage, signal: AbortSignal) => Promise<void>
+  /** The packages that it would install from these archives; absent if that is only known once it has. @throws PipelineError */
+  readonly predict?: (
+    image: ResolvedImage,
+    archives: readonly LoadedArchive[],
+    signal: AbortSignal,
+  ) => Promise<readonly PredictedPackage[]>
   /** Makes the disk of layer 0. @throws PipelineError */
   readonly install: (request: InstallRequest) => Promise<InstalledBase>
   /** Stages to run before the pipeline's, so that layer 0 is what those expect. */
@@ -44,6 +51,12 @@ export interface KeySource {
   /** For people: the name of a file, or a description. */
   readonly name: string
   readonly text: string
+}
+
+export interface PredictedPackage {
+  readonly name: string
+  readonly version: string
+  readonly architecture: string
 }
 
 /** Whether an installation can work with what the image's sources serve. */

@@ -4,12 +4,9 @@ import { debianArchives, type Mirror } from '../config/image.ts'
 import type { ResolvedImage } from '../config/resolved.ts'
 import { archivesOf } from '../debian/archives.ts'
 import { withoutArchitecture } from '../debian/dpkg-status.ts'
-import { fetchIndex } from '../debian/index-files.ts'
-import { type ReleaseMemory, type ReleaseRequest, verifyRelease } from '../debian/release.ts'
-import { openReleaseMemory } from '../debian/release-memory.ts'
-import { type ArchiveIndex, findUpdates } from '../debian/updates.ts'
-import { exitCodes, messageOf, PipelineError } from '../errors.ts'
-import { isOutput, outFolderAt } from '../host/out-folder.ts'
+import { loadArchives } from '../debian/load-archives.ts'
+import { findUpdates } from '../debian/updates.ts'
+import { messageOf, PipelineError } from '../errors.ts'
 import type { Freshness, KnownFreshness } from '../report/freshness.ts'
 import { layersOf } from '../store/chain.ts'
 import { packagesOf } from '../store/packages.ts'
@@ -31,15 +28,7 @@ export interface FreshnessRequest {
 export async function judgeFreshness(request: FreshnessRequest): Promise<KnownFreshness> {
   const { image, packages, outFolder, signal } = request
   const checkedAt = new Date().toISOString()
-  const cache = (await isOutput(outFolder)) ? outFolderAt(outFolder).cache.archives : undefined
-  const memory = openReleaseMemory(outFolder)
-  const requests = archivesOf({ ...image, mirror: mirrorOfToday(image) })
-  const security = requests[requests.length - 1]
-  const loaded = await Promise.all(
-    requests.map((archive) =>
-      loadArchive(archive, { isSecurity: archive === security, memory, cache, signal }),
-    ),
-  )
+  const loaded = await loadArchives(archivesOf({ ...image, mirror: mirrorOfToday(image) }), outFolder, signal)
   const updates = findUpdates(
     new Map([...packages].map(([name, version]) => [withoutArchitecture(name), version])),
     loaded.flatMap(({ indexes }) => indexes),
@@ -47,7 +36,11 @@ export async function judgeFreshness(request: FreshnessRequest): Promise<KnownFr
   return {
     status: updates.length === 0 ? 'current' : 'outdated',
     checkedAt,
-    archives: loaded.map(({ suite, url, date }) => ({ suite, url, date })),
+    archives: loaded.map(({ request: { suite, url }, release }) => ({
+      suite,
+      url,
+      date: release.date.toISOString(),
+    })),
     updates: [...updates],
   }
 }
@@ -91,42 +84,4 @@ function mirrorOfToday({ mirror, freshness }: FreshnessRequest['image']): Mirror
     security: freshness.security ?? security,
     keyring: freshness.keyring ?? keyring,
   }
-}
-
-interface LoadOptions {
-  readonly isSecurity: boolean
-  readonly memory: ReleaseMemory
-  readonly cache: string | undefined
-  readonly signal: AbortSignal | undefined
-}
-
-async function loadArchive(
-  request: ReleaseRequest,
-  { isSecurity, memory, cache, signal }: LoadOptions,
-): Promise<{
-  readonly suite: string
-  readonly url: string
-  readonly date: string
-  readonly indexes: readonly ArchiveIndex[]
-}> {
-  const { suite, url, components } = request
-  const release = await verifyRelease(request, { signal, memory })
-  const texts = await Promise.all(
-    components.map((component) => fetchIndex(request, release, component, { signal, cache })),
-  )
-  const indexes = texts.map((text, index) => {
-    if (text === undefined) throw noIndex(request, components[index] ?? '')
-    return { suite, isSecurity, text }
-  })
-  return { suite, url, date: release.date.toISOString(), indexes }
-}
-
-/** Nothing to compare with is not the same as nothing to update. */
-function noIndex({ url, suite }: ReleaseRequest, component: string): PipelineError {
-  return new PipelineError({
-    code: 'mirror-index-missing',
-    message: `${suite} at ${url} has no index of ${component} packed with gzip or xz`,
-    hint: 'use another mirror, or name one in freshness.',
-    exitCode: exitCodes.hostNotFit,
-  })
 }

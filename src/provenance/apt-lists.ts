@@ -1,5 +1,6 @@
 /** The package lists that a guest's apt has chosen from, read from its disk and verified by their signatures. */
 
+import { aptListName } from '../debian/archives.ts'
 import { stanzasOf } from '../debian/packages-index.ts'
 import { proveRelease, type ReleaseRequest } from '../debian/release.ts'
 import { sha256 } from '../digest.ts'
@@ -44,7 +45,7 @@ export async function readAptLists(
   const archives: InputArchive[] = []
   const entries = new Map<string, IndexEntry>()
   for (const request of requests) {
-    const prefix = `${folder}${listName(request.url)}_dists_${request.suite}_`
+    const prefix = `${folder}${aptListName(request.url)}_dists_${request.suite}_`
     const signed = await disk.read(`${prefix}InRelease`)
     if (signed === undefined) continue
     const release = await proveRelease(signed, request, { signal, isRecord: true })
@@ -68,15 +69,8 @@ export async function readAptLists(
   return { archives, entries }
 }
 
-/** apt names its list files by URL, without the scheme. */
-function listName(url: string): string {
-  return url
-    .replace(/^https?:\/\//, '')
-    .replaceAll('_', '%5f')
-    .replaceAll('/', '_')
-}
-
-function* parseIndex(index: Buffer, names: ReadonlySet<string>): Generator<IndexEntry> {
+/** The entries of some packages in a text of `Packages`. */
+export function* parseIndex(index: Buffer, names: ReadonlySet<string>): Generator<IndexEntry> {
   for (const fields of stanzasOf(index.toString(), names)) {
     const [name, version, architecture] = ['Package', 'Version', 'Architecture'].map((field) =>
       fields.get(field),

@@ -3,6 +3,7 @@
 import { dirname, join, resolve as resolvePath } from 'node:path'
 import { stringify } from 'yaml'
 import { z } from 'zod'
+import { isInstant } from '../config/mirror.ts'
 import { parseYaml, YamlError } from '../config/yaml.ts'
 import { archivesOf } from '../debian/archives.ts'
 import { verifyRelease } from '../debian/release.ts'
@@ -86,6 +87,15 @@ function describeIssue({ issues }: z.ZodError): string {
   return issue.path.length === 0 ? issue.message : `${issue.path.join('.')}: ${issue.message}`
 }
 
+/** The instants that a lock names, by variant. */
+export function snapshotsIn({ variants }: Lock): ReadonlyMap<string, string> {
+  return new Map(
+    Object.entries(variants).flatMap(([name, { snapshot }]) =>
+      snapshot !== null && isInstant(snapshot) ? [[name, snapshot] as const] : [],
+    ),
+  )
+}
+
 /** The lock as text, sorted by name, so that two of them differ only in the lines that matter. */
 export function renderLock(lock: Lock): string {
   const head =
@@ -113,15 +123,22 @@ export function lockOf(inputs: Inputs): LockedVariant {
 }
 
 /** The tools that a build requires and that report a version: no others leave a trace in an image. */
-function buildTools(versions: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
+export function buildTools(versions: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
   const names = hostTools().flatMap(({ name, need }) => (need === 'build' ? [name] : []))
   return Object.fromEntries(
     Object.entries(versions).filter(([name, version]) => names.includes(name) && version !== 'unknown'),
   )
 }
 
-/** The differences, as lines for people: `package openssl: 3.5.1-1 → 3.5.4-1`. */
-export function compareLocks(before: LockedVariant | undefined, after: LockedVariant): readonly string[] {
+/**
+ * The differences, as lines for people: `package openssl: 3.5.1-1 → 3.5.4-1`.
+ * @param security names of packages whose new version is a security fix
+ */
+export function compareLocks(
+  before: LockedVariant | undefined,
+  after: LockedVariant,
+  security: readonly string[] = [],
+): readonly string[] {
   const lines: string[] = []
   const say = (what: string, old: unknown, now: unknown) => {
     if (old !== now) lines.push(`${what}: ${old ?? 'nothing'} → ${now ?? 'nothing'}`)
@@ -140,7 +157,8 @@ export function compareLocks(before: LockedVariant | undefined, after: LockedVar
     say(`tool ${name}`, before?.tools[name], after.tools[name])
   for (const name of namesOf(before?.packages, after.packages)) {
     const [old, now] = [before?.packages[name], after.packages[name]]
-    say(`package ${name}`, old?.version, now?.version)
+    const version = security.includes(name) ? `${now?.version}, a security fix` : now?.version
+    if (old?.version !== now?.version) say(`package ${name}`, old?.version, version)
     // A lock exists to catch the same version with different content.
     if (old?.version === now?.version)
       say(`package ${name} ${now?.version}, sha256`, old?.sha256, now?.sha256)

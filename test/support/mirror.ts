@@ -13,6 +13,8 @@ import { runGpg } from './gpg.ts'
 export interface Published {
   /** Versions by name; a source package after a slash: `libssl3t64/openssl`. */
   readonly packages?: Readonly<Record<string, string>>
+  /** More fields of some of them, by the package's name. */
+  readonly fields?: Readonly<Record<string, string>>
   /** @default a minute ago */
   readonly date?: Date
   readonly validUntil?: Date
@@ -31,6 +33,8 @@ export interface TestMirror {
   /** Serves other bytes for a path. */
   readonly serve: (path: string, bytes: Buffer | undefined) => void
   readonly read: (path: string) => Buffer
+  /** Everything that is served now, by path. */
+  readonly all: () => ReadonlyMap<string, Buffer>
   /** Paths that were asked for. */
   readonly asked: string[]
   readonly close: () => void
@@ -61,9 +65,13 @@ export async function startMirror(): Promise<TestMirror> {
   const origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
   const [debian, security] = [`${origin}/debian`, `${origin}/security`]
 
-  const publish: TestMirror['publish'] = (suite, { packages = {}, date, validUntil } = {}) => {
+  const publish: TestMirror['publish'] = (suite, { packages = {}, fields = {}, date, validUntil } = {}) => {
     const isSecurity = suite.endsWith('-security')
-    const index = Buffer.from(Object.entries(packages).map(renderStanza).join('\n'))
+    const index = Buffer.from(
+      Object.entries(packages)
+        .map((one) => renderStanza(one, fields))
+        .join('\n'),
+    )
     const packing = isSecurity ? '.xz' : '.gz'
     const packed = isSecurity ? compressXz(index) : gzipSync(index)
     const below = `${isSecurity ? '/security' : '/debian'}/dists/${suite}`
@@ -104,6 +112,7 @@ export async function startMirror(): Promise<TestMirror> {
       else files.set(path, bytes)
     },
     read: (path) => files.get(path) as Buffer,
+    all: () => new Map(files),
     asked,
     close: () => {
       server.closeAllConnections()
@@ -114,10 +123,15 @@ export async function startMirror(): Promise<TestMirror> {
   }
 }
 
-function renderStanza([names, version]: readonly [string, string]): string {
-  const [name, source] = names.split('/')
+function renderStanza(
+  [names, version]: readonly [string, string],
+  more: Readonly<Record<string, string>>,
+): string {
+  const [name = '', source] = names.split('/')
   const from = source === undefined ? '' : `Source: ${source}\n`
-  return `Package: ${name}\n${from}Description: Version: 99 of it\nVersion: ${version}\nArchitecture: amd64\n`
+  const extra = more[name] === undefined ? '' : `${more[name]}\n`
+  const file = `Filename: pool/${name}_${version}.deb\nSize: 1\nSHA256: ${sha256(`${name} ${version}`)}\n`
+  return `Package: ${name}\n${from}Description: Version: 99 of it\nVersion: ${version}\nArchitecture: amd64\n${file}${extra}`
 }
 
 function compressXz(bytes: Buffer): Buffer {

@@ -10,11 +10,13 @@ import { baseFacts } from '../base-system.ts'
 import type { Installer, KeyParts } from '../installer.ts'
 import { bootstrap } from './bootstrap.ts'
 import { bootstrapCommand, bootstrapScripts, renderCommand } from './command.ts'
+import { predictPackages } from './predict.ts'
 
 export const bootstrapInstaller: Installer = {
   name: 'bootstrap',
   placesPartitions: false,
   keyParts,
+  predict: predictPackages,
   install: async ({ image, layout, disk, packageCache, runFolder, emit, signal }) => {
     const log = join(runFolder.path, 'base.log')
     const packages = await bootstrap({

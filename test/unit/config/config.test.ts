@@ -458,6 +458,40 @@ describe('faults', () => {
     expect(faults).toMatchObject([{ path: 'SOURCE_DATE_EPOCH', found: '4102444800' }])
   })
 
+  it('refuse a date that the final disk cannot have, but not without one that is made anew', async () => {
+    const late = { reproducible: true, date: '2038-01-20' }
+    expect(await faultsOf(resolvePipeline(sample(late)))).toMatchObject([
+      { path: 'date', found: '"2038-01-20"', rule: expect.stringContaining('at most 2038-01-19') },
+    ])
+    const environment = { SOURCE_DATE_EPOCH: '2147483648' }
+    const faults = await faultsOf(resolvePipeline(sample({ reproducible: true }), [], environment))
+    expect(faults).toMatchObject([{ path: 'SOURCE_DATE_EPOCH', found: '2147483648' }])
+    await resolvePipeline(sample({ reproducible: true, date: '2038-01-19' }))
+    await resolvePipeline(sample(late), [{ source: 'a test', values: { reproducible: false } }])
+  })
+
+  it.each([
+    [{ snapshot: 'latest' }, ['mirror.debian', 'mirror.security']],
+    [{ snapshot: 'latest', debian: 'http://x/debian/{snapshot}' }, ['mirror.security']],
+    [{ security: 'http://x/debian/{snapshot}' }, ['mirror.security']],
+    [{ snapshot: 'newest' }, ['mirror.snapshot']],
+  ])('say where the instant of a snapshot belongs: %j', async (mirror, paths) => {
+    const faults = await faultsOf(resolvePipeline(sample({ mirror })))
+    expect(faults.map(({ path }) => path)).toEqual(paths)
+  })
+
+  it('are none for a snapshot, whose instant is the one of the pipeline or else the given one', async () => {
+    const urls = { debian: 'http://x/{snapshot}', security: 'http://x/s/{snapshot}/' }
+    const given = new Map([['trixie-x86_64', '20260101T000000Z']])
+    const at = async (snapshot: string, chosen?: ReadonlyMap<string, string>) =>
+      (await resolvePipeline(sample({ mirror: { ...urls, snapshot } }), [], {}, chosen)).images[0]?.mirror
+    const instant = '20260101T000000Z'
+    const mirror = { debian: `http://x/${instant}`, security: `http://x/s/${instant}`, snapshot: instant }
+    expect(await at('latest', given)).toMatchObject(mirror)
+    expect(await at(instant)).toMatchObject(mirror)
+    expect(await at('latest')).toMatchObject({ snapshot: 'latest', debian: 'http://x/{snapshot}' })
+  })
+
   it('say what to do with the password of a mirror', async () => {
     const [fault] = await faultsOf(
       resolvePipeline(sample({ mirror: { debian: 'http://a:b@c.example.org' } })),

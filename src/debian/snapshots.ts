@@ -1,0 +1,80 @@
+/**
+ * Which instants a snapshot archive has. One like snapshot.debian.org answers for any instant with the state before it, and
+ * redirects from a folder at any instant to the same folder at the instant of that state.
+ */
+
+import type { Mirror } from '../config/image.ts'
+import { isInstant, mirrorAt } from '../config/mirror.ts'
+import { exitCodes, PipelineError } from '../errors.ts'
+import { request } from '../host/http.ts'
+
+const mostHops = 5
+const patienceMs = 60_000
+
+/**
+ * The newest instant of which both archives of a mirror have all there will ever be: the older one of their newest states.
+ * The other archive may still import a state of before its own newest.
+ * @param mirror with `{snapshot}` in its URLs
+ * @throws PipelineError `snapshot-unknown`, `mirror-unreachable`
+ */
+export async function findNewestSnapshot(mirror: Mirror, now: Date, signal: AbortSignal): Promise<string> {
+  const asked = instantOf(now)
+  const newest = [
+    await newestOf((instant) => mirrorAt(mirror, instant).debian, asked, signal),
+    await newestOf((instant) => mirrorAt(mirror, instant).security, asked, signal),
+  ]
+  return newest.sort()[0] as string
+}
+
+// --- internal ---
+
+/** `20261101T000000Z` */
+function instantOf(date: Date): string {
+  return `${date.toISOString().slice(0, 19).replaceAll(/[-:]/g, '')}Z`
+}
+
+async function newestOf(
+  urlAt: (instant: string) => string,
+  asked: string,
+  signal: AbortSignal,
+): Promise<string> {
+  const first = `${urlAt(asked)}/`
+  let url = first
+  for (let hops = 0; hops < mostHops; hops += 1) {
+    const within = AbortSignal.any([signal, AbortSignal.timeout(patienceMs)])
+    const { status, headers, body } = await request(
+      url,
+      { method: 'GET', headers: {}, signal: within },
+      false,
+    )
+    await body[Symbol.asyncIterator]().return?.()
+    // A state that was made this very second.
+    if (status === 200) return asked
+    const { location } = headers
+    const next =
+      typeof location === 'string' && URL.canParse(location, url) ? new URL(location, url) : undefined
+    if (status < 300 || status > 399 || next === undefined) throw unknown(first, `it answers HTTP ${status}`)
+    const found = instantIn(next, urlAt)
+    if (found === undefined) throw unknown(first, `it leads to ${next.href}`)
+    if (found !== asked) return found
+    // The same folder by another scheme or host.
+    url = next.href
+  }
+  throw unknown(first, `it leads on and on, at last to ${url}`)
+}
+
+/** The instant in a URL like that of the archive, wherever it is; undefined if it is another path. */
+function instantIn({ pathname }: URL, urlAt: (instant: string) => string): string | undefined {
+  const path = pathname.replace(/\/+$/, '')
+  return path.split('/').find((part) => isInstant(part) && new URL(urlAt(part)).pathname === path)
+}
+
+function unknown(url: string, why: string): PipelineError {
+  return new PipelineError({
+    code: 'snapshot-unknown',
+    message: `${url} does not say which snapshot is its newest: ${why}`,
+    hint: 'check the path of the snapshot archive; one that refuses many requests may answer in an hour. mirror.snapshot may also name an instant.',
+    exitCode: exitCodes.hostNotFit,
+    details: { url },
+  })
+}

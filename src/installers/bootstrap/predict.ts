@@ -1,0 +1,123 @@
+/** What mmdebstrap would install from some indexes, found by apt's own solver in seconds; nothing is downloaded. */
+
+import { mkdir, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { execa } from 'execa'
+import type { ResolvedImage } from '../../config/resolved.ts'
+import { aptListName, renderSourceLines } from '../../debian/archives.ts'
+import type { LoadedArchive } from '../../debian/load-archives.ts'
+import { stanzasOf } from '../../debian/packages-index.ts'
+import { exitCodes, PipelineError, shownLines } from '../../errors.ts'
+import { inWorkFolder } from '../../host/work-folder.ts'
+import { basePackages } from '../base-system.ts'
+import type { PredictedPackage } from '../installer.ts'
+
+/**
+ * mmdebstrap installs what is essential, and then the rest on top of it: what is there already decides what the rest depends on.
+ * @throws PipelineError `bootstrap-failed`
+ */
+export async function predictPackages(
+  image: ResolvedImage,
+  archives: readonly LoadedArchive[],
+  signal: AbortSignal,
+): Promise<readonly PredictedPackage[]> {
+  return inWorkFolder(async (folder) => {
+    await prepare(folder, image, archives)
+    const essential = await simulate(folder, image, ['dist-upgrade'], signal)
+    await writeFile(join(folder, 'status'), renderStatus(essential, archives))
+    const rest = await simulate(folder, image, ['install', '--', ...basePackages(image)], signal)
+    return [...essential, ...rest]
+  })
+}
+
+/** Parses apt's lines about what it would install, `Inst libc6 (2.41-12 Debian:13.1/stable [amd64])`. */
+export function parseSimulation(text: string): readonly PredictedPackage[] {
+  return text.split('\n').flatMap((line) => {
+    const [, name, version, architecture] =
+      /^Inst (\S+) (?:\[\S*\] )?\((\S+)(?: .*)? \[([a-z0-9-]+)\]\)/.exec(line) ?? []
+    return name && version && architecture ? [{ name, version, architecture }] : []
+  })
+}
+
+// --- internal ---
+
+/** A place for apt that has the sources and indexes of the image, and no packages. */
+async function prepare(
+  folder: string,
+  image: ResolvedImage,
+  archives: readonly LoadedArchive[],
+): Promise<void> {
+  await mkdir(join(folder, 'lists', 'partial'), { recursive: true })
+  await mkdir(join(folder, 'cache', 'archives', 'partial'), { recursive: true })
+  await writeFile(join(folder, 'sources.list'), `${renderSourceLines(image).join('\n')}\n`)
+  for (const name of ['apt.conf', 'status']) await writeFile(join(folder, name), '')
+  for (const { request, indexes } of archives) {
+    for (const [index, { text }] of indexes.entries()) {
+      const path = `${request.components[index]}_binary-${request.arch}_Packages`
+      await writeFile(
+        join(folder, 'lists', `${aptListName(request.url)}_dists_${request.suite}_${path}`),
+        text,
+      )
+    }
+  }
+}
+
+async function simulate(
+  folder: string,
+  { debianArch }: ResolvedImage,
+  words: readonly string[],
+  signal: AbortSignal,
+): Promise<readonly PredictedPackage[]> {
+  const settings = {
+    Dir: folder,
+    'Dir::Etc::sourcelist': join(folder, 'sources.list'),
+    'Dir::Etc::sourceparts': '/dev/null',
+    'Dir::Etc::parts': '/dev/null',
+    'Dir::Etc::preferencesparts': '/dev/null',
+    'Dir::State::lists': join(folder, 'lists'),
+    'Dir::State::status': join(folder, 'status'),
+    'Dir::State::extended_states': join(folder, 'extended_states'),
+    'Dir::Cache': join(folder, 'cache'),
+    'APT::Architecture': debianArch,
+    'APT::Architectures': debianArch,
+    'APT::Install-Recommends': 'false',
+  }
+  const options = Object.entries(settings).flatMap(([name, value]) => ['-o', `${name}=${value}`])
+  const { exitCode, stdout, stderr } = await execa('apt-get', ['--simulate', '--yes', ...options, ...words], {
+    cancelSignal: signal,
+    reject: false,
+    // The host's own settings are not the image's.
+    env: { APT_CONFIG: join(folder, 'apt.conf'), LC_ALL: 'C.UTF-8' },
+  })
+  signal.throwIfAborted()
+  if (exitCode === 0) return parseSimulation(stdout)
+  throw new PipelineError({
+    code: 'bootstrap-failed',
+    message: `what would be installed is not known: apt-get ended with ${exitCode ?? 'no exit code'}`,
+    hint: 'the last lines below say why.',
+    exitCode: exitCodes.hostNotFit,
+    details: { lastLines: `${stdout}\n${stderr}`.trim().split('\n').slice(-shownLines) },
+  })
+}
+
+/** Fields of a package that decide what else is installed. */
+const deciding = [
+  ...['Package', 'Version', 'Architecture', 'Multi-Arch', 'Essential', 'Priority'],
+  ...['Pre-Depends', 'Depends', 'Provides', 'Conflicts', 'Breaks', 'Replaces'],
+]
+
+/** dpkg's list of packages, as if these were installed. */
+function renderStatus(packages: readonly PredictedPackage[], archives: readonly LoadedArchive[]): string {
+  const versions = new Map(packages.map(({ name, version }) => [name, version]))
+  const names = new Set(versions.keys())
+  const stanzas = new Map<string, string>()
+  for (const { text } of archives.flatMap(({ indexes }) => indexes)) {
+    for (const fields of stanzasOf(text.toString(), names)) {
+      const name = fields.get('Package') ?? ''
+      if (fields.get('Version') !== versions.get(name)) continue
+      const lines = deciding.flatMap((field) => (fields.has(field) ? [`${field}: ${fields.get(field)}`] : []))
+      stanzas.set(name, `${lines.join('\n')}\nStatus: install ok installed\n`)
+    }
+  }
+  return [...stanzas.values()].join('\n')
+}
