@@ -18,7 +18,7 @@ const placeholder = '{snapshot}'
 /** What stands in `mirror.snapshot` for the instant that the lock names. */
 const latest = 'latest'
 
-const fields = z.strictObject({
+const mirrorShape = z.strictObject({
   /** Debian's archive. @default http://deb.debian.org/debian */
   debian: folderUrl.default(debianArchives.debian),
   /** The security archive. @default http://deb.debian.org/debian-security */
@@ -55,7 +55,7 @@ const fields = z.strictObject({
     .optional(),
 })
 
-export const mirrorFields = fields.check(({ value, issues }) => {
+export const mirrorFields = mirrorShape.check(({ value, issues }) => {
   const { snapshot } = value
   for (const name of ['debian', 'security'] as const) {
     const hasPlace = value[name].includes(placeholder)

@@ -14,7 +14,7 @@ interface Part {
 const parts: readonly Part[] = [
   { file: 'pipeline', name: 'pipelineShape', at: '' },
   { file: 'pipeline', name: 'partition', at: 'disk.partitions' },
-  { file: 'mirror', name: 'mirrorFields', at: 'mirror' },
+  { file: 'mirror', name: 'mirrorShape', at: 'mirror' },
   ...['verification', 'verification.routers'].map((at) => ({ file: 'pipeline', name: 'sizeFields', at })),
   { file: 'debian-installer', name: 'debianInstallerFields', at: 'debianInstaller' },
   { file: 'debian-installer', name: 'question', at: 'debianInstaller.extraAnswers' },

@@ -1,9 +1,9 @@
 /** How a lock changes, for people and for programs. */
 
+import { comparePackages } from '../../debian/compare-packages.ts'
 import { compareLocks, type LockedVariant } from '../../provenance/lock.ts'
 import { plural } from '../../report/format.ts'
 import type { PackageChange } from '../../report/report.ts'
-import { comparePackages } from '../../stages/recorder.ts'
 
 export interface LockChange {
   readonly variant: string
