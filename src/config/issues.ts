@@ -37,11 +37,22 @@ export function issuesToFaults(
 /** The broken rule. Rules of our own schemas have their own words; zod's are put like them. */
 function ruleOf(issue: z.core.$ZodIssue, found: string | undefined): string {
   const { message } = issue
+  const size = /^Too (?:small|big): expected (\w+) to (be|have) ([<>])(=?)(\S+)/.exec(message)
+  if (size !== null) return sizeRule(size)
   if (!/^Invalid (input|option): expected /.test(message)) return message
   const missing = found === undefined ? 'is missing: it ' : ''
   if (issue.code === 'invalid_value') return `${missing}must be ${oneOf(issue.values.map(String))}`
   const kind = issue.code === 'invalid_type' ? kinds[issue.expected] : undefined
   return kind === undefined ? message.replace(/, received \w+$/, '') : `${missing}must be ${kind}`
+}
+
+function sizeRule([, what = '', verb = '', sign = '', equal = '', limit = '']: RegExpExecArray): string {
+  const most =
+    sign === '<' ? (equal === '' ? 'less than' : 'at most') : equal === '' ? 'more than' : 'at least'
+  if (verb === 'be') return `must be ${most} ${limit}`
+  const unit =
+    what === 'string' ? (limit === '1' ? 'character' : 'characters') : limit === '1' ? 'entry' : 'entries'
+  return `must have ${most} ${limit} ${unit}`
 }
 
 const kinds: Readonly<Record<string, string>> = {

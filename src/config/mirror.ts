@@ -25,8 +25,8 @@ const mirrorShape = z.strictObject({
   security: folderUrl.default(debianArchives.security),
   /** Components of both. */
   components: z
-    .array(z.string().regex(/^[a-z-]+$/))
-    .min(1)
+    .array(z.string().regex(/^[a-z-]+$/, 'must be the name of a component, like main'))
+    .min(1, 'must name at least one component')
     .default(['main']),
   /** Keyring that signs both, on the host and in the guest. */
   keyring: hostFile.default(debianArchives.keyring),

@@ -530,6 +530,17 @@ describe('faults', () => {
   )
 
   it.each([
+    ['machine', { machine: { cpus: 0 } }, 'must be at least 1'],
+    ['machine', { machine: { cpus: 65 } }, 'must be at most 64'],
+    ['disk', { disk: { sizeMiB: 5040, partitions: [] } }, 'must have at least 1 entry'],
+    ['mirror', { mirror: { components: [] } }, 'must name at least one component'],
+    ['mirror', { mirror: { components: ['Main!'] } }, 'must be the name of a component, like main'],
+  ])('of sizes are told in words: %s %j', async (field, fields, rule) => {
+    const faults = await faultsOf(resolvePipeline(sample(fields)))
+    expect(faults.filter(({ path: at }) => at.startsWith(field)).map((fault) => fault.rule)).toContain(rule)
+  })
+
+  it.each([
     [null, 'null'],
     [Number.NaN, 'NaN'],
     [Number.POSITIVE_INFINITY, 'Infinity'],
