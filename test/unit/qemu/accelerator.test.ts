@@ -37,7 +37,7 @@ function calls(): readonly string[] {
   return existsSync(path) ? readFileSync(path, 'utf8').trim().split('\n') : []
 }
 
-const booting = 'echo "Probing EDD ... ok"; echo "[0.000000] Linux version 6.12.0"; exec sleep 20'
+const booting = 'echo "Probing EDD ... ok"; echo "[0.000000] Linux version 6.12.0"; exec sleep 600'
 const kvm = { accelerator: 'kvm', cpu: 'host', proven: true }
 const tcg = { accelerator: 'tcg', cpu: 'Haswell-v4,-cx16', proven: true }
 
@@ -45,12 +45,10 @@ const tcg = { accelerator: 'tcg', cpu: 'Haswell-v4,-cx16', proven: true }
 describe.skipIf(process.arch !== 'x64')('KVM (skipped where the host is not x64)', () => {
   it('is taken when a kernel says its version, and QEMU is ended at once', async () => {
     qemu(booting)
-    const begin = Date.now()
     expect(await chooseAccelerator(input)).toMatchObject({
       ...kvm,
       reason: expect.stringContaining('vmlinuz'),
     })
-    expect(Date.now() - begin).toBeLessThan(4_000)
     expect(calls()).toHaveLength(1)
     expect(calls()[0]).toMatch(/,accel=kvm -cpu host .*-kernel \S+vmlinuz -append console=ttyS0/)
   })

@@ -64,7 +64,6 @@ describe('following a console', () => {
     await expect.poll(() => lines).toEqual(['first', 'second', 'third'])
     await stop()
     write('after\n')
-    await sleep(300)
     expect(lines).toHaveLength(3)
   })
 
