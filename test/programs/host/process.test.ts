@@ -72,10 +72,9 @@ describeWith(['setpriv'], 'a program in a group of its own', () => {
   })
 
   it('that has ended is not held up by a grandchild which keeps its output open', async () => {
-    const started = performance.now()
-    const { ended } = start('sleep 30 & exit 0')
+    const { ended, lines } = start('sleep 600 & echo grandchild $!; exit 0')
     expect(await ended).toEqual({ exitCode: 0, signal: null })
-    expect(performance.now() - started).toBeLessThan(4000)
+    expect(runs(await saidPid(lines, 'grandchild'))).toBe(true)
   })
 
   it('is stopped with its grandchildren', async () => {
@@ -100,9 +99,7 @@ describeWith(['setpriv'], 'a program in a group of its own', () => {
   it('is killed when it does not want to end', async () => {
     const { pid, stop, ended, lines } = start('trap "" TERM; echo ready 1; while :; do sleep 0.05; done')
     await saidPid(lines, 'ready')
-    const started = performance.now()
     await stop(300)
-    expect(performance.now() - started).toBeLessThan(4000)
     expect((await ended).signal).toBe('SIGKILL')
     expect(runs(pid)).toBe(false)
   })
