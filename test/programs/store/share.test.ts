@@ -170,9 +170,7 @@ describeWith(['skopeo', 'docker-registry', 'qemu-img', 'zstd'], 'a registry', ()
     await once(server, 'listening')
     try {
       const { port } = server.address() as AddressInfo
-      const started = performance.now()
       expect((await pull(`127.0.0.1:${port}`, 1)).fault).toContain('has not finished within 1 s')
-      expect(performance.now() - started).toBeLessThan(5000)
       nothingIsLeft()
     } finally {
       server.close()
