@@ -41,7 +41,7 @@ async function faultOfText(path: string): Promise<string | undefined> {
 
 /** By path. All are asked about in one process of ours, since starting one for each costs more than the answers. */
 async function faultsOfShell(paths: readonly string[]): Promise<ReadonlyMap<string, string>> {
-  const options = { reject: false, stdin: 'ignore', timeout: 10_000 } as const
+  const options = { reject: false, stdin: 'ignore', timeout: 60_000 } as const
   const each = 'for script do sh -n -- "$script" || exit; done'
   const all = await execa('sh', ['-c', each, 'sh', ...paths], options)
   if (all.exitCode === 0) return new Map()

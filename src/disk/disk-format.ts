@@ -1,8 +1,9 @@
 /** Formats of disk images, recognized by names and by content. */
 
 import { extname } from 'node:path'
-import { messageOf } from '../errors.ts'
+import { messageOf, type PipelineError } from '../errors.ts'
 import { openToRead } from '../host/regular-file.ts'
+import { quote } from '../host/shell-words.ts'
 import { unreadableDisk } from './unreadable.ts'
 
 export type DiskFormat = 'qcow2' | 'vhd' | 'vhdx' | 'vmdk' | 'ova' | 'raw'
@@ -29,22 +30,76 @@ export function driverOf(format: Exclude<DiskFormat, 'ova'>): string {
 
 /** The format of a file by its first and last bytes; undefined if unknown. */
 export async function recognizeFormat(file: string): Promise<DiskFormat | undefined> {
-  const { head, tail } = await readEnds(file)
-  const begins = (text: string, at = 0) => head.toString('latin1', at, at + text.length) === text
-  if (begins('QFI\u00fb')) return 'qcow2'
-  // A fixed VHD is the disk itself with a footer behind it.
-  if (begins('conectix') || tail.toString('latin1', 0, 8) === 'conectix') return 'vhd'
-  if (begins('vhdxfile')) return 'vhdx'
-  if (begins('KDMV') || begins('# Disk DescriptorFile')) return 'vmdk'
-  if (begins('ustar', 257)) return 'ova'
-  return head.length === 512 && head.readUInt16LE(510) === 0xaa55 ? 'raw' : undefined
+  const ends = await readEnds(file)
+  const marked = markedFormats.find((format) => marks[format](ends))
+  return marked ?? (ends.head.length === 512 && ends.head.readUInt16LE(510) === 0xaa55 ? 'raw' : undefined)
 }
 
-/** Formats that only QEMU knows. Those that may refer to other files are not read. */
+/**
+ * QEMU's name of the format of a file whose format is unknown above; `raw` if nothing speaks against it.
+ * @throws PipelineError `disk-unreadable` for a format that is not read
+ */
+export async function recognizeOther(file: string): Promise<string> {
+  const found = findOther(await readEnds(file))
+  if (found?.isRead === false) throw notRead(file, found.driver)
+  return found?.driver ?? 'raw'
+}
+
+/** @throws PipelineError `disk-unreadable` for a file in a format that only QEMU knows */
+export async function requireOwnFormat(file: string): Promise<void> {
+  const found = findOther(await readEnds(file))
+  if (found !== undefined) throw notRead(file, found.driver)
+}
+
+/**
+ * Requires that a file has the mark of the format that its name says. Read by another format's rules, it would be said to be
+ * broken, or to refer to files that nobody has named. A raw disk has no mark, and may begin like anything.
+ * @throws PipelineError `disk-unreadable`
+ */
+export async function requireMark(file: string, format: DiskFormat): Promise<void> {
+  if (format === 'raw') return
+  const ends = await readEnds(file)
+  if (marks[format](ends)) return
+  const other = findOther(ends)
+  if (other !== undefined) throw notRead(file, other.driver)
+  const found = markedFormats.find((one) => marks[one](ends))
+  throw unreadableDisk(
+    `cannot read the disk ${file}: it does not begin like the ${format} that its name says, but like ${found ?? 'none that is read here'}`,
+    undefined,
+    found === undefined
+      ? 'give a qcow2, VHD, VHDX, VMDK, OVA or raw disk, under a name with that ending.'
+      : `if its content is right, call it disk.${found}; if its name is, it is damaged: get another copy.`,
+  )
+}
+
+// --- internal ---
+
+/** The first and the last 512 bytes of a file, or all of a shorter one. */
+interface Ends {
+  readonly head: Buffer
+  readonly tail: Buffer
+}
+
+const has = (bytes: Buffer, text: string, at = 0) => bytes.toString('latin1', at, at + text.length) === text
+
+const marks: Readonly<Record<Exclude<DiskFormat, 'raw'>, (ends: Ends) => boolean>> = {
+  // The first version is another format.
+  qcow2: ({ head }) => has(head, 'QFI\u00fb\0\0\0') && !has(head, '\u0001', 7),
+  // A fixed VHD is the disk itself with a footer behind it.
+  vhd: ({ head, tail }) => has(head, 'conectix') || has(tail, 'conectix'),
+  vhdx: ({ head }) => has(head, 'vhdxfile'),
+  vmdk: ({ head }) => has(head, 'KDMV') || has(head, '# Disk DescriptorFile'),
+  ova: ({ head }) => has(head, 'ustar', 257),
+}
+
+const markedFormats = Object.keys(marks) as readonly (keyof typeof marks)[]
+
+/** Formats that only QEMU knows. Those that may refer to other files, and those that hide the disk, are not read. */
 const otherFormats = [
   { driver: 'vdi', at: 64, magic: '\u007f\u0010\u00da\u00be', isRead: true },
   { driver: 'parallels', at: 0, magic: 'WithoutFreeSpace', isRead: true },
   { driver: 'parallels', at: 0, magic: 'WithouFreSpacExt', isRead: true },
+  { driver: 'qcow', at: 0, magic: 'QFI\u00fb\0\0\0\u0001', isRead: false },
   { driver: 'qed', at: 0, magic: 'QED\0', isRead: false },
   { driver: 'luks', at: 0, magic: 'LUKS\u00ba\u00be', isRead: false },
   { driver: 'vmdk of ESX 3', at: 0, magic: 'COWD', isRead: false },
@@ -52,25 +107,20 @@ const otherFormats = [
   { driver: 'cloop', at: 0, magic: '#!/bin/sh\n#V2.0 Format\n', isRead: false },
 ] as const
 
-/**
- * QEMU's name of the format of a file whose format is unknown above; `raw` if nothing speaks against it.
- * @throws PipelineError `disk-unreadable` for a format that is not read
- */
-export async function recognizeOther(file: string): Promise<string> {
-  const { head, tail } = await readEnds(file)
-  const found = otherFormats.find(({ at, magic }) => head.toString('latin1', at, at + magic.length) === magic)
-  const other = tail.toString('latin1', 0, 4) === 'koly' ? 'dmg' : found?.driver
-  if (other === undefined || found?.isRead) return other ?? 'raw'
-  throw unreadableDisk(
-    `cannot read the disk ${file}: it is in the format ${other}, which is not read here`,
+function findOther({ head, tail }: Ends): { readonly driver: string; readonly isRead: boolean } | undefined {
+  if (has(tail, 'koly')) return { driver: 'dmg', isRead: false }
+  return otherFormats.find(({ at, magic }) => has(head, magic, at))
+}
+
+function notRead(file: string, driver: string): PipelineError {
+  return unreadableDisk(
+    `cannot read the disk ${file}: it is in the format ${driver}, which is not read here`,
     undefined,
-    `if you trust it, convert it first: qemu-img convert -O qcow2 ${file} copy.qcow2`,
+    `if you trust it, convert it first: qemu-img convert -O qcow2 ${quote(file)} copy.qcow2`,
   )
 }
 
-// --- internal ---
-
-async function readEnds(file: string): Promise<{ readonly head: Buffer; readonly tail: Buffer }> {
+async function readEnds(file: string): Promise<Ends> {
   const unreadable = (cause: unknown) =>
     unreadableDisk(`cannot read the disk ${file}: ${messageOf(cause)}`, cause)
   const handle = await openToRead(file).catch((cause) => {

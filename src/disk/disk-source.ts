@@ -2,7 +2,7 @@
 
 import type { BlockNode } from './block-node.ts'
 import { type Backing, openChain } from './chain.ts'
-import { type DiskFormat, recognizeFormat } from './disk-format.ts'
+import { type DiskFormat, recognizeFormat, requireMark, requireOwnFormat } from './disk-format.ts'
 import { locateInOva } from './ova.ts'
 import { readImageInfo } from './qemu-img.ts'
 import type { TarMember } from './tar.ts'
@@ -39,12 +39,14 @@ export async function locateDisk(
   await requireFile(file)
   const found = format ?? (await recognizeFormat(file))
   if (found === undefined) {
+    await requireOwnFormat(file)
     throw unreadableDisk(
       `cannot read the disk ${file}: it is not a disk image, or is one in an unknown format`,
       undefined,
       'give a qcow2, VHD, VHDX, VMDK, OVA or raw disk; unpack an archive first.',
     )
   }
+  await requireMark(file, found)
   if (found === 'ova') return { file, format: found, ...(await locateInOva(file, signal)), below: [] }
   const [{ node }, ...below] = await openChain(file, found, backing)
   return { file, format: found, node, members: [], below }

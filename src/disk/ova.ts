@@ -2,7 +2,6 @@
 
 import { type BlockNode, fileNode, stretchNode } from './block-node.ts'
 import { requireNoReference } from './chain.ts'
-import { recognizeFormat } from './disk-format.ts'
 import { readReferences } from './references/read.ts'
 import { readMember, readTar, type TarMember } from './tar.ts'
 import { unreadableDisk } from './unreadable.ts'
@@ -15,9 +14,6 @@ export interface OvaDisk {
 
 /** @throws PipelineError `disk-unreadable`, `disk-refers-elsewhere` */
 export async function locateInOva(file: string, signal?: AbortSignal): Promise<OvaDisk> {
-  if ((await recognizeFormat(file)) !== 'ova') {
-    throw unreadableDisk(`cannot read the disk ${file}: it is not an OVA, which is a tar archive`)
-  }
   const members = await readTar(file, signal)
   const disks = members.filter(({ name }) => name.toLowerCase().endsWith('.vmdk'))
   const [disk] = disks

@@ -4,7 +4,7 @@ import { setMaxListeners } from 'node:events'
 import { realpath, stat } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import type { Backing } from '../disk/chain.ts'
-import { formatByEnding, recognizeFormat } from '../disk/disk-format.ts'
+import { formatByEnding, recognizeFormat, requireOwnFormat } from '../disk/disk-format.ts'
 import { type ImageFile, inspectImageFile } from '../disk/image-file.ts'
 import { requireRawDisk } from '../disk/raw-content.ts'
 import { withUnpacked } from '../disk/unpack.ts'
@@ -114,7 +114,10 @@ async function inspectSource(request: PlainExport): Promise<ImageFile> {
   const source = await inspectImageFile(disk, { format: named, backing, signal })
   const format = named === 'raw' ? await recognizeFormat(disk) : undefined
   if (format === undefined || format === 'raw') {
-    if (source.format === 'raw' && !takesAnyBytes) await requireRawDisk(source, join(work, 'probe'), signal)
+    if (source.format === 'raw' && !takesAnyBytes) {
+      await requireOwnFormat(disk)
+      await requireRawDisk(source, join(work, 'probe'), signal)
+    }
     return source
   }
   throw unreadableDisk(

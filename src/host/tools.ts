@@ -264,7 +264,8 @@ function ask(path: string, arguments_: readonly string[]) {
     reject: false,
     all: true,
     stdin: 'ignore',
-    timeout: 10_000,
+    // On a host with twenty others at work, ten seconds were too few.
+    timeout: 60_000,
     // Otherwise Packer would ask its vendor for a newer version, and wait for the answer.
     env: { LC_ALL: 'C', CHECKPOINT_DISABLE: '1' },
   })

@@ -54,6 +54,28 @@ export function makeRawDisk(file: string): void {
   run('mke2fs', '-q', '-t', 'ext2', file)
 }
 
+const beginning = (text: string) => (file: string) => {
+  const bytes = Buffer.alloc(4 * 1024 ** 2)
+  bytes.write(text, 0, 'latin1')
+  writeFileSync(file, bytes)
+}
+const created = (format: string) => (file: string) =>
+  run('qemu-img', 'create', '-q', '-f', format, file, '4M')
+/** Disks that are not read here, by the name of their format. */
+export const foreignFormats: Readonly<Record<string, Make>> = {
+  qcow: created('qcow'),
+  qed: created('qed'),
+  luks: beginning('LUKS\u00ba\u00be\0\u0002'),
+  'vmdk of ESX 3': beginning('COWD\u0001\0\0\0'),
+  bochs: beginning('Bochs Virtual HD Image\0'),
+  cloop: beginning('#!/bin/sh\n#V2.0 Format\n'),
+  dmg: (file) => {
+    const bytes = Buffer.alloc(1024 ** 2)
+    bytes.write('koly', bytes.length - 512)
+    writeFileSync(file, bytes)
+  },
+}
+
 /** Makes one disk in many containers. @param folder for what they are made of */
 export function makeContents(folder: string): Readonly<Record<string, Make>> {
   const at = (name: string) => join(folder, name)
@@ -94,6 +116,11 @@ export function makeContents(folder: string): Readonly<Record<string, Make>> {
     'a fixed VHD': image('vpc', ['-o', 'subformat=fixed']),
     'a VHDX': image('vhdx'),
     'a VMDK': stream,
+    'the description of a VMDK in pieces': image('vmdk', ['-o', 'subformat=twoGbMaxExtentSparse']),
+    'a VDI': image('vdi'),
+    'a disk of Parallels': image('parallels'),
+    'a qed': image('qed'),
+    'a LUKS volume': foreignFormats.luks as Make,
     'an OVA': tar('ustar', ['a.ovf', 'a.vmdk']),
     'an OVA with PAX headers': tar('pax', ['a.ovf', 'a.vmdk']),
     'an OVA with an upper-case name': tar('gnu', ['a.ovf', 'b.VMDK']),

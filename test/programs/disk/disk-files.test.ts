@@ -288,7 +288,7 @@ size=16384, uuid=1C5E4D0A-7B1F-4E6C-9A3D-0F2B8E7C6D51, name=system
     })
     const never = async () => undefined
     await expect(inDisk(path('two.ova'), 'ova', never)).rejects.toThrow('2 disks in it instead of one')
-    await expect(inDisk(path('disk.vmdk'), 'ova', never)).rejects.toThrow('is not an OVA')
+    await expect(inDisk(path('disk.vmdk'), 'ova', never)).rejects.toThrow('begin like the ova')
     truncateSync(path('one.ova'), 40_000)
     await expect(inDisk(path('one.ova'), 'ova', never)).rejects.toMatchObject({ code: 'disk-unreadable' })
   })

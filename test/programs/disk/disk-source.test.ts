@@ -4,7 +4,9 @@ import { expect, it } from 'vitest'
 import { type DiskFormat, formatByEnding } from '../../../src/disk/disk-format.ts'
 import { locateDisk } from '../../../src/disk/disk-source.ts'
 import { inspectImageFile } from '../../../src/disk/image-file.ts'
+import { quote } from '../../../src/host/shell-words.ts'
 import { useFolder } from '../../support/folder.ts'
+import { foreignFormats } from '../../support/hostile-files.ts'
 import { describeWith } from '../../support/tools.ts'
 
 const path = useFolder()
@@ -68,7 +70,50 @@ describeWith(['qemu-img', 'tar'], 'the disk in a file', () => {
   it('is in a format that only QEMU knows', async () => {
     const file = make('disk', 'vdi')
     expect(await inspectImageFile(file, { signal: never })).toMatchObject({ format: 'vdi', sizeBytes })
-    await expect(locateDisk(file)).rejects.toThrow('in an unknown format')
+    await expect(locateDisk(file)).rejects.toThrow('in the format vdi, which is not read here')
+  })
+
+  it.each(Object.entries(foreignFormats))(
+    'is refused by the name of its format: %s',
+    async (driver, makeFile) => {
+      for (const name of ["it's", 'it.qcow2', 'it.VMDK', 'it.vhd', 'it.vhdx', 'it.ova']) {
+        const file = path(name)
+        makeFile(file)
+        for (const ask of [
+          () => locateDisk(file, { format: formatByEnding(file) }),
+          () => inspectImageFile(file, { format: formatByEnding(file), signal: never }),
+        ])
+          await expect(ask(), name).rejects.toMatchObject({
+            code: 'disk-unreadable',
+            message: `cannot read the disk ${file}: it is in the format ${driver}, which is not read here`,
+            hint: `if you trust it, convert it first: qemu-img convert -O qcow2 ${quote(file)} copy.qcow2`,
+          })
+      }
+    },
+  )
+
+  it('is refused with what it begins like, under the name of another format', async () => {
+    const file = make('disk', 'qcow2')
+    await expect(locateDisk(file, { format: 'vhdx' })).rejects.toMatchObject({
+      message: `cannot read the disk ${file}: it does not begin like the vhdx that its name says, but like qcow2`,
+    })
+    const foreign = make('vdi.qcow2', 'vdi')
+    await expect(inspectImageFile(foreign, { format: 'qcow2', signal: never })).rejects.toThrow(
+      'in the format vdi, which',
+    )
+    writeFileSync(path('text.qcow2'), 'once upon a time')
+    await expect(locateDisk(path('text.qcow2'), { format: 'qcow2' })).rejects.toThrow(
+      'like none that is read',
+    )
+  })
+
+  it('may begin like anything in a fixed VHD, where a guest has written it', async () => {
+    const file = path('fixed.vhd')
+    execFileSync('qemu-img', ['create', '-q', '-f', 'vpc', '-o', 'subformat=fixed', file, `${sizeBytes}`])
+    const bytes = readFileSync(file)
+    bytes.write('QFI\u00fb\0\0\0\u0003', 0, 'latin1')
+    writeFileSync(file, bytes)
+    expect(await locateDisk(file, { format: 'vhd' })).toMatchObject({ format: 'vhd' })
   })
 
   it.each([
