@@ -24,11 +24,11 @@ import { unusedWaivers } from '../verify/waivers.ts'
 import { untilInterrupted } from './interrupt.ts'
 import { askPerson } from './on-failure.ts'
 import { acceleratorOption, addPipelineOptions, choosePipeline, type PipelineOptions } from './options.ts'
-import { reportAsJson, reportTo, type Terminal } from './terminal.ts'
+import { addUiOption, reportAsJson, reportTo, type Terminal, type UiOptions } from './terminal.ts'
 import type { Choose } from './verb.ts'
 import { addWaitOption, type WaitOptions } from './wait.ts'
 
-interface BuildOptions extends PipelineOptions, WaitOptions {
+interface BuildOptions extends PipelineOptions, WaitOptions, UiOptions {
   readonly cache: boolean
   readonly refresh?: boolean
   readonly from?: string
@@ -41,7 +41,7 @@ interface BuildOptions extends PipelineOptions, WaitOptions {
 }
 
 export function buildCommand(command: Command, terminal: Terminal, choose: Choose): void {
-  addWaitOption(addPipelineOptions(command))
+  addUiOption(addWaitOption(addPipelineOptions(command)))
     .option('--from <stage>', 'make this stage and all after it again')
     .option('--until <stage>', 'stop after this stage; exports nothing')
     .option('--no-cache', 'use no stored layer; those made are stored')
@@ -64,7 +64,7 @@ async function build(options: BuildOptions, terminal: Terminal): Promise<number>
   const bound =
     maximumStoreBytes === undefined ? undefined : { maximumBytes: maximumStoreBytes, images: pipeline.images }
   const ask = options.onFailure === 'shell' ? askPerson(terminal, process) : undefined
-  const reporter = options.json ? reportAsJson(terminal) : reportTo(terminal, outFolder)
+  const reporter = options.json ? reportAsJson(terminal) : reportTo(terminal, outFolder, options)
   const source = await readSource(options, outFolder, reporter.emit)
   const locked = options.locked === undefined ? undefined : await readLock(lockPath(options))
   const command = ['systemvm-image', ...redactCommand(process.argv.slice(2))]
@@ -77,6 +77,7 @@ async function build(options: BuildOptions, terminal: Terminal): Promise<number>
     command,
     source,
     locked,
+    workedOn: options.until,
     emit: reporter.emit,
   }
   const planning = { ignoreStore: !options.cache, from: options.from, until: options.until }

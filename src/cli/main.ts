@@ -9,6 +9,7 @@ import { createTerminal, type Terminal } from './terminal.ts'
 import type { Choose } from './verb.ts'
 import { completionCallback } from './verb.ts'
 import { verbs } from './verbs.ts'
+import { renderError } from './views/failure.ts'
 
 /** Runs the program and returns its exit code. */
 export async function main(commandArguments: readonly string[]): Promise<number> {
@@ -82,19 +83,10 @@ function explain(thrown: unknown, terminal: Terminal, isJson: boolean): number {
   const error = explainSystemError(thrown) ?? thrown
   // Commander has already printed its message; asking for help is not an error.
   if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.ok : exitCodes.badInput
-  const { colors } = terminal
-  if (error instanceof PipelineError) {
+  if (error instanceof PipelineError && isJson) {
     const { code, message, hint, details } = error
-    if (isJson)
-      terminal.out(`${JSON.stringify(redactAll({ kind: 'error', code, message, hint, details }))}\n`)
-    terminal.error(`${colors.red('✖')} ${error.message}\n`)
-    if (error.hint !== undefined) terminal.error(`  ${error.hint}\n`)
-    const { lastLines } = error.details
-    if (Array.isArray(lastLines)) for (const line of lastLines) terminal.error(colors.dim(`  │ ${line}\n`))
-    return error.exitCode
+    terminal.out(`${JSON.stringify(redactAll({ kind: 'error', code, message, hint, details }))}\n`)
   }
-  terminal.error(
-    `${colors.red('✖')} this is a bug in systemvm-image:\n${(error as Error)?.stack ?? String(error)}\n`,
-  )
-  return exitCodes.buildFailed
+  terminal.error(renderError(error, terminal.colors))
+  return error instanceof PipelineError ? error.exitCode : exitCodes.buildFailed
 }

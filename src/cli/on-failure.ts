@@ -6,8 +6,36 @@ import { exitCodes, PipelineError } from '../errors.ts'
 import { openSshShell } from '../qemu/ssh.ts'
 import type { Decide, Decision } from '../stages/hold.ts'
 import type { Terminal } from './terminal.ts'
+import { renderFailure } from './views/failure.ts'
 
 const answers: Readonly<Record<string, Decision>> = { r: 'retry', g: 'go on', s: 'stop', '': 'stop' }
+
+/**
+ * Offers a shell in the guest of a failed stage, again and again, until the run is ended; undefined where nobody could ask for
+ * one.
+ * @param onHeld called once the stage has failed
+ * @param onShell called with the end of each shell
+ */
+export function offerShell(
+  terminal: Terminal,
+  { stdin, stderr }: NodeJS.Process,
+  { onHeld, onShell }: { readonly onHeld: () => void; readonly onShell: (closed: Promise<unknown>) => void },
+): Decide | undefined {
+  if (stdin.isTTY !== true || stderr.isTTY !== true) return undefined
+  return async ({ name, failure, port, privateKey }, signal) => {
+    onHeld()
+    const { message, hint, details } = failure
+    terminal.error(renderFailure({ message, hint, lastLines: details.lastLines }, terminal.colors))
+    for (;;) {
+      terminal.error(`Enter: a root shell in the guest, as ${name} has left it. Saving a file: once more.\n`)
+      const lines = createInterface({ input: stdin })
+      await once(lines, 'line', { signal }).finally(() => lines.close())
+      const shell = openSshShell({ key: privateKey, port }, [])
+      onShell(shell)
+      await shell
+    }
+  }
+}
 
 /** Opens a shell in the guest, then asks. @throws PipelineError if there is no terminal to ask on */
 export function askPerson(terminal: Terminal, { stdin, stderr }: NodeJS.Process): Decide {
@@ -21,10 +49,7 @@ export function askPerson(terminal: Terminal, { stdin, stderr }: NodeJS.Process)
   }
   return async ({ name, failure, port, privateKey }, signal) => {
     const { colors } = terminal
-    terminal.error(`${colors.red('✖')} ${failure.message}\n`)
-    for (const line of (failure.details.lastLines as readonly string[] | undefined) ?? []) {
-      terminal.error(colors.dim(`  │ ${line}\n`))
-    }
+    terminal.error(renderFailure({ message: failure.message, lastLines: failure.details.lastLines }, colors))
     terminal.error(`a root shell in the guest, as ${name} has left it; leave it with exit\n`)
     await openSshShell({ key: privateKey, port }, [])
     const questions = createInterface({ input: stdin, output: stderr })

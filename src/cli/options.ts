@@ -3,7 +3,7 @@
 import { resolve as resolvePath } from 'node:path'
 import { type Command, InvalidArgumentError, Option } from 'commander'
 import { type NamedInstaller, namedInstallers } from '../config/installer.ts'
-import { chooseImages, defaultPipeline, loadPipeline } from '../config/load.ts'
+import { chooseImages, defaultPipeline, type Import, loadPipeline } from '../config/load.ts'
 import { isUnresolved } from '../config/mirror.ts'
 import { type Overrides, parseAssignment, readOverrides } from '../config/overrides.ts'
 import type { ResolvedImage, ResolvedPipeline } from '../config/resolved.ts'
@@ -94,12 +94,14 @@ export interface Chosen {
  * Loads the pipeline that the options name.
  * @param missing whether to download files of stages that are not there yet
  * @param snapshots for `mirror.snapshot: 'latest'`: the instant by variant, instead of those of the lock
+ * @param load imports the pipeline's module, which is otherwise imported once
  * @throws PipelineError `snapshot-unresolved`, and what reading and resolving throw
  */
 export async function choosePipeline(
   options: PipelineOptions,
   missing: Missing = 'leave out',
   snapshots?: ReadonlyMap<string, string>,
+  load?: Import,
 ): Promise<Chosen> {
   const files = await Promise.all(options.config.map(readOverrides))
   const overrides: Overrides[] = [
@@ -113,11 +115,11 @@ export async function choosePipeline(
   // A path is relative to the current folder, as for any other option.
   const payload =
     options.payload === undefined || isUrl(options.payload) ? options.payload : resolvePath(options.payload)
-  const load = (instants?: ReadonlyMap<string, string>) =>
-    loadPipeline(options.pipeline, overrides, payload, instants)
-  const written = await load(snapshots)
+  const read = (instants?: ReadonlyMap<string, string>) =>
+    loadPipeline(options.pipeline, overrides, payload, instants, load)
+  const written = await read(snapshots)
   const isOpen = snapshots === undefined && written.images.some(({ mirror }) => isUnresolved(mirror))
-  const pipeline = isOpen ? await load(await lockedSnapshots(options)) : written
+  const pipeline = isOpen ? await read(await lockedSnapshots(options)) : written
   const chosen = chooseImages(pipeline, options.variant, options.all ?? false)
   if (snapshots === undefined) for (const image of chosen) requireResolved(image, options)
   requireKnownAnswers(chosen, overrides)

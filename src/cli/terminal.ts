@@ -2,6 +2,7 @@
 
 import { relative } from 'node:path'
 import { stripVTControlCharacters } from 'node:util'
+import type { Command } from 'commander'
 import picocolors from 'picocolors'
 import { redact } from '../redact.ts'
 import type { Colors } from '../report/format.ts'
@@ -13,12 +14,15 @@ export interface Terminal {
   readonly out: (text: string) => void
   /** Writes anything else to stderr, escaped as well. */
   readonly error: (text: string) => void
-  /** Empties the last line on stderr, so that it can be redrawn. */
-  readonly eraseLine: () => void
+  /** Replaces the last lines on stderr, so many, by other text, escaped as well. */
+  readonly replaceLines: (count: number, text: string) => void
   readonly colors: Colors
-  /** Whether a line on stderr may be redrawn. */
+  /** Whether lines on stderr may be redrawn. */
   readonly isLive: boolean
+  /** Whether they may be more than one: what has no colors is no screen to be drawn on. */
+  readonly hasBoard: boolean
   readonly columns: () => number
+  readonly rows: () => number
 }
 
 /** Respects NO_COLOR and CI; only a terminal gets colors and live lines. Nothing that is written has credentials in it. */
@@ -34,11 +38,20 @@ export function createTerminal({ stdout, stderr, env }: NodeJS.Process): Termina
       stdout.write(disarm(redact(plain), hasColors))
     },
     error: (text) => void stderr.write(disarm(redact(text), hasColors)),
-    eraseLine: () => void stderr.write('\r\u001b[K'),
+    // In one piece, so that nothing flickers.
+    replaceLines: (count, text) => void stderr.write(`${erase(count)}${disarm(redact(text), hasColors)}`),
     colors: picocolors.createColors(hasColors),
     isLive,
+    hasBoard: isLive && hasColors,
     columns: () => stderr.columns ?? 100,
+    rows: () => stderr.rows ?? 24,
   }
+}
+
+/** Moves the cursor to the beginning of the last lines, and empties them. */
+function erase(count: number): string {
+  if (count === 0) return ''
+  return count === 1 ? '\r\u001b[K' : `\r\u001b[${count - 1}A\u001b[J`
 }
 
 /** Writes a warning to stderr. */
@@ -46,19 +59,39 @@ export function warn({ error, colors }: Pick<Terminal, 'error' | 'colors'>, text
   error(`${colors.yellow('!')} ${text}\n`)
 }
 
-/** A reporter that prints every event as a line of JSON on stdout. */
-export function reportAsJson({ out }: Pick<Terminal, 'out'>): Reporter {
-  return { emit: (event) => out(`${JSON.stringify(event)}\n`), close: () => undefined }
+export interface UiOptions {
+  /** False after `--no-ui`. */
+  readonly ui?: boolean
 }
 
-/** A progress reporter for this terminal. */
-export function reportTo(terminal: Terminal, outFolder: string): Reporter {
+/** Adds `--no-ui`. */
+export function addUiOption(command: Command): Command {
+  return command.option('--no-ui', 'on a terminal, show what is running in one line')
+}
+
+/** A reporter that prints every event as a line of JSON on stdout. */
+export function reportAsJson({ out }: Pick<Terminal, 'out'>): Reporter {
+  return {
+    // Of the guest's load, only the latest is of interest.
+    emit: (event) => (event.kind === 'guest-load' ? undefined : out(`${JSON.stringify(event)}\n`)),
+    print: () => undefined,
+    close: () => undefined,
+  }
+}
+
+/**
+ * A progress reporter for this terminal.
+ * @param ui whether it may take several lines for what is running
+ */
+export function reportTo(terminal: Terminal, outFolder: string, { ui = false }: UiOptions = {}): Reporter {
   return createTerminalReporter({
     write: terminal.error,
-    eraseLine: terminal.eraseLine,
+    replaceLines: terminal.replaceLines,
     outFolder: relative(process.cwd(), outFolder) || '.',
     isLive: terminal.isLive,
-    columns: terminal.columns(),
+    hasBoard: ui && terminal.hasBoard,
+    columns: terminal.columns,
+    rows: terminal.rows,
     colors: terminal.colors,
     nowMs: () => performance.now(),
   })

@@ -19,6 +19,11 @@ export const verbs: readonly Verb[] = [
     load: async () => (await import('./build.ts')).buildCommand,
   },
   {
+    name: 'watch',
+    summary: 'build up to a stage whenever one of its files is saved, and show what that changed',
+    load: async () => (await import('./watch.ts')).watchCommand,
+  },
+  {
     name: 'doctor',
     summary: 'check whether this host can build',
     load: async () => (await import('./doctor.ts')).doctorCommand,

@@ -19,6 +19,9 @@ export const defaultPipeline = isPackage
   ? 'pipeline.ts'
   : fileURLToPath(new URL('../../pipeline.ts', import.meta.url))
 
+/** Imports a module by its absolute path. */
+export type Import = (path: string) => Promise<unknown>
+
 /**
  * Loads the default export of a pipeline file and resolves it.
  * @param payload source of CloudStack's scripts, for the stage that takes some
@@ -29,14 +32,15 @@ export async function loadPipeline(
   overrides: readonly Overrides[],
   payload?: string,
   snapshots?: ReadonlyMap<string, string>,
+  load?: Import,
 ): Promise<ResolvedPipeline> {
-  const pipeline = await importPipeline(file)
+  const pipeline = await importPipeline(file, load)
   const more = payload === undefined ? [] : [overridePayload(pipeline, resolvePath(file), payload)]
   return resolvePipeline(pipeline, [...overrides, ...more], process.env, snapshots)
 }
 
 /** The default export of a pipeline file, not checked yet. @throws PipelineError `pipeline-unreadable` */
-export async function importPipeline(file: string): Promise<Pipeline> {
+export async function importPipeline(file: string, load: Import = importModule): Promise<Pipeline> {
   const path = resolvePath(file)
   const found = await stat(path).catch(() => undefined)
   // Importing a FIFO would never end.
@@ -52,7 +56,7 @@ export async function importPipeline(file: string): Promise<Pipeline> {
     )
   let loaded: { readonly default?: unknown }
   try {
-    loaded = (await importModule(path)) as { readonly default?: unknown }
+    loaded = (await load(path)) as { readonly default?: unknown }
   } catch (cause) {
     const { message } = cause as Error
     if (cause instanceof CompilationError)

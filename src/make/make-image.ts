@@ -203,12 +203,16 @@ async function buildStages(run: Run, base: Layer): Promise<Layer> {
     tools: run.tools.versions,
     estimate: run.estimates.of,
     decide: request.decide,
+    workedOn: request.workedOn,
+    throwAway: request.throwAway,
     emit,
     signal: request.signal,
   })
   run.stages = [...run.stages.slice(0, cached.length), ...results]
   if (failure !== undefined) throw failure
-  const last = await store.find((stages.at(-1) as Plan['stages'][number]).key)
+  const { key, name } = stages.at(-1) as Plan['stages'][number]
+  const last = await store.find(key)
+  if (name === request.throwAway) await store.remove(key)
   if (last === undefined) throw new Error('the last stage ran, and its layer is not in the store')
   return last
 }

@@ -32,6 +32,10 @@ export interface BuildRequest {
   readonly forceAccelerator?: Accelerator | undefined
   /** What to do when a stage fails; without it the run stops. */
   readonly decide?: Decide | undefined
+  /** The stage that a person is changing: the guest's state is saved before it. */
+  readonly workedOn?: string | undefined
+  /** A last stage whose layer is not kept. */
+  readonly throwAway?: string | undefined
   /** Make layer 0 again if the archives have newer packages than the layers. */
   readonly refresh?: boolean | undefined
   /** Wait for another build in the same folder instead of failing. */

@@ -44,6 +44,8 @@ export type BuildEvent =
     }
   | { readonly kind: 'stage-started'; readonly name: string; readonly estimateSeconds: number | undefined }
   | { readonly kind: 'stage-output'; readonly name: string; readonly text: string }
+  /** How busy the guest is, once a second: of its processors from 0 to 1, and bytes read and written per second. */
+  | { readonly kind: 'guest-load'; readonly processor: number; readonly diskBytes: number }
   | { readonly kind: 'stage-finished'; readonly stage: StageResult }
   | { readonly kind: 'image-finished'; readonly image: ImageResult; readonly cached: boolean }
   /** One check of an image; waivers are not applied yet. */

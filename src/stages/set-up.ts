@@ -1,10 +1,12 @@
 /** Sets up everything a run needs: the guest's files, our end of each connection to it, and Packer. */
 
+import { setTimeout as sleep } from 'node:timers/promises'
 import { openLogs } from '../host/log-files.ts'
 import type { ScratchFolder } from '../host/scratch-folder.ts'
 import type { SetUp, Step } from '../host/steps.ts'
 import { type PackerProcess, startPacker } from '../packer/process.ts'
 import { secretsOf } from '../packer/secrets.ts'
+import { measureLoad } from '../qemu/guest-load.ts'
 import type { Emit } from '../report/events.ts'
 import { type Channel, connectChannel } from './channel.ts'
 import { type CheckpointServer, startCheckpointServer } from './checkpoint-server.ts'
@@ -29,6 +31,10 @@ export interface StagesRequest
   readonly estimate: (name: string) => number | undefined
   /** Decides what happens after a failed stage; without it the run stops. */
   readonly decide: Decide | undefined
+  /** The stage that a person is changing: the guest's state is saved before it. */
+  readonly workedOn: string | undefined
+  /** A last stage whose layer is not kept. */
+  readonly throwAway: string | undefined
   readonly emit: Emit
   readonly signal: AbortSignal
 }
@@ -83,6 +89,7 @@ export async function setUpRun(request: SetUpRequest, setUp: SetUp): Promise<Equ
     scratch,
   )
   const watch = await setUp(guestWatch(request, logs))
+  await setUp(guestLoad(watch, emit))
   const disconnecting = await setUp({
     run: () => new AbortController(),
     cleanup: (controller) => controller.abort(),
@@ -92,7 +99,9 @@ export async function setUpRun(request: SetUpRequest, setUp: SetUp): Promise<Equ
   const suspender = createSuspender({
     states: request.states,
     maximumBytes: plan.image.machine.savedStatesMiB * 1024 ** 2,
-    stages: names,
+    // What is not kept is not resumed for either.
+    stages: names.filter((name) => name !== request.throwAway),
+    workedOn: request.workedOn,
     estimate,
     keyOf: guest.keyOfState,
     qmp: watch.connected,
@@ -150,6 +159,29 @@ function guestWatch({ scratch, store, plan, send }: SetUpRequest, logs: RunLogs)
         onEvent: send,
       }),
     cleanup: ({ close }) => close(),
+  }
+}
+
+/** How often the guest's load is measured. */
+const loadEveryMs = 1000
+
+/** Reports the guest's load as long as there is one. */
+function guestLoad({ connected }: GuestWatch, emit: Emit): Step<AbortController> {
+  const report = async (signal: AbortSignal) => {
+    const measure = await measureLoad(await connected())
+    for (;;) {
+      await sleep(loadEveryMs, undefined, { signal })
+      emit({ kind: 'guest-load', ...(await measure()) })
+    }
+  }
+  return {
+    run: () => {
+      const ending = new AbortController()
+      // It is only for people: without a guest there is nothing to see.
+      report(ending.signal).catch(() => undefined)
+      return ending
+    },
+    cleanup: (ending) => ending.abort(),
   }
 }
 

@@ -16,6 +16,8 @@ export interface SuspenderOptions {
   readonly qmp: () => Promise<Qmp>
   /** Names of all stages of the plan, in order. */
   readonly stages: readonly string[]
+  /** The one that a person is changing. */
+  readonly workedOn: string | undefined
   readonly estimate: (stage: string) => number | undefined
   /** Called with the reason when a state was not saved. */
   readonly onNote: (text: string) => void
@@ -51,6 +53,7 @@ export function createSuspender(options: SuspenderOptions): Suspender {
     if (stage === undefined) return !isResumed
     if ((options.estimate(stage) ?? 0) >= longStageSeconds) return true
     const number = stages.indexOf(stage) + 1
+    if (options.workedOn !== undefined && stages[number] === options.workedOn) return true
     if (!isResumed) return number >= Math.floor(stages.length * lateShare)
     // The next change is usually where the last change or failure was: a stage that never ended well may be next.
     const next = stages[number]

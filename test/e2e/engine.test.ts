@@ -13,6 +13,7 @@ import { type PlacedPartition, placePartitions, sectorBytes } from '../../src/di
 import { sha256File } from '../../src/host/hash-file.ts'
 import { readInputs } from '../../src/provenance/inputs.ts'
 import type { Report } from '../../src/report/report.ts'
+import { processesOf } from './processes.ts'
 import { readReport, systemvmImage, tinyPipeline } from './program.ts'
 
 const $ = shell({ quiet: true, timeout: '2m' })
@@ -31,21 +32,6 @@ afterAll(async () => {
   expect(await commandsOf(outFolder), 'left running').toEqual([])
   await rm(outFolder, { recursive: true, force: true })
 })
-
-interface Process {
-  readonly pid: number
-  readonly command: string
-}
-
-/** Every process that has to do with a folder, but this one. */
-async function processesOf(folder: string): Promise<readonly Process[]> {
-  const found: Process[] = []
-  for (const name of (await readdir('/proc')).filter((entry) => /^\d+$/.test(entry))) {
-    const command = (await readFile(`/proc/${name}/cmdline`, 'utf8').catch(() => '')).replaceAll('\0', ' ')
-    if (command.includes(folder) && Number(name) !== process.pid) found.push({ pid: Number(name), command })
-  }
-  return found
-}
 
 const commandsOf = async (folder: string) => (await processesOf(folder)).map(({ command }) => command)
 

@@ -1,26 +1,50 @@
-/** The last line of a terminal, which says what is running, below the lines that stay. */
+/** The end of a terminal, which says what is running, below the lines that stay: one line, or a board where there is room. */
 
 import { type Colors, formatSeconds } from '../../report/format.ts'
+import { type RunningPart, renderBoard, smallestBoard } from './board.ts'
+import { cutToWidth } from './cells.ts'
 
 export interface LiveLineOptions {
   readonly write: (text: string) => void
-  readonly eraseLine: () => void
+  /** Replaces the last lines of the terminal, so many, by other text; it ends where it ends. */
+  readonly replaceLines: (count: number, text: string) => void
   /** Whether the cursor may be moved. Otherwise every line stays, and nothing is written twice. */
   readonly isLive: boolean
-  readonly columns: number
+  /** Whether there may be a board. */
+  readonly hasBoard: boolean
+  readonly columns: () => number
+  readonly rows: () => number
   readonly colors: Colors
   readonly nowMs: () => number
+}
+
+/** What is ahead of a run. */
+export interface Ahead {
+  readonly name: string
+  readonly estimateSeconds: number | undefined
+}
+
+/** How busy a guest is. */
+export interface Load {
+  /** Of its processors, from 0 to 1. */
+  readonly processor: number
+  /** Read and written per second. */
+  readonly diskBytes: number
 }
 
 export interface LiveLine {
   /** Writes a line that stays. */
   readonly print: (line: string) => void
+  /** Says what will run, and how long all of it will take. */
+  readonly expect: (ahead: readonly Ahead[], estimateSeconds: number | undefined) => void
   readonly start: (name: string, estimateSeconds: number | undefined) => void
   /** Says what a running part is doing. */
   readonly describe: (name: string, detail: string) => void
+  /** Says how busy the guest is, once a second. */
+  readonly load: (load: Load) => void
   readonly end: (name: string) => void
   readonly endAll: () => void
-  /** Ends all parts, and erases the line for good. */
+  /** Ends all parts, and erases what is not there to stay. */
   readonly close: () => void
 }
 
@@ -28,36 +52,67 @@ interface Running {
   readonly name: string
   readonly startedMs: number
   readonly estimateSeconds: number | undefined
-  detail: string
+  readonly said: string[]
 }
 
 /** Width of the column of names. */
 export const nameWidth = 30
 
-export function openLiveLine({
-  write,
-  eraseLine,
-  isLive,
-  columns,
-  colors,
-  nowMs,
-}: LiveLineOptions): LiveLine {
+const redrawMs = 500
+/** A guest may print thousands of lines in a second. */
+const shortestMs = 80
+const keptLines = 8
+const keptLoads = 120
+/** Without news from the guest for so long, it is gone. */
+const loadLastsMs = 3000
+
+export function openLiveLine(options: LiveLineOptions): LiveLine {
+  const { write, isLive, colors, nowMs } = options
   // Exports run in parallel, everything else one after the other.
   const running = new Map<string, Running>()
+  let ahead: readonly Ahead[] = []
+  let end: { readonly atMs: number } | undefined
+  let loads: readonly (Load & { readonly atMs: number })[] = []
+  let drawnLines = 0
+  let drawnMs = Number.NEGATIVE_INFINITY
+
   const clear = () => {
-    if (isLive && running.size > 0) eraseLine()
+    if (drawnLines > 0) options.replaceLines(drawnLines, '')
+    drawnLines = 0
+  }
+  const lines = (): readonly string[] => {
+    const size = { columns: options.columns(), rows: options.rows() }
+    const isRoomy = size.columns >= smallestBoard.columns && size.rows >= smallestBoard.rows
+    const now = nowMs()
+    if (options.hasBoard && isRoomy) {
+      const fresh = loads.filter(({ atMs }) => now - atMs < keptLoads * 1000)
+      const isFresh = now - (fresh.at(-1)?.atMs ?? Number.NEGATIVE_INFINITY) < loadLastsMs
+      const left = end === undefined ? undefined : Math.max(0, (end.atMs - now) / 1000)
+      const parts = [...running.values()].map((part) => asPart(part, now))
+      const state = { running: parts, loads: isFresh ? fresh : [], next: ahead }
+      return renderBoard({ ...state, leftSeconds: left === 0 ? undefined : left }, size, colors)
+    }
+    const text = formatRunning([...running.values()], now)
+    return [`${colors.cyan('●')} ${cutToWidth(text, Math.max(20, size.columns - 4))}`]
   }
   const draw = () => {
-    if (!isLive || running.size === 0) return
-    const line = formatRunning([...running.values()], nowMs())
-    eraseLine()
-    write(`${colors.cyan('●')} ${line.slice(0, Math.max(20, columns - 4))}`)
+    if (!isLive) return
+    if (running.size === 0) return clear()
+    drawnMs = nowMs()
+    const now = lines()
+    options.replaceLines(drawnLines, now.join('\n'))
+    drawnLines = now.length
   }
-  const timer = isLive ? setInterval(draw, 500) : undefined
+  const drawSoon = () => {
+    if (nowMs() - drawnMs >= shortestMs) draw()
+  }
+  const timer = isLive ? setInterval(draw, redrawMs) : undefined
   timer?.unref()
   const endAll = () => {
     clear()
     running.clear()
+    ahead = []
+    end = undefined
   }
   return {
     print: (line) => {
@@ -65,19 +120,30 @@ export function openLiveLine({
       write(`${line}\n`)
       draw()
     },
+    expect: (all, estimateSeconds) => {
+      ahead = all
+      end = estimateSeconds === undefined ? undefined : { atMs: nowMs() + estimateSeconds * 1000 }
+    },
     start: (name, estimateSeconds) => {
-      running.set(name, { name, startedMs: nowMs(), estimateSeconds, detail: '' })
+      running.set(name, { name, startedMs: nowMs(), estimateSeconds, said: [] })
+      ahead = ahead.filter((part) => part.name !== name)
       if (!isLive) write(`● ${name}${formatEstimate(estimateSeconds)}\n`)
       draw()
     },
     describe: (name, detail) => {
-      const part = running.get(name)
-      if (part !== undefined) part.detail = detail
-      draw()
+      const said = running.get(name)?.said
+      said?.push(detail)
+      if (said !== undefined && said.length > keptLines) said.shift()
+      drawSoon()
+    },
+    load: (load) => {
+      loads = [...loads, { ...load, atMs: nowMs() }].slice(-keptLoads)
+      drawSoon()
     },
     end: (name) => {
-      clear()
       running.delete(name)
+      ahead = ahead.filter((part) => part.name !== name)
+      if (isLive) draw()
     },
     endAll,
     close: () => {
@@ -85,6 +151,10 @@ export function openLiveLine({
       endAll()
     },
   }
+}
+
+function asPart({ name, startedMs, estimateSeconds, said }: Running, nowMs: number): RunningPart {
+  return { name, elapsedSeconds: (nowMs - startedMs) / 1000, estimateSeconds, said }
 }
 
 function formatEstimate(seconds: number | undefined): string {
@@ -95,9 +165,9 @@ function formatRunning(parts: readonly Running[], nowMs: number): string {
   const [first] = parts as readonly [Running]
   const elapsed = formatSeconds((nowMs - first.startedMs) / 1000)
   if (parts.length > 1) {
-    return `${elapsed.padStart(8)}  ${parts.map(({ name, detail }) => `${name} ${detail}`.trim()).join('   ')}`
+    return `${elapsed.padStart(8)}  ${parts.map(({ name, said }) => `${name} ${said.at(-1) ?? ''}`.trim()).join('   ')}`
   }
-  const { name, estimateSeconds, detail } = first
+  const { name, estimateSeconds, said } = first
   const of = estimateSeconds === undefined ? '' : ` of about ${formatSeconds(estimateSeconds)}`
-  return `${name.padEnd(nameWidth)} ${elapsed.padStart(8)}${of}  ${detail}`.trimEnd()
+  return `${name.padEnd(nameWidth)} ${elapsed.padStart(8)}${of}  ${said.at(-1) ?? ''}`.trimEnd()
 }

@@ -1,6 +1,5 @@
 /** Shows a run to a person: one line per stage, a live line for the running one, and a table at the end. */
 
-import { cleanText } from '../../qemu/console.ts'
 import type { BuildEvent, Emit } from '../../report/events.ts'
 import {
   type Colors,
@@ -11,6 +10,7 @@ import {
   plural,
 } from '../../report/format.ts'
 import type { Report, StageResult } from '../../report/report.ts'
+import { oneLine } from './cells.ts'
 import { type LiveLineOptions, nameWidth, openLiveLine } from './live-line.ts'
 import { renderVerification } from './verification.ts'
 
@@ -22,6 +22,8 @@ export interface TerminalOptions extends LiveLineOptions {
 /** Shows events. Call `close` after the last one. */
 export interface Reporter {
   readonly emit: Emit
+  /** Writes a line that stays, whatever is running. */
+  readonly print: (line: string) => void
   readonly close: () => void
 }
 
@@ -40,6 +42,10 @@ export function createTerminalReporter(options: TerminalOptions): Reporter {
         const time =
           estimateSeconds === undefined ? '' : `, ${formatOutlook({ estimateSeconds, assumesEmulation })}`
         const size = room.isKnown && room.peakBytes > 0 ? `, about ${formatBytes(room.peakBytes)}` : ''
+        live.expect(
+          event.ahead.filter(({ cached }) => !cached),
+          estimateSeconds,
+        )
         print(`${colors.bold(event.variant)} ${total - cached} of ${total} layers to make${time}${size}`)
         return
       }
@@ -64,6 +70,8 @@ export function createTerminalReporter(options: TerminalOptions): Reporter {
           formatDone(colors.green('✔'), event.image.target, time, `${path} ${formatBytes(sizeBytes)}`),
         )
       }
+      case 'guest-load':
+        return live.load(event)
       // All checks of an image are shown once it is done.
       case 'check-finished':
         return
@@ -76,7 +84,7 @@ export function createTerminalReporter(options: TerminalOptions): Reporter {
         return write(`\n${renderSummary(event.report, outFolder, colors)}`)
     }
   }
-  return { emit, close: live.close }
+  return { emit, print, close: live.close }
 }
 
 function formatDone(mark: string, name: string, time: string, text: string): string {
@@ -113,11 +121,6 @@ function describeChanges({ packages, layer, artifacts }: StageResult): string {
   return [...shown, layer === null ? '' : formatBytes(layer.sizeBytes)]
     .filter((text) => text !== '')
     .join(', ')
-}
-
-/** A guest may print anything, even what moves the cursor. */
-function oneLine(text: string): string {
-  return cleanText(text).replaceAll(/\p{Cc}+/gu, ' ')
 }
 
 /** The table at the end: the cost of each stage, what was made, and what went wrong. */

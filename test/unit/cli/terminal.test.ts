@@ -58,9 +58,11 @@ function report({ isLive = false, color = false, columns = 100 } = {}) {
   const written: string[] = []
   const { emit, close } = createTerminalReporter({
     write: (text) => written.push(text),
-    eraseLine: () => written.push('\r\u001b[K'),
+    replaceLines: (count, text) => written.push(`${count > 0 ? '\r\u001b[K' : ''}${text}`),
     isLive,
-    columns,
+    hasBoard: false,
+    columns: () => columns,
+    rows: () => 24,
     outFolder: 'out',
     colors: picocolors.createColors(color),
     nowMs: () => now,
@@ -119,7 +121,7 @@ describe('on a terminal', () => {
     emit({ kind: 'stage-started', name: 'unpack', estimateSeconds: 20 })
     wait(3000)
     emit({ kind: 'stage-output', name: 'unpack', text: 'Reading package lists...' })
-    const live = written.slice(-2).join('')
+    const live = written.at(-1) ?? ''
     expect(live.startsWith('\r\u001b[K')).toBe(true)
     expect(live).not.toContain('\n')
     expect(stripVTControlCharacters(live).trim()).toMatch(
@@ -140,15 +142,17 @@ describe('on a terminal', () => {
   })
 
   it('never writes a live line that is wider than the terminal', () => {
-    const { emit, written } = report({ isLive: true, columns: 60 })
+    const { emit, wait, written } = report({ isLive: true, columns: 60 })
     emit({ kind: 'stage-started', name: 'unpack', estimateSeconds: 20 })
+    wait(1000)
     emit({ kind: 'stage-output', name: 'unpack', text: 'x'.repeat(500) })
     for (const text of written) expect(stripVTControlCharacters(text).trim().length).toBeLessThan(60)
   })
 
   it('shows the output of a stage as one line, whatever characters are in it', () => {
-    const { emit, written } = report({ isLive: true })
+    const { emit, wait, written } = report({ isLive: true })
     emit({ kind: 'stage-started', name: 'unpack', estimateSeconds: undefined })
+    wait(1000)
     emit({ kind: 'stage-output', name: 'unpack', text: '10%\r\u001b[2J\u001b[31m20%\tdone' })
     const [live = ''] = written.slice(-1)
     const body = live.replace('\r\u001b[K', '')
@@ -229,18 +233,20 @@ describe('colours and live lines', () => {
   it('are the only control of a terminal or of a CI system that gets out', () => {
     const written: string[] = []
     const stream = { isTTY: true, columns: 80, write: (text: string) => written.push(text) }
-    const { out, error, eraseLine, colors } = createTerminal({
+    const { out, error, replaceLines, colors } = createTerminal({
       env: {},
       stdout: stream,
       stderr: stream,
     } as unknown as NodeJS.Process)
     out(`${colors.red('✖')} \u001b]0;title\u0007\n::warning::base\n`)
     error('##[error]x\r')
-    eraseLine()
+    replaceLines(1, '')
+    replaceLines(3, 'two\nlines\u001b[2J')
     expect(written).toEqual([
       '\u001b[31m✖\u001b[39m \\u001b]0;title\\u0007\n\\u003a:warning::base\n',
       '\\u0023#[error]x\\u000d',
       '\r\u001b[K',
+      '\r\u001b[2A\u001b[Jtwo\nlines\\u001b[2J',
     ])
   })
 

@@ -33,6 +33,7 @@ function suspenderWith(options: Partial<SuspenderOptions> = {}) {
     keyOf: async (key) => sha256(`state of ${key}`),
     qmp: async () => qemu(),
     stages,
+    workedOn: undefined,
     estimate: (name) => (name === 'two' ? 12 : 1),
     onNote: (text) => notes.push(text),
     ...options,
@@ -92,4 +93,10 @@ it('says why a state was not kept, leaves nothing of it, and harms nobody', asyn
   await suspender.commit(layer('one'), [layer('one')])
   expect(notes).toEqual(['no state was kept: QEMU answers query-migrate with failed'])
   expect(readdirSync(path('states'))).toEqual([])
+})
+
+it('keeps the guest before the stage that a person is changing, also one that was resumed', () => {
+  const { suspender } = suspenderWith({ workedOn: 'four', estimate: () => 1 })
+  suspender.started('resume', 3)
+  expect(worth(suspender)).toEqual(['three'])
 })

@@ -1,0 +1,51 @@
+/** A command in the guest, as a stage after the one that a person is changing. */
+
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { ResolvedImage, ResolvedStage } from '../config/resolved.ts'
+import { exitCodes, PipelineError } from '../errors.ts'
+
+/** Name of the stage. */
+export const commandStage = 'then'
+
+/** How long a command may take, in seconds. */
+const limitSeconds = 3600
+
+/** Writes the stage's script to `folder`. */
+export async function writeCommand(command: string, folder: string): Promise<string> {
+  const script = join(folder, `${commandStage}.sh`)
+  await writeFile(script, `#!/bin/sh\n${command}\n`, { mode: 0o600 })
+  return script
+}
+
+/** The image with the command's stage after `stage`, and without those that follow. @throws PipelineError `usage` */
+export function withCommand(image: ResolvedImage, stage: string, script: string): ResolvedImage {
+  if (image.stages.some(({ name }) => name === commandStage)) {
+    throw new PipelineError({
+      code: 'usage',
+      message: `a stage of ${image.name} is called ${commandStage}, as the one of --${commandStage} would be`,
+      hint: 'call it something else, or leave the option out.',
+      exitCode: exitCodes.badInput,
+    })
+  }
+  const last = image.stages.findIndex(({ name }) => name === stage)
+  return { ...image, stages: [...image.stages.slice(0, last + 1), stageOf(script)] }
+}
+
+function stageOf(script: string): ResolvedStage {
+  return {
+    name: commandStage,
+    summary: `the command of --${commandStage}`,
+    script,
+    settings: {},
+    environment: {},
+    packages: [],
+    leaves: [],
+    files: {},
+    sources: {},
+    fileKinds: {},
+    filesTop: {},
+    network: true,
+    timeoutSeconds: limitSeconds,
+  }
+}

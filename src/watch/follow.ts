@@ -1,0 +1,60 @@
+/** Files and folders on the host, followed however an editor writes them. */
+
+import { dirname, sep } from 'node:path'
+import { watch } from 'chokidar'
+
+export interface Follower {
+  /** From now on also follows these absolute paths: files, or folders with all that is in them. They need not exist. */
+  readonly add: (paths: Iterable<string>) => void
+  readonly close: () => Promise<void>
+}
+
+/** An editor renames, truncates and writes in one go; a file that is read in between is half of one. */
+const settleMs = 60
+
+/**
+ * @param onChange called once a followed path has changed, come or gone, and for a moment nothing more has happened; with the
+ * time of the first change, by `performance.now()`
+ */
+export function followFiles(onChange: (changedMs: number) => void): Follower {
+  const followed = new Set<string>()
+  const folders = new Set<string>()
+  let timer: NodeJS.Timeout | undefined
+  let firstMs: number | undefined
+  const settle = () => {
+    firstMs ??= performance.now()
+    clearTimeout(timer)
+    timer = setTimeout(() => {
+      const changedMs = firstMs as number
+      firstMs = undefined
+      onChange(changedMs)
+    }, settleMs)
+  }
+  // A file that is replaced is another file: only its folder knows.
+  const watcher = watch([], {
+    ignored: (path) => !folders.has(path) && !isIn(path, followed),
+    ignoreInitial: true,
+  })
+  watcher.on('all', settle)
+  return {
+    add: (paths) => {
+      const more = [...paths].filter((path) => !followed.has(path))
+      for (const path of more) {
+        followed.add(path)
+        folders.add(dirname(path))
+      }
+      if (more.length > 0) watcher.add([...more.map((path) => dirname(path)), ...more])
+    },
+    close: async () => {
+      clearTimeout(timer)
+      await watcher.close()
+    },
+  }
+}
+
+function isIn(path: string, followed: ReadonlySet<string>): boolean {
+  for (let at = path; ; at = dirname(at)) {
+    if (followed.has(at)) return true
+    if (dirname(at) === at || !at.includes(sep)) return false
+  }
+}
