@@ -37,8 +37,7 @@ export function issuesToFaults(
 /** The broken rule. Rules of our own schemas have their own words; zod's are put like them. */
 function ruleOf(issue: z.core.$ZodIssue, found: string | undefined): string {
   const { message } = issue
-  const size = /^Too (?:small|big): expected (\w+) to (be|have) ([<>])(=?)(\S+)/.exec(message)
-  if (size !== null) return sizeRule(size)
+  if (isSizeIssue(issue) && /^Too (small|big): /.test(message)) return sizeRule(issue)
   if (!/^Invalid (input|option): expected /.test(message)) return message
   const missing = found === undefined ? 'is missing: it ' : ''
   if (issue.code === 'invalid_value') return `${missing}must be ${oneOf(issue.values.map(String))}`
@@ -46,13 +45,21 @@ function ruleOf(issue: z.core.$ZodIssue, found: string | undefined): string {
   return kind === undefined ? message.replace(/, received \w+$/, '') : `${missing}must be ${kind}`
 }
 
-function sizeRule([, what = '', verb = '', sign = '', equal = '', limit = '']: RegExpExecArray): string {
-  const most =
-    sign === '<' ? (equal === '' ? 'less than' : 'at most') : equal === '' ? 'more than' : 'at least'
-  if (verb === 'be') return `must be ${most} ${limit}`
-  const unit =
-    what === 'string' ? (limit === '1' ? 'character' : 'characters') : limit === '1' ? 'entry' : 'entries'
-  return `must have ${most} ${limit} ${unit}`
+type SizeIssue = z.core.$ZodIssueTooSmall | z.core.$ZodIssueTooBig
+
+function isSizeIssue(issue: z.core.$ZodIssue): issue is SizeIssue {
+  return issue.code === 'too_small' || issue.code === 'too_big'
+}
+
+function sizeRule(issue: SizeIssue): string {
+  const [limit, words] =
+    issue.code === 'too_small'
+      ? ([issue.minimum, ['at least', 'more than']] as const)
+      : ([issue.maximum, ['at most', 'less than']] as const)
+  const bound = `${words[issue.inclusive === false ? 1 : 0]} ${limit}`
+  if (issue.origin === 'string') return `must have ${bound} ${limit === 1 ? 'character' : 'characters'}`
+  if (issue.origin === 'array') return `must have ${bound} ${limit === 1 ? 'entry' : 'entries'}`
+  return `must be ${bound}`
 }
 
 const kinds: Readonly<Record<string, string>> = {

@@ -1,7 +1,7 @@
 /** The end of a terminal, which says what is running, below the lines that stay: one line, or a board where there is room. */
 
 import { type Colors, formatSeconds } from '../../report/format.ts'
-import { type RunningPart, renderBoard, smallestBoard } from './board.ts'
+import { type Ahead, type Load, type RunningPart, renderBoard, smallestBoard } from './board.ts'
 import { cutToWidth } from './cells.ts'
 
 export interface LiveLineOptions {
@@ -16,20 +16,6 @@ export interface LiveLineOptions {
   readonly rows: () => number
   readonly colors: Colors
   readonly nowMs: () => number
-}
-
-/** What is ahead of a run. */
-export interface Ahead {
-  readonly name: string
-  readonly estimateSeconds: number | undefined
-}
-
-/** How busy a guest is. */
-export interface Load {
-  /** Of its processors, from 0 to 1. */
-  readonly processor: number
-  /** Read and written per second. */
-  readonly diskBytes: number
 }
 
 export interface LiveLine {

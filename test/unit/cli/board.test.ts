@@ -52,6 +52,7 @@ const started: BuildEvent = {
     { name: 'unpack', cached: false, estimateSeconds: 20 },
   ],
   estimateSeconds: 200,
+  assumesEmulation: false,
   room: { peakBytes: 0, isKnown: false, freeBytes: 1 },
 }
 const greets: BuildEvent = { kind: 'stage-started', name: 'greet', estimateSeconds: 10 }

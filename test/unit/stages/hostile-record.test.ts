@@ -85,22 +85,21 @@ describe('a record of a base', () => {
   })
 
   it('that was changed in any field starts no program otherwise than before', async () => {
-    const { file, layer } = await sealBase()
+    const { file } = await sealBase()
     const usual = JSON.stringify(await useBase())
-    const store = openStore(path('store'))
     let count = 0
     let refused = 0
     const different: string[] = []
     for (const { title, record: changed } of mutationsOf(JSON.parse(readFileSync(file, 'utf8')))) {
       count += 1
+      const isRefused = parseLayer(changed) === undefined
+      if (isRefused) refused += 1
+      // What is no layer is none for a plan: a few of them show it.
+      if (isRefused && refused % 100 !== 0) continue
       writeFileSync(file, JSON.stringify(changed))
-      // What is no layer for the store is none for a plan.
-      if ((await store.find(layer.key)) === undefined) {
-        refused += 1
-        continue
-      }
       const found = JSON.stringify(await useBase())
-      if (found !== '[]' && found !== usual && !isInsideDisk(title)) different.push(title)
+      if (isRefused) expect([title, found]).toEqual([title, '[]'])
+      else if (found !== '[]' && found !== usual && !isInsideDisk(title)) different.push(title)
     }
     expect(different).toEqual([])
     expect(count).toBeGreaterThan(2000)
