@@ -4,9 +4,10 @@ import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { execa } from 'execa'
 import { runGpgv } from '../debian/gpgv.ts'
-import { readRegular } from '../host/regular-file.ts'
+import { NotReadable, readRegular } from '../host/regular-file.ts'
 import { noSignature, programMissing, type SignatureVerdict, signingFailed } from '../host/signature.ts'
 import { inWorkFolder } from '../host/work-folder.ts'
+import { dearmor, isOnlySignatures } from './openpgp-packets.ts'
 
 /**
  * Writes `<file>.asc`. gpg's agent asks for a passphrase.
@@ -32,9 +33,17 @@ export async function verifyOpenPgp(
   keyring: string,
 ): Promise<SignatureVerdict> {
   return inWorkFolder(async (folder) => {
-    const binary = join(folder, 'keyring.gpg')
-    await writeFile(binary, dearmor(await readRegular(keyring)))
-    const { status, said, fault } = await runGpgv(binary, ['--weak-digest', 'SHA1', signature, '-'], {
+    const file = await readRegular(signature, mostSignatureBytes).catch((error: Error) => {
+      if (error instanceof NotReadable) return noBytes
+      throw error
+    })
+    const packets = dearmor(file, 'SIGNATURE')
+    if (!isOnlySignatures(packets)) return noSignature('it is not a detached OpenPGP signature')
+    // gpgv reads only binary keyrings, and has to read what was looked at here.
+    const [keys, signatures] = [join(folder, 'keyring.gpg'), join(folder, 'signatures.gpg')]
+    await writeFile(keys, dearmor(await readRegular(keyring), 'PUBLIC KEY BLOCK'))
+    await writeFile(signatures, packets)
+    const { status, said, fault } = await runGpgv(keys, ['--weak-digest', 'SHA1', signatures, '-'], {
       input: content,
     })
     if (fault !== undefined) throw programMissing('gpgv', 'gpgv')
@@ -43,6 +52,10 @@ export async function verifyOpenPgp(
 }
 
 // --- internal ---
+
+/** One has some hundred bytes, and a release has a few. */
+const mostSignatureBytes = 64 * 1024
+const noBytes = Buffer.alloc(0)
 
 /** gpgv ends with 0 for a key that has expired: only GOODSIG says that its key is fit too. */
 function judge(status: readonly (readonly string[])[], said: string, keyring: string): SignatureVerdict {
@@ -66,21 +79,4 @@ function judge(status: readonly (readonly string[])[], said: string, keyring: st
   // One bad signature is too many, however many are good.
   if (signers.length > 0 && !has('BADSIG')) return { signers, fault: undefined }
   return noSignature(fault())
-}
-
-/** gpgv reads only binary keyrings. A file may hold several blocks, with text between them. */
-function dearmor(keys: Buffer): Buffer {
-  const block = /-----BEGIN PGP PUBLIC KEY BLOCK-----\r?\n(.*?)-----END PGP PUBLIC KEY BLOCK-----/gs
-  const blocks = [...keys.toString('latin1').matchAll(block)].map(([, inner = '']) => inner)
-  if (blocks.length === 0) return keys
-  return Buffer.concat(blocks.map((inner) => Buffer.from(base64Of(inner), 'base64')))
-}
-
-/** The body of an armored block: without the headers above the empty line, and without the checksum, `=` and four letters. */
-function base64Of(block: string): string {
-  const lines = block.split(/\r?\n/)
-  return lines
-    .slice(lines.indexOf('') + 1)
-    .filter((line) => !/^=.{4}$/.test(line))
-    .join('')
 }

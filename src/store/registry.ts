@@ -24,11 +24,15 @@ export class RegistryFault extends Error {}
 const repository =
   /^(?<host>[a-z0-9]([a-z0-9.-]*[a-z0-9])?|\[[0-9a-f:]+\])(?<port>:\d+)?(\/[a-z0-9]+([._-]+[a-z0-9]+)*)+$/
 
+/** A registry sends its tags page by page, and may never send a last one. */
+const listSeconds = 120
+
 /**
  * @param reference as typed by a person, without a tag
+ * @param patienceSeconds for the list of tags
  * @throws PipelineError `bad-reference`
  */
-export function openRegistry(reference: string): Registry {
+export function openRegistry(reference: string, patienceSeconds = listSeconds): Registry {
   const { host } = repository.exec(reference)?.groups ?? {}
   if (host === undefined) throw badReference(reference)
   // No loopback address has a certificate.
@@ -39,7 +43,13 @@ export function openRegistry(reference: string): Registry {
     reference,
     list: async (signal) => {
       try {
-        const text = await skopeo(['list-tags', tls(''), `docker://${reference}`], signal)
+        const limit = AbortSignal.timeout(patienceSeconds * 1000)
+        const words = ['list-tags', tls(''), `docker://${reference}`]
+        const text = await skopeo(words, AbortSignal.any([signal, limit])).catch((cause: unknown) => {
+          signal.throwIfAborted()
+          if (!limit.aborted) throw cause
+          throw new RegistryFault(`its list of tags has not ended after ${patienceSeconds} s`)
+        })
         const { data } = tagList.safeParse(parseJson(text))
         if (data === undefined) throw new RegistryFault('its list of tags has a different format')
         return data.Tags ?? []

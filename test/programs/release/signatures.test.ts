@@ -4,6 +4,7 @@ import { execFileSync } from 'node:child_process'
 import { appendFileSync, cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { deflateRawSync } from 'node:zlib'
 import { afterAll, beforeAll, beforeEach, expect, it, vi } from 'vitest'
 import { authenticate, type Trust } from '../../../src/release/authenticate.ts'
 import { releaseFiles } from '../../../src/release/record.ts'
@@ -160,7 +161,26 @@ describeWith(['ssh-keygen', 'gpg', 'gpgv'], 'a signature', () => {
       /not a signature of these/,
     ],
     ['that is none, by SSH', ssh, () => forge(ssh), () => signers(), /no key in/],
-    ['that is none, by OpenPGP', openpgp, () => forge(openpgp), () => keyring('maker'), /it is not good/],
+    ['that is none, by OpenPGP', openpgp, () => forge(openpgp), () => keyring('maker'), /not a detached/],
+    [
+      'that unpacks to more than it has',
+      openpgp,
+      // A packet of compressed data, without a length.
+      () =>
+        writeFileSync(
+          path('release', openpgp),
+          Buffer.concat([Buffer.from([0xa3, 1]), deflateRawSync(Buffer.alloc(2 ** 25))]),
+        ),
+      () => keyring('maker'),
+      /not a detached/,
+    ],
+    [
+      'that is longer than any',
+      openpgp,
+      () => appendFileSync(path('release', openpgp), 'x'.repeat(2 ** 16)),
+      () => keyring('maker'),
+      /not a detached/,
+    ],
     [
       'of a list that was changed',
       ssh,

@@ -3,6 +3,7 @@
 import { execFileSync } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { createServer as createHttpServer } from 'node:http'
 import { type AddressInfo, createServer, type Server } from 'node:net'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
@@ -59,6 +60,29 @@ describe('a reference', () => {
 
   it('is not said where a password may be in it', () => {
     expect(() => openRegistry('user:planted@ghcr.io/a/b')).toThrow(/^this is not a registry repository/)
+  })
+})
+
+describeWith(['skopeo'], 'a registry whose list of tags never ends', () => {
+  it('is not listened to for ever', async () => {
+    let pages = 0
+    const server = createHttpServer(({ url }, response) => {
+      if (url?.startsWith('/v2/test/layers/tags/list') !== true) return response.end('{}')
+      pages += 1
+      response.setHeader('Link', `</v2/test/layers/tags/list?last=${pages}>; rel="next"`)
+      response.setHeader('Content-Type', 'application/json')
+      return response.end(JSON.stringify({ name: 'test/layers', tags: [`tag${pages}`] }))
+    }).listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    const { port } = server.address() as AddressInfo
+    try {
+      const { list } = openRegistry(`127.0.0.1:${port}/test/layers`, 5)
+      await expect(list(never)).rejects.toThrow('its list of tags has not ended after 5 s')
+      expect(pages).toBeGreaterThan(1)
+    } finally {
+      server.closeAllConnections()
+      server.close()
+    }
   })
 })
 
