@@ -27,6 +27,8 @@ export default definePipeline({
     // CloudStack finds the variant without a label by itself; docs/cloudstack.md says why it is bookworm.
     { suite: 'bookworm', arch: 'x86_64' },
     { suite: 'trixie', arch: 'x86_64', label: 'trixie' },
+    { suite: 'bookworm', arch: 'aarch64' },
+    { suite: 'trixie', arch: 'aarch64', label: 'trixie' },
   ],
 
   disk: {
@@ -74,5 +76,21 @@ export default definePipeline({
   ],
 
   targets: ['kvm', 'xenserver', 'hyperv', 'vmware', 'raw'],
+  architectures: {
+    aarch64: {
+      disk: {
+        table: 'gpt',
+        sizeMiB: 5040,
+        partitions: [
+          { mount: '/boot/efi', filesystem: 'vfat', sizeMiB: 64, primary: true },
+          { mount: '/boot', filesystem: 'ext2', sizeMiB: 400, primary: true },
+          { filesystem: 'swap', sizeMiB: 512 },
+          { mount: '/', filesystem: 'ext4', grow: true },
+        ],
+      },
+      kernelPackage: 'linux-image-arm64',
+      targets: ['kvm'],
+    },
+  },
   verification: { contract: 'cloudstack' },
 })

@@ -1,7 +1,65 @@
-/** The architectures of images. */
+/** The architectures of images, and what differs between them: everything else here is the same on all. */
 
-/** Kernel name. `aarch64` is provided for; no variant uses it yet. */
-export type Arch = 'x86_64' | 'aarch64'
+/** Kernel names. */
+export const archNames = ['x86_64', 'aarch64'] as const
+
+export type Arch = (typeof archNames)[number]
 
 /** The same in Debian's names. */
 export type DebianArch = 'amd64' | 'arm64'
+
+/** Kind of a partition table. */
+export type TableKind = 'mbr' | 'gpt'
+
+export interface ArchFacts {
+  readonly debianArch: DebianArch
+  /** As in Node.js's `process.arch`. */
+  readonly nodeArch: string
+  /** QEMU's machine type. */
+  readonly machine: 'pc' | 'virt'
+  /** Debian package of `qemu-system-<arch>`. */
+  readonly qemuPackage: string
+  /** Firmware that QEMU has to be given, where CloudStack's hosts have it, and its Debian package. */
+  readonly uefi?: { readonly file: string; readonly package: string }
+  /** QEMU's device for a screen. */
+  readonly screen: string
+  /** CPU of guests without KVM. */
+  readonly emulatedCpu: string
+  /** Name of the first serial port in a guest, and the `console=` of a kernel that uses it. */
+  readonly serialPort: string
+  readonly serialConsole: string
+  /** The partition table that its firmware starts from. */
+  readonly table: TableKind
+}
+
+export const archs: Readonly<Record<Arch, ArchFacts>> = {
+  x86_64: {
+    debianArch: 'amd64',
+    nodeArch: 'x64',
+    machine: 'pc',
+    qemuPackage: 'qemu-system-x86',
+    screen: 'VGA',
+    // QEMU 7.2's emulation of `cmpxchg16b` corrupts flags, and Debian 13's kernel, which uses it on every CPU that advertises
+    // it, dies of a double fault in its memory allocator. `max` has it too, and also stalls udev for minutes.
+    emulatedCpu: 'Haswell-v4,-cx16',
+    serialPort: 'ttyS0',
+    serialConsole: 'ttyS0,115200n8',
+    table: 'mbr',
+  },
+  aarch64: {
+    debianArch: 'arm64',
+    nodeArch: 'arm64',
+    machine: 'virt',
+    qemuPackage: 'qemu-system-arm',
+    uefi: { file: '/usr/share/AAVMF/AAVMF_CODE.fd', package: 'qemu-efi-aarch64' },
+    screen: 'virtio-gpu-pci',
+    // `max` authenticates every pointer, which takes long to emulate.
+    emulatedCpu: 'cortex-a72',
+    serialPort: 'ttyAMA0',
+    serialConsole: 'ttyAMA0',
+    table: 'gpt',
+  },
+}
+
+/** That of this host. */
+export const hostArch: Arch = archNames.find((name) => archs[name].nodeArch === process.arch) ?? 'x86_64'

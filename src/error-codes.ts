@@ -42,6 +42,7 @@ export const errorCodes = [
   'installer-base-failed',
   'installer-boot-loader',
   'installer-command-failed',
+  'foreign-programs',
   'installer-disk',
   'installer-disk-differs',
   'installer-download-failed',

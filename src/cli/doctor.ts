@@ -3,6 +3,7 @@
 import type { Command } from 'commander'
 import { diagnose } from '../doctor/doctor.ts'
 import { exitCodes } from '../errors.ts'
+import { isForeign } from '../host/foreign.ts'
 import { outFolderAt } from '../host/out-folder.ts'
 import { neededBytes } from '../plan/room.ts'
 import { findKernels } from '../qemu/kept-kernels.ts'
@@ -22,11 +23,16 @@ export function doctorCommand(command: Command, terminal: Terminal, choose: Choo
 }
 
 async function doctor(options: DoctorOptions, terminal: Terminal): Promise<number> {
-  const { images, outFolder } = await choosePipeline({ ...options, all: options.variant.length === 0 })
+  const isChosen = options.variant.length > 0
+  const { images: all, outFolder } = await choosePipeline({ ...options, all: !isChosen })
+  // Nobody has to be able to build for other architectures.
+  const own = isChosen ? all : all.filter(({ arch }) => !isForeign(arch))
+  const images = own.length === 0 ? all : own
   const { cache } = outFolderAt(outFolder)
   const memories = images.map(({ machine }) => machine.memoryMiB)
   const report = await diagnose({
     images,
+    otherArchs: [...new Set(all.filter((image) => !images.includes(image)).map(({ arch }) => arch))],
     outDir: outFolder,
     neededBytes,
     neededMemoryMiB: Math.max(...memories) + 512,

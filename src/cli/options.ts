@@ -1,7 +1,8 @@
 /** Options shared by several verbs. */
 
-import { resolve as resolvePath } from 'node:path'
+import { basename, resolve as resolvePath } from 'node:path'
 import { type Command, InvalidArgumentError, Option } from 'commander'
+import { type Arch, archNames, archs } from '../arch.ts'
 import { type NamedInstaller, namedInstallers } from '../config/installer.ts'
 import { chooseImages, defaultPipeline, type Import, loadPipeline } from '../config/load.ts'
 import { isUnresolved } from '../config/mirror.ts'
@@ -52,6 +53,21 @@ export function pathOf(option: string | undefined): string | undefined {
 /** The option that skips the detection of KVM. */
 export function acceleratorOption(): Option {
   return new Option('--accelerator <name>', 'use this instead of detecting it').choices(['kvm', 'tcg'])
+}
+
+/** The architecture of an image that no pipeline here has built, if its name does not say. */
+export function archOption(): Option {
+  return new Option('--arch <name>', 'architecture, if the name of the file does not say').choices([
+    ...archNames,
+  ])
+}
+
+/** As names of images have it, and names of Debian. */
+export function archOfName(file: string): Arch {
+  const words = basename(file)
+    .toLowerCase()
+    .split(/[^a-z0-9_]+/)
+  return archNames.find((arch) => words.includes(arch) || words.includes(archs[arch].debianArch)) ?? 'x86_64'
 }
 
 /** Adds the options for the pipeline, its values, and the output folder. */

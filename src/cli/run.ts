@@ -3,6 +3,7 @@
 import { mkdir } from 'node:fs/promises'
 import { resolve as resolvePath } from 'node:path'
 import { type Command, InvalidArgumentError, Option } from 'commander'
+import type { Arch } from '../arch.ts'
 import { locateDisk, virtualSizeOf } from '../disk/disk-source.ts'
 import { withUnpacked } from '../disk/unpack.ts'
 import { requireFit } from '../doctor/host-checks.ts'
@@ -18,7 +19,7 @@ import { findKernels } from '../qemu/kept-kernels.ts'
 import type { Accelerator } from '../qemu/machine.ts'
 import { type DeviceModelName, deviceModels } from '../targets/registry.ts'
 import { untilInterrupted } from './interrupt.ts'
-import { acceleratorOption } from './options.ts'
+import { acceleratorOption, archOfName, archOption } from './options.ts'
 import type { Terminal } from './terminal.ts'
 import type { Choose } from './verb.ts'
 
@@ -30,6 +31,7 @@ interface RunOptions {
   readonly cpus: number
   readonly grow: number
   readonly folder?: string
+  readonly arch?: Arch
   readonly accelerator?: Accelerator
   readonly out: string
 }
@@ -52,13 +54,15 @@ export function runCommand(command: Command, terminal: Terminal, choose: Choose)
       'where its disk, key and sockets go, and stay; without it, a folder that is removed',
       parseFolder,
     )
+    .addOption(archOption())
     .addOption(acceleratorOption())
     .option('--out <folder>', 'folder of builds, which remembers whether KVM works', 'out')
     .action((file: string, options: RunOptions) => choose(() => run(file, options, terminal)))
 }
 
 async function run(file: string, options: RunOptions, terminal: Terminal): Promise<number> {
-  await requireFit('run', { images: [] })
+  const arch = options.arch ?? archOfName(file)
+  await requireFit('run', { images: [{ arch }] })
   const out = outFolderAt(resolvePath(options.out))
   await requireOwnFolders(out)
   const { cache } = out
@@ -71,7 +75,7 @@ async function run(file: string, options: RunOptions, terminal: Terminal): Promi
       return withUnpacked(resolvePath(file), scratch.folder, signal, async (plain) => {
         const source = await locateDisk(plain, { signal })
         const acceleration = await chooseAccelerator({
-          arch: 'x86_64',
+          arch,
           kernels: await findKernels(cache.kernels),
           cacheDir: cache.path,
           force: options.accelerator,

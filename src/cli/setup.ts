@@ -1,6 +1,7 @@
 /** `setup`: installs the Debian or Ubuntu packages that a build needs. */
 
-import type { Command } from 'commander'
+import { type Command, Option } from 'commander'
+import { type Arch, archNames, hostArch } from '../arch.ts'
 import { setUpHost } from '../doctor/host-packages.ts'
 import { exitCodes } from '../errors.ts'
 import type { Terminal } from './terminal.ts'
@@ -9,18 +10,24 @@ import type { Choose } from './verb.ts'
 interface SetupOptions {
   readonly yes?: boolean
   readonly tests: boolean
+  readonly arch: Arch
 }
 
 export function setupCommand(command: Command, terminal: Terminal, choose: Choose): void {
   command
     .option('--yes', 'install them; without it, only list what is missing')
     .option('--no-tests', 'leave out what only the tests need')
+    .addOption(
+      new Option('--arch <name>', "for images of this architecture, instead of the host's own")
+        .choices([...archNames])
+        .default(hostArch),
+    )
     .action((options: SetupOptions) => choose(() => setup(options, terminal)))
 }
 
 async function setup(options: SetupOptions, terminal: Terminal): Promise<number> {
   await setUpHost(
-    { forTests: options.tests },
+    { forTests: options.tests, arch: options.arch },
     { yes: options.yes ?? false, onOutput: (line) => terminal.error(`${line}\n`) },
   )
   return exitCodes.ok

@@ -3,6 +3,7 @@
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type Command, InvalidArgumentError, Option } from 'commander'
+import { type Arch, archNames } from '../arch.ts'
 import type { Waiver } from '../config/pipeline.ts'
 import type { ResolvedImage } from '../config/resolved.ts'
 import { expectationsOf, foreignExpectations } from '../contract/expected.ts'
@@ -23,12 +24,20 @@ import { renderJunit } from '../verify/junit.ts'
 import { type VerifyRequest, verifyImages } from '../verify/verify-images.ts'
 import { unusedWaivers } from '../verify/waivers.ts'
 import { untilInterrupted } from './interrupt.ts'
-import { acceleratorOption, addPipelineOptions, choosePipeline, type PipelineOptions } from './options.ts'
+import {
+  acceleratorOption,
+  addPipelineOptions,
+  archOfName,
+  archOption,
+  choosePipeline,
+  type PipelineOptions,
+} from './options.ts'
 import { reportAsJson, reportTo, type Terminal } from './terminal.ts'
 import type { Choose } from './verb.ts'
 
 interface VerifyOptions extends PipelineOptions {
   readonly target?: TargetName
+  readonly arch?: Arch
   readonly scenes?: readonly SceneName[]
   readonly again?: boolean
   readonly accelerator?: Accelerator
@@ -47,6 +56,7 @@ export function verifyCommand(command: Command, terminal: Terminal, choose: Choo
         ...targetNames,
       ]),
     )
+    .addOption(archOption())
     .option('--scenes <list>', 'only these boots, or none', parseScenes)
     .option('--again', 'also verify what was verified before')
     .addOption(acceleratorOption())
@@ -57,8 +67,9 @@ export function verifyCommand(command: Command, terminal: Terminal, choose: Choo
 }
 
 async function verify(files: readonly string[], options: VerifyOptions, terminal: Terminal): Promise<number> {
-  await requireFit('verify', { images: [] })
   const { images, outFolder } = await choosePipeline(options, 'download')
+  const foreign = files.map((file) => ({ arch: options.arch ?? archOfName(file) }))
+  await requireFit('verify', { images: files.length > 0 ? foreign : images.map(({ arch }) => ({ arch })) })
   const reporter = options.json ? reportAsJson(terminal) : reportTo(terminal, outFolder)
   const [first] = images as readonly [ResolvedImage]
   try {
@@ -103,13 +114,20 @@ async function verifyForeign(
   first: ResolvedImage,
   context: Context,
 ): Promise<readonly ImageVerification[]> {
-  const { images } = await verifyAndRecord(first, 'foreign', context, {
-    candidates: await foreignCandidates(files, context.options.target, context.signal),
-    expected: foreignExpectations,
-    // A waiver that one file does not need may be meant for others.
-    declared: [],
-  })
-  return images
+  const { arch: chosen, target } = context.options
+  const verifications: ImageVerification[] = []
+  for (const arch of archNames) {
+    const ofArch = files.filter((file) => (chosen ?? archOfName(file)) === arch)
+    if (ofArch.length === 0) continue
+    const { images } = await verifyAndRecord(first, 'foreign', context, {
+      candidates: await foreignCandidates(ofArch, target, context.signal),
+      expected: foreignExpectations(arch),
+      // A waiver that one file does not need may be meant for others.
+      declared: [],
+    })
+    verifications.push(...images)
+  }
+  return verifications
 }
 
 interface Subject extends Pick<VerifyRequest, 'candidates' | 'expected'> {

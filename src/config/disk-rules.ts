@@ -1,5 +1,6 @@
 /** The rules for a disk, so that every hypervisor's format holds it exactly and every installer can make it. */
 
+import { type Arch, archs } from '../arch.ts'
 import type { Partition } from '../disk/layout.ts'
 import { type Fault, formatFound, formatPath } from './faults.ts'
 import { diskUnitMiB } from './image.ts'
@@ -11,25 +12,32 @@ const alignmentMiB = 1
 
 const minimumRootMiB = 256
 
+/** Whose disk it is, and where in a pipeline. */
+export interface DiskPlace {
+  readonly arch: Arch
+  readonly at: readonly PropertyKey[]
+}
+
 /** Every rule that the disk breaks. */
-export function diskFaults(disk: PipelineFields['disk'], overrides: readonly Overrides[]): Fault[] {
+export function diskFaults(
+  disk: PipelineFields['disk'],
+  { arch, at: top }: DiskPlace,
+  overrides: readonly Overrides[],
+): Fault[] {
   const faults: Fault[] = []
-  const fault = (path: PropertyKey[], rule: string, found?: unknown) =>
-    faults.push({
-      path: formatPath(path),
-      rule,
-      found: formatFound(found),
-      ...originOf(overrides, path),
-    })
+  const fault = (below: PropertyKey[], rule: string, found?: unknown) => {
+    const path = [...top, ...below]
+    faults.push({ path: formatPath(path), rule, found: formatFound(found), ...originOf(overrides, path) })
+  }
   const { sizeMiB, partitions } = disk
   if (sizeMiB % diskUnitMiB !== 0) {
     const below = Math.floor(sizeMiB / diskUnitMiB) * diskUnitMiB
     const near = below === 0 ? `${diskUnitMiB}` : `${below} or ${below + diskUnitMiB}`
     const rule = `must be a multiple of ${diskUnitMiB} MiB, or some hypervisor's format would round it: try ${near}`
-    fault(['disk', 'sizeMiB'], rule, sizeMiB)
+    fault(['sizeMiB'], rule, sizeMiB)
   }
   partitions.forEach((partition, index) => {
-    const at = ['disk', 'partitions', index]
+    const at = ['partitions', index]
     const isLast = index === partitions.length - 1
     if (partition.grow !== isLast) {
       fault([...at, 'grow'], isLast ? 'the last partition must grow' : 'only the last partition may grow')
@@ -47,23 +55,20 @@ export function diskFaults(disk: PipelineFields['disk'], overrides: readonly Ove
   })
   const primaries = partitions.filter((partition) => partition.primary).length
   if (primaries > (primaries === partitions.length ? 4 : 3)) {
-    fault(
-      ['disk', 'partitions'],
-      'at most 4 primary partitions, one of them given up for logical ones',
-      primaries,
-    )
+    fault(['partitions'], 'at most 4 primary partitions, one of them given up for logical ones', primaries)
   }
   if (!partitions.some((partition) => partition.mount === '/')) {
-    fault(['disk', 'partitions'], 'one partition must be mounted at /')
+    fault(['partitions'], 'one partition must be mounted at /')
   }
   const mounts = partitions.flatMap((partition) => partition.mount ?? [])
   for (const mount of new Set(mounts.filter((mount, index) => mounts.indexOf(mount) !== index))) {
-    fault(['disk', 'partitions'], `${mount} is mounted twice`)
+    fault(['partitions'], `${mount} is mounted twice`)
   }
+  firmwareFaults(disk, arch, fault)
   const needed = requiredMiB(partitions as readonly Partition[])
   if (sizeMiB < needed) {
     const rule = `too small for its partitions, which need ${needed} MiB with at least ${minimumRootMiB} for the last`
-    fault(['disk', 'sizeMiB'], rule, sizeMiB)
+    fault(['sizeMiB'], rule, sizeMiB)
   }
   return faults
 }
@@ -71,4 +76,44 @@ export function diskFaults(disk: PipelineFields['disk'], overrides: readonly Ove
 function requiredMiB(partitions: readonly Partition[]): number {
   const fixed = partitions.reduce((sum, partition) => sum + (partition.sizeMiB ?? minimumRootMiB), 0)
   return fixed + alignmentMiB * (partitions.length + 1)
+}
+
+type Report = (below: PropertyKey[], rule: string, found?: unknown) => void
+
+/** FAT32, which every UEFI reads, has at least 65,525 clusters of a sector, and two tables of them. */
+const smallestEspMiB = 34
+
+/** What the firmware of an architecture starts from. */
+function firmwareFaults({ table, partitions }: PipelineFields['disk'], arch: Arch, fault: Report): void {
+  const wanted = archs[arch].table
+  if ((table ?? 'mbr') !== wanted) {
+    const own = arch === 'x86_64' ? '' : `: give it a disk of its own in architectures.${arch}.disk`
+    const rule =
+      wanted === 'gpt'
+        ? `must be gpt for ${arch}${own}`
+        : `must be left out for ${arch}: its BIOS starts from an MBR`
+    fault(['table'], rule, table)
+    return
+  }
+  const esp = partitions.findIndex(({ mount }) => mount === '/boot/efi')
+  if (wanted === 'gpt' && esp === -1)
+    fault(
+      ['partitions'],
+      `one must be mounted at /boot/efi: the firmware of ${arch} starts its boot loader there`,
+    )
+  partitions.forEach(({ filesystem, mount, sizeMiB, primary, bootable, reservedPercent }, index) => {
+    const at = ['partitions', index]
+    if ((filesystem === 'vfat') !== (mount === '/boot/efi')) {
+      const rule =
+        mount === '/boot/efi' ? 'must be vfat, which firmware reads' : 'may be vfat only at /boot/efi'
+      fault([...at, 'filesystem'], rule, filesystem)
+    }
+    if (index === esp && sizeMiB !== undefined && sizeMiB < smallestEspMiB)
+      fault([...at, 'sizeMiB'], `must be at least ${smallestEspMiB}, or it is no FAT32`, sizeMiB)
+    if (index === esp && !primary) fault([...at, 'primary'], 'must be set at /boot/efi', primary)
+    if (filesystem === 'vfat' && reservedPercent !== 0)
+      fault([...at, 'reservedPercent'], 'must be 0: a vfat reserves nothing', reservedPercent)
+    if (wanted === 'gpt' && bootable)
+      fault([...at, 'bootable'], 'must be left out: a GPT is for firmware that looks for /boot/efi', bootable)
+  })
 }

@@ -1,12 +1,13 @@
 /** The product as one typed value: what a person writes in `pipeline.ts`, and its rules. */
 
 import { z } from 'zod'
+import { archNames } from '../arch.ts'
 import { formatFields, targetNames } from '../targets/registry.ts'
 import { rememberCall } from './call-sites.ts'
 import { type AssertionId, assertionIds, contractNames } from './contract.ts'
 import { debianInstallerFields } from './debian-installer.ts'
+import { diskField } from './disk.ts'
 import { freshnessFields } from './freshness.ts'
-import { maximumDiskMiB } from './image.ts'
 import { installerField } from './installer.ts'
 import { hostFile, mirrorFields } from './mirror.ts'
 import type { FormatPreset } from './presets.ts'
@@ -45,32 +46,29 @@ function isWithoutDuplicates(values: readonly unknown[]): boolean {
 const fitsTar = (length: number) =>
   `must have at most ${length} characters, or a file in an OVA has no room for it`
 
-const partition = z.strictObject({
-  /** Mount point; leave out for swap. */
-  mount: z
-    .string()
-    .regex(/^\/$|^(\/[a-z0-9_-]+)+$/, 'must be an absolute path in lower case')
-    .optional(),
-  /** What it is formatted with. */
-  filesystem: z.enum(['ext2', 'ext4', 'swap']),
-  /** MiB; leave out for the one that takes the rest. */
-  sizeMiB: z.int().min(8, 'must be at least 8 MiB').optional(),
-  /** Takes the rest of the disk and grows with it. Only the last one may. @default false */
-  grow: z.boolean().default(false),
-  /** Primary partition; the others become logical ones, numbered from 5. @default false */
-  primary: z.boolean().default(false),
-  /** Marks it as the one to boot from. @default false */
-  bootable: z.boolean().default(false),
-  /** Share of blocks reserved for root, in percent. @default 0 */
-  reservedPercent: z.number().min(0).max(50).default(0),
-})
-
 /** Size of the guests that verify an image. */
 const sizeFields = (byDefault: { readonly memoryMiB: number; readonly cpus: number }) => ({
   /** Memory in MiB. */
   memoryMiB: z.int().min(256, 'must be at least 256 MiB').max(65_536).default(byDefault.memoryMiB),
   /** Processors. */
   cpus: z.int().min(1).max(64).default(byDefault.cpus),
+})
+
+const kernelField = z.string().regex(/^linux-image-[a-z0-9.+-]+$/, 'must be a linux-image package')
+
+const targetsField = z
+  .array(z.enum(targetNames))
+  .min(1, 'must name at least one target')
+  .refine(isWithoutDuplicates, 'must name each target once')
+
+/** What may differ between architectures. */
+const ownFields = z.strictObject({
+  /** Firmware differs in the partitions that it starts from. */
+  disk: diskField.optional(),
+  /** Debian names kernels after architectures. */
+  kernelPackage: kernelField.optional(),
+  /** Not every hypervisor runs on every architecture. */
+  targets: targetsField.optional(),
 })
 
 const pipelineShape = {
@@ -97,7 +95,7 @@ const pipelineShape = {
         /** Debian release. */
         suite: z.enum(['bookworm', 'trixie']),
         /** Processor, as the kernel calls it. */
-        arch: z.enum(['x86_64']),
+        arch: z.enum(archNames),
         /** Goes into the file name, to tell images of one architecture apart. */
         label: z
           .string()
@@ -110,18 +108,7 @@ const pipelineShape = {
     )
     .min(1, 'must name at least one variant'),
   /** The disk of the images. */
-  disk: z.strictObject({
-    /** A multiple of 126 MiB, which every format can express. */
-    sizeMiB: z
-      .int()
-      .positive()
-      .max(
-        maximumDiskMiB,
-        `must be at most ${maximumDiskMiB} MiB, the most that a DOS partition table can hold`,
-      ),
-    /** In the order of the disk. */
-    partitions: z.array(partition).min(1),
-  }),
+  disk: diskField,
   /** Until a host gives another one. */
   hostname: z.string().regex(hostLabel, 'must be one DNS label in lower case'),
   /** Of the host name. */
@@ -173,11 +160,8 @@ const pipelineShape = {
   installer: installerField.default('bootstrap'),
   /** Settings of debian-installer alone. */
   debianInstaller: debianInstallerFields.prefault({}),
-  /** Debian package of the kernel. The default boots on all four hypervisors. */
-  kernelPackage: z
-    .string()
-    .regex(/^linux-image-[a-z0-9.+-]+$/, 'must be a linux-image package')
-    .default('linux-image-amd64'),
+  /** Debian package of the kernel. Left out, `linux-image-amd64` or `linux-image-arm64`; the former boots on all hypervisors. */
+  kernelPackage: kernelField.optional(),
   /** The machine that stages run in; not part of the result. */
   machine: z
     .strictObject({
@@ -233,10 +217,16 @@ const pipelineShape = {
   /** How old a released image may be: `docs/release.md`. Not part of the result. */
   freshness: freshnessFields(folderUrl, hostFile).prefault({}),
   /** Hypervisors to make a file for. */
-  targets: z
-    .array(z.enum(targetNames))
-    .min(1, 'must name at least one target')
-    .refine(isWithoutDuplicates, 'must name each target once'),
+  targets: targetsField,
+  /** What differs on an architecture: each value takes the place of the whole field of that name. */
+  architectures: z
+    .strictObject({
+      /** Of PCs. */
+      x86_64: ownFields.optional(),
+      /** Of 64-bit ARM servers. */
+      aarch64: ownFields.optional(),
+    })
+    .prefault({}),
   /** Where the images will be served from, without the file name: for CloudStack's registration. */
   downloadUrl: folderUrl
     .refine(

@@ -1,18 +1,19 @@
 /** Resolves one image of a pipeline: a variant with the fields that all share, and its stages. */
 
+import { archs } from '../arch.ts'
 import type { Disk } from '../disk/layout.ts'
 import type { Fault, Resolution } from './faults.ts'
 import type { ImageFacts } from './image.ts'
 import { resolveInstaller } from './installer.ts'
 import { mirrorAt } from './mirror.ts'
 import type { Overrides } from './overrides.ts'
+import { fieldsOf, kernelOf } from './own-fields.ts'
 import type { PipelineFields } from './pipeline.ts'
 import { resolveStage } from './resolve-stage.ts'
 import type { ResolvedImage } from './resolved.ts'
 import type { StageUse } from './stage.ts'
 
 const debianVersions = { bookworm: 12, trixie: 13 } as const
-const debianArchs = { x86_64: 'amd64', aarch64: 'arm64' } as const
 
 /** What a run knows beside the pipeline. */
 export interface Given {
@@ -28,7 +29,15 @@ export function resolveImage(
   uses: readonly StageUse[],
   { sourceDateEpoch, overrides, snapshots }: Given,
 ): Resolution<ResolvedImage> {
-  const { variants: _variants, date: _date, store: _store, installer: _installer, disk, ...shared } = fields
+  const {
+    variants: _variants,
+    date: _date,
+    store: _store,
+    installer: _installer,
+    architectures: _architectures,
+    ...shared
+  } = fields
+  const { disk, kernelPackage, targets } = fieldsOf(fields, variant.arch)
   const { installer, baseImage } = resolveInstaller(variant.installer ?? fields.installer)
   const name = [variant.suite, variant.arch, ...(variant.installer === undefined ? [] : [installer])].join(
     '-',
@@ -41,8 +50,10 @@ export function resolveImage(
     suite: variant.suite,
     debianVersion: debianVersions[variant.suite],
     arch: variant.arch,
-    debianArch: debianArchs[variant.arch],
+    debianArch: archs[variant.arch].debianArch,
     disk: disk as Disk,
+    kernelPackage: kernelOf(kernelPackage, variant.arch),
+    targets,
   }
   const resolved = uses.map((use) => resolveStage(use, facts, overrides))
   const stages = resolved.flatMap(({ value }) => value ?? [])

@@ -6,21 +6,25 @@ import { type Fault, formatFound, formatPath } from './faults.ts'
 import { type Overrides, originOf } from './overrides.ts'
 import type { ValidFormats } from './valid-fields.ts'
 
-/** All broken rules of the chosen targets, as far as their settings are valid. */
+/**
+ * All broken rules of the chosen targets, as far as their settings are valid.
+ * @param placeOf where a person wrote what a rule is about @default the path that it names
+ */
 export function targetFaults(
   chosen: readonly TargetName[],
   formats: ValidFormats,
   surroundings: Surroundings,
   overrides: readonly Overrides[],
+  placeOf: (path: readonly PropertyKey[]) => readonly PropertyKey[] = (path) => path,
 ): Fault[] {
   return chosen.flatMap((name) => {
     const settings = formats[name]
     const broken = settings === undefined ? [] : (targets[name].brokenRules?.(settings, surroundings) ?? [])
     return broken.map(({ path, rule, found }) => ({
-      path: formatPath(path),
+      path: formatPath(placeOf(path)),
       rule,
       found: formatFound(found),
-      ...originOf(overrides, path),
+      ...originOf(overrides, placeOf(path)),
     }))
   })
 }

@@ -1,5 +1,6 @@
 /** What is known in advance about an image to be verified. */
 
+import type { Arch } from '../arch.ts'
 import type { ContractName } from '../config/contract.ts'
 import { type FileSource, parseFileSource } from '../config/file-source.ts'
 import type { PipelineFields } from '../config/pipeline.ts'
@@ -10,6 +11,7 @@ import type { ImageFiles } from './image-files.ts'
 
 /** What the pipeline promises about an image. A foreign image is only expected to follow CloudStack's customs. */
 export interface Expected {
+  readonly arch: Arch
   /** Absent: read from the disk. */
   readonly contract?: ContractName
   readonly account: string
@@ -29,6 +31,7 @@ export function expectationsOf(image: ResolvedImage): Expected {
   const { contract } = image.verification
   return {
     ...(contract === 'none' ? {} : { contract }),
+    arch: image.arch,
     account: image.account.name,
     release: image.release,
     hostname: image.hostname,
@@ -49,7 +52,7 @@ export function expectationsOf(image: ResolvedImage): Expected {
 }
 
 /** An image built elsewhere is only expected to follow CloudStack's customs. */
-export const foreignExpectations: Expected = { account: 'cloud' }
+export const foreignExpectations = (arch: Arch): Expected => ({ arch, account: 'cloud' })
 
 /** The contract of an image when none is named: if it never ran, only CloudStack's own scripts can be in it. */
 export async function contractOf(files: ImageFiles): Promise<ContractName> {

@@ -4,6 +4,7 @@
  * agent first answered.
  */
 
+import type { Arch } from '../arch.ts'
 import type { AssertionId, ContractName } from '../config/contract.ts'
 import { type BootArguments, ipv6Words, userDataWords } from '../guest/boot-arguments.ts'
 import type { Guest, SavedGuest } from '../guest/guest.ts'
@@ -44,6 +45,8 @@ export interface SceneSpec {
   readonly hasSerialPort?: boolean
   /** Contracts it is for. @default all */
   readonly contracts?: readonly ContractName[]
+  /** Architectures whose machines can be like that. @default all */
+  readonly archs?: readonly Arch[]
   /** Overrides the target's device model. */
   readonly model?: DeviceModelName
   /** Whether the legacy port is numbered before the agent's. */
@@ -108,6 +111,8 @@ export const sceneSpecs = {
     role: 'router',
     isRouter: true,
     hasSerialPort: false,
+    // A machine for ARM always has its port.
+    archs: ['x86_64'],
   },
   cksnode: {
     summary: 'a Kubernetes node, by the guest agent',
@@ -170,11 +175,11 @@ export function sizeOf(scene: SceneName, sizes: MachineSizes): MachineSize {
   return spec.isRouter === true ? sizes.routers : sizes
 }
 
-/** The scenes of a target that belong to a contract. */
-export function scenesFor(target: TargetName, contract: ContractName): readonly SceneName[] {
+/** The scenes of a target that belong to a contract, on an architecture. */
+export function scenesFor(target: TargetName, contract: ContractName, arch: Arch): readonly SceneName[] {
   return scenesOf(target).filter((name) => {
-    const { contracts }: SceneSpec = sceneSpecs[name]
-    return contracts === undefined || contracts.includes(contract)
+    const { contracts, archs }: SceneSpec = sceneSpecs[name]
+    return (contracts?.includes(contract) ?? true) && (archs?.includes(arch) ?? true)
   })
 }
 

@@ -1,4 +1,4 @@
-/** Where the partitions of an MBR disk are. */
+/** Where the partitions of a disk are, as sfdisk and the booted system are told. */
 
 import { uuidFrom } from '../digest.ts'
 
@@ -6,12 +6,12 @@ import { uuidFrom } from '../digest.ts'
 export interface Partition {
   /** Mount point; absent for swap. */
   readonly mount?: string | undefined
-  readonly filesystem: 'ext2' | 'ext4' | 'swap'
+  readonly filesystem: 'ext2' | 'ext4' | 'swap' | 'vfat'
   /** MiB; absent for the one that takes the rest of the disk. */
   readonly sizeMiB?: number | undefined
   /** Takes the rest of the disk, and grows with it at first boot. */
   readonly grow: boolean
-  /** Primary partition; the others are logical ones, numbered from 5. */
+  /** Numbered from 1; the others are numbered from 5, and are logical ones in an MBR. */
   readonly primary: boolean
   readonly bootable: boolean
   /** Share of blocks that only root may use, in percent. */
@@ -20,6 +20,8 @@ export interface Partition {
 
 /** The disk of every layer and every image of a variant. */
 export interface Disk {
+  /** Kind of its partition table. @default an MBR */
+  readonly table?: 'gpt' | undefined
   /** Multiple of 126: exact in cylinders and in 2 MiB blocks, so that no hypervisor's format rounds it. */
   readonly sizeMiB: number
   readonly partitions: readonly Partition[]
@@ -36,13 +38,17 @@ export interface PlacedPartition extends Partition {
   readonly number: number
   readonly startSector: number
   readonly sectors: number
-  /** UUID of the filesystem or swap area. */
+  /** UUID of the filesystem or swap area; of a vfat, its serial number as `1234-ABCD`. */
   readonly uuid: string
+  /** A GPT's own UUID of it. */
+  readonly partitionUuid?: string | undefined
 }
 
 export interface Layout {
+  /** @default an MBR */
+  readonly table?: 'gpt' | undefined
   readonly sizeBytes: number
-  /** MBR disk signature, 8 hex digits. */
+  /** MBR disk signature, 8 hex digits; a UUID of a GPT. */
   readonly diskId: string
   /** The extended partition, if there are logical ones. */
   readonly extended:
@@ -58,30 +64,69 @@ export function rootUuidOf({ partitions }: Layout): string {
 
 /** Places a disk's partitions. UUIDs and the disk's signature follow from `identity` alone. */
 export function placePartitions(disk: Disk, identity: string): Layout {
-  const diskSectors = (disk.sizeMiB * 1024 * 1024) / sectorBytes
+  const isGpt = disk.table === 'gpt'
+  // A GPT has a copy of itself at the end.
+  const diskSectors = (disk.sizeMiB * 1024 * 1024) / sectorBytes - (isGpt ? alignmentSectors : 0)
   const partitions: PlacedPartition[] = []
   let extended: Layout['extended']
   let next = alignmentSectors
   let number = 1
   for (const partition of disk.partitions) {
-    if (!partition.primary && extended === undefined) {
-      extended = { number, startSector: next, sectors: diskSectors - next }
+    // CloudStack's first boot grows partition 6, in whatever table.
+    if (!partition.primary && number < 5) {
+      if (!isGpt) extended = { number, startSector: next, sectors: diskSectors - next }
       number = 5
     }
-    if (!partition.primary) next += alignmentSectors
+    if (!partition.primary && !isGpt) next += alignmentSectors
     const sectors =
       partition.sizeMiB === undefined ? diskSectors - next : (partition.sizeMiB * 1024 * 1024) / sectorBytes
-    const uuid = uuidFrom(`${identity} partition ${number}`)
-    partitions.push({ ...partition, number, startSector: next, sectors, uuid })
+    const uuid = uuidOf(partition, `${identity} partition ${number}`)
+    const partitionUuid = isGpt ? uuidFrom(`${identity} entry ${number}`) : undefined
+    const place = { number, startSector: next, sectors, uuid }
+    partitions.push({ ...partition, ...place, ...(partitionUuid === undefined ? {} : { partitionUuid }) })
     next += sectors
     number += 1
   }
-  const diskId = uuidFrom(`${identity} disk`).slice(0, 8)
-  return { sizeBytes: disk.sizeMiB * 1024 * 1024, diskId, extended, partitions }
+  const diskId = uuidFrom(`${identity} disk`)
+  const sizeBytes = disk.sizeMiB * 1024 * 1024
+  return isGpt
+    ? { table: 'gpt', sizeBytes, diskId, extended, partitions }
+    : { sizeBytes, diskId: diskId.slice(0, 8), extended, partitions }
+}
+
+/** A vfat has 32 bits for it. */
+function uuidOf({ filesystem }: Partition, identity: string): string {
+  const uuid = uuidFrom(identity)
+  return filesystem === 'vfat' ? `${uuid.slice(0, 4)}-${uuid.slice(4, 8)}`.toUpperCase() : uuid
 }
 
 /** The layout as input for sfdisk. */
 export function renderSfdisk(layout: Layout): string {
+  return layout.table === 'gpt' ? renderGpt(layout) : renderMbr(layout)
+}
+
+/** Types of GPT partitions. That of a Linux filesystem says nothing of its place, so that systemd mounts none by itself. */
+const gptTypes = {
+  vfat: 'c12a7328-f81f-11d2-ba4b-00a0c93ec93b',
+  swap: '0657fd6d-a4ab-43c4-84e5-0933c84b4f4f',
+  ext2: '0fc63daf-8483-4772-8e79-3d69d8477de4',
+  ext4: '0fc63daf-8483-4772-8e79-3d69d8477de4',
+} as const
+
+/** Keeps systemd from swapping there by itself, as well as by the fstab. */
+const notAutomatic = ', attrs="GUID:63"'
+
+function renderGpt({ diskId, partitions }: Layout): string {
+  const lines = partitions.map(({ number, startSector, sectors, filesystem, partitionUuid = '' }) => {
+    const attributes = filesystem === 'swap' ? notAutomatic : ''
+    return `${number} : start=${startSector}, size=${sectors}, type=${gptTypes[filesystem]}, uuid=${partitionUuid}${attributes}`
+  })
+  return `${['label: gpt', `label-id: ${diskId}`, 'unit: sectors', '', ...lines].join('\n')}\n`
+}
+
+const mbrTypes = { vfat: 'ef', swap: '82', ext2: '83', ext4: '83' } as const
+
+function renderMbr(layout: Layout): string {
   const lines = ['label: dos', `label-id: 0x${layout.diskId}`, 'unit: sectors', '']
   const line = (number: number, start: number, size: number, type: string, bootable: boolean) =>
     lines.push(`${number} : start=${start}, size=${size}, type=${type}${bootable ? ', bootable' : ''}`)
@@ -90,7 +135,7 @@ export function renderSfdisk(layout: Layout): string {
     if (extended !== undefined && partition.number === 5) {
       line(extended.number, extended.startSector, extended.sectors, '5', false)
     }
-    const type = partition.filesystem === 'swap' ? '82' : '83'
+    const type = mbrTypes[partition.filesystem]
     line(partition.number, partition.startSector, partition.sectors, type, partition.bootable)
   }
   return `${lines.join('\n')}\n`
@@ -117,6 +162,9 @@ export function renderFstab(layout: Layout): string {
     if (partition.filesystem === 'swap') return ['none', partition, optionsOf('none', 'sw'), '0 0'] as const
     const { mount = '' } = partition
     if (mount === '/') return [mount, partition, 'errors=remount-ro', '0 1'] as const
+    // Only root has a reason to look at what the firmware starts.
+    if (partition.filesystem === 'vfat')
+      return [mount, partition, optionsOf(mount, 'umask=0077'), '0 0'] as const
     return [mount, partition, optionsOf(mount, 'defaults'), '0 2'] as const
   })
   // The root comes first, so that it is mounted before anything below it.

@@ -1,5 +1,6 @@
 /** The input and findings of host checks. */
 
+import type { Arch } from '../arch.ts'
 import type { ImageFacts } from '../config/image.ts'
 import type { ResolvedImage } from '../config/resolved.ts'
 import type { ReleaseRequest, VerifiedRelease } from '../debian/release.ts'
@@ -14,6 +15,8 @@ export type HostImage = Partial<Pick<ImageFacts, 'arch' | 'suite' | 'debianArch'
 /** What is known about the host's task. A check skips what it lacks the input for. */
 export interface HostInput {
   readonly images: readonly HostImage[]
+  /** Architectures of other images of the pipeline, that nobody asks for now. @default none */
+  readonly otherArchs?: readonly Arch[] | undefined
   /** Where builds write. May not exist yet. */
   readonly outDir?: string | undefined
   /** The space that a build takes there, and what is free. */

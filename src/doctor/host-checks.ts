@@ -6,8 +6,10 @@ import { archivesOf, udebArchiveOf, uniqueArchives } from '../debian/archives.ts
 import { type ReleaseRequest, type VerifiedRelease, verifyRelease } from '../debian/release.ts'
 import { openReleaseMemory } from '../debian/release-memory.ts'
 import { findAccount } from '../host/account.ts'
+import { isForeign } from '../host/foreign.ts'
 import { needsUdebs } from '../installers/debian-installer/udebs.ts'
 import type { Finding, HostCheck, HostContext, HostImage, HostInput, Probe, Task } from './check.ts'
+import { checkForeign, checkOther } from './checks/foreign.ts'
 import {
   checkAccelerator,
   checkAccount,
@@ -42,6 +44,17 @@ export const hostChecks: readonly HostCheck[] = [
       (images.length === 0 ? (['x86_64'] as const) : archsOf(images)).map((arch) =>
         probe('tools', 'tools', () => checkTools(arch)),
       ),
+  },
+  {
+    id: 'foreign-programs',
+    // In a build, the installer checks this.
+    tasks: [],
+    probes: ({ images, otherArchs = [] }) => [
+      ...archsOf(images.filter(({ installer }) => installer === 'bootstrap'))
+        .filter(isForeign)
+        .map((arch) => probe(`foreign-programs:${arch}`, 'emulation', () => checkForeign(arch))),
+      ...otherArchs.map((arch) => probe(`other:${arch}`, arch, () => checkOther(arch))),
+    ],
   },
   {
     id: 'path',

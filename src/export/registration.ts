@@ -25,7 +25,8 @@ export interface Registration {
 export function registrationsOf(image: Registered, target: TargetName): readonly Registration[] {
   const suffix = image.label === undefined ? '' : `-${image.label}`
   const { hypervisors = [] } = targets[target]
-  return hypervisors.map(({ name, guestOs }) => {
+  const known = hypervisors.filter(({ archs = targets[target].archs }) => archs.includes(image.arch))
+  return known.map(({ name, guestOs }) => {
     const full = `${name}-${image.arch}`
     const section = image.label === undefined ? canonicalSection(image, name) : `${full}${suffix}`
     return {
@@ -39,7 +40,7 @@ export function registrationsOf(image: Registered, target: TargetName): readonly
 
 /** Only KVM has templates for several architectures; since 4.20.1 its sections name them all, elsewhere x86_64 stays unnamed. */
 function canonicalSection({ release, arch }: Registered, hypervisor: string): string {
-  const isNamed = hypervisor === 'kvm' ? !isBefore(release, [4, 20, 1]) : arch !== 'x86_64'
+  const isNamed = arch !== 'x86_64' || (hypervisor === 'kvm' && !isBefore(release, [4, 20, 1]))
   return isNamed ? `${hypervisor}-${arch}` : hypervisor
 }
 

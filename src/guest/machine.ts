@@ -1,5 +1,6 @@
 /** The virtual machine that a file is booted in: a device model, and what all of them share. */
 
+import { type Arch, archs } from '../arch.ts'
 import type { BlockNode } from '../disk/block-node.ts'
 import type { Accelerator, DirectBoot, GuestNetwork, Machine, SerialPort } from '../qemu/machine.ts'
 import type { DeviceModel } from '../targets/device-model.ts'
@@ -11,6 +12,7 @@ export interface GuestPort {
 }
 
 export interface GuestMachine {
+  readonly arch: Arch
   readonly model: DeviceModel
   readonly accelerator: Accelerator
   readonly cpu: string
@@ -40,13 +42,14 @@ export interface GuestMachine {
 export function guestMachine(guest: GuestMachine): Machine {
   const { model, accelerator, cpu, cpus, memoryMiB, networks, ports, awaitsState = false } = guest
   return {
-    type: 'pc',
+    arch: guest.arch,
     accelerator,
     cpu: [cpu, ...(model.cpuFeatures?.[accelerator] ?? [])].join(','),
     cpus,
     memoryMiB,
     firmware: { maker: model.maker, strings: guest.firmwareStrings },
     directBoot: guest.directBoot,
+    uefi: archs[guest.arch].uefi?.file,
     // For a screenshot if a boot fails.
     hasScreen: true,
     disk: { backend: guest.disk, devices: model.disk },

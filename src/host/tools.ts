@@ -3,8 +3,9 @@
 import { access, constants, stat } from 'node:fs/promises'
 import { delimiter, join } from 'node:path'
 import { execa } from 'execa'
-import type { Arch } from '../arch.ts'
+import { type Arch, archs } from '../arch.ts'
 import { exitCodes, PipelineError } from '../errors.ts'
+import { isForeign } from './foreign.ts'
 
 /** Who needs a tool: `rootless` is every build not run by root; a missing `optional` one is no fault. */
 export type ToolNeed = 'build' | 'rootless' | 'tests' | 'optional'
@@ -20,6 +21,8 @@ export interface Tool {
   /** Oldest version that works. Absent if every supported Debian has one. */
   readonly minimum?: string
   readonly plugin?: Plugin
+  /** Path of a file that other programs read; absent for a program. */
+  readonly file?: string
 }
 
 /** What a program needs besides itself from some version on. */
@@ -52,7 +55,7 @@ export function hostTools(arch: Arch = 'x86_64'): readonly Tool[] {
     {
       name: `qemu-system-${arch}`,
       need: 'build',
-      package: arch === 'x86_64' ? 'qemu-system-x86' : 'qemu-system-arm',
+      package: archs[arch].qemuPackage,
       versionArguments: ['--version'],
       minimum: '5.2',
     },
@@ -88,6 +91,7 @@ export function hostTools(arch: Arch = 'x86_64'): readonly Tool[] {
     { name: 'ssh', need: 'build', package: 'openssh-client' },
     // For the C library's crypt, with which `verify` tries known passwords.
     { name: 'perl', need: 'build', package: 'perl-base' },
+    ...architectureTools(arch),
     { name: 'newuidmap', need: 'rootless', package: 'uidmap' },
     // Only for `store push` and `store pull`, which check for it themselves.
     { name: 'skopeo', need: 'tests', package: 'skopeo', versionArguments: ['--version'] },
@@ -189,6 +193,28 @@ export function toolsMissing(names: readonly string[]): PipelineError {
 
 // --- internal ---
 
+/** What images of an architecture need besides, on this host. */
+function architectureTools(arch: Arch): readonly Tool[] {
+  const { table, uefi } = archs[arch]
+  const foreign: readonly Tool[] = [
+    // mmdebstrap asks it whether programs of the architecture run.
+    { name: 'arch-test', need: 'build', package: 'arch-test' },
+    { name: `qemu-${arch}-static`, need: 'build', package: 'qemu-user-static' },
+    { name: 'update-binfmts', need: 'build', package: 'binfmt-support' },
+  ]
+  const ofEfi: readonly Tool[] = [
+    { name: 'mkfs.vfat', need: 'build', package: 'dosfstools' },
+    { name: 'mcopy', need: 'build', package: 'mtools' },
+  ]
+  return [
+    ...(table === 'gpt' ? ofEfi : []),
+    ...(uefi === undefined
+      ? []
+      : [{ name: 'UEFI firmware', need: 'build' as const, package: uefi.package, file: uefi.file }]),
+    ...(isForeign(arch) ? foreign : []),
+  ]
+}
+
 const administratorFolders = ['/usr/local/sbin', '/usr/sbin', '/sbin']
 
 function searchFolders(path: string): readonly string[] {
@@ -215,7 +241,7 @@ async function examine(tool: Tool, folders: readonly string[]): Promise<FoundToo
     package: tool.package,
     remedy: `package ${tool.package}`,
   })
-  const path = await findIn(tool.name, folders)
+  const path = tool.file === undefined ? await findIn(tool.name, folders) : await readable(tool.file)
   if (path === undefined) return fault('nothing')
   if (tool.versionArguments === undefined) return { tool, path, version: undefined }
   const version = await readVersion(path, tool.versionArguments)
@@ -232,6 +258,13 @@ async function examine(tool: Tool, folders: readonly string[]): Promise<FoundToo
     }
   }
   return { tool, path, version }
+}
+
+async function readable(file: string): Promise<string | undefined> {
+  return access(file, constants.R_OK).then(
+    () => file,
+    () => undefined,
+  )
 }
 
 /** A program that cannot list its plugins gets the benefit of the doubt. */

@@ -18,12 +18,13 @@ export function renderFiles(image: ResolvedImage, dialect: PackerDialect): Reado
     machineArguments: qemuArguments(
       buildMachine({
         ...image.machine,
+        arch: image.arch,
         accelerator: 'kvm',
         cpu: 'host',
         disk: 'run/disk.qcow2',
         kernel: 'run/kernel',
         initrd: 'run/initrd',
-        kernelArguments: buildKernelArguments('00000000-0000-4000-8000-000000000000', buildUnit),
+        kernelArguments: buildKernelArguments(image.arch, '00000000-0000-4000-8000-000000000000', buildUnit),
         serialLog: 'run/serial.log',
         qmpSocket: 'run/qmp',
         channelSocket: 'run/channel',

@@ -22,9 +22,10 @@ export const sshPortPlaceholder = '{{ .SSHHostPort }}'
 
 /** Describes a machine without a screen, with one disk, and with a card in `network`. */
 export function packerMachine(machine: PackerMachine, network: GuestNetwork): Machine {
-  const { accelerator, cpu, cpus, memoryMiB, disk, kernel, initrd, kernelArguments, qmpSocket } = machine
+  const { arch, accelerator, cpu, cpus, memoryMiB, disk, kernel, initrd, kernelArguments, qmpSocket } =
+    machine
   return {
-    type: 'pc',
+    arch,
     accelerator,
     cpu,
     cpus,

@@ -1,5 +1,6 @@
 /** The Packer template of one run: a machine, and one provisioner for each stage that runs. */
 
+import type { Arch } from '../arch.ts'
 import type { ResolvedStage } from '../config/resolved.ts'
 import type { QemuArguments } from '../qemu/arguments.ts'
 import { longestStretch } from '../qemu/guest-clock.ts'
@@ -24,13 +25,14 @@ export interface PackerBuild {
   readonly dummyDigest: string
   readonly outputFolder: string
   readonly machineName: string
+  readonly arch: Arch
   readonly accelerator: string
   readonly machineArguments: QemuArguments
 }
 
 /** Placeholders for what only a run knows, for templates that people read. `run/` is the run's folder. */
 export function placeholderBuild(
-  { variant, name }: { readonly variant: string; readonly name: string },
+  { variant, name, arch }: { readonly variant: string; readonly name: string; readonly arch: Arch },
   dialect: PackerDialect,
 ): Omit<PackerBuild, 'machineArguments'> {
   return {
@@ -40,6 +42,7 @@ export function placeholderBuild(
     dummyDigest: `sha256:${'0'.repeat(64)}`,
     outputFolder: 'run/output',
     machineName: name,
+    arch,
     accelerator: 'kvm',
   }
 }
@@ -64,6 +67,7 @@ export function renderPackerTemplate(view: PackerView): string {
     'build.pkr.hcl.hbs',
     {
       ...view,
+      program: programOf(view.arch),
       pluginVersion: view.dialect === '1.6' ? false : pluginVersion,
       // Packer counts the host's time, and may only end what the watch over the guest's own time has not.
       bootTimeout: `${view.bootTimeoutSeconds * longestStretch}s`,
@@ -80,6 +84,11 @@ export function renderPackerTemplate(view: PackerView): string {
     },
     { hcl: hclString, comment: oneLine },
   )
+}
+
+/** QEMU's program, unless it is the one that Packer starts by itself. */
+export function programOf(arch: Arch): string | false {
+  return arch === 'x86_64' ? false : `qemu-system-${arch}`
 }
 
 /** A text as an HCL string literal: JSON's, without the two escapes that HCL lacks, and without interpolation. */

@@ -3,7 +3,7 @@
 import { access, constants, readdir, readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { z } from 'zod'
-import type { Arch } from '../arch.ts'
+import { type Arch, archs } from '../arch.ts'
 import { sha256 } from '../digest.ts'
 import { exitCodes, PipelineError } from '../errors.ts'
 import { canAccess, makeFolder, writeDurably } from '../host/files.ts'
@@ -53,16 +53,6 @@ export interface HostPaths {
 const hostPaths: HostPaths = { kvm: '/dev/kvm', boot: '/boot', bootId: '/proc/sys/kernel/random/boot_id' }
 
 /**
- * CPU of guests without KVM. QEMU 7.2's emulation of `cmpxchg16b` corrupts flags, and Debian 13's kernel, which uses it on
- * every CPU that advertises it, dies of a double fault in its memory allocator. `max` has it too, and also stalls udev for
- * minutes.
- */
-const emulatedCpus: Readonly<Record<Arch, string>> = { x86_64: 'Haswell-v4,-cx16', aarch64: 'cortex-a72' }
-
-/** Guests of another architecture than the host's are always emulated. */
-const nodeArchs: Readonly<Record<Arch, string>> = { x86_64: 'x64', aarch64: 'arm64' }
-
-/**
  * Decides between KVM and emulation. A writable `/dev/kvm` proves nothing: on some nested hosts a virtual machine can be
  * created and even runs a boot sector, while every Linux kernel hangs in its decompressor. So this boots a kernel, for at
  * most 5 s, until it prints its version.
@@ -71,8 +61,9 @@ const nodeArchs: Readonly<Record<Arch, string>> = { x86_64: 'x64', aarch64: 'arm
 export async function chooseAccelerator(input: AcceleratorInput): Promise<AcceleratorChoice> {
   const host = { ...hostPaths, ...input.host }
   if (input.force === 'tcg') return tcg(input.arch, 'chosen by hand', false)
-  if (input.force === 'kvm') return kvm('chosen by hand', false)
-  if (process.arch !== nodeArchs[input.arch]) {
+  if (input.force === 'kvm') return kvm(input.arch, 'chosen by hand', false)
+  // Guests of another architecture than the host's are always emulated.
+  if (process.arch !== archs[input.arch].nodeArch) {
     return tcg(input.arch, `this host is ${process.arch}, so ${input.arch} is emulated`, true)
   }
   const obstacle = await deviceObstacle(host.kvm)
@@ -91,7 +82,8 @@ export async function chooseAccelerator(input: AcceleratorInput): Promise<Accele
   const known = await readChoice(cache, input.arch)
   if (known !== undefined) return known
   const fault = await bootKernel(qemu, kernel, input)
-  const choice = fault === undefined ? kvm(`KVM booted ${kernel}`, true) : tcg(input.arch, fault, true)
+  const choice =
+    fault === undefined ? kvm(input.arch, `KVM booted ${kernel}`, true) : tcg(input.arch, fault, true)
   await writeChoice(cache, choice)
   return choice
 }
@@ -127,12 +119,12 @@ async function firstReadable(paths: readonly string[]): Promise<string | undefin
   return undefined
 }
 
-function kvm(reason: string, proven: boolean): AcceleratorChoice {
-  return { accelerator: 'kvm', cpu: 'host', reason, proven }
+function kvm(arch: Arch, reason: string, proven: boolean): AcceleratorChoice {
+  return { arch, accelerator: 'kvm', cpu: 'host', reason, proven }
 }
 
 function tcg(arch: Arch, reason: string, proven: boolean): AcceleratorChoice {
-  return { accelerator: 'tcg', cpu: emulatedCpus[arch], reason, proven }
+  return { arch, accelerator: 'tcg', cpu: archs[arch].emulatedCpu, reason, proven }
 }
 
 // --- the memory ---
@@ -152,7 +144,7 @@ async function identity(qemu: string, kernel: string, bootIdPath: string): Promi
 async function readChoice(path: string, arch: Arch): Promise<AcceleratorChoice | undefined> {
   const stored = await readRecord(path, storedChoice)
   if (stored === undefined) return undefined
-  return stored.accelerator === 'kvm' ? kvm(stored.reason, true) : tcg(arch, stored.reason, true)
+  return stored.accelerator === 'kvm' ? kvm(arch, stored.reason, true) : tcg(arch, stored.reason, true)
 }
 
 async function writeChoice(path: string, { accelerator, reason }: AcceleratorChoice): Promise<void> {

@@ -1,5 +1,6 @@
 /** A machine as QEMU's arguments. */
 
+import { archs } from '../arch.ts'
 import {
   type Disk,
   type Drive,
@@ -22,18 +23,19 @@ export type QemuArguments = readonly (readonly string[])[]
  * The order of all options is part of the key of saved states.
  */
 export function qemuArguments(machine: Machine): QemuArguments {
-  const { accelerator, cpu, cpus, cards = [], directBoot, virtioConsole, monitor, qmpSocket } = machine
+  const { cpu, cpus, cards = [], directBoot, virtioConsole, monitor, qmpSocket } = machine
   return [
     ['-nodefaults'],
     ['-no-reboot'],
-    ['-machine', `type=${machine.type},accel=${accelerator}`],
+    ['-machine', machineValue(machine)],
     ['-cpu', cpu],
     ...(cpus === undefined ? [] : [['-smp', `${cpus}`]]),
     ['-m', `${machine.memoryMiB}M`],
     ...firmwareArguments(machine.firmware),
-    ...(machine.hasScreen === true ? [['-device', 'VGA']] : []),
+    ...(machine.uefi === undefined ? [] : [['-drive', uefiValue(machine.uefi)]]),
+    ...(machine.hasScreen === true ? [['-device', archs[machine.arch].screen]] : []),
     ...diskArguments(machine.disk, directBoot !== undefined),
-    ...(machine.disc === undefined ? [] : [['-cdrom', machine.disc]]),
+    ...discArguments(machine),
     ...cards.map((card, index) => ['-device', cardDevice(card, index)]),
     ...(machine.hasEntropySource === true ? [['-device', 'virtio-rng-pci']] : []),
     ...serialArguments(machine.serial),
@@ -52,6 +54,28 @@ export function qemuArguments(machine: Machine): QemuArguments {
     ...(machine.awaits === 'command' ? [['-S']] : []),
     ...(machine.awaits === 'state' ? [['-incoming', 'defer']] : []),
     ['-sandbox', sandboxValue(machine)],
+  ]
+}
+
+function machineValue({ arch, accelerator }: Machine): string {
+  const { machine } = archs[arch]
+  // Its oldest interrupt controller has no more than 8 processors.
+  return `type=${machine},accel=${accelerator}${machine === 'virt' ? ',gic-version=max' : ''}`
+}
+
+/** Variables of the firmware are lost when the machine ends: a deployed disk comes without them too. */
+function uefiValue(code: string): string {
+  return `if=pflash,unit=0,format=raw,readonly=on,file=${escapeValue(code)}`
+}
+
+/** A machine without IDE has its CD drive on SCSI, as CloudStack attaches it. */
+function discArguments({ arch, disc }: Machine): QemuArguments {
+  if (disc === undefined) return []
+  if (archs[arch].machine === 'pc') return [['-cdrom', disc]]
+  return [
+    ['-drive', `if=none,id=disc0,media=cdrom,format=raw,readonly=on,file=${escapeValue(disc)}`],
+    ['-device', 'virtio-scsi-pci,id=discs'],
+    ['-device', 'scsi-cd,bus=discs.0,drive=disc0'],
   ]
 }
 

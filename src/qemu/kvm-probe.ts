@@ -2,7 +2,7 @@
 
 import { setTimeout as sleep } from 'node:timers/promises'
 import { execa } from 'execa'
-import type { Arch } from '../arch.ts'
+import { type Arch, archs } from '../arch.ts'
 import { qemuArguments } from './arguments.ts'
 import { cleanText } from './console.ts'
 import type { Machine } from './machine.ts'
@@ -19,7 +19,7 @@ const bootToken = 'Linux version'
 
 function probeMachine(arch: Arch): Omit<Machine, 'serial'> {
   return {
-    type: arch === 'x86_64' ? 'pc' : 'virt',
+    arch,
     accelerator: 'kvm',
     cpu: 'host',
     memoryMiB: 256,
@@ -48,7 +48,7 @@ export async function bootKernel(
   kernel: string,
   { arch, signal }: ProbeOptions,
 ): Promise<string | undefined> {
-  const port = arch === 'x86_64' ? 'ttyS0' : 'ttyAMA0'
+  const port = archs[arch].serialPort
   const directBoot = { kernel, arguments: `console=${port} earlyprintk=${port} panic=-1` }
   const said: Record<'stdout' | 'stderr', string> = { stdout: '', stderr: '' }
   const over = new AbortController()

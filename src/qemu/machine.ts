@@ -1,23 +1,26 @@
 /** The description of a virtual machine from which QEMU's arguments are rendered. */
 
+import type { Arch } from '../arch.ts'
 import type { BlockNode } from '../disk/block-node.ts'
 
 export type Accelerator = 'kvm' | 'tcg'
 
 /** How to execute a guest on this host. */
 export interface Acceleration {
+  /** Architecture of the guest. */
+  readonly arch: Arch
   readonly accelerator: Accelerator
   /** Value of QEMU's `-cpu`. */
   readonly cpu: string
 }
 
 export interface Machine extends Acceleration {
-  /** QEMU's machine type. */
-  readonly type: 'pc' | 'virt'
   /** @default 1 */
   readonly cpus?: number
   readonly memoryMiB: number
   readonly firmware?: Firmware
+  /** Code of UEFI firmware, for a machine that has none by itself. Absent: the machine's own, or only a direct boot. */
+  readonly uefi?: string | undefined
   readonly directBoot?: DirectBoot | undefined
   /** Whether there is a screen to take screenshots of. It is never displayed. @default false */
   readonly hasScreen?: boolean

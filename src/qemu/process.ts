@@ -8,7 +8,7 @@ import type { Machine } from './machine.ts'
 import { connectQmp, type Qmp } from './qmp.ts'
 
 export interface QemuOptions {
-  /** Name or path of the program. @default qemu-system-x86_64 */
+  /** Name or path of the program. @default that of the machine's architecture */
   readonly program?: string
   /** Network namespace to run in, which takes root. @default ours */
   readonly namespace?: string | undefined
@@ -36,7 +36,7 @@ const qmpLimitMs = 30_000
 const terminalGraceMs = 5_000
 
 export function startQemu(machine: Machine, options: QemuOptions = {}): Qemu {
-  const { program = 'qemu-system-x86_64', namespace, onLine } = options
+  const { program = `qemu-system-${machine.arch}`, namespace, onLine } = options
   // The host's own QEMU configuration file may add devices.
   const command: Command = [program, '-no-user-config', ...qemuArguments(machine).flat()]
   const [first, ...words] = namespace === undefined ? command : inNamespace(namespace, command)

@@ -1,5 +1,6 @@
 /** The virtual machine that stages run in. */
 
+import { type Arch, archs } from '../arch.ts'
 import { type PackerMachine, packerMachine, sshPortPlaceholder } from '../packer/machine.ts'
 import type { Machine, PortForward } from '../qemu/machine.ts'
 
@@ -42,7 +43,7 @@ const addresses = { network: '10.0.2.0/24', host: '10.0.2.2' }
  * to the disk (its random seed, its machine id).
  * @param rootUuid UUID of the root filesystem
  */
-export function buildKernelArguments(rootUuid: string, unit: string): readonly string[] {
+export function buildKernelArguments(arch: Arch, rootUuid: string, unit: string): readonly string[] {
   const masked = [
     'systemd-random-seed.service',
     'systemd-machine-id-commit.service',
@@ -59,7 +60,7 @@ export function buildKernelArguments(rootUuid: string, unit: string): readonly s
     `root=UUID=${rootUuid}`,
     // Mounted read-only first, or systemd would write a generated machine id into /etc.
     'ro',
-    'console=ttyS0,115200n8',
+    `console=${archs[arch].serialConsole}`,
     'net.ifnames=0',
     'biosdevname=0',
     'systemd.unit=basic.target',

@@ -66,7 +66,7 @@ async function runShell(request: ShellRequest, scratch: ScratchFolder): Promise<
     disk,
     kernel: bootFiles.kernel,
     initrd: agent.initrd,
-    kernelArguments: buildKernelArguments(rootUuidOf(layout), buildUnit),
+    kernelArguments: buildKernelArguments(image.arch, rootUuidOf(layout), buildUnit),
     serialLog,
     qmpSocket: scratch.qmpSocket,
     channelSocket: scratch.channelSocket,

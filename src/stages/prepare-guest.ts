@@ -88,6 +88,7 @@ export async function prepareGuest(request: GuestRequest, scratch: ScratchFolder
     dummyDigest: `sha256:${sha256(await readRegular(dummyDisk))}`,
     outputFolder: join(scratch.folder, 'output'),
     machineName: image.name,
+    arch: image.arch,
     accelerator: acceleration.accelerator,
     machineArguments: qemuArguments(
       buildMachine({
@@ -96,7 +97,7 @@ export async function prepareGuest(request: GuestRequest, scratch: ScratchFolder
         disk: store.disk(first.key),
         kernel: bootFiles.kernel,
         initrd: agent.initrd,
-        kernelArguments: buildKernelArguments(rootUuidOf(layout), buildUnit),
+        kernelArguments: buildKernelArguments(image.arch, rootUuidOf(layout), buildUnit),
         serialLog: request.serialLog,
         qmpSocket: scratch.qmpSocket,
         channelSocket: scratch.channelSocket,

@@ -24,7 +24,7 @@ export async function keyOfState(machine: StateMachine, layer: string): Promise<
     disk: '',
     kernel: '',
     initrd: '',
-    kernelArguments: buildKernelArguments('', buildUnit),
+    kernelArguments: buildKernelArguments(machine.arch, '', buildUnit),
     serialLog: '',
     qmpSocket: '',
   }

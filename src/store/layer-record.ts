@@ -64,7 +64,7 @@ const partition = z.strictObject({
     .max(255)
     .regex(/^\/[\w./-]*$/)
     .optional(),
-  filesystem: z.enum(['ext2', 'ext4', 'swap']),
+  filesystem: z.enum(['ext2', 'ext4', 'swap', 'vfat']),
   sizeMiB: z.int().min(1).optional(),
   grow: z.boolean(),
   primary: z.boolean(),
@@ -73,7 +73,7 @@ const partition = z.strictObject({
   number: z.int().min(1).max(127),
   startSector: z.int().min(1).max(lastSector),
   sectors: z.int().min(1).max(lastSector),
-  uuid: z.string().regex(/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/),
+  uuid: z.string().regex(/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$|^[0-9A-F]{4}-[0-9A-F]{4}$/),
 })
 
 const layout = z.strictObject({

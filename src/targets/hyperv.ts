@@ -10,6 +10,7 @@ import { inspectVhd, vhdRules } from './vhd-rules.ts'
 export const hyperv = defineTarget({
   name: 'hyperv',
   rank: 4,
+  archs: ['x86_64'],
 
   settings: z
     .strictObject({

@@ -53,6 +53,7 @@ const virtio = { nic: 'virtio-net-pci', virtWhat: ['kvm', 'qemu'], hasOldPort: t
 export const kvm = defineTarget({
   name: 'kvm',
   rank: 1,
+  archs: ['x86_64', 'aarch64'],
 
   settings,
   cloudstack: { archive: 'bz2' },
@@ -69,7 +70,7 @@ export const kvm = defineTarget({
   // LXC has no separate file.
   hypervisors: [
     { name: 'kvm', guestOs },
-    { name: 'lxc', guestOs },
+    { name: 'lxc', guestOs, archs: ['x86_64'] },
   ],
 
   deviceModels: {

@@ -8,6 +8,7 @@ import { defineTarget } from './target.ts'
 export const raw = defineTarget({
   name: 'raw',
   rank: 2,
+  archs: ['x86_64'],
 
   settings: z
     .strictObject({

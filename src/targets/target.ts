@@ -1,6 +1,7 @@
 /** What a target is: everything this product knows about one kind of image file, in one value. */
 
 import type { z } from 'zod'
+import type { Arch } from '../arch.ts'
 import type { Json } from '../digest.ts'
 import type { Partition } from '../disk/layout.ts'
 import type { Grain } from '../formats/grains.ts'
@@ -60,6 +61,8 @@ export interface Hypervisor {
   readonly name: string
   /** Guest OS in the words of CloudStack's database. It ignores names that it does not know. */
   readonly guestOs: string
+  /** @default the target's */
+  readonly archs?: readonly Arch[]
 }
 
 /** How much room a file takes: compressed data, whole blocks, or none where the flattened disk becomes the file. */
@@ -76,6 +79,9 @@ export interface Target<
   readonly name: Name
   /** Position among the targets, in lists and when one of several files is read: the fastest to read first. */
   readonly rank: number
+
+  /** Architectures that its hypervisor has. */
+  readonly archs: readonly Arch[]
 
   /** Schema of `formats.<name>`; every setting has a default. */
   readonly settings: Settings

@@ -50,6 +50,7 @@ function kernelRules({ kernelPackage = '' }: Surroundings): readonly BrokenRule[
 export const virtualbox = defineTarget({
   name: 'virtualbox',
   rank: 6,
+  archs: ['x86_64'],
 
   settings: settings.prefault({}),
   brokenRules: (_settings, surroundings) => [

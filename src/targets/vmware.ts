@@ -159,6 +159,7 @@ const machine = {
 export const vmware = defineTarget({
   name: 'vmware',
   rank: 5,
+  archs: ['x86_64'],
 
   settings: vmwareFields.prefault({}),
   brokenRules: (settings, surroundings) => [

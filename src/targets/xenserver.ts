@@ -9,6 +9,7 @@ import { inspectVhd, vhdRules } from './vhd-rules.ts'
 export const xenserver = defineTarget({
   name: 'xenserver',
   rank: 3,
+  archs: ['x86_64'],
 
   settings: z
     .strictObject({

@@ -161,7 +161,7 @@ function withoutGuest(
   const reporter = reporterOf(trouble, asked)
   if (check.id === reporter) return { status: 'failed', observed: trouble.text }
   if (check.id === 'B1' && loginSeconds !== undefined) {
-    return { status: 'passed', observed: `ttyS0 in ${loginSeconds.toFixed(0)} s` }
+    return { status: 'passed', observed: `the serial console in ${loginSeconds.toFixed(0)} s` }
   }
   return { status: 'skipped', observed: `cannot be checked, see ${reporter}: ${trouble.text}` }
 }

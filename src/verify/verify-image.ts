@@ -147,7 +147,9 @@ async function checkScenes(
   folder: string,
 ): Promise<ScenesOutcome> {
   const { target, scenes: wanted, screenshotFolder, outFolder } = request
-  const names = scenesFor(target, contract).filter((name) => wanted === undefined || wanted.includes(name))
+  const names = scenesFor(target, contract, request.expected.arch).filter(
+    (name) => wanted === undefined || wanted.includes(name),
+  )
   if (names.length === 0) return { scenes: [], checks: [] }
   const diskBytes = await virtualSizeOf(source)
   return runScenes({

@@ -46,7 +46,7 @@ export async function verifyImages(request: VerifyRequest): Promise<readonly Ima
   // Every guest and every program of a check listens to it.
   setMaxListeners(0, signal)
   const acceleration = await chooseAccelerator({
-    arch: 'x86_64',
+    arch: request.expected.arch,
     kernels: request.kernels,
     cacheDir: outFolderAt(outFolder).cache.path,
     force: request.forceAccelerator,

@@ -1,5 +1,6 @@
 /** What the comments in our sources say about the fields of a configuration, by path. */
 
+import { archNames } from '../../src/arch.ts'
 import { targetNames } from '../../src/targets/registry.ts'
 import { read } from './imports.ts'
 
@@ -13,7 +14,11 @@ interface Part {
 
 const parts: readonly Part[] = [
   { file: 'pipeline', name: 'pipelineShape', at: '' },
-  { file: 'pipeline', name: 'partition', at: 'disk.partitions' },
+  ...['disk', ...archNames.map((arch) => `architectures.${arch}.disk`)].flatMap((at) => [
+    { file: 'disk', name: 'diskField', at },
+    { file: 'disk', name: 'partition', at: `${at}.partitions` },
+  ]),
+  ...archNames.map((arch) => ({ file: 'pipeline', name: 'ownFields', at: `architectures.${arch}` })),
   { file: 'mirror', name: 'mirrorShape', at: 'mirror' },
   ...['verification', 'verification.routers'].map((at) => ({ file: 'pipeline', name: 'sizeFields', at })),
   { file: 'debian-installer', name: 'debianInstallerFields', at: 'debianInstaller' },

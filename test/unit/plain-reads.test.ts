@@ -16,6 +16,7 @@ const plain: Readonly<Record<string, string>> = {
   'src/export/hash-worker.js': 'JavaScript for a thread, with the same flags',
   'src/guest/guest.ts': 'logs of a guest, in a folder made for it',
   'src/host/files.ts': 'folders, to flush them',
+  'src/host/foreign.ts': 'the kernel’s files',
   'src/host/kernel-lock.ts': 'a lock, opened to be written',
   'src/host/lock-holder.ts': 'the kernel’s files',
   'src/host/process.ts': 'the kernel’s files',

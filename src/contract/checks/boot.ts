@@ -1,6 +1,7 @@
 /** Checks of a guest that comes up: its consoles, its network interfaces, its units. */
 
 import { setTimeout as sleep } from 'node:timers/promises'
+import { archs } from '../../arch.ts'
 import { hasSign } from '../../qemu/console-signs.ts'
 import type { DeviceModel } from '../../targets/device-model.ts'
 import { deviceModels } from '../../targets/registry.ts'
@@ -15,14 +16,15 @@ const login: SceneCheck = {
   scenes: [...everyFile, 'port'],
   needs: 'nothing',
   does: 'waits for a login prompt on the serial console, and on the virtio console where the model has one',
-  run: async ({ guest, model, record, limit }) => {
+  run: async ({ guest, model, record, limit, expected }) => {
+    const { serialPort } = archs[expected.arch]
     const seconds = record.loginSeconds
     if (seconds === undefined) return failed(record.trouble?.text ?? 'no login prompt')
     const { hasVirtioConsole = false }: DeviceModel = deviceModels[model]
     const faults = seconds > limit(60) ? [`it took ${seconds.toFixed(0)} s`] : []
     if (hasVirtioConsole && !(await asksOnVirtioConsole(guest, limit(10))))
       faults.push('no login prompt on hvc0')
-    const where = hasVirtioConsole ? 'ttyS0 and hvc0' : 'ttyS0'
+    const where = hasVirtioConsole ? `${serialPort} and hvc0` : serialPort
     return judge(faults, `${where} in ${seconds.toFixed(0)} s with ${deviceModels[model].summary}`)
   },
 }

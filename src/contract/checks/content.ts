@@ -1,7 +1,8 @@
 /** Checks of what is on the disk: partitions, boot loader, CloudStack's files. Boots nothing. */
 
 import { createHash } from 'node:crypto'
-import { type ContentCheck, failed, judge, passed } from '../check.ts'
+import { archs } from '../../arch.ts'
+import { type ContentCheck, failed, judge, passed, skipped } from '../check.ts'
 import { type ImageFiles, namesIn, type PartitionFacts, readText } from '../image-files.ts'
 
 const layout: ContentCheck = {
@@ -11,23 +12,29 @@ const layout: ContentCheck = {
   does: 'reads the partition table and the fstab',
   run: async ({ files, expected }) => {
     const { partitions, partitionTable } = files
-    const faults = partitionTable === 'dos' ? [] : [`the table is ${partitionTable}`]
+    const { table } = archs[expected.arch]
+    const faults = partitionTable === tableNames[table] ? [] : [`the table is ${partitionTable}`]
     const found = partitions.map((partition) => `${partition.number}: ${describe(partition)}`)
     const wanted = expected.partitions?.map(
       ({ mount, filesystem }) => `${filesystem} ${mount ?? 'swap'}`,
-    ) ?? ['ext2 /boot', 'swap swap', 'ext4 /']
+    ) ?? [...(table === 'gpt' ? ['vfat /boot/efi'] : []), 'ext2 /boot', 'swap swap', 'ext4 /']
     const seen = partitions.map(({ filesystem, mount }) => `${filesystem} ${mount ?? 'swap'}`)
     if (seen.join() !== wanted.join()) faults.push(`expected ${wanted.join(', ')}`)
     const last = [...partitions].sort((a, b) => a.startSector - b.startSector).at(-1)
     if (last?.mount !== '/') faults.push(`the last partition is ${last?.mount ?? 'not mounted'}`)
-    // CloudStack's first boot grows partitions 2, the extended one, and 6.
+    // CloudStack's first boot grows partitions 2, in an MBR the extended one, and 6.
     if (expected.partitions === undefined && last?.number !== 6) faults.push(`the root is ${last?.number}`)
-    if (partitions.find(({ bootable }) => bootable)?.mount !== '/boot') faults.push('/boot is not bootable')
+    // Other firmware looks for the file system that it can read.
+    const isMarked = partitions.find(({ bootable }) => bootable)?.mount === '/boot'
+    if (table === 'mbr' && !isMarked) faults.push('/boot is not bootable')
     return faults.length === 0
       ? passed(found.join(', '))
       : failed(`${faults.join('; ')}; found ${found.join(', ')}`)
   },
 }
+
+/** The names that programs have for them. */
+const tableNames = { mbr: 'dos', gpt: 'gpt' } as const
 
 function describe({ filesystem, mount, sectors }: PartitionFacts): string {
   return `${filesystem ?? 'unknown'} ${mount ?? ''} ${Math.round(sectors / 2048)} MiB`.replace(/ +/g, ' ')
@@ -48,13 +55,7 @@ const reserved: ContentCheck = {
   },
 }
 
-const kernelArguments = [
-  'net.ifnames=0',
-  'biosdevname=0',
-  'console=tty0',
-  'console=ttyS0,115200n8',
-  'console=hvc0',
-]
+const kernelArguments = ['net.ifnames=0', 'biosdevname=0', 'console=tty0', 'console=hvc0']
 
 /** Arguments of the default kernel in a GRUB configuration. */
 export function defaultKernelWords(config: string): readonly string[] {
@@ -66,13 +67,14 @@ const grub: ContentCheck = {
   group: 'file',
   at: 'content',
   does: 'reads /boot/grub/grub.cfg: time limits, and the arguments of the kernel that boots by default',
-  run: async ({ files }) => {
+  run: async ({ files, expected }) => {
     const config = await readText(files, '/boot/grub/grub.cfg')
     if (config === undefined) return failed('there is no /boot/grub/grub.cfg')
     const menu = config.slice(0, Math.max(0, config.indexOf('### END /etc/grub.d/00_header')) || undefined)
     const timeouts = [...menu.matchAll(/^\s*set timeout=(-?\d+)/gm)].map(([, seconds]) => seconds)
     const words = defaultKernelWords(config)
-    const faults = kernelArguments.filter((word) => !words.includes(word)).map((word) => `no ${word}`)
+    const wanted = [...kernelArguments, `console=${archs[expected.arch].serialConsole}`]
+    const faults = wanted.filter((word) => !words.includes(word)).map((word) => `no ${word}`)
     // The time limit after a failed boot comes first, the usual one last.
     if (timeouts.at(-1) !== '0') faults.push(`the time limit is ${timeouts.at(-1) ?? 'missing'} s`)
     return judge(faults, words.join(' '))
@@ -163,7 +165,8 @@ const xenstore: ContentCheck = {
   group: 'file',
   at: 'content',
   does: 'looks for /usr/bin/xenstore-read',
-  run: async ({ files }) => {
+  run: async ({ files, expected }) => {
+    if (expected.arch !== 'x86_64') return skipped(`CloudStack has no Xen hosts of ${expected.arch}`)
     const entry = await files.stat('/usr/bin/xenstore-read')
     return entry === undefined ? failed('there is none') : passed(`${entry.sizeBytes} bytes`)
   },

@@ -11,6 +11,7 @@ import type { Layout } from '../../disk/layout.ts'
 import { convertImage } from '../../disk/qemu-img.ts'
 import { PipelineError, shownLines } from '../../errors.ts'
 import { freeBytes } from '../../host/files.ts'
+import { isForeign } from '../../host/foreign.ts'
 import { runMarker, startGroup } from '../../host/process.ts'
 import { removeTree } from '../../host/remove-tree.ts'
 import { temporaryFolderIn } from '../../host/run-folder.ts'
@@ -48,7 +49,7 @@ export async function bootstrap(request: BootstrapRequest): Promise<PackageChang
     // Open to the namespace's root and so to everyone: an unguessable name, invisible in listings and argv, protects it.
     const shared = await mkdtemp(join(work, 'shared-'))
     await chmod(shared, 0o777)
-    for (const script of bootstrapScripts)
+    for (const script of bootstrapScripts(request.image))
       await copyFile(script, join(work, script.pathname.split('/').at(-1) ?? ''))
     const raw = join(shared, 'disk.raw')
     await mkdir(request.packageCache, { recursive: true })
@@ -71,7 +72,8 @@ export async function bootstrap(request: BootstrapRequest): Promise<PackageChang
 
 async function runMmdebstrap(request: BootstrapRequest, work: string, raw: string): Promise<void> {
   const { image, packageCache, log, runId, signal } = request
-  const command = bootstrapCommand(image, request.layout, { scripts: work, packageCache, disk: raw })
+  const paths = { scripts: work, packageCache, disk: raw }
+  const command = bootstrapCommand(image, request.layout, paths, isForeign(image.arch))
   // The log's disk may be full.
   const lastLines: string[] = []
   const mmdebstrap = startGroup('mmdebstrap', command.words, {

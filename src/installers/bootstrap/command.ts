@@ -1,8 +1,15 @@
 /** The mmdebstrap command: everything that determines layer 0, besides the content of its scripts. */
 
+import { archs } from '../../arch.ts'
 import type { ResolvedImage } from '../../config/resolved.ts'
 import { renderSourceLines, renderSources } from '../../debian/archives.ts'
-import { type Layout, renderFstab, renderSfdisk, sectorBytes } from '../../disk/layout.ts'
+import {
+  type Layout,
+  type PlacedPartition,
+  renderFstab,
+  renderSfdisk,
+  sectorBytes,
+} from '../../disk/layout.ts'
 import { quote } from '../../host/shell-words.ts'
 import { basePackages, dpkgExcludes, initramfsSettings, initramfsSettingsFile } from '../base-system.ts'
 
@@ -22,17 +29,27 @@ export interface BootstrapPaths {
   readonly disk: string
 }
 
-/** Scripts that mmdebstrap runs as hooks. */
-export const bootstrapScripts = ['prepare.sh', 'customize.sh', 'make-disk.sh'].map(
-  (name) => new URL(`./${name}`, import.meta.url),
-)
+/** Scripts that mmdebstrap runs as hooks for an image. Those of a foreign architecture count on every host. */
+export function bootstrapScripts({ arch }: Pick<ResolvedImage, 'arch'>): readonly URL[] {
+  const more =
+    archs[arch].table === 'gpt' ? ['make-esp.sh', 'cross.sh', 'cross-dpkg.sh', 'cross-perl.sh'] : []
+  return ['prepare.sh', 'customize.sh', 'make-disk.sh', ...more].map(
+    (name) => new URL(`./${name}`, import.meta.url),
+  )
+}
 
+/** @param isCross whether the host is of another architecture than the image: the result is the same */
 export function bootstrapCommand(
   image: ResolvedImage,
   layout: Layout,
   paths: BootstrapPaths,
+  isCross = false,
 ): BootstrapCommand {
-  const hook = (name: string) => `ROOT="$1" sh ${quote(`${paths.scripts}/${name}`)}`
+  const hook = (name: string, ...words: readonly string[]) =>
+    [`ROOT="$1" sh ${quote(`${paths.scripts}/${name}`)}`, ...words].join(' ')
+  const cross = (kind: 'setup' | 'essential' | 'customize', step: string) =>
+    isCross ? [`--${kind}-hook=${hook('cross.sh', step)}`] : []
+  const esp = layout.partitions.find(({ filesystem }) => filesystem === 'vfat')
   const words = [
     '--mode=unshare',
     '--variant=apt',
@@ -42,17 +59,24 @@ export function bootstrapCommand(
     // The lists stay, so that the guest's own update only fetches changes.
     '--skip=cleanup/apt/lists,download/empty,essential/unlink',
     `--setup-hook=${hook('prepare.sh')}`,
+    ...cross('setup', 'begin'),
+    ...cross('essential', 'swap'),
     '--setup-hook=mkdir -p "$1/var/cache/apt/archives"',
     `--setup-hook=sync-in ${quote(paths.packageCache)} /var/cache/apt/archives`,
     `--customize-hook=sync-out /var/cache/apt/archives ${quote(paths.packageCache)}`,
     `--customize-hook=${'rm -rf "$1"/var/cache/apt/archives/*.deb'}`,
+    ...cross('customize', 'end'),
     `--customize-hook=${hook('customize.sh')}`,
+    ...(esp === undefined ? [] : efiHooks),
     `--customize-hook=${hook('make-disk.sh')}`,
+    ...(esp === undefined ? [] : [`--customize-hook=${hook('make-esp.sh')}`]),
+    ...cross('customize', 'list'),
     image.suite,
     '/dev/null',
     ...renderSourceLines(image),
   ]
-  return { words, environment: hookEnvironment(image, layout, paths.disk) }
+  const environment = hookEnvironment(image, layout, paths.disk)
+  return { words, environment: isCross ? { ...environment, PATH: crossPath() } : environment }
 }
 
 /** The command as a person could type it. */
@@ -61,8 +85,16 @@ export function renderCommand({ words, environment }: BootstrapCommand): string 
   return `${[...variables, ['mmdebstrap', ...words.map(quote)].join(' \\\n  ')].join('\n')}\n`
 }
 
+/** Where `cross.sh` has put this host's programs comes first, inside of the tree; there is no such folder outside. */
+function crossPath(): string {
+  return `/.native/bin:${process.env.PATH ?? ''}`
+}
+
 function hookEnvironment(image: ResolvedImage, layout: Layout, disk: string): Record<string, string> {
-  const partitions = [...layout.partitions].sort((a, b) => (b.mount ?? '').length - (a.mount ?? '').length)
+  const partitions = [...layout.partitions]
+    .filter(({ filesystem }) => filesystem !== 'vfat')
+    .sort((a, b) => (b.mount ?? '').length - (a.mount ?? '').length)
+  const esp = layout.partitions.find(({ filesystem }) => filesystem === 'vfat')
   return {
     DPKG_EXCLUDES: dpkgExcludes.join('\n'),
     INITRAMFS_SETTINGS: initramfsSettings(image.disk).join('\n'),
@@ -80,6 +112,7 @@ function hookEnvironment(image: ResolvedImage, layout: Layout, disk: string): Re
     DISK: disk,
     DISK_BYTES: `${layout.sizeBytes}`,
     SFDISK_INPUT: renderSfdisk(layout),
+    ...(esp === undefined ? {} : { ESP: espWords(esp) }),
     PARTITIONS: partitions
       .map(({ startSector, sectors, filesystem, uuid, reservedPercent, mount }) =>
         [
@@ -93,4 +126,14 @@ function hookEnvironment(image: ResolvedImage, layout: Layout, disk: string): Re
       )
       .join('\n'),
   }
+}
+
+/** The folder that the partition is mounted on; and upgrades of GRUB must find what firmware starts, and leave its variables. */
+const efiHooks = [
+  '--customize-hook=mkdir -p "$1/boot/efi"',
+  `--customize-hook=printf ${quote('grub-efi-arm64 grub2/%s boolean %s\\n')} force_efi_extra_removable true update_nvram false | chroot "$1" debconf-set-selections`,
+] as const
+
+function espWords({ startSector, sectors, uuid }: PlacedPartition): string {
+  return [startSector * sectorBytes, sectors * sectorBytes, uuid.replace('-', '')].join(' ')
 }

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import type { ResolvedImage } from '../../config/resolved.ts'
 import { sha256 } from '../../digest.ts'
 import { placePartitions } from '../../disk/layout.ts'
+import { requireForeign } from '../../host/foreign.ts'
 import { noteFolder } from '../../host/run-folder.ts'
 import { baseFacts } from '../base-system.ts'
 import type { Installer, KeyParts } from '../installer.ts'
@@ -17,6 +18,7 @@ export const bootstrapInstaller: Installer = {
   placesPartitions: false,
   keyParts,
   predict: predictPackages,
+  preflight: ({ arch }) => requireForeign(arch),
   install: async ({ image, layout, disk, packageCache, runFolder, emit, signal }) => {
     const log = join(runFolder.path, 'base.log')
     const packages = await bootstrap({
@@ -43,7 +45,7 @@ async function keyParts(image: ResolvedImage): Promise<KeyParts> {
   const layout = placePartitions(image.disk, stand.identity)
   const command = renderCommand(bootstrapCommand(image, layout, stand))
   const scripts = await Promise.all(
-    bootstrapScripts.map(async (url) => ({
+    bootstrapScripts(image).map(async (url) => ({
       name: url.pathname.split('/').at(-1) ?? '',
       text: await readFile(url, 'utf8'),
     })),

@@ -8,6 +8,7 @@ import type { InstalledBase, Installer, InstallRequest, KeyParts } from '../inst
 import { installDebian } from './debian-installer.ts'
 import { renderImagePreseed } from './image-preseed.ts'
 import { hostAddress, httpPortPlaceholder } from './machine.ts'
+import { requireMbr } from './partman-recipe.ts'
 import { startPhases } from './parts.ts'
 import { installerKernelArguments } from './preseed.ts'
 import { renderInstallerFiles } from './render-files.ts'
@@ -19,7 +20,10 @@ export const debianInstaller: Installer = {
   placesPartitions: true,
   keyParts: async (image) => keyParts(image),
   readiness: readinessOfUdebs,
-  preflight: requireUdebs,
+  preflight: async (image, signal) => {
+    requireMbr(image.disk)
+    await requireUdebs(image, signal)
+  },
   install,
   renderFiles: renderInstallerFiles,
 }

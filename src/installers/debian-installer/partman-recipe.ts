@@ -40,6 +40,15 @@ export function recipeEntries(disk: Disk): readonly string[] {
   })
 }
 
+/** @throws PipelineError `installer-disk` */
+export function requireMbr({ table }: Disk): void {
+  if (table === 'gpt')
+    throw diskFault(
+      'it numbers the partitions of a GPT in a row, and not from 5',
+      'make layer 0 with: --installer bootstrap.',
+    )
+}
+
 function unitsOf(partition: Partition): number {
   return partition.grow ? 0 : Math.ceil(((partition.sizeMiB ?? 0) * bytesPerMiB) / bytesPerUnit)
 }
@@ -47,6 +56,8 @@ function unitsOf(partition: Partition): number {
 function partitionWords(partition: Partition): readonly string[] {
   const { filesystem, mount, primary, bootable, reservedPercent } = partition
   const place = [...(primary ? ['$primary{ }'] : []), ...(bootable ? ['$bootable{ }'] : [])]
+  // partman's method chooses the file system and the mount point.
+  if (filesystem === 'vfat') return ['free', '$iflabel{ gpt }', 'method{ efi } format{ }']
   if (filesystem === 'swap') return ['linux-swap', ...place, 'method{ swap } format{ }']
   return [
     filesystem,
@@ -57,11 +68,11 @@ function partitionWords(partition: Partition): readonly string[] {
   ]
 }
 
-function diskFault(message: string): PipelineError {
+function diskFault(message: string, hint = 'change disk in pipeline.ts.'): PipelineError {
   return new PipelineError({
     code: 'installer-disk',
     message: `debian-installer cannot make this disk: ${message}`,
-    hint: 'change disk in pipeline.ts.',
+    hint,
     exitCode: exitCodes.badInput,
   })
 }

@@ -1,5 +1,6 @@
 /** An image's definition as answers for debian-installer: its preseed and its kernel arguments. */
 
+import { archs } from '../../arch.ts'
 import type { ExtraAnswer } from '../../config/debian-installer.ts'
 import type { ImageFacts } from '../../config/image.ts'
 import { renderTemplate } from '../../template.ts'
@@ -150,7 +151,7 @@ export function installerKernelArguments(
     'DEBIAN_FRONTEND=text',
     'DEBCONF_DEBUG=5',
     'TERM=dumb',
-    'console=ttyS0',
+    `console=${archs[image.arch].serialPort}`,
     // A panic ends the machine instead of leaving it hanging.
     'panic=-1',
     // The guest only runs Debian's own installer: mitigations would cost time for nothing.

@@ -19,6 +19,7 @@ export function renderInstallerFiles(
     machineArguments: qemuArguments(
       installerMachine({
         ...image.machine,
+        arch: image.arch,
         accelerator: 'kvm',
         cpu: 'host',
         disk: 'run/disk.qcow2',

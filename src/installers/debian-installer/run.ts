@@ -213,6 +213,7 @@ async function prepare(
     outputFolder: join(scratch.folder, 'output'),
     machineName: request.name,
     httpFolder: logs.http,
+    arch: acceleration.arch,
     accelerator: acceleration.accelerator,
     machineArguments: qemuArguments(
       installerMachine({

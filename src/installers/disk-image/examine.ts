@@ -49,6 +49,14 @@ function requireLayout({ disk: wanted }: Wanted, disk: DiskFiles): Layout {
     const sizeMiB = Math.ceil(disk.sizeBytes / mebibyte)
     faults.push(`the disk has ${sizeMiB} MiB, more than disk.sizeMiB, which is ${wanted.sizeMiB}`)
   }
+  if (wanted.table === 'gpt') {
+    const hint = 'leave out the variants with such a disk, or make their layer 0 with: --installer bootstrap.'
+    throw unfitLayout(
+      disk,
+      [...faults, 'disk.table is gpt, and an image with an MBR is all that can be read'],
+      hint,
+    )
+  }
   if (disk.table !== 'dos') {
     const table = disk.table === 'none' ? 'no partition table' : `a partition table of the kind ${disk.table}`
     throw unfitLayout(

@@ -61,10 +61,11 @@ sub hear {
 
 # The disk's own filesystems, outermost first, each once however often it is mounted.
 sub mount_points {
+    my ($types) = @_;
     my (%seen, @folders);
     for (split /\n/, read_file('/proc/self/mounts')) {
         my (undef, $folder, $type) = split ' ';
-        next unless $type =~ /^(?:ext[234]|xfs|btrfs)$/;
+        next unless $type =~ $types;
         $folder =~ s/\\([0-7]{3})/chr oct $1/ge;
         my $device = (stat $folder)[0];
         push @folders, $folder unless $seen{$device}++;
@@ -73,7 +74,9 @@ sub mount_points {
 }
 
 sub freeze {
-    for my $folder (reverse mount_points()) {
+    # It knows no freezing, and is hardly ever written to.
+    run('sync', '--file-system', $_) for mount_points(qr/^vfat$/);
+    for my $folder (reverse mount_points(qr/^(?:ext[234]|xfs|btrfs)$/)) {
         open my $opened, '<', $folder or die "$folder: $!\n";
         if (!ioctl $opened, $FIFREEZE, 0) {
             my $why = "$folder: $!";

@@ -117,6 +117,63 @@ describeWith(['sfdisk'], 'the partition table, judged by sfdisk', () => {
   })
 })
 
+describeWith(['sfdisk'], 'a GPT, judged by sfdisk', () => {
+  const env = { PATH: pathOfTools, LC_ALL: 'C' }
+  const esp = partition({ mount: '/boot/efi', filesystem: 'vfat', sizeMiB: 64, primary: true })
+  const disk: Disk = {
+    table: 'gpt',
+    sizeMiB: 5040,
+    partitions: [esp, { ...boot, bootable: false }, swap, root],
+  }
+  const layout = placePartitions(disk, 'a layer')
+  const write = () => {
+    writeFileSync(path('disk'), '')
+    truncateSync(path('disk'), layout.sizeBytes)
+    execFileSync('sfdisk', ['--quiet', path('disk')], { input: renderSfdisk(layout), env })
+    const json = execFileSync('sfdisk', ['--json', path('disk')], { encoding: 'utf8', env })
+    return (JSON.parse(json) as { partitiontable: SfdiskTable }).partitiontable
+  }
+
+  it('has the EFI system partition first, and the numbers that a first boot grows', () => {
+    const table = write()
+    expect(table.label).toBe('gpt')
+    expect(table.id.toLowerCase()).toBe(layout.diskId)
+    const found = table.partitions.map(({ node, start, size, type, ...rest }) => ({
+      number: Number(/\d+$/.exec(node)?.[0]),
+      startSector: start,
+      sectors: size,
+      type: type.slice(0, 8).toLowerCase(),
+      isAutomatic: !('attrs' in rest),
+    }))
+    const types = { vfat: 'c12a7328', swap: '0657fd6d', ext2: '0fc63daf', ext4: '0fc63daf' }
+    expect(found).toEqual(
+      layout.partitions.map(({ number, startSector, sectors, filesystem }) => ({
+        number,
+        startSector,
+        sectors,
+        type: types[filesystem],
+        isAutomatic: filesystem !== 'swap',
+      })),
+    )
+    expect(found.map(({ number }) => number)).toEqual([1, 2, 5, 6])
+  })
+
+  it('is found sound by sfdisk --verify, and is the same bytes again', () => {
+    write()
+    const text = execFileSync('sfdisk', ['--verify', path('disk')], { encoding: 'utf8', env })
+    expect(text).toContain('No errors detected')
+    const first = execFileSync('sha256sum', [path('disk')], { encoding: 'utf8' })
+    write()
+    expect(execFileSync('sha256sum', [path('disk')], { encoding: 'utf8' })).toBe(first)
+  })
+
+  it('has an fstab that names the FAT by its serial number, and lets a boot go on without it', () => {
+    expect(renderFstab(layout)).toMatch(
+      /^UUID=[0-9A-F]{4}-[0-9A-F]{4} \/boot\/efi vfat umask=0077,nofail,\S+ 0 0$/m,
+    )
+  })
+})
+
 describe('the identity of a disk', () => {
   const [, disk] = disks[0] as (typeof disks)[number]
 

@@ -17,6 +17,7 @@ const names = Object.keys(deviceModels) as DeviceModelName[]
 
 const machine = (over: Partial<GuestMachine> = {}): GuestMachine => ({
   model: deviceModels.virtio,
+  arch: 'x86_64',
   accelerator: 'tcg',
   cpu: 'Haswell-v4,-cx16',
   cpus: 2,

@@ -23,7 +23,7 @@ async function start(name: string, incoming?: SavedGuest): Promise<Guest> {
     backing: incoming?.disk ?? { driver: 'raw', file: { driver: 'file', filename: path('empty') } },
     diskBytes: 1024 ** 2,
     model: deviceModels['virtio-scsi'],
-    acceleration: { accelerator: 'tcg', cpu: 'max' },
+    acceleration: { arch: 'x86_64', accelerator: 'tcg', cpu: 'max' },
     cpus: 1,
     memoryMiB: 32,
     networks: [{ network: '10.250.0.0/24', host: '10.250.0.1' }],

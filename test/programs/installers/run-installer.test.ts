@@ -31,7 +31,7 @@ async function install(
         variant: 'trixie-x86_64',
         name: 'installer',
         machine: { cpus: 1, memoryMiB: 512 },
-        acceleration: { accelerator: 'tcg', cpu: 'max' },
+        acceleration: { arch: 'x86_64', accelerator: 'tcg', cpu: 'max' },
         packer: '1.7',
         medium: { kernel: path('kernel'), initrd: path('initrd'), source: 'a test' },
         overlay: [],

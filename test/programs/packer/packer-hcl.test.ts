@@ -40,6 +40,7 @@ describe('the Packer template', () => {
       dummyDigest: `sha256:${'0'.repeat(64)}`,
       outputFolder: '/tmp/output',
       machineName: image.name,
+      arch: 'x86_64',
       accelerator: 'tcg',
       machineArguments: [['-nodefaults'], ['-netdev', 'hostfwd=tcp:127.0.0.1:{{ .SSHHostPort }}-:22']],
       privateKey: '/tmp/${key}',

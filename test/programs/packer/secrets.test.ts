@@ -65,6 +65,7 @@ const view: Omit<PackerView, 'stages'> = {
   dummyDigest: `sha256:${'0'.repeat(64)}`,
   outputFolder: 'output',
   machineName: 'sample',
+  arch: 'x86_64',
   accelerator: 'tcg',
   machineArguments: [],
   privateKey: 'key',

@@ -25,7 +25,14 @@ async function start(
   env: Readonly<Record<string, string>> = {},
 ): Promise<Qmp> {
   const machine: Machine = {
-    ...{ type: 'pc', accelerator: 'tcg', cpu: 'qemu64', memoryMiB: 32, serial: 'none', savesStates: true },
+    ...{
+      arch: 'x86_64',
+      accelerator: 'tcg',
+      cpu: 'qemu64',
+      memoryMiB: 32,
+      serial: 'none',
+      savesStates: true,
+    },
     cards: [{ device: 'virtio-net-pci', network: { isOpen: true } }],
     qmpSocket: path(name),
     ...changes,
@@ -109,6 +116,7 @@ describeWith(['qemu-system-x86_64', 'zstd'], "a guest's state, judged by QEMU", 
 
   it('belongs to one layer, one QEMU and one machine', async () => {
     const machine = {
+      arch: 'x86_64',
       accelerator: 'tcg',
       cpu: 'max',
       cpus: 2,

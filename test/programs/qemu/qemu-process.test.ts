@@ -17,7 +17,7 @@ afterEach(async () => {
 })
 
 const machine = (over: Partial<Machine> = {}): Machine => ({
-  type: 'pc',
+  arch: 'x86_64',
   accelerator: 'tcg',
   cpu: 'max',
   memoryMiB: 32,

@@ -120,7 +120,7 @@ async function failures(change: Change = {}): Promise<string[]> {
   const image = { partitions, ...change, files: Object.fromEntries(files) as Record<string, FakeFile> }
   const subject = {
     files: fakeImageFiles(image),
-    expected: { account: 'cloud', release: '4.22.0', ...change.expected },
+    expected: { arch: 'x86_64' as const, account: 'cloud', release: '4.22.0', ...change.expected },
   }
   const found = await Promise.all(
     contentChecksOf('cloudstack').map(async (check) => [check.id, await check.run(subject)] as const),
@@ -128,6 +128,34 @@ async function failures(change: Change = {}): Promise<string[]> {
   return found.filter(([, { status }]) => status === 'failed').map(([id]) => id)
 }
 
+/** What differs on ARM. */
+const gpt: readonly PartitionFacts[] = [
+  {
+    ...(partitions[0] as PartitionFacts),
+    number: 1,
+    filesystem: 'vfat',
+    mount: '/boot/efi',
+    startSector: 2048,
+    bootable: false,
+    reservedBlocks: undefined,
+  },
+  ...partitions.map((one) => ({
+    ...one,
+    number: one.mount === '/boot' ? 2 : one.number,
+    startSector: one.startSector + 4096,
+    bootable: false,
+  })),
+]
+const onArm = (change: Change = {}): Change => ({
+  partitionTable: 'gpt',
+  partitions: gpt,
+  expected: { arch: 'aarch64' },
+  ...change,
+  files: {
+    '/boot/grub/grub.cfg': String(sound['/boot/grub/grub.cfg']).replace('ttyS0,115200n8', 'ttyAMA0'),
+    ...change.files,
+  },
+})
 const without = (path: string): Change => ({ files: { [path]: undefined } })
 const file = (path: string, content: FakeFile): Change => ({ files: { [path]: content } })
 const link = (path: string, target: string): Change => file(path, { link: target })
@@ -142,8 +170,19 @@ describe('what is on a disk', () => {
     expect(await failures(), 'a new check needs what it looks for in `sound` of this file').toEqual([])
   })
 
+  it('is found sound on ARM, with a GPT that has the EFI system partition first', async () => {
+    expect(await failures(onArm())).toEqual([])
+  })
+
   it.each<[string, Change, string[]]>([
     ['a GPT', { partitionTable: 'gpt' }, ['A4']],
+    ["an MBR for ARM, and a PC's console", { expected: { arch: 'aarch64' } }, ['A4', 'A6']],
+    ['a GPT without a file system for firmware', onArm({ partitions: gpt.slice(1) }), ['A4']],
+    [
+      'one whose root is 4',
+      onArm({ partitions: gpt.map((one) => ({ ...one, number: one.number === 6 ? 4 : one.number })) }),
+      ['A4'],
+    ],
     [
       'swap behind the root',
       {

@@ -30,7 +30,7 @@ async function ask(
   await writeMetadata(path(), image, [{ target, path: basename(file), ...checksums } as ImageResult])
   const text = change(readFileSync(path('metadata.ini'), 'utf8'))
   writeFileSync(path('metadata.ini'), text)
-  const expected = isForeign ? foreignExpectations : expectationsOf(image)
+  const expected = isForeign ? foreignExpectations('x86_64') : expectationsOf(image)
   const subject = { packedAs: file, target, expected, signal: never } as unknown as FileSubject
   return registrationChecks[0]?.run(subject)
 }

@@ -6,7 +6,7 @@ import { escapeValue, qemuArguments } from '../../../src/qemu/arguments.ts'
 import type { Machine } from '../../../src/qemu/machine.ts'
 import { buildMachine } from '../../../src/stages/build-machine.ts'
 
-const bare: Machine = { type: 'pc', accelerator: 'tcg', cpu: 'max', memoryMiB: 64, serial: 'none' }
+const bare: Machine = { arch: 'x86_64', accelerator: 'tcg', cpu: 'max', memoryMiB: 64, serial: 'none' }
 
 /** Options of a machine that the bare one does not have. */
 function added(over: Partial<Machine>): readonly string[] {
@@ -37,7 +37,11 @@ describe('a machine', () => {
   ]
   const rows: readonly (readonly [reason: string, over: Partial<Machine>, options: readonly string[]])[] = [
     ['processors are counted', { cpus: 2 }, ['-smp 2']],
-    ['another architecture has another machine', { type: 'virt' }, ['-machine type=virt,accel=tcg']],
+    [
+      'another architecture has another machine',
+      { arch: 'aarch64' },
+      ['-machine type=virt,accel=tcg,gic-version=max'],
+    ],
     [
       'a drive keeps its name under snapshots, and needs no flush that a crash could miss',
       { disk: { backend: { drive: '/out/d.qcow2' }, devices: ['virtio-blk-pci,drive=disk0'] } },
@@ -234,6 +238,7 @@ describe('a machine', () => {
 })
 
 const shared = {
+  arch: 'x86_64',
   accelerator: 'kvm',
   cpu: 'host',
   cpus: 2,

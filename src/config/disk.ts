@@ -1,0 +1,39 @@
+/** The disk of the images, as a person writes it. */
+
+import { z } from 'zod'
+import { maximumDiskMiB } from './image.ts'
+
+const partition = z.strictObject({
+  /** Mount point; leave out for swap. */
+  mount: z
+    .string()
+    .regex(/^\/$|^(\/[a-z0-9_-]+)+$/, 'must be an absolute path in lower case')
+    .optional(),
+  /** What it is formatted with; `vfat` is for the EFI system partition alone. */
+  filesystem: z.enum(['ext2', 'ext4', 'swap', 'vfat']),
+  /** MiB; leave out for the one that takes the rest. */
+  sizeMiB: z.int().min(8, 'must be at least 8 MiB').optional(),
+  /** Takes the rest of the disk and grows with it. Only the last one may. @default false */
+  grow: z.boolean().default(false),
+  /** Numbered from 1; the others are numbered from 5, and are logical partitions in an MBR. @default false */
+  primary: z.boolean().default(false),
+  /** Marks it as the one that a BIOS boots from. @default false */
+  bootable: z.boolean().default(false),
+  /** Share of blocks reserved for root, in percent. @default 0 */
+  reservedPercent: z.number().min(0).max(50).default(0),
+})
+
+export const diskField = z.strictObject({
+  /** Kind of the partition table: `gpt` for firmware that is UEFI, as on aarch64. Left out, an MBR. */
+  table: z.literal('gpt', { error: 'must be gpt, or left out for an MBR' }).optional(),
+  /** A multiple of 126 MiB, which every format can express. */
+  sizeMiB: z
+    .int()
+    .positive()
+    .max(
+      maximumDiskMiB,
+      `must be at most ${maximumDiskMiB} MiB, the most that a DOS partition table can hold`,
+    ),
+  /** In the order of the disk. */
+  partitions: z.array(partition).min(1),
+})
