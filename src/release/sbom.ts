@@ -57,11 +57,14 @@ export function renderSbom(
 /** A bill of six hundred packages has 600 kB. */
 export const mostSbomBytes = 16 * 1024 ** 2
 
+/** Compiling the schema takes most of a second, so it is compiled once for all bills. */
+const validator = new Validation.JsonStrictValidator(Spec.Version.v1dot6)
+
 /** What is wrong with a bill according to CycloneDX's own schema; undefined if it is valid. */
 export async function faultOfSbom(text: string): Promise<string | undefined> {
   const excess = excessOf(parseJson(text))
   if (excess !== undefined) return excess
-  const found = await new Validation.JsonStrictValidator(Spec.Version.v1dot6).validate(text)
+  const found = await validator.validate(text)
   return found === null ? undefined : JSON.stringify(found)
 }
 
