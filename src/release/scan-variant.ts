@@ -63,7 +63,7 @@ export async function scanVariant(
     exceptions: [
       ...(open.length === 0
         ? []
-        : [say(`${open.length} known vulnerabilities have a fix that is not installed: ${listOf(open)}`)]),
+        : [say(`fixes of known vulnerabilities are not installed: ${listOf(open)}`)]),
       ...expired.map((one) => say(`${one.vulnerability} was accepted until ${one.until}`)),
     ],
   }

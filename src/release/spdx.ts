@@ -83,7 +83,7 @@ function describeImage({ fileName, release, debianVersion, files }: SbomSubject)
     SPDXID: imageId,
     name: fileName,
     versionInfo: release,
-    primaryPackagePurpose: 'OPERATING-SYSTEM',
+    primaryPackagePurpose: 'OPERATING_SYSTEM',
     summary: `Debian ${debianVersion}, as a disk image`,
     comment: files.map(({ file, sha256 }) => `${file}: sha256 ${sha256}`).join('\n'),
     downloadLocation: unsaid,

@@ -30,7 +30,7 @@ describeWith(['debugfs', 'mke2fs', 'sfdisk', 'blkid', 'qemu-img'], 'a release th
     give('grype', grypeAnswer)
     expect(await release('--scan')).toBe(4)
     expect(text.stderr).toContain(
-      'vulnerable: trixie-x86_64: 2 known vulnerabilities have a fix that is not installed: CVE-2026-0004 in dpkg, CVE-2026-0002 in libc6',
+      'vulnerable: trixie-x86_64: fixes of known vulnerabilities are not installed: CVE-2026-0004 in dpkg, CVE-2026-0002 in libc6',
     )
     expect(existsSync(path('out', 'release'))).toBe(false)
     expect(await release('--scan', '--allow', 'vulnerable'), text.stderr).toBe(0)
