@@ -1,7 +1,7 @@
 /**
  * `unit` in seconds, `programs` with ours and others' run for real, `golden` on rendered files, `e2e` with real guests, one after
- * the other. `survive`, `breakages`, `hosts`, `reproduce`, `workflows` and `cloudstack` take too long for every day, `suites` asks
- * Debian's mirror: `npm test` leaves them out, and each has a script of its own.
+ * the other. `survive`, `breakages`, `hosts`, `reproduce`, `workflows`, `container` and `cloudstack` take too long for every day, `suites`
+ * asks Debian's mirror: `npm test` leaves them out, and each has a script of its own.
  */
 
 import { defineConfig } from 'vitest/config'
@@ -131,6 +131,16 @@ export default defineConfig({
           include: ['test/reproduce/**/*.test.ts'],
           testTimeout: 7_200_000,
           sequence: { groupOrder: 11 },
+          env,
+        },
+      },
+      {
+        // The steps of the Containerfile, in a tree that mmdebstrap makes.
+        test: {
+          name: 'container',
+          include: ['test/container/**/*.test.ts'],
+          testTimeout: 7_200_000,
+          sequence: { groupOrder: 12 },
           env,
         },
       },

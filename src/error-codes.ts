@@ -1,6 +1,7 @@
 /** Every code of an expected failure. `docs/troubleshooting.md` explains each one and what to do. */
 
 export const errorCodes = [
+  'accepted-unreadable',
   'agent-silent',
   'apt-list-unproved',
   'assignment-syntax',
@@ -125,6 +126,7 @@ export const errorCodes = [
   'repack-unfit',
   'reproduce-settings',
   'reproduce-source',
+  'scan-failed',
   'seal-failed',
   'setup-apt-failed',
   'setup-incomplete',

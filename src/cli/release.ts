@@ -6,6 +6,7 @@ import type { ResolvedImage } from '../config/resolved.ts'
 import { exitCodes, PipelineError } from '../errors.ts'
 import { outFolderAt } from '../host/out-folder.ts'
 import { requireReadable } from '../host/signature.ts'
+import { readAccepted } from '../release/accepted.ts'
 import { type ExceptionKind, exceptionKinds, readReleaseRecord } from '../release/record.ts'
 import { describeRun } from '../release/statement.ts'
 import { requireTag } from '../release/tag.ts'
@@ -24,6 +25,8 @@ interface ReleaseOptions extends PipelineOptions {
   readonly maxAge?: number
   readonly allow: readonly ExceptionKind[]
   readonly leaveOut: readonly TargetName[]
+  readonly scan?: boolean
+  readonly accepted?: string
   readonly sign?: string
   readonly signOpenpgp?: string
   readonly json?: boolean
@@ -52,6 +55,11 @@ export function releaseCommand(command: Command, terminal: Terminal, choose: Cho
         .argParser(parseChoice(targetNames))
         .default([]),
     )
+    .option(
+      '--scan',
+      'add what grype or trivy, if one is on this host, knows of the packages’ vulnerabilities',
+    )
+    .option('--accepted <file>', 'vulnerabilities that the images may have, in YAML; scans')
     .option('--sign <file>', 'SSH key to sign the release with: a private one, or a public one of an agent')
     .option(
       '--sign-openpgp <key>',
@@ -84,13 +92,16 @@ async function make(options: ReleaseOptions, terminal: Terminal): Promise<number
   const isNamed = options.variant.length > 0
   const { pipeline, images, outFolder } = await choosePipeline({ ...options, all: !isNamed }, 'download')
   if (options.tag !== undefined) requireTag(options.tag, images[0] as ResolvedImage)
+  const accepted = options.accepted === undefined ? [] : await readAccepted(options.accepted)
+  const isScanned = options.scan === true || options.accepted !== undefined
   const before = options.since === undefined ? undefined : await readReleaseRecord(options.since)
   const folder = options.to === undefined ? outFolderAt(outFolder).release : resolvePath(options.to)
   const chosen = new Set(images.map(({ variant }) => variant))
   // The library for bills of materials takes a quarter of a second to load, so no other verb waits for it.
+  const { findScanner } = await import('../release/scan.ts')
   const { makeRelease, tooLargeForGitHub } = await import('../release/make-release.ts')
   await requireReadable([options.sign])
-  const record = await untilInterrupted((signal) =>
+  const record = await untilInterrupted(async (signal) =>
     makeRelease({
       images,
       otherVariants: pipeline.images.map(({ variant }) => variant).filter((name) => !chosen.has(name)),
@@ -103,6 +114,7 @@ async function make(options: ReleaseOptions, terminal: Terminal): Promise<number
       tag: options.tag,
       before,
       claimed: describeRun(process.env),
+      scan: isScanned ? { scanner: await findScanner(), accepted, now: new Date() } : undefined,
       keys: {
         ssh: pathOf(options.sign),
         openpgp: options.signOpenpgp,

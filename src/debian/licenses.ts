@@ -1,55 +1,53 @@
 /** Licenses from Debian's copyright files, as far as they are machine-readable. */
 
+import { expressionsOf } from './license-names.ts'
 import { parseFields } from './release.ts'
 
+/** OpenJDK's has 220 kB. */
+export const mostCopyrightBytes = 2 * 1024 ** 2
+
 /**
- * The short names of the licenses in a machine-readable copyright file; none for a file in prose. Names that only mean
- * something to people (`other`, `custom`) are left out.
+ * The licenses that a machine-readable copyright file declares for the files of its package, as SPDX license expressions
+ * that hold all at once, sorted; none for a file in prose, or one that goes beyond all measure.
  */
 export function parseLicenses(text: string): readonly string[] {
-  const [header = '', ...stanzas] = text.split(/\n(?:\s*\n)+/)
-  if (!/^Format(?:-Specification)?:.*(?:copyright-format|dep5)/im.test(header)) return []
-  const names = stanzas.flatMap((stanza) => {
-    const fields = parseFields(stanza)
-    const line = fields.has('Files') ? fields.get('License')?.split('\n')[0]?.trim() : undefined
-    return line === undefined || line === '' ? [] : [toSpdx(line)]
-  })
-  return [...new Set(names)].sort()
+  if (text.length > mostCopyrightBytes) return []
+  const [header = '', ...stanzas] = paragraphsOf(text)
+  const { format = '', license } = fieldsOf(header)
+  if (!/copyright-format|dep5/i.test(format)) return []
+  const declared = stanzas
+    .map(fieldsOf)
+    .flatMap((fields) => (fields.files === undefined ? [] : [fields.license]))
+  const lines = declared.length === 0 ? [license] : declared
+  const known = new Set(lines.flatMap((line) => line?.split('\n')[0]?.trim() || []))
+  if (known.size > mostLicenses || [...known].some(({ length }) => length > mostNameCharacters)) return []
+  return [...new Set([...known].flatMap(expressionsOf))].sort()
 }
 
-/** Debian's operators are SPDX's in lower case, with a comma where precedence matters. */
-function toSpdx(line: string): string {
-  const words = line.replaceAll(/,\s+(and|or)\b/gi, ' $1').split(/\s+/)
-  return words
-    .map((word) =>
-      /^(and|or|with)$/i.test(word) ? word.toUpperCase() : (spdxNames[word.toLowerCase()] ?? gnu(word)),
-    )
-    .join(' ')
+// --- internal ---
+
+/** Perl has fifty. */
+const mostLicenses = 500
+const mostNameCharacters = 200
+
+function paragraphsOf(text: string): readonly string[] {
+  const paragraphs: string[][] = [[]]
+  for (const line of text.split('\n')) {
+    if (line.trim() !== '') paragraphs.at(-1)?.push(line)
+    else if (paragraphs.at(-1)?.length !== 0) paragraphs.push([])
+  }
+  return paragraphs.map((lines) => lines.join('\n'))
 }
 
-/** `GPL-2+` is GPL-2.0-or-later, and `GPL-2` is that version only. */
-function gnu(word: string): string {
-  const [, name, major, minor = '0', later] = /^(A?GPL|LGPL)-(\d)(?:\.(\d))?(\+?)$/i.exec(word) ?? []
-  if (name === undefined || major === undefined) return word
-  return `${name.toUpperCase()}-${major}.${minor}-${later === '+' ? 'or-later' : 'only'}`
+interface CopyrightFields {
+  readonly format?: string
+  readonly files?: string
+  readonly license?: string
 }
 
-const spdxNames: Readonly<Record<string, string>> = {
-  'apache-2': 'Apache-2.0',
-  'artistic-1': 'Artistic-1.0',
-  'artistic-2': 'Artistic-2.0',
-  'bsd-2-clause': 'BSD-2-Clause',
-  'bsd-3-clause': 'BSD-3-Clause',
-  'bsd-4-clause': 'BSD-4-Clause',
-  'bsl-1': 'BSL-1.0',
-  cc0: 'CC0-1.0',
-  'cc0-1.0': 'CC0-1.0',
-  expat: 'MIT',
-  'mpl-1.1': 'MPL-1.1',
-  'mpl-2.0': 'MPL-2.0',
-  'openldap-2.8': 'OLDAP-2.8',
-  psf: 'PSF-2.0',
-  'psf-2': 'PSF-2.0',
-  isc: 'ISC',
-  zlib: 'Zlib',
+/** By their names in lower case, as the format has it. */
+function fieldsOf(paragraph: string): CopyrightFields {
+  const fields = [...parseFields(paragraph)].map(([name, value]) => [name.toLowerCase(), value] as const)
+  const { 'format-specification': former, ...found } = Object.fromEntries(fields)
+  return former === undefined ? found : { format: former, ...found }
 }

@@ -18,10 +18,12 @@ const provisioningPackages = [
 
 /**
  * dpkg leaves these out from the first package on: the image ships none of them, and they are half of all files.
- * The man page folders stay, since packages register alternatives in them.
+ * The man page folders stay, since packages register alternatives in them. So do copyright files, which the bills of
+ * materials are made from; `cleanup` removes them.
  */
 export const dpkgExcludes = [
   'path-exclude=/usr/share/doc/*',
+  'path-include=/usr/share/doc/*/copyright',
   'path-exclude=/usr/share/info/*',
   'path-exclude=/usr/share/lintian/*',
   'path-exclude=/usr/share/man/*/*',

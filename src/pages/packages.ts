@@ -1,5 +1,6 @@
 /** The packages of an image: versions, sizes, licenses, and what the archives have that is newer. */
 
+import { withoutPrefix } from '../debian/license-names.ts'
 import { formatBytes } from '../report/format.ts'
 import { describeFreshness } from '../report/freshness.ts'
 import type { Report } from '../report/report.ts'
@@ -46,7 +47,7 @@ export function viewPackages(report: Report): PackagesView | undefined {
       version,
       size: size === undefined ? '' : formatBytes(size),
       sizeBytes: size ?? 0,
-      licenses: licenses.join(', '),
+      licenses: licenses.map(withoutPrefix).join(', '),
       from: origins.get(withoutArchitecture(name)) ?? '',
       update: update === undefined ? '' : `${update.available} in ${update.suite}`,
       isSecurity: update?.security ?? false,
@@ -54,11 +55,12 @@ export function viewPackages(report: Report): PackagesView | undefined {
     }
   })
   const licensed = packages.filter(({ licenses }) => licenses.length > 0).length
+  const share = Math.floor((100 * licensed) / Math.max(1, packages.length))
   return {
     rows,
     pending: rows.filter(({ tags }) => tags !== '').length,
     hasOrigins: origins.size > 0,
-    summary: `${count(packages.length, 'package')}; the licenses of ${licensed} are known from their copyright files${origins.size > 0 ? '' : '; all came with layer 0'}.`,
+    summary: `${count(packages.length, 'package')}; the licenses of ${licensed} (${share}%) are known from their copyright files${origins.size > 0 ? '' : '; all came with layer 0'}.`,
     updates: freshness && describeFreshness(freshness),
   }
 }

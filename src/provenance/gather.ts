@@ -6,9 +6,10 @@ import { fileURLToPath } from 'node:url'
 import type { ResolvedImage } from '../config/resolved.ts'
 import { archivesOf } from '../debian/archives.ts'
 import { type Package, readPackages, withoutArchitecture } from '../debian/dpkg-status.ts'
-import { parseLicenses } from '../debian/licenses.ts'
+import { mostCopyrightBytes, parseLicenses } from '../debian/licenses.ts'
 import { canonicalJson, sha256 } from '../digest.ts'
-import { openDisk } from '../disk/disk-files.ts'
+import { type DiskFiles, openDisk } from '../disk/disk-files.ts'
+import { followPath } from '../disk/paths.ts'
 import { writeDurably } from '../host/files.ts'
 import { listTree } from '../host/hash-file.ts'
 import { outFolderAt } from '../host/out-folder.ts'
@@ -105,6 +106,10 @@ async function describeInputs({ image, layers }: GatherRequest, found: Found): P
   }
 }
 
+function idOf({ name, version }: Pick<Package, 'name' | 'version'>): string {
+  return `${name} ${version}`
+}
+
 interface Found {
   /** By name and version. */
   readonly packages: Map<string, InputPackage>
@@ -137,19 +142,21 @@ async function readLayer(
     for (const archive of lists.archives) {
       if (!found.archives.some(({ sha256 }) => sha256 === archive.sha256)) found.archives.push(archive)
     }
-    const copyrights = [...packages.values()].map(({ name }) => copyrightOf(name))
-    const texts = await disk.readMany(copyrights)
-    for (const one of packages.values()) {
-      const id = `${one.name} ${one.version}`
-      if (found.packages.has(id)) continue
-      found.packages.set(id, describePackage(one, lists, texts.get(copyrightOf(one.name))))
+    const unknown = [...packages.values()].filter((one) => !found.packages.has(idOf(one)))
+    const licenses = await readLicenses(
+      disk,
+      unknown.map(({ name }) => withoutArchitecture(name)),
+    )
+    for (const one of unknown) {
+      const declared = licenses.get(withoutArchitecture(one.name)) ?? []
+      found.packages.set(idOf(one), describePackage(one, lists, declared))
     }
   } finally {
     await disk.close()
   }
 }
 
-function describePackage(one: Package, { entries }: AptLists, copyright: Buffer | undefined): InputPackage {
+function describePackage(one: Package, { entries }: AptLists, licenses: readonly string[]): InputPackage {
   const { version, architecture } = one
   const entry = entries.get(entryKey({ name: withoutArchitecture(one.name), version, architecture }))
   return {
@@ -158,12 +165,26 @@ function describePackage(one: Package, { entries }: AptLists, copyright: Buffer 
     architecture,
     sha256: entry?.sha256 ?? null,
     file: entry?.file ?? null,
-    licenses: [...parseLicenses(copyright?.toString() ?? '')],
+    licenses: [...licenses],
   }
 }
 
-function copyrightOf(name: string): string {
-  return `/usr/share/doc/${withoutArchitecture(name)}/copyright`
+/**
+ * The licenses of packages by name, from the copyright files that dpkg keeps until a stage removes them. The folder of a
+ * package may be a link to that of another one with the same source.
+ */
+async function readLicenses(
+  disk: DiskFiles,
+  names: readonly string[],
+): Promise<ReadonlyMap<string, readonly string[]>> {
+  const files = await disk.list()
+  const paths = new Map(names.map((name) => [name, followPath(files, `/usr/share/doc/${name}/copyright`)]))
+  const isSmall = (path: string | undefined) =>
+    path !== undefined && (files.get(path)?.sizeBytes ?? 0) <= mostCopyrightBytes
+  const texts = await disk.readMany([...paths.values()].filter(isSmall) as string[])
+  return new Map(
+    [...paths].map(([name, path]) => [name, parseLicenses(texts.get(path ?? '')?.toString() ?? '')]),
+  )
 }
 
 /** The packages of a stack of layers by name, after the changes of each layer; sorted by name. */

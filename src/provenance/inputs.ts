@@ -21,7 +21,9 @@ const inputPackage = z.strictObject({
   architecture: z.string(),
   sha256: digestSchema.nullable().describe('of the .deb, by a signed index; null if no index lists it'),
   file: z.string().nullable().describe('path of the .deb below the archive'),
-  licenses: z.array(z.string()).describe('short names of its copyright file; empty if unknown'),
+  licenses: z
+    .array(z.string())
+    .describe('SPDX expressions of its copyright file, which hold all at once; empty if unknown'),
 })
 
 const inputLayer = z.strictObject({

@@ -3,9 +3,11 @@
 import { join } from 'node:path'
 import { isHostFault } from '../errors.ts'
 import { NotReadable, readRegularText } from '../host/regular-file.ts'
+import { parseJson } from '../text.ts'
 import { chooseReadable, readImagePackages } from './read-image.ts'
 import { type Blame, type ReleaseRecord, releaseFiles } from './record.ts'
 import { faultOfSbom, mostSbomBytes, purlOf, readSbom, type SbomPackage } from './sbom.ts'
+import { readSpdx } from './spdx.ts'
 import type { Statement } from './statement.ts'
 
 /**
@@ -14,7 +16,7 @@ import type { Statement } from './statement.ts'
  */
 export async function compareSbom(
   folder: string,
-  { sbom, files, suite, packages }: ReleaseRecord['variants'][number],
+  { sbom, spdx, files, suite, packages }: ReleaseRecord['variants'][number],
   blame: Blame,
   signal: AbortSignal,
 ): Promise<readonly SbomPackage[] | undefined> {
@@ -28,6 +30,7 @@ export async function compareSbom(
     return undefined
   }
   const bill = readSbom(text)
+  if (spdx !== undefined) await compareSpdx(folder, spdx, sbom, bill, blame)
   const readable = chooseReadable(files)
   if (readable === undefined) return bill
   const installed = await readImagePackages(join(folder, readable.file), signal).catch((error: Error) => {
@@ -46,6 +49,34 @@ export async function compareSbom(
   if (!isSame || installed.some(({ name, version }) => packages[name] !== version))
     blame(releaseFiles.record, `it does not list what dpkg has in ${readable.file}`)
   return bill
+}
+
+/** Requires that an SPDX document lists what the bill does. */
+async function compareSpdx(
+  folder: string,
+  spdx: string,
+  sbom: string,
+  bill: readonly SbomPackage[],
+  blame: Blame,
+): Promise<void> {
+  try {
+    const listed = readSpdx(parseJson(await readRegularText(join(folder, spdx), mostSbomBytes)))
+    if (listed === undefined) return blame(spdx, 'it is not SPDX 2.3 as it is written here')
+    const textsOf = (packages: readonly SbomPackage[]) =>
+      packages
+        .map(({ name, version, purl, sha256 }) => JSON.stringify([name, version, purl, sha256 ?? null]))
+        .sort()
+    const [here, there] = [textsOf(listed), textsOf(bill)]
+    const length = Math.max(here.length, there.length)
+    const at = Array.from({ length }, (_, index) => index).find((index) => here[index] !== there[index])
+    if (at !== undefined)
+      blame(
+        spdx,
+        `it does not list what ${sbom} does: ${here[at] ?? 'nothing'}, there ${there[at] ?? 'nothing'}`,
+      )
+  } catch (error) {
+    blame(spdx, error instanceof NotReadable ? error.message : 'it cannot be read')
+  }
 }
 
 /**

@@ -8,6 +8,7 @@ import { algorithms, type Checksums, computeChecksums } from '../export/checksum
 import { writeMetadata } from '../export/metadata.ts'
 import { linkOrCopy } from '../host/files.ts'
 import { programVersion } from '../version.ts'
+import { writeBills } from './bills.ts'
 import { renderList } from './checksum-lists.ts'
 import {
   type Collected,
@@ -19,9 +20,16 @@ import {
 import { renderNotes } from './notes.ts'
 import { renderReleasePage } from './page.ts'
 import { chooseReadable, readImagePackages } from './read-image.ts'
-import { type ExceptionKind, type ReleaseRecord, type ReleaseVariant, releaseFiles } from './record.ts'
+import {
+  type ExceptionKind,
+  type ReleaseException,
+  type ReleaseRecord,
+  type ReleaseVariant,
+  releaseFiles,
+} from './record.ts'
 import { makeReleaseFolder, requireReplaceable, type SoundFiles } from './release-folder.ts'
-import { faultOfSbom, renderSbom } from './sbom.ts'
+import { type ScanRequest, scanVariant } from './scan-variant.ts'
+import { scanners } from './scanners.ts'
 import { type SigningKeys, sign } from './sign.ts'
 import { type ClaimedRun, renderStatement } from './statement.ts'
 
@@ -36,6 +44,8 @@ export interface ReleaseMakeRequest extends CollectRequest {
   /** The release that the notes list changes since. */
   readonly before: ReleaseRecord | undefined
   readonly claimed: ClaimedRun | undefined
+  /** What to ask a scanner; undefined for no scan. */
+  readonly scan: ScanRequest | undefined
   /** Keys to sign with. */
   readonly keys: SigningKeys
   /** Called with each step. */
@@ -95,23 +105,28 @@ async function fillFolder(
 ): Promise<ReleaseRecord> {
   const { signal, onStep } = request
   const described: ReleaseVariant[] = []
+  const found: ReleaseException[] = [...exceptions]
   for (const variant of variants) {
     onStep(`${variant.image.variant}: files and packages`)
     for (const { file } of variant.files) await linkOrCopy(file, join(folder, basename(file)), signal)
-    described.push(await describeVariant(folder, variant, signal))
+    const one = await describeVariant(folder, variant, request)
+    described.push(one.variant)
+    found.push(...one.exceptions)
     await writeMetadata(
       folder,
       variant.image,
       variant.files.map(({ result }) => result),
     )
   }
+  // A scan needs the bills, which are made only for images that are fit otherwise.
+  requireFit({ variants, exceptions: found }, request)
   const [first] = variants as [CollectedVariant]
   const record: ReleaseRecord = {
     version: 1,
     name: first.image.name,
     release: first.image.release,
     tag: request.tag ?? null,
-    exceptions: exceptions.map(({ kind, text }) => ({ kind, text })),
+    exceptions: found.map(({ kind, text }) => ({ kind, text })),
     source: sourceOf(first),
     variants: described,
   }
@@ -126,25 +141,23 @@ async function fillFolder(
 async function describeVariant(
   folder: string,
   { image, report, files, inputs, freshness, ...collected }: CollectedVariant,
-  signal: AbortSignal,
-): Promise<ReleaseVariant> {
+  { scan, onStep, signal }: ReleaseMakeRequest,
+): Promise<{ readonly variant: ReleaseVariant; readonly exceptions: readonly ReleaseException[] }> {
   const packages = collected.packages ?? (await readPackages(files, signal))
-  const sbom = `${image.fileName}.cdx.json`
   const subject = {
     ...image,
     files: files.map(({ file, result }) => ({ file: basename(file), sha256: result.sha256 })),
   }
-  const text = renderSbom(subject, packages, inputs?.packages ?? [])
-  const fault = await faultOfSbom(text)
-  if (fault !== undefined) throw new Error(`the bill of materials is not CycloneDX: ${fault}`)
-  await writeFile(join(folder, sbom), text)
+  const bills = await writeBills(folder, subject, packages, inputs?.packages ?? [])
+  if (scan !== undefined) onStep(`${image.variant}: ${describeScan(scan)}`)
+  const scanned = scan && (await scanVariant(folder, image.variant, subject, packages, scan, signal))
   const { id, startedAt, finishedAt, durationSeconds } = report.run
-  return {
+  const variant: ReleaseVariant = {
     variant: image.variant,
     suite: image.suite,
     arch: image.arch,
     installer: report.image.installer,
-    sbom,
+    ...bills,
     kernel: kernelsAmong(packages),
     run: { id, startedAt, finishedAt, durationSeconds, accelerator: report.host.accelerator },
     snapshot: report.pinned?.snapshot ?? null,
@@ -152,6 +165,7 @@ async function describeVariant(
     files: files.map(describeFile),
     packages: Object.fromEntries(packages.map(({ name, version }) => [name, version])),
     freshness: freshness ?? null,
+    ...(scanned === undefined ? {} : { scan: scanned.scan }),
     stages: report.stages.map(({ name, status, build_time, layer }) => ({
       name,
       status,
@@ -159,6 +173,13 @@ async function describeVariant(
       layerBytes: layer?.sizeBytes ?? 0,
     })),
   }
+  return { variant, exceptions: scanned?.exceptions ?? [] }
+}
+
+function describeScan({ scanner }: ScanRequest): string {
+  return scanner === undefined
+    ? `${scanners.map(({ name }) => name).join(' and ')} are not on this host: the list of missing updates stands alone`
+    : `known vulnerabilities, by ${scanner.scanner.name}`
 }
 
 /** @throws PipelineError like `readImagePackages` */

@@ -50,17 +50,30 @@ function describeUpdates({ freshness }: ReleaseVariant): readonly string[] {
   ]
 }
 
+function describeScan({ scan }: ReleaseVariant): readonly string[] {
+  if (scan === undefined) return []
+  if (scan === null)
+    return ['no scanner was there: known vulnerabilities were not looked for, only missing updates']
+  const { scanner, version, database, vulnerabilities, fixable, report, accepted } = scan
+  const by = [scanner, version, database && `with its list of ${database}`].filter(Boolean).join(' ')
+  return [
+    `${vulnerabilities} known vulnerabilities, ${fixable} of which newer packages do not have, by ${by}: ${report}`,
+    ...accepted.map((one) => `accepted until ${one.until}: ${one.vulnerability}, because ${one.reason}`),
+  ]
+}
+
 function describeVariant(variant: ReleaseVariant): readonly string[] {
-  const { snapshot, lock, packages, kernel, run, sbom } = variant
+  const { snapshot, lock, packages, kernel, run, sbom, spdx } = variant
   const pins = [
     snapshot === null ? undefined : `the snapshot ${plain(snapshot)}`,
     lock === null ? undefined : 'a lock',
   ].filter((pin) => pin !== undefined)
   const facts = [
-    `${Object.keys(packages).length} packages, listed in ${code(sbom)}`,
+    `${Object.keys(packages).length} packages, listed in ${[sbom, ...(spdx === undefined ? [] : [spdx])].map(code).join(' and ')}`,
     `kernel: ${plain(kernel.join(', ')) || 'none'}`,
     pins.length === 0 ? 'not pinned: packages as the mirror had them' : `pinned by ${pins.join(' and ')}`,
     ...describeUpdates(variant).map(plain),
+    ...describeScan(variant).map(plain),
     `run ${plain(run.id)}, ${formatSeconds(run.durationSeconds)}${run.accelerator === null ? '' : `, ${plain(run.accelerator)}`}`,
   ]
   return [

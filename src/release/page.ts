@@ -65,10 +65,11 @@ function factsOf(variants: readonly ReleaseVariant[]): readonly Row[] {
     row('Kernel', ({ kernel }) => kernel.join(', ') || 'none'),
     row('Packages', ({ packages }) => String(Object.keys(packages).length)),
     row('Pending updates', describeUpdates),
+    row('Known vulnerabilities', describeScan),
     row('Packages pinned by', describePins),
     row('Built', ({ run }) => `${formatInstant(run.startedAt)}, in ${formatSeconds(run.durationSeconds)}`),
     row('Guests of the build', ({ run }) => run.accelerator ?? 'none'),
-    row('Bill of materials', ({ sbom }) => sbom),
+    row('Bills of materials', ({ sbom, spdx }) => (spdx === undefined ? sbom : `${sbom}, ${spdx}`)),
     row('Run', ({ run }) => run.id),
   ]
 }
@@ -77,6 +78,13 @@ function describeUpdates({ freshness }: ReleaseVariant): string {
   if (freshness === undefined || freshness === null) return 'not known'
   const security = freshness.updates.filter((update) => update.security).length
   return `${freshness.updates.length}, ${security} for security`
+}
+
+function describeScan({ scan }: ReleaseVariant): string {
+  if (scan === undefined) return 'not looked for'
+  if (scan === null) return 'not looked for: no scanner was there'
+  const accepted = scan.accepted.length === 0 ? '' : `, ${scan.accepted.length} accepted`
+  return `${scan.vulnerabilities}, ${scan.fixable} with a fix${accepted}, by ${scan.scanner}`
 }
 
 function describePins({ snapshot, lock }: ReleaseVariant): string {

@@ -18,6 +18,7 @@ export const exceptionKinds = [
   'unrecorded',
   'outdated',
   'unchecked',
+  'vulnerable',
 ] as const
 
 export type ExceptionKind = (typeof exceptionKinds)[number]
@@ -81,7 +82,8 @@ const variant = z.strictObject({
   suite: z.string(),
   arch: z.string(),
   installer: z.string(),
-  sbom: fileName.describe('name of the file'),
+  sbom: fileName.describe('name of the CycloneDX file'),
+  spdx: fileName.optional().describe('name of the SPDX file'),
   kernel: z.array(z.string()).describe('name and version of each kernel package'),
   run: z.strictObject({
     id: z.string(),
@@ -105,6 +107,22 @@ const variant = z.strictObject({
     .nullable()
     .optional()
     .describe('compared with the archives when it was released; null if they could not be asked'),
+  scan: z
+    .strictObject({
+      scanner: z.string(),
+      version: z.string().nullable(),
+      database: z.string().nullable().describe('when its list of vulnerabilities was made'),
+      report: fileName.describe('name of the file'),
+      vex: fileName.nullable().describe('name of the OpenVEX file; null if nothing is accepted'),
+      vulnerabilities: z.int(),
+      fixable: z.int().describe('those that a newer package does not have'),
+      accepted: z.array(
+        z.strictObject({ vulnerability: z.string(), reason: z.string(), until: z.iso.date() }),
+      ),
+    })
+    .nullable()
+    .optional()
+    .describe('null if that host had no scanner; absent if no scan was asked for'),
   stages: z
     .array(
       z.strictObject({ name: z.string(), build_time: z.number(), layerBytes: z.int(), status: z.string() }),
@@ -135,6 +153,14 @@ export type ReleaseVariant = Readonly<z.output<typeof variant>>
 export type ReleaseImage = Readonly<z.output<typeof file>>
 export type ReleaseException = Readonly<z.output<typeof exception>>
 
+type NamesFiles = Pick<ReleaseVariant, 'sbom' | 'spdx' | 'scan' | 'files'>
+
+/** Names of the files that belong to one variant. */
+export function filesOf({ sbom, spdx, scan, files }: NamesFiles): readonly string[] {
+  const documents = [sbom, spdx, scan?.report, scan?.vex].filter((name) => typeof name === 'string')
+  return [...documents, ...files.map(({ file }) => file)]
+}
+
 /** The record of a release in a JSON value; undefined if it is none that this program knows. */
 export function parseReleaseRecord(value: unknown): ReleaseRecord | undefined {
   return recordSchema.safeParse(value).data
@@ -162,8 +188,8 @@ export async function readReleaseRecord(path: string): Promise<ReleaseRecord> {
 
 // --- internal ---
 
-function haveOwnFiles(variants: readonly Pick<ReleaseVariant, 'sbom' | 'files'>[]): boolean {
-  const names = variants.flatMap(({ sbom, files }) => [sbom, ...files.map(({ file }) => file)])
+function haveOwnFiles(variants: readonly NamesFiles[]): boolean {
+  const names = variants.flatMap(filesOf)
   return new Set(names).size === names.length
 }
 

@@ -8,7 +8,7 @@ import { parseChecksums } from '../host/checksum-list.ts'
 import { stampOf, temporaryName } from '../host/files.ts'
 import { sha256File } from '../host/hash-file.ts'
 import { readRegularText } from '../host/regular-file.ts'
-import { findReleaseRecord, releaseFiles, unlistedFiles } from './record.ts'
+import { filesOf, findReleaseRecord, releaseFiles, unlistedFiles } from './record.ts'
 
 /**
  * Fills a folder and puts it in the place of a release. The one that was there keeps its name until then, and loses only
@@ -97,8 +97,7 @@ async function removeRelease(folder: string): Promise<string | undefined> {
 async function namesOfRelease(folder: string): Promise<ReadonlySet<string> | undefined> {
   const record = await findReleaseRecord(folder)
   if (record === undefined) return undefined
-  const listed = record.variants.flatMap(({ sbom, files }) => [sbom, ...files.map(({ file }) => file)])
-  return new Set([...listed, ...textsIn(releaseFiles)])
+  return new Set([...record.variants.flatMap(filesOf), ...textsIn(releaseFiles)])
 }
 
 /**

@@ -4,6 +4,7 @@ import { Enums, Factories, Models, Serialize, Spec, Validation } from '@cycloned
 import { PackageURL } from 'packageurl-js'
 import type { Package } from '../debian/dpkg-status.ts'
 import { withoutArchitecture } from '../debian/dpkg-status.ts'
+import { withoutPrefix } from '../debian/license-names.ts'
 import { uuidFrom } from '../digest.ts'
 import type { InputPackage } from '../provenance/inputs.ts'
 import { parseJson } from '../text.ts'
@@ -131,7 +132,7 @@ function describePackage(one: Package, input: InputPackage | undefined, suite: s
   }
   for (const license of input?.licenses ?? []) {
     // Never as an expression: a component may have only one, and each license here covers only some files.
-    const described = licenseFactory.makeDisjunctive(license)
+    const described = licenseFactory.makeDisjunctive(withoutPrefix(license))
     described.acknowledgement = Enums.LicenseAcknowledgement.Declared
     component.licenses.add(described)
   }

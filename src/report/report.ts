@@ -48,7 +48,9 @@ const installedPackage = z.strictObject({
   name: packageName,
   version: versionText,
   architecture: z.string(),
-  licenses: z.array(z.string()).describe('short names of its copyright file; empty if unknown'),
+  licenses: z
+    .array(z.string())
+    .describe('SPDX expressions of its copyright file, which hold all at once; empty if unknown'),
 })
 
 const failure = z.strictObject({

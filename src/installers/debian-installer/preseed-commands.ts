@@ -68,7 +68,9 @@ export function lateCommand(image: ImageFacts): readonly string[] {
     // The bootstrap installer creates groups that no package has; usermod alone would leave them out.
     ...groups.map((group) => `in-target groupadd --force --system ${quote(group)}`),
     `in-target usermod --shell /bin/bash${joined} ${quote(name)}`,
-    'rm -rf /target/usr/share/doc/* /target/usr/share/info/* /target/usr/share/lintian/*',
+    // debootstrap's packages are all unpacked without dpkg's settings.
+    'in-target find /usr/share/doc -mindepth 2 ! -type d ! -name copyright -delete',
+    'rm -rf /target/usr/share/info/* /target/usr/share/lintian/*',
     'in-target find /usr/share/man -mindepth 2 ! -type d -delete',
     'rm -f /target/etc/apt/apt.conf.d/00InstallRecommends /target/etc/apt/apt.conf.d/00trustcdrom',
     // The installer's proxy does not exist any more.

@@ -2,8 +2,7 @@
 
 import { spawnSync } from 'node:child_process'
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { parseLicenses } from '../../../src/debian/licenses.ts'
+import { afterEach, beforeEach, expect, it } from 'vitest'
 import type { ReleaseRequest } from '../../../src/debian/release.ts'
 import { sha256 } from '../../../src/digest.ts'
 import { type DiskFiles, openDisk } from '../../../src/disk/disk-files.ts'
@@ -15,39 +14,6 @@ import { describeWith } from '../../support/tools.ts'
 
 const path = useFolder()
 const never = new AbortController().signal
-
-describe('licences of a copyright file', () => {
-  it('are those of its stanzas of files, by SPDX’s names where there are some', () => {
-    const text = `Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/
-Upstream-Name: sample
-
-Files: *
-Copyright: somebody
-License: GPL-2+ and BSD-3-clause
-
-Files: lib/*
-Copyright: somebody
-License: Expat
- Permission is granted.
-
-Files: more/*
-License: LGPL-2.1, or MPL-2.0
-
-License: GPL-2+
- Its text, which is of no file.
-`
-    expect(parseLicenses(text)).toEqual([
-      'GPL-2.0-or-later AND BSD-3-Clause',
-      'LGPL-2.1-only OR MPL-2.0',
-      'MIT',
-    ])
-  })
-
-  it('are none of a file that is for people', () => {
-    expect(parseLicenses('This package was debianized by somebody.\n\nLicense: GPL\n')).toEqual([])
-    expect(parseLicenses('')).toEqual([])
-  })
-})
 
 const programs = ['debugfs', 'mke2fs', 'sfdisk', 'blkid', 'qemu-img', 'gpg', 'gpgv']
 

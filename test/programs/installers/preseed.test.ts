@@ -339,7 +339,7 @@ describe('the first and the last command of the installer', () => {
       ],
       ...['etc/ssh/ssh_host_rsa_key', 'etc/ssh/ssh_host_rsa_key.pub', 'etc/ssh/sshd_config'],
       ...['tmp/hsperfdata_root/1', 'tmp/.hidden'],
-      ...['etc/machine-id', 'usr/share/doc/bash/README', 'usr/share/lintian/x'],
+      ...['etc/machine-id', 'usr/share/lintian/x'],
     ]) {
       put(`target/${path}`)
     }
@@ -410,12 +410,15 @@ describe('the first and the last command of the installer', () => {
     expect(has('etc/apt/apt.conf.d/00while-installing')).toBe(false)
   })
 
-  it('leaves the package sources of the bootstrap installer, and dpkg without documentation', () => {
+  it('leaves the package sources of the bootstrap installer, and dpkg without documentation but copyright files', () => {
     expect(target('etc/apt/sources.list.d/debian.sources')).toBe(renderSources(trixie))
     expect(has('etc/apt/sources.list') || has('etc/apt/apt.conf')).toBe(false)
     expect(has('etc/apt/apt.conf.d/00InstallRecommends')).toBe(false)
-    expect(target('etc/dpkg/dpkg.cfg.d/systemvm')).toContain('path-exclude=/usr/share/doc/*\n')
-    expect(has('usr/share/doc/bash')).toBe(false)
+    expect(target('etc/dpkg/dpkg.cfg.d/systemvm')).toContain(
+      'path-exclude=/usr/share/doc/*\npath-include=/usr/share/doc/*/copyright\n',
+    )
+    expect(calls).toContain('find /usr/share/doc -mindepth 2 ! -type d ! -name copyright -delete')
+    expect(has('usr/share/lintian/x')).toBe(false)
   })
 
   it('makes the groups of the account before it joins them', () => {

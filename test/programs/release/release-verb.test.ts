@@ -48,6 +48,7 @@ const files = [
   'tiny-1.0-x86_64-kvm.qcow2',
   'tiny-1.0-x86_64-ovm.raw',
   'tiny-1.0-x86_64.cdx.json',
+  'tiny-1.0-x86_64.spdx.json',
   ...checksumLists,
 ]
 
@@ -93,11 +94,13 @@ describeWith(programs, 'a release', () => {
     expect(notes).toContain(
       '# tiny 1.0\n\nBuilt from commit `0123456789abcdef0123456789abcdef01234567`, tag `v1.0`.',
     )
-    expect(notes).toContain('- 3 packages, listed in `tiny-1.0-x86_64.cdx.json`')
+    expect(notes).toContain(
+      '- 3 packages, listed in `tiny-1.0-x86_64.cdx.json` and `tiny-1.0-x86_64.spdx.json`',
+    )
     expect(notes).toContain('- kernel: linux-image-6.12.1-amd64 6.12.1-1')
     expect(notes).not.toContain('in spite of')
     expect(await verify(), text.stdout).toBe(0)
-    expect(text.stderr).toContain('11 files of tiny 1.0, tag v1.0: consistent with itself, not authenticated')
+    expect(text.stderr).toContain('12 files of tiny 1.0, tag v1.0: consistent with itself, not authenticated')
   })
 
   it('is the same when it is made again', async () => {
@@ -389,6 +392,18 @@ describeWith(programs, 'release verify', () => {
       'tiny-1.0-x86_64.cdx.json',
       (bill) => bill.replace('c'.repeat(64), 'd'.repeat(64)),
       'tiny-1.0-x86_64.cdx.json: the digest of pkg:deb/debian/',
+    ],
+    [
+      'an SPDX document with another version of a package',
+      'tiny-1.0-x86_64.spdx.json',
+      (document) => document.replace('"versionInfo": "2.41-12"', '"versionInfo": "2.41-11"'),
+      'tiny-1.0-x86_64.spdx.json: it does not list what tiny-1.0-x86_64.cdx.json does: ["libc6","2.41-11",',
+    ],
+    [
+      'an SPDX document of another version',
+      'tiny-1.0-x86_64.spdx.json',
+      (document) => document.replace('SPDX-2.3', 'SPDX-2.2'),
+      'tiny-1.0-x86_64.spdx.json: it is not SPDX 2.3 as it is written here',
     ],
     [
       'a statement with a package that no bill has',
