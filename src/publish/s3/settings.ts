@@ -46,19 +46,20 @@ export async function readBucketSettings(request: BucketRequest): Promise<Bucket
       'write it as s3://bucket/systemvm, with letters, digits, dots and dashes.',
     )
   const profile = await readProfile(environment)
+  // A variable that is empty is not set.
   const region =
-    request.region ??
-    environment.AWS_REGION ??
-    environment.AWS_DEFAULT_REGION ??
-    profile.region ??
+    request.region ||
+    environment.AWS_REGION ||
+    environment.AWS_DEFAULT_REGION ||
+    profile.region ||
     'us-east-1'
   if (!/^[a-z0-9-]{1,40}$/.test(region))
     throw usage(`this is no region: ${JSON.stringify(region)}`, 'e.g. --region eu-central-1')
   const endpoint =
-    request.endpoint ??
-    environment.AWS_ENDPOINT_URL_S3 ??
-    environment.AWS_ENDPOINT_URL ??
-    profile.endpoint_url ??
+    request.endpoint ||
+    environment.AWS_ENDPOINT_URL_S3 ||
+    environment.AWS_ENDPOINT_URL ||
+    profile.endpoint_url ||
     `https://s3.${region}.amazonaws.com`
   return {
     bucket,
