@@ -7,6 +7,7 @@ import picocolors from 'picocolors'
 import { redact } from '../redact.ts'
 import type { Colors } from '../report/format.ts'
 import { disarm } from '../text.ts'
+import { type LiveLine, openLiveLine } from './views/live-line.ts'
 import { createTerminalReporter, type Reporter } from './views/progress.ts'
 
 export interface Terminal {
@@ -77,6 +78,20 @@ export function reportAsJson({ out }: Pick<Terminal, 'out'>): Reporter {
     print: () => undefined,
     close: () => undefined,
   }
+}
+
+/** The live line of this terminal. */
+export function liveLineOf(terminal: Terminal): LiveLine {
+  return openLiveLine({
+    write: terminal.error,
+    replaceLines: terminal.replaceLines,
+    isLive: terminal.isLive,
+    hasBoard: false,
+    columns: terminal.columns,
+    rows: terminal.rows,
+    colors: terminal.colors,
+    nowMs: () => performance.now(),
+  })
 }
 
 /**

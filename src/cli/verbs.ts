@@ -84,6 +84,16 @@ export const verbs: readonly Verb[] = [
     load: async () => (await import('./release.ts')).releaseCommand,
   },
   {
+    name: 'publish',
+    summary: 'bring a release to a folder or an object store, in the layout of CloudStack’s mirrors',
+    load: async () => (await import('./publish.ts')).publishCommand,
+  },
+  {
+    name: 'register',
+    summary: 'make released images templates of a CloudStack; print how system VM templates are seeded',
+    load: async () => (await import('./register.ts')).registerCommand,
+  },
+  {
     name: 'reproduce',
     summary: 'build a release again from the same commit, and compare every file',
     load: async () => (await import('./reproduce.ts')).reproduceCommand,

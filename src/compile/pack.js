@@ -23,9 +23,11 @@ async function write() {
   const { version, dependencies, devDependencies } = readJson('package.json')
   declareTypes()
   const sources = listFiles('src').filter((path) => path.endsWith('.ts'))
-  const imported = importedBy(sources).filter((name) => name in { ...dependencies, ...devDependencies })
+  const imported = importedBy(sources).filter(
+    (name) => packageOf(name) in { ...dependencies, ...devDependencies },
+  )
   // npm installs the rest: it is other files on each platform, or shared with the modules of users.
-  const bundled = imported.filter((name) => !(name in dependencies))
+  const bundled = imported.filter((name) => !(packageOf(name) in dependencies))
   const files = await compilePackage(clone, [...sources, ...stagesOfAnyAppliance()], dist, bundled)
   // The schemas that bills of materials are checked by: their package reads them beside its module's folder.
   const schemas = 'node_modules/@cyclonedx/cyclonedx-library/res/schema'
@@ -59,7 +61,12 @@ function stagesOfAnyAppliance() {
   return modules.map((path) => `${path}.ts`)
 }
 
-/** @param {readonly string[]} sources @returns {string[]} names of packages and of Node.js's own modules */
+/** The package of a module that may be a part of it, e.g. `@smithy/core/config`. @param {string} name */
+function packageOf(name) {
+  return /^(?:@[^/]+\/)?[^/]+/.exec(name)?.[0] ?? name
+}
+
+/** @param {readonly string[]} sources @returns {string[]} names of packages, of their parts, and of Node.js's own modules */
 function importedBy(sources) {
   const names = sources.flatMap((path) =>
     [...read(path).matchAll(/(?:\bfrom |\bimport\()'([^.'][^']*)'/g)].map(([, name = '']) => name),

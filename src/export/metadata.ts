@@ -10,7 +10,7 @@ import type { TargetName } from '../targets/registry.ts'
 import { type Registration, registeredChecksum, registrationsOf } from './registration.ts'
 
 /** Never resolves, by RFC 2606: CloudStack's setup aborts at a template without a URL, even if its file is there. */
-const nowhere = 'http://systemvm.invalid'
+export const nowhere = 'http://systemvm.invalid'
 
 /** Writes the sections of each image, and keeps those of other variants in the file. */
 export async function writeMetadata(

@@ -109,8 +109,9 @@ export interface StreamedAnswer {
 }
 
 export interface StreamedRequest {
-  readonly method: 'GET' | 'HEAD'
+  readonly method: 'GET' | 'HEAD' | 'PUT' | 'POST' | 'DELETE'
   readonly headers: Readonly<Record<string, string>>
+  readonly body?: Uint8Array
   readonly signal: AbortSignal
 }
 
@@ -127,7 +128,8 @@ export async function request(
   return attempt(url, options.signal, () => send(url, options, follows))
 }
 
-async function send(url: string, options: StreamedRequest, follows: boolean): Promise<StreamedAnswer> {
+/** Sends one request, through the environment's proxy. Nothing bounds the answer, and nothing explains a failure. */
+export async function send(url: string, options: StreamedRequest, follows: boolean): Promise<StreamedAnswer> {
   // A hundred modules, which a program that asks no server need not load.
   const undici = await import('undici')
   direct ??= environmentDispatcher(undici)
@@ -145,9 +147,12 @@ async function withResponse<Result>(
   signal: AbortSignal | undefined,
   use: (answer: StreamedAnswer) => Promise<Result>,
 ): Promise<Result> {
-  const limitMs = Math.ceil(Math.min(longestMs, patienceMs + maximumBytes / slowestBytesPerMs))
   const over = new AbortController()
-  const limits = [over.signal, AbortSignal.timeout(limitMs), ...(signal === undefined ? [] : [signal])]
+  const limits = [
+    over.signal,
+    AbortSignal.timeout(limitMsFor(maximumBytes)),
+    ...(signal === undefined ? [] : [signal]),
+  ]
   try {
     const asked = { method, headers: identity, signal: AbortSignal.any(limits) }
     const answer = await send(url, asked, true)
@@ -161,6 +166,11 @@ async function withResponse<Result>(
   } finally {
     over.abort()
   }
+}
+
+/** How long so many bytes may take, both ways together. */
+export function limitMsFor(bytes: number): number {
+  return Math.ceil(Math.min(longestMs, patienceMs + bytes / slowestBytesPerMs))
 }
 
 /** Asks for content as it is: a small encoded answer could unpack to a large one, past every limit. */
@@ -215,7 +225,7 @@ export function notServed(url: string, status: number): PipelineError {
 }
 
 /** undici says "fetch failed" and hides the reason in the cause; a host with two addresses adds one more level. */
-function rootCause(error: unknown): unknown {
+export function rootCause(error: unknown): unknown {
   if (error instanceof AggregateError && error.errors.length > 0) return rootCause(error.errors[0])
   return error instanceof Error && error.cause instanceof Error ? rootCause(error.cause) : error
 }

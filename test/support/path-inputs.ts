@@ -18,6 +18,7 @@ const placeholders: Readonly<Record<string, PathInput['expects'] | 'no path'>> =
   ...{ version: 'no path', stage: 'no path', what: 'no path', date: 'no path', reference: 'no path' },
   ...{ command: 'no path', time: 'no path', size: 'no path', seconds: 'no path', role: 'no path' },
   ...{ MiB: 'no path', count: 'no path', pattern: 'no path', revision: 'no path', 'arch=label': 'no path' },
+  ...{ place: 'folder', address: 'no path', region: 'no path', zone: 'no path' },
   // In an image.
   path: 'no path',
   ...{ tag: 'no path', days: 'no path', target: 'no path', workflow: 'no path', shell: 'no path' },
@@ -74,6 +75,10 @@ const needs: Readonly<Record<string, (input: string, samples: Samples) => readon
   verify: () => ['--target', 'kvm', '--scenes', 'none', '--accelerator', 'tcg'],
   run: (input, { disk }) => ['--accelerator', 'tcg', ...(input === '<image>' ? [] : [disk])],
   reproduce: (input, { release }) => (input === '<release>' ? [] : [release]),
+  publish: (input, { out, release }) => [
+    ...(input === '--to' ? [] : ['--to', out]),
+    ...(input === '<folder>' ? [] : [release]),
+  ],
   'release verify': (input, { release, signers }) => [
     ...(input === '<folder>' ? [] : [release]),
     ...(input === '--rebuilds' ? ['--rebuilders', signers] : []),

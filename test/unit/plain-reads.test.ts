@@ -26,6 +26,7 @@ const plain: Readonly<Record<string, string>> = {
   'src/installers/bootstrap/installer.ts': 'the program’s own scripts',
   'src/installers/debian-installer/extra-answers.ts': 'the program’s own tables',
   'src/pages/render.ts': 'the program’s own templates',
+  'src/publish/folder.ts': 'a copy, opened to be written',
   'src/qemu/accelerator.ts': 'the kernel’s files',
   'src/qemu/console.ts': 'a log that QEMU is writing',
   'src/qemu/guest-clock.ts': 'the kernel’s files',

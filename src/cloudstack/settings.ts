@@ -1,0 +1,67 @@
+/** Which CloudStack, and who we are to it: from the environment, or from the file of its client cmk. */
+
+import { homedir } from 'node:os'
+import { join } from 'node:path'
+import { loadSharedConfigFiles } from '@smithy/core/config'
+import { exitCodes, PipelineError } from '../errors.ts'
+import type { Environment } from '../host/proxy.ts'
+import { redactUrl } from '../redact.ts'
+
+export interface CloudSettings {
+  /** Without a login, e.g. `https://cloud.example.org/client/api`. */
+  readonly url: URL
+  readonly apiKey: string
+  readonly secretKey: string
+}
+
+/** Where cmk keeps its profiles. */
+export const cmkFile = join('.cmk', 'config')
+
+/**
+ * @param profile of cmk's file; without one, the environment comes first
+ * @throws PipelineError `no-credentials`, `usage`
+ */
+export async function readCloudSettings(
+  environment: Environment,
+  profile: string | undefined,
+): Promise<CloudSettings> {
+  const {
+    CLOUDSTACK_API_URL: url,
+    CLOUDSTACK_API_KEY: apiKey,
+    CLOUDSTACK_SECRET_KEY: secretKey,
+  } = environment
+  if (profile === undefined && url && apiKey && secretKey) return settingsOf(url, apiKey, secretKey)
+  const file = join(environment.HOME || homedir(), cmkFile)
+  // The same sections and lines as in AWS's files; this one is read by the same package.
+  const { credentialsFile: sections } = await loadSharedConfigFiles({
+    filepath: file,
+    configFilepath: '/dev/null',
+    ignoreCache: true,
+  })
+  const name = profile ?? sections.core?.profile ?? 'localcloud'
+  const { url: fileUrl, apikey, secretkey } = sections[name] ?? {}
+  if (fileUrl && apikey && secretkey) return settingsOf(fileUrl, apikey, secretkey)
+  throw new PipelineError({
+    code: 'no-credentials',
+    message:
+      profile === undefined
+        ? `neither the environment nor profile ${name} of ${file} has an address and keys of CloudStack`
+        : `profile ${name} of ${file} has no url, apikey and secretkey`,
+    hint: 'set CLOUDSTACK_API_URL, CLOUDSTACK_API_KEY and CLOUDSTACK_SECRET_KEY, or write them with cmk set.',
+    exitCode: exitCodes.badInput,
+  })
+}
+
+// --- internal ---
+
+function settingsOf(text: string, apiKey: string, secretKey: string): CloudSettings {
+  const url = URL.canParse(text) ? new URL(text) : undefined
+  if (url !== undefined && /^https?:$/.test(url.protocol) && url.username === '' && url.search === '')
+    return { url, apiKey, secretKey }
+  throw new PipelineError({
+    code: 'usage',
+    message: `this is no address of CloudStack’s API: ${redactUrl(text)}`,
+    hint: 'e.g. https://cloud.example.org/client/api, without a login.',
+    exitCode: exitCodes.badInput,
+  })
+}

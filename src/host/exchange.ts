@@ -1,0 +1,96 @@
+/** Requests that carry something: with limits in bytes and time, tried again while a server is busy. */
+
+import { setTimeout as delay } from 'node:timers/promises'
+import { exitCodes, messageOf, PipelineError } from '../errors.ts'
+import { boundBytes } from './bound-bytes.ts'
+import { identity, limitMsFor, requirePlain, rootCause, send, tooLarge } from './http.ts'
+import { proxyNote } from './proxy.ts'
+
+export interface Exchange {
+  readonly method: 'GET' | 'HEAD' | 'PUT' | 'POST' | 'DELETE'
+  readonly headers: Readonly<Record<string, string>>
+  readonly body?: Uint8Array | undefined
+  /** Of the answer. */
+  readonly maximumBytes: number
+  /** Whether asking twice does no more than asking once. */
+  readonly mayRepeat: boolean
+  readonly signal: AbortSignal
+}
+
+/** A complete answer. */
+export interface Exchanged {
+  readonly status: number
+  readonly headers: Readonly<Record<string, string | readonly string[] | undefined>>
+  readonly body: Buffer
+}
+
+/** What a server answers that can be asked again as it was. */
+const busy = new Set([429, 500, 502, 503, 504])
+
+/** Waits before each further attempt. */
+const pausesMs = [500, 2000, 8000]
+
+/**
+ * Sends a request until it is answered, if it may be repeated, four times at the most. Redirections are not followed: what is signed is signed for
+ * one address.
+ * @param make a fresh request for each attempt, since signatures have a time
+ * @throws PipelineError `server-unreachable`, `download-too-large`, `download-encoded`; the signal's reason
+ */
+export async function exchange(url: string, make: () => Promise<Exchange>): Promise<Exchanged> {
+  for (let attempt = 0; ; attempt += 1) {
+    const request = await make()
+    const pauseMs = request.mayRepeat ? pausesMs[attempt] : undefined
+    try {
+      const answer = await attemptOnce(url, request)
+      if (pauseMs === undefined || !busy.has(answer.status)) return answer
+    } catch (cause) {
+      request.signal.throwIfAborted()
+      if (cause instanceof PipelineError) throw cause
+      if (pauseMs === undefined) throw unreachableServer(url, cause)
+    }
+    await delay(pauseMs, undefined, { signal: request.signal }).catch(() => request.signal.throwIfAborted())
+  }
+}
+
+// --- internal ---
+
+async function attemptOnce(
+  url: string,
+  { method, headers, body, maximumBytes, signal }: Exchange,
+): Promise<Exchanged> {
+  const over = new AbortController()
+  const limitMs = limitMsFor((body?.length ?? 0) + maximumBytes)
+  const limits = AbortSignal.any([over.signal, AbortSignal.timeout(limitMs), signal])
+  try {
+    const content = body === undefined ? {} : { body }
+    const answer = await send(
+      url,
+      { method, headers: { ...identity, ...headers }, ...content, signal: limits },
+      false,
+    )
+    const place = withoutQuery(url)
+    requirePlain(place, answer)
+    const chunks: Uint8Array[] = []
+    for await (const chunk of boundBytes(answer.body, maximumBytes, () => tooLarge(place, maximumBytes)))
+      chunks.push(chunk)
+    return { status: answer.status, headers: answer.headers, body: Buffer.concat(chunks) }
+  } finally {
+    over.abort()
+  }
+}
+
+function withoutQuery(url: string): string {
+  const { origin, pathname } = new URL(url)
+  return `${origin}${pathname}`
+}
+
+function unreachableServer(url: string, cause: unknown): PipelineError {
+  const { host } = new URL(url)
+  return new PipelineError({
+    code: 'server-unreachable',
+    message: `cannot reach ${host}: ${messageOf(rootCause(cause))}${proxyNote(url, process.env)}`,
+    hint: 'check the address, the network and http_proxy.',
+    exitCode: exitCodes.hostNotFit,
+    cause,
+  })
+}

@@ -1,0 +1,107 @@
+/** A folder that a web server serves, or that is mounted from one. */
+
+import { createHash } from 'node:crypto'
+import { constants } from 'node:fs'
+import { type FileHandle, lstat, open, rename, rm, stat } from 'node:fs/promises'
+import { join } from 'node:path'
+import { flush, makeFolder } from '../host/files.ts'
+import { sha256File } from '../host/hash-file.ts'
+import { openToRead, readRegularText } from '../host/regular-file.ts'
+import { unlessMissing } from '../host/unless-missing.ts'
+import {
+  changedMeanwhile,
+  type Destination,
+  mostTextBytes,
+  type OnBytes,
+  type SentFile,
+} from './destination.ts'
+
+const chunkBytes = 4 * 1024 ** 2
+
+/** @param folder of the release's series; made when it is first needed */
+export function folderDestination(folder: string): Destination {
+  return {
+    label: folder,
+    async compare({ name, sizeBytes, sha256 }, signal) {
+      const path = join(folder, name)
+      const found = await unlessMissing(path, () => stat(path))
+      if (found === undefined) return 'nothing'
+      if (!found.isFile() || found.size !== sizeBytes) return 'another'
+      return (await sha256File(path, signal)) === sha256 ? 'the same' : 'another'
+    },
+    readText: (name) =>
+      unlessMissing(join(folder, name), () => readRegularText(join(folder, name), mostTextBytes)),
+    async put(file, onBytes, signal) {
+      await makeFolder(folder)
+      const path = join(folder, file.name)
+      await copyOn(file, `${path}.part`, onBytes, signal)
+      await rename(`${path}.part`, path)
+      await flush(folder)
+    },
+    remove: (name) => rm(join(folder, name), { force: true }),
+  }
+}
+
+// --- internal ---
+
+/**
+ * Completes a partial copy. What it has already is read again, since nothing else knows whether it is the file's beginning.
+ * @throws PipelineError `changed-meanwhile` if the whole is not the file that was compared
+ */
+async function copyOn(
+  { path, sizeBytes, sha256, name }: SentFile,
+  partial: string,
+  onBytes: OnBytes,
+  signal: AbortSignal,
+): Promise<void> {
+  const found = await lstat(partial).catch(() => undefined)
+  // A link, or whatever else is no copy of ours: nothing is written where that leads.
+  const isOurs = found?.isFile() === true && found.nlink === 1 && found.size <= sizeBytes
+  if (found !== undefined && !isOurs) await rm(partial, { recursive: true })
+  const { O_RDWR, O_CREAT, O_NOFOLLOW } = constants
+  const from = await openToRead(path)
+  const to = await open(partial, O_RDWR | O_CREAT | O_NOFOLLOW, 0o644)
+  try {
+    const hash = createHash('sha256')
+    const there = isOurs ? await readBeginning(from, to, found.size, hash, signal) : 0
+    await to.truncate(there)
+    onBytes(there, 0)
+    for (let done = there; done < sizeBytes; ) {
+      signal.throwIfAborted()
+      const chunk = await readAt(from, done, Math.min(chunkBytes, sizeBytes - done))
+      if (chunk.length === 0) break
+      const { bytesWritten } = await to.write(chunk, 0, chunk.length, done)
+      hash.update(chunk.subarray(0, bytesWritten))
+      done += bytesWritten
+      onBytes(done, done - there)
+    }
+    if (hash.digest('hex') !== sha256) throw changedMeanwhile(name)
+    await to.sync()
+  } finally {
+    await Promise.all([from.close(), to.close()])
+  }
+}
+
+/** How many bytes of a partial copy are the file's; hashes them. */
+async function readBeginning(
+  from: FileHandle,
+  partial: FileHandle,
+  size: number,
+  hash: ReturnType<typeof createHash>,
+  signal: AbortSignal,
+): Promise<number> {
+  for (let done = 0; ; ) {
+    signal.throwIfAborted()
+    const length = Math.min(chunkBytes, size - done)
+    if (length === 0) return done
+    const [one, other] = await Promise.all([readAt(from, done, length), readAt(partial, done, length)])
+    if (!one.equals(other)) return done
+    hash.update(other)
+    done += length
+  }
+}
+
+async function readAt(file: FileHandle, position: number, length: number): Promise<Buffer> {
+  const { buffer, bytesRead } = await file.read(Buffer.allocUnsafe(length), 0, length, position)
+  return buffer.subarray(0, bytesRead)
+}

@@ -1,0 +1,98 @@
+/** The files of a release in the order in which they are published: what vouches for the others comes after them. */
+
+import { readdir, stat } from 'node:fs/promises'
+import { join } from 'node:path'
+import { repositoryFolder } from '../config/release.ts'
+import { exitCodes, PipelineError } from '../errors.ts'
+import { computeChecksums } from '../export/checksums.ts'
+import { nowhere } from '../export/metadata.ts'
+import { parseChecksums } from '../host/checksum-list.ts'
+import { readRegularText } from '../host/regular-file.ts'
+import { type ReleaseRecord, readReleaseRecord, releaseFiles, unlistedFiles } from '../release/record.ts'
+import { mostTextBytes, type SentFile } from './destination.ts'
+
+export interface ReleaseToPublish {
+  readonly record: ReleaseRecord
+  /** Whether its `metadata.ini` says where the files are downloaded from. */
+  readonly hasAddress: boolean
+  /** Its folder in a repository, e.g. `4.22`. */
+  readonly series: string
+  /** In the order in which they are sent. */
+  readonly files: readonly SentFile[]
+}
+
+const { checksums, metadata, signatures, attestation } = releaseFiles
+
+/** What readers look for first is sent last, in this order: whoever finds one of these finds all that it speaks of. */
+export const lastFiles: readonly string[] = [
+  checksums.md5,
+  checksums.sha256,
+  checksums.sha512,
+  metadata,
+  signatures.ssh,
+  signatures.openpgp,
+  attestation,
+]
+
+/**
+ * Reads every file once, and compares it with the release's list.
+ * @throws PipelineError `no-release`, `release-damaged`
+ */
+export async function readReleaseFiles(
+  folder: string,
+  onFile: (name: string, sizeBytes: number) => void,
+  signal: AbortSignal,
+): Promise<ReleaseToPublish> {
+  const record = await readReleaseRecord(folder)
+  if (!/^\d+\.\d+/.test(record.release))
+    throw damaged(folder, `${releaseFiles.record} names no release of numbers: ${record.release}`)
+  const listed = parseChecksums(
+    await readRegularText(join(folder, checksums.sha256), mostTextBytes).catch(() => ''),
+  )
+  const names = await namesOf(folder, listed)
+  const files: SentFile[] = []
+  for (const name of names) {
+    const path = join(folder, name)
+    const { size } = await stat(path)
+    onFile(name, size)
+    const { sha256 } = await computeChecksums(path, signal, ['sha256'])
+    if (listed.has(name) && listed.get(name) !== sha256)
+      throw damaged(folder, `${name} is not what ${checksums.sha256} lists`)
+    files.push({ name, path, sizeBytes: size, sha256 })
+  }
+  const described = await readRegularText(join(folder, metadata), mostTextBytes)
+  return {
+    record,
+    hasAddress: !described.includes(nowhere),
+    series: repositoryFolder(record.release),
+    files: inOrder(files),
+  }
+}
+
+/** Files in the order in which they are published. */
+export function inOrder(files: readonly SentFile[]): readonly SentFile[] {
+  const rank = ({ name }: SentFile) => lastFiles.indexOf(name)
+  return [...files].sort((one, other) => rank(one) - rank(other) || (one.name < other.name ? -1 : 1))
+}
+
+// --- internal ---
+
+async function namesOf(folder: string, listed: ReadonlyMap<string, string>): Promise<readonly string[]> {
+  const entries = await readdir(folder, { withFileTypes: true })
+  const names = entries.map(({ name }) => name)
+  const isPart = (name: string) => listed.has(name) || unlistedFiles.includes(name)
+  const foreign = entries.find((entry) => !entry.isFile() || !isPart(entry.name))
+  if (foreign !== undefined) throw damaged(folder, `it also has ${foreign.name}`)
+  const missing = [...listed.keys(), ...Object.values(checksums)].find((name) => !names.includes(name))
+  if (missing !== undefined) throw damaged(folder, `it has no ${missing}`)
+  return names.sort()
+}
+
+function damaged(folder: string, why: string): PipelineError {
+  return new PipelineError({
+    code: 'release-damaged',
+    message: `${folder} is no release as it was made: ${why}`,
+    hint: 'release verify names every file that is wrong. Nothing was published.',
+    exitCode: exitCodes.verificationFailed,
+  })
+}

@@ -1,0 +1,81 @@
+/** The folder of a release to publish: a sound record and lists, with images of any bytes. */
+
+import { createHash } from 'node:crypto'
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { computeChecksums } from '../../src/export/checksums.ts'
+import { renderList } from '../../src/release/checksum-lists.ts'
+import { releaseFiles } from '../../src/release/record.ts'
+import { makeSampleRelease } from './sample-release.ts'
+
+const never = new AbortController().signal
+
+export interface ReleaseContent {
+  /** Bytes of images by name. @default one of 100 bytes for each file of the record */
+  readonly images?: Readonly<Record<string, Buffer>>
+  readonly signature?: string
+  readonly release?: string
+  readonly metadata?: string
+  readonly name?: string
+}
+
+/** Bytes that are the same for the same word. */
+export function bytesOf(word: string, length: number): Buffer {
+  const block = createHash('sha512').update(word).digest()
+  return Buffer.alloc(length, block)
+}
+
+/** Writes a release, and returns the names of its files. */
+export async function writeRelease(
+  folder: string,
+  { images, signature, release = '4.22.0', metadata, name }: ReleaseContent = {},
+): Promise<readonly string[]> {
+  mkdirSync(folder)
+  const record = makeSampleRelease(3)
+  const named = images ?? { 'systemvmtemplate-4.22.0-bookworm-kvm.qcow2': bytesOf('kvm', 100) }
+  const texts = {
+    [releaseFiles.record]: JSON.stringify({ ...record, name: name ?? record.name, release, exceptions: [] }),
+    [releaseFiles.notes]: '# Notes\n',
+    [releaseFiles.metadata]: metadata ?? '[default]\nversion = 4.22.0.0\n',
+    [releaseFiles.statement]: '{}',
+  }
+  const contents: Readonly<Record<string, Buffer | string>> = { ...named, ...texts }
+  const checksums = new Map()
+  for (const [name, bytes] of Object.entries(contents)) {
+    writeFileSync(join(folder, name), bytes)
+    checksums.set(name, await computeChecksums(join(folder, name), never))
+  }
+  for (const algorithm of ['md5', 'sha256', 'sha512'] as const)
+    writeFileSync(join(folder, releaseFiles.checksums[algorithm]), renderList(checksums, algorithm))
+  const lists = Object.values(releaseFiles.checksums)
+  if (signature === undefined) return [...Object.keys(contents), ...lists]
+  writeFileSync(join(folder, releaseFiles.signatures.ssh), signature)
+  return [...Object.keys(contents), ...lists, releaseFiles.signatures.ssh]
+}
+
+/** What a reader makes of what is published: faults of everything that a list names, if there is a list. */
+export function faultsOf(files: ReadonlyMap<string, Buffer>): readonly string[] {
+  const vouching = [
+    ...Object.values(releaseFiles.checksums),
+    releaseFiles.metadata,
+    releaseFiles.signatures.ssh,
+  ]
+  if (!vouching.some((name) => files.has(name))) return []
+  const list = files.get(releaseFiles.checksums.md5)
+  const later = vouching.filter((name) => files.has(name))
+  if (list === undefined) return later.map((name) => `${name} without ${releaseFiles.checksums.md5}`)
+  return list
+    .toString()
+    .trim()
+    .split('\n')
+    .flatMap((line) => {
+      const [md5 = '', name = ''] = line.split('  ')
+      // It comes after the list that names it; nobody acts by it before it is there.
+      if (name === releaseFiles.metadata && !files.has(name)) return []
+      const bytes = files.get(name)
+      if (bytes === undefined) return [`${name} is missing`]
+      return createHash('md5').update(bytes).digest('hex') === md5 ? [] : [`${name} is another file`]
+    })
+}
+
+export const read = (...path: string[]) => readFileSync(join(...path))
