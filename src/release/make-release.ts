@@ -17,10 +17,16 @@ import {
   collectImages,
 } from './collect.ts'
 import { renderNotes } from './notes.ts'
+import { addPackageSet } from './package-set.ts'
 import { renderReleasePage } from './page.ts'
 import { chooseReadable, readImagePackages } from './read-image.ts'
 import { type ExceptionKind, type ReleaseRecord, type ReleaseVariant, releaseFiles } from './record.ts'
-import { makeReleaseFolder, requireReplaceable, type SoundFiles } from './release-folder.ts'
+import {
+  listReleaseFolder,
+  makeReleaseFolder,
+  requireReplaceable,
+  type SoundFiles,
+} from './release-folder.ts'
 import { faultOfSbom, renderSbom } from './sbom.ts'
 import { type SigningKeys, sign } from './sign.ts'
 import { type ClaimedRun, renderStatement } from './statement.ts'
@@ -36,6 +42,8 @@ export interface ReleaseMakeRequest extends CollectRequest {
   /** The release that the notes list changes since. */
   readonly before: ReleaseRecord | undefined
   readonly claimed: ClaimedRun | undefined
+  /** Whether to add the packages that layer 0 is made from. */
+  readonly withPackages: boolean
   /** Keys to sign with. */
   readonly keys: SigningKeys
   /** Called with each step. */
@@ -106,6 +114,7 @@ async function fillFolder(
     )
   }
   const [first] = variants as [CollectedVariant]
+  const packageSet = request.withPackages ? await addPackageSet(folder, variants, request) : undefined
   const record: ReleaseRecord = {
     version: 1,
     name: first.image.name,
@@ -113,6 +122,7 @@ async function fillFolder(
     tag: request.tag ?? null,
     exceptions: exceptions.map(({ kind, text }) => ({ kind, text })),
     source: sourceOf(first),
+    ...(packageSet === undefined ? {} : { packageSet }),
     variants: described,
   }
   await writeFile(join(folder, releaseFiles.record), `${JSON.stringify(record, null, 1)}\n`)
@@ -222,7 +232,7 @@ async function seal(
   )
   const checksumsOf = async (name: string) =>
     known.get(name) ?? (await computeChecksums(join(folder, name), signal))
-  const names = (await readdir(folder)).sort()
+  const { files: names } = await listReleaseFolder(folder)
   const checksums = new Map<string, Checksums>()
   for (const name of names) checksums.set(name, await checksumsOf(name))
   const inputs = new Map(

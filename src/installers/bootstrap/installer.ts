@@ -18,14 +18,19 @@ export const bootstrapInstaller: Installer = {
   placesPartitions: false,
   keyParts,
   predict: predictPackages,
+<<<<<<< HEAD
   preflight: ({ arch }) => requireForeign(arch),
   install: async ({ image, layout, disk, packageCache, runFolder, emit, signal }) => {
+=======
+  install: async ({ image, layout, disk, packageCache, packages: set, runFolder, emit, signal }) => {
+>>>>>>> 43d9c36 (Package sets: release --with-packages, build --packages without a mirror; reproduce uses them)
     const log = join(runFolder.path, 'base.log')
     const packages = await bootstrap({
       image,
       layout,
       disk,
       packageCache,
+      packages: set,
       log,
       runId: runFolder.id,
       onProgress: (text) => emit({ kind: 'part-progress', name: 'base', text }),
@@ -35,6 +40,7 @@ export const bootstrapInstaller: Installer = {
     })
     return { packages, log }
   },
+  takesPackages: true,
   needsWorkFolder: true,
 }
 
