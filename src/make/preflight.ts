@@ -8,7 +8,7 @@ import type { PackerDialect } from '../packer/template.ts'
 import type { Plan } from '../plan/plan.ts'
 import type { Room } from '../plan/room.ts'
 import { requireFitSet } from '../provenance/fit-set.ts'
-import type { BuildRequest } from './run.ts'
+import type { Locked, LockOptions } from '../provenance/lock.ts'
 
 export interface HostTools {
   /** Versions by name. */
@@ -34,7 +34,7 @@ export async function requireFitPlan(
   { image, base, stages }: Plan,
   outDir: string,
   room: Room,
-  { packages, locked, signal }: Pick<BuildRequest, 'packages' | 'locked' | 'signal'>,
+  { packages, locked, signal }: LockOptions & { readonly locked?: Locked | undefined },
 ): Promise<readonly string[]> {
   if (packages !== undefined && !base.cached) await requireFitSet(image, packages, locked, signal)
   if (!base.cached) await installerOf(image).preflight?.(image, signal)
