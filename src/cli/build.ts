@@ -4,6 +4,7 @@ import { dirname, join, resolve as resolvePath } from 'node:path'
 import { type Command, Option } from 'commander'
 import type { ResolvedImage } from '../config/resolved.ts'
 import { expectationsOf } from '../contract/expected.ts'
+import { openPackageSet } from '../debian/package-set.ts'
 import { exitCodes, PipelineError } from '../errors.ts'
 import { writeDurably } from '../host/files.ts'
 import { describeSource, type Source } from '../host/git.ts'
@@ -23,7 +24,13 @@ import { verifyImages } from '../verify/verify-images.ts'
 import { unusedWaivers } from '../verify/waivers.ts'
 import { untilInterrupted } from './interrupt.ts'
 import { askPerson } from './on-failure.ts'
-import { acceleratorOption, addPipelineOptions, choosePipeline, type PipelineOptions } from './options.ts'
+import {
+  acceleratorOption,
+  addPipelineOptions,
+  choosePipeline,
+  type PipelineOptions,
+  pathOf,
+} from './options.ts'
 import { addUiOption, reportAsJson, reportTo, type Terminal, type UiOptions } from './terminal.ts'
 import type { Choose } from './verb.ts'
 import { addWaitOption, type WaitOptions } from './wait.ts'
@@ -37,6 +44,7 @@ interface BuildOptions extends PipelineOptions, WaitOptions, UiOptions {
   readonly accelerator?: Accelerator
   readonly verify: boolean
   readonly locked?: boolean
+  readonly packages?: string
   readonly json?: boolean
 }
 
@@ -53,12 +61,14 @@ export function buildCommand(command: Command, terminal: Terminal, choose: Choos
     )
     .option('--no-verify', 'do not boot the finished images to check what CloudStack relies on')
     .option('--locked', `fail if anything differs from ${lockFile} beside the pipeline`)
+    .option('--packages <folder>', 'package set of a release to make layer 0 from: then no mirror is asked')
     .addOption(acceleratorOption())
     .option('--json', 'print events as JSON lines on stdout')
     .action((options: BuildOptions) => choose(() => build(options, terminal)))
 }
 
 async function build(options: BuildOptions, terminal: Terminal): Promise<number> {
+  if (options.packages !== undefined && options.refresh === true) throw noMirror()
   const { pipeline, images, outFolder } = await choosePipeline(options, 'download')
   const { maximumStoreBytes } = pipeline
   const bound =
@@ -83,9 +93,11 @@ async function build(options: BuildOptions, terminal: Terminal): Promise<number>
   const planning = { ignoreStore: !options.cache, from: options.from, until: options.until }
   try {
     return await untilInterrupted(async (signal) => {
+      const folder = pathOf(options.packages)
+      const packages = folder === undefined ? undefined : await openPackageSet(folder, signal)
       for (const image of images) {
         const verify = options.verify ? verifyBuilt(image, options, signal) : undefined
-        const report = await buildUntilDecided({ ...common, image, planning, verify, signal }, ask)
+        const report = await buildUntilDecided({ ...common, image, planning, packages, verify, signal }, ask)
         if (report.run.status !== 'succeeded') return exitCodeOf(report)
         if (!options.json) for (const { path } of report.images) terminal.out(`${outFolder}/${path}\n`)
       }
@@ -94,6 +106,15 @@ async function build(options: BuildOptions, terminal: Terminal): Promise<number>
   } finally {
     reporter.close()
   }
+}
+
+function noMirror(): PipelineError {
+  return new PipelineError({
+    code: 'usage',
+    message: '--refresh asks the archives for newer packages, and with --packages no archive is asked',
+    hint: 'leave out one of them.',
+    exitCode: exitCodes.badInput,
+  })
 }
 
 /** The checkout of the pipeline, if Git reads it. */

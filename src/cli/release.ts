@@ -29,6 +29,7 @@ interface ReleaseOptions extends PipelineOptions {
   readonly accepted?: string
   readonly sign?: string
   readonly signOpenpgp?: string
+  readonly withPackages?: boolean
   readonly json?: boolean
 }
 
@@ -65,6 +66,7 @@ export function releaseCommand(command: Command, terminal: Terminal, choose: Cho
       '--sign-openpgp <key>',
       'OpenPGP key to sign the release with: a fingerprint or user ID that gpg has',
     )
+    .option('--with-packages', 'add every .deb of layer 0, for builds without a mirror')
     .option('--json', 'print the record of the release as JSON')
     .action((options: ReleaseOptions) => choose(() => make(options, terminal)))
   addReleaseVerify(release, terminal, choose)
@@ -115,6 +117,7 @@ async function make(options: ReleaseOptions, terminal: Terminal): Promise<number
       before,
       claimed: describeRun(process.env),
       scan: isScanned ? { scanner: await findScanner(), accepted, now: new Date() } : undefined,
+      withPackages: options.withPackages ?? false,
       keys: {
         ssh: pathOf(options.sign),
         openpgp: options.signOpenpgp,

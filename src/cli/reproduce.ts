@@ -4,6 +4,7 @@ import { rm, stat } from 'node:fs/promises'
 import { dirname, join, resolve as resolvePath } from 'node:path'
 import type { Command } from 'commander'
 import type { ResolvedImage } from '../config/resolved.ts'
+import { openPackageSet, type PackageSet, unfitSet } from '../debian/package-set.ts'
 import { reportDifference } from '../diff/report.ts'
 import { withDisks } from '../diff/with-disks.ts'
 import { formatByEnding } from '../disk/disk-format.ts'
@@ -27,7 +28,12 @@ import {
   rebuildNamespace,
   renderRebuild,
 } from '../release/rebuild.ts'
-import { type ReleaseRecord, type ReleaseVariant, readReleaseRecord } from '../release/record.ts'
+import {
+  packagesFolder,
+  type ReleaseRecord,
+  type ReleaseVariant,
+  readReleaseRecord,
+} from '../release/record.ts'
 import type { Report } from '../report/report.ts'
 import { layersOf } from '../store/chain.ts'
 import { openStore } from '../store/store.ts'
@@ -90,6 +96,8 @@ async function reproduce(path: string, options: ReproduceOptions, terminal: Term
   const variants = await chooseVariants(record, options)
   return untilInterrupted(async (signal) => {
     const reporter = reportTo(terminal, outFolder)
+    const set = await setOf(record, path, signal)
+    if (set !== undefined) terminal.error(`packages from ${set.folder}; no mirror is asked\n`)
     const rebuilt: { readonly variant: RebuiltVariant; readonly report: Report }[] = []
     try {
       for (const { released, image, locked } of variants) {
@@ -101,6 +109,7 @@ async function reproduce(path: string, options: ReproduceOptions, terminal: Term
           command: ['systemvm-image', ...redactCommand(process.argv.slice(2))],
           source,
           locked,
+          packages: set,
           emit: reporter.emit,
           signal,
         })
@@ -217,6 +226,18 @@ async function lockOf(
     `${variant} was built with another ${locked.path}: sha256 ${lock}, here ${locked.sha256}`,
     record,
   )
+}
+
+/** The package set in the folder of a release. @throws PipelineError with a code that begins with `packages-` */
+async function setOf(
+  { packageSet }: ReleaseRecord,
+  path: string,
+  signal: AbortSignal,
+): Promise<PackageSet | undefined> {
+  if (packageSet === undefined || !(await stat(path)).isDirectory()) return undefined
+  const set = await openPackageSet(join(resolvePath(path), packagesFolder), signal)
+  if (set.sha256 === packageSet) return set
+  throw unfitSet(set.folder, `its list has sha256 ${set.sha256}, and the release's has ${packageSet}`)
 }
 
 function otherSettings(message: string, { name, release }: ReleaseRecord): PipelineError {

@@ -40,6 +40,17 @@ export function uniqueArchives(archives: readonly ReleaseRequest[]): readonly Re
   return [...new Map(archives.map((archive) => [JSON.stringify(archive), archive])).values()]
 }
 
+/**
+ * The sources for apt behind the server of a package set: it speaks http, and its Release files may have expired. apt gives
+ * lists the same names.
+ */
+export function renderSetSourceLines(image: OfImage): readonly string[] {
+  return archivesOf(image).map(
+    ({ url, suite, components }) =>
+      `deb [check-valid-until=no] ${url.replace(/^https:/, 'http:')} ${suite} ${components.join(' ')}`,
+  )
+}
+
 /** The sources in one-line style, for apt and mmdebstrap. */
 export function renderSourceLines(image: OfImage): readonly string[] {
   return archivesOf(image).map(({ url, suite, components, snapshot }) => {

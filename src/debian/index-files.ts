@@ -7,10 +7,16 @@ import { exitCodes, messageOf, PipelineError } from '../errors.ts'
 import { makeFolder, writeDurably } from '../host/files.ts'
 import { gunzip } from '../host/gunzip.ts'
 import { readRegular } from '../host/regular-file.ts'
-import { fetchListed, type ReleaseFile, type ReleaseRequest, type VerifiedRelease } from './release.ts'
+import {
+  fetchListed,
+  type ReleaseFile,
+  type ReleaseRequest,
+  type VerifiedRelease,
+  type VerifyOptions,
+} from './release.ts'
 import { nameOfArchive } from './release-memory.ts'
 
-export interface IndexOptions {
+export interface IndexOptions extends Pick<VerifyOptions, 'source'> {
   readonly signal?: AbortSignal | undefined
   /** Folder that keeps packed indexes. What is there is used only if it is what the Release file lists. */
   readonly cache?: string | undefined
@@ -27,9 +33,10 @@ export async function fetchIndex(
   { url, suite, arch }: Pick<ReleaseRequest, 'url' | 'suite' | 'arch'>,
   { files }: VerifiedRelease,
   component: string,
-  { signal, cache }: IndexOptions = {},
+  { signal, cache, source }: IndexOptions = {},
 ): Promise<Buffer | undefined> {
   const index = `${component}/binary-${arch}/Packages`
+  if (source !== undefined) return source.index(files.get(index)?.sha256 ?? '')
   const packing = packings.find((ending) => files.has(`${index}${ending}`))
   const listed = files.get(`${index}${packing}`)
   if (packing === undefined || listed === undefined) return undefined

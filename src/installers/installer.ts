@@ -3,6 +3,7 @@
 import type { InstallerName } from '../config/installer.ts'
 import type { ResolvedImage, ResolvedStage } from '../config/resolved.ts'
 import type { LoadedArchive } from '../debian/load-archives.ts'
+import type { PackageSet } from '../debian/package-set.ts'
 import type { Layout } from '../disk/layout.ts'
 import type { RunFolder } from '../host/run-folder.ts'
 import type { PackerDialect } from '../packer/template.ts'
@@ -32,6 +33,8 @@ export interface Installer {
   readonly install: (request: InstallRequest) => Promise<InstalledBase>
   /** Stages to run before the pipeline's, so that layer 0 is what those expect. */
   readonly stages?: (image: ResolvedImage) => readonly ResolvedStage[]
+  /** Whether it can install from a package set. @default false */
+  readonly takesPackages?: boolean
   /** Whether it temporarily takes far more space than the layer in the folder for temporary files. @default false */
   readonly needsWorkFolder?: boolean
   /** Input files for other programs, by name, with placeholders for what only a run knows. */
@@ -80,6 +83,8 @@ export interface InstallRequest {
   readonly disk: string
   /** Folder that keeps downloaded packages between runs, under apt's names. */
   readonly packageCache: string
+  /** Where packages come from, instead of a mirror; only for an installer that says so. */
+  readonly packages?: PackageSet | undefined
   readonly runFolder: RunFolder
   readonly packer: PackerDialect
   /** Decides how to execute a guest, by booting its kernel. */

@@ -46,6 +46,7 @@ const patienceMs = 20_000
 /** Compares the finished image with the archives, for the report. Never fails a build. */
 export async function recordFreshness(run: Run, final: Layer): Promise<void> {
   const { plan, store, runFolder, emit, request } = run
+  if (request.packages !== undefined) return
   const packages = packagesOf(await layersUpTo(final, store))
   run.freshness = await lookAtFreshness(
     { image: plan.image, packages, outFolder: runFolder.outFolder, signal: request.signal },

@@ -23,6 +23,7 @@ export async function installBase(run: Run): Promise<Layer> {
     layout: plan.layout,
     disk: store.disk(base.key),
     packageCache: outFolderAt(runFolder.outFolder).cache.packages,
+    packages: run.request.packages,
     runFolder,
     packer: run.tools.packer,
     acceleration: (kernel) => accelerate(run, kernel),

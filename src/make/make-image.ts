@@ -126,10 +126,10 @@ async function beginRun(
   const hasImages = !isExported && request.planning.until === undefined
   const layers = await store.list()
   const room = await expectRoom(plan, outFolder, layers, hasImages)
-  for (const text of await requireFitPlan(plan, outFolder, room, request.signal)) {
+  for (const text of await requireFitPlan(plan, outFolder, room, request)) {
     request.emit({ kind: 'note', text })
   }
-  if (request.locked !== undefined) await requireLocked(plan, request.locked, tools.versions, request.signal)
+  if (request.locked !== undefined) await requireLocked(plan, request.locked, tools.versions, request)
   await requireWritable(runFolder.path)
   await markOutput(outFolder)
   markChildren(runFolder.id)

@@ -7,6 +7,8 @@ import { installerOf } from '../installers/index.ts'
 import type { PackerDialect } from '../packer/template.ts'
 import type { Plan } from '../plan/plan.ts'
 import type { Room } from '../plan/room.ts'
+import { requireFitSet } from '../provenance/fit-set.ts'
+import type { Locked, LockOptions } from '../provenance/lock.ts'
 
 export interface HostTools {
   /** Versions by name. */
@@ -24,6 +26,7 @@ export async function readTools(arch: Arch): Promise<HostTools> {
 /**
  * Requires that a plan can be carried out: there is room, and every package source it uses is verified before anything is
  * downloaded from it.
+ * With a package set, no source is asked: that the set fits is all.
  * @returns warnings
  * @throws PipelineError `no-space`, `installer-no-udebs`, or with a code that begins with `mirror-` or `keyring-`
  */
@@ -31,10 +34,12 @@ export async function requireFitPlan(
   { image, base, stages }: Plan,
   outDir: string,
   room: Room,
-  signal: AbortSignal,
+  { packages, locked, signal }: LockOptions & { readonly locked?: Locked | undefined },
 ): Promise<readonly string[]> {
+  if (packages !== undefined && !base.cached) await requireFitSet(image, packages, locked, signal)
   if (!base.cached) await installerOf(image).preflight?.(image, signal)
-  const usesMirror = !base.cached || stages.some((stage) => !stage.cached && stage.stage.network)
+  const usesMirror =
+    packages === undefined && (!base.cached || stages.some((stage) => !stage.cached && stage.stage.network))
   const { installer, debianInstaller, ...facts } = image
   const toInstall = base.cached === undefined ? { installer, debianInstaller } : {}
   return requireFit('planned-build', {

@@ -2,6 +2,7 @@
 
 import { availableParallelism, totalmem } from 'node:os'
 import type { ResolvedImage } from '../config/resolved.ts'
+import type { PackageSet } from '../debian/package-set.ts'
 import { exitCodes, type PipelineError } from '../errors.ts'
 import type { Source } from '../host/git.ts'
 import type { Lock } from '../host/lock.ts'
@@ -48,6 +49,8 @@ export interface BuildRequest {
   readonly source?: Source | undefined
   /** The lock that the build must match; without it, the build takes what the mirror serves. */
   readonly locked?: Locked | undefined
+  /** Where packages come from: then no mirror is asked for anything. */
+  readonly packages?: PackageSet | undefined
   /** Boots finished images and checks them against the contract. Absent: nothing is verified. */
   readonly verify?: Verify | undefined
   readonly emit: Emit

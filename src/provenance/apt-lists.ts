@@ -16,6 +16,7 @@ export interface IndexEntry {
   readonly sha256: string
   /** Path of the .deb below the archive. */
   readonly file: string
+  readonly sizeBytes: number
 }
 
 export interface AptLists {
@@ -24,8 +25,20 @@ export interface AptLists {
   readonly entries: ReadonlyMap<string, IndexEntry>
 }
 
+/** A signed list as the disk has it, and the entries of an index. */
+export interface AptList {
+  readonly request: ReleaseRequest
+  readonly bytes: Buffer
+  /** Of an index; undefined of the signed file itself. */
+  readonly entries?: readonly IndexEntry[]
+}
+
 /** The key of an entry. */
-export function entryKey({ name, version, architecture }: Omit<IndexEntry, 'sha256' | 'file'>): string {
+export function entryKey({
+  name,
+  version,
+  architecture,
+}: Pick<IndexEntry, 'name' | 'version' | 'architecture'>): string {
   return `${name} ${version} ${architecture}`
 }
 
@@ -34,6 +47,7 @@ const folder = '/var/lib/apt/lists/'
 /**
  * Reads the lists of one disk, without those of archives that the disk does not have.
  * @param names the packages of interest
+ * @param onList called with each list, once it is proved
  * @throws PipelineError with a code that begins with `mirror-`, or `apt-list-unproved`
  */
 export async function readAptLists(
@@ -41,6 +55,7 @@ export async function readAptLists(
   requests: readonly ReleaseRequest[],
   names: ReadonlySet<string>,
   signal: AbortSignal,
+  onList: (list: AptList) => void = () => undefined,
 ): Promise<AptLists> {
   const archives: InputArchive[] = []
   const entries = new Map<string, IndexEntry>()
@@ -49,6 +64,7 @@ export async function readAptLists(
     const signed = await disk.read(`${prefix}InRelease`)
     if (signed === undefined) continue
     const release = await proveRelease(signed, request, { signal, isRecord: true })
+    onList({ request, bytes: signed })
     const { codename, date, signers } = release
     archives.push({
       suite: request.suite,
@@ -63,7 +79,9 @@ export async function readAptLists(
       const index = await disk.read(`${prefix}${path.replaceAll('/', '_')}`)
       if (index === undefined) continue
       if (release.files.get(path)?.sha256 !== sha256(index)) throw unproved(`${prefix}${path}`)
-      for (const entry of parseIndex(index, names)) entries.set(entryKey(entry), entry)
+      const listed = [...parseIndex(index, names)]
+      onList({ request, bytes: index, entries: listed })
+      for (const entry of listed) entries.set(entryKey(entry), entry)
     }
   }
   return { archives, entries }
@@ -77,7 +95,7 @@ export function* parseIndex(index: Buffer, names: ReadonlySet<string>): Generato
     )
     const [digest, file] = [fields.get('SHA256'), fields.get('Filename')]
     if (name && version && architecture && digest && file)
-      yield { name, version, architecture, sha256: digest, file }
+      yield { name, version, architecture, sha256: digest, file, sizeBytes: Number(fields.get('Size')) }
   }
 }
 

@@ -6,6 +6,7 @@ import { z } from 'zod'
 import { isInstant } from '../config/mirror.ts'
 import { parseYaml, YamlError } from '../config/yaml.ts'
 import { archivesOf } from '../debian/archives.ts'
+import type { PackageSet } from '../debian/package-set.ts'
 import { verifyRelease } from '../debian/release.ts'
 import { sha256 } from '../digest.ts'
 import { exitCodes, PipelineError } from '../errors.ts'
@@ -166,6 +167,12 @@ export function compareLocks(
   return lines
 }
 
+export interface LockOptions {
+  /** Where packages come from, instead of the mirror. */
+  readonly packages?: PackageSet | undefined
+  readonly signal: AbortSignal
+}
+
 /**
  * Checks what can be checked against a lock before a build: the host's tools, and the mirror if it will be used.
  * @throws PipelineError `lock-mismatch`, `lock-incomplete`, and the reasons to refuse a mirror
@@ -174,14 +181,14 @@ export async function requireLocked(
   { image, base }: Plan,
   locked: Locked,
   tools: Readonly<Record<string, string>>,
-  signal: AbortSignal,
+  { packages, signal }: LockOptions,
 ): Promise<void> {
   const expected = variantOf(locked, image.variant)
   const releases =
     base.cached === undefined
       ? await Promise.all(
           archivesOf(image).map(async (request) => {
-            const { date, sha256 } = await verifyRelease(request, { signal })
+            const { date, sha256 } = await verifyRelease(request, { signal, source: packages?.source })
             return [request.suite, { url: request.url, date: date.toISOString(), sha256 }] as const
           }),
         )

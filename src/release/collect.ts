@@ -48,6 +48,8 @@ export interface CollectedFile {
 /** What a build left of one variant. */
 export interface CollectedVariant {
   readonly image: ResolvedImage
+  /** Output folder of its build. */
+  readonly folder: string
   readonly report: Report
   readonly files: readonly CollectedFile[]
   /** Undefined if an older version of this program built it. */
@@ -120,7 +122,7 @@ async function collectVariant(
   const found = files.flatMap((file) => file ?? [])
   const packages = await readPackagesOf(found, request.signal)
   const freshness = await collectFreshness({ image, packages, inputs, say }, request)
-  return { image, report, files: found, inputs, packages, freshness }
+  return { image, folder, report, files: found, inputs, packages, freshness }
 }
 
 /** Of an unreadable image too little is known here to say why: making the release does. */

@@ -3,6 +3,7 @@
 import { join } from 'node:path'
 import { type Checksums, computeChecksums } from '../export/checksums.ts'
 import { registeredAlgorithm } from '../export/registration.ts'
+import { someAtATime } from '../host/some-at-a-time.ts'
 import type { ReleaseImage, ReleaseRecord } from './record.ts'
 
 /** Checksums by file name. */
@@ -17,11 +18,9 @@ export async function computeReleaseChecksums(
       ? []
       : record.variants.flatMap(({ files }) => files.map((file) => [file.file, file] as const)),
   )
-  const checksums = await Promise.all(
-    names.map(
-      async (name) =>
-        [name, await computeFileChecksums(join(folder, name), known.get(name), signal)] as const,
-    ),
+  const checksums = await someAtATime(
+    names,
+    async (name) => [name, await computeFileChecksums(join(folder, name), known.get(name), signal)] as const,
   )
   return new Map(checksums)
 }

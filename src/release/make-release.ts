@@ -18,6 +18,7 @@ import {
   collectImages,
 } from './collect.ts'
 import { renderNotes } from './notes.ts'
+import { addPackageSet } from './package-set.ts'
 import { renderReleasePage } from './page.ts'
 import { chooseReadable, readImagePackages } from './read-image.ts'
 import {
@@ -27,7 +28,12 @@ import {
   type ReleaseVariant,
   releaseFiles,
 } from './record.ts'
-import { makeReleaseFolder, requireReplaceable, type SoundFiles } from './release-folder.ts'
+import {
+  listReleaseFolder,
+  makeReleaseFolder,
+  requireReplaceable,
+  type SoundFiles,
+} from './release-folder.ts'
 import { type ScanRequest, scanVariant } from './scan-variant.ts'
 import { scanners } from './scanners.ts'
 import { type SigningKeys, sign } from './sign.ts'
@@ -46,6 +52,8 @@ export interface ReleaseMakeRequest extends CollectRequest {
   readonly claimed: ClaimedRun | undefined
   /** What to ask a scanner; undefined for no scan. */
   readonly scan: ScanRequest | undefined
+  /** Whether to add the packages that layer 0 is made from. */
+  readonly withPackages: boolean
   /** Keys to sign with. */
   readonly keys: SigningKeys
   /** Called with each step. */
@@ -121,6 +129,7 @@ async function fillFolder(
   // A scan needs the bills, which are made only for images that are fit otherwise.
   requireFit({ variants, exceptions: found }, request)
   const [first] = variants as [CollectedVariant]
+  const packageSet = request.withPackages ? await addPackageSet(folder, variants, request) : undefined
   const record: ReleaseRecord = {
     version: 1,
     name: first.image.name,
@@ -128,6 +137,7 @@ async function fillFolder(
     tag: request.tag ?? null,
     exceptions: found.map(({ kind, text }) => ({ kind, text })),
     source: sourceOf(first),
+    ...(packageSet === undefined ? {} : { packageSet }),
     variants: described,
   }
   await writeFile(join(folder, releaseFiles.record), `${JSON.stringify(record, null, 1)}\n`)
@@ -243,7 +253,7 @@ async function seal(
   )
   const checksumsOf = async (name: string) =>
     known.get(name) ?? (await computeChecksums(join(folder, name), signal))
-  const names = (await readdir(folder)).sort()
+  const { files: names } = await listReleaseFolder(folder)
   const checksums = new Map<string, Checksums>()
   for (const name of names) checksums.set(name, await checksumsOf(name))
   const inputs = new Map(

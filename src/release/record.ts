@@ -39,6 +39,14 @@ export const releaseFiles = {
   attestation: 'attestation.sigstore.json',
 } as const
 
+/** Folder of a release that has its package set, if it was made with one. */
+export const packagesFolder = 'packages'
+
+/** Whether a name in a release, relative to its folder, is that of a file of its package set. */
+export function isOfPackages(name: string): boolean {
+  return /^packages\/[A-Za-z0-9][\w.+~%-]*$/.test(name)
+}
+
 /** Files that no checksum list has: the lists themselves, and what is made after them. */
 export const unlistedFiles: readonly string[] = [
   ...Object.values(releaseFiles.checksums),
@@ -139,6 +147,11 @@ const recordSchema = z.strictObject({
   source: z
     .strictObject({ commit: z.string(), changed: z.array(z.string()), repository: z.string().optional() })
     .nullable(),
+  packageSet: z
+    .string()
+    .regex(/^[0-9a-f]{64}$/)
+    .optional()
+    .describe('sha256 of packages/packages.json, the list of the package set; absent without one'),
   variants: z.array(variant).max(100).refine(haveOwnFiles),
 })
 

@@ -8,7 +8,14 @@ import { parseChecksums } from '../host/checksum-list.ts'
 import { stampOf, temporaryName } from '../host/files.ts'
 import { sha256File } from '../host/hash-file.ts'
 import { readRegularText } from '../host/regular-file.ts'
-import { filesOf, findReleaseRecord, releaseFiles, unlistedFiles } from './record.ts'
+import {
+  filesOf,
+  findReleaseRecord,
+  isOfPackages,
+  packagesFolder,
+  releaseFiles,
+  unlistedFiles,
+} from './record.ts'
 
 /**
  * Fills a folder and puts it in the place of a release. The one that was there keeps its name until then, and loses only
@@ -51,14 +58,31 @@ export async function requireReplaceable(
   if (found === undefined) return
   if (!found.isDirectory()) throw notARelease(folder, 'it is not a folder')
   const own = await namesOfRelease(folder)
-  for (const entry of await readdir(folder, { withFileTypes: true })) {
-    if (own === undefined) throw notARelease(folder, `it has no ${releaseFiles.record} of a release`)
-    if (!entry.isFile() || !own.has(entry.name)) throw notARelease(folder, `it also has ${entry.name}`)
-  }
-  for (const name of await readdir(folder)) {
+  const { files, others } = await listReleaseFolder(folder)
+  if (own === undefined && files.length + others.length > 0)
+    throw notARelease(folder, `it has no ${releaseFiles.record} of a release`)
+  const [other] = [...others, ...files.filter((name) => !isOwn(name, own))]
+  if (other !== undefined) throw notARelease(folder, `it also has ${other}`)
+  for (const name of files) {
     if (own !== undefined && !(await isAsReleased(folder, name, own, { signal, sound })))
       throw notARelease(folder, `${name} is not what ${releaseFiles.checksums.sha256} lists`)
   }
+}
+
+/** The names of the files in a release, those of its package set below their folder; and of what is no file. */
+export async function listReleaseFolder(
+  folder: string,
+): Promise<{ readonly files: readonly string[]; readonly others: readonly string[] }> {
+  const files: string[] = []
+  const others: string[] = []
+  for (const entry of await readdir(folder, { withFileTypes: true })) {
+    if (entry.isFile()) files.push(entry.name)
+    else if (!entry.isDirectory() || entry.name !== packagesFolder) others.push(entry.name)
+    else
+      for (const inner of await readdir(join(folder, packagesFolder), { withFileTypes: true }))
+        (inner.isFile() ? files : others).push(`${packagesFolder}/${inner.name}`)
+  }
+  return { files: files.sort(), others }
 }
 
 // --- internal ---
@@ -84,9 +108,9 @@ async function swap(folder: string, staging: string): Promise<string | undefined
 /** Removes what its record lists, and the folder if nothing else is in it; returns the folder otherwise. */
 async function removeRelease(folder: string): Promise<string | undefined> {
   const own = (await namesOfRelease(folder)) ?? new Set<string>()
-  for (const entry of await readdir(folder, { withFileTypes: true })) {
-    if (entry.isFile() && own.has(entry.name)) await unlink(join(folder, entry.name))
-  }
+  const { files } = await listReleaseFolder(folder)
+  for (const name of files) if (isOwn(name, own)) await unlink(join(folder, name))
+  await rmdir(join(folder, packagesFolder)).catch(() => undefined)
   return rmdir(folder).then(
     () => undefined,
     () => folder,
@@ -98,6 +122,11 @@ async function namesOfRelease(folder: string): Promise<ReadonlySet<string> | und
   const record = await findReleaseRecord(folder)
   if (record === undefined) return undefined
   return new Set([...record.variants.flatMap(filesOf), ...textsIn(releaseFiles)])
+}
+
+/** Of its package set, every name may be one: what counts is the checksum. */
+function isOwn(name: string, own: ReadonlySet<string> | undefined): boolean {
+  return own?.has(name) === true || isOfPackages(name)
 }
 
 /**
@@ -113,7 +142,7 @@ async function isAsReleased(
   const readList = async (list: string) =>
     parseChecksums(await readRegularText(join(folder, list)).catch(() => ''))
   const isList = Object.values<string>(releaseFiles.checksums).includes(name)
-  if (isList) return [...(await readList(name)).keys()].every((listed) => own.has(listed))
+  if (isList) return [...(await readList(name)).keys()].every((listed) => isOwn(listed, own))
   if (unlistedFiles.includes(name)) return true
   const path = join(folder, name)
   const stamp = await stampOf(path)

@@ -1,6 +1,5 @@
 /** Checks the folder of a release against its own records, and against keys that the reader trusts. Needs no network. */
 
-import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Checksums } from '../export/checksums.ts'
 import { readRegularText } from '../host/regular-file.ts'
@@ -9,9 +8,11 @@ import { authenticate, type Trust } from './authenticate.ts'
 import { compareWithLists } from './checksum-lists.ts'
 import { compareDisks } from './compare-disks.ts'
 import { compareMetadata } from './compare-metadata.ts'
+import { comparePackageSet } from './compare-packages.ts'
 import { compareDependencies, compareSbom } from './compare-sbom.ts'
 import { computeReleaseChecksums } from './file-checksums.ts'
 import { type Blame, findReleaseRecord, type ReleaseRecord, releaseFiles, unlistedFiles } from './record.ts'
+import { listReleaseFolder } from './release-folder.ts'
 import type { SbomPackage } from './sbom.ts'
 import { type Statement, statementSchema } from './statement.ts'
 
@@ -48,9 +49,8 @@ export async function verifyRelease(request: ReleaseVerifyRequest): Promise<Rele
     if (!faults.has(file)) faults.set(file, fault)
   }
   for (const { file, fault } of authentication.faults) blame(file, fault)
-  const entries = await readdir(folder, { withFileTypes: true })
-  for (const entry of entries) if (!entry.isFile()) blame(entry.name, 'it is not a file')
-  const names = entries.flatMap((entry) => (entry.isFile() ? [entry.name] : [])).sort()
+  const { files: names, others } = await listReleaseFolder(folder)
+  for (const name of others) blame(name, 'it is not a file')
   onStep(`checksums of ${names.length} files`)
   const checksums = await computeReleaseChecksums(folder, names, record, signal)
   const statement = await readStatement(folder)
@@ -66,6 +66,7 @@ export async function verifyRelease(request: ReleaseVerifyRequest): Promise<Rele
       }
     }
     await compareMetadata(folder, record, blame)
+    await comparePackageSet(folder, record, checksums, blame, signal)
     const bills = new Map<string, readonly SbomPackage[]>()
     for (const variant of record.variants) {
       onStep(`packages and disks of ${variant.variant}`)

@@ -13,6 +13,8 @@ import { runGpg } from './gpg.ts'
 export interface Published {
   /** Versions by name; a source package after a slash: `libssl3t64/openssl`. */
   readonly packages?: Readonly<Record<string, string>>
+  /** The whole index, instead. */
+  readonly index?: Buffer
   /** More fields of some of them, by the package's name. */
   readonly fields?: Readonly<Record<string, string>>
   /** @default a minute ago */
@@ -65,13 +67,13 @@ export async function startMirror(): Promise<TestMirror> {
   const origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
   const [debian, security] = [`${origin}/debian`, `${origin}/security`]
 
-  const publish: TestMirror['publish'] = (suite, { packages = {}, fields = {}, date, validUntil } = {}) => {
+  const publish: TestMirror['publish'] = (
+    suite,
+    { packages = {}, fields = {}, index: whole, date, validUntil } = {},
+  ) => {
     const isSecurity = suite.endsWith('-security')
-    const index = Buffer.from(
-      Object.entries(packages)
-        .map((one) => renderStanza(one, fields))
-        .join('\n'),
-    )
+    const stanzas = Object.entries(packages).map((one) => renderStanza(one, fields))
+    const index = whole ?? Buffer.from(stanzas.join('\n'))
     const packing = isSecurity ? '.xz' : '.gz'
     const packed = isSecurity ? compressXz(index) : gzipSync(index)
     const below = `${isSecurity ? '/security' : '/debian'}/dists/${suite}`

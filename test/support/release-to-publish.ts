@@ -78,4 +78,4 @@ export function faultsOf(files: ReadonlyMap<string, Buffer>): readonly string[] 
     })
 }
 
-export const read = (...path: string[]) => readFileSync(join(...path))
+const read = (...path: string[]) => readFileSync(join(...path))

@@ -6,6 +6,9 @@
 import { appendFile, chmod, copyFile, lstat, mkdir, mkdtemp, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { ResolvedImage } from '../../config/resolved.ts'
+import { archivesOf, renderSetSourceLines } from '../../debian/archives.ts'
+import { type PackageSet, requireAll } from '../../debian/package-set.ts'
+import { startSetServer } from '../../debian/set-server.ts'
 import { imageNode } from '../../disk/block-node.ts'
 import type { Layout } from '../../disk/layout.ts'
 import { convertImage } from '../../disk/qemu-img.ts'
@@ -27,6 +30,8 @@ export interface BootstrapRequest {
   readonly disk: string
   /** Folder that keeps downloaded packages between runs. */
   readonly packageCache: string
+  /** Where packages and indexes come from, instead of a mirror. */
+  readonly packages?: PackageSet | undefined
   readonly log: string
   readonly runId: string
   readonly onProgress: (text: string) => void
@@ -54,7 +59,7 @@ export async function bootstrap(request: BootstrapRequest): Promise<PackageChang
     const raw = join(shared, 'disk.raw')
     await mkdir(request.packageCache, { recursive: true })
     const offered = await offerPackages(request)
-    await runMmdebstrap({ ...request, packageCache: offered.folder }, work, raw).finally(offered.close)
+    await install({ ...request, packageCache: offered.folder }, work, raw).finally(offered.close)
     await chmod(shared, 0o700)
     for (const file of [raw, `${raw}.packages`]) {
       if (!(await lstat(file)).isFile())
@@ -70,14 +75,43 @@ export async function bootstrap(request: BootstrapRequest): Promise<PackageChang
   }
 }
 
-async function runMmdebstrap(request: BootstrapRequest, work: string, raw: string): Promise<void> {
+/** Runs mmdebstrap, with a mirror or with a package set in its place. */
+async function install(request: BootstrapRequest, work: string, raw: string): Promise<void> {
+  const { image, packages, signal } = request
+  if (packages === undefined) return runMmdebstrap(request, { work, raw })
+  const server = await startSetServer(packages, archivesOf(image), signal)
+  try {
+    await runMmdebstrap(request, { work, raw, proxy: server.url })
+  } catch (error) {
+    if (!signal.aborted) requireAll(packages.folder, server.missing())
+    throw error
+  } finally {
+    server.close()
+  }
+}
+
+interface Surroundings {
+  readonly work: string
+  readonly raw: string
+  /** The server of a package set. */
+  readonly proxy?: string
+}
+
+async function runMmdebstrap(request: BootstrapRequest, { work, raw, proxy }: Surroundings): Promise<void> {
   const { image, packageCache, log, runId, signal } = request
-  const paths = { scripts: work, packageCache, disk: raw }
+  const sources = proxy === undefined ? undefined : renderSetSourceLines(image)
+  const paths = { scripts: work, packageCache, disk: raw, sources }
   const command = bootstrapCommand(image, request.layout, paths, isForeign(image.arch))
   // The log's disk may be full.
   const lastLines: string[] = []
   const mmdebstrap = startGroup('mmdebstrap', command.words, {
-    env: { ...command.environment, TMPDIR: work, LC_ALL: 'C.UTF-8', [runMarker]: runId },
+    env: {
+      ...command.environment,
+      ...(proxy === undefined ? {} : { http_proxy: proxy, no_proxy: '' }),
+      TMPDIR: work,
+      LC_ALL: 'C.UTF-8',
+      [runMarker]: runId,
+    },
     onLine: (line) => {
       lastLines.push(line)
       if (lastLines.length > keptLines) lastLines.shift()

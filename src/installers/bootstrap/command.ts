@@ -27,6 +27,8 @@ export interface BootstrapPaths {
   readonly packageCache: string
   /** Raw disk to make. */
   readonly disk: string
+  /** Where apt gets packages, instead of the image's sources. */
+  readonly sources?: readonly string[] | undefined
 }
 
 /** Scripts that mmdebstrap runs as hooks for an image. Those of a foreign architecture count on every host. */
@@ -73,7 +75,7 @@ export function bootstrapCommand(
     ...cross('customize', 'list'),
     image.suite,
     '/dev/null',
-    ...renderSourceLines(image),
+    ...(paths.sources ?? renderSourceLines(image)),
   ]
   const environment = hookEnvironment(image, layout, paths.disk)
   return { words, environment: isCross ? { ...environment, PATH: crossPath() } : environment }

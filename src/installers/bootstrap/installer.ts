@@ -19,13 +19,14 @@ export const bootstrapInstaller: Installer = {
   keyParts,
   predict: predictPackages,
   preflight: ({ arch }) => requireForeign(arch),
-  install: async ({ image, layout, disk, packageCache, runFolder, emit, signal }) => {
+  install: async ({ image, layout, disk, packageCache, packages: set, runFolder, emit, signal }) => {
     const log = join(runFolder.path, 'base.log')
     const packages = await bootstrap({
       image,
       layout,
       disk,
       packageCache,
+      packages: set,
       log,
       runId: runFolder.id,
       onProgress: (text) => emit({ kind: 'part-progress', name: 'base', text }),
@@ -35,6 +36,7 @@ export const bootstrapInstaller: Installer = {
     })
     return { packages, log }
   },
+  takesPackages: true,
   needsWorkFolder: true,
 }
 

@@ -7,7 +7,9 @@ import { readdir, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { ResolvedImage } from '../../config/resolved.ts'
 import { archivesOf } from '../../debian/archives.ts'
+import { debOf, type PackageSet } from '../../debian/package-set.ts'
 import { describeStanza, fetchPackageIndex, stanzasOf } from '../../debian/packages-index.ts'
+import type { VerifyOptions } from '../../debian/release.ts'
 import { PipelineError } from '../../errors.ts'
 import { linkOrCopy, makeTemporaryFolder } from '../../host/files.ts'
 import { sha256File } from '../../host/hash-file.ts'
@@ -18,6 +20,8 @@ export interface OfferRequest {
   readonly image: Pick<ResolvedImage, 'suite' | 'debianArch' | 'mirror'>
   /** Where packages are kept, under apt's names; must exist. */
   readonly packageCache: string
+  /** Offers these packages, and no others. */
+  readonly packages?: PackageSet | undefined
   /** Called with a line about what is not used. */
   readonly onNote: (text: string) => void
   readonly signal: AbortSignal
@@ -32,7 +36,8 @@ export interface OfferedPackages {
 
 /** Offers what today's signed indexes of the image's archives list. A package that is something else is removed. */
 export async function offerPackages(request: OfferRequest): Promise<OfferedPackages> {
-  const { packageCache, onNote } = request
+  const { packageCache, onNote, packages } = request
+  if (packages !== undefined) return offerSet(packages, request)
   // On the same filesystem, where links cost nothing.
   const folder = await makeTemporaryFolder(packageCache)
   try {
@@ -57,6 +62,29 @@ export async function offerPackages(request: OfferRequest): Promise<OfferedPacka
 
 // --- internal ---
 
+/** Offers what the image's archives have signed. A set may be of other variants too. */
+async function offerSet(
+  { folder: set, content, source }: PackageSet,
+  { image, packageCache, signal }: OfferRequest,
+): Promise<OfferedPackages> {
+  const signed = await listDigests(image, new Set(content.packages.map(({ name }) => name)), {
+    signal,
+    source,
+  })
+  const folder = await makeTemporaryFolder(packageCache)
+  const close = () => rm(folder, { recursive: true, force: true })
+  try {
+    for (const one of content.packages) {
+      const name = debOf(one)
+      if (signed.get(name) === one.sha256) await linkOrCopy(join(set, name), join(folder, name), signal)
+    }
+    return { folder, close }
+  } catch (error) {
+    await close()
+    throw error
+  }
+}
+
 /** Characters of Debian's names and versions, as apt writes them in file names. */
 function isPackage(name: string): boolean {
   return /^[a-z0-9][\w.+~%-]*_[\w.+~%-]+_[a-z0-9-]+\.deb$/.test(name)
@@ -68,18 +96,27 @@ async function readDigests(
   { image, onNote, signal }: OfferRequest,
 ): Promise<ReadonlyMap<string, string>> {
   const packages = new Set(names.map((name) => name.slice(0, name.indexOf('_'))))
-  const digests = new Map<string, string>()
   try {
-    for (const archive of archivesOf(image)) {
-      for (const fields of stanzasOf(await fetchPackageIndex(archive, { signal }), packages)) {
-        const listed = describeStanza(fields)
-        if (listed !== undefined) digests.set(listed.archiveName, listed.sha256)
-      }
-    }
+    return await listDigests(image, packages, { signal })
   } catch (error) {
     if (!(error instanceof PipelineError)) throw error
     onNote(`cached packages are not used, because nothing proves them: ${error.message}`)
     return new Map()
+  }
+}
+
+/** SHA-256 of packages by file name, as the image's archives have signed them. */
+async function listDigests(
+  image: OfferRequest['image'],
+  names: ReadonlySet<string>,
+  options: VerifyOptions,
+): Promise<ReadonlyMap<string, string>> {
+  const digests = new Map<string, string>()
+  for (const archive of archivesOf(image)) {
+    for (const fields of stanzasOf(await fetchPackageIndex(archive, options), names)) {
+      const listed = describeStanza(fields)
+      if (listed !== undefined) digests.set(listed.archiveName, listed.sha256)
+    }
   }
   return digests
 }

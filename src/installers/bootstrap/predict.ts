@@ -50,7 +50,9 @@ async function prepare(
   await mkdir(join(folder, 'lists', 'partial'), { recursive: true })
   await mkdir(join(folder, 'cache', 'archives', 'partial'), { recursive: true })
   await writeFile(join(folder, 'sources.list'), `${renderSourceLines(image).join('\n')}\n`)
-  for (const name of ['apt.conf', 'status']) await writeFile(join(folder, name), '')
+  // Read before the options of a command line, and before the host's own settings, which are not the image's.
+  await writeFile(join(folder, 'apt.conf'), 'Dir::Etc::parts "/dev/null";\nDir::Etc::main "/dev/null";\n')
+  await writeFile(join(folder, 'status'), '')
   for (const { request, indexes } of archives) {
     for (const [index, { text }] of indexes.entries()) {
       const path = `${request.components[index]}_binary-${request.arch}_Packages`
@@ -72,7 +74,6 @@ async function simulate(
     Dir: folder,
     'Dir::Etc::sourcelist': join(folder, 'sources.list'),
     'Dir::Etc::sourceparts': '/dev/null',
-    'Dir::Etc::parts': '/dev/null',
     'Dir::Etc::preferencesparts': '/dev/null',
     'Dir::State::lists': join(folder, 'lists'),
     'Dir::State::status': join(folder, 'status'),
@@ -86,7 +87,6 @@ async function simulate(
   const { exitCode, stdout, stderr } = await execa('apt-get', ['--simulate', '--yes', ...options, ...words], {
     cancelSignal: signal,
     reject: false,
-    // The host's own settings are not the image's.
     env: { APT_CONFIG: join(folder, 'apt.conf'), LC_ALL: 'C.UTF-8' },
   })
   signal.throwIfAborted()

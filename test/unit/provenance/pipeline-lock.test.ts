@@ -151,8 +151,12 @@ describe('a lock', () => {
     await seal((await planImage(image, store)).base, store)
     const plan = await planImage(image, store)
     const locked = await write()
-    await expect(requireLocked(plan, locked, { mmdebstrap: '1.3.5' }, never)).resolves.toBeUndefined()
-    await expect(requireLocked(plan, locked, { mmdebstrap: '1.5.7' }, never)).rejects.toMatchObject({
+    await expect(
+      requireLocked(plan, locked, { mmdebstrap: '1.3.5' }, { signal: never }),
+    ).resolves.toBeUndefined()
+    await expect(
+      requireLocked(plan, locked, { mmdebstrap: '1.5.7' }, { signal: never }),
+    ).rejects.toMatchObject({
       code: 'lock-mismatch',
       exitCode: 3,
       message: expect.stringContaining('tool mmdebstrap: 1.3.5 → 1.5.7'),
