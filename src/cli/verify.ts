@@ -24,10 +24,10 @@ import { type VerifyRequest, verifyImages } from '../verify/verify-images.ts'
 import { unusedWaivers } from '../verify/waivers.ts'
 import { untilInterrupted } from './interrupt.ts'
 import { acceleratorOption, addPipelineOptions, choosePipeline, type PipelineOptions } from './options.ts'
-import { reportAsJson, reportTo, type Terminal } from './terminal.ts'
+import { addUiOption, reportAsJson, reportTo, type Terminal, type UiOptions } from './terminal.ts'
 import type { Choose } from './verb.ts'
 
-interface VerifyOptions extends PipelineOptions {
+interface VerifyOptions extends PipelineOptions, UiOptions {
   readonly target?: TargetName
   readonly scenes?: readonly SceneName[]
   readonly again?: boolean
@@ -37,7 +37,7 @@ interface VerifyOptions extends PipelineOptions {
 
 export function verifyCommand(command: Command, terminal: Terminal, choose: Choose): void {
   addPipelineOptions(
-    command.argument(
+    addUiOption(command).argument(
       '[image...]',
       'files that no pipeline here has built; without any, those of the last build',
     ),
@@ -59,7 +59,7 @@ export function verifyCommand(command: Command, terminal: Terminal, choose: Choo
 async function verify(files: readonly string[], options: VerifyOptions, terminal: Terminal): Promise<number> {
   await requireFit('verify', { images: [] })
   const { images, outFolder } = await choosePipeline(options, 'download')
-  const reporter = options.json ? reportAsJson(terminal) : reportTo(terminal, outFolder)
+  const reporter = options.json ? reportAsJson(terminal) : reportTo(terminal, outFolder, options)
   const [first] = images as readonly [ResolvedImage]
   try {
     return await untilInterrupted(async (signal) => {

@@ -264,7 +264,8 @@ function ask(path: string, arguments_: readonly string[]) {
     reject: false,
     all: true,
     stdin: 'ignore',
-    timeout: 10_000,
+    // Packer starts a dozen processes of itself, which takes a starved host more than ten seconds.
+    timeout: 60_000,
     // Otherwise Packer would ask its vendor for a newer version, and wait for the answer.
     env: { LC_ALL: 'C', CHECKPOINT_DISABLE: '1' },
   })

@@ -28,6 +28,7 @@ const plain: Readonly<Record<string, string>> = {
   'src/qemu/accelerator.ts': 'the kernel’s files',
   'src/qemu/console.ts': 'a log that QEMU is writing',
   'src/qemu/guest-clock.ts': 'the kernel’s files',
+  'src/qemu/guest-load.ts': 'the kernel’s files',
   'src/qemu/ssh.ts': 'a key that was just made',
   'src/release/sign.ts': 'a list that was just written',
   'src/repack/extract.ts': 'files that it makes, opened to be written',

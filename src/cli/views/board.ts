@@ -2,7 +2,20 @@
 
 import { type Colors, formatBytes, formatSeconds } from '../../report/format.ts'
 import { cutToWidth, sparkline } from './cells.ts'
-import type { Ahead, Load } from './live-line.ts'
+
+/** What is ahead of a run. */
+export interface Ahead {
+  readonly name: string
+  readonly estimateSeconds: number | undefined
+}
+
+/** How busy a guest is. */
+export interface Load {
+  /** Of its processors, from 0 to 1. */
+  readonly processor: number
+  /** Read and written per second. */
+  readonly diskBytes: number
+}
 
 /** A part or a stage that has begun and not ended. */
 export interface RunningPart {

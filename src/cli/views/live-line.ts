@@ -1,7 +1,7 @@
 /** The end of a terminal, which says what is running, below the lines that stay: one line, or a board where there is room. */
 
 import { type Colors, formatSeconds } from '../../report/format.ts'
-import { type RunningPart, renderBoard, smallestBoard } from './board.ts'
+import { type Ahead, type Load, type RunningPart, renderBoard, smallestBoard } from './board.ts'
 import { cutToWidth } from './cells.ts'
 
 export interface LiveLineOptions {
@@ -18,23 +18,11 @@ export interface LiveLineOptions {
   readonly nowMs: () => number
 }
 
-/** What is ahead of a run. */
-export interface Ahead {
-  readonly name: string
-  readonly estimateSeconds: number | undefined
-}
-
-/** How busy a guest is. */
-export interface Load {
-  /** Of its processors, from 0 to 1. */
-  readonly processor: number
-  /** Read and written per second. */
-  readonly diskBytes: number
-}
-
 export interface LiveLine {
   /** Writes a line that stays. */
   readonly print: (line: string) => void
+  /** Lets others write lines that stay. */
+  readonly aside: (write: () => void) => void
   /** Says what will run, and how long all of it will take. */
   readonly expect: (ahead: readonly Ahead[], estimateSeconds: number | undefined) => void
   readonly start: (name: string, estimateSeconds: number | undefined) => void
@@ -114,12 +102,14 @@ export function openLiveLine(options: LiveLineOptions): LiveLine {
     ahead = []
     end = undefined
   }
+  const aside = (act: () => void) => {
+    clear()
+    act()
+    draw()
+  }
   return {
-    print: (line) => {
-      clear()
-      write(`${line}\n`)
-      draw()
-    },
+    print: (line) => aside(() => write(`${line}\n`)),
+    aside,
     expect: (all, estimateSeconds) => {
       ahead = all
       end = estimateSeconds === undefined ? undefined : { atMs: nowMs() + estimateSeconds * 1000 }

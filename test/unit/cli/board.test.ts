@@ -32,7 +32,7 @@ function screenOf(columns: number, rows: number, env: Readonly<Record<string, st
   }
   return {
     emit: (...events: readonly BuildEvent[]) => events.forEach(reporter.emit),
-    print: reporter.print,
+    print: (line: string) => reporter.aside(() => terminal.error(`${line}\n`)),
     close: reporter.close,
     lines,
     resize: (to: number) => {
@@ -52,6 +52,7 @@ const started: BuildEvent = {
     { name: 'unpack', cached: false, estimateSeconds: 20 },
   ],
   estimateSeconds: 200,
+  assumesEmulation: false,
   room: { peakBytes: 0, isKnown: false, freeBytes: 1 },
 }
 const greets: BuildEvent = { kind: 'stage-started', name: 'greet', estimateSeconds: 10 }
