@@ -17,11 +17,11 @@ import { exportDisk } from '../export/export-disk.ts'
 import { type TargetName, targetNames, targets } from '../targets/registry.ts'
 import { untilInterrupted } from './interrupt.ts'
 import { collect, parseTargets } from './options.ts'
-import { reportTo, type Terminal } from './terminal.ts'
+import { addUiOption, reportTo, type Terminal, type UiOptions } from './terminal.ts'
 import type { Choose } from './verb.ts'
 import { addWaitOption, tellWaiting, type WaitOptions } from './wait.ts'
 
-interface ExportOptions extends WaitOptions {
+interface ExportOptions extends WaitOptions, UiOptions {
   readonly from: string
   readonly withBackingFiles?: boolean
   readonly raw?: boolean
@@ -67,14 +67,16 @@ export function exportCommand(command: Command, terminal: Terminal, choose: Choo
       [],
     )
     .option('--out <folder>', 'where the files go', '.')
-  addWaitOption(command, 'export').action((options: ExportOptions) => choose(() => run(options, terminal)))
+  addWaitOption(addUiOption(command), 'export').action((options: ExportOptions) =>
+    choose(() => run(options, terminal)),
+  )
 }
 
 async function run(options: ExportOptions, terminal: Terminal): Promise<number> {
   const { name, date, targets, formats } = decide(options)
   await requireFit('export', { images: [{ targets, formats }] })
   const folder = resolvePath(options.out)
-  const reporter = reportTo(terminal, folder)
+  const reporter = reportTo(terminal, folder, options)
   try {
     const files = await untilInterrupted((signal) =>
       exportDisk({

@@ -47,12 +47,12 @@ import {
   type PipelineOptions,
   pathOf,
 } from './options.ts'
-import { reportTo, type Terminal } from './terminal.ts'
+import { addUiOption, reportTo, type Terminal, type UiOptions } from './terminal.ts'
 import type { Choose } from './verb.ts'
 import { renderDiff } from './views/diff.ts'
 import { renderRebuilt } from './views/rebuilt.ts'
 
-interface ReproduceOptions extends PipelineOptions {
+interface ReproduceOptions extends PipelineOptions, UiOptions {
   readonly accelerator?: Accelerator
   readonly sign?: string
   readonly json?: boolean
@@ -66,7 +66,10 @@ const statementFile = `rebuild${rebuildEnding}`
 
 export function reproduceCommand(command: Command, terminal: Terminal, choose: Choose): void {
   addPipelineOptions(
-    command.argument('<release>', 'folder of a release, or its release.json: then no differences are shown'),
+    addUiOption(command).argument(
+      '<release>',
+      'folder of a release, or its release.json: then no differences are shown',
+    ),
   )
     .addOption(acceleratorOption())
     .option('--sign <file>', 'SSH key to sign the statement with: a private one, or a public one of an agent')
@@ -95,9 +98,11 @@ async function reproduce(path: string, options: ReproduceOptions, terminal: Term
   const source = await requireSource(record, options, outFolder)
   const variants = await chooseVariants(record, options)
   return untilInterrupted(async (signal) => {
-    const reporter = reportTo(terminal, outFolder)
+    const reporter = reportTo(terminal, outFolder, options)
     const set = await setOf(record, path, signal)
-    if (set !== undefined) terminal.error(`packages from ${set.folder}; no mirror is asked\n`)
+    if (set !== undefined)
+      terminal.error(`packages from ${set.folder}; no mirror is asked
+`)
     const rebuilt: { readonly variant: RebuiltVariant; readonly report: Report }[] = []
     try {
       for (const { released, image, locked } of variants) {

@@ -16,8 +16,9 @@ import { pullLayers, pushLayers } from '../store/share.ts'
 import { openStore } from '../store/store.ts'
 import { untilInterrupted } from './interrupt.ts'
 import { addPipelineOptions, choosePipeline, type PipelineOptions, pathOf } from './options.ts'
-import { type Terminal, warn } from './terminal.ts'
+import { reportTo, type Terminal, warn } from './terminal.ts'
 import type { Choose } from './verb.ts'
+import { showTransfer } from './views/layer-transfer.ts'
 import { addWaitOption, takeFolder, type WaitOptions } from './wait.ts'
 
 interface ShareOptions extends PipelineOptions, WaitOptions {
@@ -75,6 +76,9 @@ async function share(
   try {
     const store = openStore(outFolderAt(outFolder).store, lock.confirm)
     const plans = await Promise.all(images.map((image) => planImage(image, store)))
+    // Where nothing can be redrawn, the layers say enough.
+    const reporter = terminal.isLive ? reportTo(terminal, outFolder) : undefined
+    const view = reporter && showTransfer(verb, reporter)
     const { layers, fault } = await untilInterrupted((signal) => {
       const request = {
         plans,
@@ -82,13 +86,16 @@ async function share(
         registry,
         workFolder,
         timeoutSeconds: options.timeout,
+        onBegin: view?.begin,
         onLayer: ({ name, key, sizeBytes }: Layer) => {
-          if (!options.json) terminal.out(`${name} ${key} ${formatBytes(sizeBytes)}\n`)
+          const show = () => terminal.out(`${name} ${key} ${formatBytes(sizeBytes)}\n`)
+          if (!options.json) reporter === undefined ? show() : reporter.aside(show)
+          view?.arrived(sizeBytes)
         },
         signal,
       }
       return verb === 'push' ? pushLayers({ ...request, ...signing }) : pullLayers({ ...request, ...signing })
-    })
+    }).finally(reporter?.close)
     if (options.json) {
       const rows = layers.map(({ name, key, sizeBytes, origin }) => ({
         name,

@@ -75,7 +75,7 @@ export function reportAsJson({ out }: Pick<Terminal, 'out'>): Reporter {
   return {
     // Of the guest's load, only the latest is of interest.
     emit: (event) => (event.kind === 'guest-load' ? undefined : out(`${JSON.stringify(event)}\n`)),
-    print: () => undefined,
+    aside: (write) => write(),
     close: () => undefined,
   }
 }

@@ -32,10 +32,10 @@ import {
   choosePipeline,
   type PipelineOptions,
 } from './options.ts'
-import { reportAsJson, reportTo, type Terminal } from './terminal.ts'
+import { addUiOption, reportAsJson, reportTo, type Terminal, type UiOptions } from './terminal.ts'
 import type { Choose } from './verb.ts'
 
-interface VerifyOptions extends PipelineOptions {
+interface VerifyOptions extends PipelineOptions, UiOptions {
   readonly target?: TargetName
   readonly arch?: Arch
   readonly scenes?: readonly SceneName[]
@@ -46,7 +46,7 @@ interface VerifyOptions extends PipelineOptions {
 
 export function verifyCommand(command: Command, terminal: Terminal, choose: Choose): void {
   addPipelineOptions(
-    command.argument(
+    addUiOption(command).argument(
       '[image...]',
       'files that no pipeline here has built; without any, those of the last build',
     ),
@@ -70,7 +70,7 @@ async function verify(files: readonly string[], options: VerifyOptions, terminal
   const { images, outFolder } = await choosePipeline(options, 'download')
   const foreign = files.map((file) => ({ arch: options.arch ?? archOfName(file) }))
   await requireFit('verify', { images: files.length > 0 ? foreign : images.map(({ arch }) => ({ arch })) })
-  const reporter = options.json ? reportAsJson(terminal) : reportTo(terminal, outFolder)
+  const reporter = options.json ? reportAsJson(terminal) : reportTo(terminal, outFolder, options)
   const [first] = images as readonly [ResolvedImage]
   try {
     return await untilInterrupted(async (signal) => {

@@ -181,8 +181,9 @@ async function make(
 
 /** Prints what ends with a line feed, above what is running. */
 function say({ reporter, terminal }: Session, text: string): void {
-  if (reporter === undefined) terminal.error(text)
-  else reporter.print(text.trimEnd())
+  const show = () => terminal.error(text)
+  if (reporter === undefined) show()
+  else reporter.aside(show)
 }
 
 function requestFor(

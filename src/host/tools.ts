@@ -297,7 +297,7 @@ function ask(path: string, arguments_: readonly string[]) {
     reject: false,
     all: true,
     stdin: 'ignore',
-    // On a host with twenty others at work, ten seconds were too few.
+    // Packer starts a dozen processes of itself: ten seconds were too few on a host with twenty others at work.
     timeout: 60_000,
     // Otherwise Packer would ask its vendor for a newer version, and wait for the answer.
     env: { LC_ALL: 'C', CHECKPOINT_DISABLE: '1' },

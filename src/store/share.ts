@@ -8,6 +8,7 @@ import { mostBytesOf, packLayer, unpackLayer, WrongLayer } from './artifact.ts'
 import { layersOf } from './chain.ts'
 import type { LayerKey } from './layer-key.ts'
 import { type Layer, maximumRecordBytes } from './layer-record.ts'
+import { sizeOf } from './prune.ts'
 import { type Registry, RegistryFault } from './registry.ts'
 import type { Store } from './store.ts'
 import { limitTransfer } from './transfer-limit.ts'
@@ -35,6 +36,8 @@ export interface ShareRequest {
   /** Limit for the whole transfer. */
   readonly timeoutSeconds: number
   readonly onLayer: (layer: Layer) => void
+  /** Called once it is known what goes over the wire: how many layers, and their bytes as far as known. */
+  readonly onBegin?: ((layers: number, sizeBytes: number | undefined) => void) | undefined
   readonly signal: AbortSignal
 }
 
@@ -65,6 +68,7 @@ export async function pushLayers(request: PushRequest): Promise<Shared> {
     const layers = storedLayersOf(request.plans)
       .filter(({ key }) => !there.has(key))
       .sort((a, b) => a.sizeBytes - b.sizeBytes)
+    request.onBegin?.(layers.length, sizeOf(layers))
     const pushed = layers.map(() => Promise.resolve())
     try {
       for (const [index, layer] of layers.entries()) {
@@ -94,6 +98,8 @@ export async function pullLayers(request: PullRequest): Promise<Shared> {
   return withinTime(request, async (work, signal, done) => {
     const there = new Set(await registry.list(signal))
     const wanted = wantedOf(request.plans, there)
+    // Records come with their layers.
+    request.onBegin?.(wanted.length, undefined)
     const pulled: Promise<void>[] = []
     const begin = (index: number) => {
       const { key, name, diskBytes } = wanted[index] ?? {}

@@ -1,7 +1,7 @@
 /** The folder of a release to publish: a sound record and lists, with images of any bytes. */
 
 import { createHash } from 'node:crypto'
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { computeChecksums } from '../../src/export/checksums.ts'
 import { renderList } from '../../src/release/checksum-lists.ts'
@@ -77,5 +77,3 @@ export function faultsOf(files: ReadonlyMap<string, Buffer>): readonly string[] 
       return createHash('md5').update(bytes).digest('hex') === md5 ? [] : [`${name} is another file`]
     })
 }
-
-const read = (...path: string[]) => readFileSync(join(...path))

@@ -75,7 +75,7 @@ function describeChange(planBefore: Plan, plan: Plan): string {
 }
 
 function isTheSameEachTime(event: BuildEvent): boolean {
-  if (event.kind === 'run-started' || event.kind === 'run-finished') return true
+  if (event.kind === 'run-finished') return true
   return event.kind === 'stage-finished' && ['cached', 'skipped'].includes(event.stage.status)
 }
 

@@ -21,6 +21,8 @@ export interface LiveLineOptions {
 export interface LiveLine {
   /** Writes a line that stays. */
   readonly print: (line: string) => void
+  /** Lets others write lines that stay. */
+  readonly aside: (write: () => void) => void
   /** Says what will run, and how long all of it will take. */
   readonly expect: (ahead: readonly Ahead[], estimateSeconds: number | undefined) => void
   readonly start: (name: string, estimateSeconds: number | undefined) => void
@@ -100,12 +102,14 @@ export function openLiveLine(options: LiveLineOptions): LiveLine {
     ahead = []
     end = undefined
   }
+  const aside = (act: () => void) => {
+    clear()
+    act()
+    draw()
+  }
   return {
-    print: (line) => {
-      clear()
-      write(`${line}\n`)
-      draw()
-    },
+    print: (line) => aside(() => write(`${line}\n`)),
+    aside,
     expect: (all, estimateSeconds) => {
       ahead = all
       end = estimateSeconds === undefined ? undefined : { atMs: nowMs() + estimateSeconds * 1000 }

@@ -22,8 +22,8 @@ export interface TerminalOptions extends LiveLineOptions {
 /** Shows events. Call `close` after the last one. */
 export interface Reporter {
   readonly emit: Emit
-  /** Writes a line that stays, whatever is running. */
-  readonly print: (line: string) => void
+  /** Lets others write lines that stay, whatever is running. */
+  readonly aside: (write: () => void) => void
   readonly close: () => void
 }
 
@@ -84,7 +84,7 @@ export function createTerminalReporter(options: TerminalOptions): Reporter {
         return write(`\n${renderSummary(event.report, outFolder, colors)}`)
     }
   }
-  return { emit, print, close: live.close }
+  return { emit, aside: live.aside, close: live.close }
 }
 
 function formatDone(mark: string, name: string, time: string, text: string): string {

@@ -32,7 +32,7 @@ function screenOf(columns: number, rows: number, env: Readonly<Record<string, st
   }
   return {
     emit: (...events: readonly BuildEvent[]) => events.forEach(reporter.emit),
-    print: reporter.print,
+    print: (line: string) => reporter.aside(() => terminal.error(`${line}\n`)),
     close: reporter.close,
     lines,
     resize: (to: number) => {
