@@ -34,6 +34,8 @@ describe('programs of this host in a tree of another architecture', () => {
     writeFileSync(path('tree', 'usr/lib/os-release'), '')
     mkdirSync(path('tree', 'etc/apt/apt.conf.d'), { recursive: true })
     for (const name of ['cat', 'dash', 'perl', 'uname']) writeFileSync(path('tree', 'usr/bin', name), name)
+    mkdirSync(path('tree', 'boot'))
+    writeFileSync(path('tree', 'boot/vmlinuz-6.12.48+deb13-arm64'), '')
     mkdirSync(path('fakes'))
     fake(path('fakes', 'chroot'), 'echo "hello 1.0 ii"')
   })
@@ -65,7 +67,7 @@ describe('programs of this host in a tree of another architecture', () => {
     step('end')
     expect(listTree()).toEqual(before)
     for (const name of ['cat', 'dash', 'perl', 'uname']) expect(inTree(name)).toBe(name)
-    expect(calls()).toEqual(['chroot TREE update-initramfs -c -k all'])
+    expect(calls()).toEqual(['chroot TREE update-initramfs -c -k 6.12.48+deb13-arm64'])
   })
 
   it('leave alone what a package has put there in the meantime', () => {
