@@ -17,7 +17,7 @@ import { isUrl } from '../redact.ts'
 import { chooseContract } from '../stage-files/choose-contract.ts'
 import { provideFiles } from '../stage-files/provide-files.ts'
 import type { Missing } from '../stage-files/provide-source.ts'
-import { type TargetName, targetNames } from '../targets/registry.ts'
+import { type TargetName, targetNames, targets } from '../targets/registry.ts'
 
 export interface PipelineOptions {
   readonly pipeline: string
@@ -142,15 +142,36 @@ export async function choosePipeline(
   const outFolder = resolvePath(options.out)
   await requireOwnFolders(outFolderAt(outFolder))
   const provided = await provideFiles(pipeline.images, outFolderAt(outFolder).cache.files, missing)
-  const images = (await Promise.all(provided.map(chooseContract))).map(withInstallerStages)
+  const complete = (await Promise.all(provided.map(chooseContract))).map(withInstallerStages)
+  const isChosen = ({ variant }: ResolvedImage) => chosen.some((image) => image.variant === variant)
+  const images = complete.map((image) => withTargets(image, options.targets, isChosen(image)))
   return {
     pipeline: { ...pipeline, images },
-    images: images.filter(({ variant }) => chosen.some((image) => image.variant === variant)),
+    images: images.filter(isChosen),
     outFolder,
   }
 }
 
 // --- internal ---
+
+/** The targets of `--targets`, also where an architecture has its own. @throws PipelineError `usage` */
+function withTargets(
+  image: ResolvedImage,
+  asked: readonly TargetName[] | undefined,
+  isChosen: boolean,
+): ResolvedImage {
+  const { arch, variant } = image
+  const foreign = asked?.filter((name) => !targets[name].archs.includes(arch)) ?? []
+  if (asked === undefined || (foreign.length > 0 && !isChosen)) return image
+  if (foreign.length === 0) return { ...image, targets: asked }
+  const possible = targetNames.filter((name) => targets[name].archs.includes(arch))
+  throw new PipelineError({
+    code: 'usage',
+    message: `there is no ${foreign.join(', ')} on ${arch}, and so none of ${variant}`,
+    hint: `give --targets ${possible.join(',')} for that variant, or leave it out.`,
+    exitCode: exitCodes.badInput,
+  })
+}
 
 async function lockedSnapshots(options: PipelineOptions): Promise<ReadonlyMap<string, string>> {
   try {

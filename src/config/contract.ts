@@ -26,7 +26,7 @@ export const contract = {
     why: 'registration compares sha512, and a wrong checksum blocks the template',
   },
   A4: {
-    title: 'MBR with /boot first, swap as 5 and the root as 6, last',
+    title: 'on MBR /boot comes first, on GPT the EFI system partition; swap is 5, and the root 6, last',
     why: 'only the last partition can take over the room of a larger disk',
   },
   A5: {

@@ -3,6 +3,7 @@
 import { dirname, join, resolve as resolvePath } from 'node:path'
 import { stringify } from 'yaml'
 import { z } from 'zod'
+import { archNames } from '../arch.ts'
 import { isInstant } from '../config/mirror.ts'
 import { parseYaml, YamlError } from '../config/yaml.ts'
 import { archivesOf } from '../debian/archives.ts'
@@ -125,7 +126,8 @@ export function lockOf(inputs: Inputs): LockedVariant {
 
 /** The tools that a build requires and that report a version: no others leave a trace in an image. */
 export function buildTools(versions: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
-  const names = hostTools().flatMap(({ name, need }) => (need === 'build' ? [name] : []))
+  const tools = archNames.flatMap((arch) => hostTools(arch))
+  const names = tools.flatMap(({ name, need }) => (need === 'build' ? [name] : []))
   return Object.fromEntries(
     Object.entries(versions).filter(([name, version]) => names.includes(name) && version !== 'unknown'),
   )

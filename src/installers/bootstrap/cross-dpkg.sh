@@ -27,6 +27,6 @@ case " $* " in
     unpack "$@"
     exec /usr/bin/dpkg --force-unsafe-io --force-depends ${status:+"$status"} --configure --pending
     ;;
-  *' --compare-versions '*) exec /.native/dpkg "$@" ;;
+  *' --compare-versions '* | *' --validate-'*) exec /.native/dpkg "$@" ;;
   *) exec /usr/bin/dpkg "$@" ;;
 esac

@@ -78,7 +78,8 @@ end() {
     rmdir --ignore-fail-on-non-empty --parents "$ROOT${place%/*}"
   done <"$native/added"
   rm -r "$native"
-  chroot "$ROOT" update-initramfs -c -k all
+  # Not `all`, which are those that have one.
+  for kernel in "$ROOT"/boot/vmlinuz-*; do chroot "$ROOT" update-initramfs -c -k "${kernel##*/vmlinuz-}"; done
 }
 
 list() {

@@ -272,8 +272,23 @@ describe('a plan', () => {
       (JSON.parse((await call('plan', '--json', ...words)).stdout) as { variant: string }[]).map(
         ({ variant }) => variant,
       )
-    expect(await variantsOf('--all')).toEqual(['bookworm-x86_64', 'trixie-x86_64'])
+    expect(await variantsOf('--all')).toEqual([
+      'bookworm-x86_64',
+      'trixie-x86_64',
+      'bookworm-aarch64',
+      'trixie-aarch64',
+    ])
     expect(await variantsOf('--variant', 'bookworm-x86_64')).toEqual(['bookworm-x86_64'])
+  })
+
+  it('takes --targets for a variant whose architecture has its own, and refuses what is not there', async () => {
+    const { call } = place()
+    const plan = (targets: string, variant: string) =>
+      call('plan', '--variant', variant, '--targets', targets)
+    expect((await plan('hyperv', 'bookworm-x86_64')).exitCode).toBe(0)
+    const refused = await plan('kvm,hyperv', 'bookworm-aarch64')
+    expect(refused.exitCode).toBe(2)
+    expect(refused.stderr).toContain('there is no hyperv on aarch64, and so none of bookworm-aarch64')
   })
 
   it('takes values from files and --set', async () => {

@@ -114,6 +114,23 @@ describe('a tool', () => {
     expect(names).toContain('qemu-system-aarch64')
     expect(names).not.toContain('qemu-system-x86_64')
   })
+
+  it.runIf(process.arch === 'x64')(
+    'is for ARM also what makes and boots its disk, and emulates its programs',
+    () => {
+      const more = [
+        'mkfs.vfat',
+        'mcopy',
+        'UEFI firmware',
+        'arch-test',
+        'qemu-aarch64-static',
+        'update-binfmts',
+      ]
+      expect(hostTools('aarch64').map(({ name }) => name)).toEqual(expect.arrayContaining(more))
+      for (const name of more) expect(hostTools().map((tool) => tool.name)).not.toContain(name)
+      expect(hostTools('aarch64').find(({ file }) => file !== undefined)?.package).toBe('qemu-efi-aarch64')
+    },
+  )
 })
 
 it.each([
