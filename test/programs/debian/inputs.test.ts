@@ -22,12 +22,14 @@ describeWith(programs, 'the lists of a guest’s apt', () => {
 Version: 1
 Architecture: amd64
 Filename: pool/other.deb
+Size: 90
 SHA256: ${'1'.repeat(64)}
 
 Package: libc6
 Version: 2.41-12
 Architecture: amd64
 Filename: pool/libc6.deb
+Size: 100
 SHA256: ${'2'.repeat(64)}
 `
   const prefix = 'var/lib/apt/lists/mirror.example_debian_dists_trixie_'
@@ -103,6 +105,7 @@ SHA256:
         architecture: 'amd64',
         sha256: '2'.repeat(64),
         file: 'pool/libc6.deb',
+        sizeBytes: 100,
       },
     ])
   })
