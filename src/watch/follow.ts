@@ -4,7 +4,7 @@ import { dirname, sep } from 'node:path'
 import { watch } from 'chokidar'
 
 export interface Follower {
-  /** From now on also follows these absolute paths: files, or folders with all that is in them. They need not exist. */
+  /** From now on also follows these absolute paths: files, or folders with all that is in them. A file need not exist. */
   readonly add: (paths: Iterable<string>) => void
   readonly close: () => Promise<void>
 }

@@ -54,13 +54,14 @@ it('notices a file however an editor writes it', async () => {
   await noticed(() => writeFileSync(file, 'back\n'))
 })
 
-it('notices what happens anywhere in a folder, and a folder that comes later', async () => {
+it('notices what happens anywhere in a folder, and a file that comes later', async () => {
   mkdirSync(path('files/deep'), { recursive: true })
   writeFileSync(path('files/deep/one'), '1')
-  const { noticed } = await follow(path('files/deep/one'), path('files'), path('later/tree'))
+  const { noticed } = await follow(path('files/deep/one'), path('files'), path('later.sh'))
   await noticed(() => writeFileSync(path('files/deep/two'), '2'))
   await noticed(() => mkdirSync(path('files/new/deeper'), { recursive: true }))
   await noticed(() => rmSync(path('files/deep'), { recursive: true }))
+  await noticed(() => writeFileSync(path('later.sh'), 'a stage that was declared before it had a script'))
 })
 
 it('leaves alone what lies beside', async () => {
