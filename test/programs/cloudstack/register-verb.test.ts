@@ -128,19 +128,15 @@ describe('a user image', () => {
 describe('register', () => {
   it('registers in the named zones, and shows no key', async () => {
     await writeRelease(path('release'), { name: 'debian-cloud' })
-    const { exitCode, stdout, stderr } = await register(
-      '--from',
-      from,
-      '--zone',
-      'west & south',
-      '--name',
-      'ours',
-    )
+    // Every character that clients encode in ways of their own.
+    const name = "ours ~*!()'+ü"
+    const words = ['--from', from, '--zone', 'west & south', '--name', name]
+    const { exitCode, stdout, stderr } = await register(...words)
     expect(exitCode, stderr).toBe(0)
     expect(stdout.trim()).toBe(cloud.templates[0]?.id)
     expect(cloud.templates[0]?.parameters.get('zoneids')).toBe(zones[1]?.id)
-    expect(cloud.templates[0]?.parameters.get('name')).toBe('ours')
-    expect(stderr).toContain('ours is ready in west & south')
+    expect(cloud.templates[0]?.parameters.get('name')).toBe(name)
+    expect(stderr).toContain(`${name} is ready in west & south`)
     expect(`${stdout}${stderr}`).not.toContain('planted')
     for (const text of cloud.received) {
       expect(text).toMatch(/^POST \/client\/api /)
