@@ -51,8 +51,11 @@ begin() {
   # The kernel's package asks for one, and then others that have a part in it.
   printf '#!/.native/bin/sh\n' >"$native/bin/update-initramfs"
   chmod 0755 "$native/bin/update-initramfs"
-  printf 'DPkg::Path "/.native/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";\n' \
-    >"$ROOT/etc/apt/apt.conf.d/99native"
+  # Questions are read from the packages once more before they are unpacked, which takes minutes; nobody is asked any.
+  cat >"$ROOT/etc/apt/apt.conf.d/99native" <<CONFIGURATION
+DPkg::Path "/.native/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+#clear DPkg::Pre-Install-Pkgs;
+CONFIGURATION
 }
 
 swap() {
