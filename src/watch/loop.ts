@@ -42,7 +42,7 @@ interface Running<Target> {
 /**
  * Runs until `signal` is aborted, and what it has begun has ended.
  * @param changed rings when something may have changed
- * @throws the reason of `signal`
+ * @throws the reason of `signal`, or what the first load throws: nobody has changed anything yet
  */
 export async function runOnChanges<Target>(
   loop: Loop<Target>,
@@ -53,10 +53,10 @@ export async function runOnChanges<Target>(
     signal.addEventListener('abort', () => resolve(), { once: true }),
   )
   let running: Running<Target> | undefined
-  for (;;) {
+  for (let isFirst = true; ; isFirst = false) {
     // Before loading, which takes a moment in which something may change again.
     const next = changed.next()
-    const target = await loaded(loop)
+    const target = isFirst ? await loop.load() : await loaded(loop)
     if (target !== undefined && !signal.aborted && isNews(target, running, loop)) {
       await running?.stop()
       if (!signal.aborted) running = start(target, loop)

@@ -80,6 +80,7 @@ describe('the canonical names', () => {
     const canonical = images.filter(({ label }) => label === undefined)
     expect(canonical.map(({ variant, fileName }) => [variant, fileName])).toEqual([
       ['bookworm-x86_64', 'systemvmtemplate-4.22.0-x86_64'],
+      ['bookworm-aarch64', 'systemvmtemplate-4.22.0-aarch64'],
     ])
   })
 
