@@ -79,10 +79,10 @@ function collectLicenses(files) {
   const folders = files.map((path) => /^.*node_modules\/(?:@[^/]+\/)?[^/]+/.exec(path)?.[0] ?? '')
   const texts = [...new Set(folders)].sort().map((folder) => {
     const { name, version, license } = readJson(`${folder}/package.json`)
-    const texts = readdirSync(join(clone, folder)).filter((file) => /^(licen[cs]e|notice)/i.test(file))
-    return [`${name} ${version}: ${license}`, ...texts.map((file) => read(`${folder}/${file}`).trim())].join(
-      '\n\n',
-    )
+    const texts = readdirSync(join(clone, folder), { withFileTypes: true })
+      .filter((entry) => entry.isFile() && /^(licen[cs]e|notice)/i.test(entry.name))
+      .map((entry) => read(`${folder}/${entry.name}`).trim())
+    return [`${name} ${version}: ${license}`, ...texts].join('\n\n')
   })
   return `${texts.join(`\n\n${'-'.repeat(80)}\n\n`)}\n`
 }

@@ -2,7 +2,7 @@
 
 import { readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join, relative } from 'node:path'
-import { pathToFileURL } from 'node:url'
+import { fileURLToPath, pathToFileURL } from 'node:url'
 import { build } from 'esbuild'
 
 /** @type {import('esbuild').BuildOptions} */
@@ -93,12 +93,13 @@ async function compileModules(clone, sources, folder, options) {
  * @returns {Promise<readonly string[]>} the files in it, as paths in the clone
  */
 async function bundlePackage(clone, name, folder) {
-  // Of CommonJS only Node knows the names that it exports.
+  // Of CommonJS only Node knows the names that it exports. So it is Node's file of the package that they are taken from.
   const names = Object.keys(await import(name)).filter((one) => /^[\w$]+$/.test(one))
+  const from = JSON.stringify(fileURLToPath(import.meta.resolve(name)))
   const { metafile } = await build({
     ...commonOptions,
     absWorkingDir: clone,
-    stdin: { contents: `export { ${names.join(', ')} } from '${name}'`, resolveDir: clone },
+    stdin: { contents: `export { ${names.join(', ')} } from ${from}`, resolveDir: clone },
     outfile: join(folder, `${name}.js`),
     metafile: true,
     banner: {
