@@ -36,6 +36,8 @@ export function followFiles(onChange: (changedMs: number) => void): Follower {
     ignoreInitial: true,
   })
   watcher.on('all', settle)
+  // What cannot be followed, such as a link to itself, cannot be read either: that is where it is said.
+  watcher.on('error', () => undefined)
   return {
     add: (paths) => {
       const more = [...paths].filter((path) => !followed.has(path))

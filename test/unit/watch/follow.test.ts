@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process'
-import { appendFileSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { appendFileSync, mkdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { afterEach, expect, it } from 'vitest'
 import { type Follower, followFiles } from '../../../src/watch/follow.ts'
 import { useFolder } from '../../support/folder.ts'
@@ -62,6 +62,13 @@ it('notices what happens anywhere in a folder, and a file that comes later', asy
   await noticed(() => mkdirSync(path('files/new/deeper'), { recursive: true }))
   await noticed(() => rmSync(path('files/deep'), { recursive: true }))
   await noticed(() => writeFileSync(path('later.sh'), 'a stage that was declared before it had a script'))
+})
+
+it('goes on where a path cannot be followed', async () => {
+  writeFileSync(path('stage.sh'), 'one\n')
+  symlinkSync('loop', path('loop'))
+  const { noticed } = await follow(path('stage.sh'), path('loop'), path('stage.sh', 'in a file'))
+  await noticed(() => writeFileSync(path('stage.sh'), 'two\n'))
 })
 
 it('leaves alone what lies beside', async () => {
