@@ -37,7 +37,8 @@ export function followFiles(onChange: (changedMs: number) => void): Follower {
   })
   watcher.on('all', settle)
   // What cannot be followed, such as a link to itself, cannot be read either: that is where it is said.
-  watcher.on('error', () => undefined)
+  const ignore = () => undefined
+  watcher.on('error', ignore)
   return {
     add: (paths) => {
       const more = [...paths].filter((path) => !followed.has(path))
@@ -49,7 +50,10 @@ export function followFiles(onChange: (changedMs: number) => void): Follower {
     },
     close: async () => {
       clearTimeout(timer)
-      await watcher.close()
+      const closing = watcher.close()
+      // It has forgotten its listeners, and not yet what it was looking at.
+      watcher.on('error', ignore)
+      await closing
     },
   }
 }

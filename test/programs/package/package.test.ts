@@ -8,6 +8,7 @@ import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writ
 import { tmpdir } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 
 const project = fileURLToPath(new URL('../../../', import.meta.url))
@@ -28,29 +29,31 @@ let tarball: string
 /** Of packages that npm would get from a registry. */
 let fetched: readonly string[]
 
-beforeAll(() => {
+/** What takes longer than a worker of vitest may be silent runs beside it. */
+const runProgram = promisify(execFile)
+
+beforeAll(async () => {
   root = mkdtempSync(join(tmpdir(), 'package-'))
   const tarballs = join(root, 'tarballs')
   mkdirSync(tarballs)
   const pack = (from: readonly string[], ...options: string[]) =>
-    execFileSync('npm', ['pack', '--silent', '--pack-destination', tarballs, ...options, ...from], {
+    runProgram('npm', ['pack', '--silent', '--pack-destination', tarballs, ...options, ...from], {
       cwd: project,
-      encoding: 'utf8',
     })
   const platforms = readdirSync(join(modules, '@esbuild')).map((name) => join(modules, '@esbuild', name))
-  pack([join(modules, 'esbuild'), join(modules, 'zod'), ...platforms], '--ignore-scripts')
+  await pack([join(modules, 'esbuild'), join(modules, 'zod'), ...platforms], '--ignore-scripts')
   fetched = readdirSync(tarballs).map((name) => join(tarballs, name))
-  tarball = join(tarballs, pack([]).trim().split('\n').at(-1) ?? '')
+  tarball = join(tarballs, (await pack([])).stdout.trim().split('\n').at(-1) ?? '')
   made = join(root, 'appliance')
   mkdirSync(made)
-  install(made, tarball, ...fetched)
+  await install(made, tarball, ...fetched)
   run('init')
 })
 afterAll(() => rmSync(root, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 }))
 
-function install(folder: string, ...tarballs: readonly string[]): void {
+async function install(folder: string, ...tarballs: readonly string[]): Promise<void> {
   const cache = ['--cache', join(root, 'cache')]
-  execFileSync('npm', ['install', ...cache, ...offline, ...tarballs], { cwd: folder })
+  await runProgram('npm', ['install', ...cache, ...offline, ...tarballs], { cwd: folder })
 }
 
 const readJson = (path: string) => JSON.parse(readFileSync(path, 'utf8'))
@@ -129,12 +132,12 @@ describe('what is installed', () => {
   })
 
   // npm goes over what is there already whenever it adds something.
-  it('stays three packages and those of the platform when npm installs something else', () => {
+  it('stays three packages and those of the platform when npm installs something else', async () => {
     const [folder, more] = [join(root, 'second'), join(root, 'more')]
     for (const path of [folder, more]) mkdirSync(path)
     writeFileSync(join(more, 'package.json'), JSON.stringify({ name: 'more', version: '1.0.0' }))
-    install(folder, tarball, ...fetched)
-    install(folder, more)
+    await install(folder, tarball, ...fetched)
+    await install(folder, more)
     const { packages } = readJson(join(folder, 'node_modules/.package-lock.json'))
     const names = Object.keys(packages).filter(
       (path) => !path.includes('@esbuild/') && !path.endsWith('more'),
