@@ -1,8 +1,10 @@
 /** Watches a guest from outside, through its console and QMP. */
 
+import { rm } from 'node:fs/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { PipelineError } from '../errors.ts'
 import { diskFailed } from '../host/failures.ts'
+import type { Step } from '../host/steps.ts'
 import { followLines } from '../qemu/console.ts'
 import { hasSign, readSign } from '../qemu/console-signs.ts'
 import { describeWaiting, type GuestClock, startGuestClock } from '../qemu/guest-clock.ts'
@@ -54,6 +56,18 @@ const silenceSeconds = 120
 const keptLines = 40
 /** The console's last words reach its file after QEMU is gone. */
 const lastWordsMs = 300
+
+/** Watches a guest that is about to start, which may be another boot of the same run. */
+export function nextGuest(options: WatchOptions): Step<GuestWatch> {
+  return {
+    run: async () => {
+      // Until QEMU writes it anew, it has the panic that the guest is booted again for.
+      await rm(options.serialLog, { force: true })
+      return watchGuest(options)
+    },
+    cleanup: ({ close }) => close(),
+  }
+}
 
 /** Starts watching; the files and sockets need not exist yet. */
 export function watchGuest(options: WatchOptions): GuestWatch {

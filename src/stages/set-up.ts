@@ -10,7 +10,7 @@ import { measureLoad } from '../qemu/guest-load.ts'
 import type { Emit } from '../report/events.ts'
 import { type Channel, connectChannel } from './channel.ts'
 import { type CheckpointServer, startCheckpointServer } from './checkpoint-server.ts'
-import { type GuestWatch, watchGuest } from './guest-watch.ts'
+import { type GuestWatch, nextGuest } from './guest-watch.ts'
 import type { Decide } from './hold.ts'
 import { createParts, type Parts } from './parts.ts'
 import { type GuestRequest, type PreparedGuest, prepareGuest } from './prepare-guest.ts'
@@ -88,7 +88,15 @@ export async function setUpRun(request: SetUpRequest, setUp: SetUp): Promise<Equ
     },
     scratch,
   )
-  const watch = await setUp(guestWatch(request, logs))
+  const watch = await setUp(
+    nextGuest({
+      serialLog: logs.serial,
+      qmpSocket: scratch.qmpSocket,
+      storeFolder: request.store.folder,
+      bootTimeoutSeconds: plan.image.machine.bootTimeoutSeconds,
+      onEvent: send,
+    }),
+  )
   await setUp(guestLoad(watch, emit))
   const disconnecting = await setUp({
     run: () => new AbortController(),
@@ -144,20 +152,6 @@ function checkpointServer({ scratch, send }: SetUpRequest): Step<CheckpointServe
   return {
     run: () =>
       startCheckpointServer(scratch.checkpointSocket, (name) => send({ kind: 'checkpoint-asked', name })),
-    cleanup: ({ close }) => close(),
-  }
-}
-
-function guestWatch({ scratch, store, plan, send }: SetUpRequest, logs: RunLogs): Step<GuestWatch> {
-  return {
-    run: () =>
-      watchGuest({
-        serialLog: logs.serial,
-        qmpSocket: scratch.qmpSocket,
-        storeFolder: store.folder,
-        bootTimeoutSeconds: plan.image.machine.bootTimeoutSeconds,
-        onEvent: send,
-      }),
     cleanup: ({ close }) => close(),
   }
 }

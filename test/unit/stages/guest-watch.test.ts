@@ -1,10 +1,10 @@
 import { once } from 'node:events'
-import { mkdirSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import { createServer, type Server, type Socket } from 'node:net'
 import { createInterface } from 'node:readline'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterEach, describe, expect, it } from 'vitest'
-import { type GuestEvent, type GuestWatch, watchGuest } from '../../../src/stages/guest-watch.ts'
+import { type GuestEvent, type GuestWatch, nextGuest, watchGuest } from '../../../src/stages/guest-watch.ts'
 import { useFolder } from '../../support/folder.ts'
 import { happen, the } from '../../support/toy-run.ts'
 
@@ -52,6 +52,26 @@ async function watched() {
 }
 
 const lastStage = [the.started, the.began('three'), the.ended('three')]
+
+it('another boot of a run is not told of the panic before it', async () => {
+  mkdirSync(path(), { recursive: true })
+  writeFileSync(
+    path('serial.log'),
+    '[    3.020737] Kernel panic - not syncing: Fatal exception in interrupt\n',
+  )
+  const events: GuestEvent[] = []
+  watch = await nextGuest({
+    serialLog: path('serial.log'),
+    qmpSocket: path('qmp'),
+    storeFolder: '/out/store',
+    bootTimeoutSeconds: 60,
+    onEvent: (event) => events.push(event),
+  }).run()
+  expect(existsSync(path('serial.log'))).toBe(false)
+  writeFileSync(path('serial.log'), 'systemvm-build: ready\n')
+  await expect.poll(() => events.length).toBeGreaterThan(0)
+  expect(events).toEqual([{ kind: 'guest-ready' }])
+})
 
 describe('a guest that shuts down', () => {
   it('has written all it had to when it has powered itself off', async () => {
