@@ -91,7 +91,8 @@ it('goes on from a saved script without booting, and shows what that made differ
 it('survives a pipeline that does not compile, and goes on with the next one', async () => {
   const text = await readFile(pipeline(), 'utf8')
   await moveIntoPlace(pipeline(), text.replace('definePipeline({', 'definePipeline({{'))
-  expect(await untilPrinted('does not compile')).toContain('pipeline.ts:11:')
+  await untilPrinted('does not compile')
+  expect(await untilPrinted('^')).toContain('pipeline.ts:9:')
   await moveIntoPlace(pipeline(), text.replace('misbehave()', "misbehave({ how: 'exit' })"))
   await untilPrinted('misbehave: environment changed')
   const before = await untilPrinted('stage misbehave failed with exit status 7')
