@@ -1,46 +1,35 @@
 /** Builds one image: from the plan to the report. */
 
 import { setMaxListeners } from 'node:events'
-import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { requireFit } from '../doctor/host-checks.ts'
 import { messageOf, PipelineError } from '../errors.ts'
 import { allEnded } from '../host/all-ended.ts'
-import { secondsSince } from '../host/elapsed.ts'
 import { diskFailed, interrupted, isNoSpace } from '../host/failures.ts'
 import { writeDurably } from '../host/files.ts'
 import { type Lock, takeLock, type Waiting } from '../host/lock.ts'
 import { describeHolder, type Holder } from '../host/lock-holder.ts'
-import { markOutput, outFolderAt, requireWritable } from '../host/out-folder.ts'
-import { markChildren } from '../host/process.ts'
-import { noteBeginning, noteEnd, type RunFolder, runFolderOf } from '../host/run-folder.ts'
+import { outFolderAt, requireWritable } from '../host/out-folder.ts'
+import { noteEnd, type RunFolder, runFolderOf } from '../host/run-folder.ts'
 import { writeRunPages } from '../pages/write-page.ts'
-import { lookAhead, readEstimates } from '../plan/estimates.ts'
 import { layoutOf, type Plan } from '../plan/plan.ts'
-import { expectRoom } from '../plan/room.ts'
-import { requireLocked } from '../provenance/lock.ts'
-import type { BuildEvent } from '../report/events.ts'
 import { formatBytes, plural } from '../report/format.ts'
 import type { Report } from '../report/report.ts'
-import { resultOfLayer, resultOfSkipped } from '../stages/results.ts'
 import { runStages } from '../stages/run-stages.ts'
-import type { StoreFault } from '../store/entries.ts'
 import type { Layer } from '../store/layer-record.ts'
 import { packagesOf } from '../store/packages.ts'
 import { sizeOf } from '../store/prune.ts'
 import { openStates } from '../store/states.ts'
-import { openStore } from '../store/store.ts'
 import { verificationFailed } from '../verify/failures.ts'
 import { accelerate } from './accelerate.ts'
-import { exportImages, isFinished } from './export-images.ts'
-import { recordFreshness, refreshed } from './freshness.ts'
+import { beginRun } from './begin-run.ts'
+import { exportImages } from './export-images.ts'
+import { recordFreshness } from './freshness.ts'
 import { installBase } from './install-base.ts'
-import { clearLeftovers } from './leftovers.ts'
 import { makeFinal } from './make-final.ts'
-import { type HostTools, readTools, requireFitPlan } from './preflight.ts'
+import { type HostTools, readTools } from './preflight.ts'
 import { recordInputs } from './record-inputs.ts'
-import { type BuildRequest, describeRun, type Run, timingOf } from './run.ts'
-import { planOnSoundLayers } from './sound-layers.ts'
+import { type BuildRequest, describeRun, type Run } from './run.ts'
 import { keepBound } from './store-bound.ts'
 
 /**
@@ -103,79 +92,6 @@ function waitingOf({ outFolder, emit, signal }: BuildRequest): Waiting {
   const text = (holder: Holder | undefined) =>
     `another build works in ${outFolder}: waiting for ${describeHolder(holder)}`
   return { onWait: (holder) => emit({ kind: 'note', text: text(holder) }), signal }
-}
-
-function describeDamage({ name = 'a stage', key, fault }: StoreFault): string {
-  return `the layer of ${name} is damaged (${key.slice(0, 12)}…): ${fault}; it is removed, and made again when it is needed`
-}
-
-/** Cleans up, plans, and checks that the plan can be carried out; then creates the run folder. */
-async function beginRun(
-  request: BuildRequest,
-  runFolder: RunFolder,
-  tools: HostTools,
-  lock: Lock,
-): Promise<Run> {
-  const [startedAt, startedMs] = [new Date(), performance.now()]
-  const { outFolder } = request
-  const store = openStore(outFolderAt(outFolder).store, lock.confirm, request.signal)
-  const onDamaged = (fault: StoreFault) => request.emit({ kind: 'note', text: describeDamage(fault) })
-  for (const fault of await clearLeftovers(outFolder, store)) onDamaged(fault)
-  const plan = await refreshed(await planOnSoundLayers({ ...request, onDamaged }, store), request, store)
-  const isExported = await isFinished(plan, outFolder)
-  const hasImages = !isExported && request.planning.until === undefined
-  const layers = await store.list()
-  const room = await expectRoom(plan, outFolder, layers, hasImages)
-  for (const text of await requireFitPlan(plan, outFolder, room, request)) {
-    request.emit({ kind: 'note', text })
-  }
-  if (request.locked !== undefined) await requireLocked(plan, request.locked, tools.versions, request)
-  await requireWritable(runFolder.path)
-  await markOutput(outFolder)
-  markChildren(runFolder.id)
-  await noteBeginning(runFolder.path)
-  // Records hold the settings of stages, which may be secret.
-  await mkdir(store.folder, { recursive: true, mode: 0o700 })
-  const estimates = await readEstimates(outFolder, layers, plan.image)
-  const elapsedSeconds = () => secondsSince(startedMs)
-  const timings: Run['timings'] = []
-  const stageStarts: Run['stageStarts'] = new Map()
-  const emit = (event: BuildEvent): void => {
-    if (event.kind === 'stage-started') stageStarts.set(event.name, elapsedSeconds())
-    if (event.kind === 'part-finished') timings.push(timingOf(event, elapsedSeconds()))
-    request.emit(event)
-  }
-  const ahead = lookAhead(plan, estimates, {
-    areWanted: request.planning.until === undefined,
-    exist: isExported,
-    areVerified: request.verify !== undefined,
-  })
-  emit({ kind: 'run-started', runId: runFolder.id, variant: plan.image.variant, ...ahead, room })
-  return {
-    request,
-    runFolder,
-    store,
-    lock,
-    tools,
-    plan,
-    startedAt,
-    elapsedSeconds,
-    estimates,
-    emit,
-    timings,
-    stageStarts,
-    accelerator: undefined,
-    base: plan.base.cached,
-    stages: plan.stages.map((stage) =>
-      stage.cached === undefined ? resultOfSkipped(stage) : resultOfLayer(stage.cached, 'cached'),
-    ),
-    final: plan.final?.cached,
-    images: [],
-    packages: undefined,
-    freshness: undefined,
-    verdicts: undefined,
-    failure: undefined,
-  }
 }
 
 /** Runs the stages whose layers are missing from the store, and returns the last layer. */

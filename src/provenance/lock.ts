@@ -12,7 +12,7 @@ import { verifyRelease } from '../debian/release.ts'
 import { sha256 } from '../digest.ts'
 import { exitCodes, PipelineError } from '../errors.ts'
 import { readRegularText } from '../host/regular-file.ts'
-import { hostTools } from '../host/tools.ts'
+import { hostTools } from '../host/tool-table.ts'
 import type { Plan } from '../plan/plan.ts'
 import type { Inputs } from './inputs.ts'
 

@@ -37,8 +37,8 @@ beforeEach(() =>
 )
 
 describe('a whole installation', () => {
-  // Skipped without a mirror that has the installer's packages.
   const requireUdebs = (context: TestContext) => {
+    // Skipped without a mirror that has the installer's packages.
     if (typeof source === 'string') context.skip(`no udebs to install with: ${source}`)
   }
   const run = (verb: string, installer: string, ...words: readonly string[]) => {

@@ -32,6 +32,7 @@ afterAll(async () => {
 function require(context: TestContext): InstallerMedium {
   // Skipped without a mirror that has the installer and its packages.
   if (typeof source === 'string') return context.skip(`no udebs to install with: ${source}`)
+  // Skipped likewise without its medium.
   return typeof medium === 'string' ? context.skip(`no installer to boot: ${medium}`) : medium
 }
 

@@ -20,7 +20,8 @@ import { fileURLToPath } from 'node:url'
 import { afterAll, describe, expect, it } from 'vitest'
 import { takeLock } from '../../../src/host/lock.ts'
 import { markOutput } from '../../../src/host/out-folder.ts'
-import { findProgram, findTools, hostTools } from '../../../src/host/tools.ts'
+import { hostTools } from '../../../src/host/tool-table.ts'
+import { findProgram, findTools } from '../../../src/host/tools.ts'
 import { neededBytes } from '../../../src/plan/room.ts'
 import { type BaseParts, keyOf } from '../../../src/store/layer-key.ts'
 import type { Layer } from '../../../src/store/layer-record.ts'
@@ -540,7 +541,7 @@ describe.skipIf(!isFit)(`a build that cannot begin is exit status 3${reason}`, {
     expect(stderr).toContain(`cannot write in the output folder ${path('out')}: it is read-only (EROFS)`)
   })
 
-  // Skipped for the same reason.
+  // Skipped where no process may mount a disk of its own, as above.
   it.skipIf(ownMounts === undefined)(`on a disk that is too small${mounts}`, async () => {
     const { path } = place()
     const { exitCode, stdout, stderr } = await buildOnTmpfs(path('out'), 'size=512m')

@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest'
 import { debianKeyring } from '../../../src/doctor/host-packages.ts'
-import { hostTools } from '../../../src/host/tools.ts'
+import { hostTools } from '../../../src/host/tool-table.ts'
 import { readPackages } from '../../support/containerfile.ts'
 
 it('the Containerfile installs what setup looks for, and little else', () => {
