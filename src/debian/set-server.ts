@@ -42,7 +42,7 @@ export async function startSetServer(
   const server = createServer(({ url = '' }, answer) => {
     const path = withoutScheme(url)
     const bytes = files.get(path)
-    if (bytes === undefined && path.endsWith('.deb')) asked.add(path)
+    if (bytes === undefined && path.endsWith('.deb') && asked.size < mostAsked) asked.add(path)
     answer.writeHead(bytes === undefined ? 404 : 200).end(bytes)
   })
   await new Promise<void>((resolve, reject) => {
@@ -51,7 +51,7 @@ export async function startSetServer(
   })
   const describe = (path: string): SetPackage[] => {
     for (const { base, text } of indexes) {
-      const file = decodeURIComponent(path.slice(base.length + 1))
+      const file = decodedPath(path.slice(base.length + 1))
       const listed = path.startsWith(`${base}/`) ? findListedFile(text, file) : undefined
       if (listed === undefined) continue
       const [name = '', version = '', architecture = ''] = listed.archiveName.replace(/\.deb$/, '').split('_')
@@ -81,6 +81,18 @@ export async function startSetServer(
 }
 
 // --- internal ---
+
+/** More than any layer 0 has packages. Anyone on this host may ask. */
+const mostAsked = 20_000
+
+/** What is no escaped path is in no index either. */
+function decodedPath(path: string): string {
+  try {
+    return decodeURIComponent(path)
+  } catch {
+    return path
+  }
+}
 
 function withoutScheme(url: string): string {
   return url.replace(/^https?:\/\//, '')

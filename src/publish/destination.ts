@@ -4,7 +4,7 @@ import { exitCodes, PipelineError } from '../errors.ts'
 
 /** A file of a release, as it is on this host. */
 export interface SentFile {
-  /** Without a folder. */
+  /** Relative to the release; only those of its package set are in a folder. */
   readonly name: string
   readonly path: string
   readonly sizeBytes: number

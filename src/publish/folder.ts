@@ -3,7 +3,7 @@
 import { createHash } from 'node:crypto'
 import { constants } from 'node:fs'
 import { type FileHandle, lstat, open, rename, rm, stat } from 'node:fs/promises'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { flush, makeFolder } from '../host/files.ts'
 import { sha256File } from '../host/hash-file.ts'
 import { openToRead, readRegularText } from '../host/regular-file.ts'
@@ -32,11 +32,11 @@ export function folderDestination(folder: string): Destination {
     readText: (name) =>
       unlessMissing(join(folder, name), () => readRegularText(join(folder, name), mostTextBytes)),
     async put(file, onBytes, signal) {
-      await makeFolder(folder)
       const path = join(folder, file.name)
+      await makeFolder(dirname(path))
       await copyOn(file, `${path}.part`, onBytes, signal)
       await rename(`${path}.part`, path)
-      await flush(folder)
+      await flush(dirname(path))
     },
     remove: (name) => rm(join(folder, name), { force: true }),
   }

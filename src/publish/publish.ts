@@ -3,7 +3,7 @@
 import { exitCodes, PipelineError } from '../errors.ts'
 import { parseChecksums } from '../host/checksum-list.ts'
 import { someAtATime } from '../host/some-at-a-time.ts'
-import { parseReleaseRecord, releaseFiles } from '../release/record.ts'
+import { filesOf, isOfPackages, parseReleaseRecord, releaseFiles } from '../release/record.ts'
 import { plural } from '../report/format.ts'
 import { parseJson } from '../text.ts'
 import type { Destination, Found, SentFile } from './destination.ts'
@@ -108,7 +108,7 @@ function withdrawalOf(extra: readonly string[]): readonly string[] {
 }
 
 /** What a list there says may not lead elsewhere, nor be without end. */
-const mostNames = 1000
+const mostNames = 10_000
 const fileName = /^(?!\.{1,2}$)[^/\\\p{Cc}]{1,255}$/u
 
 /** Names of files that are published there, by the list, and by the record, which a withdrawal leaves. */
@@ -116,9 +116,9 @@ async function namesPublished(destination: Destination, signal: AbortSignal): Pr
   const list = await destination.readText(releaseFiles.checksums.sha512, signal)
   const text = await destination.readText(releaseFiles.record, signal)
   const record = text === undefined ? undefined : parseReleaseRecord(parseJson(text))
-  const recorded = record?.variants.flatMap(({ sbom, files }) => [sbom, ...files.map(({ file }) => file)])
-  const names = new Set([...parseChecksums(list ?? '').keys(), ...(recorded ?? [])])
-  return [...names].filter((name) => fileName.test(name)).slice(0, mostNames)
+  const recorded = record?.variants.flatMap(filesOf) ?? []
+  const names = new Set([...parseChecksums(list ?? '').keys(), ...recorded])
+  return [...names].filter((name) => fileName.test(name) || isOfPackages(name)).slice(0, mostNames)
 }
 
 function publishedAlready(destination: Destination, others: readonly SentFile[]): PipelineError {

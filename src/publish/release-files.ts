@@ -1,6 +1,6 @@
 /** The files of a release in the order in which they are published: what vouches for the others comes after them. */
 
-import { readdir, stat } from 'node:fs/promises'
+import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { repositoryFolder } from '../config/release.ts'
 import { exitCodes, PipelineError } from '../errors.ts'
@@ -9,6 +9,7 @@ import { nowhere } from '../export/metadata.ts'
 import { parseChecksums } from '../host/checksum-list.ts'
 import { readRegularText } from '../host/regular-file.ts'
 import { type ReleaseRecord, readReleaseRecord, releaseFiles, unlistedFiles } from '../release/record.ts'
+import { listReleaseFolder } from '../release/release-folder.ts'
 import { mostTextBytes, type SentFile } from './destination.ts'
 
 export interface ReleaseToPublish {
@@ -78,14 +79,12 @@ export function inOrder(files: readonly SentFile[]): readonly SentFile[] {
 // --- internal ---
 
 async function namesOf(folder: string, listed: ReadonlyMap<string, string>): Promise<readonly string[]> {
-  const entries = await readdir(folder, { withFileTypes: true })
-  const names = entries.map(({ name }) => name)
-  const isPart = (name: string) => listed.has(name) || unlistedFiles.includes(name)
-  const foreign = entries.find((entry) => !entry.isFile() || !isPart(entry.name))
-  if (foreign !== undefined) throw damaged(folder, `it also has ${foreign.name}`)
-  const missing = [...listed.keys(), ...Object.values(checksums)].find((name) => !names.includes(name))
+  const { files, others } = await listReleaseFolder(folder)
+  const missing = [...Object.values(checksums), ...listed.keys()].find((name) => !files.includes(name))
   if (missing !== undefined) throw damaged(folder, `it has no ${missing}`)
-  return names.sort()
+  const foreign = [...others, ...files.filter((name) => !listed.has(name) && !unlistedFiles.includes(name))]
+  if (foreign.length > 0) throw damaged(folder, `it also has ${foreign[0]}`)
+  return files
 }
 
 function damaged(folder: string, why: string): PipelineError {

@@ -2,7 +2,7 @@
 
 import { createHash } from 'node:crypto'
 import { mkdirSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { computeChecksums } from '../../src/export/checksums.ts'
 import { renderList } from '../../src/release/checksum-lists.ts'
 import { releaseFiles } from '../../src/release/record.ts'
@@ -42,6 +42,7 @@ export async function writeRelease(
   const contents: Readonly<Record<string, Buffer | string>> = { ...named, ...texts }
   const checksums = new Map()
   for (const [name, bytes] of Object.entries(contents)) {
+    mkdirSync(dirname(join(folder, name)), { recursive: true })
     writeFileSync(join(folder, name), bytes)
     checksums.set(name, await computeChecksums(join(folder, name), never))
   }

@@ -48,6 +48,21 @@ describe('publish to a folder', () => {
     expect(stderr).toMatch(/✔ 9 files, .* sent: .*\/www\/4\.22\n$/)
   })
 
+  it('brings the package set of a release with it, and takes it away with the release', async () => {
+    const inSet = 'packages/openssl_3.5.1-1_amd64.deb'
+    await writeRelease(path('release'), {
+      images: { [image]: bytesOf('kvm', 100), [inSet]: bytesOf('deb', 50) },
+    })
+    const { exitCode, stderr } = await bring()
+    expect(exitCode, stderr).toBe(0)
+    expect(readFileSync(published(inSet)).equals(bytesOf('deb', 50))).toBe(true)
+    rmSync(path('release'), { recursive: true })
+    await writeRelease(path('release'), { images: { [image]: bytesOf('another', 100) } })
+    const replaced = await bring('--replace')
+    expect(replaced.exitCode, replaced.stderr).toBe(0)
+    expect(existsSync(published(inSet))).toBe(false)
+  })
+
   it('sends nothing again that is there', async () => {
     await writeRelease(path('release'))
     await bring()
