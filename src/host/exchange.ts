@@ -31,8 +31,8 @@ const busy = new Set([429, 500, 502, 503, 504])
 const pausesMs = [500, 2000, 8000]
 
 /**
- * Sends a request until it is answered, if it may be repeated, four times at the most. Redirections are not followed: what is signed is signed for
- * one address.
+ * Sends a request until it is answered, if it may be repeated, four times at the most. Redirections are not followed: what is
+ * signed is signed for one address.
  * @param make a fresh request for each attempt, since signatures have a time
  * @throws PipelineError `server-unreachable`, `download-too-large`, `download-encoded`; the signal's reason
  */

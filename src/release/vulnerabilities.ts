@@ -26,7 +26,11 @@ export interface Judgement {
 export function judgeFindings({ findings }: Answer, accepted: readonly Accepted[], now: Date): Judgement {
   const today = now.toISOString().slice(0, 10)
   const groups = new Map<string, Finding[]>()
-  for (const one of findings) groups.set(one.id, [...(groups.get(one.id) ?? []), one])
+  for (const one of findings) {
+    const group = groups.get(one.id) ?? []
+    group.push(one)
+    groups.set(one.id, group)
+  }
   const isOf = (one: Accepted, name: string) => one.packages?.includes(name) ?? true
   const vulnerabilities = [...groups].map(([id, all]): Vulnerability => {
     const packages = [...new Map(all.map((one) => [`${one.name} ${one.version}`, one])).values()]
