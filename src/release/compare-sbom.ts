@@ -70,13 +70,15 @@ async function compareSpdx(
     const length = Math.max(here.length, there.length)
     const at = Array.from({ length }, (_, index) => index).find((index) => here[index] !== there[index])
     if (at !== undefined)
-      blame(
-        spdx,
-        `it does not list what ${sbom} does: ${here[at] ?? 'nothing'}, there ${there[at] ?? 'nothing'}`,
-      )
+      blame(spdx, `it does not list what ${sbom} does: ${shown(here[at])}, there ${shown(there[at])}`)
   } catch (error) {
     blame(spdx, error instanceof NotReadable ? error.message : 'it cannot be read')
   }
+}
+
+/** Whoever wrote a document decides how long its names are. */
+function shown(text = 'nothing'): string {
+  return text.slice(0, 200)
 }
 
 /**

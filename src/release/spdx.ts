@@ -43,18 +43,28 @@ export function renderSpdx(
   return `${JSON.stringify(document, null, 1)}\n`
 }
 
+const word = z.string().max(2000)
+
 /** What `release verify` reads of a document; a program of others may judge the rest. */
 const documentSchema = z.object({
   spdxVersion: z.literal('SPDX-2.3'),
-  packages: z.array(
-    z.object({
-      SPDXID: z.string(),
-      name: z.string(),
-      versionInfo: z.string(),
-      checksums: z.array(z.object({ algorithm: z.string(), checksumValue: z.string() })).optional(),
-      externalRefs: z.array(z.object({ referenceType: z.string(), referenceLocator: z.string() })).optional(),
-    }),
-  ),
+  packages: z
+    .array(
+      z.object({
+        SPDXID: word,
+        name: word,
+        versionInfo: word,
+        checksums: z
+          .array(z.object({ algorithm: word, checksumValue: word }))
+          .max(20)
+          .optional(),
+        externalRefs: z
+          .array(z.object({ referenceType: word, referenceLocator: word }))
+          .max(20)
+          .optional(),
+      }),
+    )
+    .max(20_000),
 })
 
 /** The packages of a document; undefined if it is none that is written here. */
