@@ -22,7 +22,11 @@ export function readUploadId(body: Uint8Array): string {
   return uploadId.parse(textOf(parse(body), 'UploadId'))
 }
 
-const uploadSchema = z.object({ key: z.string().max(1024), uploadId, initiated: z.iso.datetime() })
+const uploadSchema = z.object({
+  key: z.string().max(1024),
+  uploadId,
+  initiated: z.iso.datetime({ offset: true }),
+})
 
 /** Uploads in parts that were never completed. @throws Error */
 export function readUploads(body: Uint8Array): readonly z.output<typeof uploadSchema>[] {

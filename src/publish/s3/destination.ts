@@ -130,7 +130,7 @@ async function beginUpload({ key, file, call, signal }: StoredObject): Promise<U
     headers: headersFor(file),
     signal,
   })
-  return { id: readUploadId(answer.body), parts: new Map() }
+  return { id: understood(key, () => readUploadId(answer.body)), parts: new Map() }
 }
 
 /** The newest upload of this object that was never completed. Stores that list none have none. */
@@ -143,7 +143,7 @@ async function findUpload({ key, call, signal }: StoredObject): Promise<Upload |
     signal,
   })
   if (answer.refusal !== undefined) return undefined
-  const [newest] = readUploads(answer.body)
+  const [newest] = understood(key, () => readUploads(answer.body))
     .filter((upload) => upload.key === key)
     .sort((one, other) => (one.initiated > other.initiated ? -1 : 1))
   if (newest === undefined) return undefined
@@ -158,11 +158,26 @@ async function findUpload({ key, call, signal }: StoredObject): Promise<Upload |
     })
     // Completed or aborted since it was listed.
     if (listed.refusal !== undefined) return undefined
-    const { parts: found, next } = readParts(listed.body)
+    const { parts: found, next } = understood(key, () => readParts(listed.body))
     for (const part of found) parts.set(part.number, part)
     marker = next
   }
   return { id: newest.uploadId, parts }
+}
+
+/** @throws PipelineError `object-store-refused` for an answer that is not S3's */
+function understood<Answer>(key: string, read: () => Answer): Answer {
+  try {
+    return read()
+  } catch (cause) {
+    throw new PipelineError({
+      code: 'object-store-refused',
+      message: `the object store answers in another format than S3 when it is asked about parts of ${key}`,
+      hint: 'is --endpoint the address of an object store, and not of a page in front of it?',
+      exitCode: exitCodes.hostNotFit,
+      cause,
+    })
+  }
 }
 
 async function sendParts({ key, file, call, onBytes, signal }: StoredObject, upload: Upload): Promise<void> {

@@ -145,6 +145,26 @@ describe('an object store', () => {
     expect(stderr).toContain('does not have it as it was sent')
   })
 
+  it.each([
+    [
+      'begins an upload without a name',
+      ({ method }: Asked) => method === 'POST',
+      '<InitiateMultipartUploadResult/>',
+    ],
+    [
+      'lists an upload without a time',
+      ({ method, url }: Asked) => method === 'GET' && url.searchParams.has('uploads'),
+      '<ListMultipartUploadsResult><Upload><Key>k</Key><UploadId>1</UploadId></Upload></ListMultipartUploadsResult>',
+    ],
+  ])('that %s is refused by name', async (_case, isIt, body) => {
+    await writeRelease(path('release'), { images: { [image]: bytesOf('large', 17 * 1024 ** 2) } })
+    answer = (one) => (isIt(one) ? { status: 200, body } : empty(one))
+    const { exitCode, stderr } = await bring()
+    expect(exitCode, stderr).toBe(3)
+    expect(stderr).toContain('the object store answers in another format than S3')
+    expect(stderr).toContain('--endpoint')
+  })
+
   it('is reached with the keys of a profile', async () => {
     await writeRelease(path('release'))
     answer = empty
