@@ -11,6 +11,7 @@ import { type FileHandle, open } from 'node:fs/promises'
 import { Transform } from 'node:stream'
 import { execa } from 'execa'
 import { openToRead } from '../host/regular-file.ts'
+import { writeAt } from './file-bytes.ts'
 
 /** Called with the share of the source read so far, from 0 to 1. */
 export type OnProgress = (fraction: number) => void
@@ -115,13 +116,6 @@ async function compress(
   } finally {
     input.destroy()
     await into.close()
-  }
-}
-
-async function writeAt(target: FileHandle, bytes: Uint8Array, position: number): Promise<void> {
-  for (let done = 0; done < bytes.length; ) {
-    const { bytesWritten } = await target.write(bytes, done, bytes.length - done, position + done)
-    done += bytesWritten
   }
 }
 

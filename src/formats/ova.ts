@@ -6,6 +6,7 @@ import { sha256 } from '../digest.ts'
 import { fileNode, imageNode, stretchNode } from '../disk/block-node.ts'
 import { compareImages } from '../disk/qemu-img.ts'
 import { ExportFault } from './failures.ts'
+import { writeAt } from './file-bytes.ts'
 import type { Grain } from './grains.ts'
 import { type OvfMachine, type OvfView, renderOvf } from './ovf.ts'
 import type { RawDisk } from './raw-disk.ts'
@@ -111,10 +112,10 @@ async function writeAround(path: string, plan: PackagePlan, disk: DiskFacts): Pr
     throw new Error(`${head.length} bytes for a room of ${plan.diskOffset}`)
   const file = await open(path, 'r+')
   try {
-    await file.write(head, 0, head.length, 0)
+    await writeAt(file, head, 0)
     const end = Buffer.alloc(2 * blockBytes)
     // A VMDK is whole sectors, which are as long as a tar's blocks.
-    await file.write(end, 0, end.length, plan.diskOffset + disk.sizeBytes)
+    await writeAt(file, end, plan.diskOffset + disk.sizeBytes)
   } finally {
     await file.close()
   }

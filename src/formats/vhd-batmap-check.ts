@@ -1,7 +1,8 @@
 /** The rules for the batmap, a map of full blocks that XenServer's tools write behind a VHD's table. */
 
 import type { FileHandle } from 'node:fs/promises'
-import { type Block, type Fault, hex, mostEntries, readAt, readSize } from './vhd-check-parts.ts'
+import { readAt } from './file-bytes.ts'
+import { type Block, type Fault, hex, mostEntries, readSize } from './vhd-check-parts.ts'
 import { batmapFields, batmapVersion, checksum, cookies, hasBit, sectorBytes } from './vhd-format.ts'
 
 interface BatmapRoom {

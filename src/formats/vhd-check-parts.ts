@@ -1,6 +1,5 @@
 /** What the checks of a VHD's parts have in common. */
 
-import type { FileHandle } from 'node:fs/promises'
 import type { VhdRule } from './vhd-check-rules.ts'
 
 /** Called with a broken rule and what was found. */
@@ -20,14 +19,4 @@ export function readSize(bytes: Buffer, offset: number): number {
 
 export function hex(value: number): string {
   return `0x${value.toString(16).padStart(8, '0')}`
-}
-
-export async function readAt(handle: FileHandle, position: number, length: number): Promise<Buffer> {
-  const buffer = Buffer.alloc(length)
-  for (let done = 0; done < length; ) {
-    const { bytesRead } = await handle.read(buffer, done, length - done, position + done)
-    if (bytesRead === 0) throw new Error(`the file ends at ${position + done}`)
-    done += bytesRead
-  }
-  return buffer
 }

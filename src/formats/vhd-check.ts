@@ -5,8 +5,9 @@
 
 import type { FileHandle } from 'node:fs/promises'
 import { openToRead } from '../host/regular-file.ts'
+import { readAt } from './file-bytes.ts'
 import { checkBatmap } from './vhd-batmap-check.ts'
-import { type Block, type Fault, hex, mostEntries, readAt, readSize } from './vhd-check-parts.ts'
+import { type Block, type Fault, hex, mostEntries, readSize } from './vhd-check-parts.ts'
 import { type VhdRule, vhdRules } from './vhd-check-rules.ts'
 import {
   checksum,

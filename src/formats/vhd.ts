@@ -6,6 +6,7 @@ import { imageNode } from '../disk/block-node.ts'
 import { compareImages } from '../disk/qemu-img.ts'
 import { messageOf } from '../errors.ts'
 import { ExportFault } from './failures.ts'
+import { writeAt } from './file-bytes.ts'
 import { type DataBlock, type RawDisk, readDataBlocks } from './raw-disk.ts'
 import { checkVhd } from './vhd-check.ts'
 import {
@@ -161,13 +162,13 @@ async function writeDynamic(
     map[index >> 3] = (map[index >> 3] ?? 0) | (0x80 >> (index & 7))
     end = offset + bitmapBytes + blockBytes
     onBlock(index)
-    await writeFully(target, bitmap, offset)
-    await writeFully(target, data, offset + bitmapBytes)
+    await writeAt(target, bitmap, offset)
+    await writeAt(target, data, offset + bitmapBytes)
   })
-  await writeFully(target, footer, end)
+  await writeAt(target, footer, end)
   const front = [footer, encodeHeader(entries), table]
   if (hasBatmap) front.push(encodeBatmap(map, batmapOffset))
-  await writeFully(target, Buffer.concat(front), 0)
+  await writeAt(target, Buffer.concat(front), 0)
 }
 
 /** Writes every block at its own offset, so that the zeros between them stay holes. */
@@ -179,9 +180,9 @@ async function writeFixed(
 ): Promise<void> {
   await writeBehind(readDataBlocks(disk, blockBytes), ({ index, data }) => {
     onBlock(index)
-    return writeFully(target, data, index * blockBytes)
+    return writeAt(target, data, index * blockBytes)
   })
-  await writeFully(target, footer, disk.sizeBytes)
+  await writeAt(target, footer, disk.sizeBytes)
 }
 
 /** Writes each block while the next one is read, which saves a quarter of the time. */
@@ -200,14 +201,6 @@ async function writeBehind(
   } finally {
     // The file may only be closed when nothing is being written to it.
     await written
-  }
-}
-
-async function writeFully(target: FileHandle, bytes: Buffer, position: number): Promise<void> {
-  // A nearly full disk accepts part of a write, and only fails at the next one.
-  for (let done = 0; done < bytes.length; ) {
-    const { bytesWritten } = await target.write(bytes, done, bytes.length - done, position + done)
-    done += bytesWritten
   }
 }
 

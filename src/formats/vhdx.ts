@@ -6,6 +6,7 @@ import { imageNode } from '../disk/block-node.ts'
 import { compareImages, convertImage, requireSound } from '../disk/qemu-img.ts'
 import { readerOf } from '../disk/references/reference.ts'
 import { findVhdxItem } from '../disk/vhdx-items.ts'
+import { readAt, writeAt } from './file-bytes.ts'
 import type { RawDisk } from './raw-disk.ts'
 
 export interface VhdxOptions {
@@ -69,22 +70,15 @@ async function replaceRandom(target: FileHandle, seed: string): Promise<void> {
     header.fill(0, logGuid, logGuid + 16)
     header.writeUInt32LE(0, headerFields.checksum)
     header.writeUInt32LE(crc32c(header), headerFields.checksum)
-    await target.write(header, 0, header.length, headerOffsets[index])
+    await writeAt(target, header, headerOffsets[index] as number)
   }
   // The log's old content no longer counts, but has random numbers.
   const log = Buffer.alloc(current.readUInt32LE(logBytes))
-  await target.write(log, 0, log.length, Number(current.readBigUInt64LE(logOffset)))
+  await writeAt(target, log, Number(current.readBigUInt64LE(logOffset)))
   const whole = { offset: 0, sizeBytes: (await target.stat()).size }
   const diskId = await findVhdxItem(readerOf(target, whole), diskIdItem)
   if (diskId === undefined) throw new Error('qemu-img wrote a VHDX without an identifier of the disk')
-  await target.write(guid('disk'), 0, 16, diskId.offset)
-}
-
-async function readAt(target: FileHandle, position: number, length: number): Promise<Buffer> {
-  const buffer = Buffer.alloc(length)
-  const { bytesRead } = await target.read(buffer, 0, length, position)
-  if (bytesRead !== length) throw new Error(`the file ends at ${position + bytesRead}`)
-  return buffer
+  await writeAt(target, guid('disk'), diskId.offset)
 }
 
 /** CRC-32C (Castagnoli), bit by bit, which is fast enough for two sectors. */
