@@ -34,16 +34,21 @@ bring() {
   while read -r library; do add "$library"; done <"$native/needed"
 }
 
+# Programs of this host name their loader by a path that Debian's other architectures do not have.
+link() {
+  if [ -d "$ROOT/usr/lib64" ] && [ ! -e "$ROOT/lib64" ]; then
+    ln -s usr/lib64 "$ROOT/lib64"
+    grep -qx /lib64 "$native/added" || printf '/lib64\n' >>"$native/added"
+  fi
+}
+
 begin() {
   mkdir -p "$native/bin" "$native/same" "$native/theirs" "$ROOT/etc/apt/apt.conf.d"
   : >"$native/added"
   for program in $same; do bring "$program" "$native/same"; done
   for program in dpkg perl; do bring "$program" "$native"; done
   for program in dpkg-deb dpkg-split rm sh tar; do bring "$program" "$native/bin"; done
-  if [ -d "$ROOT/usr/lib64" ] && [ ! -e "$ROOT/lib64" ]; then
-    ln -s usr/lib64 "$ROOT/lib64"
-    printf '/lib64\n' >>"$native/added"
-  fi
+  link
   # What every perl has; the rest of its modules is the tree's.
   modules=$(perl -e 'require strict; print $INC{"strict.pm"} =~ s{/strict\.pm$}{}r')
   case $modules in */perl-base) add "$modules" ;; *) rm "$native/perl" ;; esac
@@ -59,6 +64,8 @@ CONFIGURATION
 }
 
 swap() {
+  # The package usr-is-merged takes such links away once, when it is configured.
+  link
   [ ! -e "$native/perl" ] || install -m 0755 "$here/cross-perl.sh" "$native/same/perl"
   for program in "$native"/same/*; do
     name=${program##*/}
