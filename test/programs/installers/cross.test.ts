@@ -1,5 +1,15 @@
 import { execFileSync } from 'node:child_process'
-import { chmodSync, cpSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { beforeEach, describe, expect, it } from 'vitest'
 import pipeline from '../../../pipeline.ts'
@@ -68,6 +78,17 @@ describe('programs of this host in a tree of another architecture', () => {
     expect(listTree()).toEqual(before)
     for (const name of ['cat', 'dash', 'perl', 'uname']) expect(inTree(name)).toBe(name)
     expect(calls()).toEqual(['chroot TREE update-initramfs -c -k 6.12.48+deb13-arm64'])
+  })
+
+  it('keep their loader when a package takes the link to it away', () => {
+    const before = listTree()
+    step('begin')
+    expect(readlinkSync(path('tree', 'lib64'))).toBe('usr/lib64')
+    rmSync(path('tree', 'lib64'))
+    step('swap')
+    expect(readlinkSync(path('tree', 'lib64'))).toBe('usr/lib64')
+    step('end')
+    expect(listTree()).toEqual(before)
   })
 
   it('leave alone what a package has put there in the meantime', () => {
