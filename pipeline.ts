@@ -16,7 +16,7 @@ import { configure_systemvm_services } from './provisioners/configure_systemvm_s
 import { install_systemvm_packages } from './provisioners/install_systemvm_packages.ts'
 import { install_xen_tools } from './provisioners/install_xen_tools.ts'
 import { zerodisk } from './provisioners/zerodisk.ts'
-import { definePipeline } from './src/api.ts'
+import { definePipeline, kernelModules } from './src/api.ts'
 
 export default definePipeline({
   name: 'systemvmtemplate',
@@ -53,6 +53,48 @@ export default definePipeline({
   },
   installer: 'bootstrap',
   kernelPackage: 'linux-image-amd64',
+  leaveOut: {
+    graphicsCards: kernelModules('drivers/gpu/drm', 'amd display gma500 i915 nouveau radeon xe'),
+    soundAndMedia: [...kernelModules('', 'sound'), ...kernelModules('drivers', 'media soundwire')],
+    wireless: [
+      ...kernelModules('net', '6lowpan batman-adv bluetooth ieee802154 mac80211 mac802154 nfc wireless'),
+      ...kernelModules('drivers', 'bluetooth net/ieee802154 net/wireless net/wwan nfc'),
+    ],
+    oldNetworks: [
+      ...kernelModules('net', 'atm ax25 can netrom rose'),
+      ...kernelModules('drivers', 'atm isdn usb/atm'),
+      ...kernelModules('drivers/net', 'arcnet can fddi hamradio wan'),
+    ],
+    // Those that hypervisors emulate stay, as do those of which a guest can be given a virtual function.
+    networkCards: [
+      ...kernelModules('drivers/net', 'fjes usb'),
+      ...kernelModules('drivers/net/ethernet', '3com aquantia atheros brocade cavium chelsio cisco emulex'),
+      ...kernelModules('drivers/net/ethernet', 'huawei marvell netronome qlogic sfc sun'),
+      ...kernelModules('drivers/net/ethernet/intel', 'i40e ice ixgbe'),
+      ...kernelModules('drivers/infiniband', 'hw sw ulp'),
+    ],
+    diskControllers: [
+      ...kernelModules('drivers/scsi', 'aic7xxx aic94xx be2iscsi bfa bnx2fc bnx2i csiostor cxgbi fnic'),
+      ...kernelModules('drivers/scsi', 'isci lpfc mpi3mr pcmcia pm8001 qedf qedi qla2xxx qla4xxx'),
+      ...kernelModules('drivers', 'memstick mmc mtd target/iscsi/cxgbit ufs'),
+      ...kernelModules('fs', 'jffs2 ubifs'),
+    ],
+    boards: [
+      ...kernelModules('drivers', 'accessibility comedi crypto/chelsio edac firewire hid/surface-hid hwmon'),
+      ...kernelModules('drivers', 'iio pcmcia platform power staging thunderbolt tty/ipwireless w1'),
+      ...kernelModules('drivers/usb', 'gadget misc serial'),
+    ],
+    hardwareNames: [
+      '*/lib/udev/hwdb.d/20-OUI.hwdb',
+      '*/lib/udev/hwdb.d/20-bluetooth-vendor-product.hwdb',
+      '*/lib/udev/hwdb.d/20-pci-vendor-model.hwdb',
+      '*/lib/udev/hwdb.d/20-usb-vendor-model.hwdb',
+    ],
+    // Of protocols that containerd's own configuration does not name.
+    containerShims: ['/usr/bin/containerd-shim', '/usr/bin/containerd-shim-runc-v1'],
+    // What a compiler reads, and classes for heaps of 32 GiB and more.
+    java: ['/usr/lib/jvm/*/lib/ct.sym', '/usr/lib/jvm/*/lib/server/classes_nocoops.jsa'],
+  },
   store: { maximumGiB: 20 },
 
   stages: [

@@ -6,6 +6,7 @@
 export type { Arch, DebianArch } from './arch.ts'
 export type { FileKind } from './config/file-source.ts'
 export type { Account, ImageFacts, Mirror, Suite } from './config/image.ts'
+export { kernelModules } from './config/left-out.ts'
 export { definePipeline, type Pipeline } from './config/pipeline.ts'
 export {
   defineStage,

@@ -9,6 +9,7 @@ import { debianInstallerFields } from './debian-installer.ts'
 import { diskField } from './disk.ts'
 import { freshnessFields } from './freshness.ts'
 import { installerField } from './installer.ts'
+import { leaveOutField } from './left-out.ts'
 import { hostFile, mirrorFields } from './mirror.ts'
 import type { FormatPreset } from './presets.ts'
 import type { StageUse } from './stage.ts'
@@ -162,6 +163,11 @@ const pipelineShape = {
   debianInstaller: debianInstallerFields.prefault({}),
   /** Debian package of the kernel. Left out, `linux-image-amd64` or `linux-image-arm64`; the former boots on all hypervisors. */
   kernelPackage: kernelField.optional(),
+  /**
+   * Files of packages that dpkg never unpacks, as patterns of its `path-exclude`, in lists with names. Packages count as
+   * installed and stay upgradable; what is left out stays out then, too.
+   */
+  leaveOut: leaveOutField.default({}),
   /** The machine that stages run in; not part of the result. */
   machine: z
     .strictObject({

@@ -35,6 +35,7 @@ export function resolveImage(
     store: _store,
     installer: _installer,
     architectures: _architectures,
+    leaveOut,
     ...shared
   } = fields
   const { disk, kernelPackage, targets } = fieldsOf(fields, variant.arch)
@@ -63,6 +64,7 @@ export function resolveImage(
     installer,
     baseImage,
     debianInstaller: fields.debianInstaller,
+    leaveOut: [...new Set(Object.values(leaveOut).flat())].sort(),
     machine: fields.machine,
     formats: fields.formats,
     verification: fields.verification,

@@ -35,6 +35,8 @@ export interface ResolvedImage extends ImageFacts {
   /** The disk image that layer 0 is made from; undefined if an installer makes it from packages. */
   readonly baseImage: FileSource | undefined
   readonly debianInstaller: PipelineFields['debianInstaller']
+  /** Patterns of files that dpkg does not unpack. */
+  readonly leaveOut: readonly string[]
   readonly machine: PipelineFields['machine']
   readonly formats: PipelineFields['formats']
   readonly verification: PipelineFields['verification']

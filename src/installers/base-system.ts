@@ -16,18 +16,19 @@ const provisioningPackages = [
   'zstd',
 ] as const
 
+/** No image ships these, and they are half of all files. Man page folders stay: packages register alternatives in them. */
+const documentation = ['/usr/share/doc/*', '/usr/share/info/*', '/usr/share/lintian/*', '/usr/share/man/*/*']
+
 /**
- * dpkg leaves these out from the first package on: the image ships none of them, and they are half of all files.
- * The man page folders stay, since packages register alternatives in them. So do copyright files, which the bills of
- * materials are made from; `cleanup` removes them.
+ * Configuration of dpkg, from the first package on. Copyright files stay, since bills of materials are made from them;
+ * `cleanup` removes them.
  */
-export const dpkgExcludes = [
-  'path-exclude=/usr/share/doc/*',
-  'path-include=/usr/share/doc/*/copyright',
-  'path-exclude=/usr/share/info/*',
-  'path-exclude=/usr/share/lintian/*',
-  'path-exclude=/usr/share/man/*/*',
-] as const
+export function dpkgExcludes({ leaveOut }: Pick<ResolvedImage, 'leaveOut'>): readonly string[] {
+  return [
+    ...[...documentation, ...leaveOut].map((pattern) => `path-exclude=${pattern}`),
+    'path-include=/usr/share/doc/*/copyright',
+  ]
+}
 
 /** Settings in the target for its initramfs; they have to exist before the first one is made. */
 export const initramfsSettingsFile = '/etc/initramfs-tools/conf.d/systemvm-root'
@@ -52,8 +53,8 @@ export function basePackages(image: ResolvedImage): readonly string[] {
 
 /** The facts of an image that a fresh system is made from, as parts of a key: changes are reported by these names. */
 export function baseFacts(image: ResolvedImage): BaseFacts {
-  const { suite, arch, disk, hostname, domain, timezone, locale, keyboard, account } = image
-  const facts = { suite, arch, disk, hostname, domain, timezone, locale, keyboard, account }
+  const { suite, arch, disk, hostname, domain, timezone, locale, keyboard, account, leaveOut } = image
+  const facts = { suite, arch, disk, hostname, domain, timezone, locale, keyboard, account, leaveOut }
   // A JSON round trip drops undefined values.
   return JSON.parse(JSON.stringify({ packages: basePackages(image), ...facts }))
 }

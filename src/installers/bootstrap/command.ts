@@ -98,7 +98,7 @@ function hookEnvironment(image: ResolvedImage, layout: Layout, disk: string): Re
     .sort((a, b) => (b.mount ?? '').length - (a.mount ?? '').length)
   const esp = layout.partitions.find(({ filesystem }) => filesystem === 'vfat')
   return {
-    DPKG_EXCLUDES: dpkgExcludes.join('\n'),
+    DPKG_EXCLUDES: dpkgExcludes(image).join('\n'),
     INITRAMFS_SETTINGS: initramfsSettings(image.disk).join('\n'),
     INITRAMFS_SETTINGS_FILE: initramfsSettingsFile,
     FSTAB: renderFstab(layout),

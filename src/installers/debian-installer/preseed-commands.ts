@@ -1,6 +1,7 @@
 /** The first and last commands of debian-installer, which make the target match the bootstrap installer's result. */
 
 import type { ImageFacts } from '../../config/image.ts'
+import type { ResolvedImage } from '../../config/resolved.ts'
 import { renderSources } from '../../debian/archives.ts'
 import { optionalMounts } from '../../disk/layout.ts'
 import { dpkgExcludes, initramfsSettings, initramfsSettingsFile } from '../base-system.ts'
@@ -17,7 +18,7 @@ const updateSettings = '/etc/initramfs-tools/update-initramfs.conf'
  * dpkg leaves out documentation, and apt translated descriptions; and nothing is added for the build machine's own sake,
  * such as tools for laptops or popularity-contest.
  */
-export function earlyCommand({ disk }: Pick<ImageFacts, 'disk'>): readonly string[] {
+export function earlyCommand(image: Pick<ResolvedImage, 'disk' | 'leaveOut'>): readonly string[] {
   const target = '/tmp/target'
   const hook = '/usr/lib/base-installer.d/10systemvm'
   const folders = [
@@ -29,13 +30,13 @@ export function earlyCommand({ disk }: Pick<ImageFacts, 'disk'>): readonly strin
   return sequence([
     'set -e',
     `mkdir -p ${folders.map((path) => target + path).join(' ')} /usr/lib/base-installer.d`,
-    ...writeLines(`${target}/etc/dpkg/dpkg.cfg.d/systemvm`, dpkgExcludes),
+    ...writeLines(`${target}/etc/dpkg/dpkg.cfg.d/systemvm`, dpkgExcludes(image)),
     ...writeLines(target + aptSettings, [
       'Acquire::Languages "none";',
       // apt would also use the installer's proxy for https, but it does not support tunnels.
       'Acquire::https::Proxy "DIRECT";',
     ]),
-    ...writeLines(target + initramfsSettingsFile, initramfsSettings(disk)),
+    ...writeLines(target + initramfsSettingsFile, initramfsSettings(image.disk)),
     ...writeLines(target + initramfsOnce, [
       '#!/bin/sh',
       `sed -i s/^update_initramfs=.*/update_initramfs=no/ ${updateSettings}`,
@@ -103,7 +104,8 @@ function sequence(commands: readonly string[]): readonly string[] {
 }
 
 function writeLines(path: string, lines: readonly string[]): readonly string[] {
-  return lines.map((line, index) => `echo ${quote(line)} ${index === 0 ? '>' : '>>'} ${path}`)
+  const [first = ':', ...others] = lines.map((line) => `echo ${quote(line)}`)
+  return [`{ ${first}`, ...others, `} > ${path}`]
 }
 
 function quote(word: string): string {

@@ -3,6 +3,7 @@
 import { archs } from '../../arch.ts'
 import type { ExtraAnswer } from '../../config/debian-installer.ts'
 import type { ImageFacts } from '../../config/image.ts'
+import type { ResolvedImage } from '../../config/resolved.ts'
 import { renderTemplate } from '../../template.ts'
 import { recipeEntries } from './partman-recipe.ts'
 import { earlyCommand, lateCommand } from './preseed-commands.ts'
@@ -49,7 +50,7 @@ export interface PreseedView {
  * @throws PipelineError `installer-disk` if partman's language cannot express the disk
  */
 export function preseedView(
-  image: ImageFacts,
+  image: ImageFacts & Pick<ResolvedImage, 'leaveOut'>,
   packages: readonly string[],
   extraAnswers: readonly ExtraAnswer[] = [],
   host?: InstallerHost,

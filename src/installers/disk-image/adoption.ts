@@ -19,7 +19,7 @@ export function adoptionStage(image: ResolvedImage): ResolvedStage {
       KEYRING: image.mirror.keyring,
       TIMEZONE: image.timezone,
       KEYBOARD: image.keyboard,
-      DPKG_EXCLUDES: dpkgExcludes.join('\n'),
+      DPKG_EXCLUDES: dpkgExcludes(image).join('\n'),
       INITRAMFS_SETTINGS: initramfsSettings(image.disk).join('\n'),
       INITRAMFS_SETTINGS_FILE: initramfsSettingsFile,
       OPTIONAL_MOUNTS: optionalMounts.map(({ where, options }) => `${options} ${where}`).join('\n'),

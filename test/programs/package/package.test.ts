@@ -125,7 +125,7 @@ describe('what is installed', () => {
         ['--input-type=module', '-e', `console.log(Object.keys(await import('${name}')).sort().join(' '))`],
         { cwd: made, encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] },
       ).trim()
-    expect(load('systemvm-image')).toBe('definePipeline defineStage z')
+    expect(load('systemvm-image')).toBe('definePipeline defineStage kernelModules z')
     expect(load('systemvm-image/stages')).toContain('cleanup configure_grub')
     for (const path of ['dist/src/api.js', 'src/config/pipeline.ts'])
       expect(() => load(`systemvm-image/${path}`)).toThrow(/ERR_PACKAGE_PATH_NOT_EXPORTED/)

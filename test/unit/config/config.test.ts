@@ -2,6 +2,7 @@ import { chmodSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { pathToFileURL } from 'node:url'
 import { describe, expect, it } from 'vitest'
 import { type Fault, formatFound } from '../../../src/config/faults.ts'
+import { kernelModules } from '../../../src/config/left-out.ts'
 import { chooseImages, loadPipeline } from '../../../src/config/load.ts'
 import { mergeOver, type Overrides, parseAssignment, readOverrides } from '../../../src/config/overrides.ts'
 import { definePipeline, type Pipeline } from '../../../src/config/pipeline.ts'
@@ -357,6 +358,9 @@ describe('faults', () => {
     ],
     ['a day before any zip file', { date: '1979-12-31' }, 'date'],
     ['a day after any tar', { date: '2242-03-17' }, 'date'],
+    ['a pattern of no path', { leaveOut: { sound: ['sound/*'] } }, 'leaveOut.sound[0]'],
+    ['a pattern of every path', { leaveOut: { all: ['/*'] } }, 'leaveOut.all[0]'],
+    ['a second line for dpkg', { leaveOut: { all: ['/a\npath-exclude=/*'] } }, 'leaveOut.all[0]'],
     ['kernel', { kernelPackage: 'vmlinuz; rm -rf /' }, 'kernelPackage'],
     [
       'zstd for old QEMU',
@@ -365,6 +369,21 @@ describe('faults', () => {
     ],
   ])('%s', async (_case, over, where) => {
     expect((await faultsOf(resolvePipeline(sample(over)))).map((fault) => fault.path)).toEqual([where])
+  })
+
+  it('are none for files to leave out, of which each pattern counts once', async () => {
+    const leaveOut = {
+      sound: kernelModules('', 'sound'),
+      media: kernelModules('drivers', 'media usb/serial'),
+      both: kernelModules('', 'sound'),
+      none: [],
+    }
+    const [image] = (await resolvePipeline(sample({ leaveOut }))).images
+    expect(image?.leaveOut).toEqual([
+      '*/lib/modules/*/kernel/drivers/media/*',
+      '*/lib/modules/*/kernel/drivers/usb/serial/*',
+      '*/lib/modules/*/kernel/sound/*',
+    ])
   })
 
   it('are none for a store that may take as much as it wants, or half a GiB', async () => {
