@@ -4,7 +4,7 @@
 #
 # begin: brings dpkg and others into the tree, with the libraries that they need.
 # swap: once the essential packages are there, the programs whose results are the same everywhere work in place of theirs.
-# end: takes all of it out again, and makes the one initramfs, which was put off meanwhile.
+# end: makes the one initramfs, which was put off meanwhile, and takes all of it out again.
 # list: writes down the packages anew. This host's dpkg adds the architecture to the names of foreign ones.
 set -eu
 : "${ROOT:?}" "${DISK:?}"
@@ -13,7 +13,7 @@ native=$ROOT/.native
 
 # Not those that tell of the machine, such as uname.
 same='basename cat chmod chown cp cut dash dirname env expr find grep head id install ln ls mawk mkdir mktemp mv readlink
-  rm rmdir sed sort stat tail tar touch tr wc xargs'
+  realpath rm rmdir sed sort stat tail tar touch tr wc xargs'
 
 # Puts a file of this host into the tree, at the same place, and notes it.
 add() {
@@ -76,7 +76,31 @@ swap() {
   done
 }
 
+# Most of the work is in small programs that are started for every module, so this is done while they are this host's own. None
+# of those may get into the initramfs.
+make_initramfs() {
+  hook=$ROOT/etc/initramfs-tools/hooks/native
+  cat >"$hook" <<'HOOK'
+#!/bin/sh
+[ "${1:-}" != prereqs ] || exit 0
+for program in /.native/same/*; do
+  if cmp -s "$program" "$DESTDIR/usr/bin/${program##*/}"; then echo "${program##*/}" >>/.native/leaked; fi
+done
+HOOK
+  chmod 0755 "$hook"
+  # Not `all`, which are those that have one.
+  for kernel in "$ROOT"/boot/vmlinuz-*; do
+    chroot "$ROOT" /usr/sbin/update-initramfs -c -k "${kernel##*/vmlinuz-}"
+  done
+  rm "$hook"
+  [ ! -e "$native/leaked" ] || {
+    echo "cross: this host's programs are in the initramfs: $(paste -s -d ' ' "$native/leaked")" >&2
+    exit 1
+  }
+}
+
 end() {
+  make_initramfs
   for program in "$native"/theirs/*; do
     name=${program##*/}
     # Unless a package has been unpacked once more.
@@ -88,8 +112,6 @@ end() {
     rmdir --ignore-fail-on-non-empty --parents "$ROOT${place%/*}"
   done <"$native/added"
   rm -r "$native"
-  # Not `all`, which are those that have one.
-  for kernel in "$ROOT"/boot/vmlinuz-*; do chroot "$ROOT" update-initramfs -c -k "${kernel##*/vmlinuz-}"; done
 }
 
 list() {

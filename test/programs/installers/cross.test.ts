@@ -43,6 +43,7 @@ describe('programs of this host in a tree of another architecture', () => {
     mkdirSync(path('tree', 'usr/lib'))
     writeFileSync(path('tree', 'usr/lib/os-release'), '')
     mkdirSync(path('tree', 'etc/apt/apt.conf.d'), { recursive: true })
+    mkdirSync(path('tree', 'etc/initramfs-tools/hooks'), { recursive: true })
     for (const name of ['cat', 'dash', 'perl', 'uname']) writeFileSync(path('tree', 'usr/bin', name), name)
     mkdirSync(path('tree', 'boot'))
     writeFileSync(path('tree', 'boot/vmlinuz-6.12.48+deb13-arm64'), '')
@@ -77,7 +78,7 @@ describe('programs of this host in a tree of another architecture', () => {
     step('end')
     expect(listTree()).toEqual(before)
     for (const name of ['cat', 'dash', 'perl', 'uname']) expect(inTree(name)).toBe(name)
-    expect(calls()).toEqual(['chroot TREE update-initramfs -c -k 6.12.48+deb13-arm64'])
+    expect(calls()).toEqual(['chroot TREE /usr/sbin/update-initramfs -c -k 6.12.48+deb13-arm64'])
   })
 
   it('keep their loader when a package takes the link to it away', () => {
@@ -97,6 +98,13 @@ describe('programs of this host in a tree of another architecture', () => {
     writeFileSync(path('tree', 'usr/bin/cat'), 'a newer cat')
     step('end')
     expect(inTree('cat')).toBe('a newer cat')
+  })
+
+  it('are not in the initramfs, or layer 0 fails', () => {
+    step('begin')
+    step('swap')
+    fake(path('fakes', 'chroot'), `echo cat >>${path('tree', '.native/leaked')}`)
+    expect(() => step('end')).toThrow("cross: this host's programs are in the initramfs: cat")
   })
 
   it("are not asked for the list of packages, which has the tree's own names for them", () => {
