@@ -77,11 +77,12 @@ export default definePipeline({
       ...kernelModules('drivers/scsi', 'aic7xxx aic94xx be2iscsi bfa bnx2fc bnx2i csiostor cxgbi fnic'),
       ...kernelModules('drivers/scsi', 'isci lpfc mpi3mr pcmcia pm8001 qedf qedi qla2xxx qla4xxx'),
       ...kernelModules('drivers', 'memstick mmc mtd target/iscsi/cxgbit ufs'),
-      ...kernelModules('fs', 'jffs2 ubifs'),
+      ...kernelModules('fs', 'jffs2 ocfs2 ubifs'),
     ],
     boards: [
       ...kernelModules('drivers', 'accessibility comedi crypto/chelsio edac firewire hid/surface-hid hwmon'),
       ...kernelModules('drivers', 'iio pcmcia platform power staging thunderbolt tty/ipwireless w1'),
+      ...kernelModules('drivers/input', 'joystick touchscreen'),
       ...kernelModules('drivers/usb', 'gadget misc serial'),
     ],
     hardwareNames: [
@@ -92,8 +93,10 @@ export default definePipeline({
     ],
     // Of protocols that containerd's own configuration does not name.
     containerShims: ['/usr/bin/containerd-shim', '/usr/bin/containerd-shim-runc-v1'],
-    // What a compiler reads, and classes for heaps of 32 GiB and more.
-    java: ['/usr/lib/jvm/*/lib/ct.sym', '/usr/lib/jvm/*/lib/server/classes_nocoops.jsa'],
+    // Classes for heaps of 32 GiB and more.
+    java: ['/usr/lib/jvm/*/lib/server/classes_nocoops.jsa'],
+    // What compilers read.
+    headers: ['/usr/lib/jvm/*/lib/ct.sym', '/usr/lib/*/perl/*/CORE/*.h'],
   },
   store: { maximumGiB: 20 },
 
