@@ -13,6 +13,7 @@ import { findFreePort } from '../../src/host/ports.ts'
 import { type AcceleratorChoice, chooseAccelerator } from '../../src/qemu/accelerator.ts'
 import type { GuestNetwork } from '../../src/qemu/machine.ts'
 import { makeSshKey, runSsh, type SshKey, type SshResult } from '../../src/qemu/ssh.ts'
+import { arch } from './image.ts'
 import { kvmMachine } from './kvm-machine.ts'
 import type { Packed } from './tree.ts'
 
@@ -56,7 +57,7 @@ const never = new AbortController().signal
 let acceleration: Promise<AcceleratorChoice> | undefined
 
 function chooseOnce(): Promise<AcceleratorChoice> {
-  acceleration ??= chooseAccelerator({ arch: 'x86_64', kernels: [], cacheDir: join(outFolder, 'cache') })
+  acceleration ??= chooseAccelerator({ arch, kernels: [], cacheDir: join(outFolder, 'cache') })
   return acceleration
 }
 

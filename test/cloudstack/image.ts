@@ -3,11 +3,14 @@
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { expect } from 'vitest'
+import { type Arch, archNames } from '../../src/arch.ts'
 import { readReport, systemvmImage } from '../e2e/program.ts'
 import { cloudstackSource } from './tree.ts'
 
 /** Variant that is judged. */
 export const variant = process.env.SYSTEMVM_TEST_VARIANT ?? 'bookworm-x86_64'
+/** Its architecture, which a variant is named after. */
+export const arch: Arch = archNames.find((name) => variant.split('-').includes(name)) ?? 'x86_64'
 const payload = process.env.SYSTEMVM_TEST_PAYLOAD ?? 'own'
 const outFolder = fileURLToPath(new URL('../../out', import.meta.url))
 

@@ -2,6 +2,7 @@
 
 import { type DeviceModel, hiddenCpu } from '../../src/targets/device-model.ts'
 import { deviceModels } from '../../src/targets/registry.ts'
+import { arch } from './image.ts'
 
 /**
  * CloudStack's scripts wait for the boot arguments only where virt-what says `kvm`. Of an emulated machine it says `qemu`: arguments
@@ -10,5 +11,5 @@ import { deviceModels } from '../../src/targets/registry.ts'
 export const kvmMachine: DeviceModel = {
   ...deviceModels.virtio,
   maker: { manufacturer: 'Red Hat', product: 'KVM' },
-  cpuFeatures: { kvm: [], tcg: hiddenCpu.tcg },
+  ...(arch === 'x86_64' ? { cpuFeatures: { kvm: [], tcg: hiddenCpu.tcg } } : {}),
 }
