@@ -124,10 +124,13 @@ const bySuite = {
   trixie: ['openjdk-21-jre-headless', 'python3-legacy-cgi'],
 } as const satisfies Record<Suite, readonly string[]>
 
-/** Guest tools of the hypervisors that CloudStack runs on this machine; on arm64 that is KVM alone. */
+/**
+ * Guest tools of the hypervisors that CloudStack runs on this machine; on arm64 that is KVM alone, which virt-what only
+ * recognizes by means of dmidecode, without depending on it there.
+ */
 const byArch = {
   amd64: ['hyperv-daemons', 'open-vm-tools', 'xenstore-utils'],
-  arm64: [],
+  arm64: ['dmidecode'],
 } as const satisfies Record<DebianArch, readonly string[]>
 
 /** Names of the system VM's packages in one suite and architecture, all of them in Debian's component `main`. */

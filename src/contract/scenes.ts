@@ -214,7 +214,7 @@ export interface Scene {
   readonly name: SceneName
   readonly guest: Guest
   readonly model: DeviceModelName
-  readonly acceleration: Pick<AcceleratorChoice, 'accelerator'>
+  readonly acceleration: Pick<AcceleratorChoice, 'accelerator' | 'arch'>
   readonly expected: Expected
   readonly contract: ContractName
   readonly bootArguments: BootArguments | undefined

@@ -1,19 +1,24 @@
 /** Checks that stand in for hypervisors not available here, and a check of apache's TLS. */
 
+import type { Arch } from '../../arch.ts'
 import { failed, judge, passed, type SceneCheck } from '../check.ts'
 import { linesOf } from '../lines-of.ts'
 
-const drivers = [
-  'virtio_blk',
-  'virtio_scsi',
-  'xen_blkfront',
-  'hv_storvsc',
-  'vmw_pvscsi',
-  'mptspi',
-  'ahci',
-  'ata_piix',
-  'sd_mod',
-]
+/** On ARM, CloudStack has KVM hosts alone. */
+const drivers: Readonly<Record<Arch, readonly string[]>> = {
+  x86_64: [
+    'virtio_blk',
+    'virtio_scsi',
+    'xen_blkfront',
+    'hv_storvsc',
+    'vmw_pvscsi',
+    'mptspi',
+    'ahci',
+    'ata_piix',
+    'sd_mod',
+  ],
+  aarch64: ['virtio_blk', 'virtio_scsi', 'sd_mod'],
+}
 
 const initramfs: SceneCheck = {
   id: 'G2',
@@ -21,17 +26,18 @@ const initramfs: SceneCheck = {
   at: 'scene',
   scenes: ['secstorage'],
   does: "lists the running kernel's initramfs",
-  run: async ({ guest }) => {
+  run: async ({ guest, acceleration }) => {
+    const wanted = drivers[acceleration.arch]
     const script = 'k=$(uname -r); lsinitramfs /boot/initrd.img-$k; cat /lib/modules/$k/modules.builtin'
     const names = new Set(
       (await linesOf(guest, script, 600)).map((path) =>
         (path.split('/').at(-1) ?? '').replace(/\.ko.*$/, '').replaceAll('-', '_'),
       ),
     )
-    const missing = drivers.filter((driver) => !names.has(driver))
+    const missing = wanted.filter((driver) => !names.has(driver))
     return judge(
       missing.map((driver) => `no ${driver}`),
-      drivers.join(' '),
+      wanted.join(' '),
     )
   },
 }

@@ -201,6 +201,7 @@ describe('packages', () => {
     expect(systemvmPackages('trixie', 'amd64')).toContain('openjdk-21-jre-headless')
     expect(systemvmPackages('trixie', 'amd64')).toContain('open-vm-tools')
     expect(systemvmPackages('trixie', 'arm64')).not.toContain('open-vm-tools')
+    expect(systemvmPackages('trixie', 'arm64')).toContain('dmidecode')
   })
 })
 
