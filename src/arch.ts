@@ -23,8 +23,6 @@ export interface ArchFacts {
   readonly uefi?: { readonly file: string; readonly package: string }
   /** QEMU's device for a screen. */
   readonly screen: string
-  /** Memory with which an image boots through its own boot loader. @default as little as CloudStack gives: 256 */
-  readonly leastMemoryMiB?: number
   /** CPU of guests without KVM. */
   readonly emulatedCpu: string
   /** Name of the first serial port in a guest, and the `console=` of a kernel that uses it. */
@@ -55,9 +53,6 @@ export const archs: Readonly<Record<Arch, ArchFacts>> = {
     qemuPackage: 'qemu-system-arm',
     uefi: { file: '/usr/share/AAVMF/AAVMF_CODE.fd', package: 'qemu-efi-aarch64' },
     screen: 'virtio-gpu-pci',
-    // With 256 MiB, the kernel finds no room to move to beside the firmware's and GRUB's copies of itself and its initrd:
-    // "EFI stub: ERROR: Failed to relocate kernel".
-    leastMemoryMiB: 512,
     // `max` authenticates every pointer, which takes long to emulate.
     emulatedCpu: 'cortex-a72',
     serialPort: 'ttyAMA0',

@@ -103,8 +103,11 @@ export async function runGuest(request: RunRequest): Promise<number> {
   }
 }
 
-/** Waits for the guest agent while the guest runs, and writes the file that the guest waits for. */
-async function deliverByAgent(socket: string, text: string, signal: AbortSignal): Promise<void> {
+/**
+ * Waits for the guest agent while the guest runs, and writes the file that the guest waits for.
+ * @throws the signal's reason, once the guest has ended
+ */
+export async function deliverByAgent(socket: string, text: string, signal: AbortSignal): Promise<void> {
   for (;;) {
     const agent = await connectAgent(socket, signal).catch(() => undefined)
     signal.throwIfAborted()
@@ -117,6 +120,8 @@ async function deliverByAgent(socket: string, text: string, signal: AbortSignal)
           )
           signal.throwIfAborted()
           if (answered) return await agent.writeFile('/var/cache/cloud/cmdline', text)
+          // A guest that has ended refuses at once: without a pause, nobody would get to hear of its end.
+          await sleep(200, undefined, { signal })
         }
       } finally {
         agent.close()

@@ -2,7 +2,6 @@
 
 import { availableParallelism, freemem } from 'node:os'
 import pLimit, { type LimitFunction } from 'p-limit'
-import { type Arch, archs } from '../arch.ts'
 import type { MachineSize, MachineSizes } from '../contract/scenes.ts'
 import type { Accelerator } from '../qemu/machine.ts'
 
@@ -20,16 +19,6 @@ export function guestSlots(accelerator: Accelerator, sizes: MachineSizes): Guest
 export function sizesOn(accelerator: Accelerator, sizes: MachineSizes): MachineSizes {
   if (accelerator === 'kvm') return sizes
   return { ...sizes, cpus: 1, routers: { ...sizes.routers, cpus: 1 } }
-}
-
-/** The sizes with which guests of an architecture boot. */
-export function sizesFor(arch: Arch, sizes: MachineSizes): MachineSizes {
-  const { leastMemoryMiB = 0 } = archs[arch]
-  const raise = <Size extends MachineSize>(size: Size) => ({
-    ...size,
-    memoryMiB: Math.max(size.memoryMiB, leastMemoryMiB),
-  })
-  return { ...raise(sizes), routers: raise(sizes.routers) }
 }
 
 /** QEMU itself takes memory too. */

@@ -3,7 +3,7 @@
 import { setMaxListeners } from 'node:events'
 import type { PipelineFields, Waiver } from '../config/pipeline.ts'
 import type { Expected } from '../contract/expected.ts'
-import type { MachineSizes, SceneName } from '../contract/scenes.ts'
+import type { SceneName } from '../contract/scenes.ts'
 import type { Json } from '../digest.ts'
 import { allEnded } from '../host/all-ended.ts'
 import { outFolderAt } from '../host/out-folder.ts'
@@ -12,7 +12,7 @@ import type { Accelerator } from '../qemu/machine.ts'
 import type { Emit } from '../report/events.ts'
 import type { ImageVerification } from '../report/verification.ts'
 import type { Candidate } from './candidates.ts'
-import { guestSlots, sizesFor, sizesOn } from './guest-slots.ts'
+import { guestSlots, sizesOn } from './guest-slots.ts'
 import { digestQuestions, readVerdict, writeVerdict } from './verdicts.ts'
 import { type ImageRequest, pathFor, verifyImage } from './verify-image.ts'
 import { applyWaivers } from './waivers.ts'
@@ -54,9 +54,7 @@ export async function verifyImages(request: VerifyRequest): Promise<readonly Ima
   })
   if (acceleration.accelerator === 'tcg') emit({ kind: 'note', text: `without KVM: ${acceleration.reason}` })
   const { cpus, memoryMiB, routers } = request.machine
-  const sizes = sizesFor(request.expected.arch, { cpus, memoryMiB, routers })
-  if (sizes.routers.memoryMiB > routers.memoryMiB) emit({ kind: 'note', text: moreMemory(sizes, request) })
-  const machine = sizesOn(acceleration.accelerator, sizes)
+  const machine = sizesOn(acceleration.accelerator, { cpus, memoryMiB, routers })
   const slots = guestSlots(acceleration.accelerator, machine)
   const verify = async (candidate: Candidate): Promise<ImageVerification> => {
     const verification = await verifyCandidate(candidate, {
@@ -78,10 +76,6 @@ export async function verifyImages(request: VerifyRequest): Promise<readonly Ima
       }),
     ),
   )
-}
-
-function moreMemory({ routers }: MachineSizes, { expected, machine }: VerifyRequest): string {
-  return `routers of ${expected.arch} are booted with ${routers.memoryMiB} MiB: it does not boot with ${machine.routers.memoryMiB}`
 }
 
 type Verifying = Omit<VerifyRequest, 'machine'> & Pick<ImageRequest, 'acceleration' | 'machine' | 'slots'>

@@ -5,7 +5,7 @@ import picocolors from 'picocolors'
 import { describe, expect, it } from 'vitest'
 import { renderVerification } from '../../../src/cli/views/verification.ts'
 import { type ImageVerification, imageVerification } from '../../../src/report/verification.ts'
-import { guestsAtATime, sizesFor } from '../../../src/verify/guest-slots.ts'
+import { guestsAtATime } from '../../../src/verify/guest-slots.ts'
 import { renderJunit } from '../../../src/verify/junit.ts'
 import { digestQuestions, questioningCode, readVerdict, writeVerdict } from '../../../src/verify/verdicts.ts'
 import { applyWaivers, unusedWaivers } from '../../../src/verify/waivers.ts'
@@ -214,14 +214,6 @@ describe('the questions of a verdict', () => {
       seen.add(await digestQuestions(facts, path()))
     }
     expect(seen.size).toBe(questioningCode.length + 1)
-  })
-})
-
-describe('the memory of guests', () => {
-  it('is as much as firmware, GRUB and kernel need on an architecture', () => {
-    const sizes = { cpus: 2, memoryMiB: 1024, routers: { cpus: 1, memoryMiB: 256 } }
-    expect(sizesFor('x86_64', sizes)).toEqual(sizes)
-    expect(sizesFor('aarch64', sizes)).toEqual({ ...sizes, routers: { cpus: 1, memoryMiB: 512 } })
   })
 })
 
