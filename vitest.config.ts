@@ -1,5 +1,5 @@
 /**
- * `unit` in seconds, `programs` with ours and others' run for real, `golden` on rendered files, `e2e` with real guests, one after
+ * `unit` starts none, `programs` runs ours and others' for real, `golden` on rendered files, `e2e` with real guests, one after
  * the other. `survive`, `breakages`, `hosts`, `reproduce`, `workflows`, `container` and `cloudstack` take too long for every day, `suites`
  * asks Debian's mirror: `npm test` leaves them out, and each has a script of its own.
  */
@@ -27,6 +27,7 @@ export default defineConfig({
         test: {
           name: 'unit',
           include: ['test/unit/**/*.test.ts'],
+          setupFiles: ['test/support/no-programs.ts'],
           testTimeout: 60_000,
           sequence: { groupOrder: 0 },
           server: { deps: { inline } },

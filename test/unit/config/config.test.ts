@@ -874,26 +874,6 @@ describe("a stage's script", () => {
     ])
   })
 
-  it('that is no shell is one, with the line', async () => {
-    const pipeline = sample()
-    writeFileSync(path('second.sh'), 'echo one\nif true; then\n')
-    sampleWithoutScripts = () => pipeline
-    const [fault] = await faults()
-    expect(fault).toMatchObject({ path: 'stages.second.script', found: path('second.sh') })
-    expect(fault?.rule).toMatch(/is not valid shell \(3: /)
-  })
-
-  it('that is no shell does not hide another', async () => {
-    const pipeline = sample()
-    writeFileSync(path('first.sh'), 'fi\n')
-    writeFileSync(path('second.sh'), 'done\n')
-    sampleWithoutScripts = () => pipeline
-    expect((await faults()).map((fault) => [fault.path, fault.rule.slice(0, 18)])).toEqual([
-      ['stages.first.script', 'is not valid shell'],
-      ['stages.second.script', 'is not valid shell'],
-    ])
-  })
-
   it('that is a folder, and files that are none, are both reported', async () => {
     const pipeline = sample()
     rmSync(path('first.sh'))

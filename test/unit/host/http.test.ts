@@ -7,8 +7,6 @@ import { fileURLToPath } from 'node:url'
 import { gzipSync } from 'node:zlib'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { fetchListed, verifyRelease } from '../../../src/debian/release.ts'
-import type { HostInput } from '../../../src/doctor/check.ts'
-import { diagnose } from '../../../src/doctor/doctor.ts'
 import { gunzip } from '../../../src/host/gunzip.ts'
 import { download, get, head } from '../../../src/host/http.ts'
 import { downloadResumably } from '../../../src/host/resumable-download.ts'
@@ -52,12 +50,6 @@ function withoutEnd(_request: IncomingMessage, response: ServerResponse): void {
 const checksum = 'a'.repeat(64)
 const file = (limit: number) => ({ sha256: checksum, size: limit })
 const image = { suite: 'trixie', debianArch: 'amd64', arch: 'x86_64', installer: 'debian-installer' } as const
-const mirror = () => ({
-  debian: url,
-  security: url,
-  components: ['main'],
-  keyring: fileURLToPath(import.meta.url),
-})
 const release = () => ({
   ...{
     url,
@@ -162,17 +154,6 @@ describe('a packed answer', () => {
       response.end(request.method === 'HEAD' ? undefined : bomb)
     }
     await expect(callers[name]?.()).rejects.toMatchObject({ code: 'download-encoded' })
-  })
-
-  it('is a fault of the mirror for doctor', async () => {
-    answer = (_request, response) => response.writeHead(200, { 'content-encoding': 'gzip' }).end(bomb)
-    const images = [{ ...image, mirror: mirror() }] as unknown as HostInput['images']
-    const report = await diagnose({
-      ...{ images, outDir: path(), cacheDir: path(), neededBytes: 1, neededMemoryMiB: 1, kernels: [] },
-      forceAccelerator: 'tcg',
-    })
-    const said = report.checks.filter(({ status }) => status === 'fault').map(({ found }) => found)
-    expect(said.join('\n')).toContain('with the encoding "gzip", which was not asked for')
   })
 
   it('is a file where its name says so', async () => {
