@@ -12,6 +12,9 @@ import { defineConfig } from 'vitest/config'
  */
 const inline = [/@actions\//]
 
+/** How long a test waits for a condition: what a busy host needs is no fault. */
+const waiting = { poll: { timeout: 50_000 } }
+
 /** Servers of tests are on this host, also where the environment names a proxy for all others. */
 const { no_proxy: without = process.env.NO_PROXY } = process.env
 const env = { no_proxy: without ? `${without},127.0.0.1` : '127.0.0.1' }
@@ -32,6 +35,7 @@ export default defineConfig({
           sequence: { groupOrder: 0 },
           server: { deps: { inline } },
           env,
+          expect: waiting,
         },
       },
       {
@@ -45,6 +49,7 @@ export default defineConfig({
           sequence: { groupOrder: 1 },
           server: { deps: { inline } },
           env,
+          expect: waiting,
         },
       },
       {

@@ -118,14 +118,18 @@ describe('an answer without end is refused', () => {
 
 describe('an answer that takes too long', () => {
   it('is given up after a time that its largest size decides', async () => {
-    answer = (_request, response) => response.writeHead(200, { 'content-length': '10' }).write('a')
+    const limits: AbortController[] = []
     const asked: number[] = []
     vi.spyOn(AbortSignal, 'timeout').mockImplementation((ms) => {
       asked.push(ms)
-      const over = new AbortController()
-      setTimeout(() => over.abort(new DOMException('timeout', 'TimeoutError')), 20)
-      return over.signal
+      const limit = new AbortController()
+      limits.push(limit)
+      return limit.signal
     })
+    answer = (_request, response) => {
+      response.writeHead(200, { 'content-length': '10' }).write('a')
+      limits.at(-1)?.abort(new DOMException('timeout', 'TimeoutError'))
+    }
     await expect(get(url, 10, never)).rejects.toMatchObject({ code: 'mirror-unreachable' })
     await expect(download(url, path('file'), 1600 * 1024, never)).rejects.toMatchObject({
       code: 'mirror-unreachable',
@@ -138,7 +142,7 @@ describe('an answer that takes too long', () => {
     const stopping = new AbortController()
     answer = (_request, response) => {
       response.writeHead(200).write('a')
-      setTimeout(() => stopping.abort(new Error('enough')), 20)
+      stopping.abort(new Error('enough'))
     }
     await expect(get(url, MiB, stopping.signal)).rejects.toThrow('enough')
   })
