@@ -330,7 +330,7 @@ describe('the report', () => {
     )
   })
 
-  it('is the same text in colour', () => {
+  it('is the same text in color', () => {
     const colored = renderDoctor(report, picocolors.createColors(true))
     expect(colored).toContain('\u001b[31m✖\u001b[39m disk space')
     // biome-ignore lint/suspicious/noControlCharactersInRegex: the escape sequences are what is taken out

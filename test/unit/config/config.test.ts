@@ -262,7 +262,7 @@ describe('faults', () => {
     )
     const error = await failure(
       resolvePipeline(
-        sample({ date: 'today', colour: 'blue' }),
+        sample({ date: 'today', color: 'blue' }),
         [file, parseAssignment('stages.third.wrod=x')],
         {
           SOURCE_DATE_EPOCH: 'never',
@@ -283,7 +283,7 @@ describe('faults', () => {
       `    ${from}:3:14`,
       '        memoryMiB: 12',
       '                   ^^',
-      '  colour: is not known here, found "blue"',
+      '  color: is not known here, found "blue"',
       '  SOURCE_DATE_EPOCH: must be whole seconds since 1970, found "never" (environment)',
       '  stages.third.wrod: is not known here, found "x" (--set stages.third.wrod)',
     ])

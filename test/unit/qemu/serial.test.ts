@@ -7,7 +7,7 @@ import { useFolder } from '../../support/folder.ts'
 const path = useFolder()
 
 /** As systemd writes the name of a unit to a console. */
-const coloured = (name: string) => `\u001b[0;1;39m${name}\u001b[0m`
+const colored = (name: string) => `\u001b[0;1;39m${name}\u001b[0m`
 
 describe('a line of the console', () => {
   it.each([
@@ -18,7 +18,7 @@ describe('a line of the console', () => {
     ['systemvm-build: no interface eth0 appeared within 60 s', 'guest-no-network'],
     ['[FAILED] Failed to start systemvm-build.service - systemvm-image build access.', 'guest-no-access'],
     [
-      `[\u001b[0;1;31mFAILED\u001b[0m] Failed to start ${coloured('systemvm-build.service')} - systemvm-image build access.`,
+      `[\u001b[0;1;31mFAILED\u001b[0m] Failed to start ${colored('systemvm-build.service')} - systemvm-image build access.`,
       'guest-no-access',
     ],
   ])('is a sign: %j', (line, code) => {
@@ -84,9 +84,9 @@ describe('following a console', () => {
     expect(lines).toHaveLength(3)
   })
 
-  it('gives lines as people read them: without colours, with their letters, also of one cut in two', async () => {
+  it('gives lines as people read them: without colors, with their letters, also of one cut in two', async () => {
     const { lines, look, stop } = await follow()
-    const bytes = Buffer.from(`Starting ${coloured('systemd-tmpfiles-setup.se…')}mate System\r\r\n`)
+    const bytes = Buffer.from(`Starting ${colored('systemd-tmpfiles-setup.se…')}mate System\r\r\n`)
     const cut = bytes.indexOf(Buffer.from('…')) + 1
     write(bytes.subarray(0, cut))
     await look()
