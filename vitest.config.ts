@@ -1,5 +1,5 @@
 /**
- * `unit` in seconds, `programs` with ours and others' run for real, `golden` on rendered files, `e2e` with real guests, one after
+ * `unit` starts none, `programs` runs ours and others' for real, `golden` on rendered files, `e2e` with real guests, one after
  * the other. `survive`, `breakages`, `hosts`, `reproduce`, `workflows`, `container` and `cloudstack` take too long for every day, `suites`
  * asks Debian's mirror: `npm test` leaves them out, and each has a script of its own.
  */
@@ -11,6 +11,9 @@ import { defineConfig } from 'vitest/config'
  * that they do not have, which is no concern of whoever reads test results.
  */
 const inline = [/@actions\//]
+
+/** How long a test waits for a condition: what a busy host needs is no fault. */
+const waiting = { poll: { timeout: 50_000 } }
 
 /** Servers of tests are on this host, also where the environment names a proxy for all others. */
 const { no_proxy: without = process.env.NO_PROXY } = process.env
@@ -27,10 +30,12 @@ export default defineConfig({
         test: {
           name: 'unit',
           include: ['test/unit/**/*.test.ts'],
+          setupFiles: ['test/support/no-programs.ts'],
           testTimeout: 60_000,
           sequence: { groupOrder: 0 },
           server: { deps: { inline } },
           env,
+          expect: waiting,
         },
       },
       {
@@ -44,6 +49,7 @@ export default defineConfig({
           sequence: { groupOrder: 1 },
           server: { deps: { inline } },
           env,
+          expect: waiting,
         },
       },
       {

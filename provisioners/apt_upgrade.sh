@@ -24,7 +24,7 @@ Suites: $SUITE-security
 Components: $COMPONENTS
 Signed-By: $KEYRING${expiry:+
 $expiry}"
-# apt builds its cache anew when this file is newer, so it is written only where it differs.
+# apt rebuilds its cache when this file is newer, so it is written only if it differs.
 file=/etc/apt/sources.list.d/debian.sources
 [ -e "$file" ] && [ "$(cat "$file")" = "$sources" ] || printf '%s\n' "$sources" >"$file"
 chmod 0644 "$file"
@@ -44,7 +44,7 @@ fresh() {
 }
 
 # A source that cannot be reached is an error: by default apt warns, and upgrades to what it saw last time.
-# Translated descriptions would be the larger half of what is fetched and indexed.
+# Translated descriptions would more than double what is fetched and indexed.
 if fresh; then
   echo "apt_upgrade: the indexes of $suites and $SUITE-security are fresh"
 else
@@ -54,7 +54,7 @@ fi
 apt-get -qy --no-install-recommends --autoremove --purge \
   -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold full-upgrade
 
-# Nothing but root writes here, so a reserve would only shrink the disk.
+# Only root writes here, so a reserve would only shrink the disk.
 for partition in $(findmnt --real --noheadings --list --nofsroot --output SOURCE --types ext2,ext3,ext4); do
   echo "apt_upgrade: no reserved blocks on $partition"
   tune2fs -m 0 "$partition" >/dev/null

@@ -16,5 +16,5 @@ umask 077
 printf '%s\n' "$KEYS" >/root/.ssh/authorized_keys
 chmod 0600 /root/.ssh/authorized_keys
 
-# Prints a fingerprint for each key, and fails at a line that is none.
+# Prints a fingerprint for each key, and fails at a line that is not a key.
 ssh-keygen -l -f /root/.ssh/authorized_keys

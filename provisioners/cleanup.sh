@@ -5,7 +5,7 @@ set -eu
 : "${LANGUAGE_KEPT:?}"
 
 # What an installer brings along. Busybox stays: it is the initramfs's rescue shell.
-# dpkg-query fails when one of them is unknown, which is what we hope for.
+# dpkg-query fails if one of them is unknown, which is what we hope for.
 needless=$(dpkg-query --show --showformat='${Package} ${db:Status-Status}\n' \
   dictionaries-common discover discover-data installation-report krb5-locales laptop-detect nano os-prober \
   popularity-contest sharutils task-english task-ssh-server tasksel tasksel-data unattended-upgrades \
@@ -17,7 +17,7 @@ if [ -n "$needless" ]; then
 fi
 
 echo 'cleanup: identities and secrets'
-# Stopping the services first, because they write again when the guest powers off.
+# Services stop first, because they write again when the guest powers off.
 if [ -d /run/systemd/system ]; then
   systemctl stop systemd-random-seed.service
   journalctl --relinquish-var
@@ -26,15 +26,15 @@ rm -f /etc/ssh/ssh_host_* /etc/ssl/private/ssl-cert-snakeoil.key /etc/ssl/certs/
 rm -f /var/lib/systemd/random-seed /var/lib/systemd/credential.secret
 rm -rf /var/lib/dhcp/* /var/lib/dhcpcd/* /var/lib/cloud/* /etc/udev/rules.d/70-persistent-net.rules
 [ ! -d /etc/ssl/certs ] || find /etc/ssl/certs -maxdepth 1 -xtype l -delete
-# Empty, neither absent nor "uninitialized": that would be a first boot to systemd, which then enables every service that
-# a preset does not disable. A transient id may lie over the file.
+# Empty, neither absent nor "uninitialized": systemd would take either for a first boot, and enable every service that no
+# preset disables. A transient id may be mounted over the file.
 umount /etc/machine-id 2>/dev/null || :
 : >/etc/machine-id
 chmod 0444 /etc/machine-id
 [ -L /var/lib/dbus/machine-id ] || rm -f /var/lib/dbus/machine-id
 
 echo 'cleanup: logs, histories and caches'
-# Services expect their folders, with the owners that their packages gave them. No service makes wtmp, btmp and lastlog.
+# Services expect their folders, with the owners that their packages set. No service creates wtmp, btmp or lastlog.
 find /var/log -xdev -type f ! -name wtmp ! -name btmp ! -name lastlog -delete
 find /var/log -xdev -type f -exec truncate --size=0 {} +
 rm -rf /var/log/journal/* /var/log/installer

@@ -4,12 +4,12 @@
 set -eu
 
 # Nothing may pull it in at boot, and its units must start for Kubernetes nodes and shared file systems, where CloudStack's
-# scripts start them by name. An /etc/cloud/cloud-init.disabled, which none of them removes, would keep trixie's from that.
+# scripts start them by name. /etc/cloud/cloud-init.disabled, which no script removes, would keep trixie's from starting.
 rm -f /etc/cloud/cloud-init.disabled
 mkdir -p /etc/systemd/system-generators
 ln -sfn /dev/null /etc/systemd/system-generators/cloud-init-generator
 
-# CloudStack's scripts edit the list of sources in its one line.
+# CloudStack's scripts edit the list of sources, which must be one line.
 cat >/etc/cloud/cloud.cfg.d/cloudstack.cfg <<'END'
 datasource_list: ['CloudStack']
 datasource:
@@ -18,7 +18,7 @@ datasource:
     timeout: 50
 END
 
-# cloud-init 24.3 called this cloud-init-network.service, and made it a part of a process that has to run before.
+# cloud-init 24.3 renamed this to cloud-init-network.service, and made it part of a process that has to run first.
 if [ ! -e /usr/lib/systemd/system/cloud-init.service ]; then
   cat >/etc/systemd/system/cloud-init.service <<'END'
 [Unit]

@@ -16,7 +16,7 @@ if grep -Eq '^[[:space:]]*LogFile[[:space:]]+on' /etc/conntrackd/conntrackd.conf
   echo 'configure_conntrack: conntrackd still has a log file' >&2
   exit 1
 fi
-# A name that the kernel has not would be a failed unit at every boot.
+# A module that the kernel lacks would fail a unit at every boot.
 for kernel in /lib/modules/*; do
   # shellcheck disable=SC2086 # a list of words
   modprobe --dry-run --set-version "${kernel##*/}" --all $MODULES

@@ -7,7 +7,7 @@ set -eu
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 
-# Prints those of the modules $2 that are not among the files listed in $1. A module's file may have - for _.
+# Prints the modules of $2 that are not among the files listed in $1. A module's file name may have - for _.
 missing() {
   awk -v modules="$2" '
     { sub(/.*\//, ""); sub(/\.ko.*/, ""); gsub(/-/, "_"); have[$0] }
@@ -17,8 +17,8 @@ missing() {
     }' "$1"
 }
 
-# Prints what the initramfs of kernel $1 lacks: drivers, and the program that checks the root and repairs it. A module that
-# is built into the kernel needs no file.
+# Prints what the initramfs of kernel $1 lacks: drivers, and the program that checks and repairs the root. A module that is
+# built into the kernel needs no file.
 missing_from_initramfs() {
   lsinitramfs "/boot/initrd.img-$1" >"$scratch/files"
   grep -q "/$checker\$" "$scratch/files" || echo "$checker"
@@ -27,21 +27,21 @@ missing_from_initramfs() {
 }
 checker=fsck.$(findmnt --noheadings --output FSTYPE /)
 
-# Also for every kernel that is installed later: the disk may then be on another hypervisor.
+# Also for kernels installed later: by then the disk may be on another hypervisor.
 echo 'MODULES=most' >/etc/initramfs-tools/conf.d/systemvm
 
 for kernel in /boot/vmlinuz-*; do
   version=${kernel#/boot/vmlinuz-}
   lacking=$(missing_from_initramfs "$version")
   if [ -n "$lacking" ]; then
-    # An installer took the drivers of its own machine only. A rebuild costs minutes under emulation, hence the look before.
+    # An installer only included its own machine's drivers. A rebuild takes minutes under emulation, hence the check.
     echo "configure_grub: initramfs of $version, with the disk drivers of every hypervisor and $checker"
     update-initramfs -u -k "$version"
     lacking=$(missing_from_initramfs "$version")
   fi
   [ -z "$lacking" ] || { echo "configure_grub: not in the initramfs of $version: $lacking" >&2; exit 1; }
 
-  # The root disk needs no network card: those modules come from the disk itself.
+  # Finding the root disk takes no network card, so those modules are loaded from it.
   cat "/lib/modules/$version/modules.order" "/lib/modules/$version/modules.builtin" >"$scratch/files"
   lacking=$(missing "$scratch/files" "$NETWORK_MODULES")
   [ -z "$lacking" ] || { echo "configure_grub: not in the kernel $version: $lacking" >&2; exit 1; }

@@ -9,11 +9,11 @@ works() {
   [ "$(LC_ALL=$SYSTEM_LOCALE locale charmap 2>/dev/null)" = UTF-8 ]
 }
 
-# LC_ALL too: CloudStack's programs read the output of others, and an SSH client must not change its language.
+# LC_ALL too: CloudStack's programs parse the output of others, and an SSH client must not change its language.
 printf 'LANG=%s\nLC_ALL=%s\n' "$SYSTEM_LOCALE" "$SYSTEM_LOCALE" >/etc/default/locale
 printf '%s UTF-8\n' "$SYSTEM_LOCALE" >/etc/locale.gen
 
-# Generating takes its time under emulation.
+# Generating it takes long under emulation.
 if ! works; then
   echo "configure_locale: $SYSTEM_LOCALE"
   locale-gen

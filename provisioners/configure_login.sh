@@ -23,7 +23,7 @@ set_password_hash root "$ROOT_PASSWORD_HASH"
 install -d -m 0700 -o "$ACCOUNT" -g "$ACCOUNT" "/home/$ACCOUNT/.ssh"
 echo "configure_login: $ACCOUNT in $ACCOUNT_GROUPS"
 
-# The commands are CloudStack's. Checked before they are in force: with a broken file here, sudo works for nobody.
+# CloudStack needs these commands. Checked before they take effect: with a broken file here, sudo works for no one.
 draft=$(mktemp)
 trap 'rm -f "$draft"' EXIT
 cat >"$draft" <<END
@@ -44,6 +44,6 @@ END
 visudo --quiet --check
 sudo --list --other-user="$ACCOUNT" >/dev/null
 [ -e /lib/systemd/system-generators/systemd-getty-generator ]
-# The names of the accounts whose password is neither locked nor the one that was asked for.
+# Accounts whose password is neither locked nor the one that was asked for.
 open=$(awk -F: -v hash="$ROOT_PASSWORD_HASH" '$2 !~ /^[!*]/ && !($1 == "root" && $2 == hash) { print $1 }' /etc/shadow)
 [ -z "$open" ] || { echo "configure_login: a password opens $open" >&2; exit 1; }

@@ -18,8 +18,8 @@ allow-hotplug eth0
 iface eth0 inet dhcp
 END
 
-# udev asks for eth0 before first boot has rewritten that file, and gets it afterwards, when eth0 may be no hotplug interface
-# any more. bookworm's unit would fail then, trixie's has nothing to do.
+# udev asks for eth0 before first boot has rewritten that file, and is served after that, when eth0 may no longer be a hotplug
+# interface. bookworm's unit would then fail; trixie's has nothing to do.
 mkdir -p /etc/systemd/system/ifup@.service.d
 cat >/etc/systemd/system/ifup@.service.d/systemvm.conf <<'END'
 [Service]
@@ -31,7 +31,7 @@ END
 [ -e /etc/iproute2/rt_tables ] || install -D -m 0644 /usr/share/iproute2/rt_tables /etc/iproute2/rt_tables
 
 echo "$SYSTEM_HOSTNAME" >/etc/hostname
-# On a second line, so that 127.0.0.1 still reads as localhost, and the name does not depend on an interface.
+# On a second line, so that 127.0.0.1 still resolves to localhost, and the name does not depend on an interface.
 cat >/etc/hosts <<END
 127.0.0.1	localhost
 127.0.0.1	$SYSTEM_HOSTNAME.$SYSTEM_DOMAIN $SYSTEM_HOSTNAME
@@ -40,7 +40,7 @@ ff02::1	ip6-allnodes
 ff02::2	ip6-allrouters
 END
 
-# A file and no link, because CloudStack writes it in place.
+# A file, not a link, because CloudStack writes it in place.
 [ ! -L /etc/resolv.conf ] || rm /etc/resolv.conf
 if [ "$NAMESERVERS" = none ]; then
   echo '# Written by DHCP or by CloudStack.' >/etc/resolv.conf
@@ -64,7 +64,7 @@ Before=ssh.service ssh.socket
 Type=oneshot
 RemainAfterExit=yes
 ExecStart=/usr/bin/ssh-keygen -A
-# It computes for long where there is one slow processor, and first boot waits a minute for the agent to bring its arguments.
+# It computes for a long time on one slow processor, and first boot waits only a minute for the agent to bring its arguments.
 CPUWeight=20
 
 [Install]
@@ -73,7 +73,7 @@ END
 systemctl --quiet --no-reload enable ssh-host-keys.service
 rm -f /etc/ssh/ssh_host_*
 
-# systemd 256 and newer would also offer sshd to the hypervisor, on a vsock. The one door is sshd's own port.
+# systemd 256 and newer would also offer sshd to the hypervisor over vsock. The only way in is sshd's own port.
 mkdir -p /etc/systemd/system-generators
 ln -sfn /dev/null /etc/systemd/system-generators/systemd-ssh-generator
 

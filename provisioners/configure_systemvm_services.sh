@@ -7,23 +7,23 @@ set -eu
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 
-# What holds for every payload comes first, so that the payload has the last word.
+# What all payloads share comes first, so that the payload has the last word.
 tar --create --file="$scratch/system.tar" --directory="$STAGE_FILES/system" --owner=0 --group=0 --mode=u=rwX,go=rX .
 tar --extract --file="$scratch/system.tar" --directory=/ --no-overwrite-dir
 
-# systemd goes there when something that the fstab asks for cannot be mounted, and stops before SSH: at a shell that nobody
-# can enter, since root has no password yet. Without it the boot goes on with what there is.
+# systemd enters it if something in the fstab cannot be mounted, and stops before SSH, at a shell that no one can use since
+# root has no password yet. Without it the boot continues with what there is.
 ln -sfn /dev/null /etc/systemd/system/emergency.target
-# systemd may start what belongs to sysinit.target along with any other unit, so swap that CloudStack's scripts turn off could
-# come back. And nothing need wait for swap: a udev rule takes it when it comes.
+# systemd may start parts of sysinit.target along with any other unit, so swap that CloudStack's scripts turn off could come
+# back. And nothing needs to wait for swap: a udev rule enables it when its device appears.
 ln -sfn /dev/null /etc/systemd/system/swap.target
 
 mkdir -p /opt/cloud/bin /opt/tftpboot /usr/local/cloud /usr/share/cloud /var/lib/haproxy /var/lib/hyperv \
   /var/www/html /etc/cloudstack
-# Where CloudStack's scripts look for what Hyper-V hands over, and where Debian's daemon lays it.
+# Where CloudStack's scripts look for what Hyper-V hands over, and where Debian's daemon puts it.
 mkdir -p /var/opt
 ln -sfn ../lib/hyperv /var/opt/hyperv
-# The boot arguments come to lie there, with passwords in them.
+# Boot arguments will be kept there, with passwords in them.
 install -d -m 0700 /var/cache/cloud
 
 archive=/usr/share/cloud/cloud-scripts.tgz
@@ -31,7 +31,7 @@ if [ -e "$STAGE_FILES/payload/cloud-scripts.tgz" ]; then
   # Whoever has packed it has signed these bytes.
   install -m 0644 "$STAGE_FILES/payload/cloud-scripts.tgz" "$archive"
 else
-  # Modes too are set, since those of a checkout follow its owner's umask; whether a file can be run is kept.
+  # Modes are set too, since those of a checkout depend on its owner's umask; only the executable bit is kept.
   tar --create --file="$scratch/cloud-scripts.tar" --directory="$STAGE_FILES/payload" --format=gnu --sort=name \
     --owner=0 --group=0 --numeric-owner --mode=u=rwX,go=rX --mtime="@$SOURCE_DATE_EPOCH" .
   gzip -9 --no-name "$scratch/cloud-scripts.tar"
@@ -41,7 +41,7 @@ hash=$("${SIGNATURE}sum" "$archive")
 echo "${hash%% *}" >/var/cache/cloud/cloud-scripts-signature
 
 echo "configure_systemvm_services: the payload, ${hash%% *}"
-# From the archive that is signed. Folders that are there already keep their owners and modes.
+# From the archive that is signed. Existing folders keep their owners and modes.
 tar --extract --file="$archive" --directory=/ --no-overwrite-dir --no-same-owner
 
 # Whoever packed another payload may have lost this on the way.
@@ -58,7 +58,7 @@ fi
 
 date=$(date --utc --date="@$SOURCE_DATE_EPOCH" '+%a %b %e %H:%M:%S UTC %Y')
 echo "Cloudstack Release $RELEASE $date" >/etc/cloudstack-release
-# agetty itself reads Debian's name and version, so that no upgrade makes the banner a lie.
+# agetty reads Debian's name and version itself, so the banner stays true after an upgrade.
 cat >/etc/issue <<END
 Apache CloudStack $RELEASE system VM on \\S{PRETTY_NAME}, \\n \\l
 

@@ -4,7 +4,7 @@
 set -eu
 : "${PACKAGES:?}" "${SOURCE_DATE_EPOCH:?}"
 
-# Sets `missing`. One query for all: each process is dear under emulation. It fails when a name is unknown, that is, missing.
+# Sets `missing`. One query for all: processes are expensive under emulation. It fails if a name is unknown, that is, missing.
 find_missing() {
   # shellcheck disable=SC2086 # a list of words
   known=$(dpkg-query --show --showformat='${Package}=${db:Status-Status} ' $PACKAGES 2>/dev/null) || :
@@ -38,12 +38,12 @@ sysstat sysstat/enable boolean true
 END
 echo 'ENABLED="true"' >/etc/default/sysstat
 
-# Where nobody answered, iptables-persistent has saved the rules of the machine that the base was made on.
+# Without an answer, iptables-persistent has saved the rules of the machine that the base was made on.
 rm -f /etc/iptables/rules.v4 /etc/iptables/rules.v6
 
-# A postinst that could not run Java leaves no key store, and no error.
+# A postinst that cannot run Java leaves no key store, and reports no error.
 [ -s /etc/ssl/certs/java/cacerts ]
-# Java's key store has for each certificate the moment it was added, and a seal over all. Java knows no other moment.
+# Java's key store records when each certificate was added, under a seal over everything. Java always takes the clock.
 python3 - /etc/ssl/certs/java/cacerts "$SOURCE_DATE_EPOCH" <<'END'
 import hashlib
 import struct

@@ -8,7 +8,7 @@ for program in "$STAGE_FILES"/vhd_util/*; do
   [ -f "$program" ] || continue
   install -m 0755 "$program" /usr/bin/vhd-util
   status=0
-  # What it says of a call without a verb is of no interest, only that it says something.
+  # Called without a verb it only has to say something; what it says does not matter.
   /usr/bin/vhd-util >/dev/null 2>&1 || status=$?
   if [ "$status" -ge 126 ]; then
     echo "install_xen_tools: vhd-util ends with $status here: it is for another machine, or wants libraries that are not there" >&2
@@ -23,7 +23,7 @@ for package in "$STAGE_FILES"/guest_utilities/*; do
   wanted="$(dpkg-deb --field "$package" Version) installed"
   state=$(dpkg-query --show --showformat='${Version} ${db:Status-Status}' "$name" 2>/dev/null) || :
   [ "$state" = "$wanted" ] || dpkg --install "$package"
-  # First boot looks for it on Xen alone.
+  # First boot only looks for it on Xen.
   command -v xe-daemon
   echo "install_xen_tools: $name $wanted"
 done

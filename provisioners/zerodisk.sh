@@ -11,7 +11,7 @@ require_discard() {
 
 findmnt --real --noheadings --list --output FSROOT,SOURCE,TARGET --types ext2,ext3,ext4,vfat >/run/zerodisk
 while read -r root source target; do
-  # A part of a filesystem that is mounted again elsewhere.
+  # Part of a file system that is also mounted elsewhere.
   [ "$root" = / ] || continue
   require_discard "$source"
   fstrim --verbose "$target"
@@ -20,7 +20,7 @@ done </run/zerodisk
 [ -s /run/zerodisk ]
 rm /run/zerodisk
 
-# All of the swap area but its first page, which has the signature and the UUID.
+# The whole swap area except its first page, which has the signature and the UUID.
 swapoff --all
 for swap in $(blkid --match-token TYPE=swap --output device); do
   require_discard "$swap"

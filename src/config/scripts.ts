@@ -1,11 +1,11 @@
 /** Checks the host files of stages before anything is touched. */
 
 import { stat } from 'node:fs/promises'
-import { execa } from 'execa'
 import { readRegularText } from '../host/regular-file.ts'
 import { type Fault, formatFound } from './faults.ts'
 import { faultOfSource, parseFileSource } from './file-source.ts'
 import type { ResolvedImage } from './resolved.ts'
+import { faultsOfShell } from './shell-syntax.ts'
 
 /** Faults of all stages' scripts and files: missing, empty, not shell, or a download without its checksum. */
 export async function checkScripts(images: readonly ResolvedImage[]): Promise<Fault[]> {
@@ -37,19 +37,6 @@ async function faultOfText(path: string): Promise<string | undefined> {
     const missing = (error as NodeJS.ErrnoException).code === 'ENOENT'
     return missing ? 'the script does not exist' : 'cannot be read'
   }
-}
-
-/** By path. All are asked about in one process of ours, since starting one for each costs more than the answers. */
-async function faultsOfShell(paths: readonly string[]): Promise<ReadonlyMap<string, string>> {
-  const options = { reject: false, stdin: 'ignore', timeout: 60_000 } as const
-  const each = 'for script do sh -n -- "$script" || exit; done'
-  const all = await execa('sh', ['-c', each, 'sh', ...paths], options)
-  if (all.exitCode === 0) return new Map()
-  const asked = paths.map(async (path): Promise<readonly (readonly [string, string])[]> => {
-    const { exitCode, stderr } = await execa('sh', ['-n', '--', path], options)
-    return exitCode === 0 ? [] : [[path, `is not valid shell (${stderr.replaceAll(`${path}: `, '').trim()})`]]
-  })
-  return new Map((await Promise.all(asked)).flat())
 }
 
 async function sourceFault(text: string, at: string): Promise<Fault[]> {

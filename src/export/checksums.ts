@@ -6,11 +6,11 @@ import { stat } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'
 import { basename, dirname, join } from 'node:path'
 import { Worker } from 'node:worker_threads'
+import pLimit from 'p-limit'
 import { openRawDisk, type RawDisk } from '../formats/raw-disk.ts'
 import { parseChecksums, readChecksumList, renderChecksumList } from '../host/checksum-list.ts'
 import { canAccess, writeDurably } from '../host/files.ts'
 import { readRegular, readRegularText } from '../host/regular-file.ts'
-import { takeTurns } from '../host/turns.ts'
 
 /** Those that CloudStack's registration and its users ask for. */
 export const algorithms = ['md5', 'sha256', 'sha512'] as const
@@ -45,7 +45,7 @@ export async function computeChecksums<Wanted extends Algorithm = Algorithm>(
       onProgress(done.reduce((sum, each) => sum + each, 0) / (size * groups.length))
     })
   try {
-    const checksums = await Promise.all(groups.map((group, index) => turns(() => hash(group, index))))
+    const checksums = await Promise.all(groups.map((group, index) => inTurn(hash, group, index)))
     return Object.assign({}, ...checksums)
   } finally {
     stopping.abort()
@@ -92,8 +92,8 @@ type HashMessage =
   | { readonly done: number; readonly checksums?: undefined }
   | { readonly checksums: Record<string, string> }
 
-/** More threads than processors would only take memory. The rest wait their turn in order. */
-const turns = takeTurns(availableParallelism())
+/** More threads than processors would only take memory. */
+const inTurn = pLimit(availableParallelism())
 
 /** Adds a file's checksums to the lists of its folder, and drops lines of files that no longer exist. */
 export async function writeChecksums(file: string, checksums: Checksums): Promise<void> {

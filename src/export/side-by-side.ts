@@ -2,12 +2,12 @@
 
 import { mkdir, rm } from 'node:fs/promises'
 import { basename, join } from 'node:path'
+import pLimit, { type LimitFunction } from 'p-limit'
 import type { BlockNode } from '../disk/block-node.ts'
 import { exportFailed } from '../formats/failures.ts'
 import { compressGrains, type Grain } from '../formats/grains.ts'
 import { flattenDisk, type RawDisk } from '../formats/raw-disk.ts'
 import { secondsSince } from '../host/elapsed.ts'
-import { oneAtATime, type TakeTurns } from '../host/turns.ts'
 import type { Emit } from '../report/events.ts'
 import type { TargetName } from '../targets/registry.ts'
 import { algorithms, type Checksums, computeChecksums, dropChecksums, writeChecksums } from './checksums.ts'
@@ -53,7 +53,7 @@ export async function exportSideBySide<Result>(job: SideBySide<Result>): Promise
   try {
     const { disk, key } = await prepare(job)
     // All targets write to the same checksum lists.
-    const list = oneAtATime()
+    const list = pLimit(1)
     const readers = targets.filter((target) => takesGrains(job, target))
     const branches = tee(compressGrains(disk), readers.length)
     const outcomes = await Promise.allSettled(
@@ -105,7 +105,7 @@ async function exportTarget<Result>(
   job: SideBySide<Result>,
   { disk, key, grains }: Shared,
   target: TargetName,
-  list: TakeTurns,
+  list: LimitFunction,
 ): Promise<Result> {
   const { emit, signal } = job
   const path = job.fileOf(target)
@@ -132,12 +132,12 @@ async function exportTarget<Result>(
     )
     await job.confirm?.()
     // From here on no list has a wrong checksum, whatever happens.
-    await inLists(path, () => list(() => dropChecksums(path)))
+    await inLists(path, () => list(dropChecksums, path))
     return checksums
   }
   // Hashed before it gets its name, so that a file under its name is listed a moment later, interrupted or not.
   const checksums = await writeWhole(path, join(job.workFolder, basename(path)), signal, write, job.confirm)
-  await inLists(path, () => list(() => writeChecksums(path, checksums)))
+  await inLists(path, () => list(writeChecksums, path, checksums))
   const seconds = secondsSince(started)
   emit({ kind: 'part-finished', name, seconds })
   return job.onFile({ target, path, checksums, virtualSizeBytes: disk.sizeBytes, seconds })

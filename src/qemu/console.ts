@@ -4,13 +4,17 @@ import { open } from 'node:fs/promises'
 import { StringDecoder } from 'node:string_decoder'
 import { setTimeout as sleep } from 'node:timers/promises'
 
-const pollMs = 250
+const aQuarterSecond = (signal: AbortSignal): Promise<void> => sleep(250, undefined, { signal })
 
-/** Follows a growing file line by line, cleaned by `cleanText`, until `signal` is aborted. */
+/**
+ * Follows a growing file line by line, cleaned by `cleanText`, until `signal` is aborted.
+ * @param pause what is waited for before it looks again; rejects when aborted
+ */
 export async function followLines(
   path: string,
   signal: AbortSignal,
   onLine: (line: string) => void,
+  pause: (signal: AbortSignal) => Promise<void> = aQuarterSecond,
 ): Promise<void> {
   let position = 0
   let rest = ''
@@ -30,7 +34,7 @@ export async function followLines(
       }
       await file.close()
     }
-    await sleep(pollMs, undefined, { signal }).catch(() => undefined)
+    await pause(signal).catch(() => undefined)
   }
 }
 

@@ -2,8 +2,8 @@
 
 import { randomInt } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
+import pLimit from 'p-limit'
 import { messageOf } from '../errors.ts'
-import { oneAtATime } from '../host/turns.ts'
 import { type Answer, connectToAgent } from './agent-connection.ts'
 import { cleanText } from './console.ts'
 import { type GuestClock, startGuestClock } from './guest-clock.ts'
@@ -52,7 +52,7 @@ export async function connectAgent(
   clock: Pick<GuestClock, 'seconds' | 'sleep'> = startGuestClock(),
 ): Promise<GuestAgent> {
   const connection = await connectToAgent(path, signal, clock)
-  const inTurn = oneAtATime()
+  const inTurn = pLimit(1)
   // After an unanswered request, the next answer may belong to it.
   let isInStep = true
 

@@ -37,12 +37,12 @@ export async function scanVariant(
 ): Promise<ScannedVariant> {
   if (scanner === undefined) return { scan: null, exceptions: [] }
   const answer = await scanPackages(scanner, packages, debianVersion, signal)
-  const judgement = judgeFindings(answer, accepted, now)
-  const { vulnerabilities, expired } = judgement
+  const judgment = judgeFindings(answer, accepted, now)
+  const { vulnerabilities, expired } = judgment
   const report = `${fileName}.vulnerabilities.json`
-  await writeFile(join(folder, report), renderVulnerabilities(scanner.scanner.name, answer, judgement))
+  await writeFile(join(folder, report), renderVulnerabilities(scanner.scanner.name, answer, judgment))
   const purls = new Map(packages.map((one) => [withoutArchitecture(one.name), purlOf(one, suite)]))
-  const statements = renderOpenVex(judgement, purls, now)
+  const statements = renderOpenVex(judgment, purls, now)
   const vex = `${fileName}.openvex.json`
   if (statements !== undefined) await writeFile(join(folder, vex), statements)
   const open = vulnerabilities.filter((one) => one.open.length > 0)

@@ -15,7 +15,7 @@ export interface Vulnerability {
   readonly open: readonly string[]
 }
 
-export interface Judgement {
+export interface Judgment {
   /** Those with a fix first, then by severity and name. */
   readonly vulnerabilities: readonly Vulnerability[]
   /** What was accepted until a day that is over, and is still there. */
@@ -23,7 +23,7 @@ export interface Judgement {
 }
 
 /** Pure. The last day is included, in UTC. */
-export function judgeFindings({ findings }: Answer, accepted: readonly Accepted[], now: Date): Judgement {
+export function judgeFindings({ findings }: Answer, accepted: readonly Accepted[], now: Date): Judgment {
   const today = now.toISOString().slice(0, 10)
   const groups = new Map<string, Finding[]>()
   for (const one of findings) {
@@ -64,7 +64,7 @@ export function hasFix({ packages }: Pick<Vulnerability, 'packages'>): boolean {
 export function renderVulnerabilities(
   scanner: string,
   { version, database }: Answer,
-  { vulnerabilities }: Judgement,
+  { vulnerabilities }: Judgment,
 ): string {
   return `${JSON.stringify({ version: 1, scanner: { name: scanner, version, database }, vulnerabilities }, null, 1)}\n`
 }
@@ -74,7 +74,7 @@ export function renderVulnerabilities(
  * @param purls of packages by name
  */
 export function renderOpenVex(
-  { vulnerabilities }: Judgement,
+  { vulnerabilities }: Judgment,
   purls: ReadonlyMap<string, string>,
   now: Date,
 ): string | undefined {

@@ -7,7 +7,7 @@ import threading
 from support import KEY, MachineTest
 from systemvm.handover import await_handover, sources_of
 from systemvm.hypervisor import AGENTS
-from systemvm.kvm import CMDLINE, PORTS, identify
+from systemvm.kvm import CMDLINE, PORTS
 from systemvm.machine import Result
 
 TEXT = 'template=domP type=secstorage name=s-1-VM'
@@ -101,7 +101,7 @@ class AgentFile(HandoverTest):
 
     def test_the_file_of_an_earlier_boot_is_not_new_but_the_same_text_again_is(self):
         self.machine.put(CMDLINE, TEXT)
-        taken = identify(self.machine)
+        taken = self.machine.identify(CMDLINE)
         self.assertIsNone(self.take(limit_seconds=1, taken=taken))
         os.utime(self.machine.path(CMDLINE), (2_000_000_000, 2_000_000_000))
         self.assertEqual(self.take(limit_seconds=1, taken=taken).text, TEXT)

@@ -433,13 +433,12 @@ class Patching(MachineTest):
                 self.assertFalse(self.machine.exists(boot.DONE))
 
     def test_what_cannot_be_read_is_a_step_that_failed(self):
-        self.addCleanup(setattr, patch, 'identify', patch.identify)
         self.boot(ROUTER, 'preinit', 'early-config')
 
         def fail(*_):
             raise OSError('Input/output error')
 
-        patch.identify = fail
+        self.machine.identify = fail
         boot.patch(self.machine)
         self.assertEqual(self.scripts(), boot.OWN)
         self.assertIn('scripts of CloudStack', self.machine.failures)

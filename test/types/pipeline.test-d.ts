@@ -24,10 +24,10 @@ const sound: Omit<Pipeline, 'stages'> = {
 
 // --- imports of pipeline.ts ---
 
-// @ts-expect-error a misspelt stage
+// @ts-expect-error a misspelled stage
 export { configure_gurb } from '../../provisioners/configure_grub.ts'
 
-// @ts-expect-error a misspelt file of a stage
+// @ts-expect-error a misspelled file of a stage
 export { configure_grub } from '../../provisioners/configure_gurb.ts'
 
 // --- the pipeline ---
@@ -51,10 +51,10 @@ definePipeline({ ...sound, variants: [{ suite: 'trixie', arch: 'amd64' }], stage
 // @ts-expect-error a hypervisor that is none of ours
 definePipeline({ ...sound, targets: ['kvn'], stages: [] })
 
-// @ts-expect-error a misspelt field
+// @ts-expect-error a misspelled field
 definePipeline({ ...sound, hostnaem: 'sample', stages: [] })
 
-// @ts-expect-error a misspelt field below another
+// @ts-expect-error a misspelled field below another
 definePipeline({ ...sound, machine: { memoryMib: 512 }, stages: [] })
 
 // @ts-expect-error a number as text
@@ -84,7 +84,7 @@ definePipeline({ ...sound, stages: [apt_upgrade] })
 
 // --- settings of a stage ---
 
-// @ts-expect-error a misspelt setting
+// @ts-expect-error a misspelled setting
 apt_upgrade({ backport: true })
 
 // @ts-expect-error a setting of the wrong type

@@ -1,6 +1,6 @@
 /** The documents: their commands are ones that the program takes, their links lead somewhere, and no error is missing. */
 
-import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, it } from 'vitest'
@@ -63,6 +63,18 @@ describe('links in documents', () => {
   it.each(listed('docs', /\.md$/))('%s is named in the README', (path) => {
     expect(read('README.md')).toContain(`(${path})`)
   })
+})
+
+it('the spelling is American, in documents and in sources', () => {
+  const british =
+    /\b\w*(?:behaviour|catalogue|colour|favour|honour|judgement|labell(?:ed|ing)(?!by)|licence|misspelt|neighbour|artefact|(?:initial|normal|organ|recogn|serial|synchron|util)is(?:e|ing|ation))\w*/gi
+  const sources = ['src', 'provisioners', 'templates', 'examples']
+    .flatMap((folder) => listed(folder, /./))
+    .filter((path) => statSync(join(project, path)).isFile())
+  const found = [...documents, ...sources].flatMap((path) =>
+    [...read(path).matchAll(british)].map(([word]) => `${path}: ${word}`),
+  )
+  expect(found).toEqual([])
 })
 
 describe('the README', () => {

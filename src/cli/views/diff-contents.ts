@@ -77,7 +77,7 @@ function renderContent(content: ContentDifference | undefined, options: RenderOp
     return [`  ${why}: ${describeFingerprint(before)} → ${describeFingerprint(after)}`]
   }
   // The names of both sides are already above.
-  const lines = content.lines.slice(2).map((line) => colourLine(line, options))
+  const lines = content.lines.slice(2).map((line) => colorLine(line, options))
   return cut(lines, limits.fileLines, options).map((line) => `  ${line}`)
 }
 
@@ -86,7 +86,7 @@ function describeFingerprint(fingerprint: Fingerprint | undefined): string {
   return `${fingerprint.sizeBytes} bytes, sha256 ${fingerprint.sha256.slice(0, 12)}`
 }
 
-function colourLine(line: string, { colors }: RenderOptions): string {
+function colorLine(line: string, { colors }: RenderOptions): string {
   // The contents of a disk must not control the terminal.
   const text = line.split('\t').map(showName).join('\t')
   if (line.startsWith('@@')) return colors.cyan(text)

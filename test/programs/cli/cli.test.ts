@@ -38,9 +38,9 @@ interface Ended {
 }
 
 function start(command: string, words: readonly string[], options: SpawnOptions) {
-  // What a CI or a colourful terminal sets must not decide a test.
+  // What a CI or a colorful terminal sets must not decide a test.
   const { CI: _ci, FORCE_COLOR: _force, NO_COLOR: _no, SOURCE_DATE_EPOCH: _date, ...env } = process.env
-  const child = spawn(command, words, { env, timeout: 60_000, ...options, stdio: 'pipe' })
+  const child = spawn(command, words, { env, timeout: 300_000, ...options, stdio: 'pipe' })
   const text = { stdout: '', stderr: '' }
   for (const from of ['stdout', 'stderr'] as const) {
     child[from]?.on('data', (chunk: Buffer) => {

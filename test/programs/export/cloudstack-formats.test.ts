@@ -85,13 +85,13 @@ describe('the canonical names', () => {
   })
 
   it('have to be owned', async () => {
-    const labelled = { suite: 'trixie', arch: 'x86_64', label: 'trixie' } as const
+    const labeled = { suite: 'trixie', arch: 'x86_64', label: 'trixie' } as const
     const verification = { contract: 'cloudstack' } as const
-    await expect(sampleImage(path(), { variants: [labelled], verification })).rejects.toThrow(
+    await expect(sampleImage(path(), { variants: [labeled], verification })).rejects.toThrow(
       'variants: must have one of x86_64 without a label: CloudStack looks for no other',
     )
     // Nobody registers another appliance.
-    await sampleImage(path(), { variants: [labelled] })
+    await sampleImage(path(), { variants: [labeled] })
   })
 })
 

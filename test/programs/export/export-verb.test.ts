@@ -244,7 +244,7 @@ describeWith(['qemu-img', 'qemu-io'], 'an export of any disk', () => {
     expect(left()).toEqual(['.systemvm-image.lock'])
     const waits = exportFrom(disk, ...words, '--wait')
     const said = () => vi.mocked(process.stderr.write).mock.calls.join('')
-    await vi.waitFor(() => expect(said()).toContain('waiting for process'), { timeout: 60_000 })
+    await expect.poll(said).toContain('waiting for process')
     expect(left()).not.toContain('.systemvm-image.unfinished')
     await lock.release()
     expect(await waits).toMatchObject({ exitCode: 0, stderr: expect.stringContaining('waiting for process') })
@@ -417,7 +417,7 @@ describeWith(['qemu-img', 'qemu-io'], 'an export of any disk', () => {
       const wait = 'for last; do :; done; : >"$last"; exec sleep 30'
       fake('qemu-img', `case $1 in convert) ${wait} ;; esac\nexec "$real" "$@"`)
       const words = [program, 'export', '--from', disk, '--out', path('out')]
-      const child = spawn(process.execPath, words, { stdio: 'pipe', timeout: 25_000 })
+      const child = spawn(process.execPath, words, { stdio: 'pipe', timeout: 300_000 })
       let stderr = ''
       child.stderr.on('data', (chunk) => {
         stderr += chunk

@@ -171,7 +171,7 @@ describe('waiting for a lock', () => {
       second.taken.then((lock) => [lock, third] as const),
       third.taken.then((lock) => [lock, second] as const),
     ])
-    await expect.poll(() => loser.waitedFor, { timeout: 5000 }).toHaveLength(2)
+    await expect.poll(() => loser.waitedFor).toHaveLength(2)
     await winner.release()
     await (await loser.taken).release()
   })
@@ -190,7 +190,7 @@ describe('waiting for a lock', () => {
 })
 
 describe('eight processes that take over the lock of killed ones', () => {
-  it('never have it at the same time', { timeout: 120_000 }, async () => {
+  it('never have it at the same time', async () => {
     const started = Array.from({ length: 8 }, () => startLockWorker(path(), ['die']))
     workers.push(...started)
     await Promise.all(started.map(({ ended }) => ended))

@@ -20,7 +20,7 @@ const signal = new AbortController().signal
 
 beforeEach(() => mkdirSync(path('release')))
 
-describe('a named pipe is not waited for', { timeout: 5000 }, () => {
+describe('a named pipe is not waited for', () => {
   it.each(['release.json', 'provenance.intoto.json', 'md5sum.txt', 'sha512sum.txt', 'metadata.ini'])(
     'as %s of a release',
     async (name) => {

@@ -1,5 +1,4 @@
 import { existsSync, readFileSync } from 'node:fs'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { afterEach, expect, it } from 'vitest'
 import {
   killMarked,
@@ -43,7 +42,7 @@ function runs(pid: number): boolean {
 /** The pid that a script said in a line like `stdout pid 123`. */
 async function saidPid(lines: readonly string[], word: string): Promise<number> {
   const find = () => lines.flatMap((line) => new RegExp(`^stdout ${word} (\\d+)$`).exec(line)?.[1] ?? [])[0]
-  await expect.poll(find, { timeout: 5000 }).toBeDefined()
+  await expect.poll(find).toBeDefined()
   return Number(find())
 }
 
@@ -120,8 +119,7 @@ describeWith(['setpriv'], 'what a killed run left', () => {
     const other = start('echo other $$; exec sleep 60', { [runMarker]: `${run}0` })
     const [strayPid, otherPid] = [await saidPid(stray.lines, 'stray'), await saidPid(other.lines, 'other')]
     expect(await killMarked(run)).toBeGreaterThanOrEqual(1)
-    await sleep(100)
-    expect(runs(strayPid)).toBe(false)
+    await expect.poll(() => runs(strayPid)).toBe(false)
     expect(runs(otherPid)).toBe(true)
     expect(await killMarked(run)).toBe(0)
   })
@@ -166,7 +164,7 @@ describeWith(['setpriv'], 'a program on our terminal', () => {
   ])('%s', async (_case, graceMs, result) => {
     const script = `trap 'sleep 0.5; exit 5' TERM; : >'${path('ready')}'; while :; do sleep 0.05; done`
     const { ended, stop } = startThere(script)
-    await expect.poll(() => existsSync(path('ready')), { timeout: 10_000 }).toBe(true)
+    await expect.poll(() => existsSync(path('ready'))).toBe(true)
     await stop(graceMs)
     expect(await ended).toEqual(result)
   })

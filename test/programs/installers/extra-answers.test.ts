@@ -78,7 +78,7 @@ describe("a site's own answers", () => {
     ).toEqual([])
   })
 
-  it('are refused, all at once, where they are misspelt, given twice, or for the pipeline to give', async () => {
+  it('are refused, all at once, where they are misspelled, given twice, or for the pipeline to give', async () => {
     const value = 'x'
     expect(
       await rulesFor([

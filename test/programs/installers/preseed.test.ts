@@ -269,8 +269,8 @@ describe('the preseed', () => {
       const text = renderPreseed(preseedView(image, packages))
       expect(check(text)).toMatchObject({ status: 0, stderr: '' })
       // The judge does judge, though it exits with 0 for all but a syntax error.
-      const misspelt = check(text.replace('clock-setup/utc boolean', 'clock-setup/utc bool'))
-      expect(misspelt.stderr).toContain('Unknown type bool')
+      const misspelled = check(text.replace('clock-setup/utc boolean', 'clock-setup/utc bool'))
+      expect(misspelled.stderr).toContain('Unknown type bool')
     },
   )
 })

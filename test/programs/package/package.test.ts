@@ -174,7 +174,7 @@ describe('a repository that init made', () => {
     expect(stdout).toMatch(/# fail 0|ℹ fail 0/)
   })
 
-  it('compiles, and not with a misspelt setting', async () => {
+  it('compiles, and not with a misspelled setting', async () => {
     expect(await typecheck()).toBe('')
     const file = join(made, 'pipeline.ts')
     const text = readFileSync(file, 'utf8')

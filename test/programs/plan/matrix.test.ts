@@ -39,7 +39,7 @@ function makeRepository(): void {
 async function matrix(...words: string[]) {
   const result = await execa(process.execPath, [program, 'matrix', ...words], {
     reject: false,
-    timeout: 60_000,
+    timeout: 300_000,
   })
   stderr = result.stderr
   lines = result.stdout.split('\n').length

@@ -76,7 +76,7 @@ describeWith(['debugfs', 'mke2fs', 'sfdisk', 'blkid', 'qemu-img'], 'the inputs o
   const gather = (layers: readonly Layer[]) =>
     gatherInputs({ image, layers, store, outFolder: path('out'), signal: new AbortController().signal })
 
-  it('are its packages with their licences, its scripts and its layers', async () => {
+  it('are its packages with their licenses, its scripts and its layers', async () => {
     const layers = await build()
     const inputs = await gather(layers)
     const one = {

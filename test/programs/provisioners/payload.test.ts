@@ -22,7 +22,7 @@ const textOf = (path: string) => readFileSync(`${payload}/${path}`, 'utf8')
 
 describeWith(['python3'], 'the programs of the payload', () => {
   const suites = readdirSync(`${root}test/payload`).filter((name) => name.startsWith('test_'))
-  it.each(suites)('%s', { timeout: 120_000 }, async (suite) => {
+  it.each(suites)('%s', async (suite) => {
     const words = ['-W', 'error', '-m', 'unittest', suite.replace('.py', '')]
     const { stderr } = await run('python3', words, { cwd: `${root}test/payload`, env })
     expect(stderr).toMatch(/^Ran \d+ tests/m)

@@ -74,7 +74,7 @@ it('no file of the host adds to a machine', async () => {
 it('gets the time to leave the terminal as it was', async () => {
   const script = `trap 'sleep 0.5; exit 5' TERM; : >'${path('ready')}'; while :; do sleep 0.05; done`
   const qemu = start({ serial: 'terminal' }, fake(script))
-  await expect.poll(() => existsSync(path('ready')), { timeout: 10_000 }).toBe(true)
+  await expect.poll(() => existsSync(path('ready'))).toBe(true)
   await qemu.stop()
   expect(await qemu.ended).toEqual({ exitCode: 5, signal: null })
 })

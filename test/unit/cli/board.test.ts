@@ -1,13 +1,15 @@
 /** What is on the screen of a terminal, by xterm.js: the emulator of VS Code and many others. */
 
 import xterm from '@xterm/headless'
-import { afterEach, describe, expect, it } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { createTerminal, reportTo } from '../../../src/cli/terminal.ts'
 import type { BuildEvent } from '../../../src/report/events.ts'
 
 const closers: (() => void)[] = []
+beforeEach(() => void vi.useFakeTimers({ toFake: ['performance'] }))
 afterEach(() => {
   for (const close of closers.splice(0)) close()
+  vi.useRealTimers()
 })
 
 function screenOf(columns: number, rows: number, env: Readonly<Record<string, string>> = {}) {
@@ -59,13 +61,13 @@ const greets: BuildEvent = { kind: 'stage-started', name: 'greet', estimateSecon
 const load = (processor: number): BuildEvent => ({ kind: 'guest-load', processor, diskBytes: 2 * 1024 ** 2 })
 const says = (text: string): BuildEvent => ({ kind: 'stage-output', name: 'greet', text })
 /** Longer than the shortest time between two drawings. */
-const aMoment = () => new Promise((resolve) => setTimeout(resolve, 100))
+const passAMoment = () => vi.advanceTimersByTime(100)
 
 describe('the board', () => {
   it('shows what runs, how busy the guest is, what it says, and what is next', async () => {
     const { emit, lines } = screenOf(100, 30)
     emit(started, greets, load(0.1), load(1), says('one'), says('two'))
-    await aMoment()
+    passAMoment()
     emit(says('three'))
     const shown = await lines()
     expect(shown[0]).toBe('trixie-x86_64 2 of 3 layers to make, about 3m 20s')
@@ -83,7 +85,7 @@ describe('the board', () => {
       emit(says(`line ${line}`))
       print(`kept ${line}`)
     }
-    await aMoment()
+    passAMoment()
     emit(says('last'))
     close()
     const kept = Array.from({ length: 50 }, (_, line) => `kept ${line}`)
@@ -96,7 +98,7 @@ describe('the board', () => {
     emit(started, greets)
     for (const text of ['漢字'.repeat(40), '👩‍👩‍👧'.repeat(40), 'e\u0301'.repeat(80), '\u200b'.repeat(60)]) {
       emit(says(text))
-      await aMoment()
+      passAMoment()
       emit(says('x'))
     }
     emit({ kind: 'part-finished', name: 'boot', seconds: 1 })
@@ -109,7 +111,7 @@ describe('the board', () => {
   it('lets no guest move the cursor, hide text, or clear the screen', async () => {
     const { emit, lines } = screenOf(80, 20)
     emit(started, greets)
-    await aMoment()
+    passAMoment()
     emit(says('\u001b[2J\u001b[H\u001b[31mred\u001b]0;title\u0007\u009b5Aup\rover\u202etxt\n\n\nmore'))
     const shown = await lines()
     expect(shown[0]).toContain('trixie-x86_64 2 of 3')
@@ -122,7 +124,7 @@ describe('the board', () => {
     for (const columns of [60, 41, 20, 90, 100]) {
       print(`at ${columns}`)
       resize(columns)
-      await aMoment()
+      passAMoment()
       emit(says('y'.repeat(300)))
     }
     print('in the end')
@@ -142,7 +144,7 @@ describe('the board', () => {
   ])('is one line on %s', async (_case, columns, rows, env) => {
     const { emit, lines } = screenOf(columns, rows, env)
     emit(greets, load(0.5), says('one'))
-    await aMoment()
+    passAMoment()
     emit(says('two'))
     expect(await lines()).toHaveLength(1)
   })

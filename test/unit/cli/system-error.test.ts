@@ -1,7 +1,4 @@
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { readFileSync, symlinkSync } from 'node:fs'
-import { execa } from 'execa'
 import { expect, it } from 'vitest'
 import { explainSystemError } from '../../../src/cli/system-error.ts'
 import { useFolder } from '../../support/folder.ts'
@@ -25,14 +22,6 @@ it('tells failures of the host by file, reason and remedy', () => {
     hint: 'remove one of them.',
     exitCode: 3,
   })
-})
-
-it('tells a program that is missing by its name, however it was started', async () => {
-  const expected = { code: 'tools', message: 'this host lacks no-such-program', exitCode: 3 }
-  const spawned = await once(spawn('no-such-program'), 'exit').catch((error) => error)
-  expect(explainSystemError(spawned)).toMatchObject(expected)
-  const called = await execa('no-such-program').catch((error) => error)
-  expect(explainSystemError(called)).toMatchObject(expected)
 })
 
 it('leaves mistakes of the program to be told as such', () => {

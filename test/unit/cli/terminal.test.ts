@@ -80,7 +80,7 @@ function shown(text: string): readonly string[] {
 }
 
 describe('without a terminal', () => {
-  it('has plain lines alone: no cursor movement, no colour, nothing written twice', () => {
+  it('has plain lines alone: no cursor movement, no color, nothing written twice', () => {
     const { emit, text } = report()
     for (const event of events) emit(event)
     // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what must not be there
@@ -208,7 +208,7 @@ describe('the summary', () => {
   })
 })
 
-describe('colours and live lines', () => {
+describe('colors and live lines', () => {
   const terminal = (env: Record<string, string>, tty: { stdout: boolean; stderr: boolean }) =>
     createTerminal({
       env,

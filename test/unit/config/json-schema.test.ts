@@ -57,7 +57,7 @@ describe('a file of overrides', () => {
   })
 
   it.each([
-    ['a misspelt field', 'hostnaem: a'],
+    ['a misspelled field', 'hostnaem: a'],
     ['one below another', 'machine: { cpu: 4 }'],
     ['a number that is too small', 'machine: { cpus: 0 }'],
     ['a value that is none of those there are', 'targets: [kvn]'],

@@ -96,13 +96,13 @@ it('metadata.ini keeps the sections of other variants, and replaces its own', as
   await writeMetadata(path(), label, [result('kvm', 'b-kvm.qcow2'), result('vmware', 'b-vmware.ova')])
   await writeMetadata(path(), image, [result('kvm', 'old-kvm.qcow2')])
   await writeMetadata(path(), image, [result('kvm', 'new-kvm.qcow2')])
-  const labelled = ['kvm-x86_64-trixie', 'lxc-x86_64-trixie', 'vmware-x86_64-trixie']
+  const labeled = ['kvm-x86_64-trixie', 'lxc-x86_64-trixie', 'vmware-x86_64-trixie']
   expect(sectionNames()).toEqual([
     'default',
     'kvm-x86_64',
-    ...labelled.slice(0, 1),
+    ...labeled.slice(0, 1),
     'lxc',
-    ...labelled.slice(1),
+    ...labeled.slice(1),
   ])
   expect(read()).toContain('filename = new-kvm.qcow2')
   expect(read()).toContain('filename = b-kvm.qcow2')

@@ -1,7 +1,6 @@
 import { existsSync, linkSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { downloadResumably } from '../../../src/host/resumable-download.ts'
 import { useFolder } from '../../support/folder.ts'
@@ -17,7 +16,10 @@ let knowsRanges: boolean
 
 /** Resolves when so much has come to the other end: a connection that breaks may lose what nobody has read. */
 async function arrival(bytes: number): Promise<void> {
-  while (statSync(path('file.part'), { throwIfNoEntry: false })?.size !== bytes && bytes > 0) await sleep(5)
+  if (bytes > 0)
+    await expect
+      .poll(() => statSync(path('file.part'), { throwIfNoEntry: false })?.size, { interval: 5 })
+      .toBe(bytes)
 }
 
 beforeEach(async () => {

@@ -39,12 +39,9 @@ describe('a message of a syslog', () => {
     const receiver = await receiveSyslog((message) => messages.push(message))
     const socket = createSocket('udp4')
     socket.send('<13>Nov 22 21:20:13 udhcpc: Got IP', receiver.port, '127.0.0.1')
-    for (let tries = 0; messages.length === 0 && tries < 100; tries += 1) {
-      await new Promise((resolve) => setTimeout(resolve, 10))
-    }
+    await expect.poll(() => messages).toEqual([{ program: 'udhcpc', text: 'Got IP' }])
     socket.close()
     receiver.close()
-    expect(messages).toEqual([{ program: 'udhcpc', text: 'Got IP' }])
   })
 })
 

@@ -1,4 +1,5 @@
 import { createHash, randomBytes } from 'node:crypto'
+import { once } from 'node:events'
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer, request as httpRequest, type IncomingMessage, type Server } from 'node:http'
 import {
@@ -9,7 +10,7 @@ import {
 } from 'node:net'
 import { buffer, text } from 'node:stream/consumers'
 import { gzipSync } from 'node:zlib'
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import {
   type MirrorProxy,
   type MirrorProxyOptions,
@@ -81,15 +82,19 @@ describe("the way of an installer's guest to the mirror", () => {
     mirror = `http://127.0.0.1:${(upstream.address() as AddressInfo).port}/debian`
   })
 
-  /** The mirror takes its time between the two halves of everything. */
-  const slowDown = () => {
+  /** The mirror sends half of everything, and the rest when it is told to. */
+  const sendHalf = () => {
+    const rests: (() => void)[] = []
     upstream.removeAllListeners('request')
     upstream.on('request', (incoming, response) => {
       asked.push(incoming.url ?? '')
       response.writeHead(200, { 'content-length': content.length })
       response.write(content.slice(0, 100_000))
-      setTimeout(() => response.end(content.slice(100_000)), 200)
+      rests.push(() => response.end(content.slice(100_000)))
     })
+    return () => {
+      for (const send of rests) send()
+    }
   }
 
   afterEach(async () => {
@@ -194,12 +199,14 @@ describe("the way of an installer's guest to the mirror", () => {
   })
 
   it('keeps a package that two ask for at once, and one that has given up before', async () => {
-    slowDown()
+    const sendTheRest = sendHalf()
     await start()
     const both = [ask(`${mirror}/${path}`), ask(`${mirror}/${path}`)]
     const givenUp = connect(proxy.port, '127.0.0.1', () =>
       givenUp.write(`GET ${mirror}/${path} HTTP/1.1\r\nHost: x\r\n\r\n`, () => givenUp.destroy()),
     )
+    await Promise.all([once(givenUp, 'close'), expect.poll(() => asked.length).toBeGreaterThan(1)])
+    sendTheRest()
     expect((await Promise.all(both)).map(({ body }) => body)).toEqual([content, content])
     await proxy.close()
     expect(readFileSync(below('packages', archiveName), 'utf8')).toBe(content)
@@ -207,7 +214,7 @@ describe("the way of an installer's guest to the mirror", () => {
   })
 
   it('answers one request of a connection, since those behind it would not learn that their guest has gone', async () => {
-    slowDown()
+    const sendTheRest = sendHalf()
     await start()
     const guest = connect(proxy.port, '127.0.0.1')
     const request = `GET ${mirror}/${path} HTTP/1.1\r\nHost: x\r\n\r\n`
@@ -215,6 +222,7 @@ describe("the way of an installer's guest to the mirror", () => {
     guest.write(request.repeat(5))
     expect(`${await begun}`).toMatch(/^HTTP\/1.1 200 OK\r\n(.*\r\n)*Connection: close\r\n/i)
     guest.destroy()
+    sendTheRest()
     await proxy.close()
     expect(asked).toHaveLength(1)
   })
@@ -350,16 +358,13 @@ describe("the way of an installer's guest to the mirror", () => {
   })
 
   it('breaks off where the mirror does, and keeps nothing of it', async () => {
-    upstream.removeAllListeners('request')
-    upstream.on('request', (_, response) => {
-      response.writeHead(200, { 'content-length': content.length })
-      response.write(content.slice(0, 100_000), () => setTimeout(() => response.destroy(), 50))
-    })
+    sendHalf()
     await start()
-    await expect(ask(`${mirror}/${path}`)).rejects.toThrow('aborted')
-    await vi.waitFor(() =>
-      expect(answers).toMatchObject([{ status: 200 }, { status: 502, origin: 'mirror' }]),
-    )
+    const asking = expect(ask(`${mirror}/${path}`)).rejects.toThrow('aborted')
+    await expect.poll(() => answers).toMatchObject([{ status: 200 }])
+    upstream.closeAllConnections()
+    await asking
+    await expect.poll(() => answers).toMatchObject([{ status: 200 }, { status: 502, origin: 'mirror' }])
     await proxy.close()
     expect(readdirSync(below('packages'))).toEqual([])
     expect(existsSync(below('work'))).toBe(false)

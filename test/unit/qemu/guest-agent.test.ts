@@ -108,10 +108,10 @@ describe('a call to the guest agent', () => {
     await fakeAgent(({ execute }, say) => {
       open += 1
       expect(open).toBe(1)
-      setTimeout(() => {
+      setImmediate(() => {
         open -= 1
         say(answer(execute))
-      }, 5)
+      })
     })
     const { call } = await connect()
     const names = ['one', 'two', 'three']

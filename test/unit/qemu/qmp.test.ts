@@ -1,8 +1,7 @@
 import { once } from 'node:events'
-import { createServer, type Server, type Socket } from 'node:net'
+import { createServer, type Server, Socket } from 'node:net'
 import { createInterface } from 'node:readline'
-import { setTimeout as sleep } from 'node:timers/promises'
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { connectQmp } from '../../../src/qemu/qmp.ts'
 import { useFolder } from '../../support/folder.ts'
 
@@ -18,6 +17,7 @@ beforeEach(() => {
 })
 
 afterEach(() => {
+  vi.restoreAllMocks()
   giveUp.abort()
   socket?.destroy()
   server?.close()
@@ -100,23 +100,29 @@ describe('a command to QEMU', () => {
 })
 
 describe('a connection', () => {
-  it('waits until the socket is there', async () => {
+  /** Begins to connect to nothing, and has tried again. */
+  const connectInVain = async () => {
+    const tries = vi.spyOn(Socket.prototype, 'connect')
     const connecting = connect()
-    await sleep(120)
+    await expect.poll(() => tries.mock.calls.length).toBeGreaterThan(1)
+    return { connecting }
+  }
+
+  it('waits until the socket is there', async () => {
+    const { connecting } = await connectInVain()
     await fakeQemu((_command, say) => say({ return: 'there' }))
     expect(await (await connecting).execute('x')).toBe('there')
   })
 
   it('is given up when it is not wanted any more', async () => {
-    const connecting = connect()
-    setTimeout(() => giveUp.abort(), 50)
+    const { connecting } = await connectInVain()
+    giveUp.abort()
     await expect(connecting).rejects.toThrow(/abort/i)
   })
 
   it('fails when QEMU ends before its greeting', async () => {
     server = createServer((connection) => connection.end()).listen(path('qmp'))
     await once(server, 'listening')
-    setTimeout(() => giveUp.abort(new Error('still waiting')), 3000)
     await expect(connect()).rejects.toThrow('QEMU ended')
   })
 })

@@ -1,5 +1,4 @@
 import { appendFileSync } from 'node:fs'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect, it } from 'vitest'
 import { followLines } from '../../../src/qemu/console.ts'
 import { readSign } from '../../../src/qemu/console-signs.ts'
@@ -8,7 +7,7 @@ import { useFolder } from '../../support/folder.ts'
 const path = useFolder()
 
 /** As systemd writes the name of a unit to a console. */
-const coloured = (name: string) => `\u001b[0;1;39m${name}\u001b[0m`
+const colored = (name: string) => `\u001b[0;1;39m${name}\u001b[0m`
 
 describe('a line of the console', () => {
   it.each([
@@ -19,7 +18,7 @@ describe('a line of the console', () => {
     ['systemvm-build: no interface eth0 appeared within 60 s', 'guest-no-network'],
     ['[FAILED] Failed to start systemvm-build.service - systemvm-image build access.', 'guest-no-access'],
     [
-      `[\u001b[0;1;31mFAILED\u001b[0m] Failed to start ${coloured('systemvm-build.service')} - systemvm-image build access.`,
+      `[\u001b[0;1;31mFAILED\u001b[0m] Failed to start ${colored('systemvm-build.service')} - systemvm-image build access.`,
       'guest-no-access',
     ],
   ])('is a sign: %j', (line, code) => {
@@ -42,47 +41,67 @@ describe('a line of the console', () => {
 })
 
 describe('following a console', () => {
-  /** Follows a file that need not be there, until the test stops it. */
-  const follow = () => {
+  /** Follows a file that need not be there. It looks whenever the test has it look. */
+  const follow = async () => {
     const lines: string[] = []
     const stopping = new AbortController()
-    const following = followLines(path('serial.log'), stopping.signal, (line) => lines.push(line))
+    let again: () => void = () => undefined
+    let looked: () => void = () => undefined
+    const pause = () =>
+      new Promise<void>((resolve) => {
+        again = resolve
+        looked()
+      })
+    const first = new Promise<void>((resolve) => {
+      looked = resolve
+    })
+    const following = followLines(path('serial.log'), stopping.signal, (line) => lines.push(line), pause)
+    await first
+    const look = () =>
+      new Promise<void>((resolve) => {
+        looked = resolve
+        again()
+      })
     const stop = async () => {
       stopping.abort()
+      again()
       await following
     }
-    return { lines, stop }
+    return { lines, look, stop }
   }
   const write = (text: string | Buffer) => appendFileSync(path('serial.log'), text)
 
   it('waits for the file, and gives each line once, as soon as it is complete', async () => {
-    const { lines, stop } = follow()
-    await sleep(50)
+    const { lines, look, stop } = await follow()
     write('first\r\nsec')
-    await expect.poll(() => lines).toEqual(['first'])
+    await look()
+    expect(lines).toEqual(['first'])
     write('ond\r\nthird\n')
-    await expect.poll(() => lines).toEqual(['first', 'second', 'third'])
+    await look()
+    expect(lines).toEqual(['first', 'second', 'third'])
     await stop()
     write('after\n')
     expect(lines).toHaveLength(3)
   })
 
-  it('gives lines as people read them: without colours, with their letters, also of one cut in two', async () => {
-    const { lines, stop } = follow()
-    const bytes = Buffer.from(`Starting ${coloured('systemd-tmpfiles-setup.se…')}mate System\r\r\n`)
+  it('gives lines as people read them: without colors, with their letters, also of one cut in two', async () => {
+    const { lines, look, stop } = await follow()
+    const bytes = Buffer.from(`Starting ${colored('systemd-tmpfiles-setup.se…')}mate System\r\r\n`)
     const cut = bytes.indexOf(Buffer.from('…')) + 1
     write(bytes.subarray(0, cut))
-    await sleep(300)
+    await look()
+    expect(lines).toEqual([])
     write(bytes.subarray(cut))
-    await expect.poll(() => lines).toEqual(['Starting systemd-tmpfiles-setup.se…mate System'])
+    await look()
+    expect(lines).toEqual(['Starting systemd-tmpfiles-setup.se…mate System'])
     await stop()
   })
 
   it('keeps up with more than one buffer at once', async () => {
-    const { lines, stop } = follow()
+    const { lines, look, stop } = await follow()
     const many = Array.from({ length: 5000 }, (_, index) => `line ${index} ${'x'.repeat(40)}`)
     write(`${many.join('\n')}\n`)
-    await expect.poll(() => lines.length).toBe(many.length)
+    await look()
     expect(lines).toEqual(many)
     await stop()
   })

@@ -51,7 +51,8 @@ describe('the build channel', () => {
     const { channel } = await withGuest((text, socket) => {
       if (text === 'freeze\n') {
         socket.write('done fr')
-        setTimeout(() => socket.write('eeze\n'), 10)
+        // Once the other end has had its turn.
+        setImmediate(() => setImmediate(() => socket.write('eeze\n')))
       } else socket.write('done freeze\n')
     })
     await channel.freeze()

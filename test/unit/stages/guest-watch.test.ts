@@ -2,8 +2,7 @@ import { once } from 'node:events'
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import { createServer, type Server, type Socket } from 'node:net'
 import { createInterface } from 'node:readline'
-import { setTimeout as sleep } from 'node:timers/promises'
-import { afterEach, describe, expect, it } from 'vitest'
+import { afterEach, describe, expect, it, vi } from 'vitest'
 import { type GuestEvent, type GuestWatch, nextGuest, watchGuest } from '../../../src/stages/guest-watch.ts'
 import { useFolder } from '../../support/folder.ts'
 import { happen, the } from '../../support/toy-run.ts'
@@ -13,6 +12,7 @@ let server: Server | undefined
 let watch: GuestWatch | undefined
 
 afterEach(async () => {
+  vi.useRealTimers()
   server?.close()
   await watch?.close()
 })
@@ -110,16 +110,18 @@ describe('a QEMU that ends', () => {
     const { events, drop } = await watched()
     drop()
     writeFileSync(path('serial.log'), 'Kernel panic - not syncing: toy\n')
-    await expect.poll(() => events, { timeout: 5000 }).toHaveLength(2)
+    await expect.poll(() => events).toHaveLength(2)
     expect(events.map(({ kind }) => kind)).toEqual(['guest-failed', 'qemu-ended'])
     expect(events[1]).toMatchObject({ console: { lines: ['Kernel panic - not syncing: toy'] } })
   })
 
   it('is not noticed by a watch that is closed', async () => {
     const { events, drop } = await watched()
+    vi.useFakeTimers({ toFake: ['setTimeout'] })
     drop()
+    await expect.poll(() => vi.getTimerCount()).toBe(1)
     await watch?.close()
-    await sleep(1000)
+    vi.runAllTimers()
     expect(events).toEqual([])
   })
 })

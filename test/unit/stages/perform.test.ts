@@ -135,7 +135,7 @@ describe('an effect', () => {
     const failure = new Error('failed') as never
     const { act, sent } = handles()
     await act({ kind: 'hold', name: 'one', failure })
-    await vi.waitFor(() => expect(sent).toEqual([the.retry]))
+    await expect.poll(() => sent).toEqual([the.retry])
     const { ready } = handles()
     const thinking = handles({ request: { ...ready.request, decide: () => new Promise(() => undefined) } })
     expect(await thinking.act({ kind: 'hold', name: 'one', failure })).toEqual([])

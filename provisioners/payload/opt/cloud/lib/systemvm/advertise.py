@@ -1,4 +1,4 @@
-"""radvd, by which guests find an IPv6 network."""
+"""radvd, which announces an IPv6 network to guests."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ PATH = '/etc/radvd.conf'
 
 
 def guest_network(arguments: Arguments) -> ipaddress.IPv6Interface | None:
-    """The guests' network: the router's own, or the one that a pair of routers has in common."""
+    """The guests' network: the router's own, or the one that a pair of routers shares."""
     for words in (('eth0ip6', 'eth0ip6prelen'), ('guestgw6', 'guestcidr6size')):
         found = arguments.interface(*words)
         if isinstance(found, ipaddress.IPv6Interface):

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from .machine import Machine
 
-# CloudStack's own has a quarter of a MiB, and two unpacked. A machine of 256 MiB has to hold both.
+# CloudStack's own has a quarter of a MiB, and 2 MiB unpacked. A machine with 256 MiB must hold both.
 PACKED_LIMIT_BYTES = 4 << 20
 UNPACKED_LIMIT_BYTES = 16 << 20
 HEADERS_LIMIT = 10_000
@@ -21,12 +21,12 @@ HEADERS_LIMIT = 10_000
 NAME_LIMIT_BYTES = 1024
 PART_LIMIT_BYTES = 200
 
-# Headers about the next one: its name, its link, or both and more. What they say is small, and few follow one another.
+# Headers about the next one: its name, its link, or both and more. They are small, and few follow one another.
 ABOUT = (tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK, tarfile.XHDTYPE, tarfile.XGLTYPE)
 ABOUT_LIMIT_BYTES = 16 << 10
 ABOUT_LIMIT = 4
 
-# Where a file may go. What is not on a disk, as /proc and /run, is not among them.
+# Where a file may go. What is not on disk, such as /proc and /run, is not included.
 TOPS = frozenset(('boot', 'etc', 'home', 'lib', 'opt', 'root', 'srv', 'usr', 'var'))
 
 
@@ -35,7 +35,7 @@ class Refused(ValueError):
 
 
 class Archive(NamedTuple):
-    """One that may be."""
+    """An archive that may be unpacked."""
 
     # The digest of the packed file, by which CloudStack knows it.
     sha512: str
@@ -45,7 +45,7 @@ class Archive(NamedTuple):
     members: dict[str, tarfile.TarInfo]
 
     def check_places(self, machine: Machine) -> None:
-        """What is on the system, or was laid by an earlier copy, may be in the way or lead elsewhere, too."""
+        """Refuses members that something on the system, or left by an earlier copy, blocks or leads elsewhere."""
         root = os.path.realpath(machine.root)
         folders = set()
         for name, member in self.members.items():
@@ -60,7 +60,7 @@ class Archive(NamedTuple):
                 raise Refused(f'{os.path.relpath(folder, machine.root)!r} leads to {os.path.realpath(folder)!r}')
 
     def unpack(self, machine: Machine, is_wanted: Callable[[str], bool]) -> int:
-        """Lays the members over the system whose name is wanted. Returns how many files that were."""
+        """Lays the wanted members over the system. Returns the number of files."""
         count = 0
         with tarfile.open(fileobj=io.BytesIO(self.content)) as tar:
             for name, member in self.members.items():
@@ -72,7 +72,7 @@ class Archive(NamedTuple):
                     machine.link(name, member.linkname)
                 else:
                     file = tar.extractfile(member)
-                    # Only for members that are no files, and there are none.
+                    # None only for members that are not files, and there are none.
                     assert file is not None
                     machine.write_bytes(name, file.read(), mode=member.mode & 0o755)
                     count += 1
@@ -80,7 +80,7 @@ class Archive(NamedTuple):
 
 
 def read_archive(packed: bytes) -> Archive:
-    """Checks all of it. A file that is not copied to its end yet is refused like one that is broken."""
+    """Checks all of it. A file that is not yet copied completely is refused like a broken one."""
     if len(packed) > PACKED_LIMIT_BYTES:
         raise Refused(f'it is larger than {PACKED_LIMIT_BYTES >> 20} MiB')
     content = decompress(packed)
@@ -109,7 +109,7 @@ def read_archive(packed: bytes) -> Archive:
 
 def decompress(packed: bytes) -> bytes:
     """What gzip packed, whose last bytes say that nothing is missing."""
-    # With the header and the trailer of gzip.
+    # With gzip's header and trailer.
     unpacker = zlib.decompressobj(wbits=31)
     try:
         content = unpacker.decompress(packed, UNPACKED_LIMIT_BYTES + 1)
@@ -125,8 +125,8 @@ def decompress(packed: bytes) -> bytes:
 
 
 def walk(content: bytes) -> int:
-    """Counts the members by their headers alone, since tarfile trusts these: it goes back where a size is negative,
-    deeper with each header that is about the next, and takes one that it cannot read for the end.
+    """Counts the members by their headers, which tarfile trusts: it goes back if a size is negative, recurses at each
+    header that is about the next, and takes one that it cannot read for the end.
     """
     offset = count = about = found = 0
     while (block := content[offset : offset + tarfile.BLOCKSIZE]) != tarfile.NUL * tarfile.BLOCKSIZE:

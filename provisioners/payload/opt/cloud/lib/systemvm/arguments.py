@@ -6,7 +6,7 @@ import ipaddress
 import json
 import re
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from .machine import Machine
 
@@ -15,14 +15,16 @@ RECORD = '/var/cache/cloud/cmd_line.json'
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
+Value = TypeVar('Value')
+
 NAME = re.compile(r'[A-Za-z0-9_.-]{1,64}')
 LABEL = re.compile(r'(?!-)[A-Za-z0-9-]{1,63}(?<!-)')
 
 
 def parse(text: str) -> dict[str, str]:
-    """Reads the words of a hand-over. Of a name given twice the last value counts; words without `=` are none of ours.
+    """Reads the words of a hand-over. The last value of a name counts; words without `=` are ignored.
 
-    A text without a space has its words apart by `%`, as the hypervisors want it that cannot carry spaces.
+    A text without spaces has `%` between its words, for hypervisors that cannot carry spaces.
     """
     text = text.strip()
     words = text.split() if re.search(r'\s', text) else text.split('%')
@@ -35,12 +37,12 @@ def parse(text: str) -> dict[str, str]:
 
 
 def is_host_name(text: str) -> bool:
-    """Whether a text is a host's or a domain's name, which is all that may reach files that programs read."""
+    """Whether a text is a host or domain name; nothing else may reach files that programs read."""
     return len(text) <= 253 and all(LABEL.fullmatch(label) for label in text.split('.'))
 
 
 class Arguments(NamedTuple):
-    """The values by name, and readers that say what they did not take."""
+    """The values by name, and readers that complain about what they refuse."""
 
     values: dict[str, str]
     complain: Callable[[str], None]
@@ -55,7 +57,7 @@ class Arguments(NamedTuple):
         text = self.text(name)
         if text == '':
             return None
-        # Not isdigit, which takes digits of every script.
+        # Not isdigit, which accepts the digits of every script.
         if re.fullmatch(r'[0-9]{1,9}', text) and lowest <= int(text) <= highest:
             return int(text)
         return self._refuse(name, f'no number from {lowest} to {highest}')
@@ -68,15 +70,15 @@ class Arguments(NamedTuple):
         return self._try(name, text, to_address, 'no address')
 
     def interface(self, address: str, mask: str) -> ipaddress.IPv4Interface | ipaddress.IPv6Interface | None:
-        """An address with its network, from two arguments: the mask as a mask or as a length."""
+        """An address with its network, from two arguments; the mask may be a length."""
         host = self.address(address)
         if host is None:
             return None
-        # A mask that is missing or wrong would otherwise be read as that of the host alone.
+        # Otherwise an address without a mask would be a network of one host.
         return self._try(mask, f'{host}/{self.text(mask) or "none"}', ipaddress.ip_interface, 'no mask')
 
     def networks(self, name: str) -> list[Network]:
-        """A list of networks by commas; those that are none are left out."""
+        """Networks separated by commas; anything else is left out."""
         found = (self._try(name, word, to_network, 'no network') for word in self._list(name))
         return [network for network in found if network is not None]
 
@@ -87,7 +89,7 @@ class Arguments(NamedTuple):
         return self._refuse(name, 'no host name') or ''
 
     def host_names(self, name: str) -> list[str]:
-        """A list of names or addresses by commas; those that are neither are left out."""
+        """Names or addresses separated by commas; anything else is left out."""
         words = self._list(name)
         good = [word for word in words if is_host_name(word) or is_address(word)]
         if good != words:
@@ -97,19 +99,19 @@ class Arguments(NamedTuple):
     def _list(self, name: str) -> list[str]:
         return [word for word in re.split(r'[,|;]', self.text(name)) if word]
 
-    def _try(self, name, text, read, fault):
+    def _try(self, name: str, text: str, read: Callable[[str], Value], fault: str) -> Value | None:
         try:
             return read(text)
         except ValueError:
             return self._refuse(name, fault)
 
     def _refuse(self, name: str, fault: str) -> None:
-        # Which value it was is in the record; what is not understood may be a secret in the wrong place.
+        # The value is in the record. It is not logged: it may be a secret in the wrong place.
         self.complain(f'ignoring the argument {name}: {fault}')
 
 
 def to_address(text: str) -> Address:
-    # An IPv6 address may end in %scope, which is any text whatever.
+    # An IPv6 address may end in %scope, which may be any text.
     if '%' in text:
         raise ValueError('an address with a scope')
     return ipaddress.ip_address(text)
@@ -135,7 +137,7 @@ def save(machine: Machine, values: dict[str, str]) -> None:
 
 
 def load(machine: Machine) -> dict[str, str]:
-    """The arguments that were kept; none where there are none."""
+    """The arguments that were kept, if any."""
     try:
         values = json.loads(machine.read(RECORD))['cmd_line']
     except (ValueError, KeyError, TypeError):

@@ -1,4 +1,4 @@
-"""The phases of a boot, each a unit: what came, what follows from it, whose scripts take over, and what then runs."""
+"""The phases of a boot, one unit each: take the arguments, configure, let CloudStack's scripts take over, start services."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from typing import TypeVar
 from . import hypervisor
 from .arguments import Arguments, load, parse, save
 from .handover import await_handover, sources_of
-from .kvm import CMDLINE, identify
+from .kvm import CMDLINE
 from .machine import Machine
 from .roles import control_interface, role_of
 
-# That this package, and not CloudStack's scripts, has configured the machine at this boot.
+# Says that this package has configured the machine at this boot, not CloudStack's scripts.
 CONFIGURED = '/run/systemvm/configured'
 DONE = '/var/cache/cloud/boot_up_done'
-# How the last hand-over came, for the next phase, the next boot and whoever looks into it.
+# How the last hand-over came: for the next phase, the next boot, and anyone who looks into it.
 STATE = '/var/cache/cloud/handover.json'
 
-# A machine that was never told anything waits long; one that was goes on as it is unless something new comes soon.
+# A machine that was never told anything waits long. One that was goes on unchanged unless something new comes soon.
 FIRST_WAIT_SECONDS = 60
 LATER_WAIT_SECONDS = 10
 EARLIER = 'earlier boot'
-# Their sources have from the start whatever they will ever have.
+# Whatever their sources will ever have is there from the start.
 WITHOUT_WAIT = ('virtualbox', 'unknown')
 
 # Whose scripts run, in the record: these, or a digest of CloudStack's.
@@ -35,7 +35,7 @@ Result = TypeVar('Result')
 
 
 def preinit(machine: Machine) -> None:
-    """Grows the disk, finds out where the machine runs, starts that agent, and takes the arguments."""
+    """Grows the disk, detects the hypervisor, starts its agent, and takes the arguments."""
     from .disk import grow_root
     from .patch import AGENT, SCRIPTS
 
@@ -55,13 +55,13 @@ def preinit(machine: Machine) -> None:
         values = parse(handover.text)
         machine.log(f'{len(values)} arguments from {handover.source} after {waited:.1f} s')
         if handover.source == 'guest agent':
-            # It may hold a password, and the agent made it for everybody to read.
+            # It may hold a password, and the agent made it readable to everyone.
             os.chmod(machine.path(CMDLINE), 0o600)
         else:
             machine.write(CMDLINE, handover.text + '\n', mode=0o600)
         save(machine, values)
         public_key = handover.public_key
-        # The host copies them at every start: what is there was meant for a boot that did not end.
+        # The host copies them at every start: what is there was meant for a boot that did not finish.
         machine.remove(SCRIPTS)
         machine.remove(AGENT)
     elif known:
@@ -73,14 +73,14 @@ def preinit(machine: Machine) -> None:
     state = {
         'hypervisor': family,
         'source': handover.source if handover else EARLIER if known else 'none',
-        'taken': identify(machine),
+        'taken': machine.identify(CMDLINE),
         'publicKey': public_key,
     }
     machine.write(STATE, json.dumps(state, indent=2) + '\n', mode=0o600)
 
 
 def early_config(machine: Machine) -> None:
-    """Writes what has to be there before any network is up, and the way in."""
+    """Writes everything that must be there before a network is up, including the way in over SSH."""
     from .advertise import configure_advertising
     from .clock import configure_clock
     from .firewall import configure_firewall
@@ -110,7 +110,7 @@ def early_config(machine: Machine) -> None:
             machine, role, interfaces, is_filtered='packet filter' not in machine.failures
         ),
         'routing tables': lambda: configure_tables(machine, role),
-        # CloudStack's scripts start radvd, and count on whoever set up the network to have configured it.
+        # CloudStack's scripts start radvd and expect it to be configured already.
         'IPv6 advertisements': lambda: configure_advertising(machine, arguments, role),
         'host name': lambda: configure_name(machine, arguments, role, interfaces),
         'sshd': lambda: configure_sshd(machine, role, interfaces, control),
@@ -124,14 +124,14 @@ def early_config(machine: Machine) -> None:
 
 
 def patch(machine: Machine) -> None:
-    """Waits for CloudStack's scripts where its host has just handed the arguments over, and lets them take over."""
+    """Waits for CloudStack's scripts if its host has just handed over the arguments, and lets them take over."""
     from .network import address_of, plan_interfaces
     from .patch import WITH_AGENT, Awaited, await_archive, install, wait_seconds
 
     arguments = Arguments(load(machine), lambda _: None)
     state = read_state(machine)
     source = state.get('source', 'none')
-    # Of all others early_config has complained; this one is read here alone.
+    # early_config has complained about all others; this one is read only here.
     told = arguments._replace(complain=machine.log)
     limit = wait_seconds(told) if source not in ('none', EARLIER) else 0
     if limit == 0:
@@ -162,7 +162,7 @@ def patch(machine: Machine) -> None:
 
 
 def postinit(machine: Machine) -> None:
-    """Configures and starts the role's services, and says that the machine is up."""
+    """Configures and starts the role's services, then marks the machine as up."""
     from .console import configure_console
     from .network import plan_interfaces
     from .node import start_node
@@ -199,7 +199,7 @@ def read_state(machine: Machine) -> dict[str, str]:
 
 
 def attempt(machine: Machine, name: str, step: Callable[[], Result]) -> Result | None:
-    """Takes one step. One that fails is told and counted, but the others are still taken: SSH may yet come up."""
+    """Takes one step. A failure is logged and counted, and the other steps are still taken: SSH may yet come up."""
     try:
         return step()
     except (OSError, RuntimeError, ValueError) as error:
@@ -212,7 +212,7 @@ PHASES = {'preinit': preinit, 'early-config': early_config, 'patch': patch, 'pos
 
 
 def main(words: list[str]) -> int:
-    """The program. A failed step is a failed unit, and without boot_up_done the management server sees it too."""
+    """The program. A failed step fails the unit; and without boot_up_done the management server sees it too."""
     if len(words) != 1 or words[0] not in PHASES:
         print(f'usage: systemvm-boot {"|".join(PHASES)}', file=sys.stderr)
         return 2

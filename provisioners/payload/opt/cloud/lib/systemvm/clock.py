@@ -6,20 +6,20 @@ from .arguments import Arguments
 from .machine import Machine
 
 CONFIG = '/etc/ntpsec/ntp.conf'
-# The image's own line, before which the servers stand.
+# A line of the image's file; the servers go before it.
 PLACE = '# server'
 
 
 def with_servers(text: str, servers: list[str]) -> str:
     lines = [line for line in text.splitlines() if not line.startswith('server ')]
     place = next((index for index, line in enumerate(lines) if line.startswith(PLACE)), len(lines))
-    # Several packets at start: minutes earlier in step.
+    # Several packets at start: in step minutes earlier.
     lines[place:place] = [f'server {server} iburst' for server in servers]
     return ''.join(f'{line}\n' for line in lines)
 
 
 def configure_clock(machine: Machine, arguments: Arguments) -> None:
-    """Asks the servers that were named, and nobody where none was."""
+    """Uses the servers that were named, or none."""
     servers = arguments.host_names('ntpserverlist')
     if not machine.write(CONFIG, with_servers(machine.read(CONFIG), servers)):
         return

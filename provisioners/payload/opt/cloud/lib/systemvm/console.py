@@ -1,4 +1,4 @@
-"""The console proxy's port, which its filter and its program have to agree upon."""
+"""The console proxy's port, on which its packet filter and its program must agree."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ PLAIN_PORT = 8080
 
 
 def vnc_port(arguments: Arguments) -> int:
-    """The port that browsers connect to: CloudStack says 8443 where they do by TLS."""
+    """The port that browsers connect to; CloudStack says 8443 if they use TLS."""
     return arguments.number('vncport', 1, 65535) or PLAIN_PORT
 
 

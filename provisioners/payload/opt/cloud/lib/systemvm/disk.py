@@ -1,4 +1,4 @@
-"""Gives the root filesystem the room that a larger disk has behind it."""
+"""Grows the root file system to the end of a larger disk."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import NamedTuple
 from .machine import Machine
 
 SECTOR_BYTES = 512
-# Less than this is what alignment leaves over.
+# Less than this is left over by alignment.
 WORTHWHILE_BYTES = 64 << 20
 
 
 class Growth(NamedTuple):
-    """A disk to grow: partitions in the order that they have to be grown in, the root's last."""
+    """A disk to grow: partitions in the order in which they must grow, the root's last."""
 
     disk: str
     partitions: tuple[int, ...]
@@ -21,7 +21,7 @@ class Growth(NamedTuple):
 
 
 def plan_growth(machine: Machine) -> Growth | None:
-    """What there is to grow, read from the kernel without any process; nothing where the disk is used to its end."""
+    """What to grow, read from the kernel without starting a program; None if the disk is used to its end."""
     device = root_device(machine)
     if device is None:
         return None
@@ -54,7 +54,7 @@ def plan_growth(machine: Machine) -> Growth | None:
 
 
 def root_device(machine: Machine) -> str | None:
-    """Number of the device that the root filesystem is on, as `major:minor`."""
+    """Number of the root file system's device, as `major:minor`."""
     for line in machine.read('/proc/self/mountinfo').splitlines():
         fields = line.split()
         if len(fields) > 4 and fields[3] == '/' and fields[4] == '/':
@@ -77,7 +77,7 @@ def grow_root(machine: Machine) -> None:
     for partition in growth.partitions:
         machine.log(f'growing partition {partition} of {growth.disk}')
         code, output = machine.run('growpart', growth.disk, str(partition))
-        # 1 says that there was nothing to do.
+        # 1 means that there was nothing to do.
         if code not in (0, 1):
             raise RuntimeError(f'growpart {growth.disk} {partition} ended with {code}: {output}')
     machine.log(f'resize2fs {growth.root}')

@@ -1,4 +1,4 @@
-"""The ways of the other hypervisors, and those that any machine has."""
+"""How other hypervisors hand over, and what works on any machine."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from .source import Handover, Source
 
 
 class MountedFile(Source):
-    """A file that somebody put there; it wins over everything else."""
+    """A file put there by hand; it wins over everything else."""
 
     name = '/mnt/cmdline'
 
-    def poll(self):
+    def poll(self) -> Handover | None:
         return self.found(self.machine.read('/mnt/cmdline'))
 
 
 class KernelCommandLine(Source):
-    """Words with `%` between the arguments, beside the kernel's own words."""
+    """Words with `%` between the arguments, among the kernel's own."""
 
     name = 'kernel command line'
 
-    def poll(self):
+    def poll(self) -> Handover | None:
         words = self.machine.read('/proc/cmdline').split()
         text = ' '.join(word.replace('%', ' ') for word in words if '%' in word)
         return self.found(text) if re.search(r'(^|\s)type=', text) else None
@@ -33,7 +33,7 @@ class XenStore(Source):
     name = 'xenstore'
     interval_seconds = 1.0
 
-    def poll(self):
+    def poll(self) -> Handover | None:
         code, output = self.machine.run('xenstore-read', 'vm-data/cloudstack/init', timeout_seconds=10)
         return self.found(output) if code == 0 else None
 
@@ -44,7 +44,7 @@ class MachineId(Source):
     name = 'machine.id'
     interval_seconds = 1.0
 
-    def poll(self):
+    def poll(self) -> Handover | None:
         code, output = self.machine.run('vmtoolsd', '--cmd', 'machine.id.get', timeout_seconds=10)
         return self.found(output) if code == 0 else None
 
@@ -61,7 +61,7 @@ class KeyValuePool(Source):
         self.seen = b''
         self.since = 0.0
 
-    def poll(self):
+    def poll(self) -> Handover | None:
         for path in self.paths:
             content = self.machine.read_bytes(path)
             if content:
@@ -74,13 +74,13 @@ class KeyValuePool(Source):
             self.seen, self.since = content, now
         if now - self.since < self.quiet_seconds:
             return None
-        # Emptied, so that the next boot does not take it for a new one.
+        # Emptied, so that the next boot does not take it as new.
         os.truncate(self.machine.path(path), 0)
         return self.found(read_pool(content))
 
 
 def read_pool(content: bytes) -> str:
-    """The values that are arguments. Other programs of the host may keep theirs in the same pool."""
+    """The values that are arguments. Other programs on the host may use the same pool."""
     if len(content) % 2560 != 0:
         return content.replace(b'\0', b' ').decode(errors='replace')
     records = (content[start : start + 2560] for start in range(0, len(content), 2560))
@@ -93,7 +93,7 @@ class DmiString(Source):
 
     name = 'DMI'
 
-    def poll(self):
+    def poll(self) -> Handover | None:
         for text in self.machine.read_bytes('/sys/firmware/dmi/tables/DMI').split(b'\0'):
             _, marker, value = text.decode(errors='replace').partition('cmdline')
             if marker and value[:1] in (':', '='):

@@ -1,4 +1,4 @@
-"""The packet filter of a role, which only ever replaces the image's own, that lets nothing in."""
+"""A role's packet filter. Until it replaces the image's own, nothing is let in."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .roles import Role
 
 FOLDER = '/etc/iptables'
 
-# Loaded by systemvm-filter.service, before any network.
+# Loaded by systemvm-filter.service before any network is up.
 DENY = f'{FOLDER}/systemvm-deny.nft'
 OPEN = f'{FOLDER}/systemvm-open.nft'
 
@@ -23,7 +23,7 @@ RULES6 = f'{FOLDER}/rules.v6'
 
 
 def render_rules(template: str, control: str) -> str:
-    """The role's file with SSH let in through the control interface alone."""
+    """The role's file, with SSH let in through the control interface only."""
     return re.sub(r'-i eth[0-9]+ (?=.*--dport 3922 )', f'-i {control} ', template)
 
 
@@ -38,7 +38,7 @@ def render_role(
 
 
 def only_from(rules: str, network: ipaddress.IPv4Network) -> str:
-    """Names, user data and passwords for the machines of the network alone. DHCP is asked by who has no address yet."""
+    """Names, user data and passwords only for machines of the network. DHCP clients have no address yet."""
     return re.sub(
         r'^(-A INPUT -i eth0 )(?=.*--dport (53|80|443|8080) )', rf'\1-s {network} ', rules, flags=re.M
     )
@@ -48,7 +48,7 @@ def configure_firewall(
     machine: Machine, arguments: Arguments, role: Role, interfaces: list[Interface], control: str
 ) -> None:
     if role.is_node:
-        # Its user's programs filter, and expect to be the only ones.
+        # Its user's programs filter packets, and expect to be the only ones.
         machine.must_run('nft', '-f', OPEN)
         for path in (RULES, RULES6):
             machine.remove(path)
@@ -67,7 +67,7 @@ def load_role(
     rules = render_role(read_template(machine, f'iptables-{role.name}'), arguments, role, interfaces, control)
     load(machine, 'iptables-restore', RULES, rules)
     machine.log(f'packet filter of {role.name}, SSH through {control}')
-    # Without IPv6 nothing comes that way, and what the boot began with holds.
+    # Without IPv6 nothing arrives that way, and the filter that the boot began with stays.
     if any(one.has_ipv6 for one in interfaces):
         name = 'ip6tables-router' if role.forwards else 'ip6tables-systemvm'
         load(machine, 'ip6tables-restore', RULES6, read_template(machine, name))
@@ -83,14 +83,14 @@ def read_template(machine: Machine, name: str) -> str:
 
 
 def load(machine: Machine, program: str, path: str, rules: str) -> None:
-    """Loads rules as a whole or not at all, and keeps them."""
+    """Loads all rules or none, and keeps them in a file."""
     machine.must_run(program, '--test', text=rules)
     machine.must_run(program, text=rules)
     machine.write(path, rules, mode=0o640)
 
 
 def shut(machine: Machine, control: str) -> None:
-    """Goes back to where the boot began, by another program than the one that failed, but for who comes to look why."""
+    """Goes back to the filter that the boot began with, by a program other than the one that failed, but lets SSH in."""
     machine.log(f'nothing but SSH through {control} is let in')
     rule = f'add rule ip filter INPUT iifname "{control}" tcp dport 3922 counter accept\n'
     machine.must_run('nft', '-f', '-', text=f'include "{DENY}"\n{rule}')

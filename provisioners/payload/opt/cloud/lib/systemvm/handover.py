@@ -1,4 +1,4 @@
-"""Which ways a machine has, and the wait for the first of them to have something."""
+"""Which sources a machine has, and the wait for the first that has something."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .source import Handover, Source
 
 POLL_SECONDS = 0.1
 
-# The ways of each hypervisor. A family without any here has those below alone.
+# Sources of each hypervisor. A family that is not listed only has those below.
 SOURCES: dict[str, tuple[type[Source], ...]] = {
     'xen-pv': (KernelCommandLine, XenStore),
     'xen-hvm': (XenStore,),
@@ -20,18 +20,18 @@ SOURCES: dict[str, tuple[type[Source], ...]] = {
     'virtualbox': (DmiString,),
 }
 
-# Asked everywhere, as it takes no process: a QEMU may call itself by any name.
+# Polled everywhere, since that starts no program: QEMU may pose as anything.
 SOURCES_OF_ALL = (FirmwareConfig, AgentFile, VirtioPort, KernelCommandLine)
 
 
 def sources_of(machine: Machine, family: str, taken: str) -> list[Source]:
-    """The ways that this hypervisor has, the winning one first."""
+    """The sources of this hypervisor; an earlier one wins."""
     kinds: dict[type[Source], None] = dict.fromkeys((MountedFile, *SOURCES.get(family, ()), *SOURCES_OF_ALL))
     return [AgentFile(machine, taken) if kind is AgentFile else kind(machine) for kind in kinds]
 
 
 def await_handover(machine: Machine, sources: Sequence[Source], limit_seconds: float) -> Handover | None:
-    """Asks all sources in turn until the first has something, for so long at most. Each is asked once in any case."""
+    """Polls all sources in turn until one has something or the time is up. Each is polled at least once."""
     end = machine.monotonic() + limit_seconds
     due = [0.0] * len(sources)
     try:

@@ -8,7 +8,7 @@ from .machine import Machine
 
 UNKNOWN = 'unknown'
 
-# What systemd-detect-virt and virt-what call them. CloudStack's KVM hosts may well emulate, which is `qemu`.
+# By the names of systemd-detect-virt and virt-what. A KVM host of CloudStack's may emulate, which is `qemu`.
 FAMILIES = {
     'kvm': 'kvm',
     'qemu': 'kvm',
@@ -22,13 +22,13 @@ FAMILIES = {
 
 
 class Agent(NamedTuple):
-    """A guest agent's unit, and the device that it is bound to. Started without it, it would keep the boot waiting."""
+    """A guest agent's unit, and the device that it needs. Without the device, starting it would delay the boot."""
 
     unit: str
     device: str = ''
 
 
-# Started on that family alone; no other boot has them. A suite that lacks one of the units does without.
+# Started on that family only. A suite that lacks one of the units does without.
 AGENTS = {
     'kvm': (Agent('qemu-guest-agent.service', '/dev/virtio-ports/org.qemu.guest_agent.0'),),
     'vmware': (Agent('open-vm-tools.service'),),
@@ -46,11 +46,11 @@ AGENTS = {
 
 def detect(machine: Machine) -> str:
     """One of the keys of AGENTS."""
-    # First, because Xen with Viridian extensions introduces itself as Hyper-V to everybody who asks the processor.
+    # First, because Xen with Viridian extensions poses as Hyper-V to anything that asks the processor.
     if machine.read('/sys/hypervisor/type').strip() == 'xen':
         return 'xen-pv' if machine.read('/sys/hypervisor/guest_type').strip() == 'PV' else 'xen-hvm'
     family = from_words([machine.run('systemd-detect-virt', '--vm').output])
-    # virt-what is a script of many processes, which take seconds in an emulated guest: asked only in doubt.
+    # virt-what is a script that starts many processes, seconds of work in an emulated guest: asked only in doubt.
     if family not in (UNKNOWN, 'hyperv'):
         return family
     second = from_words(machine.run('virt-what').output.splitlines())
@@ -58,7 +58,7 @@ def detect(machine: Machine) -> str:
 
 
 def from_words(words: list[str]) -> str:
-    """Reads what the tools print: one word, or a word a line of which any may be the one that counts."""
+    """Reads what the tools print: a word per line, any of which may be the one that counts."""
     words = [word.strip() for word in words]
     if any(word == 'xen' or word.startswith('xen-') for word in words):
         is_paravirtual = 'xen-hvm' not in words and 'hyperv' not in words and 'xen-domU' in words
@@ -78,7 +78,7 @@ def start_agent(machine: Machine, family: str) -> None:
 
 def is_wanted(machine: Machine, agent: Agent) -> bool:
     has_device = agent.device == '' or machine.exists(agent.device)
-    # What udev has started already, as it does where the device is, has its control group.
+    # If udev has already started it, as it does when the device appears, it has a control group.
     return has_device and has_unit(machine, agent.unit) and not is_running(machine, agent.unit)
 
 

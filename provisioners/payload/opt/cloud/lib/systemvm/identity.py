@@ -1,4 +1,4 @@
-"""Who this machine is and who may come in: the host name, the key, the passwords, and where sshd listens."""
+"""Who this machine is and who may log in: host name, key, passwords, and where sshd listens."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ KEY_LINE = re.compile(r'(ssh-|ecdsa-|sk-)[a-z0-9@.-]+ [A-Za-z0-9+/]+={0,2}( [\x2
 
 def configure_name(machine: Machine, arguments: Arguments, role: Role, interfaces: list[Interface]) -> None:
     name = arguments.host_name('name')
-    # The kernel has no room for more.
+    # The kernel's limit.
     if name == '' or len(name) > 64:
         return
     machine.log(f'host name {name}')
@@ -34,9 +34,9 @@ def configure_name(machine: Machine, arguments: Arguments, role: Role, interface
 
 
 def read_key(text: str) -> str | None:
-    """A public key as a line of authorized_keys, or nothing. Options before it, or a second line, are refused.
+    """A public key as a line of authorized_keys, or None. Options before it and a second line are refused.
 
-    The second word's base64 repeats the first, before the key's numbers.
+    The base64 of the second word begins with the first word, followed by the key's numbers.
     """
     text = text.strip()
     if not KEY_LINE.fullmatch(text):
@@ -51,7 +51,7 @@ def read_key(text: str) -> str | None:
 
 
 def split_strings(content: bytes) -> list[bytes]:
-    """The strings of a key, each with its length in four bytes before it; none where one is cut short."""
+    """The strings of a key, each preceded by its length in four bytes; empty if one is cut short."""
     strings = []
     while content:
         if len(content) < 4:
@@ -65,7 +65,7 @@ def split_strings(content: bytes) -> list[bytes]:
 
 
 def configure_key(machine: Machine, arguments: Arguments, public_key: str) -> None:
-    """Lets in the management server's key, and from then on no other."""
+    """Lets in the management server's key, and no other."""
     given = {'pubkey': public_key, 'authorized_key': decode(arguments.text('authorized_key'))}
     keys = {name: read_key(text) for name, text in given.items() if text}
     for name, key in keys.items():
@@ -77,7 +77,7 @@ def configure_key(machine: Machine, arguments: Arguments, public_key: str) -> No
 
 
 def decode(text: str) -> str:
-    """What a base64 text holds. A text that is none is handed back, to be refused as a key."""
+    """Decodes base64. Anything else is returned unchanged, to be refused as a key."""
     try:
         return binascii.a2b_base64(text, strict_mode=True).decode() if text else ''
     except (binascii.Error, UnicodeDecodeError):
@@ -85,10 +85,10 @@ def decode(text: str) -> str:
 
 
 def configure_passwords(machine: Machine, arguments: Arguments) -> None:
-    """Root's password where CloudStack gives one, for its consoles, and one for `cloud` that nobody ever knows."""
+    """Sets root's password if CloudStack gives one, for its consoles, and one for `cloud` that no one ever knows."""
     lines = []
     fields = [line.split(':') for line in machine.read('/etc/shadow').splitlines()]
-    # Once is enough: a later boot finds a hash there.
+    # Once is enough: later boots find a hash there.
     if any(field[0] == 'cloud' and field[1][:1] in ('', '!', '*') for field in fields):
         lines.append(f'cloud:{os.urandom(24).hex()}')
     password = arguments.text('vmpassword')
@@ -103,10 +103,10 @@ def configure_passwords(machine: Machine, arguments: Arguments) -> None:
 
 
 def configure_sshd(machine: Machine, role: Role, interfaces: list[Interface], control: str) -> None:
-    """Binds sshd to the address of the control interface. One that is not known beforehand leaves it on all of them."""
+    """Binds sshd to the address of the control interface. If that is not known in advance, it listens on all."""
     address: Address | None = None if role.is_node else address_of(interfaces, control)
     if not re.search(r'^\s*include\s', machine.read(SSHD), re.IGNORECASE | re.MULTILINE):
-        # CloudStack's, laid by a boot that did not end. An address of that boot's would keep sshd from starting.
+        # CloudStack's own, from a boot that did not finish. That boot's address could keep sshd from starting.
         bind_sshd(machine, str(address or ''))
     if address is None:
         machine.remove(LISTEN)

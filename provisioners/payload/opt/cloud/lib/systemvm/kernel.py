@@ -1,4 +1,4 @@
-"""What a role changes of the kernel's settings; the image's own are in its sysctl files."""
+"""Kernel settings that depend on the role; the image's own are in its sysctl files."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ FORWARDING = '/run/sysctl.d/zzz-systemvm-forwarding.conf'
 
 
 def plan_settings(machine: Machine, arguments: Arguments, role: Role) -> dict[str, str]:
-    """Reverse path filtering, which CloudStack wants of a router alone: inside, and on public sides unless told."""
+    """Reverse path filtering, which CloudStack wants only on routers: inside, and on public sides unless told not to."""
     cards = [name for name in machine.names('/sys/class/net') if name.startswith('eth')]
     public = '1' if role.name == 'router' and not arguments.flag('disable_rp_filter') else '0'
     inside = '1' if role.name == 'router' else '0'
     return {
-        # Of an interface's value and that of `all` the larger counts.
+        # The larger of an interface's value and that of `all` counts.
         'net/ipv4/conf/all/rp_filter': '0',
         'net/ipv4/conf/default/rp_filter': public,
         **{
@@ -31,7 +31,7 @@ def plan_settings(machine: Machine, arguments: Arguments, role: Role) -> dict[st
 def plan_forwarding(role: Role, interfaces: list[Interface]) -> dict[str, str]:
     settings = {
         'net/ipv4/ip_forward': '1' if role.forwards else '0',
-        # Setting that one, the kernel takes these for what suits a host again: behind it.
+        # After it, because setting it resets these to what suits a host.
         **{f'net/ipv4/conf/{name}/accept_redirects': '0' for name in ('all', 'default')},
     }
     if any(one.has_ipv6 for one in interfaces):
@@ -46,7 +46,7 @@ def configure_kernel(machine: Machine, arguments: Arguments, role: Role) -> None
 def configure_forwarding(
     machine: Machine, role: Role, interfaces: list[Interface], is_filtered: bool
 ) -> None:
-    """Lets the machine forward, which nothing else does, and which none does without its packet filter."""
+    """Lets the machine forward, which nothing else does, and only with its packet filter in force."""
     if role.forwards and not is_filtered:
         machine.log('no forwarding without the packet filter')
         role = role._replace(forwards=False)
@@ -55,7 +55,7 @@ def configure_forwarding(
 
 def apply(machine: Machine, path: str, settings: dict[str, str]) -> None:
     machine.write(path, HEADER + ''.join(f'{name} = {value}\n' for name, value in settings.items()))
-    # Without sysctl: a file each, and no process.
+    # Without sysctl: one file each, and no program.
     for name, value in settings.items():
         with open(machine.path(f'/proc/sys/{name}'), 'w', encoding='ascii') as file:
             file.write(f'{value}\n')

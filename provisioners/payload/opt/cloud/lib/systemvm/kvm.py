@@ -1,4 +1,4 @@
-"""The ways of KVM and QEMU: the firmware's configuration, the guest agent's file, and a port of one's own."""
+"""How KVM and QEMU hand over: firmware configuration, a file of the guest agent's, and a virtio port of its own."""
 
 from __future__ import annotations
 
@@ -19,30 +19,30 @@ class FirmwareConfig(Source):
 
     name = 'firmware configuration'
 
-    def poll(self):
+    def poll(self) -> Handover | None:
         return self.found(self.machine.read('/sys/firmware/qemu_fw_cfg/by_name/opt/cloudstack/cmdline/raw'))
 
 
 class AgentFile(Source):
-    """The file that the host writes through the guest agent. The same file stays for CloudStack's programs."""
+    """The file that the host writes through the guest agent. It stays there for CloudStack's programs."""
 
     name = 'guest agent'
 
     def __init__(self, machine: Machine, taken: str = '') -> None:
-        """`taken` is the identity of the file as an earlier boot took it: not a new hand-over."""
+        """`taken` identifies the file that an earlier boot took, which is not a new hand-over."""
         super().__init__(machine)
         self.taken = taken
 
-    def poll(self):
-        identity = identify(self.machine)
+    def poll(self) -> Handover | None:
+        identity = self.machine.identify(CMDLINE)
         if identity in ('', self.taken) or is_being_written(self.machine, CMDLINE):
             return None
         return self.found(self.machine.read(CMDLINE))
 
 
 def is_being_written(machine: Machine, path: str) -> bool:
-    """Whether somebody has a file open to write: the kernel grants a read lease only without any writer."""
-    # A writer that comes while we hold the lease makes the kernel send this signal, which would end us.
+    """Whether anything has the file open for writing: the kernel grants a read lease only if nothing has."""
+    # The kernel sends this signal if a writer comes while we hold the lease, and by default it ends the process.
     signal.signal(signal.SIGIO, signal.SIG_IGN)
     try:
         with open(machine.path(path), 'rb') as file:
@@ -51,24 +51,15 @@ def is_being_written(machine: Machine, path: str) -> bool:
     except BlockingIOError:
         return True
     except OSError:
-        # Not there, or a filesystem without leases.
+        # No such file, or a file system without leases.
         return False
     return False
-
-
-def identify(machine: Machine) -> str:
-    """What tells one writing of the file from the next; empty where there is none, or nothing in it."""
-    try:
-        found = os.stat(machine.path(CMDLINE))
-    except OSError:
-        return ''
-    return f'{found.st_ino} {found.st_size} {found.st_mtime_ns}' if found.st_size > 0 else ''
 
 
 class VirtioPort(Source):
     """Lines `pubkey:…` and `cmdline:…` on the port whose *name* ends in `.vport`.
 
-    Its number (/dev/vportNpM) says nothing: it depends on what other ports the hypervisor attached, and in which order.
+    Its number (/dev/vportNpM) says nothing: it depends on which ports the hypervisor attached, in which order.
     """
 
     name = 'virtio port'
@@ -78,7 +69,7 @@ class VirtioPort(Source):
         self.ports: dict[str, int] = {}
         self.texts: dict[str, bytes] = {}
 
-    def poll(self):
+    def poll(self) -> Handover | None:
         for name in self.machine.names(PORTS):
             if name.endswith('.vport'):
                 handover = self.listen(name)
@@ -89,21 +80,21 @@ class VirtioPort(Source):
     def listen(self, name: str) -> Handover | None:
         try:
             if name not in self.ports:
-                # QEMU keeps what the host sends until somebody here opens the port.
+                # QEMU keeps what the host sends until the port is opened here.
                 self.ports[name] = os.open(self.machine.path(f'{PORTS}/{name}'), os.O_RDONLY | os.O_NONBLOCK)
                 self.texts[name] = b''
             has_peer = self.receive(name)
         except OSError:
-            # Not there any more, or opened by somebody else: the next poll tries again.
+            # Gone, or open elsewhere: the next poll tries again.
             return None
         lines = self.texts[name].split(b'\n')
-        # The last line has no end yet, which only matters as long as the host may go on.
+        # While the host may still go on, the last line is not complete.
         complete = lines[:-1] if has_peer else lines
         values = dict(line.decode(errors='replace').partition(':')[::2] for line in complete)
         return self.found(values.get('cmdline', ''), values.get('pubkey', ''))
 
     def receive(self, name: str) -> bool:
-        """Takes what is there. Says whether the host is still connected."""
+        """Reads what is there. Returns whether the host is still connected."""
         while len(self.texts[name]) < LIMIT_BYTES:
             try:
                 chunk = os.read(self.ports[name], 4096)

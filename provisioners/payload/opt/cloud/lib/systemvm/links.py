@@ -23,7 +23,7 @@ def configure_links(machine: Machine, arguments: Arguments) -> None:
     macs = [mac for mac in arguments.text('nic_macs').lower().split('|') if mac]
     good = [mac for mac in macs if MAC.fullmatch(mac)]
     if good != macs or len(set(good)) != len(good):
-        # A list with a hole would name every card behind it wrongly.
+        # With one missing, every card after it would get the wrong name.
         arguments.complain('ignoring the argument nic_macs: not one address of a card each')
         return
     if not macs:
@@ -45,14 +45,14 @@ def render_rules(macs: list[str]) -> str:
 
 
 def read_cards(machine: Machine) -> dict[str, str]:
-    """Addresses of the cards by name; bridges, tunnels and the like are none."""
+    """Addresses of the cards by name, without bridges, tunnels and the like."""
     folder = '/sys/class/net'
     cards = (name for name in machine.names(folder) if machine.exists(f'{folder}/{name}/device'))
     return {name: machine.read(f'{folder}/{name}/address').strip() for name in cards}
 
 
 def plan_names(cards: dict[str, str], macs: list[str]) -> dict[str, str]:
-    """New names by old ones, for those that change. Cards that are not listed get out of the way."""
+    """New names by old ones, for cards whose name changes. Cards that are not listed make way."""
     wanted = {mac: f'eth{index}' for index, mac in enumerate(macs)}
     names = {name: wanted[mac] for name, mac in cards.items() if mac in wanted}
     free = (f'eth{index}' for index in range(len(macs), 100))
@@ -63,7 +63,7 @@ def plan_names(cards: dict[str, str], macs: list[str]) -> dict[str, str]:
 
 
 def rename(names: dict[str, str]) -> None:
-    """Renames cards, in two steps since they may swap names; udev, one card at a time, cannot."""
+    """Renames cards in two steps, since they may swap names; udev, which takes one card at a time, cannot."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
         for index, now in enumerate(names):
             request = fcntl.ioctl(control, SIOCGIFFLAGS, struct.pack('16sH14x', now.encode(), 0))

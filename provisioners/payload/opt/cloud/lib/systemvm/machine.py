@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from typing import NamedTuple
 
 LOG = '/var/log/cloud.log'
@@ -27,11 +28,11 @@ class Result(NamedTuple):
 class Machine:
     def __init__(self, root: str = '/') -> None:
         self.root = root
-        # Names of the steps that did not work.
+        # Names of the steps that failed.
         self.failures: list[str] = []
 
     def path(self, path: str) -> str:
-        """Where a path of the guest really is."""
+        """Where a path of the guest is on this system."""
         return os.path.join(self.root, path.lstrip('/'))
 
     def monotonic(self) -> float:
@@ -41,7 +42,7 @@ class Machine:
         time.sleep(seconds)
 
     def log(self, line: str) -> None:
-        """One line for people, in the journal and in the log file. Never a password or a key."""
+        """Writes one line for people to the journal and the log file. Never a password or a key."""
         line = ''.join(character if character.isprintable() else ' ' for character in line)
         print(line, flush=True)
         try:
@@ -52,7 +53,7 @@ class Machine:
 
     def run(self, *words: str, text: str = '', timeout_seconds: float = 120) -> Result:
         """Runs a program with `text` as its input. No shell ever sees the words."""
-        # A file, as what the program leaves running would keep a pipe open.
+        # A file: whatever the program leaves running would keep a pipe open.
         with tempfile.TemporaryFile() as output:
             try:
                 process = subprocess.Popen(
@@ -69,7 +70,7 @@ class Machine:
                     process.communicate(text.encode(), timeout_seconds)
                     code, end = process.returncode, ''
                 except subprocess.TimeoutExpired:
-                    # With what it has started, which would go on beside us.
+                    # And everything it has started, which would otherwise go on.
                     os.killpg(process.pid, signal.SIGKILL)
                     code, end = 124, f'\n{words[0]} took longer than {timeout_seconds:g} s'
             output.seek(0)
@@ -106,7 +107,7 @@ class Machine:
         return self.read_bytes(path).decode(errors='replace')
 
     def write(self, path: str, text: str, mode: int = 0o644) -> bool:
-        """Leaves a file of exactly this text, as a whole or not at all. Says whether anything changed."""
+        """Leaves a file of exactly this text, whole or not at all. Returns whether anything changed."""
         return self.write_bytes(path, text.encode(), mode)
 
     def write_bytes(self, path: str, content: bytes, mode: int = 0o644) -> bool:
@@ -114,23 +115,26 @@ class Machine:
         if os.path.isfile(real) and not os.path.islink(real) and self.has(path, content):
             os.chmod(real, mode)
             return False
-        os.makedirs(os.path.dirname(real), exist_ok=True)
-        # A name that nothing else has. What is there is of a boot that was killed, and never followed if it is a link.
-        draft = f'{real}.systemvm-draft'
-        if os.path.lexists(draft):
-            os.unlink(draft)
-        try:
+
+        def make(draft: str) -> None:
             # Nobody else may read it meanwhile, whatever its mode will be.
             with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), 'wb') as file:
                 os.fchmod(file.fileno(), mode)
                 file.write(content)
-            os.rename(draft, real)
-        except OSError:
-            # A full disk gets its room back.
-            if os.path.lexists(draft):
-                os.unlink(draft)
-            raise
+                file.flush()
+                # Otherwise a host that loses power may leave the name without the content.
+                os.fsync(file.fileno())
+
+        put_in_place(real, make)
         return True
+
+    def identify(self, path: str) -> str:
+        """Tells one state of a file from the next; empty if there is no file."""
+        try:
+            found = os.stat(self.path(path))
+        except OSError:
+            return ''
+        return f'{found.st_ino} {found.st_size} {found.st_mtime_ns}'
 
     def remove(self, path: str) -> None:
         if self.exists(path):
@@ -141,10 +145,25 @@ class Machine:
         shutil.rmtree(self.path(path), ignore_errors=True)
 
     def link(self, path: str, target: str) -> None:
-        """Leaves a symbolic link."""
+        """Leaves a symbolic link in place of whatever file or link is there."""
         real = self.path(path)
         if os.path.islink(real) and os.readlink(real) == target:
             return
-        self.remove(path)
-        os.makedirs(os.path.dirname(real), exist_ok=True)
-        os.symlink(target, real)
+        put_in_place(real, lambda draft: os.symlink(target, draft))
+
+
+def put_in_place(real: str, make: Callable[[str], None]) -> None:
+    """Makes a file or a link under a name that nothing else has, then gives it its own."""
+    os.makedirs(os.path.dirname(real), exist_ok=True)
+    draft = f'{real}.systemvm-draft'
+    # A boot that was killed left it. It may be a link, which is never followed.
+    if os.path.lexists(draft):
+        os.unlink(draft)
+    try:
+        make(draft)
+        os.rename(draft, real)
+    except OSError:
+        # A full disk gets its room back.
+        if os.path.lexists(draft):
+            os.unlink(draft)
+        raise

@@ -18,11 +18,10 @@ PRIVATE = tuple(ipaddress.ip_network(text) for text in ('10.0.0.0/8', '172.16.0.
 
 HEADER = '# Written at boot from what CloudStack handed over.\n'
 
-
-# Tables that CloudStack routes the private cloud's static routes by.
+# Tables for the static routes of a VPC.
 VPC_TABLES = ('static_route', 'static_route_back')
 
-# What each interface's packets may be long, by the argument that says so. `mtu` is the storage network's alone.
+# The argument with each interface's MTU. `mtu` is for the storage network only.
 MTUS = {'eth0': 'privateMtu', 'eth2': 'publicMtu', 'eth3': 'mtu'}
 
 
@@ -32,16 +31,16 @@ class Route(NamedTuple):
 
 
 class Interface(NamedTuple):
-    """One interface. With neither an address nor DHCP it is for CloudStack to configure."""
+    """One interface. CloudStack configures it if it has neither an address nor DHCP."""
 
     name: str
     ipv4: ipaddress.IPv4Interface | None = None
     ipv6: ipaddress.IPv6Interface | None = None
-    # Asks a DHCP server instead.
+    # Whether it asks a DHCP server instead.
     is_dynamic: bool = False
     # Whether boot brings it up.
     is_automatic: bool = False
-    # Whether IPv6 is for it, though the address comes later.
+    # Whether it gets IPv6, even if the address comes later.
     has_ipv6: bool = False
     mtu: int | None = None
     gateway: Address | None = None
@@ -49,12 +48,12 @@ class Interface(NamedTuple):
     routes: tuple[Route, ...] = ()
     # Networks that are routed by CloudStack's own tables.
     routed: tuple[Network, ...] = ()
-    # Neighbors that are called once it is up.
+    # Neighbors that are pinged once it is up.
     called: tuple[Address, ...] = ()
 
 
 def plan_interfaces(arguments: Arguments, role: Role) -> list[Interface]:
-    """The interfaces that the arguments describe, in order. None means that the machine keeps what it has."""
+    """The interfaces that the arguments describe, in order. If there are none, the machine keeps what it has."""
     names = [
         name for name in named_interfaces(arguments) if role.interfaces is None or name in role.interfaces
     ]
@@ -85,7 +84,7 @@ def plan_interface(arguments: Arguments, role: Role, name: str) -> Interface | N
     if (ipv4 is not None and ipv4.version != 4) or (ipv6 is not None and ipv6.version != 6):
         arguments.complain(f'ignoring {name}: an address of the other kind')
         return None
-    # A node asks where nobody has told it; of others CloudStack always knows the first, which it logs in through.
+    # A node asks for what it was not told. Of any other, CloudStack always knows eth0, which it logs in through.
     is_dynamic = (arguments.text('bootproto') == 'dhcp' and name != 'eth0') or (role.is_node and ipv4 is None)
     if ipv4 is None and ipv6 is None and not is_dynamic:
         return None
@@ -95,7 +94,7 @@ def plan_interface(arguments: Arguments, role: Role, name: str) -> Interface | N
         ipv4=None if is_dynamic else ipv4,
         ipv6=ipv6,
         is_dynamic=is_dynamic,
-        # A redundant router's public side is up only on the one of the pair that serves.
+        # The public side is up only on the active router of a redundant pair.
         is_automatic=not (is_redundant(arguments) and name == 'eth2'),
         has_ipv6=ipv6 is not None or (name == 'eth0' and arguments.address('guestgw6') is not None),
         mtu=arguments.number(MTUS[name], 576, 65535) if name in MTUS else None,
@@ -111,7 +110,7 @@ def with_gateway(one: Interface, arguments: Arguments) -> Interface:
 
 
 def plan_spares(arguments: Arguments, role: Role, first: int) -> list[Interface]:
-    """The public interfaces that Hyper-V attaches at once, since it cannot later; CloudStack gives them addresses."""
+    """The public interfaces that Hyper-V attaches in advance, since it cannot later; CloudStack gives them addresses."""
     count = arguments.number('extra_pubnics', 0, 16) if role.name == 'router' else None
     return [Interface(f'eth{number}') for number in range(first, first + (count or 0))]
 
@@ -121,20 +120,20 @@ def of_version(address: Address | None, version: int) -> Address | None:
 
 
 def add_routes(interfaces: list[Interface], arguments: Arguments) -> list[Interface]:
-    """Puts the routes to CloudStack's own networks on the interface that the local gateway is a neighbour of."""
+    """Puts the routes to CloudStack's own networks on the interface that the local gateway is a neighbor of."""
     gateway = of_version(arguments.address('localgw'), 4)
     if gateway is None:
         return interfaces
     networks: list[Network] = [network for network in arguments.networks('mgmtcidr') if network.version == 4]
     public = next((one.ipv4 for one in interfaces if one.name == 'eth2' and one.ipv4 is not None), None)
-    # Behind a private public network these routes would hide the other half of it.
+    # If the public network is itself private, these routes would hide the rest of it.
     is_system = arguments.text('type') in ('consoleproxy', 'secstorage')
     if is_system and public is not None and not any(public.ip in private for private in PRIVATE):
         networks.extend(PRIVATE)
     for index, interface in enumerate(interfaces):
         if interface.ipv4 is None or gateway not in interface.ipv4.network:
             continue
-        # A route to a network that is attached would replace the attachment itself.
+        # A route to an attached network would replace the direct one.
         attached = [one.ipv4.network for one in interfaces if one.ipv4 is not None]
         wanted = sorted({network for network in networks if network not in attached})
         routes = tuple(Route(network, gateway) for network in wanted)
@@ -148,7 +147,7 @@ def render_interfaces(interfaces: list[Interface]) -> str:
     automatic = ' '.join(['lo', *(one.name for one in interfaces if one.is_automatic)])
     stanzas = [f'auto {automatic}', 'iface lo inet loopback']
     for one in interfaces:
-        # The image has IPv6 off until a network has it.
+        # IPv6 is off in the image until a network has it.
         with_ipv6 = (
             [f'pre-up echo 0 >/proc/sys/net/ipv6/conf/{one.name}/disable_ipv6'] if one.has_ipv6 else []
         )
@@ -156,7 +155,7 @@ def render_interfaces(interfaces: list[Interface]) -> str:
             stanzas.append(stanza(f'iface {one.name} inet dhcp', {}))
         elif one.ipv4 is not None:
             options = {'address': one.ipv4, 'gateway': one.gateway, 'mtu': one.mtu}
-            # A route that fails, as one does whose gateway is away, does not take the interface down with it.
+            # A route that fails, for instance because its gateway is down, does not take the interface down with it.
             up = [f'up ip route replace {to} via {via} dev {one.name} || :' for to, via in one.routes]
             up += [
                 f'up ip rule add from {of} table {table} || :' for of in one.routed for table in VPC_TABLES
@@ -166,21 +165,21 @@ def render_interfaces(interfaces: list[Interface]) -> str:
         elif one.ipv6 is None:
             stanzas.append(stanza(f'iface {one.name} inet manual', {}))
         if one.ipv6 is not None:
-            # Nobody else can have an address that CloudStack has given out; and services bind to it at once.
+            # CloudStack gives an address out once, and services bind to it at once: no duplicate address detection.
             options = {'address': one.ipv6, 'gateway': one.gateway6, 'dad-attempts': 0}
-            # A router takes no advertisements, unless it is told to all the same.
+            # The kernel of a machine that forwards accepts advertisements only with the value 2.
             options['accept_ra'] = 2 if one.name == 'eth2' and one.gateway6 is None else 0
             stanzas.append(stanza(f'iface {one.name} inet6 static', options, with_ipv6))
     return HEADER + 'source /etc/network/interfaces.d/*\n\n' + '\n\n'.join(stanzas) + '\n'
 
 
-def stanza(title: str, options: dict, lines: list[str] | None = None) -> str:
+def stanza(title: str, options: dict[str, object], lines: list[str] | None = None) -> str:
     rows = [f'{name} {value}' for name, value in options.items() if value is not None]
     return '\n'.join([title, *(f'  {row}' for row in rows + (lines or []))])
 
 
 def render_resolver(arguments: Arguments) -> str:
-    """The text of /etc/resolv.conf: the internal servers before the external ones, IPv6 last. Empty without any."""
+    """The text of /etc/resolv.conf: internal servers before external ones, IPv6 last. Empty without servers."""
     names = ('internaldns1', 'internaldns2', 'dns1', 'dns2', 'ip6dns1', 'ip6dns2')
     servers = [arguments.address(name) for name in names]
     found = list(dict.fromkeys(server for server in servers if server is not None))
@@ -194,7 +193,7 @@ def render_resolver(arguments: Arguments) -> str:
 def render_hosts(name: str, domain: str, address: Address | None, served: Sequence[Address] = ()) -> str:
     """The text of /etc/hosts. A name without an address of its own still resolves.
 
-    `served` are the addresses by which guests find their user data.
+    `served` are the addresses at which guests find their user data.
     """
     names = f'{name}.{domain} {name}' if domain else name
     lines = [
@@ -209,7 +208,7 @@ def render_hosts(name: str, domain: str, address: Address | None, served: Sequen
 
 
 def with_calls(interfaces: list[Interface], arguments: Arguments) -> list[Interface]:
-    """Has each interface call its gateways: a switch of VMware learns of a card from what it sends."""
+    """Has each interface ping its gateways: VMware's switches learn about a card from what it sends."""
     local = of_version(arguments.address('localgw'), 4)
     return [
         one._replace(
@@ -236,7 +235,7 @@ def configure_network(
     resolver = render_resolver(arguments)
     if resolver:
         machine.write('/etc/resolv.conf', resolver)
-        # What dnsmasq asks in turn, and CloudStack's programs write anew.
+        # The servers that dnsmasq asks; CloudStack's programs rewrite it.
         servers = [line for line in resolver.splitlines() if line.startswith('nameserver ')]
         machine.write('/etc/dnsmasq-resolv.conf', HEADER + '\n'.join(servers) + '\n')
     return interfaces

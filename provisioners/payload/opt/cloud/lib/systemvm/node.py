@@ -1,6 +1,6 @@
-"""Kubernetes nodes and shared file systems: machines of a user, which cloud-init makes of this image.
+"""Kubernetes nodes and shared file systems: users' machines, which cloud-init sets up from this image.
 
-CloudStack copies nothing into them, and does not log in.
+CloudStack copies nothing into them and does not log in.
 """
 
 from __future__ import annotations
@@ -17,19 +17,19 @@ SSHD = ('/etc/ssh/sshd_config', '/etc/ssh/sshd_config.d/systemvm.conf')
 CLOUD_INIT_OFF = '/etc/cloud/cloud-init.disabled'
 POLICY = '/etc/cloud/ds-identify.cfg'
 SOURCES = '/etc/cloud/cloud.cfg.d/cloudstack.cfg'
-# User data leave it behind: the machine is what it was to become.
+# User data leaves it behind once the machine is set up.
 SUCCESS = '/home/cloud/success'
 
 STAGES = ('cloud-init.service', 'cloud-config.service', 'cloud-final.service')
 
 
 def configure_node(machine: Machine, role: Role) -> None:
-    """All that comes before the network."""
+    """Configures everything that comes before the network."""
     if not role.is_node:
         return
     use_legacy_tables(machine)
     open_ordinary_ssh(machine)
-    # The management server's key is of no use here, and whoever has it has no business here.
+    # The management server does not log in here, so its key must not let anyone in.
     machine.write(KEYS, '', mode=0o600)
     if role.name == 'cksnode':
         machine.must_run('passwd', '--quiet', '--lock', 'root')
@@ -42,7 +42,7 @@ def configure_node(machine: Machine, role: Role) -> None:
 
 
 def use_legacy_tables(machine: Machine) -> None:
-    """What Kubernetes' network plug-ins write into, on every release that CloudStack can deploy."""
+    """Kubernetes' network plug-ins use the legacy tables, in every release that CloudStack can deploy."""
     for name in ('iptables', 'ip6tables', 'arptables', 'ebtables'):
         program = f'/usr/sbin/{name}-legacy'
         if machine.exists(program):
@@ -57,7 +57,7 @@ def open_ordinary_ssh(machine: Machine) -> None:
 
 
 def stop_swapping(machine: Machine) -> None:
-    """The kubelet refuses to run beside swap, whether it is there already or comes late."""
+    """The kubelet refuses to run with swap, whether it is already on or comes late."""
     table = machine.read('/etc/fstab')
     without = re.sub(r'^(?!#)(?=\S+\s+\S+\s+swap\s)', '#', table, flags=re.M)
     if machine.write('/etc/fstab', without):
@@ -68,18 +68,18 @@ def stop_swapping(machine: Machine) -> None:
 def turn_cloud_init_on(machine: Machine) -> None:
     machine.remove(CLOUD_INIT_OFF)
     machine.write(POLICY, 'policy: enabled\n')
-    # In one line, as CloudStack's own programs edit it.
+    # On one line, as CloudStack's own programs expect it.
     sources = "datasource_list: ['ConfigDrive', 'CloudStack']"
     text = re.sub(r'^datasource_list: .*$', sources, machine.read(SOURCES), flags=re.M)
     machine.write(SOURCES, text if sources in text else f'{sources}\n{text}')
 
 
 def start_node(machine: Machine, role: Role) -> None:
-    """What wants a network: the lease by which cloud-init finds its data, and cloud-init, once in a machine's life."""
+    """Starts what needs a network: the DHCP lease that tells cloud-init where its data is, and cloud-init, once."""
     if not role.is_node:
         return
-    # Also where the address is known already: what counts is the lease's file, which says who serves this network. The client
-    # stays, as it would take the interface's addresses away with itself.
+    # Also if the address is already known: the lease's file says who serves this network. The client keeps running, because
+    # it would take the interface's addresses with it.
     if not re.search(r'^iface eth0 inet dhcp$', machine.read('/etc/network/interfaces'), flags=re.M):
         code, output = machine.run('dhclient', '-1', 'eth0', timeout_seconds=90)
         if code != 0:

@@ -1,6 +1,6 @@
-"""CloudStack's own scripts, which its host copies in over SSH at every start: waited for, and let take over.
+"""CloudStack's own scripts, which its host copies in over SSH at every start: waits for them and lets them take over.
 
-With them the machine is CloudStack's: at every later boot its units run, and none of this package.
+From then on the machine is CloudStack's: at every later boot its units run, and nothing of this package.
 """
 
 from __future__ import annotations
@@ -32,30 +32,30 @@ PROGRAMS = '/usr/local/cloud/systemvm'
 BOOTSTRAP = '/opt/cloud/bin/setup/bootstrap.sh'
 TIMER = '/etc/systemd/system/logrotate.timer.d'
 
-# From the last of these files on CloudStack boots the machine, so they are written when everything else is done. In this
-# order: as long as early-config is ours, a machine that was killed between two of them is configured, and patched again.
+# Once the last of these files is there, CloudStack boots the machine, so they are written when everything else is done.
+# In this order: while early-config is ours, a machine killed between two of them is configured and patched again.
 UNITS = tuple(
     f'etc/systemd/system/cloud-{phase}.service' for phase in ('postinit', 'preinit', 'early-config')
 )
-# Theirs answers after four minutes, whether or not the machine is up: not before it is theirs.
+# Theirs answers after four minutes whether or not the machine is up, so it must not be there before the machine is theirs.
 VERSION = 'opt/cloud/bin/get_template_version.sh'
-# Once the host finds it, it asks for certificates: not before bootstrap.sh has unpacked the agent that they are for.
+# Once the host finds it, it asks for certificates: bootstrap.sh must have unpacked the agent that they are for.
 PATCHED = 'opt/cloud/bin/patched.sh'
 
 LAST = (VERSION, PATCHED, *UNITS)
 
-# As long as CloudStack's scripts wait for it themselves.
+# How long CloudStack's own scripts wait.
 WAIT_SECONDS = 120
-# A copy that goes on is waited for, but a boot has its limit.
+# A copy under way is waited for, but not forever.
 COPYING_SECONDS = 60
 LONGEST_WAIT_SECONDS = 420
 POLL_SECONDS = 1.0
 
 # They run CloudStack's agent, which comes as the second file.
 WITH_AGENT = ('consoleproxy', 'secstorage')
-# Nothing is ever copied to these: what the image has is all that they get.
+# Nothing is ever copied to these: the image has all they get.
 NEVER_PATCHED = ('cksnode', 'sharedfsvm')
-# Unpacked, the agent may leave so much of the disk.
+# What the unpacked agent must leave free.
 SPARE_BYTES = 256 << 20
 
 SECRETS = ('authorized_key', 'keystore_password', 'privatekey', 'router_password', 'userdata', 'vmpassword')
@@ -73,14 +73,14 @@ def wait_seconds(arguments: Arguments) -> int:
 
 
 class Awaited(NamedTuple):
-    """The archive, or why there is none; neither where nobody copied anything."""
+    """The archive, or why there is none; neither if nothing was copied."""
 
     archive: Archive | None = None
     refusal: str = ''
 
 
 def await_archive(machine: Machine, limit_seconds: float, needs_agent: bool) -> Awaited:
-    """Waits until both files are copied as a whole. A bad one is told once, and the next copy is waited for."""
+    """Waits until both files are copied completely. A bad one is reported once, and the next copy is waited for."""
     began = machine.monotonic()
     seen: list[str] = []
     refused: list[str] = []
@@ -88,7 +88,7 @@ def await_archive(machine: Machine, limit_seconds: float, needs_agent: bool) -> 
     moved = began
     while True:
         now = machine.monotonic()
-        found = [identify(machine, path) for path in (SCRIPTS, AGENT)]
+        found = [machine.identify(path) for path in (SCRIPTS, AGENT)]
         if found != seen:
             moved = now if any(found) else moved
             seen = found
@@ -102,25 +102,16 @@ def await_archive(machine: Machine, limit_seconds: float, needs_agent: bool) -> 
                 if needs_agent:
                     check_agent(machine)
                 # The next copy may have begun meanwhile.
-                if found == [identify(machine, path) for path in (SCRIPTS, AGENT)]:
+                if found == [machine.identify(path) for path in (SCRIPTS, AGENT)]:
                     return Awaited(archive)
             except Refused as error:
                 refused, refusal = found, str(error)
                 machine.log(f'refusing what was copied in: {refusal}; waiting for the next copy')
         is_copying = any(found) and found != refused and now - moved < COPYING_SECONDS
         if now - began >= (LONGEST_WAIT_SECONDS if is_copying or refusal else limit_seconds):
-            # Half a copy is not the same as nobody who copies.
+            # Half a copy is not the same as none.
             return Awaited(refusal=refusal or ('the copy did not come to its end' if any(found) else ''))
         machine.sleep(POLL_SECONDS)
-
-
-def identify(machine: Machine, path: str) -> str:
-    """What tells one state of a file from the next; empty where there is none."""
-    try:
-        found = os.stat(machine.path(path))
-    except OSError:
-        return ''
-    return f'{found.st_ino} {found.st_size} {found.st_mtime_ns}'
 
 
 def is_anything_written(machine: Machine) -> bool:
@@ -128,7 +119,7 @@ def is_anything_written(machine: Machine) -> bool:
 
 
 def check_agent(machine: Machine) -> None:
-    """Reads all of it: a copy over an older one that stopped has the old one's end, and bootstrap.sh never asks unzip."""
+    """Reads all of it: half a copy over an older file ends as that one did, and bootstrap.sh ignores unzip's verdict."""
     if not machine.exists(AGENT):
         raise Refused(f'{AGENT} is missing')
     try:
@@ -158,7 +149,7 @@ def check_entries(machine: Machine, entries: list[zipfile.ZipInfo]) -> None:
 
 
 def install(machine: Machine, archive: Archive, arguments: Arguments, control: str, address: str) -> None:
-    """Lays the scripts over the system and runs their bootstrap. Killed anywhere, the next boot begins anew.
+    """Lays the scripts over the system and runs their bootstrap. If this is killed anywhere, the next boot starts over.
 
     `control` is the interface that CloudStack logs in through, and `address` its own; each may be empty.
     """
@@ -177,25 +168,25 @@ def install(machine: Machine, archive: Archive, arguments: Arguments, control: s
 
 
 def adopt_firewall(machine: Machine, kind: str, control: str) -> None:
-    """The rules that the role's script edits and postinit loads; CloudStack writes them before the scripts come."""
-    # A DHCP server's are a router's.
+    """Leaves the rules that the role's script edits and postinit loads; CloudStack's host writes them before the scripts come."""
+    # A DHCP server uses a router's.
     template = machine.read(f'{FOLDER}/iptables-{"router" if kind == "dhcpsrvr" else kind}')
     if template:
         machine.write(RULES, render_rules(template, control) if control else template, mode=0o640)
-    # Theirs for IPv6 are tables of nft's, beside which these would go on to drop what those accept.
+    # Their IPv6 rules are nft tables; these would still drop what those accept.
     machine.remove(RULES6)
     machine.must_run('nft', '-f', '-', text='table ip6 filter\ndelete table ip6 filter\n')
 
 
 def hand_over(machine: Machine, archive: Archive, kind: str) -> None:
     """Lets CloudStack boot the machine from now on."""
-    # What this package would add to the settings of CloudStack's scripts.
+    # Settings of ours that CloudStack's scripts do not expect.
     for path in (SETTINGS, PRESET):
         machine.remove(path)
-    # Theirs say in the timer itself how often logs are rotated.
+    # Theirs set the interval in the timer itself.
     machine.remove_tree(TIMER)
-    # What was checked and run, and not what is in the inbox by now. Only now, so that a machine whose bootstrap failed does
-    # not say that it has these scripts.
+    # The archive that was checked and run, not what is in the inbox by now. Only now, so that a machine whose bootstrap
+    # failed does not claim to have these scripts.
     machine.write_bytes(KEPT, archive.packed)
     machine.write(SIGNATURE, f'{archive.sha512}\n')
     for path in (SCRIPTS, AGENT):
@@ -210,12 +201,12 @@ def hand_over(machine: Machine, archive: Archive, kind: str) -> None:
 
 
 def redact(text: str, arguments: Arguments) -> str:
-    """Their scripts say each command, with what it was told: whole, cut at the `=` that ends base64, or in quotes."""
+    """Their scripts print each command with its arguments: whole, cut at the `=` that ends base64, or quoted."""
     values = [arguments.text(name) for name in SECRETS]
     forms = {form for value in values for form in (value, value.partition('=')[0], value.replace("'", "'\\''"))}
-    # Between the characters that a shell may write in another way.
+    # And the parts between characters that a shell may quote.
     forms |= {word for value in values for word in re.findall(r'[A-Za-z0-9+/_-]{4,}', value)}
-    # The longest first: one may be a part of another.
+    # Longest first: one may be part of another.
     for form in sorted(forms - {''}, key=len, reverse=True):
         text = text.replace(form, '…')
     return text

@@ -12,16 +12,16 @@ class Role(NamedTuple):
     name: str
     # Enabled and started; all units of other rows are disabled.
     units: tuple[str, ...]
-    # What CloudStack calls its services: it restarts them by these names when it patches a machine that is up.
+    # CloudStack's names for its services: it restarts them by these when it patches a running machine.
     services: tuple[str, ...] = ()
-    # The interface that the default route goes through: the first of them that has an address.
+    # Interface of the default route: the first of these that has an address.
     gateway: tuple[str, ...] = ('eth0',)
-    # The interface whose address belongs to the host name, likewise.
+    # Interface whose address the host name gets, likewise.
     own: tuple[str, ...] = ('eth0',)
-    # The interface that CloudStack logs in through, and the one on VMware and Hyper-V; empty for any.
+    # Interface that CloudStack logs in through, and the one on VMware and Hyper-V; empty for any.
     control: str = 'eth1'
     control_elsewhere: str = 'eth1'
-    # The only interfaces that are configured at boot, where CloudStack attaches the others later.
+    # The only interfaces configured at boot, if CloudStack attaches the others later.
     interfaces: tuple[str, ...] | None = None
     forwards: bool = False
     # Serves addresses and names to its network.
@@ -30,7 +30,7 @@ class Role(NamedTuple):
     takes_uploads: bool = False
     # Has CloudStack's agent.
     has_agent: bool = False
-    # A machine of a user: CloudStack copies nothing into it, and cloud-init makes of it what it is to be.
+    # A user's machine: CloudStack copies nothing into it, and cloud-init sets it up.
     is_node: bool = False
 
 
@@ -85,13 +85,13 @@ ROLES = {
     )
 }
 
-# Nothing was handed over, or a type that this image does not know: a machine to log in to, and nothing else.
+# Nothing was handed over, or a type that this image does not know: one can log in, and that is all.
 DEFAULT = Role('default', ())
 
-# The two halves of a redundant pair find out between them who serves; CloudStack brings their configuration, starts
-# conntrackd, and the services of the half that won.
+# The two routers of a redundant pair decide which is active. CloudStack brings their configuration, and starts conntrackd
+# and the active router's services.
 REDUNDANT_UNIT = 'keepalived.service'
-# Whoever advertises an IPv6 network has it; not the half of a pair, before it has won.
+# Only the router that serves an IPv6 network may advertise it, so one of a pair does not until it is active.
 ADVERTISING_UNIT = 'radvd.service'
 MANAGED_UNITS = tuple(
     sorted(
@@ -106,7 +106,7 @@ SERVICES = tuple(dict.fromkeys(name for role in ROLES.values() for name in role.
 
 
 def role_of(arguments: Arguments) -> Role:
-    """The row that the arguments ask for, as they change it."""
+    """The row that the arguments ask for, with their changes."""
     name = arguments.text('type')
     role = ROLES.get(name, DEFAULT)
     if role is DEFAULT and name:
@@ -138,7 +138,7 @@ def control_interface(role: Role, family: str, arguments: Arguments) -> str:
 
 
 def likely_control(arguments: Arguments) -> str:
-    """The interface that CloudStack would come through to a machine of which nothing else is known.
+    """The interface through which CloudStack would reach a machine of which nothing else is known.
 
     On KVM and XenServer it is link-local; on VMware and Hyper-V it is the management network's, where `localgw` is.
     """

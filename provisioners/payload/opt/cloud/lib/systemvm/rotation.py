@@ -10,7 +10,7 @@ from .network import HEADER
 
 # Read after the image's own, which says hourly.
 PATH = '/etc/systemd/system/logrotate.timer.d/role.conf'
-# What CloudStack lets its operators say: a word, or hours, minutes and seconds.
+# What CloudStack's setting allows: a word, or hours, minutes and seconds.
 FREQUENCY = re.compile(r'(?i:hourly|daily|monthly)|(\*|[0-9]{2})(:(\*|[0-9]{2})){2}')
 
 

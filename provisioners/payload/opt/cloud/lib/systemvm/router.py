@@ -1,4 +1,4 @@
-"""What routers have of their own: dnsmasq, which serves addresses and names, and tables of routes."""
+"""What only routers have: dnsmasq, which serves addresses and names, and named routing tables."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from .network import VPC_TABLES, Interface, of_version
 from .roles import Role, is_redundant
 
 TEMPLATE = '/etc/dnsmasq.conf.tmpl'
-# CloudStack writes these when machines come and go; dnsmasq wants them to be there.
 # CloudStack's name for a network that was given none.
 DOMAIN = 'cloudnine.internal'
+# CloudStack writes these when machines come and go; dnsmasq does not start without them.
 FILES = ('/etc/dhcphosts.txt', '/etc/dhcpopts.txt')
 
 
 def router_address(arguments: Arguments, role: Role, own: Address) -> Address | None:
-    """The gateway that guests are told: the pair's common one, or another machine, or this one."""
+    """The gateway that guests are told to use: the pair's shared address, another machine, or this one."""
     if role.name == 'dhcpsrvr':
         if arguments.text('defaultroute') == 'false':
             return None
@@ -26,7 +26,7 @@ def router_address(arguments: Arguments, role: Role, own: Address) -> Address | 
 
 
 def common_address(arguments: Arguments, own: Address) -> Address:
-    """The address by which guests know a pair of routers, whichever of the two serves; or this one's own."""
+    """The address that a pair of routers shares, whichever of the two is active; or this one's own."""
     common = of_version(arguments.address('guestgw'), 4) if is_redundant(arguments) else None
     return common or own
 
@@ -34,10 +34,10 @@ def common_address(arguments: Arguments, own: Address) -> Address:
 def render_dnsmasq(
     template: str, arguments: Arguments, role: Role, guest: Interface | None, mtu: int | None
 ) -> str:
-    """The text of /etc/dnsmasq.conf; without a guest network, as a private cloud's router begins, of names alone."""
+    """The text of /etc/dnsmasq.conf. Without a guest network, as a VPC router starts, it only serves names."""
     domain = arguments.host_name('domain') or DOMAIN
     lines = [f'domain={domain}', f'local=/{domain}/']
-    # Somebody else's servers are asked by the guests themselves.
+    # Guests ask external servers themselves.
     if arguments.flag('useextdns'):
         lines.append('port=0')
     search = arguments.host_names('dnssearchorder')
@@ -64,7 +64,7 @@ def lines_of_ipv4(arguments: Arguments, role: Role, address: IPv4Interface) -> l
     return [
         f'listen-address={own}',
         f'dhcp-range={first},static,{address.netmask}',
-        # An option without a value is not sent, which dnsmasq would do of its own accord.
+        # Without a value the option is not sent, as dnsmasq otherwise does by itself.
         f'dhcp-option=option:router,{router}' if router else 'dhcp-option=3',
         f'dhcp-option=6,{",".join(names)}',
     ]
@@ -75,13 +75,13 @@ def lines_of_ipv6(arguments: Arguments, own: Address) -> list[str]:
     return [
         f'dhcp-range={own},static',
         f'dhcp-option=option6:dns-server,{",".join(f"[{name}]" for name in names)}',
-        # Some networks' machines go by the servers of another one.
+        # Machines on some networks use the servers of another one.
         'dhcp-option=tag:nondefault6,option6:dns-server',
     ]
 
 
 def name_servers(arguments: Arguments, words: tuple[str, ...], version: int, own: Address | str) -> list[str]:
-    """The servers that guests are told: this one first, unless external ones are to be asked alone."""
+    """The name servers that guests are told: this one first, unless only external ones are to be asked."""
     external = [str(server) for word in words if (server := of_version(arguments.address(word), version))]
     return external if arguments.flag('useextdns') and external else [str(own), *external]
 
@@ -94,7 +94,7 @@ def configure_dnsmasq(
     for path in FILES:
         if not machine.exists(path):
             machine.write(path, '')
-    # dhcp_release is there: leases end when CloudStack says so.
+    # dhcp_release is installed: leases end when CloudStack says so.
     machine.write('/var/cache/cloud/dnsmasq_managed_lease', '1\n')
     guest = next((one for one in interfaces if one.name == 'eth0'), None) if role.serves_dhcp else None
     if role.serves_dhcp and guest is None:
@@ -106,7 +106,7 @@ def configure_dnsmasq(
 
 
 def configure_tables(machine: Machine, role: Role) -> None:
-    """The tables of routes by name, for CloudStack's routing by interface, and where it keeps public gateways."""
+    """Names the routing tables that CloudStack uses per interface, and makes the file where it keeps public gateways."""
     if not role.forwards or role.is_node:
         return
     tables = machine.read('/etc/iptables/rt_tables_init')

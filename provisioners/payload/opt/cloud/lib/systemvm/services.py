@@ -1,4 +1,4 @@
-"""Which services run: the role's, and none of another role's."""
+"""Which services run: the role's, and no other role's."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ def render_preset(units: list[str], role: Role) -> str:
 
 
 def configure_services(machine: Machine, role: Role) -> None:
-    """Enables and disables by one process. `enable` itself would run update-rc.d for each unit."""
+    """Enables and disables with one process. `systemctl enable` would run update-rc.d for each unit."""
     units = [unit for unit in MANAGED_UNITS if has_unit(machine, unit)]
     if machine.write(PRESET, render_preset(units, role)):
         machine.must_run('systemctl', '--quiet', '--no-reload', 'preset', *units)
-    # By these CloudStack knows what to restart, and what not to start.
+    # These tell CloudStack what to restart, and what not to start.
     machine.write(ENABLED, ' '.join(role.services) + '\n')
     machine.write(DISABLED, ' '.join(name for name in SERVICES if name not in role.services) + '\n')
     if role.has_agent:
@@ -34,7 +34,7 @@ def configure_services(machine: Machine, role: Role) -> None:
 
 
 def start_services(machine: Machine, role: Role, arguments: Arguments) -> None:
-    """Starts the role's units and waits for them. What is up already, as on later boots, costs nothing."""
+    """Starts the role's units and waits for them. Units that are already up, as on later boots, cost nothing."""
     units = [unit for unit in role.units if has_unit(machine, unit)] + password_units(role, arguments)
     if not units:
         return
@@ -43,6 +43,6 @@ def start_services(machine: Machine, role: Role, arguments: Arguments) -> None:
 
 
 def password_units(role: Role, arguments: Arguments) -> list[str]:
-    """The guests' passwords, at the address that is their gateway. Which of a pair has it, CloudStack finds out."""
+    """Serves guests their passwords at their gateway's address. For a pair, CloudStack starts it on the active router."""
     guest = arguments.interface('eth0ip', 'eth0mask') if role.serves_dhcp else None
     return [] if guest is None or is_redundant(arguments) else [f'cloud-password-server@{guest.ip}.service']

@@ -1,4 +1,4 @@
-"""A way of boot arguments into the guest, and what comes out of it."""
+"""Where boot arguments come from, and what is found there."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from .machine import Machine
 
 
 class Handover(NamedTuple):
-    """What was handed over: the arguments, and the management server's key where that comes separately."""
+    """What was handed over: the arguments, and the management server's key if it comes separately."""
 
     source: str
     text: str
@@ -16,10 +16,10 @@ class Handover(NamedTuple):
 
 
 class Source:
-    """A way of the arguments into the guest. `poll` never blocks for long and returns nothing until it has all."""
+    """One place to look for arguments. `poll` never blocks for long and returns nothing until it has all of them."""
 
     name = ''
-    # Those that start a program are not asked ten times a second.
+    # Sources that start a program are not polled ten times a second.
     interval_seconds = 0.0
 
     def __init__(self, machine: Machine) -> None:
@@ -29,7 +29,7 @@ class Source:
         raise NotImplementedError
 
     def close(self) -> None:
-        """Gives back what the source holds."""
+        """Releases what the source holds."""
 
     def found(self, text: str, public_key: str = '') -> Handover | None:
         text = text.replace('\0', '').strip()

@@ -1,4 +1,4 @@
-"""What an operator has a system VM do beside its role: user data of cloud-init, which come among the boot arguments."""
+"""What an operator has a system VM do besides its role: user data for cloud-init, which arrives as a boot argument."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ LIMIT_BYTES = 1 << 20
 STAGES = (('init', '--local'), ('init',), ('modules', '--mode=config'), ('modules', '--mode=final'))
 STAGE_SECONDS = 300
 
-# Only what runs or writes something: the network, the names and the accounts are CloudStack's.
+# Only modules that run or write something: the network, names and accounts are CloudStack's.
 SETTINGS = """\
 # Written at boot, for the user data that CloudStack handed over.
 datasource_list: ['NoCloud']
@@ -40,7 +40,7 @@ cloud_final_modules:
 
 
 def decode(text: str) -> bytes:
-    """What was packed: gzip in base64. A small text may unpack to more than the machine has memory for."""
+    """Unpacks gzip in base64, up to a limit: a small text may unpack to more than fits into memory."""
     packed = binascii.a2b_base64(text, strict_mode=True)
     unpacker = zlib.decompressobj(zlib.MAX_WBITS | 16)
     try:
@@ -53,7 +53,7 @@ def decode(text: str) -> bytes:
 
 
 def run_user_data(machine: Machine, arguments: Arguments) -> None:
-    """Runs cloud-init on them, stage by stage. What fails is the operator's, and keeps no machine from its role."""
+    """Runs cloud-init on it, stage by stage. A failure is the operator's, and keeps no machine from its role."""
     text = arguments.text('userdata')
     if text == '':
         return

@@ -1,8 +1,9 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { createServer, type Server } from 'node:http'
+import { createServer, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { gzipSync } from 'node:zlib'
 import picocolors from 'picocolors'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { renderDoctor } from '../../../src/cli/views/doctor.ts'
@@ -76,15 +77,16 @@ describe('the doctor', () => {
 describe('the mirrors', () => {
   let server: Server
   let asked: string[]
+  let respond: (answer: ServerResponse) => void
   let images: readonly (Pick<HostImage, 'suite' | 'arch'> & Required<Pick<HostImage, 'mirror'>>)[]
 
   beforeEach(async () => {
     asked = []
     server = createServer((incoming, answer) => {
       asked.push(incoming.url ?? '')
-      answer.statusCode = 404
-      answer.end()
+      respond(answer)
     })
+    respond = (answer) => answer.writeHead(404).end()
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
     const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
     const keyring = join(folder, 'archive.gpg')
@@ -132,6 +134,13 @@ describe('the mirrors', () => {
     expect(asked).toEqual([])
     const keyrings = report.checks.filter((check) => check.title === 'keyring')
     expect(keyrings).toMatchObject([{ status: 'fault', found: expect.stringContaining('none.gpg') }])
+  })
+
+  it('are at fault when they pack their answers', async () => {
+    respond = (answer) => answer.writeHead(200, { 'content-encoding': 'gzip' }).end(gzipSync('a release'))
+    const report = await diagnose({ ...input, images })
+    const said = report.checks.filter(({ status }) => status === 'fault').map(({ found }) => found)
+    expect(said.join('\n')).toContain('with the encoding "gzip", which was not asked for')
   })
 })
 
@@ -321,7 +330,7 @@ describe('the report', () => {
     )
   })
 
-  it('is the same text in colour', () => {
+  it('is the same text in color', () => {
     const colored = renderDoctor(report, picocolors.createColors(true))
     expect(colored).toContain('\u001b[31m✖\u001b[39m disk space')
     // biome-ignore lint/suspicious/noControlCharactersInRegex: the escape sequences are what is taken out

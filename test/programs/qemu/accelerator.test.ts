@@ -59,7 +59,7 @@ describe.skipIf(process.arch !== 'x64')('KVM (skipped where the host is not x64)
     expect(choice).toMatchObject(tcg)
     expect(choice.reason).toContain('hangs')
     expect(choice.reason).toContain('Probing EDD')
-  }, 10_000)
+  })
 
   it('is given up when QEMU fails, with what it says', async () => {
     qemu('echo "qemu: failed to initialize kvm: Device or resource busy" >&2; exit 1')
@@ -183,5 +183,4 @@ it.skipIf(realQemu === undefined)(
     if (choice.accelerator === 'kvm') expect(choice).toMatchObject({ cpu: 'host', proven: true })
     else expect(choice.reason).toMatch(/there is no|not writable|unproven|hangs|does not boot|cannot make/)
   },
-  20_000,
 )

@@ -1,0 +1,28 @@
+/**
+ * Unit tests start no program: one that does fails with its name, also where it takes the failure for an answer. Resolving a
+ * pipeline asks a shell about its scripts; here they are shell.
+ */
+
+import childProcess, { ChildProcess } from 'node:child_process'
+import { syncBuiltinESMExports } from 'node:module'
+import { afterEach, expect, vi } from 'vitest'
+
+vi.mock('../../src/config/shell-syntax.ts', () => ({ faultsOfShell: async () => new Map() }))
+
+const started: string[] = []
+
+function refuse(program: unknown): never {
+  const test = expect.getState().currentTestName ?? 'a test file'
+  const refusal = `"${test}" starts ${String(program)}: a test that starts programs belongs in test/programs`
+  started.push(refusal)
+  throw new Error(refusal)
+}
+
+// All of Node's asynchronous functions go through this one, which its types leave out.
+Object.assign(ChildProcess.prototype, { spawn: ({ file }: { readonly file: string }) => refuse(file) })
+Object.assign(childProcess, { execFileSync: refuse, execSync: refuse, spawnSync: refuse })
+syncBuiltinESMExports()
+
+afterEach(() => {
+  expect(started.splice(0)).toEqual([])
+})
