@@ -3,7 +3,8 @@
  * These need no build first: `exports --disk FILE` exports an existing disk, and with `--incumbent` also runs CloudStack's
  * own sequence; `share --layers OUT` shares the layers of an existing build; `start` times the start of the program, `page` how
  * long the page of a report takes to be made and, in Chromium, to be seen, and `refusals` how long it takes to refuse bad input;
- * `store` sweeps and prunes a large store. Everything else works in its own folder, from the packages that earlier builds have
+ * `store` sweeps and prunes a large store; `release --before COMMIT` verifies a release with this program and with that of another
+ * commit. Everything else works in its own folder, from the packages that earlier builds have
  * downloaded.
  */
 
@@ -20,6 +21,7 @@ import { measureExports } from './exports.ts'
 import { median } from './median.ts'
 import { timePage } from './page.ts'
 import { measureRefusals } from './refusals.ts'
+import { measureRelease } from './release.ts'
 import { measureSharing } from './share.ts'
 import { readHolds, timeLargeStore, timePlanning } from './store-jobs.ts'
 
@@ -42,6 +44,8 @@ const { positionals: wanted, values: given } = parseArgs({
   options: {
     disk: { type: 'string' },
     layers: { type: 'string' },
+    before: { type: 'string' },
+    'content-mib': { type: 'string', default: '256' },
     rounds: { type: 'string', default: '3' },
     incumbent: { type: 'boolean', default: false },
   },
@@ -85,15 +89,22 @@ async function findDisk(): Promise<string> {
 const measurements: Measurement[] = []
 let exports: string | undefined
 let sharing: string | undefined
+let release: string | undefined
 try {
   if (has('start')) await measureStart()
   if (has('refusals'))
     for (const refusal of await measureRefusals(program, out, 5)) measurements.push({ ...refusal, parts: [] })
   if (has('page')) await measurePage()
-  const alone = new Set(['start', 'store', 'refusals', 'page'])
+  const alone = new Set(['start', 'store', 'refusals', 'page', 'release'])
   const needsBuilds = wanted.length === 0 || wanted.some((job) => !alone.has(job))
   if (needsBuilds && given.disk === undefined && given.layers === undefined) await measureBuilds()
   if (has('store')) await measureStore()
+  // Of everything else there is nothing to be compared with.
+  if (given.before !== undefined)
+    release = await measureRelease(join(out, 'release'), {
+      ...{ project, before: given.before, rounds: Number(given.rounds) },
+      contentMiB: Number(given['content-mib']),
+    })
   const how = { rounds: Number(given.rounds), hasIncumbent: given.incumbent }
   if (has('share')) sharing = await measureSharing(program, given.layers ?? out, Number(given.rounds))
   if (has('exports') && given.layers === undefined)
@@ -159,7 +170,7 @@ async function measureBuilds(): Promise<void> {
   }
 }
 
-for (const text of [exports, sharing]) if (text !== undefined) console.log(text)
+for (const text of [exports, sharing, release]) if (text !== undefined) console.log(text)
 if (measurements.length > 0) console.log()
 console.log(
   formatTable(

@@ -16,8 +16,8 @@ export const pathBelow = z
   .max(4096)
   .regex(/^(?![-/])(?!(.*\/)?\.\.?(\/|$))[^\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]+$/u)
 
-/** The colors of views. Others could hide text. */
-const colors = '\\u001b\\[(?:0|1|2|3[0-79]|22)m'
+/** The colors of views. Others could hide text, as black does on most terminals. */
+const colors = '\\u001b\\[(?:0|1|2|3[1-69]|22)m'
 
 const shown = new RegExp(`${colors}|[\\p{Cc}\\p{Cf}\\p{Cs}\\p{Zl}\\p{Zp}]`, 'gu')
 

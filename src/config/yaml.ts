@@ -21,11 +21,17 @@ export type Span = readonly [from: number, to: number]
 export function parseYaml(text: string, mostCharacters: number): Document {
   if (text.length > mostCharacters)
     throw new Error(`it has ${text.length} characters, and at most ${mostCharacters} are read`)
-  // The library compares each key with each other one to find those that are there twice.
-  const document = parseDocument(text, { uniqueKeys: false, prettyErrors: false })
+  const document = parseDocument(text, {
+    // The library compares each key with each other one to find those that are there twice.
+    uniqueKeys: false,
+    prettyErrors: false,
+    // A list as a key would be a warning that Node.js prints, with the list as it is.
+    stringKeys: true,
+  })
   const fail = (message: string, span: Span) => new YamlError(message, placesOf(text)(span))
   const [error] = document.errors
-  if (error !== undefined) throw fail(error.message, error.pos)
+  if (error !== undefined)
+    throw fail(error.code === 'NON_STRING_KEY' ? 'a key must be a text' : error.message, error.pos)
   visit(document, {
     Map: (_key, { items }) => {
       const names = new Set<string>()

@@ -29,7 +29,8 @@ const setPackage = z.strictObject({
   version: z.string().regex(/^[A-Za-z0-9.+:~-]+$/),
   architecture: z.string().regex(/^[a-z0-9-]+$/),
   sha256: digest,
-  sizeBytes: z.int().min(1),
+  /** The format has ten digits for it. */
+  sizeBytes: z.int().min(1).max(9_999_999_999),
   /** Where Debian had it when the set was made. */
   url: lineOf(2000),
 })
@@ -113,11 +114,21 @@ export async function openPackageSet(folder: string, signal: AbortSignal): Promi
     folder,
     [...debs].flatMap(([name, one]) => (names.includes(name) ? [] : [one])),
   )
-  await someAtATime([...debs], async ([name, one]) => {
-    const found = await sha256File(join(folder, name), signal)
-    if (found !== one.sha256) throw damaged(join(folder, name), one.sha256, found)
+  await someAtATime([...debs], async ([name, { sizeBytes, sha256: expected }]) => {
+    const file = join(folder, name)
+    // One with holes may be of any size, and takes hours to read.
+    const { size } = await lstat(file)
+    if (size !== sizeBytes) throw damaged(file, `it has ${size} bytes, expected ${sizeBytes}`)
+    const found = await sha256File(file, signal)
+    if (found !== expected) throw damaged(file, `sha256 ${found}, expected ${expected}`)
   })
   return { folder, sha256: sha256(text), content, source: sourceIn(folder, content) }
+}
+
+/** Sizes of the packages in a set by file name, as its list has them; none for a folder without such a list. */
+export async function readSetSizes(folder: string): Promise<ReadonlyMap<string, number>> {
+  const { content } = await readSet(folder).catch(() => ({ content: undefined }))
+  return new Map(content?.packages.map((one) => [debOf(one), one.sizeBytes]))
 }
 
 /** @throws PipelineError `packages-missing` if a list of what is missing is not empty */
@@ -176,14 +187,15 @@ function sourceIn(folder: string, { archives }: SetContent): ArchiveSource {
         throw unfitSet(folder, `it has no ${suite} (${arch}) of ${url}; it has ${has.join(', ')}`)
       const file = join(folder, releaseFileOf(archive.sha256))
       const bytes = await readRegular(file, mostReleaseBytes)
-      if (sha256(bytes) !== archive.sha256) throw damaged(file, archive.sha256, sha256(bytes))
+      if (sha256(bytes) !== archive.sha256)
+        throw damaged(file, `sha256 ${sha256(bytes)}, expected ${archive.sha256}`)
       return bytes
     },
     index: async (expected) => {
       if (!archives.some(({ indexes }) => indexes.includes(expected))) return undefined
       const file = join(folder, indexFileOf(expected))
       const bytes = await gunzip(await readRegular(file, mostIndexBytes), mostIndexBytes, file)
-      if (sha256(bytes) !== expected) throw damaged(file, expected, sha256(bytes))
+      if (sha256(bytes) !== expected) throw damaged(file, `sha256 ${sha256(bytes)}, expected ${expected}`)
       return bytes
     },
   }
@@ -194,9 +206,9 @@ function unreadable(folder: string, why: string): PipelineError {
   return refusal('packages-unreadable', `${folder} is no package set: ${why}`, hint)
 }
 
-function damaged(file: string, expected: string, found: string): PipelineError {
+function damaged(file: string, why: string): PipelineError {
   const hint = 'the file was changed, or damaged on its way: copy the set again.'
-  const message = `${file} is not the file of its package set: sha256 ${found}, expected ${expected}`
+  const message = `${file} is not the file of its package set: ${why}`
   return refusal('packages-damaged', message, hint)
 }
 

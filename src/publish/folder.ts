@@ -4,6 +4,7 @@ import { createHash } from 'node:crypto'
 import { constants } from 'node:fs'
 import { type FileHandle, lstat, open, rename, rm, stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
+import { exitCodes, PipelineError } from '../errors.ts'
 import { flush, makeFolder } from '../host/files.ts'
 import { sha256File } from '../host/hash-file.ts'
 import { openToRead, readRegularText } from '../host/regular-file.ts'
@@ -24,25 +25,55 @@ export function folderDestination(folder: string): Destination {
     label: folder,
     async compare({ name, sizeBytes, sha256 }, signal) {
       const path = join(folder, name)
+      await requireFree(folder, name)
       const found = await unlessMissing(path, () => stat(path))
       if (found === undefined) return 'nothing'
-      if (!found.isFile() || found.size !== sizeBytes) return 'another'
+      if (found.size !== sizeBytes) return 'another'
       return (await sha256File(path, signal)) === sha256 ? 'the same' : 'another'
     },
     readText: (name) =>
       unlessMissing(join(folder, name), () => readRegularText(join(folder, name), mostTextBytes)),
     async put(file, onBytes, signal) {
       const path = join(folder, file.name)
+      await requireFree(folder, file.name)
       await makeFolder(dirname(path))
       await copyOn(file, `${path}.part`, onBytes, signal)
       await rename(`${path}.part`, path)
       await flush(dirname(path))
     },
-    remove: (name) => rm(join(folder, name), { force: true }),
+    async remove(name) {
+      await requireFree(folder, name)
+      await rm(join(folder, name), { force: true })
+    },
   }
 }
 
 // --- internal ---
+
+/**
+ * Requires that a file can take its place: what is there already may be a file, or a link in place of one.
+ * @throws PipelineError `published-already` for a folder, whose content nobody has published, and for one that leads elsewhere
+ */
+async function requireFree(folder: string, name: string): Promise<void> {
+  const path = join(folder, name)
+  for (const one of [path, `${path}.part`]) {
+    const found = await unlessMissing(one, () => stat(one))
+    if (found !== undefined && !found.isFile()) throw inTheWay(one, 'it is not a file')
+  }
+  const above = dirname(path)
+  if (above === folder) return
+  const found = await unlessMissing(above, () => lstat(above))
+  if (found !== undefined && !found.isDirectory()) throw inTheWay(above, 'it is not a folder of its own')
+}
+
+function inTheWay(path: string, why: string): PipelineError {
+  return new PipelineError({
+    code: 'published-already',
+    message: `${path} is in the way: ${why}`,
+    hint: 'move it away, or publish elsewhere. Nothing was changed there.',
+    exitCode: exitCodes.badInput,
+  })
+}
 
 /**
  * Completes a partial copy. What it has already is read again, since nothing else knows whether it is the file's beginning.
@@ -55,9 +86,9 @@ async function copyOn(
   signal: AbortSignal,
 ): Promise<void> {
   const found = await lstat(partial).catch(() => undefined)
-  // A link, or whatever else is no copy of ours: nothing is written where that leads.
+  // A link, or a file that is no copy of ours: nothing is written where that leads.
   const isOurs = found?.isFile() === true && found.nlink === 1 && found.size <= sizeBytes
-  if (found !== undefined && !isOurs) await rm(partial, { recursive: true })
+  if (found !== undefined && !isOurs) await rm(partial)
   const { O_RDWR, O_CREAT, O_NOFOLLOW } = constants
   const from = await openToRead(path)
   const to = await open(partial, O_RDWR | O_CREAT | O_NOFOLLOW, 0o644)

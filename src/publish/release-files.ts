@@ -8,6 +8,7 @@ import { computeChecksums } from '../export/checksums.ts'
 import { nowhere } from '../export/metadata.ts'
 import { parseChecksums } from '../host/checksum-list.ts'
 import { readRegularText } from '../host/regular-file.ts'
+import { findOddSizes } from '../release/file-sizes.ts'
 import { type ReleaseRecord, readReleaseRecord, releaseFiles, unlistedFiles } from '../release/record.ts'
 import { listReleaseFolder } from '../release/release-folder.ts'
 import { mostTextBytes, type SentFile } from './destination.ts'
@@ -51,6 +52,8 @@ export async function readReleaseFiles(
     await readRegularText(join(folder, checksums.sha256), mostTextBytes).catch(() => ''),
   )
   const names = await namesOf(folder, listed)
+  for (const [name, fault] of await findOddSizes(folder, names, record))
+    throw damaged(folder, `${name} ${fault}`)
   const files: SentFile[] = []
   for (const name of names) {
     const path = join(folder, name)

@@ -4,24 +4,31 @@ import { join } from 'node:path'
 import { type Checksums, computeChecksums } from '../export/checksums.ts'
 import { registeredAlgorithm } from '../export/registration.ts'
 import { someAtATime } from '../host/some-at-a-time.ts'
-import type { ReleaseImage, ReleaseRecord } from './record.ts'
+import { findOddSizes } from './file-sizes.ts'
+import type { Blame, ReleaseImage, ReleaseRecord } from './record.ts'
 
-/** Checksums by file name. */
+/** Of a file that is not read. */
+const unread: Checksums = { md5: '', sha256: '', sha512: '' }
+
+/** Checksums by file name; those of a file that is blamed for its size are empty. */
 export async function computeReleaseChecksums(
   folder: string,
   names: readonly string[],
   record: ReleaseRecord | undefined,
+  blame: Blame,
   signal: AbortSignal,
 ): Promise<ReadonlyMap<string, Checksums>> {
+  const odd = await findOddSizes(folder, names, record)
+  for (const [name, fault] of odd) blame(name, `it ${fault}`)
   const known = new Map(
     record === undefined || registeredAlgorithm(record) === 'md5'
       ? []
       : record.variants.flatMap(({ files }) => files.map((file) => [file.file, file] as const)),
   )
-  const checksums = await someAtATime(
-    names,
-    async (name) => [name, await computeFileChecksums(join(folder, name), known.get(name), signal)] as const,
-  )
+  const checksums = await someAtATime(names, async (name) => {
+    if (odd.has(name)) return [name, unread] as const
+    return [name, await computeFileChecksums(join(folder, name), known.get(name), signal)] as const
+  })
   return new Map(checksums)
 }
 

@@ -24,6 +24,7 @@ import { linkOrCopy } from '../host/files.ts'
 import { sha256File } from '../host/hash-file.ts'
 import { outFolderAt } from '../host/out-folder.ts'
 import { someAtATime } from '../host/some-at-a-time.ts'
+import { sizeIfThere } from '../host/unless-missing.ts'
 import { findWorkFolder } from '../host/work-folder.ts'
 import { type AptList, entryKey, readAptLists } from '../provenance/apt-lists.ts'
 import { layersUpTo } from '../store/chain.ts'
@@ -148,7 +149,9 @@ async function copyPackages(
   await someAtATime(packages, async (one) => {
     const to = join(folder, debOf(one))
     const kept = join(cache, debOf(one))
-    const isKept = (await sha256File(kept, signal).catch(() => undefined)) === one.sha256
+    const isKept = await sizeIfThere(kept)
+      .then(async (found) => found === one.sizeBytes && (await sha256File(kept, signal)) === one.sha256)
+      .catch(() => false)
     signal.throwIfAborted()
     try {
       if (isKept) await linkOrCopy(kept, to, signal)

@@ -8,6 +8,7 @@ import { parseChecksums } from '../host/checksum-list.ts'
 import { stampOf, temporaryName } from '../host/files.ts'
 import { sha256File } from '../host/hash-file.ts'
 import { readRegularText } from '../host/regular-file.ts'
+import { findOddSizes } from './file-sizes.ts'
 import {
   filesOf,
   findReleaseRecord,
@@ -63,7 +64,10 @@ export async function requireReplaceable(
     throw notARelease(folder, `it has no ${releaseFiles.record} of a release`)
   const [other] = [...others, ...files.filter((name) => !isOwn(name, own))]
   if (other !== undefined) throw notARelease(folder, `it also has ${other}`)
+  const odd = await findOddSizes(folder, files, await findReleaseRecord(folder))
   for (const name of files) {
+    const size = odd.get(name)
+    if (size !== undefined) throw notARelease(folder, `${name} ${size}`)
     if (own !== undefined && !(await isAsReleased(folder, name, own, { signal, sound })))
       throw notARelease(folder, `${name} is not what ${releaseFiles.checksums.sha256} lists`)
   }

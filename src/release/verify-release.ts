@@ -52,7 +52,7 @@ export async function verifyRelease(request: ReleaseVerifyRequest): Promise<Rele
   const { files: names, others } = await listReleaseFolder(folder)
   for (const name of others) blame(name, 'it is not a file')
   onStep(`checksums of ${names.length} files`)
-  const checksums = await computeReleaseChecksums(folder, names, record, signal)
+  const checksums = await computeReleaseChecksums(folder, names, record, blame, signal)
   const statement = await readStatement(folder)
   if (record === undefined) blame(releaseFiles.record, 'it cannot be read')
   compareWithStatement(statement, checksums, blame)

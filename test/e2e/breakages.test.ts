@@ -18,7 +18,7 @@ import { guestSlots } from '../../src/verify/guest-slots.ts'
 import { openImageFiles } from '../../src/verify/open-image-files.ts'
 import { verifyImage } from '../../src/verify/verify-image.ts'
 import { copyLastImage, type Offsets, outFolder } from '../support/last-image.ts'
-import { pathOfTools } from '../support/tools.ts'
+import { pathOfTools } from '../support/path-of-tools.ts'
 
 const env = { PATH: pathOfTools, LC_ALL: 'C' }
 const signal = new AbortController().signal

@@ -14,7 +14,7 @@ import { parseFstab } from '../../src/disk/fstab.ts'
 import { createScratchFolder, type ScratchFolder } from '../../src/host/scratch-folder.ts'
 import { chooseAccelerator } from '../../src/qemu/accelerator.ts'
 import { copyLastImage, type Offsets, outFolder } from '../support/last-image.ts'
-import { pathOfTools } from '../support/tools.ts'
+import { pathOfTools } from '../support/path-of-tools.ts'
 import { bootRouter, type Host, makeHost, type Router } from './router.ts'
 
 const env = { PATH: pathOfTools, LC_ALL: 'C' }

@@ -3,7 +3,8 @@
 import { execFileSync, spawnSync } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { type Content, noise, words } from '../support/disks.ts'
-import { describeUnless, pathOfTools, reasonToSkip } from '../support/tools.ts'
+import { pathOfTools } from '../support/path-of-tools.ts'
+import { describeUnless, reasonToSkip } from '../support/tools.ts'
 
 /** `describe` for a judge. Each of `wanted` is what has to be there, and whether it is; in CI all of it has to be. */
 export function describeJudge(

@@ -1,6 +1,7 @@
 /** What a build leaves in its output folder, without building: the tiny pipeline with a disk that has little but a dpkg. */
 
 import { execFileSync } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
 import { mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { loadPipeline } from '../../src/config/load.ts'
@@ -28,19 +29,21 @@ export interface BuiltOptions {
   readonly over?: Partial<Report>
   readonly verified?: boolean
   readonly recorded?: boolean
+  /** Of bytes that do not pack, in a file of the disk. @default 0 */
+  readonly contentMiB?: number
 }
 
 const samplePackages = { dpkg: '1.22.21', libc6: '2.41-12', 'linux-image-6.12.1-amd64': '6.12.1-1' }
 
 /** By default, a clean build that passed its verification. */
 export async function makeBuilt(folder: string, options: BuiltOptions = {}): Promise<void> {
-  const { packages = samplePackages, over = {}, verified = true, recorded = true } = options
+  const { packages = samplePackages, over = {}, verified = true, recorded = true, contentMiB = 0 } = options
   const overrides = [{ source: 'test', values: { targets: ['kvm', 'raw'] } }]
   const { images } = await loadPipeline(tinyPipeline, overrides)
   const image = images[0] as ResolvedImage
   const { stages, final } = await planImage(image, openStore('/nonexistent'))
   const key = final?.key ?? ''
-  const [kvm, raw] = makeFiles(folder, packages)
+  const [kvm, raw] = makeFiles(folder, packages, contentMiB)
   const results = [
     await describe(kvm, 'kvm', 'qcow2', folder, key),
     await describe(raw, 'raw', 'raw', folder, key),
@@ -74,7 +77,11 @@ function write(path: string, value: unknown): void {
   writeFileSync(path, JSON.stringify(value))
 }
 
-function makeFiles(folder: string, packages: Readonly<Record<string, string>>): readonly [string, string] {
+function makeFiles(
+  folder: string,
+  packages: Readonly<Record<string, string>>,
+  contentMiB: number,
+): readonly [string, string] {
   const paragraphs = Object.entries(packages).map(
     ([name, version]) =>
       `Package: ${name}\nStatus: install ok installed\nArchitecture: amd64\nVersion: ${version}\n`,
@@ -83,14 +90,15 @@ function makeFiles(folder: string, packages: Readonly<Record<string, string>>): 
   const tree = makeTree(join(work, 'tree'), {
     'etc/fstab': 'LABEL=root / ext4 defaults 0 1\n',
     'var/lib/dpkg/status': `${paragraphs.join('\n')}\n`,
+    ...(contentMiB > 0 && { content: randomBytes(contentMiB * 2 ** 20) }),
   })
-  makeFilesystem(join(work, 'root'), { type: 'ext4', sizeMiB: 10, from: tree, label: 'root' })
+  const sizeMiB = 10 + Math.ceil(contentMiB * 1.1)
+  makeFilesystem(join(work, 'root'), { type: 'ext4', sizeMiB, from: tree, label: 'root' })
   const images = join(folder, 'images')
   mkdirSync(images, { recursive: true })
   const [kvm, raw] = [join(images, 'tiny-1.0-x86_64-kvm.qcow2'), join(images, 'tiny-1.0-x86_64-ovm.raw')]
-  makeDisk(raw, 14, 'label: dos\nunit: sectors\n1 : start=2048, size=20480, type=83, bootable\n', {
-    2048: join(work, 'root'),
-  })
+  const table = `label: dos\nunit: sectors\n1 : start=2048, size=${sizeMiB * 2048}, type=83, bootable\n`
+  makeDisk(raw, sizeMiB + 4, table, { 2048: join(work, 'root') })
   execFileSync('qemu-img', ['convert', '-O', 'qcow2', raw, kvm])
   return [kvm, raw]
 }
@@ -109,7 +117,7 @@ async function describe(
     path: file.slice(folder.length + 1),
     sizeBytes: size,
     allocatedBytes: blocks * 512,
-    virtualSizeBytes: 14 * 2 ** 20,
+    virtualSizeBytes: statSync(join(folder, 'images', 'tiny-1.0-x86_64-ovm.raw')).size,
     ...(await computeChecksums(file, new AbortController().signal)),
     build_time: 1,
     madeFrom,

@@ -15,7 +15,7 @@ import {
   writeSync,
 } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { pathOfTools } from './tools.ts'
+import { pathOfTools } from './path-of-tools.ts'
 
 const env = { ...process.env, PATH: pathOfTools, LC_ALL: 'C', E2FSPROGS_FAKE_TIME: '1700000000' }
 const mibBytes = 1024 * 1024

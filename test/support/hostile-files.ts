@@ -160,4 +160,5 @@ export const beginnings = [
   'ü\u0301😀',
   "it's",
   'line\nbreak',
+  'x\n::warning::',
 ] as const

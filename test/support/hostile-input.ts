@@ -85,6 +85,7 @@ function faultsOf({ exitCode, said }: Outcome): readonly string[] {
     ...(/this is a bug|^ {4}at /m.test(said) ? ['it calls itself a bug'] : []),
     ...(said.includes(secret) ? ['it shows a secret'] : []),
     ...(exitCode !== 0 && said.trim() === '' ? ['it fails without a word'] : []),
+    ...(/^[^\S\n]*::|##\[/m.test(said) ? ['it gives a CI system an order'] : []),
     // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what must not get through
     ...(/[\u0000-\u0008\u000b-\u001a\u001c-\u001f\u202e]/.test(said)
       ? ['it lets control characters through']

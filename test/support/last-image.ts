@@ -3,7 +3,7 @@
 import { fileURLToPath } from 'node:url'
 import { execa } from 'execa'
 import { readReport, systemvmImage } from '../e2e/program.ts'
-import { pathOfTools } from './tools.ts'
+import { pathOfTools } from './path-of-tools.ts'
 
 /** The user's own output folder, so that an image that was just built is not built again. */
 export const outFolder = fileURLToPath(new URL('../../out', import.meta.url))

@@ -33,8 +33,13 @@ export async function writeRelease(
   mkdirSync(folder)
   const record = makeSampleRelease(3)
   const named = images ?? { 'systemvmtemplate-4.22.0-bookworm-kvm.qcow2': bytesOf('kvm', 100) }
+  const variants = record.variants.map((variant) => ({
+    ...variant,
+    files: variant.files.map((one) => ({ ...one, sizeBytes: named[one.file]?.length ?? one.sizeBytes })),
+  }))
+  const described = { ...record, variants, name: name ?? record.name, release, exceptions: [] }
   const texts = {
-    [releaseFiles.record]: JSON.stringify({ ...record, name: name ?? record.name, release, exceptions: [] }),
+    [releaseFiles.record]: JSON.stringify(described),
     [releaseFiles.notes]: '# Notes\n',
     [releaseFiles.metadata]: metadata ?? '[default]\nversion = 4.22.0.0\n',
     [releaseFiles.statement]: '{}',

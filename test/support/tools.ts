@@ -1,13 +1,9 @@
 /** Programs of the host that judge what we wrote. */
 
 import { existsSync } from 'node:fs'
-import { delimiter, join } from 'node:path'
+import { join } from 'node:path'
 import { describe } from 'vitest'
-
-const folders = [...(process.env.PATH ?? '').split(delimiter), '/usr/sbin', '/sbin']
-
-/** `PATH` with the folders of root's programs, which users' leaves out. */
-export const pathOfTools = folders.join(delimiter)
+import { toolFolders } from './path-of-tools.ts'
 
 /** `describe`, or skipped with the reason beside its title: what this host lacks. */
 export function describeUnless(reason: string | undefined, title: string, define: () => void): void {
@@ -25,6 +21,6 @@ export function reasonToSkip(missing: readonly string[]): string | undefined {
 
 /** `describe` for tests that need programs. */
 export function describeWith(programs: readonly string[], title: string, define: () => void): void {
-  const missing = programs.filter((name) => !folders.some((folder) => existsSync(join(folder, name))))
+  const missing = programs.filter((name) => !toolFolders.some((folder) => existsSync(join(folder, name))))
   describeUnless(reasonToSkip(missing), title, define)
 }

@@ -22,7 +22,8 @@ describe('a text for a terminal or a log', () => {
   it('has colors only where there may be any, and never hides', () => {
     expect(disarm('\u001b[31mred\u001b[39m', true)).toBe('\u001b[31mred\u001b[39m')
     expect(disarm('\u001b[31mred\u001b[39m', false)).toBe('\\u001b[31mred\\u001b[39m')
-    expect(disarm('\u001b[8mhidden', true)).toBe('\\u001b[8mhidden')
+    for (const hiding of ['8', '30', '37'])
+      expect(disarm(`\u001b[${hiding}mhidden`, true)).toBe(`\\u001b[${hiding}mhidden`)
   })
 
   it.each([

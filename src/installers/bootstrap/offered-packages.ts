@@ -3,12 +3,17 @@
  * alone, so that here the digests are compared first.
  */
 
-import { readdir, rename, rm } from 'node:fs/promises'
+import { readdir, rename, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { ResolvedImage } from '../../config/resolved.ts'
 import { archivesOf } from '../../debian/archives.ts'
 import { debOf, type PackageSet } from '../../debian/package-set.ts'
-import { describeStanza, fetchPackageIndex, stanzasOf } from '../../debian/packages-index.ts'
+import {
+  describeStanza,
+  fetchPackageIndex,
+  type ListedPackage,
+  stanzasOf,
+} from '../../debian/packages-index.ts'
 import type { VerifyOptions } from '../../debian/release.ts'
 import { PipelineError } from '../../errors.ts'
 import { linkOrCopy, makeTemporaryFolder } from '../../host/files.ts'
@@ -42,14 +47,19 @@ export async function offerPackages(request: OfferRequest): Promise<OfferedPacka
   const folder = await makeTemporaryFolder(packageCache)
   try {
     const names = (await namesIn(packageCache)).filter(isPackage)
-    const digests = names.length === 0 ? new Map() : await readDigests(names, request)
+    const listed: ReadonlyMap<string, ListedPackage> =
+      names.length === 0 ? new Map() : await findListed(names, request)
     await someAtATime(names, async (name) => {
-      const expected = digests.get(name)
+      const expected = listed.get(name)
       const file = join(packageCache, name)
       // A newer version has taken its place, or another suite has it.
       if (expected === undefined) return
-      const found = await sha256File(file, request.signal)
-      if (found === expected) return linkOrCopy(file, join(folder, name), request.signal)
+      const found = await stat(file).catch(() => undefined)
+      if (found?.isFile() !== true) return onNote(`${name} in ${packageCache} is not a file, and is not used`)
+      // Before its digest: one with holes may be so long that reading it takes hours.
+      const isListed =
+        found.size === expected.size && (await sha256File(file, request.signal)) === expected.sha256
+      if (isListed) return linkOrCopy(file, join(folder, name), request.signal)
       await rm(file, { force: true })
       onNote(`${name} in ${packageCache} is not the package that the signed index lists, and is removed`)
     })
@@ -67,7 +77,7 @@ async function offerSet(
   { folder: set, content, source }: PackageSet,
   { image, packageCache, signal }: OfferRequest,
 ): Promise<OfferedPackages> {
-  const signed = await listDigests(image, new Set(content.packages.map(({ name }) => name)), {
+  const signed = await listPackages(image, new Set(content.packages.map(({ name }) => name)), {
     signal,
     source,
   })
@@ -76,7 +86,8 @@ async function offerSet(
   try {
     for (const one of content.packages) {
       const name = debOf(one)
-      if (signed.get(name) === one.sha256) await linkOrCopy(join(set, name), join(folder, name), signal)
+      if (signed.get(name)?.sha256 === one.sha256)
+        await linkOrCopy(join(set, name), join(folder, name), signal)
     }
     return { folder, close }
   } catch (error) {
@@ -90,14 +101,14 @@ function isPackage(name: string): boolean {
   return /^[a-z0-9][\w.+~%-]*_[\w.+~%-]+_[a-z0-9-]+\.deb$/.test(name)
 }
 
-/** SHA-256 by file name; empty if the indexes cannot be had, which the installation itself then reports better. */
-async function readDigests(
+/** Packages by file name; empty if the indexes cannot be had, which the installation itself then reports better. */
+async function findListed(
   names: readonly string[],
   { image, onNote, signal }: OfferRequest,
-): Promise<ReadonlyMap<string, string>> {
+): Promise<ReadonlyMap<string, ListedPackage>> {
   const packages = new Set(names.map((name) => name.slice(0, name.indexOf('_'))))
   try {
-    return await listDigests(image, packages, { signal })
+    return await listPackages(image, packages, { signal })
   } catch (error) {
     if (!(error instanceof PipelineError)) throw error
     onNote(`cached packages are not used, because nothing proves them: ${error.message}`)
@@ -105,20 +116,20 @@ async function readDigests(
   }
 }
 
-/** SHA-256 of packages by file name, as the image's archives have signed them. */
-async function listDigests(
+/** Packages by file name, as the image's archives have signed them. */
+async function listPackages(
   image: OfferRequest['image'],
   names: ReadonlySet<string>,
   options: VerifyOptions,
-): Promise<ReadonlyMap<string, string>> {
-  const digests = new Map<string, string>()
+): Promise<ReadonlyMap<string, ListedPackage>> {
+  const packages = new Map<string, ListedPackage>()
   for (const archive of archivesOf(image)) {
     for (const fields of stanzasOf(await fetchPackageIndex(archive, options), names)) {
       const listed = describeStanza(fields)
-      if (listed !== undefined) digests.set(listed.archiveName, listed.sha256)
+      if (listed !== undefined) packages.set(listed.archiveName, listed)
     }
   }
-  return digests
+  return packages
 }
 
 async function keepNew(folder: string, packageCache: string): Promise<void> {

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { findListedFile, type ListedPackage } from '../../debian/packages-index.ts'
 import { messageOf } from '../../errors.ts'
 import { sha256File } from '../../host/hash-file.ts'
+import { sizeIfThere } from '../../host/unless-missing.ts'
 
 export interface PackageCacheOptions {
   /** Text of the mirror's verified indexes: only packages listed there are kept. */
@@ -35,12 +36,11 @@ export async function openPackageCache(options: PackageCacheOptions): Promise<Pa
   await mkdir(workFolder, { recursive: true })
   let passing = 0
   const pathOf = ({ archiveName }: ListedPackage) => join(folder, archiveName)
-  const isListed = async (path: string, { sha256 }: ListedPackage) =>
+  const isListed = async (path: string, { sha256, size }: ListedPackage) =>
     // A package that has just arrived is kept even while the proxy closes.
-    sha256File(path).then(
-      (found) => found === sha256,
-      () => false,
-    )
+    sizeIfThere(path)
+      .then(async (found) => found === size && (await sha256File(path)) === sha256)
+      .catch(() => false)
 
   async function* keep(listed: ListedPackage, chunks: AsyncIterable<Uint8Array>) {
     // Two guests may request the same package at once, or one that gave up may retry.

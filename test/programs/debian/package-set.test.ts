@@ -1,6 +1,6 @@
 /** A package set is believed as far as the archives' signatures and its own list go, and no further. */
 
-import { mkdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { mkdirSync, renameSync, rmSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs'
 import { request } from 'node:http'
 import { gzipSync } from 'node:zlib'
 import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest'
@@ -125,6 +125,14 @@ describeWith(['gpg', 'gpgv', 'xz'], 'a package set', () => {
     await expect(open()).rejects.toMatchObject({
       code: 'packages-damaged',
       message: expect.stringContaining(`expected ${sha256(contentOf('nano'))}`),
+    })
+  })
+
+  it('is refused with a file that nobody could read to its end', async () => {
+    truncateSync(deb(), 2 ** 43)
+    await expect(open()).rejects.toMatchObject({
+      code: 'packages-damaged',
+      message: expect.stringContaining(`it has ${2 ** 43} bytes, expected ${contentOf('nano').length}`),
     })
   })
 

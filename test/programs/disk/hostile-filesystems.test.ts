@@ -7,7 +7,8 @@ import { readPackages } from '../../../src/debian/dpkg-status.ts'
 import { type DiskFiles, openDisk } from '../../../src/disk/disk-files.ts'
 import { changeFilesystem, makeFilesystem, makeTree } from '../../support/filesystems.ts'
 import { useFolder } from '../../support/folder.ts'
-import { describeWith, pathOfTools } from '../../support/tools.ts'
+import { pathOfTools } from '../../support/path-of-tools.ts'
+import { describeWith } from '../../support/tools.ts'
 
 const path = useFolder()
 const uuid = '6f1e9a3c-0d5b-4c27-8a4e-3b0f6c1d2e4f'

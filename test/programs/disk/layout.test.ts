@@ -4,7 +4,8 @@ import { describe, expect, it } from 'vitest'
 import type { Disk, Partition } from '../../../src/disk/layout.ts'
 import { placePartitions, renderFstab, renderSfdisk, sectorBytes } from '../../../src/disk/layout.ts'
 import { useFolder } from '../../support/folder.ts'
-import { describeWith, pathOfTools } from '../../support/tools.ts'
+import { pathOfTools } from '../../support/path-of-tools.ts'
+import { describeWith } from '../../support/tools.ts'
 
 const path = useFolder()
 

@@ -17,7 +17,8 @@ import { resolvePipeline } from '../../../src/config/resolve.ts'
 import { placePartitions } from '../../../src/disk/layout.ts'
 import { bootstrapCommand } from '../../../src/installers/bootstrap/command.ts'
 import { useFolder } from '../../support/folder.ts'
-import { describeWith, pathOfTools } from '../../support/tools.ts'
+import { pathOfTools } from '../../support/path-of-tools.ts'
+import { describeWith } from '../../support/tools.ts'
 
 const path = useFolder()
 const here = fileURLToPath(new URL('../../../src/installers/bootstrap/', import.meta.url))

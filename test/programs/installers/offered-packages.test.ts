@@ -1,7 +1,7 @@
 /** Cached packages that mmdebstrap may have, against the signed indexes of a mirror. */
 
 import { execFileSync } from 'node:child_process'
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, readFileSync, truncateSync, writeFileSync } from 'node:fs'
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { gzipSync } from 'node:zlib'
@@ -95,6 +95,21 @@ describeWith(['gpg', 'gpgv'], 'cached packages', () => {
           `${name}.deb in ${path('packages')} is not the package that the signed index lists, and is removed`,
       ),
     )
+  })
+
+  it('that nobody could read to their end are removed, and what is no file is left alone', async () => {
+    for (const [name, content] of Object.entries(genuine))
+      if (name !== 'sudo_1%3a1.9_amd64') keep(name, content)
+    truncateSync(path('packages', 'netbase_6.5_all.deb'), 2 ** 43)
+    execFileSync('mkfifo', [path('packages', 'sudo_1%3a1.9_amd64.deb')])
+    const { folder, close } = await offer()
+    expect(readdirSync(folder)).toEqual(['tzdata_2026a_all.deb'])
+    await close()
+    expect(readdirSync(path('packages')).sort()).toEqual(['sudo_1%3a1.9_amd64.deb', 'tzdata_2026a_all.deb'])
+    expect(notes.sort()).toEqual([
+      `netbase_6.5_all.deb in ${path('packages')} is not the package that the signed index lists, and is removed`,
+      `sudo_1%3a1.9_amd64.deb in ${path('packages')} is not a file, and is not used`,
+    ])
   })
 
   it('are not offered if nothing proves them, and stay', async () => {

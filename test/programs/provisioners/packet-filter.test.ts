@@ -5,7 +5,8 @@ import { readdirSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { expect, it } from 'vitest'
-import { describeWith, pathOfTools } from '../../support/tools.ts'
+import { pathOfTools } from '../../support/path-of-tools.ts'
+import { describeWith } from '../../support/tools.ts'
 
 const run = promisify(execFile)
 const provisioners = fileURLToPath(new URL('../../../provisioners/', import.meta.url))

@@ -167,7 +167,6 @@ describe('publish to a folder', () => {
     writeFileSync(path('theirs'), 'theirs')
     symlinkSync(path('theirs'), published(`${image}.part`))
     writeFileSync(published('metadata.ini.part'), 'something longer than the file, or with another beginning')
-    mkdirSync(published('release.json.part'))
     const { exitCode, stderr } = await bring()
     expect(exitCode, stderr).toBe(0)
     expect(readFileSync(path('theirs'), 'utf8')).toBe('theirs')
@@ -176,12 +175,43 @@ describe('publish to a folder', () => {
   })
 
   it.each([
+    ['a folder with files where a file goes', image, () => mkdirSync(published(image))],
+    ['a folder with files where a copy begins', `${image}.part`, () => mkdirSync(published(`${image}.part`))],
+    [
+      'a link where the package set goes',
+      'packages',
+      () => symlinkSync(path('theirs'), published('packages')),
+    ],
+    ['a file where the package set goes', 'packages', () => writeFileSync(published('packages'), '')],
+  ])('removes and writes nothing in %s, and says what is in the way', async (_what, name, make) => {
+    const packages = { 'packages/packages.json': Buffer.from('{}') }
+    await writeRelease(path('release'), { images: { [image]: bytesOf('kvm', 100), ...packages } })
+    mkdirSync(published(), { recursive: true })
+    mkdirSync(path('theirs'))
+    make()
+    if (statSync(published(name)).isDirectory()) writeFileSync(published(name, 'theirs'), 'theirs')
+    const listing = () =>
+      [path('www'), path('theirs')].map((folder) => readdirSync(folder, { recursive: true }))
+    const before = listing()
+    for (const more of [[], ['--replace']]) {
+      const { exitCode, stderr } = await bring(...more)
+      expect(exitCode, stderr).toBe(2)
+      expect(stderr).toMatch(`${published(name)} is in the way`)
+    }
+    expect(listing()).toEqual(before)
+  })
+
+  it.each([
     [
       'a changed image',
-      () => writeFileSync(path('release', image), 'changed'),
+      () => writeFileSync(path('release', image), bytesOf('changed', 100)),
       /is not what sha256sum\.txt lists/,
     ],
-    ['a shorter image', () => truncateSync(path('release', image), 50), /is not what sha256sum\.txt lists/],
+    [
+      'a shorter image',
+      () => truncateSync(path('release', image), 50),
+      /has 50 bytes, and by the record 100/,
+    ],
     ['another file', () => writeFileSync(path('release', 'more'), ''), /it also has more/],
     ['a folder', () => mkdirSync(path('release', 'more')), /it also has more/],
     ['no list', () => writeFileSync(path('release', 'sha256sum.txt'), ''), /it also has/],

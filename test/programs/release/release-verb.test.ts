@@ -9,6 +9,7 @@ import {
   readdirSync,
   readFileSync,
   rmSync,
+  truncateSync,
   writeFileSync,
 } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -314,6 +315,17 @@ describeWith(programs, 'release verify', () => {
     rmSync(path('release', name))
     expect(await verify(path('release'))).toBe(4)
     expect(text.stdout).toContain(`${name}: it `)
+  })
+
+  it.each(files)('names %s when it is made so long that nobody could read it to its end', async (name) => {
+    copy()
+    truncateSync(path('release', name), 2 ** 43)
+    expect(await verify(path('release'))).toBe(4)
+    expect(text.stdout).toContain(`${name}: it has 8796093022208 bytes, and `)
+    expect(await main(['publish', path('release'), '--to', path('mirror')])).toBe(
+      name === 'release.json' ? 2 : 4,
+    )
+    expect(await release('--to', path('release'))).toBe(2)
   })
 
   it('names a file that is no part of it', async () => {

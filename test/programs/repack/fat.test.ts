@@ -4,7 +4,8 @@ import { expect, it } from 'vitest'
 import { sha256File } from '../../../src/host/hash-file.ts'
 import { makeFat } from '../../../src/repack/fat.ts'
 import { useFolder } from '../../support/folder.ts'
-import { describeWith, pathOfTools } from '../../support/tools.ts'
+import { pathOfTools } from '../../support/path-of-tools.ts'
+import { describeWith } from '../../support/tools.ts'
 
 const path = useFolder()
 const epoch = 1_793_491_200

@@ -788,6 +788,7 @@ describe('a file of overrides', () => {
 
   it.each([
     ['no YAML', 'a: [1,\n', 'not valid YAML'],
+    ['a list as a key', '? ["\\e[2J", x]\n: 1\n', 'a key must be a text\n'],
     ['one key twice', 'hostname: a\nhostname: b\n', 'the key hostname is there twice\n'],
     ['one key twice within another', 'machine:\n  cpus: 1\n  cpus: 2\n', 'the key cpus is there twice'],
     ['more than any pipeline has', `# ${'x'.repeat(2 ** 16)}\n`, 'at most 65536 are read'],

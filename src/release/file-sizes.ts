@@ -1,0 +1,36 @@
+/** What the files of a release may measure: a file with holes costs its sender nothing at any size, and takes hours to read. */
+
+import { stat } from 'node:fs/promises'
+import { join } from 'node:path'
+import { readSetSizes } from '../debian/package-set.ts'
+import { mostIndexBytes } from '../debian/packages-index.ts'
+import { packagesFolder, type ReleaseRecord } from './record.ts'
+
+/** Texts, lists, bills and indexes: nothing else of a release is larger. */
+const mostOtherBytes = mostIndexBytes
+
+/** What is wrong with the sizes of files, by name, as in `has 1 bytes`: images and packages have the size of their record, and others have a limit. */
+export async function findOddSizes(
+  folder: string,
+  names: readonly string[],
+  record: ReleaseRecord | undefined,
+): Promise<ReadonlyMap<string, string>> {
+  const images = record?.variants.flatMap(({ files }) => files) ?? []
+  const packages = names.some((name) => name.startsWith(`${packagesFolder}/`))
+    ? await readSetSizes(join(folder, packagesFolder))
+    : []
+  const expected = new Map([
+    ...images.map(({ file, sizeBytes }) => [file, sizeBytes] as const),
+    ...[...packages].map(([name, sizeBytes]) => [`${packagesFolder}/${name}`, sizeBytes] as const),
+  ])
+  const faults = new Map<string, string>()
+  for (const name of names) {
+    const { size } = await stat(join(folder, name))
+    const wanted = expected.get(name)
+    if (wanted !== undefined && size !== wanted)
+      faults.set(name, `has ${size} bytes, and by the record ${wanted}`)
+    if (wanted === undefined && size > mostOtherBytes)
+      faults.set(name, `has ${size} bytes, and no file of its kind has more than ${mostOtherBytes}`)
+  }
+  return faults
+}
