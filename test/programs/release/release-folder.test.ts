@@ -25,7 +25,7 @@ function recordOf(files: readonly string[]): ReleaseRecord {
   const disk = {
     target: 'kvm',
     format: 'qcow2',
-    sizeBytes: 1,
+    sizeBytes: 3,
     virtualSizeBytes: 1,
     madeFrom: '',
     ...checksums,
