@@ -21,5 +21,8 @@ export const leaveOutField = z.record(name, z.array(pattern))
  */
 export function kernelModules(parent: string, folders: string): string[] {
   const within = parent === '' ? '' : `${parent}/`
-  return folders.split(' ').map((folder) => `*/lib/modules/*/kernel/${within}${folder}/*`)
+  return folders
+    .trim()
+    .split(/\s+/)
+    .map((folder) => `*/lib/modules/*/kernel/${within}${folder}/*`)
 }

@@ -29,6 +29,20 @@ export interface ResolvedStage {
   readonly timeoutSeconds: number
 }
 
+/** What a stage has that needs nothing but its script: the program's own stages, which no pipeline names, add to it. */
+export const plainStage = {
+  settings: {},
+  environment: {},
+  packages: [],
+  leaves: [],
+  files: {},
+  sources: {},
+  fileKinds: {},
+  filesTop: {},
+  network: true,
+  timeoutSeconds: 3600,
+} as const satisfies Partial<ResolvedStage>
+
 /** One image with everything decided: the only configuration that code past `resolve` sees. */
 export interface ResolvedImage extends ImageFacts {
   readonly installer: InstallerName

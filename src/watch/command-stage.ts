@@ -2,14 +2,11 @@
 
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { ResolvedImage, ResolvedStage } from '../config/resolved.ts'
+import { plainStage, type ResolvedImage, type ResolvedStage } from '../config/resolved.ts'
 import { exitCodes, PipelineError } from '../errors.ts'
 
 /** Name of the stage. */
 export const commandStage = 'then'
-
-/** How long a command may take, in seconds. */
-const limitSeconds = 3600
 
 /** Writes the stage's script to `folder`. */
 export async function writeCommand(command: string, folder: string): Promise<string> {
@@ -33,19 +30,5 @@ export function withCommand(image: ResolvedImage, stage: string, script: string)
 }
 
 function stageOf(script: string): ResolvedStage {
-  return {
-    name: commandStage,
-    summary: `the command of --${commandStage}`,
-    script,
-    settings: {},
-    environment: {},
-    packages: [],
-    leaves: [],
-    files: {},
-    sources: {},
-    fileKinds: {},
-    filesTop: {},
-    network: true,
-    timeoutSeconds: limitSeconds,
-  }
+  return { ...plainStage, name: commandStage, summary: `the command of --${commandStage}`, script }
 }

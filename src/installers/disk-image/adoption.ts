@@ -1,7 +1,7 @@
 /** The first stage on an existing disk image: adds what an installer would have left there. */
 
 import { fileURLToPath } from 'node:url'
-import type { ResolvedImage, ResolvedStage } from '../../config/resolved.ts'
+import { plainStage, type ResolvedImage, type ResolvedStage } from '../../config/resolved.ts'
 import { renderSources } from '../../debian/archives.ts'
 import { optionalMounts } from '../../disk/layout.ts'
 import { basePackages, dpkgExcludes, initramfsSettings, initramfsSettingsFile } from '../base-system.ts'
@@ -9,10 +9,10 @@ import { basePackages, dpkgExcludes, initramfsSettings, initramfsSettingsFile } 
 /** @param image without this stage: the packages of all its stages are what is installed */
 export function adoptionStage(image: ResolvedImage): ResolvedStage {
   return {
+    ...plainStage,
     name: 'adopt_disk_image',
     summary: 'what the other stages expect of layer 0',
     script: fileURLToPath(new URL('./adopt_disk_image.sh', import.meta.url)),
-    settings: {},
     environment: {
       PACKAGES: basePackages(image).join(' '),
       SOURCES: renderSources(image),
@@ -24,17 +24,10 @@ export function adoptionStage(image: ResolvedImage): ResolvedStage {
       INITRAMFS_SETTINGS_FILE: initramfsSettingsFile,
       OPTIONAL_MOUNTS: optionalMounts.map(({ where, options }) => `${options} ${where}`).join('\n'),
     },
-    packages: [],
     leaves: [
       '/etc/apt/sources.list.d/debian.sources',
       '/etc/dpkg/dpkg.cfg.d/systemvm',
       initramfsSettingsFile,
     ],
-    files: {},
-    sources: {},
-    fileKinds: {},
-    filesTop: {},
-    network: true,
-    timeoutSeconds: 3600,
   }
 }

@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process'
 import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
-import type { ResolvedStage } from '../../../src/config/resolved.ts'
+import { plainStage, type ResolvedStage } from '../../../src/config/resolved.ts'
 import { makeBuildAgent, renderEnvironment } from '../../../src/stages/agent.ts'
 import { useFolder } from '../../support/folder.ts'
 import { sampleImage } from '../../support/pipelines.ts'
@@ -10,19 +10,10 @@ import { describeWith } from '../../support/tools.ts'
 const path = useFolder()
 
 const stage: ResolvedStage = {
+  ...plainStage,
   name: 'greet',
   summary: 'a greeting',
   script: '/nowhere/greet.sh',
-  settings: {},
-  environment: {},
-  packages: [],
-  leaves: [],
-  files: {},
-  sources: {},
-  fileKinds: {},
-  filesTop: {},
-  network: false,
-  timeoutSeconds: 900,
 }
 
 /** What a script sees, as a shell reads it: variables by name. */
