@@ -5,9 +5,6 @@ import { dirname, join, resolve as resolvePath } from 'node:path'
 import type { Command } from 'commander'
 import type { ResolvedImage } from '../config/resolved.ts'
 import { openPackageSet, type PackageSet, unfitSet } from '../debian/package-set.ts'
-import { reportDifference } from '../diff/report.ts'
-import { withDisks } from '../diff/with-disks.ts'
-import { formatByEnding } from '../disk/disk-format.ts'
 import { exitCodes, PipelineError } from '../errors.ts'
 import { writeDurably } from '../host/files.ts'
 import { describeSource, type Source } from '../host/git.ts'
@@ -47,10 +44,10 @@ import {
   type PipelineOptions,
   pathOf,
 } from './options.ts'
+import { findRebuiltDifference } from './rebuilt-difference.ts'
 import { addUiOption, reportTo, type Terminal, type UiOptions } from './terminal.ts'
 import type { Choose } from './verb.ts'
-import { renderDiff } from './views/diff.ts'
-import { renderRebuilt } from './views/rebuilt.ts'
+import { renderRebuilt, renderRebuiltDifference } from './views/rebuilt.ts'
 
 interface ReproduceOptions extends PipelineOptions, UiOptions {
   readonly accelerator?: Accelerator
@@ -100,9 +97,7 @@ async function reproduce(path: string, options: ReproduceOptions, terminal: Term
   return untilInterrupted(async (signal) => {
     const reporter = reportTo(terminal, outFolder, options)
     const set = await setOf(record, path, signal)
-    if (set !== undefined)
-      terminal.error(`packages from ${set.folder}; no mirror is asked
-`)
+    if (set !== undefined) terminal.error(`packages from ${set.folder}; no mirror is asked\n`)
     const rebuilt: { readonly variant: RebuiltVariant; readonly report: Report }[] = []
     try {
       for (const { released, image, locked } of variants) {
@@ -132,13 +127,14 @@ async function reproduce(path: string, options: ReproduceOptions, terminal: Term
     await writeDurably(statement, text)
     if (key === undefined) await rm(`${statement}.sig`, { force: true })
     else await writeDurably(`${statement}.sig`, await signWithSsh(text, rebuildNamespace, key))
-    terminal.out(
-      options.json
-        ? `${JSON.stringify({ variants: results, statement }, null, 2)}\n`
-        : renderRebuilt(results),
-    )
-    for (const { variant, report } of rebuilt)
-      if (!options.json) await showDifference(path, variant, report, outFolder, terminal, signal)
+    if (options.json) terminal.out(`${JSON.stringify({ variants: results, statement }, null, 2)}\n`)
+    else {
+      terminal.out(renderRebuilt(results))
+      for (const one of rebuilt) {
+        const found = await findRebuiltDifference(path, one, outFolder, signal)
+        if (found !== undefined) terminal.out(`\n${renderRebuiltDifference(found, terminal.colors)}`)
+      }
+    }
     terminal.error(`statement: ${statement}\n`)
     return results.every(({ files }) => files.every(isIdentical))
       ? exitCodes.ok
@@ -259,30 +255,4 @@ async function packagesOf(report: Report, outFolder: string, signal: AbortSignal
   return (
     report.packages ?? (image === undefined ? [] : readImagePackages(join(outFolder, image.path), signal))
   )
-}
-
-/** Shows how the disks differ, if the release's own files are there. */
-async function showDifference(
-  release: string,
-  { files }: RebuiltVariant,
-  report: Report,
-  outFolder: string,
-  terminal: Terminal,
-  signal: AbortSignal,
-): Promise<void> {
-  if (!(await stat(release)).isDirectory()) return
-  const differing = files.find((file) => !isIdentical(file) && formatByEnding(file.file) !== undefined)
-  const image = report.images.find(({ target }) => target === differing?.target)
-  if (differing === undefined || image === undefined) return
-  const disks = [join(resolvePath(release), differing.file), join(outFolder, image.path)] as const
-  const [before, after] = disks.map((file) => ({
-    name: file,
-    file,
-    format: formatByEnding(file),
-    backing: 'none' as const,
-  }))
-  if (before === undefined || after === undefined) return
-  terminal.error(`comparing ${before.name} → ${after.name}\n`)
-  const difference = await withDisks([before, after], signal, (opened) => reportDifference(...opened, []))
-  terminal.out(`\n${renderDiff(difference, { colors: terminal.colors, isFull: false })}`)
 }

@@ -89,13 +89,8 @@ export function narrow(difference: DiskDifference, paths: readonly string[]): Di
   }
 }
 
-// --- internal ---
-
-function byPath(a: { readonly path: string }, b: { readonly path: string }): number {
-  return a.path < b.path ? -1 : 1
-}
-
-function compareFiles(before: DiskFile, after: DiskFile): readonly FileAspect[] {
+/** How two files differ, whatever their content is. */
+export function compareFiles(before: DiskFile, after: DiskFile): readonly FileAspect[] {
   if (before.type !== after.type) return ['type']
   const differs: Readonly<Record<Exclude<FileAspect, 'type' | 'content'>, boolean>> = {
     mode: before.mode !== after.mode,
@@ -105,6 +100,12 @@ function compareFiles(before: DiskFile, after: DiskFile): readonly FileAspect[] 
     device: before.device !== after.device,
   }
   return (Object.keys(differs) as (keyof typeof differs)[]).filter((aspect) => differs[aspect])
+}
+
+// --- internal ---
+
+function byPath(a: { readonly path: string }, b: { readonly path: string }): number {
+  return a.path < b.path ? -1 : 1
 }
 
 function haveSameAttributes(before: DiskFile, after: DiskFile): boolean {

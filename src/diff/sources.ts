@@ -55,20 +55,21 @@ export async function findSources(
   return [sourceOf(below, lookup.store), sourceOf(layer, lookup.store)]
 }
 
-// --- internal ---
-
-async function findSource(word: string, lookup: SourceLookup): Promise<ComparedDisk> {
-  const layer = await findLayer(word, lookup)
-  return layer === undefined ? findFile(word, lookup) : sourceOf(layer, lookup.store)
-}
-
-function sourceOf({ key, name }: Layer, store: Store): ComparedDisk {
+/** The disk of a layer. */
+export function sourceOf({ key, name }: Pick<Layer, 'key' | 'name'>, store: Store): ComparedDisk {
   return {
     name: `${name} ${key.slice(0, 12)}`,
     file: resolvePath(store.disk(key)),
     format: 'qcow2',
     backing: 'same folder',
   }
+}
+
+// --- internal ---
+
+async function findSource(word: string, lookup: SourceLookup): Promise<ComparedDisk> {
+  const layer = await findLayer(word, lookup)
+  return layer === undefined ? findFile(word, lookup) : sourceOf(layer, lookup.store)
 }
 
 /** The layer of a stage or key; undefined if the word can only be a file. */

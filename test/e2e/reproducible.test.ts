@@ -1,11 +1,15 @@
 /** A release of a small appliance is built again, under other circumstances, and has the same files. */
 
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { appendFileSync } from 'node:fs'
+import { chmod, cp, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { execa } from 'execa'
 import { afterAll, beforeAll, expect, it } from 'vitest'
+import { debianArchives } from '../../src/config/image.ts'
+import { packagesFolder, type ReleaseRecord, releaseFiles } from '../../src/release/record.ts'
+import { exchangePackage, makeArchiveKey } from '../support/exchanged-package.ts'
 import { plainWay, runIn, strangeWay, sumsIn, withoutNetwork } from '../support/two-builds.ts'
 import { systemvmImage } from './program.ts'
 
@@ -13,8 +17,18 @@ const fixture = fileURLToPath(new URL('../fixtures/twice/pipeline.ts', import.me
 
 let folder: string
 let pipeline: string
+/** Home of a key that signs archives, besides Debian's own. */
+let archiveKey: string
+let settings: readonly string[]
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'systemvm-twice-'))
+  // apt reads the keyring as another user.
+  await chmod(folder, 0o755)
+  archiveKey = join(folder, 'archive')
+  await mkdir(archiveKey, { mode: 0o700 })
+  const keyring = join(folder, 'keyring.gpg')
+  makeArchiveKey(archiveKey, keyring, debianArchives.keyring)
+  settings = ['--set', `mirror.keyring=${keyring}`]
   // A checkout of its own, which is clean whatever is being edited here.
   const checkout = join(folder, 'checkout')
   const git = (...words: string[]) =>
@@ -29,16 +43,23 @@ afterAll(() => rm(folder, { recursive: true, force: true }))
 
 it('a release is the same, file by file, in another folder, time zone and language, with other resources and no mirror', async () => {
   const [first, second] = [plainWay(folder), withoutNetwork(strangeWay(folder))]
-  const built = await runIn(first, ['build', '--pipeline', pipeline, '--no-verify'])
+  const built = await runIn(first, ['build', '--pipeline', pipeline, '--no-verify', ...settings])
   expect(built.exitCode, built.stderr).toBe(0)
   const allow = ['unverified', 'outdated', 'unchecked'].flatMap((kind) => ['--allow', kind])
-  const released = await runIn(first, ['release', '--pipeline', pipeline, '--with-packages', ...allow])
+  const released = await runIn(first, [
+    ...['release', '--pipeline', pipeline, '--with-packages'],
+    ...[...allow, ...settings],
+  ])
   expect(released.exitCode, released.stderr).toBe(0)
   const release = released.stdout.trim()
+  await writeFile(join(folder, 'release'), release)
 
   const key = join(folder, 'rebuilder')
   await execa('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-C', '', '-f', key])
-  const rebuilt = await runIn(second, ['reproduce', release, '--pipeline', pipeline, '--sign', key])
+  const rebuilt = await runIn(second, [
+    ...['reproduce', release, '--pipeline', pipeline, '--sign', key],
+    ...settings,
+  ])
   expect(rebuilt.stdout.match(/ identical /g), rebuilt.stdout + rebuilt.stderr).toHaveLength(4)
   expect(rebuilt.exitCode, rebuilt.stderr).toBe(0)
   expect(await sumsIn(second)).toEqual(await sumsIn(first))
@@ -51,4 +72,26 @@ it('a release is the same, file by file, in another folder, time zone and langua
   const verified = await systemvmImage(['release', 'verify', release, ...trust, '--require-rebuilds', '1'])
   expect(verified.stderr).toContain('built again, with the same files, by rebuilder@example.org')
   expect(verified.exitCode, verified.stderr).toBe(0)
+})
+
+it('a release whose package set has another file in the place of a package is found out, down to the path and the layer', async () => {
+  const genuine = (await readFile(join(folder, 'release'), 'utf8')).trim()
+  const release = join(folder, 'exchanged')
+  await cp(genuine, release, { recursive: true })
+  const packageSet = exchangePackage(join(release, packagesFolder), archiveKey, 'gzip', (tree) =>
+    appendFileSync(join(tree, 'usr/bin/zless'), '# and what nobody has read\n'),
+  )
+  const file = join(release, releaseFiles.record)
+  const record: ReleaseRecord = JSON.parse(await readFile(file, 'utf8'))
+  const variants = record.variants.map((one) => ({
+    ...one,
+    files: one.files.filter(({ target }) => target === 'raw'),
+  }))
+  await writeFile(file, JSON.stringify({ ...record, packageSet, variants }))
+
+  const way = withoutNetwork({ ...plainWay(folder), outFolder: join(folder, 'three') })
+  const rebuilt = await runIn(way, ['reproduce', release, '--pipeline', pipeline, ...settings])
+  expect(rebuilt.stdout, rebuilt.stderr).toMatch(/twice-.*\.raw +differs/)
+  expect(rebuilt.stdout).toContain('From layer base on: 1 path\n  /usr/bin/zless\n')
+  expect(rebuilt.exitCode).toBe(4)
 })

@@ -1,7 +1,11 @@
 /** A release that was built again, for people. */
 
+import { showName } from '../../disk/names.ts'
 import { isIdentical, type RebuiltVariant } from '../../release/rebuild.ts'
-import { formatTable, plural } from '../../report/format.ts'
+import { type Colors, formatTable, plural } from '../../report/format.ts'
+import type { RebuiltDifference } from '../rebuilt-difference.ts'
+import { renderDiff } from './diff.ts'
+import { cut, limits } from './diff-section.ts'
 
 export function renderRebuilt(variants: readonly RebuiltVariant[]): string {
   const rows = variants.flatMap(({ files }) =>
@@ -13,6 +17,19 @@ export function renderRebuilt(variants: readonly RebuiltVariant[]): string {
   )
   const changes = variants.flatMap(describePackages)
   return `${[formatTable([['file', 'rebuilt', 'sha256'], ...rows]), ...changes].join('\n')}\n`
+}
+
+/** How a file of the release and the one that was built differ, and from which layer of the build on. */
+export function renderRebuiltDifference(
+  { released, rebuilt, report, layers }: RebuiltDifference,
+  colors: Colors,
+): string {
+  const options = { colors, isFull: false }
+  const origins = layers.map(({ layer, paths }) => {
+    const lines = cut(paths.map(showName), limits.rows, options).map((line) => `  ${line}\n`)
+    return `\n${colors.bold(`From layer ${showName(layer)} on: ${plural(paths.length, 'path')}`)}\n${lines.join('')}`
+  })
+  return `${released} → ${rebuilt}\n\n${renderDiff(report, options)}${origins.join('')}`
 }
 
 // --- internal ---
