@@ -17,6 +17,7 @@ import {
   renameSync,
   rmSync,
   statSync,
+  symlinkSync,
 } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -107,9 +108,10 @@ function makeFolder(wanted) {
   }
 }
 
-/** Makes a folder that goes when this process ends. */
+/** Makes a folder that goes when this process ends. Modules in it find the packages of this clone. */
 function makePrivateFolder() {
   const folder = mkdtempSync(join(tmpdir(), 'systemvm-image-'))
+  if (!isPackage) symlinkSync(join(clone, 'node_modules'), join(folder, 'node_modules'))
   process.once('exit', () => rmSync(folder, { recursive: true, force: true }))
   return folder
 }
