@@ -61,7 +61,7 @@ export function buildCommand(command: Command, terminal: Terminal, choose: Choos
     )
     .option('--no-verify', 'do not boot the finished images to check what CloudStack relies on')
     .option('--locked', `fail if anything differs from ${lockFile} beside the pipeline`)
-    .option('--packages <folder>', 'package set of a release to make layer 0 from: then no mirror is asked')
+    .option('--packages <folder>', 'package set of a release to build from: then no mirror is asked')
     .addOption(acceleratorOption())
     .option('--json', 'print events as JSON lines on stdout')
     .action((options: BuildOptions) => choose(() => build(options, terminal)))

@@ -66,7 +66,7 @@ export function releaseCommand(command: Command, terminal: Terminal, choose: Cho
       '--sign-openpgp <key>',
       'OpenPGP key to sign the release with: a fingerprint or user ID that gpg has',
     )
-    .option('--with-packages', 'add every .deb of layer 0, for builds without a mirror')
+    .option('--with-packages', 'add every .deb of all layers, for builds without a mirror')
     .option('--json', 'print the record of the release as JSON')
     .action((options: ReleaseOptions) => choose(() => make(options, terminal)))
   addReleaseVerify(release, terminal, choose)

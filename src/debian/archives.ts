@@ -43,12 +43,13 @@ export function uniqueArchives(archives: readonly ReleaseRequest[]): readonly Re
 /**
  * The sources for apt behind the server of a package set: it speaks http, and its Release files may have expired. apt gives
  * lists the same names.
+ * @param isSigned whether they name the keyring
  */
-export function renderSetSourceLines(image: OfImage): readonly string[] {
-  return archivesOf(image).map(
-    ({ url, suite, components }) =>
-      `deb [check-valid-until=no] ${url.replace(/^https:/, 'http:')} ${suite} ${components.join(' ')}`,
-  )
+export function renderSetSourceLines(image: OfImage, isSigned = false): readonly string[] {
+  return archivesOf(image).map(({ url, suite, components, keyring }) => {
+    const options = `[check-valid-until=no${isSigned ? ` signed-by=${keyring}` : ''}]`
+    return `deb ${options} ${url.replace(/^https:/, 'http:')} ${suite} ${components.join(' ')}`
+  })
 }
 
 /** The sources in one-line style, for apt and mmdebstrap. */

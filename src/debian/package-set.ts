@@ -1,6 +1,6 @@
 /**
- * A package set: a folder with every .deb of some layer 0, and the signed lists of the archives that they come from. A layer 0
- * is made from it without a mirror.
+ * A package set: a folder with every .deb of some images, and the signed lists of the archives that they come from. They are
+ * built from it without a mirror.
  */
 
 import { lstat, readdir } from 'node:fs/promises'
@@ -133,8 +133,14 @@ export async function readSetSizes(folder: string): Promise<ReadonlyMap<string, 
 
 /** @throws PipelineError `packages-missing` if a list of what is missing is not empty */
 export function requireAll(folder: string, missing: readonly SetPackage[]): void {
-  if (missing.length === 0) return
-  throw new PipelineError({
+  const lack = lackOf(folder, missing)
+  if (lack !== undefined) throw lack
+}
+
+/** The fault of a set in which packages are missing; undefined if none is. */
+export function lackOf(folder: string, missing: readonly SetPackage[]): PipelineError | undefined {
+  if (missing.length === 0) return undefined
+  return new PipelineError({
     code: 'packages-missing',
     message: [
       `the package set ${folder} lacks ${missing.length} of its packages:`,

@@ -1,16 +1,19 @@
-/** Serves the signed lists of a package set to apt, as the HTTP proxy on the way to its mirror. Nothing else is reached. */
+/** Serves a package set to apt, as the HTTP proxy on the way to its mirror. Nothing else is reached. */
 
-import { createServer } from 'node:http'
+import { createServer, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { join } from 'node:path'
+import { pipeline } from 'node:stream/promises'
+import { openToRead } from '../host/regular-file.ts'
 import { fetchIndex } from './index-files.ts'
-import type { PackageSet, SetPackage } from './package-set.ts'
+import { debOf, type PackageSet, type SetPackage } from './package-set.ts'
 import { findListedFile } from './packages-index.ts'
 import { type ReleaseRequest, verifyRelease } from './release.ts'
 
 export interface SetServer {
-  /** `http://127.0.0.1:4711` */
-  readonly url: string
-  /** Packages that were asked for: those that the set has are never asked for. */
+  /** On 127.0.0.1. */
+  readonly port: number
+  /** Packages that were asked for in vain. */
   readonly missing: () => readonly SetPackage[]
   readonly close: () => void
 }
@@ -20,12 +23,12 @@ export interface SetServer {
  * @throws PipelineError `packages-unfit`, or with a code that begins with `packages-`, `mirror-` or `keyring-`
  */
 export async function startSetServer(
-  { source, content }: PackageSet,
+  { folder, source, content }: PackageSet,
   archives: readonly ReleaseRequest[],
   signal: AbortSignal,
 ): Promise<SetServer> {
   const files = new Map<string, Buffer>()
-  const indexes: { readonly base: string; readonly text: string }[] = []
+  const indexes: Index[] = []
   for (const request of archives) {
     const base = withoutScheme(request.url)
     const below = `${base}/dists/${request.suite}`
@@ -38,41 +41,31 @@ export async function startSetServer(
       indexes.push({ base, text: text.toString('latin1') })
     }
   }
-  const asked = new Set<string>()
+  const held = new Map(content.packages.map((one) => [one.sha256, one]))
+  const missing = new Map<string, SetPackage>()
   const server = createServer(({ url = '' }, answer) => {
     const path = withoutScheme(url)
     const bytes = files.get(path)
-    if (bytes === undefined && path.endsWith('.deb') && asked.size < mostAsked) asked.add(path)
-    answer.writeHead(bytes === undefined ? 404 : 200).end(bytes)
+    if (bytes !== undefined) {
+      answer.writeHead(200).end(bytes)
+      return
+    }
+    const listed = path.endsWith('.deb') ? findListed(path, indexes) : undefined
+    const known = listed === undefined ? undefined : held.get(listed.sha256)
+    if (known !== undefined) {
+      void sendFile(join(folder, debOf(known)), known.sizeBytes, answer)
+      return
+    }
+    if (listed !== undefined && missing.size < mostMissing) missing.set(path, listed)
+    answer.writeHead(404).end()
   })
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject)
     server.listen(0, '127.0.0.1', resolve)
   })
-  const describe = (path: string): SetPackage[] => {
-    for (const { base, text } of indexes) {
-      const file = decodedPath(path.slice(base.length + 1))
-      const listed = path.startsWith(`${base}/`) ? findListedFile(text, file) : undefined
-      if (listed === undefined) continue
-      const [name = '', version = '', architecture = ''] = listed.archiveName.replace(/\.deb$/, '').split('_')
-      const known = content.packages.find((one) => one.sha256 === listed.sha256)
-      const url = known?.url ?? `http://${base}/${file}`
-      return [
-        {
-          name,
-          version: version.replaceAll('%3a', ':'),
-          architecture,
-          sha256: listed.sha256,
-          sizeBytes: listed.size,
-          url,
-        },
-      ]
-    }
-    return []
-  }
   return {
-    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
-    missing: () => [...asked].sort().flatMap(describe),
+    port: (server.address() as AddressInfo).port,
+    missing: () => [...missing].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, one]) => one),
     close: () => {
       server.close()
       server.closeAllConnections()
@@ -82,8 +75,41 @@ export async function startSetServer(
 
 // --- internal ---
 
-/** More than any layer 0 has packages. Anyone on this host may ask. */
-const mostAsked = 20_000
+/** More than any image has packages. Anyone on this host may ask. */
+const mostMissing = 20_000
+
+interface Index {
+  /** Address of its archive, without the scheme. */
+  readonly base: string
+  readonly text: string
+}
+
+/** The package that an archive has signed for an address. */
+function findListed(path: string, indexes: readonly Index[]): SetPackage | undefined {
+  for (const { base, text } of indexes) {
+    if (!path.startsWith(`${base}/`)) continue
+    const file = decodedPath(path.slice(base.length + 1))
+    const listed = findListedFile(text, file)
+    if (listed === undefined) continue
+    const [name = '', version = '', architecture = ''] = listed.archiveName.replace(/\.deb$/, '').split('_')
+    const { sha256, size: sizeBytes } = listed
+    const url = `http://${base}/${file}`
+    return { name, version: version.replaceAll('%3a', ':'), architecture, sha256, sizeBytes, url }
+  }
+  return undefined
+}
+
+/** apt compares what it gets with the index that it has proved. */
+async function sendFile(path: string, sizeBytes: number, answer: ServerResponse): Promise<void> {
+  try {
+    const file = await openToRead(path)
+    answer.writeHead(200, { 'content-length': sizeBytes })
+    await pipeline(file.createReadStream(), answer)
+  } catch {
+    // The set is gone, or whoever asked is.
+    answer.destroy()
+  }
+}
 
 /** What is no escaped path is in no index either. */
 function decodedPath(path: string): string {

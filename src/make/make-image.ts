@@ -12,17 +12,13 @@ import { describeHolder, type Holder } from '../host/lock-holder.ts'
 import { outFolderAt, requireWritable } from '../host/out-folder.ts'
 import { noteEnd, type RunFolder, runFolderOf } from '../host/run-folder.ts'
 import { writeRunPages } from '../pages/write-page.ts'
-import { layoutOf, type Plan } from '../plan/plan.ts'
 import { formatBytes, plural } from '../report/format.ts'
 import type { Report } from '../report/report.ts'
-import { runStages } from '../stages/run-stages.ts'
 import type { Layer } from '../store/layer-record.ts'
-import { packagesOf } from '../store/packages.ts'
 import { sizeOf } from '../store/prune.ts'
-import { openStates } from '../store/states.ts'
 import { verificationFailed } from '../verify/failures.ts'
-import { accelerate } from './accelerate.ts'
 import { beginRun } from './begin-run.ts'
+import { buildStages } from './build-stages.ts'
 import { exportImages } from './export-images.ts'
 import { recordFreshness } from './freshness.ts'
 import { installBase } from './install-base.ts'
@@ -92,45 +88,6 @@ function waitingOf({ outFolder, emit, signal }: BuildRequest): Waiting {
   const text = (holder: Holder | undefined) =>
     `another build works in ${outFolder}: waiting for ${describeHolder(holder)}`
   return { onWait: (holder) => emit({ kind: 'note', text: text(holder) }), signal }
-}
-
-/** Runs the stages whose layers are missing from the store, and returns the last layer. */
-async function buildStages(run: Run, base: Layer): Promise<Layer> {
-  const { plan, store, runFolder, emit, request } = run
-  const cached = plan.stages.filter((stage) => stage.cached !== undefined)
-  const stages = plan.stages.slice(cached.length)
-  for (const stage of run.stages.slice(0, cached.length)) emit({ kind: 'stage-finished', stage })
-  const below = [base, ...cached.flatMap((stage) => stage.cached ?? [])]
-  const parent = below.at(-1) as Layer
-  if (stages.length === 0) return parent
-  const layout = layoutOf(plan.image, base.key, base)
-  if (layout === undefined) throw new Error('layer 0 was made, and its partitions do not fit the disk')
-  const { results, failure } = await runStages({
-    plan: { ...plan, layout },
-    stages,
-    parent,
-    installed: packagesOf(below),
-    store,
-    runFolder,
-    acceleration: (kernel) => accelerate(run, kernel),
-    states: openStates(outFolderAt(request.outFolder).states, request.signal),
-    packer: run.tools.packer,
-    qemuVersion: run.tools.versions[`qemu-system-${plan.image.arch}`] ?? '',
-    tools: run.tools.versions,
-    estimate: run.estimates.of,
-    decide: request.decide,
-    workedOn: request.workedOn,
-    throwAway: request.throwAway,
-    emit,
-    signal: request.signal,
-  })
-  run.stages = [...run.stages.slice(0, cached.length), ...results]
-  if (failure !== undefined) throw failure
-  const { key, name } = stages.at(-1) as Plan['stages'][number]
-  const last = await store.find(key)
-  if (name === request.throwAway) await store.remove(key)
-  if (last === undefined) throw new Error('the last stage ran, and its layer is not in the store')
-  return last
 }
 
 /** Records what the image was made of, and makes the targets' files. */

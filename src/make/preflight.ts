@@ -36,10 +36,10 @@ export async function requireFitPlan(
   room: Room,
   { packages, locked, signal }: LockOptions & { readonly locked?: Locked | undefined },
 ): Promise<readonly string[]> {
-  if (packages !== undefined && !base.cached) await requireFitSet(image, packages, locked, signal)
+  const wantsPackages = !base.cached || stages.some((stage) => !stage.cached && stage.stage.network)
+  if (packages !== undefined && wantsPackages) await requireFitSet(image, packages, locked, signal)
   if (!base.cached) await installerOf(image).preflight?.(image, signal)
-  const usesMirror =
-    packages === undefined && (!base.cached || stages.some((stage) => !stage.cached && stage.stage.network))
+  const usesMirror = packages === undefined && wantsPackages
   const { installer, debianInstaller, ...facts } = image
   const toInstall = base.cached === undefined ? { installer, debianInstaller } : {}
   return requireFit('planned-build', {

@@ -1,4 +1,4 @@
-/** Whether layer 0 of an image can be made from a package set, as far as that is known before it is tried. */
+/** Whether an image can be built from a package set, as far as that is known before it is tried. */
 
 import type { ResolvedImage } from '../config/resolved.ts'
 import { archivesOf } from '../debian/archives.ts'

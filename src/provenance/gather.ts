@@ -16,7 +16,7 @@ import { outFolderAt } from '../host/out-folder.ts'
 import { findWorkFolder } from '../host/work-folder.ts'
 import { isBase, isStage } from '../store/layer-key.ts'
 import type { Layer } from '../store/layer-record.ts'
-import { packagesOf } from '../store/packages.ts'
+import { bringsPackages, packagesOf } from '../store/packages.ts'
 import type { Store } from '../store/store.ts'
 import { type AptLists, entryKey, readAptLists } from './apt-lists.ts'
 import { type InputLayer, type InputPackage, type Inputs, inputsPath, readInputs } from './inputs.ts'
@@ -114,11 +114,6 @@ interface Found {
   /** By name and version. */
   readonly packages: Map<string, InputPackage>
   archives: Inputs['archives']
-}
-
-/** The base, and every layer that installed packages from the mirror as it was then. */
-function bringsPackages({ parent, packages }: Layer): boolean {
-  return parent === null || packages.added.length + packages.upgraded.length > 0
 }
 
 async function readLayer(

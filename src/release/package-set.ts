@@ -1,11 +1,9 @@
-/** The package set of a release: every .deb of layer 0, proved by the lists that its apt has used. */
+/** The package set of a release: every .deb of its layers, proved by the lists that apt has used. */
 
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { gzip } from 'node:zlib'
-import { archivesOf } from '../debian/archives.ts'
-import { readPackages, withoutArchitecture } from '../debian/dpkg-status.ts'
 import {
   debOf,
   describeSetPackage,
@@ -18,20 +16,19 @@ import {
 } from '../debian/package-set.ts'
 import { fetchListed } from '../debian/release.ts'
 import { sha256 } from '../digest.ts'
-import { openDisk } from '../disk/disk-files.ts'
-import { exitCodes, PipelineError } from '../errors.ts'
+import { PipelineError } from '../errors.ts'
 import { linkOrCopy } from '../host/files.ts'
 import { sha256File } from '../host/hash-file.ts'
 import { outFolderAt } from '../host/out-folder.ts'
 import { someAtATime } from '../host/some-at-a-time.ts'
 import { sizeIfThere } from '../host/unless-missing.ts'
-import { findWorkFolder } from '../host/work-folder.ts'
-import { type AptList, entryKey, readAptLists } from '../provenance/apt-lists.ts'
+import type { AptList } from '../provenance/apt-lists.ts'
 import { layersUpTo } from '../store/chain.ts'
 import type { LayerKey } from '../store/layer-key.ts'
 import type { Layer } from '../store/layer-record.ts'
 import { openStore, type Store } from '../store/store.ts'
 import type { CollectedVariant } from './collect.ts'
+import { readSetLists, unavailable } from './package-lists.ts'
 import { packagesFolder } from './record.ts'
 
 export interface SetRequest {
@@ -57,7 +54,7 @@ export async function addPackageSet(
   for (const variant of variants) {
     onStep(`${variant.image.variant}: package set`)
     const store = openStore(outFolderAt(variant.folder).store)
-    const lists = await readLists(variant, await findBase(variant, store), store, signal)
+    const lists = await readSetLists(variant.image, await findLayers(variant, store), store, signal)
     for (const archive of await writeLists(folder, lists.lists))
       archives.set(`${archive.suite} ${archive.architecture} ${archive.url}`, archive)
     await copyPackages(folder, lists.packages, variant, signal)
@@ -70,54 +67,18 @@ export async function addPackageSet(
 
 // --- internal ---
 
-async function findBase({ image, files, folder }: CollectedVariant, store: Store): Promise<Layer> {
+/** The layers of a variant, lowest first. */
+async function findLayers(
+  { image, files, folder }: CollectedVariant,
+  store: Store,
+): Promise<readonly Layer[]> {
   const last = await store.find((files[0]?.result.madeFrom ?? '') as LayerKey)
-  const base = last === undefined ? undefined : (await layersUpTo(last, store))[0]
-  if (base !== undefined && base.parent === null) return base
+  const layers = last === undefined ? [] : await layersUpTo(last, store)
+  if (layers[0]?.parent === null) return layers
   throw unavailable(
     `layer 0 of ${image.variant} is not in ${store.folder}: what it was made from is not known`,
     `make the release where it was built, or build it again in ${folder}.`,
   )
-}
-
-interface Lists {
-  readonly lists: readonly AptList[]
-  readonly packages: readonly SetPackage[]
-}
-
-async function readLists(
-  { image }: CollectedVariant,
-  { key }: Layer,
-  store: Store,
-  signal: AbortSignal,
-): Promise<Lists> {
-  const workFolder = await findWorkFolder()
-  const options = { format: 'qcow2', backing: 'same folder', workFolder, signal } as const
-  const disk = await openDisk(store.disk(key), options)
-  try {
-    const installed = [...(await readPackages(disk)).values()]
-    const names = new Set(installed.map(({ name }) => withoutArchitecture(name)))
-    const lists: AptList[] = []
-    await readAptLists(disk, archivesOf(image), names, signal, (list) => lists.push(list))
-    const listed = new Map(
-      lists.flatMap(({ request: { url }, entries = [] }) =>
-        entries.map((entry) => [entryKey(entry), { ...entry, url: `${url}/${entry.file}` }] as const),
-      ),
-    )
-    const packages = installed.map(({ name, version, architecture }) => {
-      const entry = listed.get(entryKey({ name: withoutArchitecture(name), version, architecture }))
-      if (entry === undefined)
-        throw unavailable(
-          `no signed list of ${image.variant} has ${name} ${version}, which is in its layer 0`,
-          'a package set is possible for layers made by the installer bootstrap only.',
-        )
-      const { file: _file, ...of } = entry
-      return of
-    })
-    return { lists, packages }
-  } finally {
-    await disk.close()
-  }
 }
 
 /** Writes the signed files and their indexes. */
@@ -170,8 +131,4 @@ async function copyPackages(
       [`the package set of ${image.variant} lacks packages:`, ...missing.sort()].join('\n'),
       `put the files into ${cache}, or release without --with-packages.`,
     )
-}
-
-function unavailable(message: string, hint: string): PipelineError {
-  return new PipelineError({ code: 'packages-missing', message, hint, exitCode: exitCodes.badInput })
 }

@@ -12,6 +12,7 @@ import type { ResolvedStage } from '../config/resolved.ts'
 import { type CpioEntry, renderCpio } from '../disk/cpio.ts'
 import { quote } from '../host/shell-words.ts'
 import { generateSshKey } from '../qemu/ssh.ts'
+import { hostAddress } from './build-machine.ts'
 
 /** Name of the unit that opens the guest to the build. */
 export const buildUnit = 'systemvm-build.service'
@@ -27,17 +28,30 @@ export interface BuildAgent {
 
 const source = (name: string) => readFile(new URL(`./agent/${name}`, import.meta.url))
 
+/** Where apt in a guest gets packages, instead of from the sources of the image. */
+export interface GuestPackages {
+  /** Of a proxy on the host's 127.0.0.1. */
+  readonly port: number
+  /** Lines of a sources.list. */
+  readonly sources: readonly string[]
+}
+
+export interface AgentOptions {
+  /** Whether a person decides what happens after a failed stage. @default false */
+  readonly holdsFailures?: boolean
+  readonly packages?: GuestPackages | undefined
+}
+
 /**
  * Makes an agent in `folder` for the stages that will run.
  * @param initrd the initrd of the layer to boot
- * @param holdsFailures whether a person decides what happens after a failed stage
  */
 export async function makeBuildAgent(
   folder: string,
   initrd: string,
   stages: readonly ResolvedStage[],
   sourceDateEpoch: number,
-  holdsFailures = false,
+  { holdsFailures = false, packages }: AgentOptions = {},
 ): Promise<BuildAgent> {
   await mkdir(folder, { recursive: true, mode: 0o700 })
   const privateKey = join(folder, 'key')
@@ -48,9 +62,15 @@ export async function makeBuildAgent(
     ['systemvm-build/authorized_keys', await readFile(`${privateKey}.pub`)],
   ])
   if (holdsFailures) ofRun.set('systemvm-build/hold', Buffer.alloc(0))
+  if (packages !== undefined) {
+    ofRun.set('systemvm-build/sources.list', Buffer.from(`${packages.sources.join('\n')}\n`))
+    ofRun.set('systemvm-build/apt.conf', Buffer.from(renderAptSettings(packages)))
+  }
   for (const stage of stages) {
     const at = `systemvm-build/stages/${stage.name}`
-    ofRun.set(`${at}/environment`, Buffer.from(renderEnvironment(stage, sourceDateEpoch)))
+    const isServed = packages !== undefined && stage.network
+    const settings = isServed ? { APT_CONFIG: '/run/systemvm-build/apt.conf' } : {}
+    ofRun.set(`${at}/environment`, Buffer.from(renderEnvironment(stage, sourceDateEpoch, settings)))
     ofRun.set(`${at}/leaves`, Buffer.from(stage.leaves.map((path) => `${path}\n`).join('')))
     if (stage.network) ofRun.set(`${at}/network`, Buffer.alloc(0))
     const files = await packFiles(stage)
@@ -116,7 +136,11 @@ function file(path: string, content: string | Uint8Array): CpioEntry {
  * A stage's whole environment, as shell. It travels with the agent rather than through Packer, which would expand
  * braces in values as templates and log secrets.
  */
-export function renderEnvironment(stage: ResolvedStage, sourceDateEpoch: number): string {
+export function renderEnvironment(
+  stage: ResolvedStage,
+  sourceDateEpoch: number,
+  settings: Readonly<Record<string, string>> = {},
+): string {
   const variables = {
     PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
     HOME: '/root',
@@ -126,10 +150,23 @@ export function renderEnvironment(stage: ResolvedStage, sourceDateEpoch: number)
     ...(Object.keys(stage.files).length === 0
       ? {}
       : { STAGE_FILES: `/run/systemvm-build/stages/${stage.name}/files` }),
+    ...settings,
     ...stage.environment,
   }
   const quoted = Object.entries(variables).map(([name, value]) => `${name}=${quote(value)}\n`)
   return `${quoted.join('')}export ${Object.keys(variables).join(' ')}\n`
+}
+
+/** apt reads these before the settings of the guest, which say nothing about any of it. */
+function renderAptSettings({ port }: GuestPackages): string {
+  const settings = {
+    'Acquire::http::Proxy': `http://${hostAddress}:${port}`,
+    'Dir::Etc::sourcelist': '/run/systemvm-build/sources.list',
+    'Dir::Etc::sourceparts': '/dev/null',
+  }
+  return Object.entries(settings)
+    .map(([name, value]) => `${name} "${value}";\n`)
+    .join('')
 }
 
 /** A stage's folders as one tar, owned by root, with the modes that Git keeps. */

@@ -35,8 +35,11 @@ export function buildMachine({
   }
 }
 
+/** The host's loopback address, as the guest sees it in an open network. */
+export const hostAddress = '10.0.2.2'
+
 /** QEMU's default addresses, which the guest has set by itself. */
-const addresses = { network: '10.0.2.0/24', host: '10.0.2.2' }
+const addresses = { network: '10.0.2.0/24', host: hostAddress }
 
 /**
  * Kernel arguments of a guest during a build: a small target, our own unit, and nothing that a first boot would write

@@ -16,7 +16,7 @@ import type { Acceleration } from '../qemu/machine.ts'
 import type { Layer } from '../store/layer-record.ts'
 import type { SavedState, States } from '../store/states.ts'
 import type { Store } from '../store/store.ts'
-import { buildUnit, makeBuildAgent } from './agent.ts'
+import { buildUnit, type GuestPackages, makeBuildAgent } from './agent.ts'
 import { buildKernelArguments, buildMachine } from './build-machine.ts'
 import { copyInputs } from './copy-inputs.ts'
 import { createOverlays } from './sealer.ts'
@@ -36,6 +36,8 @@ export interface GuestRequest {
   readonly qemuVersion: string
   /** Whether a person decides what happens after a failed stage. */
   readonly holdsFailures: boolean
+  /** Where apt in the guest gets packages, instead of from the image's mirror. */
+  readonly packages?: GuestPackages | undefined
   readonly packer: PackerDialect
   readonly checkpointCommand: (stage: string) => string
   readonly serialLog: string
@@ -68,7 +70,7 @@ export async function prepareGuest(request: GuestRequest, scratch: ScratchFolder
     bootFiles.initrd,
     resolved,
     image.sourceDateEpoch,
-    request.holdsFailures,
+    { holdsFailures: request.holdsFailures, packages: request.packages },
   )
   const [first] = stages as readonly [PlannedStage]
   const machine = { ...acceleration, ...image.machine, qemuVersion: request.qemuVersion }

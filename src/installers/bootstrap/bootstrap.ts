@@ -81,7 +81,7 @@ async function install(request: BootstrapRequest, work: string, raw: string): Pr
   if (packages === undefined) return runMmdebstrap(request, { work, raw })
   const server = await startSetServer(packages, archivesOf(image), signal)
   try {
-    await runMmdebstrap(request, { work, raw, proxy: server.url })
+    await runMmdebstrap(request, { work, raw, proxy: `http://127.0.0.1:${server.port}` })
   } catch (error) {
     if (!signal.aborted) requireAll(packages.folder, server.missing())
     throw error

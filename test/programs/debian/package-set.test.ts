@@ -210,11 +210,14 @@ describeWith(['gpg', 'gpgv', 'xz'], 'a package set', () => {
     const image = await imageOf()
     const server = await startSetServer(await open(), archivesOf(image), never)
     mirror.asked.length = 0
+    const ask = (url: string) => viaProxy(server.port, url)
     try {
-      const answer = await viaProxy(server.url, `${mirror.debian}/dists/trixie/main/binary-amd64/Packages`)
+      const answer = await ask(`${mirror.debian}/dists/trixie/main/binary-amd64/Packages`)
       expect(answer).toEqual({ status: 200, body: index.toString() })
-      expect(await viaProxy(server.url, `${mirror.debian}/pool/lost.deb`)).toMatchObject({ status: 404 })
-      expect(await viaProxy(server.url, 'http://elsewhere/pool/zstd.deb')).toMatchObject({ status: 404 })
+      expect(await ask(`${mirror.debian}/pool/nano.deb`)).toEqual({ status: 200, body: 'nano .deb' })
+      expect(await ask(`${mirror.debian}/pool/lost.deb`)).toMatchObject({ status: 404 })
+      expect(await ask('http://elsewhere/pool/zstd.deb')).toMatchObject({ status: 404 })
+      expect(await ask(`${mirror.debian}/pool/../packages.json`)).toMatchObject({ status: 404 })
       expect(server.missing()).toEqual([
         {
           name: 'lost',
@@ -248,10 +251,9 @@ describeWith(['gpg', 'gpgv', 'xz'], 'a package set', () => {
 })
 
 /** Asks as apt asks a proxy. */
-function viaProxy(proxy: string, url: string): Promise<{ readonly status: number; readonly body: string }> {
-  const { hostname, port } = new URL(proxy)
+function viaProxy(port: number, url: string): Promise<{ readonly status: number; readonly body: string }> {
   return new Promise((resolve, reject) => {
-    request({ hostname, port, path: url, headers: { host: new URL(url).host } }, (answer) => {
+    request({ hostname: '127.0.0.1', port, path: url, headers: { host: new URL(url).host } }, (answer) => {
       const chunks: Buffer[] = []
       answer.on('data', (chunk: Buffer) => chunks.push(chunk))
       answer.on('end', () =>

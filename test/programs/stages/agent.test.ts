@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process'
 import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
 import { plainStage, type ResolvedStage } from '../../../src/config/resolved.ts'
-import { makeBuildAgent, renderEnvironment } from '../../../src/stages/agent.ts'
+import { type AgentOptions, makeBuildAgent, renderEnvironment } from '../../../src/stages/agent.ts'
 import { useFolder } from '../../support/folder.ts'
 import { sampleImage } from '../../support/pipelines.ts'
 import { describeWith } from '../../support/tools.ts'
@@ -60,9 +60,9 @@ describe("a stage's environment, judged by a shell", () => {
 
 describeWith(['cpio', 'tar', 'ssh-keygen'], 'the build agent', () => {
   /** Makes an agent for stages and unpacks what was appended to the initrd. */
-  const unpack = async (stages: readonly ResolvedStage[]) => {
+  const unpack = async (stages: readonly ResolvedStage[], options?: AgentOptions) => {
     writeFileSync(path('initrd'), Buffer.alloc(700, 'i'))
-    const agent = await makeBuildAgent(path('agent'), path('initrd'), stages, 0)
+    const agent = await makeBuildAgent(path('agent'), path('initrd'), stages, 0, options)
     const combined = readFileSync(agent.initrd)
     expect(combined.subarray(0, 700).equals(Buffer.alloc(700, 'i'))).toBe(true)
     mkdirSync(path('tree'))
@@ -98,6 +98,21 @@ describeWith(['cpio', 'tar', 'ssh-keygen'], 'the build agent', () => {
     expect(readFileSync(at('second', 'leaves'), 'utf8')).toBe('/etc/word\n')
     const networks = ['first', 'second', 'third'].filter((name) => existsSync(at(name, 'network')))
     expect(networks).toEqual(['third'])
+  })
+
+  it('has apt ask the host for packages in the stages with a network, if it is told where', async () => {
+    const stages = (await sampleImage(path())).stages
+    const sources = ['deb http://mirror.example.org/debian trixie main']
+    const { tree } = await unpack(stages, { packages: { port: 4711, sources } })
+    const asking = stages.filter(({ name }) => {
+      const environment = readFileSync(tree('systemvm-build', 'stages', name, 'environment'), 'utf8')
+      return environment.includes("APT_CONFIG='/run/systemvm-build/apt.conf'")
+    })
+    expect(asking.map(({ name }) => name)).toEqual(['third'])
+    expect(readFileSync(tree('systemvm-build', 'sources.list'), 'utf8')).toBe(`${sources[0]}\n`)
+    const settings = readFileSync(tree('systemvm-build', 'apt.conf'), 'utf8')
+    expect(settings).toContain('Acquire::http::Proxy "http://10.0.2.2:4711";\n')
+    expect(settings).toContain('Dir::Etc::sourceparts "/dev/null";\n')
   })
 
   it('runs the hook after all others of the initramfs', async () => {
