@@ -1,6 +1,6 @@
 /** The program compiles itself, on a small clone with the real compiler. */
 
-import { type ExecFileOptions, execFile } from 'node:child_process'
+import { execFile } from 'node:child_process'
 import {
   chmodSync,
   cpSync,
@@ -47,7 +47,7 @@ const compiled = () => readdirSync(join(folder, 'clone/.compiled')).sort()
 const anotherUser = process.getuid?.() === 0 ? { uid: 65534, gid: 65534 } : {}
 
 /** Runs the clone's program. */
-function run(env: Readonly<Record<string, string>> = {}, user: ExecFileOptions = {}) {
+function run(env: Readonly<Record<string, string>> = {}, user: { uid?: number; gid?: number } = {}) {
   const program = join(folder, 'clone/bin/systemvm-image.js')
   const options = { env: { ...process.env, TMPDIR: join(folder, 'temporary'), ...env }, ...user }
   return new Promise<{ readonly code: number; readonly stdout: string; readonly stderr: string }>(
