@@ -158,11 +158,13 @@ export function renderEnvironment(
 }
 
 /** apt reads these before the settings of the guest, which say nothing about any of it. */
-function renderAptSettings({ port }: GuestPackages): string {
+export function renderAptSettings({ port }: GuestPackages): string {
   const settings = {
     'Acquire::http::Proxy': `http://${hostAddress}:${port}`,
     'Dir::Etc::sourcelist': '/run/systemvm-build/sources.list',
     'Dir::Etc::sourceparts': '/dev/null',
+    // A set has no translations of descriptions.
+    'Acquire::Languages': 'none',
   }
   return Object.entries(settings)
     .map(([name, value]) => `${name} "${value}";\n`)
