@@ -4,6 +4,13 @@
  */
 
 export type { Arch, DebianArch } from './arch.ts'
+export {
+  type CheckAnswer,
+  type CheckDefinition,
+  type CheckSpec,
+  type CheckUse,
+  defineCheck,
+} from './config/check.ts'
 export type { FileKind } from './config/file-source.ts'
 export type { Account, ImageFacts, Mirror, Suite } from './config/image.ts'
 export { kernelModules } from './config/left-out.ts'
@@ -17,5 +24,6 @@ export {
   type StageUse,
   z,
 } from './config/stage.ts'
+export type { FileEntry, ImageFiles, PartitionFacts } from './disk/image-files.ts'
 export type { Disk, Partition } from './disk/layout.ts'
 export type { TargetName } from './targets/registry.ts'

@@ -18,7 +18,7 @@ import { redactCommand } from '../redact.ts'
 import type { Emit } from '../report/events.ts'
 import type { Report } from '../report/report.ts'
 import type { Decide, Decision } from '../stages/hold.ts'
-import { candidatesOf } from '../verify/candidates.ts'
+import { candidatesOf, isVerified } from '../verify/candidates.ts'
 import { renderJunit } from '../verify/junit.ts'
 import { verifyImages } from '../verify/verify-images.ts'
 import { unusedWaivers } from '../verify/waivers.ts'
@@ -144,12 +144,13 @@ async function buildUntilDecided(request: BuildRequest, ask: Decide | undefined)
 
 /** Verifies what a run made. What was verified before is not verified again. */
 function verifyBuilt(image: ResolvedImage, options: BuildOptions, signal: AbortSignal): Verify | undefined {
-  if (image.verification.contract === 'none') return undefined
+  if (!isVerified(image)) return undefined
   return async (images, { runFolder, emit, estimates }) => {
     const verifications = await verifyImages({
       candidates: candidatesOf(images, runFolder.outFolder),
       expected: expectationsOf(image),
       waivers: image.waivers,
+      ownChecks: image.checks,
       machine: image.verification,
       outFolder: runFolder.outFolder,
       screenshotFolder: runFolder.path,

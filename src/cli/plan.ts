@@ -19,6 +19,7 @@ import type { Freshness } from '../report/freshness.ts'
 import { layersOf } from '../store/chain.ts'
 import { sizeOf } from '../store/prune.ts'
 import { openStore, type Store } from '../store/store.ts'
+import { isVerified } from '../verify/candidates.ts'
 import { addPipelineOptions, choosePipeline, type PipelineOptions } from './options.ts'
 import { type Terminal, warn } from './terminal.ts'
 import type { Choose } from './verb.ts'
@@ -75,7 +76,7 @@ async function lookAtImage(image: ResolvedImage, store: Store, outFolder: string
   const { estimateSeconds, assumesEmulation } = lookAhead(planned, estimates, {
     areWanted: true,
     exist: isExported,
-    areVerified: image.verification.contract !== 'none',
+    areVerified: isVerified(image),
   })
   const facts = {
     variant: image.variant,

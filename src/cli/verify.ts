@@ -103,6 +103,7 @@ async function verifyLastBuild(
     candidates: await builtCandidates(image, outFolder),
     expected: expectationsOf(image),
     declared: image.waivers,
+    ownChecks: image.checks,
   })
   if (options.scenes === undefined) await addToReport(outFolder, document)
   return document.images
@@ -130,7 +131,7 @@ async function verifyForeign(
   return verifications
 }
 
-interface Subject extends Pick<VerifyRequest, 'candidates' | 'expected'> {
+interface Subject extends Pick<VerifyRequest, 'candidates' | 'expected' | 'ownChecks'> {
   /** The waivers to report if they are not needed. */
   readonly declared: readonly Waiver[]
 }

@@ -20,12 +20,15 @@ async function placeFault(fault: Fault, pipeline: Pipeline): Promise<Fault> {
   if (fault.source !== undefined) return fault
   const path = fault.path.split(/[.[\]]+/).filter(Boolean)
   const [field, name] = path
-  const stage = field === 'stages' ? pipeline.stages.find((use) => use.name === name) : undefined
-  const site = callSiteOf(stage ?? pipeline)
+  const used = { stages: pipeline.stages, checks: pipeline.checks ?? [] }
+  const uses: readonly { readonly name: string }[] =
+    field === 'stages' || field === 'checks' ? used[field] : []
+  const use = uses.find((one) => one.name === name)
+  const site = callSiteOf(use ?? pipeline)
   const text = site && (await readRegularText(site.file).catch(() => undefined))
   if (site === undefined || text === undefined) return fault
   const start = offsetOf(text, site)
-  const span = findField(text, start, stage === undefined ? path : path.slice(2)) ?? nameAt(text, start)
+  const span = findField(text, start, use === undefined ? path : path.slice(2)) ?? nameAt(text, start)
   return { ...fault, source: site.file, place: placesOf(text)(span) }
 }
 

@@ -4,6 +4,7 @@ import { z } from 'zod'
 import { archNames } from '../arch.ts'
 import { formatFields, targetNames } from '../targets/registry.ts'
 import { rememberCall } from './call-sites.ts'
+import type { CheckUse } from './check.ts'
 import { type AssertionId, assertionIds, contractNames } from './contract.ts'
 import { debianInstallerFields } from './debian-installer.ts'
 import { diskField } from './disk.ts'
@@ -257,6 +258,8 @@ export type Pipeline = Omit<z.input<typeof pipelineFields>, 'formats'> & {
   readonly formats?: z.input<typeof pipelineFields>['formats'] | FormatPreset
   /** What runs in the guest, in order. */
   readonly stages: readonly StageUse[]
+  /** What finished images are checked for, besides the contract. @default nothing */
+  readonly checks?: readonly CheckUse[]
 }
 
 /** The same with every default filled in, without stages. */

@@ -2,6 +2,7 @@
 
 import { archs } from '../arch.ts'
 import type { Disk } from '../disk/layout.ts'
+import type { CheckUse } from './check.ts'
 import type { Fault, Resolution } from './faults.ts'
 import type { ImageFacts } from './image.ts'
 import { resolveInstaller } from './installer.ts'
@@ -9,6 +10,7 @@ import { mirrorAt } from './mirror.ts'
 import type { Overrides } from './overrides.ts'
 import { fieldsOf, kernelOf } from './own-fields.ts'
 import type { PipelineFields } from './pipeline.ts'
+import { resolveChecks } from './resolve-check.ts'
 import { resolveStage } from './resolve-stage.ts'
 import type { ResolvedImage } from './resolved.ts'
 import type { StageUse } from './stage.ts'
@@ -23,10 +25,16 @@ export interface Given {
   readonly snapshots: ReadonlyMap<string, string>
 }
 
+/** What a pipeline uses. */
+export interface Uses {
+  readonly stages: readonly StageUse[]
+  readonly checks: readonly CheckUse[]
+}
+
 export function resolveImage(
   fields: PipelineFields,
   variant: PipelineFields['variants'][number],
-  uses: readonly StageUse[],
+  { stages: uses, checks: checkUses }: Uses,
   { sourceDateEpoch, overrides, snapshots }: Given,
 ): Resolution<ResolvedImage> {
   const {
@@ -57,6 +65,7 @@ export function resolveImage(
     targets,
   }
   const resolved = uses.map((use) => resolveStage(use, facts, overrides))
+  const checks = resolveChecks(checkUses, facts)
   const stages = resolved.flatMap(({ value }) => value ?? [])
   const label = variant.label === undefined ? '' : `-${variant.label}`
   const value = {
@@ -75,9 +84,10 @@ export function resolveImage(
     repository: fields.repository,
     reproducible: fields.reproducible,
     stages,
+    checks: checks.value,
     fileName: `${fields.name}-${fields.release}${label}-${variant.arch}`,
   }
-  return { value, faults: resolved.flatMap(({ faults }) => faults) }
+  return { value, faults: [...resolved.flatMap(({ faults }) => faults), ...checks.faults] }
 }
 
 /** Faults of images whose files would have the same name. */

@@ -7,12 +7,12 @@ import { mergeOver, type Overrides, textOf } from './overrides.ts'
 import { maximumEpoch, type Pipeline, type PipelineFields, pipelineFields } from './pipeline.ts'
 import { placeFaults } from './pipeline-places.ts'
 import { expandPresets } from './presets.ts'
-import { fileNameFaults, type Given, resolveImage } from './resolve-image.ts'
+import { checkNameFaults } from './resolve-check.ts'
+import { fileNameFaults, type Given, resolveImage, type Uses } from './resolve-image.ts'
 import { overrideStages, resolveSettings, stageNameFaults } from './resolve-stage.ts'
 import type { ResolvedImage, ResolvedPipeline } from './resolved.ts'
 import { type Epoch, faultsBetween } from './rules-between.ts'
 import { checkScripts } from './scripts.ts'
-import type { StageUse } from './stage.ts'
 import { parseTyped } from './typed-texts.ts'
 import { validFields } from './valid-fields.ts'
 
@@ -27,7 +27,7 @@ export async function resolvePipeline(
   environment: Readonly<Record<string, string | undefined>> = {},
   snapshots: ReadonlyMap<string, string> = new Map(),
 ): Promise<ResolvedPipeline> {
-  const { stages: written, ...ownFields } = pipeline
+  const { stages: written, checks = [], ...ownFields } = pipeline
   const merged = overrides.reduce<unknown>((value, over) => {
     const { stages: _stages, ...fields } = over.values
     return mergeOver(value, expandPresets(fields))
@@ -37,11 +37,11 @@ export async function resolvePipeline(
   const valid = validFields(typed)
   const epoch = resolveEpoch(valid.date, environment.SOURCE_DATE_EPOCH)
   const images = parsed.success
-    ? await resolveImages(parsed.data, uses.value, {
-        sourceDateEpoch: epoch.value.seconds,
-        overrides,
-        snapshots,
-      })
+    ? await resolveImages(
+        parsed.data,
+        { stages: uses.value, checks },
+        { sourceDateEpoch: epoch.value.seconds, overrides, snapshots },
+      )
     : // Settings can be checked without the image; what depends on both waits for the next run.
       { value: [], faults: uses.value.flatMap((use) => resolveSettings(use, overrides).faults) }
   const faults = [
@@ -49,6 +49,7 @@ export async function resolvePipeline(
     ...uses.faults,
     ...epoch.faults,
     ...stageNameFaults(uses.value),
+    ...checkNameFaults(checks),
     ...faultsBetween(valid, epoch.value, overrides),
     ...images.faults,
   ]
@@ -60,7 +61,7 @@ export async function resolvePipeline(
 
 async function resolveImages(
   fields: PipelineFields,
-  uses: readonly StageUse[],
+  uses: Uses,
   given: Given,
 ): Promise<Resolution<readonly ResolvedImage[]>> {
   const resolved = fields.variants.map((variant) => resolveImage(fields, variant, uses, given))

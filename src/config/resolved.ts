@@ -1,5 +1,7 @@
 /** The configuration after `resolve`: complete, with nothing left to decide. */
 
+import type { ImageFiles } from '../disk/image-files.ts'
+import type { CheckAnswer } from './check.ts'
 import type { FileKind, FileSource } from './file-source.ts'
 import type { ImageFacts } from './image.ts'
 import type { InstallerName } from './installer.ts'
@@ -43,6 +45,13 @@ export const plainStage = {
   timeoutSeconds: 3600,
 } as const satisfies Partial<ResolvedStage>
 
+/** One of a pipeline's own checks, with its settings and its image. */
+export interface ResolvedCheck {
+  readonly name: string
+  readonly title: string
+  readonly run: (files: ImageFiles) => Promise<CheckAnswer>
+}
+
 /** One image with everything decided: the only configuration that code past `resolve` sees. */
 export interface ResolvedImage extends ImageFacts {
   readonly installer: InstallerName
@@ -63,6 +72,7 @@ export interface ResolvedImage extends ImageFacts {
   /** Whether the final disk is made anew from its files. */
   readonly reproducible: boolean
   readonly stages: readonly ResolvedStage[]
+  readonly checks: readonly ResolvedCheck[]
   /** File name of an image without `-<target>.<extension>`. */
   readonly fileName: string
 }

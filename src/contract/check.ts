@@ -2,9 +2,9 @@
 
 import type { AssertionId, ContractName } from '../config/contract.ts'
 import type { DiskSource } from '../disk/disk-source.ts'
+import type { ImageFiles } from '../disk/image-files.ts'
 import type { TargetName } from '../targets/registry.ts'
 import type { Expected } from './expected.ts'
-import type { ImageFiles } from './image-files.ts'
 import type { Scene, SceneName } from './scenes.ts'
 
 /** How results are grouped for display. */

@@ -5,15 +5,15 @@ import type { ContractName } from '../config/contract.ts'
 import { type FileSource, parseFileSource } from '../config/file-source.ts'
 import type { PipelineFields } from '../config/pipeline.ts'
 import type { ResolvedImage } from '../config/resolved.ts'
+import type { ImageFiles } from '../disk/image-files.ts'
 import type { Partition } from '../disk/layout.ts'
 import type { Registered } from '../export/registration.ts'
-import type { ImageFiles } from './image-files.ts'
 
 /** What the pipeline promises about an image. A foreign image is only expected to follow CloudStack's customs. */
 export interface Expected {
   readonly arch: Arch
   /** Absent: read from the disk. */
-  readonly contract?: ContractName
+  readonly contract?: ContractName | 'none'
   readonly account: string
   readonly release?: string
   readonly hostname?: string
@@ -30,7 +30,7 @@ export interface Expected {
 export function expectationsOf(image: ResolvedImage): Expected {
   const { contract } = image.verification
   return {
-    ...(contract === 'none' ? {} : { contract }),
+    contract,
     arch: image.arch,
     account: image.account.name,
     release: image.release,

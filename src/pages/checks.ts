@@ -90,7 +90,7 @@ function viewImage(image: ImageVerification, index: number, pictures: Pictures):
   const facts = [
     `${describeCounts(checks)} in ${formatSeconds(seconds)}`,
     scenes.length === 0 ? 'not booted' : `${count(scenes.length, 'boot')} (${accelerator})`,
-    ...(contract === undefined ? [] : [`contract ${contract}`]),
+    ...(contract === undefined || contract === 'none' ? [] : [`contract ${contract}`]),
     ...(cached ? ['an earlier verdict on the same bytes by the same checks'] : []),
     ...(contentOf === undefined ? [] : [`its disk is that of ${contentOf}, where the content was read`]),
   ]

@@ -51,7 +51,7 @@ export const imageVerification = z.strictObject({
   path: z.string().describe('relative to out/, or absolute if it is elsewhere'),
   target: z.string().nullable().describe('null if that is unknown'),
   contract: z
-    .enum(contractNames)
+    .enum(['none', ...contractNames])
     .optional()
     .describe('the contract it was checked against, if not cloudstack'),
   format: z.string(),

@@ -19,6 +19,14 @@ export interface Candidate {
   readonly madeFrom: string | undefined
 }
 
+/** Whether anything is asked about the images of a pipeline. */
+export function isVerified({
+  verification,
+  checks,
+}: Pick<ResolvedImage, 'verification' | 'checks'>): boolean {
+  return verification.contract !== 'none' || checks.length > 0
+}
+
 /** The files that a run made or found. */
 export function candidatesOf(images: readonly ImageResult[], outFolder: string): readonly Candidate[] {
   return images.map(({ path, target, sha256, madeFrom }) => ({
@@ -34,11 +42,11 @@ export async function builtCandidates(
   image: ResolvedImage,
   outFolder: string,
 ): Promise<readonly Candidate[]> {
-  if (image.verification.contract === 'none') {
+  if (!isVerified(image)) {
     throw new PipelineError({
       code: 'no-contract',
-      message: 'this pipeline names no contract to check its images against',
-      hint: "set verification.contract to 'cloudstack', or name the files to verify.",
+      message: 'this pipeline names no contract to check its images against, and has no checks of its own',
+      hint: "set verification.contract to 'cloudstack', add checks, or name the files to verify.",
       exitCode: exitCodes.badInput,
     })
   }

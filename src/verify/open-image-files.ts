@@ -1,9 +1,9 @@
 /** Opens an image's file systems for checks. */
 
-import type { FileEntry, ImageFiles } from '../contract/image-files.ts'
 import { measureUsage } from '../debian/disk-usage.ts'
 import { type DiskFile, openDisk } from '../disk/disk-files.ts'
 import type { DiskSource } from '../disk/disk-source.ts'
+import type { FileEntry, ImageFiles } from '../disk/image-files.ts'
 import { followPath } from '../disk/paths.ts'
 import type { DiskUsage } from '../report/verification.ts'
 

@@ -20,6 +20,7 @@ import { runSsh } from '../qemu/ssh.ts'
 import type { CheckResult, SceneResult } from '../report/verification.ts'
 import { bootFor, limitOf, linesOf, type SceneRequest, sceneFolder, troubleOf } from './boot-scene.ts'
 import { analyseStartup, enterScene } from './enter-scene.ts'
+import type { OwnCheck } from './own-checks.ts'
 
 export interface SceneOutcome {
   readonly record: SceneRecord
@@ -184,10 +185,15 @@ function notReached({ bootedFor }: BaseBoot): Finding {
 }
 
 /** One check's result as it appears in the report. */
-export function resultOf(check: Check, at: string, finding: Finding, seconds: number): CheckResult {
+export function resultOf(
+  check: Check | OwnCheck,
+  at: string,
+  finding: Finding,
+  seconds: number,
+): CheckResult {
   return {
     id: check.id,
-    title: contract[check.id].title,
+    title: 'title' in check ? check.title : contract[check.id].title,
     group: check.group,
     at,
     ...finding,

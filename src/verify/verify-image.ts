@@ -3,7 +3,7 @@
 import { copyFile, mkdir, rm } from 'node:fs/promises'
 import { extname, join, relative } from 'node:path'
 import type { ContractName } from '../config/contract.ts'
-import type { Check, Finding } from '../contract/check.ts'
+import type { Finding } from '../contract/check.ts'
 import { contractOf, type Expected } from '../contract/expected.ts'
 import { contentChecksOf, fileChecksOf } from '../contract/registry.ts'
 import { type MachineSizes, type SceneName, scenesFor } from '../contract/scenes.ts'
@@ -19,6 +19,7 @@ import type { CheckResult, DiskUsage, ImageVerification } from '../report/verifi
 import type { TargetName } from '../targets/registry.ts'
 import type { GuestSlots } from './guest-slots.ts'
 import { type OpenImageFiles, openImageFiles } from './open-image-files.ts'
+import type { OwnCheck } from './own-checks.ts'
 import { resultOf } from './run-scene.ts'
 import { runScenes, type ScenesOutcome } from './run-scenes.ts'
 
@@ -28,6 +29,8 @@ export interface ImageRequest {
   readonly target: TargetName
   readonly sha256: string
   readonly expected: Expected
+  /** Of the pipeline: asked where the content is read. @default none */
+  readonly ownChecks?: readonly OwnCheck[]
   /** File whose disk is proved to be the same and is read for both. Absent: this one is read. */
   readonly contentOf?: string | undefined
   readonly acceleration: AcceleratorChoice
@@ -60,6 +63,19 @@ export async function verifyImage(request: ImageRequest): Promise<ImageVerificat
   }
 }
 
+/** The pipeline's own checks alone, of a file whose content is read. */
+export async function askOwnChecks(request: ImageRequest): Promise<readonly CheckResult[]> {
+  const scratch = await createScratchFolder()
+  try {
+    return await withUnpacked(request.file, scratch.folder, request.signal, async (plain) => {
+      const source = await locateDisk(plain, { signal: request.signal })
+      return withFiles(source, scratch.folder, request.signal, (files) => askOwn(request, files))
+    })
+  } finally {
+    await scratch.remove()
+  }
+}
+
 /** A path as it appears in reports. */
 export function pathFor(file: string, outFolder: string): string {
   const inside = relative(outFolder, file)
@@ -67,6 +83,8 @@ export function pathFor(file: string, outFolder: string): string {
 }
 
 // --- internal ---
+
+type AnyContract = ContractName | 'none'
 
 /** @param plain the file itself, or its unpacked copy */
 async function verifyPlain(request: ImageRequest, plain: string, folder: string): Promise<ImageVerification> {
@@ -78,7 +96,7 @@ async function verifyPlain(request: ImageRequest, plain: string, folder: string)
   const content = contentOf === undefined ? await checkContent(request, contract, source, folder) : undefined
   // Computing checksums takes longest, and does not involve the guests.
   const [ofFile, { scenes, checks: ofScenes }] = await allEnded([
-    checkFile(request, source),
+    checkFile(request, contract, source),
     checkScenes(request, contract, source, folder),
   ])
   const checks = [...ofFile, ...(content?.checks ?? []), ...ofScenes]
@@ -102,25 +120,33 @@ async function verifyPlain(request: ImageRequest, plain: string, folder: string)
 
 async function checkFile(
   { file, target, expected, onCheck, signal }: ImageRequest,
+  contract: AnyContract,
   source: DiskSource,
 ): Promise<readonly CheckResult[]> {
+  if (contract === 'none') return []
   const subject = { source, packedAs: file, target, expected, signal }
   return askAll(fileChecksOf(target), 'file', (check) => check.run(subject), { onCheck, signal })
 }
 
 async function checkContent(
-  { expected, onCheck, signal }: ImageRequest,
-  contract: ContractName,
+  request: ImageRequest,
+  contract: AnyContract,
   source: DiskSource,
   folder: string,
 ): Promise<{ readonly checks: readonly CheckResult[]; readonly usage: DiskUsage }> {
+  const { expected, signal } = request
+  const checks = contract === 'none' ? [] : contentChecksOf(contract)
   return withFiles(source, folder, signal, async (files) => ({
-    checks: await askAll(contentChecksOf(contract), 'content', (check) => check.run({ files, expected }), {
-      onCheck,
-      signal,
-    }),
+    checks: [
+      ...(await askAll(checks, 'content', (check) => check.run({ files, expected }), request)),
+      ...(await askOwn(request, files)),
+    ],
     usage: await files.measure(),
   }))
+}
+
+function askOwn(request: ImageRequest, files: OpenImageFiles): Promise<readonly CheckResult[]> {
+  return askAll(request.ownChecks ?? [], 'content', (check) => check.run(files), request)
 }
 
 async function withFiles<Result>(
@@ -142,10 +168,11 @@ async function withFiles<Result>(
 
 async function checkScenes(
   request: ImageRequest,
-  contract: ContractName,
+  contract: AnyContract,
   source: DiskSource,
   folder: string,
 ): Promise<ScenesOutcome> {
+  if (contract === 'none') return { scenes: [], checks: [] }
   const { target, scenes: wanted, screenshotFolder, outFolder } = request
   const names = scenesFor(target, contract, request.expected.arch).filter(
     (name) => wanted === undefined || wanted.includes(name),
@@ -170,7 +197,7 @@ async function checkScenes(
   })
 }
 
-async function askAll<AnyCheck extends Check>(
+async function askAll<AnyCheck extends Parameters<typeof resultOf>[0]>(
   checks: readonly AnyCheck[],
   at: string,
   run: (check: AnyCheck) => Promise<Finding>,

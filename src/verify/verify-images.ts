@@ -2,6 +2,7 @@
 
 import { setMaxListeners } from 'node:events'
 import type { PipelineFields, Waiver } from '../config/pipeline.ts'
+import type { ResolvedCheck } from '../config/resolved.ts'
 import type { Expected } from '../contract/expected.ts'
 import type { SceneName } from '../contract/scenes.ts'
 import type { Json } from '../digest.ts'
@@ -10,17 +11,20 @@ import { outFolderAt } from '../host/out-folder.ts'
 import { chooseAccelerator } from '../qemu/accelerator.ts'
 import type { Accelerator } from '../qemu/machine.ts'
 import type { Emit } from '../report/events.ts'
-import type { ImageVerification } from '../report/verification.ts'
+import type { CheckResult, ImageVerification } from '../report/verification.ts'
 import type { Candidate } from './candidates.ts'
 import { guestSlots, sizesOn } from './guest-slots.ts'
+import { ownChecksOf, withOwn } from './own-checks.ts'
 import { digestQuestions, readVerdict, writeVerdict } from './verdicts.ts'
-import { type ImageRequest, pathFor, verifyImage } from './verify-image.ts'
+import { askOwnChecks, type ImageRequest, pathFor, verifyImage } from './verify-image.ts'
 import { applyWaivers } from './waivers.ts'
 
 export interface VerifyRequest {
   readonly candidates: readonly Candidate[]
   readonly expected: Expected
   readonly waivers: readonly Waiver[]
+  /** Of the pipeline, besides those of the contract. @default none */
+  readonly ownChecks?: readonly ResolvedCheck[]
   readonly machine: PipelineFields['verification']
   readonly outFolder: string
   /** Folder for screenshots of scenes that fail. */
@@ -93,8 +97,15 @@ async function verifyCandidate(candidate: Candidate, request: Verifying): Promis
   // Only some of the scenes make no verdict.
   const isWhole = scenes === undefined
   const kept = useVerdicts && isWhole ? await readVerdict(outFolder, candidate, questions) : undefined
-  const judged = kept === undefined ? undefined : applyWaivers(kept, waivers)
-  if (judged?.status === 'passed') return { ...judged, path: pathFor(candidate.file, outFolder) }
+  // What the pipeline's own checks said then says nothing about what they ask now.
+  const ofContract = kept === undefined ? undefined : withOwn(kept, [])
+  if (ofContract !== undefined && applyWaivers(ofContract, waivers).status === 'passed') {
+    const own = contentOf === undefined ? await examineOwn(candidate, request) : []
+    const renewed = withOwn(ofContract, own)
+    if (own.length > 0 || renewed.checks.length !== kept?.checks.length)
+      await writeVerdict(outFolder, { ...renewed, cached: false }, questions)
+    return { ...applyWaivers(renewed, waivers), path: pathFor(candidate.file, outFolder) }
+  }
   const verification = await examine(candidate, contentOf, request)
   if (isWhole) await writeVerdict(outFolder, verification, questions)
   return applyWaivers(verification, waivers)
@@ -104,6 +115,15 @@ async function verifyCandidate(candidate: Candidate, request: Verifying): Promis
 function findContent({ madeFrom, file }: Candidate, candidates: readonly Candidate[]): string | undefined {
   const first = candidates.find((other) => other.madeFrom !== undefined && other.madeFrom === madeFrom)
   return first?.file === file ? undefined : first?.file
+}
+
+/** Asks the pipeline's own checks alone, and reports each. */
+async function examineOwn(candidate: Candidate, request: Verifying): Promise<readonly CheckResult[]> {
+  const ownChecks = ownChecksOf(request.ownChecks ?? [])
+  if (ownChecks.length === 0) return []
+  const onCheck = (check: CheckResult) =>
+    request.emit({ kind: 'check-finished', target: candidate.target, check })
+  return askOwnChecks({ ...request, ...candidate, ownChecks, onCheck, onScenes: () => undefined })
 }
 
 /** Runs all checks of a candidate, and reports each. */
@@ -121,6 +141,7 @@ async function examine(
   const verification = await verifyImage({
     ...request,
     ...candidate,
+    ownChecks: ownChecksOf(request.ownChecks ?? []),
     contentOf,
     onCheck: (check) => {
       asked += 1

@@ -1,7 +1,7 @@
 /** File systems of an image that are a table. */
 
 import { posix } from 'node:path'
-import type { FileEntry, ImageFiles, PartitionFacts } from '../../src/contract/image-files.ts'
+import type { FileEntry, ImageFiles, PartitionFacts } from '../../src/disk/image-files.ts'
 
 /** A file's text or bytes, with a mode where it matters; a link; or a folder. */
 export type FakeFile =

@@ -22,7 +22,7 @@ export function renderVerification(verification: ImageVerification, colors: Colo
     read === undefined
       ? []
       : [colors.dim(`  what is on the disk was read in ${read}, whose disk is the same`)]
-  const profile = contract === undefined ? '' : `  by ${contract}`
+  const profile = contract === undefined || contract === 'none' ? '' : `  by ${contract}`
   return `${[`${mark} ${path}  ${countOf(checks)}${profile}  ${time}`, ...groups.flat(), ...note, ...figures].join('\n')}\n`
 }
 

@@ -1,8 +1,8 @@
 /** Checks of who may log in: accounts, passwords and keys. Boots nothing. */
 
+import { type ImageFiles, readText } from '../../disk/image-files.ts'
 import { type ContentCheck, failed, judge, passed } from '../check.ts'
 import { matchesPassword } from '../crypt.ts'
-import { type ImageFiles, readText } from '../image-files.ts'
 
 /** Passwords published in CloudStack's documentation, its build scripts and their forks. */
 const knownPasswords = ['password', 'cloud', 'root', 'systemvm', 'cloudstack', 'admin', 'changeit', '']

@@ -2,8 +2,8 @@
 
 import { createHash } from 'node:crypto'
 import { archs } from '../../arch.ts'
+import { type ImageFiles, namesIn, type PartitionFacts, readText } from '../../disk/image-files.ts'
 import { type ContentCheck, failed, judge, passed, skipped } from '../check.ts'
-import { type ImageFiles, namesIn, type PartitionFacts, readText } from '../image-files.ts'
 
 const layout: ContentCheck = {
   id: 'A4',

@@ -1,7 +1,7 @@
 /** Checks of the packet filter: as a boot starts, as a role opens it, and as it is left if that fails. */
 
+import { namesIn, readText } from '../../disk/image-files.ts'
 import { type ContentCheck, judge, type SceneCheck } from '../check.ts'
-import { namesIn, readText } from '../image-files.ts'
 import { linesOf } from '../lines-of.ts'
 import type { Scene, SceneName } from '../scenes.ts'
 import { inRoles } from '../scenes.ts'

@@ -1,9 +1,9 @@
 /** Check for programs that belong to no package. */
 
 import { createHash } from 'node:crypto'
+import { type ImageFiles, namesIn, readText } from '../../disk/image-files.ts'
 import { type ContentCheck, failed, judge } from '../check.ts'
 import type { Expected } from '../expected.ts'
-import { type ImageFiles, namesIn, readText } from '../image-files.ts'
 
 /** Folders of programs. `/usr/local` and `/opt` belong to CloudStack. */
 const programFolders = ['/usr/bin', '/usr/sbin', '/usr/libexec']

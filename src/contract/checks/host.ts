@@ -1,8 +1,8 @@
 /** Checks of how a machine copes with real hosts: slow, short of memory, without a serial port, or suddenly gone. */
 
 import { parseFstab } from '../../disk/fstab.ts'
+import { readText } from '../../disk/image-files.ts'
 import { type ContentCheck, failed, judge, passed, type SceneCheck, skipped } from '../check.ts'
-import { readText } from '../image-files.ts'
 import { linesOf } from '../lines-of.ts'
 import { routerRoles, type SceneName } from '../scenes.ts'
 import { defaultKernelWords } from './content.ts'

@@ -1,7 +1,7 @@
 /** Checks of what must not be on the disk. Boots nothing. */
 
+import { namesIn, readText } from '../../disk/image-files.ts'
 import { type ContentCheck, failed, judge, passed } from '../check.ts'
-import { namesIn, readText } from '../image-files.ts'
 import { account, accountLocked, rootKeys, rootPassword } from './accounts.ts'
 import { packages } from './foreign-programs.ts'
 import { sudo } from './sudo.ts'

@@ -1,7 +1,7 @@
 /** Check of the names that a system's settings give: a time zone and a locale, which have to be there. Boots nothing. */
 
+import { type ImageFiles, namesIn, readText } from '../../disk/image-files.ts'
 import { type ContentCheck, judge } from '../check.ts'
-import { type ImageFiles, namesIn, readText } from '../image-files.ts'
 
 const settingsLead: ContentCheck = {
   id: 'G14',

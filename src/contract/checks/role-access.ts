@@ -1,7 +1,7 @@
 /** Checks of where sshd listens in each role, and of the firewall in front of it. */
 
+import { namesIn } from '../../disk/image-files.ts'
 import { type ContentCheck, judge, type SceneCheck } from '../check.ts'
-import { namesIn } from '../image-files.ts'
 import { linesOf } from '../lines-of.ts'
 import { everyRole } from '../scenes.ts'
 

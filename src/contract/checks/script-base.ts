@@ -1,7 +1,7 @@
 /** Checks of what CloudStack's scripts need on the disk: files they edit, and units they start by name. */
 
+import { type ImageFiles, namesIn, readText } from '../../disk/image-files.ts'
 import { type ContentCheck, failed, judge, passed, skipped } from '../check.ts'
-import { type ImageFiles, namesIn, readText } from '../image-files.ts'
 
 /** What an edit must find in a file: without such a line it changes nothing, and no script notices. */
 const edited: Readonly<Record<string, RegExp>> = {

@@ -1,7 +1,7 @@
 /** Check of what may run as root without a password. */
 
+import { namesIn, readText } from '../../disk/image-files.ts'
 import { type ContentCheck, judge } from '../check.ts'
-import { namesIn, readText } from '../image-files.ts'
 
 const allowedCommands = new Set(['chmod', 'cp', 'mkdir', 'mount', 'umount', 'halt'])
 

@@ -4,12 +4,16 @@
  */
 
 import { execFile, execFileSync, spawnSync } from 'node:child_process'
+import { createHash } from 'node:crypto'
 import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { makeDisk, makeFilesystem, makeTree } from '../../support/filesystems.ts'
+import { writeReport } from '../../support/reports.ts'
+import { describeWith } from '../../support/tools.ts'
 
 const project = fileURLToPath(new URL('../../../', import.meta.url))
 const modules = join(project, 'node_modules')
@@ -125,7 +129,7 @@ describe('what is installed', () => {
         ['--input-type=module', '-e', `console.log(Object.keys(await import('${name}')).sort().join(' '))`],
         { cwd: made, encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] },
       ).trim()
-    expect(load('systemvm-image')).toBe('definePipeline defineStage kernelModules z')
+    expect(load('systemvm-image')).toBe('defineCheck definePipeline defineStage kernelModules z')
     expect(load('systemvm-image/stages')).toContain('cleanup configure_grub')
     for (const path of ['dist/src/api.js', 'src/config/pipeline.ts'])
       expect(() => load(`systemvm-image/${path}`)).toThrow(/ERR_PACKAGE_PATH_NOT_EXPORTED/)
@@ -280,5 +284,78 @@ describe('a stage from another package', () => {
     expect(after.get('motd')).not.toBe(before.get('motd'))
     write('motd.js', declaration.replace("'hello'", "'good day'"))
     expect(keys().get('motd')).not.toBe(after.get('motd'))
+  })
+})
+
+describeWith(['debugfs', 'mke2fs', 'sfdisk', 'blkid', 'qemu-img'], 'a check from another package', () => {
+  const name = 'systemvm-image-check-without'
+  const out = () => join(root, 'checked')
+
+  /** A package that npm has packed and installed. */
+  async function installCheck(version: string, file: string): Promise<void> {
+    const folder = join(root, name)
+    mkdirSync(folder, { recursive: true })
+    const facts = { name, version, type: 'module', exports: './index.js' }
+    writeFileSync(join(folder, 'package.json'), JSON.stringify(facts))
+    writeFileSync(
+      join(folder, 'index.js'),
+      `import { defineCheck, z } from 'systemvm-image'
+      export const without = defineCheck({
+        name: 'without',
+        title: 'a file is not there',
+        settings: { in: z.string().default('/etc') },
+        run: async (files, settings) => {
+          const found = await files.stat(settings.in + '/${file}')
+          return { faults: found === undefined ? [] : ['there is ${file}'], observed: 'no ${file}' }
+        },
+      })\n`,
+    )
+    const packing = ['pack', '--silent', '--pack-destination', root]
+    const { stdout } = await runProgram('npm', packing, { cwd: folder })
+    await install(made, join(root, stdout.trim()))
+  }
+
+  /** What a build would have left: a disk with one file. */
+  function leaveBuild(): void {
+    const tree = makeTree(join(root, 'tree'), {
+      'etc/fstab': 'LABEL=root / ext4 defaults 0 1\n',
+      'etc/motd': 'hello\n',
+    })
+    makeFilesystem(join(root, 'filesystem'), { type: 'ext4', sizeMiB: 10, from: tree, label: 'root' })
+    const table = 'label: dos\nunit: sectors\n1 : start=2048, size=20480, type=83\n'
+    makeDisk(join(root, 'disk.raw'), 14, table, { 2048: join(root, 'filesystem') })
+    mkdirSync(join(out(), 'images'), { recursive: true })
+    const image = join(out(), 'images/debian-cloud-kvm.qcow2')
+    execFileSync('qemu-img', ['convert', '-c', '-O', 'qcow2', join(root, 'disk.raw'), image])
+    const sha256 = createHash('sha256').update(readFileSync(image)).digest('hex')
+    const images = [{ path: 'images/debian-cloud-kvm.qcow2', target: 'kvm', sha256 }]
+    writeReport(out(), 'one', { image: { variant: 'trixie-x86_64' }, images })
+    cpSync(join(out(), 'runs/one/report.json'), join(out(), 'report.json'))
+  }
+
+  /** Verifies the build: the exit code, and what is said. */
+  function verify(): readonly [status: number | null, said: string] {
+    const words = ['verify', '--pipeline', 'checked.ts', '--out', out(), '--accelerator', 'tcg']
+    const program = join(made, 'node_modules/.bin/systemvm-image')
+    const { status, stderr } = spawnSync(program, words, { cwd: made, encoding: 'utf8' })
+    return [status, stderr]
+  }
+
+  beforeAll(() => {
+    leaveBuild()
+    const text = readFileSync(join(made, 'pipeline.ts'), 'utf8')
+    writeFileSync(
+      join(made, 'checked.ts'),
+      `import { without } from '${name}'\n${text.replace("targets: ['kvm'],", "targets: ['kvm'],\n  checks: [without()],")}`,
+    )
+  })
+
+  it('is asked about the content of images without a contract, and again when the package is another', async () => {
+    await installCheck('1.0.0', 'issue')
+    expect(verify()).toEqual([0, expect.stringContaining('own        1 passed')])
+    await installCheck('1.0.1', 'motd')
+    const [status, said] = verify()
+    expect(said).toMatch(/✖ without a file is not there\n +observed: there is motd/)
+    expect(status).toBe(4)
   })
 })

@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto'
 import { describe, expect, it, vi } from 'vitest'
 import type { Expected } from '../../../src/contract/expected.ts'
-import type { PartitionFacts } from '../../../src/contract/image-files.ts'
 import { contentChecksOf } from '../../../src/contract/registry.ts'
+import type { PartitionFacts } from '../../../src/disk/image-files.ts'
 import { type FakeFile, fakeImageFiles } from '../../support/image-files.ts'
 
 const partition = (over: Partial<PartitionFacts>): PartitionFacts => ({
