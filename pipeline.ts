@@ -27,6 +27,22 @@ export default definePipeline({
     // CloudStack finds the variant without a label by itself; docs/cloudstack.md says why it is bookworm.
     { suite: 'bookworm', arch: 'x86_64' },
     { suite: 'trixie', arch: 'x86_64', label: 'trixie' },
+    // The same with a boot loader for UEFI besides: docs/firmware.md says who needs it.
+    {
+      suite: 'bookworm',
+      arch: 'x86_64',
+      label: 'uefi',
+      disk: {
+        sizeMiB: 5040,
+        secureBoot: true,
+        partitions: [
+          { mount: '/boot', filesystem: 'ext2', sizeMiB: 400, primary: true, bootable: true },
+          { mount: '/boot/efi', filesystem: 'vfat', sizeMiB: 64, primary: true },
+          { filesystem: 'swap', sizeMiB: 512 },
+          { mount: '/', filesystem: 'ext4', grow: true },
+        ],
+      },
+    },
     { suite: 'bookworm', arch: 'aarch64' },
     { suite: 'trixie', arch: 'aarch64', label: 'trixie' },
   ],

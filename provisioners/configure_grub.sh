@@ -1,8 +1,9 @@
 #!/bin/sh
 # configure_grub.sh: GRUB on the disk, consoles on screen and serial line, and an initramfs that boots on every hypervisor.
-# uses: GRUB_PLATFORM, KERNEL_ARGUMENTS, DISK_MODULES, NETWORK_MODULES    leaves: /etc/default/grub.d/systemvm.cfg, /etc/initramfs-tools/conf.d/systemvm, /boot/grub/grub.cfg
+# uses: GRUB_PLATFORMS, UEFI_LOADER (or none), SECURE_BOOT (yes or no), KERNEL_ARGUMENTS, DISK_MODULES, NETWORK_MODULES
+# leaves: /etc/default/grub.d/systemvm.cfg, /etc/initramfs-tools/conf.d/systemvm, /boot/grub/grub.cfg, $UEFI_LOADER
 set -eu
-: "${GRUB_PLATFORM:?}" "${KERNEL_ARGUMENTS:?}" "${DISK_MODULES:?}" "${NETWORK_MODULES:?}"
+: "${GRUB_PLATFORMS:?}" "${UEFI_LOADER:?}" "${SECURE_BOOT:?}" "${KERNEL_ARGUMENTS:?}" "${DISK_MODULES:?}" "${NETWORK_MODULES:?}"
 
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
@@ -63,15 +64,25 @@ grub-pc grub-pc/install_devices multiselect
 grub-pc grub-pc/install_devices_empty boolean true
 END
 
-if [ "$GRUB_PLATFORM" = i386-pc ]; then
-  disk=$(lsblk --noheadings --paths --output PKNAME "$(findmnt --noheadings --nofsroot --output SOURCE /)")
-  echo "configure_grub: boot loader on $disk"
-  grub-install --target=i386-pc --locales= "$disk"
-else
-  # At the removable media path, since a deployed disk comes without the firmware's boot entries.
-  grub-install --target="$GRUB_PLATFORM" --locales= --removable --no-nvram
-fi
+for platform in $GRUB_PLATFORMS; do
+  if [ "$platform" = i386-pc ]; then
+    disk=$(lsblk --noheadings --paths --output PKNAME "$(findmnt --noheadings --nofsroot --output SOURCE /)")
+    echo "configure_grub: boot loader on $disk"
+    grub-install --target=i386-pc --locales= "$disk"
+  else
+    echo "configure_grub: boot loader for UEFI on $(findmnt --noheadings --output SOURCE /boot/efi)"
+    case $SECURE_BOOT in yes) signed=--uefi-secure-boot ;; *) signed=--no-uefi-secure-boot ;; esac
+    # At the removable media path, since a deployed disk comes without the firmware's boot entries.
+    grub-install --target="$platform" --locales= --removable --no-nvram "$signed"
+  fi
+done
 update-grub
 
 # update-grub names the device instead when it cannot see the UUID.
 grep -q 'root=UUID=[^ ]* ro .*net\.ifnames=0' /boot/grub/grub.cfg
+
+[ "$UEFI_LOADER" = none ] || [ -s "$UEFI_LOADER" ]
+if [ "$SECURE_BOOT" = yes ] && ! cmp -s "$UEFI_LOADER" /usr/lib/shim/shim*.efi.signed; then
+  echo "configure_grub: $UEFI_LOADER is not Debian's signed shim" >&2
+  exit 1
+fi

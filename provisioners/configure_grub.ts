@@ -1,4 +1,4 @@
-import { defineStage, z } from '../src/api.ts'
+import { defineStage, type ImageFacts, z } from '../src/api.ts'
 
 export const configure_grub = defineStage({
   name: 'configure_grub',
@@ -19,10 +19,17 @@ export const configure_grub = defineStage({
     'initramfs-tools',
     // Without it the initramfs is compressed by gzip: larger, and slower to unpack at every boot.
     'zstd',
-    image.arch === 'x86_64' ? 'grub-pc' : 'grub-efi-arm64',
+    ...(image.arch === 'x86_64' ? ['grub-pc'] : ['grub-efi-arm64']),
+    ...(image.arch === 'x86_64' && hasEsp(image) ? ['grub-efi-amd64-bin'] : []),
+    ...(image.disk.secureBoot === true ? ['grub-efi-amd64-signed', 'shim-signed'] : []),
   ],
   environment: (settings, image) => ({
-    GRUB_PLATFORM: image.arch === 'x86_64' ? 'i386-pc' : 'arm64-efi',
+    GRUB_PLATFORMS: [
+      ...(image.arch === 'x86_64' ? ['i386-pc'] : ['arm64-efi']),
+      ...(image.arch === 'x86_64' && hasEsp(image) ? ['x86_64-efi'] : []),
+    ].join(' '),
+    UEFI_LOADER: hasEsp(image) ? loaderOf(image) : 'none',
+    SECURE_BOOT: image.disk.secureBoot === true ? 'yes' : 'no',
     // The last console that exists becomes /dev/console, where systemd's messages go: the serial line, which a host can
     // log, or else the screen. hvc0 comes first because it exists under Xen and with a virtio console only.
     KERNEL_ARGUMENTS: [
@@ -56,7 +63,17 @@ export const configure_grub = defineStage({
     '/etc/default/grub.d/systemvm.cfg',
     '/boot/grub/grub.cfg',
     ...(image.arch === 'x86_64' ? ['/boot/grub/i386-pc/core.img'] : []),
+    ...(hasEsp(image) ? [loaderOf(image)] : []),
   ],
   // One initramfs takes minutes in an emulated guest.
   timeoutSeconds: 2400,
 })
+
+function hasEsp({ disk }: ImageFacts): boolean {
+  return disk.partitions.some(({ mount }) => mount === '/boot/efi')
+}
+
+/** What firmware starts on a disk that it knows nothing of. */
+function loaderOf({ arch }: ImageFacts): string {
+  return `/boot/efi/EFI/BOOT/${arch === 'x86_64' ? 'BOOTX64' : 'BOOTAA64'}.EFI`
+}

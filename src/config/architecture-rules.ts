@@ -1,4 +1,4 @@
-/** The rules for what a pipeline says of each architecture that it has variants of. */
+/** The rules for what a pipeline says of each architecture that it has variants of, and of variants themselves. */
 
 import { type Arch, archNames, archs } from '../arch.ts'
 import { targetNames, targets } from '../targets/registry.ts'
@@ -6,30 +6,33 @@ import type { Surroundings } from '../targets/target.ts'
 import { diskFaults } from './disk-rules.ts'
 import { type Fault, formatFound, formatPath } from './faults.ts'
 import { type Overrides, originOf } from './overrides.ts'
-import { fieldsOf, type OwnName, ownNames, pathOf } from './own-fields.ts'
+import { type AnyVariant, fieldsOf, isOfItsOwn, type OwnName, ownNames, pathOf } from './own-fields.ts'
 import { targetFaults } from './target-rules.ts'
 import type { ValidFields } from './valid-fields.ts'
 
-/** Every rule that is broken on an architecture. @param epoch when the files of images are said to be made */
+/** Every rule that a variant breaks; once, where several break one together. @param epoch when the files of images are said to be made */
 export function architectureFaults(
   fields: ValidFields,
   epoch: Surroundings['epoch'],
   overrides: readonly Overrides[],
 ): Fault[] {
-  const used = fields.variants?.map(({ arch }) => arch) ?? ['x86_64' as const]
-  return [...new Set(used)].flatMap((arch) => faultsOn(arch, fields, epoch, overrides))
+  const variants: readonly AnyVariant[] = fields.variants ?? [{ arch: 'x86_64' }]
+  const faults = variants.flatMap((variant, index) => faultsOf(variant, index, fields, epoch, overrides))
+  return [...new Map(faults.map((fault) => [`${fault.path}\n${fault.rule}`, fault])).values()]
 }
 
 // --- internal ---
 
-function faultsOn(
-  arch: Arch,
+function faultsOf(
+  variant: AnyVariant,
+  index: number,
   fields: ValidFields,
   epoch: Surroundings['epoch'],
   overrides: readonly Overrides[],
 ): Fault[] {
-  const { disk, kernelPackage, targets: chosen } = fieldsOf(fields, arch)
-  const at = (name: OwnName) => pathOf(name, fields, arch)
+  const { arch } = variant
+  const { disk, kernelPackage, targets: chosen } = fieldsOf(fields, variant)
+  const at = (name: OwnName) => pathOf(name, fields, variant, index)
   const surroundings: Surroundings = {
     ...(disk === undefined ? {} : { diskMiB: disk.sizeMiB, partitions: disk.partitions }),
     ...(kernelPackage === undefined ? {} : { kernelPackage }),
@@ -41,11 +44,20 @@ function faultsOn(
     return ownNames.includes(name as OwnName) ? [...at(name as OwnName), ...rest] : path
   }
   return [
+    ...namelessVariant(variant, index, overrides),
     ...(disk === undefined ? [] : diskFaults(disk, { arch, at: at('disk') }, overrides)),
     ...(known === undefined ? [] : targetFaults(known, fields.formats, surroundings, overrides, place)),
     ...foreignTargets(arch, chosen ?? [], at('targets'), overrides),
     ...foreignKernel(arch, kernelPackage, at('kernelPackage'), overrides),
   ]
+}
+
+/** What differs has to have another name. */
+function namelessVariant(variant: AnyVariant, index: number, overrides: readonly Overrides[]): Fault[] {
+  if (variant.label !== undefined || !isOfItsOwn(variant)) return []
+  const path = ['variants', index, 'label']
+  const rule = `must be given for a variant with a ${ownNames.find((name) => variant[name] !== undefined)} of its own`
+  return [{ path: formatPath(path), rule, found: formatFound(undefined), ...originOf(overrides, path) }]
 }
 
 function foreignTargets(

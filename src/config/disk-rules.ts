@@ -1,7 +1,7 @@
 /** The rules for a disk, so that every hypervisor's format holds it exactly and every installer can make it. */
 
 import { type Arch, archs } from '../arch.ts'
-import type { Partition } from '../disk/layout.ts'
+import { espMount, type Partition } from '../disk/layout.ts'
 import { type Fault, formatFound, formatPath } from './faults.ts'
 import { diskUnitMiB } from './image.ts'
 import { type Overrides, originOf } from './overrides.ts'
@@ -84,7 +84,11 @@ type Report = (below: PropertyKey[], rule: string, found?: unknown) => void
 const smallestEspMiB = 34
 
 /** What the firmware of an architecture starts from. */
-function firmwareFaults({ table, partitions }: PipelineFields['disk'], arch: Arch, fault: Report): void {
+function firmwareFaults(
+  { table, secureBoot, partitions }: PipelineFields['disk'],
+  arch: Arch,
+  fault: Report,
+): void {
   const wanted = archs[arch].table
   if ((table ?? 'mbr') !== wanted) {
     const own = arch === 'x86_64' ? '' : `: give it a disk of its own in architectures.${arch}.disk`
@@ -95,25 +99,33 @@ function firmwareFaults({ table, partitions }: PipelineFields['disk'], arch: Arc
     fault(['table'], rule, table)
     return
   }
-  const esp = partitions.findIndex(({ mount }) => mount === '/boot/efi')
+  const esp = partitions.findIndex(({ mount }) => mount === espMount)
   if (wanted === 'gpt' && esp === -1)
     fault(
       ['partitions'],
-      `one must be mounted at /boot/efi: the firmware of ${arch} starts its boot loader there`,
+      `one must be mounted at ${espMount}: the firmware of ${arch} starts its boot loader there`,
     )
+  if (secureBoot === true && esp === -1)
+    fault(['secureBoot'], `must be false for a disk that has no partition at ${espMount}`, secureBoot)
+  if (secureBoot === true && arch !== 'x86_64')
+    fault(['secureBoot'], `must be false for ${arch}: only PCs are known to start such a disk`, secureBoot)
   partitions.forEach(({ filesystem, mount, sizeMiB, primary, bootable, reservedPercent }, index) => {
     const at = ['partitions', index]
-    if ((filesystem === 'vfat') !== (mount === '/boot/efi')) {
+    if ((filesystem === 'vfat') !== (mount === espMount)) {
       const rule =
-        mount === '/boot/efi' ? 'must be vfat, which firmware reads' : 'may be vfat only at /boot/efi'
+        mount === espMount ? 'must be vfat, which firmware reads' : `may be vfat only at ${espMount}`
       fault([...at, 'filesystem'], rule, filesystem)
     }
     if (index === esp && sizeMiB !== undefined && sizeMiB < smallestEspMiB)
       fault([...at, 'sizeMiB'], `must be at least ${smallestEspMiB}, or it is no FAT32`, sizeMiB)
-    if (index === esp && !primary) fault([...at, 'primary'], 'must be set at /boot/efi', primary)
+    if (index === esp && !primary) fault([...at, 'primary'], `must be set at ${espMount}`, primary)
     if (filesystem === 'vfat' && reservedPercent !== 0)
       fault([...at, 'reservedPercent'], 'must be 0: a vfat reserves nothing', reservedPercent)
     if (wanted === 'gpt' && bootable)
-      fault([...at, 'bootable'], 'must be left out: a GPT is for firmware that looks for /boot/efi', bootable)
+      fault(
+        [...at, 'bootable'],
+        `must be left out: a GPT is for firmware that looks for ${espMount}`,
+        bootable,
+      )
   })
 }

@@ -26,6 +26,8 @@ const partition = z.strictObject({
 export const diskField = z.strictObject({
   /** Kind of the partition table: `gpt` for firmware that is UEFI, as on aarch64. Left out, an MBR. */
   table: z.literal('gpt', { error: 'must be gpt, or left out for an MBR' }).optional(),
+  /** Whether Debian's signed boot loaders start it, for UEFI in Secure Boot mode; on x86_64 alone. @default false */
+  secureBoot: z.boolean().optional(),
   /** A multiple of 126 MiB, which every format can express. */
   sizeMiB: z
     .int()

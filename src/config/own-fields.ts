@@ -1,30 +1,41 @@
-/** What a pipeline says of one architecture: its own values, or else everyone's. */
+/** What a pipeline says of one variant: its own values, or else its architecture's, or else everyone's. */
 
 import { type Arch, archs } from '../arch.ts'
 import type { PipelineFields } from './pipeline.ts'
 
-/** Fields that may differ between architectures. */
+/** Fields that may differ between architectures, and between variants. */
 type OwnFields = Pick<PipelineFields, OwnName>
+
+/** What is known of a variant. */
+export type AnyVariant = Pick<PipelineFields['variants'][number], 'arch' | 'label' | OwnName>
 
 export const ownNames = ['disk', 'kernelPackage', 'targets'] as const
 
 export type OwnName = (typeof ownNames)[number]
 
-/** The fields of one architecture, as far as they are valid. */
+/** The fields of one variant, as far as they are valid. */
 export function fieldsOf<Fields extends Partial<OwnFields & Pick<PipelineFields, 'architectures'>>>(
   { architectures, disk, kernelPackage, targets }: Fields,
-  arch: Arch,
+  variant: AnyVariant,
 ): Pick<Fields, OwnName> {
-  return { disk, kernelPackage, targets, ...definedIn(architectures?.[arch]) } as Pick<Fields, OwnName>
+  const own = { ...definedIn(architectures?.[variant.arch]), ...definedIn(variant) }
+  return { disk, kernelPackage, targets, ...own } as Pick<Fields, OwnName>
 }
 
-/** The path of an architecture's field, as a person wrote it. */
+/** The path of a variant's field, as a person wrote it. @param index of the variant */
 export function pathOf(
   name: OwnName,
   { architectures }: Partial<Pick<PipelineFields, 'architectures'>>,
-  arch: Arch,
+  variant: AnyVariant,
+  index: number,
 ): readonly PropertyKey[] {
-  return architectures?.[arch]?.[name] === undefined ? [name] : ['architectures', arch, name]
+  if (variant[name] !== undefined) return ['variants', index, name]
+  return architectures?.[variant.arch]?.[name] === undefined ? [name] : ['architectures', variant.arch, name]
+}
+
+/** Whether a variant differs from others of its suite and architecture. */
+export function isOfItsOwn(variant: AnyVariant): boolean {
+  return ownNames.some((name) => variant[name] !== undefined)
 }
 
 /** Debian's package of the kernel, unless a pipeline names another one. */
@@ -35,6 +46,10 @@ export function kernelOf(kernelPackage: string | undefined, arch: Arch): string 
 // --- internal ---
 
 /** Without values that are left out, which would take the place of others. */
-function definedIn(own: PipelineFields['architectures'][Arch]): Partial<OwnFields> {
-  return Object.fromEntries(Object.entries(own ?? {}).filter(([, value]) => value !== undefined))
+function definedIn(
+  own: {
+    readonly [Name in OwnName]?: OwnFields[Name] | undefined
+  } = {},
+): Partial<OwnFields> {
+  return Object.fromEntries(ownNames.flatMap((name) => (own[name] === undefined ? [] : [[name, own[name]]])))
 }

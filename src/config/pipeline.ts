@@ -63,15 +63,16 @@ const targetsField = z
   .min(1, 'must name at least one target')
   .refine(isWithoutDuplicates, 'must name each target once')
 
-/** What may differ between architectures. */
-const ownFields = z.strictObject({
+/** What may differ between architectures, and between variants. */
+const ownShape = {
   /** Firmware differs in the partitions that it starts from. */
   disk: diskField.optional(),
   /** Debian names kernels after architectures. */
   kernelPackage: kernelField.optional(),
   /** Not every hypervisor runs on every architecture. */
   targets: targetsField.optional(),
-})
+}
+const ownFields = z.strictObject(ownShape)
 
 const pipelineShape = {
   /** First part of every image's file name. */
@@ -106,6 +107,8 @@ const pipelineShape = {
           .optional(),
         /** Overrides the pipeline's, and becomes part of the variant's name. */
         installer: installerField.optional(),
+        /** These take the place of the whole field of that name, and the label becomes part of the variant's name. */
+        ...ownShape,
       }),
     )
     .min(1, 'must name at least one variant'),

@@ -8,7 +8,7 @@ import type { ImageFacts } from './image.ts'
 import { resolveInstaller } from './installer.ts'
 import { mirrorAt } from './mirror.ts'
 import type { Overrides } from './overrides.ts'
-import { fieldsOf, kernelOf } from './own-fields.ts'
+import { fieldsOf, isOfItsOwn, kernelOf } from './own-fields.ts'
 import type { PipelineFields } from './pipeline.ts'
 import { resolveChecks } from './resolve-check.ts'
 import { resolveStage } from './resolve-stage.ts'
@@ -46,11 +46,14 @@ export function resolveImage(
     leaveOut,
     ...shared
   } = fields
-  const { disk, kernelPackage, targets } = fieldsOf(fields, variant.arch)
+  const { disk, kernelPackage, targets } = fieldsOf(fields, variant)
   const { installer, baseImage } = resolveInstaller(variant.installer ?? fields.installer)
-  const name = [variant.suite, variant.arch, ...(variant.installer === undefined ? [] : [installer])].join(
-    '-',
-  )
+  const name = [
+    variant.suite,
+    variant.arch,
+    ...(isOfItsOwn(variant) ? [variant.label] : []),
+    ...(variant.installer === undefined ? [] : [installer]),
+  ].join('-')
   const facts: ImageFacts = {
     ...shared,
     mirror: mirrorAt(fields.mirror, snapshots.get(name)),

@@ -19,6 +19,8 @@ export interface Expected {
   readonly hostname?: string
   readonly diskBytes?: number
   readonly partitions?: readonly Partition[]
+  /** Whether its boot loader for UEFI is signed. */
+  readonly secureBoot?: boolean
   readonly formats?: PipelineFields['formats']
   /** Files from no package that stages install as they are, with the checksums required of them. */
   readonly downloads?: readonly FileSource[]
@@ -37,6 +39,7 @@ export function expectationsOf(image: ResolvedImage): Expected {
     hostname: image.hostname,
     diskBytes: image.disk.sizeMiB * 1024 ** 2,
     partitions: image.disk.partitions,
+    ...(image.disk.secureBoot === undefined ? {} : { secureBoot: image.disk.secureBoot }),
     formats: image.formats,
     downloads: image.stages.flatMap(({ sources, fileKinds }) =>
       Object.entries(sources).flatMap(([name, text]) =>

@@ -4,8 +4,9 @@
  * agent first answered.
  */
 
-import type { Arch } from '../arch.ts'
+import { type Arch, archs } from '../arch.ts'
 import type { AssertionId, ContractName } from '../config/contract.ts'
+import { espOf } from '../disk/layout.ts'
 import { type BootArguments, ipv6Words, userDataWords } from '../guest/boot-arguments.ts'
 import type { Guest, SavedGuest } from '../guest/guest.ts'
 import type { RoleName } from '../guest/roles.ts'
@@ -49,6 +50,8 @@ export interface SceneSpec {
   readonly archs?: readonly Arch[]
   /** Overrides the target's device model. */
   readonly model?: DeviceModelName
+  /** UEFI firmware that a PC has here, if the disk has a boot loader for it. @default a BIOS */
+  readonly uefi?: 'plain' | 'secure'
   /** Whether the legacy port is numbered before the agent's. */
   readonly isPortFirst?: boolean
 }
@@ -141,6 +144,12 @@ export const sceneSpecs = {
     contracts: ['cloudstack'],
   },
   'no-data': { summary: 'handed nothing until the guest stops waiting', way: 'none', isBranch: true },
+  uefi: { summary: 'booted by UEFI firmware, and handed nothing', way: 'none', uefi: 'plain' },
+  'secure-boot': {
+    summary: 'booted by UEFI firmware that starts only what is signed, and handed nothing',
+    way: 'none',
+    uefi: 'secure',
+  },
   virtualbox: { summary: 'a console proxy, by DMI strings', way: 'firmware', role: 'consoleproxy' },
 } as const satisfies Readonly<Record<string, SceneSpec>>
 
@@ -175,12 +184,30 @@ export function sizeOf(scene: SceneName, sizes: MachineSizes): MachineSize {
   return spec.isRouter === true ? sizes.routers : sizes
 }
 
-/** The scenes of a target that belong to a contract, on an architecture. */
-export function scenesFor(target: TargetName, contract: ContractName, arch: Arch): readonly SceneName[] {
+/** The scenes of a target that belong to a contract, and that the image can play. */
+export function scenesFor(
+  target: TargetName,
+  contract: ContractName,
+  image: Pick<Expected, 'arch' | 'partitions' | 'secureBoot'>,
+): readonly SceneName[] {
   return scenesOf(target).filter((name) => {
-    const { contracts, archs }: SceneSpec = sceneSpecs[name]
-    return (contracts?.includes(contract) ?? true) && (archs?.includes(arch) ?? true)
+    const { contracts, archs, uefi }: SceneSpec = sceneSpecs[name]
+    return (
+      (contracts?.includes(contract) ?? true) &&
+      (archs?.includes(image.arch) ?? true) &&
+      (uefi === undefined || uefiOf(image).includes(uefi))
+    )
   })
+}
+
+/** The kinds of UEFI firmware that start an image, beside the one that its machine always has. */
+function uefiOf({
+  arch,
+  partitions = [],
+  secureBoot = false,
+}: Pick<Expected, 'arch' | 'partitions' | 'secureBoot'>): readonly ('plain' | 'secure')[] {
+  if (archs[arch].uefi !== undefined || espOf({ partitions }) === undefined) return []
+  return secureBoot ? ['plain', 'secure'] : ['plain']
 }
 
 /** The device model that a target's scene runs in. @param formats undefined if unknown */
@@ -190,7 +217,9 @@ export function modelOf(
   formats: FormatSettings | undefined,
 ): DeviceModelName {
   const spec: SceneSpec = sceneSpecs[scene]
-  return spec.model ?? targets[target].deviceModelFor(formats?.[target])
+  const { uefiModels, deviceModelFor } = targets[target]
+  const byFirmware = spec.uefi === undefined ? undefined : uefiModels?.[spec.uefi]
+  return spec.model ?? byFirmware ?? deviceModelFor(formats?.[target])
 }
 
 /** What was seen on the way to a scene, before any check ran. All times are host seconds. */

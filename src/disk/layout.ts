@@ -11,7 +11,7 @@ export interface Partition {
   readonly sizeMiB?: number | undefined
   /** Takes the rest of the disk, and grows with it at first boot. */
   readonly grow: boolean
-  /** Numbered from 1; the others are numbered from 5, and are logical ones in an MBR. */
+  /** Numbered below 5; the others are numbered from 5, and are logical ones in an MBR. */
   readonly primary: boolean
   readonly bootable: boolean
   /** Share of blocks that only root may use, in percent. */
@@ -22,6 +22,8 @@ export interface Partition {
 export interface Disk {
   /** Kind of its partition table. @default an MBR */
   readonly table?: 'gpt' | undefined
+  /** Whether its boot loader for UEFI is signed. @default false */
+  readonly secureBoot?: boolean | undefined
   /** Multiple of 126: exact in cylinders and in 2 MiB blocks, so that no hypervisor's format rounds it. */
   readonly sizeMiB: number
   readonly partitions: readonly Partition[]
@@ -31,6 +33,8 @@ export const sectorBytes = 512
 
 /** Partitions start at whole MiB; a logical one gives up the MiB before it for its own record. */
 const alignmentSectors = 2048
+
+const extendedNumber = 2
 
 /** A partition with its place on the disk, in sectors of 512 bytes. */
 export interface PlacedPartition extends Partition {
@@ -57,6 +61,16 @@ export interface Layout {
   readonly partitions: readonly PlacedPartition[]
 }
 
+/** The EFI system partition, where firmware that is UEFI finds a boot loader; undefined on a disk for BIOS alone. */
+export function espOf<Part extends Pick<Partition, 'mount'>>(disk: {
+  readonly partitions: readonly Part[]
+}): Part | undefined {
+  return disk.partitions.find(({ mount }) => mount === espMount)
+}
+
+/** Where it is mounted. */
+export const espMount = '/boot/efi'
+
 /** UUID of the root filesystem; empty if there is none, which no resolved disk lacks. */
 export function rootUuidOf({ partitions }: Layout): string {
   return partitions.find(({ mount }) => mount === '/')?.uuid ?? ''
@@ -68,13 +82,16 @@ export function placePartitions(disk: Disk, identity: string): Layout {
   // A GPT has a copy of itself at the end.
   const diskSectors = (disk.sizeMiB * 1024 * 1024) / sectorBytes - (isGpt ? alignmentSectors : 0)
   const partitions: PlacedPartition[] = []
+  const isExtended = !isGpt && disk.partitions.some(({ primary }) => !primary)
   let extended: Layout['extended']
   let next = alignmentSectors
-  let number = 1
+  let number = 0
   for (const partition of disk.partitions) {
-    // CloudStack's first boot grows partition 6, in whatever table.
+    number += 1
+    // CloudStack's first boot grows partitions 2 and 6, so the extended one is 2, wherever it is, and the last is 6.
+    if (isExtended && partition.primary && number === extendedNumber) number += 1
     if (!partition.primary && number < 5) {
-      if (!isGpt) extended = { number, startSector: next, sectors: diskSectors - next }
+      if (isExtended) extended = { number: extendedNumber, startSector: next, sectors: diskSectors - next }
       number = 5
     }
     if (!partition.primary && !isGpt) next += alignmentSectors
@@ -85,7 +102,6 @@ export function placePartitions(disk: Disk, identity: string): Layout {
     const place = { number, startSector: next, sectors, uuid }
     partitions.push({ ...partition, ...place, ...(partitionUuid === undefined ? {} : { partitionUuid }) })
     next += sectors
-    number += 1
   }
   const diskId = uuidFrom(`${identity} disk`)
   const sizeBytes = disk.sizeMiB * 1024 * 1024

@@ -1,11 +1,20 @@
-/** The programs needed to read a disk. */
+/** The programs needed to read and to make a disk. */
 
 import { findProgram, toolsMissing } from '../host/tools.ts'
 
-const programs = ['qemu-img', 'sfdisk', 'blkid', 'debugfs'] as const
-
-/** @throws PipelineError `tools` naming all that are missing */
+/** Requires the programs to read any disk. @throws PipelineError `tools` naming all that are missing */
 export async function requireInspectionTools(): Promise<void> {
+  await requirePrograms(['qemu-img', 'sfdisk', 'blkid', 'debugfs'])
+}
+
+/** Requires the programs that make and read an EFI system partition. @throws PipelineError `tools` naming all that are missing */
+export async function requireEspTools(): Promise<void> {
+  await requirePrograms(['mkfs.vfat', 'mcopy'])
+}
+
+// --- internal ---
+
+async function requirePrograms(programs: readonly string[]): Promise<void> {
   const found = await Promise.all(programs.map((name) => findProgram(name)))
   const missing = programs.filter((_, index) => found[index] === undefined)
   if (missing.length > 0) throw toolsMissing(missing)

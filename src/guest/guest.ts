@@ -15,6 +15,7 @@ import type { Qmp } from '../qemu/qmp.ts'
 import { loadState, suspend } from '../qemu/suspend.ts'
 import type { DeviceModel } from '../targets/device-model.ts'
 import { guestMachine } from './machine.ts'
+import { prepareUefi } from './uefi.ts'
 import { hasEnded, type WatchedGuest, waitForAnswer, waitForLogin } from './waiting.ts'
 
 /** Name of the port that the guest agent serves. */
@@ -104,6 +105,7 @@ export async function startGuest(options: GuestOptions): Promise<Guest> {
     ...options,
     ...options.acceleration,
     disk,
+    uefi: await prepareUefi(options.acceleration.arch, options.model, folder),
     ports: options.ports.map((name, index) => ({ name, socket: path(`port${index}`) })),
     serial: options.hasSerialPort === false ? 'none' : { file: path('serial.log') },
     virtioConsoleLog: path('hvc0.log'),

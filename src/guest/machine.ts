@@ -1,8 +1,8 @@
 /** The virtual machine that a file is booted in: a device model, and what all of them share. */
 
-import { type Arch, archs } from '../arch.ts'
+import type { Arch } from '../arch.ts'
 import type { BlockNode } from '../disk/block-node.ts'
-import type { Accelerator, DirectBoot, GuestNetwork, Machine, SerialPort } from '../qemu/machine.ts'
+import type { Accelerator, DirectBoot, GuestNetwork, Machine, SerialPort, Uefi } from '../qemu/machine.ts'
 import type { DeviceModel } from '../targets/device-model.ts'
 
 /** A virtio-serial port: its name in the guest, and the socket on the host. */
@@ -33,6 +33,8 @@ export interface GuestMachine {
   readonly savesStates?: boolean
   /** Whether it waits for a saved state instead of booting. */
   readonly awaitsState?: boolean
+  /** Absent: a PC's BIOS. */
+  readonly uefi?: Uefi | undefined
   /** Absent: the disk's boot loader starts the disk's kernel. */
   readonly directBoot?: DirectBoot | undefined
   /** ISO file in the CD drive. */
@@ -49,7 +51,7 @@ export function guestMachine(guest: GuestMachine): Machine {
     memoryMiB,
     firmware: { maker: model.maker, strings: guest.firmwareStrings },
     directBoot: guest.directBoot,
-    uefi: archs[guest.arch].uefi?.file,
+    uefi: guest.uefi,
     // For a screenshot if a boot fails.
     hasScreen: true,
     disk: { backend: guest.disk, devices: model.disk },

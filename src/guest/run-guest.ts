@@ -13,6 +13,7 @@ import { makeBootArguments, networksOf, plainNetworks, renderCommandLine } from 
 import { agentPort, makeOverlay, oldPort } from './guest.ts'
 import { guestMachine } from './machine.ts'
 import type { RoleName } from './roles.ts'
+import { prepareUefi } from './uefi.ts'
 
 export interface RunRequest {
   readonly source: DiskSource
@@ -58,9 +59,11 @@ export async function runGuest(request: RunRequest): Promise<number> {
   const bootArguments = role === undefined ? undefined : makeBootArguments(role, key.publicKey, request.words)
   const disk = await makeOverlay(path('disk.qcow2'), { backing: source.node, diskBytes: request.diskBytes })
   const { agentSocket, portSocket, qmpSocket } = socketsIn(folder)
+  const model = deviceModels[request.model]
   const machine = guestMachine({
     ...request.acceleration,
-    model: deviceModels[request.model],
+    model,
+    uefi: await prepareUefi(request.acceleration.arch, model, folder),
     cpus: request.cpus,
     memoryMiB: request.memoryMiB,
     disk,

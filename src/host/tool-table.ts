@@ -116,22 +116,26 @@ export function hostTools(arch: Arch = 'x86_64'): readonly Tool[] {
 
 /** What images of an architecture need besides, on this host. */
 function architectureTools(arch: Arch): readonly Tool[] {
-  const { table, uefi } = archs[arch]
+  const { uefi } = archs[arch]
+  // On a PC, only if the disk has a partition for it, which the build and `verify` find out.
+  const need: ToolNeed = uefi === undefined ? 'tests' : 'build'
   const foreign: readonly Tool[] = [
     // mmdebstrap asks it whether programs of the architecture run.
     { name: 'arch-test', need: 'build', package: 'arch-test' },
     { name: `qemu-${arch}-static`, need: 'build', package: 'qemu-user-static' },
     { name: 'update-binfmts', need: 'build', package: 'binfmt-support' },
   ]
-  const ofEfi: readonly Tool[] = [
-    { name: 'mkfs.vfat', need: 'build', package: 'dosfstools' },
-    { name: 'mcopy', need: 'build', package: 'mtools' },
+  const ofEfi = [
+    { name: 'mkfs.vfat', package: 'dosfstools' },
+    { name: 'mcopy', package: 'mtools' },
   ]
   return [
-    ...(table === 'gpt' ? ofEfi : []),
-    ...(uefi === undefined
-      ? []
-      : [{ name: 'UEFI firmware', need: 'build' as const, package: uefi.package, file: uefi.file }]),
+    ...ofEfi.map((tool) => ({ ...tool, need })),
+    {
+      name: 'UEFI firmware',
+      need,
+      ...(uefi ?? { package: 'ovmf', file: '/usr/share/OVMF/OVMF_CODE_4M.fd' }),
+    },
     ...(isForeign(arch) ? foreign : []),
   ]
 }

@@ -1,6 +1,8 @@
 /** The host checks that must pass before a build touches anything. */
 
 import type { Arch } from '../arch.ts'
+import { espOf } from '../disk/layout.ts'
+import { requireEspTools } from '../disk/tools.ts'
 import { requireFit } from '../doctor/host-checks.ts'
 import { findTools, isAtLeast } from '../host/tools.ts'
 import { installerOf } from '../installers/index.ts'
@@ -36,6 +38,7 @@ export async function requireFitPlan(
   room: Room,
   { packages, locked, signal }: LockOptions & { readonly locked?: Locked | undefined },
 ): Promise<readonly string[]> {
+  if (espOf(image.disk) !== undefined) await requireEspTools()
   const wantsPackages = !base.cached || stages.some((stage) => !stage.cached && stage.stage.network)
   if (packages !== undefined && wantsPackages) await requireFitSet(image, packages, locked, signal)
   if (!base.cached) await installerOf(image).preflight?.(image, signal)

@@ -11,6 +11,7 @@ import {
   type NetworkCard,
   type PortForward,
   type SerialPort,
+  type Uefi,
   type UserNetwork,
   type VirtioPort,
 } from './machine.ts'
@@ -32,7 +33,7 @@ export function qemuArguments(machine: Machine): QemuArguments {
     ...(cpus === undefined ? [] : [['-smp', `${cpus}`]]),
     ['-m', `${machine.memoryMiB}M`],
     ...firmwareArguments(machine.firmware),
-    ...(machine.uefi === undefined ? [] : [['-drive', uefiValue(machine.uefi)]]),
+    ...uefiArguments(machine.uefi),
     ...(machine.hasScreen === true ? [['-device', archs[machine.arch].screen]] : []),
     ...diskArguments(machine.disk, directBoot !== undefined),
     ...discArguments(machine),
@@ -57,15 +58,23 @@ export function qemuArguments(machine: Machine): QemuArguments {
   ]
 }
 
-function machineValue({ arch, accelerator }: Machine): string {
+function machineValue({ arch, accelerator, uefi }: Machine): string {
   const { machine } = archs[arch]
+  // Only a newer PC keeps the operating system out of the firmware's variables, without which it could sign for itself.
+  const type = uefi?.isSecure === true ? 'q35,smm=on' : machine
   // Its oldest interrupt controller has no more than 8 processors.
-  return `type=${machine},accel=${accelerator}${machine === 'virt' ? ',gic-version=max' : ''}`
+  return `type=${type},accel=${accelerator}${machine === 'virt' ? ',gic-version=max' : ''}`
 }
 
-/** Variables of the firmware are lost when the machine ends: a deployed disk comes without them too. */
-function uefiValue(code: string): string {
-  return `if=pflash,unit=0,format=raw,readonly=on,file=${escapeValue(code)}`
+function uefiArguments(uefi: Uefi | undefined): QemuArguments {
+  if (uefi === undefined) return []
+  const { code, variables, isSecure = false } = uefi
+  const flash = (unit: number, file: string) => `if=pflash,unit=${unit},format=raw,${file}`
+  return [
+    ...(isSecure ? [['-global', 'driver=cfi.pflash01,property=secure,value=on']] : []),
+    ['-drive', flash(0, `readonly=on,file=${escapeValue(code)}`)],
+    ...(variables === undefined ? [] : [['-drive', flash(1, `file=${escapeValue(variables)}`)]]),
+  ]
 }
 
 /** A machine without IDE has its CD drive on SCSI, as CloudStack attaches it. */

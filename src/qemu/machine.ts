@@ -19,8 +19,8 @@ export interface Machine extends Acceleration {
   readonly cpus?: number
   readonly memoryMiB: number
   readonly firmware?: Firmware
-  /** Code of UEFI firmware, for a machine that has none by itself. Absent: the machine's own, or only a direct boot. */
-  readonly uefi?: string | undefined
+  /** UEFI firmware in place of what the machine has by itself. Absent: a PC's BIOS, or only a direct boot. */
+  readonly uefi?: Uefi | undefined
   readonly directBoot?: DirectBoot | undefined
   /** Whether there is a screen to take screenshots of. It is never displayed. @default false */
   readonly hasScreen?: boolean
@@ -53,6 +53,16 @@ export interface Firmware {
   readonly maker?: { readonly manufacturer: string; readonly product: string } | undefined
   /** OEM strings. @default none */
   readonly strings?: readonly string[]
+}
+
+/** UEFI firmware. */
+export interface Uefi {
+  /** Path of its code. */
+  readonly code: string
+  /** Path of its variables, which it writes. Absent: they are lost when the machine ends. */
+  readonly variables?: string
+  /** Whether it only starts what is signed. @default false */
+  readonly isSecure?: boolean
 }
 
 /** A kernel that QEMU starts without firmware and boot loader. */

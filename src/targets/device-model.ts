@@ -6,6 +6,8 @@ export interface DeviceModel {
   readonly summary: string
   /** Adapter and disk, on the block node `disk0`. */
   readonly disk: readonly string[]
+  /** UEFI firmware: any, or one that only starts what is signed. @default a BIOS on a PC */
+  readonly uefi?: 'plain' | 'secure'
   /** Network card. All are of one kind, as CloudStack attaches them: drivers name interfaces in the order of their loading. */
   readonly nic: string
   /** Manufacturer and product in the SMBIOS tables. @default QEMU's */

@@ -1,4 +1,4 @@
-/** Hyper-V: a VHD for machines of generation 1, or a VHDX. */
+/** Hyper-V: a VHD for machines of generation 1, or a VHDX for both. */
 
 import { z } from 'zod'
 import { writeHypervVhd } from '../formats/vhd.ts'
@@ -14,7 +14,7 @@ export const hyperv = defineTarget({
 
   settings: z
     .strictObject({
-      /** `vhdx` only works for machines of generation 2. */
+      /** Machines of generation 2 take only `vhdx`, and start it only if the disk has a partition at `/boot/efi`. */
       container: z.enum(['vhd', 'vhdx']).default('vhd'),
       /** Of a VHD. `fixed`, which Azure requires, is the disk itself with a footer behind it. */
       subformat: z.enum(['dynamic', 'fixed']).default('dynamic'),
@@ -51,9 +51,17 @@ export const hyperv = defineTarget({
       // Emulated CPUs cannot show Hyper-V's features.
       virtWhat: ['hyperv', 'virtualpc', 'kvm', 'qemu'],
     },
+    'hyper-v-2': {
+      summary: "UEFI firmware, virtio SCSI disk and network, QEMU's closest to a machine of generation 2",
+      disk: ['virtio-scsi-pci,id=scsi0', 'scsi-hd,bus=scsi0.0,drive=disk0,bootindex=0'],
+      nic: 'virtio-net-pci',
+      uefi: 'plain',
+      virtWhat: ['hyperv', 'virtualpc', 'kvm', 'qemu'],
+    },
   },
   deviceModelFor: () => 'hyper-v',
-  scenes: ['boot'],
+  uefiModels: { plain: 'hyper-v-2' },
+  scenes: ['boot', 'uefi'],
   checks: {
     E3: {
       does: 'reads footer, header and tables of the VHD',

@@ -85,8 +85,21 @@ export const kvm = defineTarget({
       disk: ['virtio-scsi-pci,id=scsi0', 'scsi-hd,bus=scsi0.0,drive=disk0,bootindex=0'],
       hasVirtioConsole: true,
     },
+    'virtio-uefi': {
+      ...virtio,
+      summary: 'virtio disk and network and UEFI firmware, as on KVM',
+      disk: ['virtio-blk-pci,drive=disk0,bootindex=0'],
+      uefi: 'plain',
+    },
+    'virtio-secure-boot': {
+      ...virtio,
+      summary: 'virtio disk and network and UEFI firmware in Secure Boot mode, as on KVM',
+      disk: ['virtio-blk-pci,drive=disk0,bootindex=0'],
+      uefi: 'secure',
+    },
   },
   deviceModelFor: () => 'virtio',
+  uefiModels: { plain: 'virtio-uefi', secure: 'virtio-secure-boot' },
   // Only this file runs the scenes of every role: all others have the same disk.
   scenes: [
     'secstorage',
@@ -105,6 +118,8 @@ export const kvm = defineTarget({
     'no-data',
     'port',
     'no-serial',
+    'uefi',
+    'secure-boot',
   ],
   checks: { A1: soundQcow2 },
 })

@@ -115,6 +115,8 @@ export interface Target<
   readonly deviceModels: { readonly [Name in Model]?: DeviceModel }
   /** The model for scenes that do not choose one. Settings are undefined for files from elsewhere. */
   deviceModelFor(settings: z.output<Settings> | undefined): NoInfer<Model>
+  /** The same with UEFI firmware, which starts any boot loader, or only a signed one. @default none */
+  readonly uefiModels?: { readonly [Kind in 'plain' | 'secure']?: NoInfer<Model> }
   /** Scenes that guests booted from the file go through. */
   readonly scenes: readonly Scene[]
   /** Checks of the file itself, by assertion. Checks that every file gets are not listed. */

@@ -1,6 +1,7 @@
 /** VMware: an OVA with the disk as a streamOptimized VMDK. */
 
 import { z } from 'zod'
+import { espMount, espOf } from '../disk/layout.ts'
 import { grainSizes } from '../formats/grains.ts'
 import { exportOva, type OvaOptions } from '../formats/ova.ts'
 import { factsOf } from '../formats/ovf-facts.ts'
@@ -73,7 +74,7 @@ export const vmwareFields = z.strictObject({
   cpus: z.int().min(1).max(64).default(1),
   /** Network card. CloudStack attaches its own to system VMs and expects none here. */
   nic: z.enum(['none', 'e1000', 'vmxnet3']).default('none'),
-  /** Firmware of the machine; the images have a boot loader for `bios`. */
+  /** Firmware of the machine; `efi` takes a disk with a partition at `/boot/efi`. */
   firmware: z.enum(['bios', 'efi']).default('bios'),
 })
 
@@ -135,8 +136,8 @@ export function settingRules(
     const known = `is not known before ESXi ${since}`
     breaks('guestOs', `${known}: choose an older one or raise formats.vmware.minimumEsxi`)
   }
-  if (firmware === 'efi' && partitions?.some(({ mount }) => mount === '/boot/efi') === false) {
-    breaks('firmware', 'must be bios for a disk that has no partition at /boot/efi')
+  if (firmware === 'efi' && partitions !== undefined && espOf({ partitions }) === undefined) {
+    breaks('firmware', `must be bios for a disk that has no partition at ${espMount}`)
   }
   return broken
 }
@@ -197,9 +198,17 @@ export const vmware = defineTarget({
       disk: ['pvscsi,id=scsi0', 'scsi-hd,bus=scsi0.0,drive=disk0,bootindex=0'],
       nic: 'vmxnet3',
     },
+    'vmware-efi': {
+      ...machine,
+      summary: 'UEFI firmware, pvscsi disk, vmxnet3 network, as on VMware',
+      disk: ['pvscsi,id=scsi0', 'scsi-hd,bus=scsi0.0,drive=disk0,bootindex=0'],
+      nic: 'vmxnet3',
+      uefi: 'plain',
+    },
   },
+  uefiModels: { plain: 'vmware-efi' },
   deviceModelFor: (settings) => (settings?.diskController === 'pvscsi' ? 'vmware-pvscsi' : 'vmware-lsilogic'),
-  scenes: ['boot'],
+  scenes: ['boot', 'uefi'],
   checks: {
     E2: {
       does: 'reads the OVF in the OVA: hardware, guest, firmware, controller, memory, processors, cards',

@@ -174,7 +174,7 @@ async function checkScenes(
 ): Promise<ScenesOutcome> {
   if (contract === 'none') return { scenes: [], checks: [] }
   const { target, scenes: wanted, screenshotFolder, outFolder } = request
-  const names = scenesFor(target, contract, request.expected.arch).filter(
+  const names = scenesFor(target, contract, request.expected).filter(
     (name) => wanted === undefined || wanted.includes(name),
   )
   if (names.length === 0) return { scenes: [], checks: [] }

@@ -1,9 +1,10 @@
 /** The mmdebstrap command: everything that determines layer 0, besides the content of its scripts. */
 
-import { archs } from '../../arch.ts'
 import type { ResolvedImage } from '../../config/resolved.ts'
 import { renderSourceLines, renderSources } from '../../debian/archives.ts'
 import {
+  espMount,
+  espOf,
   type Layout,
   type PlacedPartition,
   renderFstab,
@@ -32,9 +33,11 @@ export interface BootstrapPaths {
 }
 
 /** Scripts that mmdebstrap runs as hooks for an image. Those of a foreign architecture count on every host. */
-export function bootstrapScripts({ arch }: Pick<ResolvedImage, 'arch'>): readonly URL[] {
-  const more =
-    archs[arch].table === 'gpt' ? ['make-esp.sh', 'cross.sh', 'cross-dpkg.sh', 'cross-perl.sh'] : []
+export function bootstrapScripts({ arch, disk }: Pick<ResolvedImage, 'arch' | 'disk'>): readonly URL[] {
+  const more = [
+    ...(espOf(disk) === undefined ? [] : ['make-esp.sh']),
+    ...(arch === 'x86_64' ? [] : ['cross.sh', 'cross-dpkg.sh', 'cross-perl.sh']),
+  ]
   return ['prepare.sh', 'customize.sh', 'make-disk.sh', ...more].map(
     (name) => new URL(`./${name}`, import.meta.url),
   )
@@ -51,7 +54,7 @@ export function bootstrapCommand(
     [`ROOT="$1" sh ${quote(`${paths.scripts}/${name}`)}`, ...words].join(' ')
   const cross = (kind: 'setup' | 'essential' | 'customize', step: string) =>
     isCross ? [`--${kind}-hook=${hook('cross.sh', step)}`] : []
-  const esp = layout.partitions.find(({ filesystem }) => filesystem === 'vfat')
+  const esp = espOf(layout)
   const words = [
     '--mode=unshare',
     '--variant=apt',
@@ -69,7 +72,7 @@ export function bootstrapCommand(
     `--customize-hook=${'rm -rf "$1"/var/cache/apt/archives/*.deb'}`,
     ...cross('customize', 'end'),
     `--customize-hook=${hook('customize.sh')}`,
-    ...(esp === undefined ? [] : efiHooks),
+    ...(esp === undefined ? [] : efiHooks(image)),
     `--customize-hook=${hook('make-disk.sh')}`,
     ...(esp === undefined ? [] : [`--customize-hook=${hook('make-esp.sh')}`]),
     ...cross('customize', 'list'),
@@ -96,7 +99,7 @@ function hookEnvironment(image: ResolvedImage, layout: Layout, disk: string): Re
   const partitions = [...layout.partitions]
     .filter(({ filesystem }) => filesystem !== 'vfat')
     .sort((a, b) => (b.mount ?? '').length - (a.mount ?? '').length)
-  const esp = layout.partitions.find(({ filesystem }) => filesystem === 'vfat')
+  const esp = espOf(layout)
   return {
     DPKG_EXCLUDES: dpkgExcludes(image).join('\n'),
     INITRAMFS_SETTINGS: initramfsSettings(image.disk).join('\n'),
@@ -131,10 +134,14 @@ function hookEnvironment(image: ResolvedImage, layout: Layout, disk: string): Re
 }
 
 /** The folder that the partition is mounted on; and upgrades of GRUB must find what firmware starts, and leave its variables. */
-const efiHooks = [
-  '--customize-hook=mkdir -p "$1/boot/efi"',
-  `--customize-hook=printf ${quote('grub-efi-arm64 grub2/%s boolean %s\\n')} force_efi_extra_removable true update_nvram false | chroot "$1" debconf-set-selections`,
-] as const
+function efiHooks({ arch, debianArch }: Pick<ResolvedImage, 'arch' | 'debianArch'>): readonly string[] {
+  const folder = `--customize-hook=mkdir -p "$1${espMount}"`
+  // On a PC the package of GRUB is the one for a BIOS, which never touches the partition.
+  if (arch === 'x86_64') return [folder]
+  const question = quote(`grub-efi-${debianArch} grub2/%s boolean %s\\n`)
+  const answers = 'force_efi_extra_removable true update_nvram false'
+  return [folder, `--customize-hook=printf ${question} ${answers} | chroot "$1" debconf-set-selections`]
+}
 
 function espWords({ startSector, sectors, uuid }: PlacedPartition): string {
   return [startSector * sectorBytes, sectors * sectorBytes, uuid.replace('-', '')].join(' ')

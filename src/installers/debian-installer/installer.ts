@@ -8,7 +8,7 @@ import type { InstalledBase, Installer, InstallRequest, KeyParts } from '../inst
 import { installDebian } from './debian-installer.ts'
 import { renderImagePreseed } from './image-preseed.ts'
 import { hostAddress, httpPortPlaceholder } from './machine.ts'
-import { requireMbr } from './partman-recipe.ts'
+import { requirePartmanNumbers } from './partman-recipe.ts'
 import { startPhases } from './parts.ts'
 import { installerKernelArguments } from './preseed.ts'
 import { renderInstallerFiles } from './render-files.ts'
@@ -21,7 +21,7 @@ export const debianInstaller: Installer = {
   keyParts: async (image) => keyParts(image),
   readiness: readinessOfUdebs,
   preflight: async (image, signal) => {
-    requireMbr(image.disk)
+    requirePartmanNumbers(image.disk)
     await requireUdebs(image, signal)
   },
   install,

@@ -1,6 +1,6 @@
 /** An image's disk in partman's language: a recipe with a line for each partition. */
 
-import type { Disk, Partition } from '../../disk/layout.ts'
+import { type Disk, espMount, espOf, type Partition } from '../../disk/layout.ts'
 import { exitCodes, PipelineError } from '../../errors.ts'
 
 const bytesPerMiB = 1024 * 1024
@@ -41,11 +41,14 @@ export function recipeEntries(disk: Disk): readonly string[] {
 }
 
 /** @throws PipelineError `installer-disk` */
-export function requireMbr({ table }: Disk): void {
-  if (table === 'gpt')
+export function requirePartmanNumbers(disk: Disk): void {
+  const hint = 'make layer 0 with: --installer bootstrap.'
+  if (disk.table === 'gpt')
+    throw diskFault('it numbers the partitions of a GPT in a row, and not from 5', hint)
+  if (espOf(disk) !== undefined)
     throw diskFault(
-      'it numbers the partitions of a GPT in a row, and not from 5',
-      'make layer 0 with: --installer bootstrap.',
+      `it numbers all primary partitions before the others, and leaves ${espMount} no number but 2`,
+      hint,
     )
 }
 

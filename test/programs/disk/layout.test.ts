@@ -22,10 +22,12 @@ const boot = partition({
 })
 const swap = partition({ filesystem: 'swap', sizeMiB: 512 })
 const root = partition({ mount: '/', grow: true })
+const esp = partition({ mount: '/boot/efi', filesystem: 'vfat', sizeMiB: 64, primary: true })
 
 /** Disks that a pipeline may ask for. */
 const disks: readonly (readonly [string, Disk])[] = [
   ['the system VM', { sizeMiB: 5040, partitions: [boot, swap, root] }],
+  ['one for BIOS and UEFI', { sizeMiB: 5040, partitions: [boot, esp, swap, root] }],
   ['one primary partition', { sizeMiB: 1260, partitions: [{ ...root, primary: true, bootable: true }] }],
   ['one logical partition', { sizeMiB: 1260, partitions: [root] }],
   [
@@ -89,7 +91,7 @@ describeWith(['sfdisk'], 'the partition table, judged by sfdisk', () => {
       expect(found.get(path(`disk${placed.number}`))).toMatchObject({
         start: placed.startSector,
         size: placed.sectors,
-        type: placed.filesystem === 'swap' ? '82' : '83',
+        type: { swap: '82', vfat: 'ef', ext2: '83', ext4: '83' }[placed.filesystem],
       })
       expect(found.get(path(`disk${placed.number}`))?.bootable ?? false).toBe(placed.bootable)
     }
@@ -111,6 +113,19 @@ describeWith(['sfdisk'], 'the partition table, judged by sfdisk', () => {
     },
   )
 
+  it('has the numbers that CloudStack grows, and what a UEFI starts between them', () => {
+    const entries = write(disks[1]?.[1] as Disk).partitions
+    const inOrder = [...entries].sort((a, b) => a.start - b.start)
+    const numberOf = ({ node }: { readonly node: string }) => Number(node.slice(path('disk').length))
+    expect(inOrder.map((entry) => [numberOf(entry), entry.type])).toEqual([
+      [1, '83'],
+      [3, 'ef'],
+      [2, '5'],
+      [5, '82'],
+      [6, '83'],
+    ])
+  })
+
   it('is found sound by sfdisk --verify', () => {
     write(disks[0]?.[1] as Disk)
     const text = execFileSync('sfdisk', ['--verify', path('disk')], { encoding: 'utf8', env })
@@ -120,7 +135,6 @@ describeWith(['sfdisk'], 'the partition table, judged by sfdisk', () => {
 
 describeWith(['sfdisk'], 'a GPT, judged by sfdisk', () => {
   const env = { PATH: pathOfTools, LC_ALL: 'C' }
-  const esp = partition({ mount: '/boot/efi', filesystem: 'vfat', sizeMiB: 64, primary: true })
   const disk: Disk = {
     table: 'gpt',
     sizeMiB: 5040,
@@ -206,7 +220,7 @@ describe('the identity of a disk', () => {
 
 describe('fstab', () => {
   it('mounts a folder before what lies below it, names all by UUID, and checks the root first', () => {
-    const layout = placePartitions(disks[4]?.[1] as Disk, 'a')
+    const layout = placePartitions(disks[5]?.[1] as Disk, 'a')
     const rows = renderFstab(layout)
       .trimEnd()
       .split('\n')
@@ -224,7 +238,7 @@ describe('fstab', () => {
 
   it('waits not at all for /boot, for swap not long, and for all others', () => {
     const late = 'nofail,x-systemd.device-timeout='
-    const text = renderFstab(placePartitions(disks[4]?.[1] as Disk, 'a'))
+    const text = renderFstab(placePartitions(disks[5]?.[1] as Disk, 'a'))
     expect(text).toMatch(new RegExp(`^UUID=\\S+ /boot ext2 defaults,${late}5min 0 2$`, 'm'))
     expect(text).toMatch(new RegExp(`^UUID=\\S+ none swap sw,${late}30s 0 0$`, 'm'))
     expect(text.match(/nofail/g)).toHaveLength(2)
@@ -232,6 +246,6 @@ describe('fstab', () => {
 
   it("has swap in a line that CloudStack's scripts find when they switch it off", () => {
     // Kubernetes nodes and shared file systems have no swap: a # is put before the lines with this in them.
-    expect(renderFstab(placePartitions(disks[4]?.[1] as Disk, 'a')).match(/ swap /g)).toHaveLength(1)
+    expect(renderFstab(placePartitions(disks[5]?.[1] as Disk, 'a')).match(/ swap /g)).toHaveLength(1)
   })
 })

@@ -67,6 +67,23 @@ describe('the arguments of QEMU', () => {
     expect(words.join(' '), 'QEMU refuses a disk in the place of the kernel').not.toContain('bootindex')
   })
 
+  it('give UEFI its code, and variables that it may write', () => {
+    expect(guestArguments(machine()).join(' ')).not.toContain('pflash')
+    const words = guestArguments(machine({ uefi: { code: '/a,b/code.fd', variables: '/tmp/variables.fd' } }))
+    expect(valuesOf(words, '-drive')).toEqual([
+      'if=pflash,unit=0,format=raw,readonly=on,file=/a,,b/code.fd',
+      'if=pflash,unit=1,format=raw,file=/tmp/variables.fd',
+    ])
+    expect(valuesOf(words, '-machine')).toEqual(['type=pc,accel=tcg'])
+  })
+
+  it('keep the operating system out of the variables of UEFI that checks signatures', () => {
+    const uefi = { code: '/code.fd', variables: '/tmp/variables.fd', isSecure: true }
+    const words = guestArguments(machine({ uefi }))
+    expect(valuesOf(words, '-machine')).toEqual(['type=q35,smm=on,accel=tcg'])
+    expect(valuesOf(words, '-global')).toEqual(['driver=cfi.pflash01,property=secure,value=on'])
+  })
+
   it('let nobody in but from this host, and nothing out', () => {
     const networks = valuesOf(guestArguments(machine()), '-netdev')
     expect(networks).toHaveLength(3)

@@ -225,10 +225,10 @@ describe('the contract', () => {
 
   it('asks CloudStack’s own first boot for nothing that only this project’s has', () => {
     const asked = (name: ContractName) =>
-      scenesFor('kvm', name, 'x86_64').flatMap((scene) =>
+      scenesFor('kvm', name, { arch: 'x86_64' }).flatMap((scene) =>
         sceneChecksOf(scene, name).map(({ id }) => `${id} ${scene}`),
       )
-    expect(scenesFor('kvm', 'cloudstack-payload', 'x86_64')).not.toContain('port')
+    expect(scenesFor('kvm', 'cloudstack-payload', { arch: 'x86_64' })).not.toContain('port')
     expect(asked('cloudstack-payload')).not.toContain('G8 secstorage')
     expect(asked('cloudstack-payload')).toContain('E6 secstorage')
     expect(asked('cloudstack-payload')).toContain('D1 consoleproxy')

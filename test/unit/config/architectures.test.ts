@@ -41,6 +41,7 @@ describe('what a pipeline says of an architecture', () => {
     expect(facts).toEqual([
       'bookworm-x86_64 amd64 linux-image-amd64 mbr 5',
       'trixie-x86_64 amd64 linux-image-amd64 mbr 5',
+      'bookworm-x86_64-uefi amd64 linux-image-amd64 mbr 5',
       'bookworm-aarch64 arm64 linux-image-arm64 gpt 1',
       'trixie-aarch64 arm64 linux-image-arm64 gpt 1',
     ])
@@ -58,16 +59,72 @@ describe('what a pipeline says of an architecture', () => {
     expect(images.map(({ kernelPackage }) => kernelPackage)).toEqual([
       'linux-image-cloud-amd64',
       'linux-image-cloud-amd64',
+      'linux-image-cloud-amd64',
       'linux-image-arm64',
       'linux-image-arm64',
     ])
-    expect(images.map(({ disk: { sizeMiB } }) => sizeMiB)).toEqual([2520, 2520, 5040, 5040])
+    expect(images.map(({ disk: { sizeMiB } }) => sizeMiB)).toEqual([2520, 2520, 5040, 5040, 5040])
   })
 
   it('is overridden by its own path', async () => {
     const values = { architectures: { aarch64: { disk: { sizeMiB: 2520 } } } }
     const { images } = await resolvePipeline(pipeline, [{ source: '--set', values }])
-    expect(images.map(({ disk: { sizeMiB } }) => sizeMiB)).toEqual([5040, 5040, 2520, 2520])
+    expect(images.map(({ disk: { sizeMiB } }) => sizeMiB)).toEqual([5040, 5040, 5040, 2520, 2520])
+  })
+})
+
+describe('what a pipeline says of a variant', () => {
+  const plain: Pipeline['variants'][number] = { suite: 'bookworm', arch: 'x86_64' }
+  const both = pipeline.variants.find(({ label }) => label === 'uefi') as Pipeline['variants'][number]
+
+  it('takes the place of what it says of the architecture and of all, and names it', async () => {
+    const own = { disk: both.disk, targets: ['kvm'] as const, kernelPackage: 'linux-image-cloud-amd64' }
+    const { images } = await resolvePipeline({
+      ...pipeline,
+      architectures: { x86_64: { targets: ['raw'], kernelPackage: 'linux-image-amd64' } },
+      variants: [
+        { suite: 'trixie', arch: 'x86_64' },
+        { suite: 'trixie', arch: 'x86_64', label: 'both', ...own, targets: ['kvm'] },
+      ],
+    })
+    expect(images).toMatchObject([
+      { variant: 'trixie-x86_64', targets: ['raw'], kernelPackage: 'linux-image-amd64' },
+      { variant: 'trixie-x86_64-both', targets: ['kvm'], kernelPackage: 'linux-image-cloud-amd64' },
+    ])
+    expect(images.map((image) => image.disk.partitions.length)).toEqual([3, 4])
+  })
+
+  it('is overridden by its own path alone', async () => {
+    const values = { disk: { sizeMiB: 2520 } }
+    const { images } = await resolvePipeline({ ...pipeline, variants: [plain, both] }, [
+      { source: '--set', values },
+    ])
+    expect(images.map(({ disk: { sizeMiB } }) => sizeMiB)).toEqual([2520, 5040])
+  })
+
+  it('needs a label', async () => {
+    const { label: _label, ...nameless } = both
+    expect(await faultsOf({ variants: [nameless] })).toContain(
+      'variants[0].label: must be given for a variant with a disk of its own',
+    )
+  })
+
+  it('is told of at its own place', async () => {
+    const { disk: own } = both
+    const wrong = { ...both, disk: { ...(own as Disk), sizeMiB: 5000 } }
+    expect((await faultsOf({ variants: [wrong] })).join()).toMatch(
+      /^variants\[0\]\.disk\.sizeMiB: must be a multiple/,
+    )
+  })
+
+  it('may ask for Secure Boot only of a PC, and of a disk that UEFI starts', async () => {
+    const bios = { ...pipeline.disk, secureBoot: true }
+    expect(await faultsOf({ disk: bios, variants: [{ suite: 'trixie', arch: 'x86_64' }] })).toEqual([
+      'disk.secureBoot: must be false for a disk that has no partition at /boot/efi',
+    ])
+    expect(await faultsOf(withOwn({ disk: { ...disk, secureBoot: true } }))).toEqual([
+      'architectures.aarch64.disk.secureBoot: must be false for aarch64: only PCs are known to start such a disk',
+    ])
   })
 })
 
