@@ -333,6 +333,10 @@ export const contract = {
     title: 'its time zone and its locale are there',
     why: 'with a name that leads nowhere, clocks show UTC and texts are ASCII, and nothing fails',
   },
+  G15: {
+    title: 'a disk for UEFI is started by it, also where only what is signed starts',
+    why: 'some hosts give machines no BIOS',
+  },
 } as const satisfies Readonly<Record<string, Assertion>>
 
 /** The contracts: all of it, or the part that applies when first boot is CloudStack's own. */

@@ -157,6 +157,8 @@ export type SceneName = keyof typeof sceneSpecs
 
 /** Scenes that end with the machine up; one per file. */
 export const everyFile: readonly SceneName[] = ['boot', 'secstorage', 'virtualbox']
+/** PCs without a BIOS. */
+export const byUefi: readonly SceneName[] = ['uefi', 'secure-boot']
 /** For what does not depend on the hypervisor, one file answers for all. */
 export const once: readonly SceneName[] = ['secstorage']
 

@@ -108,7 +108,9 @@ function packageFolder(folder: string, names = readdirSync(repository())): strin
 
 describeWithSource('what a build with formats: cloudstack leaves', () => {
   it('is in the folder of the release, under the names of package builds, with sums', async () => {
-    const names = ['kvm.qcow2.bz2', 'xen.vhd.bz2', 'hyperv.vhd.zip', 'vmware.ova', 'ovm.raw.bz2'].map((end) => file(end))
+    const names = ['kvm.qcow2.bz2', 'xen.vhd.bz2', 'hyperv.vhd.zip', 'vmware.ova', 'ovm.raw.bz2'].map((end) =>
+      file(end),
+    )
     expect(readdirSync(repository())).toEqual(
       expect.arrayContaining([...names, 'md5sum.txt', 'sha512sum.txt', 'metadata.ini']),
     )

@@ -7,13 +7,13 @@ import type { DeviceModel } from '../../targets/device-model.ts'
 import { deviceModels } from '../../targets/registry.ts'
 import { failed, judge, type SceneCheck } from '../check.ts'
 import { linesOf } from '../lines-of.ts'
-import { everyFile, type Scene } from '../scenes.ts'
+import { byUefi, everyFile, type Scene } from '../scenes.ts'
 
 const login: SceneCheck = {
   id: 'B1',
   group: 'boot',
   at: 'scene',
-  scenes: [...everyFile, 'port'],
+  scenes: [...everyFile, ...byUefi, 'port'],
   needs: 'nothing',
   does: 'waits for a login prompt on the serial console, and on the virtio console where the model has one',
   run: async ({ guest, model, record, limit, expected }) => {
@@ -43,7 +43,7 @@ const interfaces: SceneCheck = {
   id: 'B2',
   group: 'boot',
   at: 'scene',
-  scenes: everyFile,
+  scenes: [...everyFile, ...byUefi],
   does: 'lists the network interfaces that are devices',
   run: async ({ guest }) => {
     const names = await linesOf(guest, 'for i in /sys/class/net/*/device; do basename "${i%/device}"; done')
@@ -59,7 +59,7 @@ const whole: SceneCheck = {
   id: 'G1',
   group: 'boot',
   at: 'scene',
-  scenes: [...everyFile, 'port', 'no-data', 'no-serial'],
+  scenes: [...everyFile, ...byUefi, 'port', 'no-data', 'no-serial'],
   does: 'waits until systemd has come up, and lists failed units with their last words',
   run: async ({ guest, model, limit }) => {
     const [state = ''] = await linesOf(guest, 'systemctl is-system-running --wait', limit(120))
@@ -83,4 +83,26 @@ const whole: SceneCheck = {
   },
 }
 
-export const bootChecks: readonly SceneCheck[] = [login, whole, interfaces]
+/** The last of the variable's five bytes is its value. */
+const secureBootVariable = '/sys/firmware/efi/efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c'
+
+const firmware: SceneCheck = {
+  id: 'G15',
+  group: 'boot',
+  at: 'scene',
+  scenes: byUefi,
+  does: 'looks for the firmware in /sys/firmware/efi, and at its variable SecureBoot',
+  run: async ({ guest, model }) => {
+    const [kind = ''] = await linesOf(
+      guest,
+      `if [ ! -d /sys/firmware/efi ]; then echo BIOS
+       elif [ "$(od -An -t u1 -j 4 -N 1 ${secureBootVariable} | tr -d ' ')" = 1 ]; then echo UEFI in Secure Boot mode
+       else echo UEFI; fi`,
+    )
+    const { uefi }: DeviceModel = deviceModels[model]
+    const wanted = uefi === 'secure' ? 'UEFI in Secure Boot mode' : 'UEFI'
+    return judge(kind === wanted ? [] : [`started by ${kind}, not ${wanted}`], kind)
+  },
+}
+
+export const bootChecks: readonly SceneCheck[] = [login, whole, interfaces, firmware]

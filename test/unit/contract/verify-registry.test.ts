@@ -4,9 +4,19 @@ import { describe, expect, it } from 'vitest'
 import { type AssertionId, assertionIds, contract, contractNames } from '../../../src/config/contract.ts'
 import { checkGroups } from '../../../src/contract/check.ts'
 import { checks, fileChecksOf, sceneChecksOf, unchecked, unreached } from '../../../src/contract/registry.ts'
-import { type SceneName, type SceneSpec, sceneSpecs, scenesOf, sizeOf } from '../../../src/contract/scenes.ts'
+import {
+  byUefi,
+  modelOf,
+  type SceneName,
+  type SceneSpec,
+  sceneSpecs,
+  scenesFor,
+  scenesOf,
+  sizeOf,
+} from '../../../src/contract/scenes.ts'
+import type { Partition } from '../../../src/disk/layout.ts'
 import { roleNames } from '../../../src/guest/roles.ts'
-import { targetNames } from '../../../src/targets/registry.ts'
+import { deviceModels, targetNames } from '../../../src/targets/registry.ts'
 
 /** The contract as it is written down, so that no assertion goes or comes by accident. */
 const numbered = {
@@ -80,6 +90,19 @@ function placesOf(id: AssertionId): string {
   )
 }
 
+const esp: Partition = {
+  mount: '/boot/efi',
+  filesystem: 'vfat',
+  sizeMiB: 64,
+  grow: false,
+  primary: true,
+  bootable: false,
+  reservedPercent: 0,
+}
+const bios = { arch: 'x86_64', partitions: [{ ...esp, mount: '/boot', filesystem: 'ext2' }] } as const
+const both = { arch: 'x86_64', partitions: [esp] } as const
+const signed = { ...both, secureBoot: true }
+
 const everyScene = (Object.keys(sceneSpecs) as SceneName[]).flatMap((scene) =>
   contractNames.map((name) => [scene, name] as const),
 )
@@ -119,6 +142,31 @@ describe('the checks', () => {
   it('ask for ports in both orders', () => {
     const scenes = checks.flatMap((check) => (check.id === 'C0' && check.at === 'scene' ? check.scenes : []))
     expect(scenes.map((scene) => 'isPortFirst' in sceneSpecs[scene]).sort()).toEqual([false, true])
+  })
+})
+
+describe('firmware', () => {
+  const scenes = (image: Parameters<typeof scenesFor>[2]) =>
+    (['kvm', 'hyperv', 'vmware', 'xenserver', 'raw'] as const).map((target) =>
+      scenesFor(target, 'cloudstack', image).filter((name) => byUefi.includes(name)),
+    )
+
+  it('that a disk has no boot loader for boots nothing', () => {
+    expect(scenes(bios).flat()).toEqual([])
+    expect(scenes({ ...both, arch: 'aarch64' }).flat(), 'there every scene has it').toEqual([])
+  })
+
+  it('boots a disk for both in every machine that may have it', () => {
+    expect(scenes(both)).toEqual([['uefi'], ['uefi'], ['uefi'], [], []])
+    expect(scenes(signed)).toEqual([['uefi', 'secure-boot'], ['uefi'], ['uefi'], [], []])
+  })
+
+  it('is what the machine of such a scene has', () => {
+    for (const target of ['kvm', 'hyperv', 'vmware'] as const)
+      for (const name of scenesFor(target, 'cloudstack', signed)) {
+        const { uefi }: SceneSpec = sceneSpecs[name]
+        expect(deviceModels[modelOf(name, target, undefined)].uefi, `${target} ${name}`).toBe(uefi)
+      }
   })
 })
 
