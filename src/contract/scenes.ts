@@ -186,18 +186,24 @@ export function sizeOf(scene: SceneName, sizes: MachineSizes): MachineSize {
   return spec.isRouter === true ? sizes.routers : sizes
 }
 
-/** The scenes of a target that belong to a contract, and that the image can play. */
+/**
+ * The scenes of a target that belong to a contract, and that the image can play.
+ * @param wanted no others; whoever names one for UEFI knows a disk from elsewhere to have a boot loader for it
+ */
 export function scenesFor(
   target: TargetName,
   contract: ContractName,
   image: Pick<Expected, 'arch' | 'partitions' | 'secureBoot'>,
+  wanted?: readonly SceneName[],
 ): readonly SceneName[] {
+  const isTrusted = wanted !== undefined && image.partitions === undefined
   return scenesOf(target).filter((name) => {
     const { contracts, archs, uefi }: SceneSpec = sceneSpecs[name]
     return (
+      (wanted?.includes(name) ?? true) &&
       (contracts?.includes(contract) ?? true) &&
       (archs?.includes(image.arch) ?? true) &&
-      (uefi === undefined || uefiOf(image).includes(uefi))
+      (uefi === undefined || isTrusted || uefiOf(image).includes(uefi))
     )
   })
 }

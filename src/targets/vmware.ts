@@ -200,8 +200,9 @@ export const vmware = defineTarget({
     },
     'vmware-efi': {
       ...machine,
-      summary: 'UEFI firmware, pvscsi disk, vmxnet3 network, as on VMware',
-      disk: ['pvscsi,id=scsi0', 'scsi-hd,bus=scsi0.0,drive=disk0,bootindex=0'],
+      // Debian's OVMF has a driver for neither of VMware's SCSI controllers.
+      summary: 'UEFI firmware, SATA disk, vmxnet3 network, as VMware may have them',
+      disk: ['ahci,id=sata', 'ide-hd,bus=sata.0,drive=disk0,bootindex=0'],
       nic: 'vmxnet3',
       uefi: 'plain',
     },

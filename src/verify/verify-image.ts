@@ -174,9 +174,7 @@ async function checkScenes(
 ): Promise<ScenesOutcome> {
   if (contract === 'none') return { scenes: [], checks: [] }
   const { target, scenes: wanted, screenshotFolder, outFolder } = request
-  const names = scenesFor(target, contract, request.expected).filter(
-    (name) => wanted === undefined || wanted.includes(name),
-  )
+  const names = scenesFor(target, contract, request.expected, wanted)
   if (names.length === 0) return { scenes: [], checks: [] }
   const diskBytes = await virtualSizeOf(source)
   return runScenes({

@@ -25,7 +25,6 @@ export interface SystemVmOptions {
   readonly role: RoleName
   /** Words beside those of the role, or in their place. */
   readonly words?: Readonly<Record<string, string>>
-  readonly cpus?: number
   readonly memoryMiB?: number
   /** The networks of its cards in their order, in place of the role's own with a way in by SSH. */
   readonly networks?: readonly GuestNetwork[]
@@ -69,13 +68,15 @@ export async function startSystemVm(options: SystemVmOptions): Promise<SystemVm>
   const bootArguments = makeBootArguments(role, key.publicKey, { scriptswait: '120', ...options.words })
   const sshPort = await findFreePort()
   const source = await locateDisk(options.image)
+  const chosen = await chooseOnce()
   const guest = await startGuest({
     folder,
     backing: again?.guest.disk ?? source.node,
     diskBytes: await virtualSizeOf(source),
     model: kvmMachine,
-    acceleration: await chooseOnce(),
-    cpus: options.cpus ?? 2,
+    acceleration: chosen,
+    // One emulated processor may see half of an instruction that another one changes, as Java's compiler changes its own.
+    cpus: chosen.accelerator === 'kvm' ? 2 : 1,
     memoryMiB: options.memoryMiB ?? 512,
     networks: options.networks ?? networksOf(bootArguments, sshPort),
     ports: [agentPort],

@@ -161,6 +161,12 @@ describe('firmware', () => {
     expect(scenes(signed)).toEqual([['uefi', 'secure-boot'], ['uefi'], ['uefi'], [], []])
   })
 
+  it('may be asked for where nobody knows the disk', () => {
+    expect(scenesFor('kvm', 'cloudstack', { arch: 'x86_64' })).not.toContain('uefi')
+    expect(scenesFor('kvm', 'cloudstack', { arch: 'x86_64' }, ['uefi', 'port'])).toEqual(['port', 'uefi'])
+    expect(scenesFor('kvm', 'cloudstack', bios, ['uefi'])).toEqual([])
+  })
+
   it('is what the machine of such a scene has', () => {
     for (const target of ['kvm', 'hyperv', 'vmware'] as const)
       for (const name of scenesFor(target, 'cloudstack', signed)) {
