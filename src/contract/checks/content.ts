@@ -1,8 +1,9 @@
 /** Checks of what is on the disk: partitions, boot loader, CloudStack's files. Boots nothing. */
 
 import { createHash } from 'node:crypto'
-import { archs } from '../../arch.ts'
+import { archs, type TableKind } from '../../arch.ts'
 import { type ImageFiles, namesIn, type PartitionFacts, readText } from '../../disk/image-files.ts'
+import { espMount } from '../../disk/layout.ts'
 import { type ContentCheck, failed, judge, passed, skipped } from '../check.ts'
 
 const layout: ContentCheck = {
@@ -15,10 +16,10 @@ const layout: ContentCheck = {
     const { table } = archs[expected.arch]
     const faults = partitionTable === tableNames[table] ? [] : [`the table is ${partitionTable}`]
     const found = partitions.map((partition) => `${partition.number}: ${describe(partition)}`)
-    const wanted = expected.partitions?.map(
-      ({ mount, filesystem }) => `${filesystem} ${mount ?? 'swap'}`,
-    ) ?? [...(table === 'gpt' ? ['vfat /boot/efi'] : []), 'ext2 /boot', 'swap swap', 'ext4 /']
     const seen = partitions.map(({ filesystem, mount }) => `${filesystem} ${mount ?? 'swap'}`)
+    const wanted =
+      expected.partitions?.map(({ mount, filesystem }) => `${filesystem} ${mount ?? 'swap'}`) ??
+      usualPartitions(table, seen.includes(esp))
     if (seen.join() !== wanted.join()) faults.push(`expected ${wanted.join(', ')}`)
     const last = [...partitions].sort((a, b) => a.startSector - b.startSector).at(-1)
     if (last?.mount !== '/') faults.push(`the last partition is ${last?.mount ?? 'not mounted'}`)
@@ -31,6 +32,14 @@ const layout: ContentCheck = {
       ? passed(found.join(', '))
       : failed(`${faults.join('; ')}; found ${found.join(', ')}`)
   },
+}
+
+const esp = `vfat ${espMount}`
+
+/** The partitions of a disk from elsewhere. A PC's may start by UEFI as well. */
+function usualPartitions(table: TableKind, hasEsp: boolean): readonly string[] {
+  if (table === 'gpt') return [esp, 'ext2 /boot', 'swap swap', 'ext4 /']
+  return ['ext2 /boot', ...(hasEsp ? [esp] : []), 'swap swap', 'ext4 /']
 }
 
 /** The names that programs have for them. */

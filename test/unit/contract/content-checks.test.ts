@@ -178,6 +178,13 @@ describe('what is on a disk', () => {
     expect(await failures(onArm())).toEqual([])
   })
 
+  it('is found sound where it starts by UEFI as well, from between /boot and the last partitions', async () => {
+    const [boot, ...rest] = partitions as [PartitionFacts, ...PartitionFacts[]]
+    const esp = { ...(gpt[0] as PartitionFacts), number: 3, startSector: boot.startSector + boot.sectors }
+    expect(await failures({ partitions: [boot, esp, ...rest] })).toEqual([])
+    expect(await failures({ partitions: [esp, boot, ...rest] })).toEqual(['A4'])
+  })
+
   it.each<[string, Change, string[]]>([
     ['a GPT', { partitionTable: 'gpt' }, ['A4']],
     ["an MBR for ARM, and a PC's console", { expected: { arch: 'aarch64' } }, ['A4', 'A6']],
