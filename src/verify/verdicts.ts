@@ -41,13 +41,21 @@ export const questioningCode = [
 
 const project = fileURLToPath(new URL('../../', import.meta.url))
 
+/** The npm package has JavaScript, and instead of a lock file a `package.json` whose version stands for all that it brings. */
+const isPackaged = import.meta.url.endsWith('.js')
+
+function placeOf(path: string): string {
+  if (!isPackaged) return path
+  return path === 'package-lock.json' ? '../package.json' : path.replace(/\.ts$/, '.js')
+}
+
 /**
  * A digest of everything a verdict depends on besides the file: this program, and what it expects.
  * @param folder where the program is
  */
 export async function digestQuestions(facts: Json, folder = project): Promise<string> {
   const program = questioningCode.map((path) => {
-    const full = join(folder, path)
+    const full = join(folder, placeOf(path))
     return extname(path) === '' ? listTree(full) : readRegular(full).then(sha256)
   })
   return sha256(canonicalJson({ program: await Promise.all(program), facts }))

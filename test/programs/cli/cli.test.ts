@@ -276,6 +276,7 @@ describe('a plan', () => {
     expect(await variantsOf('--all')).toEqual([
       'bookworm-x86_64',
       'trixie-x86_64',
+      'bookworm-x86_64-uefi',
       'bookworm-aarch64',
       'trixie-aarch64',
     ])

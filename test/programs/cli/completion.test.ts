@@ -50,7 +50,11 @@ describeWith(['bash'], 'completion in bash', () => {
   it('knows options, their choices, and variants', async () => {
     expect(await offeredByBash('build', '--acc')).toEqual(['--accelerator'])
     expect(await offeredByBash('build', '--accelerator', '')).toEqual(['kvm', 'tcg'])
-    expect(await offeredByBash('plan', '--variant', 'book')).toEqual(['bookworm-x86_64', 'bookworm-aarch64'])
+    expect(await offeredByBash('plan', '--variant', 'book')).toEqual([
+      'bookworm-x86_64',
+      'bookworm-x86_64-uefi',
+      'bookworm-aarch64',
+    ])
   })
 
   it('is silent about a pipeline that has a fault', async () => {
