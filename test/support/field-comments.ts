@@ -12,13 +12,16 @@ interface Part {
   readonly at: string
 }
 
+/** Where a pipeline says what is not of all images. */
+const ofSome = ['variants', ...archNames.map((arch) => `architectures.${arch}`)]
+
 const parts: readonly Part[] = [
   { file: 'pipeline', name: 'pipelineShape', at: '' },
-  ...['disk', ...archNames.map((arch) => `architectures.${arch}.disk`)].flatMap((at) => [
+  ...['disk', ...ofSome.map((at) => `${at}.disk`)].flatMap((at) => [
     { file: 'disk', name: 'diskField', at },
     { file: 'disk', name: 'partition', at: `${at}.partitions` },
   ]),
-  ...archNames.map((arch) => ({ file: 'pipeline', name: 'ownFields', at: `architectures.${arch}` })),
+  ...ofSome.map((at) => ({ file: 'pipeline', name: 'ownShape', at })),
   { file: 'mirror', name: 'mirrorShape', at: 'mirror' },
   ...['verification', 'verification.routers'].map((at) => ({ file: 'pipeline', name: 'sizeFields', at })),
   { file: 'debian-installer', name: 'debianInstallerFields', at: 'debianInstaller' },
