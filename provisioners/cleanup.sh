@@ -1,8 +1,8 @@
 #!/bin/sh
 # cleanup.sh: nothing left of the build: no keys, identities, logs, caches or documentation.
-# uses: LANGUAGE_KEPT    leaves: an empty /etc/machine-id, the folders of /var/log and /usr/share/man
+# uses: LANGUAGE_KEPT, SOURCE_DATE_EPOCH    leaves: an empty /etc/machine-id, the folders of /var/log and /usr/share/man
 set -eu
-: "${LANGUAGE_KEPT:?}"
+: "${LANGUAGE_KEPT:?}" "${SOURCE_DATE_EPOCH:?}"
 
 # What an installer brings along. Busybox stays: it is the initramfs's rescue shell.
 # dpkg-query fails if one of them is unknown, which is what we hope for.
@@ -32,6 +32,10 @@ umount /etc/machine-id 2>/dev/null || :
 : >/etc/machine-id
 chmod 0444 /etc/machine-id
 [ -L /var/lib/dbus/machine-id ] || rm -f /var/lib/dbus/machine-id
+
+# An account's password counts as changed on the day that it was made: the image's, instead of the build's.
+day=$((SOURCE_DATE_EPOCH / 86400))
+sed -i -E "s/^([^:]*:[^:]*:)[0-9]+:/\\1$day:/" /etc/shadow
 
 echo 'cleanup: logs, histories and caches'
 # Services expect their folders, with the owners that their packages set. No service creates wtmp, btmp or lastlog.
@@ -68,6 +72,8 @@ for folder in /etc/ssh /etc/ssl/private /root /home /var/lib/apt/lists /var/cach
     \( -name 'ssh_host_*' -o -name '*.key' -o -name 'id_*' -o -name '*_Packages*' -o -name '*.deb' \))
 done
 [ -z "$left" ] || { echo "cleanup: left over: $left" >&2; exit 1; }
+others=$(awk -F : -v day="$day" '$3 != "" && $3 != day { print $1 }' /etc/shadow)
+[ -z "$others" ] || { echo "cleanup: accounts of another day: $others" >&2; exit 1; }
 broken=$(dpkg --audit)
 [ -z "$broken" ] || { echo "cleanup: $broken" >&2; exit 1; }
 [ -f /etc/machine-id ] && [ ! -s /etc/machine-id ]
