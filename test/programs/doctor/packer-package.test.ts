@@ -9,6 +9,7 @@ import { gzipSync } from 'node:zlib'
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest'
 import { installHostPackages, setUpHost } from '../../../src/doctor/host-packages.ts'
 import { type PackerSource, withPackerPackage } from '../../../src/doctor/packer-package.ts'
+import { quote } from '../../../src/host/shell-words.ts'
 import { hostTools } from '../../../src/host/tool-table.ts'
 import { useFolder } from '../../support/folder.ts'
 import { runGpg } from '../../support/gpg.ts'
@@ -162,10 +163,10 @@ describeWith(['gpg', 'gpgv'], "Debian 12's package of Packer", () => {
 })
 
 it('setting up ends when every program is there', async () => {
-  const programs = hostTools().map((tool) => inFolder('bin', tool.name))
+  const programs = hostTools().flatMap(({ name, file }) => (file === undefined ? inFolder('bin', name) : []))
   fake(
     'apt-get',
-    `[ "$1" = update ] || for path in ${programs.join(' ')}; do
+    `[ "$1" = update ] || for path in ${programs.map(quote).join(' ')}; do
       printf '#!/bin/sh\\necho 99.0 packer-plugin-qemu\\n' >"$path"; chmod 755 "$path"
     done`,
   )
