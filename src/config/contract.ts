@@ -1,18 +1,12 @@
 /** What CloudStack relies on in a system VM template, as numbered assertions. `src/contract/` has their checks. */
 
-/** One assertion. */
-export interface Assertion {
-  /** What holds, in one line. */
-  readonly title: string
-  /** What breaks otherwise. */
-  readonly why: string
-}
+import { type Assertion, ownRequirements } from './own-requirements.ts'
 
 /**
  * A: the file. B: first boot. C: how a KVM host configures the machine. D: the roles. E: other hypervisors, and CloudStack's own first boot.
- * F: security and hygiene. G: our own requirements beyond CloudStack's.
+ * F: security and hygiene.
  */
-export const contract = {
+const customs = {
   A1: {
     title: 'the KVM file is a compressed qcow2 of the right size that every host reads',
     why: 'an unknown feature bit makes a host refuse the template',
@@ -289,55 +283,10 @@ export const contract = {
     title: "where a role's filter does not load, nothing is let in or through but SSH control",
     why: 'a router without its filter would forward for everyone, and report that it is up',
   },
-  G1: {
-    title: 'no unit fails, and the system comes up completely',
-    why: 'a failed unit is a defect that no one has looked at',
-  },
-  G2: {
-    title: 'the initramfs has the disk drivers of every hypervisor',
-    why: 'they cannot all be emulated here',
-  },
-  G3: { title: "the OVA's manifest matches its files", why: 'vSphere compares it while it imports' },
-  G4: { title: 'the guest agent freezes and thaws file systems', why: 'snapshots with memory depend on it' },
-  G5: { title: 'the guest agent reports the addresses of interfaces', why: 'the host shows them' },
-  G6: { title: 'the guest agent shuts the machine down', why: 'hosts ask the agent first' },
-  G7: {
-    title: 'kernel modules named for boot exist',
-    why: 'a missing one is a failed unit on every machine',
-  },
-  G8: {
-    title: 'what is handed over is data, never a command',
-    why: "tenants' values reach the command line",
-  },
-  G9: {
-    title: 'no name server is baked in',
-    why: 'names of a closed network would leak to public servers',
-  },
-  G10: {
-    title: 'swap and /boot never stop a boot, nor does any mount; swap, once off, stays off',
-    why: 'a host may bring a disk up late, the emergency shell is locked, and kubelets refuse to run with swap',
-  },
-  G11: {
-    title: 'the root is checked at every boot, and a damaged one repairs itself',
-    why: 'a host that fails leaves damage, and the console is unattended',
-  },
-  G12: {
-    title: 'a router fits into what it is given, 256 MiB and one processor',
-    why: 'installations that have been upgraded for years give it no more',
-  },
-  G13: {
-    title: 'it comes up without a serial port',
-    why: 'not every hypervisor attaches one',
-  },
-  G14: {
-    title: 'its time zone and its locale are there',
-    why: 'with a name that leads nowhere, clocks show UTC and texts are ASCII, and nothing fails',
-  },
-  G15: {
-    title: 'a disk for UEFI is started by it, also where only what is signed starts',
-    why: 'some hosts give machines no BIOS',
-  },
 } as const satisfies Readonly<Record<string, Assertion>>
+
+/** All assertions: CloudStack's and our own. */
+export const contract = { ...customs, ...ownRequirements }
 
 /** The contracts: all of it, or the part that applies when first boot is CloudStack's own. */
 export const contractNames = ['cloudstack', 'cloudstack-payload'] as const

@@ -1,12 +1,12 @@
 /** Rules between the fields of a pipeline, as far as the fields themselves are valid: a person sees all faults at once. */
 
 import type { Surroundings } from '../targets/target.ts'
-import { architectureFaults } from './architecture-rules.ts'
 import { type Fault, formatFound } from './faults.ts'
 import { type Overrides, originOf } from './overrides.ts'
 import { registrationFaults } from './registration-rules.ts'
 import { settingFaults } from './suite-settings.ts'
 import type { ValidFields } from './valid-fields.ts'
+import { variantFaults } from './variant-rules.ts'
 
 /** When the files of images are said to be made. */
 export interface Epoch {
@@ -16,7 +16,7 @@ export interface Epoch {
 
 export function faultsBetween(fields: ValidFields, epoch: Epoch, overrides: readonly Overrides[]): Fault[] {
   return [
-    ...architectureFaults(fields, epoch, overrides),
+    ...variantFaults(fields, epoch, overrides),
     ...registrationFaults(fields, overrides),
     ...settingFaults(fields, overrides),
     ...dateFaults(fields, epoch, overrides),

@@ -68,7 +68,7 @@ describeWithSource('machines that cloud-init makes', () => {
       expect(await run("grep -v '^#' /etc/fstab")).not.toContain('swap')
     })
 
-    // A shared file system runs no containers.
+    // Skipped for a shared file system, which runs no containers.
     it.runIf(role === 'cksnode')(
       'has a container runtime that looks for plug-ins where they are unpacked',
       async () => {

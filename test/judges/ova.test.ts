@@ -82,7 +82,7 @@ describeJudge('govc and vcsim', govmomi, () => {
 
 const ova = process.env.JUDGED_OVA
 
-// It starts a guest of its own, and looks for a system: five minutes without KVM, for an OVA that somebody names.
+// Skipped unless somebody names an OVA: it starts a guest of its own and looks for a system, five minutes without KVM.
 describe.skipIf(ova === undefined)('virt-v2v (JUDGED_OVA names the OVA of a system)', () => {
   it('takes the virtual machine out of an OVA, and finds its system bootable', () => {
     const words = ['-i', 'ova', ova as string, '-o', 'null']

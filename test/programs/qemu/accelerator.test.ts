@@ -41,7 +41,7 @@ const booting = 'echo "Probing EDD ... ok"; echo "[0.000000] Linux version 6.12.
 const kvm = { accelerator: 'kvm', cpu: 'host', proven: true }
 const tcg = { accelerator: 'tcg', cpu: 'Haswell-v4,-cx16', proven: true }
 
-// These run on the architecture they are about.
+// Skipped on other architectures than the one they are about.
 describe.skipIf(process.arch !== 'x64')('KVM (skipped where the host is not x64)', () => {
   it('is taken when a kernel says its version, and QEMU is ended at once', async () => {
     qemu(booting)

@@ -87,7 +87,7 @@ describe('a file of a disc', () => {
   })
 })
 
-// With Debian's keys on the host, a disc that nobody signed is refused, as it should be.
+// Skipped with Debian's keys on the host: then a disc that nobody signed is refused, as it should be.
 describe.skipIf(existsSync(discKeyring))("a disc (skipped where Debian's keys for discs are)", () => {
   it('is downloaded once, and has its kernel and initrd taken out', async () => {
     routes.set('/debian-cd/13.1.0/amd64/iso-cd/a.iso', disc)

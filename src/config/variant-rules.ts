@@ -1,4 +1,4 @@
-/** The rules for what a pipeline says of each architecture that it has variants of, and of variants themselves. */
+/** The rules for what a pipeline says of each of its variants: by itself, by architecture, or of all. */
 
 import { type Arch, archNames, archs } from '../arch.ts'
 import { targetNames, targets } from '../targets/registry.ts'
@@ -11,7 +11,7 @@ import { targetFaults } from './target-rules.ts'
 import type { ValidFields } from './valid-fields.ts'
 
 /** Every rule that a variant breaks; once, where several break one together. @param epoch when the files of images are said to be made */
-export function architectureFaults(
+export function variantFaults(
   fields: ValidFields,
   epoch: Surroundings['epoch'],
   overrides: readonly Overrides[],
