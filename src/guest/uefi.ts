@@ -1,8 +1,9 @@
 /** UEFI firmware, as a machine is given it. */
 
-import { copyFile } from 'node:fs/promises'
+import { access, copyFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type Arch, archs } from '../arch.ts'
+import { type Disk, espOf } from '../disk/layout.ts'
 import { toolsMissing } from '../host/tools.ts'
 import type { Uefi } from '../qemu/machine.ts'
 import type { DeviceModel } from '../targets/device-model.ts'
@@ -15,6 +16,17 @@ const ofPcs = {
     variables: '/usr/share/OVMF/OVMF_VARS_4M.ms.fd',
   },
 } as const
+
+/**
+ * Requires the firmware that a disk of a PC is verified with; other architectures' is in the table of tools.
+ * @throws PipelineError `tools` if this host has none
+ */
+export async function requireUefi(arch: Arch, disk: Pick<Disk, 'partitions' | 'secureBoot'>): Promise<void> {
+  if (espOf(disk) === undefined || archs[arch].uefi !== undefined) return
+  const kinds = disk.secureBoot === true ? [ofPcs.plain, ofPcs.secure] : [ofPcs.plain]
+  const files = kinds.flatMap(({ code, variables }) => [code, variables])
+  await Promise.all(files.map((file) => access(file))).catch(firmwareMissing)
+}
 
 /**
  * The firmware of a machine, with variables of its own; undefined if it has a BIOS.
@@ -31,8 +43,12 @@ export async function prepareUefi(
   if (uefi === undefined) return undefined
   const { code, variables } = ofPcs[uefi]
   const copy = join(folder, 'uefi-variables.fd')
-  await copyFile(variables, copy).catch((error: NodeJS.ErrnoException) => {
-    throw error.code === 'ENOENT' ? toolsMissing(['UEFI firmware (package ovmf)']) : error
-  })
+  await copyFile(variables, copy).catch(firmwareMissing)
   return { code, variables: copy, isSecure: uefi === 'secure' }
+}
+
+// --- internal ---
+
+function firmwareMissing(error: NodeJS.ErrnoException): never {
+  throw error.code === 'ENOENT' ? toolsMissing(['UEFI firmware (package ovmf)']) : error
 }

@@ -4,19 +4,24 @@ import type { Arch } from '../arch.ts'
 import { espOf } from '../disk/layout.ts'
 import { requireEspTools } from '../disk/tools.ts'
 import { requireFit } from '../doctor/host-checks.ts'
+import { requireUefi } from '../guest/uefi.ts'
 import { findTools, isAtLeast } from '../host/tools.ts'
 import { installerOf } from '../installers/index.ts'
 import type { PackerDialect } from '../packer/template.ts'
 import type { Plan } from '../plan/plan.ts'
 import type { Room } from '../plan/room.ts'
 import { requireFitSet } from '../provenance/fit-set.ts'
-import type { Locked, LockOptions } from '../provenance/lock.ts'
+import type { LockOptions } from '../provenance/lock.ts'
+import type { BuildRequest } from './run.ts'
 
 export interface HostTools {
   /** Versions by name. */
   readonly versions: Readonly<Record<string, string>>
   readonly packer: PackerDialect
 }
+
+/** What a run does with a plan, as far as the host has to be fit for it. */
+type PlanNeeds = LockOptions & Pick<BuildRequest, 'locked' | 'verify'>
 
 /** The tools that the host has. */
 export async function readTools(arch: Arch): Promise<HostTools> {
@@ -30,15 +35,16 @@ export async function readTools(arch: Arch): Promise<HostTools> {
  * downloaded from it.
  * With a package set, no source is asked: that the set fits is all.
  * @returns warnings
- * @throws PipelineError `no-space`, `installer-no-udebs`, or with a code that begins with `mirror-` or `keyring-`
+ * @throws PipelineError `no-space`, `tools`, `installer-no-udebs`, or with a code that begins with `mirror-` or `keyring-`
  */
 export async function requireFitPlan(
   { image, base, stages }: Plan,
   outDir: string,
   room: Room,
-  { packages, locked, signal }: LockOptions & { readonly locked?: Locked | undefined },
+  { packages, locked, verify, signal }: PlanNeeds,
 ): Promise<readonly string[]> {
   if (espOf(image.disk) !== undefined) await requireEspTools()
+  if (verify !== undefined) await requireUefi(image.arch, image.disk)
   const wantsPackages = !base.cached || stages.some((stage) => !stage.cached && stage.stage.network)
   if (packages !== undefined && wantsPackages) await requireFitSet(image, packages, locked, signal)
   if (!base.cached) await installerOf(image).preflight?.(image, signal)

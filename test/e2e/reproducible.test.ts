@@ -10,7 +10,7 @@ import { afterAll, beforeAll, expect, it } from 'vitest'
 import { debianArchives } from '../../src/config/image.ts'
 import { packagesFolder, type ReleaseRecord, releaseFiles } from '../../src/release/record.ts'
 import { exchangePackage, makeArchiveKey } from '../support/exchanged-package.ts'
-import { plainWay, runIn, strangeWay, sumsIn, withoutNetwork } from '../support/two-builds.ts'
+import { plainWay, runIn, strangeWay, sumsIn, type Way, withoutNetwork } from '../support/two-builds.ts'
 import { systemvmImage } from './program.ts'
 
 const fixture = fileURLToPath(new URL('../fixtures/twice/pipeline.ts', import.meta.url))
@@ -20,6 +20,9 @@ let pipeline: string
 /** Home of a key that signs archives, besides Debian's own. */
 let archiveKey: string
 let settings: readonly string[]
+/** The way of the first build, and the folder of its release. */
+let first: Way
+let release: string
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'systemvm-twice-'))
   // apt reads the keyring as another user.
@@ -38,11 +41,8 @@ beforeAll(async () => {
   await writeFile(pipeline, `export { default } from ${JSON.stringify(fixture)}\n`)
   await git('add', '.')
   await git('commit', '--quiet', '--message', 'A pipeline')
-})
-afterAll(() => rm(folder, { recursive: true, force: true }))
 
-it('a release is the same, file by file, in another folder, time zone and language, with other resources and no mirror', async () => {
-  const [first, second] = [plainWay(folder), withoutNetwork(strangeWay(folder))]
+  first = plainWay(folder)
   const built = await runIn(first, ['build', '--pipeline', pipeline, '--no-verify', ...settings])
   expect(built.exitCode, built.stderr).toBe(0)
   const allow = ['unverified', 'outdated', 'unchecked'].flatMap((kind) => ['--allow', kind])
@@ -51,9 +51,15 @@ it('a release is the same, file by file, in another folder, time zone and langua
     ...[...allow, ...settings],
   ])
   expect(released.exitCode, released.stderr).toBe(0)
-  const release = released.stdout.trim()
-  await writeFile(join(folder, 'release'), release)
+  release = released.stdout.trim()
+})
+afterAll(() => rm(folder, { recursive: true, force: true }))
 
+// Side by side: an emulated guest has one thread, and one of the two builds is held to one processor.
+it.concurrent('a release is the same, file by file, in another folder, time zone and language, with other resources and no mirror', async ({
+  expect,
+}) => {
+  const second = withoutNetwork(strangeWay(folder))
   const key = join(folder, 'rebuilder')
   await execa('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-C', '', '-f', key])
   const rebuilt = await runIn(second, [
@@ -74,14 +80,15 @@ it('a release is the same, file by file, in another folder, time zone and langua
   expect(verified.exitCode, verified.stderr).toBe(0)
 })
 
-it('a release whose package set has another file in the place of a package is found out, down to the path and the layer', async () => {
-  const genuine = (await readFile(join(folder, 'release'), 'utf8')).trim()
-  const release = join(folder, 'exchanged')
-  await cp(genuine, release, { recursive: true })
-  const packageSet = exchangePackage(join(release, packagesFolder), archiveKey, 'gzip', (tree) =>
+it.concurrent('a release whose package set has another file in the place of a package is found out, down to the path and the layer', async ({
+  expect,
+}) => {
+  const exchanged = join(folder, 'exchanged')
+  await cp(release, exchanged, { recursive: true })
+  const packageSet = exchangePackage(join(exchanged, packagesFolder), archiveKey, 'gzip', (tree) =>
     appendFileSync(join(tree, 'usr/bin/zless'), '# and what nobody has read\n'),
   )
-  const file = join(release, releaseFiles.record)
+  const file = join(exchanged, releaseFiles.record)
   const record: ReleaseRecord = JSON.parse(await readFile(file, 'utf8'))
   const variants = record.variants.map((one) => ({
     ...one,
@@ -90,7 +97,7 @@ it('a release whose package set has another file in the place of a package is fo
   await writeFile(file, JSON.stringify({ ...record, packageSet, variants }))
 
   const way = withoutNetwork({ ...plainWay(folder), outFolder: join(folder, 'three') })
-  const rebuilt = await runIn(way, ['reproduce', release, '--pipeline', pipeline, ...settings])
+  const rebuilt = await runIn(way, ['reproduce', exchanged, '--pipeline', pipeline, ...settings])
   expect(rebuilt.stdout, rebuilt.stderr).toMatch(/twice-.*\.raw +differs/)
   expect(rebuilt.stdout).toMatch(/From layer base on: 1 path\n {2}\/usr\/bin\/zless$/)
   expect(rebuilt.exitCode).toBe(4)

@@ -29,6 +29,8 @@ import { runHere } from '../../support/output.ts'
 import { findPort } from '../../support/registry.ts'
 
 const program = fileURLToPath(new URL('../../../bin/systemvm-image.js', import.meta.url))
+/** Folder of Debian's UEFI firmware for PCs. */
+const firmware = '/usr/share/OVMF'
 const tiny = fileURLToPath(new URL('../../fixtures/tiny/pipeline.ts', import.meta.url))
 
 interface Ended {
@@ -512,25 +514,16 @@ describe.skipIf(!isFit)(`a build that cannot begin is exit status 3${reason}`, {
     expect(snapshot()).toEqual(before)
   })
 
-  /** Builds in a folder where a tmpfs is mounted for this process alone. */
+  /** Builds where a tmpfs is mounted on a folder for this process alone. */
+  const buildBesideTmpfs = (folder: string, options: string, words: readonly string[]) => {
+    const script = `mount -t tmpfs -o ${options} none "$0" && exec "$@"`
+    const [command = '', ...prefix] = ownMounts ?? []
+    const build = ['sh', '-c', script, folder, process.execPath, program, 'build', ...words]
+    return start(command, [...prefix, ...build], {}).ended
+  }
   const buildOnTmpfs = (out: string, options: string) => {
     mkdirSync(out)
-    const script = `mount -t tmpfs -o ${options} none "$0" && exec "$@"`
-    const words = [
-      'sh',
-      '-c',
-      script,
-      out,
-      process.execPath,
-      program,
-      'build',
-      '--pipeline',
-      tiny,
-      '--out',
-      out,
-    ]
-    const [command = '', ...prefix] = ownMounts ?? []
-    return start(command, [...prefix, ...words], {}).ended
+    return buildBesideTmpfs(out, options, ['--pipeline', tiny, '--out', out])
   }
   const mounts = ownMounts === undefined ? ' (nothing may be mounted here)' : ''
 
@@ -552,6 +545,24 @@ describe.skipIf(!isFit)(`a build that cannot begin is exit status 3${reason}`, {
     )
     expect(stderr).toContain('--out')
   })
+
+  // Skipped where no process may mount a disk of its own, as above, or the host has no such firmware to hide.
+  it.skipIf(ownMounts === undefined || !existsSync(firmware))(
+    `without the firmware that starts its disk, unless nothing will${mounts}`,
+    async () => {
+      const { path } = place()
+      const closed = ['--set', 'mirror.debian=http://127.0.0.1:9/debian']
+      const hidden = (...words: string[]) => {
+        const settings = ['--variant', 'bookworm-x86_64-uefi', ...closed, '--out', path('out')]
+        return buildBesideTmpfs(firmware, 'ro', [...settings, ...words])
+      }
+      const { exitCode, stdout, stderr } = await hidden()
+      expect({ exitCode, stdout }).toEqual({ exitCode: 3, stdout: '' })
+      expect(stderr).toContain('this host lacks UEFI firmware (package ovmf)')
+      expect(stderr).toContain('npm run setup')
+      expect((await hidden('--no-verify')).stderr).not.toContain('firmware')
+    },
+  )
 })
 
 const space = hasSpace ? '' : ' (/tmp is too small)'
