@@ -1,18 +1,10 @@
-/**
- * How long the main jobs take on this host, part by part: `npm run bench`, or `npm run bench -- cold` for one of them.
- * These need no build first: `exports --disk FILE` exports an existing disk, and with `--incumbent` also runs CloudStack's
- * own sequence; `share --layers OUT` shares the layers of an existing build; `start` times the start of the program, `page` how
- * long the page of a report takes to be made and, in Chromium, to be seen, and `refusals` how long it takes to refuse bad input;
- * `store` sweeps and prunes a large store; `release --before COMMIT` verifies a release with this program and with that of another
- * commit. Everything else works in its own folder, from the packages that earlier builds have
- * downloaded.
- */
+/** How long the main jobs take on this host, part by part: `npm run bench`, or `npm run bench -- cold` for one of them. */
 
 import { cp, mkdir, mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { parseArgs } from 'node:util'
+import { Argument, Command, InvalidArgumentError } from 'commander'
 import { $ as shell } from 'zx'
 import { formatSeconds, formatTable } from '../src/report/format.ts'
 import type { Report } from '../src/report/report.ts'
@@ -24,6 +16,15 @@ import { measureRefusals } from './refusals.ts'
 import { measureRelease } from './release.ts'
 import { measureSharing } from './share.ts'
 import { readHolds, timeLargeStore, timePlanning } from './store-jobs.ts'
+
+interface Options {
+  readonly disk?: string
+  readonly incumbent: boolean
+  readonly layers?: string
+  readonly before?: string
+  readonly contentMib: number
+  readonly rounds: number
+}
 
 const project = fileURLToPath(new URL('..', import.meta.url))
 const program = join(project, 'bin', 'systemvm-image.js')
@@ -38,19 +39,34 @@ interface Measurement {
   readonly parts: readonly (readonly [string, number])[]
 }
 
+const jobs = [
+  ...['start', 'plan', 'no-op', 'cold', 'changes', 'planning', 'verify'],
+  ...['exports', 'share', 'store', 'page', 'refusals', 'release'],
+]
+const command = new Command('npm run bench --')
+  .description(
+    'Time the main jobs on this host, part by part. Jobs that need a build make one first, in a folder of their own, with ' +
+      'the packages that earlier builds downloaded.',
+  )
+  .addArgument(new Argument('[jobs...]', 'the jobs to time; all of them if none is named').choices(jobs))
+  .option('--disk <file>', 'exports: export this disk, without a build')
+  .option('--incumbent', "exports: also run CloudStack's own sequence", false)
+  .option('--layers <out>', 'share: share the layers of this output folder, without a build')
+  .option('--before <commit>', 'release: the commit to compare `release verify` with')
+  .option('--content-mib <MiB>', 'release: size of what is released', wholeNumber, 256)
+  .option('--rounds <count>', 'how often a job is repeated where it is compared', wholeNumber, 3)
+  .parse()
+const wanted = command.args
+const given = command.opts<Options>()
+if (wanted.includes('release') && given.before === undefined)
+  command.error('release: needs --before <commit>, which it is compared with')
 const out = await mkdtemp(join(process.env.TMPDIR ?? tmpdir(), 'systemvm-bench-'))
-const { positionals: wanted, values: given } = parseArgs({
-  allowPositionals: true,
-  options: {
-    disk: { type: 'string' },
-    layers: { type: 'string' },
-    before: { type: 'string' },
-    'content-mib': { type: 'string', default: '256' },
-    rounds: { type: 'string', default: '3' },
-    incumbent: { type: 'boolean', default: false },
-  },
-})
 const has = (job: string) => wanted.length === 0 || wanted.includes(job)
+
+function wholeNumber(text: string): number {
+  if (!/^[1-9]\d{0,5}$/.test(text)) throw new InvalidArgumentError('expected a whole number from 1 on.')
+  return Number(text)
+}
 
 async function run(...words: string[]): Promise<number> {
   const started = performance.now()
@@ -102,11 +118,11 @@ try {
   // Of everything else there is nothing to be compared with.
   if (given.before !== undefined)
     release = await measureRelease(join(out, 'release'), {
-      ...{ project, before: given.before, rounds: Number(given.rounds) },
-      contentMiB: Number(given['content-mib']),
+      ...{ project, before: given.before, rounds: given.rounds },
+      contentMiB: given.contentMib,
     })
-  const how = { rounds: Number(given.rounds), hasIncumbent: given.incumbent }
-  if (has('share')) sharing = await measureSharing(program, given.layers ?? out, Number(given.rounds))
+  const how = { rounds: given.rounds, hasIncumbent: given.incumbent }
+  if (has('share')) sharing = await measureSharing(program, given.layers ?? out, given.rounds)
   if (has('exports') && given.layers === undefined)
     exports = await measureExports(program, await findDisk(), out, how)
 } finally {
@@ -121,7 +137,7 @@ async function measureStore(): Promise<void> {
 
 /** What every verb costs before it does anything, and the shortest one that reads the pipeline. */
 async function measurePage(): Promise<void> {
-  const times = await timePage(out, Number(given.rounds))
+  const times = await timePage(out, given.rounds)
   if (times === undefined) return console.error('there is no Chromium on this host: no page is measured')
   const { render, paint } = times
   measurements.push({ job: 'page of a report with 400 packages', seconds: render, parts: [] })
