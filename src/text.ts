@@ -46,6 +46,11 @@ export function showInvisible(text: string, mayHaveColors = false): string {
   })
 }
 
+/** A text from outside within a line of ours: what stands on a line of its own would look like one of ours, too. */
+export function inOneLine(text: string): string {
+  return text.replace(/\s+/g, ' ').trim()
+}
+
 /** A place in a text that a person wrote. */
 export interface Place {
   /** From 1, like the column. */
@@ -89,10 +94,14 @@ export function reasonIn(complaints: string): string {
   return lines.find((line) => !besides.test(line)) ?? lines[0] ?? ''
 }
 
-/** The value of a JSON text; undefined if it is none, or truncated. */
-export function parseJson(text: string): unknown {
+/**
+ * The value of a JSON text; undefined if it is none, or truncated.
+ * @param revise for every text in it
+ */
+export function parseJson(text: string, revise?: (text: string) => string): unknown {
   try {
-    return JSON.parse(text)
+    if (revise === undefined) return JSON.parse(text)
+    return JSON.parse(text, (_key, value) => (typeof value === 'string' ? revise(value) : value))
   } catch {
     return undefined
   }

@@ -1,7 +1,7 @@
 /** `init`: makes the repository of a small appliance, grown from the one in `examples/`. */
 
 import { existsSync } from 'node:fs'
-import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
+import { lstat, mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
 import { basename, dirname, join, resolve as resolvePath } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Command } from 'commander'
@@ -25,7 +25,7 @@ export function initCommand(command: Command, terminal: Terminal, choose: Choose
 
 async function init(folder: string, terminal: Terminal): Promise<number> {
   const files = (await listFiles('')).filter((path) => path !== 'package.json')
-  const taken = files.map(placeOf).filter((path) => existsSync(join(folder, path)))
+  const taken = await findTaken(folder, files.map(placeOf))
   if (taken.length > 0) {
     throw new PipelineError({
       code: 'folder-in-use',
@@ -52,6 +52,23 @@ async function init(folder: string, terminal: Terminal): Promise<number> {
   terminal.out(`${[...files.map(placeOf), 'package.json'].sort().join('\n')}\n`)
   terminal.error(renderNextSteps(folder))
   return exitCodes.ok
+}
+
+/** Those of some paths in a folder that are there, and all links on the way: nothing is written where those lead. */
+async function findTaken(folder: string, paths: readonly string[]): Promise<readonly string[]> {
+  const find = (path: string) => lstat(join(folder, path)).catch(() => undefined)
+  const above = new Set(['package.json', ...paths.flatMap(foldersAbove)])
+  const links: string[] = []
+  for (const path of above) if ((await find(path))?.isSymbolicLink()) links.push(`${path}, a link`)
+  const there: string[] = []
+  for (const path of paths) if ((await find(path)) !== undefined) there.push(path)
+  return [...there, ...links]
+}
+
+/** `a/b/c` → `a`, `a/b` */
+function foldersAbove(path: string): readonly string[] {
+  const names = path.split('/').slice(0, -1)
+  return names.map((_, index) => names.slice(0, index + 1).join('/'))
 }
 
 async function listFiles(below: string): Promise<readonly string[]> {

@@ -8,6 +8,7 @@ import type { AttestationTrust } from '../release/attestation.ts'
 import type { CountedRebuilds, RebuildTrust } from '../release/count-rebuilds.ts'
 import { readReleaseRecord, releaseFiles } from '../release/record.ts'
 import type { ReleaseVerification } from '../release/verify-release.ts'
+import { inOneLine } from '../text.ts'
 import { untilInterrupted } from './interrupt.ts'
 import { pathOf } from './options.ts'
 import { type Terminal, warn } from './terminal.ts'
@@ -82,9 +83,9 @@ async function verify(folder: string, options: VerifyOptions, terminal: Terminal
   const { rebuiltBy, faults: doubts } = await findRebuilds(verification, rebuilding)
   const result = { files, exceptions, signedBy, rebuiltBy, faults }
   if (options.json) terminal.out(`${JSON.stringify(result, null, 2)}\n`)
-  else for (const { file, fault } of faults) terminal.out(`${file}: ${fault}\n`)
-  for (const { file, fault } of doubts) warn(terminal, `${file} does not count: ${fault}`)
-  for (const { kind, text } of exceptions) warn(terminal, `${kind}: ${text}`)
+  else for (const { file, fault } of faults) terminal.out(`${inOneLine(`${file}: ${fault}`)}\n`)
+  for (const { file, fault } of doubts) warn(terminal, inOneLine(`${file} does not count: ${fault}`))
+  for (const { kind, text } of exceptions) warn(terminal, inOneLine(`${kind}: ${text}`))
   const { requireSignature = false, requireRebuilds = 0 } = options
   const isRefused = (requireSignature && signedBy.length === 0) || rebuiltBy.length < requireRebuilds
   terminal.error(renderVerdict(verification, isRefused, terminal.colors))

@@ -35,6 +35,7 @@ import type { Report } from '../report/report.ts'
 import { layersOf } from '../store/chain.ts'
 import { openStore } from '../store/store.ts'
 import { type TargetName, targetNames } from '../targets/registry.ts'
+import { inOneLine } from '../text.ts'
 import { programVersion } from '../version.ts'
 import { untilInterrupted } from './interrupt.ts'
 import {
@@ -152,7 +153,7 @@ async function requireSource(
   if (!isKnown || released.changed.length > 0) {
     const what = !isKnown
       ? 'no known commit'
-      : `a checkout with changes: ${released.changed.slice(0, 5).join(', ')}`
+      : `a checkout with changes: ${inOneLine(released.changed.slice(0, 5).join(', '))}`
     throw otherSource(
       `the release was built from ${what}`,
       'only a release of a clean checkout can be built again.',
@@ -169,7 +170,7 @@ async function requireSource(
       hint,
     )
   if (here.changed.length > 0)
-    throw otherSource(`this checkout has changes: ${here.changed.slice(0, 5).join(', ')}`, hint)
+    throw otherSource(`this checkout has changes: ${inOneLine(here.changed.slice(0, 5).join(', '))}`, hint)
   return here
 }
 

@@ -5,7 +5,7 @@ import { z } from 'zod'
 import { exitCodes, PipelineError } from '../errors.ts'
 import { exchange } from '../host/exchange.ts'
 import { conceal } from '../redact.ts'
-import { parseJson } from '../text.ts'
+import { inOneLine, parseJson } from '../text.ts'
 import type { CloudSettings } from './settings.ts'
 
 export type Parameters = Readonly<Record<string, string>>
@@ -54,17 +54,19 @@ export function openCloud({ url, apiKey, secretKey }: CloudSettings): CallCloud 
         signal,
       }
     })
-    const inner = Object.values(envelope.safeParse(parseJson(answer.body.toString('utf8'))).data ?? {})[0]
+    // It knows the key that it was called with, and may say it in any name or status.
+    const value = parseJson(answer.body.toString('utf8'), (text) => conceal(text, [secretKey, apiKey]))
+    const inner = Object.values(envelope.safeParse(value).data ?? {})[0]
     const refusal = errorSchema.safeParse(inner).data
     const read = schema.safeParse(inner)
     if (refusal === undefined && answer.status === 200 && read.success) return read.data
     const words =
       refusal === undefined
         ? `HTTP ${answer.status}, and nothing that CloudStack says`
-        : `${refusal.errortext} (${refusal.errorcode})`
+        : inOneLine(`${refusal.errortext} (${refusal.errorcode})`)
     throw new PipelineError({
       code: 'cloudstack-refused',
-      message: conceal(`${url.host} refuses ${command}: ${words}`, [secretKey, apiKey]),
+      message: `${url.host} refuses ${command}: ${words}`,
       hint: hintFor(refusal?.errorcode ?? answer.status),
       exitCode: exitCodes.hostNotFit,
       details: { command, errorCode: refusal?.errorcode ?? null },

@@ -3,7 +3,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { z } from 'zod'
 import { exitCodes, PipelineError } from '../errors.ts'
-import { lineOf } from '../text.ts'
+import { inOneLine, lineOf } from '../text.ts'
 import type { CallCloud } from './api.ts'
 import { type CloudImage, registrationOf } from './images.ts'
 
@@ -173,7 +173,7 @@ function stateOf(template: Template | undefined): {
   const { isready: isReady, status = isReady ? 'ready' : 'not ready', downloaddetails = [] } = template
   const hasFailed =
     !isReady && downloaddetails.some(({ downloadState = '' }) => failures.includes(downloadState))
-  return { status, isReady, hasFailed }
+  return { status: inOneLine(status), isReady, hasFailed }
 }
 
 async function findOsType(call: CallCloud, description: string, signal: AbortSignal): Promise<string> {

@@ -1,5 +1,6 @@
 /** Which CloudStack, and who we are to it: from the environment, or from the file of its client cmk. */
 
+import { stat } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { loadSharedConfigFiles } from '@smithy/core/config'
@@ -33,8 +34,10 @@ export async function readCloudSettings(
   if (profile === undefined && url && apiKey && secretKey) return settingsOf(url, apiKey, secretKey)
   const file = join(environment.HOME || homedir(), cmkFile)
   // The same sections and lines as in AWS's files; this one is read by the same package.
+  const isFile = (await stat(file).catch(() => undefined))?.isFile() ?? false
   const { credentialsFile: sections } = await loadSharedConfigFiles({
-    filepath: file,
+    // The package would wait for a pipe.
+    filepath: isFile ? file : '/dev/null',
     configFilepath: '/dev/null',
     ignoreCache: true,
   })

@@ -1,7 +1,7 @@
 /** The packages on a disk, read from its dpkg status. */
 
 import type { DiskFiles } from '../disk/disk-files.ts'
-import { requireAtMost } from '../disk/unreadable.ts'
+import { requireAtMost, unreadableDisk } from '../disk/unreadable.ts'
 import { parseFields } from './release.ts'
 
 /** An installed package: its files are on the disk. */
@@ -26,7 +26,14 @@ const mostStatusBytes = 32 * 1024 ** 2
 export async function readPackages(disk: DiskFiles): Promise<ReadonlyMap<string, Package>> {
   const content = await disk.read('/var/lib/dpkg/status', { follow: true })
   requireAtMost(content?.length ?? 0, mostStatusBytes, 'bytes in the status of its dpkg', disk.path)
-  return parsePackages(content?.toString() ?? '')
+  const packages = parsePackages(content?.toString() ?? '')
+  const odd = [...packages.values()].find((one) => !isOfDpkg(one))
+  if (odd === undefined) return packages
+  throw unreadableDisk(
+    `cannot read the disk ${disk.path}: its dpkg lists ${JSON.stringify(`${odd.name} ${odd.version} ${odd.architecture}`.slice(0, 200))}, which is no package`,
+    undefined,
+    'dpkg itself writes no such name or version: give a disk whose /var/lib/dpkg/status is as dpkg left it.',
+  )
 }
 
 /** Parses dpkg's `status` file. Packages with only configuration left do not count. */
@@ -50,6 +57,16 @@ export function withoutArchitecture(name: string): string {
 }
 
 // --- internal ---
+
+/** What dpkg installs has such names; bills, tables and addresses are made of them. */
+function isOfDpkg({ name, version, architecture, source }: Package): boolean {
+  return (
+    /^[\w-]*$/.test(architecture) &&
+    /^[A-Za-z0-9][\w.+-]*(:[\w-]+)?$/.test(name) &&
+    /^[A-Za-z0-9][\w.+-]*$/.test(source.name) &&
+    [version, source.version].every((one) => /^[A-Za-z0-9][\w.+:~-]*$/.test(one))
+  )
+}
 
 function parsePackage(paragraph: string): Package | undefined {
   const fields = parseFields(paragraph)

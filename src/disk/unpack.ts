@@ -1,7 +1,9 @@
 /** Archives that images come in. */
 
+import { randomBytes } from 'node:crypto'
 import { createWriteStream } from 'node:fs'
-import { basename, extname, join } from 'node:path'
+import { symlink } from 'node:fs/promises'
+import { basename, extname, join, resolve } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { execa } from 'execa'
 import { exitCodes, messageOf, PipelineError } from '../errors.ts'
@@ -67,12 +69,13 @@ export async function unpackArchive(
   const kind = unpackers.find(({ magic }) => head.startsWith(magic))
   if (kind === undefined) return file
   const words = await findUnpacker(file, kind)
-  if (kind.magic === zipMagic) await requireOneMember(file, signal)
-  const size = (await kind.sizeIn?.(file, signal)) ?? 0
+  const named = kind.magic === zipMagic ? await nameForUnzip(file, folder) : file
+  if (kind.magic === zipMagic) await requireOneMember(file, named, signal)
+  const size = (await kind.sizeIn?.(named, signal)) ?? 0
   if (size > most) throw tooLarge(file, most)
   await requireRoom(size, `the unpacked ${file}`)
   const unpacked = join(folder, basename(file, extname(file)))
-  await runUnpacker([...words, file], unpacked, signal, most)
+  await runUnpacker([...words, named], file, unpacked, signal, most)
   return unpacked
 }
 
@@ -104,13 +107,21 @@ async function findUnpacker(file: string, { programs }: Unpacker): Promise<reado
   })
 }
 
+/** unzip takes a name for a pattern: of `a[1].zip` it reads `a1.zip`, if that is there. */
+async function nameForUnzip(file: string, folder: string): Promise<string> {
+  const named = join(folder, `archive-${randomBytes(6).toString('hex')}.zip`)
+  await symlink(resolve(file), named)
+  return named
+}
+
+/** @param file as the user knows it */
 async function runUnpacker(
   [program = '', ...words]: readonly string[],
+  file: string,
   unpacked: string,
   signal: AbortSignal,
   most: number,
 ): Promise<void> {
-  const file = words.at(-1) ?? ''
   const child = execa(program, words, {
     cancelSignal: signal,
     buffer: { stdout: false },
@@ -129,7 +140,8 @@ async function runUnpacker(
     if (cause instanceof PipelineError) throw cause
     if (isNoSpace(cause)) throw await noRoomFor(`the unpacked ${file}`, cause)
     const { stderr = '' } = cause as { readonly stderr?: string }
-    throw unreadableDisk(`cannot unpack ${file}: ${reasonIn(stderr) || messageOf(cause)}`, cause)
+    const reason = (reasonIn(stderr) || messageOf(cause)).replaceAll(words.at(-1) ?? '', file)
+    throw unreadableDisk(`cannot unpack ${file}: ${reason}`, cause)
   } finally {
     child.kill()
   }
@@ -144,8 +156,8 @@ function tooLarge(file: string, most: number): PipelineError {
 }
 
 /** `unzip -p` writes all members one after the other. */
-async function requireOneMember(file: string, signal: AbortSignal): Promise<void> {
-  const { stdout, failed, shortMessage } = await execa('unzip', ['-Z1', file], {
+async function requireOneMember(file: string, named: string, signal: AbortSignal): Promise<void> {
+  const { stdout, failed, shortMessage } = await execa('unzip', ['-Z1', named], {
     reject: false,
     cancelSignal: signal,
     stdin: 'ignore',

@@ -7,7 +7,7 @@ import { exitCodes, PipelineError } from '../errors.ts'
 import { reasonOf } from '../host/failures.ts'
 import { readRegularText } from '../host/regular-file.ts'
 import { updateSchema } from '../report/freshness.ts'
-import { parseJson, pathBelow } from '../text.ts'
+import { lineOf, parseJson, pathBelow } from '../text.ts'
 
 /** What may be wrong with the images of a release if `--allow` permits it. */
 export const exceptionKinds = [
@@ -54,14 +54,20 @@ export const unlistedFiles: readonly string[] = [
   releaseFiles.attestation,
 ]
 
+/** What people read in a sentence: with a space in it, a name could be the rest of a verdict. */
+const name = lineOf(200).regex(/^\S+$/)
+const line = lineOf(2000)
+/** A person's, in as many lines as it takes. */
+const reason = z.string().max(10_000)
+
 const exception = z.strictObject({
   kind: z.enum(exceptionKinds),
-  text: z.string().describe('what is wrong, with the variant or file'),
+  text: z.string().max(10_000).describe('what is wrong, with the variant or file'),
 })
 
 const verification = z.strictObject({
   status: z.enum(['passed', 'failed']),
-  accelerator: z.string(),
+  accelerator: name,
   scenes: z.int().describe('boots'),
   passed: z.int(),
   waived: z.int(),
@@ -73,43 +79,43 @@ const verification = z.strictObject({
 const fileName = pathBelow.regex(/^[^/]+$/)
 
 const file = z.strictObject({
-  target: z.string(),
-  format: z.string(),
+  target: name,
+  format: name,
   file: fileName,
   sizeBytes: z.int(),
   virtualSizeBytes: z.int(),
-  md5: z.string(),
-  sha256: z.string(),
-  sha512: z.string(),
-  madeFrom: z.string().describe('key of the layer'),
+  md5: name,
+  sha256: name,
+  sha512: name,
+  madeFrom: name.describe('key of the layer'),
   verification: verification.nullable().describe('null if these bytes were not verified'),
 })
 
 const variant = z.strictObject({
-  variant: z.string(),
-  suite: z.string(),
-  arch: z.string(),
-  installer: z.string(),
+  variant: name,
+  suite: name,
+  arch: name,
+  installer: name,
   sbom: fileName.describe('name of the CycloneDX file'),
   spdx: fileName.optional().describe('name of the SPDX file'),
-  kernel: z.array(z.string()).describe('name and version of each kernel package'),
+  kernel: z.array(line).max(100).describe('name and version of each kernel package'),
   run: z.strictObject({
-    id: z.string(),
-    startedAt: z.string(),
-    finishedAt: z.string(),
+    id: name,
+    startedAt: name,
+    finishedAt: name,
     durationSeconds: z.number(),
-    accelerator: z.string().nullable(),
+    accelerator: name.nullable(),
   }),
-  snapshot: z.string().nullable(),
-  lock: z.string().nullable().describe('sha256 of the lock file that the build was checked against'),
+  snapshot: name.nullable(),
+  lock: name.nullable().describe('sha256 of the lock file that the build was checked against'),
   files: z.array(file).max(100),
-  packages: z.record(z.string(), z.string()).describe('versions by name, from dpkg in the image'),
+  packages: z.record(name, name).describe('versions by name, from dpkg in the image'),
   freshness: z
     .strictObject({
-      archives: z.array(z.strictObject({ suite: z.string(), url: z.string(), date: z.iso.datetime() })),
+      archives: z.array(z.strictObject({ suite: name, url: line, date: z.iso.datetime() })),
       updates: z.array(updateSchema).describe('packages that these archives have in a newer version'),
       waived: z
-        .array(z.strictObject({ accepts: z.string(), reason: z.string(), until: z.iso.date() }))
+        .array(z.strictObject({ accepts: line, reason, until: z.iso.date() }))
         .describe('waivers without which it would have been refused'),
     })
     .nullable()
@@ -117,35 +123,35 @@ const variant = z.strictObject({
     .describe('compared with the archives when it was released; null if they could not be asked'),
   scan: z
     .strictObject({
-      scanner: z.string(),
-      version: z.string().nullable(),
-      database: z.string().nullable().describe('when its list of vulnerabilities was made'),
+      scanner: line,
+      version: line.nullable(),
+      database: line.nullable().describe('when its list of vulnerabilities was made'),
       report: fileName.describe('name of the file'),
       vex: fileName.nullable().describe('name of the OpenVEX file; null if nothing is accepted'),
       vulnerabilities: z.int(),
       fixable: z.int().describe('those that a newer package does not have'),
-      accepted: z.array(
-        z.strictObject({ vulnerability: z.string(), reason: z.string(), until: z.iso.date() }),
-      ),
+      accepted: z.array(z.strictObject({ vulnerability: line, reason, until: z.iso.date() })),
     })
     .nullable()
     .optional()
     .describe('null if that host had no scanner; absent if no scan was asked for'),
   stages: z
-    .array(
-      z.strictObject({ name: z.string(), build_time: z.number(), layerBytes: z.int(), status: z.string() }),
-    )
+    .array(z.strictObject({ name, build_time: z.number(), layerBytes: z.int(), status: name }))
     .max(1000),
 })
 
 const recordSchema = z.strictObject({
   version: z.literal(1),
-  name: z.string(),
-  release: z.string(),
-  tag: z.string().nullable(),
-  exceptions: z.array(exception).describe('why this is not an ordinary release; empty if it is'),
+  name,
+  release: name,
+  tag: name.nullable(),
+  exceptions: z.array(exception).max(1000).describe('why this is not an ordinary release; empty if it is'),
   source: z
-    .strictObject({ commit: z.string(), changed: z.array(z.string()), repository: z.string().optional() })
+    .strictObject({
+      commit: z.string(),
+      changed: z.array(z.string().max(10_000)),
+      repository: z.string().optional(),
+    })
     .nullable(),
   packageSet: z
     .string()

@@ -36,7 +36,7 @@ function describePins({ pinned }: Report): string {
 function updatesOf({ freshness }: Report): readonly string[] {
   if (freshness === undefined) return []
   const mark = freshness.status === 'current' ? '✅' : freshness.status === 'unknown' ? '❔' : '⚠️'
-  return [`${mark} updates: ${describeFreshness(freshness)}`]
+  return [`${mark} updates: ${plain(describeFreshness(freshness))}`]
 }
 
 function stagesOf({ stages, timings }: Report): string {

@@ -1,5 +1,6 @@
 /** Tables and numbers in GitHub's Markdown. */
 
+import { inOneLine, showInvisible } from '../text.ts'
 import { formatBytes } from './format.ts'
 
 /** A table. A bar in a cell would end the cell. */
@@ -9,14 +10,18 @@ export function table(head: readonly string[], rows: readonly (readonly string[]
   return [line(head), line(head.map(() => '---')), ...rows.map(line)].join('\n')
 }
 
-/** A text from outside as one line, which is shown and makes no link, picture, code or HTML. */
+/** A text from outside as one line, which is shown and makes no link, picture, code, emphasis, mention or HTML. */
 export function plain(text: string): string {
-  return inOneLine(text).replace(/[\\`*[\]<>&]/g, '\\$&')
+  const words = inOneLine(showInvisible(text)).split(' ')
+  return words
+    .map((word) => (meansMore.test(word) ? code(word) : escapeSigns(word)))
+    .join(' ')
+    .replace(blockMark, '\\$&')
 }
 
 /** A text as code in a line, with a fence that is longer than any in it. */
 export function code(written: string): string {
-  const text = inOneLine(written)
+  const text = inOneLine(showInvisible(written))
   const longest = Math.max(0, ...[...text.matchAll(/`+/g)].map(([fence]) => fence.length))
   const fence = '`'.repeat(longest + 1)
   return longest === 0 ? `${fence}${text}${fence}` : `${fence} ${text} ${fence}`
@@ -31,7 +36,13 @@ export function describeDelta(before: number | undefined, after: number): string
 
 // --- internal ---
 
-/** A line below could begin with the mark of a heading or a list. */
-function inOneLine(text: string): string {
-  return text.replace(/[\r\n]+/g, ' ')
+/** What GitHub makes links, mentions, formulas or pictures of, also where its signs are escaped: only code is left alone. */
+const meansMore = /[@#$]|:\S|www\.|^gh-\d/i
+
+/** What would begin a list, or make a heading of the line above. */
+const blockMark = /^[-+=]|(?<=^\d+)[.)](?= |$)/
+
+/** `_` is a sign only at the edge of a word; `~` strikes out whatever is between two of them, as in lists of versions. */
+function escapeSigns(word: string): string {
+  return word.replace(/[\\`*[\]<>&~]|(?<![\p{L}\p{N}])_|_(?![\p{L}\p{N}])/gu, '\\$&')
 }

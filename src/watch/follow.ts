@@ -1,10 +1,14 @@
 /** Files and folders on the host, followed however an editor writes them. */
 
+import { realpathSync } from 'node:fs'
 import { dirname, sep } from 'node:path'
 import { watch } from 'chokidar'
 
 export interface Follower {
-  /** From now on also follows these absolute paths: files, or folders with all that is in them. A file need not exist. */
+  /**
+   * From now on also follows these absolute paths: files, or folders with all that is in them. A file need not exist. A path may
+   * be a link; a link in a folder is followed no further, since it is copied as it is, and means a place in the guest.
+   */
   readonly add: (paths: Iterable<string>) => void
   readonly close: () => Promise<void>
 }
@@ -34,6 +38,7 @@ export function followFiles(onChange: (changedMs: number) => void): Follower {
   const watcher = watch([], {
     ignored: (path) => !folders.has(path) && !isIn(path, followed),
     ignoreInitial: true,
+    followSymlinks: false,
   })
   watcher.on('all', settle)
   // What cannot be followed, such as a link to itself, cannot be read either: that is where it is said.
@@ -41,7 +46,8 @@ export function followFiles(onChange: (changedMs: number) => void): Follower {
   watcher.on('error', ignore)
   return {
     add: (paths) => {
-      const more = [...paths].filter((path) => !followed.has(path))
+      const both = [...paths].flatMap((path) => [path, behindLinks(path)])
+      const more = [...new Set(both)].filter((path) => !followed.has(path))
       for (const path of more) {
         followed.add(path)
         folders.add(dirname(path))
@@ -55,6 +61,15 @@ export function followFiles(onChange: (changedMs: number) => void): Follower {
       watcher.on('error', ignore)
       await closing
     },
+  }
+}
+
+/** Where a path leads; itself if it leads nowhere. */
+function behindLinks(path: string): string {
+  try {
+    return realpathSync(path)
+  } catch {
+    return path
   }
 }
 

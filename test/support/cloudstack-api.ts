@@ -26,6 +26,8 @@ export interface TestCloud {
   readonly received: string[]
   /** What listTemplates says of a zone after so many questions. */
   statusOf: (zone: string, asked: number) => Readonly<Record<string, unknown>>
+  /** What is answered to everything, in place of CloudStack’s own answers. */
+  refuseAll: string | undefined
   readonly close: () => Promise<void>
 }
 
@@ -56,7 +58,7 @@ export async function startCloud(): Promise<TestCloud> {
       ? perform(command, parameters)
       : refuse(401, 'unable to verify user credentials and/or request signature')
     answer.writeHead(status, { 'content-type': 'application/json; charset=UTF-8' })
-    answer.end(JSON.stringify({ [`${command.toLowerCase()}response`]: body }))
+    answer.end(cloud.refuseAll ?? JSON.stringify({ [`${command.toLowerCase()}response`]: body }))
   }).listen(0, '127.0.0.1')
   await once(server, 'listening')
 
@@ -71,6 +73,7 @@ export async function startCloud(): Promise<TestCloud> {
       asked < 2
         ? { isready: false, status: '40% Downloaded' }
         : { isready: true, status: 'Download Complete' },
+    refuseAll: undefined,
     close: async () => {
       server.closeAllConnections()
       server.close()

@@ -2,7 +2,7 @@
 
 import { DOMParser, type Document } from '@xmldom/xmldom'
 import { z } from 'zod'
-import { lineOf } from '../../text.ts'
+import { inOneLine, lineOf } from '../../text.ts'
 
 /** The code and the words of a refusal; undefined for anything else. */
 export function readRefusal(
@@ -11,7 +11,7 @@ export function readRefusal(
   const root = parse(body)
   if (root?.documentElement?.localName !== 'Error') return undefined
   const code = lineOf(100).safeParse(textOf(root, 'Code')).data
-  const message = textOf(root, 'Message').slice(0, 500)
+  const message = inOneLine(textOf(root, 'Message')).slice(0, 500)
   return { code: code || 'an error without a code', message }
 }
 

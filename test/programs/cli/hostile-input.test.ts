@@ -1,6 +1,6 @@
 /** Whatever is fed to it: a defined exit code, no stack, no hang, nothing written elsewhere, and no secret shown. */
 
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it, vi } from 'vitest'
 import { stringify } from 'yaml'
@@ -191,4 +191,22 @@ describe('every path', () => {
       expect(await expectDefined(words, [2])).toMatch(/ is empty: give it a value, or leave it out/)
     },
   )
+})
+
+describe('init', () => {
+  it.each([
+    ['package.json', 'elsewhere/none'],
+    ['pipeline.ts', 'elsewhere/none'],
+    ['stages', 'elsewhere'],
+    ['.github', 'elsewhere'],
+  ])('writes nothing where a link leads: %s', async (name, target) => {
+    mkdirSync(path('appliance'))
+    mkdirSync(path('elsewhere'))
+    symlinkSync(path(target), path('appliance', name))
+    const { exitCode, said } = await feed('init', path('appliance'))
+    expect(exitCode, said).toBe(2)
+    expect(said).toContain(`already has ${name}`)
+    expect(readdirSync(path('elsewhere'))).toEqual([])
+    expect(readdirSync(path('appliance'))).toEqual([name])
+  })
 })

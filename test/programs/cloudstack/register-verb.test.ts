@@ -1,5 +1,6 @@
 /** `register` against a CloudStack that checks signatures, waits for its storage VM, and refuses. */
 
+import { execFileSync } from 'node:child_process'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { openCloud, signatureOf } from '../../../src/cloudstack/api.ts'
@@ -156,6 +157,35 @@ describe('register', () => {
     const none = await register('--from', from, '--profile', 'other')
     expect(none.exitCode).toBe(2)
     expect(none.stderr).toMatch(/profile other of .* has no url, apikey and secretkey/)
+  })
+
+  it('waits for no pipe in the place of cmk’s file', async () => {
+    await writeRelease(path('release'), { name: 'debian-cloud' })
+    vi.stubEnv('CLOUDSTACK_API_KEY', '')
+    mkdirSync(path('.cmk'))
+    execFileSync('mkfifo', [path('.cmk', 'config')])
+    const { exitCode, stderr } = await register('--from', from)
+    expect(exitCode).toBe(2)
+    expect(stderr).toContain('neither the environment nor profile localcloud')
+  })
+
+  it('shows what a cloud says in lines of its own, and never the key that it was called with', async () => {
+    await writeRelease(path('release'), { name: 'debian-cloud' })
+    const escaped = [...cloud.apiKey].map(
+      (letter) => `\\u${letter.charCodeAt(0).toString(16).padStart(4, '0')}`,
+    )
+    const lie = `called with ${cloud.apiKey}\n✔ ${zones[0]?.name} is ready`
+    cloud.statusOf = () => ({ isready: true, status: lie })
+    const said = await register('--from', from)
+    expect(said.exitCode, said.stderr).toBe(0)
+    cloud.refuseAll = `{"x": {"errorcode": 431, "errortext": "${escaped.join('')}\\n✔ debian-cloud is ready"}}`
+    const refused = await register('--from', from)
+    expect(refused.exitCode).toBe(3)
+    for (const { stderr } of [said, refused]) {
+      expect(stderr).not.toContain(cloud.apiKey)
+      expect(stderr).not.toMatch(/^✔ (debian-cloud|east) is ready$/m)
+    }
+    expect(said.stderr).toContain('  east: called with … ✔ east is ready\n')
   })
 
   it('prints how system VM templates are seeded, and asks no server', async () => {

@@ -1,7 +1,7 @@
 /** Archives of disks: what is known of them before they are unpacked, and what is said about those that are not whole. */
 
 import { execFileSync } from 'node:child_process'
-import { mkdirSync, readdirSync, readFileSync, truncateSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, readFileSync, renameSync, truncateSync, writeFileSync } from 'node:fs'
 import { afterEach, expect, it, vi } from 'vitest'
 import { requireRoom } from '../../../src/disk/no-room.ts'
 import { unpackArchive, withUnpacked } from '../../../src/disk/unpack.ts'
@@ -34,6 +34,18 @@ function pack(ending: string, bytes: number): string {
 }
 
 describeWith(['gzip', 'xz', 'zstd', 'bzip2', 'unzip', 'python3'], 'an archive', () => {
+  it.each(['disk[1].zip', 'disk?.zip', '*.zip'])('is the file of that name, and no other: %s', async (name) => {
+    mkdirSync(path('work'))
+    renameSync(pack('zip', 1000), path('disk1.zip'))
+    renameSync(pack('zip', 2000), path(name))
+    const unpacked = await unpackArchive(path(name), path('work'), signal)
+    expect(readFileSync(unpacked)).toHaveLength(2000)
+    truncateSync(path(name), 500)
+    await expect(unpackArchive(path(name), path('work'), signal)).rejects.toMatchObject({
+      message: `cannot unpack ${path(name)}: it is damaged or cut short`,
+    })
+  })
+
   it.each([
     ['gz', sizeInGzip],
     ['xz', sizeInXz],

@@ -112,6 +112,36 @@ describe('action.yml', () => {
   })
 })
 
+describe('an input of the action', () => {
+  const path = useFolder()
+
+  it.each(['Pull layers', 'Build', 'Verify', 'Summarize'])(
+    'is one word, however many lines it has: %s',
+    (step) => {
+      const record = `#!/bin/sh\nprintf '%s\\0' "$@" >'${path('words')}'\n`
+      writeFileSync(path('node'), record, { mode: 0o755 })
+      writeFileSync(path('skopeo'), '#!/bin/sh\n', { mode: 0o755 })
+      const env = {
+        PATH: `${path()}:${process.env.PATH}`,
+        RUNNER_TEMP: path(),
+        GITHUB_ACTION_PATH: '/action',
+        GITHUB_STEP_SUMMARY: path('summary'),
+        VARIANT: 'trixie-x86_64\n--config\nother.yaml',
+        OUT: 'out\n--unsigned',
+        REGISTRY: 'registry.example/layers',
+        SIGNERS: 'keys',
+      }
+      for (const name of ['Choose', step]) {
+        const { run = '' } = action.runs.steps.find((one) => one.name === name) ?? {}
+        expect(spawnSync('bash', ['-eo', 'pipefail', '-c', run], { env }).status, name).toBe(0)
+      }
+      const words = readFileSync(path('words'), 'utf8').split('\0')
+      expect(words).toEqual(expect.arrayContaining(['--variant', env.VARIANT, '--out', env.OUT]))
+      expect(words).not.toContain('--config')
+    },
+  )
+})
+
 describe('the build of the action', () => {
   const path = useFolder()
   const { run = '' } = action.runs.steps.find(({ name }) => name === 'Build') as Step
@@ -123,7 +153,7 @@ describe('the build of the action', () => {
 [ "$(wc -l <'${path('calls')}')" -gt ${failures} ] || { echo '${said}' >&2; exit 3; }`
     for (const [name, script] of Object.entries({ node: program, sleep: 'exit 0' }))
       writeFileSync(path('bin', name), `#!/bin/sh\n${script}\n`, { mode: 0o755 })
-    writeFileSync(path('systemvm-image.options'), '--variant\ntrixie-x86_64\n')
+    writeFileSync(path('systemvm-image.options'), '--variant\0trixie-x86_64\0')
     const env = {
       PATH: `${path('bin')}:${process.env.PATH}`,
       RUNNER_TEMP: path(),

@@ -1,5 +1,6 @@
 import { expect, it } from 'vitest'
-import { parsePackages } from '../../../src/debian/dpkg-status.ts'
+import { parsePackages, readPackages } from '../../../src/debian/dpkg-status.ts'
+import type { DiskFiles } from '../../../src/disk/disk-files.ts'
 
 const status = `Package: dpkg
 Status: install ok installed
@@ -67,4 +68,19 @@ it('the packages of a disk are those whose files are there, with their sources',
 
 it('a disk without dpkg has no packages', () => {
   expect([...parsePackages('')]).toEqual([])
+})
+
+it.each([
+  ['no name', 'Package: \nVersion: 1'],
+  ['a name with a space', 'Package: a b\nVersion: 1'],
+  ['a name that turns letters around', 'Package: a\u202eb\nVersion: 1'],
+  ['a version with markup', 'Package: a\nVersion: 1<b>'],
+  ['a source that controls a terminal', 'Package: a\nVersion: 1\nSource: \u001b[2J'],
+])('no disk has a package with %s', async (_what, fields) => {
+  const text = `${fields}\nStatus: install ok installed\nArchitecture: amd64\n`
+  const disk = { path: 'disk.raw', read: async () => Buffer.from(text) } as unknown as DiskFiles
+  await expect(readPackages(disk)).rejects.toMatchObject({
+    code: 'disk-unreadable',
+    message: expect.stringContaining('cannot read the disk disk.raw: its dpkg lists "'),
+  })
 })

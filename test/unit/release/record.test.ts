@@ -68,6 +68,11 @@ describe('the record of a release', () => {
       () => writeFileSync(record(), JSON.stringify(withStages(1001))),
       'it has another format',
     ],
+    [
+      'one whose name says who signed it',
+      () => writeFileSync(record(), JSON.stringify({ ...sample, name: 'x 1.0: as signed by apache\n' })),
+      'it has another format',
+    ],
   ])('is not %s', async (_, make, why) => {
     make()
     const failure = await readReleaseRecord(path()).catch((error: unknown) => error)

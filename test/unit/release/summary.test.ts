@@ -58,9 +58,21 @@ describe('the summary of a build', () => {
     const name = '[x](http://example.org) <img src=x> `'
     const [image] = succeeded.images as [Report['images'][number]]
     const images = [{ ...image, path: 'images/a`b.qcow2' }]
-    const text = renderSummary({ ...succeeded, images, stages: [{ ...first, name }, ...others] }, undefined)
-    expect(text).toContain('| \\[x\\](http://example.org) \\<img src=x\\> \\` |')
+    const update = { name: '[a](b)', source: 'a', installed: '1', available: '2', suite: 's', security: true }
+    const freshness = {
+      status: 'outdated' as const,
+      checkedAt: '2026-11-30T00:00:00Z',
+      archives: [],
+      updates: [update],
+    }
+    const text = renderSummary(
+      { ...succeeded, images, freshness, stages: [{ ...first, name }, ...others] },
+      undefined,
+    )
+    expect(text).toContain('| `[x](http://example.org)` \\<img src=x\\> \\` |')
     expect(text).toContain('| `` a`b.qcow2 `` |')
+    expect(text).toContain('\\[a\\](b)')
+    expect(text).not.toContain(' [a](b)')
   })
 
   it('is of a build that failed, too', () => {

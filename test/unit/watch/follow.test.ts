@@ -1,4 +1,14 @@
-import { mkdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { expect, it } from 'vitest'
 import { useFolder } from '../../support/folder.ts'
 import { follow } from '../../support/follow.ts'
@@ -35,6 +45,31 @@ it('notices what happens anywhere in a folder, and a file that comes later', asy
   await noticed(() => rmSync(path('files/deep'), { recursive: true }))
   await noticed(() => writeFileSync(path('later.sh'), 'a stage that was declared before it had a script'))
 })
+
+it('follows a path that is a link, and no link in a folder', async () => {
+  mkdirSync(path('real'))
+  mkdirSync(path('elsewhere/deep'), { recursive: true })
+  mkdirSync(path('files'))
+  writeFileSync(path('real/stage.sh'), 'one\n')
+  symlinkSync(path('real/stage.sh'), path('stage.sh'))
+  symlinkSync(path('elsewhere'), path('files/link'))
+  const { noticed } = await follow(path('stage.sh'), path('files'))
+  await noticed(() => writeFileSync(path('real/stage.sh'), 'two\n'))
+  await noticed(() => writeFileSync(path('files/more'), '1'))
+  expect(isWatched(path('files'))).toBe(true)
+  expect(isWatched(path('elsewhere'))).toBe(false)
+  expect(isWatched(path('elsewhere/deep'))).toBe(false)
+})
+
+/** Whether this process has asked the kernel to say what happens to a file. */
+function isWatched(file: string): boolean {
+  const watches = `ino:${statSync(file).ino.toString(16)} `
+  return readdirSync('/proc/self/fdinfo').some((descriptor) => {
+    const info = `/proc/self/fdinfo/${descriptor}`
+    // The one of the folder itself is gone by now.
+    return existsSync(info) && readFileSync(info, 'utf8').includes(watches)
+  })
+}
 
 it('goes on where a path cannot be followed', async () => {
   writeFileSync(path('stage.sh'), 'one\n')

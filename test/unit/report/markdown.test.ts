@@ -1,0 +1,22 @@
+import { expect, it } from 'vitest'
+import { plain } from '../../../src/report/markdown.ts'
+
+it.each([
+  ['an address', 'see https://example.org/x now', 'see `https://example.org/x` now'],
+  ['an address without a scheme', 'www.example.org', '`www.example.org`'],
+  ['a mailbox', 'to (a@example.org)', 'to `(a@example.org)`'],
+  ['mentions', '@owner/team #12 GH-3', '`@owner/team` `#12` `GH-3`'],
+  ['a picture', ':skull:', '`:skull:`'],
+  ['a formula', '$x$', '`$x$`'],
+  ['emphasis', '_a_ b_c *d*', '\\_a\\_ b_c \\*d\\*'],
+  ['versions, which would strike out what is between them', 'a 1~rc1, b 2~rc1', 'a 1\\~rc1, b 2\\~rc1'],
+  ['a heading', '# a', '`#` a'],
+  ['a list', '- a', '\\- a'],
+  ['a numbered list', '1. a', '1\\. a'],
+  ['a line below a text, which would make that a heading', '===', '\\==='],
+  ['what turns letters around', 'a\u202eb', 'a\\\\u202eb'],
+  ['what clears a terminal', 'a\u001b[2Jb', 'a\\\\u001b\\[2Jb'],
+  ['words of ours', 'kernel: linux-image-6.1-amd64 6.1.1-1', 'kernel: linux-image-6.1-amd64 6.1.1-1'],
+])('a text in Markdown means nothing but itself: %s', (_what, text, written) => {
+  expect(plain(text)).toBe(written)
+})
