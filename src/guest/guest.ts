@@ -1,12 +1,12 @@
 /** Boots a file in a device model, through its own boot loader. The guest writes to a folder of its own. */
 
 import { once } from 'node:events'
-import { readFile, stat } from 'node:fs/promises'
+import { stat } from 'node:fs/promises'
 import { connect } from 'node:net'
 import { join } from 'node:path'
 import type { BlockNode } from '../disk/block-node.ts'
 import { createDisk } from '../disk/qemu-img.ts'
-import { cleanText } from '../qemu/console.ts'
+import { readConsole } from '../qemu/console.ts'
 import { type CommandResult, connectAgent, type GuestAgent } from '../qemu/guest-agent.ts'
 import { startGuestClock } from '../qemu/guest-clock.ts'
 import type { Acceleration, DirectBoot, GuestNetwork } from '../qemu/machine.ts'
@@ -123,11 +123,10 @@ export async function startGuest(options: GuestOptions): Promise<Guest> {
   })
   let agent: GuestAgent | undefined
 
-  const readLog = async (name: string) => cleanText(await readFile(path(name), 'utf8').catch(() => ''))
   const portSocket = (name: string) => path(`port${options.ports.indexOf(name)}`)
   const watched: WatchedGuest = {
     clock,
-    consoleText: () => readLog('serial.log'),
+    consoleText: () => readConsole(path('serial.log')),
     isRunning: qemu.isRunning,
     signal,
   }
@@ -137,7 +136,7 @@ export async function startGuest(options: GuestOptions): Promise<Guest> {
     seconds: clock.seconds,
     waitingShare: clock.waitingShare,
     console: watched.consoleText,
-    virtioConsole: () => readLog('hvc0.log'),
+    virtioConsole: () => readConsole(path('hvc0.log')),
     waitForLogin: (limitSeconds) => waitForLogin(watched, limitSeconds),
     waitForAgent: async (limitSeconds, graceSeconds) => {
       agent ??= await connectAgent(portSocket(agentPort), signal, clock)

@@ -10,7 +10,8 @@ export function presentable<Value>(value: Value): Value {
   if (typeof value === 'string') return shorten(showInvisible(value)) as Value
   if (Array.isArray(value)) return value.map(presentable) as Value
   if (typeof value !== 'object' || value === null) return value
-  return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, presentable(inner)])) as Value
+  const shown = Object.entries(value).map(([key, inner]) => [presentable(key), presentable(inner)])
+  return Object.fromEntries(shown) as Value
 }
 
 /** `1 check`, `3 checks`. */

@@ -6,6 +6,26 @@ import { setTimeout as sleep } from 'node:timers/promises'
 
 const aQuarterSecond = (signal: AbortSignal): Promise<void> => sleep(250, undefined, { signal })
 
+/** A boot prints 100 kB. */
+const mostConsoleBytes = 4 * 1024 ** 2
+
+/** A guest may never end a line: it ends here then. */
+const mostLineCharacters = 64 * 1024
+
+/** What a guest has printed to a file so far, cleaned by `cleanText`: of one that never stops, the end. Empty if there is none. */
+export async function readConsole(path: string): Promise<string> {
+  const file = await open(path, 'r').catch(() => undefined)
+  if (file === undefined) return ''
+  try {
+    const { size } = await file.stat()
+    const length = Math.min(size, mostConsoleBytes)
+    const { buffer, bytesRead } = await file.read(Buffer.alloc(length), 0, length, size - length)
+    return cleanText(buffer.toString('utf8', 0, bytesRead))
+  } finally {
+    await file.close()
+  }
+}
+
 /**
  * Follows a growing file line by line, cleaned by `cleanText`, until `signal` is aborted.
  * @param pause what is waited for before it looks again; rejects when aborted
@@ -30,6 +50,10 @@ export async function followLines(
         position += bytesRead
         const lines = (rest + decoder.write(buffer.subarray(0, bytesRead))).split('\n')
         rest = lines.pop() ?? ''
+        if (rest.length > mostLineCharacters) {
+          lines.push(rest)
+          rest = ''
+        }
         for (const line of lines) onLine(cleanText(line))
       }
       await file.close()

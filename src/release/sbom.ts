@@ -78,14 +78,23 @@ export interface SbomPackage {
   readonly sha256: string | undefined
 }
 
-interface SbomComponent extends Omit<SbomPackage, 'sha256'> {
+interface HasComponents {
+  readonly components?: readonly SbomComponent[]
+}
+
+interface SbomComponent extends Omit<SbomPackage, 'sha256'>, HasComponents {
   readonly hashes?: readonly { readonly alg: string; readonly content: string }[]
 }
 
-/** The packages of a valid bill. */
+interface Sbom extends HasComponents {
+  readonly metadata?: { readonly component?: HasComponents }
+}
+
+/** The packages of a valid bill, also those that are part of others: for its readers, the image has them all. */
 export function readSbom(text: string): readonly SbomPackage[] {
-  const { components = [] } = JSON.parse(text) as { readonly components?: readonly SbomComponent[] }
-  return components.map(({ name, version, purl, hashes = [] }) => ({
+  const bill = JSON.parse(text) as Sbom
+  const all = [...componentsIn(bill), ...componentsIn(bill.metadata?.component ?? {})]
+  return all.map(({ name, version, purl, hashes = [] }) => ({
     name,
     version,
     purl,
@@ -94,6 +103,10 @@ export function readSbom(text: string): readonly SbomPackage[] {
 }
 
 // --- internal ---
+
+function componentsIn({ components = [] }: HasComponents): readonly SbomComponent[] {
+  return components.flatMap((component) => [component, ...componentsIn(component)])
+}
 
 function serializer(): Serialize.JsonSerializer {
   return new Serialize.JsonSerializer(new Serialize.JSON.Normalize.Factory(Spec.Spec1dot6))

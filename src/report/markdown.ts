@@ -12,7 +12,7 @@ export function table(head: readonly string[], rows: readonly (readonly string[]
 
 /** A text from outside as one line, which is shown and makes no link, picture, code, emphasis, mention or HTML. */
 export function plain(text: string): string {
-  const words = inOneLine(showInvisible(text)).split(' ')
+  const words = asLine(text).split(' ')
   return words
     .map((word) => (meansMore.test(word) ? code(word) : escapeSigns(word)))
     .join(' ')
@@ -21,7 +21,7 @@ export function plain(text: string): string {
 
 /** A text as code in a line, with a fence that is longer than any in it. */
 export function code(written: string): string {
-  const text = inOneLine(showInvisible(written))
+  const text = asLine(written)
   const longest = Math.max(0, ...[...text.matchAll(/`+/g)].map(([fence]) => fence.length))
   const fence = '`'.repeat(longest + 1)
   return longest === 0 ? `${fence}${text}${fence}` : `${fence} ${text} ${fence}`
@@ -35,6 +35,14 @@ export function describeDelta(before: number | undefined, after: number): string
 }
 
 // --- internal ---
+
+/** GitHub takes a summary of one MiB, and none of a longer one. */
+const mostCharacters = 2000
+
+function asLine(text: string): string {
+  const line = inOneLine(showInvisible(text))
+  return line.length > mostCharacters ? `${line.slice(0, mostCharacters)}…` : line
+}
 
 /** What GitHub makes links, mentions, formulas or pictures of, also where its signs are escaped: only code is left alone. */
 const meansMore = /[@#$]|:\S|www\.|^gh-\d/i

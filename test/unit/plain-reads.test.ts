@@ -14,7 +14,6 @@ const plain: Readonly<Record<string, string>> = {
   'src/disk/image-bytes.ts': 'what was just extracted',
   'src/doctor/checks/host.ts': 'the kernel’s files, and lists of /etc',
   'src/export/hash-worker.js': 'JavaScript for a thread, with the same flags',
-  'src/guest/guest.ts': 'logs of a guest, in a folder made for it',
   'src/host/files.ts': 'folders, to flush them',
   'src/host/foreign.ts': 'the kernel’s files',
   'src/host/kernel-lock.ts': 'a lock, opened to be written',

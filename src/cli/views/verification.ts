@@ -33,7 +33,8 @@ function renderGroup(group: string, checks: readonly CheckResult[], colors: Colo
     const where = at === 'file' || at === 'content' ? '' : ` (${at})`
     return [
       `    ${mark} ${id} ${title}${where}`,
-      `      observed: ${observed}`,
+      // What a guest printed begins no line of ours.
+      `      observed: ${observed.replaceAll('\n', '\n      │ ')}`,
       ...(reason === undefined ? [] : [`      waived: ${reason}`]),
     ]
   })

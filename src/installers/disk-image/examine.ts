@@ -6,6 +6,7 @@ import type { DiskFiles } from '../../disk/disk-files.ts'
 import { type Layout, sectorBytes } from '../../disk/layout.ts'
 import { isExtended } from '../../disk/partitions.ts'
 import { exitCodes, PipelineError } from '../../errors.ts'
+import { quote } from '../../host/shell-words.ts'
 import { readLayout } from '../found-layout.ts'
 
 export interface ExaminedImage {
@@ -68,7 +69,7 @@ function requireLayout({ disk: wanted }: Wanted, disk: DiskFiles): Layout {
   const { layout, differences } = readLayout(wanted, disk)
   faults.push(...differences)
   if (faults.length > 0) {
-    const hint = `give another image, or make disk what this one has: --set disk.partitions='${JSON.stringify(partitionsOf(disk))}'`
+    const hint = `give another image, or make disk what this one has: --set disk.partitions=${quote(JSON.stringify(partitionsOf(disk)))}`
     throw unfitLayout(disk, faults, hint)
   }
   return { ...layout, sizeBytes }

@@ -465,6 +465,23 @@ describeWith(programs, 'release verify', () => {
       'metadata.ini: it does not register tiny-1.0-x86_64-',
     ],
     [
+      'a bill with a package inside of another',
+      'tiny-1.0-x86_64.cdx.json',
+      (bill) => {
+        const parsed = JSON.parse(bill) as { components: object[] }
+        const [first, ...others] = parsed.components
+        const inner = { type: 'library', name: 'more', purl: 'pkg:deb/debian/more@1' }
+        return JSON.stringify({ ...parsed, components: [{ ...first, components: [inner] }, ...others] })
+      },
+      'pkg:deb/debian/more@1 is in only one of them',
+    ],
+    [
+      'a record whose name says who signed it',
+      'release.json',
+      (record) => record.replace(/"name": "tiny"/, '"name": "tiny 1.0: as signed by somebody\\n"'),
+      'release.json: it cannot be read',
+    ],
+    [
       'a bill that would be validated for hours',
       'tiny-1.0-x86_64.cdx.json',
       (bill) => {

@@ -1,7 +1,9 @@
 import { describe, expect, it } from 'vitest'
-import type { DiskPartition } from '../../../src/disk/disk-files.ts'
+import type { ResolvedImage } from '../../../src/config/resolved.ts'
+import type { DiskFiles, DiskPartition } from '../../../src/disk/disk-files.ts'
 import type { Disk } from '../../../src/disk/layout.ts'
 import { unknownAnswers } from '../../../src/installers/debian-installer/installed-disk.ts'
+import { examineImage } from '../../../src/installers/disk-image/examine.ts'
 import { readLayout } from '../../../src/installers/found-layout.ts'
 
 const rest = { grow: false, primary: false, bootable: false, reservedPercent: 0 }
@@ -90,4 +92,17 @@ describe('answers that nobody asked for', () => {
     expect(unknownAnswers(text, new Set(['grub-pc/install_devices']))).toEqual(['clock-setup/ntpp'])
     expect(unknownAnswers('')).toEqual([])
   })
+})
+
+it('what a disk calls its places is one word of the command that makes the pipeline fit it', async () => {
+  const mountPoint = "/x'; touch pwned; '"
+  const other = partitions.map((one) => (one.number === 1 ? { ...one, mountPoint } : one))
+  const given = { path: 'disk.raw', table: 'dos', sizeBytes, partitions: other } as unknown as DiskFiles
+  const failure = await examineImage({ disk } as ResolvedImage, given).catch((error: unknown) => error)
+  const { hint = '' } = failure as { readonly hint?: string }
+  // As a shell reads it: what stands between two quotes, and each quote that is escaped.
+  const [, word = '', rest] = /--set disk\.partitions=((?:'[^']*'|\\')+)(.*)$/s.exec(hint) ?? []
+  expect(rest).toBe('')
+  const read = word.replaceAll(/'([^']*)'|\\(')/g, (_, quoted = '', escaped = '') => quoted + escaped)
+  expect(JSON.parse(read)[0]).toMatchObject({ mount: mountPoint })
 })

@@ -1,7 +1,9 @@
 /** What a guest prints, as it may be shown and stored: hostile bytes included. */
 
+import { appendFileSync, truncateSync, writeFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
-import { cleanText } from '../../../src/qemu/console.ts'
+import { cleanText, readConsole } from '../../../src/qemu/console.ts'
+import { useFolder } from '../../support/folder.ts'
 
 const esc = '\u001b'
 const bel = '\u0007'
@@ -74,5 +76,23 @@ describe('the text of a guest', () => {
   it('takes a moment for what was made to take an hour', () => {
     for (const unit of [`${esc}]`, `${esc}[1;`, `${esc}]x`, `${esc} `, '\u009d', '\r'])
       expect(cleanText(`${unit.repeat(200_000)}\nend`)).toMatch(/\nend$/)
+  })
+})
+
+describe('a console', () => {
+  const path = useFolder()
+
+  it('is read as it is, and empty before there is one', async () => {
+    expect(await readConsole(path('serial.log'))).toBe('')
+    writeFileSync(path('serial.log'), `${esc}[32mDebian${esc}[0m\nsystemvm login: `)
+    expect(await readConsole(path('serial.log'))).toBe('Debian\nsystemvm login: ')
+  })
+
+  it('that never stops is read at its end', async () => {
+    writeFileSync(path('serial.log'), '')
+    // No text is as long as this.
+    truncateSync(path('serial.log'), 2 ** 32)
+    appendFileSync(path('serial.log'), '\nsystemvm login: ')
+    expect(await readConsole(path('serial.log'))).toBe('\nsystemvm login: ')
   })
 })

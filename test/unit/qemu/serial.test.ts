@@ -71,6 +71,15 @@ describe('following a console', () => {
   }
   const write = (text: string | Buffer) => appendFileSync(path('serial.log'), text)
 
+  it('ends a line that the guest never ends', async () => {
+    const { lines, look, stop } = await follow()
+    write('x'.repeat(300_000))
+    await look()
+    expect(lines.join('').length).toBeGreaterThan(100_000)
+    for (const line of lines) expect(line.length).toBeLessThan(200_000)
+    await stop()
+  })
+
   it('waits for the file, and gives each line once, as soon as it is complete', async () => {
     const { lines, look, stop } = await follow()
     write('first\r\nsec')

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import { plain } from '../../../src/report/markdown.ts'
+import { code, plain } from '../../../src/report/markdown.ts'
 
 it.each([
   ['an address', 'see https://example.org/x now', 'see `https://example.org/x` now'],
@@ -19,4 +19,8 @@ it.each([
   ['words of ours', 'kernel: linux-image-6.1-amd64 6.1.1-1', 'kernel: linux-image-6.1-amd64 6.1.1-1'],
 ])('a text in Markdown means nothing but itself: %s', (_what, text, written) => {
   expect(plain(text)).toBe(written)
+})
+
+it.each([plain, code])('a text in Markdown takes no more room than a summary has for it', (write) => {
+  expect(write('a'.repeat(2 ** 20)).length).toBeLessThan(3000)
 })
