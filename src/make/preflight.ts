@@ -11,8 +11,7 @@ import type { PackerDialect } from '../packer/template.ts'
 import type { Plan } from '../plan/plan.ts'
 import type { Room } from '../plan/room.ts'
 import { requireFitSet } from '../provenance/fit-set.ts'
-import type { LockOptions } from '../provenance/lock.ts'
-import type { BuildRequest } from './run.ts'
+import type { Locked, LockOptions } from '../provenance/lock.ts'
 
 export interface HostTools {
   /** Versions by name. */
@@ -21,7 +20,11 @@ export interface HostTools {
 }
 
 /** What a run does with a plan, as far as the host has to be fit for it. */
-type PlanNeeds = LockOptions & Pick<BuildRequest, 'locked' | 'verify'>
+interface PlanNeeds extends LockOptions {
+  readonly locked?: Locked | undefined
+  /** Absent: finished images are not booted. */
+  readonly verify?: unknown
+}
 
 /** The tools that the host has. */
 export async function readTools(arch: Arch): Promise<HostTools> {
