@@ -145,6 +145,7 @@ export const errorCodes = [
   'setup-not-confirmed',
   'setup-package-unknown',
   'setup-packer-missing',
+  'setup-plugin-failed',
   'signing-failed',
   'snapshot-unknown',
   'snapshot-unresolved',

@@ -1,4 +1,4 @@
-/** The Debian and Ubuntu packages of the programs needed, and their installation. */
+/** The Debian and Ubuntu packages of the programs needed, their plugins, and the installation of both. */
 
 import { constants } from 'node:fs/promises'
 import { execa } from 'execa'
@@ -37,9 +37,10 @@ export async function missingHostPackages(search: PackageSearch = {}): Promise<r
 export async function setUpHost(search: PackageSearch, options: InstallOptions): Promise<void> {
   const names = await missingHostPackages(search)
   await installHostPackages(names, options)
+  const plugins = options.yes ? await installPlugins(search, options) : []
   const { faults, keyrings } = await examineHost(search)
   if (faults.length > 0 || keyrings.length > 0) throw stillMissing(faults, keyrings)
-  if (names.length > 0) options.onOutput('every program is there now')
+  if (names.length > 0 || plugins.length > 0) options.onOutput('every program is there now')
 }
 
 interface HostExamination {
@@ -90,7 +91,10 @@ export async function installHostPackages(names: readonly string[], options: Ins
   if (!options.yes) throw notConfirmed(names)
 
   const run = (...arguments_: string[]) =>
-    runApt([...prefix, 'env', 'DEBIAN_FRONTEND=noninteractive', apt, ...arguments_], options)
+    runShown([...prefix, 'env', 'DEBIAN_FRONTEND=noninteractive', apt, ...arguments_], options, {
+      code: 'setup-apt-failed',
+      words: 'apt-get failed',
+    })
   await run('update')
   const unknown = await unknownPackages(names, options)
   const known = names.filter((name) => !unknown.includes(name))
@@ -108,13 +112,34 @@ export async function installHostPackages(names: readonly string[], options: Ins
   if (nowhere.length > 0) throw notInRelease(nowhere)
 }
 
+/** Not through sudo: a program looks for its plugins in the home of whoever runs it. Returns their names. */
+async function installPlugins(search: PackageSearch, options: InstallOptions): Promise<readonly string[]> {
+  const { faults } = await examineHost(search)
+  const plugins = faults.flatMap(({ needed, tool, remedy, command }) =>
+    command === undefined ? [] : [{ needed, tool, remedy, command }],
+  )
+  for (const { needed, tool, remedy, command } of plugins) {
+    options.onOutput(`"${remedy}" installs ${needed}`)
+    await runShown(command, options, {
+      code: 'setup-plugin-failed',
+      words: `${tool.name} failed to install its plugin`,
+    })
+  }
+  return plugins.map(({ needed }) => needed)
+}
+
 async function requireProgram(name: string, path: string | undefined, fault: PipelineError): Promise<string> {
   const found = await findProgram(name, path)
   if (found === undefined) throw fault
   return found
 }
 
-async function runApt(command: readonly string[], { onOutput, signal }: InstallOptions): Promise<void> {
+/** Shows each line as it comes. */
+async function runShown(
+  command: readonly string[],
+  { onOutput, signal }: InstallOptions,
+  failure: { readonly code: 'setup-apt-failed' | 'setup-plugin-failed'; readonly words: string },
+): Promise<void> {
   const [program, ...arguments_] = command as [string, ...string[]]
   const child = execa(program, arguments_, {
     reject: false,
@@ -127,8 +152,8 @@ async function runApt(command: readonly string[], { onOutput, signal }: InstallO
   const result = await child
   if (!result.failed) return
   throw new PipelineError({
-    code: 'setup-apt-failed',
-    message: `apt-get failed: ${result.shortMessage}\n${result.all.split('\n').slice(-shownLines).join('\n')}`,
+    code: failure.code,
+    message: `${failure.words}: ${result.shortMessage}\n${result.all.split('\n').slice(-shownLines).join('\n')}`,
     hint: `run it by hand to see more: ${result.escapedCommand}`,
     exitCode: exitCodes.hostNotFit,
     cause: result,

@@ -27,8 +27,7 @@ export interface Plugin {
   /** Its name in the program's list of plugins. */
   readonly name: string
   readonly listArguments: readonly string[]
-  /** Command that installs it. */
-  readonly remedy: string
+  readonly installArguments: readonly string[]
 }
 
 /** The table, for images of one architecture. */
@@ -45,7 +44,7 @@ export function hostTools(arch: Arch = 'x86_64'): readonly Tool[] {
         since: '1.7',
         name: 'packer-plugin-qemu',
         listArguments: ['plugins', 'installed'],
-        remedy: 'packer plugins install github.com/hashicorp/qemu',
+        installArguments: ['plugins', 'install', 'github.com/hashicorp/qemu'],
       },
     },
     {

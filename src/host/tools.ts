@@ -24,6 +24,8 @@ export interface ToolFault {
   readonly needed: string
   /** Package that has it; undefined if none does. */
   readonly package: string | undefined
+  /** Command that installs it where no package does, for the user that runs it. */
+  readonly command?: readonly [string, ...string[]]
   /** What to install, or the command that does it: `package zstd`, … */
   readonly remedy: string
 }
@@ -123,7 +125,8 @@ async function examine(tool: Tool, folders: readonly string[]): Promise<FoundToo
       found: `${version} at ${path} without it`,
       needed: plugin.name,
       package: undefined,
-      remedy: plugin.remedy,
+      command: [path, ...plugin.installArguments],
+      remedy: [tool.name, ...plugin.installArguments].join(' '),
     }
   }
   return { tool, path, version }

@@ -6,7 +6,7 @@ import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
-import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { installHostPackages, setUpHost } from '../../../src/doctor/host-packages.ts'
 import { type PackerSource, withPackerPackage } from '../../../src/doctor/packer-package.ts'
 import { quote } from '../../../src/host/shell-words.ts'
@@ -172,6 +172,56 @@ it('setting up ends when every program is there', async () => {
   )
   await setUpHost({ path: inFolder('bin'), keyring: inFolder('calls') }, optionsFor())
   expect(lines.at(-1)).toBe('every program is there now')
+})
+
+describe('a Packer that has no QEMU builder of its own', () => {
+  const install = 'packer plugins install github.com/hashicorp/qemu'
+
+  /** Every other program is there, and Packer has its plugin once it is installed. */
+  function fakePacker(installs: string): void {
+    for (const { name, file } of hostTools()) {
+      if (file === undefined) fake(name, 'echo 99.0')
+    }
+    const plugin = inFolder('plugin')
+    fake(
+      'packer',
+      `case "$*" in
+        version) echo 'Packer v1.12.0' ;;
+        'plugins installed') if [ -e ${quote(plugin)} ]; then echo packer-plugin-qemu; fi ;;
+        *) ${installs} ;;
+      esac`,
+    )
+  }
+  const search = () => ({ path: inFolder('bin'), keyring: inFolder('calls') })
+
+  it('is given its plugin, for the user and not for root', async () => {
+    fakePacker(`touch ${quote(inFolder('plugin'))}`)
+    fake('sudo', 'exec "$@"')
+    await setUpHost(search(), { ...optionsFor(), asRoot: false })
+    expect(calls()).toContain(install)
+    expect(calls().filter((call) => call.startsWith('sudo'))).toEqual([])
+    expect(lines).toContain(`"${install}" installs packer-plugin-qemu`)
+    expect(lines.at(-1)).toBe('every program is there now')
+  })
+
+  it('is left alone unless that was confirmed', async () => {
+    fakePacker('exit 1')
+    await expect(setUpHost(search(), { ...optionsFor(), yes: false })).rejects.toMatchObject({
+      code: 'setup-incomplete',
+      hint: `run: ${install}`,
+    })
+    expect(calls()).not.toContain(install)
+  })
+
+  it('says why, and what to run, if its plugin cannot be had', async () => {
+    fakePacker('echo "rate limit exceeded" >&2; exit 1')
+    await expect(setUpHost(search(), optionsFor())).rejects.toMatchObject({
+      code: 'setup-plugin-failed',
+      exitCode: 3,
+      message: expect.stringMatching(/^packer failed: [\s\S]*rate limit exceeded/),
+      hint: expect.stringContaining(`${inFolder('bin')}/${install}`),
+    })
+  })
 })
 
 it('setting up fails when a program is too old after all was installed, and says which was found', async () => {

@@ -100,6 +100,7 @@ describe('a tool', () => {
       needed: 'packer-plugin-qemu',
       package: undefined,
       remedy: 'packer plugins install github.com/hashicorp/qemu',
+      command: [`${folder}/packer`, 'plugins', 'install', 'github.com/hashicorp/qemu'],
     })
     expect(await missingHostPackages({ path: folder })).not.toContain('packer')
   })
