@@ -1,4 +1,4 @@
-/** `report`: the page for people of a report or a release, made again or opened. */
+/** `report`: renders or opens the page of a report or a release. */
 
 import { stat } from 'node:fs/promises'
 import { dirname, join, resolve as resolvePath } from 'node:path'
