@@ -1,5 +1,5 @@
 /**
- * The public interface of this package, `import … from 'systemvm-image'`: what a `pipeline.ts` and its stages are written with.
+ * The public interface of this package, `import … from 'systemvm-image'`, for a `pipeline.ts`, its stages and its checks.
  * Everything else in `src/` is internal. `docs/package.md` says what a version promises.
  */
 

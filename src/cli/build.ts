@@ -50,18 +50,18 @@ interface BuildOptions extends PipelineOptions, WaitOptions, UiOptions {
 
 export function buildCommand(command: Command, terminal: Terminal, choose: Choose): void {
   addUiOption(addWaitOption(addPipelineOptions(command)))
-    .option('--from <stage>', 'make this stage and all after it again')
+    .option('--from <stage>', 'rebuild this stage and all after it')
     .option('--until <stage>', 'stop after this stage; exports nothing')
-    .option('--no-cache', 'use no stored layer; those made are stored')
-    .option('--refresh', 'make every layer again if the archives have newer packages than the stored ones')
+    .option('--no-cache', 'use no stored layers; new ones are stored')
+    .option('--refresh', 'rebuild every layer if the archives have newer packages than the stored layers')
     .addOption(
-      new Option('--on-failure <what>', 'when a stage fails: end, or open a shell in the guest and then ask')
+      new Option('--on-failure <what>', 'when a stage fails: stop, or open a shell in the guest and then ask')
         .choices(['stop', 'shell'])
         .default('stop'),
     )
-    .option('--no-verify', 'do not boot the finished images to check what CloudStack relies on')
-    .option('--locked', `fail if anything differs from ${lockFile} beside the pipeline`)
-    .option('--packages <folder>', 'package set of a release to build from: then no mirror is asked')
+    .option('--no-verify', 'do not verify the finished images')
+    .option('--locked', `fail if anything differs from ${lockFile} next to the pipeline`)
+    .option('--packages <folder>', 'package set of a release to build from, without a mirror')
     .addOption(acceleratorOption())
     .option('--json', 'print events as JSON lines on stdout')
     .action((options: BuildOptions) => choose(() => build(options, terminal)))

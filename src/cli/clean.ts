@@ -21,7 +21,7 @@ export function cleanCommand(command: Command, terminal: Terminal, choose: Choos
   addWaitOption(command)
     .option('--out <folder>', 'folder to clean', 'out')
     .option('--all', 'remove images and downloaded packages as well')
-    .option('--dry-run', 'only say what would be removed')
+    .option('--dry-run', 'only show what would be removed')
     .action((options: CleanOptions) => choose(() => clean(options, terminal)))
 }
 

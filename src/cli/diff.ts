@@ -34,15 +34,15 @@ export function diffCommand(command: Command, terminal: Terminal, choose: Choose
   command
     .argument(
       '<disk>',
-      'a stage, the key of a layer or its beginning, or a disk image; base:INSTALLER is layer 0 by that installer',
+      "a stage, a layer's key or the start of it, or a disk image; base:INSTALLER is layer 0 by that installer",
     )
-    .argument('[other]', 'what it became; without it, the disk is a stage, compared with the layer below')
+    .argument('[other]', 'what to compare it with; by default, the layer below, if the disk is a stage')
   addPipelineOptions(command)
-    .option('--path <path>', 'only what is there, with all contents; may be repeated', collectPath, [])
-    .option('--full', 'leave nothing out')
+    .option('--path <path>', 'only this path, with all contents; may be repeated', collectPath, [])
+    .option('--full', 'show everything, uncut')
     .option('--with-backing-files', 'also read the local files that a qcow2 is based on')
     .option('--json', 'print the difference as JSON')
-    .option('--exit-code', 'exit with 1 when there is a difference')
+    .option('--exit-code', 'exit with 1 if there is a difference')
     .action((disk: string, other: string | undefined, options: DiffOptions) =>
       choose(() => diff(other === undefined ? [disk] : [disk, other], options, terminal)),
     )

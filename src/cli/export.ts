@@ -55,11 +55,11 @@ const registeredTargets = targetNames.filter((name) => targets[name].hypervisors
 export function exportCommand(command: Command, terminal: Terminal, choose: Choose): void {
   command
     .requiredOption('--from <disk>', 'disk image, or an archive of one')
-    .option('--raw', 'take any bytes for a raw disk, even without partitions or a file system')
+    .option('--raw', 'accept any file as a raw disk, even without partitions or a file system')
     .option('--with-backing-files', 'also read the local files that a qcow2 is based on')
     .option('--targets <list>', `some of ${targetNames.join(',')}`, parseTargets, registeredTargets)
-    .option('--name <name>', "name of the files; without it, the disk's")
-    .option('--date <date>', 'date in the files, the same for the same bytes', '2000-01-01')
+    .option('--name <name>', "name of the files; by default the disk's")
+    .option('--date <date>', 'date in the files; the same date gives the same bytes', '2000-01-01')
     .option(
       '--set <path=value>',
       'a format option, e.g. --set formats.vmware.nic=vmxnet3; may be repeated',

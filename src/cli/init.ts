@@ -19,7 +19,7 @@ const leftovers = ['node_modules', 'out']
 
 export function initCommand(command: Command, terminal: Terminal, choose: Choose): void {
   command
-    .argument('[folder]', 'where to make it; may have a package.json, which is completed', '.')
+    .argument('[folder]', 'where to create it; an existing package.json is completed', '.')
     .action((folder: string) => choose(() => init(resolvePath(folder), terminal)))
 }
 

@@ -33,9 +33,9 @@ export function lockCommand(command: Command, terminal: Terminal, choose: Choose
     command
       .helpCommand(false)
       .command('update')
-      .description('lock what the last build was made from, and show what changes; asks no mirror'),
+      .description('lock what the last build was made from, and show what changes; contacts no mirror'),
   )
-    .option('--bump', 'lock what a build from nothing would be made from today, as the archives say')
+    .option('--bump', 'lock what a build from scratch would use today, according to the archives')
     .option('--dry-run', 'only show what would change')
     .option('--json', 'print what changes as JSON')
     .action((options: UpdateOptions) => choose(() => update(options, terminal)))

@@ -28,17 +28,14 @@ export function matrixCommand(command: Command, terminal: Terminal, choose: Choo
   addPipelineOptions(command)
     .option(
       '--only <pattern>',
-      'only variants of this name, in which * stands for anything; may be repeated',
+      'only variants with this name, in which * matches anything; may be repeated',
       (value: string, before: readonly string[]) => [...before, ...value.split(/[\s,]+/).filter(Boolean)],
       [] as readonly string[],
     )
-    .option(
-      '--changed-since <revision>',
-      'only variants that would be built differently than at this revision',
-    )
+    .option('--changed-since <revision>', 'only variants that this revision would have built differently')
     .option(
       '--runner <arch=label>',
-      `machine for an architecture, instead of ${defaultRunners.x86_64}; may be repeated`,
+      `runner for an architecture, instead of ${defaultRunners.x86_64}; may be repeated`,
       parseRunner,
       {},
     )

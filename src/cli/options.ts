@@ -52,7 +52,10 @@ export function pathOf(option: string | undefined): string | undefined {
 
 /** The option that skips the detection of KVM. */
 export function acceleratorOption(): Option {
-  return new Option('--accelerator <name>', 'use this instead of detecting it').choices(['kvm', 'tcg'])
+  return new Option('--accelerator <name>', 'use this accelerator instead of testing KVM').choices([
+    'kvm',
+    'tcg',
+  ])
 }
 
 /** The architecture of an image that no pipeline here has built, if its name does not say. */
@@ -70,13 +73,13 @@ export function archOfName(file: string): Arch {
   return archNames.find((arch) => words.includes(arch) || words.includes(archs[arch].debianArch)) ?? 'x86_64'
 }
 
-/** Adds the options for the pipeline, its values, and the output folder. */
-export function addPipelineOptions(command: Command): Command {
+/** Adds the options for the pipeline, its values, and the output folder. @param out the default folder */
+export function addPipelineOptions(command: Command, out = 'out'): Command {
   return command
     .option('--pipeline <file>', 'pipeline to use', defaultPipeline)
     .option(
       '--config <file>',
-      'YAML file with values that win over the pipeline; may be repeated',
+      'YAML file with values that override the pipeline; may be repeated',
       collect,
       [],
     )
@@ -87,17 +90,17 @@ export function addPipelineOptions(command: Command): Command {
     )
     .option(
       '--targets <list>',
-      `what to make files for, instead of what the pipeline says: some of ${targetNames.join(',')}`,
+      `targets to make files for, instead of those in the pipeline: some of ${targetNames.join(',')}`,
       parseTargets,
     )
     .addOption(
-      new Option('--installer <name>', 'how layer 0 is made, instead of what the pipeline says').choices(
+      new Option('--installer <name>', "how layer 0 is made, instead of the pipeline's setting").choices(
         namedInstallers,
       ),
     )
-    .option('--variant <name>', 'image to work on, e.g. bookworm-x86_64; may be repeated', collect, [])
-    .option('--all', 'work on every variant of the pipeline')
-    .option('--out <folder>', 'folder that everything is written to', 'out')
+    .option('--variant <name>', 'variant, e.g. bookworm-x86_64; may be repeated', collect, [])
+    .option('--all', 'all variants of the pipeline')
+    .option('--out <folder>', 'folder that everything is written to', out)
 }
 
 export interface Chosen {

@@ -28,16 +28,16 @@ export function publishCommand(command: Command, terminal: Terminal, choose: Cho
     .argument('<folder>', 'folder of the release')
     .requiredOption(
       '--to <place>',
-      'folder that is served, or s3://bucket/prefix; the files go to <major.minor> in it',
+      'folder of a web server, or s3://bucket/prefix; the files go to <major.minor> in it',
     )
     .option(
       '--endpoint <address>',
       'object store, e.g. https://s3.example.org; by default AWS_ENDPOINT_URL, or AWS',
     )
     .option('--region <region>', 'region of the bucket; by default AWS_REGION, or that of the profile')
-    .option('--replace', 'withdraw another release that is there, and put this one in its place')
-    .option('--dry-run', 'say what would be sent; change nothing')
-    .option('--json', 'print what became of each file as JSON')
+    .option('--replace', 'remove another release that is there, and publish this one in its place')
+    .option('--dry-run', 'show what would be sent; change nothing')
+    .option('--json', 'print what was done with each file as JSON')
     .action((folder: string, options: PublishOptions) => choose(() => run(folder, options, terminal)))
 }
 

@@ -31,7 +31,10 @@ interface RegisterOptions {
 export function registerCommand(command: Command, terminal: Terminal, choose: Choose): void {
   command
     .argument('<folder>', 'folder of the release')
-    .option('--from <address>', 'where its files are served, e.g. https://mirror.example.org/systemvm/4.22')
+    .option(
+      '--from <address>',
+      'URL that its files are served from, e.g. https://mirror.example.org/systemvm/4.22',
+    )
     .addOption(
       new Option('--target <target>', 'image to register; may be repeated; by default all')
         .choices(targetNames)
@@ -40,11 +43,11 @@ export function registerCommand(command: Command, terminal: Terminal, choose: Ch
     )
     .option('--variant <name>', 'variant to register; may be repeated; by default all', collect, [])
     .option('--zone <zone>', 'name or identifier of a zone; may be repeated; by default all', collect, [])
-    .option('--name <name>', 'name of the template, where one image is registered')
-    .option('--os-type <name>', 'OS type of the template, as CloudStack describes it')
-    .option('--profile <name>', 'profile of cmk’s file to use, instead of the environment')
-    .option('--system', 'register templates of system VMs by the API, for a running cloud')
-    .option('--timeout <seconds>', 'limit until a template is ready', parseSeconds, 3600)
+    .option('--name <name>', 'name of the template, if only one image is registered')
+    .option('--os-type <name>', "OS type of the template, by CloudStack's name")
+    .option('--profile <name>', 'profile in cmk’s configuration to use, instead of the environment')
+    .option('--system', 'register system VM templates with the API, for a running cloud')
+    .option('--timeout <seconds>', 'time limit for a template to be ready', parseSeconds, 3600)
     .option('--json', 'print the templates as JSON')
     .action((folder: string, options: RegisterOptions) => choose(() => register(folder, options, terminal)))
 }

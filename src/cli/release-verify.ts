@@ -38,7 +38,7 @@ export function addReleaseVerify(release: Command, terminal: Terminal, choose: C
     )
     .option(
       '--revoked <file>',
-      'SSH keys that are believed no more: keys or a revocation list, see ssh-keygen(1)',
+      'SSH keys that are no longer trusted: public keys or a revocation list, see ssh-keygen(1)',
     )
     .option(
       '--keyring <file>',
@@ -48,11 +48,15 @@ export function addReleaseVerify(release: Command, terminal: Terminal, choose: C
       '--attested-by <workflow>',
       'URL of the workflow that must have made it, as GitHub attests; needs --trusted-root',
     )
-    .option('--trusted-root <file>', 'what gh attestation trusted-root prints')
-    .option('--require-signature', 'end with 4 unless it is known who signed it')
+    .option('--trusted-root <file>', 'output of gh attestation trusted-root')
+    .option('--require-signature', 'exit with 4 unless it is known who signed it')
     .option('--rebuilds <folder>', 'statements of reproduce, with their signatures; needs --rebuilders')
-    .option('--rebuilders <file>', 'SSH keys of those who build releases again: allowed signers')
-    .option('--require-rebuilds <count>', 'end with 4 unless so many of them made the same files', parseCount)
+    .option('--rebuilders <file>', 'SSH keys of people who rebuild releases: allowed signers')
+    .option(
+      '--require-rebuilds <count>',
+      'exit with 4 unless this many of them built the same files',
+      parseCount,
+    )
     .option('--json', 'print what is wrong as JSON')
     .action((folder: string, _options: VerifyOptions, command: Command) =>
       choose(() => verify(folder, command.optsWithGlobals(), terminal)),

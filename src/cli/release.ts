@@ -37,14 +37,14 @@ export function releaseCommand(command: Command, terminal: Terminal, choose: Cho
   const release = addPipelineOptions(command)
     .helpCommand(false)
     .option('--from <folder>', 'output folder of a build, instead of --out; may be repeated', collect, [])
-    .option('--to <folder>', 'folder to make; by default release in --out')
+    .option('--to <folder>', 'folder to create; by default release in --out')
     .option('--tag <tag>', 'tag of the release; must match the pipeline’s release')
     .option('--since <release>', 'folder of an earlier release, or its release.json, to list changes since')
-    .option('--max-age <days>', 'refuse images whose layer 0 is older', parseDays)
+    .option('--max-age <days>', 'refuse images whose layer 0 is older than this', parseDays)
     .addOption(
       new Option(
         '--allow <what>',
-        'release images despite this, and record it in the release; may be repeated',
+        'release images despite this problem, and record it in the release; may be repeated',
       )
         .choices(exceptionKinds)
         .argParser(parseChoice(exceptionKinds))
@@ -56,12 +56,12 @@ export function releaseCommand(command: Command, terminal: Terminal, choose: Cho
         .argParser(parseChoice(targetNames))
         .default([]),
     )
+    .option('--scan', 'add known vulnerabilities of the packages, from grype or trivy if one is installed')
+    .option('--accepted <file>', 'YAML file of vulnerabilities that the images may have; implies --scan')
     .option(
-      '--scan',
-      'add what grype or trivy, if one is on this host, knows of the packages’ vulnerabilities',
+      '--sign <file>',
+      'SSH key to sign the release with: a private key, or the public key of one in ssh-agent',
     )
-    .option('--accepted <file>', 'vulnerabilities that the images may have, in YAML; scans')
-    .option('--sign <file>', 'SSH key to sign the release with: a private one, or a public one of an agent')
     .option(
       '--sign-openpgp <key>',
       'OpenPGP key to sign the release with: a fingerprint or user ID that gpg has',

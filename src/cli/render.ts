@@ -17,7 +17,9 @@ interface RenderOptions extends PipelineOptions {
 
 export function renderCommand(command: Command, terminal: Terminal, choose: Choose): void {
   addPipelineOptions(command)
-    .addOption(new Option('--dialect <version>', 'of Packer').choices(['1.6', '1.7']).default('1.7'))
+    .addOption(
+      new Option('--dialect <version>', 'Packer version to write for').choices(['1.6', '1.7']).default('1.7'),
+    )
     .action((options: RenderOptions) => choose(() => render(options, terminal)))
 }
 

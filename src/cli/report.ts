@@ -1,4 +1,4 @@
-/** `report`: the page for people of a report or a release, made again or opened. */
+/** `report`: renders or opens the page of a report or a release. */
 
 import { stat } from 'node:fs/promises'
 import { dirname, join, resolve as resolvePath } from 'node:path'
@@ -30,11 +30,11 @@ export function reportCommand(command: Command, terminal: Terminal, choose: Choo
   command
     .argument(
       '[file...]',
-      'report.json of a run, release.json, or a folder with one; without it, that of --out',
+      'report.json of a run, release.json, or a folder with one; by default that of --out',
     )
     .option('--out <folder>', 'output folder of builds', 'out')
-    .option('--since <file>', 'an earlier one, to compare with')
-    .option('--to <page>', 'file to write, instead of report.html beside what it is made from')
+    .option('--since <file>', 'an earlier report, to compare with')
+    .option('--to <page>', 'file to write, instead of report.html next to its source')
     .option('--open', 'open the page in a browser')
     .action((files: string[], options: ReportOptions) => choose(() => showReports(files, options, terminal)))
 }

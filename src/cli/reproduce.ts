@@ -56,7 +56,7 @@ interface ReproduceOptions extends PipelineOptions, UiOptions {
   readonly json?: boolean
 }
 
-/** Of its own, since nothing that was built before counts. */
+/** Separate, because no earlier build may be used. */
 const defaultOutFolder = 'out/reproduced'
 
 /** The statement about a rebuild, in the output folder. */
@@ -68,14 +68,17 @@ export function reproduceCommand(command: Command, terminal: Terminal, choose: C
       '<release>',
       'folder of a release, or its release.json: then no differences are shown',
     ),
+    defaultOutFolder,
   )
     .addOption(acceleratorOption())
-    .option('--sign <file>', 'SSH key to sign the statement with: a private one, or a public one of an agent')
+    .option(
+      '--sign <file>',
+      'SSH key to sign the statement with: a private key, or the public key of one in ssh-agent',
+    )
     .option('--json', 'print the comparison as JSON')
-    .action((release: string, options: ReproduceOptions) => {
-      const out = command.getOptionValueSource('out') === 'default' ? defaultOutFolder : options.out
-      return choose(() => reproduce(release, { ...options, out }, terminal))
-    })
+    .action((release: string, options: ReproduceOptions) =>
+      choose(() => reproduce(release, options, terminal)),
+    )
 }
 
 // --- internal ---

@@ -45,18 +45,22 @@ export function runCommand(command: Command, terminal: Terminal, choose: Choose)
       ]),
     )
     .option('--word <key=value>', 'add or replace a boot argument; may be repeated', parseWord, {})
-    .addOption(new Option('--model <name>', 'devices').choices(Object.keys(deviceModels)).default('virtio'))
-    .option('--memory <MiB>', 'memory', parsePositive, 512)
-    .option('--cpus <count>', 'processors', parsePositive, 2)
+    .addOption(
+      new Option('--model <name>', 'devices of the machine')
+        .choices(Object.keys(deviceModels))
+        .default('virtio'),
+    )
+    .option('--memory <MiB>', 'memory of the machine', parsePositive, 512)
+    .option('--cpus <count>', 'processors of the machine', parsePositive, 2)
     .option('--grow <MiB>', 'enlarge the disk by this much', parseCount, 0)
     .option(
       '--folder <folder>',
-      'where its disk, key and sockets go, and stay; without it, a folder that is removed',
+      'folder to keep its disk, key and sockets in; by default a temporary one',
       parseFolder,
     )
     .addOption(archOption())
     .addOption(acceleratorOption())
-    .option('--out <folder>', 'folder of builds, which remembers whether KVM works', 'out')
+    .option('--out <folder>', 'output folder of builds, for what is cached about KVM', 'out')
     .action((file: string, options: RunOptions) => choose(() => run(file, options, terminal)))
 }
 

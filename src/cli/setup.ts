@@ -16,9 +16,9 @@ interface SetupOptions {
 export function setupCommand(command: Command, terminal: Terminal, choose: Choose): void {
   command
     .option('--yes', 'install them; without it, only list what is missing')
-    .option('--no-tests', 'leave out what only the tests need')
+    .option('--no-tests', 'leave out packages that only tests need')
     .addOption(
-      new Option('--arch <name>', "for images of this architecture, instead of the host's own")
+      new Option('--arch <name>', "architecture of the images to build, instead of the host's own")
         .choices([...archNames])
         .default(hostArch),
     )

@@ -31,11 +31,11 @@ interface ShareOptions extends PipelineOptions, WaitOptions {
 }
 
 const verbs = {
-  push: { done: 'pushed', summary: 'sign and upload the layers that a registry lacks' },
+  push: { done: 'pushed', summary: 'sign layers and upload those that a registry lacks' },
   pull: {
     done: 'pulled',
     summary:
-      'fetch layers that a build would have to make; a failing registry is reported, and is not an error',
+      'download layers that a build would otherwise make; a failing registry is reported, but is not an error',
   },
 } as const
 
@@ -49,7 +49,7 @@ export function addShareVerbs(store: Command, terminal: Terminal, choose: Choose
         '<reference>',
         'repository of an OCI registry, e.g. ghcr.io/owner/layers; log in with skopeo login',
       )
-      .option('--timeout <seconds>', 'limit for the whole transfer', parseSeconds, 300)
+      .option('--timeout <seconds>', 'time limit for the whole transfer', parseSeconds, 300)
       .option('--json', 'print the layers as JSON')
       .action((reference: string, options: ShareOptions) =>
         choose(() => share(verb, reference, options, terminal)),
@@ -119,12 +119,15 @@ async function share(
 function addTrustOptions(verb: keyof typeof verbs, command: Command): Command {
   if (verb === 'push')
     return command
-      .option('--sign <file>', 'SSH key to sign the layers with: a private one, or a public one of an agent')
+      .option(
+        '--sign <file>',
+        'SSH key to sign the layers with: a private key, or the public key of one in ssh-agent',
+      )
       .option('--unsigned', 'leave the layers unsigned, which only a pull with --unsigned accepts')
   return command
     .option('--signers <file>', 'SSH keys, one of which must have signed each layer: see ssh-keygen(1)')
-    .option('--revoked <file>', 'SSH keys that are believed no more: keys or a revocation list')
-    .option('--unsigned', 'accept layers of anyone who can write to the registry')
+    .option('--revoked <file>', 'SSH keys that are no longer trusted: public keys or a revocation list')
+    .option('--unsigned', 'accept layers from anyone who can write to the registry')
 }
 
 /** @throws PipelineError `usage`, `trust-unreadable` */

@@ -1,4 +1,4 @@
-/** `shell`: a root shell in a throw-away copy of the disk as a stage left it. */
+/** `shell`: a root shell in a throwaway copy of the disk as a stage left it. */
 
 import { resolve as resolvePath } from 'node:path'
 import type { Command } from 'commander'

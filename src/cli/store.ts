@@ -39,9 +39,9 @@ export function storeCommand(store: Command, terminal: Terminal, choose: Choose)
     (options: PipelineOptions) => choose(() => verify(options, terminal)),
   )
   addWaitOption(addPipelineOptions(store.command('prune').description('remove layers that no variant uses')))
-    .option('--unused-for <time>', 'only those made longer ago, e.g. 12h or 7d', parseDuration, 0)
-    .option('--max-size <size>', 'then the oldest, until no more than this is left, e.g. 20GiB', parseSize)
-    .option('--dry-run', 'only say what would be removed')
+    .option('--unused-for <time>', 'only layers older than this, e.g. 12h or 7d', parseDuration, 0)
+    .option('--max-size <size>', 'and the oldest, until no more than this is left, e.g. 20GiB', parseSize)
+    .option('--dry-run', 'only show what would be removed')
     .action((options: PruneOptions) => choose(() => prune(options, terminal)))
   addShareVerbs(store, terminal, choose)
 }

@@ -67,7 +67,7 @@ export interface UiOptions {
 
 /** Adds `--no-ui`. */
 export function addUiOption(command: Command): Command {
-  return command.option('--no-ui', 'on a terminal, show what is running in one line')
+  return command.option('--no-ui', 'show progress in a single line')
 }
 
 /** A reporter that prints every event as a line of JSON on stdout. */

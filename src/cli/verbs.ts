@@ -30,7 +30,7 @@ export const verbs: readonly Verb[] = [
   },
   {
     name: 'setup',
-    summary: 'install the host packages that are missing; does nothing when none is',
+    summary: 'install missing host packages',
     load: async () => (await import('./setup.ts')).setupCommand,
   },
   {
@@ -40,12 +40,12 @@ export const verbs: readonly Verb[] = [
   },
   {
     name: 'shell',
-    summary: 'boot a throw-away copy of the disk as a stage left it, and open a root shell in it',
+    summary: 'boot a throwaway copy of the disk as a stage left it, and open a root shell in it',
     load: async () => (await import('./shell.ts')).shellCommand,
   },
   {
     name: 'diff',
-    summary: 'show what a stage changed, or how two disks differ; boots nothing',
+    summary: 'show what a stage changed, or how two disks differ, without booting them',
     load: async () => (await import('./diff.ts')).diffCommand,
   },
   {
@@ -65,7 +65,7 @@ export const verbs: readonly Verb[] = [
   },
   {
     name: 'run',
-    summary: 'boot an image file on this terminal, as CloudStack would; what it writes is thrown away',
+    summary: 'boot an image file on this terminal, as CloudStack would; the file is not changed',
     load: async () => (await import('./run.ts')).runCommand,
   },
   {
@@ -85,22 +85,22 @@ export const verbs: readonly Verb[] = [
   },
   {
     name: 'publish',
-    summary: 'bring a release to a folder or an object store, in the layout of CloudStack’s mirrors',
+    summary: 'upload a release to a folder or an object store, in the layout of CloudStack’s mirrors',
     load: async () => (await import('./publish.ts')).publishCommand,
   },
   {
     name: 'register',
-    summary: 'make released images templates of a CloudStack; print how system VM templates are seeded',
+    summary: 'register released images as templates in CloudStack; print how to seed system VM templates',
     load: async () => (await import('./register.ts')).registerCommand,
   },
   {
     name: 'reproduce',
-    summary: 'build a release again from the same commit, and compare every file',
+    summary: 'rebuild a release from its commit, and compare every file',
     load: async () => (await import('./reproduce.ts')).reproduceCommand,
   },
   {
     name: 'report',
-    summary: 'write the report of a run as a web page, or open it; compares with an earlier one',
+    summary: 'write the report of a run as a web page, or open it; can compare it with an earlier one',
     load: async () => (await import('./report.ts')).reportCommand,
   },
   {
@@ -115,12 +115,12 @@ export const verbs: readonly Verb[] = [
   },
   {
     name: 'init',
-    summary: 'make the repository of a small appliance: a pipeline, two stages, tests, a workflow',
+    summary: 'create a repository for a small appliance: a pipeline, two stages, tests, a workflow',
     load: async () => (await import('./init.ts')).initCommand,
   },
   {
     name: 'completion',
-    summary: 'print a script that makes a shell complete this program, for its start-up file',
+    summary: 'print a shell completion script, for the shell’s startup file',
     load: async () => (await import('./completion.ts')).completionCommand,
   },
 ]

@@ -46,19 +46,16 @@ interface VerifyOptions extends PipelineOptions, UiOptions {
 
 export function verifyCommand(command: Command, terminal: Terminal, choose: Choose): void {
   addPipelineOptions(
-    addUiOption(command).argument(
-      '[image...]',
-      'files that no pipeline here has built; without any, those of the last build',
-    ),
+    addUiOption(command).argument('[image...]', 'files built elsewhere; by default those of the last build'),
   )
     .addOption(
-      new Option('--target <name>', 'what the files are for, if their names do not say').choices([
+      new Option('--target <name>', 'target of the files, if their names do not say').choices([
         ...targetNames,
       ]),
     )
     .addOption(archOption())
-    .option('--scenes <list>', 'only these boots, or none', parseScenes)
-    .option('--again', 'also verify what was verified before')
+    .option('--scenes <list>', 'boot only these scenes, or none', parseScenes)
+    .option('--again', 'also verify files that passed before')
     .addOption(acceleratorOption())
     .option('--json', 'print events as JSON lines on stdout')
     .action((files: readonly string[], options: VerifyOptions) =>

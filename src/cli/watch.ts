@@ -37,8 +37,8 @@ interface WatchOptions extends PipelineOptions, WaitOptions, UiOptions {
 
 export function watchCommand(command: Command, terminal: Terminal, choose: Choose): void {
   addUiOption(addWaitOption(addPipelineOptions(command)))
-    .option('--until <stage>', 'the stage that is worked on; the last one by default')
-    .option('--then <command>', 'run this in the guest after it; what it changes is thrown away')
+    .option('--until <stage>', 'the stage you are working on; by default the last')
+    .option('--then <command>', 'run this in the guest after the stage; what it changes is thrown away')
     .addOption(acceleratorOption())
     .action((options: WatchOptions) => choose(() => watch(options, terminal)))
 }

@@ -1,4 +1,4 @@
-/** Where in a user's source a value was defined: faults in it are shown there. */
+/** Where in a user's source a value was defined, so that its faults can be shown there. */
 
 const calls = new WeakMap<object, Error>()
 
@@ -9,12 +9,12 @@ export interface CallSite {
   readonly column: number
 }
 
-/** To be called by the function that the user calls. Traces are put into words only where there is a fault. */
+/** To be called by the function that the user calls. A trace is formatted only if there is a fault. */
 export function rememberCall(value: object): void {
   calls.set(value, new Error())
 }
 
-/** Undefined for a value that was not remembered, as that of another copy of this program. */
+/** Undefined for a value that was not remembered, such as one from another copy of this program. */
 export function callSiteOf(value: object): CallSite | undefined {
   const [, , , caller = ''] = calls.get(value)?.stack?.split('\n') ?? []
   const [, file, line, column] = /(?:^|[ (])(?:file:\/\/)?(\/[^()]*):(\d+):(\d+)\)?$/.exec(caller) ?? []

@@ -1,4 +1,4 @@
-/** A check of an appliance's own, or of a package: what a module declares, and `pipeline.ts` uses. */
+/** A pipeline's own check, or one from a package: what a module declares and `pipeline.ts` uses. */
 
 import type { z } from 'zod'
 import type { ImageFiles } from '../disk/image-files.ts'
@@ -8,21 +8,21 @@ import type { Settings, SettingsInput } from './stage.ts'
 
 /** What a check has seen. */
 export interface CheckAnswer {
-  /** What is wrong, each in a line; empty if nothing is. */
+  /** What is wrong, one line each; empty if nothing is. */
   readonly faults: readonly string[]
-  /** What was seen where nothing is wrong. */
+  /** What was seen if nothing is wrong. */
   readonly observed: string
 }
 
 /** What a check declares about itself. */
 export interface CheckSpec<Shape extends z.ZodRawShape> {
-  /** Its id in results: lower case letters, digits and underscores. */
+  /** Its id in results: lowercase letters, digits and underscores. */
   readonly name: string
   /** What holds, in one line. */
   readonly title: string
   /** Zod shape of the settings. Unknown settings are a fault. */
   readonly settings?: Shape
-  /** Looks at the files of a finished image, which is not booted. What it throws is a fault. */
+  /** Examines the files of a finished image without booting it. An exception counts as a fault. */
   readonly run: (
     files: ImageFiles,
     settings: Settings<Shape>,

@@ -21,22 +21,22 @@ const customs = {
   },
   A4: {
     title: 'on MBR /boot comes first, on GPT the EFI system partition; swap is 5, and the root 6, last',
-    why: 'only the last partition can take over the room of a larger disk',
+    why: 'only the last partition can grow into a larger disk',
   },
   A5: {
     title: 'no block is reserved for root',
-    why: 'only root writes there: a reserve only shrinks the disk',
+    why: 'only root writes to this disk, so a reserve only wastes space',
   },
   A6: {
     title: 'GRUB does not wait, and the kernel gets the consoles and the interface names',
-    why: 'without net.ifnames=0 nothing finds eth0, and without consoles no one sees why',
+    why: 'without net.ifnames=0 nothing finds eth0, and without consoles no one can see why',
   },
   A7: {
     title: 'no leases, no interface rules and no documentation',
-    why: "an old rule gives the first interface away to the build machine's card",
+    why: "an old rule would reserve the name eth0 for the build machine's card",
   },
   A8: {
-    title: '/etc/cloudstack-release says the release',
+    title: '/etc/cloudstack-release names the release',
     why: 'the management server reads it and refuses an older one',
   },
   A9: {
@@ -45,7 +45,7 @@ const customs = {
   },
   A10: {
     title: "CloudStack's folders exist",
-    why: 'its scripts write into them and do not make them',
+    why: 'its scripts write into them and do not create them',
   },
   A11: {
     title: "CloudStack's programs are executable",
@@ -53,7 +53,7 @@ const customs = {
   },
   A12: {
     title: 'no secret and nothing of the build is left',
-    why: 'every machine made of the image would share it with the world',
+    why: 'every machine made from the image would have it',
   },
   A13: {
     title: 'the account exists, is an admin, and has no known password',
@@ -69,28 +69,28 @@ const customs = {
   },
   A16: {
     title: 'containerd looks for network plug-ins where Kubernetes nodes unpack them',
-    why: 'they take its default configuration, and no pod gets a network',
+    why: 'they use its default configuration: otherwise no pod gets a network',
   },
   A17: {
     title: "Hyper-V's data is where CloudStack's scripts look for it",
     why: "Debian's daemon puts it elsewhere",
   },
   A18: {
-    title: 'sites of apache are called vhost…, list no folders and heed .htaccess',
-    why: 'certificates are put into files of that name, and .htaccess keeps one machine from the data of another',
+    title: 'apache sites are named vhost…, list no folders and honor .htaccess',
+    why: 'certificates go into files of that name, and .htaccess keeps machines from reading the data of others',
   },
   B1: {
     title: 'boots to a login on its consoles in time',
-    why: 'a template that does not boot here boots nowhere',
+    why: 'a template that does not boot here is unlikely to boot anywhere',
   },
-  B2: { title: 'interfaces are called eth0, eth1, …', why: 'all of CloudStack uses these names' },
+  B2: { title: 'interfaces are named eth0, eth1, …', why: 'all of CloudStack uses these names' },
   B3: {
     title: "sshd listens on 3922, accepts only keys, and has the management server's settings",
-    why: 'it opens many sessions at once, and may sign with SHA-1',
+    why: 'that server opens many sessions at once, and may sign with SHA-1',
   },
   B4: { title: 'SSH without the right key is refused', why: 'a template is public' },
   B5: {
-    title: 'the machine knows its hypervisor',
+    title: 'the machine detects its hypervisor',
     why: 'first boot depends on it, and gives up without one',
   },
   B6: {
@@ -101,20 +101,20 @@ const customs = {
     title: 'every program that roles call exists and runs',
     why: 'a missing one fails a role much later',
   },
-  B8: { title: 'dhcp_release is there', why: 'without it routers keep leases of machines that are gone' },
+  B8: { title: 'dhcp_release is there', why: 'without it, routers keep the leases of deleted machines' },
   B9: {
     title: 'python is Python 3, with cgi, flask and netaddr',
     why: "the router's programs are written in it",
   },
   B10: {
     title: 'first boot is enabled, and services of roles and of other hypervisors are not',
-    why: 'a router that serves DHCP before it knows its network answers for others',
+    why: 'a router that serves DHCP before it knows its network answers the wrong clients',
   },
   B11: {
     title: 'cloud-init does not start by itself',
     why: 'it would wait for data that never comes',
   },
-  B12: { title: 'the power button powers off', why: 'a graceful stop would take until its time limit' },
+  B12: { title: 'the power button powers off', why: 'otherwise a graceful stop ends only at its time limit' },
   B13: { title: 'nothing upgrades by itself', why: 'a system VM is replaced, and must not change meanwhile' },
   B14: {
     title: 'cloud-init starts by the unit names that CloudStack uses',
@@ -134,25 +134,25 @@ const customs = {
   },
   C1: {
     title: 'the guest agent answers before there is any data',
-    why: 'the host delivers everything through it, and waits forever',
+    why: 'the host delivers everything through it, and would wait forever',
   },
   C2: {
     title: 'the guest agent answers a sync with its id',
-    why: 'the host begins with a sync, and takes no other answer',
+    why: 'the host begins with a sync, and accepts no other answer',
   },
   C3: {
     title: 'the guest takes what the host writes to /var/cache/cloud/cmdline, and notices it',
-    why: 'it is all that a system VM ever learns about itself',
+    why: 'a system VM learns about itself from nothing else',
   },
   C4: {
     title: 'first boot ends with /var/cache/cloud/boot_up_done in time',
     why: 'the management server waits for it for 240 seconds',
   },
   C5: { title: 'cmd_line.json has all the boot arguments', why: "the router's programs read it there" },
-  C6: { title: 'the machine has the name it was given', why: 'logs and the agent go by it' },
+  C6: { title: 'the machine has the name it was given', why: 'logs and the agent use it' },
   C7: {
     title: 'every interface has its address, and the default route its gateway',
-    why: 'the machine is reached by nothing else',
+    why: 'the machine cannot be reached otherwise',
   },
   C8: {
     title: '/etc/network/interfaces has the addresses, and MAC addresses bind names',
@@ -165,31 +165,31 @@ const customs = {
   },
   C11: {
     title: 'management and private networks are routed by the local gateway',
-    why: 'they would leave by the public interface',
+    why: 'otherwise that traffic leaves by the public interface',
   },
   C12: {
-    title: 'root has the password that was handed over, and the account has none that is known',
+    title: 'root has the password that was handed over, and the account has no known one',
     why: "the console is for the cloud's operators",
   },
-  C13: { title: "the kernel's settings are in effect", why: 'forwarding, ARP and tables are sized by them' },
+  C13: { title: "the kernel's settings are in effect", why: 'they control forwarding, ARP and table sizes' },
   C14: {
-    title: 'the root takes over the room of a larger disk',
+    title: 'the root file system grows into a larger disk',
     why: 'routers stop working when it is full',
   },
   C15: {
     title: '/var/log/cloud.log records the first boot',
-    why: 'it is what people read when a system VM does not start',
+    why: 'people read it when a system VM does not start',
   },
   C16: {
     title: 'boot continues when no data arrives',
     why: 'a machine that waits forever cannot be examined',
   },
-  D1: { title: 'a console proxy runs only its own services', why: 'each other one is an open door' },
+  D1: { title: 'a console proxy runs only its own services', why: 'any other one is an open door' },
   D2: {
     title: 'a storage VM serves through apache with its modules',
     why: 'uploads and downloads go through it',
   },
-  D3: { title: 'a router serves DHCP, DNS and load balancing', why: 'it is what guests need first' },
+  D3: { title: 'a router serves DHCP, DNS and load balancing', why: 'guests need these first' },
   D4: {
     title: 'a redundant router fails over, and serves nothing before it is master',
     why: 'two DHCP servers answer the same guests',
@@ -203,7 +203,7 @@ const customs = {
   D8: { title: 'each role has its firewall', why: 'a missing one leaves the role open or unreachable' },
   D9: {
     title: 'the firewall lets 3922 in on the right interface',
-    why: 'or the management server is locked out',
+    why: 'otherwise the management server is locked out',
   },
   D10: { title: 'logs are rotated and bounded', why: 'a full disk stops the router' },
   D11: {
@@ -216,14 +216,14 @@ const customs = {
   },
   D13: {
     title: 'an IPv6 network is routed, advertised and filtered',
-    why: 'guests would have addresses and no way, or a way and no filter',
+    why: 'guests would have addresses but no route, or a route but no filter',
   },
   D14: {
     title: "the role's services are named as CloudStack restarts and stops them",
-    why: 'a live patch goes by these names',
+    why: 'a live patch uses these names',
   },
   D15: {
-    title: 'the filter opens what CloudStack opens at boot, and no more',
+    title: 'the filter opens what CloudStack opens at boot, and nothing else',
     why: 'two routers that do not hear each other both serve; uploads have to be allowed',
   },
   D16: {
@@ -231,10 +231,10 @@ const customs = {
     why: "it is the operator's additions, which CloudStack passes on since 4.22",
   },
   E0: {
-    title: 'Xen with Viridian extensions is taken for Xen',
+    title: 'Xen with Viridian extensions is detected as Xen',
     why: 'it reports Hyper-V first',
   },
-  E1: { title: 'Xen finds its data: xenstore-read is there', why: 'without it first boot ends on Xen' },
+  E1: { title: 'Xen finds its data: xenstore-read is there', why: 'without it, first boot fails on Xen' },
   E2: {
     title: 'the OVA describes the machine that CloudStack expects',
     why: 'vSphere refuses or changes what it does not know',
@@ -244,16 +244,16 @@ const customs = {
     why: 'Hyper-V refuses others',
   },
   E4: {
-    title: "the XenServer file is a dynamic VHD that XenServer's tools take",
+    title: "the XenServer file is a dynamic VHD that XenServer's tools accept",
     why: 'they refuse or cannot grow others',
   },
   E5: { title: 'VirtualBox passes its data in DMI strings', why: 'developers test with it' },
   E6: {
     title: "an agent that comes with the image's exact scripts is unpacked",
-    why: 'known scripts are not unpacked again, and the agent with them is not either',
+    why: 'known scripts are not unpacked again, and neither is the agent that comes with them',
   },
   E7: {
-    title: 'metadata.ini registers the file as the release looks it up',
+    title: 'metadata.ini registers the file as its release expects',
     why: 'an upgrade stops at a hypervisor in use whose template it does not find',
   },
   F1: { title: 'SSH host keys are made at first boot, not baked in', why: 'all machines would share them' },
@@ -262,25 +262,25 @@ const customs = {
     why: 'all machines would share it',
   },
   F3: {
-    title: 'no well-known password lets root in',
+    title: 'root has no well-known password',
     why: 'the traditional one is printed in the documentation',
   },
   F4: { title: 'the account has no usable password and no key', why: 'it may run commands as root' },
   F5: {
     title: 'every program is from a signed package, or was given with its checksum',
-    why: 'unsigned downloads are where foreign code comes in',
+    why: 'unsigned downloads let in foreign code',
   },
-  F6: { title: 'no key in the image can log in as root', why: "a developer's key once shipped" },
+  F6: { title: 'no SSH key in the image can log in as root', why: "a developer's key once shipped" },
   F7: {
     title: 'certificates are there, and apache speaks TLS 1.2 and newer only',
-    why: 'downloads fail without the one, and scanners without the other',
+    why: 'downloads fail without certificates, and security scanners reject older versions',
   },
   F8: {
     title: 'every boot begins with a filter that lets nothing in, before there is a network',
     why: 'any later failure would leave the machine open',
   },
   F9: {
-    title: "where a role's filter does not load, nothing is let in or through but SSH control",
+    title: "if a role's filter does not load, only control over SSH is let in, and nothing through",
     why: 'a router without its filter would forward for everyone, and report that it is up',
   },
 } as const satisfies Readonly<Record<string, Assertion>>

@@ -1,4 +1,4 @@
-/** Settings of debian-installer alone: a site's own answers, and a medium for hosts without netboot files. */
+/** Settings only for debian-installer: a site's own answers, and a medium for hosts without netboot files. */
 
 import { z } from 'zod'
 import { redact } from '../redact.ts'
@@ -15,14 +15,14 @@ const line = z
   )
 
 const question = z.strictObject({
-  /** As in `clock-setup/ntp-server`. */
+  /** Name of the question, such as `clock-setup/ntp-server`. */
   question: z
     .string()
     .regex(
       /^[A-Za-z0-9][\w.+-]*(\/[\w.+@-]+)+$/,
       'must be the name of a question, like clock-setup/ntp-server',
     ),
-  /** Who asks it: `d-i`, or the package in the installed system. */
+  /** Owner of the question: `d-i`, or the package in the installed system. */
   owner: z
     .string()
     .regex(/^[a-z0-9][a-z0-9.+-]*$/, 'must be d-i or the name of a package')
@@ -32,7 +32,7 @@ const question = z.strictObject({
 const answerType = 'Type of the question, as debconf knows it.'
 const answerValue = 'The answer.'
 
-/** An answer to a debconf question, in the form of its type. Passwords are excluded: they would be in every log. */
+/** An answer to a debconf question, written according to its type. Passwords are excluded: they would be in every log. */
 const answer = z.discriminatedUnion('type', [
   question.extend({
     type: z.enum(['string', 'select', 'text']).describe(answerType),
@@ -57,12 +57,12 @@ const discUrl = z.string().check(({ value, issues }) => {
 export const debianInstallerFields = z.strictObject({
   /** Answers to questions that this pipeline does not answer itself. */
   extraAnswers: z.array(answer).default([]),
-  /** A Debian netinst medium to boot instead of netboot files. It brings its own udebs: any mirror will do. */
+  /** A Debian netinst medium to boot instead of netboot files. It has its own udebs, so any mirror works. */
   iso: z
     .strictObject({
-      /** On Debian's servers; a release that has moved to the archive is found there. */
+      /** URL on Debian's servers; a release that has moved to the archive is found there. */
       url: discUrl,
-      /** Of the whole file, in hex. */
+      /** SHA-256 of the whole file, in hex. */
       sha256: z.string().regex(/^[0-9a-f]{64}$/, 'must be a sha256 in lower case'),
     })
     .optional(),

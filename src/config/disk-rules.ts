@@ -7,12 +7,12 @@ import { diskUnitMiB } from './image.ts'
 import { type Overrides, originOf } from './overrides.ts'
 import type { PipelineFields } from './pipeline.ts'
 
-/** MiB kept free for the partition table, the boot loader and each logical partition's own record. */
+/** MiB kept free for the partition table, the boot loader and each logical partition's boot record. */
 const alignmentMiB = 1
 
 const minimumRootMiB = 256
 
-/** Whose disk it is, and where in a pipeline. */
+/** Which image's disk it is, and its path in the pipeline. */
 export interface DiskPlace {
   readonly arch: Arch
   readonly at: readonly PropertyKey[]
@@ -83,7 +83,7 @@ type Report = (below: PropertyKey[], rule: string, found?: unknown) => void
 /** FAT32, which every UEFI reads, has at least 65,525 clusters of a sector, and two tables of them. */
 const smallestEspMiB = 34
 
-/** What the firmware of an architecture starts from. */
+/** What an architecture's firmware boots from. */
 function firmwareFaults(
   { table, secureBoot, partitions }: PipelineFields['disk'],
   arch: Arch,

@@ -9,24 +9,24 @@ const partition = z.strictObject({
     .string()
     .regex(/^\/$|^(\/[a-z0-9_-]+)+$/, 'must be an absolute path in lower case')
     .optional(),
-  /** What it is formatted with; `vfat` is for the EFI system partition alone. */
+  /** File system; `vfat` is only for the EFI system partition. */
   filesystem: z.enum(['ext2', 'ext4', 'swap', 'vfat']),
-  /** MiB; leave out for the one that takes the rest. */
+  /** Size in MiB; leave out for the one that takes the rest. */
   sizeMiB: z.int().min(8, 'must be at least 8 MiB').optional(),
-  /** Takes the rest of the disk and grows with it. Only the last one may. @default false */
+  /** Takes the rest of the disk and grows with it. Only the last partition may. @default false */
   grow: z.boolean().default(false),
-  /** Numbered from 1; the others are numbered from 5, and are logical partitions in an MBR. @default false */
+  /** Primary partitions are numbered from 1; the others from 5, as logical partitions in an MBR. @default false */
   primary: z.boolean().default(false),
-  /** Marks it as the one that a BIOS boots from. @default false */
+  /** Marks the partition that a BIOS boots from. @default false */
   bootable: z.boolean().default(false),
   /** Share of blocks reserved for root, in percent. @default 0 */
   reservedPercent: z.number().min(0).max(50).default(0),
 })
 
 export const diskField = z.strictObject({
-  /** Kind of the partition table: `gpt` for firmware that is UEFI, as on aarch64. Left out, an MBR. */
+  /** Type of the partition table: `gpt` for UEFI firmware, as on aarch64. By default an MBR. */
   table: z.literal('gpt', { error: 'must be gpt, or left out for an MBR' }).optional(),
-  /** Whether Debian's signed boot loaders start it, for UEFI in Secure Boot mode; on x86_64 alone. @default false */
+  /** Whether it boots with Debian's signed boot loaders, for UEFI Secure Boot; only on x86_64. @default false */
   secureBoot: z.boolean().optional(),
   /** A multiple of 126 MiB, which every format can express. */
   sizeMiB: z
@@ -36,6 +36,6 @@ export const diskField = z.strictObject({
       maximumDiskMiB,
       `must be at most ${maximumDiskMiB} MiB, the most that a DOS partition table can hold`,
     ),
-  /** In the order of the disk. */
+  /** Partitions, in disk order. */
   partitions: z.array(partition).min(1),
 })

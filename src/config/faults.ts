@@ -10,15 +10,15 @@ export interface Fault {
   readonly path: string
   /** The broken rule. */
   readonly rule: string
-  /** The value found, as a person would write it; absent when there is none. */
+  /** The value found, as a person would write it; absent if there is none. */
   readonly found?: string | undefined
   /** File or option that the value came from. */
   readonly source?: string | undefined
-  /** Where it is in that file. */
+  /** The position in that file. */
   readonly place?: Place | undefined
 }
 
-/** What was resolved, and everything wrong with what it was resolved from. */
+/** The resolved value, and every fault in its source. */
 export interface Resolution<Value> {
   readonly value: Value
   readonly faults: readonly Fault[]

@@ -12,11 +12,11 @@ export const freshnessFields = (url: z.ZodType<string, string>, keyring: z.ZodTy
     debian: url.optional(),
     /** The security archive to compare with. @default mirror.security, or Debian's own if mirror.snapshot is set */
     security: url.optional(),
-    /** Keyring on the host that signs both. @default mirror.keyring, or Debian's own if mirror.snapshot is set */
+    /** Keyring on the host with the keys that sign both. @default mirror.keyring, or Debian's own if mirror.snapshot is set */
     keyring: keyring.optional(),
-    /** The packages of layer 0 must have been published in the last so many days. @default no limit */
+    /** Maximum age of the packages of layer 0, in days. @default no limit */
     maximumAgeDays: z.int().min(1, 'must be at least 1 day').optional(),
-    /** Missing security updates that a release may have until a day. */
+    /** Missing security updates that a release may have, each until a given day. */
     waivers: z
       .array(
         z.strictObject({
@@ -27,7 +27,7 @@ export const freshnessFields = (url: z.ZodType<string, string>, keyring: z.ZodTy
               (name) => name === baseAge || /^[a-z0-9][a-z0-9.+-]+$/.test(name),
               `must be the name of a package, of a source package, or ${baseAge}`,
             ),
-          /** Why that is right for now. */
+          /** Why that is acceptable for now. */
           reason: z.string().min(10, 'must say why, in ten characters or more'),
           /** The last day, e.g. `2026-12-31`. */
           until: z.iso.date('must be the last day, like 2026-12-31'),

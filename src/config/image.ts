@@ -1,4 +1,4 @@
-/** What is decided about one image before any stage runs: the facts shared by stages, templates and installers. */
+/** The facts about one image that stages, templates and installers share, known before any stage runs. */
 
 import type { Arch, DebianArch } from '../arch.ts'
 import type { Disk } from '../disk/layout.ts'
@@ -15,8 +15,8 @@ export interface Mirror {
   /** The guest's keyring file, which the installer uses too. */
   readonly keyring: string
   /**
-   * Instant of a snapshot archive (`20261101T000000Z`), if the URLs name one; switches off expiry checks. `latest`, and the
-   * URLs have `{snapshot}`, where no lock says which: then nothing can be built.
+   * Instant of a snapshot archive (`20261101T000000Z`), if the URLs name one; switches off expiry checks. It is `latest`, and
+   * the URLs contain `{snapshot}`, if no lock says which: then nothing can be built.
    */
   readonly snapshot?: string | undefined
   /** Where debian-installer gets its own packages: another folder below `dists/`, another keyring of this host. */
@@ -37,7 +37,7 @@ export interface Account {
   readonly groups: readonly string[]
 }
 
-/** The facts of one image. Stages see exactly this. */
+/** The facts about one image. Stages see exactly this. */
 export interface ImageFacts {
   /** `systemvmtemplate` */
   readonly name: string

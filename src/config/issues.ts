@@ -1,4 +1,4 @@
-/** Zod's issues in this program's words. */
+/** Zod's issues as faults, in this program's words. */
 
 import type { z } from 'zod'
 import { isSecretName } from '../redact.ts'
@@ -34,7 +34,7 @@ export function issuesToFaults(
   })
 }
 
-/** The broken rule. Rules of our own schemas have their own words; zod's are put like them. */
+/** The broken rule. Our schemas have their own messages; zod's are reworded to match. */
 function ruleOf(issue: z.core.$ZodIssue, found: string | undefined): string {
   const { message } = issue
   if (isSizeIssue(issue) && /^Too (small|big): /.test(message)) return sizeRule(issue)

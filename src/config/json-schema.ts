@@ -1,4 +1,4 @@
-/** JSON Schema of what `--config` reads, for editors: the fields of a pipeline, each of which may be left out. */
+/** JSON Schema of `--config` files, for editors: the fields of a pipeline, all optional. */
 
 import { z } from 'zod'
 import { pipelineFields } from './pipeline.ts'
@@ -8,7 +8,7 @@ import type { StageUse } from './stage.ts'
 export type JsonSchema = z.core.JSONSchema.JSONSchema
 
 /**
- * The schema for any pipeline: it takes every stage with any settings.
+ * The schema for any pipeline: it accepts every stage with any settings.
  * @param descriptions of fields, by path: `disk.partitions.sizeMiB`
  */
 export function configurationJsonSchema(descriptions: ReadonlyMap<string, string>): JsonSchema {
@@ -18,7 +18,7 @@ export function configurationJsonSchema(descriptions: ReadonlyMap<string, string
   return {
     $id: 'urn:systemvm-image:configuration:1',
     title: 'systemvm-image configuration',
-    description: 'Values that win over those of a pipeline.ts, as --config reads them.',
+    description: 'Values that override those of a pipeline.ts, as read by --config.',
     ...($schema === undefined ? {} : { $schema }),
     ...rest,
     properties: {
@@ -33,7 +33,7 @@ export function configurationJsonSchema(descriptions: ReadonlyMap<string, string
   }
 }
 
-/** The same for one pipeline: it takes no other stages, and no other settings. */
+/** The same for one pipeline: it accepts only its stages and their settings. */
 export function withStages(schema: JsonSchema, stages: readonly StageUse[]): JsonSchema {
   const settings = stages.map(({ name, spec }) => {
     const shape = z.strictObject(spec.settings ?? {})

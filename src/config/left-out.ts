@@ -1,4 +1,4 @@
-/** Files of Debian's packages that an image does without. */
+/** Files of Debian packages that an image leaves out. */
 
 import { z } from 'zod'
 
@@ -14,10 +14,10 @@ const pattern = z
 export const leaveOutField = z.record(name, z.array(pattern))
 
 /**
- * Patterns for folders of a kernel's modules, for `leaveOut`: `kernelModules('drivers', 'media net/usb')`. Debian's kernels
+ * Patterns for folders of kernel modules, for `leaveOut`: `kernelModules('drivers', 'media net/usb')`. Debian's kernels
  * have them in `/lib/modules` and, since trixie, in `/usr/lib/modules`.
- * @param parent within a kernel's folder; empty for that itself
- * @param folders in there, with spaces between them
+ * @param parent folder within `kernel/`; empty for `kernel/` itself
+ * @param folders in the parent, separated by spaces
  */
 export function kernelModules(parent: string, folders: string): string[] {
   const within = parent === '' ? '' : `${parent}/`

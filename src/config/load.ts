@@ -14,7 +14,7 @@ import { placeOfCall } from './pipeline-places.ts'
 import { resolvePipeline } from './resolve.ts'
 import type { ResolvedImage, ResolvedPipeline } from './resolved.ts'
 
-/** The pipeline of this project, the system VM template; for the npm package, that of the current folder. */
+/** This project's pipeline, the system VM template; in the npm package, the pipeline of the current folder. */
 export const defaultPipeline = isPackage
   ? 'pipeline.ts'
   : fileURLToPath(new URL('../../pipeline.ts', import.meta.url))
@@ -24,7 +24,7 @@ export type Import = (path: string) => Promise<unknown>
 
 /**
  * Loads the default export of a pipeline file and resolves it.
- * @param payload source of CloudStack's scripts, for the stage that takes some
+ * @param payload source of CloudStack's scripts, for the stage that accepts one
  * @param snapshots for `mirror.snapshot: 'latest'`: the instant by variant
  */
 export async function loadPipeline(

@@ -12,10 +12,10 @@ export const hostFile = z
 /** An instant, as a snapshot archive writes it in its URLs. */
 const instant = /^\d{8}T\d{6}Z$/
 
-/** What stands for the instant in the URLs of a snapshot archive. */
+/** The placeholder for the instant in the URLs of a snapshot archive. */
 const placeholder = '{snapshot}'
 
-/** What stands in `mirror.snapshot` for the instant that the lock names. */
+/** The value of `mirror.snapshot` for the instant in the lock. */
 const latest = 'latest'
 
 const mirrorShape = z.strictObject({
@@ -28,7 +28,7 @@ const mirrorShape = z.strictObject({
     .array(z.string().regex(/^[a-z-]+$/, 'must be the name of a component, like main'))
     .min(1, 'must name at least one component')
     .default(['main']),
-  /** Keyring that signs both, on the host and in the guest. */
+  /** Keyring with the keys that sign both, on the host and in the guest. */
   keyring: hostFile.default(debianArchives.keyring),
   /**
    * Instant of a snapshot archive, when the URLs above name one: switches off expiry checks. It takes the place of
@@ -49,7 +49,7 @@ const mirrorShape = z.strictObject({
         .string()
         .regex(/^[a-z0-9][a-z0-9.+-]*$/, 'must be the name of a suite')
         .optional(),
-      /** Binary keyring on the host that signs it. @default mirror.keyring */
+      /** Binary keyring on the host with the key that signs it. @default mirror.keyring */
       keyring: hostFile.optional(),
     })
     .optional(),
@@ -67,17 +67,17 @@ export const mirrorFields = mirrorShape.check(({ value, issues }) => {
   }
 })
 
-/** Whether the lock has to say which instant a mirror is of. */
+/** Whether the instant of a mirror has to come from the lock. */
 export function isUnresolved({ snapshot }: Pick<Mirror, 'snapshot'>): boolean {
   return snapshot === latest
 }
 
-/** Whether a text from elsewhere names an instant. */
+/** Whether a text is an instant. */
 export function isInstant(text: string): boolean {
   return instant.test(text)
 }
 
-/** A mirror at one instant, which is in the place of `{snapshot}`. @param chosen for `latest`, if it is known */
+/** A mirror at one instant, which replaces `{snapshot}`. @param chosen for `latest`, if it is known */
 export function mirrorAt(mirror: Mirror, chosen: string | undefined): Mirror {
   const { debian, security } = mirror
   const snapshot = isUnresolved(mirror) ? (chosen ?? latest) : mirror.snapshot

@@ -15,9 +15,9 @@ export interface Overrides {
   /** Where the values come from, for error texts: a file name or an option. */
   readonly source: string
   readonly values: Readonly<Record<string, unknown>>
-  /** How those that look like numbers were written. @default nothing was */
+  /** How values that look like numbers were written. @default none does */
   readonly texts?: Texts
-  /** Where they stand in a file; the closest value above where there is none. @default nowhere */
+  /** Their positions in a file; of the closest value above if one has none. @default none */
   readonly placeOf?: (path: readonly PropertyKey[], part: Part) => Place
 }
 

@@ -1,4 +1,4 @@
-/** What a pipeline says of one variant: its own values, or else its architecture's, or else everyone's. */
+/** What a pipeline says about one variant: its own values, or else its architecture's, or else the pipeline's. */
 
 import { type Arch, archs } from '../arch.ts'
 import type { PipelineFields } from './pipeline.ts'
@@ -6,7 +6,7 @@ import type { PipelineFields } from './pipeline.ts'
 /** Fields that may differ between architectures, and between variants. */
 type OwnFields = Pick<PipelineFields, OwnName>
 
-/** What is known of a variant. */
+/** What is known about a variant. */
 export type AnyVariant = Pick<PipelineFields['variants'][number], 'arch' | 'label' | OwnName>
 
 export const ownNames = ['disk', 'kernelPackage', 'targets'] as const
@@ -45,7 +45,7 @@ export function kernelOf(kernelPackage: string | undefined, arch: Arch): string 
 
 // --- internal ---
 
-/** Without values that are left out, which would take the place of others. */
+/** Drops undefined values, which would override others. */
 function definedIn(
   own: {
     readonly [Name in OwnName]?: OwnFields[Name] | undefined

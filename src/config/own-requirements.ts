@@ -19,10 +19,10 @@ export const ownRequirements = {
   },
   G3: { title: "the OVA's manifest matches its files", why: 'vSphere compares it while it imports' },
   G4: { title: 'the guest agent freezes and thaws file systems', why: 'snapshots with memory depend on it' },
-  G5: { title: 'the guest agent reports the addresses of interfaces', why: 'the host shows them' },
+  G5: { title: 'the guest agent reports the addresses of interfaces', why: 'the host displays them' },
   G6: { title: 'the guest agent shuts the machine down', why: 'hosts ask the agent first' },
   G7: {
-    title: 'kernel modules named for boot exist',
+    title: 'kernel modules that boot configuration names exist',
     why: 'a missing one is a failed unit on every machine',
   },
   G8: {
@@ -42,7 +42,7 @@ export const ownRequirements = {
     why: 'a host that fails leaves damage, and the console is unattended',
   },
   G12: {
-    title: 'a router fits into what it is given, 256 MiB and one processor',
+    title: 'a router works with what it is given, 256 MiB and one processor',
     why: 'installations that have been upgraded for years give it no more',
   },
   G13: {
@@ -50,11 +50,11 @@ export const ownRequirements = {
     why: 'not every hypervisor attaches one',
   },
   G14: {
-    title: 'its time zone and its locale are there',
-    why: 'with a name that leads nowhere, clocks show UTC and texts are ASCII, and nothing fails',
+    title: 'its time zone and its locale exist',
+    why: 'with a missing one, clocks show UTC and texts are ASCII, and nothing fails',
   },
   G15: {
-    title: 'a disk for UEFI is started by it, also where only what is signed starts',
-    why: 'some hosts give machines no BIOS',
+    title: 'a disk for UEFI boots by UEFI, and with Secure Boot if its boot loader is signed',
+    why: 'some hosts give their machines no BIOS',
   },
 } as const satisfies Readonly<Record<string, Assertion>>

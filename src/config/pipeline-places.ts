@@ -32,7 +32,7 @@ async function placeFault(fault: Fault, pipeline: Pipeline): Promise<Fault> {
   return { ...fault, source: site.file, place: placesOf(text)(span) }
 }
 
-/** The name that stands at a place of a trace. */
+/** The name at a position of a trace. */
 export function placeOfCall(text: string, site: Pick<CallSite, 'line' | 'column'>): Place {
   return placesOf(text)(nameAt(text, offsetOf(text, site)))
 }

@@ -28,7 +28,7 @@ const systemNames = new Set(
   plugdev staff users nogroup input sgx kvm render crontab netdev utempter`.split(/\s+/),
 )
 
-/** The latest time of a file in an OVA, whose tar format has 11 octal digits for it. */
+/** The latest time of a file in an OVA: its tar format has 11 octal digits for it. */
 export const maximumEpoch = 8 ** 11 - 1
 
 /** The first day of a file in a zip archive. */
@@ -65,11 +65,11 @@ const targetsField = z
 
 /** What may differ between architectures, and between variants. */
 const ownShape = {
-  /** Firmware differs in the partitions that it starts from. */
+  /** The disk: firmware differs in the partitions that it boots from. */
   disk: diskField.optional(),
-  /** Debian names kernels after architectures. */
+  /** The kernel: Debian names kernels after architectures. */
   kernelPackage: kernelField.optional(),
-  /** Not every hypervisor runs on every architecture. */
+  /** The targets: not every hypervisor runs on every architecture. */
   targets: targetsField.optional(),
 }
 const ownFields = z.strictObject(ownShape)
@@ -89,7 +89,7 @@ const pipelineShape = {
   date: z.iso
     .date('must be a date like 2026-11-01')
     .refine(isDateOfFiles, `must be from ${firstDay}, a zip file's first day, to 2242-03-16, an OVA's last`),
-  /** Make the final disk anew, so that the same files are the same bytes. */
+  /** Recreate the final disk from its files, so that the same files give the same bytes. */
   reproducible: z.boolean().default(true),
   /** Images of this product, the default first. */
   variants: z
@@ -99,13 +99,13 @@ const pipelineShape = {
         suite: z.enum(['bookworm', 'trixie']),
         /** Processor, as the kernel calls it. */
         arch: z.enum(archNames),
-        /** Goes into the file name, to tell images of one architecture apart. */
+        /** Part of the file name; distinguishes images of one architecture. */
         label: z
           .string()
           .regex(/^[a-z0-9]+$/, 'must be lower case letters and digits')
           .max(9, fitsTar(9))
           .optional(),
-        /** Overrides the pipeline's, and becomes part of the variant's name. */
+        /** Overrides the pipeline's installer, and becomes part of the variant's name. */
         installer: installerField.optional(),
         /** These take the place of the whole field of that name, and the label becomes part of the variant's name. */
         ...ownShape,
@@ -114,9 +114,9 @@ const pipelineShape = {
     .min(1, 'must name at least one variant'),
   /** The disk of the images. */
   disk: diskField,
-  /** Until a host gives another one. */
+  /** Host name, until a host gives another one. */
   hostname: z.string().regex(hostLabel, 'must be one DNS label in lower case'),
-  /** Of the host name. */
+  /** Domain of the host name. */
   domain: z.string().regex(dnsName, 'must be a DNS name in lower case'),
   /** The one locale of the image. */
   locale: z
@@ -146,7 +146,7 @@ const pipelineShape = {
           (name) => !systemNames.has(name),
           'must not be a user or group that Debian has from the start',
         ),
-      /** For people. */
+      /** Full name. */
       fullName: z
         .string()
         .regex(/^[^:,\p{Cc}]*$/u, 'must have no colon, comma or control character')
@@ -163,16 +163,16 @@ const pipelineShape = {
     }),
   /** How to make layer 0: `docs/installers.md` says when to use which. */
   installer: installerField.default('bootstrap'),
-  /** Settings of debian-installer alone. */
+  /** Settings of the installer `debian-installer`. */
   debianInstaller: debianInstallerFields.prefault({}),
-  /** Debian package of the kernel. Left out, `linux-image-amd64` or `linux-image-arm64`; the former boots on all hypervisors. */
+  /** Debian package of the kernel. By default `linux-image-amd64`, which boots on all hypervisors, or `linux-image-arm64`. */
   kernelPackage: kernelField.optional(),
   /**
-   * Files of packages that dpkg never unpacks, as patterns of its `path-exclude`, in lists with names. Packages count as
-   * installed and stay upgradable; what is left out stays out then, too.
+   * Package files that dpkg never unpacks, as patterns of its `path-exclude`, in named lists. The packages count as
+   * installed and stay upgradable; upgrades leave the same files out.
    */
   leaveOut: leaveOutField.default({}),
-  /** The machine that stages run in; not part of the result. */
+  /** The virtual machine that stages run in; does not affect the result. */
   machine: z
     .strictObject({
       /** Memory in MiB. */
@@ -189,7 +189,7 @@ const pipelineShape = {
       savedStatesMiB: z.int().min(0).default(2048),
     })
     .prefault({}),
-  /** The layers that are kept in `out/store`; not part of the result. */
+  /** The layers that are kept in `out/store`; does not affect the result. */
   store: z
     .strictObject({
       /** After a build the oldest unused layers are removed until no more than this is left. Without it all stay. */
@@ -200,40 +200,40 @@ const pipelineShape = {
   verification: z
     .strictObject({
       /**
-       * Only a system VM meets CloudStack's. With CloudStack's own payload `cloudstack` becomes `cloudstack-payload`, the part
-       * that applies to it; for files built elsewhere it can be set explicitly.
+       * `cloudstack` is for system VMs. With CloudStack's own payload it becomes `cloudstack-payload`, the part that applies
+       * to it; for files built elsewhere that can be set explicitly.
        */
       contract: z.enum(['none', ...contractNames]).default('none'),
       /** Of each guest. CloudStack's system VMs have 256 to 1024 MiB. An emulated guest always has one CPU. */
       ...sizeFields({ memoryMiB: 512, cpus: 2 }),
-      /** Of a guest in a router's role: installations upgraded from old versions may give it no more. */
+      /** Of guests in router roles: installations upgraded from old versions may give them no more. */
       routers: z.strictObject(sizeFields({ memoryMiB: 256, cpus: 1 })).prefault({}),
     })
     .prefault({}),
-  /** Checks that may fail, each with the reason why that is right for this image. */
+  /** Checks that may fail, each with a reason. */
   waivers: z
     .array(
       z.strictObject({
-        /** Its id, e.g. `F7`: `docs/verify.md` lists them. */
+        /** Id of the check, e.g. `F7`: `docs/verify.md` lists them. */
         check: z.enum(assertionIds as [AssertionId, ...AssertionId[]], {
           error: 'must be the id of a check, as docs/verify.md lists them',
         }),
-        /** Why that is right for this image. */
+        /** Why the failure is right for this image. */
         reason: z.string().min(10, 'must say why, in ten characters or more'),
       }),
     )
     .refine((waivers) => isWithoutDuplicates(waivers.map(({ check }) => check)), 'must name each check once')
     .default([]),
-  /** How old a released image may be: `docs/release.md`. Not part of the result. */
+  /** How old a released image may be: `docs/release.md`. Does not affect the result. */
   freshness: freshnessFields(folderUrl, hostFile).prefault({}),
   /** Hypervisors to make a file for. */
   targets: targetsField,
-  /** What differs on an architecture: each value takes the place of the whole field of that name. */
+  /** What differs on an architecture: each value replaces the whole field of that name. */
   architectures: z
     .strictObject({
-      /** Of PCs. */
+      /** PCs. */
       x86_64: ownFields.optional(),
-      /** Of 64-bit ARM servers. */
+      /** 64-bit ARM servers. */
       aarch64: ownFields.optional(),
     })
     .prefault({}),
@@ -246,7 +246,7 @@ const pipelineShape = {
     .optional(),
   /** Whether the files are also laid out in `out/repository/<major.minor>`, ready to be served. */
   repository: z.boolean().default(false),
-  /** How each target's file is written. `'cloudstack'` packs them as its package builds expect, and sets `repository`. */
+  /** How each target's file is written. `'cloudstack'` packs them as CloudStack's own builds expect, and sets `repository`. */
   formats: z.strictObject(formatFields).prefault({}),
 }
 

@@ -1,4 +1,4 @@
-/** One word that stands for many settings. */
+/** A single word for many settings. */
 
 import { targetNames, targets } from '../targets/registry.ts'
 import { isRecord } from './overrides.ts'

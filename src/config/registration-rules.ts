@@ -1,4 +1,4 @@
-/** The rules for a pipeline so that a management server finds its images. */
+/** Rules that let a management server find a pipeline's images. */
 
 import { type Fault, formatFound } from './faults.ts'
 import { type Overrides, originOf } from './overrides.ts'

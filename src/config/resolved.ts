@@ -65,11 +65,11 @@ export interface ResolvedImage extends ImageFacts {
   readonly verification: PipelineFields['verification']
   readonly waivers: PipelineFields['waivers']
   readonly freshness: PipelineFields['freshness']
-  /** Tells images of one architecture apart. */
+  /** Distinguishes images of one architecture. */
   readonly label: string | undefined
   readonly downloadUrl: string | undefined
   readonly repository: boolean
-  /** Whether the final disk is made anew from its files. */
+  /** Whether the final disk is recreated from its files. */
   readonly reproducible: boolean
   readonly stages: readonly ResolvedStage[]
   readonly checks: readonly ResolvedCheck[]

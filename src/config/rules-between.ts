@@ -8,7 +8,7 @@ import { settingFaults } from './suite-settings.ts'
 import type { ValidFields } from './valid-fields.ts'
 import { variantFaults } from './variant-rules.ts'
 
-/** When the files of images are said to be made. */
+/** The timestamp of image files. */
 export interface Epoch {
   readonly seconds: number
   readonly source: NonNullable<Surroundings['epoch']>['source']
@@ -25,7 +25,7 @@ export function faultsBetween(fields: ValidFields, epoch: Epoch, overrides: read
 
 // --- internal ---
 
-/** e2fsprogs 1.47 writes the time of a new file in 32 bits with a sign, so that the kernel reads a later one as one of 1903. */
+/** e2fsprogs 1.47 writes the time of a new file as a signed 32-bit number, so the kernel reads a later time as 1903. */
 const lastFileSecond = 2 ** 31 - 1
 
 function dateFaults(
@@ -38,7 +38,7 @@ function dateFaults(
   return [
     {
       path: source,
-      rule: 'must be at most 2038-01-19, the last day of files that e2fsprogs makes; or set reproducible: false',
+      rule: 'must be at most 2038-01-19, the latest date that e2fsprogs can write; or set reproducible: false',
       found: formatFound(source === 'date' ? day : seconds),
       ...originOf(overrides, [source]),
     },

@@ -1,4 +1,4 @@
-/** Whether scripts are shell, as the shell itself judges. */
+/** Checks the syntax of scripts with the shell itself. */
 
 import { execa } from 'execa'
 

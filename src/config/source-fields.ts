@@ -1,4 +1,4 @@
-/** Finds the fields of an object literal in a source text, as far as they are written there and not computed. */
+/** Finds the fields of an object literal in a source text, if they are written there and not computed. */
 
 import type { Span } from './yaml.ts'
 
@@ -23,7 +23,7 @@ export function findField(text: string, start: number, path: readonly string[]):
 interface Member {
   /** Of a field, or the index in a list. */
   readonly name: string
-  /** Where its value begins, and the comma or bracket behind it. */
+  /** Where its value begins, and the comma or bracket after it. */
   readonly from: number
   readonly to: number
 }

@@ -13,17 +13,17 @@ export type Settings<Shape extends z.ZodRawShape> = z.output<z.ZodObject<Shape>>
 
 /** What a stage declares about itself. Everything but `name` and `summary` may depend on the image it is part of. */
 export interface StageSpec<Shape extends z.ZodRawShape> {
-  /** Also the script's file name: `<name>.sh` beside the module that declares the stage. */
+  /** Also the script's file name: `<name>.sh` next to the module that declares the stage. */
   readonly name: string
   /** What the stage leaves behind, in one line. */
   readonly summary: string
-  /** `import.meta.url` of the declaring module; the script and `files` are found beside it. */
+  /** `import.meta.url` of the declaring module; the script and `files` are relative to it. */
   readonly from: string
   /** Zod shape of the settings. Unknown settings are a fault. */
   readonly settings?: Shape
-  /** The script's whole environment: it gets these variables and no others of ours. */
+  /** The script's environment, besides `PATH` and the like: `docs/stages.md` lists those. */
   readonly environment?: (settings: Settings<Shape>, image: ImageFacts) => Readonly<Record<string, string>>
-  /** Debian packages the script needs, installed natively with the base; the script may rely on them. */
+  /** Debian packages the script needs. They are installed with layer 0, before any stage runs. */
   readonly packages?: (settings: Settings<Shape>, image: ImageFacts) => readonly string[]
   /** Absolute guest paths (files, links or folders) that exist when the script has succeeded; each is checksummed. */
   readonly leaves?: (settings: Settings<Shape>, image: ImageFacts) => readonly string[]
@@ -37,9 +37,9 @@ export interface StageSpec<Shape extends z.ZodRawShape> {
   readonly fileKinds?: Readonly<Record<string, FileKind>>
   /** Names allowed at the top of one of `files`, to catch a folder one level too high or too low before it is built in. */
   readonly filesTop?: Readonly<Record<string, readonly string[]>>
-  /** Whether the script uses the network. Only such a stage has a name resolver. @default false */
+  /** Whether the script uses the network. Other stages cannot resolve names. @default false */
   readonly network?: boolean
-  /** The stage fails when it runs longer. @default 900 */
+  /** The stage fails if it runs longer; time without a processor on a busy host does not count. @default 900 */
   readonly timeoutSeconds?: number
   /** Whether the stage is part of this image at all. @default always */
   readonly when?: (settings: Settings<Shape>, image: ImageFacts) => boolean

@@ -1,4 +1,4 @@
-/** Which time zones, locales and keyboards the packages of a suite have; `npm run test:suites` keeps the lists true. */
+/** Which time zones, locales and keyboards the packages of a suite have; `npm run test:suites` checks the lists. */
 
 import { readFileSync } from 'node:fs'
 import { type Fault, formatFound } from './faults.ts'
@@ -55,7 +55,7 @@ export function parseSettings(text: string): SuiteSettings {
 
 export const settingsFile = (suite: Suite) => new URL(`./suites/${suite}.txt`, import.meta.url)
 
-/** Faults of settings that name nothing in a variant's suite: the image would point at a file that is not there. */
+/** Faults for names that a variant's suite lacks: the image would point to a missing file. */
 export function settingFaults(fields: ValidFields, overrides: readonly Overrides[]): Fault[] {
   const suites = [...new Set(fields.variants?.map(({ suite }) => suite))]
   return suites.flatMap((suite) => {
@@ -65,10 +65,10 @@ export function settingFaults(fields: ValidFields, overrides: readonly Overrides
       if (value === undefined || known.names[setting].has(value)) return []
       const { package: name, noun } = settingPackages[setting]
       const successor = known.renamed.get(value)
-      const advice = successor === undefined ? '' : `; there it is ${successor}`
+      const advice = successor === undefined ? '' : `; there it is named ${successor}`
       return {
         path: setting,
-        rule: `must be ${noun} of ${suite}, whose ${name} (${known.versions[setting]}) has no such${advice}`,
+        rule: `must be ${noun} in ${suite}'s ${name} (${known.versions[setting]})${advice}`,
         found: formatFound(value),
         ...originOf(overrides, [setting]),
       }

@@ -1,4 +1,4 @@
-/** Rules of targets: for their settings, and for the rest of the pipeline. */
+/** The targets' rules: for their settings, and for the rest of the pipeline. */
 
 import { type TargetName, targets } from '../targets/registry.ts'
 import type { Surroundings } from '../targets/target.ts'

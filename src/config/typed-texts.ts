@@ -1,4 +1,4 @@
-/** Values of YAML as a schema wants them: `4.20` looks like a number, and only the schema knows that it is a text. */
+/** YAML values in the type that a schema wants: `4.20` looks like a number, and only the schema knows that it is a text. */
 
 import { type Document, isAlias, isMap, isScalar, isSeq, type Node } from 'yaml'
 import type { z } from 'zod'

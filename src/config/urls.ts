@@ -1,4 +1,4 @@
-/** What a URL must be, by the platform's own parser: what it refuses cannot be downloaded from. */
+/** Checks URLs with the platform's own parser: what it refuses cannot be downloaded. */
 
 import { z } from 'zod'
 
@@ -26,7 +26,7 @@ export function faultOfPlainUrl(text: string, instead?: string): string | undefi
   return faultOfUrl(text, instead) ?? (/[?#]/.test(text) ? 'must have no query and no fragment' : undefined)
 }
 
-/** The address of a folder on a server, without slashes at its end. */
+/** The URL of a folder on a server, without trailing slashes. */
 export const folderUrl = z
   .string()
   .check(({ value, issues }) => {

@@ -1,4 +1,4 @@
-/** The fields of a pipeline one by one: a fault in one of them hides no fault of another. */
+/** Checks the fields of a pipeline one by one, so that a fault in one hides no fault in another. */
 
 import { type FormatSettings, formatFields, type TargetName, targetNames } from '../targets/registry.ts'
 import { isRecord } from './overrides.ts'

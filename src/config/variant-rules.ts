@@ -1,4 +1,4 @@
-/** The rules for what a pipeline says of each of its variants: by itself, by architecture, or of all. */
+/** The rules for each variant's values: its own, its architecture's, or the pipeline's. */
 
 import { type Arch, archNames, archs } from '../arch.ts'
 import { targetNames, targets } from '../targets/registry.ts'
@@ -52,7 +52,7 @@ function faultsOf(
   ]
 }
 
-/** What differs has to have another name. */
+/** Variants that differ need different names. */
 function namelessVariant(variant: AnyVariant, index: number, overrides: readonly Overrides[]): Fault[] {
   if (variant.label !== undefined || !isOfItsOwn(variant)) return []
   const path = ['variants', index, 'label']

@@ -1,10 +1,10 @@
-/** Where the values of a YAML document stand in its text. */
+/** The positions of a YAML document's values in its text. */
 
 import { type Document, isMap, isNode, isScalar, isSeq } from 'yaml'
 import { pathKey } from './typed-texts.ts'
 import type { Span } from './yaml.ts'
 
-/** By `pathKey`. What an alias repeats stands where the alias does. */
+/** By `pathKey`. A repeated value has the position of its alias. */
 export interface Spans {
   readonly keys: ReadonlyMap<string, Span>
   readonly values: ReadonlyMap<string, Span>

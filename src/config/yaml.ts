@@ -1,10 +1,10 @@
-/** YAML from elsewhere, read in a time that its length bounds. */
+/** Reads untrusted YAML, in time bounded by its length. */
 
 import { type Document, isScalar, LineCounter, parseDocument, visit } from 'yaml'
 import { isSecretName, redact } from '../redact.ts'
 import type { Place } from '../text.ts'
 
-/** What is wrong with a text that is no YAML, and where. */
+/** What is wrong with a text that is not YAML, and where. */
 export class YamlError extends Error {
   readonly place: Place
 
@@ -14,7 +14,7 @@ export class YamlError extends Error {
   }
 }
 
-/** Where something begins and ends in a text, in characters. */
+/** A range of a text, in characters. */
 export type Span = readonly [from: number, to: number]
 
 /** @throws YamlError; Error if the text is too long */
@@ -22,10 +22,10 @@ export function parseYaml(text: string, mostCharacters: number): Document {
   if (text.length > mostCharacters)
     throw new Error(`it has ${text.length} characters, and at most ${mostCharacters} are read`)
   const document = parseDocument(text, {
-    // The library compares each key with each other one to find those that are there twice.
+    // The library compares every pair of keys to find duplicates.
     uniqueKeys: false,
     prettyErrors: false,
-    // A list as a key would be a warning that Node.js prints, with the list as it is.
+    // A list as a key would make Node.js print a warning, with the list unescaped.
     stringKeys: true,
   })
   const fail = (message: string, span: Span) => new YamlError(message, placesOf(text)(span))
@@ -47,7 +47,7 @@ export function parseYaml(text: string, mostCharacters: number): Document {
   return document
 }
 
-/** Finds places in a text. A line is left out if it may have a credential in it. */
+/** Finds places in a text. A line is left out if it may contain a credential. */
 export function placesOf(text: string): (span: Span) => Place {
   const counter = new LineCounter()
   counter.addNewLine(0)

@@ -159,7 +159,7 @@ export type SceneName = keyof typeof sceneSpecs
 export const everyFile: readonly SceneName[] = ['boot', 'secstorage', 'virtualbox']
 /** PCs without a BIOS. */
 export const byUefi: readonly SceneName[] = ['uefi', 'secure-boot']
-/** For what does not depend on the hypervisor, one file answers for all. */
+/** What does not depend on the hypervisor is checked on one file for all. */
 export const once: readonly SceneName[] = ['secstorage']
 
 /** Routers, DHCP servers and load balancers. */
@@ -188,7 +188,7 @@ export function sizeOf(scene: SceneName, sizes: MachineSizes): MachineSize {
 
 /**
  * The scenes of a target that belong to a contract, and that the image can play.
- * @param wanted no others; whoever names one for UEFI knows a disk from elsewhere to have a boot loader for it
+ * @param wanted only these; naming one for UEFI asserts that a disk from elsewhere has a boot loader for it
  */
 export function scenesFor(
   target: TargetName,
@@ -208,7 +208,7 @@ export function scenesFor(
   })
 }
 
-/** The kinds of UEFI firmware that start an image, beside the one that its machine always has. */
+/** The kinds of UEFI firmware that boot an image, besides the one that its machine always has. */
 function uefiOf({
   arch,
   partitions = [],

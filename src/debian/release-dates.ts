@@ -36,7 +36,7 @@ export function requireCurrent(request: Dated, date: Date, validUntil: string | 
 
 /**
  * Refuses a Release file that is older than one that this mirror has served before. Signatures do not expire: someone on the
- * way could serve last month's packages for ever.
+ * way could serve last month's packages forever.
  * @throws PipelineError `mirror-rolled-back`
  */
 export function requireNotOlder(request: Dated, date: Date, seen: Date, memory: string): void {

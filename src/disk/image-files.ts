@@ -1,9 +1,9 @@
-/** The file systems of an image as checks read them: by their paths in the running system. */
+/** The file systems of an image as checks read them, by paths of the running system. */
 
 export interface FileEntry {
   readonly name: string
   readonly type: 'file' | 'folder' | 'link' | 'other'
-  /** Permissions with the set-user-id, set-group-id and sticky bits. */
+  /** Permissions, including the set-user-id, set-group-id and sticky bits. */
   readonly mode: number
   readonly sizeBytes: number
   /** Where a link points. */
@@ -34,7 +34,7 @@ export interface ImageFiles {
   readonly stat: (path: string) => Promise<FileEntry | undefined>
   /** A file's bytes, through links; undefined if there is no such file. */
   readonly read: (path: string) => Promise<Buffer | undefined>
-  /** The bytes of those paths that are regular files; follows no links. Far faster than one by one. */
+  /** The bytes of those paths that are regular files; follows no links. Much faster than one by one. */
   readonly readAll: (paths: readonly string[]) => Promise<ReadonlyMap<string, Buffer>>
   readonly close: () => Promise<void>
 }

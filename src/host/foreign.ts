@@ -46,7 +46,7 @@ export function foreignAdvice(arch: Arch): string {
 
 // --- internal ---
 
-/** What the kernel is told about such programs. */
+/** How such programs are registered with the kernel. */
 async function describeHandler(arch: Arch): Promise<string> {
   const file = `/proc/sys/fs/binfmt_misc/qemu-${arch}`
   const text = await readFile(file, 'utf8').catch(() => undefined)

@@ -3,11 +3,11 @@
 import { execa } from 'execa'
 import { noSignature, programMissing, type SignatureVerdict, signingFailed } from './signature.ts'
 
-/** Who is believed. Formats: ssh-keygen(1), ALLOWED SIGNERS and KEY REVOCATION LISTS. */
+/** Whose signatures are trusted. Formats: ssh-keygen(1), ALLOWED SIGNERS and KEY REVOCATION LISTS. */
 export interface SshTrust {
   /** Path of a file with names and their keys. */
   readonly signers: string
-  /** Path of a file with keys that are believed no more. */
+  /** Path of a file with keys that are no longer trusted. */
   readonly revoked: string | undefined
 }
 

@@ -1,4 +1,4 @@
-/** Keeps apart what is not there and what cannot be read: only the former may be made again, or cleaned up after. */
+/** Distinguishes missing files from unreadable ones: only missing ones may be recreated, or cleaned up after. */
 
 import { readdir, stat } from 'node:fs/promises'
 import { exitCodes, PipelineError } from '../errors.ts'

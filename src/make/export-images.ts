@@ -155,7 +155,7 @@ async function readRecord(
   const record = await readRecordFile(path, exportRecord)
   const isOwn = record?.image.path === relative(outFolder, file) && record.image.target === target
   if (record === undefined || !isOwn || record.key !== exportKey(image, layer, target)) return undefined
-  // A file that is gone, or not readable, is made again.
+  // A file that is missing or unreadable is written again.
   const stamp = await stampOf(file).catch(() => undefined)
   return record.stamp === stamp && (await hasChecksums(file, record.image)) ? record : undefined
 }

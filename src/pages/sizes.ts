@@ -57,7 +57,7 @@ export function usageOf({ verifications = [] }: Report): DiskUsage | undefined {
 
 // --- internal ---
 
-/** Deeper ones are too small to be told apart. */
+/** Deeper ones are too small to distinguish. */
 const deepest = 5
 
 /** Packages with a rectangle of their own. */

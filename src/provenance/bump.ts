@@ -1,4 +1,4 @@
-/** The lock that a build from nothing would match today, found without building: `lock update --bump`. */
+/** The lock that a build from scratch would match today, found without building: `lock update --bump`. */
 
 import type { ResolvedImage } from '../config/resolved.ts'
 import { archivesOf } from '../debian/archives.ts'
@@ -133,7 +133,7 @@ function lockPackage(
   throw new Error(`apt would install ${name} ${version}, which its indexes do not list`)
 }
 
-/** Packages that are new or newer, and that the security archive has in that version, or in one that the lock lacks. */
+/** New or upgraded packages that the security archive has in that version, or in a newer one than the lock. */
 function findFixes(
   before: LockedVariant | undefined,
   after: LockedVariant,

@@ -10,7 +10,7 @@ import type { Locked } from './lock.ts'
 
 /**
  * Requires that a set has the signed archives of an image, and what a lock names with the checksums that it names.
- * @throws PipelineError `packages-unfit`, `packages-missing`, or why an archive is not believed
+ * @throws PipelineError `packages-unfit`, `packages-missing`, or why an archive is not trusted
  */
 export async function requireFitSet(
   image: ResolvedImage,

@@ -25,7 +25,7 @@ export interface ReleaseToPublish {
 
 const { checksums, metadata, signatures, attestation } = releaseFiles
 
-/** What readers look for first is sent last, in this order: whoever finds one of these finds all that it speaks of. */
+/** What readers look for first is sent last, in this order, so that a reader who finds one of these finds all that it names. */
 export const lastFiles: readonly string[] = [
   checksums.md5,
   checksums.sha256,

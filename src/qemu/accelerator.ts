@@ -132,7 +132,7 @@ function tcg(arch: Arch, reason: string, proven: boolean): AcceleratorChoice {
 /** Not the CPU, which is an argument of QEMU: it follows from the accelerator. */
 const storedChoice = z.strictObject({ accelerator: z.enum(['kvm', 'tcg']), reason: lineOf(2000) })
 
-/** The answer holds for one boot of the host, one QEMU and one kernel, which is copied anew for every run. */
+/** The answer is valid for one boot of the host, one QEMU and one kernel, which is copied again for every run. */
 async function identity(qemu: string, kernel: string, bootIdPath: string): Promise<string> {
   const { size, mtimeMs } = await stat(qemu)
   const bootId = await readFile(bootIdPath, 'utf8').catch(() => '')

@@ -14,7 +14,7 @@ import { readRegularText } from '../host/regular-file.ts'
 import { noSignature, type SignatureVerdict } from '../host/signature.ts'
 import { type Blame, releaseFiles } from './record.ts'
 
-/** Whose attestation is believed. */
+/** Whose attestation is trusted. */
 export interface AttestationTrust {
   /** Path of what `gh attestation trusted-root` prints: a trusted root of Sigstore a line. */
   readonly trustedRoot: string

@@ -17,7 +17,7 @@ import { releaseNamespace } from './sign.ts'
 export interface Trust {
   /** SSH keys, in OpenSSH's format of allowed signers. */
   readonly signers?: string | undefined
-  /** SSH keys that are believed no more. */
+  /** SSH keys that are no longer trusted. */
   readonly revoked?: string | undefined
   /** OpenPGP keys. */
   readonly keyring?: string | undefined

@@ -76,7 +76,7 @@ async function compareSpdx(
   }
 }
 
-/** Whoever wrote a document decides how long its names are. */
+/** The names in a document from elsewhere may have any length. */
 function shown(text = 'nothing'): string {
   return text.slice(0, 200)
 }

@@ -14,7 +14,7 @@ export interface RebuildTrust {
   readonly folder: string
   /** SSH keys of those who build releases again, in OpenSSH's format of allowed signers. */
   readonly rebuilders: string
-  /** SSH keys that are believed no more. */
+  /** SSH keys that are no longer trusted. */
   readonly revoked?: string | undefined
 }
 

@@ -45,7 +45,7 @@ export function renderSpdx(
 
 const word = z.string().max(2000)
 
-/** What `release verify` reads of a document; a program of others may judge the rest. */
+/** What `release verify` reads of a document; the rest is for other programs. */
 const documentSchema = z.object({
   spdxVersion: z.literal('SPDX-2.3'),
   packages: z

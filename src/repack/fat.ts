@@ -1,4 +1,4 @@
-/** Makes a FAT anew from its files, which only the EFI system partition has. */
+/** Recreates a FAT from its files; only the EFI system partition has one. */
 
 import { mkdir, open, readdir } from 'node:fs/promises'
 import { join } from 'node:path'

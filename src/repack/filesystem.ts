@@ -1,4 +1,4 @@
-/** Makes an ext filesystem anew from its files: the same bytes for the same files, whoever wrote them, and when. */
+/** Recreates an ext filesystem from its files: the same files give the same bytes, however and whenever they were written. */
 
 import { writeFile } from 'node:fs/promises'
 import { join, relative } from 'node:path'

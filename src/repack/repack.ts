@@ -1,4 +1,4 @@
-/** The final disk: the last stage's, made anew from its files, so that the same files are the same bytes. */
+/** The final disk: the last stage's, recreated from its files, so that the same files give the same bytes. */
 
 import { mkdir, open, rm, truncate, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'

@@ -108,7 +108,7 @@ const typeBits: Readonly<Record<Inode['type'], number>> = {
 /** An inode's own flag, which setting all of its flags must keep. */
 const extentsFlag = 0x80000
 
-/** debugfs gives every file the time that it believes in, which is the epoch, and root as its owner. */
+/** debugfs gives every file its own notion of the current time, which is the epoch, and root as the owner. */
 function settingRequests(
   path: string,
   { type, mode, uid, gid, links, modifiedAt, attributes, flags, inode }: Inode,

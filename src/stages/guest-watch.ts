@@ -61,7 +61,7 @@ const lastWordsMs = 300
 export function nextGuest(options: WatchOptions): Step<GuestWatch> {
   return {
     run: async () => {
-      // Until QEMU writes it anew, it has the panic that the guest is booted again for.
+      // Until QEMU rewrites it, it contains the panic because of which the guest is booted again.
       await rm(options.serialLog, { force: true })
       return watchGuest(options)
     },

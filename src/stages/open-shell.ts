@@ -1,4 +1,4 @@
-/** Boots a throw-away copy of a layer, without Packer, and runs a shell or a command in it. */
+/** Boots a throwaway copy of a layer, without Packer, and runs a shell or a command in it. */
 
 import { once } from 'node:events'
 import { connect } from 'node:net'

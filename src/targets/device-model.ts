@@ -24,5 +24,5 @@ export interface DeviceModel {
   readonly hasOldPort?: boolean
 }
 
-/** Hides QEMU's CPU signature, so that a guest goes by the machine's manufacturer. */
+/** Hides QEMU's CPU signature, so that a guest identifies its hypervisor by the machine's manufacturer. */
 export const hiddenCpu = { kvm: ['kvm=off'], tcg: ['tcg-cpuid=off'] } as const

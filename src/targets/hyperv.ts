@@ -14,11 +14,11 @@ export const hyperv = defineTarget({
 
   settings: z
     .strictObject({
-      /** Machines of generation 2 take only `vhdx`, and start it only if the disk has a partition at `/boot/efi`. */
+      /** Generation 2 machines take only `vhdx`, and boot it only if the disk has a partition at `/boot/efi`. */
       container: z.enum(['vhd', 'vhdx']).default('vhd'),
-      /** Of a VHD. `fixed`, which Azure requires, is the disk itself with a footer behind it. */
+      /** Kind of VHD. `fixed`, which Azure requires, is the disk itself followed by a footer. */
       subformat: z.enum(['dynamic', 'fixed']).default('dynamic'),
-      /** Packs the file. */
+      /** Compresses the file. */
       archive: z.enum(['none', 'zip']).default('none'),
     })
     .prefault({}),

@@ -12,7 +12,7 @@ export const raw = defineTarget({
 
   settings: z
     .strictObject({
-      /** Packs the file. */
+      /** Compresses the file. */
       archive: z.enum(['none', 'bz2']).default('none'),
     })
     .prefault({}),

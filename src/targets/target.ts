@@ -96,7 +96,7 @@ export interface Target<
   suffix(settings: z.output<Settings>): string
   /** How a file is recognized, in lower case: by a part of its name, or else by an ending that usually means this target. */
   readonly names: { readonly part: RegExp; readonly ending?: RegExp }
-  /** Raise it when the writer makes different bytes from the same disk: existing files are then made again. */
+  /** Raise it when the writer makes different bytes from the same disk: existing files are then rewritten. */
   readonly revision: number
   /** What the file depends on besides the disk. @default its settings */
   dependsOn?(source: FileSource<z.output<Settings>>): Json

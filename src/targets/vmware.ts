@@ -74,7 +74,7 @@ export const vmwareFields = z.strictObject({
   cpus: z.int().min(1).max(64).default(1),
   /** Network card. CloudStack attaches its own to system VMs and expects none here. */
   nic: z.enum(['none', 'e1000', 'vmxnet3']).default('none'),
-  /** Firmware of the machine; `efi` takes a disk with a partition at `/boot/efi`. */
+  /** Firmware of the machine; `efi` needs a disk with a partition at `/boot/efi`. */
   firmware: z.enum(['bios', 'efi']).default('bios'),
 })
 

@@ -13,7 +13,7 @@ export const xenserver = defineTarget({
 
   settings: z
     .strictObject({
-      /** Packs the file. */
+      /** Compresses the file. */
       archive: z.enum(['none', 'bz2']).default('none'),
     })
     .prefault({}),

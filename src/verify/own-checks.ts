@@ -1,4 +1,4 @@
-/** Checks that a pipeline brings along. They are asked anew each time: what they import is known to nobody. */
+/** A pipeline's own checks. They run every time, because what they import is not known. */
 
 import type { ResolvedCheck } from '../config/resolved.ts'
 import { type Finding, judge } from '../contract/check.ts'

@@ -62,7 +62,7 @@ export async function runScenes(request: ScenesRequest): Promise<ScenesOutcome> 
   }
 }
 
-/** A failure fails all scenes that resume from it, so one that says nothing about the image is not believed. */
+/** A failure fails all scenes that resume from it, so one that says nothing about the image does not count. */
 async function makeSteadyBaseBoot(wants: Omit<SceneRequest, 'baseBoot'>): Promise<BaseBoot> {
   return steadily(() => makeBaseBoot(wants), wants.acceleration)
 }

@@ -14,7 +14,7 @@ import { type ImageVerification, imageVerification } from '../report/verificatio
 
 const verdict = z.strictObject({ questions: z.string(), verification: imageVerification })
 
-/** All that runs while a file is verified, by its path in this project: a change in any of it asks anew. */
+/** All code that runs while a file is verified, by its path in this project: a change in any of it makes verdicts invalid. */
 export const questioningCode = [
   'src/verify',
   'src/contract',

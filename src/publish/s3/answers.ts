@@ -1,4 +1,4 @@
-/** What an object store answers: XML, of which only what is needed is read, and nothing is believed. */
+/** An object store's answers: untrusted XML, of which only the needed parts are read. */
 
 import { DOMParser, type Document } from '@xmldom/xmldom'
 import { z } from 'zod'

@@ -218,7 +218,7 @@ describe('a Packer that has no QEMU builder of its own', () => {
     await expect(setUpHost(search(), optionsFor())).rejects.toMatchObject({
       code: 'setup-plugin-failed',
       exitCode: 3,
-      message: expect.stringMatching(/^packer failed: [\s\S]*rate limit exceeded/),
+      message: expect.stringMatching(/^packer failed to install its plugin: [\s\S]*rate limit exceeded/),
       hint: expect.stringContaining(`${inFolder('bin')}/${install}`),
     })
   })
