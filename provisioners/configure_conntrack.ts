@@ -2,7 +2,8 @@ import { defineStage, z } from '../src/api.ts'
 
 export const configure_conntrack = defineStage({
   name: 'configure_conntrack',
-  summary: 'connection tracking helpers loaded at boot, and a conntrackd without a log file',
+  summary:
+    'connection tracking helpers loaded at boot; a conntrackd without a log file that starts again when killed',
   from: import.meta.url,
   settings: {
     /**
@@ -25,6 +26,10 @@ export const configure_conntrack = defineStage({
   },
   packages: () => ['conntrackd', 'kmod'],
   environment: (settings) => ({ MODULES: settings.modules.join(' ') }),
-  leaves: () => ['/etc/conntrackd/conntrackd.conf', '/etc/modules-load.d/systemvm-conntrack.conf'],
+  leaves: () => [
+    '/etc/conntrackd/conntrackd.conf',
+    '/etc/modules-load.d/systemvm-conntrack.conf',
+    '/etc/systemd/system/conntrackd.service.d/systemvm.conf',
+  ],
   timeoutSeconds: 300,
 })

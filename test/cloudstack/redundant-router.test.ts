@@ -155,6 +155,17 @@ describeRouter('a redundant pair of routers', () => {
       expect(await client.fetch(`http://${gateway}:8080/`, ...words)).toBe('a-new-Password-42')
     })
 
+    it('tracks connections again after CloudStack’s watchdog has killed conntrackd', async () => {
+      const [router] = routers.values()
+      const commands = [
+        'pkill -9 conntrackd',
+        'systemctl restart conntrackd',
+        'systemctl is-active conntrackd',
+      ]
+      const { stdout } = (await router?.run(commands.join(' && '), changeLimitSeconds)) ?? {}
+      expect(stdout?.trim()).toBe('active')
+    })
+
     it('has no unit that failed, and no script that did', async () => {
       const [router] = routers.values()
       expect(await router?.faults()).toEqual([])

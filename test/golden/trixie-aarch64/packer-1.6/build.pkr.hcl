@@ -178,7 +178,7 @@ build {
     inline = ["node checkpoint-client.js run/checkpoint configure_cloud_init"]
   }
 
-  # configure_conntrack: connection tracking helpers loaded at boot, and a conntrackd without a log file
+  # configure_conntrack: connection tracking helpers loaded at boot; a conntrackd without a log file that starts again when killed
   provisioner "shell" {
     script          = "provisioners/configure_conntrack.sh"
     execute_command = "sh /run/systemvm-build/stage.sh configure_conntrack {{ .Path }}"
