@@ -1,6 +1,5 @@
 /** Two ways to run the program, as unlike each other as one host allows. */
 
-import { existsSync } from 'node:fs'
 import { mkdir } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { execa } from 'execa'
@@ -27,34 +26,16 @@ export function plainWay(folder: string): Way {
   }
 }
 
-/** Debian's library with which a program sees another day; undefined if this host lacks the package `faketime`. */
-const fakeTime = ['x86_64', 'aarch64']
-  .map((arch) => `/usr/lib/${arch}-linux-gnu/faketime/libfaketimeMT.so.1`)
-  .find((file) => existsSync(file))
-
-/** A title's words for the day of the strange way. */
-export const strangeDay =
-  fakeTime === undefined ? '(no other day: this host lacks faketime) ' : 'on another day, '
-
-/**
- * Another path, user's mask, home, time zone and language, three days later, with one processor and less memory. In a chroot the day
- * is today's: the library is not there. Guests have the day of QEMU's clock.
- */
+/** Another path, user's mask, home, time zone and language, with one processor and less memory. */
 export function strangeWay(folder: string): Way {
   return {
     outFolder: join(folder, 'another folder', 'with a longer name'),
     umask: '077',
-    env: {
-      ...{ TZ: 'Pacific/Kiritimati', LANG: 'tr_TR.UTF-8', LC_ALL: 'tr_TR.UTF-8', HOME: folder },
-      ...(fakeTime === undefined ? {} : { LD_PRELOAD: fakeTime, ...threeDaysLater }),
-    },
+    env: { TZ: 'Pacific/Kiritimati', LANG: 'tr_TR.UTF-8', LC_ALL: 'tr_TR.UTF-8', HOME: folder },
     prefix: ['taskset', '--cpu-list', '0'],
     options: ['--set', 'machine.cpus=1', '--set', 'machine.memoryMiB=900'],
   }
 }
-
-/** Clocks that only measure go right, and so do the times of files. */
-const threeDaysLater = { FAKETIME: '+3d', FAKETIME_DONT_FAKE_MONOTONIC: '1', NO_FAKE_STAT: '1' }
 
 /** The same where no server is reached: root has no network at all, anyone else a proxy that refuses. */
 export function withoutNetwork(way: Way): Way {
