@@ -22,6 +22,8 @@ if grep -Eq '^[[:space:]]*LogFile[[:space:]]+on' /etc/conntrackd/conntrackd.conf
   echo 'configure_conntrack: conntrackd still has a log file' >&2
   exit 1
 fi
+# A unit that was loaded before is shown as it was then.
+systemctl daemon-reload
 if ! systemctl cat conntrackd.service | grep -q '^ExecStartPre=-rm '; then
   echo 'configure_conntrack: conntrackd would not start after it was killed' >&2
   exit 1

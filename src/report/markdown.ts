@@ -14,7 +14,7 @@ export function table(head: readonly string[], rows: readonly (readonly string[]
 export function plain(text: string): string {
   const words = asLine(text).split(' ')
   return words
-    .map((word) => (meansMore.test(word) ? code(word) : escapeSigns(word)))
+    .map((word) => (meansMore.test(word.replace(instant, '')) ? code(word) : escapeSigns(word)))
     .join(' ')
     .replace(blockMark, '\\$&')
 }
@@ -46,6 +46,9 @@ function asLine(text: string): string {
 
 /** What GitHub makes links, mentions, formulas or pictures of, also where its signs are escaped: only code is left alone. */
 const meansMore = /[@#$]|:\S|www\.|^gh-\d/i
+
+/** A time has colons, and is only a time. */
+const instant = /\d{4}-\d\d-\d\dT[\d:.]+Z/
 
 /** What would begin a list, or make a heading of the line above. */
 const blockMark = /^[-+=]|(?<=^\d+)[.)](?= |$)/

@@ -21,16 +21,16 @@ const record = (...files: string[]) => JSON.stringify(recordOf(files))
 const sumOf = (text: string) => createHash('sha256').update(text).digest('hex')
 
 function recordOf(files: readonly string[]): ReleaseRecord {
-  const checksums = { md5: '', sha256: '', sha512: '' }
+  const checksums = { md5: '0', sha256: '0', sha512: '0' }
   const disk = {
     target: 'kvm',
     format: 'qcow2',
     sizeBytes: 3,
     virtualSizeBytes: 1,
-    madeFrom: '',
+    madeFrom: '0',
     ...checksums,
   }
-  const run = { id: '', startedAt: '', finishedAt: '', durationSeconds: 1, accelerator: null }
+  const run = { id: 'run', startedAt: 'then', finishedAt: 'now', durationSeconds: 1, accelerator: null }
   const variant = {
     variant: 'a',
     suite: 'trixie',
