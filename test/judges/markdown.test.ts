@@ -8,6 +8,7 @@ import { describeJudge, hasProgram } from './judges.ts'
 const texts = [
   'see https://example.org/x now',
   'www.example.org and x.www.example.org',
+  '2026-11-28T06:30:01Z: http:2026-11-28T06:30:01Z//a',
   'a@example.org xmpp:a@example.org ftp://example.org',
   '~~a~~ 1~rc1 2~rc1',
   '_a_ __b__ (_c_) *d* **e**',

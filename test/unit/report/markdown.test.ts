@@ -16,6 +16,8 @@ it.each([
   ['a line below a text, which would make that a heading', '===', '\\==='],
   ['what turns letters around', 'a\u202eb', 'a\\\\u202eb'],
   ['what clears a terminal', 'a\u001b[2Jb', 'a\\\\u001b\\[2Jb'],
+  ['a time', 'its list of 2026-11-28T06:30:01Z: a.json', 'its list of 2026-11-28T06:30:01Z: a.json'],
+  ['a time with an address in it', 'http:2026-11-28T06:30:01Z//a', '`http:2026-11-28T06:30:01Z//a`'],
   ['words of ours', 'kernel: linux-image-6.1-amd64 6.1.1-1', 'kernel: linux-image-6.1-amd64 6.1.1-1'],
 ])('a text in Markdown means nothing but itself: %s', (_what, text, written) => {
   expect(plain(text)).toBe(written)
