@@ -20,7 +20,7 @@ import type { Choose } from './verb.ts'
 export function shellCommand(command: Command, terminal: Terminal, choose: Choose): void {
   command
     .argument('<stage>', 'name of a stage, or base')
-    .argument('[command...]', 'run this instead of a shell; put -- before it')
+    .argument('[command...]', 'run this instead of a shell, after --; one word is a line of shell')
   addPipelineOptions(command).action((stage: string, words: readonly string[], options: PipelineOptions) =>
     choose(() => shell(stage, words, options, terminal)),
   )

@@ -5,6 +5,7 @@ import { once } from 'node:events'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { execa } from 'execa'
+import { commandLine } from '../host/shell-words.ts'
 import { cleanText } from './console.ts'
 
 export interface SshKey {
@@ -62,7 +63,8 @@ export async function runSsh(command: string, options: SshOptions): Promise<SshR
 export async function openSshShell(target: SshTarget, command: readonly string[]): Promise<number> {
   const terminal = command.length === 0 ? ['-t'] : []
   const words = sshArguments(target, { LogLevel: 'ERROR' })
-  const ssh = spawn('ssh', [...terminal, ...words, '--', ...command], { stdio: 'inherit' })
+  const line = command.length === 0 ? [] : [commandLine(command)]
+  const ssh = spawn('ssh', [...terminal, ...words, '--', ...line], { stdio: 'inherit' })
   const [exitCode] = (await once(ssh, 'exit')) as [number | null]
   return exitCode ?? 1
 }

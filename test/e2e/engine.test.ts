@@ -268,8 +268,9 @@ describe('a saved state', () => {
     expect(result.exitCode, result.stderr).toBe(0)
     const report = await readReport(outFolder)
     expect(report.timings.map(({ name }) => name)).toContain('wake')
+    const command = ['sh', '-c', 'stat -c %Z "$1"', 'sh', '/etc/clock']
     const clock = await systemvmImage(
-      ['shell', '--pipeline', tinyPipeline, '--out', outFolder, 'misbehave', '--', 'stat -c %Z /etc/clock'],
+      ['shell', '--pipeline', tinyPipeline, '--out', outFolder, 'misbehave', '--', ...command],
       300,
     )
     // Its own clock may be a second off.
