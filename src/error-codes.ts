@@ -33,6 +33,7 @@ export const errorCodes = [
   'gpgv-failed',
   'guest-emergency',
   'guest-ended',
+  'guest-floods',
   'guest-initramfs-shell',
   'guest-no-access',
   'guest-no-network',

@@ -21,12 +21,30 @@ export async function requireRoom(bytes: number, what: string): Promise<void> {
   )
 }
 
+/**
+ * What may be written of something whose size nobody knows, so that the host's other programs keep some room.
+ * @param what as above
+ */
+export async function limitToRoom(what: string): Promise<RoomLimit> {
+  const folder = await findWorkFolder()
+  const bytes = Math.floor((await freeBytes(folder)) * fillableShare)
+  const why = `it takes more than ${mebibytes(bytes, Math.floor)}, which is as much as it may fill`
+  return { bytes, exceeded: () => noSpace(folder, what, why) }
+}
+
+export interface RoomLimit {
+  readonly bytes: number
+  readonly exceeded: () => PipelineError
+}
+
 /** The error for a write that failed. @param what as above */
 export async function noRoomFor(what: string, cause: unknown): Promise<PipelineError> {
   return noSpace(await findWorkFolder(), what, 'the disk is full', cause)
 }
 
 // --- internal ---
+
+const fillableShare = 0.9
 
 const mebibytes = (bytes: number, round: (value: number) => number) => `${round(bytes / 1024 ** 2)} MiB`
 

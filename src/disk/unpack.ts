@@ -12,7 +12,7 @@ import { isNoSpace } from '../host/failures.ts'
 import { openToRead } from '../host/regular-file.ts'
 import { findProgram } from '../host/tools.ts'
 import { reasonIn } from '../text.ts'
-import { noRoomFor, requireRoom } from './no-room.ts'
+import { limitToRoom, noRoomFor, requireRoom } from './no-room.ts'
 import { type SizeReader, sizeInGzip, sizeInXz, sizeInZip, sizeInZstd } from './unpacked-size.ts'
 import { requireFile, unreadableDisk } from './unreadable.ts'
 
@@ -122,6 +122,7 @@ async function runUnpacker(
   signal: AbortSignal,
   most: number,
 ): Promise<void> {
+  const room = await limitToRoom(`the unpacked ${file}`)
   const child = execa(program, words, {
     cancelSignal: signal,
     buffer: { stdout: false },
@@ -131,7 +132,10 @@ async function runUnpacker(
   })
   // Its failure shows below.
   child.catch(() => undefined)
-  const bounded = (chunks: AsyncIterable<Uint8Array>) => boundBytes(chunks, most, () => tooLarge(file, most))
+  const bounded = (chunks: AsyncIterable<Uint8Array>) =>
+    boundBytes(chunks, Math.min(most, room.bytes), () =>
+      room.bytes < most ? room.exceeded() : tooLarge(file, most),
+    )
   try {
     await pipeline(child.stdout, bounded, createWriteStream(unpacked), { signal })
     await child

@@ -128,6 +128,7 @@ export async function startGuest(options: GuestOptions): Promise<Guest> {
     clock,
     consoleText: () => readConsole(path('serial.log')),
     isRunning: qemu.isRunning,
+    endedFor: qemu.endedFor,
     signal,
   }
   return {

@@ -99,6 +99,8 @@ export async function runGuest(request: RunRequest): Promise<number> {
     }
     const { exitCode } = await qemu.ended
     signal.throwIfAborted()
+    const reason = qemu.endedFor()
+    if (reason !== undefined) throw reason
     return exitCode ?? 1
   } finally {
     over.abort()

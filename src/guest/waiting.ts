@@ -13,6 +13,8 @@ export interface WatchedGuest {
   /** Output of the serial console so far. */
   readonly consoleText: () => Promise<string>
   readonly isRunning: () => boolean
+  /** Why it was ended before its time. */
+  readonly endedFor: () => PipelineError | undefined
   readonly signal: AbortSignal
 }
 
@@ -70,9 +72,11 @@ export async function hasEnded(
 // --- internal ---
 
 /** Fails as soon as waiting is pointless. */
-async function requireAlive({ consoleText, isRunning, signal }: WatchedGuest): Promise<void> {
+async function requireAlive({ consoleText, isRunning, endedFor, signal }: WatchedGuest): Promise<void> {
   signal.throwIfAborted()
   const text = await consoleText()
+  const reason = endedFor()
+  if (reason !== undefined) throw guestFailed(reason.code, reason.message, text)
   const end = findSign(text, 'end')
   if (end?.code !== undefined) throw guestFailed(end.code, `${end.what}: ${end.line}`, text)
   if (!isRunning()) throw guestFailed('guest-ended', 'the guest powered off or QEMU ended', text)

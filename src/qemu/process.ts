@@ -4,6 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { PipelineError, shownLines } from '../errors.ts'
 import { type ProcessGroup, type ProcessResult, startGroup, startOnTerminal } from '../host/process.ts'
 import { qemuArguments } from './arguments.ts'
+import { watchConsoleLogs } from './console-limit.ts'
 import type { Machine } from './machine.ts'
 import { connectQmp, type Qmp } from './qmp.ts'
 
@@ -20,7 +21,9 @@ export interface Qemu {
   /** Resolves when QEMU has ended. */
   readonly ended: Promise<ProcessResult>
   readonly isRunning: () => boolean
-  /** @throws PipelineError `qemu-ended` as soon as QEMU ends */
+  /** Why it was ended before its time. */
+  readonly endedFor: () => PipelineError | undefined
+  /** @throws PipelineError `guest-floods` or `qemu-ended` as soon as QEMU ends */
   readonly untilEnd: () => Promise<never>
   /**
    * Connects to the machine's QMP socket, which takes one connection at a time.
@@ -52,14 +55,21 @@ export function startQemu(machine: Machine, options: QemuOptions = {}): Qemu {
           },
         })
   let isRunning = true
+  let endedFor: PipelineError | undefined
+  const unwatch = watchConsoleLogs(consoleLogs(machine), (error) => {
+    endedFor = error
+    void group.stop(0)
+  })
   const ended = group.ended.finally(() => {
     isRunning = false
+    unwatch()
   })
   ended.catch(() => undefined)
   let qmp: Qmp | undefined
 
   const untilEnd = async (): Promise<never> => {
-    throw qemuEnded(await ended, said)
+    const result = await ended
+    throw endedFor ?? qemuEnded(result, said)
   }
 
   const connect = async (signal: AbortSignal): Promise<Qmp> => {
@@ -82,7 +92,12 @@ export function startQemu(machine: Machine, options: QemuOptions = {}): Qemu {
     await group.stop(machine.serial === 'terminal' ? terminalGraceMs : 0)
   }
 
-  return { ended, isRunning: () => isRunning, untilEnd, connect, stop }
+  return { ended, isRunning: () => isRunning, endedFor: () => endedFor, untilEnd, connect, stop }
+}
+
+function consoleLogs({ serial, virtioConsole }: Machine): readonly string[] {
+  const logs = [typeof serial === 'object' ? serial.file : undefined, virtioConsole]
+  return logs.filter((log) => log !== undefined)
 }
 
 type Command = readonly [program: string, ...words: string[]]

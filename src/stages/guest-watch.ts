@@ -6,6 +6,7 @@ import type { PipelineError } from '../errors.ts'
 import { diskFailed } from '../host/failures.ts'
 import type { Step } from '../host/steps.ts'
 import { followLines } from '../qemu/console.ts'
+import { watchConsoleLogs } from '../qemu/console-limit.ts'
 import { hasSign, readSign } from '../qemu/console-signs.ts'
 import { describeWaiting, type GuestClock, startGuestClock } from '../qemu/guest-clock.ts'
 import { connectQmp, type Qmp } from '../qemu/qmp.ts'
@@ -103,6 +104,8 @@ export function watchGuest(options: WatchOptions): GuestWatch {
     else if (seconds > bootTimeoutSeconds) fail(bootTimedOut(bootTimeoutSeconds, isReady, tail, waiting))
   }, 1000)
 
+  const unwatch = watchConsoleLogs([serialLog], fail)
+
   const connecting = connectQmp(qmpSocket, watching.signal).then(
     (connection) => {
       qmp = connection
@@ -140,6 +143,7 @@ export function watchGuest(options: WatchOptions): GuestWatch {
     },
     close: async () => {
       clearInterval(limits)
+      unwatch()
       watching.abort()
       qmp?.close()
       await Promise.all([console, connecting])

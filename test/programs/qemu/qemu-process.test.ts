@@ -53,6 +53,17 @@ describe('a QEMU that ends before its guest is up', () => {
     expect(qemu.isRunning()).toBe(false)
   })
 
+  it('is explained by a console that it has flooded', async () => {
+    const log = path('serial.log')
+    const qemu = start({ serial: { file: log } }, fake(`truncate -s 65M ${log}; exec sleep 60`))
+    await expect(qemu.untilEnd()).rejects.toMatchObject({
+      code: 'guest-floods',
+      message: 'the guest was ended: it has printed more than 64 MiB to a console (serial.log)',
+    })
+    expect(qemu.isRunning()).toBe(false)
+    expect(qemu.endedFor()?.code).toBe('guest-floods')
+  })
+
   it('ends any other wait for the guest', async () => {
     const qemu = start({}, fake('kill -KILL $$'))
     await expect(qemu.untilEnd()).rejects.toThrow('QEMU ended with SIGKILL')

@@ -1,0 +1,50 @@
+/** How much a guest may print before it counts as one that fills the host's disk. */
+
+import { stat } from 'node:fs/promises'
+import { basename } from 'node:path'
+import { PipelineError } from '../errors.ts'
+
+/** A boot prints 100 kB; one with all of the kernel's debug output, a few MB. */
+const mostMiB = 64
+const pollMs = 500
+
+/**
+ * Watches the logs of a guest's consoles, which need not exist yet.
+ * @param onFlood called at most once
+ * @returns ends it
+ */
+export function watchConsoleLogs(
+  logs: readonly string[],
+  onFlood: (error: PipelineError) => void,
+): () => void {
+  let isOver = false
+  const stop = () => {
+    isOver = true
+    clearInterval(timer)
+  }
+  const timer = setInterval(async () => {
+    const sizes = await Promise.all(logs.map(sizeOf))
+    const flooded = logs[sizes.findIndex((size) => size > mostMiB * 1024 ** 2)]
+    if (flooded === undefined || isOver) return
+    stop()
+    onFlood(guestFloods(flooded))
+  }, pollMs)
+  return stop
+}
+
+// --- internal ---
+
+async function sizeOf(file: string): Promise<number> {
+  return await stat(file).then(
+    ({ size }) => size,
+    () => 0,
+  )
+}
+
+function guestFloods(log: string): PipelineError {
+  return new PipelineError({
+    code: 'guest-floods',
+    message: `the guest was ended: it has printed more than ${mostMiB} MiB to a console (${basename(log)})`,
+    hint: 'silence what prints in it, or look at the image with an eye to who made it.',
+  })
+}
