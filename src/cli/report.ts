@@ -8,7 +8,9 @@ import { writeDurably } from '../host/files.ts'
 import { readJson } from '../host/json-file.ts'
 import { outFolderAt } from '../host/out-folder.ts'
 import { runFile } from '../host/process.ts'
+import { NotReadable, readRegularText } from '../host/regular-file.ts'
 import { findProgram } from '../host/tools.ts'
+import { unlessMissing } from '../host/unless-missing.ts'
 import { outFolderOf, readPictures } from '../pages/pictures.ts'
 import { renderRunPage } from '../pages/run-page.ts'
 import { pageName, writeRunPages } from '../pages/write-page.ts'
@@ -90,12 +92,10 @@ async function writePage(source: Source, since: Source | undefined, { to }: Repo
   if (since !== undefined && since.kind !== source.kind) throw notAlike(source, since)
   const page = to === undefined ? join(dirname(source.file), pageName) : resolvePath(to)
   if (source.kind === 'release') {
+    const rendered = renderReleasePage(source.record, since?.kind === 'release' ? since.record : undefined)
     // A release has the checksum of its page, as of every file.
-    if (to === undefined) return requirePage(page)
-    await writeDurably(
-      page,
-      renderReleasePage(source.record, since?.kind === 'release' ? since.record : undefined),
-    )
+    if (to === undefined) await requirePage(page, rendered)
+    else await writeDurably(page, rendered)
     return page
   }
   const outFolder = outFolderOf(source.file)
@@ -110,14 +110,29 @@ async function writePage(source: Source, since: Source | undefined, { to }: Repo
   return page
 }
 
-async function requirePage(page: string): Promise<string> {
-  if (await exists(page)) return page
-  throw new PipelineError({
-    code: 'no-report',
-    message: `the release in ${dirname(page)} has no report.html, and nothing is added to a release`,
-    hint: 'name another file to write with --to.',
-    exitCode: exitCodes.badInput,
-  })
+/**
+ * A browser runs what is in a page, so it must be the one that this program makes.
+ * @throws PipelineError `no-report`
+ */
+async function requirePage(page: string, expected: string): Promise<void> {
+  const refuse = (message: string, hint: string) =>
+    new PipelineError({ code: 'no-report', message, hint, exitCode: exitCodes.badInput })
+  const text = await unlessMissing(page, () =>
+    readRegularText(page, mostReportBytes).catch((error: unknown) => {
+      if (error instanceof NotReadable) return ''
+      throw error
+    }),
+  )
+  if (text === expected) return
+  if (text === undefined)
+    throw refuse(
+      `the release in ${dirname(page)} has no report.html, and nothing is added to a release`,
+      'name another file to write with --to.',
+    )
+  throw refuse(
+    `${page} is not the page that this version makes of ${releaseFiles.record}`,
+    'name the release that it lists changes since with --since. Otherwise another version made it, or someone changed it: make a page of your own with --to.',
+  )
 }
 
 /** @throws PipelineError `tools` */

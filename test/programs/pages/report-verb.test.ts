@@ -1,6 +1,16 @@
 /** `report`: what it writes, what it leaves alone, and what it opens. */
 
-import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { execFileSync } from 'node:child_process'
+import {
+  appendFileSync,
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { main } from '../../../src/cli/main.ts'
 import type { ImageVerification } from '../../../src/report/verification.ts'
@@ -72,9 +82,28 @@ describe('report', () => {
     expect(existsSync(path('release', 'report.html'))).toBe(false)
     expect(await main(['report', path('release'), '--to', path('elsewhere.html')])).toBe(0)
     expect(readFileSync(path('elsewhere.html'), 'utf8')).toContain('bookworm-x86_64')
-    writeFileSync(path('release', 'report.html'), 'sealed')
+  })
+
+  it('gives out the page of a release only if it is what the record says', async () => {
+    const page = path('release', 'report.html')
+    mkdirSync(path('release'))
+    writeFileSync(path('release', 'release.json'), JSON.stringify(makeSampleRelease(3)))
+    writeFileSync(path('before.json'), JSON.stringify({ ...makeSampleRelease(3), release: '4.21.0' }))
+    const since = ['--since', path('before.json')]
+    expect(await main(['report', path('release'), '--to', path('plain.html')])).toBe(0)
+    expect(await main(['report', path('release'), '--to', path('changes.html'), ...since])).toBe(0)
+    renameSync(path('plain.html'), page)
     expect(await main(['report', path('release')])).toBe(0)
-    expect(readFileSync(path('release', 'report.html'), 'utf8')).toBe('sealed')
+    expect(await main(['report', path('release'), ...since])).toBe(2)
+    renameSync(path('changes.html'), page)
+    expect(await main(['report', path('release')])).toBe(2)
+    expect(await main(['report', path('release'), ...since])).toBe(0)
+    appendFileSync(page, '<script>alert(1)</script>')
+    expect(await main(['report', path('release'), ...since])).toBe(2)
+    expect(text.stderr).toContain(`${page} is not the page that this version makes of release.json`)
+    rmSync(page)
+    execFileSync('mkfifo', [page])
+    expect(await main(['report', path('release'), ...since])).toBe(2)
   })
 
   it('does not compare a run with a release', async () => {
