@@ -35,6 +35,10 @@ export async function countRebuilds(record: ReleaseRecord, trust: RebuildTrust):
     return []
   })
   const files = names.filter((name) => name.endsWith(rebuildEnding)).sort()
+  if (files.length > mostStatements) {
+    const fault = `it has ${files.length} statements, and no more than ${mostStatements} are looked at`
+    return { rebuiltBy: [], faults: [{ file: trust.folder, fault }] }
+  }
   for (const file of files) {
     const { signers, fault } = await judge(record, join(trust.folder, file), trust)
     if (fault !== undefined) faults.push({ file, fault })
@@ -44,6 +48,9 @@ export async function countRebuilds(record: ReleaseRecord, trust: RebuildTrust):
 }
 
 // --- internal ---
+
+/** Each takes a program to judge. */
+const mostStatements = 1000
 
 /** A statement about two variants has 5 kB. */
 const mostBytes = 1024 ** 2

@@ -97,6 +97,13 @@ describeWith(['ssh-keygen'], 'those who built a release again', () => {
     expect((await count()).faults).toEqual([{ file: path('rebuilds'), fault: 'it is not there (ENOENT)' }])
   })
 
+  it('do not count where there are more statements than anyone would wait for', async () => {
+    await publish('good', statement(), 'alice')
+    for (let index = 0; index < 1000; index += 1) await publish(`x${index}`, '')
+    const fault = 'it has 1001 statements, and no more than 1000 are looked at'
+    expect(await count()).toEqual({ rebuiltBy: [], faults: [{ file: path('rebuilds'), fault }] })
+  })
+
   it('do not count where a statement was changed after it was signed, or is of another release', async () => {
     await publish('x', statement(), 'alice')
     writeFileSync(
