@@ -1,6 +1,7 @@
 /** The `package.json` of a new appliance. */
 
 import { basename, dirname, join, relative, resolve as resolvePath } from 'node:path'
+import { z } from 'zod'
 import { isPackage, sourceFolder } from '../compile/program.js'
 import { exitCodes, PipelineError } from '../errors.ts'
 import { readRegularText } from '../host/regular-file.ts'
@@ -9,14 +10,11 @@ import { programVersion } from '../version.ts'
 
 const ownName = 'systemvm-image'
 
-type Texts = Readonly<Record<string, string>>
+const texts = z.record(z.string(), z.string()).optional()
 
-interface PackageJson {
-  readonly scripts?: Texts
-  readonly dependencies?: Texts
-  readonly devDependencies?: Texts
-  readonly [field: string]: unknown
-}
+const packageSchema = z.looseObject({ scripts: texts, dependencies: texts, devDependencies: texts })
+
+type Package = z.output<typeof packageSchema>
 
 export interface MergeRequest {
   /** The example's `package.json`. */
@@ -36,16 +34,9 @@ export interface MergeRequest {
  * @throws PipelineError `folder-in-use`, if its own is none
  */
 export function mergePackage({ template, existing, file, name, dependency }: MergeRequest): string {
-  const base = JSON.parse(template) as PackageJson
-  const own = parseJson(existing) as PackageJson | undefined
-  if (typeof own !== 'object' || own === null || Array.isArray(own)) {
-    throw new PipelineError({
-      code: 'folder-in-use',
-      message: `${file} is no package.json`,
-      hint: 'correct it, or name another folder; nothing was written.',
-      exitCode: exitCodes.badInput,
-    })
-  }
+  const base = packageSchema.parse(JSON.parse(template))
+  const own = packageSchema.safeParse(parseJson(existing)).data
+  if (own === undefined) throw noPackage(file)
   // What `npm init` writes is no test.
   const { test, ...scripts } = own.scripts ?? {}
   const keptTest = test === undefined || test.includes('no test specified') ? {} : { test }
@@ -60,6 +51,15 @@ export function mergePackage({ template, existing, file, name, dependency }: Mer
     devDependencies: { ...tools, ...(isThere ? {} : { [ownName]: dependency }), ...own.devDependencies },
   }
   return `${JSON.stringify(merged, null, 2)}\n`
+}
+
+export function noPackage(file: string): PipelineError {
+  return new PipelineError({
+    code: 'folder-in-use',
+    message: `${file} is no package.json`,
+    hint: 'correct it, or name another folder; nothing was written.',
+    exitCode: exitCodes.badInput,
+  })
 }
 
 /** Where npm got this program: as the project wrote it that it is installed in, or the tarball of the clone. */
@@ -83,9 +83,9 @@ function fileSpec(folder: string, path: string): string {
 }
 
 /** A project's own file; empty for a global installation, which belongs to no project. */
-async function readPackage(project: string): Promise<PackageJson> {
+async function readPackage(project: string): Promise<Package> {
   const text = await readRegularText(join(project, 'package.json')).catch(() => '{}')
-  return (parseJson(text) ?? {}) as PackageJson
+  return packageSchema.safeParse(parseJson(text)).data ?? {}
 }
 
 /** A name that npm takes. */

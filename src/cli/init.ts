@@ -7,8 +7,8 @@ import { fileURLToPath } from 'node:url'
 import type { Command } from 'commander'
 import { isPackage, sourceFolder } from '../compile/program.js'
 import { exitCodes, PipelineError } from '../errors.ts'
-import { readRegularText } from '../host/regular-file.ts'
-import { mergePackage, ownDependency } from './init-package.ts'
+import { NotReadable, readRegularText } from '../host/regular-file.ts'
+import { mergePackage, noPackage, ownDependency } from './init-package.ts'
 import type { Terminal } from './terminal.ts'
 import type { Choose } from './verb.ts'
 
@@ -35,7 +35,7 @@ async function init(folder: string, terminal: Terminal): Promise<number> {
     })
   }
   const packageFile = join(folder, 'package.json')
-  const existing = existsSync(packageFile) ? await readRegularText(packageFile) : '{}'
+  const existing = existsSync(packageFile) ? await readPackage(packageFile) : '{}'
   const merged = mergePackage({
     template: await readFile(join(example, 'package.json'), 'utf8'),
     existing,
@@ -52,6 +52,12 @@ async function init(folder: string, terminal: Terminal): Promise<number> {
   terminal.out(`${[...files.map(placeOf), 'package.json'].sort().join('\n')}\n`)
   terminal.error(renderNextSteps(folder))
   return exitCodes.ok
+}
+
+async function readPackage(file: string): Promise<string> {
+  return await readRegularText(file).catch((cause: unknown) => {
+    throw cause instanceof NotReadable ? noPackage(file) : cause
+  })
 }
 
 /** Those of some paths in a folder that are there, and all links on the way: nothing is written where those lead. */

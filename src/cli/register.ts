@@ -143,6 +143,7 @@ function requireAddress(text: string): string {
     url !== undefined &&
     /^https?:$/.test(url.protocol) &&
     url.username === '' &&
+    url.password === '' &&
     url.search === '' &&
     url.hash === ''
   )

@@ -97,7 +97,7 @@ async function verifyLastBuild(
 ): Promise<readonly ImageVerification[]> {
   const { outFolder, options } = context
   const document = await verifyAndRecord(image, image.variant, context, {
-    candidates: await builtCandidates(image, outFolder),
+    candidates: await builtCandidates(image, outFolder, context.signal),
     expected: expectationsOf(image),
     declared: image.waivers,
     ownChecks: image.checks,

@@ -59,7 +59,8 @@ export async function readCloudSettings(
 
 function settingsOf(text: string, apiKey: string, secretKey: string): CloudSettings {
   const url = URL.canParse(text) ? new URL(text) : undefined
-  if (url !== undefined && /^https?:$/.test(url.protocol) && url.username === '' && url.search === '')
+  const hasLogin = url?.username !== '' || url.password !== ''
+  if (url !== undefined && /^https?:$/.test(url.protocol) && !hasLogin && url.search === '')
     return { url, apiKey, secretKey }
   throw new PipelineError({
     code: 'usage',

@@ -10,6 +10,7 @@ import {
   accessSync,
   constants,
   existsSync,
+  lstatSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
@@ -60,7 +61,7 @@ export async function compileProgram(roots = ['pipeline.ts', 'provisioners', 'sr
   const sources = roots.flatMap(listSources)
   const parent = join(clone, '.compiled')
   const folder = join(parent, digestOf(sources))
-  compiledFolder = isFolder(folder) ? folder : await compileInto(parent, folder, sources)
+  compiledFolder = isOurs(parent) && isOurs(folder) ? folder : await compileInto(parent, folder, sources)
   return compiledFolder
 }
 
@@ -71,7 +72,8 @@ export async function compileProgram(roots = ['pipeline.ts', 'provisioners', 'sr
  */
 async function compileInto(parent, folder, sources) {
   const { compileSources } = await import('./sources.js')
-  const parentOrPrivate = makeFolder(parent)
+  const isTaken = existsSync(folder) && !isOurs(folder)
+  const parentOrPrivate = isTaken ? makePrivateFolder() : makeFolder(parent)
   const unfinished = mkdtempSync(join(parentOrPrivate, 'unfinished-'))
   try {
     await compileSources(clone, sources, unfinished)
@@ -81,7 +83,7 @@ async function compileInto(parent, folder, sources) {
   } catch (error) {
     rmSync(unfinished, { recursive: true, force: true })
     // Another process may have compiled the same sources meanwhile.
-    if (!isFolder(folder)) throw error
+    if (!isOurs(folder)) throw error
   }
   return folder
 }
@@ -100,7 +102,7 @@ function makeFolder(wanted) {
   try {
     mkdirSync(wanted, { recursive: true })
     accessSync(wanted, constants.W_OK)
-    return wanted
+    return isOurs(wanted) ? wanted : makePrivateFolder()
   } catch (error) {
     const { code = '' } = /** @type {NodeJS.ErrnoException} */ (error)
     if (!['EACCES', 'EPERM', 'EROFS'].includes(code)) throw error
@@ -145,7 +147,12 @@ function digestOf(sources) {
   return hash.digest('hex').slice(0, 32)
 }
 
-/** @param {string} path */
-function isFolder(path) {
-  return statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false
+/**
+ * Whether modules in a folder are as good as the sources: it belongs to us, or to whoever has written those.
+ * @param {string} path
+ */
+function isOurs(path) {
+  const found = lstatSync(path, { throwIfNoEntry: false })
+  const owners = [process.getuid?.(), 0, statSync(clone).uid]
+  return found?.isDirectory() === true && owners.includes(found.uid) && (found.mode & 0o002) === 0
 }

@@ -106,6 +106,7 @@ export async function openPackageSet(folder: string, signal: AbortSignal): Promi
     ...one.indexes.map(indexFileOf),
   ])
   const debs = new Map(content.packages.map((one) => [debOf(one), one]))
+  if (debs.size < content.packages.length) throw unreadable(folder, `${setFile} lists a package twice`)
   const foreign = names.find((name) => name !== setFile && !lists.includes(name) && !debs.has(name))
   if (foreign !== undefined) throw unreadable(folder, `${JSON.stringify(foreign)} is not in its list`)
   const lost = lists.find((name) => !names.includes(name))

@@ -16,6 +16,7 @@ export async function readRegular(path: string, mostBytes = mostByDefault): Prom
   const { file, found } = await openAndLook(path)
   try {
     if (!found.isFile()) throw new NotReadable('it is not a file')
+    if (found.size === 0 && (await hasMore(file))) throw new NotReadable('its size is not known')
     if (found.size > mostBytes) throw new NotReadable(`it has more than ${mostBytes} bytes`)
     return await readBytes(file, found.size)
   } finally {
@@ -44,6 +45,14 @@ async function openAndLook(path: string): Promise<{ readonly file: FileHandle; r
   if (found.isFile() || found.isBlockDevice()) return { file, found }
   await file.close()
   throw new NotReadable(`${path} is not a file`)
+}
+
+/** Whether there is something to read in a file without a size, as the kernel's in /proc have none. */
+async function hasMore(file: FileHandle): Promise<boolean> {
+  return await file.read(Buffer.alloc(1), 0, 1, 0).then(
+    ({ bytesRead }) => bytesRead > 0,
+    () => true,
+  )
 }
 
 /** A handle's own `readFile` asks for the size again, and so takes half as long again for thousands of records. */

@@ -7,7 +7,7 @@ import { dirname, join } from 'node:path'
 import { exitCodes, PipelineError } from '../errors.ts'
 import { flush, makeFolder } from '../host/files.ts'
 import { sha256File } from '../host/hash-file.ts'
-import { openToRead, readRegularText } from '../host/regular-file.ts'
+import { NotReadable, openToRead, readRegularText } from '../host/regular-file.ts'
 import { unlessMissing } from '../host/unless-missing.ts'
 import {
   changedMeanwhile,
@@ -31,8 +31,14 @@ export function folderDestination(folder: string): Destination {
       if (found.size !== sizeBytes) return 'another'
       return (await sha256File(path, signal)) === sha256 ? 'the same' : 'another'
     },
-    readText: (name) =>
-      unlessMissing(join(folder, name), () => readRegularText(join(folder, name), mostTextBytes)),
+    async readText(name) {
+      await requireFree(folder, name)
+      return unlessMissing(join(folder, name), () =>
+        readRegularText(join(folder, name), mostTextBytes).catch((cause: unknown) => {
+          throw cause instanceof NotReadable ? inTheWay(join(folder, name), cause.message) : cause
+        }),
+      )
+    },
     async put(file, onBytes, signal) {
       const path = join(folder, file.name)
       await requireFree(folder, file.name)
@@ -60,10 +66,10 @@ async function requireFree(folder: string, name: string): Promise<void> {
     const found = await unlessMissing(one, () => stat(one))
     if (found !== undefined && !found.isFile()) throw inTheWay(one, 'it is not a file')
   }
-  const above = dirname(path)
-  if (above === folder) return
-  const found = await unlessMissing(above, () => lstat(above))
-  if (found !== undefined && !found.isDirectory()) throw inTheWay(above, 'it is not a folder of its own')
+  for (const above of new Set([folder, dirname(path)])) {
+    const found = await unlessMissing(above, () => lstat(above))
+    if (found !== undefined && !found.isDirectory()) throw inTheWay(above, 'it is not a folder of its own')
+  }
 }
 
 function inTheWay(path: string, why: string): PipelineError {

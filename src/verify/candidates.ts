@@ -37,10 +37,14 @@ export function candidatesOf(images: readonly ImageResult[], outFolder: string):
   }))
 }
 
-/** The files of the last build of a variant. @throws PipelineError `no-contract`, `no-image` */
+/**
+ * The files of the last build of a variant, which are still what it made.
+ * @throws PipelineError `no-contract`, `no-image`, `disk-unreadable`
+ */
 export async function builtCandidates(
   image: ResolvedImage,
   outFolder: string,
+  signal: AbortSignal,
 ): Promise<readonly Candidate[]> {
   if (!isVerified(image)) {
     throw new PipelineError({
@@ -59,7 +63,9 @@ export async function builtCandidates(
       exitCode: exitCodes.badInput,
     })
   }
-  return candidatesOf(report.images, outFolder)
+  const candidates = candidatesOf(report.images, outFolder)
+  await Promise.all(candidates.map((candidate) => requireBuilt(candidate, signal)))
+  return candidates
 }
 
 /** @throws PipelineError `disk-unreadable`, `unknown-target` */
@@ -72,12 +78,7 @@ export async function foreignCandidates(
     files.map(async (name) => {
       const file = resolvePath(name)
       const chosen = target ?? targetByName(file)
-      await requireFile(file)
-      const { sha256 } = await hashFile(file, signal).catch((cause) => {
-        signal.throwIfAborted()
-        throw unreadableDisk(`cannot read the disk ${file}: ${messageOf(cause)}`, cause)
-      })
-      return { file, target: chosen, sha256: sha256 as string, madeFrom: undefined }
+      return { file, target: chosen, sha256: await digestOf(file, signal), madeFrom: undefined }
     }),
   )
 }
@@ -95,6 +96,27 @@ function targetByName(file: string): TargetName {
     hint: `say it with --target, one of ${targetNames.join(', ')}.`,
     exitCode: exitCodes.badInput,
   })
+}
+
+/** @throws PipelineError `no-image` for a file that someone has changed since */
+async function requireBuilt({ file, sha256 }: Candidate, signal: AbortSignal): Promise<void> {
+  const found = await digestOf(file, signal)
+  if (found === sha256) return
+  throw new PipelineError({
+    code: 'no-image',
+    message: `${file} is not what the last build has made: sha256 ${found}, expected ${sha256}`,
+    hint: 'build again, or name the file to verify it as any other.',
+    exitCode: exitCodes.badInput,
+  })
+}
+
+async function digestOf(file: string, signal: AbortSignal): Promise<string> {
+  await requireFile(file)
+  const { sha256 } = await hashFile(file, signal).catch((cause) => {
+    signal.throwIfAborted()
+    throw unreadableDisk(`cannot read the disk ${file}: ${messageOf(cause)}`, cause)
+  })
+  return sha256 as string
 }
 
 /** The report of the last build; undefined if there is none of this program's format. */

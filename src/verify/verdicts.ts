@@ -1,6 +1,6 @@
 /** Stored verdicts: the same bytes need not answer the same questions again. */
 
-import { mkdir } from 'node:fs/promises'
+import { mkdir, stat } from 'node:fs/promises'
 import { extname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { z } from 'zod'
@@ -10,6 +10,7 @@ import { listTree } from '../host/hash-file.ts'
 import { readRecord } from '../host/json-file.ts'
 import { outFolderAt } from '../host/out-folder.ts'
 import { readRegular } from '../host/regular-file.ts'
+import { unlessMissing } from '../host/unless-missing.ts'
 import { type ImageVerification, imageVerification } from '../report/verification.ts'
 
 const verdict = z.strictObject({ questions: z.string(), verification: imageVerification })
@@ -69,7 +70,9 @@ export async function readVerdict(
 ): Promise<ImageVerification | undefined> {
   const kept = await readKept(outFolder, image)
   // Another version of this program may have asked something else: then the file is verified again.
-  return kept?.questions === questions ? { ...kept.verification, cached: true } : undefined
+  return kept?.questions === (await inPlace(outFolder, questions))
+    ? { ...kept.verification, cached: true }
+    : undefined
 }
 
 export async function writeVerdict(
@@ -80,7 +83,7 @@ export async function writeVerdict(
   await mkdir(outFolderAt(outFolder).verdicts, { recursive: true })
   await writeDurably(
     verdictPath(outFolder, verification),
-    `${JSON.stringify({ questions, verification }, null, 2)}\n`,
+    `${JSON.stringify({ questions: await inPlace(outFolder, questions), verification }, null, 2)}\n`,
   )
 }
 
@@ -93,6 +96,15 @@ export async function findVerdict(
 }
 
 // --- internal ---
+
+/**
+ * What was asked, and in which folder. Whoever hands over a folder cannot know what its copy here is to the file system, so that
+ * none of the verdicts in it spares a file its verification.
+ */
+async function inPlace(outFolder: string, questions: string): Promise<string> {
+  const folder = await unlessMissing(outFolder, () => stat(outFolder, { bigint: true }))
+  return sha256(`${questions} ${folder?.dev} ${folder?.ino} ${folder?.birthtimeNs}`)
+}
 
 /** A file whose name and content disagree is no verdict. */
 async function readKept(

@@ -16,7 +16,7 @@ import {
 } from '../../debian/packages-index.ts'
 import type { VerifyOptions } from '../../debian/release.ts'
 import { PipelineError } from '../../errors.ts'
-import { linkOrCopy, makeTemporaryFolder } from '../../host/files.ts'
+import { copyLarge, makeTemporaryFolder } from '../../host/files.ts'
 import { sha256File } from '../../host/hash-file.ts'
 import { someAtATime } from '../../host/some-at-a-time.ts'
 import { namesIn } from '../../host/unless-missing.ts'
@@ -56,10 +56,7 @@ export async function offerPackages(request: OfferRequest): Promise<OfferedPacka
       if (expected === undefined) return
       const found = await stat(file).catch(() => undefined)
       if (found?.isFile() !== true) return onNote(`${name} in ${packageCache} is not a file, and is not used`)
-      // Before its digest: one with holes may be so long that reading it takes hours.
-      const isListed =
-        found.size === expected.size && (await sha256File(file, request.signal)) === expected.sha256
-      if (isListed) return linkOrCopy(file, join(folder, name), request.signal)
+      if (await copyProved(file, join(folder, name), expected, request.signal)) return
       await rm(file, { force: true })
       onNote(`${name} in ${packageCache} is not the package that the signed index lists, and is removed`)
     })
@@ -84,16 +81,34 @@ async function offerSet(
   const folder = await makeTemporaryFolder(packageCache)
   const close = () => rm(folder, { recursive: true, force: true })
   try {
-    for (const one of content.packages) {
-      const name = debOf(one)
-      if (signed.get(name)?.sha256 === one.sha256)
-        await linkOrCopy(join(set, name), join(folder, name), signal)
+    for (const name of content.packages.map(debOf)) {
+      const expected = signed.get(name)
+      if (expected !== undefined) await copyProved(join(set, name), join(folder, name), expected, signal)
     }
     return { folder, close }
   } catch (error) {
     await close()
     throw error
   }
+}
+
+/**
+ * Copies a package if it is what the archives have signed. The copy is judged: someone may change the file meanwhile, and a link
+ * would change with it.
+ */
+async function copyProved(
+  file: string,
+  to: string,
+  expected: ListedPackage,
+  signal: AbortSignal,
+): Promise<boolean> {
+  // Before anything is read: one with holes may be so long that it takes hours.
+  if ((await stat(file)).size !== expected.size) return false
+  await copyLarge(file, to, signal)
+  if ((await stat(to)).size === expected.size && (await sha256File(to, signal)) === expected.sha256)
+    return true
+  await rm(to)
+  return false
 }
 
 /** Characters of Debian's names and versions, as apt writes them in file names. */

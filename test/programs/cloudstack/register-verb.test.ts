@@ -226,6 +226,14 @@ describe('register', () => {
       2,
       /no address of CloudStack’s API/,
     ],
+    [
+      'a login without a user',
+      { CLOUDSTACK_API_URL: 'http://:planted@127.0.0.1/' },
+      [],
+      2,
+      /no address of CloudStack’s API/,
+    ],
+    ['a login in --from', {}, ['--from', 'https://:planted@mirror.example.org'], 2, /--from is no address/],
     ['an unknown zone', {}, ['--zone', 'north'], 2, /no zone "north"[\s\S]*east, west & south/],
     ['an unknown OS type', {}, ['--os-type', 'Debian 99'], 2, /knows no OS type "Debian 99"/],
   ])('says what is wrong: %s', async (_what, environment, words, expected, said) => {

@@ -3,6 +3,7 @@
 import { execFile } from 'node:child_process'
 import {
   chmodSync,
+  chownSync,
   cpSync,
   mkdirSync,
   mkdtempSync,
@@ -109,6 +110,21 @@ describe('the program', () => {
     expect(stderr).toContain('src/where.ts:1:13')
     expect(stderr).not.toContain('    at ')
     expect(compiled()).toEqual([])
+  })
+
+  it('runs nothing that another user has compiled in this clone', async () => {
+    expect((await run()).code).toBe(0)
+    const [name = ''] = compiled()
+    const modules = join(folder, 'clone/.compiled', name)
+    writeFileSync(join(modules, 'src/cli/main.js'), "export const main = () => console.log('not ours')\n")
+    expect((await run()).stdout).toBe('not ours\n')
+    chmodSync(modules, 0o777)
+    expect((await run()).stdout).not.toContain('not ours')
+    chmodSync(modules, 0o755)
+    // Only root may give it away.
+    if (anotherUser.uid === undefined) return
+    chownSync(modules, anotherUser.uid, anotherUser.gid)
+    expect((await run()).stdout).not.toContain('not ours')
   })
 
   it('runs in the clone of another user, with its packages', async () => {

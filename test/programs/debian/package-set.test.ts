@@ -1,6 +1,14 @@
 /** A package set is believed as far as the archives' signatures and its own list go, and no further. */
 
-import { mkdirSync, renameSync, rmSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs'
+import {
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs'
 import { request } from 'node:http'
 import { gzipSync } from 'node:zlib'
 import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest'
@@ -170,6 +178,15 @@ describeWith(['gpg', 'gpgv', 'xz'], 'a package set', () => {
           }).replaceAll('"nano"', '"../nano"'),
         ),
       'is no list',
+    ],
+    [
+      'a package that is listed twice',
+      () => {
+        const { archives, packages } = JSON.parse(readFileSync(`${set()}/${setFile}`, 'utf8'))
+        const other = { ...packages[0], sha256: sha256('another') }
+        writeFileSync(`${set()}/${setFile}`, renderSet({ archives, packages: [other, ...packages] }))
+      },
+      'packages.json lists a package twice',
     ],
     ['no signed list', () => rmSync(`${set()}/${indexFileOf(sha256(index))}`), 'it has no'],
   ])('is refused with %s', async (_what, change, why) => {

@@ -72,6 +72,12 @@ describe('a named pipe is not waited for', () => {
   })
 })
 
+it('a file that does not say how long it is is not read', async () => {
+  await expect(readRegular('/proc/self/status')).rejects.toThrow('its size is not known')
+  writeFileSync(path('empty'), '')
+  expect(await readRegular(path('empty'))).toHaveLength(0)
+})
+
 it('a file that is too large is not read', async () => {
   writeFileSync(path('file'), 'four')
   await expect(readRegular(path('file'), 3)).rejects.toThrow('has more than 3 bytes')

@@ -82,6 +82,14 @@ describeWith(['gpg', 'gpgv'], 'cached packages', () => {
     expect(notes).toEqual([])
   })
 
+  it('stay what was proved, whatever becomes of the file that they are from', async () => {
+    keep('netbase_6.5_all', 'netbase')
+    const { folder, close } = await offer()
+    keep('netbase_6.5_all', 'EVIL!!!')
+    expect(readFileSync(`${folder}/netbase_6.5_all.deb`, 'utf8')).toBe('netbase')
+    await close()
+  })
+
   it('of the same size with another content are removed and named', async () => {
     for (const [name, content] of Object.entries(genuine)) keep(name, content.toUpperCase())
     keep('tzdata_2026a_all', 'time')

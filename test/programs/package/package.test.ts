@@ -237,6 +237,10 @@ describe('a repository that init made', () => {
     mkdirSync(folder)
     writeFileSync(join(folder, 'package.json'), '[]')
     expect(() => run('init', folder)).toThrow(/package\.json is no package\.json/)
+    for (const content of ['{"scripts":{"test":1}}', '{"devDependencies":"abc"}']) {
+      writeFileSync(join(folder, 'package.json'), content)
+      expect(() => run('init', folder)).toThrow(/package\.json is no package\.json/)
+    }
     expect(readdirSync(folder)).toEqual(['package.json'])
   })
 })

@@ -88,6 +88,30 @@ describe('publish to a folder', () => {
     expect((await bring('--dry-run')).stderr).toContain('metadata.ini names no address to download from')
   })
 
+  it('writes and removes nothing where a link leads in the place of its series', async () => {
+    await writeRelease(path('release'))
+    mkdirSync(path('www'))
+    mkdirSync(path('home'))
+    writeFileSync(path('home', 'important.txt'), 'of another')
+    writeFileSync(path('home', 'sha512sum.txt'), `${'0'.repeat(128)}  important.txt\n`)
+    symlinkSync(path('home'), published())
+    const before = digestsIn(path('home'))
+    const { exitCode, stderr } = await bring('--replace')
+    expect(exitCode).toBe(2)
+    expect(stderr).toContain(`${published()} is in the way: it is not a folder of its own`)
+    expect(digestsIn(path('home'))).toEqual(before)
+  })
+
+  it('says which of the lists that are there is too large to be one', async () => {
+    await writeRelease(path('release'))
+    mkdirSync(published(), { recursive: true })
+    writeFileSync(published('release.json'), Buffer.alloc(5 * mebibyte, ' '))
+    writeFileSync(published('sha512sum.txt'), Buffer.alloc(5 * mebibyte, ' '))
+    const { exitCode, stderr } = await bring('--replace')
+    expect(exitCode, stderr).toBe(2)
+    expect(stderr).toContain(' is in the way: it has more than ')
+  })
+
   it('refuses to mix two releases, and replaces one by another if asked', async () => {
     await writeRelease(path('release'), {
       images: { [image]: bytesOf('other', 100), 'old.qcow2': bytesOf('old', 5) },

@@ -197,9 +197,9 @@ describe('an object store', () => {
     expect(stderr).not.toContain('planted')
   })
 
-  it('has an address without a login', async () => {
+  it.each(['me:planted', ':planted', 'planted'])('has an address without a login: %s', async (login) => {
     await writeRelease(path('release'))
-    const { exitCode, stderr } = await bring('--endpoint', 'https://me:planted@store.example.org')
+    const { exitCode, stderr } = await bring('--endpoint', `https://${login}@store.example.org`)
     expect(exitCode).toBe(2)
     expect(stderr).toContain('no address of an object store')
     expect(stderr).not.toContain('planted')

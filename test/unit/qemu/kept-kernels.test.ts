@@ -15,6 +15,11 @@ it('the kernel of the last guest is kept, and no other', async () => {
   expect(await findKernels(path('kernels'))).toEqual([path('kernels', sha256('two'))])
 })
 
+it('what is no file is no kernel', async () => {
+  mkdirSync(path('kernels', 'f'.repeat(64)), { recursive: true })
+  expect(await findKernels(path('kernels'))).toEqual([])
+})
+
 it('a kernel that another of the same size has taken the place of is not booted', async () => {
   mkdirSync(path('kernels'))
   writeFileSync(path('kernels', sha256('one')), 'ONE')

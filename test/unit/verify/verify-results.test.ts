@@ -1,4 +1,4 @@
-import { cpSync, readdirSync, statSync, writeFileSync } from 'node:fs'
+import { cpSync, readdirSync, renameSync, statSync, writeFileSync } from 'node:fs'
 import { join, normalize } from 'node:path'
 import { DOMParser } from '@xmldom/xmldom'
 import picocolors from 'picocolors'
@@ -7,7 +7,13 @@ import { renderVerification } from '../../../src/cli/views/verification.ts'
 import { type ImageVerification, imageVerification } from '../../../src/report/verification.ts'
 import { guestsAtATime } from '../../../src/verify/guest-slots.ts'
 import { renderJunit } from '../../../src/verify/junit.ts'
-import { digestQuestions, questioningCode, readVerdict, writeVerdict } from '../../../src/verify/verdicts.ts'
+import {
+  digestQuestions,
+  findVerdict,
+  questioningCode,
+  readVerdict,
+  writeVerdict,
+} from '../../../src/verify/verdicts.ts'
 import { applyWaivers, unusedWaivers } from '../../../src/verify/waivers.ts'
 import { useFolder } from '../../support/folder.ts'
 import { importedFrom, project, read } from '../../support/imports.ts'
@@ -167,6 +173,18 @@ describe('a kept verdict', () => {
       await readVerdict(path(), { ...verification, sha256: 'cd'.repeat(32) }, 'questions'),
     ).toBeUndefined()
     expect(await readVerdict(path(), { ...verification, target: 'raw' }, 'questions')).toBeUndefined()
+  })
+
+  it('answers in the folder that it was written to, and in no copy of it', async () => {
+    await writeVerdict(path('out'), verification, 'questions')
+    cpSync(path('out'), path('copy'), { recursive: true })
+    expect(await readVerdict(path('copy'), verification, 'questions')).toBeUndefined()
+    expect(await findVerdict(path('copy'), { ...verification, target: 'kvm' })).toEqual(verification)
+    renameSync(path('out'), path('moved'))
+    expect(await readVerdict(path('moved'), verification, 'questions')).toEqual({
+      ...verification,
+      cached: true,
+    })
   })
 })
 
