@@ -23,6 +23,7 @@ export async function readJson(path: string, mostBytes?: number): Promise<unknow
 export async function readRecord<Schema extends z.ZodType>(
   path: string,
   schema: Schema,
+  mostBytes?: number,
 ): Promise<z.output<Schema> | undefined> {
-  return schema.safeParse(await readJson(path)).data
+  return schema.safeParse(await readJson(path, mostBytes)).data
 }

@@ -17,7 +17,14 @@ import { redactAll } from '../redact.ts'
 import type { Emit } from '../report/events.ts'
 import { describeFailure } from '../report/failure.ts'
 import type { Freshness } from '../report/freshness.ts'
-import { type ImageResult, type Report, reportVersion, type StageResult } from '../report/report.ts'
+import {
+  type ImageResult,
+  mostWordCharacters,
+  mostWords,
+  type Report,
+  reportVersion,
+  type StageResult,
+} from '../report/report.ts'
 import type { ImageVerification } from '../report/verification.ts'
 import type { Decide } from '../stages/hold.ts'
 import type { Layer } from '../store/layer-record.ts'
@@ -114,7 +121,10 @@ export function describeRun(run: Run): Report {
       startedAt: startedAt.toISOString(),
       finishedAt: finishedAt.toISOString(),
       durationSeconds,
-      command: [...request.command],
+      // Cut only then: half a login is not recognized as one.
+      command: redactAll([...request.command])
+        .slice(0, mostWords)
+        .map((word) => word.slice(0, mostWordCharacters)),
       ...(failure === undefined ? {} : { failure: describeFailure(failure) }),
     },
     host: {

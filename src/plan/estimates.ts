@@ -6,7 +6,7 @@ import { readRecord } from '../host/json-file.ts'
 import { outFolderAt } from '../host/out-folder.ts'
 import { namesIn } from '../host/unless-missing.ts'
 import type { Ahead } from '../report/events.ts'
-import { type Report, reportSchema } from '../report/report.ts'
+import { mostReportBytes, type Report, reportSchema } from '../report/report.ts'
 import { layersOf } from '../store/chain.ts'
 import { isBase } from '../store/layer-key.ts'
 import type { Layer } from '../store/layer-record.ts'
@@ -51,7 +51,7 @@ export async function readReports(outFolder: string): Promise<readonly Report[]>
   const folder = outFolderAt(outFolder).runs
   const reports: Report[] = []
   for (const run of [...(await namesIn(folder))].sort().reverse()) {
-    const report = await readRecord(join(folder, run, 'report.json'), reportSchema)
+    const report = await readRecord(join(folder, run, 'report.json'), reportSchema, mostReportBytes)
     if (report !== undefined) reports.unshift(report)
     if (reports.length === readCount) break
   }

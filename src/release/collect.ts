@@ -12,7 +12,7 @@ import { lookAtFreshness } from '../plan/freshness.ts'
 import { planImage } from '../plan/plan.ts'
 import { gatherInputs } from '../provenance/gather.ts'
 import { type Inputs, readInputs } from '../provenance/inputs.ts'
-import { type ImageResult, type Report, reportSchema } from '../report/report.ts'
+import { type ImageResult, mostReportBytes, type Report, reportSchema } from '../report/report.ts'
 import type { ImageVerification } from '../report/verification.ts'
 import { layersOf, layersUpTo } from '../store/chain.ts'
 import { type LayerKey, repackName } from '../store/layer-key.ts'
@@ -172,7 +172,7 @@ async function findReport(
     const { runs } = outFolderAt(folder)
     for (const run of await readdir(runs).catch(() => [])) {
       if (!run.includes(`-${variant}-`)) continue
-      const report = await readRecord(join(runs, run, 'report.json'), reportSchema)
+      const report = await readRecord(join(runs, run, 'report.json'), reportSchema, mostReportBytes)
       if (report?.image.variant === variant && report.images.length > 0) found.push({ report, folder })
     }
   }

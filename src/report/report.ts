@@ -10,6 +10,10 @@ export const reportVersion = 1
 /** That of a whole build has 300 kB. Its lists have limits too: a page compares what is in some of them with each other. */
 export const mostReportBytes = 16 * 1024 ** 2
 
+/** Of the command of a run; what is longer is cut. */
+export const mostWords = 1000
+export const mostWordCharacters = 4096
+
 export const digestSchema = z.string().regex(/^[0-9a-f]{64}$/)
 
 export const artifactSchema = z.strictObject({
@@ -114,7 +118,7 @@ export const reportSchema = z.strictObject({
     startedAt: z.iso.datetime(),
     finishedAt: z.iso.datetime(),
     durationSeconds: z.number(),
-    command: z.array(z.string()),
+    command: z.array(z.string().max(mostWordCharacters)).max(mostWords),
     failure: failure.optional(),
   }),
   host: z.strictObject({

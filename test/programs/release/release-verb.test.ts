@@ -2,6 +2,7 @@
 
 import { execFileSync } from 'node:child_process'
 import {
+  appendFileSync,
   cpSync,
   existsSync,
   mkdirSync,
@@ -21,7 +22,7 @@ import { renderList } from '../../../src/release/checksum-lists.ts'
 import type { ReleaseRecord } from '../../../src/release/record.ts'
 import { faultOfSbom } from '../../../src/release/sbom.ts'
 import { type Statement, statementSchema } from '../../../src/release/statement.ts'
-import type { Report } from '../../../src/report/report.ts'
+import { mostReportBytes, type Report } from '../../../src/report/report.ts'
 import { builtWords, makeBuilt } from '../../support/built.ts'
 import { useFolder } from '../../support/folder.ts'
 import { useOutput } from '../../support/output.ts'
@@ -222,6 +223,14 @@ describeWith(programs, 'a release', () => {
     const { variants } = JSON.parse(read('release.json')) as ReleaseRecord
     expect(variants.map(({ run }) => run.id)).toEqual([newer.id])
     expect(Object.keys(variants[0]?.packages ?? {})).toHaveLength(3)
+  })
+
+  it('takes no report that is longer than any of a run', async () => {
+    await makeBuilt(path('out'))
+    for (const run of readdirSync(path('out', 'runs')))
+      appendFileSync(path('out', 'runs', run, 'report.json'), ' '.repeat(mostReportBytes))
+    expect(await release()).toBe(4)
+    expect(text.stderr).toContain('no build has left images of it')
   })
 
   it('leaves out a target when it is told to, and says so', async () => {

@@ -57,6 +57,14 @@ it('has no credentials in it, wherever they come from', async () => {
   expect(report.run.failure?.lastLines).toEqual(['E: cannot fetch http://…@example.org/x'])
 })
 
+it('has a command of no more than a report may have, and no half of a login', async () => {
+  const login = `${'x'.repeat(4080)} http://planted:${'S3CR3T'.repeat(5)}@example.org/x`
+  const request = { command: [...Array<string>(1000).fill(login), 'more'] }
+  const report = reportSchema.parse(describeRun(await runWith({ request })))
+  expect(report.run.command).toHaveLength(1000)
+  expect(JSON.stringify(report)).not.toMatch(/planted|S3C/)
+})
+
 it('says when parts and stages began, and which packages are in the image', async () => {
   const stage = { name: 'first', status: 'ran', build_time: 2, key: 'k', log: null, exitStatus: 0 }
   const empty = {

@@ -1,10 +1,10 @@
-import { mkdirSync, writeFileSync } from 'node:fs'
+import { appendFileSync, mkdirSync, writeFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
 import { loadPipeline } from '../../../src/config/load.ts'
 import { lookAhead, readEstimates } from '../../../src/plan/estimates.ts'
 import { type Plan, planImage } from '../../../src/plan/plan.ts'
 import { measureSlowness, referenceTimes } from '../../../src/plan/reference-times.ts'
-import type { Report } from '../../../src/report/report.ts'
+import { mostReportBytes, type Report } from '../../../src/report/report.ts'
 import type { LayerParts } from '../../../src/store/layer-key.ts'
 import type { Layer } from '../../../src/store/layer-record.ts'
 import { openStore } from '../../../src/store/store.ts'
@@ -65,6 +65,13 @@ describe('an estimate', () => {
     for (let day = 10; day < 30; day += 1) mkdirSync(path('runs', `202601${day}T000000Z-a`))
     for (let day = 10; day < 28; day += 1) report(`202602${day}T000000Z-a`, [])
     expect((await readEstimates(path(), [], byBootstrap)).of('export kvm')).toBe(9)
+  })
+
+  it('does without a report that is longer than any of a run', async () => {
+    report('20260101T000000Z-a', [{ name: 'boot', seconds: 30 }])
+    report('20260102T000000Z-a', [{ name: 'boot', seconds: 40 }])
+    appendFileSync(path('runs', '20260102T000000Z-a', 'report.json'), ' '.repeat(mostReportBytes))
+    expect((await readEstimates(path(), [], byBootstrap)).of('boot')).toBe(30)
   })
 
   it('does without runs, and without reports that cannot be read', async () => {

@@ -58,6 +58,10 @@ describe('a report', () => {
       (report: Report) => ({ ...report, timings: Array(1001).fill({ name: 'a', seconds: 1 }) }),
     ],
     [
+      'a command of more words than anyone gives',
+      (report: Report) => ({ ...report, run: { ...report.run, command: Array(1001).fill('a') } }),
+    ],
+    [
       'a date that is none',
       (report: Report) => ({ ...report, run: { ...report.run, startedAt: 'yesterday' } }),
     ],
