@@ -13,10 +13,14 @@ export function table(head: readonly string[], rows: readonly (readonly string[]
 /** A text from outside as one line, which is shown and makes no link, picture, code, emphasis, mention or HTML. */
 export function plain(text: string): string {
   const words = asLine(text).split(' ')
-  return words
-    .map((word) => (meansMore.test(word.replace(instant, '')) ? code(word) : escapeSigns(word)))
-    .join(' ')
-    .replace(blockMark, '\\$&')
+  return (
+    words
+      .map((word) => (meansMore.test(word.replace(instant, '')) ? code(word) : escapeSigns(word)))
+      .join(' ')
+      .replace(blockMark, '\\$&')
+      // It could make a table of the line above. In a table of ours, a backslash before it would itself be escaped.
+      .replace(/^\|/, '&#124;')
+  )
 }
 
 /** A text as code in a line, with a fence that is longer than any in it. */

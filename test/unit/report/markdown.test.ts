@@ -14,6 +14,11 @@ it.each([
   ['a list', '- a', '\\- a'],
   ['a numbered list', '1. a', '1\\. a'],
   ['a line below a text, which would make that a heading', '===', '\\==='],
+  [
+    'a line below a text, which would make the head of a table of that',
+    '| --- | --- |',
+    '&#124; --- | --- |',
+  ],
   ['what turns letters around', 'a\u202eb', 'a\\\\u202eb'],
   ['what clears a terminal', 'a\u001b[2Jb', 'a\\\\u001b\\[2Jb'],
   ['a time', 'its list of 2026-11-28T06:30:01Z: a.json', 'its list of 2026-11-28T06:30:01Z: a.json'],
