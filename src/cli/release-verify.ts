@@ -93,7 +93,7 @@ async function verify(folder: string, options: VerifyOptions, terminal: Terminal
   const { requireSignature = false, requireRebuilds = 0 } = options
   const isRefused = (requireSignature && signedBy.length === 0) || rebuiltBy.length < requireRebuilds
   terminal.error(renderVerdict(verification, isRefused, terminal.colors))
-  if (rebuilding !== undefined) terminal.error(`${renderRebuilders(rebuiltBy)}\n`)
+  if (rebuilding !== undefined) terminal.error(`${renderRebuilders(rebuiltBy, record)}\n`)
   return faults.length === 0 && !isRefused ? exitCodes.ok : exitCodes.verificationFailed
 }
 
@@ -121,10 +121,10 @@ async function findRebuilds(
   return countRebuilds(record, trust)
 }
 
-function renderRebuilders(rebuiltBy: readonly string[]): string {
-  return rebuiltBy.length === 0
-    ? 'nobody whose key you named has built the same files again'
-    : `built again, with the same files, by ${rebuiltBy.join(' and ')}`
+function renderRebuilders(rebuiltBy: readonly string[], record: ReleaseVerification['record']): string {
+  if (rebuiltBy.length === 0) return 'nobody whose key you named has built the same images again'
+  const { length } = record?.variants.flatMap(({ files }) => files) ?? []
+  return `${length === 1 ? '1 image' : `${length} images`} built again, the same, by ${rebuiltBy.join(' and ')}`
 }
 
 function parseCount(text: string): number {

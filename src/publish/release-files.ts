@@ -9,7 +9,14 @@ import { nowhere } from '../export/metadata.ts'
 import { parseChecksums } from '../host/checksum-list.ts'
 import { readRegularText } from '../host/regular-file.ts'
 import { findOddSizes } from '../release/file-sizes.ts'
-import { type ReleaseRecord, readReleaseRecord, releaseFiles, unlistedFiles } from '../release/record.ts'
+import {
+  isOfPackages,
+  namesIn,
+  type ReleaseRecord,
+  readReleaseRecord,
+  releaseFiles,
+  unlistedFiles,
+} from '../release/record.ts'
 import { listReleaseFolder } from '../release/release-folder.ts'
 import { mostTextBytes, type SentFile } from './destination.ts'
 
@@ -51,7 +58,7 @@ export async function readReleaseFiles(
   const listed = parseChecksums(
     await readRegularText(join(folder, checksums.sha256), mostTextBytes).catch(() => ''),
   )
-  const names = await namesOf(folder, listed)
+  const names = await namesOf(folder, record, listed)
   for (const [name, fault] of await findOddSizes(folder, names, record))
     throw damaged(folder, `${name} ${fault}`)
   const files: SentFile[] = []
@@ -81,11 +88,18 @@ export function inOrder(files: readonly SentFile[]): readonly SentFile[] {
 
 // --- internal ---
 
-async function namesOf(folder: string, listed: ReadonlyMap<string, string>): Promise<readonly string[]> {
+async function namesOf(
+  folder: string,
+  record: ReleaseRecord,
+  listed: ReadonlyMap<string, string>,
+): Promise<readonly string[]> {
   const { files, others } = await listReleaseFolder(folder)
   const missing = [...Object.values(checksums), ...listed.keys()].find((name) => !files.includes(name))
   if (missing !== undefined) throw damaged(folder, `it has no ${missing}`)
-  const foreign = [...others, ...files.filter((name) => !listed.has(name) && !unlistedFiles.includes(name))]
+  const named = namesIn(record)
+  const isOwn = (name: string) =>
+    (listed.has(name) && (named.has(name) || isOfPackages(name))) || unlistedFiles.includes(name)
+  const foreign = [...others, ...files.filter((name) => !isOwn(name))]
   if (foreign.length > 0) throw damaged(folder, `it also has ${foreign[0]}`)
   return files
 }

@@ -1,9 +1,8 @@
-/** Requires that all files of a variant hold the same disk, whatever their formats. */
+/** Requires that all files of a variant hold the same disk, whatever their formats, as the record describes it. */
 
 import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import pLimit from 'p-limit'
-import type { BlockNode } from '../disk/block-node.ts'
 import { formatByEnding } from '../disk/disk-format.ts'
 import { inspectImageFile } from '../disk/image-file.ts'
 import { compareImages } from '../disk/qemu-img.ts'
@@ -11,7 +10,7 @@ import { unpackArchive } from '../disk/unpack.ts'
 import { isHostFault, messageOf } from '../errors.ts'
 import { allEnded } from '../host/all-ended.ts'
 import { inWorkFolder } from '../host/work-folder.ts'
-import type { Blame, ReleaseImage } from './record.ts'
+import { type Blame, type ReleaseImage, releaseFiles } from './record.ts'
 
 /**
  * Without it a package list read from one file would say nothing about the others. Formats round the size up, so zeros at
@@ -25,28 +24,50 @@ export async function compareDisks(
 ): Promise<void> {
   // The largest is not compressed, or the least, so that it is fast to read again and again.
   const [reference, ...others] = [...files].sort((one, other) => other.sizeBytes - one.sizeBytes)
-  if (reference === undefined || others.length === 0) return
+  if (reference === undefined) return
   await inWorkFolder(async (workFolder) => {
-    const open = (name: string) => openPlain(join(folder, name), workFolder, signal)
-    const first = await faultOf(open(reference.file), signal)
+    const open = async (image: ReleaseImage) => {
+      const { node, format, sizeBytes } = await openPlain(join(folder, image.file), workFolder, signal)
+      const odd = differenceIn(image, format, sizeBytes)
+      if (odd !== undefined) blame(releaseFiles.record, odd)
+      return node
+    }
+    const first = await faultOf(open(reference), signal)
     if ('fault' in first) {
       blame(reference.file, first.fault)
       return
     }
     // Each comparison inflates a disk on one processor.
     const limit = pLimit(availableParallelism())
-    const faultIn = async (file: string) => {
-      const other = await faultOf(open(file), signal)
+    const faultIn = async (image: ReleaseImage) => {
+      const other = await faultOf(open(image), signal)
       if ('fault' in other) return other.fault
       const same = await faultOf(compareImages(first.value, other.value, signal), signal)
       return 'fault' in same ? `its disk is not the one in ${reference.file}: ${same.fault}` : undefined
     }
-    const judged = others.map(({ file }) => limit(async () => ({ file, fault: await faultIn(file) })))
+    const judged = others.map((image) =>
+      limit(async () => ({ file: image.file, fault: await faultIn(image) })),
+    )
     for (const { file, fault } of await allEnded(judged)) if (fault !== undefined) blame(file, fault)
   })
 }
 
 // --- internal ---
+
+/** A VHD ends at a cylinder of its geometry, which has up to 255 heads with 63 sectors. */
+const mostRoundedBytes = 255 * 63 * 512
+
+/** How a record describes a disk as another; undefined if it does not. */
+function differenceIn(
+  { file, format, virtualSizeBytes }: ReleaseImage,
+  found: string,
+  sizeBytes: number,
+): string | undefined {
+  if (format !== found) return `it says that the format of ${file} is ${format}, and it is ${found}`
+  const rounded = sizeBytes - virtualSizeBytes
+  if (rounded >= 0 && rounded < mostRoundedBytes) return undefined
+  return `it says that the disk in ${file} has ${virtualSizeBytes} bytes, and it has ${sizeBytes}`
+}
 
 /** What an action returns, or what is wrong with its file, in one line. @throws the abort reason, and faults of the host */
 async function faultOf<Value>(
@@ -63,7 +84,9 @@ async function faultOf<Value>(
 }
 
 /** By its name, since the content is up to the author of the file. */
-async function openPlain(file: string, workFolder: string, signal: AbortSignal): Promise<BlockNode> {
+async function openPlain(file: string, workFolder: string, signal: AbortSignal) {
   const plain = formatByEnding(file) === undefined ? await unpackArchive(file, workFolder, signal) : file
-  return (await inspectImageFile(plain, { format: formatByEnding(plain) ?? 'raw', signal })).node
+  const format = formatByEnding(plain) ?? 'raw'
+  const { node, sizeBytes } = await inspectImageFile(plain, { format, signal })
+  return { node, format, sizeBytes }
 }

@@ -1,6 +1,7 @@
 /** Compares bills of materials with the images they are of, and with what the statement says the images were made from. */
 
 import { join } from 'node:path'
+import { type Arch, archs } from '../arch.ts'
 import { isHostFault } from '../errors.ts'
 import { NotReadable, readRegularText } from '../host/regular-file.ts'
 import { parseJson } from '../text.ts'
@@ -16,7 +17,7 @@ import type { Statement } from './statement.ts'
  */
 export async function compareSbom(
   folder: string,
-  { sbom, spdx, files, suite, packages }: ReleaseRecord['variants'][number],
+  { sbom, spdx, files, suite, arch, packages }: ReleaseRecord['variants'][number],
   blame: Blame,
   signal: AbortSignal,
 ): Promise<readonly SbomPackage[] | undefined> {
@@ -46,8 +47,17 @@ export async function compareSbom(
   if (difference !== undefined)
     blame(sbom, `it does not list what dpkg has in ${readable.file}: ${difference} is in only one of them`)
   const isSame = installed.length === Object.keys(packages).length
-  if (!isSame || installed.some(({ name, version }) => packages[name] !== version))
+  if (
+    !isSame ||
+    installed.some(({ name, version }) => !Object.hasOwn(packages, name) || packages[name] !== version)
+  )
     blame(releaseFiles.record, `it does not list what dpkg has in ${readable.file}`)
+  const own = Object.hasOwn(archs, arch) ? archs[arch as Arch].debianArch : undefined
+  const odd = installed.find(
+    ({ name, architecture }) => !name.includes(':') && architecture !== 'all' && architecture !== own,
+  )
+  if (odd !== undefined)
+    blame(releaseFiles.record, `it says ${arch}, and ${readable.file} has ${odd.name} of ${odd.architecture}`)
   return bill
 }
 

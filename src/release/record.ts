@@ -180,6 +180,11 @@ export function filesOf({ sbom, spdx, scan, files }: NamesFiles): readonly strin
   return [...documents, ...files.map(({ file }) => file)]
 }
 
+/** The names of the files that a release with this record may have, besides its package set. */
+export function namesIn({ variants }: ReleaseRecord): ReadonlySet<string> {
+  return new Set([...variants.flatMap(filesOf), ...textsIn(releaseFiles)])
+}
+
 /** The record of a release in a JSON value; undefined if it is none that this program knows. */
 export function parseReleaseRecord(value: unknown): ReleaseRecord | undefined {
   return recordSchema.safeParse(value).data
@@ -206,6 +211,11 @@ export async function readReleaseRecord(path: string): Promise<ReleaseRecord> {
 }
 
 // --- internal ---
+
+function textsIn(value: unknown): readonly string[] {
+  if (typeof value === 'string') return [value]
+  return typeof value === 'object' && value !== null ? Object.values(value).flatMap(textsIn) : []
+}
 
 function haveOwnFiles(variants: readonly NamesFiles[]): boolean {
   const names = variants.flatMap(filesOf)

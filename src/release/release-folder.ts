@@ -10,9 +10,9 @@ import { sha256File } from '../host/hash-file.ts'
 import { readRegularText } from '../host/regular-file.ts'
 import { findOddSizes } from './file-sizes.ts'
 import {
-  filesOf,
   findReleaseRecord,
   isOfPackages,
+  namesIn,
   packagesFolder,
   releaseFiles,
   unlistedFiles,
@@ -124,8 +124,7 @@ async function removeRelease(folder: string): Promise<string | undefined> {
 /** The names of a release's files; undefined for a folder without a record. */
 async function namesOfRelease(folder: string): Promise<ReadonlySet<string> | undefined> {
   const record = await findReleaseRecord(folder)
-  if (record === undefined) return undefined
-  return new Set([...record.variants.flatMap(filesOf), ...textsIn(releaseFiles)])
+  return record && namesIn(record)
 }
 
 /** Of its package set, every name may be one: what counts is the checksum. */
@@ -155,11 +154,6 @@ async function isAsReleased(
     (await readList(releaseFiles.checksums.sha256)).get(name) === (await sha256File(path, signal))
   if (isSound) sound.set(name, stamp)
   return isSound
-}
-
-function textsIn(value: unknown): readonly string[] {
-  if (typeof value === 'string') return [value]
-  return typeof value === 'object' && value !== null ? Object.values(value).flatMap(textsIn) : []
 }
 
 function notARelease(folder: string, why: string): PipelineError {

@@ -1,7 +1,7 @@
 /** Checks the folder of a release against its own records, and against keys that the reader trusts. Needs no network. */
 
 import { join } from 'node:path'
-import type { Checksums } from '../export/checksums.ts'
+import { algorithms, type Checksums } from '../export/checksums.ts'
 import { readRegularText } from '../host/regular-file.ts'
 import { compareAttestation } from './attestation.ts'
 import { authenticate, type Trust } from './authenticate.ts'
@@ -11,7 +11,15 @@ import { compareMetadata } from './compare-metadata.ts'
 import { comparePackageSet } from './compare-packages.ts'
 import { compareDependencies, compareSbom } from './compare-sbom.ts'
 import { computeReleaseChecksums } from './file-checksums.ts'
-import { type Blame, findReleaseRecord, type ReleaseRecord, releaseFiles, unlistedFiles } from './record.ts'
+import {
+  type Blame,
+  findReleaseRecord,
+  isOfPackages,
+  namesIn,
+  type ReleaseRecord,
+  releaseFiles,
+  unlistedFiles,
+} from './record.ts'
 import { listReleaseFolder } from './release-folder.ts'
 import type { SbomPackage } from './sbom.ts'
 import { type Statement, statementSchema } from './statement.ts'
@@ -59,12 +67,7 @@ export async function verifyRelease(request: ReleaseVerifyRequest): Promise<Rele
   await compareWithLists(folder, statement, checksums, blame)
   await compareAttestation(folder, checksums, blame)
   if (record !== undefined) {
-    for (const { files } of record.variants) {
-      for (const { file, sha256 } of files) {
-        if (checksums.get(file)?.sha256 !== sha256)
-          blame(file, `it is not the file that ${releaseFiles.record} describes`)
-      }
-    }
+    compareWithRecord(record, checksums, blame)
     await compareMetadata(folder, record, blame)
     await comparePackageSet(folder, record, checksums, blame, signal)
     const bills = new Map<string, readonly SbomPackage[]>()
@@ -95,6 +98,25 @@ async function readStatement(folder: string): Promise<Statement | undefined> {
   } catch {
     return undefined
   }
+}
+
+/** Requires that every image is as the record has it, and that a file which it does not name is one of every release. */
+function compareWithRecord(
+  record: ReleaseRecord,
+  checksums: ReadonlyMap<string, Checksums>,
+  blame: Blame,
+): void {
+  for (const image of record.variants.flatMap(({ files }) => files)) {
+    const found = checksums.get(image.file)
+    const wrong = algorithms.find((algorithm) => found?.[algorithm] !== image[algorithm])
+    if (found?.sha256 !== image.sha256)
+      blame(image.file, `it is not the file that ${releaseFiles.record} describes`)
+    else if (wrong !== undefined) blame(releaseFiles.record, `its ${wrong} of ${image.file} is another`)
+  }
+  const own = namesIn(record)
+  // Those of the package set are compared with its list.
+  for (const name of checksums.keys())
+    if (!own.has(name) && !isOfPackages(name)) blame(name, 'it is not part of this release')
 }
 
 /** Requires that every file except the statement and those made after it is a subject, and every subject a file. */

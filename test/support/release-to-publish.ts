@@ -5,7 +5,7 @@ import { mkdirSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { computeChecksums } from '../../src/export/checksums.ts'
 import { renderList } from '../../src/release/checksum-lists.ts'
-import { releaseFiles } from '../../src/release/record.ts'
+import { isOfPackages, type ReleaseImage, releaseFiles } from '../../src/release/record.ts'
 import { makeSampleRelease } from './sample-release.ts'
 
 const never = new AbortController().signal
@@ -33,9 +33,14 @@ export async function writeRelease(
   mkdirSync(folder)
   const record = makeSampleRelease(3)
   const named = images ?? { 'systemvmtemplate-4.22.0-bookworm-kvm.qcow2': bytesOf('kvm', 100) }
-  const variants = record.variants.map((variant) => ({
+  const known = new Set(record.variants.flatMap(({ files }) => files.map(({ file }) => file)))
+  const more = Object.keys(named).filter((file) => !known.has(file) && !isOfPackages(file))
+  const variants = record.variants.map((variant, index) => ({
     ...variant,
-    files: variant.files.map((one) => ({ ...one, sizeBytes: named[one.file]?.length ?? one.sizeBytes })),
+    files: [
+      ...variant.files,
+      ...(index === 0 ? more : []).map((file) => ({ ...(variant.files[0] as ReleaseImage), file })),
+    ].map((one) => ({ ...one, sizeBytes: named[one.file]?.length ?? one.sizeBytes })),
   }))
   const described = { ...record, variants, name: name ?? record.name, release, exceptions: [] }
   const texts = {

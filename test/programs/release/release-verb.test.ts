@@ -18,8 +18,10 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, expect, it, vi } from 'vitest'
 import { main } from '../../../src/cli/main.ts'
 import { computeChecksums } from '../../../src/export/checksums.ts'
+import { signWithSsh } from '../../../src/host/ssh-signature.ts'
 import { renderList } from '../../../src/release/checksum-lists.ts'
-import type { ReleaseRecord } from '../../../src/release/record.ts'
+import { compareRebuild, rebuildNamespace, renderRebuild } from '../../../src/release/rebuild.ts'
+import type { ReleaseImage, ReleaseRecord } from '../../../src/release/record.ts'
 import { faultOfSbom } from '../../../src/release/sbom.ts'
 import { type Statement, statementSchema } from '../../../src/release/statement.ts'
 import { mostReportBytes, type Report } from '../../../src/report/report.ts'
@@ -378,16 +380,70 @@ describeWith(programs, 'release verify', () => {
     const statementPath = path('release', 'provenance.intoto.json')
     const statement = JSON.parse(readFileSync(statementPath, 'utf8')) as Statement
     const now = await computeChecksums(path('release', name), never)
-    const subject = statement.subject.map((one) =>
-      one.name === name ? { name, digest: { sha256: now.sha256, sha512: now.sha512 } } : one,
-    )
+    const sealed = { name, digest: { sha256: now.sha256, sha512: now.sha512 } }
+    const others = statement.subject.filter((one) => one.name !== name)
+    const subject = name === 'provenance.intoto.json' ? others : [...others, sealed]
     writeFileSync(statementPath, `${JSON.stringify({ ...statement, subject }, null, 1)}\n`)
     const all = new Map<string, typeof now>()
-    for (const file of files.filter((file) => !checksumLists.includes(file)))
+    for (const file of [...new Set([...files, name])].filter((file) => !checksumLists.includes(file)).sort())
       all.set(file, await computeChecksums(path('release', file), never))
     for (const algorithm of ['md5', 'sha256', 'sha512'] as const)
       writeFileSync(path('release', `${algorithm}sum.txt`), renderList(all, algorithm))
   }
+
+  it.each([
+    ['md5', (record: string, { md5 }: ReleaseImage) => record.replaceAll(md5, 'e'.repeat(32)), 'its md5 of '],
+    [
+      'sha512',
+      (record: string, { sha512 }: ReleaseImage) => record.replaceAll(sha512, 'f'.repeat(128)),
+      'its sha512 of ',
+    ],
+    [
+      'format',
+      (record: string) => record.replace('"format": "qcow2"', '"format": "vhd"'),
+      'it says that the format of tiny-1.0-x86_64-kvm.qcow2 is vhd, and it is qcow2',
+    ],
+    [
+      'larger disk',
+      (record: string) => record.replace(/"virtualSizeBytes": \d+/, '"virtualSizeBytes": 14680065'),
+      ' has 14680065 bytes, and it has 14680064',
+    ],
+    [
+      'much smaller disk',
+      (record: string) => record.replace(/"virtualSizeBytes": \d+/, '"virtualSizeBytes": 512'),
+      ' has 512 bytes, and it has 14680064',
+    ],
+    [
+      'architecture',
+      (record: string) => record.replace('"arch": "x86_64"', '"arch": "aarch64"'),
+      'it says aarch64, and tiny-1.0-x86_64-kvm.qcow2 has dpkg of amd64',
+    ],
+  ])('finds another %s in the record, whatever checksums it has been given', async (_what, change, said) => {
+    copy()
+    const record = JSON.parse(readFileSync(path('release', 'release.json'), 'utf8')) as ReleaseRecord
+    const images = record.variants.flatMap(({ files }) => files)
+    for (const file of ['release.json', 'metadata.ini']) {
+      const changed = images.reduce(change, readFileSync(path('release', file), 'utf8'))
+      writeFileSync(path('release', file), changed)
+      await sealAgain(file)
+    }
+    expect(await verify(path('release'))).toBe(4)
+    expect(text.stdout).toContain(
+      `release.json: ${said.startsWith('i') ? said : 'it says that the disk in '}`,
+    )
+    expect(text.stdout).toContain(said)
+    expect(text.stdout.trim().split('\n')).toHaveLength(1)
+  })
+
+  it('finds a file that the record does not name, whatever checksums it has been given', async () => {
+    copy()
+    const name = 'tiny-1.0-x86_64-kvm-hotfix.qcow2'
+    writeFileSync(path('release', name), 'more')
+    await sealAgain(name)
+    expect(await verify(path('release'))).toBe(4)
+    expect(text.stdout).toBe(`${name}: it is not part of this release\n`)
+    expect(await main(['publish', path('release'), '--to', path('mirror')])).toBe(4)
+  })
 
   it('finds another disk in one of the files, whatever checksums it has been given', async () => {
     copy()
@@ -552,6 +608,29 @@ describeWith(programs, 'release verify', () => {
     text.clear()
     expect(await verify(path('signed'), ...trust)).toBe(4)
     expect(text.stderr).not.toContain('signed by')
+  })
+
+  it('says how many images were built again, and by whom', async () => {
+    execFileSync('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-C', '', '-f', path('key')])
+    writeFileSync(path('rebuilders'), `alice@example.org ${readFileSync(path('key.pub'), 'utf8')}`)
+    copy()
+    const record = JSON.parse(readFileSync(path('release', 'release.json'), 'utf8')) as ReleaseRecord
+    const rebuilt = record.variants.map((variant) =>
+      compareRebuild(variant, {
+        run: { startedAt: '2026-11-23T00:00:00.000Z', finishedAt: '2026-11-23T00:05:00.000Z' },
+        host: { tools: {} },
+        images: variant.files,
+        packages: [],
+      }),
+    )
+    const statement = renderRebuild(record, rebuilt, '1.2.3')
+    mkdirSync(path('rebuilds'))
+    writeFileSync(path('rebuilds', 'x.intoto.json'), statement)
+    const signature = await signWithSsh(statement, rebuildNamespace, path('key'))
+    writeFileSync(path('rebuilds', 'x.intoto.json.sig'), signature)
+    const trust = ['--rebuilds', path('rebuilds'), '--rebuilders', path('rebuilders')]
+    expect(await verify(path('release'), ...trust, '--require-rebuilds', '1'), text.stderr).toBe(0)
+    expect(text.stderr).toContain('2 images built again, the same, by alice@example.org (SSH key ')
   })
 
   it('refuses a folder that is none with 2', async () => {
