@@ -86,7 +86,15 @@ const anchorOf = (image: number, check: number) => `check-${image + 1}-${check +
 
 function viewImage(image: ImageVerification, index: number, pictures: Pictures): ImageView {
   const { path, target, status, checks, scenes, seconds, accelerator, cached, contentOf, contract } = image
-  const places = [...new Set([...checks.map(({ at }) => at), ...scenes.map(({ name }) => name)])]
+  const checksAt = new Map<string, AnchoredCheck[]>()
+  for (const [number, check] of checks.entries()) {
+    const here = checksAt.get(check.at) ?? []
+    here.push({ ...check, anchor: anchorOf(index, number) })
+    checksAt.set(check.at, here)
+  }
+  const sceneOf = new Map<string, SceneResult>()
+  for (const scene of scenes) if (!sceneOf.has(scene.name)) sceneOf.set(scene.name, scene)
+  const places = [...new Set([...checksAt.keys(), ...sceneOf.keys()])]
   const facts = [
     `${describeCounts(checks)} in ${formatSeconds(seconds)}`,
     scenes.length === 0 ? 'not booted' : `${count(scenes.length, 'boot')} (${accelerator})`,
@@ -100,34 +108,28 @@ function viewImage(image: ImageVerification, index: number, pictures: Pictures):
     status,
     hasFailed: status === 'failed',
     summary: `${facts.join('; ')}.`,
-    groups: places.map((at) =>
-      viewGroup(
-        at,
-        checks.map((check, number) => ({ ...check, anchor: anchorOf(index, number) })),
-        scenes.find(({ name }) => name === at),
-        pictures,
-      ),
-    ),
+    groups: places.map((at) => viewGroup(at, checksAt.get(at) ?? [], sceneOf.get(at), pictures)),
   }
 }
 
-const withoutScene: Readonly<Record<string, string>> = {
-  file: 'the image file itself',
-  content: 'the files on its disk, read without booting',
-}
+type AnchoredCheck = CheckResult & { readonly anchor: string }
+
+const withoutScene: ReadonlyMap<string, string> = new Map([
+  ['file', 'the image file itself'],
+  ['content', 'the files on its disk, read without booting'],
+])
 
 function viewGroup(
   at: string,
-  checks: readonly (CheckResult & { readonly anchor: string })[],
+  here: readonly AnchoredCheck[],
   scene: SceneResult | undefined,
   pictures: Pictures,
 ): GroupView {
-  const here = checks.filter((check) => check.at === at)
   const lines = scene?.lastLines ?? []
   const { screenshot } = scene ?? {}
   return {
     name: at,
-    summary: scene?.summary ?? withoutScene[at] ?? '',
+    summary: scene?.summary ?? withoutScene.get(at) ?? '',
     facts: scene === undefined ? '' : describeBoot(scene),
     trouble: scene?.trouble,
     rows: here.map(({ anchor, id, title, status, observed, reason, seconds }) => ({

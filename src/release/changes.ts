@@ -61,7 +61,7 @@ function comparePackages(
 ): readonly PackageMove[] {
   const names = [...new Set([...Object.keys(before), ...Object.keys(after)])].sort()
   return names.flatMap((name) => {
-    const [old, now] = [before[name], after[name]]
+    const [old, now] = [before, after].map((one) => (Object.hasOwn(one, name) ? one[name] : undefined))
     if (old === now) return []
     return [
       { name, ...(old === undefined ? {} : { before: old }), ...(now === undefined ? {} : { after: now }) },

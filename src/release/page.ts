@@ -6,13 +6,15 @@ import { count, formatInstant, join, presentable } from '../pages/texts.ts'
 import { formatBytes, formatSeconds } from '../report/format.ts'
 import { describeDelta } from '../report/markdown.ts'
 import { compareReleases, type VariantChanges } from './changes.ts'
-import type { ReleaseImage, ReleaseRecord, ReleaseVariant } from './record.ts'
+import { type ReleaseImage, type ReleaseRecord, type ReleaseVariant, releaseFiles } from './record.ts'
 
 /** @param before the release to list changes since; without it, none are listed */
 export function renderReleasePage(record: ReleaseRecord, before: ReleaseRecord | undefined): string {
   const shown = presentable(record)
   const { variants } = shown
   const packages = comparePackages(variants)
+  const files = viewFiles(variants)
+  const stages = viewStages(variants)
   return renderPage('release', {
     title: `${shown.name} ${shown.release}`,
     heading: `${shown.name} ${shown.release}`,
@@ -23,11 +25,14 @@ export function renderReleasePage(record: ReleaseRecord, before: ReleaseRecord |
     variants: variants.map(({ variant }) => variant),
     columns: variants.length + 1,
     facts: factsOf(variants),
-    files: viewFiles(variants),
+    files: files.rows,
+    moreFiles: files.more,
     images: variants.flatMap((variant) => variant.files.map((file) => viewFile(variant, file))),
-    stages: viewStages(variants),
-    packages,
-    differing: packages.filter(({ tags }) => tags !== '').length,
+    stages: stages.rows,
+    moreStages: stages.more,
+    packages: packages.rows,
+    morePackages: packages.more,
+    differing: packages.differing,
     hasSeveral: variants.length > 1,
     updates: variants.flatMap(viewUpdates),
     changes: before && {
@@ -92,20 +97,47 @@ function describePins({ snapshot, lock }: ReleaseVariant): string {
   return by.length === 0 ? 'nothing' : join(by)
 }
 
+/** Nobody reads more, and a browser takes seconds to show them. */
+const mostCells = 20_000
+
+/**
+ * The values of each variant by name, side by side: as many rows as a page may have.
+ * @param values of each variant
+ * @param isSorted by name, and otherwise in the order of the variants
+ */
+function sideBySide<Value, Cell>(
+  values: readonly ReadonlyMap<string, Value>[],
+  cellOf: (value: Value | undefined) => Cell,
+  isSorted = false,
+) {
+  const names = [...new Set(values.flatMap((one) => [...one.keys()]))]
+  if (isSorted) names.sort()
+  const shown = names.slice(0, Math.max(1, Math.floor(mostCells / Math.max(1, values.length))))
+  const rows = shown.map((name) => ({ name, cells: values.map((one) => cellOf(one.get(name))) }))
+  const more = names.length - shown.length
+  return {
+    rows,
+    more: more === 0 ? '' : `The first ${shown.length} of ${names.length}; ${releaseFiles.record} has all.`,
+  }
+}
+
+/** By name; of several with the same, the first. */
+function byName<Item>(items: readonly Item[], nameOf: (item: Item) => string): ReadonlyMap<string, Item> {
+  const named = new Map<string, Item>()
+  for (const item of items) if (!named.has(nameOf(item))) named.set(nameOf(item), item)
+  return named
+}
+
 function viewFiles(variants: readonly ReleaseVariant[]) {
-  const targets = [...new Set(variants.flatMap(({ files }) => files.map(({ target }) => target)))]
-  return targets.map((target) => ({
-    name: target,
-    cells: variants.map(({ files }) => {
-      const file = files.find((one) => one.target === target)
-      if (file === undefined) return { size: 'not released', checks: '', mood: '' }
-      return {
-        size: `${file.format}, ${formatBytes(file.sizeBytes)}`,
-        checks: describeChecks(file),
-        mood: file.verification?.status === 'passed' ? 'good' : 'bad',
-      }
-    }),
-  }))
+  const values = variants.map(({ files }) => byName(files, ({ target }) => target))
+  return sideBySide(values, (file) => {
+    if (file === undefined) return { size: 'not released', checks: '', mood: '' }
+    return {
+      size: `${file.format}, ${formatBytes(file.sizeBytes)}`,
+      checks: describeChecks(file),
+      mood: file.verification?.status === 'passed' ? 'good' : 'bad',
+    }
+  })
 }
 
 function describeChecks({ verification }: ReleaseImage): string {
@@ -131,29 +163,33 @@ function viewFile({ variant }: ReleaseVariant, image: ReleaseImage) {
   }
 }
 
-function viewStages(variants: readonly ReleaseVariant[]): readonly Row[] {
-  const names = [...new Set(variants.flatMap(({ stages }) => stages.map(({ name }) => name)))]
-  return names.map((name) => ({
-    name,
-    cells: variants.map(({ stages }) => {
-      const stage = stages.find((one) => one.name === name)
-      return stage === undefined ? '' : `${formatSeconds(stage.build_time)}, ${formatBytes(stage.layerBytes)}`
-    }),
-  }))
+function viewStages(variants: readonly ReleaseVariant[]) {
+  const values = variants.map(({ stages }) => byName(stages, ({ name }) => name))
+  return sideBySide(values, (stage) =>
+    stage === undefined ? '' : `${formatSeconds(stage.build_time)}, ${formatBytes(stage.layerBytes)}`,
+  )
 }
 
-interface PackageRow extends Row {
-  readonly tags: string
-}
-
-function comparePackages(variants: readonly ReleaseVariant[]): readonly PackageRow[] {
-  const names = [...new Set(variants.flatMap(({ packages }) => Object.keys(packages)))].sort()
-  return names.map((name) => {
-    const cells = variants.map(({ packages }) =>
-      Object.hasOwn(packages, name) ? (packages[name] ?? '') : '',
-    )
-    return { name, cells, tags: new Set(cells).size > 1 ? 'differs' : '' }
-  })
+function comparePackages(variants: readonly ReleaseVariant[]) {
+  const values = variants.map(({ packages }) => new Map(Object.entries(packages)))
+  const found = new Map<string, { variants: number; readonly versions: Set<string> }>()
+  for (const [name, version] of values.flatMap((one) => [...one])) {
+    const known = found.get(name) ?? { variants: 0, versions: new Set() }
+    found.set(name, known)
+    known.variants += 1
+    known.versions.add(version)
+  }
+  const differing = new Set(
+    [...found].flatMap(([name, one]) =>
+      one.versions.size > 1 || one.variants < variants.length ? [name] : [],
+    ),
+  )
+  const { rows, more } = sideBySide(values, (version = '') => version, true)
+  return {
+    rows: rows.map((row) => ({ ...row, tags: differing.has(row.name) ? 'differs' : '' })),
+    more,
+    differing: differing.size,
+  }
 }
 
 function viewUpdates({ variant, freshness }: ReleaseVariant) {

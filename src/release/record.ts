@@ -91,6 +91,9 @@ const file = z.strictObject({
   verification: verification.nullable().describe('null if these bytes were not verified'),
 })
 
+/** As in a report. */
+const mostPackages = 20_000
+
 const variant = z.strictObject({
   variant: name,
   suite: name,
@@ -109,7 +112,10 @@ const variant = z.strictObject({
   snapshot: name.nullable(),
   lock: name.nullable().describe('sha256 of the lock file that the build was checked against'),
   files: z.array(file).max(100),
-  packages: z.record(name, name).describe('versions by name, from dpkg in the image'),
+  packages: z
+    .record(name, name)
+    .refine((packages) => Object.keys(packages).length <= mostPackages)
+    .describe('versions by name, from dpkg in the image'),
   freshness: z
     .strictObject({
       archives: z.array(z.strictObject({ suite: name, url: line, date: z.iso.datetime() })),

@@ -42,3 +42,28 @@ it('stays below a megabyte, and has no markup from the record', () => {
   )
   expect(hostile.match(/<\/?(?:script|img)/g)).toEqual(['<script', '</script'])
 })
+
+it('shows as many rows as anyone reads, and says that there are more', () => {
+  const [first] = record.variants as [(typeof record.variants)[0]]
+  const names = (what: string) => Array.from({ length: 500 }, (_, number) => `${what}-${number}`)
+  const variants = Array.from({ length: 100 }, (_, index) => ({
+    ...first,
+    variant: `variant-${index}`,
+    files: [],
+    packages: Object.fromEntries(names(`package-${index}`).map((name) => [name, '1'])),
+    stages: names(`stage-${index}`).map((name) => ({ name, build_time: 1, layerBytes: 1, status: 'ran' })),
+  }))
+  const large = renderReleasePage({ ...record, variants }, undefined)
+  expect(large.match(/The first 200 of 50000; release.json has all/g)).toHaveLength(2)
+  expect(large).toContain('50000 differ between the variants')
+  expect(Buffer.byteLength(large)).toBeLessThan(2_000_000)
+})
+
+it('knows no package by a word of JavaScript', () => {
+  const variants = record.variants.map((variant) => ({
+    ...variant,
+    packages: { ...variant.packages, constructor: '1' },
+  }))
+  const changed = renderReleasePage({ ...record, variants }, record)
+  expect(changed).toContain('<th scope="row">constructor</th><td>not there</td><td>1</td>')
+})

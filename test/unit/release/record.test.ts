@@ -30,6 +30,10 @@ const withStages = (count: number) => ({
     },
   ],
 })
+const withPackages = (count: number) => ({
+  ...sample,
+  variants: [{ ...variant, packages: Object.fromEntries(numbers(count).map((name) => [name, '1'])) }],
+})
 
 describe('the record of a release', () => {
   it('is found in its folder, or by its own path', async () => {
@@ -66,6 +70,11 @@ describe('the record of a release', () => {
     [
       'one of more stages than any build has',
       () => writeFileSync(record(), JSON.stringify(withStages(1001))),
+      'it has another format',
+    ],
+    [
+      'one of more packages than a page can compare',
+      () => writeFileSync(record(), JSON.stringify(withPackages(20_001))),
       'it has another format',
     ],
     [
