@@ -2,24 +2,29 @@
 
 import { z } from 'zod'
 
+/**
+ * Characters that show nothing, or control a terminal. Unicode counts some that are blank as letters and symbols: of Hangul,
+ * Khmer and Braille.
+ */
+const invisible = String.raw`\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0`
+
 /** A line of at most so many characters, without any that are invisible or that control a terminal. */
 export function lineOf(maximum: number): z.ZodString {
-  return z
-    .string()
-    .max(maximum)
-    .regex(/^[^\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]*$/u)
+  return z.string().max(maximum).regex(lineOnly)
 }
+
+const lineOnly = new RegExp(`^[^${invisible}]*$`, 'u')
 
 /** A relative path that stays below its folder, and that no program takes for an option. */
 export const pathBelow = z
   .string()
   .max(4096)
-  .regex(/^(?![-/])(?!(.*\/)?\.\.?(\/|$))[^\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]+$/u)
+  .regex(new RegExp(`^(?![-/])(?!(.*\\/)?\\.\\.?(\\/|$))[^${invisible}]+$`, 'u'))
 
 /** The colors of views. Others could hide text, as black does on most terminals. */
 const colors = '\\u001b\\[(?:0|1|2|3[1-69]|22)m'
 
-const shown = new RegExp(`${colors}|[\\p{Cc}\\p{Cf}\\p{Cs}\\p{Zl}\\p{Zp}]`, 'gu')
+const shown = new RegExp(`${colors}|[${invisible}]`, 'gu')
 
 /**
  * What begins a command to a CI system: a line of GitHub's, with or without space before it, and its older form, Azure's and

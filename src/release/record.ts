@@ -54,8 +54,8 @@ export const unlistedFiles: readonly string[] = [
   releaseFiles.attestation,
 ]
 
-/** What people read in a sentence: with a space in it, a name could be the rest of a verdict. */
-const name = lineOf(200).regex(/^\S+$/)
+/** What people read in a sentence: with a space in it, or what looks like one, a name could be the rest of a verdict. */
+const name = lineOf(200).regex(/^[!-~]+$/)
 const line = lineOf(2000)
 /** A person's, in as many lines as it takes. */
 const reason = z.string().max(10_000)

@@ -14,6 +14,8 @@ describe('a text for a terminal or a log', () => {
     ['a line that is written over', 'good\rbad', 'good\\u000dbad'],
     ['a direction', 'a\u202eb', 'a\\u202eb'],
     ['half a character', '\ud800', '\\ud800'],
+    ['a blank of Braille', 'a\u2800b', 'a\\u2800b'],
+    ['a blank of Hangul', 'a\u3164b\uffa0', 'a\\u3164b\\uffa0'],
     ['a tag of another plane', '\u{e0041}', '\\udb40\\udc41'],
   ])('does not get %s', (_case, text, expected) => {
     for (const mayHaveColors of [false, true]) expect(disarm(text, mayHaveColors)).toBe(expected)
@@ -49,7 +51,7 @@ describe('a text for a terminal or a log', () => {
 describe('a line', () => {
   it('is one', () => {
     expect(lineOf(10).safeParse('größe').success).toBe(true)
-    for (const text of ['a\nb', 'a\u001b', '\u202e', 'x'.repeat(11)])
+    for (const text of ['a\nb', 'a\u001b', '\u202e', 'a\u2800b', 'a\u115fb', 'x'.repeat(11)])
       expect(lineOf(10).safeParse(text).success).toBe(false)
   })
 })

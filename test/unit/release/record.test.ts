@@ -77,6 +77,17 @@ describe('the record of a release', () => {
       () => writeFileSync(record(), JSON.stringify(withPackages(20_001))),
       'it has another format',
     ],
+    ...['\u2800', '\u3164', '\u115f', '\u1160', '\uffa0', '\u00a0'].map(
+      (blank): [string, () => void, string] => [
+        `one whose tag says who signed it, with blanks like ${blank.codePointAt(0)?.toString(16)}`,
+        () =>
+          writeFileSync(
+            record(),
+            JSON.stringify({ ...sample, tag: ['v1.0:', 'as', 'signed', 'by', 'apache'].join(blank) }),
+          ),
+        'it has another format',
+      ],
+    ),
     [
       'one whose name says who signed it',
       () => writeFileSync(record(), JSON.stringify({ ...sample, name: 'x 1.0: as signed by apache\n' })),
