@@ -7,7 +7,7 @@ import { exitCodes, messageOf, PipelineError } from '../errors.ts'
 import { hashFile } from '../host/hash-file.ts'
 import { readRecord } from '../host/json-file.ts'
 import { outFolderAt } from '../host/out-folder.ts'
-import { type ImageResult, type Report, reportSchema } from '../report/report.ts'
+import { type ImageResult, mostReportBytes, type Report, reportSchema } from '../report/report.ts'
 import { type TargetName, targetNames, targets } from '../targets/registry.ts'
 
 /** A file to verify. */
@@ -121,5 +121,5 @@ async function digestOf(file: string, signal: AbortSignal): Promise<string> {
 
 /** The report of the last build; undefined if there is none of this program's format. */
 export async function readReport(outFolder: string): Promise<Report | undefined> {
-  return readRecord(outFolderAt(outFolder).report, reportSchema)
+  return readRecord(outFolderAt(outFolder).report, reportSchema, mostReportBytes)
 }
