@@ -49,6 +49,11 @@ export function redactUrl(text: string): string {
   return redactParameters(redactLogins(plain), /[^&#]*/y)
 }
 
+/** Whether a URL has a user or a password, of which either may be empty. */
+export function hasLogin({ username, password }: URL): boolean {
+  return username !== '' || password !== ''
+}
+
 /** A value with every text in it redacted, ready to be written as JSON. */
 export function redactAll<Value>(value: Value): Value {
   if (typeof value === 'string') return redact(value) as Value

@@ -8,7 +8,7 @@ import { chooseZones, registerImage, waitUntilReady, type Zone } from '../clouds
 import { renderSeeding } from '../cloudstack/seeding.ts'
 import { readCloudSettings } from '../cloudstack/settings.ts'
 import { exitCodes, PipelineError } from '../errors.ts'
-import { redactUrl } from '../redact.ts'
+import { hasLogin, redactUrl } from '../redact.ts'
 import { type TargetName, targetNames } from '../targets/registry.ts'
 import { untilInterrupted } from './interrupt.ts'
 import { collect } from './options.ts'
@@ -142,8 +142,7 @@ function requireAddress(text: string): string {
   if (
     url !== undefined &&
     /^https?:$/.test(url.protocol) &&
-    url.username === '' &&
-    url.password === '' &&
+    !hasLogin(url) &&
     url.search === '' &&
     url.hash === ''
   )

@@ -8,7 +8,7 @@ import { writeDurably } from '../host/files.ts'
 import { readJson } from '../host/json-file.ts'
 import { outFolderAt } from '../host/out-folder.ts'
 import { runFile } from '../host/process.ts'
-import { NotReadable, readRegularText } from '../host/regular-file.ts'
+import { noneIfNotReadable, readRegularText } from '../host/regular-file.ts'
 import { findProgram } from '../host/tools.ts'
 import { unlessMissing } from '../host/unless-missing.ts'
 import { outFolderOf, readPictures } from '../pages/pictures.ts'
@@ -117,11 +117,9 @@ async function writePage(source: Source, since: Source | undefined, { to }: Repo
 async function requirePage(page: string, expected: string): Promise<void> {
   const refuse = (message: string, hint: string) =>
     new PipelineError({ code: 'no-report', message, hint, exitCode: exitCodes.badInput })
-  const text = await unlessMissing(page, () =>
-    readRegularText(page, mostReportBytes).catch((error: unknown) => {
-      if (error instanceof NotReadable) return ''
-      throw error
-    }),
+  const text = await unlessMissing(
+    page,
+    async () => (await readRegularText(page, mostReportBytes).catch(noneIfNotReadable)) ?? '',
   )
   if (text === expected) return
   if (text === undefined)

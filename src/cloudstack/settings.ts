@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { loadSharedConfigFiles } from '@smithy/core/config'
 import { exitCodes, PipelineError } from '../errors.ts'
 import type { Environment } from '../host/proxy.ts'
-import { redactUrl } from '../redact.ts'
+import { hasLogin, redactUrl } from '../redact.ts'
 
 export interface CloudSettings {
   /** Without a login, e.g. `https://cloud.example.org/client/api`. */
@@ -59,8 +59,7 @@ export async function readCloudSettings(
 
 function settingsOf(text: string, apiKey: string, secretKey: string): CloudSettings {
   const url = URL.canParse(text) ? new URL(text) : undefined
-  const hasLogin = url?.username !== '' || url.password !== ''
-  if (url !== undefined && /^https?:$/.test(url.protocol) && !hasLogin && url.search === '')
+  if (url !== undefined && /^https?:$/.test(url.protocol) && !hasLogin(url) && url.search === '')
     return { url, apiKey, secretKey }
   throw new PipelineError({
     code: 'usage',

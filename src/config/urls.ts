@@ -1,6 +1,7 @@
 /** Checks URLs with the platform's own parser: what it refuses cannot be downloaded. */
 
 import { z } from 'zod'
+import { hasLogin } from '../redact.ts'
 
 /**
  * What is wrong with the URL of a file; undefined if nothing.
@@ -12,8 +13,7 @@ export function faultOfUrl(
 ): string | undefined {
   if (!/^https?:\/\/[^/\\]/i.test(text)) return 'must be a URL of http or https'
   try {
-    const { username, password } = new URL(text)
-    return username === '' && password === '' ? undefined : `must have no user and password: ${instead}`
+    return hasLogin(new URL(text)) ? `must have no user and password: ${instead}` : undefined
   } catch {
     return 'must be a URL of http or https, with a valid host and port'
   }

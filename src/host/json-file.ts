@@ -2,7 +2,7 @@
 
 import type { z } from 'zod'
 import { parseJson } from '../text.ts'
-import { NotReadable, readRegularText } from './regular-file.ts'
+import { noneIfNotReadable, readRegularText } from './regular-file.ts'
 import { unlessMissing } from './unless-missing.ts'
 
 /**
@@ -10,12 +10,7 @@ import { unlessMissing } from './unless-missing.ts'
  * @throws PipelineError `unreadable` if it cannot be read, which says nothing about its content
  */
 export async function readJson(path: string, mostBytes?: number): Promise<unknown> {
-  const text = await unlessMissing(path, () =>
-    readRegularText(path, mostBytes).catch((error: unknown) => {
-      if (error instanceof NotReadable) return undefined
-      throw error
-    }),
-  )
+  const text = await unlessMissing(path, () => readRegularText(path, mostBytes).catch(noneIfNotReadable))
   return text === undefined ? undefined : parseJson(text)
 }
 

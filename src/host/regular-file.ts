@@ -6,6 +6,11 @@ import { constants, type FileHandle, open } from 'node:fs/promises'
 /** Neither a folder, a pipe nor a device is read: that may never end. */
 export class NotReadable extends Error {}
 
+/** What there is in a file that cannot be read, for `catch`. */
+export function noneIfNotReadable(error: unknown): undefined {
+  if (!(error instanceof NotReadable)) throw error
+}
+
 const mostByDefault = 64 * 1024 ** 2
 
 /**

@@ -10,8 +10,8 @@ import { parseChecksums } from '../host/checksum-list.ts'
 import { readRegularText } from '../host/regular-file.ts'
 import { findOddSizes } from '../release/file-sizes.ts'
 import {
+  fileNamesOf,
   isOfPackages,
-  namesIn,
   type ReleaseRecord,
   readReleaseRecord,
   releaseFiles,
@@ -96,7 +96,7 @@ async function namesOf(
   const { files, others } = await listReleaseFolder(folder)
   const missing = [...Object.values(checksums), ...listed.keys()].find((name) => !files.includes(name))
   if (missing !== undefined) throw damaged(folder, `it has no ${missing}`)
-  const named = namesIn(record)
+  const named = fileNamesOf(record)
   const isOwn = (name: string) =>
     (listed.has(name) && (named.has(name) || isOfPackages(name))) || unlistedFiles.includes(name)
   const foreign = [...others, ...files.filter((name) => !isOwn(name))]

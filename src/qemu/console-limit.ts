@@ -45,6 +45,6 @@ function guestFloods(log: string): PipelineError {
   return new PipelineError({
     code: 'guest-floods',
     message: `the guest was ended: it has printed more than ${mostMiB} MiB to a console (${basename(log)})`,
-    hint: 'silence what prints in it, or look at the image with an eye to who made it.',
+    hint: 'silence what prints in it, or ask who made the image.',
   })
 }

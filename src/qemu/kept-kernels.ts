@@ -4,7 +4,7 @@ import { mkdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { sha256 } from '../digest.ts'
 import { writeDurably } from '../host/files.ts'
-import { NotReadable, readRegular } from '../host/regular-file.ts'
+import { noneIfNotReadable, readRegular } from '../host/regular-file.ts'
 import { namesIn, unlessMissing } from '../host/unless-missing.ts'
 
 /** Keeps this kernel in place of the ones before. */
@@ -22,14 +22,10 @@ export async function findKernels(folder: string): Promise<readonly string[]> {
   const sound: string[] = []
   for (const name of (await namesIn(folder)).filter(isDigest)) {
     const path = join(folder, name)
-    const bytes = await unlessMissing(path, () => readRegular(path)).catch(notSound)
+    const bytes = await unlessMissing(path, () => readRegular(path)).catch(noneIfNotReadable)
     if (bytes !== undefined && sha256(bytes) === name) sound.push(path)
   }
   return sound
-}
-
-function notSound(error: unknown): undefined {
-  if (!(error instanceof NotReadable)) throw error
 }
 
 function isDigest(name: string): boolean {

@@ -187,7 +187,7 @@ export function filesOf({ sbom, spdx, scan, files }: NamesFiles): readonly strin
 }
 
 /** The names of the files that a release with this record may have, besides its package set. */
-export function namesIn({ variants }: ReleaseRecord): ReadonlySet<string> {
+export function fileNamesOf({ variants }: ReleaseRecord): ReadonlySet<string> {
   return new Set([...variants.flatMap(filesOf), ...textsIn(releaseFiles)])
 }
 

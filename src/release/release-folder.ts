@@ -10,9 +10,9 @@ import { sha256File } from '../host/hash-file.ts'
 import { readRegularText } from '../host/regular-file.ts'
 import { findOddSizes } from './file-sizes.ts'
 import {
+  fileNamesOf,
   findReleaseRecord,
   isOfPackages,
-  namesIn,
   packagesFolder,
   releaseFiles,
   unlistedFiles,
@@ -124,7 +124,7 @@ async function removeRelease(folder: string): Promise<string | undefined> {
 /** The names of a release's files; undefined for a folder without a record. */
 async function namesOfRelease(folder: string): Promise<ReadonlySet<string> | undefined> {
   const record = await findReleaseRecord(folder)
-  return record && namesIn(record)
+  return record && fileNamesOf(record)
 }
 
 /** Of its package set, every name may be one: what counts is the checksum. */

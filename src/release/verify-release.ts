@@ -13,9 +13,9 @@ import { compareDependencies, compareSbom } from './compare-sbom.ts'
 import { computeReleaseChecksums } from './file-checksums.ts'
 import {
   type Blame,
+  fileNamesOf,
   findReleaseRecord,
   isOfPackages,
-  namesIn,
   type ReleaseRecord,
   releaseFiles,
   unlistedFiles,
@@ -113,7 +113,7 @@ function compareWithRecord(
       blame(image.file, `it is not the file that ${releaseFiles.record} describes`)
     else if (wrong !== undefined) blame(releaseFiles.record, `its ${wrong} of ${image.file} is another`)
   }
-  const own = namesIn(record)
+  const own = fileNamesOf(record)
   // Those of the package set are compared with its list.
   for (const name of checksums.keys())
     if (!own.has(name) && !isOfPackages(name)) blame(name, 'it is not part of this release')

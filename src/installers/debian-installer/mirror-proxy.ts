@@ -10,6 +10,7 @@ import { pipeline } from 'node:stream/promises'
 import { messageOf } from '../../errors.ts'
 import { request, type StreamedAnswer, type StreamedRequest } from '../../host/http.ts'
 import { openToRead } from '../../host/regular-file.ts'
+import { hasLogin } from '../../redact.ts'
 import { openPackageCache, type PackageCache, type PackageCacheOptions } from './package-cache.ts'
 
 export interface MirrorProxyOptions {
@@ -158,8 +159,7 @@ interface Target {
 /** What the guest asks for; undefined if it is not allowed to. */
 function findTarget(asked: string, { mirror, otherHosts }: Way): Target | undefined {
   const url = URL.canParse(asked) ? new URL(asked) : undefined
-  if (url === undefined || url.protocol !== 'http:' || url.username !== '' || url.password !== '')
-    return undefined
+  if (url === undefined || url.protocol !== 'http:' || hasLogin(url)) return undefined
   const own = new URL(mirror)
   const root = own.pathname.replace(/\/+$/, '')
   // Installers join paths with one slash too many.

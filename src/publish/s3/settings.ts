@@ -3,7 +3,7 @@
 import { loadSharedConfigFiles } from '@smithy/core/config'
 import { exitCodes, PipelineError } from '../../errors.ts'
 import type { Environment } from '../../host/proxy.ts'
-import { redactUrl } from '../../redact.ts'
+import { hasLogin, redactUrl } from '../../redact.ts'
 
 export interface Credentials {
   readonly accessKeyId: string
@@ -117,8 +117,7 @@ function requireEndpoint(text: string): URL {
   const isPlain =
     url !== undefined &&
     /^https?:$/.test(url.protocol) &&
-    url.username === '' &&
-    url.password === '' &&
+    !hasLogin(url) &&
     url.pathname === '/' &&
     url.search === ''
   if (isPlain) return url
