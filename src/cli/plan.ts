@@ -4,6 +4,7 @@ import type { Command } from 'commander'
 import type { ResolvedImage, ResolvedPipeline } from '../config/resolved.ts'
 import { findWarnings } from '../doctor/host-checks.ts'
 import { exitCodes } from '../errors.ts'
+import { awaitedLater } from '../host/awaited-later.ts'
 import { outFolderAt } from '../host/out-folder.ts'
 import { installerOf } from '../installers/index.ts'
 import type { Readiness } from '../installers/installer.ts'
@@ -68,7 +69,7 @@ async function plan(options: PlanCommandOptions, terminal: Terminal): Promise<nu
 async function lookAtImage(image: ResolvedImage, store: Store, outFolder: string, isExplained: boolean) {
   const planned = await planImage(image, store)
   // The archives answer while everything else is looked at.
-  const comparing = compareWithArchives(image, planned, outFolder)
+  const comparing = awaitedLater(compareWithArchives(image, planned, outFolder))
   const readiness = await readinessOf(image, planned)
   const layers = await store.list()
   const isExported = await isFinished(planned, outFolder)

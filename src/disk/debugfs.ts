@@ -7,6 +7,7 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { Readable } from 'node:stream'
 import { execa } from 'execa'
+import { awaitedLater } from '../host/awaited-later.ts'
 import { unreadableDisk } from './unreadable.ts'
 
 /** The answers, one after the other, each below the line with which debugfs begins it. */
@@ -82,7 +83,7 @@ export async function streamContent(
   const wanted = requests.filter(({ sizeBytes }) => sizeBytes > 0)
   if (wanted.length === 0) return
   const child = spawn('debugfs', ['-f', '-', '--', filesystem], { env: debugfsEnvironment(), signal })
-  const ended = once(child, 'close')
+  const ended = awaitedLater(once(child, 'close'))
   // `ended` reports an early end; the pipe would report it again.
   child.stdin.on('error', () => undefined)
   child.stdin.end(wanted.map(({ inode }) => `cat <${inode}>\n`).join(''))

@@ -7,6 +7,7 @@ import { basename, extname, join, resolve } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { execa } from 'execa'
 import { exitCodes, messageOf, PipelineError } from '../errors.ts'
+import { awaitedLater } from '../host/awaited-later.ts'
 import { boundBytes } from '../host/bound-bytes.ts'
 import { isNoSpace } from '../host/failures.ts'
 import { openToRead } from '../host/regular-file.ts'
@@ -123,15 +124,15 @@ async function runUnpacker(
   most: number,
 ): Promise<void> {
   const room = await limitToRoom(`the unpacked ${file}`)
-  const child = execa(program, words, {
-    cancelSignal: signal,
-    buffer: { stdout: false },
-    maxBuffer: { stderr: textBytes },
-    stdin: 'ignore',
-    env: { LC_ALL: 'C' },
-  })
-  // Its failure shows below.
-  child.catch(() => undefined)
+  const child = awaitedLater(
+    execa(program, words, {
+      cancelSignal: signal,
+      buffer: { stdout: false },
+      maxBuffer: { stderr: textBytes },
+      stdin: 'ignore',
+      env: { LC_ALL: 'C' },
+    }),
+  )
   const bounded = (chunks: AsyncIterable<Uint8Array>) =>
     boundBytes(chunks, Math.min(most, room.bytes), () =>
       room.bytes < most ? room.exceeded() : tooLarge(file, most),

@@ -10,6 +10,7 @@
 import { type FileHandle, open } from 'node:fs/promises'
 import { Transform } from 'node:stream'
 import { execa } from 'execa'
+import { awaitedLater } from '../host/awaited-later.ts'
 import { openToRead } from '../host/regular-file.ts'
 import { writeAt } from './file-bytes.ts'
 
@@ -99,14 +100,14 @@ async function compress(
   const into = await open(target, 'w')
   let written = 0
   try {
-    const child = execa(program, commandArguments, {
-      input: input.pipe(meter),
-      buffer: { stdout: false },
-      cancelSignal: signal,
-      timeout: 3_600_000,
-    })
-    // If the program cannot be started, the error shows below.
-    child.catch(() => undefined)
+    const child = awaitedLater(
+      execa(program, commandArguments, {
+        input: input.pipe(meter),
+        buffer: { stdout: false },
+        cancelSignal: signal,
+        timeout: 3_600_000,
+      }),
+    )
     for await (const chunk of child.iterable({ binary: true })) {
       await writeAt(into, chunk, start + written)
       written += chunk.length

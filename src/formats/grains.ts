@@ -5,6 +5,7 @@
 
 import { promisify } from 'node:util'
 import { deflate, type ZlibOptions } from 'node:zlib'
+import { awaitedLater } from '../host/awaited-later.ts'
 import { type DataBlock, type RawDisk, readDataBlocks } from './raw-disk.ts'
 import type { DiskSizes } from './sizes.ts'
 
@@ -56,10 +57,7 @@ export async function* compressGrains(
 ): AsyncGenerator<Grain> {
   const pending: Promise<Grain>[] = []
   for await (const block of readDataBlocks(disk, grainBytes, concurrency)) {
-    const grain = compress(block)
-    // The code that awaits it sees the failure; after an earlier failure, none does.
-    grain.catch(() => undefined)
-    pending.push(grain)
+    pending.push(awaitedLater(compress(block)))
     if (pending.length >= concurrency) yield await (pending.shift() as Promise<Grain>)
   }
   for (const grain of pending) yield await grain

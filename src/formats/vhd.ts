@@ -5,6 +5,7 @@ import { uuidFrom } from '../digest.ts'
 import { imageNode } from '../disk/block-node.ts'
 import { compareImages } from '../disk/qemu-img.ts'
 import { messageOf } from '../errors.ts'
+import { awaitedLater } from '../host/awaited-later.ts'
 import { ExportFault } from './failures.ts'
 import { writeAt } from './file-bytes.ts'
 import { type DataBlock, type RawDisk, readDataBlocks } from './raw-disk.ts'
@@ -194,9 +195,7 @@ async function writeBehind(
   try {
     for await (const block of blocks) {
       await written
-      written = write(block)
-      // Its failure shows where it is awaited; until then, it must not count as unhandled.
-      written.catch(() => undefined)
+      written = awaitedLater(write(block))
     }
   } finally {
     // The file may only be closed when nothing is being written to it.

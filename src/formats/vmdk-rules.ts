@@ -1,6 +1,7 @@
 /** What every part of a streamOptimized VMDK must be, without knowing what comes before it. */
 
 import { type InputType, inflate, type ZlibOptions } from 'node:zlib'
+import { awaitedLater } from '../host/awaited-later.ts'
 import { grainBytes } from './grains.ts'
 import {
   cylindersOf,
@@ -110,9 +111,7 @@ export function unpackGrain(grain: number, stored: Buffer): Promise<void> {
       throw new VmdkFault('grain-data', `grain ${grain} cannot be unpacked: ${cause.message}`)
     },
   )
-  // After an earlier fault nothing awaits it.
-  unpacked.catch(() => undefined)
-  return unpacked
+  return awaitedLater(unpacked)
 }
 
 interface InflatedInfo {

@@ -6,6 +6,7 @@ import { readdir, readFile } from 'node:fs/promises'
 import { createInterface } from 'node:readline'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
+import { awaitedLater } from './awaited-later.ts'
 
 /** Environment variable that marks a process as part of a run, even after all its parents are gone. */
 export const runMarker = 'SYSTEMVM_IMAGE_RUN'
@@ -44,15 +45,14 @@ export function startGroup(
     reader.on('line', (line) => options.onLine(line, from))
     return once(reader, 'close')
   })
-  const ended = (async (): Promise<ProcessResult> => {
+  const untilEnd = async (): Promise<ProcessResult> => {
     const [exitCode, signal] = (await once(child, 'exit')) as [number | null, NodeJS.Signals | null]
     // A grandchild may hold the pipes open; it is not worth waiting for.
     await Promise.race([Promise.all(lines), sleep(2000, undefined, { ref: false })])
     return { exitCode, signal }
-  })()
-  ended.catch(() => undefined)
+  }
   const pid = child.pid ?? 0
-  return { pid, ended, stop: (graceMs) => stopGroup(pid, graceMs) }
+  return { pid, ended: awaitedLater(untilEnd()), stop: (graceMs) => stopGroup(pid, graceMs) }
 }
 
 /** Starts a program on our terminal, in our own group, so that it gets keyboard input and the terminal's signals. */
@@ -60,10 +60,11 @@ export function startOnTerminal(command: string, commandArguments: readonly stri
   const child = spawn('setpriv', ['--pdeathsig', 'TERM', '--', command, ...commandArguments], {
     stdio: 'inherit',
   })
-  const ended = once(child, 'exit').then(
-    ([exitCode, signal]): ProcessResult => ({ exitCode: exitCode as number | null, signal }),
+  const ended = awaitedLater(
+    once(child, 'exit').then(
+      ([exitCode, signal]): ProcessResult => ({ exitCode: exitCode as number | null, signal }),
+    ),
   )
-  ended.catch(() => undefined)
   const stop = async (graceMs: number): Promise<void> => {
     child.kill('SIGTERM')
     const limit = setTimeout(() => child.kill('SIGKILL'), graceMs)

@@ -2,6 +2,7 @@
 
 import { setTimeout as sleep } from 'node:timers/promises'
 import { PipelineError, shownLines } from '../errors.ts'
+import { awaitedLater } from '../host/awaited-later.ts'
 import { type ProcessGroup, type ProcessResult, startGroup, startOnTerminal } from '../host/process.ts'
 import { qemuArguments } from './arguments.ts'
 import { watchConsoleLogs } from './console-limit.ts'
@@ -60,11 +61,12 @@ export function startQemu(machine: Machine, options: QemuOptions = {}): Qemu {
     endedFor = error
     void group.stop(0)
   })
-  const ended = group.ended.finally(() => {
-    isRunning = false
-    unwatch()
-  })
-  ended.catch(() => undefined)
+  const ended = awaitedLater(
+    group.ended.finally(() => {
+      isRunning = false
+      unwatch()
+    }),
+  )
   let qmp: Qmp | undefined
 
   const untilEnd = async (): Promise<never> => {
@@ -75,14 +77,12 @@ export function startQemu(machine: Machine, options: QemuOptions = {}): Qemu {
   const connect = async (signal: AbortSignal): Promise<Qmp> => {
     if (machine.qmpSocket === undefined) throw new Error('this machine has no QMP socket')
     const limit = AbortSignal.any([signal, AbortSignal.timeout(qmpLimitMs)])
-    const end = untilEnd()
-    end.catch(() => undefined)
+    const end = awaitedLater(untilEnd())
     const connected = connectQmp(machine.qmpSocket, limit).catch(async (error: unknown) => {
       // QEMU's last output says more than a broken connection.
       if (!limit.aborted) await Promise.race([end, sleep(1000)])
       throw error
     })
-    connected.catch(() => undefined)
     qmp = await Promise.race([connected, end])
     return qmp
   }

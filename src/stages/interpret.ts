@@ -1,5 +1,6 @@
 /** Keeps the state of a run: reduces every event and performs its effects. */
 
+import { awaitedLater } from '../host/awaited-later.ts'
 import type { Mailbox } from './mailbox.ts'
 import { reduce } from './reduce.ts'
 import type { RunEffect, RunEvent } from './run-events.ts'
@@ -17,11 +18,12 @@ export function interpret(
   perform: (effect: RunEffect) => void,
 ): Interpreter {
   let state = initial
-  const broken = open((event) => {
-    const [next, effects] = reduce(state, event)
-    state = next
-    for (const effect of effects) perform(effect)
-  })
-  broken.catch(() => undefined)
+  const broken = awaitedLater(
+    open((event) => {
+      const [next, effects] = reduce(state, event)
+      state = next
+      for (const effect of effects) perform(effect)
+    }),
+  )
   return { state: () => state, broken }
 }

@@ -1,6 +1,7 @@
 /** Sets up everything a run needs: the guest's files, our end of each connection to it, and Packer. */
 
 import { setTimeout as sleep } from 'node:timers/promises'
+import { awaitedLater } from '../host/awaited-later.ts'
 import { openLogs } from '../host/log-files.ts'
 import type { ScratchFolder } from '../host/scratch-folder.ts'
 import type { SetUp, Step } from '../host/steps.ts'
@@ -102,8 +103,7 @@ export async function setUpRun(request: SetUpRequest, setUp: SetUp): Promise<Equ
     run: () => new AbortController(),
     cleanup: (controller) => controller.abort(),
   })
-  const channel = connectChannel(scratch.channelSocket, disconnecting.signal, watch.clock)
-  channel.catch(() => undefined)
+  const channel = awaitedLater(connectChannel(scratch.channelSocket, disconnecting.signal, watch.clock))
   const suspender = createSuspender({
     states: request.states,
     maximumBytes: plan.image.machine.savedStatesMiB * 1024 ** 2,

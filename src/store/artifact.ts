@@ -12,6 +12,7 @@ import type { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { z } from 'zod'
 import { sha256 } from '../digest.ts'
+import { awaitedLater } from '../host/awaited-later.ts'
 import { readJson } from '../host/json-file.ts'
 import { openToRead, readRegular } from '../host/regular-file.ts'
 import type { SshTrust } from '../host/ssh-signature.ts'
@@ -229,11 +230,12 @@ async function writeHashed(
 ): Promise<{ readonly digest: string; readonly bytes: number }> {
   const hash = createHash('sha256')
   let bytes = 0
-  const ended = new Promise<number | null>((resolve, reject) => {
-    program.once('close', resolve)
-    program.once('error', reject)
-  })
-  ended.catch(() => undefined)
+  const ended = awaitedLater(
+    new Promise<number | null>((resolve, reject) => {
+      program.once('close', resolve)
+      program.once('error', reject)
+    }),
+  )
   await pipeline(
     program.stdout,
     async function* (chunks: AsyncIterable<Buffer>) {

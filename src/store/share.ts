@@ -2,6 +2,7 @@
 
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
+import { awaitedLater } from '../host/awaited-later.ts'
 import { makeTemporaryFolder } from '../host/files.ts'
 import type { SshTrust } from '../host/ssh-signature.ts'
 import { mostBytesOf, packLayer, unpackLayer, WrongLayer } from './artifact.ts'
@@ -77,10 +78,12 @@ export async function pushLayers(request: PushRequest): Promise<Shared> {
         await packLayer({ layer, store, folder, signingKey: request.signingKey, signal })
         // Limits both parallel pushes and packed layers waiting on disk.
         await pushed[index - atOnce]
-        pushed[index] = registry.push(folder, layer.key, signal).then(async () => {
-          await rm(folder, { recursive: true, force: true })
-          done(layer)
-        })
+        pushed[index] = awaitedLater(
+          registry.push(folder, layer.key, signal).then(async () => {
+            await rm(folder, { recursive: true, force: true })
+            done(layer)
+          }),
+        )
       }
     } finally {
       await Promise.allSettled(pushed)
@@ -107,8 +110,7 @@ export async function pullLayers(request: PullRequest): Promise<Shared> {
       const folder = join(work, key)
       const reason = new RegistryFault(`the layer of ${name} is larger than the disk of the plan`)
       const limit = limitTransfer(folder, mostBytesOf(diskBytes) + maximumRecordBytes, reason, signal)
-      pulled[index] = registry.pull(key, folder, limit.signal).finally(limit.stop)
-      pulled[index]?.catch(() => undefined)
+      pulled[index] = awaitedLater(registry.pull(key, folder, limit.signal).finally(limit.stop))
     }
     try {
       for (let index = 0; index < atOnce; index += 1) begin(index)

@@ -15,7 +15,7 @@ import { type Plan, planImage } from '../../../src/plan/plan.ts'
 import { packLayer } from '../../../src/store/artifact.ts'
 import type { LayerKey } from '../../../src/store/layer-key.ts'
 import type { Layer } from '../../../src/store/layer-record.ts'
-import { openRegistry } from '../../../src/store/registry.ts'
+import { openRegistry, RegistryFault } from '../../../src/store/registry.ts'
 import {
   type PullRequest,
   type PushRequest,
@@ -124,12 +124,11 @@ describeWith(['skopeo', 'docker-registry', 'qemu-img', 'zstd'], 'a registry', ()
     plan: Plan,
     host = registry.host,
     timeoutSeconds = 60,
-    signing: Partial<PushRequest & PullRequest> = {},
+    changes: Partial<PushRequest & PullRequest> = {},
   ) =>
     run({
       signingKey: undefined,
       trust: undefined,
-      ...signing,
       plans: [plan],
       store,
       registry: openRegistry(`${host}/test/layers`),
@@ -137,6 +136,7 @@ describeWith(['skopeo', 'docker-registry', 'qemu-img', 'zstd'], 'a registry', ()
       timeoutSeconds,
       onLayer: () => undefined,
       signal: never,
+      ...changes,
     })
   const push = async (store = here, host = registry.host, seconds = 60) =>
     share(pushLayers, store, await planImage(image, store), host, seconds)
@@ -324,6 +324,19 @@ describeWith(['skopeo', 'docker-registry', 'qemu-img', 'zstd'], 'a registry', ()
       fault: `${registry.host}/test/layers: the layer of base is refused: ${said}`,
     })
     expect(existsSync(there.disk(base.key))).toBe(false)
+    nothingIsLeft()
+  })
+
+  it('fails where it is awaited when it breaks down while a layer is being packed', async () => {
+    await fill(here)
+    const broken = {
+      ...openRegistry(`${registry.host}/test/layers`),
+      push: () => Promise.reject(new RegistryFault('it is gone')),
+    }
+    const shared = share(pushLayers, here, await planImage(image, here), registry.host, 60, {
+      registry: broken,
+    })
+    expect(await shared).toEqual({ layers: [], fault: expect.stringContaining('it is gone') })
     nothingIsLeft()
   })
 
