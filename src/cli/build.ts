@@ -117,7 +117,7 @@ function noMirror(): PipelineError {
   })
 }
 
-/** The checkout of the pipeline, if Git reads it. */
+/** The Git checkout that the pipeline is in; undefined if Git cannot read it. */
 async function readSource(
   { pipeline }: BuildOptions,
   outFolder: string,
@@ -132,7 +132,7 @@ async function readSource(
   }
 }
 
-/** Builds, and builds again as long as the user wants to retry a failed stage. */
+/** Builds, and builds again for as long as the user chooses to retry a failed stage. */
 async function buildUntilDecided(request: BuildRequest, ask: Decide | undefined): Promise<Report> {
   let decision: Decision | undefined
   const decide = ask && (async (...held: Parameters<Decide>) => (decision = await ask(...held)))
@@ -142,7 +142,7 @@ async function buildUntilDecided(request: BuildRequest, ask: Decide | undefined)
   return decision === 'retry' ? buildUntilDecided({ ...request, planning, refresh: false }, ask) : report
 }
 
-/** Verifies what a run made. What was verified before is not verified again. */
+/** Verifies the images of a run, except those already verified. */
 function verifyBuilt(image: ResolvedImage, options: BuildOptions, signal: AbortSignal): Verify | undefined {
   if (!isVerified(image)) return undefined
   return async (images, { runFolder, emit, estimates }) => {

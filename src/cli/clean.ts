@@ -54,7 +54,7 @@ async function clean(options: CleanOptions, terminal: Terminal): Promise<number>
   await requireWritable(outFolder)
   const lock = await takeFolder(outFolder, 'clean', options, terminal)
   try {
-    // Only its run folder says what a killed run left elsewhere.
+    // Only the run folder of a killed run says what it left elsewhere.
     await clearLeftovers(outFolder, openStore(out.store))
     for (const path of present) {
       await rm(path, { recursive: true, force: true })

@@ -1,4 +1,4 @@
-/** `completion`: completes verbs, options, and names of stages and variants in a shell. */
+/** `completion`: completes verbs, options, stage names, and variant names in a shell. */
 
 import { Argument, type Command, type Option } from 'commander'
 import { defaultPipeline, loadPipeline } from '../config/load.ts'
@@ -20,7 +20,7 @@ export function completionCommand(command: Command, terminal: Terminal, choose: 
     )
 }
 
-/** The verb that the scripts call: it inspects all other verbs of `program`. */
+/** The verb that the completion scripts call. It inspects all other verbs of `program`. */
 export function completionCallbackCommand(program: Command, terminal: Terminal, choose: Choose): void {
   program
     .command(completionCallback, { hidden: true })
@@ -64,7 +64,7 @@ compdef _systemvm_image ${names.join(' ')}
 
 /**
  * The candidates for the last word.
- * @param words all words after the program's name; the last is being typed
+ * @param words all words after the program's name; the last is still being typed
  */
 export async function complete(program: Command, words: readonly string[]): Promise<readonly string[]> {
   const typed = words.at(-1) ?? ''
@@ -105,7 +105,7 @@ async function namesOfStages(words: readonly string[]): Promise<readonly string[
   return [...new Set((await load(words)).flatMap(({ stages }) => stages.map(({ name }) => name)))]
 }
 
-/** The pipeline that the words name, or none: completion does not report what is wrong with it. */
+/** The pipeline that the words name. Empty if it has faults: completion does not report them. */
 async function load(words: readonly string[]) {
   const file = words[words.indexOf('--pipeline') + 1]
   const pipeline = words.includes('--pipeline') && file !== undefined ? file : defaultPipeline

@@ -27,7 +27,7 @@ interface DiffOptions extends PipelineOptions {
   readonly exitCode?: boolean
 }
 
-/** Exit code of `--exit-code` if there is a difference, as in git. */
+/** Exit code of `--exit-code` if the disks differ, as in git. */
 const different = 1
 
 export function diffCommand(command: Command, terminal: Terminal, choose: Choose): void {
@@ -65,7 +65,7 @@ async function diff(words: readonly string[], options: DiffOptions, terminal: Te
   return untilInterrupted((signal) =>
     withDisks(sources, signal, async (disks) => {
       const whole = await reportDifference(...disks, options.path)
-      // For the same layer by two installers, only unexpected differences remain.
+      // If two installers made the same layer, only unexpected differences are shown.
       const areInstallers = words.length === 2 && words.every((word) => installerOf(word) !== undefined)
       const { report, expected } = areInstallers
         ? await setAsideExpected(whole, disks)

@@ -1,4 +1,4 @@
-/** `doctor`: whether this host can build, and what to do if it can't. */
+/** `doctor`: whether this host can build, and what to do if it cannot. */
 
 import type { Command } from 'commander'
 import { diagnose } from '../doctor/doctor.ts'
@@ -25,7 +25,7 @@ export function doctorCommand(command: Command, terminal: Terminal, choose: Choo
 async function doctor(options: DoctorOptions, terminal: Terminal): Promise<number> {
   const isChosen = options.variant.length > 0
   const { images: all, outFolder } = await choosePipeline({ ...options, all: !isChosen })
-  // Nobody has to be able to build for other architectures.
+  // Nobody is required to build for foreign architectures.
   const own = isChosen ? all : all.filter(({ arch }) => !isForeign(arch))
   const images = own.length === 0 ? all : own
   const { cache } = outFolderAt(outFolder)

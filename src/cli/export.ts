@@ -1,4 +1,4 @@
-/** `export`: files for hypervisors from any disk image, without a pipeline. */
+/** `export`: turns any disk image into files for hypervisors, without a pipeline. */
 
 import { basename, extname, resolve as resolvePath } from 'node:path'
 import type { Command } from 'commander'
@@ -32,24 +32,24 @@ interface ExportOptions extends WaitOptions, UiOptions {
   readonly out: string
 }
 
-/** The parts of a pipeline that affect an export, and the name of the files. */
+/** The parts of a pipeline that affect an export, and the name for the files. */
 const exportFields = z.strictObject({
   name: z
     .string()
-    // Checksum lists have a line per name, and folder listings leave out names with a leading dot. XML cannot hold
+    // Checksum lists have one name per line, folder listings omit names with a leading dot, and XML cannot hold
     // noncharacters.
     .regex(
       /^(?!\.)[^/\p{Cc}\p{Cs}\p{Zl}\p{Zp}\p{NChar}]+$/u,
       'must be a file name: not empty, without slashes, control characters and others that no XML has, and not beginning with a dot',
     )
-    // A name in an OVA's tar has at most 100 bytes, including an extension.
+    // A name in an OVA's tar can have at most 100 bytes, including the extension.
     .refine((name) => Buffer.byteLength(name) <= 80, 'must be at most 80 characters (bytes)'),
   targets: pipelineFields.shape.targets,
   formats: pipelineFields.shape.formats,
   date: pipelineFields.shape.date,
 })
 
-/** The targets of CloudStack's hypervisors; any other is only made on request. */
+/** The targets of CloudStack's hypervisors. All others are made only on request. */
 const registeredTargets = targetNames.filter((name) => targets[name].hypervisors !== undefined)
 
 export function exportCommand(command: Command, terminal: Terminal, choose: Choose): void {
@@ -100,7 +100,7 @@ async function run(options: ExportOptions, terminal: Terminal): Promise<number> 
   }
 }
 
-/** @throws PipelineError `configuration` with every fault in the options */
+/** @throws PipelineError `configuration` that lists every fault in the options */
 function decide({ from, name, date, set, targets: chosen }: ExportOptions): z.output<typeof exportFields> {
   const overrides: readonly Overrides[] = [
     name === undefined
@@ -123,7 +123,7 @@ function decide({ from, name, date, set, targets: chosen }: ExportOptions): z.ou
   return parsed.data
 }
 
-/** Rules of the targets, as far as what they are about is valid. What is on the disk is unknown. */
+/** Checks the rules of the targets wherever the values they concern are valid. The content of the disk is unknown. */
 function faultsBetween(written: unknown, overrides: readonly Overrides[]): readonly Fault[] {
   const { name, targets, formats, date } = written as Readonly<Record<string, unknown>>
   const { shape } = exportFields
@@ -144,7 +144,7 @@ function faultsBetween(written: unknown, overrides: readonly Overrides[]): reado
   )
 }
 
-/** The name of a disk without its ending, nor that of an archive. */
+/** The name of a disk without its extension and without that of an archive. */
 function stemOf(path: string): string {
   const name = basename(path).replace(/\.(bz2|gz|xz|zst|zip)$/i, '')
   return basename(name, extname(name))

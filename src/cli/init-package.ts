@@ -19,25 +19,25 @@ type Package = z.output<typeof packageSchema>
 export interface MergeRequest {
   /** The example's `package.json`. */
   readonly template: string
-  /** The folder's own; `{}` if it has none. */
+  /** The folder's own `package.json`; `{}` if it has none. */
   readonly existing: string
-  /** Path of the latter, for error texts. */
+  /** Path of the folder's own file, for error texts. */
   readonly file: string
   /** Name of the folder. */
   readonly name: string
-  /** Where npm gets this program, as `package.json` writes it. */
+  /** Where npm gets this program from, as written in `package.json`. */
   readonly dependency: string
 }
 
 /**
- * The text of the merged file: what the folder's own says stays, except that its modules are ECMAScript's.
- * @throws PipelineError `folder-in-use`, if its own is none
+ * The text of the merged file. The folder's own values win, except that its modules become ES modules.
+ * @throws PipelineError `folder-in-use` if its own file is not a package.json
  */
 export function mergePackage({ template, existing, file, name, dependency }: MergeRequest): string {
   const base = packageSchema.parse(JSON.parse(template))
   const own = packageSchema.safeParse(parseJson(existing)).data
   if (own === undefined) throw noPackage(file)
-  // What `npm init` writes is no test.
+  // The placeholder that `npm init` writes is not a test.
   const { test, ...scripts } = own.scripts ?? {}
   const keptTest = test === undefined || test.includes('no test specified') ? {} : { test }
   const isThere = own.dependencies?.[ownName] !== undefined || own.devDependencies?.[ownName] !== undefined
@@ -62,7 +62,7 @@ export function noPackage(file: string): PipelineError {
   })
 }
 
-/** Where npm got this program: as the project wrote it that it is installed in, or the tarball of the clone. */
+/** Where npm got this program from: the dependency as the surrounding project wrote it, or the tarball of the clone. */
 export async function ownDependency(folder: string): Promise<string> {
   const top = resolvePath(sourceFolder())
   if (!isPackage) return fileSpec(folder, join(top, `${ownName}-${programVersion()}.tgz`))
@@ -82,13 +82,13 @@ function fileSpec(folder: string, path: string): string {
   return `file:${relative(folder, path)}`
 }
 
-/** A project's own file; empty for a global installation, which belongs to no project. */
+/** A project's own `package.json`; empty for a global installation, which belongs to no project. */
 async function readPackage(project: string): Promise<Package> {
   const text = await readRegularText(join(project, 'package.json')).catch(() => '{}')
   return packageSchema.safeParse(parseJson(text)).data ?? {}
 }
 
-/** A name that npm takes. */
+/** A name that npm accepts. */
 function packageName(name: string): string {
   const fit = name.toLowerCase().replace(/[^a-z0-9._-]+/g, '-')
   return fit.replace(/^[^a-z0-9]+|[^a-z0-9]+$/g, '') || 'appliance'

@@ -1,4 +1,4 @@
-/** `init`: makes the repository of a small appliance, grown from the one in `examples/`. */
+/** `init`: creates the repository of a small appliance from the one in `examples/`. */
 
 import { existsSync } from 'node:fs'
 import { lstat, mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
@@ -14,7 +14,7 @@ import type { Choose } from './verb.ts'
 
 const example = fileURLToPath(new URL('../../examples/debian-cloud/', import.meta.url))
 
-/** Never copied: what a build or `npm install` leaves. */
+/** Leftovers of a build or `npm install`, which are never copied. */
 const leftovers = ['node_modules', 'out']
 
 export function initCommand(command: Command, terminal: Terminal, choose: Choose): void {
@@ -60,7 +60,7 @@ async function readPackage(file: string): Promise<string> {
   })
 }
 
-/** Those of some paths in a folder that are there, and all links on the way: nothing is written where those lead. */
+/** Those of the paths that exist in a folder, and all symlinks on the way to them: nothing is written through a link. */
 async function findTaken(folder: string, paths: readonly string[]): Promise<readonly string[]> {
   const find = (path: string) => lstat(join(folder, path)).catch(() => undefined)
   const above = new Set(['package.json', ...paths.flatMap(foldersAbove)])
@@ -94,7 +94,7 @@ function placeOf(path: string): string {
 
 function renderNextSteps(folder: string): string {
   const enter = folder === process.cwd() ? [] : [`  cd ${folder}`]
-  // An appliance depends on the package, which a clone has to make first.
+  // An appliance depends on the package, which a clone has to pack first.
   const pack = isPackage ? [] : [`  (cd ${resolvePath(sourceFolder())} && npm pack)`]
   return [
     `✔ made an appliance in ${folder}`,

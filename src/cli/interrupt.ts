@@ -3,18 +3,18 @@
 import { setMaxListeners } from 'node:events'
 import { exitCodes, PipelineError } from '../errors.ts'
 
-/** npm forwards a signal that the terminal has already sent us: only a later one is a second request. */
+/** npm forwards a signal that the terminal has already sent us, so only a later one counts as a second request. */
 const sameRequestMs = 1000
 
-/** What a person, a supervisor, and the end of a terminal send. Node takes back that `nohup` has it ignore the last. */
+/** Sent by a person, a supervisor, and a closing terminal. Node undoes what `nohup` does about the last. */
 const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
 
-/** Runs an action with an abort signal that the first of these triggers. */
+/** Runs an action with an abort signal, which the first of these signals triggers. */
 export async function untilInterrupted<Result>(
   action: (signal: AbortSignal) => Promise<Result>,
 ): Promise<Result> {
   const stopping = new AbortController()
-  // Every running program listens to it: exports alone are a dozen.
+  // Every running program listens to it, and exports alone start a dozen.
   setMaxListeners(0, stopping.signal)
   let askedMs: number | undefined
   const stop = (name: NodeJS.Signals) => {

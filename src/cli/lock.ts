@@ -1,4 +1,4 @@
-/** `lock`: records what the last build was made from, and shows how that differs from the previous record. */
+/** `lock`: records what the last build was made from, and shows how that differs from the previous lock. */
 
 import { stat } from 'node:fs/promises'
 import type { Command } from 'commander'
@@ -68,13 +68,13 @@ async function update(options: UpdateOptions, terminal: Terminal): Promise<numbe
 
 interface Found {
   readonly locked: LockedVariant
-  /** Packages whose new version is a security fix; undefined if no archive was asked. */
+  /** Packages whose new version is a security fix; undefined if no archive was queried. */
   readonly security?: readonly string[]
 }
 
 interface FoundVariants {
   readonly pipeline: ResolvedPipeline
-  /** By name. */
+  /** By variant. */
   readonly found: ReadonlyMap<string, Found>
 }
 

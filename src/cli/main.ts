@@ -1,4 +1,4 @@
-/** The command line: parses, calls a verb, and turns its outcome into an exit code. Only this ends the program. */
+/** The command line: parses it, calls a verb, and turns the outcome into an exit code. Nothing else ends the program. */
 
 import { Command, CommanderError } from 'commander'
 import { exitCodes, PipelineError } from '../errors.ts'
@@ -11,7 +11,6 @@ import { completionCallback } from './verb.ts'
 import { verbs } from './verbs.ts'
 import { renderError } from './views/failure.ts'
 
-/** Runs the program and returns its exit code. */
 export async function main(commandArguments: readonly string[]): Promise<number> {
   const terminal = createTerminal(process)
   try {
@@ -23,8 +22,8 @@ export async function main(commandArguments: readonly string[]): Promise<number>
 }
 
 /**
- * What a command line asks for, without doing it; undefined if it only asks for help.
- * @throws CommanderError with what is wrong, already printed
+ * The action that a command line asks for, not yet run; undefined if it only asks for help.
+ * @throws CommanderError if the command line is wrong; the message is already printed
  */
 export async function parseCommandLine(
   commandArguments: readonly string[],
@@ -64,7 +63,7 @@ async function createProgram(
   return program
 }
 
-/** In CI, `--option "$VARIABLE"` is empty where nothing has set the variable; as a path it would be the current folder. */
+/** In CI, `--option "$VARIABLE"` is empty if the variable is unset; as a path, that would mean the current folder. */
 function refuseEmpty(command: Command): void {
   const isEmpty = (value: unknown) => [value].flat().includes('')
   const option = command.options.find((one) => isEmpty(command.getOptionValue(one.attributeName())))

@@ -85,12 +85,12 @@ async function chooseChanged(
   })
 }
 
-/** Options that affect a plan besides the pipeline, as words of a command line. */
+/** Options that affect a plan in addition to the pipeline, as words of a command line. */
 function overridesOf({ config, set, targets, installer, payload }: MatrixOptions): readonly string[] {
   return [
     ...config.flatMap((file) => ['--config', resolvePath(file)]),
     ...set.flatMap((assignment) => ['--set', assignment]),
-    // An earlier version may lack the options of their own.
+    // An earlier version may lack the dedicated options.
     ...(targets === undefined ? [] : ['--set', `targets=[${targets}]`]),
     ...(installer === undefined ? [] : ['--set', `installer=${installer}`]),
     ...(payload === undefined ? [] : ['--payload', payload]),

@@ -1,4 +1,4 @@
-/** Lets a person look into the guest of a failed stage, and decide what to do. */
+/** Lets a person inspect the guest of a failed stage and decide what to do. */
 
 import { once } from 'node:events'
 import { createInterface } from 'node:readline/promises'
@@ -11,10 +11,9 @@ import { renderFailure } from './views/failure.ts'
 const answers: Readonly<Record<string, Decision>> = { r: 'retry', g: 'go on', s: 'stop', '': 'stop' }
 
 /**
- * Offers a shell in the guest of a failed stage, again and again, until the run is ended; undefined where nobody could ask for
- * one.
+ * Offers a shell in the guest of a failed stage, repeatedly, until the run ends; undefined without a terminal.
  * @param onHeld called once the stage has failed
- * @param onShell called with the end of each shell
+ * @param onShell called with a promise for each shell, which settles when the shell ends
  */
 export function offerShell(
   terminal: Terminal,

@@ -31,10 +31,10 @@ export interface PipelineOptions {
   readonly out: string
 }
 
-/** Collects the values of an option that may be repeated. */
+/** Collects the values of a repeatable option. */
 export const collect = (value: string, before: readonly string[]) => [...before, value]
 
-/** Parses names of targets, separated by commas. */
+/** Parses target names separated by commas. */
 export function parseTargets(text: string): readonly TargetName[] {
   const names = text.split(',').map((name) => name.trim())
   const unknown = names.find((name) => !targetNames.some((target) => target === name))
@@ -58,14 +58,14 @@ export function acceleratorOption(): Option {
   ])
 }
 
-/** The architecture of an image that no pipeline here has built, if its name does not say. */
+/** The architecture of an image that no pipeline here built, if the file name does not include it. */
 export function archOption(): Option {
   return new Option('--arch <name>', 'architecture, if the name of the file does not say').choices([
     ...archNames,
   ])
 }
 
-/** As names of images have it, and names of Debian. */
+/** The architecture in a file name, written as in image names or as in Debian; x86_64 if there is none. */
 export function archOfName(file: string): Arch {
   const words = basename(file)
     .toLowerCase()
@@ -111,10 +111,10 @@ export interface Chosen {
 
 /**
  * Loads the pipeline that the options name.
- * @param missing whether to download files of stages that are not there yet
- * @param snapshots for `mirror.snapshot: 'latest'`: the instant by variant, instead of those of the lock
- * @param load imports the pipeline's module, which is otherwise imported once
- * @throws PipelineError `snapshot-unresolved`, and what reading and resolving throw
+ * @param missing whether to download the files of stages that are not there yet
+ * @param snapshots for `mirror.snapshot: 'latest'`: the instant for each variant, instead of those in the lock
+ * @param load imports the pipeline's module; by default, an import is cached
+ * @throws PipelineError `snapshot-unresolved`, and the errors of reading and resolving
  */
 export async function choosePipeline(
   options: PipelineOptions,
@@ -131,7 +131,7 @@ export async function choosePipeline(
       ? []
       : [{ source: '--installer', values: { installer: options.installer } }]),
   ]
-  // A path is relative to the current folder, as for any other option.
+  // A path is relative to the current folder, as in any other option.
   const payload =
     options.payload === undefined || isUrl(options.payload) ? options.payload : resolvePath(options.payload)
   const read = (instants?: ReadonlyMap<string, string>) =>
@@ -157,7 +157,7 @@ export async function choosePipeline(
 
 // --- internal ---
 
-/** The targets of `--targets`, also where an architecture has its own. @throws PipelineError `usage` */
+/** Applies `--targets`, even to an architecture with targets of its own. @throws PipelineError `usage` */
 function withTargets(
   image: ResolvedImage,
   asked: readonly TargetName[] | undefined,

@@ -1,4 +1,4 @@
-/** `plan`: what a build would do, and why. Touches nothing. */
+/** `plan`: what a build would do, and why. Changes nothing. */
 
 import type { Command } from 'commander'
 import type { ResolvedImage, ResolvedPipeline } from '../config/resolved.ts'
@@ -68,7 +68,7 @@ async function plan(options: PlanCommandOptions, terminal: Terminal): Promise<nu
 /** What a build of an image would do. `facts` is an element of `plan --json`. */
 async function lookAtImage(image: ResolvedImage, store: Store, outFolder: string, isExplained: boolean) {
   const planned = await planImage(image, store)
-  // The archives answer while everything else is looked at.
+  // The archives respond while everything else is examined.
   const comparing = awaitedLater(compareWithArchives(image, planned, outFolder))
   const readiness = await readinessOf(image, planned)
   const layers = await store.list()
@@ -103,12 +103,12 @@ function describeLayer({ name, key, cached, reason }: PlannedLayer) {
   return { name, key, action: cached === undefined ? ('run' as const) : ('cached' as const), reason }
 }
 
-/** Whether an upcoming installation can work: half an hour depends on it. */
+/** Whether an upcoming installation can succeed: a failure would cost half an hour. */
 async function readinessOf(image: ResolvedImage, { base }: Plan): Promise<Readiness | undefined> {
   return base.cached === undefined ? installerOf(image).readiness?.(image) : undefined
 }
 
-/** The packages of stored layers; those that are made next are as new as the archives. */
+/** Compares the packages of stored layers only; layers still to be made will be as new as the archives. */
 async function compareWithArchives(
   image: ResolvedImage,
   planned: Plan,

@@ -1,4 +1,4 @@
-/** `publish`: brings a release to where others find it. */
+/** `publish`: copies a release to a folder or bucket where others can find it. */
 
 import { join, relative, resolve as resolvePath } from 'node:path'
 import type { Command } from 'commander'
@@ -102,7 +102,7 @@ async function openDestination(
   return bucketDestination(settings, series)
 }
 
-/** A release in itself would no longer be one. */
+/** A release that contains its own copy would no longer be a release. */
 function requireElsewhere(folder: string, to: string): void {
   if (/^s3:/i.test(to)) return
   const within = relative(folder, resolvePath(to))

@@ -1,4 +1,4 @@
-/** How a released disk and the one that was built again differ, and from which layer of the build on. */
+/** How a released disk differs from its rebuild, and which layer of the build each difference starts in. */
 
 import { stat } from 'node:fs/promises'
 import { join, resolve as resolvePath } from 'node:path'
@@ -19,16 +19,16 @@ import { openStore } from '../store/store.ts'
 export interface RebuiltDifference {
   /** Path of the released file. */
   readonly released: string
-  /** Path of the file that was built. */
+  /** Path of the rebuilt file. */
   readonly rebuilt: string
   readonly report: DiffReport
-  /** Every path that differs, by the layer of the build that made it so; lowest first. */
+  /** Every path that differs, grouped by the layer of the build that it comes from; lowest layer first. */
   readonly layers: readonly PathsOfLayer[]
 }
 
 /**
- * Compares the disks of the first file that differs; all files of a variant have the same disk. Undefined if none differs, or if
- * the release's own files are not there.
+ * Compares the disks of the first file that differs; all files of a variant have the same disk. Undefined if no file differs,
+ * or if the release's own files are missing.
  * @param release folder of the release, or path of its record
  */
 export async function findRebuiltDifference(

@@ -1,4 +1,4 @@
-/** `register`: makes images of a release templates of a CloudStack. */
+/** `register`: registers the images of a release as templates in CloudStack. */
 
 import { resolve as resolvePath } from 'node:path'
 import { type Command, InvalidArgumentError, Option } from 'commander'
@@ -136,7 +136,7 @@ function requireTarget(text: string): TargetName {
   throw usage(`${JSON.stringify(text)} is none of ${targetNames.join(', ')}`, 'e.g. --target kvm')
 }
 
-/** Without a slash at the end. */
+/** Returns it without a trailing slash. */
 function requireAddress(text: string): string {
   const url = URL.canParse(text) ? new URL(text) : undefined
   if (

@@ -1,4 +1,4 @@
-/** `release verify`: whether a release is as it was made, and by whom. */
+/** `release verify`: whether a release is unchanged, and who made it. */
 
 import { readdir } from 'node:fs/promises'
 import { resolve as resolvePath } from 'node:path'
@@ -111,7 +111,7 @@ function rebuildTrust(options: VerifyOptions): RebuildTrust | undefined {
   })
 }
 
-/** Files that were changed since are not those that anyone built again. */
+/** Rebuilds say nothing about files that have changed since the release. */
 async function findRebuilds(
   { record, faults }: ReleaseVerification,
   trust: RebuildTrust | undefined,
@@ -159,7 +159,7 @@ function attestationTrust({ attestedBy, trustedRoot }: VerifyOptions): Attestati
   })
 }
 
-/** A folder with nothing of a release in it is a usage error, not a broken release. */
+/** A folder without any release files is a usage error, not a broken release. */
 async function requireRelease(folder: string): Promise<void> {
   const names: readonly string[] = await readdir(folder).catch(() => [])
   if (!names.some((name) => name === releaseFiles.record || name === releaseFiles.statement))

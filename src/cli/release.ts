@@ -1,4 +1,4 @@
-/** `release`: makes a release folder from what was built. */
+/** `release`: makes a release folder from the images that were built. */
 
 import { resolve as resolvePath } from 'node:path'
 import { type Command, InvalidArgumentError, Option } from 'commander'
@@ -77,7 +77,7 @@ function parseDays(text: string): number {
   throw new InvalidArgumentError('It must be a whole number of days, e.g. 30.')
 }
 
-/** Collects values from a fixed set; commander drops its own check if there is a parser. */
+/** Collects values from a fixed set; commander drops its own check if an option has a parser. */
 function parseChoice<Value extends string>(values: readonly Value[]) {
   return (text: string, before: readonly Value[] = []): readonly Value[] => {
     const value = values.find((candidate) => candidate === text)
@@ -99,7 +99,7 @@ async function make(options: ReleaseOptions, terminal: Terminal): Promise<number
   const before = options.since === undefined ? undefined : await readReleaseRecord(options.since)
   const folder = options.to === undefined ? outFolderAt(outFolder).release : resolvePath(options.to)
   const chosen = new Set(images.map(({ variant }) => variant))
-  // The library for bills of materials takes a quarter of a second to load, so no other verb waits for it.
+  // The library for bills of materials takes a quarter of a second to load, so other verbs do not load it.
   const { findScanner } = await import('../release/scan.ts')
   const { makeRelease, tooLargeForGitHub } = await import('../release/make-release.ts')
   await requireReadable([options.sign])

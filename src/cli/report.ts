@@ -87,13 +87,13 @@ async function findFile(path: string): Promise<string> {
   return (await exists(record)) ? record : join(path, 'report.json')
 }
 
-/** @returns the page */
+/** Writes the page, or checks the one in a release. @returns its path */
 async function writePage(source: Source, since: Source | undefined, { to }: ReportOptions): Promise<string> {
   if (since !== undefined && since.kind !== source.kind) throw notAlike(source, since)
   const page = to === undefined ? join(dirname(source.file), pageName) : resolvePath(to)
   if (source.kind === 'release') {
     const rendered = renderReleasePage(source.record, since?.kind === 'release' ? since.record : undefined)
-    // A release has the checksum of its page, as of every file.
+    // A release has a checksum of its page, as of every other file.
     if (to === undefined) await requirePage(page, rendered)
     else await writeDurably(page, rendered)
     return page
@@ -111,7 +111,7 @@ async function writePage(source: Source, since: Source | undefined, { to }: Repo
 }
 
 /**
- * A browser runs what is in a page, so it must be the one that this program makes.
+ * A browser runs the scripts in a page, so the page must be exactly the one that this program renders.
  * @throws PipelineError `no-report`
  */
 async function requirePage(page: string, expected: string): Promise<void> {

@@ -1,4 +1,4 @@
-/** `reproduce`: builds a release again, and compares every file. */
+/** `reproduce`: rebuilds a release and compares every file. */
 
 import { rm, stat } from 'node:fs/promises'
 import { dirname, join, resolve as resolvePath } from 'node:path'
@@ -56,7 +56,7 @@ interface ReproduceOptions extends PipelineOptions, UiOptions {
   readonly json?: boolean
 }
 
-/** Separate, because no earlier build may be used. */
+/** Separate, because no earlier build may be reused. */
 const defaultOutFolder = 'out/reproduced'
 
 /** The statement about a rebuild, in the output folder. */
@@ -90,7 +90,7 @@ interface Variant {
 }
 
 async function reproduce(path: string, options: ReproduceOptions, terminal: Terminal): Promise<number> {
-  // What is wrong with the options is said first.
+  // Faults in the options are reported first.
   await choosePipeline(options)
   const record = await readReleaseRecord(path)
   const key = pathOf(options.sign)
@@ -146,7 +146,7 @@ async function reproduce(path: string, options: ReproduceOptions, terminal: Term
   })
 }
 
-/** @throws PipelineError `reproduce-source` unless this checkout is what the release was built from */
+/** @throws PipelineError `reproduce-source` unless the release was built from this checkout */
 async function requireSource(
   { source: released }: ReleaseRecord,
   { pipeline }: ReproduceOptions,
@@ -163,7 +163,7 @@ async function requireSource(
     )
   }
   const { commit, repository } = released
-  // Somebody will paste this, and the record is anyone's.
+  // Somebody will paste this command, and anyone could have written the record.
   const from = repository === undefined ? 'REPOSITORY' : quote(repository)
   const hint = `use a clean checkout of it: git clone -- ${from} checkout && git -C checkout checkout ${commit}`
   const here = await describeSource(dirname(resolvePath(pipeline)), outFolder)
@@ -181,7 +181,10 @@ function otherSource(message: string, hint: string): PipelineError {
   return new PipelineError({ code: 'reproduce-source', message, hint, exitCode: exitCodes.badInput })
 }
 
-/** The variants of a release, each with the image that has the same keys here. @throws PipelineError `reproduce-settings` */
+/**
+ * The variants of a release, each with the image here that has the same layer keys.
+ * @throws PipelineError `reproduce-settings`
+ */
 async function chooseVariants(record: ReleaseRecord, options: ReproduceOptions): Promise<readonly Variant[]> {
   const { variant: names } = options
   const wanted = record.variants.filter(({ variant }) => names.length === 0 || names.includes(variant))
@@ -205,7 +208,7 @@ function knownTarget(name: string, record: ReleaseRecord): TargetName {
   return target
 }
 
-/** Settings are not in a release, but they are in the keys of its layers. */
+/** A release does not record its settings, but the keys of its layers depend on them. */
 async function requireSameKey(
   { variant, files }: ReleaseVariant,
   image: ResolvedImage,
@@ -218,7 +221,7 @@ async function requireSameKey(
   throw otherSettings(`${variant} was built with other settings: ${other.file} is made from ${keys}`, record)
 }
 
-/** A build that was held to a lock is held to the same one. */
+/** A build that was locked must be rebuilt with the same lock. */
 async function lockOf(
   { variant, lock }: ReleaseVariant,
   options: ReproduceOptions,
@@ -233,7 +236,7 @@ async function lockOf(
   )
 }
 
-/** The package set in the folder of a release. @throws PipelineError with a code that begins with `packages-` */
+/** The package set in the folder of a release. @throws PipelineError with a code that starts with `packages-` */
 async function setOf(
   { packageSet }: ReleaseRecord,
   path: string,

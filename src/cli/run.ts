@@ -1,4 +1,4 @@
-/** `run`: boots an image file on the terminal as a system VM. */
+/** `run`: boots an image file as a system VM in the terminal. */
 
 import { mkdir } from 'node:fs/promises'
 import { resolve as resolvePath } from 'node:path'
@@ -137,9 +137,9 @@ function parsePositive(text: string): number {
   return count
 }
 
-/** A socket with a longer path cannot be made. */
+/** Refuses a folder whose path is too long for the sockets in it. */
 function parseFolder(text: string): string {
-  // Refused as any other empty option.
+  // Refused like any other empty option.
   if (text === '') return text
   const folder = resolvePath(text)
   const length = Math.max(...Object.values(socketsIn(folder)).map((path) => Buffer.byteLength(path)))

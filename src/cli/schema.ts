@@ -10,7 +10,7 @@ import { readRegularText } from '../host/regular-file.ts'
 import type { Terminal } from './terminal.ts'
 import type { Choose } from './verb.ts'
 
-/** Published with descriptions, which the sources have in comments. */
+/** Published with descriptions, which come from the comments in the sources. */
 const published = join(sourceFolder(), isPackage ? '..' : '.', 'schema/configuration.schema.json')
 
 interface SchemaOptions {

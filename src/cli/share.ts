@@ -1,4 +1,4 @@
-/** `store push` and `store pull`: layers to and from a registry, so that machines need not make the same ones. */
+/** `store push` and `store pull`: share layers through a registry, so that machines need not make the same ones. */
 
 import { mkdir } from 'node:fs/promises'
 import { resolve as resolvePath } from 'node:path'
@@ -76,7 +76,7 @@ async function share(
   try {
     const store = openStore(outFolderAt(outFolder).store, lock.confirm)
     const plans = await Promise.all(images.map((image) => planImage(image, store)))
-    // Where nothing can be redrawn, the layers say enough.
+    // Where nothing can be redrawn, the lines for the layers are enough.
     const reporter = terminal.isLive ? reportTo(terminal, outFolder) : undefined
     const view = reporter && showTransfer(verb, reporter)
     const { layers, fault } = await untilInterrupted((signal) => {
@@ -109,7 +109,7 @@ async function share(
       warn(terminal, `without signatures: anyone who can write to ${reference} decides what is in an image`)
     if (fault !== undefined) warn(terminal, fault)
     terminal.error(`${plural(layers.length, 'layer')}, ${formatBytes(sizeOf(layers))}, ${done}\n`)
-    // A layer that is not fetched is made here; one that is not uploaded is missing elsewhere.
+    // A layer that was not fetched is made here, but one that was not uploaded is missing elsewhere.
     return fault !== undefined && verb === 'push' ? exitCodes.hostNotFit : exitCodes.ok
   } finally {
     await lock.release()

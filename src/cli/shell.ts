@@ -1,4 +1,4 @@
-/** `shell`: a root shell in a throwaway copy of the disk as a stage left it. */
+/** `shell`: a root shell in a throwaway copy of the disk that a stage left. */
 
 import { resolve as resolvePath } from 'node:path'
 import type { Command } from 'commander'

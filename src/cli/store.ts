@@ -88,9 +88,9 @@ async function list(options: ListOptions, terminal: Terminal): Promise<number> {
 }
 
 /**
- * A row per layer. A chain is not indented: a tree shows only where several layers share one below.
+ * One row per layer. A chain is not indented: indentation shows where several layers share the one below.
  * @param first prefix of the layer's own line
- * @param rest prefix of the lines above it in the chain
+ * @param rest prefix of the lines for the layers built on it
  */
 function describe(
   { layer, above }: LayerTree,
@@ -140,7 +140,7 @@ async function prune(options: PruneOptions, terminal: Terminal): Promise<number>
 async function chooseLayers(
   options: PruneOptions,
 ): Promise<Pick<OpenedStore, 'store' | 'states'> & { readonly chosen: readonly Layer[] }> {
-  // If a file is missing, the key of its layer is unknown, and the layer would count as unused.
+  // If a file is missing, its layer has no known key and would count as unused.
   const { store, states, layers, users } = await open(options, 'download')
   const rules = { unusedForMs: options.unusedFor, maxBytes: options.maxSize, nowMs: Date.now() }
   return { store, states, chosen: choosePrunable(layers, { used: new Set(users.keys()), ...rules }) }
@@ -149,7 +149,7 @@ async function chooseLayers(
 async function removeChosen(options: PruneOptions, terminal: Terminal): Promise<readonly Layer[]> {
   const lock = await takeFolder(resolvePath(options.out), 'prune', options, terminal)
   try {
-    // Again: the previous holder of the lock may have changed the store.
+    // Chosen again, because the previous holder of the lock may have changed the store.
     const { store, states, chosen } = await chooseLayers(options)
     await store.remove(...chosen.map(({ key }) => key))
     await states.prune(await store.list())

@@ -31,7 +31,7 @@ async function summary(options: SummaryOptions, terminal: Terminal): Promise<num
   for (const image of images) {
     const { variant } = image
     const report = reports.findLast(({ image }) => image.variant === variant)
-    // A build that never began has nothing to report; its log says why.
+    // A build that never started has nothing to report; its log says why.
     const text =
       report &&
       renderSummary(await withFreshness(await withVerdicts(report, outFolder), image, outFolder), before)
@@ -46,10 +46,10 @@ No build has begun.
   return exitCodes.ok
 }
 
-/** The report, compared with what the archives have now; if that is not known, with what its run has found. */
+/** The report with a fresh comparison to the archives, or with the one from its run if the archives are unavailable. */
 async function withFreshness(report: Report, image: ResolvedImage, outFolder: string): Promise<Report> {
   if (report.images.length === 0) return report
-  // Layer 0 is no stage of the report: its packages are in the image's inputs.
+  // Layer 0 is not a stage in the report; its packages are in the image's inputs.
   const inputs = await readInputs(outFolder, report.images[0]?.madeFrom ?? '')
   if (inputs === undefined) return report
   const packages = new Map(inputs.packages.map(({ name, version }) => [name, version]))

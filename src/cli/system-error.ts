@@ -1,4 +1,4 @@
-/** Failures of system calls that no verb expects: the host's or the user's, not the program's. */
+/** Failed system calls that no verb expects: problems of the host or the user, not of the program. */
 
 import { constants } from 'node:os'
 import type { ErrorCode } from '../error-codes.ts'
@@ -20,7 +20,7 @@ const advice: Readonly<Record<string, { readonly code: ErrorCode; readonly hint:
   ENOTDIR: { code: 'unreadable', hint: 'name another one.' },
 }
 
-/** What a user can do about it; undefined if the error is none of these. */
+/** An error with a hint for the user; undefined if the error is not one of these. */
 export function explainSystemError(error: unknown): PipelineError | undefined {
   if (!(error instanceof Error)) return undefined
   const program = missingProgram(error) ?? missingProgram(error.cause)
@@ -39,7 +39,7 @@ export function explainSystemError(error: unknown): PipelineError | undefined {
 
 // --- internal ---
 
-/** The program that could not be started because it is not there. */
+/** The program that could not be started because it does not exist. */
 function missingProgram(error: unknown): string | undefined {
   const { code, syscall = '' } = (error ?? {}) as Partial<NodeJS.ErrnoException>
   return code === 'ENOENT' ? /^spawn (.+)$/.exec(syscall)?.[1] : undefined

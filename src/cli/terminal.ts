@@ -11,35 +11,35 @@ import { type LiveLine, openLiveLine } from './views/live-line.ts'
 import { createTerminalReporter, type Reporter } from './views/progress.ts'
 
 export interface Terminal {
-  /** Writes a result to stdout. Of text from outside, what would control a terminal or a CI system is escaped. */
+  /** Writes a result to stdout. Escapes text from outside that could control a terminal or a CI system. */
   readonly out: (text: string) => void
-  /** Writes anything else to stderr, escaped as well. */
+  /** Writes anything else to stderr, with the same escaping. */
   readonly error: (text: string) => void
-  /** Replaces the last lines on stderr, so many, by other text, escaped as well. */
+  /** Replaces the last `count` lines on stderr with other text, with the same escaping. */
   readonly replaceLines: (count: number, text: string) => void
   readonly colors: Colors
-  /** Whether lines on stderr may be redrawn. */
+  /** Whether lines on stderr can be redrawn. */
   readonly isLive: boolean
-  /** Whether they may be more than one: what has no colors is no screen to be drawn on. */
+  /** Whether several lines can be redrawn: a terminal without colors is not treated as a screen to draw on. */
   readonly hasBoard: boolean
   readonly columns: () => number
   readonly rows: () => number
 }
 
-/** Respects NO_COLOR and CI; only a terminal gets colors and live lines. Nothing that is written has credentials in it. */
+/** Respects NO_COLOR and CI; only a terminal gets colors and live lines. Removes credentials from everything written. */
 export function createTerminal({ stdout, stderr, env }: NodeJS.Process): Terminal {
   const isTerminal = stderr.isTTY === true && env.TERM !== 'dumb'
   const isLive = isTerminal && (env.CI ?? '') === ''
   const hasColors = isTerminal && (env.NO_COLOR ?? '') === ''
   return {
-    // stderr decides about colors; a result that goes to a file or a pipe never has any.
+    // stderr decides whether there are colors; a result written to a file or a pipe never has any.
     out: (text) => {
-      // Before the text is disarmed: without its colors, a line may begin with a command to a CI system.
+      // Must precede `disarm`: without its colors, a line may start with a command to a CI system.
       const plain = stdout.isTTY === true ? text : stripVTControlCharacters(text)
       stdout.write(disarm(redact(plain), hasColors))
     },
     error: (text) => void stderr.write(disarm(redact(text), hasColors)),
-    // In one piece, so that nothing flickers.
+    // In a single write, to avoid flicker.
     replaceLines: (count, text) => void stderr.write(`${erase(count)}${disarm(redact(text), hasColors)}`),
     colors: picocolors.createColors(hasColors),
     isLive,
@@ -49,13 +49,12 @@ export function createTerminal({ stdout, stderr, env }: NodeJS.Process): Termina
   }
 }
 
-/** Moves the cursor to the beginning of the last lines, and empties them. */
+/** Moves the cursor to the start of the last `count` lines and clears them. */
 function erase(count: number): string {
   if (count === 0) return ''
   return count === 1 ? '\r\u001b[K' : `\r\u001b[${count - 1}A\u001b[J`
 }
 
-/** Writes a warning to stderr. */
 export function warn({ error, colors }: Pick<Terminal, 'error' | 'colors'>, text: string): void {
   error(`${colors.yellow('!')} ${text}\n`)
 }
@@ -65,7 +64,6 @@ export interface UiOptions {
   readonly ui?: boolean
 }
 
-/** Adds `--no-ui`. */
 export function addUiOption(command: Command): Command {
   return command.option('--no-ui', 'show progress in a single line')
 }
@@ -73,7 +71,7 @@ export function addUiOption(command: Command): Command {
 /** A reporter that prints every event as a line of JSON on stdout. */
 export function reportAsJson({ out }: Pick<Terminal, 'out'>): Reporter {
   return {
-    // Of the guest's load, only the latest is of interest.
+    // Only the latest load of the guest is of interest.
     emit: (event) => (event.kind === 'guest-load' ? undefined : out(`${JSON.stringify(event)}\n`)),
     aside: (write) => write(),
     close: () => undefined,
@@ -96,7 +94,7 @@ export function liveLineOf(terminal: Terminal): LiveLine {
 
 /**
  * A progress reporter for this terminal.
- * @param ui whether it may take several lines for what is running
+ * @param ui whether it may use several lines to show what is running
  */
 export function reportTo(terminal: Terminal, outFolder: string, { ui = false }: UiOptions = {}): Reporter {
   return createTerminalReporter({

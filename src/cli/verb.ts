@@ -3,7 +3,7 @@
 import type { Command } from 'commander'
 import type { Terminal } from './terminal.ts'
 
-/** Passes on what a verb will do, once the whole command line is parsed. */
+/** Hands over the action of a verb, which runs once the whole command line is parsed. */
 export type Choose = (action: () => Promise<number>) => void
 
 /** Adds a verb's arguments and options to its command. */

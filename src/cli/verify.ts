@@ -90,7 +90,7 @@ interface Context {
   readonly signal: AbortSignal
 }
 
-/** The files of the last build. Their verdicts become part of its report. */
+/** Verifies the files of the last build, and adds the verdicts to its report. */
 async function verifyLastBuild(
   image: ResolvedImage,
   context: Context,
@@ -106,7 +106,7 @@ async function verifyLastBuild(
   return document.images
 }
 
-/** Files that no pipeline here has built. The waivers and the machine of the pipeline's first image apply. */
+/** Verifies files that no pipeline here built, with the waivers and the machine of the pipeline's first image. */
 async function verifyForeign(
   files: readonly string[],
   first: ResolvedImage,
@@ -120,7 +120,7 @@ async function verifyForeign(
     const { images } = await verifyAndRecord(first, 'foreign', context, {
       candidates: await foreignCandidates(ofArch, target, context.signal),
       expected: foreignExpectations(arch),
-      // A waiver that one file does not need may be meant for others.
+      // A waiver that one file does not need may be meant for another.
       declared: [],
     })
     verifications.push(...images)
@@ -129,11 +129,11 @@ async function verifyForeign(
 }
 
 interface Subject extends Pick<VerifyRequest, 'candidates' | 'expected' | 'ownChecks'> {
-  /** The waivers to report if they are not needed. */
+  /** The waivers to report if they turn out to be unneeded. */
   readonly declared: readonly Waiver[]
 }
 
-/** Verifies files, writes `verification.json` and `junit.xml` into a run folder, and prints where. */
+/** Verifies files, writes `verification.json` and `junit.xml` to a run folder, and prints their paths. */
 async function verifyAndRecord(
   { waivers, verification }: ResolvedImage,
   runName: string,
@@ -178,7 +178,7 @@ function exitCodeOf(verifications: readonly ImageVerification[]): number {
   return hasFailed ? exitCodes.verificationFailed : exitCodes.ok
 }
 
-/** Adds the verdicts to the report of the last build, if that is about the same files. */
+/** Adds the verdicts to the report of the last build if it covers the same files. */
 async function addToReport(
   outFolder: string,
   { images: verifications, unusedWaivers }: Verification,

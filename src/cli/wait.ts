@@ -1,4 +1,4 @@
-/** `--wait`: for verbs that need the output folder to themselves. */
+/** `--wait`, for verbs that need exclusive use of the output folder. */
 
 import type { Command } from 'commander'
 import { type Lock, type LockedWork, takeLock, type Waiting } from '../host/lock.ts'
@@ -14,7 +14,7 @@ export function addWaitOption(command: Command, work: LockedWork = 'build'): Com
   return command.option('--wait', `wait for another ${work} in the same folder instead of failing`)
 }
 
-/** Takes the lock of an output folder for a verb; errors of others that need it name the verb. */
+/** Takes the lock of an output folder for a verb. Errors of others that need it mention the verb. */
 export function takeFolder(
   outFolder: string,
   verb: string,

@@ -1,4 +1,4 @@
-/** `watch`: builds up to a stage whenever one of its files changes, and shows what that made different. */
+/** `watch`: builds up to a stage whenever one of its files changes, and shows what differs. */
 
 import { once } from 'node:events'
 import { resolve as resolvePath } from 'node:path'
@@ -43,12 +43,12 @@ export function watchCommand(command: Command, terminal: Terminal, choose: Choos
     .action((options: WatchOptions) => choose(() => watch(options, terminal)))
 }
 
-/** A target, and what set it off. */
+/** A target and the change that triggered it. */
 interface ChangedTarget extends Target, Pick<Change, 'changedMs'> {
   readonly bound: StoreBound | undefined
 }
 
-/** What lasts from one change to the next. */
+/** State that outlives a single change. */
 interface Session {
   readonly options: WatchOptions
   readonly terminal: Terminal
@@ -56,16 +56,16 @@ interface Session {
   readonly store: Store
   readonly follower: Follower
   readonly baseline: Baseline
-  /** Script of the command that is run after the stage, if any. */
+  /** Script of the command to run after the stage, if any. */
   readonly command: string | undefined
   readonly signal: AbortSignal
-  /** When a file has changed. */
+  /** When a file last changed. */
   changedMs: number | undefined
-  /** What was made last. */
+  /** The last target that was made. */
   last: Target | undefined
-  /** Shows the run that is going on. */
+  /** Shows the current run. */
   reporter: Reporter | undefined
-  /** The end of the shell that a person has opened. */
+  /** Settles when the shell that a person opened ends. */
   shell: Promise<unknown> | undefined
 }
 
@@ -73,7 +73,7 @@ async function watch(options: WatchOptions, terminal: Terminal): Promise<number>
   try {
     await untilInterrupted((signal) => inWorkFolder((folder) => watchIn(folder, options, terminal, signal)))
   } catch (error) {
-    // There is no other way to end it.
+    // Interruption is the only way to end it.
     if (!(error instanceof PipelineError && error.code === 'interrupted')) throw error
   }
   return exitCodes.interrupted
@@ -119,10 +119,10 @@ async function watchIn(
   }
 }
 
-/** Reads the pipeline as it is now, and follows what it is made from, also if it has faults. */
+/** Reads the pipeline as it is now, and follows its sources even if it has faults. */
 async function load(session: Session): Promise<ChangedTarget> {
   const { options, store, follower, signal } = session
-  // Whoever looks into the guest leaves it before it goes.
+  // A person in the guest leaves it before the guest goes away.
   if (session.shell !== undefined) await Promise.race([session.shell, aborted(signal)])
   const { changedMs } = session
   const sources = new Set([options.pipeline, ...options.config].map((path) => resolvePath(path)))
@@ -140,7 +140,7 @@ async function load(session: Session): Promise<ChangedTarget> {
   }
 }
 
-/** Builds what a change asks for, and shows it; ends soon after `stopping` is aborted. */
+/** Builds what a change requires and shows the result; ends soon after `stopping` is aborted. */
 async function make(
   session: Session,
   target: ChangedTarget,
@@ -179,7 +179,7 @@ async function make(
   }
 }
 
-/** Prints what ends with a line feed, above what is running. */
+/** Prints text that ends with a line feed, above the lines for what is running. */
 function say({ reporter, terminal }: Session, text: string): void {
   const show = () => terminal.error(text)
   if (reporter === undefined) show()
@@ -196,7 +196,7 @@ function requestFor(
   return {
     image: command === undefined ? image : withCommand(image, stage, command),
     outFolder,
-    // Making the stage once suspends the guest before it, where the first change finds it. A command is run each time.
+    // Making the stage once suspends the guest before it, ready for the first change. A command is run every time.
     planning: { from: isFirst ? stage : after, until: after ?? stage },
     workedOn: stage,
     throwAway: after,

@@ -1,9 +1,9 @@
-/** The last lines of a terminal: what runs, how busy the guest is, what it says, and what is next. */
+/** The last lines of a terminal: what is running, how busy the guest is, its output, and what comes next. */
 
 import { type Colors, formatBytes, formatSeconds } from '../../report/format.ts'
 import { cutToWidth, sparkline } from './cells.ts'
 
-/** What is ahead of a run. */
+/** An upcoming part of a run. */
 export interface Ahead {
   readonly name: string
   readonly estimateSeconds: number | undefined
@@ -11,29 +11,29 @@ export interface Ahead {
 
 /** How busy a guest is. */
 export interface Load {
-  /** Of its processors, from 0 to 1. */
+  /** Share of its processors in use, from 0 to 1. */
   readonly processor: number
-  /** Read and written per second. */
+  /** Bytes read and written per second. */
   readonly diskBytes: number
 }
 
-/** A part or a stage that has begun and not ended. */
+/** A part or a stage that has started and not ended. */
 export interface RunningPart {
   readonly name: string
   readonly elapsedSeconds: number
   readonly estimateSeconds: number | undefined
-  /** What it said last, newest last. */
+  /** Its last lines of output, newest last. */
   readonly said: readonly string[]
 }
 
 export interface BoardState {
-  /** In the order in which they began. */
+  /** In the order in which they started. */
   readonly running: readonly RunningPart[]
-  /** The guest's load, second by second, newest last; empty if none is running. */
+  /** The guest's load per second, newest last; empty if no guest is running. */
   readonly loads: readonly Load[]
-  /** What has not begun, in order. */
+  /** Parts that have not started, in order. */
   readonly next: readonly Ahead[]
-  /** Until the end of the run; undefined if not known. */
+  /** Time until the end of the run; undefined if unknown. */
   readonly leftSeconds: number | undefined
 }
 
@@ -42,7 +42,7 @@ export interface BoardSize {
   readonly rows: number
 }
 
-/** Below this, one line says it better. */
+/** On a smaller terminal, a single line is clearer. */
 export const smallestBoard: BoardSize = { columns: 40, rows: 12 }
 
 const mostParts = 6
@@ -50,7 +50,7 @@ const mostSaid = 4
 const graphSeconds = 20
 const barCells = 20
 
-/** The lines of the board, each narrower than the terminal; none if nothing runs. */
+/** The lines of the board, each narrower than the terminal; none if nothing is running. */
 export function renderBoard(
   { running, loads, next, leftSeconds }: BoardState,
   { columns }: BoardSize,
@@ -82,12 +82,12 @@ function renderPart(
   const of = estimateSeconds === undefined ? '' : ` of about ${formatSeconds(estimateSeconds)}`
   const time = `${name.padEnd(16)} ${formatSeconds(elapsedSeconds).padStart(8)}${of}`
   const bar = estimateSeconds === undefined ? '' : `  ${renderBar(elapsedSeconds / estimateSeconds)}`
-  // One that runs alone says more below.
+  // A part that runs alone shows its output below.
   const detail = hasOthers ? `  ${said.at(-1) ?? ''}` : bar
   return `${colors.cyan('●')} ${cutToWidth(`${time}${detail}`.trimEnd(), cells - 2)}`
 }
 
-/** Never full: what takes longer than last time is not done yet. */
+/** Never full: a part that takes longer than last time is not done yet. */
 function renderBar(share: number): string {
   const full = Math.min(barCells - 1, Math.floor(share * barCells))
   return `${'━'.repeat(full)}${'─'.repeat(barCells - full)}`

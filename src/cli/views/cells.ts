@@ -7,10 +7,10 @@ import { disarm } from '../../text.ts'
 
 const graphemes = new Intl.Segmenter(undefined, { granularity: 'grapheme' })
 
-/** How many cells a text without control sequences takes. Han and most emoji take two. */
+/** The number of cells that a text without control sequences occupies. Han and most emoji take two. */
 export const widthOf = (text: string): number => stringWidth(text)
 
-/** As much of the beginning of a text as fits into so many cells; never half of a character. */
+/** Cuts a text to at most `cells` cells, never inside a character. */
 export function cutToWidth(text: string, cells: number): string {
   if (widthOf(text) <= cells) return text
   let cut = ''
@@ -24,8 +24,8 @@ export function cutToWidth(text: string, cells: number): string {
 }
 
 /**
- * A text from a guest on one line, as the terminal will show it: what is escaped or taken out there is so before it is
- * measured. A guest may print anything, even what moves the cursor.
+ * A guest's text as one line, exactly as the terminal will show it: escaped and cleaned before it is measured. A guest can
+ * print anything, even sequences that move the cursor.
  */
 export function oneLine(text: string): string {
   return disarm(redact(cleanText(text).replaceAll(/\p{Cc}+/gu, ' ')), false)
@@ -33,7 +33,7 @@ export function oneLine(text: string): string {
 
 const bars = '▁▂▃▄▅▆▇█'
 
-/** Values as small bars, each from 0 to 1. */
+/** Values from 0 to 1 as small bars. */
 export function sparkline(values: readonly number[]): string {
   return values
     .map((value) => bars[Math.min(bars.length - 1, Math.max(0, Math.floor(value * bars.length)))])

@@ -1,4 +1,4 @@
-/** One change of a file as a person sees it: what it sets off, what came of it, and what it made different. */
+/** One change to a file as a person sees it: what it triggers, how that ends, and what differs afterward. */
 
 import type { DiffReport } from '../../diff/report.ts'
 import { ownChanges, type Plan } from '../../plan/plan.ts'
@@ -13,26 +13,26 @@ import { renderFailure } from './failure.ts'
 
 export interface ChangeView {
   /**
-   * Leaves out of a run's events what is the same each time, and shows the whole output of one stage.
-   * @param stopping aborted when the run is cut off by the next change
+   * Omits the events that are the same in every run, and shows the whole output of one stage.
+   * @param stopping aborted when the next change cuts off the run
    */
   readonly filter: (emit: Emit, shown: string, stopping: AbortSignal) => Emit
-  /** Says how the run went, and how long after the change. */
+  /** Prints how the run ended, and how long after the change. */
   readonly conclude: (report: Report) => void
   readonly showDifference: (report: DiffReport) => void
 }
 
 export interface Change {
   readonly plan: Plan
-  /** The plan of the change before; undefined if nothing has changed yet. */
+  /** The plan of the previous change; undefined if nothing has changed yet. */
   readonly planBefore: Plan | undefined
-  /** The stage that is worked on. */
+  /** The stage that the user is working on. */
   readonly stage: string
   /** When the change was made, by `performance.now()`; undefined if nothing has changed yet. */
   readonly changedMs: number | undefined
 }
 
-/** Shows what a change sets off. */
+/** Shows what a change triggers. */
 export function showChange(change: Change, terminal: Terminal): ChangeView {
   const { plan, planBefore, stage, changedMs } = change
   const { colors, error, out } = terminal
@@ -60,7 +60,7 @@ export function showChange(change: Change, terminal: Terminal): ChangeView {
   }
 }
 
-/** What differs in the parts of layers. */
+/** What differs between the parts of the layers. */
 function describeChange(planBefore: Plan, plan: Plan): string {
   const before = new Map(layersOf(planBefore).map(({ name, parts }) => [name, parts]))
   const now = layersOf(plan).map(({ name, parts }) => {
@@ -79,7 +79,7 @@ function isTheSameEachTime(event: BuildEvent): boolean {
   return event.kind === 'stage-finished' && ['cached', 'skipped'].includes(event.stage.status)
 }
 
-/** What is cut off has not failed by itself. */
+/** A run that is cut off has not failed, so its outcome is not shown. */
 function isOutcome(event: BuildEvent): boolean {
   return event.kind === 'stage-finished' || event.kind === 'note'
 }

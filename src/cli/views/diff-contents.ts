@@ -1,4 +1,4 @@
-/** Changes of configuration: each file's lines, or its size and digest if they cannot be shown. */
+/** Changed configuration: the lines of each file, or its size and digest if they cannot be shown. */
 
 import type { DiskDifference } from '../../diff/compare.ts'
 import { type ContentDifference, type Fingerprint, shownFolders } from '../../diff/contents.ts'
@@ -8,7 +8,7 @@ import { showName } from '../../disk/names.ts'
 import { formatBytes } from '../../report/format.ts'
 import { cut, limits, type RenderOptions, type Section, tally } from './diff-section.ts'
 
-/** A section of the files whose contents are shown, and of configuration links that came and went. */
+/** The section for the files whose contents are shown, and for configuration links that were added or removed. */
 export function renderContents(
   difference: DiskDifference,
   contents: DiffReport['contents'],
@@ -41,7 +41,7 @@ export function renderContents(
   return { title: `Contents: ${numbers}`, lines: spend(blocks, options) }
 }
 
-/** Whether a link is configuration: links enable units. */
+/** Whether a link counts as configuration: links enable units. */
 export function isShownLink({ path, type }: DiskFile): boolean {
   return type === 'link' && shownFolders.some((folder) => path.startsWith(`${folder}/`))
 }
@@ -56,7 +56,7 @@ function describeFile({ path, mode, uid, gid, sizeBytes }: DiskFile): string {
   return `${showName(path)} ${mode.toString(8).padStart(4, '0')} ${uid}:${gid} ${formatBytes(sizeBytes)}`
 }
 
-/** Lines of files up to the limit, then only the first line of each remaining file. */
+/** Every file that still fits within the limit, and only the first line of any other. */
 function spend(blocks: readonly (readonly string[])[], options: RenderOptions): readonly string[] {
   if (options.isFull) return blocks.flat()
   const lines: string[] = []
@@ -76,7 +76,7 @@ function renderContent(content: ContentDifference | undefined, options: RenderOp
     const { why, before, after } = content
     return [`  ${why}: ${describeFingerprint(before)} → ${describeFingerprint(after)}`]
   }
-  // The names of both sides are already above.
+  // The names of both sides are already shown above.
   const lines = content.lines.slice(2).map((line) => colorLine(line, options))
   return cut(lines, limits.fileLines, options).map((line) => `  ${line}`)
 }

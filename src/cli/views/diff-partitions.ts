@@ -1,4 +1,4 @@
-/** Partitions in a difference: what differs, and what could not be read. */
+/** Partitions in a difference: which differ, and which could not be read. */
 
 import type { ChangedPartition, DiskDifference } from '../../diff/compare.ts'
 import type { DiskPartition } from '../../disk/disk-files.ts'

@@ -13,7 +13,7 @@ export interface Section {
   readonly lines: readonly string[]
 }
 
-/** How many lines to show by default: of a list, of one file's content, of all contents, of folders. */
+/** How many lines to show by default: per list, per file's content, of all contents, of folders. */
 export const limits = { rows: 30, fileLines: 40, lines: 400, folders: 12 } as const
 
 /** The first lines, and how many were left out. */

@@ -1,4 +1,4 @@
-/** A difference for people: what matters first, the rest as counts. */
+/** A difference for people: the important parts first, the rest as counts. */
 
 import { type ChangedFile, type DiskDifference, isEqual } from '../../diff/compare.ts'
 import type { DiffReport } from '../../diff/report.ts'
@@ -11,7 +11,7 @@ import { isShownLink, renderContents } from './diff-contents.ts'
 import { renderPartitions, renderUnread } from './diff-partitions.ts'
 import { cut, limits, type RenderOptions, type Section, tally } from './diff-section.ts'
 
-/** The whole report in sections; if nothing differs, one line, and what was not compared. */
+/** The whole report in sections. If nothing differs, one line and a list of what was not compared. */
 export function renderDiff({ difference, contents, sizes }: DiffReport, options: RenderOptions): string {
   const sections = [
     isEqual(difference) ? { title: 'no difference', lines: [] } : undefined,
@@ -46,7 +46,7 @@ function renderPackages({ packages }: DiskDifference, options: RenderOptions): S
   return { title: `Packages: ${numbers}`, lines: lists.flatMap((list) => cut(list, limits.rows, options)) }
 }
 
-/** Everything that differs besides content, by name, anywhere on the disk. */
+/** Every difference other than content, by path, anywhere on the disk. */
 function renderAspects(changed: readonly ChangedFile[], options: RenderOptions): Section | undefined {
   const rows = changed.flatMap((file) => {
     const words = describeAspects(file)
@@ -94,7 +94,7 @@ function describeValue(value: Buffer | undefined): string {
     : `${value.length} bytes, sha256 ${sha256(value).slice(0, 12)}`
 }
 
-/** Files whose content is not shown: by name if they are few, otherwise counts by folder. */
+/** Files whose content is not shown: names if there are few, otherwise counts by folder. */
 function renderOthers(
   { added, removed, changed }: DiskDifference,
   contents: DiffReport['contents'],

@@ -7,18 +7,18 @@ import { explainSystemError } from '../system-error.ts'
 interface ShownFailure {
   readonly message: string
   readonly hint?: string | undefined
-  /** What a log ends with. */
+  /** The last lines of a log. */
   readonly lastLines?: unknown
 }
 
-/** What went wrong, what to do next, and the last lines of a log; each line ends with a line feed. */
+/** What went wrong, what to do next, and the last lines of a log. Every line ends with a line feed. */
 export function renderFailure({ message, hint, lastLines }: ShownFailure, colors: Colors): string {
   const lines = Array.isArray(lastLines) ? lastLines.map((line) => colors.dim(`  │ ${line}`)) : []
   const next = hint === undefined ? [] : [`  ${hint}`]
   return [`${colors.red('✖')} ${message}`, ...next, ...lines].map((line) => `${line}\n`).join('')
 }
 
-/** The same of anything that was thrown: what nobody expected is a bug. */
+/** The same for anything thrown: an unexpected error is a bug. */
 export function renderError(thrown: unknown, colors: Colors): string {
   const error = explainSystemError(thrown) ?? thrown
   if (error instanceof PipelineError) {

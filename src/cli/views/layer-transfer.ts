@@ -1,16 +1,16 @@
-/** Layers on their way to or from a registry: how many, and how long it will take. */
+/** Layers on their way to or from a registry: how many have arrived, and how long the rest will take. */
 
 import { formatSeconds, plural } from '../../report/format.ts'
 import type { Reporter } from './progress.ts'
 
 export interface LayerTransferView {
-  /** Says what goes over the wire. */
+  /** Announces what will be transferred. */
   readonly begin: (layers: number, sizeBytes: number | undefined) => void
-  /** Says that another layer is there. */
+  /** Counts another layer as transferred. */
   readonly arrived: (sizeBytes: number) => void
 }
 
-/** @param name of the part, as `push` */
+/** @param name of the part, such as `push` */
 export function showTransfer(
   name: string,
   { emit }: Reporter,

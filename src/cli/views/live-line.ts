@@ -1,4 +1,4 @@
-/** The end of a terminal, which says what is running, below the lines that stay: one line, or a board where there is room. */
+/** Shows what is running below the permanent lines of a terminal: in one line, or in a board where there is room. */
 
 import { type Colors, formatSeconds } from '../../report/format.ts'
 import { type Ahead, type Load, type RunningPart, renderBoard, smallestBoard } from './board.ts'
@@ -6,11 +6,11 @@ import { cutToWidth } from './cells.ts'
 
 export interface LiveLineOptions {
   readonly write: (text: string) => void
-  /** Replaces the last lines of the terminal, so many, by other text; it ends where it ends. */
+  /** Replaces the last `count` lines of the terminal with other text; the cursor stays at the end of that text. */
   readonly replaceLines: (count: number, text: string) => void
-  /** Whether the cursor may be moved. Otherwise every line stays, and nothing is written twice. */
+  /** Whether the cursor can be moved. Otherwise every line is permanent, and nothing is written twice. */
   readonly isLive: boolean
-  /** Whether there may be a board. */
+  /** Whether a board is allowed. */
   readonly hasBoard: boolean
   readonly columns: () => number
   readonly rows: () => number
@@ -19,20 +19,20 @@ export interface LiveLineOptions {
 }
 
 export interface LiveLine {
-  /** Writes a line that stays. */
+  /** Writes a permanent line. */
   readonly print: (line: string) => void
-  /** Lets others write lines that stay. */
+  /** Lets others write permanent lines. */
   readonly aside: (write: () => void) => void
-  /** Says what will run, and how long all of it will take. */
+  /** Announces what will run, and how long all of it will take. */
   readonly expect: (ahead: readonly Ahead[], estimateSeconds: number | undefined) => void
   readonly start: (name: string, estimateSeconds: number | undefined) => void
-  /** Says what a running part is doing. */
+  /** Shows what a running part is doing. */
   readonly describe: (name: string, detail: string) => void
-  /** Says how busy the guest is, once a second. */
+  /** Shows how busy the guest is, once a second. */
   readonly load: (load: Load) => void
   readonly end: (name: string) => void
   readonly endAll: () => void
-  /** Ends all parts, and erases what is not there to stay. */
+  /** Ends all parts, and erases the temporary lines. */
   readonly close: () => void
 }
 
@@ -47,16 +47,16 @@ interface Running {
 export const nameWidth = 30
 
 const redrawMs = 500
-/** A guest may print thousands of lines in a second. */
+/** A guest can print thousands of lines in a second. */
 const shortestMs = 80
 const keptLines = 8
 const keptLoads = 120
-/** Without news from the guest for so long, it is gone. */
+/** A guest that sends nothing for this long is gone. */
 const loadLastsMs = 3000
 
 export function openLiveLine(options: LiveLineOptions): LiveLine {
   const { write, isLive, colors, nowMs } = options
-  // Exports run in parallel, everything else one after the other.
+  // Exports run in parallel, everything else sequentially.
   const running = new Map<string, Running>()
   let ahead: readonly Ahead[] = []
   let end: { readonly atMs: number } | undefined

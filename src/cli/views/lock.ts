@@ -7,10 +7,10 @@ import type { PackageChange } from '../../report/report.ts'
 
 export interface LockChange {
   readonly variant: string
-  /** Every difference as a line. */
+  /** One line per difference. */
   readonly changes: readonly string[]
   readonly packages: PackageChange
-  /** Packages whose new version is a security fix; absent if no archive was asked. */
+  /** Packages whose new version is a security fix; absent if no archive was queried. */
   readonly security?: readonly string[]
 }
 
@@ -28,7 +28,7 @@ export function describeChange(
   }
 }
 
-/** `trixie-x86_64: 14 changes; packages: 1 added, 1 removed, 11 upgraded; security fixes: 2`, and every change. */
+/** `trixie-x86_64: 14 changes; packages: 1 added, 1 removed, 11 upgraded; security fixes: 2`, followed by every change. */
 export function renderChange({ variant, changes, packages, security }: LockChange): string {
   if (changes.length === 0) return `${variant}: nothing changes\n`
   const counts = (['added', 'removed', 'upgraded'] as const).flatMap((kind) =>

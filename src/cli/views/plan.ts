@@ -1,4 +1,4 @@
-/** A plan for people: the layers, what differs, the installer, updates, time and space. */
+/** A plan for people: layers, differences, installer, updates, time, and space. */
 
 import type { ContractName } from '../../config/contract.ts'
 import type { Readiness } from '../../installers/installer.ts'
@@ -18,7 +18,7 @@ export interface PlannedImage {
     readonly key: string
     readonly action: 'run' | 'cached'
     readonly reason: string | undefined
-    /** Only if they were asked for. */
+    /** Present only if requested. */
     readonly differences?: readonly Difference[]
   }[]
   readonly images: 'there' | 'to make'
@@ -28,11 +28,11 @@ export interface PlannedImage {
   readonly freshness: Freshness | null
 }
 
-/** What only people are shown of an image. */
+/** Facts about an image that only people see. */
 export interface Remarks {
-  /** Whether an upcoming installation can work. */
+  /** Whether an upcoming installation can succeed. */
   readonly readiness: Readiness | undefined
-  /** Of the host checks. */
+  /** Warnings of the host checks. */
   readonly warnings: readonly string[]
 }
 
@@ -40,11 +40,11 @@ export interface Remarks {
 export interface StoreOutlook {
   readonly bytes: number
   readonly maximumBytes: number | null
-  /** What cannot be pruned once the plans are carried out. */
+  /** Bytes that cannot be pruned once the plans are carried out. */
   readonly neededBytes: number
 }
 
-/** One or more lines; a warning is marked as one, and is no result. */
+/** One or more lines. A warning is marked as one, and is not part of the result. */
 export interface PlanText {
   readonly text: string
   readonly isWarning: boolean

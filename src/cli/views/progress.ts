@@ -15,14 +15,14 @@ import { type LiveLineOptions, nameWidth, openLiveLine } from './live-line.ts'
 import { renderVerification } from './verification.ts'
 
 export interface TerminalOptions extends LiveLineOptions {
-  /** Output folder as a person would type it; the report's paths are relative to it. */
+  /** Output folder as a person would type it; the paths in the report are relative to it. */
   readonly outFolder: string
 }
 
 /** Shows events. Call `close` after the last one. */
 export interface Reporter {
   readonly emit: Emit
-  /** Lets others write lines that stay, whatever is running. */
+  /** Lets others write permanent lines while something is running. */
   readonly aside: (write: () => void) => void
   readonly close: () => void
 }
@@ -72,7 +72,7 @@ export function createTerminalReporter(options: TerminalOptions): Reporter {
       }
       case 'guest-load':
         return live.load(event)
-      // All checks of an image are shown once it is done.
+      // All checks of an image are shown together once it is done.
       case 'check-finished':
         return
       case 'image-verified':

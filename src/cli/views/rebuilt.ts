@@ -1,4 +1,4 @@
-/** A release that was built again, for people. */
+/** The result of rebuilding a release, for people. */
 
 import { showName } from '../../disk/names.ts'
 import { isIdentical, type RebuiltVariant } from '../../release/rebuild.ts'
@@ -19,7 +19,7 @@ export function renderRebuilt(variants: readonly RebuiltVariant[]): string {
   return `${[formatTable([['file', 'rebuilt', 'sha256'], ...rows]), ...changes].join('\n')}\n`
 }
 
-/** How a file of the release and the one that was built differ, and from which layer of the build on. */
+/** How a released file differs from its rebuild, and which layer of the build each difference starts in. */
 export function renderRebuiltDifference(
   { released, rebuilt, report, layers }: RebuiltDifference,
   colors: Colors,

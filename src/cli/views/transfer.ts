@@ -1,13 +1,13 @@
-/** Shows files on their way: how much of each is there, how fast, and how long the rest of all takes. */
+/** Shows files in transit: how much of each is done, how fast, and how long all the rest will take. */
 
 import { type Colors, formatBytes, formatSeconds } from '../../report/format.ts'
 import { type LiveLine, nameWidth } from './live-line.ts'
 
-/** Bytes of one file. */
+/** Progress of one file. */
 export interface Transferred {
   readonly name: string
   readonly doneBytes: number
-  /** Of those that are there, the ones that this attempt has sent. */
+  /** Those of the done bytes that this attempt sent. */
   readonly sentBytes: number
   readonly sizeBytes: number
 }
@@ -17,7 +17,7 @@ export interface TransferView {
   readonly onDone: (name: string) => void
 }
 
-/** An estimate from less than this would jump. */
+/** Estimates based on less than this would jump. */
 const leastMs = 2000
 
 /** @param totalBytes of all files */
@@ -33,7 +33,7 @@ export function createTransferView(
 
   const estimate = ({ doneBytes, sentBytes }: Transferred): string => {
     const elapsedMs = nowMs() - startedMs
-    // What an earlier attempt has sent says nothing about the speed of this one.
+    // What an earlier attempt sent says nothing about the current speed.
     const perMs = (before.sentBytes + sentBytes) / elapsedMs
     if (elapsedMs < leastMs || perMs === 0) return ''
     const restBytes = totalBytes - before.doneBytes - doneBytes

@@ -33,7 +33,7 @@ function renderGroup(group: string, checks: readonly CheckResult[], colors: Colo
     const where = at === 'file' || at === 'content' ? '' : ` (${at})`
     return [
       `    ${mark} ${id} ${title}${where}`,
-      // What a guest printed begins no line of ours.
+      // A line that a guest printed must not start a line of ours.
       `      observed: ${observed.replaceAll('\n', '\n      │ ')}`,
       ...(reason === undefined ? [] : [`      waived: ${reason}`]),
     ]
