@@ -1,4 +1,4 @@
-/** Signed calls of CloudStack's API, and its refusals in its own words. */
+/** Signed calls to CloudStack's API, and its refusals in its own words. */
 
 import { createHmac } from 'node:crypto'
 import { z } from 'zod'
@@ -14,17 +14,17 @@ export interface CloudCall<Schema extends z.ZodType> {
   /** E.g. `listZones`. */
   readonly command: string
   readonly parameters?: Parameters
-  /** Of what is in the answer's only field. */
+  /** Schema of the value in the response's only field. */
   readonly answer: Schema
   readonly signal: AbortSignal
 }
 
 export type CallCloud = <Schema extends z.ZodType>(call: CloudCall<Schema>) => Promise<z.output<Schema>>
 
-/** A list of all OS types has 200 kB. */
+/** A list of all OS types takes 200 kB. */
 const mostAnswerBytes = 8 * 1024 ** 2
 
-/** How long a signature is good for. Servers may refuse more than fifteen minutes. */
+/** How long a signature is valid. Servers may refuse more than fifteen minutes. */
 const validMs = 10 * 60_000
 
 const envelope = z.record(z.string(), z.unknown())
@@ -42,19 +42,19 @@ export function openCloud({ url, apiKey, secretKey }: CloudSettings): CallCloud 
         signatureVersion: '3',
         expires: formatExpiry(new Date(Date.now() + validMs)),
       }
-      // In the body: addresses are written to logs on the way.
+      // In the body, because servers and proxies log URLs.
       const body = new URLSearchParams({ ...asked, signature: signatureOf(asked, secretKey) }).toString()
       return {
         method: 'POST',
         headers: { 'content-type': 'application/x-www-form-urlencoded', accept: 'application/json' },
         body: Buffer.from(body),
         maximumBytes: mostAnswerBytes,
-        // Registering twice makes two templates.
+        // Registering twice would make two templates.
         mayRepeat: command.startsWith('list'),
         signal,
       }
     })
-    // It knows the key that it was called with, and may say it in any name or status.
+    // The server knows the API key of the call, and may echo it in any name or status.
     const value = parseJson(answer.body.toString('utf8'), (text) => conceal(text, [secretKey, apiKey]))
     const inner = Object.values(envelope.safeParse(value).data ?? {})[0]
     const refusal = errorSchema.safeParse(inner).data
@@ -74,7 +74,7 @@ export function openCloud({ url, apiKey, secretKey }: CloudSettings): CallCloud 
   }
 }
 
-/** CloudStack's signature: HMAC-SHA1 of the sorted parameters as a query in lower case. */
+/** CloudStack's signature: HMAC-SHA1 of the sorted parameters as a lowercase query string. */
 export function signatureOf(parameters: Parameters, secretKey: string): string {
   const query = Object.entries(parameters)
     .sort(([one], [other]) => (one < other ? -1 : 1))
@@ -86,7 +86,7 @@ export function signatureOf(parameters: Parameters, secretKey: string): string {
 
 // --- internal ---
 
-/** As Java's URLEncoder writes it, with %20 for a space. */
+/** Encodes like Java's URLEncoder, but with %20 for a space. */
 function encode(text: string): string {
   return encodeURIComponent(text).replaceAll(
     /[!'()~]/g,

@@ -1,4 +1,4 @@
-/** Targets in the words of CloudStack's API, and of its script that seeds system VM templates. */
+/** Targets in the terms of CloudStack's API and of its script that seeds system VM templates. */
 
 import type { TargetName } from '../targets/registry.ts'
 
@@ -9,7 +9,7 @@ export interface CloudHypervisor {
   readonly seed: string
 }
 
-/** Only those whose templates CloudStack registers by its API. */
+/** Only targets whose templates can be registered through CloudStack's API. */
 export const cloudHypervisors: Readonly<Partial<Record<TargetName, CloudHypervisor>>> = {
   kvm: { hypervisor: 'KVM', format: 'QCOW2', seed: 'kvm' },
   xenserver: { hypervisor: 'XenServer', format: 'VHD', seed: 'xenserver' },

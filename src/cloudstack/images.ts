@@ -1,4 +1,4 @@
-/** The images of a release that CloudStack can take, and how they are registered. */
+/** The images of a release that CloudStack accepts, and how to register them. */
 
 import { join } from 'node:path'
 import { isBefore } from '../config/release.ts'
@@ -16,22 +16,22 @@ export interface CloudImage extends CloudHypervisor {
   readonly variant: string
   readonly release: string
   readonly arch: string
-  /** Of the template. */
+  /** Name of the template. */
   readonly name: string
   readonly file: string
-  /** As CloudStack takes it, e.g. `{SHA-512}…`. */
+  /** In CloudStack's notation, e.g. `{SHA-512}…`. */
   readonly checksum: string
-  /** Its description in CloudStack's database. */
+  /** Description of the OS type in CloudStack's database. */
   readonly osType: string
-  /** Whether it is a template of system VMs. */
+  /** Whether it is a system VM template. */
   readonly isSystem: boolean
 }
 
 const mostMetadataBytes = 1024 ** 2
 
 /**
- * @param wanted targets and variants; all where there are none
- * @throws PipelineError `no-release`, and `usage` if none is left
+ * @param wanted targets and variants; an empty list means all
+ * @throws PipelineError `no-release`, and `usage` if no image is left
  */
 export async function readCloudImages(
   folder: string,
@@ -56,7 +56,7 @@ export async function readCloudImages(
 /** Releases of system VM templates; `metadata.ini` registers the images of any release. */
 const systemName = /^systemvm/
 
-/** @param metadata the text of `metadata.ini`, which has the names that management servers look for */
+/** @param metadata the text of `metadata.ini`, with the names that management servers look for */
 export function imagesOf(record: ReleaseRecord, metadata: string): readonly CloudImage[] {
   const sections = [...parseSections(metadata).values()].map(fieldsOf)
   return record.variants.flatMap(({ variant, arch, files }) =>
@@ -65,7 +65,7 @@ export function imagesOf(record: ReleaseRecord, metadata: string): readonly Clou
       const hypervisor = target === undefined ? undefined : cloudHypervisors[target]
       if (target === undefined || hypervisor === undefined) return []
       const isSystem = systemName.test(record.name)
-      // A file may be registered for several hypervisors, as KVM's also is for LXC.
+      // A file can be registered for several hypervisors: KVM's is registered for LXC too.
       const section = sections.find(
         ({ filename, templatename = '' }) =>
           filename === file && templatename.includes(`-${hypervisor.seed}-`),
@@ -89,7 +89,7 @@ export function imagesOf(record: ReleaseRecord, metadata: string): readonly Clou
   )
 }
 
-/** What `registerTemplate` is asked for besides the zones and the OS type. */
+/** The parameters of `registerTemplate` other than the zones and the OS type. */
 export function registrationOf(image: CloudImage, url: string): Readonly<Record<string, string>> {
   const { name, hypervisor, format, arch, checksum, isSystem, release } = image
   return {
@@ -112,12 +112,12 @@ export function registrationOf(image: CloudImage, url: string): Readonly<Record<
 // --- internal ---
 
 function checksumOf(record: ReleaseRecord, { md5, sha512 }: Pick<Checksums, 'md5' | 'sha512'>): string {
-  // A release of anything else has numbers of its own.
+  // Releases of anything else have their own version numbers.
   const isOld = systemName.test(record.name) && registeredAlgorithm(record) === 'md5'
   return isOld ? `{MD5}${md5}` : `{SHA-512}${sha512}`
 }
 
-/** Before 4.19 a template is one for routers only. */
+/** Before 4.19, templates are marked as templates for routers only. */
 function systemFields(release: string): Readonly<Record<string, string>> {
   return isBefore(release, [4, 19]) ? { isrouting: 'true' } : { templatetype: 'SYSTEM' }
 }

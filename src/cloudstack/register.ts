@@ -1,4 +1,4 @@
-/** Registers templates by CloudStack's API, and waits until they are ready in every zone. */
+/** Registers templates through CloudStack's API and waits until they are ready in every zone. */
 
 import { setTimeout as delay } from 'node:timers/promises'
 import { z } from 'zod'
@@ -14,11 +14,11 @@ export interface Zone {
 
 export interface RegisterRequest {
   readonly image: CloudImage
-  /** Of the file. */
+  /** URL of the file. */
   readonly url: string
-  /** Zones to register in; empty for a template of all zones. */
+  /** Zones to register in; empty to register the template for all zones. */
   readonly zones: readonly Zone[]
-  /** Zones in which it has to become ready. */
+  /** Zones in which the template must become ready. */
   readonly awaited: readonly Zone[]
   /** Called when the status of a zone changes. */
   readonly onStatus: (zone: string, status: string) => void
@@ -27,7 +27,7 @@ export interface RegisterRequest {
 
 export interface Waiting {
   readonly timeoutMs: number
-  /** Between two questions. */
+  /** Pause between two status queries. */
   readonly pauseMs: number
 }
 
@@ -58,7 +58,7 @@ const templates = listed(
 
 type Template = z.output<typeof templates>[number]
 
-/** All zones, or those that were named, by their names or identifiers. @throws PipelineError `usage` */
+/** All zones, or those given by name or identifier. @throws PipelineError `usage` */
 export async function chooseZones(
   call: CallCloud,
   names: readonly string[],
@@ -79,7 +79,7 @@ export async function chooseZones(
 }
 
 /**
- * Registers an image, unless a template with its name and checksum is there.
+ * Registers an image unless a template with its name and checksum already exists.
  * @returns the template's identifier
  * @throws PipelineError `cloudstack-refused`, `usage`
  */
@@ -122,7 +122,7 @@ export async function registerImage(call: CallCloud, request: RegisterRequest): 
   })
 }
 
-/** @throws PipelineError `template-not-ready` with the words of CloudStack */
+/** @throws PipelineError `template-not-ready` in CloudStack's own words */
 export async function waitUntilReady(
   call: CallCloud,
   template: string,

@@ -1,4 +1,4 @@
-/** Commands that make an image the system VM template of a cloud, for its release. */
+/** Commands that make an image the system VM template of a cloud that runs the image's release. */
 
 import { isBefore } from '../config/release.ts'
 import { quote } from '../host/shell-words.ts'

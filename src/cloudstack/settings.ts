@@ -1,4 +1,4 @@
-/** Which CloudStack, and who we are to it: from the environment, or from the file of its client cmk. */
+/** Which CloudStack to call and with which keys: from the environment, or from the file of its client, cmk. */
 
 import { stat } from 'node:fs/promises'
 import { homedir } from 'node:os'
@@ -19,7 +19,7 @@ export interface CloudSettings {
 export const cmkFile = join('.cmk', 'config')
 
 /**
- * @param profile of cmk's file; without one, the environment comes first
+ * @param profile in cmk's file; if absent, the environment takes precedence
  * @throws PipelineError `no-credentials`, `usage`
  */
 export async function readCloudSettings(
@@ -33,10 +33,10 @@ export async function readCloudSettings(
   } = environment
   if (profile === undefined && url && apiKey && secretKey) return settingsOf(url, apiKey, secretKey)
   const file = join(environment.HOME || homedir(), cmkFile)
-  // The same sections and lines as in AWS's files; this one is read by the same package.
+  // It has the same syntax as AWS's files, so the same package reads it.
   const isFile = (await stat(file).catch(() => undefined))?.isFile() ?? false
   const { credentialsFile: sections } = await loadSharedConfigFiles({
-    // The package would wait for a pipe.
+    // The package would block on a pipe.
     filepath: isFile ? file : '/dev/null',
     configFilepath: '/dev/null',
     ignoreCache: true,
