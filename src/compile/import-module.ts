@@ -8,11 +8,11 @@ import type { BuildFailure, Message, Plugin } from 'esbuild'
 import { renderPlace } from '../text.ts'
 import { makeImportedFolder, programFolder, sourceFolder } from './program.js'
 
-/** A module that does not compile. `message` names file, line, and column, and shows the text there. */
+/** A module that does not compile. `message` names the file, line, and column, and quotes the source line. */
 export class CompilationError extends Error {}
 
 /**
- * Imports a module with what it imports by relative paths. It shares the modules of this program with the program itself.
+ * Imports a module and everything it imports by relative paths. This program's own modules are shared with it.
  * @param path absolute
  * @throws CompilationError
  */
@@ -24,9 +24,9 @@ export async function importModule(path: string): Promise<unknown> {
 }
 
 /**
- * The same for a module that may have changed since it was imported, like what it imports: a pipeline of this program's own is
- * read again too, and so are its stages.
- * @param onSource called with the path of each file that it is made from, also if it does not compile
+ * The same for a module that may have changed since its last import, or that imports one that has. Even this program's own
+ * pipeline and its stages are read again.
+ * @param onSource called with the path of each source file, even if it does not compile
  * @throws CompilationError
  */
 export async function importAgain(path: string, onSource: (path: string) => void): Promise<unknown> {
@@ -35,7 +35,7 @@ export async function importAgain(path: string, onSource: (path: string) => void
   return importBundle(path, folder, engine, onSource)
 }
 
-/** The modules that this program shares with a pipeline: those that are loaded once, and what never changes under it. */
+/** Modules of this program that a pipeline shares: all of them for a single import, only the engine for repeated imports. */
 const ownModules = /^(pipeline\.ts|(provisioners|src)\/.*\.ts)$/
 const engine = /^src\/.*\.ts$/
 
@@ -66,7 +66,7 @@ function moduleOf(path: string, folder: string, shared: RegExp): string | undefi
   return pathToFileURL(resolve(folder, inside.replace(/\.ts$/, '.js'))).href
 }
 
-/** @param imported folder for the bundle, which its source map starts from */
+/** @param imported folder for the bundle, to which the paths in its source map are relative */
 async function bundle(
   path: string,
   folder: string,
@@ -100,13 +100,13 @@ function describe({ text, location }: Message): string {
   return `${text}\n${renderPlace(file, { line, column: column + 1, text: lineText, length })}`
 }
 
-/** What this package offers, and the module of each: a pipeline gets them from the program that runs it. */
+/** The entry points of this package and their modules: a pipeline gets them from the program that runs it. */
 const entryPoints: Readonly<Record<string, string>> = {
   'systemvm-image': 'src/api.js',
   'systemvm-image/stages': 'provisioners/stages.js',
 }
 
-/** Modules of this program and packages, each imported by the URL of its file. */
+/** Leaves this program's modules and packages out of the bundle; each is imported by the URL of its file. */
 const outsideOfBundle = (folder: string, shared: RegExp, onSource: (path: string) => void): Plugin => ({
   name: 'outside-of-bundle',
   setup({ onResolve, resolve: find }) {
@@ -121,7 +121,7 @@ const outsideOfBundle = (folder: string, shared: RegExp, onSource: (path: string
       const own = moduleOf(found.path, folder, shared)
       if (own !== undefined) return { path: own, external: true }
       const isPackage = !path.startsWith('.') && !path.startsWith(sep)
-      // Node.js runs no TypeScript of packages.
+      // Node.js does not run TypeScript in packages.
       if (isPackage && !/\.[cm]?ts$/.test(found.path))
         return { path: pathToFileURL(found.path).href, external: true }
       onSource(found.path)

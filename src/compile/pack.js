@@ -1,6 +1,7 @@
 /**
- * Before `npm pack`: writes `dist/`, laid out as the clone is, with JavaScript and type declarations instead of TypeScript, and with
- * the packages that the clone was tested with. `--clean` removes it afterwards, so that no old one is ever run.
+ * Runs before `npm pack`: writes `dist/`, laid out like the clone, with JavaScript and type declarations instead of
+ * TypeScript, and with the packages that the clone was tested with. `--clean` removes it afterward, so that a stale one is
+ * never run.
  */
 
 import { execFileSync } from 'node:child_process'
@@ -12,7 +13,7 @@ import { compilePackage } from './sources.js'
 const clone = fileURLToPath(new URL('../..', import.meta.url))
 const dist = join(clone, 'dist')
 
-/** What modules find beside them. Examples stay TypeScript: `init` copies them. */
+/** Files that modules expect next to themselves. Examples stay TypeScript: `init` copies them. */
 const resources = ['bin', 'examples', 'src', 'templates']
 
 rmSync(dist, { recursive: true, force: true })
@@ -26,15 +27,15 @@ async function write() {
   const imported = importedBy(sources).filter(
     (name) => packageOf(name) in { ...dependencies, ...devDependencies },
   )
-  // npm installs the rest: it is other files on each platform, or shared with the modules of users.
+  // npm installs the others: their files differ between platforms, or users' modules share them.
   const bundled = imported.filter((name) => !(packageOf(name) in dependencies))
   const files = await compilePackage(clone, [...sources, ...stagesOfAnyAppliance()], dist, bundled)
-  // The schemas that bills of materials are checked by: their package reads them beside its module's folder.
+  // The JSON schemas for bills of materials: their package reads them relative to its module's folder.
   const schemas = 'node_modules/@cyclonedx/cyclonedx-library/res/schema'
   cpSync(join(clone, schemas), join(dist, 'packages/res/schema'), { recursive: true })
   writeFileSync(join(dist, 'packages/LICENSES.txt'), collectLicenses(files))
   writeFileSync(join(dist, 'package.json'), `${JSON.stringify({ version, type: 'module' })}\n`)
-  // npm leaves it out at the top; verdicts on images depend on the versions in it.
+  // npm omits it at the top level, but verdicts on images depend on the versions in it.
   cpSync(join(clone, 'package-lock.json'), join(dist, 'package-lock.json'))
 }
 
@@ -44,13 +45,13 @@ function filter(path) {
   return !path.endsWith('.ts') && path !== fileURLToPath(import.meta.url)
 }
 
-/** Writes the declarations of the public interface and of what it refers to. */
+/** Writes the declarations of the public interface and everything it refers to. */
 function declareTypes() {
   const compiler = join(clone, 'node_modules/typescript/bin/tsc')
   execFileSync(process.execPath, [compiler, '-p', join(clone, 'tsconfig.package.json')], { stdio: 'inherit' })
 }
 
-/** Modules of the stages that are public; their scripts are copied beside them. */
+/** Modules of the public stages; their scripts are copied alongside. */
 function stagesOfAnyAppliance() {
   const modules = readdirSync(join(dist, 'provisioners')).map(
     (name) => `provisioners/${name.replace('.d.ts', '')}`,
@@ -61,12 +62,12 @@ function stagesOfAnyAppliance() {
   return modules.map((path) => `${path}.ts`)
 }
 
-/** The package of a module that may be a part of it, e.g. `@smithy/core/config`. @param {string} name */
+/** The package of a module, which may be a subpath such as `@smithy/core/config`. @param {string} name */
 function packageOf(name) {
   return /^(?:@[^/]+\/)?[^/]+/.exec(name)?.[0] ?? name
 }
 
-/** @param {readonly string[]} sources @returns {string[]} names of packages, of their parts, and of Node.js's own modules */
+/** @param {readonly string[]} sources @returns {string[]} names of packages, their subpaths, and Node.js's own modules */
 function importedBy(sources) {
   const names = sources.flatMap((path) =>
     [...read(path).matchAll(/(?:\bfrom |\bimport\()'([^.'][^']*)'/g)].map(([, name = '']) => name),
@@ -74,7 +75,7 @@ function importedBy(sources) {
   return [...new Set(names)].sort()
 }
 
-/** The licenses of packages by the files of theirs that are in our modules. @param {readonly string[]} files */
+/** The licenses of the packages that these files, bundled into our modules, come from. @param {readonly string[]} files */
 function collectLicenses(files) {
   const folders = files.map((path) => /^.*node_modules\/(?:@[^/]+\/)?[^/]+/.exec(path)?.[0] ?? '')
   const texts = [...new Set(folders)].sort().map((folder) => {

@@ -1,8 +1,9 @@
 /**
- * This program as JavaScript, which Node.js runs without a loader. Compiled modules lie in `.compiled/<digest of the sources>` of
- * the clone: a source that changes is compiled again, and a folder that exists is complete. The npm package holds modules alone.
+ * This program as JavaScript, which Node.js runs without a loader. Compiled modules are in `.compiled/<digest of the
+ * sources>` of the clone: a changed source is compiled again, and a folder that exists is complete. The npm package contains
+ * only modules.
  *
- * Itself JavaScript, because it runs before anything is compiled.
+ * JavaScript itself, because it runs before anything is compiled.
  */
 
 import { createHash } from 'node:crypto'
@@ -26,13 +27,14 @@ import { fileURLToPath } from 'node:url'
 
 const clone = fileURLToPath(new URL('../..', import.meta.url))
 
-/** Whether this is the npm package, whose modules are compiled. */
+/** Whether this is the npm package, which contains compiled modules. */
 export const isPackage = !existsSync(join(clone, 'src/cli/main.ts'))
 
 const dayMilliseconds = 24 * 60 * 60 * 1000
 
 /**
- * Folder of this process's compiled modules, laid out as the clone is; undefined where something else compiles, as vitest does.
+ * Folder of this process's compiled modules, laid out like the clone; undefined if another compiler is at work, such as
+ * vitest.
  * @type {string | undefined}
  */
 let compiledFolder
@@ -42,16 +44,16 @@ export function programFolder() {
   return compiledFolder
 }
 
-/** Clone whose sources are compiled, or the folder of the modules in the npm package. */
+/** The clone whose sources are compiled, or the module folder of the npm package. */
 export function sourceFolder() {
   return clone
 }
 
 /**
- * Compiles what is not compiled yet. In the npm package that is nothing.
+ * Compiles whatever is not compiled yet; in the npm package, nothing.
  * @param {readonly string[]} roots files and folders of the clone
  * @returns {Promise<string>} folder of the modules
- * @throws esbuild's BuildFailure, if a source cannot be compiled
+ * @throws esbuild's BuildFailure if a source cannot be compiled
  */
 export async function compileProgram(roots = ['pipeline.ts', 'provisioners', 'src']) {
   if (isPackage) {
@@ -67,7 +69,7 @@ export async function compileProgram(roots = ['pipeline.ts', 'provisioners', 'sr
 
 /**
  * @param {string} parent folder of all compilations of this clone
- * @param {string} folder where the modules belong
+ * @param {string} folder final folder of the modules
  * @param {readonly string[]} sources paths in the clone
  */
 async function compileInto(parent, folder, sources) {
@@ -82,20 +84,20 @@ async function compileInto(parent, folder, sources) {
     renameSync(unfinished, folder)
   } catch (error) {
     rmSync(unfinished, { recursive: true, force: true })
-    // Another process may have compiled the same sources meanwhile.
+    // Another process may have compiled the same sources in the meantime.
     if (!isOurs(folder)) throw error
   }
   return folder
 }
 
-/** Makes the folder for modules that users bring. @param {string} program `programFolder` */
+/** Makes the folder for users' modules. @param {string} program `programFolder` */
 export function makeImportedFolder(program) {
-  // Other processes share an installed package, and nothing would ever tidy it up.
+  // Other processes share an installed package, and nothing would ever clean it up.
   return isPackage ? makePrivateFolder() : makeFolder(join(program, 'imported'))
 }
 
 /**
- * Makes a folder, or a private one if its place belongs to another user.
+ * Makes a folder, or a private one if another user owns that location.
  * @param {string} wanted
  */
 function makeFolder(wanted) {
@@ -110,7 +112,7 @@ function makeFolder(wanted) {
   }
 }
 
-/** Makes a folder that goes when this process ends. Modules in it find the packages of this clone. */
+/** Makes a folder that is removed when this process exits. Modules in it can import the packages of this clone. */
 function makePrivateFolder() {
   const folder = mkdtempSync(join(tmpdir(), 'systemvm-image-'))
   if (!isPackage) symlinkSync(join(clone, 'node_modules'), join(folder, 'node_modules'))
@@ -118,7 +120,7 @@ function makePrivateFolder() {
   return folder
 }
 
-/** Removes old compilations. A program that runs may still load modules, but none runs for a day. @param {string} parent */
+/** Removes old compilations. A running program may still load modules, but none runs for a day. @param {string} parent */
 function removeOld(parent) {
   for (const name of readdirSync(parent)) {
     const path = join(parent, name)
@@ -137,7 +139,7 @@ function listSources(root) {
 }
 
 /**
- * What decides the modules: the sources, where they lie, and what compiles them.
+ * Everything that determines the modules: the sources, their location, and the compiler.
  * @param {readonly string[]} sources
  */
 function digestOf(sources) {
@@ -148,7 +150,7 @@ function digestOf(sources) {
 }
 
 /**
- * Whether modules in a folder are as good as the sources: it belongs to us, or to whoever has written those.
+ * Whether the modules in a folder are as trustworthy as the sources: it belongs to us, or to whoever owns those.
  * @param {string} path
  */
 function isOurs(path) {

@@ -1,4 +1,4 @@
-/** What is the same whenever TypeScript is compiled here, with esbuild. */
+/** The settings that every compilation of TypeScript here shares, with esbuild. */
 
 import { readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join, relative } from 'node:path'
@@ -15,7 +15,7 @@ export const commonOptions = {
 }
 
 /**
- * Modules go on finding scripts and templates beside their sources: `import.meta.url` is the source's.
+ * Lets modules still find scripts and templates next to their sources: `import.meta.url` is that of the source.
  * @type {import('esbuild').Plugin}
  */
 export const sourceUrls = {
@@ -31,15 +31,15 @@ export const sourceUrls = {
   },
 }
 
-/** Packages of many small files, which take longer to find than to run: each becomes one module. */
+/** Packages of many small files, which take longer to find than to run: each is bundled into one module. */
 const packagesOfManyFiles = ['execa', 'handlebars', 'undici', 'yaml']
 
 /**
- * Compiles each source to a module of its own, with imports of other sources turned into imports of their modules. Modules run
- * beside the clone, whose scripts, templates and JavaScript they find at their place.
+ * Compiles each source to a separate module, and rewrites imports of other sources to their modules. The modules run next to
+ * the clone, and find its scripts, templates, and JavaScript in place.
  * @param {string} clone
  * @param {readonly string[]} sources paths in the clone
- * @param {string} folder where modules go, at the sources' paths
+ * @param {string} folder output folder, in which modules keep the paths of their sources
  */
 export async function compileSources(clone, sources, folder) {
   await compileModules(clone, sources, folder, {
@@ -52,12 +52,12 @@ export async function compileSources(clone, sources, folder) {
 }
 
 /**
- * The same for modules that go to other hosts, with the packages that they import.
+ * The same for modules that go to other hosts, bundled with the packages that they import.
  * @param {string} clone
  * @param {readonly string[]} sources
  * @param {string} folder
- * @param {readonly string[]} packages those that become modules of their own
- * @returns {Promise<readonly string[]>} the files of packages that are in the modules, as paths in the clone
+ * @param {readonly string[]} packages those that become separate modules
+ * @returns {Promise<readonly string[]>} the packages' files that the modules contain, as paths in the clone
  */
 export async function compilePackage(clone, sources, folder, packages) {
   await compileModules(clone, sources, folder, {
@@ -86,14 +86,14 @@ async function compileModules(clone, sources, folder, options) {
 }
 
 /**
- * None of these may be one that modules of users share with the program, as zod is.
+ * Must not be used for a package that users' modules share with the program, such as zod.
  * @param {string} clone
  * @param {string} name
- * @param {string} folder where its module goes
+ * @param {string} folder output folder of its module
  * @returns {Promise<readonly string[]>} the files in it, as paths in the clone
  */
 async function bundlePackage(clone, name, folder) {
-  // Of CommonJS only Node knows the names that it exports. So it is Node's file of the package that they are taken from.
+  // Only Node.js knows which names a CommonJS module exports, so they are taken from the file that Node.js resolves.
   const names = Object.keys(await import(name)).filter((one) => /^[\w$]+$/.test(one))
   const from = JSON.stringify(fileURLToPath(import.meta.resolve(name)))
   const { metafile } = await build({
@@ -114,7 +114,7 @@ async function bundlePackage(clone, name, folder) {
   return Object.keys(metafile.inputs).filter((path) => path !== '<stdin>')
 }
 
-/** @param {boolean} isHere whether JavaScript runs where it is @returns {import('esbuild').Plugin} */
+/** @param {boolean} isHere whether JavaScript stays in place @returns {import('esbuild').Plugin} */
 const besideEachOther = (isHere) => ({
   name: 'beside-each-other',
   setup({ onResolve }) {

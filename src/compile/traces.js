@@ -1,20 +1,23 @@
 /**
- * Traces that name sources instead of compiled modules. Node's own way reads the source map of every module that it loads, a
- * fifth of the program's start; here one is read when a trace is put into words.
+ * Stack traces that name sources instead of compiled modules. Node.js's own option reads the source map of every module that
+ * it loads, a fifth of the program's startup time; here a map is read only when a trace is formatted.
  *
- * Itself JavaScript, because it runs before anything is compiled.
+ * JavaScript itself, because it runs before anything is compiled.
  */
 
 import { readFileSync } from 'node:fs'
 import { SourceMap } from 'node:module'
 import { fileURLToPath } from 'node:url'
 
-/** @typedef {{ readonly map: SourceMap, readonly url: string }} Origins a module's map, and what its sources are relative to */
+/**
+ * @typedef {{ readonly map: SourceMap, readonly url: string }} Origins a module's map, and the URL that its sources are
+ * relative to
+ */
 
 /** @type {Map<string, Origins | undefined>} */
 const known = new Map()
 
-/** Applies to all traces from now on. */
+/** Takes effect for all later traces. */
 export function nameSourcesInTraces() {
   Error.prepareStackTrace = (error, frames) =>
     [String(error), ...frames.map((frame) => `    at ${describe(frame)}`)].join('\n')
@@ -34,7 +37,7 @@ function describe(frame) {
   return words.replace(`${url}:${line}:${column}`, () => place)
 }
 
-/** @param {string} url of a module @returns {Origins | undefined} undefined without a map that can be read */
+/** @param {string} url of a module @returns {Origins | undefined} undefined if it has no readable map */
 function readOrigins(url) {
   try {
     const text = readFileSync(new URL(url), 'utf8')
