@@ -1,4 +1,4 @@
-/** A pipeline's own check, or one from a package: what a module declares and `pipeline.ts` uses. */
+/** A pipeline's own check, or one from a package: declared by a module and used in `pipeline.ts`. */
 
 import type { z } from 'zod'
 import type { ImageFiles } from '../disk/image-files.ts'
@@ -6,11 +6,11 @@ import { rememberCall } from './call-sites.ts'
 import type { ImageFacts } from './image.ts'
 import type { Settings, SettingsInput } from './stage.ts'
 
-/** What a check has seen. */
+/** The result of a check. */
 export interface CheckAnswer {
   /** What is wrong, one line each; empty if nothing is. */
   readonly faults: readonly string[]
-  /** What was seen if nothing is wrong. */
+  /** What was observed if nothing is wrong. */
   readonly observed: string
 }
 
@@ -18,7 +18,7 @@ export interface CheckAnswer {
 export interface CheckSpec<Shape extends z.ZodRawShape> {
   /** Its id in results: lowercase letters, digits and underscores. */
   readonly name: string
-  /** What holds, in one line. */
+  /** What must hold, in one line. */
   readonly title: string
   /** Zod shape of the settings. Unknown settings are a fault. */
   readonly settings?: Shape

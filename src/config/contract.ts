@@ -1,4 +1,4 @@
-/** What CloudStack relies on in a system VM template, as numbered assertions. `src/contract/` has their checks. */
+/** What CloudStack relies on in a system VM template, as numbered assertions. `src/contract/` has the checks for them. */
 
 import { type Assertion, ownRequirements } from './own-requirements.ts'
 
@@ -288,7 +288,7 @@ const customs = {
 /** All assertions: CloudStack's and our own. */
 export const contract = { ...customs, ...ownRequirements }
 
-/** The contracts: all of it, or the part that applies when first boot is CloudStack's own. */
+/** The contracts: all assertions, or those that apply when first boot is CloudStack's own. */
 export const contractNames = ['cloudstack', 'cloudstack-payload'] as const
 
 export type ContractName = (typeof contractNames)[number]

@@ -1,4 +1,4 @@
-/** The rules for a disk, so that every hypervisor's format holds it exactly and every installer can make it. */
+/** The rules for a disk that every hypervisor's format can represent exactly and every installer can create. */
 
 import { type Arch, archs } from '../arch.ts'
 import { espMount, type Partition } from '../disk/layout.ts'
@@ -7,12 +7,12 @@ import { diskUnitMiB } from './image.ts'
 import { type Overrides, originOf } from './overrides.ts'
 import type { PipelineFields } from './pipeline.ts'
 
-/** MiB kept free for the partition table, the boot loader and each logical partition's boot record. */
+/** MiB kept free for the partition table, the boot loader, and each logical partition's boot record. */
 const alignmentMiB = 1
 
 const minimumRootMiB = 256
 
-/** Which image's disk it is, and its path in the pipeline. */
+/** Which image the disk belongs to, and its path in the pipeline. */
 export interface DiskPlace {
   readonly arch: Arch
   readonly at: readonly PropertyKey[]
@@ -80,7 +80,7 @@ function requiredMiB(partitions: readonly Partition[]): number {
 
 type Report = (below: PropertyKey[], rule: string, found?: unknown) => void
 
-/** FAT32, which every UEFI reads, has at least 65,525 clusters of a sector, and two tables of them. */
+/** FAT32, which every UEFI firmware reads, has at least 65,525 clusters of one sector each, and two tables of them. */
 const smallestEspMiB = 34
 
 /** What an architecture's firmware boots from. */

@@ -1,4 +1,4 @@
-/** Faults of a configuration, collected so that a person sees all of them at once. */
+/** Faults of a configuration, collected so that a person sees them all at once. */
 
 import { exitCodes, PipelineError } from '../errors.ts'
 import { isSecretName, isUrl, redact, redactAll, redactUrl } from '../redact.ts'
@@ -18,7 +18,7 @@ export interface Fault {
   readonly place?: Place | undefined
 }
 
-/** The resolved value, and every fault in its source. */
+/** The resolved value and every fault found in its source. */
 export interface Resolution<Value> {
   readonly value: Value
   readonly faults: readonly Fault[]
@@ -33,7 +33,7 @@ export function formatPath(path: readonly PropertyKey[]): string {
   return text === '' ? '(top level)' : text
 }
 
-/** A value in one short line, for an error text, without credentials. */
+/** Formats a value as one short line for an error text, without credentials. */
 export function formatFound(value: unknown): string | undefined {
   if (value === undefined) return undefined
   const text = typeof value === 'number' ? String(value) : toJson(value)
@@ -41,7 +41,7 @@ export function formatFound(value: unknown): string | undefined {
 }
 
 function toJson(value: unknown): string {
-  // JSON has no notation for these, and would write null or fail.
+  // JSON cannot express these: it would write null or throw.
   const spell = (key: string, inner: unknown) => {
     if (isSecretName(key)) return '…'
     if (typeof inner === 'string') return isUrl(inner) ? redactUrl(inner) : redact(inner)

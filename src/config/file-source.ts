@@ -1,11 +1,11 @@
-/** Where files come from, as a person writes it: a path, or a URL with the checksum of its content. */
+/** Sources of files as a person writes them: a path, or a URL with the checksum of its content. */
 
 import { isUrl } from '../redact.ts'
 import { faultOfUrl } from './urls.ts'
 
 /**
- * What a source stands for. `tree`: a folder, or a tarball of it. `file`: one file as it is. `cloudstack`: a tree too, or
- * CloudStack's whole sources, or the scripts archive from its build.
+ * What a source contains. `tree`: a folder, or a tarball of one. `file`: a single file, used as is. `cloudstack`: also a
+ * tree, or CloudStack's complete sources, or the scripts archive from its build.
  */
 export type FileKind = 'tree' | 'file' | 'cloudstack'
 
@@ -15,7 +15,7 @@ export interface Checksum {
   readonly hex: string
 }
 
-/** A parsed source, not checked yet. */
+/** A parsed source, not yet checked. */
 export interface FileSource {
   /** Absolute path, or a URL. */
   readonly location: string
@@ -38,14 +38,14 @@ export function parseFileSource(text: string): FileSource {
   }
 }
 
-/** What is wrong with how a source is written; undefined if nothing. */
+/** What is wrong with the way a source is written; undefined if nothing is. */
 export function faultOfSource(
   { isUrl, location, checksum }: FileSource,
   what = 'tarball',
 ): string | undefined {
   const fault = isUrl ? faultOfUrl(location) : undefined
   if (fault !== undefined) return fault
-  // A server may send something else today than when the checksum was taken.
+  // Today a server may send something other than when the checksum was taken.
   if (isUrl && checksum === undefined)
     return `must end in #sha256= or #sha512= and the checksum of the ${what}`
   if (checksum === undefined) return undefined

@@ -2,7 +2,7 @@
 
 import { z } from 'zod'
 
-/** What a waiver accepts besides a package; no package has a space in its name. */
+/** What a waiver can accept other than a package; no package name contains a space. */
 export const baseAge = 'base age'
 
 /** @param url rule for the URL of an archive @param keyring rule for the path of a keyring */

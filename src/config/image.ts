@@ -1,4 +1,4 @@
-/** The facts about one image that stages, templates and installers share, known before any stage runs. */
+/** The facts about one image that stages, templates, and installers share, known before any stage runs. */
 
 import type { Arch, DebianArch } from '../arch.ts'
 import type { Disk } from '../disk/layout.ts'
@@ -7,7 +7,7 @@ import type { TargetName } from '../targets/registry.ts'
 /** Debian release of the image. */
 export type Suite = 'bookworm' | 'trixie'
 
-/** Where packages come from. URLs have no trailing slash. */
+/** Where packages come from. The URLs have no trailing slash. */
 export interface Mirror {
   readonly debian: string
   readonly security: string
@@ -15,11 +15,11 @@ export interface Mirror {
   /** The guest's keyring file, which the installer uses too. */
   readonly keyring: string
   /**
-   * Instant of a snapshot archive (`20261101T000000Z`), if the URLs name one; switches off expiry checks. It is `latest`, and
-   * the URLs contain `{snapshot}`, if no lock says which: then nothing can be built.
+   * Instant of a snapshot archive (`20261101T000000Z`), if the URLs name one; switches off expiry checks. If no lock provides
+   * the instant, it is `latest` and the URLs contain `{snapshot}`: then nothing can be built.
    */
   readonly snapshot?: string | undefined
-  /** Where debian-installer gets its own packages: another folder below `dists/`, another keyring of this host. */
+  /** Where debian-installer gets its own packages: another folder below `dists/`, and another keyring on this host. */
   readonly udebs?: { readonly suite?: string | undefined; readonly keyring?: string | undefined } | undefined
 }
 
@@ -30,7 +30,7 @@ export const debianArchives = {
   keyring: '/usr/share/keyrings/debian-archive-keyring.gpg',
 } as const
 
-/** The administrative account that the image has besides root. */
+/** The administrative account of the image, in addition to root. */
 export interface Account {
   readonly name: string
   readonly fullName: string
@@ -41,7 +41,7 @@ export interface Account {
 export interface ImageFacts {
   /** `systemvmtemplate` */
   readonly name: string
-  /** Version of the images; of a system VM, the CloudStack release, e.g. `4.22.0.0`. */
+  /** Version of the images; for a system VM, the CloudStack release, e.g. `4.22.0.0`. */
   readonly release: string
   /** The date stamped on everything in this build: seconds since 1970, UTC. */
   readonly sourceDateEpoch: number
@@ -68,8 +68,8 @@ export interface ImageFacts {
   readonly targets: readonly TargetName[]
 }
 
-/** Virtual sizes that are multiples of this are exact both in CHS geometry and in 2 MiB blocks. */
+/** Virtual sizes that are multiples of this are exact in both CHS geometry and 2 MiB blocks. */
 export const diskUnitMiB = 126
 
-/** The largest such size that a DOS partition table can describe: it counts sectors in 32 bits. */
+/** The largest such size that a DOS partition table can describe, because it counts sectors in 32 bits. */
 export const maximumDiskMiB = Math.floor((2 * 1024 ** 2 - 1) / diskUnitMiB) * diskUnitMiB

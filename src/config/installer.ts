@@ -6,7 +6,7 @@ import { z } from 'zod'
 import { type Fault, formatFound } from './faults.ts'
 import { type FileSource, faultOfSource, parseFileSource } from './file-source.ts'
 
-/** Installers chosen by name alone. */
+/** Installers that are chosen by name alone. */
 export const namedInstallers = ['bootstrap', 'debian-installer'] as const
 
 export type NamedInstaller = (typeof namedInstallers)[number]
@@ -32,7 +32,7 @@ export const installerField = z.union([z.enum(namedInstallers), z.strictObject({
 
 export type InstallerField = z.output<typeof installerField>
 
-/** The installer that a value selects, and the image that it starts from. */
+/** The installer that a value selects, and the image that it starts from, if any. */
 export function resolveInstaller(field: InstallerField): {
   readonly installer: InstallerName
   readonly baseImage: FileSource | undefined
@@ -41,7 +41,7 @@ export function resolveInstaller(field: InstallerField): {
   return { installer: 'disk-image', baseImage: parseFileSource(field.image) }
 }
 
-/** Faults for base images that are local files and do not exist. */
+/** Faults for base images that are missing local files. */
 export async function baseImageFaults(
   images: readonly { readonly baseImage: FileSource | undefined }[],
 ): Promise<Fault[]> {

@@ -1,4 +1,4 @@
-/** Zod's issues as faults, in this program's words. */
+/** Translates zod's issues into faults, in this program's words. */
 
 import type { z } from 'zod'
 import { isSecretName } from '../redact.ts'
@@ -6,7 +6,7 @@ import { type Fault, formatFound, formatPath } from './faults.ts'
 import { isRecord, type Overrides, originOf } from './overrides.ts'
 
 /**
- * Faults from zod's issues.
+ * Faults for zod's issues.
  * @param input the value that was checked, to show what was found
  * @param prefix path of that value in the configuration
  */

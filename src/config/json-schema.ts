@@ -1,4 +1,4 @@
-/** JSON Schema of `--config` files, for editors: the fields of a pipeline, all optional. */
+/** JSON Schema for `--config` files, for use in editors: the fields of a pipeline, all optional. */
 
 import { z } from 'zod'
 import { pipelineFields } from './pipeline.ts'
@@ -8,7 +8,7 @@ import type { StageUse } from './stage.ts'
 export type JsonSchema = z.core.JSONSchema.JSONSchema
 
 /**
- * The schema for any pipeline: it accepts every stage with any settings.
+ * The schema for any pipeline: it accepts all stages with any settings.
  * @param descriptions of fields, by path: `disk.partitions.sizeMiB`
  */
 export function configurationJsonSchema(descriptions: ReadonlyMap<string, string>): JsonSchema {
@@ -33,7 +33,7 @@ export function configurationJsonSchema(descriptions: ReadonlyMap<string, string
   }
 }
 
-/** The same for one pipeline: it accepts only its stages and their settings. */
+/** The same for one pipeline: it accepts only that pipeline's stages and their settings. */
 export function withStages(schema: JsonSchema, stages: readonly StageUse[]): JsonSchema {
   const settings = stages.map(({ name, spec }) => {
     const shape = z.strictObject(spec.settings ?? {})
@@ -53,8 +53,8 @@ export function withStages(schema: JsonSchema, stages: readonly StageUse[]): Jso
 // --- internal ---
 
 /**
- * What is merged needs no field; a list is replaced as a whole, so what is in it does. A text needs no quotes where YAML sees a
- * number. Limits and defaults that say nothing are left out.
+ * Fields of merged objects are optional. A list is replaced as a whole, so its items keep their required fields. A string
+ * needs no quotes, even if YAML reads it as a number. Meaningless limits and defaults are removed.
  */
 function relax(schema: JsonSchema, isMerged = true): JsonSchema {
   const relaxed = { ...schema }

@@ -14,7 +14,7 @@ import { placeOfCall } from './pipeline-places.ts'
 import { resolvePipeline } from './resolve.ts'
 import type { ResolvedImage, ResolvedPipeline } from './resolved.ts'
 
-/** This project's pipeline, the system VM template; in the npm package, the pipeline of the current folder. */
+/** This project's pipeline for the system VM template; in the npm package, the pipeline in the current folder. */
 export const defaultPipeline = isPackage
   ? 'pipeline.ts'
   : fileURLToPath(new URL('../../pipeline.ts', import.meta.url))
@@ -25,7 +25,7 @@ export type Import = (path: string) => Promise<unknown>
 /**
  * Loads the default export of a pipeline file and resolves it.
  * @param payload source of CloudStack's scripts, for the stage that accepts one
- * @param snapshots for `mirror.snapshot: 'latest'`: the instant by variant
+ * @param snapshots for `mirror.snapshot: 'latest'`: the instant for each variant
  */
 export async function loadPipeline(
   file: string,
@@ -39,7 +39,7 @@ export async function loadPipeline(
   return resolvePipeline(pipeline, [...overrides, ...more], process.env, snapshots)
 }
 
-/** The default export of a pipeline file, not checked yet. @throws PipelineError `pipeline-unreadable` */
+/** The default export of a pipeline file, not yet checked. @throws PipelineError `pipeline-unreadable` */
 export async function importPipeline(file: string, load: Import = importModule): Promise<Pipeline> {
   const path = resolvePath(file)
   const found = await stat(path).catch(() => undefined)
@@ -79,7 +79,7 @@ export async function importPipeline(file: string, load: Import = importModule):
   return pipeline as unknown as Pipeline
 }
 
-/** Where in a file something was thrown; undefined if it was thrown elsewhere. */
+/** Where in a file an error was thrown; undefined if it was thrown elsewhere. */
 async function placeIn(path: string, cause: unknown): Promise<Place | undefined> {
   const { stack = '' } = cause as Error
   const trace = stack.split(pathToFileURL(path).href)[1] ?? stack.split(path)[1]
@@ -89,7 +89,7 @@ async function placeIn(path: string, cause: unknown): Promise<Place | undefined>
   return placeOfCall(text, { line: Number(line), column: Number(column) })
 }
 
-/** A payload as an override, for the stage that takes files of that kind. @throws PipelineError `usage` */
+/** A payload as an override for the stage that accepts CloudStack's scripts. @throws PipelineError `usage` */
 function overridePayload({ stages }: Pipeline, path: string, payload: string): Overrides {
   for (const { name, spec } of stages) {
     const file = Object.entries(spec.fileKinds ?? {}).find(([, kind]) => kind === 'cloudstack')?.[0]
@@ -104,7 +104,7 @@ function overridePayload({ stages }: Pipeline, path: string, payload: string): O
   })
 }
 
-/** The images for a command: the named ones, or the default. */
+/** The images for a command: those named, or the default. */
 export function chooseImages(
   { images }: ResolvedPipeline,
   names: readonly string[],

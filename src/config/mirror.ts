@@ -4,12 +4,12 @@ import { z } from 'zod'
 import { debianArchives, type Mirror } from './image.ts'
 import { folderUrl } from './urls.ts'
 
-/** A file of this host. */
+/** An absolute path on this host. */
 export const hostFile = z
   .string()
   .regex(/^\/[^\s\p{Cc}]+$/u, 'must be an absolute path without spaces and control characters')
 
-/** An instant, as a snapshot archive writes it in its URLs. */
+/** An instant, as snapshot archives write it in their URLs. */
 const instant = /^\d{8}T\d{6}Z$/
 
 /** The placeholder for the instant in the URLs of a snapshot archive. */
@@ -67,17 +67,16 @@ export const mirrorFields = mirrorShape.check(({ value, issues }) => {
   }
 })
 
-/** Whether the instant of a mirror has to come from the lock. */
+/** Whether the instant of a mirror must come from the lock. */
 export function isUnresolved({ snapshot }: Pick<Mirror, 'snapshot'>): boolean {
   return snapshot === latest
 }
 
-/** Whether a text is an instant. */
 export function isInstant(text: string): boolean {
   return instant.test(text)
 }
 
-/** A mirror at one instant, which replaces `{snapshot}`. @param chosen for `latest`, if it is known */
+/** A mirror at one instant, which replaces `{snapshot}`. @param chosen the instant for `latest`, if known */
 export function mirrorAt(mirror: Mirror, chosen: string | undefined): Mirror {
   const { debian, security } = mirror
   const snapshot = isUnresolved(mirror) ? (chosen ?? latest) : mirror.snapshot

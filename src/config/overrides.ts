@@ -1,4 +1,4 @@
-/** Values for one run that override `pipeline.ts`: a YAML file and `--set path=value`. */
+/** Values for one run that override `pipeline.ts`: from a YAML file or `--set path=value`. */
 
 import type { Document } from 'yaml'
 import { exitCodes, PipelineError } from '../errors.ts'
@@ -15,13 +15,13 @@ export interface Overrides {
   /** Where the values come from, for error texts: a file name or an option. */
   readonly source: string
   readonly values: Readonly<Record<string, unknown>>
-  /** How values that look like numbers were written. @default none does */
+  /** How values that look like numbers were written. @default there are none */
   readonly texts?: Texts
-  /** Their positions in a file; of the closest value above if one has none. @default none */
+  /** The position of a value in its file, or of the closest value above it that has one. @default unknown */
   readonly placeOf?: (path: readonly PropertyKey[], part: Part) => Place
 }
 
-/** A field, or what it is set to. */
+/** A field, or the value it is set to. */
 type Part = 'key' | 'value'
 
 export function isRecord(value: unknown): value is Record<string, unknown> {
@@ -83,7 +83,7 @@ function first(keys: readonly string[], spans: ReadonlyMap<string, Span>): Span 
   return key === undefined ? undefined : spans.get(key)
 }
 
-/** Parses `--set mirror.debian=http://…`; the value is YAML, so it may be a number, list or boolean. */
+/** Parses `--set mirror.debian=http://…`. The value is YAML, so it can be a number, list, or boolean. */
 export function parseAssignment(assignment: string): Overrides {
   const match = /^([A-Za-z_][\w.-]*)=([\s\S]*)$/.exec(assignment)
   const path = match?.[1]?.split('.') ?? []
@@ -114,7 +114,10 @@ export function parseAssignment(assignment: string): Overrides {
   return { source: `--set ${match[1]}`, values: values as Record<string, unknown>, texts }
 }
 
-/** A pipeline has ten thousand. A limit, since every unknown key becomes a fault, whose origin is looked up in all overrides. */
+/**
+ * A pipeline has ten thousand. The limit bounds the work: each unknown key is a fault whose origin is looked up in all
+ * overrides.
+ */
 const mostCharacters = 64 * 1024
 
 interface Read {
@@ -123,23 +126,23 @@ interface Read {
   readonly texts: Texts
 }
 
-/** @param path where the value belongs */
+/** @param path where the value belongs in the pipeline */
 function readYaml(text: string, path: readonly string[] = []): Read {
   const document = parseYaml(text, mostCharacters)
-  // Aliases are only resolved here: one may point nowhere, or expand beyond any memory.
+  // Aliases are resolved only here: one can have no target, or expand beyond all memory.
   const value: unknown = document.toJS()
   refuseCycles(value)
   return { document, value, texts: textsOf(document, path) }
 }
 
-/** In YAML a value can contain itself. No setting does, and walking through one would never end. */
+/** In YAML a value can contain itself. No setting does, and traversing one would never end. */
 function refuseCycles(value: unknown, above: readonly unknown[] = []): void {
   if (typeof value !== 'object' || value === null) return
   if (above.includes(value)) throw new Error('an alias (*) is inside the value that it repeats')
   for (const inner of Object.values(value)) refuseCycles(inner, [...above, value])
 }
 
-/** Merges overrides into a value: objects key by key, everything else as a whole. */
+/** Merges overrides into a value: objects key by key, anything else as a whole. */
 export function mergeOver(base: unknown, over: unknown): unknown {
   if (!isRecord(base) || !isRecord(over)) return over
   const merged: Record<string, unknown> = { ...base }
@@ -160,8 +163,8 @@ function ownValue(record: Readonly<Record<string, unknown>>, key: string): unkno
 }
 
 /**
- * The override that set the value at `path`, or the closest value above or below it, and where that stands. Nothing, where the
- * pipeline did.
+ * The override that set the value at `path`, or the closest value above or below it, and its position there. Empty if the
+ * value comes from the pipeline.
  */
 export function originOf(
   overrides: readonly Overrides[],
@@ -177,7 +180,7 @@ export function originOf(
   return { source, place: isSecret ? { ...place, text: '' } : place }
 }
 
-/** How the value at `path` was written in YAML, if it looks like a number and came from there. */
+/** How the value at `path` was written in YAML, if it looks like a number and came from an override. */
 export function textOf(overrides: readonly Overrides[], path: readonly PropertyKey[]): string | undefined {
   return lastOver(overrides, path)?.texts?.get(pathKey(path))
 }

@@ -1,19 +1,19 @@
-/** What a pipeline says about one variant: its own values, or else its architecture's, or else the pipeline's. */
+/** The values of one variant: its own, or else its architecture's, or else the pipeline's. */
 
 import { type Arch, archs } from '../arch.ts'
 import type { PipelineFields } from './pipeline.ts'
 
-/** Fields that may differ between architectures, and between variants. */
+/** Fields that can differ between architectures and between variants. */
 type OwnFields = Pick<PipelineFields, OwnName>
 
-/** What is known about a variant. */
+/** The parts of a variant that this module needs. */
 export type AnyVariant = Pick<PipelineFields['variants'][number], 'arch' | 'label' | OwnName>
 
 export const ownNames = ['disk', 'kernelPackage', 'targets'] as const
 
 export type OwnName = (typeof ownNames)[number]
 
-/** The fields of one variant, as far as they are valid. */
+/** The fields of one variant that are valid. */
 export function fieldsOf<Fields extends Partial<OwnFields & Pick<PipelineFields, 'architectures'>>>(
   { architectures, disk, kernelPackage, targets }: Fields,
   variant: AnyVariant,
@@ -22,7 +22,7 @@ export function fieldsOf<Fields extends Partial<OwnFields & Pick<PipelineFields,
   return { disk, kernelPackage, targets, ...own } as Pick<Fields, OwnName>
 }
 
-/** The path of a variant's field, as a person wrote it. @param index of the variant */
+/** The path where a person wrote a variant's field. @param index of the variant */
 export function pathOf(
   name: OwnName,
   { architectures }: Partial<Pick<PipelineFields, 'architectures'>>,
@@ -33,12 +33,12 @@ export function pathOf(
   return architectures?.[variant.arch]?.[name] === undefined ? [name] : ['architectures', variant.arch, name]
 }
 
-/** Whether a variant differs from others of its suite and architecture. */
+/** Whether a variant has fields of its own, and so differs from others of its suite and architecture. */
 export function isOfItsOwn(variant: AnyVariant): boolean {
   return ownNames.some((name) => variant[name] !== undefined)
 }
 
-/** Debian's package of the kernel, unless a pipeline names another one. */
+/** The pipeline's kernel package, or else Debian's default for the architecture. */
 export function kernelOf(kernelPackage: string | undefined, arch: Arch): string {
   return kernelPackage ?? `linux-image-${archs[arch].debianArch}`
 }

@@ -1,8 +1,8 @@
-/** What we require of a system VM template beyond CloudStack, as assertions under G. */
+/** What we require of a system VM template beyond CloudStack's needs, as assertions in group G. */
 
 /** One assertion. */
 export interface Assertion {
-  /** What holds, in one line. */
+  /** What must hold, in one line. */
   readonly title: string
   /** What breaks otherwise. */
   readonly why: string

@@ -1,4 +1,4 @@
-/** Shows faults of a pipeline in its source, which needs what runs to be traced to what a person wrote. */
+/** Shows faults of a pipeline in its source, by tracing the running values back to the text that a person wrote. */
 
 import { readRegularText } from '../host/regular-file.ts'
 import type { Place } from '../text.ts'
@@ -9,8 +9,8 @@ import { findField } from './source-fields.ts'
 import { placesOf, type Span } from './yaml.ts'
 
 /**
- * Adds file and place to faults that come from the pipeline itself: those of the field, where it is written in the call of
- * `definePipeline` or of the stage, or else of the call. A value that is computed, or spread from elsewhere, is shown at the call.
+ * Adds the file and position to faults of the pipeline itself: the position of the field in the call of `definePipeline` or
+ * of the stage, or else that of the call. A computed value, or one spread from elsewhere, is shown at the call.
  */
 export async function placeFaults(faults: readonly Fault[], pipeline: Pipeline): Promise<readonly Fault[]> {
   return Promise.all(faults.map((fault) => placeFault(fault, pipeline)))
@@ -32,7 +32,7 @@ async function placeFault(fault: Fault, pipeline: Pipeline): Promise<Fault> {
   return { ...fault, source: site.file, place: placesOf(text)(span) }
 }
 
-/** The name at a position of a trace. */
+/** The name at a position from a stack trace. */
 export function placeOfCall(text: string, site: Pick<CallSite, 'line' | 'column'>): Place {
   return placesOf(text)(nameAt(text, offsetOf(text, site)))
 }

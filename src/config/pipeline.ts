@@ -1,4 +1,4 @@
-/** The product as one typed value: what a person writes in `pipeline.ts`, and its rules. */
+/** The product as one typed value, which a person writes in `pipeline.ts`, and its rules. */
 
 import { z } from 'zod'
 import { archNames } from '../arch.ts'
@@ -20,7 +20,7 @@ const hostLabel = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/
 const dnsName = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*$/
 const unixName = /^[a-z_][a-z0-9_-]{0,31}$/
 
-/** Users and groups that Debian has from the start; useradd would fail on them, or take over what is theirs. */
+/** Users and groups that Debian has from the start: useradd would fail on them, or take over their files. */
 const systemNames = new Set(
   `root daemon bin sys sync games man lp mail news uucp proxy www-data backup list irc gnats nobody _apt
   systemd-network systemd-resolve systemd-timesync systemd-journal messagebus sshd polkitd uuidd tcpdump ntpsec
@@ -28,10 +28,10 @@ const systemNames = new Set(
   plugdev staff users nogroup input sgx kvm render crontab netdev utempter`.split(/\s+/),
 )
 
-/** The latest time of a file in an OVA: its tar format has 11 octal digits for it. */
+/** The latest time of a file in an OVA: the tar format has 11 octal digits for it. */
 export const maximumEpoch = 8 ** 11 - 1
 
-/** The first day of a file in a zip archive. */
+/** The earliest date of a file in a zip archive. */
 const firstDay = '1980-01-01'
 
 function isDateOfFiles(date: string): boolean {
@@ -44,7 +44,7 @@ function isWithoutDuplicates(values: readonly unknown[]): boolean {
   return new Set(values).size === values.length
 }
 
-/** A name in a tar has at most 100 bytes, for `<name>-<release>-<label>-<arch>-disk1.vmdk`. */
+/** A name in a tar can have at most 100 bytes, including `<name>-<release>-<label>-<arch>-disk1.vmdk`. */
 const fitsTar = (length: number) =>
   `must have at most ${length} characters, or a file in an OVA has no room for it`
 
@@ -63,7 +63,7 @@ const targetsField = z
   .min(1, 'must name at least one target')
   .refine(isWithoutDuplicates, 'must name each target once')
 
-/** What may differ between architectures, and between variants. */
+/** Fields that can differ between architectures and between variants. */
 const ownShape = {
   /** The disk: firmware differs in the partitions that it boots from. */
   disk: diskField.optional(),
@@ -251,27 +251,27 @@ const pipelineShape = {
 }
 
 /**
- * The rules for a whole pipeline except its stages, whose settings each stage checks itself. With its type written down, the
- * declarations of the npm package keep the comments above.
+ * The rules for a whole pipeline except its stages, which check their own settings. The explicit type makes the declarations
+ * in the npm package keep the comments above.
  */
 export const pipelineFields: z.ZodObject<typeof pipelineShape, z.core.$strict> = z.strictObject(pipelineShape)
 
 /** A pipeline as a person writes it. */
 export type Pipeline = Omit<z.input<typeof pipelineFields>, 'formats'> & {
   readonly formats?: z.input<typeof pipelineFields>['formats'] | FormatPreset
-  /** What runs in the guest, in order. */
+  /** The stages that run in the guest, in order. */
   readonly stages: readonly StageUse[]
-  /** What finished images are checked for, besides the contract. @default nothing */
+  /** Checks of finished images in addition to the contract. @default none */
   readonly checks?: readonly CheckUse[]
 }
 
-/** The same with every default filled in, without stages. */
+/** The same with every default filled in, but without stages. */
 export type PipelineFields = z.output<typeof pipelineFields>
 
-/** A failure that is right for an image. */
+/** A failed check that is acceptable for an image. */
 export type Waiver = PipelineFields['waivers'][number]
 
-/** Types `pipeline.ts`, and remembers where it is; does nothing else. */
+/** Gives `pipeline.ts` its type and remembers the position of the call; does nothing else. */
 export function definePipeline(pipeline: Pipeline): Pipeline {
   rememberCall(pipeline)
   return pipeline

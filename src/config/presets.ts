@@ -1,4 +1,4 @@
-/** A single word for many settings. */
+/** Presets: a single word that stands for many settings. */
 
 import { targetNames, targets } from '../targets/registry.ts'
 import { isRecord } from './overrides.ts'
@@ -17,12 +17,12 @@ export type FormatPreset = keyof typeof formats
 
 export const formatPresets = Object.keys(formats) as readonly FormatPreset[]
 
-/** Replaces a preset by its settings, so that others can be merged into them. */
+/** Replaces a preset with its settings, so that other settings can be merged into them. */
 export function expandFormats(value: unknown): unknown {
   return typeof value === 'string' && Object.hasOwn(formats, value) ? formats[value as FormatPreset] : value
 }
 
-/** The same for a pipeline or its overrides. What is packed for CloudStack also gets CloudStack's folder layout. */
+/** The same for a pipeline or its overrides. Files packed for CloudStack also get CloudStack's folder layout. */
 export function expandPresets(values: unknown): unknown {
   if (!isRecord(values)) return values
   const expanded = expandFormats(values.formats)

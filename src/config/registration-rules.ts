@@ -5,12 +5,12 @@ import { type Overrides, originOf } from './overrides.ts'
 import { repositoryFolder } from './release.ts'
 import type { ValidFields } from './valid-fields.ts'
 
-/** Every rule that the names and URLs of images break. */
+/** Every rule that the file names and URLs of images break. */
 export function registrationFaults(fields: ValidFields, overrides: readonly Overrides[]): Fault[] {
   return [...addressFaults(fields, overrides), ...ownerFaults(fields)]
 }
 
-/** Mirrors keep the folders of a repository: files served from another folder would not be found there. */
+/** Mirrors keep the folders of a repository, so files served from any other folder would not be found there. */
 function addressFaults(
   { downloadUrl, repository, release }: ValidFields,
   overrides: readonly Overrides[],
@@ -28,7 +28,7 @@ function addressFaults(
   ]
 }
 
-/** CloudStack finds one image of each architecture by itself. File names ensure that there are not two. */
+/** CloudStack itself finds one image per architecture. Unique file names ensure that there are not two. */
 function ownerFaults({ variants, verification }: ValidFields): Fault[] {
   if (variants === undefined || verification === undefined || verification.contract === 'none') return []
   const archs = [...new Set(variants.map(({ arch }) => arch))]

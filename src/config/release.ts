@@ -1,6 +1,6 @@
-/** Reads the number of a CloudStack release. */
+/** Parses the version number of a CloudStack release. */
 
-/** Four numbers: CloudStack rejects two, and its template converter strips the fourth unconditionally. */
+/** Always four numbers: CloudStack rejects two, and its template converter unconditionally strips the fourth. */
 export function fullVersion(release: string): string {
   return numbersOf(release).join('.')
 }

@@ -1,4 +1,4 @@
-/** Resolves the checks of a pipeline: their settings, and what they have to know of one image. */
+/** Resolves the checks of a pipeline: their settings, and the facts that they need about one image. */
 
 import { z } from 'zod'
 import type { CheckUse } from './check.ts'
@@ -7,7 +7,7 @@ import type { ImageFacts } from './image.ts'
 import { issuesToFaults } from './issues.ts'
 import type { ResolvedCheck } from './resolved.ts'
 
-/** The checks of an image; none of those whose settings are wrong. */
+/** The checks of an image, without those whose settings are wrong. */
 export function resolveChecks(
   uses: readonly CheckUse[],
   facts: ImageFacts,
@@ -26,7 +26,7 @@ export function resolveChecks(
   }
 }
 
-/** Faults of the names that checks have. */
+/** Faults of the names of checks. */
 export function checkNameFaults(uses: readonly CheckUse[]): Fault[] {
   const names = uses.map(({ name }) => name)
   return names.flatMap((name, index): Fault[] => {

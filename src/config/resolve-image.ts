@@ -1,4 +1,4 @@
-/** Resolves one image of a pipeline: a variant with the fields that all share, and its stages. */
+/** Resolves one image of a pipeline: a variant, the fields that all variants share, and the stages. */
 
 import { archs } from '../arch.ts'
 import type { Disk } from '../disk/layout.ts'
@@ -17,15 +17,15 @@ import type { StageUse } from './stage.ts'
 
 const debianVersions = { bookworm: 12, trixie: 13 } as const
 
-/** What a run knows beside the pipeline. */
+/** What a run knows in addition to the pipeline. */
 export interface Given {
   readonly sourceDateEpoch: number
   readonly overrides: readonly Overrides[]
-  /** For `mirror.snapshot: 'latest'`: the instant by variant, as far as it is known. */
+  /** For `mirror.snapshot: 'latest'`: the instant for each variant, where it is known. */
   readonly snapshots: ReadonlyMap<string, string>
 }
 
-/** What a pipeline uses. */
+/** The stages and checks that a pipeline uses. */
 export interface Uses {
   readonly stages: readonly StageUse[]
   readonly checks: readonly CheckUse[]
@@ -93,7 +93,7 @@ export function resolveImage(
   return { value, faults: [...resolved.flatMap(({ faults }) => faults), ...checks.faults] }
 }
 
-/** Faults of images whose files would have the same name. */
+/** Faults for images whose files would have the same name. */
 export function fileNameFaults(images: readonly ResolvedImage[]): Fault[] {
   const names = images.map((image) => image.fileName)
   return names.flatMap((name, index) =>

@@ -25,7 +25,7 @@ export function overrideStages(
   return { value, faults: chosen.flatMap(({ faults }) => faults) }
 }
 
-/** One stage as an image has it; undefined for one that the image leaves out, or whose settings are wrong. */
+/** One stage as resolved for an image; undefined if the image omits it or its settings are wrong. */
 export function resolveStage(
   use: StageUse,
   facts: ImageFacts,
@@ -59,7 +59,7 @@ export function resolveStage(
   return { value, faults }
 }
 
-/** A stage's settings with every default; undefined where one is wrong. */
+/** A stage's settings with every default; undefined if any setting is wrong. */
 export function resolveSettings(
   use: StageUse,
   overrides: readonly Overrides[],
@@ -74,10 +74,10 @@ export function resolveSettings(
   return { value: undefined, faults }
 }
 
-/** Names in the report for parts of a run that are not stages. */
+/** Names of those parts of a run that the report lists in addition to stages. */
 const partNames = ['base', 'repack', 'boot', 'shutdown', 'inputs', 'flatten']
 
-/** Faults of the names that stages have. */
+/** Faults of the names of stages. */
 export function stageNameFaults(uses: readonly StageUse[]): Fault[] {
   const names = uses.map((use) => use.name)
   const unfit = names.filter((name) => !/^[a-z][a-z0-9_]*$/.test(name))

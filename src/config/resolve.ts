@@ -1,4 +1,4 @@
-/** Resolves what people wrote: fills in every default, and reports every fault at once. */
+/** Resolves what a person wrote: fills in every default, and reports every fault at once. */
 
 import { configurationError, type Fault, formatFound, type Resolution } from './faults.ts'
 import { baseImageFaults } from './installer.ts'
@@ -18,7 +18,7 @@ import { validFields } from './valid-fields.ts'
 
 /**
  * Resolves a pipeline.
- * @param snapshots for `mirror.snapshot: 'latest'`: the instant by variant
+ * @param snapshots for `mirror.snapshot: 'latest'`: the instant for each variant
  * @throws PipelineError `configuration` with every fault found
  */
 export async function resolvePipeline(
@@ -42,7 +42,7 @@ export async function resolvePipeline(
         { stages: uses.value, checks },
         { sourceDateEpoch: epoch.value.seconds, overrides, snapshots },
       )
-    : // Settings can be checked without the image; what depends on both waits for the next run.
+    : // Settings can be checked without the image; anything that depends on both waits for the next run.
       { value: [], faults: uses.value.flatMap((use) => resolveSettings(use, overrides).faults) }
   const faults = [
     ...(parsed.success ? [] : issuesToFaults(parsed.error.issues, typed, [], overrides)),

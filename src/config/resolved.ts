@@ -17,21 +17,21 @@ export interface ResolvedStage {
   readonly environment: Readonly<Record<string, string>>
   readonly packages: readonly string[]
   readonly leaves: readonly string[]
-  /** Host folders by their names under `$STAGE_FILES`: absolute paths. Until `provideFiles`, also tarballs and URLs. */
+  /** Host folders by their names under `$STAGE_FILES`, as absolute paths. Before `provideFiles`, also tarballs and URLs. */
   readonly files: Readonly<Record<string, string>>
-  /** The same as they were written. */
+  /** The same, as originally written. */
   readonly sources: Readonly<Record<string, string>>
-  /** Names of those that are not downloaded; read-only verbs do without them. @default none */
+  /** Names of files not downloaded; read-only verbs do without them. @default none */
   readonly absent?: readonly string[] | undefined
-  /** The kind of each, unless it is a tree. */
+  /** The kind of each file, unless it is a tree. */
   readonly fileKinds: Readonly<Record<string, FileKind>>
-  /** Names allowed at the top of one of these folders, if restricted. */
+  /** Names allowed at the top level of each folder, if restricted. */
   readonly filesTop: Readonly<Record<string, readonly string[]>>
   readonly network: boolean
   readonly timeoutSeconds: number
 }
 
-/** What a stage has that needs nothing but its script: the program's own stages, which no pipeline names, add to it. */
+/** Defaults of a stage that needs nothing but its script. The program's own stages, which no pipeline lists, extend them. */
 export const plainStage = {
   settings: {},
   environment: {},
@@ -52,10 +52,10 @@ export interface ResolvedCheck {
   readonly run: (files: ImageFiles) => Promise<CheckAnswer>
 }
 
-/** One image with everything decided: the only configuration that code past `resolve` sees. */
+/** One image with everything decided: the only configuration that code after `resolve` sees. */
 export interface ResolvedImage extends ImageFacts {
   readonly installer: InstallerName
-  /** The disk image that layer 0 is made from; undefined if an installer makes it from packages. */
+  /** The disk image that layer 0 starts from; undefined if an installer makes it from packages. */
   readonly baseImage: FileSource | undefined
   readonly debianInstaller: PipelineFields['debianInstaller']
   /** Patterns of files that dpkg does not unpack. */

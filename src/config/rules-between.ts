@@ -1,4 +1,7 @@
-/** Rules between the fields of a pipeline, as far as the fields themselves are valid: a person sees all faults at once. */
+/**
+ * Rules that involve several fields of a pipeline, checked where those fields are valid, so that a person sees all faults at
+ * once.
+ */
 
 import type { Surroundings } from '../targets/target.ts'
 import { type Fault, formatFound } from './faults.ts'
@@ -25,7 +28,7 @@ export function faultsBetween(fields: ValidFields, epoch: Epoch, overrides: read
 
 // --- internal ---
 
-/** e2fsprogs 1.47 writes the time of a new file as a signed 32-bit number, so the kernel reads a later time as 1903. */
+/** e2fsprogs 1.47 writes the time of a new file as a signed 32-bit number, so the kernel would read a later time as 1903. */
 const lastFileSecond = 2 ** 31 - 1
 
 function dateFaults(

@@ -7,7 +7,7 @@ import { faultOfSource, parseFileSource } from './file-source.ts'
 import type { ResolvedImage } from './resolved.ts'
 import { faultsOfShell } from './shell-syntax.ts'
 
-/** Faults of all stages' scripts and files: missing, empty, not shell, or a download without its checksum. */
+/** Faults of the scripts and files of all stages: missing, empty, not a shell script, or a download without a checksum. */
 export async function checkScripts(images: readonly ResolvedImage[]): Promise<Fault[]> {
   const stages = images.flatMap((image) => image.stages)
   const scripts = new Map(stages.map((stage) => [stage.script, stage.name]))

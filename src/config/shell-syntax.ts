@@ -3,8 +3,8 @@
 import { execa } from 'execa'
 
 /**
- * What the shell finds wrong, by path. All scripts are asked about in one process of ours, since starting one for each costs
- * more than the answers.
+ * The shell's syntax errors, by path. One child process checks all scripts first, since starting one per script costs more
+ * than the checks.
  */
 export async function faultsOfShell(paths: readonly string[]): Promise<ReadonlyMap<string, string>> {
   const options = { reject: false, stdin: 'ignore', timeout: 60_000 } as const

@@ -1,4 +1,4 @@
-/** Finds the fields of an object literal in a source text, if they are written there and not computed. */
+/** Finds the fields of an object literal in a source text, if they are written literally and not computed. */
 
 import type { Span } from './yaml.ts'
 
@@ -9,8 +9,8 @@ const opening = new Map([
 ])
 
 /**
- * Where the field at `path` stands, or the closest field above it; undefined if no literal begins there.
- * @param start where a call with an object literal begins, or the literal
+ * The position of the field at `path`, or of the closest field above it; undefined if no literal starts there.
+ * @param start where the literal starts, or a call whose argument is the literal
  */
 export function findField(text: string, start: number, path: readonly string[]): Span | undefined {
   const [before] = /^[\w$.\s]*\(?\s*(?=[{[])/.exec(text.slice(start)) ?? []
@@ -21,14 +21,14 @@ export function findField(text: string, start: number, path: readonly string[]):
 }
 
 interface Member {
-  /** Of a field, or the index in a list. */
+  /** Name of a field, or the index in a list. */
   readonly name: string
-  /** Where its value begins, and the comma or bracket after it. */
+  /** Start of its value, and the comma or bracket after it. */
   readonly from: number
   readonly to: number
 }
 
-/** The members of the literal whose bracket is at `open`; none if it has no end. */
+/** The members of the literal whose bracket is at `open`; none if the literal is not closed. */
 function membersOf(text: string, open: number): readonly Member[] {
   const isList = text[open] === '['
   const members: Member[] = []
@@ -52,7 +52,7 @@ function fieldAt(text: string, start: number, end: number): Member {
   return { name: quoted ?? plain ?? shorthand, from: skipBlank(text, start + whole.length), to: end }
 }
 
-/** The position after a character, a string, a comment, or everything in brackets. */
+/** The position after a character, a string, a comment, or a bracketed group. */
 function skip(text: string, at: number): number {
   const character = text[at] ?? ''
   if (/['"`]/.test(character)) return endOfString(text, at)
@@ -74,7 +74,7 @@ function endOfString(text: string, at: number): number {
   return text.length
 }
 
-/** The same position, where no comment begins. */
+/** The position after a comment, or `at` if no comment starts there. */
 function endOfComment(text: string, at: number): number {
   const mark = text.slice(at, at + 2)
   const end = mark === '//' ? text.indexOf('\n', at) : mark === '/*' ? text.indexOf('*/', at + 2) + 2 : at

@@ -1,17 +1,17 @@
-/** A stage: one provisioner script with typed settings. What `provisioners/<name>.ts` declares and `pipeline.ts` uses. */
+/** A stage: one provisioner script with typed settings, declared by `provisioners/<name>.ts` and used in `pipeline.ts`. */
 
 import { z } from 'zod'
 import { rememberCall } from './call-sites.ts'
 import type { FileKind } from './file-source.ts'
 import type { ImageFacts } from './image.ts'
 
-/** The settings a stage's author declared, as a person writes them in `pipeline.ts` (defaults left out). */
+/** The settings that a stage's author declared, as a person writes them in `pipeline.ts` (defaults omitted). */
 export type SettingsInput<Shape extends z.ZodRawShape> = z.input<z.ZodObject<Shape>>
 
-/** The same settings with every default decided. */
+/** The same settings with every default filled in. */
 export type Settings<Shape extends z.ZodRawShape> = z.output<z.ZodObject<Shape>>
 
-/** What a stage declares about itself. Everything but `name` and `summary` may depend on the image it is part of. */
+/** What a stage declares about itself. Its functions get the settings and the facts about the image. */
 export interface StageSpec<Shape extends z.ZodRawShape> {
   /** Also the script's file name: `<name>.sh` next to the module that declares the stage. */
   readonly name: string
@@ -21,27 +21,29 @@ export interface StageSpec<Shape extends z.ZodRawShape> {
   readonly from: string
   /** Zod shape of the settings. Unknown settings are a fault. */
   readonly settings?: Shape
-  /** The script's environment, besides `PATH` and the like: `docs/stages.md` lists those. */
+  /** The script's environment, in addition to `PATH` and the other variables that `docs/stages.md` lists. */
   readonly environment?: (settings: Settings<Shape>, image: ImageFacts) => Readonly<Record<string, string>>
-  /** Debian packages the script needs. They are installed with layer 0, before any stage runs. */
+  /** Debian packages that the script needs. They are installed with layer 0, before any stage runs. */
   readonly packages?: (settings: Settings<Shape>, image: ImageFacts) => readonly string[]
-  /** Absolute guest paths (files, links or folders) that exist when the script has succeeded; each is checksummed. */
+  /** Absolute guest paths (files, links, or folders) that exist once the script has succeeded; each is checksummed. */
   readonly leaves?: (settings: Settings<Shape>, image: ImageFacts) => readonly string[]
   /**
-   * Host folders delivered into the guest, by name: `{ payload: './payload' }` is unpacked, owned by root with its
-   * modes, at `$STAGE_FILES/payload`. Paths are relative to the declaring module. A tarball may stand in for a folder, as a
-   * path or as a URL that ends in `#sha256=` or `#sha512=` and its checksum.
+   * Host folders delivered into the guest, by name: `{ payload: './payload' }` is unpacked at `$STAGE_FILES/payload`, owned
+   * by root, with its modes. Paths are relative to the declaring module. A tarball can replace a folder, as a path or as a
+   * URL that ends in `#sha256=` or `#sha512=` and its checksum.
    */
   readonly files?: (settings: Settings<Shape>, image: ImageFacts) => Readonly<Record<string, string>>
-  /** What kind of source each of `files` is, by name. @default 'tree' */
+  /** The kind of source of each of `files`, by name. @default 'tree' */
   readonly fileKinds?: Readonly<Record<string, FileKind>>
-  /** Names allowed at the top of one of `files`, to catch a folder one level too high or too low before it is built in. */
+  /**
+   * Names allowed at the top level of each of `files`, to catch a folder one level too high or too low before it is built in.
+   */
   readonly filesTop?: Readonly<Record<string, readonly string[]>>
   /** Whether the script uses the network. Other stages cannot resolve names. @default false */
   readonly network?: boolean
-  /** The stage fails if it runs longer; time without a processor on a busy host does not count. @default 900 */
+  /** The stage fails if it runs longer; time spent waiting for a CPU on a busy host does not count. @default 900 */
   readonly timeoutSeconds?: number
-  /** Whether the stage is part of this image at all. @default always */
+  /** Whether this image includes the stage at all. @default always */
   readonly when?: (settings: Settings<Shape>, image: ImageFacts) => boolean
 }
 

@@ -1,4 +1,4 @@
-/** Which time zones, locales and keyboards the packages of a suite have; `npm run test:suites` checks the lists. */
+/** The time zones, locales, and keyboards in the packages of a suite; `npm run test:suites` checks the lists. */
 
 import { readFileSync } from 'node:fs'
 import { type Fault, formatFound } from './faults.ts'
@@ -6,7 +6,7 @@ import type { Suite } from './image.ts'
 import { type Overrides, originOf } from './overrides.ts'
 import type { ValidFields } from './valid-fields.ts'
 
-/** The settings of a system that name something in a package. */
+/** The system settings that name something in a package. */
 type Setting = 'timezone' | 'locale' | 'keyboard'
 
 export const settingPackages = {
@@ -17,15 +17,15 @@ export const settingPackages = {
 
 export const settings = Object.keys(settingPackages) as readonly Setting[]
 
-/** What a suite's packages have. */
+/** The names that a suite's packages provide. */
 export interface SuiteSettings {
   readonly versions: Readonly<Record<Setting, string>>
   readonly names: Readonly<Record<Setting, ReadonlySet<string>>>
-  /** Time zones of the tz database that the suite leaves out, and what each is called today. */
+  /** Time zones of the tz database that the suite omits, and the current name of each. */
   readonly renamed: ReadonlyMap<string, string>
 }
 
-/** A file of `suites/`: the versions of the packages, then a name a line, below its setting. */
+/** A file of `suites/`: under each setting with its package's version, one name per line. */
 export function renderSettings({ versions, names, renamed }: SuiteSettings): string {
   const lines = settings.flatMap((setting) => [
     `${setting} of ${settingPackages[setting].package} ${versions[setting]}`,
@@ -55,7 +55,7 @@ export function parseSettings(text: string): SuiteSettings {
 
 export const settingsFile = (suite: Suite) => new URL(`./suites/${suite}.txt`, import.meta.url)
 
-/** Faults for names that a variant's suite lacks: the image would point to a missing file. */
+/** Faults for names that a variant's suite lacks: the image would refer to a missing file. */
 export function settingFaults(fields: ValidFields, overrides: readonly Overrides[]): Fault[] {
   const suites = [...new Set(fields.variants?.map(({ suite }) => suite))]
   return suites.flatMap((suite) => {

@@ -7,8 +7,8 @@ import { type Overrides, originOf } from './overrides.ts'
 import type { ValidFormats } from './valid-fields.ts'
 
 /**
- * All broken rules of the chosen targets, as far as their settings are valid.
- * @param placeOf where a person wrote what a rule is about @default the path that it names
+ * All broken rules of the chosen targets, where their settings are valid.
+ * @param placeOf path of the field, as a person wrote it, that a rule is about @default the path that the rule names
  */
 export function targetFaults(
   chosen: readonly TargetName[],

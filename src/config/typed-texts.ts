@@ -1,16 +1,19 @@
-/** YAML values in the type that a schema wants: `4.20` looks like a number, and only the schema knows that it is a text. */
+/**
+ * Converts YAML values to the types that a schema wants: `4.20` looks like a number, and only the schema knows it is a
+ * string.
+ */
 
 import { type Document, isAlias, isMap, isScalar, isSeq, type Node } from 'yaml'
 import type { z } from 'zod'
 
 type Path = readonly PropertyKey[]
 
-/** How numbers and truth values were written, by `pathKey`. */
+/** The source text of numbers and booleans, by `pathKey`. */
 export type Texts = ReadonlyMap<string, string>
 
 export const pathKey = (path: Path): string => JSON.stringify(path)
 
-/** Collects them from a document without cycles. @param prefix path of its top */
+/** Collects them from a document without cycles. @param prefix path of its root */
 export function textsOf(document: Document, prefix: Path = []): Texts {
   const texts = new Map<string, string>()
   const walk = (node: unknown, path: Path): void => {
@@ -29,8 +32,8 @@ export function textsOf(document: Document, prefix: Path = []): Texts {
 }
 
 /**
- * Parses a value. Where the schema refuses a number or a truth value, it is offered the text as it was written.
- * @param textAt that text, by path in the value; undefined if the value was none of these, or not written in YAML
+ * Parses a value. If the schema rejects a number or a boolean, it is given the source text instead.
+ * @param textAt that text, by path in the value; undefined if the value was neither, or was not written in YAML
  */
 export function parseTyped<Schema extends z.ZodType>(
   schema: Schema,
@@ -41,7 +44,7 @@ export function parseTyped<Schema extends z.ZodType>(
   const refused = pathsOf(parsed, textAt)
   if (refused.length === 0) return { parsed, value }
   const asTexts = refused.reduce((now, path) => replaceAt(now, path, textAt(path)), value)
-  // The schema wants no text there: the number is what is wrong.
+  // The schema does not want a string there either, so the number itself is wrong.
   const unwanted = (schema.safeParse(asTexts).error?.issues ?? [])
     .filter(({ code }) => code === 'invalid_type')
     .map(({ path }) => pathKey(path))

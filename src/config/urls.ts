@@ -1,11 +1,11 @@
-/** Checks URLs with the platform's own parser: what it refuses cannot be downloaded. */
+/** Checks URLs with the platform's own parser: a URL that it rejects cannot be downloaded. */
 
 import { z } from 'zod'
 import { hasLogin } from '../redact.ts'
 
 /**
- * What is wrong with the URL of a file; undefined if nothing.
- * @param instead what to do in place of a login in the URL, which would be in logs and records
+ * What is wrong with the URL of a file; undefined if nothing is.
+ * @param instead what to use instead of a login in the URL, which would end up in logs and records
  */
 export function faultOfUrl(
   text: string,
@@ -19,7 +19,7 @@ export function faultOfUrl(
   }
 }
 
-/** What is wrong with a URL that others will use as it is: apt, the installer, an image; undefined if nothing. */
+/** What is wrong with a URL that others use as is: apt, the installer, an image; undefined if nothing is. */
 export function faultOfPlainUrl(text: string, instead?: string): string | undefined {
   if (!/^https?:\/\/[^\s\p{Cc}"'\\]+$/u.test(text))
     return 'must be an http(s) URL without spaces, quotes, backslashes and control characters'

@@ -1,13 +1,13 @@
-/** Checks the fields of a pipeline one by one, so that a fault in one hides no fault in another. */
+/** Checks the fields of a pipeline one by one, so that a fault in one does not hide a fault in another. */
 
 import { type FormatSettings, formatFields, type TargetName, targetNames } from '../targets/registry.ts'
 import { isRecord } from './overrides.ts'
 import { type PipelineFields, pipelineFields } from './pipeline.ts'
 
-/** The fields of a pipeline that are valid by themselves, and of `formats` the targets that are. */
+/** The fields of a pipeline that are valid by themselves; `formats` has the targets with valid settings. */
 export type ValidFields = Partial<Omit<PipelineFields, 'formats'>> & { readonly formats: ValidFormats }
 
-/** Settings of the targets that have valid ones. */
+/** Settings of the targets whose settings are valid. */
 export type ValidFormats = Partial<FormatSettings>
 
 export function validFields(written: unknown): ValidFields {
@@ -20,7 +20,7 @@ export function validFields(written: unknown): ValidFields {
   return { ...Object.fromEntries(fields), formats: validFormats(values.formats) } as ValidFields
 }
 
-/** @param written settings by target, as a pipeline has them */
+/** @param written settings by target, as written in a pipeline */
 export function validFormats(written: unknown): ValidFormats {
   const settings = isRecord(written) ? written : {}
   const valid = targetNames.flatMap((name: TargetName) => {

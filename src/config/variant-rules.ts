@@ -10,7 +10,10 @@ import { type AnyVariant, fieldsOf, isOfItsOwn, type OwnName, ownNames, pathOf }
 import { targetFaults } from './target-rules.ts'
 import type { ValidFields } from './valid-fields.ts'
 
-/** Every rule that a variant breaks; once, where several break one together. @param epoch when the files of images are said to be made */
+/**
+ * Every rule that a variant breaks, listed once even if several variants break it.
+ * @param epoch timestamp of the image files
+ */
 export function variantFaults(
   fields: ValidFields,
   epoch: Surroundings['epoch'],
@@ -52,7 +55,7 @@ function faultsOf(
   ]
 }
 
-/** Variants that differ need different names. */
+/** Variants that differ in such fields need different names. */
 function namelessVariant(variant: AnyVariant, index: number, overrides: readonly Overrides[]): Fault[] {
   if (variant.label !== undefined || !isOfItsOwn(variant)) return []
   const path = ['variants', index, 'label']
@@ -81,7 +84,7 @@ function foreignTargets(
   )
 }
 
-/** Debian's names of kernels end in an architecture, e.g. `linux-image-6.12.48+deb13-cloud-arm64`. */
+/** Debian's kernel package names contain an architecture, e.g. `linux-image-6.12.48+deb13-cloud-arm64`. */
 function foreignKernel(
   arch: Arch,
   kernelPackage: string | undefined,

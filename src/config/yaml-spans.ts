@@ -29,7 +29,7 @@ export function spansOf(document: Document): Spans {
   return { keys, values }
 }
 
-/** Without what follows it up to the next value: spaces and comments. */
+/** The span of a node without the spaces and comments that follow it. */
 function spanOf(node: unknown): Span | undefined {
   const range = isNode(node) ? node.range : undefined
   return range ? [range[0], range[1]] : undefined

@@ -4,7 +4,7 @@ import { type Document, isScalar, LineCounter, parseDocument, visit } from 'yaml
 import { isSecretName, redact } from '../redact.ts'
 import type { Place } from '../text.ts'
 
-/** What is wrong with a text that is not YAML, and where. */
+/** An error in a text that is not valid YAML, with its position. */
 export class YamlError extends Error {
   readonly place: Place
 
@@ -22,10 +22,10 @@ export function parseYaml(text: string, mostCharacters: number): Document {
   if (text.length > mostCharacters)
     throw new Error(`it has ${text.length} characters, and at most ${mostCharacters} are read`)
   const document = parseDocument(text, {
-    // The library compares every pair of keys to find duplicates.
+    // The library would compare every pair of keys to find duplicates.
     uniqueKeys: false,
     prettyErrors: false,
-    // A list as a key would make Node.js print a warning, with the list unescaped.
+    // With a list as a key, Node.js would print a warning that contains the list unescaped.
     stringKeys: true,
   })
   const fail = (message: string, span: Span) => new YamlError(message, placesOf(text)(span))
@@ -47,7 +47,7 @@ export function parseYaml(text: string, mostCharacters: number): Document {
   return document
 }
 
-/** Finds places in a text. A line is left out if it may contain a credential. */
+/** Converts spans of a text to positions. The line is omitted if it may contain a credential. */
 export function placesOf(text: string): (span: Span) => Place {
   const counter = new LineCounter()
   counter.addNewLine(0)
