@@ -3,8 +3,8 @@
 import { type Assertion, ownRequirements } from './own-requirements.ts'
 
 /**
- * A: the file. B: first boot. C: how a KVM host configures the machine. D: the roles. E: other hypervisors, and CloudStack's own first boot.
- * F: security and hygiene.
+ * A: the file. B: first boot. C: how a KVM host configures the machine. D: the roles. E: other hypervisors, and CloudStack's
+ * own first boot. F: security and hygiene.
  */
 const customs = {
   A1: {

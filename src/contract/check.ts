@@ -7,22 +7,22 @@ import type { TargetName } from '../targets/registry.ts'
 import type { Expected } from './expected.ts'
 import type { Scene, SceneName } from './scenes.ts'
 
-/** How results are grouped for display. */
+/** How results are grouped in displays. */
 export const checkGroups = ['file', 'boot', 'hand-over', 'role', 'hygiene'] as const
 export type CheckGroup = (typeof checkGroups)[number]
 
 /** The result of one check. */
 export interface Finding {
-  /** `skipped`: cannot be checked here; `observed` has the reason. */
+  /** `skipped`: cannot be checked here; `observed` says why. */
   readonly status: 'passed' | 'failed' | 'skipped'
-  /** What was seen, for the person who has to fix it. */
+  /** What was observed, for the person who has to fix it. */
   readonly observed: string
 }
 
 /** An image file, not booted. */
 export interface FileSubject {
   readonly source: DiskSource
-  /** The file that ships: `source.file`, or the archive it was unpacked from. */
+  /** The file as shipped: `source.file`, or the archive it was unpacked from. */
   readonly packedAs: string
   readonly target: TargetName | undefined
   readonly expected: Expected
@@ -40,7 +40,7 @@ interface CheckFields {
   readonly group: CheckGroup
   /** What it does, in one line. */
   readonly does: string
-  /** Contracts that include it. @default all */
+  /** Contracts that include the check. @default all */
   readonly contracts?: readonly ContractName[]
 }
 
@@ -52,7 +52,7 @@ export interface FileCheck extends CheckFields {
   readonly run: (subject: FileSubject) => Promise<Finding>
 }
 
-/** Checks what is on the disk, without booting it. */
+/** Checks the content of the disk without booting it. */
 export interface ContentCheck extends CheckFields {
   readonly at: 'content'
   readonly run: (subject: ContentSubject) => Promise<Finding>
@@ -63,12 +63,13 @@ export interface SceneCheck extends CheckFields {
   readonly at: 'scene'
   readonly scenes: readonly SceneName[]
   /**
-   * What must have happened for the answer to mean anything. `nothing`: it judges what was seen on the way. `taken`:
-   * the guest has what was handed over. Otherwise the check is skipped, since another check reports that.
-   * @default 'agent', through which it looks into the guest
+   * What must have happened for the result to mean anything. `nothing`: the check judges what was recorded along the way.
+   * `taken`: the guest has accepted the hand-over. If it has not happened, the check is skipped, since another check reports
+   * that.
+   * @default 'agent', which gives it access to the guest
    */
   readonly needs?: 'nothing' | 'agent' | 'taken'
-  /** Whether it turns the guest off: it then runs last in its scene. */
+  /** Whether it turns the guest off, and therefore runs last in its scene. */
   readonly endsGuest?: boolean
   readonly run: (scene: Scene) => Promise<Finding>
 }

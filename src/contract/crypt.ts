@@ -1,10 +1,10 @@
-/** Whether a password opens an entry of /etc/shadow. */
+/** Tests whether a password matches an entry of /etc/shadow. */
 
 import { execa } from 'execa'
 
 /**
- * The first of the passwords that matches a crypt(3) hash. Perl calls the C library's crypt, which on Debian supports
- * yescrypt; every Debian has Perl.
+ * The first password that matches a crypt(3) hash. Perl calls the C library's crypt, which supports yescrypt on Debian, and
+ * every Debian system has Perl.
  */
 export async function matchesPassword(
   hash: string,
@@ -13,7 +13,7 @@ export async function matchesPassword(
   if (/^[!*]/.test(hash)) return undefined
   if (hash === '') return passwords.includes('') ? '' : undefined
   const tries = passwords.filter((password) => password !== '')
-  // Through standard input: everyone on the host can see arguments.
+  // Passed on standard input, because everyone on the host can see arguments.
   const script = 'chomp(my @l = <STDIN>); my $h = shift @l; for (@l) { print "$_\\n" if crypt($_, $h) eq $h }'
   const { stdout } = await execa('perl', ['-e', script], { input: `${[hash, ...tries].join('\n')}\n` })
   return stdout.split('\n').find((line) => line !== '')

@@ -9,22 +9,22 @@ import type { ImageFiles } from '../disk/image-files.ts'
 import type { Partition } from '../disk/layout.ts'
 import type { Registered } from '../export/registration.ts'
 
-/** What the pipeline promises about an image. A foreign image is only expected to follow CloudStack's customs. */
+/** What the pipeline promises about an image. A foreign image only has to follow CloudStack's customs. */
 export interface Expected {
   readonly arch: Arch
-  /** Absent: read from the disk. */
+  /** If absent, it is read from the disk. */
   readonly contract?: ContractName | 'none'
   readonly account: string
   readonly release?: string
   readonly hostname?: string
   readonly diskBytes?: number
   readonly partitions?: readonly Partition[]
-  /** Whether its boot loader for UEFI is signed. */
+  /** Whether its UEFI boot loader is signed. */
   readonly secureBoot?: boolean
   readonly formats?: PipelineFields['formats']
-  /** Files from no package that stages install as they are, with the checksums required of them. */
+  /** Files outside any package that stages install unchanged, with their required checksums. */
   readonly downloads?: readonly FileSource[]
-  /** What decides the names it is registered under. */
+  /** The facts that determine the names it is registered under. */
   readonly registered?: Registered
 }
 
@@ -54,10 +54,12 @@ export function expectationsOf(image: ResolvedImage): Expected {
   }
 }
 
-/** An image built elsewhere is only expected to follow CloudStack's customs. */
+/** An image built elsewhere only has to follow CloudStack's customs. */
 export const foreignExpectations = (arch: Arch): Expected => ({ arch, account: 'cloud' })
 
-/** The contract of an image when none is named: if it never ran, only CloudStack's own scripts can be in it. */
+/**
+ * The contract of an image if none is named. An image that has never run contains scripts only if they are CloudStack's own.
+ */
 export async function contractOf(files: ImageFiles): Promise<ContractName> {
   const bootstrap = await files.stat('/opt/cloud/bin/setup/bootstrap.sh')
   return bootstrap === undefined ? 'cloudstack' : 'cloudstack-payload'

@@ -1,8 +1,8 @@
-/** Reads what a guest's commands print. */
+/** Reads the output of a guest's commands. */
 
 import type { Scene } from './scenes.ts'
 
-/** The non-empty lines that a command prints. Ignores its exit status. */
+/** The non-empty lines that a command prints, whatever its exit status. */
 export async function linesOf(
   guest: Scene['guest'],
   command: string,

@@ -1,4 +1,4 @@
-/** Every check, and what cannot be checked here. */
+/** All checks, and what cannot be checked here. */
 
 import type { AssertionId, ContractName } from '../config/contract.ts'
 import type { TargetName } from '../targets/registry.ts'
@@ -29,7 +29,7 @@ import { sshChecks } from './checks/ssh.ts'
 import { unitChecks } from './checks/units.ts'
 import type { SceneName } from './scenes.ts'
 
-/** An assertion may have several checks: of the file, and of a guest. */
+/** An assertion can have several checks, e.g. of the file and of a guest. */
 export const checks: readonly Check[] = [
   ...fileChecks,
   ...registrationChecks,
@@ -94,7 +94,7 @@ export function contentChecksOf(contract: ContractName): readonly ContentCheck[]
   return checks.filter((check): check is ContentCheck => check.at === 'content' && isAsked(check, contract))
 }
 
-/** In the order they run. */
+/** In the order in which they run. */
 export function sceneChecksOf(scene: SceneName, contract: ContractName): readonly SceneCheck[] {
   const own = checks.filter(
     (check): check is SceneCheck =>

@@ -1,7 +1,7 @@
 /**
- * The scenes that guests are checked in: how a file is booted, and what is handed over to it. Without KVM a boot takes
- * minutes, so as many checks as possible share one, and the role scenes all resume from one base boot, saved when the
- * agent first answered.
+ * The scenes in which guests are checked: how a file is booted, and what is handed over to the guest. Without KVM a boot
+ * takes minutes, so each scene serves as many checks as possible, and the role scenes all resume from one base boot, saved
+ * when the agent first answered.
  */
 
 import { type Arch, archs } from '../arch.ts'
@@ -34,25 +34,25 @@ export interface SceneSpec {
   readonly summary: string
   readonly way: Delivery
   readonly role?: RoleName
-  /** Boot arguments added to those of the role, or replacing them. */
+  /** Boot arguments that are added to those of the role, or replace them. */
   readonly words?: Readonly<Record<string, string>>
   /** A command that breaks the guest before the hand-over. First boot must then fail. */
   readonly breaks?: string
-  /** Whether it resumes from the base boot that scenes of its size share. */
+  /** Whether it resumes from the base boot that scenes of the same size share. */
   readonly isBranch?: boolean
   /** Whether the machine gets the size of a router. */
   readonly isRouter?: boolean
   /** @default true */
   readonly hasSerialPort?: boolean
-  /** Contracts it is for. @default all */
+  /** Contracts that include the scene. @default all */
   readonly contracts?: readonly ContractName[]
-  /** Architectures whose machines can be like that. @default all */
+  /** Architectures with such machines. @default all */
   readonly archs?: readonly Arch[]
   /** Overrides the target's device model. */
   readonly model?: DeviceModelName
-  /** UEFI firmware that a PC has here, if the disk has a boot loader for it. @default a BIOS */
+  /** UEFI firmware that a PC has in this scene, if the disk has a boot loader for it. @default a BIOS */
   readonly uefi?: 'plain' | 'secure'
-  /** Whether the legacy port is numbered before the agent's. */
+  /** Whether the legacy port has a lower number than the agent's. */
   readonly isPortFirst?: boolean
 }
 
@@ -114,7 +114,7 @@ export const sceneSpecs = {
     role: 'router',
     isRouter: true,
     hasSerialPort: false,
-    // A machine for ARM always has its port.
+    // ARM machines always have a serial port.
     archs: ['x86_64'],
   },
   cksnode: {
@@ -155,14 +155,14 @@ export const sceneSpecs = {
 
 export type SceneName = keyof typeof sceneSpecs
 
-/** Scenes that end with the machine up; one per file. */
+/** Scenes that end with the machine up; every file has one of them. */
 export const everyFile: readonly SceneName[] = ['boot', 'secstorage', 'virtualbox']
 /** PCs without a BIOS. */
 export const byUefi: readonly SceneName[] = ['uefi', 'secure-boot']
-/** What does not depend on the hypervisor is checked on one file for all. */
+/** Anything that does not depend on the hypervisor is checked on one file for all. */
 export const once: readonly SceneName[] = ['secstorage']
 
-/** Routers, DHCP servers and load balancers. */
+/** Routers, DHCP servers, and load balancers. */
 export const routerRoles = [
   'router',
   'redundant-router',
@@ -187,8 +187,8 @@ export function sizeOf(scene: SceneName, sizes: MachineSizes): MachineSize {
 }
 
 /**
- * The scenes of a target that belong to a contract, and that the image can play.
- * @param wanted only these; naming one for UEFI asserts that a disk from elsewhere has a boot loader for it
+ * The scenes of a target that belong to a contract and that the image supports.
+ * @param wanted only these; naming a UEFI scene asserts that a disk built elsewhere has a boot loader for it
  */
 export function scenesFor(
   target: TargetName,
@@ -208,7 +208,7 @@ export function scenesFor(
   })
 }
 
-/** The kinds of UEFI firmware that boot an image, besides the one that its machine always has. */
+/** The kinds of UEFI firmware that can boot an image, other than the one that its machine always has. */
 function uefiOf({
   arch,
   partitions = [],
@@ -230,23 +230,23 @@ export function modelOf(
   return spec.model ?? byFirmware ?? deviceModelFor(formats?.[target])
 }
 
-/** What was seen on the way to a scene, before any check ran. All times are host seconds. */
+/** What was recorded while a scene was set up, before any check ran. All times are in seconds on the host. */
 export interface SceneRecord {
-  /** From power-on to the agent's first answer. */
+  /** From power-on to the agent's first reply. */
   agentSeconds?: number
   /** From power-on to a login prompt on the serial console. */
   loginSeconds?: number
   /** From hand-over to `boot_up_done`. */
   readySeconds?: number
-  /** The agent's answer to CloudStack's own sync. */
+  /** The agent's reply to CloudStack's own sync. */
   syncAnswer?: unknown
-  /** Whether the guest took what was handed over. */
+  /** Whether the guest accepted the hand-over. */
   wasTaken?: boolean
   /** Why the scene could not be set up, and the assertion this violates. */
   trouble?: { readonly id: AssertionId; readonly text: string; readonly isPanic?: boolean }
 }
 
-/** A guest in the state its scene calls for, and what is known about it. */
+/** A guest in the state that its scene calls for, and the facts about it. */
 export interface Scene {
   readonly name: SceneName
   readonly guest: Guest
@@ -256,19 +256,19 @@ export interface Scene {
   readonly contract: ContractName
   readonly bootArguments: BootArguments | undefined
   readonly record: SceneRecord
-  /** Size the disk was enlarged to; undefined if it was not. */
+  /** Size to which the disk was enlarged; undefined if it was not. */
   readonly grownToBytes: number | undefined
-  /** The contract's time limit on this host: longer where a guest is emulated. */
+  /** The contract's time limit on this host: longer if the guest is emulated. */
   readonly limit: (seconds: number) => number
-  /** Logs in over SSH as root: with the key that was handed over, or without one. */
+  /** Logs in over SSH as root, with or without the key that was handed over. */
   readonly ssh: (command: string, options: { readonly withKey: boolean }) => Promise<SshResult>
 }
 
-/** A boot that several scenes resume from. Without a saved guest it failed, and they are not reached. */
+/** A boot from which several scenes resume. If there is no saved guest, it failed and those scenes are not reached. */
 export interface BaseBoot {
   /** The scene that reports its failure. */
   readonly bootedFor: SceneName
-  /** Share of the boot for which a busy host had no processor for the guest, from 0 to 0.9. */
+  /** Share of the boot time during which a busy host had no CPU for the guest, from 0 to 0.9. */
   readonly waitingShare: number
   readonly saved: SavedGuest | undefined
   readonly record: SceneRecord

@@ -1,4 +1,4 @@
-/** Checks of who may log in: accounts, passwords and keys. Boots nothing. */
+/** Checks who can log in: accounts, passwords, and keys. Boots nothing. */
 
 import { type ImageFiles, readText } from '../../disk/image-files.ts'
 import { type ContentCheck, failed, judge, passed } from '../check.ts'

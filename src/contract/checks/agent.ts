@@ -1,4 +1,4 @@
-/** Checks of the guest agent, which on KVM is the host's only way in. */
+/** Checks of the guest agent, a KVM host's only way into the guest. */
 
 import { failed, judge, passed, type SceneCheck } from '../check.ts'
 
@@ -78,7 +78,7 @@ const shutdown: SceneCheck = {
   run: async ({ guest, limit }) => {
     const agent = await guest.waitForAgent(limit(30), limit(30))
     const started = performance.now()
-    // It answers nothing when it succeeds.
+    // The agent sends no reply on success.
     agent.call('guest-shutdown', { mode: 'powerdown' }, limit(60)).catch(() => undefined)
     if (!(await guest.hasEnded(limit(60)))) return failed(`still on after ${limit(60)} s`)
     return passed(`off after ${((performance.now() - started) / 1000).toFixed(0)} s`)

@@ -5,9 +5,9 @@ import { failed, judge, passed, type SceneCheck, skipped } from '../check.ts'
 import { linesOf } from '../lines-of.ts'
 import { routerRoles, type SceneName } from '../scenes.ts'
 
-/** Scenes with a full hand-over, one per way of delivery. */
+/** Scenes with a full hand-over, one for each delivery method. */
 const ways: readonly SceneName[] = ['secstorage', 'port']
-/** The same, plus the legacy port in its other place. */
+/** The same, plus one with the legacy port in the other position. */
 const everyOrder: readonly SceneName[] = [...ways, 'port-second']
 const byAgent: readonly SceneName[] = ['secstorage']
 
@@ -181,7 +181,7 @@ const kernel: SceneCheck = {
   run: async ({ guest, name: scene, contract }) => {
     // The storage VM is not a router.
     const forwarding = scene === 'router' ? '1' : '0'
-    // Turning forwarding off makes the kernel accept redirects again, and CloudStack's own scripts turn it off last.
+    // Turning forwarding off makes the kernel accept redirects again, and CloudStack's own scripts do so last.
     const isReset = contract === 'cloudstack-payload' && forwarding === '0'
     const wanted = Object.fromEntries(
       Object.entries({ ...settings, 'net.ipv4.ip_forward': forwarding }).filter(
@@ -210,7 +210,7 @@ const growth: SceneCheck = {
   run: async ({ guest, grownToBytes }) => {
     const [bytes = '0'] = await linesOf(guest, 'df -B1 --output=size / | tail -n 1')
     const layout = await linesOf(guest, 'lsblk -bnro NAME,SIZE,MOUNTPOINT')
-    // Swap and /boot come first; the file system itself takes up to six percent of the rest.
+    // Swap and /boot come first; the root file system itself takes up to six percent of the rest.
     const others = 512 * 2 ** 20 + 400 * 2 ** 20
     const least = ((grownToBytes ?? 0) - others) * 0.94
     const text = `root ${Math.round(Number(bytes) / 2 ** 20)} MiB of ${Math.round((grownToBytes ?? 0) / 2 ** 20)}`
@@ -257,7 +257,7 @@ const traps: SceneCheck = {
   group: 'hand-over',
   at: 'scene',
   scenes: ways,
-  // CloudStack's own scripts were never written for such values, and its hosts send none.
+  // CloudStack's own scripts were never written for such values, and its hosts never send them.
   contracts: ['cloudstack'],
   does: 'hands over values that a shell would act on, and looks whether one did',
   run: async ({ guest }) => {

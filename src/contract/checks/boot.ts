@@ -1,4 +1,4 @@
-/** Checks of a guest that comes up: its consoles, its network interfaces, its units. */
+/** Checks of a guest that boots: its consoles, network interfaces, and units. */
 
 import { setTimeout as sleep } from 'node:timers/promises'
 import { archs } from '../../arch.ts'
@@ -83,7 +83,7 @@ const whole: SceneCheck = {
   },
 }
 
-/** The last of the variable's five bytes is its value. */
+/** The value is the last of the variable's five bytes. */
 const secureBootVariable = '/sys/firmware/efi/efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c'
 
 const firmware: SceneCheck = {

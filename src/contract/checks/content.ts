@@ -1,4 +1,4 @@
-/** Checks of what is on the disk: partitions, boot loader, CloudStack's files. Boots nothing. */
+/** Checks the content of the disk: partitions, boot loader, CloudStack's files. Boots nothing. */
 
 import { createHash } from 'node:crypto'
 import { archs, type TableKind } from '../../arch.ts'
@@ -23,9 +23,9 @@ const layout: ContentCheck = {
     if (seen.join() !== wanted.join()) faults.push(`expected ${wanted.join(', ')}`)
     const last = [...partitions].sort((a, b) => a.startSector - b.startSector).at(-1)
     if (last?.mount !== '/') faults.push(`the last partition is ${last?.mount ?? 'not mounted'}`)
-    // CloudStack's first boot grows partitions 2, in an MBR the extended one, and 6.
+    // CloudStack's first boot grows partitions 2 (the extended one in an MBR) and 6.
     if (expected.partitions === undefined && last?.number !== 6) faults.push(`the root is ${last?.number}`)
-    // Other firmware looks for the file system that it can read.
+    // Firmware other than a BIOS looks for a file system that it can read.
     const isMarked = partitions.find(({ bootable }) => bootable)?.mount === '/boot'
     if (table === 'mbr' && !isMarked) faults.push('/boot is not bootable')
     return faults.length === 0
@@ -36,13 +36,13 @@ const layout: ContentCheck = {
 
 const esp = `vfat ${espMount}`
 
-/** The partitions of a disk from elsewhere. A PC's may start by UEFI as well. */
+/** The partitions of a disk built elsewhere. A PC's disk may also boot by UEFI. */
 function usualPartitions(table: TableKind, hasEsp: boolean): readonly string[] {
   if (table === 'gpt') return [esp, 'ext2 /boot', 'swap swap', 'ext4 /']
   return ['ext2 /boot', ...(hasEsp ? [esp] : []), 'swap swap', 'ext4 /']
 }
 
-/** The names that programs have for them. */
+/** The names of partition tables in common tools. */
 const tableNames = { mbr: 'dos', gpt: 'gpt' } as const
 
 function describe({ filesystem, mount, sectors }: PartitionFacts): string {
@@ -84,7 +84,7 @@ const grub: ContentCheck = {
     const words = defaultKernelWords(config)
     const wanted = [...kernelArguments, `console=${archs[expected.arch].serialConsole}`]
     const faults = wanted.filter((word) => !words.includes(word)).map((word) => `no ${word}`)
-    // The time limit after a failed boot comes first, the usual one last.
+    // The timeout after a failed boot comes first, the usual one last.
     if (timeouts.at(-1) !== '0') faults.push(`the time limit is ${timeouts.at(-1) ?? 'missing'} s`)
     return judge(faults, words.join(' '))
   },
@@ -218,7 +218,7 @@ async function modulesForBoot(files: ImageFiles): Promise<readonly string[]> {
   return [...new Set(lines.filter((line) => line !== '' && !/^[#;]/.test(line)))]
 }
 
-/** The name of a module's file may have - for _. */
+/** Module file names can contain - instead of _. */
 const plainName = (name: string) => name.replaceAll('-', '_')
 
 export const contentChecks: readonly ContentCheck[] = [

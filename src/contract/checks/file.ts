@@ -1,4 +1,4 @@
-/** Checks of the files themselves: those for every file, and each target's own. */
+/** Checks of the image files themselves: those for every file, and those of each target. */
 
 import { basename, dirname, join } from 'node:path'
 import { assertionIds } from '../../config/contract.ts'
@@ -68,7 +68,7 @@ const ofTargets = targetNames.flatMap((target) => {
   )
 })
 
-/** In the contract's order. */
+/** In the order of the contract. */
 export const fileChecks: readonly FileCheck[] = [packing, checksumLists, ...ofTargets].sort(
   (one, other) => assertionIds.indexOf(one.id) - assertionIds.indexOf(other.id),
 )

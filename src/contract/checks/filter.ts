@@ -1,4 +1,4 @@
-/** Checks of the packet filter: as a boot starts, as a role opens it, and as it is left if that fails. */
+/** Checks of the packet filter: when a boot starts, after a role opens it, and after that fails. */
 
 import { namesIn, readText } from '../../disk/image-files.ts'
 import { type ContentCheck, judge, type SceneCheck } from '../check.ts'
@@ -45,7 +45,7 @@ const beforeNetwork: SceneCheck = {
     const numbersOf = (line: string) => [...line.matchAll(/\b\d{4,}\b/g)].map(([text]) => Number(text))
     const loaded = Math.max(...numbersOf(filter))
     const began = Math.min(...numbersOf(network))
-    // `inactive` has the same letters, and no times.
+    // `inactive` contains the same letters, but has no times.
     const isBefore = /\bactive\b/.test(filter) && loaded < began
     const faults = isBefore ? [] : [`${unit}: ${filter}; network: ${network}`]
     return judge(faults, `${((began - loaded) / 1e6).toFixed(1)} s before`)
@@ -71,7 +71,7 @@ const shortOf = (rule: string): string => {
 
 const guests = ['eth0 udp 67', 'eth0 udp 53', 'eth0 tcp 53', 'eth0 tcp 80', 'eth0 tcp 443', 'eth0 tcp 8080']
 const pair = ['224.0.0.18', '225.0.0.50']
-/** What each scene's role opens, apart from the control interface. */
+/** What each scene's role opens, other than the control interface. */
 const openings: Partial<Record<SceneName, readonly string[]>> = {
   port: ['eth0 tcp 8001', 'eth1 tcp 8001', 'eth2 tcp 80', 'eth2 tcp 443', 'eth2 tcp 8443'],
   secstorage: [],
@@ -88,7 +88,7 @@ const opened: SceneCheck = {
   group: 'role',
   at: 'scene',
   scenes: inRoles,
-  // CloudStack's own scripts decide what they open. D9 checks that control is let in, and only by its interface.
+  // CloudStack's own scripts decide what to open. D9 checks that control traffic is accepted, and only on its interface.
   contracts: ['cloudstack'],
   needs: 'taken',
   does: 'lists the rules in force that open a port or a multicast group, and those that call helpers',
@@ -113,7 +113,7 @@ const opened: SceneCheck = {
   },
 }
 
-/** Faults of a machine that must let in only control, and forward nothing. */
+/** Faults of a machine that must accept only control traffic and forward nothing. */
 async function openFaults({ guest, bootArguments }: Scene): Promise<string[]> {
   const control = `eth${bootArguments?.control}`
   const rules = await linesOf(guest, 'iptables -S; ip6tables -S')

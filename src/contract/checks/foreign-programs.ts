@@ -5,7 +5,7 @@ import { type ImageFiles, namesIn, readText } from '../../disk/image-files.ts'
 import { type ContentCheck, failed, judge } from '../check.ts'
 import type { Expected } from '../expected.ts'
 
-/** Folders of programs. `/usr/local` and `/opt` belong to CloudStack. */
+/** Folders that contain programs. `/usr/local` and `/opt` belong to CloudStack. */
 const programFolders = ['/usr/bin', '/usr/sbin', '/usr/libexec']
 
 export const packages: ContentCheck = {
@@ -33,7 +33,7 @@ export const packages: ContentCheck = {
     for (const folder of programFolders) {
       for (const { name, type, target } of await files.list(folder)) {
         const path = `${folder}/${name}`
-        // dpkg makes the links of alternatives itself, and no package lists them.
+        // update-alternatives makes these links, and no package lists them.
         if (type === 'folder' || target?.startsWith('/etc/alternatives/')) continue
         count += 1
         if (owned.has(path)) continue
@@ -49,7 +49,7 @@ export const packages: ContentCheck = {
 
 // --- internal ---
 
-/** Where the pipeline downloads a program from, if its checksum matches. */
+/** The URL from which the pipeline downloads a program, if its checksum matches. */
 async function sourceOf(
   files: ImageFiles,
   path: string,

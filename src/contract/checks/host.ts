@@ -1,4 +1,4 @@
-/** Checks of how a machine copes with real hosts: slow, short of memory, without a serial port, or suddenly gone. */
+/** Checks how a machine copes with real hosts: slow, short of memory, without a serial port, or suddenly gone. */
 
 import { parseFstab } from '../../disk/fstab.ts'
 import { readText } from '../../disk/image-files.ts'
@@ -40,7 +40,7 @@ const swap: SceneCheck = {
     const used = await linesOf(guest, `${until}; ${inUse}`, limit(20))
     const faults =
       used.length < wanted.length ? [`of ${wanted.length} in the fstab, ${used.length} in use`] : []
-    // Any unit does: with it systemd starts all that belongs to the boot and is off.
+    // Any unit will do: with it, systemd also starts everything that belongs to the boot and is off.
     const startUnit = 'systemd-run --quiet --wait true; sleep 1'
     const left = await linesOf(
       guest,
@@ -84,7 +84,7 @@ const checkedRoot: SceneCheck = {
 
 const routerScenes: readonly SceneName[] = [...routerRoles, 'no-serial']
 
-/** `systemctl daemon-reload` refuses to run with less free space in /run. */
+/** `systemctl daemon-reload` refuses to run with less free space than this in /run. */
 const reloadMiB = 16
 
 const memory: SceneCheck = {
@@ -126,7 +126,7 @@ const withoutSerialPort: SceneCheck = {
       guest,
       "systemctl list-units --no-legend --plain '*getty@*.service' | awk '{ print $1, $4 }'",
     )
-    // A kernel may list the serial console that its command line names even if there is no such port.
+    // A kernel may list the serial console from its command line even if there is no such port.
     const faults = consoles.split(' ').includes('tty0') ? [] : [`the consoles are ${consoles || 'none'}`]
     if (!gettys.includes('getty@tty1.service running')) faults.push(gettys.join(', ') || 'no login anywhere')
     return judge(faults, `${consoles}, ${gettys.join(', ')}`)

@@ -1,4 +1,4 @@
-/** Checks of what must not be on the disk. Boots nothing. */
+/** Checks for data that must not be on the disk. Boots nothing. */
 
 import { namesIn, readText } from '../../disk/image-files.ts'
 import { type ContentCheck, failed, judge, passed } from '../check.ts'

@@ -1,10 +1,10 @@
-/** Checks that stand in for hypervisors not available here, and a check of apache's TLS. */
+/** Checks that stand in for hypervisors not available here, and a check of Apache's TLS. */
 
 import type { Arch } from '../../arch.ts'
 import { failed, judge, passed, type SceneCheck } from '../check.ts'
 import { linesOf } from '../lines-of.ts'
 
-/** On ARM, CloudStack has KVM hosts alone. */
+/** On ARM, CloudStack supports only KVM hosts. */
 const drivers: Readonly<Record<Arch, readonly string[]>> = {
   x86_64: [
     'virtio_blk',
@@ -87,10 +87,10 @@ const tls: SceneCheck = {
       'grep -c "BEGIN CERTIFICATE" /etc/ssl/certs/ca-certificates.crt',
     )
     if (Number(certificates) < 50) faults.push(`${certificates} certificates`)
-    // Security level 0, or our own client would refuse the old versions.
+    // Without security level 0, our own client would refuse the old versions.
     const taken = await linesOf(
       guest,
-      // CloudStack's own scripts make it listen on the public address only.
+      // CloudStack's own scripts make Apache listen on the public address only.
       `at=$(ss -Hltn 'sport = :443' | awk '{ sub("[*]", "127.0.0.1", $4); print $4; exit }')
        for v in tls1 tls1_1 tls1_2 tls1_3; do
          openssl s_client -connect "$at" -$v -cipher ALL:@SECLEVEL=0 </dev/null 2>/dev/null |

@@ -1,4 +1,4 @@
-/** Checks of what a router does with an IPv6 network. */
+/** Checks how a router handles an IPv6 network. */
 
 import { ipv6Words } from '../../guest/boot-arguments.ts'
 import { judge, type SceneCheck } from '../check.ts'
@@ -18,7 +18,7 @@ const network: SceneCheck = {
       return addresses.includes(wanted) ? [] : [`no ${wanted}`]
     })
     const [route = 'none'] = await linesOf(guest, 'ip -6 route show default')
-    // CloudStack's own scripts wait for addresses from the management server before they set the route and the rules.
+    // CloudStack's own scripts wait for addresses from the management server before setting the route and the rules.
     const isComplete = contract === 'cloudstack'
     if (isComplete && !route.startsWith(`default via ${ipv6Words.ip6gateway} dev eth2`))
       faults.push(`the way out is ${route}`)

@@ -1,4 +1,4 @@
-/** Check of the names that a system's settings give: a time zone and a locale, which have to be there. Boots nothing. */
+/** Checks that the time zone and the locale in a system's settings exist. Boots nothing. */
 
 import { type ImageFiles, namesIn, readText } from '../../disk/image-files.ts'
 import { type ContentCheck, judge } from '../check.ts'
@@ -22,20 +22,20 @@ const settingsLead: ContentCheck = {
   },
 }
 
-/** Without the file the C library's time is UTC. */
+/** Without the file, the C library uses UTC. */
 async function hasTimeZone(files: ImageFiles): Promise<boolean> {
   if ((await files.stat('/etc/localtime')) === undefined) return true
   return (await files.read('/etc/localtime'))?.subarray(0, 4).toString('latin1') === 'TZif'
 }
 
-/** The locale that everything runs in; undefined for those that the C library brings along. */
+/** The locale of the system; undefined if it is one that the C library has built in. */
 async function localeOf(files: ImageFiles): Promise<string | undefined> {
   const text = (await readText(files, '/etc/default/locale')) ?? ''
   const [, name] = /^(?:LC_ALL|LANG)="?([^"\n]*)/m.exec(text) ?? []
   return name === undefined || /^(C|POSIX|C\.UTF-?8|)$/i.test(name) ? undefined : name
 }
 
-/** `locale-gen` puts it into the archive, under its character set's plain name, or into a folder. */
+/** `locale-gen` adds it to the archive, with a normalized character set name, or to a folder. */
 async function hasLocale(files: ImageFiles, locale: string): Promise<boolean> {
   const plain = locale.replace(
     /\.[^@]*/,

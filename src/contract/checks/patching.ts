@@ -1,4 +1,4 @@
-/** Check of what CloudStack's own first boot does with what its host copies in. */
+/** Checks how CloudStack's own first boot handles the files that its host copies in. */
 
 import { judge, type SceneCheck } from '../check.ts'
 import { agentFolder } from '../copy-scripts.ts'

@@ -1,4 +1,4 @@
-/** Check that the power button turns a guest off. */
+/** Checks that the power button turns a guest off. */
 
 import { failed, passed, type SceneCheck } from '../check.ts'
 

@@ -26,7 +26,7 @@ const java: SceneCheck = {
   scenes: once,
   does: 'runs java -version, and opens the key store with its known password',
   run: async ({ guest }) => {
-    // Interpreted: compiled code changes as it runs, which may trip up an emulated machine with several processors.
+    // Interpreted: compiled code modifies itself at run time, which can trip up an emulated machine with several processors.
     const version = /version "(\d+)/.exec((await guest.run('java -Xint -version', 300)).stderr)?.[1]
     const store = '/etc/ssl/certs/java/cacerts'
     const listed = await guest.run(`keytool -J-Xint -list -keystore ${store} -storepass changeit`, 300)
@@ -37,7 +37,7 @@ const java: SceneCheck = {
   },
 }
 
-/** Programs, and the arguments that make them print something and exit cleanly. */
+/** Programs, with the arguments that make them print something and exit cleanly. */
 const programCalls = [
   'iptables --version',
   'ip6tables --version',
@@ -65,7 +65,7 @@ const programCalls = [
   'virt-what --version',
   'qemu-ga --version',
 ]
-/** Programs that cannot just print their version. */
+/** Programs that have no option to just print their version. */
 const programsThere = [
   'resize2fs',
   'xl2tpd',
@@ -76,7 +76,7 @@ const programsThere = [
   'mount.nfs',
   'logrotate',
 ]
-/** Those of hypervisors that only run x86. Debian names Hyper-V's after its unit. */
+/** Programs for hypervisors that run only on x86. Debian names Hyper-V's after its unit. */
 const callsOnX86 = ['vmtoolsd --version']
 const thereOnX86 = ['xenstore-read', '/usr/sbin/hv_kvp_daemon']
 
@@ -90,13 +90,13 @@ const programs: SceneCheck = {
     const isX86 = acceleration.arch === 'x86_64'
     const allCalls = isX86 ? [...programCalls, ...callsOnX86] : programCalls
     const allThere = isX86 ? [...programsThere, ...thereOnX86] : programsThere
-    // Some exit with 1 after printing their version. 124 and above is no answer: a time limit, no such program, a crash.
+    // Some exit with 1 after printing their version. 124 and above means no answer: a timeout, a missing program, a crash.
     const calls = allCalls.map(
       (call) => `timeout 60 ${call} >/dev/null 2>&1; s=$?; [ $s -lt 124 ] || echo "${call} ends with $s"`,
     )
     const looks = allThere.map((name) => `command -v ${name} >/dev/null || echo "${name} is not there"`)
     const said = await linesOf(guest, [...calls, ...looks].join('\n'), 600)
-    // An emulated processor runs without cmpxchg16b, which QEMU gets wrong: programs built for it die of SIGILL there.
+    // An emulated CPU lacks cmpxchg16b, which QEMU gets wrong, so programs built for it die of SIGILL there.
     const isEmulated = acceleration.accelerator === 'tcg'
     const broken = said.filter((line) => !(isEmulated && line.endsWith(' ends with 132')))
     return judge(broken, `${allCalls.length + allThere.length} programs`)

@@ -1,4 +1,4 @@
-/** Check of the `metadata.ini` beside a file: whether a management server would find and accept the file. */
+/** Checks the `metadata.ini` next to a file: would a management server find and accept the file? */
 
 import { basename, dirname, join } from 'node:path'
 import { algorithms, type Checksums, computeChecksums } from '../../export/checksums.ts'
@@ -50,7 +50,7 @@ function parseLines(lines: string): Readonly<Record<string, string>> {
   )
 }
 
-/** Checksums from the lists beside the file, which another check compares with it; computed if there are none. */
+/** Checksums from the lists next to the file, which another check compares with it; computed if there are none. */
 async function checksumsOf(file: string, signal: AbortSignal): Promise<Checksums> {
   const listed = await Promise.all(
     algorithms.map(async (algorithm) => {

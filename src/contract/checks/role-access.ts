@@ -1,4 +1,4 @@
-/** Checks of where sshd listens in each role, and of the firewall in front of it. */
+/** Checks where sshd listens in each role, and the firewall in front of it. */
 
 import { namesIn } from '../../disk/image-files.ts'
 import { type ContentCheck, judge, type SceneCheck } from '../check.ts'

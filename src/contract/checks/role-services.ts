@@ -4,7 +4,7 @@ import { judge, type SceneCheck } from '../check.ts'
 import { linesOf } from '../lines-of.ts'
 import type { Scene } from '../scenes.ts'
 
-/** Units that a role may have; those not in a role's own list must neither run nor be enabled. */
+/** Units that belong to roles; those not in a role's own list must be neither running nor enabled. */
 const roleUnits = [
   'apache2',
   'cloud',
@@ -22,7 +22,9 @@ type RoleUnit = (typeof roleUnits)[number]
 interface RoleServices {
   /** Running after first boot. */
   readonly running: readonly RoleUnit[]
-  /** Enabled, but may wait for what CloudStack delivers later: its agent, or a configuration to serve. */
+  /**
+   * Enabled, but may still be waiting for something that CloudStack delivers later: its agent, or a configuration to serve.
+   */
   readonly enabled?: readonly RoleUnit[]
 }
 
@@ -106,7 +108,7 @@ const router: SceneCheck = {
     ])
       if (!lines.some((line) => pattern.test(line))) faults.push(`dnsmasq has no line ${pattern.source}`)
     if ((await linesOf(scene.guest, 'ls /etc/dhcpopts.txt')).length === 0) faults.push('no /etc/dhcpopts.txt')
-    // CloudStack's scripts bring the program; the unit must take its name from the address.
+    // CloudStack's scripts supply the program; the unit must pass it the address from its instance name.
     const password = await linesOf(scene.guest, 'systemctl cat cloud-password-server@10.1.1.1.service')
     if (!password.some((line) => line.includes('passwd_server_ip.py %I'))) faults.push('no password server')
     return judge(faults, describe(role))

@@ -1,4 +1,4 @@
-/** Further checks of a role: log rotation, names of services, user data. */
+/** More checks of a role: log rotation, service names, user data. */
 
 import { userDataFile } from '../../guest/boot-arguments.ts'
 import { judge, type SceneCheck } from '../check.ts'
@@ -71,7 +71,7 @@ const userData: SceneCheck = {
     )
     const faults = found.includes('left') ? [] : ['the user data has not run']
     if (!found.includes('before')) faults.push('it did not run before boot_up_done')
-    // CloudStack sets the name, and everything else that user data does not.
+    // CloudStack sets the host name and everything else that user data does not.
     if (found.at(-1) !== bootArguments?.name) faults.push(`the host name is ${found.at(-1)}`)
     const logged = await linesOf(guest, 'grep -h "user data" /var/log/cloud.log')
     return judge(faults.length === 0 ? [] : [...faults, ...logged], logged.at(-1) ?? 'it has run')

@@ -1,9 +1,9 @@
-/** Checks of what CloudStack's scripts need on the disk: files they edit, and units they start by name. */
+/** Checks what CloudStack's scripts need on the disk: files that they edit, and units that they start by name. */
 
 import { type ImageFiles, namesIn, readText } from '../../disk/image-files.ts'
 import { type ContentCheck, failed, judge, passed, skipped } from '../check.ts'
 
-/** What an edit must find in a file: without such a line it changes nothing, and no script notices. */
+/** The line that an edit must find in a file: without it, the edit changes nothing, and no script notices. */
 const edited: Readonly<Record<string, RegExp>> = {
   '/etc/iproute2/rt_tables': /^\s*254\s+main$/m,
   '/etc/sysctl.conf': /^net\.ipv4\.conf\.all\.arp_ignore = /m,

@@ -1,4 +1,4 @@
-/** Check of what may run as root without a password. */
+/** Checks what can run as root without a password. */
 
 import { namesIn, readText } from '../../disk/image-files.ts'
 import { type ContentCheck, judge } from '../check.ts'

@@ -1,11 +1,11 @@
-/** Checks of what systemd enables and runs. */
+/** Checks what systemd enables and runs. */
 
 import { judge, type SceneCheck } from '../check.ts'
 import { linesOf } from '../lines-of.ts'
 import { once } from '../scenes.ts'
 
 const firstBoot = ['cloud-preinit', 'cloud-early-config', 'cloud-postinit']
-/** Units of roles and of other hypervisors; one that a suite lacks counts as not enabled. */
+/** Units of roles and of other hypervisors; a unit that a suite lacks counts as not enabled. */
 const waiting = [
   ...[
     'apache2',
