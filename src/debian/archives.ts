@@ -1,11 +1,11 @@
-/** Which archives an image is made from: the one answer for all code that verifies, lists, renders or records them. */
+/** The archives that an image is made from: the single source for all code that verifies, lists, renders, or records them. */
 
 import type { ImageFacts } from '../config/image.ts'
 import type { ReleaseRequest } from './release.ts'
 
 type OfImage = Pick<ImageFacts, 'suite' | 'debianArch' | 'mirror'>
 
-/** The image's package archives, the main one first, in the order of its sources. */
+/** The image's package archives, the main one first, in the order of its apt sources. */
 export function archivesOf(
   image: OfImage,
 ): readonly [main: ReleaseRequest, updates: ReleaseRequest, security: ReleaseRequest] {
@@ -23,7 +23,7 @@ export function mainArchiveOf({ suite, debianArch, mirror }: OfImage): ReleaseRe
   return { url: debian, suite, components, keyring, snapshot, arch: debianArch }
 }
 
-/** The archive of debian-installer's own packages: its own suite or keyring, if the mirror setting names one. */
+/** The archive of debian-installer's own packages, with a separate suite or keyring if the mirror setting names one. */
 export function udebArchiveOf(image: OfImage): ReleaseRequest {
   const { keyring, udebs } = image.mirror
   return {
@@ -41,9 +41,9 @@ export function uniqueArchives(archives: readonly ReleaseRequest[]): readonly Re
 }
 
 /**
- * The sources for apt behind the server of a package set: it speaks http, and its Release files may have expired. apt gives
- * lists the same names.
- * @param isSigned whether they name the keyring
+ * The apt sources for a build from the server of a package set, which speaks plain HTTP and may serve expired Release files.
+ * apt's list files keep the same names.
+ * @param isSigned whether the lines name the keyring
  */
 export function renderSetSourceLines(image: OfImage, isSigned = false): readonly string[] {
   return archivesOf(image).map(({ url, suite, components, keyring }) => {
@@ -60,13 +60,13 @@ export function renderSourceLines(image: OfImage): readonly string[] {
   })
 }
 
-/** The sources in apt's deb822 format, a stanza for each mirror. */
+/** The sources in apt's deb822 format, with one stanza per mirror. */
 export function renderSources(image: OfImage): string {
   const [main, updates, security] = archivesOf(image)
   return [renderStanza(main, updates), renderStanza(security)].join('\n')
 }
 
-/** How apt begins the names of an archive's lists: its URL without the scheme. */
+/** The start of apt's list file names for an archive: its URL without the scheme. */
 export function aptListName(url: string): string {
   return url
     .replace(/^https?:\/\//, '')

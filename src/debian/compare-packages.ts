@@ -1,4 +1,4 @@
-/** How two lists of installed packages differ. */
+/** The differences between two lists of installed packages. */
 
 import type { PackageChange } from '../report/report.ts'
 

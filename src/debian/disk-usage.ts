@@ -1,14 +1,14 @@
-/** What a disk's files take, by folder and by Debian package. */
+/** The size of a disk's files, by folder and by Debian package. */
 
 import type { DiskFile, DiskFiles } from '../disk/disk-files.ts'
 import { measureFolders, parentOf } from '../disk/folder-sizes.ts'
 import { followPath } from '../disk/paths.ts'
 import type { DiskUsage } from '../report/verification.ts'
 
-/** A folder is reported if it has this share of all bytes. */
+/** A folder is reported if it has at least this share of all bytes. */
 const noticeable = 1 / 500
 
-/** Bytes of regular files; one with several names counts once. */
+/** Bytes in regular files; a file with several hard links counts once. */
 export async function measureUsage(disk: Pick<DiskFiles, 'list' | 'readMany'>): Promise<DiskUsage> {
   const tree = await disk.list()
   const folders = measureFolders(tree)
@@ -40,7 +40,7 @@ async function measurePackages(
       const folder = folderOf(parentOf(path))
       const file = tree.get(`${folder === '/' ? '' : folder}/${path.slice(path.lastIndexOf('/') + 1)}`)
       if (file?.type !== 'file') continue
-      // Lists share files that were diverted, and a file may have several names.
+      // Several lists can contain a diverted file, and a file can have several names.
       const identity = `${file.partition} ${file.inode}`
       if (counted.has(identity)) continue
       counted.add(identity)
@@ -52,10 +52,10 @@ async function measurePackages(
     .sort((a, b) => b.sizeBytes - a.sizeBytes || (a.name < b.name ? -1 : 1))
 }
 
-/** `libc6:amd64.list` is of libc6. */
+/** `libc6:amd64.list` belongs to libc6. */
 const listName = /^\/var\/lib\/dpkg\/info\/([^/:]+)(?::[^/]+)?\.list$/
 
-/** Packages older than the merge of /lib into /usr/lib list their files at the old paths. */
+/** Packages that predate the merge of /lib into /usr/lib list their files at the old paths. */
 function followFolders(tree: ReadonlyMap<string, DiskFile>): (folder: string) => string | undefined {
   const known = new Map<string, string | undefined>()
   return (folder) => {

@@ -6,20 +6,20 @@ import { parseFields } from './release.ts'
 
 /** An installed package: its files are on the disk. */
 export interface Package {
-  /** With `:<architecture>` if that is not the disk's own. */
+  /** With `:<architecture>` if it is not the disk's own architecture. */
   readonly name: string
   readonly version: string
   readonly architecture: string
   /** Third word of dpkg's status: `installed`, or the point where an installation stopped. */
   readonly status: string
   readonly source: { readonly name: string; readonly version: string }
-  /** `required` and `important` packages are in every installation unless excluded. */
+  /** `required` and `important` packages are part of every installation unless excluded. */
   readonly priority: string
-  /** Names of packages that it may need, including all alternatives. */
+  /** Names of the packages that it may need, including all alternatives. */
   readonly dependsOn: readonly string[]
 }
 
-/** That of a desktop has eight MiB. */
+/** The file of a desktop installation has eight MiB. */
 const mostStatusBytes = 32 * 1024 ** 2
 
 /** Packages by name; empty if there is no dpkg. @throws PipelineError `disk-unreadable` */
@@ -51,14 +51,14 @@ export function parsePackages(text: string): ReadonlyMap<string, Package> {
   )
 }
 
-/** A package's name without the `:amd64` that dpkg-query adds where it may be installed for several architectures. */
+/** A package's name without the `:amd64` that dpkg-query adds if the package can be installed for several architectures. */
 export function withoutArchitecture(name: string): string {
   return name.split(':')[0] as string
 }
 
 // --- internal ---
 
-/** What dpkg installs has such names; bills, tables and addresses are made of them. */
+/** Whether a package's fields have dpkg's syntax: bills of materials, tables, and URLs are made of them. */
 function isOfDpkg({ name, version, architecture, source }: Package): boolean {
   return (
     /^[\w-]*$/.test(architecture) &&

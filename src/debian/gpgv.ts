@@ -1,19 +1,21 @@
-/** The one place that runs gpgv. */
+/** The only module that runs gpgv. */
 
 import { execa } from 'execa'
 
 export interface Verified {
   /** The signed content, if the signature is inline. */
   readonly payload: string
-  /** Status lines without their prefix, as words: the stable interface, unlike gpgv's messages and exit status. */
+  /**
+   * Status lines without their prefix, split into words. Unlike gpgv's messages and exit status, they are a stable interface.
+   */
   readonly status: readonly (readonly string[])[]
-  /** For people. */
+  /** gpgv's output for people. */
   readonly said: string
-  /** Why it did not run; undefined if it did. */
+  /** Why gpgv did not run; undefined if it did. */
   readonly fault: { readonly shortMessage: string } | undefined
 }
 
-/** @param subject arguments for what to verify: files, or options for `input` */
+/** @param subject arguments that name what to verify: files, or options for `input` */
 export async function runGpgv(
   keyring: string,
   subject: readonly string[],
@@ -25,7 +27,7 @@ export async function runGpgv(
     reject: false,
     timeout: 30_000,
     env: { LC_ALL: 'C' },
-    // Through pipes, so that a killed run leaves no file behind.
+    // Passed through pipes, so that a killed run leaves no files behind.
     stdio: ['pipe', 'pipe', 'pipe', 'pipe'],
     input: input ?? '',
     stripFinalNewline: false,

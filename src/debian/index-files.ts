@@ -1,4 +1,4 @@
-/** Files of package indexes: fetched, kept, proved by a Release file, and unpacked. */
+/** Files of package indexes: fetched, cached, verified against a Release file, and unpacked. */
 
 import { dirname, join } from 'node:path'
 import { execa } from 'execa'
@@ -18,16 +18,16 @@ import { nameOfArchive } from './release-memory.ts'
 
 export interface IndexOptions extends Pick<VerifyOptions, 'source'> {
   readonly signal?: AbortSignal | undefined
-  /** Folder that keeps packed indexes. What is there is used only if it is what the Release file lists. */
+  /** Folder that caches packed indexes. A cached file is used only if it matches the Release file. */
   readonly cache?: string | undefined
 }
 
-/** The faster one first: the security archive has no other than xz. */
+/** The faster one first; the security archive has only xz. */
 const packings = ['.gz', '.xz'] as const
 
 /**
- * Fetches the verified index of one component; undefined if the archive has none in the formats read here.
- * @throws PipelineError with a code that begins with `mirror-`, or `tools`
+ * Fetches the verified index of one component; undefined if the archive has none in the supported formats.
+ * @throws PipelineError with a code that starts with `mirror-`, or `tools`
  */
 export async function fetchIndex(
   { url, suite, arch }: Pick<ReleaseRequest, 'url' | 'suite' | 'arch'>,
@@ -49,7 +49,7 @@ export async function fetchIndex(
 
 // --- internal ---
 
-/** Ten times what Debian's largest has today. */
+/** Ten times the size of Debian's largest today. */
 const maximumBytes = 512 * 1024 ** 2
 
 async function fetchOrRead(

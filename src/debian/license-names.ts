@@ -1,14 +1,14 @@
-/** Debian's names of licenses, and conditions made of them, as SPDX license expressions. */
+/** Converts Debian's license names, and conditions made of them, to SPDX license expressions. */
 
 import parseExpression from 'spdx-expression-parse'
 import ids from 'spdx-license-list/simple.js'
 
 /**
- * What a `License:` line of a copyright file asks for, as expressions that hold all at once: `GPL-2+ and Expat` has two.
- * Without commas `and` binds closer than `or`; what stands before a comma belongs together.
+ * Parses a `License:` line of a copyright file into expressions that all apply: `GPL-2+ and Expat` has two. Without commas,
+ * `and` binds tighter than `or`; everything before a comma forms one group.
  */
 export function expressionsOf(line: string): readonly string[] {
-  // The format has no parentheses, so that nobody knows what they mean.
+  // The format defines no parentheses, so their meaning is unknown.
   if (/[()]/.test(line)) return [referenceTo(line)]
   const [first = '', ...others] = line.split(/,\s+(?=(?:and|or)\s)/i)
   let terms = alternatives(first)
@@ -20,7 +20,7 @@ export function expressionsOf(line: string): readonly string[] {
   return terms
 }
 
-/** An expression that tools of SPDX read: the one given, or else a reference to a license by that name. */
+/** An expression that SPDX tools can parse: the given one, or else a reference to a license with that name. */
 export function validExpression(text: string): string {
   if (text.length > mostCharacters) return referenceTo(text)
   try {
@@ -31,25 +31,25 @@ export function validExpression(text: string): string {
   }
 }
 
-/** An expression for people, who know Debian's own names by themselves. */
+/** An expression for people, who recognize Debian's own names. */
 export function withoutPrefix(expression: string): string {
   return expression.replaceAll(referencePrefix, '')
 }
 
-/** The names of licenses that are not on SPDX's list, in an expression. */
+/** The names in an expression that are not on SPDX's license list. */
 export function referencesIn(expression: string): readonly string[] {
   return expression.match(/LicenseRef-[A-Za-z0-9.-]+/g) ?? []
 }
 
 // --- internal ---
 
-/** How SPDX refers to a license that has no name on its list. */
+/** SPDX's prefix for a license that is not on its list. */
 const referencePrefix = 'LicenseRef-'
 
-/** No condition of Debian's packages is longer. */
+/** No license condition in Debian's packages is longer. */
 const mostCharacters = 1000
 
-/** `a or b and c`, as terms that hold all at once. */
+/** Parses `a or b and c` into terms that all apply. */
 function alternatives(text: string): readonly string[] {
   const options = text.split(/\s+or\s+/i).map((option) => option.split(/\s+and\s+/i).map(nameOf))
   const [only = []] = options
@@ -81,13 +81,13 @@ function nameOf(text: string): string {
   return excepted === undefined ? referenceTo(name) : `${known} WITH ${excepted}`
 }
 
-/** A name of SPDX; undefined if there is none, or not one that is certain. */
+/** The SPDX name of a license; undefined if there is none, or if it is not certain. */
 function findLicense(word: string): string | undefined {
   const [, base = '', later] = /^(.*?)(\+?)$/.exec(ownNames.get(word) ?? word) ?? []
-  // `GFDL-NIV` is the license without invariant sections.
+  // `GFDL-NIV` is the GFDL without invariant sections.
   const family = base.replace(/^gfdl-niv-([\d.]+)$/, 'gfdl-$1-no-invariants')
   for (const name of [family, `${family}.0`]) {
-    // First, because the list also has `GPL-2.0`, its name of former times.
+    // First, because the list also has `GPL-2.0`, the deprecated name.
     const versions = licenseIds.get(`${name}-${later === '+' ? 'or-later' : 'only'}`)
     if (versions !== undefined) return versions
     if (later === '' && licenseIds.has(name)) return licenseIds.get(name)
@@ -105,8 +105,8 @@ const mostNameCharacters = 100
 const licenseIds = new Map([...ids].map((id) => [id.toLowerCase(), id]))
 
 /**
- * Names that differ by more than case and a version's zeros. A name without a version is not here: the format says that it
- * is the lowest one, and packages mean any.
+ * Names that differ from SPDX's by more than case and a version's trailing zeros. Names without a version are omitted: the
+ * format says they mean the lowest version, but packages use them for any.
  */
 const ownNames = new Map([
   ['cc0', 'cc0-1.0'],
@@ -114,7 +114,7 @@ const ownNames = new Map([
   ['openldap-2.8', 'oldap-2.8'],
 ])
 
-/** Those whose short name can only mean one text. Autoconf and OpenSSL have several. */
+/** Exceptions whose short name can mean only one text. Those of Autoconf and OpenSSL can mean several. */
 const exceptions = new Map([
   ['bison', 'Bison-exception-2.2'],
   ['bison-2.2', 'Bison-exception-2.2'],

@@ -1,14 +1,14 @@
-/** Licenses from Debian's copyright files, as far as they are machine-readable. */
+/** Licenses from Debian's copyright files, where those are machine-readable. */
 
 import { expressionsOf } from './license-names.ts'
 import { parseFields } from './release.ts'
 
-/** OpenJDK's has 220 kB. */
+/** OpenJDK's file has 220 kB. */
 export const mostCopyrightBytes = 2 * 1024 ** 2
 
 /**
- * The licenses that a machine-readable copyright file declares for the files of its package, as SPDX license expressions
- * that hold all at once, sorted; none for a file in prose, or one that goes beyond all measure.
+ * The licenses that a machine-readable copyright file declares for the files of its package, as sorted SPDX license
+ * expressions that all apply. Empty for a file in prose, and for one that exceeds all limits.
  */
 export function parseLicenses(text: string): readonly string[] {
   if (text.length > mostCopyrightBytes) return []
@@ -26,7 +26,7 @@ export function parseLicenses(text: string): readonly string[] {
 
 // --- internal ---
 
-/** Perl has fifty. */
+/** Perl has fifty licenses. */
 const mostLicenses = 500
 const mostNameCharacters = 200
 
@@ -45,7 +45,7 @@ interface CopyrightFields {
   readonly license?: string
 }
 
-/** By their names in lower case, as the format has it. */
+/** The fields by lowercase name, because the format ignores case. */
 function fieldsOf(paragraph: string): CopyrightFields {
   const fields = [...parseFields(paragraph)].map(([name, value]) => [name.toLowerCase(), value] as const)
   const { 'format-specification': former, ...found } = Object.fromEntries(fields)

@@ -1,4 +1,4 @@
-/** Whole archives as they are today: their signed Release files, and the indexes that those list. */
+/** Loads whole archives as they are today: their signed Release files and the indexes that these list. */
 
 import { exitCodes, PipelineError } from '../errors.ts'
 import { isOutput, outFolderAt } from '../host/out-folder.ts'
@@ -14,9 +14,9 @@ export interface LoadedArchive {
 }
 
 /**
- * Loads an image's archives, the security archive last, and remembers what they served.
- * @param outFolder keeps packed indexes and Release files, if a build was ever made there
- * @throws PipelineError with a code that begins with `mirror-` or `keyring-`
+ * Loads an image's archives, the security archive last, and remembers the Release files that they served.
+ * @param outFolder caches packed indexes and Release files, if a build was ever made there
+ * @throws PipelineError with a code that starts with `mirror-` or `keyring-`
  */
 export async function loadArchives(
   requests: readonly ReleaseRequest[],
@@ -43,7 +43,7 @@ export async function loadArchives(
 
 // --- internal ---
 
-/** Nothing to compare with is not the same as nothing to update. */
+/** Having nothing to compare with is not the same as having nothing to update. */
 function noIndex({ url, suite }: ReleaseRequest, component: string): PipelineError {
   return new PipelineError({
     code: 'mirror-index-missing',

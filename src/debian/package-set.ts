@@ -1,5 +1,5 @@
 /**
- * A package set: a folder with every .deb of some images, and the signed lists of the archives that they come from. They are
+ * A package set: a folder with every .deb of some images and the signed lists of the archives that they come from. Images are
  * built from it without a mirror.
  */
 
@@ -29,9 +29,9 @@ const setPackage = z.strictObject({
   version: z.string().regex(/^[A-Za-z0-9.+:~-]+$/),
   architecture: z.string().regex(/^[a-z0-9-]+$/),
   sha256: digest,
-  /** The format has ten digits for it. */
+  /** The archive format has ten digits for it. */
   sizeBytes: z.int().min(1).max(9_999_999_999),
-  /** Where Debian had it when the set was made. */
+  /** URL at Debian when the set was made. */
   url: lineOf(2000),
 })
 
@@ -39,9 +39,9 @@ const setArchive = z.strictObject({
   suite: word,
   url: lineOf(2000),
   architecture: word,
-  /** Of its `InRelease`. */
+  /** Checksum of its `InRelease`. */
   sha256: digest,
-  /** Of its indexes, unpacked. */
+  /** Checksums of its unpacked indexes. */
   indexes: z.array(digest).max(20),
 })
 
@@ -55,17 +55,17 @@ export type SetContent = Readonly<z.output<typeof setSchema>>
 export type SetPackage = Readonly<z.output<typeof setPackage>>
 export type SetArchive = Readonly<z.output<typeof setArchive>>
 
-/** A set in which every file is the one that its list has. */
+/** A set in which every file matches its list. */
 export interface PackageSet {
   readonly folder: string
   /** Checksum of the list. */
   readonly sha256: string
   readonly content: SetContent
-  /** What its archives have signed. */
+  /** The files that its archives have signed. */
   readonly source: ArchiveSource
 }
 
-/** A package's file in a set, under the name by which apt keeps it. */
+/** The file name of a package in a set, which is the name that apt stores it under. */
 export function debOf({
   name,
   version,
@@ -77,7 +77,7 @@ export function debOf({
 export const releaseFileOf = (sha256: string) => `${sha256}.InRelease`
 export const indexFileOf = (sha256: string) => `${sha256}.Packages.gz`
 
-/** The list of a set, the same for the same packages. */
+/** The list of a set; the same packages always give the same text. */
 export function renderSet({ archives, packages }: Omit<SetContent, 'version'>): string {
   const byName = <Item>(list: readonly Item[], key: (item: Item) => string) =>
     [...list].sort((a, b) => (key(a) < key(b) ? -1 : 1))
@@ -95,7 +95,7 @@ export function describeSetPackage({ name, version, architecture, sha256, url }:
 }
 
 /**
- * Reads a set, and every file in it.
+ * Reads a set and verifies every file in it.
  * @throws PipelineError `packages-unreadable`, `packages-missing`, `packages-damaged`
  */
 export async function openPackageSet(folder: string, signal: AbortSignal): Promise<PackageSet> {
@@ -117,7 +117,7 @@ export async function openPackageSet(folder: string, signal: AbortSignal): Promi
   )
   await someAtATime([...debs], async ([name, { sizeBytes, sha256: expected }]) => {
     const file = join(folder, name)
-    // One with holes may be of any size, and takes hours to read.
+    // A sparse file can have any size, and take hours to read.
     const { size } = await lstat(file)
     if (size !== sizeBytes) throw damaged(file, `it has ${size} bytes, expected ${sizeBytes}`)
     const found = await sha256File(file, signal)
@@ -126,19 +126,19 @@ export async function openPackageSet(folder: string, signal: AbortSignal): Promi
   return { folder, sha256: sha256(text), content, source: sourceIn(folder, content) }
 }
 
-/** Sizes of the packages in a set by file name, as its list has them; none for a folder without such a list. */
+/** Sizes of the packages in a set by file name, according to its list; empty for a folder without a valid list. */
 export async function readSetSizes(folder: string): Promise<ReadonlyMap<string, number>> {
   const { content } = await readSet(folder).catch(() => ({ content: undefined }))
   return new Map(content?.packages.map((one) => [debOf(one), one.sizeBytes]))
 }
 
-/** @throws PipelineError `packages-missing` if a list of what is missing is not empty */
+/** @throws PipelineError `packages-missing` if any packages are missing */
 export function requireAll(folder: string, missing: readonly SetPackage[]): void {
   const lack = lackOf(folder, missing)
   if (lack !== undefined) throw lack
 }
 
-/** The fault of a set in which packages are missing; undefined if none is. */
+/** The error for a set that lacks packages; undefined if none are missing. */
 export function lackOf(folder: string, missing: readonly SetPackage[]): PipelineError | undefined {
   if (missing.length === 0) return undefined
   return new PipelineError({
@@ -153,7 +153,7 @@ export function lackOf(folder: string, missing: readonly SetPackage[]): Pipeline
   })
 }
 
-/** A set that cannot be used for this image. */
+/** The error for a set that cannot be used for this image. */
 export function unfitSet(folder: string, why: string): PipelineError {
   const hint = 'use the set of a release of this variant, or build without --packages.'
   return refusal('packages-unfit', `the package set ${folder} does not fit: ${why}`, hint)
@@ -174,7 +174,7 @@ async function readSet(folder: string): Promise<{ readonly content: SetContent; 
   return { content: parsed.data, text }
 }
 
-/** @throws PipelineError for anything but files: a link may lead out of the set */
+/** @throws PipelineError if it contains anything but files: a link may point outside the set */
 async function namesIn(folder: string): Promise<readonly string[]> {
   if ((await lstat(folder)).isSymbolicLink()) throw unreadable(folder, 'it is a link')
   const entries = await readdir(folder, { withFileTypes: true })

@@ -12,13 +12,13 @@ import {
 export interface ListedPackage extends ReleaseFile {
   /** Path below the mirror. */
   readonly fileName: string
-  /** Name under which apt stores it: its version includes the epoch, unlike in the mirror's file name. */
+  /** Name that apt stores it under. The version includes the epoch, unlike in the mirror's file name. */
   readonly archiveName: string
 }
 
 /**
- * Fetches an archive's verified package indexes, as one text.
- * @throws PipelineError with a code that begins with `mirror-` or `keyring-`
+ * Fetches an archive's verified package indexes as one text.
+ * @throws PipelineError with a code that starts with `mirror-` or `keyring-`
  */
 export async function fetchPackageIndex(
   request: ReleaseRequest,
@@ -31,7 +31,7 @@ export async function fetchPackageIndex(
   return texts.map((text) => `\n${text?.toString('latin1').trim() ?? ''}\n`).join('\n')
 }
 
-/** Stanzas of some packages, by name. An index has seventy thousand, so that the others are not even parsed. */
+/** Stanzas of the named packages. An index has seventy thousand stanzas, so the others are not even parsed. */
 export function* stanzasOf(
   index: string,
   names: ReadonlySet<string>,
@@ -60,7 +60,7 @@ export function describeStanza(fields: ReadonlyMap<string, string>): ListedPacka
   return { fileName, archiveName, sha256, size: Number(size) }
 }
 
-/** Debian's largest has 60 MB. */
+/** Debian's largest index has 60 MB. */
 export const mostIndexBytes = 256 * 1024 ** 2
 
 /** Finds a package in an index; undefined if it is missing or lacks what is needed to verify it. */
@@ -73,7 +73,7 @@ export function findListedFile(index: string, fileName: string): ListedPackage |
   return readStanzaAt(index, findLine(index, `Filename: ${fileName}`))
 }
 
-/** Start of a line, or -1. An index has some fifty million characters: only the stanzas asked for are parsed. */
+/** Start of a line, or -1. An index has some fifty million characters, so only the requested stanzas are parsed. */
 function findLine(text: string, line: string): number {
   if (text.startsWith(`${line}\n`)) return 0
   const at = text.indexOf(`\n${line}\n`)

@@ -1,21 +1,21 @@
-/** When a Release file was made, and until when it may be used: judged as apt judges it. */
+/** When a Release file was made and how long it is valid, judged the way apt judges it. */
 
 import { exitCodes, PipelineError } from '../errors.ts'
 
-/** The archive that a Release file is of. */
+/** The archive that a Release file belongs to. */
 interface Dated {
   readonly url: string
   readonly suite: string
-  /** Instant of a snapshot archive: then an expired Release file is expected. */
+  /** Instant of a snapshot archive; its Release files are expected to be expired. */
   readonly snapshot?: string | undefined
 }
 
-/** apt's `Acquire::Max-FutureTime`: clocks differ by some seconds. */
+/** apt's `Acquire::Max-FutureTime`: clocks differ by a few seconds. */
 const maximumFutureMs = 10_000
 
 /**
- * Parses a date of a Release file, `Sat, 12 Sep 2026 07:55:41 UTC`. Any other zone is refused, as apt does: JavaScript would
- * take a date without one for local time.
+ * Parses a date in a Release file, e.g. `Sat, 12 Sep 2026 07:55:41 UTC`. Other time zones are refused, as in apt: JavaScript
+ * would take a date without a zone as local time.
  */
 export function parseReleaseDate(text: string | undefined): Date | undefined {
   const match =
@@ -35,8 +35,8 @@ export function requireCurrent(request: Dated, date: Date, validUntil: string | 
 }
 
 /**
- * Refuses a Release file that is older than one that this mirror has served before. Signatures do not expire: someone on the
- * way could serve last month's packages forever.
+ * Refuses a Release file older than one that this mirror has already served. Signatures do not expire, so a man in the middle
+ * could serve last month's packages forever.
  * @throws PipelineError `mirror-rolled-back`
  */
 export function requireNotOlder(request: Dated, date: Date, seen: Date, memory: string): void {

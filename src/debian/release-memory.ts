@@ -1,4 +1,4 @@
-/** The newest Release file that each mirror has served: an older one is refused from then on. */
+/** Remembers the newest Release file that each mirror has served; older ones are refused from then on. */
 
 import { join } from 'node:path'
 import { sha256 } from '../digest.ts'
@@ -8,7 +8,7 @@ import { readRegular } from '../host/regular-file.ts'
 import { proveRelease, type ReleaseMemory, type ReleaseRequest } from './release.ts'
 import { requireNotOlder } from './release-dates.ts'
 
-/** The memory of an output folder. One that was never built in remembers nothing. */
+/** The memory of an output folder. A folder that was never used for a build remembers nothing. */
 export function openReleaseMemory(outFolder: string): ReleaseMemory {
   const folder = outFolderAt(outFolder).cache.archives
   return {
@@ -16,7 +16,7 @@ export function openReleaseMemory(outFolder: string): ReleaseMemory {
       const path = join(folder, `${nameOfArchive(request)}.InRelease`)
       const seen = await readRegular(path).catch(() => undefined)
       if (seen?.equals(bytes)) return
-      // Whatever else is in the file cannot keep a mirror from being used.
+      // If the file contains anything else, the mirror is still usable.
       const before = seen && (await proveRelease(seen, request, { isRecord: true }).catch(() => undefined))
       if (before !== undefined) requireNotOlder(request, date, before.date, path)
       if (!(await isOutput(outFolder))) return
@@ -26,7 +26,7 @@ export function openReleaseMemory(outFolder: string): ReleaseMemory {
   }
 }
 
-/** Name of an archive's files in the cache. */
+/** Base name of an archive's files in the cache. */
 export function nameOfArchive({ url, suite }: Pick<ReleaseRequest, 'url' | 'suite'>): string {
   return `${suite}-${sha256(url).slice(0, 16)}`
 }

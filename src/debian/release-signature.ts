@@ -1,9 +1,9 @@
-/** Verifies who signed a mirror's Release file, with gpgv and a keyring of this host. */
+/** Verifies the signatures of a mirror's Release file, with gpgv and a keyring on this host. */
 
 import { exitCodes, PipelineError } from '../errors.ts'
 import { runGpgv } from './gpgv.ts'
 
-/** A Release file, and its expected signer. */
+/** A Release file and its expected signer. */
 export interface SignedRelease {
   /** Mirror without a trailing slash, e.g. `http://deb.debian.org/debian`. */
   readonly url: string
@@ -13,7 +13,7 @@ export interface SignedRelease {
   readonly keyring: string
 }
 
-/** Digests of a signature that apt trusts, by the numbers of RFC 9580: SHA-256, SHA-384, SHA-512 and SHA-224. */
+/** Hash algorithms of signatures that apt trusts, by their numbers in RFC 9580: SHA-256, SHA-384, SHA-512, and SHA-224. */
 const strongDigests = new Set(['8', '9', '10', '11'])
 
 interface SignedText {
@@ -22,9 +22,9 @@ interface SignedText {
 }
 
 /**
- * Only gpgv's output is what was signed: it leaves out text before or after the signed part. One good signature is enough,
- * and one bad signature is too many. Signatures by keys missing on this host are common, since Debian signs a release with
- * the keys of two releases.
+ * Returns only gpgv's output as the signed content, because gpgv drops text before and after the signed part. One good
+ * signature is enough, and one bad signature is too many. Signatures by keys that this host lacks are common, since Debian
+ * signs a release with the keys of two releases.
  * @throws PipelineError `mirror-unsigned`, `mirror-bad-signature`, `mirror-unknown-signer`, `gpgv-failed`
  */
 export async function verifySignature(
@@ -80,7 +80,7 @@ function judgeSignatures(
   })
 }
 
-/** The content is not what was signed. */
+/** The error for content that does not match its signature. */
 export function badSignature(request: SignedRelease, said: string): PipelineError {
   return new PipelineError({
     code: 'mirror-bad-signature',

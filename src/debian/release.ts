@@ -1,4 +1,4 @@
-/** A Debian mirror, verified before use: its Release file's signature, age, suite and content. */
+/** Verifies a Debian mirror before use: its Release file's signature, age, suite, and content. */
 
 import { createHash } from 'node:crypto'
 import type { DebianArch } from '../arch.ts'
@@ -13,7 +13,7 @@ import { badSignature, type SignedRelease, verifySignature } from './release-sig
 export interface ReleaseRequest extends SignedRelease {
   readonly components: readonly string[]
   readonly arch: DebianArch
-  /** Instant of a snapshot archive: then an expired Release file is expected. */
+  /** Instant of a snapshot archive; its Release files are expected to be expired. */
   readonly snapshot?: string | undefined
 }
 
@@ -43,11 +43,11 @@ export interface ReleaseMemory {
   readonly remember: (bytes: Buffer, request: ReleaseRequest, release: VerifiedRelease) => Promise<void>
 }
 
-/** Where the signed files of archives come from, if not from their servers. */
+/** A source of the archives' signed files other than their servers. */
 export interface ArchiveSource {
-  /** `InRelease` of an archive. @throws PipelineError if it is not there */
+  /** `InRelease` of an archive. @throws PipelineError if it is missing */
   readonly release: (request: ReleaseRequest) => Promise<Buffer>
-  /** The unpacked index of a component; undefined if it is not there. */
+  /** The unpacked index of a component; undefined if it is missing. */
   readonly index: (sha256: string) => Promise<Buffer | undefined>
 }
 
@@ -55,9 +55,9 @@ export interface VerifyOptions {
   /** @default the servers */
   readonly source?: ArchiveSource | undefined
   readonly signal?: AbortSignal | undefined
-  /** Whether the file is a record of what was used: it was valid then, and need not be today. */
+  /** Whether the file is a record of a past use: it was valid then, and need not be today. */
   readonly isRecord?: boolean | undefined
-  /** @default nothing is remembered, and none is too old */
+  /** @default nothing is remembered, and no file is too old */
   readonly memory?: ReleaseMemory | undefined
   /** The current time. @default the host's clock */
   readonly now?: Date | undefined
@@ -65,7 +65,7 @@ export interface VerifyOptions {
 
 /**
  * Fetches `dists/<suite>/InRelease` and verifies it.
- * @throws PipelineError with a code that begins with `mirror-` or `keyring-`
+ * @throws PipelineError with a code that starts with `mirror-` or `keyring-`
  */
 export async function verifyRelease(
   request: ReleaseRequest,
@@ -74,7 +74,7 @@ export async function verifyRelease(
   await readRegular(request.keyring).catch((cause) => {
     throw keyringMissing(request.keyring, cause)
   })
-  // It was valid when it was put there.
+  // The file was valid when it was stored there.
   if (options.source !== undefined)
     return proveRelease(await options.source.release(request), request, { ...options, isRecord: true })
   const url = `${request.url}/dists/${request.suite}/InRelease`
@@ -85,10 +85,10 @@ export async function verifyRelease(
   return release
 }
 
-/** Debian's have 200 kB. */
+/** Debian's files have 200 kB. */
 const mostReleaseBytes = 2 * 1024 ** 2
 
-/** No index or package of ours is larger. */
+/** No index or package that we use is larger. */
 const mostListedBytes = 512 * 1024 ** 2
 
 /**
@@ -119,15 +119,15 @@ export async function proveRelease(
 }
 
 /**
- * Fetches a file listed in a verified release, or in an index that one lists.
- * @throws PipelineError with a code that begins with `mirror-`
+ * Fetches a file listed in a verified Release file, or in an index that one lists.
+ * @throws PipelineError with a code that starts with `mirror-`
  */
 export async function fetchListed(
   url: string,
   listed: ReleaseFile,
   options: Pick<VerifyOptions, 'signal'> = {},
 ): Promise<Buffer> {
-  // A mirror in the middle of an update may serve a file of another size.
+  // A mirror in the middle of an update may serve a file with another size.
   const most = Math.min((listed.size || 0) * 2 + 1024 ** 2, mostListedBytes)
   const { status, body } = await get(url, most, options.signal)
   if (status !== 200) throw notServed(url, status)
@@ -176,7 +176,7 @@ function keyringMissing(keyring: string, cause: unknown): PipelineError {
 
 // --- the content ---
 
-/** Fields of one stanza of a Release file or an index; the lines of a multi-line value are joined by newlines. */
+/** Fields of one stanza of a Release file or an index; the lines of a multi-line value are joined with newlines. */
 export function parseFields(text: string): ReadonlyMap<string, string> {
   const fields = new Map<string, string>()
   let name: string | undefined
@@ -240,7 +240,7 @@ function checkContent(
   }
   const components = offered('Components')
   for (const component of request.components) {
-    // The security archive calls its components `updates/main` and so on, but files them under `main`.
+    // The security archive names its components `updates/main` and so on, but stores their files under `main`.
     if (!components.some((name) => name === component || name.endsWith(`/${component}`))) {
       throw lacks('mirror-component-missing', `component ${component}`, components)
     }

@@ -1,4 +1,4 @@
-/** Serves a package set to apt, as the HTTP proxy on the way to its mirror. Nothing else is reached. */
+/** Serves a package set to apt, as an HTTP proxy in place of its mirror. Requests never leave this host. */
 
 import { createServer, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
@@ -11,16 +11,16 @@ import { findListedFile } from './packages-index.ts'
 import { type ReleaseRequest, verifyRelease } from './release.ts'
 
 export interface SetServer {
-  /** On 127.0.0.1. */
+  /** Port on 127.0.0.1. */
   readonly port: number
-  /** Packages that were asked for in vain. */
+  /** Packages that were requested but are not in the set. */
   readonly missing: () => readonly SetPackage[]
   readonly close: () => void
 }
 
 /**
- * @param archives of the image, all of which the set must have
- * @throws PipelineError `packages-unfit`, or with a code that begins with `packages-`, `mirror-` or `keyring-`
+ * @param archives of the image; the set must contain all of them
+ * @throws PipelineError `packages-unfit`, or with a code that starts with `packages-`, `mirror-` or `keyring-`
  */
 export async function startSetServer(
   { folder, source, content }: PackageSet,
@@ -75,16 +75,16 @@ export async function startSetServer(
 
 // --- internal ---
 
-/** More than any image has packages. Anyone on this host may ask. */
+/** More packages than any image has. The limit is needed because anyone on this host can send requests. */
 const mostMissing = 20_000
 
 interface Index {
-  /** Address of its archive, without the scheme. */
+  /** URL of its archive, without the scheme. */
   readonly base: string
   readonly text: string
 }
 
-/** The package that an archive has signed for an address. */
+/** The package that an archive has signed for a URL. */
 function findListed(path: string, indexes: readonly Index[]): SetPackage | undefined {
   for (const { base, text } of indexes) {
     if (!path.startsWith(`${base}/`)) continue
@@ -99,19 +99,19 @@ function findListed(path: string, indexes: readonly Index[]): SetPackage | undef
   return undefined
 }
 
-/** apt compares what it gets with the index that it has proved. */
+/** Sends a file unverified: apt compares it with the index that it has verified. */
 async function sendFile(path: string, sizeBytes: number, answer: ServerResponse): Promise<void> {
   try {
     const file = await openToRead(path)
     answer.writeHead(200, { 'content-length': sizeBytes })
     await pipeline(file.createReadStream(), answer)
   } catch {
-    // The set is gone, or the client is.
+    // Either the set is gone, or the client is.
     answer.destroy()
   }
 }
 
-/** What is no escaped path is in no index either. */
+/** A path with invalid escapes is not in any index either, so it is returned unchanged. */
 function decodedPath(path: string): string {
   try {
     return decodeURIComponent(path)

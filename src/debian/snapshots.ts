@@ -1,6 +1,6 @@
 /**
- * Which instants a snapshot archive has. One like snapshot.debian.org answers for any instant with the state before it, and
- * redirects from a folder at any instant to the same folder at the instant of that state.
+ * Finds the instants that a snapshot archive has. An archive like snapshot.debian.org answers a request for any instant with
+ * the last state before it: it redirects to the same folder at the instant of that state.
  */
 
 import type { Mirror } from '../config/image.ts'
@@ -12,8 +12,8 @@ const mostHops = 5
 const patienceMs = 60_000
 
 /**
- * The newest instant of which both archives of a mirror have all there will ever be: the older one of their newest states.
- * The other archive may still import a state of before its own newest.
+ * The newest instant for which both archives of a mirror are final: the older of their newest states. After that instant, the
+ * other archive may still import states that precede its own newest.
  * @param mirror with `{snapshot}` in its URLs
  * @throws PipelineError `snapshot-unknown`, `mirror-unreachable`
  */
@@ -48,7 +48,7 @@ async function newestOf(
       false,
     )
     await body[Symbol.asyncIterator]().return?.()
-    // A state that was made this very second.
+    // A state made in this very second.
     if (status === 200) return asked
     const { location } = headers
     const next =
@@ -57,13 +57,13 @@ async function newestOf(
     const found = instantIn(next, urlAt)
     if (found === undefined) throw unknown(first, `it leads to ${next.href}`)
     if (found !== asked) return found
-    // The same folder by another scheme or host.
+    // The same folder under another scheme or host.
     url = next.href
   }
   throw unknown(first, `it leads on and on, at last to ${url}`)
 }
 
-/** The instant in a URL like that of the archive, wherever it is; undefined if it is another path. */
+/** The instant in a URL whose path matches the archive's, on any host; undefined if the path is another. */
 function instantIn({ pathname }: URL, urlAt: (instant: string) => string): string | undefined {
   const path = pathname.replace(/\/+$/, '')
   return path.split('/').find((part) => isInstant(part) && new URL(urlAt(part)).pathname === path)

@@ -1,4 +1,4 @@
-/** Packages that an archive has in a newer version than an image. */
+/** Packages for which an archive has a newer version than the image. */
 
 import type { Update } from '../report/freshness.ts'
 import { compareVersions } from './version.ts'
@@ -12,7 +12,7 @@ export interface ArchiveIndex {
 }
 
 /**
- * The newest version of each package that is newer than the installed one, sorted by name, those of the security archive
+ * The newest version of each package that is newer than the installed one, sorted by name, with those of the security archive
  * first.
  * @param installed versions by name
  */
@@ -32,7 +32,7 @@ export function findUpdates(
         source: source(),
         installed: here,
         ...(isNewest ? { available: version, suite } : { available: known.available, suite: known.suite }),
-        // Also if another archive has a still newer version: the fix is missing here.
+        // True even if another archive has a still newer version, because the fix is missing here.
         security: isSecurity || known?.security === true,
       })
     }
@@ -50,7 +50,7 @@ interface Stanza {
   readonly source: () => string
 }
 
-/** The stanzas of installed packages. An index of Debian has 70,000 in 56 MB: of all others only the name is read. */
+/** The stanzas of installed packages. A Debian index has 70,000 in 56 MB, so only the name of every other stanza is read. */
 function* stanzasOf(text: Buffer, installed: ReadonlyMap<string, string>): Generator<Stanza> {
   for (let start = 0; start < text.length; ) {
     const found = text.indexOf('\n\n', start)
@@ -66,7 +66,7 @@ function* stanzasOf(text: Buffer, installed: ReadonlyMap<string, string>): Gener
   }
 }
 
-/** @param field with its colon and space */
+/** @param field including its colon and space */
 function fieldOf(text: Buffer, field: string, start: number, end: number): string | undefined {
   const stanza = text.subarray(start, end)
   const isFirst = stanza.toString('latin1', 0, field.length) === field

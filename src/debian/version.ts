@@ -1,4 +1,4 @@
-/** Debian's order of versions, as `deb-version(7)` defines it. */
+/** Compares Debian versions as `deb-version(7)` defines. */
 
 /** Negative if `one` is older than `other`, 0 if they are equal for dpkg, positive if it is newer. */
 export function compareVersions(one: string, other: string): number {
@@ -20,7 +20,7 @@ function splitVersion(version: string) {
   }
 }
 
-/** Compares runs of other characters and runs of digits in turn. */
+/** Compares runs of non-digits and runs of digits alternately. */
 function compareParts(one: string, other: string): number {
   const [a, b] = [runsOf(one), runsOf(other)]
   for (let index = 0; index < Math.max(a.length, b.length); index += 1) {
@@ -36,7 +36,7 @@ function runsOf(part: string): readonly { readonly text: string; readonly digits
   return [...part.matchAll(/(\D*)(\d*)/g)].map(([, text = '', digits = '']) => ({ text, digits }))
 }
 
-/** A tilde is before the end, the end before letters, letters before everything else. */
+/** A tilde sorts before the end, the end before letters, and letters before everything else. */
 function compareText(one: string, other: string): number {
   for (let index = 0; index < Math.max(one.length, other.length); index += 1) {
     const difference = rankOf(one[index]) - rankOf(other[index])
@@ -51,7 +51,7 @@ function rankOf(character: string | undefined): number {
   return /[A-Za-z]/.test(character) ? character.charCodeAt(0) : character.charCodeAt(0) + 256
 }
 
-/** Not as numbers: a version may have more digits than those hold, such as a date with a time and a hash. */
+/** Not as numbers: a version can have more digits than a number holds, e.g. a date with a time and a hash. */
 function compareNumber(one = '', other = ''): number {
   const [a, b] = [one.replace(/^0+/, ''), other.replace(/^0+/, '')]
   return a.length - b.length || (a < b ? -1 : a > b ? 1 : 0)
