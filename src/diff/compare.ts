@@ -1,11 +1,11 @@
-/** How two disks differ: files in every respect, packages, partitions. */
+/** The differences between two disks: every aspect of files, packages, partitions. */
 
 import { comparePackages } from '../debian/compare-packages.ts'
 import { readPackages } from '../debian/dpkg-status.ts'
 import type { DiskFile, DiskFiles, DiskPartition } from '../disk/disk-files.ts'
 import type { PackageChange } from '../report/report.ts'
 
-/** A way in which a file differs. If its type does, nothing else is compared. */
+/** An aspect in which a file differs. If its type does, nothing else is compared. */
 export type FileAspect = 'type' | 'mode' | 'owner' | 'attributes' | 'target' | 'device' | 'content'
 
 export interface ChangedFile {
@@ -17,23 +17,21 @@ export interface ChangedFile {
   readonly digests: readonly [before: string, after: string] | undefined
 }
 
-/** A partition that differs; undefined on a disk without it. */
+/** A partition that differs; a side is undefined if that disk lacks it. */
 export interface ChangedPartition {
   readonly number: number
   readonly before: DiskPartition | undefined
   readonly after: DiskPartition | undefined
 }
 
-/**
- * All differences except times, inode numbers and positions on the disk. Files are sorted by path.
- */
+/** All differences except times, inode numbers, and positions on the disk. Files are sorted by path. */
 export interface DiskDifference {
   readonly added: readonly DiskFile[]
   readonly removed: readonly DiskFile[]
   readonly changed: readonly ChangedFile[]
   readonly packages: PackageChange
   readonly partitions: readonly ChangedPartition[]
-  /** Filesystems of either disk whose files are not compared: not ext, or not in the disk's fstab. */
+  /** Filesystems on either disk whose files are not compared: not ext, or not in the disk's fstab. */
   readonly unread: readonly UnreadFilesystem[]
 }
 
@@ -44,7 +42,7 @@ export interface UnreadFilesystem {
   readonly mountPoint: string | undefined
 }
 
-/** Compares two disks. Reads every regular file that both have, on both: none is assumed equal. */
+/** Compares two disks. Reads every regular file that exists on both: none is assumed to be equal. */
 export async function compareDisks(before: DiskFiles, after: DiskFiles): Promise<DiskDifference> {
   const [old, now] = await Promise.all([before.list(), after.list()])
   const common = [...old.values()].filter(({ path }) => now.has(path)).map(({ path }) => path)
@@ -75,7 +73,10 @@ export function isEqual({ added, removed, changed, packages, partitions }: DiskD
   return lists.every(({ length }) => length === 0)
 }
 
-/** The files of a difference at and below some paths, without packages and partitions, which concern the whole disk. */
+/**
+ * Narrows a difference to some paths and everything below them, without packages and partitions, which concern the whole
+ * disk.
+ */
 export function narrow(difference: DiskDifference, paths: readonly string[]): DiskDifference {
   const isInside = ({ path }: { readonly path: string }) =>
     paths.some((prefix) => path === prefix || path.startsWith(prefix === '/' ? prefix : `${prefix}/`))
@@ -89,7 +90,7 @@ export function narrow(difference: DiskDifference, paths: readonly string[]): Di
   }
 }
 
-/** How two files differ, whatever their content is. */
+/** How two files differ, apart from their content. */
 export function compareFiles(before: DiskFile, after: DiskFile): readonly FileAspect[] {
   if (before.type !== after.type) return ['type']
   const differs: Readonly<Record<Exclude<FileAspect, 'type' | 'content'>, boolean>> = {
@@ -142,7 +143,7 @@ function findUnread(partitions: readonly DiskPartition[]): readonly UnreadFilesy
   return [...new Map(found.map((unread) => [JSON.stringify(unread), unread])).values()]
 }
 
-/** What is fixed when a partition is made; how full it is follows from its files. */
+/** What is fixed when a partition is created; how full it is depends on its files. */
 function identity(partition: DiskPartition | undefined): unknown {
   if (partition === undefined) return undefined
   const { superblock, ...entry } = partition

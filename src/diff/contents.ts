@@ -1,4 +1,4 @@
-/** How the contents of files differ, line by line for texts that may be shown. */
+/** Differences between the contents of files, line by line for texts that may be shown. */
 
 import { createTwoFilesPatch } from 'diff'
 import type { DiskFile, DiskFiles } from '../disk/disk-files.ts'
@@ -12,7 +12,7 @@ export interface Fingerprint {
   readonly sha256: string
 }
 
-/** How the contents of a file differ; `before` is undefined if it was added, `after` if it was removed. */
+/** The difference between two contents of a file; `before` is undefined if it was added, `after` if it was removed. */
 export type ContentDifference =
   /** Lines of a unified diff. */
   | { readonly kind: 'lines'; readonly lines: readonly string[] }
@@ -23,16 +23,16 @@ export type ContentDifference =
       readonly after: Fingerprint | undefined
     }
 
-/** Folders of configuration, whose files are shown line by line. */
+/** Configuration folders, whose files are shown line by line. */
 export const shownFolders: readonly string[] = ['/etc', '/usr/lib/systemd', '/lib/systemd']
 
-/** Anything larger is not a text for people. */
+/** Nobody reads a text larger than this. */
 const largeBytes = 1024 * 1024
 
-/** Time limit per file: comparing two texts with nothing in common takes forever. */
+/** Time limit per file: comparing two texts that have nothing in common takes forever. */
 const diffMs = 2000
 
-/** Content differences of all regular files, by path. Holds them all in memory: narrow the difference first. */
+/** Content differences of all regular files, by path. All are held in memory, so narrow the difference first. */
 export async function compareContents(
   difference: DiskDifference,
   before: DiskFiles,
@@ -55,7 +55,7 @@ export async function compareContents(
 
 type Pair = readonly [before: DiskFile | undefined, after: DiskFile | undefined]
 
-/** Regular files whose content differs; one that changed its type counts as added or removed. */
+/** Regular files whose content differs; a file that changed its type counts as added or removed. */
 function listPairs({ added, removed, changed }: DiskDifference): readonly Pair[] {
   const regular = (file: DiskFile) => (file.type === 'file' ? file : undefined)
   const all: readonly Pair[] = [
@@ -68,7 +68,7 @@ function listPairs({ added, removed, changed }: DiskDifference): readonly Pair[]
   return all.filter(([before, after]) => before !== undefined || after !== undefined)
 }
 
-/** A file as read: its digest, and its content if that is small. */
+/** A file as read: its digest, and its content if small. */
 interface Side extends Fingerprint {
   readonly content: Buffer | undefined
 }

@@ -1,4 +1,4 @@
-/** How layer 0 is expected to differ between two installers, and why. */
+/** The expected differences between layer 0 from two installers, and the reasons for them. */
 
 import { dirname, resolve } from 'node:path/posix'
 import { type Package, readPackages } from '../debian/dpkg-status.ts'
@@ -7,11 +7,11 @@ import { isExtended } from '../disk/partitions.ts'
 import type { ChangedFile, ChangedPartition, DiskDifference } from './compare.ts'
 import type { DiffReport } from './report.ts'
 
-/** An expected difference, and how often it was found. */
+/** An expected difference, and how many times it was found. */
 export interface ExpectedDifference {
   readonly name: string
   readonly why: string
-  /** Files, packages and partitions. */
+  /** Number of files, packages, and partitions. */
   readonly count: number
 }
 
@@ -23,15 +23,15 @@ interface Expectation {
   /** Whether a package that only one of the disks has is expected. */
   readonly package?: (found: Package) => boolean
   readonly isOfUpgrades?: boolean
-  /** For files whose owners have the same names. */
+  /** Whether it covers files whose owners have the same names but different numbers. */
   readonly isOfNumbers?: boolean
   readonly partition?: (changed: ChangedPartition) => boolean
 }
 
-/** How far off partman is, in whole MiB: it counts in millions of bytes. */
+/** How far off partman's partitions are, in whole MiB, because it counts in millions of bytes. */
 const roundingSectors = (2 * 1024 * 1024) / 512
 
-/** The whole list. A difference that matches none of it needs a person's attention. */
+/** All expectations. A difference that matches none of them needs a person's attention. */
 const expectations: readonly Expectation[] = [
   {
     name: 'partitions',
@@ -112,7 +112,7 @@ const expectations: readonly Expectation[] = [
   },
 ]
 
-/** Removes the differences expected between two installers from a report, and counts them. */
+/** Removes the expected differences between two installers from a report, and counts them. */
 export async function setAsideExpected(
   report: DiffReport,
   disks: readonly DiskFiles[],
@@ -132,7 +132,7 @@ export async function setAsideExpected(
     if (listed !== undefined) return listed
     const owner = owners.get(path)
     if (owner !== undefined) return expectedPackages.get(owner)
-    // A link made by a package's script counts as belonging to the package that owns its target.
+    // A link created by a package's script counts as part of the package that owns its target.
     const leadsTo = links.get(path)
     return leadsTo === undefined || hops === maximumHops ? undefined : expectFile(leadsTo, hops + 1)
   }
@@ -167,7 +167,7 @@ export async function setAsideExpected(
   }
 }
 
-/** As many links as Linux follows: links may form a loop. */
+/** Linux's limit for following links, which may form a loop. */
 const maximumHops = 40
 
 /** The current targets of the links that differ. */
@@ -180,7 +180,7 @@ function linksOf({ added, removed, changed }: DiskDifference): ReadonlyMap<strin
   )
 }
 
-/** Which differing packages are expected to, each with the first reason that applies. */
+/** The differing packages that are expected, each with the first reason that applies. */
 async function expectPackages(
   { packages }: DiskDifference,
   disks: readonly DiskFiles[],
@@ -201,7 +201,7 @@ async function expectPackages(
     )
     if (reason !== undefined) expected.set(name, reason)
   }
-  // The dependencies of an expected package are expected too.
+  // The dependencies of an expected package are expected as well.
   const queue = [...expected].filter(([name]) => names.has(name))
   for (const [name, reason] of queue) {
     for (const of of known) {
@@ -215,7 +215,7 @@ async function expectPackages(
   return expected
 }
 
-/** Whether only the numbers of a changed file's owners differ, and not their names. */
+/** Whether a changed file's owners differ only in their numbers, not in their names. */
 async function compareOwners(disks: readonly DiskFiles[]): Promise<(changed: ChangedFile) => boolean> {
   const [before, after] = await Promise.all(
     [disks[0], disks.at(-1)].map(async (of) => ({
@@ -229,7 +229,7 @@ async function compareOwners(disks: readonly DiskFiles[]): Promise<(changed: Cha
     aspects.length === 1 && aspects[0] === 'owner' && ownersOn(before, old) === ownersOn(after, found)
 }
 
-/** Names by number, from a file with the fields of /etc/passwd or /etc/group. */
+/** Names by number, from a file in the format of /etc/passwd or /etc/group. */
 async function readNames(disk: DiskFiles | undefined, path: string): Promise<ReadonlyMap<number, string>> {
   const text = (await disk?.read(path))?.toString('utf8') ?? ''
   return new Map(
@@ -253,7 +253,7 @@ function isRounded({ before, after }: ChangedPartition): boolean {
   )
 }
 
-/** The package of each differing path, as dpkg lists it. */
+/** The package that owns each differing path, according to dpkg's lists. */
 async function ownersOf(
   { packages }: DiskDifference,
   disks: readonly DiskFiles[],
@@ -271,7 +271,7 @@ async function ownersOf(
     )
     for (const [path, content] of await disk.readMany(lists.keys())) {
       const name = lists.get(path) ?? ''
-      // Packages still list paths in folders that are now links.
+      // Packages still list paths in folders that have become links.
       for (const line of content.toString('utf8').split('\n')) {
         owners.set(line.replace(/^\/(bin|sbin|lib|lib64)\//, '/usr/$1/'), name)
       }

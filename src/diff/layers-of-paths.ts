@@ -1,4 +1,4 @@
-/** From which layer on paths of a finished disk are what they are. */
+/** Finds the layer in which each path of a finished disk got its final state. */
 
 import type { DiskFile, DiskFiles } from '../disk/disk-files.ts'
 import { compareFiles, type DiskDifference } from './compare.ts'
@@ -9,7 +9,7 @@ export interface ReadableLayer {
   readonly open: () => Promise<DiskFiles>
 }
 
-/** Paths that are, from a layer on, as the highest layer has them; also those that it has not. */
+/** Paths that have had the same state as in the highest layer since this layer. That state can be absence. */
 export interface PathsOfLayer {
   readonly layer: string
   readonly paths: readonly string[]
@@ -21,8 +21,8 @@ export function pathsOf({ added, removed, changed }: DiskDifference): readonly s
 }
 
 /**
- * Divides paths among the layers of a disk by the lowest from which on each is as the highest has it.
- * @param layers lowest first; opened one at a time, from the highest down to where every path has been another
+ * Groups paths by the lowest layer since which each has had the same state as in the highest one.
+ * @param layers lowest first; opened one at a time from the highest down, until every path has differed
  */
 export async function divideByLayer(
   paths: readonly string[],
@@ -47,7 +47,7 @@ export async function divideByLayer(
 
 // --- internal ---
 
-/** What a disk has at some paths. */
+/** The state of some paths on a disk. */
 interface Sight {
   readonly files: ReadonlyMap<string, DiskFile>
   readonly digests: ReadonlyMap<string, string>

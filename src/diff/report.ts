@@ -1,4 +1,4 @@
-/** Everything that `diff` reports about two disks, for people and for machines. */
+/** Everything that `diff` reports about two disks, for people and for programs. */
 
 import type { DiskFile, DiskFiles } from '../disk/disk-files.ts'
 import { measureFolders } from '../disk/folder-sizes.ts'
@@ -10,7 +10,7 @@ import { findGrowth, type Growth } from './sizes.ts'
 
 export interface DiffReport {
   readonly difference: DiskDifference
-  /** Contents by path: of configuration, or of everything in the requested folders. */
+  /** Contents by path: of configuration files, or of everything in the requested folders. */
   readonly contents: ReadonlyMap<string, ContentDifference>
   readonly sizes: {
     readonly beforeBytes: number
@@ -21,7 +21,7 @@ export interface DiffReport {
 }
 
 /**
- * Compares two disks, or what they have at and below some paths.
+ * Compares two disks, or some of their paths and everything below them.
  * @param paths empty for the whole disk
  * @throws PipelineError `no-path` if neither disk has one of the paths
  */
@@ -54,7 +54,7 @@ export async function reportDifference(
 
 type Files = ReadonlyMap<string, DiskFile>
 
-/** A path, and where it leads on either disk, as `/lib` leads to `/usr/lib`. */
+/** A path, and where it leads on each disk: `/lib` leads to `/usr/lib`. */
 function findRoots(path: string, before: Files, after: Files): readonly string[] {
   const places = [path, ...[before, after].map((files) => followPath(files, path))]
   const there = places.filter(

@@ -1,22 +1,22 @@
-/** What must never be shown of a file, even if it changed. */
+/** Parts of files that must never be shown, even if they changed. */
 
 import { sha256 } from '../digest.ts'
 
-/** Files with a password hash in the second field of a line, or a letter that says it is elsewhere. */
+/** Files whose lines have a password hash in the second field, or a letter that says it is stored elsewhere. */
 const passwordFile = /^\/etc\/(?:g?shadow|passwd|group)-?$|^\/etc\/security\/opasswd$/
 
 /** Files that are secret as a whole. */
 const secretFile =
   /\/(?:chap-secrets|pap-secrets|[^/]*\.secrets|\.netrc|\.pgpass|\.htpasswd|htpasswd|[^/]*\.keytab|credential\.secret|passwords\.dat|random-seed)$/
 
-/** The body of a key, up to its end or, if it is cut short, the end of the text. */
+/** The body of a key, up to its end or, if it is truncated, the end of the text. */
 const privateKey = /(-----BEGIN [A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?-----)([\s\S]*?)(?=-----END |$(?![\s\S]))/g
 
-/** A setting whose name says that it is secret. Yes or no is not a secret. */
+/** A setting whose name says that its value is secret. A yes or no is not a secret. */
 const secretSetting =
   /\b((?:(?:private|preshared|secret|api)[_-]?key|secret|token|psk)[ \t]*=[ \t]*|pass(?:word|phrase)[ \t]*[=:][ \t]*)(["']?)(?!(?:yes|no|true|false|none|<secret)\b)([^\s"'#]+)/gi
 
-/** Hashes as in crypt(5), and GRUB's own. */
+/** Hashes in the formats of crypt(5) and GRUB. */
 const passwordHash =
   /\$(?:1|2[abxy]?|5|6|7|y|gy|md5|sha1)\$[./A-Za-z0-9=,$*]{8,}|grub\.pbkdf2\.sha512\.[0-9A-Fa-f.]+/g
 
@@ -25,7 +25,7 @@ export function isSecret(path: string): boolean {
   return secretFile.test(path)
 }
 
-/** A text with each secret replaced by a mark that differs if the secrets differ. */
+/** Replaces each secret in a text with a mask; different secrets get different masks. */
 export function maskSecrets(path: string, text: string): string {
   const fields = passwordFile.test(path) ? text.split('\n').map(maskPassword).join('\n') : text
   return fields
@@ -36,7 +36,7 @@ export function maskSecrets(path: string, text: string): string {
 
 // --- internal ---
 
-/** Shows that an account is locked or has no password: that is no secret, and it matters. */
+/** Keeps whether an account is locked or has no password: that is not secret, and it matters. */
 function maskPassword(line: string): string {
   return line.replace(/^([^:]*:)([!*]*)([^:]+)/, (_, name: string, locked: string, hash: string) =>
     /^[!*x]*$/.test(hash) ? `${name}${locked}${hash}` : `${name}${locked}${mark(hash)}`,

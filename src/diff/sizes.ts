@@ -1,4 +1,4 @@
-/** Where a disk grew. */
+/** Finds where a disk grew. */
 
 import { parentOf } from '../disk/folder-sizes.ts'
 

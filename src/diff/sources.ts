@@ -1,4 +1,4 @@
-/** Finds the two disks named by stages, keys of layers, or files. */
+/** Finds the two disks to compare, given as stages, layer keys, or files. */
 
 import { stat } from 'node:fs/promises'
 import { resolve as resolvePath } from 'node:path'
@@ -17,22 +17,22 @@ export interface ComparedDisk {
   /** For people: a stage with its layer's key, or a path. */
   readonly name: string
   readonly file: string
-  /** Undefined if a file's name does not say: its content decides. */
+  /** Undefined if the file name does not say: then the content decides. */
   readonly format: DiskFormat | undefined
-  /** Layers stand on each other in one folder. */
+  /** Layers are based on each other in one folder. */
   readonly backing: Backing
 }
 
 export interface SourceLookup {
-  /** Which backing files are opened of disks that are not layers. */
+  /** Which backing files may be opened for disks that are not layers. */
   readonly backing: Backing
-  /** The plan of the image whose stages are named; only called if a word may be a stage. */
+  /** The plan of the image whose stages are named; called only if a word may be a stage. */
   readonly plan: (installer?: NamedInstaller) => Promise<Plan>
   readonly store: Store
 }
 
 /**
- * Finds the disks that one or two words name: a single word is a layer, compared with the one below.
+ * Finds the disks that one or two words name: a single word is a layer, which is compared with the one below.
  * @throws PipelineError `no-layer`, `no-disk`
  */
 export async function findSources(
@@ -72,7 +72,7 @@ async function findSource(word: string, lookup: SourceLookup): Promise<ComparedD
   return layer === undefined ? findFile(word, lookup) : sourceOf(layer, lookup.store)
 }
 
-/** The layer of a stage or key; undefined if the word can only be a file. */
+/** The layer with a stage's name or a key; undefined if the word can only be a file. */
 async function findLayer(word: string, { plan, store }: SourceLookup): Promise<Layer | undefined> {
   if (/[./]/.test(word)) return undefined
   const installer = installerOf(word)
@@ -91,7 +91,7 @@ async function findLayer(word: string, { plan, store }: SourceLookup): Promise<L
   throw noLayer(word, 'stage, layer or file', layers)
 }
 
-/** The part after a colon: `base:bootstrap` is layer 0 as that installer makes it, whatever the pipeline says. */
+/** The part after a colon: `base:bootstrap` is layer 0 as made by that installer, whatever the pipeline says. */
 const afterColon = /:([^:]*)$/
 
 /** The installer named in a word; undefined for the pipeline's own. */

@@ -1,10 +1,10 @@
-/** Both disks of a comparison, open for the time of an action. */
+/** Opens both disks of a comparison for the duration of an action. */
 
 import { type DiskFiles, openDisk } from '../disk/disk-files.ts'
 import { findWorkFolder } from '../host/work-folder.ts'
 import type { ComparedDisk } from './sources.ts'
 
-/** Opens both disks in parallel, and closes what was opened whatever happens. */
+/** Opens both disks in parallel, and closes everything that was opened, whatever happens. */
 export async function withDisks<Result>(
   sources: readonly [ComparedDisk, ComparedDisk],
   signal: AbortSignal,
