@@ -11,8 +11,8 @@ export interface AttributeRequest {
 }
 
 /**
- * Values of attributes, by inode and name, as getxattr(2) returns them. `stat` shows only those below 40 bytes, and not all
- * of them exactly.
+ * Values of attributes, by inode and name, as getxattr(2) returns them. debugfs's `stat` shows only those below 40 bytes, and
+ * some of them inexactly.
  */
 export async function readAttributes(
   filesystem: string,
@@ -21,7 +21,7 @@ export async function readAttributes(
 ): Promise<ReadonlyMap<number, ReadonlyMap<string, Buffer>>> {
   const wordOf = ({ inode, name }: AttributeRequest) => `ea_get -x <${inode}> "${name}"`
   for (const { inode, name } of requests) {
-    // debugfs escapes other characters in the names it prints, but does not accept the escapes.
+    // debugfs escapes all other characters in the names it prints, but does not accept the escapes.
     if (/^[ !#-[\]-~]+$/.test(name)) continue
     throw unreadableDisk(
       `debugfs cannot be asked for the attribute ${JSON.stringify(name)} of inode ${inode}`,

@@ -1,4 +1,4 @@
-/** Nodes of QEMU's block layer: names a disk so that QEMU cannot take its path for anything else. */
+/** Nodes of QEMU's block layer, which name a disk such that QEMU cannot mistake its path for anything else. */
 
 import { resolve } from 'node:path'
 
@@ -16,12 +16,12 @@ export interface Stretch {
   readonly sizeBytes: number
 }
 
-/** A file of this host, byte for byte. */
+/** A file on this host, byte for byte. */
 export function fileNode(path: string): BlockNode {
   return { driver: 'file', filename: resolve(path) }
 }
 
-/** The disk in an image file that refers to no others. `driver` is QEMU's name of the format: `qcow2`, `vpc`, … */
+/** The disk in an image file that refers to no other files. `driver` is QEMU's name for the format: `qcow2`, `vpc`, … */
 export function imageNode(driver: string, path: string): BlockNode {
   return { driver, file: fileNode(path) }
 }
@@ -31,7 +31,7 @@ export function stretchNode(file: BlockNode, { offset, sizeBytes }: Stretch): Bl
   return { driver: 'raw', offset, size: sizeBytes, file }
 }
 
-/** The node as a command-line word. */
+/** The node as one word of a command line. */
 export function nodeName(node: BlockNode): string {
   return `json:${JSON.stringify(node)}`
 }

@@ -1,4 +1,4 @@
-/** The kernel and initrd of a layer, read from its disk without mounting or booting it. */
+/** Reads the kernel and initrd of a layer from its disk, without mounting or booting it. */
 
 import { mkdir, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -16,7 +16,7 @@ export interface BootFiles {
 }
 
 /**
- * Copies the newest kernel and its initrd from a layer into `folder`. The layers below are in the same folder.
+ * Copies the newest kernel and its initrd from a layer into `folder`. The layers below must be in the layer's folder.
  * @throws PipelineError `no-kernel`, `disk-unreadable`, `disk-refers-elsewhere`
  */
 export async function readBootFiles(
@@ -61,7 +61,7 @@ export function compareVersions(a: string, b: string): number {
 
 // --- internal ---
 
-/** The files in /boot of the newest kernel that has an initrd. */
+/** The inodes of the newest kernel in /boot that has an initrd, and of that initrd. */
 function chooseBootFiles(inodes: ReadonlyMap<string, number>): readonly [kernel: number, initrd: number] {
   const versions = [...inodes.keys()].flatMap((name) => /^vmlinuz-(.+)$/.exec(name)?.[1] ?? [])
   for (const version of versions.sort(compareVersions).reverse()) {

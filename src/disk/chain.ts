@@ -1,4 +1,4 @@
-/** A disk and its backing files as one node, which QEMU opens without looking for any file itself. */
+/** A disk and its backing files as one node, which QEMU opens without looking up any file by itself. */
 
 import { dirname, resolve } from 'node:path'
 import { exitCodes, PipelineError } from '../errors.ts'
@@ -10,26 +10,26 @@ import type { Reference } from './references/reference.ts'
 import { requireFile, unreadableDisk } from './unreadable.ts'
 
 /**
- * Which backing files of a qcow2 are opened: none, those in the same folder (as the layers of a store are), or all that
- * are files of this host.
+ * Which backing files of a qcow2 are opened: none, those in the same folder (like the layers of a store), or all that are
+ * files on this host.
  */
 export type Backing = 'none' | 'same folder' | 'local files'
 
 /** One image of a chain. */
 export interface ChainLink {
   readonly path: string
-  /** The image as QEMU opens it, with everything below. */
+  /** The image as QEMU opens it, with everything below it. */
   readonly node: BlockNode
 }
 
 type PlainFormat = Exclude<DiskFormat, 'ova'>
 
-/** No build makes so many layers. */
+/** No build makes this many layers. */
 const longestChain = 256
 
 /**
  * Follows a disk's backing files.
- * @returns the disk itself, and the files below it in order
+ * @returns the disk itself, then the files below it in order
  * @throws PipelineError `disk-refers-elsewhere`, `disk-unreadable`
  */
 export async function openChain(
@@ -83,7 +83,7 @@ async function followBacking(
   }
 }
 
-/** QEMU's names of the formats that a backing file may have. */
+/** QEMU's names for the formats that a backing file can have. */
 const backingFormats: Readonly<Record<string, PlainFormat>> = { qcow2: 'qcow2', raw: 'raw' }
 
 function placeBelow(
@@ -91,12 +91,12 @@ function placeBelow(
   { kind, name, format: stated = '' }: Reference,
   backing: Backing,
 ): ChainFile | undefined {
-  // QEMU takes what is before a colon for a protocol.
+  // QEMU takes the part before a colon as a protocol.
   const isFile = name !== '' && !/^[^/]*:/.test(name)
   if (format !== 'qcow2' || kind !== 'backing file' || !isFile || backing === 'none') return undefined
   if (backing === 'same folder' && dirname(name) !== '.') return undefined
   const below = backingFormats[stated]
-  // Without a format its first bytes would decide, and a guest may have written those.
+  // Without a format, the first bytes of the file would decide, and a guest may have written those.
   return below === undefined ? undefined : { path: resolve(dirname(path), name), format: below }
 }
 

@@ -1,6 +1,6 @@
-/** A cpio archive in the `newc` format, which the Linux kernel unpacks after the initrd it is appended to. */
+/** A cpio archive in the `newc` format, which the Linux kernel unpacks after the initrd that it is appended to. */
 
-/** One entry; the writer adds the folders above a file. */
+/** One entry; the writer adds its parent folders. */
 export interface CpioEntry {
   /** Path in the initramfs, without a leading slash. */
   readonly path: string
@@ -11,7 +11,7 @@ export interface CpioEntry {
 const folderMode = 0o40755
 const regularFile = 0o100000
 
-/** Renders an archive. Format: Documentation/driver-api/early-userspace/buffer-format.rst of the kernel. */
+/** Renders an archive. Format: Documentation/driver-api/early-userspace/buffer-format.rst in the kernel sources. */
 export function renderCpio(entries: readonly CpioEntry[]): Buffer {
   const folders = new Set<string>()
   for (const { path } of entries) {

@@ -1,6 +1,7 @@
 /**
- * Many requests to one debugfs process. Files are requested by inode, so file names, whatever their bytes, never become
- * part of a request; answers are cut by their own length, so content can't be mistaken for the next answer.
+ * Sends many requests to a single debugfs process. Files are requested by inode, so that file names, whatever their bytes,
+ * never become part of a request. Answers are delimited by their own length, so that content cannot be mistaken for the next
+ * answer.
  */
 
 import { spawn } from 'node:child_process'
@@ -10,22 +11,22 @@ import { execa } from 'execa'
 import { awaitedLater } from '../host/awaited-later.ts'
 import { unreadableDisk } from './unreadable.ts'
 
-/** The answers, one after the other, each below the line with which debugfs begins it. */
+/** The answers in order, each after the line with which debugfs starts it. */
 export interface Answers {
-  /** One byte is one character. */
+  /** Each byte is one character. */
   readonly text: string
-  /** Skips the first line of the answer to a request, which has to be next. */
+  /** Skips the first line of the answer to a request, which must come next. */
   readonly begin: (request: string) => void
   /** Matches a sticky expression at the current position, and moves past it. */
   readonly take: (pattern: RegExp) => RegExpExecArray | undefined
-  /** Takes this many bytes. */
+  /** Returns the next `count` bytes. */
   readonly takeBytes: (count: number) => string
   /** Fails if anything is left over. */
   readonly end: () => void
 }
 
 /**
- * Sends requests, and waits for all answers.
+ * Sends requests and waits for all answers.
  * @throws PipelineError `disk-unreadable` if debugfs complains about anything
  */
 export async function askDebugfs(
@@ -47,8 +48,8 @@ export async function replayJournal(filesystem: string, signal: AbortSignal): Pr
 }
 
 /**
- * Carries out requests that change the filesystem.
- * @param requests as bytes, since names need not be UTF-8; they may come while debugfs carries out the first ones
+ * Executes requests that change the filesystem.
+ * @param requests as bytes, since names need not be UTF-8; they can still arrive while debugfs executes the first ones
  * @param options where debugfs runs, and its environment
  */
 export async function changeFilesystem(
@@ -65,13 +66,13 @@ export async function changeFilesystem(
 
 export interface ContentRequest {
   readonly inode: number
-  /** Size in the inode. */
+  /** Size according to the inode. */
   readonly sizeBytes: number
 }
 
 /**
- * Reads files, in the order of the requests, holding no more than a chunk in memory.
- * @param onChunk gets the next bytes of a file; the bytes are only valid until it returns
+ * Reads files in the order of the requests, holding only one chunk in memory.
+ * @param onChunk gets the next bytes of a file, which are valid only until it returns
  */
 export async function streamContent(
   filesystem: string,
@@ -112,7 +113,7 @@ export async function streamContent(
     fault ??= error
   })
   signal.throwIfAborted()
-  // debugfs then complains that its output is no longer read.
+  // debugfs then also complains that its output is no longer read.
   if (refusal !== undefined) throw refusal.error
   requireQuiet(filesystem, complaints)
   if (fault !== undefined) throw fault
@@ -152,7 +153,7 @@ async function runDebugfs(
   return result
 }
 
-/** debugfs always exits with 0; anything it prints besides its version is a complaint. */
+/** debugfs always exits with 0; anything it prints other than its version is a complaint. */
 function requireQuiet(filesystem: string, said: string): void {
   const complaint = said.split('\n').find((line) => line !== '' && !/^debugfs \d/.test(line))
   if (complaint !== undefined) {

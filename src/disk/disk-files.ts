@@ -1,4 +1,4 @@
-/** The files of a disk image, read without booting it, without mounting it, and without root. */
+/** The files in a disk image, read without booting it, mounting it, or being root. */
 
 import { mkdtemp, rm } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -19,9 +19,9 @@ import { requireInspectionTools } from './tools.ts'
 export type { DiskFile } from './mounting.ts'
 
 export interface DiskPartition extends PartitionEntry {
-  /** Mount point in the booted system; undefined if its fstab does not say. */
+  /** Mount point in the booted system; undefined if the fstab does not mention the partition. */
   readonly mountPoint: string | undefined
-  /** Of an ext filesystem; undefined for all others, whose files are not read. */
+  /** Superblock of an ext filesystem; undefined for all others, whose files are not read. */
   readonly superblock: Superblock | undefined
 }
 
@@ -34,34 +34,34 @@ export interface DiskFiles {
   readonly partitions: readonly DiskPartition[]
   /** The lines of the disk's /etc/fstab. */
   readonly mounts: readonly Mount[]
-  /** Every file by path, a folder before its content. Leaves out what a mounted filesystem hides. */
+  /** Every file by path, each folder before its content. Omits files that a mounted filesystem hides. */
   readonly list: () => Promise<ReadonlyMap<string, DiskFile>>
-  /** Content of a regular file; undefined if there is none. Without `follow`, no part of the path may be a link. */
+  /** Content of a regular file; undefined if it does not exist. Without `follow`, no part of the path may be a link. */
   readonly read: (path: string, options?: { readonly follow?: boolean }) => Promise<Buffer | undefined>
-  /** Contents of the paths that are regular files; follows no links. Much faster than one at a time. */
+  /** Contents of those paths that are regular files, without following links. Much faster than one at a time. */
   readonly readMany: (paths: Iterable<string>) => Promise<ReadonlyMap<string, Buffer>>
-  /** sha256, in hex, of the paths that are regular files; holds no file in memory. */
+  /** sha256, in hex, of those paths that are regular files; never holds a whole file in memory. */
   readonly digests: (paths: Iterable<string>) => Promise<ReadonlyMap<string, string>>
-  /** Removes the copies made for reading. */
+  /** Removes the copies that were made for reading. */
   readonly close: () => Promise<void>
 }
 
 export interface OpenDiskOptions {
   /**
-   * Format of the image file. Without it the content decides, which is up to the author of the disk: specify it for an
-   * untrusted one, as `formatByEnding` does.
+   * Format of the image file. If absent, the content decides, and so the author of the disk does: specify the format of an
+   * untrusted disk, as `formatByEnding` does.
    */
   readonly format?: DiskFormat | undefined
   /** @default 'none' */
   readonly backing?: Backing | undefined
-  /** An existing folder for temporary files; `close` removes what was made in it. */
+  /** An existing folder for temporary files, which `close` removes from it. */
   readonly workFolder: string
   readonly signal: AbortSignal
 }
 
 /**
- * Opens a disk image. Copies its ext filesystems and replays their journals in the copies, as mounting would: a disk copied
- * from a running guest also has data there.
+ * Opens a disk image. Copies its ext filesystems and replays the journals in the copies, as mounting would: a disk copied
+ * from a running guest has data in its journals.
  * @throws PipelineError `disk-unreadable`, `no-space`, `tools`
  */
 export async function openDisk(file: string, options: OpenDiskOptions): Promise<DiskFiles> {
@@ -72,7 +72,7 @@ export async function openDisk(file: string, options: OpenDiskOptions): Promise<
   try {
     const { kind, partitions } = await readPartitions(image, join(folder, 'table'), signal)
     await requireRoomForCopies(image, partitions.filter(isRead), signal)
-    // All must have ended before the folder can be removed.
+    // All copies must have ended before the folder can be removed.
     const names = { left: mostNames }
     const copying = partitions.map((entry) => copyFilesystem(image, entry, folder, names, signal))
     await Promise.allSettled(copying)
@@ -135,7 +135,7 @@ async function copyFilesystem(
   return { entry, file, superblock, tree }
 }
 
-/** Asks once and returns the same answer to everyone. */
+/** Calls a function once and returns the same result to every caller. */
 function once<Result>(ask: () => Promise<Result>): () => Promise<Result> {
   let answer: Promise<Result> | undefined
   return () => {
@@ -144,7 +144,7 @@ function once<Result>(ask: () => Promise<Result>): () => Promise<Result> {
   }
 }
 
-/** The regular files among paths, with the filesystem of each. */
+/** The regular files among the paths, grouped by filesystem. */
 async function chooseFiles(
   list: DiskFiles['list'],
   places: readonly Place[],

@@ -1,4 +1,4 @@
-/** Formats of disk images, recognized by names and by content. */
+/** Formats of disk images, recognized by file name and by content. */
 
 import { extname } from 'node:path'
 import { messageOf, type PipelineError } from '../errors.ts'
@@ -8,7 +8,7 @@ import { unreadableDisk } from './unreadable.ts'
 
 export type DiskFormat = 'qcow2' | 'vhd' | 'vhdx' | 'vmdk' | 'ova' | 'raw'
 
-/** Formats by file extension, where it is unambiguous. */
+/** Formats by file extension, for unambiguous extensions. */
 const formatsByEnding: Readonly<Record<string, DiskFormat>> = {
   '.qcow2': 'qcow2',
   '.raw': 'raw',
@@ -18,12 +18,12 @@ const formatsByEnding: Readonly<Record<string, DiskFormat>> = {
   '.ova': 'ova',
 }
 
-/** The format of a file extension; undefined if it is ambiguous. */
+/** The format for a file's extension; undefined if that is ambiguous. */
 export function formatByEnding(path: string): DiskFormat | undefined {
   return formatsByEnding[extname(path).toLowerCase()]
 }
 
-/** QEMU's name of a format. */
+/** QEMU's name for a format. */
 export function driverOf(format: Exclude<DiskFormat, 'ova'>): string {
   return format === 'vhd' ? 'vpc' : format
 }
@@ -36,8 +36,8 @@ export async function recognizeFormat(file: string): Promise<DiskFormat | undefi
 }
 
 /**
- * QEMU's name of the format of a file whose format is unknown above; `raw` if nothing speaks against it.
- * @throws PipelineError `disk-unreadable` for a format that is not read
+ * QEMU's name for the format of a file that `recognizeFormat` does not recognize; `raw` if nothing indicates otherwise.
+ * @throws PipelineError `disk-unreadable` for a format that we refuse to read
  */
 export async function recognizeOther(file: string): Promise<string> {
   const found = findOther(await readEnds(file))
@@ -52,8 +52,9 @@ export async function requireOwnFormat(file: string): Promise<void> {
 }
 
 /**
- * Requires that a file has the mark of the format that its name says. Read by another format's rules, it would be said to be
- * broken, or to refer to files that nobody has named. A raw disk has no mark, and may begin like anything.
+ * Requires that a file has the magic number of the format that its name indicates. Parsed as another format, it would be
+ * reported as broken, or as referring to files that nobody named. A raw disk has no magic number and can start with any
+ * bytes.
  * @throws PipelineError `disk-unreadable`
  */
 export async function requireMark(file: string, format: DiskFormat): Promise<void> {
@@ -74,7 +75,7 @@ export async function requireMark(file: string, format: DiskFormat): Promise<voi
 
 // --- internal ---
 
-/** The first and the last 512 bytes of a file, or all of a shorter one. */
+/** The first and the last 512 bytes of a file, or all bytes of a shorter one. */
 interface Ends {
   readonly head: Buffer
   readonly tail: Buffer
@@ -83,9 +84,9 @@ interface Ends {
 const has = (bytes: Buffer, text: string, at = 0) => bytes.toString('latin1', at, at + text.length) === text
 
 const marks: Readonly<Record<Exclude<DiskFormat, 'raw'>, (ends: Ends) => boolean>> = {
-  // The first version is another format.
+  // Version 1 is a different format.
   qcow2: ({ head }) => has(head, 'QFI\u00fb\0\0\0') && !has(head, '\u0001', 7),
-  // A fixed VHD is the disk itself with a footer behind it.
+  // A fixed VHD is the raw disk followed by a footer.
   vhd: ({ head, tail }) => has(head, 'conectix') || has(tail, 'conectix'),
   vhdx: ({ head }) => has(head, 'vhdxfile'),
   vmdk: ({ head }) => has(head, 'KDMV') || has(head, '# Disk DescriptorFile'),
@@ -94,7 +95,7 @@ const marks: Readonly<Record<Exclude<DiskFormat, 'raw'>, (ends: Ends) => boolean
 
 const markedFormats = Object.keys(marks) as readonly (keyof typeof marks)[]
 
-/** Formats that only QEMU knows. Those that may refer to other files, and those that hide the disk, are not read. */
+/** Formats that only QEMU knows. Those that can refer to other files, or that hide the disk, are not read. */
 const otherFormats = [
   { driver: 'vdi', at: 64, magic: '\u007f\u0010\u00da\u00be', isRead: true },
   { driver: 'parallels', at: 0, magic: 'WithoutFreeSpace', isRead: true },

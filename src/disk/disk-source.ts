@@ -1,4 +1,4 @@
-/** Where the disk is inside a file, and how QEMU reads it there. */
+/** Locates the disk inside a file, and describes how QEMU reads it there. */
 
 import type { BlockNode } from './block-node.ts'
 import { type Backing, openChain } from './chain.ts'
@@ -11,16 +11,16 @@ import { requireBounded, requireFile, unreadableDisk } from './unreadable.ts'
 export interface DiskSource {
   readonly file: string
   readonly format: DiskFormat
-  /** The disk as QEMU opens it; never to be written to. */
+  /** The disk as QEMU opens it; must never be written to. */
   readonly node: BlockNode
-  /** Files inside an OVA, in order. */
+  /** Files inside an OVA, in their order. */
   readonly members: readonly TarMember[]
   /** The backing files, each with everything below it. */
   readonly below: readonly { readonly path: string; readonly node: BlockNode }[]
 }
 
 export interface LocateOptions {
-  /** Without it the content decides, which is up to the author of the disk: specify it for an untrusted one. */
+  /** If absent, the content decides, and so the author of the disk does: specify the format of an untrusted disk. */
   readonly format?: DiskFormat | undefined
   /** @default 'none' */
   readonly backing?: Backing | undefined
@@ -28,8 +28,8 @@ export interface LocateOptions {
 }
 
 /**
- * Finds the disk in a file. Does not check whether it is complete and sound. An image that refers to other files is
- * refused before QEMU opens it.
+ * Locates the disk in a file, without checking that it is complete and sound. An image that refers to other files is refused
+ * before QEMU opens it.
  * @throws PipelineError `disk-unreadable`, `disk-refers-elsewhere`
  */
 export async function locateDisk(
@@ -52,7 +52,7 @@ export async function locateDisk(
   return { file, format: found, node, members: [], below }
 }
 
-/** Size of the disk that a guest sees. @throws PipelineError `disk-unreadable` */
+/** Size of the disk as a guest sees it. @throws PipelineError `disk-unreadable` */
 export async function virtualSizeOf({ file, node }: Pick<DiskSource, 'file' | 'node'>): Promise<number> {
   const { 'virtual-size': sizeBytes } = await readImageInfo(node)
   requireBounded(file, sizeBytes)

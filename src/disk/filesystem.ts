@@ -1,4 +1,4 @@
-/** One ext2, ext3 or ext4 filesystem in a local file: its tree, its contents, its superblock. */
+/** One ext2, ext3, or ext4 filesystem in a local file: its tree, its contents, its superblock. */
 
 import { createHash } from 'node:crypto'
 import { stat } from 'node:fs/promises'
@@ -14,7 +14,7 @@ export interface Superblock {
   readonly state: string
   readonly blockBytes: number
   readonly blocks: number
-  /** Blocks that only root may use. */
+  /** Blocks reserved for root. */
   readonly reservedBlocks: number
   readonly freeBlocks: number
   readonly inodes: number
@@ -47,7 +47,7 @@ export async function settleJournal(filesystem: string, signal: AbortSignal): Pr
   return readSuperblock(filesystem, signal)
 }
 
-/** The content of one folder, reached from the root without following links; empty if there is none. */
+/** The content of one folder, found from the root without following links; empty if it does not exist. */
 export async function readFolder(
   filesystem: string,
   path: string,
@@ -65,8 +65,8 @@ export async function readFolder(
 }
 
 /**
- * Every file, by its path from this filesystem's root, which is `/`; a folder comes before its content.
- * @param most names in it
+ * Every file by its path from this filesystem's root, which is `/`; each folder comes before its content.
+ * @param most limit on the number of names
  * @throws PipelineError `disk-unreadable`
  */
 export async function readTree(
@@ -87,13 +87,13 @@ export async function readTree(
   return tree
 }
 
-/** A size in an inode costs nothing: a file may have far more bytes than the disk that it is on. */
+/** A large size in an inode takes no space: a file can claim far more bytes than its disk has. */
 const mostContentBytes = 1024 ** 3
 
-/** Of one file: a longer one does not fit into a string. */
+/** Limit for one file: a longer one does not fit into a string. */
 const mostFileBytes = 256 * 1024 ** 2
 
-/** What files may have besides the data of their disk: holes, and what some of them share. */
+/** Bytes that files can have beyond the data on their disk: holes, and blocks that several of them share. */
 export const mostHoleBytes = 8 * 1024 ** 3
 
 /** Contents of files, by inode. @throws PipelineError `disk-unreadable` if they are too large for memory */
@@ -112,7 +112,7 @@ export async function readContents(
 }
 
 /**
- * sha256 of files, in hex, by inode; holds no file in memory.
+ * sha256 of files, in hex, by inode; never holds a whole file in memory.
  * @throws PipelineError `disk-unreadable` if they have far more bytes than the filesystem
  */
 export async function digestContents(
@@ -130,19 +130,19 @@ export async function digestContents(
 
 // --- internal ---
 
-/** Each file once, whatever names it has, and the bytes of all. */
+/** Each file once, however many names it has, and the total number of bytes. */
 function withoutLinks(requests: readonly ContentRequest[]) {
   const unique = [...new Map(requests.map((request) => [request.inode, request])).values()]
   return { unique, totalBytes: unique.reduce((bytes, { sizeBytes }) => bytes + sizeBytes, 0) }
 }
 
-/** Levels of nested folders. Each costs a call, and real disks have thirty. */
+/** Limit for nested folders. Each level costs a call, and real disks have thirty. */
 const mostLevels = 200
 
-/** Characters in all paths of a filesystem; a system VM's have six million. */
+/** Limit for the characters in all paths of a filesystem; a system VM has six million. */
 const mostPathCharacters = 1e8
 
-/** Inodes by path, level by level: one call for each level of the tree. */
+/** Inodes by path, with one call for each level of the tree. */
 async function walk(
   filesystem: string,
   most: number,

@@ -1,10 +1,10 @@
-/** How much each folder of a disk holds. */
+/** The sizes of a disk's folders. */
 
 import type { DiskFile } from './disk-files.ts'
 
 /**
- * Bytes in and below each folder, as `du --apparent-size` counts them: a file with several names only once, at its first
- * name.
+ * Bytes in and below each folder, as `du --apparent-size` counts them: a file with several names counts only once, under its
+ * first name.
  */
 export function measureFolders(files: ReadonlyMap<string, DiskFile>): ReadonlyMap<string, number> {
   const sizes = new Map<string, number>()
@@ -23,7 +23,7 @@ export function measureFolders(files: ReadonlyMap<string, DiskFile>): ReadonlyMa
   return sizes
 }
 
-/** The folder that holds a path; of `/`, itself. */
+/** The folder that contains a path; for `/`, itself. */
 export function parentOf(path: string): string {
   return path.slice(0, path.lastIndexOf('/')) || '/'
 }

@@ -1,10 +1,10 @@
-/** What is mounted where, according to a disk's own /etc/fstab. */
+/** Mounts according to a disk's own /etc/fstab. */
 
 import type { PartitionEntry } from './partitions.ts'
 
 /** One line of an fstab. */
 export interface Mount {
-  /** `UUID=…`, `LABEL=…`, a path of /dev, `tmpfs`, … */
+  /** `UUID=…`, `LABEL=…`, a path in /dev, `tmpfs`, … */
   readonly source: string
   /** Absolute, without a trailing slash; `none` and `swap` for swap. */
   readonly path: string
@@ -23,8 +23,8 @@ export function parseFstab(text: string): readonly Mount[] {
 }
 
 /**
- * Whether a source names a partition. A path such as `/dev/sda6` is matched by its number alone, on the first disk: a
- * disk's name depends on the machine.
+ * Whether a source names a partition. A path such as `/dev/sda6` is matched only by its number, on the first disk, because
+ * the name of a disk depends on the machine.
  */
 export function namesPartition(source: string, partition: PartitionEntry): boolean {
   const [, tag, quoted = ''] = /^(UUID|LABEL|PARTUUID|PARTLABEL)=(.*)$/.exec(source) ?? []

@@ -9,7 +9,7 @@ import { noRoomFor } from './no-room.ts'
 import { convertImage } from './qemu-img.ts'
 import { unreadableDisk } from './unreadable.ts'
 
-/** Copies a range into its own sparse file. */
+/** Copies a range into a separate sparse file. */
 export async function extractBytes(
   { path, node }: ImageFile,
   offset: number,
@@ -25,7 +25,7 @@ export async function extractBytes(
   })
 }
 
-/** Copies a range of the image to the same offset of a file, and returns it. */
+/** Copies a range of the image to the same offset in a file, and returns its bytes. */
 export async function copyBytes(
   image: ImageFile,
   offset: number,

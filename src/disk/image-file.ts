@@ -1,4 +1,4 @@
-/** A complete disk image: its format, its size, and the local files it consists of. */
+/** A complete disk image: its format, its size, and the local files that it consists of. */
 
 import { messageOf } from '../errors.ts'
 import { type BlockNode, imageNode } from './block-node.ts'
@@ -10,18 +10,18 @@ import { requireBounded, requireFile, unreadableDisk } from './unreadable.ts'
 
 export interface ImageFile {
   readonly path: string
-  /** A format known here, or QEMU's name of another. */
+  /** A format known to this program, or QEMU's name for another. */
   readonly format: DiskFormat | (string & {})
-  /** Size of the disk in it. */
+  /** Size of the disk in the image. */
   readonly sizeBytes: number
-  /** The file itself, and all files that it is based on. */
+  /** The file itself and all its backing files. */
   readonly files: readonly string[]
   /** The disk as QEMU's block layer opens it. */
   readonly node: BlockNode
 }
 
 export interface InspectOptions {
-  /** Without it the content decides, as in `locateDisk`; formats that only QEMU knows are read too. */
+  /** If absent, the content decides, as in `locateDisk`; formats that only QEMU knows are read as well. */
   readonly format?: DiskFormat | undefined
   /** @default 'none' */
   readonly backing?: Backing | undefined
@@ -59,7 +59,7 @@ async function locateOther(path: string) {
   return { format, node: imageNode(format, path), below: [] }
 }
 
-/** qemu-img silently converts a truncated file, with zeros for everything that is missing. */
+/** Without this check, qemu-img would silently convert a truncated file, with zeros for everything missing. */
 async function requireWhole(path: string, node: BlockNode, signal: AbortSignal): Promise<void> {
   const { status, said } = await checkImage(node, signal).catch((cause) => {
     signal.throwIfAborted()

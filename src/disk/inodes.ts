@@ -10,7 +10,7 @@ export type FileType = 'file' | 'folder' | 'link' | 'character' | 'block' | 'pip
 /** A file without its names. */
 export interface Inode {
   readonly type: FileType
-  /** Permissions with the set-user-id, set-group-id and sticky bits. */
+  /** Permissions, including the setuid, setgid, and sticky bits. */
   readonly mode: number
   readonly uid: number
   readonly gid: number
@@ -18,15 +18,15 @@ export interface Inode {
   /** Seconds since 1970. */
   readonly modifiedAt: number
   readonly inode: number
-  /** How many names it has. */
+  /** Number of names (hard links). */
   readonly links: number
   /** Target of a link. */
   readonly target: string | undefined
   /** `major:minor` of a device. */
   readonly device: string | undefined
-  /** Extended attributes, capabilities and ACLs among them. */
+  /** Extended attributes, including capabilities and ACLs. */
   readonly attributes: ReadonlyMap<string, Buffer>
-  /** Those that chattr(1) sets, such as immutable (0x10). */
+  /** Flags that chattr(1) sets, such as immutable (0x10). */
   readonly flags: number
 }
 
@@ -37,12 +37,14 @@ export interface FolderEntry {
   readonly name: string
 }
 
-/** Names on a disk, several times as many as the largest system VM has. A name takes few bytes there, and many in memory. */
+/**
+ * Limit for names on a disk, several times that of the largest system VM. A name takes few bytes there, but many in memory.
+ */
 export const mostNames = 500_000
 
 /**
- * Reads folders, in the order given; `.` and `..` are left out.
- * @param most names in all of them: what is left of `mostNames`
+ * Reads folders in the given order, without `.` and `..`.
+ * @param most limit on the names in all of them: the rest of `mostNames`
  * @throws PipelineError `disk-unreadable`
  */
 export async function readFolders(
@@ -60,7 +62,7 @@ export async function readFolders(
     let isWhole = false
     for (let line = answers.take(entryLine); line !== undefined; line = answers.take(entryLine)) {
       const [, inode, mode = '', name = ''] = line
-      // Removed entries have the inode 0.
+      // Deleted entries have inode 0.
       if (name === '.') isWhole = true
       if (inode === '0' || name === '.' || name === '..') continue
       count += 1
@@ -69,7 +71,7 @@ export async function readFolders(
       entries.push({ inode: Number(inode), isFolder, name: decodeName(Buffer.from(name, 'latin1')) })
     }
     answers.take(/\n/y)
-    // debugfs shows a folder with a damaged block list as completely empty, without even itself.
+    // debugfs shows a folder with a damaged block list as completely empty, even without its own entry.
     if (!isWhole) throw unreadableDisk(`the filesystem ${filesystem} has a damaged folder: ${request}`)
     return entries
   })
@@ -77,13 +79,13 @@ export async function readFolders(
   return folders
 }
 
-/** `/inode/mode/uid/gid/name/size/`. Names contain no slash, so this cannot end too early. */
+/** `/inode/mode/uid/gid/name/size/`. Names contain no slash, so a match cannot end too early. */
 const entryLine = /\/(\d+)\/(\d{6})\/-?\d+\/-?\d+\/([^/]*)\/\d*\/\n/y
 
-/** An answer has about a thousand characters, and all of them are one text. */
+/** An answer has about a thousand characters, and all answers form one string. */
 const inodesAtOnce = 50_000
 
-/** Reads inodes. A link's target is set if the inode holds it, and `undefined` if a block does. */
+/** Reads inodes. The target of a link is set if the inode stores it, and `undefined` if a block does. */
 export async function readInodes(
   filesystem: string,
   inodes: readonly number[],
@@ -136,14 +138,14 @@ const types: Readonly<Record<string, FileType>> = {
 
 const firstLines =
   /Inode: \d+ +Type: ([a-zA-Z ]+?) +Mode: +(\d+) +Flags: 0x([0-9a-f]+)\nGeneration: .*\nUser: +(-?\d+) +Group: +(-?\d+) .*?Size: (\d+)\n(?:File ACL: .*\n)Links: (\d+) .*\n/y
-/** Of `FS_IOC_SETFLAGS` in ioctl_iflags(2). All others say how the inode stores its data. */
+/** The flags of `FS_IOC_SETFLAGS` in ioctl_iflags(2). All others describe how the inode stores its data. */
 const settableFlags = 0x83c4ff | 0x10000
 
 const modifiedLine = /mtime: 0x([0-9a-f]{8})(?::([0-9a-f]{8}))? .*\n/y
 const attributeLine = / {2}(\S.*?) \((\d+)\)(?: = .*)?\n/y
 const deviceLine = /.*Device major\/minor number: (\d+):(\d+) .*\n/y
 const targetStart = /Fast link dest: "/y
-/** Any line but the first one of the next answer. */
+/** Any line except the first one of the next answer. */
 const otherLine = /(?!debugfs: stat <).*\n/y
 
 interface FoundInode extends Omit<Inode, 'attributes'> {
@@ -189,7 +191,7 @@ function readInode(answers: Answers, inode: number): FoundInode {
   return {
     type,
     mode: Number.parseInt(mode, 8),
-    // Numbers above 2³¹ are printed as negative ones.
+    // Numbers above 2³¹ are printed as negative.
     uid: Number(uid) >>> 0,
     gid: Number(gid) >>> 0,
     sizeBytes: Number(size),
@@ -203,7 +205,7 @@ function readInode(answers: Answers, inode: number): FoundInode {
   }
 }
 
-/** Two bits of the second word extend times beyond 2038. */
+/** Two bits of the second word extend the time beyond 2038. */
 function readTime(seconds: string, extra: string): number {
   const epoch = Number.parseInt(extra, 16) & 3
   return (Number.parseInt(seconds, 16) | 0) + epoch * 2 ** 32

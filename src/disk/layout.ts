@@ -1,4 +1,4 @@
-/** Where the partitions of a disk are, as sfdisk and the booted system are told. */
+/** Where the partitions of a disk are, as input for sfdisk and for the booted system. */
 
 import { uuidFrom } from '../digest.ts'
 
@@ -7,44 +7,44 @@ export interface Partition {
   /** Mount point; absent for swap. */
   readonly mount?: string | undefined
   readonly filesystem: 'ext2' | 'ext4' | 'swap' | 'vfat'
-  /** MiB; absent for the one that takes the rest of the disk. */
+  /** MiB; absent for the partition that takes the rest of the disk. */
   readonly sizeMiB?: number | undefined
   /** Takes the rest of the disk, and grows with it at first boot. */
   readonly grow: boolean
-  /** Numbered below 5; the others are numbered from 5, and are logical ones in an MBR. */
+  /** Numbered below 5; all others are numbered from 5, and are logical partitions in an MBR. */
   readonly primary: boolean
   readonly bootable: boolean
-  /** Share of blocks that only root may use, in percent. */
+  /** Share of blocks reserved for root, in percent. */
   readonly reservedPercent: number
 }
 
-/** The disk of every layer and every image of a variant. */
+/** The disk of every layer and image of a variant. */
 export interface Disk {
-  /** Kind of its partition table. @default an MBR */
+  /** Type of the partition table. @default an MBR */
   readonly table?: 'gpt' | undefined
-  /** Whether its boot loader for UEFI is signed. @default false */
+  /** Whether its UEFI boot loader is signed. @default false */
   readonly secureBoot?: boolean | undefined
-  /** Multiple of 126: exact in cylinders and in 2 MiB blocks, so that no hypervisor's format rounds it. */
+  /** Multiple of 126: exact in cylinders and in 2 MiB blocks, so no hypervisor's format rounds it. */
   readonly sizeMiB: number
   readonly partitions: readonly Partition[]
 }
 
 export const sectorBytes = 512
 
-/** Partitions start at whole MiB; a logical one gives up the MiB before it for its own record. */
+/** Partitions start at whole MiB; a logical partition gives up the MiB before it for its own boot record. */
 const alignmentSectors = 2048
 
 const extendedNumber = 2
 
-/** A partition with its place on the disk, in sectors of 512 bytes. */
+/** A partition with its position on the disk, in sectors of 512 bytes. */
 export interface PlacedPartition extends Partition {
-  /** As in `/dev/vda<number>`. */
+  /** The number in `/dev/vda<number>`. */
   readonly number: number
   readonly startSector: number
   readonly sectors: number
-  /** UUID of the filesystem or swap area; of a vfat, its serial number as `1234-ABCD`. */
+  /** UUID of the filesystem or swap area; for vfat, its serial number in the form `1234-ABCD`. */
   readonly uuid: string
-  /** A GPT's own UUID of it. */
+  /** The partition's UUID in a GPT. */
   readonly partitionUuid?: string | undefined
 }
 
@@ -52,7 +52,7 @@ export interface Layout {
   /** @default an MBR */
   readonly table?: 'gpt' | undefined
   readonly sizeBytes: number
-  /** MBR disk signature, 8 hex digits; a UUID of a GPT. */
+  /** MBR disk signature, 8 hex digits; the disk's UUID in a GPT. */
   readonly diskId: string
   /** The extended partition, if there are logical ones. */
   readonly extended:
@@ -61,25 +61,25 @@ export interface Layout {
   readonly partitions: readonly PlacedPartition[]
 }
 
-/** The EFI system partition, where firmware that is UEFI finds a boot loader; undefined on a disk for BIOS alone. */
+/** The EFI system partition, where UEFI firmware finds a boot loader; undefined on a disk for BIOS only. */
 export function espOf<Part extends Pick<Partition, 'mount'>>(disk: {
   readonly partitions: readonly Part[]
 }): Part | undefined {
   return disk.partitions.find(({ mount }) => mount === espMount)
 }
 
-/** Where it is mounted. */
+/** Mount point of the EFI system partition. */
 export const espMount = '/boot/efi'
 
-/** UUID of the root filesystem; empty if there is none, which no resolved disk lacks. */
+/** UUID of the root filesystem. Every resolved disk has one; otherwise empty. */
 export function rootUuidOf({ partitions }: Layout): string {
   return partitions.find(({ mount }) => mount === '/')?.uuid ?? ''
 }
 
-/** Places a disk's partitions. UUIDs and the disk's signature follow from `identity` alone. */
+/** Computes the positions of a disk's partitions. UUIDs and the disk signature depend on `identity` alone. */
 export function placePartitions(disk: Disk, identity: string): Layout {
   const isGpt = disk.table === 'gpt'
-  // A GPT has a copy of itself at the end.
+  // A GPT has a backup at the end of the disk.
   const diskSectors = (disk.sizeMiB * 1024 * 1024) / sectorBytes - (isGpt ? alignmentSectors : 0)
   const partitions: PlacedPartition[] = []
   const isExtended = !isGpt && disk.partitions.some(({ primary }) => !primary)
@@ -88,7 +88,8 @@ export function placePartitions(disk: Disk, identity: string): Layout {
   let number = 0
   for (const partition of disk.partitions) {
     number += 1
-    // CloudStack's first boot grows partitions 2 and 6, so the extended one is 2, wherever it is, and the last is 6.
+    // CloudStack's first boot grows partitions 2 and 6, so the extended partition has number 2 at any position, and the last
+    // has 6.
     if (isExtended && partition.primary && number === extendedNumber) number += 1
     if (!partition.primary && number < 5) {
       if (isExtended) extended = { number: extendedNumber, startSector: next, sectors: diskSectors - next }
@@ -110,7 +111,7 @@ export function placePartitions(disk: Disk, identity: string): Layout {
     : { sizeBytes, diskId: diskId.slice(0, 8), extended, partitions }
 }
 
-/** A vfat has 32 bits for it. */
+/** vfat has only 32 bits for it. */
 function uuidOf({ filesystem }: Partition, identity: string): string {
   const uuid = uuidFrom(identity)
   return filesystem === 'vfat' ? `${uuid.slice(0, 4)}-${uuid.slice(4, 8)}`.toUpperCase() : uuid
@@ -121,7 +122,7 @@ export function renderSfdisk(layout: Layout): string {
   return layout.table === 'gpt' ? renderGpt(layout) : renderMbr(layout)
 }
 
-/** Types of GPT partitions. That of a Linux filesystem says nothing of its place, so that systemd mounts none by itself. */
+/** GPT partition types. The type of Linux filesystems implies no mount point, so systemd does not mount any automatically. */
 const gptTypes = {
   vfat: 'c12a7328-f81f-11d2-ba4b-00a0c93ec93b',
   swap: '0657fd6d-a4ab-43c4-84e5-0933c84b4f4f',
@@ -129,7 +130,7 @@ const gptTypes = {
   ext4: '0fc63daf-8483-4772-8e79-3d69d8477de4',
 } as const
 
-/** Keeps systemd from swapping there by itself, as well as by the fstab. */
+/** Keeps systemd from also activating the swap partition by itself: the fstab already lists it. */
 const notAutomatic = ', attrs="GUID:63"'
 
 function renderGpt({ diskId, partitions }: Layout): string {
@@ -158,9 +159,9 @@ function renderMbr(layout: Layout): string {
 }
 
 /**
- * The fstab options for mounts that must not make a boot fail, by mount point. A loaded host may take minutes to bring up a
+ * The fstab options, by mount point, for mounts that must not make a boot fail. A busy host may take minutes to attach a
  * disk. Nothing waits for `/boot`, so systemd may look for it longer than its usual 90 seconds. But every service waits for
- * swap, even though it may be missing: so only briefly, and a udev rule activates swap that appears later.
+ * swap, which may be missing: so the wait is short, and a udev rule activates swap that appears later.
  */
 export const optionalMounts = [
   { where: '/boot[^ ]*', options: 'nofail,x-systemd.device-timeout=5min' },
@@ -178,7 +179,7 @@ export function renderFstab(layout: Layout): string {
     if (partition.filesystem === 'swap') return ['none', partition, optionsOf('none', 'sw'), '0 0'] as const
     const { mount = '' } = partition
     if (mount === '/') return [mount, partition, 'errors=remount-ro', '0 1'] as const
-    // Only root has a reason to look at what the firmware starts.
+    // Only root has a reason to read what the firmware starts.
     if (partition.filesystem === 'vfat')
       return [mount, partition, optionsOf(mount, 'umask=0077'), '0 0'] as const
     return [mount, partition, optionsOf(mount, 'defaults'), '0 2'] as const

@@ -1,4 +1,4 @@
-/** The filesystems of a disk as one tree, as in the booted system. */
+/** Combines the filesystems of a disk into one tree, as in the booted system. */
 
 import { readContents, type Superblock } from './filesystem.ts'
 import { type Mount, namesPartition, parseFstab } from './fstab.ts'
@@ -13,7 +13,7 @@ export interface DiskFile extends Inode {
   readonly partition: number
 }
 
-/** A partition, and a copy of its filesystem if that is readable. */
+/** A partition, with a copy of its filesystem if that is readable. */
 export interface Copy {
   readonly entry: PartitionEntry
   /** Path of the copy. */
@@ -23,15 +23,15 @@ export interface Copy {
   readonly tree: () => Promise<ReadonlyMap<string, Inode>>
 }
 
-/** A copy, and where it is mounted. */
+/** A copy with its mount point. */
 export interface Place extends Copy {
   readonly mountPoint: string | undefined
 }
 
-/** Each line is compared with each partition. */
+/** Limited because each line is compared with each partition. */
 const mostFstabBytes = 64 * 1024
 
-/** The filesystem that is the root by its own fstab; else the only one with an /etc. */
+/** The filesystem that is the root according to its own fstab; otherwise the only one with an /etc. */
 export async function findRoot(
   file: string,
   copies: readonly Copy[],
@@ -60,14 +60,14 @@ export async function findRoot(
   )
 }
 
-/** Mount point of a filesystem in the booted system, as far as its fstab says. */
+/** Mount point of a filesystem in the booted system; undefined if the fstab has none. */
 export function findMountPoint(copy: Copy, root: Copy, mounts: readonly Mount[]): string | undefined {
   if (copy === root) return '/'
   const mount = mounts.find(({ source, path }) => path.startsWith('/') && namesPartition(source, copy.entry))
   return mount?.path === '/' ? undefined : mount?.path
 }
 
-/** All trees as one, each in place of the folder that it is mounted on. */
+/** Merges all trees into one, each in place of the folder that it is mounted on. */
 export async function listFiles(places: readonly Place[]): Promise<ReadonlyMap<string, DiskFile>> {
   const files = new Map<string, DiskFile>()
   const mounted = places.flatMap((place) =>
@@ -77,7 +77,7 @@ export async function listFiles(places: readonly Place[]): Promise<ReadonlyMap<s
   for (const { entry, superblock, tree, mountPoint } of sorted) {
     const below = mountPoint === '/' ? '' : mountPoint
     for (const path of [...files.keys()]) if (path.startsWith(`${below}/`)) files.delete(path)
-    // The content of other filesystems is unknown; what they hide is left out either way.
+    // The content of other filesystems is unknown, but the files that they hide are omitted all the same.
     if (superblock === undefined) continue
     for (const [path, inode] of await tree()) {
       const absolute = path === '/' ? mountPoint : below + path

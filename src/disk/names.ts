@@ -1,11 +1,13 @@
-/** File names: bytes on a disk, texts here, converted without loss. */
+/** File names: bytes on a disk, strings here, converted losslessly. */
 
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
-/** Base for bytes that are not UTF-8, as in Python: code units that occur in no text. */
+/** Base for bytes that are not UTF-8, as in Python: lone surrogates, which occur in no valid text. */
 const loneUnits = 0xdc00
 
-/** A name as text. If it is not UTF-8, each byte above 127 becomes U+DC80 to U+DCFF, so that no two names look alike. */
+/**
+ * Decodes a name. If it is not UTF-8, each byte above 127 becomes U+DC80 to U+DCFF, so that different names stay different.
+ */
 export function decodeName(bytes: Uint8Array): string {
   try {
     return utf8.decode(bytes)
@@ -26,7 +28,7 @@ export function encodeName(name: string): Buffer {
   )
 }
 
-/** A name as one line for people, with escapes for invisible characters and for bytes that are not UTF-8. */
+/** Shows a name to people on one line, with escapes for invisible characters and for bytes that are not UTF-8. */
 export function showName(name: string): string {
   return name.replace(/[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu, (character) => {
     const code = character.codePointAt(0) ?? 0

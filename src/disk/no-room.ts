@@ -1,19 +1,19 @@
-/** The room for copies of disks, all of which are in the folder for temporary files. */
+/** Checks for disk space for copies of disks, all of which are in the folder for temporary files. */
 
 import { exitCodes, PipelineError } from '../errors.ts'
 import { freeBytes } from '../host/files.ts'
 import { findWorkFolder } from '../host/work-folder.ts'
 
 /**
- * Asks for room before anything is written.
- * @param what is to be written there, as in `a copy of the disk x.qcow2`
+ * Checks for disk space before anything is written.
+ * @param what will be written there, e.g. `a copy of the disk x.qcow2`
  * @throws PipelineError `no-space`
  */
 export async function requireRoom(bytes: number, what: string): Promise<void> {
   const folder = await findWorkFolder()
   const free = await freeBytes(folder)
   if (free >= bytes) return
-  // Rounded so that two sizes never look the same.
+  // Rounded in opposite directions, so that the two sizes never look the same.
   throw noSpace(
     folder,
     what,
@@ -22,7 +22,7 @@ export async function requireRoom(bytes: number, what: string): Promise<void> {
 }
 
 /**
- * What may be written of something whose size nobody knows, so that the host's other programs keep some room.
+ * Limit for writing something of unknown size, which leaves some space for the host's other programs.
  * @param what as above
  */
 export async function limitToRoom(what: string): Promise<RoomLimit> {

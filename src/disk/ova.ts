@@ -1,4 +1,4 @@
-/** The disk in an OVA, which is a tar archive with a description. */
+/** The disk in an OVA, which is a tar archive with an OVF description. */
 
 import { type BlockNode, fileNode, stretchNode } from './block-node.ts'
 import { requireNoReference } from './chain.ts'
@@ -27,7 +27,7 @@ export async function locateInOva(file: string, signal?: AbortSignal): Promise<O
   return { node: { driver: 'vmdk', file: stretchNode(fileNode(file), disk) }, members }
 }
 
-/** The description of a machine may name files by URL. */
+/** An OVF description can refer to files by URL. */
 async function requireOwnFiles(file: string, description: TarMember, members: readonly TarMember[]) {
   const own = new Set(members.map(({ name }) => name))
   const others = namesIn(await readMember(file, description)).filter((name) => !own.has(name))
@@ -38,8 +38,8 @@ async function requireOwnFiles(file: string, description: TarMember, members: re
 }
 
 /**
- * What the file elements of a description name. A tag is read up to the next `<`, which no attribute may have in it, unlike
- * `>`: so nothing is read twice, however many tags are left open.
+ * The names in a description's File elements. A tag is matched up to the next `<`, which attributes cannot contain, unlike
+ * `>`. So nothing is read twice, however many tags are left open.
  */
 function namesIn(description: string): readonly string[] {
   const tags = description.match(/<(?:\w+:)?File\b[^<]*/g) ?? []

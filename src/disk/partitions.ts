@@ -1,4 +1,4 @@
-/** The partitions of a disk image and their content types, reading little more of the disk than its table. */
+/** The partitions of a disk image and their content types, reading little more of the disk than its partition table. */
 
 import { mkdir, truncate, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -8,20 +8,20 @@ import type { ImageFile } from './image-file.ts'
 import { sectorBytes } from './layout.ts'
 import { requireAtMost, unreadableDisk } from './unreadable.ts'
 
-/** A range of the disk, and its content. */
+/** A range of the disk and its content type. */
 export interface PartitionEntry {
-  /** As in `/dev/vda<number>`; 0 for a filesystem that fills the whole disk. */
+  /** The number in `/dev/vda<number>`; 0 for a filesystem that fills the whole disk. */
   readonly number: number
   readonly startSector: number
   readonly sectors: number
-  /** MBR: two hex digits; GPT: a UUID; empty without a table. */
+  /** MBR: two hex digits; GPT: a UUID; empty if there is no table. */
   readonly type: string
   readonly isBootable: boolean
   /** The value of `PARTUUID=` in an fstab. */
   readonly partitionUuid: string | undefined
   /** Name of a GPT partition. */
   readonly partitionLabel: string | undefined
-  /** blkid's name: `ext4`, `swap`, …; undefined if it finds nothing. */
+  /** blkid's name: `ext4`, `swap`, …; undefined if blkid finds nothing. */
   readonly filesystem: string | undefined
   readonly uuid: string | undefined
   readonly label: string | undefined
@@ -33,7 +33,7 @@ export interface PartitionTable {
   readonly partitions: readonly PartitionEntry[]
 }
 
-/** Reads the table with sfdisk, and the start of each partition with blkid. `folder` is for the data they read. */
+/** Reads the table with sfdisk, and the start of each partition with blkid. `folder` holds the data for them. */
 export async function readPartitions(
   image: ImageFile,
   folder: string,
@@ -43,7 +43,7 @@ export async function readPartitions(
   const disk = join(folder, 'disk')
   await writeFile(disk, '')
   await truncate(disk, image.sizeBytes)
-  // The table, and GPT's copy of it at the end.
+  // The table, and the backup of a GPT at the end.
   await copyBytes(image, 0, probedBytes, disk, signal)
   await copyBytes(image, Math.max(0, image.sizeBytes - probedBytes), probedBytes, disk, signal)
   const primary = await readTable(disk, signal)
@@ -80,17 +80,17 @@ export async function copyPartition(
   await extractBytes(image, startSector * sectorBytes, sectors * sectorBytes, file, signal)
 }
 
-/** Whether an MBR partition is a container of logical ones, by any of its three types. */
+/** Whether an MBR partition is extended, by any of the three types for that. */
 export function isExtended(type: string): boolean {
   return ['5', 'f', '85'].includes(type)
 }
 
 // --- internal ---
 
-/** As many as a GPT has room for, unless it is made for more. */
+/** The usual capacity of a GPT. */
 const mostPartitions = 128
 
-/** Enough for every table, and for what blkid looks for at the start of a filesystem. */
+/** Enough for every table, and for everything that blkid looks for at the start of a filesystem. */
 const probedBytes = 1024 * 1024
 
 interface SfdiskTable {
@@ -114,7 +114,7 @@ const environment = {
   LC_ALL: 'C',
 }
 
-/** Undefined if there is none. */
+/** Undefined if the disk has no table. */
 async function readTable(disk: string, signal: AbortSignal): Promise<SfdiskTable | undefined> {
   const found = await execa('sfdisk', ['--json', '--', disk], {
     reject: false,
@@ -130,7 +130,7 @@ async function readTable(disk: string, signal: AbortSignal): Promise<SfdiskTable
   return { label, partitions, ...(id === undefined ? {} : { id }) }
 }
 
-/** A filesystem that fills the disk. */
+/** The entry for a filesystem that fills the disk. */
 async function readWhole(image: ImageFile, folder: string, signal: AbortSignal): Promise<PartitionEntry> {
   const size = Math.floor(image.sizeBytes / sectorBytes)
   const found = await probe(image, { start: 0, size }, folder, signal)
@@ -158,7 +158,7 @@ function mbrUuid({ label, id }: SfdiskTable, number: number): string | undefined
   return `${id.replace(/^0x/, '').padStart(8, '0')}-${number.toString(16).padStart(2, '0')}`
 }
 
-/** Each logical partition is preceded by its own table, which says where the next one is. */
+/** Copies the table before each logical partition, which says where the next one is. */
 async function copyLogicalTables(
   image: ImageFile,
   disk: string,
@@ -182,7 +182,7 @@ const nothing = { filesystem: undefined, uuid: undefined, label: undefined }
 /** blkid's exit status for a match, for no match, and for several matches. */
 const blkidStatus = [0, 2, 8] as const
 
-/** Type of a partition by its first bytes. */
+/** Determines the content type of a partition from its first bytes. */
 async function probe(
   image: ImageFile,
   { start, size }: Pick<SfdiskPartition, 'start' | 'size'>,

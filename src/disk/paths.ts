@@ -1,4 +1,4 @@
-/** Paths of a disk, followed as in the booted system. */
+/** Resolves paths on a disk the way the booted system does. */
 
 /** The parts of a file needed to follow links. */
 interface Linkable {
@@ -6,10 +6,10 @@ interface Linkable {
   readonly target: string | undefined
 }
 
-/** The kernel's limit of links in a row. */
+/** The kernel's limit for links followed in one path. */
 const maximumLinks = 40
 
-/** Where a path leads with every link followed; undefined if nowhere. */
+/** Where a path leads once every link is followed; undefined if nowhere. */
 export function followPath(files: ReadonlyMap<string, Linkable>, path: string): string | undefined {
   let reached = ''
   let links = 0

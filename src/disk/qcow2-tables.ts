@@ -1,6 +1,6 @@
 /**
- * Refuses a qcow2 whose tables are larger than its file: a first-level table may name the same second-level table millions of
- * times, and `qemu-img check` reads it each time. Format: docs/interop/qcow2.rst of QEMU.
+ * Refuses a qcow2 whose tables are larger than its file: an L1 table can refer to the same L2 table millions of times, and
+ * `qemu-img check` reads it each time. Format: docs/interop/qcow2.rst in QEMU's sources.
  */
 
 import { openToRead } from '../host/regular-file.ts'
@@ -12,7 +12,7 @@ export async function requireTablesFit(path: string): Promise<void> {
   const file = await openToRead(path)
   try {
     const found = await file.stat()
-    // The size of a device is not known here.
+    // The size of a block device is not known here.
     if (!found.isFile()) return
     const read = readerOf(file, { offset: 0, sizeBytes: found.size })
     const fault = await faultOf(read, found.size)
@@ -29,14 +29,14 @@ interface FirstLevel {
   readonly entries: number
 }
 
-/** QEMU refuses longer ones. */
+/** QEMU refuses longer tables. */
 const mostEntries = (32 * 1024 ** 2) / 8
 
 const mostSnapshots = 100
 
 async function faultOf(read: ReadImageBytes, fileBytes: number): Promise<string | undefined> {
   const header = await read(0, 72)
-  // What is wrong with it, QEMU says.
+  // QEMU reports what is wrong with it.
   if (header.length < 72) return undefined
   const clusterBytes = 2 ** header.readUInt32BE(20)
   const snapshots = header.readUInt32BE(60)

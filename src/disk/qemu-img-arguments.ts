@@ -1,19 +1,19 @@
 /**
- * Command lines of qemu-img, as pure functions. A disk to read is a node, and a file to write an absolute path: qemu-img
- * would take names such as `-q`, `nbd:host` or `json:{}` for an option, a server or a node.
+ * Command lines of qemu-img, as pure functions. A disk to read is a node, and a file to write an absolute path, because
+ * qemu-img would take names such as `-q`, `nbd:host`, or `json:{}` as an option, a server, or a node.
  */
 
 import { resolve } from 'node:path'
 import { type BlockNode, nodeName } from './block-node.ts'
 
-/** Formats to write, by QEMU's names. */
+/** Output formats, by QEMU's names. */
 export type WrittenFormat = 'qcow2' | 'raw' | 'vhdx'
 
 export interface OverlayRequest {
   readonly file: string
-  /** The qcow2 below; a relative path starts at the overlay's folder, and stays relative in the file. */
+  /** The qcow2 below. A relative path is relative to the overlay's folder, and is stored as such. */
   readonly backing: string
-  /** @default that of `backing`, which then has to exist */
+  /** @default the size of `backing`, which must then exist */
   readonly sizeBytes?: number | undefined
 }
 
@@ -32,7 +32,7 @@ export function createArguments(file: string, sizeBytes: number): readonly strin
   return ['create', '-q', '-f', 'qcow2', '--', resolve(file), `${sizeBytes}`]
 }
 
-/** A qcow2 over another one. If its size is given, the one below is not checked: it may still be empty. */
+/** A qcow2 on top of another. If a size is given, the one below is not checked, and may still be empty. */
 export function overlayArguments({ file, backing, sizeBytes }: OverlayRequest): readonly string[] {
   const unchecked = sizeBytes === undefined ? [] : ['-u']
   const size = sizeBytes === undefined ? [] : [`${sizeBytes}`]
@@ -43,7 +43,7 @@ export function overlayArguments({ file, backing, sizeBytes }: OverlayRequest): 
   ]
 }
 
-/** Without `-W`, so that the order of clusters, and with it every byte, follows from the content alone. */
+/** Without `-W`, so that the order of clusters, and thus every byte, depends on the content alone. */
 export function convertArguments(request: ConvertRequest): readonly string[] {
   const { from, to, format, options = {}, isCompressed = false, showsProgress = false } = request
   const settings = Object.entries(options).map(([name, value]) => `${name}=${value.replaceAll(',', ',,')}`)
@@ -57,7 +57,7 @@ export function convertArguments(request: ConvertRequest): readonly string[] {
   ]
 }
 
-/** Enlarges the disk in a qcow2; the added part reads as zeros. */
+/** Enlarges the disk in a qcow2; the added space reads as zeros. */
 export function growArguments(file: string, sizeBytes: number): readonly string[] {
   return ['resize', '-q', '-f', 'qcow2', '--', resolve(file), `${sizeBytes}`]
 }
@@ -70,7 +70,7 @@ export function checkArguments(image: BlockNode): readonly string[] {
   return ['check', '--output=json', '--', nodeName(image)]
 }
 
-/** Of the image alone: `info` opens no backing file, and refuses a node that has one. */
+/** Only for the image itself: `info` opens no backing file, and refuses a node that has one. */
 export function infoArguments({ backing: _, ...image }: BlockNode): readonly string[] {
   return ['info', '--output=json', '--', nodeName(image)]
 }
@@ -81,7 +81,7 @@ export function mapArguments(image: BlockNode): readonly string[] {
 
 // --- internal ---
 
-/** A path that QEMU recognizes as one, and that is still relative if it was. */
+/** Makes sure that QEMU takes a path as a path; a relative path stays relative. */
 function plainPath(path: string): string {
   return /^[^/]*:/.test(path) ? `./${path}` : path
 }

@@ -1,4 +1,4 @@
-/** The one place that runs qemu-img, with one set of rules for time, cancellation and environment. */
+/** The only module that runs qemu-img, with one set of rules for time limits, cancellation, and environment. */
 
 import { execa } from 'execa'
 import { toolsMissing } from '../host/tools.ts'
@@ -16,9 +16,9 @@ import {
   overlayArguments,
 } from './qemu-img-arguments.ts'
 
-/** qemu-img failed. The message has the command and its output. */
+/** A failure of qemu-img. The message contains the command and its output. */
 export class QemuImgError extends Error {
-  /** Undefined if it was killed. */
+  /** Undefined if the process was killed. */
   readonly exitCode: number | undefined
 
   constructor(said: string, exitCode: number | undefined, cause: unknown) {
@@ -28,11 +28,11 @@ export class QemuImgError extends Error {
   }
 }
 
-/** What qemu-img says of an image. */
+/** What qemu-img reports about an image. */
 export interface ImageInfo {
-  /** QEMU's name of it. */
+  /** QEMU's name for the format. */
   readonly format: string
-  /** Size of the disk in it, in bytes. */
+  /** Size of the disk in the image, in bytes. */
   readonly 'virtual-size': number
   readonly encrypted?: boolean
   readonly 'format-specific'?: {
@@ -44,7 +44,7 @@ export interface ImageInfo {
 }
 
 export interface ImageCheck {
-  /** `leaks`: unused space that counts as used, which is harmless. `no-check`: the format has no check. */
+  /** `leaks`: unused space is marked as used, which is harmless. `no-check`: the format has no check. */
   readonly status: 'sound' | 'leaks' | 'no-check' | 'damaged'
   /** What is wrong, in qemu-img's words; empty if sound. */
   readonly said: string
@@ -64,7 +64,7 @@ export async function createDisk(file: string, sizeBytes: number, signal?: Abort
   await run(createArguments(file, sizeBytes), limitsMs.metadata, signal)
 }
 
-/** Makes an empty qcow2 over another one. @throws QemuImgError */
+/** Makes an empty qcow2 on top of another. @throws QemuImgError */
 export async function createOverlay(request: OverlayRequest, signal?: AbortSignal): Promise<void> {
   await run(overlayArguments(request), limitsMs.metadata, signal)
 }
@@ -88,12 +88,12 @@ export async function growDisk(file: string, sizeBytes: number, signal?: AbortSi
   await run(growArguments(file, sizeBytes), limitsMs.metadata, signal)
 }
 
-/** @throws QemuImgError if two disks have different content, with the first difference */
+/** @throws QemuImgError with the first difference if the content of two disks differs */
 export async function compareImages(one: BlockNode, other: BlockNode, signal?: AbortSignal): Promise<void> {
   await run(compareArguments(one, other), limitsMs.data, signal)
 }
 
-/** Looks for damage, which is returned. @throws QemuImgError if the check itself fails */
+/** Checks an image for damage, which is returned. @throws QemuImgError if the check itself fails */
 export async function checkImage(image: BlockNode, signal?: AbortSignal): Promise<ImageCheck> {
   const { exitCode, stdout, said, cause } = await ask(checkArguments(image), limitsMs.data, signal)
   if (exitCode === undefined) throw new QemuImgError(`qemu-img check: ${said}`, exitCode, cause)
@@ -120,29 +120,29 @@ export async function readImageInfo(image: BlockNode, signal?: AbortSignal): Pro
   return JSON.parse(await run(infoArguments(image), limitsMs.metadata, signal))
 }
 
-/** Where a disk may hold anything but zeros, in ascending order. @throws QemuImgError */
+/** The ranges of a disk and whether each can contain anything but zeros, in ascending order. @throws QemuImgError */
 export async function mapImage(image: BlockNode, signal?: AbortSignal): Promise<readonly MapEntry[]> {
   return JSON.parse(await run(mapArguments(image), limitsMs.data, signal))
 }
 
 // --- internal ---
 
-/** Reading or writing a whole disk may take an hour; the rest is a few reads, slow only on a busy host. */
+/** Reading or writing a whole disk can take an hour; everything else is a few reads, slow only on a busy host. */
 const limitsMs = { metadata: 120_000, data: 3_600_000 } as const
 
 /** Exit status of `qemu-img check`. */
 const checkStatus = { 0: 'sound', 3: 'leaks', 63: 'no-check' } as const
 
 interface Answer {
-  /** Undefined if it was killed. */
+  /** Undefined if the process was killed. */
   readonly exitCode: number | undefined
   readonly stdout: string
-  /** Why it failed, in one or more lines. */
+  /** Why it failed, on one or more lines. */
   readonly said: string
   readonly cause: unknown
 }
 
-/** Returns its output. @throws QemuImgError if it fails, and the abort reason */
+/** Returns the output. @throws QemuImgError if it fails, or the abort reason */
 async function run(
   words: readonly string[],
   limitMs: number,
@@ -177,7 +177,7 @@ async function ask(
   signal?.throwIfAborted()
   if (result.code === 'ENOENT') throw toolsMissing(['qemu-img'])
   const { exitCode, stdout = '', stderr = '', shortMessage = 'qemu-img failed' } = result
-  // Its name for an image is one of ours, not the user's.
+  // Its name for the image is our node, not the user's path.
   const text =
     stderr
       .trim()

@@ -1,4 +1,4 @@
-/** Whether a file of no known format is a disk at all. */
+/** Decides whether a file in no known format is a disk at all. */
 
 import { PipelineError } from '../errors.ts'
 import type { ImageFile } from './image-file.ts'
@@ -7,7 +7,7 @@ import { requireInspectionTools } from './tools.ts'
 import { unreadableDisk } from './unreadable.ts'
 
 /**
- * For QEMU, any file is a raw disk. Here it must have a partition table or a file system.
+ * To QEMU, any file is a raw disk. Here it must have a partition table or a file system.
  * @param folder for a copy of the disk's first and last MiB
  * @throws PipelineError `disk-unreadable`, `tools`
  */

@@ -1,4 +1,4 @@
-/** The room that copies of a disk's partitions take. */
+/** The disk space that copies of a disk's partitions take. */
 
 import type { ImageFile } from './image-file.ts'
 import { sectorBytes } from './layout.ts'
@@ -7,8 +7,8 @@ import type { PartitionEntry } from './partitions.ts'
 import { type MapEntry, mapImage } from './qemu-img.ts'
 
 /**
- * Asks for what the copies take at most. A raw disk does not say where it has only zeros, which copies leave out, and is not
- * asked about.
+ * Checks for the space that the copies take at most. A raw disk is not checked: it does not say where it contains only zeros,
+ * which copies omit.
  * @throws PipelineError `no-space`
  */
 export async function requireRoomForCopies(

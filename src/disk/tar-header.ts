@@ -4,20 +4,20 @@ export const tarBlockBytes = 512
 
 export interface TarHeader {
   readonly name: string
-  /** The file that a hard link names. */
+  /** The file that a hard link refers to. */
   readonly target: string
-  /** Of the content behind the header. */
+  /** Size of the content after the header. */
   readonly sizeBytes: number
   readonly kind: TarKind
 }
 
-/** `pax`, `long-name` and `long-target` describe the next entry; the content of `other` does not matter. */
+/** `pax`, `long-name`, and `long-target` describe the next entry; the content of `other` is irrelevant. */
 export type TarKind = 'file' | 'hard-link' | 'other' | 'pax' | 'long-name' | 'long-target'
 
 /**
- * Parses a header block. Undefined for zeros, which end an archive.
+ * Parses a header block. Undefined for a block of zeros, which ends an archive.
  * @param offset its position, for errors
- * @throws Error with what is wrong
+ * @throws Error that says what is wrong
  */
 export function readTarHeader(block: Buffer, offset: number): TarHeader | undefined {
   if (block.every((byte) => byte === 0)) return undefined
@@ -26,7 +26,7 @@ export function readTarHeader(block: Buffer, offset: number): TarHeader | undefi
   const magic = block.toString('latin1', 257, 263)
   const isSound = magic.startsWith('ustar') && readOctal(block.subarray(148, 156)) === checksumOf(block)
   if (!isSound) throw new Error(`there is no header at byte ${offset}`)
-  // In GNU archives, times are where POSIX has the folder.
+  // In GNU archives, the POSIX prefix field holds times.
   const prefix = magic === 'ustar\0' ? text(345, 155) : ''
   const name = prefix === '' ? text(0, 100) : `${prefix}/${text(0, 100)}`
   const kind = kindOf(block.toString('latin1', 156, 157), name)
@@ -41,7 +41,7 @@ function kindOf(flag: string, name: string): { readonly kind: TarKind; readonly 
   if (flag === 'x') return { kind: 'pax', hasContent: true }
   if (flag === 'L') return { kind: 'long-name', hasContent: true }
   if (flag === 'K') return { kind: 'long-target', hasContent: true }
-  // Records for all files, such as a comment.
+  // Global records, such as a comment.
   if (flag === 'g') return { kind: 'other', hasContent: true }
   if (flag === '1') return { kind: 'hard-link', hasContent: false }
   if (/^[2-6]$/.test(flag)) return { kind: 'other', hasContent: false }
@@ -49,7 +49,7 @@ function kindOf(flag: string, name: string): { readonly kind: TarKind; readonly 
   throw new Error(`${name} is of the kind ${JSON.stringify(flag)}, which no image is in`)
 }
 
-/** Octal digits, or, for larger numbers, a binary number marked by its first byte. */
+/** Octal digits or, for larger numbers, a binary number marked by the first byte. */
 function readSize(field: Buffer, name: string): number {
   const size = field[0] === 0x80 ? readBinary(field.subarray(1)) : readOctal(field)
   if (!Number.isSafeInteger(size)) throw new Error(`${name} has no size that can be read`)
@@ -66,7 +66,7 @@ function readOctal(field: Buffer): number {
   return digits === undefined ? Number.NaN : Number.parseInt(digits, 8)
 }
 
-/** The sum of all bytes, with its own field counted as spaces. */
+/** The sum of all bytes, with the checksum field counted as spaces. */
 function checksumOf(block: Buffer): number {
   const others = block.reduce((total, byte, index) => (index >= 148 && index < 156 ? total : total + byte), 0)
   return others + 8 * 0x20

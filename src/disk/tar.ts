@@ -1,7 +1,7 @@
 /**
- * What is in a tar archive, and where: an OVA is one, and its disk is read in place. Only headers are read.
- * Formats: POSIX ustar and pax, and GNU's. The readers of npm pass all content through and say no positions; tar-stream also
- * takes a size below zero.
+ * Lists the files in a tar archive and their positions: an OVA is one, and its disk is read in place. Only headers are read.
+ * Formats: POSIX ustar and pax, and GNU's. The tar readers on npm stream all content and report no positions; tar-stream even
+ * accepts a negative size.
  */
 
 import { createHash } from 'node:crypto'
@@ -18,21 +18,21 @@ export interface TarMember extends Stretch {
   readonly name: string
 }
 
-/** Headers, more than any OVA has. */
+/** Limit for headers, more than any OVA has. */
 const maximumHeaders = 1000
 
-/** Longer extension headers are not names. */
+/** Extension headers longer than this do not contain names. */
 const maximumExtensionBytes = 1 << 20
 
-/** As long as a path may be on Linux; names are in messages. */
+/** The longest path on Linux; limited because names appear in messages. */
 const maximumNameBytes = 4096
 
-/** Descriptions and manifests have some kB. */
+/** Descriptions and manifests have a few kB. */
 const maximumTextBytes = 1 << 20
 
 /**
- * Regular files, in order. Folders and symbolic links are left out; a hard link counts as another name of its file.
- * @throws PipelineError `disk-unreadable` for what is damaged, truncated, or split
+ * Regular files, in order. Folders and symbolic links are omitted; a hard link counts as another name of its file.
+ * @throws PipelineError `disk-unreadable` if the archive is damaged, truncated, or split
  */
 export async function readTar(path: string, signal?: AbortSignal): Promise<readonly TarMember[]> {
   const file = await openToRead(path)
@@ -77,7 +77,7 @@ export async function hashMember(
 
 // --- internal ---
 
-/** What extension headers say about the next entry. */
+/** Values from extension headers for the next entry. */
 type Extension = Partial<Pick<TarHeader, 'name' | 'target' | 'sizeBytes'>>
 
 async function readMembers(

@@ -1,13 +1,16 @@
-/** The programs needed to read and to make a disk. */
+/** The programs needed to read and create disks. */
 
 import { findProgram, toolsMissing } from '../host/tools.ts'
 
-/** Requires the programs to read any disk. @throws PipelineError `tools` naming all that are missing */
+/** Requires the programs that read disks. @throws PipelineError `tools` that names all missing programs */
 export async function requireInspectionTools(): Promise<void> {
   await requirePrograms(['qemu-img', 'sfdisk', 'blkid', 'debugfs'])
 }
 
-/** Requires the programs that make and read an EFI system partition. @throws PipelineError `tools` naming all that are missing */
+/**
+ * Requires the programs that make and read an EFI system partition.
+ * @throws PipelineError `tools` that names all missing programs
+ */
 export async function requireEspTools(): Promise<void> {
   await requirePrograms(['mkfs.vfat', 'mcopy'])
 }

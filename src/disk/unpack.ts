@@ -1,4 +1,4 @@
-/** Archives that images come in. */
+/** Unpacks the archives that images come in. */
 
 import { randomBytes } from 'node:crypto'
 import { createWriteStream } from 'node:fs'
@@ -20,7 +20,7 @@ import { requireFile, unreadableDisk } from './unreadable.ts'
 interface Unpacker {
   /** The archive's first bytes. */
   readonly magic: string
-  /** Programs that unpack it to standard output, best first. */
+  /** Programs that unpack it to standard output, in order of preference. */
   readonly programs: readonly (readonly string[])[]
   readonly sizeIn?: SizeReader
 }
@@ -45,20 +45,20 @@ const unpackers: readonly Unpacker[] = [
   },
   { magic: '\u00fd7zXZ\0', programs: [['xz', '-dc']], sizeIn: sizeInXz },
   { magic: '\u0028\u00b5\u002f\u00fd', programs: [['zstd', '-dcq', '--long=31']], sizeIn: sizeInZstd },
-  // Without a password, it would ask for one on the terminal.
+  // Without a password, unzip would ask for one on the terminal.
   { magic: zipMagic, programs: [['unzip', '-P', 'none', '-p']], sizeIn: sizeInZip },
 ]
 
-/** Of what an archive unpacks to: more than any disk of a system VM. */
+/** Limit for the unpacked size: larger than any disk of a system VM. */
 const maximumBytes = 64 * 1024 ** 3
 
-/** Of the names in a zip file, and of what a program complains about. */
+/** Limit for the names in a zip file, and for a program's error output. */
 const textBytes = 1024 ** 2
 
 /**
  * The file itself, or its unpacked copy.
- * @param most bytes that it may unpack to
- * @throws PipelineError `tools` if there is no program for it, `disk-unreadable`, `no-space`
+ * @param most limit for the unpacked bytes
+ * @throws PipelineError `tools` if there is no program to unpack it, `disk-unreadable`, `no-space`
  */
 export async function unpackArchive(
   file: string,
@@ -80,7 +80,10 @@ export async function unpackArchive(
   return unpacked
 }
 
-/** Runs an action on the file, or on its unpacked copy, whose name is none of the user's: errors name the archive. */
+/**
+ * Runs an action on the file or on its unpacked copy. The user does not know the name of the copy, so errors name the
+ * archive.
+ */
 export async function withUnpacked<Result>(
   file: string,
   folder: string,
@@ -108,14 +111,14 @@ async function findUnpacker(file: string, { programs }: Unpacker): Promise<reado
   })
 }
 
-/** unzip takes a name for a pattern: of `a[1].zip` it reads `a1.zip`, if that is there. */
+/** unzip treats a name as a pattern: given `a[1].zip`, it reads `a1.zip` if that exists. */
 async function nameForUnzip(file: string, folder: string): Promise<string> {
   const named = join(folder, `archive-${randomBytes(6).toString('hex')}.zip`)
   await symlink(resolve(file), named)
   return named
 }
 
-/** @param file as the user knows it */
+/** @param file the name that the user knows */
 async function runUnpacker(
   [program = '', ...words]: readonly string[],
   file: string,
@@ -160,7 +163,7 @@ function tooLarge(file: string, most: number): PipelineError {
   )
 }
 
-/** `unzip -p` writes all members one after the other. */
+/** `unzip -p` writes all members in sequence. */
 async function requireOneMember(file: string, named: string, signal: AbortSignal): Promise<void> {
   const { stdout, failed, shortMessage } = await execa('unzip', ['-Z1', named], {
     reject: false,

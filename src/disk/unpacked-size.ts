@@ -1,18 +1,18 @@
-/** What an archive says about the size of its content, so that room can be asked for before it is unpacked. */
+/** Reads the size of an archive's content from the archive, to check for disk space before it is unpacked. */
 
 import { execa } from 'execa'
 import { openToRead } from '../host/regular-file.ts'
 
-/** How the size of an archive's content is found. bzip2 does not keep it. */
+/** Finds the size of an archive's content. bzip2 does not store it. */
 export type SizeReader = (file: string, signal: AbortSignal) => Promise<number | undefined>
 
-/** The last four bytes, modulo 2^32: at most the real size. Format: RFC 1952. */
+/** From the last four bytes, modulo 2^32, so it is at most the real size. Format: RFC 1952. */
 export const sizeInGzip: SizeReader = async (file) => {
   const bytes = await readPart(file, 4, (size) => size - 4)
   return bytes.length === 4 ? bytes.readUInt32LE() : undefined
 }
 
-/** From the index at the end. Column 5 of the totals: xz(1), robot mode. */
+/** From the index at the end, in column 5 of the totals: xz(1), robot mode. */
 export const sizeInXz: SizeReader = async (file, signal) => {
   const totals = /^totals\t(?:[^\t]*\t){3}(\d+)/m.exec(
     await ask(['xz', '--robot', '--list', '--', file], signal),
@@ -20,7 +20,7 @@ export const sizeInXz: SizeReader = async (file, signal) => {
   return totals?.[1] === undefined ? undefined : Number(totals[1])
 }
 
-/** From the header of the first frame, which a stream need not have. Format: RFC 8878, section 3.1.1.1. */
+/** From the header of the first frame, where it is optional. Format: RFC 8878, section 3.1.1.1. */
 export const sizeInZstd: SizeReader = async (file) => {
   const bytes = await readPart(file, 18, () => 0)
   const descriptor = bytes[4] ?? 0
@@ -30,7 +30,7 @@ export const sizeInZstd: SizeReader = async (file) => {
   const length = 1 << sizeFlag
   if (bytes.length < at + length) return undefined
   const size = length === 8 ? Number(bytes.readBigUInt64LE(at)) : bytes.readUIntLE(at, length)
-  // Two bytes continue where one ends.
+  // A two-byte size starts at 256.
   return length === 2 ? size + 256 : size
 }
 
@@ -58,7 +58,7 @@ async function readPart(file: string, length: number, placeIn: (size: number) =>
   }
 }
 
-/** The program's output; empty if it fails, which unpacking explains better. */
+/** The program's output; empty if it fails, because unpacking gives a better explanation. */
 async function ask([program = '', ...words]: readonly string[], signal: AbortSignal): Promise<string> {
   const { stdout, failed } = await execa(program, words, {
     reject: false,

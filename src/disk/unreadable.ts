@@ -1,10 +1,10 @@
-/** Disks that can't be read. */
+/** Errors for disks that cannot be read. */
 
 import { stat } from 'node:fs/promises'
 import { exitCodes, isHostFault, PipelineError } from '../errors.ts'
 import { reasonOf } from '../host/failures.ts'
 
-/** @param cause a failure of the host is not the disk's fault, and is passed on as it is */
+/** @param cause if this is a failure of the host, it is not the disk's fault and is returned unchanged */
 export function unreadableDisk(
   message: string,
   cause?: unknown,
@@ -20,7 +20,10 @@ export function unreadableDisk(
   })
 }
 
-/** Reading anything else would block, or never end. @throws PipelineError `disk-unreadable` */
+/**
+ * Requires a file or a block device: reading anything else would block, or never end.
+ * @throws PipelineError `disk-unreadable`
+ */
 export async function requireFile(path: string): Promise<void> {
   const found = await stat(path).catch((cause: NodeJS.ErrnoException) => {
     throw unreadableDisk(`cannot read the disk ${path}: ${reasonOf(cause)}`, cause)
@@ -31,9 +34,9 @@ export async function requireFile(path: string): Promise<void> {
 }
 
 /**
- * Requires that there is no more of something on a disk than several disks of system VMs have.
+ * Requires that a disk has no more of something than several system VM disks have.
  * @param what in the plural
- * @param path of the disk, where it is known
+ * @param path of the disk, if known
  * @throws PipelineError `disk-unreadable`
  */
 export function requireAtMost(found: number, most: number, what: string, path?: string): void {
@@ -45,10 +48,10 @@ export function requireAtMost(found: number, most: number, what: string, path?: 
   )
 }
 
-/** As far as an MBR reaches. What a larger disk claims to hold could be read, compared and copied without end. */
+/** The limit of an MBR. A larger disk could claim so much content that reading, comparing, or copying it would never end. */
 const maximumTiB = 2
 
-/** @param sizeBytes of the disk that a guest sees @throws PipelineError `disk-unreadable` */
+/** @param sizeBytes of the disk as a guest sees it @throws PipelineError `disk-unreadable` */
 export function requireBounded(path: string, sizeBytes: number): void {
   if (sizeBytes <= maximumTiB * 1024 ** 4) return
   throw unreadableDisk(

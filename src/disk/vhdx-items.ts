@@ -1,4 +1,4 @@
-/** Where the metadata of a VHDX are. Format: Microsoft's [MS-VHDX]. */
+/** Locates the metadata of a VHDX. Format: Microsoft's [MS-VHDX]. */
 
 import type { Stretch } from './block-node.ts'
 import type { ReadImageBytes } from './references/reference.ts'
@@ -8,7 +8,7 @@ const tableBytes = 64 * 1024
 /** As stored on disk: the first three of a GUID's five groups are little-endian. */
 const metadataRegion = '06a27c8b90479a4bb8fe575f050f886e'
 
-/** Finds an item of the metadata, which are one of the regions; undefined if there is none. */
+/** Finds an item in the metadata region; undefined if there is none. */
 export async function findVhdxItem(read: ReadImageBytes, guid: string): Promise<Stretch | undefined> {
   for (const place of regionTables) {
     const regions = await read(place, tableBytes)
@@ -23,7 +23,7 @@ export async function findVhdxItem(read: ReadImageBytes, guid: string): Promise<
   return undefined
 }
 
-/** Both tables have entries of 32 bytes that begin with a GUID, and unused ones are zeros. */
+/** Both tables have 32-byte entries that start with a GUID; unused entries are zeros. */
 function findEntry(table: Buffer, start: number, guid: string): Buffer | undefined {
   for (let at = start; at + 32 <= table.length; at += 32) {
     if (table.toString('hex', at, at + 16) === guid) return table.subarray(at, at + 32)

@@ -1,11 +1,11 @@
-/** The files that a qcow2 refers to. Format: docs/interop/qcow2.rst of QEMU. */
+/** The files that a qcow2 refers to. Format: docs/interop/qcow2.rst in QEMU's sources. */
 
 import { type ReadImageBytes, type Reference, textOf } from './reference.ts'
 
 const extensions = { backingFormat: 0xe279_2aca, dataFile: 0x4441_5441 } as const
-/** Bit of the incompatible features. */
+/** Bit in the incompatible features. */
 const externalDataFile = 4
-/** Header, extensions and the backing file's name are in the first cluster, which has at most 2 MiB. */
+/** The header, its extensions, and the name of the backing file are in the first cluster, which has at most 2 MiB. */
 const largestCluster = 2 * 1024 ** 2
 /** Longest name that QEMU accepts. */
 const longestName = 1023
@@ -27,7 +27,7 @@ export async function readQcow2References(read: ReadImageBytes): Promise<readonl
   return references
 }
 
-/** Texts of the header's extensions by their type. */
+/** Texts of the header extensions, by type. */
 function readExtensions(header: Buffer, start: number): ReadonlyMap<number, string> {
   const found = new Map<number, string>()
   for (let at = start; at + 8 <= header.length; ) {

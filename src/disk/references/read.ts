@@ -1,4 +1,4 @@
-/** The other files that an image file says parts of its disk are in, read before QEMU could open them. */
+/** Reads which other files an image file needs for parts of its disk, before QEMU could open them. */
 
 import { messageOf } from '../../errors.ts'
 import { openToRead } from '../../host/regular-file.ts'
@@ -11,7 +11,7 @@ import { readVhdReferences } from './vhd.ts'
 import { readVhdxReferences } from './vhdx.ts'
 import { readVmdkReferences } from './vmdk.ts'
 
-/** @param place of the image in the file, if it is not all of it @throws PipelineError `disk-unreadable` */
+/** @param place of the image, if it is only a part of the file @throws PipelineError `disk-unreadable` */
 export async function readReferences(
   path: string,
   format: Exclude<DiskFormat, 'ova'>,

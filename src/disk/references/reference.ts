@@ -1,21 +1,21 @@
-/** What image files may say about other files, and how their headers are read. */
+/** References from image files to other files, and how to read image headers. */
 
 import type { FileHandle } from 'node:fs/promises'
 import type { Stretch } from '../block-node.ts'
 
-/** Another file that holds a part of the disk. */
+/** Another file that contains a part of the disk. */
 export interface Reference {
   readonly kind: 'backing file' | 'data file' | 'extent' | 'parent'
-  /** As the image has it: a path, a URL, or a node in QEMU's `json:` notation. */
+  /** As written in the image: a path, a URL, or a node in QEMU's `json:` notation. */
   readonly name: string
-  /** QEMU's name of the file's format, if the image says it. */
+  /** QEMU's name for the file's format, if the image contains it. */
   readonly format?: string | undefined
 }
 
-/** Reads from a place in an image; the result is shorter where the image ends. */
+/** Reads from a position in an image; the result is shorter at the end of the image. */
 export type ReadImageBytes = (position: number, length: number) => Promise<Buffer>
 
-/** Reads within an image that is a stretch of a file. */
+/** Reads from an image that is a range of a file. */
 export function readerOf(file: FileHandle, { offset, sizeBytes }: Stretch): ReadImageBytes {
   return async (position, length) => {
     const there = Math.max(0, Math.min(length, sizeBytes - position))

@@ -1,4 +1,4 @@
-/** The file that a differencing VHD stands on. Format: Microsoft's "Virtual Hard Disk Image Format Specification". */
+/** The parent file of a differencing VHD. Format: Microsoft's "Virtual Hard Disk Image Format Specification". */
 
 import type { ReadImageBytes, Reference } from './reference.ts'
 
@@ -6,7 +6,7 @@ const sectorBytes = 512
 const at = { dataOffset: 16, type: 60, parentName: 64 } as const
 const differencing = 4
 
-/** @param sizeBytes of the image, at whose end a footer is */
+/** @param sizeBytes of the image, which ends with a footer */
 export async function readVhdReferences(
   read: ReadImageBytes,
   sizeBytes: number,

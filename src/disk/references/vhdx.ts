@@ -1,4 +1,4 @@
-/** The file that a differencing VHDX stands on. Format: Microsoft's [MS-VHDX]. */
+/** The parent file of a differencing VHDX. Format: Microsoft's [MS-VHDX]. */
 
 import { findVhdxItem } from '../vhdx-items.ts'
 import type { ReadImageBytes, Reference } from './reference.ts'
@@ -7,7 +7,7 @@ const items = {
   fileParameters: '3767a1ca36fa434db3b633f0aa44e76b',
   parentLocator: '2d5fd3a80bb34d45abf7d3d84834ab0c',
 } as const
-/** Bit of the file parameters. */
+/** Bit in the file parameters. */
 const hasParent = 2
 const largestLocator = 64 * 1024
 

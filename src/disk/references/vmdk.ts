@@ -3,7 +3,7 @@
 import { type ReadImageBytes, type Reference, textOf } from './reference.ts'
 
 const sectorBytes = 512
-/** As far as QEMU reads a descriptor. */
+/** The part of a descriptor that QEMU reads. */
 const descriptorBytes = 20 * sectorBytes
 const mostExtents = 32
 
@@ -11,10 +11,10 @@ export async function readVmdkReferences(read: ReadImageBytes): Promise<readonly
   const header = await read(0, sectorBytes)
   const isSparse = header.toString('latin1', 0, 4) === 'KDMV' && header.length === sectorBytes
   if (!isSparse) return referencesIn(textOf(await read(0, descriptorBytes)), { namesExtents: true })
-  // Without a capacity, QEMU takes the descriptor's extents for the disk.
+  // If the capacity is 0, QEMU uses the descriptor's extents as the disk.
   const namesExtents = header.readBigUInt64LE(12) === 0n
   const described = Number(header.readBigUInt64LE(28)) * sectorBytes
-  // QEMU looks for the parent behind the header, wherever the descriptor is.
+  // QEMU looks for the parent right after the header, wherever the descriptor is.
   const texts = await Promise.all([described, sectorBytes].map((at) => read(at, descriptorBytes)))
   return texts.flatMap((text) => referencesIn(text.toString('latin1'), { namesExtents }))
 }
