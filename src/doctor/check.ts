@@ -8,24 +8,24 @@ import type { PipelineError } from '../errors.ts'
 import type { Accelerator } from '../qemu/machine.ts'
 import type { RoomAhead } from '../report/events.ts'
 
-/** An image to be built, as far as it is known. */
+/** The known facts about an image to build. */
 export type HostImage = Partial<Pick<ImageFacts, 'arch' | 'suite' | 'debianArch' | 'mirror'>> &
   Partial<Pick<ResolvedImage, 'installer' | 'debianInstaller' | 'targets' | 'formats' | 'stages'>>
 
-/** What is known about the host's task. A check skips what it lacks the input for. */
+/** The known facts about the host's task. A check is skipped if its input is missing. */
 export interface HostInput {
   readonly images: readonly HostImage[]
-  /** Architectures of other images of the pipeline, that nobody asks for now. @default none */
+  /** Architectures of the pipeline's other images, which nobody has asked for. @default none */
   readonly otherArchs?: readonly Arch[] | undefined
-  /** Where builds write. May not exist yet. */
+  /** Output folder of builds, which may not exist yet. */
   readonly outDir?: string | undefined
-  /** The space that a build takes there, and what is free. */
+  /** The space that a build takes there, and the free space. */
   readonly room?: RoomAhead | undefined
-  /** Free bytes that any build needs there, if nothing more exact is known. */
+  /** Free bytes that any build needs there, if nothing more precise is known. */
   readonly neededBytes?: number | undefined
   /** Free memory that a build needs, for the guest and on the host. @default 2560 */
   readonly neededMemoryMiB?: number | undefined
-  /** Kernel images to prove KVM with, best first. May be empty. */
+  /** Kernel images for testing KVM, in order of preference. May be empty. */
   readonly kernels?: readonly string[] | undefined
   readonly cacheDir?: string | undefined
   readonly forceAccelerator?: Accelerator | undefined
@@ -34,16 +34,16 @@ export interface HostInput {
 
 export type CheckStatus = 'ok' | 'warning' | 'fault'
 
-/** One thing that was looked at. */
+/** One line of the report. */
 export interface DoctorCheck {
-  /** Stable, for machines: `disk-space`, `mirror:trixie`, … */
+  /** Stable, for programs: `disk-space`, `mirror:trixie`, … */
   readonly id: string
   /** One or two words for people. */
   readonly title: string
   readonly status: CheckStatus
   /** What was found, in one line. */
   readonly found: string
-  /** What to do about it; absent if nothing. */
+  /** What to do about it; absent if nothing is needed. */
   readonly advice?: string | undefined
 }
 
@@ -55,23 +55,25 @@ export interface Finding extends Omit<DoctorCheck, 'id' | 'title'> {
   readonly note?: string
 }
 
-/** One probe of the host: most checks have one, some have one per archive, keyring, … */
+/** One probe of the host. Most checks have one; some have one per archive, keyring, … */
 export interface Probe {
   readonly id: string
   readonly title: string
-  /** Throws a `PipelineError` for a fault, or returns findings. Several findings have their own ids and titles. */
+  /**
+   * Returns findings, or throws a `PipelineError` for a fault. If there are several findings, each has its own id and title.
+   */
   readonly run: () => Found | Promise<Found>
 }
 
 type Found = Finding | readonly (Finding & Pick<DoctorCheck, 'id' | 'title'>)[]
 
-/** Tasks that may be refused. `planned-build` is a build that knows what it will make and download; `plan` only warns. */
+/** Tasks that can be refused. `planned-build` is a build that knows what it will make and download; `plan` only warns. */
 export type Task = 'build' | 'planned-build' | 'plan' | 'shell' | 'run' | 'verify' | 'export'
 
-/** What probes have in common. */
+/** What all probes share. */
 export interface HostContext extends HostInput {
   readonly task: Task | 'doctor'
-  /** Fetches and verifies an archive once, however many probes need it. @throws PipelineError as `verifyRelease` does */
+  /** Fetches and verifies an archive once, however many probes need it. @throws PipelineError like `verifyRelease` */
   readonly releaseOf: (archive: ReleaseRequest) => Promise<VerifiedRelease>
 }
 

@@ -1,4 +1,4 @@
-/** Checks whether this host and its mirrors are fit to build, before anything is built. */
+/** Checks whether this host and its mirrors are fit for a build before anything is built. */
 
 import { messageOf, PipelineError } from '../errors.ts'
 import type { DoctorCheck, Finding, HostInput, Probe } from './check.ts'
@@ -6,11 +6,11 @@ import { contextOf, hostChecks } from './host-checks.ts'
 
 export interface DoctorReport {
   readonly checks: readonly DoctorCheck[]
-  /** Whether a build can start: there is no fault. Warnings cost time, not the build. */
+  /** Whether a build can start, i.e. there are no faults. Warnings cost time, but do not fail the build. */
   readonly isFit: boolean
 }
 
-/** Runs all checks in parallel. Throws only if `signal` is aborted: a check that fails is a fault in the report. */
+/** Runs all checks in parallel. Throws only if `signal` is aborted: a failing check is a fault in the report. */
 export async function diagnose(input: HostInput): Promise<DoctorReport> {
   const context = contextOf('doctor', input)
   const probes = hostChecks.flatMap((check) => check.probes(context))
@@ -31,7 +31,7 @@ async function examine({ id, title, run }: Probe): Promise<readonly DoctorCheck[
   }
 }
 
-/** Drops what only refused tasks need. */
+/** Drops the fields that only refused tasks need. */
 function toCheck({
   id,
   title,

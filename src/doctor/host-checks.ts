@@ -1,4 +1,4 @@
-/** The one list of host checks, and the tasks that run each. */
+/** The only list of host checks, with the tasks that run each. */
 
 import type { Arch } from '../arch.ts'
 import type { ImageFacts } from '../config/image.ts'
@@ -26,13 +26,13 @@ export const hostChecks: readonly HostCheck[] = [
   { id: 'system', tasks: [], probes: () => [probe('system', 'system', checkSystem)] },
   {
     id: 'work-folder',
-    // Before those of programs, which fail without it.
+    // Before the programs, which fail without this folder.
     tasks: ['build', 'plan', 'shell', 'run', 'verify', 'export'],
     probes: () => [probe('work-folder', 'temporary files', checkWorkFolder)],
   },
   {
     id: 'account',
-    // Each of them logs in to a guest.
+    // Each of these tasks logs in to a guest.
     tasks: ['build', 'shell', 'run', 'verify'],
     probes: () => [probe('account', 'account', () => checkAccount(findAccount()))],
   },
@@ -75,13 +75,13 @@ export const hostChecks: readonly HostCheck[] = [
               probe(`archiver:${target}`, 'archivers', () => checkArchiver(target, formats)),
             ),
       )
-      // A target has one kind of archive in all images.
+      // A target has the same kind of archive in all images.
       return [...new Map(probes.map((one) => [one.id, one])).values()]
     },
   },
   {
     id: 'out-writable',
-    // A build makes the folder, and so finds out by itself.
+    // A build creates the folder, and so finds out by itself.
     tasks: [],
     probes: ({ outDir }) =>
       outDir === undefined ? [] : [probe('out-writable', 'output', () => checkWritable(outDir))],
@@ -103,7 +103,7 @@ export const hostChecks: readonly HostCheck[] = [
   {
     id: 'user-namespaces',
     tasks: [],
-    // Only the installer bootstrap makes one, and root needs none.
+    // Only the bootstrap installer creates a namespace, and root needs none.
     probes: ({ images, signal }) => {
       const isNeeded = images.length === 0 || images.some(({ installer }) => installer !== 'debian-installer')
       if (!isNeeded || process.getuid?.() === 0) return []
@@ -112,7 +112,7 @@ export const hostChecks: readonly HostCheck[] = [
   },
   {
     id: 'keyring',
-    // Without it, no archive can be verified, and the mirror check fails.
+    // Without a keyring, no archive can be verified, and the mirror check fails.
     tasks: [],
     probes: ({ images }) =>
       unique(images.flatMap(({ mirror }) => mirror?.keyring ?? [])).map((path) =>
@@ -154,7 +154,7 @@ export const hostChecks: readonly HostCheck[] = [
   },
 ]
 
-/** The context that probes run in. */
+/** The context for probes. */
 export function contextOf(task: HostContext['task'], input: HostInput): HostContext {
   const releases = new Map<string, Promise<VerifiedRelease>>()
   const memory = input.outDir === undefined ? undefined : openReleaseMemory(input.outDir)
@@ -169,7 +169,7 @@ export function contextOf(task: HostContext['task'], input: HostInput): HostCont
 }
 
 /**
- * Runs the checks of a task one after the other, and the probes of each in parallel.
+ * Runs the checks of a task sequentially, and the probes of each check in parallel.
  * @returns warnings
  * @throws the PipelineError of the first fault
  */

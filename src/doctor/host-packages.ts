@@ -1,4 +1,4 @@
-/** The Debian and Ubuntu packages of the programs needed, their plugins, and the installation of both. */
+/** The Debian and Ubuntu packages of the required programs, the plugins of the programs, and the installation of both. */
 
 import { constants } from 'node:fs/promises'
 import { execa } from 'execa'
@@ -8,17 +8,17 @@ import { canAccess } from '../host/files.ts'
 import { findProgram, findTools, type ToolFault } from '../host/tools.ts'
 import { defaultPackerSource, type PackerSource, withPackerPackage } from './packer-package.ts'
 
-/** Debian's keys, which verify every download of packages. Ubuntu's package has the same name. */
+/** Debian's keys, which verify every download of packages. On Ubuntu, the package has the same name. */
 export const debianKeyring = {
   path: '/usr/share/keyrings/debian-archive-keyring.gpg',
   package: 'debian-archive-keyring',
 } as const
 
 export interface PackageSearch {
-  /** Include what only the tests call. @default false */
+  /** Whether to include programs that only the tests call. @default false */
   readonly forTests?: boolean | undefined
   readonly arch?: Arch | undefined
-  /** List of folders, as in `PATH`. @default the environment's */
+  /** List of folders in the format of `PATH`. @default the environment's */
   readonly path?: string | undefined
   /** @default debianKeyring.path */
   readonly keyring?: string | undefined
@@ -31,8 +31,8 @@ export async function missingHostPackages(search: PackageSearch = {}): Promise<r
 }
 
 /**
- * Installs what is missing, then looks again: a package may be installed and its program still too old.
- * @throws PipelineError `setup-*`, or the code that a mirror is refused with
+ * Installs what is missing, then checks again: a package can be installed while its program is still too old.
+ * @throws PipelineError `setup-*`, or the code with which a mirror is refused
  */
 export async function setUpHost(search: PackageSearch, options: InstallOptions): Promise<void> {
   const names = await missingHostPackages(search)
@@ -45,7 +45,7 @@ export async function setUpHost(search: PackageSearch, options: InstallOptions):
 
 interface HostExamination {
   readonly faults: readonly ToolFault[]
-  /** Packages of missing keyrings. */
+  /** Packages that contain the missing keyrings. */
   readonly keyrings: readonly string[]
 }
 
@@ -53,7 +53,7 @@ async function examineHost(search: PackageSearch): Promise<HostExamination> {
   const { faults } = await findTools({
     arch: search.arch,
     path: search.path,
-    // Includes what only other users need: a host is set up for all of them.
+    // Includes programs that only other users need: a host is set up for all of them.
     needs: search.forTests ? ['build', 'rootless', 'tests'] : ['build', 'rootless'],
   })
   const hasKeyring = await canAccess(search.keyring ?? debianKeyring.path, constants.R_OK)
@@ -61,23 +61,23 @@ async function examineHost(search: PackageSearch): Promise<HostExamination> {
 }
 
 export interface InstallOptions {
-  /** If false, says what would be installed and fails. */
+  /** If false, fails with a list of what would be installed. */
   readonly yes: boolean
-  /** Called with each line to show: what is being done, and apt's output. */
+  /** Called with each line to show: the current step, and apt's output. */
   readonly onOutput: (line: string) => void
-  /** List of folders to find apt-get and sudo in. @default the environment's `PATH` */
+  /** List of folders in which to find apt-get and sudo. @default the environment's `PATH` */
   readonly path?: string | undefined
-  /** Where to get Packer if this release has no package of it. @default Debian 12, from Debian's own mirror */
+  /** Where to get Packer if this release has no package for it. @default Debian 12, from Debian's own mirror */
   readonly packer?: PackerSource | undefined
-  /** @default whether root runs it */
+  /** @default whether the current user is root */
   readonly asRoot?: boolean | undefined
   readonly signal?: AbortSignal | undefined
 }
 
 /**
- * Installs packages with apt, through sudo unless run by root. With nothing to install, apt is not called.
- * Packages that this release lacks are named once all others are installed; Packer then comes from another release.
- * @throws PipelineError `setup-*`, or the code that a mirror is refused with
+ * Installs packages with apt, through sudo unless run by root. If there is nothing to install, apt is not called. Packages
+ * that this release lacks are reported once all others are installed; Packer then comes from another release.
+ * @throws PipelineError `setup-*`, or the code with which a mirror is refused
  */
 export async function installHostPackages(names: readonly string[], options: InstallOptions): Promise<void> {
   if (names.length === 0) {
@@ -112,7 +112,7 @@ export async function installHostPackages(names: readonly string[], options: Ins
   if (nowhere.length > 0) throw notInRelease(nowhere)
 }
 
-/** Not through sudo: a program looks for its plugins in the home of whoever runs it. Returns their names. */
+/** Installs plugins, without sudo: a program looks for them in the home of the user who runs it. Returns their names. */
 async function installPlugins(search: PackageSearch, options: InstallOptions): Promise<readonly string[]> {
   const { faults } = await examineHost(search)
   const plugins = faults.flatMap(({ needed, tool, remedy, command }) =>
@@ -134,7 +134,7 @@ async function requireProgram(name: string, path: string | undefined, fault: Pip
   return found
 }
 
-/** Shows each line as it comes. */
+/** Runs a command and shows each line of its output as it arrives. */
 async function runShown(
   command: readonly string[],
   { onOutput, signal }: InstallOptions,
@@ -144,7 +144,7 @@ async function runShown(
   const child = execa(program, arguments_, {
     reject: false,
     all: true,
-    // sudo may ask for a password on the terminal.
+    // sudo may prompt for a password on the terminal.
     stdin: 'inherit',
     ...(signal === undefined ? {} : { cancelSignal: signal }),
   })
@@ -160,7 +160,7 @@ async function runShown(
   })
 }
 
-/** Names that apt has no installable version for. */
+/** Names for which apt has no installable version. */
 async function unknownPackages(
   names: readonly string[],
   options: InstallOptions,

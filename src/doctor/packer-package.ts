@@ -1,4 +1,4 @@
-/** Packer for a Debian or Ubuntu release without it: Debian 12's package, which depends only on the C library. */
+/** Packer for Debian and Ubuntu releases without it: Debian 12's package, which depends only on the C library. */
 
 import { chmod, writeFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'
@@ -13,12 +13,12 @@ export interface PackerSource {
   /** Mirror URL without a trailing slash. */
   readonly mirror: string
   readonly suite: string
-  /** Keyring that must have signed the suite. */
+  /** Keyring with the keys that must have signed the suite. */
   readonly keyring: string
   readonly arch: DebianArch
 }
 
-/** The last Debian suite with the package, for this host; undefined if there is no build for its architecture. */
+/** The last Debian suite with the package, for this host; undefined if it has no build for the host's architecture. */
 export function defaultPackerSource(keyring: string): PackerSource | undefined {
   const arch = ({ x64: 'amd64', arm64: 'arm64' } as const)[process.arch as string]
   if (arch === undefined) return undefined
@@ -26,8 +26,8 @@ export function defaultPackerSource(keyring: string): PackerSource | undefined {
 }
 
 /**
- * Downloads the package, verifies it by the suite's signature, and passes its path to `install`. Then deletes the file.
- * @throws PipelineError with a code that begins with `mirror-`, `keyring-` or `setup-`
+ * Downloads the package, verifies it against the suite's signature, passes its path to `install`, and then deletes the file.
+ * @throws PipelineError with a code that starts with `mirror-`, `keyring-` or `setup-`
  */
 export async function withPackerPackage(
   source: PackerSource,
@@ -46,7 +46,7 @@ export async function withPackerPackage(
   const content = await fetchListed(`${source.mirror}/${listed.fileName}`, listed, { signal })
 
   await inWorkFolder(async (folder) => {
-    // apt reads it as its own user.
+    // apt reads it as a user of its own.
     await chmod(folder, 0o755)
     const path = join(folder, basename(listed.fileName))
     await writeFile(path, content)

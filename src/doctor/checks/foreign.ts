@@ -1,18 +1,18 @@
-/** Checks of what images of another architecture take. */
+/** Checks what images of another architecture need. */
 
 import type { Arch } from '../../arch.ts'
 import { foreignAdvice, foreignFault } from '../../host/foreign.ts'
 import { findTools } from '../../host/tools.ts'
 import { type Finding, fault, ok, warning } from '../check.ts'
 
-/** Runs a program of the architecture. */
+/** Checks that programs of the architecture run, by running one. */
 export async function checkForeign(arch: Arch): Promise<Finding> {
   const found = await foreignFault(arch)
   if (found === undefined) return ok(`a program of ${arch} runs, emulated`)
   return fault(found, foreignAdvice(arch))
 }
 
-/** The same for an architecture that the pipeline has variants of, and nobody asked for. */
+/** The same for an architecture that the pipeline has variants of, but that nobody asked for. */
 export async function checkOther(arch: Arch): Promise<Finding> {
   const { faults } = await findTools({ arch })
   const missing = faults.filter(({ tool }) => tool.need !== 'optional').map(({ needed }) => needed)

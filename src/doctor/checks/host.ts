@@ -1,4 +1,4 @@
-/** Checks of the host itself: its system, memory, and user namespaces. */
+/** Checks the host itself: its system, memory, and user namespaces. */
 
 import { readFile } from 'node:fs/promises'
 import { release } from 'node:os'
@@ -33,7 +33,7 @@ export async function checkMemory(neededMiB: number): Promise<Finding> {
   return warning(`${found}, ${neededMiB} MiB wanted`, 'end other programs, or lower machine.memoryMiB.')
 }
 
-/** OpenSSH and newuidmap look up who runs them, and refuse a number alone. */
+/** OpenSSH and newuidmap look up the user who runs them, and refuse one that has only a number. */
 export function checkAccount({ name, text }: Account): Finding {
   if (name !== undefined) return ok(name)
   const error = new PipelineError({
@@ -45,7 +45,7 @@ export function checkAccount({ name, text }: Account): Finding {
   return fault(error.message, error.hint ?? '', error)
 }
 
-/** A bootstrap without root needs its own namespace and a range of users to map into it. */
+/** A bootstrap without root needs its own user namespace, and a range of users to map into it. */
 export async function checkNamespaces(signal: AbortSignal | undefined): Promise<Finding> {
   const { name, text: username } = findAccount()
   const owners = [...(name === undefined ? [] : [name]), `${process.getuid?.()}`]

@@ -1,4 +1,4 @@
-/** Checks of the archives that images are made from. */
+/** Checks the archives that images are made from. */
 
 import { constants } from 'node:fs/promises'
 import type { ReleaseRequest } from '../../debian/release.ts'
@@ -19,7 +19,7 @@ export async function checkKeyring(path: string): Promise<Finding> {
   return fault(`${path} cannot be read`, advice)
 }
 
-/** @throws PipelineError with a code that begins with `mirror-` or `keyring-` */
+/** @throws PipelineError with a code that starts with `mirror-` or `keyring-` */
 export async function checkArchive(archive: ReleaseRequest, { releaseOf }: HostContext): Promise<Finding> {
   const { date, signers } = await releaseOf(archive)
   const day = date.toISOString().slice(0, 10)
@@ -27,9 +27,9 @@ export async function checkArchive(archive: ReleaseRequest, { releaseOf }: HostC
 }
 
 /**
- * Whether an archive has the packages that debian-installer itself needs. The installer would find out minutes later.
- * @param isWanted whether an image is installed with them: for all others, a mirror without them is just as good, and a broken
- *   index is worth a warning
+ * Checks that an archive has the packages that debian-installer itself needs. The installer would notice only minutes later.
+ * @param isWanted whether an image is installed with them; if none is, a mirror without them is just as good, and a broken
+ * index is only worth a warning
  */
 export async function checkUdebs(
   archive: ReleaseRequest,
@@ -40,7 +40,7 @@ export async function checkUdebs(
     if (isWanted) throw error
     return undefined
   })
-  // The check of the archive's packages reports that it is not verified.
+  // The check of the archive's packages reports that it cannot be verified.
   if (release === undefined) return []
   try {
     const { hasUdebs, missing, reason } = await probeUdebs(archive, release, { signal })

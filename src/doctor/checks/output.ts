@@ -1,4 +1,4 @@
-/** Checks of the folders that builds write to. */
+/** Checks the folders that builds write to. */
 
 import { constants } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
@@ -17,7 +17,7 @@ export async function checkWritable(folder: string): Promise<Finding> {
   return fault(`${existing} is not writable for ${findAccount().text}`, 'give it to the user who builds.')
 }
 
-/** The folder for temporary files. */
+/** Checks the folder for temporary files. */
 export async function checkWorkFolder(): Promise<Finding> {
   try {
     const folder = await findWorkFolder()
@@ -28,7 +28,7 @@ export async function checkWorkFolder(): Promise<Finding> {
   }
 }
 
-/** Packer takes double braces in a path for its own template syntax. */
+/** Packer interprets double braces in a path as its own template syntax. */
 export function checkPath(path: string): Finding {
   if (!path.includes('{{')) return ok(path)
   const error = new PipelineError({
@@ -40,10 +40,10 @@ export function checkPath(path: string): Finding {
   return fault(error.message, 'use a folder without it.', error)
 }
 
-/** Space is short below this multiple of what a build should take: no two builds take quite the same. */
+/** Below this multiple of what a build should take, space is short: no two builds take exactly the same. */
 const comfort = 1.25
 
-/** The warning about a disk that is too small for a build, or barely large enough. */
+/** A warning if a disk is too small for a build or barely large enough; otherwise undefined. */
 export function describeShortage(folder: string, room: RoomAhead): string | undefined {
   const { peakBytes, isKnown, freeBytes } = room
   if (freeBytes >= peakBytes * (isKnown ? comfort : 1)) return undefined
@@ -52,7 +52,7 @@ export function describeShortage(folder: string, room: RoomAhead): string | unde
   return `${what} for ${folder}: ${formatBytes(freeBytes)} are free, ${needs}`
 }
 
-/** @param room what the build takes and what is free; without a known build, free space is measured here */
+/** @param room the space that the build takes and the free space; without a known build, free space is measured here */
 export async function checkSpace(
   folder: string,
   room: RoomAhead | { readonly neededBytes: number },

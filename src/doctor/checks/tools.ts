@@ -1,4 +1,4 @@
-/** Checks of the programs that builds call. */
+/** Checks the programs that builds call. */
 
 import type { Arch } from '../../arch.ts'
 import type { ResolvedImage } from '../../config/resolved.ts'
@@ -7,7 +7,7 @@ import { findProgram, findTools, type ToolFault } from '../../host/tools.ts'
 import { archiveOf, type TargetName } from '../../targets/registry.ts'
 import { type DoctorCheck, type Finding, fault, ok, warning } from '../check.ts'
 
-/** One line for all tools that are present, and a finding for each that is missing or too old. */
+/** One finding for all tools that are present, and one for each tool that is missing or too old. */
 export async function checkTools(
   arch: Arch,
 ): Promise<readonly (Finding & Pick<DoctorCheck, 'id' | 'title'>)[]> {
@@ -26,7 +26,7 @@ export async function checkTools(
   return [...summary, ...lacking]
 }
 
-/** The program that packs a target's image, needed only if `formats` asks for an archive. */
+/** Checks the program that packs a target's image, which is needed only if `formats` asks for an archive. */
 export async function checkArchiver(target: TargetName, formats: ResolvedImage['formats']): Promise<Finding> {
   const program = programOf(target, formats)
   if (program === undefined || (await findProgram(program)) !== undefined)
@@ -40,7 +40,7 @@ export async function checkArchiver(target: TargetName, formats: ResolvedImage['
   return fault(error.message, error.hint ?? '', error)
 }
 
-/** Targets that are packed. */
+/** Targets whose images are packed. */
 export function packedTargets({
   targets,
   formats,
