@@ -1,4 +1,4 @@
-/** Checksums of image files, and `md5sum.txt`, `sha256sum.txt`, `sha512sum.txt` in GNU format beside them. */
+/** Checksums of image files, and `md5sum.txt`, `sha256sum.txt`, and `sha512sum.txt` in GNU format next to them. */
 
 import { createHash } from 'node:crypto'
 import { on } from 'node:events'
@@ -12,7 +12,7 @@ import { parseChecksums, readChecksumList, renderChecksumList } from '../host/ch
 import { canAccess, writeDurably } from '../host/files.ts'
 import { readRegular, readRegularText } from '../host/regular-file.ts'
 
-/** Those that CloudStack's registration and its users ask for. */
+/** The algorithms that CloudStack's registration and its users ask for. */
 export const algorithms = ['md5', 'sha256', 'sha512'] as const
 
 export type Checksums = Readonly<Record<Algorithm, string>>
@@ -20,8 +20,8 @@ export type Checksums = Readonly<Record<Algorithm, string>>
 type Algorithm = (typeof algorithms)[number]
 
 /**
- * Checksums of a file, in threads, with Node's own digests: coreutils take three times as long for sha256. Holes count as
- * zeros but need not be read; since they make a file long, each checksum of a file with holes has its own thread.
+ * Computes a file's checksums in threads, with Node.js's own digests: coreutils take three times as long for sha256. Holes
+ * count as zeros, but need not be read. Since holes make a file long, each checksum of a file with holes gets its own thread.
  */
 export async function computeChecksums<Wanted extends Algorithm = Algorithm>(
   path: string,
@@ -30,7 +30,7 @@ export async function computeChecksums<Wanted extends Algorithm = Algorithm>(
   onProgress: (fraction: number) => void = () => undefined,
 ): Promise<Readonly<Record<Wanted, string>>> {
   const { size, blocks } = await stat(path)
-  // A thread takes longer to start than to read it.
+  // Starting a thread takes longer than reading the file.
   if (size < smallBytes) return digestsOf(await readRegular(path, smallBytes), wanted)
   const hasHoles = blocks * 512 < size
   const extents = hasHoles ? (await openRawDisk(path, signal)).extents : [{ start: 0, length: size }]
@@ -87,15 +87,15 @@ async function hashInThread(
   }
 }
 
-/** A thread's messages: bytes read so far, and at the end its checksums. */
+/** A thread's messages: the number of bytes read so far, and finally its checksums. */
 type HashMessage =
   | { readonly done: number; readonly checksums?: undefined }
   | { readonly checksums: Record<string, string> }
 
-/** More threads than processors would only take memory. */
+/** More threads than CPUs would only take memory. */
 const inTurn = pLimit(availableParallelism())
 
-/** Adds a file's checksums to the lists of its folder, and drops lines of files that no longer exist. */
+/** Adds a file's checksums to the lists in its folder, and drops the lines of files that no longer exist. */
 export async function writeChecksums(file: string, checksums: Checksums): Promise<void> {
   const folder = dirname(file)
   for (const algorithm of algorithms) {
@@ -108,7 +108,7 @@ export async function writeChecksums(file: string, checksums: Checksums): Promis
   }
 }
 
-/** Removes a file's checksums from the lists of its folder, because it is about to change. */
+/** Removes a file's checksums from the lists in its folder, because the file is about to change. */
 export async function dropChecksums(file: string): Promise<void> {
   for (const algorithm of algorithms) {
     const path = listOf(dirname(file), algorithm)
@@ -117,7 +117,7 @@ export async function dropChecksums(file: string): Promise<void> {
   }
 }
 
-/** The checksum lists of a folder, existing or not. */
+/** Paths of a folder's checksum lists, whether they exist or not. */
 export function listsOf(folder: string): readonly string[] {
   return algorithms.map((algorithm) => listOf(folder, algorithm))
 }
@@ -133,7 +133,7 @@ async function readIfThere(path: string): Promise<string> {
   })
 }
 
-/** Whether the folder's lists have a file's checksums. */
+/** Whether the lists in its folder have a file's checksums. */
 export async function hasChecksums(file: string, checksums: Checksums): Promise<boolean> {
   for (const algorithm of algorithms) {
     if (

@@ -1,4 +1,4 @@
-/** Exports any disk, without a pipeline and without a store. */
+/** Exports any disk, without a pipeline or a store. */
 
 import { setMaxListeners } from 'node:events'
 import { realpath, stat } from 'node:fs/promises'
@@ -27,20 +27,21 @@ export interface DiskExport extends ExportSource {
   readonly disk: string
   /** @default 'none' */
   readonly backing?: Backing | undefined
-  /** Whether any bytes are a raw disk. @default false */
+  /** Whether to accept any bytes as a raw disk. @default false */
   readonly takesAnyBytes?: boolean | undefined
   readonly targets: readonly TargetName[]
-  /** Where the files go. */
+  /** Output folder. */
   readonly folder: string
-  /** Without it, a folder that another export is writing to is refused. */
+  /** If absent, a folder that another export is writing to is refused. */
   readonly waiting?: Waiting | undefined
   readonly emit: Emit
   readonly signal: AbortSignal
 }
 
 /**
- * Returns the paths of the files. Finished files stay, with their checksums, when another target fails.
- * @throws PipelineError `disk-unreadable`, `disk-refers-elsewhere`, `disk-size`, `disk-in-the-way`, `disk-changed`, `out-read-only`, `locked`, `export-failed`, `no-space`, `tools`
+ * Returns the paths of the files. If a target fails, the finished files of others remain, with their checksums.
+ * @throws PipelineError `disk-unreadable`, `disk-refers-elsewhere`, `disk-size`, `disk-in-the-way`, `disk-changed`,
+ * `out-read-only`, `locked`, `export-failed`, `no-space`, `tools`
  */
 export async function exportDisk(request: DiskExport): Promise<readonly string[]> {
   const { disk: given, signal } = request
@@ -57,7 +58,7 @@ export async function exportDisk(request: DiskExport): Promise<readonly string[]
 interface PlainExport extends DiskExport {
   /** The file that a user named. */
   readonly given: string
-  /** For copies of parts of the disk. */
+  /** Folder for copies of parts of the disk. */
   readonly work: string
 }
 
@@ -69,12 +70,12 @@ async function exportPlain(request: PlainExport): Promise<readonly string[]> {
   const workFolder = join(await realpath(folder), '.systemvm-image.unfinished')
   const fileOf = (target: TargetName) => join(folder, imageName(request, target))
   const written = [...request.targets.map(fileOf), ...listsOf(folder)]
-  // All files of a folder, whatever their names, share its checksum lists.
+  // All files in a folder, whatever their names, share its checksum lists.
   const lock = await takeLock(folder, `export of ${basename(given)}`, request.waiting, 'export')
   const within = AbortSignal.any([signal, lock.lost])
   setMaxListeners(0, within)
   try {
-    // The process that held the lock may have written the disk.
+    // The process that held the lock may have written to the disk.
     const source = (await stampOfAll(first.files)) === stamp ? first : await requireFit(request)
     await requireElsewhere([given, ...source.files], written, workFolder)
     const before = await stampOfAll(source.files)
@@ -84,7 +85,7 @@ async function exportPlain(request: PlainExport): Promise<readonly string[]> {
       workFolder,
       findKey: async (flat) => {
         if ((await stampOfAll(source.files)) !== before) throw changedMeanwhile(given)
-        // Of the content, not of the file, which may be one of several that make up the disk.
+        // A digest of the content, not of the file, which may be one of several that make up the disk.
         return digestContent(flat, within)
       },
       fileOf,
@@ -105,8 +106,8 @@ async function requireFit(request: PlainExport): Promise<ImageFile> {
 }
 
 /**
- * Determines the disk's format from its file extension where possible: the signature of a fixed VHD is at its end, and an
- * OVA is a tar of several files. A raw disk's first bytes are up to its author.
+ * Uses the format that the file extension indicates, if any: a fixed VHD has its signature at the end, an OVA is a tar of
+ * several files, and the author of a raw disk chooses its first bytes.
  */
 async function inspectSource(request: PlainExport): Promise<ImageFile> {
   const { disk, backing, takesAnyBytes = false, work, signal } = request
@@ -127,7 +128,7 @@ async function inspectSource(request: PlainExport): Promise<ImageFile> {
   )
 }
 
-/** Includes files that are gone. */
+/** Deleted files count as well. */
 async function stampOfAll(files: readonly string[]): Promise<string> {
   return (await Promise.all(files.map((file) => stampOf(file).catch(() => 'gone')))).join('\n')
 }
@@ -141,7 +142,7 @@ function changedMeanwhile(disk: string): PipelineError {
   })
 }
 
-/** Refuses to overwrite a file that the disk is read from, or to clean one up. */
+/** Refuses to overwrite or clean up a file that the disk is read from. */
 async function requireElsewhere(
   sources: readonly string[],
   files: readonly string[],
@@ -170,14 +171,14 @@ type Choice = Pick<DiskExport, 'targets' | 'formats'>
 
 const mibBytes = 1024 ** 2
 
-/** Step between the sizes to try. */
+/** Step between the sizes that are tried. */
 const stepBytes = 2 * mibBytes
 
 function sizesOf(target: TargetName, { formats }: Pick<Choice, 'formats'>): DiskSizes {
   return targets[target].diskSizes?.(formats[target]) ?? { holds: () => true }
 }
 
-/** The nearest sizes below and above that every target holds, in MiB. */
+/** The nearest sizes below and above that every target can express, in MiB. */
 export function nearestSizesMiB(choice: Choice, sizeBytes: number): readonly number[] {
   const rules = choice.targets.map((target) => sizesOf(target, choice))
   const fits = (size: number) => rules.every(({ holds }) => holds(size))
@@ -195,7 +196,7 @@ async function requireSize(request: DiskExport, { format, sizeBytes }: ImageFile
   const { disk } = request
   const unfit = request.targets.filter((target) => !sizesOf(target, request).holds(sizeBytes))
   if (unfit.length === 0) return
-  // qemu-img counts in sectors, but the size of the file on disk is in bytes.
+  // qemu-img counts in sectors, but the file has a size in bytes.
   const found = format === 'raw' ? (await stat(disk)).size || sizeBytes : sizeBytes
   throw new PipelineError({
     code: 'disk-size',
@@ -215,7 +216,7 @@ function describeMiB(bytes: number): string {
 }
 
 function adviseSize(sizesMiB: readonly number[], sizeBytes: number): string {
-  // A disk that is shrunk loses what is at its end.
+  // Shrinking a disk cuts off its end.
   if (!sizesMiB.some((size) => size * mibBytes > sizeBytes))
     return `no larger size fits, the largest is ${sizesMiB[0]} MiB: choose other targets with --targets.`
   const nearest = sizesMiB.length === 1 ? 'nearest size that fits is' : 'next sizes that fit are'

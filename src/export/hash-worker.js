@@ -1,6 +1,6 @@
 /**
- * Computes the checksums of one file in a thread of its own, so that exports beside it go on. Plain JavaScript: tests start it
- * where nothing is compiled.
+ * Computes the checksums of one file in a separate thread, so that parallel exports continue. Plain JavaScript, because tests
+ * start it where nothing is compiled.
  */
 
 import { createHash } from 'node:crypto'
@@ -13,7 +13,7 @@ const hashes = algorithms.map((/** @type {string} */ algorithm) => [algorithm, c
 const buffer = Buffer.alloc(256 * 1024)
 const zeros = Buffer.alloc(256 * 1024)
 
-/** Progress is reported after so many bytes. */
+/** Interval between progress reports. */
 const reportedBytes = 256 * 1024 * 1024
 let done = 0
 
@@ -25,20 +25,20 @@ function update(bytes) {
   if (Math.floor(done / reportedBytes) > Math.floor(before / reportedBytes)) parentPort?.postMessage({ done })
 }
 
-/** Zeros count as well, but where they are known to be they need not be read. @param {number} length */
+/** Hashes zeros without reading them. @param {number} length */
 function passZeros(length) {
   for (let left = length; left > 0; left -= zeros.length)
     update(zeros.subarray(0, Math.min(left, zeros.length)))
 }
 
-// Opening a named pipe would wait for a writer.
+// A blocking open of a named pipe would wait for a writer.
 const file = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK)
 let position = 0
 for (const { start, length } of extents) {
   passZeros(start - position)
   const end = Math.min(start + length, sizeBytes)
   for (position = start; position < end; ) {
-    // Not by one of Node's own threads, all of which may be compressing.
+    // Synchronous, because an asynchronous read would need one of Node.js's own threads, all of which may be compressing.
     const read = readSync(file, buffer, 0, Math.min(buffer.length, end - position), position)
     if (read === 0) throw new Error(`${path} has become shorter than its ${sizeBytes} bytes`)
     update(buffer.subarray(0, read))

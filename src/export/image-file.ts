@@ -1,4 +1,4 @@
-/** One target's file: its name, what it depends on, and how it is written and packed. */
+/** One target's file: its name, its dependencies, and how it is written and packed. */
 
 import { rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
@@ -7,7 +7,7 @@ import { writeBzip2, writeZip } from '../formats/archive.ts'
 import { archiveOf, type FormatSettings, type TargetName, targets } from '../targets/registry.ts'
 import type { FileSource, TargetSettings, WriteJob } from '../targets/target.ts'
 
-/** What files are made from besides the disk. */
+/** What files are made from in addition to the disk. */
 export interface ExportSource extends Omit<FileSource<TargetSettings>, 'settings'> {
   readonly formats: FormatSettings
 }
@@ -27,18 +27,18 @@ function plainName(
   return `${fileName}-${targets[target].suffix(formats[target])}`
 }
 
-/** What a target's file depends on besides the disk. */
+/** What a target's file depends on in addition to the disk. */
 export function dependenciesOf(source: ExportSource, target: TargetName): Json {
   const settings = source.formats[target]
   return targets[target].dependsOn?.({ ...source, settings }) ?? { ...settings }
 }
 
-/** Whether a target's file stores compressed grains, which are then shared with other targets. */
+/** Whether a target's file stores compressed grains, which it can then share with other targets. */
 export function takesGrains({ formats }: Pick<ExportSource, 'formats'>, target: TargetName): boolean {
   return targets[target].takesGrains?.(formats[target]) ?? false
 }
 
-/** Writes, checks, compares and packs a file. After a failure, part of it may be left. */
+/** Writes, checks, compares, and packs a file. After a failure, an incomplete file may remain. */
 export async function writeImage(target: TargetName, job: ExportJob, file: string): Promise<void> {
   const archive = archiveOf(target, job.formats)
   const write = (to: string, onProgress: (fraction: number) => void) =>

@@ -9,10 +9,12 @@ import type { ImageResult } from '../report/report.ts'
 import type { TargetName } from '../targets/registry.ts'
 import { type Registration, registeredChecksum, registrationsOf } from './registration.ts'
 
-/** Never resolves, by RFC 2606: CloudStack's setup aborts at a template without a URL, even if its file is there. */
+/**
+ * Never resolves, according to RFC 2606: CloudStack's setup aborts at a template without a URL, even if its file is there.
+ */
 export const nowhere = 'http://systemvm.invalid'
 
-/** Writes the sections of each image, and keeps those of other variants in the file. */
+/** Writes the sections of each image, and keeps those of other variants that are already in the file. */
 export async function writeMetadata(
   folder: string,
   image: ResolvedImage,
@@ -38,7 +40,7 @@ export async function writeMetadata(
   if (text !== before) await writeDurably(path, text)
 }
 
-/** Where the files will be served from, and the part of that URL that a mirror replaces by its own. */
+/** The URL of the folder that files will be served from, and the part of it that a mirror replaces with its own. */
 function placeDownloads({ downloadUrl, release }: ResolvedImage) {
   const folder = `/${repositoryFolder(release)}`
   const url = downloadUrl ?? `${nowhere}${folder}`
@@ -63,7 +65,7 @@ function render(values: Readonly<Record<string, string>>): string {
     .join('')
 }
 
-/** Sections by name, each as the text of its lines; `default` is rewritten every time. */
+/** Sections by name, each as the text of its lines, without `default`, which is rewritten every time. */
 export function parseSections(text: string): Map<string, string> {
   const sections = new Map<string, string>()
   for (const part of text.split(/^(?=\[)/m)) {

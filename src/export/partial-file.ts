@@ -1,13 +1,13 @@
-/** Files that get their name only once they are complete. */
+/** Files that get their names only once they are complete. */
 
 import { rename, rm } from 'node:fs/promises'
 import { PipelineError } from '../errors.ts'
 import { exportFailed } from '../formats/failures.ts'
 
 /**
- * Writes a file under a temporary name, and moves it into place on success. On failure the existing file stays as it was.
+ * Writes a file under a temporary name and moves it into place on success. On failure, an existing file is unchanged.
  * @param partial the temporary name, on the same filesystem
- * @param confirm throws if the folder is another run's by now: then nothing in it is ours to move or remove
+ * @param confirm throws if another run has taken over the folder: then nothing in it is ours to move or remove
  */
 export async function writeWhole<Result>(
   file: string,

@@ -1,11 +1,14 @@
-/** How a management server finds its template in `metadata.ini`: names, checksums and systems, by CloudStack release. */
+/**
+ * How a management server finds its template in `metadata.ini`: names, checksums, and operating systems, by CloudStack
+ * release.
+ */
 
 import type { Arch } from '../arch.ts'
 import { isBefore } from '../config/release.ts'
 import { type TargetName, targets } from '../targets/registry.ts'
 import type { Checksums } from './checksums.ts'
 
-/** What determines the names under which an image is registered. */
+/** The facts that determine the names under which an image is registered. */
 export interface Registered {
   readonly release: string
   readonly arch: Arch
@@ -15,13 +18,13 @@ export interface Registered {
 /** A section of `metadata.ini`, and what distinguishes it from the file's other sections. */
 export interface Registration {
   readonly section: string
-  /** A section with this name would be read instead of ours. */
+  /** If the file has a section with this name, it is read instead of ours. */
   readonly hiddenBy: string | undefined
   readonly templateName: string
   readonly guestOs: string
 }
 
-/** The sections for one target's file. Those of an image with a label are for people: nothing reads them. */
+/** The sections for one target's file. If the image has a label, they are only for people: no program reads them. */
 export function registrationsOf(image: Registered, target: TargetName): readonly Registration[] {
   const suffix = image.label === undefined ? '' : `-${image.label}`
   const { hypervisors = [] } = targets[target]
@@ -38,13 +41,16 @@ export function registrationsOf(image: Registered, target: TargetName): readonly
   })
 }
 
-/** Only KVM has templates for several architectures; since 4.20.1 its sections name them all, elsewhere x86_64 stays unnamed. */
+/**
+ * Only KVM has templates for several architectures. Since 4.20.1 its section names include all of them; elsewhere they omit
+ * x86_64.
+ */
 function canonicalSection({ release, arch }: Registered, hypervisor: string): string {
   const isNamed = arch !== 'x86_64' || (hypervisor === 'kvm' && !isBefore(release, [4, 20, 1]))
   return isNamed ? `${hypervisor}-${arch}` : hypervisor
 }
 
-/** The checksum by which the release compares a file with its registration. */
+/** The checksum that the release uses to compare a file with its registration. */
 export function registeredChecksum(registered: Pick<Registered, 'release'>, checksums: Checksums): string {
   return checksums[registeredAlgorithm(registered)]
 }

@@ -1,4 +1,4 @@
-/** Image files in the layout of CloudStack's servers and their mirrors: `<repository>/<major.minor>/<file>`. */
+/** Image files in the layout of CloudStack's download servers and their mirrors: `<repository>/<major.minor>/<file>`. */
 
 import { mkdir, readdir, rm } from 'node:fs/promises'
 import { basename, join } from 'node:path'
@@ -10,7 +10,7 @@ import type { ImageResult } from '../report/report.ts'
 import { writeChecksums } from './checksums.ts'
 import { writeMetadata } from './metadata.ts'
 
-/** Puts an image's files into its release's folder, with their checksums, replacing its earlier ones. */
+/** Puts an image's files and their checksums into the folder of its release, replacing earlier ones. */
 export async function writeRepository(
   outFolder: string,
   image: ResolvedImage,
@@ -20,7 +20,7 @@ export async function writeRepository(
   const folder = join(outFolderAt(outFolder).repository, repositoryFolder(image.release))
   await mkdir(folder, { recursive: true })
   const former = (await readdir(folder)).filter((name) => name.startsWith(`${image.fileName}-`))
-  // A package build matches checksum lines by part of the name: with another form of the same file it would find two.
+  // A package build matches checksum lines by a part of the name, and would find two if another form of the file remained.
   for (const name of former) await rm(join(folder, name))
   for (const result of results) {
     const file = join(folder, basename(result.path))

@@ -1,4 +1,4 @@
-/** How much disk space an export will take, before it starts. */
+/** Estimates the disk space that an export will take. */
 
 import { archiveOf, type FormatSettings, type TargetName, targets } from '../targets/registry.ts'
 import type { Storage } from '../targets/target.ts'
@@ -6,26 +6,26 @@ import type { Storage } from '../targets/target.ts'
 /** The disk to make files from. */
 export interface DiskSize {
   readonly sizeBytes: number
-  /** How much of it is not zeros, as far as known. */
+  /** How many of these bytes are not zeros, if known. */
   readonly dataBytes: number
 }
 
 export interface ExportRoom {
   /** The flattened disk, which exists during the export. */
   readonly flattenedBytes: number
-  /** Space for each target's file while it is made, besides the flattened disk. */
+  /** Space for each target's file while it is made, in addition to the flattened disk. */
   readonly targets: Readonly<Partial<Record<TargetName, number>>>
-  /** All of it together. */
+  /** The sum of all of these. */
   readonly totalBytes: number
 }
 
 /**
- * Size of a Linux system's files relative to its data, with a safety margin. Measured on a system VM's disk: a compressed
- * file 0.44, packed once more 0.37, blocks of 2 MiB with any data 1.15.
+ * Size of files for a Linux system relative to its data, with a safety margin. Measured on a system VM's disk: a compressed
+ * file 0.44, packed again 0.37, 2 MiB blocks with any data 1.15.
  */
 const shares = { compressed: 0.5, packed: 0.45, blocks: 1.25 } as const
 
-/** An estimate: data that does not compress makes files as large as itself. */
+/** An estimate: files with incompressible data can be as large as the data. */
 export function estimateRoom(
   chosen: readonly TargetName[],
   formats: FormatSettings,

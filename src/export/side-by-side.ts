@@ -1,4 +1,6 @@
-/** The core of every export: one flattened disk, and from it a file for each target, all at once, with checksums. */
+/**
+ * The core of every export: flattens the disk once, then makes a file for each target from it in parallel, with checksums.
+ */
 
 import { mkdir, rm } from 'node:fs/promises'
 import { basename, join } from 'node:path'
@@ -18,17 +20,17 @@ import { type Branch, tee } from './tee.ts'
 export interface SideBySide<Result> extends ExportSource {
   /** The disk, which may have backing files. */
   readonly disk: BlockNode
-  /** Holds everything without a final name. Emptied before and removed afterwards; must be beside the files. */
+  /** Holds everything that has no final name yet. Emptied before and removed afterward; must be next to the files. */
   readonly workFolder: string
-  /** Returns the key for identifiers in the files, given the flattened disk. */
+  /** Returns the key from which identifiers in the files are derived, given the flattened disk. */
   readonly findKey: (disk: RawDisk) => Promise<string>
   readonly targets: readonly TargetName[]
   readonly fileOf: (target: TargetName) => string
   /** Called for each target before anything is written for it. */
   readonly onBegin?: (target: TargetName) => Promise<void>
-  /** Called before anything is moved or removed; throws if the folder is another run's by now. */
+  /** Called before anything is moved or removed; throws if another run has taken over the folder. */
   readonly confirm?: () => Promise<void>
-  /** Called for each file once it is complete and in the checksum lists. */
+  /** Called for each file once it is complete and listed in the checksum lists. */
   readonly onFile: (file: MadeFile) => Promise<Result>
   readonly estimate?: (name: string) => number | undefined
   readonly emit: Emit
@@ -44,9 +46,9 @@ export interface MadeFile {
 }
 
 /**
- * Returns the results of `onFile`, in the order of the targets. Finished files stay when another target fails.
+ * Returns the results of `onFile` in the order of the targets. If a target fails, the finished files of others remain.
  *
- * @throws the first failure, after all others have ended; the reason of an interruption before that
+ * @throws the first failure after all others have ended, or the reason of an earlier interruption
  */
 export async function exportSideBySide<Result>(job: SideBySide<Result>): Promise<readonly Result[]> {
   const { workFolder, targets, signal } = job
@@ -64,13 +66,13 @@ export async function exportSideBySide<Result>(job: SideBySide<Result>): Promise
     signal.throwIfAborted()
     const failed = outcomes.find((outcome) => outcome.status === 'rejected')
     if (failed !== undefined) {
-      // It may have failed because the folder is another run's by now, which says more.
+      // If another run has taken over the folder, that is the actual cause.
       await job.confirm?.()
       throw failed.reason
     }
     return outcomes.flatMap((outcome) => (outcome.status === 'fulfilled' ? [outcome.value] : []))
   } finally {
-    // The next export removes what this leaves behind.
+    // If this fails, the next export removes the folder.
     const remove = () => rm(workFolder, { recursive: true, force: true })
     await (job.confirm?.() ?? Promise.resolve()).then(remove).catch(() => undefined)
   }
@@ -81,7 +83,7 @@ async function prepare<Result>(
 ): Promise<{ readonly disk: RawDisk; readonly key: string }> {
   const { emit, estimate, signal } = job
   const started = performance.now()
-  // A killed run may have left a finished raw file here, a hard link to the final one.
+  // A killed run may have left a finished raw file here, which is a hard link to the final one.
   await makeEmpty(job.workFolder)
   emit({ kind: 'part-started', name: 'flatten', estimateSeconds: estimate?.('flatten') })
   const disk = await flattenDisk(job.disk, join(job.workFolder, 'disk.raw'), signal)
@@ -123,7 +125,7 @@ async function exportTarget<Result>(
       await job.onBegin?.(target)
       await writeImage(target, { ...job, disk, key, grains, onProgress, signal }, file)
     } finally {
-      // A failed reader must not block the other one.
+      // A failed reader must not block the others.
       grains?.close()
     }
     show('checksums')
@@ -131,11 +133,11 @@ async function exportTarget<Result>(
       show(`checksums ${formatPercent(fraction)}`),
     )
     await job.confirm?.()
-    // From here on no list has a wrong checksum, whatever happens.
+    // From here on, no list contains a wrong checksum, whatever happens.
     await inLists(path, () => list(dropChecksums, path))
     return checksums
   }
-  // Hashed before it gets its name, so that a file under its name is listed a moment later, interrupted or not.
+  // Hashed before it is renamed, so that it is listed right after it gets its name, even if interrupted.
   const checksums = await writeWhole(path, join(job.workFolder, basename(path)), signal, write, job.confirm)
   await inLists(path, () => list(writeChecksums, path, checksums))
   const seconds = secondsSince(started)

@@ -1,16 +1,16 @@
-/** One source for several readers at once, each from beginning to end. */
+/** Splits one source for several parallel readers, each of which reads all of it. */
 
 import { EventEmitter, once } from 'node:events'
 
-/** One reader's view of the source. It can be read once. */
+/** One reader's view of the source, which can be read once. */
 export interface Branch<Item> extends AsyncIterable<Item> {
-  /** Stops reading, even before it began: the others no longer wait for it. */
+  /** Stops reading, even before it has started, so that the other readers no longer wait for this one. */
   readonly close: () => void
 }
 
 /**
  * Branches of a source, which is read only as fast as the slowest open branch, at most `ahead` items ahead of it. When all
- * are closed, so is the source. When it fails, all of them do.
+ * branches are closed, so is the source. When the source fails, all branches do.
  */
 export function tee<Item>(source: AsyncIterable<Item>, count: number, ahead = 16): readonly Branch<Item>[] {
   const changes = new EventEmitter().setMaxListeners(0)
