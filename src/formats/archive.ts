@@ -1,10 +1,9 @@
 /**
  * Compressed files that CloudStack accepts: `.bz2`, and `.zip` with one entry.
  *
- * lbzip2 and pigz do the work, on every processor: their output depends neither on the number of processors nor, unlike
- * Node's zlib, on the release of Node. lbzip2 writes a single stream, as bzip2 does; Java's readers only see the first of
- * the many streams from pbzip2. pigz's deflate stream goes into a zip file made here, because its own would contain the
- * current time.
+ * lbzip2 and pigz do the work on all CPUs. Their output depends neither on the number of CPUs nor, unlike that of Node.js's
+ * zlib, on the Node.js release. lbzip2 writes a single stream, like bzip2; pbzip2 writes many, of which Java's readers see
+ * only the first. pigz's deflate stream goes into a zip file made here, because pigz's own would contain the current time.
  */
 
 import { type FileHandle, open } from 'node:fs/promises'
@@ -17,7 +16,7 @@ import { writeAt } from './file-bytes.ts'
 /** Called with the share of the source read so far, from 0 to 1. */
 export type OnProgress = (fraction: number) => void
 
-/** Compresses a file into `file`, then reads it back. */
+/** Compresses `source` into `file`, then reads the result back. */
 export async function writeBzip2(
   source: string,
   file: string,
@@ -30,11 +29,11 @@ export async function writeBzip2(
 
 export interface ZipOptions {
   readonly entryName: string
-  /** The entry's date: seconds since 1970. Zip files have no years before 1980. */
+  /** The entry's date: seconds since 1970. The zip format starts in 1980. */
   readonly timestampSeconds: number
 }
 
-/** Compresses a file into the only entry of the zip file `file`. */
+/** Compresses `source` as the only entry of the zip file `file`. */
 export async function writeZip(
   source: string,
   file: string,
@@ -43,7 +42,7 @@ export async function writeZip(
   signal: AbortSignal,
 ): Promise<void> {
   const name = Buffer.from(entryName)
-  // Level 9 takes four times as long for half a percent.
+  // Level 9 takes four times as long to save half a percent.
   const start = localHeaderBytes + name.length - gzipHeaderBytes
   const { read, written } = await compress(
     ['pigz', '-6', '--no-name'],
@@ -75,7 +74,9 @@ export async function writeZip(
   }
 }
 
-/** Runs a file through a compressor, into `target` from `start` on. Returns the bytes in and out. */
+/**
+ * Runs a file through a compressor, and writes the output to `target` from `start`. Returns the numbers of bytes in and out.
+ */
 async function compress(
   [program, ...commandArguments]: readonly [string, ...string[]],
   source: string,
@@ -120,7 +121,7 @@ async function compress(
   }
 }
 
-/** Before and behind the deflate stream of a gzip file without a name. */
+/** Sizes before and after the deflate stream in a gzip file without a name. */
 const gzipHeaderBytes = 10
 const gzipTrailerBytes = 8
 
@@ -133,7 +134,7 @@ async function readGzip(
   const trailer = Buffer.alloc(gzipTrailerBytes)
   await file.read(header, 0, header.length, start)
   await file.read(trailer, 0, trailer.length, start + length - trailer.length)
-  // The method is deflate, and no flag announces more header fields.
+  // The method is deflate, and no flags announce more header fields.
   if (header.readUInt32BE(0) !== 0x1f8b_0800) throw new Error('pigz did not write a plain gzip file')
   return { crc: trailer.readUInt32LE(0), sizeBytes: trailer.readUInt32LE(4) }
 }
@@ -146,10 +147,10 @@ interface ZipEntry {
   readonly sizeBytes: number
 }
 
-/** In 32-bit fields: the value is in the 64-bit extra field. */
+/** In a 32-bit field: the value is in the 64-bit extra field. */
 const inExtra = 0xffff_ffff
 
-/** Always with an extra field for 64-bit sizes, so that its length is known beforehand. */
+/** Always includes the extra field for 64-bit sizes, so the length is known in advance. */
 const localHeaderBytes = 30 + 20
 
 function encodeLocalHeader(entry: ZipEntry): Buffer {
@@ -163,7 +164,7 @@ function encodeLocalHeader(entry: ZipEntry): Buffer {
 function encodeDirectoryEntry(entry: ZipEntry): Buffer {
   const fixed = Buffer.alloc(46)
   fixed.writeUInt32LE(0x0201_4b50, 0)
-  // Made on Unix, so that the mode below counts.
+  // The host system is Unix, so that the file mode below takes effect.
   fixed.writeUInt16LE(0x0300 | versionNeeded, 4)
   encodeCommon(entry).copy(fixed, 6)
   fixed.writeUInt16LE(20, 30)
@@ -171,17 +172,17 @@ function encodeDirectoryEntry(entry: ZipEntry): Buffer {
   return Buffer.concat([fixed, entry.name, encodeExtra(entry)])
 }
 
-/** 4.5: the first with 64-bit sizes. */
+/** 4.5, the first version with 64-bit sizes. */
 const versionNeeded = 45
 
-/** The fields shared by both kinds of headers, from the version to the length of the name. */
+/** The fields that both kinds of headers share, from the version to the length of the name. */
 function encodeCommon({ name, timestampSeconds, crc }: ZipEntry): Buffer {
   const common = Buffer.alloc(24)
   const { date, time } = dosTime(timestampSeconds)
   common.writeUInt16LE(versionNeeded, 0)
-  // The name is in UTF-8.
+  // Flag for a UTF-8 name.
   common.writeUInt16LE(0x0800, 2)
-  // Deflated.
+  // Compression method: deflate.
   common.writeUInt16LE(8, 4)
   common.writeUInt16LE(time, 6)
   common.writeUInt16LE(date, 8)
@@ -201,7 +202,7 @@ function encodeExtra({ sizeBytes, compressedBytes }: ZipEntry): Buffer {
   return extra
 }
 
-/** The end of the zip file, in 64 bits and again in 32. */
+/** The end records of the zip file, first 64-bit and then 32-bit. */
 function encodeEnd(directoryBytes: number, directoryOffset: number): Buffer {
   const end64 = Buffer.alloc(56)
   end64.writeUInt32LE(0x0606_4b50, 0)
@@ -225,7 +226,7 @@ function encodeEnd(directoryBytes: number, directoryOffset: number): Buffer {
   return Buffer.concat([end64, locator, end])
 }
 
-/** The resolution is two seconds, and the time zone is up to the reader: here it is UTC. */
+/** The resolution is two seconds. The format has no time zone; here it is UTC. */
 function dosTime(timestampSeconds: number): { readonly date: number; readonly time: number } {
   const at = new Date(Math.max(timestampSeconds, Date.UTC(1980, 0) / 1000) * 1000)
   return {

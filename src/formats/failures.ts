@@ -1,8 +1,8 @@
-/** Why an image file could not be made. */
+/** Errors for image files that could not be made. */
 
 import { isHostFault, PipelineError } from '../errors.ts'
 
-/** Why a writer cannot make its file, and what to do next. The caller adds which file it is. */
+/** Why a writer cannot make its file, and what to do next. The caller adds the name of the file. */
 export class ExportFault extends Error {
   readonly hint: string
 
@@ -15,8 +15,8 @@ export class ExportFault extends Error {
 
 /**
  * The error for an export that failed because of a system call or a program.
- * @param what kind of file and its path
- * @param cause a failure of the host says more by itself, and is passed on as it is
+ * @param what kind of file, and its path
+ * @param cause if this is a failure of the host, it says more by itself and is returned unchanged
  */
 export function exportFailed(what: string, cause: unknown): PipelineError {
   if (isHostFault(cause)) return cause
@@ -26,7 +26,7 @@ export function exportFailed(what: string, cause: unknown): PipelineError {
   return new PipelineError({
     code: 'export-failed',
     message: `the ${what} could not be made: ${isFull ? 'its disk is full' : said}`,
-    // Applies both to a build, whose layers are kept, and to an export of any disk.
+    // Must suit both a build, which keeps its layers, and an export of any disk.
     hint:
       cause instanceof ExportFault
         ? cause.hint

@@ -1,8 +1,8 @@
-/** Gathers bytes into larger pieces, since each file write waits for a thread that compression also uses. */
+/** Gathers bytes into larger pieces, because every file write waits for a thread that compression also uses. */
 
 /**
- * The same bytes in pieces of `bytes`, except the last. Each is only valid until the next is requested, which a stream's
- * `pipeline` does once it has written a piece larger than its high-water mark.
+ * Yields the same bytes in pieces of size `bytes`, except the last. Each is valid only until the next is requested, which a
+ * stream's `pipeline` does once it has written a piece larger than its high-water mark.
  */
 export async function* gather(pieces: AsyncIterable<Buffer>, bytes = 1 << 20): AsyncGenerator<Buffer> {
   const gathered = Buffer.allocUnsafeSlow(bytes)

@@ -1,6 +1,6 @@
 /**
- * The disk in pieces of 64 KiB, compressed once for every file that stores them so: a cluster of a compressed qcow2 and a
- * grain of a VMDK are both one such piece, deflated.
+ * Compresses the disk in pieces of 64 KiB, once for every file that stores them that way: a cluster of a compressed qcow2 and
+ * a grain of a VMDK are both such a deflated piece.
  */
 
 import { promisify } from 'node:util'
@@ -11,7 +11,7 @@ import type { DiskSizes } from './sizes.ts'
 
 export const grainBytes = 64 * 1024
 
-/** A VMDK of compressed grains has no partial ones. */
+/** A VMDK with compressed grains cannot have a partial grain. */
 export const grainSizes: DiskSizes = { holds: (sizeBytes) => sizeBytes % grainBytes === 0 }
 
 /** A piece of the disk that is not all zeros. */
@@ -27,27 +27,27 @@ export interface Grain {
 }
 
 /**
- * Readers of qcow2 look back no further than 4 KiB, so grains must not either, which makes VMDKs 5 % larger. On a system VM's
- * disk, level 6 takes 1.2 times as long for 0.2 % fewer bytes, 9 twice as long for 0.4 % fewer, and level 1 0.75 of the
+ * qcow2 readers have a window of only 4 KiB, so grains must use one too, which makes VMDKs 5 % larger. On a system VM's disk,
+ * level 6 takes 1.2 times as long for 0.2 % fewer bytes, level 9 twice as long for 0.4 % fewer, and level 1 takes 0.75 of the
  * time for 4 % more.
  */
 const compression: ZlibOptions = {
   windowBits: 12,
   memLevel: 9,
   level: 5,
-  // In one go: even incompressible data fits into a chunk of this size.
+  // A single chunk: even incompressible data fits into one of this size.
   chunkSize: grainBytes + 1024,
 }
 
-/** Before and behind the deflate stream in a zlib stream. */
+/** Sizes before and after the deflate stream in a zlib stream. */
 const zlibHeaderBytes = 2
 const adlerBytes = 4
 
-/** Grains in compression at once. Node has four threads for them; the others wait in memory, at 0.2 MiB each. */
+/** Grains being compressed at once. Node.js has four threads for them; the others wait in memory, at 0.2 MiB each. */
 const defaultConcurrency = 16
 
 /**
- * Reads a disk once, and yields its grains in ascending order.
+ * Reads a disk once and yields its grains in ascending order.
  *
  * @param concurrency does not affect the result
  */
@@ -63,7 +63,7 @@ export async function* compressGrains(
   for (const grain of pending) yield await grain
 }
 
-/** An upper limit of a disk's grains: some of what is read may be zeros. */
+/** An upper bound on a disk's grains: extents may contain blocks of zeros. */
 export function countGrains({ extents }: RawDisk): number {
   return extents.reduce((sum, { length }) => sum + Math.ceil(length / grainBytes), 0)
 }

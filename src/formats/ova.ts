@@ -1,4 +1,4 @@
-/** An OVA: a tar of the virtual machine's description, a manifest of checksums, and the disk. */
+/** An OVA: a tar with the OVF description of the virtual machine, a manifest of checksums, and the disk. */
 
 import { createWriteStream } from 'node:fs'
 import { open } from 'node:fs/promises'
@@ -17,7 +17,7 @@ export interface OvaOptions {
   /** Name of the virtual machine, and of the files in the package. */
   readonly name: string
   readonly machine: OvfMachine
-  /** Version of VMware's virtual hardware, which the disk states too. */
+  /** Version of VMware's virtual hardware, which the disk also states. */
   readonly hardwareVersion: number
   /** Timestamp of the files in the package: seconds since 1970. */
   readonly sourceDateEpoch: number
@@ -26,10 +26,10 @@ export interface OvaOptions {
 }
 
 /**
- * Writes `file`, then checks that its VMDK is valid and that qemu-img reads the same from it as from `disk`. Needs room for
- * this one file only: everything before the disk in the tar has a size known in advance, and is filled in afterwards.
+ * Writes `file`, then checks that its VMDK is valid and that qemu-img reads the same data from it as from `disk`. Needs space
+ * for this file only: everything before the disk in the tar has a size known in advance, and is filled in afterward.
  *
- * @param grains those of the disk, if they are also compressed for another file
+ * @param grains of the disk, if they are also compressed for another file
  */
 export async function exportOva(
   disk: RawDisk,
@@ -51,7 +51,7 @@ export async function exportOva(
   if (written.sizeBytes > maximumBytes) throw tooLarge(written.sizeBytes)
   await writeAround(file, plan, written)
   const part = { offset: plan.diskOffset, length: written.sizeBytes }
-  // qemu-img unpacks the grains below.
+  // qemu-img will unpack the grains below.
   await checkVmdk(file, { part, unpacks: false, signal })
   onProgress((1 + writingShare) / 2)
   const inside = stretchNode(fileNode(file), { offset: plan.diskOffset, sizeBytes: written.sizeBytes })
@@ -59,10 +59,10 @@ export async function exportOva(
   onProgress(1)
 }
 
-/** Share of the time that writing takes; the rest is two readings that check what was written. */
+/** Share of the time that writing takes; the rest is for the two passes that check the result. */
 const writingShare = 0.65
 
-/** The largest file in a ustar, the only kind of tar that DMTF allows. */
+/** The largest file in a ustar, the only tar format that DMTF allows. */
 const maximumBytes = 8 ** 11 - 1
 
 const blockBytes = 512
@@ -76,7 +76,7 @@ interface PackagePlan {
 
 type DiskFacts = Pick<OvfView, 'populatedBytes'> & { readonly sizeBytes: number; readonly sha256: string }
 
-/** Decides where everything in the package goes, from what is known before the disk is written. */
+/** Computes the position of everything in the package, from what is known before the disk is written. */
 function planPackage(disk: RawDisk, { name, machine, sourceDateEpoch }: OvaOptions): PackagePlan {
   const [ovfFile, manifestFile, diskFile] = [`${name}.ovf`, `${name}.mf`, `${name}-disk1.vmdk`]
   const describe = ({ sizeBytes, populatedBytes }: DiskFacts) =>
@@ -88,11 +88,11 @@ function planPackage(disk: RawDisk, { name, machine, sourceDateEpoch }: OvaOptio
       capacityBytes: disk.sizeBytes,
       populatedBytes,
     })
-  // These are the largest possible numbers, so no description is longer.
+  // These are the largest possible numbers, so no description can be longer.
   const largest: DiskFacts = { sizeBytes: maximumBytes, populatedBytes: disk.sizeBytes, sha256: sha256('') }
   const ovfRoom = toBlocks(Buffer.byteLength(describe(largest)))
   const renderHead = (facts: DiskFacts) => {
-    // Shorter numbers may leave the last block empty: XML may end in empty lines, and these fill it.
+    // Shorter numbers could leave the last block empty. XML may end with empty lines, and these fill it.
     const text = describe(facts)
     const ovf = text + '\n'.repeat(Math.max(0, ovfRoom - blockBytes + 1 - Buffer.byteLength(text)))
     const manifest = renderManifest({ [ovfFile]: sha256(ovf), [diskFile]: facts.sha256 })
@@ -105,7 +105,7 @@ function planPackage(disk: RawDisk, { name, machine, sourceDateEpoch }: OvaOptio
   return { diskFile, diskOffset: renderHead(largest).length, renderHead }
 }
 
-/** Writes what precedes the disk, and the end of the tar. */
+/** Writes everything before the disk, and the end of the tar. */
 async function writeAround(path: string, plan: PackagePlan, disk: DiskFacts): Promise<void> {
   const head = plan.renderHead(disk)
   if (head.length !== plan.diskOffset)
@@ -114,14 +114,14 @@ async function writeAround(path: string, plan: PackagePlan, disk: DiskFacts): Pr
   try {
     await writeAt(file, head, 0)
     const end = Buffer.alloc(2 * blockBytes)
-    // A VMDK is whole sectors, which are as long as a tar's blocks.
+    // A VMDK consists of whole sectors, which are the same size as a tar's blocks.
     await writeAt(file, end, plan.diskOffset + disk.sizeBytes)
   } finally {
     await file.close()
   }
 }
 
-/** Checksums in the format of `openssl dgst`, which importers read: they refuse lines with any other spacing. */
+/** Checksums in the format of `openssl dgst`. Importers reject lines with any other spacing. */
 function renderManifest(checksums: Readonly<Record<string, string>>): string {
   return Object.entries(checksums)
     .map(([name, checksum]) => `SHA256(${name})= ${checksum}\n`)
@@ -134,7 +134,7 @@ function tarFile(name: string, text: string, modified: number): Buffer {
   return Buffer.concat([tarHeader(name, Buffer.byteLength(text), modified), data])
 }
 
-/** The ustar header of a plain file owned by root. */
+/** The ustar header of a regular file owned by root. */
 function tarHeader(name: string, sizeBytes: number, modified: number): Buffer {
   const header = Buffer.alloc(blockBytes)
   const octal = (value: number, digits: number) => value.toString(8).padStart(digits, '0')
@@ -148,7 +148,7 @@ function tarHeader(name: string, sizeBytes: number, modified: number): Buffer {
   put(116, 8, octal(0, 7))
   put(124, 11, octal(sizeBytes, 11))
   put(136, 11, octal(modified, 11))
-  // The checksum counts itself as spaces.
+  // The checksum field itself counts as spaces.
   put(148, 8, ' '.repeat(8))
   put(156, 1, '0')
   put(257, 6, 'ustar')

@@ -1,14 +1,14 @@
-/** The virtual machine in an OVF, as an administrator sees it. */
+/** The facts about the virtual machine in an OVF that concern an administrator. */
 
 import type { OvfMachine } from './ovf.ts'
 
 export interface OvfFacts {
   readonly hardware: string | undefined
-  /** The vendor's name of the guest's operating system. */
+  /** The vendor's name for the guest's operating system. */
   readonly guest: string | undefined
   readonly cimType: number
   readonly firmware: string
-  /** In lower case. */
+  /** In lowercase. */
   readonly controller: string | undefined
   readonly memoryMiB: number
   readonly cpus: number
@@ -16,7 +16,7 @@ export interface OvfFacts {
   readonly cards: number
 }
 
-/** DMTF's numbers of resources. */
+/** DMTF's resource type numbers. */
 const types = { cpus: 3, memory: 4, controllers: [5, 6, 20], cards: 10 } as const
 
 export function readOvf(xml: string): OvfFacts {
@@ -28,7 +28,7 @@ export function readOvf(xml: string): OvfFacts {
   const subType = /<rasd:ResourceSubType>([^<]+)</.exec(ofType(...types.controllers)[0] ?? '')?.[1]
   return {
     hardware: value(/VirtualSystemType>([^<]+)</),
-    // VMware uses an attribute, and VirtualBox an element.
+    // VMware uses an attribute, VirtualBox an element.
     guest: value(/\b\w+:osType(?:="|\b[^>]*>)([^"<]+)/i),
     cimType: Number(value(/<OperatingSystemSection\b[^>]*\bovf:id="(\d+)"/)),
     firmware: value(/\bvmw:key="firmware"\s+vmw:value="([^"]+)"/) ?? 'bios',

@@ -1,4 +1,4 @@
-/** The description of the virtual machine in an OVA. */
+/** The OVF description of the virtual machine in an OVA. */
 
 import { renderTemplate } from '../template.ts'
 
@@ -6,47 +6,47 @@ import { renderTemplate } from '../template.ts'
 export interface OvfMachine {
   /** Kind of virtual hardware, e.g. `vmx-13`. */
   readonly hardware: string
-  /** DMTF's number of the guest's operating system, e.g. 96 for 64-bit Debian. */
+  /** DMTF's number for the guest's operating system, e.g. 96 for 64-bit Debian. */
   readonly cimType: number
   readonly cpus: number
   readonly memoryMiB: number
-  /** The disk's controller: the bus as shown to users, DMTF's resource type, and the model. */
+  /** The disk's controller: its bus as shown to users, DMTF's resource type, and the model. */
   readonly controller: { readonly bus: string; readonly resourceType: number; readonly subType: string }
-  /** The card's model, and the network it is connected to. */
+  /** The network card's model, and the network that it is connected to. */
   readonly nic?: { readonly subType: string; readonly network: string } | undefined
   readonly vendor: OvfVendor
 }
 
-/** A vendor's additions to the standard, in a namespace of its own. */
+/** A vendor's additions to the standard, in its own XML namespace. */
 export interface OvfVendor {
   /** e.g. `vmw` */
   readonly prefix: string
   readonly namespace: string
-  /** Of the operating system section, e.g. the vendor's name for the system. */
+  /** Attributes of the operating system section, e.g. the vendor's name for the system. */
   readonly guestAttributes?: Readonly<Record<string, string>>
   readonly guestElements?: Readonly<Record<string, string>>
-  /** Of the virtual hardware section. */
+  /** Settings in the virtual hardware section. */
   readonly settings?: Readonly<Record<string, string>>
 }
 
 export interface OvfView {
-  /** Name of the virtual machine, as importers propose it. */
+  /** Name of the virtual machine that importers suggest. */
   readonly name: string
   readonly machine: OvfMachine
-  /** Name of the disk's file in the package. */
+  /** Name of the disk file in the package. */
   readonly diskFile: string
   /** Length of that file. */
   readonly diskFileBytes: number
   /** Size of the disk in the guest. */
   readonly capacityBytes: number
-  /** How much of it is not zeros. */
+  /** How many of these bytes are not zeros. */
   readonly populatedBytes: number
 }
 
-/** Below `templates/`. */
+/** In `templates/`. */
 export const ovfTemplate = 'appliance.ovf.hbs'
 
-/** An envelope of OVF 1.1. */
+/** An OVF 1.1 envelope. */
 export function renderOvf({ machine, ...facts }: OvfView): string {
   const { nic, vendor, ...hardware } = machine
   const view = {
@@ -70,7 +70,7 @@ const entities: Readonly<Record<string, string>> = {
   "'": '&apos;',
 }
 
-/** A text or number for an attribute or the content of an element. */
+/** Escapes a string or number for an attribute or an element's content. */
 function escapeXml(value: unknown): string {
   if (typeof value !== 'string' && typeof value !== 'number') throw new Error(`${typeof value} is no text`)
   return String(value).replace(/[&<>"']/g, (character) => entities[character] as string)

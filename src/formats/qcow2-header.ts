@@ -1,19 +1,19 @@
-/** What a qcow2 asks of its reader, from its header: docs/interop/qcow2.rst of QEMU. */
+/** What a qcow2 requires of its reader, according to its header: docs/interop/qcow2.rst in QEMU's sources. */
 
 import { openToRead } from '../host/regular-file.ts'
 
-/** Bits that a reader must know, or refuse the file. CloudStack's inspection refuses all but the fourth. */
+/** Feature bits that a reader must know, or refuse the file. CloudStack's inspection refuses all but the fourth. */
 const incompatibleBits = [
   'it was not closed (dirty)',
   'it is marked as corrupt',
   'its data is in another file',
-  undefined, // A compression other than zlib, which has a check of its own.
+  undefined, // A compression type other than zlib, which has its own check.
   'it has extended L2 entries',
 ] as const
 
 const headerBytes = 104
 
-/** The features of a qcow2 that a host may refuse, in words. */
+/** Descriptions of the features of a qcow2 that a host may refuse. */
 export async function readUnusualFeatures(file: string): Promise<readonly string[]> {
   const handle = await openToRead(file)
   try {

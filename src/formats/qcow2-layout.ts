@@ -1,4 +1,4 @@
-/** Lays out a qcow2 and produces its bytes, in one pass over the disk. */
+/** Lays out a qcow2 and produces its bytes in one pass over the disk. */
 
 import type { Grain } from './grains.ts'
 import {
@@ -13,21 +13,21 @@ import {
   toClusters,
 } from './qcow2-format.ts'
 
-/** The header's fields about the rest of the file. */
+/** The header fields that depend on the rest of the file. */
 export type Places = Pick<
   Header,
   'directoryEntries' | 'directoryOffset' | 'countListOffset' | 'countListClusters'
 >
 
 /**
- * Incompressible clusters are collected up to this number: they need the alignment of the file's clusters, so that each
- * run of them leaves a gap before it. On a system VM's disk that saves 3 MiB of 447.
+ * Incompressible clusters are collected up to this number: they must be aligned to the file's clusters, so each run of them
+ * leaves a gap before it. On a system VM's disk, this saves 3 MiB of 447.
  */
 const plainAtOnce = 64
 
 /**
- * Yields all bytes behind the header's cluster, in order: compressed clusters one after the other, every 512 MiB of the
- * disk the table that points to them, at the end the table of these tables and the reference counts.
+ * Yields all bytes after the header's cluster, in order: compressed clusters in sequence, after every 512 MiB of the disk the
+ * L2 table that points to them, and at the end the L1 table and the refcounts.
  *
  * @param grains in ascending order
  * @returns the fields for the header, which comes first in the file
@@ -62,7 +62,7 @@ export async function* layOutQcow2(
   return { directoryEntries: directory.length, directoryOffset, ...counts }
 }
 
-/** A second-level table, and its clusters that have no place yet. */
+/** An L2 table, with its clusters that have no position yet. */
 interface Table {
   readonly index: number
   readonly entries: BigUint64Array
@@ -83,7 +83,7 @@ function* endTable(table: Table, directory: BigUint64Array, room: Room): Generat
   yield encodeEntries(table.entries)
 }
 
-/** The counts also cover the clusters that contain them. */
+/** Adds the refcounts, which also cover the clusters that contain them. */
 function* endCounts(room: Room): Generator<Buffer, Pick<Places, 'countListOffset' | 'countListClusters'>> {
   const used = room.clusters()
   let blocks = 0
@@ -101,15 +101,15 @@ function* endCounts(room: Room): Generator<Buffer, Pick<Places, 'countListOffset
   return { countListOffset, countListClusters: list }
 }
 
-/** The file's space used so far. */
+/** The space in the file that has been used so far. */
 interface Room {
-  /** Takes the next bytes, as one more reference to each of their clusters. Returns where they begin. */
+  /** Takes the next bytes, adding a reference to each of their clusters. Returns the start. */
   readonly take: (bytes: number) => number
-  /** Skips the rest of a started cluster. Returns the zeros that go there. */
+  /** Skips the rest of a partly used cluster. Returns zeros for it. */
   readonly align: () => Buffer
-  /** Number of started clusters. */
+  /** Number of clusters that are at least partly used. */
   readonly clusters: () => number
-  /** Number of references to each, in blocks. */
+  /** Refcount of each cluster, in blocks. */
   readonly counts: readonly Uint16Array[]
 }
 

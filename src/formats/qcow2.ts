@@ -19,7 +19,7 @@ export interface Qcow2Options {
 /**
  * Writes a qcow2, and checks with qemu-img that it is sound and equal to the disk.
  *
- * @param grains those of the disk, if they are also compressed for another file
+ * @param grains of the disk, if they are also compressed for another file
  */
 export async function exportQcow2(
   disk: RawDisk,
@@ -41,7 +41,7 @@ export async function exportQcow2(
 /** Share of the time that writing takes; the rest is reading back. */
 const writingShare = 0.85
 
-/** Written here, not by qemu-img, so that each grain is compressed once for this file and for VMware's. */
+/** Writes the file here, not with qemu-img, so that each grain is compressed only once for this file and VMware's. */
 async function writeZlib(
   disk: RawDisk,
   file: string,
@@ -73,7 +73,7 @@ async function writeZlib(
   }
 }
 
-/** By qemu-img, for compressions that Node lacks. */
+/** Uses qemu-img, for compression types that Node.js lacks. */
 async function convert(
   disk: RawDisk,
   file: string,

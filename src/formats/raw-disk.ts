@@ -1,4 +1,4 @@
-/** The final layer as one sparse raw file, read by every exporter: written once, and only where there is data. */
+/** The final layer as one sparse raw file that every exporter reads: written once, and only where there is data. */
 
 import type { FileHandle } from 'node:fs/promises'
 import { type BlockNode, imageNode } from '../disk/block-node.ts'
@@ -6,7 +6,7 @@ import { convertImage, mapImage } from '../disk/qemu-img.ts'
 import { openToRead } from '../host/regular-file.ts'
 import { exportFailed } from './failures.ts'
 
-/** A range of the disk that may hold anything but zeros, in bytes. */
+/** A range of the disk that may contain something other than zeros, in bytes. */
 export interface Extent {
   readonly start: number
   readonly length: number
@@ -15,7 +15,7 @@ export interface Extent {
 export interface RawDisk {
   readonly path: string
   readonly sizeBytes: number
-  /** In ascending order, not touching each other. Everything outside of them is zeros. */
+  /** In ascending order and not adjacent. Everything outside them is zeros. */
   readonly extents: readonly Extent[]
 }
 
@@ -23,13 +23,13 @@ export interface RawDisk {
 export interface DataBlock {
   /** Position on the disk, in blocks. */
   readonly index: number
-  /** As long as a block, also at the end of the disk. Valid only for a while. */
+  /** Always a full block, even at the end of the disk. Valid only for a while. */
   readonly data: Buffer
 }
 
 /**
- * Flattens a disk, with all its backing files, into the raw file `path`.
- * @throws PipelineError `export-failed`; the caller has to remove what is left of the file
+ * Flattens a disk with all its backing files into the raw file `path`.
+ * @throws PipelineError `export-failed`; the caller must remove any remains of the file
  */
 export async function flattenDisk(source: BlockNode, path: string, signal: AbortSignal): Promise<RawDisk> {
   try {
@@ -59,7 +59,7 @@ const stretchBytes = 1 << 20
 /**
  * Reads every block that is not all zeros, in ascending order, into the same few megabytes of memory.
  *
- * @param kept how many blocks stay valid besides the latest one
+ * @param kept number of blocks that stay valid in addition to the latest one
  */
 export async function* readDataBlocks(
   disk: RawDisk,
@@ -68,7 +68,7 @@ export async function* readDataBlocks(
 ): AsyncGenerator<DataBlock> {
   const zeros = Buffer.alloc(blockBytes)
   const atOnce = Math.max(1, Math.floor(stretchBytes / blockBytes))
-  // A ring buffer. What does not fit behind the last stretch leaves less than one unused.
+  // A ring buffer. A stretch that does not fit at the end leaves less than one stretch unused.
   const memory = Buffer.allocUnsafeSlow((kept + 2 * atOnce) * blockBytes)
   let free = 0
   const file = await openToRead(disk.path)
@@ -94,7 +94,7 @@ export async function* readDataBlocks(
   }
 }
 
-/** Fills up with zeros behind the end of the file. */
+/** Fills the buffer with zeros past the end of the file. */
 async function readFully(file: FileHandle, buffer: Buffer, position: number): Promise<void> {
   let done = 0
   for (let bytesRead = -1; bytesRead !== 0 && done < buffer.length; done += bytesRead) {

@@ -1,4 +1,4 @@
-/** The disk as it is, for Oracle VM and any other use: a sparse file. */
+/** The disk as a plain sparse file, for Oracle VM and any other use. */
 
 import { link, rm } from 'node:fs/promises'
 import { execa } from 'execa'
@@ -8,8 +8,8 @@ import { withoutLinks } from '../host/files.ts'
 import type { RawDisk } from './raw-disk.ts'
 
 /**
- * Gives the flattened disk a second name, which takes neither time nor space, and stays when the first is removed. Only on
- * a filesystem without hard links it is copied, with its holes.
+ * Gives the flattened disk a second name, which takes neither time nor space, and remains when the first is removed. The disk
+ * is copied, with its holes, only on a filesystem without hard links.
  */
 export async function exportRaw(
   disk: RawDisk,

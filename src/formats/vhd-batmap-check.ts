@@ -1,4 +1,4 @@
-/** The rules for the batmap, a map of full blocks that XenServer's tools write behind a VHD's table. */
+/** The rules for the batmap, a map of full blocks that XenServer's tools write after a VHD's block table. */
 
 import type { FileHandle } from 'node:fs/promises'
 import { readAt } from './file-bytes.ts'
@@ -12,7 +12,7 @@ interface BatmapRoom {
   readonly blocks: readonly Block[]
 }
 
-/** Returns where the headers end. */
+/** Returns the end of the headers. */
 export async function checkBatmap(
   handle: FileHandle,
   { place, end, entries, blocks }: BatmapRoom,

@@ -1,4 +1,4 @@
-/** What the checks of a VHD's parts have in common. */
+/** What the checks of a VHD's parts share. */
 
 import type { VhdRule } from './vhd-check-rules.ts'
 
@@ -10,7 +10,7 @@ export interface Block {
   readonly start: number
 }
 
-/** Of the largest VHD, with the smallest blocks that any tool makes. */
+/** Entries of the largest VHD, with the smallest blocks that any tool makes. */
 export const mostEntries = 2 ** 22
 
 export function readSize(bytes: Buffer, offset: number): number {

@@ -1,4 +1,4 @@
-/** The rules that the check of a VHD finds broken. */
+/** The rules that a VHD can break. */
 
 /** What each rule requires. */
 export const vhdRules = {

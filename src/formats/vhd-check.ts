@@ -1,6 +1,6 @@
 /**
- * Checks a VHD by the rules of XenServer's `vhd-util check`, and by a few that other readers need; that program is not
- * available on Debian.
+ * Checks a VHD against the rules of XenServer's `vhd-util check`, which Debian does not package, and a few that other readers
+ * require.
  */
 
 import type { FileHandle } from 'node:fs/promises'
@@ -31,14 +31,14 @@ import {
   unpackGeometry,
 } from './vhd-format.ts'
 
-/** How far in the future a file's timestamp may be: hosts' clocks differ. */
+/** How far in the future a file's timestamp can be, because the clocks of hosts differ. */
 const clockSlackSeconds = 1800
 
-/** More say nothing new. */
+/** More faults would add nothing. */
 const mostFaults = 50
 
 /**
- * The broken rules of a file, each with what was found; none if it is sound. Only reads metadata, which may be as large as
+ * The rules that a file breaks, each with what was found; none if it is sound. Reads only metadata, which can be as large as
  * the file.
  */
 export async function checkVhd(file: string, signal?: AbortSignal): Promise<readonly string[]> {
@@ -73,7 +73,7 @@ async function checkFile(handle: FileHandle, fault: Fault, signal: AbortSignal |
   }
 }
 
-/** Checks the footer; returns whether it leads to a header that can be checked. */
+/** Checks the footer; returns whether it points to a header that can be checked. */
 function checkFooter(footer: Buffer, end: number, fault: Fault): boolean {
   const at = footerFields
   const number = (offset: number) => footer.readUInt32BE(offset)
@@ -193,14 +193,14 @@ async function checkBlocks(
   fault: Fault,
 ): Promise<void> {
   const bitmapSize = padToSector(room.blockSize / sectorBytes / 8)
-  // Bits beyond the last sector of a small block mean nothing.
+  // Bits beyond the last sector of a small block are meaningless.
   const bits = room.blockSize / sectorBytes
   let last: Block | undefined
   for (const block of [...blocks].sort((a, b) => a.start - b.start)) {
     room.signal?.throwIfAborted()
     const { index, start } = block
     if (last !== undefined && start < last.start + bitmapSize + room.blockSize) {
-      // Thousands of blocks in the same place would be read as often.
+      // Otherwise thousands of blocks at the same position would each be read.
       return fault('block-overlap', `block ${index} is at ${start} and block ${last.index} at ${last.start}`)
     }
     const stop = start + bitmapSize + room.blockSize

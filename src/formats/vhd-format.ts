@@ -1,13 +1,13 @@
 /**
  * The structures of a VHD file, as bytes: Microsoft's "Virtual Hard Disk Image Format Specification", and the map of full
- * blocks that XenServer's tapdisk adds to it. All numbers are big-endian.
+ * blocks that XenServer's tapdisk adds. All numbers are big-endian.
  */
 
 import type { DiskSizes } from './sizes.ts'
 
 export const sectorBytes = 512
 
-/** Block size of a dynamic disk; other sizes are allowed, but known to trouble readers. */
+/** Block size of a dynamic disk. Other sizes are allowed, but are known to cause trouble for readers. */
 export const blockBytes = 2 * 1024 * 1024
 
 /** One bit for each sector of a block, before its data. */
@@ -15,17 +15,17 @@ export const bitmapBytes = blockBytes / sectorBytes / 8
 
 export const headerBytes = 1024
 
-/** Where a dynamic disk's first structures are: a copy of the footer is at 0. */
+/** Offsets of a dynamic disk's first structures: a copy of the footer is at 0. */
 const headerOffset = sectorBytes
 export const tableOffset = headerOffset + headerBytes
 
 /** The offset of a structure that does not exist. */
 export const noOffset = 0xffff_ffff_ffff_ffffn
 
-/** The place of a block that does not exist, in sectors. */
+/** The position of a block that does not exist, in sectors. */
 export const noBlock = 0xffff_ffff
 
-/** The format counts time from 2000: seconds from 1970 to then. */
+/** The format counts time from 2000: the seconds from 1970 to then. */
 export const epochSeconds = 946_684_800
 
 export const cookies = { footer: 'conectix', header: 'cxsparse', batmap: 'tdbatmap' } as const
@@ -34,13 +34,15 @@ export const diskTypes = { fixed: 2, dynamic: 3 } as const
 
 export type Subformat = keyof typeof diskTypes
 
-/** Bits of a footer's features: the second one is always set. */
+/** Bits of a footer's features: the second is always set. */
 export const features = { temporary: 1, reserved: 2 } as const
 
 export const formatVersion = 0x0001_0000
 export const batmapVersion = 0x0001_0002
 
-/** The program named as a file's creator. Readers conclude from it what else is in the file, and which of its sizes to use. */
+/**
+ * The program recorded as a file's creator. From it, readers infer what else is in the file and which of its sizes to use.
+ */
 export interface Creator {
   /** Four characters. */
   readonly application: string
@@ -52,20 +54,20 @@ export const creators = {
   /** XenServer's own tools: the first version whose map of full blocks has an unsigned checksum. */
   xen: { application: 'tap\0', version: 0x0001_0003, hostSystem: 0 },
   /**
-   * The one that qemu-img writes when told to keep the exact size, in files that Hyper-V and Azure have accepted for years;
+   * The creator that qemu-img writes when told to keep the exact size; Hyper-V and Azure have accepted such files for years.
    * qemu then uses the size, not the geometry. The system is "Wi2k", for lack of a better one.
    */
   hyperv: { application: 'qem2', version: 0x0005_0003, hostSystem: 0x5769_326b },
 } as const satisfies Record<string, Creator>
 
-/** Cylinders, heads and sectors: the size of a disk in an old BIOS. */
+/** Cylinders, heads, and sectors: the size of a disk to an old BIOS. */
 export interface Geometry {
   readonly cylinders: number
   readonly heads: number
   readonly sectorsPerTrack: number
 }
 
-/** The geometry of a disk by the specification's appendix. It holds at most as much as the disk. */
+/** The geometry of a disk, according to the specification's appendix. Its capacity is at most that of the disk. */
 export function geometryOf(sizeBytes: number): Geometry {
   const sectors = Math.min(Math.floor(sizeBytes / sectorBytes), 65_535 * 16 * 255)
   const inTracksOf = (sectorsPerTrack: number, heads: number): Geometry => ({
@@ -81,19 +83,19 @@ export function geometryOf(sizeBytes: number): Geometry {
   return inTracksOf(63, 16)
 }
 
-/** The size of a disk by its geometry alone. */
+/** The size of a disk according to its geometry alone. */
 export function geometryBytes({ cylinders, heads, sectorsPerTrack }: Geometry): number {
   return cylinders * heads * sectorsPerTrack * sectorBytes
 }
 
-/** Whole blocks, and whole cylinders: for any other size some reader uses the geometry. */
+/** Whole blocks and whole cylinders: for any other size, some reader uses the geometry instead. */
 export const vhdSizes: DiskSizes = {
   holds: (sizeBytes) => sizeBytes % blockBytes === 0 && geometryBytes(geometryOf(sizeBytes)) === sizeBytes,
-  // The limit of cylinders, heads and sectors.
+  // The limit of cylinders, heads, and sectors.
   largestBytes: geometryBytes({ cylinders: 65_535, heads: 16, sectorsPerTrack: 255 }),
 }
 
-/** A footer's 32 bits for a geometry. */
+/** A footer's 32-bit encoding of a geometry. */
 export function packGeometry({ cylinders, heads, sectorsPerTrack }: Geometry): number {
   return cylinders * 0x1_0000 + heads * 0x100 + sectorsPerTrack
 }
@@ -107,7 +109,7 @@ export function padToSector(bytes: number): number {
   return Math.ceil(bytes / sectorBytes) * sectorBytes
 }
 
-/** The complement of the sum of all bytes, except the four of the checksum itself if it is among them. */
+/** The one's complement of the sum of all bytes, without the four of the checksum itself if they are among them. */
 export function checksum(bytes: Buffer, ownOffset = bytes.length): number {
   let sum = 0
   for (const byte of bytes) sum += byte
@@ -115,7 +117,7 @@ export function checksum(bytes: Buffer, ownOffset = bytes.length): number {
   return ~sum >>> 0
 }
 
-/** Offsets of a footer's fields. Behind the last there are only zeros. */
+/** Offsets of a footer's fields. After the last there are only zeros. */
 export const footerFields = {
   cookie: 0,
   features: 8,
@@ -140,12 +142,12 @@ export interface Footer {
   readonly subformat: Subformat
   readonly creator: Creator
   readonly sizeBytes: number
-  /** Since 2000. */
+  /** Seconds since 2000. */
   readonly timestampSeconds: number
   readonly uuid: string
 }
 
-/** The sector at the end of every VHD; a dynamic one also begins with it. */
+/** The sector at the end of every VHD; a dynamic one also starts with it. */
 export function encodeFooter({ subformat, creator, sizeBytes, timestampSeconds, uuid }: Footer): Buffer {
   const footer = Buffer.alloc(sectorBytes)
   footer.write(cookies.footer, footerFields.cookie, 'latin1')
@@ -156,7 +158,7 @@ export function encodeFooter({ subformat, creator, sizeBytes, timestampSeconds, 
   footer.write(creator.application, footerFields.creatorApplication, 4, 'latin1')
   footer.writeUInt32BE(creator.version, footerFields.creatorVersion)
   footer.writeUInt32BE(creator.hostSystem, footerFields.creatorSystem)
-  // CloudStack reads the first of the two, most hypervisors the second.
+  // CloudStack reads the first of these, most hypervisors the second.
   footer.writeBigUInt64BE(BigInt(sizeBytes), footerFields.originalSize)
   footer.writeBigUInt64BE(BigInt(sizeBytes), footerFields.currentSize)
   footer.writeUInt32BE(packGeometry(geometryOf(sizeBytes)), footerFields.geometry)
@@ -166,7 +168,7 @@ export function encodeFooter({ subformat, creator, sizeBytes, timestampSeconds, 
   return footer
 }
 
-/** Offsets of a dynamic disk's header fields. Those about a parent are zeros without one. */
+/** Offsets of a dynamic disk's header fields. Those about a parent are zero if there is none. */
 export const headerFields = {
   cookie: 0,
   dataOffset: 8,
@@ -183,7 +185,7 @@ export const headerFields = {
   moreReserved: 768,
 } as const
 
-/** The structure behind the footer's copy in a dynamic disk: where the table of blocks is, and its length. */
+/** The structure after the copy of the footer in a dynamic disk: the position of the block table, and its length. */
 export function encodeHeader(tableEntries: number): Buffer {
   const header = Buffer.alloc(headerBytes)
   header.write(cookies.header, headerFields.cookie, 'latin1')
@@ -204,7 +206,7 @@ export function emptyTable(tableEntries: number): Buffer {
 /** Offsets of the fields in the map's header. */
 export const batmapFields = { cookie: 0, offset: 8, sectors: 16, version: 20, checksum: 24 } as const
 
-/** XenServer's map of blocks with every sector present, behind a sector that describes it. It follows the table. */
+/** XenServer's map of blocks with every sector present, after a sector that describes it. It follows the block table. */
 export function encodeBatmap(map: Buffer, offset: number): Buffer {
   const header = Buffer.alloc(sectorBytes)
   header.write(cookies.batmap, batmapFields.cookie, 'latin1')
@@ -215,7 +217,7 @@ export function encodeBatmap(map: Buffer, offset: number): Buffer {
   return Buffer.concat([header, map])
 }
 
-/** The first place for a block at or behind `end` that aligns its data, behind the bitmap, to a page of 4 KiB. */
+/** The first position at or after `end` for a block whose data, after the bitmap, is then aligned to a 4 KiB page. */
 export function nextBlockOffset(end: number): number {
   return Math.ceil((end + bitmapBytes) / 4096) * 4096 - bitmapBytes
 }
@@ -226,7 +228,7 @@ export function isFull(bitmap: Buffer, bits: number): boolean {
   return true
 }
 
-/** A byte's highest bit is its first. */
+/** The highest bit of a byte comes first. */
 export function hasBit(bitmap: Buffer, bit: number): boolean {
   return ((bitmap[bit >> 3] ?? 0) & (0x80 >> (bit & 7))) !== 0
 }

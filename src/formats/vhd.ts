@@ -1,4 +1,6 @@
-/** The files for XenServer and Hyper-V: VHDs, written here because no current tool writes what XenServer's do. */
+/**
+ * The files for XenServer and Hyper-V: VHDs, written here because no current tool writes them the way XenServer's tools do.
+ */
 
 import { type FileHandle, open } from 'node:fs/promises'
 import { uuidFrom } from '../digest.ts'
@@ -32,14 +34,14 @@ import {
 export interface VhdOptions {
   /** Seed of the disk's UUID: the same for the same content. */
   readonly uuidSeed: string
-  /** The file's timestamp: seconds since 1970. Readers refuse one in the future. */
+  /** The file's timestamp: seconds since 1970. Readers refuse timestamps in the future. */
   readonly timestampSeconds: number
 }
 
 export interface HypervVhdOptions extends VhdOptions {
   /**
-   * `dynamic` holds only blocks with data. `fixed` is the disk itself with a footer behind it, as Azure requires; its
-   * zeros take no space here either.
+   * `dynamic` contains only blocks with data. `fixed` is the raw disk followed by a footer, as Azure requires; its zeros take
+   * no space here either.
    *
    * @default 'dynamic'
    */
@@ -51,7 +53,7 @@ export type OnProgress = (fraction: number) => void
 
 /**
  * Writes and verifies a dynamic VHD like those of XenServer's own tools, so that these can grow it: with their creator, and
- * their map of full blocks behind the table of blocks.
+ * with their map of full blocks after the block table.
  */
 export async function writeXenVhd(
   disk: RawDisk,
@@ -83,7 +85,7 @@ export async function writeHypervVhd(
 }
 
 /**
- * Reads a VHD back: it must follow the rules of its format, and qemu must read the same from it as from the disk. Files
+ * Reads a VHD back: it must follow the rules of its format, and qemu must read the same data from it as from the disk. Files
  * written here have already been verified.
  */
 export async function verifyVhd(disk: RawDisk, file: string, signal: AbortSignal): Promise<void> {
@@ -125,7 +127,7 @@ async function writeVhd(
     subformat,
     creator,
     sizeBytes: disk.sizeBytes,
-    // The format has no dates before 2000.
+    // The format cannot express dates before 2000.
     timestampSeconds: Math.max(0, timestampSeconds - epochSeconds),
     uuid: uuidFrom(`vhd ${creator.application} ${subformat} ${uuidSeed}`),
   })
@@ -143,7 +145,7 @@ async function writeVhd(
   onProgress(1)
 }
 
-/** Writes the blocks one after the other, then the structures before them that point to them. */
+/** Writes the blocks in sequence, then the structures before them that point to them. */
 async function writeDynamic(
   { disk, hasBatmap }: VhdPlan,
   target: FileHandle,
@@ -154,7 +156,7 @@ async function writeDynamic(
   const table = emptyTable(entries)
   const map = Buffer.alloc(padToSector(Math.ceil(entries / 8)))
   const batmapOffset = tableOffset + table.length
-  // Before each block's data: every sector counts as present.
+  // Precedes each block's data: every sector counts as present.
   const bitmap = Buffer.alloc(bitmapBytes, 0xff)
   let end = batmapOffset + (hasBatmap ? sectorBytes + map.length : 0)
   await writeBehind(readDataBlocks(disk, blockBytes), async ({ index, data }) => {
@@ -186,7 +188,7 @@ async function writeFixed(
   await writeAt(target, footer, disk.sizeBytes)
 }
 
-/** Writes each block while the next one is read, which saves a quarter of the time. */
+/** Writes each block while the next is being read, which saves a quarter of the time. */
 async function writeBehind(
   blocks: AsyncIterable<DataBlock>,
   write: (block: DataBlock) => Promise<void>,
@@ -198,12 +200,12 @@ async function writeBehind(
       written = awaitedLater(write(block))
     }
   } finally {
-    // The file may only be closed when nothing is being written to it.
+    // The file must not be closed while something is being written to it.
     await written
   }
 }
 
-/** Some reader would round a size that the geometry or the blocks can't express. */
+/** Some reader would round a size that the geometry or the blocks cannot express. */
 function requireExactSize(sizeBytes: number): void {
   const expressed = geometryBytes(geometryOf(sizeBytes))
   if (expressed === sizeBytes && sizeBytes % blockBytes === 0) return

@@ -1,4 +1,7 @@
-/** VHDX for newer Hyper-V: written by qemu-img, whose random numbers are then replaced by ones derived from the content. */
+/**
+ * VHDX for newer versions of Hyper-V: written by qemu-img, whose random numbers are then replaced with ones derived from the
+ * content.
+ */
 
 import { type FileHandle, open } from 'node:fs/promises'
 import { uuidFrom } from '../digest.ts'
@@ -14,7 +17,7 @@ export interface VhdxOptions {
   readonly uuidSeed: string
 }
 
-/** Writes a dynamic VHDX, always the same for the same disk, and compares it with the disk by qemu-img. */
+/** Writes a dynamic VHDX, always the same for the same disk, and compares it with the disk, using qemu-img. */
 export async function writeVhdx(
   disk: RawDisk,
   file: string,
@@ -36,7 +39,7 @@ export async function writeVhdx(
   await compareImages(from, written, signal)
 }
 
-/** Both headers; the one with the higher sequence number counts. */
+/** Both headers; the one with the higher sequence number is current. */
 const headerOffsets = [64 * 1024, 128 * 1024]
 const headerBytes = 4096
 const headerFields = {
@@ -72,7 +75,7 @@ async function replaceRandom(target: FileHandle, seed: string): Promise<void> {
     header.writeUInt32LE(crc32c(header), headerFields.checksum)
     await writeAt(target, header, headerOffsets[index] as number)
   }
-  // The log's old content no longer counts, but has random numbers.
+  // The log's old content is obsolete, but contains random numbers.
   const log = Buffer.alloc(current.readUInt32LE(logBytes))
   await writeAt(target, log, Number(current.readBigUInt64LE(logOffset)))
   const whole = { offset: 0, sizeBytes: (await target.stat()).size }

@@ -1,4 +1,4 @@
-/** Checks a streamOptimized VMDK to the last byte: walks every marker, and unpacks every grain. */
+/** Checks a streamOptimized VMDK to the last byte: reads every marker, and unpacks every grain. */
 
 import type { FileHandle } from 'node:fs/promises'
 import { openToRead } from '../host/regular-file.ts'
@@ -18,7 +18,7 @@ import {
 } from './vmdk-format.ts'
 import { checkDescriptor, checkHeader, demand, isZero, unpackGrain, VmdkFault } from './vmdk-rules.ts'
 
-/** Where a VMDK is inside a file; an OVA contains one. */
+/** The position of a VMDK inside a file, such as an OVA. */
 export interface FilePart {
   readonly offset: number
   readonly length: number
@@ -28,7 +28,7 @@ export interface CheckOptions {
   /** @default the whole file */
   readonly part?: FilePart
   /**
-   * Whether to unpack grains, which is most of the work. Not needed if a later comparison unpacks them.
+   * Whether to unpack grains, which is most of the work. Unnecessary if a later comparison unpacks them.
    *
    * @default true
    */
@@ -61,7 +61,7 @@ export async function checkVmdk(
 }
 
 interface SectorReader {
-  /** The sector to be read next. */
+  /** The sector that will be read next. */
   readonly position: () => number
   readonly isAtEnd: () => boolean
   readonly take: (sectors: number) => Promise<Buffer>
@@ -101,9 +101,9 @@ interface Walk {
   readonly reader: SectorReader
   /** In sectors. */
   readonly capacity: number
-  /** Where the tables seen so far are. */
+  /** Positions of the tables seen so far. */
   readonly directory: Uint32Array
-  /** Where the grains since the last table are. */
+  /** Positions of the grains since the last table. */
   table: { readonly index: number; readonly entries: Uint32Array } | undefined
   grains: number
   lastGrain: number
@@ -176,7 +176,7 @@ async function passGrain(seen: Walk, { sector, bytes, value }: Marker, size: num
   seen.grains += 1
 }
 
-/** Returns whether it was the marker that ends the stream. */
+/** Returns whether the marker ends the stream. */
 async function passMarker(seen: Walk, { sector, bytes, value }: Marker): Promise<boolean> {
   const { reader, table } = seen
   const kind = bytes.readUInt32LE(12)

@@ -1,6 +1,6 @@
 /**
- * The streamOptimized VMDK, as VMware's importers read it: one forward pass over header, descriptor, compressed grains
- * with a table behind each 512 of them, directory, footer, end of stream. Numbers are little-endian.
+ * The streamOptimized VMDK as VMware's importers read it, in one forward pass: header, descriptor, compressed grains with a
+ * table after each 512 of them, directory, footer, end of stream. Numbers are little-endian.
  */
 
 import { sha256 } from '../digest.ts'
@@ -8,12 +8,12 @@ import { grainBytes } from './grains.ts'
 
 export const sectorBytes = 512
 export const grainSectors = grainBytes / sectorBytes
-/** Grains of one grain table. */
+/** Grains per grain table. */
 export const tableEntries = 512
-/** Sectors before the first marker: the header, and room for the descriptor. */
+/** Sectors before the first marker: the header and room for the descriptor. */
 export const overheadSectors = 128
 export const descriptorSectors = 20
-/** What precedes a grain's data: its first sector on the disk and the data's length. */
+/** Before a grain's data: its first sector on the disk, and the length of the data. */
 export const grainMarkerBytes = 12
 
 /** Kinds of markers other than a grain's. */
@@ -37,7 +37,7 @@ export const headerFields = {
   directory: { offset: 56, bytes: 8, value: undefined },
   overhead: { offset: 64, bytes: 8, value: BigInt(overheadSectors) },
   uncleanShutdown: { offset: 72, bytes: 1, value: 0n },
-  /** `\n`, space, `\r` and `\n`: a text-mode copy would change them. */
+  /** `\n`, space, `\r`, and `\n`: a text-mode copy would change them. */
   lineEnds: { offset: 73, bytes: 4, value: 0x0a0d200an },
   /** Deflate. */
   compression: { offset: 77, bytes: 2, value: 1n },
@@ -45,7 +45,7 @@ export const headerFields = {
 
 export type HeaderField = keyof typeof headerFields
 
-/** The header, or, given the place of the directory, the footer. */
+/** The header or, given the position of the directory, the footer. */
 export function encodeHeader(capacitySectors: number, directory: bigint = directoryAtEnd): Buffer {
   const header = Buffer.alloc(sectorBytes)
   const own: Partial<Record<HeaderField, bigint>> = { capacity: BigInt(capacitySectors), directory }
@@ -70,7 +70,7 @@ function writeNumber(buffer: Buffer, offset: number, bytes: number, value: bigin
   }
 }
 
-/** The sector before a table, the directory or the footer, or the one that ends the stream. */
+/** The sector before a table, the directory, or the footer, or the sector that ends the stream. */
 export function encodeMarker(kind: number, sectors: number): Buffer {
   const marker = Buffer.alloc(sectorBytes)
   marker.writeBigUInt64LE(BigInt(sectors), 0)
@@ -78,7 +78,7 @@ export function encodeMarker(kind: number, sectors: number): Buffer {
   return marker
 }
 
-/** The marker before a grain's data of this length. */
+/** The marker before a grain's data of the given length. */
 export function encodeGrainMarker(firstSector: number, length: number): Buffer {
   const marker = Buffer.alloc(grainMarkerBytes)
   marker.writeBigUInt64LE(BigInt(firstSector), 0)
@@ -96,12 +96,12 @@ export function toSectors(bytes: number): number {
   return Math.ceil(bytes / sectorBytes)
 }
 
-/** Entries of the grain directory: one for each grain table that the disk could have. */
+/** Entries of the grain directory: one for each grain table that the disk can have. */
 export function directoryLength(capacitySectors: number): number {
   return Math.ceil(capacitySectors / (grainSectors * tableEntries))
 }
 
-/** ESXi's geometry, whatever the size: 255 heads of 63 sectors. */
+/** ESXi's geometry, whatever the size: 255 heads with 63 sectors each. */
 export const geometry = { heads: 255, sectors: 63 } as const
 
 export function cylindersOf(capacitySectors: number): number {
@@ -117,10 +117,10 @@ export interface VmdkOptions {
   readonly hardwareVersion: number
 }
 
-/** The text before the grains that describes them. */
+/** The text before the grains, which describes them. */
 export function renderDescriptor(capacitySectors: number, options: VmdkOptions): Buffer {
   const contentId = sha256(options.key).slice(0, 32)
-  // All SCSI controllers' disks have this type, paravirtual ones too.
+  // Disks on all SCSI controllers have this type, even on paravirtual ones.
   const database = {
     adapterType: 'lsilogic',
     'geometry.cylinders': cylindersOf(capacitySectors),

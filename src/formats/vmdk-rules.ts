@@ -1,4 +1,4 @@
-/** What every part of a streamOptimized VMDK must be, without knowing what comes before it. */
+/** The rules for each part of a streamOptimized VMDK that do not depend on what comes before it. */
 
 import { type InputType, inflate, type ZlibOptions } from 'node:zlib'
 import { awaitedLater } from '../host/awaited-later.ts'
@@ -96,7 +96,7 @@ export function checkDescriptor(descriptor: Buffer, capacity: number): void {
   has('descriptor-hardware', /^ddb\.virtualHWVersion = "\d+"$/m)
 }
 
-/** Starts to unpack a grain, and resolves when it is found to be whole. */
+/** Starts to unpack a grain, and resolves once it proves intact. */
 export function unpackGrain(grain: number, stored: Buffer): Promise<void> {
   const unpacked = inflateWithInfo(stored, {
     maxOutputLength: grainBytes,
@@ -121,7 +121,7 @@ interface InflatedInfo {
 
 function inflateWithInfo(data: InputType, options: ZlibOptions): Promise<InflatedInfo> {
   return new Promise((resolve, reject) => {
-    // With `info` the result is more than the types say.
+    // With `info`, the result is an object, which the types do not declare.
     inflate(data, options, (error, result) =>
       error === null ? resolve(result as unknown as InflatedInfo) : reject(error),
     )

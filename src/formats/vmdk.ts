@@ -23,7 +23,7 @@ import {
   type VmdkOptions,
 } from './vmdk-format.ts'
 
-/** Facts about a written VMDK. */
+/** Facts about a VMDK that has been written. */
 export interface WrittenVmdk {
   readonly sizeBytes: number
   readonly sha256: string
@@ -34,9 +34,9 @@ export interface WrittenVmdk {
 /**
  * Writes a disk as a VMDK, in one pass and without seeking.
  *
- * @param disk its size is a multiple of the grain, 64 KiB
+ * @param disk with a size that is a multiple of a grain, 64 KiB
  * @param onProgress called with the share written so far, from 0 to 1
- * @param grains those of the disk, if they are also compressed for another file
+ * @param grains of the disk, if they are also compressed for another file
  */
 export async function writeStreamOptimizedVmdk(
   disk: RawDisk,
@@ -70,8 +70,8 @@ export async function writeStreamOptimizedVmdk(
 }
 
 /**
- * Precedes deflated data, and declares the usual level and a window of 32 KiB. A smaller window would be true, but this is
- * the header that importers know.
+ * Precedes deflated data, and declares the usual level and a window of 32 KiB. The actual window is smaller, but this is the
+ * header that importers know.
  */
 const zlibHeader = Buffer.from([0x78, 0x9c])
 
@@ -106,7 +106,7 @@ async function* vmdkChunks(
   for await (const { index, deflated, adler } of grains) {
     const tableIndex = Math.floor(index / tableEntries)
     if (tableIndex !== table.index) {
-      // A table without a grain is left out, and so is its place in the directory.
+      // A table without grains is omitted, and so is its entry in the directory.
       if (!table.isEmpty) yield takeTable()
       table = { index: tableIndex, entries: new Uint32Array(tableEntries), isEmpty: true }
     }
