@@ -1,7 +1,7 @@
 /**
  * Runs before `npm pack`: writes `dist/`, laid out like the clone, with JavaScript and type declarations instead of
- * TypeScript, and with the packages that the clone was tested with. `--clean` removes it afterward, so that a stale one is
- * never run.
+ * TypeScript, and with the packages that the clone was tested with. Afterward, `--clean` removes it, so that nobody runs a
+ * stale one.
  */
 
 import { execFileSync } from 'node:child_process'

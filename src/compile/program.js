@@ -1,7 +1,6 @@
 /**
- * This program as JavaScript, which Node.js runs without a loader. Compiled modules are in `.compiled/<digest of the
- * sources>` of the clone: a changed source is compiled again, and a folder that exists is complete. The npm package contains
- * only modules.
+ * This program as JavaScript, which Node.js runs without a loader. Compiled modules are in the clone, in `.compiled/<digest
+ * of the sources>`: a changed source is compiled again, and an existing folder is complete. The npm package has only modules.
  *
  * JavaScript itself, because it runs before anything is compiled.
  */

@@ -45,7 +45,7 @@ export function faultOfSource(
 ): string | undefined {
   const fault = isUrl ? faultOfUrl(location) : undefined
   if (fault !== undefined) return fault
-  // Today a server may send something other than when the checksum was taken.
+  // A server may now send other content than when the checksum was taken.
   if (isUrl && checksum === undefined)
     return `must end in #sha256= or #sha512= and the checksum of the ${what}`
   if (checksum === undefined) return undefined

@@ -1,7 +1,4 @@
-/**
- * Rules that involve several fields of a pipeline, checked where those fields are valid, so that a person sees all faults at
- * once.
- */
+/** Rules between the fields of a pipeline, checked wherever those are valid, so that a person sees all faults at once. */
 
 import type { Surroundings } from '../targets/target.ts'
 import { type Fault, formatFound } from './faults.ts'

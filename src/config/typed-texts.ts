@@ -1,7 +1,4 @@
-/**
- * Converts YAML values to the types that a schema wants: `4.20` looks like a number, and only the schema knows it is a
- * string.
- */
+/** Gives YAML values the types that a schema wants: `4.20` looks like a number, but a schema may want a string. */
 
 import { type Document, isAlias, isMap, isScalar, isSeq, type Node } from 'yaml'
 import type { z } from 'zod'

@@ -63,7 +63,7 @@ async function newestOf(
   throw unknown(first, `it leads on and on, at last to ${url}`)
 }
 
-/** The instant in a URL whose path matches the archive's, on any host; undefined if the path is another. */
+/** The instant in a URL whose path matches the archive's, on any host; undefined if it does not match. */
 function instantIn({ pathname }: URL, urlAt: (instant: string) => string): string | undefined {
   const path = pathname.replace(/\/+$/, '')
   return path.split('/').find((part) => isInstant(part) && new URL(urlAt(part)).pathname === path)

@@ -1,7 +1,6 @@
 /**
- * Sends many requests to a single debugfs process. Files are requested by inode, so that file names, whatever their bytes,
- * never become part of a request. Answers are delimited by their own length, so that content cannot be mistaken for the next
- * answer.
+ * Sends many requests to a single debugfs process. Files are requested by inode, so that file names never become part of a
+ * request. Answers are delimited by their length, so that content cannot be mistaken for the next answer.
  */
 
 import { spawn } from 'node:child_process'

@@ -1,7 +1,4 @@
-/**
- * How a management server finds its template in `metadata.ini`: names, checksums, and operating systems, by CloudStack
- * release.
- */
+/** How a management server finds its template in `metadata.ini`: names, checksums, and systems, by CloudStack release. */
 
 import type { Arch } from '../arch.ts'
 import { isBefore } from '../config/release.ts'

@@ -1,6 +1,4 @@
-/**
- * The core of every export: flattens the disk once, then makes a file for each target from it in parallel, with checksums.
- */
+/** The core of every export: flattens the disk, then makes each target's file from it in parallel, with checksums. */
 
 import { mkdir, rm } from 'node:fs/promises'
 import { basename, join } from 'node:path'

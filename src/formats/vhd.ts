@@ -1,6 +1,4 @@
-/**
- * The files for XenServer and Hyper-V: VHDs, written here because no current tool writes them the way XenServer's tools do.
- */
+/** The files for XenServer and Hyper-V: VHDs, written here because no current tool writes them as XenServer's do. */
 
 import { type FileHandle, open } from 'node:fs/promises'
 import { uuidFrom } from '../digest.ts'

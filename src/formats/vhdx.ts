@@ -1,7 +1,4 @@
-/**
- * VHDX for newer versions of Hyper-V: written by qemu-img, whose random numbers are then replaced with ones derived from the
- * content.
- */
+/** VHDX for newer Hyper-V: written by qemu-img, whose random numbers are then replaced with ones derived from the content. */
 
 import { type FileHandle, open } from 'node:fs/promises'
 import { uuidFrom } from '../digest.ts'

@@ -7,7 +7,7 @@ import { type LiveLine, nameWidth } from './live-line.ts'
 export interface Transferred {
   readonly name: string
   readonly doneBytes: number
-  /** Those of the done bytes that this attempt sent. */
+  /** How many of the done bytes this attempt sent. */
   readonly sentBytes: number
   readonly sizeBytes: number
 }
