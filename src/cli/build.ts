@@ -132,7 +132,7 @@ async function readSource(
   }
 }
 
-/** Builds, and builds again for as long as the user chooses to retry a failed stage. */
+/** Builds, and builds again as long as the user wants to retry a failed stage. */
 async function buildUntilDecided(request: BuildRequest, ask: Decide | undefined): Promise<Report> {
   let decision: Decision | undefined
   const decide = ask && (async (...held: Parameters<Decide>) => (decision = await ask(...held)))

@@ -64,7 +64,7 @@ compdef _systemvm_image ${names.join(' ')}
 
 /**
  * The candidates for the last word.
- * @param words all words after the program's name; the last is still being typed
+ * @param words all words after the program's name; the last is being typed
  */
 export async function complete(program: Command, words: readonly string[]): Promise<readonly string[]> {
   const typed = words.at(-1) ?? ''

@@ -1,4 +1,4 @@
-/** `doctor`: whether this host can build, and what to do if it cannot. */
+/** `doctor`: whether this host can build, and what to do if it can't. */
 
 import type { Command } from 'commander'
 import { diagnose } from '../doctor/doctor.ts'

@@ -32,7 +32,7 @@ interface ExportOptions extends WaitOptions, UiOptions {
   readonly out: string
 }
 
-/** The parts of a pipeline that affect an export, and the name for the files. */
+/** The parts of a pipeline that affect an export, and the name of the files. */
 const exportFields = z.strictObject({
   name: z
     .string()
@@ -100,7 +100,7 @@ async function run(options: ExportOptions, terminal: Terminal): Promise<number> 
   }
 }
 
-/** @throws PipelineError `configuration` that lists every fault in the options */
+/** @throws PipelineError `configuration` with every fault in the options */
 function decide({ from, name, date, set, targets: chosen }: ExportOptions): z.output<typeof exportFields> {
   const overrides: readonly Overrides[] = [
     name === undefined

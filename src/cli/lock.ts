@@ -1,4 +1,4 @@
-/** `lock`: records what the last build was made from, and shows how that differs from the previous lock. */
+/** `lock`: records what the last build was made from, and shows how that differs from the previous record. */
 
 import { stat } from 'node:fs/promises'
 import type { Command } from 'commander'

@@ -131,7 +131,7 @@ export async function choosePipeline(
       ? []
       : [{ source: '--installer', values: { installer: options.installer } }]),
   ]
-  // A path is relative to the current folder, as in any other option.
+  // A path is relative to the current folder, as for any other option.
   const payload =
     options.payload === undefined || isUrl(options.payload) ? options.payload : resolvePath(options.payload)
   const read = (instants?: ReadonlyMap<string, string>) =>

@@ -1,4 +1,4 @@
-/** `plan`: what a build would do, and why. Changes nothing. */
+/** `plan`: what a build would do, and why. Touches nothing. */
 
 import type { Command } from 'commander'
 import type { ResolvedImage, ResolvedPipeline } from '../config/resolved.ts'

@@ -1,4 +1,4 @@
-/** `render`: writes the Packer template and the preseed of a variant for people to read. */
+/** `render`: writes the Packer template and the preseed of a variant, for people to read. */
 
 import { join } from 'node:path'
 import { type Command, Option } from 'commander'

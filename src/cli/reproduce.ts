@@ -56,7 +56,7 @@ interface ReproduceOptions extends PipelineOptions, UiOptions {
   readonly json?: boolean
 }
 
-/** Separate, because no earlier build may be reused. */
+/** Separate, because no earlier build may be used. */
 const defaultOutFolder = 'out/reproduced'
 
 /** The statement about a rebuild, in the output folder. */
@@ -236,7 +236,7 @@ async function lockOf(
   )
 }
 
-/** The package set in the folder of a release. @throws PipelineError with a code that starts with `packages-` */
+/** The package set in the folder of a release. @throws PipelineError with a code that begins with `packages-` */
 async function setOf(
   { packageSet }: ReleaseRecord,
   path: string,

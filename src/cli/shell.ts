@@ -1,4 +1,4 @@
-/** `shell`: a root shell in a throwaway copy of the disk that a stage left. */
+/** `shell`: a root shell in a throwaway copy of the disk as a stage left it. */
 
 import { resolve as resolvePath } from 'node:path'
 import type { Command } from 'commander'

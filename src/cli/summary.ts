@@ -31,7 +31,7 @@ async function summary(options: SummaryOptions, terminal: Terminal): Promise<num
   for (const image of images) {
     const { variant } = image
     const report = reports.findLast(({ image }) => image.variant === variant)
-    // A build that never started has nothing to report; its log says why.
+    // A build that never began has nothing to report; its log says why.
     const text =
       report &&
       renderSummary(await withFreshness(await withVerdicts(report, outFolder), image, outFolder), before)

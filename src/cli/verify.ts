@@ -120,7 +120,7 @@ async function verifyForeign(
     const { images } = await verifyAndRecord(first, 'foreign', context, {
       candidates: await foreignCandidates(ofArch, target, context.signal),
       expected: foreignExpectations(arch),
-      // A waiver that one file does not need may be meant for another.
+      // A waiver that one file does not need may be meant for others.
       declared: [],
     })
     verifications.push(...images)

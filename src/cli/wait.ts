@@ -14,7 +14,7 @@ export function addWaitOption(command: Command, work: LockedWork = 'build'): Com
   return command.option('--wait', `wait for another ${work} in the same folder instead of failing`)
 }
 
-/** Takes the lock of an output folder for a verb. Errors of others that need it mention the verb. */
+/** Takes the lock of an output folder for a verb; errors of others that need it name the verb. */
 export function takeFolder(
   outFolder: string,
   verb: string,

@@ -14,7 +14,7 @@ export function rememberCall(value: object): void {
   calls.set(value, new Error())
 }
 
-/** Undefined for a value that was not remembered, e.g. one from another copy of this program. */
+/** Undefined for a value that was not remembered, such as one from another copy of this program. */
 export function callSiteOf(value: object): CallSite | undefined {
   const [, , , caller = ''] = calls.get(value)?.stack?.split('\n') ?? []
   const [, file, line, column] = /(?:^|[ (])(?:file:\/\/)?(\/[^()]*):(\d+):(\d+)\)?$/.exec(caller) ?? []

@@ -32,7 +32,7 @@ const question = z.strictObject({
 const answerType = 'Type of the question, as debconf knows it.'
 const answerValue = 'The answer.'
 
-/** An answer to a debconf question, written according to its type. Passwords are excluded: they would end up in every log. */
+/** An answer to a debconf question, written according to its type. Passwords are excluded: they would be in every log. */
 const answer = z.discriminatedUnion('type', [
   question.extend({
     type: z.enum(['string', 'select', 'text']).describe(answerType),

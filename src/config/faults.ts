@@ -1,4 +1,4 @@
-/** Faults of a configuration, collected so that a person sees them all at once. */
+/** Faults of a configuration, collected so that a person sees all of them at once. */
 
 import { exitCodes, PipelineError } from '../errors.ts'
 import { isSecretName, isUrl, redact, redactAll, redactUrl } from '../redact.ts'
@@ -18,7 +18,7 @@ export interface Fault {
   readonly place?: Place | undefined
 }
 
-/** The resolved value and every fault found in its source. */
+/** The resolved value, and every fault in its source. */
 export interface Resolution<Value> {
   readonly value: Value
   readonly faults: readonly Fault[]

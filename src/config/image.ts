@@ -7,7 +7,7 @@ import type { TargetName } from '../targets/registry.ts'
 /** Debian release of the image. */
 export type Suite = 'bookworm' | 'trixie'
 
-/** Where packages come from. The URLs have no trailing slash. */
+/** Where packages come from. URLs have no trailing slash. */
 export interface Mirror {
   readonly debian: string
   readonly security: string
@@ -68,8 +68,8 @@ export interface ImageFacts {
   readonly targets: readonly TargetName[]
 }
 
-/** Virtual sizes that are multiples of this are exact in both CHS geometry and 2 MiB blocks. */
+/** Virtual sizes that are multiples of this are exact both in CHS geometry and in 2 MiB blocks. */
 export const diskUnitMiB = 126
 
-/** The largest such size that a DOS partition table can describe, because it counts sectors in 32 bits. */
+/** The largest such size that a DOS partition table can describe: it counts sectors in 32 bits. */
 export const maximumDiskMiB = Math.floor((2 * 1024 ** 2 - 1) / diskUnitMiB) * diskUnitMiB

@@ -6,7 +6,7 @@ import { z } from 'zod'
 import { type Fault, formatFound } from './faults.ts'
 import { type FileSource, faultOfSource, parseFileSource } from './file-source.ts'
 
-/** Installers that are chosen by name alone. */
+/** Installers chosen by name alone. */
 export const namedInstallers = ['bootstrap', 'debian-installer'] as const
 
 export type NamedInstaller = (typeof namedInstallers)[number]

@@ -6,7 +6,7 @@ import { type Fault, formatFound, formatPath } from './faults.ts'
 import { isRecord, type Overrides, originOf } from './overrides.ts'
 
 /**
- * Faults for zod's issues.
+ * Faults from zod's issues.
  * @param input the value that was checked, to show what was found
  * @param prefix path of that value in the configuration
  */

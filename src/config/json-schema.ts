@@ -8,7 +8,7 @@ import type { StageUse } from './stage.ts'
 export type JsonSchema = z.core.JSONSchema.JSONSchema
 
 /**
- * The schema for any pipeline: it accepts all stages with any settings.
+ * The schema for any pipeline: it accepts every stage with any settings.
  * @param descriptions of fields, by path: `disk.partitions.sizeMiB`
  */
 export function configurationJsonSchema(descriptions: ReadonlyMap<string, string>): JsonSchema {

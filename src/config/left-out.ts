@@ -10,7 +10,7 @@ const pattern = z
   .regex(/^[\x21-\x7e]+$/, 'must be printable ASCII without spaces, as it is a line of a dpkg configuration')
   .refine((text) => /[^/*?]/.test(text), 'must name something: it would match every file')
 
-/** Lists of path patterns, each with a name that an override can use: `--set leaveOut.soundCards=[]`. */
+/** Lists of path patterns, each under a name that an override can use: `--set leaveOut.soundCards=[]`. */
 export const leaveOutField = z.record(name, z.array(pattern))
 
 /**

@@ -14,7 +14,7 @@ import { placeOfCall } from './pipeline-places.ts'
 import { resolvePipeline } from './resolve.ts'
 import type { ResolvedImage, ResolvedPipeline } from './resolved.ts'
 
-/** This project's pipeline for the system VM template; in the npm package, the pipeline in the current folder. */
+/** This project's pipeline, the system VM template; in the npm package, the pipeline of the current folder. */
 export const defaultPipeline = isPackage
   ? 'pipeline.ts'
   : fileURLToPath(new URL('../../pipeline.ts', import.meta.url))
@@ -39,7 +39,7 @@ export async function loadPipeline(
   return resolvePipeline(pipeline, [...overrides, ...more], process.env, snapshots)
 }
 
-/** The default export of a pipeline file, not yet checked. @throws PipelineError `pipeline-unreadable` */
+/** The default export of a pipeline file, not checked yet. @throws PipelineError `pipeline-unreadable` */
 export async function importPipeline(file: string, load: Import = importModule): Promise<Pipeline> {
   const path = resolvePath(file)
   const found = await stat(path).catch(() => undefined)

@@ -142,7 +142,7 @@ function refuseCycles(value: unknown, above: readonly unknown[] = []): void {
   for (const inner of Object.values(value)) refuseCycles(inner, [...above, value])
 }
 
-/** Merges overrides into a value: objects key by key, anything else as a whole. */
+/** Merges overrides into a value: objects key by key, everything else as a whole. */
 export function mergeOver(base: unknown, over: unknown): unknown {
   if (!isRecord(base) || !isRecord(over)) return over
   const merged: Record<string, unknown> = { ...base }

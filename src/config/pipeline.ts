@@ -28,7 +28,7 @@ const systemNames = new Set(
   plugdev staff users nogroup input sgx kvm render crontab netdev utempter`.split(/\s+/),
 )
 
-/** The latest time of a file in an OVA: the tar format has 11 octal digits for it. */
+/** The latest time of a file in an OVA: its tar format has 11 octal digits for it. */
 export const maximumEpoch = 8 ** 11 - 1
 
 /** The earliest date of a file in a zip archive. */
@@ -265,7 +265,7 @@ export type Pipeline = Omit<z.input<typeof pipelineFields>, 'formats'> & {
   readonly checks?: readonly CheckUse[]
 }
 
-/** The same with every default filled in, but without stages. */
+/** The same with every default filled in, without stages. */
 export type PipelineFields = z.output<typeof pipelineFields>
 
 /** A failed check that is acceptable for an image. */

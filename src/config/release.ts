@@ -1,6 +1,6 @@
 /** Parses the version number of a CloudStack release. */
 
-/** Always four numbers: CloudStack rejects two, and its template converter unconditionally strips the fourth. */
+/** Four numbers: CloudStack rejects two, and its template converter strips the fourth unconditionally. */
 export function fullVersion(release: string): string {
   return numbersOf(release).join('.')
 }

@@ -93,7 +93,7 @@ export function resolveImage(
   return { value, faults: [...resolved.flatMap(({ faults }) => faults), ...checks.faults] }
 }
 
-/** Faults for images whose files would have the same name. */
+/** Faults of images whose files would have the same name. */
 export function fileNameFaults(images: readonly ResolvedImage[]): Fault[] {
   const names = images.map((image) => image.fileName)
   return names.flatMap((name, index) =>

@@ -1,4 +1,4 @@
-/** Resolves what a person wrote: fills in every default, and reports every fault at once. */
+/** Resolves what people wrote: fills in every default, and reports every fault at once. */
 
 import { configurationError, type Fault, formatFound, type Resolution } from './faults.ts'
 import { baseImageFaults } from './installer.ts'

@@ -52,10 +52,10 @@ export interface ResolvedCheck {
   readonly run: (files: ImageFiles) => Promise<CheckAnswer>
 }
 
-/** One image with everything decided: the only configuration that code after `resolve` sees. */
+/** One image with everything decided: the only configuration that code past `resolve` sees. */
 export interface ResolvedImage extends ImageFacts {
   readonly installer: InstallerName
-  /** The disk image that layer 0 starts from; undefined if an installer makes it from packages. */
+  /** The disk image that layer 0 is made from; undefined if an installer makes it from packages. */
   readonly baseImage: FileSource | undefined
   readonly debianInstaller: PipelineFields['debianInstaller']
   /** Patterns of files that dpkg does not unpack. */

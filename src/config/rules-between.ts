@@ -25,7 +25,7 @@ export function faultsBetween(fields: ValidFields, epoch: Epoch, overrides: read
 
 // --- internal ---
 
-/** e2fsprogs 1.47 writes the time of a new file as a signed 32-bit number, so the kernel would read a later time as 1903. */
+/** e2fsprogs 1.47 writes the time of a new file as a signed 32-bit number, so the kernel reads a later time as 1903. */
 const lastFileSecond = 2 ** 31 - 1
 
 function dateFaults(

@@ -23,7 +23,7 @@ export interface StageSpec<Shape extends z.ZodRawShape> {
   readonly settings?: Shape
   /** The script's environment, in addition to `PATH` and the other variables that `docs/stages.md` lists. */
   readonly environment?: (settings: Settings<Shape>, image: ImageFacts) => Readonly<Record<string, string>>
-  /** Debian packages that the script needs. They are installed with layer 0, before any stage runs. */
+  /** Debian packages the script needs. They are installed with layer 0, before any stage runs. */
   readonly packages?: (settings: Settings<Shape>, image: ImageFacts) => readonly string[]
   /** Absolute guest paths (files, links, or folders) that exist once the script has succeeded; each is checksummed. */
   readonly leaves?: (settings: Settings<Shape>, image: ImageFacts) => readonly string[]

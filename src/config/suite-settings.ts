@@ -6,7 +6,7 @@ import type { Suite } from './image.ts'
 import { type Overrides, originOf } from './overrides.ts'
 import type { ValidFields } from './valid-fields.ts'
 
-/** The system settings that name something in a package. */
+/** The settings of a system that name something in a package. */
 type Setting = 'timezone' | 'locale' | 'keyboard'
 
 export const settingPackages = {
@@ -55,7 +55,7 @@ export function parseSettings(text: string): SuiteSettings {
 
 export const settingsFile = (suite: Suite) => new URL(`./suites/${suite}.txt`, import.meta.url)
 
-/** Faults for names that a variant's suite lacks: the image would refer to a missing file. */
+/** Faults for names that a variant's suite lacks: the image would point to a missing file. */
 export function settingFaults(fields: ValidFields, overrides: readonly Overrides[]): Fault[] {
   const suites = [...new Set(fields.variants?.map(({ suite }) => suite))]
   return suites.flatMap((suite) => {

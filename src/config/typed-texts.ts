@@ -10,7 +10,7 @@ export type Texts = ReadonlyMap<string, string>
 
 export const pathKey = (path: Path): string => JSON.stringify(path)
 
-/** Collects them from a document without cycles. @param prefix path of its root */
+/** Collects them from a document without cycles. @param prefix path of its top */
 export function textsOf(document: Document, prefix: Path = []): Texts {
   const texts = new Map<string, string>()
   const walk = (node: unknown, path: Path): void => {

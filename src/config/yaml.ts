@@ -22,7 +22,7 @@ export function parseYaml(text: string, mostCharacters: number): Document {
   if (text.length > mostCharacters)
     throw new Error(`it has ${text.length} characters, and at most ${mostCharacters} are read`)
   const document = parseDocument(text, {
-    // The library would compare every pair of keys to find duplicates.
+    // The library compares every pair of keys to find duplicates.
     uniqueKeys: false,
     prettyErrors: false,
     // With a list as a key, Node.js would print a warning that contains the list unescaped.

@@ -15,14 +15,14 @@ export type CheckGroup = (typeof checkGroups)[number]
 export interface Finding {
   /** `skipped`: cannot be checked here; `observed` says why. */
   readonly status: 'passed' | 'failed' | 'skipped'
-  /** What was observed, for the person who has to fix it. */
+  /** What was seen, for the person who has to fix it. */
   readonly observed: string
 }
 
 /** An image file, not booted. */
 export interface FileSubject {
   readonly source: DiskSource
-  /** The file as shipped: `source.file`, or the archive it was unpacked from. */
+  /** The file that ships: `source.file`, or the archive it was unpacked from. */
   readonly packedAs: string
   readonly target: TargetName | undefined
   readonly expected: Expected

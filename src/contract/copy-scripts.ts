@@ -7,8 +7,8 @@ import type { Scene } from './scenes.ts'
 export const agentFolder = '/usr/local/cloud/systemvm'
 
 /**
- * Makes an archive of an agent that does nothing but stay alive. Its key store is invalid, which ends the import early:
- * importing 140 certificates takes an emulated guest minutes and would prove nothing.
+ * Makes an archive of an agent that only stays alive. Its key store is invalid, which ends the import early: importing
+ * 140 certificates takes an emulated guest minutes and would show nothing.
  */
 const makeAgent = `cd "$(mktemp -d)" && mkdir certs conf && echo x >certs/systemvm.keystore &&
 echo instance= >conf/agent.properties && printf '#!/bin/sh\\nexec sleep infinity\\n' >_run.sh && chmod 0755 _run.sh &&
@@ -17,7 +17,7 @@ zip -qr /var/cache/cloud/agent.zip .`
 /** The host copies the agent first, so that it is there when the scripts arrive. */
 const copy = 'cp /usr/share/cloud/cloud-scripts.tgz /var/cache/cloud/'
 
-/** Copies in the scripts that the image already has, as a management server of the same release would. */
+/** Copies in the scripts the image already has, as a management server of the same release would. */
 export async function copyScripts({ guest, ssh, limit }: Scene): Promise<void> {
   for (const end = guest.seconds() + limit(300); guest.seconds() < end; ) {
     if ((await ssh(`${makeAgent} && ${copy}`, { withKey: true })).exitCode === 0) return

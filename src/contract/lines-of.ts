@@ -2,7 +2,7 @@
 
 import type { Scene } from './scenes.ts'
 
-/** The non-empty lines that a command prints, whatever its exit status. */
+/** The non-empty lines that a command prints. Ignores its exit status. */
 export async function linesOf(
   guest: Scene['guest'],
   command: string,

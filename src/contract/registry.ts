@@ -94,7 +94,7 @@ export function contentChecksOf(contract: ContractName): readonly ContentCheck[]
   return checks.filter((check): check is ContentCheck => check.at === 'content' && isAsked(check, contract))
 }
 
-/** In the order in which they run. */
+/** In the order they run. */
 export function sceneChecksOf(scene: SceneName, contract: ContractName): readonly SceneCheck[] {
   const own = checks.filter(
     (check): check is SceneCheck =>

@@ -38,7 +38,7 @@ export interface SceneSpec {
   readonly words?: Readonly<Record<string, string>>
   /** A command that breaks the guest before the hand-over. First boot must then fail. */
   readonly breaks?: string
-  /** Whether it resumes from the base boot that scenes of the same size share. */
+  /** Whether it resumes from the base boot that scenes of its size share. */
   readonly isBranch?: boolean
   /** Whether the machine gets the size of a router. */
   readonly isRouter?: boolean
@@ -232,13 +232,13 @@ export function modelOf(
 
 /** What was recorded while a scene was set up, before any check ran. All times are in seconds on the host. */
 export interface SceneRecord {
-  /** From power-on to the agent's first reply. */
+  /** From power-on to the agent's first answer. */
   agentSeconds?: number
   /** From power-on to a login prompt on the serial console. */
   loginSeconds?: number
   /** From hand-over to `boot_up_done`. */
   readySeconds?: number
-  /** The agent's reply to CloudStack's own sync. */
+  /** The agent's answer to CloudStack's own sync. */
   syncAnswer?: unknown
   /** Whether the guest accepted the hand-over. */
   wasTaken?: boolean
@@ -256,7 +256,7 @@ export interface Scene {
   readonly contract: ContractName
   readonly bootArguments: BootArguments | undefined
   readonly record: SceneRecord
-  /** Size to which the disk was enlarged; undefined if it was not. */
+  /** Size the disk was enlarged to; undefined if it was not. */
   readonly grownToBytes: number | undefined
   /** The contract's time limit on this host: longer if the guest is emulated. */
   readonly limit: (seconds: number) => number

@@ -55,7 +55,7 @@ async function measurePackages(
 /** `libc6:amd64.list` belongs to libc6. */
 const listName = /^\/var\/lib\/dpkg\/info\/([^/:]+)(?::[^/]+)?\.list$/
 
-/** Packages that predate the merge of /lib into /usr/lib list their files at the old paths. */
+/** Packages older than the merge of /lib into /usr/lib list their files at the old paths. */
 function followFolders(tree: ReadonlyMap<string, DiskFile>): (folder: string) => string | undefined {
   const known = new Map<string, string | undefined>()
   return (folder) => {

@@ -13,9 +13,9 @@ export interface Package {
   /** Third word of dpkg's status: `installed`, or the point where an installation stopped. */
   readonly status: string
   readonly source: { readonly name: string; readonly version: string }
-  /** `required` and `important` packages are part of every installation unless excluded. */
+  /** `required` and `important` packages are in every installation unless excluded. */
   readonly priority: string
-  /** Names of the packages that it may need, including all alternatives. */
+  /** Names of packages that it may need, including all alternatives. */
   readonly dependsOn: readonly string[]
 }
 

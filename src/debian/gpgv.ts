@@ -15,7 +15,7 @@ export interface Verified {
   readonly fault: { readonly shortMessage: string } | undefined
 }
 
-/** @param subject arguments that name what to verify: files, or options for `input` */
+/** @param subject arguments for what to verify: files, or options for `input` */
 export async function runGpgv(
   keyring: string,
   subject: readonly string[],

@@ -17,8 +17,8 @@ export interface ListedPackage extends ReleaseFile {
 }
 
 /**
- * Fetches an archive's verified package indexes as one text.
- * @throws PipelineError with a code that starts with `mirror-` or `keyring-`
+ * Fetches an archive's verified package indexes, as one text.
+ * @throws PipelineError with a code that begins with `mirror-` or `keyring-`
  */
 export async function fetchPackageIndex(
   request: ReleaseRequest,

@@ -3,7 +3,7 @@
 import { exitCodes, PipelineError } from '../errors.ts'
 import { runGpgv } from './gpgv.ts'
 
-/** A Release file and its expected signer. */
+/** A Release file, and its expected signer. */
 export interface SignedRelease {
   /** Mirror without a trailing slash, e.g. `http://deb.debian.org/debian`. */
   readonly url: string

@@ -57,7 +57,7 @@ export interface VerifyOptions {
   readonly signal?: AbortSignal | undefined
   /** Whether the file is a record of a past use: it was valid then, and need not be today. */
   readonly isRecord?: boolean | undefined
-  /** @default nothing is remembered, and no file is too old */
+  /** @default nothing is remembered, and none is too old */
   readonly memory?: ReleaseMemory | undefined
   /** The current time. @default the host's clock */
   readonly now?: Date | undefined
@@ -65,7 +65,7 @@ export interface VerifyOptions {
 
 /**
  * Fetches `dists/<suite>/InRelease` and verifies it.
- * @throws PipelineError with a code that starts with `mirror-` or `keyring-`
+ * @throws PipelineError with a code that begins with `mirror-` or `keyring-`
  */
 export async function verifyRelease(
   request: ReleaseRequest,
@@ -127,7 +127,7 @@ export async function fetchListed(
   listed: ReleaseFile,
   options: Pick<VerifyOptions, 'signal'> = {},
 ): Promise<Buffer> {
-  // A mirror in the middle of an update may serve a file with another size.
+  // A mirror in the middle of an update may serve a file of another size.
   const most = Math.min((listed.size || 0) * 2 + 1024 ** 2, mostListedBytes)
   const { status, body } = await get(url, most, options.signal)
   if (status !== 200) throw notServed(url, status)
@@ -176,7 +176,7 @@ function keyringMissing(keyring: string, cause: unknown): PipelineError {
 
 // --- the content ---
 
-/** Fields of one stanza of a Release file or an index; the lines of a multi-line value are joined with newlines. */
+/** Fields of one stanza of a Release file or an index; the lines of a multi-line value are joined by newlines. */
 export function parseFields(text: string): ReadonlyMap<string, string> {
   const fields = new Map<string, string>()
   let name: string | undefined

@@ -106,7 +106,7 @@ async function sendFile(path: string, sizeBytes: number, answer: ServerResponse)
     answer.writeHead(200, { 'content-length': sizeBytes })
     await pipeline(file.createReadStream(), answer)
   } catch {
-    // Either the set is gone, or the client is.
+    // The set is gone, or the client is.
     answer.destroy()
   }
 }

@@ -48,7 +48,7 @@ async function newestOf(
       false,
     )
     await body[Symbol.asyncIterator]().return?.()
-    // A state made in this very second.
+    // A state that was made this very second.
     if (status === 200) return asked
     const { location } = headers
     const next =

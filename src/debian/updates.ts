@@ -12,7 +12,7 @@ export interface ArchiveIndex {
 }
 
 /**
- * The newest version of each package that is newer than the installed one, sorted by name, with those of the security archive
+ * The newest version of each package that is newer than the installed one, sorted by name, those of the security archive
  * first.
  * @param installed versions by name
  */
@@ -66,7 +66,7 @@ function* stanzasOf(text: Buffer, installed: ReadonlyMap<string, string>): Gener
   }
 }
 
-/** @param field including its colon and space */
+/** @param field with its colon and space */
 function fieldOf(text: Buffer, field: string, start: number, end: number): string | undefined {
   const stanza = text.subarray(start, end)
   const isFirst = stanza.toString('latin1', 0, field.length) === field

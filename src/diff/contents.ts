@@ -29,7 +29,7 @@ export const shownFolders: readonly string[] = ['/etc', '/usr/lib/systemd', '/li
 /** Nobody reads a text larger than this. */
 const largeBytes = 1024 * 1024
 
-/** Time limit per file: comparing two texts that have nothing in common takes forever. */
+/** Time limit per file: comparing two texts with nothing in common takes forever. */
 const diffMs = 2000
 
 /** Content differences of all regular files, by path. All are held in memory, so narrow the difference first. */
@@ -68,7 +68,7 @@ function listPairs({ added, removed, changed }: DiskDifference): readonly Pair[]
   return all.filter(([before, after]) => before !== undefined || after !== undefined)
 }
 
-/** A file as read: its digest, and its content if small. */
+/** A file as read: its digest, and its content if that is small. */
 interface Side extends Fingerprint {
   readonly content: Buffer | undefined
 }

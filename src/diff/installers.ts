@@ -7,7 +7,7 @@ import { isExtended } from '../disk/partitions.ts'
 import type { ChangedFile, ChangedPartition, DiskDifference } from './compare.ts'
 import type { DiffReport } from './report.ts'
 
-/** An expected difference, and how many times it was found. */
+/** An expected difference, and how often it was found. */
 export interface ExpectedDifference {
   readonly name: string
   readonly why: string
@@ -201,7 +201,7 @@ async function expectPackages(
     )
     if (reason !== undefined) expected.set(name, reason)
   }
-  // The dependencies of an expected package are expected as well.
+  // The dependencies of an expected package are expected too.
   const queue = [...expected].filter(([name]) => names.has(name))
   for (const [name, reason] of queue) {
     for (const of of known) {
@@ -271,7 +271,7 @@ async function ownersOf(
     )
     for (const [path, content] of await disk.readMany(lists.keys())) {
       const name = lists.get(path) ?? ''
-      // Packages still list paths in folders that have become links.
+      // Packages still list paths in folders that are now links.
       for (const line of content.toString('utf8').split('\n')) {
         owners.set(line.replace(/^\/(bin|sbin|lib|lib64)\//, '/usr/$1/'), name)
       }

@@ -1,4 +1,4 @@
-/** Everything that `diff` reports about two disks, for people and for programs. */
+/** Everything that `diff` reports about two disks, for people and for machines. */
 
 import type { DiskFile, DiskFiles } from '../disk/disk-files.ts'
 import { measureFolders } from '../disk/folder-sizes.ts'

@@ -26,13 +26,13 @@ export interface ComparedDisk {
 export interface SourceLookup {
   /** Which backing files may be opened for disks that are not layers. */
   readonly backing: Backing
-  /** The plan of the image whose stages are named; called only if a word may be a stage. */
+  /** The plan of the image whose stages are named; only called if a word may be a stage. */
   readonly plan: (installer?: NamedInstaller) => Promise<Plan>
   readonly store: Store
 }
 
 /**
- * Finds the disks that one or two words name: a single word is a layer, which is compared with the one below.
+ * Finds the disks that one or two words name: a single word is a layer, compared with the one below.
  * @throws PipelineError `no-layer`, `no-disk`
  */
 export async function findSources(
@@ -91,7 +91,7 @@ async function findLayer(word: string, { plan, store }: SourceLookup): Promise<L
   throw noLayer(word, 'stage, layer or file', layers)
 }
 
-/** The part after a colon: `base:bootstrap` is layer 0 as made by that installer, whatever the pipeline says. */
+/** The part after a colon: `base:bootstrap` is layer 0 as that installer makes it, whatever the pipeline says. */
 const afterColon = /:([^:]*)$/
 
 /** The installer named in a word; undefined for the pipeline's own. */

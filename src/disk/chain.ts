@@ -18,18 +18,18 @@ export type Backing = 'none' | 'same folder' | 'local files'
 /** One image of a chain. */
 export interface ChainLink {
   readonly path: string
-  /** The image as QEMU opens it, with everything below it. */
+  /** The image as QEMU opens it, with everything below. */
   readonly node: BlockNode
 }
 
 type PlainFormat = Exclude<DiskFormat, 'ova'>
 
-/** No build makes this many layers. */
+/** No build makes so many layers. */
 const longestChain = 256
 
 /**
  * Follows a disk's backing files.
- * @returns the disk itself, then the files below it in order
+ * @returns the disk itself, and the files below it in order
  * @throws PipelineError `disk-refers-elsewhere`, `disk-unreadable`
  */
 export async function openChain(

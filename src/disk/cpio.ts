@@ -1,4 +1,4 @@
-/** A cpio archive in the `newc` format, which the Linux kernel unpacks after the initrd that it is appended to. */
+/** A cpio archive in the `newc` format, which the Linux kernel unpacks after the initrd it is appended to. */
 
 /** One entry; the writer adds its parent folders. */
 export interface CpioEntry {

@@ -12,7 +12,7 @@ import { unreadableDisk } from './unreadable.ts'
 
 /** The answers in order, each after the line with which debugfs starts it. */
 export interface Answers {
-  /** Each byte is one character. */
+  /** One byte is one character. */
   readonly text: string
   /** Skips the first line of the answer to a request, which must come next. */
   readonly begin: (request: string) => void
@@ -25,7 +25,7 @@ export interface Answers {
 }
 
 /**
- * Sends requests and waits for all answers.
+ * Sends requests, and waits for all answers.
  * @throws PipelineError `disk-unreadable` if debugfs complains about anything
  */
 export async function askDebugfs(
@@ -112,7 +112,7 @@ export async function streamContent(
     fault ??= error
   })
   signal.throwIfAborted()
-  // debugfs then also complains that its output is no longer read.
+  // debugfs then complains that its output is no longer read.
   if (refusal !== undefined) throw refusal.error
   requireQuiet(filesystem, complaints)
   if (fault !== undefined) throw fault

@@ -42,7 +42,7 @@ export interface DiskFiles {
   readonly readMany: (paths: Iterable<string>) => Promise<ReadonlyMap<string, Buffer>>
   /** sha256, in hex, of those paths that are regular files; never holds a whole file in memory. */
   readonly digests: (paths: Iterable<string>) => Promise<ReadonlyMap<string, string>>
-  /** Removes the copies that were made for reading. */
+  /** Removes the copies made for reading. */
   readonly close: () => Promise<void>
 }
 

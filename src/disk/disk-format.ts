@@ -75,7 +75,7 @@ export async function requireMark(file: string, format: DiskFormat): Promise<voi
 
 // --- internal ---
 
-/** The first and the last 512 bytes of a file, or all bytes of a shorter one. */
+/** The first and the last 512 bytes of a file, or all of a shorter one. */
 interface Ends {
   readonly head: Buffer
   readonly tail: Buffer

@@ -11,9 +11,9 @@ import { requireBounded, requireFile, unreadableDisk } from './unreadable.ts'
 export interface DiskSource {
   readonly file: string
   readonly format: DiskFormat
-  /** The disk as QEMU opens it; must never be written to. */
+  /** The disk as QEMU opens it; never to be written to. */
   readonly node: BlockNode
-  /** Files inside an OVA, in their order. */
+  /** Files inside an OVA, in order. */
   readonly members: readonly TarMember[]
   /** The backing files, each with everything below it. */
   readonly below: readonly { readonly path: string; readonly node: BlockNode }[]

@@ -142,7 +142,7 @@ const mostLevels = 200
 /** Limit for the characters in all paths of a filesystem; a system VM has six million. */
 const mostPathCharacters = 1e8
 
-/** Inodes by path, with one call for each level of the tree. */
+/** Inodes by path, level by level: one call for each level of the tree. */
 async function walk(
   filesystem: string,
   most: number,

@@ -4,7 +4,7 @@ import type { PartitionEntry } from './partitions.ts'
 
 /** One line of an fstab. */
 export interface Mount {
-  /** `UUID=…`, `LABEL=…`, a path in /dev, `tmpfs`, … */
+  /** `UUID=…`, `LABEL=…`, a path of /dev, `tmpfs`, … */
   readonly source: string
   /** Absolute, without a trailing slash; `none` and `swap` for swap. */
   readonly path: string

@@ -25,7 +25,7 @@ export async function extractBytes(
   })
 }
 
-/** Copies a range of the image to the same offset in a file, and returns its bytes. */
+/** Copies a range of the image to the same offset of a file, and returns it. */
 export async function copyBytes(
   image: ImageFile,
   offset: number,

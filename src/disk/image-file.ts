@@ -1,4 +1,4 @@
-/** A complete disk image: its format, its size, and the local files that it consists of. */
+/** A complete disk image: its format, its size, and the local files it consists of. */
 
 import { messageOf } from '../errors.ts'
 import { type BlockNode, imageNode } from './block-node.ts'

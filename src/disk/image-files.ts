@@ -1,4 +1,4 @@
-/** The file systems of an image as checks read them, by their paths in the running system. */
+/** The file systems of an image as checks read them, by paths of the running system. */
 
 export interface FileEntry {
   readonly name: string

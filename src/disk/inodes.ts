@@ -145,7 +145,7 @@ const modifiedLine = /mtime: 0x([0-9a-f]{8})(?::([0-9a-f]{8}))? .*\n/y
 const attributeLine = / {2}(\S.*?) \((\d+)\)(?: = .*)?\n/y
 const deviceLine = /.*Device major\/minor number: (\d+):(\d+) .*\n/y
 const targetStart = /Fast link dest: "/y
-/** Any line except the first one of the next answer. */
+/** Any line but the first one of the next answer. */
 const otherLine = /(?!debugfs: stat <).*\n/y
 
 interface FoundInode extends Omit<Inode, 'attributes'> {
@@ -191,7 +191,7 @@ function readInode(answers: Answers, inode: number): FoundInode {
   return {
     type,
     mode: Number.parseInt(mode, 8),
-    // Numbers above 2³¹ are printed as negative.
+    // Numbers above 2³¹ are printed as negative ones.
     uid: Number(uid) >>> 0,
     gid: Number(gid) >>> 0,
     sizeBytes: Number(size),
@@ -205,7 +205,7 @@ function readInode(answers: Answers, inode: number): FoundInode {
   }
 }
 
-/** Two bits of the second word extend the time beyond 2038. */
+/** Two bits of the second word extend times beyond 2038. */
 function readTime(seconds: string, extra: string): number {
   const epoch = Number.parseInt(extra, 16) & 3
   return (Number.parseInt(seconds, 16) | 0) + epoch * 2 ** 32

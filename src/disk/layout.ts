@@ -18,13 +18,13 @@ export interface Partition {
   readonly reservedPercent: number
 }
 
-/** The disk of every layer and image of a variant. */
+/** The disk of every layer and every image of a variant. */
 export interface Disk {
   /** Type of the partition table. @default an MBR */
   readonly table?: 'gpt' | undefined
   /** Whether its UEFI boot loader is signed. @default false */
   readonly secureBoot?: boolean | undefined
-  /** Multiple of 126: exact in cylinders and in 2 MiB blocks, so no hypervisor's format rounds it. */
+  /** Multiple of 126: exact in cylinders and in 2 MiB blocks, so that no hypervisor's format rounds it. */
   readonly sizeMiB: number
   readonly partitions: readonly Partition[]
 }
@@ -179,7 +179,7 @@ export function renderFstab(layout: Layout): string {
     if (partition.filesystem === 'swap') return ['none', partition, optionsOf('none', 'sw'), '0 0'] as const
     const { mount = '' } = partition
     if (mount === '/') return [mount, partition, 'errors=remount-ro', '0 1'] as const
-    // Only root has a reason to read what the firmware starts.
+    // Only root has a reason to look at what the firmware starts.
     if (partition.filesystem === 'vfat')
       return [mount, partition, optionsOf(mount, 'umask=0077'), '0 0'] as const
     return [mount, partition, optionsOf(mount, 'defaults'), '0 2'] as const

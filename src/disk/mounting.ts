@@ -13,7 +13,7 @@ export interface DiskFile extends Inode {
   readonly partition: number
 }
 
-/** A partition, with a copy of its filesystem if that is readable. */
+/** A partition, and a copy of its filesystem if that is readable. */
 export interface Copy {
   readonly entry: PartitionEntry
   /** Path of the copy. */

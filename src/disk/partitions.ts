@@ -1,4 +1,4 @@
-/** The partitions of a disk image and their content types, reading little more of the disk than its partition table. */
+/** The partitions of a disk image and their content types, reading little more of the disk than its table. */
 
 import { mkdir, truncate, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -21,7 +21,7 @@ export interface PartitionEntry {
   readonly partitionUuid: string | undefined
   /** Name of a GPT partition. */
   readonly partitionLabel: string | undefined
-  /** blkid's name: `ext4`, `swap`, …; undefined if blkid finds nothing. */
+  /** blkid's name: `ext4`, `swap`, …; undefined if it finds nothing. */
   readonly filesystem: string | undefined
   readonly uuid: string | undefined
   readonly label: string | undefined
@@ -90,7 +90,7 @@ export function isExtended(type: string): boolean {
 /** The usual capacity of a GPT. */
 const mostPartitions = 128
 
-/** Enough for every table, and for everything that blkid looks for at the start of a filesystem. */
+/** Enough for every table, and for what blkid looks for at the start of a filesystem. */
 const probedBytes = 1024 * 1024
 
 interface SfdiskTable {

@@ -12,7 +12,7 @@ export async function requireTablesFit(path: string): Promise<void> {
   const file = await openToRead(path)
   try {
     const found = await file.stat()
-    // The size of a block device is not known here.
+    // The size of a device is not known here.
     if (!found.isFile()) return
     const read = readerOf(file, { offset: 0, sizeBytes: found.size })
     const fault = await faultOf(read, found.size)

@@ -57,7 +57,7 @@ export function convertArguments(request: ConvertRequest): readonly string[] {
   ]
 }
 
-/** Enlarges the disk in a qcow2; the added space reads as zeros. */
+/** Enlarges the disk in a qcow2; the added part reads as zeros. */
 export function growArguments(file: string, sizeBytes: number): readonly string[] {
   return ['resize', '-q', '-f', 'qcow2', '--', resolve(file), `${sizeBytes}`]
 }

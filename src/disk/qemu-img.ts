@@ -137,7 +137,7 @@ interface Answer {
   /** Undefined if the process was killed. */
   readonly exitCode: number | undefined
   readonly stdout: string
-  /** Why it failed, on one or more lines. */
+  /** Why it failed, in one or more lines. */
   readonly said: string
   readonly cause: unknown
 }

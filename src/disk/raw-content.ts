@@ -7,7 +7,7 @@ import { requireInspectionTools } from './tools.ts'
 import { unreadableDisk } from './unreadable.ts'
 
 /**
- * To QEMU, any file is a raw disk. Here it must have a partition table or a file system.
+ * For QEMU, any file is a raw disk. Here it must have a partition table or a file system.
  * @param folder for a copy of the disk's first and last MiB
  * @throws PipelineError `disk-unreadable`, `tools`
  */

@@ -4,7 +4,7 @@ export const tarBlockBytes = 512
 
 export interface TarHeader {
   readonly name: string
-  /** The file that a hard link refers to. */
+  /** The file that a hard link names. */
   readonly target: string
   /** Size of the content after the header. */
   readonly sizeBytes: number
@@ -49,7 +49,7 @@ function kindOf(flag: string, name: string): { readonly kind: TarKind; readonly 
   throw new Error(`${name} is of the kind ${JSON.stringify(flag)}, which no image is in`)
 }
 
-/** Octal digits or, for larger numbers, a binary number marked by the first byte. */
+/** Octal digits, or, for larger numbers, a binary number marked by its first byte. */
 function readSize(field: Buffer, name: string): number {
   const size = field[0] === 0x80 ? readBinary(field.subarray(1)) : readOctal(field)
   if (!Number.isSafeInteger(size)) throw new Error(`${name} has no size that can be read`)

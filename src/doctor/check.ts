@@ -21,7 +21,7 @@ export interface HostInput {
   readonly outDir?: string | undefined
   /** The space that a build takes there, and the free space. */
   readonly room?: RoomAhead | undefined
-  /** Free bytes that any build needs there, if nothing more precise is known. */
+  /** Free bytes that any build needs there, if nothing more exact is known. */
   readonly neededBytes?: number | undefined
   /** Free memory that a build needs, for the guest and on the host. @default 2560 */
   readonly neededMemoryMiB?: number | undefined
@@ -55,7 +55,7 @@ export interface Finding extends Omit<DoctorCheck, 'id' | 'title'> {
   readonly note?: string
 }
 
-/** One probe of the host. Most checks have one; some have one per archive, keyring, … */
+/** One probe of the host: most checks have one, some have one per archive, keyring, … */
 export interface Probe {
   readonly id: string
   readonly title: string

@@ -1,4 +1,4 @@
-/** Checks whether this host and its mirrors are fit for a build before anything is built. */
+/** Checks whether this host and its mirrors are fit to build, before anything is built. */
 
 import { messageOf, PipelineError } from '../errors.ts'
 import type { DoctorCheck, Finding, HostInput, Probe } from './check.ts'
@@ -10,7 +10,7 @@ export interface DoctorReport {
   readonly isFit: boolean
 }
 
-/** Runs all checks in parallel. Throws only if `signal` is aborted: a failing check is a fault in the report. */
+/** Runs all checks in parallel. Throws only if `signal` is aborted: a check that fails is a fault in the report. */
 export async function diagnose(input: HostInput): Promise<DoctorReport> {
   const context = contextOf('doctor', input)
   const probes = hostChecks.flatMap((check) => check.probes(context))

@@ -26,7 +26,7 @@ export const hostChecks: readonly HostCheck[] = [
   { id: 'system', tasks: [], probes: () => [probe('system', 'system', checkSystem)] },
   {
     id: 'work-folder',
-    // Before the programs, which fail without this folder.
+    // Precedes the checks of programs, which fail without this folder.
     tasks: ['build', 'plan', 'shell', 'run', 'verify', 'export'],
     probes: () => [probe('work-folder', 'temporary files', checkWorkFolder)],
   },
@@ -81,7 +81,7 @@ export const hostChecks: readonly HostCheck[] = [
   },
   {
     id: 'out-writable',
-    // A build creates the folder, and so finds out by itself.
+    // A build makes the folder, and so finds out by itself.
     tasks: [],
     probes: ({ outDir }) =>
       outDir === undefined ? [] : [probe('out-writable', 'output', () => checkWritable(outDir))],

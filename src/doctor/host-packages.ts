@@ -8,7 +8,7 @@ import { canAccess } from '../host/files.ts'
 import { findProgram, findTools, type ToolFault } from '../host/tools.ts'
 import { defaultPackerSource, type PackerSource, withPackerPackage } from './packer-package.ts'
 
-/** Debian's keys, which verify every download of packages. On Ubuntu, the package has the same name. */
+/** Debian's keys, which verify every download of packages. Ubuntu's package has the same name. */
 export const debianKeyring = {
   path: '/usr/share/keyrings/debian-archive-keyring.gpg',
   package: 'debian-archive-keyring',
@@ -144,7 +144,7 @@ async function runShown(
   const child = execa(program, arguments_, {
     reject: false,
     all: true,
-    // sudo may prompt for a password on the terminal.
+    // sudo may ask for a password on the terminal.
     stdin: 'inherit',
     ...(signal === undefined ? {} : { cancelSignal: signal }),
   })

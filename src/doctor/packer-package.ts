@@ -1,4 +1,4 @@
-/** Packer for Debian and Ubuntu releases without it: Debian 12's package, which depends only on the C library. */
+/** Packer for a Debian or Ubuntu release without it: Debian 12's package, which depends only on the C library. */
 
 import { chmod, writeFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'

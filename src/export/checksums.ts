@@ -92,7 +92,7 @@ type HashMessage =
   | { readonly done: number; readonly checksums?: undefined }
   | { readonly checksums: Record<string, string> }
 
-/** More threads than CPUs would only take memory. */
+/** More threads than processors would only take memory. */
 const inTurn = pLimit(availableParallelism())
 
 /** Adds a file's checksums to the lists in its folder, and drops the lines of files that no longer exist. */
@@ -108,7 +108,7 @@ export async function writeChecksums(file: string, checksums: Checksums): Promis
   }
 }
 
-/** Removes a file's checksums from the lists in its folder, because the file is about to change. */
+/** Removes a file's checksums from the lists of its folder, because it is about to change. */
 export async function dropChecksums(file: string): Promise<void> {
   for (const algorithm of algorithms) {
     const path = listOf(dirname(file), algorithm)

@@ -1,4 +1,4 @@
-/** Exports any disk, without a pipeline or a store. */
+/** Exports any disk, without a pipeline and without a store. */
 
 import { setMaxListeners } from 'node:events'
 import { realpath, stat } from 'node:fs/promises'
@@ -70,7 +70,7 @@ async function exportPlain(request: PlainExport): Promise<readonly string[]> {
   const workFolder = join(await realpath(folder), '.systemvm-image.unfinished')
   const fileOf = (target: TargetName) => join(folder, imageName(request, target))
   const written = [...request.targets.map(fileOf), ...listsOf(folder)]
-  // All files in a folder, whatever their names, share its checksum lists.
+  // All files of a folder, whatever their names, share its checksum lists.
   const lock = await takeLock(folder, `export of ${basename(given)}`, request.waiting, 'export')
   const within = AbortSignal.any([signal, lock.lost])
   setMaxListeners(0, within)

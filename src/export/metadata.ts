@@ -9,9 +9,7 @@ import type { ImageResult } from '../report/report.ts'
 import type { TargetName } from '../targets/registry.ts'
 import { type Registration, registeredChecksum, registrationsOf } from './registration.ts'
 
-/**
- * Never resolves, according to RFC 2606: CloudStack's setup aborts at a template without a URL, even if its file is there.
- */
+/** Never resolves, by RFC 2606: CloudStack's setup aborts at a template without a URL, even if its file is there. */
 export const nowhere = 'http://systemvm.invalid'
 
 /** Writes the sections of each image, and keeps those of other variants that are already in the file. */

@@ -1,4 +1,4 @@
-/** Files that get their names only once they are complete. */
+/** Files that get their name only once they are complete. */
 
 import { rename, rm } from 'node:fs/promises'
 import { PipelineError } from '../errors.ts'

@@ -1,4 +1,4 @@
-/** Image files in the layout of CloudStack's download servers and their mirrors: `<repository>/<major.minor>/<file>`. */
+/** Image files in the layout of CloudStack's servers and their mirrors: `<repository>/<major.minor>/<file>`. */
 
 import { mkdir, readdir, rm } from 'node:fs/promises'
 import { basename, join } from 'node:path'

@@ -28,7 +28,7 @@ export interface SideBySide<Result> extends ExportSource {
   readonly onBegin?: (target: TargetName) => Promise<void>
   /** Called before anything is moved or removed; throws if another run has taken over the folder. */
   readonly confirm?: () => Promise<void>
-  /** Called for each file once it is complete and listed in the checksum lists. */
+  /** Called for each file once it is complete and in the checksum lists. */
   readonly onFile: (file: MadeFile) => Promise<Result>
   readonly estimate?: (name: string) => number | undefined
   readonly emit: Emit
@@ -81,7 +81,7 @@ async function prepare<Result>(
 ): Promise<{ readonly disk: RawDisk; readonly key: string }> {
   const { emit, estimate, signal } = job
   const started = performance.now()
-  // A killed run may have left a finished raw file here, which is a hard link to the final one.
+  // A killed run may have left a finished raw file here, a hard link to the final one.
   await makeEmpty(job.workFolder)
   emit({ kind: 'part-started', name: 'flatten', estimateSeconds: estimate?.('flatten') })
   const disk = await flattenDisk(job.disk, join(job.workFolder, 'disk.raw'), signal)
@@ -123,7 +123,7 @@ async function exportTarget<Result>(
       await job.onBegin?.(target)
       await writeImage(target, { ...job, disk, key, grains, onProgress, signal }, file)
     } finally {
-      // A failed reader must not block the others.
+      // A failed reader must not block the other one.
       grains?.close()
     }
     show('checksums')
@@ -131,7 +131,7 @@ async function exportTarget<Result>(
       show(`checksums ${formatPercent(fraction)}`),
     )
     await job.confirm?.()
-    // From here on, no list contains a wrong checksum, whatever happens.
+    // From here on no list has a wrong checksum, whatever happens.
     await inLists(path, () => list(dropChecksums, path))
     return checksums
   }

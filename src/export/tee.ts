@@ -2,7 +2,7 @@
 
 import { EventEmitter, once } from 'node:events'
 
-/** One reader's view of the source, which can be read once. */
+/** One reader's view of the source. It can be read once. */
 export interface Branch<Item> extends AsyncIterable<Item> {
   /** Stops reading, even before it has started, so that the other readers no longer wait for this one. */
   readonly close: () => void

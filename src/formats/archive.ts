@@ -134,7 +134,7 @@ async function readGzip(
   const trailer = Buffer.alloc(gzipTrailerBytes)
   await file.read(header, 0, header.length, start)
   await file.read(trailer, 0, trailer.length, start + length - trailer.length)
-  // The method is deflate, and no flags announce more header fields.
+  // The method is deflate, and no flag announces more header fields.
   if (header.readUInt32BE(0) !== 0x1f8b_0800) throw new Error('pigz did not write a plain gzip file')
   return { crc: trailer.readUInt32LE(0), sizeBytes: trailer.readUInt32LE(4) }
 }
@@ -147,7 +147,7 @@ interface ZipEntry {
   readonly sizeBytes: number
 }
 
-/** In a 32-bit field: the value is in the 64-bit extra field. */
+/** In 32-bit fields: the value is in the 64-bit extra field. */
 const inExtra = 0xffff_ffff
 
 /** Always includes the extra field for 64-bit sizes, so the length is known in advance. */
@@ -175,7 +175,7 @@ function encodeDirectoryEntry(entry: ZipEntry): Buffer {
 /** 4.5, the first version with 64-bit sizes. */
 const versionNeeded = 45
 
-/** The fields that both kinds of headers share, from the version to the length of the name. */
+/** The fields shared by both kinds of headers, from the version to the length of the name. */
 function encodeCommon({ name, timestampSeconds, crc }: ZipEntry): Buffer {
   const common = Buffer.alloc(24)
   const { date, time } = dosTime(timestampSeconds)

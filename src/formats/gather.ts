@@ -1,4 +1,4 @@
-/** Gathers bytes into larger pieces, because every file write waits for a thread that compression also uses. */
+/** Gathers bytes into larger pieces, since each file write waits for a thread that compression also uses. */
 
 /**
  * Yields the same bytes in pieces of size `bytes`, except the last. Each is valid only until the next is requested, which a

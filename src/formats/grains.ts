@@ -47,7 +47,7 @@ const adlerBytes = 4
 const defaultConcurrency = 16
 
 /**
- * Reads a disk once and yields its grains in ascending order.
+ * Reads a disk once, and yields its grains in ascending order.
  *
  * @param concurrency does not affect the result
  */

@@ -17,7 +17,7 @@ export interface OvaOptions {
   /** Name of the virtual machine, and of the files in the package. */
   readonly name: string
   readonly machine: OvfMachine
-  /** Version of VMware's virtual hardware, which the disk also states. */
+  /** Version of VMware's virtual hardware, which the disk states too. */
   readonly hardwareVersion: number
   /** Timestamp of the files in the package: seconds since 1970. */
   readonly sourceDateEpoch: number
@@ -88,7 +88,7 @@ function planPackage(disk: RawDisk, { name, machine, sourceDateEpoch }: OvaOptio
       capacityBytes: disk.sizeBytes,
       populatedBytes,
     })
-  // These are the largest possible numbers, so no description can be longer.
+  // These are the largest possible numbers, so no description is longer.
   const largest: DiskFacts = { sizeBytes: maximumBytes, populatedBytes: disk.sizeBytes, sha256: sha256('') }
   const ovfRoom = toBlocks(Buffer.byteLength(describe(largest)))
   const renderHead = (facts: DiskFacts) => {

@@ -28,7 +28,7 @@ export function readOvf(xml: string): OvfFacts {
   const subType = /<rasd:ResourceSubType>([^<]+)</.exec(ofType(...types.controllers)[0] ?? '')?.[1]
   return {
     hardware: value(/VirtualSystemType>([^<]+)</),
-    // VMware uses an attribute, VirtualBox an element.
+    // VMware uses an attribute, and VirtualBox an element.
     guest: value(/\b\w+:osType(?:="|\b[^>]*>)([^"<]+)/i),
     cimType: Number(value(/<OperatingSystemSection\b[^>]*\bovf:id="(\d+)"/)),
     firmware: value(/\bvmw:key="firmware"\s+vmw:value="([^"]+)"/) ?? 'bios',

@@ -10,7 +10,7 @@ export interface OvfMachine {
   readonly cimType: number
   readonly cpus: number
   readonly memoryMiB: number
-  /** The disk's controller: its bus as shown to users, DMTF's resource type, and the model. */
+  /** The disk's controller: the bus as shown to users, DMTF's resource type, and the model. */
   readonly controller: { readonly bus: string; readonly resourceType: number; readonly subType: string }
   /** The network card's model, and the network that it is connected to. */
   readonly nic?: { readonly subType: string; readonly network: string } | undefined
@@ -33,7 +33,7 @@ export interface OvfView {
   /** Name of the virtual machine that importers suggest. */
   readonly name: string
   readonly machine: OvfMachine
-  /** Name of the disk file in the package. */
+  /** Name of the disk's file in the package. */
   readonly diskFile: string
   /** Length of that file. */
   readonly diskFileBytes: number

@@ -49,7 +49,7 @@ export function encodeHeader(header: Header): Buffer {
   return bytes
 }
 
-/** Set if this table entry is the only reference, unless the cluster is compressed. */
+/** Set if the table's entry is the only reference, unless the cluster is compressed. */
 const soleReference = 1n << 63n
 const isCompressed = 1n << 62n
 /** Bit position of the number of additional sectors in a compressed cluster's entry. */

@@ -1,4 +1,4 @@
-/** Lays out a qcow2 and produces its bytes in one pass over the disk. */
+/** Lays out a qcow2 and produces its bytes, in one pass over the disk. */
 
 import type { Grain } from './grains.ts'
 import {

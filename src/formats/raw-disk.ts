@@ -1,4 +1,4 @@
-/** The final layer as one sparse raw file that every exporter reads: written once, and only where there is data. */
+/** The final layer as one sparse raw file, read by every exporter: written once, and only where there is data. */
 
 import type { FileHandle } from 'node:fs/promises'
 import { type BlockNode, imageNode } from '../disk/block-node.ts'

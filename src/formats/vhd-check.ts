@@ -193,7 +193,7 @@ async function checkBlocks(
   fault: Fault,
 ): Promise<void> {
   const bitmapSize = padToSector(room.blockSize / sectorBytes / 8)
-  // Bits beyond the last sector of a small block are meaningless.
+  // Bits beyond the last sector of a small block mean nothing.
   const bits = room.blockSize / sectorBytes
   let last: Block | undefined
   for (const block of [...blocks].sort((a, b) => a.start - b.start)) {

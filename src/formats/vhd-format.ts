@@ -25,7 +25,7 @@ export const noOffset = 0xffff_ffff_ffff_ffffn
 /** The position of a block that does not exist, in sectors. */
 export const noBlock = 0xffff_ffff
 
-/** The format counts time from 2000: the seconds from 1970 to then. */
+/** The format counts time from 2000: seconds from 1970 to then. */
 export const epochSeconds = 946_684_800
 
 export const cookies = { footer: 'conectix', header: 'cxsparse', batmap: 'tdbatmap' } as const
@@ -34,7 +34,7 @@ export const diskTypes = { fixed: 2, dynamic: 3 } as const
 
 export type Subformat = keyof typeof diskTypes
 
-/** Bits of a footer's features: the second is always set. */
+/** Bits of a footer's features: the second one is always set. */
 export const features = { temporary: 1, reserved: 2 } as const
 
 export const formatVersion = 0x0001_0000
@@ -147,7 +147,7 @@ export interface Footer {
   readonly uuid: string
 }
 
-/** The sector at the end of every VHD; a dynamic one also starts with it. */
+/** The sector at the end of every VHD; a dynamic one also begins with it. */
 export function encodeFooter({ subformat, creator, sizeBytes, timestampSeconds, uuid }: Footer): Buffer {
   const footer = Buffer.alloc(sectorBytes)
   footer.write(cookies.footer, footerFields.cookie, 'latin1')
@@ -158,7 +158,7 @@ export function encodeFooter({ subformat, creator, sizeBytes, timestampSeconds, 
   footer.write(creator.application, footerFields.creatorApplication, 4, 'latin1')
   footer.writeUInt32BE(creator.version, footerFields.creatorVersion)
   footer.writeUInt32BE(creator.hostSystem, footerFields.creatorSystem)
-  // CloudStack reads the first of these, most hypervisors the second.
+  // CloudStack reads the first of the two, most hypervisors the second.
   footer.writeBigUInt64BE(BigInt(sizeBytes), footerFields.originalSize)
   footer.writeBigUInt64BE(BigInt(sizeBytes), footerFields.currentSize)
   footer.writeUInt32BE(packGeometry(geometryOf(sizeBytes)), footerFields.geometry)

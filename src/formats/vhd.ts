@@ -186,7 +186,7 @@ async function writeFixed(
   await writeAt(target, footer, disk.sizeBytes)
 }
 
-/** Writes each block while the next is being read, which saves a quarter of the time. */
+/** Writes each block while the next one is read, which saves a quarter of the time. */
 async function writeBehind(
   blocks: AsyncIterable<DataBlock>,
   write: (block: DataBlock) => Promise<void>,

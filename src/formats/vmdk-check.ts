@@ -28,7 +28,7 @@ export interface CheckOptions {
   /** @default the whole file */
   readonly part?: FilePart
   /**
-   * Whether to unpack grains, which is most of the work. Unnecessary if a later comparison unpacks them.
+   * Whether to unpack grains, which is most of the work. Not needed if a later comparison unpacks them.
    *
    * @default true
    */

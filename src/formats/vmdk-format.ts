@@ -10,7 +10,7 @@ export const sectorBytes = 512
 export const grainSectors = grainBytes / sectorBytes
 /** Grains per grain table. */
 export const tableEntries = 512
-/** Sectors before the first marker: the header and room for the descriptor. */
+/** Sectors before the first marker: the header, and room for the descriptor. */
 export const overheadSectors = 128
 export const descriptorSectors = 20
 /** Before a grain's data: its first sector on the disk, and the length of the data. */
@@ -96,7 +96,7 @@ export function toSectors(bytes: number): number {
   return Math.ceil(bytes / sectorBytes)
 }
 
-/** Entries of the grain directory: one for each grain table that the disk can have. */
+/** Entries of the grain directory: one for each grain table that the disk could have. */
 export function directoryLength(capacitySectors: number): number {
   return Math.ceil(capacitySectors / (grainSectors * tableEntries))
 }

@@ -34,9 +34,9 @@ export interface WrittenVmdk {
 /**
  * Writes a disk as a VMDK, in one pass and without seeking.
  *
- * @param disk with a size that is a multiple of a grain, 64 KiB
+ * @param disk its size is a multiple of the grain, 64 KiB
  * @param onProgress called with the share written so far, from 0 to 1
- * @param grains of the disk, if they are also compressed for another file
+ * @param grains those of the disk, if they are also compressed for another file
  */
 export async function writeStreamOptimizedVmdk(
   disk: RawDisk,

@@ -17,7 +17,7 @@ export interface Load {
   readonly diskBytes: number
 }
 
-/** A part or a stage that has started and not ended. */
+/** A part or a stage that has begun and not ended. */
 export interface RunningPart {
   readonly name: string
   readonly elapsedSeconds: number
@@ -27,7 +27,7 @@ export interface RunningPart {
 }
 
 export interface BoardState {
-  /** In the order in which they started. */
+  /** In the order in which they began. */
   readonly running: readonly RunningPart[]
   /** The guest's load per second, newest last; empty if no guest is running. */
   readonly loads: readonly Load[]
@@ -50,7 +50,7 @@ const mostSaid = 4
 const graphSeconds = 20
 const barCells = 20
 
-/** The lines of the board, each narrower than the terminal; none if nothing is running. */
+/** The lines of the board, each narrower than the terminal; none if nothing runs. */
 export function renderBoard(
   { running, loads, next, leftSeconds }: BoardState,
   { columns }: BoardSize,

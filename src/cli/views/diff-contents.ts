@@ -41,7 +41,7 @@ export function renderContents(
   return { title: `Contents: ${numbers}`, lines: spend(blocks, options) }
 }
 
-/** Whether a link counts as configuration: links enable units. */
+/** Whether a link is configuration: links enable units. */
 export function isShownLink({ path, type }: DiskFile): boolean {
   return type === 'link' && shownFolders.some((folder) => path.startsWith(`${folder}/`))
 }
@@ -76,7 +76,7 @@ function renderContent(content: ContentDifference | undefined, options: RenderOp
     const { why, before, after } = content
     return [`  ${why}: ${describeFingerprint(before)} → ${describeFingerprint(after)}`]
   }
-  // The names of both sides are already shown above.
+  // The names of both sides are already above.
   const lines = content.lines.slice(2).map((line) => colorLine(line, options))
   return cut(lines, limits.fileLines, options).map((line) => `  ${line}`)
 }

@@ -11,7 +11,7 @@ interface ShownFailure {
   readonly lastLines?: unknown
 }
 
-/** What went wrong, what to do next, and the last lines of a log. Every line ends with a line feed. */
+/** What went wrong, what to do next, and the last lines of a log; each line ends with a line feed. */
 export function renderFailure({ message, hint, lastLines }: ShownFailure, colors: Colors): string {
   const lines = Array.isArray(lastLines) ? lastLines.map((line) => colors.dim(`  │ ${line}`)) : []
   const next = hint === undefined ? [] : [`  ${hint}`]

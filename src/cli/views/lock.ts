@@ -28,7 +28,7 @@ export function describeChange(
   }
 }
 
-/** `trixie-x86_64: 14 changes; packages: 1 added, 1 removed, 11 upgraded; security fixes: 2`, followed by every change. */
+/** `trixie-x86_64: 14 changes; packages: 1 added, 1 removed, 11 upgraded; security fixes: 2`, and every change. */
 export function renderChange({ variant, changes, packages, security }: LockChange): string {
   if (changes.length === 0) return `${variant}: nothing changes\n`
   const counts = (['added', 'removed', 'upgraded'] as const).flatMap((kind) =>

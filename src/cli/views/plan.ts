@@ -30,7 +30,7 @@ export interface PlannedImage {
 
 /** Facts about an image that only people see. */
 export interface Remarks {
-  /** Whether an upcoming installation can succeed. */
+  /** Whether an upcoming installation can work. */
   readonly readiness: Readiness | undefined
   /** Warnings of the host checks. */
   readonly warnings: readonly string[]

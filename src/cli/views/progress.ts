@@ -15,7 +15,7 @@ import { type LiveLineOptions, nameWidth, openLiveLine } from './live-line.ts'
 import { renderVerification } from './verification.ts'
 
 export interface TerminalOptions extends LiveLineOptions {
-  /** Output folder as a person would type it; the paths in the report are relative to it. */
+  /** Output folder as a person would type it; the report's paths are relative to it. */
   readonly outFolder: string
 }
 

@@ -84,7 +84,7 @@ const grub: ContentCheck = {
     const words = defaultKernelWords(config)
     const wanted = [...kernelArguments, `console=${archs[expected.arch].serialConsole}`]
     const faults = wanted.filter((word) => !words.includes(word)).map((word) => `no ${word}`)
-    // The timeout after a failed boot comes first, the usual one last.
+    // The time limit after a failed boot comes first, the usual one last.
     if (timeouts.at(-1) !== '0') faults.push(`the time limit is ${timeouts.at(-1) ?? 'missing'} s`)
     return judge(faults, words.join(' '))
   },

@@ -71,7 +71,7 @@ const shortOf = (rule: string): string => {
 
 const guests = ['eth0 udp 67', 'eth0 udp 53', 'eth0 tcp 53', 'eth0 tcp 80', 'eth0 tcp 443', 'eth0 tcp 8080']
 const pair = ['224.0.0.18', '225.0.0.50']
-/** What each scene's role opens, other than the control interface. */
+/** What each scene's role opens, apart from the control interface. */
 const openings: Partial<Record<SceneName, readonly string[]>> = {
   port: ['eth0 tcp 8001', 'eth1 tcp 8001', 'eth2 tcp 80', 'eth2 tcp 443', 'eth2 tcp 8443'],
   secstorage: [],

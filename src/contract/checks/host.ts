@@ -126,7 +126,7 @@ const withoutSerialPort: SceneCheck = {
       guest,
       "systemctl list-units --no-legend --plain '*getty@*.service' | awk '{ print $1, $4 }'",
     )
-    // A kernel may list the serial console from its command line even if there is no such port.
+    // A kernel may list the serial console that its command line names even if there is no such port.
     const faults = consoles.split(' ').includes('tty0') ? [] : [`the consoles are ${consoles || 'none'}`]
     if (!gettys.includes('getty@tty1.service running')) faults.push(gettys.join(', ') || 'no login anywhere')
     return judge(faults, `${consoles}, ${gettys.join(', ')}`)

@@ -1,10 +1,10 @@
-/** Checks of Kubernetes nodes and shared file systems, which belong to a user. */
+/** Checks of Kubernetes nodes and shared file systems, which belong to their user. */
 
 import { quote } from '../../host/shell-words.ts'
 import { judge, type SceneCheck } from '../check.ts'
 import { linesOf } from '../lines-of.ts'
 
-/** Commands that must succeed on both kinds, and what is wrong if one fails. */
+/** Commands that must succeed on both kinds, and what is wrong if they fail. */
 const tests = [
   ['ss -Hltn "sport = :22" | grep -q .', 'nothing listens on 22'],
   ['! ss -Hltn "sport = :3922" | grep -q .', 'something listens on 3922'],

@@ -37,7 +37,7 @@ const java: SceneCheck = {
   },
 }
 
-/** Programs, with the arguments that make them print something and exit cleanly. */
+/** Programs, and the arguments that make them print something and exit cleanly. */
 const programCalls = [
   'iptables --version',
   'ip6tables --version',

@@ -22,9 +22,7 @@ type RoleUnit = (typeof roleUnits)[number]
 interface RoleServices {
   /** Running after first boot. */
   readonly running: readonly RoleUnit[]
-  /**
-   * Enabled, but may still be waiting for something that CloudStack delivers later: its agent, or a configuration to serve.
-   */
+  /** Enabled, but may wait for what CloudStack delivers later: its agent, or a configuration to serve. */
   readonly enabled?: readonly RoleUnit[]
 }
 

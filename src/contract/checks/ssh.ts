@@ -1,4 +1,4 @@
-/** Checks of sshd: its settings and what it accepts. */
+/** Checks of sshd: its settings, and what it accepts. */
 
 import { failed, judge, type SceneCheck, skipped } from '../check.ts'
 import { linesOf } from '../lines-of.ts'

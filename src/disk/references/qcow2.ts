@@ -3,7 +3,7 @@
 import { type ReadImageBytes, type Reference, textOf } from './reference.ts'
 
 const extensions = { backingFormat: 0xe279_2aca, dataFile: 0x4441_5441 } as const
-/** Bit in the incompatible features. */
+/** Bit of the incompatible features. */
 const externalDataFile = 4
 /** The header, its extensions, and the name of the backing file are in the first cluster, which has at most 2 MiB. */
 const largestCluster = 2 * 1024 ** 2

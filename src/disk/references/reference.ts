@@ -3,7 +3,7 @@
 import type { FileHandle } from 'node:fs/promises'
 import type { Stretch } from '../block-node.ts'
 
-/** Another file that contains a part of the disk. */
+/** Another file that holds a part of the disk. */
 export interface Reference {
   readonly kind: 'backing file' | 'data file' | 'extent' | 'parent'
   /** As written in the image: a path, a URL, or a node in QEMU's `json:` notation. */

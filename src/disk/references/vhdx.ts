@@ -7,7 +7,7 @@ const items = {
   fileParameters: '3767a1ca36fa434db3b633f0aa44e76b',
   parentLocator: '2d5fd3a80bb34d45abf7d3d84834ab0c',
 } as const
-/** Bit in the file parameters. */
+/** Bit of the file parameters. */
 const hasParent = 2
 const largestLocator = 64 * 1024
 

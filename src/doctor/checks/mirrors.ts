@@ -19,7 +19,7 @@ export async function checkKeyring(path: string): Promise<Finding> {
   return fault(`${path} cannot be read`, advice)
 }
 
-/** @throws PipelineError with a code that starts with `mirror-` or `keyring-` */
+/** @throws PipelineError with a code that begins with `mirror-` or `keyring-` */
 export async function checkArchive(archive: ReleaseRequest, { releaseOf }: HostContext): Promise<Finding> {
   const { date, signers } = await releaseOf(archive)
   const day = date.toISOString().slice(0, 10)
