@@ -26,7 +26,7 @@ export const discKeyring = '/usr/share/keyrings/debian-role-keys.gpg'
 
 /** More than the largest DVD. */
 const mostDiscBytes = 16 * 1024 ** 3
-/** Checksums and their signature. */
+/** For checksums and their signature. */
 const mostListBytes = 1024 ** 2
 
 /** The installer's folder on a disc, by Debian's architecture name. */
