@@ -40,7 +40,7 @@ function pinOf({ installer, mirror }: BuildRequest['image']): string | undefined
   return `packages are pinned to the snapshot ${mirror.snapshot}: a later one has them`
 }
 
-/** The archives may be slow, and must not hold up the report of a build. */
+/** The archives may be slow, but it is worth the wait to know whether a finished image is current. */
 const patienceMs = 20_000
 
 /** Compares the finished image with the archives, for the report. Never fails a build. */
