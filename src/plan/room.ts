@@ -90,7 +90,7 @@ function sizeOf(
   return reported?.layer?.sizeBytes ?? layers.findLast((layer) => layer.name === name)?.sizeBytes
 }
 
-/** Size of an earlier image that is the flat disk itself; otherwise the sum of all layers, as an upper limit. */
+/** Size of an earlier image that is the flat disk itself; else that of the final layer; else at most the sum of all layers. */
 function flatSize(plan: Plan, made: readonly RoomOf[], reports: readonly Report[]): number | undefined {
   const { image, layout } = plan
   const flattened = targetNames.find(
