@@ -53,7 +53,7 @@ export const archs: Readonly<Record<Arch, ArchFacts>> = {
     qemuPackage: 'qemu-system-arm',
     uefi: { file: '/usr/share/AAVMF/AAVMF_CODE.fd', package: 'qemu-efi-aarch64' },
     screen: 'virtio-gpu-pci',
-    // `max` authenticates every pointer, which takes long to emulate.
+    // `max` authenticates every pointer, which is slow to emulate.
     emulatedCpu: 'cortex-a72',
     serialPort: 'ttyAMA0',
     serialConsole: 'ttyAMA0',

@@ -18,7 +18,7 @@ const beforeAuthority = new RegExp(`\\b${webScheme}${slash}*|:${slash}+|${slash}
 const authorityHere = new RegExp(`${character('/?#')}*`, 'y')
 const wordHere = new RegExp(`(?:\\\\/|${character('')})*`, 'y')
 const valueHere = new RegExp(`${character('&#')}*`, 'y')
-/** As far as a password with spaces may reach. */
+/** As far as a password with spaces can reach. */
 const lineHere = /(?:\\[^n]|[^"\\\n]|"(?![\s,:}\])]|$)){0,400}@/y
 const hostInBrackets = /^\[[^\]@]*\](?::\d*)?$/
 

@@ -6,7 +6,7 @@ import { constants, type FileHandle, open } from 'node:fs/promises'
 /** Folders, pipes and devices are not read: that may never end. */
 export class NotReadable extends Error {}
 
-/** For `catch`: a file that cannot be read counts as missing. */
+/** For `catch`: a file that cannot be read has no content. */
 export function noneIfNotReadable(error: unknown): undefined {
   if (!(error instanceof NotReadable)) throw error
 }

@@ -59,7 +59,7 @@ export interface Firmware {
 export interface Uefi {
   /** Path of its code. */
   readonly code: string
-  /** Path of its variables, which it writes. Absent: they are lost when the machine ends. */
+  /** Path of its variables, which it writes to. Absent: they are lost when the machine ends. */
   readonly variables?: string
   /** Whether it only starts signed programs. @default false */
   readonly isSecure?: boolean

@@ -45,7 +45,7 @@ export interface CollectedFile {
   readonly verification: ImageVerification | undefined
 }
 
-/** What a build left of one variant. */
+/** What a build produced for one variant. */
 export interface CollectedVariant {
   readonly image: ResolvedImage
   /** Output folder of its build. */

@@ -59,7 +59,7 @@ export interface PackRequest {
 /** Writes a layer as an artifact. @throws PipelineError `signing-failed`, `tools` */
 export async function packLayer({ layer, store, folder, signingKey, signal }: PackRequest): Promise<void> {
   await mkdir(folder, { recursive: true })
-  // Where it came from is for its reader to say.
+  // Left out, since each reader records where it got the layer.
   const { origin: _origin, ...made } = layer
   const record = Buffer.from(JSON.stringify(made))
   const packed = join(folder, 'packed')

@@ -54,7 +54,7 @@ export function choosePrunable(layers: readonly Layer[], rules: PruneRules): rea
   return chosen
 }
 
-/** Layers as a stack from which they are removed one by one, from the top. */
+/** Layers on top of one another, to be removed one by one from the top. */
 function stackOf(layers: readonly Layer[]) {
   const left = new Map(layers.map((layer) => [layer.key, layer]))
   const above = new Map<string, number>()

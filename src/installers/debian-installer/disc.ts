@@ -34,7 +34,7 @@ const folders = { amd64: 'install.amd', arm64: 'install.a64' } as const
 
 /**
  * Downloads the disc and extracts its kernel and initrd. The disc is checked against the checksum in the configuration, and
- * against the signed list beside it if this host has Debian's keys for discs.
+ * against the signed list next to it if this host has Debian's keys for discs.
  * @throws PipelineError `disc-*`, `mirror-unreachable`
  */
 export async function findDisc(request: DiscRequest): Promise<InstallerMedium> {

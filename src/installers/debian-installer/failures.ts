@@ -5,7 +5,7 @@ import { PipelineError } from '../../errors.ts'
 import type { InstallerPhase } from './phases.ts'
 import { udebAdvice } from './udebs.ts'
 
-/** What the installer had said when it stopped. */
+/** The installer's output up to the point where it stopped. */
 export interface Evidence {
   readonly phase: InstallerPhase
   /** From its syslog, without the exchange with debconf. */

@@ -25,7 +25,7 @@ export interface PreseedView {
     /** HTTP proxy between the guest and the mirror. */
     readonly proxy: string | undefined
   }
-  /** Archive areas besides `main`. */
+  /** Archive areas other than `main`. */
   readonly components: {
     readonly contrib: boolean
     readonly nonFree: boolean

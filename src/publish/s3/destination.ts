@@ -118,7 +118,7 @@ async function putInParts(object: StoredObject): Promise<void> {
 
 interface Upload {
   readonly id: string
-  /** Parts that are there, by number. */
+  /** Parts that the store already has, by number. */
   readonly parts: ReadonlyMap<number, StoredPart>
 }
 

@@ -15,7 +15,7 @@ export interface BucketSettings {
   readonly bucket: string
   /** Empty, or ends with a slash. */
   readonly prefix: string
-  /** Without a path and without a login. */
+  /** Without a path or a login. */
   readonly endpoint: URL
   readonly region: string
   readonly credentials: Credentials
