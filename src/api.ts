@@ -1,6 +1,6 @@
 /**
  * The public interface of this package, `import … from 'systemvm-image'`, for a `pipeline.ts`, its stages and its checks.
- * Everything else in `src/` is internal. `docs/package.md` says what a version promises.
+ * Everything else in `src/` is internal. `docs/package.md` says what each version guarantees.
  */
 
 export type { Arch, DebianArch } from './arch.ts'

@@ -1,4 +1,4 @@
-/** The architectures of images, and what differs between them: everything else here is the same on all. */
+/** The architectures of images, and the differences between them; nothing else here depends on the architecture. */
 
 /** Kernel names. */
 export const archNames = ['x86_64', 'aarch64'] as const
@@ -19,7 +19,7 @@ export interface ArchFacts {
   readonly machine: 'pc' | 'virt'
   /** Debian package of `qemu-system-<arch>`. */
   readonly qemuPackage: string
-  /** Firmware that QEMU has to be given, where CloudStack's hosts have it, and its Debian package. */
+  /** Firmware that has to be passed to QEMU: its path on CloudStack's hosts, and its Debian package. */
   readonly uefi?: { readonly file: string; readonly package: string }
   /** QEMU's device for a screen. */
   readonly screen: string
@@ -28,7 +28,7 @@ export interface ArchFacts {
   /** Name of the first serial port in a guest, and the `console=` of a kernel that uses it. */
   readonly serialPort: string
   readonly serialConsole: string
-  /** The partition table that its firmware starts from. */
+  /** The partition table that its firmware boots from. */
   readonly table: TableKind
 }
 
@@ -39,8 +39,8 @@ export const archs: Readonly<Record<Arch, ArchFacts>> = {
     machine: 'pc',
     qemuPackage: 'qemu-system-x86',
     screen: 'VGA',
-    // QEMU 7.2's emulation of `cmpxchg16b` corrupts flags, and Debian 13's kernel, which uses it on every CPU that advertises
-    // it, dies of a double fault in its memory allocator. `max` has it too, and also stalls udev for minutes.
+    // QEMU 7.2's emulation of `cmpxchg16b` corrupts flags. Debian 13's kernel uses it on every CPU that advertises it, and
+    // dies of a double fault in its memory allocator. `max` also has it, and stalls udev for minutes too.
     emulatedCpu: 'Haswell-v4,-cx16',
     serialPort: 'ttyS0',
     serialConsole: 'ttyS0,115200n8',
@@ -53,7 +53,7 @@ export const archs: Readonly<Record<Arch, ArchFacts>> = {
     qemuPackage: 'qemu-system-arm',
     uefi: { file: '/usr/share/AAVMF/AAVMF_CODE.fd', package: 'qemu-efi-aarch64' },
     screen: 'virtio-gpu-pci',
-    // `max` authenticates every pointer, which takes long to emulate.
+    // `max` authenticates every pointer, which is slow to emulate.
     emulatedCpu: 'cortex-a72',
     serialPort: 'ttyAMA0',
     serialConsole: 'ttyAMA0',
@@ -61,5 +61,5 @@ export const archs: Readonly<Record<Arch, ArchFacts>> = {
   },
 }
 
-/** That of this host. */
+/** The architecture of this host. */
 export const hostArch: Arch = archNames.find((name) => archs[name].nodeArch === process.arch) ?? 'x86_64'

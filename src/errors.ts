@@ -1,8 +1,8 @@
-/** Failures with a reason outside this program. Anything else that is thrown is a bug and shows its stack. */
+/** Failures with a cause outside this program. Anything else that is thrown is a bug, and shows its stack. */
 
 import type { ErrorCode } from './error-codes.ts'
 
-/** What the exit status of the program means. */
+/** Meaning of the program's exit status. */
 export const exitCodes = {
   ok: 0,
   /** A stage, an installation or an export failed. */
@@ -45,7 +45,7 @@ export class PipelineError extends Error {
   }
 }
 
-/** Whether something failed because of the host, and says nothing about what was looked at. */
+/** Whether the host made something fail, so that the failure says nothing about what was examined. */
 export function isHostFault(thrown: unknown): thrown is PipelineError {
   return thrown instanceof PipelineError && thrown.exitCode === exitCodes.hostNotFit
 }

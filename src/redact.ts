@@ -1,40 +1,40 @@
 /**
- * Takes credentials out of texts before they leave this program: to a terminal, a report, a record. Where a login may end in
- * two places, it ends in the later one: a host too little is shown rather than half a password.
+ * Removes credentials from texts before they leave this program: to a terminal, a report, a record. If a login could end in
+ * two places, the later one counts: better to hide part of a host than to show half a password.
  */
 
 const mark = '…'
 
-// Texts come from outside, and may be long. Each pattern reads on from where the last one ended, or some hundred characters.
+// Texts are untrusted, and can be long. Each pattern continues where the last one ended, or reads a few hundred characters.
 
-/** A slash, as JSON may write it, and the backslash that URL parsers take for one. */
+/** A slash, including the escaped form in JSON, and the backslash that URL parsers treat as one. */
 const slash = String.raw`(?:\\?\/|\\\\)`
-/** Parsers know the schemes of the web by name, and need no slash after them. */
+/** Parsers know web schemes by name, and need no slash after them. */
 const webScheme = '(?:https?|ftps?|wss?):'
-/** An escape, or what can be in a URL that somebody typed. Before a comma or at an end, a quote is not part of it. */
+/** An escape, or any character of a URL that somebody typed. A quote before a comma or at an end is not part of it. */
 const character = (besides: string) => String.raw`(?:\\[^/\s]|[^\s"\\${besides}]|"(?![\s,:}\])]|$))`
 
 const beforeAuthority = new RegExp(`\\b${webScheme}${slash}*|:${slash}+|${slash}{2,}`, 'gi')
 const authorityHere = new RegExp(`${character('/?#')}*`, 'y')
 const wordHere = new RegExp(`(?:\\\\/|${character('')})*`, 'y')
 const valueHere = new RegExp(`${character('&#')}*`, 'y')
-/** As far as a password with spaces may reach. */
+/** As far as a password with spaces can reach. */
 const lineHere = /(?:\\[^n]|[^"\\\n]|"(?![\s,:}\])]|$)){0,400}@/y
 const hostInBrackets = /^\[[^\]@]*\](?::\d*)?$/
 
-/** A URL within a parameter of another. */
+/** A URL in a parameter of another. */
 const encodedLogin = /(%3a(?:%2f|\/)+)(?:(?!%2f|%3f|%23)[^\s"&\\/?#]){0,400}%40/gi
 
-/** Up to the value of a parameter; the parameter may be of a URL that is a parameter itself. */
+/** Everything up to the value of a parameter. The parameter may belong to a URL that is itself a parameter. */
 const parameter = /(?:[?&;#]|%(?:3f|26|23))([^\s"\\=&;#?]{1,200}?)(?:=|%3d)/gi
 
-/** What lets in anyone who has it. */
+/** Names of values that let in anyone who has them. */
 const secretPart = /token|secret|passw|passphrase|credential|key$/
 const secretWords = new Set('auth authorization jwt key pass passwd pat pin pw pwd sas'.split(' '))
-/** Only in URLs, such as a presigned one's signature: a setting of that name chooses an algorithm. */
+/** Only in URLs, e.g. the signature of a presigned one: a setting with that name chooses an algorithm. */
 const secretParameters = new Set('code session sid sig signature ticket'.split(' '))
 
-/** A text without the logins and the tokens of the URLs in it. */
+/** A text without the logins and tokens in its URLs. */
 export function redact(text: string): string {
   return redactParameters(redactLogins(text), valueHere)
 }
@@ -49,7 +49,7 @@ export function redactUrl(text: string): string {
   return redactParameters(redactLogins(plain), /[^&#]*/y)
 }
 
-/** Whether a URL has a user or a password, of which either may be empty. */
+/** Whether a URL has a user or a password, either of which may be empty. */
 export function hasLogin({ username, password }: URL): boolean {
   return username !== '' || password !== ''
 }
@@ -62,7 +62,7 @@ export function redactAll<Value>(value: Value): Value {
   return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, redactAll(inner)])) as Value
 }
 
-/** Words of a command line, also without the values of `--set`: they may be secret, their names are not. */
+/** Words of a command line. Also removes the values of `--set`, which may be secret; their names are not. */
 export function redactCommand(words: readonly string[]): readonly string[] {
   return words.map((word, index) => {
     const isAssignment = words[index - 1] === '--set' || word.startsWith('--set=')
@@ -72,18 +72,18 @@ export function redactCommand(words: readonly string[]): readonly string[] {
   })
 }
 
-/** Whether a text as a whole is a URL, or was meant to be. */
+/** Whether an entire text is a URL, or was meant to be. */
 export function isUrl(text: string): boolean {
   return new RegExp(`^(?:${webScheme}|[a-z][a-z0-9+.-]*://)`, 'i').test(text)
 }
 
-/** Whether a value is secret by the name of its setting or its variable. */
+/** Whether the name of a setting or variable means that its value is secret. */
 export function isSecretName(name: string): boolean {
   const words = wordsOf(name)
   return words.some((word) => secretWords.has(word)) || secretPart.test(words.join(''))
 }
 
-/** Whether a stage's variable is secret, or has a login in it. One character hides nothing, and stands for no password. */
+/** Whether a stage's variable is secret, or contains a login. A single character hides nothing, and is not a password. */
 export function isSecretVariable(name: string, value: string): boolean {
   return value.length > 1 && (isSecretName(name) || redact(value) !== value)
 }
@@ -135,19 +135,19 @@ function redactLogins(text: string): string {
   return (shown + text.slice(done)).replace(encodedLogin, `$1${mark}%40`)
 }
 
-/** Where a login ends, at an `@`, from where it begins; -1 if there is none. After one slash there may be a path. */
+/** Where a login that starts here ends, at an `@`; -1 if there is none. After a single slash, there may be a path. */
 function endAfterPath(authority: string): number {
   return mayHavePassword(authority) ? authority.lastIndexOf('@') : -1
 }
 
-/** @param lastAt where the last `@` of the word is, if that is not negative */
+/** @param lastAt where the last `@` of the word is, if not negative */
 function endInText(text: string, from: number, authority: string, lastAt: number): number {
   const end = endOfLogin(authority, lastAt)
   if (end >= 0 || !mayHavePassword(authority) || /^[^:]*:\d*\W*$/.test(authority)) return end
   return matchAt(lineHere, text, from).length - 1
 }
 
-/** After a colon comes a port or a password, and a broken password may hold all that ends a host. */
+/** After a colon comes a port or a password, and a malformed password may contain anything that ends a host. */
 function endOfLogin(authority: string, lastAt: number): number {
   return mayHavePassword(authority) ? Math.max(lastAt, -1) : authority.lastIndexOf('@')
 }

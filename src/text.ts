@@ -1,40 +1,40 @@
-/** Text from outside: from a guest, a registry, a mirror, a file or its name. */
+/** Untrusted text: from a guest, a registry, a mirror, a file or its name. */
 
 import { z } from 'zod'
 
 /**
- * Characters that show nothing, or control a terminal. Unicode counts some that are blank as letters and symbols: of Hangul,
+ * Characters that show nothing, or control a terminal. Unicode classifies some blank ones as letters and symbols: in Hangul,
  * Khmer and Braille.
  */
 const invisible = String.raw`\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0`
 
-/** A line of at most so many characters, without any that are invisible or that control a terminal. */
+/** A line with a maximum number of characters, none of them invisible or able to control a terminal. */
 export function lineOf(maximum: number): z.ZodString {
   return z.string().max(maximum).regex(lineOnly)
 }
 
 const lineOnly = new RegExp(`^[^${invisible}]*$`, 'u')
 
-/** A relative path that stays below its folder, and that no program takes for an option. */
+/** A relative path that stays below its folder, and that no program mistakes for an option. */
 export const pathBelow = z
   .string()
   .max(4096)
   .regex(new RegExp(`^(?![-/])(?!(.*\\/)?\\.\\.?(\\/|$))[^${invisible}]+$`, 'u'))
 
-/** The colors of views. Others could hide text, as black does on most terminals. */
+/** The colors that views use. Others could hide text, as black does on most terminals. */
 const colors = '\\u001b\\[(?:0|1|2|3[1-69]|22)m'
 
 const shown = new RegExp(`${colors}|[${invisible}]`, 'gu')
 
 /**
- * What begins a command to a CI system: a line of GitHub's, with or without space before it, and its older form, Azure's and
- * TeamCity's anywhere in a line.
+ * What begins a command to a CI system: GitHub's at the start of a line, after optional whitespace; GitHub's older form,
+ * Azure's and TeamCity's anywhere in a line.
  */
 const commands = /^([^\S\n\r\u2028\u2029]*):(?=:)|#(?=#\w{0,99}\[)/gm
 
 /**
- * A text that neither moves a terminal's cursor nor gives orders to a CI system. Lines and tabs stay; other invisible
- * characters become escapes, which in a JSON string mean the same characters.
+ * A text that can neither move a terminal's cursor nor give commands to a CI system. Line feeds and tabs stay; other
+ * invisible characters become escapes, which mean the same characters in a JSON string.
  */
 export function disarm(text: string, mayHaveColors: boolean): string {
   return showInvisible(text, mayHaveColors).replace(commands, (found, space: string | undefined) =>
@@ -42,7 +42,7 @@ export function disarm(text: string, mayHaveColors: boolean): string {
   )
 }
 
-/** A text with escapes, as in JSON, for its invisible characters other than those of lines and tabs. */
+/** A text in which invisible characters, except line feeds and tabs, are escaped as in JSON. */
 export function showInvisible(text: string, mayHaveColors = false): string {
   return text.replace(shown, (found) => {
     if (found === '\n' || found === '\t') return found
@@ -51,25 +51,25 @@ export function showInvisible(text: string, mayHaveColors = false): string {
   })
 }
 
-/** A text from outside within a line of ours: what stands on a line of its own would look like one of ours, too. */
+/** An untrusted text as part of one of our lines: on a line of its own, it could pass for one of ours. */
 export function inOneLine(text: string): string {
   return text.replace(/\s+/g, ' ').trim()
 }
 
-/** A place in a text that a person wrote. */
+/** A position in a text that a person wrote. */
 export interface Place {
   /** From 1, like the column. */
   readonly line: number
   readonly column: number
   /** The whole line; empty if it must not be shown. */
   readonly text: string
-  /** How many characters of it are meant. */
+  /** Number of characters that are meant. */
   readonly length: number
 }
 
 const mostShown = 100
 
-/** The place as an editor opens it, and below it the line with what is meant underlined. */
+/** The position in the form that editors open, with the line below it and the meant part underlined. */
 export function renderPlace(file: string, { line, column, text, length }: Place, indent = '  '): string {
   const at = `${indent}${file}:${line}:${column}`
   if (text === '') return at
@@ -77,7 +77,7 @@ export function renderPlace(file: string, { line, column, text, length }: Place,
   const shown = text.slice(from, from + mostShown)
   const before = shown.slice(0, column - 1 - from)
   const marks = '^'.repeat(Math.max(1, Math.min(length, shown.length - before.length)))
-  // Tabs stay, so that the marks are below what they mean.
+  // Tabs stay, so that the marks are below what they refer to.
   return `${at}\n${indent}  ${shown}\n${indent}  ${before.replaceAll(/[^\t]/g, ' ')}${marks}`
 }
 
@@ -86,11 +86,14 @@ function escapeUnit(unit: string): string {
   return `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`
 }
 
-/** What tar and the programs below it say besides the reason. */
+/** What tar and the programs that it runs print in addition to the reason. */
 const besides =
   /Child returned status|Error is not recoverable|Exiting with failure status|Removing leading|A lone zero block/
 
-/** The line that says why a program failed: the first, since what follows is mostly its result. Empty if there is none. */
+/**
+ * The line that says why a program failed: the first, since the lines after it are mostly consequences. Empty if there is
+ * none.
+ */
 export function reasonIn(complaints: string): string {
   const lines = complaints
     .split('\n')
@@ -100,8 +103,8 @@ export function reasonIn(complaints: string): string {
 }
 
 /**
- * The value of a JSON text; undefined if it is none, or truncated.
- * @param revise for every text in it
+ * The value of a JSON text; undefined if it is not JSON, or truncated.
+ * @param revise called for every text in it
  */
 export function parseJson(text: string, revise?: (text: string) => string): unknown {
   try {

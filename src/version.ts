@@ -2,7 +2,7 @@
 
 import { readFileSync } from 'node:fs'
 
-/** As `package.json` has it, e.g. `0.1.0`. */
+/** As in `package.json`, e.g. `0.1.0`. */
 export function programVersion(): string {
   const text = readFileSync(new URL('../package.json', import.meta.url), 'utf8')
   return (JSON.parse(text) as { version: string }).version

@@ -1,4 +1,4 @@
-/** The boot arguments a host hands over to a system VM to tell it what it is, and what must come of them. */
+/** The boot arguments with which a host tells a system VM what it is, and their expected effects. */
 
 import { gzipSync } from 'node:zlib'
 import type { UserNetwork } from '../qemu/machine.ts'
@@ -15,7 +15,7 @@ export interface BootArguments {
   readonly words: Readonly<Record<string, string>>
   /** Addresses, in the order of interfaces. */
   readonly addresses: readonly HandedAddress[]
-  /** Interface that the management server logs in on. */
+  /** Interface on which the management server logs in. */
   readonly control: number
   /** Port that sshd listens on. */
   readonly sshPort: number
@@ -55,7 +55,6 @@ export const traps = {
 
 /**
  * Decides the boot arguments of a role.
- *
  * @param publicKey one line in OpenSSH format
  * @param more words to add, or to replace those of the role
  */
@@ -94,7 +93,7 @@ export function makeBootArguments(
     disable_rp_filter: 'true',
     vmpassword: rootPassword,
     authorized_key: Buffer.from(publicKey).toString('base64'),
-    // Nothing here copies CloudStack's scripts in.
+    // Nothing here copies CloudStack's scripts into the guest.
     scriptswait: '0',
     ...more,
   }
@@ -112,7 +111,7 @@ export function makeBootArguments(
   }
 }
 
-/** The line as the guest's file has it. */
+/** The command line as the guest's file contains it. */
 export function renderCommandLine({ words }: BootArguments): string {
   return Object.entries(words)
     .map(([key, value]) => `${key}=${value}`)
@@ -124,7 +123,7 @@ export function renderPortLines(bootArguments: BootArguments, publicKey: string)
   return `pubkey:${publicKey.trim()}\ncmdline:${renderCommandLine(bootArguments).replaceAll(' ', '%')}\n`
 }
 
-/** The machine's networks, with a host port that forwards to SSH. A card without an address gets an empty network. */
+/** The machine's networks, with a host port that is forwarded to SSH. A card without an address gets an empty network. */
 export function networksOf(
   { addresses, control: index, sshPort: guestPort }: BootArguments,
   sshPort: number,
@@ -134,14 +133,14 @@ export function networksOf(
     const forward = { hostPort: sshPort, guestAddress: address ?? '', guestPort }
     return {
       ...(network ?? { network: `10.250.${position}.0/24`, host: `10.250.${position}.1` }),
-      // A network's router gives a machine the address that its boot arguments say.
+      // The router of a network gives a machine the address stated in its boot arguments.
       ...(address === undefined ? {} : { lease: address }),
       ...(position === index ? { forward } : {}),
     }
   })
 }
 
-/** Networks of a machine without boot arguments: DHCP, and no route out. */
+/** Networks of a machine without boot arguments: DHCP, and no route to the outside. */
 export function plainNetworks(sshPort: number): readonly UserNetwork[] {
   return cards.map((position) => ({
     network: `10.250.${position}.0/24`,

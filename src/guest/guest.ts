@@ -36,7 +36,7 @@ export interface GuestOptions {
   readonly cpus: number
   readonly memoryMiB: number
   readonly networks: readonly GuestNetwork[]
-  /** Network namespace to run QEMU in; takes root. Absent: ours. */
+  /** Network namespace to run QEMU in; requires root. Absent: ours. */
   readonly namespace?: string
   /** Names of virtio-serial ports, in order. */
   readonly ports: readonly string[]
@@ -62,9 +62,9 @@ export interface Guest {
   readonly options: GuestOptions
   /** Its disk, complete once the guest has ended. */
   readonly disk: BlockNode
-  /** Seconds since it started or resumed, less those for which a busy host had no processor for it. */
+  /** Seconds since it started or resumed, minus those in which a busy host had no processor for it. */
   readonly seconds: () => number
-  /** Share of the time since then for which a busy host had no processor for it, from 0 to 0.9. */
+  /** Share of that time in which a busy host had no processor for it, from 0 to 0.9. */
   readonly waitingShare: () => number
   /** Output of the serial console, without control sequences. */
   readonly console: () => Promise<string>
@@ -76,7 +76,7 @@ export interface Guest {
    */
   readonly waitForLogin: (limitSeconds: number) => Promise<void>
   /**
-   * Waits until the guest agent answers, and no longer than `graceSeconds` after a login prompt.
+   * Waits until the guest agent responds, and no longer than `graceSeconds` after a login prompt.
    * @throws the same, or `agent-silent`
    */
   readonly waitForAgent: (limitSeconds: number, graceSeconds: number) => Promise<GuestAgent>
@@ -167,7 +167,7 @@ export async function startGuest(options: GuestOptions): Promise<Guest> {
   }
 }
 
-/** Stops a QEMU that cannot be connected to: the caller has no guest yet that it could close. */
+/** Stops a QEMU that cannot be connected to: the caller does not yet have a guest to close. */
 async function connectOrStop(qemu: Qemu, connect: () => Promise<Qmp>): Promise<Qmp> {
   try {
     return await connect()
@@ -177,7 +177,7 @@ async function connectOrStop(qemu: Qemu, connect: () => Promise<Qmp>): Promise<Q
   }
 }
 
-/** A disk for a guest's writes, on top of one that stays as it is. */
+/** A disk for a guest's writes, on top of one that stays unchanged. */
 export async function makeOverlay(
   file: string,
   { backing, diskBytes }: Pick<GuestOptions, 'backing' | 'diskBytes'>,
@@ -186,15 +186,15 @@ export async function makeOverlay(
   return {
     driver: 'qcow2',
     file: { driver: 'file', filename: file },
-    // It is not needed after a power cut.
+    // It is not needed after a power failure.
     cache: { 'no-flush': true },
     backing: { ...backing, 'read-only': true },
   }
 }
 
 /**
- * Keeps the connection open until the guest has ended: since 2.12, QEMU discards what the guest has not read when the
- * host hangs up, which broke CloudStack's patching through this port.
+ * Keeps the connection open until the guest has ended: since 2.12, when the host hangs up, QEMU discards what the guest has
+ * not read, which broke CloudStack's patching through this port.
  */
 async function sendTo(socketPath: string, text: string): Promise<void> {
   const socket = connect(socketPath)

@@ -1,4 +1,4 @@
-/** The virtual machine that a file is booted in: a device model, and what all of them share. */
+/** The virtual machine in which a file is booted: a device model, and what all models have in common. */
 
 import type { Arch } from '../arch.ts'
 import type { BlockNode } from '../disk/block-node.ts'
@@ -21,7 +21,7 @@ export interface GuestMachine {
   /** Block node of the disk that receives the writes. */
   readonly disk: BlockNode
   readonly networks: readonly GuestNetwork[]
-  /** In the order that the guest numbers them. */
+  /** In the order in which the guest numbers them. */
   readonly ports: readonly GuestPort[]
   readonly serial: SerialPort
   /** Log file of the virtio console, if the model has one. */

@@ -1,4 +1,4 @@
-/** Boots an image on the user's console; what the guest writes is thrown away. */
+/** Boots an image on the user's console, and discards what the guest writes. */
 
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -30,7 +30,7 @@ export interface RunRequest {
   readonly folder: string
   /** Called before the guest starts, with how to reach it. */
   readonly onStart: (ways: GuestWays) => void
-  /** Called when the boot arguments are delivered, or cannot be. */
+  /** Called when the boot arguments have been delivered, or cannot be. */
   readonly onDelivery: (text: string) => void
   readonly signal: AbortSignal
 }
@@ -109,7 +109,7 @@ export async function runGuest(request: RunRequest): Promise<number> {
 }
 
 /**
- * Waits for the guest agent while the guest runs, and writes the file that the guest waits for.
+ * Waits for the guest agent while the guest runs, then writes the file that the guest waits for.
  * @throws the signal's reason, once the guest has ended
  */
 export async function deliverByAgent(socket: string, text: string, signal: AbortSignal): Promise<void> {
@@ -125,7 +125,7 @@ export async function deliverByAgent(socket: string, text: string, signal: Abort
           )
           signal.throwIfAborted()
           if (answered) return await agent.writeFile('/var/cache/cloud/cmdline', text)
-          // A guest that has ended refuses at once: without a pause, nobody would get to hear of its end.
+          // A guest that has ended refuses at once: without a pause, nobody would hear of its end.
           await sleep(200, undefined, { signal })
         }
       } finally {

@@ -1,4 +1,4 @@
-/** UEFI firmware, as a machine is given it. */
+/** UEFI firmware, in the form that a machine needs. */
 
 import { access, copyFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -8,7 +8,7 @@ import { toolsMissing } from '../host/tools.ts'
 import type { Uefi } from '../qemu/machine.ts'
 import type { DeviceModel } from '../targets/device-model.ts'
 
-/** Of PCs, from Debian's package `ovmf`. The one that checks signatures has the keys that hardware is sold with. */
+/** Firmware for PCs, from Debian's package `ovmf`. The one that checks signatures has the same keys as hardware on sale. */
 const ofPcs = {
   plain: { code: '/usr/share/OVMF/OVMF_CODE_4M.fd', variables: '/usr/share/OVMF/OVMF_VARS_4M.fd' },
   secure: {
@@ -18,7 +18,7 @@ const ofPcs = {
 } as const
 
 /**
- * Requires the firmware that a disk of a PC is verified with; other architectures' is in the table of tools.
+ * Requires the firmware for verifying a PC's disk; that of other architectures is in the table of tools.
  * @throws PipelineError `tools` if this host has none
  */
 export async function requireUefi(arch: Arch, disk: Pick<Disk, 'partitions' | 'secureBoot'>): Promise<void> {
@@ -29,8 +29,8 @@ export async function requireUefi(arch: Arch, disk: Pick<Disk, 'partitions' | 's
 }
 
 /**
- * The firmware of a machine, with variables of its own; undefined if it has a BIOS.
- * @param folder an existing one of this guest
+ * The firmware of a machine, with its own variables; undefined if it has a BIOS.
+ * @param folder an existing folder of this guest
  * @throws PipelineError `tools` if this host has no such firmware
  */
 export async function prepareUefi(

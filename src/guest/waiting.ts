@@ -1,4 +1,4 @@
-/** Waits for a guest to log in, to answer or to end, and no longer than there is something to wait for. */
+/** Waits for a guest to show a login prompt, to respond or to end, but no longer than there is something to wait for. */
 
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { ErrorCode } from '../error-codes.ts'
@@ -13,7 +13,7 @@ export interface WatchedGuest {
   /** Output of the serial console so far. */
   readonly consoleText: () => Promise<string>
   readonly isRunning: () => boolean
-  /** Why it was ended before its time. */
+  /** Why it was ended early. */
   readonly endedFor: () => PipelineError | undefined
   readonly signal: AbortSignal
 }
@@ -32,7 +32,7 @@ export async function waitForLogin(guest: WatchedGuest, limitSeconds: number): P
 }
 
 /**
- * Waits until the agent answers, and no longer than `graceSeconds` after a login prompt.
+ * Waits until the agent responds, and no longer than `graceSeconds` after a login prompt.
  * @throws the same, or `agent-silent`
  */
 export async function waitForAnswer(
@@ -50,7 +50,7 @@ export async function waitForAnswer(
       () => false,
     )
     if (answered) return
-    // A guest that shows a login prompt has started everything it starts by itself.
+    // A guest that shows a login prompt has started everything that it starts by itself.
     if (hasSign(await consoleText(), 'loginPrompt')) upSince ??= clock.seconds()
     if (upSince !== undefined && clock.seconds() - upSince > graceSeconds) break
   }
@@ -82,7 +82,7 @@ async function requireAlive({ consoleText, isRunning, endedFor, signal }: Watche
   if (!isRunning()) throw guestFailed('guest-ended', 'the guest powered off or QEMU ended', text)
 }
 
-/** The error of a guest that missed a deadline, with a likely reason. */
+/** The error for a guest that missed a deadline, with a likely reason. */
 async function late(
   { clock, consoleText }: WatchedGuest,
   code: ErrorCode,

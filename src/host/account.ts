@@ -1,9 +1,9 @@
-/** The account that this program runs as. In a container its number may have no entry in the user database. */
+/** The account that this program runs as. In a container, its user ID may have no entry in the user database. */
 
 import { userInfo } from 'node:os'
 
 export interface Account {
-  /** undefined without an entry. */
+  /** undefined if the user database has no entry. */
   readonly name: string | undefined
   /** The name, or `uid 1234`. */
   readonly text: string

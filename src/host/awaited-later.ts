@@ -1,8 +1,8 @@
-/** Work that is started now and awaited later. */
+/** Work that starts now and is awaited later. */
 
 /**
- * A failure shows where the promise is awaited. Without this, Node ends the whole process if it fails before, or if nothing
- * awaits it after an earlier failure.
+ * A failure surfaces where the promise is awaited. Without this, Node ends the whole process if the promise rejects before
+ * that, or if nothing awaits it after an earlier failure.
  * @returns the promise itself
  */
 export function awaitedLater<Started extends Promise<unknown>>(started: Started): Started {

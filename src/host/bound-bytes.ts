@@ -1,6 +1,6 @@
-/** Streams that end. */
+/** Streams with a size limit. */
 
-/** Passes a stream on, up to a number of bytes. @throws the given error if there are more */
+/** Passes a stream on, up to a maximum number of bytes. @throws the given error if there are more */
 export async function* boundBytes<Chunk extends Uint8Array>(
   chunks: AsyncIterable<Chunk>,
   most: number,

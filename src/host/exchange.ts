@@ -1,4 +1,4 @@
-/** Requests that carry something: with limits in bytes and time, tried again while a server is busy. */
+/** Requests that can have a body: limited in bytes and time, and retried while a server is busy. */
 
 import { setTimeout as delay } from 'node:timers/promises'
 import { exitCodes, messageOf, PipelineError } from '../errors.ts'
@@ -10,30 +10,30 @@ export interface Exchange {
   readonly method: 'GET' | 'HEAD' | 'PUT' | 'POST' | 'DELETE'
   readonly headers: Readonly<Record<string, string>>
   readonly body?: Uint8Array | undefined
-  /** Of the answer. */
+  /** Limit for the response. */
   readonly maximumBytes: number
-  /** Whether asking twice does no more than asking once. */
+  /** Whether the request is idempotent. */
   readonly mayRepeat: boolean
   readonly signal: AbortSignal
 }
 
-/** A complete answer. */
+/** A complete response. */
 export interface Exchanged {
   readonly status: number
   readonly headers: Readonly<Record<string, string | readonly string[] | undefined>>
   readonly body: Buffer
 }
 
-/** What a server answers that can be asked again as it was. */
+/** Statuses after which the same request can be sent again. */
 const busy = new Set([429, 500, 502, 503, 504])
 
-/** Waits before each further attempt. */
+/** Waits before each retry. */
 const pausesMs = [500, 2000, 8000]
 
 /**
- * Sends a request until it is answered, if it may be repeated, four times at the most. Redirections are not followed: what is
- * signed is signed for one address.
- * @param make a fresh request for each attempt, since signatures have a time
+ * Sends a request until it is answered: up to four times if it may be repeated. Redirections are not followed, because a
+ * signature is valid for one address only.
+ * @param make returns a fresh request for each attempt, since signatures include a time
  * @throws PipelineError `server-unreachable`, `download-too-large`, `download-encoded`; the signal's reason
  */
 export async function exchange(url: string, make: () => Promise<Exchange>): Promise<Exchanged> {

@@ -1,8 +1,8 @@
-/** Failures that can happen to anything on a host: a full disk, or an interruption. */
+/** Failures that can affect anything on a host: a full disk, or an interruption. */
 
 import { exitCodes, messageOf, PipelineError } from '../errors.ts'
 
-/** Whether an error from a system call or a program means a full disk. */
+/** Whether an error from a system call or a program means that a disk is full. */
 export function isNoSpace(cause: unknown): boolean {
   return cause instanceof Error && /ENOSPC|No space left on device/i.test(cause.message)
 }

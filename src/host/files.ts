@@ -19,12 +19,12 @@ import { dirname } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { openToRead } from './regular-file.ts'
 
-/** Temporary name for `path` until it is complete: unique for each writer, and `isBeingWritten` can tell whose it is. */
+/** Temporary name for `path` until it is complete: unique for each writer. `isBeingWritten` can tell whose it is. */
 export function temporaryName(path: string): string {
   return `${path}.${process.pid}-${randomBytes(4).toString('hex')}.tmp`
 }
 
-/** A folder that becomes `path`, or is used up in making it. */
+/** A folder that is renamed to `path`, or used up in making it. */
 export async function makeTemporaryFolder(path: string): Promise<string> {
   const folder = temporaryName(path)
   await mkdir(folder, { mode: 0o700 })
@@ -33,7 +33,7 @@ export async function makeTemporaryFolder(path: string): Promise<string> {
 
 const temporaryPattern = /\.(\d+)-[0-9a-f]{8}\.tmp$/
 
-/** Whether a name is one of those above and its process is gone, so that it will never be completed. */
+/** Whether a name is one of those above and its process is gone, so that nobody will complete it. */
 export function isLeftover(name: string): boolean {
   return temporaryPattern.test(name) && !isBeingWritten(name)
 }
@@ -91,7 +91,7 @@ export async function makeFolder(path: string): Promise<void> {
     if (code !== 'ENOENT') throw error
     await makeFolder(dirname(path))
     await mkdir(path).catch((again: NodeJS.ErrnoException) => {
-      // Someone else has made it meanwhile.
+      // Someone else has created it in the meantime.
       if (again.code !== 'EEXIST') throw again
     })
   }
@@ -112,22 +112,22 @@ export async function freeBytes(folder: string): Promise<number> {
     return bavail * bsize
   } catch (error) {
     const above = dirname(folder)
-    // What cannot be a folder is reported by the code that writes there.
+    // If it cannot be a folder, the code that writes there reports that.
     const { code } = error as NodeJS.ErrnoException
     if ((code !== 'ENOENT' && code !== 'ELOOP' && code !== 'ENOTDIR') || above === folder) throw error
     return freeBytes(above)
   }
 }
 
-/** Errors of filesystems without hard links, or that refuse one more. */
+/** Errors from filesystems that have no hard links or refuse another one. */
 export const withoutLinks: readonly string[] = ['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EMLINK', 'EXDEV']
 
 /**
  * Makes `to` a hard link to a file, or a copy where the filesystem refuses one. For files that are replaced, never changed.
- * @throws the abort reason at once, also amid a large file
+ * @throws the abort reason at once, even in the middle of a large file
  */
 export async function linkOrCopy(file: string, to: string, signal: AbortSignal | undefined): Promise<void> {
-  // Of a symbolic link, a link would be one more.
+  // A hard link to a symbolic link would be just another symbolic link.
   await link(await realpath(file), to).catch(async (error: NodeJS.ErrnoException) => {
     if (!withoutLinks.includes(error.code ?? '')) throw error
     await copyLarge(file, to, signal)
@@ -152,7 +152,7 @@ async function copyInParts(file: string, to: string, signal: AbortSignal | undef
   })
 }
 
-/** Changes whenever a file is written or replaced, and is cheap. Meaningless for a device. */
+/** Changes whenever a file is written or replaced, and is cheap to read. Meaningless for a device. */
 export async function stampOf(file: string): Promise<string> {
   const { ino, size, mtimeMs } = await stat(file)
   return `${ino} ${size} ${mtimeMs}`

@@ -1,19 +1,19 @@
-/** Whether this host runs programs of another architecture, by emulating each. */
+/** Whether this host can run another architecture's programs by emulation. */
 
 import { readFile } from 'node:fs/promises'
 import { execa } from 'execa'
 import { type Arch, archs } from '../arch.ts'
 import { exitCodes, PipelineError } from '../errors.ts'
 
-/** Whether this host can only emulate the programs of an architecture. */
+/** Whether this host can run an architecture's programs only by emulation. */
 export function isForeign(arch: Arch): boolean {
   return archs[arch].nodeArch !== process.arch
 }
 
 /**
- * Runs a program of an architecture, in the kernel's own way.
+ * Runs a program of an architecture, the way the kernel would.
  * @param path search path for `arch-test` @default the environment's `PATH`
- * @returns what is wrong in one line; undefined if the program ran
+ * @returns what is wrong, in one line; undefined if the program ran
  */
 export async function foreignFault(arch: Arch, path = process.env.PATH ?? ''): Promise<string | undefined> {
   const { debianArch } = archs[arch]

@@ -9,15 +9,15 @@ import { exitCodes, PipelineError } from '../errors.ts'
 export interface Source {
   /** Full hash of the commit. */
   readonly commit: string
-  /** Paths that are modified or untracked, relative to the top; ignored ones are left out. */
+  /** Paths that are modified or untracked, relative to the top; without ignored ones. */
   readonly changed: readonly string[]
-  /** Where it is published, without a user and password; absent if `origin` is not a network URL. */
+  /** Where it is published, without a login; absent if `origin` is not a network URL. */
   readonly repository?: string
 }
 
 /**
  * The checkout that contains a folder; undefined if there is none, or no Git.
- * @param output folder whose content is not source, wherever it is
+ * @param output a folder that never counts as source, wherever it is
  * @throws PipelineError `git-refused`
  */
 export async function describeSource(folder: string, output: string): Promise<Source | undefined> {
@@ -40,7 +40,7 @@ export async function describeSource(folder: string, output: string): Promise<So
   return { commit: commit.trim(), changed, ...(repository === undefined ? {} : { repository }) }
 }
 
-/** A remote without its login and its tokens; undefined if it is a local path, which is private. */
+/** A remote without its login and tokens; undefined for a local path, which is private. */
 function publicUrl(remote: string): string | undefined {
   const [, host, path] = /^[\w.-]+@([\w.-]+):(.+)$/.exec(remote) ?? []
   const text = host === undefined ? remote : `ssh://${host}/${path}`
@@ -51,12 +51,15 @@ function publicUrl(remote: string): string | undefined {
     if (url.pathname.includes('@')) return undefined
     return Object.assign(url, { username: '', password: '', search: '', hash: '' }).href
   } catch {
-    // Git may have a use for it, but which part of it is a login is unclear.
+    // Git may accept it, but there is no telling which part of it is a login.
     return undefined
   }
 }
 
-/** The checkout that contains a file, and the file's path in it; undefined outside of one. @throws PipelineError `git-refused` */
+/**
+ * The checkout that contains a file, and the file's path in it; undefined outside a checkout.
+ * @throws PipelineError `git-refused`
+ */
 export async function findCheckout(
   file: string,
 ): Promise<{ readonly top: string; readonly path: string } | undefined> {
@@ -97,7 +100,7 @@ async function git(folder: string, ...words: string[]): Promise<string | undefin
     reject: false,
     timeout: 60_000,
     stripFinalNewline: false,
-    // A status that updates the index would block concurrent commits.
+    // A `git status` that updates the index would block concurrent commits.
     env: { GIT_OPTIONAL_LOCKS: '0', LC_ALL: 'C' },
   })
   if (exitCode === 0) return stdout
@@ -105,7 +108,7 @@ async function git(folder: string, ...words: string[]): Promise<string | undefin
   return undefined
 }
 
-/** Git reads no settings of other users, so in containers and CI it refuses whole checkouts. */
+/** Git ignores other users' settings, so it refuses whole checkouts in containers and CI. */
 function refused(folder: string, stderr: string): PipelineError {
   const lines = stderr.split('\n').map((line) => line.trim())
   const why = lines.find((line) => line.includes('dubious ownership')) ?? ''

@@ -1,15 +1,15 @@
-/** Packed texts that end. */
+/** Decompression with a size limit. */
 
 import { promisify } from 'node:util'
 import { gunzip as unpack } from 'node:zlib'
 import { exitCodes, PipelineError } from '../errors.ts'
 
-/** Zlib's own 16 KiB make unpacking an index of 50 MB take twice as long. */
+/** With zlib's default of 16 KiB, unpacking a 50 MB index takes twice as long. */
 const chunkBytes = 256 * 1024
 
 /**
  * Unpacks in memory.
- * @param name of what is unpacked, for errors
+ * @param name what is being unpacked, for errors
  * @throws PipelineError `download-too-large`, `mirror-file-corrupt`
  */
 export async function gunzip(packed: Buffer, maximumBytes: number, name: string): Promise<Buffer> {

@@ -1,4 +1,4 @@
-/** Digests of files and folders, which may be large: a signal ends the reading at once. */
+/** Digests of files and folders, which may be large: a signal stops reading at once. */
 
 import { createHash, type Hash } from 'node:crypto'
 import { lstat, readdir, readlink } from 'node:fs/promises'
@@ -8,9 +8,9 @@ import { openToRead } from './regular-file.ts'
 import { someAtATime } from './some-at-a-time.ts'
 
 /**
- * Digests of a file's bytes, in hex by algorithm, read once.
+ * Digests of a file's bytes, in hex by algorithm. Reads the file once.
  * @param signal undefined where nothing can be interrupted
- * @throws NotReadable, and what opening it throws
+ * @throws NotReadable, and whatever opening the file throws
  */
 export async function hashFile(
   path: string,
@@ -37,7 +37,7 @@ export async function hashFile(
   return digestsOf(hashes)
 }
 
-/** A stream takes as much memory for each of the many files that are smaller, and longer than reading them. */
+/** A stream needs this much memory even for each of the many smaller files, and takes longer than reading them whole. */
 const chunkBytes = 1 << 20
 
 function digestsOf(hashes: readonly (readonly [string, Hash])[]): Readonly<Record<string, string>> {
@@ -50,8 +50,8 @@ export async function sha256File(path: string, signal?: AbortSignal): Promise<st
 }
 
 /**
- * A folder as a list of `path mode digest` by relative path: identical for two checkouts of the same tree, which Git keeps
- * without empty folders.
+ * A folder as a list of `path mode digest` by relative path: identical for two checkouts of the same tree, since Git does not
+ * keep empty folders.
  * @throws Error for anything but files, folders and links: reading a FIFO or a device may never end
  */
 export async function listTree(
@@ -70,7 +70,7 @@ export async function listTree(
       else if (found.isSymbolicLink()) entries[path] = `link ${await readlink(join(folder, path))}`
       else if (!found.isFile()) throw new Error(`${join(folder, path)} is neither file, folder nor link`)
       else {
-        // Git only keeps the execute bit, so two checkouts may differ in the others.
+        // Git only keeps the execute bit, so two checkouts can differ in the others.
         entries[path] = found.mode & 0o100 ? '755' : '644'
         files.push(path)
       }

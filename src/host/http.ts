@@ -1,4 +1,4 @@
-/** HTTP for talking to mirrors: with limits in bytes and time, through the environment's proxy, and without decoding. */
+/** HTTP client for mirrors: limited in bytes and time, through the environment's proxy, and without decoding. */
 
 import { createHash } from 'node:crypto'
 import { createWriteStream } from 'node:fs'
@@ -21,12 +21,12 @@ export interface Answer {
 const connectTimeoutMs = 10_000
 const retryDelayMs = 500
 
-/** A response may take this long, and as much longer as its largest size takes at the slowest rate. */
+/** A response may take this long, plus the time that its maximum size takes at the slowest rate. */
 const patienceMs = 60_000
 const slowestBytesPerMs = 16
 const longestMs = 2 * 3600_000
 
-/** Network failures that pass by themselves: a reset connection, and a busy name server. */
+/** Network failures that go away by themselves: a reset connection, or a busy name server. */
 const transientFaults = new Set(['ECONNRESET', 'UND_ERR_SOCKET', 'EAI_AGAIN'])
 
 const mostRedirections = 5
@@ -40,14 +40,14 @@ function environmentDispatcher({
   EnvHttpProxyAgent,
 }: Pick<typeof import('undici'), 'Agent' | 'EnvHttpProxyAgent'>): Dispatcher {
   const options = { connect: { timeout: connectTimeoutMs }, connections: 4 }
-  // Caching proxies for packages expect plain requests for http URLs, and mostly refuse tunnels.
+  // Caching proxies for packages expect plain requests for http URLs, and most refuse tunnels.
   const proxied = { ...options, proxyTunnel: false }
   return hasProxy(process.env) ? new EnvHttpProxyAgent(proxied) : new Agent(options)
 }
 
 /**
- * Fetches a small file, without decoding it. A transient failure is retried once.
- * @param maximumBytes of the content; also decides how long it may take
+ * Fetches a small file, without decoding it. Retries once after a transient failure.
+ * @param maximumBytes of the content; also determines how long it may take
  * @throws PipelineError `mirror-unreachable`, `download-too-large`, `download-encoded`
  */
 export async function get(
@@ -64,13 +64,13 @@ export async function get(
   )
 }
 
-/** The status of a file that is not fetched. @throws PipelineError `mirror-unreachable` */
+/** The status of a file, without fetching it. @throws PipelineError `mirror-unreachable` */
 export async function head(url: string, signal: AbortSignal | undefined): Promise<number> {
   return attempt(url, signal, () => withResponse(url, 'HEAD', 0, signal, async ({ status }) => status))
 }
 
 /**
- * Downloads a URL to a file, which only appears under its name once complete.
+ * Downloads a URL to a file, which gets its name only once it is complete.
  * @throws PipelineError `mirror-unreachable`, `mirror-http-status`, `download-too-large`, `download-encoded`
  */
 export async function download(
@@ -116,7 +116,7 @@ export interface StreamedRequest {
 }
 
 /**
- * Passes the content on as the server sent it: its bytes, its length, its encoding. Nothing bounds it.
+ * Passes the content on as the server sent it: same bytes, length, and encoding. There are no limits.
  * @param follows whether to follow redirections @default true
  * @throws PipelineError `mirror-unreachable` if no response begins
  */
@@ -128,9 +128,9 @@ export async function request(
   return attempt(url, options.signal, () => send(url, options, follows))
 }
 
-/** Sends one request, through the environment's proxy. Nothing bounds the answer, and nothing explains a failure. */
+/** Sends one request, through the environment's proxy. Sets no limits, and does not explain failures. */
 export async function send(url: string, options: StreamedRequest, follows: boolean): Promise<StreamedAnswer> {
-  // A hundred modules, which a program that asks no server need not load.
+  // Loads a hundred modules, which a program that contacts no server does not need.
   const undici = await import('undici')
   direct ??= environmentDispatcher(undici)
   following ??= direct.compose(undici.interceptors.redirect({ maxRedirections: mostRedirections }))
@@ -168,18 +168,18 @@ async function withResponse<Result>(
   }
 }
 
-/** How long so many bytes may take, both ways together. */
+/** How long this many bytes may take, in both directions together. */
 export function limitMsFor(bytes: number): number {
   return Math.ceil(Math.min(longestMs, patienceMs + bytes / slowestBytesPerMs))
 }
 
-/** Asks for content as it is: a small encoded answer could unpack to a large one, past every limit. */
+/** Asks for unencoded content: a small encoded response could unpack to a large one, past every limit. */
 export const identity = { 'accept-encoding': 'identity' } as const
 
-/** @throws PipelineError `download-encoded` for a content that is to be decoded */
+/** @throws PipelineError `download-encoded` if the content needs decoding */
 export function requirePlain(url: string, { headers }: Pick<StreamedAnswer, 'headers'>): void {
   const encoding = `${headers['content-encoding'] ?? 'identity'}`
-  // Some servers call every file with this ending encoded, although it is the file itself.
+  // Some servers declare every file with this suffix as encoded, although it is the file itself.
   const isFile = /^(?:x-)?gzip$/i.test(encoding) && new URL(url).pathname.endsWith('.gz')
   if (encoding === 'identity' || isFile) return
   throw new PipelineError({
@@ -224,7 +224,7 @@ export function notServed(url: string, status: number): PipelineError {
   })
 }
 
-/** undici says "fetch failed" and hides the reason in the cause; a host with two addresses adds one more level. */
+/** undici says "fetch failed" and hides the reason in the cause; a host with two addresses adds another level. */
 export function rootCause(error: unknown): unknown {
   if (error instanceof AggregateError && error.errors.length > 0) return rootCause(error.errors[0])
   return error instanceof Error && error.cause instanceof Error ? rootCause(error.cause) : error

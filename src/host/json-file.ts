@@ -1,4 +1,4 @@
-/** Records of earlier runs: small JSON files that a build can do without, but only if they are really missing or wrong. */
+/** Records of earlier runs: small JSON files that a build can do without, but only if they are really missing or invalid. */
 
 import type { z } from 'zod'
 import { parseJson } from '../text.ts'
@@ -6,7 +6,7 @@ import { noneIfNotReadable, readRegularText } from './regular-file.ts'
 import { unlessMissing } from './unless-missing.ts'
 
 /**
- * The JSON in a file; undefined if the file is not there, too large, or not JSON.
+ * The JSON in a file; undefined if the file is missing, too large, or not JSON.
  * @throws PipelineError `unreadable` if it cannot be read, which says nothing about its content
  */
 export async function readJson(path: string, mostBytes?: number): Promise<unknown> {
@@ -14,7 +14,7 @@ export async function readJson(path: string, mostBytes?: number): Promise<unknow
   return text === undefined ? undefined : parseJson(text)
 }
 
-/** The record in a file; undefined if there is none of this schema. @throws PipelineError `unreadable` */
+/** The record in a file; undefined if there is none that matches this schema. @throws PipelineError `unreadable` */
 export async function readRecord<Schema extends z.ZodType>(
   path: string,
   schema: Schema,

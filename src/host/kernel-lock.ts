@@ -1,4 +1,4 @@
-/** A lock that the kernel keeps: it ends with its process, however that ends, and no one can take it over. */
+/** A lock held by the kernel: it ends with its process, however that ends, and no one can take it over. */
 
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -7,11 +7,11 @@ import { type FileHandle, open, stat, statfs } from 'node:fs/promises'
 import { text } from 'node:stream/consumers'
 import { exitCodes, PipelineError } from '../errors.ts'
 
-/** The open file is the lock: it lasts until the file is closed, or the process has ended. */
+/** The open file is the lock: it lasts until the file is closed or the process ends. */
 export type KernelLock = FileHandle
 
 /**
- * Tries to lock a file, which is created if necessary.
+ * Tries to lock a file, and creates it if necessary.
  * @param waitSeconds how long to wait for its holder; 0 does not wait
  * @returns `held` if another process has it, `unsupported` where the filesystem has no locks
  */
@@ -26,7 +26,7 @@ export async function tryKernelLock(
       const result = await flock(file.fd, waitSeconds, signal)
       if (result === 'taken' && (await isAt(path, file))) return file
       await file.close()
-      // A holder removes the file before it lets go: what we have locked may no longer be there.
+      // A holder removes the file before it releases the lock, so the file that we have locked may no longer be there.
       if (result !== 'taken') return result
     } catch (error) {
       await file.close()
@@ -42,8 +42,8 @@ export async function isAt(path: string, file: FileHandle): Promise<boolean> {
 }
 
 /**
- * Filesystems that only one kernel writes to, by the magic number of `statfs(2)`. On any other a lock may be known to this
- * host alone: NFS with `nolock`, most of FUSE, 9p, virtiofs.
+ * Filesystems that only one kernel writes to, by the magic number of `statfs(2)`. On any other, only this host may know of a
+ * lock: NFS with `nolock`, most FUSE filesystems, 9p, virtiofs.
  */
 const localFilesystems = new Set([
   0xef53, // ext2, ext3, ext4
@@ -62,18 +62,18 @@ export async function isLocal(folder: string): Promise<boolean> {
 
 // --- internal ---
 
-/** Not through a link: what it leads to is not ours to write. */
+/** Does not follow a link: its target is not ours to write. */
 function openLockFile(path: string): Promise<FileHandle> {
   return open(path, constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW, 0o666)
 }
 
 const heldCode = 75
-/** `EX_OSERR`: flock(1) exits with it when the system call fails for any other reason than a holder. */
+/** `EX_OSERR`: flock(1) exits with it when the system call fails for any reason other than a holder. */
 const failedCode = 71
 
 /**
- * Node has no flock(2). The lock belongs to the open file and not to the process that asked for it, so flock(1) locks the
- * one that it inherits from us, and ends: 3 ms, and no process to look after.
+ * Node has no flock(2). The lock belongs to the open file, not to the process that asked for it, so flock(1) locks the file
+ * that it inherits from us, and exits: 3 ms, and no process to look after.
  */
 async function flock(
   fd: number,
@@ -83,7 +83,7 @@ async function flock(
   const wait = waitSeconds === 0 ? ['--nonblock'] : ['--timeout', `${waitSeconds}`]
   const child = spawn('flock', [...wait, '--conflict-exit-code', `${heldCode}`, '3'], {
     stdio: ['ignore', 'ignore', 'pipe', fd],
-    // Out of reach of a terminal's Ctrl-C, which is for us to answer.
+    // Keeps it out of reach of a terminal's Ctrl-C, which we handle.
     detached: true,
     ...(signal === undefined ? {} : { signal }),
   })

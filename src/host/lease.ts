@@ -1,7 +1,7 @@
 /**
- * A lock for filesystems whose kernel locks other hosts may not see. `<path>.<generation>` names its holder, who renews it;
- * one that is not renewed any more is succeeded by the next generation. Files are only ever added above, never replaced: of
- * two successors the second finds the name taken, and an earlier holder finds a later generation.
+ * A lock for filesystems on which other hosts may not see the kernel's locks. `<path>.<generation>` names its holder, who
+ * renews it; when renewal stops, the next generation takes over. Files are only added with a higher number, never replaced:
+ * the second of two successors finds the name taken, and an earlier holder finds a later generation.
  */
 
 import { randomBytes } from 'node:crypto'
@@ -13,7 +13,7 @@ import { withoutLinks, writeDurably } from './files.ts'
 import { type Holder, hasEnded, readHolder } from './lock-holder.ts'
 
 export interface Lease {
-  /** Whether no one has succeeded us. */
+  /** Whether no one has taken over from us. */
   readonly isOurs: () => Promise<boolean>
   readonly renew: () => Promise<void>
   readonly release: () => Promise<void>
@@ -22,11 +22,14 @@ export interface Lease {
 export interface LeaseTiming {
   /** Time between two renewals. */
   readonly beatMs: number
-  /** A lease is given up if by the clocks it was not renewed for so long, and then is not for three beats. */
+  /**
+   * A lease counts as abandoned if the clocks say that it was not renewed for this long, and it is then not renewed for three
+   * beats.
+   */
   readonly silentMs: number
 }
 
-/** Clocks alone decide nothing: those of two hosts may differ, and a host may have slept. */
+/** Clocks alone decide nothing: those of two hosts may differ, and a host may have been suspended. */
 export const leaseTiming: LeaseTiming = { beatMs: 2_000, silentMs: 30_000 }
 
 /**
@@ -49,7 +52,7 @@ export async function takeLease(
     if (newest === lastGeneration) throw noGenerationLeft(`${path}.${newest}`)
     const file = `${path}.${newest + 1}`
     if (!(await create(file, JSON.stringify(own)))) continue
-    // While we looked, others may have succeeded each other, and removed the name that we have just taken.
+    // While we looked, others may have taken over in turn, and removed the name that we have just taken.
     if ((await newestOf(path)) === newest + 1) return leaseAt(path, newest + 1, own)
     await rm(file, { force: true })
   }
@@ -67,7 +70,7 @@ async function leaseAt(path: string, generation: number, own: Holder): Promise<L
       const now = new Date()
       await utimes(file, now, now)
     },
-    // The name stays, so that a successor who has long been looking at an earlier generation finds it.
+    // The name stays, so that a successor still looking at an earlier generation finds it.
     release: async () => {
       if (await isOurs()) await writeDurably(file, released)
     },
@@ -89,10 +92,10 @@ async function newestOf(path: string): Promise<number> {
   return Math.max(0, ...(await generationsOf(path)))
 }
 
-/** A holder a second would need thirty years to come this far. */
+/** At one holder per second, this takes thirty years to reach. */
 const lastGeneration = 999_999_999
 
-/** Other names are not of a lease: counting on from a larger number would pass what a number can hold. */
+/** Other names do not belong to a lease: counting on from a larger number could exceed what a number can hold. */
 const generationPattern = /^[1-9]\d{0,8}$/
 
 async function generationsOf(path: string): Promise<readonly number[]> {
@@ -117,8 +120,8 @@ function noGenerationLeft(file: string): PipelineError {
 const oldMs = 3_600_000
 
 /**
- * Not those that have just ended: a listing that is under way while one generation goes and the next one comes may have
- * neither, and what looks like no lease at all would be taken.
+ * Keeps those that have just ended: a listing made while one generation goes and the next one comes may contain neither, and
+ * someone would take what looks like no lease at all.
  */
 async function removeOld(path: string, generation: number): Promise<void> {
   const earlier = (await generationsOf(path)).filter((one) => one < generation - 1)
@@ -128,7 +131,10 @@ async function removeOld(path: string, generation: number): Promise<void> {
   }
 }
 
-/** A link appears with its content, and only one process can make it. Without links, the content comes a moment later. */
+/**
+ * A link appears together with its content, and only one process can create it. Without links, the content comes a moment
+ * later.
+ */
 async function create(file: string, content: string): Promise<boolean> {
   const draft = join(dirname(file), `.${basename(file)}-${randomBytes(4).toString('hex')}`)
   try {

@@ -1,4 +1,4 @@
-/** Who holds a lock: what its file says, for the messages of those who wait. */
+/** Who holds a lock, as its file says, for the messages of those who wait. */
 
 import { readFile, readlink } from 'node:fs/promises'
 import { hostname } from 'node:os'
@@ -10,9 +10,9 @@ const holderSchema = z.object({
   pid: z.int(),
   /** Start time of the process, since its pid may have been reused. */
   startTime: z.string().optional(),
-  /** The host's boot that `startTime` counts from. */
+  /** The boot of the host that `startTime` counts from. */
   bootId: z.string().optional(),
-  /** The kernel's name of the pid namespace, different in each container. */
+  /** The kernel's name for the pid namespace, different in each container. */
   pidSpace: z.string().optional(),
   host: z.string().optional(),
   runId: z.string(),
@@ -29,7 +29,7 @@ export async function describeSelf(runId: string): Promise<Holder> {
   return { pid, startTime: started, bootId, pidSpace, host: hostname(), runId, since }
 }
 
-/** Undefined if the file is gone, or not written yet. */
+/** Undefined if the file is gone or not yet written. */
 export async function readHolder(path: string): Promise<Holder | undefined> {
   try {
     return holderSchema.parse(JSON.parse(await readRegularText(path)))
@@ -38,7 +38,7 @@ export async function readHolder(path: string): Promise<Holder | undefined> {
   }
 }
 
-/** Whether the holder's process is known to have ended; one that cannot be seen from here may be alive. */
+/** Whether the holder's process is known to have ended; one that is not visible from here may be alive. */
 export async function hasEnded(holder: Holder): Promise<boolean> {
   const { bootId, pidSpace } = holder
   const isHere = bootId === (await readBootId()) && pidSpace === (await readPidSpace())

@@ -14,32 +14,32 @@ export interface Lock {
   /** Aborted with `lock-lost` once another process is found to have the lock. */
   readonly lost: AbortSignal
   /**
-   * Called before anything is written that others rely on: a process may have been stopped for any time.
+   * Called before writing anything that others rely on: a process may have been stopped for any length of time.
    * @throws PipelineError `lock-lost`
    */
   readonly confirm: () => Promise<void>
   readonly release: () => Promise<void>
 }
 
-/** What only one process at a time may do in a folder. */
+/** Work that only one process at a time may do in a folder. */
 export type LockedWork = keyof typeof lockFiles
 
-/** An export's folder belongs to the user, so the file there is hidden and named after this program. */
+/** The export folder belongs to the user, so the lock file there is hidden and named after this program. */
 const lockFiles = { build: 'lock', export: '.systemvm-image.lock' } as const
 
 /** How to wait for a lock that another process holds. */
 export interface Waiting {
-  /** Called with each holder that is waited for; undefined if it has not given its name yet. */
+  /** Called with each holder that we wait for; undefined if it has not written its name yet. */
   readonly onWait: (holder: Holder | undefined) => void
   readonly signal: AbortSignal
 }
 
-/** How often a holder that is waited for is looked at. The kernel hands over its locks at once. */
+/** How often to look at the holder that we wait for. The kernel hands over its locks at once. */
 const pollSeconds = 1
 
 /**
- * Takes the lock of a folder: the kernel's, and a lease too where other hosts may not see that one, or there is none.
- * @param waiting without it a held lock is refused
+ * Takes the lock of a folder: the kernel's, plus a lease if other hosts may not see the kernel's, or if there is none.
+ * @param waiting without it, a held lock is refused
  * @throws PipelineError `locked` with the holder's pid
  */
 export async function takeLock(
@@ -108,7 +108,7 @@ async function writeHolder(file: FileHandle, holder: Holder): Promise<void> {
   await file.write(JSON.stringify(holder), 0)
 }
 
-/** A holder writes its name a moment after it has the lock; until then the name is that of a killed one, or none. */
+/** A holder writes its name a moment after it gets the lock; until then, the name is missing or that of a killed holder. */
 async function nameOf(path: string): Promise<Holder | undefined> {
   for (let tries = 0; tries < 20; tries += 1) {
     const holder = await readHolder(path)
@@ -142,7 +142,7 @@ function hold(path: string, { beatMs }: LeaseTiming, { file, lease }: Held): Loc
     release: async () => {
       clearInterval(beats)
       await lease?.release()
-      // Removed while it is locked. With a lease, another host may have locked the same file.
+      // Removed while locked. With a lease, another host may have locked the same file.
       if (lease === undefined && file !== undefined && (await isAt(path, file)))
         await rm(path, { force: true })
       await file?.close()

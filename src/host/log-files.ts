@@ -1,4 +1,4 @@
-/** Logs of a run, whose disk may be full. */
+/** Logs of a run, on a disk that may be full. */
 
 import { appendFileSync } from 'node:fs'
 import type { PipelineError } from '../errors.ts'
@@ -8,7 +8,7 @@ import { diskFailed, isNoSpace } from './failures.ts'
 export type AppendLine = (path: string, text: string) => void
 
 /**
- * @param folder that the logs are in, for error texts
+ * @param folder folder of the logs, for error texts
  * @param onError called for each line that cannot be written, with `disk-full` or `disk-error`
  */
 export function openLogs(folder: string, onError: (error: PipelineError) => void): AppendLine {

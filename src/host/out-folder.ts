@@ -1,4 +1,4 @@
-/** The folder that only builds write to: every path in it, and its marker file. */
+/** The folder that only builds write to: all paths in it, and its marker file. */
 
 import { access, constants, lstat, readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -16,7 +16,7 @@ export interface OutFolder {
   readonly reportPage: string
   /** Layers. */
   readonly store: string
-  /** Saved states of guests, beside the layers that they belong to. */
+  /** Saved states of guests, next to the layers that they belong to. */
   readonly states: string
   /** A folder for each run, by its id. */
   readonly runs: string
@@ -36,18 +36,18 @@ export interface OutFolder {
   readonly cache: CacheFolder
 }
 
-/** Files kept because they take long to get. */
+/** Files that are kept because they take long to download. */
 export interface CacheFolder {
   readonly path: string
   /** Debian packages, under apt's names. */
   readonly packages: string
-  /** What debian-installer is booted with, by checksum. */
+  /** Files to boot debian-installer with, by checksum. */
   readonly netboot: string
   /** Files of stages, by checksum. */
   readonly files: string
   /** Disk images from elsewhere, by checksum, and their partial downloads. */
   readonly images: string
-  /** What mirrors have served: their Release files and package indexes. */
+  /** Release files and package indexes that mirrors have served. */
   readonly archives: string
   /** Kernel of the last guest, by checksum, which `doctor` boots to test the accelerator. */
   readonly kernels: string
@@ -84,7 +84,7 @@ export function outFolderAt(path: string): OutFolder {
 /** Every folder that holds temporary names while files or folders are written. */
 export async function foldersWrittenTo(out: OutFolder): Promise<readonly string[]> {
   const { cache } = out
-  // Each medium has a folder of its own, into which its disc is downloaded.
+  // Each medium has its own folder, into which its disc is downloaded.
   const media = await readdir(cache.netboot).catch(() => [])
   return [
     ...[out.path, out.images, out.inputs, out.verdicts, out.states],
@@ -94,20 +94,20 @@ export async function foldersWrittenTo(out: OutFolder): Promise<readonly string[
 }
 
 /**
- * Requires that no folder of `out/` is a link, before anything is written to or removed from it: a folder from elsewhere
- * could lead to any files of the user. `out/` itself may be one, since it is the user who names it.
+ * Requires that no folder in `out/` is a link, before anything is written to it or removed from it: a folder from elsewhere
+ * could lead to any of the user's files. `out/` itself may be a link, since the user names it.
  * @throws PipelineError `out-linked`, `not-output` for a file
  */
 export async function requireOwnFolders(out: OutFolder): Promise<void> {
   const { path, cache, report: _report, reportPage: _page, ...folders } = out
   await requireFolder(path)
   await requireUnlinked(...Object.values(folders), ...Object.values(cache))
-  // Their own folders have names that only runs, variants, releases and media give.
+  // Only runs, variants, releases and media choose the names of the folders inside.
   for (const folder of [out.runs, out.render, out.repository, cache.netboot])
     await requireUnlinked(...(await namesIn(folder)).map((name) => join(folder, name)))
 }
 
-/** A file in its place would look like an output folder with nothing in it. */
+/** A file in its place would look like an empty output folder. */
 async function requireFolder(path: string): Promise<void> {
   const found = await stat(path).catch(() => undefined)
   if (found === undefined || found.isDirectory()) return
@@ -144,7 +144,7 @@ export async function markOutput(outFolder: string): Promise<void> {
 
 const outputMark = '.systemvm-image'
 
-/** Whether a folder has ever been built in. */
+/** Whether there has ever been a build in a folder. */
 export async function isOutput(outFolder: string): Promise<boolean> {
   return (await stat(join(outFolder, outputMark)).catch(() => undefined)) !== undefined
 }
@@ -153,7 +153,7 @@ export async function isOutput(outFolder: string): Promise<boolean> {
 export async function requireWritable(folder: string): Promise<void> {
   try {
     await makeFolder(folder)
-    // Fails for anything that is not a folder, too.
+    // Also fails for anything that is not a folder.
     await readdir(folder)
     await access(folder, constants.W_OK)
   } catch (cause) {

@@ -18,13 +18,13 @@ export interface ProcessResult {
 
 export interface ProcessGroup {
   readonly pid: number
-  /** Resolves when the program has ended and its output is read. */
+  /** Resolves when the program has ended and its output has been read. */
   readonly ended: Promise<ProcessResult>
-  /** Asks the group to end, and kills what is left after `graceMs`. Resolves when nothing is running. */
+  /** Asks the group to end, and kills what is left after `graceMs`. Resolves when no process is left. */
   readonly stop: (graceMs: number) => Promise<void>
 }
 
-/** Starts a program at the head of its own group. `setpriv` ensures that it gets a signal if we die without cleanup. */
+/** Starts a program as the leader of its own group. `setpriv` ensures that it gets a signal if we die without cleanup. */
 export function startGroup(
   command: string,
   commandArguments: readonly string[],
@@ -101,7 +101,7 @@ export function markChildren(runId: string): void {
 /** Kills every process with a run's mark, and waits until none is left. Returns how many there were. */
 export async function killMarked(runId: string): Promise<number> {
   const killed = new Set<number>()
-  // A process may start another between listing and kill; an unkillable one must not block us forever.
+  // A process may start another one between listing and killing; an unkillable one must not block us forever.
   for (let tries = 0; tries < 100; tries += 1) {
     const marked = await findMarked(runId)
     if (marked.length === 0) break
@@ -118,7 +118,7 @@ export async function killMarked(runId: string): Promise<number> {
   return killed.size
 }
 
-/** Ids of the processes with a run's mark, except ourselves. A process that has ended has no mark any more. */
+/** Pids of the processes with a run's mark, except our own. A process that has ended no longer has a mark. */
 export async function findMarked(runId: string): Promise<readonly number[]> {
   const mark = `${runMarker}=${runId}`
   const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name) && Number(name) !== process.pid)
@@ -133,12 +133,12 @@ export async function findMarked(runId: string): Promise<readonly number[]> {
 }
 
 /**
- * When a process started, in clock ticks since boot; together with its id this is unique. Undefined for a process that has
- * ended, even as a zombie.
+ * When a process started, in clock ticks since boot; together with the pid, this is unique. Undefined for a process that has
+ * ended, even if it is a zombie.
  */
 export async function startTime(pid: number): Promise<string | undefined> {
   const text = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => undefined)
-  // The second field is the name in parentheses and may contain anything.
+  // The second field is the name in parentheses, which can contain anything.
   const fields = text?.slice(text.lastIndexOf(')') + 2).split(' ')
   return fields?.[0] === 'Z' || fields?.[0] === 'X' ? undefined : fields?.[19]
 }

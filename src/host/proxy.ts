@@ -1,11 +1,11 @@
-/** The proxies that the environment names, used as apt and mmdebstrap would. */
+/** The proxies that the environment names, used the way apt and mmdebstrap would. */
 
 import { exitCodes, PipelineError } from '../errors.ts'
 import { redactUrl } from '../redact.ts'
 
 export type Environment = Readonly<Record<string, string | undefined>>
 
-/** Spellings of a variable, the one that wins first. */
+/** Spellings of each variable; the first one that is set wins. */
 const variables = { 'http:': ['http_proxy', 'HTTP_PROXY'], 'https:': ['https_proxy', 'HTTPS_PROXY'] } as const
 
 /** The proxies that are set, by their variables' names. */
@@ -17,7 +17,7 @@ function proxiesIn(environment: Environment): readonly (readonly [name: string, 
 
 /**
  * Whether the environment names a proxy.
- * @throws PipelineError `proxy-unusable` for one that is no URL of http or https
+ * @throws PipelineError `proxy-unusable` for one that is not an http or https URL
  */
 export function hasProxy(environment: Environment): boolean {
   const proxies = proxiesIn(environment)

@@ -1,12 +1,12 @@
-/** Files that a person or a foreign folder names, opened without waiting for anything. */
+/** Files named by a person or by an untrusted folder, opened without waiting for anything. */
 
 import type { Stats } from 'node:fs'
 import { constants, type FileHandle, open } from 'node:fs/promises'
 
-/** Neither a folder, a pipe nor a device is read: that may never end. */
+/** Folders, pipes and devices are not read: that may never end. */
 export class NotReadable extends Error {}
 
-/** What there is in a file that cannot be read, for `catch`. */
+/** For `catch`: a file that cannot be read has no content. */
 export function noneIfNotReadable(error: unknown): undefined {
   if (!(error instanceof NotReadable)) throw error
 }
@@ -14,8 +14,8 @@ export function noneIfNotReadable(error: unknown): undefined {
 const mostByDefault = 64 * 1024 ** 2
 
 /**
- * The bytes of a file, which may be a link to one.
- * @throws NotReadable if it is no file, or too large; and what opening it throws
+ * The bytes of a file, or of the file that a link leads to.
+ * @throws NotReadable if it is not a file, or too large; and whatever opening it throws
  */
 export async function readRegular(path: string, mostBytes = mostByDefault): Promise<Buffer> {
   const { file, found } = await openAndLook(path)
@@ -34,8 +34,8 @@ export async function readRegularText(path: string, mostBytes = mostByDefault): 
 }
 
 /**
- * Opens a file of any size, or a disk, which may be a link to one.
- * @throws NotReadable if it is neither; and what opening it throws
+ * Opens a file of any size or a disk, or the one that a link leads to.
+ * @throws NotReadable if it is neither; and whatever opening it throws
  */
 export async function openToRead(path: string): Promise<FileHandle> {
   return (await openAndLook(path)).file
@@ -52,7 +52,7 @@ async function openAndLook(path: string): Promise<{ readonly file: FileHandle; r
   throw new NotReadable(`${path} is not a file`)
 }
 
-/** Whether there is something to read in a file without a size, as the kernel's in /proc have none. */
+/** Whether there is something to read in a file whose size is 0, as with the kernel's files in /proc. */
 async function hasMore(file: FileHandle): Promise<boolean> {
   return await file.read(Buffer.alloc(1), 0, 1, 0).then(
     ({ bytesRead }) => bytesRead > 0,
@@ -60,7 +60,7 @@ async function hasMore(file: FileHandle): Promise<boolean> {
   )
 }
 
-/** A handle's own `readFile` asks for the size again, and so takes half as long again for thousands of records. */
+/** `readFile` of a handle asks for the size again, and so takes half as long again for thousands of records. */
 async function readBytes(file: FileHandle, size: number): Promise<Buffer> {
   const bytes = Buffer.alloc(size)
   let done = 0

@@ -1,4 +1,4 @@
-/** Trees written in a user namespace. */
+/** Trees that were written in a user namespace. */
 
 import { rm } from 'node:fs/promises'
 import { runFile } from './process.ts'

@@ -28,14 +28,14 @@ const timeoutMs = 2 * 3600_000
 const mostFruitless = 3
 
 /**
- * Downloads a URL to `file`, which only appears under its name once complete. Until then it is `<file>.part`, which stays
- * for the next attempt. The caller has to check that it is the right file.
+ * Downloads a URL to `file`, which gets its name only once it is complete. Until then it is `<file>.part`, which stays for
+ * the next attempt. The caller has to check that it is the right file.
  * @throws PipelineError `mirror-unreachable`, `mirror-http-status`, `download-too-large`, `download-encoded`
  */
 export async function downloadResumably(url: string, file: string, limits: DownloadLimits): Promise<void> {
   const { maximumBytes } = limits
   const partial = `${file}.part`
-  // A link, or whatever else is no download of ours: nothing is written where that leads.
+  // A link, or anything else that we did not download: nothing is written to its target.
   const found = await lstat(partial).catch(() => undefined)
   if (found?.isFile() === false || (found?.nlink ?? 1) > 1) await rm(partial, { recursive: true })
   const signal = AbortSignal.any([limits.signal, AbortSignal.timeout(timeoutMs)])
@@ -56,7 +56,7 @@ export async function downloadResumably(url: string, file: string, limits: Downl
           boundBytes(chunks, maximumBytes - start, () => tooLarge(url, maximumBytes))
         const { O_WRONLY, O_CREAT, O_NOFOLLOW, O_TRUNC, O_APPEND } = constants
         const flags = O_WRONLY | O_CREAT | O_NOFOLLOW | (start === 0 ? O_TRUNC : O_APPEND)
-        // At once: an answer that breaks before it is read would end the program.
+        // Opened at once: a response that breaks before anything reads it would end the program.
         const fd = openSync(partial, flags)
         await pipeline(answer.body, bounded, createWriteStream(partial, { fd }), { signal })
       }

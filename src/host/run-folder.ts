@@ -14,37 +14,37 @@ export interface RunFolder {
   readonly outFolder: string
 }
 
-/** The folder of a run, named by its start time, so that listings are in order. */
+/** The folder of a run, named by its start time so that listings are in order. */
 export function runFolderOf(outFolder: string, variant: string, startedAt: Date): RunFolder {
   const stamp = startedAt.toISOString().replaceAll(/[-:]|\.\d+/g, '')
   const id = `${stamp}-${variant}-${process.pid}`
   return { id, path: join(outFolderAt(outFolder).runs, id), outFolder }
 }
 
-/** Path of a folder that a run makes outside of `out/`. Its name is found nowhere else. */
+/** Path of a folder that a run makes outside of `out/`, with a unique name. */
 export function temporaryFolderIn(parent: string): string {
   return join(parent, `systemvm-image-${randomBytes(6).toString('hex')}`)
 }
 
 const temporaryPattern = /^systemvm-image-[0-9a-f]{12}$/
 
-/** File in the folder of an unfinished run: whose note it is, and the folders that the run has made outside of `out/`. */
+/** File in the folder of an unfinished run: which folder it is for, and the folders that the run has made outside of `out/`. */
 const noteName = 'unfinished'
 
-/** Notes that a run has begun: a note without a living run means that there is something to clean up. */
+/** Notes that a run has begun: a note without a live run means that there is something to clean up. */
 export async function noteBeginning(folder: string): Promise<void> {
   await writeFile(join(folder, noteName), `${await identityOf(folder)}\n`)
 }
 
-/** Differs for a copy of the folder, which is no run of this host and must not end those that are. */
+/** Differs for a copy of the folder: a copy is not a run of this host, and must not end those that are. */
 async function identityOf(folder: string): Promise<string> {
   const { dev, ino } = await stat(folder)
   return `run ${dev} ${ino}`
 }
 
 /**
- * The temporary folders of a run that was killed; undefined if it has ended by itself, or ran elsewhere. Whatever a note
- * says, these are folders of this user, under a name that a run gives them.
+ * The temporary folders of a run that was killed; undefined if it ended by itself, or ran elsewhere. Whatever a note says,
+ * these are folders of this user, with names that only runs choose.
  */
 export async function readNote(folder: string): Promise<readonly string[] | undefined> {
   const text = await readRegularText(join(folder, noteName)).catch(() => undefined)

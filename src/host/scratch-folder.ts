@@ -6,9 +6,9 @@ import { temporaryFolderIn } from './run-folder.ts'
 import { socketPathBytes } from './unix-socket.ts'
 import { findShortFolder, findWorkFolder } from './work-folder.ts'
 
-/** A short-lived folder of one run for disks, sockets, keys, and Packer's own files. */
+/** A short-lived folder of one run, for disks, sockets, keys, and Packer's own files. */
 export interface ScratchFolder {
-  /** Short enough for a socket in a folder in it. Has all its files in the work folder, perhaps by a link. */
+  /** Short enough for a socket in a subfolder. All its files are in the work folder, perhaps through a link. */
   readonly folder: string
   readonly qmpSocket: string
   readonly channelSocket: string
@@ -16,7 +16,7 @@ export interface ScratchFolder {
   readonly remove: () => Promise<void>
 }
 
-/** Bytes left for a socket within the folder: `/baseBoot-redundant-router/port0` is the longest. */
+/** Bytes left for a socket's path within the folder: `/baseBoot-redundant-router/port0` is the longest. */
 const innerBytes = 33
 
 /**

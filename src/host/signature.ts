@@ -1,4 +1,4 @@
-/** What signatures of both kinds share. */
+/** What both kinds of signature have in common. */
 
 import { exitCodes, PipelineError } from '../errors.ts'
 import { reasonOf } from './failures.ts'
@@ -6,7 +6,7 @@ import { readRegular } from './regular-file.ts'
 
 /** What one signature proves. */
 export interface SignatureVerdict {
-  /** Who made it, each with the key's fingerprint. Empty if it is not good. */
+  /** Who made it, each with the key's fingerprint. Empty if the signature is not good. */
   readonly signers: readonly string[]
   /** Why it is not good; undefined if it is. */
   readonly fault: string | undefined
@@ -33,7 +33,7 @@ export function signingFailed(key: string, said: string): PipelineError {
 }
 
 /**
- * Requires that files of keys are there: otherwise a misspelled path would look like a forgery.
+ * Requires that key files exist: otherwise a misspelled path would look like a forgery.
  * @throws PipelineError `trust-unreadable`
  */
 export async function requireReadable(paths: readonly (string | undefined)[]): Promise<void> {

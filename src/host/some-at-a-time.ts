@@ -1,4 +1,4 @@
-/** Does the same to many things, some of them at a time: all at once would take more open files than a process may have. */
+/** Processes many items, a few at a time: all at once would need more open files than a process may have. */
 
 import pLimit from 'p-limit'
 import { allEnded } from './all-ended.ts'
@@ -6,10 +6,10 @@ import { allEnded } from './all-ended.ts'
 const defaultWidth = 16
 
 /**
- * Unlike `p-map`, it does not leave what is under way behind when something fails: callers then remove what that still writes.
+ * Unlike `p-map`, it waits for what is under way when something fails, so that callers can remove what that still writes.
  * @param width how many at a time @default 16
  * @returns results in the order of the items
- * @throws a failure, once nothing is under way; no further item is begun after the first
+ * @throws the failure, once nothing is under way; no more items are started after the first one
  */
 export function someAtATime<Item, Result>(
   items: readonly Item[],

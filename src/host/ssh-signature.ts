@@ -1,9 +1,9 @@
-/** Signatures by an SSH key, made and verified by OpenSSH: every host has it. */
+/** Signatures with an SSH key, made and verified by OpenSSH, which every host has. */
 
 import { execa } from 'execa'
 import { noSignature, programMissing, type SignatureVerdict, signingFailed } from './signature.ts'
 
-/** Whose signatures are trusted. Formats: ssh-keygen(1), ALLOWED SIGNERS and KEY REVOCATION LISTS. */
+/** Whose signatures are trusted. For the formats, see ssh-keygen(1), ALLOWED SIGNERS and KEY REVOCATION LISTS. */
 export interface SshTrust {
   /** Path of a file with names and their keys. */
   readonly signers: string
@@ -12,8 +12,8 @@ export interface SshTrust {
 }
 
 /**
- * Returns an armored signature. ssh-keygen asks on the terminal for a passphrase.
- * @param namespace purpose, which keeps a signature made for anything else (Git, files) from counting
+ * Returns an armored signature. ssh-keygen asks for a passphrase on the terminal.
+ * @param namespace purpose; a signature made for anything else (Git, files) does not count
  * @param key path of a private key, or of a public key whose private key an agent holds
  * @throws PipelineError `signing-failed`, `tools`
  */
@@ -49,7 +49,7 @@ export async function verifySsh(
     said = verified.said
     if (verified.exitCode !== 0) continue
     if (revoked !== undefined) {
-      // Apart, since ssh-keygen does not say that revocation is the reason.
+      // A separate call, since ssh-keygen does not say that revocation is the reason.
       const { exitCode } = await sshKeygen([...words, '-I', principal, '-r', revoked], content)
       if (exitCode !== 0) return noSignature(`its key is revoked in ${revoked}`)
     }
@@ -75,7 +75,7 @@ async function sshKeygen(
   })
   if (result.code === 'ENOENT') throw programMissing('ssh-keygen', 'openssh-client')
   const lines = (result.stderr ?? '').trim().split('\n')
-  // The reason stands before the last line, which every failure has.
+  // The reason comes before the last line, which every failure has.
   const said = lines.filter((line) => !/^(Could not verify|No principal matched)/.test(line)).join('; ')
   return { exitCode: result.exitCode, stdout: result.stdout ?? '', said: said || 'no key matches' }
 }

@@ -1,4 +1,4 @@
-/** Steps that are set up in order, and undone in reverse whatever happens in between. */
+/** Steps that are set up in order and undone in reverse, whatever happens in between. */
 
 export interface Step<Value> {
   readonly run: () => Value | Promise<Value>

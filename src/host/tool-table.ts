@@ -1,9 +1,9 @@
-/** The programs this product runs: their oldest versions, and their Debian packages. */
+/** The programs that this product runs: their oldest supported versions, and their Debian packages. */
 
 import { type Arch, archs } from '../arch.ts'
 import { isForeign } from './foreign.ts'
 
-/** Who needs a tool: `rootless` is every build not run by root; a missing `optional` one is no fault. */
+/** Who needs a tool. `rootless`: every build not run by root. `optional`: no fault if it is missing. */
 export type ToolNeed = 'build' | 'rootless' | 'tests' | 'optional'
 
 /** One program of the table. */
@@ -21,7 +21,7 @@ export interface Tool {
   readonly file?: string
 }
 
-/** What a program needs besides itself from some version on. */
+/** What a program also needs, from some version on. */
 export interface Plugin {
   readonly since: string
   /** Its name in the program's list of plugins. */
@@ -33,7 +33,7 @@ export interface Plugin {
 /** The table, for images of one architecture. */
 export function hostTools(arch: Arch = 'x86_64'): readonly Tool[] {
   return [
-    // Debian 12's includes the QEMU builder; from 1.7 on it is a plugin, which the template declares.
+    // Debian 12's includes the QEMU builder; from 1.7 on, it is a plugin, which the template declares.
     {
       name: 'packer',
       need: 'build',
@@ -79,7 +79,7 @@ export function hostTools(arch: Arch = 'x86_64'): readonly Tool[] {
     { name: 'gpgv', need: 'build', package: 'gpgv', versionArguments: ['--version'] },
     { name: 'tar', need: 'build', package: 'tar', versionArguments: ['--version'] },
     { name: 'zstd', need: 'build', package: 'zstd', versionArguments: ['--version'] },
-    // These two leave no trace in an image, so their versions are nothing to lock: xz reads package indexes.
+    // These two leave no trace in an image, so their versions need no lock. xz reads package indexes.
     { name: 'flock', need: 'build', package: 'util-linux' },
     { name: 'xz', need: 'build', package: 'xz-utils' },
     { name: 'ssh-keygen', need: 'build', package: 'openssh-client' },
@@ -113,13 +113,13 @@ export function hostTools(arch: Arch = 'x86_64'): readonly Tool[] {
 
 // --- internal ---
 
-/** What images of an architecture need besides, on this host. */
+/** What this host also needs for images of an architecture. */
 function architectureTools(arch: Arch): readonly Tool[] {
   const { uefi } = archs[arch]
-  // On a PC, only if the disk has a partition for it, which the build and `verify` find out.
+  // On a PC, needed only if the disk has a partition for it, which the build and `verify` find out.
   const need: ToolNeed = uefi === undefined ? 'tests' : 'build'
   const foreign: readonly Tool[] = [
-    // mmdebstrap asks it whether programs of the architecture run.
+    // mmdebstrap uses it to find out whether programs of the architecture run.
     { name: 'arch-test', need: 'build', package: 'arch-test' },
     { name: `qemu-${arch}-static`, need: 'build', package: 'qemu-user-static' },
     { name: 'update-binfmts', need: 'build', package: 'binfmt-support' },

@@ -1,4 +1,4 @@
-/** Finds the programs of the table on this host, and what is wrong with them. */
+/** Finds the programs of the table on this host, and reports what is wrong with them. */
 
 import { access, constants, stat } from 'node:fs/promises'
 import { delimiter, join } from 'node:path'
@@ -11,7 +11,7 @@ import { hostTools, type Plugin, type Tool, type ToolNeed } from './tool-table.t
 export interface FoundTool {
   readonly tool: Tool
   readonly path: string
-  /** Undefined for a program that does not report it. */
+  /** Undefined for a program that does not report its version. */
   readonly version: string | undefined
 }
 
@@ -24,9 +24,9 @@ export interface ToolFault {
   readonly needed: string
   /** Package that has it; undefined if none does. */
   readonly package: string | undefined
-  /** Command that installs it where no package does, for the user that runs it. */
+  /** Command that installs it if no package does, run by the user that needs it. */
   readonly command?: readonly [string, ...string[]]
-  /** What to install, or the command that does it: `package zstd`, … */
+  /** What to install, or the command to run: `package zstd`, … */
   readonly remedy: string
 }
 
@@ -38,13 +38,13 @@ export interface ToolReport {
 /** Which tools to look for, and where. */
 export interface ToolSearch {
   readonly arch?: Arch | undefined
-  /** @default all needs except the tests', and `rootless` unless run by root */
+  /** @default all needs except `tests`, and `rootless` unless run by root */
   readonly needs?: readonly ToolNeed[] | undefined
   /** Search path, like `PATH`. @default the environment's */
   readonly path?: string | undefined
 }
 
-/** Looks for every tool at once. Faults are returned; nothing is thrown. */
+/** Looks for all tools at once. Faults are returned, never thrown. */
 export async function findTools(search: ToolSearch = {}): Promise<ToolReport> {
   const rootless = process.getuid?.() !== 0
   const needs = search.needs ?? ['build', 'optional', ...(rootless ? (['rootless'] as const) : [])]
@@ -57,12 +57,12 @@ export async function findTools(search: ToolSearch = {}): Promise<ToolReport> {
   }
 }
 
-/** Path of an executable program, or undefined. Also searches root's folders, which users' PATH leaves out. */
+/** Path of an executable program, or undefined. Also searches root's folders, which a user's PATH leaves out. */
 export async function findProgram(name: string, path = process.env.PATH ?? ''): Promise<string | undefined> {
   return findIn(name, searchFolders(path))
 }
 
-/** Compares dotted numbers. Anything else in a version (`+ds`, `-rc1`) does not count. */
+/** Compares dotted numbers. Ignores anything else in a version (`+ds`, `-rc1`). */
 export function isAtLeast(version: string, minimum: string): boolean {
   const found = version.split('.').map(Number)
   const needed = minimum.split('.').map(Number)
@@ -73,7 +73,7 @@ export function isAtLeast(version: string, minimum: string): boolean {
   return true
 }
 
-/** @param names programs that this host lacks, of the table or not */
+/** @param names programs that this host lacks, whether or not they are in the table */
 export function toolsMissing(names: readonly string[]): PipelineError {
   return new PipelineError({
     code: 'tools',
@@ -145,7 +145,7 @@ async function lacksPlugin(path: string, { name, listArguments }: Plugin): Promi
   return !result.failed && !result.stdout.includes(name)
 }
 
-/** Programs do not change while they are examined; a replaced one has a different time. */
+/** Programs do not change while they are examined; a replaced one has a different timestamp. */
 const versions = new Map<string, Promise<string | undefined>>()
 
 async function readVersion(path: string, arguments_: readonly string[]): Promise<string | undefined> {
@@ -169,9 +169,9 @@ function ask(path: string, arguments_: readonly string[]) {
     reject: false,
     all: true,
     stdin: 'ignore',
-    // Packer starts a dozen processes of itself: ten seconds were too few on a host with twenty others at work.
+    // Packer starts a dozen processes of its own: ten seconds were too few on a host with twenty others at work.
     timeout: 60_000,
-    // Otherwise Packer would ask its vendor for a newer version, and wait for the answer.
+    // Otherwise Packer would ask its vendor for a newer version, and wait for the response.
     env: { LC_ALL: 'C', CHECKPOINT_DISABLE: '1' },
   })
 }

@@ -1,4 +1,4 @@
-/** Unix sockets: how long their paths may be, and those that another program is about to create. */
+/** Unix sockets: the maximum length of their paths, and connecting to one that another program is about to create. */
 
 import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'

@@ -27,7 +27,7 @@ export async function findWorkFolder(): Promise<string> {
   throw unfit(`there is no folder for temporary files: ${faults.join('; ')}`)
 }
 
-/** Where a path is short enough for a socket. @throws PipelineError `work-folder` */
+/** A folder with a path short enough for sockets. @throws PipelineError `work-folder` */
 export async function findShortFolder(): Promise<string> {
   const fault = await faultOf(shortFolder)
   if (fault === undefined) return shortFolder
@@ -36,7 +36,7 @@ export async function findShortFolder(): Promise<string> {
   )
 }
 
-/** Runs an action with a folder of its own, which is removed afterwards. @throws PipelineError `work-folder` */
+/** Runs an action with its own folder, which is removed afterwards. @throws PipelineError `work-folder` */
 export async function inWorkFolder<Result>(action: (folder: string) => Promise<Result>): Promise<Result> {
   const folder = temporaryFolderIn(await findWorkFolder())
   await mkdir(folder, { mode: 0o700 })

@@ -1,4 +1,4 @@
-/** Where the partitions of a disk are that this program did not make, and whether they match the pipeline. */
+/** Where the partitions are on a disk that this program did not make, and whether they match the pipeline. */
 
 import type { DiskFiles, DiskPartition } from '../disk/disk-files.ts'
 import type { Disk } from '../disk/layout.ts'
@@ -38,8 +38,8 @@ export function readLayout(
 }
 
 /**
- * The layout in a layer's record, as far as a plan cannot know it: where partitions are, and their UUIDs. The rest is the
- * plan's. Undefined if the partitions are not those of its disk, or not on it.
+ * Combines what only a layer's record knows, positions and UUIDs of partitions, with the plan's layout. Undefined if the
+ * partitions are not those of its disk, or do not fit on it.
  */
 export function fitLayout(disk: Disk, recorded: NonNullable<Layer['layout']>): Layout | undefined {
   const sizeBytes = disk.sizeMiB * mebibyte
@@ -71,7 +71,7 @@ function isPlaced(
   return isInside
 }
 
-/** Whether stretches follow one another, without an overlap, up to the end of the disk. */
+/** Whether extents follow one another without overlap, and end within the disk. */
 function areInOrder(
   stretches: readonly Pick<PlacedPartition, 'number' | 'startSector' | 'sectors'>[],
   diskSectors: number,
@@ -83,7 +83,7 @@ function areInOrder(
   })
 }
 
-/** partman counts in millions of bytes and then rounds to whole MiB. */
+/** partman counts in millions of bytes, then rounds to whole MiB. */
 const roundingMiB = 2
 
 function comparePartition(wanted: Disk['partitions'][number], found: DiskPartition): readonly string[] {

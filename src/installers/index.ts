@@ -1,4 +1,4 @@
-/** The installers. A new one is a folder beside this file and a line here. */
+/** The installers. A new one is a folder next to this file and a line here. */
 
 import type { InstallerName } from '../config/installer.ts'
 import type { ResolvedImage } from '../config/resolved.ts'

@@ -1,4 +1,4 @@
-/** An installer: one way to make layer 0. Each has a folder beside this file. */
+/** An installer: one way to make layer 0. Each has a folder next to this file. */
 
 import type { InstallerName } from '../config/installer.ts'
 import type { ResolvedImage, ResolvedStage } from '../config/resolved.ts'
@@ -21,9 +21,9 @@ export interface Installer {
   readonly keyParts: (image: ResolvedImage, signal?: AbortSignal) => Promise<KeyParts>
   /** Predicts whether an installation can work; absent if nothing can be said beforehand. */
   readonly readiness?: (image: ResolvedImage, signal?: AbortSignal) => Promise<Readiness | undefined>
-  /** Refuses in seconds what would only fail halfway. @throws PipelineError */
+  /** Refuses within seconds what would otherwise fail halfway. @throws PipelineError */
   readonly preflight?: (image: ResolvedImage, signal: AbortSignal) => Promise<void>
-  /** The packages that it would install from these archives; absent if that is only known once it has. @throws PipelineError */
+  /** The packages that it would install from these archives; absent if only the installation can tell. @throws PipelineError */
   readonly predict?: (
     image: ResolvedImage,
     archives: readonly LoadedArchive[],
@@ -31,21 +31,21 @@ export interface Installer {
   ) => Promise<readonly PredictedPackage[]>
   /** Makes the disk of layer 0. @throws PipelineError */
   readonly install: (request: InstallRequest) => Promise<InstalledBase>
-  /** Stages to run before the pipeline's, so that layer 0 is what those expect. */
+  /** Stages to run before the pipeline's own, so that layer 0 is what they expect. */
   readonly stages?: (image: ResolvedImage) => readonly ResolvedStage[]
   /** Whether it can install from a package set. @default false */
   readonly takesPackages?: boolean
-  /** Whether it temporarily takes far more space than the layer in the folder for temporary files. @default false */
+  /** Whether its temporary files need far more space than the layer, in the folder for temporary files. @default false */
   readonly needsWorkFolder?: boolean
-  /** Input files for other programs, by name, with placeholders for what only a run knows. */
+  /** Input files for other programs, by name, with placeholders for values that only a run knows. */
   readonly renderFiles?: (image: ResolvedImage, dialect: PackerDialect) => Readonly<Record<string, string>>
 }
 
 /** What the key of layer 0 is the digest of. */
 export interface KeyParts {
-  /** By name: digests of what is rendered for the installer, and the facts behind them. */
+  /** By name: digests of the files rendered for the installer, and the facts behind them. */
   readonly parts: InstallerParts
-  /** The texts whose digests are among the parts, to show later what exactly changed. */
+  /** The texts whose digests are among the parts, to show later exactly what changed. */
   readonly sources: readonly KeySource[]
 }
 
@@ -67,7 +67,7 @@ export interface Readiness {
   readonly isFit: boolean
   /** `cannot run from http://…: 4 of 18 udebs asked for are not served` */
   readonly text: string
-  /** What to do if not. */
+  /** What to do if it cannot. */
   readonly advice: string
   /** The same for programs. */
   readonly details: Readonly<Record<string, unknown>>
@@ -77,17 +77,17 @@ export interface InstallRequest {
   readonly image: ResolvedImage
   /** What the layer's key was made from. */
   readonly planned: InstallerParts
-  /** Where to put partitions, for an installer that can runFolder them. */
+  /** Where to put partitions, for an installer that can place them. */
   readonly layout: Layout
   /** qcow2 file to make. */
   readonly disk: string
   /** Folder that keeps downloaded packages between runs, under apt's names. */
   readonly packageCache: string
-  /** Where packages come from, instead of a mirror; only for an installer that says so. */
+  /** Source of packages, instead of a mirror; only for an installer that supports it. */
   readonly packages?: PackageSet | undefined
   readonly runFolder: RunFolder
   readonly packer: PackerDialect
-  /** Decides how to execute a guest, by booting its kernel. */
+  /** Decides how to run a guest, by booting its kernel. */
   readonly acceleration: (kernel: string) => Promise<Acceleration>
   readonly emit: Emit
   /** Seconds that a part of a run took before, by name. */
@@ -97,9 +97,9 @@ export interface InstallRequest {
 
 export interface InstalledBase {
   readonly packages: PackageChange
-  /** Where the partitions are; absent if that is the request's layout. */
+  /** Where the partitions are; absent if they match the request's layout. */
   readonly layout?: Layout
-  /** SHA-256 of the files that installed it, by name; absent if a tool of the host did. */
+  /** SHA-256 of the files that performed the installation, by name; absent if a tool of the host did. */
   readonly installerFiles?: Readonly<Record<string, string>>
   /** Path of the log. */
   readonly log: string

@@ -45,7 +45,7 @@ export async function beginRun(
   await markOutput(outFolder)
   markChildren(runFolder.id)
   await noteBeginning(runFolder.path)
-  // Records hold the settings of stages, which may be secret.
+  // Records contain the settings of stages, which may be secret.
   await mkdir(store.folder, { recursive: true, mode: 0o700 })
   const estimates = await readEstimates(outFolder, layers, plan.image)
   const elapsedSeconds = () => secondsSince(startedMs)

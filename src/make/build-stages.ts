@@ -1,4 +1,4 @@
-/** Runs the stages of an image, with a mirror or with a package set in its place. */
+/** Runs the stages of an image, with a mirror or a package set. */
 
 import { archivesOf, renderSetSourceLines } from '../debian/archives.ts'
 import { lackOf } from '../debian/package-set.ts'
@@ -58,8 +58,8 @@ export async function buildStages(run: Run, base: Layer): Promise<Layer> {
 // --- internal ---
 
 /**
- * Runs an action with a server of the run's package set, if it has one and a stage may ask for packages.
- * @throws PipelineError `packages-missing` if a stage failed, and packages were asked for that the set lacks
+ * Runs an action with a server for the run's package set, if it has one and a stage may request packages.
+ * @throws PipelineError `packages-missing` if a stage failed after requesting packages that the set lacks
  */
 async function withPackages(
   { request: { packages, signal }, plan: { image } }: Run,

@@ -55,7 +55,7 @@ export async function exportImages(request: ExportRequest): Promise<readonly Ima
     for (const result of await exportMissing(request, missing)) known.set(result.target as TargetName, result)
   }
   const results = image.targets.flatMap((target) => known.get(target) ?? [])
-  // Even if no file was made: what it says about them may have changed. Without a contract an image is no system VM.
+  // Written even if no file was made, since its content may have changed. Without a contract, an image is not a system VM.
   if (image.verification.contract !== 'none')
     await writeMetadata(outFolderAt(outFolder).images, image, results)
   if (image.repository) await writeRepository(outFolder, image, results, request.signal)
@@ -87,11 +87,11 @@ async function exportMissing(
     ...image,
     disk: node,
     workFolder: unfinishedImages,
-    // Of the content: layers with the same content may be different files.
+    // Digest of the content: layers with the same content may be different files.
     findKey: async (disk) => digestContent(disk, signal),
     targets: missing,
     fileOf: (target) => imagePaths(image, outFolder, target).file,
-    // It would no longer be true.
+    // The old record would no longer be true.
     onBegin: (target) => rm(imagePaths(image, outFolder, target).record, { force: true }),
     onFile: (file) => recordImage(request, file),
     ...(request.confirm === undefined ? {} : { confirm: request.confirm }),
@@ -101,7 +101,7 @@ async function exportMissing(
   })
 }
 
-/** Records what is known about a file, so that it is not made twice. */
+/** Records what is known about a file, so that it is not made again. */
 async function recordImage(
   { image, layer, outFolder, emit }: ExportRequest,
   { target, path, checksums, virtualSizeBytes, seconds }: MadeFile,
@@ -144,7 +144,7 @@ function exportKey(image: ResolvedImage, layer: Layer, target: TargetName): stri
   return sha256(canonicalJson({ layer: layer.sha256, target, revision, settings }))
 }
 
-/** The record of an earlier export, if it is for this layer and still describes the file. */
+/** The record of an earlier export, if it is for this layer and still matches the file. */
 async function readRecord(
   image: ResolvedImage,
   layer: Layer,

@@ -10,7 +10,7 @@ import type { Store } from '../store/store.ts'
 import type { BuildRequest, Run } from './run.ts'
 
 /**
- * With `--refresh`: the plan, or one from layer 0 if the archives have newer packages than its layers.
+ * With `--refresh`: the plan, or one that starts from layer 0 if the archives have newer packages than its layers.
  * @throws PipelineError with a code that begins with `mirror-` or `keyring-`
  */
 export async function refreshed(plan: Plan, request: BuildRequest, store: Store): Promise<Plan> {
@@ -33,14 +33,14 @@ export async function refreshed(plan: Plan, request: BuildRequest, store: Store)
   return planImage(image, store, { ...planning, signal, ignoreStore: true })
 }
 
-/** Why another installation would bring the same packages; undefined if it would not. */
+/** Why another installation would install the same packages; undefined if it would not. */
 function pinOf({ installer, mirror }: BuildRequest['image']): string | undefined {
   if (installer === 'disk-image') return 'layer 0 is a disk image: a newer one in installer.image has them'
   if (mirror.snapshot === undefined) return undefined
   return `packages are pinned to the snapshot ${mirror.snapshot}: a later one has them`
 }
 
-/** The archives may be slow, and what a build has made is worth knowing about. */
+/** The archives may be slow, but it is worth the wait to know whether a finished image is current. */
 const patienceMs = 20_000
 
 /** Compares the finished image with the archives, for the report. Never fails a build. */

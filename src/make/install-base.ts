@@ -9,7 +9,7 @@ import type { Layer } from '../store/layer-record.ts'
 import { accelerate } from './accelerate.ts'
 import type { Run } from './run.ts'
 
-/** Returns layer 0, and makes it unless the store has it. */
+/** Returns layer 0. Makes it if the store does not have it. */
 export async function installBase(run: Run): Promise<Layer> {
   const { plan, store, runFolder, emit } = run
   const { base, image } = plan

@@ -1,4 +1,4 @@
-/** Cleans up after killed runs: each run notes what it leaves while it works, and the next one removes it. */
+/** Cleans up after killed runs: each run notes what it leaves while it works, and the next run removes it. */
 
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -26,7 +26,7 @@ export async function clearLeftovers(outFolder: string, store: Store): Promise<r
     if (noted === undefined) continue
     await killMarked(run)
     for (const path of noted) await removeTree(path)
-    // Last, so that the next run finishes the cleanup if this one is killed during it.
+    // Last, so that if this run is killed during the cleanup, the next one finishes it.
     await noteEnd(join(runs, run))
   }
   await rm(out.unfinishedImages, { recursive: true, force: true })

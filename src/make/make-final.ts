@@ -7,7 +7,7 @@ import { repack } from '../repack/repack.ts'
 import type { Layer } from '../store/layer-record.ts'
 import type { Run } from './run.ts'
 
-/** Returns the final layer, and makes it unless the store has it: the last stage's own if the plan has none. */
+/** Returns the final layer: the last stage's own if the plan has none. Makes it if the store does not have it. */
 export async function makeFinal(run: Run, last: Layer): Promise<Layer> {
   const { plan, store, runFolder, emit, estimates, request } = run
   const { final, image } = plan

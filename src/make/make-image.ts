@@ -29,8 +29,8 @@ import { type BuildRequest, describeRun, type Run } from './run.ts'
 import { keepBound } from './store-bound.ts'
 
 /**
- * Builds an image. Once the run has a folder, the report is written there whatever happens, and as
- * `out/report.json`; its `run.status` says how it went.
+ * Builds an image. Once the run has a folder, the report is written there whatever happens, and as `out/report.json`; its
+ * `run.status` says how the run ended.
  * @throws PipelineError if the host or the configuration is not fit, before the run begins
  */
 export async function buildImage(request: BuildRequest): Promise<Report> {
@@ -62,14 +62,14 @@ async function buildAlone(
     const last = await buildStages(run, base)
     if (request.planning.until === undefined) {
       const final = await makeFinal(run, last)
-      // Asking the archives is mostly waiting, with work beside it that needs no answer.
+      // Asking the archives is mostly waiting, and the export does not need their response.
       await allEnded([makeImages(run, final), recordFreshness(run, final)])
       await verifyTargets(run)
     }
     await boundStore(run)
   } catch (error) {
     run.failure = asFailure(error, run)
-    // Half-made layers would only take up space until the next run, which sweeps too.
+    // Half-made layers would only take up space until the next run, which also sweeps.
     if (!isLost(run)) await run.store.sweep().catch(() => undefined)
   }
   const report = await finishRun(run)
@@ -79,7 +79,7 @@ async function buildAlone(
   return report
 }
 
-/** Whether another run works in the folder by now: it removes what this one has left. */
+/** Whether another run now works in the folder: it removes what this one has left. */
 function isLost({ failure }: Run): boolean {
   return failure?.code === 'lock-lost'
 }
@@ -90,7 +90,7 @@ function waitingOf({ outFolder, emit, signal }: BuildRequest): Waiting {
   return { onWait: (holder) => emit({ kind: 'note', text: text(holder) }), signal }
 }
 
-/** Records what the image was made of, and makes the targets' files. */
+/** Records what the image was made of, and exports the targets' files. */
 async function makeImages(run: Run, layer: Layer): Promise<void> {
   await recordInputs(run, layer)
   const { plan, store, runFolder, emit, request, estimates } = run
@@ -147,7 +147,7 @@ function isLockLost(reason: unknown): reason is PipelineError {
   return reason instanceof PipelineError && reason.code === 'lock-lost'
 }
 
-/** Writes the report's page. The report has all that is on it, so a run does not fail for want of a page. */
+/** Writes the report's page. The report contains everything on the page, so a run does not fail for lack of one. */
 async function showReport(
   { emit }: Run,
   report: Report,

@@ -19,14 +19,14 @@ export interface HostTools {
   readonly packer: PackerDialect
 }
 
-/** What a run does with a plan, as far as the host has to be fit for it. */
+/** What a run does with a plan, as far as it affects the host checks. */
 interface PlanNeeds extends LockOptions {
   readonly locked?: Locked | undefined
   /** Absent: finished images are not booted. */
   readonly verify?: unknown
 }
 
-/** The tools that the host has. */
+/** The tools found on this host. */
 export async function readTools(arch: Arch): Promise<HostTools> {
   const { found } = await findTools({ arch })
   const versions = Object.fromEntries(found.map(({ tool, version }) => [tool.name, version ?? 'unknown']))
@@ -34,9 +34,8 @@ export async function readTools(arch: Arch): Promise<HostTools> {
 }
 
 /**
- * Requires that a plan can be carried out: there is room, and every package source it uses is verified before anything is
- * downloaded from it.
- * With a package set, no source is asked: that the set fits is all.
+ * Requires that a plan can be carried out: there is enough room, and every package source is verified before anything is
+ * downloaded from it. With a package set, no source is contacted: the set only has to fit.
  * @returns warnings
  * @throws PipelineError `no-space`, `tools`, `installer-no-udebs`, or with a code that begins with `mirror-` or `keyring-`
  */

@@ -8,7 +8,10 @@ import { layersUpTo } from '../store/chain.ts'
 import type { Layer } from '../store/layer-record.ts'
 import type { Run } from './run.ts'
 
-/** Records what the image is made from beside it. @throws PipelineError `lock-mismatch` if it differs from the lock */
+/**
+ * Records what the image is made from, next to the image.
+ * @throws PipelineError `lock-mismatch` if it differs from the lock
+ */
 export async function recordInputs(run: Run, final: Layer): Promise<void> {
   const { plan, store, runFolder, emit, request } = run
   const { locked, signal } = request

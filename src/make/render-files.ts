@@ -1,4 +1,4 @@
-/** The files that a build renders, with placeholders for what only a run knows. For people and for tests. */
+/** The files that a build renders, with placeholders for values that only a run knows. For people and for tests. */
 
 import { relative } from 'node:path'
 import { fileURLToPath } from 'node:url'

@@ -38,7 +38,7 @@ export interface BuildRequest {
   /** Which layers of the store to use, and how far to go. */
   readonly planning: PlanOptions
   readonly forceAccelerator?: Accelerator | undefined
-  /** What to do when a stage fails; without it the run stops. */
+  /** What to do when a stage fails; without it, the run stops. */
   readonly decide?: Decide | undefined
   /** The stage that a person is changing: the guest's state is saved before it. */
   readonly workedOn?: string | undefined
@@ -56,7 +56,7 @@ export interface BuildRequest {
   readonly source?: Source | undefined
   /** The lock that the build must match; without it, the build takes what the mirror serves. */
   readonly locked?: Locked | undefined
-  /** Where packages come from: then no mirror is asked for anything. */
+  /** Source of packages: with it, no mirror is contacted. */
   readonly packages?: PackageSet | undefined
   /** Boots finished images and checks them against the contract. Absent: nothing is verified. */
   readonly verify?: Verify | undefined
@@ -86,7 +86,7 @@ export interface Run {
   readonly estimates: Estimates
   readonly plan: Plan
   readonly startedAt: Date
-  /** Time since then, by the monotonic clock. */
+  /** Time since the start, by the monotonic clock. */
   readonly elapsedSeconds: () => number
   readonly emit: Emit
   readonly timings: Report['timings']
@@ -99,18 +99,18 @@ export interface Run {
   /** The disk that images are made from, if the plan has one. */
   final: Layer | undefined
   images: readonly ImageResult[]
-  /** Of the image; undefined while what it is made from is not recorded. */
+  /** Packages of the image; undefined until its inputs are recorded. */
   packages: readonly InputPackage[] | undefined
   freshness: Freshness | undefined
   verdicts: Verdicts | undefined
   failure: PipelineError | undefined
 }
 
-/** The report of a run as far as it got, without credentials. */
+/** The report of a run, as far as the run got, without credentials. */
 export function describeRun(run: Run): Report {
   const { request, runFolder, plan, startedAt, failure } = run
   const durationSeconds = run.elapsedSeconds()
-  // Not by the host's clock, which may have been set in the meantime.
+  // Not from the host's clock, which may have been set in the meantime.
   const finishedAt = new Date(startedAt.getTime() + durationSeconds * 1000)
   const interrupted = failure?.exitCode === exitCodes.interrupted
   return redactAll({
@@ -121,7 +121,7 @@ export function describeRun(run: Run): Report {
       startedAt: startedAt.toISOString(),
       finishedAt: finishedAt.toISOString(),
       durationSeconds,
-      // Cut only then: half a login is not recognized as one.
+      // Cut only after redaction: half a login is not recognized as one.
       command: redactAll([...request.command])
         .slice(0, mostWords)
         .map((word) => word.slice(0, mostWordCharacters)),
@@ -164,7 +164,7 @@ export function describeRun(run: Run): Report {
   })
 }
 
-/** A part as the report has it, now that it has ended. */
+/** A part as it appears in the report, once it has ended. */
 export function timingOf(
   { name, seconds }: { readonly name: string; readonly seconds: number },
   elapsedSeconds: number,

@@ -13,7 +13,7 @@ export interface SoundPlanRequest {
   readonly planning: PlanOptions
   readonly outFolder: string
   readonly signal?: AbortSignal
-  /** Called for each layer that does not match its record. It is removed, with those above it. */
+  /** Called for each layer that does not match its record. It is removed, along with those above it. */
   readonly onDamaged: (fault: StoreFault) => void
 }
 
@@ -22,7 +22,7 @@ export async function planOnSoundLayers(request: SoundPlanRequest, store: Store)
   const { image, planning, outFolder, onDamaged, signal } = request
   for (;;) {
     const plan = await planImage(image, store, { ...planning, signal })
-    // Nothing will be built on them.
+    // Nothing will be built on these layers, so they need no check.
     if (await isFinished(plan, outFolder)) return plan
     const damaged = await findDamaged(plan, store)
     if (damaged === undefined) return plan

@@ -1,4 +1,4 @@
-/** Keeps the store within its size: unused layers go, oldest first, and never one that a variant uses. */
+/** Keeps the store within its size: removes unused layers, oldest first, but never one that a variant uses. */
 
 import type { ResolvedImage } from '../config/resolved.ts'
 import { type Plan, planImage } from '../plan/plan.ts'

@@ -10,7 +10,7 @@ export function packerFailed(
 ): PipelineError {
   const how = ended.signal === null ? `exit status ${ended.exitCode}` : `signal ${ended.signal}`
   const during = stage === undefined ? 'before a stage had begun' : `during stage ${stage}`
-  // Packer marks the actual errors with stars, below lines that only say that there were some.
+  // Packer marks the actual errors with asterisks, below lines that only say that there were some.
   const [reason] = [...errors.filter((line) => line.startsWith('* ')), ...errors]
   return new PipelineError({
     code: 'packer-died',

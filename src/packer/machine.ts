@@ -17,10 +17,10 @@ export interface PackerMachine extends Acceleration {
   readonly qmpSocket: string
 }
 
-/** Packer's placeholder for the host's SSH port, which it finds free and reserves. */
+/** Packer's placeholder for the host's SSH port: Packer finds a free one and reserves it. */
 export const sshPortPlaceholder = '{{ .SSHHostPort }}'
 
-/** Describes a machine without a screen, with one disk, and with a card in `network`. */
+/** Describes a machine without a screen, with one disk, and a network card in `network`. */
 export function packerMachine(machine: PackerMachine, network: GuestNetwork): Machine {
   const { arch, accelerator, cpu, cpus, memoryMiB, disk, kernel, initrd, kernelArguments, qmpSocket } =
     machine

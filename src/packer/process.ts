@@ -14,14 +14,14 @@ export interface PackerRequest {
   readonly scratch: ScratchFolder
   /** Packer's debug log. */
   readonly debugLog: string
-  /** What neither the lines nor the log show. The template declares a variable for each. */
+  /** Values that neither the lines nor the log show. The template declares a variable for each. */
   readonly secrets: readonly string[]
   /** Called with every line meant for people. */
   readonly onLine: (line: PackerLine) => void
 }
 
 export interface PackerProcess extends ProcessGroup {
-  /** The lines that it has marked as errors so far. */
+  /** The lines marked as errors so far. */
   readonly errors: readonly string[]
 }
 

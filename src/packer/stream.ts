@@ -5,7 +5,7 @@ import { cleanText } from '../qemu/console.ts'
 /** How Packer writes a comma in a machine-readable line. */
 export const writtenComma = '%!(PACKER_COMMA)'
 
-/** One line of Packer's output, with the kind that its user interface gives it. */
+/** One line of Packer's output, with its kind in Packer's user interface. */
 export interface PackerLine {
   readonly kind: 'say' | 'message' | 'error'
   readonly text: string
@@ -66,7 +66,7 @@ export function parseStageLine(text: string): StageLine {
       case 'packages-end':
         return { kind }
       case 'package':
-        // The second letter of dpkg's status: `n` and `c` have no files except perhaps configuration.
+        // The second letter of dpkg's status: `n` and `c` have no files, except perhaps configuration.
         return {
           kind,
           name: words[0] ?? '',

@@ -1,4 +1,4 @@
-/** The Packer template of one run: a machine, and one provisioner for each stage that runs. */
+/** The Packer template of one run: a machine, and one provisioner for each stage to run. */
 
 import type { Arch } from '../arch.ts'
 import type { ResolvedStage } from '../config/resolved.ts'
@@ -9,14 +9,14 @@ import { secretsOf, secretVariables } from './secrets.ts'
 
 /**
  * Packer's two dialects: 1.6, where the QEMU builder is built in, and 1.7 or newer, where it is a plugin that the template
- * has to name.
+ * must declare.
  */
 export type PackerDialect = '1.6' | '1.7'
 
 /** Versions of the QEMU plugin that this template was written for. */
 export const pluginVersion = '>= 1.1.0'
 
-/** What every template here says: a machine, and the dummy disk that Packer insists on. */
+/** What every template here declares: a machine, and the dummy disk that Packer requires. */
 export interface PackerBuild {
   readonly variant: string
   readonly dialect: PackerDialect
@@ -30,7 +30,7 @@ export interface PackerBuild {
   readonly machineArguments: QemuArguments
 }
 
-/** Placeholders for what only a run knows, for templates that people read. `run/` is the run's folder. */
+/** Placeholders for values that only a run knows, for templates that people read. `run/` is the run's folder. */
 export function placeholderBuild(
   { variant, name, arch }: { readonly variant: string; readonly name: string; readonly arch: Arch },
   dialect: PackerDialect,
@@ -53,7 +53,7 @@ export interface PackerView extends PackerBuild {
   readonly stages: readonly ResolvedStage[]
   /** Whether a stage may wait for a person. */
   readonly isPatient?: boolean
-  /** Host command that seals a stage's layer and returns when that is done; `opening` comes before the first stage. */
+  /** Host command that seals a stage's layer and returns once that is done; `opening` comes before the first stage. */
   readonly checkpointCommand: (stage: string) => string
 }
 
@@ -69,7 +69,7 @@ export function renderPackerTemplate(view: PackerView): string {
       ...view,
       program: programOf(view.arch),
       pluginVersion: view.dialect === '1.6' ? false : pluginVersion,
-      // Packer counts the host's time, and may only end what the watch over the guest's own time has not.
+      // Packer counts the host's time, and must not end what our own watch over the guest's time has not ended.
       bootTimeout: `${view.bootTimeoutSeconds * longestStretch}s`,
       opening: view.checkpointCommand(opening),
       secrets: Object.keys(secretVariables(secretsOf(view.stages))),
@@ -77,7 +77,7 @@ export function renderPackerTemplate(view: PackerView): string {
         summary: `${stage.name}: ${stage.summary}`,
         script: stage.script,
         executeCommand: `sh /run/systemvm-build/stage.sh ${stage.name} {{ .Path }}`,
-        // The build enforces the stage's timeout itself; this is for when it can't.
+        // The build enforces the stage's timeout itself; this one is for when it cannot.
         timeout: view.isPatient ? '24h' : `${stage.timeoutSeconds * longestStretch + 60}s`,
         checkpoint: stage === last ? false : view.checkpointCommand(stage.name),
       })),
@@ -86,12 +86,12 @@ export function renderPackerTemplate(view: PackerView): string {
   )
 }
 
-/** QEMU's program, unless it is the one that Packer starts by itself. */
+/** QEMU's program; false if Packer starts it by default. */
 export function programOf(arch: Arch): string | false {
   return arch === 'x86_64' ? false : `qemu-system-${arch}`
 }
 
-/** A text as an HCL string literal: JSON's, without the two escapes that HCL lacks, and without interpolation. */
+/** A text as an HCL string literal: like JSON, but without the two escapes that HCL lacks, and without interpolation. */
 export function hclString(value: unknown): string {
   const lacking: Readonly<Record<string, string>> = { '\\b': '\\u0008', '\\f': '\\u000c' }
   return JSON.stringify(String(value))

@@ -8,7 +8,7 @@ import { formatInstant } from './texts.ts'
 export interface ChangesView {
   readonly since: string
   readonly tables: readonly ChangeTable[]
-  /** Those in which nothing differs. */
+  /** Titles of the tables in which nothing differs. */
   readonly same: readonly string[]
 }
 
@@ -16,7 +16,7 @@ interface ChangeTable {
   readonly title: string
   readonly what: string
   readonly rows: readonly ChangeRow[]
-  /** Whether they are numbers. */
+  /** Whether the rows are numbers. */
   readonly hasDelta: boolean
 }
 
@@ -71,7 +71,7 @@ function compareTimes(before: Report, now: Report): readonly ChangeRow[] {
   return compareNumbers(timesOf(before), timesOf(now), formatSeconds, leastSeconds)
 }
 
-/** Times of what ran or was cached: both are measured. */
+/** Times of everything that ran or was cached: both are measured. */
 function timesOf({ run, timings, stages }: Report): Numbers {
   return new Map([
     ['whole run', run.durationSeconds],
@@ -112,7 +112,7 @@ function checksOf({ verifications }: Report): ReadonlyMap<string, string> | unde
   )
 }
 
-/** What differs by at least so much, largest difference first; nothing where either side is not known. */
+/** Values that differ by at least the given amount, largest difference first; none where either side is unknown. */
 function compareNumbers(before: Numbers, now: Numbers, format: Format, least: number): readonly ChangeRow[] {
   if (before === undefined || now === undefined) return []
   return [...new Set([...now.keys(), ...before.keys()])]

@@ -8,7 +8,7 @@ import { count, join } from './texts.ts'
 
 export interface ChecksView {
   readonly images: readonly ImageView[]
-  /** Of all images, each with the anchor of its row. */
+  /** Failures of all images, each with the anchor of its row. */
   readonly failures: readonly { readonly id: string; readonly anchor: string; readonly title: string }[]
   readonly counts: readonly { readonly status: string; readonly number: number }[]
   readonly unusedWaivers: string | undefined
@@ -68,7 +68,7 @@ export function viewChecks(report: Report, pictures: Pictures): ChecksView | und
   }
 }
 
-/** `62 passed, 8 failed`; statuses of no check are left out. */
+/** `62 passed, 8 failed`; leaves out statuses that no check has. */
 export function describeCounts(checks: readonly Pick<CheckResult, 'status'>[]): string {
   const parts = countsOf(checks).map(({ status, number }) => `${number} ${status}`)
   return parts.reverse().join(', ') || 'no checks'

@@ -1,4 +1,4 @@
-/** Which parts of a run decided when it ended. */
+/** Which parts of a run determined when it ended. */
 
 /** Something that took time, in seconds from the start of the run. */
 export interface Span {
@@ -12,7 +12,7 @@ const tolerance = 0.25
 
 /**
  * The spans that each had to end before the next could begin, up to the one that ended last; in order. Making one of them
- * faster ends the run earlier, until another takes its place.
+ * faster makes the run end earlier, until another span becomes critical.
  */
 export function findCriticalPath(spans: readonly Span[]): readonly Span[] {
   const path: Span[] = []

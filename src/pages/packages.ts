@@ -1,4 +1,4 @@
-/** The packages of an image: versions, sizes, licenses, and what the archives have that is newer. */
+/** The packages of an image: versions, sizes, licenses, and newer versions in the archives. */
 
 import { withoutPrefix } from '../debian/license-names.ts'
 import { formatBytes } from '../report/format.ts'
@@ -10,7 +10,7 @@ import { count } from './texts.ts'
 export interface PackagesView {
   readonly rows: readonly PackageRow[]
   readonly pending: number
-  /** Whether any package came with a stage rather than with layer 0. */
+  /** Whether a stage, not layer 0, installed any of the packages. */
   readonly hasOrigins: boolean
   readonly summary: string
   readonly updates: string | undefined

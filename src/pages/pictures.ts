@@ -12,13 +12,13 @@ export type Pictures = ReadonlyMap<string, string>
 /** A screen of text takes five thousand bytes. */
 const mostBytes = 200_000
 
-/** What they may add to a page, which should stay below a megabyte. */
+/** Limit for all of them on a page, which should stay below a megabyte. */
 const mostOfAll = 400_000
 
 /**
- * Reads the screenshots beside a report. Those that are missing, too large or no PNG are left out: the page then has their
+ * Reads the screenshots next to a report. Leaves out those that are missing, too large or not PNG; the page then shows their
  * paths.
- * @param outFolder that the report's paths are relative to. A report may come from elsewhere, so no path leaves the folder.
+ * @param outFolder that the report's paths are relative to. A report may be from elsewhere, so no path may leave the folder.
  */
 export async function readPictures(outFolder: string, { verifications = [] }: Report): Promise<Pictures> {
   const pictures = new Map<string, string>()
@@ -35,7 +35,7 @@ export async function readPictures(outFolder: string, { verifications = [] }: Re
   return pictures
 }
 
-/** The output folder that a report lies in: itself in it, or in the folder of its run. */
+/** The output folder that contains a report, directly or in the folder of its run. */
 export function outFolderOf(reportFile: string): string {
   const folder = dirname(reportFile)
   const above = dirname(folder)
@@ -56,7 +56,7 @@ async function readPng(folder: string, path: string): Promise<Buffer | undefined
   }
 }
 
-/** Whether any part of a path below a folder is a link, which may lead to any file of the user. */
+/** Whether any part of a path below a folder is a link, which may lead to any of the user's files. */
 async function isLinked(folder: string, path: string): Promise<boolean> {
   let reached = folder
   for (const name of path.split('/')) {

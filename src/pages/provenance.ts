@@ -26,7 +26,7 @@ export function describeProvenance(report: Report): ProvenanceView {
 
 // --- internal ---
 
-/** Names in a sentence; more of them hide what it says. */
+/** Most names in a sentence; more would obscure what it says. */
 const mostNames = 8
 
 function someOf(names: readonly string[]): string {

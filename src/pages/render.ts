@@ -1,4 +1,4 @@
-/** Web pages from Handlebars templates: one file each, which a browser shows without asking any host for anything. */
+/** Web pages from Handlebars templates: one file each, which a browser shows without contacting any host. */
 
 import { createHash } from 'node:crypto'
 import { readdirSync, readFileSync } from 'node:fs'
@@ -9,7 +9,7 @@ const read = (path: string) => readFileSync(new URL(path, import.meta.url), 'utf
 /** Renders `templates/<name>.hbs`. Every value of the view is text: Handlebars escapes it. */
 export function renderPage(name: 'release' | 'run', view: object): string {
   const { render, style, script } = load()
-  // No directive allows a host, and only this style and this script have the digests.
+  // No directive allows a host, and only this style and this script match the digests.
   const policy = [
     "default-src 'none'",
     'img-src data:',
@@ -31,7 +31,7 @@ interface Loaded {
 
 let loaded: Loaded | undefined
 
-/** Only once: compiling takes longer than rendering. */
+/** Cached, since compiling takes longer than rendering. */
 function load(): Loaded {
   if (loaded !== undefined) return loaded
   const handlebars = Handlebars.create()

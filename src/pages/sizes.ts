@@ -1,4 +1,4 @@
-/** Where the bytes of an image are: by folder, by package, and by the stage that wrote them. */
+/** What takes up space in an image: by folder, by package, and by the stage that wrote it. */
 
 import { parentOf } from '../disk/folder-sizes.ts'
 import { formatBytes } from '../report/format.ts'
@@ -50,21 +50,21 @@ export function viewSizes(report: Report): SizesView {
   }
 }
 
-/** Of the image whose content was read; all targets have the same. */
+/** Usage of the image whose content was read; all targets have the same. */
 export function usageOf({ verifications = [] }: Report): DiskUsage | undefined {
   return verifications.find(({ usage }) => usage !== undefined)?.usage
 }
 
 // --- internal ---
 
-/** Deeper ones are too small to distinguish. */
+/** Deeper folders are too small to distinguish. */
 const deepest = 5
 
-/** Packages with a rectangle of their own. */
+/** Packages that get their own rectangle. */
 const namedPackages = 60
 
 function treeOfFolders({ folders: listed, filesBytes }: DiskUsage): Sized {
-  // The root is in itself, and has no end.
+  // The root contains itself, which would recurse forever.
   const folders = listed.filter(({ path }) => path !== '/')
   const sizes = new Map(folders.map(({ path, sizeBytes }) => [path, sizeBytes]))
   const below = new Map<string, DiskUsage['folders']>()
@@ -74,7 +74,7 @@ function treeOfFolders({ folders: listed, filesBytes }: DiskUsage): Sized {
     const inner = below.get(path) ?? []
     const tint = tints.get(path.split('/').slice(0, 3).join('/')) ?? 0
     const label = path.slice(above === '/' ? 1 : above.length + 1)
-    // A folder in which there is only another is shown as one.
+    // A folder that contains only another folder is shown together with it.
     const [only] = inner
     if (only !== undefined && inner.length === 1 && only.sizeBytes > bytes * 0.97)
       return build(only.path, bytes, above)
@@ -98,7 +98,7 @@ function treeOfFolders({ folders: listed, filesBytes }: DiskUsage): Sized {
   return { label: '/', name: '/', bytes: filesBytes, children: [...children, other], tint: 0 }
 }
 
-/** Colors go to the largest; 0 is that of all others. */
+/** The largest folders get their own colors; 0 is the color of all others. */
 function tintsOf(folders: DiskUsage['folders']): ReadonlyMap<string, number> {
   const largest = [...folders].sort((a, b) => b.sizeBytes - a.sizeBytes).slice(0, 5)
   return new Map(largest.map(({ path }, index) => [path, index + 1]))
@@ -130,7 +130,7 @@ function viewPackages({ packages, filesBytes }: DiskUsage): NonNullable<SizesVie
 
 function viewLayers({ base, stages }: Report): readonly LayerRow[] {
   const bytesOf = (stage: Report['stages'][number]) => stage.layer?.sizeBytes ?? 0
-  // Layer 0 is larger by far: its bar would make all others invisible.
+  // Layer 0 is by far the largest: its bar would make all others invisible.
   const largest = Math.max(1, ...stages.map(bytesOf))
   const bottom =
     base?.sizeBytes === undefined

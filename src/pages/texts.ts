@@ -1,11 +1,11 @@
-/** Texts of a report, as a page shows them. */
+/** Texts from a report, as a page shows them. */
 
 import { showInvisible } from '../text.ts'
 
-/** Longer texts would bury the rest of a page; the report has all of them. */
+/** Longer texts would bury the rest of a page; the report has them in full. */
 const mostCharacters = 4000
 
-/** A value with every text in it made visible, and bounded. */
+/** A value in which every text is made visible and cut to a limit. */
 export function presentable<Value>(value: Value): Value {
   if (typeof value === 'string') return shorten(showInvisible(value)) as Value
   if (Array.isArray(value)) return value.map(presentable) as Value
@@ -24,7 +24,7 @@ export function join(words: readonly string[]): string {
   return words.length < 2 ? words.join('') : `${words.slice(0, -1).join(', ')} and ${words.at(-1)}`
 }
 
-/** `28 November 2026, 14:22 UTC`; a text that is no instant, as it is. */
+/** `28 November 2026, 14:22 UTC`; a text that is not an instant is returned as it is. */
 export function formatInstant(iso: string): string {
   const at = new Date(iso)
   if (Number.isNaN(at.getTime())) return iso

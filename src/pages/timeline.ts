@@ -1,4 +1,4 @@
-/** The parts and stages of a run, as bars on its time. */
+/** The parts and stages of a run, as bars on a time axis. */
 
 import { formatSeconds } from '../report/format.ts'
 import type { Report } from '../report/report.ts'
@@ -9,7 +9,7 @@ type Status = Report['stages'][number]['status']
 
 export interface TimelineRow {
   readonly name: string
-  /** Empty of what ran. */
+  /** Empty if it ran. */
   readonly status: string
   readonly kind: 'part' | 'stage'
   readonly isInner: boolean
@@ -25,7 +25,7 @@ export interface TimelineGroup {
   readonly caption: string
   readonly rows: readonly TimelineRow[]
   readonly ticks: readonly { readonly x: string; readonly text: string; readonly isEnd: boolean }[]
-  /** Lines across each bar. */
+  /** Positions of lines across each bar. */
   readonly lines: readonly string[]
 }
 
@@ -44,7 +44,7 @@ export function viewTimeline(report: Report): TimelineView {
     items.flatMap((item) => spanOf(item) ?? []).filter(({ name }) => !isInner(name)),
   )
   const critical = new Set(path.map(({ name }) => name))
-  // Emulated guests are verified for half an hour: on one axis nothing else could be seen.
+  // Verifying emulated guests takes half an hour: on the same axis, nothing else would be visible.
   const making = items.filter(({ name }) => !isVerification(name))
   const verifying = items.filter(({ name }) => isVerification(name))
   return {
@@ -70,12 +70,12 @@ interface Item {
   readonly startSeconds: number | undefined
 }
 
-/** debian-installer's steps are parts of `base`. */
+/** The steps of debian-installer are parts of `base`. */
 const isInner = (name: string) => name.startsWith('base ')
 
 const isVerification = (name: string) => name.startsWith('verify ')
 
-/** One axis, from the first beginning to the last end. */
+/** One axis, from the first start to the last end. */
 function viewGroup(what: string, items: readonly Item[], critical: ReadonlySet<string>): TimelineGroup {
   const spans = items.flatMap((item) => spanOf(item) ?? [])
   const from = spans.length === 0 ? 0 : Math.min(...spans.map(({ startSeconds }) => startSeconds))
@@ -93,7 +93,7 @@ function viewGroup(what: string, items: readonly Item[], critical: ReadonlySet<s
   }
 }
 
-/** In the order of their beginnings; cached stages, which have none, come before those that ran. */
+/** In the order of their starts. Cached stages, which have none, come before those that ran. */
 function orderItems({ timings, stages }: Report): readonly Item[] {
   const parts = timings.map(
     ({ name, startedSeconds, seconds }): Item => ({
@@ -117,7 +117,7 @@ function orderItems({ timings, stages }: Report): readonly Item[] {
   const isFirst = ({ name }: Item) => name === 'base' || isInner(name)
   const ran = [...parts.filter((part) => !isFirst(part)), ...of('ran', 'failed')]
   const begins = ({ startSeconds }: Item) => startSeconds ?? Number.POSITIVE_INFINITY
-  // Of equal beginnings, the whole comes before its parts.
+  // If several start together, the whole comes before its parts.
   const inOrder = (items: readonly Item[]) =>
     [...items].sort((a, b) => (begins(a) === begins(b) ? 0 : begins(a) - begins(b)))
   return [...inOrder(parts.filter(isFirst)), ...of('cached'), ...inOrder(ran), ...of('skipped')]

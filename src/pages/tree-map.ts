@@ -1,13 +1,16 @@
-/** A rectangle for every size, in proportion to it: laid out here, so that the page needs no library in the browser. */
+/**
+ * A rectangle for every size, in proportion to it. The layout is computed here, so that the page needs no library in the
+ * browser.
+ */
 
 import { hierarchy, treemap, treemapSquarify } from 'd3-hierarchy'
 import { formatBytes } from '../report/format.ts'
 import { percent } from './texts.ts'
 
-/** A folder or package; `bytes` only of a leaf. */
+/** A folder or package; only a leaf has `bytes`. */
 export interface Sized {
   readonly label: string
-  /** All of it, e.g. the path. */
+  /** The complete name, e.g. the path. */
   readonly name: string
   readonly bytes: number
   readonly children: readonly Sized[]
@@ -34,7 +37,7 @@ export interface TreeMap {
   readonly cells: readonly Cell[]
 }
 
-/** Of the page on a usual screen: decides where there is room for a label. */
+/** Width of the page on a typical screen: determines where there is room for a label. */
 const usualWidth = 860
 
 export function layOut(root: Sized, height: number): TreeMap {

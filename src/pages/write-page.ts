@@ -1,4 +1,4 @@
-/** Writes the page of a report beside it. */
+/** Writes the page of a report next to it. */
 
 import { dirname, join } from 'node:path'
 import { writeDurably } from '../host/files.ts'
@@ -6,11 +6,11 @@ import type { Report } from '../report/report.ts'
 import { outFolderOf, readPictures } from './pictures.ts'
 import { renderRunPage } from './run-page.ts'
 
-/** Name of the page beside a `report.json` or `release.json`. */
+/** Name of the page next to a `report.json` or `release.json`. */
 export const pageName = 'report.html'
 
 /**
- * Writes `report.html` beside each of these places of one report.
+ * Writes `report.html` next to each `report.json` of one report.
  * @param reportFiles paths of its `report.json`, in one output folder
  * @param since an earlier report to compare with
  */

@@ -1,4 +1,4 @@
-/** Which variants would come out differently from an earlier revision of the repository. */
+/** Which variants would come out differently than at an earlier revision of the repository. */
 
 import { access, symlink } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -16,7 +16,7 @@ export interface Identity {
   readonly exports: Readonly<Record<string, string>>
 }
 
-/** The part of `plan --json` that says what would be built; `exports` is absent in plans of older programs. */
+/** The part of `plan --json` that says what would be built; plans of older programs have no `exports`. */
 const planSchema = z.array(
   z.object({
     variant: z.string(),
@@ -28,22 +28,22 @@ const planSchema = z.array(
 export type EarlierPlan = z.output<typeof planSchema>
 
 export interface EarlierRequest {
-  /** Pipeline as it is now. */
+  /** The pipeline as it is now. */
   readonly pipeline: string
   readonly revision: string
-  /** Options for both plans, as command-line words. */
+  /** Options for both plans, as command-line arguments. */
   readonly options: readonly string[]
   /** Empty folder for the revision's files. */
   readonly workFolder: string
   readonly signal: AbortSignal
 }
 
-/** What a push event names as the previous commit when it creates a branch. */
+/** What a push event reports as the previous commit when it creates a branch. */
 const noCommit = /^0+$/
 
 /**
- * Makes the plan of a revision with that revision's own program, since keys depend on the program too. Returns a reason
- * instead if there is no such plan; then everything counts as changed.
+ * Makes the plan of a revision with that revision's own program, since keys also depend on the program. Returns a reason
+ * instead if there is no such plan; everything then counts as changed.
  * @throws PipelineError `no-checkout`, `unknown-revision`
  */
 export async function planEarlier(
@@ -63,7 +63,7 @@ export async function planEarlier(
   const tree = join(workFolder, 'tree')
   await writeTree(checkout.top, revision, tree)
   await symlink(join(checkout.top, 'node_modules'), join(tree, 'node_modules')).catch(() => undefined)
-  // A pipeline in a repository of its own has no program: this one builds it, then as now.
+  // A pipeline in its own repository does not contain the program: this one builds it, then as now.
   const own = join(tree, 'bin', 'systemvm-image.js')
   const program = await access(own).then(
     () => own,

@@ -1,4 +1,4 @@
-/** How long things will take, judging by how long they took. */
+/** How long things will take, judging by how long they took before. */
 
 import { join } from 'node:path'
 import type { ResolvedImage } from '../config/resolved.ts'
@@ -16,11 +16,16 @@ import { referenceTimes } from './reference-times.ts'
 export interface Estimates {
   /** Seconds of a stage or part by name, if known. */
   readonly of: (name: string) => number | undefined
-  /** Whether it was measured here. Otherwise it is of emulated guests on a known host, scaled to the speed of this one. */
+  /**
+   * Whether it was measured here. Otherwise, the time is for emulated guests on a known host, scaled to the speed of this
+   * one.
+   */
   readonly isMeasured: (name: string) => boolean
 }
 
-/** Reads the newest reports below `out/runs` and the layers' records. One installer's times say nothing about another's. */
+/**
+ * Reads the newest reports below `out/runs` and the layers' records. Times from another installer say nothing about this one.
+ */
 export async function readEstimates(
   outFolder: string,
   layers: readonly Layer[],
@@ -43,10 +48,10 @@ export async function readEstimates(
 
 const baseName = 'base'
 
-/** Enough that a day of failed runs does not hide the times of the last good one. */
+/** Enough that a day of failed runs does not hide the times of the last successful one. */
 const readCount = 20
 
-/** The newest reports below `out/runs`, oldest first. A killed run has none; one of another program does not count. */
+/** The newest reports below `out/runs`, oldest first. A killed run has none; a report by another program does not count. */
 export async function readReports(outFolder: string): Promise<readonly Report[]> {
   const folder = outFolderAt(outFolder).runs
   const reports: Report[] = []
@@ -58,7 +63,7 @@ export async function readReports(outFolder: string): Promise<readonly Report[]>
   return reports
 }
 
-/** What a run is to do with the images of the last layer. */
+/** What a run will do with the images of the last layer. */
 export interface ImagesAhead {
   readonly areWanted: boolean
   readonly exist: boolean
@@ -67,13 +72,13 @@ export interface ImagesAhead {
 
 export interface LookAhead {
   readonly ahead: readonly Ahead[]
-  /** Total of known times; undefined when something long is not known. */
+  /** Total of known times; undefined if anything long is unknown. */
   readonly estimateSeconds: number | undefined
-  /** Whether that is of emulated guests, because nothing was ever built here. */
+  /** Whether the estimate is for emulated guests, because nothing was ever built here. */
   readonly assumesEmulation: boolean
 }
 
-/** The work ahead of a run. */
+/** What a run still has to do. */
 export function lookAhead(plan: Plan, estimates: Estimates, images: ImagesAhead): LookAhead {
   const ahead = layersOf(plan).map(({ name, cached }) => ({
     name,
@@ -94,12 +99,12 @@ export function lookAhead(plan: Plan, estimates: Estimates, images: ImagesAhead)
   }
 }
 
-/** Of what runs side by side, the slowest decides. Undefined if one of them is not known. */
+/** The slowest of several things that run in parallel determines the time. Undefined if one time is unknown. */
 function slowestOf(seconds: readonly (number | undefined)[]): number | undefined {
   return seconds.every((value) => value !== undefined) ? Math.max(0, ...seconds) : undefined
 }
 
-/** The sum of numbers; undefined if one of them is not known. */
+/** The sum of numbers; undefined if one of them is unknown. */
 export function sumOfKnown(values: readonly (number | undefined)[]): number | undefined {
   return values.reduce<number | undefined>(
     (total, value) => (total === undefined || value === undefined ? undefined : total + value),

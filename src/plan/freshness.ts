@@ -16,7 +16,7 @@ export interface FreshnessRequest {
   readonly image: Pick<ResolvedImage, 'suite' | 'debianArch' | 'mirror' | 'freshness'>
   /** Versions by name, as dpkg in the image lists them. */
   readonly packages: ReadonlyMap<string, string>
-  /** Remembers what the archives have served, if a build was ever made there. */
+  /** Remembers what the archives have served, if there ever was a build in it. */
   readonly outFolder: string
   readonly signal?: AbortSignal | undefined
 }
@@ -45,10 +45,10 @@ export async function judgeFreshness(request: FreshnessRequest): Promise<KnownFr
   }
 }
 
-/** A verb that only looks does not wait for longer, and says that it does not know. */
+/** A read-only command waits no longer than this, then reports that it does not know. */
 const defaultPatienceMs = 5_000
 
-/** The same for verbs that only look: it never fails, and takes a few seconds at most. */
+/** The same for read-only commands: never fails, and takes a few seconds at most. */
 export async function lookAtFreshness(
   request: FreshnessRequest,
   patienceMs = defaultPatienceMs,
@@ -67,14 +67,14 @@ export async function lookAtFreshness(
   }
 }
 
-/** The packages of the layers that a plan has already; empty if layer 0 has to be made. */
+/** The packages of the layers that a plan already has; empty if layer 0 has to be made. */
 export function packagesOfPlan(plan: Plan): ReadonlyMap<string, string> {
   return packagesOf(layersOf(plan).flatMap(({ cached }) => cached ?? []))
 }
 
 // --- internal ---
 
-/** A snapshot never has an update; what it lacks is in the archives that go on. */
+/** A snapshot never gets updates; they appear in the live archives. */
 function mirrorOfToday({ mirror, freshness }: FreshnessRequest['image']): Mirror {
   const { debian, security, keyring } = mirror.snapshot === undefined ? mirror : debianArchives
   return {

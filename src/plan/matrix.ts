@@ -51,7 +51,7 @@ export function isChosen(variant: string, patterns: readonly string[]): boolean 
   })
 }
 
-/** For each target, a digest of what its file depends on besides the disk. */
+/** For each target, a digest of what its file depends on in addition to the disk. */
 export function digestExports(image: ResolvedImage): Readonly<Record<string, string>> {
   const digest = (target: TargetName) =>
     sha256(canonicalJson({ name: image.fileName, settings: dependenciesOf(image, target) }))

@@ -1,4 +1,4 @@
-/** What a build would do: for each layer whether it is in the store, and if not, why. */
+/** What a build would do: for each layer, whether it is in the store, and if not, why. */
 
 import type { ResolvedImage, ResolvedStage } from '../config/resolved.ts'
 import { canonicalJson, type Json, sha256 } from '../digest.ts'
@@ -23,10 +23,10 @@ import {
 import type { Layer } from '../store/layer-record.ts'
 import type { Store } from '../store/store.ts'
 
-/** Raised when a change of the engine makes earlier layers wrong. */
+/** Raised when a change in the engine makes earlier layers wrong. */
 const layerFormat = 3
 
-/** Raised when `src/repack/` makes other bytes of the same files. */
+/** Raised when `src/repack/` makes different bytes from the same files. */
 const repackRevision = 1
 
 /** A layer that the image needs, whether it exists or not. */
@@ -37,9 +37,9 @@ export interface PlannedLayer<Parts extends LayerParts = LayerParts> {
   readonly parent: LayerKey | null
   /** The layer from the store that will be used. */
   readonly cached: Layer | undefined
-  /** Why it has to be built; absent when it is cached. */
+  /** Why it has to be built; absent if it is cached. */
   readonly reason: string | undefined
-  /** The layer in the store most like it; absent when it is cached or was never built. */
+  /** The layer in the store that is most like it; absent if it is cached or was never built. */
   readonly closest: Layer | undefined
 }
 
@@ -57,7 +57,7 @@ export interface Plan {
   readonly layout: Layout
   readonly base: PlannedBase
   readonly stages: readonly PlannedStage[]
-  /** The disk that images are made from; undefined if that is the last stage's, or no images are made. */
+  /** The disk that images are made from; undefined if that is the last stage's, or if no images are made. */
   readonly final: PlannedLayer<RepackParts> | undefined
 }
 
@@ -69,7 +69,7 @@ export interface PlanOptions {
   readonly from?: string | undefined
   /** Leave out the stages after this one. */
   readonly until?: string | undefined
-  /** Ends the reading of the files that stages use. */
+  /** Stops reading the files that stages use. */
   readonly signal?: AbortSignal | undefined
 }
 
@@ -83,7 +83,7 @@ export async function planImage(
   const { parts, sources } = await installerOf(image).keyParts(image, options.signal)
   const baseParts: BaseParts = { ...parts, format: layerFormat, installer: image.installer }
   const baseKey = keyOf(baseParts)
-  // Layers of another variant do not explain why this one's have to be built.
+  // Layers of another variant do not explain why those of this one have to be built.
   const byKey = new Map(layers.map((layer) => [layer.key, layer]))
   const known = layers.filter((layer) => isOfVariant(layer, baseParts, byKey))
   const unfit = layoutOf(image, baseKey, byKey.get(baseKey)) === undefined
@@ -97,7 +97,7 @@ export async function planImage(
   let parent: PlannedLayer = base
   for (const stage of chooseStages(image, options)) {
     const parts = await partsOfStage(stage, image, parent.key, options.signal)
-    // A layer is only useful on top of all those below it.
+    // A layer is only useful on top of all layers below it.
     const below: string | undefined = parent.cached === undefined ? 'a layer below has to be made' : undefined
     const obstacle = stage.name === options.from ? 'asked for' : below
     const [absent] = stage.absent ?? []
@@ -116,7 +116,7 @@ export async function planImage(
   return { image, layout, base, stages, final }
 }
 
-/** Where the partitions of a base are, or will be; undefined if its record does not fit the image's disk. */
+/** Where the partitions of a base layer are, or will be; undefined if its record does not fit the image's disk. */
 export function layoutOf(image: ResolvedImage, key: LayerKey, base: Layer | undefined): Layout | undefined {
   if (base === undefined || !installerOf(image).placesPartitions) return placePartitions(image.disk, key)
   return base.layout && fitLayout(image.disk, base.layout)
@@ -191,8 +191,8 @@ async function partsOfStage(
 }
 
 /**
- * Parts are in records, and records in registries: of what is secret they have the digest. One character hides nothing, and
- * stands for no password.
+ * Parts are stored in records, and records in registries: secrets are replaced by their digests. A single character hides
+ * nothing, and is not a password.
  */
 function withoutSecrets(environment: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
   return Object.fromEntries(
@@ -221,7 +221,7 @@ function planLayer<Parts extends LayerParts>(
   return { ...planned, cached: undefined, reason, closest }
 }
 
-/** The newest layer of that name with the most parts in common. */
+/** The newest layer with that name that has the most parts in common. */
 function findClosest(name: string, parts: LayerParts, layers: readonly Layer[]): Layer | undefined {
   const candidates = layers
     .filter((layer) => layer.name === name)
@@ -240,12 +240,15 @@ function explainMiss(parts: LayerParts, closest: Layer | undefined): string {
 function isOfVariant(layer: Layer, base: BaseParts, layers: ReadonlyMap<LayerKey, Layer>): boolean {
   const below = layer.parent === null ? undefined : layers.get(layer.parent)
   if (below !== undefined) return isOfVariant(below, base, layers)
-  // Only a base knows; a layer whose parent was damaged may be of any variant.
+  // Only a base layer knows; a layer whose parent was damaged may belong to any variant.
   if (!isBase(layer.parts)) return true
   return layer.parts.suite === base.suite && layer.parts.arch === base.arch
 }
 
-/** Names of the parts that changed by themselves. `command` is rendered from the others: it only counts on its own. */
+/**
+ * Names of the parts that changed by themselves. `command` is rendered from the others, so it counts only if no other
+ * changed.
+ */
 export function ownChanges(
   before: Readonly<Record<string, Json>>,
   after: Readonly<Record<string, Json>>,

@@ -1,9 +1,9 @@
-/** How long the default image takes on one known host, scaled to this one: for hosts that have not built anything yet. */
+/** How long the default image takes on a known host, scaled to this one: for hosts that have not built anything yet. */
 
 import { deflateSync } from 'node:zlib'
 import type { InstallerName } from '../config/installer.ts'
 
-/** Seconds on two cores, with guests emulated. Stages and parts by name. */
+/** Seconds on two cores, with emulated guests. Stages and parts by name. */
 const reference: Readonly<Record<string, number>> = {
   base: 100,
   boot: 35,
@@ -38,12 +38,12 @@ const reference: Readonly<Record<string, number>> = {
   'verify kvm': 1121,
 }
 
-/** Seconds of one round of the calibration there. */
+/** Seconds for one round of the calibration on that host. */
 const referenceRound = 0.0105
 
 /**
- * Seconds for a stage or part of the default image on this host; undefined for those of other pipelines, and for layer 0 by
- * another installer. Measures this host when it is first asked.
+ * Seconds for a stage or part of the default image on this host; undefined for those of other pipelines, and for layer 0 from
+ * another installer. Measures this host on first use.
  */
 export function referenceTimes(
   installer: InstallerName,
@@ -58,19 +58,19 @@ export function referenceTimes(
   }
 }
 
-/** How many times as long this host takes for the same work, at the load that it has now. Takes a fraction of a second. */
+/** How many times as long this host takes for the same work, under its current load. Takes a fraction of a second. */
 export function measureSlowness(): number {
   const seconds = Array.from({ length: calibrationRounds }, () => {
     const started = performance.now()
     deflateSync(sample, { level: 9 })
     return (performance.now() - started) / 1000
   })
-  // Not the sum: on a busy host, one round may last as long as all others.
+  // Not the sum: on a busy host, one round may take as long as all the others.
   const [, , , , median = 0] = seconds.sort((a, b) => a - b)
   return median / referenceRound
 }
 
 const calibrationRounds = 9
 
-/** Compressible like code: what emulation and compression spend their time on are branches and table look-ups. */
+/** As compressible as code: emulation and compression spend their time on branches and table lookups. */
 const sample = Buffer.from(Array.from({ length: 1 << 18 }, (_, index) => ((index * 2654435761) >>> 13) % 61))

@@ -17,7 +17,7 @@ import type { Plan, PlannedLayer } from './plan.ts'
 /** Space assumed for a build without a predecessor: layer 0, the layers above it, a flat disk, and five images. */
 export const neededBytes = 8 * 1024 ** 3
 
-/** Space for one file; undefined if none like it was made before. */
+/** Space for one file; undefined if no comparable file was made before. */
 export interface RoomOf {
   readonly name: string
   readonly bytes: number | undefined
@@ -27,14 +27,14 @@ export interface Room extends RoomAhead {
   readonly layers: readonly RoomOf[]
   /** One for each target, including the unpacked file if the target packs it. */
   readonly images: readonly RoomOf[]
-  /** The flat disk that images are made from, which exists only meanwhile. */
+  /** The flat disk that images are made from, which exists only during the export. */
   readonly flatBytes: number | undefined
-  /** The temporary work folder of layer 0; undefined if layer 0 is not made, or the folder is on another disk. */
+  /** The temporary work folder of layer 0; undefined if layer 0 is not made, or if the folder is on another disk. */
   readonly workBytes: number | undefined
 }
 
 /**
- * Estimates what a plan will take from the records of earlier builds.
+ * Estimates the space that a plan will take, from the records of earlier builds.
  * @param layers all layers of the store
  * @param hasImages whether images will be made
  */
@@ -75,7 +75,7 @@ export async function expectRoom(
 /** Measured: the package tree plus a raw disk, relative to the resulting qcow2. */
 const workFactor = 3
 
-/** A copy of the disk, the files' contents, and the raw disk they are put on. */
+/** A copy of the disk, the files' contents, and the raw disk that they are written to. */
 const repackFactor = 3
 
 function sizeOf(
@@ -90,7 +90,7 @@ function sizeOf(
   return reported?.layer?.sizeBytes ?? layers.findLast((layer) => layer.name === name)?.sizeBytes
 }
 
-/** Size of an earlier image that is the flat disk itself, or else at most the sum of all layers. */
+/** Size of an earlier image that is the flat disk itself; else that of the final layer; else at most the sum of all layers. */
 function flatSize(plan: Plan, made: readonly RoomOf[], reports: readonly Report[]): number | undefined {
   const { image, layout } = plan
   const flattened = targetNames.find(
@@ -127,7 +127,7 @@ function lastImage(target: TargetName, reports: readonly Report[]) {
   return reports.flatMap(({ images }) => images).findLast((image) => image.target === target)
 }
 
-/** Whether temporary files are on the disk of a folder. A host check reports a work folder that is unfit. */
+/** Whether temporary files are on the disk of a folder. A host check reports an unusable work folder. */
 async function isWorkIn(folder: string): Promise<boolean> {
   const workFolder = await findWorkFolder().catch(() => undefined)
   return workFolder !== undefined && (await deviceOf(folder)) === (await deviceOf(workFolder))

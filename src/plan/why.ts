@@ -14,7 +14,7 @@ export interface Difference {
   readonly lines: readonly string[]
 }
 
-/** All differences of a layer; empty when it is cached, was never built, or only its parent changed. */
+/** All differences of a layer; empty if it is cached, was never built, or only its parent changed. */
 export async function explainLayer(
   planned: PlannedLayer | PlannedBase | PlannedStage,
   store: Store,
@@ -118,7 +118,7 @@ function diffTexts(before: string | undefined, after: string | undefined, name: 
     undefined,
     { context: 2 },
   )
-  // The first line of a patch is a ruler.
+  // The first line of a patch is a separator.
   return patch.trimEnd().split('\n').slice(1)
 }
 

@@ -29,7 +29,7 @@ export interface AptLists {
 export interface AptList {
   readonly request: ReleaseRequest
   readonly bytes: Buffer
-  /** Of an index; undefined of the signed file itself. */
+  /** Entries of an index; undefined for the signed file itself. */
   readonly entries?: readonly IndexEntry[]
 }
 
@@ -45,9 +45,9 @@ export function entryKey({
 const folder = '/var/lib/apt/lists/'
 
 /**
- * Reads the lists of one disk, without those of archives that the disk does not have.
+ * Reads the lists of one disk, except those of archives that the disk does not have.
  * @param names the packages of interest
- * @param onList called with each list, once it is proved
+ * @param onList called with each list, once it is verified
  * @throws PipelineError with a code that begins with `mirror-`, or `apt-list-unproved`
  */
 export async function readAptLists(
@@ -87,7 +87,7 @@ export async function readAptLists(
   return { archives, entries }
 }
 
-/** The entries of some packages in a text of `Packages`. */
+/** The entries for some packages in the text of a `Packages` file. */
 export function* parseIndex(index: Buffer, names: ReadonlySet<string>): Generator<IndexEntry> {
   for (const fields of stanzasOf(index.toString(), names)) {
     const [name, version, architecture] = ['Package', 'Version', 'Architecture'].map((field) =>

@@ -15,9 +15,9 @@ import { buildTools, type LockedVariant } from './lock.ts'
 
 export interface BumpRequest {
   readonly image: ResolvedImage
-  /** What the lock has now. */
+  /** What the lock currently has. */
   readonly before: LockedVariant | undefined
-  /** Knows which packages the stages have added and removed when they last ran. */
+  /** Knows which packages the stages added and removed when they last ran. */
   readonly store: Store
   readonly outFolder: string
   /** Versions of the host's tools, for a lock that has none yet. */
@@ -29,7 +29,7 @@ export interface Bumped {
   readonly after: LockedVariant
   /** Names of packages whose new version is a security fix, sorted. */
   readonly security: readonly string[]
-  /** Whether every stage ran here once; else packages that stages add or remove are not counted. */
+  /** Whether every stage has run here before; if not, packages that stages add or remove are not counted. */
   readonly knowsStages: boolean
 }
 
@@ -74,7 +74,7 @@ export async function bumpLock(request: BumpRequest): Promise<Bumped> {
 
 // --- internal ---
 
-/** A package; `isOfStage` if a stage brings it, and not the installer. */
+/** A package; `isOfStage` if a stage, not the installer, installs it. */
 interface Expected extends PredictedPackage {
   readonly isOfStage?: boolean
 }
@@ -128,12 +128,12 @@ function lockPackage(
     const { version, architecture, sha256 } = entry
     return { version, architecture, sha256 }
   }
-  // A stage brings packages of its own, which no archive has.
+  // A stage brings its own packages, which no archive has.
   if (isOfStage) return before?.packages[name] ?? { version, architecture: '', sha256: null }
   throw new Error(`apt would install ${name} ${version}, which its indexes do not list`)
 }
 
-/** New or upgraded packages that the security archive has in that version, or in a newer one than the lock. */
+/** New or upgraded packages for which the security archive has that version, or a newer one than the lock's. */
 function findFixes(
   before: LockedVariant | undefined,
   after: LockedVariant,

@@ -1,4 +1,4 @@
-/** Whether an image can be built from a package set, as far as that is known before it is tried. */
+/** Whether an image can be built from a package set, as far as that can be known without trying. */
 
 import type { ResolvedImage } from '../config/resolved.ts'
 import { archivesOf } from '../debian/archives.ts'
@@ -9,7 +9,7 @@ import { installerOf } from '../installers/index.ts'
 import type { Locked } from './lock.ts'
 
 /**
- * Requires that a set has the signed archives of an image, and what a lock names with the checksums that it names.
+ * Requires that a set has the signed archives of an image, and everything that a lock names, with matching checksums.
  * @throws PipelineError `packages-unfit`, `packages-missing`, or why an archive is not trusted
  */
 export async function requireFitSet(
@@ -28,7 +28,7 @@ export async function requireFitSet(
   const held = new Map(set.content.packages.map((one) => [debOf(one), one.sha256]))
   const wanted = Object.entries(locked?.lock.variants[image.variant]?.packages ?? {})
   const other = wanted.flatMap(([name, { version, architecture, sha256 }]) => {
-    // What no archive lists comes from a stage.
+    // Packages that no archive lists come from a stage.
     if (sha256 === null) return []
     const found = held.get(debOf({ name, version, architecture }))
     if (found === sha256) return []

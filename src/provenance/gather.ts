@@ -1,4 +1,4 @@
-/** Finds out what an image was made from, using the layers of its store, without a network. */
+/** Finds out what an image was made from, using the layers in its store, without a network. */
 
 import { mkdir, readdir } from 'node:fs/promises'
 import { dirname } from 'node:path'
@@ -30,12 +30,12 @@ export interface GatherRequest {
   readonly signal: AbortSignal
 }
 
-/** The inputs of an image, from an earlier run's record, or else from its layers; then they are recorded. */
+/** The inputs of an image: from an earlier run's record, or from its layers, and then recorded. */
 export async function gatherInputs(request: GatherRequest): Promise<Inputs> {
   const { outFolder, layers } = request
   const { key } = layers.at(-1) as Layer
   const known = await readInputs(outFolder, key)
-  // A rebuilt layer has the same key, and perhaps other packages.
+  // A rebuilt layer has the same key, but perhaps other packages.
   if (known !== undefined && isOfLayers(known, layers)) return known
   const found = (await recallFound(request)) ?? (await readFromLayers(request))
   const inputs = await describeInputs(request, found)
@@ -58,7 +58,7 @@ export function isOfLayers(
 // --- internal ---
 
 /**
- * Reuses what another image with the same packages has found: reading it from a disk takes ten seconds, which changing a
+ * Reuses what was found for another image with the same packages: reading it from a disk takes ten seconds, which changing a
  * late stage should not cost.
  */
 async function recallFound({ layers, outFolder }: GatherRequest): Promise<Found | undefined> {
@@ -166,7 +166,7 @@ function describePackage(one: Package, { entries }: AptLists, licenses: readonly
 
 /**
  * The licenses of packages by name, from the copyright files that dpkg keeps until a stage removes them. The folder of a
- * package may be a link to that of another one with the same source.
+ * package may be a link to that of another package from the same source.
  */
 async function readLicenses(
   disk: DiskFiles,
@@ -182,7 +182,7 @@ async function readLicenses(
   )
 }
 
-/** The packages of a stack of layers by name, after the changes of each layer; sorted by name. */
+/** The packages of a stack of layers, after the changes of each layer; sorted by name. */
 function packagesAfter(layers: readonly Layer[]): ReadonlyMap<string, string> {
   const packages = [...packagesOf(layers)].map(
     ([name, version]) => [withoutArchitecture(name), version] as const,

@@ -1,4 +1,4 @@
-/** What an image was made from, stored beside the images: for the lock, the SBOM and the provenance. */
+/** What an image was made from, stored next to the images: for the lock, the SBOM and the provenance. */
 
 import { join } from 'node:path'
 import { z } from 'zod'
@@ -59,12 +59,12 @@ export type InputArchive = z.output<typeof archive>
 export type InputPackage = z.output<typeof inputPackage>
 export type InputLayer = z.output<typeof inputLayer>
 
-/** Path of the inputs of the images made from a layer. */
+/** Path of the inputs for the images made from a layer. */
 export function inputsPath(outFolder: string, layerKey: string): string {
   return join(outFolderAt(outFolder).inputs, `${layerKey}.json`)
 }
 
-/** The inputs of a layer's images; undefined if nothing, or only an older program, has written them. */
+/** The inputs for a layer's images; undefined if they were never written, or only by an older program. */
 export async function readInputs(outFolder: string, layerKey: string): Promise<Inputs | undefined> {
   return readRecord(inputsPath(outFolder, layerKey), inputsSchema)
 }

@@ -16,10 +16,10 @@ import { hostTools } from '../host/tool-table.ts'
 import type { Plan } from '../plan/plan.ts'
 import type { Inputs } from './inputs.ts'
 
-/** Name of the file, beside the pipeline. */
+/** Name of the file, next to the pipeline. */
 export const lockFile = 'pipeline.lock.yaml'
 
-/** That of two variants has three hundred thousand. */
+/** A lock for two variants has three hundred thousand. */
 const mostCharacters = 4 * 1024 ** 2
 
 const digest = z.string().regex(/^[0-9a-f]{64}$/)
@@ -29,7 +29,7 @@ const lockedVariant = z.strictObject({
   snapshot: z.string().nullable(),
   /** By suite. */
   archives: z.record(z.string(), z.strictObject({ url: z.string(), date: z.iso.datetime(), sha256: digest })),
-  /** The installer's own files, by name: none for `bootstrap`, which is a tool. */
+  /** The installer's own files, by name; none for `bootstrap`, which is a tool. */
   files: z.record(z.string(), digest),
   /** Versions on the host. */
   tools: z.record(z.string(), z.string()),
@@ -98,7 +98,7 @@ export function snapshotsIn({ variants }: Lock): ReadonlyMap<string, string> {
   )
 }
 
-/** The lock as text, sorted by name, so that two of them differ only in the lines that matter. */
+/** The text of the lock, sorted by name, so that two of them differ only in the lines that matter. */
 export function renderLock(lock: Lock): string {
   const head =
     '# What a build is made from. Written by `npm run image -- lock update`; `build --locked` holds to it.\n'
@@ -124,7 +124,7 @@ export function lockOf(inputs: Inputs): LockedVariant {
   }
 }
 
-/** The tools that a build requires and that report a version: no others leave a trace in an image. */
+/** The tools that a build requires and that report a version: others leave no trace in an image. */
 export function buildTools(versions: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
   const tools = archNames.flatMap((arch) => hostTools(arch))
   const names = tools.flatMap(({ name, need }) => (need === 'build' ? [name] : []))
@@ -170,14 +170,14 @@ export function compareLocks(
 }
 
 export interface LockOptions {
-  /** Where packages come from, instead of the mirror. */
+  /** Source of packages, instead of the mirror. */
   readonly packages?: PackageSet | undefined
   readonly signal: AbortSignal
 }
 
 /**
  * Checks what can be checked against a lock before a build: the host's tools, and the mirror if it will be used.
- * @throws PipelineError `lock-mismatch`, `lock-incomplete`, and the reasons to refuse a mirror
+ * @throws PipelineError `lock-mismatch`, `lock-incomplete`, and the codes for a refused mirror
  */
 export async function requireLocked(
   { image, base }: Plan,

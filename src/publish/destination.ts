@@ -4,7 +4,7 @@ import { exitCodes, PipelineError } from '../errors.ts'
 
 /** A file of a release, as it is on this host. */
 export interface SentFile {
-  /** Relative to the release; only those of its package set are in a folder. */
+  /** Relative to the release; only files of its package set are in a folder. */
   readonly name: string
   readonly path: string
   readonly sizeBytes: number
@@ -12,21 +12,21 @@ export interface SentFile {
   readonly sha256: string
 }
 
-/** What is there under a file's name. */
+/** What the destination has under a file's name. */
 export type Found = 'nothing' | 'the same' | 'another'
 
-/** Bytes of a file that are there by now, and how many of them this attempt has sent. */
+/** Bytes of a file that are there so far, and how many of them this attempt has sent. */
 export type OnBytes = (doneBytes: number, sentBytes: number) => void
 
 export interface Destination {
   /** For people; without credentials. */
   readonly label: string
-  /** Compares what is there with a file. */
+  /** Compares a file with what is there. */
   readonly compare: (file: SentFile, signal: AbortSignal) => Promise<Found>
   /** A text of at most `mostTextBytes`; undefined if it is not there. */
   readonly readText: (name: string, signal: AbortSignal) => Promise<string | undefined>
   /**
-   * Puts a file there, complete or not at all, and goes on where an earlier attempt was interrupted.
+   * Puts a file there, complete or not at all. Resumes an earlier attempt that was interrupted.
    * @throws PipelineError `changed-meanwhile`
    */
   readonly put: (file: SentFile, onBytes: OnBytes, signal: AbortSignal) => Promise<void>
@@ -34,10 +34,10 @@ export interface Destination {
   readonly remove: (name: string, signal: AbortSignal) => Promise<void>
 }
 
-/** A checksum list has some hundred bytes for each file. */
+/** A checksum list has about a hundred bytes per file. */
 export const mostTextBytes = 4 * 1024 ** 2
 
-/** For a file that is not the one that was compared. */
+/** For a file that is no longer the one that was compared. */
 export function changedMeanwhile(name: string): PipelineError {
   return new PipelineError({
     code: 'changed-meanwhile',

@@ -19,7 +19,7 @@ import {
 
 const chunkBytes = 4 * 1024 ** 2
 
-/** @param folder of the release's series; made when it is first needed */
+/** @param folder of the release's series; created on first use */
 export function folderDestination(folder: string): Destination {
   return {
     label: folder,
@@ -57,8 +57,8 @@ export function folderDestination(folder: string): Destination {
 // --- internal ---
 
 /**
- * Requires that a file can take its place: what is there already may be a file, or a link in place of one.
- * @throws PipelineError `published-already` for a folder, whose content nobody has published, and for one that leads elsewhere
+ * Requires that a file can be put there: what is there already may be a file, or a link in place of one.
+ * @throws PipelineError `published-already` for a folder, since nobody has published its content, and for a link to a folder
  */
 async function requireFree(folder: string, name: string): Promise<void> {
   const path = join(folder, name)
@@ -82,7 +82,8 @@ function inTheWay(path: string, why: string): PipelineError {
 }
 
 /**
- * Completes a partial copy. What it has already is read again, since nothing else knows whether it is the file's beginning.
+ * Completes a partial copy. Reads what it already has again, since nothing else tells whether it is the beginning of the
+ * file.
  * @throws PipelineError `changed-meanwhile` if the whole is not the file that was compared
  */
 async function copyOn(
@@ -92,7 +93,7 @@ async function copyOn(
   signal: AbortSignal,
 ): Promise<void> {
   const found = await lstat(partial).catch(() => undefined)
-  // A link, or a file that is no copy of ours: nothing is written where that leads.
+  // A link, or a file that is not our copy: nothing is written to its target.
   const isOurs = found?.isFile() === true && found.nlink === 1 && found.size <= sizeBytes
   if (found !== undefined && !isOurs) await rm(partial)
   const { O_RDWR, O_CREAT, O_NOFOLLOW } = constants
@@ -119,7 +120,7 @@ async function copyOn(
   }
 }
 
-/** How many bytes of a partial copy are the file's; hashes them. */
+/** How many bytes of a partial copy match the file; hashes them. */
 async function readBeginning(
   from: FileHandle,
   partial: FileHandle,

@@ -1,4 +1,4 @@
-/** Publishes a release: what is there already is left, and what vouches for the rest is sent last. */
+/** Publishes a release: leaves what is already there, and sends what vouches for the rest last. */
 
 import { exitCodes, PipelineError } from '../errors.ts'
 import { parseChecksums } from '../host/checksum-list.ts'
@@ -9,12 +9,12 @@ import { parseJson } from '../text.ts'
 import type { Destination, Found, SentFile } from './destination.ts'
 import { lastFiles } from './release-files.ts'
 
-/** What becomes of a file. */
+/** What happens to a file. */
 export type Fate = 'send' | 'keep' | 'replace' | 'remove'
 
 export interface PlannedFile {
   readonly name: string
-  /** 0 for a file that is only there. */
+  /** 0 for a file that only the destination has. */
   readonly sizeBytes: number
   readonly fate: Fate
 }
@@ -23,15 +23,15 @@ export interface PublishPlan {
   readonly files: readonly PlannedFile[]
   /** Names to remove before anything is sent, in this order. */
   readonly withdrawn: readonly string[]
-  /** Bytes to send, if no part of them is there. */
+  /** Bytes to send, if no part of them is there yet. */
   readonly sentBytes: number
 }
 
-/** How far publishing is. */
+/** Progress of publishing. */
 export interface Step {
   readonly name: string
   readonly doneBytes: number
-  /** Of those, the ones that this attempt has sent. */
+  /** The part of them that this attempt has sent. */
   readonly sentBytes: number
   readonly sizeBytes: number
 }
@@ -40,7 +40,7 @@ export interface Step {
  * Compares a release with what is published; changes nothing.
  * @param files in the order in which they are sent
  * @param mayReplace whether another release may be there
- * @throws PipelineError `published-already` if one is and may not be
+ * @throws PipelineError `published-already` if one is there and may not be
  */
 export async function planPublishing(
   files: readonly SentFile[],
@@ -70,7 +70,7 @@ export async function planPublishing(
 }
 
 /**
- * Does what was planned.
+ * Carries out the plan.
  * @throws PipelineError what the destination throws; what is there by then is left for the next attempt
  */
 export async function publish(
@@ -102,16 +102,16 @@ function fateOf(found: Found, isWithdrawn: boolean): Fate {
   return found === 'another' || isWithdrawn ? 'replace' : 'keep'
 }
 
-/** First what vouches for the release that was there: nobody may take files of two releases for one. */
+/** First, what vouches for the release that was there: nobody must mistake files of two releases for one. */
 function withdrawalOf(extra: readonly string[]): readonly string[] {
   return [...[...lastFiles].reverse(), ...extra]
 }
 
-/** What a list there says may not lead elsewhere, nor be without end. */
+/** Limits an untrusted list: it must not refer to other folders, nor be endless. */
 const mostNames = 10_000
 const fileName = /^(?!\.{1,2}$)[^/\\\p{Cc}]{1,255}$/u
 
-/** Names of files that are published there, by the list, and by the record, which a withdrawal leaves. */
+/** Names of files that are published there, from the checksum list and from the record, which a withdrawal leaves in place. */
 async function namesPublished(destination: Destination, signal: AbortSignal): Promise<readonly string[]> {
   const list = await destination.readText(releaseFiles.checksums.sha512, signal)
   const text = await destination.readText(releaseFiles.record, signal)

@@ -32,7 +32,10 @@ export interface ReleaseToPublish {
 
 const { checksums, metadata, signatures, attestation } = releaseFiles
 
-/** What readers look for first is sent last, in this order, so that a reader who finds one of these finds all that it names. */
+/**
+ * Files that readers look for first are sent last, in this order, so that a reader who finds one of them also finds all files
+ * that it names.
+ */
 export const lastFiles: readonly string[] = [
   checksums.md5,
   checksums.sha256,

@@ -16,7 +16,7 @@ import type { Acceleration, Accelerator } from './machine.ts'
 
 /**
  * How often an emulated guest may boot before a panic counts. QEMU's emulated CPUs trip over a kernel that patches itself
- * while another CPU runs it (`Oops: int3`): about once in a hundred boots, on busy hosts twice in a row.
+ * while another CPU executes it (`Oops: int3`): about once in a hundred boots, on busy hosts twice in a row.
  */
 export const bootsOfEmulatedGuest = 5
 
@@ -34,7 +34,7 @@ export interface AcceleratorInput {
   readonly kernels: readonly string[]
   /** Folder that remembers the answer until the host reboots. */
   readonly cacheDir: string
-  /** The user's choice: nothing is tried. */
+  /** The user's choice: nothing is probed. */
   readonly force?: Accelerator | undefined
   /** Search path for QEMU. @default the environment's `PATH` */
   readonly path?: string | undefined
@@ -62,7 +62,7 @@ export async function chooseAccelerator(input: AcceleratorInput): Promise<Accele
   const host = { ...hostPaths, ...input.host }
   if (input.force === 'tcg') return tcg(input.arch, 'chosen by hand', false)
   if (input.force === 'kvm') return kvm(input.arch, 'chosen by hand', false)
-  // Guests of another architecture than the host's are always emulated.
+  // Guests whose architecture differs from the host's are always emulated.
   if (process.arch !== archs[input.arch].nodeArch) {
     return tcg(input.arch, `this host is ${process.arch}, so ${input.arch} is emulated`, true)
   }
@@ -110,7 +110,7 @@ async function bootKernels(folder: string): Promise<readonly string[]> {
 
 async function firstReadable(paths: readonly string[]): Promise<string | undefined> {
   for (const path of paths) {
-    // Ubuntu's kernels are readable only for root.
+    // Only root can read Ubuntu's kernels.
     const isReadable = await access(path, constants.R_OK)
       .then(async () => (await stat(path)).isFile())
       .catch(() => false)
@@ -129,10 +129,10 @@ function tcg(arch: Arch, reason: string, proven: boolean): AcceleratorChoice {
 
 // --- the memory ---
 
-/** Not the CPU, which is an argument of QEMU: it follows from the accelerator. */
+/** Does not store the CPU, which is an argument of QEMU: the accelerator determines it. */
 const storedChoice = z.strictObject({ accelerator: z.enum(['kvm', 'tcg']), reason: lineOf(2000) })
 
-/** The answer is valid for one boot of the host, one QEMU and one kernel, which is copied again for every run. */
+/** The answer is valid for one boot of the host, one QEMU and one kernel, which is copied anew for every run. */
 async function identity(qemu: string, kernel: string, bootIdPath: string): Promise<string> {
   const { size, mtimeMs } = await stat(qemu)
   const bootId = await readFile(bootIdPath, 'utf8').catch(() => '')
@@ -140,7 +140,7 @@ async function identity(qemu: string, kernel: string, bootIdPath: string): Promi
   return sha256(facts.join('\n')).slice(0, 16)
 }
 
-/** Undefined if it is missing, or truncated by a crash: either way the kernel is booted again. */
+/** Undefined if it is missing, or truncated by a crash: in either case, the kernel is booted again. */
 async function readChoice(path: string, arch: Arch): Promise<AcceleratorChoice | undefined> {
   const stored = await readRecord(path, storedChoice)
   if (stored === undefined) return undefined

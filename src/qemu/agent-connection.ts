@@ -1,4 +1,6 @@
-/** The wire to a QEMU guest agent: JSON lines, one request and one answer at a time, and a sentinel to get back in step. */
+/**
+ * The connection to a QEMU guest agent: JSON lines, one request and one response at a time, and a sentinel to resynchronize.
+ */
 
 import { once } from 'node:events'
 import { connect } from 'node:net'
@@ -10,16 +12,16 @@ export interface Answer {
   readonly error?: { readonly class: string; readonly desc: string }
 }
 
-/** @throws Error when QEMU has ended. Answers are undefined if none has come in time. */
+/** @throws Error once QEMU has ended. Responses are undefined if none has arrived in time. */
 export interface AgentConnection {
-  /** The first answer to a request. */
+  /** The first response to a request. */
   readonly exchange: (request: object, limitSeconds: number) => Promise<Answer | undefined>
-  /** The first answer that returns `id`, which the request has asked for. */
+  /** The first response that returns `id`, as the request has asked. */
   readonly synchronize: (request: object, id: number, limitSeconds: number) => Promise<Answer | undefined>
   readonly close: () => void
 }
 
-/** Sent before a `guest-sync-delimited` and received before its answer: 0xFF never occurs in UTF-8 JSON. */
+/** Sent before a `guest-sync-delimited` and received before its response: 0xFF never occurs in UTF-8 JSON. */
 const sentinel = 0xff
 
 export async function connectToAgent(
@@ -33,7 +35,7 @@ export async function connectToAgent(
   let take: ((line: string) => void) | undefined
   socket.on(
     'data',
-    // Anything before the sentinel answers an earlier client.
+    // Anything before the sentinel is a response to an earlier client.
     splitLines((line) => take?.(line.subarray(line.lastIndexOf(sentinel) + 1).toString())),
   )
   const end = () => {
@@ -84,7 +86,7 @@ function lineOf(request: object): Buffer {
   return Buffer.from(`${JSON.stringify(request)}\n`)
 }
 
-/** Passes on whole lines, without their ends, of bytes that arrive in pieces. */
+/** Passes on complete lines, without line terminators, from bytes that arrive in pieces. */
 function splitLines(onLine: (line: Buffer) => void): (bytes: Buffer) => void {
   let rest = Buffer.alloc(0)
   return (bytes) => {

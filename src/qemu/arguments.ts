@@ -60,9 +60,10 @@ export function qemuArguments(machine: Machine): QemuArguments {
 
 function machineValue({ arch, accelerator, uefi }: Machine): string {
   const { machine } = archs[arch]
-  // Only a newer PC keeps the operating system out of the firmware's variables, without which it could sign for itself.
+  // Only q35 can keep the operating system out of the firmware's variables, which it could otherwise change to sign for
+  // itself.
   const type = uefi?.isSecure === true ? 'q35,smm=on' : machine
-  // Its oldest interrupt controller has no more than 8 processors.
+  // Its oldest interrupt controller supports no more than 8 processors.
   return `type=${type},accel=${accelerator}${machine === 'virt' ? ',gic-version=max' : ''}`
 }
 
@@ -88,7 +89,7 @@ function discArguments({ arch, disc }: Machine): QemuArguments {
   ]
 }
 
-/** As libvirt confines every QEMU, except that states pass through a program. */
+/** The same restrictions as libvirt's for every QEMU, except that states pass through a program. */
 function sandboxValue({ savesStates = false }: Pick<Machine, 'savesStates'>): string {
   const children = savesStates ? 'elevateprivileges=children' : 'elevateprivileges=deny,spawn=deny'
   return `on,obsolete=deny,${children},resourcecontrol=deny`
@@ -111,7 +112,7 @@ function firmwareArguments({ maker, strings = [] }: Firmware = {}): QemuArgument
 function diskArguments(disk: Disk | undefined, isDirectBoot: boolean): QemuArguments {
   if (disk === undefined) return []
   const { backend, devices } = disk
-  // With direct boot the kernel is first in the boot order, and QEMU refuses a second first entry.
+  // With direct boot, the kernel comes first in the boot order, and QEMU refuses a second first entry.
   const attached = isDirectBoot ? devices.map((device) => device.replace(/,bootindex=0$/, '')) : devices
   return [
     isDrive(backend)
@@ -124,7 +125,7 @@ function diskArguments(disk: Disk | undefined, isDirectBoot: boolean): QemuArgum
 const isDrive = (backend: Disk['backend']): backend is Drive => 'drive' in backend
 
 function driveValue({ drive }: Drive): string {
-  // Only sealed layers survive a power cut of the host, and those are flushed when they are sealed.
+  // Only sealed layers have to survive a power failure of the host, and those are flushed when they are sealed.
   const cache = 'cache=unsafe,discard=unmap,detect-zeroes=unmap'
   return `if=none,id=${diskId},file=${escapeValue(drive)},format=qcow2,${cache}`
 }
@@ -182,7 +183,7 @@ function portArguments(ports: readonly VirtioPort[] = []): QemuArguments {
   ]
 }
 
-/** On a bus of its own, so that it takes no number from the ports. */
+/** On its own bus, so that it takes no number from the ports. */
 function virtioConsoleArguments(file: string): QemuArguments {
   return [
     ['-chardev', `file,id=hvc0,path=${escapeValue(file)}`],

@@ -1,17 +1,17 @@
-/** How much a guest may print before it counts as one that fills the host's disk. */
+/** How much a guest may print before it counts as filling the host's disk. */
 
 import { stat } from 'node:fs/promises'
 import { basename } from 'node:path'
 import { PipelineError } from '../errors.ts'
 
-/** A boot prints 100 kB; one with all of the kernel's debug output, a few MB. */
+/** A boot prints 100 kB, or a few MB with all of the kernel's debug output. */
 const mostMiB = 64
 const pollMs = 500
 
 /**
  * Watches the logs of a guest's consoles, which need not exist yet.
  * @param onFlood called at most once
- * @returns ends it
+ * @returns stops watching
  */
 export function watchConsoleLogs(
   logs: readonly string[],

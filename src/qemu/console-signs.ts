@@ -86,7 +86,7 @@ const signs = {
 
 export type SignName = keyof typeof signs
 
-/** A sign, and the line it was found in. */
+/** A sign, and the line where it was found. */
 export interface FoundSign extends ConsoleSign {
   readonly line: string
 }
@@ -96,7 +96,7 @@ export function hasSign(text: string, name: SignName): boolean {
   return signs[name].pattern.test(text)
 }
 
-/** The most specific sign of a meaning in a text of one or more lines. */
+/** The most specific sign with a meaning, in a text of one or more lines. */
 export function findSign(text: string, meaning: ConsoleSign['meaning']): FoundSign | undefined {
   // systemd colors the names of its units.
   const clean = cleanText(text)

@@ -1,4 +1,4 @@
-/** The guest's serial console, read as it is written. */
+/** The guest's serial console, read while it is being written. */
 
 import { open } from 'node:fs/promises'
 import { StringDecoder } from 'node:string_decoder'
@@ -9,10 +9,13 @@ const aQuarterSecond = (signal: AbortSignal): Promise<void> => sleep(250, undefi
 /** A boot prints 100 kB. */
 const mostConsoleBytes = 4 * 1024 ** 2
 
-/** A guest may never end a line: it ends here then. */
+/** A guest may never end a line; it is cut here. */
 const mostLineCharacters = 64 * 1024
 
-/** What a guest has printed to a file so far, cleaned by `cleanText`: of one that never stops, the end. Empty if there is none. */
+/**
+ * What a guest has printed to a file so far, cleaned by `cleanText`; only the end if there is too much. Empty if there is no
+ * file.
+ */
 export async function readConsole(path: string): Promise<string> {
   const file = await open(path, 'r').catch(() => undefined)
   if (file === undefined) return ''
@@ -28,7 +31,7 @@ export async function readConsole(path: string): Promise<string> {
 
 /**
  * Follows a growing file line by line, cleaned by `cleanText`, until `signal` is aborted.
- * @param pause what is waited for before it looks again; rejects when aborted
+ * @param pause awaited before each further look; rejects when aborted
  */
 export async function followLines(
   path: string,
@@ -63,9 +66,9 @@ export async function followLines(
 }
 
 /**
- * ECMA-48 sequences, both with ESC and as one character: strings with their content (titles, links, systemd's OSC 3008),
- * CSI with parameters as systemd writes them (`38:5:185`), even when truncated, and all others. A string without a
- * terminator on its line only loses its introducer, so that nothing can hide the rest.
+ * ECMA-48 sequences, both with ESC and as one character: strings with their content (titles, links, systemd's OSC 3008), CSI
+ * with parameters as systemd writes them (`38:5:185`), even if truncated, and all others. A string without a terminator on
+ * its line only loses its introducer, so that nothing can hide the rest.
  */
 const sequences =
   // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
@@ -76,8 +79,8 @@ const sequences =
 const controls = /[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]/g
 
 /**
- * A guest's text made safe to show and store: without control sequences and control characters. Line feeds and tabs stay;
- * a line overwritten by carriage returns keeps all its versions.
+ * A guest's text, made safe to show and store: without control sequences and control characters. Line feeds and tabs stay; a
+ * line overwritten by carriage returns keeps all its versions.
  */
 export function cleanText(text: string): string {
   return text.replaceAll(sequences, '').split('\n').map(cleanLine).join('\n')

@@ -1,4 +1,4 @@
-/** The QEMU guest agent over its socket, used as CloudStack's host uses it. */
+/** The QEMU guest agent over its socket, used the way a CloudStack host uses it. */
 
 import { randomInt } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -17,16 +17,16 @@ export interface CommandResult {
 export interface GuestAgent {
   /**
    * Executes any agent command.
-   * @throws Error with the agent's message when it refuses, or when it does not answer in time
+   * @throws Error with the agent's message if it refuses, or if it does not respond in time
    */
   readonly call: (execute: string, argumentsObject?: object, limitSeconds?: number) => Promise<unknown>
-  /** Waits until the agent answers the current request, not an earlier one. */
+  /** Waits until the agent responds to the current request, not to an earlier one. */
   readonly sync: (limitSeconds: number) => Promise<void>
   /** Runs a shell command as root. */
   readonly run: (command: string, limitSeconds?: number) => Promise<CommandResult>
   /** Opens, writes and closes a file, as the host does to deliver its data. */
   readonly writeFile: (path: string, content: string) => Promise<void>
-  /** Whether there is such a file. Starts no program in the guest, which makes it the cheapest way to wait for one. */
+  /** Whether a file exists. Starts no program in the guest, so it is the cheapest way to wait for one. */
   readonly hasFile: (path: string) => Promise<boolean>
   readonly close: () => void
 }
@@ -43,7 +43,7 @@ const callLimitSeconds = 60
 const runLimitSeconds = 120
 
 /**
- * Connects to a socket of QEMU's. Only the first `sync` shows whether an agent answers.
+ * Connects to one of QEMU's sockets. Only the first `sync` shows whether an agent responds.
  * @param clock measures the limits @default the host's time
  */
 export async function connectAgent(
@@ -53,7 +53,7 @@ export async function connectAgent(
 ): Promise<GuestAgent> {
   const connection = await connectToAgent(path, signal, clock)
   const inTurn = pLimit(1)
-  // After an unanswered request, the next answer may belong to it.
+  // After an unanswered request, the next response may belong to it.
   let isInStep = true
 
   const ask = async (what: string, limitSeconds: number, exchanging: Promise<Answer | undefined>) => {
@@ -135,7 +135,7 @@ async function hasFile(call: GuestAgent['call'], path: string): Promise<boolean>
 function readResult(status: ExecStatus): CommandResult {
   const text = (data: string | undefined) => cleanText(Buffer.from(data ?? '', 'base64').toString())
   return {
-    // Like a shell for death by signal.
+    // As shells do for death by signal.
     exitCode: status.exitcode ?? 128 + (status.signal ?? 0),
     stdout: text(status['out-data']),
     stderr: text(status['err-data']),

@@ -5,23 +5,23 @@ import { setTimeout as delay } from 'node:timers/promises'
 import type { Qmp } from './qmp.ts'
 
 export interface GuestClock {
-  /** Seconds since the clock started, less those in which the guest, or QEMU for it, waited for a processor of the host. */
+  /** Seconds since the clock started, minus those in which the guest, or QEMU on its behalf, waited for a host processor. */
   readonly seconds: () => number
   /** Share of the host's time that the guest had to wait, from 0 to 0.9. */
   readonly waitingShare: () => number
   /** Measures the processors of the guest behind this connection. Until then, all time counts. */
   readonly follow: (qmp: Qmp) => Promise<void>
-  /** Resolves after so many seconds of this clock. @throws the reason of `signal` when it is aborted */
+  /** Resolves after this many seconds of this clock. @throws the reason of `signal` when it is aborted */
   readonly sleep: (seconds: number, signal?: AbortSignal) => Promise<void>
 }
 
-/** However busy the host is, limits end: at most so many seconds of its time count as one. */
+/** Limits end however busy the host is: at most this many seconds of its time count as one. */
 export const longestStretch = 10
 const shortestSleepMs = 20
 
 /** What a clock asks its host. */
 export interface ClockHost {
-  /** Milliseconds of a clock that is never set. */
+  /** Milliseconds of a monotonic clock. */
   readonly now: () => number
   /** Milliseconds for which a thread was ready to run but did not, since it started; undefined if unknown. */
   readonly waitedMs: (thread: number) => number | undefined
@@ -34,7 +34,7 @@ export function startGuestClock(host: ClockHost = linux): GuestClock {
   let countedMs = 0
   let lastMs = startedMs
   let processors: readonly Thread[] = []
-  // QEMU's first thread emulates the disks and all other devices. The processors sleep until they have answered.
+  // QEMU's first thread emulates the disks and all other devices. The processors sleep until it has responded.
   let devices: Thread | undefined
 
   const seconds = (): number => {
@@ -73,11 +73,11 @@ export function startGuestClock(host: ClockHost = linux): GuestClock {
 
 interface Thread {
   readonly id: number
-  /** What it had waited when it was last asked. */
+  /** Total waiting time at the last query. */
   waitedMs: number
 }
 
-/** What a thread has waited since it was last asked. */
+/** How long a thread has waited since the last query. */
 function newlyWaitedMs(thread: Thread, { waitedMs }: ClockHost): number {
   const before = thread.waitedMs
   thread.waitedMs = waitedMs(thread.id) ?? before
@@ -86,7 +86,7 @@ function newlyWaitedMs(thread: Thread, { waitedMs }: ClockHost): number {
 
 const linux: ClockHost = {
   now: () => performance.now(),
-  // Nanoseconds run, nanoseconds waited, times run.
+  // Nanoseconds spent running, nanoseconds spent waiting, number of times it ran.
   waitedMs: (thread) => {
     const [, waited] = readProc(thread, 'schedstat')?.split(' ') ?? []
     return waited === undefined ? undefined : Number(waited) / 1e6
@@ -97,7 +97,7 @@ const linux: ClockHost = {
   },
 }
 
-/** Undefined if the thread has ended, or this kernel does not measure. */
+/** Undefined if the thread has ended, or if this kernel does not measure it. */
 function readProc(thread: number, name: string): string | undefined {
   try {
     return readFileSync(`/proc/${thread}/${name}`, 'utf8')
@@ -106,7 +106,7 @@ function readProc(thread: number, name: string): string | undefined {
   }
 }
 
-/** For the message of a missed limit: says that the host was busy, if it was. */
+/** For the message about a missed limit: says that the host was busy, if it was. */
 export function describeWaiting(clock: Pick<GuestClock, 'waitingShare'>): string {
   const share = clock.waitingShare()
   return share < 0.2

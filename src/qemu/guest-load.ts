@@ -1,12 +1,12 @@
-/** How busy a guest is, as its host sees it: its processors and its disk. */
+/** How busy a guest is, seen from its host: its processors and its disk. */
 
 import { readFileSync } from 'node:fs'
 import type { Qmp } from './qmp.ts'
 
 export interface GuestLoad {
-  /** Share of the time in which its processors ran, from 0 to 1, since the last time it was asked for. */
+  /** Share of the time in which its processors ran, from 0 to 1, since the last query. */
   readonly processor: number
-  /** Bytes read and written per second, by all of its disks. */
+  /** Bytes read and written per second, on all of its disks. */
   readonly diskBytes: number
 }
 
@@ -18,7 +18,7 @@ interface Counters {
   readonly diskBytes: number
 }
 
-/** Starts to measure. Each call of the result covers the time since the one before. @throws Error once QEMU has ended */
+/** Starts measuring. Each call of the result covers the time since the call before. @throws Error once QEMU has ended */
 export async function measureLoad(qmp: Qmp): Promise<() => Promise<GuestLoad>> {
   const found = (await qmp.execute('query-cpus-fast')) as readonly { readonly 'thread-id': number }[]
   const threads = found.map(({ 'thread-id': id }) => id)
@@ -55,7 +55,7 @@ async function count(qmp: Qmp, threads: readonly number[]): Promise<Counters> {
   }
 }
 
-/** Time that a thread has run; 0 if it has ended, or this kernel does not measure. */
+/** Time that a thread has run; 0 if it has ended, or if this kernel does not measure it. */
 function ranMs(thread: number): number {
   try {
     return Number(readFileSync(`/proc/${thread}/schedstat`, 'utf8').split(' ')[0]) / 1e6

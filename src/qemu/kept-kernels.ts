@@ -1,4 +1,7 @@
-/** The kernel of the last guest, kept for probing KVM on hosts whose own kernels only root may read. Its name is its digest. */
+/**
+ * The kernel of the last guest, kept for probing KVM on hosts where only root can read the host's kernels. Its name is its
+ * digest.
+ */
 
 import { mkdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -7,7 +10,7 @@ import { writeDurably } from '../host/files.ts'
 import { noneIfNotReadable, readRegular } from '../host/regular-file.ts'
 import { namesIn, unlessMissing } from '../host/unless-missing.ts'
 
-/** Keeps this kernel in place of the ones before. */
+/** Keeps this kernel in place of earlier ones. */
 export async function keepKernel(folder: string, kernel: string): Promise<void> {
   const bytes = await readRegular(kernel)
   const name = sha256(bytes)
@@ -17,7 +20,7 @@ export async function keepKernel(folder: string, kernel: string): Promise<void> 
   for (const other of others) await rm(join(folder, other), { force: true })
 }
 
-/** Paths of the kept kernels whose content is still what it was. */
+/** Paths of the kept kernels whose content is unchanged. */
 export async function findKernels(folder: string): Promise<readonly string[]> {
   const sound: string[] = []
   for (const name of (await namesIn(folder)).filter(isDigest)) {

@@ -26,7 +26,7 @@ function probeMachine(arch: Arch): Omit<Machine, 'serial'> {
   }
 }
 
-/** Creates a machine and quits at once. Returns what went wrong in one line, or undefined. */
+/** Creates a machine and quits at once. Returns what went wrong, in one line, or undefined. */
 export async function createMachine(
   program: string,
   { arch, signal }: ProbeOptions,
@@ -42,7 +42,7 @@ export async function createMachine(
   return result.failed ? lastLine(result.stderr) || result.shortMessage : undefined
 }
 
-/** Boots a kernel, and ends it. Returns in one line why KVM does not work, or undefined if the kernel booted. */
+/** Boots a kernel, and stops it. Returns why KVM does not work, in one line, or undefined if the kernel booted. */
 export async function bootKernel(
   program: string,
   kernel: string,

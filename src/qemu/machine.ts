@@ -1,4 +1,4 @@
-/** The description of a virtual machine from which QEMU's arguments are rendered. */
+/** The description of a virtual machine, from which QEMU's arguments are rendered. */
 
 import type { Arch } from '../arch.ts'
 import type { BlockNode } from '../disk/block-node.ts'
@@ -19,7 +19,7 @@ export interface Machine extends Acceleration {
   readonly cpus?: number
   readonly memoryMiB: number
   readonly firmware?: Firmware
-  /** UEFI firmware in place of what the machine has by itself. Absent: a PC's BIOS, or only a direct boot. */
+  /** UEFI firmware instead of the machine's default. Absent: a PC's BIOS, or direct boot only. */
   readonly uefi?: Uefi | undefined
   readonly directBoot?: DirectBoot | undefined
   /** Whether there is a screen to take screenshots of. It is never displayed. @default false */
@@ -36,7 +36,7 @@ export interface Machine extends Acceleration {
   readonly serial: SerialPort
   /** virtio-serial ports. @default none */
   readonly ports?: readonly VirtioPort[]
-  /** Output file of a second console, virtio's, hvc0 in the guest. */
+  /** Output file of a second console, on virtio: hvc0 in the guest. */
   readonly virtioConsole?: string | undefined
   /** QEMU's monitor, for a machine without QMP. */
   readonly monitor?: 'stdio'
@@ -59,9 +59,9 @@ export interface Firmware {
 export interface Uefi {
   /** Path of its code. */
   readonly code: string
-  /** Path of its variables, which it writes. Absent: they are lost when the machine ends. */
+  /** Path of its variables, which it writes to. Absent: they are lost when the machine ends. */
   readonly variables?: string
-  /** Whether it only starts what is signed. @default false */
+  /** Whether it only starts signed programs. @default false */
   readonly isSecure?: boolean
 }
 
@@ -97,24 +97,24 @@ export interface NetworkCard {
 /** The network that a card is connected to. */
 export type GuestNetwork = OpenNetwork | UserNetwork | TapNetwork
 
-/** QEMU's user mode network with default addresses and the host's access to the outside. */
+/** QEMU's user mode network, with default addresses and the host's access to the outside. */
 export interface OpenNetwork {
   readonly isOpen: true
   readonly forward?: PortForward
 }
 
-/** A user mode network without access to the outside, reachable only by a forwarded port. */
+/** A user mode network without access to the outside, reachable only through a forwarded port. */
 export interface UserNetwork {
   /** e.g. `192.168.5.0/24` */
   readonly network: string
   /** Address of the host in it. */
   readonly host: string
-  /** Address that the guest is given if it asks by DHCP. @default one that QEMU chooses */
+  /** Address that the guest gets by DHCP. @default one that QEMU chooses */
   readonly lease?: string
   readonly forward?: PortForward
 }
 
-/** An existing tap device, in QEMU's network namespace. What is behind it is up to the host. */
+/** An existing tap device, in QEMU's network namespace. The host decides what it is connected to. */
 export interface TapNetwork {
   readonly tap: string
   readonly mac: string

@@ -12,7 +12,7 @@ import { connectQmp, type Qmp } from './qmp.ts'
 export interface QemuOptions {
   /** Name or path of the program. @default that of the machine's architecture */
   readonly program?: string
-  /** Network namespace to run in, which takes root. @default ours */
+  /** Network namespace to run in, which requires root. @default ours */
   readonly namespace?: string | undefined
   /** Called with each line from QEMU, and from the guest if its serial port is `stdio`. */
   readonly onLine?: (line: string, from: 'stdout' | 'stderr') => void
@@ -22,7 +22,7 @@ export interface Qemu {
   /** Resolves when QEMU has ended. */
   readonly ended: Promise<ProcessResult>
   readonly isRunning: () => boolean
-  /** Why it was ended before its time. */
+  /** Why it was ended early. */
   readonly endedFor: () => PipelineError | undefined
   /** @throws PipelineError `guest-floods` or `qemu-ended` as soon as QEMU ends */
   readonly untilEnd: () => Promise<never>

@@ -29,7 +29,7 @@ export async function connectQmp(path: string, signal: AbortSignal): Promise<Qmp
     throw new Error('QEMU ended before its greeting')
   })
   const greeted = Promise.race([once(events, 'greeting', { signal }), ended])
-  // It repeats the socket's errors, which killing QEMU causes.
+  // It repeats the socket's errors, which occur when QEMU is killed.
   const lines = createInterface({ input: socket }).on('error', () => socket.destroy())
   lines.on('line', (line) => {
     const answer = parseJson(line) as Answer | undefined

@@ -1,4 +1,4 @@
-/** SSH into a guest as root, with a key made for this guest and thrown away with it. */
+/** SSH into a guest as root, with a key made for this guest and discarded with it. */
 
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -29,7 +29,7 @@ export async function makeSshKey(folder: string): Promise<SshKey> {
   return { file, publicKey: (await readFile(`${file}.pub`, 'utf8')).trim() }
 }
 
-/** Writes a private key without a passphrase to `file`, and the public one beside it. */
+/** Writes a private key without a passphrase to `file`, and the public key next to it. */
 export async function generateSshKey(file: string, kind: readonly string[]): Promise<void> {
   await execa('ssh-keygen', ['-q', '-N', '', ...kind, '-f', file], { timeout: 30_000 })
 }
@@ -37,7 +37,7 @@ export async function generateSshKey(file: string, kind: readonly string[]): Pro
 export interface SshTarget {
   /** On 127.0.0.1. */
   readonly port: number
-  /** Path of a private key; without one no key is offered. */
+  /** Path of a private key; without one, no key is offered. */
   readonly key: string | undefined
 }
 
@@ -69,7 +69,7 @@ export async function openSshShell(target: SshTarget, command: readonly string[]
   return exitCode ?? 1
 }
 
-/** Everything but the command; ignores the configuration of user and host. */
+/** Everything but the command. Ignores the configuration of the user and the host. */
 export function sshArguments(
   { port, key }: SshTarget,
   more: Readonly<Record<string, string>> = {},

@@ -5,10 +5,10 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { quote } from '../host/shell-words.ts'
 import type { Qmp } from './qmp.ts'
 
-/** More than any disk can take: QEMU's own limit is meant for networks. */
+/** More than any disk can write: QEMU's own limit is meant for networks. */
 const unlimitedBytesPerSecond = 2 ** 40
 
-/** Where a state is until it is complete. */
+/** Path of a state until it is complete. */
 export const partialState = (path: string) => `${path}.partial`
 
 /** Stops a guest and writes its state to a file. It stays stopped. */
@@ -47,14 +47,14 @@ async function writeState(qmp: Qmp, path: string, signal?: AbortSignal): Promise
   await waitForFile(path, partial, signal)
 }
 
-/** Longest time that a file may not grow while it is written: on a disk that many use. */
+/** Longest time that a file may not grow while it is being written: long enough for a busy disk. */
 const silenceMs = 60_000
-/** Longest time in which nothing is there: the program has not begun yet, or has ended in vain. */
+/** Longest time without a file: the program has not started yet, or has failed. */
 const absenceMs = 5_000
 
 /**
- * QEMU has handed over all of the state, and does not ask what became of it: the program that packs it may still be writing,
- * or its disk may be full.
+ * QEMU has handed over the entire state, and does not check what happens to it: the program that compresses it may still be
+ * writing, or its disk may be full.
  */
 async function waitForFile(path: string, partial: string, signal: AbortSignal | undefined): Promise<void> {
   let last = { size: -1, atMs: performance.now() }

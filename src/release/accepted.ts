@@ -1,4 +1,4 @@
-/** The file of vulnerabilities that a release may have: each with the reason, and the last day on which it holds. */
+/** The file of accepted vulnerabilities: each with the reason, and the last day on which it applies. */
 
 import { z } from 'zod'
 import { parseYaml, YamlError } from '../config/yaml.ts'

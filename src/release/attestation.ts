@@ -1,6 +1,6 @@
 /**
- * What GitHub attests of a release, in the bundle that `make-release.yml` leaves beside the files: which files a workflow
- * made. GitHub says it, from outside of the build, with a certificate for that workflow.
+ * GitHub's attestation of a release, in the bundle that `make-release.yml` leaves next to the files: which files a workflow
+ * made. GitHub makes it outside the build, with a certificate for that workflow.
  */
 
 import { join } from 'node:path'
@@ -16,7 +16,7 @@ import { type Blame, releaseFiles } from './record.ts'
 
 /** Whose attestation is trusted. */
 export interface AttestationTrust {
-  /** Path of what `gh attestation trusted-root` prints: a trusted root of Sigstore a line. */
+  /** Path of the output of `gh attestation trusted-root`: one Sigstore trusted root per line. */
   readonly trustedRoot: string
   /** The workflow, as `https://github.com/OWNER/REPOSITORY/.github/workflows/make-release.yml`, of any tag. */
   readonly workflow: string
@@ -26,7 +26,7 @@ const issuer = 'https://token.actions.githubusercontent.com'
 
 const name = releaseFiles.attestation
 
-/** Requires that the attestation is one of exactly these files, but not that GitHub made it. */
+/** Requires that the attestation covers exactly these files, but not that GitHub made it. */
 export async function compareAttestation(
   folder: string,
   checksums: ReadonlyMap<string, Pick<Checksums, 'sha256'>>,
@@ -42,7 +42,7 @@ export async function compareAttestation(
 }
 
 /**
- * Requires that GitHub attested it, which is there, for a run of that workflow on the release's tag. Needs no network.
+ * Requires that GitHub made the attestation, for a run of that workflow on the release's tag. Needs no network.
  * @param tag null if the release names none, undefined if that is unknown: then any will do
  */
 export async function verifyAttestation(
@@ -65,7 +65,7 @@ export async function verifyAttestation(
 
 // --- internal ---
 
-/** Neither the attestation nor the signatures that maintainers add can be in it. */
+/** The attestation, and the signatures that maintainers add, are made later and cannot be in it. */
 const madeLater: readonly string[] = [name, ...Object.values(releaseFiles.signatures)]
 
 const statementSchema = z.looseObject({
@@ -89,7 +89,7 @@ interface Identity {
 }
 
 /**
- * Sigstore's public instance proves the time by its log; GitHub's, for private repositories, has none and proves it by a
+ * Sigstore's public instance proves the time by its log; GitHub's instance for private repositories has no log, and uses a
  * timestamp authority.
  */
 function verify(bundle: string, root: string): Identity {
@@ -104,7 +104,7 @@ function verify(bundle: string, root: string): Identity {
   return new Verifier(toTrustMaterial(trusted), thresholds).verify(entity).identity ?? {}
 }
 
-/** By equality: the library takes the name for a regular expression. */
+/** Compares for equality, because the library would interpret the name as a regular expression. */
 function judge(
   { subjectAlternativeName: found = '', extensions }: Identity,
   workflow: string,

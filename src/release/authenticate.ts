@@ -1,6 +1,6 @@
 /**
- * Who released these files. Everything else in a release vouches only for itself: the same hand can change a file and all
- * records of it. A signature is by a key that the reader already trusts.
+ * Who released these files. Everything else in a release vouches only for itself: whoever changes a file can also change all
+ * records of it. A signature uses a key that the reader already trusts.
  */
 
 import { lstat } from 'node:fs/promises'
@@ -26,14 +26,14 @@ export interface Trust {
 }
 
 export interface Authentication {
-  /** Who signed, by each key that was asked for. Empty when nothing was asked for, or nothing is right. */
+  /** Who signed, for each key that was required. Empty if none was required, or if none is good. */
   readonly signedBy: readonly string[]
   readonly faults: readonly { readonly file: string; readonly fault: string }[]
 }
 
 /**
- * Requires a good signature of each kind that keys are given for.
- * @param tag that the release says it is of, as `verifyAttestation` takes it
+ * Requires a good signature of each kind for which keys are given.
+ * @param tag tag named by the release, as `verifyAttestation` takes it
  * @throws PipelineError `trust-unreadable`, `tools`
  */
 export async function authenticate(

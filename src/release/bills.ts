@@ -1,4 +1,4 @@
-/** The bills of materials of a variant: what an image has, for programs of either format. */
+/** The SBOMs of a variant: what an image contains, in two formats for other programs. */
 
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -8,7 +8,7 @@ import type { ReleaseVariant } from './record.ts'
 import { faultOfSbom, renderSbom, type SbomSubject } from './sbom.ts'
 import { renderSpdx } from './spdx.ts'
 
-/** Writes them into the folder of a release, and returns their names. */
+/** Writes them to the folder of a release, and returns their names. */
 export async function writeBills(
   folder: string,
   subject: SbomSubject,

@@ -4,7 +4,7 @@ import type { ReleaseImage, ReleaseRecord, ReleaseVariant } from './record.ts'
 
 export interface PackageMove {
   readonly name: string
-  /** Version; absent if it was not there. */
+  /** Version; absent if the package was not there. */
   readonly before?: string
   readonly after?: string
 }

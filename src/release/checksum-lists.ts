@@ -7,7 +7,7 @@ import { readRegularText } from '../host/regular-file.ts'
 import { type Blame, releaseFiles, unlistedFiles } from './record.ts'
 import type { Statement } from './statement.ts'
 
-/** The list of one algorithm: the same files always give the same text. */
+/** The list for one algorithm: the same files always give the same text. */
 export function renderList(
   checksums: ReadonlyMap<string, Checksums>,
   algorithm: (typeof algorithms)[number],
@@ -17,8 +17,8 @@ export function renderList(
 }
 
 /**
- * A list has exactly one correct text. If it differs, either a file was changed, and then the statement or the other
- * lists disagree with that file too, or the list itself was changed.
+ * A list has exactly one correct text. If it differs, either a file was changed, and then the statement or the other lists
+ * also disagree with that file, or the list itself was changed.
  */
 export async function compareWithLists(
   folder: string,

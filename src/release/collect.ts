@@ -1,4 +1,4 @@
-/** Finds the images of a release where builds left them, and everything that keeps them from being one. */
+/** Finds the images of a release where builds left them, and every reason why they cannot be released. */
 
 import { readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -32,12 +32,12 @@ export interface CollectRequest {
   readonly leftOut: readonly TargetName[]
   /** Output folder of this command, which remembers what archives have served. */
   readonly outFolder: string
-  /** Age of layer 0 from which images are refused, instead of the configuration's. */
+  /** Age of layer 0 from which images are refused, overriding the configuration. */
   readonly maximumAgeDays: number | undefined
   readonly signal: AbortSignal
 }
 
-/** One file as it is now. */
+/** One file in its present state. */
 export interface CollectedFile {
   /** Path on this host. */
   readonly file: string
@@ -45,7 +45,7 @@ export interface CollectedFile {
   readonly verification: ImageVerification | undefined
 }
 
-/** What a build left of one variant. */
+/** What a build produced for one variant. */
 export interface CollectedVariant {
   readonly image: ResolvedImage
   /** Output folder of its build. */
@@ -54,19 +54,19 @@ export interface CollectedVariant {
   readonly files: readonly CollectedFile[]
   /** Undefined if an older version of this program built it. */
   readonly inputs: Inputs | undefined
-  /** Of the image's dpkg; undefined if it cannot be read. */
+  /** Packages in the image's dpkg database; undefined if it cannot be read. */
   readonly packages: readonly Package[] | undefined
   readonly freshness: ReleaseVariant['freshness']
 }
 
 export interface CollectedException extends ReleaseException {
-  /** Whether the command line asks for it: it then needs no `--allow`. @default false */
+  /** Whether the command line asks for it, so that it needs no `--allow`. @default false */
   readonly isChosen?: boolean
 }
 
 export interface Collected {
   readonly variants: readonly CollectedVariant[]
-  /** Everything wrong with the images; empty if they are fit. */
+  /** Everything wrong with the images; empty if there is nothing. */
   readonly exceptions: readonly CollectedException[]
 }
 
@@ -125,7 +125,7 @@ async function collectVariant(
   return { image, folder, report, files: found, inputs, packages, freshness }
 }
 
-/** Of an unreadable image too little is known here to say why: making the release does. */
+/** Not enough is known here about an unreadable image to say why: making the release reports that. */
 async function readPackagesOf(
   files: readonly CollectedFile[],
   signal: AbortSignal,
@@ -157,12 +157,12 @@ async function collectFreshness(
   return { archives: freshness.archives, updates: freshness.updates, waived: [...waived] }
 }
 
-/** A release is worth a download of some MB over a slow line. */
+/** A release is worth downloading a few MB over a slow line. */
 const patienceMs = 10 * 60_000
 
 type Say = (kind: ReleaseException['kind'], text: string) => void
 
-/** The run that left images of a variant and started last. */
+/** Of the runs that left images of a variant, the one that started last. */
 async function findReport(
   variant: string,
   folders: readonly string[],
@@ -183,7 +183,7 @@ function judgeRun({ run, source, image: built }: Report, image: ResolvedImage, s
   if (built.release !== image.release) {
     say('mixed', `built as release ${built.release}, where the pipeline makes ${image.release}`)
   }
-  // A build whose verification failed has that as its failure.
+  // A build whose verification failed reports that as its failure.
   const isUnverified = run.failure?.code === 'verification-failed'
   if (run.status !== 'succeeded') {
     say(isUnverified ? 'unverified' : 'partial', `run ${run.id} ${run.status}: ${run.failure?.message ?? ''}`)
@@ -195,7 +195,7 @@ function judgeRun({ run, source, image: built }: Report, image: ResolvedImage, s
   }
 }
 
-/** A release needs the same pipeline and program that made its images. */
+/** A release needs the pipeline and program that made its images. */
 async function judgePlan({ stages, final, images }: Report, image: ResolvedImage, say: Say): Promise<void> {
   const plan = await planImage(image, openStore('/nonexistent'))
   const last = layersOf(plan).at(-1)

@@ -1,4 +1,4 @@
-/** Requires that all files of a variant hold the same disk, whatever their formats, as the record describes it. */
+/** Requires that all files of a variant contain the same disk, whatever their formats, and as the record describes it. */
 
 import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
@@ -13,8 +13,8 @@ import { inWorkFolder } from '../host/work-folder.ts'
 import { type Blame, type ReleaseImage, releaseFiles } from './record.ts'
 
 /**
- * Without it a package list read from one file would say nothing about the others. Formats round the size up, so zeros at
- * the end do not count.
+ * Without this, a package list read from one file would say nothing about the others. Formats round sizes up, so trailing
+ * zeros do not count.
  */
 export async function compareDisks(
   folder: string,
@@ -22,7 +22,7 @@ export async function compareDisks(
   blame: Blame,
   signal: AbortSignal,
 ): Promise<void> {
-  // The largest is not compressed, or the least, so that it is fast to read again and again.
+  // The largest has the least compression, if any, so it is fast to read repeatedly.
   const [reference, ...others] = [...files].sort((one, other) => other.sizeBytes - one.sizeBytes)
   if (reference === undefined) return
   await inWorkFolder(async (workFolder) => {
@@ -37,7 +37,7 @@ export async function compareDisks(
       blame(reference.file, first.fault)
       return
     }
-    // Each comparison inflates a disk on one processor.
+    // Each comparison decompresses a disk on one processor.
     const limit = pLimit(availableParallelism())
     const faultIn = async (image: ReleaseImage) => {
       const other = await faultOf(open(image), signal)
@@ -54,10 +54,10 @@ export async function compareDisks(
 
 // --- internal ---
 
-/** A VHD ends at a cylinder of its geometry, which has up to 255 heads with 63 sectors. */
+/** The size of a VHD is rounded to a cylinder of its geometry, which has up to 255 heads with 63 sectors. */
 const mostRoundedBytes = 255 * 63 * 512
 
-/** How a record describes a disk as another; undefined if it does not. */
+/** How a disk differs from its description in the record; undefined if it does not. */
 function differenceIn(
   { file, format, virtualSizeBytes }: ReleaseImage,
   found: string,
@@ -69,7 +69,7 @@ function differenceIn(
   return `it says that the disk in ${file} has ${virtualSizeBytes} bytes, and it has ${sizeBytes}`
 }
 
-/** What an action returns, or what is wrong with its file, in one line. @throws the abort reason, and faults of the host */
+/** The result of an action, or what is wrong with its file, in one line. @throws the abort reason, and faults of the host */
 async function faultOf<Value>(
   action: Promise<Value>,
   signal: AbortSignal,
@@ -83,7 +83,7 @@ async function faultOf<Value>(
   }
 }
 
-/** By its name, since the content is up to the author of the file. */
+/** Determines the format by the name, since the author of the file controls its content. */
 async function openPlain(file: string, workFolder: string, signal: AbortSignal) {
   const plain = formatByEnding(file) === undefined ? await unpackArchive(file, workFolder, signal) : file
   const format = formatByEnding(plain) ?? 'raw'

@@ -14,12 +14,12 @@ export async function compareMetadata(folder: string, record: ReleaseRecord, bla
 
 // --- internal ---
 
-/** A section has some hundred bytes. */
+/** A section has a few hundred bytes. */
 const mostBytes = 1024 ** 2
 
 type Section = ReadonlyMap<string, string>
 
-/** Not of an image: its version, and where the files of all are. */
+/** Section that does not describe an image: the version, and where the files of all images are. */
 const defaults = 'default'
 
 function faultOf(text: string, record: ReleaseRecord): string | undefined {
@@ -40,12 +40,12 @@ function faultOf(text: string, record: ReleaseRecord): string | undefined {
   return missing && `it does not register ${missing.file}`
 }
 
-/** Some images are for people, and no hypervisor of CloudStack takes them. */
+/** Some images are for people, and no CloudStack hypervisor takes them. */
 function isRegistered(target: string): boolean {
   return !Object.hasOwn(targets, target) || targets[target as TargetName].hypervisors !== undefined
 }
 
-/** Readers disagree about which one counts of two, so nothing may be there twice. */
+/** Readers disagree on which of two duplicates counts, so nothing may appear twice. */
 function readSections(
   text: string,
 ): { readonly sections: ReadonlyMap<string, Section> } | { readonly fault: string } {

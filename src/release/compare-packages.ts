@@ -1,4 +1,4 @@
-/** Compares the package set of a release with its record: the files themselves are in the checksum lists. */
+/** Compares the package set of a release with its record. The files themselves are in the checksum lists. */
 
 import { join } from 'node:path'
 import { openPackageSet, setFile } from '../debian/package-set.ts'
@@ -6,7 +6,10 @@ import { PipelineError } from '../errors.ts'
 import type { Checksums } from '../export/checksums.ts'
 import { type Blame, packagesFolder, type ReleaseRecord } from './record.ts'
 
-/** Blames a set that is not the one of the record, or that does not hold together; without one, every file of one. */
+/**
+ * Blames a set that does not match the record, or is not consistent in itself. If the record has no set, blames every file of
+ * one.
+ */
 export async function comparePackageSet(
   folder: string,
   { packageSet }: ReleaseRecord,

@@ -1,4 +1,4 @@
-/** Compares bills of materials with the images they are of, and with what the statement says the images were made from. */
+/** Compares SBOMs with the images that they describe, and with the inputs of the images in the statement. */
 
 import { join } from 'node:path'
 import { type Arch, archs } from '../arch.ts'
@@ -12,8 +12,8 @@ import { readSpdx } from './spdx.ts'
 import type { Statement } from './statement.ts'
 
 /**
- * Requires that a bill is CycloneDX, and that it and the record list exactly what dpkg has in the image.
- * @returns the packages of the bill; undefined if it is missing or broken
+ * Requires that an SBOM is CycloneDX, and that it and the record list exactly the packages in the image's dpkg.
+ * @returns the packages in the SBOM; undefined if it is missing or broken
  */
 export async function compareSbom(
   folder: string,
@@ -61,7 +61,7 @@ export async function compareSbom(
   return bill
 }
 
-/** Requires that an SPDX document lists what the bill does. */
+/** Requires that an SPDX document lists the same packages as the CycloneDX one. */
 async function compareSpdx(
   folder: string,
   spdx: string,
@@ -86,15 +86,15 @@ async function compareSpdx(
   }
 }
 
-/** The names in a document from elsewhere may have any length. */
+/** Names in an untrusted document can have any length. */
 function shown(text = 'nothing'): string {
   return text.slice(0, 200)
 }
 
 /**
- * Requires that bills and statement name the same packages with the same digests of their .deb. Variants whose inputs are
- * unknown, which the record says, have none in the statement.
- * @param bills their packages, by the names of their files
+ * Requires that SBOMs and statement name the same packages, with the same digests of their .deb files. Variants whose inputs
+ * are unknown, according to the record, have none in the statement.
+ * @param bills packages of each SBOM, by file name
  */
 export function compareDependencies(
   bills: ReadonlyMap<string, readonly SbomPackage[]>,
@@ -112,7 +112,7 @@ export function compareDependencies(
   const billed = new Set<string>()
   for (const { variant, sbom } of record.variants) {
     const bill = bills.get(sbom)
-    // That it is missing or broken is known by now.
+    // If it is missing or broken, that has been reported already.
     if (bill === undefined) return
     const isUnrecorded = record.exceptions.some(
       (one) => one.kind === 'unrecorded' && one.text.startsWith(`${variant}:`),

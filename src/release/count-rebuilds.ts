@@ -1,4 +1,4 @@
-/** Who says, by a key that the reader trusts, that building a release again made the same files. */
+/** Who says, with a key that the reader trusts, that rebuilding a release gave the same files. */
 
 import { lstat, readdir } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -10,16 +10,16 @@ import { parseRebuild, type RebuildStatement, rebuildEnding, rebuildNamespace } 
 import type { ReleaseRecord } from './record.ts'
 
 export interface RebuildTrust {
-  /** Folder of statements, each with its signature beside it. */
+  /** Folder of statements, each with its signature next to it. */
   readonly folder: string
-  /** SSH keys of those who build releases again, in OpenSSH's format of allowed signers. */
+  /** SSH keys of those who rebuild releases, in OpenSSH's format of allowed signers. */
   readonly rebuilders: string
   /** SSH keys that are no longer trusted. */
   readonly revoked?: string | undefined
 }
 
 export interface CountedRebuilds {
-  /** Those who found every image of the release identical; each once, however many statements there are. */
+  /** Those who found every image of the release identical; each is listed once, however many statements there are. */
   readonly rebuiltBy: readonly string[]
   /** Statements that do not count. */
   readonly faults: readonly { readonly file: string; readonly fault: string }[]
@@ -49,7 +49,7 @@ export async function countRebuilds(record: ReleaseRecord, trust: RebuildTrust):
 
 // --- internal ---
 
-/** Each takes a program to judge. */
+/** Judging each one takes a process. */
 const mostStatements = 1000
 
 /** A statement about two variants has 5 kB. */
@@ -74,7 +74,7 @@ async function judge(record: ReleaseRecord, file: string, { rebuilders, revoked 
   return fault === undefined ? verdict : none(`${verdict.signers.join()}: ${fault}`)
 }
 
-/** What a statement says against a release, or leaves out; undefined if it found every image identical. */
+/** What a statement says against a release, or omits; undefined if it found every image identical. */
 function differenceIn(
   { variants }: ReleaseRecord,
   { subject, predicate }: RebuildStatement,

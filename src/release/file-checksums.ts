@@ -6,10 +6,10 @@ import { someAtATime } from '../host/some-at-a-time.ts'
 import { findOddSizes } from './file-sizes.ts'
 import type { Blame, ReleaseRecord } from './record.ts'
 
-/** Of a file that is not read. */
+/** Stands for a file that is not read. */
 const unread: Checksums = { md5: '', sha256: '', sha512: '' }
 
-/** Checksums by file name; those of a file that is blamed for its size are empty. */
+/** Checksums by file name; empty for a file that is blamed for its size. */
 export async function computeReleaseChecksums(
   folder: string,
   names: readonly string[],

@@ -1,4 +1,4 @@
-/** What the files of a release may measure: a file with holes costs its sender nothing at any size, and takes hours to read. */
+/** Size limits for the files of a release: a sparse file costs its sender nothing at any size, and takes hours to read. */
 
 import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -6,10 +6,13 @@ import { readSetSizes } from '../debian/package-set.ts'
 import { mostIndexBytes } from '../debian/packages-index.ts'
 import { packagesFolder, type ReleaseRecord } from './record.ts'
 
-/** Texts, lists, bills and indexes: nothing else of a release is larger. */
+/** Texts, lists, SBOMs and indexes: nothing else in a release is larger. */
 const mostOtherBytes = mostIndexBytes
 
-/** What is wrong with the sizes of files, by name, as in `has 1 bytes`: images and packages have the size of their record, and others have a limit. */
+/**
+ * What is wrong with the sizes of files, by name, e.g. `has 1 bytes`: images and packages must have the size in their record;
+ * others have a limit.
+ */
 export async function findOddSizes(
   folder: string,
   names: readonly string[],

@@ -1,4 +1,4 @@
-/** Whether an image is new enough to be released: no missing security update, and no base that is too old. */
+/** Whether an image is recent enough to be released: no missing security update, and no outdated base. */
 
 import { baseAge, type FreshnessSettings, type FreshnessWaiver } from '../config/freshness.ts'
 import type { Inputs } from '../provenance/inputs.ts'
@@ -8,7 +8,7 @@ import type { ReleaseException } from './record.ts'
 export interface FreshnessQuestion {
   readonly freshness: Freshness
   readonly settings: FreshnessSettings
-  /** Limit from the command line, which wins over the settings'. */
+  /** Limit from the command line, which overrides the settings. */
   readonly maximumAgeDays: number | undefined
   /** Archives that the image was made from; undefined if that is not recorded. */
   readonly archives: Inputs['archives'] | undefined
@@ -97,8 +97,8 @@ function judgeAge({
 }
 
 /**
- * When the newest of the archives that layer 0 was made from was published: a signed date, and of a snapshot the right one. A
- * later layer may have used a later Release file of the same suite, so the earliest of each counts.
+ * When the newest of the archives that layer 0 was made from was published: a signed date, which is correct for a snapshot
+ * too. A later layer may have used a later Release file of the same suite, so the earliest of each counts.
  */
 function dateOfBase(archives: Inputs['archives']): Date | undefined {
   const earliest = new Map<string, string>()

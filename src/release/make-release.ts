@@ -1,4 +1,4 @@
-/** Makes the folder of a release: the files, and everything others need to trust them. */
+/** Makes the folder of a release: the files, and everything that others need to trust them. */
 
 import { readdir, stat, writeFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'
@@ -44,10 +44,10 @@ export interface ReleaseMakeRequest extends CollectRequest {
   readonly otherVariants: readonly string[]
   /** Folder to make. An existing release there is replaced once the new one is complete. */
   readonly folder: string
-  /** What may be wrong with the images, by `--allow`. */
+  /** Faults that the images may have, by `--allow`. */
   readonly allowed: readonly ExceptionKind[]
   readonly tag: string | undefined
-  /** The release that the notes list changes since. */
+  /** The release since which the notes list changes. */
   readonly before: ReleaseRecord | undefined
   readonly claimed: ClaimedRun | undefined
   /** What to ask a scanner; undefined for no scan. */
@@ -79,7 +79,7 @@ export async function makeRelease(request: ReleaseMakeRequest): Promise<ReleaseR
 
 // --- internal ---
 
-/** Reports variants left out on request like missing ones. */
+/** Reports variants that were left out on request like missing ones. */
 function withChoice({ variants, exceptions }: Collected, request: ReleaseMakeRequest): Collected {
   const missing = request.otherVariants.map((variant) => ({
     kind: 'partial' as const,
@@ -126,7 +126,7 @@ async function fillFolder(
       variant.files.map(({ result }) => result),
     )
   }
-  // A scan needs the bills, which are made only for images that are fit otherwise.
+  // A scan needs the SBOMs, which are only made for images without other faults.
   requireFit({ variants, exceptions: found }, request)
   const [first] = variants as [CollectedVariant]
   const packageSet = request.withPackages ? await addPackageSet(folder, variants, request) : undefined
@@ -241,7 +241,7 @@ function sourceOf({ report }: CollectedVariant): ReleaseRecord['source'] {
   return report.source ?? null
 }
 
-/** Writes the statement about all files, then the checksum lists of all files, including the statement, and signs. */
+/** Writes the statement about all files, then the checksum lists of all files including the statement, then signs. */
 async function seal(
   folder: string,
   record: ReleaseRecord,
@@ -269,7 +269,7 @@ async function seal(
   await sign(join(folder, releaseFiles.signed), keys)
 }
 
-/** Names of files too large for a GitHub release, where each file must be under 2 GiB. */
+/** Names of files that are too large for a GitHub release, where each file must be under 2 GiB. */
 export async function tooLargeForGitHub(folder: string): Promise<readonly string[]> {
   const names = await readdir(folder)
   const sizes = await Promise.all(names.map(async (name) => (await stat(join(folder, name))).size))

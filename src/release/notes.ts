@@ -6,7 +6,7 @@ import { code, describeDelta, plain, table } from '../report/markdown.ts'
 import { compareReleases, type VariantChanges } from './changes.ts'
 import { type ReleaseImage, type ReleaseRecord, type ReleaseVariant, releaseFiles } from './record.ts'
 
-/** @param before the release to list changes since; without it, none are listed */
+/** @param before the release since which changes are listed; without it, none are listed */
 export function renderNotes(record: ReleaseRecord, before: ReleaseRecord | undefined): string {
   const changes = before === undefined ? [] : compareReleases(before, record)
   const sections = [

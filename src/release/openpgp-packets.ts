@@ -1,6 +1,6 @@
-/** OpenPGP files as packets (RFC 9580), read without unpacking anything. */
+/** OpenPGP files as packets (RFC 9580), read without decompressing anything. */
 
-/** The binary content of a file. An armored one may hold several blocks, with text between them. */
+/** The binary content of a file. An armored file may contain several blocks, with text between them. */
 export function dearmor(file: Buffer, kind: 'PUBLIC KEY BLOCK' | 'SIGNATURE'): Buffer {
   const block = new RegExp(`-----BEGIN PGP ${kind}-----\\r?\\n(.*?)-----END PGP ${kind}-----`, 'gs')
   const blocks = [...file.toString('latin1').matchAll(block)].map(([, inner = '']) => inner)
@@ -9,8 +9,8 @@ export function dearmor(file: Buffer, kind: 'PUBLIC KEY BLOCK' | 'SIGNATURE'): B
 }
 
 /**
- * Whether a binary file is nothing but signatures. Any other packet may hold more packets, packed: gpgv would unpack them
- * without a limit.
+ * Whether a binary file contains only signatures. Any other packet may contain compressed packets, which gpgv would
+ * decompress without a limit.
  */
 export function isOnlySignatures(bytes: Buffer): boolean {
   for (let at = 0; at < bytes.length; ) {
@@ -25,7 +25,9 @@ export function isOnlySignatures(bytes: Buffer): boolean {
 
 const signatureTag = 2
 
-/** The body of an armored block: without the headers above the empty line, and without the checksum, `=` and four letters. */
+/**
+ * The body of an armored block: without the headers above the empty line, and without the checksum, `=` and four characters.
+ */
 function base64Of(block: string): string {
   const lines = block.split(/\r?\n/)
   return lines
@@ -36,11 +38,13 @@ function base64Of(block: string): string {
 
 interface Packet {
   readonly tag: number
-  /** Where the next one begins. */
+  /** Where the next packet begins. */
   readonly end: number
 }
 
-/** Undefined for what is no packet, or one whose length is not known at its beginning, which no signature has. */
+/**
+ * Undefined for anything that is not a packet, and for one whose header does not give its length: no signature is like that.
+ */
 function readHeader(bytes: Buffer, at: number): Packet | undefined {
   const [first = 0, second = 0, third = 0] = bytes.subarray(at, at + 3)
   if ((first & 0x80) === 0) return undefined

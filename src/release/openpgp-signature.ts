@@ -1,4 +1,4 @@
-/** Detached OpenPGP signatures, as the rules of the Apache Software Foundation ask for: made by gpg, verified by gpgv. */
+/** Detached OpenPGP signatures, as the Apache Software Foundation requires: made by gpg, verified by gpgv. */
 
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -22,7 +22,7 @@ export async function signWithOpenPgp(file: string, key: string): Promise<void> 
 }
 
 /**
- * @param content what is signed
+ * @param content the signed content
  * @param signature path of the signature
  * @param keyring path of public keys, binary or armored like the KEYS file of an Apache project
  * @throws PipelineError `tools`
@@ -39,7 +39,7 @@ export async function verifyOpenPgp(
     })
     const packets = dearmor(file, 'SIGNATURE')
     if (!isOnlySignatures(packets)) return noSignature('it is not a detached OpenPGP signature')
-    // gpgv reads only binary keyrings, and has to read what was looked at here.
+    // gpgv only reads binary keyrings, and has to read the bytes that were examined here.
     const [keys, signatures] = [join(folder, 'keyring.gpg'), join(folder, 'signatures.gpg')]
     await writeFile(keys, dearmor(await readRegular(keyring), 'PUBLIC KEY BLOCK'))
     await writeFile(signatures, packets)
@@ -53,11 +53,11 @@ export async function verifyOpenPgp(
 
 // --- internal ---
 
-/** One has some hundred bytes, and a release has a few. */
+/** A signature has a few hundred bytes, and a release has a few signatures. */
 const mostSignatureBytes = 64 * 1024
 const noBytes = Buffer.alloc(0)
 
-/** gpgv ends with 0 for a key that has expired: only GOODSIG says that its key is fit too. */
+/** gpgv exits with 0 for an expired key: only GOODSIG says that the key is valid too. */
 function judge(status: readonly (readonly string[])[], said: string, keyring: string): SignatureVerdict {
   const has = (keyword: string) => status.some(([first]) => first === keyword)
   const signers: string[] = []

@@ -1,4 +1,7 @@
-/** What the package set of an image has in it: everything that its layers ever had installed, as one state of the archives lists it. */
+/**
+ * The content of an image's package set: everything that its layers ever had installed, as one state of the archives lists
+ * it.
+ */
 
 import type { ResolvedImage } from '../config/resolved.ts'
 import { archivesOf } from '../debian/archives.ts'
@@ -19,8 +22,8 @@ export interface SetLists {
 }
 
 /**
- * Reads the lists of an image, and finds in them whatever any of its layers has installed. What no list names comes from the
- * files of a stage.
+ * Reads the lists of an image, and finds everything in them that any of its layers installed. Packages that no list names
+ * come from the files of a stage.
  * @param layers lowest first
  * @throws PipelineError `packages-missing`
  */
@@ -60,7 +63,7 @@ export function unavailable(message: string, hint: string): PipelineError {
 
 // --- internal ---
 
-/** A layer, as its dpkg and its apt have it. */
+/** A layer as its dpkg and apt describe it. */
 interface SeenLayer {
   readonly layer: Layer
   readonly installed: readonly Package[]
@@ -90,7 +93,7 @@ async function readLayer(
 
 const nameOf = ({ name }: Package) => withoutArchitecture(name)
 
-/** Also of packages that the layer itself has no longer. */
+/** Includes packages that the layer itself no longer has. */
 function entriesOf({ bytes, entries }: AptList, names: ReadonlySet<string>): readonly IndexEntry[] {
   return entries === undefined ? [] : [...parseIndex(bytes, names)]
 }

@@ -1,4 +1,4 @@
-/** The package set of a release: every .deb of its layers, proved by the lists that apt has used. */
+/** The package set of a release: every .deb of its layers, verified by the lists that apt used. */
 
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -98,7 +98,7 @@ async function writeLists(folder: string, lists: readonly AptList[]): Promise<re
   return archives
 }
 
-/** Takes packages from the cache of the build, and from the archives where it has none. */
+/** Takes packages from the build's cache, or from the archives if the cache lacks them. */
 async function copyPackages(
   folder: string,
   packages: readonly SetPackage[],

@@ -8,7 +8,7 @@ import { describeDelta } from '../report/markdown.ts'
 import { compareReleases, type VariantChanges } from './changes.ts'
 import { type ReleaseImage, type ReleaseRecord, type ReleaseVariant, releaseFiles } from './record.ts'
 
-/** @param before the release to list changes since; without it, none are listed */
+/** @param before the release since which changes are listed; without it, none are listed */
 export function renderReleasePage(record: ReleaseRecord, before: ReleaseRecord | undefined): string {
   const shown = presentable(record)
   const { variants } = shown
@@ -97,13 +97,13 @@ function describePins({ snapshot, lock }: ReleaseVariant): string {
   return by.length === 0 ? 'nothing' : join(by)
 }
 
-/** Nobody reads more, and a browser takes seconds to show them. */
+/** Nobody reads more, and a browser takes seconds to show that many. */
 const mostCells = 20_000
 
 /**
- * The values of each variant by name, side by side: as many rows as a page may have.
+ * The values of each variant by name, side by side, up to the maximum number of rows on a page.
  * @param values of each variant
- * @param isSorted by name, and otherwise in the order of the variants
+ * @param isSorted by name; otherwise in the order of the variants
  */
 function sideBySide<Value, Cell>(
   values: readonly ReadonlyMap<string, Value>[],
@@ -121,7 +121,7 @@ function sideBySide<Value, Cell>(
   }
 }
 
-/** By name; of several with the same, the first. */
+/** By name; of several with the same name, the first one. */
 function byName<Item>(items: readonly Item[], nameOf: (item: Item) => string): ReadonlyMap<string, Item> {
   const named = new Map<string, Item>()
   for (const item of items) if (!named.has(nameOf(item))) named.set(nameOf(item), item)

@@ -1,4 +1,4 @@
-/** The packages of an image file, as its own dpkg lists them. */
+/** The packages in an image file, as its own dpkg lists them. */
 
 import { type Package, readPackages } from '../debian/dpkg-status.ts'
 import { openDisk } from '../disk/disk-files.ts'
@@ -7,7 +7,7 @@ import { unpackArchive } from '../disk/unpack.ts'
 import { inWorkFolder } from '../host/work-folder.ts'
 import { targetNames } from '../targets/registry.ts'
 
-/** The file of a variant that is fastest to read: all have the same disk. */
+/** The file of a variant that is fastest to read: all contain the same disk. */
 export function chooseReadable<File extends { readonly target: string }>(
   files: readonly File[],
 ): File | undefined {

@@ -1,4 +1,4 @@
-/** A release that was built again: which of its files are the same, and a statement about it that others can publish. */
+/** A rebuilt release: which of its files are the same, and a statement about it that others can publish. */
 
 import { z } from 'zod'
 import { comparePackages } from '../debian/compare-packages.ts'
@@ -6,7 +6,7 @@ import { digestSchema, type PackageChange, packageChangeSchema } from '../report
 import { lineOf, parseJson } from '../text.ts'
 import type { ReleaseRecord, ReleaseVariant } from './record.ts'
 
-/** A file of the release, and the one that was built again. */
+/** A file of the release, and its rebuilt counterpart. */
 export interface RebuiltFile {
   readonly target: string
   /** Name in the release. */
@@ -16,11 +16,11 @@ export interface RebuiltFile {
   readonly rebuiltSha256: string | undefined
 }
 
-/** A variant that was built again. */
+/** A variant that was rebuilt. */
 export interface RebuiltVariant {
   readonly variant: string
   readonly files: readonly RebuiltFile[]
-  /** From the released image to the one that was built again. */
+  /** Changes from the released image to the rebuilt one. */
   readonly packages: PackageChange
   readonly startedAt: string
   readonly finishedAt: string
@@ -31,7 +31,7 @@ export interface RebuiltVariant {
 export const isIdentical = ({ releasedSha256, rebuiltSha256 }: RebuiltFile) =>
   releasedSha256 === rebuiltSha256
 
-/** What is needed of a report. */
+/** The part of a report that is needed. */
 export interface Rebuild {
   readonly run: { readonly startedAt: string; readonly finishedAt: string }
   readonly host: { readonly tools: Readonly<Record<string, string>> }
@@ -39,7 +39,7 @@ export interface Rebuild {
   readonly packages: readonly { readonly name: string; readonly version: string }[]
 }
 
-/** Compares a variant of a release with a build of the same. */
+/** Compares a variant of a release with a rebuild of it. */
 export function compareRebuild(
   released: ReleaseVariant,
   { run, host, images, packages }: Rebuild,
@@ -62,10 +62,10 @@ export function compareRebuild(
   }
 }
 
-/** How the names of statements end. */
+/** Suffix of statement file names. */
 export const rebuildEnding = '.intoto.json'
 
-/** Purpose of SSH signatures of statements. */
+/** Namespace for SSH signatures of statements. */
 export const rebuildNamespace = 'systemvm-image-rebuild'
 
 const named = { name: lineOf(255) }
@@ -101,15 +101,15 @@ const rebuildSchema = z.strictObject({
   }),
 })
 
-/** A statement that a release was built again. */
+/** A statement that a release was rebuilt. */
 export type RebuildStatement = Readonly<z.output<typeof rebuildSchema>>
 
-/** The statement in a JSON text; undefined if it is none. */
+/** The statement in a JSON text; undefined if it is not one. */
 export function parseRebuild(text: string): RebuildStatement | undefined {
   return rebuildSchema.safeParse(parseJson(text)).data
 }
 
-/** An in-toto statement about the files of a release: whether building them again made the same bytes. */
+/** An in-toto statement about the files of a release: whether rebuilding them gave the same bytes. */
 export function renderRebuild(
   record: ReleaseRecord,
   variants: readonly RebuiltVariant[],

@@ -9,7 +9,7 @@ import { readRegularText } from '../host/regular-file.ts'
 import { updateSchema } from '../report/freshness.ts'
 import { lineOf, parseJson, pathBelow } from '../text.ts'
 
-/** What may be wrong with the images of a release if `--allow` permits it. */
+/** Faults that the images of a release may have if `--allow` permits them. */
 export const exceptionKinds = [
   'unverified',
   'dirty',
@@ -31,33 +31,33 @@ export const releaseFiles = {
   page: 'report.html',
   metadata: 'metadata.ini',
   checksums: { md5: 'md5sum.txt', sha256: 'sha256sum.txt', sha512: 'sha512sum.txt' },
-  /** The file that signatures are of: it has the checksum of every other file but those of the lists. */
+  /** The file that signatures cover: it has the checksum of every other file except those of the lists. */
   signed: 'sha512sum.txt',
-  /** Made last, and only if asked for. */
+  /** Made last, and only on request. */
   signatures: { ssh: 'sha512sum.txt.sig', openpgp: 'sha512sum.txt.asc' },
-  /** Made by GitHub, and put there by a workflow. */
+  /** Made by GitHub, and added by a workflow. */
   attestation: 'attestation.sigstore.json',
 } as const
 
-/** Folder of a release that has its package set, if it was made with one. */
+/** Folder in a release for its package set, if there is one. */
 export const packagesFolder = 'packages'
 
-/** Whether a name in a release, relative to its folder, is that of a file of its package set. */
+/** Whether a file name in a release, relative to its folder, belongs to its package set. */
 export function isOfPackages(name: string): boolean {
   return /^packages\/[A-Za-z0-9][\w.+~%-]*$/.test(name)
 }
 
-/** Files that no checksum list has: the lists themselves, and what is made after them. */
+/** Files that are not in any checksum list: the lists themselves, and everything made after them. */
 export const unlistedFiles: readonly string[] = [
   ...Object.values(releaseFiles.checksums),
   ...Object.values(releaseFiles.signatures),
   releaseFiles.attestation,
 ]
 
-/** What people read in a sentence: with a space in it, or what looks like one, a name could be the rest of a verdict. */
+/** Texts that people read in a sentence: with a space in it, or a lookalike, a name could pass for the rest of a verdict. */
 const name = lineOf(200).regex(/^[!-~]+$/)
 const line = lineOf(2000)
-/** A person's, in as many lines as it takes. */
+/** Written by a person, in any number of lines. */
 const reason = z.string().max(10_000)
 
 const exception = z.strictObject({
@@ -75,7 +75,7 @@ const verification = z.strictObject({
   failed: z.int(),
 })
 
-/** Of a file in the folder itself. */
+/** For a file in the folder itself. */
 const fileName = pathBelow.regex(/^[^/]+$/)
 
 const file = z.strictObject({
@@ -170,7 +170,7 @@ const recordSchema = z.strictObject({
 /** A record of two variants has 60 kB. */
 const mostRecordBytes = 8 * 1024 ** 2
 
-/** Says what is wrong with a file of a release. */
+/** Reports what is wrong with a file of a release. */
 export type Blame = (file: string, fault: string) => void
 
 export type ReleaseRecord = Readonly<z.output<typeof recordSchema>>
@@ -186,12 +186,12 @@ export function filesOf({ sbom, spdx, scan, files }: NamesFiles): readonly strin
   return [...documents, ...files.map(({ file }) => file)]
 }
 
-/** The names of the files that a release with this record may have, besides its package set. */
+/** The names of the files that a release with this record may have, not counting its package set. */
 export function fileNamesOf({ variants }: ReleaseRecord): ReadonlySet<string> {
   return new Set([...variants.flatMap(filesOf), ...textsIn(releaseFiles)])
 }
 
-/** The record of a release in a JSON value; undefined if it is none that this program knows. */
+/** The record of a release in a JSON value; undefined if it is not one that this program knows. */
 export function parseReleaseRecord(value: unknown): ReleaseRecord | undefined {
   return recordSchema.safeParse(value).data
 }

@@ -1,4 +1,4 @@
-/** The folder of a release: filled beside its place, and swapped with the release that was there. */
+/** The folder of a release: filled next to its final path, then swapped with the release that was there. */
 
 import { randomBytes } from 'node:crypto'
 import { lstat, mkdir, readdir, rename, rm, rmdir, unlink } from 'node:fs/promises'
@@ -19,9 +19,9 @@ import {
 } from './record.ts'
 
 /**
- * Fills a folder and puts it in the place of a release. The one that was there keeps its name until then, and loses only
- * the files that its own record lists.
- * @returns what `fill` does, and the folder that keeps what is not of the release before, if anything is left
+ * Fills a folder and puts it in the place of a release. The previous release keeps its name until then, and loses only the
+ * files that its own record lists.
+ * @returns the result of `fill`, and the folder with files that did not belong to the previous release, if there are any
  * @throws PipelineError `not-a-release`
  */
 export async function makeReleaseFolder<Result>(
@@ -35,7 +35,7 @@ export async function makeReleaseFolder<Result>(
   await mkdir(staging)
   try {
     const result = await fill(staging)
-    // Filling takes minutes.
+    // Checked again, since filling takes minutes.
     await requireReplaceable(folder, signal, sound)
     return { result, kept: await swap(folder, staging) }
   } finally {
@@ -43,12 +43,12 @@ export async function makeReleaseFolder<Result>(
   }
 }
 
-/** Files that were read and found to be as released, by their stamps: a release has gigabytes. */
+/** Files that were read and match the release, by their stamps: a release has gigabytes. */
 export type SoundFiles = Map<string, string>
 
 /**
- * @param sound of an earlier call: what has not changed since is not read again
- * @throws PipelineError `not-a-release` if a folder has anything but a release of ours
+ * @param sound from an earlier call: unchanged files are not read again
+ * @throws PipelineError `not-a-release` if a folder contains anything but a release of ours
  */
 export async function requireReplaceable(
   folder: string,
@@ -73,7 +73,10 @@ export async function requireReplaceable(
   }
 }
 
-/** The names of the files in a release, those of its package set below their folder; and of what is no file. */
+/**
+ * The names of the files in a release, with paths below the folder for those of its package set; and of anything that is not
+ * a file.
+ */
 export async function listReleaseFolder(
   folder: string,
 ): Promise<{ readonly files: readonly string[]; readonly others: readonly string[] }> {
@@ -109,7 +112,7 @@ async function swap(folder: string, staging: string): Promise<string | undefined
   return hadOne ? removeRelease(former) : undefined
 }
 
-/** Removes what its record lists, and the folder if nothing else is in it; returns the folder otherwise. */
+/** Removes what its record lists, then the folder if nothing else is in it; otherwise returns the folder. */
 async function removeRelease(folder: string): Promise<string | undefined> {
   const own = (await namesOfRelease(folder)) ?? new Set<string>()
   const { files } = await listReleaseFolder(folder)
@@ -127,14 +130,14 @@ async function namesOfRelease(folder: string): Promise<ReadonlySet<string> | und
   return record && fileNamesOf(record)
 }
 
-/** Of its package set, every name may be one: what counts is the checksum. */
+/** In the package set, any name may belong to it: what counts is the checksum. */
 function isOwn(name: string, own: ReadonlySet<string> | undefined): boolean {
   return own?.has(name) === true || isOfPackages(name)
 }
 
 /**
- * Whether a file is the one that was released. Anyone can write a record that lists a file of the user by its name, but its
- * checksum takes the file.
+ * Whether a file is the one that was released. Anyone can write a record that lists one of the user's files by its name, but
+ * the checksum requires the file itself.
  */
 async function isAsReleased(
   folder: string,

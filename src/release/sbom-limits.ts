@@ -1,6 +1,9 @@
-/** Which bills can be validated at all: CycloneDX's validator takes any time for a hostile one, and nothing can interrupt it. */
+/**
+ * Which SBOMs can be validated at all: CycloneDX's validator may take any amount of time for a hostile one, and nothing can
+ * interrupt it.
+ */
 
-/** Undefined if it can be; else what is too much. */
+/** Undefined if it can be validated; otherwise, what there is too much of. */
 export function excessOf(bill: unknown): string | undefined {
   const { comparedCharacters } = weigh(bill, mostLevels)
   if (comparedCharacters <= mostCompared) return undefined
@@ -14,10 +17,12 @@ export function excessOf(bill: unknown): string | undefined {
 /** Real ones have ten. */
 const mostLevels = 100
 
-/** Takes seconds. Six hundred packages, each with a thousand characters, have a tenth of it. */
+/** Takes seconds. Six hundred packages with a thousand characters each need a tenth of it. */
 const mostCompared = 4e9
 
-/** Comparing two items takes as long as so many characters do, however short they are: ten thousand of them took 39 s. */
+/**
+ * Comparing two items takes as long as comparing this many characters, however short they are: ten thousand items took 39 s.
+ */
 const charactersOfPair = 500
 
 interface Weight {
@@ -25,7 +30,7 @@ interface Weight {
   readonly comparedCharacters: number
 }
 
-/** No list may have an item twice, so each is compared with each. */
+/** Items of a list must be unique, so each is compared with every other. */
 function weigh(value: unknown, levels: number): Weight {
   if (typeof value !== 'object' || value === null)
     return { characters: String(value).length, comparedCharacters: 0 }

@@ -1,4 +1,4 @@
-/** The packages of an image as a CycloneDX bill of materials. */
+/** The packages of an image as a CycloneDX SBOM. */
 
 import { Enums, Factories, Models, Serialize, Spec, Validation } from '@cyclonedx/cyclonedx-library'
 import { PackageURL } from 'packageurl-js'
@@ -10,7 +10,7 @@ import type { InputPackage } from '../provenance/inputs.ts'
 import { parseJson } from '../text.ts'
 import { excessOf } from './sbom-limits.ts'
 
-/** The subject of a bill of materials. */
+/** The subject of an SBOM. */
 export interface SbomSubject {
   /** Name of the image's files, without target and extension. */
   readonly fileName: string
@@ -32,7 +32,7 @@ export function purlOf(
 }
 
 /**
- * The text of the bill: the same for the same image on any machine.
+ * The text of the SBOM: the same for the same image on any machine.
  * @param packages from the image's dpkg
  * @param inputs what signed indexes and copyright files say about them
  */
@@ -55,13 +55,13 @@ export function renderSbom(
   return `${serializer().serialize(bom, { sortLists: true, space: 1 })}\n`
 }
 
-/** A bill of six hundred packages has 600 kB. */
+/** An SBOM of six hundred packages has 600 kB. */
 export const mostSbomBytes = 16 * 1024 ** 2
 
-/** Compiling the schema takes most of a second, so it is compiled once for all bills. */
+/** Compiling the schema takes most of a second, so this is done once for all SBOMs. */
 const validator = new Validation.JsonStrictValidator(Spec.Version.v1dot6)
 
-/** What is wrong with a bill according to CycloneDX's own schema; undefined if it is valid. */
+/** What is wrong with an SBOM according to CycloneDX's own schema; undefined if it is valid. */
 export async function faultOfSbom(text: string): Promise<string | undefined> {
   const excess = excessOf(parseJson(text))
   if (excess !== undefined) return excess
@@ -69,12 +69,12 @@ export async function faultOfSbom(text: string): Promise<string | undefined> {
   return found === null ? undefined : JSON.stringify(found)
 }
 
-/** A package as it appears in a bill. */
+/** A package as it appears in an SBOM. */
 export interface SbomPackage {
   readonly name: string
   readonly version: string
   readonly purl: string
-  /** Of the .deb, by its signed index; undefined if no index lists it. */
+  /** Digest of the .deb, from its signed index; undefined if no index lists it. */
   readonly sha256: string | undefined
 }
 
@@ -90,7 +90,7 @@ interface Sbom extends HasComponents {
   readonly metadata?: { readonly component?: HasComponents }
 }
 
-/** The packages of a valid bill, also those that are part of others: for its readers, the image has them all. */
+/** The packages in a valid SBOM, including nested ones: to its readers, the image contains all of them. */
 export function readSbom(text: string): readonly SbomPackage[] {
   const bill = JSON.parse(text) as Sbom
   const all = [...componentsIn(bill), ...componentsIn(bill.metadata?.component ?? {})]

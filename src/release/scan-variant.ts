@@ -24,7 +24,7 @@ export interface ScannedVariant {
 }
 
 /**
- * Scans the packages of an image, and writes what it finds into the folder of a release.
+ * Scans the packages of an image, and writes the findings into the folder of a release.
  * @throws PipelineError `scan-failed`
  */
 export async function scanVariant(

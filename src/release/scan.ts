@@ -1,4 +1,4 @@
-/** Asks a scanner of this host which known vulnerabilities the packages of an image have. */
+/** Asks a scanner on this host which known vulnerabilities the packages of an image have. */
 
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -14,7 +14,7 @@ import { type Answer, type Scanner, scanners } from './scanners.ts'
 
 export interface FoundScanner {
   readonly scanner: Scanner
-  /** Of its program. */
+  /** Path of its program. */
   readonly path: string
 }
 
@@ -58,8 +58,8 @@ export async function scanPackages(
 }
 
 /**
- * The bill of materials as scanners understand Debian's packages: vulnerabilities are listed by source package and by
- * Debian's version, each of which the two scanners look for in places of their own.
+ * The SBOM in a form that scanners understand for Debian packages: vulnerabilities are listed by source package and by Debian
+ * version, and the two scanners look for each of these in different fields.
  */
 export function renderScannedBill(packages: readonly Package[], debianVersion: number): string {
   const system = `debian-${debianVersion}`
@@ -93,7 +93,7 @@ export function renderScannedBill(packages: readonly Package[], debianVersion: n
 
 // --- internal ---
 
-/** Five hundred packages have two thousand matches, of 10 kB each. */
+/** Five hundred packages have two thousand matches of 10 kB each. */
 const mostAnswerBytes = 256 * 1024 ** 2
 
 /** The first call downloads a database. */

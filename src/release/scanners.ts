@@ -1,10 +1,10 @@
-/** Programs that find known vulnerabilities: how each is asked about a bill of materials, and what its answer says. */
+/** Programs that find known vulnerabilities: how to run each on an SBOM, and how to read its output. */
 
 import { z } from 'zod'
 
 /** One known vulnerability of one package. */
 export interface Finding {
-  /** CVE, or another name where it has none. */
+  /** CVE, or another identifier if it has none. */
   readonly id: string
   readonly severity: Severity
   readonly name: string
@@ -13,14 +13,14 @@ export interface Finding {
   readonly fixedIn: readonly string[]
 }
 
-/** By weight, the heaviest first. */
+/** By severity, most severe first. */
 export const severities = ['critical', 'high', 'medium', 'low', 'negligible', 'unknown'] as const
 export type Severity = (typeof severities)[number]
 
 export interface Answer {
-  /** Of the program. */
+  /** Version of the program. */
   readonly version: string | null
-  /** When its list of vulnerabilities was made; null if it does not say. */
+  /** When its vulnerability database was made; null if it does not say. */
   readonly database: string | null
   readonly findings: readonly Finding[]
 }
@@ -29,7 +29,7 @@ export interface Scanner {
   readonly name: string
   /** @param bill absolute path of a CycloneDX file */
   readonly words: (bill: string) => readonly string[]
-  /** @throws ZodError for an answer of another format */
+  /** @throws ZodError for output in another format */
   readonly read: (answer: unknown) => Answer
 }
 
@@ -87,7 +87,7 @@ const trivyAnswer = z.object({
     .optional(),
 })
 
-/** The first that this host has is asked. */
+/** The first one that this host has is used. */
 export const scanners: readonly Scanner[] = [
   {
     name: 'grype',

@@ -1,10 +1,10 @@
-/** Signs a release, with each kind of key that was given. */
+/** Signs a release with each kind of key that was given. */
 
 import { readFile, writeFile } from 'node:fs/promises'
 import { signWithSsh } from '../host/ssh-signature.ts'
 import { signWithOpenPgp } from './openpgp-signature.ts'
 
-/** Purpose of SSH signatures of a release. */
+/** Namespace for SSH signatures of a release. */
 export const releaseNamespace = 'systemvm-image-release'
 
 export interface SigningKeys {
@@ -14,7 +14,7 @@ export interface SigningKeys {
   readonly openpgp?: string | undefined
 }
 
-/** Writes detached signatures beside the file. @throws PipelineError `signing-failed`, `tools` */
+/** Writes detached signatures next to the file. @throws PipelineError `signing-failed`, `tools` */
 export async function sign(file: string, { ssh, openpgp }: SigningKeys): Promise<void> {
   if (ssh !== undefined)
     await writeFile(`${file}.sig`, await signWithSsh(await readFile(file), releaseNamespace, ssh))

@@ -1,4 +1,4 @@
-/** The packages of an image as an SPDX 2.3 document, with what the CycloneDX bill has. */
+/** The packages of an image as an SPDX 2.3 document, with the same content as the CycloneDX SBOM. */
 
 import { z } from 'zod'
 import type { Package } from '../debian/dpkg-status.ts'
@@ -7,7 +7,7 @@ import { uuidFrom } from '../digest.ts'
 import type { InputPackage } from '../provenance/inputs.ts'
 import { purlOf, type SbomPackage, type SbomSubject } from './sbom.ts'
 
-/** The text of the document: the same for the same image on any machine. Arguments are those of `renderSbom`. */
+/** The text of the document: the same for the same image on any machine. Takes the arguments of `renderSbom`. */
 export function renderSpdx(
   subject: SbomSubject,
   packages: readonly Package[],
@@ -23,7 +23,7 @@ export function renderSpdx(
     dataLicense: 'CC0-1.0',
     SPDXID: documentId,
     name: fileName,
-    // Nothing is there: the format wants a name that no other document has.
+    // The URL leads nowhere: the format requires a name that no other document has.
     documentNamespace: `https://spdx.org/spdxdocs/${encodeURIComponent(fileName)}-${uuidFrom(`spdx ${files.map(({ sha256 }) => sha256).join()}`)}`,
     creationInfo: {
       created: new Date(sourceDateEpoch * 1000).toISOString().replace(/\.\d+Z$/, 'Z'),
@@ -45,7 +45,7 @@ export function renderSpdx(
 
 const word = z.string().max(2000)
 
-/** What `release verify` reads of a document; the rest is for other programs. */
+/** The parts of a document that `release verify` reads; the rest is for other programs. */
 const documentSchema = z.object({
   spdxVersion: z.literal('SPDX-2.3'),
   packages: z
@@ -67,7 +67,7 @@ const documentSchema = z.object({
     .max(20_000),
 })
 
-/** The packages of a document; undefined if it is none that is written here. */
+/** The packages in a document; undefined if it is not in the form written here. */
 export function readSpdx(value: unknown): readonly SbomPackage[] | undefined {
   const document = documentSchema.safeParse(value).data
   return document?.packages
@@ -85,7 +85,7 @@ export function readSpdx(value: unknown): readonly SbomPackage[] | undefined {
 const documentId = 'SPDXRef-DOCUMENT'
 const imageId = 'SPDXRef-image'
 
-/** What nobody here has looked for. */
+/** For facts that this program has not looked for. */
 const unsaid = 'NOASSERTION'
 
 function describeImage({ fileName, release, debianVersion, files }: SbomSubject) {
@@ -108,7 +108,7 @@ function describePackage(one: Package, index: number, input: InputPackage | unde
   const { name, version, source } = one
   const licenses = (input?.licenses ?? []).map(validExpression)
   return {
-    // Names have signs that an identifier must not have, and two of them could become the same.
+    // Names contain characters that an identifier must not have, and replacing those could make two of them equal.
     SPDXID: `SPDXRef-package-${index + 1}-${name.replaceAll(/[^A-Za-z0-9.-]/g, '-')}`,
     name,
     versionInfo: version,
@@ -129,12 +129,12 @@ function describePackage(one: Package, index: number, input: InputPackage | unde
   }
 }
 
-/** `AND` binds closer than `OR`. */
+/** `AND` binds more tightly than `OR`. */
 function grouped(expression: string, _index: number, all: readonly string[]): string {
   return all.length > 1 && expression.includes(' OR ') ? `(${expression})` : expression
 }
 
-/** Every license that is not on SPDX's list, with where its text is. */
+/** Every license that is not on SPDX's list, with the location of its text. */
 function describeReferences(
   packages: readonly { readonly name: string; readonly licenseDeclared: string }[],
 ) {

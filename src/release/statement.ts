@@ -37,18 +37,18 @@ export type Statement = Readonly<z.output<typeof statementSchema>>
 export type Dependency = z.output<typeof dependency>
 
 /**
- * The builder of every statement here. A build can say nothing about itself that another program could not say too: who
- * built it is known by a signature, or by what GitHub attests from outside of the build.
+ * The builder of every statement here. A build cannot say anything about itself that another program could not also say: only
+ * a signature, or GitHub's attestation from outside the build, shows who built it.
  */
 const builderId = 'urn:systemvm-image:builder:unauthenticated'
 
-/** What the environment of `release` says about the run it is in. Anyone can set it, so it is a claim. */
+/** What the environment of `release` says about its CI run. Anyone can set it, so it is only a claim. */
 export interface ClaimedRun {
   readonly workflow: string
   readonly run: string
 }
 
-/** The GitHub workflow that this seems to run in; undefined elsewhere. Reads no secret. */
+/** The GitHub workflow that this seems to run in; undefined elsewhere. Reads no secrets. */
 export function describeRun(
   environment: Readonly<Record<string, string | undefined>>,
 ): ClaimedRun | undefined {
@@ -169,7 +169,7 @@ function packagesIn({ packages }: Inputs, suite: string): readonly Dependency[] 
   }))
 }
 
-/** Layers that another machine made: here, nothing says how. */
+/** Layers from another machine: nothing here says how they were made. */
 function pulledLayersIn({ layers }: Inputs): readonly Dependency[] {
   return layers.flatMap(({ name, key, sha256, origin }) =>
     origin === undefined

@@ -34,7 +34,10 @@ export interface ReleaseFault {
 export interface ReleaseVerification {
   readonly files: number
   readonly record: ReleaseRecord | undefined
-  /** Who signed all of it, by keys that the reader trusts. Empty if that is unknown: then it only agrees with itself. */
+  /**
+   * Who signed all of it, with keys that the reader trusts. Empty if that is unknown: the release then only agrees with
+   * itself.
+   */
   readonly signedBy: readonly string[]
   readonly faults: readonly ReleaseFault[]
 }
@@ -73,7 +76,7 @@ export async function verifyRelease(request: ReleaseVerifyRequest): Promise<Rele
     const bills = new Map<string, readonly SbomPackage[]>()
     for (const variant of record.variants) {
       onStep(`packages and disks of ${variant.variant}`)
-      // The others are named by now: missing, changed, a link, or a folder. None of them is opened.
+      // The others have been reported already: missing, changed, a link, or a folder. None of them is opened.
       const files = variant.files.filter(({ file }) => checksums.has(file) && !faults.has(file))
       const bill = await compareSbom(folder, { ...variant, files }, blame, signal)
       if (bill !== undefined) bills.set(variant.sbom, bill)
@@ -84,7 +87,7 @@ export async function verifyRelease(request: ReleaseVerifyRequest): Promise<Rele
   return {
     files: names.length,
     record,
-    // A good signature of files that were changed since says nothing about the files.
+    // A good signature says nothing about files that were changed since.
     signedBy: faults.size === 0 ? authentication.signedBy : [],
     faults: [...faults].map(([file, fault]) => ({ file, fault })),
   }
@@ -100,7 +103,7 @@ async function readStatement(folder: string): Promise<Statement | undefined> {
   }
 }
 
-/** Requires that every image is as the record has it, and that a file which it does not name is one of every release. */
+/** Requires that every image matches the record, and that every file not named there is one that every release has. */
 function compareWithRecord(
   record: ReleaseRecord,
   checksums: ReadonlyMap<string, Checksums>,
@@ -114,12 +117,12 @@ function compareWithRecord(
     else if (wrong !== undefined) blame(releaseFiles.record, `its ${wrong} of ${image.file} is another`)
   }
   const own = fileNamesOf(record)
-  // Those of the package set are compared with its list.
+  // Files of the package set are compared with its own list.
   for (const name of checksums.keys())
     if (!own.has(name) && !isOfPackages(name)) blame(name, 'it is not part of this release')
 }
 
-/** Requires that every file except the statement and those made after it is a subject, and every subject a file. */
+/** Requires that every file except the statement and those made after it is a subject, and that every subject is a file. */
 function compareWithStatement(
   statement: Statement | undefined,
   checksums: ReadonlyMap<string, Checksums>,

@@ -1,4 +1,4 @@
-/** What a scanner has found in a variant, by vulnerability, and which of it is accepted. */
+/** What a scanner has found in a variant, by vulnerability, and which of these are accepted. */
 
 import { sha256 } from '../digest.ts'
 import type { Accepted } from './accepted.ts'
@@ -6,19 +6,19 @@ import { type Answer, type Finding, type Severity, severities } from './scanners
 
 export interface Vulnerability {
   readonly id: string
-  /** The worst of its packages. */
+  /** The highest of its packages. */
   readonly severity: Severity
   readonly packages: readonly Pick<Finding, 'name' | 'version' | 'fixedIn'>[]
   /** Why a release may have it in some of the packages. */
   readonly accepted: readonly Accepted[]
-  /** Packages that have a fix, and for which it is not accepted. */
+  /** Packages for which there is a fix, and for which it is not accepted. */
   readonly open: readonly string[]
 }
 
 export interface Judgment {
-  /** Those with a fix first, then by severity and name. */
+  /** Vulnerabilities with a fix first, then by severity and name. */
   readonly vulnerabilities: readonly Vulnerability[]
-  /** What was accepted until a day that is over, and is still there. */
+  /** Accepted until a day that has passed, but still found. */
   readonly expired: readonly Accepted[]
 }
 
@@ -60,7 +60,7 @@ export function hasFix({ packages }: Pick<Vulnerability, 'packages'>): boolean {
   return packages.some(({ fixedIn }) => fixedIn.length > 0)
 }
 
-/** The report as it is released. */
+/** The report as part of a release. */
 export function renderVulnerabilities(
   scanner: string,
   { version, database }: Answer,
@@ -70,7 +70,8 @@ export function renderVulnerabilities(
 }
 
 /**
- * What is accepted, as OpenVEX 0.2.0 statements about packages, which scanners take with `--vex`; undefined if nothing is.
+ * Accepted vulnerabilities, as OpenVEX 0.2.0 statements about packages, which scanners take with `--vex`; undefined if there
+ * are none.
  * @param purls of packages by name
  */
 export function renderOpenVex(

@@ -1,4 +1,4 @@
-/** The contents of a filesystem's files, as files of the host that debugfs copies from. */
+/** The contents of a filesystem's files, as files on the host from which debugfs copies. */
 
 import { closeSync, openSync, writeSync } from 'node:fs'
 import { mkdir, stat, writeFile } from 'node:fs/promises'
@@ -11,20 +11,20 @@ import type { Contents } from './requests.ts'
 
 /** Where contents will be. */
 export interface PreparedContents extends Contents {
-  /** Begins to write them, one after the other. */
+  /** Begins writing them, one after another. */
   readonly extract: () => Extraction
 }
 
 export interface Extraction {
   /** Waits until the content of an inode is there. Throws what `ended` throws. */
   readonly ready: (inode: number) => Promise<void>
-  /** Waits for all. @throws PipelineError `disk-unreadable` */
+  /** Waits for all contents. @throws PipelineError `disk-unreadable` */
   readonly ended: Promise<void>
 }
 
 /**
  * Prepares a file for the content of each inode. Attributes are there at once.
- * @param inodes in the order in which their contents will be written; some may be there several times, once for each name
+ * @param inodes in the order in which their contents will be written; an inode appears once for each of its names
  * @throws PipelineError `disk-unreadable`
  */
 export async function prepareContents(
@@ -57,7 +57,7 @@ export async function prepareContents(
 
 // --- internal ---
 
-/** Each file is complete when the next one begins. */
+/** Each file is complete once the next one begins. */
 function writeContents(
   filesystem: string,
   files: readonly ContentRequest[],

@@ -1,4 +1,4 @@
-/** Recreates a FAT from its files; only the EFI system partition has one. */
+/** Recreates a FAT filesystem from its files; only the EFI system partition has one. */
 
 import { mkdir, open, readdir } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -12,7 +12,7 @@ export interface FatJob extends ToolJob {
   readonly to: string
 }
 
-/** Makes a FAT with the same geometry, serial number, label and files. @throws PipelineError `repack-failed` */
+/** Makes a FAT filesystem with the same geometry, serial number, label and files. @throws PipelineError `repack-failed` */
 export async function makeFat(job: FatJob): Promise<void> {
   const { from, to, folder } = job
   const geometry = await readGeometry(from)
@@ -26,7 +26,7 @@ export async function makeFat(job: FatJob): Promise<void> {
 
 // --- internal ---
 
-/** What the first sector says. */
+/** Contents of the first sector. */
 interface Geometry {
   readonly sizeBytes: number
   readonly bits: 12 | 16 | 32
@@ -77,7 +77,7 @@ function wordsOf(geometry: Geometry): readonly string[] {
   ]
 }
 
-/** One file after the other, in the order of their names. */
+/** Copies one file after another, in the order of their names. */
 async function copyFolder(from: string, to: string, job: FatJob): Promise<void> {
   const entries = await readdir(from, { withFileTypes: true })
   for (const entry of entries.sort((a, b) => (a.name < b.name ? -1 : 1))) {

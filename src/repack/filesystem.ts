@@ -21,11 +21,11 @@ export interface FilesystemSource {
 }
 
 export interface FilesystemJob extends ToolJob {
-  /** Raw disk to write to, where the partition is. */
+  /** Raw disk to write to, at the partition's offset. */
   readonly disk: string
 }
 
-/** Makes a filesystem of the same size, UUID and files. @throws PipelineError `repack-unfit`, `repack-failed` */
+/** Makes a filesystem with the same size, UUID and files. @throws PipelineError `repack-unfit`, `repack-failed` */
 export async function makeFilesystem(source: FilesystemSource, job: FilesystemJob): Promise<void> {
   const { entry, superblock, file } = source
   requireKnownFeatures(entry, superblock)
@@ -46,7 +46,7 @@ export async function makeFilesystem(source: FilesystemSource, job: FilesystemJo
 
 // --- internal ---
 
-/** Gives each request as soon as the content that it reads is there: one debugfs writes while the other still reads. */
+/** Yields each request as soon as the content that it reads is there: one debugfs writes while the other is still reading. */
 async function* feed(requests: readonly Request[], { ready }: Extraction): AsyncGenerator<Buffer> {
   for (const { line, reads } of requests) {
     if (reads !== undefined) await ready(reads)
@@ -54,20 +54,20 @@ async function* feed(requests: readonly Request[], { ready }: Extraction): Async
   }
 }
 
-/** What mke2fs of Debian 12 chooses, stated: neither a newer program nor the host's mke2fs.conf changes it. */
+/** The defaults of Debian 12's mke2fs, stated explicitly: neither a newer program nor the host's mke2fs.conf changes them. */
 const featuresOf = {
   ext2: 'ext_attr,resize_inode,dir_index,filetype,sparse_super,large_file',
   ext3: 'ext_attr,resize_inode,dir_index,filetype,sparse_super,large_file,has_journal',
   ext4: 'ext_attr,resize_inode,dir_index,filetype,sparse_super,large_file,has_journal,extent,64bit,flex_bg,huge_file,dir_nlink,extra_isize,metadata_csum',
 }
 
-/** Those that only change how a filesystem stores files. */
+/** Features that only change how a filesystem stores files. */
 const droppedFeatures = new Set([
   ...['needs_recovery', 'orphan_file', 'orphan_present', 'metadata_csum_seed', 'uninit_bg', 'fast_commit'],
   ...['inline_data', 'large_dir', 'meta_bg', 'sparse_super2', 'bigalloc', 'ea_inode', 'stable_inodes'],
 ])
 
-/** The files of another filesystem may be more than what is read of them: encrypted, or folded by case. */
+/** Files on another filesystem may have properties that are not read here, such as encryption or case folding. */
 function requireKnownFeatures({ number, filesystem = '' }: PartitionEntry, { features }: Superblock): void {
   const made = new Set([...featuresOf.ext4.split(',')])
   const unknown = features.filter((feature) => !made.has(feature) && !droppedFeatures.has(feature))
@@ -123,7 +123,7 @@ async function makeEmpty(entry: PartitionEntry, superblock: Superblock, job: Fil
   await runTool('mke2fs', words, job)
 }
 
-/** Of the superblock: what mke2fs has no exact option for, and what counts writes. */
+/** Requests for the superblock: settings without an exact mke2fs option, and fields that count writes. */
 function lastRequests({ reservedBlocks }: Superblock): readonly Request[] {
   return [`set_super_value r_blocks_count ${reservedBlocks}`, 'set_super_value kbytes_written 0'].map(
     (line) => ({ line: Buffer.from(line) }),

@@ -18,9 +18,9 @@ import { runTool } from './run-tool.ts'
 export interface RepackRequest {
   /** qcow2 of the last layer. */
   readonly from: string
-  /** qcow2 to make; stands on no other. */
+  /** qcow2 to make, without a backing file. */
   readonly to: string
-  /** The latest time of any file: seconds since 1970. */
+  /** Latest timestamp of any file: seconds since 1970. */
   readonly epoch: number
   /** An existing folder for temporary files, with room for three times the disk's data. */
   readonly folder: string
@@ -29,7 +29,7 @@ export interface RepackRequest {
 }
 
 /**
- * Makes a disk with the same partitions and files. Everything outside of partitions, the boot loader, is copied.
+ * Makes a disk with the same partitions and files. Everything outside partitions, i.e. the boot loader, is copied.
  * @throws PipelineError `repack-unfit`, `repack-failed`, `disk-unreadable`, `no-space`
  */
 export async function repack(request: RepackRequest): Promise<void> {
@@ -50,7 +50,7 @@ async function makeDisk(
   { from, epoch: date, folder, onProgress, signal }: RepackRequest,
   disk: string,
 ): Promise<void> {
-  // e2fsprogs take 0 for no time at all, and then the clock's.
+  // e2fsprogs interpret 0 as no time at all, and then use the clock's.
   const epoch = Math.max(1, date)
   const image = await inspectImageFile(from, { format: 'qcow2', backing: 'same folder', signal })
   const { kind, partitions } = await readPartitions(image, join(folder, 'table'), signal)
@@ -91,7 +91,7 @@ async function makePartition(image: ImageFile, entry: PartitionEntry, job: Files
   await rm(folder, { recursive: true })
 }
 
-/** An empty swap area is its first page. */
+/** The first page is all there is to an empty swap area. */
 const swapPageBytes = 4096
 
 async function makeSwap(
@@ -107,7 +107,7 @@ async function makeSwap(
   await copyInto(file, job.disk, startSector * sectorBytes)
 }
 
-/** What no partition covers: the table, the boot loader behind it, and the tables of logical partitions. */
+/** What no partition covers: the table, the boot loader after it, and the tables of logical partitions. */
 function gapsBetween(partitions: readonly PartitionEntry[], diskBytes: number): readonly Stretch[] {
   const sorted = [...partitions].sort((a, b) => a.startSector - b.startSector)
   const gaps: Stretch[] = []

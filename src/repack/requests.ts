@@ -1,4 +1,4 @@
-/** debugfs's requests that make files on an empty filesystem: a pure function of the files. */
+/** debugfs requests that create files on an empty filesystem: a pure function of the files. */
 
 import { posix } from 'node:path'
 import type { Inode } from '../disk/inodes.ts'
@@ -16,7 +16,7 @@ export interface Contents {
 export interface RequestOptions {
   /** Seconds since 1970. */
   readonly epoch: number
-  /** Whether the filesystem stores where data is as extents. */
+  /** Whether the filesystem records the location of data as extents. */
   readonly hasExtents: boolean
 }
 
@@ -29,15 +29,15 @@ export interface Request {
 /** A file with one of its names. */
 export type NamedInode = readonly [path: string, inode: Inode]
 
-/** A tree in the order in which its files are made: by names, byte by byte, a folder right before its content. */
+/** A tree in the order in which its files are created: by name, byte by byte, each folder right before its content. */
 export function inOrder(tree: ReadonlyMap<string, Inode>): readonly NamedInode[] {
   return [...tree].sort(([one], [other]) => Buffer.compare(sortable(one), sortable(other)))
 }
 
 /**
- * Requests that make every file, with the times of `epoch` at the latest.
+ * Requests that create every file, with timestamps no later than `epoch`.
  * @param files every file, `/` and each folder before its content
- * @throws PipelineError `repack-unfit` if debugfs cannot make a file
+ * @throws PipelineError `repack-unfit` if debugfs cannot create a file
  */
 export function renderRequests(
   files: readonly NamedInode[],
@@ -62,7 +62,7 @@ export function renderRequests(
 
 // --- internal ---
 
-/** What every new filesystem has. */
+/** Whether every new filesystem already has this path. */
 function isMade(path: string): boolean {
   return path === '/' || path === '/lost+found'
 }
@@ -90,7 +90,7 @@ function makingRequests(
   }
 }
 
-/** The only request that takes no path. */
+/** The only request that does not take a path. */
 function mknod(path: string, ...words: readonly string[]): readonly Request[] {
   return [request('cd', posix.dirname(path)), request('mknod', posix.basename(path), ...words)]
 }
@@ -105,10 +105,10 @@ const typeBits: Readonly<Record<Inode['type'], number>> = {
   socket: 0o140000,
 }
 
-/** An inode's own flag, which setting all of its flags must keep. */
+/** A flag that belongs to the inode itself and must survive when all of its flags are set. */
 const extentsFlag = 0x80000
 
-/** debugfs gives every file its own notion of the current time, which is the epoch, and root as the owner. */
+/** debugfs gives every file its own idea of the current time, which is the epoch, and root as the owner. */
 function settingRequests(
   path: string,
   { type, mode, uid, gid, links, modifiedAt, attributes, flags, inode }: Inode,
@@ -120,7 +120,7 @@ function settingRequests(
   if (uid !== 0) requests.push(set('uid', `${uid}`))
   if (gid !== 0) requests.push(set('gid', `${gid}`))
   if (modifiedAt !== epoch) requests.push(set('mtime', `@${Math.max(0, Math.min(modifiedAt, epoch))}`))
-  // Those of folders follow from what is in them.
+  // Link counts of folders follow from their contents.
   if (type !== 'folder' && links !== 1) requests.push(set('links_count', `${links}`))
   if (flags !== 0) requests.push(set('flags', `0x${(flags | (hasExtents ? extentsFlag : 0)).toString(16)}`))
   for (const name of [...attributes.keys()].sort())
@@ -149,7 +149,7 @@ function unfit(path: string, what: string): PipelineError {
   })
 }
 
-/** Before all other bytes, a slash keeps what is in a folder together. */
+/** Sorting the slash before all other bytes keeps the contents of a folder together. */
 function sortable(path: string): Buffer {
   return encodeName(path === '/' ? '' : path).map((byte) => (byte === 0x2f ? 0 : byte)) as Buffer
 }

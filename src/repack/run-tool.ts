@@ -1,17 +1,20 @@
-/** The programs that make file systems: each runs alone, in one surrounding, with one time. */
+/** The programs that make filesystems: each runs alone, in a fixed environment, at a fixed time. */
 
 import { execa } from 'execa'
 import { PipelineError } from '../errors.ts'
 
 export interface ToolJob {
-  /** Where programs run and have their configuration. */
+  /** Where programs run and find their configuration. */
   readonly folder: string
-  /** The time that programs believe in: seconds since 1970. */
+  /** The time that programs see: seconds since 1970. */
   readonly epoch: number
   readonly signal: AbortSignal
 }
 
-/** Nothing of the host's own environment but its `PATH`. e2fsprogs from 1.47.1 on, and mtools, read the last of the times. */
+/**
+ * Nothing from the host's environment except `PATH`. e2fsprogs from 1.47.1 on, and mtools, read the last of the time
+ * variables.
+ */
 export function environmentOf({ epoch, folder }: Omit<ToolJob, 'signal'>): NodeJS.ProcessEnv {
   return {
     PATH: `${process.env.PATH ?? ''}:/usr/sbin:/sbin`,
@@ -26,7 +29,7 @@ export function environmentOf({ epoch, folder }: Omit<ToolJob, 'signal'>): NodeJ
 
 /**
  * Returns what the program printed.
- * @param what is wrong if it fails
+ * @param what the fault to report if it fails
  * @throws PipelineError `repack-failed`
  */
 export async function runTool(

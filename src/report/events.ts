@@ -1,4 +1,4 @@
-/** What a run reports while it goes on. The engine emits these and prints nothing; reporters print. */
+/** What a run reports while it is in progress. The engine emits these events and prints nothing; reporters print. */
 
 import type { ImageResult, Report, StageResult } from './report.ts'
 import type { CheckResult, ImageVerification } from './verification.ts'
@@ -7,7 +7,7 @@ import type { CheckResult, ImageVerification } from './verification.ts'
 export interface RoomAhead {
   /** The peak. */
   readonly peakBytes: number
-  /** Whether everything that will be made was made before. */
+  /** Whether everything that will be made has been made before. */
   readonly isKnown: boolean
   readonly freeBytes: number
 }
@@ -29,7 +29,7 @@ export type BuildEvent =
       readonly ahead: readonly Ahead[]
       /** Seconds that the whole run will take, if known. */
       readonly estimateSeconds: number | undefined
-      /** Whether that is of emulated guests, because nothing was ever built here. */
+      /** Whether the estimate is for emulated guests, because nothing was ever built here. */
       readonly assumesEmulation: boolean
       readonly room: RoomAhead
     }
@@ -44,7 +44,7 @@ export type BuildEvent =
     }
   | { readonly kind: 'stage-started'; readonly name: string; readonly estimateSeconds: number | undefined }
   | { readonly kind: 'stage-output'; readonly name: string; readonly text: string }
-  /** How busy the guest is, once a second: of its processors from 0 to 1, and bytes read and written per second. */
+  /** How busy the guest is, once a second: load of its processors from 0 to 1, and bytes read and written per second. */
   | { readonly kind: 'guest-load'; readonly processor: number; readonly diskBytes: number }
   | { readonly kind: 'stage-finished'; readonly stage: StageResult }
   | { readonly kind: 'image-finished'; readonly image: ImageResult; readonly cached: boolean }

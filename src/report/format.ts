@@ -7,7 +7,7 @@ export type Colors = ReturnType<typeof picocolors.createColors>
 
 /** `4.2s`, `3m 07s`, `1h 02m`. */
 export function formatSeconds(seconds: number): string {
-  // 59.96 would be written as 60.0.
+  // 59.96 would be shown as 60.0.
   if (seconds < 59.95) return `${seconds.toFixed(1)}s`
   const whole = Math.round(seconds)
   const [hours, minutes, rest] = [Math.floor(whole / 3600), Math.floor((whole % 3600) / 60), whole % 60]
@@ -15,7 +15,7 @@ export function formatSeconds(seconds: number): string {
   return hours > 0 ? `${hours}h ${two(minutes)}m` : `${minutes}m ${two(rest)}s`
 }
 
-/** What lies ahead: `about 4m 30s`, or `about 26m 10s if guests are emulated` where nothing was measured yet. */
+/** The time ahead: `about 4m 30s`, or `about 26m 10s if guests are emulated` if nothing was measured yet. */
 export function formatOutlook(ahead: {
   readonly estimateSeconds: number
   readonly assumesEmulation: boolean

@@ -1,4 +1,4 @@
-/** Which packages of an image are older than those of its archives, as the report, `plan` and `release` say it. */
+/** Which packages of an image are older than those in its archives, as the report, `plan` and `release` present it. */
 
 import { z } from 'zod'
 
@@ -48,7 +48,7 @@ export function describeFreshness(freshness: Freshness): string {
   return `${count} newer in the archives${asOf}; ${of}`
 }
 
-/** `openssl 3.5.1-1 → 3.5.4-1`, at most some of them. */
+/** `openssl 3.5.1-1 → 3.5.4-1`, up to a limit. */
 export function listOf(updates: readonly Update[], most = 8): string {
   const shown = updates
     .slice(0, most)

@@ -7,10 +7,13 @@ import { imageVerification } from './verification.ts'
 
 export const reportVersion = 1
 
-/** That of a whole build has 300 kB. Its lists have limits too: a page compares what is in some of them with each other. */
+/**
+ * The report of a whole build has 300 kB. Its lists have limits too, since a page compares items of some lists with each
+ * other.
+ */
 export const mostReportBytes = 16 * 1024 ** 2
 
-/** Of the command of a run; what is longer is cut. */
+/** Limit for the command of a run; anything longer is cut. */
 export const mostWords = 1000
 export const mostWordCharacters = 4096
 

@@ -1,9 +1,9 @@
-/** Chooses the contract of an image by the payload it brings. */
+/** Chooses the contract of an image by the payload that it brings. */
 
 import type { ResolvedImage } from '../config/resolved.ts'
 import { isCloudStacks } from './cloudstack-scripts.ts'
 
-/** Returns the same image; one with CloudStack's own first boot gets the contract for that. */
+/** Returns the same image; if it brings CloudStack's own first boot, with the contract for that. */
 export async function chooseContract(image: ResolvedImage): Promise<ResolvedImage> {
   if (image.verification.contract !== 'cloudstack') return image
   const folders = image.stages.flatMap(({ files, fileKinds }) =>

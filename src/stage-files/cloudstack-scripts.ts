@@ -1,4 +1,4 @@
-/** CloudStack's scripts for the guest: finds them in its sources, and packs them as its own build does. */
+/** CloudStack's scripts for the guest: finds them in its sources, and packs them the way its own build does. */
 
 import {
   chmod,
@@ -22,14 +22,14 @@ import { SourceFault } from './source-fault.ts'
 /** Name of the archive, in CloudStack's packages and in the guest. */
 export const archiveName = 'cloud-scripts.tgz'
 
-/** Raised when packing changes, which makes earlier archives of the same sources useless. */
+/** Raised when packing changes, so that earlier archives of the same sources are no longer used. */
 export const packingVersion = 1
 
 /** What the build packs. */
 export interface ScriptSources {
   /** `systemvm/debian`, the tree that is copied over the guest's root. */
   readonly tree: string
-  /** `scripts/util`, whose `keystore-*` go to `opt/cloud/bin`. */
+  /** `scripts/util`: its `keystore-*` files go to `opt/cloud/bin`. */
   readonly utilities: string
 }
 
@@ -75,12 +75,12 @@ export async function digestSources(
   return sha256(canonicalJson([await listTree(tree, signal), await listTree(utilities, signal)]))
 }
 
-/** Whether a tarball was packed by CloudStack's build: its exact bytes are then what is signed. */
+/** Whether a tarball was packed by CloudStack's build: if so, its exact bytes are what is signed. */
 export async function isPackedScripts(tarball: string, unpacked: string): Promise<boolean> {
   const file = await openToRead(tarball)
   try {
     const { buffer } = await file.read(Buffer.alloc(2), 0, 2, 0)
-    // The guest unpacks it with gzip alone.
+    // The guest only unpacks it with gzip.
     if (buffer.toString('hex') !== '1f8b') return false
   } finally {
     await file.close()
@@ -93,7 +93,7 @@ export async function isCloudStacks(folder: string): Promise<boolean> {
   return (await isFile(join(folder, archiveName))) || (await isFile(join(folder, bootstrap)))
 }
 
-/** Packs sources into `archive`: same content, same bytes, regardless of the checkout's times and modes. */
+/** Packs sources into `archive`: the same content gives the same bytes, regardless of the checkout's timestamps and modes. */
 export async function packScripts(
   { tree, utilities }: ScriptSources,
   archive: string,
@@ -157,7 +157,7 @@ async function copyEntry(from: string, to: string, path: string): Promise<void> 
   await chmod(to, modeOf(path))
 }
 
-/** Everything is executable except log configuration. */
+/** Everything is executable except logging configuration. */
 function modeOf(path: string): number {
   const names = path.split('/')
   const isOfLogs = names.at(-1)?.startsWith('log') || names.slice(0, -1).includes('logrotate.d')

@@ -8,7 +8,7 @@ import { SourceFault } from './source-fault.ts'
 /**
  * Returns the same images, with the files of every stage as folders.
  * @param cache where tarballs are kept and unpacked, by checksum
- * @param missing what to do about URLs that are not in it
+ * @param missing what to do about URLs that are not in the cache
  * @throws PipelineError `configuration` with every fault found; `mirror-unreachable`
  */
 export async function provideFiles(

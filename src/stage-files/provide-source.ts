@@ -1,4 +1,4 @@
-/** Provides one source of a stage's files as a folder, in the cache unless it already is a folder. */
+/** Provides one source of a stage's files as a folder: in the cache, unless it already is a folder. */
 
 import { lstat, mkdir, readdir, rename, rm, stat } from 'node:fs/promises'
 import { basename, join } from 'node:path'
@@ -22,12 +22,12 @@ import { faultOfSize, mostFileBytes, SourceFault } from './source-fault.ts'
 import { unpackTarball } from './tarball.ts'
 import { faultOfTree } from './tree-faults.ts'
 
-/** What a stage says about one of its files, besides its location. */
+/** What a stage says about one of its files, apart from its location. */
 export interface FileForm {
   readonly kind: FileKind
-  /** Names that may be at its top level. @default any */
+  /** Names allowed at its top level. @default any */
   readonly top: readonly string[] | undefined
-  /** Date stamped on files packed along the way. */
+  /** Date for files that are packed in the process. */
   readonly sourceDateEpoch: number
 }
 
@@ -90,10 +90,10 @@ async function provideFolder(
   return inStaging(cache, name, signal, (staging) => pack(sources, staging, form))
 }
 
-/** For cached folders that hold packed scripts, packed here or already so in the source. */
+/** For cached folders with packed scripts, whether packed here or already packed in the source. */
 const packedSuffix = ({ sourceDateEpoch }: FileForm) => `scripts${packingVersion}-${sourceDateEpoch}`
 
-/** Path of the file, local or downloaded now or earlier, after checking its checksum. */
+/** Path of the file, local or downloaded (now or earlier), after verifying its checksum. */
 async function provideFile(
   location: string,
   isUrl: boolean,
@@ -136,8 +136,8 @@ async function requireChecksum(
 }
 
 /**
- * A cache folder with what its source stands for. That is made every time, since nothing else says what should be in the
- * folder; one that differs is replaced. It appears under its name only once complete.
+ * A cache folder with the content of its source. The content is made every time, since nothing else says what should be in
+ * the folder; a folder that differs is replaced. It gets its name only once it is complete.
  */
 async function inStaging(
   cache: string,
@@ -166,7 +166,7 @@ async function isSameTree(made: string, folder: string, signal: AbortSignal | un
   return found !== undefined && canonicalJson(found) === canonicalJson(await listTree(made, signal))
 }
 
-/** The folder in `staging` with what a tarball stands for. */
+/** The folder in `staging` with the content of a tarball. */
 async function unpack(
   tarball: string,
   staging: string,
@@ -187,7 +187,7 @@ async function unpack(
   return packed
 }
 
-/** A release has one folder at its top, named after it. */
+/** A release has one top-level folder, named after it. */
 async function findSourcesIn(tree: string): Promise<ScriptSources | undefined> {
   const [name, ...others] = await readdir(tree)
   if (name === undefined || others.length > 0) return findSources(tree)

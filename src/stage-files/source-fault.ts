@@ -1,10 +1,10 @@
-/** What is wrong with a source of files whose notation is fine. */
+/** What is wrong with a source of files that is written correctly. */
 
 import { formatBytes } from '../report/format.ts'
 
 export class SourceFault extends Error {}
 
-/** Most bytes of any one file of a source. CloudStack's whole sources have 60 MB, and a sparse file may seem to have terabytes. */
+/** Size limit for a single file of a source. CloudStack's entire sources have 60 MB, and a sparse file may claim terabytes. */
 export const mostFileBytes = 2 * 1024 ** 3
 
 /** What is wrong with a file's size; undefined if nothing. */

@@ -1,4 +1,4 @@
-/** Unpacks an untrusted tarball: only files, folders and links that stay inside it, or nothing. */
+/** Unpacks an untrusted tarball: only files, folders and links that stay inside it; otherwise nothing. */
 
 import { isUtf8 } from 'node:buffer'
 import { execa } from 'execa'
@@ -13,11 +13,11 @@ const harmlessTypes = ['-', 'd', 'l', 'h']
 
 /**
  * Unpacks into an empty folder, without owners and set-user-id bits.
- * @returns what is wrong with the tarball, or undefined; on a fault the folder is useless
+ * @returns what is wrong with the tarball, or undefined; after a fault, the folder is useless
  */
 export async function unpackTarball(tarball: string, folder: string): Promise<string | undefined> {
   const list = (...options: string[]) =>
-    // Escaping keeps a name with a line break on one line.
+    // Escaping keeps a name that contains a line break on one line.
     execa('tar', ['--list', '--quoting-style=escape', ...options, '--file', tarball], limits)
   const names = await list()
   if (names.code === 'ENOENT') throw toolsMissing(['tar'])

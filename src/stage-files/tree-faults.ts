@@ -1,4 +1,4 @@
-/** What a tree for a guest must not have in it, whether it comes as a folder or in a tarball. */
+/** What a tree for a guest must not contain, whether it comes as a folder or in a tarball. */
 
 import { isUtf8 } from 'node:buffer'
 import type { Dirent } from 'node:fs'
@@ -7,7 +7,7 @@ import { dirname, join, relative, resolve as resolvePath } from 'node:path'
 import { canAccess } from '../host/files.ts'
 import { faultOfSize } from './source-fault.ts'
 
-/** The first thing wrong with a tree; undefined if nothing. Opens no file: a FIFO or a device would never end. */
+/** The first thing wrong with a tree; undefined if nothing. Opens no file: reading a FIFO or a device would never end. */
 export async function faultOfTree(unresolved: string): Promise<string | undefined> {
   const folder = await realpath(unresolved)
   const walk = async (inside: string): Promise<string | undefined> => {
@@ -25,7 +25,7 @@ export async function faultOfTree(unresolved: string): Promise<string | undefine
   return walk('')
 }
 
-/** Bytes as a text: those that are no printable ASCII as `\xff`. */
+/** Bytes as text: everything that is not printable ASCII appears as `\xff`. */
 export function escapeBytes(bytes: Uint8Array): string {
   const hex = (character: string) => `\\x${character.charCodeAt(0).toString(16).padStart(2, '0')}`
   return Buffer.from(bytes)
@@ -40,7 +40,7 @@ type Entry = Omit<Dirent, 'name'> & { readonly name: Buffer }
 /** The entries of a folder by name; undefined if it is not readable. */
 async function entriesOf(folder: string): Promise<readonly Entry[] | undefined> {
   try {
-    // The types of Node 18 know no names as bytes.
+    // Node 18's types do not know names as bytes.
     const options = { encoding: 'buffer' as 'utf8', withFileTypes: true } as const
     const entries = (await readdir(folder, options)) as unknown as Entry[]
     return entries.sort((a, b) => Buffer.compare(a.name, b.name))
@@ -65,7 +65,7 @@ function nameKind(entry: Entry): string {
   return entry.isSocket() ? 'a socket' : 'a device'
 }
 
-/** A link's target has to be below the folder. Absolute targets are guest paths, so they are below it. */
+/** A link's target has to be below the folder. Absolute targets are guest paths, so they count as below it. */
 async function faultOfLink(folder: string, name: string): Promise<string | undefined> {
   const path = join(folder, name)
   const target = await readlink(path)

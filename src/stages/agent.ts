@@ -1,7 +1,6 @@
 /**
- * The build agent: what a guest needs of ours during a build. It arrives in the initramfs and lives in /run, so no key,
- * unit or file of the build ever reaches the disk that becomes a layer: any layer can be booted for a build, and none
- * needs cleaning.
+ * The build agent: what the build needs in a guest. It arrives in the initramfs and lives in /run, so no key, unit or file of
+ * the build ever reaches the disk that becomes a layer: any layer can be booted for a build, and none needs cleaning.
  */
 
 import { randomBytes } from 'node:crypto'
@@ -28,9 +27,9 @@ export interface BuildAgent {
 
 const source = (name: string) => readFile(new URL(`./agent/${name}`, import.meta.url))
 
-/** Where apt in a guest gets packages, instead of from the sources of the image. */
+/** Where apt in a guest gets packages, instead of the image's sources. */
 export interface GuestPackages {
-  /** Of a proxy on the host's 127.0.0.1. */
+  /** Port of a proxy on the host's 127.0.0.1. */
   readonly port: number
   /** Lines of a sources.list. */
   readonly sources: readonly string[]
@@ -43,7 +42,7 @@ export interface AgentOptions {
 }
 
 /**
- * Makes an agent in `folder` for the stages that will run.
+ * Makes an agent in `folder` for the stages to run.
  * @param initrd the initrd of the layer to boot
  */
 export async function makeBuildAgent(
@@ -111,7 +110,7 @@ export async function readFixedFiles(): Promise<ReadonlyMap<string, Uint8Array>>
   ])
 }
 
-/** Includes a random seed: guests resumed from the same memory would otherwise all draw the same random numbers. */
+/** Includes a random seed: otherwise, all guests resumed from the same memory would draw the same random numbers. */
 async function packRenewal(folder: string, files: ReadonlyMap<string, Uint8Array>): Promise<Uint8Array> {
   for (const [path, content] of [...files, ['systemvm-build/seed', randomBytes(512)] as const]) {
     await mkdir(join(folder, dirname(path)), { recursive: true, mode: 0o700 })
@@ -133,8 +132,8 @@ function file(path: string, content: string | Uint8Array): CpioEntry {
 }
 
 /**
- * A stage's whole environment, as shell. It travels with the agent rather than through Packer, which would expand
- * braces in values as templates and log secrets.
+ * A stage's entire environment, as shell code. It travels with the agent, not through Packer, which would expand braces in
+ * values as templates, and log secrets.
  */
 export function renderEnvironment(
   stage: ResolvedStage,
@@ -157,13 +156,13 @@ export function renderEnvironment(
   return `${quoted.join('')}export ${Object.keys(variables).join(' ')}\n`
 }
 
-/** apt reads these before the settings of the guest, which say nothing about any of it. */
+/** apt reads these before the guest's settings, which do not cover any of this. */
 export function renderAptSettings({ port }: GuestPackages): string {
   const settings = {
     'Acquire::http::Proxy': `http://${hostAddress}:${port}`,
     'Dir::Etc::sourcelist': '/run/systemvm-build/sources.list',
     'Dir::Etc::sourceparts': '/dev/null',
-    // A set has no translations of descriptions.
+    // A set has no translated descriptions.
     'Acquire::Languages': 'none',
   }
   return Object.entries(settings)

@@ -11,11 +11,11 @@ export interface BuildMachine extends PackerMachine {
   readonly sshPort?: PortForward['hostPort']
   /** Whether to wait for a saved state instead of booting. */
   readonly awaitsState?: boolean
-  /** Whether the guest reaches the mirror, and with it every network of this host. */
+  /** Whether the guest can reach the mirror, and with it every network of this host. */
   readonly isOpen: boolean
 }
 
-/** Name of the virtio port over which the host asks the guest to freeze. */
+/** Name of the virtio port on which the host asks the guest to freeze. */
 export const channelPort = 'org.systemvm-image.build'
 
 export function buildMachine({
@@ -38,12 +38,12 @@ export function buildMachine({
 /** The host's loopback address, as the guest sees it in an open network. */
 export const hostAddress = '10.0.2.2'
 
-/** QEMU's default addresses, which the guest has set by itself. */
+/** QEMU's default addresses, which the guest has configured by itself. */
 const addresses = { network: '10.0.2.0/24', host: hostAddress }
 
 /**
- * Kernel arguments of a guest during a build: a small target, our own unit, and nothing that a first boot would write
- * to the disk (its random seed, its machine id).
+ * Kernel arguments of a guest during a build: a small target, our own unit, and none of what a first boot would write to the
+ * disk (its random seed, its machine id).
  * @param rootUuid UUID of the root filesystem
  */
 export function buildKernelArguments(arch: Arch, rootUuid: string, unit: string): readonly string[] {
@@ -54,14 +54,14 @@ export function buildKernelArguments(arch: Arch, rootUuid: string, unit: string)
     'apparmor.service',
     'console-setup.service',
     'keyboard-setup.service',
-    // A guest resumed after its network was configured: DHCP would write its answer into the image.
+    // For a guest that is resumed with its network configured: DHCP would write its response into the image.
     'ifup@eth0.service',
     // No timer may fire during a stage, least of all apt's own update.
     'timers.target',
   ]
   return [
     `root=UUID=${rootUuid}`,
-    // Mounted read-only first, or systemd would write a generated machine id into /etc.
+    // Mounted read-only first; otherwise systemd would write a generated machine id to /etc.
     'ro',
     `console=${archs[arch].serialConsole}`,
     'net.ifnames=0',

@@ -1,4 +1,4 @@
-/** The host's end of the build channel: asks the guest to freeze its disk, and to prepare for a suspend. */
+/** The host's end of the build channel: asks the guest to freeze its disk, and to prepare for being suspended. */
 
 import { once } from 'node:events'
 import { createInterface } from 'node:readline'
@@ -9,11 +9,11 @@ export interface Channel {
   /** Flushes everything to the disk and blocks further writes. */
   readonly freeze: () => Promise<void>
   readonly thaw: () => Promise<void>
-  /** Like `freeze`, and blocks logins, so that the machine's state is worth saving. */
+  /** Like `freeze`, but also blocks logins, so that the machine's state is worth saving. */
   readonly suspend: () => Promise<void>
-  /** Undoes `suspend`, and sets the clock. `renewal` is the part of an agent that an earlier run's guest lacks. */
+  /** Undoes `suspend`, and sets the clock. `renewal` is the part of an agent that a guest from an earlier run lacks. */
   readonly resume: (renewal?: Uint8Array) => Promise<void>
-  /** Lets a held, failed stage count as a successful one. */
+  /** Lets a held, failed stage count as successful. */
   readonly release: () => Promise<void>
 }
 
@@ -21,9 +21,8 @@ export interface Channel {
 const answerSeconds = 60
 
 /**
- * Connects as soon as the socket exists, until `signal` is aborted. The guest's end may come up later: requests wait
- * for it.
- * @param clock measures the limit of an answer @default the host's time
+ * Connects as soon as the socket exists, until `signal` is aborted. The guest's end may come up later: requests wait for it.
+ * @param clock measures the time limit for a response @default the host's time
  */
 export async function connectChannel(
   path: string,
@@ -49,7 +48,7 @@ export async function connectChannel(
   return {
     freeze: () => ask('freeze'),
     thaw: () => ask('thaw'),
-    // The guest still says "sleep" and "wake", since its agent may be inside an older saved state.
+    // The guest still says "sleep" and "wake", since its agent may be part of an older saved state.
     suspend: () => ask('sleep'),
     resume: (renewal = Buffer.alloc(0)) => ask(`wake ${Date.now() / 1000} ${renewal.length}`, renewal),
     release: () => ask('release'),

@@ -1,6 +1,6 @@
 /**
- * What Packer runs on the host after each stage: asks the build, over its socket, to seal the stage's layer, and
- * waits for the answer. Plain JavaScript on Node's own modules, so that it starts at once.
+ * Packer runs this on the host after each stage: it asks the build, over its socket, to seal the stage's layer, and waits for
+ * the response. Plain JavaScript with Node's own modules, so that it starts at once.
  */
 
 import { connect } from 'node:net'

@@ -1,4 +1,4 @@
-/** The host's end of the checkpoint client: between two stages, Packer waits there for an answer. */
+/** The host's end of the checkpoint client: between two stages, Packer waits here for a response. */
 
 import { once } from 'node:events'
 import { createServer, type Socket } from 'node:net'
@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url'
 import { quote } from '../host/shell-words.ts'
 
 export interface CheckpointServer {
-  /** Shell command that asks for a stage's checkpoint and returns once it is answered. */
+  /** Shell command that requests a stage's checkpoint and returns once it is answered. */
   readonly command: (stage: string) => string
   /** Makes the command of a waiting stage succeed, or fail with an error. */
   readonly answer: (stage: string, error?: string) => void
@@ -14,7 +14,7 @@ export interface CheckpointServer {
   readonly close: () => void
 }
 
-/** Listens on a unix socket; calls `onAsk` with each stage that asks. */
+/** Listens on a Unix socket; calls `onAsk` with each stage that requests a checkpoint. */
 export async function startCheckpointServer(
   socketPath: string,
   onAsk: (stage: string) => void,

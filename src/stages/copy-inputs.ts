@@ -1,4 +1,4 @@
-/** Copies the scripts and folders of stages as they were planned, so that edits during a build have no effect on it. */
+/** Copies the scripts and folders of stages as they were planned, so that edits during a build do not affect it. */
 
 import { cp, lstat, mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -11,8 +11,8 @@ import type { PlannedStage } from '../plan/plan.ts'
 import type { Store } from '../store/store.ts'
 
 /**
- * Copies the scripts and folders of stages into `folder` and returns the stages with the paths of the copies.
- * @throws PipelineError `changed-meanwhile` when a copy does not match the layer's key
+ * Copies the scripts and folders of stages into `folder`, and returns the stages with the paths of the copies.
+ * @throws PipelineError `changed-meanwhile` if a copy does not match the layer's key
  */
 export async function copyInputs(
   stages: readonly PlannedStage[],
@@ -48,7 +48,7 @@ async function copyStage(
   return { ...stage, script, files }
 }
 
-/** `plan --why` shows differences of smaller files only. */
+/** `plan --why` only shows differences between smaller files. */
 const largestText = 256 * 1024
 
 async function keepText(path: string, store: Store): Promise<void> {

@@ -4,7 +4,7 @@ import { messageOf, PipelineError, shownLines } from '../errors.ts'
 import { diskFailed, isNoSpace } from '../host/failures.ts'
 import { brokenPromise, type StageOutcome } from './recorder.ts'
 
-/** The last lines of the guest's console, and where all of it is. */
+/** The last lines of the guest's console, and where to find all of it. */
 export interface ConsoleTail {
   readonly lines: readonly string[]
   readonly log: string

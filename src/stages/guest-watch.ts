@@ -27,7 +27,7 @@ export type GuestEvent =
   | { readonly kind: 'guest-failed'; readonly error: PipelineError }
   /** The guest powered itself off. */
   | { readonly kind: 'guest-powered-off' }
-  /** QEMU has ended, and the console has had time for its last words. */
+  /** QEMU has ended, and the console has had time for its last output. */
   | { readonly kind: 'qemu-ended'; readonly console: ConsoleTail }
 
 export interface GuestWatch {
@@ -39,30 +39,30 @@ export interface GuestWatch {
   readonly connected: () => Promise<Qmp>
   /** Stops watching the boot: a guest in use may be silent. */
   readonly endBoot: () => void
-  /** Waits a moment for the console's last words. */
+  /** Waits a moment for the console's last output. */
   readonly lastWords: () => Promise<ConsoleTail>
   readonly close: () => Promise<void>
 }
 
 /** The fields that we read from QMP events. */
 interface EventData {
-  /** BLOCK_IO_ERROR: the host's disk is full. */
+  /** For BLOCK_IO_ERROR: whether the host's disk is full. */
   readonly nospace?: boolean
-  /** SHUTDOWN: the guest asked for it. */
+  /** For SHUTDOWN: whether the guest asked for it. */
   readonly guest?: boolean
 }
 
 /** A decompressing kernel or a slow disk may be silent for a while; nothing healthy is silent this long. */
 const silenceSeconds = 120
 const keptLines = 40
-/** The console's last words reach its file after QEMU is gone. */
+/** The console's last output reaches its file after QEMU has exited. */
 const lastWordsMs = 300
 
-/** Watches a guest that is about to start, which may be another boot of the same run. */
+/** Watches a guest that is about to start; this may be another boot in the same run. */
 export function nextGuest(options: WatchOptions): Step<GuestWatch> {
   return {
     run: async () => {
-      // Until QEMU rewrites it, it contains the panic because of which the guest is booted again.
+      // Until QEMU rewrites it, it contains the panic that caused this new boot.
       await rm(options.serialLog, { force: true })
       return watchGuest(options)
     },
@@ -116,7 +116,7 @@ export function watchGuest(options: WatchOptions): GuestWatch {
         if (name === 'GUEST_PANICKED') fail(guestPanicked(tail))
         if (name === 'BLOCK_IO_ERROR') fail(diskFailed(data?.nospace === true, storeFolder))
       })
-      // A panic ends QEMU too; its sign on the console says more and arrives a moment later.
+      // A panic also ends QEMU; its sign on the console says more, and arrives a moment later.
       connection.events.on('close', () => {
         setTimeout(() => {
           if (!watching.signal.aborted) onEvent({ kind: 'qemu-ended', console: tail })

@@ -14,8 +14,8 @@ export interface HeldStage {
 }
 
 /**
- * `stop` ends the run. `retry` ends it too: the stage runs again from the layer below, not on what it left behind.
- * `go on` runs the next stages on what it left behind, and keeps none of them.
+ * `stop` ends the run. `retry` also ends it: the stage runs again from the layer below, not on what it left behind. `go on`
+ * runs the next stages on what it left behind, and keeps none of them.
  */
 export type Decision = 'retry' | 'go on' | 'stop'
 

@@ -1,11 +1,11 @@
 /** Handles events one at a time, in the order in which they happen. */
 
 export interface Mailbox<Event> {
-  /** An event sent while another is being handled, or before the mailbox is open, waits its turn. */
+  /** An event waits its turn if it is sent while another is being handled, or before the mailbox is open. */
   readonly send: (event: Event) => void
   /**
-   * Starts handling events, those already waiting first. The promise never resolves: it rejects with what `handle`
-   * throws, and handling stops there.
+   * Starts handling events, those already waiting first. The promise never resolves: if `handle` throws, it rejects with that
+   * error, and handling stops.
    */
   readonly open: (handle: (event: Event) => void) => Promise<never>
 }

@@ -12,7 +12,7 @@ export type Next = readonly [state: RunState, effects: readonly RunEffect[]]
 /** Part of the response to an event: a new state, and effects. */
 export type Move = (state: RunState) => Next
 
-/** Several moves, one after the other. */
+/** Several moves, one after another. */
 export const all =
   (...moves: readonly Move[]): Move =>
   (state) =>
@@ -57,7 +57,7 @@ export const finish =
     [{ kind: 'report', event: { kind: 'stage-finished', stage } }],
   ]
 
-/** Never caused by the saved state that a guest resumes from, whenever they happen. */
+/** Never caused by the saved state from which a guest resumes, whenever they happen. */
 const notOfState: readonly ErrorCode[] = ['interrupted', 'packer-died', stateNotResumedCode]
 
 /** Ends the run, unless something has already gone wrong. */

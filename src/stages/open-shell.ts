@@ -35,7 +35,7 @@ export interface ShellRequest {
 
 /**
  * Returns the exit status of the shell or the command.
- * @throws PipelineError when the guest does not come up, with the console's last lines
+ * @throws PipelineError if the guest does not come up, with the console's last lines
  */
 export async function openShell(request: ShellRequest): Promise<number> {
   const scratch = await createScratchFolder()
@@ -97,13 +97,13 @@ async function runShell(request: ShellRequest, scratch: ScratchFolder): Promise<
     request.onReady()
     return await openSshShell({ key: agent.privateKey, port }, request.command)
   } finally {
-    // The guest's writes are thrown away: there is no reason to shut it down cleanly.
+    // The guest's writes are discarded: there is no reason to shut it down cleanly.
     await qemu.stop()
     await watch?.close()
   }
 }
 
-/** The unit reports ready a moment before its sshd listens; until then connections are accepted and dropped. */
+/** The unit reports ready a moment before its sshd listens; until then, connections are accepted and dropped. */
 async function waitForBanner(port: number, signal: AbortSignal): Promise<void> {
   for (let tries = 0; tries < 150; tries += 1) {
     signal.throwIfAborted()

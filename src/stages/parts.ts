@@ -5,7 +5,7 @@ import type { Emit } from '../report/events.ts'
 
 export interface Parts {
   readonly start: (name: string) => void
-  /** Since the part started. */
+  /** Seconds since the part started. */
   readonly seconds: (name: string) => number
   readonly finish: (name: string, text?: string) => void
 }

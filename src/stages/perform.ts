@@ -1,4 +1,4 @@
-/** Carries out decisions about a run: the one place that acts on processes, sockets, timers and files. */
+/** Carries out decisions about a run: the only code that acts on processes, sockets, timers and files. */
 
 import { unreachable } from '../errors.ts'
 import { opening } from '../packer/template.ts'
@@ -22,7 +22,7 @@ export interface Handles extends Pick<Equipment, 'log' | 'parts' | 'sealer' | 'c
   readonly send: (event: RunEvent) => void
 }
 
-/** Starts what an effect asks for, and returns. The result arrives as an event. */
+/** Starts what an effect requests, and returns. The result arrives as an event. */
 export function perform(handles: Handles, effect: RunEffect): void {
   const { request, tasks, sealer, parts } = handles
   switch (effect.kind) {

@@ -36,7 +36,7 @@ export interface GuestRequest {
   readonly qemuVersion: string
   /** Whether a person decides what happens after a failed stage. */
   readonly holdsFailures: boolean
-  /** Where apt in the guest gets packages, instead of from the image's mirror. */
+  /** Where apt in the guest gets packages, instead of the image's mirror. */
   readonly packages?: GuestPackages | undefined
   readonly packer: PackerDialect
   readonly checkpointCommand: (stage: string) => string
@@ -48,7 +48,7 @@ export interface PreparedGuest {
   /** Path of the rendered template. */
   readonly template: string
   readonly acceleration: Acceleration
-  /** The state that the guest resumes from; undefined when it boots. */
+  /** The state that the guest resumes from; undefined if it boots. */
   readonly state: SavedState | undefined
   /** Root's SSH key for the guest. */
   readonly privateKey: string

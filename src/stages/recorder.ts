@@ -1,10 +1,10 @@
-/** Turns the guest's output into what its stages did: a state machine over lines, with the clock passed in. */
+/** Turns the guest's output into a record of what its stages did: a state machine over lines, with the clock passed in. */
 
 import { comparePackages } from '../debian/compare-packages.ts'
 import { parseStageLine, type StageLine } from '../packer/stream.ts'
 import type { PackageChange, StageArtifact } from '../report/report.ts'
 
-/** What a stage did, as far as its output tells. */
+/** What a stage did, as far as its output shows. */
 export interface StageOutcome {
   readonly name: string
   readonly exitStatus: number
@@ -21,11 +21,11 @@ export type StageEvent =
   | { readonly kind: 'stage-output'; readonly name: string; readonly text: string }
   | { readonly kind: 'stage-ended'; readonly outcome: StageOutcome }
 
-/** Exit status by which `stage.sh` reports that the script succeeded but broke a promise. */
+/** Exit status with which `stage.sh` reports that the script succeeded but broke a promise. */
 export const brokenPromise = 125
 
 export interface StageRecorder {
-  /** Takes one line; returns the event it stands for, if any. */
+  /** Takes one line; returns the event that it represents, if any. */
   readonly take: (line: string) => StageEvent | undefined
   /** Ends the running stage, if there is one: returns its outcome so far, with `exitStatus`. */
   readonly interrupt: (exitStatus: number) => StageOutcome | undefined
@@ -49,7 +49,7 @@ export function createStageRecorder(installed: Map<string, string>, nowMs: () =>
     return { name, exitStatus, buildTimeSeconds, artifacts, missing, lastLines, packages }
   }
 
-  /** A script may print lines like those of its wrapper: one stage begins after the other, and ends by its own name. */
+  /** A script may print lines that look like its wrapper's: stages do not overlap, and each ends under its own name. */
   const readLine = (text: string): StageLine => {
     const line = parseStageLine(text)
     const isOutOfPlace =

@@ -55,7 +55,7 @@ function decide(state: RunState, event: RunEvent): Move {
     case 'checkpoint-failed': {
       const { name, cause } = event
       const answer = act({ kind: 'answer-checkpoint', name, error: messageOf(cause) })
-      // Nothing is sealed before the first stage: here it is Packer that ends.
+      // Nothing is sealed before the first stage: the error in the response only makes Packer end.
       return name === opening ? answer : all(fail(sealFailed(name, cause, facts.storeFolder)), answer)
     }
     case 'layer-sealed':

@@ -24,7 +24,7 @@ export function resultOfLayer(layer: Layer, status: 'ran' | 'cached'): StageResu
   }
 }
 
-/** A stage that never began, or whose layer could not be sealed. */
+/** A stage that never started, or whose layer could not be sealed. */
 export function resultOfSkipped({ name, key }: Pick<PlannedStage, 'name' | 'key'>): StageResult {
   return {
     name,
@@ -54,7 +54,7 @@ export function resultOfUnkept(stage: PlannedStage, outcome: StageOutcome, log: 
   }
 }
 
-/** A stage that began and left no layer. */
+/** A stage that started and left no layer. */
 export function resultOfFailed(
   stage: PlannedStage,
   outcome: StageOutcome,

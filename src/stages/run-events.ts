@@ -30,7 +30,7 @@ export type RunEvent =
   | { readonly kind: 'hold-failed'; readonly cause: unknown }
   | { readonly kind: 'timer-fired'; readonly id: string }
   | { readonly kind: 'interrupted' }
-  /** Packer has ended, and the console has had time for its last words. */
+  /** Packer has ended, and the console has had time for its last output. */
   | PackerEnded
   /** Everything is cleaned up: no more events follow. */
   | {
@@ -52,7 +52,7 @@ export type Start = 'boot' | 'resume'
 export type RunEffect =
   | { readonly kind: 'stop-packer' }
   | { readonly kind: 'resume-guest' }
-  /** Stops watching the boot: from now on a silent console means nothing. */
+  /** Stops watching the boot: from now on, a silent console means nothing. */
   | { readonly kind: 'end-boot-watch' }
   /** Suspends the guest before its first stage if its state is worth saving. */
   | { readonly kind: 'take-opening'; readonly start: Start; readonly part: string }
@@ -61,7 +61,7 @@ export type RunEffect =
   /** Lets Packer continue, or ends it with an error. */
   | { readonly kind: 'answer-checkpoint'; readonly name: string; readonly error?: string }
   | { readonly kind: 'record-layer'; readonly outcome: StageOutcome }
-  /** Asks QEMU, while there is one, how much the last stage wrote. */
+  /** Asks QEMU, while it is running, how much the last stage wrote. */
   | { readonly kind: 'measure-last' }
   | { readonly kind: 'hold'; readonly name: string; readonly failure: PipelineError }
   /** Lets a held stage end as if it had succeeded. */

@@ -1,4 +1,4 @@
-/** The logs of a run: what Packer, the console and each stage said. */
+/** The logs of a run: what Packer, the console and each stage printed. */
 
 import { join, relative } from 'node:path'
 import type { RunFolder } from '../host/run-folder.ts'
@@ -10,11 +10,11 @@ export interface RunLogs {
   readonly packerDebug: string
   /** Path of a stage's log. */
   readonly of: (stage: string) => string
-  /** The same relative to `out/`. */
+  /** The same path, relative to `out/`. */
   readonly reported: (stage: string) => string
 }
 
-/** @param stages names of all stages of the plan, in the order that numbers their logs */
+/** @param stages names of all stages of the plan, in the order used to number their logs */
 export function logsOf({ path, outFolder }: RunFolder, stages: readonly string[]): RunLogs {
   const of = (stage: string): string => {
     const number = `${stages.indexOf(stage) + 1}`.padStart(2, '0')

@@ -30,7 +30,7 @@ export async function runOnce(request: StagesRequest, mayResume: boolean): Promi
   return outcome
 }
 
-/** Returns what is left to do after everything is taken down. */
+/** Returns what is left to do once everything is taken down. */
 async function run(
   request: StagesRequest,
   mayResume: boolean,

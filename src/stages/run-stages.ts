@@ -17,8 +17,8 @@ export async function runStages(request: StagesRequest): Promise<StagesOutcome> 
 }
 
 /**
- * Runs until the outcome counts: until it is not the fault of a saved state or of an emulated processor. A state that does
- * not resume is no boot: the guest still has all of its boots.
+ * Runs until the outcome counts, i.e. is not the fault of a saved state or of an emulated processor. A state that fails to
+ * resume does not count as a boot: the guest still has all of its boots.
  */
 export async function runUntilItCounts(
   mayResume: boolean,

@@ -20,13 +20,13 @@ export interface RunFacts {
   readonly estimate: (name: string) => number | undefined
   /** Path of a stage's log. */
   readonly logOf: (stage: string) => string
-  /** The same relative to `out/`. */
+  /** The same path, relative to `out/`. */
   readonly reportedLogOf: (stage: string) => string
   readonly packerLog: string
   readonly storeFolder: string
 }
 
-/** A running timer, and the failure when it fires. */
+/** A running timer, and the failure if it fires. */
 export interface Timer {
   readonly id: string
   readonly failure: PipelineError
@@ -34,13 +34,13 @@ export interface Timer {
 
 export interface RunState {
   readonly facts: RunFacts
-  /** The guest has not finished resuming. */
+  /** Whether the guest is still resuming. */
   readonly isResuming: boolean
   /** The stage that began last. */
   readonly stage: string | undefined
   /** The stage that is running. */
   readonly running: string | undefined
-  /** The last stage has ended: the guest may end too. */
+  /** Whether the last stage has ended, so that the guest may end too. */
   readonly isShuttingDown: boolean
   /** Whether the guest powered itself off, and whether it was supposed to. */
   readonly powerOff: 'none' | 'early' | 'expected'
@@ -48,13 +48,13 @@ export interface RunState {
   readonly outcomes: readonly StageOutcome[]
   /** The checkpoint that Packer waits for although its stage has not ended yet. */
   readonly asked: string | undefined
-  /** The failed stage that a person is looking into. */
+  /** The failed stage that a person is inspecting. */
   readonly held: { readonly name: string; readonly error: PipelineError } | undefined
-  /** Failed stages after which a person let the run go on. */
+  /** Failed stages after which a person let the run continue. */
   readonly wentOnAfter: readonly string[]
   readonly timers: readonly Timer[]
   readonly results: readonly StageResult[]
-  /** The first thing that went wrong. Later failures follow from it and do not matter. */
+  /** The first thing that went wrong. Later failures are its consequences and do not matter. */
   readonly failure: PipelineError | undefined
   readonly isOver: boolean
 }
@@ -79,10 +79,10 @@ export function initialState(facts: RunFacts): RunState {
 }
 
 export interface RunOutcome {
-  /** One for each stage that was to run. */
+  /** One for each stage to run. */
   readonly results: readonly StageResult[]
   readonly failure: PipelineError | undefined
-  /** Whether nothing is lost yet and booting again may succeed. */
+  /** Whether nothing is lost yet and another boot may succeed. */
   readonly isWorthAnotherBoot: boolean
   /** Whether the saved state is useless: one that fails to resume once always will. */
   readonly isStateBroken: boolean

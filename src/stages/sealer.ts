@@ -35,13 +35,13 @@ export interface Sealer {
   readonly recordOpening: () => Promise<void>
   /** Seals a stage's disk while the guest runs, and redirects its writes to the next stage's. */
   readonly checkpoint: (stage: string) => Promise<void>
-  /** Reads how much the last stage wrote, while there is a QEMU to ask. */
+  /** Reads how much the last stage wrote, while QEMU is running. */
   readonly measureLast: () => Promise<void>
   /** Records a stage's sealed disk as a layer, after the layers below it, and its state if one was saved. */
   readonly record: (outcome: StageOutcome) => Promise<void>
 }
 
-/** Makes an empty overlay for every stage that will run, each on top of the one before. */
+/** Makes an empty overlay for every stage to run, each on top of the previous one. */
 export async function createOverlays(
   store: Store,
   stages: readonly PlannedStage[],

@@ -1,4 +1,4 @@
-/** Sets up everything a run needs: the guest's files, our end of each connection to it, and Packer. */
+/** Sets up everything that a run needs: the guest's files, our end of each connection to it, and Packer. */
 
 import { setTimeout as sleep } from 'node:timers/promises'
 import { awaitedLater } from '../host/awaited-later.ts'
@@ -30,7 +30,7 @@ export interface StagesRequest
   /** Versions of the host's tools. */
   readonly tools: Readonly<Record<string, string>>
   readonly estimate: (name: string) => number | undefined
-  /** Decides what happens after a failed stage; without it the run stops. */
+  /** Decides what happens after a failed stage; without it, the run stops. */
   readonly decide: Decide | undefined
   /** The stage that a person is changing: the guest's state is saved before it. */
   readonly workedOn: string | undefined
@@ -107,7 +107,7 @@ export async function setUpRun(request: SetUpRequest, setUp: SetUp): Promise<Equ
   const suspender = createSuspender({
     states: request.states,
     maximumBytes: plan.image.machine.savedStatesMiB * 1024 ** 2,
-    // What is not kept is not resumed for either.
+    // No state is saved for the sake of a stage whose layer is not kept.
     stages: names.filter((name) => name !== request.throwAway),
     workedOn: request.workedOn,
     estimate,
@@ -159,7 +159,7 @@ function checkpointServer({ scratch, send }: SetUpRequest): Step<CheckpointServe
 /** How often the guest's load is measured. */
 const loadEveryMs = 1000
 
-/** Reports the guest's load as long as there is one. */
+/** Reports the guest's load while the guest runs. */
 function guestLoad({ connected }: GuestWatch, emit: Emit): Step<AbortController> {
   const report = async (signal: AbortSignal) => {
     const measure = await measureLoad(await connected())
@@ -171,7 +171,7 @@ function guestLoad({ connected }: GuestWatch, emit: Emit): Step<AbortController>
   return {
     run: () => {
       const ending = new AbortController()
-      // It is only for people: without a guest there is nothing to see.
+      // It is only for people: without a guest, there is nothing to see.
       report(ending.signal).catch(() => undefined)
       return ending
     },
@@ -203,7 +203,7 @@ function packerProcess(
         secrets: secretsOf(plan.stages.map(({ stage }) => stage)),
         onLine: ({ text }) => onText(text),
       })
-      // On a second signal, Packer would leave its guest behind.
+      // After a second signal, Packer would leave its guest behind.
       return { ended, errors, stop: once(() => stop(stopGraceMs)) }
     },
     cleanup: ({ stop }) => stop(),

@@ -1,4 +1,4 @@
-/** What follows when a guest starts, a stage begins or ends, and Packer asks or ends. */
+/** What follows when a guest starts, a stage begins or ends, or Packer makes a request or ends. */
 
 import { packerFailed, packerSilent } from '../packer/failures.ts'
 import { opening } from '../packer/template.ts'
@@ -13,7 +13,7 @@ import type { RunFacts, Timer } from './run-state.ts'
 /** How long Packer may take between stages, or to shut the guest down. */
 const gapSeconds = 180
 
-/** How long a guest may take to resume; after that it is booted. */
+/** How long a guest may take to resume before it is booted instead. */
 const resumeSeconds = 30
 const resumeTimer = 'resume'
 
@@ -96,7 +96,7 @@ const breakOff =
     )(state)
   }
 
-/** A person accepts a failed stage as a successful one. */
+/** A person accepts a failed stage as successful. */
 export const goOn =
   (name: string): Move =>
   (state) =>
@@ -150,20 +150,20 @@ export const endPacker =
       clearTimers(),
       exitCode === 0 ? stay : fail(why),
       wentOnAfter.length === 0 ? stay : fail(wentOn(wentOnAfter)),
-      // A killed QEMU looks to Packer like a guest that has shut down.
+      // To Packer, a killed QEMU looks like a guest that has shut down.
       powerOff === 'expected' ? stay : fail(guestLost(console)),
       recordLast,
     )(state)
   }
 
-/** The last stage's disk has no checkpoint: the end of the guest seals it. */
+/** The last stage's disk has no checkpoint: it is sealed when the guest ends. */
 const recordLast: Move = (state) => {
   const outcome = state.outcomes.at(-1)
   if (state.failure !== undefined || outcome === undefined) return [state, []]
   return act({ kind: 'finish-part', name: 'shutdown' }, { kind: 'record-layer', outcome })(state)
 }
 
-/** A stage that was cut off failed because of what ended the run. */
+/** A stage that was cut off failed because of whatever ended the run. */
 export const cutOff =
   (outcome: StageOutcome): Move =>
   (state) => {

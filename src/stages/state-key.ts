@@ -7,14 +7,14 @@ import type { Acceleration } from '../qemu/machine.ts'
 import { buildUnit, readFixedFiles } from './agent.ts'
 import { buildKernelArguments, buildMachine } from './build-machine.ts'
 
-/** What a saved state depends on besides the disk: no other machine could resume from it. */
+/** What a saved state depends on in addition to the disk: no other machine could resume from it. */
 export interface StateMachine extends Acceleration {
   readonly cpus: number
   readonly memoryMiB: number
   readonly qemuVersion: string
 }
 
-/** Raised when a change of the engine makes earlier states useless. */
+/** Raised when a change in the engine makes earlier states useless. */
 const stateFormat = 1
 
 /** Key of the state of a machine on a layer. */
@@ -32,7 +32,7 @@ export async function keyOfState(machine: StateMachine, layer: string): Promise<
     format: stateFormat,
     layer,
     qemuVersion,
-    // What is behind the network card is no part of the guest.
+    // Whatever is connected to the network card is not part of the guest.
     machine: qemuArguments(
       buildMachine({ ...definition, ...none, channelSocket: '', isOpen: true }),
     ) as string[][],

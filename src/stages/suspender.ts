@@ -16,10 +16,10 @@ export interface SuspenderOptions {
   readonly qmp: () => Promise<Qmp>
   /** Names of all stages of the plan, in order. */
   readonly stages: readonly string[]
-  /** The one that a person is changing. */
+  /** The stage that a person is changing. */
   readonly workedOn: string | undefined
   readonly estimate: (stage: string) => number | undefined
-  /** Called with the reason when a state was not saved. */
+  /** Called with the reason if a state was not saved. */
   readonly onNote: (text: string) => void
 }
 
@@ -28,13 +28,13 @@ export interface Suspender {
   readonly started: (how: Start, seconds: number) => void
   /** Whether to save the state that a stage leaves behind; undefined stands for the freshly booted guest. */
   readonly isWorthIt: (stage: string | undefined) => boolean
-  /** Saves the state of a suspended guest on `layer`. `disk` has its writes above the layer, if any. */
+  /** Saves the state of a suspended guest on `layer`. `disk` contains its writes above the layer, if any. */
   readonly save: (layer: string, disk?: string) => Promise<void>
   /** Records what `save` wrote, once the layer's own record exists; then makes room. */
   readonly commit: (layer: Layer, layers: readonly Layer[]) => Promise<void>
 }
 
-/** Saving a guest that boots faster would cost more than it gains. */
+/** If a guest boots faster, saving its state costs more than it gains. */
 const slowBootSeconds = 10
 
 /** The last stages change most often; long stages should not have to run again either. */

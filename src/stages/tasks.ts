@@ -1,8 +1,8 @@
-/** Work beside the run that must finish before the run ends. */
+/** Background work that must finish before the run ends. */
 
 export interface Tasks {
   readonly add: (task: Promise<unknown>) => void
-  /** Resolves when all work is done, including work added meanwhile. Its errors are for its own code to report. */
+  /** Resolves when all work is done, including work added in the meantime. Code that adds work reports its errors itself. */
   readonly settled: () => Promise<void>
 }
 

@@ -1,6 +1,6 @@
 /**
- * A layer as an OCI artifact: its record is the config, its zstd-compressed disk the only blob. On disk it has the layout
- * of skopeo's `dir`: blobs named by digest, and `manifest.json`.
+ * A layer as an OCI artifact: its record is the config, and its zstd-compressed disk the only blob. On disk, it has the
+ * layout of skopeo's `dir`: blobs named by digest, and `manifest.json`.
  */
 
 import { type ChildProcessByStdio, spawn } from 'node:child_process'
@@ -47,9 +47,9 @@ export class WrongLayer extends Error {}
 
 export interface PackRequest {
   readonly layer: Layer
-  /** Has the layer. */
+  /** Contains the layer. */
   readonly store: Store
-  /** New folder. */
+  /** Path of a new folder. */
   readonly folder: string
   /** Path of the SSH key that signs it; undefined leaves it unsigned. */
   readonly signingKey: string | undefined
@@ -59,7 +59,7 @@ export interface PackRequest {
 /** Writes a layer as an artifact. @throws PipelineError `signing-failed`, `tools` */
 export async function packLayer({ layer, store, folder, signingKey, signal }: PackRequest): Promise<void> {
   await mkdir(folder, { recursive: true })
-  // Where it came from is for its reader to say.
+  // Left out, since each reader records where it got the layer.
   const { origin: _origin, ...made } = layer
   const record = Buffer.from(JSON.stringify(made))
   const packed = join(folder, 'packed')
@@ -91,18 +91,18 @@ export interface UnpackRequest {
   /** Size of the disk in it. */
   readonly diskBytes: number
   readonly origin: Omit<LayerOrigin, 'signedBy'>
-  /** Whose signature is demanded; undefined takes a layer from anyone who can write to the registry. */
+  /** Whose signature is required; undefined accepts a layer from anyone who can write to the registry. */
   readonly trust: SshTrust | undefined
-  /** Has the layers below. */
+  /** Contains the layers below. */
   readonly store: Store
   readonly signal: AbortSignal
 }
 
-/** Takes a layer from a folder into a store. @throws WrongLayer if it is a different layer, or incomplete, or too large */
+/** Takes a layer from a folder into a store. @throws WrongLayer if it is a different layer, incomplete, or too large */
 export async function unpackLayer(request: UnpackRequest): Promise<Layer> {
   const { folder, key, diskBytes, store, signal } = request
   const manifest = await readManifest(folder)
-  // Before anything else in it is read.
+  // Checked before reading anything else in it.
   const origin = await identify(manifest, request)
   const { record, disk } = manifest
   const layer = parseRecord(await readJson(record, maximumRecordBytes), key)
@@ -111,9 +111,9 @@ export async function unpackLayer(request: UnpackRequest): Promise<Layer> {
   if (layer.parent !== null && (await store.find(layer.parent)) === undefined)
     throw new WrongLayer('the layer below it is not here')
   await mkdir(store.folder, { recursive: true, mode: 0o700 })
-  // If this is cut short, the store sweeps away what is left.
+  // If this is interrupted, the store sweeps away what is left.
   const partial = `${store.disk(key)}.tmp`
-  // What a killed run left, or a link: nothing is written where that leads.
+  // Left by a killed run, or a link: nothing is written to its target.
   await rm(partial, { force: true })
   try {
     const zstd = spawn('zstd', ['-q', '-d', '-c', '--', disk], {
@@ -130,7 +130,7 @@ export async function unpackLayer(request: UnpackRequest): Promise<Layer> {
   return store.adopt({ ...layer, origin })
 }
 
-/** Bytes that the qcow2 of a layer may have: each cluster of its disk once, and tables of less than a hundredth of it. */
+/** Maximum size of a layer's qcow2 in bytes: each cluster of its disk once, and tables of less than a hundredth of it. */
 export function mostBytesOf(diskBytes: number): number {
   return Math.ceil(diskBytes * 1.01) + 16 * 1024 ** 2
 }
@@ -144,7 +144,7 @@ interface FoundArtifact {
   readonly signature: string | undefined
 }
 
-/** Where the layer comes from, and who signed it if that is demanded. @throws WrongLayer */
+/** Where the layer comes from, and who signed it if that is required. @throws WrongLayer */
 async function identify(
   { record, disk, signature }: FoundArtifact,
   { folder, key, origin, trust }: UnpackRequest,
@@ -156,7 +156,7 @@ async function identify(
   return { ...origin, signedBy: verdict.signedBy }
 }
 
-/** Checks the record's digest here; the disk's is checked when it is unpacked. @throws WrongLayer */
+/** Checks the record's digest; the disk's is checked when it is unpacked. @throws WrongLayer */
 async function readManifest(folder: string): Promise<FoundArtifact> {
   const parsed = manifestSchema.safeParse(await readJson(join(folder, 'manifest.json'), maximumRecordBytes))
   if (!parsed.success) throw new WrongLayer('it is not a layer')
@@ -173,7 +173,7 @@ async function readManifest(folder: string): Promise<FoundArtifact> {
   return { record, disk: blob, signature: parsed.data.annotations?.[signatureAnnotation] }
 }
 
-/** A record whose key follows from its parts and is the one asked for. */
+/** A record with the requested key, which must match its parts. */
 function parseRecord(value: unknown, key: LayerKey): Layer {
   const layer = parseLayer(value)
   if (layer === undefined) throw new WrongLayer('its record is not sound')
@@ -182,7 +182,7 @@ function parseRecord(value: unknown, key: LayerKey): Layer {
   return layer
 }
 
-/** A qcow2's header, where the disk's content and size could come from elsewhere. All numbers are big-endian. */
+/** The qcow2 header fields through which the disk's content and size could come from elsewhere. All numbers are big-endian. */
 const header = {
   bytes: 104,
   backingAt: 8,
@@ -193,7 +193,7 @@ const header = {
   features: 72,
 } as const
 
-/** Guards against a disk whose backing could pull any host file into the image. @throws WrongLayer */
+/** Guards against a disk with a backing file that could pull any host file into the image. @throws WrongLayer */
 async function requireHeader(path: string, { parent }: Layer, diskBytes: number): Promise<void> {
   const file = await openToRead(path)
   try {
@@ -207,7 +207,7 @@ async function requireHeader(path: string, { parent }: Layer, diskBytes: number)
     if (at > 0) await file.read(name, 0, name.length, at)
     const expected = parent === null ? '' : `${parent}.qcow2`
     const isQcow2 = bytes.toString('latin1', 0, 4) === 'QFI\xfb' && bytes.readUInt32BE(4) === 3
-    // Features that a reader has to know: an external data file, encryption's tables, and whatever is yet to come.
+    // Features that a reader has to know: an external data file, encryption, and whatever the future brings.
     const isPlain =
       bytes.readBigUInt64BE(header.features) === 0n && bytes.readUInt32BE(header.encryption) === 0
     const isAlone = bytes.readUInt32BE(header.snapshots) === 0

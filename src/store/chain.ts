@@ -12,7 +12,7 @@ export function layersOf<Base, Stage, Final = never>(of: {
   return [of.base, ...of.stages, ...(of.final === undefined ? [] : [of.final])]
 }
 
-/** A layer and all below it, lowest first. Starts above the base if a layer in between is gone. */
+/** A layer and all layers below it, lowest first. Starts above the base if a layer in between is gone. */
 export async function layersUpTo(layer: Layer, store: Store): Promise<readonly Layer[]> {
   const below = layer.parent === null ? undefined : await store.find(layer.parent)
   return below === undefined ? [layer] : [...(await layersUpTo(below, store)), layer]

@@ -18,7 +18,7 @@ export interface StoreFault {
 /** A recorded layer as it was found. */
 export interface Entry {
   readonly key: LayerKey
-  /** Undefined if the file is not a record of it. */
+  /** Undefined if the file is not this layer's record. */
   readonly layer: Layer | undefined
   readonly name: string | undefined
   /** Undefined if there is no disk. */
@@ -56,7 +56,7 @@ export function openEntries(folder: string): Entries {
   return { disk, record, read, readAll }
 }
 
-/** The layer, if all of it is there. */
+/** The layer, if it is complete. */
 export function completeIn({ layer, diskBytes }: Entry): Layer | undefined {
   return layer !== undefined && diskBytes === layer.sizeBytes ? layer : undefined
 }

@@ -1,6 +1,6 @@
 /**
  * Digests of files that have not changed since they were read. Reading a gigabyte takes seconds, and a build checks every
- * layer below the one it starts from.
+ * layer below the one that it starts from.
  */
 
 import { stat } from 'node:fs/promises'
@@ -14,11 +14,11 @@ import { digestSchema } from '../report/report.ts'
 const schema = z.record(z.string(), z.strictObject({ touched: z.string(), sha256: digestSchema }))
 
 export interface KnownDigests {
-  /** The file's sha256, remembered from the last read or read now. */
+  /** The file's sha256, remembered from the last time or read now. */
   readonly of: (path: string) => Promise<string>
-  /** Remembers a digest found by reading. */
+  /** Remembers a digest that was computed by reading the file. */
   readonly learn: (path: string, sha256: string) => Promise<void>
-  /** Forgets all files but these names. */
+  /** Forgets all files except these names. */
   readonly keepOnly: (names: ReadonlySet<string>) => Promise<void>
 }
 
@@ -46,7 +46,7 @@ export function openKnownDigests(file: string, signal?: AbortSignal): KnownDiges
   }
 }
 
-/** Changes with every write, and with every attempt to hide one: ctime can't be set. */
+/** Changes with every write, and with every attempt to hide one: ctime cannot be set. */
 async function describeTouch(path: string): Promise<string> {
   const { ino, size, mtimeNs, ctimeNs } = await stat(path, { bigint: true })
   return [ino, size, mtimeNs, ctimeNs].join(' ')

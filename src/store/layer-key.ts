@@ -27,7 +27,7 @@ export type InstallerParts = BaseFacts & {
 
 /** What determines a stage's result. */
 export type StageParts = {
-  /** Raised when a change of the engine makes earlier layers wrong. */
+  /** Raised when a change in the engine makes earlier layers wrong. */
   readonly format: number
   readonly name: string
   /** Digest of the script's bytes. */
@@ -41,11 +41,11 @@ export type StageParts = {
   readonly parent: LayerKey
 }
 
-/** What determines the final disk, besides the files of the last layer. */
+/** What determines the final disk, in addition to the files of the last layer. */
 export type RepackParts = {
   readonly format: number
   readonly name: typeof repackName
-  /** Raised when the same files become other bytes. */
+  /** Raised when the same files give different bytes. */
   readonly revision: number
   readonly sourceDateEpoch: number
   readonly parent: LayerKey

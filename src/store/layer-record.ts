@@ -1,6 +1,6 @@
 /**
- * The record of a layer. Its schema is strict, and applies wherever a record comes from: this store, an older program or a
- * registry. What a record says ends up in the arguments of programs and in the provenance of releases.
+ * The record of a layer. Its schema is strict, wherever a record comes from: this store, an older program or a registry. The
+ * content of a record ends up in the arguments of programs and in the provenance of releases.
  */
 
 import { z } from 'zod'
@@ -9,7 +9,7 @@ import { artifactSchema, digestSchema, originSchema, packageChangeSchema } from 
 import { lineOf, pathBelow } from '../text.ts'
 import { isLayerKey, keyOf, type LayerKey, type LayerParts, parentOf, repackName } from './layer-key.ts'
 
-/** Larger files are no records: the largest, a base's, lists some hundred packages. */
+/** Larger files are not records: the largest, a base layer's, lists some hundred packages. */
 export const maximumRecordBytes = 8 * 1024 ** 2
 
 const key = z.custom<LayerKey>((value) => typeof value === 'string' && isLayerKey(value))
@@ -18,7 +18,7 @@ const seconds = z.number().min(0).max(1e8)
 const bytes = z.int().min(0)
 const tools = z.record(lineOf(64), lineOf(200))
 
-/** A part may be any JSON: the key is its digest. Deeper values would exhaust the stack of whatever reads them. */
+/** A part may be any JSON value: the key is its digest. Deeply nested values would exhaust the stack of whatever reads them. */
 const json = z.custom<Json>((value) => isShallow(value, 8))
 
 const baseParts = z
@@ -55,7 +55,7 @@ const repackParts = z.strictObject({
 
 const anyParts = z.union([stageParts, repackParts, baseParts])
 
-/** MBR has 32 bits for a sector. */
+/** MBR has 32 bits for a sector number. */
 const lastSector = 2 ** 32 - 1
 
 const partition = z.strictObject({
@@ -104,9 +104,9 @@ const layerSchema = z.strictObject({
   log: pathBelow.or(z.literal('')),
   artifacts: z.array(artifactSchema).readonly(),
   packages: packageChangeSchema,
-  /** Where the partitions of a base are; absent if that follows from its key. */
+  /** Where the partitions of a base layer are; absent if that follows from its key. */
   layout: layout.optional(),
-  /** Digests of the files that installed a base, by name; absent if a tool of the host did. */
+  /** Digests of the files that installed a base layer, by name; absent if a tool of the host did. */
   installerFiles: z.record(lineOf(200), digestSchema).optional(),
   /** Bytes the guest wrote to the disk. */
   bytesWritten: bytes,
@@ -118,12 +118,12 @@ const layerSchema = z.strictObject({
   origin: originSchema.optional(),
 })
 
-/** The disk as one stage (or the installer) left it, and how it was made. */
+/** The disk as a stage or the installer left it, and how it was made. */
 export type Layer = Readonly<z.output<typeof layerSchema>>
 
 export type LayerOrigin = Readonly<z.output<typeof originSchema>>
 
-/** A layer; undefined if a value is not the record of one, or its key or parent does not follow from its parts. */
+/** A layer; undefined if a value is not the record of one, or if its key or parent does not match its parts. */
 export function parseLayer(value: unknown): Layer | undefined {
   const { data } = layerSchema.safeParse(value)
   if (data === undefined) return undefined

@@ -1,9 +1,10 @@
 /**
- * Who pushed a layer. A registry takes anything from anyone who can write to it, so an artifact has a signature, as an
- * annotation of its manifest: of the layer's key and the digests of both blobs, which are all that a manifest has besides.
+ * Who pushed a layer. A registry accepts anything from anyone who can write to it, so the manifest of an artifact carries a
+ * signature as an annotation. It covers the layer's key and the digests of both blobs, which is all that the manifest
+ * otherwise contains.
  *
- * By OpenSSH, and not by skopeo's own means: Debian's skopeo is built without sigstore signatures, and its OpenPGP signatures
- * need a second server.
+ * Made by OpenSSH, not by skopeo: Debian's skopeo is built without sigstore signatures, and its OpenPGP signatures need a
+ * second server.
  */
 
 import { writeFile } from 'node:fs/promises'

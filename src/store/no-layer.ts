@@ -1,9 +1,9 @@
-/** A layer that a user names and that is not there. */
+/** A layer that a user names, but that does not exist. */
 
 import { exitCodes, PipelineError } from '../errors.ts'
 
 /**
- * @param what a name may be of, as in `stage`
+ * @param what kind of name, e.g. `stage`
  * @param layers those that the image consists of
  */
 export function noLayer(

@@ -3,7 +3,7 @@
 import type { PackageChange } from '../report/report.ts'
 import type { Layer } from './layer-record.ts'
 
-/** Whether a layer has packages from a mirror as it was then: every layer 0, and those of stages that installed some. */
+/** Whether a layer has packages from a mirror as it was then: every layer 0, and layers of stages that installed some. */
 export function bringsPackages({ parent, packages }: Pick<Layer, 'parent' | 'packages'>): boolean {
   return parent === null || packages.added.length + packages.upgraded.length > 0
 }

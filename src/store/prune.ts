@@ -1,4 +1,4 @@
-/** Chooses which layers can go: never one below a layer that stays. */
+/** Chooses which layers can be removed: never one below a layer that stays. */
 
 import type { Layer } from './layer-record.ts'
 
@@ -11,7 +11,7 @@ export interface PruneRules {
   readonly maxBytes?: number | undefined
   /** Never remove a used layer. @default false */
   readonly spareUsed?: boolean
-  /** Milliseconds since 1970. A layer dated in the future, by a wrong clock, counts as new. */
+  /** Milliseconds since 1970. A layer with a date in the future, from a wrong clock, counts as new. */
   readonly nowMs: number
 }
 
@@ -54,7 +54,7 @@ export function choosePrunable(layers: readonly Layer[], rules: PruneRules): rea
   return chosen
 }
 
-/** Layers as they stand on each other while they are taken away, one by one, from the top. */
+/** Layers on top of one another, to be removed one by one from the top. */
 function stackOf(layers: readonly Layer[]) {
   const left = new Map(layers.map((layer) => [layer.key, layer]))
   const above = new Map<string, number>()
@@ -67,7 +67,7 @@ function stackOf(layers: readonly Layer[]) {
   for (const { parent } of layers) count(parent, 1)
   return {
     tops: () => [...left.values()].filter(({ key }) => (above.get(key) ?? 0) === 0),
-    /** Returns the layer below if nothing stands on it any more. */
+    /** Returns the layer below if nothing is left on top of it. */
     take: ({ key, parent }: Layer): Layer | undefined => {
       left.delete(key)
       return count(parent, -1) === 0 && parent !== null ? left.get(parent) : undefined

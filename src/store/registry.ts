@@ -1,4 +1,4 @@
-/** An OCI registry that stores layers, reached through skopeo, which handles registries, tokens and logins. */
+/** An OCI registry that stores layers, accessed through skopeo, which handles registries, tokens and logins. */
 
 import { fileURLToPath } from 'node:url'
 import { execa } from 'execa'
@@ -14,11 +14,11 @@ export interface Registry {
   readonly list: (signal: AbortSignal) => Promise<readonly string[]>
   /** Pushes an artifact, a folder in skopeo's `dir` layout, under a tag. @throws RegistryFault */
   readonly push: (folder: string, tag: string, signal: AbortSignal) => Promise<void>
-  /** Pulls one into a folder. @throws RegistryFault */
+  /** Pulls an artifact into a folder. @throws RegistryFault */
   readonly pull: (tag: string, folder: string, signal: AbortSignal) => Promise<void>
 }
 
-/** A registry that is down, slow, or refuses us: its message, in one line. */
+/** A registry that is down, slow, or refuses us; with its message, in one line. */
 export class RegistryFault extends Error {}
 
 const repository =
@@ -35,7 +35,7 @@ const listSeconds = 120
 export function openRegistry(reference: string, patienceSeconds = listSeconds): Registry {
   const { host } = repository.exec(reference)?.groups ?? {}
   if (host === undefined) throw badReference(reference)
-  // No loopback address has a certificate.
+  // Loopback addresses have no certificates.
   const isLoopback = /^(localhost|127\.\d+\.\d+\.\d+|\[::1\])$/.test(host)
   const remote = (tag: string) => `docker://${reference}:${tag}`
   const tls = (side: '' | 'src-' | 'dest-') => `--${side}tls-verify=${!isLoopback}`
@@ -72,11 +72,11 @@ export function openRegistry(reference: string, patienceSeconds = listSeconds): 
 // --- internal ---
 
 /**
- * What skopeo may copy, by containers-policy.json(5), in place of the host's own rules. They cannot judge our signatures:
- * `layer-signature.ts` does, on what was copied.
+ * What skopeo may copy, in the format of containers-policy.json(5), instead of the host's own rules. They cannot judge our
+ * signatures: `layer-signature.ts` does that, on the copy.
  */
 const policy = fileURLToPath(new URL('./skopeo-policy.json', import.meta.url))
-/** What skopeo prints of a repository; only tags that are keys are of interest. */
+/** skopeo's output about a repository; only tags that are keys matter. */
 const tagList = z.object({ Tags: z.array(z.string()).nullable() })
 
 async function skopeo(words: readonly string[], signal: AbortSignal): Promise<string> {

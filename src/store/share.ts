@@ -1,4 +1,4 @@
-/** Pushes layers to a registry and pulls them. A registry is a cache: without it a build only takes longer. */
+/** Pushes layers to a registry and pulls them. A registry is a cache: without it, a build only takes longer. */
 
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -37,7 +37,7 @@ export interface ShareRequest {
   /** Limit for the whole transfer. */
   readonly timeoutSeconds: number
   readonly onLayer: (layer: Layer) => void
-  /** Called once it is known what goes over the wire: how many layers, and their bytes as far as known. */
+  /** Called once it is known what will be transferred: how many layers, and their size in bytes as far as known. */
   readonly onBegin?: ((layers: number, sizeBytes: number | undefined) => void) | undefined
   readonly signal: AbortSignal
 }
@@ -48,19 +48,19 @@ export interface PushRequest extends ShareRequest {
 }
 
 export interface PullRequest extends ShareRequest {
-  /** Whose signatures are demanded; undefined takes layers from anyone who can write to the registry. */
+  /** Whose signatures are required; undefined accepts layers from anyone who can write to the registry. */
   readonly trust: SshTrust | undefined
 }
 
 export interface Shared {
   readonly layers: readonly Layer[]
-  /** Why the rest did not follow; undefined if all did. */
+  /** Why the rest was not transferred; undefined if all was. */
   readonly fault: string | undefined
 }
 
 /**
- * Signs and pushes the layers of plans that the registry lacks. The small ones are pushed while the base is being packed, which is
- * most of the work.
+ * Signs and pushes the layers of plans that the registry lacks. Pushes the small ones while the base layer is being packed,
+ * which is most of the work.
  */
 export async function pushLayers(request: PushRequest): Promise<Shared> {
   const { registry, store } = request
@@ -93,8 +93,8 @@ export async function pushLayers(request: PushRequest): Promise<Shared> {
 }
 
 /**
- * Pulls the layers that plans need and the registry has, lowest first, since a layer is useless without those below. The
- * next layers download while one is unpacked.
+ * Pulls the layers that plans need and the registry has, lowest first, since a layer is useless without those below. The next
+ * layers download while one is being unpacked.
  */
 export async function pullLayers(request: PullRequest): Promise<Shared> {
   const { registry, store } = request
@@ -138,7 +138,7 @@ export async function pullLayers(request: PullRequest): Promise<Shared> {
 
 const atOnce = 3
 
-/** The final disk is as large as all layers together, and takes half a minute to make. */
+/** Without the final disk, which is as large as all layers together, and takes half a minute to make. */
 const sharedLayersOf = ({ base, stages }: WantedLayers) => layersOf({ base, stages })
 
 /** The layers of plans that are in the store, without duplicates. */
@@ -163,7 +163,7 @@ function wantedOf(
 
 type Done = (layer: Layer) => void
 
-/** Returns a registry's failures as text; throws those of this host, and interruptions. */
+/** Returns a registry's failures as text; throws interruptions and this host's failures. */
 async function withinTime(
   request: ShareRequest,
   share: (work: string, signal: AbortSignal, done: Done) => Promise<void>,

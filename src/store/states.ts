@@ -1,6 +1,6 @@
 /**
- * Saved states: the memory of a suspended guest whose disk is exactly that of a layer. A guest resumes in seconds. States
- * are a cache of boots: any of them can go at any time, and a damaged one is never used.
+ * Saved states: the memory of a suspended guest whose disk is exactly that of a layer. Resuming a guest takes seconds. States
+ * are a cache of boots: any of them can be removed at any time, and a damaged one is never used.
  */
 
 import { mkdir, rm, stat, utimes } from 'node:fs/promises'
@@ -37,32 +37,38 @@ export interface States {
   readonly memory: (key: string) => string
   /** Path of the qcow2 with the guest's writes above the layer. */
   readonly changes: (key: string) => string
-  /** A state that matches a layer as it is now. Does not read the memory. */
+  /** A state that matches a layer in its present form. Does not read the memory. */
   readonly find: (key: string, layer: Layer) => Promise<SavedState | undefined>
   readonly list: () => Promise<readonly SavedState[]>
   /** Whether the files match the record. */
   readonly verify: (state: SavedState) => Promise<boolean>
   /** Prepares the files of a state, which has no record until `commit`. */
   readonly prepare: (key: string) => Promise<void>
-  /** Records the files at `memory(key)` and, if present, `changes(key)`. A power cut may damage them: `verify` detects that. */
+  /**
+   * Records the files at `memory(key)` and, if present, `changes(key)`. A power failure may damage them: `verify` detects
+   * that.
+   */
   readonly commit: (key: string, layer: Layer) => Promise<SavedState>
   /** Copies the guest's writes above the layer to `path`, and marks the state as used. */
   readonly use: (state: SavedState, path: string) => Promise<void>
   readonly remove: (key: string) => Promise<void>
-  /** Removes states of layers that are gone, except any being saved; then, given a size, the least recently used until the rest fits. */
+  /**
+   * Removes states of layers that are gone, except any being saved; then, given a size, the least recently used ones until
+   * the rest fits.
+   */
   readonly prune: (layers: readonly Layer[], maximumBytes?: number) => Promise<void>
 }
 
 /**
  * Opens the states in `folder`, which need not exist yet.
- * @param signal ends the reading of memory
+ * @param signal stops reading memory
  */
 export function openStates(folder: string, signal?: AbortSignal): States {
   const memory = (key: string) => join(folder, `${key}.zst`)
   const changes = (key: string) => join(folder, `${key}.qcow2`)
   const record = (key: string) => join(folder, `${key}.json`)
 
-  /** Prepared and not yet recorded: the guest may still be writing them. */
+  /** Prepared but not yet recorded: the guest may still be writing them. */
   const unfinished = new Set<string>()
 
   const read = async (key: string): Promise<SavedState | undefined> => {
@@ -99,7 +105,7 @@ export function openStates(folder: string, signal?: AbortSignal): States {
       (await digestOf(memory(key), signal)) === sha256 &&
       (await digestOf(changes(key), signal)) === changesSha256,
     prepare: async (key) => {
-      // Memory may hold secrets of the guest.
+      // Memory may contain secrets of the guest.
       await mkdir(folder, { recursive: true, mode: 0o700 })
       await remove(key)
       unfinished.add(key)

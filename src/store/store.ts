@@ -1,4 +1,4 @@
-/** The store: every layer that a build has sealed, as `<key>.qcow2` with `<key>.json` beside it. */
+/** The store: every layer that a build has sealed, as `<key>.qcow2` and `<key>.json`. */
 
 import { stat, unlink } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -13,7 +13,7 @@ import type { LayerKey } from './layer-key.ts'
 import { type Layer, parseLayer } from './layer-record.ts'
 import { openSources } from './sources.ts'
 
-/** Whatever fails to be read, but is there, throws PipelineError `unreadable`: nothing is removed then. */
+/** Anything that exists but cannot be read throws PipelineError `unreadable`; nothing is then removed. */
 export interface Store {
   readonly folder: string
   /** Path of a layer's disk, whether it exists or not. */
@@ -22,11 +22,11 @@ export interface Store {
   readonly find: (key: LayerKey) => Promise<Layer | undefined>
   /** All complete layers. */
   readonly list: () => Promise<readonly Layer[]>
-  /** Checks a layer's disk against its digest; false means damaged. An untouched disk is not read again. */
+  /** Checks a layer's disk against its digest; false means damaged. An unchanged disk is not read again. */
   readonly verify: (layer: Layer) => Promise<boolean>
   /** Everything wrong with any record or disk, including those that `find` and `list` skip. Reads every disk. */
   readonly inspect: () => Promise<readonly StoreFault[]>
-  /** Records the disk at `disk(key)` as a layer. Once this returns, the layer survives a power cut. */
+  /** Records the disk at `disk(key)` as a layer. Once this returns, the layer survives a power failure. */
   readonly commit: (layer: Omit<Layer, 'sha256' | 'sizeBytes'>) => Promise<Layer>
   /** Like `commit`, for a disk whose digest and size the caller has already checked. */
   readonly adopt: (layer: Layer) => Promise<Layer>
@@ -37,7 +37,7 @@ export interface Store {
   readonly readSource: (digest: string) => Promise<string | undefined>
   /**
    * Removes what is useless: disks without a record, records whose disk is missing or truncated, and layers whose parent is
-   * gone. Returns the layers among them, and reads no disk.
+   * gone. Returns the layers among them; reads no disk.
    */
   readonly sweep: () => Promise<readonly StoreFault[]>
 }
@@ -45,7 +45,7 @@ export interface Store {
 /**
  * Opens the store in `folder`, which need not exist yet.
  * @param confirm called before every change that others rely on; throws if it must not be made
- * @param signal ends the reading of disks
+ * @param signal stops reading disks
  */
 export function openStore(
   folder: string,
@@ -121,7 +121,7 @@ export function openStore(
 
 // --- internal ---
 
-/** One call, where `rm` makes several. */
+/** A single system call, where `rm` makes several. */
 async function removeFile(path: string): Promise<void> {
   await unlink(path).catch((error: NodeJS.ErrnoException) => {
     if (error.code !== 'ENOENT') throw error
@@ -137,7 +137,7 @@ function garbageIn(names: readonly string[]): readonly string[] {
   })
 }
 
-/** Keys, and those of all layers above them, each after the ones above it. */
+/** These keys and those of all layers above them, each after the ones above it. */
 function withThoseAbove(keys: readonly LayerKey[], layers: readonly Layer[]): ReadonlySet<LayerKey> {
   const above = new Map<LayerKey, LayerKey[]>()
   for (const { key, parent } of layers) {

@@ -1,11 +1,11 @@
-/** Ends transfers that bring more than was expected: a registry says how large a blob is, and may send any number of bytes. */
+/** Stops transfers that bring more than expected: a registry says how large a blob is, but may send any number of bytes. */
 
 import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { namesIn } from '../host/unless-missing.ts'
 
 export interface TransferLimit {
-  /** Aborted with the given reason once the folder is too large, and with that of the transfer's own signal. */
+  /** Aborted with the given reason once the folder is too large, and with the reason of the transfer's own signal. */
   readonly signal: AbortSignal
   readonly stop: () => void
 }
@@ -23,7 +23,7 @@ export function limitTransfer(
       (bytes) => {
         if (bytes > maximumBytes) tooMuch.abort(reason)
       },
-      // What cannot be looked at now is looked at next time.
+      // Anything that cannot be read now is looked at next time.
       () => undefined,
     )
   }, 250)

@@ -4,7 +4,7 @@ import type { DiskSource } from '../disk/disk-source.ts'
 
 export interface InspectedFile<Settings> {
   readonly source: DiskSource
-  /** Settings it was written with; undefined for files from elsewhere. */
+  /** Settings that it was written with; undefined for files from elsewhere. */
   readonly settings: Settings | undefined
   /** Expected disk size; undefined if unknown. */
   readonly diskBytes: number | undefined
@@ -19,12 +19,12 @@ export interface Inspection {
 }
 
 export interface TargetCheck<Settings> {
-  /** What it does, in one line. */
+  /** What the check does, in one line. */
   readonly does: string
   inspect(file: InspectedFile<Settings>): Promise<Inspection>
 }
 
-/** A fault if the value is not the expected one. Nothing expected, no fault. */
+/** A fault if the value differs from the expected one; none if nothing is expected. */
 export function differs(what: string, found: unknown, expected: unknown): string[] {
   if (expected === undefined || found === expected) return []
   return [`${what} is ${found ?? 'missing'}, expected ${expected}`]

@@ -100,7 +100,7 @@ export const kvm = defineTarget({
   },
   deviceModelFor: () => 'virtio',
   uefiModels: { plain: 'virtio-uefi', secure: 'virtio-secure-boot' },
-  // Only this file runs the scenes of every role: all others have the same disk.
+  // Only this file runs the scenes of every role, since all others have the same disk.
   scenes: [
     'secstorage',
     'port-second',

@@ -1,4 +1,4 @@
-/** What OVAs for all hypervisors share. */
+/** What the OVAs for all hypervisors have in common. */
 
 import { type Json, sha256 } from '../digest.ts'
 import type { DiskSource } from '../disk/disk-source.ts'
@@ -11,7 +11,8 @@ import type { BrokenRule, FileSource, Surroundings, TargetSettings } from './tar
 
 /**
  * A VMDK's descriptor puts its file name in double quotes without any escaping. An OVF refers to the file by URI, in which
- * the other characters are special, and importers disagree about them: `fat:x` has a scheme, and a backslash is a path.
+ * the other characters are special, and importers interpret them differently: `fat:x` has a scheme, and a backslash makes a
+ * path.
  */
 export function ovaNameRules(target: string, { fileName = '' }: Surroundings): readonly BrokenRule[] {
   if (!/["%#?:\\]/.test(fileName)) return []
@@ -19,7 +20,7 @@ export function ovaNameRules(target: string, { fileName = '' }: Surroundings): r
   return [{ path: ['name'], rule, found: fileName }]
 }
 
-/** What an OVA depends on besides the disk: settings, timestamp, names, and the template of its description. */
+/** What an OVA depends on in addition to the disk: settings, timestamp, names, and the template of its description. */
 export function ovaDependencies({ settings, sourceDateEpoch, fileName }: FileSource<TargetSettings>): Json {
   return { ...settings, sourceDateEpoch, fileName, envelope: sha256(readTemplate(ovfTemplate)) }
 }
@@ -46,7 +47,7 @@ export const soundManifest: TargetCheck<unknown> = {
     }
     const lines = [...(await readMember(source.file, member)).matchAll(/^(SHA\d+)\((.+)\)= ([0-9a-f]+)$/gm)]
     const listed = new Set(lines.map(([, , name]) => name))
-    // Each line has a file hashed, which may be large.
+    // For each line a file is hashed, which may be large.
     if (lines.length > listed.size) return { faults: ['its manifest lists a file twice'], observed: '' }
     const faults = source.members.flatMap(({ name }) =>
       name === member.name || listed.has(name) ? [] : [`${name} is not in the manifest`],

@@ -16,10 +16,10 @@ export type Archive = 'none' | 'bz2' | 'zip'
 /** Settings of any target. A target whose file can be packed has a setting `archive` of type {@link Archive}. */
 export type TargetSettings = object
 
-/** What a file is made from besides the disk. */
+/** What a file is made from, in addition to the disk. */
 export interface FileSource<Settings> {
   readonly settings: Settings
-  /** Every file's name without `-<suffix>`, and the virtual machine's name in an OVA. */
+  /** The part of every file's name before `-<suffix>`, and the virtual machine's name in an OVA. */
   readonly fileName: string
   /** Timestamp in the file: seconds since 1970. */
   readonly sourceDateEpoch: number
@@ -29,7 +29,7 @@ export interface WriteJob<Settings> extends FileSource<Settings> {
   readonly disk: RawDisk
   /** Seed of the identifiers in the file: the same for the same content. */
   readonly key: string
-  /** Compressed once for all targets that take them. Can be read once. */
+  /** Compressed once for all targets that use them. Can be read once. */
   readonly grains: AsyncIterable<Grain> | undefined
   /** Called with the share that is done, from 0 to 1. */
   readonly onProgress: (fraction: number) => void
@@ -41,34 +41,34 @@ export interface Surroundings {
   readonly diskMiB?: number
   readonly partitions?: readonly Pick<Partition, 'mount'>[]
   readonly kernelPackage?: string
-  /** The date of the files in seconds since 1970, and what says so. */
+  /** The date of the files in seconds since 1970, and where it comes from. */
   readonly epoch?: { readonly seconds: number; readonly source: 'date' | 'SOURCE_DATE_EPOCH' }
-  /** Given only where a user chose it freely. */
+  /** Present only if a user chose it freely. */
   readonly fileName?: string
 }
 
 /** A rule that is broken. */
 export interface BrokenRule {
-  /** Of the value in the pipeline, e.g. `['formats', 'vmware', 'nic']`. */
+  /** Path of the value in the pipeline, e.g. `['formats', 'vmware', 'nic']`. */
   readonly path: readonly PropertyKey[]
   readonly rule: string
   readonly found: unknown
 }
 
-/** How CloudStack knows a hypervisor whose template is made of the file. */
+/** How CloudStack knows a hypervisor whose template is made from the file. */
 export interface Hypervisor {
-  /** As `metadata.ini` calls it. */
+  /** Its name in `metadata.ini`. */
   readonly name: string
-  /** Guest OS in the words of CloudStack's database. It ignores names that it does not know. */
+  /** Guest OS, as named in CloudStack's database. CloudStack ignores names that it does not know. */
   readonly guestOs: string
   /** @default the target's */
   readonly archs?: readonly Arch[]
 }
 
-/** How much room a file takes: compressed data, whole blocks, or none where the flattened disk becomes the file. */
+/** How much room a file takes: compressed data, whole blocks, or none if the flattened disk becomes the file. */
 export type Storage = 'compressed' | 'blocks' | 'flattened'
 
-/** One target. Its functions get the settings of this target only. */
+/** One target. Its functions get only the settings of this target. */
 export interface Target<
   Name extends string = string,
   Settings extends z.ZodType<TargetSettings> = z.ZodType<TargetSettings>,
@@ -77,28 +77,28 @@ export interface Target<
   CheckId extends string = string,
 > {
   readonly name: Name
-  /** Position among the targets, in lists and when one of several files is read: the fastest to read first. */
+  /** Position among the targets, in lists and when one of several files is read: the fastest to read comes first. */
   readonly rank: number
 
-  /** Architectures that its hypervisor has. */
+  /** Architectures that its hypervisor supports. */
   readonly archs: readonly Arch[]
 
   /** Schema of `formats.<name>`; every setting has a default. */
   readonly settings: Settings
-  /** Rules that settings break together or with their surroundings. @default none */
+  /** Rules that settings break in combination, or together with their surroundings. @default none */
   brokenRules?(settings: z.output<Settings>, surroundings: Surroundings): readonly BrokenRule[]
-  /** Settings that `formats: 'cloudstack'` stands for: the form of CloudStack's package builds. @default none */
+  /** Settings that `formats: 'cloudstack'` stands for: as in CloudStack's package builds. @default none */
   readonly cloudstack?: z.input<Settings>
 
-  /** Format of the file, as reports name it. */
+  /** Format of the file, as named in reports. */
   format(settings: z.output<Settings>): string
-  /** End of the file's name, without an archive's. */
+  /** Suffix of the file's name, without an archive's. */
   suffix(settings: z.output<Settings>): string
-  /** How a file is recognized, in lower case: by a part of its name, or else by an ending that usually means this target. */
+  /** How a file is recognized, in lower case: by a part of its name, or by an extension that usually means this target. */
   readonly names: { readonly part: RegExp; readonly ending?: RegExp }
-  /** Raise it when the writer makes different bytes from the same disk: existing files are then rewritten. */
+  /** Raise this when the writer makes different bytes from the same disk: existing files are then rewritten. */
   readonly revision: number
-  /** What the file depends on besides the disk. @default its settings */
+  /** What the file depends on in addition to the disk. @default its settings */
   dependsOn?(source: FileSource<z.output<Settings>>): Json
   /** Whether it stores compressed grains, which are then shared with other targets. @default false */
   takesGrains?(settings: z.output<Settings>): boolean
@@ -115,15 +115,15 @@ export interface Target<
   readonly deviceModels: { readonly [Name in Model]?: DeviceModel }
   /** The model for scenes that do not choose one. Settings are undefined for files from elsewhere. */
   deviceModelFor(settings: z.output<Settings> | undefined): NoInfer<Model>
-  /** The same with UEFI firmware, which starts any boot loader, or only a signed one. @default none */
+  /** The same with UEFI firmware, which starts any boot loader, or only signed ones. @default none */
   readonly uefiModels?: { readonly [Kind in 'plain' | 'secure']?: NoInfer<Model> }
   /** Scenes that guests booted from the file go through. */
   readonly scenes: readonly Scene[]
-  /** Checks of the file itself, by assertion. Checks that every file gets are not listed. */
+  /** Checks of the file itself, by assertion. Does not list the checks that every file gets. */
   readonly checks: { readonly [Id in CheckId]?: TargetCheck<z.output<Settings>> }
 }
 
-/** Types a target; does nothing else. */
+/** Only adds types to a target. */
 export function defineTarget<
   const Name extends string,
   Settings extends z.ZodType<TargetSettings>,

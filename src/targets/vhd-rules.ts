@@ -1,4 +1,4 @@
-/** What the VHDs for XenServer and Hyper-V share. */
+/** What the VHDs for XenServer and Hyper-V have in common. */
 
 import type { DiskSource } from '../disk/disk-source.ts'
 import { readMember } from '../disk/tar.ts'
@@ -7,7 +7,7 @@ import type { Subformat } from '../formats/vhd-format.ts'
 import { differs, type Inspection } from './file-check.ts'
 import type { BrokenRule, Surroundings } from './target.ts'
 
-/** The largest disk whose geometry a VHD expresses without rounding. */
+/** The largest disk with a size that a VHD's geometry expresses without rounding. */
 const largestMiB = 32_130
 
 export function vhdRules({ diskMiB, epoch }: Surroundings): readonly BrokenRule[] {

@@ -21,7 +21,7 @@ const settings = z.strictObject({
   network: z.enum(['none', 'NAT', 'Bridged', 'HostOnly', 'Internal']).default('NAT'),
 })
 
-/** In standard OVF, which VirtualBox follows if there is no `vbox:Machine` element. */
+/** Settings in standard OVF, which VirtualBox follows if there is no `vbox:Machine` element. */
 function machineOf({ memoryMiB, cpus, network }: z.output<typeof settings>): OvfMachine {
   return {
     // With this type, E1000 means the card that VirtualBox gives Linux by default.
@@ -34,7 +34,7 @@ function machineOf({ memoryMiB, cpus, network }: z.output<typeof settings>): Ovf
     vendor: {
       prefix: 'vbox',
       namespace: 'http://www.virtualbox.org/ovf/machine',
-      // VirtualBox only has names with Debian's version since 7.1.
+      // VirtualBox has names with Debian's version only since 7.1.
       guestElements: { OSType: 'Debian_64' },
     },
   }

@@ -9,7 +9,7 @@ import { type DeviceModel, hiddenCpu } from './device-model.ts'
 import { inspectOvf, ovaDependencies, ovaNameRules, soundManifest } from './ova-rules.ts'
 import { type BrokenRule, defineTarget, type Surroundings } from './target.ts'
 
-/** Newest virtual hardware of each ESXi, oldest first. An ESXi also runs every older version. */
+/** Newest virtual hardware version for each ESXi release, oldest first. ESXi also runs every older version. */
 const hardwareOfEsxi = {
   '5.5': 10,
   '6.0': 11,
@@ -28,7 +28,7 @@ type Esxi = keyof typeof hardwareOfEsxi
 
 const esxis = Object.keys(hardwareOfEsxi) as readonly Esxi[]
 
-/** VMware's guest names that fit a Debian system VM, with DMTF's number and the first ESXi that knows each. */
+/** VMware's guest names that fit a Debian system VM, with DMTF's number and the first ESXi release that knows each. */
 const guests = {
   otherLinux64Guest: { cimType: 101, since: '5.5' },
   other26xLinux64Guest: { cimType: 101, since: '5.5' },
@@ -49,7 +49,7 @@ const oneOf = (what: string, values: readonly string[]) => ({
   error: `must be ${what}: ${values.join(', ')}`,
 })
 
-/** Each setting by itself. {@link settingRules} checks how they go together. */
+/** Each setting by itself. {@link settingRules} checks how they combine. */
 export const vmwareFields = z.strictObject({
   /** Version of the virtual hardware (`vmx-13`). Lower versions run on more hosts; 13 needs ESXi 6.5. */
   hardwareVersion: z.int().default(13),
@@ -81,7 +81,7 @@ export const vmwareFields = z.strictObject({
 /** A VMware virtual machine's settings, all decided. */
 export type VmwareSettings = z.output<typeof vmwareFields>
 
-/** OVF's names, or VMware's own for devices that only it has. */
+/** OVF's names, or VMware's own for devices that only VMware has. */
 const controllerTypes = {
   lsilogic: 'lsilogic',
   lsilogicsas: 'lsilogicsas',
@@ -115,7 +115,7 @@ export function ovaOptions(settings: VmwareSettings): Pick<OvaOptions, 'machine'
   }
 }
 
-/** Rules that settings break together. With unknown partitions any firmware is accepted. */
+/** Rules that settings break in combination. If the partitions are unknown, any firmware is accepted. */
 export function settingRules(
   settings: VmwareSettings,
   { partitions }: Pick<Surroundings, 'partitions'>,
@@ -200,7 +200,7 @@ export const vmware = defineTarget({
     },
     'vmware-efi': {
       ...machine,
-      // Debian's OVMF has a driver for neither of VMware's SCSI controllers.
+      // Debian's OVMF has no driver for either of VMware's SCSI controllers.
       summary: 'UEFI firmware, SATA disk, vmxnet3 network, as VMware may have them',
       disk: ['ahci,id=sata', 'ide-hd,bus=sata.0,drive=disk0,bootindex=0'],
       nic: 'vmxnet3',

@@ -1,4 +1,4 @@
-/** Boots the guest of a scene, and the base boot that several scenes resume from. */
+/** Boots the guest of a scene, and the base boot from which several scenes resume. */
 
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -34,10 +34,10 @@ export interface SceneRequest {
   readonly contract: ContractName
   readonly acceleration: AcceleratorChoice
   readonly machine: MachineSize
-  /** Folder of this image's scenes. Its path must be short, for the sockets in it. */
+  /** Folder for this image's scenes. Its path must be short, for the sockets in it. */
   readonly folder: string
   readonly key: SshKey
-  /** The disk's size, and the size it is enlarged to in scenes that check growing. */
+  /** The disk's size, and its enlarged size in scenes that check growing. */
   readonly diskBytes: number
   readonly grownToBytes: number
   /** The boot that this scene resumes from. */
@@ -47,10 +47,10 @@ export interface SceneRequest {
   readonly signal: AbortSignal
 }
 
-/** Factor on the contract's time limits: emulating every instruction takes longer. */
+/** Factor for the contract's time limits: emulating every instruction takes longer. */
 const patience = { kvm: 1, tcg: 6 } as const
 
-/** Boots the file until the guest agent answers, and saves its state for scenes like the one named. */
+/** Boots the file until the guest agent responds, and saves its state for scenes like the given one. */
 export async function makeBaseBoot(request: Omit<SceneRequest, 'baseBoot'>): Promise<BaseBoot> {
   const limit = limitOf(request)
   const record: SceneRecord = {}
@@ -76,8 +76,9 @@ export async function makeBaseBoot(request: Omit<SceneRequest, 'baseBoot'>): Pro
 }
 
 /**
- * Lets the guest finish what it does beside waiting for its arguments, once for all scenes that resume here: most of all it
- * makes host keys, a third of the work of an emulated guest. First boot waits for 60 s: half of them are the scenes'.
+ * Lets the guest finish what it does while it waits for its arguments, once for all scenes that resume from here. Most of it
+ * is making host keys, a third of the work of an emulated guest. First boot waits for 60 s: half of them are left for the
+ * scenes.
  */
 async function settle(guest: Guest): Promise<void> {
   let since: number | undefined
@@ -140,7 +141,7 @@ export async function bootFor(
   })
 }
 
-/** What a boot failed with, and the assertion this violates. */
+/** What a boot failed with, and the assertion that this violates. */
 export function troubleOf(error: unknown): NonNullable<SceneRecord['trouble']> {
   const code = error instanceof PipelineError ? error.code : undefined
   const id = (code === undefined ? undefined : assertionOf[code]) ?? 'B1'

@@ -19,7 +19,7 @@ export interface Candidate {
   readonly madeFrom: string | undefined
 }
 
-/** Whether anything is asked about the images of a pipeline. */
+/** Whether the images of a pipeline are checked for anything. */
 export function isVerified({
   verification,
   checks,
@@ -38,7 +38,7 @@ export function candidatesOf(images: readonly ImageResult[], outFolder: string):
 }
 
 /**
- * The files of the last build of a variant, which are still what it made.
+ * The files of the last build of a variant, unchanged since then.
  * @throws PipelineError `no-contract`, `no-image`, `disk-unreadable`
  */
 export async function builtCandidates(
@@ -83,7 +83,7 @@ export async function foreignCandidates(
   )
 }
 
-/** CloudStack's file names say what they are for; otherwise the extension nearly always does. */
+/** CloudStack's file names say what they are for; otherwise, the extension nearly always does. */
 function targetByName(file: string): TargetName {
   const name = basename(file).toLowerCase()
   const found =
@@ -119,7 +119,7 @@ async function digestOf(file: string, signal: AbortSignal): Promise<string> {
   return sha256 as string
 }
 
-/** The report of the last build; undefined if there is none of this program's format. */
+/** The report of the last build; undefined if there is none in this program's format. */
 export async function readReport(outFolder: string): Promise<Report | undefined> {
   return readRecord(outFolderAt(outFolder).report, reportSchema, mostReportBytes)
 }

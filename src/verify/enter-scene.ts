@@ -1,4 +1,4 @@
-/** Brings a guest to the state its scene calls for: hands over its boot arguments, and waits for first boot to end. */
+/** Brings a guest to the state that its scene requires: hands over its boot arguments, and waits for first boot to end. */
 
 import { setTimeout as sleep } from 'node:timers/promises'
 import { copyScripts } from '../contract/copy-scripts.ts'
@@ -58,7 +58,7 @@ export async function enterScene(
   await login()
 }
 
-/** @throws PipelineError `not-ready` if first boot ended without saying so */
+/** @throws PipelineError `not-ready` if first boot ended without reporting success */
 async function waitUntilReady(
   { run, seconds, options }: Guest,
   agent: GuestAgent,
@@ -68,7 +68,7 @@ async function waitUntilReady(
   let upSince: number | undefined
   for (const end = seconds() + limit(240); seconds() < end; ) {
     if (await agent.hasFile('/var/cache/cloud/boot_up_done')) return
-    // Seldom: a program slows down the boot that it asks about.
+    // Not often: each look starts a program, which slows down the boot.
     if (seconds() - askedAt > limit(2)) {
       const { stdout } = await run('systemctl is-system-running')
       askedAt = seconds()

@@ -1,4 +1,4 @@
-/** How many guests run at a time, over all images that are being verified. */
+/** How many guests run at a time, across all images that are being verified. */
 
 import { availableParallelism, freemem } from 'node:os'
 import pLimit, { type LimitFunction } from 'p-limit'
@@ -14,14 +14,14 @@ export function guestSlots(accelerator: Accelerator, sizes: MachineSizes): Guest
 
 /**
  * The sizes of guests on this host. An emulated guest gets one processor: its boot hardly uses a second one, which another
- * guest uses well, and only emulated guests with several trip over kernels that patch themselves.
+ * guest can use well. Also, only emulated guests with several processors trip over kernels that patch themselves.
  */
 export function sizesOn(accelerator: Accelerator, sizes: MachineSizes): MachineSizes {
   if (accelerator === 'kvm') return sizes
   return { ...sizes, cpus: 1, routers: { ...sizes.routers, cpus: 1 } }
 }
 
-/** QEMU itself takes memory too. */
+/** QEMU itself needs memory too. */
 const overheadMiB = 256
 
 export function guestsAtATime(

@@ -1,4 +1,4 @@
-/** Results as JUnit XML for CI systems: a suite per image, a case per check. */
+/** Results as JUnit XML for CI systems: one suite per image, one case per check. */
 
 import type { CheckResult, ImageVerification } from '../report/verification.ts'
 
@@ -56,7 +56,7 @@ function countsOf(checks: readonly CheckResult[]): string {
 
 const entities: Readonly<Record<string, string>> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;' }
 
-/** A guest may print anything, even what XML cannot hold. */
+/** A guest may print anything, even characters that XML cannot contain. */
 function escapeXml(text: string): string {
   return [...text]
     .map((character) => (isForXml(character.codePointAt(0) ?? 0) ? character : '?'))
@@ -65,7 +65,7 @@ function escapeXml(text: string): string {
     .replaceAll('\n', '&#10;')
 }
 
-/** XML allows no control characters, no halves of surrogate pairs, and neither U+FFFE nor U+FFFF. */
+/** XML allows no control characters, no unpaired surrogates, and neither U+FFFE nor U+FFFF. */
 function isForXml(code: number): boolean {
   const isControl = code < 0x20 && code !== 0x09 && code !== 0x0a && code !== 0x0d
   const isHalf = code >= 0xd800 && code <= 0xdfff

@@ -1,4 +1,4 @@
-/** Opens an image's file systems for checks. */
+/** Opens an image's filesystems for checks. */
 
 import { measureUsage } from '../debian/disk-usage.ts'
 import { type DiskFile, openDisk } from '../disk/disk-files.ts'
@@ -7,7 +7,7 @@ import type { FileEntry, ImageFiles } from '../disk/image-files.ts'
 import { followPath } from '../disk/paths.ts'
 import type { DiskUsage } from '../report/verification.ts'
 
-/** DOS partition types that only hold other partitions. */
+/** DOS partition types that only contain other partitions. */
 const extendedTypes = new Set(['5', 'f', '05', '0f', '85'])
 
 export interface OpenImageFiles extends ImageFiles {
@@ -23,7 +23,7 @@ export async function openImageFiles(
   const disk = await openDisk(source.file, { format: source.format, workFolder, signal })
   const tree = await disk.list()
   const folders = groupByFolder(tree)
-  // On Debian /bin, /sbin and /lib are links.
+  // On Debian, /bin, /sbin and /lib are links.
   const real = (path: string) => followPath(tree, path)
   return {
     partitionTable: disk.table,

@@ -1,4 +1,4 @@
-/** A pipeline's own checks. They run every time, because what they import is not known. */
+/** A pipeline's own checks. They run every time, because it is unknown what they import. */
 
 import type { ResolvedCheck } from '../config/resolved.ts'
 import { type Finding, judge } from '../contract/check.ts'
@@ -8,7 +8,7 @@ import type { CheckResult, ImageVerification } from '../report/verification.ts'
 /** The group of their results. */
 export const ownGroup = 'own'
 
-/** A check as it is asked: its place in results, and its answer. */
+/** A check as it is run: its place in the results, and its function. */
 export interface OwnCheck {
   readonly id: string
   readonly title: string
@@ -28,7 +28,7 @@ export function ownChecksOf(checks: readonly ResolvedCheck[]): readonly OwnCheck
   }))
 }
 
-/** A verification with other results of a pipeline's own checks. */
+/** A verification in which the results of the pipeline's own checks are replaced. */
 export function withOwn(verification: ImageVerification, results: readonly CheckResult[]): ImageVerification {
   const checks = [...verification.checks.filter(({ group }) => group !== ownGroup), ...results]
   const isFine = checks.every(({ status }) => status !== 'failed')

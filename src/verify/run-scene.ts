@@ -24,7 +24,7 @@ import type { OwnCheck } from './own-checks.ts'
 
 export interface SceneOutcome {
   readonly record: SceneRecord
-  /** Share of the guest's time for which a busy host had no processor for it, from 0 to 0.9. */
+  /** Share of the guest's time in which a busy host had no processor for it, from 0 to 0.9. */
   readonly waitingShare: number
   readonly scene: SceneResult
   readonly checks: readonly CheckResult[]
@@ -38,7 +38,7 @@ export async function runScene(request: SceneRequest): Promise<SceneOutcome> {
   const spec: SceneSpec = sceneSpecs[name]
   const started = performance.now()
   const model = modelOf(name, request.target, request.expected.formats)
-  // G8 checks values that are commands, but not with CloudStack's own scripts.
+  // G8 checks values that contain commands, but not with CloudStack's own scripts.
   const words = { ...(request.contract === 'cloudstack-payload' ? {} : traps), ...spec.words }
   const bootArguments =
     spec.role === undefined ? undefined : makeBootArguments(spec.role, key.publicKey, words)
@@ -108,7 +108,7 @@ export async function runScene(request: SceneRequest): Promise<SceneOutcome> {
     const analysis = await analyseStartup(scene)
     let evidence: Evidence | undefined
     for (const check of asked) {
-      // A guest that is off has no screen, and its console is full of the shutdown.
+      // A guest that is off has no screen, and its console is full of shutdown messages.
       if (check.endsGuest === true) evidence = await lookAt(scene, checks)
       const since = performance.now()
       const finding = await askScene(check, scene, asked, signal)
@@ -136,8 +136,9 @@ async function askScene(
 }
 
 /**
- * What a check of a scene in trouble finds without running: the trouble, or where it is reported. Undefined if it is to run: a
- * guest that is up can answer for what does not depend on its arguments, and C4 has more to say about why it is not ready.
+ * The finding of a check without running it, in a scene in trouble: the trouble, or where it is reported. Undefined if the
+ * check is to run: a guest that is up can answer for whatever does not depend on its arguments, and C4 says more about why
+ * the guest is not ready.
  */
 export function findTrouble(
   check: SceneCheck,
@@ -153,7 +154,7 @@ export function findTrouble(
   return isUp && runs ? undefined : withoutGuest(check, asked, record)
 }
 
-/** What a check finds in a scene that is in trouble: one check fails, and the others point to it. */
+/** The finding of a check in a scene that is in trouble: one check fails, and the others point to it. */
 function withoutGuest(
   check: SceneCheck,
   asked: readonly SceneCheck[],
@@ -167,7 +168,7 @@ function withoutGuest(
   return { status: 'skipped', observed: `cannot be checked, see ${reporter}: ${trouble.text}` }
 }
 
-/** The check that fails for a scene's trouble. Not every scene has the one that fits best, but one fails in every scene. */
+/** The check that fails for a scene's trouble. Not every scene has the best fitting one, but every scene has one that fails. */
 function reporterOf(
   { id: best }: NonNullable<SceneRecord['trouble']>,
   asked: readonly SceneCheck[],
@@ -197,7 +198,7 @@ export function resultOf(
     group: check.group,
     at,
     ...finding,
-    // It may quote a file of the image or the output of a program in it.
+    // It may quote a file in the image, or the output of a program in it.
     observed: cleanText(finding.observed),
     seconds: roundSeconds(seconds),
   }

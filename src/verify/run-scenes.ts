@@ -25,7 +25,7 @@ export interface ScenesRequest extends Omit<SceneRequest, 'name' | 'machine' | '
   readonly slots: GuestSlots
   /** Keeps a scene's screenshot, and returns its path for the report. */
   readonly keepScreenshot: (scene: SceneName, file: string) => Promise<string>
-  /** Called before the first scene, and as each ends. */
+  /** Called before the first scene, and whenever one ends. */
   readonly onScenes: (ended: number, total: number) => void
 }
 
@@ -49,7 +49,7 @@ export async function runScenes(request: ScenesRequest): Promise<ScenesOutcome> 
     const baseBoot = spec.isBranch === true ? await baseBoots.get(wants.machine) : undefined
     const { scene, checks, screenshot } = await slots(runSteadily, { ...wants, baseBoot })
     const kept = screenshot === undefined ? {} : { screenshot: await keepScreenshot(name, screenshot) }
-    // Its disk takes room that the next guest needs.
+    // The next guest needs the room that its disk takes.
     await rm(sceneFolder(wants), { recursive: true, force: true })
     ended += 1
     onScenes(ended, names.length)
@@ -62,18 +62,18 @@ export async function runScenes(request: ScenesRequest): Promise<ScenesOutcome> 
   }
 }
 
-/** A failure fails all scenes that resume from it, so one that says nothing about the image does not count. */
+/** If it fails, all scenes that resume from it fail too, so a failure that says nothing about the image does not count. */
 async function makeSteadyBaseBoot(wants: Omit<SceneRequest, 'baseBoot'>): Promise<BaseBoot> {
   return steadily(() => makeBaseBoot(wants), wants.acceleration)
 }
 
-/** A scene whose base boot failed has no guest of its own. */
+/** A scene does not have its own guest if its base boot failed. */
 async function runSteadily(wants: SceneRequest): Promise<SceneOutcome> {
   const hasGuest = wants.baseBoot === undefined || wants.baseBoot.saved !== undefined
   return hasGuest ? steadily(() => runScene(wants), wants.acceleration) : runScene(wants)
 }
 
-/** Boots once more if the host is why it failed, and an emulated guest as long as its CPU panics. */
+/** Boots once more if the host caused the failure, and again as long as an emulated guest's CPU panics. */
 async function steadily<Outcome extends Course>(
   boot: () => Promise<Outcome>,
   { accelerator }: Pick<AcceleratorChoice, 'accelerator'>,
@@ -84,13 +84,13 @@ async function steadily<Outcome extends Course>(
   }
 }
 
-/** How a boot went, as far as it decides whether to believe it. */
+/** How a boot went, as far as it decides whether to trust the outcome. */
 export type Course = Pick<BaseBoot, 'record' | 'waitingShare'>
 
-/** From this share of waiting on, the timeouts of services in the guest are the host's fault. */
+/** From this share of waiting on, timeouts of services in the guest are the host's fault. */
 const starvedShare = 0.2
 
-/** How often to boot before this outcome counts. */
+/** How many boots it takes before this outcome counts. */
 export function mostBoots({ record, waitingShare }: Course, accelerator: Accelerator): number {
   if (record.trouble === undefined) return 1
   if (accelerator === 'tcg' && hasPanicked(record)) return bootsOfEmulatedGuest

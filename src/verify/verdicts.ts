@@ -15,7 +15,7 @@ import { type ImageVerification, imageVerification } from '../report/verificatio
 
 const verdict = z.strictObject({ questions: z.string(), verification: imageVerification })
 
-/** All code that runs while a file is verified, by its path in this project: a change in any of it makes verdicts invalid. */
+/** All code that runs while a file is verified, by its path in this project: a change in any of it invalidates verdicts. */
 export const questioningCode = [
   'src/verify',
   'src/contract',
@@ -42,7 +42,10 @@ export const questioningCode = [
 
 const project = fileURLToPath(new URL('../../', import.meta.url))
 
-/** The npm package has JavaScript, and instead of a lock file a `package.json` whose version stands for all that it brings. */
+/**
+ * The npm package has JavaScript, and a `package.json` in place of a lock file: its version stands for everything in the
+ * package.
+ */
 const isPackaged = import.meta.url.endsWith('.js')
 
 function placeOf(path: string): string {
@@ -51,7 +54,7 @@ function placeOf(path: string): string {
 }
 
 /**
- * A digest of everything a verdict depends on besides the file: this program, and what it expects.
+ * A digest of everything that a verdict depends on in addition to the file: this program, and what it expects.
  * @param folder where the program is
  */
 export async function digestQuestions(facts: Json, folder = project): Promise<string> {
@@ -69,7 +72,7 @@ export async function readVerdict(
   questions: string,
 ): Promise<ImageVerification | undefined> {
   const kept = await readKept(outFolder, image)
-  // Another version of this program may have asked something else: then the file is verified again.
+  // Another version of this program may have asked other questions: the file is then verified again.
   return kept?.questions === (await inPlace(outFolder, questions))
     ? { ...kept.verification, cached: true }
     : undefined
@@ -87,7 +90,7 @@ export async function writeVerdict(
   )
 }
 
-/** The stored verdict on a file with this content and target, by any version of this program; undefined if none. */
+/** The stored verdict on a file with this content and target, by any version of this program; undefined if there is none. */
 export async function findVerdict(
   outFolder: string,
   image: { readonly sha256: string; readonly target: string },
@@ -98,15 +101,15 @@ export async function findVerdict(
 // --- internal ---
 
 /**
- * What was asked, and in which folder. Whoever hands over a folder cannot know what its copy here is to the file system, so that
- * none of the verdicts in it spares a file its verification.
+ * What was asked, and in which folder. Whoever passes on a folder cannot know how the filesystem here identifies the copy, so
+ * none of the verdicts in it can exempt a file from verification.
  */
 async function inPlace(outFolder: string, questions: string): Promise<string> {
   const folder = await unlessMissing(outFolder, () => stat(outFolder, { bigint: true }))
   return sha256(`${questions} ${folder?.dev} ${folder?.ino} ${folder?.birthtimeNs}`)
 }
 
-/** A file whose name and content disagree is no verdict. */
+/** A file whose name and content disagree is not a verdict. */
 async function readKept(
   outFolder: string,
   image: { readonly sha256: string; readonly target: string | null },

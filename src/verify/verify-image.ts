@@ -29,13 +29,13 @@ export interface ImageRequest {
   readonly target: TargetName
   readonly sha256: string
   readonly expected: Expected
-  /** Of the pipeline: asked where the content is read. @default none */
+  /** The pipeline's own checks, run where the content is read. @default none */
   readonly ownChecks?: readonly OwnCheck[]
-  /** File whose disk is proved to be the same and is read for both. Absent: this one is read. */
+  /** File whose disk is proven to be the same, and which is read for both. Absent: this one is read. */
   readonly contentOf?: string | undefined
   readonly acceleration: AcceleratorChoice
   readonly machine: MachineSizes
-  /** Only these of the target's scenes. @default all */
+  /** Only these scenes of the target. @default all */
   readonly scenes?: readonly SceneName[] | undefined
   /** Folder for screenshots. */
   readonly screenshotFolder: string
@@ -43,12 +43,12 @@ export interface ImageRequest {
   /** Shared by all images that are verified at the same time. */
   readonly slots: GuestSlots
   readonly onCheck: (result: CheckResult) => void
-  /** Called before the first scene, and as each ends. */
+  /** Called before the first scene, and whenever one ends. */
   readonly onScenes: (ended: number, total: number) => void
   readonly signal: AbortSignal
 }
 
-/** How much a disk is enlarged by in scenes that check growing. Its root then has half as much again. */
+/** How much a disk is enlarged in scenes that check growing. Its root is then half as large again. */
 const growthBytes = 2 * 1024 ** 3
 
 /** @throws PipelineError `disk-unreadable`; whatever a check finds is a result */
@@ -63,7 +63,7 @@ export async function verifyImage(request: ImageRequest): Promise<ImageVerificat
   }
 }
 
-/** The pipeline's own checks alone, of a file whose content is read. */
+/** Only the pipeline's own checks, for a file whose content is read. */
 export async function askOwnChecks(request: ImageRequest): Promise<readonly CheckResult[]> {
   const scratch = await createScratchFolder()
   try {
@@ -92,7 +92,7 @@ async function verifyPlain(request: ImageRequest, plain: string, folder: string)
   const { file, target, contentOf, expected, outFolder, signal } = request
   const source = await locateDisk(plain, { signal })
   const contract = expected.contract ?? (await withFiles(source, folder, signal, contractOf))
-  // Before any guest takes the processors.
+  // Before guests take the processors.
   const content = contentOf === undefined ? await checkContent(request, contract, source, folder) : undefined
   // Computing checksums takes longest, and does not involve the guests.
   const [ofFile, { scenes, checks: ofScenes }] = await allEnded([

@@ -1,4 +1,4 @@
-/** Verifies image files side by side. */
+/** Verifies image files in parallel. */
 
 import { setMaxListeners } from 'node:events'
 import type { PipelineFields, Waiver } from '../config/pipeline.ts'
@@ -23,7 +23,7 @@ export interface VerifyRequest {
   readonly candidates: readonly Candidate[]
   readonly expected: Expected
   readonly waivers: readonly Waiver[]
-  /** Of the pipeline, besides those of the contract. @default none */
+  /** The pipeline's own checks, in addition to those of the contract. @default none */
   readonly ownChecks?: readonly ResolvedCheck[]
   readonly machine: PipelineFields['verification']
   readonly outFolder: string
@@ -31,7 +31,7 @@ export interface VerifyRequest {
   readonly screenshotFolder: string
   /** Whether verdicts of earlier runs count. */
   readonly useVerdicts: boolean
-  /** @default all of each target */
+  /** @default all scenes of each target */
   readonly scenes?: readonly SceneName[] | undefined
   /** Linux kernels to prove KVM with, best first. */
   readonly kernels: readonly string[]
@@ -47,7 +47,7 @@ export async function verifyImages(request: VerifyRequest): Promise<readonly Ima
   const { candidates, outFolder, emit } = request
   const failed = new AbortController()
   const signal = AbortSignal.any([request.signal, failed.signal])
-  // Every guest and every program of a check listens to it.
+  // Every guest and every program that a check runs listens to it.
   setMaxListeners(0, signal)
   const acceleration = await chooseAccelerator({
     arch: request.expected.arch,
@@ -74,7 +74,7 @@ export async function verifyImages(request: VerifyRequest): Promise<readonly Ima
   return allEnded(
     candidates.map((candidate) =>
       verify(candidate).catch((error: unknown) => {
-        // What cannot be read is reported at once, not after all guests of the other files.
+        // An unreadable file is reported at once, not after all guests of the other files.
         failed.abort(error)
         throw error
       }),
@@ -84,7 +84,7 @@ export async function verifyImages(request: VerifyRequest): Promise<readonly Ima
 
 type Verifying = Omit<VerifyRequest, 'machine'> & Pick<ImageRequest, 'acceleration' | 'machine' | 'slots'>
 
-/** The stored verdict on a candidate if it passed, or else a new one; waivers are applied. */
+/** The stored verdict on a candidate if it passed, otherwise a new one; with waivers applied. */
 async function verifyCandidate(candidate: Candidate, request: Verifying): Promise<ImageVerification> {
   const { outFolder, waivers, scenes, useVerdicts } = request
   const contentOf = findContent(candidate, request.candidates)
@@ -94,10 +94,10 @@ async function verifyCandidate(candidate: Candidate, request: Verifying): Promis
     machine: { ...request.machine, routers: { ...request.machine.routers } },
     hasContent: contentOf === undefined,
   })
-  // Only some of the scenes make no verdict.
+  // Some scenes alone do not make a verdict.
   const isWhole = scenes === undefined
   const kept = useVerdicts && isWhole ? await readVerdict(outFolder, candidate, questions) : undefined
-  // What the pipeline's own checks said then says nothing about what they ask now.
+  // Earlier results of the pipeline's own checks say nothing about what these checks ask now.
   const ofContract = kept === undefined ? undefined : withOwn(kept, [])
   if (ofContract !== undefined && applyWaivers(ofContract, waivers).status === 'passed') {
     const own = contentOf === undefined ? await examineOwn(candidate, request) : []
@@ -111,13 +111,13 @@ async function verifyCandidate(candidate: Candidate, request: Verifying): Promis
   return applyWaivers(verification, waivers)
 }
 
-/** The file whose content is read for a candidate with the same disk; undefined if its own is. */
+/** The file whose content is read for a candidate with the same disk; undefined if its own is read. */
 function findContent({ madeFrom, file }: Candidate, candidates: readonly Candidate[]): string | undefined {
   const first = candidates.find((other) => other.madeFrom !== undefined && other.madeFrom === madeFrom)
   return first?.file === file ? undefined : first?.file
 }
 
-/** Asks the pipeline's own checks alone, and reports each. */
+/** Runs only the pipeline's own checks, and reports each. */
 async function examineOwn(candidate: Candidate, request: Verifying): Promise<readonly CheckResult[]> {
   const ownChecks = ownChecksOf(request.ownChecks ?? [])
   if (ownChecks.length === 0) return []

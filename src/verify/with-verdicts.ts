@@ -1,9 +1,9 @@
-/** A report and the verdicts that came after it. */
+/** A report together with later verdicts. */
 
 import type { Report } from '../report/report.ts'
 import { findVerdict } from './verdicts.ts'
 
-/** The report, with what `verify` has found since about the bytes that it names. */
+/** The report, with what `verify` has since found about the bytes that it names. */
 export async function withVerdicts(report: Report, outFolder: string): Promise<Report> {
   const reported = report.verifications ?? []
   const kept = await Promise.all(report.images.map((image) => findVerdict(outFolder, image)))

@@ -1,4 +1,4 @@
-/** How the disk of a stage differs from the one before the last change. */
+/** How a stage's disk differs from what it was before the last change. */
 
 import { type DiffReport, reportDifference } from '../diff/report.ts'
 import { type DiskFiles, openDisk } from '../disk/disk-files.ts'
@@ -6,8 +6,8 @@ import { findWorkFolder } from '../host/work-folder.ts'
 
 export interface Baseline {
   /**
-   * Compares a layer's disk with the last one that was compared, which is open already. The first has nothing to be compared
-   * with: undefined.
+   * Compares a layer's disk with the previously compared one, which is still open. Undefined for the first, since there is
+   * nothing to compare it with.
    */
   readonly compare: (disk: LayerDisk, signal: AbortSignal) => Promise<DiffReport | undefined>
   readonly close: () => Promise<void>
@@ -15,7 +15,7 @@ export interface Baseline {
 
 export interface LayerDisk {
   readonly key: string
-  /** Path of its qcow2, which stands on others of its folder. */
+  /** Path of its qcow2; the backing files are in the same folder. */
   readonly file: string
 }
 
@@ -45,7 +45,7 @@ export function openBaseline(): Baseline {
         lastFiles = files
         return report
       } catch (error) {
-        // What is cut off is compared the next time, from the start.
+        // After an interruption, the next comparison starts over.
         await files?.close()
         await close()
         throw error

@@ -15,7 +15,7 @@ export async function writeCommand(command: string, folder: string): Promise<str
   return script
 }
 
-/** The image with the command's stage after `stage`, and without those that follow. @throws PipelineError `usage` */
+/** The image with the command's stage after `stage`, and without later stages. @throws PipelineError `usage` */
 export function withCommand(image: ResolvedImage, stage: string, script: string): ResolvedImage {
   if (image.stages.some(({ name }) => name === commandStage)) {
     throw new PipelineError({

@@ -1,4 +1,4 @@
-/** Files and folders on the host, followed however an editor writes them. */
+/** Files and folders on the host, followed in whatever way an editor writes them. */
 
 import { realpathSync } from 'node:fs'
 import { dirname, sep } from 'node:path'
@@ -6,19 +6,19 @@ import { watch } from 'chokidar'
 
 export interface Follower {
   /**
-   * From now on also follows these absolute paths: files, or folders with all that is in them. A file need not exist. A path may
-   * be a link; a link in a folder is followed no further, since it is copied as it is, and means a place in the guest.
+   * From now on also follows these absolute paths: files, or folders with everything in them. A file need not exist. A path
+   * may be a link; a link inside a folder is not followed, since it is copied as it is, and refers to a path in the guest.
    */
   readonly add: (paths: Iterable<string>) => void
   readonly close: () => Promise<void>
 }
 
-/** An editor renames, truncates and writes in one go; a file that is read in between is half of one. */
+/** An editor renames, truncates and writes in quick succession; a file that is read in between is incomplete. */
 const settleMs = 60
 
 /**
- * @param onChange called once a followed path has changed, come or gone, and for a moment nothing more has happened; with the
- * time of the first change, by `performance.now()`
+ * @param onChange called once a followed path has changed, appeared or disappeared, and nothing more has happened for a
+ * moment; with the time of the first change, by `performance.now()`
  */
 export function followFiles(onChange: (changedMs: number) => void): Follower {
   const followed = new Set<string>()
@@ -34,14 +34,14 @@ export function followFiles(onChange: (changedMs: number) => void): Follower {
       onChange(changedMs)
     }, settleMs)
   }
-  // A file that is replaced is another file: only its folder knows.
+  // A replaced file is a different file: only its folder sees the change.
   const watcher = watch([], {
     ignored: (path) => !folders.has(path) && !isIn(path, followed),
     ignoreInitial: true,
     followSymlinks: false,
   })
   watcher.on('all', settle)
-  // What cannot be followed, such as a link to itself, cannot be read either: that is where it is said.
+  // What cannot be followed, such as a link to itself, cannot be read either, and reading it reports that.
   const ignore = () => undefined
   watcher.on('error', ignore)
   return {
@@ -57,14 +57,14 @@ export function followFiles(onChange: (changedMs: number) => void): Follower {
     close: async () => {
       clearTimeout(timer)
       const closing = watcher.close()
-      // It has forgotten its listeners, and not yet what it was looking at.
+      // It has dropped its listeners, but may not have finished what it was looking at.
       watcher.on('error', ignore)
       await closing
     },
   }
 }
 
-/** Where a path leads; itself if it leads nowhere. */
+/** The target of a path; the path itself if it leads nowhere. */
 function behindLinks(path: string): string {
   try {
     return realpathSync(path)

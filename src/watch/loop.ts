@@ -1,22 +1,22 @@
-/** Loads what is to be done whenever something has changed, and does it unless that is what was done last. */
+/** Loads the target whenever something has changed, and runs it unless it was the last one that ran. */
 
 export interface Loop<Target> {
-  /** What is to be done now. */
+  /** Loads the current target. */
   readonly load: () => Promise<Target>
   readonly isSame: (one: Target, other: Target) => boolean
   /**
-   * Does it, and ends soon after `signal` is aborted. Whatever it throws has been shown.
-   * @param fail says that it has failed, even if it goes on
+   * Runs the target, and ends soon after `signal` is aborted. Whatever it throws has already been shown.
+   * @param fail reports that it has failed, even if it goes on
    */
   readonly run: (target: Target, fail: () => void, signal: AbortSignal) => Promise<void>
   /** Shows why nothing could be loaded. */
   readonly onFault: (error: unknown) => void
 }
 
-/** Lets one wait for the next of events. */
+/** Lets a caller wait for the next of a series of events. */
 export interface Bell {
   readonly ring: () => void
-  /** Resolves when it rings the next time. */
+  /** Resolves when it next rings. */
   readonly next: () => Promise<void>
 }
 
@@ -40,9 +40,9 @@ interface Running<Target> {
 }
 
 /**
- * Runs until `signal` is aborted, and what it has begun has ended.
+ * Runs until `signal` is aborted and everything that it started has ended.
  * @param changed rings when something may have changed
- * @throws the reason of `signal`, or what the first load throws: nobody has changed anything yet
+ * @throws the reason of `signal`, or what the first load throws, since nobody has changed anything at that point
  */
 export async function runOnChanges<Target>(
   loop: Loop<Target>,
@@ -69,7 +69,7 @@ export async function runOnChanges<Target>(
   }
 }
 
-/** What failed may not fail again: saving its files once more is asking for that. */
+/** What failed may not fail again: saving its files again asks for another attempt. */
 function isNews<Target>(
   target: Target,
   running: Running<Target> | undefined,

@@ -1,4 +1,4 @@
-/** What a pipeline asks for right now, up to the stage that is worked on, and the files that decide it. */
+/** What a pipeline requires right now, up to the stage being worked on, and the files that determine it. */
 
 import { parseFileSource } from '../config/file-source.ts'
 import type { ResolvedImage, ResolvedStage } from '../config/resolved.ts'
@@ -9,15 +9,15 @@ import type { Store } from '../store/store.ts'
 /** What a build has to make. */
 export interface Target {
   readonly image: ResolvedImage
-  /** Up to the stage that is worked on. */
+  /** Up to the stage being worked on. */
   readonly plan: Plan
-  /** The stage that is worked on. */
+  /** The stage being worked on. */
   readonly stage: string
   /** Key of its layer. */
   readonly key: LayerKey
 }
 
-/** @param until the stage that is worked on; the last one if undefined @throws PipelineError `unknown-stage` */
+/** @param until the stage being worked on; the last one if undefined @throws PipelineError `unknown-stage` */
 export async function planTarget(
   image: ResolvedImage,
   until: string | undefined,
@@ -29,7 +29,7 @@ export async function planTarget(
   return { image, plan, stage: last.name, key: last.key }
 }
 
-/** Paths on the host of all that the stages of an image are made from, besides the pipeline. */
+/** Paths on the host of everything that the stages of an image are made from, except the pipeline. */
 export function sourcesOf({ stages }: ResolvedImage): readonly string[] {
   return stages.flatMap(sourcesOfStage)
 }

@@ -1,10 +1,10 @@
-/** The Chromium of this host. */
+/** This host's Chromium. */
 
 import { existsSync } from 'node:fs'
 import { delimiter, join } from 'node:path'
 import type { LaunchOptions } from 'playwright-core'
 
-/** Debian's package, and what GitHub's machines have. */
+/** Names of Debian's package, and of the program on GitHub's machines. */
 export const chromiumNames = ['chromium', 'chromium-browser', 'google-chrome'] as const
 
 export function findChromium(): string | undefined {

@@ -1,4 +1,4 @@
-/** Real Chromium, which judges the pages that we write. */
+/** A real Chromium, which judges the pages that we write. */
 
 import { readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
@@ -9,16 +9,16 @@ import { describeUnless, reasonToSkip } from './tools.ts'
 
 const chromiumPath = findChromium()
 
-/** Opens a page that may ask no host for anything. */
+/** Opens a page that may not contact any host. */
 export type OpenPage = (url: string, options?: BrowserContextOptions) => Promise<OpenedPage>
 
 export interface OpenedPage {
   readonly page: Page
-  /** What it asked for besides itself, printed to the console, and showed in dialogs. */
+  /** What the page requested in addition to itself, printed to the console, or showed in dialogs. */
   readonly noise: readonly string[]
 }
 
-/** `describe` for tests in a browser: without one it is skipped and says why, but never in CI. */
+/** `describe` for tests in a browser. Without one, the tests are skipped with a reason, but never in CI. */
 export function describeInBrowser(title: string, define: (open: OpenPage) => void): void {
   const reason = reasonToSkip(chromiumPath === undefined ? [chromiumNames[0]] : [])
   describeUnless(reason, title, () => {
@@ -49,7 +49,7 @@ export function describeInBrowser(title: string, define: (open: OpenPage) => voi
 
 const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
 
-/** What axe finds inaccessible on a page: its rule, and the first element. */
+/** What axe finds inaccessible on a page: the rule, and the first element. */
 export async function violationsOf(page: Page): Promise<readonly string[]> {
   await page.evaluate(axe)
   const found = await page.evaluate<{ readonly id: string; readonly nodes: { readonly html: string }[] }[]>(

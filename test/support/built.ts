@@ -1,4 +1,7 @@
-/** What a build leaves in its output folder, without building: the tiny pipeline with a disk that has little but a dpkg. */
+/**
+ * The output folder of a build, made without building: the tiny pipeline with a disk that contains little but dpkg's
+ * database.
+ */
 
 import { execFileSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
@@ -15,10 +18,10 @@ import { makeDisk, makeFilesystem, makeTree } from './filesystems.ts'
 import { startMirror } from './mirror.ts'
 import { tinyPipeline } from './tiny-pipeline.ts'
 
-/** What its packages are compared with: by itself, nothing newer. */
+/** The archive that its packages are compared with: it starts without anything newer. */
 export const builtMirror = await startMirror()
 
-/** Words that name the pipeline of `makeBuilt`. */
+/** Command-line arguments for the pipeline of `makeBuilt`. */
 export const builtWords = ['--pipeline', tinyPipeline, '--set', 'targets=[kvm, raw]', ...builtMirror.words]
 
 const digestOf = (letter: string) => letter.repeat(64)
@@ -29,7 +32,7 @@ export interface BuiltOptions {
   readonly over?: Partial<Report>
   readonly verified?: boolean
   readonly recorded?: boolean
-  /** Of bytes that do not pack, in a file of the disk. @default 0 */
+  /** Size of incompressible data in a file on the disk. @default 0 */
   readonly contentMiB?: number
 }
 

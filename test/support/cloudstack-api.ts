@@ -1,6 +1,6 @@
 /**
- * A CloudStack that speaks its API on a loopback address: written from the documents ("Signing API requests") and from
- * `verifyRequest` of CloudStack's `ApiServer.java`, without a line of the client that it judges.
+ * A CloudStack that speaks its API on a loopback address: written from the documentation ("Signing API requests") and from
+ * `verifyRequest` in CloudStack's `ApiServer.java`, without a line of the client that it judges.
  */
 
 import { createHmac } from 'node:crypto'
@@ -11,7 +11,7 @@ import type { AddressInfo } from 'node:net'
 export interface FakeTemplate {
   readonly id: string
   readonly parameters: ReadonlyMap<string, string>
-  /** Questions so far. */
+  /** Number of queries so far. */
   asked: number
 }
 
@@ -20,13 +20,13 @@ export interface TestCloud {
   readonly apiKey: string
   readonly secretKey: string
   readonly templates: FakeTemplate[]
-  /** Commands that were called, refused ones too. */
+  /** Commands that were called, including refused ones. */
   readonly called: string[]
-  /** Whole requests, as they arrived. */
+  /** Complete requests, as they arrived. */
   readonly received: string[]
-  /** What listTemplates says of a zone after so many questions. */
+  /** What listTemplates says about a zone after this many queries. */
   statusOf: (zone: string, asked: number) => Readonly<Record<string, unknown>>
-  /** What is answered to everything, in place of CloudStack’s own answers. */
+  /** The response to every request, instead of CloudStack's own. */
   refuseAll: string | undefined
   readonly close: () => Promise<void>
 }

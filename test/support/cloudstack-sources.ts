@@ -1,4 +1,4 @@
-/** A small tree in the shape of CloudStack's sources, and what CloudStack's own build packs of it. */
+/** A small tree in the form of CloudStack's sources, and what CloudStack's own build packs from it. */
 
 import { chmodSync, mkdirSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
@@ -23,7 +23,7 @@ const files = [
   'systemvm/debian/var/www/html/latest/.htaccess',
 ]
 
-/** What of it is in the archive, by path, with its modes. */
+/** The part of it that is in the archive, by path, with its modes. */
 export const packedFiles = {
   'etc/': '755',
   'etc/logrotate.conf': '644',

@@ -1,11 +1,11 @@
-/** CloudStack's way to the virtual size of a VHD template, as its `VhdProcessor` goes it. */
+/** How CloudStack determines the virtual size of a VHD template: the same way as its `VhdProcessor`. */
 
 import { execFileSync } from 'node:child_process'
 import { closeSync, openSync, readSync, statSync } from 'node:fs'
 
 /**
- * The size it finds: it takes the first sector for the copy of a footer, of the decompressed content if the file is
- * compressed, and skips from field to field. The file's own size, if there is no footer's copy.
+ * The size that it finds: it treats the first sector (of the decompressed content, if the file is compressed) as the copy of
+ * a footer, and skips from field to field. The file's own size if there is no copy of a footer.
  */
 export function readCloudStackSize(file: string): number {
   const stream = readFirstSector(file)
@@ -15,7 +15,7 @@ export function readCloudStackSize(file: string): number {
   place += creatorApplication - cookieBytes
   // It reads the creator's four letters.
   place += 4
-  // Meant to end at the current size, this ends at the original one.
+  // This is meant to end at the current size, but ends at the original one.
   place += currentSize - creatorVersion - cookieBytes
   return Number(stream.readBigUInt64BE(place))
 }

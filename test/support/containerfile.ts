@@ -1,4 +1,4 @@
-/** The Containerfile of this project, read by a parser of others. */
+/** This project's Containerfile, read by a third-party parser. */
 
 import { readFileSync } from 'node:fs'
 import { DockerfileParser } from 'dockerfile-ast'

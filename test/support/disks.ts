@@ -1,12 +1,12 @@
-/** Small raw disks with data in known places, and zeros that take no room between them. */
+/** Small raw disks with data at known offsets, and sparse zeros in between. */
 
 import { closeSync, ftruncateSync, openSync, writeSync } from 'node:fs'
 import type { RawDisk } from '../../src/formats/raw-disk.ts'
 
-/** Bytes at places of a disk. */
+/** Bytes by offset on a disk. */
 export type Content = Readonly<Record<number, Buffer>>
 
-/** Writes a sparse raw file, and says where its data is without asking the filesystem. */
+/** Writes a sparse raw file, and returns where its data is without asking the filesystem. */
 export function makeRawDisk(path: string, sizeBytes: number, content: Content): RawDisk {
   const file = openSync(path, 'w')
   ftruncateSync(file, sizeBytes)
@@ -20,14 +20,14 @@ export function makeRawDisk(path: string, sizeBytes: number, content: Content): 
   }
 }
 
-/** Text that compresses, the same for the same seed. */
+/** Compressible text, the same for the same seed. */
 export function words(seed: string, bytes: number): Buffer {
   return Buffer.from(
     Array.from({ length: Math.ceil(bytes / 16) }, (_, index) => `${seed} ${index} `.padEnd(16)).join(''),
   ).subarray(0, bytes)
 }
 
-/** Bytes that do not compress, the same every time. */
+/** Incompressible bytes, the same every time. */
 export function noise(bytes: number): Buffer {
   const buffer = Buffer.alloc(bytes)
   let state = 1

@@ -1,4 +1,4 @@
-/** A package set in which one package is another file of the same name and version, and everything fits together again. */
+/** A package set in which one package is replaced by a different file with the same name and version, consistent in itself. */
 
 import { execFileSync } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
@@ -16,7 +16,7 @@ import {
 import { sha256 } from '../../src/digest.ts'
 import { runGpg } from './gpg.ts'
 
-/** Makes a key for archives, and a keyring that has it besides those of another keyring. */
+/** Makes an archive signing key, and a keyring with this key and those of another keyring. */
 export function makeArchiveKey(home: string, keyring: string, besides: string): void {
   runGpg(home, ['--quick-generate-key', 'archive@example.org', 'ed25519', 'sign', 'never'])
   const own = join(home, 'own.gpg')
@@ -25,8 +25,8 @@ export function makeArchiveKey(home: string, keyring: string, besides: string): 
 }
 
 /**
- * Exchanges a package of a set, and lists and signs it in the place of the genuine one.
- * @param home of the key that signs
+ * Replaces a package in a set, then lists and signs it in place of the genuine one.
+ * @param home GnuPG home of the key that signs
  * @param change what to do with the package's tree
  * @returns the checksum of the set's list
  */
@@ -41,7 +41,7 @@ export function exchangePackage(
   if (genuine === undefined) throw new Error(`the set has no ${name}`)
   const file = join(set, debOf(genuine))
   const bytes = packAnew(file, change)
-  // The set may have been linked from elsewhere.
+  // The set may consist of links to files elsewhere.
   rmSync(file)
   writeFileSync(file, bytes)
   const exchanged = { ...genuine, sha256: sha256(bytes), sizeBytes: bytes.length }

@@ -7,12 +7,12 @@ import { read } from './imports.ts'
 /** A part of the schema: where its fields are declared, and where they are in a configuration. */
 interface Part {
   readonly file: string
-  /** Name that the declaration gives it. */
+  /** Name in its declaration. */
   readonly name: string
   readonly at: string
 }
 
-/** Where a pipeline says what is not of all images. */
+/** Where a pipeline specifies what does not apply to all images. */
 const ofSome = ['variants', ...archNames.map((arch) => `architectures.${arch}`)]
 
 const parts: readonly Part[] = [
@@ -29,7 +29,7 @@ const parts: readonly Part[] = [
   { file: 'freshness', name: 'freshnessFields', at: 'freshness' },
 ]
 
-/** Texts without `@default`, which the schema says itself, and without Markdown. */
+/** Texts without `@default`, which the schema states itself, and without Markdown. */
 export function fieldComments(): ReadonlyMap<string, string> {
   const own = parts.flatMap(({ file, name, at }) => {
     const text = read(`src/config/${file}.ts`)
@@ -46,7 +46,7 @@ export function fieldComments(): ReadonlyMap<string, string> {
   return new Map([...ofTargets, ...own])
 }
 
-/** Comments before properties. Our sources are formatted: what is inside of something is indented. */
+/** Comments before properties. Our sources are formatted, so indentation shows the nesting. */
 function scan(text: string, at: string): readonly (readonly [string, string])[] {
   const found: [string, string][] = []
   const parents: { readonly indent: number; readonly name: string }[] = []

@@ -1,4 +1,4 @@
-/** Small disks with filesystems on them, made by the tools that make real ones, and without root. */
+/** Small disks with filesystems, made without root by the tools that make real ones. */
 
 import { execFileSync, spawnSync } from 'node:child_process'
 import {
@@ -23,18 +23,18 @@ const mibBytes = 1024 * 1024
 export interface TestFilesystem {
   readonly type: 'ext2' | 'ext3' | 'ext4'
   readonly sizeMiB: number
-  /** Folder whose content it gets. */
+  /** Folder with its content. */
   readonly from?: string
   readonly uuid?: string
   readonly label?: string
-  /** Further words for mke2fs. */
+  /** More arguments for mke2fs. */
   readonly words?: readonly string[]
 }
 
-/** What a tree has in it: a text is a file, an array a link, and null a folder. */
+/** The content of a tree: a text is a file, an array a link, and null a folder. */
 export type Tree = Readonly<Record<string, string | Uint8Array | readonly [target: string] | null>>
 
-/** Writes a tree in place of what is there; every file has the same time and may be read by everyone. */
+/** Replaces a tree; every file has the same timestamp and is readable by everyone. */
 export function makeTree(folder: string, tree: Tree): string {
   rmSync(folder, { recursive: true, force: true })
   mkdirSync(folder, { recursive: true })
@@ -65,7 +65,7 @@ export function makeFilesystem(file: string, filesystem: TestFilesystem): void {
   })
 }
 
-/** Changes a filesystem by requests to debugfs, which may make what takes root elsewhere. */
+/** Changes a filesystem with debugfs requests, which can do what otherwise requires root. */
 export function changeFilesystem(file: string, requests: readonly string[]): void {
   const { stderr } = spawnSync('debugfs', ['-w', '-f', '-', file], {
     env,
@@ -76,7 +76,7 @@ export function changeFilesystem(file: string, requests: readonly string[]): voi
   if (complaints.length > 0) throw new Error(complaints.join('\n'))
 }
 
-/** Makes a disk with a table written as sfdisk reads it, and files put in places of it, by their first sectors. */
+/** Makes a disk with a table in the notation of sfdisk, and with files at given first sectors. */
 export function makeDisk(
   file: string,
   sizeMiB: number,

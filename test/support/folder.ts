@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach } from 'vitest'
 
-/** A fresh folder for each test of a file. Call it once, at the top; the result says where the folder is now. */
+/** A fresh folder for each test in a file. Call this once, at the top; the result returns the current path. */
 export function useFolder(): (...names: string[]) => string {
   let folder = ''
   beforeEach(() => {

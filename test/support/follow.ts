@@ -1,4 +1,4 @@
-/** Files that a test follows as `watch` does, until it ends. */
+/** Files that a test follows the way `watch` does, until it ends. */
 
 import { appendFileSync } from 'node:fs'
 import { afterEach } from 'vitest'
@@ -7,7 +7,7 @@ import { type Follower, followFiles } from '../../src/watch/follow.ts'
 const followers: Follower[] = []
 afterEach(() => Promise.all(followers.splice(0).map(({ close }) => close())))
 
-/** Follows paths from when they are known to be followed, which their first change shows. */
+/** Follows paths. Returns once a first change has shown that they are being followed. */
 export async function follow(...paths: readonly string[]) {
   let count = 0
   const heard: (() => void)[] = []
@@ -18,7 +18,7 @@ export async function follow(...paths: readonly string[]) {
   followers.push(follower)
   follower.add(paths)
   const next = () => new Promise<void>((resolve) => heard.push(resolve))
-  /** Does something, again and again until it is noticed the first time. */
+  /** Does something, and waits until it is noticed. */
   const noticed = async (act: () => void) => {
     const heard = next()
     act()

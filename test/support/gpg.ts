@@ -1,8 +1,8 @@
-/** GnuPG with a home of its own, for keys without a passphrase. */
+/** GnuPG with its own home, for keys without a passphrase. */
 
 import { spawnSync } from 'node:child_process'
 
-/** What gpg prints. @param home an existing folder that keeps its keys */
+/** Returns gpg's output. @param home an existing folder that keeps its keys */
 export function runGpg(home: string, words: readonly string[], input = ''): string {
   const options = ['--homedir', home, '--batch', '--quiet', '--pinentry-mode', 'loopback', '--passphrase', '']
   const { status, stdout, stderr } = spawnSync('gpg', [...options, ...words], { input, encoding: 'utf8' })

@@ -1,4 +1,4 @@
-/** What people give this program as a file, by mistake or on purpose. */
+/** What people may pass to this program as a file, by mistake or on purpose. */
 
 import { execFileSync } from 'node:child_process'
 import {
@@ -14,7 +14,7 @@ import {
 } from 'node:fs'
 import { join } from 'node:path'
 
-/** What may be at a path, by what it is. */
+/** What can be at a path, by description. */
 export const kinds: Readonly<Record<string, Make>> = {
   nothing: () => undefined,
   'a folder': (file) => mkdirSync(file),
@@ -33,7 +33,7 @@ export const kinds: Readonly<Record<string, Make>> = {
     writeFileSync(file, Buffer.from(Array.from({ length: 4096 }, (_, index) => (index * 167) % 256))),
 }
 
-/** Longer than any file that a text is read from. */
+/** Longer than any file that is read as text. */
 export const makeHugeFile: Make = (file) => {
   writeFileSync(file, '')
   truncateSync(file, 2 ** 40)
@@ -47,7 +47,7 @@ const run = (program: string, ...words: readonly string[]) =>
     env: { ...process.env, PATH: `${process.env.PATH}:/usr/sbin` },
   })
 
-/** A disk of one small file system. */
+/** A disk with one small filesystem. */
 export function makeRawDisk(file: string): void {
   writeFileSync(file, '')
   truncateSync(file, 4 * 1024 ** 2)
@@ -61,7 +61,7 @@ const beginning = (text: string) => (file: string) => {
 }
 const created = (format: string) => (file: string) =>
   run('qemu-img', 'create', '-q', '-f', format, file, '4M')
-/** Disks that are not read here, by the name of their format. */
+/** Disks that cannot be read here, by the name of their format. */
 export const foreignFormats: Readonly<Record<string, Make>> = {
   qcow: created('qcow'),
   qed: created('qed'),
@@ -76,7 +76,7 @@ export const foreignFormats: Readonly<Record<string, Make>> = {
   },
 }
 
-/** Makes one disk in many containers. @param folder for what they are made of */
+/** Makes one disk in many containers. @param folder for intermediate files */
 export function makeContents(folder: string): Readonly<Record<string, Make>> {
   const at = (name: string) => join(folder, name)
   const image = (format: string, options: readonly string[] = []): Make => {
@@ -136,7 +136,7 @@ export function makeContents(folder: string): Readonly<Record<string, Make>> {
   }
 }
 
-/** Endings of names, each of which says something about what is in a file. */
+/** Suffixes of names, each of which says something about the content of a file. */
 export const endings = [
   '.qcow2',
   '.raw',
@@ -150,7 +150,7 @@ export const endings = [
   '',
 ] as const
 
-/** Beginnings of names that a program could take for something else. */
+/** Beginnings of names that a program could mistake for something else. */
 export const beginnings = [
   'disk',
   'a b',

@@ -1,4 +1,4 @@
-/** Image files whose headers name other files and servers, which a reader that opens them by name would read. */
+/** Image files with headers that name other files and servers, which a reader that opens them by name would read. */
 
 import { execFileSync } from 'node:child_process'
 import { openSync, readFileSync, writeFileSync, writeSync } from 'node:fs'
@@ -13,22 +13,22 @@ export interface Target {
 }
 
 export interface HostileImage {
-  /** What it does, and the name of its file. */
+  /** What it does; also the name of its file. */
   readonly name: string
-  /** Returns the image's path in an existing folder. */
+  /** Creates the image in an existing folder, and returns its path. */
   readonly make: (folder: string, target: Target) => string
 }
 
 const sizeBytes = 4 * 1024 ** 2
 const qemuImg = (...words: readonly string[]) => execFileSync('qemu-img', words, { stdio: 'pipe' })
 
-/** A qcow2 whose header, unlike qemu-img's, may name anything. */
+/** A qcow2 with a header that, unlike qemu-img's, may name anything. */
 function qcow2Over(name: string, format = 'raw') {
   return (file: string) =>
     qemuImg('create', '-q', '-u', '-f', 'qcow2', '-b', name, '-F', format, '--', file, `${sizeBytes}`)
 }
 
-/** A qcow2 with its data in a file of this name. */
+/** A qcow2 with its data in a file with this name. */
 function qcow2Beside(name: string) {
   return (file: string) => {
     qemuImg('create', '-q', '-f', 'qcow2', '-o', `data_file=${file}.data`, file, `${sizeBytes}`)
@@ -90,7 +90,7 @@ function vhdOver(name: string) {
   }
 }
 
-/** Sets the flag of the file parameters that says that there is a parent. */
+/** Sets the flag in the file parameters that says that there is a parent. */
 function vhdxWithParent(file: string): void {
   qemuImg('create', '-q', '-f', 'vhdx', file, `${sizeBytes}`)
   const bytes = readFileSync(file)

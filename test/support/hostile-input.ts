@@ -1,4 +1,4 @@
-/** What must hold whatever the program is given. */
+/** What must hold true for any input. */
 
 import { existsSync, lstatSync, mkdirSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -6,16 +6,16 @@ import { afterEach, beforeEach, expect, vi } from 'vitest'
 import { main } from '../../src/cli/main.ts'
 import { useFolder } from './folder.ts'
 
-/** In the environment and in what is fed; must never be shown or written. */
+/** Part of the environment and of the input; must never be shown or written. */
 export const secret = 'pl4nted'
 
-// A guest that boots would run on.
+// A guest that boots would keep running.
 vi.mock('../../src/guest/run-guest.ts', async (original) => ({
   ...(await original<typeof import('../../src/guest/run-guest.ts')>()),
   runGuest: async () => 0,
 }))
 
-/** A fresh folder for each test, whose program keeps its temporary files in it and has a secret in its environment. */
+/** A fresh folder for each test. The program keeps its temporary files in it, and has a secret in its environment. */
 export function useHostileFolder(): (...names: string[]) => string {
   const path = useFolder()
   beforeEach(() => {
@@ -32,7 +32,7 @@ export function useHostileFolder(): (...names: string[]) => string {
   return path
 }
 
-/** Runs the program, which must be safe: no hang, no stack, no secret, and nothing written below `folder` but to `out`. */
+/** Runs the program, which must be safe: no hang, no stack trace, no secret, and no changes below `folder` except in `out`. */
 export async function expectSafe(
   folder: string,
   words: readonly string[],
@@ -53,10 +53,10 @@ interface Outcome {
   readonly said: string
 }
 
-/** Ten times what the slowest takes on a quiet host: only what never ends takes longer. */
+/** Ten times as long as the slowest takes on a quiet host: only something that never ends takes longer. */
 const limitMs = 60_000
 
-/** Runs the program here, which costs no second of starting it. */
+/** Runs the program in this process, which saves the second that it takes to start. */
 export async function feed(...words: readonly string[]): Promise<Outcome> {
   let said = ''
   const spies = (['stdout', 'stderr'] as const).map((to) =>
@@ -78,7 +78,7 @@ export async function feed(...words: readonly string[]): Promise<Outcome> {
   }
 }
 
-/** The rules that an outcome breaks; none if it is fine. */
+/** The rules that an outcome breaks; empty if it is fine. */
 function faultsOf({ exitCode, said }: Outcome): readonly string[] {
   return [
     ...([0, 1, 2, 3, 4].includes(exitCode) ? [] : [`it ended with ${exitCode}`]),
@@ -97,7 +97,7 @@ function faultsOf({ exitCode, said }: Outcome): readonly string[] {
 const listing = (folder: string): readonly string[] =>
   existsSync(folder) ? readdirSync(folder, { recursive: true, encoding: 'utf8' }).sort() : []
 
-/** All that was written below a folder, but for disks. */
+/** Everything that was written below a folder, except disks. */
 export function textOf(folder: string): string {
   return listing(folder)
     .map((name) => join(folder, name))

@@ -1,4 +1,4 @@
-/** File systems of an image that are a table. */
+/** An image's filesystems in the form of a table. */
 
 import { posix } from 'node:path'
 import type { FileEntry, ImageFiles, PartitionFacts } from '../../src/disk/image-files.ts'
@@ -19,7 +19,7 @@ export interface FakeImage {
   readonly partitionTable?: string
 }
 
-/** Folders on the way to a file are there by themselves. */
+/** Parent folders of files exist implicitly. */
 export function fakeImageFiles({ files, partitions = [], partitionTable = 'dos' }: FakeImage): ImageFiles {
   const entries = new Map<string, { readonly entry: FileEntry; readonly bytes: Buffer | undefined }>()
   const add = (path: string, file: FakeFile): void => {

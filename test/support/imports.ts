@@ -1,4 +1,4 @@
-/** Which file of `src/` imports which. */
+/** Which file in `src/` imports which. */
 
 import { readdirSync, readFileSync } from 'node:fs'
 import { join, normalize } from 'node:path'
@@ -30,10 +30,10 @@ export const imports: readonly Import[] = files.flatMap((from) =>
     }),
 )
 
-/** The files of a folder, and all that they import, directly or through others. */
+/** The files in a folder, and everything that they import, directly or indirectly. */
 export function importedFrom(folder: string): readonly string[] {
   const reached = new Set(files.filter((path) => path.startsWith(folder)))
-  // A set is iterated to its end, also over what is added meanwhile.
+  // Iterating a set includes elements that are added meanwhile.
   for (const path of reached) for (const { from, to } of imports) if (from === path) reached.add(to)
   return [...reached]
 }

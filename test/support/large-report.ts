@@ -1,4 +1,4 @@
-/** A report with everything that a report can have, as large as the real ones. */
+/** A report with everything that a report can contain, as large as the real ones. */
 
 import { readFileSync } from 'node:fs'
 import { type Report, reportSchema } from '../../src/report/report.ts'
@@ -10,7 +10,7 @@ const sample = reportSchema.parse(
 
 const digest = (number: number) => number.toString(16).padStart(64, '0')
 
-/** Where the report says that a screenshot is. */
+/** Path of a screenshot in the report. */
 export const screenshotPath = 'runs/20261122T152645Z-trixie-x86_64-11193/screen-kvm-router.png'
 
 /** Fourteen stages, nine of them cached; three image files, one of which failed its verification. */

@@ -8,13 +8,13 @@ import { pathOfTools } from './path-of-tools.ts'
 /** The user's own output folder, so that an image that was just built is not built again. */
 export const outFolder = fileURLToPath(new URL('../../out', import.meta.url))
 
-/** Bytes that the file systems begin at. */
+/** Offsets in bytes at which the filesystems begin. */
 export interface Offsets {
   readonly root: number
   readonly boot: number
 }
 
-/** Writes the image for KVM, or the one that SYSTEMVM_TEST_IMAGE names, to a raw file. It is built if it is missing. */
+/** Writes the image for KVM, or the one named by SYSTEMVM_TEST_IMAGE, to a raw file. Builds it if it is missing. */
 export async function copyLastImage(disk: string): Promise<Offsets> {
   await execa('qemu-img', ['convert', '-O', 'raw', await findImage(), disk])
   const table = await execa('sfdisk', ['--json', disk], { env: { PATH: pathOfTools, LC_ALL: 'C' } })

@@ -5,7 +5,7 @@ import type { PlannedLayer } from '../../src/plan/plan.ts'
 import type { Layer } from '../../src/store/layer-record.ts'
 import type { Store } from '../../src/store/store.ts'
 
-/** Fields of a record that say nothing about a layer's place in the store. */
+/** Fields of a record that do not affect a layer's place in the store. */
 export const recordedFacts = {
   createdAt: '2026-01-02T03:04:05.000Z',
   buildTimeSeconds: 1,
@@ -26,7 +26,7 @@ export async function seal(
   return record(planned, store)
 }
 
-/** Records a disk that is there as a planned layer. */
+/** Records an existing disk as a planned layer. */
 export async function record({ key, name, parent, parts }: PlannedLayer, store: Store): Promise<Layer> {
   return store.commit({
     key,

@@ -1,6 +1,6 @@
 /**
- * `lock-worker-main.ts FOLDER TIMES hold|die [beatMs silentMs]`: waits for the lock of a folder, and keeps it until it is lost;
- * or takes it so many times, and dies with it. A file shows whether another process has the lock too.
+ * `lock-worker-main.ts FOLDER TIMES hold|die [beatMs silentMs]`: waits for the lock of a folder, and keeps it until it is
+ * lost; or takes it TIMES times, and dies with it. A file shows whether another process also has the lock.
  */
 
 import { closeSync, openSync, readFileSync, rmSync, writeFileSync, writeSync } from 'node:fs'
@@ -11,7 +11,7 @@ import { takeLock } from '../../src/host/lock.ts'
 const [folder = '', times = '1', what, beatMs = '2000', silentMs = '30000'] = process.argv.slice(2)
 const witness = join(folder, 'witness')
 
-/** What a process writes into the file before it dies: its number may be taken for a while longer, its lock is not. */
+/** What a process writes into the file before it dies: its pid may stay in use for a while, but its lock does not. */
 const dying = 'dying'
 
 /** Fails if the process that made the file is still alive. */

@@ -1,4 +1,4 @@
-/** Processes that take a lock: to be stopped and killed while they have it. */
+/** Processes that take a lock, and are stopped or killed while they hold it. */
 
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -7,14 +7,14 @@ import { fileURLToPath } from 'node:url'
 export interface LockWorker {
   readonly pid: number
   readonly kill: (signal: NodeJS.Signals) => void
-  /** Resolves when it has printed a text. */
+  /** Resolves once it has printed a text. */
   readonly said: (text: string) => Promise<void>
-  /** All that it has printed. */
+  /** Everything that it has printed. */
   readonly text: () => string
   readonly ended: Promise<unknown>
 }
 
-/** How often one that dies with the lock has had it by then. */
+/** How often a worker that dies with the lock has had it by then. */
 export const timesHeld = 20
 
 const run = fileURLToPath(new URL('run.js', import.meta.url))

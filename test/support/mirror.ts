@@ -1,4 +1,4 @@
-/** A Debian mirror on this host, signed here: a main archive with its updates, and a security archive. */
+/** A Debian mirror on this host, with its own signatures: a main archive with updates, and a security archive. */
 
 import { spawnSync } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
@@ -11,11 +11,11 @@ import { sha256 } from '../../src/digest.ts'
 import { runGpg } from './gpg.ts'
 
 export interface Published {
-  /** Versions by name; a source package after a slash: `libssl3t64/openssl`. */
+  /** Versions by name; with a source package after a slash: `libssl3t64/openssl`. */
   readonly packages?: Readonly<Record<string, string>>
-  /** The whole index, instead. */
+  /** The complete index instead. */
   readonly index?: Buffer
-  /** More fields of some of them, by the package's name. */
+  /** More fields for some of them, by package name. */
   readonly fields?: Readonly<Record<string, string>>
   /** @default a minute ago */
   readonly date?: Date
@@ -26,23 +26,23 @@ export interface TestMirror {
   readonly debian: string
   readonly security: string
   readonly keyring: string
-  /** Words of the command line that compare with this mirror. */
+  /** Command-line arguments for comparing with this mirror. */
   readonly words: readonly string[]
-  /** Publishes a suite, e.g. `trixie-security`, anew. */
+  /** Publishes a new version of a suite, e.g. `trixie-security`. */
   readonly publish: (suite: string, published?: Published) => void
   /** Publishes empty archives of trixie. */
   readonly publishEmpty: () => void
   /** Serves other bytes for a path. */
   readonly serve: (path: string, bytes: Buffer | undefined) => void
   readonly read: (path: string) => Buffer
-  /** Everything that is served now, by path. */
+  /** Everything that is currently served, by path. */
   readonly all: () => ReadonlyMap<string, Buffer>
-  /** Paths that were asked for. */
+  /** Paths that were requested. */
   readonly asked: string[]
   readonly close: () => void
 }
 
-/** Publishes empty archives of trixie. The security archive has its index packed by xz alone, as Debian's has. */
+/** Publishes empty archives of trixie. The security archive has its index compressed only by xz, like Debian's. */
 export async function startMirror(): Promise<TestMirror> {
   const home = mkdtempSync(join(tmpdir(), 'mirror-'))
   const keyring = join(home, 'keyring.gpg')
@@ -61,7 +61,7 @@ export async function startMirror(): Promise<TestMirror> {
     spawnSync('gpgconf', ['--homedir', home, '--kill', 'all'])
     rmSync(home, { recursive: true, force: true })
   }
-  // A test file that does not use it itself need not close it.
+  // Test files that do not use it directly need not close it.
   server.unref()
   process.once('exit', removeKeys)
   const origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`

@@ -1,9 +1,9 @@
-/** Every change of one field of a record. */
+/** Every change to a single field of a record. */
 
 type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json }
 
 export interface Mutation {
-  /** Where, and what is there instead: `layout.sizeBytes: "-x"`. */
+  /** The path, and the new value: `layout.sizeBytes: "-x"`. */
   readonly title: string
   readonly record: Json
 }
@@ -16,7 +16,7 @@ const strangers: readonly Json[] = [
   ...[[], [null], {}, { more: 1 }],
 ]
 
-/** Replaces each value in turn, those inside it as well, leaves each field out, and adds one to each object. */
+/** Replaces each value in turn, including nested ones; omits each field; and adds one to each object. */
 export function* mutationsOf(record: Json): Generator<Mutation> {
   for (const { at, value } of placesIn(record)) {
     const own = typeof value === 'number' ? [-value, `${value}`] : []

@@ -1,6 +1,6 @@
 /**
- * Unit tests start no program: one that does fails with its name, also where it takes the failure for an answer. Resolving a
- * pipeline asks a shell about its scripts; here they are shell.
+ * Unit tests start no programs: a test that does fails with the program's name, even if it treats the failure as a result.
+ * Resolving a pipeline asks a shell about its scripts; here, they all count as valid shell code.
  */
 
 import childProcess, { ChildProcess } from 'node:child_process'
@@ -18,7 +18,7 @@ function refuse(program: unknown): never {
   throw new Error(refusal)
 }
 
-// All of Node's asynchronous functions go through this one, which its types leave out.
+// All of Node's asynchronous functions use this one, which its types leave out.
 Object.assign(ChildProcess.prototype, { spawn: ({ file }: { readonly file: string }) => refuse(file) })
 Object.assign(childProcess, { execFileSync: refuse, execSync: refuse, spawnSync: refuse })
 syncBuiltinESMExports()

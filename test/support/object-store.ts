@@ -10,7 +10,7 @@ import type { BucketSettings } from '../../src/publish/s3/settings.ts'
 import { findPort } from './registry.ts'
 
 export interface TestObjectStore {
-  /** Of a bucket that is empty at first. */
+  /** Settings for a bucket that is empty at first. */
   readonly settings: BucketSettings
   /** Objects by key, as the store has them. */
   readonly objects: () => ReadonlyMap<string, Buffer>

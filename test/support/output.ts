@@ -1,4 +1,4 @@
-/** What the program writes to stdout and stderr, kept instead of shown. */
+/** The program's output to stdout and stderr, captured instead of shown. */
 
 import { afterEach, beforeEach, vi } from 'vitest'
 import { main } from '../../src/cli/main.ts'
@@ -23,7 +23,7 @@ function capture(): { readonly output: Output; readonly restore: () => void } {
   return { output, restore }
 }
 
-/** Captures both for each test of a file or of a `describe`. */
+/** Captures both for each test in a file or in a `describe`. */
 export function useOutput(): Readonly<Output> & { readonly clear: () => void } {
   let current: ReturnType<typeof capture> | undefined
   const output = () => current?.output ?? { stdout: '', stderr: '' }
@@ -38,7 +38,7 @@ export function useOutput(): Readonly<Output> & { readonly clear: () => void } {
     get stderr() {
       return output().stderr
     },
-    /** Forgets what was written so far. */
+    /** Discards what was written so far. */
     clear: () => Object.assign(output(), { stdout: '', stderr: '' }),
   }
 }

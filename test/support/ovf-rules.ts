@@ -1,4 +1,4 @@
-/** Readers of an OVF other than its writer: DMTF's rules for the envelope (DSP0243 and DSP8023, 1.1), and CloudStack's. */
+/** Readers of an OVF other than its writer: DMTF's rules for the envelope (DSP0243 and DSP8023, 1.1), and CloudStack. */
 
 import { DOMParser, type Document, type Element } from '@xmldom/xmldom'
 
@@ -22,7 +22,7 @@ function childrenOf(element: Element): Element[] {
 
 const attribute = (element: Element, name: string) => element.getAttributeNS(envelope, name) ?? ''
 
-/** Every rule of DMTF's that an envelope breaks. */
+/** Every DMTF rule that an envelope breaks. */
 export function ovfFaults(xml: string): string[] {
   const faults: string[] = []
   const demand = (holds: boolean, rule: string) => {
@@ -121,7 +121,7 @@ export function ovfFaults(xml: string): string[] {
 
 const textOf = (element: Element) => element.textContent ?? ''
 
-/** What CloudStack's management server takes from the description of a template. */
+/** What CloudStack's management server reads from the description of a template. */
 export interface CloudStackReading {
   readonly virtualSizeBytes: number
   readonly disks: readonly {
@@ -130,11 +130,11 @@ export interface CloudStackReading {
     readonly virtualSizeBytes: number
     readonly controller: string
   }[]
-  /** Network cards: it would ask for a network for each. */
+  /** Network cards: it would require a network for each. */
   readonly connections: readonly string[]
 }
 
-/** Reads as CloudStack does: names of elements and of attributes as they are written, namespaces not looked at. */
+/** Reads the way CloudStack does: element and attribute names as written, without regard to namespaces. */
 export function readAsCloudStack(xml: string): CloudStackReading {
   const document = parse(xml)
   const elements = (name: string) => Array.from(document.getElementsByTagName(name))

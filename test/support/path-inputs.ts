@@ -1,4 +1,4 @@
-/** Every path that the program takes, found in its own table of commands: a new option is tested like the others. */
+/** Every path that the program accepts, found in its own table of commands, so that a new option is tested like the others. */
 
 import { writeFileSync } from 'node:fs'
 import { mkdir } from 'node:fs/promises'
@@ -9,7 +9,7 @@ import { verbs } from '../../src/cli/verbs.ts'
 import { makeRawDisk } from './hostile-files.ts'
 import { tinyPipeline } from './tiny-pipeline.ts'
 
-/** What the placeholders of the help stand for. */
+/** What the placeholders in the help stand for. */
 const placeholders: Readonly<Record<string, PathInput['expects'] | 'no path'>> = {
   ...{ file: 'text', page: 'text', release: 'text' },
   ...{ folder: 'folder', source: 'folder' },
@@ -19,7 +19,7 @@ const placeholders: Readonly<Record<string, PathInput['expects'] | 'no path'>> =
   ...{ command: 'no path', time: 'no path', size: 'no path', seconds: 'no path', role: 'no path' },
   ...{ MiB: 'no path', count: 'no path', pattern: 'no path', revision: 'no path', 'arch=label': 'no path' },
   ...{ place: 'folder', address: 'no path', region: 'no path', zone: 'no path' },
-  // In an image.
+  // A path in an image.
   path: 'no path',
   ...{ tag: 'no path', days: 'no path', target: 'no path', workflow: 'no path', shell: 'no path' },
 }
@@ -29,7 +29,7 @@ export interface PathInput {
   /** The verb and the option, or the verb and the argument's placeholder. */
   readonly name: string
   readonly expects: 'text' | 'folder' | 'disk'
-  /** Whether it names what the verb writes. */
+  /** Whether it names something that the verb writes. */
   readonly isWritten: boolean
   /** Whether other verbs have the same option. */
   readonly isShared: boolean
@@ -37,7 +37,7 @@ export interface PathInput {
   readonly wordsFor: (file: string, samples: Samples) => readonly string[]
 }
 
-/** Sound inputs, for what a command line needs besides. */
+/** Valid inputs for the rest of a command line. */
 export interface Samples {
   readonly out: string
   readonly disk: string
@@ -59,7 +59,7 @@ export async function makeSamples(folder: string): Promise<Samples> {
   return samples
 }
 
-/** What a verb needs to reach its paths and to end by itself, depending on the input. */
+/** What a verb needs in order to reach its paths and to end by itself, depending on the input. */
 const needs: Readonly<Record<string, (input: string, samples: Samples) => readonly string[]>> = {
   // Ends before it makes anything.
   build: () => ['--until', 'none'],
@@ -90,10 +90,10 @@ const needs: Readonly<Record<string, (input: string, samples: Samples) => readon
 
 const registry = '127.0.0.1:9/none/layers'
 
-/** Options and arguments that name what is written. */
+/** Options and arguments that name something to write. */
 const written: readonly string[] = ['--out', '--to', '--folder', 'init <folder>']
 
-/** @throws Error for a placeholder that does not say whether it is a path */
+/** @throws Error for a placeholder that is not listed as a path or as no path */
 export async function findPathInputs(): Promise<readonly PathInput[]> {
   const program = new Command()
   for (const { name, load } of verbs)

@@ -8,7 +8,7 @@ import { resolvePipeline } from '../../src/config/resolve.ts'
 import type { ResolvedImage } from '../../src/config/resolved.ts'
 import { defineStage, z } from '../../src/config/stage.ts'
 
-/** Fields of a pipeline in which nothing is wrong. */
+/** Fields of a pipeline without any faults. */
 export const sound: Omit<Pipeline, 'stages'> = {
   name: 'sample',
   release: '1.0',
@@ -29,7 +29,7 @@ export const sound: Omit<Pipeline, 'stages'> = {
   reproducible: false,
 }
 
-/** Three stages, `first`, `second` and `third`, whose scripts and files lie in `folder`. */
+/** Three stages, `first`, `second` and `third`, with scripts and files in `folder`. */
 export function threeStages(folder: string) {
   const from = pathToFileURL(join(folder, 'stages.ts')).href
   mkdirSync(join(folder, 'payload', 'etc'), { recursive: true })

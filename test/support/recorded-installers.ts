@@ -1,4 +1,4 @@
-/** Syslogs of the real debian-installer as they arrived, line by line with the second, held before a watch. */
+/** Syslogs of the real debian-installer as they arrived, each line with its time in seconds, played to a watch. */
 
 import { readFileSync } from 'node:fs'
 import type { PipelineError } from '../../src/errors.ts'
@@ -11,7 +11,7 @@ export interface Replay {
   readonly phases: readonly InstallerPhase[]
   readonly progress: readonly string[]
   readonly failure: PipelineError | undefined
-  /** Seconds from the last line of the recording until the failure; negative for one before it. */
+  /** Seconds from the last line of the recording to the failure; negative if it came before. */
   readonly failedAfterSeconds: number | undefined
 }
 
@@ -31,7 +31,7 @@ export function readRecording(name: string): readonly Line[] {
     })
 }
 
-/** Replays a recording, and then as much silence, with a look at the clock every second. */
+/** Replays a recording, then the given time of silence, with a look at the clock every second. */
 export function replay(lines: readonly Line[], silentSeconds: number): Replay {
   let now = 0
   let failure: PipelineError | undefined

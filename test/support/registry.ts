@@ -16,7 +16,7 @@ export interface TestRegistry {
   readonly stop: () => Promise<void>
 }
 
-/** A port that nobody listened on a moment ago. */
+/** A port that was free a moment ago. */
 export async function findPort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1')
   await once(server, 'listening')
@@ -38,7 +38,7 @@ export async function startRegistry(folder: string, isClosed = false): Promise<T
     ...(isClosed ? { auth: { htpasswd: { realm: 'test', path: join(folder, 'htpasswd') } } } : {}),
   }
   writeFileSync(join(folder, 'config.yml'), JSON.stringify(config))
-  // By the C library's crypt, which knows the one algorithm that the registry takes.
+  // With the C library's crypt, which knows the only algorithm that the registry accepts.
   const hash = execFileSync('perl', ['-e', 'print crypt("password", q($2y$05$abcdefghijklmnopqrstuu))'])
   writeFileSync(join(folder, 'htpasswd'), `someone:${hash.toString()}\n`)
   const child: ChildProcess = spawn('docker-registry', ['serve', join(folder, 'config.yml')], {

@@ -1,4 +1,4 @@
-/** The folder of a release to publish: a sound record and lists, with images of any bytes. */
+/** The folder of a release to publish: a valid record and lists, with images of arbitrary bytes. */
 
 import { createHash } from 'node:crypto'
 import { mkdirSync, writeFileSync } from 'node:fs'
@@ -11,7 +11,7 @@ import { makeSampleRelease } from './sample-release.ts'
 const never = new AbortController().signal
 
 export interface ReleaseContent {
-  /** Bytes of images by name. @default one of 100 bytes for each file of the record */
+  /** Bytes of images by name. @default one with 100 bytes for each file in the record */
   readonly images?: Readonly<Record<string, Buffer>>
   readonly signature?: string
   readonly release?: string
@@ -19,7 +19,7 @@ export interface ReleaseContent {
   readonly name?: string
 }
 
-/** Bytes that are the same for the same word. */
+/** The same bytes for the same word. */
 export function bytesOf(word: string, length: number): Buffer {
   const block = createHash('sha512').update(word).digest()
   return Buffer.alloc(length, block)
@@ -64,7 +64,7 @@ export async function writeRelease(
   return [...Object.keys(contents), ...lists, releaseFiles.signatures.ssh]
 }
 
-/** What a reader makes of what is published: faults of everything that a list names, if there is a list. */
+/** What a reader would find wrong in what is published: faults of everything that a list names, if there is a list. */
 export function faultsOf(files: ReadonlyMap<string, Buffer>): readonly string[] {
   const vouching = [
     ...Object.values(releaseFiles.checksums),
@@ -81,7 +81,7 @@ export function faultsOf(files: ReadonlyMap<string, Buffer>): readonly string[] 
     .split('\n')
     .flatMap((line) => {
       const [md5 = '', name = ''] = line.split('  ')
-      // It comes after the list that names it; nobody acts by it before it is there.
+      // It comes after the list that names it; nobody acts on it before it is there.
       if (name === releaseFiles.metadata && !files.has(name)) return []
       const bytes = files.get(name)
       if (bytes === undefined) return [`${name} is missing`]

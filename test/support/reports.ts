@@ -15,7 +15,7 @@ export interface ReportFields {
   readonly images?: readonly Partial<ImageResult>[]
 }
 
-/** Writes the report of a run that has nothing but these fields, with sound values in those left out. */
+/** Writes the report of a run with these fields, and valid values for all others. */
 export function writeReport(outFolder: string, run: string, fields: ReportFields): void {
   const { image = {}, timings = [], stages = [], images = [] } = fields
   const report = {

@@ -1,6 +1,6 @@
 /**
- * Runs the steps of a workflow here: each job in a fresh clone, as on a fresh machine, with the files that GitHub hands to
- * steps. What has to do with GitHub alone is played; what has to do with this product is done.
+ * Runs the steps of a workflow here: each job in a fresh clone, as on a fresh machine, with the files that GitHub provides to
+ * steps. Simulates whatever only concerns GitHub; actually does what concerns this product.
  */
 
 import { spawn } from 'node:child_process'
@@ -30,19 +30,19 @@ import {
 } from './workflow-files.ts'
 
 export interface WorkflowRun {
-  /** Repository that is cloned. */
+  /** Repository to clone. */
   readonly repository: string
   readonly file: string
   readonly github: Readonly<Record<string, unknown>>
   readonly inputs: Readonly<Record<string, unknown>>
-  /** Variables and secrets of the repository. A workflow that is called gets no secret. */
+  /** Variables and secrets of the repository. A called workflow gets no secrets. */
   readonly vars?: Readonly<Record<string, string>>
   readonly secrets?: Readonly<Record<string, string>>
-  /** Folder for clones, artifacts and what is played. */
+  /** Folder for clones, artifacts and simulated programs. */
   readonly folder: string
-  /** Programs in place of GitHub's and of root's, as scripts for sh by name. */
+  /** Simulated programs that replace GitHub's and root's, by name, as scripts for sh. */
   readonly played: Readonly<Record<string, string>>
-  /** Steps that are left out, by `<job> <name>`, each because what it does was done elsewhere. */
+  /** Steps to leave out, as `<job> <name>`, each because its work was done elsewhere. */
   readonly without?: readonly string[]
   readonly onLine?: (line: string) => void
 }
@@ -58,11 +58,11 @@ export interface WorkflowResult {
   readonly steps: readonly StepResult[]
   /** What the jobs wrote to their summaries. */
   readonly summary: string
-  /** By job, the outputs that it hands on. */
+  /** By job, the outputs that it passes on. */
   readonly outputs: Readonly<Record<string, Readonly<Record<string, unknown>>>>
 }
 
-/** Runs the jobs in their order. @throws Error when a step fails, with what it said */
+/** Runs the jobs in order. @throws Error if a step fails, with its output */
 export async function runWorkflow(run: WorkflowRun): Promise<WorkflowResult> {
   const workflow = readYaml<Workflow>(join(run.repository, '.github', 'workflows', run.file))
   const found: Found = { steps: [], summary: '', outputs: {} }
@@ -147,13 +147,13 @@ interface Place {
   readonly machine: Machine
   readonly run: WorkflowRun
   readonly found: Found
-  /** Folder of the action that the steps are of. */
+  /** Folder of the action that the steps belong to. */
   readonly action?: string
 }
 
 type StepOutputs = Record<string, { outputs: Record<string, string>; outcome: string }>
 
-/** Runs steps until one fails; those that run always then still do. */
+/** Runs steps until one fails; after that, only those that always run. */
 async function runSteps(steps: readonly Step[], place: Place): Promise<StepOutputs> {
   const outputs: StepOutputs = {}
   let failure: Error | undefined
@@ -193,7 +193,7 @@ async function runStep(step: Step, place: Place): Promise<Ran> {
   return playAction(uses.replace(/@.*/, ''), given, place)
 }
 
-/** A composite action of the repository itself. */
+/** A composite action in the repository itself. */
 async function runAction(given: Readonly<Record<string, string>>, place: Place): Promise<Ran> {
   const { inputs, runs } = readYaml<Action>(join(place.machine.workspace, 'action.yml'))
   const defaults = Object.fromEntries(
@@ -208,7 +208,7 @@ async function runAction(given: Readonly<Record<string, string>>, place: Place):
   }
 }
 
-/** Actions of GitHub: those that move files do it, the others have done their work here already. */
+/** GitHub's actions: those that move files do so, and the work of the others has already been done here. */
 async function playAction(name: string, given: Readonly<Record<string, string>>, place: Place): Promise<Ran> {
   const { workspace } = place.machine
   const artifacts = join(place.run.folder, 'artifacts')
@@ -244,7 +244,7 @@ async function playAction(name: string, given: Readonly<Record<string, string>>,
   }
 }
 
-/** A file, or what is in a folder, without hidden files. */
+/** A file, or the contents of a folder, without hidden files. */
 function keepArtifact(path: string, artifact: string): void {
   const to = statSync(path).isFile() ? join(artifact, basename(path)) : artifact
   cpSync(path, to, { recursive: true, filter: (from) => !basename(from).startsWith('.') })
@@ -282,7 +282,7 @@ async function runScript(script: string, env: Readonly<Record<string, unknown>>,
   return { output: text, outputs: parseOutputs(readFileSync(output, 'utf8')), failed: exitCode !== 0 }
 }
 
-/** Of this process's environment only what a machine has; then what GitHub tells. */
+/** Only those variables of this process that a machine has, then GitHub's. */
 function environmentOf({ github }: WorkflowRun): Record<string, string> {
   const kept = ['HOME', 'LANG', 'TMPDIR', 'GOPATH'].flatMap((name) => {
     const value = process.env[name]

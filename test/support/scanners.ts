@@ -1,5 +1,5 @@
 /**
- * Answers of scanners about the packages of `makeBuilt`, in the formats that the programs have in their own tests: grype 0.121
+ * Output of scanners for the packages of `makeBuilt`, in the formats that the programs use in their own tests: grype 0.121
  * and trivy 0.74, without most of the fields that are not read.
  */
 
@@ -72,7 +72,7 @@ export const trivyAnswer = {
   ],
 }
 
-/** Puts a program into a folder that records what it is given, and answers. Returns the folder, for `PATH`. */
+/** Puts a program into a folder that records its input and prints an answer. Returns the folder, for `PATH`. */
 export function makeScanner(folder: string, name: string, answer: string, exitCode = 0): string {
   mkdirSync(folder, { recursive: true })
   writeFileSync(join(folder, `${name}.answer`), answer)
@@ -80,7 +80,7 @@ export function makeScanner(folder: string, name: string, answer: string, exitCo
     '#!/bin/sh',
     `cd ${folder} || exit 9`,
     `printf '%s\\n' "$@" >${name}.words`,
-    // Its last word or its first one is the file.
+    // The file is its last or its first argument.
     `for word; do case $word in *bill.cdx.json) cp "\${word#sbom:}" ${name}.bill ;; esac; done`,
     `cat ${name}.answer`,
     ...(exitCode === 0 ? [] : ['echo "no database" >&2']),

@@ -1,4 +1,4 @@
-/** Every text of a pipeline's configuration, by its path, and values of YAML that hold one text there. */
+/** Every text in a pipeline's configuration, by its path, and YAML values with a text at that path. */
 
 import { z } from 'zod'
 import { pipelineFields } from '../../src/config/pipeline.ts'
@@ -13,9 +13,9 @@ interface Schema {
 }
 
 export interface TextSetting {
-  /** As in `variants[].label`. */
+  /** For example, `variants[].label`. */
   readonly name: string
-  /** The configuration with one value there, and nothing else. */
+  /** The configuration with a value at this path, and nothing else. */
   readonly holding: (value: unknown) => Readonly<Record<string, unknown>>
 }
 

@@ -1,6 +1,6 @@
 /**
- * A Sigstore of our own on a loopback address, like the one that GitHub has for private repositories: certificates for
- * workflows, and a timestamp authority in place of a public log.
+ * Our own Sigstore on a loopback address, like GitHub's for private repositories: certificates for workflows, and a timestamp
+ * authority instead of a public log.
  */
 
 import { generateKeyPairSync, type KeyPairKeyObjectResult } from 'node:crypto'
@@ -14,7 +14,7 @@ import { type Bundle, DSSEBundleBuilder, FulcioSigner, TSAWitness } from '@sigst
 export interface TestSigstore {
   /** What `gh attestation trusted-root` would print. */
   readonly trustedRoot: string
-  /** The bundle of a statement, as a file has it. @param workflow the name that its certificate is for */
+  /** The bundle for a statement, as a file contains it. @param workflow the name in its certificate */
   readonly attest: (statement: object, workflow: string, issuer?: string) => Promise<string>
   readonly stop: () => Promise<void>
 }
@@ -24,7 +24,7 @@ export const gitHubIssuer = 'https://token.actions.githubusercontent.com'
 export async function startSigstore(): Promise<TestSigstore> {
   const keys = () =>
     generateKeyPairSync('ec', { namedCurve: 'prime256v1' }) as unknown as KeyPairKeyObjectResult
-  // After the authorities' certificates are made, and in whole seconds: the library reads no shortened fractions.
+  // After the authorities' certificates are made, and in whole seconds: the library cannot read shortened fractions.
   const now = new Date(Math.ceil(Date.now() / 1000) * 1000 + 60_000)
   const ca = await initializeCA(keys(), undefined, now)
   const clock = await initializeTSA(keys(), now)

@@ -1,14 +1,14 @@
-/** An archive of a mirror's states in the manner of snapshot.debian.org: any instant is answered with the state before it. */
+/** An archive of a mirror's states in the style of snapshot.debian.org: any instant is answered with the state before it. */
 
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { TestMirror } from './mirror.ts'
 
 export interface TestSnapshots {
-  /** Words of the command line that build from here, with `{snapshot}` in the URLs. */
+  /** Command-line arguments for building from here, with `{snapshot}` in the URLs. */
   readonly words: readonly string[]
   readonly url: string
-  /** Keeps what the mirror serves now, as the state of an instant, of one archive or of both. */
+  /** Keeps what the mirror currently serves as the state at an instant, for one archive or for both. */
   readonly take: (instant: string, archives?: readonly ('debian' | 'debian-security')[]) => void
   /** Answers everything with this status from now on. */
   readonly refuse: (status: number) => void
@@ -26,7 +26,7 @@ export async function startSnapshots(mirror: TestMirror): Promise<TestSnapshots>
       .sort()
       .at(-1)
     if (refusal !== undefined || at === undefined) return answer.writeHead(refusal ?? 404).end()
-    // Files are answered where they are asked for; folders lead to the state that they are of.
+    // Files are served at the requested URL; folders redirect to the state that they belong to.
     const isFolder = path === '' || path.endsWith('/')
     if (isFolder && at !== instant)
       return answer.writeHead(301, { location: `/archive/${archive}/${at}/${path}` }).end()

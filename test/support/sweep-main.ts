@@ -1,4 +1,4 @@
-/** `sweep-main.ts FOLDER FILES`: sweeps a store as a process that may open so many files, and prints the faults. */
+/** `sweep-main.ts FOLDER FILES`: sweeps a store in a process that may open FILES files, and prints the faults. */
 
 import { execFileSync } from 'node:child_process'
 import { openStore } from '../../src/store/store.ts'

@@ -1,11 +1,11 @@
-/** Programs of the host that judge what we wrote. */
+/** Programs on the host that judge what we wrote. */
 
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe } from 'vitest'
 import { toolFolders } from './path-of-tools.ts'
 
-/** `describe`, or skipped with the reason beside its title: what this host lacks. */
+/** `describe`, or skipped with the reason next to its title: what this host lacks. */
 export function describeUnless(reason: string | undefined, title: string, define: () => void): void {
   if (reason === undefined) describe(title, define)
   // Skipped for the caller's reason, which the report shows.

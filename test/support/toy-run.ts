@@ -1,4 +1,4 @@
-/** Runs of toy stages for tests: events go in, and what is done about them comes out. */
+/** Runs of toy stages for tests: events go in, and the response to them comes out. */
 
 import type { PlannedStage } from '../../src/plan/plan.ts'
 import type { StageOutcome } from '../../src/stages/recorder.ts'
@@ -91,11 +91,11 @@ export interface ToyRun extends RunOutcome {
   readonly effects: readonly RunEffect[]
   /** The effects of the last event. */
   readonly last: readonly RunEffect[]
-  /** What the report says of each stage. */
+  /** The report's status for each stage. */
   readonly statuses: readonly string[]
 }
 
-/** Has events happen one after the other. */
+/** Makes events happen one after another. */
 export function happen(facts: Partial<RunFacts>, ...events: readonly RunEvent[]): ToyRun {
   let state = initialState({ ...toyFacts, ...facts })
   let last: readonly RunEffect[] = []

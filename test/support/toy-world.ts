@@ -1,4 +1,4 @@
-/** A toy world around a run: a guest, Packer, QEMU, a store and a person, in which anything that can happen does at times. */
+/** A toy world around a run: a guest, Packer, QEMU, a store and a person, in which anything that can happen sometimes does. */
 
 import { PipelineError } from '../../src/errors.ts'
 import { opening } from '../../src/packer/template.ts'
@@ -7,7 +7,7 @@ import type { RunEffect, RunEvent } from '../../src/stages/run-events.ts'
 import { initialState, type RunFacts, type RunState } from '../../src/stages/run-state.ts'
 import { the, toyFacts, toyStages } from './toy-run.ts'
 
-/** One event, with what was done about it. */
+/** One event, and the response to it. */
 export interface Chapter {
   readonly event: RunEvent
   readonly effects: readonly RunEffect[]
@@ -18,8 +18,8 @@ export interface Chapter {
 type Stage = (typeof toyStages)[number]
 
 /**
- * Lives through one run.
- * @param draw a number from 0 to 1 for each thing that is left to chance
+ * Simulates one run.
+ * @param draw a number from 0 to 1 for everything that is left to chance
  */
 export function live(draw: () => number): readonly Chapter[] {
   const chance = (share: number) => draw() < share
@@ -32,7 +32,7 @@ export function live(draw: () => number): readonly Chapter[] {
   const accidents = chance(0.7) ? 0.04 : 0
   const chapters: Chapter[] = []
   const timers = new Set<string>()
-  /** What is under way beside Packer, each to come at any time. */
+  /** Results of work alongside Packer, each of which may arrive at any time. */
   const pending: (() => RunEvent)[] = []
   let state = initialState(facts)
   let isStopping = false
@@ -83,7 +83,7 @@ export function live(draw: () => number): readonly Chapter[] {
     for (const effect of effects) perform(effect)
   }
 
-  /** What may happen at any moment, if anything does. */
+  /** What can happen at any moment, if anything does. */
   const accident = (): RunEvent | undefined => {
     if (!chance(accidents)) return undefined
     const error = new PipelineError({ code: chance(0.5) ? 'guest-panicked' : 'disk-full', message: 'toy' })
@@ -94,7 +94,7 @@ export function live(draw: () => number): readonly Chapter[] {
       the.poweredOff,
       { kind: 'guest-failed', error },
       { kind: 'log-failed', error },
-      // One that was cleared in the same tick may still fire.
+      // A timer that was cleared in the same tick may still fire.
       the.fired(fired ?? `stage ${toyStages[0]}`),
     ]
     const event = kinds.at(Math.floor(draw() * kinds.length))
@@ -102,7 +102,7 @@ export function live(draw: () => number): readonly Chapter[] {
     return event
   }
 
-  /** Other things happen until one of Packer's is due. */
+  /** Other things happen until it is Packer's turn. */
   const meanwhile = (): void => {
     for (;;) {
       const event = accident()
@@ -113,7 +113,7 @@ export function live(draw: () => number): readonly Chapter[] {
       } else return
     }
   }
-  /** Waits as Packer does; returns false when it waits in vain, because it is stopped. */
+  /** Waits the way Packer does; returns false if it is stopped while waiting. */
   const wait = (isDone: () => boolean): boolean => {
     while (!isDone()) {
       meanwhile()
@@ -171,7 +171,7 @@ export function live(draw: () => number): readonly Chapter[] {
   happen(the.packer(isDone ? 0 : chance(0.5) ? 1 : null))
   while (pending.length > 0) {
     const event = accident()
-    // Everything is taken down by then: timers and signals are no more.
+    // By then, everything is taken down, including timers and signals.
     if (event?.kind === 'guest-failed') happen(event)
     const [next] = pending.splice(Math.floor(draw() * pending.length), 1)
     if (next !== undefined) happen(next())

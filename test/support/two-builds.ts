@@ -1,4 +1,4 @@
-/** Two ways to run the program, as unlike each other as one host allows. */
+/** Two ways to run the program, as different from each other as one host allows. */
 
 import { mkdir } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
@@ -12,7 +12,7 @@ export interface Way {
   readonly env: Readonly<Record<string, string>>
   /** Words before the program's own. */
   readonly prefix: readonly string[]
-  /** Options that must not change what is made. */
+  /** Options that must not change the result. */
   readonly options: readonly string[]
 }
 
@@ -26,7 +26,7 @@ export function plainWay(folder: string): Way {
   }
 }
 
-/** Another path, user's mask, home, time zone and language, with one processor and less memory. */
+/** Another path, umask, home, time zone and language, with one processor and less memory. */
 export function strangeWay(folder: string): Way {
   return {
     outFolder: join(folder, 'another folder', 'with a longer name'),
@@ -37,14 +37,14 @@ export function strangeWay(folder: string): Way {
   }
 }
 
-/** The same where no server is reached: root has no network at all, anyone else a proxy that refuses. */
+/** The same without access to any server: root has no network at all, anyone else has a proxy that refuses. */
 export function withoutNetwork(way: Way): Way {
   if (process.getuid?.() !== 0) return { ...way, env: { ...way.env, http_proxy: 'http://127.0.0.1:9' } }
   const alone = ['unshare', '--net', 'sh', '-c', 'ip link set lo up && exec "$@"', 'sh']
   return { ...way, prefix: [...alone, ...way.prefix] }
 }
 
-/** Runs the program with a bound on its time; a non-zero exit is a result, not an error. */
+/** Runs the program with a time limit; a non-zero exit is a result, not an error. */
 export async function runIn({ outFolder, umask, env, prefix, options }: Way, words: readonly string[]) {
   await mkdir(dirname(outFolder), { recursive: true })
   const command = [...prefix, process.execPath, program, ...words, '--out', outFolder, ...options]

@@ -1,4 +1,4 @@
-/** Workflows and actions as they are written, and GitHub's expressions in them. */
+/** Workflows and actions as written, and GitHub's expressions in them. */
 
 import { readFileSync } from 'node:fs'
 import { data, Evaluator, Lexer, Parser } from '@actions/expressions'
@@ -50,12 +50,12 @@ export function readYaml<Document>(path: string): Document {
   return parse(readFileSync(path, 'utf8')) as Document
 }
 
-/** What expressions may name: `github`, `inputs`, … */
+/** Contexts that expressions may name: `github`, `inputs`, … */
 export type Contexts = Readonly<Record<string, unknown>>
 
 const names = ['github', 'inputs', 'matrix', 'needs', 'steps', 'runner', 'env', 'secrets', 'vars']
 
-/** The value of an expression, by GitHub's own evaluator. */
+/** The value of an expression, from GitHub's own evaluator. */
 export function evaluate(
   expression: string,
   contexts: Contexts,
@@ -81,7 +81,7 @@ export function evaluate(
   return JSON.parse(JSON.stringify(value, data.replacer))
 }
 
-/** A value with its expressions filled in; one that is an expression as a whole keeps its type. */
+/** A value with its expressions filled in; a value that is entirely an expression keeps its type. */
 export function fill(value: unknown, contexts: Contexts): unknown {
   if (typeof value !== 'string') return value
   const whole = /^\$\{\{((?:(?!\}\}).)*)\}\}$/s.exec(value.trim())?.[1]
@@ -92,13 +92,13 @@ export function fill(value: unknown, contexts: Contexts): unknown {
   })
 }
 
-/** The same as a text, as an environment variable or an input of an action has it. */
+/** The same as text, as in an environment variable or an input of an action. */
 export function fillText(value: unknown, contexts: Contexts): string {
   const found = fill(value, contexts)
   return found === null || found === undefined ? '' : String(found)
 }
 
-/** Whether a step or a job is to run: without a word of its own, when all has gone well. */
+/** Whether a step or a job is to run: without a condition of its own, if everything has succeeded. */
 export function isWanted(
   condition: string | undefined,
   contexts: Contexts,

@@ -1,6 +1,6 @@
 /**
- * The installer `bootstrap`: mmdebstrap in a user namespace, then a filesystem filled per partition. It needs no root
- * and only .deb files, so any mirror will do, and it installs at native speed, ten times as fast as an emulated guest.
+ * The installer `bootstrap`: mmdebstrap in a user namespace, then one filesystem per partition. It needs no root and only
+ * .deb files, so any mirror will do. It installs at native speed, ten times as fast as an emulated guest.
  */
 
 import { appendFile, chmod, copyFile, lstat, mkdir, mkdtemp, readFile } from 'node:fs/promises'
@@ -30,7 +30,7 @@ export interface BootstrapRequest {
   readonly disk: string
   /** Folder that keeps downloaded packages between runs. */
   readonly packageCache: string
-  /** Where packages and indexes come from, instead of a mirror. */
+  /** Source of packages and indexes, instead of a mirror. */
   readonly packages?: PackageSet | undefined
   readonly log: string
   readonly runId: string
@@ -45,13 +45,14 @@ export interface BootstrapRequest {
 /** Makes layer 0. */
 export async function bootstrap(request: BootstrapRequest): Promise<PackageChange> {
   const { signal } = request
-  // The namespace's root is another user, so it can't enter a private home folder.
+  // The namespace's root is another user, who cannot enter a private home folder.
   const work = temporaryFolderIn(await findWorkFolder())
   await request.onFolder(work)
   try {
     await mkdir(work)
     await chmod(work, 0o711)
-    // Open to the namespace's root and so to everyone: an unguessable name, invisible in listings and argv, protects it.
+    // Accessible to the namespace's root, and therefore to everyone. The name protects it: it is unguessable, and neither
+    // listings nor argv show it.
     const shared = await mkdtemp(join(work, 'shared-'))
     await chmod(shared, 0o777)
     for (const script of bootstrapScripts(request.image))
@@ -75,7 +76,7 @@ export async function bootstrap(request: BootstrapRequest): Promise<PackageChang
   }
 }
 
-/** Runs mmdebstrap, with a mirror or with a package set in its place. */
+/** Runs mmdebstrap, with a mirror or a package set. */
 async function install(request: BootstrapRequest, work: string, raw: string): Promise<void> {
   const { image, packages, signal } = request
   if (packages === undefined) return runMmdebstrap(request, { work, raw })
@@ -143,7 +144,7 @@ const keptLines = 200
 /** How dpkg, tar and apt report a full disk. */
 const noSpace = /No space left on device|enough free space/
 
-/** mmdebstrap's files in the work folder are gone by now; those in the cache are not. */
+/** mmdebstrap has already removed its files in the work folder, but not those in the cache. */
 async function bootstrapFull(
   packageCache: string,
   details: Readonly<Record<string, unknown>>,
@@ -159,7 +160,7 @@ async function bootstrapFull(
   })
 }
 
-/** Parses `dpkg-query`'s lines of name, version and status. */
+/** Parses lines from `dpkg-query` with name, version and status. */
 export function parsePackages(text: string): { readonly name: string; readonly version: string }[] {
   return text
     .split('\n')

@@ -1,4 +1,4 @@
-/** The mmdebstrap command: everything that determines layer 0, besides the content of its scripts. */
+/** The mmdebstrap command: everything that determines layer 0, except the content of its scripts. */
 
 import type { ResolvedImage } from '../../config/resolved.ts'
 import { renderSourceLines, renderSources } from '../../debian/archives.ts'
@@ -16,11 +16,11 @@ import { basePackages, dpkgExcludes, initramfsSettings, initramfsSettingsFile } 
 
 export interface BootstrapCommand {
   readonly words: readonly string[]
-  /** What the scripts read. */
+  /** Environment that the scripts read. */
   readonly environment: Readonly<Record<string, string>>
 }
 
-/** Where a run keeps what the command names. */
+/** Where a run keeps the files that the command names. */
 export interface BootstrapPaths {
   /** Folder with copies of the scripts. */
   readonly scripts: string
@@ -28,11 +28,11 @@ export interface BootstrapPaths {
   readonly packageCache: string
   /** Raw disk to make. */
   readonly disk: string
-  /** Where apt gets packages, instead of the image's sources. */
+  /** apt's package sources, instead of the image's. */
   readonly sources?: readonly string[] | undefined
 }
 
-/** Scripts that mmdebstrap runs as hooks for an image. Those of a foreign architecture count on every host. */
+/** Scripts that mmdebstrap runs as hooks for an image. Those for a foreign architecture are included on every host. */
 export function bootstrapScripts({ arch, disk }: Pick<ResolvedImage, 'arch' | 'disk'>): readonly URL[] {
   const more = [
     ...(espOf(disk) === undefined ? [] : ['make-esp.sh']),
@@ -43,7 +43,7 @@ export function bootstrapScripts({ arch, disk }: Pick<ResolvedImage, 'arch' | 'd
   )
 }
 
-/** @param isCross whether the host is of another architecture than the image: the result is the same */
+/** @param isCross whether the host's architecture differs from the image's: the result is the same */
 export function bootstrapCommand(
   image: ResolvedImage,
   layout: Layout,
@@ -90,7 +90,7 @@ export function renderCommand({ words, environment }: BootstrapCommand): string 
   return `${[...variables, ['mmdebstrap', ...words.map(quote)].join(' \\\n  ')].join('\n')}\n`
 }
 
-/** Where `cross.sh` has put this host's programs comes first, inside of the tree; there is no such folder outside. */
+/** The folder where `cross.sh` has put this host's programs, inside the tree, comes first; outside, it does not exist. */
 function crossPath(): string {
   return `/.native/bin:${process.env.PATH ?? ''}`
 }
@@ -133,10 +133,13 @@ function hookEnvironment(image: ResolvedImage, layout: Layout, disk: string): Re
   }
 }
 
-/** The folder that the partition is mounted on; and upgrades of GRUB must find what firmware starts, and leave its variables. */
+/**
+ * Makes the mount point of the partition. Also lets upgrades of GRUB find what the firmware starts, without changing the
+ * firmware's variables.
+ */
 function efiHooks({ arch, debianArch }: Pick<ResolvedImage, 'arch' | 'debianArch'>): readonly string[] {
   const folder = `--customize-hook=mkdir -p "$1${espMount}"`
-  // On a PC the package of GRUB is the one for a BIOS, which never touches the partition.
+  // On a PC, the GRUB package is the one for BIOS, which never touches the partition.
   if (arch === 'x86_64') return [folder]
   const question = quote(`grub-efi-${debianArch} grub2/%s boolean %s\\n`)
   const answers = 'force_efi_extra_removable true update_nvram false'

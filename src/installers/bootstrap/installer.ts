@@ -40,7 +40,7 @@ export const bootstrapInstaller: Installer = {
   needsWorkFolder: true,
 }
 
-/** Placeholders for what a run chooses, and for the disk's identity, which follows from the key. */
+/** Placeholders for what a run chooses, and for the disk's identity, which is derived from the key. */
 const stand = { scripts: 'scripts', packageCache: 'packages', disk: 'disk.raw', identity: 'layer 0' } as const
 
 async function keyParts(image: ResolvedImage): Promise<KeyParts> {

@@ -1,6 +1,6 @@
 /**
- * Packages from the cache that mmdebstrap may install. apt compares what lies in its archive with the index by name and size
- * alone, so that here the digests are compared first.
+ * Packages from the cache that mmdebstrap may install. apt compares the packages in its archive with the index only by name
+ * and size, so this compares the digests first.
  */
 
 import { readdir, rename, rm, stat } from 'node:fs/promises'
@@ -27,19 +27,19 @@ export interface OfferRequest {
   readonly packageCache: string
   /** Offers these packages, and no others. */
   readonly packages?: PackageSet | undefined
-  /** Called with a line about what is not used. */
+  /** Called with a line about a file that is not used. */
   readonly onNote: (text: string) => void
   readonly signal: AbortSignal
 }
 
 export interface OfferedPackages {
-  /** Has the proved packages of the cache. apt may put more into it. */
+  /** Contains the verified packages of the cache. apt may add more. */
   readonly folder: string
-  /** Keeps what is new in the folder, and removes it. */
+  /** Keeps what is new in the folder, then removes the folder. */
   readonly close: () => Promise<void>
 }
 
-/** Offers what today's signed indexes of the image's archives list. A package that is something else is removed. */
+/** Offers what today's signed indexes of the image's archives list. A package that does not match its entry is removed. */
 export async function offerPackages(request: OfferRequest): Promise<OfferedPackages> {
   const { packageCache, onNote, packages } = request
   if (packages !== undefined) return offerSet(packages, request)
@@ -52,7 +52,7 @@ export async function offerPackages(request: OfferRequest): Promise<OfferedPacka
     await someAtATime(names, async (name) => {
       const expected = listed.get(name)
       const file = join(packageCache, name)
-      // A newer version has taken its place, or another suite has it.
+      // It has been superseded by a newer version, or belongs to another suite.
       if (expected === undefined) return
       const found = await stat(file).catch(() => undefined)
       if (found?.isFile() !== true) return onNote(`${name} in ${packageCache} is not a file, and is not used`)
@@ -69,7 +69,7 @@ export async function offerPackages(request: OfferRequest): Promise<OfferedPacka
 
 // --- internal ---
 
-/** Offers what the image's archives have signed. A set may be of other variants too. */
+/** Offers what the image's archives have signed. A set may also contain packages of other variants. */
 async function offerSet(
   { folder: set, content, source }: PackageSet,
   { image, packageCache, signal }: OfferRequest,
@@ -93,8 +93,8 @@ async function offerSet(
 }
 
 /**
- * Copies a package if it is what the archives have signed. The copy is judged: someone may change the file meanwhile, and a link
- * would change with it.
+ * Copies a package if it matches what the archives have signed. The copy is verified, because someone may change the file
+ * meanwhile, which would also change a link.
  */
 async function copyProved(
   file: string,
@@ -102,7 +102,7 @@ async function copyProved(
   expected: ListedPackage,
   signal: AbortSignal,
 ): Promise<boolean> {
-  // Before anything is read: one with holes may be so long that it takes hours.
+  // Checked before reading: a sparse file may be so long that reading it takes hours.
   if ((await stat(file)).size !== expected.size) return false
   await copyLarge(file, to, signal)
   if ((await stat(to)).size === expected.size && (await sha256File(to, signal)) === expected.sha256)
@@ -111,12 +111,12 @@ async function copyProved(
   return false
 }
 
-/** Characters of Debian's names and versions, as apt writes them in file names. */
+/** Whether a name consists of the characters of Debian's names and versions, as apt writes them in file names. */
 function isPackage(name: string): boolean {
   return /^[a-z0-9][\w.+~%-]*_[\w.+~%-]+_[a-z0-9-]+\.deb$/.test(name)
 }
 
-/** Packages by file name; empty if the indexes cannot be had, which the installation itself then reports better. */
+/** Packages by file name; empty if the indexes cannot be downloaded, which the installation itself then reports better. */
 async function findListed(
   names: readonly string[],
   { image, onNote, signal }: OfferRequest,
@@ -131,7 +131,7 @@ async function findListed(
   }
 }
 
-/** Packages by file name, as the image's archives have signed them. */
+/** Packages by file name, as signed by the image's archives. */
 async function listPackages(
   image: OfferRequest['image'],
   names: ReadonlySet<string>,

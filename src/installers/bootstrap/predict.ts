@@ -1,4 +1,4 @@
-/** What mmdebstrap would install from some indexes, found by apt's own solver in seconds; nothing is downloaded. */
+/** What mmdebstrap would install from some indexes. apt's own solver finds out in seconds, without downloads. */
 
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -13,7 +13,8 @@ import { basePackages } from '../base-system.ts'
 import type { PredictedPackage } from '../installer.ts'
 
 /**
- * mmdebstrap installs what is essential, and then the rest on top of it: what is there already decides what the rest depends on.
+ * Like mmdebstrap, installs essential packages first, and then the rest: installed packages affect how apt resolves the
+ * dependencies of the rest.
  * @throws PipelineError `bootstrap-failed`
  */
 export async function predictPackages(
@@ -41,7 +42,7 @@ export function parseSimulation(text: string): readonly PredictedPackage[] {
 
 // --- internal ---
 
-/** A place for apt that has the sources and indexes of the image, and no packages. */
+/** A folder for apt with the sources and indexes of the image, and no packages. */
 async function prepare(
   folder: string,
   image: ResolvedImage,
@@ -50,7 +51,7 @@ async function prepare(
   await mkdir(join(folder, 'lists', 'partial'), { recursive: true })
   await mkdir(join(folder, 'cache', 'archives', 'partial'), { recursive: true })
   await writeFile(join(folder, 'sources.list'), `${renderSourceLines(image).join('\n')}\n`)
-  // Read before the options of a command line, and before the host's own settings, which are not the image's.
+  // Read before command-line options and before the host's own settings, which are not the image's.
   await writeFile(join(folder, 'apt.conf'), 'Dir::Etc::parts "/dev/null";\nDir::Etc::main "/dev/null";\n')
   await writeFile(join(folder, 'status'), '')
   for (const { request, indexes } of archives) {
@@ -100,7 +101,7 @@ async function simulate(
   })
 }
 
-/** Fields of a package that decide what else is installed. */
+/** Package fields that decide what else is installed. */
 const deciding = [
   ...['Package', 'Version', 'Architecture', 'Multi-Arch', 'Essential', 'Priority'],
   ...['Pre-Depends', 'Depends', 'Provides', 'Conflicts', 'Breaks', 'Replaces'],

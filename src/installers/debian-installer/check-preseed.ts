@@ -1,11 +1,11 @@
-/** Lets debconf itself check a preseed before a whole installation depends on it. */
+/** Lets debconf itself check a preseed before an entire installation depends on it. */
 
 import { execa } from 'execa'
 import { exitCodes, PipelineError, shownLines } from '../../errors.ts'
 import { findProgram } from '../../host/tools.ts'
 
 /**
- * Parses a preseed with `debconf-set-selections`, without applying it. A host without that program accepts everything.
+ * Parses a preseed with `debconf-set-selections`, without applying it. Accepts everything on a host without that program.
  * @throws PipelineError `preseed-syntax`
  */
 export async function checkPreseed(preseed: string, signal?: AbortSignal): Promise<void> {

@@ -1,19 +1,19 @@
-/** The installer's exchange with debconf, as its syslog has it: which question waits for an answer, and since when. */
+/** The installer's exchange with debconf, as recorded in its syslog: which question waits for an answer, and since when. */
 
 export interface DebconfExchange {
   /** Takes one line: `--> command`, and its reply `<-- …` before the next. */
   readonly take: (line: string) => void
   /** The question that is being asked; undefined while none is. */
   readonly asked: () => { readonly question: string; readonly sinceMs: number } | undefined
-  /** Leaves out a time in which no answer could have arrived. */
+  /** Excludes a period in which no answer could have arrived. */
   readonly postpone: (ms: number) => void
 }
 
 /** @param nowMs milliseconds of a monotonic clock */
 export function followDebconf(nowMs: () => number): DebconfExchange {
-  /** The question put last, which will be asked. */
+  /** The last question that was put, to be asked next. */
   let question: string | undefined
-  /** The last command, until its reply. */
+  /** The last command, until its reply arrives. */
   let lastCommand = ''
   let askedMs: number | undefined
   return {
@@ -22,7 +22,7 @@ export function followDebconf(nowMs: () => number): DebconfExchange {
       const isReply = line.startsWith('<-- ')
       if (command === undefined && !isReply) return
       if (lastCommand.startsWith('INPUT ') && line.startsWith('<-- 0')) question = lastCommand.split(' ')[2]
-      // The reply may get lost, but what follows it says as much.
+      // The reply may get lost, but the next message implies it.
       if (lastCommand === 'GO') question = undefined
       askedMs = command === 'GO' && question !== undefined ? nowMs() : undefined
       lastCommand = isReply ? '' : `${command} ${words}`.trim()

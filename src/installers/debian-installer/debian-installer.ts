@@ -45,7 +45,7 @@ export interface DebianRequest {
   readonly onPhase: (phase: InstallerPhase) => void
   readonly onProgress: (text: string) => void
   readonly onNote: (text: string) => void
-  /** Called with the scratch folder for sockets and the like before it is created. */
+  /** Called with the scratch folder, for sockets and similar files, before it is created. */
   readonly onFolder: (path: string) => Promise<void>
   readonly signal: AbortSignal
 }
@@ -54,11 +54,11 @@ export interface InstalledDebian {
   readonly packages: PackageChange
   /** Where the installer put the partitions. */
   readonly layout: Layout
-  /** SHA-256 of what was booted, by name: `linux`, `initrd.gz`, and `disc` if they came from one. */
+  /** SHA-256 of the booted files, by name: `linux`, `initrd.gz`, and `disc` if they came from one. */
   readonly installerFiles: Readonly<Record<string, string>>
 }
 
-/** Makes layer 0. @throws PipelineError `installer-*`, `preseed-*`, and the reasons to refuse a mirror */
+/** Makes layer 0. @throws PipelineError `installer-*`, `preseed-*`, and the codes for a refused mirror */
 export async function installDebian(request: DebianRequest): Promise<InstalledDebian> {
   const { image, runFolder, disk, signal } = request
   await checkPreseed(renderImagePreseed(image), signal)
@@ -99,7 +99,7 @@ interface Installation {
   readonly overlay: readonly CpioEntry[]
 }
 
-/** What the guest may reach, with the packages that the other installer keeps as well. */
+/** What the guest may reach, with the package cache that the other installer also uses. */
 async function reachMirror(request: DebianRequest): Promise<InstallerRequest['mirror']> {
   const { image, packageCache } = request
   let isNoted = false
@@ -109,7 +109,7 @@ async function reachMirror(request: DebianRequest): Promise<InstallerRequest['mi
     packages: {
       index: await readPackageIndex(request),
       folder: packageCache,
-      // The next run removes what a killed one leaves of it.
+      // If this run is killed, the next one removes what is left here.
       workFolder: temporaryName(join(dirname(packageCache), 'installer-packages')),
       onFault: (text) => {
         if (!isNoted) request.onNote(text)
@@ -176,8 +176,8 @@ async function runOnce(request: DebianRequest, installation: Installation): Prom
 }
 
 /**
- * The installer's keys: this host's, as for everything else here. Its udebs may be signed by other keys than the packages
- * it installs, and it has one file for both.
+ * The installer's keys: this host's, as everywhere else in this program. Its udebs may be signed with other keys than the
+ * packages that it installs, and it has a single file for both.
  */
 export async function trustedKeys({ mirror }: ResolvedImage): Promise<CpioEntry> {
   const keyrings = new Set([mirror.keyring, mirror.udebs?.keyring ?? mirror.keyring])
@@ -186,8 +186,8 @@ export async function trustedKeys({ mirror }: ResolvedImage): Promise<CpioEntry>
 }
 
 /**
- * Checks the installer's result against what was asked for: the installer silently ignores a recipe that it can't use and
- * questions that it does not know.
+ * Compares the installer's result with the request: the installer silently ignores a recipe that it cannot use, and questions
+ * that it does not know.
  */
 async function readInstalled(
   image: ResolvedImage,

@@ -26,7 +26,7 @@ export const discKeyring = '/usr/share/keyrings/debian-role-keys.gpg'
 
 /** More than the largest DVD. */
 const mostDiscBytes = 16 * 1024 ** 3
-/** Checksums and their signature. */
+/** For checksums and their signature. */
 const mostListBytes = 1024 ** 2
 
 /** The installer's folder on a disc, by Debian's architecture name. */
@@ -34,7 +34,7 @@ const folders = { amd64: 'install.amd', arm64: 'install.a64' } as const
 
 /**
  * Downloads the disc and extracts its kernel and initrd. The disc is checked against the checksum in the configuration, and
- * against the signed list beside it if this host has Debian's keys for discs.
+ * against the signed list next to it if this host has Debian's keys for discs.
  * @throws PipelineError `disc-*`, `mirror-unreachable`
  */
 export async function findDisc(request: DiscRequest): Promise<InstallerMedium> {

@@ -8,15 +8,15 @@ import type { ResolvedImage } from '../../config/resolved.ts'
 import { answeredQuestions, type InstallerHost, preseedView, renderPreseed } from './preseed.ts'
 
 /**
- * The questions of Debian 13's installer: of the udebs in its netboot image, and of those that it downloads. Includes those
- * of Debian 12's installer, as far as its udebs were available.
+ * The questions of Debian 13's installer: of the udebs in its netboot image, and of those that it downloads. Includes
+ * questions of Debian 12's installer, as far as its udebs were available.
  */
 const questionsFile = new URL('./installer-questions.txt', import.meta.url)
 
-/** A preseed served to a guest has different mirror questions when the mirror uses https. */
+/** A preseed served to a guest contains different mirror questions if the mirror uses https. */
 const anyHost: InstallerHost = { address: '10.0.2.2', httpPort: 0, syslogPort: 0, proxyPort: 0 }
 
-/** Numbered families of questions; the installer's own lists name only the first or none. */
+/** Numbered families of questions; the installer's own lists name only the first one, or none. */
 const numbered = /^apt-setup\/local\d+\/(repository|comment|source|key)$/
 
 let known: ReadonlySet<string> | undefined
@@ -27,7 +27,7 @@ function knownQuestions(): ReadonlySet<string> {
 }
 
 /**
- * Refuses answers that would have no effect, and those that would override one of the pipeline's own.
+ * Refuses answers that would have no effect, and answers that would override one of the pipeline's own.
  * @throws PipelineError `configuration` with every fault found
  */
 export function requireKnownAnswers(
@@ -61,7 +61,7 @@ export function namedHosts(answers: readonly ExtraAnswer[]): readonly string[] {
 
 function faultOf(owner: string, question: string, own: ReadonlySet<string>): string | undefined {
   if (own.has(question)) return 'is answered by what the rest of the pipeline says'
-  // The questions of other packages are unknown here.
+  // The questions of other packages are not known here.
   if (owner !== 'd-i' || knownQuestions().has(question) || numbered.test(question)) return undefined
   const near = nearest(question, knownQuestions())
   return `is not a question of debian-installer${near === undefined ? '' : `; there is ${near}`}`

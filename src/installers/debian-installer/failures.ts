@@ -5,14 +5,14 @@ import { PipelineError } from '../../errors.ts'
 import type { InstallerPhase } from './phases.ts'
 import { udebAdvice } from './udebs.ts'
 
-/** What the installer had said when it stopped. */
+/** The installer's output up to the point where it stopped. */
 export interface Evidence {
   readonly phase: InstallerPhase
   /** From its syslog, without the exchange with debconf. */
   readonly lines: readonly string[]
-  /** What is wrong with the mirror or the way to it, if that was a moment ago. */
+  /** What is wrong with the mirror or the connection to it, if that was a moment ago. */
   readonly mirrorFault: string | undefined
-  /** From its console, which shows the question that it waits at. */
+  /** From its console, which shows the question that it is waiting at. */
   readonly consoleLines: readonly string[]
   readonly logs: { readonly syslog: string; readonly serial: string }
 }
@@ -20,7 +20,7 @@ export interface Evidence {
 /** One kind of halt: the questions that identify it, and its message. */
 interface Halt {
   readonly questions: RegExp
-  /** Narrows it down by the syslog. */
+  /** Pattern in the syslog that distinguishes this halt. */
   readonly sign?: RegExp
   /** Only if the mirror failed a moment before. */
   readonly isOfMirror?: true
@@ -77,7 +77,7 @@ const halts: readonly Halt[] = [
     hint: 'check the network of this host, http_proxy and mirror.debian, and run the build again: what was downloaded is kept.',
   },
   {
-    // The installer reports a mirror that is down like one without the suite; only the former has no other suite either.
+    // The installer reports an unreachable mirror like one without the suite; only the former has no other suite either.
     questions: /^mirror\//,
     sign: /mirror does not have any suite symlinks/,
     code: 'installer-mirror-unusable',
@@ -159,7 +159,7 @@ const halts: readonly Halt[] = [
   },
 ]
 
-/** The installer waits for an answer that never comes. */
+/** The installer is waiting for an answer that never comes. */
 export function installerBlocked(question: string, evidence: Evidence): PipelineError {
   const said = (sign: RegExp) => evidence.lines.some((line) => sign.test(line))
   const halt = halts.find(
@@ -208,7 +208,7 @@ export function installerVanished(isPowerOff: boolean, evidence: Evidence): Pipe
   })
 }
 
-/** After the installation: the disk is not what was asked for. */
+/** After the installation: the disk differs from the request. */
 export function installerDiskDiffers(differences: readonly string[], log: string): PipelineError {
   return new PipelineError({
     code: 'installer-disk-differs',
@@ -253,7 +253,7 @@ function quoteLast(lines: readonly string[], pattern: RegExp): string {
   return line === undefined ? '' : `: ${line}`
 }
 
-/** The missing package, from the line that wget ends with `ERROR 404`. */
+/** The missing package, from the line of wget that ends with `ERROR 404`. */
 function missingUdeb(lines: readonly string[]): string | undefined {
   return lines.findLast((line) => /\.udeb:$/.test(line))?.match(/([^/]+\.udeb):$/)?.[1]
 }

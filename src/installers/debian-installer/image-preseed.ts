@@ -5,7 +5,7 @@ import type { ResolvedImage } from '../../config/resolved.ts'
 import { basePackages } from '../base-system.ts'
 import { type InstallerHost, preseedView, renderPreseed } from './preseed.ts'
 
-/** An installer booted from a disc would otherwise leave out the mirror, and list the disc in the sources. */
+/** Without these, an installer booted from a disc would leave out the mirror, and list the disc in the sources. */
 const answersOfDisc: readonly ExtraAnswer[] = [
   { owner: 'd-i', question: 'apt-setup/use_mirror', type: 'boolean', value: true },
   { owner: 'd-i', question: 'apt-setup/cdrom/set-first', type: 'boolean', value: false },

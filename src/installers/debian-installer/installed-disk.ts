@@ -6,7 +6,7 @@ export const questionsFile = '/var/log/installer/cdebconf/questions.dat'
 /** Where the installer files answers to questions that it does not know. */
 const unknownTemplate = 'debian-installer/dummy'
 
-/** Questions of packages other than the installer's, passed on to the installed system. */
+/** Questions of packages outside the installer, passed on to the installed system. */
 const handedOn = /^tasksel\//
 
 /** Answers that the installer reads without ever asking. */
@@ -16,7 +16,7 @@ export const neverAsked: ReadonlySet<string> = new Set([
 ])
 
 /**
- * Questions that were answered but never asked: misspelled, or of another release.
+ * Questions that were answered but never asked: misspelled, or from another release.
  * @param text the installer's `questions.dat`
  * @param expected questions of packages, which the installer itself does not know
  */

@@ -51,7 +51,7 @@ function keyParts(image: ResolvedImage): KeyParts {
   }
 }
 
-/** Each phase of the installer is a timed part of the run. */
+/** Reports each phase of the installer as a timed part of the run. */
 async function install(request: InstallRequest): Promise<InstalledBase> {
   const { runFolder, emit } = request
   let isEmulated = false

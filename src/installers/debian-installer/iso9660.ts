@@ -6,9 +6,9 @@ import { openToRead } from '../../host/regular-file.ts'
 const blockBytes = 2048
 /** The primary volume descriptor; the sixteen blocks before it are reserved for boot code. */
 const descriptorBlock = 16
-/** A kernel, an initrd or a list of names: a disc that claims more of one is no installer's. */
+/** Enough for a kernel, an initrd or a list of names: a disc that claims more for one of them is not an installer's. */
 const mostBytes = 512 * 1024 ** 2
-/** Between two looks at the signal. */
+/** Bytes read between two looks at the signal. */
 const stretchBytes = 4 * 1024 ** 2
 /** Offset of the root folder's record within the descriptor. */
 const rootRecordOffset = 156
@@ -20,7 +20,7 @@ interface Extent {
 }
 
 /**
- * Reads a file of an image. Names are compared case-insensitively, since plain ISO 9660 only has capitals.
+ * Reads a file from an image. Names are compared case-insensitively, since plain ISO 9660 only has capitals.
  * @returns undefined if no file has that name
  * @throws Error for a file that is not an ISO 9660 image
  */

@@ -1,9 +1,9 @@
-/** What is seen of the installer's machine from outside: its serial console, and what QEMU reports. */
+/** What can be seen of the installer's machine from outside: its serial console, and what QEMU reports. */
 
 import { followLines } from '../../qemu/console.ts'
 import { connectQmp } from '../../qemu/qmp.ts'
 
-/** Passes on lines of a console's log, which need not exist yet. */
+/** Passes on lines from a console log, which need not exist yet. */
 export function followConsole(path: string, onLine: (line: string) => void) {
   const following = new AbortController()
   const followed = followLines(path, following.signal, onLine)

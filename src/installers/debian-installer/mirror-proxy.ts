@@ -1,7 +1,7 @@
 /**
- * The installer's way to its mirror: an HTTP proxy on the loopback address. It serves packages that were downloaded
- * before, keeps new ones, and reaches the mirror as this host does: through the environment's proxy, and by https if the
- * mirror's address says so. The guest checks signatures itself, as it would without a proxy.
+ * The installer's connection to its mirror: an HTTP proxy on the loopback address. It serves cached packages, keeps new ones,
+ * and reaches the mirror as this host does: through the environment's proxy, and by https if the mirror's URL says so. The
+ * guest checks signatures itself, as it would without a proxy.
  */
 
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
@@ -14,9 +14,9 @@ import { hasLogin } from '../../redact.ts'
 import { openPackageCache, type PackageCache, type PackageCacheOptions } from './package-cache.ts'
 
 export interface MirrorProxyOptions {
-  /** The mirror, e.g. `https://deb.debian.org/debian`. The guest always names it by `http`. */
+  /** The mirror, e.g. `https://deb.debian.org/debian`. The guest always uses `http` in its URL. */
   readonly mirror: string
-  /** Hosts besides the mirror that a guest may reach, as `name` or `name:port`. */
+  /** Other hosts that a guest may reach, as `name` or `name:port`. */
   readonly otherHosts: readonly string[]
   readonly packages: PackageCacheOptions
   readonly onAnswer: (answer: ProxyAnswer) => void
@@ -26,7 +26,7 @@ export interface ProxyAnswer {
   readonly url: string
   readonly status: number
   readonly origin: 'cache' | 'mirror' | 'proxy'
-  /** What is wrong with the mirror, or the way there; a missing file is no fault. */
+  /** What is wrong with the mirror or the connection to it; a missing file is not a fault. */
   readonly fault?: string | undefined
 }
 
@@ -47,7 +47,7 @@ export async function startMirrorProxy(options: MirrorProxyOptions): Promise<Mir
     underWay.add(answered)
     answered.finally(() => underWay.delete(answered))
   })
-  // Otherwise apt pipelines ten requests, and an answer queued behind another never notices that its guest is gone.
+  // Otherwise apt pipelines ten requests, and a response queued behind another never notices that its guest is gone.
   server.maxRequestsPerSocket = 1
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject)
@@ -67,7 +67,7 @@ export async function startMirrorProxy(options: MirrorProxyOptions): Promise<Mir
 
 type Way = Pick<MirrorProxyOptions, 'mirror' | 'otherHosts' | 'onAnswer'> & { readonly cache: PackageCache }
 
-/** Answers one request; failures are reported to the guest or end its connection. */
+/** Answers one request. Reports failures to the guest, or ends its connection. */
 async function answer(
   way: Way,
   incoming: IncomingMessage,
@@ -87,7 +87,7 @@ async function answer(
   if (method !== 'GET' && method !== 'HEAD') return refuse(405, 'proxy', `${method} is not answered here`)
   const target = findTarget(asked, way)
   if (target === undefined) return refuse(403, 'proxy', 'only the mirror is reached through here')
-  /** Why the mirror broke off. A guest that hangs up also ends the transfer, but is no fault. */
+  /** Why the mirror broke off. A guest that hangs up also ends the transfer, but that is not a fault. */
   let brokenOff: unknown
   try {
     const listed = target.path === undefined ? undefined : cache.find(target.path)
@@ -128,7 +128,7 @@ async function* watchEnd(body: AsyncIterable<Uint8Array>, onBroken: (cause: unkn
 const redirections: readonly number[] = [301, 302, 303, 307, 308]
 const mostRedirections = 5
 
-/** Follows the mirror's redirections as far as the guest might ask for their targets itself. */
+/** Follows the mirror's redirections, but only to targets that the guest itself could request. */
 async function requestWithin(target: Target, options: StreamedRequest): Promise<StreamedAnswer> {
   let { url } = target
   for (let hops = 0; hops <= mostRedirections; hops += 1) {
@@ -156,7 +156,7 @@ interface Target {
   readonly path: string | undefined
 }
 
-/** What the guest asks for; undefined if it is not allowed to. */
+/** What the guest asks for; undefined if that is not allowed. */
 function findTarget(asked: string, { mirror, otherHosts }: Way): Target | undefined {
   const url = URL.canParse(asked) ? new URL(asked) : undefined
   if (url === undefined || url.protocol !== 'http:' || hasLogin(url)) return undefined
@@ -168,7 +168,7 @@ function findTarget(asked: string, { mirror, otherHosts }: Way): Target | undefi
     return {
       url: `${own.protocol}//${own.host}${pathname}${url.search}`,
       path: decode(pathname.slice(root.length + 1)),
-      // Mirrors lead from http to https.
+      // Mirrors redirect from http to https.
       mayLeadTo: (next) =>
         isWeb(next) && [own.host, own.hostname].includes(next.host) && isBelow(next.pathname, root),
     }
@@ -179,7 +179,7 @@ function findTarget(asked: string, { mirror, otherHosts }: Way): Target | undefi
 
 const isWeb = ({ protocol }: URL) => protocol === 'http:' || protocol === 'https:'
 
-/** Servers decode a path before they resolve it, unlike URLs. */
+/** Servers decode a path before they resolve it; `URL` does not. */
 function isBelow(pathname: string, root: string): boolean {
   const decoded = pathname.replaceAll(/%2e/gi, '.').replaceAll(/%2f|%5c|\\/gi, '/')
   return pathname.startsWith(`${root}/`) && !decoded.split('/').includes('..')
@@ -193,12 +193,12 @@ function decode(path: string): string | undefined {
   }
 }
 
-/** A server, or a proxy on the way, with a failure of its own. */
+/** A failure of the server itself, or of a proxy on the way. */
 function isFault(status: number): boolean {
   return status >= 500 || status === 407
 }
 
-/** The guest decides whether a cached copy will do. */
+/** Passed on, since the guest decides whether a cached copy will do. */
 const requestHeaders = ['cache-control', 'if-modified-since', 'pragma', 'user-agent']
 const responseHeaders = ['content-encoding', 'content-length', 'content-type', 'etag', 'last-modified']
 

@@ -40,7 +40,7 @@ const installedImages = '/usr/lib/debian-installer/images'
 
 /**
  * Finds netboot files: those of the installed package, else the mirror's own, else those in the mirror's package.
- * @throws PipelineError `installer-no-netboot`, and the reasons to refuse a mirror
+ * @throws PipelineError `installer-no-netboot`, and the codes for a refused mirror
  */
 export async function findNetboot(request: NetbootRequest): Promise<InstallerMedium> {
   const installed = await findInstalled(request)
@@ -75,10 +75,10 @@ function belowImages({ debianVersion, debianArch }: NetbootRequest['image']): st
 
 // --- the mirror's images ---
 
-/** A kernel and an initrd have some 40 MB. */
+/** A kernel and an initrd take about 40 MB. */
 export const mostNetbootBytes = 256 * 1024 ** 2
 
-/** Undefined if the mirror lacks them, as do many that carry only packages. */
+/** Undefined if the mirror lacks them, as many do that carry only packages. */
 async function provideImages(
   request: NetbootRequest,
   release: VerifiedRelease,
@@ -135,7 +135,7 @@ async function fetchPackage(
   const work = temporaryName(folder)
   try {
     onProgress(`unpacking ${netbootPackage(image)}`)
-    // Every time: the index vouches for the package alone.
+    // Extracted every time: the index vouches only for the package.
     await runFile('dpkg-deb', ['--extract', '--', kept, work], { signal })
     const tree = join(work, installedImages, belowImages(image))
     for (const [from, to] of [['linux', files.kernel] as const, ['initrd.gz', files.initrd] as const])
@@ -157,7 +157,7 @@ async function isWhole(path: string, sha256: string): Promise<boolean> {
   return content !== undefined && sha256Of(content) === sha256
 }
 
-/** The next run removes what a killed one leaves of it. */
+/** If this run is killed, the next one removes what is left of it. */
 async function keep(path: string, content: Uint8Array, cacheFolder: string): Promise<void> {
   const temporary = temporaryName(join(cacheFolder, basename(path)))
   await mkdir(dirname(path), { recursive: true })

@@ -1,4 +1,4 @@
-/** Packages downloaded before, under apt's names, and a way to keep new ones. */
+/** Packages that were downloaded before, under apt's names. Also keeps new ones. */
 
 import { mkdir, open, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -10,11 +10,11 @@ import { sizeIfThere } from '../../host/unless-missing.ts'
 export interface PackageCacheOptions {
   /** Text of the mirror's verified indexes: only packages listed there are kept. */
   readonly index: string
-  /** Where they are kept; the other installer fills it too. */
+  /** Where they are kept; the other installer adds to it too. */
   readonly folder: string
-  /** For incomplete files, on the same filesystem. */
+  /** Folder for incomplete files, on the same filesystem. */
   readonly workFolder: string
-  /** Called with the reason, in one line, when a package can't be kept. */
+  /** Called with the reason, in one line, when a package cannot be kept. */
   readonly onFault: (text: string) => void
 }
 
@@ -23,13 +23,16 @@ export interface PackageCache {
   readonly find: (path: string) => ListedPackage | undefined
   /** Path of the package, if it is there and matches the index. */
   readonly get: (listed: ListedPackage) => Promise<string | undefined>
-  /** Keeps a package as it passes, once it is complete and matches the index. Failing to keep it does not stop the transfer. */
+  /**
+   * Stores a package as it passes, once it is complete and matches the index. A failure to store it does not stop the
+   * transfer.
+   */
   readonly keep: (listed: ListedPackage, chunks: AsyncIterable<Uint8Array>) => AsyncIterable<Uint8Array>
   /** Removes incomplete files. */
   readonly close: () => Promise<void>
 }
 
-/** Opens the cache, and makes its folders. */
+/** Opens the cache, and creates its folders. */
 export async function openPackageCache(options: PackageCacheOptions): Promise<PackageCache> {
   const { index, folder, workFolder, onFault } = options
   await mkdir(folder, { recursive: true })
@@ -37,13 +40,13 @@ export async function openPackageCache(options: PackageCacheOptions): Promise<Pa
   let passing = 0
   const pathOf = ({ archiveName }: ListedPackage) => join(folder, archiveName)
   const isListed = async (path: string, { sha256, size }: ListedPackage) =>
-    // A package that has just arrived is kept even while the proxy closes.
+    // A package that has just arrived is kept even while the proxy is closing.
     sizeIfThere(path)
       .then(async (found) => found === size && (await sha256File(path)) === sha256)
       .catch(() => false)
 
   async function* keep(listed: ListedPackage, chunks: AsyncIterable<Uint8Array>) {
-    // Two guests may request the same package at once, or one that gave up may retry.
+    // Two guests may request the same package at once, or a guest that gave up may retry.
     passing += 1
     const partial = join(workFolder, `${passing}-${listed.archiveName}`)
     let fault: unknown
@@ -63,7 +66,7 @@ export async function openPackageCache(options: PackageCacheOptions): Promise<Pa
       isThrough = true
     } finally {
       await attempt(file?.close() ?? Promise.resolve())
-      // What counts is the file on disk, not what passed by.
+      // What counts is the file on disk, not the bytes that passed by.
       const isWhole = isThrough && fault === undefined && (await isListed(partial, listed))
       await attempt(isWhole ? rename(partial, pathOf(listed)) : rm(partial, { force: true }))
       if (fault !== undefined) onFault(`${listed.archiveName} is not kept: ${messageOf(fault)}`)

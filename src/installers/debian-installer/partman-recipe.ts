@@ -1,4 +1,4 @@
-/** An image's disk in partman's language: a recipe with a line for each partition. */
+/** An image's disk in partman's language: a recipe with one line per partition. */
 
 import { type Disk, espMount, espOf, type Partition } from '../../disk/layout.ts'
 import { exitCodes, PipelineError } from '../../errors.ts'
@@ -6,15 +6,15 @@ import { exitCodes, PipelineError } from '../../errors.ts'
 const bytesPerMiB = 1024 * 1024
 /** partman's unit. */
 const bytesPerUnit = 1_000_000
-/** Units left for the partition table, for alignment to whole MiB, and for the record before each logical partition. */
+/** Units left for the partition table, for alignment to whole MiB, and for the record in front of each logical partition. */
 const slackUnits = 16
 /** Anything smaller cannot hold the base system during the installation. */
 const smallestGrowingUnits = 256
 
 /**
- * A line per partition: minimum, priority, maximum, filesystem, and what to do with it. A fixed one has the same number
- * three times. The growing one has no maximum, and half of the remaining space as its minimum, so that the sum stays
- * below the disk's size however partman rounds.
+ * A line per partition: minimum, priority, maximum, filesystem, and what to do with it. A fixed one repeats the same number
+ * three times. The growing one has no maximum, and half of the remaining space as its minimum, so that the sum stays below
+ * the disk's size however partman rounds.
  */
 export function recipeEntries(disk: Disk): readonly string[] {
   const diskUnits = Math.floor((disk.sizeMiB * bytesPerMiB) / bytesPerUnit)
@@ -59,7 +59,7 @@ function unitsOf(partition: Partition): number {
 function partitionWords(partition: Partition): readonly string[] {
   const { filesystem, mount, primary, bootable, reservedPercent } = partition
   const place = [...(primary ? ['$primary{ }'] : []), ...(bootable ? ['$bootable{ }'] : [])]
-  // partman's method chooses the file system and the mount point.
+  // partman's method chooses the filesystem and the mount point.
   if (filesystem === 'vfat') return ['free', '$iflabel{ gpt }', 'method{ efi } format{ }']
   if (filesystem === 'swap') return ['linux-swap', ...place, 'method{ swap } format{ }']
   return [

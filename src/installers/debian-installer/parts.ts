@@ -14,14 +14,14 @@ export interface Reporting {
 }
 
 export interface PhaseParts {
-  /** A phase begins, and the one before it ends. */
+  /** Begins a phase, and ends the one before it. */
   readonly enter: (phase: InstallerPhase) => void
   readonly progress: (text: string) => void
   /** Ends the last phase. */
   readonly finish: () => void
 }
 
-/** Outside of any phase, progress is reported for the base as a whole. */
+/** Outside any phase, progress is reported for the base as a whole. */
 export function startPhases({ emit, estimate, isEmulated }: Reporting): PhaseParts {
   let current: { readonly name: string; readonly startedMs: number } | undefined
   const finish = () => {

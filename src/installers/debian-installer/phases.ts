@@ -35,7 +35,7 @@ const beginnings: Readonly<Record<string, InstallerPhase>> = {
   'finish-install': 'finish',
 }
 
-/** The phase that a menu item begins, by the item's name in `main-menu`; undefined if it begins none. */
+/** The phase that a menu item begins, by the item's name in `main-menu`; undefined if it does not begin one. */
 export function phaseOfItem(item: string): InstallerPhase | undefined {
   return beginnings[item]
 }
@@ -59,8 +59,8 @@ export const emulatedSeconds: Readonly<Record<InstallerPhase, number>> = {
 }
 
 /**
- * Longest silence in a phase. An emulated machine makes an initramfs silently for a quarter of an hour; before that, some
- * line appears every minute.
+ * Longest silence in a phase. An emulated machine spends a quarter of an hour on an initramfs without any output; before
+ * that, some line appears every minute.
  */
 export const silenceSeconds: Readonly<Record<InstallerPhase, number>> = {
   network: 240,

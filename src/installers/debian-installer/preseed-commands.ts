@@ -7,16 +7,16 @@ import { optionalMounts } from '../../disk/layout.ts'
 import { dpkgExcludes, initramfsSettings, initramfsSettingsFile } from '../base-system.ts'
 import { unfit } from './preseed-value.ts'
 
-/** Files that the target has only while packages are installed. */
+/** File that the target has only while packages are installed. */
 const aptSettings = '/etc/apt/apt.conf.d/00while-installing'
-/** The kernel's package makes an initramfs to boot from; later changes by other packages wait for the last one. */
+/** The kernel's package makes an initramfs to boot from; later changes by other packages are deferred until the last one. */
 const initramfsOnce = '/etc/kernel/postinst.d/zz-initramfs-once'
 const updateSettings = '/etc/initramfs-tools/update-initramfs.conf'
 
 /**
- * Prepares what the installer does right after debootstrap, when it runs the scripts in a folder of its own. From then on
- * dpkg leaves out documentation, and apt translated descriptions; and nothing is added for the build machine's own sake,
- * such as tools for laptops or popularity-contest.
+ * Prepares for the point right after debootstrap, when the installer runs the scripts in its own folder. From then on, dpkg
+ * leaves out documentation, and apt leaves out translated descriptions. Prevents additions that suit the build machine, such
+ * as tools for laptops or popularity-contest.
  */
 export function earlyCommand(image: Pick<ResolvedImage, 'disk' | 'leaveOut'>): readonly string[] {
   const target = '/tmp/target'
@@ -33,7 +33,7 @@ export function earlyCommand(image: Pick<ResolvedImage, 'disk' | 'leaveOut'>): r
     ...writeLines(`${target}/etc/dpkg/dpkg.cfg.d/systemvm`, dpkgExcludes(image)),
     ...writeLines(target + aptSettings, [
       'Acquire::Languages "none";',
-      // apt would also use the installer's proxy for https, but it does not support tunnels.
+      // apt would also use the installer's proxy for https, but that proxy does not support tunnels.
       'Acquire::https::Proxy "DIRECT";',
     ]),
     ...writeLines(target + initramfsSettingsFile, initramfsSettings(image.disk)),
@@ -51,8 +51,8 @@ export function earlyCommand(image: Pick<ResolvedImage, 'disk' | 'leaveOut'>): r
 }
 
 /**
- * Makes the target match the bootstrap installer's result. The installer runs this as one line by `sh -c`, and it must not
- * need a backslash, which debconf interprets.
+ * Makes the target match the bootstrap installer's result. The installer runs this as one line by `sh -c`. It must not
+ * contain a backslash, which debconf interprets.
  */
 export function lateCommand(image: ImageFacts): readonly string[] {
   const { name, groups } = image.account
@@ -66,15 +66,15 @@ export function lateCommand(image: ImageFacts): readonly string[] {
       ({ where, options }) =>
         `sed -E -i ${quote(`s#^UUID=[^ ]+ +${where} +[^ ]+ +[^ ]+#&,${options}#`)} /target/etc/fstab`,
     ),
-    // The bootstrap installer creates groups that no package has; usermod alone would leave them out.
+    // The bootstrap installer creates groups that no package provides; usermod alone would leave them out.
     ...groups.map((group) => `in-target groupadd --force --system ${quote(group)}`),
     `in-target usermod --shell /bin/bash${joined} ${quote(name)}`,
-    // debootstrap's packages are all unpacked without dpkg's settings.
+    // debootstrap unpacks all its packages without dpkg's settings.
     'in-target find /usr/share/doc -mindepth 2 ! -type d ! -name copyright -delete',
     'rm -rf /target/usr/share/info/* /target/usr/share/lintian/*',
     'in-target find /usr/share/man -mindepth 2 ! -type d -delete',
     'rm -f /target/etc/apt/apt.conf.d/00InstallRecommends /target/etc/apt/apt.conf.d/00trustcdrom',
-    // The installer's proxy does not exist any more.
+    // The installer's proxy no longer exists.
     'rm -f /target/etc/apt/sources.list /target/etc/apt/apt.conf',
     ...writeLines(
       '/target/etc/apt/sources.list.d/debian.sources',
@@ -83,16 +83,16 @@ export function lateCommand(image: ImageFacts): readonly string[] {
     'rm -f /target/etc/ssh/ssh_host_*_key /target/etc/ssh/ssh_host_*_key.pub',
     'rm -f /target/var/lib/dbus/machine-id /target/var/lib/systemd/random-seed',
     ': > /target/etc/machine-id',
-    // If /tmp is a tmpfs, packages' leftovers here would stay forever, out of sight.
+    // If /tmp is a tmpfs, packages' leftovers here would stay forever, hidden by the mount.
     'rm -rf /target/tmp/* /target/tmp/.[!.]*',
-    // Every later in-target command removes policy-rc.d, the installer's and this one: the last step writes it.
+    // Every later in-target command removes policy-rc.d, both the installer's and this one: the last step writes it.
     ...writeLines('/tmp/keep-daemons-off', [
       'echo "#!/bin/sh" >/target/usr/sbin/policy-rc.d',
       'echo "exit 101" >>/target/usr/sbin/policy-rc.d',
       'chmod 755 /target/usr/sbin/policy-rc.d',
     ]),
     'sed -i "2i . /tmp/keep-daemons-off" /usr/lib/finish-install.d/95umount',
-    // Last, because everything above may still resolve names. Removed first, since a link would lead out of the target.
+    // Last, because all commands above may still resolve names. Removed first, since a link would lead out of the target.
     'rm -f /target/etc/resolv.conf',
     ...writeLines('/target/etc/resolv.conf', ['# Written when the machine learns its name servers.']),
   ])

@@ -25,7 +25,7 @@ export interface PreseedView {
     /** HTTP proxy between the guest and the mirror. */
     readonly proxy: string | undefined
   }
-  /** Archive areas besides `main`. */
+  /** Archive areas other than `main`. */
   readonly components: {
     readonly contrib: boolean
     readonly nonFree: boolean
@@ -46,7 +46,7 @@ export interface PreseedView {
 
 /**
  * Decides what the preseed says.
- * @param host where the guest finds its proxy; without it, the guest goes to the mirror itself
+ * @param host where the guest finds its proxy; without it, the guest connects to the mirror itself
  * @throws PipelineError `installer-disk` if partman's language cannot express the disk
  */
 export function preseedView(
@@ -105,8 +105,8 @@ export function answeredQuestions(preseed: string): ReadonlySet<string> {
 }
 
 /**
- * The preseed file as text.
- * @throws PipelineError `preseed-value` for a value that debconf would read as something else
+ * The text of the preseed file.
+ * @throws PipelineError `preseed-value` for a value that debconf would interpret differently
  */
 export function renderPreseed(view: PreseedView): string {
   return renderTemplate('preseed.cfg.hbs', view, {
@@ -130,8 +130,8 @@ export interface InstallerHost {
 }
 
 /**
- * The installer's kernel arguments. They name the host again, because a preseed fetched over the network comes too late for
- * that; and they log every debconf question, because the installer waits at a question forever and reports it nowhere else.
+ * The installer's kernel arguments. They repeat the host's address, because a preseed fetched over the network comes too late
+ * for that. They log every debconf question, because the installer waits at a question forever and reports it nowhere else.
  */
 export function installerKernelArguments(
   image: ImageFacts,
@@ -157,7 +157,7 @@ export function installerKernelArguments(
     'panic=-1',
     // The guest only runs Debian's own installer: mitigations would cost time for nothing.
     'mitigations=off',
-    // Arguments after the dashes would be copied to the installed system's kernel line: none.
+    // Arguments after the dashes would be copied to the installed system's kernel command line; there are none.
     '---',
   ]
   for (const word of words) {
@@ -168,12 +168,12 @@ export function installerKernelArguments(
 
 // --- the template ---
 
-/** One value over several lines. They are indented, or one that begins with `#` would be lost as a comment. */
+/** One value over several lines. They are indented; otherwise a line that begins with `#` would be lost as a comment. */
 function continued(lines: readonly string[]): string {
   return lines.join(' \\\n  ')
 }
 
-/** The site's own lines, which come last, or nothing. */
+/** The site's own lines, which come last; empty if there are none. */
 function ownAnswers(found: unknown): string {
   if (Array.isArray(found) && found.length === 0) return ''
   return `\n\n# This site's own answers\n${checkList(found).join('\n')}`

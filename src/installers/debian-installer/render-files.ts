@@ -1,4 +1,4 @@
-/** The input files of an installation, for people and for tests: placeholders stand for what only a run knows. */
+/** The input files of an installation, for people and for tests. Placeholders stand for values that only a run knows. */
 
 import type { ResolvedImage } from '../../config/resolved.ts'
 import { type PackerDialect, placeholderBuild } from '../../packer/template.ts'

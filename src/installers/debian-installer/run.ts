@@ -1,4 +1,4 @@
-/** Runs debian-installer on an empty disk: one Packer build of a machine that powers itself off, watched throughout. */
+/** Runs debian-installer on an empty disk: one Packer build of a machine that powers itself off, monitored throughout. */
 
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -54,7 +54,7 @@ export interface InstallerRequest {
   readonly signal: AbortSignal
 }
 
-/** Paths of what an installation leaves in the run folder. */
+/** Paths of the logs that an installation leaves in the run folder. */
 export function installerLogs(folder: string) {
   return {
     http: join(folder, 'http'),
@@ -70,7 +70,7 @@ export function installerLogs(folder: string) {
 /** How long Packer may take to end its machine before both are killed. */
 const stopGraceMs = 1_500
 
-/** The console's last words reach its file after QEMU is gone. */
+/** The console's last output reaches its file after QEMU has exited. */
 const lastWordsMs = 400
 
 /**
@@ -90,7 +90,7 @@ export async function runInstaller(request: InstallerRequest, scratch: ScratchFo
 
 // --- internal ---
 
-/** Returns why it failed; undefined if it did not. */
+/** Returns the reason if it failed; undefined otherwise. */
 async function install(
   request: InstallerRequest,
   scratch: ScratchFolder,
@@ -170,7 +170,7 @@ async function install(
   return outcome.failure() ?? watch.ended(power.isPowerOff())
 }
 
-/** The first failure, at which Packer is stopped. Later ones follow from it. */
+/** The first failure, which makes us stop Packer. Later ones are its consequences. */
 function createOutcome() {
   let failure: PipelineError | undefined
   let packer: PackerProcess | undefined
@@ -191,7 +191,7 @@ function createOutcome() {
   }
 }
 
-/** Writes the files that Packer and the machine start with. */
+/** Writes the files that Packer and the machine need at the start. */
 async function prepare(
   request: InstallerRequest,
   scratch: ScratchFolder,
@@ -232,7 +232,7 @@ async function prepare(
   await writeFile(logs.template, text)
 }
 
-/** Appends files to an initrd: the kernel unpacks one archive after the other. */
+/** Appends files to an initrd: the kernel unpacks one archive after another. */
 async function overlaid(initrd: string, entries: readonly CpioEntry[], to: string): Promise<string> {
   if (entries.length === 0) return initrd
   const original = await readRegular(initrd, mostNetbootBytes)

@@ -16,7 +16,7 @@ export interface SyslogReceiver {
   readonly close: () => void
 }
 
-/** More than an installer sends in a second: what the kernel drops is lost for good. */
+/** More than an installer sends in a second: messages that the kernel drops are lost for good. */
 const bufferBytes = 4 * 1024 ** 2
 
 /** Binds a free port, and passes on each message that arrives there. */

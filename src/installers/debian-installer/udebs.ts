@@ -26,8 +26,8 @@ export interface UdebProbe {
 }
 
 /**
- * The udebs that every installation of ours fetches. The probe asks for each: a mirror may list udebs in a signed index,
- * serve some of them and answer 404 for the rest.
+ * The udebs that each of our installations fetches. The probe requests every one: a mirror may list udebs in a signed index,
+ * serve some of them, and answer 404 for the rest.
  */
 const neededUdebs: readonly string[] = [
   'apt-setup-udeb',
@@ -49,15 +49,15 @@ const neededUdebs: readonly string[] = [
 ]
 
 /**
- * Modules of the installer's kernel for its filesystem and its disk, since virtio_blk is among the SCSI ones. The version
- * is in the name, and the newest matches the netboot images.
+ * Modules of the installer's kernel for its filesystem and its disk (virtio_blk is among the SCSI modules). The version is in
+ * the name, and the newest matches the netboot images.
  */
 const neededModules = ['ext4-modules', 'scsi-modules']
 
-/** Packed and unpacked; Debian's have 70 kB and 500 kB. */
+/** Packed and unpacked; Debian's indexes have 70 kB and 500 kB. */
 const mostUdebIndexBytes = 16 * 1024 ** 2
 
-/** The newest package of some modules; the bare name if there is none. */
+/** The newest package with some kernel modules; the bare name if there is none. */
 function newestModules(names: readonly string[], modules: string, arch: string): string {
   const ofKind = names.filter((name) => name.startsWith(`${modules}-`) && name.endsWith(`-${arch}-di`))
   return ofKind.sort((a, b) => a.localeCompare(b, 'en', { numeric: true })).at(-1) ?? modules
@@ -85,8 +85,8 @@ export async function probeUdebsOf(
 }
 
 /**
- * Requests the udebs themselves from a verified mirror. An index without them is an answer; only an unreachable mirror, or
- * an index that does not match its signature, is an error.
+ * Requests the udebs themselves from a verified mirror. An index without them is a result; only an unreachable mirror, or an
+ * index that does not match its signature, is an error.
  */
 export async function probeUdebs(
   request: ReleaseRequest,
@@ -132,7 +132,7 @@ export async function probeUdebs(
   return { hasUdebs: missing.length === 0, missing, reason }
 }
 
-/** The same for people, undefined if no udebs are needed; a refused mirror is an answer too. */
+/** The same for people; undefined if no udebs are needed. A refused mirror is a result too. */
 export async function readinessOfUdebs(
   image: ResolvedImage,
   signal?: AbortSignal,
@@ -152,7 +152,7 @@ export async function readinessOfUdebs(
 }
 
 /**
- * Refuses a mirror without debian-installer's own packages, which the installer would only find out some minutes later.
+ * Refuses a mirror without udebs, which the installer would only find out minutes later.
  * @throws PipelineError `installer-no-udebs`
  */
 export async function requireUdebs(image: ResolvedImage, signal: AbortSignal): Promise<void> {

@@ -1,7 +1,7 @@
 /**
- * Interprets debian-installer's output. It never fails and never ends: at a question without an answer it shows a dialog
- * and waits forever. With `DEBCONF_DEBUG=5` its syslog has its whole exchange with debconf, and a question that is not
- * answered for some seconds never will be.
+ * Interprets debian-installer's output. The installer never fails and never ends: at a question without an answer, it shows a
+ * dialog and waits forever. With `DEBCONF_DEBUG=5`, its syslog contains its entire exchange with debconf; a question that is
+ * not answered within a few seconds never will be.
  */
 
 import type { PipelineError } from '../../errors.ts'
@@ -45,19 +45,19 @@ export interface InstallerWatch {
 /** A question that the preseed answers is done within a second. */
 const blockedMs = 5_000
 
-/** An older failure of the mirror has been overcome, and is not why the installer waits. */
+/** An older mirror failure has been overcome, and is not why the installer is waiting. */
 const recentMs = 60_000
 
-/** No busy host is this late for the clock check, which runs every second. */
+/** The clock check runs every second; even a busy host is never this late for it. */
 const sleptMs = 10_000
 
-/** Enough lines to go from a failed download or an unknown package to the question that it ends in. */
+/** Enough lines to get from a failed download or an unknown package to the question that it leads to. */
 const keptLines = 60
 
-/** The exchange with debconf shows what the installer waits for; it is too long to quote. */
+/** The exchange with debconf shows what the installer is waiting for; it is too long to quote. */
 const isExchange = ({ program }: SyslogMessage) => program === 'debconf'
 
-/** Lines that look bad but appear in every good run. */
+/** Lines that look bad but appear in every successful run. */
 const harmless =
   /unknown udeb|depmod: WARNING|ignoring pre-dependency problem|Unknown device|dpkg-divert: warning|setupcon|cached_setup/
 
@@ -87,7 +87,7 @@ export function watchInstaller(options: InstallerWatchOptions): InstallerWatch {
   }
 
   const enter = (next: InstallerPhase) => {
-    // A failed step that is retried does not move back.
+    // Retrying a failed step does not go back to an earlier phase.
     if (installerPhases.indexOf(next) <= installerPhases.indexOf(phase)) return
     phase = next
     onPhase(phase)
@@ -121,7 +121,7 @@ export function watchInstaller(options: InstallerWatchOptions): InstallerWatch {
     },
     tick: () => {
       const now = nowMs()
-      // A host that slept or was stopped missed messages meanwhile, and the guest had no time to send any.
+      // A host that was suspended or stopped missed messages meanwhile, and the guest had no time to send any.
       const missedMs = now - lastTickMs
       lastTickMs = now
       if (missedMs > sleptMs) {
@@ -140,7 +140,7 @@ export function watchInstaller(options: InstallerWatchOptions): InstallerWatch {
   }
 }
 
-/** The lines that describe progress, in a few words; undefined for all others. */
+/** Lines that describe progress, in a few words; undefined for all others. */
 function describeProgress({ program, text }: SyslogMessage): string | undefined {
   const found =
     /^(?:DEBUG: )?(retrieving \S+)/.exec(text)?.[1] ??

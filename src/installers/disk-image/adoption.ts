@@ -6,7 +6,7 @@ import { renderSources } from '../../debian/archives.ts'
 import { optionalMounts } from '../../disk/layout.ts'
 import { basePackages, dpkgExcludes, initramfsSettings, initramfsSettingsFile } from '../base-system.ts'
 
-/** @param image without this stage: the packages of all its stages are what is installed */
+/** @param image without this stage: the packages of all its stages are installed */
 export function adoptionStage(image: ResolvedImage): ResolvedStage {
   return {
     ...plainStage,

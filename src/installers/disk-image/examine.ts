@@ -1,4 +1,4 @@
-/** Whether a disk image can be layer 0, and where its partitions are. Reports everything wrong at once. */
+/** Whether a disk image can be layer 0, and where its partitions are. Reports everything that is wrong at once. */
 
 import type { ResolvedImage } from '../../config/resolved.ts'
 import { type Package, readPackages } from '../../debian/dpkg-status.ts'
@@ -16,7 +16,7 @@ export interface ExaminedImage {
 
 type Wanted = Pick<ResolvedImage, 'suite' | 'debianArch' | 'disk'>
 
-/** Without these a guest does not boot, or lets no one in to install them. */
+/** Without these, a guest does not boot, or gives no access to install them. */
 const neededToEnter = [
   'initramfs-tools',
   'iproute2',

@@ -53,10 +53,10 @@ async function keyParts(image: ResolvedImage, signal?: AbortSignal): Promise<Key
   }
 }
 
-/** Size of the layer's disk, to which the image's grows; the last partition takes up the room at first boot. */
+/** Size of the layer's disk, to which the image's disk is extended; the last partition grows at first boot. */
 const sizeOf = ({ disk }: ResolvedImage) => disk.sizeMiB * 1024 ** 2
 
-/** Of the image's file: no format is much larger than the disk in it. */
+/** Limit for the image file: no format is much larger than the disk in it. */
 const mostBytesOf = (image: ResolvedImage) => sizeOf(image) * 1.1
 
 /** The commands that make the layer, as a person could type them. */

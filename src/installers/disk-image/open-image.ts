@@ -1,10 +1,10 @@
-/** Opens an untrusted disk image: its first bytes determine its format, and it may refer to no other file. */
+/** Opens an untrusted disk image: its first bytes determine its format, and it must not refer to another file. */
 
 import { locateDisk } from '../../disk/disk-source.ts'
 import { type ImageFile, inspectImageFile } from '../../disk/image-file.ts'
 import { unpackArchive } from '../../disk/unpack.ts'
 
-/** @param folder where an archive is unpacked to @throws PipelineError `disk-unreadable`, `disk-refers-elsewhere`, `tools` */
+/** @param folder where archives are unpacked @throws PipelineError `disk-unreadable`, `disk-refers-elsewhere`, `tools` */
 export async function openImageFile(file: string, folder: string, signal: AbortSignal): Promise<ImageFile> {
   const unpacked = await unpackArchive(file, folder, signal)
   const { format } = await locateDisk(unpacked, { signal })

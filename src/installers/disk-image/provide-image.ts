@@ -22,14 +22,14 @@ export interface ProvideRequest {
 export interface ProvidedImage {
   readonly file: string
   readonly sha256: string
-  /** As `digestOfSource` returns it. */
+  /** As returned by `digestOfSource`. */
   readonly digest: string
 }
 
 /**
- * What identifies a source: its checksum as written, `sha512:…`, or that of the file. A file without one is read once in
- * the life of this program, as long as it does not change.
- * @param maximumBytes of a file that is read
+ * Identifies a source by its checksum as written, `sha512:…`, or by that of the file. A file without one is read only once
+ * while this program runs, unless it changes.
+ * @param maximumBytes limit for a file that is read
  * @throws PipelineError `base-image-layout`
  */
 export async function digestOfSource(

@@ -1,10 +1,10 @@
-/** An object store's answers: untrusted XML, of which only the needed parts are read. */
+/** An object store's responses: untrusted XML, of which only the needed parts are read. */
 
 import { DOMParser, type Document } from '@xmldom/xmldom'
 import { z } from 'zod'
 import { inOneLine, lineOf } from '../../text.ts'
 
-/** The code and the words of a refusal; undefined for anything else. */
+/** The code and message of a refusal; undefined for anything else. */
 export function readRefusal(
   body: Uint8Array,
 ): { readonly code: string; readonly message: string } | undefined {
@@ -17,7 +17,7 @@ export function readRefusal(
 
 const uploadId = z.string().min(1).max(2048)
 
-/** The identifier of an upload in parts that has begun. @throws Error */
+/** The identifier of a multipart upload that has begun. @throws Error */
 export function readUploadId(body: Uint8Array): string {
   return uploadId.parse(textOf(parse(body), 'UploadId'))
 }
@@ -28,7 +28,7 @@ const uploadSchema = z.object({
   initiated: z.iso.datetime({ offset: true }),
 })
 
-/** Uploads in parts that were never completed. @throws Error */
+/** Multipart uploads that were never completed. @throws Error */
 export function readUploads(body: Uint8Array): readonly z.output<typeof uploadSchema>[] {
   return each(parse(body), 'Upload', (text) =>
     uploadSchema.parse({ key: text('Key'), uploadId: text('UploadId'), initiated: text('Initiated') }),
@@ -38,13 +38,13 @@ export function readUploads(body: Uint8Array): readonly z.output<typeof uploadSc
 const partSchema = z.object({
   number: z.coerce.number().int().min(1).max(10_000),
   sizeBytes: z.coerce.number().int().min(0),
-  /** In quotes, as it has to be repeated. */
+  /** Includes its quotes, since it has to be sent back that way. */
   etag: lineOf(200).min(1),
 })
 
 export type StoredPart = Readonly<z.output<typeof partSchema>>
 
-/** Parts that are there, and where the list goes on if this is not all of it. @throws Error */
+/** Parts that are there, and where the list continues if it is incomplete. @throws Error */
 export function readParts(body: Uint8Array): {
   readonly parts: readonly StoredPart[]
   readonly next: string | undefined
@@ -57,7 +57,7 @@ export function readParts(body: Uint8Array): {
   return { parts, next }
 }
 
-/** The order to make one object of parts. */
+/** The request that makes one object from its parts. */
 export function renderCompletion(
   parts: readonly { readonly number: number; readonly etag: string }[],
 ): string {
@@ -85,7 +85,7 @@ function fail(_level: string, message: string): never {
 
 type Node = NonNullable<Document['documentElement']>
 
-/** The text of the first element of a name, or nothing. */
+/** The text of the first element with a name; empty if there is none. */
 function textOf(root: Document | Node | undefined, name: string): string {
   return root?.getElementsByTagNameNS('*', name).item(0)?.textContent?.trim() ?? ''
 }

@@ -1,4 +1,4 @@
-/** Signed requests to an object store that speaks S3, and its refusals in its own words. */
+/** Signed requests to an object store that speaks S3, with its refusals in its own words. */
 
 import { Sha256 } from '@smithy/core/checksum'
 import { SignatureV4 } from '@smithy/signature-v4'
@@ -16,14 +16,14 @@ export interface BucketCall {
   readonly query?: Readonly<Record<string, string>>
   readonly headers?: Readonly<Record<string, string>>
   readonly body?: Uint8Array
-  /** Of the answer. @default 1 MiB */
+  /** Limit for the response. @default 1 MiB */
   readonly maximumBytes?: number
-  /** Refusals that are no failure, by their code, or by their status where S3 sends no code. */
+  /** Refusals that are not failures, by their code, or by their status where S3 sends no code. */
   readonly accepts?: readonly string[]
   readonly signal: AbortSignal
 }
 
-/** The answer, and the code of a refusal that was accepted. */
+/** The response, and the code of a refusal that was accepted. */
 export interface BucketAnswer extends Exchanged {
   readonly refusal: string | undefined
 }
@@ -55,7 +55,7 @@ export function openBucket({ bucket, endpoint, region, credentials }: BucketSett
         hostname: endpoint.hostname,
         path,
         query: { ...query },
-        // What the store receives is compared with this digest by the store.
+        // The store compares what it receives with this digest.
         headers: { ...headers, host: endpoint.host, 'x-amz-content-sha256': sha256(body ?? '') },
       })
       return { method, headers: signed.headers, body, maximumBytes, mayRepeat: true, signal }
@@ -79,7 +79,7 @@ export function openBucket({ bucket, endpoint, region, credentials }: BucketSett
 
 // --- internal ---
 
-/** All but what RFC 3986 leaves, as signatures take it. */
+/** Escapes everything that RFC 3986 does not leave unreserved, as signatures require. */
 function escapePart(text: string): string {
   return encodeURIComponent(text).replaceAll(
     /[!'()*]/g,

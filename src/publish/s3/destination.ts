@@ -1,4 +1,4 @@
-/** An object store that speaks S3. Objects appear complete or not at all; large ones are sent in parts, and go on from there. */
+/** An object store that speaks S3. Objects appear complete or not at all; large ones are sent in parts, and can be resumed. */
 
 import { createHash } from 'node:crypto'
 import { exitCodes, PipelineError } from '../../errors.ts'
@@ -16,16 +16,16 @@ import { readParts, readUploadId, readUploads, renderCompletion, type StoredPart
 import { type CallBucket, openBucket } from './client.ts'
 import type { BucketSettings } from './settings.ts'
 
-/** Where an object says what it is. Stores keep it, and none of them knows a digest that all others know. */
+/** Label with an object's digest. All stores keep metadata, but there is no digest of their own that all of them know. */
 const label = 'x-amz-meta-sha256'
 
 const mebibyte = 1024 ** 2
 
-/** S3 takes parts from 5 MiB, and at most 10,000 of them. */
+/** S3 takes parts of at least 5 MiB, and at most 10,000 of them. */
 const smallestPartBytes = 16 * mebibyte
 const mostParts = 9000
 
-/** Parts on their way at the same time. */
+/** Parts sent in parallel. */
 const width = 3
 
 /** @param series folder of the release, e.g. `4.22` */
@@ -83,7 +83,7 @@ function headersFor({ name, sha256 }: SentFile): Readonly<Record<string, string>
   return { 'content-type': contentTypeOf(name), [label]: sha256 }
 }
 
-/** What a browser shows it shows, and what it does not it saves. */
+/** Browsers display types that they can show, and save others. */
 function contentTypeOf(name: string): string {
   if (/\.(?:txt|ini|md|asc|sig)$/.test(name)) return 'text/plain; charset=utf-8'
   if (/\.html$/.test(name)) return 'text/html; charset=utf-8'
@@ -98,8 +98,8 @@ async function putWhole({ key, file, call, onBytes, signal }: StoredObject): Pro
 }
 
 /**
- * Sends what is missing of a file. An upload that was begun for another file with the same beginning would keep that file's
- * label, so the label is looked at in the end.
+ * Sends the missing parts of a file. An upload that was begun for another file with the same beginning would keep that file's
+ * label, so the label is checked at the end.
  */
 async function putInParts(object: StoredObject): Promise<void> {
   const { key, file, call, signal } = object
@@ -118,7 +118,7 @@ async function putInParts(object: StoredObject): Promise<void> {
 
 interface Upload {
   readonly id: string
-  /** Parts that are there, by number. */
+  /** Parts that the store already has, by number. */
   readonly parts: ReadonlyMap<number, StoredPart>
 }
 
@@ -133,7 +133,7 @@ async function beginUpload({ key, file, call, signal }: StoredObject): Promise<U
   return { id: understood(key, () => readUploadId(answer.body)), parts: new Map() }
 }
 
-/** The newest upload of this object that was never completed. Stores that list none have none. */
+/** The newest upload of this object that was never completed. Stores that list no uploads count as having none. */
 async function findUpload({ key, call, signal }: StoredObject): Promise<Upload | undefined> {
   const answer = await call({
     method: 'GET',
@@ -165,7 +165,7 @@ async function findUpload({ key, call, signal }: StoredObject): Promise<Upload |
   return { id: newest.uploadId, parts }
 }
 
-/** @throws PipelineError `object-store-refused` for an answer that is not S3's */
+/** @throws PipelineError `object-store-refused` for a response that is not in S3's format */
 function understood<Answer>(key: string, read: () => Answer): Answer {
   try {
     return read()
@@ -205,7 +205,7 @@ async function sendParts({ key, file, call, onBytes, signal }: StoredObject, upl
     key,
     query: { uploadId: upload.id },
     body: Buffer.from(renderCompletion(parts)),
-    // It may have been completed by an attempt whose answer was lost; the object is compared afterwards.
+    // An attempt whose response was lost may have completed it; the object is compared afterwards.
     accepts: ['NoSuchUpload'],
     signal,
   })
@@ -224,7 +224,7 @@ async function sendParts({ key, file, call, onBytes, signal }: StoredObject, upl
   }
 }
 
-/** The ETag of a part that is there and has these bytes. Where it is no md5, as with keys of a KMS, the part is sent again. */
+/** The ETag of a part that is there and has these bytes. If it is not an MD5, as with KMS keys, the part is sent again. */
 function isThere(part: StoredPart | undefined, body: Uint8Array): string | undefined {
   if (part === undefined || part.sizeBytes !== body.length) return undefined
   const md5 = createHash('md5').update(body).digest('hex')

@@ -1,4 +1,4 @@
-/** Which object store, and who we are to it: from the environment and AWS's own files, as AWS's own programs read them. */
+/** Which object store, and which credentials: from the environment and AWS's own files, as AWS's own programs read them. */
 
 import { loadSharedConfigFiles } from '@smithy/core/config'
 import { exitCodes, PipelineError } from '../../errors.ts'
@@ -15,7 +15,7 @@ export interface BucketSettings {
   readonly bucket: string
   /** Empty, or ends with a slash. */
   readonly prefix: string
-  /** Without a path and without a login. */
+  /** Without a path or a login. */
   readonly endpoint: URL
   readonly region: string
   readonly credentials: Credentials
@@ -32,7 +32,7 @@ export interface BucketRequest {
 /** Bucket names as S3 and its imitations allow them. */
 const address = /^s3:\/\/([a-z0-9][a-z0-9._-]{1,61}[a-z0-9])(?:\/(.*))?$/s
 
-/** Parts of a key that nothing between here and there takes for something else. */
+/** Parts of a key that nothing along the way interprets as anything else. */
 const keyPart = /^(?!\.{1,2}$)[\w.!~'()*+=@,-]{1,200}$/
 
 /** @throws PipelineError `usage`, `no-credentials` */
@@ -46,7 +46,7 @@ export async function readBucketSettings(request: BucketRequest): Promise<Bucket
       'write it as s3://bucket/systemvm, with letters, digits, dots and dashes.',
     )
   const profile = await readProfile(environment)
-  // A variable that is empty is not set.
+  // An empty variable counts as not set.
   const region =
     request.region ||
     environment.AWS_REGION ||
@@ -74,7 +74,7 @@ export async function readBucketSettings(request: BucketRequest): Promise<Bucket
 
 type Profile = Readonly<Record<string, string | undefined>>
 
-/** The values of the chosen profile; those of the file for credentials win. */
+/** The values of the chosen profile; those in the credentials file win. */
 async function readProfile(environment: Environment): Promise<Profile> {
   const files = await loadSharedConfigFiles({ ignoreCache: true })
   const name = environment.AWS_PROFILE || 'default'
@@ -92,7 +92,7 @@ function credentialsIn(environment: Environment, profile: Profile): Credentials 
     profile.aws_secret_access_key,
     profile.aws_session_token,
   )
-  // A profile that is named is meant, also where the environment has keys of another one.
+  // A profile named explicitly wins, even if the environment has keys for another one.
   const found = environment.AWS_PROFILE ? (fromProfile ?? fromEnvironment) : (fromEnvironment ?? fromProfile)
   if (found !== undefined) return found
   throw new PipelineError({
