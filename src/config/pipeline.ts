@@ -97,7 +97,7 @@ const pipelineShape = {
       z.strictObject({
         /** Debian release. */
         suite: z.enum(['bookworm', 'trixie']),
-        /** Processor, as the kernel calls it. */
+        /** Processor architecture, as the kernel names it. */
         arch: z.enum(archNames),
         /** Part of the file name; distinguishes images of one architecture. */
         label: z
@@ -135,7 +135,7 @@ const pipelineShape = {
     .default('us'),
   /** Where packages come from. */
   mirror: mirrorFields.prefault({}),
-  /** The administrative account besides root. Neither has a password. */
+  /** The administrative account in addition to root. Neither has a password. */
   account: z
     .strictObject({
       /** Login name. */
@@ -151,7 +151,7 @@ const pipelineShape = {
         .string()
         .regex(/^[^:,\p{Cc}]*$/u, 'must have no colon, comma or control character')
         .default(''),
-      /** Groups besides its own. */
+      /** Groups in addition to its own. */
       groups: z
         .array(z.string().regex(unixName, 'must be a group name'))
         .refine(isWithoutDuplicates, 'must name each group once')
@@ -192,7 +192,7 @@ const pipelineShape = {
   /** The layers that are kept in `out/store`; does not affect the result. */
   store: z
     .strictObject({
-      /** After a build the oldest unused layers are removed until no more than this is left. Without it all stay. */
+      /** After a build the oldest unused layers are removed until no more than this is left. Without it, all stay. */
       maximumGiB: z.number().positive('must be more than 0').optional(),
     })
     .prefault({}),
@@ -206,7 +206,7 @@ const pipelineShape = {
       contract: z.enum(['none', ...contractNames]).default('none'),
       /** Of each guest. CloudStack's system VMs have 256 to 1024 MiB. An emulated guest always has one CPU. */
       ...sizeFields({ memoryMiB: 512, cpus: 2 }),
-      /** Of guests in router roles: installations upgraded from old versions may give them no more. */
+      /** Guests in router roles: installations upgraded from old versions may give them no more. */
       routers: z.strictObject(sizeFields({ memoryMiB: 256, cpus: 1 })).prefault({}),
     })
     .prefault({}),
