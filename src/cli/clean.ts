@@ -20,7 +20,7 @@ interface CleanOptions extends WaitOptions {
 export function cleanCommand(command: Command, terminal: Terminal, choose: Choose): void {
   addWaitOption(command)
     .option('--out <folder>', 'folder to clean', 'out')
-    .option('--all', 'remove images and downloaded packages as well')
+    .option('--all', 'also remove images, releases, verdicts and downloads')
     .option('--dry-run', 'only show what would be removed')
     .action((options: CleanOptions) => choose(() => clean(options, terminal)))
 }

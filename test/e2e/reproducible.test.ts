@@ -10,7 +10,16 @@ import { afterAll, beforeAll, expect, it } from 'vitest'
 import { debianArchives } from '../../src/config/image.ts'
 import { packagesFolder, type ReleaseRecord, releaseFiles } from '../../src/release/record.ts'
 import { exchangePackage, makeArchiveKey } from '../support/exchanged-package.ts'
-import { plainWay, runIn, strangeWay, sumsIn, type Way, withoutNetwork } from '../support/two-builds.ts'
+import {
+  plainWay,
+  runIn,
+  type StrangeWay,
+  strangeness,
+  strangeWay,
+  sumsIn,
+  type Way,
+  withoutNetwork,
+} from '../support/two-builds.ts'
 import { systemvmImage } from './program.ts'
 
 const fixture = fileURLToPath(new URL('../fixtures/twice/pipeline.ts', import.meta.url))
@@ -23,6 +32,7 @@ let settings: readonly string[]
 /** The way of the first build, and the folder of its release. */
 let first: Way
 let release: string
+let strange: StrangeWay
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'systemvm-twice-'))
   // apt reads the keyring as another user.
@@ -42,6 +52,7 @@ beforeAll(async () => {
   await git('add', '.')
   await git('commit', '--quiet', '--message', 'A pipeline')
 
+  strange = await strangeWay(folder)
   first = plainWay(folder)
   const built = await runIn(first, ['build', '--pipeline', pipeline, '--no-verify', ...settings])
   expect(built.exitCode, built.stderr).toBe(0)
@@ -53,13 +64,16 @@ beforeAll(async () => {
   expect(released.exitCode, released.stderr).toBe(0)
   release = released.stdout.trim()
 })
-afterAll(() => rm(folder, { recursive: true, force: true }))
+afterAll(async () => {
+  await strange?.end()
+  await rm(folder, { recursive: true, force: true })
+})
 
 // Side by side: an emulated guest has one thread, and one of the two builds is held to one processor.
-it.concurrent('a release is the same, file by file, in another folder, time zone and language, with other resources and no mirror', async ({
+it.concurrent(`a release is the same, file by file, without a mirror and with another ${strangeness}`, async ({
   expect,
 }) => {
-  const second = withoutNetwork(strangeWay(folder))
+  const second = withoutNetwork(strange)
   const key = join(folder, 'rebuilder')
   await execa('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-C', '', '-f', key])
   const rebuilt = await runIn(second, [

@@ -7,19 +7,24 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, it } from 'vitest'
-import { plainWay, runIn, strangeWay, sumsIn } from '../support/two-builds.ts'
+import { plainWay, runIn, type StrangeWay, strangeness, strangeWay, sumsIn } from '../support/two-builds.ts'
 
 const variant = process.env.SYSTEMVM_TEST_VARIANT ?? ''
 const words = ['build', '--no-verify', ...(variant === '' ? [] : ['--variant', variant])]
 
 let folder: string
+let strange: StrangeWay
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'systemvm-twice-'))
+  strange = await strangeWay(folder)
 })
-afterAll(() => rm(folder, { recursive: true, force: true }))
+afterAll(async () => {
+  await strange.end()
+  await rm(folder, { recursive: true, force: true })
+})
 
-it(`the image ${variant} has the same files when it is built again`, async () => {
-  const ways = [plainWay(folder), strangeWay(folder)] as const
+it(`the image ${variant} has the same files with another ${strangeness}`, async () => {
+  const ways = [plainWay(folder), strange] as const
   for (const way of ways) {
     const { exitCode, stderr } = await runIn(way, words)
     expect(exitCode, stderr).toBe(0)
