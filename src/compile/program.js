@@ -8,6 +8,7 @@
 import { createHash } from 'node:crypto'
 import {
   accessSync,
+  chmodSync,
   constants,
   existsSync,
   lstatSync,
@@ -78,6 +79,8 @@ async function compileInto(parent, folder, sources) {
   const unfinished = mkdtempSync(join(parentOrPrivate, 'unfinished-'))
   try {
     await compileSources(clone, sources, unfinished)
+    // `mkdtemp` keeps other users out, but they use this clone too if they can read it.
+    chmodSync(unfinished, statSync(parentOrPrivate).mode & 0o755)
     if (parentOrPrivate !== parent) return unfinished
     removeOld(parent)
     renameSync(unfinished, folder)
@@ -149,11 +152,23 @@ function digestOf(sources) {
 }
 
 /**
- * Whether the modules in a folder are as trustworthy as the sources: it belongs to us, or to whoever owns those.
+ * Whether the modules in a folder can be read and are as trustworthy as the sources: it belongs to us, to root, or to whoever
+ * owns the sources.
  * @param {string} path
  */
 function isOurs(path) {
   const found = lstatSync(path, { throwIfNoEntry: false })
   const owners = [process.getuid?.(), 0, statSync(clone).uid]
-  return found?.isDirectory() === true && owners.includes(found.uid) && (found.mode & 0o002) === 0
+  const isTrusted = found?.isDirectory() === true && owners.includes(found.uid) && (found.mode & 0o002) === 0
+  return isTrusted && canEnter(path)
+}
+
+/** @param {string} path of a folder */
+function canEnter(path) {
+  try {
+    accessSync(path, constants.R_OK | constants.X_OK)
+    return true
+  } catch {
+    return false
+  }
 }

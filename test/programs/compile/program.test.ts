@@ -140,4 +140,17 @@ describe('the program', () => {
     expect(readdirSync(join(folder, 'temporary'))).toEqual([])
     chmodSync(join(folder, 'clone'), 0o700)
   })
+
+  it('runs what the owner of the clone has compiled, and compiles where that cannot be read', async () => {
+    for (const path of ['', 'clone']) chmodSync(join(folder, path), 0o755)
+    chmodSync(join(folder, 'temporary'), 0o777)
+    expect((await run()).code).toBe(0)
+    const [name = ''] = compiled()
+    const modules = join(folder, 'clone/.compiled', name)
+    writeFileSync(join(modules, 'src/cli/main.js'), "export const main = () => console.log('compiled')\n")
+    expect(await run({}, anotherUser)).toMatchObject({ stdout: 'compiled\n', stderr: '' })
+    chmodSync(modules, anotherUser.uid === undefined ? 0o000 : 0o700)
+    expect(await run({}, anotherUser)).toMatchObject({ code: 0, stdout: expect.stringMatching(/^first /) })
+    chmodSync(modules, 0o755)
+  })
 })
