@@ -16,7 +16,7 @@ const request = (name: SceneName, baseBoot: BaseBoot): SceneRequest => ({
   source: { file: '/missing', format: 'qcow2', node: { driver: 'qcow2' }, members: [], below: [] },
   expected: { arch: 'x86_64', account: 'cloud' },
   contract: 'cloudstack',
-  acceleration: { arch: 'x86_64', accelerator: 'tcg', cpu: 'Haswell-v4', reason: 'chosen', proven: false },
+  acceleration: { arch: 'x86_64', accelerator: 'tcg', cpu: 'Opteron_G3', reason: 'chosen', proven: false },
   machine: { cpus: 1, memoryMiB: 256 },
   folder: '/missing',
   key: { file: '/missing', publicKey: 'ssh-rsa AAAA' },
