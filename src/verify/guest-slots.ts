@@ -21,16 +21,18 @@ export function sizesOn(accelerator: Accelerator, sizes: MachineSizes): MachineS
   return { ...sizes, cpus: 1, routers: { ...sizes.routers, cpus: 1 } }
 }
 
-/** QEMU itself needs memory too. */
-const overheadMiB = 256
+/** Memory of QEMU itself. When emulating, it keeps the code that it has translated. */
+const overheadMiB = { kvm: 256, tcg: 1024 } as const
+/** An emulated guest keeps a core of the host busy for about two thirds of its time. */
+const emulatedPerCore = 1.5
 
 export function guestsAtATime(
   accelerator: Accelerator,
   { cpus, memoryMiB }: MachineSize,
   host = { cores: availableParallelism(), freeMiB: freemem() / 1024 ** 2 },
 ): number {
-  const byCores = accelerator === 'kvm' ? host.cores : Math.floor(host.cores / cpus)
-  const byMemory = Math.floor((host.freeMiB * 0.75) / (memoryMiB + overheadMiB))
+  const byCores = accelerator === 'kvm' ? host.cores : Math.floor((host.cores / cpus) * emulatedPerCore)
+  const byMemory = Math.floor((host.freeMiB * 0.75) / (memoryMiB + overheadMiB[accelerator]))
   return Math.max(1, Math.min(byCores, byMemory))
 }
 

@@ -236,14 +236,15 @@ describe('the questions of a verdict', () => {
 })
 
 describe('guests at a time', () => {
-  const machine = { cpus: 2, memoryMiB: 512 }
   it.each([
-    ['one, emulated on two cores', 'tcg', 2, 20_000, 1],
-    ['four, emulated on eight', 'tcg', 8, 20_000, 4],
-    ['as many as cores with KVM', 'kvm', 8, 20_000, 8],
-    ['fewer where memory is short', 'kvm', 8, 2100, 2],
-    ['one, however little there is', 'kvm', 1, 100, 1],
-  ] as const)('are %s', (_case, accelerator, cores, freeMiB, expected) => {
-    expect(guestsAtATime(accelerator, machine, { cores, freeMiB })).toBe(expected)
+    ['three, emulated on two cores', 'tcg', 1, 2, 20_000, 3],
+    ['half of them with two processors each', 'tcg', 2, 4, 20_000, 3],
+    ['one, emulated on one core', 'tcg', 1, 1, 20_000, 1],
+    ['as many as cores with KVM', 'kvm', 2, 8, 20_000, 8],
+    ['fewer where memory is short', 'kvm', 2, 8, 2100, 2],
+    ['even fewer, emulated', 'tcg', 1, 8, 4200, 2],
+    ['one, however little there is', 'kvm', 2, 1, 100, 1],
+  ] as const)('are %s', (_case, accelerator, cpus, cores, freeMiB, expected) => {
+    expect(guestsAtATime(accelerator, { cpus, memoryMiB: 512 }, { cores, freeMiB })).toBe(expected)
   })
 })
