@@ -8,7 +8,7 @@ import { findShortFolder, findWorkFolder } from './work-folder.ts'
 
 /** A short-lived folder of one run, for disks, sockets, keys, and Packer's own files. */
 export interface ScratchFolder {
-  /** Short enough for a socket in a subfolder. All its files are in the work folder, perhaps through a link. */
+  /** Short enough for a socket in a subfolder, and one word in a shell. All its files are in the work folder, perhaps through a link. */
   readonly folder: string
   readonly qmpSocket: string
   readonly channelSocket: string
@@ -19,15 +19,20 @@ export interface ScratchFolder {
 /** Bytes left for a socket's path within the folder: `/baseBoot-redundant-router/port0` is the longest. */
 const innerBytes = 33
 
+/** Packer writes scripts to its folder, and starts them by paths that it does not quote. */
+const plainPath = /^[\w./+-]+$/
+
 /**
- * Makes the folder in the work folder. If its path is too long for sockets, a link with a short path leads to it.
+ * Makes the folder in the work folder. If its path is too long for sockets, or a shell would not read it as it is, a link with
+ * a short and plain path leads to it.
  * @param note called with each folder before it exists
  * @throws PipelineError `work-folder`
  */
 export async function createScratchFolder(note?: (folder: string) => Promise<void>): Promise<ScratchFolder> {
   const place = temporaryFolderIn(await findWorkFolder())
   const isShort = Buffer.byteLength(place) <= socketPathBytes - innerBytes
-  const made = isShort ? [place] : [place, temporaryFolderIn(await findShortFolder())]
+  const made =
+    isShort && plainPath.test(place) ? [place] : [place, temporaryFolderIn(await findShortFolder())]
   for (const folder of made) {
     await note?.(folder)
     await mkdir(folder, { mode: 0o700 })

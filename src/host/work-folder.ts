@@ -32,7 +32,7 @@ export async function findShortFolder(): Promise<string> {
   const fault = await faultOf(shortFolder)
   if (fault === undefined) return shortFolder
   throw unfit(
-    `TMPDIR is ${process.env.TMPDIR}, too long for the path of a Unix socket, and ${shortFolder} cannot be used for them: ${fault}`,
+    `TMPDIR is ${process.env.TMPDIR}, too long for the path of a Unix socket or not one plain word in a shell, and ${shortFolder} cannot be used instead: ${fault}`,
   )
 }
 

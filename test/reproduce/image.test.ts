@@ -19,7 +19,7 @@ beforeAll(async () => {
   strange = await strangeWay(folder)
 })
 afterAll(async () => {
-  await strange.end()
+  await strange?.end()
   await rm(folder, { recursive: true, force: true })
 })
 

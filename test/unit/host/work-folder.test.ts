@@ -93,6 +93,18 @@ describe('the folder of a run', () => {
     expect(() => lstatSync(dirname(folder))).toThrow('ENOENT')
   })
 
+  it.each(['a b', 'a;b', '$HOME', "it's"])('is one plain word in a TMPDIR called %s', async (name) => {
+    const parent = `/tmp/${name}${process.pid}`
+    mkdirSync(parent)
+    vi.stubEnv('TMPDIR', parent)
+    const { folder, remove } = await createScratchFolder()
+    expect(folder).toMatch(/^[\w./-]+$/)
+    expect(readdirSync(parent)).toHaveLength(1)
+    await remove()
+    expect(readdirSync(parent)).toEqual([])
+    rmdirSync(parent)
+  })
+
   it.each([1, 40, 45, 46, 47, 60, 107])('has such sockets in a TMPDIR of %i bytes', async (length) => {
     const parent = `/tmp/${'t'.repeat(Math.max(1, length - 5))}`
     mkdirSync(parent)
