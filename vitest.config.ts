@@ -131,7 +131,7 @@ export default defineConfig({
         },
       },
       {
-        // Builds the product twice.
+        // Builds the product twice, in both suites.
         test: {
           name: 'reproduce',
           include: ['test/reproduce/**/*.test.ts'],

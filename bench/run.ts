@@ -6,12 +6,14 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { Argument, Command, InvalidArgumentError } from 'commander'
 import { $ as shell } from 'zx'
+import { chooseImages, defaultPipeline, loadPipeline } from '../src/config/load.ts'
 import { formatSeconds, formatTable } from '../src/report/format.ts'
 import type { Report } from '../src/report/report.ts'
 import { changes, withoutLayers } from './changes.ts'
 import { measureExports } from './exports.ts'
 import { median } from './median.ts'
 import { timePage } from './page.ts'
+import { measurePeers } from './peers.ts'
 import { measureRefusals } from './refusals.ts'
 import { measureRelease } from './release.ts'
 import { measureSharing } from './share.ts'
@@ -28,6 +30,8 @@ interface Options {
 
 const project = fileURLToPath(new URL('..', import.meta.url))
 const program = join(project, 'bin', 'systemvm-image.js')
+/** Packages that earlier builds have downloaded. */
+const packageCache = join(project, 'out', 'cache', 'packages')
 
 // Progress goes to the terminal, results nowhere.
 const $ = shell({ quiet: true, cwd: project, stdio: ['ignore', 'ignore', 'inherit'] })
@@ -41,14 +45,18 @@ interface Measurement {
 
 const jobs = [
   ...['start', 'plan', 'no-op', 'cold', 'changes', 'planning', 'verify'],
-  ...['exports', 'share', 'store', 'page', 'refusals', 'release'],
+  ...['exports', 'share', 'store', 'page', 'refusals', 'release', 'peers'],
 ]
 const command = new Command('npm run bench --')
   .description(
     'Time the main jobs on this host, part by part. Jobs that need a build make one first, in a folder of their own, with ' +
       'the packages that earlier builds downloaded.',
   )
-  .addArgument(new Argument('[jobs...]', 'the jobs to time; all of them if none is named').choices(jobs))
+  .addArgument(
+    new Argument('[jobs...]', 'the jobs to time; all but `peers` and `release` if none is named').choices(
+      jobs,
+    ),
+  )
   .option('--disk <file>', 'exports: export this disk, without a build')
   .option('--incumbent', "exports: also run CloudStack's own sequence", false)
   .option('--layers <out>', 'share: share the layers of this output folder, without a build')
@@ -106,12 +114,13 @@ const measurements: Measurement[] = []
 let exports: string | undefined
 let sharing: string | undefined
 let release: string | undefined
+let peers: string | undefined
 try {
   if (has('start')) await measureStart()
   if (has('refusals'))
     for (const refusal of await measureRefusals(program, out, 5)) measurements.push({ ...refusal, parts: [] })
   if (has('page')) await measurePage()
-  const alone = new Set(['start', 'store', 'refusals', 'page', 'release'])
+  const alone = new Set(['start', 'store', 'refusals', 'page', 'release', 'peers'])
   const needsBuilds = wanted.length === 0 || wanted.some((job) => !alone.has(job))
   if (needsBuilds && given.disk === undefined && given.layers === undefined) await measureBuilds()
   if (has('store')) await measureStore()
@@ -121,6 +130,7 @@ try {
       ...{ project, before: given.before, rounds: given.rounds },
       contentMiB: given.contentMib,
     })
+  if (wanted.includes('peers')) peers = await comparePeers()
   const how = { rounds: given.rounds, hasIncumbent: given.incumbent }
   if (has('share')) sharing = await measureSharing(program, given.layers ?? out, given.rounds)
   if (has('exports') && given.layers === undefined)
@@ -133,6 +143,14 @@ async function measureStore(): Promise<void> {
   const { sweep, prune } = await timeLargeStore(join(out, 'large-store'), 1500)
   measurements.push({ job: 'sweep of 1,500 layers', seconds: sweep, parts: [] })
   measurements.push({ job: 'pruning of 1,490 of them', seconds: prune, parts: [] })
+}
+
+async function comparePeers(): Promise<string> {
+  const [image] = chooseImages(await loadPipeline(defaultPipeline, []), [], false)
+  if (image === undefined) throw new Error('peers: the pipeline has no variant')
+  const folder = join(out, 'peers')
+  await mkdir(folder)
+  return measurePeers({ ...{ project, program, folder, image, packageCache }, rounds: given.rounds })
 }
 
 /** What every verb costs before it does anything, and the shortest one that reads the pipeline. */
@@ -155,9 +173,8 @@ async function measureStart(): Promise<void> {
 }
 
 async function measureBuilds(): Promise<void> {
-  const packages = join(project, 'out', 'cache', 'packages')
   await mkdir(join(out, 'cache'), { recursive: true })
-  await cp(packages, join(out, 'cache', 'packages'), { recursive: true }).catch(() => {
+  await cp(packageCache, join(out, 'cache', 'packages'), { recursive: true }).catch(() => {
     console.error('no packages are downloaded yet: the cold build below downloads them')
   })
   // Verification is a job of its own.
@@ -186,7 +203,7 @@ async function measureBuilds(): Promise<void> {
   }
 }
 
-for (const text of [exports, sharing, release]) if (text !== undefined) console.log(text)
+for (const text of [exports, sharing, release, peers]) if (text !== undefined) console.log(text)
 if (measurements.length > 0) console.log()
 console.log(
   formatTable(

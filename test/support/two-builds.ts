@@ -40,11 +40,13 @@ export const strangeness = [
   ...(hasLaterClock() ? ['day'] : []),
   ...(canReorder() ? ['order of directory entries'] : []),
   ...(otherUser() === undefined ? [] : ['user']),
+  ...(otherPacker() === undefined ? [] : ['Packer']),
 ].join(', ')
 
 /**
  * Another path, umask, home, time zone and language, with one processor and less memory. Root also gets directory entries in
- * another order and, if the host has libfaketime, a clock that is three days fast. SYSTEMVM_TEST_USER names the user who builds.
+ * another order and, if the host has libfaketime, a clock that is three days fast. SYSTEMVM_TEST_USER names the user who builds,
+ * SYSTEMVM_TEST_PACKER a folder with another `packer` and, in `plugins`, its plugins.
  */
 export async function strangeWay(folder: string): Promise<StrangeWay> {
   const place = join(folder, 'another folder')
@@ -60,7 +62,7 @@ export async function strangeWay(folder: string): Promise<StrangeWay> {
   return {
     outFolder: join(place, 'out with a longer name'),
     umask: '077',
-    env: { TZ: 'Pacific/Kiritimati', LANG: 'tr_TR.UTF-8', LC_ALL: 'tr_TR.UTF-8' },
+    env: { TZ: 'Pacific/Kiritimati', LANG: 'tr_TR.UTF-8', LC_ALL: 'tr_TR.UTF-8', ...packerIn(otherPacker()) },
     prefix: [
       ...(hasLaterClock() ? withoutSharedMemory : []),
       ...(user === undefined ? [] : ['runuser', '-u', user, '--']),
@@ -111,6 +113,18 @@ function otherUser(): string | undefined {
   return process.env.SYSTEMVM_TEST_USER || undefined
 }
 
+function otherPacker(): string | undefined {
+  return process.env.SYSTEMVM_TEST_PACKER || undefined
+}
+
+function packerIn(packerFolder: string | undefined): Way['env'] {
+  if (packerFolder === undefined) return {}
+  return {
+    PATH: `${packerFolder}:${process.env.PATH}`,
+    PACKER_PLUGIN_PATH: join(packerFolder, 'plugins'),
+  }
+}
+
 /** The same without access to any server: root has no network at all, anyone else has a proxy that refuses. */
 export function withoutNetwork(way: Way): Way {
   if (!isRoot) return { ...way, env: { ...way.env, http_proxy: 'http://127.0.0.1:9' } }
@@ -129,7 +143,9 @@ export async function runIn({ outFolder, umask, env, prefix, options }: Way, wor
 }
 
 /** The sha256 of each image of the last run, by its path in the output folder. */
-export async function sumsIn({ outFolder }: Way): Promise<Readonly<Record<string, string>>> {
+export async function sumsIn({
+  outFolder,
+}: Pick<Way, 'outFolder'>): Promise<Readonly<Record<string, string>>> {
   const { images } = await readReport(outFolder)
   const sums = images.map(async ({ path }) => [path, await sha256File(join(outFolder, path))] as const)
   return Object.fromEntries(await Promise.all(sums))

@@ -15,10 +15,10 @@ import type { BuildEvent } from '../../src/report/events.ts'
 import { formatTable } from '../../src/report/format.ts'
 import { openStore } from '../../src/store/store.ts'
 import { readReport, systemvmImage } from '../e2e/program.ts'
+import { sumsIn } from '../support/two-builds.ts'
 import { allPhases, chance, drawMoment, type Moment, type Victim } from './moments.ts'
-import { expectSameContent } from './same-content.ts'
+import { complete, linkBase, linkCache, ofGuest, wordsFor } from './output-folders.ts'
 import { seedPackages } from './seed-packages.ts'
-import { complete, imageName, linkBase, linkCache, ofGuest, wordsFor } from './tiny-folders.ts'
 import { processesOfRun, type WatchedBuild, watchBuild } from './watched-build.ts'
 
 const trials = Number(process.env.SURVIVE_TRIALS ?? 30)
@@ -65,7 +65,7 @@ function temporaryOf(outFolder: string): string {
 
 async function start(outFolder: string): Promise<WatchedBuild> {
   await mkdir(temporaryOf(outFolder), { recursive: true })
-  return watchBuild(wordsFor(outFolder), { TMPDIR: temporaryOf(outFolder) })
+  return watchBuild(['--no-verify', ...wordsFor(outFolder)], { TMPDIR: temporaryOf(outFolder) })
 }
 
 /** Builds until it is done. */
@@ -84,10 +84,10 @@ async function phasesAhead(outFolder: string): Promise<readonly string[]> {
     { readonly layers: readonly { name: string; action: string }[]; readonly images: string },
   ]
   const toRun = plan.layers.filter(({ action }) => action === 'run').map(({ name }) => name)
-  const isBooted = toRun.some((name) => name !== 'base')
+  const isBooted = toRun.some((name) => name !== 'base' && name !== 'repack')
   return allPhases.filter((phase) => {
     if (phase === 'boot' || phase === 'shutdown') return isBooted
-    if (phase === 'flatten' || phase === 'export kvm') return toRun.length > 0 || plan.images === 'to make'
+    if (phase === 'export kvm') return toRun.length > 0 || plan.images === 'to make'
     return phase === 'start' || toRun.includes(phase)
   })
 }
@@ -140,7 +140,7 @@ async function expectSound(outFolder: string): Promise<void> {
   const verified = await systemvmImage(['store', 'verify', ...wordsFor(outFolder)])
   expect(verified.exitCode, verified.stdout).toBe(0)
   for (const name of await readdir(join(outFolder, 'images')).catch(() => [])) {
-    if (name === imageName) await execa('qemu-img', ['check', '-q', join(outFolder, 'images', name)])
+    if (name.endsWith('.qcow2')) await execa('qemu-img', ['check', '-q', join(outFolder, 'images', name)])
   }
 }
 
@@ -209,9 +209,8 @@ it(
       await finish(outFolder)
       await expectSound(outFolder)
       await expectClean(outFolder)
-      const [expected, found] = [reference, outFolder].map((folder) => join(folder, 'images', imageName))
-      await expectSameContent(expected ?? '', found ?? '', root)
-      tell(['', `${series}`, '', '', '', '', 'complete, same content', '', ''])
+      expect(await sumsIn({ outFolder })).toEqual(await sumsIn({ outFolder: reference }))
+      tell(['', `${series}`, '', '', '', '', 'complete, same bytes', '', ''])
       await rm(outFolder, { recursive: true })
       await rm(temporaryOf(outFolder), { recursive: true })
     }

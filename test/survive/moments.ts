@@ -30,9 +30,13 @@ const phases: readonly {
   { names: ['start'], weight: 2, victims: ['build'] },
   { names: ['base'], weight: 4, victims: ['build', 'build', 'mmdebstrap'] },
   { names: ['boot'], weight: 6, victims: ['build', 'packer', 'qemu'] },
-  { names: ['greet', 'unpack', 'misbehave'], weight: 9, victims: ['build', 'packer', 'qemu'] },
+  {
+    names: ['greet', 'install_hello', 'cleanup', 'zerodisk'],
+    weight: 9,
+    victims: ['build', 'packer', 'qemu'],
+  },
   { names: ['shutdown'], weight: 5, victims: ['build', 'packer', 'qemu'] },
-  { names: ['flatten', 'export kvm'], weight: 4, victims: ['build', 'qemu-img'] },
+  { names: ['repack', 'export kvm'], weight: 4, victims: ['build', 'qemu-img'] },
 ]
 
 /** Names of phases of a build that makes everything. */
