@@ -19,6 +19,9 @@ const waiting = { poll: { timeout: 50_000 } }
 const { no_proxy: without = process.env.NO_PROXY } = process.env
 const env = { no_proxy: without ? `${without},127.0.0.1` : '127.0.0.1' }
 
+// Fixtures have the usual modes, and programs of other users can read them, whatever this host's default is.
+process.umask(0o022)
+
 export default defineConfig({
   test: {
     // Most tests wait for programs: more of them than cores keep both busy.
