@@ -8,7 +8,7 @@ import { namesIn } from '../host/unless-missing.ts'
 import type { Ahead } from '../report/events.ts'
 import { mostReportBytes, type Report, reportSchema } from '../report/report.ts'
 import { layersOf } from '../store/chain.ts'
-import { isBase } from '../store/layer-key.ts'
+import { type BaseParts, isBase, type LayerKey } from '../store/layer-key.ts'
 import type { Layer } from '../store/layer-record.ts'
 import type { Plan } from './plan.ts'
 import { referenceTimes } from './reference-times.ts'
@@ -24,29 +24,40 @@ export interface Estimates {
 }
 
 /**
- * Reads the newest reports below `out/runs` and the layers' records. Times from another installer say nothing about this one.
+ * Reads the newest reports below `out/runs` and the layers' records. Times from another architecture say nothing about this one,
+ * nor does layer 0 from another installer.
  */
 export async function readEstimates(
   outFolder: string,
   layers: readonly Layer[],
-  { installer }: Pick<ResolvedImage, 'installer'>,
+  { installer, arch }: Pick<ResolvedImage, 'installer' | 'arch'>,
 ): Promise<Estimates> {
   const known = new Map<string, number>()
   const newestLast = [...layers].sort((a, b) => (a.createdAt < b.createdAt ? -1 : 1))
+  const byKey = new Map(layers.map((layer) => [layer.key, layer]))
   for (const layer of newestLast) {
-    if (layer.name !== baseName || (isBase(layer.parts) && layer.parts.installer === installer))
+    const base = baseBelow(layer, byKey)
+    if (base?.arch === arch && (layer.name !== baseName || base.installer === installer))
       known.set(layer.name, layer.buildTimeSeconds)
   }
   for (const { image, timings } of await readReports(outFolder)) {
+    if (image.arch !== arch) continue
     for (const { name, seconds } of timings) {
       if (name !== baseName || image.installer === installer) known.set(name, seconds)
     }
   }
-  const elsewhere = referenceTimes(installer)
+  const elsewhere = referenceTimes({ installer, arch })
   return { of: (name) => known.get(name) ?? elsewhere(name), isMeasured: (name) => known.has(name) }
 }
 
 const baseName = 'base'
+
+/** What made the base that a layer is on; undefined if a layer between them is gone. */
+function baseBelow(layer: Layer, byKey: ReadonlyMap<LayerKey, Layer>): BaseParts | undefined {
+  if (isBase(layer.parts)) return layer.parts
+  const parent = layer.parent === null ? undefined : byKey.get(layer.parent)
+  return parent && baseBelow(parent, byKey)
+}
 
 /** Enough that a day of failed runs does not hide the times of the last successful one. */
 const readCount = 20

@@ -1,10 +1,13 @@
 /** How long the default image takes on a known host, scaled to this one: for hosts that have not built anything yet. */
 
 import { deflateSync } from 'node:zlib'
-import type { InstallerName } from '../config/installer.ts'
+import { hostArch } from '../arch.ts'
+import type { ResolvedImage } from '../config/resolved.ts'
 
-/** Seconds on two cores, with emulated guests. Stages and parts by name. */
-const reference: Readonly<Record<string, number>> = {
+type Times = Readonly<Record<string, number>>
+
+/** Seconds on two x86 cores, with emulated guests. Stages and parts by name. */
+const reference: Times = {
   base: 92,
   boot: 23,
   build_time: 0.5,
@@ -38,6 +41,11 @@ const reference: Readonly<Record<string, number>> = {
   'verify kvm': 518,
 }
 
+/** What differs for an aarch64 image on that host, where its programs and guests are emulated. */
+const ofForeign: Times = {
+  base: 0,
+}
+
 /** Seconds for one round of the calibration on that host. */
 const referenceRound = 0.0105
 
@@ -46,12 +54,13 @@ const referenceRound = 0.0105
  * another installer. Measures this host on first use.
  */
 export function referenceTimes(
-  installer: InstallerName,
+  { installer, arch }: Pick<ResolvedImage, 'installer' | 'arch'>,
   measure: () => number = measureSlowness,
 ): (name: string) => number | undefined {
+  const times = arch === hostArch ? reference : { ...reference, ...ofForeign }
   let slowness: number | undefined
   return (name) => {
-    const seconds = name === 'base' && installer !== 'bootstrap' ? undefined : reference[name]
+    const seconds = name === 'base' && installer !== 'bootstrap' ? undefined : times[name]
     if (seconds === undefined) return undefined
     slowness ??= measure()
     return seconds * slowness

@@ -72,6 +72,8 @@ export function buildKernelArguments(arch: Arch, rootUuid: string, unit: string)
     'apparmor=0',
     // The guest runs only our own scripts: mitigations would cost time for nothing.
     'mitigations=off',
+    // On ARM, a kernel at a random address isolates its page tables nevertheless, and QEMU flushes its TLB at each system call.
+    'nokaslr',
     'loglevel=4',
     'panic=-1',
   ]

@@ -44,7 +44,7 @@ beforeAll(async () => {
   if (process.env.SURVIVE_REFERENCE === undefined) await seedPackages(reference)
   await finish(reference)
   usually = await readEstimates(reference, await openStore(join(reference, 'store')).list(), {
-    installer: 'bootstrap',
+    ...({ installer: 'bootstrap', arch: 'x86_64' } as const),
   })
 })
 

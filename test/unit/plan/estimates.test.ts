@@ -5,7 +5,7 @@ import { lookAhead, readEstimates } from '../../../src/plan/estimates.ts'
 import { type Plan, planImage } from '../../../src/plan/plan.ts'
 import { measureSlowness, referenceTimes } from '../../../src/plan/reference-times.ts'
 import { mostReportBytes, type Report } from '../../../src/report/report.ts'
-import type { LayerParts } from '../../../src/store/layer-key.ts'
+import type { LayerKey } from '../../../src/store/layer-key.ts'
 import type { Layer } from '../../../src/store/layer-record.ts'
 import { openStore } from '../../../src/store/store.ts'
 import { useFolder } from '../../support/folder.ts'
@@ -14,14 +14,15 @@ import { writeReport } from '../../support/reports.ts'
 
 const path = useFolder()
 
-function layer(name: string, buildTimeSeconds: number, createdAt: string): Layer {
-  return { name, buildTimeSeconds, createdAt } as Layer
+const base = { installer: 'bootstrap', arch: 'x86_64' } as const
+
+/** A layer on a base of its own, which is in no list. */
+function layer(name: string, buildTimeSeconds: number, createdAt: string, parts: object = base): Layer {
+  return { name, buildTimeSeconds, createdAt, parts, parent: null } as unknown as Layer
 }
 
-const byBootstrap = { installer: 'bootstrap' } as const
-
-function report(run: string, timings: Report['timings'], installer = 'bootstrap'): void {
-  writeReport(path(), run, { image: { installer }, timings })
+function report(run: string, timings: Report['timings'], image: object = base): void {
+  writeReport(path(), run, { image, timings })
 }
 
 describe('an estimate', () => {
@@ -31,7 +32,7 @@ describe('an estimate', () => {
       layer('greet', 10, '2026-01-01'),
       layer('other', 5, '2025-01-01'),
     ]
-    const { of } = await readEstimates(path(), layers, byBootstrap)
+    const { of } = await readEstimates(path(), layers, base)
     expect([of('greet'), of('other'), of('unknown')]).toEqual([20, 5, undefined])
   })
 
@@ -41,46 +42,62 @@ describe('an estimate', () => {
       { name: 'export kvm', seconds: 9 },
     ])
     report('20260102T000000Z-a', [{ name: 'boot', seconds: 40 }])
-    const { of } = await readEstimates(path(), [], byBootstrap)
+    const { of } = await readEstimates(path(), [], base)
     expect([of('boot'), of('export kvm')]).toEqual([40, 9])
   })
 
   it('of the base is what the same installer took', async () => {
-    const byInstaller = (installer: string) => ({ parts: { installer } as unknown as LayerParts })
-    const layers = [
-      { ...layer('base', 60, '2026-01-01'), ...byInstaller('bootstrap') },
-      { ...layer('base', 1080, '2026-02-01'), ...byInstaller('debian-installer') },
-    ]
-    const byDebian = { installer: 'debian-installer' } as const
-    expect((await readEstimates(path(), layers, byBootstrap)).of('base')).toBe(60)
+    const byDebian = { ...base, installer: 'debian-installer' } as const
+    const layers = [layer('base', 60, '2026-01-01'), layer('base', 1080, '2026-02-01', byDebian)]
+    expect((await readEstimates(path(), layers, base)).of('base')).toBe(60)
     expect((await readEstimates(path(), layers, byDebian)).of('base')).toBe(1080)
     report('20260101T000000Z-a', [{ name: 'base', seconds: 70 }])
-    report('20260102T000000Z-a', [{ name: 'base', seconds: 1100 }], 'debian-installer')
-    expect((await readEstimates(path(), layers, byBootstrap)).of('base')).toBe(70)
+    report('20260102T000000Z-a', [{ name: 'base', seconds: 1100 }], byDebian)
+    expect((await readEstimates(path(), layers, base)).of('base')).toBe(70)
     expect((await readEstimates(path(), layers, byDebian)).of('base')).toBe(1100)
+  })
+
+  it('is for the same architecture, down to the base that a layer is on', async () => {
+    const arm = { ...base, arch: 'aarch64' } as const
+    const [key, parts] = ['key of a base' as LayerKey, { parent: 'key of a base' }]
+    const layers = [
+      layer('greet', 20, '2026-01-01'),
+      { ...layer('base', 900, '2026-02-01', arm), key },
+      { ...layer('greet', 70, '2026-02-02', parts), parent: key },
+      { ...layer('greet', 80, '2026-02-03', parts), parent: 'of a layer that is gone' as LayerKey },
+    ]
+    report('20260101T000000Z-a', [{ name: 'boot', seconds: 30 }])
+    report('20260102T000000Z-a', [{ name: 'boot', seconds: 60 }], arm)
+    const [here, there] = [
+      await readEstimates(path(), layers, base),
+      await readEstimates(path(), layers, arm),
+    ]
+    expect([here.of('greet'), there.of('greet')]).toEqual([20, 70])
+    expect([here.of('boot'), there.of('boot')]).toEqual([30, 60])
+    expect([here.isMeasured('base'), there.isMeasured('base')]).toEqual([false, true])
   })
 
   it('is not lost by runs that were killed or failed since', async () => {
     report('20260101T000000Z-a', [{ name: 'export kvm', seconds: 9 }])
     for (let day = 10; day < 30; day += 1) mkdirSync(path('runs', `202601${day}T000000Z-a`))
     for (let day = 10; day < 28; day += 1) report(`202602${day}T000000Z-a`, [])
-    expect((await readEstimates(path(), [], byBootstrap)).of('export kvm')).toBe(9)
+    expect((await readEstimates(path(), [], base)).of('export kvm')).toBe(9)
   })
 
   it('does without a report that is longer than any of a run', async () => {
     report('20260101T000000Z-a', [{ name: 'boot', seconds: 30 }])
     report('20260102T000000Z-a', [{ name: 'boot', seconds: 40 }])
     appendFileSync(path('runs', '20260102T000000Z-a', 'report.json'), ' '.repeat(mostReportBytes))
-    expect((await readEstimates(path(), [], byBootstrap)).of('boot')).toBe(30)
+    expect((await readEstimates(path(), [], base)).of('boot')).toBe(30)
   })
 
   it('does without runs, and without reports that cannot be read', async () => {
-    expect((await readEstimates(path('none'), [], byBootstrap)).isMeasured('boot')).toBe(false)
+    expect((await readEstimates(path('none'), [], base)).isMeasured('boot')).toBe(false)
     mkdirSync(path('runs', '20260102T000000Z-b'), { recursive: true })
     writeFileSync(path('runs', '20260102T000000Z-b', 'report.json'), '{"timings": [')
     mkdirSync(path('runs', '20260103T000000Z-c'), { recursive: true })
     report('20260101T000000Z-a', [{ name: 'boot', seconds: 30 }])
-    expect((await readEstimates(path(), [], byBootstrap)).of('boot')).toBe(30)
+    expect((await readEstimates(path(), [], base)).of('boot')).toBe(30)
   })
 })
 
@@ -93,8 +110,8 @@ describe('times of a known host', () => {
       measurements += 1
       return 2
     }
-    const at = (slowness: number) => referenceTimes('bootstrap', () => slowness)('boot') ?? 0
-    const times = referenceTimes('bootstrap', measure)
+    const at = (slowness: number) => referenceTimes(base, () => slowness)('boot') ?? 0
+    const times = referenceTimes(base, measure)
     expect(times('a stage of another pipeline')).toBeUndefined()
     expect(measurements).toBe(0)
     expect(times('boot')).toBe(2 * at(1))
@@ -105,7 +122,7 @@ describe('times of a known host', () => {
   it('are there for every stage, part and target of a variant that is built by default', async () => {
     const { images } = await loadPipeline('pipeline.ts', [])
     const image = images.find(({ variant }) => variant === 'bookworm-x86_64')
-    const times = referenceTimes('bootstrap', twiceAsSlow)
+    const times = referenceTimes(base, twiceAsSlow)
     const stages = image?.stages.map(({ name }) => name) ?? []
     const targets = image?.targets ?? []
     const names = [
@@ -118,8 +135,9 @@ describe('times of a known host', () => {
   })
 
   it('say nothing of layer 0 by another installer', () => {
-    expect(referenceTimes('debian-installer', twiceAsSlow)('base')).toBeUndefined()
-    expect(referenceTimes('debian-installer', twiceAsSlow)('boot')).toBeGreaterThan(0)
+    const times = referenceTimes({ ...base, installer: 'debian-installer' }, twiceAsSlow)
+    expect(times('base')).toBeUndefined()
+    expect(times('boot')).toBeGreaterThan(0)
   })
 
   it('measure this host as some number', () => {

@@ -29,7 +29,7 @@ source "qemu" "systemvm" {
     ["-qmp", "unix:run/qmp,server=on,wait=off"],
     ["-kernel", "run/kernel"],
     ["-initrd", "run/initrd"],
-    ["-append", "root=UUID=00000000-0000-4000-8000-000000000000 ro console=ttyS0,115200n8 net.ifnames=0 biosdevname=0 systemd.unit=basic.target systemd.wants=systemvm-build.service systemd.mask=systemd-random-seed.service systemd.mask=systemd-machine-id-commit.service systemd.mask=systemd-timesyncd.service systemd.mask=apparmor.service systemd.mask=console-setup.service systemd.mask=keyboard-setup.service systemd.mask=ifup@eth0.service systemd.mask=timers.target apparmor=0 mitigations=off loglevel=4 panic=-1"],
+    ["-append", "root=UUID=00000000-0000-4000-8000-000000000000 ro console=ttyS0,115200n8 net.ifnames=0 biosdevname=0 systemd.unit=basic.target systemd.wants=systemvm-build.service systemd.mask=systemd-random-seed.service systemd.mask=systemd-machine-id-commit.service systemd.mask=systemd-timesyncd.service systemd.mask=apparmor.service systemd.mask=console-setup.service systemd.mask=keyboard-setup.service systemd.mask=ifup@eth0.service systemd.mask=timers.target apparmor=0 mitigations=off nokaslr loglevel=4 panic=-1"],
     ["-display", "none"],
     ["-vnc", "none"],
     ["-netdev", "user,id=net0,hostfwd=tcp:127.0.0.1:{{ .SSHHostPort }}-:22"],
