@@ -36,7 +36,12 @@ interface ReleaseOptions extends PipelineOptions {
 export function releaseCommand(command: Command, terminal: Terminal, choose: Choose): void {
   const release = addPipelineOptions(command)
     .helpCommand(false)
-    .option('--from <folder>', 'output folder of a build, instead of --out; may be repeated', collect, [])
+    .option(
+      '--from <folder>',
+      'output folder of a build, with verdicts that you trust, instead of --out; may be repeated',
+      collect,
+      [],
+    )
     .option('--to <folder>', 'folder to create; by default release in --out')
     .option('--tag <tag>', 'tag of the release; must match the pipeline’s release')
     .option('--since <release>', 'folder of an earlier release, or its release.json, to list changes since')
@@ -107,7 +112,7 @@ async function make(options: ReleaseOptions, terminal: Terminal): Promise<number
     makeRelease({
       images,
       otherVariants: pipeline.images.map(({ variant }) => variant).filter((name) => !chosen.has(name)),
-      folders: options.from.length === 0 ? [outFolder] : options.from.map((from) => resolvePath(from)),
+      vouchedFor: options.from.map((from) => resolvePath(from)),
       folder,
       leftOut: options.leaveOut,
       outFolder,

@@ -18,7 +18,7 @@ import { layersOf, layersUpTo } from '../store/chain.ts'
 import { type LayerKey, repackName } from '../store/layer-key.ts'
 import { openStore } from '../store/store.ts'
 import type { TargetName } from '../targets/registry.ts'
-import { findVerdict } from '../verify/verdicts.ts'
+import { findAnyVerdict, findVerdict } from '../verify/verdicts.ts'
 import { applyWaivers } from '../verify/waivers.ts'
 import { judgeUpdates } from './judge-freshness.ts'
 import { chooseReadable, readImagePackages } from './read-image.ts'
@@ -26,11 +26,11 @@ import type { ReleaseException, ReleaseVariant } from './record.ts'
 
 export interface CollectRequest {
   readonly images: readonly ResolvedImage[]
-  /** Output folders of builds, from this machine or copied from others. */
-  readonly folders: readonly string[]
+  /** Output folders of builds whose verdicts the user vouches for; if there are none, `outFolder` has the builds. */
+  readonly vouchedFor: readonly string[]
   /** Targets to leave out of the release. */
   readonly leftOut: readonly TargetName[]
-  /** Output folder of this command, which remembers what archives have served. */
+  /** Output folder of this command, which remembers what archives have served. Only verdicts made in it count. */
   readonly outFolder: string
   /** Age of layer 0 from which images are refused, overriding the configuration. */
   readonly maximumAgeDays: number | undefined
@@ -98,7 +98,8 @@ async function collectVariant(
   const { variant } = image
   const say = (kind: ReleaseException['kind'], text: string) =>
     exceptions.push({ kind, text: `${variant}: ${text}` })
-  const built = await findReport(variant, request.folders)
+  const isVouchedFor = request.vouchedFor.length > 0
+  const built = await findReport(variant, isVouchedFor ? request.vouchedFor : [request.outFolder])
   if (built === undefined) {
     say('partial', 'no build has left images of it')
     return undefined
@@ -112,7 +113,9 @@ async function collectVariant(
     exceptions.push({ kind: 'partial', text: `${variant}: left out, as asked: ${target}`, isChosen: true })
   }
   const files = await Promise.all(
-    wanted.map((target) => collectFile(target, { report, folder, image, signal: request.signal, say })),
+    wanted.map((target) =>
+      collectFile(target, { report, folder, image, isVouchedFor, signal: request.signal, say }),
+    ),
   )
   // A verdict on files alone says little about a system.
   const boots = files.reduce((sum, file) => sum + (file?.verification?.scenes.length ?? 0), 0)
@@ -214,12 +217,13 @@ interface FileRequest {
   readonly report: Report
   readonly folder: string
   readonly image: ResolvedImage
+  readonly isVouchedFor: boolean
   readonly signal: AbortSignal
   readonly say: Say
 }
 
 async function collectFile(target: TargetName, request: FileRequest): Promise<CollectedFile | undefined> {
-  const { report, folder, image, signal, say } = request
+  const { report, folder, image, isVouchedFor, signal, say } = request
   const result = report.images.find((candidate) => candidate.target === target)
   const file = join(folder, result?.path ?? '')
   const found = await stat(file).catch(() => undefined)
@@ -233,23 +237,28 @@ async function collectFile(target: TargetName, request: FileRequest): Promise<Co
   // The other checksums then match too: the run computed all three from the same bytes.
   const { md5, sha512 }: Checksums = isSame ? result : await computeChecksums(file, signal)
   const now = { ...result, sizeBytes: found.size, md5, sha256, sha512 }
-  const verification = await findVerification(now, report, folder, image)
-  if (verification === undefined) say('unverified', `${result.path} was not verified as it is now`)
-  else if (verification.status !== 'passed')
+  const known = isVouchedFor ? await findReported(now, report, folder) : await findVerdict(folder, now)
+  const verification = known && applyWaivers(known, image.waivers)
+  if (verification === undefined) {
+    const isCopy = !isVouchedFor && (await findReported(now, report, folder)) !== undefined
+    say('unverified', `${result.path} ${isCopy ? elsewhere : 'was not verified as it is now'}`)
+  } else if (verification.status !== 'passed') {
     say('unverified', `${result.path} has not passed its verification`)
+  }
   return { file, result: now, verification }
 }
 
-/** The verdict on exactly these bytes. */
-async function findVerification(
+const elsewhere =
+  'was verified in another folder, of which this is a copy: verify it here, or name this folder with --from if you trust its verdicts'
+
+/** The verdict on exactly these bytes, by the verdict's file or by the report, wherever it was made. */
+async function findReported(
   { sha256, target }: ImageResult,
   { verifications }: Report,
   folder: string,
-  image: ResolvedImage,
 ): Promise<ImageVerification | undefined> {
   const reported = verifications?.find((one) => one.sha256 === sha256 && one.target === target)
-  const found = (await findVerdict(folder, { sha256, target })) ?? reported
-  return found && applyWaivers(found, image.waivers)
+  return (await findAnyVerdict(folder, { sha256, target })) ?? reported
 }
 
 /** What the build recorded, or what the layers say if they still exist. */

@@ -13,7 +13,7 @@ import { readRegular } from '../host/regular-file.ts'
 import { unlessMissing } from '../host/unless-missing.ts'
 import { type ImageVerification, imageVerification } from '../report/verification.ts'
 
-const verdict = z.strictObject({ questions: z.string(), verification: imageVerification })
+const verdict = z.strictObject({ questions: z.string(), folder: z.string(), verification: imageVerification })
 
 /** All code that runs while a file is verified, by its path in this project: a change in any of it invalidates verdicts. */
 export const questioningCode = [
@@ -73,9 +73,8 @@ export async function readVerdict(
 ): Promise<ImageVerification | undefined> {
   const kept = await readKept(outFolder, image)
   // Another version of this program may have asked other questions: the file is then verified again.
-  return kept?.questions === (await inPlace(outFolder, questions))
-    ? { ...kept.verification, cached: true }
-    : undefined
+  const answers = kept?.questions === questions && kept.folder === (await identityOf(outFolder))
+  return answers ? { ...kept.verification, cached: true } : undefined
 }
 
 export async function writeVerdict(
@@ -86,27 +85,35 @@ export async function writeVerdict(
   await mkdir(outFolderAt(outFolder).verdicts, { recursive: true })
   await writeDurably(
     verdictPath(outFolder, verification),
-    `${JSON.stringify({ questions: await inPlace(outFolder, questions), verification }, null, 2)}\n`,
+    `${JSON.stringify({ questions, folder: await identityOf(outFolder), verification }, null, 2)}\n`,
   )
 }
 
-/** The stored verdict on a file with this content and target, by any version of this program; undefined if there is none. */
-export async function findVerdict(
-  outFolder: string,
-  image: { readonly sha256: string; readonly target: string },
-): Promise<ImageVerification | undefined> {
-  return (await readKept(outFolder, image))?.verification
+interface Content {
+  readonly sha256: string
+  readonly target: string
+}
+
+/** The verdict on a file with this content and target that was made in this folder, by any version of this program. */
+export async function findVerdict(outFolder: string, image: Content): Promise<ImageVerification | undefined> {
+  const kept = await readKept(outFolder, image)
+  return kept?.folder === (await identityOf(outFolder)) ? kept?.verification : undefined
+}
+
+/** The same, wherever it was made: for a folder whose origin the user vouches for. */
+export async function findAnyVerdict(folder: string, image: Content): Promise<ImageVerification | undefined> {
+  return (await readKept(folder, image))?.verification
 }
 
 // --- internal ---
 
 /**
- * What was asked, and in which folder. Whoever passes on a folder cannot know how the filesystem here identifies the copy, so
- * none of the verdicts in it can exempt a file from verification.
+ * A digest of how the filesystem identifies a folder. Whoever passes on a folder cannot know that of the copy, so none of the
+ * verdicts in it can exempt a file from verification.
  */
-async function inPlace(outFolder: string, questions: string): Promise<string> {
-  const folder = await unlessMissing(outFolder, () => stat(outFolder, { bigint: true }))
-  return sha256(`${questions} ${folder?.dev} ${folder?.ino} ${folder?.birthtimeNs}`)
+async function identityOf(folder: string): Promise<string> {
+  const found = await unlessMissing(folder, () => stat(folder, { bigint: true }))
+  return sha256(`${found?.dev} ${found?.ino} ${found?.birthtimeNs}`)
 }
 
 /** A file whose name and content disagree is not a verdict. */

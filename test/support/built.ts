@@ -14,6 +14,7 @@ import { planImage } from '../../src/plan/plan.ts'
 import { type Inputs, inputsPath } from '../../src/provenance/inputs.ts'
 import { type ImageResult, type Report, reportSchema } from '../../src/report/report.ts'
 import { openStore } from '../../src/store/store.ts'
+import { writeVerdict } from '../../src/verify/verdicts.ts'
 import { makeDisk, makeFilesystem, makeTree } from './filesystems.ts'
 import { startMirror } from './mirror.ts'
 import { tinyPipeline } from './tiny-pipeline.ts'
@@ -71,6 +72,7 @@ export async function makeBuilt(folder: string, options: BuiltOptions = {}): Pro
     ...over,
   }
   write(join(folder, 'runs', report.run.id, 'report.json'), reportSchema.parse(report))
+  for (const verification of report.verifications ?? []) await writeVerdict(folder, verification, 'questions')
   if (recorded)
     write(inputsPath(folder, key), inputsOf(image, [...stages, { name: 'repack', key }], packages))
 }

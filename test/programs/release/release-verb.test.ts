@@ -227,6 +227,16 @@ describeWith(programs, 'a release', () => {
     expect(Object.keys(variants[0]?.packages ?? {})).toHaveLength(3)
   })
 
+  it('counts no verdict in a copy of a folder, unless the user vouches for it', async () => {
+    await makeBuilt(path('built'))
+    cpSync(path('built'), path('out'), { recursive: true })
+    expect(await release()).toBe(4)
+    expect(text.stderr).toContain(
+      'unverified: trixie-x86_64: images/tiny-1.0-x86_64-kvm.qcow2 was verified in another folder, of which this is a copy',
+    )
+    expect(await release('--from', path('out')), text.stderr).toBe(0)
+  })
+
   it('takes no report that is longer than any of a run', async () => {
     await makeBuilt(path('out'))
     for (const run of readdirSync(path('out', 'runs')))

@@ -9,6 +9,7 @@ import { guestsAtATime } from '../../../src/verify/guest-slots.ts'
 import { renderJunit } from '../../../src/verify/junit.ts'
 import {
   digestQuestions,
+  findAnyVerdict,
   findVerdict,
   questioningCode,
   readVerdict,
@@ -179,7 +180,10 @@ describe('a kept verdict', () => {
     await writeVerdict(path('out'), verification, 'questions')
     cpSync(path('out'), path('copy'), { recursive: true })
     expect(await readVerdict(path('copy'), verification, 'questions')).toBeUndefined()
-    expect(await findVerdict(path('copy'), { ...verification, target: 'kvm' })).toEqual(verification)
+    const image = { ...verification, target: 'kvm' }
+    expect(await findVerdict(path('copy'), image)).toBeUndefined()
+    expect(await findAnyVerdict(path('copy'), image)).toEqual(verification)
+    expect(await findVerdict(path('out'), image)).toEqual(verification)
     renameSync(path('out'), path('moved'))
     expect(await readVerdict(path('moved'), verification, 'questions')).toEqual({
       ...verification,
