@@ -51,41 +51,44 @@ function withoutPrefix(text: string): string {
   return text.replace(/^(==>|\s{3,4}) qemu\.systemvm: ?/, '')
 }
 
-/** Parses one line of a stage's output. */
-export function parseStageLine(text: string): StageLine {
-  const [marker, kind, ...words] = text.split(' ')
-  if (marker === '@stage') {
-    const rest = words.join(' ')
-    switch (kind) {
-      case 'begin':
-        return { kind, name: rest }
-      case 'end':
-        return { kind, name: words[0] ?? '', exitStatus: Number(words[1]) }
-      case 'missing':
-        return { kind, path: rest }
-      case 'packages-end':
-        return { kind }
-      case 'package':
-        // The second letter of dpkg's status: `n` and `c` have no files, except perhaps configuration.
-        return {
-          kind,
-          name: words[0] ?? '',
-          version: words[1] ?? '',
-          isInstalled: /^.[^nc]/.test(words[2] ?? ''),
-        }
-      case 'artifact': {
-        const [type, mode, size, sha256, ...path] = words
-        if (type !== 'file' && type !== 'link' && type !== 'folder') break
-        return {
-          kind,
-          type,
-          mode: mode ?? '',
-          sizeBytes: Number(size),
-          sha256: sha256 ?? '',
-          path: path.join(' '),
-        }
-      }
+/**
+ * Parses one line of a stage's output.
+ * @param mark the first word of the lines that `stage.sh` prints in this run; all others are output of a script
+ */
+export function parseStageLine(text: string, mark: string): StageLine {
+  const [first, kind, ...words] = text.split(' ')
+  const line = first === mark ? parseMarked(kind, words) : undefined
+  return line ?? { kind: 'output', text }
+}
+
+function parseMarked(kind: string | undefined, words: readonly string[]): StageLine | undefined {
+  const rest = words.join(' ')
+  switch (kind) {
+    case 'begin':
+      return { kind, name: rest }
+    case 'end': {
+      const [name = '', status = ''] = words
+      return /^\d{1,3}$/.test(status) ? { kind, name, exitStatus: Number(status) } : undefined
+    }
+    case 'missing':
+      return { kind, path: rest }
+    case 'packages-end':
+      return { kind }
+    case 'package': {
+      const [name = '', version = '', status = ''] = words
+      // The second letter of dpkg's status: `n` and `c` have no files, except perhaps configuration.
+      return { kind, name, version, isInstalled: /^.[^nc]/.test(status) }
+    }
+    case 'artifact': {
+      const [, type, mode, size, sha256, path] =
+        /^(file|link|folder) ([0-7]{1,4}) (\d{1,15}) ([0-9a-f]{64}) (\/.*)$/.exec(rest) ?? []
+      if (!isArtifactType(type) || mode === undefined || sha256 === undefined || path === undefined)
+        return undefined
+      return { kind, type, mode, sizeBytes: Number(size), sha256, path }
     }
   }
-  return { kind: 'output', text }
+}
+
+function isArtifactType(type: string | undefined): type is 'file' | 'link' | 'folder' {
+  return type === 'file' || type === 'link' || type === 'folder'
 }

@@ -23,6 +23,11 @@ export interface BuildAgent {
   readonly initrd: string
   /** Tar of what differs between runs, for a guest that resumes with an earlier run's agent. */
   readonly renewal: Uint8Array
+  /**
+   * The first word of the lines in which `stage.sh` reports. It is random, so that nothing that a script prints, such as the
+   * log of another build, is taken for a report.
+   */
+  readonly stageMark: string
 }
 
 const source = (name: string) => readFile(new URL(`./agent/${name}`, import.meta.url))
@@ -57,8 +62,10 @@ export async function makeBuildAgent(
   const hostKey = join(folder, 'host_key')
   const kind = ['-t', 'ed25519', '-C', 'systemvm-build']
   await Promise.all([generateSshKey(privateKey, kind), generateSshKey(hostKey, kind)])
+  const stageMark = `@stage-${randomBytes(8).toString('hex')}`
   const ofRun = new Map<string, Uint8Array>([
     ['systemvm-build/authorized_keys', await readFile(`${privateKey}.pub`)],
+    ['systemvm-build/stage-mark', Buffer.from(`${stageMark}\n`)],
   ])
   if (holdsFailures) ofRun.set('systemvm-build/hold', Buffer.alloc(0))
   if (packages !== undefined) {
@@ -93,7 +100,7 @@ export async function makeBuildAgent(
   const gap = Buffer.alloc((512 - (original.length % 512)) % 512)
   await writeFile(combined, Buffer.concat([original, gap, renderCpio(entries)]), { mode: 0o600 })
   const renewal = await packRenewal(join(folder, 'renewal'), ofRun)
-  return { privateKey, initrd: combined, renewal }
+  return { privateKey, initrd: combined, renewal, stageMark }
 }
 
 /** Our files in every guest, by path below /run: the same in every run of this version. */

@@ -54,6 +54,8 @@ export interface PreparedGuest {
   readonly privateKey: string
   /** The parts of this run's agent that a resumed guest lacks. */
   readonly renewal: Uint8Array
+  /** The first word of the lines in which `stage.sh` reports. */
+  readonly stageMark: string
   /** Key of this machine's saved state on a layer. */
   readonly keyOfState: (layer: string) => Promise<string>
 }
@@ -121,6 +123,7 @@ export async function prepareGuest(request: GuestRequest, scratch: ScratchFolder
     state,
     privateKey: agent.privateKey,
     renewal: agent.renewal,
+    stageMark: agent.stageMark,
     keyOfState: stateKey,
   }
 }

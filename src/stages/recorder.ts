@@ -37,9 +37,14 @@ const keptLines = 40
 
 /**
  * @param installed packages by name before the first stage; the recorder keeps it up to date
+ * @param mark the first word of the lines of `stage.sh` in this run
  * @param nowMs a monotonic clock
  */
-export function createStageRecorder(installed: Map<string, string>, nowMs: () => number): StageRecorder {
+export function createStageRecorder(
+  installed: Map<string, string>,
+  mark: string,
+  nowMs: () => number,
+): StageRecorder {
   let current: Draft | undefined
 
   const close = (draft: Draft, exitStatus: number): StageOutcome => {
@@ -51,7 +56,7 @@ export function createStageRecorder(installed: Map<string, string>, nowMs: () =>
 
   /** A script may print lines that look like its wrapper's: stages do not overlap, and each ends under its own name. */
   const readLine = (text: string): StageLine => {
-    const line = parseStageLine(text)
+    const line = parseStageLine(text, mark)
     const isOutOfPlace =
       current !== undefined && (line.kind === 'begin' || (line.kind === 'end' && line.name !== current.name))
     return isOutOfPlace ? { kind: 'output', text } : line

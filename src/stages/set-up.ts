@@ -127,7 +127,7 @@ export async function setUpRun(request: SetUpRequest, setUp: SetUp): Promise<Equ
     run: () => createTimers((id) => send({ kind: 'timer-fired', id }), watch.clock),
     cleanup: ({ clearAll }) => clearAll(),
   })
-  const recorder = createStageRecorder(new Map(request.installed), () => performance.now())
+  const recorder = createStageRecorder(new Map(request.installed), guest.stageMark, () => performance.now())
 
   signal.throwIfAborted()
   await setUp(interruption(request))

@@ -1,5 +1,5 @@
 #!/bin/sh
-# stage.sh: runs one stage's script, then says what it left, as lines that begin with @stage.
+# stage.sh: runs one stage's script, then says what it left, as lines that begin with this run's mark.
 # uses: the stage's name and script, and what the host wrote to /run/systemvm-build/stages/<name>    leaves: the files it unpacked, and dpkg-status, in /run
 set -u
 
@@ -7,9 +7,10 @@ kit=/run/systemvm-build
 name=$1
 script=$2
 stage=$kit/stages/$name
+mark=$(cat $kit/stage-mark)
 
 say() {
-  printf '@stage %s\n' "$*"
+  printf '%s %s\n' "$mark" "$*"
 }
 
 # Prints one line for a path that the stage promised; fails when the path is not there.
@@ -52,7 +53,7 @@ if [ "$rc" -eq 0 ]; then
 fi
 if ! cmp -s /var/lib/dpkg/status $kit/dpkg-status; then
   cp /var/lib/dpkg/status $kit/dpkg-status
-  dpkg-query -W -f '@stage package ${binary:Package} ${Version} ${db:Status-Abbrev}\n'
+  dpkg-query -W -f "$mark "'package ${binary:Package} ${Version} ${db:Status-Abbrev}\n'
   say packages-end
 fi
 sync

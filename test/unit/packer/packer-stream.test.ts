@@ -64,6 +64,7 @@ describe("Packer's stream", () => {
 })
 
 describe("a stage's line", () => {
+  const sum = 'dc36b4dc'.repeat(8)
   it.each([
     ['@stage begin greet', { kind: 'begin', name: 'greet' }],
     ['@stage end greet 0', { kind: 'end', name: 'greet', exitStatus: 0 }],
@@ -75,18 +76,18 @@ describe("a stage's line", () => {
     ],
     ['@stage packages-end', { kind: 'packages-end' }],
     [
-      '@stage artifact file 644 49 dc36b4dc /etc/two words',
+      `@stage artifact file 644 49 ${sum} /etc/two words`,
       {
         kind: 'artifact',
         type: 'file',
         mode: '644',
         sizeBytes: 49,
-        sha256: 'dc36b4dc',
+        sha256: sum,
         path: '/etc/two words',
       },
     ],
   ])('%s', (text, expected) => {
-    expect(parseStageLine(text)).toEqual(expected)
+    expect(parseStageLine(text, '@stage')).toEqual(expected)
   })
 
   it.each([
@@ -94,11 +95,16 @@ describe("a stage's line", () => {
     'hello',
     '@stage',
     '@stage else',
-    '@stage artifact socket 644 0 x /run/s',
     ' @stage begin greet',
     '@stages begin x',
+    '@stage end greet',
+    '@stage end greet well',
+    `@stage artifact socket 644 0 ${sum} /run/s`,
+    `@stage artifact file 644 many ${sum} /etc/file`,
+    '@stage artifact file 644 0 dc36b4dc /etc/file',
+    `@stage artifact file 644 0 ${sum} relative`,
   ])('%j is output of the script', (text) => {
-    expect(parseStageLine(text)).toEqual({ kind: 'output', text })
+    expect(parseStageLine(text, '@stage')).toEqual({ kind: 'output', text })
   })
 
   it.each([
@@ -110,6 +116,6 @@ describe("a stage's line", () => {
     ['rc', false],
     ['un', false],
   ])('of a package in state %j says whether it is installed', (status, isInstalled) => {
-    expect(parseStageLine(`@stage package nano 8.4-1 ${status}`)).toMatchObject({ isInstalled })
+    expect(parseStageLine(`@stage package nano 8.4-1 ${status}`, '@stage')).toMatchObject({ isInstalled })
   })
 })

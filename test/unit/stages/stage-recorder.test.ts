@@ -7,7 +7,7 @@ import { createStageRecorder, type StageOutcome } from '../../../src/stages/reco
 function record(installed: Record<string, string> = {}) {
   let now = 0
   const packages = new Map(Object.entries(installed))
-  const recorder = createStageRecorder(packages, () => now)
+  const recorder = createStageRecorder(packages, '@stage', () => now)
   const outcomes: StageOutcome[] = []
   const output: string[] = []
   const take = (...lines: string[]) => {
@@ -23,11 +23,23 @@ function record(installed: Record<string, string> = {}) {
   return { ...recorder, take, wait, outcomes, output, packages }
 }
 
+const sum = 'dc36'.repeat(16)
+
 describe('a stage that goes well', () => {
   it('may print lines like those of its wrapper', () => {
     const { take, outcomes, output } = record()
-    take('@stage begin greet', '@stage begin other', '@stage end other 1', '@stage end greet 0')
-    expect(output).toEqual(['greet: @stage begin other', 'greet: @stage end other 1'])
+    take(
+      '@stage begin greet',
+      '@stage begin other',
+      '@stage end other 1',
+      '@stage-of-another-run end greet 0',
+    )
+    take('@stage end greet 0')
+    expect(output).toEqual([
+      'greet: @stage begin other',
+      'greet: @stage end other 1',
+      'greet: @stage-of-another-run end greet 0',
+    ])
     expect(outcomes.map(({ name, exitStatus }) => [name, exitStatus])).toEqual([['greet', 0]])
   })
 
@@ -37,7 +49,7 @@ describe('a stage that goes well', () => {
     take('@stage begin greet')
     expect(running()).toBe('greet')
     wait(1234)
-    take('hello, world', '@stage artifact file 644 49 dc36 /etc/greeting', '@stage end greet 0', 'after it')
+    take('hello, world', `@stage artifact file 644 49 ${sum} /etc/greeting`, '@stage end greet 0', 'after it')
     expect(running()).toBeUndefined()
     expect(output).toEqual(['greet: hello, world'])
     expect(outcomes).toEqual([
@@ -45,7 +57,7 @@ describe('a stage that goes well', () => {
         name: 'greet',
         exitStatus: 0,
         buildTimeSeconds: 1.234,
-        artifacts: [{ type: 'file', mode: '644', sizeBytes: 49, sha256: 'dc36', path: '/etc/greeting' }],
+        artifacts: [{ type: 'file', mode: '644', sizeBytes: 49, sha256: sum, path: '/etc/greeting' }],
         missing: [],
         lastLines: ['hello, world'],
         packages: { added: [], removed: [], upgraded: [] },
