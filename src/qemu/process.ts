@@ -5,8 +5,8 @@ import { PipelineError, shownLines } from '../errors.ts'
 import { awaitedLater } from '../host/awaited-later.ts'
 import { type ProcessGroup, type ProcessResult, startGroup, startOnTerminal } from '../host/process.ts'
 import { qemuArguments } from './arguments.ts'
-import { watchConsoleLogs } from './console-limit.ts'
 import type { Machine } from './machine.ts'
+import { watchOutputLogs } from './output-limit.ts'
 import { connectQmp, type Qmp } from './qmp.ts'
 
 export interface QemuOptions {
@@ -57,7 +57,7 @@ export function startQemu(machine: Machine, options: QemuOptions = {}): Qemu {
         })
   let isRunning = true
   let endedFor: PipelineError | undefined
-  const unwatch = watchConsoleLogs(consoleLogs(machine), (error) => {
+  const unwatch = watchOutputLogs(consoleLogs(machine), (error) => {
     endedFor = error
     void group.stop(0)
   })

@@ -6,14 +6,16 @@ import type { PipelineError } from '../errors.ts'
 import { diskFailed } from '../host/failures.ts'
 import type { Step } from '../host/steps.ts'
 import { followLines } from '../qemu/console.ts'
-import { watchConsoleLogs } from '../qemu/console-limit.ts'
 import { hasSign, readSign } from '../qemu/console-signs.ts'
 import { describeWaiting, type GuestClock, startGuestClock } from '../qemu/guest-clock.ts'
+import { watchOutputLogs } from '../qemu/output-limit.ts'
 import { connectQmp, type Qmp } from '../qemu/qmp.ts'
 import { bootTimedOut, type ConsoleTail, guestPanicked, guestSilent } from './failures.ts'
 
 export interface WatchOptions {
   readonly serialLog: string
+  /** Other logs that end up with what the guest prints. */
+  readonly outputLogs?: readonly string[]
   readonly qmpSocket: string
   readonly storeFolder: string
   readonly bootTimeoutSeconds: number
@@ -72,7 +74,7 @@ export function nextGuest(options: WatchOptions): Step<GuestWatch> {
 
 /** Starts watching; the files and sockets need not exist yet. */
 export function watchGuest(options: WatchOptions): GuestWatch {
-  const { serialLog, qmpSocket, storeFolder, bootTimeoutSeconds, onEvent } = options
+  const { serialLog, outputLogs = [], qmpSocket, storeFolder, bootTimeoutSeconds, onEvent } = options
   const watching = new AbortController()
   const tail: ConsoleTail & { lines: string[] } = { lines: [], log: serialLog }
   const clock = startGuestClock()
@@ -104,7 +106,7 @@ export function watchGuest(options: WatchOptions): GuestWatch {
     else if (seconds > bootTimeoutSeconds) fail(bootTimedOut(bootTimeoutSeconds, isReady, tail, waiting))
   }, 1000)
 
-  const unwatch = watchConsoleLogs([serialLog], fail)
+  const unwatch = watchOutputLogs([serialLog, ...outputLogs], fail)
 
   const connecting = connectQmp(qmpSocket, watching.signal).then(
     (connection) => {

@@ -92,6 +92,7 @@ export async function setUpRun(request: SetUpRequest, setUp: SetUp): Promise<Equ
   const watch = await setUp(
     nextGuest({
       serialLog: logs.serial,
+      outputLogs: [logs.packer, logs.packerDebug],
       qmpSocket: scratch.qmpSocket,
       storeFolder: request.store.folder,
       bootTimeoutSeconds: plan.image.machine.bootTimeoutSeconds,

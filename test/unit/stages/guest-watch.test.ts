@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, truncateSync, writeFileSync } from 'node:fs'
 import { createServer, type Server, type Socket } from 'node:net'
 import { createInterface } from 'node:readline'
 import { afterEach, describe, expect, it, vi } from 'vitest'
@@ -33,6 +33,7 @@ async function watched() {
   const events: GuestEvent[] = []
   watch = watchGuest({
     serialLog: path('serial.log'),
+    outputLogs: [path('packer.log')],
     qmpSocket: path('qmp'),
     storeFolder: '/out/store',
     bootTimeoutSeconds: 60,
@@ -62,6 +63,7 @@ it('another boot of a run is not told of the panic before it', async () => {
   const events: GuestEvent[] = []
   watch = await nextGuest({
     serialLog: path('serial.log'),
+    outputLogs: [path('packer.log')],
     qmpSocket: path('qmp'),
     storeFolder: '/out/store',
     bootTimeoutSeconds: 60,
@@ -71,6 +73,17 @@ it('another boot of a run is not told of the panic before it', async () => {
   writeFileSync(path('serial.log'), 'systemvm-build: ready\n')
   await expect.poll(() => events.length).toBeGreaterThan(0)
   expect(events).toEqual([{ kind: 'guest-ready' }])
+})
+
+it('a guest that prints endlessly in a stage is ended before it fills the disk', async () => {
+  const { failures } = await watched()
+  writeFileSync(path('packer.log'), '')
+  truncateSync(path('packer.log'), 65 * 2 ** 20)
+  await expect.poll(failures).toHaveLength(1)
+  expect(failures()[0]).toMatchObject({
+    code: 'guest-floods',
+    message: 'the guest was ended: it has printed more than 64 MiB (packer.log)',
+  })
 })
 
 describe('a guest that shuts down', () => {

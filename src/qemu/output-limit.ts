@@ -4,16 +4,16 @@ import { stat } from 'node:fs/promises'
 import { basename } from 'node:path'
 import { PipelineError } from '../errors.ts'
 
-/** A boot prints 100 kB, or a few MB with all of the kernel's debug output. */
+/** A boot prints 100 kB, or a few MB with all of the kernel's debug output; stages print less than that. */
 const mostMiB = 64
 const pollMs = 500
 
 /**
- * Watches the logs of a guest's consoles, which need not exist yet.
+ * Watches the logs with what a guest prints, which need not exist yet.
  * @param onFlood called at most once
  * @returns stops watching
  */
-export function watchConsoleLogs(
+export function watchOutputLogs(
   logs: readonly string[],
   onFlood: (error: PipelineError) => void,
 ): () => void {
@@ -44,7 +44,7 @@ async function sizeOf(file: string): Promise<number> {
 function guestFloods(log: string): PipelineError {
   return new PipelineError({
     code: 'guest-floods',
-    message: `the guest was ended: it has printed more than ${mostMiB} MiB to a console (${basename(log)})`,
+    message: `the guest was ended: it has printed more than ${mostMiB} MiB (${basename(log)})`,
     hint: 'silence what prints in it, or ask who made the image.',
   })
 }
